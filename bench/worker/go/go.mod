@@ -1,0 +1,3 @@
+module tiltyard.dev/bench/worker
+
+go 1.24

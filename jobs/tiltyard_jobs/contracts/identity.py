@@ -1,0 +1,26 @@
+"""What makes two models the same model."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from tiltyard_jobs.contracts.frozen import Contract, key_of
+
+
+class ModelIdentity(Contract):
+    """The part of a model's description that can change what it says; its name in a tournament is not in it.
+
+    Attributes:
+        uri: where the weights are (`hf://…`), `sim://…`, or for an endpoint `URL#model`.
+        revision: the weights' revision, where the uri has one.
+        options: serving options that can change replies (a quantisation, say), sorted.
+    """
+
+    uri: str
+    revision: str | None = None
+    options: tuple[str, ...] = ()
+
+    @cached_property
+    def id(self) -> str:
+        """Twelve hex digits that stand for this model in records."""
+        return key_of(self)[:12]

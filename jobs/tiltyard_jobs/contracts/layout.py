@@ -1,0 +1,104 @@
+"""Where everything lies below the output URI. The only place that makes a store key.
+
+    <stage>/<key>/<part>.json                     the part's seal: written last, it makes the part complete
+    <stage>/<key>/<part>.<digest>.<name>.parquet  a table of that part, named by its content
+    checkpoints/<stage>/<key>/<part>/<n>.journal  work so far of a part that is not sealed
+    runs/<run>/…                                  a run's results under names that people know
+    runs/<run>/manifest.json                      the artifacts that the run is made of; written last
+
+Files are named by their digest, so two writers of one part never overwrite one another: the seal's conditional put
+says whose files count.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from tiltyard_jobs.contracts.frozen import Contract
+from tiltyard_jobs.contracts.recipes import ArtifactRef
+
+
+class SealedFile(Contract):
+    """One file of a part.
+
+    Attributes:
+        path: store key.
+        sha256: hex digest of its bytes.
+        size: bytes.
+        rows: rows, for tables; 0 for other files.
+    """
+
+    path: str
+    sha256: str
+    size: int
+    rows: int = 0
+
+
+class Seal(Contract):
+    """The record that a part is complete: its files with digests, and what is in them.
+
+    Attributes:
+        files: by short name (`rows` for the stage's main table).
+        rows: rows of the main table.
+        voids: void rows by reason.
+        counts: other counts worth keeping (duplicates dropped, grades given), sorted by name.
+        prompt_tokens: tokens read, as the server counted them, for the replies that are in the table.
+        completion_tokens: tokens written, likewise.
+    """
+
+    stage: str
+    key: str
+    shard: int
+    files: dict[str, SealedFile]
+    rows: int = 0
+    voids: dict[str, int] = Field(default_factory=dict)
+    counts: dict[str, int] = Field(default_factory=dict)
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+def seal_key(artifact: ArtifactRef, shard: int) -> str:
+    """The seal of one part."""
+    return f"{artifact.stage}/{artifact.key}/{shard:05d}.json"
+
+
+def artifact_prefix(artifact: ArtifactRef) -> str:
+    """All that lies below one artifact."""
+    return f"{artifact.stage}/{artifact.key}/"
+
+
+def shard_of_seal(name: str) -> int | None:
+    """The part whose seal lies under this key; None where it is no seal."""
+    base = name.rsplit("/", 1)[-1]
+    return int(base[:5]) if len(base) == 10 and base.endswith(".json") and base[:5].isdigit() else None
+
+
+def file_key(artifact: ArtifactRef, shard: int, sha256: str, name: str) -> str:
+    """A file of a part; `name` carries the extension (`rows.parquet`, `report.html`)."""
+    return f"{artifact.stage}/{artifact.key}/{shard:05d}.{sha256[:16]}.{name}"
+
+
+def checkpoint_prefix(artifact: ArtifactRef, shard: int) -> str:
+    """Checkpoints of one part."""
+    return f"checkpoints/{artifact.stage}/{artifact.key}/{shard:05d}/"
+
+
+def checkpoint_key(prefix: str, number: int) -> str:
+    """Chunk `number` of the part whose checkpoints lie below `prefix`; keys sort as the numbers do."""
+    return f"{prefix}{number:08d}.journal"
+
+
+def number_of_checkpoint(name: str) -> int | None:
+    """The number of the chunk that lies under this key; None where it is no chunk."""
+    base = name.rsplit("/", 1)[-1]
+    return int(base[:8]) if len(base) == 16 and base.endswith(".journal") and base[:8].isdigit() else None
+
+
+def run_prefix(run: str) -> str:
+    """A run's own files, under names that people know: report, tables, training data, manifest."""
+    return f"runs/{run}/"
+
+
+def manifest_key(run: str) -> str:
+    """A run's manifest; it is written last."""
+    return f"{run_prefix(run)}manifest.json"

@@ -1,0 +1,173 @@
+"""What the planner hands to the worker: one task document for a bundle, one index for a shard.
+
+On a cluster the document is an immutable ConfigMap and the index `JOB_COMPLETION_INDEX`; on one machine they are a file
+and an argument. It holds no secret: credentials come from the environment, by the names given here.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal
+
+from pydantic import Field
+
+from tiltyard_jobs.contracts.frozen import Contract
+from tiltyard_jobs.contracts.recipes import AnyRecipe, ArtifactRef, Stage
+
+
+class StoreRef(Contract):
+    """Where artifacts live.
+
+    Attributes:
+        uri: `file:///abs/path` or `s3://bucket/prefix`; S3 credentials come from boto3's usual chain.
+        endpoint: for S3 servers other than AWS.
+        region: the bucket's region.
+        ca_bundle: path of a PEM file that signs the endpoint's certificate.
+    """
+
+    uri: str
+    endpoint: str | None = None
+    region: str | None = None
+    ca_bundle: str | None = None
+
+
+class EndpointRef(Contract):
+    """A served model.
+
+    Attributes:
+        url: base URL of the OpenAI-compatible API, with its `/v1`.
+        model: the name it is served by.
+        api_key_env: environment variable that holds the key.
+        field: the manifest's field that asked for it, for messages: `spec.competitors[2]`.
+        max_concurrency: requests at once from one shard, at most; fewer where the server asks for it.
+    """
+
+    url: str
+    model: str
+    api_key_env: str | None = None
+    ca_bundle: str | None = None
+    field: str = ""
+    max_concurrency: int = Field(default=64, ge=1)
+
+
+class Limits(Contract):
+    """How patient a shard is. None of these can change a result.
+
+    Attributes:
+        record_deadline_seconds: time for one record, retries included, while the endpoint answers others.
+        endpoint_deadline_seconds: time without any answer from the endpoint until the shard gives up (and is retried).
+        max_void_fraction: more void records than this fraction fails the shard.
+    """
+
+    record_deadline_seconds: float = 600
+    endpoint_deadline_seconds: float = 900
+    max_void_fraction: Decimal = Decimal("0.01")
+
+
+class Part(Contract):
+    """One part of one artifact: `recipes[recipe]`, part `shard`."""
+
+    recipe: int
+    shard: int
+
+
+class LedgerRow(Contract):
+    """What a stage cost with a model in this run: it goes into the report, never into an artifact's key."""
+
+    stage: Stage
+    model: str
+    requests: int = 0
+    retries: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0
+
+
+class BundleTask(Contract):
+    """One bundle: artifacts of one stage that one model makes (or none, where no model is needed).
+
+    Attributes:
+        recipes: what is made.
+        indices: for each index of the Job, the parts that it makes, all of one shard number; they are made together so
+            that prompts with a common prefix are sent together.
+        endpoint: the model that makes them.
+        embedder: for a recipe with an `Endpoint` embedder.
+        ledger: for the report alone.
+    """
+
+    stage: Stage
+    tournament: str
+    store: StoreRef
+    recipes: tuple[AnyRecipe, ...]
+    indices: tuple[tuple[Part, ...], ...]
+    endpoint: EndpointRef | None = None
+    embedder: EndpointRef | None = None
+    limits: Limits = Limits()
+    ledger: tuple[LedgerRow, ...] = ()
+
+
+class NamedEndpoint(Contract):
+    """An endpoint that runs already, and what will be asked of it.
+
+    Attributes:
+        needs_completions: it mines: raw completions must work.
+        needs_prefix: no `chatTemplatePrefix` is given: its template must be known.
+    """
+
+    name: str
+    endpoint: EndpointRef
+    needs_completions: bool = False
+    needs_prefix: bool = False
+
+
+class ReadableFile(Contract):
+    """A file of the user's that a stage will read."""
+
+    field: str
+    uri: str
+    column: str | None = None
+
+
+class TokenizerFolder(Contract):
+    """A model in a folder on this machine whose template mining needs."""
+
+    field: str
+    path: str
+
+
+class PreflightTask(Contract):
+    """What must hold before any model starts, and which artifacts may exist already.
+
+    Attributes:
+        run: where it is complete already, the result names its outputs and its leaderboard.
+        artifacts: in plan order; the result's bitmap has one bit for each part, artifact by artifact.
+        secrets: environment variables that must be set: field by variable.
+    """
+
+    stage: Literal["preflight"] = "preflight"
+    tournament: str
+    store: StoreRef
+    run: str
+    artifacts: tuple[ArtifactRef, ...]
+    endpoints: tuple[NamedEndpoint, ...] = ()
+    files: tuple[ReadableFile, ...] = ()
+    benchmarks: tuple[str, ...] = ()
+    templates: tuple[TokenizerFolder, ...] = ()
+    secrets: dict[str, str] = Field(default_factory=dict)
+    check_store: bool = True
+
+
+class ExportTask(Contract):
+    """Copy a complete run's files to a folder of this machine.
+
+    Attributes:
+        run: 12 hex digits, see `layout.run_prefix`.
+        folder: an absolute path; made where it is not there.
+    """
+
+    stage: Literal["export"] = "export"
+    tournament: str
+    store: StoreRef
+    run: str
+    folder: str

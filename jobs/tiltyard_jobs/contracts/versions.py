@@ -1,0 +1,10 @@
+"""Names of the prompts that recipes hold. A prompt whose words change gets a new name, so that its artifacts do too."""
+
+CRITERIA = ("code-v1", "general-v1")  # what a judge weighs: `spec.battles.verdict.criteria`
+JUDGE_PROMPT = "judge-v1"  # the frame around the criteria
+GRADE_PROMPT = "difficulty-v1"
+
+
+def judge_prompt(criteria: str) -> str:
+    """The name of a whole judge prompt, as a recipe holds it: `judge-v1/code-v1`."""
+    return f"{JUDGE_PROMPT}/{criteria}"

@@ -1,0 +1,117 @@
+"""Is a mined text an instruction at all?
+
+A model that completes its own template's prefix writes an instruction most of the time. Otherwise it stays silent,
+loops, runs on into markers of its template, or answers as an assistant where a user should speak. The rules are
+conservative: a text is refused for what it certainly is, never for being odd. They look at a text's form alone; whether
+an instruction is worth asking is the difficulty judge's business.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from enum import StrEnum
+
+from tiltyard_jobs.curation.text import words
+
+MIN_WORDS = 3
+"""Fewer words ask for nothing ("Hello", "Python code")."""
+
+MAX_CHARACTERS = 16_384
+"""About 4,000 tokens: longer than the default 512 tokens of mining can write by far."""
+
+MAX_FOREIGN_SHARE = 0.02
+"""The share of characters that no text has (controls, unassigned replacement characters) before it counts as binary."""
+
+MAX_COMPRESSION = 8.0
+"""Bytes before over bytes after zlib: prose and code reach 2 to 4, a loop of a short phrase 20 and more."""
+
+_COMPRESSION_FROM = 400  # bytes; shorter texts are judged by their words alone
+_LOOP_SHARE = 0.5  # of the words in one repeated run
+_LOOP_PERIODS = range(1, 21)  # words in a repeated run
+_LOOP_REPEATS = 5
+
+
+class LintIssue(StrEnum):
+    """Why a text is no instruction; the first that holds, in this order."""
+
+    EMPTY = "Empty"  # nothing, or nothing but blanks
+    TOO_LONG = "TooLong"  # more than MAX_CHARACTERS
+    NOT_TEXT = "NotText"  # control or replacement characters beyond MAX_FOREIGN_SHARE
+    TEMPLATE_LEAK = "TemplateLeak"  # special tokens or role markers of a chat template
+    TOO_SHORT = "TooShort"  # fewer than MIN_WORDS words
+    REPETITION = "Repetition"  # one phrase over and over
+    ASSISTANT_VOICE = "AssistantVoice"  # an answer, a refusal or an apology instead of a request
+
+
+_FOREIGN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x9f\ufffd\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+
+# Tokens that tokenizers add, in any template of the field; an instruction about HTML or XML has none of them.
+_SPECIAL_TOKEN = re.compile(
+    r"<\|[\w.\- ]{1,40}\|>"  # <|im_start|>, <|eot_id|>, <|begin_of_text|>, <|assistant|>
+    r"|<｜[^｜\n]{1,40}｜>"  # noqa: RUF001 -- DeepSeek's tokens use full-width bars
+    r"|\[/?INST\]|<</?SYS>>"  # Llama 2, Mistral
+    r"|<(?:start|end)_of_turn>"  # Gemma
+    r"|\[/?(?:SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]"  # Mistral
+    r"|</?think>|</?tool_call>",  # reasoning and tool markers
+    re.IGNORECASE,
+)
+# A line that hands the word to another speaker. "Input:" and "Output:" are how exercises are written, so not these.
+_ROLE_LINE = re.compile(r"^\s*(?:#{2,}\s*)?(?:human|assistant|user|system|response)\s*:?\s*$|^\s*(?:Assistant|Human)\s*:", re.M)
+_ROLE_LINE_CASE = re.compile(r"^\s*#{2,}\s*(?:Assistant|Response|Human|User)\s*:?\s*$", re.M | re.IGNORECASE)
+
+_ASSISTANT_VOICE = re.compile(
+    r"\s*(?:"
+    r"(?:as|i'?m|i am) an? (?:ai|artificial intelligence|large language model|language model|virtual assistant)\b"
+    r"|(?:i'?m |i am )?(?:really |very |so )?sorry,? (?:but )?i (?:can'?t|can ?not|am not able|am unable|do not|don'?t)\b"
+    r"|i apologi[sz]e\b"
+    r"|i (?:can'?t|cannot|am not able to|am unable to) (?:assist|help|fulfil|comply|provide)\b"
+    r"|(?:sure|certainly|of course|absolutely|great question)\s*[,!.]+ *(?:here|i|let|to|this|below|the following)\b"
+    r"|(?:sure|certainly|of course|absolutely)[,!]? (?:here(?:'s| is| are)|i(?:'d| would| can|'ll| will))\b"
+    r"|here(?:'s| is| are) (?:the|a|an|my|some|one)\b[^.?\n]{0,60}\b(?:solution|implementation|answer|code|function|example|script)s?\b[^.?\n]{0,40}:"
+    r"|(?:hello|hi)[!,.]* (?:how can i (?:help|assist)|i'?m here to help)\b"
+    r"|how (?:can|may) i (?:help|assist) you\b"
+    r")",
+    re.IGNORECASE,
+)
+_CURLY = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
+
+
+def lint(text: str) -> LintIssue | None:
+    """The first reason why `text` is no instruction, or None.
+
+    Args:
+        text: What a model wrote, normalised (`text.normalise`) or not; of any length and content.
+    """
+    if not text.strip():
+        return LintIssue.EMPTY
+    if len(text) > MAX_CHARACTERS:
+        return LintIssue.TOO_LONG
+    if len(_FOREIGN.findall(text)) > MAX_FOREIGN_SHARE * len(text):
+        return LintIssue.NOT_TEXT
+    if _SPECIAL_TOKEN.search(text) or _ROLE_LINE.search(text) or _ROLE_LINE_CASE.search(text):
+        return LintIssue.TEMPLATE_LEAK
+    spoken = words(text)
+    if len(spoken) < MIN_WORDS:
+        return LintIssue.TOO_SHORT
+    if _loops(text, spoken):
+        return LintIssue.REPETITION
+    if _ASSISTANT_VOICE.match(text.translate(_CURLY)):
+        return LintIssue.ASSISTANT_VOICE
+    return None
+
+
+def _loops(text: str, spoken: list[str]) -> bool:
+    """Whether one phrase makes up most of a text."""
+    data = text.encode("utf-8", "replace")
+    if len(data) >= _COMPRESSION_FROM and len(data) > MAX_COMPRESSION * len(zlib.compress(data)):
+        return True
+    for period in _LOOP_PERIODS:
+        longest = run = 0
+        for first, second in zip(spoken, spoken[period:], strict=False):
+            run = run + 1 if first == second else 0
+            longest = max(longest, run)
+        # `longest` words repeat the word a period before them: a run of longest + period words.
+        if longest + period >= _LOOP_REPEATS * period and longest + period > _LOOP_SHARE * len(spoken) and longest:
+            return True
+    return False

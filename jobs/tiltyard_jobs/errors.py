@@ -1,0 +1,70 @@
+"""The worker's tree of errors, and the one place where they become exit codes.
+
+`podFailurePolicy` on a cluster and the runner on one machine read the exit codes, never the messages:
+
+| code | class | meaning | what follows |
+|---|---|---|---|
+| 0 | | the shard is complete | |
+| 2 | ConfigurationError | the manifest, a secret or an endpoint is wrong | final: no retry can help |
+| 3 | PermanentError | this shard cannot be made (too many voids, a corrupt input) | final |
+| 75 | TransientError | the world failed (EX_TEMPFAIL of sysexits.h) | retry, work so far is kept |
+| 143 | | stopped by SIGTERM, checkpoint flushed | retry, no failure |
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of `python -m tiltyard_jobs`."""
+
+    COMPLETE = 0
+    CONFIGURATION = 2
+    PERMANENT = 3
+    TRANSIENT = 75
+    STOPPED = 143
+
+
+class JobError(Exception):
+    """An error that ends a shard; its message is one sentence for the user."""
+
+    exit_code = ExitCode.TRANSIENT
+
+
+class TransientError(JobError):
+    """The world failed (a server away, a store that answers 500): the same call may succeed later."""
+
+
+class PermanentError(JobError):
+    """This shard cannot be made whatever the number of tries."""
+
+    exit_code = ExitCode.PERMANENT
+
+
+class ConfigurationError(JobError):
+    """The user's input is wrong: the message names the field, what was given and what is allowed."""
+
+    exit_code = ExitCode.CONFIGURATION
+
+
+class VoidReason(StrEnum):
+    """Why a record is void. A void is a row with its reason: counted, never dropped, never scored."""
+
+    EMPTY = "Empty"  # the model said nothing
+    TRUNCATED = "Truncated"  # stopped by the token limit where a whole answer is needed
+    REFUSED_BY_SERVER = "RefusedByServer"  # a 4xx for this request alone (prompt too long, content filter)
+    UNAVAILABLE = "Unavailable"  # retries and deadline spent on 429, 5xx, resets or time-outs
+    MALFORMED = "Malformed"  # a reply that is no JSON, no completion, or not the structure asked for
+    UNDECIDED = "Undecided"  # a verdict that names no side, or more than one
+    LINT = "Lint"  # an instruction that is no instruction (see curation.lint)
+    INPUT_VOID = "InputVoid"  # made from a record that is void itself
+
+
+class RecordVoidError(Exception):
+    """One record could not be made. Caught by the shard loop, which writes a void row and goes on."""
+
+    def __init__(self, reason: VoidReason, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else str(reason))
+        self.reason = reason
+        self.detail = detail

@@ -1,0 +1,1 @@
+"""Talking to models: the transport, the limiter of concurrency, retries, replies, and the prefix for mining."""

@@ -1,0 +1,270 @@
+"""Sending until answered: one model at one endpoint, each record with its reply or its reason.
+
+What a record may meet, and what follows:
+
+| met | follows |
+|---|---|
+| a reply that is refused for itself (400, 413, 422), or is not as asked | void, at once |
+| 401, 402, 403, 404, 405, 501, a redirect | ConfigurationError |
+| 429, 5xx, reset, time-out | retried; void Unavailable when spent while the endpoint answers others |
+| nothing answered at all | retried until `endpoint_deadline`, then TransientError |
+
+Whether the endpoint "answers others" is known from the other records; where there are none (the last record of a shard)
+the client asks for one token itself, a canary. So a record on which the server always fails costs a void and not the
+shard, and a server that dies costs a retry of the shard and not a thousand voids.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+import orjson
+
+from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, TransientError, VoidReason
+from tiltyard_jobs.llm.limiter import Limiter, Outcome
+from tiltyard_jobs.llm.reply import document_of, names_the_model, refusal_detail
+from tiltyard_jobs.llm.retry import RetryBudget, RetryPolicy, jittered_delay
+from tiltyard_jobs.llm.transport import Reply, ReplyTooLarge, TimedOut, Transport, TransportError
+from tiltyard_jobs.llm.usage import Usage, usage_of
+
+# Below a clock's resolution a wait might never end.
+SHORTEST_SLEEP = 0.001
+
+_TOLD_TO_WAIT = frozenset({429, 503})
+_RETRIED = frozenset({408, 409, 425})
+_FORBIDDEN = frozenset({401, 402, 403})
+_NOT_SERVED = frozenset({404, 405, 501})
+
+
+class NotServedError(ConfigurationError):
+    """The endpoint does not serve this path (404, 405, 501), or not this model."""
+
+
+class Sleep(Protocol):
+    """`asyncio.sleep`, or a test's own."""
+
+    def __call__(self, delay: float, /) -> Awaitable[None]:
+        """Wait for `delay` seconds."""
+        ...
+
+
+class _Unanswered(Exception):
+    """One try came to nothing and may be repeated."""
+
+    def __init__(self, what: str, *, told_to_wait: bool = False, retry_after: float | None = None) -> None:
+        super().__init__(what)
+        self.told_to_wait = told_to_wait
+        self.retry_after = retry_after
+
+
+class Caller:
+    """Requests to one endpoint, retried and counted. For one event loop; any number of tasks.
+
+    Args:
+        transport: the way to the server.
+        url: the endpoint as the user wrote it, for messages.
+        model: the model asked for, for messages.
+        max_concurrency: the most requests under way at once.
+        canaries: by path, a small body of our own that any healthy endpoint answers.
+        rng: the source of jitter; nothing that it draws shows in a result.
+        policy: when to retry and when to give up.
+        clock: monotonic seconds.
+        sleep: waits.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        url: str,
+        model: str,
+        max_concurrency: int,
+        canaries: Mapping[str, bytes],
+        rng: random.Random,
+        policy: RetryPolicy,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self.limiter = Limiter(maximum=max_concurrency, clock=clock)
+        self._url = url
+        self._model = model
+        self._transport = transport
+        self._canaries = canaries
+        self._rng = rng
+        self._policy = policy
+        self._clock = clock
+        self._sleep = sleep
+        self._budget = RetryBudget(ratio=policy.budget_ratio, floor=policy.budget_floor, clock=clock)
+        self._requests = 0
+        self._retries = 0
+        self._prompt_tokens = 0
+        self._cached_tokens = 0
+        self._completion_tokens = 0
+        self._answered_at = -math.inf
+        self._silent_since: float | None = None
+        self._canary_lock = asyncio.Lock()
+        self._canary_failed_at = -math.inf
+
+    @property
+    def usage(self) -> Usage:
+        """All that was spent so far, on records that became void too."""
+        return Usage(self._requests, self._retries, self._prompt_tokens, self._cached_tokens, self._completion_tokens)
+
+    async def ask(self, path: str, document: dict[str, Any]) -> tuple[dict[str, Any], Usage]:
+        """Send a JSON document until it is answered; the answer, and what it cost."""
+        try:
+            body = orjson.dumps(document)
+        except TypeError as error:
+            if "UTF-8" not in str(error):  # a lone surrogate, which no JSON can carry, and nothing else
+                raise
+            raise RecordVoidError(VoidReason.INPUT_VOID, "the prompt cannot be written as UTF-8") from error
+        data, retries = await self.call(path, body)
+        reply = document_of(data)
+        usage = usage_of(reply.get("usage"), retries=retries)
+        self._prompt_tokens += usage.prompt_tokens
+        self._cached_tokens += usage.cached_tokens
+        self._completion_tokens += usage.completion_tokens
+        return reply, usage
+
+    async def call(self, path: str, body: bytes | None) -> tuple[bytes, int]:
+        """Send until answered; the reply's body, and how many times the request was repeated."""
+        self._budget.deposit()
+        began = self._clock()
+        try:
+            return await self._send(path, body), 0
+        except _Unanswered as error:
+            failure = error
+        return await self._call_again(path, body, began, failure)
+
+    async def _call_again(self, path: str, body: bytes | None, began: float, failure: _Unanswered) -> tuple[bytes, int]:
+        policy = self._policy
+        retries, failures = 0, int(not failure.told_to_wait)
+        while True:
+            failed_at = self._clock()
+            await self._back_off(retries + 1, failure)
+            retries += 1
+            self._retries += 1
+            try:
+                return await self._send(path, body), retries
+            except _Unanswered as error:
+                failure = error
+                failures += not error.told_to_wait
+            now = self._clock()
+            if failures >= policy.tries or now - began >= policy.deadline:
+                if await self._answers_others(path, since=failed_at):
+                    raise RecordVoidError(VoidReason.UNAVAILABLE, f"{failure} after {retries + 1} tries")
+                # What came so far was the endpoint's doing, not this record's: it starts anew.
+                failures, began = 0, now
+            self._raise_if_down(failure)
+
+    async def _back_off(self, tries: int, failure: _Unanswered) -> None:
+        delay = jittered_delay(self._policy, tries, self._rng)
+        await self._sleep(delay + (failure.retry_after or 0.0))
+        while (wait := self._budget.withdraw()) > 0.0:
+            await self._sleep(wait)
+
+    async def _send(self, path: str, body: bytes | None) -> bytes:
+        """One try: the body of a reply with status 200.
+
+        Raises:
+            _Unanswered: it may be repeated.
+            RecordVoidError: it is refused for itself.
+            ConfigurationError: no request of this kind can succeed.
+        """
+        limiter, transport, clock = self.limiter, self._transport, self._clock
+        await limiter.acquire()
+        outcome, retry_after, began = Outcome.FAILED, None, 0.0
+        try:
+            while (pause := limiter.pause_left()) > 0.0:
+                await self._sleep(max(pause, SHORTEST_SLEEP))
+            began = clock()
+            self._requests += 1
+            reply = await (transport.get(path) if body is None else transport.post(path, body))
+            if reply.status == 200:
+                outcome = Outcome.ANSWERED
+            elif reply.status in _TOLD_TO_WAIT:
+                outcome, retry_after = Outcome.REFUSED, reply.retry_after
+        except ReplyTooLarge as error:
+            outcome = Outcome.ANSWERED
+            self._heard()
+            raise RecordVoidError(VoidReason.MALFORMED, str(error)) from error
+        except TransportError as error:
+            if isinstance(error, TimedOut):
+                outcome = Outcome.REFUSED
+            raise self._unheard(str(error)) from error
+        finally:
+            limiter.release(outcome, clock() - began, retry_after)
+        if reply.status == 200:
+            self._heard()
+            return reply.body
+        raise self._refusal(path, reply)
+
+    def _heard(self) -> None:
+        self._answered_at = self._clock()
+        self._silent_since = None
+
+    def _unheard(self, what: str, *, told_to_wait: bool = False, retry_after: float | None = None) -> _Unanswered:
+        if self._silent_since is None:
+            self._silent_since = self._clock()
+        return _Unanswered(what, told_to_wait=told_to_wait, retry_after=retry_after)
+
+    def _refusal(self, path: str, reply: Reply) -> Exception:
+        """What a status other than 200 means."""
+        status = reply.status
+        if status in _TOLD_TO_WAIT:
+            return self._unheard(f"HTTP {status}", told_to_wait=True, retry_after=reply.retry_after)
+        if status in _RETRIED or (status >= 500 and status not in _NOT_SERVED):
+            return self._unheard(f"HTTP {status}", retry_after=reply.retry_after)
+        if status in _FORBIDDEN:
+            return ConfigurationError(
+                f"{self._url} does not let us use model {self._model!r} (HTTP {status}): check the endpoint's API key"
+            )
+        if status in _NOT_SERVED:
+            if names_the_model(reply.body):
+                return NotServedError(
+                    f"{self._url} does not serve model {self._model!r} (HTTP {status}): "
+                    "name one that it lists under /models"
+                )
+            return NotServedError(
+                f"{self._url} does not serve {path} (HTTP {status}), asked for model {self._model!r}: check the URL"
+            )
+        if 300 <= status < 400:
+            return ConfigurationError(
+                f"{self._url} redirects {path} for model {self._model!r} (HTTP {status}): give the address it leads to"
+            )
+        self._heard()
+        if status < 300:
+            return RecordVoidError(VoidReason.MALFORMED, f"HTTP {status}")
+        return RecordVoidError(VoidReason.REFUSED_BY_SERVER, refusal_detail(status, reply.body))
+
+    async def _answers_others(self, path: str, *, since: float) -> bool:
+        """Whether the endpoint has answered anybody since then; asks for one token itself where nobody else did."""
+        async with self._canary_lock:  # one canary speaks for all records that wait here
+            if self._answered_at >= since:
+                return True
+            canary = self._canaries.get(path)
+            if canary is None or self._canary_failed_at >= since:
+                return False
+            try:
+                await self._send(path, canary)
+            except RecordVoidError:
+                return True
+            except _Unanswered:
+                self._canary_failed_at = self._clock()
+                return False
+            return True
+
+    def _raise_if_down(self, failure: _Unanswered) -> None:
+        if self._silent_since is None:
+            return
+        silence = self._clock() - self._silent_since
+        if silence >= self._policy.endpoint_deadline:
+            raise TransientError(
+                f"{self._url} has answered nothing for {silence:.0f} s (model {self._model!r}, last: {failure}): "
+                "see whether the model is up"
+            )

@@ -1,0 +1,140 @@
+"""Rendering a model's chat template from its tokenizer folder, in jinja's sandbox.
+
+Templates are written for transformers' `apply_chat_template`, so the same names are there: `raise_exception`,
+`strftime_now`, a `tojson` that escapes no HTML, loop controls, and the `generation` tag. A template is a program by
+whoever made the model; the sandbox keeps it from everything but its variables.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+from jinja2 import TemplateError, TemplateSyntaxError, nodes
+from jinja2.ext import Extension, loopcontrols
+from jinja2.parser import Parser
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from tiltyard_jobs.errors import ConfigurationError
+
+# The day that Llama's templates fall back to. A prefix with today's date would be another one tomorrow.
+TEMPLATE_DATE = datetime(2024, 7, 26, tzinfo=UTC)
+TEMPLATE_FILE = "chat_template.jinja"
+CONFIG_FILE = "tokenizer_config.json"
+TOKENIZER_FILE = "tokenizer.json"
+SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+
+
+class ChatTemplate:
+    """A compiled chat template with the special tokens that it may name.
+
+    Attributes:
+        bos: the beginning-of-sequence token's text where the tokenizer itself puts it before every prompt; else empty.
+
+    Raises:
+        ConfigurationError: the template is no valid jinja.
+    """
+
+    def __init__(self, source: str, *, special_tokens: Mapping[str, str], bos: str = "", origin: str = "") -> None:
+        environment = ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True, extensions=[_GenerationTag, loopcontrols]
+        )
+        environment.filters["tojson"] = _tojson
+        environment.globals["raise_exception"] = _raise_exception
+        environment.globals["strftime_now"] = TEMPLATE_DATE.strftime
+        try:
+            self._template = environment.from_string(source)
+        except TemplateSyntaxError as error:
+            raise ConfigurationError(f"the chat template of {origin} is no valid jinja: {error.message}") from error
+        self._special_tokens = dict(special_tokens)
+        self._origin = origin
+        self.bos = bos
+
+    def render(self, messages: Sequence[Mapping[str, str]]) -> str:
+        """The text of a conversation up to where the model's reply would begin.
+
+        Raises:
+            ConfigurationError: the template refuses these messages or fails on them.
+        """
+        try:
+            return self._template.render(
+                messages=messages, tools=None, documents=None, add_generation_prompt=True, **self._special_tokens
+            )
+        # A template is foreign code: besides jinja's own errors it can raise whatever its expressions do.
+        except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as error:
+            raise ConfigurationError(f"the chat template of {self._origin} fails on a user message: {error}") from error
+
+
+def load_chat_template(folder: Path) -> ChatTemplate:
+    """Read the template and the special tokens of a tokenizer folder, as `save_pretrained` writes it.
+
+    `chat_template.jinja` goes before the `chat_template` of `tokenizer_config.json`, of which, where there are several,
+    the one named `default` is taken.
+
+    Raises:
+        ConfigurationError: there is none, or a file cannot be read.
+    """
+    config = _read_json(folder / CONFIG_FILE)
+    file = folder / TEMPLATE_FILE
+    try:
+        source: object = file.read_text(encoding="utf-8") if file.is_file() else config.get("chat_template")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file} cannot be read: {error}") from error
+    if isinstance(source, list):
+        named = {entry.get("name"): entry.get("template") for entry in source if isinstance(entry, dict)}
+        source = named.get("default")
+    if not isinstance(source, str):
+        raise ConfigurationError(f"{folder} has no chat template: give chatTemplatePrefix, or serve a model with one")
+    tokens = {name: text for name in SPECIAL_TOKENS if (text := _token_text(config.get(name))) is not None}
+    bos = tokens.get("bos_token", "")
+    return ChatTemplate(
+        source, special_tokens=tokens, bos=bos if _adds_bos(folder, config, bos) else "", origin=str(folder)
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path} cannot be read as JSON: {error}") from error
+    return document if isinstance(document, dict) else {}
+
+
+def _token_text(value: object) -> str | None:
+    """A special token as tokenizer_config.json writes it: a text, or an object with `content`."""
+    if isinstance(value, Mapping):
+        value = value.get("content")
+    return value if isinstance(value, str) else None
+
+
+def _adds_bos(folder: Path, config: Mapping[str, Any], bos: str) -> bool:
+    """Whether tokenizing a text puts the token before it: by flag, or by the post-processor of a fast tokenizer."""
+    if not bos:
+        return False
+    if config.get("add_bos_token") is True:
+        return True
+    processor = json.dumps(_read_json(folder / TOKENIZER_FILE).get("post_processor"), ensure_ascii=False)
+    return json.dumps(bos, ensure_ascii=False) in processor
+
+
+def _tojson(value: object, indent: int | None = None, **options: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=indent, **options)
+
+
+def _raise_exception(message: str) -> NoReturn:
+    raise TemplateError(message)
+
+
+class _GenerationTag(Extension):
+    """`{% generation %} … {% endgeneration %}` marks the assistant's words for training; here it renders its inside."""
+
+    tags = {"generation"}  # noqa: RUF012 - as jinja's Extension declares it
+
+    def parse(self, parser: Parser) -> nodes.Node | list[nodes.Node]:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)

@@ -1,0 +1,249 @@
+"""One model at one endpoint: completions, chat, embeddings, and what else its server offers."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from tiltyard_jobs.llm.caller import Caller, NotServedError, Sleep
+from tiltyard_jobs.llm.reply import (
+    ChatReply,
+    Completion,
+    chat_reply_of,
+    completion_of,
+    document_of,
+    embeddings_of,
+    model_names_of,
+)
+from tiltyard_jobs.llm.retry import RetryPolicy
+from tiltyard_jobs.llm.transport import Transport
+from tiltyard_jobs.llm.usage import Usage
+
+TOKENIZE = "/tokenize"
+DETOKENIZE = "/detokenize"
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a model draws its tokens. `max_tokens` bounds what it writes."""
+
+    temperature: float
+    top_p: float
+    max_tokens: int
+
+
+class ModelClient:
+    """Calls to one model. For one event loop; any number of tasks.
+
+    Args:
+        transport: the way to the server.
+        url: the endpoint as the user wrote it, for messages.
+        model: the name that requests carry.
+        max_concurrency: the most requests under way at once.
+        rng: the source of jitter; draws nothing that shows in a result.
+        policy: when to retry and when to give up.
+        version: the path segment of the OpenAI API below the server's root.
+        clock: monotonic seconds.
+        sleep: waits.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        url: str,
+        model: str,
+        max_concurrency: int,
+        rng: random.Random,
+        policy: RetryPolicy | None = None,
+        version: str = "v1",
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self.url = url
+        self.model = model
+        self._completions = f"/{version}/completions"
+        self._chat = f"/{version}/chat/completions"
+        self._embeddings = f"/{version}/embeddings"
+        self._models = f"/{version}/models"
+        one_word = [{"role": "user", "content": "1"}]
+        canaries = {
+            self._completions: {"model": model, "prompt": "1", "max_tokens": 1},
+            self._chat: {"model": model, "messages": one_word, "max_tokens": 1},
+            self._embeddings: {"model": model, "input": ["1"]},
+        }
+        self._caller = Caller(
+            transport,
+            url=url,
+            model=model,
+            max_concurrency=max_concurrency,
+            canaries={path: orjson.dumps(body) for path, body in canaries.items()},
+            rng=rng,
+            policy=policy or RetryPolicy(),
+            clock=clock,
+            sleep=sleep,
+        )
+        self._lacking: set[str] = set()
+
+    @property
+    def usage(self) -> Usage:
+        """All that was spent so far, on records that became void too."""
+        return self._caller.usage
+
+    @property
+    def limit(self) -> int:
+        """Requests that may be under way at once, as adapted so far."""
+        return self._caller.limiter.limit
+
+    async def complete(
+        self,
+        prompt: str | list[int],
+        *,
+        sampling: Sampling,
+        seed: int,
+        stop: Sequence[str] = (),
+        stop_token_ids: Sequence[int] = (),
+    ) -> Completion:
+        """Continue a raw prompt, given as text or as token ids.
+
+        Args:
+            prompt: sent as it is: no template, no beginning-of-sequence token of ours.
+            sampling: how to draw.
+            seed: 0 to 2**63 - 1, from the record's id.
+            stop: texts that end the completion and are not part of it; four at most by OpenAI's API.
+            stop_token_ids: tokens that do (vLLM's extension; only sent where given).
+
+        Raises:
+            RecordVoidError: this record has no completion.
+            ConfigurationError: the endpoint cannot be used as it is configured.
+            TransientError: the endpoint is down.
+        """
+        document: dict[str, Any] = {"model": self.model, "prompt": prompt}
+        if stop:
+            document["stop"] = stop
+        if stop_token_ids:
+            document["stop_token_ids"] = stop_token_ids
+        return completion_of(*await self._caller.ask(self._completions, _drawn(document, sampling, seed)))
+
+    async def chat(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        *,
+        sampling: Sampling,
+        seed: int,
+        json_schema: Mapping[str, Any] | None = None,
+        top_logprobs: int | None = None,
+    ) -> ChatReply:
+        """Ask for the next turn of a conversation.
+
+        Args:
+            messages: `role` and `content` each.
+            sampling: how to draw.
+            seed: 0 to 2**63 - 1, from the record's id.
+            json_schema: the reply must be JSON of this schema (`response_format`).
+            top_logprobs: how many of the likeliest first tokens to report.
+
+        Raises:
+            RecordVoidError: this record has no reply, or not one as asked.
+            ConfigurationError: the endpoint cannot be used as it is configured.
+            TransientError: the endpoint is down.
+        """
+        document: dict[str, Any] = {"model": self.model, "messages": messages}
+        if json_schema is not None:
+            document["response_format"] = {
+                "type": "json_schema",
+                "json_schema": {"name": "reply", "strict": True, "schema": json_schema},
+            }
+        if top_logprobs is not None:
+            document["logprobs"] = True
+            document["top_logprobs"] = top_logprobs
+        reply, usage = await self._caller.ask(self._chat, _drawn(document, sampling, seed))
+        return chat_reply_of(reply, usage, json_schema=json_schema, logprobs=top_logprobs is not None)
+
+    async def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Embed texts, in one request.
+
+        Returns:
+            float32, shape (len(texts), dimensions), in the order of the texts, not normalised.
+
+        Raises:
+            RecordVoidError: the texts have no embeddings.
+            ConfigurationError: the endpoint cannot be used as it is configured.
+            TransientError: the endpoint is down.
+        """
+        if not texts:
+            return np.empty((0, 0), dtype=np.float32)
+        # A quarter of the bytes of decimal numbers; a server that does not know the format sends numbers.
+        document = {"model": self.model, "input": texts, "encoding_format": "base64"}
+        reply, _ = await self._caller.ask(self._embeddings, document)
+        return embeddings_of(reply, count=len(texts))
+
+    async def models(self) -> tuple[str, ...]:
+        """The names that the endpoint serves, in its order."""
+        body, _ = await self._caller.call(self._models, None)
+        return model_names_of(document_of(body))
+
+    async def tokenize_chat(self, messages: Sequence[Mapping[str, str]]) -> list[int] | None:
+        """Token ids of a conversation in the served model's own template, up to where its reply would begin.
+
+        vLLM's extension: None where the endpoint has no such path, or knows nothing of `messages`.
+
+        Raises:
+            RecordVoidError: the server cannot render these messages.
+        """
+        # Templates that print today's date (Llama's) take this one: the same prefix every day.
+        document = {
+            "model": self.model,
+            "messages": messages,
+            "add_generation_prompt": True,
+            "chat_template_kwargs": {"date_string": "26 Jul 2024"},
+        }
+        return await self._tokens(document)
+
+    async def tokenize(self, text: str) -> list[int] | None:
+        """Token ids of a text with no special token added (vLLM's extension); None where there is no such path.
+
+        Raises:
+            RecordVoidError: the server refuses the text.
+        """
+        return await self._tokens({"model": self.model, "prompt": text, "add_special_tokens": False})
+
+    async def detokenize(self, tokens: Sequence[int]) -> str | None:
+        """The text of token ids, special tokens included (vLLM's extension); None where there is no such path."""
+        reply = await self._ask_extension(DETOKENIZE, {"model": self.model, "tokens": tokens})
+        text = None if reply is None else reply.get("prompt")
+        return text if isinstance(text, str) else None
+
+    async def _tokens(self, document: dict[str, Any]) -> list[int] | None:
+        reply = await self._ask_extension(TOKENIZE, document)
+        tokens = None if reply is None else reply.get("tokens")
+        if not isinstance(tokens, list) or not tokens or not all(type(token) is int for token in tokens):
+            return None
+        return tokens
+
+    async def _ask_extension(self, path: str, document: dict[str, Any]) -> dict[str, Any] | None:
+        """Ask what a server may not offer; that it does not is remembered."""
+        if path in self._lacking:
+            return None
+        try:
+            reply, _ = await self._caller.ask(path, document)
+        except NotServedError:
+            self._lacking.add(path)
+            return None
+        return reply
+
+
+def _drawn(document: dict[str, Any], sampling: Sampling, seed: int) -> dict[str, Any]:
+    document["temperature"] = sampling.temperature
+    document["top_p"] = sampling.top_p
+    document["max_tokens"] = sampling.max_tokens
+    document["seed"] = seed
+    return document

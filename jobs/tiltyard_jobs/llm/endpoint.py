@@ -1,0 +1,100 @@
+"""An endpoint as a shard is told of it, and the client that is connected to it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tiltyard_jobs.llm.caller import Sleep
+from tiltyard_jobs.llm.client import ModelClient
+from tiltyard_jobs.llm.retry import RetryPolicy
+from tiltyard_jobs.llm.transport import HttpTransport, TimeOuts
+
+_VERSION = re.compile(r"(?P<root>.*)/(?P<version>v\d+[a-z0-9]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An OpenAI-compatible server and one of its models.
+
+    Attributes:
+        url: with the API's version (`https://models.example/v1`), as OpenAI's clients want it, or without, as KServe
+            reports it; without means `/v1`.
+        model: the name that requests carry.
+        api_key_env: the environment variable that holds the bearer token; None where none is needed.
+        ca_bundle: a PEM file of the authorities to trust; None trusts the system's.
+        max_concurrency: the most requests under way at once.
+    """
+
+    url: str
+    model: str
+    api_key_env: str | None = None
+    ca_bundle: Path | None = None
+    max_concurrency: int = 64
+
+    @property
+    def root(self) -> str:
+        """The server's root, above the API's version; vLLM's `/tokenize` lies there."""
+        return self._split()[0]
+
+    @property
+    def version(self) -> str:
+        """The API's version, a path segment such as `v1`."""
+        return self._split()[1]
+
+    def _split(self) -> tuple[str, str]:
+        url = self.url.rstrip("/")
+        match = _VERSION.fullmatch(url)
+        return (match["root"], match["version"]) if match else (url, "v1")
+
+
+@asynccontextmanager
+async def connect(
+    endpoint: Endpoint,
+    *,
+    rng: random.Random,
+    policy: RetryPolicy | None = None,
+    time_outs: TimeOuts | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Sleep = asyncio.sleep,
+) -> AsyncIterator[ModelClient]:
+    """A client of the endpoint, closed at the end; nothing is sent before the first call.
+
+    Args:
+        endpoint: where to, and which model.
+        rng: the source of jitter.
+        policy: when to retry and when to give up.
+        time_outs: when one request is given up.
+        clock: monotonic seconds.
+        sleep: waits.
+
+    Raises:
+        ConfigurationError: the URL, the key's variable or the CA bundle cannot be used.
+    """
+    transport = HttpTransport(
+        endpoint.root,
+        max_connections=endpoint.max_concurrency,
+        api_key_env=endpoint.api_key_env,
+        ca_bundle=endpoint.ca_bundle,
+        time_outs=time_outs,
+    )
+    try:
+        yield ModelClient(
+            transport,
+            url=endpoint.url,
+            model=endpoint.model,
+            max_concurrency=endpoint.max_concurrency,
+            rng=rng,
+            policy=policy,
+            version=endpoint.version,
+            clock=clock,
+            sleep=sleep,
+        )
+    finally:
+        await transport.aclose()

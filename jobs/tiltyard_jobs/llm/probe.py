@@ -1,0 +1,39 @@
+"""What preflight asks an endpoint before anything starts."""
+
+from __future__ import annotations
+
+from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, VoidReason
+from tiltyard_jobs.llm.caller import NotServedError
+from tiltyard_jobs.llm.client import ModelClient, Sampling
+
+_ONE_TOKEN = Sampling(temperature=1.0, top_p=1.0, max_tokens=1)
+
+
+async def can_complete_raw(client: ModelClient) -> bool:
+    """Whether the endpoint continues a raw prompt, which mining needs.
+
+    Raises:
+        ConfigurationError: the key is refused, or the URL redirects.
+        TransientError: the endpoint is down.
+    """
+    try:
+        await client.complete("The", sampling=_ONE_TOKEN, seed=0)
+    except NotServedError:
+        return False
+    except RecordVoidError as error:
+        return error.reason is VoidReason.EMPTY  # it was served; the model had nothing to add
+    return True
+
+
+async def require_raw_completions(client: ModelClient) -> None:
+    """Preflight's form of `can_complete_raw`.
+
+    Raises:
+        ConfigurationError: one sentence with the endpoint, the model and what to do; or as `can_complete_raw`.
+        TransientError: the endpoint is down.
+    """
+    if not await can_complete_raw(client):
+        raise ConfigurationError(
+            f"{client.url} does not complete raw prompts with model {client.model!r}, which mining needs: "
+            "take instructions from a file (instructions.from), or serve the model where /completions is offered"
+        )

@@ -1,0 +1,234 @@
+"""Reading replies. Nothing in them is trusted: what is not as asked is a void, never a crash.
+
+Details say what is wrong in our own words or by a short code of the server's, whose messages may repeat the prompt.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from tiltyard_jobs.errors import RecordVoidError, VoidReason
+from tiltyard_jobs.llm.usage import Usage
+
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_TOO_LONG = re.compile(r"context[ _]length|max_model_len|too (?:long|many tokens)|longer than", re.IGNORECASE)
+
+
+class Completion(NamedTuple):
+    """The continuation of a raw prompt.
+
+    Attributes:
+        text: what the model wrote, without the stop; never blank.
+        finish_reason: `stop`, `length`, or what else the server says; empty where it says nothing.
+        usage: what the call cost, retries included.
+    """
+
+    text: str
+    finish_reason: str
+    usage: Usage
+
+
+class ChatReply(NamedTuple):
+    """A model's turn.
+
+    Attributes:
+        text: what the model wrote; never blank, except where log-probabilities were asked for and came.
+        finish_reason: as in `Completion`.
+        usage: as in `Completion`.
+        first_token_logprobs: natural log-probability by token text, of the most likely first tokens; None if not asked.
+        structure: `text` decoded, where a JSON schema was given; its required members are there.
+    """
+
+    text: str
+    finish_reason: str
+    usage: Usage
+    first_token_logprobs: Mapping[str, float] | None = None
+    structure: Mapping[str, Any] | None = None
+
+
+def document_of(body: bytes) -> dict[str, Any]:
+    """A reply's JSON object; void Malformed where it is none (cut short, not UTF-8, another type)."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise _malformed("the reply is no JSON" if body else "the reply is empty") from error
+    if not isinstance(document, dict):
+        raise _malformed("the reply is no JSON object")
+    return document
+
+
+def completion_of(document: dict[str, Any], usage: Usage) -> Completion:
+    """Read a reply of `/v1/completions`.
+
+    Raises:
+        RecordVoidError: Malformed, Empty or RefusedByServer.
+    """
+    choice = _first_choice(document)
+    text, finish_reason = choice.get("text"), _finish_reason(choice)
+    if not isinstance(text, str):
+        raise _malformed("the reply holds no text")
+    if not text or text.isspace():
+        raise RecordVoidError(VoidReason.EMPTY)
+    return Completion(text, finish_reason, usage)
+
+
+def chat_reply_of(
+    document: dict[str, Any], usage: Usage, *, json_schema: Mapping[str, Any] | None = None, logprobs: bool = False
+) -> ChatReply:
+    """Read a reply of `/v1/chat/completions`.
+
+    Args:
+        document: the reply.
+        usage: what the call cost.
+        json_schema: the schema asked for: the text must be a JSON object with its `required` members.
+        logprobs: whether log-probabilities were asked for: they must be there.
+
+    Raises:
+        RecordVoidError: Malformed, Truncated (a structure cut by the token limit), Empty or RefusedByServer.
+    """
+    choice = _first_choice(document)
+    message, finish_reason = choice.get("message"), _finish_reason(choice)
+    if not isinstance(message, dict):
+        raise _malformed("the reply holds no message")
+    text = message.get("content")
+    if text is None:  # what a server sends when the model ended its turn at once
+        text = ""
+    if not isinstance(text, str):
+        raise _malformed("the message's content is no text")
+    first = _first_token_logprobs(choice.get("logprobs")) if logprobs else None
+    if first is None and (not text or text.isspace()):
+        raise RecordVoidError(VoidReason.EMPTY)
+    structure = _structure(text, json_schema, finish_reason) if json_schema is not None else None
+    return ChatReply(text, finish_reason, usage, first, structure)
+
+
+def embeddings_of(document: dict[str, Any], *, count: int) -> npt.NDArray[np.float32]:
+    """Read a reply of `/v1/embeddings`, whose vectors are lists of numbers or base64 of little-endian float32.
+
+    Returns:
+        float32, shape (count, dimensions), in the order of the texts.
+
+    Raises:
+        RecordVoidError: Malformed: not `count` finite vectors of one length.
+    """
+    rows = document.get("data")
+    if not isinstance(rows, list) or len(rows) != count:
+        raise _malformed(f"the reply does not hold {count} embeddings")
+    vectors: list[npt.NDArray[np.float32] | None] = [None] * count
+    try:
+        for position, row in enumerate(rows):
+            index, value = row.get("index", position), row["embedding"]
+            if vectors[index] is not None:
+                raise _malformed("the reply gives an embedding twice")
+            vectors[index] = (
+                np.frombuffer(base64.b64decode(value, validate=True), dtype="<f4")
+                if isinstance(value, str)
+                else np.asarray(value, dtype=np.float32)
+            )
+        matrix = np.stack([vector for vector in vectors if vector is not None]).astype(np.float32, copy=False)
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError, OverflowError, binascii.Error) as error:
+        raise _malformed("the reply's embeddings are no vectors of one length") from error
+    if matrix.ndim != 2 or matrix.shape[1] == 0 or not np.isfinite(matrix).all():
+        raise _malformed("the reply's embeddings are no finite vectors")
+    return matrix
+
+
+def model_names_of(document: dict[str, Any]) -> tuple[str, ...]:
+    """Read a reply of `/v1/models`; entries without a name are left out."""
+    entries = document.get("data")
+    if not isinstance(entries, list):
+        raise _malformed("the reply lists no models")
+    names = (entry.get("id") for entry in entries if isinstance(entry, dict))
+    return tuple(name for name in names if isinstance(name, str))
+
+
+def refusal_detail(status: int, body: bytes) -> str:
+    """What a 4xx says about one request, without the words of the server, which may quote the prompt."""
+    try:
+        error = document_of(body).get("error")
+    except RecordVoidError:
+        return f"HTTP {status}"
+    if not isinstance(error, dict):
+        return f"HTTP {status}"
+    message = error.get("message")
+    if isinstance(message, str) and _TOO_LONG.search(message):
+        return f"HTTP {status}: the prompt is too long for the model"
+    for code in (error.get("code"), error.get("type")):
+        if isinstance(code, str) and _CODE.fullmatch(code):
+            return f"HTTP {status} {code}"
+    return f"HTTP {status}"
+
+
+def names_the_model(body: bytes) -> bool:
+    """Whether a 404 is about the model's name (vLLM: `param`; OpenAI: `code`) and not about the path."""
+    try:
+        error = document_of(body).get("error")
+    except RecordVoidError:
+        return False
+    if not isinstance(error, dict):
+        return False
+    message = error.get("message")
+    return (
+        error.get("param") == "model"
+        or error.get("code") == "model_not_found"
+        or (isinstance(message, str) and "model" in message.lower())
+    )
+
+
+def _malformed(detail: str) -> RecordVoidError:
+    return RecordVoidError(VoidReason.MALFORMED, detail)
+
+
+def _first_choice(document: dict[str, Any]) -> dict[str, Any]:
+    choices = document.get("choices")
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        raise _malformed("the reply holds no choice")
+    return choices[0]
+
+
+def _finish_reason(choice: dict[str, Any]) -> str:
+    reason = choice.get("finish_reason")
+    if reason == "content_filter":
+        raise RecordVoidError(VoidReason.REFUSED_BY_SERVER, "content_filter")
+    return reason if isinstance(reason, str) and _CODE.fullmatch(reason) else ""
+
+
+def _first_token_logprobs(logprobs: object) -> dict[str, float]:
+    """Log-probability by token text; of tokens with the same text (bytes of one character) the likeliest."""
+    found: dict[str, float] = {}
+    try:
+        for entry in logprobs["content"][0]["top_logprobs"]:  # type: ignore[index]  # whatever it is, see except
+            token, value = entry["token"], entry["logprob"]
+            if not isinstance(token, str) or not isinstance(value, float | int) or not math.isfinite(value):
+                raise _malformed("a log-probability is no number by token")
+            if value > found.get(token, -math.inf):
+                found[token] = float(value)
+    except (KeyError, IndexError, TypeError) as error:
+        raise _malformed("the reply holds no log-probabilities") from error
+    if not found:
+        raise _malformed("the reply holds no log-probabilities")
+    return found
+
+
+def _structure(text: str, json_schema: Mapping[str, Any], finish_reason: str) -> dict[str, Any]:
+    try:
+        structure = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        if finish_reason == "length":
+            raise RecordVoidError(VoidReason.TRUNCATED, "the structure is cut by the token limit") from error
+        raise _malformed("the text is no JSON") from error
+    if not isinstance(structure, dict):
+        raise _malformed("the text is no JSON object")
+    for name in json_schema.get("required", ()):
+        if name not in structure:
+            raise _malformed(f"the structure lacks {name!r}")
+    return structure

@@ -1,0 +1,159 @@
+"""Ratings controlled for length: what is left of a player's lead once longer answers no longer help it.
+
+Style control as in Chatbot Arena: the normalised difference of the answers' lengths, z = (|a| - |b|) / (|a| + |b|),
+stands beside the players in the logistic regression of the outcome,
+
+    logit P(a beats b) = s_a - s_b + c z,
+
+with scores between 0 and 1 as fractions of a win. c has a normal prior of standard deviation 10, which is flat for any
+real jury and keeps c finite where the longer answer always won; the players have one where `bradley_terry` has one.
+Intervals come from the sandwich estimator clustered by instruction, as the rows no longer collapse to sums per pair.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from tiltyard_jobs.rating import bradley_terry as bt
+from tiltyard_jobs.rating.battles import Battles, pair_wins
+from tiltyard_jobs.rating.columns import sum_by
+from tiltyard_jobs.rating.scale import CENTRE, POINTS_PER_NAT
+
+_LAST_STEP = 1e-6
+_MAX_STEPS = 200
+_NORMAL_975 = 1.959963984540054
+
+
+class StyleRatings(NamedTuple):
+    """Ratings at equal length, in points, with 95 % intervals."""
+
+    ratings: NDArray[np.float64]
+    """(N,): each component centred on 1000, as in `bradley_terry`; NaN for a player without a battle."""
+    low: NDArray[np.float64]
+    """(N,)."""
+    high: NDArray[np.float64]
+    """(N,)."""
+    length_points: float
+    """Points that an answer gains as z goes from 0 to 1: from equal lengths to all of the text. NaN without battles."""
+    length_low: float
+    length_high: float
+
+
+def length_difference(length_a: NDArray[np.float64], length_b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(|a| - |b|) / (|a| + |b|), in [-1, 1], and 0 where both are empty. Any unit of length will do."""
+    total = length_a + length_b
+    difference = np.zeros(np.shape(total))
+    np.divide(length_a - length_b, total, out=difference, where=total > 0)
+    return difference
+
+
+def style_controlled(battles: Battles, difference: NDArray[np.float64]) -> StyleRatings:
+    """Rate with length as a covariate.
+
+    Args:
+        battles: the outcomes.
+        difference: (M,), z of each battle, player a against player b.
+
+    Raises:
+        ValueError: the battles are not battles, or `difference` has another length or is not finite.
+    """
+    battles.checked()
+    if np.shape(difference) != np.shape(battles.score) or not np.isfinite(difference).all():
+        raise ValueError("the length difference must be one finite number for each battle")
+    size = battles.players
+    wins = pair_wins(battles)[None]
+    graph = bt.connectivity(wins)
+    same = graph.same[0]
+    parameters, hessian = _fit(battles, difference, same, graph.prior_precision()[0])
+    covariance = _sandwich(battles, difference, parameters, hessian)
+    centring = np.eye(size) - same / same.sum(axis=1, keepdims=True)
+    error = np.sqrt(np.maximum(np.diag(centring @ covariance[:size, :size] @ centring.T), 0.0))
+    ratings = (centring @ parameters[:size]) * POINTS_PER_NAT + CENTRE
+    absent = ~bt.played(wins)[0]
+    ratings[absent] = np.nan
+    margin = _NORMAL_975 * error * POINTS_PER_NAT
+    length_points = float(parameters[size]) * POINTS_PER_NAT if len(battles.score) else np.nan
+    length_margin = _NORMAL_975 * float(np.sqrt(covariance[size, size])) * POINTS_PER_NAT
+    return StyleRatings(
+        ratings=ratings,
+        low=ratings - margin,
+        high=ratings + margin,
+        length_points=length_points,
+        length_low=length_points - length_margin,
+        length_high=length_points + length_margin,
+    )
+
+
+def _fit(
+    battles: Battles, z: NDArray[np.float64], same: NDArray[np.bool_], prior: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Damped Newton, as in `bradley_terry.fit`: strengths and coefficient, (N + 1,), and the Hessian there."""
+    size = battles.players
+    precision = np.append(prior, bt.PRIOR_PRECISION)
+    parameters = np.zeros(size + 1)
+    for _ in range(_MAX_STEPS):
+        probability = _probability(battles, z, parameters)
+        residual = battles.score - probability
+        gradient = np.append(_per_player(battles, residual), residual @ z) - precision * parameters
+        hessian = _information(battles, z, probability * (1.0 - probability)) + np.diag(precision)
+        hessian[:size, :size] += same  # fills the directions in which the likelihood is flat
+        step = np.linalg.solve(hessian, gradient)
+        # The most that any row's log-odds can change: z lies in [-1, 1].
+        reach = np.atleast_1d(np.ptp(step[:size]) + abs(step[size]))
+        parameters += step * bt.damping(reach)
+        if reach[0] < _LAST_STEP:
+            return parameters, hessian
+    raise ArithmeticError(f"no convergence of the style-controlled fit after {_MAX_STEPS} steps")
+
+
+def _probability(battles: Battles, z: NDArray[np.float64], parameters: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(M,): that player a wins."""
+    strength = parameters[:-1]
+    probability: NDArray[np.float64] = expit(
+        strength[battles.player_a] - strength[battles.player_b] + parameters[-1] * z
+    )
+    return probability
+
+
+def _per_player(battles: Battles, value: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N,): sum of `value` over the battles in which the player is a, less those in which it is b."""
+    return sum_by(battles.player_a, value, battles.players) - sum_by(battles.player_b, value, battles.players)
+
+
+def _information(battles: Battles, z: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N + 1, N + 1): Hessian of the negative log-likelihood, of rows with this weight p (1 - p)."""
+    size = battles.players
+    pairs = np.reshape(sum_by(battles.player_a * size + battles.player_b, weight, size * size), (size, size))
+    pairs = pairs + pairs.T
+    information = np.empty((size + 1, size + 1))
+    information[:size, :size] = np.diag(pairs.sum(axis=1)) - pairs
+    information[:size, size] = information[size, :size] = _per_player(battles, weight * z)
+    information[size, size] = weight @ z**2
+    return information
+
+
+def _sandwich(
+    battles: Battles,
+    z: NDArray[np.float64],
+    parameters: NDArray[np.float64],
+    hessian: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Covariance of strengths and coefficient, (N + 1, N + 1), clustered by instruction; NaN for fewer than two."""
+    wide = battles.players + 1
+    names, cluster = np.unique(battles.instruction, return_inverse=True)
+    clusters = len(names)
+    if clusters < 2:
+        return np.full((wide, wide), np.nan)
+    residual = battles.score - _probability(battles, z, parameters)
+    # (clusters, N + 1): the gradient of each instruction's log-likelihood.
+    first = cluster * wide
+    places = np.concatenate([first + battles.player_a, first + battles.player_b, first + battles.players])
+    values = np.concatenate([residual, -residual, residual * z])
+    gradients = np.reshape(sum_by(places, values, clusters * wide), (clusters, wide))
+    bread = np.linalg.inv(hessian)
+    covariance: NDArray[np.float64] = bread @ (gradients.T @ gradients) @ bread * (clusters / (clusters - 1))
+    return covariance

@@ -1,0 +1,190 @@
+"""What the last stages tell one another: the standing of a tournament and the making of its data, as small documents.
+
+`rate` writes a `Standings` (`standings.json`) beside its tables, `dataset` a `DataSummary` (`summary.json`) beside its
+rows; `report` draws both. They hold no clock and no host name. Tables:
+
+| stage | file | rows |
+|---|---|---|
+| rate | `ratings.parquet` | a player |
+| rate | `scores.parquet` | an instruction and a player who answered it: final score, gold or not, margin |
+| dataset | `instructions.parquet`, `answers.parquet`, `verdicts.parquet`, `battles.parquet` | as named, with names |
+| dataset | `sft.parquet`, `preference.parquet` | training rows with provenance |
+| dataset | `README.md` | the dataset card |
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+from pydantic import Field
+
+from tiltyard_jobs.contracts.frozen import Contract
+from tiltyard_jobs.contracts.summary import Standing
+from tiltyard_jobs.records import table_schema
+
+RATINGS = table_schema(
+    {
+        "player": pa.string(),
+        "model_id": pa.string(),
+        "rank": pa.int32(),
+        "rating": pa.float64(),  # Bradley–Terry with ties, Elo points
+        "low": pa.float64(),  # 95 % interval, bootstrap over instructions
+        "high": pa.float64(),
+        "elo": pa.float64(),  # the paper's, averaged over seeded orders
+        "length_controlled": pa.float64(),
+        "win_rate": pa.float64(),  # mean local score over its matches
+        "matches": pa.int64(),
+        "gold": pa.int64(),  # instructions whose gold answer is its
+    }
+)
+
+SCORES = table_schema(
+    {
+        "instruction_id": pa.string(),
+        "attacker_id": pa.string(),
+        "model_id": pa.string(),
+        "score": pa.float64(),  # mean over opponents of alpha*X + (1 - alpha)*x; null where it met nobody
+        "votes": pa.float64(),  # won in its matches on this instruction
+        "opponents": pa.int32(),
+        "gold": pa.bool_(),
+        "margin": pa.float64(),  # of the gold answer to the second; null on other rows
+        "quorum": pa.bool_(),  # each of its matches had two judges that answered, or could not have had them
+    }
+)
+
+
+class PlayerStanding(Contract):
+    """A row of the leaderboard; see `RATINGS` for units."""
+
+    name: str
+    model_id: str
+    uri: str
+    rank: int
+    rating: float
+    low: float | None
+    high: float | None
+    elo: float
+    length_controlled: float | None
+    win_rate: float | None
+    matches: int
+    gold: int
+
+
+class JudgeStanding(Contract):
+    """A judge's report card; see `rating.report_card`. None: there was nothing to tell it from."""
+
+    name: str
+    model_id: str
+    verdicts: int
+    voids: dict[str, int] = Field(default_factory=dict)
+    first_position_rate: float | None = None
+    consistency: float | None = None
+    exchanged: int = 0
+    flips: int = 0
+    length_slope: float | None = None
+    agreement: float | None = None
+    compared: int = 0
+    family_excess: float | None = None
+    family_battles: int = 0
+    votes_for: dict[str, float] = Field(default_factory=dict)  # its votes by player
+
+
+class Standings(Contract):
+    """Where all stand.
+
+    Attributes:
+        win_rates: win_rates[a][b]: mean local score of a against b; None where they never met.
+        win_counts: matches behind it.
+        expected: X(a > b) from Elo.
+        length_points: rating points that a length difference of one is worth (style control).
+        without_quorum: matches with fewer than two judges that answered, where three could have.
+        unjudged: instructions without a gold answer.
+        best_alone: share of instructions whose gold answer is the leader's: what picking the best model would get.
+    """
+
+    players: tuple[PlayerStanding, ...]
+    judges: tuple[JudgeStanding, ...]
+    win_rates: tuple[tuple[float | None, ...], ...]
+    win_counts: tuple[tuple[int, ...], ...]
+    expected: tuple[tuple[float, ...], ...]
+    length_points: float | None
+    instructions: int
+    matches: int
+    verdicts: int
+    without_quorum: int
+    unjudged: int
+    best_alone: float | None
+
+
+class Funnel(Contract):
+    """What became of one attacker's instructions."""
+
+    attacker: str
+    asked: int
+    dropped: dict[str, int] = Field(default_factory=dict)  # by reason, voids among them
+    curated: int
+    scores: dict[str, int] = Field(default_factory=dict)  # how many were graded 1 … 10, before the cut
+    task_types: dict[str, int] = Field(default_factory=dict)  # of the curated
+
+
+class Overlap(Contract):
+    """How near the curated instructions come to one known benchmark.
+
+    Attributes:
+        histogram: counts of overlap in [0, 0.1), [0.1, 0.2) … [0.9, 1].
+        matched: instructions or answers cut as contaminated.
+    """
+
+    benchmark: str
+    items: int
+    histogram: tuple[int, ...]
+    matched: int
+
+
+class DataSummary(Contract):
+    """How the training data came about."""
+
+    funnels: tuple[Funnel, ...]
+    overlaps: tuple[Overlap, ...]
+    voids: dict[str, dict[str, int]] = Field(default_factory=dict)  # by stage, then by reason
+    tokens: dict[str, dict[str, tuple[int, int]]] = Field(default_factory=dict)  # stage → model → (read, written)
+    sft: int
+    preference: int
+    cut: dict[str, int] = Field(default_factory=dict)  # gold answers that gave no row, by reason
+    gold_by_player: dict[str, int] = Field(default_factory=dict)
+
+
+class ManifestFile(Contract):
+    """One of the run's own files, relative to the manifest."""
+
+    path: str
+    sha256: str
+    size: int
+    rows: int = 0
+
+
+class ManifestArtifact(Contract):
+    """One artifact of the run: its role by names, where it lies, and its parts' digests in order."""
+
+    role: str
+    stage: str
+    key: str
+    sha256: tuple[tuple[str, ...], ...]
+    rows: int
+
+
+class Manifest(Contract):
+    """What a run is made of. The last file to be written: where it is, the run is complete.
+
+    Attributes:
+        versions: of the packages that can change a result, and of the stages' code.
+        outputs: URIs by name: manifest, report, dataset.
+    """
+
+    tournament: str
+    run: str
+    seed: int
+    versions: dict[str, str]
+    leaderboard: tuple[Standing, ...]
+    outputs: dict[str, str]
+    files: tuple[ManifestFile, ...]
+    artifacts: tuple[ManifestArtifact, ...]

@@ -1,0 +1,187 @@
+"""Artifacts in the store: what is sealed, reading it, and sealing a part."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from tiltyard_jobs.contracts.layout import Seal, SealedFile, file_key, seal_key
+from tiltyard_jobs.contracts.recipes import ArtifactRef
+from tiltyard_jobs.errors import PermanentError, TransientError
+from tiltyard_jobs.shard.tables import count_rows, iter_rows
+from tiltyard_jobs.store.base import Store
+
+_READERS = 8  # seals asked for at once: they are small, and the store's latency is what they cost
+
+
+class Artifacts:
+    """The artifacts of one store, with a local folder in which what was read is kept.
+
+    Seals and sealed files never change, so both are asked for once.
+    """
+
+    def __init__(self, store: Store, cache: Path) -> None:
+        self._store = store
+        self._cache = cache
+        self._seals: dict[tuple[str, int], Seal] = {}
+
+    def seal(self, ref: ArtifactRef, shard: int) -> Seal | None:
+        """The seal of one part; None where the part is not made yet.
+
+        Raises:
+            PermanentError: what lies under the seal's key is no seal of that part.
+        """
+        known = self._seals.get((ref.key, shard))
+        if known is not None:
+            return known
+        key = seal_key(ref, shard)
+        data = self._store.get(key)
+        if data is None:
+            return None
+        try:
+            seal = Seal.model_validate_json(data)
+        except ValidationError:
+            raise PermanentError(f"{key} in {self._store.uri} is damaged; delete it and run again.") from None
+        if (seal.stage, seal.key, seal.shard) != (ref.stage, ref.key, shard):
+            raise PermanentError(f"{key} in {self._store.uri} is the seal of another part; delete it and run again.")
+        self._seals[ref.key, shard] = seal
+        return seal
+
+    def seals(self, parts: Iterable[tuple[ArtifactRef, int]]) -> list[Seal | None]:
+        """The seals of many parts, in their order, asked for side by side."""
+        asked = list(parts)
+        if len(asked) < 2:
+            return [self.seal(ref, shard) for ref, shard in asked]
+        with ThreadPoolExecutor(min(_READERS, len(asked))) as pool:
+            return list(pool.map(lambda part: self.seal(*part), asked))
+
+    def require(self, ref: ArtifactRef) -> list[Seal]:
+        """The seals of all parts of an artifact, in order.
+
+        Raises:
+            PermanentError: a part is not made: an input is asked for before its time, or was deleted.
+        """
+        return self._require([(ref, shard) for shard in range(ref.shards)])
+
+    def require_all(self, refs: Iterable[ArtifactRef]) -> None:
+        """Look up the seals of many artifacts side by side; what follows finds them at hand. Raises as `require`."""
+        self._require([(ref, shard) for ref in refs for shard in range(ref.shards)])
+
+    def fetch(self, sealed: SealedFile) -> Path:
+        """A local copy of a sealed file, downloaded at most once. It is shared: read it, never write to it.
+
+        Raises:
+            PermanentError: the file is gone from the store, or has another digest.
+        """
+        path = self._cache / f"{sealed.sha256}{Path(sealed.path).suffix}"
+        if not path.exists():
+            self._cache.mkdir(parents=True, exist_ok=True)
+            self._store.get_file(sealed.path, path, sha256=sealed.sha256)
+        return path
+
+    def rows(
+        self,
+        ref: ArtifactRef,
+        *,
+        table: str = "rows",
+        columns: Sequence[str] | None = None,
+        start: int = 0,
+        stop: int | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Rows [start, stop) of one of an artifact's tables, counted over its parts in order.
+
+        Parts outside the range are not downloaded. Memory is that of one row group. The seals are looked up at the
+        first row, so an iterator that nobody reads costs nothing.
+
+        Raises:
+            PermanentError: a part is missing or damaged, or has no such table.
+        """
+        first = 0
+        for seal in self.require(ref):
+            sealed = seal.files.get(table)
+            if sealed is None:
+                raise PermanentError(f"{seal_key(ref, seal.shard)} in {self._store.uri} names no table {table!r}.")
+            low, high = max(start - first, 0), sealed.rows if stop is None else min(stop - first, sealed.rows)
+            if low < high:
+                yield from iter_rows(self.fetch(sealed), columns, low, high)
+            first += sealed.rows
+
+    def publish(
+        self,
+        ref: ArtifactRef,
+        shard: int,
+        files: Mapping[str, Path],
+        *,
+        rows: int = 0,
+        voids: Mapping[str, int] | None = None,
+        counts: Mapping[str, int] | None = None,
+        prompt_tokens: int = 0,
+        completion_tokens: int = 0,
+    ) -> Seal:
+        """Store a part's files, then its seal, which makes it complete.
+
+        Where another writer has sealed the part before, that one's seal counts and is returned, and the files written
+        here that it does not name are deleted.
+
+        Args:
+            ref: the artifact.
+            shard: its part.
+            files: local files by short name; the store's name keeps the extension.
+            rows: rows of the main table.
+            voids: void rows by reason.
+            counts: other counts by name.
+            prompt_tokens: tokens read for the rows.
+            completion_tokens: tokens written for them.
+
+        Raises:
+            TransientError: the part was sealed by another writer and unsealed while it was looked at.
+        """
+        sealed = {name: _describe(ref, shard, name, files[name]) for name in sorted(files)}
+        seal = Seal(
+            stage=ref.stage,
+            key=ref.key,
+            shard=shard,
+            files=sealed,
+            rows=rows,
+            voids=dict(sorted((voids or {}).items())),
+            counts=dict(sorted((counts or {}).items())),
+            prompt_tokens=prompt_tokens,
+            completion_tokens=completion_tokens,
+        )
+        for name, file in sealed.items():
+            self._store.put_file(file.path, files[name])
+        if self._store.put_new(seal_key(ref, shard), seal.canonical()):
+            self._seals[ref.key, shard] = seal
+            return seal
+        stored = self.seal(ref, shard)
+        if stored is None:
+            raise TransientError(f"{seal_key(ref, shard)} in {self._store.uri} was there and is gone.")
+        named = {file.path for file in stored.files.values()}
+        for file in sealed.values():
+            if file.path not in named:
+                self._store.delete(file.path)
+        return stored
+
+    def _require(self, parts: Sequence[tuple[ArtifactRef, int]]) -> list[Seal]:
+        seals = []
+        for (ref, shard), seal in zip(parts, self.seals(parts), strict=True):
+            if seal is None:
+                raise PermanentError(f"{seal_key(ref, shard)}: this input is not in {self._store.uri}.")
+            seals.append(seal)
+        return seals
+
+
+def _describe(ref: ArtifactRef, shard: int, name: str, path: Path) -> SealedFile:
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return SealedFile(
+        path=file_key(ref, shard, sha256, f"{name}{path.suffix}"),
+        sha256=sha256,
+        size=path.stat().st_size,
+        rows=count_rows(path) if path.suffix == ".parquet" else 0,
+    )

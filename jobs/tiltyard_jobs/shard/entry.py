@@ -1,0 +1,87 @@
+"""The start and the end of a worker process.
+
+    python -m tiltyard_jobs STAGE --task FILE [--index N] [--work-dir DIR] [--no-checkpoints]
+
+Environment: `JOB_COMPLETION_INDEX` and `TILTYARD_WORK_DIR` stand in for options; `TILTYARD_SUMMARY` and
+`TILTYARD_PROGRESS` name files to write; `TILTYARD_LOG_LEVEL` is a level's name. Exit codes: `tiltyard_jobs.errors`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+from collections.abc import Callable, Mapping, Sequence
+
+import structlog
+
+from tiltyard_jobs.contracts.tasks import BundleTask, PreflightTask
+from tiltyard_jobs.errors import ExitCode
+from tiltyard_jobs.shard.failures import Ending, ending_of, frames_of
+from tiltyard_jobs.shard.loading import load_bundle, load_preflight
+from tiltyard_jobs.shard.options import PREFLIGHT, Options, parse_options
+from tiltyard_jobs.shard.reporting import configure_logging, write_summary
+from tiltyard_jobs.shard.worker import StageFunction, Worker
+from tiltyard_jobs.stages import stage_function
+
+log = structlog.get_logger(__name__)
+
+
+def main(
+    arguments: Sequence[str] | None = None,
+    *,
+    environment: Mapping[str, str] = os.environ,
+    stage_of: Callable[[str], StageFunction] = stage_function,
+) -> int:
+    """Run one index of a bundle, or preflight, and write the summary.
+
+    Args:
+        arguments: the command line; `sys.argv` by default.
+        environment: the environment variables.
+        stage_of: from a stage's name to its function, which takes a `ShardContext` and returns an `Outcome`; that of
+            `preflight` takes a `PreflightContext` and returns a `Summary`. A test may give stages of its own.
+
+    Returns:
+        The exit code, see `errors.ExitCode`; 1 where Tiltyard itself is at fault.
+    """
+    options = parse_options(arguments, environment)
+    configure_logging(environment, {"stage": options.stage, "index": options.index})
+    _raise_file_limit()
+    worker = Worker(options, stage_of)
+    try:
+        task = _load(options)
+        structlog.contextvars.bind_contextvars(tournament=task.tournament)
+        summary = asyncio.run(worker.run(task))
+    except (Exception, KeyboardInterrupt, asyncio.CancelledError) as error:
+        ending = ending_of(error)
+        _log(ending)
+        summary = worker.tally.summary(ending.exit_code, ending.message)
+    else:
+        log.info("complete", rows=summary.rows, reused=summary.reused, voids=summary.voids, requests=summary.requests)
+    if options.summary is not None:
+        write_summary(summary, options.summary)
+    return summary.exit_code
+
+
+def _load(options: Options) -> BundleTask | PreflightTask:
+    if options.stage == PREFLIGHT:
+        return load_preflight(options.task)
+    return load_bundle(options.task, options.stage, options.index)
+
+
+def _log(ending: Ending) -> None:
+    if ending.exit_code == ExitCode.STOPPED:
+        log.info("stopped")
+        return
+    details = {"frames": frames_of(ending.cause)} if ending.is_bug else {}
+    log.error("failed", exit_code=ending.exit_code, message=ending.message, **details)
+    if ending.is_bug:
+        log.debug("the mistake's own words", error=str(ending.cause))
+
+
+def _raise_file_limit() -> None:
+    """A judge's index may hold a thousand parts open, and the usual soft limit is 1,024 descriptors."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,0 +1,68 @@
+"""The end of a shard: from its journal to sealed parts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+
+import orjson
+import pyarrow as pa
+
+from tiltyard_jobs.contracts.layout import Seal
+from tiltyard_jobs.shard.context import ShardContext
+from tiltyard_jobs.shard.journal import Journal
+from tiltyard_jobs.shard.stopping import Stopped
+from tiltyard_jobs.shard.tables import GROUP_ROWS, TableWriter
+
+
+async def finish_parts(
+    context: ShardContext, journal: Journal, *, schema: pa.Schema, rows: Sequence[int]
+) -> tuple[Seal, ...]:
+    """Write each part's table in row order and seal it. Memory is that of one row group.
+
+    Counts void rows by the `void` column, and tokens by `prompt_tokens` and `completion_tokens` where there are such.
+
+    Args:
+        context: the shard.
+        journal: holds rows 0 to `rows[i]` - 1 of part i.
+        schema: of the tables.
+        rows: rows of each part.
+
+    Raises:
+        Stopped: the shard was told to stop; the journal is exported, and parts that were sealed stay so.
+    """
+    seals = []
+    for part, count in enumerate(rows):
+        seals.append(await asyncio.to_thread(_finish, context, journal, part, count, schema))
+    return tuple(seals)
+
+
+def _finish(context: ShardContext, journal: Journal, part: int, rows: int, schema: pa.Schema) -> Seal:
+    (recipe, shard), folder = context.parts[part], context.folders[part]
+    voids: Counter[str] = Counter()
+    prompt_tokens = completion_tokens = 0
+    path = folder.path / "rows.parquet"
+    with TableWriter(path, schema) as table:
+        for row in range(rows):
+            if row % GROUP_ROWS == 0 and context.stop.is_set():
+                journal.export()
+                raise Stopped
+            record = orjson.loads(journal.get(part, row))
+            table.write(record)
+            if record.get("void") is not None:
+                voids[record["void"]] += 1
+            prompt_tokens += record.get("prompt_tokens") or 0
+            completion_tokens += record.get("completion_tokens") or 0
+    seal = context.artifacts.publish(
+        recipe.ref,
+        shard,
+        {"rows": path},
+        rows=rows,
+        voids=voids,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+    )
+    journal.discard(part)
+    path.unlink()
+    return seal

@@ -1,0 +1,225 @@
+"""The loop over a shard's records: each is asked once, written when it is done, and never lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import orjson
+import structlog
+
+from tiltyard_jobs.errors import JobError, PermanentError, RecordVoidError, TransientError, VoidReason
+from tiltyard_jobs.shard.journal import Journal
+from tiltyard_jobs.shard.progress import Progress
+from tiltyard_jobs.shard.stopping import Stopped
+
+T = TypeVar("T")
+
+EXPORT_SECONDS = 30.0  # what the death of a machine may cost, in time
+EXPORT_RECORDS = 1000  # and in records
+MAX_DETAIL = 500  # characters: a detail may quote a model
+_BREATH = 64  # records that one worker may finish without a pause: signals and exports want their turn
+
+log = structlog.get_logger(__name__)
+
+
+class WorkItem(NamedTuple, Generic[T]):
+    """One record to make.
+
+    Attributes:
+        part: the position of its part among the parts of the index.
+        row: its row in that part.
+        payload: what the work needs. Cheap to have: items that are done already are made and passed over, so prompts
+            and the like belong into the work.
+    """
+
+    part: int
+    row: int
+    payload: T
+
+
+async def run_records(
+    items: Iterator[WorkItem[T]],
+    work: Callable[[T], Awaitable[dict[str, Any]]],
+    void: Callable[[T, VoidReason, str], dict[str, Any]],
+    *,
+    journal: Journal,
+    total: int,
+    concurrency: int,
+    stop: asyncio.Event,
+    progress: Progress,
+    max_failures: int,
+    failing: frozenset[VoidReason],
+    export_seconds: float = EXPORT_SECONDS,
+    export_records: int = EXPORT_RECORDS,
+) -> None:
+    """Make each record that the journal does not hold, and write it there when it is done.
+
+    Items are taken in order, as slots come free, and are never all in memory. Rows are dicts; one with a `void` is a
+    void row. Void rows that the endpoint's absence caused (`Unavailable`) are not taken over from an earlier attempt.
+
+    Args:
+        items: what there is to make; iterated on the event loop.
+        work: makes a row, or raises RecordVoidError.
+        void: the row that stands for a record that could not be made.
+        journal: where rows go.
+        total: how many records the index has, those in the journal included.
+        concurrency: the most records under way at once.
+        stop: when set, what is under way is cancelled.
+        progress: told of each record.
+        max_failures: more failing records than this fail the shard.
+        failing: reasons that count as failures.
+        export_seconds: changes are exported this often, where the journal has checkpoints.
+        export_records: and after this many records.
+
+    Raises:
+        Stopped: `stop` was set; the journal is exported.
+        PermanentError: too many records failed. They are forgotten, so that a later attempt asks them again.
+        Exception: whatever else `items` or `work` raised; the journal is exported.
+    """
+    run = _Run(items, work, void, journal, total, progress, max_failures, failing, export_records)
+    run.recall()
+    await run.run(concurrency, stop, export_seconds)
+
+
+class _Run(Generic[T]):
+    """The state of one run: what is done, what failed, what is to be exported."""
+
+    def __init__(
+        self,
+        items: Iterator[WorkItem[T]],
+        work: Callable[[T], Awaitable[dict[str, Any]]],
+        void: Callable[[T, VoidReason, str], dict[str, Any]],
+        journal: Journal,
+        total: int,
+        progress: Progress,
+        max_failures: int,
+        failing: frozenset[VoidReason],
+        export_records: int,
+    ) -> None:
+        self._items = items
+        self._work = work
+        self._void = void
+        self._journal = journal
+        self._total = total
+        self._progress = progress
+        self._max_failures = max_failures
+        self._failing = frozenset(str(reason) for reason in failing)
+        self._failed: list[tuple[int, int]] = []
+        self._reasons: Counter[str] = Counter()
+        self._done = 0
+        self._export_records = export_records
+        self._export_due = asyncio.Event()
+        self._over = False
+
+    def recall(self) -> None:
+        """Take over what an earlier attempt did, but not what failed for want of an endpoint, nor too many failures."""
+        for part, row in self._journal:
+            reason = orjson.loads(self._journal.get(part, row)).get("void")
+            if reason == VoidReason.UNAVAILABLE:
+                self._journal.forget(part, row)
+            else:
+                self._note(part, row, reason)
+        self._forget_failures()
+        self._progress.advance(self._done, self._total)
+
+    async def run(self, concurrency: int, stop: asyncio.Event, export_seconds: float) -> None:
+        """Work until all is done, or `stop` is set, or something raises."""
+        workers = [asyncio.create_task(self._worker()) for _ in range(concurrency)]
+        working = asyncio.gather(*workers)
+        stopping = asyncio.create_task(stop.wait())
+        exporting = asyncio.create_task(self._export_regularly(export_seconds))
+        complete = False
+        try:
+            await asyncio.wait((working, stopping, exporting), return_when=asyncio.FIRST_COMPLETED)
+            complete = working.done() and working.exception() is None
+        finally:
+            for task in (*workers, stopping):
+                task.cancel()
+            self._over = True
+            self._export_due.set()  # the exporter ends by itself: a thread cannot be cancelled in the middle of a put
+            results = await asyncio.gather(working, exporting, stopping, *workers, return_exceptions=True)
+            self._forget_failures()
+            if not complete:
+                await self._export(survives=JobError)
+        for result in results[:2]:
+            if isinstance(result, Exception):
+                raise result
+        if not complete:
+            raise Stopped
+
+    async def _worker(self) -> None:
+        """One slot. All slots draw from one iterator, so items are taken in order and each once."""
+        for count, item in enumerate(self._items):
+            part, row, payload = item
+            if (part, row) in self._journal:
+                continue
+            try:
+                made = await self._work(payload)
+            except RecordVoidError as error:
+                made = self._void(payload, error.reason, error.detail[:MAX_DETAIL])
+            self._journal.append(part, row, row_json(made))
+            self._note(part, row, made.get("void"))
+            if len(self._failed) > self._max_failures:
+                raise self._too_many()
+            self._progress.advance(self._done, self._total)
+            if self._done % self._export_records == 0:
+                self._export_due.set()
+            if count % _BREATH == 0:
+                await asyncio.sleep(0)
+
+    def _note(self, part: int, row: int, reason: str | None) -> None:
+        self._done += 1
+        if reason is not None and reason in self._failing:
+            self._failed.append((part, row))
+            self._reasons[reason] += 1
+
+    def _forget_failures(self) -> None:
+        """Where too many records failed, none of these failures is kept: whoever mends the cause may ask them again."""
+        if len(self._failed) <= self._max_failures:
+            return
+        for part, row in self._failed:
+            self._journal.forget(part, row)
+        self._done -= len(self._failed)
+        self._failed.clear()
+        self._reasons.clear()
+
+    def _too_many(self) -> PermanentError:
+        reasons = ", ".join(f"{name} {count}" for name, count in sorted(self._reasons.items()))
+        return PermanentError(
+            f"{len(self._failed)} of {self._total} records could not be made ({reasons}), and"
+            f" spec.jobs.maxVoidFraction allows {self._max_failures}: mend what causes them, or raise the fraction;"
+            " the next attempt asks these records again."
+        )
+
+    async def _export_regularly(self, seconds: float) -> None:
+        while not self._over:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._export_due.wait(), seconds if self._journal.exports else None)
+            self._export_due.clear()
+            if not self._over:
+                await self._export(survives=TransientError)
+
+    async def _export(self, *, survives: type[JobError]) -> None:
+        if not self._journal.exports:
+            return
+        try:
+            await asyncio.to_thread(self._journal.export)
+        except survives as error:
+            # The local journal has it all; the next export takes along what this one could not write.
+            log.warning("checkpoint not written", error=str(error))
+
+
+def row_json(row: Mapping[str, Any]) -> bytes:
+    """A row as JSON. A text that is not Unicode (a lone surrogate from a model's escape) has it replaced."""
+    try:
+        return orjson.dumps(row)
+    except orjson.JSONEncodeError:
+        return orjson.dumps({name: _mended(value) for name, value in row.items()})
+
+
+def _mended(value: object) -> object:
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value

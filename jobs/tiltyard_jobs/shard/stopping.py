@@ -1,0 +1,39 @@
+"""Being stopped: a signal sets an event, and whoever works looks at it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from tiltyard_jobs.errors import ExitCode, JobError
+
+T = TypeVar("T")
+
+
+class Stopped(JobError):
+    """The shard was told to stop and kept what it has: no failure, the next attempt goes on."""
+
+    exit_code = ExitCode.STOPPED
+
+    def __init__(self) -> None:
+        super().__init__("Stopped; the work so far is kept, and the next attempt goes on from it.")
+
+
+async def unless_stopped(work: Awaitable[T], stop: asyncio.Event) -> T:
+    """The result of `work`, which is cancelled when `stop` is set before it is there.
+
+    Raises:
+        Stopped: it was.
+    """
+    task = asyncio.ensure_future(work)
+    watch = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((task, watch), return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise Stopped
+    finally:
+        task.cancel()
+        watch.cancel()
+        await asyncio.gather(task, watch, return_exceptions=True)

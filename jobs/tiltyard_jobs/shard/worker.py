@@ -1,0 +1,151 @@
+"""One run of a worker, from its task to its summary, inside the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from tiltyard_jobs.contracts.summary import Summary
+from tiltyard_jobs.contracts.tasks import BundleTask, PreflightTask, StoreRef
+from tiltyard_jobs.errors import ConfigurationError, ExitCode
+from tiltyard_jobs.shard.artifacts import Artifacts
+from tiltyard_jobs.shard.claims import Claims, claim_parts
+from tiltyard_jobs.shard.context import Meter, Outcome, PreflightContext, ShardContext
+from tiltyard_jobs.shard.options import PREFLIGHT, Options
+from tiltyard_jobs.shard.progress import Progress
+from tiltyard_jobs.shard.stopping import Stopped
+from tiltyard_jobs.store import Store, open_store
+
+StageFunction = Callable[[Any], Awaitable[Any]]
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class Tally:
+    """What the summary tells, however the run ends."""
+
+    meter: Meter = field(default_factory=Meter)
+    outcome: Outcome = field(default_factory=Outcome)
+    reused: int = 0
+
+    def summary(self, exit_code: int, message: str = "") -> Summary:
+        """The summary of a bundle's index."""
+        return Summary(
+            exit_code=exit_code,
+            message=message,
+            rows=self.outcome.rows,
+            reused=self.reused,
+            voids=dict(sorted(self.outcome.voids.items())),
+            seconds=round(self.meter.seconds, 3),
+            leaderboard=self.outcome.leaderboard,
+            outputs=dict(sorted(self.outcome.outputs.items())),
+            **self.meter.usage._asdict(),
+        )
+
+
+class Worker:
+    """Runs one task.
+
+    Args:
+        options: the command line.
+        stage_of: from a stage's name to its function.
+    """
+
+    def __init__(self, options: Options, stage_of: Callable[[str], StageFunction]) -> None:
+        self.tally = Tally()
+        self._options = options
+        self._stage_of = stage_of
+        self._rng = random.Random()  # noqa: S311  # for jitter, which must differ between shards that start together
+
+    async def run(self, task: BundleTask | PreflightTask) -> Summary:
+        """Do what the task says; SIGTERM and SIGINT end it early.
+
+        Raises:
+            JobError: the task cannot be done, or not now; whatever else is raised is a mistake in Tiltyard.
+        """
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        with _opened(task.store) as store:
+            if isinstance(task, PreflightTask):
+                preflight = PreflightContext(task, store, stop, time.monotonic, self._rng, log)
+                checked: Summary = await self._stage_of(PREFLIGHT)(preflight)
+                return checked
+            with _work_dir(self._options.work_dir) as work_dir:
+                await self._run_index(task, store, work_dir, stop)
+        return self.tally.summary(ExitCode.COMPLETE)
+
+    async def _run_index(self, task: BundleTask, store: Store, work_dir: Path, stop: asyncio.Event) -> None:
+        wanted = [(task.recipes[part.recipe], part.shard) for part in task.indices[self._options.index]]
+        with await asyncio.to_thread(claim_parts, store, work_dir, wanted) as claims:
+            self.tally.reused = sum(seal.rows for seal in claims.reused)
+            log.info("shard started", parts=len(claims.parts), reused_parts=len(claims.reused))
+            if stop.is_set():
+                raise Stopped
+            if not claims.parts:
+                return
+            context = self._context(task, store, claims, stop)
+            self.tally.outcome = await self._stage_of(task.stage)(context)
+            _check_sealed(context)
+            claims.remove()
+
+    def _context(self, task: BundleTask, store: Store, claims: Claims, stop: asyncio.Event) -> ShardContext:
+        folder = claims.folders[0].path
+        scratch = folder / "scratch"
+        scratch.mkdir(exist_ok=True)
+        return ShardContext(
+            task=task,
+            index=self._options.index,
+            parts=claims.parts,
+            folders=claims.folders,
+            store=store,
+            artifacts=Artifacts(store, folder / "cache"),
+            work_dir=scratch,
+            checkpoints=self._options.checkpoints,
+            stop=stop,
+            progress=Progress(self._options.progress, time.monotonic),
+            clock=time.monotonic,
+            rng=self._rng,
+            log=log,
+            meter=self.tally.meter,
+        )
+
+
+def _check_sealed(context: ShardContext) -> None:
+    """The folders hold the only copy of what is not sealed: they may go only where everything is."""
+    for recipe, shard in context.parts:
+        if context.artifacts.seal(recipe.ref, shard) is None:
+            raise RuntimeError(f"stage {recipe.stage} returned without sealing part {shard} of {recipe.ref.key}")
+
+
+@contextmanager
+def _opened(ref: StoreRef) -> Iterator[Store]:
+    store = open_store(ref.uri, endpoint=ref.endpoint, region=ref.region, ca_bundle=ref.ca_bundle)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def _work_dir(given: Path | None) -> Iterator[Path]:
+    if given is None:
+        with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
+            yield Path(folder)
+        return
+    try:
+        given.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"The work folder {given} cannot be made: {error.strerror}.") from None
+    yield given.absolute()

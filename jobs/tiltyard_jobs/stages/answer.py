@@ -1,0 +1,57 @@
+"""Answering: a competitor answers one attacker's curated instructions, once; the answers serve every match."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tiltyard_jobs.contracts.recipes import AnswerRecipe
+from tiltyard_jobs.errors import RecordVoidError, VoidReason
+from tiltyard_jobs.llm.client import Sampling
+from tiltyard_jobs.records import ANSWERS, seed_of
+from tiltyard_jobs.shard.context import Outcome, ShardContext
+from tiltyard_jobs.shard.loop import WorkItem
+from tiltyard_jobs.stages.asking import SERVER_FAILURES, ask_all, rows_of_part
+
+FAILING = SERVER_FAILURES | {VoidReason.EMPTY}
+
+
+async def answer(context: ShardContext) -> Outcome:
+    """Make one part of `answers[c, a]`. An answer cut by the token limit is an answer; its finish reason says so."""
+    ((recipe, shard),) = context.parts
+    assert isinstance(recipe, AnswerRecipe)
+    part = rows_of_part(context.artifacts, recipe.instructions, shard, recipe.shard_size)
+    setting = recipe.sampling
+    sampling = Sampling(float(setting.temperature), float(setting.top_p), setting.max_tokens)
+
+    async with context.connect() as client:
+
+        async def ask(instruction: dict[str, Any]) -> dict[str, Any]:
+            reply = await client.chat(
+                [{"role": "user", "content": instruction["instruction"]}],
+                sampling=sampling,
+                seed=seed_of(recipe.seed, recipe.model.id, instruction["instruction_id"]),
+            )
+            if not reply.text.strip():
+                raise RecordVoidError(VoidReason.EMPTY)
+            return {
+                "instruction_id": instruction["instruction_id"],
+                "model_id": recipe.model.id,
+                "answer": reply.text,
+                "finish_reason": reply.finish_reason,
+                "prompt_tokens": reply.usage.prompt_tokens,
+                "completion_tokens": reply.usage.completion_tokens,
+            }
+
+        def void(instruction: dict[str, Any], reason: VoidReason, detail: str) -> dict[str, Any]:
+            return {
+                "instruction_id": instruction["instruction_id"],
+                "model_id": recipe.model.id,
+                "void": str(reason),
+                "detail": detail,
+            }
+
+        columns = ["instruction_id", "instruction"]
+        rows = context.artifacts.rows(recipe.instructions, columns=columns, start=part.start, stop=part.stop)
+        items: Iterator[WorkItem[dict[str, Any]]] = (WorkItem(0, row, payload) for row, payload in enumerate(rows))
+        return await ask_all(context, items, ask, void, schema=ANSWERS, rows=(len(part),), failing=FAILING)

@@ -1,0 +1,51 @@
+"""Grading: how much skill does an instruction ask for?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tiltyard_jobs.contracts.recipes import GradeRecipe
+from tiltyard_jobs.errors import VoidReason
+from tiltyard_jobs.llm.client import Sampling
+from tiltyard_jobs.prompts.grade import MAX_TOKENS, SCHEMA, grade_messages, parse_grade
+from tiltyard_jobs.records import GRADES, seed_of
+from tiltyard_jobs.shard.context import Outcome, ShardContext
+from tiltyard_jobs.shard.loop import WorkItem
+from tiltyard_jobs.stages.asking import ask_all, rows_of_part
+
+SAMPLING = Sampling(temperature=0.0, top_p=1.0, max_tokens=MAX_TOKENS)
+
+
+async def grade(context: ShardContext) -> Outcome:
+    """Make one part of `grades[g, a]`."""
+    ((recipe, shard),) = context.parts
+    assert isinstance(recipe, GradeRecipe)
+    part = rows_of_part(context.artifacts, recipe.instructions, shard, recipe.shard_size)
+    salt = recipe.instructions.key
+
+    async with context.connect() as client:
+
+        def blank(instruction: dict[str, Any]) -> dict[str, Any]:
+            return {"instruction_id": instruction["instruction_id"], "grader_id": recipe.grader.id}
+
+        async def ask(instruction: dict[str, Any]) -> dict[str, Any]:
+            reply = await client.chat(
+                grade_messages(instruction["instruction"], salt),
+                sampling=SAMPLING,
+                seed=seed_of(recipe.grader.id, instruction["instruction_id"]),
+                json_schema=SCHEMA,
+            )
+            return blank(instruction) | {
+                "score": parse_grade(reply.text),
+                "prompt_tokens": reply.usage.prompt_tokens,
+                "completion_tokens": reply.usage.completion_tokens,
+            }
+
+        def void(instruction: dict[str, Any], reason: VoidReason, detail: str) -> dict[str, Any]:
+            return blank(instruction) | {"void": str(reason), "detail": detail}
+
+        columns = ["instruction_id", "instruction"]
+        rows = context.artifacts.rows(recipe.instructions, columns=columns, start=part.start, stop=part.stop)
+        items: Iterator[WorkItem[dict[str, Any]]] = (WorkItem(0, row, payload) for row, payload in enumerate(rows))
+        return await ask_all(context, items, ask, void, schema=GRADES, rows=(len(part),))

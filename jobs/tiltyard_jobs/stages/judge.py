@@ -1,0 +1,119 @@
+"""Judging: a model that plays in none of these matches compares two answers to each instruction.
+
+All matches of one attacker that this judge sees are judged together, instruction by instruction: prompts that begin
+with the same criteria, instruction and first answer follow one another, so that the server's prefix cache serves them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from tiltyard_jobs.contracts.recipes import ArtifactRef, JudgeRecipe
+from tiltyard_jobs.errors import RecordVoidError, VoidReason
+from tiltyard_jobs.llm.client import Sampling
+from tiltyard_jobs.prompts.judge import MAX_TOKENS, SCHEMAS, TOP_LOGPROBS, JudgePrompt, parse_choice, parse_logprobs
+from tiltyard_jobs.records import VERDICTS, seed_of
+from tiltyard_jobs.shard.context import Outcome, ShardContext
+from tiltyard_jobs.shard.loop import WorkItem
+from tiltyard_jobs.stages.asking import ask_all, rows_of_part
+
+
+class Comparison(NamedTuple):
+    """One verdict to ask for."""
+
+    recipe: JudgeRecipe
+    order: str
+    instruction_id: str
+    instruction: str
+    answer_a: str | None
+    answer_b: str | None
+
+
+async def judge(context: ShardContext) -> Outcome:
+    """Make one part of `verdicts[j, a, d]` for each match of the index; all are over one attacker's instructions."""
+    recipes = [recipe for recipe, _ in context.parts if isinstance(recipe, JudgeRecipe)]
+    assert len(recipes) == len(context.parts)
+    first, shard = recipes[0], context.parts[0][1]
+    part = rows_of_part(context.artifacts, first.instructions, shard, first.instructions_per_shard)
+    method = first.method
+    prompt = JudgePrompt(first.prompt, method, salt=f"{first.seed}/{first.instructions.key}")
+    schema, logprobs = SCHEMAS[method], TOP_LOGPROBS if method == "Logprobs" else None
+    sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=MAX_TOKENS[method])
+
+    async with context.connect() as client:
+
+        def blank(item: Comparison) -> dict[str, Any]:
+            return {
+                "instruction_id": item.instruction_id,
+                "model_a_id": item.recipe.player_a.id,
+                "model_b_id": item.recipe.player_b.id,
+                "judge_id": item.recipe.judge.id,
+                "order": item.order,
+            }
+
+        async def ask(item: Comparison) -> dict[str, Any]:
+            if item.answer_a is None or item.answer_b is None:
+                raise RecordVoidError(VoidReason.INPUT_VOID)
+            a_first = item.order == "AB"
+            answers = (item.answer_a, item.answer_b)
+            reply = await client.chat(
+                prompt.messages(item.instruction, *(answers if a_first else answers[::-1])),
+                sampling=sampling,
+                seed=seed_of(first.seed, item.instruction_id, *pair_and_order(item)),
+                json_schema=schema,
+                top_logprobs=logprobs,
+            )
+            verdict = parse_logprobs(reply.first_token_logprobs) if logprobs else parse_choice(reply.text)
+            return blank(item) | {
+                "vote": verdict.vote if a_first else round(1 - verdict.vote, 6),
+                "reason": verdict.reason,
+                "prompt_tokens": reply.usage.prompt_tokens,
+                "completion_tokens": reply.usage.completion_tokens,
+            }
+
+        def void(item: Comparison, reason: VoidReason, detail: str) -> dict[str, Any]:
+            return blank(item) | {"void": str(reason), "detail": detail}
+
+        count = len(part) * (2 if first.orders == "Both" else 1)
+        items = comparisons(context, recipes, part)
+        counts = (count,) * len(recipes)
+        return await ask_all(context, items, ask, void, schema=VERDICTS, rows=counts)
+
+
+def pair_and_order(item: Comparison) -> tuple[str, str, str, str]:
+    """What tells this verdict from the others on its instruction."""
+    return item.recipe.judge.id, item.recipe.player_a.id, item.recipe.player_b.id, item.order
+
+
+def orders_of(recipe: JudgeRecipe, row: int) -> tuple[str, ...]:
+    """The orders in which instruction `row` is judged: AB shows A's answer first."""
+    if recipe.orders == "Both":
+        return ("AB", "BA")
+    return ("AB",) if row % 2 == 0 else ("BA",)
+
+
+def comparisons(context: ShardContext, recipes: list[JudgeRecipe], part: range) -> Iterator[WorkItem[Comparison]]:
+    """All comparisons of these instructions: by instruction, then order, then match."""
+    first = recipes[0]
+    sources = {ref.key: ref for recipe in recipes for ref in (recipe.answers_a, recipe.answers_b)}
+
+    def window(ref: ArtifactRef, *columns: str) -> Iterator[dict[str, Any]]:
+        return context.artifacts.rows(ref, columns=columns, start=part.start, stop=part.stop)
+
+    instructions = window(first.instructions, "instruction_id", "instruction")
+    answers = zip(*(window(ref, "answer") for ref in sources.values()), strict=True)
+    for position, (instruction, replies) in enumerate(zip(instructions, answers, strict=True)):
+        by_key = {key: reply["answer"] for key, reply in zip(sources, replies, strict=True)}
+        orders = orders_of(first, part.start + position)
+        for turn, order in enumerate(orders):
+            for index, recipe in enumerate(recipes):
+                comparison = Comparison(
+                    recipe,
+                    order,
+                    instruction["instruction_id"],
+                    instruction["instruction"],
+                    by_key[recipe.answers_a.key],
+                    by_key[recipe.answers_b.key],
+                )
+                yield WorkItem(index, position * len(orders) + turn, comparison)

@@ -1,0 +1,107 @@
+"""Mining: a model completes its own chat template up to where the user's words would begin (paper, section 3.2)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from tiltyard_jobs.contracts.recipes import MineRecipe
+from tiltyard_jobs.curation.lint import lint
+from tiltyard_jobs.curation.text import normalise
+from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, VoidReason
+from tiltyard_jobs.llm.client import Sampling
+from tiltyard_jobs.llm.template import find_prefix
+from tiltyard_jobs.records import INSTRUCTIONS, instruction_id, seed_of
+from tiltyard_jobs.shard.context import Outcome, ShardContext
+from tiltyard_jobs.shard.loop import WorkItem
+from tiltyard_jobs.stages.asking import ask_all
+
+SMOKE_ROWS = 16
+
+
+class SmokeCheck:
+    """Fails a stage early when a template gives garbage: not one of the first completions passes the linter."""
+
+    def __init__(self, field: str) -> None:
+        self._field = field
+        self._issues: Counter[str] = Counter()
+        self._passed = False
+
+    def see(self, text: str) -> None:
+        """Look at one completion.
+
+        Raises:
+            ConfigurationError: `SMOKE_ROWS` completions were seen and none is an instruction.
+        """
+        if self._passed:
+            return
+        issue = lint(text)
+        if issue is None:
+            self._passed = True
+            return
+        self._issues[str(issue)] += 1
+        if self._issues.total() >= SMOKE_ROWS:
+            seen = ", ".join(f"{name} {count}" for name, count in sorted(self._issues.items()))
+            raise ConfigurationError(
+                f"{self._field}.chatTemplatePrefix: none of the first {SMOKE_ROWS} completions of the template's prefix"
+                f" is an instruction ({seen}): give the prefix that this model was trained with, up to where the user's"
+                " words begin"
+            )
+
+
+async def mine(context: ShardContext) -> Outcome:
+    """Make one part of `mined[a]`."""
+    ((recipe, shard),) = context.parts
+    assert isinstance(recipe, MineRecipe)
+    key = recipe.ref.key
+    start = shard * recipe.shard_size
+    rows = min(recipe.rows, start + recipe.shard_size) - start
+
+    async with context.connect() as client:
+        prefix = await find_prefix(client, explicit=recipe.prefix)
+        prefix_sha256 = hashlib.sha256(prefix.text.encode()).hexdigest()
+        smoke = SmokeCheck(context.field)
+        prompt = prefix.text if prefix.token_ids is None else list(prefix.token_ids)
+
+        def blank(row: int) -> dict[str, Any]:
+            setting = recipe.settings[row % len(recipe.settings)]
+            return {
+                "instruction_id": instruction_id(key, row),
+                "attacker_id": recipe.model.id,
+                "temperature": float(setting.temperature),
+                "top_p": float(setting.top_p),
+                "prefix_sha256": prefix_sha256,
+            }
+
+        async def ask(row: int) -> dict[str, Any]:
+            setting = recipe.settings[row % len(recipe.settings)]
+            try:
+                reply = await client.complete(
+                    prompt,
+                    sampling=Sampling(float(setting.temperature), float(setting.top_p), setting.max_tokens),
+                    seed=seed_of(recipe.seed, key, row),
+                    stop=prefix.stop,
+                    stop_token_ids=prefix.stop_token_ids,
+                )
+                text = normalise(reply.text)
+                if not text:
+                    raise RecordVoidError(VoidReason.EMPTY)
+            except RecordVoidError as error:
+                if error.reason is VoidReason.EMPTY:
+                    smoke.see("")
+                raise
+            smoke.see(text)
+            return blank(row) | {
+                "instruction": text,
+                "finish_reason": reply.finish_reason,
+                "prompt_tokens": reply.usage.prompt_tokens,
+                "completion_tokens": reply.usage.completion_tokens,
+            }
+
+        def void(row: int, reason: VoidReason, detail: str) -> dict[str, Any]:
+            return blank(row) | {"void": str(reason), "detail": detail}
+
+        items: Iterator[WorkItem[int]] = (WorkItem(0, row, start + row) for row in range(rows))
+        return await ask_all(context, items, ask, void, schema=INSTRUCTIONS, rows=(rows,))

@@ -1,0 +1,241 @@
+"""The store in S3, or in any server that speaks its protocol and honours conditional writes."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from s3transfer.manager import TransferManager
+
+from tiltyard_jobs.errors import ConfigurationError, PermanentError
+from tiltyard_jobs.store.base import PIECE, ObjectInfo, digest_mismatch
+from tiltyard_jobs.store.keys import check_key, check_prefix
+from tiltyard_jobs.store.probe import probe
+from tiltyard_jobs.store.s3_errors import CUT_BODY, Subject, UnreachableError, error_code, translate, translated
+from tiltyard_jobs.store.staging import StagedFile
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectRequestTypeDef
+
+_TRIES = 5  # for what boto3 does not repeat itself: the rest of a body, a conflict between conditional writers
+_PART = 16 << 20  # bytes; a larger file is sent in parts, so that a cut connection costs one part
+_THREADS = 4
+
+# Metadata of our objects. The digest lets every read be checked, whatever checksums the server keeps; the token tells a
+# writer whose reply was lost from another writer of the same bytes.
+_DIGEST = "sha256"
+_TOKEN = "put-token"  # noqa: S105 - a name, no secret
+
+
+def make_client(
+    *,
+    endpoint: str | None = None,
+    region: str | None = None,
+    ca_bundle: str | None = None,
+    attempts: int = 8,
+    connect_timeout: float = 5.0,
+    read_timeout: float = 60.0,
+) -> S3Client:
+    """An S3 client with time-outs (seconds), retries and a bounded pool; credentials come from boto3's usual chain.
+
+    Eight attempts bridge some seconds of a server that is away, and up to a minute of one that asks for fewer requests.
+
+    Raises:
+        ConfigurationError: the environment or the AWS configuration files cannot be used.
+    """
+    config = Config(
+        connect_timeout=connect_timeout,
+        read_timeout=read_timeout,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        max_pool_connections=16,
+        tcp_keepalive=True,
+        # Servers of one's own seldom have a DNS name for each bucket.
+        s3={"addressing_style": "path"} if endpoint else {},
+    )
+    try:
+        session = boto3.session.Session(region_name=region)
+        return session.client("s3", endpoint_url=endpoint, verify=ca_bundle, config=config)
+    except (BotoCoreError, ValueError, OSError) as error:
+        raise ConfigurationError(f"Cannot make a client for S3 at {endpoint or 'AWS'}: {error}.") from error
+
+
+class S3Store:
+    """A store below a prefix of one bucket.
+
+    Args:
+        bucket: its name; it must exist.
+        prefix: begins every key, without slashes at its ends; may be empty.
+        client: from `make_client`; the store closes it.
+        sleep: waits the seconds given, between the tries that boto3 does not make itself.
+    """
+
+    def __init__(
+        self, bucket: str, prefix: str, client: S3Client, *, sleep: Callable[[float], object] = time.sleep
+    ) -> None:
+        self._bucket = bucket
+        self._prefix = f"{check_key(prefix)}/" if prefix else ""
+        self._client = client
+        self._sleep = sleep
+
+    @property
+    def uri(self) -> str:
+        """The root as `s3://bucket/prefix`."""
+        return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
+
+    def get(self, key: str) -> bytes | None:
+        """See `Store.get`. Checked against the digest that `put` stored, and the server's own checksum."""
+        body = bytearray()
+        metadata = self._download(key, body.extend)
+        if metadata is None:
+            return None
+        found = hashlib.sha256(body).hexdigest()
+        if (wanted := metadata.get(_DIGEST, found)) != found:
+            raise digest_mismatch(self.uri, key, wanted=wanted, found=found)
+        return bytes(body)
+
+    def get_file(self, key: str, path: Path, *, sha256: str) -> None:
+        """See `Store.get_file`."""
+        digest = hashlib.sha256()
+        with StagedFile(path, durable=False) as staged:
+
+            def write(piece: bytes) -> None:
+                digest.update(piece)
+                staged.write(piece)
+
+            if self._download(key, write) is None:
+                raise PermanentError(f"There is no object {key!r} in {self.uri}.")
+            if digest.hexdigest() != sha256:
+                raise digest_mismatch(self.uri, key, wanted=sha256, found=digest.hexdigest())
+            staged.publish()
+
+    def put(self, key: str, data: bytes) -> None:
+        """See `Store.put`."""
+        digest = hashlib.sha256(data)
+        with translated(self._subject("write", key)):
+            self._client.put_object(
+                Bucket=self._bucket,
+                Key=self._key(key),
+                Body=data,
+                ChecksumSHA256=b64encode(digest.digest()).decode(),
+                Metadata={_DIGEST: digest.hexdigest()},
+            )
+
+    def put_new(self, key: str, data: bytes) -> bool:
+        """See `Store.put_new`."""
+        digest = hashlib.sha256(data)
+        token = secrets.token_hex(16)
+        repeated = False
+        with translated(self._subject("write", key)):
+            for delay in self._delays():
+                try:
+                    self._client.put_object(
+                        Bucket=self._bucket,
+                        Key=self._key(key),
+                        Body=data,
+                        IfNoneMatch="*",
+                        ChecksumSHA256=b64encode(digest.digest()).decode(),
+                        Metadata={_DIGEST: digest.hexdigest(), _TOKEN: token},
+                    )
+                except ClientError as error:
+                    repeated = repeated or error.response["ResponseMetadata"]["RetryAttempts"] > 0
+                    if error_code(error) in ("PreconditionFailed", "412"):
+                        # Where an earlier try reached the server and its reply was lost, the object may be our own.
+                        return repeated and self._token(key) == token
+                    if error_code(error) != "ConditionalRequestConflict" or delay is None:
+                        raise
+                    self._sleep(delay)
+                else:
+                    return True
+        raise AssertionError("the last delay is None")
+
+    def put_file(self, key: str, path: Path) -> None:
+        """See `Store.put_file`. Sent in parts where it is large; the parts become one object at the end, or none."""
+        with path.open("rb") as source:
+            digest = hashlib.file_digest(source, "sha256")
+        config = TransferConfig(multipart_threshold=_PART, multipart_chunksize=_PART, max_concurrency=_THREADS)
+        extra = {"ChecksumAlgorithm": "SHA256", "Metadata": {_DIGEST: digest.hexdigest()}}
+        with translated(self._subject("write", key)), TransferManager(self._client, config) as transfer:
+            transfer.upload(str(path), self._bucket, self._key(key), extra_args=extra).result()
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """See `Store.list`. The whole list is in memory: not every server sorts as S3 does."""
+        found = []
+        with translated(self._subject("list", prefix)):
+            pages = self._client.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self._bucket, Prefix=self._prefix + check_prefix(prefix)):
+                for item in page.get("Contents", []):
+                    found.append(ObjectInfo(item["Key"].removeprefix(self._prefix), item["Size"]))
+        yield from sorted(found)
+
+    def delete(self, key: str) -> None:
+        """See `Store.delete`."""
+        with translated(self._subject("delete", key)):
+            self._client.delete_object(Bucket=self._bucket, Key=self._key(key))
+
+    def check(self) -> None:
+        """See `Store.check`. An endpoint that does not answer at all is taken for a wrong one."""
+        try:
+            probe(self)
+        except UnreachableError as error:
+            raise ConfigurationError(str(error)) from error
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        self._client.close()
+
+    def _download(self, key: str, write: Callable[[bytes], object]) -> dict[str, str] | None:
+        """Hand the object's bytes to `write`, in order and once each; return its metadata, or None where it is not.
+
+        boto3 repeats a request whose answer does not begin. Where an answer breaks off, the rest is asked for here, of
+        the same object (If-Match): what another writer put there since is never mixed in.
+        """
+        request: GetObjectRequestTypeDef = {"Bucket": self._bucket, "Key": self._key(key)}
+        metadata: dict[str, str] = {}
+        offset = 0
+        subject = self._subject("read", key)
+        with translated(subject):
+            for delay in self._delays():
+                try:
+                    answer = self._client.get_object(**request)
+                    metadata = answer["Metadata"]
+                    for piece in answer["Body"].iter_chunks(PIECE):
+                        offset += len(piece)
+                        write(piece)
+                except CUT_BODY as error:
+                    if delay is None:
+                        raise translate(error, subject) from error
+                    if offset:
+                        request |= {"Range": f"bytes={offset}-", "IfMatch": answer["ETag"]}
+                    self._sleep(delay)
+                except ClientError as error:
+                    if error_code(error) in ("NoSuchKey", "404"):
+                        return None
+                    raise
+                else:
+                    return metadata
+        raise AssertionError("the last delay is None")
+
+    def _token(self, key: str) -> str | None:
+        return self._client.head_object(Bucket=self._bucket, Key=self._key(key))["Metadata"].get(_TOKEN)
+
+    @staticmethod
+    def _delays() -> Iterator[float | None]:
+        """Seconds to wait after each try; None after the last."""
+        yield from (0.1 * 4**n for n in range(_TRIES - 1))
+        yield None
+
+    def _key(self, key: str) -> str:
+        return self._prefix + check_key(key)
+
+    def _subject(self, doing: str, key: str) -> Subject:
+        return Subject(doing, f"{self.uri}/{key}", self._bucket, self._client.meta.endpoint_url)

@@ -1,0 +1,93 @@
+"""The Tournament API: immutable models, one loader, and the CRD made from them.
+
+The models are the source of truth. On the wire names are camelCase and fractions are quoted strings (Kubernetes APIs
+know no floats); in Python they are snake_case and `Decimal`. A null means that a field is absent, so its default holds.
+"""
+
+from tiltyard.api.battles import AnswerSampling, Battles, Schedule, Verdict
+from tiltyard.api.curation import Curation, Dedup, Difficulty, Diversity, Embedder, Grade
+from tiltyard.api.dataset import Dataset
+from tiltyard.api.evaluation import Evaluation
+from tiltyard.api.instructions import GivenInstructions, Instructions, Mine
+from tiltyard.api.jobs import Jobs
+from tiltyard.api.load import load_tournament, tournament_from_object
+from tiltyard.api.output import Output, S3Output
+from tiltyard.api.participant import Endpoint, ModelSource, Participant, Weights
+from tiltyard.api.places import problems_on_cluster, problems_on_machine, unsupported
+from tiltyard.api.pods import KeyReference, ObjectReference, PodPatch, Resources
+from tiltyard.api.problems import ManifestError, Problem
+from tiltyard.api.rating import Rating
+from tiltyard.api.scalars import local_path, parse_quantity
+from tiltyard.api.serving import ModelServing, Serving
+from tiltyard.api.spec import TournamentSpec
+from tiltyard.api.status import (
+    Condition,
+    LeaderboardRow,
+    ModelState,
+    ModelStatus,
+    Outputs,
+    ShardCounts,
+    StageState,
+    StageStatus,
+    TournamentStatus,
+    Usage,
+)
+from tiltyard.api.texts import Texts
+from tiltyard.api.tournament import ObjectMeta, Tournament
+from tiltyard.api.training import Training
+
+__all__ = [
+    "AnswerSampling",
+    "Battles",
+    "Condition",
+    "Curation",
+    "Dataset",
+    "Dedup",
+    "Difficulty",
+    "Diversity",
+    "Embedder",
+    "Endpoint",
+    "Evaluation",
+    "GivenInstructions",
+    "Grade",
+    "Instructions",
+    "Jobs",
+    "KeyReference",
+    "LeaderboardRow",
+    "ManifestError",
+    "Mine",
+    "ModelServing",
+    "ModelSource",
+    "ModelState",
+    "ModelStatus",
+    "ObjectMeta",
+    "ObjectReference",
+    "Output",
+    "Outputs",
+    "Participant",
+    "PodPatch",
+    "Problem",
+    "Rating",
+    "Resources",
+    "S3Output",
+    "Schedule",
+    "Serving",
+    "ShardCounts",
+    "StageState",
+    "StageStatus",
+    "Texts",
+    "Tournament",
+    "TournamentSpec",
+    "TournamentStatus",
+    "Training",
+    "Usage",
+    "Verdict",
+    "Weights",
+    "load_tournament",
+    "local_path",
+    "parse_quantity",
+    "problems_on_cluster",
+    "problems_on_machine",
+    "tournament_from_object",
+    "unsupported",
+]

@@ -1,0 +1,55 @@
+"""Who meets whom, how they answer and how a match is judged."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal
+
+from tiltyard.api.base import ApiModel
+from tiltyard.api.scalars import PositiveShare, Temperature, TokenLimit
+
+Criteria = Literal["code-v1", "general-v1"]
+
+
+class AnswerSampling(ApiModel):
+    """How answers are sampled."""
+
+    temperature: Temperature = Decimal("0.7")
+    """Default: 0.7."""
+    top_p: PositiveShare = Decimal("0.95")
+    """Default: 0.95."""
+    max_tokens: TokenLimit = 2048
+    """Tokens of one answer, at most; a longer one is void. Default: 2048."""
+
+
+class Verdict(ApiModel):
+    """How one verdict is asked for."""
+
+    method: Literal["Logprobs", "Choice", "Reasoned"] = "Logprobs"
+    """Logprobs: a fraction of a vote, from the probabilities of the two labels. Choice: one label. Reasoned: reasons,
+    then a label. Default: Logprobs."""
+    criteria: Criteria = "code-v1"
+    """What a judge weighs. Default: code-v1."""
+
+
+class Schedule(ApiModel):
+    """Which verdicts are asked for."""
+
+    type: Literal["RoundRobin", "Pruned"] = "RoundRobin"
+    """RoundRobin: all. Pruned skips verdicts that can no longer change a gold answer. Default: RoundRobin."""
+
+
+class Battles(ApiModel):
+    """Who meets whom, how they answer and how a match is judged."""
+
+    pairing: Literal["AttackerDefender", "AllPairs"] = "AttackerDefender"
+    """AttackerDefender: an instruction's attacker against every other competitor. AllPairs: every two competitors.
+    Default: AttackerDefender."""
+    answer: AnswerSampling = AnswerSampling()
+    """How answers are sampled."""
+    orders: Literal["Both", "Alternate"] = "Both"
+    """Both: each judge sees each pair of answers in both orders. Alternate: in one, by turns. Default: Both."""
+    verdict: Verdict = Verdict()
+    """How one verdict is asked for."""
+    schedule: Schedule = Schedule()
+    """Which verdicts are asked for."""

@@ -1,0 +1,150 @@
+"""Rules about the whole field of competitors and judges: names, identities, and who is left to judge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from tiltyard.api.participant import Participant
+from tiltyard.api.rules import Rule, Violation
+from tiltyard.api.scalars import parse_quantity
+from tiltyard.api.shapes import plain
+from tiltyard_jobs.contracts.identity import ModelIdentity
+
+if TYPE_CHECKING:
+    from tiltyard.api.spec import TournamentSpec
+
+# How the CRD compares identities: by the arguments as they are written. Python leaves out those that only change speed,
+# so it finds a few twins more.
+_SAME = (
+    "has(a.model) && has(b.model) ? a.model.uri == b.model.uri"
+    " && (has(a.model.revision) ? a.model.revision : '') == (has(b.model.revision) ? b.model.revision : '')"
+    " && (has(a.serving) && has(a.serving.args) ? a.serving.args : [])"
+    " == (has(b.serving) && has(b.serving.args) ? b.serving.args : [])"
+    " : has(a.endpoint) && has(b.endpoint) && a.endpoint.url == b.endpoint.url && a.endpoint.model == b.endpoint.model"
+)
+
+
+def _enough(spec: TournamentSpec) -> Iterator[Violation]:
+    if not spec.judges and len(spec.competitors) < 3:
+        yield Violation(("judges",), f"{len(spec.competitors)} competitors and no judges")
+
+
+def _names(spec: TournamentSpec) -> Iterator[Violation]:
+    first: dict[str, str] = {}
+    for path, participant in _participants(spec):
+        where = f"{path[0]}[{path[1]}]"
+        if participant.name in first:
+            yield Violation((*path, "name"), f'"{participant.name}", which is {first[participant.name]} already')
+        first.setdefault(participant.name, where)
+
+
+def _twin_competitors(spec: TournamentSpec) -> Iterator[Violation]:
+    yield from _twins("competitors", spec.competitors)
+
+
+def _twin_judges(spec: TournamentSpec) -> Iterator[Violation]:
+    yield from _twins("judges", spec.judges)
+
+
+def _twins(field: str, participants: tuple[Participant, ...]) -> Iterator[Violation]:
+    first: dict[ModelIdentity, str] = {}
+    for position, participant in enumerate(participants):
+        identity = _identity(participant)
+        if identity is not None and identity in first:
+            given = f'"{identity.uri}" for {first[identity]} and {participant.name}'
+            yield Violation((field, position), given)
+        elif identity is not None:
+            first[identity] = participant.name
+
+
+def _self_judging(spec: TournamentSpec) -> Iterator[Violation]:
+    players = {identity: c.name for c in spec.competitors if (identity := _identity(c)) is not None}
+    for position, judge in enumerate(spec.judges):
+        identity = _identity(judge)
+        if identity is not None and identity in players:
+            yield Violation(("judges", position), f'"{identity.uri}", which plays as {players[identity]}')
+
+
+def _graders(spec: TournamentSpec) -> Iterator[Violation]:
+    difficulty = spec.curation.difficulty
+    there = len(spec.judges) or len(spec.competitors) - (not difficulty.self_grading)
+    if difficulty.judges > there:
+        yield Violation(("curation", "difficulty", "judges"), f"{difficulty.judges} where {there} may grade")
+
+
+def _budget(spec: TournamentSpec) -> Iterator[Violation]:
+    for path, participant in _participants(spec):
+        if participant.model is None:
+            continue
+        for resource, amount in sorted(participant.serving_or_default.demand().items()):
+            room = spec.serving.budget.get(resource)
+            if room is not None and amount > parse_quantity(room):
+                given = f"{plain(amount)} {resource} for {participant.name} with room for {room}"
+                yield Violation((*path, "serving"), given)
+
+
+def _participants(spec: TournamentSpec) -> Iterator[tuple[tuple[str, int], Participant]]:
+    yield from ((("competitors", position), c) for position, c in enumerate(spec.competitors))
+    yield from ((("judges", position), j) for position, j in enumerate(spec.judges))
+
+
+def _identity(participant: Participant) -> ModelIdentity | None:
+    """None where a participant is broken itself: another rule says so."""
+    if participant.model is None and participant.endpoint is None:
+        return None
+    return participant.identity()
+
+
+ENOUGH_MODELS: Rule[TournamentSpec] = Rule(
+    sentence="nobody is left to judge: name at least three competitors, or a judge that does not play",
+    check=_enough,
+    cel="(has(self.judges) && self.judges.size() > 0) || self.competitors.size() >= 3",
+    field_path=".judges",
+)
+# Within one list the CRD has listType=map for it.
+UNIQUE_NAMES: Rule[TournamentSpec] = Rule(
+    sentence="must be a name that no other competitor or judge has",
+    check=_names,
+    cel="!has(self.judges) || self.judges.all(j, !self.competitors.exists(c, c.name == j.name))",
+    field_path=".judges",
+)
+TWIN_COMPETITORS: Rule[TournamentSpec] = Rule(
+    sentence="must be another model than every other competitor: another uri, revision or args that change replies",
+    check=_twin_competitors,
+    cel=f"self.competitors.all(a, !self.competitors.exists(b, a.name != b.name && ({_SAME})))",
+    field_path=".competitors",
+)
+TWIN_JUDGES: Rule[TournamentSpec] = Rule(
+    sentence="must be another model than every other judge: another uri, revision or args that change replies",
+    check=_twin_judges,
+    cel=f"!has(self.judges) || self.judges.all(a, !self.judges.exists(b, a.name != b.name && ({_SAME})))",
+    field_path=".judges",
+)
+NO_SELF_JUDGING: Rule[TournamentSpec] = Rule(
+    sentence="a neutral judge must not play: it would judge itself",
+    check=_self_judging,
+    cel=f"!has(self.judges) || self.judges.all(a, !self.competitors.exists(b, {_SAME}))",
+    field_path=".judges",
+)
+ENOUGH_GRADERS: Rule[TournamentSpec] = Rule(
+    sentence="must be at most the number of models that may grade an instruction: the neutral judges, or without any"
+    " the competitors, less the instruction's own unless selfGrading is true",
+    check=_graders,
+    cel="self.curation.difficulty.judges <= (has(self.judges) && self.judges.size() > 0 ? self.judges.size()"
+    " : self.competitors.size() - (self.curation.difficulty.selfGrading ? 0 : 1))",
+    field_path=".curation.difficulty.judges",
+)
+FITS_BUDGET: Rule[TournamentSpec] = Rule(
+    sentence="must fit into spec.serving.budget by itself, or it can never start",
+    check=_budget,  # CEL would have to add quantities of every replica: left to Python
+)
+FIELD_RULES = (
+    ENOUGH_MODELS,
+    UNIQUE_NAMES,
+    TWIN_COMPETITORS,
+    TWIN_JUDGES,
+    NO_SELF_JUDGING,
+    ENOUGH_GRADERS,
+    FITS_BUDGET,
+)

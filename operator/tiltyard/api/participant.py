@@ -1,0 +1,114 @@
+"""A model that takes part: a competitor or a neutral judge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tiltyard.api.base import ApiModel
+from tiltyard.api.identity import identity_options
+from tiltyard.api.pods import KeyReference
+from tiltyard.api.rules import Rule, Violation, no_file_uri
+from tiltyard.api.scalars import Line, ModelUri, ParticipantName, Prefix, ServerUrl, WeightsUri, Word
+from tiltyard.api.serving import ModelServing
+from tiltyard_jobs.contracts.identity import ModelIdentity
+
+MODEL_IN_CLUSTER = no_file_uri(
+    "a cluster serves no file:// model; name hf://, s3://, pvc://, gs://, oci:// or https://"
+)
+
+
+class Weights(ApiModel):
+    """A model's weights."""
+
+    CLUSTER_RULES = (MODEL_IN_CLUSTER,)
+
+    uri: WeightsUri
+    """Where they are: hf://ORG/NAME, s3://, pvc://, gs://, oci://, https://; file:///PATH on one machine."""
+    revision: Word | None = None
+    """The weights' revision, part of the model's identity."""
+    license: Line | None = None
+    """The model's licence, recorded on every row made from its answers."""
+
+
+class ModelSource(Weights):
+    """A model that is served for the tournament."""
+
+    uri: ModelUri
+    """Where it is: hf://ORG/NAME, s3://, pvc://, gs://, oci://, https://; sim://NAME?PARAMETERS for a simulated expert;
+    file:///PATH on one machine."""
+
+
+class Endpoint(ApiModel):
+    """An OpenAI-compatible server that runs already: nothing is started for it."""
+
+    url: ServerUrl
+    """The base URL of its API, with its /v1."""
+    model: Line
+    """The name by which it serves the model."""
+    api_key_secret_ref: KeyReference | None = None
+    """Where its API key is; absent: it asks for none."""
+
+    @property
+    def identity_uri(self) -> str:
+        """`URL#model`, without a slash at the URL's end."""
+        return f"{self.url.rstrip('/')}#{self.model}"
+
+
+def _one_source(participant: Participant) -> Iterator[Violation]:
+    given = [name for name in ("model", "endpoint") if getattr(participant, name) is not None]
+    if len(given) != 1:
+        yield Violation((), " and ".join(given) or "neither")
+
+
+def _nothing_to_serve(participant: Participant) -> Iterator[Violation]:
+    if participant.endpoint is not None and participant.serving is not None:
+        yield Violation(("serving",), "both endpoint and serving")
+
+
+ONE_SOURCE: Rule[Participant] = Rule(
+    sentence="must have exactly one of model (served for the tournament) and endpoint (runs already)",
+    check=_one_source,
+    cel="has(self.model) != has(self.endpoint)",
+)
+NOTHING_TO_SERVE: Rule[Participant] = Rule(
+    sentence="an endpoint runs already, so it has no serving settings; remove one of the two",
+    check=_nothing_to_serve,
+    cel="!(has(self.endpoint) && has(self.serving))",
+    field_path=".serving",
+)
+
+
+class Participant(ApiModel):
+    """A model that plays or judges, under a name of its own."""
+
+    RULES = (ONE_SOURCE, NOTHING_TO_SERVE)
+
+    name: ParticipantName
+    """Its name in this tournament: a DNS label of at most 32 characters."""
+    model: ModelSource | None = None
+    """A model to serve."""
+    serving: ModelServing | None = None
+    """How `model` is served; absent: all defaults."""
+    endpoint: Endpoint | None = None
+    """A server that runs already, instead of `model`."""
+    chat_template_prefix: Prefix | None = None
+    """What the model sees when it is asked for an instruction of its own; absent: derived from the served model's own
+    chat template, checked and recorded."""
+
+    @property
+    def serving_or_default(self) -> ModelServing:
+        """How the model is served, defaults filled in."""
+        return self.serving or ModelServing()
+
+    def identity(self) -> ModelIdentity:
+        """What its replies depend on: never its name, its licence, its resources or the number of replicas.
+
+        For a model the uri, the revision and the arguments of `serving.args` that can change replies (see
+        `tiltyard.api.identity`); for an endpoint `URL#model`.
+        """
+        if self.endpoint is not None:
+            return ModelIdentity(uri=self.endpoint.identity_uri)
+        if self.model is None:
+            raise ValueError(f"{self.name} has neither model nor endpoint")  # no valid manifest holds one
+        options = identity_options(self.serving.args) if self.serving is not None else ()
+        return ModelIdentity(uri=self.model.uri, revision=self.model.revision, options=options)

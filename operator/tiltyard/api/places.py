@@ -1,0 +1,62 @@
+"""What a manifest asks for that its place cannot do: this release, a cluster, one machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tiltyard.api.fields import broken_rules
+from tiltyard.api.problems import Problem, given_text
+from tiltyard.api.tournament import Tournament
+
+MACHINE_SCHEMES = ("hf", "file", "sim")
+"""Models that one machine can start itself."""
+
+
+def unsupported(tournament: Tournament) -> list[Problem]:
+    """What the API has and this release has not: validate, plan and run refuse it."""
+    spec = tournament.spec
+    problems = []
+    if spec.training is not None:
+        problems.append(
+            Problem("spec.training", "training comes with a later release; remove it to stop at the dataset")
+        )
+    if spec.evaluation is not None:
+        problems.append(Problem("spec.evaluation", "evaluation comes with a later release; remove it"))
+    if spec.battles.schedule.type == "Pruned":
+        problems.append(
+            Problem("spec.battles.schedule.type", "Pruned comes with a later release; take RoundRobin until then")
+        )
+    return problems
+
+
+def problems_on_cluster(tournament: Tournament) -> list[Problem]:
+    """What keeps a manifest from a cluster: no bucket, or files of the machine where it was written."""
+    problems = [broken.problem for broken in broken_rules(tournament, cluster=True)]
+    if tournament.spec.output is None:
+        problems.append(Problem("spec.output", "is missing; a cluster needs a bucket: output.s3.uri"))
+    return problems
+
+
+def problems_on_machine(tournament: Tournament, *, folder_given: bool) -> list[Problem]:
+    """What keeps a manifest from one machine: models that only a cluster can load, or nowhere to put the results.
+
+    Args:
+        tournament: a valid one.
+        folder_given: a folder stands in for `spec.output` (`--out DIR`).
+    """
+    problems = list(_cluster_models(tournament))
+    if tournament.spec.output is None and not folder_given:
+        problems.append(Problem("spec.output", "is missing; name output.s3.uri, or a folder with --out DIR"))
+    return problems
+
+
+def _cluster_models(tournament: Tournament) -> Iterator[Problem]:
+    for field in ("competitors", "judges"):
+        for position, participant in enumerate(getattr(tournament.spec, field)):
+            if participant.model is None or participant.model.uri.partition("://")[0] in MACHINE_SCHEMES:
+                continue
+            yield Problem(
+                f"spec.{field}[{position}].model.uri",
+                "one machine starts hf://, file:// and sim:// models (or take an endpoint that runs already),"
+                f" given {given_text(participant.model.uri)}",
+            )

@@ -1,0 +1,92 @@
+"""Names, addresses and other single values, as types."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import unquote
+
+from pydantic import JsonValue
+
+from tiltyard.api.shapes import Fraction, Opaque, Quantity, Text, Whole
+
+_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
+_BUCKET = r"[a-z0-9][-.a-z0-9]{1,61}[a-z0-9]"
+_PATH = r"[^\s?#]+"
+_FILE = rf"file://(/|\./){_PATH}"  # './' is relative to the manifest's folder
+
+TOURNAMENT_NAME = Text("a DNS label of at most 63 characters (a-z, 0-9 and '-')", _LABEL, 63)
+ParticipantName = Annotated[str, Text("a DNS label of at most 32 characters (a-z, 0-9 and '-')", _LABEL, 32)]
+ObjectName = Annotated[str, Text("the name of a Kubernetes object (a-z, 0-9, '-' and '.')", _SUBDOMAIN, 253)]
+EntryKey = Annotated[
+    str, Text("a key of a Secret or ConfigMap (letters, digits, '-', '_', '.')", r"[-._a-zA-Z0-9]+", 253)
+]
+
+_HUB = r"hf://[A-Za-z0-9][-._A-Za-z0-9]*/[A-Za-z0-9][-._A-Za-z0-9]*"
+_STORED = rf"(s3|gs|pvc|oci)://[A-Za-z0-9][^\s?#]*|https://[^\s/?#@]+(/\S*)?|{_FILE}"
+WeightsUri = Annotated[
+    str,
+    Text("hf://ORG/NAME or a URI with s3://, pvc://, gs://, oci://, https:// or file:///", f"{_HUB}|{_STORED}", 512),
+]
+ModelUri = Annotated[
+    str,
+    Text(
+        "hf://ORG/NAME, sim://NAME or a URI with s3://, pvc://, gs://, oci://, https:// or file:///",
+        rf"{_HUB}|{_STORED}|sim://[A-Za-z0-9]([-._A-Za-z0-9]{{0,61}}[A-Za-z0-9])?(\?[^\s#]*)?",
+        512,
+    ),
+]
+TextsUri = Annotated[
+    str,
+    Text("s3://BUCKET/KEY, file:///PATH or file://./PATH beside the manifest", rf"s3://{_BUCKET}/{_PATH}|{_FILE}", 512),
+]
+BucketUri = Annotated[str, Text("s3://BUCKET or s3://BUCKET/PREFIX", rf"s3://{_BUCKET}(/[^\s?#]*)?", 512)]
+ServerUrl = Annotated[
+    str,
+    Text(
+        "an http:// or https:// URL without user, query or fragment",
+        r"https?://([A-Za-z0-9][-.A-Za-z0-9]*|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?(/[^\s?#@]*)?",
+        512,
+    ),
+]
+
+Word = Annotated[str, Text("one word of at most 128 characters", r"[^\s]+", 128)]
+Line = Annotated[str, Text("one line of at most 253 characters", r"[^\n\r]+", 253)]
+LooseLine = Annotated[str, Text("one line of at most 253 characters, or nothing", r"[^\n\r]*", 253, min_length=0)]
+Message = Annotated[str, Text("a text of at most 32768 characters", None, 32768, min_length=0)]
+Prefix = Annotated[str, Text("a text of at most 16384 characters", None, 16384)]
+ColumnName = Annotated[str, Text("the name of a column, at most 128 characters", r"[^\n\r]+", 128)]
+Argument = Annotated[str, Text("one command line argument of at most 512 characters", r"[^\n\r]+", 512)]
+QuantityText = Annotated[str, Quantity()]
+DecimalText = Annotated[str, Text("a decimal number, in quotes", r"-?[0-9]+(\.[0-9]+)?", 32)]
+
+Share = Annotated[Decimal, Fraction("0", "1")]
+PositiveShare = Annotated[Decimal, Fraction("0", "1", above_low=True)]
+Temperature = Annotated[Decimal, Fraction("0", "2")]
+
+Count = Annotated[int, Whole(0, 2**53 - 1)]  # JSON readers that use doubles keep it exact
+Seconds = Annotated[int, Whole(0, 2**31 - 1)]
+TokenLimit = Annotated[int, Whole(1, 131072)]
+
+OpaqueObject = Annotated[dict[str, JsonValue], Opaque()]
+
+_SUFFIXES = {
+    "": Decimal(1),
+    **{s: Decimal(10) ** e for s, e in zip("numkMGTPE", (-9, -6, -3, 3, 6, 9, 12, 15, 18), strict=True)},
+    **{f"{s}i": Decimal(1024) ** e for e, s in enumerate("KMGTPE", start=1)},
+}
+
+
+def parse_quantity(text: str) -> Decimal:
+    """The number that a Kubernetes quantity stands for: `"500m"` is 0.5, `"16Gi"` 17179869184."""
+    number = text.rstrip("KMGTPEinumk")
+    suffix = text[len(number) :]
+    return Decimal(number) * _SUFFIXES[suffix]
+
+
+def local_path(uri: str, folder: Path) -> Path:
+    """The path that a `file://` URI names; a relative one (`file://./…`) starts at `folder`, the manifest's own."""
+    path = unquote(uri.removeprefix("file://"))
+    return Path(path) if path.startswith("/") else folder / path

@@ -1,0 +1,93 @@
+"""From pydantic's errors to sentences for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+from tiltyard.api.base import ApiModel
+from tiltyard.api.fields import (
+    Path,
+    allowed_in,
+    closest,
+    did_you_mean,
+    field_at,
+    listed,
+    meant_field,
+    model_at,
+    wire_fields,
+    words_in,
+)
+from tiltyard.api.problems import Problem, given_text, path_text
+
+
+def to_problem(root: type[ApiModel], error: ErrorDetails) -> Problem:
+    """One error of pydantic's as a problem.
+
+    Args:
+        root: the model that was validated.
+        error: what pydantic says of it.
+    """
+    path: Path = error["loc"]
+    if path and path[-1] == "[key]":  # a mapping's key, which pydantic puts before this mark
+        path = path[:-1]
+    return Problem(path_text(path), _message(root, path, error))
+
+
+def _message(root: type[ApiModel], path: Path, error: ErrorDetails) -> str:
+    context: dict[str, Any] = error.get("ctx", {})
+    match error["type"]:
+        case "missing":
+            return _missing(root, path)
+        case "extra_forbidden":
+            return _unknown(root, path)
+        case "literal_error":
+            words = _words(root, path)
+            meant = closest(error["input"], words) if isinstance(error["input"], str) else None
+            return f"must be {listed(words, 'or')}, given {given_text(error['input'], path)}{did_you_mean(meant)}"
+        case "too_short" | "too_long":
+            return _length(context, error["type"] == "too_short")
+        case "shape":
+            return f"{context['allowed']}, given {given_text(error['input'], path)}"
+    allowed = _type_words(root, path, error)
+    return f"must be {allowed}, given {given_text(error['input'], path)}"
+
+
+def _missing(root: type[ApiModel], path: Path) -> str:
+    field = field_at(root, path)
+    allowed = allowed_in(field) if field is not None else None
+    return f"is missing; must be {allowed}" if allowed else "is missing"
+
+
+def _unknown(root: type[ApiModel], path: Path) -> str:
+    model = model_at(root, path[:-1])
+    known = sorted(wire_fields(model)) if model is not None else []
+    return f"is no field here{did_you_mean(meant_field(root, path))}; allowed: {listed(known)}"
+
+
+def _length(context: dict[str, Any], short: bool) -> str:
+    bound = context["min_length" if short else "max_length"]
+    items = "item" if bound == 1 else "items"
+    return f"must have at {'least' if short else 'most'} {bound} {items}, given {context['actual_length']}"
+
+
+def _words(root: type[ApiModel], path: Path) -> list[str]:
+    """The words that the field at a path takes, itself or in its items."""
+    named = tuple(step for step in path if not isinstance(step, int))
+    field = field_at(root, named) if named else None
+    return words_in(field.annotation) if field is not None else []
+
+
+def _type_words(root: type[ApiModel], path: Path, error: ErrorDetails) -> str:
+    match error["type"]:
+        case "bool_type":
+            return "true or false"
+        case "tuple_type":
+            return "a list"
+        case "dict_type":
+            return "a mapping"
+        case "model_type" | "model_attributes_type":
+            model = model_at(root, path)
+            return f"a mapping with {listed(wire_fields(model))}" if model is not None else "a mapping"
+    return error["msg"][:1].lower() + error["msg"][1:]

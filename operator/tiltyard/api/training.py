@@ -1,0 +1,92 @@
+"""Fine-tuning a target model on the data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from tiltyard.api.base import ApiModel
+from tiltyard.api.participant import Weights
+from tiltyard.api.pods import PodPatch, Resources
+from tiltyard.api.rules import Rule, Violation
+from tiltyard.api.scalars import ObjectName, PositiveShare, Share, TokenLimit
+from tiltyard.api.shapes import Whole
+
+
+class RuntimeReference(ApiModel):
+    """A training runtime of Kubeflow Trainer."""
+
+    name: ObjectName
+    """The object's name."""
+    kind: Literal["ClusterTrainingRuntime", "TrainingRuntime"] = "ClusterTrainingRuntime"
+    """The object's kind. Default: ClusterTrainingRuntime."""
+
+
+def _runtime(trainer: Trainer) -> Iterator[Violation]:
+    if (trainer.kind == "TrainJob") != (trainer.runtime_ref is not None):
+        yield Violation(("runtimeRef",), f"{trainer.kind} with {'a' if trainer.runtime_ref else 'no'} runtimeRef")
+
+
+def _one_node(trainer: Trainer) -> Iterator[Violation]:
+    if trainer.kind == "Job" and trainer.num_nodes > 1:
+        yield Violation(("numNodes",), str(trainer.num_nodes))
+
+
+RUNTIME_FOR_TRAIN_JOB: Rule[Trainer] = Rule(
+    sentence="the trainer has a runtimeRef exactly when its kind is TrainJob",
+    check=_runtime,
+    cel="(self.kind == 'TrainJob') == has(self.runtimeRef)",
+    field_path=".runtimeRef",
+)
+ONE_NODE_FOR_JOB: Rule[Trainer] = Rule(
+    sentence="a trainer of kind Job uses one node; take kind TrainJob for more",
+    check=_one_node,
+    cel="self.kind == 'TrainJob' || self.numNodes == 1",
+    field_path=".numNodes",
+)
+
+
+class Trainer(ApiModel):
+    """What runs the fine-tuning."""
+
+    RULES = (RUNTIME_FOR_TRAIN_JOB, ONE_NODE_FOR_JOB)
+
+    kind: Literal["Job", "TrainJob"] = "Job"
+    """Job: accelerate and TRL in one pod. TrainJob: Kubeflow Trainer. Default: Job."""
+    runtime_ref: RuntimeReference | None = None
+    """For TrainJob: the runtime."""
+    num_nodes: Annotated[int, Whole(1, 1024)] = 1
+    """For TrainJob: how many nodes. Default: 1."""
+
+
+class Hyperparameters(ApiModel):
+    """The paper's fine-tuning (section 4.1)."""
+
+    learning_rate: PositiveShare = Decimal("1e-5")
+    """Peak learning rate. Default: 1e-5."""
+    epochs: Annotated[int, Whole(1, 1000)] = 3
+    """Passes over the data. Default: 3."""
+    global_batch_size: Annotated[int, Whole(1, 65536)] = 512
+    """Rows of one optimiser step, over all devices. Default: 512."""
+    warmup_ratio: Share = Decimal("0.2")
+    """Share of the steps over which the learning rate rises. Default: 0.2."""
+    max_length: TokenLimit = 2048
+    """Tokens of one packed sequence. Default: 2048."""
+
+
+class Training(ApiModel):
+    """Fine-tuning a target model on the data."""
+
+    base_model: Weights
+    """The model to start from."""
+    trainer: Trainer = Trainer()
+    """What runs it."""
+    method: Literal["Sft", "SftThenDpo"] = "Sft"
+    """Sft: supervised on the gold answers. SftThenDpo: then on the preferences. Default: Sft."""
+    hyperparameters: Hyperparameters = Hyperparameters()
+    """How it learns."""
+    resources: Resources = Resources()
+    """Resources of one pod."""
+    pod: PodPatch = PodPatch()
+    """What is added to its pods."""

@@ -1,0 +1,124 @@
+"""Reading one YAML document as plain JSON values, as Kubernetes would, with its mistakes as problems."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from tiltyard.api.problems import ManifestError, Problem, given_text, path_text
+
+MAX_BYTES = 1_500_000  # what an API server takes, roughly
+_MAX_NODES = 200_000
+_MAX_DEPTH = 100
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with JSON's types alone: a date stays text, `1e-5` is a number, and a key must not come twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.tag != "tag:yaml.org,2002:merge" and isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"{given_text(key.value)} is there twice in one mapping", key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(  # Kubernetes' reader takes an exponent without a dot for a number, PyYAML does not
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9]+[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def read_text(path: Path) -> str:
+    """The text of a manifest's file.
+
+    Raises:
+        ManifestError: there is no such file, or it cannot be read, is too large, or is not UTF-8.
+    """
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise _error(str(path), f"cannot be read: {error.strerror or error}") from error
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if len(data) > MAX_BYTES:
+            raise _too_large(str(path)) from error
+        raise _error(str(path), f"is not UTF-8 text (byte {error.start}), so it is no YAML manifest") from error
+
+
+def parse_yaml(text: str, source: str = "") -> Any:
+    """The one document in a YAML text, in JSON's types; mappings lose the entries that are null, as on a cluster.
+
+    Raises:
+        ManifestError: the text is too large, is not YAML, holds no document or several, or holds what JSON cannot.
+    """
+    if len(text) > MAX_BYTES:
+        raise _too_large(source)
+    try:
+        documents = [document for document in yaml.load_all(text, Loader=_Loader) if document is not None]
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark is not None else ""
+        raise _error(source, f"is not valid YAML: {error.problem or error.context}{where}") from error
+    except (yaml.YAMLError, ValueError, RecursionError, OverflowError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise _error(source, f"is not valid YAML: {reason}") from error
+    if len(documents) != 1:
+        found = f"{len(documents)} documents" if documents else "nothing"
+        raise _error(source, f"must hold exactly one Tournament, given {found}")
+    return _Plain(source).convert(documents[0], ())
+
+
+class _Plain:
+    """Copies a document, refusing what JSON has no words for and aliases that multiply without end."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._nodes = 0
+
+    def convert(self, value: Any, path: tuple[str | int, ...]) -> Any:
+        self._nodes += 1
+        if self._nodes > _MAX_NODES or len(path) > _MAX_DEPTH:
+            given = f"more than {_MAX_NODES} values or {_MAX_DEPTH} levels"
+            raise _error(self._source, f"is too large or too deep for a manifest, given {given}")
+        if isinstance(value, dict):
+            for key in value:
+                if not isinstance(key, str):
+                    self._refuse(path, f"has a key that is no text, given {given_text(key)}; put it in quotes")
+            return {key: self.convert(item, (*path, key)) for key, item in value.items() if item is not None}
+        if isinstance(value, list):
+            return [self.convert(item, (*path, position)) for position, item in enumerate(value)]
+        if isinstance(value, str) and not value.isascii() and _has_surrogate(value):
+            self._refuse(path, "has a character that is half of a pair")
+        if value is None or isinstance(value, str | bool | int | float):
+            return value
+        self._refuse(path, f"has a type that JSON does not know, given {type(value).__name__}")
+
+    def _refuse(self, path: tuple[str | int, ...], message: str) -> NoReturn:
+        raise ManifestError(self._source, [Problem(path_text(path), message)])
+
+
+def _has_surrogate(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _error(source: str, message: str) -> ManifestError:
+    return ManifestError(source, [Problem("", message)])
+
+
+def _too_large(source: str) -> ManifestError:
+    return _error(source, f"is too large for a manifest, given more than {MAX_BYTES} bytes")

@@ -1,0 +1,83 @@
+"""`tiltyard validate | plan | run | status | report`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tiltyard.api import ManifestError
+from tiltyard.cli.commands import COMMANDS, UserError
+
+FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Returns:
+        0: done. 1: the tournament failed. 2: the input is wrong, with a sentence for each mistake. 130: interrupted.
+    """
+    options = parser().parse_args(arguments)
+    try:
+        return COMMANDS[options.command](options)
+    except (ManifestError, UserError) as error:
+        print(error, file=sys.stderr)
+        return WRONG_INPUT
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        print("stopped; run the same command again to go on", file=sys.stderr)
+        return INTERRUPTED
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's grammar."""
+    top = argparse.ArgumentParser(prog="tiltyard", description="Tournaments between language models.")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    validate = commands.add_parser("validate", help="check a manifest; nothing is started")
+    _manifest(validate)
+
+    plan = commands.add_parser("plan", help="what a run would do: work, what exists, calls, tokens, model loads")
+    _manifest(plan)
+    _place(plan)
+    plan.add_argument("--output", choices=["table", "json"], default="table", help="default: table")
+
+    run = commands.add_parser("run", help="run a tournament on this machine; again to go on after an interruption")
+    _manifest(run)
+    _place(run)
+    run.add_argument("--workers", type=_positive, metavar="N", help="worker processes at once (default: the cores)")
+    run.add_argument("--vllm-python", metavar="PATH", help="the interpreter that has vLLM (default: this one)")
+    run.add_argument("--progress", choices=["auto", "bars", "lines", "none"], default="auto", help="default: auto")
+
+    status = commands.add_parser("status", help="how far a run on this machine is")
+    _manifest(status)
+    _state(status)
+    status.add_argument("--output", choices=["table", "json"], default="table", help="default: table")
+
+    report = commands.add_parser("report", help="where the results are; with --to, a copy of them in a folder")
+    _manifest(report)
+    _place(report)
+    report.add_argument("--to", type=Path, metavar="DIR", help="copy report, tables and training data here")
+    return top
+
+
+def _manifest(command: argparse.ArgumentParser) -> None:
+    command.add_argument("manifest", type=Path, metavar="FILE", help="the Tournament, YAML")
+
+
+def _state(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--state", type=Path, metavar="DIR", help="logs and unfinished work (default: .tiltyard/NAME)")
+
+
+def _place(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--out", type=Path, metavar="DIR", help="a folder for the results instead of spec.output")
+    _state(command)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, given {text}")
+    return number

@@ -1,0 +1,194 @@
+"""What people see on a terminal: tables, bars, and one line for each change where there is no terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from tiltyard.api import TournamentStatus
+from tiltyard.plan.estimate import Cost
+from tiltyard.plan.graph import Bundle, Graph
+from tiltyard.plan.planner import PHASES
+from tiltyard_jobs.contracts.summary import Standing
+
+Display = Callable[[TournamentStatus], None]
+
+
+@contextmanager
+def progress(kind: str) -> Iterator[Display]:
+    """What shows each new status of a run.
+
+    Args:
+        kind: `bars`, `lines`, `none`, or `auto`: bars on a terminal, lines elsewhere.
+    """
+    if kind == "auto":
+        kind = "bars" if sys.stderr.isatty() else "lines"
+    if kind == "none":
+        yield lambda status: None
+    elif kind == "lines":
+        yield _Lines()
+    else:
+        columns = (TextColumn("{task.description:<10}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+        with Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True)) as bars:
+            yield _Bars(bars)
+
+
+class _Lines:
+    """One line when a phase begins or ten more percent are done."""
+
+    def __init__(self) -> None:
+        self._last = ("", -1)
+
+    def __call__(self, status: TournamentStatus) -> None:
+        share = int((status.progress or "0%").rstrip("%"))
+        now = (status.phase or "", share // 10)
+        if now != self._last:
+            self._last = now
+            print(f"{status.phase} {status.progress}", file=sys.stderr, flush=True)
+
+
+class _Bars:
+    """A bar for each stage, and the models that are up."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, status: TournamentStatus) -> None:
+        up = ", ".join(model.name for model in status.models if model.state in ("Starting", "Ready"))
+        for stage in status.stages:
+            if stage.name not in self._tasks:
+                self._tasks[stage.name] = self._bars.add_task(
+                    stage.name, total=stage.shards.total, note="", start=False
+                )
+            task = self._tasks[stage.name]
+            if stage.state != "Pending" and not self._bars.tasks[task].started:
+                self._bars.start_task(task)
+            void = f"  {stage.void} void" if stage.void else ""
+            note = (f"models up: {up}" if stage.name == status.phase and up else "") + void
+            self._bars.update(task, completed=stage.shards.succeeded, note=note)
+            if stage.state == "Complete":
+                self._bars.stop_task(task)
+
+
+def print_status(status: TournamentStatus) -> None:
+    """A run's status."""
+    console = Console()
+    console.print(f"{status.phase} {status.progress}  run {status.run}", highlight=False)
+    table = Table("STAGE", "STATE", "DONE", "REUSED", "ACTIVE", "VOID", box=None)
+    for stage in status.stages:
+        shards = stage.shards
+        done = f"{shards.succeeded}/{shards.total}"
+        table.add_row(stage.name, stage.state, done, str(shards.reused), str(shards.active), str(stage.void))
+    console.print(table)
+    if status.models:
+        models = Table("MODEL", "STATE", "LOADS", box=None)
+        for model in status.models:
+            models.add_row(model.name, model.state, str(model.loads))
+        console.print(models)
+    for condition in status.conditions:
+        if condition.type == "Failed" and condition.status == "True":
+            console.print(condition.message, style="red", highlight=False)
+    print_result(status)
+
+
+def print_result(status: TournamentStatus) -> None:
+    """The leaderboard and where the results are."""
+    print_leaderboard(
+        [
+            Standing(
+                name=row.name,
+                rating=float(row.rating),
+                low=None if row.low is None else float(row.low),
+                high=None if row.high is None else float(row.high),
+                win_rate=None if row.win_rate is None else float(row.win_rate),
+            )
+            for row in status.leaderboard
+        ]
+    )
+    if status.outputs is not None:
+        print_outputs(status.outputs.model_dump(exclude_none=True))
+
+
+def print_leaderboard(rows: Sequence[Standing]) -> None:
+    """The leaderboard, where there is one."""
+    if not rows:
+        return
+    table = Table("RANK", "NAME", "RATING", "95 %", "WIN RATE", box=None)
+    for rank, row in enumerate(rows, 1):
+        interval = "" if row.low is None or row.high is None else f"{row.low:.0f} … {row.high:.0f}"
+        win_rate = "" if row.win_rate is None else f"{row.win_rate:.2f}"
+        table.add_row(str(rank), row.name, f"{row.rating:.0f}", interval, win_rate)
+    Console().print(table)
+
+
+def print_outputs(outputs: Mapping[str, str]) -> None:
+    """URIs by name; a folder on this machine as its path."""
+    for name, uri in outputs.items():
+        print(f"{name:<9} {uri.removeprefix('file://')}")
+
+
+def plan_document(
+    graph: Graph, done: Mapping[str, frozenset[int]], costs: Mapping[str, Cost], loads: Mapping[str, int]
+) -> dict[str, Any]:
+    """A plan as JSON: `tiltyard plan --output json`."""
+    return {
+        "tournament": graph.tournament,
+        "run": graph.run,
+        "bundles": [
+            {
+                "name": bundle.name,
+                "stage": bundle.stage,
+                "model": bundle.model,
+                "shards": bundle.shards,
+                "exist": _exist(bundle, done),
+                "artifacts": [ref.key for ref in bundle.makes],
+                **_named(costs[bundle.name]),
+            }
+            for bundle in graph.bundles
+        ],
+        "total": _named(sum(costs.values(), Cost())),
+        "modelLoads": {"total": sum(loads.values()), **{"byModel": dict(loads)}},
+    }
+
+
+def _named(cost: Cost) -> dict[str, int]:
+    return {
+        "calls": cost.calls,
+        "promptTokens": cost.prompt_tokens,
+        "completionTokens": cost.completion_tokens,
+    }
+
+
+def _exist(bundle: Bundle, done: Mapping[str, frozenset[int]]) -> int:
+    return sum(len(done.get(ref.key, ())) for ref in bundle.makes)
+
+
+def print_plan(
+    graph: Graph, done: Mapping[str, frozenset[int]], costs: Mapping[str, Cost], loads: Mapping[str, int]
+) -> None:
+    """A plan as a table, a row for each phase."""
+    console = Console()
+    console.print(f"{graph.tournament}  run {graph.run}", highlight=False)
+    table = Table(box=None)
+    for title in ("PHASE", "BUNDLES", "SHARDS", "EXIST", "CALLS", "TOKENS READ", "TOKENS WRITTEN"):
+        table.add_column(title, justify="left" if title == "PHASE" else "right")
+    total = Cost()
+    for phase in dict.fromkeys(PHASES[bundle.stage] for bundle in graph.bundles):
+        bundles = [bundle for bundle in graph.bundles if PHASES[bundle.stage] == phase]
+        cost = sum((costs[bundle.name] for bundle in bundles), Cost())
+        total += cost
+        shards = sum(bundle.shards for bundle in bundles)
+        exist = sum(_exist(bundle, done) for bundle in bundles)
+        table.add_row(phase, str(len(bundles)), str(shards), str(exist), *(f"{number:,}" for number in cost))
+    table.add_row("total", "", "", "", *(f"{number:,}" for number in total))
+    console.print(table)
+    console.print("Calls are at most; what curation drops costs nothing. Tokens are a guess.", style="dim")
+    by_model = ", ".join(f"{name} {count}" for name, count in loads.items())
+    console.print(f"Model loads: {sum(loads.values())}" + (f" ({by_model})" if by_model else ""), highlight=False)

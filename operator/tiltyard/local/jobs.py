@@ -1,0 +1,177 @@
+"""A bundle's Job on this machine: an Indexed Job with `backoffLimitPerIndex`, made of processes.
+
+Exit codes are read as `podFailurePolicy` reads them on a cluster (`tiltyard_jobs.errors`): a transient one is tried
+again up to `spec.jobs.backoffLimitPerShard` times, a configuration or permanent error is final, a stop is no failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from tiltyard.local.processes import end, spawn
+from tiltyard.plan.observed import JobPhase, JobSeen
+from tiltyard.plan.planner import JobOrder
+from tiltyard_jobs.contracts.summary import Summary
+from tiltyard_jobs.contracts.tasks import BundleTask
+
+GRACE_SECONDS = 30.0
+BACKOFF_SECONDS = 1.0  # before the first retry of a shard, doubled with each
+BACKOFF_LIMIT_SECONDS = 60.0
+
+COMPLETE, CONFIGURATION, PERMANENT, STOPPED = 0, 2, 3, 143
+
+
+@dataclass(frozen=True)
+class ShardEnd:
+    """A shard that is complete."""
+
+    order: JobOrder
+    index: int
+    summary: Summary
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What all Jobs of a run share.
+
+    Attributes:
+        python: interpreter with tiltyard_jobs.
+        folder: task documents, logs and summaries.
+        work_dir: where shards keep their journals.
+        slots: shard processes at once, over all Jobs.
+        backoff_limit: retries of one shard.
+        parallelism: shards of one Job at once.
+        finished: told of each complete shard.
+        look_again: called when something changed.
+    """
+
+    python: str
+    folder: Path
+    work_dir: Path
+    slots: asyncio.Semaphore
+    backoff_limit: int
+    parallelism: int
+    finished: Callable[[ShardEnd], None]
+    look_again: Callable[[], None]
+
+
+@dataclass
+class LocalJob:
+    """One bundle at work."""
+
+    workshop: Workshop
+    order: JobOrder
+    task: BundleTask
+    phase: JobPhase = JobPhase.ACTIVE
+    failed: int = 0
+    message: str = ""
+    _running: dict[int, asyncio.subprocess.Process] = field(default_factory=dict)
+    _workers: list[asyncio.Task[None]] = field(default_factory=list)
+
+    @property
+    def folder(self) -> Path:
+        """Where this Job's files are."""
+        return self.workshop.folder / self.order.bundle.name.replace("/", ".")
+
+    def seen(self) -> JobSeen:
+        """What the planner is told."""
+        return JobSeen(self.phase, self.order.bundle.version, len(self._running), self.failed, self.message)
+
+    def progress(self) -> float:
+        """Shards' worth of work done by the shards that run."""
+        return sum(self._share(index) for index in self._running)
+
+    def start(self) -> None:
+        """Begin; the workers take the indices in order."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "task.json").write_text(self.task.model_dump_json(by_alias=True))
+        pending = deque(range(len(self.order.indices)))
+        count = min(self.workshop.parallelism, len(pending))
+        self._workers = [asyncio.create_task(self._work(pending)) for _ in range(count)]
+        asyncio.gather(*self._workers, return_exceptions=True).add_done_callback(self._ended)
+
+    async def stop(self) -> None:
+        """End the shards; they flush what they have."""
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+
+    def _ended(self, workers: asyncio.Future[list[BaseException | None]]) -> None:
+        if not workers.cancelled():
+            for result in workers.result():
+                if isinstance(result, Exception):
+                    self._fail(f"{type(result).__name__}: {result}")
+        if self.phase is JobPhase.ACTIVE:
+            self.phase = JobPhase.ENDED
+        self.workshop.look_again()
+
+    async def _work(self, pending: deque[int]) -> None:
+        while pending and self.phase is JobPhase.ACTIVE:
+            await self._make(pending.popleft())
+
+    async def _make(self, index: int) -> None:
+        """One index, with its retries."""
+        attempt = 0
+        while self.phase is JobPhase.ACTIVE:
+            async with self.workshop.slots:
+                summary = await self._attempt(index)
+            if summary.exit_code == COMPLETE:
+                self.workshop.finished(ShardEnd(self.order, index, summary))
+                return
+            if summary.exit_code in (CONFIGURATION, PERMANENT):
+                self._fail(summary.message)
+            elif summary.exit_code != STOPPED:
+                attempt += 1
+                if attempt > self.workshop.backoff_limit:
+                    self._fail(f"shard {index} failed {attempt} times; the last time: {summary.message}")
+                else:
+                    await asyncio.sleep(min(BACKOFF_SECONDS * 2 ** (attempt - 1), BACKOFF_LIMIT_SECONDS))
+
+    async def _attempt(self, index: int) -> Summary:
+        """Run the shard's process to its end."""
+        command = [self.workshop.python, "-m", "tiltyard_jobs", self.task.stage]
+        command += ["--task", str(self.folder / "task.json"), "--index", str(index)]
+        command += ["--work-dir", str(self.workshop.work_dir), "--no-checkpoints"]
+        log, report = self.folder / f"{index}.log", self.folder / f"{index}.summary.json"
+        report.unlink(missing_ok=True)
+        environment = {"TILTYARD_SUMMARY": str(report), "TILTYARD_PROGRESS": str(self._progress_file(index))}
+        process = await spawn(command, log, environment)
+        self._running[index] = process
+        try:
+            code = await process.wait()
+        finally:
+            await asyncio.shield(end(process, GRACE_SECONDS))
+            del self._running[index]
+            self._progress_file(index).unlink(missing_ok=True)
+        return read_summary(report, code, log)
+
+    def _fail(self, message: str) -> None:
+        self.phase, self.message = JobPhase.FAILED, message
+        self.failed += 1
+
+    def _progress_file(self, index: int) -> Path:
+        return self.folder / f"{index}.progress.json"
+
+    def _share(self, index: int) -> float:
+        try:
+            document = json.loads(self._progress_file(index).read_bytes())
+            return float(document["done"]) / max(1.0, float(document["total"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0.0
+
+
+def read_summary(path: Path, code: int, log: Path) -> Summary:
+    """The summary that a shard left, or one that says how it ended where it left none."""
+    try:
+        return Summary.model_validate_json(path.read_bytes()).model_copy(update={"exit_code": code})
+    except (OSError, ValidationError):
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        return Summary(exit_code=code, message=f"the worker {how} and left no summary; its log is {log}")

@@ -1,0 +1,122 @@
+"""What a tournament will cost, before anything starts: calls, tokens and model loads.
+
+All of it is an upper bound but for the prompts' tokens, which are a guess from the numbers below: instructions and
+answers are not written yet. What curation drops costs nothing later, so the truth is lower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from tiltyard.plan.graph import Bundle, Graph
+from tiltyard.plan.schedule import Room, decide
+from tiltyard_jobs.contracts.recipes import AnswerRecipe, AnyRecipe, GradeRecipe, JudgeRecipe, MineRecipe
+
+# Tokens, for guesses: medians of chat data sets, rounded up.
+PREFIX_TOKENS = 32
+INSTRUCTION_TOKENS = 120
+ANSWER_SHARE = 0.5  # of `battles.answer.maxTokens` that an answer takes
+GRADE_PROMPT_TOKENS = 220
+GRADE_TOKENS = 8
+JUDGE_PROMPT_TOKENS = 260
+VERDICT_TOKENS = {"Logprobs": 1, "Choice": 8, "Reasoned": 160}
+
+
+class Cost(NamedTuple):
+    """Calls and tokens, summed with `+`.
+
+    Attributes:
+        calls: requests, without retries.
+        prompt_tokens: tokens read.
+        completion_tokens: tokens written.
+    """
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def __add__(self, other: Cost) -> Cost:  # type: ignore[override]  # a sum of counts, not of tuples
+        """Add field by field."""
+        return Cost(
+            self.calls + other.calls,
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+        )
+
+
+def cost_of(recipe: AnyRecipe, parts: int, answer_tokens: int) -> Cost:
+    """The cost of `parts` of an artifact's parts.
+
+    Args:
+        recipe: what makes it.
+        parts: how many are to make.
+        answer_tokens: of one answer, for the judges' prompts.
+    """
+    rows, prompt, completion = 0, 0, 0
+    if isinstance(recipe, MineRecipe):
+        rows, prompt = recipe.rows, PREFIX_TOKENS
+        completion = max(setting.max_tokens for setting in recipe.settings)
+    elif isinstance(recipe, GradeRecipe):
+        rows, prompt, completion = recipe.rows, GRADE_PROMPT_TOKENS + INSTRUCTION_TOKENS, GRADE_TOKENS
+    elif isinstance(recipe, AnswerRecipe):
+        rows, prompt, completion = recipe.rows, INSTRUCTION_TOKENS, answer_tokens
+    elif isinstance(recipe, JudgeRecipe):
+        rows = recipe.rows * (2 if recipe.orders == "Both" else 1)
+        prompt = JUDGE_PROMPT_TOKENS + INSTRUCTION_TOKENS + 2 * answer_tokens
+        completion = VERDICT_TOKENS[recipe.method]
+    calls = round(rows * parts / recipe.ref.shards)
+    return Cost(calls, calls * prompt, calls * completion)
+
+
+def estimate(graph: Graph, done: Mapping[str, frozenset[int]]) -> dict[str, Cost]:
+    """The cost of what is not done, by bundle name.
+
+    Args:
+        graph: the tournament.
+        done: parts that exist, by artifact key.
+    """
+    answers = [recipe for bundle in graph.bundles for recipe in bundle.recipes if isinstance(recipe, AnswerRecipe)]
+    answer_tokens = round(ANSWER_SHARE * max((recipe.sampling.max_tokens for recipe in answers), default=0))
+    return {bundle.name: _bundle_cost(bundle, done, answer_tokens) for bundle in graph.bundles}
+
+
+def _bundle_cost(bundle: Bundle, done: Mapping[str, frozenset[int]], answer_tokens: int) -> Cost:
+    total = Cost()
+    for recipe, ref in zip(bundle.recipes, bundle.makes, strict=True):
+        total += cost_of(recipe, ref.shards - len(done.get(ref.key, ())), answer_tokens)
+    return total
+
+
+def expected_loads(graph: Graph, done: Mapping[str, frozenset[int]], room: Room) -> dict[str, int]:
+    """How often each served model will be loaded, in a world where nothing fails and only loads take time.
+
+    Raises:
+        ValueError: a model that is needed fits in no room.
+    """
+    complete = {ref.key for ref in graph.artifacts if len(done.get(ref.key, ())) == ref.shards}
+    loads = {model.name: 0 for model in graph.models if model.served}
+    up = {model.name for model in graph.models if not model.served}
+    while True:
+        settle(graph, complete, up)
+        if all(bundle.keys <= complete for bundle in graph.bundles):
+            return loads
+        decision = decide(graph, frozenset(complete), frozenset(up & loads.keys()), room)
+        if not decision.start and not decision.stop:
+            raise ValueError(f"no model that has work left fits into {room}")
+        up = (up - set(decision.stop)) | set(decision.start)
+        for name in decision.start:
+            loads[name] += 1
+
+
+def settle(graph: Graph, complete: set[str], up: set[str]) -> None:
+    """Add to `complete` all that the models that are up can make."""
+    todo = [bundle for bundle in graph.bundles if not bundle.keys <= complete]
+    moved = True
+    while moved:
+        moved = False
+        for bundle in todo:
+            ready = bundle.needs <= complete and (bundle.model is None or bundle.model in up)
+            if ready and not bundle.keys <= complete:
+                complete |= bundle.keys
+                moved = True

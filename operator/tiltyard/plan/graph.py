@@ -1,0 +1,119 @@
+"""The graph: every artifact that a tournament will ever hold, in bundles, before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+
+from tiltyard_jobs.contracts.frozen import digest
+from tiltyard_jobs.contracts.recipes import AnyRecipe, ArtifactRef, Stage
+from tiltyard_jobs.contracts.tasks import Part
+
+
+@dataclass(frozen=True)
+class ModelNode:
+    """A competitor or a judge, as the scheduler sees it.
+
+    Attributes:
+        name: as in the manifest; unique among competitors and judges.
+        served: we start and stop it; False: an endpoint that runs already and costs nothing.
+        resources: what one load of it takes, by resource name, all replicas together.
+        version: digest of how it is served: a model that is up under another one must be started anew.
+    """
+
+    name: str
+    served: bool
+    resources: Mapping[str, Decimal]
+    version: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """Artifacts of one stage that one model makes (or none): one Job, an index for each shard.
+
+    Attributes:
+        name: unique in the graph and stable under edits: `judge/qwen/llama`.
+        stage: of all its recipes.
+        model: who makes it; None: no model is needed.
+        attacker: whose instructions it is about; None for the last stages.
+        recipes: what it makes.
+        needs: keys of the artifacts that must be complete before it starts.
+    """
+
+    name: str
+    stage: Stage
+    model: str | None
+    attacker: str | None
+    recipes: tuple[AnyRecipe, ...]
+    needs: frozenset[str]
+
+    @cached_property
+    def makes(self) -> tuple[ArtifactRef, ...]:
+        """References to what it makes, in the order of `recipes`."""
+        return tuple(recipe.ref for recipe in self.recipes)
+
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """Keys of what it makes."""
+        return frozenset(ref.key for ref in self.makes)
+
+    @cached_property
+    def version(self) -> str:
+        """Digest of what it makes: a Job under the same name and another version belongs to an older manifest."""
+        return digest("".join(sorted(self.keys)).encode())[:12]
+
+    @cached_property
+    def shards(self) -> int:
+        """How many parts it makes."""
+        return sum(ref.shards for ref in self.makes)
+
+    def missing(self, done: Mapping[str, frozenset[int]]) -> tuple[tuple[Part, ...], ...]:
+        """The indices of a Job that makes what is not there yet: for each shard number, the recipes that lack it."""
+        numbers = range(max(ref.shards for ref in self.makes))
+        indices = (
+            tuple(
+                Part(recipe=position, shard=number)
+                for position, ref in enumerate(self.makes)
+                if number < ref.shards and number not in done.get(ref.key, frozenset())
+            )
+            for number in numbers
+        )
+        return tuple(index for index in indices if index)
+
+    def complete(self, done: Mapping[str, frozenset[int]]) -> bool:
+        """Whether all that it makes is there."""
+        return all(len(done.get(ref.key, frozenset())) == ref.shards for ref in self.makes)
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A whole tournament.
+
+    Attributes:
+        tournament: its name.
+        run: 12 hex digits: the hash of all of the manifest that can change a result.
+        bundles: in plan order: what a bundle needs comes before it.
+        models: competitors, then judges, in the manifest's order.
+    """
+
+    tournament: str
+    run: str
+    bundles: tuple[Bundle, ...]
+    models: tuple[ModelNode, ...]
+
+    @cached_property
+    def artifacts(self) -> tuple[ArtifactRef, ...]:
+        """All artifacts in plan order, each once: the order of preflight's bitmap."""
+        return tuple({ref.key: ref for bundle in self.bundles for ref in bundle.makes}.values())
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Bundle]:
+        """Bundles by name."""
+        return {bundle.name: bundle for bundle in self.bundles}
+
+    @cached_property
+    def model(self) -> Mapping[str, ModelNode]:
+        """Models by name."""
+        return {model.name: model for model in self.models}

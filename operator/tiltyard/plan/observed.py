@@ -1,0 +1,105 @@
+"""What was seen of the world, frozen at one moment. The planner reads this and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from tiltyard_jobs.contracts.summary import Standing
+from tiltyard_jobs.contracts.tasks import LedgerRow
+
+
+class ModelPhase(StrEnum):
+    """What a served model is doing."""
+
+    STOPPED = "Stopped"
+    STARTING = "Starting"
+    READY = "Ready"
+    STOPPING = "Stopping"
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True)
+class ModelSeen:
+    """A served model.
+
+    Attributes:
+        phase: what it is doing.
+        version: `ModelNode.version` that it was started as.
+        loads: times that it was started in this run.
+        url: its address while it is up.
+        message: why it failed, and what to do.
+    """
+
+    phase: ModelPhase
+    version: str = ""
+    loads: int = 0
+    url: str | None = None
+    message: str = ""
+
+
+class JobPhase(StrEnum):
+    """What a bundle's Job is doing. A Job whose parts are all there is gone from the planner's sight."""
+
+    ACTIVE = "Active"
+    FAILED = "Failed"
+    ENDED = "Ended"
+
+
+@dataclass(frozen=True)
+class JobSeen:
+    """A bundle's Job.
+
+    Attributes:
+        version: `Bundle.version` that it was started for.
+        active: shards at work.
+        failed: shards given up.
+        message: of a failed one: which shard, why, and what to do.
+    """
+
+    phase: JobPhase
+    version: str
+    active: int = 0
+    failed: int = 0
+    message: str = ""
+
+
+class PreflightPhase(StrEnum):
+    """How far preflight is."""
+
+    PENDING = "Pending"
+    ACTIVE = "Active"
+    PASSED = "Passed"
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True)
+class Observed:
+    """All that is known.
+
+    Attributes:
+        preflight: how far it is; it is done anew for an edited manifest.
+        preflight_message: why it failed.
+        done: parts that exist, by artifact key.
+        reused: parts that preflight found, by artifact key.
+        jobs: by bundle name.
+        models: by model name; one that was never started is absent.
+        voids: void records of this run, by stage.
+        ledger: what this run has cost, by stage and model.
+        leaderboard: once the ratings are there.
+        outputs: URIs by name, once they are there.
+        started: when the run began, seconds since the epoch; None: it has not.
+    """
+
+    preflight: PreflightPhase = PreflightPhase.PENDING
+    preflight_message: str = ""
+    done: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    reused: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    jobs: Mapping[str, JobSeen] = field(default_factory=dict)
+    models: Mapping[str, ModelSeen] = field(default_factory=dict)
+    voids: Mapping[str, int] = field(default_factory=dict)
+    ledger: tuple[LedgerRow, ...] = ()
+    leaderboard: tuple[Standing, ...] = ()
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    started: float | None = None

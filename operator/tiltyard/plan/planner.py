@@ -1,0 +1,191 @@
+"""What to do next. A pure function of the graph, what was seen, and the time: the same on a cluster and on one machine.
+
+    plan(graph, policy, observed, now) → actions and where the tournament stands
+
+The hands that carry the actions out (cluster/, local/) decide nothing: they start what is named, stop what is named,
+and look again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import NamedTuple
+
+from tiltyard.plan.graph import Bundle, Graph
+from tiltyard.plan.observed import JobPhase, ModelPhase, Observed, PreflightPhase
+from tiltyard.plan.schedule import Room, decide
+from tiltyard_jobs.contracts.tasks import Part
+
+
+class Outcome(StrEnum):
+    """Where a tournament stands."""
+
+    RUNNING = "Running"
+    SUSPENDED = "Suspended"
+    COMPLETE = "Complete"
+    FAILED = "Failed"
+
+
+# The words of `status.phase`, by stage of the earliest unfinished work.
+PHASES = {
+    "mine": "Mining",
+    "prompts": "Mining",
+    "filter": "Curating",
+    "grade": "Curating",
+    "curate": "Curating",
+    "answer": "Answering",
+    "judge": "Judging",
+    "rate": "Rating",
+    "dataset": "Writing",
+    "report": "Writing",
+}
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What the manifest says of how to run; none of it can change a result.
+
+    Attributes:
+        room: models up at once.
+        suspend: stop everything, keep what is made.
+        active_deadline: seconds from the start of the run; None: no bound.
+    """
+
+    room: Room = field(default_factory=Room)
+    suspend: bool = False
+    active_deadline: float | None = None
+
+
+class JobOrder(NamedTuple):
+    """A Job to start: its bundle, and the parts that each index makes."""
+
+    bundle: Bundle
+    indices: tuple[tuple[Part, ...], ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do, in this order: stop Jobs, stop models, start models, start Jobs.
+
+    Attributes:
+        outcome: where the tournament stands; a terminal one is never left.
+        phase: one word for people.
+        message: what it is doing, or why it failed and what to do next.
+        preflight: start it.
+    """
+
+    outcome: Outcome
+    phase: str
+    message: str
+    preflight: bool = False
+    stop_jobs: tuple[str, ...] = ()
+    stop_models: tuple[str, ...] = ()
+    start_models: tuple[str, ...] = ()
+    start_jobs: tuple[JobOrder, ...] = ()
+
+
+def plan(graph: Graph, policy: Policy, observed: Observed, now: float) -> Plan:
+    """What to do next.
+
+    Args:
+        graph: the tournament as its manifest now is.
+        policy: how to run it.
+        observed: what was seen; Jobs and models of an older manifest among it.
+        now: seconds since the epoch.
+    """
+    if failure := _failure(graph, policy, observed, now):
+        return _stopped(observed, Outcome.FAILED, "Failed", failure)
+    undone = [bundle for bundle in graph.bundles if not bundle.complete(observed.done)]
+    if observed.preflight is PreflightPhase.PASSED and not undone:
+        return _stopped(observed, Outcome.COMPLETE, "Complete", "all artifacts are made")
+    if policy.suspend:
+        return _stopped(observed, Outcome.SUSPENDED, "Suspended", "suspended: set spec.suspend to false to go on")
+    if observed.preflight is not PreflightPhase.PASSED:
+        waiting = _stopped(observed, Outcome.RUNNING, "Preflight", "checking the store, the endpoints and what exists")
+        return replace(waiting, preflight=observed.preflight is PreflightPhase.PENDING)
+    return _work(graph, policy, observed, undone)
+
+
+def _stopped(observed: Observed, outcome: Outcome, phase: str, message: str) -> Plan:
+    """Nothing is to run."""
+    up = (name for name, seen in sorted(observed.models.items()) if seen.phase is not ModelPhase.STOPPED)
+    return Plan(outcome, phase, message, stop_jobs=tuple(sorted(observed.jobs)), stop_models=tuple(up))
+
+
+def _failure(graph: Graph, policy: Policy, observed: Observed, now: float) -> str | None:
+    """Why the tournament has failed; None where it has not."""
+    if observed.preflight is PreflightPhase.FAILED:
+        return observed.preflight_message
+    for bundle in graph.bundles:
+        job = observed.jobs.get(bundle.name)
+        if job is not None and job.phase is JobPhase.FAILED and job.version == bundle.version:
+            return f"{bundle.name}: {job.message}"
+    for model in graph.models:
+        seen = observed.models.get(model.name)
+        if seen is not None and seen.phase is ModelPhase.FAILED and seen.version == model.version:
+            return f"model {model.name}: {seen.message}"
+    if policy.active_deadline is not None and observed.started is not None:
+        over = now - observed.started - policy.active_deadline
+        if over >= 0 and not all(bundle.complete(observed.done) for bundle in graph.bundles):
+            return (
+                f"spec.activeDeadlineSeconds: the tournament was not complete after {policy.active_deadline:.0f} s;"
+                " raise it and apply again, what is made is kept"
+            )
+    return None
+
+
+def _work(graph: Graph, policy: Policy, observed: Observed, undone: list[Bundle]) -> Plan:
+    """The next steps of a tournament that has work left."""
+    complete = frozenset(
+        ref.key for ref in graph.artifacts if len(observed.done.get(ref.key, frozenset())) == ref.shards
+    )
+    current = {name: job for name, job in observed.jobs.items() if _is_current(graph, name, job.version)}
+    stale_jobs = tuple(sorted(set(observed.jobs) - set(current)))
+
+    strangers, up, gone = [], set[str](), set[str]()
+    for name, seen in sorted(observed.models.items()):
+        model = graph.model.get(name)
+        if seen.phase is ModelPhase.STOPPING:
+            gone.add(name)
+        elif seen.phase is not ModelPhase.STOPPED and (model is None or seen.version != model.version):
+            strangers.append(name)
+        elif seen.phase is not ModelPhase.STOPPED:
+            up.add(name)
+    decision = decide(graph, complete, frozenset(up), policy.room)
+    # Room is free only once a model is gone: until then nothing takes its place.
+    leaving = [*strangers, *decision.stop]
+    there = {*up, *gone, *strangers} & set(graph.model)
+    start_models = []
+    for name in decision.start:
+        if name in there or not policy.room.fits(graph.model[other] for other in [*there, name]):
+            break
+        there.add(name)
+        start_models.append(name)
+
+    ready = {name for name in up.difference(decision.stop) if observed.models[name].phase is ModelPhase.READY}
+    ready |= {model.name for model in graph.models if not model.served}
+    running = {name for name, job in current.items() if job.phase is not JobPhase.ENDED}
+    orders = [
+        JobOrder(bundle, bundle.missing(observed.done))
+        for bundle in undone
+        if bundle.needs <= complete and bundle.name not in running and (bundle.model is None or bundle.model in ready)
+    ]
+    first = undone[0].stage
+    in_stage = [bundle for bundle in graph.bundles if bundle.stage == first]
+    made = sum(len(observed.done.get(ref.key, ())) for bundle in in_stage for ref in bundle.makes)
+    return Plan(
+        Outcome.RUNNING,
+        PHASES[first],
+        f"{made} of {sum(bundle.shards for bundle in in_stage)} {first} shards are done",
+        stop_jobs=stale_jobs,
+        stop_models=tuple(leaving),
+        start_models=tuple(start_models),
+        start_jobs=tuple(orders),
+    )
+
+
+def _is_current(graph: Graph, name: str, version: str) -> bool:
+    """Whether a Job belongs to the graph as it is now."""
+    bundle = graph.by_name.get(name)
+    return bundle is not None and bundle.version == version

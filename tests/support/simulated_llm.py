@@ -1,0 +1,66 @@
+"""A server behind the transport's seam, in virtual time: each request is answered by a function of its number and body."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from support import virtual_time
+from tiltyard_jobs.llm.client import ModelClient, Sampling
+from tiltyard_jobs.llm.retry import RetryPolicy
+from tiltyard_jobs.llm.transport import Reply, TransportError
+
+SAMPLING = Sampling(temperature=0.0, top_p=1.0, max_tokens=8)
+Answer = Callable[[str, dict[str, Any]], Reply | TransportError]
+
+
+def ok(document: object) -> Reply:
+    return Reply(200, orjson.dumps(document))
+
+
+def completion(text: str = "fine", **usage: int) -> Reply:
+    return ok({"choices": [{"text": text, "finish_reason": "stop"}], "usage": usage})
+
+
+def chat(content: object = "fine", **choice: Any) -> Reply:
+    return ok({"choices": [{"message": {"content": content}, "finish_reason": "stop", **choice}]})
+
+
+class SimulatedServer:
+    """Implements `Transport`; keeps what it was asked, and when."""
+
+    def __init__(self, answer: Answer, latency: float = 0.1) -> None:
+        self._answer = answer
+        self._latency = latency
+        self.asked: list[tuple[float, str, dict[str, Any]]] = []
+
+    async def post(self, path: str, body: bytes) -> Reply:
+        document = orjson.loads(body)
+        self.asked.append((virtual_time.now(), path, document))
+        await asyncio.sleep(self._latency)
+        answer = self._answer(path, document)
+        if isinstance(answer, TransportError):
+            raise answer
+        return answer
+
+    async def get(self, path: str) -> Reply:
+        return await self.post(path, b"{}")
+
+    async def aclose(self) -> None:
+        pass
+
+
+def client_of(server: SimulatedServer, *, policy: RetryPolicy | None = None, max_concurrency: int = 16) -> ModelClient:
+    return ModelClient(
+        server,
+        url="http://model.test/v1",
+        model="m",
+        max_concurrency=max_concurrency,
+        rng=random.Random(3),
+        policy=policy,
+        clock=virtual_time.now,
+    )

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from support.admission import Admission
+from tiltyard.api import ManifestError, load_tournament, problems_on_cluster, tournament_from_object
+from tiltyard.api.crd import custom_resource_definition
+from tiltyard.api.yamlfile import MAX_BYTES
+
+SAMPLES = Path(__file__).parent / "samples" / "valid"
+MINIMAL = (SAMPLES / "minimal.yaml").read_text()
+
+
+def problems_of(manifest: Path | str, *, strict: bool = True) -> list[str]:
+    with pytest.raises(ManifestError) as caught:
+        load_tournament(manifest, strict=strict)
+    return [str(problem) for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "must hold exactly one Tournament, given nothing"),
+        ("# nothing\n---\n", "must hold exactly one Tournament, given nothing"),
+        (MINIMAL + "---\n" + MINIMAL, "must hold exactly one Tournament, given 2 documents"),
+        ("a: [1, 2", "is not valid YAML: expected ',' or ']', but got '<stream end>' (line 1, column 9)"),
+        ("a: 1\nb: 2\na: 3", 'is not valid YAML: "a" is there twice in one mapping (line 3, column 1)'),
+        ("a: \x00", "is not valid YAML: unacceptable character #x0000: special characters are not allowed"),
+        ("a: {{ .Values.name }}", "is not valid YAML: found unhashable key (line 1, column 5)"),
+        ("!!python/name:os.system", "is not valid YAML: could not determine a constructor for the tag"),
+        ("1: a", "has a key that is no text, given 1; put it in quotes"),
+        ("a: {true: b}", "a: has a key that is no text, given true; put it in quotes"),
+        ("a: !!binary aGk=", "a: has a type that JSON does not know, given bytes"),
+        ('a: "\\ud800"', "a: has a character that is half of a pair"),
+        ("just words", 'must hold a mapping with apiVersion, kind, metadata and spec, given "just words"'),
+        ("[1, 2]", "must hold a mapping with apiVersion, kind, metadata and spec, given a list of 2"),
+        ("a: &a [*a]", "is too large or too deep for a manifest, given more than 200000 values or 100 levels"),
+        (
+            "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+            + "".join(f"{c}: &{c} [{', '.join(['*' + chr(ord(c) - 1)] * 10)}]\n" for c in "bcdefgh"),
+            "is too large or too deep for a manifest, given more than 200000 values or 100 levels",
+        ),
+        ("#" * (MAX_BYTES + 1), "is too large for a manifest, given more than 1500000 bytes"),
+        ("a: " + "9" * 5000, "is not valid YAML: Exceeds the limit"),
+        ("[" * 700, "is not valid YAML: "),
+    ],
+    ids=lambda value: value[:24].replace("\n", " ").replace("\0", "NUL") if isinstance(value, str) else None,
+)
+def test_a_text_that_is_no_manifest_gets_one_sentence(text: str, sentence: str) -> None:
+    (problem,) = problems_of(text)
+    assert problem.startswith(sentence)
+
+
+def test_a_file_that_cannot_be_read_gets_one_sentence(tmp_path: Path) -> None:
+    binary = tmp_path / "rows.parquet"
+    binary.write_bytes(b"PAR1\x80\x00")
+    large = tmp_path / "large"
+    large.write_bytes(b"\x80" * (MAX_BYTES + 1))
+    assert problems_of(tmp_path / "none.yaml") == ["cannot be read: No such file or directory"]
+    assert problems_of(tmp_path) == ["cannot be read: Is a directory"]
+    assert problems_of(binary) == ["is not UTF-8 text (byte 4), so it is no YAML manifest"]
+    assert problems_of(large) == ["is too large for a manifest, given more than 1500000 bytes"]
+
+
+def test_the_error_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "none.yaml"
+    with pytest.raises(ManifestError) as caught:
+        load_tournament(path)
+    assert str(caught.value) == f"{path}: cannot be read: No such file or directory"
+    assert caught.value.source == str(path)
+
+
+def test_a_byte_order_mark_and_json_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    path.write_bytes(b"\xef\xbb\xbf" + load_tournament(MINIMAL).model_dump_json(exclude_none=True).encode())
+    assert load_tournament(path) == load_tournament(MINIMAL)
+
+
+def test_unknown_fields_are_refused_in_files_and_left_out_of_objects() -> None:
+    text = MINIMAL.replace("uri: sim://a}", "uri: sim://a, futureField: 1}") + "  futureStage: {a: 1}\n"
+    assert len(problems_of(text)) == 2
+    assert load_tournament(text, strict=False) == load_tournament(MINIMAL)
+    assert tournament_from_object(yaml.safe_load(text)) == load_tournament(MINIMAL)
+
+
+def test_an_object_of_the_cluster_is_checked_by_the_same_rules() -> None:
+    document = yaml.safe_load(MINIMAL)
+    document["metadata"] |= {"uid": "1", "generation": 2, "managedFields": [{"manager": "kubectl"}], "labels": None}
+    assert tournament_from_object(document).metadata.generation == 2
+    del document["spec"]["competitors"][0]
+    with pytest.raises(ManifestError, match=r"^spec.judges: nobody is left to judge"):
+        tournament_from_object(document)
+
+
+def test_wire_names_alone_are_read_from_files() -> None:
+    assert problems_of(MINIMAL.replace("instructions: {mine: {}}", "instructions: {given: {uri: s3://abc/d}}"))[
+        0
+    ].startswith("spec.instructions.given: is no field here")
+
+
+def test_a_number_with_an_exponent_is_no_text() -> None:
+    # Kubernetes' reader of YAML takes 1e-5 for a number, so the same file must fail here.
+    (problem,) = problems_of(MINIMAL + "  rating: {alpha: 1e-1}\n")
+    assert problem == 'spec.rating.alpha: must be a decimal from "0" to "1", in quotes, given 0.1'
+
+
+@pytest.mark.parametrize(
+    "value", [".nan", ".inf", "2020-01-01", "NaN", "1_0", "'0x1'", '"1e-999"', '" 0.5"', '"٠.٥"', "[]"]
+)
+def test_what_looks_like_a_number_is_refused_as_a_fraction(value: str) -> None:
+    (problem,) = problems_of(MINIMAL + f"  rating: {{alpha: {value}}}\n")
+    assert problem.startswith('spec.rating.alpha: must be a decimal from "0" to "1", in quotes, given ')
+
+
+def test_a_sentence_stays_short_and_printable() -> None:
+    (problem,) = problems_of(MINIMAL + f'  rating: {{alpha: "{"x" * 10000}\\e[31m\\u202e\\n"}}\n')
+    assert len(problem) < 200
+    assert problem.isprintable()
+
+
+def test_very_many_problems_are_cut_and_counted() -> None:
+    spec = "".join(f"  unknown{number}: 1\n" for number in range(250))
+    problems = problems_of(MINIMAL + spec)
+    assert len(problems) == 101
+    assert problems[-1] == "has 150 more problems like these"
+
+
+def test_rules_wait_where_a_mistake_touches_them() -> None:
+    text = (
+        MINIMAL.replace("    - {name: c, model: {uri: sim://c}}\n", "")
+        + "  judgez: [{name: j, model: {uri: sim://j}}]\n"
+    )
+    (problem,) = problems_of(text)  # not also that nobody is left to judge
+    assert problem.startswith('spec.judgez: is no field here, did you mean "judges"')
+
+
+FULL = {**yaml.safe_load((SAMPLES / "full.yaml").read_text()), "status": {}}
+ADMISSION = Admission(custom_resource_definition())
+WORDS = st.sampled_from(
+    [
+        "",
+        "a",
+        "0.5",
+        "1e-1",
+        "7",
+        "None",
+        "Both",
+        "sim://x",
+        "s3://bucket/k",
+        "http://h:1/v1",
+        "A B",
+        "x" * 600,
+        "\n",
+        "é",
+    ]
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 2**63) | st.floats() | WORDS,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(WORDS | st.sampled_from(["name", "uri"]), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+
+
+def places(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield from places(inner, (*path, key))
+
+
+PLACES = [("spec", *path) for path in places(FULL["spec"]) if path]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(st.sampled_from(PLACES), st.just("cut") | VALUES), min_size=1, max_size=3))
+def test_whatever_stands_in_a_manifest_is_taken_or_refused_in_sentences(changes: list[tuple[Any, Any]]) -> None:
+    document = copy.deepcopy(FULL)
+    for path, value in changes:
+        target = document
+        try:
+            for step in path[:-1]:
+                target = target[step]
+            if value == "cut":
+                del target[path[-1]]
+            else:
+                target[path[-1]] = value
+        except (KeyError, IndexError, TypeError):
+            continue  # an earlier change took this place away
+    try:
+        tournament = tournament_from_object(document)
+    except ManifestError as error:
+        assert error.problems
+        assert all(str(problem).isprintable() for problem in error.problems)
+        return
+    if not problems_on_cluster(tournament):  # then a cluster takes it too: the CRD is never stronger than the models
+        assert ADMISSION.refusals(document) == []
+    assert tournament_from_object(tournament.to_object()) == tournament

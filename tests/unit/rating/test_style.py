@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from tiltyard_jobs.rating.battles import Battles
+from tiltyard_jobs.rating.bradley_terry import bradley_terry
+from tiltyard_jobs.rating.scale import CENTRE, POINTS_PER_NAT
+from tiltyard_jobs.rating.style import length_difference, style_controlled
+
+
+def biased(instructions: int, coefficient: float, *, seed: int = 0) -> tuple[Battles, np.ndarray, np.ndarray]:
+    """Equal players but for their length: player p writes about (p + 1) times as much, and judges like length."""
+    rng = np.random.default_rng(seed)
+    battles = 3 * instructions
+    a, b = np.tile([0, 0, 1], instructions), np.tile([1, 2, 2], instructions)
+    length_a, length_b = ((player + 1) * rng.uniform(50.0, 150.0, battles) for player in (a, b))
+    z = length_difference(length_a, length_b)
+    truth = np.array([0.3, 0.0, -0.3])
+    won = rng.random(battles) < expit(truth[a] - truth[b] + coefficient * z)
+    return Battles(np.repeat(np.arange(instructions), 3), a, b, won.astype(np.float64), 3), z, truth
+
+
+def test_length_difference() -> None:
+    difference = length_difference(np.array([3.0, 0.0, 5.0, 0.0]), np.array([1.0, 2.0, 5.0, 0.0]))
+    assert difference.tolist() == [0.5, -1.0, 0.0, 0.0]
+
+
+def test_takes_out_what_length_gave() -> None:
+    battles, z, truth = biased(4000, 2.0)
+    controlled = style_controlled(battles, z)
+    assert bradley_terry(battles).ratings.argmax() == 2  # the wordiest leads
+    assert controlled.ratings.argmax() == 0  # the best leads
+    assert_allclose((controlled.ratings - CENTRE) / POINTS_PER_NAT, truth, atol=0.1)
+    assert_allclose(controlled.length_points / POINTS_PER_NAT, 2.0, atol=0.15)
+    assert controlled.length_low < 2.0 * POINTS_PER_NAT < controlled.length_high
+
+
+def test_equals_a_general_optimiser() -> None:
+    battles, z, _ = biased(60, 1.0)
+    battles = battles._replace(score=np.random.default_rng(1).integers(0, 7, 180) / 6)
+
+    def loss(parameters: np.ndarray) -> float:
+        logit = parameters[battles.player_a] - parameters[battles.player_b] + parameters[3] * z
+        return float(np.sum(np.logaddexp(0.0, logit) - battles.score * logit) + 0.5 * parameters[3] ** 2 / 100)
+
+    best = minimize(loss, np.zeros(4), method="BFGS", options={"gtol": 1e-8}).x
+    result = style_controlled(battles, z)
+    assert_allclose(result.ratings, (best[:3] - best[:3].mean()) * POINTS_PER_NAT + CENTRE, atol=1e-3)
+    assert_allclose(result.length_points, best[3] * POINTS_PER_NAT, atol=1e-3)
+
+
+def test_equal_lengths_give_plain_ratings(make_battles: Callable[..., Battles]) -> None:
+    battles = make_battles()
+    result = style_controlled(battles, np.zeros(len(battles.score)))
+    assert_allclose(result.ratings, bradley_terry(battles).ratings, atol=1e-7)
+    assert_allclose(result.length_points, 0.0, atol=1e-12)
+
+
+def test_sides_are_exchangeable() -> None:
+    battles, z, _ = biased(50, 1.0)
+    mirrored = battles._replace(player_a=battles.player_b, player_b=battles.player_a, score=1.0 - battles.score)
+    one, other = style_controlled(battles, z), style_controlled(mirrored, -z)
+    assert_allclose(other.ratings, one.ratings, rtol=1e-9)
+    assert_allclose(other.low, one.low, rtol=1e-9)
+    assert_allclose(other.length_points, one.length_points, rtol=1e-9)
+    assert_allclose(other.length_high, one.length_high, rtol=1e-9)
+
+
+def test_intervals_cover() -> None:
+    """Of 200 tournaments of 100 instructions, the 95 % intervals hold the truth in about 190."""
+    hits = np.zeros(4)
+    for seed in range(200):
+        battles, z, truth = biased(100, 1.0, seed=seed)
+        result = style_controlled(battles, z)
+        points = CENTRE + truth * POINTS_PER_NAT
+        hits[:3] += (result.low <= points) & (points <= result.high)
+        hits[3] += result.length_low <= POINTS_PER_NAT <= result.length_high
+    assert (hits > 180).all()  # 190 - 3.2 standard deviations
+    assert (hits < 200).all()
+
+
+def test_votes_that_follow_length_without_exception_stay_finite() -> None:
+    battles, z, _ = biased(100, 0.0)
+    result = style_controlled(battles._replace(score=(z > 0).astype(np.float64)), z)
+    assert np.isfinite(result.ratings).all()
+    assert result.length_points > 2000
+
+
+def test_undefeated_and_absent_players(make_battles: Callable[..., Battles]) -> None:
+    battles = make_battles(3)
+    a_wins = np.where(battles.player_a == 0, 1.0, np.where(battles.player_b == 0, 0.0, battles.score))
+    result = style_controlled(battles._replace(score=a_wins, players=4), np.zeros(len(a_wins)))
+    assert result.ratings[:3].argmax() == 0
+    assert np.isfinite(result.ratings[:3]).all()
+    assert np.isnan(result.ratings[3])
+
+
+@pytest.mark.parametrize("instructions", [0, 1])
+def test_too_little_for_an_interval(instructions: int, make_battles: Callable[..., Battles]) -> None:
+    battles = make_battles(3, instructions)
+    result = style_controlled(battles, np.zeros(len(battles.score)))
+    assert np.isnan(result.low).all()
+    assert np.isnan(result.length_low)
+    assert np.isnan(result.length_points) == (instructions == 0)
+
+
+def test_length_difference_must_be_finite(make_battles: Callable[..., Battles]) -> None:
+    battles = make_battles()
+    with pytest.raises(ValueError, match="one finite number for each battle"):
+        style_controlled(battles, np.full(len(battles.score), np.nan))
+    with pytest.raises(ValueError, match="one finite number for each battle"):
+        style_controlled(battles, np.zeros(3))

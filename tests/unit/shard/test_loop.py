@@ -1,0 +1,348 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tiltyard_jobs.errors import ConfigurationError, PermanentError, RecordVoidError, TransientError, VoidReason
+from tiltyard_jobs.shard.checkpoints import Checkpoints
+from tiltyard_jobs.shard.journal import Journal, PartLog
+from tiltyard_jobs.shard.loop import WorkItem, row_json, run_records
+from tiltyard_jobs.shard.progress import Progress
+from tiltyard_jobs.shard.recordlog import RecordLog
+from tiltyard_jobs.shard.stopping import Stopped
+from tiltyard_jobs.store.folder import FolderStore
+
+FAILING = frozenset({VoidReason.UNAVAILABLE, VoidReason.MALFORMED})
+
+
+class Shard:
+    """A shard over rows 0 to `total` - 1 whose work is `behaviour`, and what was asked of it, in order."""
+
+    def __init__(self, folder: Path, total: int, *, concurrency: int = 4, max_failures: int = 0) -> None:
+        self.folder = folder
+        self.total = total
+        self.concurrency = concurrency
+        self.max_failures = max_failures
+        self.store = FolderStore(folder / "store")
+        self.stop = asyncio.Event()
+        self.asked: list[int] = []
+        self.voids: dict[int, VoidReason] = {}
+        self.export_records = 1000
+        self.export_seconds = 30.0
+
+    def journal(self, *, node: str = "node", checkpoints: bool = False) -> Journal:
+        prefix = Checkpoints(self.store, "checkpoints/answer/aa/00000/") if checkpoints else None
+        journal = Journal([PartLog(RecordLog(self.folder / node), prefix)])
+        journal.restore()
+        return journal
+
+    async def behave(self, row: int) -> None:
+        await asyncio.sleep(0)
+
+    async def work(self, row: int) -> dict[str, Any]:
+        self.asked.append(row)
+        await self.behave(row)
+        if row in self.voids:
+            raise RecordVoidError(self.voids[row], "x" * 2000)
+        return {"row": row, "text": f"reply {row}"}
+
+    def void(self, row: int, reason: VoidReason, detail: str) -> dict[str, Any]:
+        return {"row": row, "void": str(reason), "detail": detail}
+
+    async def run(self, journal: Journal, items: Iterator[WorkItem[int]] | None = None) -> None:
+        await run_records(
+            items or (WorkItem(0, row, row) for row in range(self.total)),
+            self.work,
+            self.void,
+            journal=journal,
+            total=self.total,
+            concurrency=self.concurrency,
+            stop=self.stop,
+            progress=Progress(self.folder / "progress", lambda: 0.0),
+            max_failures=self.max_failures,
+            failing=FAILING,
+            export_records=self.export_records,
+            export_seconds=self.export_seconds,
+        )
+
+
+def rows_in(journal: Journal) -> dict[int, dict[str, Any]]:
+    return {row: json.loads(journal.get(0, row)) for _, row in journal}
+
+
+async def test_every_record_is_asked_once_and_in_order(tmp_path: Path) -> None:
+    shard = Shard(tmp_path, 50)
+    with shard.journal() as journal:
+        await shard.run(journal)
+        assert shard.asked == list(range(50))
+        assert rows_in(journal) == {row: {"row": row, "text": f"reply {row}"} for row in range(50)}
+    assert json.loads((tmp_path / "progress").read_text()) == {"done": 50, "total": 50}
+
+
+async def test_at_most_so_many_at_once_and_items_are_drawn_as_slots_come_free(tmp_path: Path) -> None:
+    shard = Shard(tmp_path, 30, concurrency=3)
+    running = most = drawn = 0
+
+    async def behave(row: int) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        assert drawn <= len(shard.asked) + 1
+        await asyncio.sleep(0.001)
+        running -= 1
+
+    def items() -> Iterator[WorkItem[int]]:
+        nonlocal drawn
+        for row in range(30):
+            drawn += 1
+            yield WorkItem(0, row, row)
+
+    shard.behave = behave  # type: ignore[method-assign]
+    with shard.journal() as journal:
+        await shard.run(journal, items())
+    assert most == 3
+
+
+async def test_what_is_done_is_not_asked_again(tmp_path: Path) -> None:
+    shard = Shard(tmp_path, 10)
+    with shard.journal() as journal:
+        for row in (0, 3, 4, 9):
+            journal.append(0, row, b'{"row": -1}')
+        await shard.run(journal)
+        assert shard.asked == [1, 2, 5, 6, 7, 8]
+        assert rows_in(journal)[3] == {"row": -1}
+
+
+async def test_a_void_keeps_its_place_and_a_short_detail(tmp_path: Path) -> None:
+    shard = Shard(tmp_path, 5)
+    shard.voids = {2: VoidReason.UNDECIDED}
+    with shard.journal() as journal:
+        await shard.run(journal)
+        assert rows_in(journal)[2] == {"row": 2, "void": "Undecided", "detail": "x" * 500}
+
+
+async def test_unavailable_records_are_asked_again_and_other_voids_are_not(tmp_path: Path) -> None:
+    shard = Shard(tmp_path, 6, max_failures=2)
+    shard.voids = {1: VoidReason.UNAVAILABLE, 2: VoidReason.MALFORMED, 3: VoidReason.UNDECIDED}
+    with shard.journal() as journal:
+        await shard.run(journal)
+    shard.asked.clear()
+    shard.voids.clear()
+    with shard.journal() as journal:
+        await shard.run(journal)
+        assert shard.asked == [1]
+        assert [row for row, made in rows_in(journal).items() if "void" in made] == [2, 3]
+
+
+async def test_too_many_failures_end_the_shard_with_the_limit_and_its_field(tmp_path: Path) -> None:
+    shard = Shard(tmp_path, 20, concurrency=1, max_failures=2)
+    shard.voids = dict.fromkeys([1, 5, 8], VoidReason.MALFORMED) | {3: VoidReason.UNDECIDED}
+    with shard.journal() as journal:
+        with pytest.raises(PermanentError, match=r"^3 of 20 records .*\(Malformed 3\).*maxVoidFraction allows 2:"):
+            await shard.run(journal)
+        assert list(rows_in(journal)) == [0, 2, 3, 4, 6, 7]
+    # Whoever mended the cause gets the failed ones asked again, and nothing else.
+    shard.asked.clear()
+    shard.voids.clear()
+    with shard.journal() as journal:
+        await shard.run(journal)
+    assert shard.asked == [1, 5, 8, *range(9, 20)]
+
+
+async def test_failures_of_earlier_attempts_count(tmp_path: Path) -> None:
+    shard = Shard(tmp_path, 20, concurrency=1, max_failures=1)
+    shard.voids = {1: VoidReason.MALFORMED, 12: VoidReason.MALFORMED}
+
+    async def behave(row: int) -> None:
+        if row == 10 and not shard.asked.count(10) > 1:
+            raise TransientError("away")
+
+    shard.behave = behave  # type: ignore[method-assign]
+    with shard.journal() as journal, pytest.raises(TransientError):
+        await shard.run(journal)
+    with shard.journal() as journal, pytest.raises(PermanentError, match=r"^2 of 20"):
+        await shard.run(journal)
+
+
+async def test_a_lowered_limit_asks_old_failures_again(tmp_path: Path) -> None:
+    shard = Shard(tmp_path, 5, max_failures=2)
+    shard.voids = {1: VoidReason.MALFORMED, 2: VoidReason.MALFORMED}
+    with shard.journal() as journal:
+        await shard.run(journal)
+    shard.max_failures = 1
+    shard.asked.clear()
+    shard.voids.clear()
+    with shard.journal() as journal:
+        await shard.run(journal)
+    assert shard.asked == [1, 2]
+    assert json.loads((tmp_path / "progress").read_text()) == {"done": 5, "total": 5}
+
+
+async def test_stopping_cancels_exports_and_says_so(tmp_path: Path) -> None:
+    shard = Shard(tmp_path, 20, concurrency=3)
+    cancelled = []
+
+    async def behave(row: int) -> None:
+        if row < 5:
+            return
+        shard.stop.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.append(row)
+            raise
+
+    shard.behave = behave  # type: ignore[method-assign]
+    with shard.journal(checkpoints=True) as journal, pytest.raises(Stopped):
+        await shard.run(journal)
+    assert 1 <= len(cancelled) <= 3
+    with shard.journal(node="other", checkpoints=True) as journal:
+        assert set(rows_in(journal)) == set(range(5))
+
+
+@pytest.mark.parametrize("error", [TransientError("away"), ConfigurationError("refused"), ValueError("bug")])
+async def test_other_errors_cancel_the_rest_and_keep_what_is_done(tmp_path: Path, error: Exception) -> None:
+    shard = Shard(tmp_path, 20, concurrency=3)
+
+    async def behave(row: int) -> None:
+        if row == 6:
+            raise error
+        if row > 6:
+            await asyncio.sleep(60)
+
+    shard.behave = behave  # type: ignore[method-assign]
+    with shard.journal(checkpoints=True) as journal, pytest.raises(type(error), match=str(error)):
+        await shard.run(journal)
+    with shard.journal(node="other", checkpoints=True) as journal:
+        assert set(rows_in(journal)) == set(range(6))
+
+
+async def test_an_error_of_the_items_ends_the_shard(tmp_path: Path) -> None:
+    shard = Shard(tmp_path, 20)
+
+    def items() -> Iterator[WorkItem[int]]:
+        yield WorkItem(0, 0, 0)
+        raise PermanentError("the input is damaged")
+
+    with shard.journal() as journal, pytest.raises(PermanentError, match="damaged"):
+        await shard.run(journal, items())
+
+
+async def test_cancelling_from_outside_exports_too(tmp_path: Path) -> None:
+    shard = Shard(tmp_path, 20, concurrency=2)
+
+    reached = asyncio.Event()
+
+    async def behave(row: int) -> None:
+        if row >= 4:
+            reached.set()
+            await asyncio.sleep(60)
+
+    shard.behave = behave  # type: ignore[method-assign]
+    with shard.journal(checkpoints=True) as journal:
+        task = asyncio.create_task(shard.run(journal))
+        await reached.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    with shard.journal(node="other", checkpoints=True) as journal:
+        assert set(rows_in(journal)) == set(range(4))
+
+
+async def test_exports_while_it_runs(tmp_path: Path) -> None:
+    shard = Shard(tmp_path, 30, concurrency=1)
+    shard.export_records = 10
+    chunks = []
+
+    async def behave(row: int) -> None:
+        await asyncio.sleep(0.002)
+        chunks.append(len(list(shard.store.list("checkpoints/"))))
+
+    shard.behave = behave  # type: ignore[method-assign]
+    with shard.journal(checkpoints=True) as journal:
+        await shard.run(journal)
+    assert chunks[5] == 0
+    assert chunks[-1] == 2
+
+
+async def test_a_store_that_is_away_does_not_end_the_work(tmp_path: Path) -> None:
+    shard = Shard(tmp_path, 30)
+    shard.export_records = 5
+
+    def export() -> None:
+        raise TransientError("503")
+
+    with shard.journal(checkpoints=True) as journal:
+        journal.export = export  # type: ignore[method-assign]
+        await shard.run(journal)
+        assert journal.done(0) == 30
+
+
+async def test_a_store_that_refuses_ends_the_work(tmp_path: Path) -> None:
+    shard = Shard(tmp_path, 1000)
+    shard.export_records = 5
+
+    def export() -> None:
+        raise ConfigurationError("no permission")
+
+    async def behave(row: int) -> None:
+        await asyncio.sleep(0.001)
+
+    shard.behave = behave  # type: ignore[method-assign]
+    with shard.journal(checkpoints=True) as journal:
+        journal.export = export  # type: ignore[method-assign]
+        with pytest.raises(ConfigurationError, match="no permission"):
+            await shard.run(journal)
+
+
+async def test_work_that_never_waits_lets_others_run(tmp_path: Path) -> None:
+    shard = Shard(tmp_path, 100_000)
+
+    async def behave(row: int) -> None:
+        if row == 0:
+            asyncio.get_running_loop().call_soon(shard.stop.set)
+
+    shard.behave = behave  # type: ignore[method-assign]
+    with shard.journal() as journal, pytest.raises(Stopped):
+        await shard.run(journal)
+    assert len(shard.asked) < 1000
+
+
+async def test_memory_does_not_grow_with_the_records(tmp_path: Path) -> None:
+    async def peak(total: int) -> int:
+        folder = tmp_path / str(total)
+        folder.mkdir()
+        shard = Shard(folder, total)
+        shard.work = answer  # type: ignore[method-assign]
+        with shard.journal() as journal:
+            tracemalloc.start()
+            try:
+                await shard.run(journal)
+                return tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+
+    async def answer(row: int) -> dict[str, Any]:
+        await asyncio.sleep(0)
+        return {"row": row, "text": "x" * 1000}
+
+    await peak(100)  # what is imported and cached at first use
+    small, large = await peak(200), await peak(2000)
+    assert large - small < 1800 * 40  # a payload is 1,000
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"text": "\ud800 half", "n": 1}, {"text": "? half", "n": 1}),
+        ({"text": "\x00", "x": float("nan")}, {"text": "\x00", "x": None}),
+    ],
+)
+def test_any_text_becomes_json(row: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert json.loads(row_json(row)) == expected

@@ -122,7 +122,11 @@ def main() -> None:
 
     texts = instructions(arguments.texts, seed=arguments.seed)
     runs = [run_tiltyard(texts)]
-    for peer in (lambda: run_datasketch(texts, batch=False), lambda: run_datasketch(texts, batch=True), lambda: run_rensa(texts)):
+    for peer in (
+        lambda: run_datasketch(texts, batch=False),
+        lambda: run_datasketch(texts, batch=True),
+        lambda: run_rensa(texts),
+    ):
         try:
             runs.append(peer())
         except ModuleNotFoundError as error:
@@ -134,14 +138,20 @@ def main() -> None:
     sample = rng.choice(len(texts), min(arguments.sample, len(texts)), replace=False).tolist()
     pairs = [(text, int(other)) for text, others in truth.twins(sample) for other in others]
     loop = next((run for run in runs if "loop" in run.name), None)
-    print(f"{len(texts)} texts, {np.mean([len(s) for s in sets]):.0f} distinct words each, {len(pairs)} true pairs in the sample\n")
+    print(
+        f"{len(texts)} texts, {np.mean([len(s) for s in sets]):.0f} distinct words each, {len(pairs)} true pairs in the sample\n"
+    )
     print(f"{'':30} {'texts/CPU s':>12} {'times loop':>11} {'dropped':>8} {'recall':>7} {'precision':>10}")
     for run in runs:
         rate = run.texts / run.cpu_seconds
         ratio = rate / (loop.texts / loop.cpu_seconds) if loop else float("nan")
         recall = np.mean([run.is_candidate(i, j) for i, j in pairs]) if run.is_candidate else float("nan")
         dropped = np.flatnonzero(run.dropped)
-        checked = dropped if run.name == "tiltyard" else rng.choice(dropped, min(arguments.sample, dropped.size), replace=False)
+        checked = (
+            dropped
+            if run.name == "tiltyard"
+            else rng.choice(dropped, min(arguments.sample, dropped.size), replace=False)
+        )
         before = [others[others < text] for text, others in truth.twins(checked.tolist())]
         if run.name == "tiltyard":
             before = [others[~run.dropped[others]] for others in before]

@@ -11,8 +11,8 @@ Needs numpy and scipy (the `jobs` extra); `PYTHONPATH=jobs` where tiltyard is no
 - arena-rank 0.1.1, where it can be imported: its bootstrap, extrapolated from a few samples. Best run in an interpreter
   of its own: pip install arena-rank==0.1.1 scipy.
 
-Every time is the median of `--repeat` runs (peers: one run) from integer or name columns to ratings or intervals. Where
-cores are shared, compare the ratios.
+Times run from integer or name columns to ratings or intervals, and are medians of `--repeat` runs (peers: one run). CPU
+seconds count all processes and threads; where cores are shared with other work, they tell more than the clock.
 """
 
 from __future__ import annotations
@@ -38,16 +38,23 @@ from tiltyard_jobs.rating import bootstrap
 from tiltyard_jobs.rating.battles import Battles
 from tiltyard_jobs.rating.bradley_terry import bradley_terry
 from tiltyard_jobs.rating.elo import elo
-from tiltyard_jobs.rating.scale import CENTRE, POINTS_PER_NAT
+from tiltyard_jobs.rating.scale import CENTRE
 
 FloatArray = NDArray[np.float64]
 
 
+class Cost(NamedTuple):
+    """Seconds by the clock, and of processors."""
+
+    clock: float
+    processor: float
+
+
 class Line(NamedTuple):
-    """A line of the table: what ran, its seconds, and the largest difference of its ratings from ours, in points."""
+    """A line of the table: what ran, how long, and the largest difference of its ratings from ours, in points."""
 
     name: str
-    seconds: float
+    cost: Cost
     difference: float | None = None
     note: str = ""
 
@@ -64,35 +71,34 @@ def tournament(players: int, outcomes: int, instructions: int, seed: int) -> Bat
     return Battles(instruction, attacker, defender, score, players)
 
 
-def timed(work: Callable[[], Any], repeat: int = 1) -> tuple[float, Any]:
-    """Median seconds of `repeat` runs, and the last result."""
-    seconds = []
+def timed(work: Callable[[], Any], repeat: int = 1) -> tuple[Cost, Any]:
+    """Median cost of `repeat` runs, and the last result."""
+    costs = []
     for _ in range(repeat):
-        start = time.perf_counter()
+        start, used = time.perf_counter(), sum(os.times()[:4])
         result = work()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds), result
+        costs.append(Cost(time.perf_counter() - start, sum(os.times()[:4]) - used))
+    return Cost(*(statistics.median(column) for column in zip(*costs, strict=True))), result
 
 
 # FastChat's algorithm, written again: see the module's docstring.
 
 
 def fit_distinct(weights: FloatArray, pairs: NDArray[np.int64], outcomes: FloatArray, players: int) -> FloatArray:
-    """Strengths in nats of one weighting of the distinct rows, by L-BFGS-B at FastChat's settings."""
+    """Ratings of one weighting of the distinct rows, by L-BFGS-B at FastChat's settings, in its units of 400 points."""
+    unit = np.log(10.0)
 
     def loss(strength: FloatArray) -> tuple[float, FloatArray]:
-        probability = expit(strength[pairs[:, 0]] - strength[pairs[:, 1]])
+        probability = expit(unit * (strength[pairs[:, 0]] - strength[pairs[:, 1]]))
         likelihood = outcomes * np.log(probability) + (1.0 - outcomes) * np.log(1.0 - probability)
-        residual = weights * (probability - outcomes)
+        residual = unit * weights * (probability - outcomes)
         gradient = np.zeros(players)
         np.add.at(gradient, pairs, residual[:, None] * np.array([1.0, -1.0]))
         return float(-(weights @ likelihood)), gradient
 
-    result = minimize(
-        loss, np.zeros(players), jac=True, method="L-BFGS-B", options={"maxiter": 100, "gtol": 1e-6 / np.log(10.0)}
-    )
-    strength: FloatArray = result.x
-    return strength
+    options = {"maxiter": 100, "gtol": 1e-6}
+    strength: FloatArray = minimize(loss, np.zeros(players), jac=True, method="L-BFGS-B", options=options).x
+    return strength * 400.0 + CENTRE
 
 
 def distinct_rows(battles: Battles) -> tuple[NDArray[np.int64], FloatArray, NDArray[np.int64]]:
@@ -105,7 +111,7 @@ def distinct_rows(battles: Battles) -> tuple[NDArray[np.int64], FloatArray, NDAr
 def fastchat_ratings(battles: Battles) -> FloatArray:
     """One fit of all data."""
     pairs, outcomes, counts = distinct_rows(battles)
-    return fit_distinct(counts / counts.sum(), pairs, outcomes, battles.players) * POINTS_PER_NAT + CENTRE
+    return fit_distinct(counts.astype(np.float64), pairs, outcomes, battles.players)
 
 
 def fastchat_bootstrap(battles: Battles, samples: int) -> FloatArray:
@@ -115,7 +121,7 @@ def fastchat_bootstrap(battles: Battles, samples: int) -> FloatArray:
     weights = np.random.default_rng(0).multinomial(total, counts / total, size=samples) / total
     fit = partial(fit_distinct, pairs=pairs, outcomes=outcomes, players=battles.players)
     with multiprocessing.Pool(os.cpu_count()) as pool:
-        return np.array(list(pool.imap(fit, weights))) * POINTS_PER_NAT + CENTRE
+        return np.array(list(pool.imap(fit, weights)))
 
 
 def frame(battles: Battles) -> Any:
@@ -141,19 +147,23 @@ def load_fastchat(path: str) -> ModuleType:
 def original_fastchat(path: str, battles: Battles, samples: int, ratings: FloatArray) -> list[Line]:
     """Times of FastChat's own file."""
     module, data = load_fastchat(path), frame(battles)
-    seconds, fitted = timed(lambda: module.compute_bt(data))
+    cost, fitted = timed(lambda: module.compute_bt(data))
     difference = float(np.abs(fitted.sort_index().to_numpy() - ratings).max())
-    bootstrap_seconds, _ = timed(lambda: module.compute_bootstrap_bt(data, samples))
+    bootstrap_cost, _ = timed(lambda: module.compute_bootstrap_bt(data, samples))
     return [
-        Line("FastChat, its own file: ratings", seconds, difference),
-        Line("FastChat, its own file: bootstrap", bootstrap_seconds),
+        Line("FastChat, its own file: ratings", cost, difference),
+        Line("FastChat, its own file: bootstrap", bootstrap_cost),
     ]
 
 
 def arena_rank(battles: Battles, samples: int, few: int, ratings: FloatArray) -> list[Line]:
-    """Times of arena-rank, its bootstrap from `few` samples on."""
+    """Times of arena-rank, its bootstrap extrapolated from `few` samples.
+
+    The samples are fitted by the function that its pool maps, in this process: a pool forked from a process that runs
+    JAX may hang.
+    """
     try:
-        from arena_rank.models.bradley_terry import BradleyTerry
+        from arena_rank.models.bradley_terry import BradleyTerry, fit_single_bootstrap_sample
         from arena_rank.utils.data_utils import PairDataset
     except ImportError:
         print("arena-rank is not installed here: left out (pip install arena-rank==0.1.1)", file=sys.stderr)
@@ -164,18 +174,22 @@ def arena_rank(battles: Battles, samples: int, few: int, ratings: FloatArray) ->
         model = BradleyTerry(n_competitors=battles.players, **options)
         return np.asarray(model.compute_ratings_and_cis(PairDataset.from_pandas(data))["ratings"])
 
-    default_seconds, default = timed(fit)
-    _, exact = timed(lambda: fit(ftol=0.0, gtol=1e-12))
+    default_cost, default = timed(fit)
+    exact_cost, exact = timed(lambda: fit(ftol=0.0, gtol=1e-12))
     prepared = PairDataset.from_pandas(data)
     model = BradleyTerry(n_competitors=battles.players)
     model.fit(prepared)
-    seconds, _ = timed(
-        lambda: model.compute_ratings_and_cis(prepared, ci_method="bootstrap", num_bootstrap=few, n_jobs=1)
-    )
+    counts = np.asarray(prepared.counts)
+    draws = np.random.default_rng(0).multinomial(int(counts.sum()), counts / counts.sum(), size=few).astype(np.float64)
+    cost, _ = timed(lambda: [fit_single_bootstrap_sample(draw, model, prepared)["ratings"] for draw in draws])
     return [
-        Line("arena-rank: ratings, its defaults", default_seconds, float(np.abs(default - ratings).max())),
-        Line("arena-rank: ratings, to the maximum", default_seconds, float(np.abs(exact - ratings).max()), "ftol=0"),
-        Line("arena-rank: bootstrap, one process", seconds * samples / few, None, f"from {few} samples"),
+        Line("arena-rank: ratings, its defaults", default_cost, float(np.abs(default - ratings).max())),
+        Line("arena-rank: ratings, to the maximum", exact_cost, float(np.abs(exact - ratings).max()), "ftol=0"),
+        Line(
+            "arena-rank: bootstrap, one process",
+            Cost(*(each * samples / few for each in cost)),
+            note=f"from {few} samples",
+        ),
     ]
 
 
@@ -194,22 +208,22 @@ def main() -> None:
     battles = tournament(arguments.players, arguments.outcomes, arguments.instructions, arguments.seed)
     samples = arguments.samples
 
-    seconds, ours = timed(lambda: bradley_terry(battles), arguments.repeat)
+    cost, ours = timed(lambda: bradley_terry(battles), arguments.repeat)
     ratings = ours.ratings
-    plain_seconds, plain = timed(lambda: bootstrap.plain(battles, seed=0, samples=samples), arguments.repeat)
-    clustered_seconds, _ = timed(lambda: bootstrap.clustered(battles, seed=0, samples=samples), arguments.repeat)
+    plain_cost, plain = timed(lambda: bootstrap.plain(battles, seed=0, samples=samples), arguments.repeat)
+    clustered_cost, _ = timed(lambda: bootstrap.clustered(battles, seed=0, samples=samples), arguments.repeat)
     lines = [
-        Line("tiltyard: ratings", seconds, 0.0),
-        Line("tiltyard: bootstrap, plain", plain_seconds),
-        Line("tiltyard: bootstrap, clustered", clustered_seconds, None, "the product's default"),
+        Line("tiltyard: ratings", cost, 0.0),
+        Line("tiltyard: bootstrap, plain", plain_cost),
+        Line("tiltyard: bootstrap, clustered", clustered_cost, None, "the product's default"),
     ]
     if arguments.elo:
-        elo_seconds, _ = timed(lambda: elo(battles, seed=0))
-        lines.append(Line("tiltyard: Elo, 100 orders", elo_seconds))
-    peer_seconds, peer = timed(lambda: fastchat_ratings(battles))
-    lines.append(Line("FastChat's algorithm: ratings", peer_seconds, float(np.abs(peer - ratings).max())))
-    bootstrap_seconds, peer_samples = timed(lambda: fastchat_bootstrap(battles, samples))
-    lines.append(Line("FastChat's algorithm: bootstrap", bootstrap_seconds))
+        elo_cost, _ = timed(lambda: elo(battles, seed=0))
+        lines.append(Line("tiltyard: Elo, 100 orders", elo_cost))
+    peer_cost, peer = timed(lambda: fastchat_ratings(battles))
+    lines.append(Line("FastChat's algorithm: ratings", peer_cost, float(np.abs(peer - ratings).max())))
+    bootstrap_cost, peer_samples = timed(lambda: fastchat_bootstrap(battles, samples))
+    lines.append(Line("FastChat's algorithm: bootstrap", bootstrap_cost))
     if arguments.fastchat:
         lines += original_fastchat(arguments.fastchat, battles, samples, ratings)
     lines += arena_rank(battles, samples, arguments.arena_samples, ratings)
@@ -218,17 +232,17 @@ def main() -> None:
         f"{len(battles.score):,} outcomes, {battles.players} players, {arguments.instructions:,} instructions,", end=" "
     )
     print(f"{samples:,} samples, {os.cpu_count()} cores")
-    print(f"{'':38}{'seconds':>10}{'x plain':>10}{'x clustered':>13}{'max |difference|':>18}")
+    print(f"{'':36}{'clock s':>9}{'CPU s':>9}{'clock / plain':>15}{'/ clustered':>13}{'CPU / plain':>13}{'off by':>9}")
     for line in lines:
         difference = "" if line.difference is None else f"{line.difference:.1e}"
+        clock, processor = line.cost
         print(
-            f"{line.name:38}{line.seconds:10.3f}{line.seconds / plain_seconds:10.1f}"
-            f"{line.seconds / clustered_seconds:13.1f}{difference:>18}  {line.note}"
+            f"{line.name:36}{clock:9.3f}{processor:9.3f}{clock / plain_cost.clock:15.1f}"
+            f"{clock / clustered_cost.clock:13.1f}{processor / plain_cost.processor:13.1f}{difference:>9}  {line.note}"
         )
-    widths = [
-        float(np.ptp(np.percentile(each, [2.5, 97.5], axis=0), axis=0).mean()) for each in (plain.samples, peer_samples)
-    ]
-    print(f"mean width of the plain intervals, points: tiltyard {widths[0]:.3f}, FastChat's algorithm {widths[1]:.3f}")
+    width = float((plain.high - plain.low).mean())
+    peer_width = float(np.ptp(np.percentile(peer_samples, [2.5, 97.5], axis=0), axis=0).mean())
+    print(f"mean width of the plain intervals, points: tiltyard {width:.3f}, FastChat's algorithm {peer_width:.3f}")
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ rows; `report` draws both. They hold no clock and no host name. Tables:
 
 | stage | file | rows |
 |---|---|---|
-| rate | `ratings.parquet` | a player |
-| rate | `scores.parquet` | an instruction and a player who answered it: final score, gold or not, margin |
+| rate | `ratings.parquet` | a player, by rank |
+| rate | `scores.parquet` | an instruction and a player: all players, in the manifest's order, for each curated instruction |
 | dataset | `instructions.parquet`, `answers.parquet`, `verdicts.parquet`, `battles.parquet` | as named, with names |
 | dataset | `sft.parquet`, `preference.parquet` | training rows with provenance |
 | dataset | `README.md` | the dataset card |
@@ -32,8 +32,10 @@ RATINGS = table_schema(
         "elo": pa.float64(),  # the paper's, averaged over seeded orders
         "length_controlled": pa.float64(),
         "win_rate": pa.float64(),  # mean local score over its matches
-        "matches": pa.int64(),
+        "matches": pa.int64(),  # on one instruction, against one opponent, that a judge decided
         "gold": pa.int64(),  # instructions whose gold answer is its
+        "component": pa.int32(),  # ratings compare only players with one number here
+        "group": pa.int32(),  # between two groups of a component the votes say 'far above', not how far
     }
 )
 
@@ -42,8 +44,9 @@ SCORES = table_schema(
         "instruction_id": pa.string(),
         "attacker_id": pa.string(),
         "model_id": pa.string(),
-        "score": pa.float64(),  # mean over opponents of alpha*X + (1 - alpha)*x; null where it met nobody
+        "score": pa.float64(),  # mean over opponents of alpha*X + (1 - alpha)*x; null: a void answer, or met nobody
         "votes": pa.float64(),  # won in its matches on this instruction
+        "verdicts": pa.int32(),  # answered in them: the votes cast
         "opponents": pa.int32(),
         "gold": pa.bool_(),
         "margin": pa.float64(),  # of the gold answer to the second; null on other rows
@@ -59,7 +62,7 @@ class PlayerStanding(Contract):
     model_id: str
     uri: str
     rank: int
-    rating: float
+    rating: float | None
     low: float | None
     high: float | None
     elo: float
@@ -67,6 +70,8 @@ class PlayerStanding(Contract):
     win_rate: float | None
     matches: int
     gold: int
+    component: int = 0
+    group: int = 0
 
 
 class JudgeStanding(Contract):
@@ -74,8 +79,8 @@ class JudgeStanding(Contract):
 
     name: str
     model_id: str
-    verdicts: int
-    voids: dict[str, int] = Field(default_factory=dict)
+    verdicts: int  # that it answered
+    voids: dict[str, int] = Field(default_factory=dict)  # that it did not, by reason
     first_position_rate: float | None = None
     consistency: float | None = None
     exchanged: int = 0
@@ -89,16 +94,23 @@ class JudgeStanding(Contract):
 
 
 class Standings(Contract):
-    """Where all stand.
+    """Where all stand. A match is one instruction, two players.
 
     Attributes:
+        players: by rank; the matrices' rows and columns have the same order.
+        judges: in the manifest's order.
         win_rates: win_rates[a][b]: mean local score of a against b; None where they never met.
         win_counts: matches behind it.
         expected: X(a > b) from Elo.
-        length_points: rating points that a length difference of one is worth (style control).
+        length_points: rating points that a length difference of one is worth (style control); with a 95 % interval.
+        instructions: all that were curated.
+        matches: that a judge decided.
+        undecided: matches in which every verdict is void: asked for, never scored.
+        verdicts: that were answered.
         without_quorum: matches with fewer than two judges that answered, where three could have.
         unjudged: instructions without a gold answer.
         best_alone: share of instructions whose gold answer is the leader's: what picking the best model would get.
+        alpha: weight of the global score in the final scores; `k` is Elo's, `bootstrap` the number of resamples.
     """
 
     players: tuple[PlayerStanding, ...]
@@ -107,12 +119,18 @@ class Standings(Contract):
     win_counts: tuple[tuple[int, ...], ...]
     expected: tuple[tuple[float, ...], ...]
     length_points: float | None
+    length_low: float | None = None
+    length_high: float | None = None
     instructions: int
     matches: int
+    undecided: int = 0
     verdicts: int
     without_quorum: int
     unjudged: int
     best_alone: float | None
+    alpha: float
+    k: float
+    bootstrap: int
 
 
 class Funnel(Contract):
@@ -141,7 +159,14 @@ class Overlap(Contract):
 
 
 class DataSummary(Contract):
-    """How the training data came about."""
+    """How the training data came about.
+
+    Attributes:
+        cut: curated instructions that gave no training row, by the first reason that holds; with the rows they add up
+            to all curated instructions.
+        preference_cut: those of the others that gave no preference row, by reason.
+        gold_by_player: training rows by who wrote the gold answer.
+    """
 
     funnels: tuple[Funnel, ...]
     overlaps: tuple[Overlap, ...]
@@ -149,7 +174,8 @@ class DataSummary(Contract):
     tokens: dict[str, dict[str, tuple[int, int]]] = Field(default_factory=dict)  # stage → model → (read, written)
     sft: int
     preference: int
-    cut: dict[str, int] = Field(default_factory=dict)  # gold answers that gave no row, by reason
+    cut: dict[str, int] = Field(default_factory=dict)
+    preference_cut: dict[str, int] = Field(default_factory=dict)
     gold_by_player: dict[str, int] = Field(default_factory=dict)
 
 

@@ -12,6 +12,7 @@ import math
 import random
 import re
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -20,10 +21,11 @@ import pytest
 from support.tiny_model import BEGIN, CONTEXT, END_OF_TURN, START_OF_TURN, VERDICTS, tiny_model
 from support.vllm_server import Answer, VllmServer, vllm_python, vllm_server
 from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, VoidReason
+from tiltyard_jobs.llm.chat_template import load_chat_template
 from tiltyard_jobs.llm.client import ModelClient, Sampling
 from tiltyard_jobs.llm.endpoint import Endpoint, connect
 from tiltyard_jobs.llm.probe import can_complete_raw
-from tiltyard_jobs.llm.template import PromptPrefix, find_prefix
+from tiltyard_jobs.llm.template import PromptPrefix, find_prefix, prefix_from_template
 from tiltyard_jobs.prompts import grade, judge
 
 # The first test waits for the server; without an environment in the cache, for its installation too.
@@ -41,10 +43,13 @@ SCHEMAS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
-    folder = tmp_path_factory.mktemp("vllm")
-    model = tiny_model(vllm_python(), folder / "model", seed=1)
-    with vllm_server(model, "tiny", log=folder / "server.log") as running:
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model(vllm_python(), tmp_path_factory.mktemp("tiny") / "model", seed=1)
+
+
+@pytest.fixture(scope="module")
+def server(model: Path) -> Iterator[VllmServer]:
+    with vllm_server(model, "tiny", log=model.parent / "server.log") as running:
         yield running
 
 
@@ -203,6 +208,18 @@ async def test_client_finds_the_prefix_of_the_served_template(server: VllmServer
     assert prefix.token_ids == tuple(token_ids(server, BEGIN + PREFIX))
     assert prefix.stop == (END_OF_TURN,)
     assert prefix.stop_token_ids == tuple(token_ids(server, END_OF_TURN))
+
+
+async def test_prefix_of_the_model_folder_is_read_as_that_of_the_server(model: Path, client: ModelClient) -> None:
+    from_folder = prefix_from_template(load_chat_template(model))
+    assert (from_folder.text, from_folder.stop) == (PREFIX, (END_OF_TURN,))
+    from_server = await find_prefix(client)
+    assert from_server.token_ids is not None
+    greedy = Sampling(0.0, 1.0, 16)
+    by_text = await client.complete(from_folder.text, sampling=greedy, seed=0)
+    by_ids = await client.complete(list(from_server.token_ids), sampling=greedy, seed=0)
+    assert by_text.text == by_ids.text
+    assert by_text.usage.prompt_tokens == by_ids.usage.prompt_tokens == len(from_server.token_ids)
 
 
 async def test_client_mines_from_the_prefix(server: VllmServer, client: ModelClient) -> None:

@@ -69,13 +69,10 @@ def _children(value: Any, schema: Schema) -> Iterator[tuple[Any, Schema]]:
             yield inner, schema["items"]
 
 
-def _open(schema: Schema) -> bool:
-    return "properties" not in schema
-
-
 def _prune(value: Any, schema: Schema) -> None:
-    if isinstance(value, dict) and not _open(schema):
-        for name in [n for n, inner in value.items() if inner is None or n not in schema["properties"]]:
+    if isinstance(value, dict) and ("properties" in schema or "additionalProperties" in schema):
+        known = schema.get("properties", value)
+        for name in [name for name, inner in value.items() if inner is None or name not in known]:
             del value[name]
     for inner, inner_schema in _children(value, schema):
         _prune(inner, inner_schema)
@@ -91,7 +88,7 @@ def _default(value: Any, schema: Schema) -> None:
 
 
 def _unknown(value: Any, schema: Schema, path: str) -> Iterator[str]:
-    if isinstance(value, dict) and not _open(schema):
+    if isinstance(value, dict) and "properties" in schema:
         for name, inner in value.items():
             if name not in schema["properties"]:
                 yield f"{path}.{name}"

@@ -1,4 +1,4 @@
-"""A server behind the transport's seam, in virtual time: each request is answered by a function of its number and body."""
+"""A server behind the transport's seam, in virtual time: a function answers each request by path and body."""
 
 from __future__ import annotations
 

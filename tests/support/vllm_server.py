@@ -32,6 +32,10 @@ SERVER_ARGUMENTS = (
 )
 
 
+# Variables that a server must not see. The first overrides --kv-cache-memory-bytes; without byte code each start takes
+# as long as the first; the last would show this project's packages to a server that has its own.
+_DROPPED = frozenset({"VLLM_CPU_KVCACHE_SPACE", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH"})
+
 # Never through a proxy that the environment names.
 _HTTP = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -93,11 +97,6 @@ def server_environment() -> dict[str, str]:
         "OMP_NUM_THREADS": "1",
         "VLLM_CACHE_ROOT": str(cache),
     }
-
-
-# The first overrides --kv-cache-memory-bytes. Without byte code each start takes as long as the first. The last would
-# show this project's packages to a server that has its own.
-_DROPPED = frozenset({"VLLM_CPU_KVCACHE_SPACE", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH"})
 
 
 @contextmanager

@@ -317,27 +317,35 @@ class BenchmarkRecipe(Contract):
     field: str | None = None
 
 
+class StagedArtifact(Contract):
+    """One artifact in a run's manifest.
+
+    Attributes:
+        role: what it is, by names in the manifest: `answer/qwen/llama` are qwen's to llama's instructions.
+    """
+
+    role: str
+    ref: ArtifactRef
+
+
 class DatasetRecipe(Recipe):
-    """Training data made of the winners' answers, with provenance."""
+    """Training data made of the winners' answers, with provenance.
+
+    Attributes:
+        sources: where the curated instructions came from: `mine/NAME` or `prompts/NAME`, `filter/NAME` and
+            `grade/GRADER/NAME`.
+        min_margin: gold answers that lead the next one by less give no training row.
+        benchmarks: what repeats one of their texts gives no training row.
+    """
 
     stage: Literal["dataset"] = "dataset"
     lineup: Lineup
+    sources: tuple[StagedArtifact, ...]
     ratings: ArtifactRef
     formats: tuple[Literal["Sft", "Preference"], ...]
     min_margin: Fraction
     benchmarks: tuple[BenchmarkRecipe, ...]
     tournament: str
-
-
-class StagedArtifact(Contract):
-    """One artifact in a run's manifest.
-
-    Attributes:
-        role: what it is, by names in the manifest: `answers/qwen/llama` are qwen's to llama's instructions.
-    """
-
-    role: str
-    ref: ArtifactRef
 
 
 class ReportRecipe(Recipe):

@@ -126,7 +126,7 @@ class ReadableFile(Contract):
 
     field: str
     uri: str
-    column: str | None = None
+    column: str
 
 
 class TokenizerFolder(Contract):

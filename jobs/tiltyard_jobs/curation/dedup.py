@@ -154,8 +154,7 @@ def _first_twins(index: SignatureIndex, fixed: int, threshold: Fraction) -> Indi
     """For each text the first kept one that it repeats, or -1; the first `fixed` are kept unseen."""
     size = len(index)
     twin = np.full(size, -1, dtype=np.int64)
-    original = _first_of_equals(index.sets)
-    original[:fixed] = np.arange(fixed)
+    original = _first_of_equals(index.sets, fixed)
     distinct = original == np.arange(size)
     buckets = _Buckets(index.keys, distinct)
     sizes = np.diff(index.sets.offsets)
@@ -179,14 +178,17 @@ def _first_twins(index: SignatureIndex, fixed: int, threshold: Fraction) -> Indi
     return twin
 
 
-def _first_of_equals(sets: ShingleSets) -> Indices:
-    """For each set the number of the first set with the same shingles, itself included."""
+def _first_of_equals(sets: ShingleSets, fixed: int) -> Indices:
+    """For each set from `fixed` on the number of the first with the same shingles, itself included; before, its own."""
     sizes = np.diff(sets.offsets)
-    if not sizes.size:
-        return np.zeros(0, dtype=np.int64)
-    digests = mix(np.add.reduceat(mix(sets.hashes + np.uint64(1)), sets.offsets[:-1]) ^ sizes.astype(np.uint64))
-    _, first, inverse = np.unique(digests, return_index=True, return_inverse=True)
-    return first[inverse].astype(np.int64, copy=False)
+    first_of_equals = np.arange(sizes.size)
+    if fixed == sizes.size:
+        return first_of_equals
+    sums: NDArray[np.uint64] = np.add.reduceat(mix(sets.hashes + np.uint64(1)), sets.offsets[:-1])
+    digests = mix(sums ^ sizes.astype(np.uint64))
+    _, first, inverse = np.unique(digests[fixed:], return_index=True, return_inverse=True)
+    first_of_equals[fixed:] = fixed + first[inverse]
+    return first_of_equals
 
 
 def _distinct_pairs(left: Indices, right: Indices, size: int) -> tuple[Indices, Indices]:

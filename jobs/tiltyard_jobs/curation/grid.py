@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 Vectors = NDArray[np.float32]
 
 _GRID_BITS = 25
-_FLOAT32_ROUNDING = 2.0**-24
+FLOAT32_ROUNDING = 2.0**-24
+"""The largest relative error of one float32 operation."""
+
 _SPREAD = 8.0
 
 
@@ -25,6 +27,7 @@ class Grid:
 
     Attributes:
         scale: Whole units of the grid in 1.0, a power of two.
+        square: The square of a power of two that no norm exceeds.
         slack: A bound of the error of a float32 dot product of two of the vectors, against the exact one on the grid.
     """
 
@@ -47,8 +50,8 @@ class Grid:
         # Rounding errors of a dot product add up as sqrt(d), not d, but with a vanishing probability (Higham and Mary
         # 2019, "A new approach to probabilistic rounding error analysis": failure below 2 exp(-8^2 / 2) for each).
         # The grid itself moves a vector by at most sqrt(d) / 2 units.
-        unit = 4.0**exponent * _FLOAT32_ROUNDING
-        self.slack = unit * (_SPREAD + 1.0) * math.sqrt(dimension)
+        self.square = 4.0**exponent
+        self.slack = self.square * FLOAT32_ROUNDING * (_SPREAD + 1.0) * math.sqrt(dimension)
 
     def place(self, vectors: Vectors) -> NDArray[np.float64]:
         """The vectors on the grid: whole numbers as float64, shape kept."""
@@ -66,7 +69,7 @@ class Grid:
 
 def squared_norms(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """The squared norm of each row: (n, d) gives (n,)."""
-    return np.einsum("ij,ij->i", rows, rows)
+    return np.asarray(np.einsum("ij,ij->i", rows, rows), dtype=np.float64)
 
 
 def row_blocks(count: int, size: int = 8192) -> list[slice]:

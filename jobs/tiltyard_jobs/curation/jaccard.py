@@ -30,7 +30,9 @@ def bitmaps(sets: ShingleSets) -> Bitmaps:
     return np.packbits(cells, axis=1).view(np.uint64)
 
 
-def may_be_similar(maps: Bitmaps, sizes: Indices, left: Indices, right: Indices, threshold: Fraction) -> NDArray[np.bool_]:
+def may_be_similar(
+    maps: Bitmaps, sizes: Indices, left: Indices, right: Indices, threshold: Fraction
+) -> NDArray[np.bool_]:
     """False only for pairs that are certainly below the threshold: (p,) bool.
 
     Bits that differ come from different shingles, so their number bounds the symmetric difference D from below, and
@@ -84,9 +86,8 @@ def are_similar(sets: ShingleSets, left: Indices, right: Indices, threshold: Fra
 def spans(starts: Indices, lengths: Indices) -> Indices:
     """The indices `starts[i] .. starts[i] + lengths[i] - 1` of each span, end to end."""
     ends = np.cumsum(lengths)
-    if not ends.size:
-        return np.zeros(0, dtype=np.int64)
-    return np.repeat(starts - ends + lengths, lengths) + np.arange(ends[-1])
+    shifts: Indices = np.repeat(starts - ends + lengths, lengths)
+    return shifts + np.arange(shifts.size)
 
 
 def _differing(columns: Sequence[NDArray[np.uint64]], left: Indices, right: Indices) -> NDArray[np.uint16]:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard_jobs.curation.grid import Grid, Vectors, row_blocks, squared_norms
+from tiltyard_jobs.curation.grid import FLOAT32_ROUNDING, Grid, Vectors, row_blocks, squared_norms
 
 _POOL = 2048  # vectors kept up to date: their float32 copies fit a second- or third-level cache
 _REFRESH = 8192  # vectors brought up to date together
@@ -99,7 +99,7 @@ class _Farthest:
         count, dimension = vectors.shape
         self._vectors, self._grid = vectors, grid
         # Twice the dot product's error, and the rounding of two norms and two sums.
-        self._error = np.float32(2.0 * grid.slack + 16.0 * 2.0**-24 * 4.0 ** np.log2(2.0**25 / grid.scale))
+        self._error = np.float32(2.0 * grid.slack + 16.0 * FLOAT32_ROUNDING * grid.square)
         self._centres = np.empty((len(covered) + picks, dimension), dtype=np.float32)
         self._half_norms = np.empty(len(self._centres), dtype=np.float32)
         self._centre_count = len(covered)
@@ -146,7 +146,8 @@ class _Farthest:
         """The vectors that may be the farthest, ascending: their estimates differ by no more than the error."""
         while not self._settled():
             self._refresh()
-        return self._pool[self._pool_distances >= self._pool_distances.max() - 2 * self._error]
+        near = self._pool_distances >= self._pool_distances.max() - 2 * self._error
+        return np.compress(near, self._pool)
 
     def _settled(self) -> bool:
         """Whether no vector at rest can be as far as the farthest of the pool, errors included."""
@@ -155,7 +156,7 @@ class _Farthest:
         return bool(self._pool_distances.max() - 2 * self._error > self._largest_bound)
 
     def _refresh(self) -> None:
-        """Bring the vectors at rest with the largest bounds up to date; the farthest of them and the pool are the pool."""
+        """Bring the vectors at rest with the largest bounds up to date, and let the farthest be the pool."""
         self._bound[self._pool] = self._pool_distances
         self._seen[self._pool] = self._centre_count
         batch = np.flatnonzero(self._bound >= self._cut(_REFRESH))

@@ -25,14 +25,14 @@ _CHUNK = 512  # texts whose hashes stay in the second-level cache while all perm
 
 
 class Bands(NamedTuple):
-    """How a signature is cut: `count` bands of `rows` minima."""
+    """How a signature is cut: `number` bands of `rows` minima each."""
 
-    count: int
+    number: int
     rows: int
 
     def candidate_probability(self, jaccard: float) -> float:
         """The probability that two sets of this similarity agree in at least one band."""
-        return 1.0 - (1.0 - jaccard**self.rows) ** self.count
+        return 1.0 - (1.0 - jaccard**self.rows) ** self.number
 
 
 def choose_bands(threshold: float, permutations: int) -> Bands:
@@ -54,14 +54,14 @@ def choose_bands(threshold: float, permutations: int) -> Bands:
 
 
 def band_keys(sets: ShingleSets, bands: Bands) -> NDArray[np.uint32]:
-    """The band keys of each set: (bands.count, t) uint32.
+    """The band keys of each set: (bands.number, t) uint32.
 
     A permutation is h -> a h + b modulo 2^32 with odd a, over the low half of an already mixed hash: with such hashes
     the estimate of J has the spread of independent permutations (tested), and numpy runs it in SIMD registers.
     """
     texts = sets.offsets.size - 1
-    keys = np.empty((bands.count, texts), dtype=np.uint32)
-    multipliers, increments = _permutations(bands.count * bands.rows)
+    keys = np.empty((bands.number, texts), dtype=np.uint32)
+    multipliers, increments = _permutations(bands.number * bands.rows)
     low = sets.hashes.astype(np.uint32)
     for start in range(0, texts, _CHUNK):
         stop = min(start + _CHUNK, texts)
@@ -69,7 +69,7 @@ def band_keys(sets: ShingleSets, bands: Bands) -> NDArray[np.uint32]:
         first = sets.offsets[start:stop] - sets.offsets[start]
         permuted = np.empty_like(hashes)
         minima = np.empty(stop - start, dtype=np.uint32)
-        for band in range(bands.count):
+        for band in range(bands.number):
             key = np.zeros(stop - start, dtype=np.uint64)
             for row in range(band * bands.rows, (band + 1) * bands.rows):
                 np.multiply(hashes, multipliers[row], out=permuted)

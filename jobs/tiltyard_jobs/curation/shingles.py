@@ -82,8 +82,7 @@ def hash_words(texts: Sequence[str]) -> WordHashes:
     offsets = np.searchsorted(starts, line_starts + 1)
     wordless = np.flatnonzero(offsets[1:] == offsets[:-1])
     if wordless.size:
-        digests = [hashlib.blake2b("".join(texts[i].split()).encode("utf-8", "replace"), digest_size=8) for i in wordless]
-        stand_ins = np.array([int.from_bytes(digest.digest(), "little") for digest in digests], dtype=np.uint64)
+        stand_ins = np.array([_digest(texts[text]) for text in wordless.tolist()], dtype=np.uint64)
         hashes = np.insert(hashes, offsets[wordless], stand_ins)
         missing = np.zeros(len(texts) + 1, dtype=np.int64)
         missing[wordless + 1] = 1
@@ -130,6 +129,12 @@ def shingle_sets(texts: Sequence[str], words: int = 1) -> ShingleSets:
     return ShingleSets(
         keys & np.uint64((1 << HASH_BITS) - 1), np.append(offsets, keys.size).astype(np.int64, copy=False)
     )
+
+
+def _digest(text: str) -> int:
+    """64 bits of the characters of a text, blanks left out."""
+    characters = "".join(text.split()).encode("utf-8", "replace")
+    return int.from_bytes(hashlib.blake2b(characters, digest_size=8).digest(), "little")
 
 
 def _split_long(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -166,7 +166,7 @@ class Caller:
         delay = jittered_delay(self._policy, tries, self._rng)
         await self._sleep(delay + (failure.retry_after or 0.0))
         while (wait := self._budget.withdraw()) > 0.0:
-            await self._sleep(wait)
+            await self._sleep(max(wait, SHORTEST_SLEEP))
 
     async def _send(self, path: str, body: bytes | None) -> bytes:
         """One try: the body of a reply with status 200.

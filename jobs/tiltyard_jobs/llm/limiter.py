@@ -6,8 +6,8 @@ The limit climbs a hill. A window of replies, at least a round trip long, has th
 
 With the weight at 1/4, a quarter more concurrency must bring at least 7 % more throughput to be better, and a quarter
 less may cost at most 7 %. The limit first doubles while the score improves; then it tries a quarter less (is there a
-queue to drain?) and a quarter more (is there room?), keeps what is better, and holds for HOLD_WINDOWS before it tries
-again, or until latency rises against the best seen. Where most requests are refused (429, 503) it falls at once, to the
+queue to drain?) and a quarter more (is there room?), keeps what is better, and holds for a while before it tries again,
+or until latency rises against the best seen. Where most requests are refused (429, 503) it falls at once, to the
 number that the endpoint worked on (by Little's law, answered per second * latency) but by half at most.
 
 A batching server is slower for each request the more it is given, and still does more: latency alone, as in TCP Vegas
@@ -31,7 +31,9 @@ IMPROVEMENT = 1.02
 # A window holds at least this many replies and lasts at least this long, or scheduling noise would decide.
 WINDOW_REPLIES = 8
 WINDOW_SECONDS = 0.1
+# How long the limit rests between trials: doubled each time they bring nothing.
 HOLD_WINDOWS = 8
+LONGEST_HOLD_WINDOWS = 64
 TRIAL_STEP = 0.25
 # Latency that has risen so much against the best seen is a queue until a trial shows otherwise.
 QUEUE_GROWTH = 1.5
@@ -88,6 +90,7 @@ class Limiter:
         self._base: _Base | None = None
         self._best_latency = math.inf
         self._held = 0
+        self._patience = HOLD_WINDOWS
         self._settling = False
         self._peak = 0
         self._open_window(clock())
@@ -175,8 +178,9 @@ class Limiter:
     def _retreat(self, in_service: float) -> None:
         """Most were refused: back to where the trial began, or to what the endpoint worked on, by half at most."""
         if self._base is not None and self._base.limit < self._limit:
-            self._hold(self._base.limit)
+            self._rest_longer(self._base.limit)
         else:
+            self._patience = HOLD_WINDOWS
             self._hold(min(max(in_service, 0.5 * self._limit), self._limit - 1.0))
 
     def _judge(self, score: float, latency: float) -> None:
@@ -187,6 +191,7 @@ class Limiter:
             # Fewer were asked for than the limit allows: that it could be higher shows nothing.
             self._hold(self._limit if base is None else base.limit)
         elif base is None or score > base.score * IMPROVEMENT:
+            self._patience = HOLD_WINDOWS
             self._base = _Base(self._limit, score)
             if phase is _Phase.DOUBLING:
                 self._set_limit(2.0 * self._limit)
@@ -196,10 +201,12 @@ class Limiter:
                 self._hold(self._limit)
         else:
             self._set_limit(base.limit)
-            if phase is _Phase.TRYING_MORE:
-                self._hold(base.limit)
+            if phase is _Phase.DOUBLING:
+                self._try(_Phase.TRYING_LESS)
+            elif phase is _Phase.TRYING_LESS and base.limit < self._maximum:
+                self._try(_Phase.TRYING_MORE)
             else:
-                self._try(_Phase.TRYING_LESS if phase is _Phase.DOUBLING else _Phase.TRYING_MORE)
+                self._rest_longer(base.limit)
 
     def _judge_held(self, score: float, latency: float) -> None:
         self._held += 1
@@ -207,8 +214,12 @@ class Limiter:
         self._base = _Base(self._limit, mean)
         queue_grows = latency > QUEUE_GROWTH * self._best_latency
         self._best_latency = min(self._best_latency, latency)
-        if queue_grows or self._held >= HOLD_WINDOWS:
+        if queue_grows or self._held >= self._patience:
             self._try(_Phase.TRYING_LESS)
+
+    def _rest_longer(self, limit: float) -> None:
+        self._patience = min(2 * self._patience, LONGEST_HOLD_WINDOWS)
+        self._hold(limit)
 
     def _hold(self, limit: float) -> None:
         self._set_limit(limit)

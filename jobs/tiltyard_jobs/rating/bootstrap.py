@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard_jobs.rating import bradley_terry as bt
-from tiltyard_jobs.rating.battles import Battles, pair_wins
+from tiltyard_jobs.rating.battles import Battles
 from tiltyard_jobs.rating.columns import sum_by
 
 PERCENTILES = (2.5, 97.5)
 
-# Entries of a block's (samples, N, N) tables and of its (samples, instructions) counts: what fits the caches of a core
+# Entries of a block's (samples, N, N) tables and of its (samples, units) counts: what fits the caches of a core
 # is several times as fast as one large batch. Both depend on the data alone, so that the same data give the same draws.
 _TABLE_ENTRIES = 65_536
 _COUNT_ENTRIES = 2_097_152
@@ -59,18 +59,21 @@ def clustered(battles: Battles, *, seed: int, samples: int = 1000) -> Intervals:
     """
     battles.checked()
     blocks, instructions = _instruction_tables(battles)
-    wanted = max(1, _COUNT_ENTRIES // max(instructions, 1))
+    size = battles.players
 
     def draw(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
         weight = np.empty((count, instructions))
         for row in weight:
             row[:] = np.bincount(rng.integers(0, instructions, instructions), minlength=instructions)
-        wins = np.zeros((count, battles.players * battles.players))
+        return weight
+
+    def tabulate(weight: NDArray[np.float64]) -> NDArray[np.float64]:
+        wins = np.zeros((len(weight), size * size))
         for block in blocks:
             wins[:, block.cell] += _product(weight[:, block.rows], block.wins)
-        return wins.reshape(count, battles.players, battles.players)
+        return np.reshape(wins, (-1, size, size))
 
-    return _intervals(battles, draw, samples, wanted, seed, enough=instructions >= 2)
+    return _intervals(_Resampling(np.ones(instructions), draw, tabulate), size, samples, seed)
 
 
 def plain(battles: Battles, *, seed: int, samples: int = 1000) -> Intervals:
@@ -93,20 +96,33 @@ def plain(battles: Battles, *, seed: int, samples: int = 1000) -> Intervals:
     low_score = np.where(battles.player_a < battles.player_b, battles.score, 1.0 - battles.score)
     values = np.unique(low_score)
     distinct = max(len(values), 1)
-    cells, count = np.unique((low * size + high) * distinct + np.searchsorted(values, low_score), return_counts=True)
+    cells, counts = np.unique((low * size + high) * distinct + np.searchsorted(values, low_score), return_counts=True)
     score = values[cells % distinct]
     pairs, edges = np.unique(cells // distinct, return_index=True)  # the cells of a pair lie together
     mirrored = (pairs % size) * size + pairs // size
     total = len(battles.score)
 
-    def draw(rng: np.random.Generator, drawn: int) -> NDArray[np.float64]:
-        weight = rng.multinomial(total, count / total, size=drawn).astype(np.float64)
-        wins = np.zeros((drawn, size * size))
+    def draw(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
+        return rng.multinomial(total, counts / total, size=count).astype(np.float64)
+
+    def tabulate(weight: NDArray[np.float64]) -> NDArray[np.float64]:
+        wins = np.zeros((len(weight), size * size))
         wins[:, pairs] = np.add.reduceat(weight * score, edges, axis=1)
         wins[:, mirrored] = np.add.reduceat(weight * (1.0 - score), edges, axis=1)
-        return wins.reshape(drawn, size, size)
+        return np.reshape(wins, (-1, size, size))
 
-    return _intervals(battles, draw, samples, samples, seed, enough=total >= 2)
+    return _intervals(_Resampling(counts.astype(np.float64), draw, tabulate), size, samples, seed)
+
+
+class _Resampling(NamedTuple):
+    """What is drawn, and what a draw means for the pairs."""
+
+    full: NDArray[np.float64]
+    """(U,): how often each unit (instruction, or distinct battle) comes in the data."""
+    draw: Callable[[np.random.Generator, int], NDArray[np.float64]]
+    """So many samples of such counts, (samples, U)."""
+    tabulate: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    """Pair wins of each sample, (samples, N, N)."""
 
 
 class _Block(NamedTuple):
@@ -161,30 +177,20 @@ def _product(weight: NDArray[np.float64], wins: NDArray[np.float64]) -> NDArray[
     return total
 
 
-def _intervals(
-    battles: Battles,
-    draw: Callable[[np.random.Generator, int], NDArray[np.float64]],
-    samples: int,
-    at_once: int,
-    seed: int,
-    *,
-    enough: bool,
-) -> Intervals:
-    """Fit the tables that `draw` makes, in blocks with a random stream each, and take percentiles."""
+def _intervals(resampling: _Resampling, size: int, samples: int, seed: int) -> Intervals:
+    """Fit the resampled tables, in blocks with a random stream each, and take percentiles."""
     if samples < 1:
         raise ValueError(f"samples is {samples}: at least 1 is needed")
-    size = battles.players
     ratings = np.full((samples, size), np.nan)
-    nothing = np.full(size, np.nan)
-    if not enough:
-        return Intervals(nothing, nothing.copy(), ratings)
-    full = pair_wins(battles)[None]
+    if resampling.full.sum() < 2:
+        return Intervals(np.full(size, np.nan), np.full(size, np.nan), ratings)
+    full = resampling.tabulate(resampling.full[None])
     whole = bt.connectivity(full)
     start = bt.fit(full, whole)[0]
-    at_once = min(at_once, max(1, _TABLE_ENTRIES // (size * size)))
+    at_once = max(1, min(_TABLE_ENTRIES // (size * size), _COUNT_ENTRIES // len(resampling.full)))
     for block, first in enumerate(range(0, samples, at_once)):
         part = slice(first, min(first + at_once, samples))
-        wins = draw(np.random.default_rng([seed, block]), part.stop - part.start)
+        wins = resampling.tabulate(resampling.draw(np.random.default_rng([seed, block]), part.stop - part.start))
         graph = bt.connectivity(wins)
         points = bt.to_points(bt.fit(wins, graph, start), graph.same)
         # A sample that lost the battles joining two parts of a component would centre each part by itself.

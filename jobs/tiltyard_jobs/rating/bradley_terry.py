@@ -121,7 +121,7 @@ def fit(
     """
     size = wins.shape[-1]
     games = wins + wins.swapaxes(1, 2)
-    divisor = np.where(games > 0.0, games, 1.0)
+    won = wins.sum(axis=2)
     strength = np.zeros((len(wins), size)) if start is None else np.tile(start, (len(wins), 1))
     diagonal = np.arange(size)
     precision = graph.prior_precision()
@@ -129,9 +129,10 @@ def fit(
     fill = graph.same.astype(np.float64)
     fill[:, diagonal, diagonal] += precision
     for _ in range(_MAX_STEPS):
-        expected = games * expit(strength[:, :, None] - strength[:, None, :])
-        gradient = (wins - expected).sum(axis=2) - precision * strength
-        information = expected * expected.swapaxes(1, 2) / divisor
+        probability = expit(strength[:, :, None] - strength[:, None, :])
+        expected = games * probability
+        gradient = won - expected.sum(axis=2) - precision * strength
+        information = expected * (1.0 - probability)
         hessian = fill - information
         hessian[:, diagonal, diagonal] += information.sum(axis=2)
         step = np.linalg.solve(hessian, gradient[..., None])[..., 0]

@@ -9,14 +9,14 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Generic, Self, TypeAlias, TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
 from tiltyard_jobs.contracts.layout import Seal, checkpoint_prefix
 from tiltyard_jobs.contracts.recipes import AnyRecipe
 from tiltyard_jobs.contracts.summary import Standing
-from tiltyard_jobs.contracts.tasks import BundleTask, EndpointRef, PreflightTask
+from tiltyard_jobs.contracts.tasks import BundleTask, EndpointRef, ExportTask, PreflightTask
 from tiltyard_jobs.llm.usage import Usage
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.checkpoints import Checkpoints
@@ -28,6 +28,8 @@ from tiltyard_jobs.store.base import Store
 
 if TYPE_CHECKING:
     from tiltyard_jobs.llm.client import ModelClient
+
+Task = TypeVar("Task", bound=PreflightTask | ExportTask)
 
 
 @dataclass(slots=True)
@@ -170,21 +172,25 @@ class ShardContext:
 
 
 @dataclass(frozen=True)
-class PreflightContext:
-    """What preflight is given.
+class TaskContext(Generic[Task]):
+    """What a task is given that makes no artifact: preflight, export.
 
     Attributes:
-        task: what must hold.
-        store: where artifacts will live; not checked yet.
+        task: what is to be done.
+        store: where artifacts live; not checked yet.
         stop: set when the process must end.
         clock: monotonic seconds.
         rng: for jitter.
         log: bound to tournament and stage.
     """
 
-    task: PreflightTask
+    task: Task
     store: Store
     stop: asyncio.Event
     clock: Callable[[], float]
     rng: random.Random
     log: FilteringBoundLogger
+
+
+PreflightContext: TypeAlias = TaskContext[PreflightTask]
+ExportContext: TypeAlias = TaskContext[ExportTask]

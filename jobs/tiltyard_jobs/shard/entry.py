@@ -15,11 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
-from tiltyard_jobs.contracts.tasks import BundleTask, PreflightTask
+from tiltyard_jobs.contracts.tasks import BundleTask, ExportTask, PreflightTask
 from tiltyard_jobs.errors import ExitCode
 from tiltyard_jobs.shard.failures import Ending, ending_of, frames_of
-from tiltyard_jobs.shard.loading import load_bundle, load_preflight
-from tiltyard_jobs.shard.options import PREFLIGHT, Options, parse_options
+from tiltyard_jobs.shard.loading import load_bundle, load_export, load_preflight
+from tiltyard_jobs.shard.options import EXPORT, PREFLIGHT, Options, parse_options
 from tiltyard_jobs.shard.reporting import configure_logging, write_summary
 from tiltyard_jobs.shard.worker import StageFunction, Worker
 from tiltyard_jobs.stages import stage_function
@@ -33,13 +33,13 @@ def main(
     environment: Mapping[str, str] = os.environ,
     stage_of: Callable[[str], StageFunction] = stage_function,
 ) -> int:
-    """Run one index of a bundle, or preflight, and write the summary.
+    """Run one index of a bundle, or a task that makes no artifact, and write the summary.
 
     Args:
         arguments: the command line; `sys.argv` by default.
         environment: the environment variables.
-        stage_of: from a stage's name to its function, which takes a `ShardContext` and returns an `Outcome`; that of
-            `preflight` takes a `PreflightContext` and returns a `Summary`. A test may give stages of its own.
+        stage_of: from a stage's name to its function, which takes a `ShardContext` and returns an `Outcome`; those of
+            `preflight` and `export` take a `TaskContext` and return a `Summary`. A test may give stages of its own.
 
     Returns:
         The exit code, see `errors.ExitCode`; 1 where Tiltyard itself is at fault.
@@ -63,9 +63,11 @@ def main(
     return summary.exit_code
 
 
-def _load(options: Options) -> BundleTask | PreflightTask:
+def _load(options: Options) -> BundleTask | PreflightTask | ExportTask:
     if options.stage == PREFLIGHT:
         return load_preflight(options.task)
+    if options.stage == EXPORT:
+        return load_export(options.task)
     return load_bundle(options.task, options.stage, options.index)
 
 

@@ -8,10 +8,10 @@ from typing import TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from tiltyard_jobs.contracts.tasks import BundleTask, PreflightTask
+from tiltyard_jobs.contracts.tasks import BundleTask, ExportTask, PreflightTask
 from tiltyard_jobs.errors import ConfigurationError
 
-Document = TypeVar("Document", BundleTask, PreflightTask)
+Document = TypeVar("Document", BundleTask, PreflightTask, ExportTask)
 
 MAX_PROBLEMS = 10
 _MAX_GIVEN = 60
@@ -39,6 +39,11 @@ def load_bundle(path: Path, stage: str, index: int) -> BundleTask:
 def load_preflight(path: Path) -> PreflightTask:
     """The preflight task in a file; raises as `load_bundle` does."""
     return _load(path, PreflightTask)
+
+
+def load_export(path: Path) -> ExportTask:
+    """The export task in a file; raises as `load_bundle` does."""
+    return _load(path, ExportTask)
 
 
 def _load(path: Path, document: type[Document]) -> Document:

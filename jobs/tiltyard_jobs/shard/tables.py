@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from tiltyard_jobs.errors import PermanentError
 
 GROUP_ROWS = 1024
-GROUP_BYTES = 32 << 20  # of text: a row group of very long replies ends early, so that memory stays bounded
+GROUP_BYTES = 8 << 20  # of text: a row group of very long replies ends early, so that memory stays bounded
 
 
 class TableWriter:

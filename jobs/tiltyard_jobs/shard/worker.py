@@ -16,12 +16,12 @@ from typing import Any
 import structlog
 
 from tiltyard_jobs.contracts.summary import Summary
-from tiltyard_jobs.contracts.tasks import BundleTask, PreflightTask, StoreRef
+from tiltyard_jobs.contracts.tasks import BundleTask, ExportTask, PreflightTask, StoreRef
 from tiltyard_jobs.errors import ConfigurationError, ExitCode
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.claims import Claims, claim_parts
-from tiltyard_jobs.shard.context import Meter, Outcome, PreflightContext, ShardContext
-from tiltyard_jobs.shard.options import PREFLIGHT, Options
+from tiltyard_jobs.shard.context import Meter, Outcome, ShardContext, TaskContext
+from tiltyard_jobs.shard.options import Options
 from tiltyard_jobs.shard.progress import Progress
 from tiltyard_jobs.shard.stopping import Stopped
 from tiltyard_jobs.store import Store, open_store
@@ -68,7 +68,7 @@ class Worker:
         self._stage_of = stage_of
         self._rng = random.Random()  # noqa: S311  # for jitter, which must differ between shards that start together
 
-    async def run(self, task: BundleTask | PreflightTask) -> Summary:
+    async def run(self, task: BundleTask | PreflightTask | ExportTask) -> Summary:
         """Do what the task says; SIGTERM and SIGINT end it early.
 
         Raises:
@@ -78,10 +78,10 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         with _opened(task.store) as store:
-            if isinstance(task, PreflightTask):
-                preflight = PreflightContext(task, store, stop, time.monotonic, self._rng, log)
-                checked: Summary = await self._stage_of(PREFLIGHT)(preflight)
-                return checked
+            if not isinstance(task, BundleTask):
+                context = TaskContext(task, store, stop, time.monotonic, self._rng, log)
+                summary: Summary = await self._stage_of(task.stage)(context)
+                return summary
             with _work_dir(self._options.work_dir) as work_dir:
                 await self._run_index(task, store, work_dir, stop)
         return self.tally.summary(ExitCode.COMPLETE)

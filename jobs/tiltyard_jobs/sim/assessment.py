@@ -62,7 +62,7 @@ def _assess(text: str) -> Assessment:
     flawed = _FLAW.search(text) is not None
     hedges = len(_HEDGE.findall(text))
     broken = not text.strip() or text.count("```") % 2 == 1
-    share = (len(steps) - vague) / len(steps) if steps else (0.4 if "```" in text else 0.1)
+    share = (len(steps) - vague) / max(len(steps), 3) if steps else (0.4 if "```" in text else 0.1)
     sound = 0.0 if flawed or not text.strip() else 0.24
     quality = 0.4 * share + 0.055 * min(bullets, 4) + 0.14 / 3 * min(tests, 3) + sound
     quality -= 0.05 * min(hedges, 2) + (0.15 if broken else 0.0)

@@ -81,7 +81,7 @@ class _Range:
         self.low, self.high = low, high
         self._pattern: re.Pattern[str] = _WHOLE if whole else _DECIMAL
         self._type: Callable[[str], float] = int if whole else float
-        self.allowed = f"a {'whole ' if whole else ''}number from {low:.15g} to {high:.15g}"
+        self.allowed = f"a {'whole ' if whole else ''}number from {low:.16g} to {high:.16g}"
 
     def __call__(self, text: str) -> float | None:
         """The number, or None where `text` is none or is out of bounds."""

@@ -190,16 +190,16 @@ def _sampling(document: Mapping[str, Any]) -> dict[str, Any]:
     top_p = document.get("top_p")
     if top_p is not None and (isinstance(top_p, bool) or not isinstance(top_p, int | float) or not 0 < top_p <= 1):
         raise RequestError(400, "top_p must be a number above 0 and at most 1.", "top_p")
-    stop = document.get("stop") or ()
-    stop = (stop,) if isinstance(stop, str) else tuple(stop) if isinstance(stop, list) else stop
-    if not all(isinstance(text, str) and text for text in stop):
+    stop = document.get("stop") or []
+    stop = [stop] if isinstance(stop, str) else stop
+    if not isinstance(stop, list) or not all(isinstance(text, str) and text for text in stop):
         raise RequestError(400, "stop must be a text or a list of texts, none of them empty.", "stop")
-    ids = document.get("stop_token_ids") or ()
+    ids = document.get("stop_token_ids") or []
     special = {ident: text for text, ident in SPECIAL_IDS.items()}
-    if not isinstance(ids, list | tuple) or not all(type(ident) is int for ident in ids):
+    if not isinstance(ids, list) or not all(type(ident) is int for ident in ids):
         raise RequestError(400, "stop_token_ids must be a list of token ids.", "stop_token_ids")
-    stop += tuple(special[ident] for ident in ids if ident in special)
-    return {"seed": _whole(document, "seed", None), "temperature": float(temperature), "stop": stop}
+    ends = tuple(special[ident] for ident in ids if ident in special)
+    return {"seed": _whole(document, "seed", None), "temperature": float(temperature), "stop": (*stop, *ends)}
 
 
 def _turn(message: object) -> Turn:

@@ -89,7 +89,7 @@ def _type_of(schema: Mapping[str, Any]) -> object:
 
 def _resolve(reference: object, root: Mapping[str, Any]) -> Any:
     node: Any = root
-    for part in str(reference).removeprefix("#").strip("/").split("/"):
+    for part in filter(None, str(reference).removeprefix("#").split("/")):
         if not isinstance(node, Mapping) or part not in node:
             raise UnsupportedSchemaError(f"the reference {reference!r} leads nowhere")
         node = node[part]

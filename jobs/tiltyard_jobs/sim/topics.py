@@ -242,6 +242,6 @@ JUNK: tuple[str, ...] = (
     '<div class="post"><p>{thing}</p><a href="#">{field}</a></div>',
     "| {field} | {field} |\n|---|---|\n| {number} | {number} |",
     "Write a function that takes {thing} and for each {field} it shou",
-    "1. {thing}\n2. {thing}\n3. {field}\n4.",
+    "1. {thing}\n2. {thing}\n3. {field}\n4",
     "\u4f60\u597d",
 )

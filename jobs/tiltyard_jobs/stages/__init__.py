@@ -9,7 +9,20 @@ import importlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-STAGES = ("mine", "prompts", "filter", "grade", "curate", "answer", "judge", "rate", "dataset", "report")
+STAGES = (
+    "preflight",
+    "mine",
+    "prompts",
+    "filter",
+    "grade",
+    "curate",
+    "answer",
+    "judge",
+    "rate",
+    "dataset",
+    "report",
+    "export",
+)
 
 
 def stage_function(name: str) -> Callable[[Any], Awaitable[Any]]:

@@ -18,13 +18,15 @@ PERFORMANCE_ARGUMENTS = frozenset(
         # address, names and logs
         "--host", "--port", "--served-model-name", "--api-key", "--root-path", "--uvicorn-log-level", "--download-dir",
         "--ssl-keyfile", "--ssl-certfile", "--ssl-ca-certs", "--enable-log-requests", "--disable-log-requests",
-        "--disable-log-stats", "--max-log-len",
+        "--disable-log-stats", "--max-log-len", "--request-log",
+        # a simulated expert's 429
+        "--retry-after",
     }
 )  # fmt: skip
 """Server arguments that change how fast a model replies and not what it says: no part of its identity."""
 
-SIM_GROUPS = ("--latency", "--fault", "--log")
-"""The same for simulated experts, `--latency-…` and so on: how slow and how faulty they are, where they keep their log."""
+SIM_GROUPS = ("--latency", "--fault")
+"""Groups of the same for simulated experts, `--latency-ms` for instance: how slow and how faulty they are."""
 
 
 def identity_options(args: Iterable[str]) -> tuple[str, ...]:

@@ -39,6 +39,9 @@ class Mine(ApiModel):
 class GivenInstructions(Texts):
     """Instructions from a file instead."""
 
+    per_competitor: Annotated[int, Whole(1, 10_000_000)] = 10000
+    """Instructions read for each competitor, at most; a file with more is refused. Default: 10000."""
+
     attacker_field: ColumnName | None = None
     """The column that names the competitor whose instruction it is; absent: they are dealt out in turn."""
 

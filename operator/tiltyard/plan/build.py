@@ -41,7 +41,7 @@ def build_graph(tournament: Tournament) -> Graph:
 
 
 class _Builder:
-    """Recipes by who they are for. Orders are the manifest's, so that appending a competitor changes nothing before it."""
+    """Recipes by who they are for. Orders are the manifest's: appending a competitor changes nothing before it."""
 
     def __init__(self, tournament: Tournament) -> None:
         self.tournament = tournament
@@ -77,7 +77,8 @@ class _Builder:
                 needs = [ref for v in verdicts.values() for ref in (v.instructions, v.answers_a, v.answers_b)]
                 yield _bundle("judge", judge, name, list(verdicts.values()), needs)
         yield _bundle("rate", None, None, [self.ratings], self.played)
-        yield _bundle("dataset", None, None, [self.dataset], [self.ratings.ref, *self.played])
+        sources = [source.ref for source in self.dataset.sources]
+        yield _bundle("dataset", None, None, [self.dataset], [self.ratings.ref, *sources, *self.played])
         yield _bundle("report", None, None, [self.report], [self.dataset.ref, self.ratings.ref])
 
     @cached_property
@@ -293,6 +294,7 @@ class _Builder:
         ]
         return DatasetRecipe(
             lineup=self.lineup,
+            sources=_staged(self.source_roles),
             ratings=self.ratings.ref,
             formats=self.spec.dataset.formats,
             min_margin=self.spec.dataset.min_margin,
@@ -301,11 +303,18 @@ class _Builder:
         )
 
     @cached_property
-    def report(self) -> ReportRecipe:
-        roles = {
+    def source_roles(self) -> Mapping[str, ArtifactRef]:
+        """What the curated instructions are made of, by names in the manifest."""
+        return {
             **{f"{recipe.stage}/{name}": recipe.ref for name, recipe in self.sources.items()},
             **{f"filter/{name}": recipe.ref for name, recipe in self.filtered.items()},
             **{f"grade/{grader}/{name}": r.ref for name, by in self.grades.items() for grader, r in by.items()},
+        }
+
+    @cached_property
+    def report(self) -> ReportRecipe:
+        roles = {
+            **self.source_roles,
             **{f"curate/{name}": recipe.ref for name, recipe in self.curated.items()},
             **{f"answer/{player}/{name}": r.ref for name, by in self.answers.items() for player, r in by.items()},
             **{f"judge/{m.judge}/{m.attacker}/{m.player_a}/{m.player_b}": m.verdicts for m in self.lineup.matches},
@@ -317,8 +326,12 @@ class _Builder:
             lineup=self.lineup,
             ratings=self.ratings.ref,
             dataset=self.dataset.ref,
-            artifacts=tuple(StagedArtifact(role=role, ref=ref) for role, ref in roles.items()),
+            artifacts=_staged(roles),
         )
+
+
+def _staged(roles: Mapping[str, ArtifactRef]) -> tuple[StagedArtifact, ...]:
+    return tuple(StagedArtifact(role=role, ref=ref) for role, ref in roles.items())
 
 
 def _bundle(

@@ -89,6 +89,7 @@ class Observed:
         ledger: what this run has cost, by stage and model.
         leaderboard: once the ratings are there.
         outputs: URIs by name, once they are there.
+        failure: why this run failed, once it has: that is final, until the manifest's next run.
         started: when the run began, seconds since the epoch; None: it has not.
     """
 
@@ -102,4 +103,5 @@ class Observed:
     ledger: tuple[LedgerRow, ...] = ()
     leaderboard: tuple[Standing, ...] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)
+    failure: str | None = None
     started: float | None = None

@@ -115,6 +115,8 @@ def _stopped(observed: Observed, outcome: Outcome, phase: str, message: str) -> 
 
 def _failure(graph: Graph, policy: Policy, observed: Observed, now: float) -> str | None:
     """Why the tournament has failed; None where it has not."""
+    if observed.failure is not None:
+        return observed.failure
     if observed.preflight is PreflightPhase.FAILED:
         return observed.preflight_message
     for bundle in graph.bundles:

@@ -22,7 +22,7 @@ Fits = Callable[[Iterable[ModelNode]], bool]
 
 STAGE_RANK = {stage: rank for rank, stage in enumerate(get_args(Stage))}
 MAX_BUNDLES = 250  # beyond this (ten competitors) only the rule is used: a step of the search costs too much
-EFFORT = 10_000  # states × bundles that one step of the search looks at
+EFFORT = 2_500  # states × bundles that one step of the search looks at
 
 
 class Load(NamedTuple):

@@ -22,6 +22,7 @@ from support.shard_stage import bundle, recipe
 from tiltyard_jobs.contracts.layout import checkpoint_prefix
 from tiltyard_jobs.contracts.recipes import AnswerRecipe
 from tiltyard_jobs.contracts.tasks import BundleTask, PreflightTask, StoreRef
+from tiltyard_jobs.records import table_schema
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.folders import folder_of
 from tiltyard_jobs.shard.tables import TableWriter
@@ -286,7 +287,9 @@ def test_a_wrong_task_is_a_configuration_error(tmp_path: Path) -> None:
 
 def test_preflight(tmp_path: Path) -> None:
     world = World(tmp_path, recipe(0))
-    world.give(PreflightTask(tournament="test", store=StoreRef(uri=(tmp_path / "store").as_uri()), artifacts=()))
+    world.give(
+        PreflightTask(tournament="test", store=StoreRef(uri=(tmp_path / "store").as_uri()), run="0" * 12, artifacts=())
+    )
     process = subprocess.run(
         [sys.executable, "-m", "support.shard_stage", "preflight", "--task", str(world.task)],
         env=os.environ
@@ -314,7 +317,7 @@ def test_a_table_has_the_same_bytes_in_any_process(tmp_path: Path) -> None:
         env=os.environ
         | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "TZ": "Asia/Tokyo", "PYTHONHASHSEED": "7"},
     )
-    schema = pa.schema([pa.field("id", pa.int32()), pa.field("text", pa.string())])
+    schema = table_schema({"id": pa.int32(), "text": pa.string()})
     with TableWriter(tmp_path / "rows.parquet", schema) as table:
         for row in rows:
             table.write(row)

@@ -47,10 +47,8 @@ def test_an_endpoint_is_its_url_and_model() -> None:
         (["--lora-modules", "x=1", "y=2"], ("--lora-modules=x=1 y=2",)),
         (["--trust-remote-code"], ("--trust-remote-code",)),
         (["stray"], ("stray",)),
-        (
-            ["--latency-ms=5", "--fault-429=0.1", "--log-requests", "/tmp/l", "--logprobs-mode=raw"],
-            ("--logprobs-mode=raw",),
-        ),
+        (["--latency-ms=5", "--fault-429=0.1", "--request-log", "/tmp/l", "--retry-after=1"], ()),
+        (["--logprobs-mode=raw_logprobs"], ("--logprobs-mode=raw_logprobs",)),
         ([], ()),
     ],
 )

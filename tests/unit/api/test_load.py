@@ -11,7 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.admission import Admission
-from tiltyard.api import ManifestError, load_tournament, problems_on_cluster, tournament_from_object
+from tiltyard.api import (
+    ManifestError,
+    Problem,
+    Tournament,
+    load_tournament,
+    problems_on_cluster,
+    tournament_from_object,
+)
 from tiltyard.api.crd import custom_resource_definition
 from tiltyard.api.yamlfile import MAX_BYTES
 
@@ -142,6 +149,12 @@ def test_rules_wait_where_a_mistake_touches_them() -> None:
     assert problem.startswith('spec.judgez: is no field here, did you mean "judges"')
 
 
+def test_rules_of_one_object_wait_for_its_own_fields() -> None:
+    embedder = "{method: SentenceTransformrs, model: some/model}"
+    (problem,) = problems_of(MINIMAL + f"  curation: {{diversity: {{embedder: {embedder}}}}}\n")
+    assert problem.endswith('given "SentenceTransformrs", did you mean "SentenceTransformers"')
+
+
 FULL = {**yaml.safe_load((SAMPLES / "full.yaml").read_text()), "status": {}}
 ADMISSION = Admission(custom_resource_definition())
 WORDS = st.sampled_from(
@@ -178,6 +191,13 @@ def places(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str |
         yield from places(inner, (*path, key))
 
 
+def outcome(document: dict[str, Any]) -> tuple[tuple[Problem, ...], Tournament | None]:
+    try:
+        return (), tournament_from_object(document)
+    except ManifestError as error:
+        return error.problems, None
+
+
 PLACES = [("spec", *path) for path in places(FULL["spec"]) if path]
 
 
@@ -196,11 +216,10 @@ def test_whatever_stands_in_a_manifest_is_taken_or_refused_in_sentences(changes:
                 target[path[-1]] = value
         except (KeyError, IndexError, TypeError):
             continue  # an earlier change took this place away
-    try:
-        tournament = tournament_from_object(document)
-    except ManifestError as error:
-        assert error.problems
-        assert all(str(problem).isprintable() for problem in error.problems)
+    problems, tournament = outcome(document)
+    assert all(str(problem).isprintable() for problem in problems)
+    assert bool(problems) != (tournament is not None)
+    if tournament is None:
         return
     if not problems_on_cluster(tournament):  # then a cluster takes it too: the CRD is never stronger than the models
         assert ADMISSION.refusals(document) == []

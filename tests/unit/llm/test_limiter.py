@@ -155,7 +155,7 @@ def test_what_is_not_asked_for_raises_no_limit() -> None:
         return await drive(QueueingServer(256).serve, tasks=10, seconds=60)
 
     run = virtual_time.run(main())
-    assert run.late_limit <= 32  # a trial of more is taken back
+    assert run.late_limit < 33  # a trial of more is taken back
     assert run.outcomes[Outcome.ANSWERED] > 0.85 * 10 / 0.5 * 60
 
 

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from tiltyard_jobs.contracts.layout import Seal, seal_key
 from tiltyard_jobs.contracts.recipes import ArtifactRef
 from tiltyard_jobs.errors import PermanentError
+from tiltyard_jobs.records import table_schema
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.tables import TableWriter
 from tiltyard_jobs.store.folder import FolderStore
 
 REF = ArtifactRef(stage="answer", key="ab" * 16, shards=3)
 SIZES = (5, 0, 4)
-SCHEMA = pa.schema([pa.field("id", pa.int64()), pa.field("text", pa.string())])
+SCHEMA = table_schema({"id": pa.int64(), "text": pa.string()})
 
 
 def table(path: Path, first: int, count: int, text: str = "") -> Path:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,3 +60,22 @@ def test_who_waits_for_a_folder_that_is_removed_gets_a_new_one(tmp_path: Path) -
         PartFolder.claim(tmp_path, REF, 0, wait_seconds=0)
     second.remove()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_on_a_folder_that_went_in_the_same_moment_is_worth_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = PartFolder.claim(tmp_path, REF, 0)
+    flock = fcntl.flock
+
+    def late(descriptor: int, operation: int) -> None:
+        if held.path.exists() and held.journal.exists():
+            held.remove()  # after the other opened the lock file, and before it locks it
+        flock(descriptor, operation)
+
+    held.journal.write_bytes(b"work")
+    monkeypatch.setattr(fcntl, "flock", late)
+    second = PartFolder.claim(tmp_path, REF, 0, wait_seconds=1, sleep=lambda seconds: None)
+    with pytest.raises(TransientError):
+        PartFolder.claim(tmp_path, REF, 0, wait_seconds=0)
+    second.release()

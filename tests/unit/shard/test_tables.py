@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiltyard_jobs.errors import PermanentError
+from tiltyard_jobs.records import table_schema
 from tiltyard_jobs.shard import tables
 from tiltyard_jobs.shard.tables import TableWriter, count_rows, iter_rows
 
-SCHEMA = pa.schema([pa.field("id", pa.int32()), pa.field("text", pa.string()), pa.field("void", pa.string())])
+SCHEMA = table_schema({"id": pa.int32(), "text": pa.string(), "void": pa.string()})
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> int:

@@ -1,0 +1,72 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-unit test-integration test-interop test-e2e check format verify lock bench tools clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
+
+help: ## This list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 18
+
+demo: .venv/.local ## Five simulated experts, from mining to the report, in ./demo
+	@$(BIN)/tiltyard run examples/quickstart.yaml --out demo --state demo/.run
+
+test: test-unit test-integration ## Unit and integration tests; no root, no GPU
+
+test-unit: .venv/.dev ## Seconds; no I/O
+	$(PYTEST) tests/unit -q -n 2
+
+test-integration: .venv/.dev tools ## Real S3 server, real worker and model processes
+	$(PYTEST) tests/integration -q -n 2
+
+test-interop: .venv/.dev ## What other people's tools make of our outputs (datasets, TRL, DuckDB, arena-rank)
+	rm -rf .tiltyard/interop && $(BIN)/tiltyard run tests/interop/tournament.yaml --out .tiltyard/interop/out --state .tiltyard/interop/state
+	$$($(BIN)/python hack/envs.py interop) -m pytest -c tests/interop/pytest.ini tests/interop --outputs .tiltyard/interop/out
+
+test-e2e: .venv/.dev ## A whole tournament between real vLLM processes, on the CPU
+	$(PYTEST) tests/e2e -q
+
+check: .venv/.dev verify ## Lint, types, import contracts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.dev ## Format, and mend what lint can mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+verify: .venv/.dev ## Generated files are what the sources make
+	$(BIN)/python -m tiltyard.api.crd --check
+
+lock: ## Compile the lock files (needs uv)
+	$(LOCK) pyproject.toml --extra local --group build -o requirements/local.txt
+	$(LOCK) pyproject.toml --extra local --group build --group dev -c requirements/local.txt -o requirements/dev.txt
+	for name in vllm interop bench; do \
+	  $(LOCK) requirements/$$name.in --override requirements/vllm-overrides.txt -o requirements/$$name.txt; done
+
+bench: .venv/.dev ## Where the benches are, and what each needs
+	@sed -n '1,/^## /p' bench/README.md
+
+tools: .venv/.dev
+	@$(BIN)/python hack/tools.py versitygw > /dev/null
+
+clean: ## Remove what the targets above made in this tree; caches outside of it stay
+	rm -rf .venv demo .tiltyard out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+# One environment: `local` is what a user needs, `dev` is that and the tools, at the same versions.
+.venv/.dev: requirements/dev.txt pyproject.toml
+	$(call install,dev)
+	@touch .venv/.local
+
+.venv/.local: requirements/local.txt pyproject.toml
+	$(call install,local)
+
+define install
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing requirements/$(1).txt into .venv"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$(1).txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch .venv/.$(1)
+endef

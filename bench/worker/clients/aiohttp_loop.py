@@ -1,0 +1,17 @@
+"""A plain aiohttp loop with a bounded pool."""
+
+from __future__ import annotations
+
+import aiohttp
+from workload import drive, encode, verdict
+
+
+async def run(url: str, n: int, concurrency: int) -> None:
+    connector = aiohttp.TCPConnector(limit=concurrency)
+    async with aiohttp.ClientSession(connector=connector, headers={"Content-Type": "application/json"}) as session:
+
+        async def ask(record: int) -> None:
+            async with session.post(f"{url}/v1/chat/completions", data=encode(record)) as response:
+                verdict(await response.json())
+
+        await drive(ask, n, concurrency)

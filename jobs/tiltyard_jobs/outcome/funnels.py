@@ -1,0 +1,97 @@
+"""How a tournament's records fared, from the seals alone: funnels, voids and tokens."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tiltyard_jobs.contracts.layout import Seal
+from tiltyard_jobs.contracts.recipes import ArtifactRef, DatasetRecipe
+from tiltyard_jobs.results import Funnel
+from tiltyard_jobs.shard.artifacts import Artifacts
+
+_ASKING = frozenset({"mine", "grade", "answer", "judge"})
+
+
+class Costs(NamedTuple):
+    """What models said and what they did not.
+
+    Attributes:
+        voids: by stage, then by reason.
+        tokens: by stage, then by model: tokens read and written for the rows that are there.
+    """
+
+    voids: dict[str, dict[str, int]]
+    tokens: dict[str, dict[str, tuple[int, int]]]
+
+
+def inputs_of(recipe: DatasetRecipe) -> list[tuple[str, str, ArtifactRef]]:
+    """(stage, who made it, artifact) of all that models or files gave: sources, answers and verdicts."""
+    lineup = recipe.lineup
+    return [
+        *((source.ref.stage, source.role.split("/")[1], source.ref) for source in recipe.sources),
+        *((ref.stage, player, ref) for player, row in lineup.answers.items() for ref in row.values()),
+        *((match.verdicts.stage, match.judge, match.verdicts) for match in lineup.matches),
+    ]
+
+
+def filtered_by_attacker(recipe: DatasetRecipe) -> dict[str, ArtifactRef]:
+    """What lint and dedup kept, by attacker."""
+    return {source.role.split("/")[1]: source.ref for source in recipe.sources if source.ref.stage == "filter"}
+
+
+def funnels_of(artifacts: Artifacts, recipe: DatasetRecipe) -> tuple[Funnel, ...]:
+    """What became of each attacker's instructions, in the manifest's order."""
+    asked: Counter[str] = Counter()
+    for source in recipe.sources:
+        if source.ref.stage in ("mine", "prompts"):
+            asked[source.role.split("/")[1]] += sum(seal.rows for seal in artifacts.require(source.ref))
+    filtered = filtered_by_attacker(recipe)
+    return tuple(
+        _funnel(
+            player.name,
+            asked[player.name],
+            artifacts.require(filtered[player.name]),
+            artifacts.require(recipe.lineup.instructions[player.name]),
+        )
+        for player in recipe.lineup.players
+    )
+
+
+def costs_of(artifacts: Artifacts, recipe: DatasetRecipe) -> Costs:
+    """Voids and tokens over all stages that ask a model."""
+    voids: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    read: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    written: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for stage, model, ref in inputs_of(recipe):
+        if stage not in _ASKING:
+            continue
+        for seal in artifacts.require(ref):
+            voids[stage].update(seal.voids)
+            read[stage][model] += seal.prompt_tokens
+            written[stage][model] += seal.completion_tokens
+    return Costs(
+        voids={stage: dict(sorted(reasons.items())) for stage, reasons in voids.items() if reasons},
+        tokens={
+            stage: {model: (count, written[stage][model]) for model, count in by.items()} for stage, by in read.items()
+        },
+    )
+
+
+def _funnel(attacker: str, asked: int, filtered: list[Seal], curated: list[Seal]) -> Funnel:
+    counts: Counter[str] = Counter()
+    for seal in (*filtered, *curated):
+        counts.update(seal.counts)
+
+    def named(kind: str) -> Iterator[tuple[str, int]]:
+        return ((name.partition(".")[2], count) for name, count in counts.items() if name.startswith(f"{kind}."))
+
+    return Funnel(
+        attacker=attacker,
+        asked=asked,
+        dropped=dict(sorted(named("dropped"))),
+        curated=sum(seal.rows for seal in curated),
+        scores=dict(sorted(named("score"), key=lambda entry: int(entry[0]))),
+        task_types=dict(sorted(named("task"))),
+    )

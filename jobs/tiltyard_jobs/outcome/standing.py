@@ -1,0 +1,137 @@
+"""From ballots to where all stand: ratings, gold answers, the judges' report card."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiltyard_jobs.contracts.recipes import RateRecipe
+from tiltyard_jobs.errors import PermanentError
+from tiltyard_jobs.outcome.ballots import Ballots
+from tiltyard_jobs.outcome.roster import Roster
+from tiltyard_jobs.rating.battles import WinRates, win_rates
+from tiltyard_jobs.rating.bootstrap import Intervals, clustered
+from tiltyard_jobs.rating.bradley_terry import BradleyTerryRatings, bradley_terry
+from tiltyard_jobs.rating.columns import sum_by
+from tiltyard_jobs.rating.elo import EloRatings, elo
+from tiltyard_jobs.rating.gold import Gold, gold_answers
+from tiltyard_jobs.rating.report_card import ReportCard, report_card
+from tiltyard_jobs.rating.style import StyleRatings, style_controlled
+from tiltyard_jobs.rating.votes import Tally, tally
+
+
+class Rated(NamedTuple):
+    """Everything that the votes say, by the numbers of the roster."""
+
+    tally: Tally
+    rates: WinRates
+    elo: EloRatings
+    bradley_terry: BradleyTerryRatings
+    intervals: Intervals
+    style: StyleRatings
+    gold: Gold
+    card: ReportCard
+
+
+class AnswerVotes(NamedTuple):
+    """What each answer got in its matches: (I, N) arrays."""
+
+    votes: NDArray[np.float64]
+    """Votes won; a verdict is one vote, which may be shared."""
+    verdicts: NDArray[np.int64]
+    """Verdicts answered: the votes cast."""
+    opponents: NDArray[np.int64]
+    """Matches that a judge decided."""
+    quorum: NDArray[np.bool_]
+    """No match of it lacks a quorum."""
+
+
+def rate_ballots(ballots: Ballots, roster: Roster, recipe: RateRecipe) -> Rated:
+    """Rate.
+
+    Raises:
+        PermanentError: not one vote was given, so there is nothing to rate.
+    """
+    counted = tally(ballots.verdicts)
+    battles = counted.battles()
+    if not len(battles.score):
+        raise PermanentError(nothing_decided(ballots))
+    rated = elo(battles, seed=recipe.seed, k=float(recipe.k))
+    difference = ballots.difference(battles.instruction, battles.player_a, battles.player_b)
+    asked = ballots.verdicts
+    return Rated(
+        tally=counted,
+        rates=win_rates(battles),
+        elo=rated,
+        bradley_terry=bradley_terry(battles),
+        intervals=clustered(battles, seed=recipe.seed, samples=recipe.bootstrap),
+        style=style_controlled(battles, difference),
+        gold=gold_answers(
+            battles,
+            rated.ratings,
+            instructions=len(ballots.ids),
+            alpha=float(recipe.alpha),
+            answered=ballots.answered,
+        ),
+        card=report_card(
+            asked,
+            length_difference=ballots.difference(asked.instruction, asked.attacker, asked.defender),
+            families=roster.families(),
+        ),
+    )
+
+
+def answer_votes(counted: Tally, instructions: int) -> AnswerVotes:
+    """The votes of each answer, summed over its matches."""
+    players = counted.players
+    cells = instructions * players
+    a = counted.instruction * players + counted.attacker
+    b = counted.instruction * players + counted.defender
+    both = np.concatenate([a, b])
+    cast = np.rint(counted.votes_attacker + counted.votes_defender).astype(np.int64)
+    decided, lacking = np.tile(~np.isnan(counted.score), 2), np.tile(counted.lacks_quorum, 2)
+
+    def count(values: NDArray[np.bool_] | NDArray[np.float64]) -> NDArray[np.float64]:
+        return sum_by(both, values, cells).reshape(-1, players)
+
+    return AnswerVotes(
+        votes=count(np.concatenate([counted.votes_attacker, counted.votes_defender])),
+        verdicts=count(np.tile(cast, 2).astype(np.float64)).astype(np.int64),
+        opponents=count(decided).astype(np.int64),
+        quorum=count(lacking) == 0,
+    )
+
+
+def require_instructions(counts: Mapping[str, int]) -> None:
+    """Make sure that there is something to fight over.
+
+    Args:
+        counts: how many instructions curation dropped, by reason, and under `kept` how many are left.
+
+    Raises:
+        PermanentError: none is left.
+    """
+    if counts.get("kept"):
+        return
+    dropped = ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()) if count)
+    raise PermanentError(
+        f"No instruction is left after curation{f' (dropped: {dropped})' if dropped else ''}: raise"
+        " spec.instructions.mine.perCompetitor, or loosen spec.curation.difficulty.keep or"
+        " spec.curation.dedup.threshold."
+    )
+
+
+def nothing_decided(ballots: Ballots) -> str:
+    """Why there is nothing to rate, as a sentence."""
+    voids: Counter[str] = Counter()
+    for by_reason in ballots.voids:
+        voids.update(by_reason)
+    reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(voids.items()))
+    return (
+        f"Not one of {len(ballots.verdicts.vote)} verdicts gave a vote{f' ({reasons})' if reasons else ''}, so there is"
+        " nothing to rate: choose other judges in spec.judges, or another spec.battles.verdict.method."
+    )

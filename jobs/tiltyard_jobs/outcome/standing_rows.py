@@ -1,0 +1,162 @@
+"""Standings and the tables `ratings` and `scores`, as they are written down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiltyard_jobs.contracts.recipes import RateRecipe
+from tiltyard_jobs.contracts.summary import Standing
+from tiltyard_jobs.outcome.ballots import Ballots
+from tiltyard_jobs.outcome.roster import Roster
+from tiltyard_jobs.outcome.rounding import POINTS, column, fixed, points, rounded
+from tiltyard_jobs.outcome.standing import Rated, answer_votes
+from tiltyard_jobs.rating.battles import pair_wins
+from tiltyard_jobs.rating.columns import ratio, sum_by
+from tiltyard_jobs.rating.scale import expected_scores
+from tiltyard_jobs.results import JudgeStanding, PlayerStanding, Standings
+
+
+def standings_of(ballots: Ballots, rated: Rated, roster: Roster, recipe: RateRecipe) -> Standings:
+    """Where all stand, players by rank."""
+    order = ranking(rated)
+    ranked = np.array(order)
+    gold = rated.gold.player[rated.gold.player >= 0]
+    rates, counts = rated.rates.rate[np.ix_(ranked, ranked)], rated.rates.battles[np.ix_(ranked, ranked)]
+    expected = expected_scores(rated.elo.ratings)[np.ix_(ranked, ranked)]
+    return Standings(
+        players=_players(rated, roster, order),
+        judges=_judges(ballots, rated, roster),
+        win_rates=tuple(tuple(column(row)) for row in rates),
+        win_counts=tuple(tuple(row) for row in counts.tolist()),
+        expected=tuple(tuple(fixed(value) for value in row) for row in expected),
+        length_points=points(rated.style.length_points),
+        length_low=points(rated.style.length_low),
+        length_high=points(rated.style.length_high),
+        instructions=len(ballots.ids),
+        matches=int(np.sum(~np.isnan(rated.tally.score))),
+        undecided=int(np.sum(np.isnan(rated.tally.score))),
+        verdicts=int(np.sum(~np.isnan(ballots.verdicts.vote))),
+        without_quorum=int(rated.tally.lacks_quorum.sum()),
+        unjudged=len(ballots.ids) - len(gold),
+        best_alone=rounded(float(np.mean(gold == order[0]))) if len(gold) else None,
+        alpha=float(recipe.alpha),
+        k=float(recipe.k),
+        bootstrap=recipe.bootstrap,
+    )
+
+
+def ranking(rated: Rated) -> list[int]:
+    """Players by rank: by Bradley–Terry rating as it is written down, then Elo, then their order; unrated last."""
+
+    def key(player: int) -> tuple[float, float, int]:
+        rating = points(rated.bradley_terry.ratings[player])
+        return (np.inf if rating is None else -rating, -fixed(rated.elo.ratings[player], POINTS), player)
+
+    return sorted(range(len(rated.elo.ratings)), key=key)
+
+
+def leaderboard_of(standings: Standings) -> tuple[Standing, ...]:
+    """The rated players, as a shard's summary holds them."""
+    return tuple(
+        Standing(name=one.name, rating=one.rating, low=one.low, high=one.high, win_rate=one.win_rate)
+        for one in standings.players
+        if one.rating is not None
+    )
+
+
+def rating_rows(standings: Standings) -> Iterator[dict[str, Any]]:
+    """Rows of `results.RATINGS`."""
+    for one in standings.players:
+        row = one.model_dump()
+        del row["uri"]
+        yield {"player": row.pop("name"), **row}
+
+
+def score_rows(ballots: Ballots, rated: Rated, roster: Roster) -> Iterator[dict[str, Any]]:
+    """Rows of `results.SCORES`: every player of the roster for every instruction, in their orders."""
+    got = answer_votes(rated.tally, len(ballots.ids))
+    attacker_ids = [player.model.id for player in roster.players]
+    for number, (instruction, attacker) in enumerate(zip(ballots.ids, ballots.attacker.tolist(), strict=True)):
+        instruction_id, best = instruction.as_py(), int(rated.gold.player[number])
+        scores, votes = column(rated.gold.scores[number]), column(got.votes[number])
+        for player, model_id in enumerate(attacker_ids):
+            yield {
+                "instruction_id": instruction_id,
+                "attacker_id": attacker_ids[attacker],
+                "model_id": model_id,
+                "score": scores[player],
+                "votes": votes[player],
+                "verdicts": int(got.verdicts[number, player]),
+                "opponents": int(got.opponents[number, player]),
+                "gold": player == best,
+                "margin": rounded(rated.gold.margin[number]) if player == best else None,
+                "quorum": bool(got.quorum[number, player]),
+            }
+
+
+def _players(rated: Rated, roster: Roster, order: list[int]) -> tuple[PlayerStanding, ...]:
+    battles = rated.tally.battles()
+    matches = rated.rates.battles.sum(axis=1)
+    rate = ratio(pair_wins(battles).sum(axis=1), matches.astype(np.float64))
+    gold = np.bincount(rated.gold.player[rated.gold.player >= 0], minlength=len(order))
+    return tuple(
+        PlayerStanding(
+            name=roster.players[player].name,
+            model_id=roster.players[player].model.id,
+            uri=roster.players[player].model.uri,
+            rank=rank,
+            rating=points(rated.bradley_terry.ratings[player]),
+            low=points(rated.intervals.low[player]),
+            high=points(rated.intervals.high[player]),
+            elo=fixed(rated.elo.ratings[player], POINTS),
+            length_controlled=points(rated.style.ratings[player]),
+            win_rate=rounded(rate[player]),
+            matches=int(matches[player]),
+            gold=int(gold[player]),
+            component=int(rated.bradley_terry.component[player]),
+            group=int(rated.bradley_terry.group[player]),
+        )
+        for rank, player in enumerate(order, start=1)
+    )
+
+
+def _judges(ballots: Ballots, rated: Rated, roster: Roster) -> tuple[JudgeStanding, ...]:
+    card, given = rated.card, _votes_given(ballots)
+    return tuple(
+        JudgeStanding(
+            name=judge.name,
+            model_id=judge.model.id,
+            verdicts=int(card.verdicts[number]),
+            voids=dict(sorted(ballots.voids[number].items())),
+            first_position_rate=rounded(card.first_position_rate[number]),
+            consistency=rounded(card.consistency[number]),
+            exchanged=int(card.exchanged[number]),
+            flips=int(card.flips[number]),
+            length_slope=rounded(card.length_slope[number]),
+            agreement=rounded(card.agreement[number]),
+            compared=int(card.compared[number]),
+            family_excess=rounded(card.family_excess[number]),
+            family_battles=int(card.family_battles[number]),
+            votes_for={
+                player.name: fixed(votes)
+                for player, votes in zip(roster.players, given[number].tolist(), strict=True)
+                if votes > 0
+            },
+        )
+        for number, judge in enumerate(roster.judges)
+    )
+
+
+def _votes_given(ballots: Ballots) -> NDArray[np.float64]:
+    """(J, N): each judge's votes for each player."""
+    verdicts = ballots.verdicts
+    answered = ~np.isnan(verdicts.vote)
+    judge, vote = verdicts.judge[answered] * verdicts.players, verdicts.vote[answered]
+    cells = verdicts.judges * verdicts.players
+    for_a = sum_by(judge + verdicts.attacker[answered], vote, cells)
+    for_b = sum_by(judge + verdicts.defender[answered], 1.0 - vote, cells)
+    return np.reshape(for_a + for_b, (verdicts.judges, verdicts.players))

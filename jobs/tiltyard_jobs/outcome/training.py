@@ -1,0 +1,132 @@
+"""Which instructions give training rows, and what is in them.
+
+An instruction is cut for the first of these reasons that holds: no answer was judged, it or its gold answer repeats a
+benchmark, the gold answer was cut by the token limit, it leads the second best by too little. What is left gives a row
+for fine-tuning; and one for preference training where some judged answer, the lowest, is strictly worse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import NamedTuple
+
+from tiltyard_jobs.contracts.recipes import PlayerRecipe
+from tiltyard_jobs.outcome.contests import Contest
+from tiltyard_jobs.outcome.tables import Row, message, provenance
+
+
+class Cut(StrEnum):
+    """Why an instruction gives no training row."""
+
+    NO_GOLD = "NoGold"  # no match was decided
+    CONTAMINATED = "Contaminated"  # followed by a colon and the benchmark's name
+    TRUNCATED = "Truncated"  # the gold answer was cut by the token limit
+    MARGIN = "Margin"  # below spec.dataset.minMargin
+    NO_REJECTED = "NoRejected"  # no judged answer is worse than the gold one: for preference rows alone
+
+
+class Entry(NamedTuple):
+    """One player's answer with what became of it."""
+
+    author: PlayerRecipe
+    answer: Row
+    score: Row
+
+
+class Selection(NamedTuple):
+    """What training takes from one instruction.
+
+    Attributes:
+        gold: the best answer; None where none was judged.
+        rejected: the worst one; None where there is no preference row.
+        cut: why there is no row at all.
+        preference_cut: why there is no preference row, where there is the other.
+    """
+
+    gold: Entry | None = None
+    rejected: Entry | None = None
+    cut: str | None = None
+    preference_cut: str | None = None
+
+
+def select(
+    contest: Contest,
+    players: tuple[PlayerRecipe, ...],
+    *,
+    min_margin: float,
+    contaminated: str | None,
+    repeats: Callable[[str], str | None],
+) -> Selection:
+    """Pick the answers to train on.
+
+    Args:
+        contest: the instruction.
+        players: authors of its answers, in their order.
+        min_margin: the least lead of a gold answer, in final score.
+        contaminated: the benchmark that the instruction repeats.
+        repeats: names the benchmark that an answer repeats.
+    """
+    entries = [Entry(*entry) for entry in zip(players, contest.answers, contest.scores, strict=True)]
+    gold = next((entry for entry in entries if entry.score["gold"]), None)
+    if gold is None:
+        return Selection(cut=Cut.NO_GOLD)
+    benchmark = contaminated or repeats(gold.answer["answer"])
+    if benchmark is not None:
+        return Selection(gold, cut=f"{Cut.CONTAMINATED}:{benchmark}")
+    if gold.answer["finish_reason"] == "length":
+        return Selection(gold, cut=Cut.TRUNCATED)
+    if (gold.score["margin"] or 0.0) < min_margin:
+        return Selection(gold, cut=Cut.MARGIN)
+
+    judged = (entry for entry in entries if entry.score["score"] is not None)
+    rejected = min(judged, key=lambda entry: entry.score["score"])
+    if not rejected.score["score"] < gold.score["score"]:
+        return Selection(gold, preference_cut=Cut.NO_REJECTED)
+    benchmark = repeats(rejected.answer["answer"])
+    if benchmark is not None:
+        return Selection(gold, preference_cut=f"{Cut.CONTAMINATED}:{benchmark}")
+    return Selection(gold, rejected)
+
+
+def common_columns(contest: Contest, tournament: str) -> Row:
+    """What both kinds of rows say of their instruction."""
+    row = contest.instruction
+    return {
+        "instruction_id": row["instruction_id"],
+        "tournament": tournament,
+        **provenance("attacker", contest.attacker),
+        "difficulty": row["score"],
+        "grade": row["grade"],
+        "task_type": row["task_type"],
+    }
+
+
+def sft_row(contest: Contest, gold: Entry, tournament: str) -> Row:
+    """A row of `tables.SFT_ROWS`."""
+    return {
+        "messages": [_asked(contest), message("assistant", gold.answer["answer"])],
+        **common_columns(contest, tournament),
+        **provenance("model", gold.author),
+        **{name: gold.score[name] for name in ("score", "margin", "votes", "verdicts", "quorum")},
+    }
+
+
+def preference_row(contest: Contest, gold: Entry, rejected: Entry, tournament: str) -> Row:
+    """A row of `tables.PREFERENCE_ROWS`."""
+    return {
+        "prompt": [_asked(contest)],
+        "chosen": [message("assistant", gold.answer["answer"])],
+        "rejected": [message("assistant", rejected.answer["answer"])],
+        **common_columns(contest, tournament),
+        **provenance("chosen_model", gold.author),
+        **provenance("rejected_model", rejected.author),
+        "chosen_score": gold.score["score"],
+        "rejected_score": rejected.score["score"],
+        "margin": gold.score["margin"],
+        "quorum": gold.score["quorum"] and rejected.score["quorum"],
+    }
+
+
+def _asked(contest: Contest) -> dict[str, str]:
+    return message("user", contest.instruction["instruction"])

@@ -1,0 +1,142 @@
+"""The tournament in a paragraph: who leads, by how much, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tiltyard_jobs.report.formats import count, decimal, percent, points
+from tiltyard_jobs.report.inputs import ReportInput
+from tiltyard_jobs.report.words import visible
+from tiltyard_jobs.results import PlayerStanding, Standings
+
+_NAMED = 4  # names in one list; the rest are counted
+
+
+def headline(given: ReportInput) -> tuple[str, ...]:
+    """Sentences in reading order."""
+    standings = given.standings
+    return (*_lead(standings), _scale(standings), *_caveats(standings))
+
+
+def contenders(standings: Standings) -> list[PlayerStanding]:
+    """Players whose interval reaches the leader's: the votes do not tell them from it. The leader is not among them."""
+    leader, *others = _rated(standings) or [None]
+    if leader is None or leader.low is None:
+        return []
+    return [one for one in others if _comparable(leader, one) and one.high is not None and one.high >= leader.low]
+
+
+def _rated(standings: Standings) -> list[PlayerStanding]:
+    return [one for one in standings.players if one.rating is not None]
+
+
+def _comparable(one: PlayerStanding, other: PlayerStanding) -> bool:
+    return (one.component, one.group) == (other.component, other.group)
+
+
+def _lead(standings: Standings) -> Iterator[str]:
+    rated = _rated(standings)
+    if not rated:
+        yield "No match was decided, so there is no ranking."
+        return
+    leader, *others = rated
+    name = visible(leader.name)
+    within = (
+        ""
+        if leader.low is None or leader.high is None
+        else f" (95 % interval {points(leader.low)} to {points(leader.high)})"
+    )
+    yield f"{name} leads with {points(leader.rating)} points{within}."
+    if others:
+        yield from _gap(leader, others[0])
+        yield from _certainty(leader, standings, bool(within))
+    controlled = [one for one in rated if one.length_controlled is not None]
+    fairest = max(controlled, key=lambda one: (one.length_controlled or 0.0, -one.rank), default=leader)
+    if fairest is not leader and leader.length_controlled is not None:
+        yield f"At equal answer lengths {visible(fairest.name)} would lead instead."
+
+
+def _gap(leader: PlayerStanding, second: PlayerStanding) -> Iterator[str]:
+    assert leader.rating is not None
+    assert second.rating is not None
+    if leader.component != second.component:
+        yield f"No chain of matches joins it to {visible(second.name)}, so the two cannot be compared."
+        return
+    if leader.group != second.group:
+        yield f"It is far above {visible(second.name)}: no vote went the other way, so the gap has no measure."
+        return
+    gap = leader.rating - second.rating
+    wins = 1 / (1 + 10 ** (-gap / 400))
+    yield (
+        f"{visible(second.name)} follows {points(gap)} points behind; at that gap the leader's answer is the better "
+        f"one in about {count(100 * wins)} of 100 matches between them."
+    )
+
+
+def _certainty(leader: PlayerStanding, standings: Standings, has_interval: bool) -> Iterator[str]:
+    if not has_interval:
+        yield "There are no intervals, so nothing can be said about how sure this is."
+        return
+    rivals = contenders(standings)
+    if rivals:
+        yield (
+            f"That lead is not certain: {_names(rivals)} {'has an interval' if len(rivals) == 1 else 'have intervals'} "
+            f"that {'reaches' if len(rivals) == 1 else 'reach'} the leader's, so other instructions could change the "
+            "order."
+        )
+    else:
+        yield "No other interval reaches the leader's, so its place is very unlikely to be chance."
+
+
+def _names(players: Sequence[PlayerStanding]) -> str:
+    names = [visible(one.name) for one in players[:_NAMED]]
+    if len(players) > _NAMED:
+        names.append(f"{len(players) - _NAMED} others")
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _scale(standings: Standings) -> str:
+    return (
+        f"{count(len(standings.players))} players fought {count(standings.matches)} matches over "
+        f"{count(standings.instructions)} instructions; {count(len(standings.judges))} judges gave "
+        f"{count(standings.verdicts)} verdicts."
+    )
+
+
+def _caveats(standings: Standings) -> Iterator[str]:
+    if standings.undecided:
+        yield f"{count(standings.undecided)} matches have no verdict at all; they are counted and never scored."
+    if standings.without_quorum:
+        yield f"{count(standings.without_quorum)} matches were decided by fewer than two judges."
+    if standings.unjudged:
+        yield f"{count(standings.unjudged)} instructions have no gold answer."
+    if len({one.component for one in _rated(standings)}) > 1:
+        yield "The players fall into parts that never met; ratings compare only within a part."
+
+
+def best_alone(standings: Standings) -> str | None:
+    """What always taking the leader's answer would have got right; None where nothing was judged."""
+    rated = _rated(standings)
+    if standings.best_alone is None or not rated:
+        return None
+    return (
+        f"Always taking {visible(rated[0].name)}'s answer, without asking any judge, would have picked the gold answer "
+        f"for {percent(standings.best_alone, 1)} of the instructions. What the verdicts add is the rest: "
+        f"{percent(1 - standings.best_alone, 1)} of the gold answers are another player's."
+    )
+
+
+def length_note(standings: Standings) -> str | None:
+    """What length is worth; None where it was not estimated."""
+    if standings.length_points is None:
+        return None
+    worth = decimal(standings.length_points, 0, plus=True)
+    within = (
+        ""
+        if standings.length_low is None or standings.length_high is None
+        else f" (95 % interval {points(standings.length_low)} to {points(standings.length_high)})"
+    )
+    return (
+        f"Length: being all of the text instead of half of it is worth {worth} points to an answer{within}; the "
+        "length-controlled rating takes that out."
+    )

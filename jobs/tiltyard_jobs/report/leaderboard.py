@@ -1,0 +1,67 @@
+"""The leaderboard: a row for each player, with its interval drawn on one scale."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tiltyard_jobs.report.charts import Axis, Whisker
+from tiltyard_jobs.report.formats import DASH, count, percent, points, share
+from tiltyard_jobs.report.words import visible
+from tiltyard_jobs.results import PlayerStanding, Standings
+
+
+class LeaderboardRow(NamedTuple):
+    """A player, as text."""
+
+    rank: str
+    name: str
+    uri: str
+    rating: str
+    interval: str
+    mark: Whisker | None
+    controlled: str
+    elo: str
+    win_rate: str
+    matches: str
+    gold: str
+    gold_share: str
+
+
+class Leaderboard(NamedTuple):
+    """All rows and their scale.
+
+    Attributes:
+        band: the leader's interval, drawn behind all rows: a whisker that touches it may be the leader's equal.
+    """
+
+    rows: tuple[LeaderboardRow, ...]
+    axis: Axis
+    band: Whisker | None
+
+
+def leaderboard(standings: Standings) -> Leaderboard:
+    """Rows by rank."""
+    players = standings.players
+    axis = Axis.over(value for one in players for value in (one.rating, one.low, one.high))
+    judged = sum(one.gold for one in players)
+    rows = tuple(_row(one, axis, judged) for one in players)
+    first = next((row.mark for row in rows if row.mark), None)
+    return Leaderboard(rows, axis, first if first and first.low is not None else None)
+
+
+def _row(one: PlayerStanding, axis: Axis, judged: int) -> LeaderboardRow:
+    known = one.low is not None and one.high is not None
+    return LeaderboardRow(
+        rank=count(one.rank),
+        name=visible(one.name),
+        uri=visible(one.uri, 160),
+        rating=points(one.rating),
+        interval=f"{points(one.low)} to {points(one.high)}" if known else DASH,
+        mark=Whisker.on(axis, one.rating, one.low, one.high),
+        controlled=points(one.length_controlled),
+        elo=points(one.elo),
+        win_rate=percent(one.win_rate, 1),
+        matches=count(one.matches),
+        gold=count(one.gold),
+        gold_share=share(one.gold, judged),
+    )

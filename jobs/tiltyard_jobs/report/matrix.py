@@ -1,0 +1,111 @@
+"""Heat maps: who won against whom, and whom each judge voted for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tiltyard_jobs.report.formats import DASH, compact, count, percent, share
+from tiltyard_jobs.report.words import visible
+from tiltyard_jobs.results import Standings
+
+_NAMED_COLUMNS = 8  # with more, or longer names, columns are headed by rank
+_NAME_LENGTH = 14
+_STRONGEST = 0.55  # opacity of a colour under text: keeps the contrast above 4.5 to 1 in both colour schemes
+
+
+class Cell(NamedTuple):
+    """One cell.
+
+    Attributes:
+        kind: the colour's name (`up`, `down`), or empty.
+        strength: its opacity.
+        title: more about it.
+    """
+
+    text: str
+    note: str
+    kind: str
+    strength: float
+    title: str = ""
+
+
+class Head(NamedTuple):
+    """A column's heading, and the name that it stands for."""
+
+    text: str
+    name: str
+
+
+class MatrixRow(NamedTuple):
+    """A row with its heading."""
+
+    rank: str
+    name: str
+    cells: tuple[Cell, ...]
+
+
+class Matrix(NamedTuple):
+    """A heat map."""
+
+    heads: tuple[Head, ...]
+    rows: tuple[MatrixRow, ...]
+
+
+_SELF = Cell("", "", "self", 0.0)
+
+
+def win_matrix(standings: Standings) -> Matrix:
+    """Mean score of the row's player against the column's."""
+    rows = []
+    for place, player in enumerate(standings.players):
+        cells = [
+            _SELF if place == other else _win(standings, place, other) for other in range(len(standings.players))
+        ]
+        rows.append(MatrixRow(count(player.rank), visible(player.name), tuple(cells)))
+    return Matrix(heads(standings), tuple(rows))
+
+
+def _win(standings: Standings, place: int, other: int) -> Cell:
+    rate = standings.win_rates[place][other]
+    if rate is None:
+        return Cell(DASH, "0", "", 0.0, "never met")
+    lean = min(abs(rate - 0.5) * 2, 1.0)
+    return Cell(
+        text=percent(rate),
+        note=compact(standings.win_counts[place][other]),
+        kind="up" if rate > 0.5 else "down" if rate < 0.5 else "",
+        strength=round(_STRONGEST * lean, 2),
+        title=f"Elo expects {percent(standings.expected[place][other])}",
+    )
+
+
+def vote_matrix(standings: Standings) -> Matrix:
+    """Votes of the row's judge for the column's player, with their share of all that it gave."""
+    players = [one.name for one in standings.players]
+    rows = []
+    for judge in standings.judges:
+        given = [judge.votes_for.get(name, 0.0) for name in players]
+        total, most = sum(given), max((*given, 0.0))
+        cells = [
+            _SELF
+            if judge.model_id == player.model_id
+            else Cell(
+                text=compact(votes),
+                note=share(votes, total),
+                kind="up" if votes else "",
+                strength=round(_STRONGEST * votes / most, 2) if most else 0.0,
+            )
+            for player, votes in zip(standings.players, given, strict=True)
+        ]
+        rows.append(MatrixRow("", visible(judge.name), tuple(cells)))
+    return Matrix(heads(standings), tuple(rows))
+
+
+def heads(standings: Standings) -> tuple[Head, ...]:
+    """The players as headings of columns: their names where they are few and short, else their ranks."""
+    names: Sequence[str] = [visible(one.name) for one in standings.players]
+    short = len(names) <= _NAMED_COLUMNS and all(len(name) <= _NAME_LENGTH for name in names)
+    return tuple(
+        Head(name if short else count(one.rank), name) for name, one in zip(names, standings.players, strict=True)
+    )

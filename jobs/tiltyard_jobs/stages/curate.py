@@ -1,0 +1,99 @@
+"""Curation: instructions of the wanted difficulty, compressed to those that cover the rest (paper, section 3.2)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tiltyard_jobs.contracts.recipes import CurateRecipe
+from tiltyard_jobs.curation.difficulty import combined_score, grade_of
+from tiltyard_jobs.curation.kcenter import k_center_greedy
+from tiltyard_jobs.curation.random_subset import random_subset
+from tiltyard_jobs.curation.task_types import task_type
+from tiltyard_jobs.records import CURATED, DROPPED
+from tiltyard_jobs.shard.context import Outcome, ShardContext
+from tiltyard_jobs.shard.tables import TableWriter
+from tiltyard_jobs.stages.embedding import embed_texts
+
+UNGRADED, DIFFICULTY, DIVERSITY = "Ungraded", "Difficulty", "Diversity"
+
+
+async def curate(context: ShardContext) -> Outcome:
+    """Make `curated[a]`: its `rows` are fought over, its `dropped` says what became of the rest."""
+    ((recipe, shard),) = context.parts
+    assert isinstance(recipe, CurateRecipe)
+    scores = await asyncio.to_thread(combined_scores, context, recipe)
+    reasons = [reason_of(score, recipe) for score in scores]
+    await choose(context, recipe, reasons)
+    return await asyncio.to_thread(_write, context, recipe, shard, scores, reasons)
+
+
+def combined_scores(context: ShardContext, recipe: CurateRecipe) -> list[int | None]:
+    """The difficulty of each instruction; None where nobody graded it."""
+    if not recipe.grades:
+        total = sum(seal.rows for seal in context.artifacts.require(recipe.instructions))
+        return [None] * total
+    tables = [context.artifacts.rows(ref, columns=["score"]) for ref in recipe.grades]
+    return [combined_score(row["score"] for row in rows) for rows in zip(*tables, strict=True)]
+
+
+def reason_of(score: int | None, recipe: CurateRecipe) -> str | None:
+    """Why an instruction is dropped for its difficulty; None where it stays."""
+    if not recipe.grades:
+        return None
+    if score is None:
+        return UNGRADED
+    return None if grade_of(score) in recipe.keep else DIFFICULTY
+
+
+async def choose(context: ShardContext, recipe: CurateRecipe, reasons: list[str | None]) -> None:
+    """Mark what is dropped to keep at most `limit`."""
+    left = [place for place, reason in enumerate(reasons) if reason is None]
+    if recipe.limit is None or len(left) <= recipe.limit:
+        return
+
+    def column(name: str) -> Iterator[str]:
+        rows = context.artifacts.rows(recipe.instructions, columns=[name])
+        return (row[name] for row, reason in zip(rows, reasons, strict=True) if reason is None)
+
+    if recipe.diversity == "KCenterGreedy":
+        assert recipe.embedder is not None
+        vectors = await embed_texts(context, recipe.embedder, list(column("instruction")))
+        chosen = (await asyncio.to_thread(k_center_greedy, vectors, recipe.limit)).indices
+    else:
+        chosen = random_subset(list(column("instruction_id")), recipe.limit, seed=recipe.seed)
+    kept = set(np.asarray(left)[chosen].tolist())
+    for place in left:
+        if place not in kept:
+            reasons[place] = DIVERSITY
+
+
+def _write(
+    context: ShardContext, recipe: CurateRecipe, shard: int, scores: list[int | None], reasons: list[str | None]
+) -> Outcome:
+    """Write both tables and seal the part."""
+    kept_path, dropped_path = context.work_dir / "rows.parquet", context.work_dir / "dropped.parquet"
+    counts: Counter[str] = Counter(f"score.{score}" for score in scores if score is not None)
+    rows = 0
+    with TableWriter(kept_path, CURATED) as kept, TableWriter(dropped_path, DROPPED) as dropped:
+        source = context.artifacts.rows(recipe.instructions, columns=["instruction_id", "attacker_id", "instruction"])
+        for row, score, reason in zip(source, scores, reasons, strict=True):
+            if reason is not None:
+                dropped.write({"instruction_id": row["instruction_id"], "reason": reason})
+                counts[f"dropped.{reason}"] += 1
+                continue
+            kept.write(curated_row(row, score))
+            counts[f"task.{task_type(row['instruction'])}"] += 1
+            rows += 1
+    files = {"rows": kept_path, "dropped": dropped_path}
+    return Outcome.of([context.artifacts.publish(recipe.ref, shard, files, rows=rows, counts=counts)])
+
+
+def curated_row(row: dict[str, Any], score: int | None) -> dict[str, Any]:
+    """A row of the curated table."""
+    grade = None if score is None else str(grade_of(score))
+    return row | {"score": score, "grade": grade, "task_type": str(task_type(row["instruction"]))}

@@ -1,0 +1,98 @@
+"""The data: a tournament's tables under names that people know, and training rows made of the gold answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from tiltyard_jobs.contracts.recipes import DatasetRecipe
+from tiltyard_jobs.curation.benchmarks import load_known
+from tiltyard_jobs.outcome.ballots import read_ballots, sources_of
+from tiltyard_jobs.outcome.battles import battle_rows, verdict_rows
+from tiltyard_jobs.outcome.card import card
+from tiltyard_jobs.outcome.contamination import Contamination
+from tiltyard_jobs.outcome.contests import contests
+from tiltyard_jobs.outcome.funnels import costs_of, filtered_by_attacker, funnels_of
+from tiltyard_jobs.outcome.pace import Pace
+from tiltyard_jobs.outcome.roster import Roster
+from tiltyard_jobs.outcome.writing import Written, table_path, write_contests, write_table
+from tiltyard_jobs.rating.votes import tally
+from tiltyard_jobs.results import DataSummary, Standings
+from tiltyard_jobs.shard.context import Outcome, ShardContext
+from tiltyard_jobs.stages.usertexts import read_texts
+
+
+async def dataset(context: ShardContext) -> Outcome:
+    """Make `dataset`: the tables of `outcome.tables`, the card `README` and the document `summary`.
+
+    The seal's rows are those of the first format asked for.
+    """
+    ((recipe, shard),) = context.parts
+    assert isinstance(recipe, DatasetRecipe)
+    return await asyncio.to_thread(_dataset, context, recipe, shard)
+
+
+def _dataset(context: ShardContext, recipe: DatasetRecipe, shard: int) -> Outcome:
+    artifacts, lineup, folder = context.artifacts, recipe.lineup, context.work_dir
+    artifacts.require_all([source.ref for source in recipe.sources])
+    (sealed,) = artifacts.require(recipe.ratings)
+    standings = Standings.model_validate_json(artifacts.fetch(sealed.files["standings"]).read_bytes())
+
+    contamination = Contamination(benchmark_texts(context, recipe))
+    pace = Pace(context.stop, context.progress, len(sources_of(lineup)) + standings.instructions + len(lineup.matches))
+    ballots = read_ballots(artifacts, lineup, pace)
+    contaminated = contamination.survey(instruction_texts(context, recipe))
+    fought = contests(artifacts, lineup, recipe.ratings, filtered_by_attacker(recipe))
+    written = write_contests(folder, recipe, fought, contaminated, contamination.repeats, pace)
+    verdicts = write_table(folder, "verdicts", verdict_rows(artifacts, lineup, pace))
+    battles = write_table(folder, "battles", battle_rows(ballots, tally(ballots.verdicts), Roster.of(lineup)))
+
+    summary = _summary(context, recipe, contamination, written)
+    formats = [kind.lower() for kind in recipe.formats]
+    rows = {name: written.rows[name] for name in (*formats, "instructions", "answers")}
+    rows |= {"verdicts": verdicts, "battles": battles}
+    (folder / "README.md").write_text(card(recipe, standings, summary, rows), encoding="utf-8")
+    (folder / "summary.json").write_bytes(summary.canonical())
+    files = {name: table_path(folder, name) for name in rows}
+    files |= {"README": folder / "README.md", "summary": folder / "summary.json"}
+    return Outcome.of([artifacts.publish(recipe.ref, shard, files, rows=written.rows[formats[0]])])
+
+
+def benchmark_texts(context: ShardContext, recipe: DatasetRecipe) -> dict[str, list[str]]:
+    """The texts of the benchmarks by name; two files of one name count as one.
+
+    Raises:
+        ConfigurationError: a benchmark's texts cannot be had.
+    """
+    texts: dict[str, list[str]] = {}
+    for benchmark in recipe.benchmarks:
+        if benchmark.uri is None or benchmark.field is None:
+            found = load_known(benchmark.name)
+        else:
+            found = [text for text, _ in read_texts(benchmark.uri, benchmark.field, context.task.store)]
+        texts.setdefault(benchmark.name, []).extend(found)
+    return texts
+
+
+def instruction_texts(context: ShardContext, recipe: DatasetRecipe) -> Iterator[str]:
+    """All curated instructions, attacker by attacker."""
+    for player in recipe.lineup.players:
+        for row in context.artifacts.rows(recipe.lineup.instructions[player.name], columns=["instruction"]):
+            yield row["instruction"]
+
+
+def _summary(
+    context: ShardContext, recipe: DatasetRecipe, contamination: Contamination, written: Written
+) -> DataSummary:
+    costs = costs_of(context.artifacts, recipe)
+    return DataSummary(
+        funnels=funnels_of(context.artifacts, recipe),
+        overlaps=contamination.overlaps(),
+        voids=costs.voids,
+        tokens=costs.tokens,
+        sft=written.rows["sft"],
+        preference=written.rows["preference"],
+        cut=dict(sorted(written.cut.items())),
+        preference_cut=dict(sorted(written.preference_cut.items())),
+        gold_by_player=dict(sorted(written.gold.items())),
+    )

@@ -1,0 +1,40 @@
+"""Copying a complete run's files out of the store."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from tiltyard_jobs.contracts.layout import manifest_key, run_prefix
+from tiltyard_jobs.contracts.summary import Summary
+from tiltyard_jobs.errors import ConfigurationError
+from tiltyard_jobs.results import Manifest
+from tiltyard_jobs.shard.context import ExportContext
+from tiltyard_jobs.store import Store
+
+
+async def export(context: ExportContext) -> Summary:
+    """Copy what the run's manifest names, and the manifest last."""
+    task = context.task
+    await asyncio.to_thread(copy_run, context.store, task.run, Path(task.folder))
+    return Summary(exit_code=0)
+
+
+def copy_run(store: Store, run: str, folder: Path) -> None:
+    """Copy a run's files to a folder, verified by their digests.
+
+    Raises:
+        ConfigurationError: the run is not complete, or the folder cannot be written.
+        PermanentError: a file is gone or damaged.
+    """
+    data = store.get(manifest_key(run))
+    if data is None:
+        raise ConfigurationError(f"run {run} is not complete in {store.uri}")
+    try:
+        for file in Manifest.model_validate_json(data).files:
+            path = folder / file.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            store.get_file(run_prefix(run) + file.path, path, sha256=file.sha256)
+        (folder / "manifest.json").write_bytes(data)
+    except OSError as error:
+        raise ConfigurationError(f"{folder} cannot be written: {error.strerror}") from None

@@ -1,0 +1,95 @@
+"""Filtering: instructions that are none are dropped, and of those that say the same the first one stays."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from tiltyard_jobs.contracts.recipes import FilterRecipe
+from tiltyard_jobs.curation.dedup import DedupResult, deduplicate
+from tiltyard_jobs.curation.lint import lint
+from tiltyard_jobs.curation.semantic import deduplicate_embeddings
+from tiltyard_jobs.records import DROPPED, INSTRUCTIONS
+from tiltyard_jobs.shard.context import Outcome, ShardContext
+from tiltyard_jobs.shard.tables import TableWriter
+from tiltyard_jobs.stages.embedding import embed_texts
+
+TRUNCATED = "Truncated"  # the token limit cut it: half an instruction is none
+DUPLICATE = "Duplicate"
+
+
+async def filter(context: ShardContext) -> Outcome:  # noqa: A001  the stage's name
+    """Make `filtered[a]`: its `rows` are what is kept, its `dropped` says what became of the rest."""
+    ((recipe, shard),) = context.parts
+    assert isinstance(recipe, FilterRecipe)
+    issues = await asyncio.to_thread(lambda: [issue_of(row) for row in context.artifacts.rows(recipe.source)])
+    twins = await find_twins(context, recipe, issues)
+    return await asyncio.to_thread(_write, context, recipe, shard, issues, twins)
+
+
+def issue_of(row: dict[str, Any]) -> str | None:
+    """Why a mined row is no instruction; None where it is one."""
+    if row["void"] is not None:
+        return str(row["void"])
+    if row["finish_reason"] == "length":
+        return TRUNCATED
+    issue = lint(row["instruction"])
+    return None if issue is None else f"{issue}"
+
+
+async def find_twins(context: ShardContext, recipe: FilterRecipe, issues: list[str | None]) -> DedupResult | None:
+    """Which of the instructions without an issue repeat another; None where nothing is to be compared."""
+    artifacts, threshold = context.artifacts, float(recipe.threshold)
+
+    def texts() -> Iterator[str]:
+        rows = artifacts.rows(recipe.source, columns=["instruction"])
+        return (row["instruction"] for row, issue in zip(rows, issues, strict=True) if issue is None)
+
+    def earlier() -> Iterator[str]:
+        for ref in recipe.earlier:
+            yield from (row["instruction"] for row in artifacts.rows(ref, columns=["instruction"]))
+
+    if recipe.dedup == "None":
+        return None
+    if recipe.dedup == "MinHash":
+        return await asyncio.to_thread(lambda: deduplicate(texts(), threshold=threshold, earlier=earlier()))
+    assert recipe.embedder is not None
+    vectors = await embed_texts(context, recipe.embedder, list(texts()))
+    before = await embed_texts(context, recipe.embedder, list(earlier()))
+    return await asyncio.to_thread(
+        lambda: deduplicate_embeddings(vectors, threshold=threshold, earlier=before if len(before) else None)
+    )
+
+
+def _write(
+    context: ShardContext, recipe: FilterRecipe, shard: int, issues: list[str | None], twins: DedupResult | None
+) -> Outcome:
+    """Write both tables and seal the part."""
+    ids = [row["instruction_id"] for row in context.artifacts.rows(recipe.source, columns=["instruction_id"])]
+    passed = [instruction for instruction, issue in zip(ids, issues, strict=True) if issue is None]
+    earlier_ids = [
+        row["instruction_id"]
+        for ref in recipe.earlier
+        for row in context.artifacts.rows(ref, columns=["instruction_id"])
+    ]
+    kept_path, dropped_path = context.work_dir / "rows.parquet", context.work_dir / "dropped.parquet"
+    counts: Counter[str] = Counter()
+    place = -1
+    with TableWriter(kept_path, INSTRUCTIONS) as kept, TableWriter(dropped_path, DROPPED) as dropped:
+        for row, issue in zip(context.artifacts.rows(recipe.source), issues, strict=True):
+            twin = None
+            if issue is None:
+                place += 1
+                if twins is None or twins.kept[place]:
+                    kept.write(row)
+                    counts["kept"] += 1
+                    continue
+                issue, within = DUPLICATE, int(twins.twin[place])
+                twin = passed[within] if within >= 0 else earlier_ids[int(twins.earlier_twin[place])]
+            dropped.write({"instruction_id": row["instruction_id"], "reason": issue, "twin_id": twin})
+            counts[f"dropped.{issue}"] += 1
+    rows = counts.pop("kept", 0)
+    files = {"rows": kept_path, "dropped": dropped_path}
+    return Outcome.of([context.artifacts.publish(recipe.ref, shard, files, rows=rows, counts=counts)])

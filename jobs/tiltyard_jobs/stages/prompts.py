@@ -1,0 +1,46 @@
+"""Instructions from a file of the user's, instead of mined ones."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from tiltyard_jobs.contracts.recipes import PromptsRecipe
+from tiltyard_jobs.curation.text import normalise
+from tiltyard_jobs.errors import ConfigurationError
+from tiltyard_jobs.records import INSTRUCTIONS, instruction_id
+from tiltyard_jobs.shard.context import Outcome, ShardContext
+from tiltyard_jobs.shard.tables import TableWriter
+from tiltyard_jobs.stages.usertexts import read_texts
+
+
+async def prompts(context: ShardContext) -> Outcome:
+    """Make `prompts[a]`: the attacker's share of the file, in the file's order."""
+    return await asyncio.to_thread(_prompts, context)
+
+
+def _prompts(context: ShardContext) -> Outcome:
+    ((recipe, shard),) = context.parts
+    assert isinstance(recipe, PromptsRecipe)
+    path = context.work_dir / "rows.parquet"
+    with TableWriter(path, INSTRUCTIONS) as table:
+        rows = 0
+        for text in share_of(context, recipe):
+            if rows == recipe.rows:
+                raise ConfigurationError(
+                    f"spec.instructions.from.perCompetitor: {recipe.uri} holds more than {recipe.rows} instructions for"
+                    " one competitor; raise it, or shorten the file"
+                )
+            row = {"attacker_id": recipe.attacker_id, "instruction": normalise(text)}
+            table.write(row | {"instruction_id": instruction_id(recipe.ref.key, rows)})
+            rows += 1
+    return Outcome.of([context.artifacts.publish(recipe.ref, shard, {"rows": path}, rows=rows)])
+
+
+def share_of(context: ShardContext, recipe: PromptsRecipe) -> Iterator[str]:
+    """The attacker's texts: those that name it, or every `turns`-th one."""
+    texts = read_texts(recipe.uri, recipe.field, context.task.store, also=recipe.attacker_field)
+    for number, (text, attacker) in enumerate(texts):
+        mine = attacker == recipe.attacker if recipe.attacker_field else number % recipe.turns == recipe.turn
+        if mine:
+            yield text

@@ -1,0 +1,63 @@
+"""Rating: from all verdicts of a tournament to its standings and the gold answer to each instruction (paper, 3.4)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+from tiltyard_jobs.contracts.recipes import Lineup, RateRecipe
+from tiltyard_jobs.outcome.ballots import read_ballots, sources_of
+from tiltyard_jobs.outcome.pace import Pace
+from tiltyard_jobs.outcome.roster import Roster
+from tiltyard_jobs.outcome.standing import rate_ballots, require_instructions
+from tiltyard_jobs.outcome.standing_rows import leaderboard_of, rating_rows, score_rows, standings_of
+from tiltyard_jobs.results import RATINGS, SCORES
+from tiltyard_jobs.shard.artifacts import Artifacts
+from tiltyard_jobs.shard.context import Outcome, ShardContext
+from tiltyard_jobs.shard.tables import TableWriter
+
+
+async def rate(context: ShardContext) -> Outcome:
+    """Make `ratings`: the tables `ratings` and `scores`, and the document `standings`. The seal counts `scores`."""
+    ((recipe, shard),) = context.parts
+    assert isinstance(recipe, RateRecipe)
+    return await asyncio.to_thread(_rate, context, recipe, shard)
+
+
+def _rate(context: ShardContext, recipe: RateRecipe, shard: int) -> Outcome:
+    lineup, roster = recipe.lineup, Roster.of(recipe.lineup)
+    require_instructions(curation_counts(context.artifacts, lineup))
+    pace = Pace(context.stop, context.progress, len(sources_of(lineup)) + 1)
+    ballots = read_ballots(context.artifacts, lineup, pace)
+    rated = rate_ballots(ballots, roster, recipe)
+    pace.step()
+    standings = standings_of(ballots, rated, roster, recipe)
+
+    folder = context.work_dir
+    with TableWriter(folder / "ratings.parquet", RATINGS) as table:
+        for row in rating_rows(standings):
+            table.write(row)
+    with TableWriter(folder / "scores.parquet", SCORES) as table:
+        for row in score_rows(ballots, rated, roster):
+            table.write(row)
+    (folder / "standings.json").write_bytes(standings.canonical())
+    seal = context.artifacts.publish(
+        recipe.ref,
+        shard,
+        {name: folder / f"{name}.{kind}" for name, kind in FILES.items()},
+        rows=len(ballots.ids) * len(roster.players),
+    )
+    return Outcome(rows=seal.rows, leaderboard=leaderboard_of(standings))
+
+
+FILES = {"ratings": "parquet", "scores": "parquet", "standings": "json"}
+
+
+def curation_counts(artifacts: Artifacts, lineup: Lineup) -> Counter[str]:
+    """Instructions that curation kept (`kept`) and dropped, by reason, over all attackers."""
+    counts: Counter[str] = Counter()
+    for ref in lineup.instructions.values():
+        for seal in artifacts.require(ref):
+            counts["kept"] += seal.rows
+            counts.update({name[8:]: count for name, count in seal.counts.items() if name.startswith("dropped.")})
+    return counts

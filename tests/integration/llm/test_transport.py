@@ -1,0 +1,244 @@
+"""The transport against a real server on 127.0.0.1: what it sends, and what it makes of bad replies."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import ssl
+import subprocess
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from support.stub_llm import Handler, reset, serving
+from tiltyard_jobs.errors import ConfigurationError
+from tiltyard_jobs.llm.transport import (
+    ConnectFailed,
+    ConnectionCut,
+    HttpTransport,
+    Reply,
+    ReplyTooLarge,
+    TimedOut,
+    TimeOuts,
+    TransportError,
+)
+
+CAP = 100_000
+
+
+async def post(handler: Handler, *, time_outs: TimeOuts | None = None) -> Reply:
+    async with serving({"/x": handler}) as root:
+        transport = HttpTransport(root, max_connections=2, time_outs=time_outs, max_reply_bytes=CAP)
+        try:
+            return await transport.post("/x", b"{}")
+        finally:
+            await transport.aclose()
+
+
+async def stall(request: web.Request) -> web.StreamResponse:
+    await asyncio.sleep(30)
+    return web.Response()
+
+
+async def stall_half_way(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write(b"half")
+    await asyncio.sleep(30)
+    return response
+
+
+async def cut(request: web.Request) -> web.StreamResponse:
+    return reset(request)
+
+
+async def cut_half_way(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Length": "1000"})
+    await response.prepare(request)
+    await response.write(b"half")
+    assert request.transport is not None
+    request.transport.close()
+    return response
+
+
+async def too_large(request: web.Request) -> web.StreamResponse:
+    return web.Response(body=b"x" * (CAP + 1))
+
+
+async def endless(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    while True:
+        await response.write(b"x" * 4096)
+
+
+@pytest.mark.parametrize(
+    ("handler", "error"),
+    [
+        (stall, TimedOut),
+        (stall_half_way, TimedOut),
+        (cut, ConnectionCut),
+        (cut_half_way, ConnectionCut),
+        (too_large, ReplyTooLarge),
+        (endless, ReplyTooLarge),
+    ],
+)
+async def test_bad_replies_are_a_small_set_of_errors(handler: Handler, error: type[TransportError]) -> None:
+    with pytest.raises(error):
+        await post(handler, time_outs=TimeOuts(total=0.5))
+
+
+async def test_a_port_where_nothing_listens() -> None:
+    async with serving({}) as root:
+        pass
+    transport = HttpTransport(root, max_connections=1)
+    with pytest.raises(ConnectFailed):
+        await transport.post("/x", b"{}")
+    await transport.aclose()
+
+
+async def test_what_is_no_http_is_a_cut_connection() -> None:
+    async def gibberish(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+        writer.write(b"\x00\xffgarbage\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(gibberish, "127.0.0.1", 0)
+    async with server:
+        transport = HttpTransport(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", max_connections=1)
+        with pytest.raises(ConnectionCut):
+            await transport.post("/x", b"{}")
+        await transport.aclose()
+
+
+async def test_a_large_reply_below_the_cap_comes_whole() -> None:
+    async def large(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for _ in range(10):
+            await response.write(b"x" * 9_999)
+            await asyncio.sleep(0)
+        return response
+
+    assert await post(large) == Reply(200, b"x" * 99_990)
+
+
+async def test_the_key_is_sent_shown_nowhere_and_taken_to_no_other_server(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(0)
+    monkeypatch.setenv("TEST_KEY", "sk-very-secret\n")
+    seen: list[str | None] = []
+
+    async def elsewhere(request: web.Request) -> web.StreamResponse:
+        seen.append("reached")
+        return web.Response()
+
+    async with serving({"/there": elsewhere}) as other:
+
+        async def here(request: web.Request) -> web.StreamResponse:
+            seen.append(request.headers.get("Authorization"))
+            raise web.HTTPTemporaryRedirect(f"{other}/there")
+
+        async with serving({"/api/x": here}) as root:
+            transport = HttpTransport(f"{root}/api/", max_connections=1, api_key_env="TEST_KEY")
+            reply = await transport.post("/x", b"{}")
+            await transport.aclose()
+    assert seen == ["Bearer sk-very-secret"]
+    assert reply.status == 307
+    assert "very-secret" not in repr(transport) + repr(reply) + caplog.text
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("3", 3.0),
+        ("0.5", 0.5),
+        (format_datetime(datetime(2026, 1, 1, 0, 0, 20, tzinfo=UTC), usegmt=True), 20.0),
+        (format_datetime(datetime(2025, 1, 1, tzinfo=UTC), usegmt=True), 0.0),
+        ("86400", 120.0),
+        ("-5", 0.0),
+        ("nan", None),
+        ("soon", None),
+    ],
+)
+async def test_retry_after_in_both_its_forms(value: str, seconds: float | None) -> None:
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        date = format_datetime(datetime(2026, 1, 1, tzinfo=UTC), usegmt=True)
+        return web.Response(status=429, headers={"Retry-After": value, "Date": date})
+
+    assert (await post(refuse)).retry_after == seconds
+
+
+async def test_connections_are_kept_and_bounded() -> None:
+    peers: set[object] = set()
+
+    async def note(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        peers.add(request.transport.get_extra_info("peername"))
+        await asyncio.sleep(0.001)
+        return web.Response()
+
+    async with serving({"/x": note}) as root:
+        transport = HttpTransport(root, max_connections=4)
+        await asyncio.gather(*(transport.get("/x") for _ in range(200)))
+        await transport.aclose()
+    assert 1 <= len(peers) <= 6
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """A self-signed certificate for 127.0.0.1 and its key."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl, which makes the certificate, is not installed")
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*command, *names, "-keyout", key, "-out", cert], check=True, capture_output=True)
+    return cert, key
+
+
+async def test_tls_trusts_the_bundle_and_nothing_else(certificate: tuple[Path, Path]) -> None:
+    cert, key = certificate
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(cert, key)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=b"secret")
+
+    async with serving({"/x": answer}, tls=context) as root:
+        trusting = HttpTransport(root, max_connections=1, ca_bundle=cert)
+        assert (await trusting.get("/x")).body == b"secret"
+        await trusting.aclose()
+        other = HttpTransport(root, max_connections=1)
+        with pytest.raises(ConfigurationError, match="CA bundle"):
+            await other.get("/x")
+        await other.aclose()
+    await asyncio.sleep(0.05)  # TLS connections close in the background
+
+
+async def test_environment_proxies_are_used_but_never_for_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    targets: list[str] = []
+
+    async def proxy(request: web.Request) -> web.StreamResponse:
+        targets.append(str(request.url))
+        return web.Response()
+
+    async with serving({"/{path:.*}": proxy}) as address:
+        for name in ("http_proxy", "HTTP_PROXY"):
+            monkeypatch.setenv(name, address)
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.setenv(name, "internal.test")
+        transport = HttpTransport("http://model.test", max_connections=1)
+        assert (await transport.get("/x")).status == 200
+        await transport.aclose()
+        assert targets == ["http://model.test/x"]
+
+        direct = HttpTransport(address, max_connections=1)
+        await direct.get("/y")
+        await direct.aclose()
+        assert targets[1:] == [f"{address}/y"]

@@ -1,0 +1,383 @@
+"""A store filled with the artifacts of a tournament, from plain data: what the last stages read, without a model.
+
+    world = ArtifactWorld(tmp_path, ["ada", "bob", "cyd"])
+    world.play({"ada": ["Reverse a list.", "Sort a file."]}, answer=…, vote=…)
+    world.run(world.rate())
+    world.run(world.dataset())
+
+Every artifact is sealed by `Artifacts.publish`, and stages run through the worker's own entry point.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import combinations
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tiltyard_jobs.contracts.frozen import digest
+from tiltyard_jobs.contracts.identity import ModelIdentity
+from tiltyard_jobs.contracts.recipes import (
+    AnyRecipe,
+    ArtifactRef,
+    BenchmarkRecipe,
+    DatasetRecipe,
+    Lineup,
+    Match,
+    PlayerRecipe,
+    RateRecipe,
+    Stage,
+    StagedArtifact,
+    parts,
+)
+from tiltyard_jobs.contracts.tasks import BundleTask, Part, StoreRef
+from tiltyard_jobs.records import ANSWERS, CURATED, GRADES, INSTRUCTIONS, VERDICTS, instruction_id
+from tiltyard_jobs.shard.artifacts import Artifacts
+from tiltyard_jobs.shard.entry import main
+from tiltyard_jobs.shard.tables import TableWriter
+from tiltyard_jobs.store.folder import FolderStore
+
+Row = dict[str, Any]
+
+
+class Asked(NamedTuple):
+    """A verdict to give: judge, attacker and players by name, the instruction's row, the order of the answers."""
+
+    judge: str
+    attacker: str
+    row: int
+    player_a: str
+    player_b: str
+    order: str
+
+
+class Ran(NamedTuple):
+    """How a worker ended: its exit code and its summary."""
+
+    code: int
+    summary: dict[str, Any]
+
+
+def plain_answer(player: str, attacker: str, row: int) -> str | None:
+    """An answer that is told from all others; None would be a void."""
+    return f"{player} on {attacker}'s instruction {row}"
+
+
+def by_name(asked: Asked) -> float | None:
+    """A vote for the name that comes first in the alphabet; None would be a void."""
+    return 1.0 if asked.player_a < asked.player_b else 0.0
+
+
+@dataclass
+class ArtifactWorld:
+    """A tournament's artifacts below `root`.
+
+    Attributes:
+        root: gets `store`, `work` and what the worker writes.
+        names: the players, in the manifest's order.
+        neutral: judges that do not play; without any the players judge.
+        licenses: by player's name.
+        families: likewise; by default each player is its own.
+        all_pairs: pairing AllPairs instead of AttackerDefender.
+        orders: in which each match is judged.
+        shard_size: rows of answers, and instructions of verdicts, in one part.
+    """
+
+    root: Path
+    names: Sequence[str]
+    neutral: Sequence[str] = ()
+    licenses: Mapping[str, str] = field(default_factory=dict)
+    families: Mapping[str, str] = field(default_factory=dict)
+    all_pairs: bool = False
+    orders: Sequence[str] = ("AB", "BA")
+    shard_size: int = 100
+
+    def __post_init__(self) -> None:
+        self.store = FolderStore(self.root / "store")
+        self.artifacts = Artifacts(self.store, self.root / "cache")
+        self.players = tuple(map(self._player, self.names))
+        self.judges = tuple(map(self._player, self.neutral))
+        self.sources: list[StagedArtifact] = []
+        self.lineup: Lineup | None = None
+
+    def _player(self, name: str) -> PlayerRecipe:
+        return PlayerRecipe(
+            name=name,
+            model=ModelIdentity(uri=f"hf://lab/{name}", revision=f"{name}-r1"),
+            license=self.licenses.get(name),
+            family=self.families.get(name, name),
+        )
+
+    def play(
+        self,
+        instructions: Mapping[str, Sequence[str]],
+        *,
+        answer: Callable[[str, str, int], str | Row | None] = plain_answer,
+        vote: Callable[[Asked], float | Row | None] = by_name,
+        dropped: Mapping[str, int] | None = None,
+    ) -> None:
+        """Seal everything up to the verdicts.
+
+        Args:
+            instructions: curated ones by attacker; a player that is not named has none.
+            answer: of (player, attacker, row): a text, None for a void, or columns of the answer's row.
+            vote: of what is asked: a vote for A in [0, 1], None for a void, or columns of the verdict's row.
+            dropped: how many of each attacker's instructions were mined and dropped, by reason.
+        """
+        curated: dict[str, ArtifactRef] = {}
+        for player in self.players:
+            curated[player.name] = self._instructions(player, instructions.get(player.name, ()), dropped or {})
+        counts = {player: len(instructions.get(player, ())) for player in self.names}
+        answers = {
+            player.name: {
+                attacker: self._publish(
+                    "answer",
+                    f"{player.name}/{attacker}",
+                    ANSWERS,
+                    (
+                        answer_row(self.id_of(attacker, row), player.model.id, answer(player.name, attacker, row))
+                        for row in range(counts[attacker])
+                    ),
+                )
+                for attacker in self.names
+            }
+            for player in self.players
+        }
+        matches = tuple(
+            Match(
+                attacker=attacker,
+                player_a=a,
+                player_b=b,
+                judge=judge,
+                verdicts=self._publish(
+                    "judge",
+                    f"{judge}/{attacker}/{a}/{b}",
+                    VERDICTS,
+                    self._verdicts(judge, attacker, a, b, counts[attacker], vote),
+                    size=self.shard_size * len(self.orders),
+                ),
+            )
+            for attacker in self.names
+            for a, b in self.pairs(attacker)
+            for judge in (self.neutral or self.names)
+            if judge not in (a, b)
+        )
+        self.lineup = Lineup(
+            players=self.players, judges=self.judges, instructions=curated, answers=answers, matches=matches
+        )
+
+    def pairs(self, attacker: str) -> Iterator[tuple[str, str]]:
+        """Who meets whom over an attacker's instructions, as (A, B)."""
+        others = [name for name in self.names if name != attacker]
+        yield from ((attacker, other) for other in others)
+        if self.all_pairs:
+            yield from combinations(others, 2)
+
+    def id_of(self, attacker: str, row: int) -> str:
+        """The id of an attacker's instruction."""
+        return instruction_id(key_of(f"mine/{attacker}"), row)
+
+    def rate(self, **changes: Any) -> RateRecipe:
+        """The recipe of the ratings."""
+        assert self.lineup is not None
+        values = {"alpha": Decimal("0.7"), "k": Decimal(40), "bootstrap": 100, "seed": 0}
+        return RateRecipe(lineup=self.lineup, **values | changes)
+
+    def dataset(self, ratings: RateRecipe | None = None, **changes: Any) -> DatasetRecipe:
+        """The recipe of the data."""
+        assert self.lineup is not None
+        values: dict[str, Any] = {
+            "formats": ("Sft", "Preference"),
+            "min_margin": Decimal(0),
+            "benchmarks": (),
+            "tournament": "test",
+        }
+        return DatasetRecipe(
+            lineup=self.lineup,
+            sources=tuple(self.sources),
+            ratings=(ratings or self.rate()).ref,
+            **values | changes,
+        )
+
+    def benchmark(self, name: str, texts: Sequence[str]) -> BenchmarkRecipe:
+        """A benchmark in a file of the user's."""
+        path = self.root / f"{name}.jsonl"
+        path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+        return BenchmarkRecipe(name=name, uri=path.as_uri(), field="text")
+
+    def run(self, recipe: AnyRecipe, **environment: str) -> Ran:
+        """Run a stage by the worker's entry point, in this process."""
+        task = BundleTask(
+            stage=recipe.stage,
+            tournament="test",
+            store=StoreRef(uri=(self.root / "store").as_uri()),
+            recipes=(recipe,),
+            indices=((Part(recipe=0, shard=0),),),
+        )
+        path, summary = self.root / "task.json", self.root / "summary.json"
+        path.write_bytes(task.canonical())
+        code = main(
+            [recipe.stage, "--task", str(path), "--work-dir", str(self.root / "work")],
+            environment={"TILTYARD_SUMMARY": str(summary), **environment},
+        )
+        return Ran(code, json.loads(summary.read_text()))
+
+    def file(self, ref: ArtifactRef, name: str) -> bytes:
+        """The bytes of one of an artifact's files."""
+        (seal,) = self.artifacts.require(ref)
+        return self.artifacts.fetch(seal.files[name]).read_bytes()
+
+    def document(self, ref: ArtifactRef, name: str) -> dict[str, Any]:
+        """One of an artifact's JSON documents."""
+        found: dict[str, Any] = json.loads(self.file(ref, name))
+        return found
+
+    def rows(self, ref: ArtifactRef, table: str) -> list[Row]:
+        """One of an artifact's tables."""
+        return list(self.artifacts.rows(ref, table=table))
+
+    def lay_out(self, ref: ArtifactRef, folder: Path) -> Path:
+        """An artifact's files under the names that people know, as a run's folder has them."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (seal,) = self.artifacts.require(ref)
+        for name, sealed in seal.files.items():
+            (folder / f"{name}{Path(sealed.path).suffix}").write_bytes(self.file(ref, name))
+        return folder
+
+    def objects(self) -> dict[str, bytes | None]:
+        """All that lies in the store."""
+        return {info.key: self.store.get(info.key) for info in self.store.list("")}
+
+    def _instructions(self, player: PlayerRecipe, texts: Sequence[str], dropped: Mapping[str, int]) -> ArtifactRef:
+        """Mined, filtered, graded and curated instructions of one attacker; those that are dropped come last."""
+        name = player.name
+        mined = [
+            {
+                "instruction_id": self.id_of(name, row),
+                "attacker_id": player.model.id,
+                "instruction": text,
+                "temperature": 0.8,
+                "top_p": 0.95,
+                "finish_reason": "stop",
+                "prefix_sha256": digest(name.encode()),
+                "prompt_tokens": 3,
+                "completion_tokens": 20,
+            }
+            for row, text in enumerate(texts)
+        ]
+        lost = [
+            {"instruction_id": self.id_of(name, len(texts) + place), "attacker_id": player.model.id, "void": "Empty"}
+            for place in range(sum(dropped.values()))
+        ]
+        scores = [6 + row % 5 for row in range(len(texts))]
+        counts = Counter(f"dropped.{reason}" for reason, count in dropped.items() for _ in range(count))
+        self._source(f"mine/{name}", self._publish("mine", name, INSTRUCTIONS, [*mined, *lost]))
+        self._source(f"filter/{name}", self._publish("filter", name, INSTRUCTIONS, mined, counts=counts))
+        grader = (self.neutral or self.names)[0]
+        graded: list[Row] = [
+            {"instruction_id": row["instruction_id"], "grader_id": "g", "score": score, "prompt_tokens": 50}
+            for row, score in zip(mined, scores, strict=True)
+        ]
+        self._source(f"grade/{grader}/{name}", self._publish("grade", f"{grader}/{name}", GRADES, graded))
+        curated = [
+            {
+                "instruction_id": row["instruction_id"],
+                "attacker_id": player.model.id,
+                "instruction": row["instruction"],
+                "score": score,
+                "grade": "Excellent" if score >= 9 else "Good",
+                "task_type": "Generation",
+            }
+            for row, score in zip(mined, scores, strict=True)
+        ]
+        counts = Counter(f"score.{score}" for score in scores) + Counter({"task.Generation": len(texts)})
+        return self._publish("curate", name, CURATED, curated, counts=counts)
+
+    def _verdicts(
+        self,
+        judge: str,
+        attacker: str,
+        a: str,
+        b: str,
+        count: int,
+        vote: Callable[[Asked], float | Row | None],
+    ) -> Iterator[Row]:
+        ids = {one.name: one.model.id for one in (*self.players, *self.judges)}
+        for row in range(count):
+            for order in self.orders:
+                given = vote(Asked(judge, attacker, row, a, b, order))
+                made = given if isinstance(given, dict) else {"vote": given} if given is not None else VOID
+                yield {
+                    "instruction_id": self.id_of(attacker, row),
+                    "model_a_id": ids[a],
+                    "model_b_id": ids[b],
+                    "judge_id": ids[judge],
+                    "order": order,
+                    "prompt_tokens": 100,
+                    "completion_tokens": 1,
+                    **made,
+                }
+
+    def _source(self, role: str, ref: ArtifactRef) -> None:
+        self.sources.append(StagedArtifact(role=role, ref=ref))
+
+    def _publish(
+        self,
+        stage: Stage,
+        role: str,
+        schema: pa.Schema,
+        rows: Iterator[Row] | Sequence[Row],
+        *,
+        size: int | None = None,
+        counts: Mapping[str, int] | None = None,
+    ) -> ArtifactRef:
+        """Seal an artifact in parts; where it is there already, it is left as it is."""
+        made, size = list(rows), size or self.shard_size
+        shards = parts(len(made), size) if stage in ("mine", "grade", "answer", "judge") else 1
+        ref = ArtifactRef(stage=stage, key=key_of(f"{stage}/{role}"), shards=shards)
+        for shard in range(shards):
+            part = made[shard * size : (shard + 1) * size] if shards > 1 else made
+            path = self.root / "rows.parquet"
+            with TableWriter(path, schema) as table:
+                for row in part:
+                    table.write(row)
+            self.artifacts.publish(
+                ref,
+                shard,
+                {"rows": path},
+                rows=len(part),
+                voids=Counter(row["void"] for row in part if row.get("void")),
+                counts=counts,
+                prompt_tokens=sum(row.get("prompt_tokens") or 0 for row in part),
+                completion_tokens=sum(row.get("completion_tokens") or 0 for row in part),
+            )
+        return ref
+
+
+VOID: Row = {"vote": None, "void": "Undecided", "prompt_tokens": None, "completion_tokens": None}
+
+
+def answer_row(name: str, model_id: str, given: str | Row | None) -> Row:
+    """A row of an answers table."""
+    if given is None:
+        return {"instruction_id": name, "model_id": model_id, "void": "Unavailable", "detail": "503"}
+    row = given if isinstance(given, dict) else {"answer": given}
+    defaults = {"finish_reason": "stop", "prompt_tokens": 10, "completion_tokens": 30}
+    return {"instruction_id": name, "model_id": model_id, **defaults, **row}
+
+
+def key_of(role: str) -> str:
+    """A stand-in for an artifact's key."""
+    return digest(role.encode())[:32]
+
+
+def columns_of(path: Path) -> list[str]:
+    """The columns of a parquet file."""
+    return list(pq.read_schema(path).names)

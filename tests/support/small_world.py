@@ -1,0 +1,161 @@
+"""A small world in which whole tournaments are played by the planner alone, with its invariants asserted at every step.
+
+Loads, stops and shards take random times; shards and models fail as told. Nothing here knows how the planner decides.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tiltyard.plan.graph import Graph
+from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Observed, PreflightPhase
+from tiltyard.plan.planner import JobOrder, Outcome, Plan, Policy, plan
+
+MAX_STEPS = 20_000
+
+
+@dataclass
+class World:
+    """Everything outside of the planner.
+
+    Attributes:
+        rng: the source of durations.
+        done: parts that exist, by artifact key; handed on to a world that goes on where this one stopped.
+        fails: whether a shard fails for good, by (bundle name, index).
+        instant: shards, stops and preflight take no time: only loads are left to decide.
+    """
+
+    rng: random.Random
+    done: dict[str, frozenset[int]] = field(default_factory=dict)
+    fails: Callable[[str, int], bool] = lambda name, index: False
+    model_dies: Callable[[str, int], bool] = lambda name, load: False
+    instant: bool = False
+
+    now: float = 0.0
+    made: Counter[tuple[str, int]] = field(default_factory=Counter)
+    loads: Counter[str] = field(default_factory=Counter)
+    bundles_run: list[str] = field(default_factory=list)
+    most_up: int = 0
+    idle_seconds: float = 0.0
+    _models: dict[str, tuple[ModelPhase, float, str]] = field(default_factory=dict)
+    _jobs: dict[str, tuple[JobOrder, dict[int, float], str]] = field(default_factory=dict)
+    _failed: dict[str, str] = field(default_factory=dict)
+    _failure: str | None = None
+    _preflight: tuple[PreflightPhase, float] = (PreflightPhase.PENDING, 0.0)
+
+    def play(self, graph: Graph, policy: Policy, *, until: Callable[[World], bool] = lambda world: False) -> Plan:
+        """Play to the end, or until `until` holds; returns the last plan."""
+        self._preflight, self._failure = (PreflightPhase.PENDING, 0.0), None
+        for _ in range(MAX_STEPS):
+            decided = plan(graph, policy, self._observe(), self.now)
+            self._check(graph, policy, decided)
+            self._act(graph, decided)
+            if decided.outcome is Outcome.FAILED:
+                self._failure = decided.message  # as a status keeps it
+            if decided.outcome is not Outcome.RUNNING:
+                if not self._jobs and all(phase is ModelPhase.STOPPED for phase, _, _ in self._models.values()):
+                    return decided
+            elif until(self):
+                return decided
+            self._advance(graph, decided)
+        raise AssertionError(f"no end after {MAX_STEPS} steps")
+
+    def _observe(self) -> Observed:
+        jobs = {
+            name: JobSeen(JobPhase.ACTIVE, version, active=len(ends)) for name, (_, ends, version) in self._jobs.items()
+        }
+        for name, version in self._failed.items():
+            jobs[name] = JobSeen(JobPhase.FAILED, version, failed=1, message="a shard failed")
+        return Observed(
+            preflight=self._preflight[0],
+            done=dict(self.done),
+            jobs=jobs,
+            models={
+                name: ModelSeen(phase, version, self.loads[name])
+                for name, (phase, _, version) in self._models.items()
+            },
+            failure=self._failure,
+            started=0.0,
+        )
+
+    def _check(self, graph: Graph, policy: Policy, decided: Plan) -> None:
+        """What must hold of every plan."""
+        there = {name for name, (phase, _, _) in self._models.items() if phase is not ModelPhase.STOPPED}
+        after = there | set(decided.start_models)
+        assert policy.room.fits(graph.model[name] for name in after if name in graph.model), f"too many: {after}"
+        assert not there & set(decided.start_models), "started twice"
+        self.most_up = max(self.most_up, len(after))
+        for order in decided.start_jobs:
+            bundle = order.bundle
+            for key in bundle.needs:
+                ref = next(ref for ref in graph.artifacts if ref.key == key)
+                assert len(self.done.get(key, ())) == ref.shards, f"{bundle.name} started before {ref.stage} was there"
+            if bundle.model is not None and graph.model[bundle.model].served:
+                assert self._models[bundle.model][0] is ModelPhase.READY, f"{bundle.name} started without its model"
+                assert bundle.model not in decided.stop_models, f"{bundle.name} started while its model stops"
+            assert order.indices, f"{bundle.name} started with nothing to make"
+            assert bundle.name not in self._jobs, f"{bundle.name} started twice"
+        for name in decided.stop_models:
+            working = [order.bundle.name for order, _, _ in self._jobs.values() if order.bundle.model == name]
+            if decided.outcome is Outcome.RUNNING and decided.phase != "Preflight":
+                assert not set(working) - set(decided.stop_jobs), f"{name} stopped under {working}"
+
+    def _act(self, graph: Graph, decided: Plan) -> None:
+        if decided.preflight:
+            self._preflight = (PreflightPhase.ACTIVE, self.now + self._time(5))
+        for name in decided.stop_jobs:
+            self._jobs.pop(name, None)
+            self._failed.pop(name, None)
+        for name in decided.stop_models:
+            if self._models[name][0] is not ModelPhase.STOPPING:
+                self._models[name] = (ModelPhase.STOPPING, self.now + self._time(3), self._models[name][2])
+        for name in decided.start_models:
+            self.loads[name] += 1
+            self._models[name] = (ModelPhase.STARTING, self.now + self._time(30), graph.model[name].version)
+        for order in decided.start_jobs:
+            self.bundles_run.append(order.bundle.name)
+            ends = {index: self.now + self._time(10) for index in range(len(order.indices))}
+            self._jobs[order.bundle.name] = (order, ends, order.bundle.version)
+
+    def _time(self, mean: float) -> float:
+        return 0.0 if self.instant else self.rng.uniform(0.2, 2.0) * mean
+
+    def _advance(self, graph: Graph, decided: Plan) -> None:
+        """Go to the next moment at which something ends."""
+        waiting = [at for phase, at, _ in self._models.values() if phase in (ModelPhase.STARTING, ModelPhase.STOPPING)]
+        waiting += [at for _, ends, _ in self._jobs.values() for at in ends.values()]
+        if self._preflight[0] is PreflightPhase.ACTIVE:
+            waiting.append(self._preflight[1])
+        acted = decided.stop_jobs or decided.stop_models or decided.start_models or decided.start_jobs
+        assert waiting or acted or decided.preflight, f"stuck: {decided}"
+        if not waiting:
+            return
+        self.now = max(self.now, min(waiting))
+        if self._preflight[0] is PreflightPhase.ACTIVE and self._preflight[1] <= self.now:
+            self._preflight = (PreflightPhase.PASSED, self.now)
+        for name, (phase, at, version) in list(self._models.items()):
+            if phase is ModelPhase.STARTING and at <= self.now:
+                dies = self.model_dies(name, self.loads[name])
+                self._models[name] = (ModelPhase.STOPPED if dies else ModelPhase.READY, at, version)
+            elif phase is ModelPhase.STOPPING and at <= self.now:
+                self._models[name] = (ModelPhase.STOPPED, at, version)
+        for name, (order, ends, version) in list(self._jobs.items()):
+            model = order.bundle.model
+            for index in sorted(index for index, at in ends.items() if at <= self.now):
+                if model in self._models and self._models[model][0] is not ModelPhase.READY:
+                    ends[index] = self.now + self._time(10)  # it waits for its model
+                    continue
+                del ends[index]
+                if self.fails(order.bundle.name, index):
+                    self._failed[name] = version
+                    continue
+                for part in order.indices[index]:
+                    key = order.bundle.makes[part.recipe].key
+                    self.made[key, part.shard] += 1
+                    assert part.shard not in self.done.get(key, ()), f"{name} made part {part.shard} again"
+                    self.done[key] = self.done.get(key, frozenset()) | {part.shard}
+            if not ends:
+                del self._jobs[name]

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from tiltyard.api import load_tournament, local_path, problems_on_cluster, problems_on_machine, unsupported
+
+SAMPLES = Path(__file__).parent / "samples" / "valid"
+FULL = load_tournament(SAMPLES / "full.yaml")
+MINIMAL = (SAMPLES / "minimal.yaml").read_text()
+
+
+def test_what_comes_later_is_refused_with_what_to_do() -> None:
+    assert [str(problem) for problem in unsupported(FULL)] == [
+        "spec.training: training comes with a later release; remove it to stop at the dataset",
+        "spec.evaluation: evaluation comes with a later release; remove it",
+        "spec.battles.schedule.type: Pruned comes with a later release; take RoundRobin until then",
+    ]
+    assert unsupported(load_tournament(MINIMAL)) == []
+
+
+def test_one_machine_starts_some_models_only() -> None:
+    text = MINIMAL.replace("sim://b", "pvc://models/b").replace("sim://c", "file:///models/c")
+    assert [str(problem) for problem in problems_on_machine(load_tournament(text), folder_given=False)] == [
+        "spec.competitors[1].model.uri: one machine starts hf://, file:// and sim:// models"
+        ' (or take an endpoint that runs already), given "pvc://models/b"'
+    ]
+
+
+def test_the_results_need_a_place() -> None:
+    tournament = load_tournament(MINIMAL.replace("  output: {s3: {uri: s3://tournaments}}\n", ""))
+    assert problems_on_machine(tournament, folder_given=True) == []
+    assert [str(problem) for problem in problems_on_machine(tournament, folder_given=False)] == [
+        "spec.output: is missing; name output.s3.uri, or a folder with --out DIR"
+    ]
+    assert [str(problem) for problem in problems_on_cluster(tournament)] == [
+        "spec.output: is missing; a cluster needs a bucket: output.s3.uri"
+    ]
+
+
+def test_files_are_found_from_the_manifests_folder() -> None:
+    assert local_path("file:///data/a%20b.jsonl", Path("/manifests")) == Path("/data/a b.jsonl")
+    assert local_path("file://./a.jsonl", Path("/manifests")) == Path("/manifests/a.jsonl")

@@ -1,0 +1,162 @@
+"""Replies, the hostile ones above all."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tiltyard_jobs.errors import RecordVoidError, VoidReason
+from tiltyard_jobs.llm.reply import chat_reply_of, completion_of, document_of, embeddings_of, model_names_of
+from tiltyard_jobs.llm.usage import Usage, usage_of
+
+SCHEMA = {"type": "object", "properties": {"winner": {"type": "string"}}, "required": ["winner"]}
+TOKENS = [{"token": "A", "logprob": -0.1}, {"token": "B", "logprob": -2}, {"token": "A", "logprob": -5.0}]
+
+
+def chat_document(content: object, *, top: object = None, finish_reason: str = "stop") -> dict[str, Any]:
+    logprobs = None if top is None else {"content": [{"token": "A", "logprob": -0.1, "top_logprobs": top}]}
+    choice = {"message": {"content": content}, "finish_reason": finish_reason, "logprobs": logprobs}
+    return {"choices": [choice]}
+
+
+def reason_of(document: dict[str, Any], **asked: Any) -> VoidReason:
+    with pytest.raises(RecordVoidError) as caught:
+        chat_reply_of(document, Usage(), **asked)
+    return caught.value.reason
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[]", b'"x"', b"null", b'{"a": "\\ud800"}', b"[" * 100_000])
+def test_what_is_no_json_object_is_malformed(body: bytes) -> None:
+    with pytest.raises(RecordVoidError) as caught:
+        document_of(body)
+    assert caught.value.reason is VoidReason.MALFORMED
+
+
+def test_a_completion_is_read() -> None:
+    document = {"choices": [{"text": " hi", "finish_reason": "length"}]}
+    assert completion_of(document, Usage(1)) == (" hi", "length", Usage(1))
+
+
+@pytest.mark.parametrize("text", ["", " \n\t"])
+def test_blank_text_is_void_empty(text: str) -> None:
+    with pytest.raises(RecordVoidError) as caught:
+        completion_of({"choices": [{"text": text}]}, Usage())
+    assert caught.value.reason is VoidReason.EMPTY
+    assert reason_of(chat_document(text)) is VoidReason.EMPTY
+    assert reason_of(chat_document(None)) is VoidReason.EMPTY
+
+
+def test_a_filtered_reply_is_refused() -> None:
+    assert reason_of(chat_document("half", finish_reason="content_filter")) is VoidReason.REFUSED_BY_SERVER
+
+
+def test_logprobs_are_of_the_first_token_and_the_likeliest_of_a_text() -> None:
+    reply = chat_reply_of(chat_document("A", top=TOKENS), Usage(), logprobs=True)
+    assert reply.first_token_logprobs == {"A": -0.1, "B": -2.0}
+
+
+@pytest.mark.parametrize(
+    "top",
+    [
+        None,
+        [],
+        [{"token": "A"}],
+        [{"token": 1, "logprob": 0}],
+        [{"token": "A", "logprob": "x"}],
+        "AB",
+        [None],
+        {"A": 1},
+    ],
+)
+def test_logprobs_that_are_none_are_malformed(top: object) -> None:
+    assert reason_of(chat_document("A", top=top), logprobs=True) is VoidReason.MALFORMED
+
+
+def test_a_structure_is_decoded() -> None:
+    assert chat_reply_of(chat_document('{"winner": "A"}'), Usage(), json_schema=SCHEMA).structure == {"winner": "A"}
+
+
+@pytest.mark.parametrize("text", ["A", "[]", '{"loser": "A"}', '{"winner": "A"', "```json\n{}\n```"])
+def test_a_structure_not_as_asked_is_malformed(text: str) -> None:
+    assert reason_of(chat_document(text), json_schema=SCHEMA) is VoidReason.MALFORMED
+
+
+def test_a_structure_cut_by_the_token_limit_is_truncated() -> None:
+    document = chat_document('{"winner": "', finish_reason="length")
+    assert reason_of(document, json_schema=SCHEMA) is VoidReason.TRUNCATED
+
+
+def test_embeddings_come_in_the_order_of_the_texts_in_either_encoding() -> None:
+    second = base64.b64encode(np.array([3, 4], dtype="<f4").tobytes()).decode()
+    matrix = embeddings_of({"data": [{"index": 1, "embedding": second}, {"index": 0, "embedding": [1, 2]}]}, count=2)
+    assert matrix.dtype == np.float32
+    assert matrix.tolist() == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        None,
+        [{"embedding": [1, 2]}],
+        [{"index": 0, "embedding": [1]}, {"index": 0, "embedding": [1]}],
+        [{"index": 0, "embedding": [1]}, {"index": 1, "embedding": [1, 2]}],
+        [{"index": 0, "embedding": [1]}, {"index": 7, "embedding": [1]}],
+        [{"index": 0, "embedding": [1]}, {"index": 1, "embedding": ["x"]}],
+        [{"index": 0, "embedding": "!!"}, {"index": 1, "embedding": "!!"}],
+        [{"index": 0, "embedding": []}, {"index": 1, "embedding": []}],
+        [{"index": 0, "embedding": [[1]]}, {"index": 1, "embedding": [[1]]}],
+        [{"index": 0, "embedding": [1e300]}, {"index": 1, "embedding": [1]}],
+        [None, None],
+    ],
+)
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_embeddings_that_are_no_matrix_are_malformed(rows: object) -> None:
+    with pytest.raises(RecordVoidError) as caught:
+        embeddings_of({"data": rows}, count=2)
+    assert caught.value.reason is VoidReason.MALFORMED
+
+
+def test_model_names_without_a_name_are_left_out() -> None:
+    assert model_names_of({"data": [{"id": "a"}, {}, 3, {"id": 4}, {"id": "b"}]}) == ("a", "b")
+
+
+def test_usage_is_summed_and_what_is_no_count_is_zero() -> None:
+    reported = {"prompt_tokens": 10, "completion_tokens": -3, "prompt_tokens_details": {"cached_tokens": 4}}
+    usage = usage_of(reported, retries=2)
+    assert usage == Usage(3, 2, 10, 4, 0)
+    assert sum([usage, usage], Usage()) == Usage(6, 4, 20, 8, 0)
+    assert usage_of({"prompt_tokens": True, "prompt_tokens_details": []}, retries=0) == Usage(1)
+    assert usage_of("?", retries=0) == Usage(1)
+
+
+NAMES = ["choices", "message", "content", "text", "logprobs", "top_logprobs", "token", "logprob", "embedding"]
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(document=st.dictionaries(st.sampled_from(["choices", "usage", "data"]), json_values))
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_any_reply_is_a_reply_or_a_void(document: dict[str, Any]) -> None:
+    document = document_of(orjson.dumps(document))
+    usage_of(document.get("usage"), retries=0)
+    for read in (
+        lambda: completion_of(document, Usage()),
+        lambda: chat_reply_of(document, Usage()),
+        lambda: chat_reply_of(document, Usage(), json_schema=SCHEMA, logprobs=True),
+        lambda: embeddings_of(document, count=1),
+        lambda: model_names_of(document),
+    ):
+        try:
+            read()
+        except RecordVoidError:
+            continue

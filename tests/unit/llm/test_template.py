@@ -1,0 +1,225 @@
+"""The mining prefix: from a tokenizer folder, from the server, from the user."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support import virtual_time
+from support.simulated_llm import SimulatedServer, client_of, ok
+from tiltyard_jobs.errors import ConfigurationError
+from tiltyard_jobs.llm.chat_template import ChatTemplate, load_chat_template
+from tiltyard_jobs.llm.template import MARKS, PromptPrefix, find_prefix, prefix_from_template, stop_after
+from tiltyard_jobs.llm.transport import Reply
+
+CHATML = (
+    "{% if messages[0]['role'] != 'system' %}<|im_start|>system\nYou are helpful.<|im_end|>\n{% endif %}"
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+CHATML_PREFIX = "<|im_start|>system\nYou are helpful.<|im_end|>\n<|im_start|>user\n"
+LLAMA = (
+    "{{- bos_token }}{%- set date = strftime_now('%d %b %Y') %}<|start_header_id|>system<|end_header_id|>\n\n"
+    "Today Date: {{ date }}<|eot_id|>{%- for message in messages %}"
+    "{{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' }}{{ message.content | trim }}<|eot_id|>"
+    "{%- endfor %}"
+)
+MISTRAL = (
+    "{{ bos_token }}{% for message in messages %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('roles must alternate') }}{% endif %}[INST] {{ message['content'] }} [/INST]{% endfor %}"
+)
+ALPACA = "Below is a task.\n\n{% for m in messages %}### Instruction:\n{{ m.content }}\n\n{% endfor %}### Response:\n"
+
+
+def cut(source: str, **options: Any) -> PromptPrefix:
+    return prefix_from_template(ChatTemplate(source, special_tokens={"bos_token": "<s>"}, origin="the test", **options))
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "stop"),
+    [
+        (CHATML, CHATML_PREFIX, "<|im_end|>"),
+        (
+            LLAMA,
+            "<s><|start_header_id|>system<|end_header_id|>\n\nToday Date: 26 Jul 2024<|eot_id|>"
+            "<|start_header_id|>user<|end_header_id|>\n\n",
+            "<|eot_id|>",
+        ),
+        (MISTRAL, "<s>[INST] ", "[/INST]"),
+        (ALPACA, "Below is a task.\n\n### Instruction:\n", "\n\n### Response:"),
+    ],
+)
+def test_templates_of_the_field_are_cut_at_the_user_s_words(source: str, text: str, stop: str) -> None:
+    assert cut(source) == PromptPrefix(text, None, (stop,), (), "tokenizer")
+
+
+def test_a_token_that_the_server_adds_is_not_sent_twice() -> None:
+    assert cut(MISTRAL, bos="<s>").text == "[INST] "
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("<u>{{ messages[0].content | upper }}</u>", "drops or alters"),
+        ("<u>hello</u>", "drops or alters"),
+        ("<u>{{ messages[0].content[:9] }}</u>", "drops or alters"),
+        ("<u>{{ messages[0].content }}{{ messages[0].content }}</u>", "repeats"),
+        ("{{ messages[0].content }}</u>", "nothing before"),
+        ("{{ raise_exception('no user turns here') }}", "no user turns here"),
+        ("{{ messages[0].content.missing.thing }}", "fails on a user message"),
+        ("{{ 1 / 0 }}", "fails on a user message"),
+        ("{{ ''.__class__.__mro__[1].__subclasses__() }}", "fails on a user message"),
+        ("{% for %}", "no valid jinja"),
+    ],
+)
+def test_a_template_that_gives_no_prefix_is_one_sentence(source: str, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        cut(source)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_transformers_gives_templates_is_there() -> None:
+    source = (
+        "{{ {'b': '<é>', 'a': 1} | tojson }}"
+        "{% for i in range(9) %}{% if i == 1 %}{% break %}{% endif %}{{ i }}{% endfor %}"
+        "{% generation %}x{% endgeneration %}{% if tools is none %}<u>{% endif %}{{ messages[0].content }}</u>"
+    )
+    assert cut(source).text == '{"b": "<é>", "a": 1}0x<u>'
+
+
+@pytest.mark.parametrize(
+    ("after", "stop"),
+    [
+        ("<|im_end|>\n<|im_start|>assistant\n", ("<|im_end|>",)),
+        ("<|eot_id|><|start_header_id|>assistant", ("<|eot_id|>",)),
+        (" [/INST]", ("[/INST]",)),
+        ("\n\n### Response:\n", ("\n\n### Response:",)),
+        ("\n", ("\n",)),
+        ("", ()),
+    ],
+)
+def test_stop_is_what_comes_right_after(after: str, stop: tuple[str, ...]) -> None:
+    assert stop_after(after) == stop
+
+
+def write_tokenizer(
+    folder: Path, config: dict[str, Any], *, template: str | None = None, bos_added: bool = False
+) -> Path:
+    (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+    processor = {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>"}}]} if bos_added else None
+    (folder / "tokenizer.json").write_text(json.dumps({"post_processor": processor}), encoding="utf-8")
+    if template is not None:
+        (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
+    return folder
+
+
+def test_tokenizer_folder(tmp_path: Path) -> None:
+    bos = {"content": "<s>", "lstrip": False}
+    folder = write_tokenizer(tmp_path, {"chat_template": MISTRAL, "bos_token": bos}, bos_added=True)
+    assert prefix_from_template(load_chat_template(folder)).text == "[INST] "
+    write_tokenizer(tmp_path, {"chat_template": MISTRAL, "bos_token": bos})
+    assert prefix_from_template(load_chat_template(folder)).text == "<s>[INST] "
+    write_tokenizer(
+        tmp_path, {"chat_template": [{"name": "rag", "template": ""}, {"name": "default", "template": ALPACA}]}
+    )
+    assert prefix_from_template(load_chat_template(folder)).stop == ("\n\n### Response:",)
+    write_tokenizer(tmp_path, {"chat_template": ALPACA}, template=CHATML)
+    assert prefix_from_template(load_chat_template(folder)).text == CHATML_PREFIX
+
+
+@pytest.mark.parametrize("content", ["{}", "{", "[]"])
+def test_a_folder_without_a_template_is_said_so(tmp_path: Path, content: str) -> None:
+    (tmp_path / "tokenizer_config.json").write_text(content, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=re.escape(str(tmp_path))):
+        load_chat_template(tmp_path)
+
+
+class TokenizingServer:
+    """vLLM's /tokenize and /detokenize over a template: special tokens and words with their space are tokens."""
+
+    def __init__(self, template: str, *, leading_space: bool = False) -> None:
+        self.template = ChatTemplate(template, special_tokens={"bos_token": "<s>"})
+        self.vocabulary: list[str] = []
+        word = r" ?[^\s<\[]" if leading_space else r"[^\s<\[]"
+        self.pattern = re.compile(rf"<[^<>\s]+>|\[[^\[\]\s]+\]|{word}+|\s|.")
+
+    def ids(self, text: str) -> list[int]:
+        pieces = self.pattern.findall(text)
+        self.vocabulary += [piece for piece in dict.fromkeys(pieces) if piece not in self.vocabulary]
+        return [self.vocabulary.index(piece) for piece in pieces]
+
+    def answer(self, path: str, document: dict[str, Any]) -> Reply:
+        if path == "/detokenize":
+            return ok({"prompt": "".join(self.vocabulary[token] for token in document["tokens"])})
+        if "prompt" in document:
+            return ok({"tokens": self.ids(document["prompt"])})
+        try:
+            return ok({"tokens": self.ids(self.template.render(document["messages"]))})
+        except ConfigurationError:
+            return Reply(400, b'{"error": {"message": "template", "type": "BadRequestError"}}')
+
+
+def find(answer: Any, **options: Any) -> PromptPrefix:
+    async def main() -> PromptPrefix:
+        return await find_prefix(client_of(SimulatedServer(answer)), **options)
+
+    return virtual_time.run(main())
+
+
+def not_offered(*_: object) -> Reply:
+    return Reply(404, b'{"detail": "Not Found"}')
+
+
+def test_the_server_gives_ids_and_the_stop_token() -> None:
+    server = TokenizingServer(CHATML)
+    prefix = find(server.answer)
+    assert prefix.text == CHATML_PREFIX
+    assert prefix.token_ids == tuple(server.ids(CHATML_PREFIX))
+    assert prefix.stop == ("<|im_end|>",)
+    assert prefix.stop_token_ids == tuple(server.ids("<|im_end|>"))
+    assert prefix.source == "tokenize"
+
+
+def test_a_space_that_belongs_to_the_first_word_is_left_to_the_model() -> None:
+    server = TokenizingServer(MISTRAL, leading_space=True)
+    prefix = find(server.answer)
+    assert prefix.text == "<s>[INST]"
+    assert prefix.token_ids == tuple(server.ids("<s>[INST]"))
+
+
+def test_an_ordinary_token_is_no_stop_token() -> None:
+    prefix = find(TokenizingServer(ALPACA).answer)
+    assert prefix.stop == ("\n\n### Response:",)
+    assert prefix.stop_token_ids == ()
+
+
+def test_the_server_s_template_that_alters_the_message_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="drops or alters"):
+        find(TokenizingServer("<u>{{ messages[0].content | upper }}</u>").answer)
+    with pytest.raises(ConfigurationError, match="cannot render"):
+        find(TokenizingServer("{{ raise_exception('no') }}").answer)
+
+
+def test_sources_are_tried_in_order(tmp_path: Path) -> None:
+    folder = write_tokenizer(tmp_path, {"chat_template": ALPACA})
+    server = TokenizingServer(CHATML)
+    given = find(server.answer, explicit="User: ", tokenizer=folder)
+    assert given == PromptPrefix("User: ", None, (), (), "chatTemplatePrefix")
+    assert find(server.answer, tokenizer=folder).source == "tokenize"
+    assert find(not_offered, tokenizer=folder).source == "tokenizer"
+    # A server whose /tokenize knows no messages (llama.cpp answers with nothing, SGLang refuses).
+    assert find(lambda *_: ok({"tokens": []}), tokenizer=folder).source == "tokenizer"
+    assert find(lambda *_: Reply(400, b""), tokenizer=folder).source == "tokenizer"
+    with pytest.raises(ConfigurationError, match="give chatTemplatePrefix"):
+        find(not_offered)
+    with pytest.raises(ConfigurationError, match="blank"):
+        find(not_offered, explicit=" \n")
+
+
+def test_the_marks_share_neither_beginning_nor_end() -> None:
+    assert MARKS[0][0] != MARKS[1][0]
+    assert MARKS[0][-1] != MARKS[1][-1]

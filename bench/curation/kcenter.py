@@ -15,6 +15,7 @@ import argparse
 import importlib
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -94,14 +95,14 @@ def main() -> None:
         print(f"  {name:30} radius {radius:.9f}, {same} of 500 picks the same")
 
     vectors = unit_vectors(arguments.vectors, arguments.dimension, arguments.kind, arguments.seed)
-    spent, result = timed(lambda: k_center_greedy(vectors, arguments.centres))
+    spent, result = timed(partial(k_center_greedy, vectors, arguments.centres))
     print(f"\n{arguments.vectors} x {arguments.dimension} ({arguments.kind}) -> {arguments.centres}:")
     print(f"  {'':30} {'wall s':>8} {'CPU s':>8} {'times (wall)':>13} {'times (CPU)':>12}")
     print(f"  {'tiltyard':30} {spent.wall:8.1f} {spent.cpu:8.1f} {1:13.1f} {1:12.1f}   radius {result.radius:.6f}")
     for name, distances in peers.items():
         step_by_step(vectors, 2, distances)
-        few, _ = timed(lambda distances=distances: step_by_step(vectors, 2, distances))
-        many, _ = timed(lambda distances=distances: step_by_step(vectors, 2 + arguments.steps, distances))
+        few, _ = timed(partial(step_by_step, vectors, 2, distances))
+        many, _ = timed(partial(step_by_step, vectors, 2 + arguments.steps, distances))
         scale = arguments.centres / arguments.steps
         whole = Seconds((many.wall - few.wall) * scale, (many.cpu - few.cpu) * scale)
         print(

@@ -96,9 +96,9 @@ def fit_distinct(weights: FloatArray, pairs: NDArray[np.int64], outcomes: FloatA
         np.add.at(gradient, pairs, residual[:, None] * np.array([1.0, -1.0]))
         return float(-(weights @ likelihood)), gradient
 
-    options = {"maxiter": 100, "gtol": 1e-6}
-    strength: FloatArray = minimize(loss, np.zeros(players), jac=True, method="L-BFGS-B", options=options).x
-    return strength * 400.0 + CENTRE
+    result = minimize(loss, np.zeros(players), jac=True, method="L-BFGS-B", options={"maxiter": 100, "gtol": 1e-6})
+    ratings: FloatArray = result.x * 400.0 + CENTRE
+    return ratings
 
 
 def distinct_rows(battles: Battles) -> tuple[NDArray[np.int64], FloatArray, NDArray[np.int64]]:

@@ -89,7 +89,8 @@ def run_client(client: str, url: str, n: int, concurrency: int) -> None:
     cpu, start = cpu_seconds(), time.perf_counter()
     asyncio.run(run(url, n, concurrency))
     result = {"failures": 0, "seconds": time.perf_counter() - start, "cpu_seconds": cpu_seconds() - cpu}
-    print(json.dumps(result))
+    print(json.dumps(result), flush=True)
+    os._exit(0)  # pyreqwest's threads can abort the interpreter while it ends
 
 
 def print_table(latency: str, concurrency: int, measured: dict[str, Measured]) -> None:

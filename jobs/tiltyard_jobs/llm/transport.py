@@ -1,8 +1,9 @@
 """The seam to the network: bytes out, status and bytes back.
 
-`HttpTransport` is aiohttp's client without what a call to a model does not need. pyreqwest, which is Rust-backed, was
-measured beside it: 0.6 to 1.0 of its CPU time on asyncio's own loop. It is a beta of one maintainer and runs threads of
-its own, so aiohttp stays; whoever wants another implements `Transport`, which is all that the client knows.
+`HttpTransport` is aiohttp's client without what a call to a model does not need. pyreqwest 0.15, which is Rust-backed,
+was measured beside it (bench/worker): half to nine tenths of its CPU time on asyncio's own loop. But it is a beta of
+one maintainer, runs threads of its own, and in one of some twenty runs aborted the interpreter at exit; so aiohttp
+stays. Whoever wants another implements `Transport`, which is all that the client knows.
 """
 
 from __future__ import annotations

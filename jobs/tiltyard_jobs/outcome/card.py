@@ -13,6 +13,7 @@ import yaml
 
 from tiltyard_jobs.contracts.recipes import DatasetRecipe, PlayerRecipe
 from tiltyard_jobs.curation.decontaminate import NGRAM_WORDS
+from tiltyard_jobs.outcome.tables import PLACES
 from tiltyard_jobs.results import DataSummary, Standings
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -42,7 +43,7 @@ def card(recipe: DatasetRecipe, standings: Standings, summary: DataSummary, rows
         " answers, was written by the models named below" + (" (instructions: see there)." if _given(recipe) else "."),
         "## Tables\n\n"
         + table(("configuration", "rows", "one row"), [(f"`{n}`", r, _ABOUT[n]) for n, r in rows.items()]),
-        _usage(next(iter(rows))),
+        _usage(next(iter(loadable(rows)))),
         "## Models\n\n" + _models(recipe, standings),
         "## How it was made\n\n" + _method(recipe, standings),
         "## From instructions to rows\n\n" + _counts(summary),
@@ -53,20 +54,26 @@ def card(recipe: DatasetRecipe, standings: Standings, summary: DataSummary, rows
 
 
 def front_matter(recipe: DatasetRecipe, rows: Mapping[str, int]) -> str:
-    """YAML that the Hugging Face libraries read: the configurations name their files beside the card."""
+    """YAML that the Hugging Face libraries read: the configurations name their files in a run's folder."""
+    there = loadable(rows)
     licenses = sorted({player.license or "unknown" for player in recipe.lineup.players})
     document: dict[str, Any] = {
         "pretty_name": recipe.tournament,
         "license": licenses,
         "task_categories": ["text-generation"],
         "tags": ["tiltyard", "synthetic", "instruction-tuning", "preference"],
-        "size_categories": [next((name for bound, name in _SIZES if max(rows.values()) < bound), "n>1M")],
+        "size_categories": [next((name for bound, name in _SIZES if max(there.values()) < bound), "n>1M")],
         "configs": [
-            {"config_name": name, "data_files": f"{name}.parquet"} | ({"default": True} if place == 0 else {})
-            for place, name in enumerate(rows)
+            {"config_name": name, "data_files": PLACES[name]} | ({"default": True} if place == 0 else {})
+            for place, name in enumerate(there)
         ],
     }
     return yaml.safe_dump(document, sort_keys=False, width=1000)
+
+
+def loadable(rows: Mapping[str, int]) -> dict[str, int]:
+    """The tables that can be a configuration: `datasets.load_dataset` fails on one without rows."""
+    return {name: count for name, count in rows.items() if count}
 
 
 def cell(text: object) -> str:

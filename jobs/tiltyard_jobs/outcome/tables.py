@@ -58,8 +58,8 @@ ANSWER_ROWS = table_schema(
         "model": pa.string(),
         "answer": pa.string(),
         "finish_reason": pa.string(),
-        "prompt_tokens": pa.int32(),
-        "completion_tokens": pa.int32(),
+        "prompt_tokens": pa.int64(),
+        "completion_tokens": pa.int64(),
         "score": pa.float64(),  # final score in [0, 1]; null where void or in no decided match
         "votes": pa.float64(),
         "verdicts": pa.int32(),
@@ -81,8 +81,8 @@ VERDICT_ROWS = table_schema(
         "order": pa.string(),  # AB: A's answer was shown first
         "vote": pa.float64(),  # for A, in [0, 1]; null where void
         "reason": pa.string(),
-        "prompt_tokens": pa.int32(),
-        "completion_tokens": pa.int32(),
+        "prompt_tokens": pa.int64(),
+        "completion_tokens": pa.int64(),
         "void": pa.string(),
         "detail": pa.string(),
     }
@@ -152,6 +152,9 @@ TABLES: dict[str, pa.Schema] = {
     "verdicts": VERDICT_ROWS,
     "battles": BATTLE_ROWS,
 }
-"""By the name of the file and of the configuration under which `datasets.load_dataset` finds it."""
+"""By the name of the configuration under which `datasets.load_dataset` finds it."""
+
+PLACES = {name: f"{'data' if name in ('sft', 'preference') else 'tables'}/{name}.parquet" for name in TABLES}
+"""Where each lies in a run's folder, relative to the card."""
 
 Row = dict[str, Any]

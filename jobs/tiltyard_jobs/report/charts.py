@@ -14,7 +14,7 @@ from tiltyard_jobs.report.formats import compact, points
 
 BAR_HEIGHT = 96
 """Pixels of the tallest bar."""
-_TICKS = 3
+_TICKS = 5  # about so many; a phone shows the label of every other one
 _MARGIN = 0.06  # of an axis, left and right of its outermost value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from tiltyard_jobs.contracts.tasks import LedgerRow
@@ -77,14 +78,22 @@ def token_table(tokens: Mapping[str, Mapping[str, tuple[int, int]]]) -> TokenTab
     return TokenTable((*(visible(stage) for stage in stages), "all"), (*rows, ("all", cells(everyone))))
 
 
-def cost_table(ledger: Sequence[LedgerRow]) -> Pivot | None:
-    """Time, requests and cached tokens by stage and model; None where no model was asked."""
+class CostTables(NamedTuple):
+    """What the run spent: by stage, with a sum, and by stage and model."""
+
+    stages: Pivot
+    models: Pivot
+
+
+def cost_tables(ledger: Sequence[LedgerRow]) -> CostTables | None:
+    """Time, requests and cached tokens; None where no model was asked."""
     if not ledger:
         return None
     ordered = sorted(ledger, key=lambda row: (by_stage(row.stage), row.model))
-    rows = [_cost(f"{row.stage} · {visible(row.model)}", [row]) for row in ordered[:_LEDGER_ROWS]]
+    stages = [_cost(stage, list(rows)) for stage, rows in groupby(ordered, key=lambda row: row.stage)]
+    models = [_cost(f"{row.stage} · {visible(row.model)}", [row]) for row in ordered[:_LEDGER_ROWS]]
     heads = ("Time", "Requests", "Retries", "Tokens read", "of these cached", "Tokens written")
-    return Pivot(heads, (*rows, _cost("all", ordered)))
+    return CostTables(Pivot(heads, (*stages, _cost("all", ordered))), Pivot(heads, tuple(models)))
 
 
 def _cost(name: str, rows: Sequence[LedgerRow]) -> tuple[str, tuple[str, ...]]:

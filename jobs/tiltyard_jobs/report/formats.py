@@ -6,6 +6,7 @@ import math
 
 DASH = "–"
 _MINUS = "\u2212"
+_SPACE = "\u00a0"  # keeps a number and its unit on one line
 
 
 def _usable(value: float | None) -> bool:
@@ -52,10 +53,10 @@ def percent(value: float | None, digits: int = 0) -> str:
         return DASH
     least = 10.0**-digits
     if 0 < value * 100 < least / 2:
-        return f"< {least:.{digits}f} %"
+        return f"<{_SPACE}{least:.{digits}f}{_SPACE}%"
     if 100 - least / 2 < value * 100 < 100:
-        return f"> {100 - least:.{digits}f} %"
-    return f"{_signed(f'{value * 100:.{digits}f}')} %"
+        return f">{_SPACE}{100 - least:.{digits}f}{_SPACE}%"
+    return f"{_signed(f'{value * 100:.{digits}f}')}{_SPACE}%"
 
 
 def share(part: float, whole: float, digits: int = 0) -> str:
@@ -66,11 +67,11 @@ def share(part: float, whole: float, digits: int = 0) -> str:
 def duration(seconds: float) -> str:
     """Wall time in its two largest units: 2 h 05 min, 3 min 20 s, 4.2 s."""
     if seconds < 60:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.1f}{_SPACE}s"
     whole = round(seconds)
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600:,} h {whole % 3600 // 60:02d} min"
+        return f"{whole // 60}{_SPACE}min {whole % 60:02d}{_SPACE}s"
+    return f"{whole // 3600:,}{_SPACE}h {whole % 3600 // 60:02d}{_SPACE}min"
 
 
 def size(octets: int) -> str:
@@ -78,6 +79,6 @@ def size(octets: int) -> str:
     value = float(octets)
     for unit in ("B", "kB", "MB", "GB"):
         if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+            return f"{value:.0f}{_SPACE}{unit}" if unit == "B" or value >= 100 else f"{value:.1f}{_SPACE}{unit}"
         value /= 1000
-    return f"{value:.1f} TB"
+    return f"{value:.1f}{_SPACE}TB"

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from tiltyard_jobs.report.formats import count, decimal, percent, points
-from tiltyard_jobs.report.inputs import ReportInput
 from tiltyard_jobs.report.words import visible
 from tiltyard_jobs.results import PlayerStanding, Standings
 
 _NAMED = 4  # names in one list; the rest are counted
 
 
-def headline(given: ReportInput) -> tuple[str, ...]:
-    """Sentences in reading order."""
-    standings = given.standings
-    return (*_lead(standings), _scale(standings), *_caveats(standings))
+class Headline(NamedTuple):
+    """Sentences in reading order: who leads, and how much stands behind that."""
+
+    lead: tuple[str, ...]
+    scale: tuple[str, ...]
+
+
+def headline(standings: Standings) -> Headline:
+    """The paragraph."""
+    return Headline(tuple(_lead(standings)), (_scale(standings), *_caveats(standings)))
 
 
 def contenders(standings: Standings) -> list[PlayerStanding]:
     """Players whose interval reaches the leader's: the votes do not tell them from it. The leader is not among them."""
-    leader, *others = _rated(standings) or [None]
-    if leader is None or leader.low is None:
+    rated = _rated(standings)
+    if not rated or rated[0].low is None:
         return []
-    return [one for one in others if _comparable(leader, one) and one.high is not None and one.high >= leader.low]
+    leader, least = rated[0], rated[0].low
+    return [one for one in rated[1:] if _comparable(leader, one) and one.high is not None and one.high >= least]
 
 
 def _rated(standings: Standings) -> list[PlayerStanding]:
@@ -44,7 +51,7 @@ def _lead(standings: Standings) -> Iterator[str]:
     within = (
         ""
         if leader.low is None or leader.high is None
-        else f" (95 % interval {points(leader.low)} to {points(leader.high)})"
+        else f" (95\u00a0% interval {points(leader.low)} to {points(leader.high)})"
     )
     yield f"{name} leads with {points(leader.rating)} points{within}."
     if others:
@@ -128,15 +135,12 @@ def best_alone(standings: Standings) -> str | None:
 
 def length_note(standings: Standings) -> str | None:
     """What length is worth; None where it was not estimated."""
-    if standings.length_points is None:
+    worth, low, high = standings.length_points, standings.length_low, standings.length_high
+    if worth is None:
         return None
-    worth = decimal(standings.length_points, 0, plus=True)
-    within = (
-        ""
-        if standings.length_low is None or standings.length_high is None
-        else f" (95 % interval {points(standings.length_low)} to {points(standings.length_high)})"
-    )
+    within = "" if low is None or high is None else f" (95\u00a0% interval {points(low / 2)} to {points(high / 2)})"
+    # At three times the length the normalised difference (3 - 1) / (3 + 1) is one half.
     return (
-        f"Length: being all of the text instead of half of it is worth {worth} points to an answer{within}; the "
-        "length-controlled rating takes that out."
+        f"An answer three times as long as its opponent's gets {decimal(worth / 2, 0, plus=True)} points for its "
+        f"length alone{within}; the length-controlled rating takes that out."
     )

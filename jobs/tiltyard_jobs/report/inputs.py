@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from tiltyard_jobs.contracts.tasks import LedgerRow
-from tiltyard_jobs.results import DataSummary, ManifestFile, Standings
 from tiltyard_jobs.report.words import Excerpt
+from tiltyard_jobs.results import DataSummary, ManifestFile, Standings
 
 
 class Sample(NamedTuple):

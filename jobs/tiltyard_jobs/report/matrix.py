@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 from tiltyard_jobs.report.formats import DASH, compact, count, percent, share
 from tiltyard_jobs.report.words import visible
-from tiltyard_jobs.results import Standings
+from tiltyard_jobs.results import JudgeStanding, Standings
 
 _NAMED_COLUMNS = 8  # with more, or longer names, columns are headed by rank
 _NAME_LENGTH = 14
 _STRONGEST = 0.55  # opacity of a colour under text: keeps the contrast above 4.5 to 1 in both colour schemes
+_FULL_LEAN = 0.6  # a rate of 0.8 or 0.2 has the strongest colour
 
 
 class Cell(NamedTuple):
@@ -52,6 +53,17 @@ class Matrix(NamedTuple):
     rows: tuple[MatrixRow, ...]
 
 
+class _Colour(NamedTuple):
+    kind: str
+    strength: float
+
+
+def _colour(lean: float) -> _Colour:
+    """The colour of something between -1 and 1; what is beyond has the strongest."""
+    strength = round(_STRONGEST * min(abs(lean), 1.0), 2)
+    return _Colour("up" if lean > 0 else "down", strength) if strength else _Colour("", 0.0)
+
+
 _SELF = Cell("", "", "self", 0.0)
 
 
@@ -59,9 +71,7 @@ def win_matrix(standings: Standings) -> Matrix:
     """Mean score of the row's player against the column's."""
     rows = []
     for place, player in enumerate(standings.players):
-        cells = [
-            _SELF if place == other else _win(standings, place, other) for other in range(len(standings.players))
-        ]
+        cells = [_SELF if place == other else _win(standings, place, other) for other in range(len(standings.players))]
         rows.append(MatrixRow(count(player.rank), visible(player.name), tuple(cells)))
     return Matrix(heads(standings), tuple(rows))
 
@@ -70,36 +80,36 @@ def _win(standings: Standings, place: int, other: int) -> Cell:
     rate = standings.win_rates[place][other]
     if rate is None:
         return Cell(DASH, "0", "", 0.0, "never met")
-    lean = min(abs(rate - 0.5) * 2, 1.0)
+    colour = _colour((rate - 0.5) * 2 / _FULL_LEAN)
     return Cell(
         text=percent(rate),
         note=compact(standings.win_counts[place][other]),
-        kind="up" if rate > 0.5 else "down" if rate < 0.5 else "",
-        strength=round(_STRONGEST * lean, 2),
+        kind=colour.kind,
+        strength=colour.strength,
         title=f"Elo expects {percent(standings.expected[place][other])}",
     )
 
 
 def vote_matrix(standings: Standings) -> Matrix:
     """Votes of the row's judge for the column's player, with their share of all that it gave."""
-    players = [one.name for one in standings.players]
-    rows = []
-    for judge in standings.judges:
-        given = [judge.votes_for.get(name, 0.0) for name in players]
-        total, most = sum(given), max((*given, 0.0))
-        cells = [
+    return Matrix(heads(standings), tuple(_votes(judge, standings) for judge in standings.judges))
+
+
+def _votes(judge: JudgeStanding, standings: Standings) -> MatrixRow:
+    """A judge's row; colours tell how far a player is from an even part of its votes."""
+    judged = [one.name for one in standings.players if one.model_id != judge.model_id]
+    total = sum(judge.votes_for.get(name, 0.0) for name in judged)
+    even = total / max(len(judged), 1)
+    cells = []
+    for player in standings.players:
+        votes = judge.votes_for.get(player.name, 0.0)
+        colour = _colour(votes / even - 1 if even else 0.0)
+        cells.append(
             _SELF
-            if judge.model_id == player.model_id
-            else Cell(
-                text=compact(votes),
-                note=share(votes, total),
-                kind="up" if votes else "",
-                strength=round(_STRONGEST * votes / most, 2) if most else 0.0,
-            )
-            for player, votes in zip(standings.players, given, strict=True)
-        ]
-        rows.append(MatrixRow("", visible(judge.name), tuple(cells)))
-    return Matrix(heads(standings), tuple(rows))
+            if player.model_id == judge.model_id
+            else Cell(compact(votes), share(votes, total), colour.kind, colour.strength)
+        )
+    return MatrixRow("", visible(judge.name), tuple(cells))
 
 
 def heads(standings: Standings) -> tuple[Head, ...]:

@@ -16,7 +16,7 @@ from structlog.typing import FilteringBoundLogger
 from tiltyard_jobs.contracts.layout import Seal, checkpoint_prefix
 from tiltyard_jobs.contracts.recipes import AnyRecipe
 from tiltyard_jobs.contracts.summary import Standing
-from tiltyard_jobs.contracts.tasks import BundleTask, EndpointRef, ExportTask, PreflightTask
+from tiltyard_jobs.contracts.tasks import BundleTask, CompareTask, EndpointRef, ExportTask, PreflightTask, SoloTask
 from tiltyard_jobs.llm.usage import Usage
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.checkpoints import Checkpoints
@@ -29,7 +29,7 @@ from tiltyard_jobs.store.base import Store
 if TYPE_CHECKING:
     from tiltyard_jobs.llm.client import ModelClient
 
-Task = TypeVar("Task", bound=PreflightTask | ExportTask)
+Task = TypeVar("Task", bound=SoloTask)
 
 
 @dataclass(slots=True)
@@ -173,7 +173,7 @@ class ShardContext:
 
 @dataclass(frozen=True)
 class TaskContext(Generic[Task]):
-    """What a task is given that makes no artifact: preflight, export.
+    """What a task is given that makes no artifact: preflight, export, compare.
 
     Attributes:
         task: what is to be done.
@@ -194,3 +194,4 @@ class TaskContext(Generic[Task]):
 
 PreflightContext: TypeAlias = TaskContext[PreflightTask]
 ExportContext: TypeAlias = TaskContext[ExportTask]
+CompareContext: TypeAlias = TaskContext[CompareTask]

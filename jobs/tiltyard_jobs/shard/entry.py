@@ -15,11 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
-from tiltyard_jobs.contracts.tasks import BundleTask, ExportTask, PreflightTask
+from tiltyard_jobs.contracts.tasks import BundleTask, SoloTask
 from tiltyard_jobs.errors import ExitCode
 from tiltyard_jobs.shard.failures import Ending, ending_of, frames_of
-from tiltyard_jobs.shard.loading import load_bundle, load_export, load_preflight
-from tiltyard_jobs.shard.options import EXPORT, PREFLIGHT, Options, parse_options
+from tiltyard_jobs.shard.loading import SOLO_TASKS, load_bundle, load_solo
+from tiltyard_jobs.shard.options import Options, parse_options
 from tiltyard_jobs.shard.reporting import configure_logging, write_summary
 from tiltyard_jobs.shard.worker import StageFunction, Worker
 from tiltyard_jobs.stages import stage_function
@@ -39,7 +39,7 @@ def main(
         arguments: the command line; `sys.argv` by default.
         environment: the environment variables.
         stage_of: from a stage's name to its function, which takes a `ShardContext` and returns an `Outcome`; those of
-            `preflight` and `export` take a `TaskContext` and return a `Summary`. A test may give stages of its own.
+            `loading.SOLO_TASKS` take a `TaskContext` and return a `Summary`. A test may give stages of its own.
 
     Returns:
         The exit code, see `errors.ExitCode`; 1 where Tiltyard itself is at fault.
@@ -63,11 +63,9 @@ def main(
     return summary.exit_code
 
 
-def _load(options: Options) -> BundleTask | PreflightTask | ExportTask:
-    if options.stage == PREFLIGHT:
-        return load_preflight(options.task)
-    if options.stage == EXPORT:
-        return load_export(options.task)
+def _load(options: Options) -> BundleTask | SoloTask:
+    if options.stage in SOLO_TASKS:
+        return load_solo(options.task, options.stage)
     return load_bundle(options.task, options.stage, options.index)
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from tiltyard_jobs.contracts.tasks import BundleTask, ExportTask, PreflightTask
+from tiltyard_jobs.contracts.tasks import BundleTask, CompareTask, ExportTask, PreflightTask, SoloTask
 from tiltyard_jobs.errors import ConfigurationError
 
-Document = TypeVar("Document", BundleTask, PreflightTask, ExportTask)
+Document = TypeVar("Document", BundleTask, PreflightTask, ExportTask, CompareTask)
+
+SOLO_TASKS: Mapping[str, type[SoloTask]] = {"preflight": PreflightTask, "export": ExportTask, "compare": CompareTask}
+"""The documents of the stages that make no artifact."""
 
 MAX_PROBLEMS = 10
 _MAX_GIVEN = 60
@@ -36,14 +40,9 @@ def load_bundle(path: Path, stage: str, index: int) -> BundleTask:
     return task
 
 
-def load_preflight(path: Path) -> PreflightTask:
-    """The preflight task in a file; raises as `load_bundle` does."""
-    return _load(path, PreflightTask)
-
-
-def load_export(path: Path) -> ExportTask:
-    """The export task in a file; raises as `load_bundle` does."""
-    return _load(path, ExportTask)
+def load_solo(path: Path, stage: str) -> SoloTask:
+    """The task in a file of a stage that makes no artifact; raises as `load_bundle` does."""
+    return _load(path, SOLO_TASKS[stage])
 
 
 def _load(path: Path, document: type[Document]) -> Document:

@@ -9,8 +9,6 @@ from pathlib import Path
 
 from tiltyard_jobs.stages import STAGES
 
-PREFLIGHT = "preflight"
-EXPORT = "export"
 INDEX_VARIABLE = "JOB_COMPLETION_INDEX"
 WORK_DIR_VARIABLE = "TILTYARD_WORK_DIR"
 SUMMARY_VARIABLE = "TILTYARD_SUMMARY"
@@ -22,7 +20,7 @@ class Options:
     """What a worker was asked to do.
 
     Attributes:
-        stage: `preflight`, `export` or one of `stages.STAGES`.
+        stage: one of `stages.STAGES`.
         task: the task document's file.
         index: which of the bundle's indices.
         work_dir: where unfinished work is kept between attempts; None: a temporary folder.
@@ -43,7 +41,7 @@ class Options:
 def parse_options(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Options:
     """Parse a command line (`sys.argv` by default). Ends the process with code 2 where it is wrong."""
     parser = argparse.ArgumentParser(prog="python -m tiltyard_jobs", description="Make one index of a bundle.")
-    parser.add_argument("stage", choices=list(dict.fromkeys((PREFLIGHT, EXPORT, *STAGES))))
+    parser.add_argument("stage", choices=STAGES)
     parser.add_argument("--task", type=Path, required=True, metavar="FILE", help="the task document, JSON")
     parser.add_argument(
         "--index",

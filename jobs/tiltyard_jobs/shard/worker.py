@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 
 from tiltyard_jobs.contracts.summary import Summary
-from tiltyard_jobs.contracts.tasks import BundleTask, ExportTask, PreflightTask, StoreRef
+from tiltyard_jobs.contracts.tasks import BundleTask, SoloTask, StoreRef
 from tiltyard_jobs.errors import ConfigurationError, ExitCode
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.claims import Claims, claim_parts
@@ -68,7 +68,7 @@ class Worker:
         self._stage_of = stage_of
         self._rng = random.Random()  # noqa: S311  # for jitter, which must differ between shards that start together
 
-    async def run(self, task: BundleTask | PreflightTask | ExportTask) -> Summary:
+    async def run(self, task: BundleTask | SoloTask) -> Summary:
         """Do what the task says; SIGTERM and SIGINT end it early.
 
         Raises:

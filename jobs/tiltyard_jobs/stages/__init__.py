@@ -22,6 +22,7 @@ STAGES = (
     "dataset",
     "report",
     "export",
+    "compare",
 )
 
 

@@ -4,34 +4,29 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import fcntl
 import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tiltyard.api import (
-    ManifestError,
-    Problem,
-    Tournament,
-    TournamentStatus,
-    load_tournament,
-    problems_on_machine,
-    unsupported,
-)
+from tiltyard.api import Tournament, TournamentStatus, problems_on_machine
 from tiltyard.cli import show
-from tiltyard.local.machine import Machine, Settings, policy_of, run_preflight
-from tiltyard.local.oneshot import run_once
+from tiltyard.cli.manifest import load_manifest, refuse
+from tiltyard.local.look import look
+from tiltyard.local.machine import Machine, Settings, policy_of
+from tiltyard.local.occupancy import OccupiedError, is_occupied, occupied
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.estimate import estimate, expected_loads
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.planner import Outcome, Plan
+from tiltyard.render.tasks import preflight_task
 from tiltyard_jobs.contracts.summary import Summary, parts_done
-from tiltyard_jobs.contracts.tasks import ExportTask, StoreRef
+from tiltyard_jobs.contracts.tasks import ExportTask, PreflightTask, StoreRef
+
+FAILED, WRONG_INPUT = 1, 2
 
 
 class UserError(Exception):
@@ -40,8 +35,7 @@ class UserError(Exception):
 
 def validate(options: argparse.Namespace) -> int:
     """Check a manifest without looking at the world."""
-    tournament = load_tournament(options.manifest)
-    _refuse(options.manifest, unsupported(tournament))
+    tournament = load_manifest(options.manifest)
     graph = build_graph(tournament)
     print(f"{options.manifest}: {tournament.metadata.name} is valid ({len(graph.bundles)} bundles, run {graph.run})")
     return 0
@@ -50,8 +44,7 @@ def validate(options: argparse.Namespace) -> int:
 def plan(options: argparse.Namespace) -> int:
     """Say what a run would do."""
     tournament, graph, settings = _prepare(options)
-    summary = asyncio.run(run_preflight(tournament, graph, settings, check_store=False))
-    _refuse_summary(summary)
+    summary = _look(preflight_task(tournament, graph, settings.store, check_store=False), settings)
     done = parts_done(graph.artifacts, summary.done)
     costs = estimate(graph, done)
     try:
@@ -66,14 +59,23 @@ def plan(options: argparse.Namespace) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run a tournament to its end."""
+    """Run a tournament to its end, or until SIGINT, SIGTERM or SIGHUP; a second one finds stopping under way."""
     tournament, graph, settings = _prepare(options)
-    with _only_one(settings.state):
-        last = asyncio.run(_run(tournament, graph, settings, options.progress))
-    status = _read_status(settings.state)
+    try:
+        with occupied(settings.state, lambda sentence: print(sentence, file=sys.stderr)) as occupancy:
+            with show.progress(options.progress) as display:
+                machine = Machine(tournament, graph, settings, display, occupancy)
+                last = asyncio.run(_until_told_to_stop(machine))
+            status = _read_status(settings.state)
+    except OccupiedError as error:
+        raise UserError(str(error)) from None
+    if last is None:
+        raise KeyboardInterrupt
     if last.outcome is Outcome.FAILED:
         print(last.message, file=sys.stderr)
-        return 2 if last.phase == "Failed" and status is not None and _wrong_input(status) else 1
+        return WRONG_INPUT if machine.wrong_input else FAILED
+    if last.outcome is Outcome.SUSPENDED:
+        print(last.message)
     if status is not None:
         show.print_result(status)
     return 0
@@ -81,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
 
 def status(options: argparse.Namespace) -> int:
     """Say how far a run is."""
-    tournament = load_tournament(options.manifest)
+    tournament = load_manifest(options.manifest)
     state = _state_folder(options, tournament)
     seen = _read_status(state)
     if seen is None:
@@ -89,23 +91,19 @@ def status(options: argparse.Namespace) -> int:
     if options.output == "json":
         print(seen.model_dump_json(by_alias=True, indent=2, exclude_none=True))
     else:
-        show.print_status(seen)
+        show.print_status(seen, at_work=is_occupied(state))
     return 0
 
 
 def report(options: argparse.Namespace) -> int:
     """Say where the results are, and copy them if asked."""
     tournament, graph, settings = _prepare(options)
-    summary = asyncio.run(run_preflight(tournament, graph, settings, check_store=False))
-    _refuse_summary(summary)
+    summary = _look(preflight_task(tournament, graph, settings.store, only_look=True), settings)
     if not summary.outputs:
         raise UserError(f"run {graph.run} is not complete in {settings.store.uri}: finish it with `tiltyard run`")
     if options.to is not None:
-        copy = ExportTask(
-            tournament=graph.tournament, store=settings.store, run=graph.run, folder=str(options.to.absolute())
-        )
-        copied = asyncio.run(run_once(copy, settings.state / "jobs" / "export", settings.python))
-        _refuse_summary(copied)
+        folder = str(options.to.absolute())
+        _look(ExportTask(tournament=graph.tournament, store=settings.store, run=graph.run, folder=folder), settings)
         print(f"copied to {options.to}")
     show.print_leaderboard(summary.leaderboard)
     show.print_outputs(summary.outputs)
@@ -118,14 +116,14 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "run": run,
     "status": status,
     "report": report,
+    "compare": compare,
 }
 
 
 def _prepare(options: argparse.Namespace) -> tuple[Tournament, Graph, Settings]:
     """A manifest that can run on this machine, its graph, and where it runs."""
-    tournament = load_tournament(options.manifest)
-    wrong = [*unsupported(tournament), *problems_on_machine(tournament, folder_given=options.out is not None)]
-    _refuse(options.manifest, wrong)
+    tournament = load_manifest(options.manifest)
+    refuse(options.manifest, problems_on_machine(tournament, folder_given=options.out is not None))
     given: dict[str, Any] = {}
     if getattr(options, "workers", None):
         given["workers"] = options.workers
@@ -135,14 +133,12 @@ def _prepare(options: argparse.Namespace) -> tuple[Tournament, Graph, Settings]:
     return tournament, build_graph(tournament), settings
 
 
-def _refuse(manifest: Path, problems: list[Problem]) -> None:
-    if problems:
-        raise ManifestError(str(manifest), problems)
-
-
-def _refuse_summary(summary: Summary) -> None:
+def _look(task: PreflightTask | ExportTask, settings: Settings) -> Summary:
+    """What a process that makes nothing says, or its sentence as an error."""
+    summary = asyncio.run(look(task, settings.python))
     if summary.exit_code != 0:
         raise UserError(summary.message)
+    return summary
 
 
 def _store(options: argparse.Namespace, tournament: Tournament) -> StoreRef:
@@ -167,34 +163,8 @@ def _read_status(state: Path) -> TournamentStatus | None:
         return None
 
 
-def _wrong_input(seen: TournamentStatus) -> bool:
-    """Whether a run failed before anything started: the input is wrong, not the world."""
-    return any(condition.type == "Preflighted" and condition.status == "False" for condition in seen.conditions)
-
-
-@contextmanager
-def _only_one(state: Path) -> Iterator[None]:
-    """Two runs in one state folder would share journals: the second one is refused."""
-    state.mkdir(parents=True, exist_ok=True)
-    with (state / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"{state}: another `tiltyard run` is at work here; wait for it, or give --state") from None
-        yield
-
-
-async def _run(tournament: Tournament, graph: Graph, settings: Settings, progress: str) -> Plan:
-    """Run until the end, or until SIGINT or SIGTERM; a second one changes nothing, since stopping is under way."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
-
-    def stop() -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, lambda: None)
-        task.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
-    with show.progress(progress) as display:
-        return await Machine(tournament, graph, settings, display).run()
+async def _until_told_to_stop(machine: Machine) -> Plan | None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, machine.stop)
+    return await machine.run()

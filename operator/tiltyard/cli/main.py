@@ -1,17 +1,13 @@
-"""`tiltyard validate | plan | run | status | report`."""
+"""`tiltyard validate | plan | run | status | report | compare`."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tiltyard.api import ManifestError
-from tiltyard.cli.commands import COMMANDS, UserError
-
-FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
+WRONG_INPUT, INTERRUPTED = 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,11 +18,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parser().parse_args(arguments)
     try:
-        return COMMANDS[options.command](options)
-    except (ManifestError, UserError) as error:
-        print(error, file=sys.stderr)
-        return WRONG_INPUT
-    except (KeyboardInterrupt, asyncio.CancelledError):
+        # Late, so that Ctrl-C is answered with a sentence from here on.
+        from tiltyard.api import ManifestError
+        from tiltyard.cli.commands import COMMANDS, UserError
+
+        try:
+            return COMMANDS[options.command](options)
+        except (ManifestError, UserError) as error:
+            print(error, file=sys.stderr)
+            return WRONG_INPUT
+    except KeyboardInterrupt:
         print("stopped; run the same command again to go on", file=sys.stderr)
         return INTERRUPTED
 
@@ -60,6 +61,11 @@ def parser() -> argparse.ArgumentParser:
     _manifest(report)
     _place(report)
     report.add_argument("--to", type=Path, metavar="DIR", help="copy report, tables and training data here")
+
+    compare = commands.add_parser("compare", help="how far two runs agree: another jury on the same answers, say")
+    _manifest(compare)
+    compare.add_argument("other", type=Path, metavar="OTHER", help="the other run's manifest; the same place")
+    _place(compare)
     return top
 
 

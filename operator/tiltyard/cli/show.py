@@ -15,7 +15,9 @@ from tiltyard.api import TournamentStatus
 from tiltyard.plan.estimate import Cost
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.planner import PHASES
-from tiltyard_jobs.contracts.summary import Standing
+from tiltyard_jobs.contracts.summary import Agreement, Standing
+
+ENDS = ("Complete", "Failed", "Suspended")
 
 Display = Callable[[TournamentStatus], None]
 
@@ -77,10 +79,18 @@ class _Bars:
                 self._bars.stop_task(task)
 
 
-def print_status(status: TournamentStatus) -> None:
-    """A run's status."""
+def print_status(status: TournamentStatus, *, at_work: bool) -> None:
+    """A run's status.
+
+    Args:
+        status: as it was written last.
+        at_work: whether a process is at work on it now.
+    """
     console = Console()
     console.print(f"{status.phase} {status.progress}  run {status.run}", highlight=False)
+    ended = any(condition.type in ENDS and condition.status == "True" for condition in status.conditions)
+    if not at_work and not ended:
+        console.print("interrupted: `tiltyard run` goes on from here", style="yellow", highlight=False)
     table = Table("STAGE", "STATE", "DONE", "REUSED", "ACTIVE", "VOID", box=None)
     for stage in status.stages:
         shards = stage.shards
@@ -126,6 +136,19 @@ def print_leaderboard(rows: Sequence[Standing]) -> None:
         win_rate = "" if row.win_rate is None else f"{row.win_rate:.2f}"
         table.add_row(str(rank), row.name, f"{row.rating:.0f}", interval, win_rate)
     Console().print(table)
+
+
+def print_agreement(agreement: Agreement) -> None:
+    """How far two runs agree."""
+
+    def share(value: float | None) -> str:
+        return "unknown: one of them sees no difference" if value is None else f"{value:.3f}"
+
+    print(f"players in both      {agreement.players}")
+    print(f"same leader          {'yes' if agreement.same_leader else 'no'}")
+    print(f"Kendall's tau-b      {share(agreement.kendall)}")
+    print(f"Spearman's rho       {share(agreement.spearman)}")
+    print(f"same gold answers    {agreement.gold_same} of {agreement.gold_compared}")
 
 
 def print_outputs(outputs: Mapping[str, str]) -> None:

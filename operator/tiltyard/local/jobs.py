@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from tiltyard.local.processes import end, spawn
+from tiltyard.local.occupancy import Occupancy
+from tiltyard.local.processes import end, how_it_ended, spawn
 from tiltyard.plan.observed import JobPhase, JobSeen
 from tiltyard.plan.planner import JobOrder
 from tiltyard_jobs.contracts.summary import Summary
@@ -29,13 +30,17 @@ BACKOFF_LIMIT_SECONDS = 60.0
 COMPLETE, CONFIGURATION, PERMANENT, STOPPED = 0, 2, 3, 143
 
 
-@dataclass(frozen=True)
-class ShardEnd:
-    """A shard that is complete."""
+class Attempt(NamedTuple):
+    """A shard's process that has ended."""
 
     order: JobOrder
     index: int
     summary: Summary
+
+    @property
+    def complete(self) -> bool:
+        """Whether the shard is made."""
+        return self.summary.exit_code == COMPLETE
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,9 @@ class Workshop:
         slots: shard processes at once, over all Jobs.
         backoff_limit: retries of one shard.
         parallelism: shards of one Job at once.
-        finished: told of each complete shard.
+        ended: told of each process that has ended, whatever became of it.
         look_again: called when something changed.
+        occupancy: the run that the processes belong to.
     """
 
     python: str
@@ -59,13 +65,20 @@ class Workshop:
     slots: asyncio.Semaphore
     backoff_limit: int
     parallelism: int
-    finished: Callable[[ShardEnd], None]
+    ended: Callable[[Attempt], None]
     look_again: Callable[[], None]
+    occupancy: Occupancy | None = None
 
 
 @dataclass
 class LocalJob:
-    """One bundle at work."""
+    """One bundle at work.
+
+    Args:
+        workshop: what it shares with the others.
+        order: the bundle, and its indices.
+        task: what its workers are told.
+    """
 
     workshop: Workshop
     order: JobOrder
@@ -124,7 +137,6 @@ class LocalJob:
             async with self.workshop.slots:
                 summary = await self._attempt(index)
             if summary.exit_code == COMPLETE:
-                self.workshop.finished(ShardEnd(self.order, index, summary))
                 return
             if summary.exit_code in (CONFIGURATION, PERMANENT):
                 self._fail(summary.message)
@@ -143,15 +155,17 @@ class LocalJob:
         log, report = self.folder / f"{index}.log", self.folder / f"{index}.summary.json"
         report.unlink(missing_ok=True)
         environment = {"TILTYARD_SUMMARY": str(report), "TILTYARD_PROGRESS": str(self._progress_file(index))}
-        process = await spawn(command, log, environment)
+        process = await spawn(command, log, environment, self.workshop.occupancy)
         self._running[index] = process
         try:
-            code = await process.wait()
+            await process.wait()
         finally:
             await asyncio.shield(end(process, GRACE_SECONDS))
             del self._running[index]
             self._progress_file(index).unlink(missing_ok=True)
-        return read_summary(report, code, log)
+            summary = read_summary(report, process.returncode or 0, log)
+            self.workshop.ended(Attempt(self.order, index, summary))
+        return summary
 
     def _fail(self, message: str) -> None:
         self.phase, self.message = JobPhase.FAILED, message
@@ -173,5 +187,4 @@ def read_summary(path: Path, code: int, log: Path) -> Summary:
     try:
         return Summary.model_validate_json(path.read_bytes()).model_copy(update={"exit_code": code})
     except (OSError, ValidationError):
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-        return Summary(exit_code=code, message=f"the worker {how} and left no summary; its log is {log}")
+        return Summary(exit_code=code, message=f"the worker {how_it_ended(code)} and left no summary; its log is {log}")

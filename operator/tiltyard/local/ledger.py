@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, Field, ValidationError
@@ -33,10 +31,11 @@ class Ledger(BaseModel):
     started: float
 
     def add(self, stage: str, model: str | None, summary: Summary) -> None:
-        """Count a shard that is complete."""
-        self.voids[stage] += sum(summary.voids.values())
-        self.leaderboard = summary.leaderboard or self.leaderboard
-        self.outputs |= summary.outputs
+        """Count a shard's process that has ended: what it cost, and where the shard is complete what it made."""
+        if summary.exit_code == 0:
+            self.voids[stage] += sum(summary.voids.values())
+            self.leaderboard = summary.leaderboard or self.leaderboard
+            self.outputs |= summary.outputs
         if model is None:
             return
         name = f"{stage}/{model}"
@@ -72,12 +71,3 @@ def write_atomically(path: Path, document: str) -> None:
     staged = path.with_name(f".{path.name}.next")
     staged.write_text(document, encoding="utf-8")
     staged.replace(path)
-
-
-def read_json(path: Path) -> Mapping[str, object] | None:
-    """A JSON object in a file; None where there is none."""
-    try:
-        document = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return document if isinstance(document, dict) else None

@@ -12,20 +12,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tiltyard.api import Tournament, TournamentStatus, parse_quantity
-from tiltyard.local.jobs import LocalJob, ShardEnd, Workshop
+from tiltyard.local.jobs import Attempt, LocalJob, Workshop
 from tiltyard.local.ledger import Ledger, load_ledger, write_atomically
+from tiltyard.local.occupancy import Occupancy
 from tiltyard.local.oneshot import run_once
 from tiltyard.local.servers import Server
+from tiltyard.local.vllm import vllm_problems
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.observed import JobPhase, Observed, PreflightPhase
 from tiltyard.plan.planner import Outcome, Plan, Policy, plan
 from tiltyard.plan.schedule import Room
 from tiltyard.plan.status import build_status
-from tiltyard.render.tasks import bundle_task, participants, parts_of, preflight_task
-from tiltyard_jobs.contracts.summary import Summary, parts_done
+from tiltyard.render.tasks import bundle_task, fields, participants, parts_of, preflight_task
+from tiltyard_jobs.contracts.summary import parts_done
 from tiltyard_jobs.contracts.tasks import StoreRef
 
+COMPLETE, CONFIGURATION = 0, 2  # exit codes of the worker
 TICK_SECONDS = 0.5  # bars and the status file move this often
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform.startswith("linux") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,7 @@ class Settings:
 
     store: StoreRef
     state: Path
-    workers: int = field(default_factory=lambda: max(2, os.cpu_count() or 2))
+    workers: int = field(default_factory=lambda: max(2, cores()))
     python: str = sys.executable
     vllm_python: str = sys.executable
 
@@ -57,14 +65,6 @@ def policy_of(tournament: Tournament) -> Policy:
     )
 
 
-async def run_preflight(
-    tournament: Tournament, graph: Graph, settings: Settings, *, check_store: bool = True
-) -> Summary:
-    """Check the world and look for what exists, in a worker process, which alone touches the store."""
-    task = preflight_task(tournament, graph, settings.store, check_store=check_store)
-    return await run_once(task, settings.state / "jobs" / "preflight", settings.python)
-
-
 class Machine:
     """A tournament on this machine.
 
@@ -73,23 +73,32 @@ class Machine:
         graph: its graph.
         settings: how to run it.
         show: told of each new status.
+        occupancy: the hold on the state folder that its processes inherit.
     """
 
     def __init__(
-        self, tournament: Tournament, graph: Graph, settings: Settings, show: Callable[[TournamentStatus], None]
+        self,
+        tournament: Tournament,
+        graph: Graph,
+        settings: Settings,
+        show: Callable[[TournamentStatus], None],
+        occupancy: Occupancy | None = None,
     ) -> None:
         self._tournament, self._graph, self._settings, self._show = tournament, graph, settings, show
+        self._occupancy = occupancy
         self._policy = policy_of(tournament)
         self._again = asyncio.Event()
         self._preflight = PreflightPhase.PENDING
         self._preflight_message = ""
-        self._preflight_task: asyncio.Task[None] | None = None
         self._done: dict[str, frozenset[int]] = {}
         self._reused: dict[str, frozenset[int]] = {}
         self._jobs: dict[str, LocalJob] = {}
         self._ledger: Ledger = load_ledger(self._ledger_path, graph.run, time.time())
         self._status: TournamentStatus | None = None
         self._acting: set[asyncio.Task[None]] = set()
+        self._mistake: BaseException | None = None
+        self._stopping = False
+        self._wrong_input = False
         self._workshop = Workshop(
             python=settings.python,
             folder=settings.state / "jobs",
@@ -97,33 +106,45 @@ class Machine:
             slots=asyncio.Semaphore(settings.workers),
             backoff_limit=tournament.spec.jobs.backoff_limit_per_shard,
             parallelism=tournament.spec.jobs.parallelism,
-            finished=self._finished,
+            ended=self._ended,
             look_again=self._again.set,
+            occupancy=occupancy,
         )
-        people = participants(tournament)
+        people, places = participants(tournament), fields(tournament)
         self._servers = {
             model.name: Server(
                 participant=people[model.name],
+                field=places[model.name],
                 version=model.version,
                 log=settings.state / "models" / f"{model.name}.log",
                 deadline=tournament.spec.serving.startup_deadline_seconds,
                 python=settings.python,
                 vllm_python=settings.vllm_python,
                 look_again=self._again.set,
+                occupancy=occupancy,
                 loads=self._ledger.loads[model.name],
             )
             for model in graph.models
             if model.served
         }
 
-    async def run(self) -> Plan:
-        """Run to the end; returns the last plan, whose outcome is terminal or Suspended.
+    @property
+    def wrong_input(self) -> bool:
+        """Whether the run failed for what the user gave, and not for what happened to it."""
+        return self._wrong_input
 
-        Cancelled, it stops all that it started and keeps what is made.
-        """
+    def stop(self) -> None:
+        """End the run early: `run` stops all that it started, keeps what is made, and returns None."""
+        self._stopping = True
+        self._again.set()
+
+    async def run(self) -> Plan | None:
+        """Run to the end; returns the last plan, whose outcome is terminal or Suspended. None: `stop` was called."""
         try:
-            while True:
+            while not self._stopping:
                 self._again.clear()
+                if self._mistake is not None:
+                    raise self._mistake
                 observed = self._observe()
                 decided = plan(self._graph, self._policy, observed, time.time())
                 self._act(decided)
@@ -132,8 +153,9 @@ class Machine:
                     return decided
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._again.wait(), TICK_SECONDS)
+            return None
         finally:
-            await asyncio.shield(self._stop_all())
+            await self._stop_all()
 
     def _observe(self) -> Observed:
         ledger = self._ledger
@@ -155,7 +177,7 @@ class Machine:
         """Carry a plan out. What takes time goes on beside the loop, and is seen at the next look."""
         if decided.preflight:
             self._preflight = PreflightPhase.ACTIVE
-            self._preflight_task = asyncio.create_task(self._check())
+            self._beside(self._check())
         if decided.outcome is not Outcome.RUNNING:
             return  # `_stop_all` ends everything
         for name in decided.stop_jobs:
@@ -164,6 +186,7 @@ class Machine:
             self._beside(self._servers[name].stop())
         for name in decided.start_models:
             self._ledger.loads[name] += 1
+            self._save_ledger()
             self._beside(self._servers[name].start())
         for order in decided.start_jobs:
             model = order.bundle.model
@@ -175,32 +198,49 @@ class Machine:
             job.start()
 
     def _beside(self, work: Coroutine[None, None, None]) -> None:
+        def ended(task: asyncio.Task[None]) -> None:
+            self._acting.discard(task)
+            if not task.cancelled() and task.exception() is not None:
+                self._mistake = task.exception()
+                self._again.set()
+
         task = asyncio.create_task(work)
         self._acting.add(task)
-        task.add_done_callback(self._acting.discard)
+        task.add_done_callback(ended)
 
     async def _check(self) -> None:
-        summary = await run_preflight(self._tournament, self._graph, self._settings)
-        if summary.exit_code == 0:
+        """Preflight."""
+        settings = self._settings
+        task = preflight_task(self._tournament, self._graph, settings.store)
+        summary, problems = await asyncio.gather(
+            run_once(task, settings.state / "jobs" / "preflight", settings.python, self._occupancy),
+            vllm_problems(self._tournament, settings.vllm_python),
+        )
+        if summary.exit_code == COMPLETE and not problems:
             self._reused = parts_done(self._graph.artifacts, summary.done)
             self._done = dict(self._reused)
             self._ledger.outputs |= summary.outputs
             self._ledger.leaderboard = summary.leaderboard or self._ledger.leaderboard
             self._preflight = PreflightPhase.PASSED
         else:
-            self._preflight, self._preflight_message = PreflightPhase.FAILED, summary.message
+            self._wrong_input = summary.exit_code in (COMPLETE, CONFIGURATION)
+            self._preflight = PreflightPhase.FAILED
+            self._preflight_message = "\n".join(filter(None, [summary.message, *problems]))
         self._again.set()
 
-    def _finished(self, shard: ShardEnd) -> None:
-        bundle = shard.order.bundle
-        for key, number in parts_of(bundle, shard.order, shard.index):
-            self._done[key] = self._done.get(key, frozenset()) | {number}
-        if bundle.model in self._servers:
-            self._servers[bundle.model].worked()
-        self._ledger.add(bundle.stage, bundle.model, shard.summary)
+    def _ended(self, attempt: Attempt) -> None:
+        bundle = attempt.order.bundle
+        self._ledger.add(bundle.stage, bundle.model, attempt.summary)
         self._save_ledger()
-        if bundle.complete(self._done):
-            self._jobs.pop(bundle.name, None)
+        if attempt.complete:
+            for key, number in parts_of(bundle, attempt.order, attempt.index):
+                self._done[key] = self._done.get(key, frozenset()) | {number}
+            if bundle.model in self._servers:
+                self._servers[bundle.model].worked()
+            if bundle.complete(self._done):
+                self._jobs.pop(bundle.name, None)
+        elif attempt.summary.exit_code == CONFIGURATION:
+            self._wrong_input = True
         self._again.set()
 
     def _report(self, observed: Observed, decided: Plan) -> None:
@@ -220,12 +260,12 @@ class Machine:
         self._show(status)
 
     async def _stop_all(self) -> None:
-        if self._preflight_task is not None:
-            self._preflight_task.cancel()
-            await asyncio.gather(self._preflight_task, return_exceptions=True)
+        if self._preflight is PreflightPhase.ACTIVE:
+            for task in self._acting:
+                task.cancel()
         await asyncio.gather(*(job.stop() for job in self._jobs.values()), return_exceptions=True)
         await asyncio.gather(*self._acting, return_exceptions=True)
-        await asyncio.gather(*(server.stop() for server in self._servers.values()), return_exceptions=True)
+        await asyncio.gather(*(server.close() for server in self._servers.values()), return_exceptions=True)
         self._save_ledger()
 
     @property

@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from tiltyard.api import Participant
-from tiltyard.local.processes import end, spawn
+from tiltyard.api import Participant, local_path
+from tiltyard.local.occupancy import Occupancy
+from tiltyard.local.ports import Port
+from tiltyard.local.processes import end, how_it_ended, spawn
 from tiltyard.plan.observed import ModelPhase, ModelSeen
 
 POLL_SECONDS = 0.1
+HEALTH_SECONDS = 2.0
 GRACE_SECONDS = 20.0
 MAX_CRASHES = 5  # in a row, without a shard done between them
-LAST_LINES = 3
 
 # vLLM as a library of this machine's user: no telemetry, no look at the network for what is on disk.
 VLLM_ENVIRONMENT = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
 
 
-def free_port() -> int:
-    """A port of the loopback interface that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+def is_simulated(participant: Participant) -> bool:
+    """Whether a model is played by the simulated expert's server, and not by vLLM."""
+    return participant.model is not None and participant.model.uri.startswith("sim://")
 
 
 def server_command(participant: Participant, port: int, *, python: str, vllm_python: str) -> list[str]:
@@ -44,9 +41,9 @@ def server_command(participant: Participant, port: int, *, python: str, vllm_pyt
     assert participant.model is not None
     uri, args = participant.model.uri, participant.serving_or_default.args
     address = ["--served-model-name", participant.name, "--host", "127.0.0.1", "--port", str(port)]
-    if uri.startswith("sim://"):
+    if is_simulated(participant):
         return [python, "-m", "tiltyard_jobs.sim", "--uri", uri, *address, *args]
-    model = uri.removeprefix("file://") if uri.startswith("file://") else uri.removeprefix("hf://")
+    model = str(local_path(uri, Path.cwd())) if uri.startswith("file://") else uri.removeprefix("hf://")
     revision = ["--revision", participant.model.revision] if participant.model.revision else []
     server = [vllm_python, "-m", "vllm.entrypoints.openai.api_server", "--model", model, *revision]
     # Without this flag vLLM keeps to itself how many prompt tokens its prefix cache served.
@@ -59,31 +56,40 @@ class Server:
 
     Args:
         participant: what to serve.
+        field: the manifest's field of it, for messages.
         version: `ModelNode.version`.
         log: the process's output.
         deadline: seconds until it must be ready.
+        python: interpreter with tiltyard_jobs.
+        vllm_python: interpreter with vLLM.
         look_again: called when something changed.
+        occupancy: the run that it belongs to.
+        loads: times that it was started before.
     """
 
     participant: Participant
+    field: str
     version: str
     log: Path
     deadline: float
     python: str
     vllm_python: str
     look_again: Callable[[], None]
-    port: int = field(default_factory=free_port)
-    phase: ModelPhase = ModelPhase.STOPPED
+    occupancy: Occupancy | None = None
     loads: int = 0
-    crashes: int = 0
+    port: Port = field(default_factory=Port)
+    phase: ModelPhase = ModelPhase.STOPPED
     message: str = ""
+    _crashes: int = 0
+    _was_ready: bool = False
     _process: asyncio.subprocess.Process | None = None
     _watcher: asyncio.Task[None] | None = None
+    _turns: asyncio.Lock = field(default_factory=asyncio.Lock)  # a start and a stop never overlap
 
     @property
     def url(self) -> str:
         """The base of its API. The port stays the same over restarts, so that a waiting shard finds it again."""
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"http://127.0.0.1:{self.port.number}/v1"
 
     def seen(self) -> ModelSeen:
         """What the planner is told."""
@@ -104,28 +110,37 @@ class Server:
         self.phase = ModelPhase.STOPPING
         return self._stop()
 
+    async def close(self) -> None:
+        """End it for good and give its port back."""
+        await self.stop()
+        self.port.release()
+
     def worked(self) -> None:
         """A shard was made with it: crashes before that are forgiven."""
-        self.crashes = 0
+        self._crashes = 0
 
     async def _start(self) -> None:
-        command = server_command(self.participant, self.port, python=self.python, vllm_python=self.vllm_python)
-        environment = {} if command[0] == self.python else VLLM_ENVIRONMENT
-        try:
-            self._process = await spawn(command, self.log, environment)
-        except OSError as error:
-            self._fail(f"{command[0]} cannot be started: {error.strerror}; name an interpreter with --vllm-python")
-            return
-        self._watcher = asyncio.create_task(self._watch(self._process))
+        async with self._turns:
+            command = server_command(
+                self.participant, self.port.number, python=self.python, vllm_python=self.vllm_python
+            )
+            environment: Mapping[str, str] = {} if is_simulated(self.participant) else VLLM_ENVIRONMENT
+            try:
+                self._process = await spawn(command, self.log, environment, self.occupancy)
+            except OSError as error:
+                self._fail(f"{command[0]} cannot be started: {error.strerror}")
+                return
+            self._watcher = asyncio.create_task(self._watch(self._process))
 
     async def _stop(self) -> None:
-        if self._watcher is not None:
-            self._watcher.cancel()
-        if self._process is not None:
-            await end(self._process, GRACE_SECONDS)
-        self._process = self._watcher = None
-        self.phase = ModelPhase.STOPPED
-        self.look_again()
+        async with self._turns:
+            if self._watcher is not None:
+                self._watcher.cancel()
+            if self._process is not None:
+                await end(self._process, GRACE_SECONDS)
+            self._process = self._watcher = None
+            self.phase = ModelPhase.STOPPED
+            self.look_again()
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
         """Wait until it answers, then until it dies."""
@@ -134,28 +149,40 @@ class Server:
             if time.monotonic() > due:
                 await end(process, GRACE_SECONDS)
                 self._fail(
-                    f"not ready after {self.deadline:.0f} s (spec.serving.startupDeadlineSeconds);"
-                    f" its log is {self.log}"
+                    f"{self.field}: {self.participant.name} was not ready after {self.deadline:.0f} s: raise"
+                    f" spec.serving.startupDeadlineSeconds; its log is {self.log}"
                 )
                 return
             await asyncio.sleep(POLL_SECONDS)
         if process.returncode is None:
-            self.phase = ModelPhase.READY
+            self.phase, self._was_ready = ModelPhase.READY, True
             self.look_again()
-            await process.wait()
-            self.crashes += 1
-            if self.crashes <= MAX_CRASHES:
-                self.phase = ModelPhase.STOPPED  # the planner starts it again while it has work
-                self.look_again()
-                return
-        self._fail(f"the server ended with code {process.returncode}: {self._last_words()}; its log is {self.log}")
+        self._died(await process.wait())
+
+    def _died(self, code: int) -> None:
+        """It ended without being told to: it is started again, unless that is of no use."""
+        # One that never came up and ended by itself does not like what it was given.
+        crashed = self._was_ready or code < 0
+        self._crashes += 1
+        if crashed and self._crashes <= MAX_CRASHES:
+            self.phase = ModelPhase.STOPPED  # the planner starts it again while it has work
+            self.look_again()
+            return
+        often = f", {self._crashes} times in a row" if crashed else " before it was ready"
+        self._fail(
+            f"{self.field}: the server of {self.participant.name} {how_it_ended(code)}{often}; its last words are"
+            f" {self._last_words()!r}; see serving.args, and its log {self.log}"
+        )
 
     def _healthy(self) -> bool:
+        connection = HTTPConnection("127.0.0.1", self.port.number, timeout=HEALTH_SECONDS)  # never through a proxy
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=2) as reply:
-                return bool(reply.status == 200)
-        except (urllib.error.URLError, OSError, ValueError):
+            connection.request("GET", "/health")
+            return connection.getresponse().status == 200
+        except (OSError, HTTPException):
             return False
+        finally:
+            connection.close()
 
     def _fail(self, message: str) -> None:
         self.phase, self.message = ModelPhase.FAILED, message
@@ -166,6 +193,6 @@ class Server:
         try:
             tail = self.log.read_bytes()[-4096:].decode(errors="replace").splitlines()
         except OSError:
-            return "it said nothing"
+            return ""
         lines = [line.strip() for line in tail if line.strip()]
-        return lines[-1][:300] if lines else "it said nothing"
+        return lines[-1][:300] if lines else ""

@@ -327,6 +327,7 @@ class _Builder:
             ratings=self.ratings.ref,
             dataset=self.dataset.ref,
             artifacts=_staged(roles),
+            seed=self.spec.seed,
         )
 
 

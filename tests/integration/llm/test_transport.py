@@ -228,17 +228,18 @@ async def test_environment_proxies_are_used_but_never_for_loopback(monkeypatch: 
         targets.append(str(request.url))
         return web.Response()
 
-    async with serving({"/{path:.*}": proxy}) as address:
+    async def direct(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=b"direct")
+
+    async with serving({"/{path:.*}": proxy}) as address, serving({"/y": direct}) as local:
         for name in ("http_proxy", "HTTP_PROXY"):
             monkeypatch.setenv(name, address)
         for name in ("no_proxy", "NO_PROXY"):
             monkeypatch.setenv(name, "internal.test")
-        transport = HttpTransport("http://model.test", max_connections=1)
-        assert (await transport.get("/x")).status == 200
-        await transport.aclose()
-        assert targets == ["http://model.test/x"]
-
-        direct = HttpTransport(address, max_connections=1)
-        await direct.get("/y")
-        await direct.aclose()
-        assert targets[1:] == [f"{address}/y"]
+        through = HttpTransport("http://model.test", max_connections=1)
+        assert (await through.get("/x")).status == 200
+        await through.aclose()
+        past = HttpTransport(local, max_connections=1)
+        assert (await past.get("/y")).body == b"direct"
+        await past.aclose()
+    assert targets == ["http://model.test/x"]

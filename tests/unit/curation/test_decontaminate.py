@@ -78,7 +78,8 @@ def test_all_at_once_equals_one_by_one() -> None:
 
 
 def test_without_benchmarks_nothing_matches() -> None:
-    for empty in ({}, {"none": []}, {"blank": ["", "  "]}):
+    nothing: list[dict[str, list[str]]] = [{}, {"none": []}, {"blank": ["", "  "]}]
+    for empty in nothing:
         assert Decontaminator(empty).check(["any text"]) == [Finding(None, 0.0)]
 
 

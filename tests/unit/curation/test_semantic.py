@@ -11,7 +11,7 @@ Vectors = NDArray[np.float32]
 def clustered(count: int, seed: int) -> Vectors:
     rng = np.random.default_rng(seed)
     vectors = rng.standard_normal((20, 6))[rng.integers(0, 20, count)] + rng.standard_normal((count, 6)) * 0.4
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
 
 
 def step_by_step(vectors: Vectors, threshold: float, fixed: int) -> list[int]:

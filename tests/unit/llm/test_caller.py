@@ -157,12 +157,15 @@ def test_a_dead_endpoint_voids_nothing_and_ends_the_shard() -> None:
     assert asked < 8 * 60  # it is left alone more and more
 
 
-def test_records_survive_an_outage() -> None:
+def test_records_survive_an_outage_and_what_goes_wrong_right_after() -> None:
+    faults = random.Random(0)
+
     def answer(*_: object) -> Reply | TransportError:
-        return completion() if not 10 < virtual_time.now() < 200 else ConnectionCut("")
+        now = virtual_time.now()
+        return ConnectionCut("") if 10 < now < 200 or (now > 200 and faults.random() < 0.3) else completion()
 
     async def main() -> int:
-        client = client_of(SimulatedServer(answer))
+        client = client_of(SimulatedServer(answer), policy=RetryPolicy(deadline=120))
         waiting = iter(range(3000))
         done = 0
 
@@ -176,6 +179,18 @@ def test_records_survive_an_outage() -> None:
         return done
 
     assert virtual_time.run(main()) == 3000
+
+
+def test_a_failure_of_long_ago_is_no_outage() -> None:
+    answers = iter([Reply(500, b""), completion(), Reply(500, b""), Reply(500, b"")])
+
+    async def main() -> str:
+        client = client_of(SimulatedServer(lambda *_: next(answers, completion())))
+        await ask(client)
+        await asyncio.sleep(10 * RetryPolicy().endpoint_deadline)
+        return await ask(client)
+
+    assert virtual_time.run(main()) == "fine"
 
 
 def test_being_told_to_wait_is_bounded_by_the_deadline_and_not_by_tries() -> None:

@@ -47,13 +47,14 @@ class BatchingServer:
 class RefusingServer:
     """Works on `capacity` at once and refuses what is more."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, refusal_seconds: float) -> None:
         self.capacity = capacity
+        self.refusal_seconds = refusal_seconds
         self.in_flight = 0
 
     async def serve(self) -> Outcome:
         if self.in_flight >= self.capacity:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(self.refusal_seconds)
             return Outcome.REFUSED
         self.in_flight += 1
         await asyncio.sleep(0.5)
@@ -94,7 +95,7 @@ async def drive(serve: Serve, *, tasks: int, seconds: float, limiter: Limiter | 
     return run
 
 
-@pytest.mark.parametrize(("capacity", "seconds"), [(4, 600), (16, 200), (100, 60)])
+@pytest.mark.parametrize(("capacity", "seconds"), [(4, 600), (16, 200), (100, 40)])
 def test_limit_settles_near_the_capacity_of_a_queueing_server(capacity: int, seconds: float) -> None:
     async def main() -> Run:
         return await drive(QueueingServer(capacity).serve, tasks=256, seconds=seconds)
@@ -111,13 +112,14 @@ def test_limit_grows_to_the_maximum_where_throughput_grows() -> None:
     assert virtual_time.run(main()).late_limit > 200
 
 
-def test_limit_falls_to_what_a_refusing_server_takes() -> None:
+@pytest.mark.parametrize("refusal_seconds", [0.01, 0.5])
+def test_limit_falls_to_what_a_refusing_server_takes(refusal_seconds: float) -> None:
     async def main() -> Run:
-        return await drive(RefusingServer(12).serve, tasks=64, seconds=120)
+        return await drive(RefusingServer(12, refusal_seconds).serve, tasks=64, seconds=120)
 
     run = virtual_time.run(main())
     assert run.outcomes[Outcome.ANSWERED] > 0.85 * 12 / 0.5 * 120
-    assert run.late_limit < 20
+    assert run.late_limit < 14
     assert run.outcomes[Outcome.REFUSED] < run.outcomes[Outcome.ANSWERED]
 
 

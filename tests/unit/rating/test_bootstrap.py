@@ -24,6 +24,15 @@ def test_seeded(resample: Resample, make_battles: Callable[..., Battles]) -> Non
 
 
 @BOTH
+def test_blocks_of_samples_differ(
+    resample: Resample, make_battles: Callable[..., Battles], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bootstrap, "_TABLE_ENTRIES", 75)  # three samples of five players
+    samples = resample(make_battles(), seed=0, samples=20).samples
+    assert len(np.unique(samples, axis=0)) == 20
+
+
+@BOTH
 def test_every_sample_is_centred_and_the_interval_is_its_percentiles(
     resample: Resample, make_battles: Callable[..., Battles]
 ) -> None:

@@ -51,6 +51,8 @@ def test_rounding_decides_no_tie() -> None:
     rows = battles([(0, 0, 2, 3 * 0.3), (0, 1, 2, 0.9)])
     gold = gold_answers(rows, np.array([1001.0, 1000.0, 0.0]), instructions=1, alpha=0.0)
     assert (gold.player.tolist(), gold.margin.tolist()) == ([0], [0.0])
+    gold = gold_answers(rows, np.array([1000.0, 1001.0, 0.0]), instructions=1, alpha=0.0)
+    assert (gold.player.tolist(), gold.margin.tolist()) == ([1], [0.0])
 
 
 def test_instruction_without_a_judged_match_has_no_gold() -> None:

@@ -96,7 +96,7 @@ def test_preference_for_the_own_family(make_verdicts: MakeVerdicts) -> None:
 def test_kinless_judges_are_each_compared_with_the_other(make_verdicts: MakeVerdicts) -> None:
     rows = [(0, 0, 1, judge, "AB", vote) for judge, vote in enumerate([1.0, 0.0, 0.5])]
     card = report_card(
-        make_verdicts(rows, players=2, judges=3), families=Families(np.array([4, 5]), np.array([4, -1, -1]))
+        make_verdicts(rows, players=2, judges=3), families=Families(np.array([2, 5]), np.array([2, -1, -1]))
     )
     assert_allclose(card.family_excess, [0.75, NAN, NAN])
 

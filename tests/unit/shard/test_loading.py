@@ -8,7 +8,7 @@ import pytest
 
 from support.shard_stage import bundle, recipe
 from tiltyard_jobs.errors import ConfigurationError
-from tiltyard_jobs.shard.loading import load_bundle, load_preflight
+from tiltyard_jobs.shard.loading import load_bundle, load_solo
 
 
 def written(folder: Path, change: dict[str, Any]) -> Path:
@@ -48,12 +48,12 @@ def test_what_is_no_document_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "task.json"
     path.write_bytes(content)
     with pytest.raises(ConfigurationError, match=r"is not valid\. The document: "):
-        load_preflight(path)
+        load_solo(path, "preflight")
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"task\.json cannot be read: No such file or directory\."):
-        load_preflight(tmp_path / "task.json")
+        load_solo(tmp_path / "task.json", "preflight")
 
 
 def test_many_problems_are_cut_short(tmp_path: Path) -> None:

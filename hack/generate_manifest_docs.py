@@ -1,0 +1,203 @@
+"""The reference of all fields of a Tournament, made from the models: docs/manifest.md.
+
+    python hack/generate_manifest_docs.py [--check | --write]
+
+Without an option it prints the page. Types, defaults, meanings and rules come from `tiltyard.api`, the source of the
+CRD, so the page cannot say what the loader does not do. Needs the environment in which tiltyard is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+
+from annotated_types import MaxLen, MinLen
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
+
+from tiltyard.api.base import ApiModel
+from tiltyard.api.fields import listed, model_in, wire_fields
+from tiltyard.api.rules import Rule
+from tiltyard.api.shapes import Fraction, Opaque, Quantity, Text, Whole
+from tiltyard.api.tournament import API_VERSION, Tournament
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "manifest.md"
+COMMAND = "python hack/generate_manifest_docs.py --write"
+
+INTRODUCTION = f"""\
+<!-- Generated from the models in tiltyard.api by `{COMMAND}`; do not edit. -->
+
+# The manifest
+
+A tournament is one YAML document: `apiVersion: {API_VERSION}`, `kind: Tournament`, a `metadata.name` and a `spec`. The
+smallest one names three competitors and says where instructions come from; all else has a default:
+
+```yaml
+apiVersion: {API_VERSION}
+kind: Tournament
+metadata: {{name: smallest}}
+spec:
+  competitors:
+    - {{name: a, model: {{uri: "hf://ORG/MODEL-A"}}}}
+    - {{name: b, model: {{uri: "hf://ORG/MODEL-B"}}}}
+    - {{name: c, model: {{uri: "hf://ORG/MODEL-C"}}}}
+  instructions: {{mine: {{}}}}
+```
+
+`tiltyard validate FILE` says all that is wrong with a manifest at once, a sentence for each mistake. Numbers that are
+fractions stand in quotes (`"0.7"`), since Kubernetes APIs know no floats. A null means that a field is left out, so its
+default holds. An unknown field is refused.
+
+The same schema is the CRD's, and some fields mean something on a cluster alone. This release runs tournaments on one
+machine; [running-on-one-machine.md](running-on-one-machine.md) says which fields count there. What it does not do yet
+is refused with a sentence: `spec.training`, `spec.evaluation`, and `spec.battles.schedule.type: Pruned`.
+
+A field that is not required and has no default is absent unless you give it.
+"""
+
+
+class Section(NamedTuple):
+    """One model, and all places where it stands; the first one is the heading."""
+
+    model: type[ApiModel]
+    paths: list[str]
+
+
+def sections() -> list[Section]:
+    """All models, each once, in the order of the manifest."""
+    found: dict[type[ApiModel], Section] = {}
+
+    def visit(model: type[ApiModel], path: str) -> None:
+        if model in found:
+            found[model].paths.append(path)
+            return
+        found[model] = Section(model, [path])
+        for name, field in wire_fields(model).items():
+            inner = model_in(field.annotation)
+            if inner is not None:
+                many = "[]" if get_origin(field.annotation) is tuple else ""
+                visit(inner, f"{path}.{name}{many}".removeprefix("."))
+
+    visit(Tournament, "")
+    return list(found.values())
+
+
+def page() -> str:
+    """The whole page."""
+    all_sections = sections()
+    links = {section.model: anchor(heading(section)) for section in all_sections}
+    return "\n".join([INTRODUCTION, *(line for section in all_sections for line in render(section, links))])
+
+
+def heading(section: Section) -> str:
+    return section.paths[0] or "Tournament"
+
+
+def anchor(title: str) -> str:
+    """The fragment that GitHub gives a heading."""
+    return re.sub(r"[^a-z0-9 _-]", "", title.lower()).replace(" ", "-")
+
+
+def render(section: Section, links: dict[type[ApiModel], str]) -> Iterator[str]:
+    model, (_, *others) = section
+    title = heading(section)
+    yield f"## `{title}`" if section.paths[0] else f"## {title}"
+    yield ""
+    yield "\n\n".join(" ".join(part.split()) for part in inspect.cleandoc(model.__doc__ or "").split("\n\n"))
+    if others:
+        yield f"\nAlso at {listed(f'`{path}`' for path in others)}."
+    yield "\n| field | type | default | meaning |\n|---|---|---|---|"
+    for name, field in wire_fields(model).items():
+        yield row(name, field, links)
+    yield ""
+    yield from rules_of(model.RULES, "Rules")
+    yield from rules_of(model.CLUSTER_RULES, "On a cluster")
+
+
+def row(name: str, field: FieldInfo, links: dict[type[ApiModel], str]) -> str:
+    meaning = re.sub(r"\s*Default:\s.*$", "", field.description or "", flags=re.DOTALL)
+    cells = (f"`{name}`", type_text(field.annotation, field.metadata, links), default_text(field), meaning)
+    return "| " + " | ".join(" ".join(cell.split()).replace("|", r"\|") for cell in cells) + " |"
+
+
+def rules_of(rules: Sequence[Rule[Any]], title: str) -> Iterator[str]:
+    if rules:
+        yield f"{title}:\n"
+        for rule in rules:
+            yield f"- `{rule.field_path[1:]}`: {rule.sentence}" if rule.field_path else f"- {rule.sentence}"
+        yield ""
+
+
+def type_text(annotation: Any, metadata: Sequence[Any], links: dict[type[ApiModel], str]) -> str:
+    """What a field takes, in words."""
+    shape = next((piece for piece in metadata if isinstance(piece, Text | Whole | Fraction | Quantity)), None)
+    if shape is not None:
+        return shape.allowed
+    if any(isinstance(piece, Opaque) for piece in metadata):
+        return "a mapping, passed on as it is"
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return type_text(arguments[0], arguments[1:], links)
+    if origin in (Union, UnionType):
+        (inner,) = (argument for argument in arguments if argument is not NoneType)
+        return type_text(inner, (), links)
+    if origin is Literal:
+        return listed((f"`{word}`" for word in arguments), "or")
+    if origin is tuple:
+        return f"list{bounds(metadata)}: {type_text(arguments[0], (), links)}"
+    if origin is dict:
+        return f"mapping{bounds(metadata)}: names to {type_text(arguments[1], (), links)}"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        assert issubclass(annotation, ApiModel)
+        return f"[mapping](#{links[annotation]})"
+    return {"bool": "true or false", "AwareDatetime": "a time with its zone"}.get(annotation.__name__, "any value")
+
+
+def bounds(metadata: Sequence[Any]) -> str:
+    least = next((piece.min_length for piece in metadata if isinstance(piece, MinLen)), 0)
+    most = next((piece.max_length for piece in metadata if isinstance(piece, MaxLen)), None)
+    if most is None:
+        return ""
+    return f" ({least} to {most})" if least else f" (at most {most})"
+
+
+def default_text(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    default = field.get_default(call_default_factory=True)
+    if default is None:
+        return ""
+    if isinstance(default, ApiModel):
+        given = default.model_dump(mode="json", exclude_defaults=True)
+        return f"`{json.dumps(given)}`" if given else "its defaults"
+    return f"`{json.dumps(to_jsonable_python(default))}`"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="The reference of all fields of a Tournament, made from the models.")
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument("--check", action="store_true", help=f"exit with 1 when {PAGE.name} is not what the models say")
+    action.add_argument("--write", action="store_true", help=f"write {PAGE.name}")
+    options = parser.parse_args()
+    text = page()
+    if options.write:
+        PAGE.write_text(text, encoding="utf-8")
+    elif options.check:
+        if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
+            print(f"docs/{PAGE.name} is not what the models say; run: {COMMAND}", file=sys.stderr)
+            return 1
+    else:
+        sys.stdout.write(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""Drawing the page: a template that escapes every value, and nothing that comes from outside the page.
+
+The page has no script. Its content security policy forbids scripts, frames and every request, so that even a mistake
+in escaping could not run or fetch anything.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from tiltyard_jobs.report.costs import cost_tables, token_table, void_table
+from tiltyard_jobs.report.formats import count, decimal, size
+from tiltyard_jobs.report.headline import best_alone, headline, length_note
+from tiltyard_jobs.report.inputs import ReportInput
+from tiltyard_jobs.report.instructions import difficulty, funnel_table, share_rows, task_types
+from tiltyard_jobs.report.jury import COLUMNS, ENOUGH, report_cards
+from tiltyard_jobs.report.leaderboard import leaderboard
+from tiltyard_jobs.report.matrix import vote_matrix, win_matrix
+from tiltyard_jobs.report.overlap import MOST, overlaps
+from tiltyard_jobs.report.words import visible
+
+_CUTS = 12  # reasons shown for what gave no training row
+_LONGEST = 8_192  # characters of any one value; what is meant to be long is cut before, with a note that says so
+
+
+def render(given: ReportInput) -> str:
+    """The page, as HTML that is a function of `given` alone."""
+    return _environment().get_template("report.html.j2").render(view(given)) + "\n"
+
+
+def view(given: ReportInput) -> dict[str, Any]:
+    """What the template names: text and geometry."""
+    standings, data = given.standings, given.data
+    return {
+        "tournament": visible(given.tournament),
+        "run": visible(given.run),
+        "headline": headline(standings),
+        "facts": _facts(given),
+        "best_alone": best_alone(standings),
+        "length_note": length_note(standings),
+        "leaderboard": leaderboard(standings),
+        "wins": win_matrix(standings),
+        "votes": vote_matrix(standings),
+        "card_columns": COLUMNS,
+        "card_rows": report_cards(standings.judges),
+        "enough": ENOUGH,
+        "difficulty": difficulty(given),
+        "funnel": funnel_table(data.funnels),
+        "task_types": task_types(data.funnels),
+        "overlaps": overlaps(data.overlaps),
+        "more_overlaps": max(0, len(data.overlaps) - MOST),
+        "gold": share_rows(Counter(data.gold_by_player), len(standings.players)),
+        "cuts": share_rows(Counter(data.cut), _CUTS),
+        "preference_cuts": share_rows(Counter(data.preference_cut), _CUTS),
+        "rows": {"sft": count(data.sft), "preference": count(data.preference)},
+        "voids": void_table(data.voids, given.stages),
+        "tokens": token_table(data.tokens),
+        "cost": cost_tables(given.ledger),
+        "samples": [
+            sample._replace(attacker=visible(sample.attacker), winner=visible(sample.winner))
+            for sample in given.samples
+        ],
+        "files": [
+            (file.path, count(file.rows) if file.rows else "", size(file.size), file.sha256) for file in given.files
+        ],
+        "stages": [(one.stage, count(one.artifacts), count(one.parts), count(one.rows)) for one in given.stages],
+        "versions": sorted(given.versions.items()),
+        "method": {
+            "alpha": decimal(standings.alpha, 2),
+            "rest": decimal(1 - standings.alpha, 2),
+            "k": f"{standings.k:g}",
+            "bootstrap": count(standings.bootstrap),
+        },
+    }
+
+
+def _facts(given: ReportInput) -> tuple[tuple[str, str], ...]:
+    standings, data = given.standings, given.data
+    return (
+        ("Players", count(len(standings.players))),
+        ("Judges", count(len(standings.judges))),
+        ("Instructions", count(standings.instructions)),
+        ("Matches", count(standings.matches)),
+        ("Verdicts", count(standings.verdicts)),
+        ("Training rows", count(data.sft)),
+        ("Preference pairs", count(data.preference)),
+    )
+
+
+def _safe(value: object) -> object:
+    """Every value on its way into the page: bounded, and visible. Escaping follows."""
+    return visible(value, _LONGEST) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("tiltyard_jobs.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_safe,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=False,
+    )

@@ -1,0 +1,106 @@
+"""A run's folder: its files under names that people know, and the manifest that says what they are.
+
+The dataset card at the root names the tables below `data/` and `tables/`, so that `datasets.load_dataset` reads the
+folder as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+from tiltyard_jobs.contracts.layout import manifest_key, run_prefix
+from tiltyard_jobs.contracts.recipes import ArtifactRef
+from tiltyard_jobs.results import Manifest, ManifestFile, Standings
+from tiltyard_jobs.shard.artifacts import Artifacts
+from tiltyard_jobs.store.base import Store
+
+REPORT, MANIFEST, LEADERBOARD, DATA = "report.html", "manifest.json", "leaderboard.json", "data/"
+
+_OF_RATINGS = {"ratings": "tables/ratings.parquet", "scores": "tables/scores.parquet"}
+_OF_DATASET = {
+    "README": "README.md",
+    "sft": "data/sft.parquet",
+    "preference": "data/preference.parquet",
+    "instructions": "tables/instructions.parquet",
+    "answers": "tables/answers.parquet",
+    "verdicts": "tables/verdicts.parquet",
+    "battles": "tables/battles.parquet",
+}
+_PACKAGES = ("numpy", "pyarrow", "tiltyard")
+
+
+class RunFile(NamedTuple):
+    """A file on its way into the run's folder: what the manifest says of it, and where it is now."""
+
+    described: ManifestFile
+    local: Path
+
+
+def sealed_files(artifacts: Artifacts, ratings: ArtifactRef, dataset: ArtifactRef) -> list[RunFile]:
+    """The files that two artifacts give the run's folder. What the manifest did not ask for is not among them."""
+    files = []
+    for ref, names in ((ratings, _OF_RATINGS), (dataset, _OF_DATASET)):
+        (seal,) = artifacts.require(ref)
+        for name, path in names.items():
+            sealed = seal.files.get(name)
+            if sealed is not None:
+                described = ManifestFile(path=path, sha256=sealed.sha256, size=sealed.size, rows=sealed.rows)
+                files.append(RunFile(described, artifacts.fetch(sealed)))
+    return files
+
+
+def written_file(folder: Path, name: str, text: str) -> RunFile:
+    """Write one of the run's own files to a folder of this machine."""
+    data = text.encode()
+    path = folder / name
+    path.write_bytes(data)
+    return RunFile(ManifestFile(path=name, sha256=hashlib.sha256(data).hexdigest(), size=len(data)), path)
+
+
+def leaderboard_document(tournament: str, run: str, standings: Standings) -> str:
+    """The leaderboard for programs: every player with all that is known of it, by rank."""
+    document = {
+        "tournament": tournament,
+        "run": run,
+        "players": [one.model_dump(mode="json", by_alias=True) for one in standings.players],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def manifest_document(manifest: Manifest) -> bytes:
+    """The manifest's bytes: for people too, so indented; the same for the same manifest."""
+    return (json.dumps(manifest.model_dump(mode="json", by_alias=True), indent=1, sort_keys=True) + "\n").encode()
+
+
+def sorted_files(files: Sequence[RunFile]) -> tuple[ManifestFile, ...]:
+    """What the manifest says of the files, by path."""
+    return tuple(sorted((file.described for file in files), key=lambda one: one.path))
+
+
+def outputs_of(store: Store, run: str) -> dict[str, str]:
+    """URIs of what a user looks for."""
+    folder = f"{store.uri.rstrip('/')}/{run_prefix(run)}"
+    return {"dataset": f"{folder}{DATA}", "manifest": f"{folder}{MANIFEST}", "report": f"{folder}{REPORT}"}
+
+
+def put_files(store: Store, run: str, files: Sequence[RunFile]) -> None:
+    """Copy the files into the run's folder."""
+    for file in files:
+        store.put_file(run_prefix(run) + file.described.path, file.local)
+
+
+def put_manifest(store: Store, manifest: Manifest) -> None:
+    """Write the manifest; every file that it names must be there."""
+    store.put(manifest_key(manifest.run), manifest_document(manifest))
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages whose code or format shows in the results, and of Python without its patch level."""
+    versions = {name: metadata.version(name) for name in _PACKAGES}
+    return versions | {"python": ".".join(platform.python_version_tuple()[:2])}

@@ -1,0 +1,75 @@
+"""How much a result hangs on the jury: the ratings and gold answers of two runs over the same answers, side by side.
+
+A run with other judges reuses every answer (its artifacts are there), so this costs no more than the verdicts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from tiltyard_jobs.contracts.recipes import ArtifactRef
+from tiltyard_jobs.contracts.summary import Agreement, Summary
+from tiltyard_jobs.errors import ConfigurationError
+from tiltyard_jobs.rating.stability import rank_stability
+from tiltyard_jobs.shard.artifacts import Artifacts
+from tiltyard_jobs.shard.context import CompareContext
+
+
+async def compare(context: CompareContext) -> Summary:
+    """Compare the ratings of two runs."""
+    return Summary(exit_code=0, agreement=await asyncio.to_thread(_compare, context))
+
+
+def _compare(context: CompareContext) -> Agreement:
+    task = context.task
+    with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
+        artifacts = Artifacts(context.store, Path(folder))
+        for ref in (task.first, task.second):
+            if artifacts.seal(ref, 0) is None:
+                raise ConfigurationError(f"ratings {ref.key} are not in {context.store.uri}: finish that run first")
+        return agreement(artifacts, task.first, task.second)
+
+
+def agreement(artifacts: Artifacts, first: ArtifactRef, second: ArtifactRef) -> Agreement:
+    """Agreement of two ratings over the players and instructions that both have."""
+    rating, other_rating = _ratings(artifacts, first), _ratings(artifacts, second)
+    gold, other_gold = _gold(artifacts, first), _gold(artifacts, second)
+    players = sorted(rating.keys() & other_rating.keys())
+    place = {player: number for number, player in enumerate(players)}
+    instructions = sorted(gold.keys() & other_gold.keys())
+    result = rank_stability(
+        np.array([rating[player] for player in players], dtype=np.float64),
+        np.array([other_rating[player] for player in players], dtype=np.float64),
+        np.array([place.get(gold[name], -1) for name in instructions], dtype=np.int64),
+        np.array([place.get(other_gold[name], -1) for name in instructions], dtype=np.int64),
+    )
+    compared = result.gold_compared
+    return Agreement(
+        players=len(players),
+        kendall=_known(result.kendall),
+        spearman=_known(result.spearman),
+        same_leader=result.same_leader,
+        gold_same=round(result.gold_agreement * compared) if compared else 0,
+        gold_compared=compared,
+    )
+
+
+def _ratings(artifacts: Artifacts, ref: ArtifactRef) -> dict[str, float]:
+    """Rating by model id."""
+    rows = artifacts.rows(ref, table="ratings", columns=["model_id", "rating"])
+    return {row["model_id"]: math.nan if row["rating"] is None else row["rating"] for row in rows}
+
+
+def _gold(artifacts: Artifacts, ref: ArtifactRef) -> dict[str, str]:
+    """The model that gave the gold answer, by instruction."""
+    rows = artifacts.rows(ref, table="scores", columns=["instruction_id", "model_id", "gold"])
+    return {row["instruction_id"]: row["model_id"] for row in rows if row["gold"]}
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 6)

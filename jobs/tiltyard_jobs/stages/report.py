@@ -1,0 +1,84 @@
+"""The report: one page for people, the run's files under names that people know, and the manifest, which comes last."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tiltyard_jobs.contracts.recipes import ReportRecipe
+from tiltyard_jobs.outcome.pace import Pace
+from tiltyard_jobs.outcome.standing_rows import leaderboard_of
+from tiltyard_jobs.report.gather import count_stages, read_artifacts, read_document, read_samples, survey
+from tiltyard_jobs.report.inputs import ReportInput
+from tiltyard_jobs.report.page import render
+from tiltyard_jobs.report.run_folder import (
+    LEADERBOARD,
+    REPORT,
+    leaderboard_document,
+    outputs_of,
+    package_versions,
+    put_files,
+    put_manifest,
+    sealed_files,
+    sorted_files,
+    written_file,
+)
+from tiltyard_jobs.results import DataSummary, Manifest, Standings
+from tiltyard_jobs.shard.context import Outcome, ShardContext
+
+_STEPS = 5  # between two of which the shard may be stopped; all of them are made anew in seconds
+
+
+async def report(context: ShardContext) -> Outcome:
+    """Make `report` and the run's folder.
+
+    The part is sealed after the manifest is written: a shard that is killed in between does both again.
+    """
+    ((recipe, shard),) = context.parts
+    assert isinstance(recipe, ReportRecipe)
+    return await asyncio.to_thread(_report, context, recipe, shard)
+
+
+def _report(context: ShardContext, recipe: ReportRecipe, shard: int) -> Outcome:
+    artifacts, store, run = context.artifacts, context.store, recipe.ref.key[:12]
+    pace = Pace(context.stop, context.progress, _STEPS)
+    made_of = read_artifacts(artifacts, recipe.artifacts)
+    pace.step()
+    standings = read_document(artifacts, recipe.ratings, "standings", Standings)
+    surveyed = survey(artifacts, recipe.dataset, [player.name for player in recipe.lineup.players])
+    pace.step()
+    files = sealed_files(artifacts, recipe.ratings, recipe.dataset)
+    document = leaderboard_document(recipe.tournament, run, standings)
+    files.append(written_file(context.work_dir, LEADERBOARD, document))
+    pace.step()
+    versions = package_versions()
+    page = render(
+        ReportInput(
+            tournament=recipe.tournament,
+            run=run,
+            standings=standings,
+            data=read_document(artifacts, recipe.dataset, "summary", DataSummary),
+            kept_scores=surveyed.kept_scores,
+            stages=count_stages(made_of),
+            samples=read_samples(artifacts, recipe.dataset, recipe.lineup, surveyed.chosen),
+            files=sorted_files(files),
+            versions=versions,
+            ledger=context.task.ledger,
+        )
+    )
+    files.append(written_file(context.work_dir, REPORT, page))
+    pace.step()
+    put_files(store, run, files)
+    manifest = Manifest(
+        tournament=recipe.tournament,
+        run=run,
+        seed=recipe.seed,
+        versions=versions,
+        leaderboard=leaderboard_of(standings),
+        outputs=outputs_of(store, run),
+        files=sorted_files(files),
+        artifacts=made_of,
+    )
+    put_manifest(store, manifest)
+    artifacts.publish(recipe.ref, shard, {"report": context.work_dir / REPORT})
+    pace.step()
+    return Outcome(leaderboard=manifest.leaderboard, outputs=manifest.outputs)

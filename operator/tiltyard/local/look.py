@@ -1,0 +1,28 @@
+"""A look at the world on behalf of a command that runs nothing: `plan`, `report`."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from tiltyard.local.oneshot import run_once
+from tiltyard_jobs.contracts.summary import Summary
+from tiltyard_jobs.contracts.tasks import ExportTask, PreflightTask
+
+FORESEEN = (0, 2, 3, 75)  # exit codes whose sentence says all; the log of any other is worth keeping
+
+
+async def look(task: PreflightTask | ExportTask, python: str) -> Summary:
+    """Run a task in a folder of its own, so that it disturbs no run that is at work.
+
+    Args:
+        task: what to do.
+        python: interpreter with tiltyard_jobs.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="tiltyard-"))
+    summary = await run_once(task, folder, python)
+    if summary.exit_code in FORESEEN:
+        shutil.rmtree(folder)
+        return summary
+    return summary.model_copy(update={"message": f"{summary.message} ({folder / 'log'})"})

@@ -1,0 +1,117 @@
+"""The contracts: canonical forms, keys, bitmaps, messages, places."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from tiltyard_jobs.contracts import versions
+from tiltyard_jobs.contracts.identity import ModelIdentity
+from tiltyard_jobs.contracts.layout import file_key, seal_key, shard_of_seal
+from tiltyard_jobs.contracts.recipes import AnswerRecipe, ArtifactRef, JudgeRecipe, SamplingRecipe, parts
+from tiltyard_jobs.contracts.summary import MAX_BYTES, Standing, Summary, pack_bits, parts_done, unpack_bits
+from tiltyard_jobs.prompts.judge import CRITERIA
+
+MODEL = ModelIdentity(uri="sim://one")
+REF = ArtifactRef(stage="curate", key="0" * 32)
+
+
+def answer(temperature: str = "0.7", **changes: object) -> AnswerRecipe:
+    sampling = SamplingRecipe(temperature=Decimal(temperature), top_p=Decimal("0.95"), max_tokens=64)
+    fields = {"model": MODEL, "instructions": REF, "sampling": sampling, "rows": 10, "seed": 0, "shard_size": 4}
+    return AnswerRecipe.model_validate(fields | changes)
+
+
+def test_a_key_does_not_hang_on_how_a_number_is_written() -> None:
+    assert answer("0.7").ref == answer("0.70").ref
+    assert answer("0").ref == answer("-0.0").ref
+    assert answer("0.7").ref != answer("0.71").ref
+
+
+def test_a_key_hangs_on_all_that_makes_the_artifact() -> None:
+    changes = [
+        {"model": ModelIdentity(uri="sim://two")},
+        {"model": ModelIdentity(uri="sim://one", revision="a")},
+        {"instructions": ArtifactRef(stage="curate", key="1" * 32)},
+        {"rows": 11},
+        {"seed": 1},
+        {"shard_size": 5},
+        {"version": 2},
+    ]
+    assert len({answer().ref.key, *(answer(**change).ref.key for change in changes)}) == len(changes) + 1
+
+
+def test_a_key_is_the_same_in_every_release() -> None:
+    """Whoever changes this throws away the artifacts of every user."""
+    assert answer().canonical() == (
+        b'{"instructions":{"key":"00000000000000000000000000000000","shards":1,"stage":"curate"},'
+        b'"model":{"options":[],"revision":null,"uri":"sim://one"},"rows":10,'
+        b'"sampling":{"maxTokens":64,"temperature":"0.7","topP":"0.95"},"seed":0,"shardSize":4,"stage":"answer","version":1}'
+    )
+    assert answer().ref.key == "3899b4a6ff3ab5d179db8e5ef35b5203"
+
+
+def test_unknown_fields_are_refused() -> None:
+    with pytest.raises(ValidationError, match="surprise"):
+        ModelIdentity.model_validate({"uri": "sim://one", "surprise": 1})
+
+
+@given(st.lists(st.booleans(), max_size=5000))
+@settings(deadline=None)
+def test_bitmaps_are_read_as_they_were_written(bits: list[bool]) -> None:
+    assert unpack_bits(pack_bits(bits), len(bits)) == bits
+
+
+def test_a_bitmap_of_another_length_is_refused() -> None:
+    with pytest.raises(ValueError, match="cannot hold"):
+        unpack_bits(pack_bits([True] * 100), 8)
+
+
+def test_a_bitmap_of_a_large_tournament_fits_a_termination_message() -> None:
+    bits = [True] * 30_000 + [False] * 30_000
+    assert len(Summary(exit_code=0, done=pack_bits(bits)).to_message().encode()) <= MAX_BYTES
+
+
+def test_parts_done_are_by_artifact() -> None:
+    first, second = ArtifactRef(stage="mine", key="a" * 32, shards=3), ArtifactRef(stage="mine", key="b" * 32, shards=2)
+    assert parts_done([first, second], pack_bits([True, False, True, False, True])) == {
+        first.key: frozenset({0, 2}),
+        second.key: frozenset({1}),
+    }
+
+
+def test_a_message_is_cut_to_what_a_pod_may_say() -> None:
+    board = tuple(Standing(name="x" * 32, rating=1000 / 7) for _ in range(64))
+    message = Summary(exit_code=3, message="é" * 9000, leaderboard=board).to_message()
+    assert len(message.encode()) <= MAX_BYTES
+    assert Summary.model_validate_json(message).exit_code == 3
+
+
+@given(st.integers(0, 10_000), st.integers(1, 500))
+def test_parts_cover_all_rows(rows: int, size: int) -> None:
+    count = parts(rows, size)
+    assert count >= 1
+    assert (count - 1) * size < max(rows, 1) <= max(1, count * size)
+
+
+def test_a_seal_is_told_from_the_files_beside_it() -> None:
+    assert shard_of_seal(seal_key(REF, 7)) == 7
+    assert shard_of_seal(file_key(REF, 7, "f" * 64, "rows.parquet")) is None
+    assert shard_of_seal(file_key(REF, 7, "f" * 64, "standings.json")) is None
+
+
+def test_orders_decide_how_many_instructions_a_shard_of_verdicts_holds() -> None:
+    fields = {
+        "judge": MODEL, "player_a": MODEL, "player_b": MODEL, "instructions": REF, "answers_a": REF, "answers_b": REF,
+        "method": "Choice", "prompt": "judge-v1/code-v1", "rows": 100, "seed": 0, "shard_size": 10,
+    }  # fmt: skip
+    assert JudgeRecipe.model_validate(fields | {"orders": "Both"}).shards == 20
+    assert JudgeRecipe.model_validate(fields | {"orders": "Alternate"}).shards == 10
+
+
+def test_every_criteria_has_its_words() -> None:
+    assert set(versions.CRITERIA) == set(CRITERIA)

@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 from enum import IntEnum, StrEnum
+from typing import Self
 
 
 class ExitCode(IntEnum):
@@ -30,6 +31,11 @@ class JobError(Exception):
     """An error that ends a shard; its message is one sentence for the user."""
 
     exit_code = ExitCode.TRANSIENT
+
+    def under(self, field: str) -> Self:
+        """The same error, said under a field of the manifest, unless it names one itself."""
+        text = str(self)
+        return self if not field or text.startswith("spec.") else type(self)(f"{field}: {text}")
 
 
 class TransientError(JobError):

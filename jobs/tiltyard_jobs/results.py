@@ -203,7 +203,7 @@ class Manifest(Contract):
 
     Attributes:
         versions: of the packages that can change a result, and of the stages' code.
-        outputs: URIs by name: manifest, report, dataset.
+        outputs: paths beside the manifest by name (manifest, report, dataset), so that a copy elsewhere is as good.
     """
 
     tournament: str

@@ -105,6 +105,7 @@ class ArtifactWorld:
         self.players = tuple(map(self._player, self.names))
         self.judges = tuple(map(self._player, self.neutral))
         self.sources: list[StagedArtifact] = []
+        self.before = 0
         self.lineup: Lineup | None = None
 
     def _player(self, name: str) -> PlayerRecipe:
@@ -131,6 +132,7 @@ class ArtifactWorld:
             vote: of what is asked: a vote for A in [0, 1], None for a void, or columns of the verdict's row.
             dropped: how many of each attacker's instructions were mined and dropped, by reason.
         """
+        self.before = sum(count for reason, count in (dropped or {}).items() if reason in BY_CURATE)
         curated: dict[str, ArtifactRef] = {}
         for player in self.players:
             curated[player.name] = self._instructions(player, instructions.get(player.name, ()), dropped or {})
@@ -181,7 +183,10 @@ class ArtifactWorld:
             yield from combinations(others, 2)
 
     def id_of(self, attacker: str, row: int) -> str:
-        """The id of an attacker's instruction."""
+        """The id of an attacker's curated instruction."""
+        return self._mined_id(attacker, self.before + row)
+
+    def _mined_id(self, attacker: str, row: int) -> str:
         return instruction_id(key_of(f"mine/{attacker}"), row)
 
     def rate(self, **changes: Any) -> RateRecipe:
@@ -256,17 +261,20 @@ class ArtifactWorld:
         return {info.key: self.store.get(info.key) for info in self.store.list("")}
 
     def _instructions(self, player: PlayerRecipe, texts: Sequence[str], dropped: Mapping[str, int]) -> ArtifactRef:
-        """Mined, filtered, graded and curated instructions of one attacker; those that are dropped come last."""
+        """Mined, filtered, graded and curated instructions of one attacker.
+
+        Those that `curate` drops come first, those that `filter` drops last.
+        """
         name = player.name
         late = {reason: count for reason, count in dropped.items() if reason in BY_CURATE}
         early = {reason: count for reason, count in dropped.items() if reason not in BY_CURATE}
-        passed = [*texts, *(f"Dropped {place}." for place in range(sum(late.values())))]
+        passed = [*(f"Dropped {place}." for place in range(self.before)), *texts]
         mined = [
             {
-                "instruction_id": self.id_of(name, row),
+                "instruction_id": self._mined_id(name, row),
                 "attacker_id": player.model.id,
                 "instruction": text,
-                "temperature": 0.8,
+                "temperature": (0.6, 0.8, 1.0)[row % 3],
                 "top_p": 0.95,
                 "finish_reason": "stop",
                 "prefix_sha256": digest(name.encode()),
@@ -276,10 +284,14 @@ class ArtifactWorld:
             for row, text in enumerate(passed)
         ]
         lost = [
-            {"instruction_id": self.id_of(name, len(passed) + place), "attacker_id": player.model.id, "void": "Empty"}
+            {
+                "instruction_id": self._mined_id(name, len(passed) + place),
+                "attacker_id": player.model.id,
+                "void": "Empty",
+            }
             for place in range(sum(early.values()))
         ]
-        scores = [6 + row % 5 if row < len(texts) else 1 for row in range(len(passed))]
+        scores = [1] * self.before + [6 + row % 5 for row in range(len(texts))]
         counts = {f"dropped.{reason}": count for reason, count in early.items()}
         self._source(f"mine/{name}", self._publish("mine", name, INSTRUCTIONS, [*mined, *lost]))
         self._source(f"filter/{name}", self._publish("filter", name, INSTRUCTIONS, mined, counts=counts))
@@ -298,7 +310,7 @@ class ArtifactWorld:
                 "grade": "Excellent" if score >= 9 else "Good",
                 "task_type": "Generation",
             }
-            for row, score in zip(mined[: len(texts)], scores, strict=False)
+            for row, score in zip(mined[self.before :], scores[self.before :], strict=True)
         ]
         counts = {f"score.{score}": count for score, count in Counter(scores).items()}
         counts |= {f"dropped.{reason}": count for reason, count in late.items()} | {"task.Generation": len(texts)}

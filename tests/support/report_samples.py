@@ -9,6 +9,7 @@ import hashlib
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import cycle
 
 from tiltyard_jobs.contracts.tasks import LedgerRow
 from tiltyard_jobs.report.inputs import ReportInput, Sample, StageCount
@@ -128,24 +129,19 @@ def sample(
 def hostile(texts: Sequence[str] = HOSTILE) -> ReportInput:
     """A small tournament in which every text that is not our own is an attack."""
     given = sample(FIVE, instructions=50)
-    turn = [0]
+    turn = cycle(texts)
 
-    def bad(_: str = "") -> str:
-        turn[0] += 1
-        return texts[turn[0] % len(texts)]
-
-    names = [f"{index} {text}" for index, text in enumerate(texts[: len(FIVE)])]
-    named = dict(zip(FIVE, names, strict=True))
+    named = {name: f"{place} {text}" for place, (name, text) in enumerate(zip(FIVE, cycle(texts), strict=False))}
     standings = given.standings.model_copy(
         update={
             "players": tuple(
-                one.model_copy(update={"name": named[one.name], "uri": bad()}) for one in given.standings.players
+                one.model_copy(update={"name": named[one.name], "uri": next(turn)}) for one in given.standings.players
             ),
             "judges": tuple(
                 one.model_copy(
                     update={
                         "name": named[one.name],
-                        "voids": {bad(): 3},
+                        "voids": {next(turn): 3},
                         "votes_for": _renamed(one.votes_for, named.__getitem__),
                     }
                 )
@@ -162,7 +158,7 @@ def hostile(texts: Sequence[str] = HOSTILE) -> ReportInput:
             ),
             "overlaps": tuple(given.data.overlaps[0].model_copy(update={"benchmark": text}) for text in texts),
             "voids": {text: reasons for text in texts},
-            "tokens": {text: {bad(): (1, 2)} for text in texts},
+            "tokens": {text: {next(turn): (1, 2)} for text in texts},
             "cut": reasons,
             "preference_cut": reasons,
             "gold_by_player": reasons,
@@ -170,14 +166,14 @@ def hostile(texts: Sequence[str] = HOSTILE) -> ReportInput:
     )
     return given._replace(
         tournament=texts[0],
-        run=texts[1],
+        run=texts[-1],
         standings=standings,
         data=data,
         samples=tuple(
             Sample(text, text, text, 0.5, 7, text, excerpt(text, 3_000), excerpt(text, 6_000)) for text in texts[:8]
         ),
         versions={"tiltyard": texts[0]},
-        ledger=tuple(row.model_copy(update={"model": bad()}) for row in given.ledger),
+        ledger=tuple(row.model_copy(update={"model": next(turn)}) for row in given.ledger),
     )
 
 

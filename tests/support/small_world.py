@@ -39,7 +39,6 @@ class World:
     loads: Counter[str] = field(default_factory=Counter)
     bundles_run: list[str] = field(default_factory=list)
     most_up: int = 0
-    idle_seconds: float = 0.0
     _models: dict[str, tuple[ModelPhase, float, str]] = field(default_factory=dict)
     _jobs: dict[str, tuple[JobOrder, dict[int, float], str]] = field(default_factory=dict)
     _failed: dict[str, str] = field(default_factory=dict)
@@ -74,8 +73,7 @@ class World:
             done=dict(self.done),
             jobs=jobs,
             models={
-                name: ModelSeen(phase, version, self.loads[name])
-                for name, (phase, _, version) in self._models.items()
+                name: ModelSeen(phase, version, self.loads[name]) for name, (phase, _, version) in self._models.items()
             },
             failure=self._failure,
             started=0.0,
@@ -142,20 +140,25 @@ class World:
                 self._models[name] = (ModelPhase.STOPPED if dies else ModelPhase.READY, at, version)
             elif phase is ModelPhase.STOPPING and at <= self.now:
                 self._models[name] = (ModelPhase.STOPPED, at, version)
-        for name, (order, ends, version) in list(self._jobs.items()):
-            model = order.bundle.model
-            for index in sorted(index for index, at in ends.items() if at <= self.now):
-                if model in self._models and self._models[model][0] is not ModelPhase.READY:
-                    ends[index] = self.now + self._time(10)  # it waits for its model
-                    continue
-                del ends[index]
-                if self.fails(order.bundle.name, index):
-                    self._failed[name] = version
-                    continue
-                for part in order.indices[index]:
-                    key = order.bundle.makes[part.recipe].key
-                    self.made[key, part.shard] += 1
-                    assert part.shard not in self.done.get(key, ()), f"{name} made part {part.shard} again"
-                    self.done[key] = self.done.get(key, frozenset()) | {part.shard}
-            if not ends:
-                del self._jobs[name]
+        for name in list(self._jobs):
+            self._advance_job(name)
+
+    def _advance_job(self, name: str) -> None:
+        """End the shards of a Job that are due."""
+        order, ends, version = self._jobs[name]
+        model = order.bundle.model
+        for index in sorted(index for index, at in ends.items() if at <= self.now):
+            if model in self._models and self._models[model][0] is not ModelPhase.READY:
+                ends[index] = self.now + self._time(10)  # it waits for its model
+                continue
+            del ends[index]
+            if self.fails(name, index):
+                self._failed[name] = version
+                continue
+            for part in order.indices[index]:
+                key = order.bundle.makes[part.recipe].key
+                self.made[key, part.shard] += 1
+                assert part.shard not in self.done.get(key, ()), f"{name} made part {part.shard} again"
+                self.done[key] = self.done.get(key, frozenset()) | {part.shard}
+        if not ends:
+            del self._jobs[name]

@@ -1,1 +1,1 @@
-"""One module for each client of the comparison: `async def run(url, n, concurrency)` sends n requests."""
+"""One module for each peer: `async def run(url, n, concurrency)` sends n requests and returns how many failed."""

@@ -6,7 +6,7 @@ import openai
 from workload import MAX_TOKENS, MODEL, TOP_LOGPROBS, drive, messages
 
 
-async def run(url: str, n: int, concurrency: int) -> None:
+async def run(url: str, n: int, concurrency: int) -> int:
     async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="none") as client:
 
         async def ask(record: int) -> None:
@@ -14,6 +14,7 @@ async def run(url: str, n: int, concurrency: int) -> None:
                 model=MODEL,
                 messages=messages(record),
                 temperature=0.0,
+                top_p=1.0,
                 max_tokens=MAX_TOKENS,
                 seed=record,
                 logprobs=True,
@@ -22,6 +23,6 @@ async def run(url: str, n: int, concurrency: int) -> None:
             logprobs = reply.choices[0].logprobs
             assert logprobs is not None
             assert logprobs.content is not None
-            next(entry.logprob for entry in logprobs.content[0].top_logprobs if entry.token == "A")
+            next(entry.logprob for entry in logprobs.content[0].top_logprobs if entry.token == "1")
 
-        await drive(ask, n, concurrency)
+        return await drive(ask, n, concurrency)

@@ -113,27 +113,49 @@ class NamedEndpoint(Contract):
     Attributes:
         needs_completions: it mines: raw completions must work.
         needs_prefix: no `chatTemplatePrefix` is given: its template must be known.
+        needs_embeddings: it turns texts into vectors.
     """
 
     name: str
     endpoint: EndpointRef
     needs_completions: bool = False
     needs_prefix: bool = False
+    needs_embeddings: bool = False
 
 
 class ReadableFile(Contract):
-    """A file of the user's that a stage will read."""
+    """A file of the user's that a stage will read.
+
+    Attributes:
+        column: holds the texts.
+        also: a column that names a competitor.
+        names: the competitors.
+    """
 
     field: str
     uri: str
     column: str
+    also: str | None = None
+    names: tuple[str, ...] = ()
 
 
-class TokenizerFolder(Contract):
-    """A model in a folder on this machine whose template mining needs."""
+class ModelFolder(Contract):
+    """A model in a folder on this machine.
+
+    Attributes:
+        needs_template: mining needs its chat template.
+    """
 
     field: str
     path: str
+    needs_template: bool = False
+
+
+class SimulatedModel(Contract):
+    """A model that the simulated expert's server plays."""
+
+    field: str
+    uri: str
 
 
 class PreflightTask(Contract):
@@ -142,7 +164,8 @@ class PreflightTask(Contract):
     Attributes:
         run: where it is complete already, the result names its outputs and its leaderboard.
         artifacts: in plan order; the result's bitmap has one bit for each part, artifact by artifact.
-        secrets: environment variables that must be set: field by variable.
+        secrets: environment variables that must be set, by field.
+        check_store: write a probe.
     """
 
     stage: Literal["preflight"] = "preflight"
@@ -153,7 +176,8 @@ class PreflightTask(Contract):
     endpoints: tuple[NamedEndpoint, ...] = ()
     files: tuple[ReadableFile, ...] = ()
     benchmarks: tuple[str, ...] = ()
-    templates: tuple[TokenizerFolder, ...] = ()
+    folders: tuple[ModelFolder, ...] = ()
+    simulated: tuple[SimulatedModel, ...] = ()
     secrets: dict[str, str] = Field(default_factory=dict)
     check_store: bool = True
 

@@ -1,7 +1,7 @@
 """Fences around text that a model wrote, so that it cannot pass for ours.
 
-A fence carries a tag that is a digest of its own content under a salt: text inside a fence cannot know the tag that will
-close it. The tag depends on nothing that comes later in the prompt, so that prompts which begin alike stay alike.
+A fence carries a tag that is a digest of its own content under a salt: text inside a fence cannot know the tag that
+will close it. The tag depends on nothing that comes later in the prompt, so that prompts which begin alike stay alike.
 """
 
 from __future__ import annotations

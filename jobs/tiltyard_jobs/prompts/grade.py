@@ -1,4 +1,4 @@
-"""The difficulty of an instruction, from 1 to 10 (paper, section 3.2: Excellent 9–10, Good 6–8, Average 3–5, Poor 1–2)."""
+"""The difficulty of an instruction, from 1 to 10 (paper, section 3.2)."""
 
 from __future__ import annotations
 

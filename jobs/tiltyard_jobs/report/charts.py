@@ -15,6 +15,7 @@ from tiltyard_jobs.report.formats import compact, points
 BAR_HEIGHT = 96
 """Pixels of the tallest bar."""
 _TICKS = 5  # about so many; a phone shows the label of every other one
+_LEAST_SPAN = 10.0  # points: ticks are whole numbers
 _MARGIN = 0.06  # of an axis, left and right of its outermost value
 
 
@@ -37,8 +38,8 @@ class Axis(NamedTuple):
         """A scale that shows these values; those that are None or not finite are left out."""
         shown = [value for value in values if value is not None and math.isfinite(value)]
         low, high = min(shown, default=0.0), max(shown, default=0.0)
-        span = max(high - low, 1.0)
-        bare = cls(low - _MARGIN * span, high + _MARGIN * span, ())
+        middle, half = low / 2 + high / 2, max(high - low, _LEAST_SPAN) * (0.5 + _MARGIN)
+        bare = cls(middle - half, middle + half, ())
         if not math.isfinite(bare.high - bare.low) or bare.high - bare.low <= 0:
             return cls(0.0, 1.0, ())
         step = _step(bare.high - bare.low)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from tiltyard_jobs.contracts.layout import manifest_key, run_prefix
 from tiltyard_jobs.contracts.recipes import ArtifactRef
+from tiltyard_jobs.outcome.tables import PLACES
 from tiltyard_jobs.results import Manifest, ManifestFile, Standings
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.store.base import Store
@@ -23,15 +24,7 @@ from tiltyard_jobs.store.base import Store
 REPORT, MANIFEST, LEADERBOARD, DATA = "report.html", "manifest.json", "leaderboard.json", "data/"
 
 _OF_RATINGS = {"ratings": "tables/ratings.parquet", "scores": "tables/scores.parquet"}
-_OF_DATASET = {
-    "README": "README.md",
-    "sft": "data/sft.parquet",
-    "preference": "data/preference.parquet",
-    "instructions": "tables/instructions.parquet",
-    "answers": "tables/answers.parquet",
-    "verdicts": "tables/verdicts.parquet",
-    "battles": "tables/battles.parquet",
-}
+_OF_DATASET = {"README": "README.md", **PLACES}
 _PACKAGES = ("numpy", "pyarrow", "tiltyard")
 
 
@@ -83,10 +76,14 @@ def sorted_files(files: Sequence[RunFile]) -> tuple[ManifestFile, ...]:
     return tuple(sorted((file.described for file in files), key=lambda one: one.path))
 
 
+OUTPUTS = {"dataset": DATA, "manifest": MANIFEST, "report": REPORT}
+"""What a user looks for, beside the manifest."""
+
+
 def outputs_of(store: Store, run: str) -> dict[str, str]:
     """URIs of what a user looks for."""
     folder = f"{store.uri.rstrip('/')}/{run_prefix(run)}"
-    return {"dataset": f"{folder}{DATA}", "manifest": f"{folder}{MANIFEST}", "report": f"{folder}{REPORT}"}
+    return {name: f"{folder}{path}" for name, path in OUTPUTS.items()}
 
 
 def put_files(store: Store, run: str, files: Sequence[RunFile]) -> None:

@@ -11,7 +11,7 @@ from tiltyard_jobs.llm.client import Sampling
 from tiltyard_jobs.records import ANSWERS, seed_of
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.loop import WorkItem
-from tiltyard_jobs.stages.asking import SERVER_FAILURES, ask_all, rows_of_part
+from tiltyard_jobs.stages.asking import SERVER_FAILURES, ask_all, model_of, rows_of_part
 
 FAILING = SERVER_FAILURES | {VoidReason.EMPTY}
 
@@ -24,7 +24,7 @@ async def answer(context: ShardContext) -> Outcome:
     setting = recipe.sampling
     sampling = Sampling(float(setting.temperature), float(setting.top_p), setting.max_tokens)
 
-    async with context.connect() as client:
+    async with model_of(context) as client:
 
         async def ask(instruction: dict[str, Any]) -> dict[str, Any]:
             reply = await client.chat(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from tiltyard_jobs.contracts.recipes import ArtifactRef
-from tiltyard_jobs.errors import VoidReason
+from tiltyard_jobs.errors import ConfigurationError, VoidReason
+from tiltyard_jobs.llm.client import ModelClient
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.finish import finish_parts
@@ -25,6 +27,16 @@ def rows_of_part(artifacts: Artifacts, source: ArtifactRef, shard: int, size: in
     """The rows of `source` that part `shard` is about; none where the source ends before it."""
     total = sum(seal.rows for seal in artifacts.require(source))
     return range(min(shard * size, total), min((shard + 1) * size, total))
+
+
+@asynccontextmanager
+async def model_of(context: ShardContext) -> AsyncIterator[ModelClient]:
+    """A client of the bundle's model; what is wrong with its endpoint is said under the manifest's field."""
+    try:
+        async with context.connect() as client:
+            yield client
+    except ConfigurationError as error:
+        raise error.under(context.field) from error
 
 
 async def ask_all(

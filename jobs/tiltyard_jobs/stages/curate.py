@@ -86,8 +86,9 @@ def _write(
                 dropped.write({"instruction_id": row["instruction_id"], "reason": reason})
                 counts[f"dropped.{reason}"] += 1
                 continue
-            kept.write(curated_row(row, score))
-            counts[f"task.{task_type(row['instruction'])}"] += 1
+            made = curated_row(row, score)
+            kept.write(made)
+            counts[f"task.{made['task_type']}"] += 1
             rows += 1
     files = {"rows": kept_path, "dropped": dropped_path}
     return Outcome.of([context.artifacts.publish(recipe.ref, shard, files, rows=rows, counts=counts)])

@@ -19,7 +19,7 @@ from tiltyard_jobs.outcome.writing import Written, table_path, write_contests, w
 from tiltyard_jobs.rating.votes import tally
 from tiltyard_jobs.results import DataSummary, Standings
 from tiltyard_jobs.shard.context import Outcome, ShardContext
-from tiltyard_jobs.stages.usertexts import read_texts
+from tiltyard_jobs.usertexts import read_texts
 
 
 async def dataset(context: ShardContext) -> Outcome:

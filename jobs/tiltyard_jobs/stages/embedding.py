@@ -10,10 +10,11 @@ import numpy.typing as npt
 
 from tiltyard_jobs.contracts.recipes import EmbedderRecipe
 from tiltyard_jobs.curation.embed import Embedder, HashedNgrams, SentenceTransformers, unit_rows
-from tiltyard_jobs.errors import PermanentError, RecordVoidError
+from tiltyard_jobs.errors import ConfigurationError, PermanentError, RecordVoidError
 from tiltyard_jobs.shard.context import ShardContext
 
-ENDPOINT_BATCH = 64
+ENDPOINT_BATCH = 64  # texts
+ENDPOINT_BATCHES = 8  # under way at once: an embedding server batches by itself
 
 
 async def embed_texts(context: ShardContext, recipe: EmbedderRecipe, texts: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -23,6 +24,7 @@ async def embed_texts(context: ShardContext, recipe: EmbedderRecipe, texts: Sequ
         float32, shape (len(texts), dimensions), rows of unit norm.
 
     Raises:
+        ConfigurationError: the endpoint cannot be used as it is configured.
         PermanentError: the endpoint gives no embedding for some of the texts.
     """
     if recipe.method == "Endpoint":
@@ -39,19 +41,34 @@ async def embed_texts(context: ShardContext, recipe: EmbedderRecipe, texts: Sequ
 async def _from_endpoint(context: ShardContext, texts: Sequence[str]) -> npt.NDArray[np.float32]:
     endpoint = context.task.embedder
     assert endpoint is not None
-    slots = asyncio.Semaphore(8)  # batches under way: an embedding server batches by itself
+    batches = [texts[start : start + ENDPOINT_BATCH] for start in range(0, len(texts), ENDPOINT_BATCH)]
+    if not batches:
+        return np.empty((0, 1), dtype=np.float32)
+    slots = asyncio.Semaphore(ENDPOINT_BATCHES)
+    try:
+        async with context.connect(endpoint) as client:
 
-    async with context.connect(endpoint) as client:
+            async def embed(batch: Sequence[str]) -> npt.NDArray[np.float32]:
+                async with slots:
+                    return await client.embed(batch)
 
-        async def one(batch: Sequence[str]) -> npt.NDArray[np.float32]:
-            async with slots:
-                return await client.embed(batch)
-
-        batches = [texts[start : start + ENDPOINT_BATCH] for start in range(0, len(texts), ENDPOINT_BATCH)]
-        try:
-            vectors = await asyncio.gather(*(one(batch) for batch in batches))
-        except RecordVoidError as error:
-            raise PermanentError(f"{endpoint.field}: {endpoint.url} embeds not all instructions: {error}") from None
-    if not vectors:
-        return np.zeros((0, 1), dtype=np.float32)
+            vectors = await _all([asyncio.create_task(embed(batch)) for batch in batches])
+    except ConfigurationError as error:
+        raise error.under(endpoint.field) from error
+    except RecordVoidError as error:
+        raise PermanentError(f"{endpoint.field}: {endpoint.url} embeds not all instructions: {error}") from error
+    lengths = sorted({batch.shape[1] for batch in vectors})
+    if len(lengths) > 1:
+        given = " and ".join(map(str, lengths))
+        raise PermanentError(f"{endpoint.field}: {endpoint.url} gives vectors of {given} numbers, not of one length")
     return unit_rows(np.concatenate(vectors))
+
+
+async def _all(tasks: Sequence[asyncio.Task[npt.NDArray[np.float32]]]) -> list[npt.NDArray[np.float32]]:
+    """The results of all tasks; where one fails, the others are ended before its error goes on."""
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from tiltyard_jobs.contracts.layout import manifest_key, run_prefix
+from tiltyard_jobs.contracts.layout import run_prefix
 from tiltyard_jobs.contracts.summary import Summary
 from tiltyard_jobs.errors import ConfigurationError
-from tiltyard_jobs.results import Manifest
 from tiltyard_jobs.shard.context import ExportContext
+from tiltyard_jobs.stages.finished import finished_run
 from tiltyard_jobs.store import Store
 
 
@@ -25,16 +25,16 @@ def copy_run(store: Store, run: str, folder: Path) -> None:
 
     Raises:
         ConfigurationError: the run is not complete, or the folder cannot be written.
-        PermanentError: a file is gone or damaged.
+        PermanentError: the manifest or a file is damaged, or a file is gone.
     """
-    data = store.get(manifest_key(run))
-    if data is None:
+    finished = finished_run(store, run)
+    if finished is None:
         raise ConfigurationError(f"run {run} is not complete in {store.uri}")
     try:
-        for file in Manifest.model_validate_json(data).files:
+        for file in finished.manifest.files:
             path = folder / file.path
             path.parent.mkdir(parents=True, exist_ok=True)
             store.get_file(run_prefix(run) + file.path, path, sha256=file.sha256)
-        (folder / "manifest.json").write_bytes(data)
+        (folder / "manifest.json").write_bytes(finished.data)
     except OSError as error:
         raise ConfigurationError(f"{folder} cannot be written: {error.strerror}") from None

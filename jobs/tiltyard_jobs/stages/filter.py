@@ -36,7 +36,7 @@ def issue_of(row: dict[str, Any]) -> str | None:
     if row["finish_reason"] == "length":
         return TRUNCATED
     issue = lint(row["instruction"])
-    return None if issue is None else f"{issue}"
+    return None if issue is None else str(issue)
 
 
 async def find_twins(context: ShardContext, recipe: FilterRecipe, issues: list[str | None]) -> DedupResult | None:
@@ -56,10 +56,10 @@ async def find_twins(context: ShardContext, recipe: FilterRecipe, issues: list[s
     if recipe.dedup == "MinHash":
         return await asyncio.to_thread(lambda: deduplicate(texts(), threshold=threshold, earlier=earlier()))
     assert recipe.embedder is not None
-    vectors = await embed_texts(context, recipe.embedder, list(texts()))
-    before = await embed_texts(context, recipe.embedder, list(earlier()))
+    before = await asyncio.to_thread(lambda: list(earlier()))
+    vectors = await embed_texts(context, recipe.embedder, [*before, *await asyncio.to_thread(lambda: list(texts()))])
     return await asyncio.to_thread(
-        lambda: deduplicate_embeddings(vectors, threshold=threshold, earlier=before if len(before) else None)
+        lambda: deduplicate_embeddings(vectors[len(before) :], threshold=threshold, earlier=vectors[: len(before)])
     )
 
 

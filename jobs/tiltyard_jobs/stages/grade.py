@@ -12,7 +12,7 @@ from tiltyard_jobs.prompts.grade import MAX_TOKENS, SCHEMA, grade_messages, pars
 from tiltyard_jobs.records import GRADES, seed_of
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.loop import WorkItem
-from tiltyard_jobs.stages.asking import ask_all, rows_of_part
+from tiltyard_jobs.stages.asking import ask_all, model_of, rows_of_part
 
 SAMPLING = Sampling(temperature=0.0, top_p=1.0, max_tokens=MAX_TOKENS)
 
@@ -24,7 +24,7 @@ async def grade(context: ShardContext) -> Outcome:
     part = rows_of_part(context.artifacts, recipe.instructions, shard, recipe.shard_size)
     salt = recipe.instructions.key
 
-    async with context.connect() as client:
+    async with model_of(context) as client:
 
         def blank(instruction: dict[str, Any]) -> dict[str, Any]:
             return {"instruction_id": instruction["instruction_id"], "grader_id": recipe.grader.id}

@@ -2,6 +2,7 @@
 
 All matches of one attacker that this judge sees are judged together, instruction by instruction: prompts that begin
 with the same criteria, instruction and first answer follow one another, so that the server's prefix cache serves them.
+The order of asking is not the order of rows: rows stay by instruction, then order.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from tiltyard_jobs.prompts.judge import MAX_TOKENS, SCHEMAS, TOP_LOGPROBS, Judge
 from tiltyard_jobs.records import VERDICTS, seed_of
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.loop import WorkItem
-from tiltyard_jobs.stages.asking import ask_all, rows_of_part
+from tiltyard_jobs.stages.asking import ask_all, model_of, rows_of_part
 
 
 class Comparison(NamedTuple):
@@ -41,7 +42,7 @@ async def judge(context: ShardContext) -> Outcome:
     schema, logprobs = SCHEMAS[method], TOP_LOGPROBS if method == "Logprobs" else None
     sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=MAX_TOKENS[method])
 
-    async with context.connect() as client:
+    async with model_of(context) as client:
 
         def blank(item: Comparison) -> dict[str, Any]:
             return {
@@ -94,9 +95,10 @@ def orders_of(recipe: JudgeRecipe, row: int) -> tuple[str, ...]:
 
 
 def comparisons(context: ShardContext, recipes: list[JudgeRecipe], part: range) -> Iterator[WorkItem[Comparison]]:
-    """All comparisons of these instructions: by instruction, then order, then match."""
+    """All comparisons of these instructions: by instruction, then by the answer that is shown first."""
     first = recipes[0]
     sources = {ref.key: ref for recipe in recipes for ref in (recipe.answers_a, recipe.answers_b)}
+    sequences = {orders: sequence(recipes, orders) for orders in (orders_of(first, 0), orders_of(first, 1))}
 
     def window(ref: ArtifactRef, *columns: str) -> Iterator[dict[str, Any]]:
         return context.artifacts.rows(ref, columns=columns, start=part.start, stop=part.stop)
@@ -106,14 +108,24 @@ def comparisons(context: ShardContext, recipes: list[JudgeRecipe], part: range) 
     for position, (instruction, replies) in enumerate(zip(instructions, answers, strict=True)):
         by_key = {key: reply["answer"] for key, reply in zip(sources, replies, strict=True)}
         orders = orders_of(first, part.start + position)
-        for turn, order in enumerate(orders):
-            for index, recipe in enumerate(recipes):
-                comparison = Comparison(
-                    recipe,
-                    order,
-                    instruction["instruction_id"],
-                    instruction["instruction"],
-                    by_key[recipe.answers_a.key],
-                    by_key[recipe.answers_b.key],
-                )
-                yield WorkItem(index, position * len(orders) + turn, comparison)
+        for turn, index in sequences[orders]:
+            recipe = recipes[index]
+            comparison = Comparison(
+                recipe,
+                orders[turn],
+                instruction["instruction_id"],
+                instruction["instruction"],
+                by_key[recipe.answers_a.key],
+                by_key[recipe.answers_b.key],
+            )
+            yield WorkItem(index, position * len(orders) + turn, comparison)
+
+
+def sequence(recipes: list[JudgeRecipe], orders: tuple[str, ...]) -> list[tuple[int, int]]:
+    """In which sequence the verdicts on one instruction are asked for, as (place in `orders`, place in `recipes`)."""
+    by_first_answer: dict[str, list[tuple[int, int]]] = {}
+    for turn, order in enumerate(orders):
+        for index, recipe in enumerate(recipes):
+            first = recipe.answers_a if order == "AB" else recipe.answers_b
+            by_first_answer.setdefault(first.key, []).append((turn, index))
+    return [asked for group in by_first_answer.values() for asked in group]

@@ -11,18 +11,22 @@ from tiltyard_jobs.contracts.recipes import MineRecipe
 from tiltyard_jobs.curation.lint import lint
 from tiltyard_jobs.curation.text import normalise
 from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, VoidReason
-from tiltyard_jobs.llm.client import Sampling
-from tiltyard_jobs.llm.template import find_prefix
+from tiltyard_jobs.llm.client import ModelClient, Sampling
+from tiltyard_jobs.llm.template import PromptPrefix, find_prefix
 from tiltyard_jobs.records import INSTRUCTIONS, instruction_id, seed_of
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.loop import WorkItem
-from tiltyard_jobs.stages.asking import ask_all
+from tiltyard_jobs.stages.asking import ask_all, model_of
 
 SMOKE_ROWS = 16
 
 
 class SmokeCheck:
-    """Fails a stage early when a template gives garbage: not one of the first completions passes the linter."""
+    """Fails a stage early when a template gives garbage: not one of the first completions passes the linter.
+
+    Args:
+        field: the manifest's field of the model, for the message.
+    """
 
     def __init__(self, field: str) -> None:
         self._field = field
@@ -59,10 +63,10 @@ async def mine(context: ShardContext) -> Outcome:
     start = shard * recipe.shard_size
     rows = min(recipe.rows, start + recipe.shard_size) - start
 
-    async with context.connect() as client:
-        prefix = await find_prefix(client, explicit=recipe.prefix)
+    async with model_of(context) as client:
+        prefix = await prefix_of(client, recipe.prefix)
         prefix_sha256 = hashlib.sha256(prefix.text.encode()).hexdigest()
-        smoke = SmokeCheck(context.field)
+        smoke = SmokeCheck(context.field.removesuffix(".endpoint"))
         prompt = prefix.text if prefix.token_ids is None else list(prefix.token_ids)
 
         def blank(row: int) -> dict[str, Any]:
@@ -105,3 +109,13 @@ async def mine(context: ShardContext) -> Outcome:
 
         items: Iterator[WorkItem[int]] = (WorkItem(0, row, start + row) for row in range(rows))
         return await ask_all(context, items, ask, void, schema=INSTRUCTIONS, rows=(rows,))
+
+
+async def prefix_of(client: ModelClient, explicit: str | None) -> PromptPrefix:
+    """Where the user's words begin; as `find_prefix`, which a server may also answer with nonsense."""
+    try:
+        return await find_prefix(client, explicit=explicit)
+    except RecordVoidError as error:
+        raise ConfigurationError(
+            f"{client.url} does not tell the chat template of model {client.model!r} ({error}): give chatTemplatePrefix"
+        ) from error

@@ -10,27 +10,33 @@ import asyncio
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from tiltyard_jobs.contracts.layout import artifact_prefix, manifest_key, shard_of_seal
+from tiltyard_jobs.contracts.layout import artifact_prefix, shard_of_seal
 from tiltyard_jobs.contracts.recipes import ArtifactRef
 from tiltyard_jobs.contracts.summary import Summary, pack_bits
 from tiltyard_jobs.contracts.tasks import NamedEndpoint, PreflightTask
 from tiltyard_jobs.curation.benchmarks import load_known
-from tiltyard_jobs.errors import ConfigurationError, JobError, TransientError
+from tiltyard_jobs.errors import ConfigurationError, JobError, RecordVoidError, TransientError, VoidReason
+from tiltyard_jobs.llm.caller import NotServedError
 from tiltyard_jobs.llm.chat_template import load_chat_template
+from tiltyard_jobs.llm.client import ModelClient, Sampling
 from tiltyard_jobs.llm.endpoint import Endpoint, connect
 from tiltyard_jobs.llm.probe import require_raw_completions
 from tiltyard_jobs.llm.retry import RetryPolicy
 from tiltyard_jobs.llm.template import find_prefix, prefix_from_template
-from tiltyard_jobs.results import Manifest
+from tiltyard_jobs.report.run_folder import outputs_of
 from tiltyard_jobs.shard.context import PreflightContext
-from tiltyard_jobs.stages.usertexts import check_texts
+from tiltyard_jobs.sim.parameters import parse_sim_uri
+from tiltyard_jobs.stages.finished import finished_run
 from tiltyard_jobs.store import Store
+from tiltyard_jobs.usertexts import check_texts
 
 ENDPOINT_SECONDS = 20.0  # for an endpoint's first answer
-_LISTERS = 8
+ONE_TOKEN = Sampling(temperature=0.0, top_p=1.0, max_tokens=1)
+_LISTERS = 8  # listings of artifacts at once
 
 
 async def preflight(context: PreflightContext) -> Summary:
@@ -47,11 +53,11 @@ async def preflight(context: PreflightContext) -> Summary:
     bits = [part in done[ref.key] for ref in task.artifacts for part in range(ref.shards)]
     context.log.info("preflight passed", parts=len(bits), exist=sum(bits))
     result = Summary(exit_code=0, done=pack_bits(bits))
-    data = await asyncio.to_thread(context.store.get, manifest_key(task.run)) if all(bits) else None
-    if data is None:
+    finished = await asyncio.to_thread(finished_run, context.store, task.run) if all(bits) else None
+    if finished is None:
         return result
-    manifest = Manifest.model_validate_json(data)
-    return result.model_copy(update={"leaderboard": manifest.leaderboard, "outputs": manifest.outputs})
+    outputs = outputs_of(context.store, task.run)
+    return result.model_copy(update={"leaderboard": finished.manifest.leaderboard, "outputs": outputs})
 
 
 async def find_problems(context: PreflightContext) -> list[str]:
@@ -62,7 +68,7 @@ async def find_problems(context: PreflightContext) -> list[str]:
         checks.insert(0, ("spec.output", context.store.check))
     asking = asyncio.gather(*(check_endpoint(context, named) for named in task.endpoints))
     problems = [
-        f"{field}: {error}"
+        str(error.under(field))
         for field, check in checks
         if (error := await asyncio.to_thread(_error_of, check)) is not None
     ]
@@ -81,10 +87,12 @@ def local_checks(task: PreflightTask) -> Iterator[tuple[str, Callable[[], object
     """What can be seen without asking a model, as (field, check)."""
     for field, variable in task.secrets.items():
         yield field, partial(check_secret, variable)
-    for folder in task.templates:
-        yield folder.field, partial(check_template, Path(folder.path))
+    for folder in task.folders:
+        yield folder.field, partial(check_folder, Path(folder.path), needs_template=folder.needs_template)
+    for model in task.simulated:
+        yield model.field, partial(parse_sim_uri, model.uri)
     for file in task.files:
-        yield file.field, partial(check_texts, file.uri, file.column, task.store)
+        yield file.field, partial(check_texts, file.uri, file.column, task.store, also=file.also, names=file.names)
     for name in task.benchmarks:
         yield "spec.curation.decontaminate", partial(load_known, name)
 
@@ -95,11 +103,12 @@ def check_secret(variable: str) -> None:
         raise ConfigurationError(f"the secret is not there: set the environment variable {variable}")
 
 
-def check_template(folder: Path) -> None:
-    """A model on this machine has a chat template from which instructions can be mined."""
+def check_folder(folder: Path, *, needs_template: bool) -> None:
+    """A model is on this machine; where it mines, with a chat template from which it can."""
     if not folder.is_dir():
         raise ConfigurationError(f"{folder} is no folder of this machine")
-    prefix_from_template(load_chat_template(folder))
+    if needs_template:
+        prefix_from_template(load_chat_template(folder))
 
 
 async def check_endpoint(context: PreflightContext, named: NamedEndpoint) -> str | None:
@@ -114,16 +123,31 @@ async def check_endpoint(context: PreflightContext, named: NamedEndpoint) -> str
     policy = RetryPolicy(deadline=ENDPOINT_SECONDS, endpoint_deadline=ENDPOINT_SECONDS)
     try:
         async with connect(server, rng=context.rng, policy=policy, clock=context.clock) as client:
-            served = await client.models()
-            if served and ref.model not in served:
-                raise ConfigurationError(f"{ref.url} serves {', '.join(served[:10])}, not {ref.model!r}")
-            if named.needs_completions:
-                await require_raw_completions(client)
-            if named.needs_prefix:
-                await find_prefix(client)
+            await _ask_all_that_will_be_asked(client, named)
     except (ConfigurationError, TransientError) as error:
-        return f"{ref.field}: {error}"
+        return str(error.under(ref.field))
+    except RecordVoidError as error:
+        return f"{ref.field}: {ref.url} does not answer as model {ref.model!r} should: {error}"
     return None
+
+
+async def _ask_all_that_will_be_asked(client: ModelClient, named: NamedEndpoint) -> None:
+    with suppress(NotServedError):  # not every server lists its models
+        served = await client.models()
+        if served and client.model not in served:
+            raise ConfigurationError(f"{client.url} serves {', '.join(served[:10])}, not {client.model!r}")
+    if named.needs_embeddings:
+        await client.embed(["1"])
+        return
+    try:
+        await client.chat([{"role": "user", "content": "1"}], sampling=ONE_TOKEN, seed=0)
+    except RecordVoidError as error:
+        if error.reason is not VoidReason.EMPTY:  # it was served; the model had nothing to say
+            raise
+    if named.needs_completions:
+        await require_raw_completions(client)
+    if named.needs_prefix:
+        await find_prefix(client)
 
 
 def existing_parts(store: Store, artifacts: tuple[ArtifactRef, ...]) -> dict[str, set[int]]:

@@ -11,7 +11,7 @@ from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.records import INSTRUCTIONS, instruction_id
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.tables import TableWriter
-from tiltyard_jobs.stages.usertexts import read_texts
+from tiltyard_jobs.usertexts import read_texts
 
 
 async def prompts(context: ShardContext) -> Outcome:

@@ -12,6 +12,7 @@ from tiltyard_jobs.report.inputs import ReportInput
 from tiltyard_jobs.report.page import render
 from tiltyard_jobs.report.run_folder import (
     LEADERBOARD,
+    OUTPUTS,
     REPORT,
     leaderboard_document,
     outputs_of,
@@ -74,11 +75,11 @@ def _report(context: ShardContext, recipe: ReportRecipe, shard: int) -> Outcome:
         seed=recipe.seed,
         versions=versions,
         leaderboard=leaderboard_of(standings),
-        outputs=outputs_of(store, run),
+        outputs=OUTPUTS,
         files=sorted_files(files),
         artifacts=made_of,
     )
     put_manifest(store, manifest)
     artifacts.publish(recipe.ref, shard, {"report": context.work_dir / REPORT})
     pace.step()
-    return Outcome(leaderboard=manifest.leaderboard, outputs=manifest.outputs)
+    return Outcome(leaderboard=manifest.leaderboard, outputs=outputs_of(store, run))

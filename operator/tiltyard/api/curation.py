@@ -30,15 +30,16 @@ class Dedup(ApiModel):
 
 
 class Difficulty(ApiModel):
-    """Judges grade each instruction from 1 to 10: Excellent 9-10, Good 6-8, Average 3-5, Poor 1-2."""
+    """Competitors grade each instruction from 1 to 10: Excellent 9-10, Good 6-8, Average 3-5, Poor 1-2. Neutral judges
+    do not, so that another jury finds the same instructions and answers."""
 
     keep: Annotated[tuple[Grade, ...], Field(max_length=4), Distinct()] = ("Excellent", "Good")
     """Grades that are kept. An empty list switches grading off: nothing is graded and everything is kept. Default:
     Excellent, Good."""
     judges: Annotated[int, Whole(1, 32)] = 1
-    """How many models grade each instruction; their mean counts. Default: 1."""
+    """How many competitors grade each instruction, the first ones that may; their lower median counts. Default: 1."""
     self_grading: bool = False
-    """A model may grade the difficulty of its own instructions: one model load less. Default: false."""
+    """A competitor may grade the difficulty of its own instructions: one model load less. Default: false."""
 
 
 def _model_given(embedder: Embedder) -> Iterator[Violation]:

@@ -68,7 +68,7 @@ def _self_judging(spec: TournamentSpec) -> Iterator[Violation]:
 
 def _graders(spec: TournamentSpec) -> Iterator[Violation]:
     difficulty = spec.curation.difficulty
-    there = len(spec.judges) or len(spec.competitors) - (not difficulty.self_grading)
+    there = len(spec.competitors) - (not difficulty.self_grading)
     if difficulty.judges > there:
         yield Violation(("curation", "difficulty", "judges"), f"{difficulty.judges} where {there} may grade")
 
@@ -128,11 +128,11 @@ NO_SELF_JUDGING: Rule[TournamentSpec] = Rule(
     field_path=".judges",
 )
 ENOUGH_GRADERS: Rule[TournamentSpec] = Rule(
-    sentence="must be at most the number of models that may grade an instruction: the neutral judges, or without any"
-    " the competitors, less the instruction's own unless selfGrading is true",
+    sentence="must be at most the number of competitors that may grade an instruction: all of them, less the"
+    " instruction's own unless selfGrading is true",
     check=_graders,
-    cel="self.curation.difficulty.judges <= (has(self.judges) && self.judges.size() > 0 ? self.judges.size()"
-    " : self.competitors.size() - (self.curation.difficulty.selfGrading ? 0 : 1))",
+    cel="self.curation.difficulty.judges <= self.competitors.size()"
+    " - (self.curation.difficulty.selfGrading ? 0 : 1)",
     field_path=".curation.difficulty.judges",
 )
 FITS_BUDGET: Rule[TournamentSpec] = Rule(

@@ -23,8 +23,9 @@ from tiltyard.plan.estimate import estimate, expected_loads
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.planner import Outcome, Plan
 from tiltyard.render.tasks import preflight_task
+from tiltyard_jobs.contracts.recipes import ArtifactRef
 from tiltyard_jobs.contracts.summary import Summary, parts_done
-from tiltyard_jobs.contracts.tasks import ExportTask, PreflightTask, StoreRef
+from tiltyard_jobs.contracts.tasks import CompareTask, ExportTask, SoloTask, StoreRef
 
 FAILED, WRONG_INPUT = 1, 2
 
@@ -110,6 +111,17 @@ def report(options: argparse.Namespace) -> int:
     return 0
 
 
+def compare(options: argparse.Namespace) -> int:
+    """Say how far the ratings of two runs agree."""
+    _, graph, settings = _prepare(options)
+    other = build_graph(load_manifest(options.other))
+    task = CompareTask(tournament=graph.tournament, store=settings.store, first=_ratings(graph), second=_ratings(other))
+    agreement = _look(task, settings).agreement
+    assert agreement is not None
+    show.print_agreement(agreement)
+    return 0
+
+
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "validate": validate,
     "plan": plan,
@@ -133,7 +145,11 @@ def _prepare(options: argparse.Namespace) -> tuple[Tournament, Graph, Settings]:
     return tournament, build_graph(tournament), settings
 
 
-def _look(task: PreflightTask | ExportTask, settings: Settings) -> Summary:
+def _ratings(graph: Graph) -> ArtifactRef:
+    return graph.by_name["rate"].makes[0]
+
+
+def _look(task: SoloTask, settings: Settings) -> Summary:
     """What a process that makes nothing says, or its sentence as an error."""
     summary = asyncio.run(look(task, settings.python))
     if summary.exit_code != 0:

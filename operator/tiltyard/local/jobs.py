@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -30,7 +29,8 @@ BACKOFF_LIMIT_SECONDS = 60.0
 COMPLETE, CONFIGURATION, PERMANENT, STOPPED = 0, 2, 3, 143
 
 
-class Attempt(NamedTuple):
+@dataclass(frozen=True)
+class Attempt:
     """A shard's process that has ended."""
 
     order: JobOrder

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from tiltyard.local.oneshot import run_once
 from tiltyard_jobs.contracts.summary import Summary
-from tiltyard_jobs.contracts.tasks import ExportTask, PreflightTask
+from tiltyard_jobs.contracts.tasks import SoloTask
 
 FORESEEN = (0, 2, 3, 75)  # exit codes whose sentence says all; the log of any other is worth keeping
 
 
-async def look(task: PreflightTask | ExportTask, python: str) -> Summary:
+async def look(task: SoloTask, python: str) -> Summary:
     """Run a task in a folder of its own, so that it disturbs no run that is at work.
 
     Args:

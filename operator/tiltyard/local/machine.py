@@ -59,7 +59,9 @@ def policy_of(tournament: Tournament) -> Policy:
     """What the manifest says of how to run."""
     serving = tournament.spec.serving
     return Policy(
-        room=Room(serving.max_active, tuple((name, parse_quantity(limit)) for name, limit in sorted(serving.budget.items()))),
+        room=Room(
+            serving.max_active, tuple((name, parse_quantity(limit)) for name, limit in sorted(serving.budget.items()))
+        ),
         suspend=tournament.spec.suspend,
         active_deadline=tournament.spec.active_deadline_seconds,
     )
@@ -114,7 +116,7 @@ class Machine:
         self._servers = {
             model.name: Server(
                 participant=people[model.name],
-                field=places[model.name],
+                place=places[model.name],
                 version=model.version,
                 log=settings.state / "models" / f"{model.name}.log",
                 deadline=tournament.spec.serving.startup_deadline_seconds,

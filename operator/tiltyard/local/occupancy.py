@@ -1,7 +1,7 @@
 """One run at a time in a state folder, the processes of a run that was killed included.
 
-Two locks in the folder. `lock` is held by the run itself: a second run is refused. `processes` is held by the run and by
-every process that it starts, through the descriptor that they inherit: it is free once the last of them has ended,
+Two locks in the folder. `lock` is held by the run itself: a second run is refused. `processes` is held by the run and
+by every process that it starts, through the descriptor that they inherit: it is free once the last of them has ended,
 whatever became of the run. So a run that follows a killed one waits until nobody holds a journal, a port or a GPU.
 """
 

@@ -15,7 +15,7 @@ from tiltyard_jobs.contracts.tasks import SoloTask
 GRACE_SECONDS = 5.0
 
 
-async def run_once(task: SoloTask, folder: Path, python: str) -> Summary:
+async def run_once(task: SoloTask, folder: Path, python: str, occupancy: Occupancy | None = None) -> Summary:
     """Run one task to its end.
 
     Args:

@@ -11,9 +11,9 @@ class Port:
 
     A model's port is chosen long before it listens there, and stays the same when it is started again, so that a shard
     that waits finds it. Meanwhile the kernel must not give the port to anybody else: not to a connection that goes out,
-    and not to another run, whose model would be taken for ours. A socket that is bound and does not listen sees to that;
-    the server binds beside it, since both say SO_REUSEADDR, as servers do. Elsewhere than on Linux two sockets cannot
-    be bound so, and the port is merely one that was free.
+    and not to another run, whose model would be taken for ours. A socket that is bound and does not listen sees to
+    that; the server binds beside it, since both say SO_REUSEADDR, as servers do. Elsewhere than on Linux two sockets
+    cannot be bound so, and the port is merely one that was free.
     """
 
     def __init__(self) -> None:

@@ -56,7 +56,7 @@ class Server:
 
     Args:
         participant: what to serve.
-        field: the manifest's field of it, for messages.
+        place: the manifest's field of it, for messages.
         version: `ModelNode.version`.
         log: the process's output.
         deadline: seconds until it must be ready.
@@ -68,7 +68,7 @@ class Server:
     """
 
     participant: Participant
-    field: str
+    place: str
     version: str
     log: Path
     deadline: float
@@ -149,7 +149,7 @@ class Server:
             if time.monotonic() > due:
                 await end(process, GRACE_SECONDS)
                 self._fail(
-                    f"{self.field}: {self.participant.name} was not ready after {self.deadline:.0f} s: raise"
+                    f"{self.place}: {self.participant.name} was not ready after {self.deadline:.0f} s: raise"
                     f" spec.serving.startupDeadlineSeconds; its log is {self.log}"
                 )
                 return
@@ -170,7 +170,7 @@ class Server:
             return
         often = f", {self._crashes} times in a row" if crashed else " before it was ready"
         self._fail(
-            f"{self.field}: the server of {self.participant.name} {how_it_ended(code)}{often}; its last words are"
+            f"{self.place}: the server of {self.participant.name} {how_it_ended(code)}{often}; its last words are"
             f" {self._last_words()!r}; see serving.args, and its log {self.log}"
         )
 

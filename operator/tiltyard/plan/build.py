@@ -150,11 +150,14 @@ class _Builder:
         return result
 
     def graders(self, attacker: str) -> list[Participant]:
-        """Who grades an attacker's instructions: the first of the jury that may, so that appending changes nothing."""
+        """Who grades an attacker's instructions: the first competitors that may, so that appending changes nothing.
+
+        Never a neutral judge: another jury judges the same answers to the same instructions.
+        """
         difficulty = self.spec.curation.difficulty
         if not difficulty.keep:
             return []
-        may = [judge for judge in self.jury.values() if difficulty.self_grading or judge.name != attacker]
+        may = [player for player in self.players.values() if difficulty.self_grading or player.name != attacker]
         return may[: difficulty.judges]
 
     @cached_property

@@ -1,9 +1,9 @@
 """Which models to start and which to stop: few loads, nothing idle, never more than the room allows.
 
 A load of a large model takes ten minutes, so loads are what is counted. A model that has work is never stopped; one
-with nothing left goes at once; what remains to be chosen is the order of starts, and who gives way. `search.cheapest` looks
-for the sequence of loads that is the shortest from here to the end, as if all else took no time; `decide` takes of it
-what can be done now.
+with nothing left goes at once; what remains to be chosen is the order of starts, and who gives way. `search.cheapest`
+looks for the sequence of loads that is the shortest from here to the end, as if all else took no time; `decide` takes
+of it what can be done now.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from urllib.parse import unquote
 
 from tiltyard.api import Endpoint, KeyReference, Participant, Tournament
 from tiltyard.plan.graph import Bundle, Graph
@@ -13,11 +14,12 @@ from tiltyard_jobs.contracts.tasks import (
     EndpointRef,
     LedgerRow,
     Limits,
+    ModelFolder,
     NamedEndpoint,
     PreflightTask,
     ReadableFile,
+    SimulatedModel,
     StoreRef,
-    TokenizerFolder,
 )
 
 
@@ -93,7 +95,7 @@ def bundle_task(
         indices=order.indices,
         endpoint=endpoint_of(tournament, bundle.model, url) if bundle.model else None,
         embedder=(
-            external_endpoint(embedder, "spec.curation.diversity.embedder.endpoint")
+            external_endpoint(embedder, EMBEDDER)
             if embedder is not None and bundle.stage in ("filter", "curate")
             else None
         ),
@@ -102,57 +104,115 @@ def bundle_task(
     )
 
 
-def preflight_task(tournament: Tournament, graph: Graph, store: StoreRef, *, check_store: bool = True) -> PreflightTask:
+def preflight_task(
+    tournament: Tournament, graph: Graph, store: StoreRef, *, check_store: bool = True, only_look: bool = False
+) -> PreflightTask:
     """What must hold before any model starts.
 
     Args:
         tournament: the manifest.
         graph: its graph.
         store: where artifacts live, as the worker sees it.
-        check_store: write a probe; False: only look at what exists.
+        check_store: write a probe.
+        only_look: check nothing at all: only look at what exists.
     """
-    spec, curation = tournament.spec, tournament.spec.curation
-    mining = spec.instructions.mine is not None
-    places = fields(tournament)
-    external = [
-        NamedEndpoint(
-            name=participant.name,
-            endpoint=external_endpoint(participant.endpoint, f"{places[participant.name]}.endpoint"),
-            needs_completions=mining and participant in spec.competitors,
-            needs_prefix=mining and participant in spec.competitors and participant.chat_template_prefix is None,
-        )
-        for participant in participants(tournament).values()
-        if participant.endpoint is not None
-    ]
-    files = []
-    if given := spec.instructions.given:
-        files.append(ReadableFile(field="spec.instructions.from", uri=given.uri, column=given.field))
-    files += [
-        ReadableFile(field=f"spec.curation.heldOut[{place}]", uri=texts.uri, column=texts.field)
-        for place, texts in enumerate(curation.held_out)
-    ]
-    folders = [
-        TokenizerFolder(field=f"{places[player.name]}.model.uri", path=player.model.uri.removeprefix("file://"))
-        for player in spec.competitors
-        if mining and player.model and player.model.uri.startswith("file://") and player.chat_template_prefix is None
-    ]
-    secrets = {
-        f"{places[participant.name]}.endpoint.apiKeySecretRef": secret_variable(participant.endpoint.api_key_secret_ref)
-        for participant in participants(tournament).values()
-        if participant.endpoint and participant.endpoint.api_key_secret_ref
-    }
-    return PreflightTask(
+    task = PreflightTask(
         tournament=tournament.metadata.name,
         store=store,
         run=graph.run,
         artifacts=graph.artifacts,
-        endpoints=tuple(external),
-        files=tuple(files),
-        benchmarks=curation.decontaminate,
-        templates=tuple(folders),
-        secrets=secrets,
-        check_store=check_store,
+        check_store=check_store and not only_look,
     )
+    if only_look:
+        return task
+    return task.model_copy(
+        update={
+            "endpoints": tuple(_endpoints(tournament)),
+            "files": tuple(_files(tournament)),
+            "benchmarks": tournament.spec.curation.decontaminate,
+            "folders": tuple(_folders(tournament)),
+            "simulated": tuple(_simulated(tournament)),
+            "secrets": _secrets(tournament),
+        }
+    )
+
+
+EMBEDDER = "spec.curation.diversity.embedder.endpoint"
+
+
+def uses_embedder(tournament: Tournament) -> bool:
+    """Whether any stage turns instructions into vectors."""
+    curation = tournament.spec.curation
+    return curation.dedup.method == "Semantic" or curation.diversity.method == "KCenterGreedy"
+
+
+def _endpoints(tournament: Tournament) -> Iterator[NamedEndpoint]:
+    """Servers that run already."""
+    spec, places = tournament.spec, fields(tournament)
+    for participant in participants(tournament).values():
+        if participant.endpoint is not None:
+            mines = spec.instructions.mine is not None and participant in spec.competitors
+            yield NamedEndpoint(
+                name=participant.name,
+                endpoint=external_endpoint(participant.endpoint, f"{places[participant.name]}.endpoint"),
+                needs_completions=mines,
+                needs_prefix=mines and participant.chat_template_prefix is None,
+            )
+    embedder = spec.curation.diversity.embedder.endpoint
+    if embedder is not None and uses_embedder(tournament):
+        yield NamedEndpoint(name="embedder", endpoint=external_endpoint(embedder, EMBEDDER), needs_embeddings=True)
+
+
+def _files(tournament: Tournament) -> Iterator[ReadableFile]:
+    """Files of the user's that a stage will read."""
+    spec = tournament.spec
+    if given := spec.instructions.given:
+        yield ReadableFile(
+            field="spec.instructions.from",
+            uri=given.uri,
+            column=given.field,
+            also=given.attacker_field,
+            names=tuple(player.name for player in spec.competitors),
+        )
+    for place, texts in enumerate(spec.curation.held_out):
+        yield ReadableFile(field=f"spec.curation.heldOut[{place}]", uri=texts.uri, column=texts.field)
+
+
+def _folders(tournament: Tournament) -> Iterator[ModelFolder]:
+    """Models in folders on this machine."""
+    spec, places = tournament.spec, fields(tournament)
+    for participant in participants(tournament).values():
+        if participant.model is not None and participant.model.uri.startswith("file://"):
+            mines = spec.instructions.mine is not None and participant in spec.competitors
+            yield ModelFolder(
+                field=f"{places[participant.name]}.model.uri",
+                path=unquote(participant.model.uri.removeprefix("file://")),
+                needs_template=mines and participant.chat_template_prefix is None,
+            )
+
+
+def _simulated(tournament: Tournament) -> Iterator[SimulatedModel]:
+    """Models that simulated experts play."""
+    places = fields(tournament)
+    for participant in participants(tournament).values():
+        if participant.model is not None and participant.model.uri.startswith("sim://"):
+            yield SimulatedModel(field=f"{places[participant.name]}.model.uri", uri=participant.model.uri)
+
+
+def _secrets(tournament: Tournament) -> dict[str, str]:
+    """Environment variables that must be set, by field."""
+    places = fields(tournament)
+    endpoints = {
+        f"{places[participant.name]}.endpoint": participant.endpoint
+        for participant in participants(tournament).values()
+    }
+    if uses_embedder(tournament):
+        endpoints[EMBEDDER] = tournament.spec.curation.diversity.embedder.endpoint
+    return {
+        f"{field}.apiKeySecretRef": secret_variable(endpoint.api_key_secret_ref)
+        for field, endpoint in endpoints.items()
+        if endpoint is not None and endpoint.api_key_secret_ref is not None
+    }
 
 
 def parts_of(bundle: Bundle, order: JobOrder, index: int) -> tuple[tuple[str, int], ...]:

@@ -14,6 +14,8 @@ import yaml
 from support.artifact_world import ArtifactWorld, Asked
 from tiltyard_jobs.contracts.recipes import DatasetRecipe
 from tiltyard_jobs.outcome.tables import PLACES, TABLES
+from tiltyard_jobs.results import SCORES
+from tiltyard_jobs.shard.tables import TableWriter
 
 THREE_JUDGES = ("jon", "kim", "lea")
 TEXTS = {"ada": ["Reverse a list.", "Sort a file."], "bob": ["Parse a date."]}
@@ -204,7 +206,7 @@ def test_all_tables_by_name(tmp_path: Path) -> None:
     void = next(row for row in verdicts if row["void"])
     assert (void["judge"], void["order"], void["vote"], void["void"]) == ("kim", "BA", None, "Undecided")
     mined = world.rows(recipe.ref, "instructions")[2]
-    assert (mined["attacker"], mined["temperature"], mined["top_p"]) == ("bob", 0.8, 0.95)
+    assert (mined["attacker"], mined["temperature"], mined["top_p"]) == ("bob", 0.6, 0.95)
     assert len(mined["prefix_sha256"]) == 64
     answers = world.rows(recipe.ref, "answers")
     assert [row["gold"] for row in answers[:2]] == [True, False]
@@ -217,9 +219,13 @@ def test_the_summary_adds_up(tmp_path: Path) -> None:
         dropped={"TooShort": 2, "Duplicate": 1, "Difficulty": 4},
         answer=lambda player, attacker, row: None if (player, row) == ("bob", 1) else f"{player} {row}",
     )
-    summary = world.document(made(world).ref, "summary")
+    recipe = made(world)
+    summary = world.document(recipe.ref, "summary")
     for funnel in summary["funnels"]:
         assert funnel["asked"] == funnel["curated"] + sum(funnel["dropped"].values())
+    # The first four that were mined were dropped: the fifth is the first that was fought over.
+    temperatures = [row["temperature"] for row in world.rows(recipe.ref, "instructions")]
+    assert temperatures == [0.8, 1.0, 0.8]
     assert summary["funnels"][0] == {
         "attacker": "ada",
         "asked": 9,
@@ -320,6 +326,22 @@ def test_duckdb_reads_every_table(tmp_path: Path) -> None:
         "verdicts": 18,
         "battles": 3,
     }
+
+
+def test_scores_of_another_tournament_are_refused(tmp_path: Path) -> None:
+    world = played(tmp_path)
+    rate = world.rate()
+    assert world.run(rate).code == 0
+    (seal,) = world.artifacts.require(rate.ref)
+    with TableWriter(tmp_path / "scores.parquet", SCORES) as table:
+        for row in reversed(world.rows(rate.ref, "scores")):
+            table.write(row)
+    other = rate.ref.model_copy(update={"key": "f" * 32})
+    standings = world.artifacts.fetch(seal.files["standings"])
+    world.artifacts.publish(other, 0, {"scores": tmp_path / "scores.parquet", "standings": standings})
+    ran = world.run(world.dataset().model_copy(update={"ratings": other}))
+    assert ran.code == 3
+    assert f"rate/{'f' * 32}/: these rows are not about the curated instructions" in ran.summary["message"]
 
 
 def test_a_benchmark_that_cannot_be_had_is_a_configuration_error(tmp_path: Path) -> None:

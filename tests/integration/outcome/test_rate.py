@@ -101,6 +101,16 @@ def test_alpha_moves_gold_between_the_vote_and_the_reputation(tmp_path: Path) ->
     assert last == {"0": [False, True], "1": [True, False]}
 
 
+def test_the_leader_is_not_best_at_everything(tmp_path: Path) -> None:
+    world = ArtifactWorld(tmp_path, ["ada", "bob"], neutral=THREE_JUDGES)
+    world.play({"ada": [f"Task {row}." for row in range(10)]}, vote=lambda asked: float(asked.row < 3))
+    _, standings = rated(world, alpha=Decimal(0))
+    assert [player["name"] for player in standings["players"]] == ["bob", "ada"]
+    assert [player["gold"] for player in standings["players"]] == [7, 3]
+    assert standings["bestAlone"] == 0.7
+    assert standings["winRates"] == [[None, 0.7], [0.3, None]]  # by rank
+
+
 @pytest.mark.parametrize("all_pairs", [False, True])
 def test_players_judge_one_another(tmp_path: Path, all_pairs: bool) -> None:
     world = ArtifactWorld(tmp_path, ["ada", "bob", "cyd", "dot"], all_pairs=all_pairs)

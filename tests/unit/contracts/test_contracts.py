@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +21,7 @@ MODEL = ModelIdentity(uri="sim://one")
 REF = ArtifactRef(stage="curate", key="0" * 32)
 
 
-def answer(temperature: str = "0.7", **changes: object) -> AnswerRecipe:
+def answer(temperature: str = "0.7", **changes: Any) -> AnswerRecipe:
     sampling = SamplingRecipe(temperature=Decimal(temperature), top_p=Decimal("0.95"), max_tokens=64)
     fields = {"model": MODEL, "instructions": REF, "sampling": sampling, "rows": 10, "seed": 0, "shard_size": 4}
     return AnswerRecipe.model_validate(fields | changes)
@@ -33,7 +34,7 @@ def test_a_key_does_not_hang_on_how_a_number_is_written() -> None:
 
 
 def test_a_key_hangs_on_all_that_makes_the_artifact() -> None:
-    changes = [
+    changes: list[dict[str, Any]] = [
         {"model": ModelIdentity(uri="sim://two")},
         {"model": ModelIdentity(uri="sim://one", revision="a")},
         {"instructions": ArtifactRef(stage="curate", key="1" * 32)},

@@ -7,9 +7,9 @@ from functools import cache
 from itertools import combinations
 
 import pytest
+
 from support.manifests import tournament
 from support.small_world import World
-
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.estimate import expected_loads
 from tiltyard.plan.graph import Graph
@@ -87,7 +87,8 @@ def test_with_room_for_one_loads_are_as_counted_by_hand(players: int, self_gradi
 
 @pytest.mark.parametrize("players", [5, 6])
 def test_more_room_never_costs_loads(players: int) -> None:
-    loads = [sum(expected_loads(graph_of(players, 0, False), {}, Room(room)).values()) for room in range(1, players + 1)]
+    graph = graph_of(players, 0, False)
+    loads = [sum(expected_loads(graph, {}, Room(room)).values()) for room in range(1, players + 1)]
     assert loads == sorted(loads, reverse=True)
     assert loads[-1] == players
 

@@ -64,7 +64,11 @@ def test_less_than_half_of_the_probability_on_a_verdict_is_none() -> None:
     assert reason_of(parse_logprobs, {"1": math.nan}) is VoidReason.UNDECIDED
 
 
-@pytest.mark.parametrize(("text", "vote"), [('{"winner": "1"}', 1.0), (' {"winner":"2"}\n', 0.0), ('{"winner":"T"}', 0.5)])
+CHOICES = [('{"winner": "1"}', 1.0), (' {"winner":"2"}\n', 0.0), ('{"winner":"T"}', 0.5)]
+NO_GRADES = ["", "7", '{"grade": 0}', '{"grade": 11}', '{"grade": 7.0}', '{"grade": true}', "null"]
+
+
+@pytest.mark.parametrize(("text", "vote"), CHOICES)
 def test_a_choice_is_a_vote(text: str, vote: float) -> None:
     assert parse_choice(text).vote == vote
 
@@ -96,7 +100,7 @@ def test_any_reply_is_a_vote_or_a_void(text: str) -> None:
             continue
 
 
-@pytest.mark.parametrize("text", ["", "7", '{"grade": 0}', '{"grade": 11}', '{"grade": 7.0}', '{"grade": true}', "null"])
+@pytest.mark.parametrize("text", NO_GRADES)
 def test_what_is_no_grade_is_void(text: str) -> None:
     assert reason_of(parse_grade, text) is VoidReason.MALFORMED
 

@@ -1,7 +1,8 @@
 // Command load is the Go client that the bench takes as its yardstick: net/http with a bounded pool of kept connections,
-// a prompt rendered and a body encoded for each request, the reply decoded into structs.
+// a prompt rendered and a body encoded for each request (the texts are as long as in workload.py), the reply decoded
+// into structs.
 //
-//	load --url http://127.0.0.1:8000 --n 20000 --concurrency 64 --prompt-bytes 3000
+//	load --url http://127.0.0.1:8000 --n 20000 --concurrency 64
 //
 // It prints one line of JSON: requests, failures, seconds, and the CPU seconds of this process (user and system).
 package main
@@ -31,6 +32,7 @@ type request struct {
 	Model       string    `json:"model"`
 	Messages    []message `json:"messages"`
 	Temperature float64   `json:"temperature"`
+	TopP        float64   `json:"top_p"`
 	MaxTokens   int       `json:"max_tokens"`
 	Seed        int       `json:"seed"`
 	Logprobs    bool      `json:"logprobs"`
@@ -59,12 +61,21 @@ type reply struct {
 	} `json:"usage"`
 }
 
+// prose is text of so many bytes.
+func prose(bytes int) string {
+	const sentence = "The quick brown fox jumps over the lazy dog. "
+	return strings.Repeat(sentence, bytes/len(sentence)+1)[:bytes]
+}
+
+var criteria, instruction, answer = prose(750), prose(600), prose(1200)
+
 // once sends request i and reports whether a usable verdict came back.
-func once(client *http.Client, url, filler string, i int) bool {
+func once(client *http.Client, url string, i int) bool {
+	prompt := fmt.Sprintf("Instruction %d. %s\n\nANSWER 1\n%s\n\nANSWER 2\n%s", i, instruction, answer, answer)
 	body, err := json.Marshal(request{
-		Model:     "stub",
-		Messages:  []message{{"user", fmt.Sprintf("Record %d. Which answer is better, A or B?\n\n%s", i, filler)}},
-		MaxTokens: 16, Seed: i, Logprobs: true, TopLogprobs: 5,
+		Model:    "stub",
+		Messages: []message{{"system", criteria}, {"user", prompt}},
+		TopP:     1, MaxTokens: 1, Seed: i, Logprobs: true, TopLogprobs: 20,
 	})
 	if err != nil {
 		return false
@@ -98,13 +109,11 @@ func main() {
 	url := flag.String("url", "", "root of the server")
 	n := flag.Int("n", 20000, "requests")
 	concurrency := flag.Int("concurrency", 64, "requests under way at once")
-	promptBytes := flag.Int("prompt-bytes", 3000, "size of each prompt")
 	flag.Parse()
 
 	client := &http.Client{Transport: &http.Transport{
 		MaxIdleConns: *concurrency, MaxIdleConnsPerHost: *concurrency, MaxConnsPerHost: *concurrency, DisableCompression: true,
 	}, Timeout: time.Minute}
-	filler := strings.Repeat("The quick brown fox. ", *promptBytes/21+1)[:*promptBytes]
 
 	var next, failed atomic.Int64
 	var group sync.WaitGroup
@@ -118,7 +127,7 @@ func main() {
 				if i >= *n {
 					return
 				}
-				if !once(client, *url, filler, i) {
+				if !once(client, *url, i) {
 					failed.Add(1)
 				}
 			}

@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"time"
 )
@@ -23,11 +24,22 @@ const model = "stub"
 
 const usage = `"usage":{"prompt_tokens":900,"completion_tokens":3,"total_tokens":903,"prompt_tokens_details":{"cached_tokens":640}}`
 
+// chatReply is a judge's verdict as vLLM sends it: one token, and the log-probabilities of the twenty likeliest.
 var chatReply = []byte(`{"id":"chatcmpl-0","object":"chat.completion","created":1,"model":"` + model + `","choices":[{"index":0,` +
-	`"message":{"role":"assistant","content":"{\"winner\":\"A\"}"},"logprobs":{"content":[{"token":"A","logprob":-0.2231,` +
-	`"bytes":[65],"top_logprobs":[{"token":"A","logprob":-0.2231,"bytes":[65]},{"token":"B","logprob":-1.6094,"bytes":[66]},` +
-	`{"token":"C","logprob":-5.2983,"bytes":[67]},{"token":" A","logprob":-6.1,"bytes":[32,65]},{"token":" B","logprob":-7.4,` +
-	`"bytes":[32,66]}]}]},"finish_reason":"stop"}],` + usage + `}`)
+	`"message":{"role":"assistant","content":"1"},"logprobs":{"content":[{"token":"1","logprob":-0.2231,"bytes":[49],` +
+	`"top_logprobs":[` + topLogprobs() + `]}]},"finish_reason":"stop"}],` + usage + `}`)
+
+func topLogprobs() string {
+	entries := []string{
+		`{"token":"1","logprob":-0.2231,"bytes":[49]}`,
+		`{"token":"2","logprob":-1.6094,"bytes":[50]}`,
+		`{"token":"T","logprob":-5.2983,"bytes":[84]}`,
+	}
+	for i := len(entries); i < 20; i++ {
+		entries = append(entries, fmt.Sprintf(`{"token":" %c","logprob":-%d.125,"bytes":[32,%d]}`, 'a'+i, 6+i, 'a'+i))
+	}
+	return strings.Join(entries, ",")
+}
 
 var completionReply = []byte(`{"id":"cmpl-0","object":"text_completion","created":1,"model":"` + model + `","choices":[{"index":0,` +
 	`"text":"Write a function that merges two sorted lists.","logprobs":null,"finish_reason":"stop"}],` + usage + `}`)

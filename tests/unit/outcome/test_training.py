@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tiltyard_jobs.contracts.identity import ModelIdentity
+from tiltyard_jobs.contracts.recipes import PlayerRecipe
+from tiltyard_jobs.outcome.contests import Contest
+from tiltyard_jobs.outcome.tables import PREFERENCE_ROWS, SFT_ROWS
+from tiltyard_jobs.outcome.training import Selection, preference_row, select, sft_row
+
+PLAYERS = tuple(PlayerRecipe(name=name, model=ModelIdentity(uri=f"hf://lab/{name}")) for name in ("a", "b", "c", "d"))
+LEAK = "leak"
+
+
+def contest(scores: list[float | None], *, texts: list[str] | None = None, finish: str = "stop") -> Contest:
+    """An instruction of a's; the first of the highest scores is gold, None is a void answer."""
+    known = sorted((score for score in scores if score is not None), reverse=True)
+    best = scores.index(known[0]) if known else -1
+    margin = round(known[0] - known[1], 6) if len(known) > 1 else None
+    return Contest(
+        attacker=PLAYERS[0],
+        instruction={"instruction_id": "i", "instruction": "Do.", "score": 7, "grade": "Good", "task_type": "Other"},
+        mined={},
+        answers=[
+            {"answer": None if score is None else (texts or ["w", "x", "y", "z"])[place], "finish_reason": finish}
+            for place, score in enumerate(scores)
+        ],
+        scores=[
+            {
+                "score": score,
+                "gold": place == best,
+                "margin": margin if place == best else None,
+                "votes": 1.0,
+                "verdicts": 2,
+                "quorum": True,
+            }
+            for place, score in enumerate(scores)
+        ],
+    )
+
+
+def chosen(made: Contest, *, min_margin: float = 0.0, contaminated: str | None = None) -> Selection:
+    return select(
+        made,
+        PLAYERS,
+        min_margin=min_margin,
+        contaminated=contaminated,
+        repeats=lambda answer: "bench" if answer == LEAK else None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("made", "options", "cut"),
+    [
+        (contest([None] * 4), {}, "NoGold"),
+        (contest([None] * 4), {"contaminated": "mbpp"}, "NoGold"),
+        (contest([0.9, 0.1, None, None]), {"contaminated": "mbpp"}, "Contaminated:mbpp"),
+        (contest([0.9, 0.1, None, None], texts=[LEAK] * 4, finish="length"), {}, "Contaminated:bench"),
+        (contest([0.9, 0.8, None, None], finish="length"), {"min_margin": 0.5}, "Truncated"),
+        (contest([0.9, 0.8, None, None]), {"min_margin": 0.2}, "Margin"),
+        (contest([0.9, 0.7, None, None]), {"min_margin": 0.2}, None),
+        (contest([0.9, None, None, None]), {"min_margin": 0.1}, "Margin"),
+    ],
+)
+def test_the_first_reason_that_holds(made: Contest, options: dict[str, Any], cut: str | None) -> None:
+    assert chosen(made, **options).cut == cut
+
+
+def test_the_lowest_judged_answer_is_rejected() -> None:
+    selection = chosen(contest([0.5, 0.2, None, 0.2]))
+    assert selection.gold is not None
+    assert selection.rejected is not None
+    assert (selection.gold.author.name, selection.rejected.author.name) == ("a", "b")
+
+
+def test_a_leak_in_the_rejected_answer_spares_the_other_row() -> None:
+    selection = chosen(contest([0.5, 0.2, None, None], texts=["x", LEAK, "", ""]))
+    assert (selection.cut, selection.preference_cut) == (None, "Contaminated:bench")
+    assert selection.rejected is None
+
+
+@settings(deadline=None)
+@given(
+    scores=st.lists(st.none() | st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=4, max_size=4),
+    texts=st.lists(st.sampled_from(["", "x", LEAK]), min_size=4, max_size=4),
+    finish=st.sampled_from(["stop", "length"]),
+    min_margin=st.sampled_from([0.0, 0.25, 1.0]),
+    contaminated=st.none() | st.just("mbpp"),
+)
+def test_what_is_chosen_is_sound(
+    scores: list[float | None], texts: list[str], finish: str, min_margin: float, contaminated: str | None
+) -> None:
+    made = contest(scores, texts=texts, finish=finish)
+    selection = chosen(made, min_margin=min_margin, contaminated=contaminated)
+    # Each instruction is a row or has one reason; a preference row needs the other row.
+    assert (selection.cut is None) == (selection.rejected is not None or selection.preference_cut is not None)
+    assert selection.rejected is None or selection.preference_cut is None
+    if selection.cut is None:
+        assert selection.gold is not None
+        row = sft_row(made, selection.gold, "t")
+        assert list(row) == SFT_ROWS.names
+        assert row["score"] == max(score for score in scores if score is not None)
+        assert row["messages"][1]["content"] != LEAK
+        assert (row["margin"] or 0.0) >= min_margin
+        assert finish == "stop"
+        assert contaminated is None
+    if selection.gold is not None and selection.rejected is not None:
+        pair = preference_row(made, selection.gold, selection.rejected, "t")
+        assert list(pair) == PREFERENCE_ROWS.names
+        assert pair["rejected_score"] == min(score for score in scores if score is not None) < pair["chosen_score"]
+        assert pair["rejected"][0]["content"] != LEAK

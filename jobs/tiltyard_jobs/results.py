@@ -6,7 +6,7 @@ rows; `report` draws both. They hold no clock and no host name. Tables:
 | stage | file | rows |
 |---|---|---|
 | rate | `ratings.parquet` | a player, by rank |
-| rate | `scores.parquet` | an instruction and a player: all players, in the manifest's order, for each curated instruction |
+| rate | `scores.parquet` | an instruction and a player: all players, in the manifest's order, for each instruction |
 | dataset | `instructions.parquet`, `answers.parquet`, `verdicts.parquet`, `battles.parquet` | as named, with names |
 | dataset | `sft.parquet`, `preference.parquet` | training rows with provenance |
 | dataset | `README.md` | the dataset card |

@@ -112,13 +112,17 @@ def _scale(standings: Standings) -> str:
 
 def _caveats(standings: Standings) -> Iterator[str]:
     if standings.undecided:
-        yield f"{count(standings.undecided)} matches have no verdict at all; they are counted and never scored."
+        yield f"{_several(standings.undecided, 'match has', 'matches have')} no verdict at all and no score."
     if standings.without_quorum:
-        yield f"{count(standings.without_quorum)} matches were decided by fewer than two judges."
+        yield f"{_several(standings.without_quorum, 'match was', 'matches were')} decided by fewer than two judges."
     if standings.unjudged:
-        yield f"{count(standings.unjudged)} instructions have no gold answer."
+        yield f"{_several(standings.unjudged, 'instruction has', 'instructions have')} no gold answer."
     if len({one.component for one in _rated(standings)}) > 1:
         yield "The players fall into parts that never met; ratings compare only within a part."
+
+
+def _several(number: int, one: str, many: str) -> str:
+    return f"{count(number)} {one if number == 1 else many}"
 
 
 def best_alone(standings: Standings) -> str | None:

@@ -41,7 +41,6 @@ class CardRow(NamedTuple):
 
     name: str
     cells: tuple[CardCell, ...]
-    voids: str
 
 
 COLUMNS = (
@@ -59,7 +58,7 @@ COLUMNS = (
     ),
     CardColumn(
         "First position",
-        "Share of its vote for the answer shown first. A fair judge that sees both orders has 50 %.",
+        "Share of its vote for the answer shown first. A fair judge that sees both orders has 50\u00a0%.",
         f"outside {percent(FAIR_FIRST[0])} to {percent(FAIR_FIRST[1])}",
     ),
     CardColumn(
@@ -92,7 +91,6 @@ def report_cards(judges: Sequence[JudgeStanding]) -> tuple[CardRow, ...]:
 def _row(one: JudgeStanding, typical_slope: float | None) -> CardRow:
     voids = sum(one.voids.values())
     asked = one.verdicts + voids
-    reasons = sorted(one.voids.items(), key=lambda item: (-item[1], item[0]))
     first, slope, excess = one.first_position_rate, one.length_slope, one.family_excess
     cells = (
         CardCell(count(one.verdicts)),
@@ -126,4 +124,4 @@ def _row(one: JudgeStanding, typical_slope: float | None) -> CardRow:
             excess is not None and one.family_battles >= ENOUGH and abs(excess) > MAX_FAMILY_EXCESS,
         ),
     )
-    return CardRow(visible(one.name), cells, ", ".join(f"{visible(r, 32)} {count(n)}" for r, n in reasons[:4]))
+    return CardRow(visible(one.name), cells)

@@ -165,7 +165,7 @@ def test_the_summary_names_the_outputs_and_the_leaders(made: tuple[ReportWorld, 
 
 
 def test_the_manifest_tells_all_and_tells_the_truth(made: tuple[ReportWorld, dict[str, Any]]) -> None:
-    world, summary = made
+    world, _ = made
     manifest = world.manifest
     assert (manifest.tournament, manifest.run, manifest.seed) == ("code-experts", world.run, 7)
     assert manifest.outputs == {"dataset": "data/", "manifest": "manifest.json", "report": "report.html"}

@@ -76,6 +76,9 @@ def test_scale_and_what_is_missing() -> None:
     assert "5 players fought 16,000 matches over 4,000 instructions" in text
     assert "3 matches have no verdict at all" in text
     assert "11 matches were decided by fewer than two judges" in text
+    one = " ".join(headline(ranked(undecided=1, without_quorum=1, unjudged=1)).scale)
+    assert "1 match has no verdict at all and no score. 1 match was decided" in one
+    assert "1 instruction has no gold answer." in one
     clean = ranked(undecided=0, without_quorum=0, unjudged=0)
     assert len(headline(clean).scale) == 1
 

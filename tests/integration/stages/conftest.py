@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from integration.stages.world import Sim, StageWorld
+
+
+@pytest.fixture(autouse=True)
+def _no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A world is many small objects, and none of these tests pulls the plug."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> StageWorld:
+    return StageWorld(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def sim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sim]:
+    """One expert that mines, grades, answers and judges; it abstains now and then."""
+    made = Sim("sim://sage?skill=0.7&junk=0.2&judge.abstain=0.1", tmp_path_factory.mktemp("sim"))
+    yield made
+    made.close()

@@ -1,0 +1,42 @@
+"""A finished run's folder, as `tiltyard run` leaves it, read with the tools that its users have."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("trl", reason="needs the interpreter with other people's tools (`python hack/envs.py interop`)")
+
+import duckdb
+from datasets import load_dataset
+from trl.data_utils import is_conversational
+
+
+@pytest.fixture(scope="module")
+def run(outputs: Path) -> Path:
+    """The folder of the one run below the outputs."""
+    (manifest,) = outputs.glob("runs/*/manifest.json")
+    return manifest.parent
+
+
+@pytest.mark.parametrize(("name", "column"), [("sft", "messages"), ("preference", "chosen")])
+def test_datasets_reads_the_folder_by_its_card_and_trl_knows_the_form(run: Path, name: str, column: str) -> None:
+    rows = load_dataset(str(run), name, split="train")
+    files = {file["path"]: file["rows"] for file in json.loads((run / "manifest.json").read_text())["files"]}
+    assert rows.num_rows == files[f"data/{name}.parquet"] > 0
+    assert is_conversational(rows[0])
+    assert all(turn["content"] for row in rows for turn in row[column])
+
+
+def test_duckdb_finds_in_the_tables_what_the_leaderboard_says(run: Path) -> None:
+    board = {row["name"]: row["gold"] for row in json.loads((run / "leaderboard.json").read_text())["players"]}
+    tables = run / "tables"
+    told = duckdb.execute("select player, gold from read_parquet(?)", [str(tables / "ratings.parquet")]).fetchall()
+    assert dict(told) == board
+    gold = duckdb.execute(
+        "select model, count(*) from read_parquet(?) group by model",
+        [str(run / "data" / "sft.parquet")],
+    ).fetchall()
+    assert {name: count for name, count in board.items() if count} == dict(gold)

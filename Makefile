@@ -39,6 +39,7 @@ format: .venv/.dev ## Format, and mend what lint can mend
 
 verify: .venv/.dev ## Generated files are what the sources make
 	$(BIN)/python -m tiltyard.api.crd --check
+	$(BIN)/python hack/generate_manifest_docs.py --check
 
 lock: ## Compile the lock files (needs uv)
 	$(LOCK) pyproject.toml --extra local --group build -o requirements/local.txt

@@ -114,7 +114,7 @@ def _parquet_rows(uri: str, data: bytes, wanted: list[str]) -> Iterator[dict[str
                 raise ConfigurationError(f"{uri} has no column {name!r}; it has {_listed(has)}")
         for batch in file.iter_batches(_BATCH_ROWS, columns=wanted):
             yield from batch.to_pylist()
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{uri} is no whole parquet file ({type(error).__name__})") from None
 
 

@@ -13,10 +13,15 @@ from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.tables import TableWriter
 from tiltyard_jobs.usertexts import read_texts
 
+FIELD = "spec.instructions.from"
+
 
 async def prompts(context: ShardContext) -> Outcome:
     """Make `prompts[a]`: the attacker's share of the file, in the file's order."""
-    return await asyncio.to_thread(_prompts, context)
+    try:
+        return await asyncio.to_thread(_prompts, context)
+    except ConfigurationError as error:
+        raise error.under(FIELD) from error
 
 
 def _prompts(context: ShardContext) -> Outcome:
@@ -28,7 +33,7 @@ def _prompts(context: ShardContext) -> Outcome:
         for text in share_of(context, recipe):
             if rows == recipe.rows:
                 raise ConfigurationError(
-                    f"spec.instructions.from.perCompetitor: {recipe.uri} holds more than {recipe.rows} instructions for"
+                    f"{FIELD}.perCompetitor: {recipe.uri} holds more than {recipe.rows} instructions for"
                     " one competitor; raise it, or shorten the file"
                 )
             row = {"attacker_id": recipe.attacker_id, "instruction": normalise(text)}

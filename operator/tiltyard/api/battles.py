@@ -19,7 +19,7 @@ class AnswerSampling(ApiModel):
     top_p: PositiveShare = Decimal("0.95")
     """Default: 0.95."""
     max_tokens: TokenLimit = 2048
-    """Tokens of one answer, at most; a longer one is void. Default: 2048."""
+    """Tokens of one answer, at most. One that is cut is judged as it is, and gives no training row. Default: 2048."""
 
 
 class Verdict(ApiModel):

@@ -30,8 +30,10 @@ class Dedup(ApiModel):
 
 
 class Difficulty(ApiModel):
-    """Competitors grade each instruction from 1 to 10: Excellent 9-10, Good 6-8, Average 3-5, Poor 1-2. Neutral judges
-    do not, so that another jury finds the same instructions and answers."""
+    """Competitors grade each instruction from 1 to 10: Excellent 9-10, Good 6-8, Average 3-5, Poor 1-2.
+
+    Neutral judges do not, so that another jury finds the same instructions and answers.
+    """
 
     keep: Annotated[tuple[Grade, ...], Field(max_length=4), Distinct()] = ("Excellent", "Good")
     """Grades that are kept. An empty list switches grading off: nothing is graded and everything is kept. Default:
@@ -100,7 +102,8 @@ class Curation(ApiModel):
     """Instructions of the wanted difficulty are kept."""
     diversity: Diversity = Diversity()
     """Many instructions are compressed to few that cover them."""
-    decontaminate: Annotated[tuple[KnownBenchmark, ...], Field(max_length=16), Distinct()] = ("humaneval", "mbpp")
-    """Known benchmarks: instructions that match them, or nearly, are cut and counted. Default: humaneval, mbpp."""
+    decontaminate: Annotated[tuple[KnownBenchmark, ...], Field(max_length=16), Distinct()] = ("humaneval",)
+    """Known benchmarks: an instruction or a gold answer that matches them, or nearly, gives no training row and is
+    counted. mbpp is read from the Hugging Face hub: it needs a network and the package datasets. Default: humaneval."""
     held_out: Annotated[tuple[Texts, ...], Field(max_length=16)] = ()
     """Files of yours that are treated as benchmarks are."""

@@ -131,8 +131,7 @@ ENOUGH_GRADERS: Rule[TournamentSpec] = Rule(
     sentence="must be at most the number of competitors that may grade an instruction: all of them, less the"
     " instruction's own unless selfGrading is true",
     check=_graders,
-    cel="self.curation.difficulty.judges <= self.competitors.size()"
-    " - (self.curation.difficulty.selfGrading ? 0 : 1)",
+    cel="self.curation.difficulty.judges <= self.competitors.size() - (self.curation.difficulty.selfGrading ? 0 : 1)",
     field_path=".curation.difficulty.judges",
 )
 FITS_BUDGET: Rule[TournamentSpec] = Rule(

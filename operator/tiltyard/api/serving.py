@@ -14,7 +14,11 @@ from tiltyard.api.shapes import Whole
 
 
 class ModelServing(ApiModel):
-    """How one model is served. On one machine `args` alone counts: it goes to the local vLLM process."""
+    """How one model is served.
+
+    On one machine `args` go to the local vLLM process; `resources` and `replicas` only count against
+    `spec.serving.budget`.
+    """
 
     runtime: ObjectName = "kserve-vllmserver"
     """The KServe ServingRuntime or ClusterServingRuntime that serves it. Default: kserve-vllmserver."""

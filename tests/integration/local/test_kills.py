@@ -1,0 +1,123 @@
+"""SIGKILL anywhere, again and again: the same bytes, and next to nothing is asked twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from integration.local.conftest import MakeRun
+
+from support.local_runs import LocalRun, alive, command_of, contents, wait_until
+from support.manifests import manifest
+from tiltyard_jobs.sim.request_log import asked_twice
+from tiltyard_jobs.store import open_store
+
+SEED = 4
+WHILE_ASKING = {"shard": 6, "server": 6, "main": 5}
+LAST_STAGES = ("rate", "dataset", "report")  # they ask nothing; each of their shards is killed once
+
+
+def big(logs: Path) -> dict[str, Any]:
+    """A tournament of some ten thousand requests, each of which is logged."""
+    document = manifest(3, per_competitor=1200)
+    for player in document["spec"]["competitors"]:
+        player["serving"] = {"args": [f"--request-log={logs / player['name']}.jsonl"]}
+    document["spec"] |= {
+        "curation": {"decontaminate": [], "diversity": {"perCompetitor": 500}},
+        "rating": {"bootstrap": 50},
+        "jobs": {"shardSize": 600, "backoffLimitPerShard": 8},
+    }
+    return document
+
+
+def written(logs: Path) -> int:
+    """Bytes in the request logs."""
+    return sum(log.stat().st_size for log in logs.glob("*.jsonl"))
+
+
+def is_server(pid: int) -> bool:
+    return "tiltyard_jobs.sim" in command_of(pid)
+
+
+def is_shard_of(*stages: str) -> Callable[[int], bool]:
+    return lambda pid: any(f"-m tiltyard_jobs {stage} " in command_of(pid) for stage in stages)
+
+
+class Killing:
+    """A run that is killed at moments drawn from a seed."""
+
+    def __init__(self, run: LocalRun, logs: Path, total: int) -> None:
+        self.run = run
+        self.logs = logs
+        self.total = total
+        self.rng = random.Random(SEED)
+        self.kills: list[str] = []
+        self.process = run.start()
+
+    def to_the_end(self) -> None:
+        kinds = [kind for kind, count in WHILE_ASKING.items() for _ in range(count)]
+        self.rng.shuffle(kinds)
+        moments = sorted(self.rng.uniform(0.01, 0.97) * self.total for _ in kinds)
+        for moment, kind in zip(moments, kinds, strict=True):
+            self.wait_until(lambda moment=moment: written(self.logs) >= moment)
+            match kind:
+                case "main":
+                    self.kill_main()
+                case "server":
+                    self.kill(is_server)
+                case _:
+                    self.kill(is_shard_of("mine", "filter", "grade", "curate", "answer", "judge"))
+        for stage in LAST_STAGES:
+            self.kill(is_shard_of(stage))
+        finished = self.run.finish(self.process)
+        assert finished.code == 0, finished.err + self.run.logs()
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        wait_until(lambda: condition() or self.process.poll() is not None, seconds=200, poll=0.005)
+        assert self.process.poll() is None, self.run.finish(self.process).err + self.run.logs()
+
+    def kill(self, of_kind: Callable[[int], bool]) -> None:
+        """Kill one process of a kind, once there is one."""
+        found: list[int] = []
+
+        def look() -> bool:
+            found[:] = [pid for pid in self.run.pids() if of_kind(pid)]
+            return bool(found)
+
+        self.wait_until(look)
+        victim = self.rng.choice(found)
+        self.kills.append(command_of(victim))
+        os.kill(victim, signal.SIGKILL)
+
+    def kill_main(self) -> None:
+        """Kill the main process and run it again at once."""
+        self.kills.append("main")
+        self.process.kill()
+        self.process.communicate()
+        self.process = self.run.start()
+
+
+def test_twenty_kills_change_nothing_and_hardly_anything_is_asked_twice(tmp_path: Path, make_run: MakeRun) -> None:
+    for name in ("whole", "killed"):
+        (tmp_path / f"{name}-logs").mkdir()
+    whole_logs, killed_logs = tmp_path / "whole-logs", tmp_path / "killed-logs"
+    whole = make_run("whole", big(whole_logs))
+    whole.complete()
+    counts = asked_twice(sorted(whole_logs.glob("*.jsonl")))
+    assert counts.asked_twice == 0
+    assert counts.distinct > 10_000
+
+    killing = Killing(make_run("killed", big(killed_logs)), killed_logs, written(whole_logs))
+    killing.to_the_end()
+    assert len(killing.kills) == 20
+    again = asked_twice(sorted(killed_logs.glob("*.jsonl")))
+    print(counts, again, killing.kills)
+    stores = [open_store((tmp_path / name / "out").as_uri()) for name in ("whole", "killed")]
+    assert contents(stores[1]) == contents(stores[0])
+    assert again.distinct == counts.distinct
+    assert again.share <= 0.01, again

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+
+import pytest
+from aiohttp import web
+
+from integration.stages.world import PREFIX, Asked, Given, Sim, StageWorld, mine_recipe, not_found, stub
+from tiltyard_jobs.records import instruction_id, seed_of
+from tiltyard_jobs.sim.request_log import RequestKind
+
+
+def task(number: int) -> str:
+    return f"Write a function number {number} that reverses a linked list in place."
+
+
+def test_rows_have_their_place_whatever_the_part(world: StageWorld, sim: Sim) -> None:
+    recipe = mine_recipe(rows=70, shard_size=32, prefix=None)
+    before = len(sim.asked())
+    world.make(recipe, endpoint=sim.endpoint)
+
+    rows, seals = world.rows(recipe.ref), world.seals(recipe.ref)
+    assert [seal.rows for seal in seals] == [32, 32, 6]
+    assert [row["instruction_id"] for row in rows] == [instruction_id(recipe.ref.key, row) for row in range(70)]
+    grid = [(float(setting.temperature), float(setting.top_p)) for setting in recipe.settings]
+    assert [(row["temperature"], row["top_p"]) for row in rows] == [grid[row % 3] for row in range(70)]
+    assert {row["attacker_id"] for row in rows} == {recipe.model.id}
+    # The server's own template was asked for its prefix.
+    assert {row["prefix_sha256"] for row in rows} == {hashlib.sha256(PREFIX.encode()).hexdigest()}
+
+    asked = Counter(request.sha256 for request in sim.asked()[before:] if request.kind is RequestKind.MINE)
+    assert len(asked) == asked.total() == 70  # no two alike: each has a seed of its own
+
+    voids = Counter(row["void"] for row in rows if row["void"])
+    assert voids.keys() == {"Empty"}
+    assert sum((Counter(seal.voids) for seal in seals), Counter()) == voids
+    for row in rows:
+        assert (row["instruction"] is None) == (row["void"] is not None)
+    said = [row["prompt_tokens"] for row in rows if row["void"] is None]
+    assert sum(seal.prompt_tokens for seal in seals) == sum(said) > 0
+
+
+def test_what_is_asked_follows_the_recipe_alone(world: StageWorld) -> None:
+    recipe = mine_recipe(rows=7)
+    with stub(lambda asked: task(asked.document["seed"])) as server:
+        assert world.run(recipe, endpoint=server.endpoint).code == 0
+    assert [asked.document["seed"] for asked in server.asked] == [
+        seed_of(recipe.seed, recipe.ref.key, row) for row in range(7)
+    ]
+    for row, asked in enumerate(server.asked):
+        setting = recipe.settings[row % 3]
+        assert asked.prompt == PREFIX
+        assert asked.document["temperature"] == float(setting.temperature)
+        assert asked.document["top_p"] == float(setting.top_p)
+        assert asked.document["max_tokens"] == setting.max_tokens
+    texts = [task(asked.document["seed"]) for asked in server.asked]
+    assert world.column(recipe.ref, "instruction") == texts
+
+
+def test_an_instruction_that_the_token_limit_cut_says_so(world: StageWorld) -> None:
+    recipe = mine_recipe(rows=2)
+    reasons = iter(["length", "stop"])
+    with stub(lambda asked: {"text": task(0) + "\r\n\r\n\r\n", "finish_reason": next(reasons)}) as server:
+        assert world.run(recipe, endpoint=server.endpoint).code == 0
+    assert world.column(recipe.ref, "finish_reason") == ["length", "stop"]
+    assert world.column(recipe.ref, "instruction") == [task(0)] * 2  # in the normal form
+
+
+@pytest.mark.parametrize("garbage", ["", " \n ", "<|im_start|>assistant", "no no " * 500, "Hello", "\x00\x01" * 99])
+def test_a_template_that_gives_garbage_fails_early(world: StageWorld, garbage: str) -> None:
+    with stub(lambda asked: garbage) as server:
+        ran = world.run(mine_recipe(rows=200), endpoint=server.endpoint)
+    assert ran.code == 2
+    assert ran.summary["message"].startswith(
+        "spec.competitors[1].chatTemplatePrefix: none of the first 16 completions of the template's prefix is an"
+    )
+    assert len(server.asked) == 16
+
+
+def test_one_instruction_among_the_first_is_enough(world: StageWorld) -> None:
+    recipe = mine_recipe(rows=40)
+    replies = iter([*[""] * 15, task(1), *[""] * 24])
+    with stub(lambda asked: next(replies)) as server:
+        ran = world.run(recipe, endpoint=server.endpoint)
+    assert ran.code == 0
+    assert ran.summary["voids"] == {"Empty": 39}
+
+
+def test_a_server_that_does_not_tell_its_template(world: StageWorld) -> None:
+    def only_completes(asked: Asked) -> Given:
+        return not_found() if asked.path.endswith("tokenize") else task(0)
+
+    with stub(only_completes) as server:
+        ran = world.run(mine_recipe(prefix=None), endpoint=server.endpoint)
+    assert ran.code == 2
+    message = ran.summary["message"]
+    assert message.startswith(
+        f"spec.competitors[1].endpoint: {server.url} does not tell the chat template of model 'm'"
+    )
+    assert message.endswith("give chatTemplatePrefix")
+
+
+@pytest.mark.parametrize("nonsense", [b"\xff\xfe", b"[]", b'{"tokens": ', b"<html>"])
+def test_a_server_that_tells_nonsense_of_its_template(world: StageWorld, nonsense: bytes) -> None:
+    def reply(asked: Asked) -> Given:
+        if asked.path == "/tokenize":
+            return web.json_response({"tokens": [1, 2, len(asked.document["messages"][0]["content"]), 3]})
+        return nonsense
+
+    with stub(reply) as server:
+        ran = world.run(mine_recipe(prefix=None), endpoint=server.endpoint)
+    assert ran.code == 2
+    assert "give chatTemplatePrefix" in ran.summary["message"]
+    assert "Malformed" in ran.summary["message"]

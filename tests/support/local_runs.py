@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -134,11 +135,21 @@ class LocalRun:
             return {}
         return document
 
+    def at_work(self, stage: str) -> bool:
+        """Whether a shard of a stage has made some of its records."""
+        for file in (self.state / "jobs").glob(f"{stage}.*/*.progress.json"):
+            with suppress(FileNotFoundError):
+                if json.loads(file.read_bytes())["done"]:
+                    return True
+        return False
+
     def logs(self) -> str:
         """The ends of all logs, for a failing test's message."""
         logs = sorted(self.state.glob("jobs/*/*log")) + sorted(self.state.glob("models/*.log"))
         failed = [(log, log.read_text(errors="replace")) for log in logs]
-        return "\n".join(f"{log}: {text[-800:]}" for log, text in failed if '"level": "error"' in text or "rror:" in text)
+        return "\n".join(
+            f"{log}: {text[-800:]}" for log, text in failed if '"level": "error"' in text or "rror:" in text
+        )
 
 
 def alive(pids: Iterable[int]) -> list[int]:

@@ -25,7 +25,7 @@ class _JumpingSelector(selectors.DefaultSelector):
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """`time()` starts at 0 and moves only when all tasks wait."""
+    """`time()` starts at 0 and moves only when all tasks wait, or one of them does `work`."""
 
     def __init__(self) -> None:
         self._jumping = _JumpingSelector()
@@ -34,10 +34,20 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jumping.now
 
+    def work(self, seconds: float) -> None:
+        self._jumping.now += seconds
+
 
 def now() -> float:
     """The virtual time of the running loop: the clock to inject."""
     return asyncio.get_running_loop().time()
+
+
+def work(seconds: float) -> None:
+    """Hold the running loop up for so long: a callback that computes."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+    loop.work(seconds)
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:

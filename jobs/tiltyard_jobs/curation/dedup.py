@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from tiltyard_jobs.curation.jaccard import Indices, are_similar, bitmaps, may_be_similar, spans
 from tiltyard_jobs.curation.minhash import Bands, band_keys, choose_bands
-from tiltyard_jobs.curation.shingles import ShingleSets, blocks, mix, shingle_sets
+from tiltyard_jobs.curation.shingles import ShingleSets, blocks, concatenate, shingle_sets
 
 _PAIRS = 1 << 20  # candidate pairs looked at together, duplicates among them counted: bounds the memory of a step
 _STEP = 1 << 13  # texts decided together at most
@@ -70,14 +70,10 @@ class SignatureIndex:
             words: Words in a shingle.
         """
         bands = choose_bands(threshold, permutations)
-        parts = []
-        for block in blocks(texts):
-            sets = shingle_sets(block, words)
-            parts.append(cls(sets, bitmaps(sets), band_keys(sets, bands), words=words, bands=bands))
-        if not parts:
-            sets = ShingleSets(np.zeros(0, dtype=np.uint64), np.zeros(1, dtype=np.int64))
-            parts.append(cls(sets, bitmaps(sets), band_keys(sets, bands), words=words, bands=bands))
-        return cls.concatenate(parts)
+        parts = [shingle_sets(block, words) for block in blocks(texts)]
+        sets = concatenate(parts)
+        maps = np.concatenate([bitmaps(part) for part in parts]) if parts else bitmaps(sets)
+        return cls(sets, maps, band_keys(sets, bands), words=words, bands=bands)
 
     @classmethod
     def concatenate(cls, parts: Sequence[SignatureIndex]) -> Self:
@@ -88,10 +84,8 @@ class SignatureIndex:
         """
         if len({(part.words, part.bands) for part in parts}) != 1:
             raise ValueError("indexes of the same shingles and bands are needed, at least one")
-        hashes = np.concatenate([part.sets.hashes for part in parts])
-        sizes = np.concatenate([np.diff(part.sets.offsets) for part in parts])
         return cls(
-            ShingleSets(hashes, np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes)])),
+            concatenate([part.sets for part in parts]),
             np.concatenate([part.maps for part in parts]),
             np.concatenate([part.keys for part in parts], axis=1),
             words=parts[0].words,
@@ -121,7 +115,7 @@ def deduplicate(
     Args:
         texts: The texts in order (read once, in blocks), or their index.
         threshold: Jaccard similarity of the shingle sets, in (0, 1], from which two texts are twins.
-        permutations: As `SignatureIndex.of`; more find more of the pairs (a pair at the threshold with p >= 0.85).
+        permutations: As `SignatureIndex.of`; more make the step from missed to found pairs at the threshold steeper.
         words: Words in a shingle.
         earlier: Texts that stay whatever they are, e.g. those kept of the attackers before this one; they come first.
 
@@ -137,11 +131,13 @@ def deduplicate(
             return source
         return SignatureIndex.of(source, threshold=threshold, permutations=permutations, words=words)
 
-    before = index(()) if earlier is None else index(earlier)
-    everything = SignatureIndex.concatenate([before, index(texts)])
+    everything = index(texts)
+    fixed = 0
+    if earlier is not None:
+        before = index(earlier)
+        everything, fixed = SignatureIndex.concatenate([before, everything]), len(before)
     if everything.bands != choose_bands(threshold, permutations) or everything.words != words:
         raise ValueError("the index was made for another threshold, number of permutations or shingle")
-    fixed = len(before)
     twin = _first_twins(everything, fixed, Fraction(threshold).limit_denominator(1_000_000))[fixed:]
     return DedupResult(
         kept=twin < 0,
@@ -184,8 +180,8 @@ def _first_of_equals(sets: ShingleSets, fixed: int) -> Indices:
     first_of_equals = np.arange(sizes.size)
     if fixed == sizes.size:
         return first_of_equals
-    sums: NDArray[np.uint64] = np.add.reduceat(mix(sets.hashes + np.uint64(1)), sets.offsets[:-1])
-    digests = mix(sums ^ sizes.astype(np.uint64))
+    # h (2 h + 1) is a bijection of 64-bit words, so that the sum has more bits than the hashes.
+    digests = np.add.reduceat(sets.hashes * (sets.hashes + sets.hashes + np.uint64(1)), sets.offsets[:-1])
     _, first, inverse = np.unique(digests[fixed:], return_index=True, return_inverse=True)
     first_of_equals[fixed:] = fixed + first[inverse]
     return first_of_equals

@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 
 from tiltyard_jobs.curation.shingles import ShingleSets, mix
 
-RECALL_AT_THRESHOLD = 0.85
+RECALL_AT_THRESHOLD = 0.5
 """The least probability with which a pair exactly at the threshold is to become a candidate.
 
-The usual choice (datasketch's, weighing false candidates as much as missed pairs) gives 0.55 at 0.5 with 128
-permutations. Candidates are checked exactly here and a false one costs some 50 ns, so missed pairs weigh more.
+One half puts the steep part of the curve at the threshold or below it (Mining of Massive Datasets, 3.4.2): of 128
+permutations 25 bands of 5 for 0.5, as datasketch chooses, which find 0.55 of the pairs at 0.5 and 0.99 of those at 0.7.
 """
 
-_CHUNK = 512  # texts whose hashes stay in the second-level cache while all permutations pass over them
+_CHUNK = 1 << 13  # texts whose minima are held at once: bounds the memory
+_CELLS = 1 << 15  # hashes permuted together: with the permutations of a band they stay in the second-level cache
 
 
 class Bands(NamedTuple):
@@ -56,32 +57,43 @@ def choose_bands(threshold: float, permutations: int) -> Bands:
 def band_keys(sets: ShingleSets, bands: Bands) -> NDArray[np.uint32]:
     """The band keys of each set: (bands.number, t) uint32.
 
-    A permutation is h -> a h + b modulo 2^32 with odd a, over the low half of an already mixed hash: with such hashes
-    the estimate of J has the spread of independent permutations (tested), and numpy runs it in SIMD registers.
+    A permutation is h -> a h modulo 2^32 with odd a, over the low half of an already mixed hash: with such hashes the
+    estimate of J has the spread of independent permutations (tested). Sets of like size stand as the columns of a
+    matrix, so that numpy multiplies and takes minima in SIMD registers, a band at a time in the cache.
     """
     texts = sets.offsets.size - 1
     keys = np.empty((bands.number, texts), dtype=np.uint32)
-    multipliers, increments = _permutations(bands.number * bands.rows)
     low = sets.hashes.astype(np.uint32)
     for start in range(0, texts, _CHUNK):
-        stop = min(start + _CHUNK, texts)
-        hashes = low[sets.offsets[start] : sets.offsets[stop]]
-        first = sets.offsets[start:stop] - sets.offsets[start]
-        permuted = np.empty_like(hashes)
-        minima = np.empty(stop - start, dtype=np.uint32)
+        offsets = sets.offsets[start : start + _CHUNK + 1]
+        keys[:, start : start + _CHUNK] = _keys_of_chunk(low, offsets, bands)
+    return keys
+
+
+def _keys_of_chunk(hashes: NDArray[np.uint32], offsets: NDArray[np.int64], bands: Bands) -> NDArray[np.uint32]:
+    sizes = np.diff(offsets)
+    by_size = np.argsort(-sizes, kind="stable")
+    minima = np.empty((bands.number, bands.rows, sizes.size), dtype=np.uint32)
+    multipliers = _odd_numbers(bands.number * bands.rows).reshape(bands.number, bands.rows, 1)
+    start = 0
+    while start < by_size.size:
+        longest = int(sizes[by_size[start]])
+        columns = by_size[start : start + max(1, _CELLS // longest)]
+        # A set shorter than the longest repeats its last hash, which leaves its minima as they are.
+        places = np.minimum(np.arange(longest)[:, np.newaxis], sizes[columns] - 1) + offsets[columns]
+        matrix = hashes[places].reshape(1, -1)
+        permuted = np.empty((bands.rows, longest, columns.size), dtype=np.uint32)
         for band in range(bands.number):
-            key = np.zeros(stop - start, dtype=np.uint64)
-            for row in range(band * bands.rows, (band + 1) * bands.rows):
-                np.multiply(hashes, multipliers[row], out=permuted)
-                np.add(permuted, increments[row], out=permuted)
-                np.minimum.reduceat(permuted, first, out=minima)
-                key = mix(key ^ minima)
-            keys[band, start:stop] = key >> np.uint64(32)
+            np.multiply(matrix, multipliers[band], out=permuted.reshape(bands.rows, -1))
+            np.minimum.reduce(permuted, axis=1, out=minima[band, :, start : start + columns.size])
+        start += columns.size
+    keys = np.empty((bands.number, sizes.size), dtype=np.uint32)
+    keys[:, by_size] = (minima * _odd_numbers(bands.rows)[:, np.newaxis]).sum(axis=1, dtype=np.uint32)
     return keys
 
 
 @lru_cache(maxsize=8)
-def _permutations(count: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-    """Odd multipliers and increments, (count,) each; part of no artifact's format, but the same on every machine."""
-    drawn = mix(mix(np.arange(1, 2 * count + 1, dtype=np.uint64))) >> np.uint64(32)
-    return (drawn[:count] | np.uint64(1)).astype(np.uint32), drawn[count:].astype(np.uint32)
+def _odd_numbers(count: int) -> NDArray[np.uint32]:
+    """(count,) odd numbers; part of no artifact's format, but the same on every machine."""
+    drawn = mix(mix(np.arange(1, count + 1, dtype=np.uint64))) >> np.uint64(32)
+    return (drawn | np.uint64(1)).astype(np.uint32)

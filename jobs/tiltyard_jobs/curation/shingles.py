@@ -119,7 +119,7 @@ def shingle_sets(texts: Sequence[str], words: int = 1) -> ShingleSets:
         raise ValueError(f"a block holds at most {BLOCK} texts, not {len(texts)}")
     grams = word_ngrams(hash_words(texts), words)
     owner = np.repeat(np.arange(len(texts), dtype=np.uint64), np.diff(grams.offsets))
-    keys = (owner << np.uint64(HASH_BITS)) | (mix(grams.hashes) >> np.uint64(64 - HASH_BITS))
+    keys = (owner << np.uint64(HASH_BITS)) | (grams.hashes >> np.uint64(64 - HASH_BITS))
     keys.sort()
     first = np.ones(keys.size, dtype=np.bool_)
     np.not_equal(keys[1:], keys[:-1], out=first[1:])
@@ -129,6 +129,13 @@ def shingle_sets(texts: Sequence[str], words: int = 1) -> ShingleSets:
     return ShingleSets(
         keys & np.uint64((1 << HASH_BITS) - 1), np.append(offsets, keys.size).astype(np.int64, copy=False)
     )
+
+
+def concatenate(parts: Sequence[ShingleSets]) -> ShingleSets:
+    """All the sets, in order."""
+    hashes = np.concatenate([np.zeros(0, dtype=np.uint64), *(part.hashes for part in parts)])
+    sizes = np.concatenate([np.zeros(1, dtype=np.int64), *(np.diff(part.offsets) for part in parts)])
+    return ShingleSets(hashes, np.cumsum(sizes))
 
 
 def _digest(text: str) -> int:

@@ -13,6 +13,9 @@ number that the endpoint worked on (by Little's law, answered per second * laten
 A batching server is slower for each request the more it is given, and still does more: latency alone, as in TCP Vegas
 and the gradient rules made after it, would strangle it; throughput alone would fill its queue. So the score has both.
 What is compared was measured moments ago, so a server that changes is followed.
+
+A window in which our own event loop keeps replies waiting (`LoopDelay`) shows nothing of the server, and is not judged:
+a worker short of CPU would take its own slowness for the server's, and ask for less while the server idles.
 """
 
 from __future__ import annotations
@@ -23,6 +26,8 @@ from collections import deque
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import NamedTuple
+
+from tiltyard_jobs.llm.loop_delay import LoopDelay
 
 INITIAL_LIMIT = 32
 LATENCY_WEIGHT = 0.25
@@ -39,6 +44,8 @@ TRIAL_STEP = 0.25
 QUEUE_GROWTH = 1.5
 # Above this share of refusals the limit is cut at once; below it the score decides.
 MANY_REFUSED = 0.5
+# Where more than this share of the latency is our own delay, it is not the server that decides what gets done.
+OWN_SHARE = 0.1
 # Where nothing is answered there is no latency to wait for: so many windows' worth of refusals close the window.
 ALL_REFUSED_WINDOWS = 4
 
@@ -93,6 +100,7 @@ class Limiter:
         self._patience = HOLD_WINDOWS
         self._settling = False
         self._peak = 0
+        self._own_delay = LoopDelay(lambda: self._in_flight > 0)
         self._open_window(clock())
 
     @property
@@ -111,6 +119,7 @@ class Limiter:
 
     async def acquire(self) -> None:
         """Take a slot, waiting for one if need be."""
+        self._own_delay.watch()
         if self._in_flight < self._slots and not self._waiters:
             self._in_flight += 1
             if self._in_flight > self._peak:
@@ -167,13 +176,17 @@ class Limiter:
 
     def _close_window(self, elapsed: float) -> None:
         refused = self._refused / (self._refused + self._answered)
+        own_delay = self._own_delay.take()
         if refused > MANY_REFUSED:
             self._retreat(self._latency_sum / elapsed)
         elif self._settling:  # replies to what was sent under the limit before
             self._settling = False
         else:
             latency = max(self._latency_sum / self._answered, 1e-9)
-            self._judge(self._answered / elapsed * (1.0 - refused) / latency**LATENCY_WEIGHT, latency)
+            if own_delay > OWN_SHARE * latency:
+                self._pass_over()
+            else:
+                self._judge(self._answered / elapsed * (1.0 - refused) / latency**LATENCY_WEIGHT, latency)
 
     def _retreat(self, in_service: float) -> None:
         """Most were refused: back to where the trial began, or to what the endpoint worked on, by half at most."""
@@ -207,6 +220,17 @@ class Limiter:
                 self._try(_Phase.TRYING_MORE)
             else:
                 self._rest_longer(base.limit)
+
+    def _pass_over(self) -> None:
+        """This window shows nothing of the server: what is tried is taken back, and doubling goes on."""
+        if self._phase in {_Phase.TRYING_LESS, _Phase.TRYING_MORE}:
+            assert self._base is not None
+            self._hold(self._base.limit)
+        elif self._phase is _Phase.DOUBLING:
+            if self._slots < self._maximum and self._peak >= self._slots:
+                self._set_limit(2.0 * self._limit)
+            else:
+                self._hold(self._limit)
 
     def _judge_held(self, score: float, latency: float) -> None:
         self._held += 1

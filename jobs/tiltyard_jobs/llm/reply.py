@@ -208,7 +208,7 @@ def _first_token_logprobs(logprobs: object) -> dict[str, float]:
     try:
         for entry in logprobs["content"][0]["top_logprobs"]:  # type: ignore[index]  # whatever it is, see except
             token, value = entry["token"], entry["logprob"]
-            if not isinstance(token, str) or not isinstance(value, float | int) or not math.isfinite(value):
+            if not isinstance(token, str) or not isinstance(value, (float, int)) or not -math.inf < value < math.inf:
                 raise _malformed("a log-probability is no number by token")
             if value > found.get(token, -math.inf):
                 found[token] = float(value)

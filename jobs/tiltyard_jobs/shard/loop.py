@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 EXPORT_SECONDS = 30.0  # what the death of a machine may cost, in time
 EXPORT_RECORDS = 1000  # and in records
+DRAIN_SECONDS = 5.0  # for replies under way when the shard is told to stop,
+DRAIN_SILENCE_SECONDS = 1.0  # as long as some come in
 MAX_DETAIL = 500  # characters: a detail may quote a model
 _BREATH = 64  # records that one worker may finish without a pause: signals and exports want their turn
 
@@ -68,7 +70,7 @@ async def run_records(
         journal: where rows go.
         total: how many records the index has, those in the journal included.
         concurrency: the most records under way at once.
-        stop: when set, what is under way is cancelled.
+        stop: when set, nothing more is begun, and what is under way has some seconds to be answered.
         progress: told of each record.
         max_failures: more failing records than this fail the shard.
         failing: reasons that count as failures.
@@ -114,6 +116,7 @@ class _Run(Generic[T]):
         self._export_records = export_records
         self._export_due = asyncio.Event()
         self._over = False
+        self._draining = False
 
     def recall(self) -> None:
         """Take over what an earlier attempt did, but not what failed for want of an endpoint, nor too many failures."""
@@ -135,7 +138,9 @@ class _Run(Generic[T]):
         complete = False
         try:
             await asyncio.wait((working, stopping, exporting), return_when=asyncio.FIRST_COMPLETED)
-            complete = working.done() and working.exception() is None
+            if stop.is_set() and not working.done():
+                await self._drain(working)
+            complete = working.done() and working.exception() is None and not self._draining
         finally:
             for task in (*workers, stopping):
                 task.cancel()
@@ -151,9 +156,21 @@ class _Run(Generic[T]):
         if not complete:
             raise Stopped
 
+    async def _drain(self, working: asyncio.Future[Any]) -> None:
+        """Begin nothing more; wait for replies to what is asked, while there are any: they are paid for."""
+        self._draining = True
+        loop = asyncio.get_running_loop()
+        until = loop.time() + DRAIN_SECONDS
+        answered = -1
+        while not working.done() and answered != self._done and (left := until - loop.time()) > 0:
+            answered = self._done
+            await asyncio.wait((working,), timeout=min(left, DRAIN_SILENCE_SECONDS))
+
     async def _worker(self) -> None:
         """One slot. All slots draw from one iterator, so items are taken in order and each once."""
         for count, item in enumerate(self._items):
+            if self._draining:
+                return
             part, row, payload = item
             if (part, row) in self._journal:
                 continue

@@ -34,7 +34,8 @@ from tiltyard_jobs.stages.finished import finished_run
 from tiltyard_jobs.store import Store
 from tiltyard_jobs.usertexts import check_texts
 
-ENDPOINT_SECONDS = 20.0  # for an endpoint's first answer
+ENDPOINT_SECONDS = 20.0  # of refused connections and failures, until an endpoint counts as down
+ANSWER_SECONDS = 120.0  # for all that it is asked: a model may have to be loaded first
 ONE_TOKEN = Sampling(temperature=0.0, top_p=1.0, max_tokens=1)
 _LISTERS = 8  # listings of artifacts at once
 
@@ -120,12 +121,17 @@ async def check_endpoint(context: PreflightContext, named: NamedEndpoint) -> str
         api_key_env=ref.api_key_env,
         ca_bundle=Path(ref.ca_bundle) if ref.ca_bundle else None,
     )
-    policy = RetryPolicy(deadline=ENDPOINT_SECONDS, endpoint_deadline=ENDPOINT_SECONDS)
+    policy = RetryPolicy(endpoint_deadline=ENDPOINT_SECONDS)
     try:
-        async with connect(server, rng=context.rng, policy=policy, clock=context.clock) as client:
+        async with (
+            asyncio.timeout(ANSWER_SECONDS),
+            connect(server, rng=context.rng, policy=policy, clock=context.clock) as client,
+        ):
             await _ask_all_that_will_be_asked(client, named)
     except (ConfigurationError, TransientError) as error:
         return str(error.under(ref.field))
+    except TimeoutError:
+        return f"{ref.field}: {ref.url} did not answer within {ANSWER_SECONDS:.0f} s: see whether the model is up"
     except RecordVoidError as error:
         return f"{ref.field}: {ref.url} does not answer as model {ref.model!r} should: {error}"
     return None

@@ -5,32 +5,35 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from integration.local.conftest import MakeRun
+import pytest
 
-from support.local_runs import LocalRun, alive, command_of, contents, wait_until
+from integration.local.conftest import MakeRun
+from support.local_runs import INTERRUPTED, LocalRun, alive, command_of, contents, wait_until
 from support.manifests import manifest
 from tiltyard_jobs.sim.request_log import asked_twice
 from tiltyard_jobs.store import open_store
 
 SEED = 4
-WHILE_ASKING = {"shard": 6, "server": 6, "main": 5}
-LAST_STAGES = ("rate", "dataset", "report")  # they ask nothing; each of their shards is killed once
+WHILE_ASKING = {"shard": 5, "server": 6, "main": 6}
+LAST_STAGES = ("rate", "dataset", "report")  # they ask nothing; the shard of each is killed once
 
 
 def big(logs: Path) -> dict[str, Any]:
-    """A tournament of some ten thousand requests, each of which is logged."""
-    document = manifest(3, per_competitor=1200)
-    for player in document["spec"]["competitors"]:
+    """A tournament of some thirty thousand requests, each of which is logged.
+
+    What a killed shard has asked and not written down is asked again: up to 64 requests, which no client can avoid.
+    """
+    document = manifest(2, judges=1, per_competitor=4000)
+    for player in [*document["spec"]["competitors"], *document["spec"]["judges"]]:
         player["serving"] = {"args": [f"--request-log={logs / player['name']}.jsonl"]}
     document["spec"] |= {
-        "curation": {"decontaminate": [], "diversity": {"perCompetitor": 500}},
+        "curation": {"decontaminate": [], "diversity": {"perCompetitor": 2700}},
         "rating": {"bootstrap": 50},
-        "jobs": {"shardSize": 600, "backoffLimitPerShard": 8},
+        "jobs": {"shardSize": 4096, "backoffLimitPerShard": 8},
     }
     return document
 
@@ -102,6 +105,7 @@ class Killing:
         self.process = self.run.start()
 
 
+@pytest.mark.timeout(480)
 def test_twenty_kills_change_nothing_and_hardly_anything_is_asked_twice(tmp_path: Path, make_run: MakeRun) -> None:
     for name in ("whole", "killed"):
         (tmp_path / f"{name}-logs").mkdir()
@@ -110,14 +114,43 @@ def test_twenty_kills_change_nothing_and_hardly_anything_is_asked_twice(tmp_path
     whole.complete()
     counts = asked_twice(sorted(whole_logs.glob("*.jsonl")))
     assert counts.asked_twice == 0
-    assert counts.distinct > 10_000
+    assert counts.distinct > 25_000
 
     killing = Killing(make_run("killed", big(killed_logs)), killed_logs, written(whole_logs))
     killing.to_the_end()
     assert len(killing.kills) == 20
     again = asked_twice(sorted(killed_logs.glob("*.jsonl")))
-    print(counts, again, killing.kills)
     stores = [open_store((tmp_path / name / "out").as_uri()) for name in ("whole", "killed")]
     assert contents(stores[1]) == contents(stores[0])
     assert again.distinct == counts.distinct
     assert again.share <= 0.01, again
+
+
+def test_what_a_killed_main_process_leaves_is_gone_before_the_next_one_starts_anything(make_run: MakeRun) -> None:
+    document = manifest(3, per_competitor=200)
+    for player in document["spec"]["competitors"]:
+        player["serving"] = {"args": ["--latency-ms=200", "--max-num-seqs=4"]}  # requests are under way for seconds
+    run = make_run("run", document)
+    process = run.start()
+    wait_until(lambda: run.at_work("mine"))
+    left = run.pids()
+    process.kill()
+    process.communicate()
+    orphans = alive(left)
+    assert len(orphans) >= 4  # three models, a shard or two
+
+    process = run.start()
+    wait_until(lambda: run.pids() != left and run.pids() != [], poll=0.002)
+    assert alive(left) == []
+    process.terminate()
+    assert run.finish(process).code == INTERRUPTED
+
+
+def test_without_another_run_the_processes_of_a_killed_one_end_all_the_same(make_run: MakeRun) -> None:
+    run = make_run("run", manifest(3, per_competitor=2000))
+    process = run.start()
+    wait_until(lambda: any(map(is_shard_of("mine"), run.pids())))
+    process.kill()
+    process.communicate()
+    assert alive(run.pids())
+    wait_until(lambda: not alive(run.pids()), seconds=15)

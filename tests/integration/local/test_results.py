@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
-from integration.local.conftest import MakeRun
 
-from support.local_runs import LocalRun, contents
+from integration.local.conftest import MakeRun
+from support.local_runs import LocalRun
 from support.manifests import manifest
-from support.s3server import S3Server
-from tiltyard_jobs.store import open_store
 
 
 def small(**spec: Any) -> dict[str, Any]:

@@ -115,8 +115,9 @@ class StageWorld:
         endpoint: EndpointRef | None = None,
         embedder: EndpointRef | None = None,
         max_void_fraction: str = "0.01",
+        patience: float = 5,
     ) -> Ran:
-        """Make one part of each of these artifacts, in one index."""
+        """Make one part of each of these artifacts, in one index; `patience` is in seconds."""
         return self.run_task(
             BundleTask(
                 stage=recipes[0].stage,
@@ -127,7 +128,9 @@ class StageWorld:
                 endpoint=endpoint,
                 embedder=embedder,
                 limits=Limits(
-                    record_deadline_seconds=5, endpoint_deadline_seconds=5, max_void_fraction=Decimal(max_void_fraction)
+                    record_deadline_seconds=patience,
+                    endpoint_deadline_seconds=patience,
+                    max_void_fraction=Decimal(max_void_fraction),
                 ),
             )
         )

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 
+from tiltyard_jobs.curation import minhash as module
 from tiltyard_jobs.curation.minhash import RECALL_AT_THRESHOLD, Bands, band_keys, choose_bands
-from tiltyard_jobs.curation.shingles import ShingleSets, mix
+from tiltyard_jobs.curation.shingles import ShingleSets, mix, shingle_sets
 
 
 @pytest.mark.parametrize(
-    ("threshold", "bands"), [(0.5, Bands(32, 4)), (0.7, Bands(21, 6)), (0.8, Bands(14, 9)), (1.0, Bands(1, 128))]
+    ("threshold", "bands"), [(0.5, Bands(25, 5)), (0.7, Bands(16, 8)), (0.8, Bands(10, 12)), (1.0, Bands(1, 128))]
 )
 def test_bands(threshold: float, bands: Bands) -> None:
     assert choose_bands(threshold, 128) == bands
@@ -21,6 +22,16 @@ def test_a_low_threshold_falls_back_to_single_rows() -> None:
 def test_bands_refuse_nonsense(threshold: float, permutations: int) -> None:
     with pytest.raises(ValueError, match="must"):
         choose_bands(threshold, permutations)
+
+
+def test_a_key_does_not_hang_on_the_sets_around_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [" ".join(f"word{number}" for number in range(start, 3 * start + 1)) for start in range(60)]
+    together = band_keys(shingle_sets(texts), Bands(4, 3))
+    alone = [band_keys(shingle_sets([text]), Bands(4, 3))[:, 0] for text in texts]
+    assert np.array_equal(together, np.stack(alone, axis=1))
+    monkeypatch.setattr(module, "_CHUNK", 7)
+    monkeypatch.setattr(module, "_CELLS", 300)
+    assert np.array_equal(band_keys(shingle_sets(texts), Bands(4, 3)), together)
 
 
 def pairs_with_jaccard(pairs: int, shared: int, own: int) -> ShingleSets:
@@ -41,7 +52,7 @@ def test_agreement_has_the_mean_and_the_spread_of_independent_permutations() -> 
 
 
 def test_candidates_come_as_often_as_the_formula_says() -> None:
-    bands = Bands(32, 4)
+    bands = Bands(25, 5)
     for shared, own in ((20, 10), (12, 14), (30, 3)):
         keys = band_keys(pairs_with_jaccard(2000, shared, own), bands)
         found = (keys[:, 0::2] == keys[:, 1::2]).any(axis=0).mean()

@@ -55,11 +55,11 @@ def test_hashes_are_ascending_distinct_and_within_their_bits() -> None:
 
 def test_hashes_are_the_same_on_every_machine() -> None:
     assert shingle_sets(["Sort a list of characters"]).hashes.tolist() == [
-        88254802407357,
-        1791884708908988,
-        2389852509391200,
-        2707542776577567,
-        2786867445896514,
+        145180731122812,
+        662809910576933,
+        1396219100755625,
+        1458988873303192,
+        2175695880860313,
     ]
 
 

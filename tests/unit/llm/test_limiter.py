@@ -152,6 +152,29 @@ def test_limit_follows_a_server_that_loses_capacity() -> None:
     assert small < 40
 
 
+@pytest.mark.parametrize("seed", [6, 7])
+def test_a_worker_short_of_cpu_does_not_blame_the_server(seed: int) -> None:
+    rng = random.Random(seed)
+
+    async def serve() -> Outcome:
+        await asyncio.sleep(0.05)
+        virtual_time.work(0.0002)
+        return Outcome.ANSWERED
+
+    async def others_have_the_cpu() -> None:
+        while True:
+            await asyncio.sleep(0.02 * rng.lognormvariate(-1.125, 1.5))
+            virtual_time.work(0.02 * rng.lognormvariate(-1.125, 1.5))
+
+    async def main() -> Run:
+        others = asyncio.create_task(others_have_the_cpu())
+        run = await drive(serve, tasks=256, seconds=8)
+        others.cancel()
+        return run
+
+    assert virtual_time.run(main()).late_limit > 240
+
+
 def test_what_is_not_asked_for_raises_no_limit() -> None:
     async def main() -> Run:
         return await drive(QueueingServer(256).serve, tasks=10, seconds=60)

@@ -138,6 +138,7 @@ def test_no_bytes_crash_it(tmp_path_factory: pytest.TempPathFactory, data: bytes
     path = tmp_path_factory.getbasetemp() / f"any.{kind}"
     path.write_bytes(data)
     try:
-        assert all(isinstance(text, str) for text, _ in read_texts(path.as_uri(), "text", STORE))
-    except ConfigurationError as error:
-        assert str(error).startswith(path.as_uri())
+        texts = list(read_texts(path.as_uri(), "text", STORE))
+    except ConfigurationError:
+        return
+    assert all(text.strip() for text, _ in texts)

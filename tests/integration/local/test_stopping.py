@@ -1,0 +1,80 @@
+"""Ctrl-C and SIGTERM: a stop within seconds, a sentence, and nothing that is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from integration.local.conftest import MakeRun
+from support.local_runs import INTERRUPTED, LocalRun, wait_until
+from support.manifests import manifest
+from tiltyard_jobs.sim.request_log import asked_twice
+
+SENTENCE = "stopped; run the same command again to go on\n"
+SECONDS = 20  # on a busy machine; the requests under way have five
+
+
+def slow(logs: Path, **spec: Any) -> dict[str, Any]:
+    """A tournament whose requests take a while, and are logged."""
+    document = manifest(2, judges=1, per_competitor=120, jobs={"shardSize": 128}, **spec)
+    for player in [*document["spec"]["competitors"], *document["spec"]["judges"]]:
+        player["serving"] = {"args": ["--latency-ms=300", f"--request-log={logs / player['name']}.jsonl"]}
+    return document
+
+
+def stop(run: LocalRun, process: subprocess.Popen[str], tell: Callable[[], None]) -> None:
+    told = time.monotonic()
+    tell()
+    finished = run.finish(process, timeout=SECONDS)
+    assert (finished.code, finished.err) == (INTERRUPTED, SENTENCE)
+    assert finished.out == ""
+    assert time.monotonic() - told < SECONDS
+
+
+def test_a_run_that_is_stopped_again_and_again_goes_on_and_asks_nothing_twice(
+    tmp_path: Path, make_run: MakeRun
+) -> None:
+    run = make_run("run", slow(tmp_path))
+
+    def interrupt_impatiently() -> None:
+        for _ in range(3):
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+            time.sleep(0.05)
+
+    process = run.start()
+    wait_until(lambda: run.at_work("mine"))
+    stop(run, process, interrupt_impatiently)
+    for stage, number in (("grade", signal.SIGTERM), ("answer", signal.SIGINT), ("judge", signal.SIGHUP)):
+        process = run.start()
+        wait_until(lambda stage=stage: run.at_work(stage))
+        stop(run, process, lambda number=number: process.send_signal(number))
+
+    assert "interrupted" in run.finish(run.start("status")).out
+    run.complete()
+    assert "interrupted" not in run.finish(run.start("status")).out
+    counts = asked_twice(sorted(tmp_path.glob("*.jsonl")))
+    assert counts.distinct > 500
+    assert counts.asked_twice == 0
+
+
+def test_a_stop_before_anything_is_asked(make_run: MakeRun) -> None:
+    run = make_run("run", manifest(3))
+    process = run.start()
+    wait_until(lambda: run.pids() != [])  # preflight
+    stop(run, process, process.terminate)
+    assert run.models_started() == set()
+
+
+def test_a_second_run_in_the_same_folder_is_refused(make_run: MakeRun) -> None:
+    run = make_run("run", manifest(3, per_competitor=500))
+    process = run.start()
+    wait_until(lambda: run.pids() != [])
+    second = subprocess.run(run.command("run"), capture_output=True, text=True, check=False)
+    assert second.returncode == 2
+    assert second.stderr == f"{run.state}: another `tiltyard run` is at work here; wait for it, or give --state\n"
+    stop(run, process, process.terminate)

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+
+from integration.stages.world import SAMPLING, Sim, StageWorld, answer_recipe, id_of, stub
+from tiltyard_jobs.records import seed_of
+from tiltyard_jobs.sim.request_log import RequestKind
+
+TEXTS = [f"Write a function number {number} that sorts a list in place." for number in range(7)]
+
+
+def test_answers_have_the_places_of_their_instructions(world: StageWorld, sim: Sim) -> None:
+    recipe = answer_recipe(world.instructions(TEXTS, stage="curate"), rows=12, shard_size=3)
+    before = len(sim.asked())
+    world.make(recipe, endpoint=sim.endpoint)
+    assert [seal.rows for seal in world.seals(recipe.ref)] == [3, 3, 1, 0]
+    rows = world.rows(recipe.ref)
+    assert [row["instruction_id"] for row in rows] == [id_of(row) for row in range(7)]
+    assert {row["model_id"] for row in rows} == {recipe.model.id}
+    assert all(row["answer"] and row["void"] is None for row in rows)
+    assert [request.kind for request in sim.asked()[before:]] == [RequestKind.ANSWER] * 7
+
+
+def test_what_is_asked_follows_the_recipe_alone(world: StageWorld) -> None:
+    recipe = answer_recipe(world.instructions(TEXTS, stage="curate"), rows=7, seed=3)
+    with stub(lambda asked: f"\n{asked.prompt}\n") as server:
+        assert world.run(recipe, endpoint=server.endpoint).code == 0
+    assert [asked.document for asked in server.asked] == [
+        {
+            "model": "m",
+            "messages": [{"role": "user", "content": text}],
+            "temperature": float(SAMPLING.temperature),
+            "top_p": float(SAMPLING.top_p),
+            "max_tokens": SAMPLING.max_tokens,
+            "seed": seed_of(3, recipe.model.id, id_of(row)),
+        }
+        for row, text in enumerate(TEXTS)
+    ]
+    assert world.column(recipe.ref, "answer") == [f"\n{text}\n" for text in TEXTS]  # an answer stays as it was said
+
+
+def test_an_answer_that_the_token_limit_cut_is_an_answer(world: StageWorld) -> None:
+    recipe = answer_recipe(world.instructions(TEXTS, stage="curate"), rows=7)
+    with stub(lambda asked: {"message": {"content": "Half an ans"}, "finish_reason": "length"}) as server:
+        ran = world.run(recipe, endpoint=server.endpoint, max_void_fraction="0")
+    assert (ran.code, ran.summary.get("voids", {})) == (0, {})
+    assert set(world.column(recipe.ref, "finish_reason")) == {"length"}
+
+
+@pytest.mark.parametrize(("fraction", "code"), [("0.1", 3), ("0.2", 0)])
+def test_silence_counts_as_a_failure(world: StageWorld, fraction: str, code: int) -> None:
+    recipe = answer_recipe(world.instructions(TEXTS, stage="curate"), rows=7)
+    with stub(lambda asked: "" if asked.prompt == TEXTS[4] else "An answer.") as server:
+        ran = world.run(recipe, endpoint=server.endpoint, max_void_fraction=fraction)
+    assert ran.code == code
+    if code:
+        assert "spec.jobs.maxVoidFraction allows 0" in ran.summary["message"]
+    else:
+        assert world.column(recipe.ref, "void") == [None] * 4 + ["Empty"] + [None] * 2

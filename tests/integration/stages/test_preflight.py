@@ -1,0 +1,305 @@
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from integration.stages.world import Asked, Given, Sim, StageWorld, mine_recipe, not_found, stub
+from tiltyard_jobs.contracts.layout import manifest_key
+from tiltyard_jobs.contracts.recipes import ArtifactRef
+from tiltyard_jobs.contracts.summary import Standing, parts_done
+from tiltyard_jobs.contracts.tasks import (
+    EndpointRef,
+    ModelFolder,
+    NamedEndpoint,
+    PreflightTask,
+    ReadableFile,
+    SimulatedModel,
+    StoreRef,
+)
+from tiltyard_jobs.records import INSTRUCTIONS
+from tiltyard_jobs.results import Manifest
+from tiltyard_jobs.stages import preflight
+
+CHATML = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+RUN = "0123456789ab"
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endpoint that is not there is waited for; here not for long."""
+    monkeypatch.setattr(preflight, "ENDPOINT_SECONDS", 0.3)
+
+
+def task(world: StageWorld, **members: Any) -> PreflightTask:
+    values: dict[str, Any] = {"tournament": "test", "store": world.store_ref, "run": RUN, "artifacts": ()}
+    return PreflightTask(**values | members)
+
+
+def problems(world: StageWorld, **members: Any) -> list[str]:
+    """The sentences of a preflight that did not pass."""
+    ran = world.run_task(task(world, **members))
+    assert ran.code == 2
+    found: list[str] = ran.summary["message"].split("\n")
+    return found
+
+
+def mining(endpoint: EndpointRef, **needs: bool) -> NamedEndpoint:
+    return NamedEndpoint(name="x", endpoint=endpoint, **{"needs_completions": True, "needs_prefix": True, **needs})
+
+
+@pytest.fixture
+def refusing() -> Iterator[str]:
+    """A URL where nobody listens."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{held.getsockname()[1]}/v1"
+
+
+def folder_with(path: Path, template: str | None) -> ModelFolder:
+    path.mkdir()
+    (path / "tokenizer_config.json").write_text(json.dumps({"chat_template": template} if template else {}))
+    return ModelFolder(field="spec.competitors[0].model.uri", path=str(path), needs_template=True)
+
+
+def test_all_is_well(world: StageWorld, sim: Sim, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TILTYARD_SECRET_BUCKET_KEY", "s3cret")
+    (world.root / "held out.csv").write_text("text\nSort it.\n")
+    held_out = ReadableFile(field="spec.curation.heldOut[0]", uri=(world.root / "held out.csv").as_uri(), column="text")
+    ran = world.run_task(
+        task(
+            world,
+            secrets={"spec.judges[0].endpoint.apiKeySecretRef": "TILTYARD_SECRET_BUCKET_KEY"},
+            folders=(folder_with(world.root / "model", CHATML),),
+            simulated=(SimulatedModel(field="spec.competitors[1].model.uri", uri="sim://ada?skill=0.5"),),
+            files=(held_out,),
+            benchmarks=("humaneval",),
+            endpoints=(mining(sim.endpoint), NamedEndpoint(name="e", endpoint=sim.endpoint, needs_embeddings=True)),
+        )
+    )
+    assert (ran.code, ran.summary.get("message", "")) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("template", "sentence"),
+    [
+        (None, "has no chat template: give chatTemplatePrefix, or serve a model with one"),
+        ("<|im_start|>user\n", "the chat template drops or alters the user's message, so no prefix can be cut"),
+        ("{{ messages[0].content.upper() }}", "the chat template drops or alters the user's message"),
+        ("<s>{{ messages[0].content }}{{ messages[0].content }}", "the chat template repeats the user's message"),
+        ("{{ messages[0].content }}", "the chat template puts nothing before the user's message"),
+        ("{% for", "is no valid jinja"),
+        ("{{ raise_exception('only robots') }}", "fails on a user message: only robots"),
+    ],
+)
+def test_a_folder_without_a_user_turn(world: StageWorld, template: str | None, sentence: str) -> None:
+    (found,) = problems(world, folders=(folder_with(world.root / "model", template),))
+    assert found.startswith("spec.competitors[0].model.uri: ")
+    assert sentence in found
+
+
+def test_a_folder_that_is_not_there(world: StageWorld) -> None:
+    (found,) = problems(world, folders=(ModelFolder(field="spec.judges[0].model.uri", path="/no/such/folder"),))
+    assert found == "spec.judges[0].model.uri: /no/such/folder is no folder of this machine"
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_secret_that_is_not_there(world: StageWorld, monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
+    monkeypatch.delenv("TILTYARD_SECRET_X", raising=False)
+    if value is not None:
+        monkeypatch.setenv("TILTYARD_SECRET_X", value)
+    field = "spec.competitors[2].endpoint.apiKeySecretRef"
+    assert problems(world, secrets={field: "TILTYARD_SECRET_X"}) == [
+        f"{field}: the secret is not there: set the environment variable TILTYARD_SECRET_X"
+    ]
+
+
+def test_a_benchmark_that_is_out_of_reach(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    (found,) = problems(world, benchmarks=("humaneval", "mbpp"))
+    assert found.startswith("spec.curation.decontaminate: the texts of 'mbpp' come from the Hugging Face hub")
+    assert found.endswith("{uri, field} of a file that holds its texts under spec.curation.heldOut")
+
+
+def test_a_file_that_cannot_be_read(world: StageWorld) -> None:
+    path = world.root / "prompts.jsonl"
+    given = ReadableFile(field="spec.instructions.from", uri=path.as_uri(), column="prompt", also="who", names=("ada",))
+    cases = {
+        None: f"{path} cannot be read: No such file or directory",
+        '{"prompt": "Sort.", "who": "eve"}': f"{path.as_uri()}: 'who' is 'eve' beside text 1, but must be one of ada",
+        '{"prompt": " ", "who": "ada"}': f"{path.as_uri()} holds no text in 'prompt'",
+    }
+    for content, sentence in cases.items():
+        if content is not None:
+            path.write_text(content)
+        assert problems(world, files=(given,)) == [f"spec.instructions.from: {sentence}"]
+
+
+def test_an_expert_that_cannot_be_simulated(world: StageWorld) -> None:
+    model = SimulatedModel(field="spec.competitors[0].model.uri", uri="sim://ada?skil=1")
+    (found,) = problems(world, simulated=(model,))
+    assert found.startswith("spec.competitors[0].model.uri: 'sim://ada?skil=1': unknown parameter 'skil'")
+
+
+def test_a_store_that_is_not_there(world: StageWorld) -> None:
+    (world.root / "file").write_text("")
+    (found,) = problems(world, store=StoreRef(uri=(world.root / "file" / "below").as_uri()))
+    assert found.startswith("spec.output: ")
+
+
+def test_an_endpoint_that_refuses(world: StageWorld, refusing: str) -> None:
+    endpoint = EndpointRef(url=refusing, model="m", field="spec.judges[0].endpoint")
+    (found,) = problems(world, endpoints=(NamedEndpoint(name="x", endpoint=endpoint),))
+    assert found.startswith(f"spec.judges[0].endpoint: {refusing} has answered nothing for")
+
+
+def test_an_endpoint_that_hangs(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "ANSWER_SECONDS", 0.2)
+
+    def hang(asked: Asked) -> Given:
+        time.sleep(0.5)
+        return "late"
+
+    with stub(hang) as server:
+        (found,) = problems(world, endpoints=(mining(server.endpoint),))
+    assert found.endswith("did not answer within 0 s: see whether the model is up")
+
+
+def only(path: str) -> Callable[[Asked], Given]:
+    """A server with one path."""
+    return lambda asked: "fine" if asked.path == path else not_found()
+
+
+@pytest.mark.parametrize(
+    ("reply", "models", "sentence"),
+    [
+        (lambda asked: "fine", ["a", "b"], "serves a, b, not 'm'"),
+        (lambda asked: web.Response(status=401), ["m"], "does not let us use model 'm' (HTTP 401)"),
+        (lambda asked: web.Response(status=401), None, "does not let us use model 'm' (HTTP 401)"),
+        (lambda asked: not_found(), None, "does not serve /v1/chat/completions (HTTP 404)"),
+        (
+            lambda asked: web.Response(status=400),
+            ["m"],
+            "does not answer as model 'm' should: RefusedByServer: HTTP 400",
+        ),
+        (lambda asked: b"<html>", ["m"], "does not answer as model 'm' should: Malformed: the reply is no JSON"),
+        (only("/v1/chat/completions"), ["m"], "does not complete raw prompts with model 'm', which mining needs"),
+    ],
+)
+def test_an_endpoint_that_cannot_be_used(
+    world: StageWorld, reply: Callable[[Asked], Given], models: list[str] | None, sentence: str
+) -> None:
+    with stub(reply, models=models) as server:
+        (found,) = problems(world, endpoints=(mining(server.endpoint),))
+    assert found.startswith(f"spec.competitors[1].endpoint: {server.url} {sentence}")
+
+
+def test_an_endpoint_is_asked_no_more_than_it_will_be(world: StageWorld) -> None:
+    needs = {"needs_completions": False, "needs_prefix": False}
+    with stub(only("/v1/chat/completions"), models=None) as server:  # it judges, and lists no models
+        assert world.run_task(task(world, endpoints=(mining(server.endpoint, **needs),))).code == 0
+    assert [asked.path for asked in server.asked] == ["/v1/chat/completions"]
+
+    def mines(asked: Asked) -> Given:
+        return not_found() if asked.path == "/tokenize" else ""  # silence is an answer
+
+    with stub(mines) as server:
+        assert world.run_task(task(world, endpoints=(mining(server.endpoint, needs_prefix=False),))).code == 0
+        (found,) = problems(world, endpoints=(mining(server.endpoint),))
+    assert found.endswith("(it has no /tokenize): give chatTemplatePrefix")
+
+
+def test_an_endpoint_that_does_not_embed(world: StageWorld) -> None:
+    named = {"name": "embedder", "needs_embeddings": True}
+    with stub(only("/v1/chat/completions")) as server:
+        (found,) = problems(world, endpoints=(NamedEndpoint(endpoint=server.endpoint, **named),))
+    assert "does not serve /v1/embeddings (HTTP 404)" in found
+
+
+def test_all_that_is_wrong_is_said_at_once(world: StageWorld, refusing: str) -> None:
+    found = problems(
+        world,
+        secrets={"spec.a": "TILTYARD_SECRET_NOWHERE"},
+        folders=(ModelFolder(field="spec.b", path="/no/such/folder"),),
+        simulated=(SimulatedModel(field="spec.c", uri="sim://"),),
+        files=(ReadableFile(field="spec.d", uri="file:///no/such.jsonl", column="text"),),
+        benchmarks=("nope",),
+        endpoints=tuple(
+            NamedEndpoint(name=name, endpoint=EndpointRef(url=refusing, model="m", field=f"spec.{name}"))
+            for name in ("f", "g")
+        ),
+    )
+    assert [sentence.partition(":")[0] for sentence in found] == [
+        "spec.a",
+        "spec.b",
+        "spec.c",
+        "spec.d",
+        "spec.curation.decontaminate",
+        "spec.f",
+        "spec.g",
+    ]
+
+
+def test_what_is_there_already(world: StageWorld) -> None:
+    rows = [{"instruction_id": str(row)} for row in range(10)]
+    whole = world.seal("mine", "whole", INSTRUCTIONS, rows, size=3)
+    holey = world.seal("mine", "holey", INSTRUCTIONS, rows, size=4)
+    world.store.delete(f"mine/{holey.key}/00001.json")
+    world.store.put(f"mine/{holey.key}/00009.json", b"of another number of parts")
+    absent = mine_recipe(rows=30, shard_size=10).ref
+    artifacts = (holey, absent, whole)
+    ran = world.run_task(task(world, artifacts=artifacts))
+    assert ran.code == 0
+    assert parts_done(artifacts, ran.summary["done"]) == {
+        holey.key: frozenset({0, 2}),
+        absent.key: frozenset(),
+        whole.key: frozenset({0, 1, 2, 3}),
+    }
+    assert "outputs" not in ran.summary
+
+
+def complete_run(world: StageWorld) -> tuple[ArtifactRef, ...]:
+    """A run of one artifact, with its manifest."""
+    manifest = Manifest(
+        tournament="test",
+        run=RUN,
+        seed=0,
+        versions={},
+        leaderboard=(Standing(name="ada", rating=1010.0), Standing(name="bob", rating=990.0)),
+        outputs={},
+        files=(),
+        artifacts=(),
+    )
+    world.store.put(manifest_key(RUN), manifest.canonical())
+    return (world.seal("mine", "a", INSTRUCTIONS, []),)
+
+
+def test_a_complete_run_tells_its_results(world: StageWorld) -> None:
+    artifacts = complete_run(world)
+    ran = world.run_task(task(world, artifacts=artifacts))
+    folder = f"{world.store.uri}/runs/{RUN}"
+    assert ran.summary["outputs"] == {
+        "dataset": f"{folder}/data/",
+        "manifest": f"{folder}/manifest.json",
+        "report": f"{folder}/report.html",
+    }
+    assert [row["name"] for row in ran.summary["leaderboard"]] == ["ada", "bob"]
+    ran = world.run_task(task(world, artifacts=(*artifacts, mine_recipe().ref)))
+    assert "outputs" not in ran.summary  # a part is missing: the run is not complete, whatever the manifest says
+
+
+def test_a_damaged_manifest_is_said(world: StageWorld) -> None:
+    artifacts = complete_run(world)
+    world.store.put(manifest_key(RUN), b'{"tournament": "te')
+    ran = world.run_task(task(world, artifacts=artifacts))
+    assert ran.code == 3
+    assert ran.summary["message"] == (
+        f"runs/{RUN}/manifest.json in {world.store.uri} is damaged; delete it and run again."
+    )

@@ -1,8 +1,8 @@
 """Our side of the comparison: a judge's shard, run by the worker's own command as a tournament runs it.
 
 The store holds one attacker's instructions, its answers and three defenders'. The shard compares the attacker with each
-defender on each instruction, in both orders: six verdicts for an instruction, three sealed parts. Everything is in the
-process that is measured: its start, reading the inputs, prompts, requests, verdicts, journal, checkpoints, tables, seals.
+defender on each instruction, in both orders: six verdicts for an instruction, three sealed parts. All of it is in the
+process that is measured: its start, inputs, prompts, requests, verdicts, journal, checkpoints, tables, seals.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,11 +52,18 @@ class ShardRun(NamedTuple):
 
 
 class JudgeShard:
-    """A store with inputs for `n` verdicts (rounded up to whole instructions), which are made anew by each run."""
+    """A store with inputs for `n` verdicts (rounded up to whole instructions), which are made anew by each run.
 
-    def __init__(self, folder: Path, n: int) -> None:
+    Args:
+        folder: is made; holds the store.
+        n: how many verdicts.
+        bytecode: the folder of compiled modules: the first run with an empty one pays for the compiling.
+    """
+
+    def __init__(self, folder: Path, n: int, bytecode: Path) -> None:
         folder.mkdir(exist_ok=True)
         self._folder = folder
+        self._bytecode = bytecode
         self._store = FolderStore(folder / "store")
         self._artifacts = Artifacts(self._store, folder / "cache")
         self._runs = 0
@@ -95,6 +101,8 @@ class JudgeShard:
             "PYTHONPATH": str(JOBS),
             "TILTYARD_SUMMARY": str(summary_file),
             "TILTYARD_LOG_LEVEL": "warning",
+            "PYTHONPYCACHEPREFIX": str(self._bytecode),
+            "PYTHONDONTWRITEBYTECODE": "",
         }
         cpu, start = _children_cpu_seconds(), time.perf_counter()
         done = subprocess.run(command, env=environment, check=False)

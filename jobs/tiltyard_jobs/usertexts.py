@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import hashlib
 import io
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -25,20 +26,26 @@ from tiltyard_jobs.store import open_store
 _BATCH_ROWS = 1024
 
 
-def read_texts(uri: str, column: str, store: StoreRef, *, also: str | None = None) -> Iterator[tuple[str, str | None]]:
+def read_texts(
+    uri: str, column: str, store: StoreRef, *, sha256: str | None = None, also: str | None = None
+) -> Iterator[tuple[str, str | None]]:
     """The texts in one column of a file, and what stands beside each in another; blank ones are passed over.
 
     Args:
         uri: `file:///…` or `s3://bucket/key`, ending in .jsonl, .ndjson, .json, .csv or .parquet.
         column: holds the texts.
         store: S3's endpoint, region and certificates.
+        sha256: the file's digest, where it is known.
         also: another column.
 
     Raises:
-        ConfigurationError: the file is not there, is no such file, or lacks a column.
+        ConfigurationError: the file is not there, is no such file, lacks a column, or has another digest.
     """
     wanted = [column] if also is None else [column, also]
-    for number, row in enumerate(_rows(uri, _bytes(uri, store), wanted), start=1):
+    data = _bytes(uri, store)
+    if sha256 is not None and (found := hashlib.sha256(data).hexdigest()) != sha256:
+        raise ConfigurationError(f"{uri} has the SHA-256 digest {found}, not {sha256}: it is another file, or changed")
+    for number, row in enumerate(_rows(uri, data, wanted), start=1):
         for name in wanted:
             if name not in row:
                 raise ConfigurationError(f"{uri} has no {name!r} in record {number}; it has {_listed(row)}")
@@ -49,13 +56,22 @@ def read_texts(uri: str, column: str, store: StoreRef, *, also: str | None = Non
             yield text, None if also is None else str(row[also])
 
 
-def check_texts(uri: str, column: str, store: StoreRef, *, also: str | None = None, names: Collection[str] = ()) -> int:
+def check_texts(
+    uri: str,
+    column: str,
+    store: StoreRef,
+    *,
+    sha256: str | None = None,
+    also: str | None = None,
+    names: Collection[str] = (),
+) -> int:
     """How many texts a file holds.
 
     Args:
         uri: as in `read_texts`.
         column: likewise.
         store: likewise.
+        sha256: likewise.
         also: another column.
         names: what may stand in that one.
 
@@ -63,7 +79,7 @@ def check_texts(uri: str, column: str, store: StoreRef, *, also: str | None = No
         ConfigurationError: as in `read_texts`; or the file holds no text, or something else stands in `also`.
     """
     count = 0
-    for _, name in read_texts(uri, column, store, also=also):
+    for _, name in read_texts(uri, column, store, sha256=sha256, also=also):
         count += 1
         if also is not None and name not in names:
             raise ConfigurationError(

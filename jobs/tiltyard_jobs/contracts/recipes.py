@@ -109,6 +109,7 @@ class PromptsRecipe(Recipe):
     Attributes:
         uri: JSON lines, CSV or parquet.
         field: the column that holds the instruction.
+        sha256: the file's digest, where it is known: another file in its place is refused.
         attacker_field: the column that names the attacker; None: rows are dealt to the attackers in turn.
         attacker: the value looked for in `attacker_field`.
         attacker_id: the attacker's model.
@@ -119,6 +120,7 @@ class PromptsRecipe(Recipe):
     stage: Literal["prompts"] = "prompts"
     uri: str
     field: str
+    sha256: str | None = None
     attacker_field: str | None
     attacker: str | None
     attacker_id: str
@@ -315,6 +317,7 @@ class BenchmarkRecipe(Contract):
     name: str
     uri: str | None = None
     field: str | None = None
+    sha256: str | None = None
 
 
 class StagedArtifact(Contract):

@@ -128,6 +128,7 @@ class ReadableFile(Contract):
 
     Attributes:
         column: holds the texts.
+        sha256: its digest, where it is known.
         also: a column that names a competitor.
         names: the competitors.
     """
@@ -135,6 +136,7 @@ class ReadableFile(Contract):
     field: str
     uri: str
     column: str
+    sha256: str | None = None
     also: str | None = None
     names: tuple[str, ...] = ()
 

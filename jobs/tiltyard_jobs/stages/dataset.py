@@ -69,7 +69,8 @@ def benchmark_texts(context: ShardContext, recipe: DatasetRecipe) -> dict[str, l
         if benchmark.uri is None or benchmark.field is None:
             found = load_known(benchmark.name)
         else:
-            found = [text for text, _ in read_texts(benchmark.uri, benchmark.field, context.task.store)]
+            rows = read_texts(benchmark.uri, benchmark.field, context.task.store, sha256=benchmark.sha256)
+            found = [text for text, _ in rows]
         texts.setdefault(benchmark.name, []).extend(found)
     return texts
 

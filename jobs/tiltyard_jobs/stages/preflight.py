@@ -93,7 +93,8 @@ def local_checks(task: PreflightTask) -> Iterator[tuple[str, Callable[[], object
     for model in task.simulated:
         yield model.field, partial(parse_sim_uri, model.uri)
     for file in task.files:
-        yield file.field, partial(check_texts, file.uri, file.column, task.store, also=file.also, names=file.names)
+        look = partial(check_texts, file.uri, file.column, task.store, sha256=file.sha256)
+        yield file.field, partial(look, also=file.also, names=file.names)
     for name in task.benchmarks:
         yield "spec.curation.decontaminate", partial(load_known, name)
 

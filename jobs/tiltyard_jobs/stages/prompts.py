@@ -44,7 +44,7 @@ def _prompts(context: ShardContext) -> Outcome:
 
 def share_of(context: ShardContext, recipe: PromptsRecipe) -> Iterator[str]:
     """The attacker's texts: those that name it, or every `turns`-th one."""
-    texts = read_texts(recipe.uri, recipe.field, context.task.store, also=recipe.attacker_field)
+    texts = read_texts(recipe.uri, recipe.field, context.task.store, sha256=recipe.sha256, also=recipe.attacker_field)
     for number, (text, attacker) in enumerate(texts):
         mine = attacker == recipe.attacker if recipe.attacker_field else number % recipe.turns == recipe.turn
         if mine:

@@ -23,9 +23,8 @@ class Dedup(ApiModel):
     """Instructions that say the same are kept once: the first one, in the manifest's order of competitors."""
 
     method: Literal["MinHash", "Semantic", "None"] = "MinHash"
-    """MinHash: Jaccard similarity of the sets of words. Semantic: cosine similarity under `diversity.embedder`. None: all
-    are kept.
-    Default: MinHash."""
+    """MinHash: Jaccard similarity of the sets of words. Semantic: cosine similarity under `diversity.embedder`. None:
+    all are kept. Default: MinHash."""
     threshold: PositiveShare = Decimal("0.5")
     """Two instructions at least this similar are one. Default: 0.5."""
 

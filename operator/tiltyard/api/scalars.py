@@ -42,6 +42,7 @@ TextsUri = Annotated[
     str,
     Text("s3://BUCKET/KEY, file:///PATH or file://./PATH beside the manifest", rf"s3://{_BUCKET}/{_PATH}|{_FILE}", 512),
 ]
+Sha256 = Annotated[str, Text("a SHA-256 digest, 64 hex digits", r"[0-9a-f]{64}", 64)]
 BucketUri = Annotated[str, Text("s3://BUCKET or s3://BUCKET/PREFIX", rf"s3://{_BUCKET}(/[^\s?#]*)?", 512)]
 ServerUrl = Annotated[
     str,

@@ -119,6 +119,7 @@ class _Builder:
             name: PromptsRecipe(
                 uri=given.uri,
                 field=given.field,
+                sha256=given.sha256,
                 attacker_field=given.attacker_field,
                 attacker=name if given.attacker_field else None,
                 attacker_id=player.identity().id,
@@ -292,7 +293,7 @@ class _Builder:
         curation = self.spec.curation
         known = [BenchmarkRecipe(name=name) for name in curation.decontaminate]
         own = [
-            BenchmarkRecipe(name=texts.uri.rpartition("/")[2], uri=texts.uri, field=texts.field)
+            BenchmarkRecipe(name=texts.uri.rpartition("/")[2], uri=texts.uri, field=texts.field, sha256=texts.sha256)
             for texts in curation.held_out
         ]
         return DatasetRecipe(

@@ -171,11 +171,13 @@ def _files(tournament: Tournament) -> Iterator[ReadableFile]:
             field="spec.instructions.from",
             uri=given.uri,
             column=given.field,
+            sha256=given.sha256,
             also=given.attacker_field,
             names=tuple(player.name for player in spec.competitors),
         )
     for place, texts in enumerate(spec.curation.held_out):
-        yield ReadableFile(field=f"spec.curation.heldOut[{place}]", uri=texts.uri, column=texts.field)
+        field = f"spec.curation.heldOut[{place}]"
+        yield ReadableFile(field=field, uri=texts.uri, column=texts.field, sha256=texts.sha256)
 
 
 def _folders(tournament: Tournament) -> Iterator[ModelFolder]:

@@ -1,25 +1,193 @@
-"""What a run leaves behind: the same bytes wherever it goes and however often it is run."""
+"""What a run leaves behind: the same bytes wherever it goes, however often it is run and whatever goes wrong."""
 
 from __future__ import annotations
 
-from typing import Any
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import jsonschema
 import pytest
 
 from integration.local.conftest import MakeRun
-from support.local_runs import LocalRun
+from support.local_runs import Finished, LocalRun, asked, contents
 from support.manifests import manifest
+from support.s3server import S3Server
+from tiltyard_jobs.sim.request_log import MODEL_WORK
+from tiltyard_jobs.store import open_store
+
+FAULTS = ["--fault-429=0.1", "--fault-cut=0.02", "--fault-500=0.02", "--retry-after=0"]
+
+COST = {"calls": {"type": "integer"}, "promptTokens": {"type": "integer"}, "completionTokens": {"type": "integer"}}
+BUNDLE = {
+    "name": {"type": "string"},
+    "stage": {"type": "string"},
+    "model": {"type": ["string", "null"]},
+    "shards": {"type": "integer", "minimum": 1},
+    "exist": {"type": "integer", "minimum": 0},
+    "artifacts": {"type": "array", "items": {"type": "string", "pattern": "^[0-9a-f]{32}$"}},
+    **COST,
+}
 
 
-def small(**spec: Any) -> dict[str, Any]:
+def closed(**properties: Any) -> dict[str, Any]:
+    """An object with exactly these members."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+PLAN = closed(
+    tournament={"type": "string"},
+    run={"type": "string", "pattern": "^[0-9a-f]{12}$"},
+    bundles={"type": "array", "items": closed(**BUNDLE)},
+    total=closed(**COST),
+    modelLoads=closed(
+        total={"type": "integer"}, byModel={"type": "object", "additionalProperties": {"type": "integer"}}
+    ),
+)
+
+
+def small(*, args: list[str] | None = None, **spec: Any) -> dict[str, Any]:
     """Two players and a judge: every stage, none of much work."""
-    curation = {"decontaminate": [], "diversity": {"perCompetitor": 6}}
-    return manifest(2, judges=1, per_competitor=20, **{"curation": curation, "jobs": {"shardSize": 12}, **spec})
+    curation = {"decontaminate": [], "diversity": {"perCompetitor": 12}}
+    document = manifest(2, judges=1, per_competitor=40, **{"curation": curation, "jobs": {"shardSize": 24}, **spec})
+    for player in [*document["spec"]["competitors"], *document["spec"]["judges"]]:
+        player["serving"] = {"args": args or []}
+    return document
+
+
+class Done(NamedTuple):
+    """A finished run in a folder, how it ended, and what it made."""
+
+    run: LocalRun
+    finished: Finished
+    contents: dict[str, bytes]
 
 
 @pytest.fixture(scope="module")
-def done(make_shared_run: MakeRun) -> LocalRun:
-    """A finished run in a folder."""
+def done(make_shared_run: MakeRun) -> Done:
     run = make_shared_run("done", small())
-    run.finished = run.complete()
-    return run
+    finished = run.complete()
+    assert run.out is not None
+    return Done(run, finished, contents(open_store(run.out.as_uri())))
+
+
+def test_a_bucket_holds_the_same_bytes_as_a_folder(
+    done: Done, server: S3Server, credentials: S3Server, s3_uri: str, make_run: MakeRun
+) -> None:
+    output = {"s3": {"uri": s3_uri, "endpoint": server.endpoint}}
+    run = make_run("bucket", small(output=output), out=None, env=server.env)
+    finished = run.complete()
+    assert f"{s3_uri}/runs/" in finished.out
+    store = open_store(s3_uri, endpoint=server.endpoint)
+    assert contents(store) == done.contents
+    store.close()
+
+
+def test_faulty_experts_cost_retries_and_no_record(done: Done, tmp_path: Path, make_run: MakeRun) -> None:
+    document = small()
+    for player in [*document["spec"]["competitors"], *document["spec"]["judges"]]:
+        player["serving"] = {"args": [*FAULTS, f"--request-log={tmp_path / player['name']}.jsonl"]}
+    run = make_run("faulty", document)
+    run.complete()
+    requests = [request for request in asked(tmp_path.glob("*.jsonl")) if request.kind in MODEL_WORK]
+    faults = {request.fault for request in requests} - {None}
+    assert faults == {"429", "cut", "500"}
+    assert run.out is not None
+    assert contents(open_store(run.out.as_uri())) == done.contents
+
+
+def test_all_stages_leave_something(done: Done) -> None:
+    stages = {key.partition("/")[0] for key in done.contents}
+    assert stages == {
+        "mine", "filter", "grade", "curate", "answer", "judge", "rate", "dataset", "report", "runs"
+    }  # fmt: skip
+    assert done.run.models_started() == {"m0", "m1", "j0"}
+
+
+def test_a_run_in_a_finished_place_starts_no_model_and_makes_nothing(done: Done, tmp_path: Path) -> None:
+    run, out = done.run, done.run.out
+    assert out is not None
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+    state, run.state = run.state, tmp_path / "state"
+    try:
+        again = run.complete()
+        assert again.out == done.finished.out
+        assert run.models_started() == set()
+        assert len(run.pids()) == 1  # preflight
+    finally:
+        run.state = state
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_plan_before_and_after(done: Done, tmp_path: Path, make_run: MakeRun) -> None:
+    fresh = make_run("fresh", small())
+    finished = fresh.finish(fresh.start("plan", "--output", "json"))
+    assert finished.code == 0, finished.err
+    before = json.loads(finished.out)
+    jsonschema.validate(before, PLAN)
+    assert all(bundle["exist"] == 0 for bundle in before["bundles"])
+    assert before["total"]["calls"] > 0
+    assert before["modelLoads"] == {"total": 3, "byModel": {"m0": 1, "m1": 1, "j0": 1}}
+    assert not fresh.state.exists()
+    assert fresh.out is not None
+    assert not fresh.out.exists()
+
+    after = json.loads(done.run.finish(done.run.start("plan", "--output", "json")).out)
+    jsonschema.validate(after, PLAN)
+    assert after["run"] == before["run"]
+    assert all(bundle["exist"] == bundle["shards"] for bundle in after["bundles"])
+    assert after["total"] == {"calls": 0, "promptTokens": 0, "completionTokens": 0}
+    assert after["modelLoads"]["total"] == 0
+
+    table = done.run.finish(done.run.start("plan"))
+    assert table.code == 0
+    assert "Model loads: 0" in table.out
+
+
+def test_status_of_a_finished_run(done: Done, make_run: MakeRun) -> None:
+    document = json.loads(done.run.finish(done.run.start("status", "--output", "json")).out)
+    assert (document["phase"], document["progress"]) == ("Complete", "100%")
+    assert {model["name"]: model["loads"] for model in document["models"]} == {"m0": 1, "m1": 1, "j0": 1}
+    assert document["usage"]["completionTokens"] > 0
+    assert {row["name"] for row in document["leaderboard"]} == {"m0", "m1"}
+    table = done.run.finish(done.run.start("status"))
+    assert table.code == 0
+    assert "Judging" in table.out
+
+    nothing = make_run("nothing", small())
+    finished = nothing.finish(nothing.start("status"))
+    assert finished.code == 2
+    assert finished.err == f"{nothing.state} holds no run of test: start one with `tiltyard run`\n"
+
+
+def test_report_copies_what_the_manifest_names(done: Done, tmp_path: Path, make_run: MakeRun) -> None:
+    finished = done.run.finish(done.run.start("report", "--to", str(tmp_path / "copy")))
+    assert finished.code == 0, finished.err
+    assert f"copied to {tmp_path / 'copy'}" in finished.out
+    named = json.loads((tmp_path / "copy" / "manifest.json").read_bytes())["files"]
+    assert {file["path"] for file in named} >= {
+        "report.html",
+        "README.md",
+        "data/sft.parquet",
+        "tables/ratings.parquet",
+    }
+    for file in named:
+        data = (tmp_path / "copy" / file["path"]).read_bytes()
+        assert (hashlib.sha256(data).hexdigest(), len(data)) == (file["sha256"], file["size"])
+
+    unfinished = make_run("unfinished", small())
+    finished = unfinished.finish(unfinished.start("report"))
+    assert finished.code == 2
+    assert "is not complete in file://" in finished.err
+
+
+def test_a_jury_compared_with_itself_agrees(done: Done) -> None:
+    finished = done.run.finish(done.run.start("compare", str(done.run.file)))
+    assert finished.code == 0, finished.err
+    assert "same leader          yes" in finished.out

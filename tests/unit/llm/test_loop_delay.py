@@ -26,7 +26,7 @@ def test_delay_is_what_a_timer_waits_behind_work() -> None:
         await asyncio.sleep(SAMPLE_SECONDS / 2)
         return delay.take(), delay.take()  # nothing is counted twice
 
-    assert virtual_time.run(main()) == (pytest.approx(0.3), 0.0)
+    assert virtual_time.run(main()) == pytest.approx((0.3, 0.0))
 
 
 def test_sampling_ends_when_nobody_wants_it_and_begins_again() -> None:

@@ -1,0 +1,46 @@
+"""A manifest as this machine sees it: where its files lie, and which they are."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import yaml
+from support.manifests import manifest
+
+from tiltyard.api import Tournament
+from tiltyard.cli.manifest import load_manifest
+from tiltyard.plan.build import build_graph
+
+
+def load(folder: Path, **source: Any) -> Tournament:
+    document = manifest(3, instructions={"from": {"uri": "file://./prompts.jsonl", **source}})
+    document["spec"]["curation"]["heldOut"] = [{"uri": "file://./held-out.jsonl"}]
+    (folder / "tournament.yaml").write_text(yaml.safe_dump(document))
+    return load_manifest(folder / "tournament.yaml")
+
+
+def test_files_lie_beside_the_manifest_and_are_known_by_their_digest(tmp_path: Path) -> None:
+    data = b'{"prompt": "Sort a list."}\n'
+    (tmp_path / "prompts.jsonl").write_bytes(data)
+    spec = load(tmp_path).spec
+    assert spec.instructions.given is not None
+    assert spec.instructions.given.uri == (tmp_path / "prompts.jsonl").as_uri()
+    assert spec.instructions.given.sha256 == hashlib.sha256(data).hexdigest()
+    assert spec.curation.held_out[0].sha256 is None  # it is not there: preflight tells
+
+
+def test_a_digest_that_is_written_stays(tmp_path: Path) -> None:
+    (tmp_path / "prompts.jsonl").write_bytes(b"{}")
+    given = load(tmp_path, sha256="a" * 64).spec.instructions.given
+    assert given is not None
+    assert given.sha256 == "a" * 64
+
+
+def test_a_file_that_changes_makes_anew_what_was_made_of_it(tmp_path: Path) -> None:
+    keys = []
+    for line in (b'{"prompt": "Sort a list."}\n', b'{"prompt": "Sort two lists."}\n'):
+        (tmp_path / "prompts.jsonl").write_bytes(line)
+        keys.append(build_graph(load(tmp_path)).run)
+    assert keys[0] != keys[1]

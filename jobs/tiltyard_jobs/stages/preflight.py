@@ -34,7 +34,7 @@ from tiltyard_jobs.stages.finished import finished_run
 from tiltyard_jobs.store import Store
 from tiltyard_jobs.usertexts import check_texts
 
-ENDPOINT_SECONDS = 20.0  # of refused connections and failures, until an endpoint counts as down
+ENDPOINT_SECONDS = 8.0  # of refused connections and failures, until an endpoint counts as down
 ANSWER_SECONDS = 120.0  # for all that it is asked: a model may have to be loaded first
 ONE_TOKEN = Sampling(temperature=0.0, top_p=1.0, max_tokens=1)
 _LISTERS = 8  # listings of artifacts at once
@@ -67,7 +67,10 @@ async def find_problems(context: PreflightContext) -> list[str]:
     checks = list(local_checks(task))
     if task.check_store:
         checks.insert(0, ("spec.output", context.store.check))
-    asking = asyncio.gather(*(check_endpoint(context, named) for named in task.endpoints))
+    # An endpoint whose secret is missing is told of once, by the check of the secret.
+    missing = {variable for variable in task.secrets.values() if not os.environ.get(variable)}
+    able = [named for named in task.endpoints if named.endpoint.api_key_env not in missing]
+    asking = asyncio.gather(*(check_endpoint(context, named) for named in able))
     problems = [
         str(error.under(field))
         for field, check in checks
@@ -162,7 +165,7 @@ def existing_parts(store: Store, artifacts: tuple[ArtifactRef, ...]) -> dict[str
 
     def look(ref: ArtifactRef) -> set[int]:
         names = (shard_of_seal(info.key) for info in store.list(artifact_prefix(ref)))
-        return {number for number in names if number is not None and number < ref.shards}
+        return {number for number in names if number is not None}
 
     with ThreadPoolExecutor(_LISTERS) as pool:
         return dict(zip((ref.key for ref in artifacts), pool.map(look, artifacts), strict=True))

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,23 @@ def slow(logs: Path, **spec: Any) -> dict[str, Any]:
     return document
 
 
-def stop(run: LocalRun, process: subprocess.Popen[str], tell: Callable[[], None]) -> None:
+def stop(run: LocalRun, process: subprocess.Popen[str], tell: Callable[[subprocess.Popen[str]], None]) -> None:
     told = time.monotonic()
-    tell()
+    tell(process)
     finished = run.finish(process, timeout=SECONDS)
     assert (finished.code, finished.err) == (INTERRUPTED, SENTENCE)
     assert finished.out == ""
     assert time.monotonic() - told < SECONDS
+
+
+def send(number: int) -> Callable[[subprocess.Popen[str]], None]:
+    return lambda process: process.send_signal(number)
+
+
+def interrupt_impatiently(process: subprocess.Popen[str]) -> None:
+    for _ in range(3):
+        os.killpg(process.pid, signal.SIGINT)  # the whole foreground group, as a terminal does
+        time.sleep(0.05)
 
 
 def test_a_run_that_is_stopped_again_and_again_goes_on_and_asks_nothing_twice(
@@ -41,18 +52,13 @@ def test_a_run_that_is_stopped_again_and_again_goes_on_and_asks_nothing_twice(
 ) -> None:
     run = make_run("run", slow(tmp_path))
 
-    def interrupt_impatiently() -> None:
-        for _ in range(3):
-            os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-            time.sleep(0.05)
-
     process = run.start()
     wait_until(lambda: run.at_work("mine"))
     stop(run, process, interrupt_impatiently)
-    for stage, number in (("grade", signal.SIGTERM), ("answer", signal.SIGINT), ("judge", signal.SIGHUP)):
+    for stage, number in (("answer", signal.SIGTERM), ("judge", signal.SIGHUP)):
         process = run.start()
-        wait_until(lambda stage=stage: run.at_work(stage))
-        stop(run, process, lambda number=number: process.send_signal(number))
+        wait_until(partial(run.at_work, stage))
+        stop(run, process, send(number))
 
     assert "interrupted" in run.finish(run.start("status")).out
     run.complete()
@@ -66,7 +72,7 @@ def test_a_stop_before_anything_is_asked(make_run: MakeRun) -> None:
     run = make_run("run", manifest(3))
     process = run.start()
     wait_until(lambda: run.pids() != [])  # preflight
-    stop(run, process, process.terminate)
+    stop(run, process, send(signal.SIGTERM))
     assert run.models_started() == set()
 
 
@@ -77,4 +83,4 @@ def test_a_second_run_in_the_same_folder_is_refused(make_run: MakeRun) -> None:
     second = subprocess.run(run.command("run"), capture_output=True, text=True, check=False)
     assert second.returncode == 2
     assert second.stderr == f"{run.state}: another `tiltyard run` is at work here; wait for it, or give --state\n"
-    stop(run, process, process.terminate)
+    stop(run, process, send(signal.SIGTERM))

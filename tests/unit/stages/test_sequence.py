@@ -19,7 +19,7 @@ def match(a: str, b: str, orders: str = "Both") -> JudgeRecipe:
         instructions=CURATED,
         answers_a=ArtifactRef(stage="answer", key=a * 32),
         answers_b=ArtifactRef(stage="answer", key=b * 32),
-        orders=orders,  # type: ignore[arg-type]
+        orders=orders,
         method="Choice",
         prompt="judge-v1/code-v1",
         rows=4,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import TypeVar
 
 from tiltyard.api import (
+    GivenInstructions,
     ManifestError,
     Participant,
     Problem,
@@ -16,6 +16,7 @@ from tiltyard.api import (
     local_path,
     unsupported,
 )
+from tiltyard.cli.textfiles import look_at
 
 T = TypeVar("T", bound=Texts)
 
@@ -38,9 +39,10 @@ def refuse(file: Path, problems: list[Problem]) -> None:
 
 
 def with_files_of(tournament: Tournament, folder: Path) -> Tournament:
-    """The tournament with `folder` filled in where a URI is relative, and digests where texts lie on this machine.
+    """The tournament with `folder` filled in where a URI is relative, and with what the files themselves tell.
 
-    An absolute URI and a digest stay as they are written.
+    That is the digests of texts on this machine, and how many instructions there are at most, so that nothing is
+    planned for those that cannot be. An absolute URI and a digest stay as they are written.
     """
 
     def absolute(uri: str) -> str:
@@ -54,7 +56,13 @@ def with_files_of(tournament: Tournament, folder: Path) -> Tournament:
 
     def texts(source: T) -> T:
         uri = absolute(source.uri)
-        return source.model_copy(update={"uri": uri, "sha256": source.sha256 or _digest(uri)})
+        file = look_at(uri)
+        known: dict[str, object] = {"uri": uri, "sha256": source.sha256 or (file.sha256 if file else None)}
+        if isinstance(source, GivenInstructions) and file is not None and file.rows:
+            # Dealt out in turn, or in the worst case all of one competitor.
+            most = file.rows if source.attacker_field else -(-file.rows // len(tournament.spec.competitors))
+            known["per_competitor"] = min(source.per_competitor, most)
+        return source.model_copy(update=known)
 
     spec = tournament.spec
     given, curation = spec.instructions.given, spec.curation
@@ -74,14 +82,3 @@ def with_files_of(tournament: Tournament, folder: Path) -> Tournament:
             )
         }
     )
-
-
-def _digest(uri: str) -> str | None:
-    """The SHA-256 of a file of this machine; None of any other, and of one that preflight will find unreadable."""
-    if not uri.startswith("file://"):
-        return None
-    try:
-        with local_path(uri, Path("/")).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ class Killing:
         self.rng.shuffle(kinds)
         moments = sorted(self.rng.uniform(0.01, 0.97) * self.total for _ in kinds)
         for moment, kind in zip(moments, kinds, strict=True):
-            self.wait_until(lambda moment=moment: written(self.logs) >= moment)
+            self.wait_until(partial(self.has_written, moment))
             match kind:
                 case "main":
                     self.kill_main()
@@ -83,6 +84,9 @@ class Killing:
     def wait_until(self, condition: Callable[[], bool]) -> None:
         wait_until(lambda: condition() or self.process.poll() is not None, seconds=200, poll=0.005)
         assert self.process.poll() is None, self.run.finish(self.process).err + self.run.logs()
+
+    def has_written(self, bytes_: float) -> bool:
+        return written(self.logs) >= bytes_
 
     def kill(self, of_kind: Callable[[int], bool]) -> None:
         """Kill one process of a kind, once there is one."""

@@ -6,9 +6,12 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
 import yaml
-from support.manifests import manifest
 
+from support.manifests import manifest
 from tiltyard.api import Tournament
 from tiltyard.cli.manifest import load_manifest
 from tiltyard.plan.build import build_graph
@@ -36,6 +39,35 @@ def test_a_digest_that_is_written_stays(tmp_path: Path) -> None:
     given = load(tmp_path, sha256="a" * 64).spec.instructions.given
     assert given is not None
     assert given.sha256 == "a" * 64
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "source", "rows"),
+    [
+        ("a.jsonl", '{"prompt": "A"}\n\n{"prompt": "B"}\n{"prompt": "C"}\n{"prompt": "D"}', {}, 2),
+        ("a.jsonl", '{"prompt": "A", "who": "m0"}\n' * 5, {"attackerField": "who"}, 5),
+        ("a.jsonl", '{"prompt": "A"}\n' * 50, {"perCompetitor": 7}, 7),
+        ("a.csv", 'prompt\n"A\nB"\nC\n', {}, 2),
+        ("a.json", '[{"prompt": "A"}, {"prompt": "B"}]', {}, 1),
+        ("a.json", '[{"prompt": "A"}, {"pro', {}, 10000),
+        ("a.json", "", {}, 10000),
+        ("a.parquet", "no parquet", {}, 10000),
+    ],
+)
+def test_no_more_is_planned_than_the_file_holds(
+    name: str, data: str, source: dict[str, Any], rows: int, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(data)
+    given = load(tmp_path, uri=f"file://./{name}", **source).spec.instructions.given
+    assert given is not None
+    assert given.per_competitor == rows
+
+
+def test_rows_of_parquet(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"prompt": ["A", "B", "C", "D"]}), tmp_path / "a.parquet")
+    given = load(tmp_path, uri="file://./a.parquet").spec.instructions.given
+    assert given is not None
+    assert given.per_competitor == 2
 
 
 def test_a_file_that_changes_makes_anew_what_was_made_of_it(tmp_path: Path) -> None:

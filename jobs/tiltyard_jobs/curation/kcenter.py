@@ -178,6 +178,8 @@ class _Farthest:
 
     def _update(self, batch: NDArray[np.int64]) -> None:
         """Take all centres into account for these vectors."""
+        if not batch.size:  # all are up to date, and numpy splits nothing into one part
+            return
         batch = batch[np.argsort(self._seen[batch], kind="stable")]
         seen, first = np.unique(self._seen[batch], return_index=True)
         for group, begin in zip(np.split(batch, first[1:]), seen.tolist(), strict=True):

@@ -72,7 +72,10 @@ def written(file: Path) -> Path:
             "prompts.parquet",
             {},
             {"verdict": {"method": "Logprobs", "criteria": "general-v1"}},
-            {"diversity": {"method": "Random", "perCompetitor": 2}},
+            {
+                "difficulty": {"keep": ["Excellent", "Good", "Average", "Poor"]},
+                "diversity": {"method": "Random", "perCompetitor": 2},
+            },
         ),
     ],
     ids=["jsonl", "csv", "parquet"],
@@ -84,7 +87,14 @@ def test_instructions_of_ones_own(
     run = make_run("run", {})
     written(run.folder / name)
     run.write(
-        manifest(2, judges=1, instructions={"from": given}, battles=battles, curation={"decontaminate": [], **curation})
+        manifest(
+            2,
+            judges=1,
+            instructions={"from": given},
+            battles=battles,
+            curation={"decontaminate": [], **curation},
+            jobs={"shardSize": 64},
+        )
     )
     run.complete()
     instructions = table_of(run, "instructions")
@@ -98,9 +108,10 @@ def test_instructions_of_ones_own(
     assert sum(row["void"] is None for row in verdicts) > 0
     if curation.get("difficulty") == {"keep": []}:
         assert len(instructions) == len(PROMPTS)
-        assert {row["score"] for row in instructions} == {None}
-    elif "diversity" in curation:
-        assert len(instructions) <= 2 * 2
+        assert {row["difficulty"] for row in instructions} == {None}
+    else:
+        assert len(instructions) == 2 * 2
+        assert None not in {row["difficulty"] for row in instructions}
     assert sorted(run.models_started()) == ["j0", "m0", "m1"]
 
 

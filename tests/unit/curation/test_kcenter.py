@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -71,6 +71,12 @@ def test_equals_the_rule_step_by_step(seed: int) -> None:
     st.integers(0, 45),
     st.lists(st.tuples(*[st.integers(-2, 2)] * 3), max_size=3),
     st.floats(1e-3, 1e3),
+)
+@example(
+    [(0, 0, place) for place in (0, *[1] * 9, -1, 2, 2, 2, 2, -2)] + [(0, -1, -1), (0, -1, -2), (1, 0, -2)],
+    4,
+    [],
+    342.25,
 )
 @settings(deadline=None, max_examples=60)
 def test_ties_on_a_lattice_go_to_the_lowest_index(

@@ -1,0 +1,61 @@
+"""The command line itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from support.manifests import manifest
+from tiltyard.cli import main
+
+
+def test_a_valid_manifest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "tournament.yaml"
+    file.write_text(yaml.safe_dump(manifest(3)))
+    assert main(["validate", str(file)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"{file}: test is valid (30 bundles, run ")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "No such file or directory"),
+        ("spec: [", "line 1"),
+        ("[]", "must hold a mapping with apiVersion, kind, metadata and spec"),
+        (
+            yaml.safe_dump(manifest(3, training={"baseModel": {"uri": "hf://a/b"}})),
+            "training comes with a later release",
+        ),
+    ],
+)
+def test_a_manifest_that_cannot_be_used(
+    content: str | None, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "tournament.yaml"
+    if content is not None:
+        file.write_text(content)
+    assert main(["validate", str(file)]) == 2
+    said = capsys.readouterr().err
+    assert str(file) in said
+    assert sentence in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["run", "x.yaml", "--workers", "0"], "argument --workers: must be 1 or more, given 0"),
+        (["run", "x.yaml", "--workers", "many"], "argument --workers: "),
+        (["plan", "x.yaml", "--output", "xml"], "argument --output: invalid choice: 'xml'"),
+    ],
+)
+def test_a_command_line_that_cannot_be_used(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert sentence in capsys.readouterr().err

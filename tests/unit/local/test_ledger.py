@@ -1,0 +1,48 @@
+"""The account of a run's cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tiltyard.local.ledger import Ledger, load_ledger
+from tiltyard_jobs.contracts.summary import Standing, Summary
+
+STANDING = Standing(name="ada", rating=1100.0)
+
+
+def done(**fields: object) -> Summary:
+    return Summary.model_validate({"exit_code": 0, "requests": 10, "prompt_tokens": 100, "seconds": 1.5, **fields})
+
+
+def test_costs_add_up_by_stage_and_model() -> None:
+    ledger = Ledger(run="r", started=0)
+    for stage, model in (("mine", "ada"), ("mine", "ada"), ("mine", "bob"), ("answer", "ada")):
+        ledger.add(stage, model, done())
+    ledger.add("rate", None, done(leaderboard=(STANDING,), outputs={"report": "file:///r"}))
+    assert [(row.stage, row.model, row.requests, row.prompt_tokens, row.seconds) for row in ledger.table()] == [
+        ("answer", "ada", 10, 100, 1.5),
+        ("mine", "ada", 20, 200, 3.0),
+        ("mine", "bob", 10, 100, 1.5),
+    ]
+    assert ledger.leaderboard == (STANDING,)
+    assert ledger.outputs == {"report": "file:///r"}
+
+
+def test_a_shard_that_was_stopped_costs_and_makes_nothing() -> None:
+    ledger = Ledger(run="r", started=0)
+    ledger.add("judge", "ada", done(exit_code=143, voids={"Undecided": 3}))
+    ledger.add("judge", "ada", done(voids={"Undecided": 4}))
+    assert ledger.table()[0].requests == 20
+    assert ledger.voids == {"judge": 4}
+
+
+def test_it_is_kept_over_interruptions_of_its_own_run_alone(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.json"
+    assert load_ledger(path, "r", 5.0) == Ledger(run="r", started=5.0)
+    ledger = Ledger(run="r", started=1.0)
+    ledger.add("mine", "ada", done())
+    path.write_text(ledger.model_dump_json())
+    assert load_ledger(path, "r", 5.0) == ledger
+    assert load_ledger(path, "another", 5.0) == Ledger(run="another", started=5.0)
+    path.write_text("{")
+    assert load_ledger(path, "r", 5.0) == Ledger(run="r", started=5.0)

@@ -1,0 +1,53 @@
+"""The command lines of models' servers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from support.manifests import manifest
+from tiltyard.api import Participant, load_tournament
+from tiltyard.local.servers import server_command
+from tiltyard.local.vllm import vllm_problems
+
+ADDRESS = ["--served-model-name", "m0", "--host", "127.0.0.1", "--port", "8000"]
+VLLM = ["vllm-python", "-m", "vllm.entrypoints.openai.api_server", "--model"]
+
+
+def participant(**fields: Any) -> Participant:
+    document = manifest(3)
+    document["spec"]["competitors"][0] |= fields
+    return load_tournament(yaml.safe_dump(document)).spec.competitors[0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "command"),
+    [
+        (
+            {"model": {"uri": "sim://sage?skill=0.8"}, "serving": {"args": ["--latency-ms=3"]}},
+            ["python", "-m", "tiltyard_jobs.sim", "--uri", "sim://sage?skill=0.8", *ADDRESS, "--latency-ms=3"],
+        ),
+        (
+            {"model": {"uri": "hf://org/name", "revision": "v2"}, "serving": {"args": ["--max-model-len=512"]}},
+            [
+                *VLLM, "org/name", "--revision", "v2", "--enable-prompt-tokens-details", *ADDRESS,
+                "--max-model-len=512",
+            ],
+        ),
+        (
+            {"model": {"uri": "file:///models/my%20model"}},
+            [*VLLM, "/models/my model", "--enable-prompt-tokens-details", *ADDRESS],
+        ),
+    ],
+)  # fmt: skip
+def test_commands(fields: dict[str, Any], command: list[str]) -> None:
+    assert server_command(participant(**fields), 8000, python="python", vllm_python="vllm-python") == command
+
+
+async def test_simulated_experts_and_endpoints_need_no_vllm() -> None:
+    document = manifest(3)
+    document["spec"]["competitors"][0] = {"name": "m0", "endpoint": {"url": "http://127.0.0.1:1/v1", "model": "m"}}
+    tournament = load_tournament(yaml.safe_dump(document))
+    assert await vllm_problems(tournament, "/nowhere/python") == []

@@ -1,0 +1,99 @@
+"""What preflight is told to look at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from support.manifests import manifest
+from tiltyard.api import Tournament, load_tournament
+from tiltyard.plan.build import build_graph
+from tiltyard.render.tasks import preflight_task
+from tiltyard_jobs.contracts.tasks import ModelFolder, PreflightTask, ReadableFile, SimulatedModel, StoreRef
+
+STORE = StoreRef(uri="file:///out")
+
+
+def mixed() -> dict[str, Any]:
+    """A player of each kind, and a judge that runs already."""
+    document = manifest(4)
+    first, second, third, fourth = document["spec"]["competitors"]
+    first["model"] = {"uri": "sim://first?skill=0.5"}
+    second["model"] = {"uri": "file:///models/my%20model"}
+    third["model"] = {"uri": "hf://org/name"}
+    del fourth["model"]
+    fourth["endpoint"] = {"url": "http://there/v1", "model": "m", "apiKeySecretRef": {"name": "a-b", "key": "c"}}
+    judge = {"name": "judge", "endpoint": {"url": "http://elsewhere/v1", "model": "n"}}
+    document["spec"]["judges"] = [judge]
+    return document
+
+
+def loaded(document: dict[str, Any]) -> Tournament:
+    return load_tournament(yaml.safe_dump(document))
+
+
+def told(document: dict[str, Any], **options: bool) -> PreflightTask:
+    tournament = loaded(document)
+    return preflight_task(tournament, build_graph(tournament), STORE, **options)
+
+
+def test_each_kind_of_model_is_looked_at_in_its_own_way() -> None:
+    task = told(mixed())
+    assert task.simulated == (SimulatedModel(field="spec.competitors[0].model.uri", uri="sim://first?skill=0.5"),)
+    assert task.folders == (
+        ModelFolder(field="spec.competitors[1].model.uri", path="/models/my model", needs_template=True),
+    )
+    player, judge = task.endpoints
+    assert (player.endpoint.field, player.needs_completions, player.needs_prefix) == (
+        "spec.competitors[3].endpoint", True, True
+    )  # fmt: skip
+    assert (judge.endpoint.field, judge.needs_completions, judge.needs_prefix) == (
+        "spec.judges[0].endpoint",
+        False,
+        False,
+    )
+    assert task.secrets == {"spec.competitors[3].endpoint.apiKeySecretRef": "TILTYARD_SECRET_A_B_C"}
+    assert task.check_store
+
+
+def test_what_does_not_mine_needs_no_template() -> None:
+    document = mixed()
+    document["spec"]["competitors"][1]["chatTemplatePrefix"] = "User: "
+    assert not told(document).folders[0].needs_template
+    document = mixed()
+    document["spec"]["instructions"] = {"from": {"uri": "file:///p.jsonl", "field": "prompt", "attackerField": "who"}}
+    task = told(document)
+    assert not task.folders[0].needs_template
+    assert not any(named.needs_completions or named.needs_prefix for named in task.endpoints)
+    assert task.files == (
+        ReadableFile(
+            field="spec.instructions.from",
+            uri="file:///p.jsonl",
+            column="prompt",
+            also="who",
+            names=("m0", "m1", "m2", "m3"),
+        ),
+    )
+
+
+def test_an_embedder_is_asked_where_it_will_be() -> None:
+    document = mixed()
+    embedder = {"method": "Endpoint", "endpoint": {"url": "http://vectors/v1", "model": "v"}}
+    document["spec"]["curation"] |= {"diversity": {"embedder": embedder}}
+    asked = told(document).endpoints[-1]
+    assert (asked.name, asked.needs_embeddings) == ("embedder", True)
+    assert asked.endpoint.field == "spec.curation.diversity.embedder.endpoint"
+    document["spec"]["curation"]["diversity"]["method"] = "Random"
+    assert not any(named.needs_embeddings for named in told(document).endpoints)
+    document["spec"]["curation"]["dedup"] = {"method": "Semantic"}
+    assert told(document).endpoints[-1].needs_embeddings
+
+
+def test_a_look_checks_nothing() -> None:
+    task = told(mixed(), only_look=True)
+    everything = told(mixed())
+    assert task.artifacts == everything.artifacts
+    assert not task.check_store
+    asked = (task.endpoints, task.folders, task.simulated, task.secrets, task.files, task.benchmarks)
+    assert not any(asked)

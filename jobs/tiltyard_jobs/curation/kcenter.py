@@ -159,9 +159,10 @@ class _Farthest:
         """Bring the vectors at rest with the largest bounds up to date, and let the farthest be the pool."""
         self._bound[self._pool] = self._pool_distances
         self._seen[self._pool] = self._centre_count
-        batch = np.flatnonzero(self._bound >= self._cut(_REFRESH))
+        # All that could be the farthest, however many they are: else those beyond the batch would never be looked at.
+        batch = np.flatnonzero(self._bound >= min(self._cut(_REFRESH), self._bound.max() - 4 * self._error))
         self._update(batch[self._seen[batch] < self._centre_count])
-        # All that could be the farthest must be in the pool, however many they are.
+        # They must be in the pool too, by what is now known.
         cut = min(self._cut(_POOL), self._bound.max() - 4 * self._error)
         self._pool = np.flatnonzero((self._bound >= cut) & (self._seen == self._centre_count) & ~self._picked)
         self._pool_vectors = self._vectors[self._pool]

@@ -26,7 +26,6 @@ PROMPTS = [
     "Test a function that rounds money; say which cases matter.",
     "Turn a recursive walk over a tree into an iterative one.",
 ]
-LONG = {"mine": {"perCompetitor": 24}}
 
 
 def table_of(run: LocalRun, name: str) -> list[dict[str, Any]]:
@@ -53,6 +52,15 @@ def written(file: Path) -> Path:
     return file
 
 
+def with_prompts(make_run: MakeRun, players: int, name: str, **spec: Any) -> LocalRun:
+    """A complete run over the prompts in a file beside the manifest."""
+    run = make_run("run", {})
+    written(run.folder / name)
+    run.write(manifest(players, judges=1, jobs={"shardSize": 64}, **spec))
+    run.complete()
+    return run
+
+
 @pytest.mark.parametrize(
     ("name", "source", "battles", "curation"),
     [
@@ -61,12 +69,6 @@ def written(file: Path) -> Path:
             {"attackerField": "who"},
             {"verdict": {"method": "Choice"}},
             {"dedup": {"method": "Semantic", "threshold": "0.9"}, "difficulty": {"keep": []}},
-        ),
-        (
-            "prompts.csv",
-            {},
-            {"verdict": {"method": "Reasoned"}, "orders": "Alternate"},
-            {"dedup": {"method": "None"}, "diversity": {"method": "None"}, "difficulty": {"keep": []}},
         ),
         (
             "prompts.parquet",
@@ -78,61 +80,50 @@ def written(file: Path) -> Path:
             },
         ),
     ],
-    ids=["jsonl", "csv", "parquet"],
+    ids=["jsonl", "parquet"],
 )
 def test_instructions_of_ones_own(
     name: str, source: dict[str, Any], battles: dict[str, Any], curation: dict[str, Any], make_run: MakeRun
 ) -> None:
-    given = {"uri": f"file://./{name}", "field": "prompt", **source}
-    run = make_run("run", {})
-    written(run.folder / name)
-    run.write(
-        manifest(
-            2,
-            judges=1,
-            instructions={"from": given},
-            battles=battles,
-            curation={"decontaminate": [], **curation},
-            jobs={"shardSize": 64},
-        )
-    )
-    run.complete()
-    instructions = table_of(run, "instructions")
-    assert {row["instruction"] for row in instructions} <= set(PROMPTS)
-    dealt = {(row["instruction"], row["attacker"]) for row in instructions}
-    assert dealt <= {(prompt, f"m{number % 2}") for number, prompt in enumerate(PROMPTS)}
+    instructions = {"from": {"uri": f"file://./{name}", "field": "prompt", **source}}
+    curation = {"decontaminate": [], **curation}
+    run = with_prompts(make_run, 2, name, instructions=instructions, battles=battles, curation=curation)
+    rows = table_of(run, "instructions")
+    dealt = {(prompt, f"m{number % 2}") for number, prompt in enumerate(PROMPTS)}
+    assert {(row["instruction"], row["attacker"]) for row in rows} <= dealt
+    graded = "diversity" in curation
+    assert len(rows) == (2 * 2 if graded else len(PROMPTS))
+    assert all((row["difficulty"] is not None) == graded for row in rows)
     verdicts = table_of(run, "verdicts")
-    orders = 1 if battles.get("orders") == "Alternate" else 2
-    assert len(verdicts) == len(instructions) * orders
+    assert len(verdicts) == len(rows) * 2
     assert {row["judge"] for row in verdicts} == {"j0"}
-    assert sum(row["void"] is None for row in verdicts) > 0
-    if curation.get("difficulty") == {"keep": []}:
-        assert len(instructions) == len(PROMPTS)
-        assert {row["difficulty"] for row in instructions} == {None}
-    else:
-        assert len(instructions) == 2 * 2
-        assert None not in {row["difficulty"] for row in instructions}
-    assert sorted(run.models_started()) == ["j0", "m0", "m1"]
+    assert any(row["void"] is None for row in verdicts)
+    assert run.models_started() == {"j0", "m0", "m1"}
 
 
 def test_everybody_meets_everybody(make_run: MakeRun) -> None:
-    document = manifest(
+    run = with_prompts(
+        make_run,
         3,
-        judges=1,
-        instructions=LONG,
-        battles={"pairing": "AllPairs"},
-        curation={"decontaminate": [], "difficulty": {"keep": []}, "diversity": {"perCompetitor": 4}},
-        jobs={"shardSize": 64},
+        "prompts.csv",
+        instructions={"from": {"uri": "file://./prompts.csv", "field": "prompt"}},
+        battles={"pairing": "AllPairs", "orders": "Alternate", "verdict": {"method": "Reasoned"}},
+        curation={
+            "decontaminate": [],
+            "dedup": {"method": "None"},
+            "difficulty": {"keep": []},
+            "diversity": {"method": "None"},
+        },
     )
-    run = make_run("run", document)
-    run.complete()
-    met = {(row["attacker"], row["model_a"], row["model_b"]) for row in table_of(run, "verdicts")}
+    verdicts = table_of(run, "verdicts")
+    assert len(verdicts) == len(PROMPTS) * 3
+    assert {row["order"] for row in verdicts} == {"AB", "BA"}
     names = {"m0", "m1", "m2"}
     expected = {(attacker, attacker, other) for attacker in names for other in names - {attacker}}
     for attacker in names:
         first, second = sorted(names - {attacker})
         expected.add((attacker, first, second))
-    assert met == expected
+    assert {(row["attacker"], row["model_a"], row["model_b"]) for row in verdicts} == expected
 
 
 async def test_endpoints_that_run_already(make_run: MakeRun) -> None:
@@ -140,7 +131,7 @@ async def test_endpoints_that_run_already(make_run: MakeRun) -> None:
     async with AsyncExitStack() as stack:
         servers = [await stack.enter_async_context(SimProcess(f"sim://e{number}")) for number in range(3)]
         endpoints = [{"url": f"{server.url}/v1", "model": server.model} for server in servers]
-        document = manifest(2, instructions=LONG, jobs={"shardSize": 64})
+        document = manifest(2, instructions={"mine": {"perCompetitor": 24}}, jobs={"shardSize": 64})
         document["spec"]["competitors"] = [
             {"name": f"m{number}", "endpoint": endpoint} for number, endpoint in enumerate(endpoints[:2])
         ]

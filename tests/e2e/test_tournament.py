@@ -76,12 +76,19 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return play(folder, document)
 
 
+def loads_of(run: Run) -> int:
+    """Times that a model was started, over the whole run."""
+    return sum(model["loads"] for model in run.status()["models"])
+
+
 def test_it_completes_with_one_model_up_at_a_time(run: Run) -> None:
     assert run.process.returncode == 0, run.process.stderr
     status = run.status()
     assert status["phase"] == "Complete"
     # Each mines, answers and judges; the last one up for a stage starts the next; the grader's own wait for another.
-    assert sum(model["loads"] for model in status["models"]) == 3 * len(PLAYERS) - 1
+    # A server that dies under its work is started again, which is one load more and no failure.
+    least = 3 * len(PLAYERS) - 1
+    assert least <= loads_of(run) <= least + 1
     assert {row["name"] for row in status["leaderboard"]} == set(PLAYERS)
 
 
@@ -111,7 +118,8 @@ def test_usage_is_the_servers_own_and_the_prefix_cache_was_used(run: Run) -> Non
 
 
 def test_again_it_starts_nothing(run: Run) -> None:
+    before = loads_of(run)
     again = play(run.manifest.parent, yaml.safe_load(run.manifest.read_text()))
     assert again.process.returncode == 0, again.process.stderr
-    assert sum(model["loads"] for model in again.status()["models"]) == 3 * len(PLAYERS) - 1
+    assert loads_of(again) == before
     assert again.process.stdout == run.process.stdout

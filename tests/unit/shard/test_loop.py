@@ -184,6 +184,38 @@ async def test_a_lowered_limit_asks_old_failures_again(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "progress").read_text()) == {"done": 5, "total": 5}
 
 
+async def test_what_is_under_way_at_a_stop_is_waited_for_and_nothing_more_is_begun(tmp_path: Path) -> None:
+    shard = Shard(tmp_path, 20, concurrency=3)
+
+    async def behave(row: int) -> None:
+        if row < 5:
+            return
+        shard.stop.set()
+        await asyncio.sleep(0.02 * (row - 4))
+
+    shard.behave = behave  # type: ignore[method-assign]
+    with shard.journal() as journal:
+        with pytest.raises(Stopped):
+            await shard.run(journal)
+        assert sorted(rows_in(journal)) == shard.asked == list(range(len(shard.asked)))
+    assert 6 <= len(shard.asked) <= 8
+
+
+async def test_all_that_is_left_may_be_under_way_at_a_stop(tmp_path: Path) -> None:
+    shard = Shard(tmp_path, 6, concurrency=3)
+
+    async def behave(row: int) -> None:
+        if row == 5:
+            shard.stop.set()
+            await asyncio.sleep(0.02)
+
+    shard.behave = behave  # type: ignore[method-assign]
+    with shard.journal() as journal:
+        with pytest.raises(Stopped):
+            await shard.run(journal)
+        assert sorted(rows_in(journal)) == list(range(6))
+
+
 async def test_stopping_cancels_exports_and_says_so(tmp_path: Path) -> None:
     shard = Shard(tmp_path, 20, concurrency=3)
     cancelled = []

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tiltyard_jobs.curation.shingles import ShingleSets, mix
 
-RECALL_AT_THRESHOLD = 0.7
+RECALL_AT_THRESHOLD = 0.75
 """The least probability with which a pair exactly at the threshold is to become a candidate.
 
 The usual choice (datasketch's, weighing false candidates as much as missed pairs) gives 0.55 at 0.5 with 128

@@ -10,7 +10,7 @@ import re
 import unicodedata
 
 _CARRIAGE_RETURNS = re.compile(r"\r\n?|[\u2028\u2029\x85]")
-_TRAILING_BLANKS = re.compile(r"[^\S\n]+(?=\n|$)")
+_TRAILING_BLANKS = re.compile(r"(?<![^\S\n])[^\S\n]+(?=\n|$)")  # begun at a run's first blank alone: linear
 _BLANK_LINES = re.compile(r"\n{3,}")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 

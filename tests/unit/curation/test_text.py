@@ -54,3 +54,10 @@ def test_words() -> None:
 @settings(deadline=None)
 def test_the_table_for_ascii_says_what_the_regular_expression_says(text: str) -> None:
     assert word_line(text).decode().split() == module._WORD.findall(text.lower())
+
+
+@pytest.mark.timeout(20)
+def test_a_megabyte_of_blanks_does_not_hold_a_shard_up() -> None:
+    """A hostile reply: looking for trailing blanks from each blank anew would take hours."""
+    text = "a" + " " * 1_000_000 + "b"
+    assert normalise(text) == text

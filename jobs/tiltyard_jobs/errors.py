@@ -63,7 +63,6 @@ class VoidReason(StrEnum):
     UNAVAILABLE = "Unavailable"  # retries and deadline spent on 429, 5xx, resets or time-outs
     MALFORMED = "Malformed"  # a reply that is no JSON, no completion, or not the structure asked for
     UNDECIDED = "Undecided"  # a verdict that names no side, or more than one
-    LINT = "Lint"  # an instruction that is no instruction (see curation.lint)
     INPUT_VOID = "InputVoid"  # made from a record that is void itself
 
 

@@ -4,7 +4,7 @@
     python hack/tools.py versitygw
     python hack/tools.py --list
 
-A tool is a Go module of ours (`hack/tools/<name>/go.mod` and `go.sum` are its lock) and one row of `TOOLS`. Binaries
+A tool is a package of a Go module of ours (`hack/tools/<lock>/go.mod` and `go.sum` are its lock) and one row of `TOOLS`. Binaries
 are cached outside the tree, in a folder named by the hash of the lock and of the build's settings, so that a lock is
 built once for a machine: `$TILTYARD_TOOLS`, or `${XDG_CACHE_HOME:-~/.cache}/tiltyard/tools`. Several processes may ask
 at the same time: the first builds, the others wait for it.
@@ -43,7 +43,25 @@ class Tool:
     ldflags: str = "-s -w"
 
 
+KUBERNETES = "-s -w -X k8s.io/component-base/version.gitVersion=v1.37.2"
+
+
+def _kubernetes(name: str) -> Tool:
+    return Tool("kubernetes", f"k8s.io/kubernetes/cmd/{name}", KUBERNETES)
+
+
 TOOLS = {
+    "coredns": Tool("coredns", "."),
+    "etcd": Tool("etcd", "go.etcd.io/etcd/server/v3"),
+    "helm": Tool("helm", "helm.sh/helm/v3/cmd/helm", "-s -w -X helm.sh/helm/v3/internal/version.version=v3.22.0"),
+    "kserve-manager": Tool("kserve", "github.com/kserve/kserve/cmd/manager"),
+    "kube-apiserver": _kubernetes("kube-apiserver"),
+    "kube-controller-manager": _kubernetes("kube-controller-manager"),
+    "kube-proxy": _kubernetes("kube-proxy"),
+    "kube-scheduler": _kubernetes("kube-scheduler"),
+    "kubectl": _kubernetes("kubectl"),
+    "kubelet": _kubernetes("kubelet"),
+    "kwok": Tool("kwok", "sigs.k8s.io/kwok/cmd/kwok"),
     "versitygw": Tool("versitygw", "github.com/versity/versitygw/cmd/versitygw", "-s -w -X main.Version=v1.8.0"),
 }
 
@@ -62,7 +80,7 @@ def cache_root() -> Path:
 def binary(name: str) -> Path:
     """Where the binary of this lock is, built or not."""
     tool = TOOLS[name]
-    lock = [hashlib.sha256((LOCKS / tool.lock / file).read_bytes()).hexdigest() for file in ("go.mod", "go.sum")]
+    lock = [hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted((LOCKS / tool.lock).iterdir())]
     recipe = "\0".join([*lock, tool.package, tool.ldflags, sys.platform, platform.machine()])
     digest = hashlib.sha256(recipe.encode())
     return cache_root() / digest.hexdigest()[:16] / name

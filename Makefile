@@ -43,7 +43,7 @@ verify: .venv/.dev ## Generated files are what the sources make
 
 lock: ## Compile the lock files (needs uv)
 	$(LOCK) pyproject.toml --extra local --group build -o requirements/local.txt
-	$(LOCK) pyproject.toml --extra local --group build --group dev -c requirements/local.txt -o requirements/dev.txt
+	$(LOCK) pyproject.toml --extra local --extra operator --group build --group dev -c requirements/local.txt -o requirements/dev.txt
 	for name in vllm interop bench; do \
 	  $(LOCK) requirements/$$name.in --override requirements/vllm-overrides.txt -o requirements/$$name.txt; done
 

@@ -16,12 +16,13 @@ from tiltyard.api import Tournament, TournamentStatus, problems_on_machine
 from tiltyard.cli import show
 from tiltyard.cli.manifest import load_manifest, refuse
 from tiltyard.local.look import look
-from tiltyard.local.machine import Machine, Settings, policy_of
+from tiltyard.local.machine import Machine, Settings
 from tiltyard.local.occupancy import OccupiedError, is_occupied, occupied
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.estimate import estimate, expected_loads
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.planner import Outcome, Plan
+from tiltyard.plan.policy import policy_of
 from tiltyard.render.tasks import preflight_task
 from tiltyard_jobs.contracts.recipes import ArtifactRef
 from tiltyard_jobs.contracts.summary import Summary, parts_done

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tiltyard.api import Tournament, TournamentStatus, parse_quantity
+from tiltyard.api import Tournament, TournamentStatus
 from tiltyard.local.jobs import Attempt, LocalJob, Workshop
 from tiltyard.local.ledger import Ledger, load_ledger, write_atomically
 from tiltyard.local.occupancy import Occupancy
@@ -20,8 +20,8 @@ from tiltyard.local.servers import Server
 from tiltyard.local.vllm import vllm_problems
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.observed import JobPhase, Observed, PreflightPhase
-from tiltyard.plan.planner import Outcome, Plan, Policy, plan
-from tiltyard.plan.schedule import Room
+from tiltyard.plan.planner import Outcome, Plan, plan
+from tiltyard.plan.policy import policy_of
 from tiltyard.plan.status import build_status
 from tiltyard.render.tasks import bundle_task, fields, participants, parts_of, preflight_task
 from tiltyard_jobs.contracts.summary import parts_done
@@ -53,18 +53,6 @@ class Settings:
     workers: int = field(default_factory=lambda: max(2, cores()))
     python: str = sys.executable
     vllm_python: str = sys.executable
-
-
-def policy_of(tournament: Tournament) -> Policy:
-    """What the manifest says of how to run."""
-    serving = tournament.spec.serving
-    return Policy(
-        room=Room(
-            serving.max_active, tuple((name, parse_quantity(limit)) for name, limit in sorted(serving.budget.items()))
-        ),
-        suspend=tournament.spec.suspend,
-        active_deadline=tournament.spec.active_deadline_seconds,
-    )
 
 
 class Machine:

@@ -49,7 +49,7 @@ class World:
         """Play to the end, or until `until` holds; returns the last plan."""
         self._preflight, self._failure = (PreflightPhase.PENDING, 0.0), None
         for _ in range(MAX_STEPS):
-            decided = plan(graph, policy, self._observe(), self.now)
+            decided = plan(graph, policy, self._observe())
             self._check(graph, policy, decided)
             self._act(graph, decided)
             if decided.outcome is Outcome.FAILED:
@@ -76,7 +76,7 @@ class World:
                 name: ModelSeen(phase, version, self.loads[name]) for name, (phase, _, version) in self._models.items()
             },
             failure=self._failure,
-            started=0.0,
+            elapsed=self.now,
         )
 
     def _check(self, graph: Graph, policy: Policy, decided: Plan) -> None:

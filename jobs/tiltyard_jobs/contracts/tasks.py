@@ -7,7 +7,7 @@ and an argument. It holds no secret: credentials come from the environment, by t
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -74,6 +74,8 @@ class Part(Contract):
 class LedgerRow(Contract):
     """What a stage cost with a model in this run: it goes into the report, never into an artifact's key."""
 
+    COSTS: ClassVar = ("requests", "retries", "prompt_tokens", "cached_tokens", "completion_tokens", "seconds")
+
     stage: Stage
     model: str
     requests: int = 0
@@ -82,6 +84,11 @@ class LedgerRow(Contract):
     cached_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0
+
+    def plus(self, other: Self) -> Self:
+        """The sum of two rows of the same stage and model."""
+        sums = {name: getattr(self, name) + getattr(other, name) for name in self.COSTS}
+        return self.model_copy(update={**sums, "seconds": round(sums["seconds"], 3)})
 
 
 class BundleTask(Contract):

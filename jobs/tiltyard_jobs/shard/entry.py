@@ -15,12 +15,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
+from tiltyard_jobs.contracts.logs import LOG_LEVEL_VARIABLE, configure_logging
 from tiltyard_jobs.contracts.tasks import BundleTask, SoloTask
 from tiltyard_jobs.errors import ExitCode
 from tiltyard_jobs.shard.failures import Ending, ending_of, frames_of
 from tiltyard_jobs.shard.loading import SOLO_TASKS, load_bundle, load_solo
 from tiltyard_jobs.shard.options import Options, parse_options
-from tiltyard_jobs.shard.reporting import configure_logging, write_summary
+from tiltyard_jobs.shard.reporting import write_summary
 from tiltyard_jobs.shard.worker import StageFunction, Worker
 from tiltyard_jobs.stages import stage_function
 
@@ -45,7 +46,8 @@ def main(
         The exit code, see `errors.ExitCode`; 1 where Tiltyard itself is at fault.
     """
     options = parse_options(arguments, environment)
-    configure_logging(environment, {"stage": options.stage, "index": options.index})
+    level = environment.get(LOG_LEVEL_VARIABLE, "INFO")
+    configure_logging("tiltyard_jobs", level, {"stage": options.stage, "index": options.index})
     _raise_file_limit()
     worker = Worker(options, stage_of)
     try:

@@ -1,4 +1,4 @@
-"""`tiltyard validate | plan | run | status | report | compare`."""
+"""`tiltyard validate | plan | run | status | report | compare | operator`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parser().parse_args(arguments)
     try:
-        # Late, so that Ctrl-C is answered with a sentence from here on.
+        # Late, so that Ctrl-C is answered with a sentence from here on, and each place needs its own packages alone.
+        if options.command == "operator":
+            from tiltyard.cluster.run import operate
+
+            return operate(options)
         from tiltyard.api import ManifestError
         from tiltyard.cli.commands import COMMANDS, UserError
 
@@ -66,11 +70,27 @@ def parser() -> argparse.ArgumentParser:
     _manifest(compare)
     compare.add_argument("other", type=Path, metavar="OTHER", help="the other run's manifest; the same place")
     _place(compare)
+
+    operator = commands.add_parser("operator", help="the operator's process; the chart starts it in a cluster")
+    _operator(operator)
     return top
 
 
 def _manifest(command: argparse.ArgumentParser) -> None:
     command.add_argument("manifest", type=Path, metavar="FILE", help="the Tournament, YAML")
+
+
+def _operator(command: argparse.ArgumentParser) -> None:
+    several = "may be given more than once"
+    command.add_argument(
+        "--namespace", action="append", default=[], metavar="NS", help=f"watch it alone, not all; {several}"
+    )
+    command.add_argument("--worker-image", required=True, metavar="IMAGE", help="the image of the workers")
+    command.add_argument("--worker-image-pull-policy", default="IfNotPresent", metavar="POLICY")
+    command.add_argument("--worker-image-pull-secret", action="append", default=[], metavar="NAME", help=several)
+    command.add_argument("--cluster-domain", default="cluster.local", metavar="DOMAIN", help="default: cluster.local")
+    command.add_argument("--port", type=int, default=8080, help="of /metrics, /healthz, /readyz (default: 8080)")
+    command.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
 
 
 def _state(command: argparse.ArgumentParser) -> None:

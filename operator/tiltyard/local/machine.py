@@ -136,7 +136,7 @@ class Machine:
                 if self._mistake is not None:
                     raise self._mistake
                 observed = self._observe()
-                decided = plan(self._graph, self._policy, observed, time.time())
+                decided = plan(self._graph, self._policy, observed)
                 self._act(decided)
                 self._report(observed, decided)
                 if decided.outcome is not Outcome.RUNNING:
@@ -160,7 +160,7 @@ class Machine:
             ledger=ledger.table(),
             leaderboard=ledger.leaderboard,
             outputs=ledger.outputs,
-            started=ledger.started,
+            elapsed=time.time() - ledger.started,
         )
 
     def _act(self, decided: Plan) -> None:

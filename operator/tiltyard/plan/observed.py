@@ -90,7 +90,7 @@ class Observed:
         leaderboard: once the ratings are there.
         outputs: URIs by name, once they are there.
         failure: why this run failed, once it has: that is final, until the manifest's next run.
-        started: when the run began, seconds since the epoch; None: it has not.
+        elapsed: seconds that this run has been at work, times of rest left out; None: it has not begun.
     """
 
     preflight: PreflightPhase = PreflightPhase.PENDING
@@ -104,4 +104,4 @@ class Observed:
     leaderboard: tuple[Standing, ...] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)
     failure: str | None = None
-    started: float | None = None
+    elapsed: float | None = None

@@ -1,6 +1,6 @@
-"""What to do next. A pure function of the graph, what was seen, and the time: the same on a cluster and on one machine.
+"""What to do next. A pure function of the graph and of what was seen: the same on a cluster and on one machine.
 
-    plan(graph, policy, observed, now) → actions and where the tournament stands
+    plan(graph, policy, observed) → actions and where the tournament stands
 
 The hands that carry the actions out (cluster/, local/) decide nothing: they start what is named, stop what is named,
 and look again.
@@ -8,7 +8,7 @@ and look again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -85,16 +85,15 @@ class Plan:
     start_jobs: tuple[JobOrder, ...] = ()
 
 
-def plan(graph: Graph, policy: Policy, observed: Observed, now: float) -> Plan:
+def plan(graph: Graph, policy: Policy, observed: Observed) -> Plan:
     """What to do next.
 
     Args:
         graph: the tournament as its manifest now is.
         policy: how to run it.
         observed: what was seen; Jobs and models of an older manifest among it.
-        now: seconds since the epoch.
     """
-    if failure := _failure(graph, policy, observed, now):
+    if failure := _failure(graph, policy, observed):
         return _stopped(observed, Outcome.FAILED, "Failed", failure)
     undone = [bundle for bundle in graph.bundles if not bundle.complete(observed.done)]
     if observed.preflight is PreflightPhase.PASSED and not undone:
@@ -102,9 +101,32 @@ def plan(graph: Graph, policy: Policy, observed: Observed, now: float) -> Plan:
     if policy.suspend:
         return _stopped(observed, Outcome.SUSPENDED, "Suspended", "suspended: set spec.suspend to false to go on")
     if observed.preflight is not PreflightPhase.PASSED:
-        waiting = _stopped(observed, Outcome.RUNNING, "Preflight", "checking the store, the endpoints and what exists")
-        return replace(waiting, preflight=observed.preflight is PreflightPhase.PENDING)
+        return _check(graph, observed)
     return _work(graph, policy, observed, undone)
+
+
+def _check(graph: Graph, observed: Observed) -> Plan:
+    """Preflight of a new or an edited manifest: nothing starts, and what an edit does not touch goes on."""
+    return Plan(
+        Outcome.RUNNING,
+        "Preflight",
+        "checking the store, the endpoints and what exists",
+        preflight=observed.preflight is PreflightPhase.PENDING,
+        stop_jobs=_stale_jobs(graph, observed),
+        stop_models=_strangers(graph, observed),
+    )
+
+
+def _stale_jobs(graph: Graph, observed: Observed) -> tuple[str, ...]:
+    """Jobs of an older manifest."""
+    return tuple(name for name, job in sorted(observed.jobs.items()) if not _is_current(graph, name, job.version))
+
+
+def _strangers(graph: Graph, observed: Observed) -> tuple[str, ...]:
+    """Models that are up as an older manifest wanted them."""
+    up = (ModelPhase.STARTING, ModelPhase.READY, ModelPhase.FAILED)
+    seen = ((name, seen) for name, seen in sorted(observed.models.items()) if seen.phase in up)
+    return tuple(name for name, s in seen if name not in graph.model or graph.model[name].version != s.version)
 
 
 def _stopped(observed: Observed, outcome: Outcome, phase: str, message: str) -> Plan:
@@ -113,7 +135,7 @@ def _stopped(observed: Observed, outcome: Outcome, phase: str, message: str) -> 
     return Plan(outcome, phase, message, stop_jobs=tuple(sorted(observed.jobs)), stop_models=tuple(up))
 
 
-def _failure(graph: Graph, policy: Policy, observed: Observed, now: float) -> str | None:
+def _failure(graph: Graph, policy: Policy, observed: Observed) -> str | None:
     """Why the tournament has failed; None where it has not."""
     if observed.failure is not None:
         return observed.failure
@@ -127,13 +149,13 @@ def _failure(graph: Graph, policy: Policy, observed: Observed, now: float) -> st
         seen = observed.models.get(model.name)
         if seen is not None and seen.phase is ModelPhase.FAILED and seen.version == model.version:
             return f"model {model.name}: {seen.message}"
-    if policy.active_deadline is not None and observed.started is not None:
-        over = now - observed.started - policy.active_deadline
-        if over >= 0 and not all(bundle.complete(observed.done) for bundle in graph.bundles):
-            return (
-                f"spec.activeDeadlineSeconds: the tournament was not complete after {policy.active_deadline:.0f} s;"
-                " raise it and apply again, what is made is kept"
-            )
+    limit = policy.active_deadline
+    late = limit is not None and observed.elapsed is not None and observed.elapsed >= limit
+    if late and not all(bundle.complete(observed.done) for bundle in graph.bundles):
+        return (
+            f"spec.activeDeadlineSeconds: the tournament was not complete after {limit:.0f} s;"
+            " raise it and apply again, what is made is kept"
+        )
     return None
 
 
@@ -142,18 +164,11 @@ def _work(graph: Graph, policy: Policy, observed: Observed, undone: list[Bundle]
     complete = frozenset(
         ref.key for ref in graph.artifacts if len(observed.done.get(ref.key, frozenset())) == ref.shards
     )
-    current = {name: job for name, job in observed.jobs.items() if _is_current(graph, name, job.version)}
-    stale_jobs = tuple(sorted(set(observed.jobs) - set(current)))
-
-    strangers, up, gone = [], set[str](), set[str]()
-    for name, seen in sorted(observed.models.items()):
-        model = graph.model.get(name)
-        if seen.phase is ModelPhase.STOPPING:
-            gone.add(name)
-        elif seen.phase is not ModelPhase.STOPPED and (model is None or seen.version != model.version):
-            strangers.append(name)
-        elif seen.phase is not ModelPhase.STOPPED:
-            up.add(name)
+    stale_jobs, strangers = _stale_jobs(graph, observed), _strangers(graph, observed)
+    current = {name: job for name, job in observed.jobs.items() if name not in stale_jobs}
+    gone = {name for name, seen in observed.models.items() if seen.phase is ModelPhase.STOPPING}
+    down = {name for name, seen in observed.models.items() if seen.phase is ModelPhase.STOPPED}
+    up = set(observed.models) - gone - down - set(strangers)
     decision = decide(graph, complete, frozenset(up), policy.room)
     # Room is free only once a model is gone: until then nothing takes its place.
     leaving = [*strangers, *decision.stop]

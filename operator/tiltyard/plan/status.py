@@ -85,13 +85,13 @@ def _points(value: float) -> str:
 
 def _eta(graph: Graph, observed: Observed, plan: Plan, share: float, now: float) -> datetime | None:
     """At the pace of this run so far; what it found complete took no time."""
-    if plan.outcome is not Outcome.RUNNING or observed.started is None or now <= observed.started:
+    if plan.outcome is not Outcome.RUNNING or not observed.elapsed:
         return None
     total = sum(bundle.shards for bundle in graph.bundles)
     reused = sum(len(parts) for parts in observed.reused.values()) / total
     if share - reused < 0.02:  # too little to tell
         return None
-    left = (now - observed.started) * (1 - share) / (share - reused)
+    left = observed.elapsed * (1 - share) / (share - reused)
     return datetime.fromtimestamp(round(now + left), UTC)
 
 

@@ -1,0 +1,361 @@
+"""The control loop: any event of a Tournament or of a child says "look again", and a look does all that is to be done.
+
+Looks at one tournament never overlap; those at several do, as far as `WORKERS` goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from random import Random
+
+import structlog
+
+from tiltyard.api import (
+    ManifestError,
+    Tournament,
+    TournamentStatus,
+    problems_on_cluster,
+    tournament_from_object,
+    unsupported,
+)
+from tiltyard.cluster import metrics, tell
+from tiltyard.cluster.execute import Hands
+from tiltyard.cluster.gather import (
+    Picture,
+    failed_before,
+    failed_children,
+    gather,
+    next_look,
+    stale_jobs,
+    stale_services,
+)
+from tiltyard.cluster.informer import Informer
+from tiltyard.cluster.kube import EVENTS, JOBS, PODS, SERVICES, TOURNAMENTS, Kube, KubeError
+from tiltyard.cluster.seen import JobObject, PodObject, ServiceObject, TournamentSeen
+from tiltyard.plan.build import build_graph
+from tiltyard.plan.graph import Graph
+from tiltyard.plan.planner import plan
+from tiltyard.plan.policy import policy_of
+from tiltyard.plan.status import build_status
+from tiltyard.render.cluster import ClusterSettings
+from tiltyard.render.jobs import preflight_version, store_ref
+from tiltyard.render.names import MANAGED_BY, MANAGER
+from tiltyard.render.tasks import preflight_task
+from tiltyard_jobs.contracts.tasks import PreflightTask
+
+log = structlog.get_logger(__name__)
+
+WORKERS = 4
+MAX_BACKOFF_SECONDS = 60.0
+OURS = f"{MANAGED_BY}={MANAGER}"
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What follows from a manifest alone: kept until it is edited."""
+
+    uid: str
+    generation: int
+    tournament: Tournament
+    graph: Graph
+    task: PreflightTask
+    preflight: str
+
+
+@dataclass
+class Due:
+    """When a tournament is to be looked at.
+
+    Attributes:
+        since: when the change arrived that is not taken in yet, by the monotonic clock; None: there is none.
+        busy: a look is under way.
+        failures: looks that failed in a row.
+        timer: a look that time will bring.
+    """
+
+    since: float | None = None
+    busy: bool = False
+    failures: int = 0
+    timer: asyncio.TimerHandle | None = None
+
+    def begin(self) -> float | None:
+        """A look begins: it takes in all that arrived; returns since when that waited."""
+        since, self.since, self.busy = self.since, None, True
+        if self.timer is not None:
+            self.timer.cancel()
+        return since
+
+    def end(self) -> bool:
+        """The look has ended; whether something arrived meanwhile."""
+        self.busy = False
+        return self.since is not None
+
+
+@dataclass
+class Watches:
+    """The pictures of one namespace, or of all."""
+
+    tournaments: Informer[TournamentSeen]
+    jobs: Informer[JobObject]
+    pods: Informer[PodObject]
+    services: Informer[ServiceObject]
+
+    @property
+    def all(self) -> tuple[Informer[TournamentSeen], Informer[JobObject], Informer[PodObject], Informer[ServiceObject]]:
+        """Each of them."""
+        return self.tournaments, self.jobs, self.pods, self.services
+
+
+@dataclass
+class Controller:
+    """Runs the tournaments of some namespaces, or of all.
+
+    Args:
+        kube: the connection.
+        settings: how children are made.
+        namespaces: those to watch; none: all.
+        rng: spreads retries.
+        clock: seconds since the epoch.
+    """
+
+    kube: Kube
+    settings: ClusterSettings
+    namespaces: tuple[str, ...] = ()
+    rng: Random = field(default_factory=Random)
+    clock: Callable[[], float] = time.time
+    _due: dict[str, Due] = field(default_factory=dict)
+    _queue: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    _resolved: dict[str, Resolved] = field(default_factory=dict)
+    _watches: dict[str, Watches] = field(default_factory=dict)
+    _told: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for namespace in self.namespaces or ("",):
+            self._watches[namespace] = Watches(
+                Informer(self.kube, TOURNAMENTS, namespace or None, "", TournamentSeen.of, self._changed, self.rng),
+                Informer(self.kube, JOBS, namespace or None, OURS, JobObject.of, self._changed, self.rng),
+                Informer(self.kube, PODS, namespace or None, OURS, PodObject.of, self._changed, self.rng),
+                Informer(self.kube, SERVICES, namespace or None, OURS, ServiceObject.of, self._changed, self.rng),
+            )
+
+    @property
+    def ready(self) -> bool:
+        """Whether all pictures were complete once."""
+        return all(informer.synced.is_set() for watches in self._watches.values() for informer in watches.all)
+
+    async def run(self) -> None:
+        """Watch and work until cancelled. A look that is under way is brought to its end."""
+        async with asyncio.TaskGroup() as group:
+            for watches in self._watches.values():
+                for informer in watches.all:
+                    group.create_task(informer.run())
+            for watches in self._watches.values():
+                for informer in watches.all:
+                    await informer.synced.wait()
+            log.info("ready", namespaces=list(self.namespaces) or "all")
+            for _ in range(WORKERS):
+                group.create_task(self._work())
+
+    def _changed(self, owner: str) -> None:
+        """A change of a tournament or of a child: look at it soon."""
+        due = self._due.setdefault(owner, Due())
+        if due.since is None:
+            due.since = time.monotonic()
+            if not due.busy:
+                self._queue.put_nowait(owner)
+                metrics.QUEUE.set(self._queue.qsize())
+
+    async def _work(self) -> None:
+        while True:
+            owner = await self._queue.get()
+            metrics.QUEUE.set(self._queue.qsize())
+            due = self._due.get(owner)
+            if due is None:
+                continue
+            since = due.begin()
+            look = asyncio.create_task(self._look(owner))
+            try:
+                pause = await asyncio.shield(look)
+            except asyncio.CancelledError:
+                await look
+                raise
+            if since is not None:
+                metrics.STATUS_DELAY_SECONDS.observe(time.monotonic() - since)
+            if due.end():
+                self._queue.put_nowait(owner)
+            elif pause is not None:
+                due.timer = asyncio.get_running_loop().call_later(pause, self._changed, owner)
+            elif not self._watches_of(owner).tournaments.of(owner):
+                del self._due[owner]
+
+    async def _look(self, owner: str) -> float | None:
+        """One look, its errors told; returns seconds until the next where time alone asks for one."""
+        due = self._due[owner]
+        namespace, _, name = owner.partition("/")
+        structlog.contextvars.bind_contextvars(namespace=namespace, tournament=name)
+        try:
+            with metrics.RECONCILE_SECONDS.time():
+                pause = await self._reconcile(owner)
+            due.failures = 0
+        except KubeError as error:
+            if error.status == 404:  # the tournament or its namespace has gone in the middle
+                log.debug("gone", error=str(error))
+                return None
+            return self._after_failure(due, "look failed", error=str(error), status=error.status)
+        except Exception:
+            log.exception("a mistake of the operator's own")
+            return self._after_failure(due, "look failed")
+        return pause
+
+    def _after_failure(self, due: Due, event: str, **details: object) -> float:
+        metrics.RECONCILE_ERRORS.inc()
+        due.failures += 1
+        pause: float = min(MAX_BACKOFF_SECONDS, 0.2 * 2.0**due.failures) * self.rng.uniform(0.5, 1.0)
+        log.warning(event, retry_s=round(pause, 2), **details)
+        return pause
+
+    async def _reconcile(self, owner: str) -> float | None:
+        watches = self._watches_of(owner)
+        _, _, name = owner.partition("/")
+        seen = watches.tournaments.of(owner).get(name)
+        if seen is None or "deletionTimestamp" in seen.document["metadata"]:
+            self._resolved.pop(owner, None)  # its children go with it: they belong to it
+            self._told.pop(owner, None)
+            return None
+        now = self.clock()
+        status = tell.status_of(seen.document)
+        try:
+            resolved = self._resolve(owner, seen)
+        except ManifestError as error:
+            meta = seen.document["metadata"]
+            await self._write(watches, seen, status, tell.refused(status, meta["generation"], error, now), [])
+            return None
+        picture = self._picture(watches, resolved, status)
+        if tell.is_complete(status, resolved.graph.run):
+            return await self._after_the_end(watches, seen, picture, now)
+        hands = Hands(self.kube, watches.jobs, watches.services, self.settings)
+        if await self._clear(hands, picture):
+            return None
+        observed = gather(picture, self.settings, now)
+        decided = plan(picture.graph, policy_of(picture.tournament), observed)
+        structlog.contextvars.bind_contextvars(stage=decided.phase)
+        await hands.carry_out(picture, resolved.task, observed, decided, now)
+        after = build_status(picture.tournament, picture.graph, observed, decided, now, before=status)
+        found = tell.troubles(observed)
+        after = tell.tell_troubles(after, found)
+        events = list(tell.events_of(status, after, observed))
+        events += [tell.Event("Waiting", f"{what}: {why}", True) for what, why in self._new_troubles(owner, found)]
+        await self._write(watches, seen, status, after, events)
+        ttl = self._ttl_left(picture, after, now)
+        if ttl == 0:
+            await self._delete_children(hands, picture)
+        pauses = [pause for pause in (next_look(picture, observed, now), ttl or None) if pause is not None]
+        return min(pauses, default=None)
+
+    def _watches_of(self, owner: str) -> Watches:
+        return self._watches.get(owner.partition("/")[0]) or self._watches[""]
+
+    def _resolve(self, owner: str, seen: TournamentSeen) -> Resolved:
+        """What follows from the manifest.
+
+        Raises:
+            ManifestError: it cannot run.
+        """
+        meta = seen.document["metadata"]
+        known = self._resolved.get(owner)
+        if known is not None and (known.uid, known.generation) == (meta["uid"], meta["generation"]):
+            return known
+        tournament = tournament_from_object({k: v for k, v in seen.document.items() if k != "status"})
+        if problems := [*unsupported(tournament), *problems_on_cluster(tournament)]:
+            raise ManifestError(owner, problems)
+        graph = build_graph(tournament)
+        task = preflight_task(tournament, graph, store_ref(tournament))
+        resolved = Resolved(meta["uid"], meta["generation"], tournament, graph, task, preflight_version(task))
+        self._resolved[owner] = resolved
+        return resolved
+
+    def _picture(self, watches: Watches, resolved: Resolved, status: TournamentStatus) -> Picture:
+        meta = resolved.tournament.metadata
+        owner = f"{meta.namespace}/{meta.name}"
+        # Children of an earlier Tournament of the same name are the garbage collector's.
+        jobs = {name: job for name, job in watches.jobs.of(owner).items() if job.owner_uid == meta.uid}
+        services = {name: one for name, one in watches.services.of(owner).items() if one.owner_uid == meta.uid}
+        return Picture(
+            tournament=resolved.tournament,
+            status=status,
+            graph=resolved.graph,
+            preflight=resolved.preflight,
+            jobs=jobs,
+            pods=watches.pods.of(owner),
+            services=services,
+        )
+
+    async def _clear(self, hands: Hands, picture: Picture) -> bool:
+        """Clear away what an older manifest has left; True: look again before anything else is done."""
+        for job in stale_jobs(picture):
+            await hands.delete_job(job)
+        for service in stale_services(picture):
+            await hands.delete_model(service)
+        if not failed_before(picture):
+            return False
+        jobs, services = failed_children(picture)
+        for job in jobs:
+            await hands.delete_job(job)
+        for service in services:
+            await hands.stop_model(service)
+        return bool(jobs or services)
+
+    async def _after_the_end(
+        self, watches: Watches, seen: TournamentSeen, picture: Picture, now: float
+    ) -> float | None:
+        """A complete tournament stays as it is: it only takes note of edits that change no result, and of its TTL."""
+        generation = picture.tournament.metadata.generation
+        status = picture.status
+        if status.observed_generation != generation:
+            await self._write(watches, seen, status, status.model_copy(update={"observed_generation": generation}), [])
+        ttl = self._ttl_left(picture, status, now)
+        if ttl == 0:
+            await self._delete_children(Hands(self.kube, watches.jobs, watches.services, self.settings), picture)
+        return ttl or None
+
+    def _ttl_left(self, picture: Picture, status: TournamentStatus, now: float) -> float | None:
+        """Seconds until the children of an ended tournament go; None: they stay, or it has not ended."""
+        ttl = picture.tournament.spec.ttl_seconds_after_finished
+        ends = [c for c in status.conditions if c.type in ("Complete", "Failed") and c.status == "True"]
+        if ttl is None or not ends:
+            return None
+        return max(0.0, ends[0].last_transition_time.timestamp() + ttl - now)
+
+    async def _delete_children(self, hands: Hands, picture: Picture) -> None:
+        for job in picture.jobs.values():
+            await hands.delete_job(job)
+        for service in picture.services.values():
+            await hands.delete_model(service)
+
+    def _new_troubles(self, owner: str, found: dict[str, str]) -> list[tuple[str, str]]:
+        """Troubles that were not told yet. After a restart of the operator they are told once more."""
+        before, self._told[owner] = self._told.get(owner, {}), found
+        return [(what, why) for what, why in found.items() if what not in before]
+
+    async def _write(
+        self,
+        watches: Watches,
+        seen: TournamentSeen,
+        before: TournamentStatus,
+        after: TournamentStatus,
+        events: list[tell.Event],
+    ) -> None:
+        """One write of the status, where it says something new, and the events after it."""
+        status = tell.worth_writing(before, after)
+        if status is not None:
+            body = tell.status_object(seen.document, status)
+            watches.tournaments.learn(await self.kube.apply(TOURNAMENTS, body, subresource="status"))
+        for event in events:
+            log.log(logging.WARNING if event.warning else logging.INFO, event.note, reason=event.reason)
+            body = tell.event_object(seen.document, event, datetime.fromtimestamp(self.clock(), UTC))
+            await self.kube.create(EVENTS, body)

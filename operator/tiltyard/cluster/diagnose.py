@@ -1,0 +1,94 @@
+"""Why a pod does not come up, in one sentence that says what to do next."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
+CONFIG_REASONS = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
+MAX_LENGTH = 500
+
+# What a server's last words mean, by the first pattern that is found in them.
+CLASSES = (
+    (r"out of memory|OutOfMemoryError|OOM", "it ran out of GPU memory: give it more GPUs, or lower --max-model-len"),
+    (r"401|403|GatedRepo|gated repo|Access.{0,20}denied|Forbidden",
+     "the model's source refused access: check the token"),
+    (r"404|RepositoryNotFound|NoSuchKey|NoSuchBucket|not found|No such file|does not exist|FileNotFound",
+     "the model was not found: check its uri and revision"),
+    (r"unrecognized arguments|error: argument", "it does not know an argument: check serving.args"),
+    (r"max_model_len|KV cache|max seq len", "the model's context does not fit its memory: lower --max-model-len"),
+    (r"resolve|getaddrinfo|Connection refused|Max retries|timed out|Network is unreachable",
+     "the model's source cannot be reached from the pod"),
+)  # fmt: skip
+
+
+class Trouble(NamedTuple):
+    """What keeps a pod from its work.
+
+    Attributes:
+        reason: one CamelCase word.
+        message: a sentence that names the pod and the next action.
+    """
+
+    reason: str
+    message: str
+
+
+def trouble_of(pod: Mapping[str, Any]) -> Trouble | None:
+    """What is wrong with a pod that is not at work; None where nothing is, or not yet."""
+    name, status = pod["metadata"]["name"], pod.get("status", {})
+    if pod["metadata"].get("deletionTimestamp") or status.get("phase") == "Succeeded":
+        return None
+    for condition in status.get("conditions", ()):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            words = _short(condition.get("message", "no node takes it"))
+            return Trouble("Unschedulable", f"pod {name} fits no node: {words}")
+    for container in _containers(status):
+        if trouble := _container_trouble(name, container):
+            return trouble
+    return None
+
+
+def _containers(status: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield from status.get("initContainerStatuses", ())
+    yield from status.get("containerStatuses", ())
+
+
+def _container_trouble(pod: str, container: Mapping[str, Any]) -> Trouble | None:
+    waiting = container.get("state", {}).get("waiting", {})
+    reason, words = waiting.get("reason", ""), _short(waiting.get("message", ""))
+    if reason in IMAGE_REASONS:
+        image = container.get("image", "its image")
+        return Trouble(
+            "ImagePull", f"pod {pod} cannot pull {image}: {words or reason}; check its name and pull secrets"
+        )
+    if reason in CONFIG_REASONS:
+        return Trouble("PodConfiguration", f"pod {pod} cannot be set up: {words or reason}")
+    last = container.get("lastState", {}).get("terminated") or container.get("state", {}).get("terminated")
+    if last is None or (last.get("exitCode") == 0 and not container.get("restartCount")) or container.get("ready"):
+        return None
+    return Trouble("CrashLoop", f"pod {pod}, container {container['name']} {_how_it_ended(last)}")
+
+
+def _how_it_ended(terminated: Mapping[str, Any]) -> str:
+    if terminated.get("reason") == "OOMKilled":
+        return "was killed for its memory: raise its memory limit (serving.resources)"
+    code, words = terminated.get("exitCode"), terminated.get("message", "")
+    meaning = next((meaning for pattern, meaning in CLASSES if re.search(pattern, words)), "see its log")
+    said = last_words(words)
+    return f"ended with exit code {code}: {meaning}" + (f' (it said: "{said}")' if said else "")
+
+
+def last_words(text: str) -> str:
+    """The line of a log's end that says most: the last that names an error, else the last."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    telling = [line for line in lines if re.search(r"error|exception|fatal|not found", line, re.IGNORECASE)]
+    return _short((telling or lines or [""])[-1])
+
+
+def _short(text: str) -> str:
+    """One line of printable characters: what a process says is no more trusted than what a model says."""
+    line = re.sub(r"[^ -~]+", " ", text).strip()
+    return line if len(line) <= MAX_LENGTH else f"{line[:MAX_LENGTH]}…"

@@ -1,0 +1,236 @@
+"""The few calls of Kubernetes' API that the operator makes, on the `kubernetes` package's transport.
+
+Objects are plain JSON here: generated models would be made and thrown away for each event of a watch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio import config
+from kubernetes.aio.client import ApiClient, ApiException, Configuration
+
+from tiltyard.cluster import metrics
+from tiltyard.render.names import MANAGER
+
+CALL_SECONDS = 30.0
+WATCH_SECONDS = 290  # the server ends a watch after this time; a connection that died is noticed by then
+PAGE = 500
+
+Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of objects, all of them namespaced.
+
+    Attributes:
+        api: `group/version`, or `v1`.
+        kind: its name in a manifest.
+        plural: its name in a path.
+    """
+
+    api: str
+    kind: str
+    plural: str
+
+    def path(self, namespace: str | None, name: str | None = None, subresource: str | None = None) -> str:
+        """The path below the server's address."""
+        parts = ["api" if "/" not in self.api else "apis", self.api]
+        if namespace is not None:
+            parts += ["namespaces", namespace]
+        parts += [part for part in (self.plural, name, subresource) if part]
+        return "/" + "/".join(parts)
+
+
+TOURNAMENTS = Kind("tiltyard.dev/v1alpha1", "Tournament", "tournaments")
+SERVICES = Kind("serving.kserve.io/v1beta1", "InferenceService", "inferenceservices")
+JOBS = Kind("batch/v1", "Job", "jobs")
+PODS = Kind("v1", "Pod", "pods")
+CONFIG_MAPS = Kind("v1", "ConfigMap", "configmaps")
+EVENTS = Kind("events.k8s.io/v1", "Event", "events")
+
+
+class KubeError(Exception):
+    """The API server refused a call, or was not to be reached.
+
+    Attributes:
+        status: the HTTP status; 0 where there was no answer.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Kube:
+    """A connection to the API server."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+
+    @classmethod
+    async def connect(cls) -> Self:
+        """By the pod's service account, or by KUBECONFIG outside of a cluster.
+
+        Raises:
+            KubeError: neither is to be had.
+        """
+        configuration = Configuration()
+        try:
+            if "KUBECONFIG" not in os.environ and "KUBERNETES_SERVICE_HOST" in os.environ:
+                config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            else:
+                await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        except (config.ConfigException, OSError) as error:
+            raise KubeError(0, f"no cluster: run in a pod, or set KUBECONFIG ({error})") from None
+        return cls(ApiClient(configuration))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.close()  # type: ignore[no-untyped-call]
+
+    async def list(self, kind: Kind, namespace: str | None, selector: str) -> tuple[list[Object], str]:
+        """All objects, and the resource version from which to watch."""
+        items: list[Object] = []
+        query = {"labelSelector": selector, "limit": str(PAGE)}
+        while True:
+            page = await self._call("GET", kind, kind.path(namespace), query=query)
+            items += page["items"]
+            more = page["metadata"].get("continue")
+            if not more:
+                return items, page["metadata"]["resourceVersion"]
+            query = {**query, "continue": more}
+
+    async def watch(
+        self, kind: Kind, namespace: str | None, selector: str, version: str
+    ) -> AsyncIterator[tuple[str, Object]]:
+        """Changes since a resource version, as (type, object), until the server ends the watch.
+
+        Raises:
+            KubeError: 410 where the version is too old.
+        """
+        query = {
+            "watch": "true",
+            "labelSelector": selector,
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(WATCH_SECONDS),
+        }
+        response = await self._send(
+            "GET",
+            kind,
+            kind.path(namespace),
+            query,
+            None,
+            patience=aiohttp.ClientTimeout(total=None, sock_read=WATCH_SECONDS + 20),
+        )
+        try:
+            async for line in response.content:
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise KubeError(event["object"].get("code", 500), event["object"].get("message", "watch failed"))
+                yield event["type"], event["object"]
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise KubeError(0, f"watch of {kind.plural} broke: {error}") from error
+        finally:
+            response.close()
+
+    async def apply(self, kind: Kind, body: Object, *, subresource: str | None = None) -> Object:
+        """Server-side apply: what the body names is ours, also where someone else has set it."""
+        meta = body["metadata"]
+        path = kind.path(meta["namespace"], meta["name"], subresource)
+        query = {"fieldManager": MANAGER, "force": "true"}
+        content = "application/apply-patch+yaml"
+        applied: Object = await self._call("PATCH", kind, path, query=query, body=body, content=content)
+        return applied
+
+    async def merge(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
+        """Change single fields of an object that is there."""
+        path = kind.path(namespace, name)
+        query, content = {"fieldManager": MANAGER}, "application/merge-patch+json"
+        changed: Object = await self._call("PATCH", kind, path, query=query, body=body, content=content)
+        return changed
+
+    async def create(self, kind: Kind, body: Object) -> Object:
+        """Make an object that has no name yet."""
+        path = kind.path(body["metadata"]["namespace"])
+        created: Object = await self._call("POST", kind, path, query={"fieldManager": MANAGER}, body=body)
+        return created
+
+    async def delete(self, kind: Kind, namespace: str, name: str) -> None:
+        """Delete an object and then, in the background, what belongs to it. One that is gone is no error."""
+        try:
+            await self._call("DELETE", kind, kind.path(namespace, name), query={"propagationPolicy": "Background"})
+        except KubeError as error:
+            if error.status != 404:
+                raise
+
+    async def _call(
+        self,
+        method: str,
+        kind: Kind,
+        path: str,
+        *,
+        query: Mapping[str, str],
+        body: Object | None = None,
+        content: str = "application/json",
+    ) -> Any:
+        response = await self._send(method, kind, path, query, body, content=content)
+        try:
+            return json.loads(await response.read())
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise KubeError(0, f"{method} {path}: the answer was cut: {error}") from error
+
+    async def _send(
+        self,
+        method: str,
+        kind: Kind,
+        path: str,
+        query: Mapping[str, str],
+        body: Object | None,
+        *,
+        content: str = "application/json",
+        patience: aiohttp.ClientTimeout | float = CALL_SECONDS,
+    ) -> aiohttp.ClientResponse:
+        """Send a request; its response's body is not read yet."""
+        verb = "watch" if "watch" in query else method.lower()
+        headers = {"Accept": "application/json", "Content-Type": content}
+        # The body goes by `call_api`: `param_serialize` would walk through it once more.
+        request = await self._client.param_serialize(
+            method, f"{path}?{urlencode(query)}", header_params=headers, auth_settings=["BearerToken"]
+        )
+        method, url, headers = request[0], request[1], request[2]
+        try:
+            answer = await self._client.call_api(method, url, headers, body, _request_timeout=patience)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            metrics.API_REQUESTS.labels(verb, kind.plural, "error").inc()
+            raise KubeError(0, f"{method} {path}: {error or type(error).__name__}") from error
+        except ApiException as error:
+            metrics.API_REQUESTS.labels(verb, kind.plural, str(error.status)).inc()
+            raise KubeError(error.status or 0, f"{method} {path}: {error.reason}") from error
+        response: aiohttp.ClientResponse = answer.response
+        metrics.API_REQUESTS.labels(verb, kind.plural, str(response.status)).inc()
+        if response.status >= 400:
+            raise KubeError(response.status, f"{method} {path}: {await _reason(response)}")
+        return response
+
+
+async def _reason(response: aiohttp.ClientResponse) -> str:
+    """What the server says of a refusal."""
+    text = await response.text(errors="replace")
+    try:
+        return str(json.loads(text)["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"{response.status} {text[:200]}"

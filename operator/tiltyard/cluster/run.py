@@ -1,0 +1,53 @@
+"""`tiltyard operator`: the operator's process."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+from contextlib import suppress
+
+import structlog
+
+from tiltyard.cluster.controller import Controller
+from tiltyard.cluster.kube import Kube, KubeError
+from tiltyard.cluster.server import serve
+from tiltyard.render.cluster import ClusterSettings
+from tiltyard_jobs.contracts.logs import configure_logging
+
+log = structlog.get_logger(__name__)
+
+NO_CLUSTER = 2
+
+
+def operate(options: argparse.Namespace) -> int:
+    """Run the operator until SIGTERM; a look that is under way is brought to its end."""
+    configure_logging("tiltyard", options.log_level, {})
+    settings = ClusterSettings(
+        worker_image=options.worker_image,
+        pull_policy=options.worker_image_pull_policy,
+        pull_secrets=tuple(options.worker_image_pull_secret),
+        domain=options.cluster_domain,
+    )
+    try:
+        asyncio.run(_operate(settings, tuple(options.namespace), options.port))
+    except KubeError as error:
+        log.error("cannot start", error=str(error))
+        return NO_CLUSTER
+    return 0
+
+
+async def _operate(settings: ClusterSettings, namespaces: tuple[str, ...], port: int) -> None:
+    async with await Kube.connect() as kube:
+        controller = Controller(kube, settings, namespaces)
+        runner = await serve(port, lambda: controller.ready)
+        work = asyncio.create_task(controller.run())
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, work.cancel)
+        try:
+            with suppress(asyncio.CancelledError):
+                await work
+        finally:
+            await runner.cleanup()
+        log.info("stopped")

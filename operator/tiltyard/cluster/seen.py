@@ -1,0 +1,240 @@
+"""What the operator keeps in memory of each object: small, frozen, and no more than the plan needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tiltyard.cluster.diagnose import Trouble, trouble_of
+from tiltyard.cluster.kube import Object
+from tiltyard.render.names import BUNDLE, LOADS, MODEL, PARTS, RESULT, STAGE, STARTED, STOP, TOURNAMENT, VERSION
+
+
+@dataclass(frozen=True)
+class TournamentSeen:
+    """A Tournament.
+
+    Attributes:
+        owner: `namespace/name`: itself.
+        document: the object, its managed fields left out.
+    """
+
+    owner: str
+    document: Object
+
+    @classmethod
+    def of(cls, document: Object) -> TournamentSeen:
+        """Of an object as the API server gives it."""
+        meta = {key: value for key, value in document["metadata"].items() if key != "managedFields"}
+        return cls(f"{meta['namespace']}/{meta['name']}", {**document, "metadata": meta})
+
+
+@dataclass(frozen=True)
+class JobObject:
+    """A Job.
+
+    Attributes:
+        bundle: the bundle's name, or `preflight`.
+        parts: which parts its indices make.
+        succeeded: indices that are complete.
+        verdict: Complete or Failed once it has ended, FailureTarget once it is to fail, else nothing.
+        why: the API server's words of a failed one.
+        result: what its pods reported, once it has ended and this was written down.
+        queued: a queue decides when it runs.
+        created: seconds since the epoch.
+        finished: when it ended, likewise.
+    """
+
+    owner: str
+    owner_uid: str
+    name: str
+    bundle: str
+    stage: str
+    version: str
+    parts: str
+    completions: int
+    parallelism: int
+    succeeded: frozenset[int]
+    failed: int
+    active: int
+    verdict: str
+    why: str
+    suspended: bool
+    queued: bool
+    deleting: bool
+    result: str | None
+    created: float
+    finished: float | None
+
+    @classmethod
+    def of(cls, document: Object) -> JobObject | None:
+        """Of an object as the API server gives it; None: not ours."""
+        meta, spec, status = document["metadata"], document["spec"], document.get("status", {})
+        owner = _owner(meta)
+        if owner is None:
+            return None
+        notes = meta.get("annotations", {})
+        verdict, why, finished = _verdict(status)
+        indexed = spec.get("completionMode") == "Indexed"
+        return cls(
+            owner=f"{meta['namespace']}/{owner[0]}",
+            owner_uid=owner[1],
+            name=meta["name"],
+            bundle=notes.get(BUNDLE, ""),
+            stage=meta.get("labels", {}).get(STAGE, ""),
+            version=notes.get(VERSION, ""),
+            parts=notes.get(PARTS, ""),
+            completions=spec.get("completions") or 1,
+            parallelism=spec.get("parallelism") or 1,
+            succeeded=parse_indexes(status.get("completedIndexes", "")) if indexed else frozenset(),
+            failed=len(parse_indexes(status.get("failedIndexes", ""))) if indexed else int(verdict == "Failed"),
+            active=status.get("active", 0),
+            verdict=verdict,
+            why=why,
+            suspended=bool(spec.get("suspend")),
+            queued="kueue.x-k8s.io/queue-name" in meta.get("labels", {}),
+            deleting="deletionTimestamp" in meta,
+            result=notes.get(RESULT),
+            created=seconds(meta["creationTimestamp"]),
+            finished=finished,
+        )
+
+
+@dataclass(frozen=True)
+class PodObject:
+    """A pod of a Job or of an InferenceService.
+
+    Attributes:
+        job: its Job's name; empty for a model's pod.
+        model: the model that it serves; empty for a Job's pod.
+        index: of its Job.
+        phase: Pending, Running, Succeeded or Failed.
+        exit_code: once its main container has ended.
+        message: what the container left as its termination message.
+        trouble: what keeps it from its work.
+        ended: when its container ended, RFC 3339.
+        created: seconds since the epoch.
+    """
+
+    owner: str
+    name: str
+    job: str
+    model: str
+    index: int
+    phase: str
+    exit_code: int | None
+    message: str
+    trouble: Trouble | None
+    deleting: bool
+    ended: str
+    created: float
+
+    @classmethod
+    def of(cls, document: Object) -> PodObject | None:
+        """Of an object as the API server gives it; None: not ours."""
+        meta, status = document["metadata"], document.get("status", {})
+        its_labels = meta.get("labels", {})
+        if TOURNAMENT not in its_labels:
+            return None
+        worker: Object = next((c for c in status.get("containerStatuses", ()) if c["name"] == "worker"), {})
+        terminated = worker.get("state", {}).get("terminated") or {}
+        return cls(
+            owner=f"{meta['namespace']}/{its_labels[TOURNAMENT]}",
+            name=meta["name"],
+            job=its_labels.get("batch.kubernetes.io/job-name", ""),
+            model=its_labels.get(MODEL, ""),
+            index=int(its_labels.get("batch.kubernetes.io/job-completion-index", "0")),
+            phase=status.get("phase", "Pending"),
+            exit_code=terminated.get("exitCode"),
+            message=terminated.get("message", ""),
+            trouble=trouble_of(document),
+            deleting="deletionTimestamp" in meta,
+            ended=terminated.get("finishedAt") or "",
+            created=seconds(meta["creationTimestamp"]),
+        )
+
+
+@dataclass(frozen=True)
+class ServiceObject:
+    """An InferenceService.
+
+    Attributes:
+        loads: times that it was started.
+        started: when it was last started, seconds since the epoch.
+        stopped: it is to be down.
+        ready: it answers.
+        unready_since: when it stopped answering; None: it never did, or it does.
+        message: KServe's words where it is not ready.
+    """
+
+    owner: str
+    owner_uid: str
+    name: str
+    model: str
+    version: str
+    loads: int
+    started: float
+    stopped: bool
+    ready: bool
+    unready_since: float | None
+    message: str
+    deleting: bool
+
+    @classmethod
+    def of(cls, document: Object) -> ServiceObject | None:
+        """Of an object as the API server gives it; None: not ours."""
+        meta, status = document["metadata"], document.get("status", {})
+        owner = _owner(meta)
+        if owner is None:
+            return None
+        notes = meta.get("annotations", {})
+        ready: Object = next((c for c in status.get("conditions", ()) if c["type"] == "Ready"), {})
+        stale = status.get("observedGeneration", 0) < meta.get("generation", 0)
+        return cls(
+            owner=f"{meta['namespace']}/{owner[0]}",
+            owner_uid=owner[1],
+            name=meta["name"],
+            model=meta.get("labels", {}).get(MODEL, ""),
+            version=notes.get(VERSION, ""),
+            loads=int(notes.get(LOADS, "0")),
+            started=seconds(notes[STARTED]) if STARTED in notes else seconds(meta["creationTimestamp"]),
+            stopped=notes.get(STOP) == "true",
+            ready=ready.get("status") == "True" and not stale,
+            unready_since=seconds(ready["lastTransitionTime"]) if ready.get("status") == "False" else None,
+            message=ready.get("message", ""),
+            deleting="deletionTimestamp" in meta,
+        )
+
+
+def parse_indexes(text: str) -> frozenset[int]:
+    """A Job's `completedIndexes` or `failedIndexes`: `1,3-5`."""
+    found: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        if first:
+            found.update(range(int(first), int(last if dash else first) + 1))
+    return frozenset(found)
+
+
+def seconds(time: str) -> float:
+    """RFC 3339 as seconds since the epoch."""
+    return datetime.fromisoformat(time).timestamp()
+
+
+def _owner(meta: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Name and uid of the Tournament that controls the object."""
+    for reference in meta.get("ownerReferences", ()):
+        if reference.get("controller") and reference["kind"] == "Tournament":
+            return reference["name"], reference["uid"]
+    return None
+
+
+def _verdict(status: Mapping[str, Any]) -> tuple[str, str, float | None]:
+    """How a Job ended, why, and when."""
+    true = {condition["type"]: condition for condition in status.get("conditions", ()) if condition["status"] == "True"}
+    for kind in ("Complete", "Failed", "FailureTarget"):
+        if condition := true.get(kind):
+            return kind, condition.get("message", ""), seconds(condition["lastTransitionTime"])
+    return "", "", None

@@ -1,0 +1,54 @@
+"""What work has cost and found: sums over the summaries of shards, whoever ran them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Self
+
+from pydantic import BaseModel, Field
+
+from tiltyard_jobs.contracts.summary import Standing, Summary
+from tiltyard_jobs.contracts.tasks import LedgerRow
+
+
+class Costs(BaseModel):
+    """A running account.
+
+    Attributes:
+        rows: cost by `stage/model`.
+        voids: void records by stage.
+        leaderboard: once the ratings are there.
+        outputs: URIs by name, once they are there.
+    """
+
+    rows: dict[str, LedgerRow] = Field(default_factory=dict)
+    voids: Counter[str] = Field(default_factory=Counter)
+    leaderboard: tuple[Standing, ...] = ()
+    outputs: dict[str, str] = Field(default_factory=dict)
+
+    def add(self, stage: str, model: str | None, summary: Summary) -> None:
+        """Count a shard's process that has ended: what it cost, and where the shard is complete what it made."""
+        if summary.exit_code == 0:
+            self.voids[stage] += sum(summary.voids.values())
+            self.leaderboard = summary.leaderboard or self.leaderboard
+            self.outputs |= summary.outputs
+        if model is not None:
+            cost = {name: getattr(summary, name) for name in LedgerRow.COSTS}
+            self._add_row(LedgerRow.model_validate({"stage": stage, "model": model, **cost}))
+
+    def merge(self, other: Self) -> None:
+        """Count another account in."""
+        for row in other.rows.values():
+            self._add_row(row)
+        self.voids += other.voids
+        self.leaderboard = other.leaderboard or self.leaderboard
+        self.outputs |= other.outputs
+
+    def table(self) -> tuple[LedgerRow, ...]:
+        """All rows, by name."""
+        return tuple(row for _, row in sorted(self.rows.items()))
+
+    def _add_row(self, row: LedgerRow) -> None:
+        name = f"{row.stage}/{row.model}"
+        before = self.rows.get(name)
+        self.rows[name] = row if before is None else before.plus(row)

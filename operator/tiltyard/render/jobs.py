@@ -1,0 +1,238 @@
+"""A bundle as an Indexed Job and the immutable ConfigMap of its task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from tiltyard.api import KeyReference, S3Output, Tournament
+from tiltyard.plan.graph import Bundle
+from tiltyard.plan.planner import JobOrder
+from tiltyard.render.cluster import ClusterSettings
+from tiltyard.render.names import BUNDLE, PARTS, QUEUE, STAGE, VERSION, child_metadata, job_name, labels
+from tiltyard.render.pods import CONTAINER_SECURITY, POD_SECURITY, container_fields, pod_fields, resource_fields
+from tiltyard.render.tasks import participants, secret_variable, uses_embedder
+from tiltyard_jobs.contracts.frozen import digest
+from tiltyard_jobs.contracts.summary import pack_bits, unpack_bits
+from tiltyard_jobs.contracts.tasks import BundleTask, Part, PreflightTask, StoreRef
+
+PREFLIGHT = "preflight"
+"""The bundle name of the first Job of a run."""
+
+TASK_FOLDER, CA_FOLDER = "/etc/tiltyard", "/etc/tiltyard-ca"
+TASK_KEY = "task.json"
+S3_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+GRACE_SECONDS = 60  # to flush what is written and to upload the journal
+
+# Exit codes of the worker, see `tiltyard_jobs.errors`; all others are tried again.
+FINAL_CODES, STOPPED_CODE = (2, 3), 143
+FAILURE_POLICY: dict[str, Any] = {
+    "rules": [
+        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        {"action": "FailJob", "onExitCodes": {"containerName": "worker", "operator": "In", "values": [*FINAL_CODES]}},
+        {"action": "Ignore", "onExitCodes": {"containerName": "worker", "operator": "In", "values": [STOPPED_CODE]}},
+    ]
+}
+
+
+def store_ref(tournament: Tournament) -> StoreRef:
+    """The bucket, as a worker in a pod sees it."""
+    s3 = _bucket(tournament)
+    ca_bundle = f"{CA_FOLDER}/{s3.ca_bundle_ref.key}" if s3.ca_bundle_ref else None
+    return StoreRef(uri=s3.uri, endpoint=s3.endpoint, region=s3.region, ca_bundle=ca_bundle)
+
+
+def parts_annotation(bundle: Bundle, indices: Iterable[Iterable[Part]]) -> str:
+    """Which parts of a bundle a Job makes, for `indices_of`."""
+    wanted = {(part.recipe, part.shard) for index in indices for part in index}
+    return pack_bits(place in wanted for place in _places(bundle))
+
+
+def indices_of(bundle: Bundle, annotation: str) -> tuple[tuple[Part, ...], ...]:
+    """The parts that each index of a Job makes.
+
+    Raises:
+        ValueError: the annotation is not of this bundle.
+    """
+    places = list(_places(bundle))
+    bits = unpack_bits(annotation, len(places))
+    there: dict[str, set[int]] = {}
+    for (recipe, shard), wanted in zip(places, bits, strict=True):
+        if not wanted:
+            there.setdefault(bundle.makes[recipe].key, set()).add(shard)
+    return bundle.missing({key: frozenset(shards) for key, shards in there.items()})
+
+
+def preflight_objects(
+    tournament: Tournament, task: PreflightTask, settings: ClusterSettings
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Preflight's ConfigMap and Job: the one pod that holds every secret of the manifest."""
+    secrets = dict(_api_keys(tournament, None))
+    version = preflight_version(task)
+    spec = {"backoffLimit": 3}
+    annotations = {BUNDLE: PREFLIGHT, VERSION: version}
+    return _objects(tournament, PREFLIGHT, version, task, secrets, settings, annotations, spec)
+
+
+def preflight_version(task: PreflightTask) -> str:
+    """A digest of all that preflight looks at."""
+    return digest(task.model_dump_json().encode())[:12]
+
+
+def bundle_objects(
+    tournament: Tournament, order: JobOrder, task: BundleTask, settings: ClusterSettings
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A bundle's ConfigMap and Job."""
+    bundle = order.bundle
+    jobs = tournament.spec.jobs
+    annotations = {
+        BUNDLE: bundle.name,
+        VERSION: bundle.version,
+        PARTS: parts_annotation(bundle, order.indices),
+    }
+    spec = {
+        "completionMode": "Indexed",
+        "completions": len(order.indices),
+        "parallelism": parallelism(tournament, len(order.indices)),
+        "backoffLimitPerIndex": jobs.backoff_limit_per_shard,
+        "maxFailedIndexes": 0,  # a bundle that lacks a shard is of no use: the rest can wait
+    }
+    secrets = dict(_api_keys(tournament, bundle))
+    return _objects(tournament, bundle.name, bundle.version, task, secrets, settings, annotations, spec)
+
+
+def parallelism(tournament: Tournament, completions: int) -> int:
+    """Pods of one Job at once; it may be changed while the Job runs."""
+    return min(tournament.spec.jobs.parallelism, completions)
+
+
+def _places(bundle: Bundle) -> Iterator[tuple[int, int]]:
+    for recipe, ref in enumerate(bundle.makes):
+        for shard in range(ref.shards):
+            yield recipe, shard
+
+
+def _bucket(tournament: Tournament) -> S3Output:
+    assert tournament.spec.output is not None, "a cluster's manifest has a bucket"
+    return tournament.spec.output.s3
+
+
+def _objects(
+    tournament: Tournament,
+    bundle: str,
+    version: str,
+    task: BundleTask | PreflightTask,
+    secrets: Mapping[str, KeyReference],
+    settings: ClusterSettings,
+    annotations: dict[str, str],
+    job_spec: dict[str, Any],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    name = job_name(tournament.metadata.name, bundle, version)
+    its_labels = labels(tournament, "worker", **{STAGE: task.stage})
+    queue = tournament.metadata.labels.get(QUEUE)
+    job_labels = {**its_labels, **({QUEUE: queue} if queue else {})}
+    config_map = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": child_metadata(tournament, name, its_labels),
+        "immutable": True,
+        "data": {TASK_KEY: task.model_dump_json(exclude_defaults=True)},
+    }
+    pod = _pod(tournament, name, task.stage, secrets, settings)
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": child_metadata(tournament, name, job_labels, annotations),
+        "spec": {
+            **job_spec,
+            # With a queue it is the queue's to start the Job.
+            **({"suspend": True} if queue else {}),
+            "podFailurePolicy": FAILURE_POLICY,
+            "template": {"metadata": {"labels": its_labels}, "spec": pod},
+        },
+    }
+    return config_map, job
+
+
+def _pod(
+    tournament: Tournament, name: str, stage: str, secrets: Mapping[str, KeyReference], settings: ClusterSettings
+) -> dict[str, Any]:
+    jobs, s3 = tournament.spec.jobs, _bucket(tournament)
+    patch = pod_fields(jobs.pod)
+    own = container_fields(jobs.pod)
+    volumes: list[dict[str, Any]] = [
+        {"name": "task", "configMap": {"name": name}},
+        {"name": "work", "emptyDir": {}},
+        {"name": "tmp", "emptyDir": {}},
+    ]
+    mounts: list[dict[str, Any]] = [
+        {"name": "task", "mountPath": TASK_FOLDER, "readOnly": True},
+        {"name": "work", "mountPath": "/work"},
+        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
+    ]
+    if s3.ca_bundle_ref is not None:
+        volumes.append({"name": "ca", "configMap": {"name": s3.ca_bundle_ref.name}})
+        mounts.append({"name": "ca", "mountPath": CA_FOLDER, "readOnly": True})
+    pull = [*patch.pop("imagePullSecrets", []), *({"name": secret} for secret in settings.pull_secrets)]
+    env = [
+        {"name": "TILTYARD_SUMMARY", "value": "/dev/termination-log"},
+        {"name": "TILTYARD_WORK_DIR", "value": "/work"},
+        *(_secret_env(variable, reference) for variable, reference in sorted(secrets.items())),
+        *_bucket_env(s3),
+        *own.pop("env", []),
+    ]
+    return {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "securityContext": POD_SECURITY,
+        **({"serviceAccountName": s3.service_account_name} if s3.service_account_name else {}),
+        **patch,
+        **({"imagePullSecrets": pull} if pull else {}),
+        "volumes": [*volumes, *patch.get("volumes", [])],
+        "containers": [
+            {
+                "name": "worker",
+                "image": settings.worker_image,
+                "imagePullPolicy": settings.pull_policy,
+                "command": ["python", "-m", "tiltyard_jobs", stage, "--task", f"{TASK_FOLDER}/{TASK_KEY}"],
+                "env": env,
+                "resources": resource_fields(jobs.resources),
+                "securityContext": CONTAINER_SECURITY,
+                "terminationMessagePolicy": "FallbackToLogsOnError",
+                "volumeMounts": [*mounts, *own.get("volumeMounts", [])],
+            }
+        ],
+    }
+
+
+def _bucket_env(s3: S3Output) -> Iterator[dict[str, Any]]:
+    """The bucket's credentials; boto3 finds those of a service account by itself."""
+    if s3.secret_ref is not None:
+        for variable in S3_VARIABLES:
+            yield _secret_env(variable, KeyReference(name=s3.secret_ref.name, key=variable))
+
+
+def _secret_env(variable: str, reference: KeyReference) -> dict[str, Any]:
+    """A secret by reference. It is optional so that a missing one is a worker's sentence and not a pod that hangs."""
+    selector = {"name": reference.name, "key": reference.key, "optional": True}
+    return {"name": variable, "valueFrom": {"secretKeyRef": selector}}
+
+
+def _api_keys(tournament: Tournament, bundle: Bundle | None) -> Iterator[tuple[str, KeyReference]]:
+    """The API keys that a bundle's pods need, by variable; all of them for preflight."""
+    endpoints = [
+        participant.endpoint
+        for name, participant in participants(tournament).items()
+        if participant.endpoint is not None and (bundle is None or bundle.model == name)
+    ]
+    embedder = tournament.spec.curation.diversity.embedder.endpoint
+    if embedder is not None and uses_embedder(tournament) and (bundle is None or bundle.stage in EMBEDDING_STAGES):
+        endpoints.append(embedder)
+    for endpoint in endpoints:
+        if endpoint.api_key_secret_ref is not None:
+            yield secret_variable(endpoint.api_key_secret_ref), endpoint.api_key_secret_ref
+
+
+EMBEDDING_STAGES = ("filter", "curate")

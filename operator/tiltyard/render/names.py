@@ -1,0 +1,89 @@
+"""Names, labels and annotations of a Tournament's children: one place for all of them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from tiltyard.api import Tournament
+from tiltyard_jobs.contracts.frozen import digest
+
+MANAGER: Final = "tiltyard"
+"""The field manager of all that the operator applies, and the label by which it finds its children."""
+
+MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+COMPONENT: Final = "app.kubernetes.io/component"
+TOURNAMENT: Final = "tiltyard.dev/tournament"
+STAGE: Final = "tiltyard.dev/stage"
+MODEL: Final = "tiltyard.dev/model"
+QUEUE: Final = "kueue.x-k8s.io/queue-name"
+
+VERSION: Final = "tiltyard.dev/version"
+"""Annotation: the digest that the child was made for (`Bundle.version`, `ModelNode.version`)."""
+BUNDLE: Final = "tiltyard.dev/bundle"
+"""Annotation of a Job: the bundle's name, `judge/qwen/llama`."""
+PARTS: Final = "tiltyard.dev/parts"
+"""Annotation of a Job: which parts of its bundle its indices make (`pack_bits`)."""
+RESULT: Final = "tiltyard.dev/result"
+"""Annotation of an ended Job: what its pods reported, kept for when they are gone."""
+LOADS: Final = "tiltyard.dev/loads"
+"""Annotation of an InferenceService: times that it was started."""
+STARTED: Final = "tiltyard.dev/started"
+"""Annotation of an InferenceService: when it was last started, RFC 3339."""
+STOP: Final = "serving.kserve.io/stop"
+
+# A pod's name is its Job's and `-<index>-<five letters>`; a Service's is `<InferenceService>-predictor`. All are DNS
+# labels of at most 63 characters.
+JOB_NAME_LENGTH: Final = 50
+SERVICE_NAME_LENGTH: Final = 50
+
+DIGEST_LENGTH: Final = 8
+
+
+def child_name(tournament: str, *parts: str, length: int) -> str:
+    """A DNS label that is unique to the parts: readable as far as there is room, then a digest of all.
+
+    Args:
+        tournament: the owner's name.
+        parts: what tells the child from its siblings.
+        length: at most this many characters.
+    """
+    tail = digest("/".join((tournament, *parts)).encode())[:DIGEST_LENGTH]
+    readable = re.sub(r"[^a-z0-9-]+", "-", "-".join((tournament, *parts)).lower())
+    return f"{readable[: length - len(tail) - 1].strip('-')}-{tail}"
+
+
+def job_name(tournament: str, bundle: str, version: str) -> str:
+    """The name of a bundle's Job and of its ConfigMap."""
+    return child_name(tournament, *bundle.split("/"), version, length=JOB_NAME_LENGTH)
+
+
+def service_name(tournament: str, model: str) -> str:
+    """The name of a model's InferenceService."""
+    return child_name(tournament, model, length=SERVICE_NAME_LENGTH)
+
+
+def labels(tournament: Tournament, component: str, **more: str) -> dict[str, str]:
+    """The labels of a child and of its pods."""
+    return {MANAGED_BY: MANAGER, COMPONENT: component, TOURNAMENT: tournament.metadata.name, **more}
+
+
+def child_metadata(
+    tournament: Tournament, name: str, child_labels: dict[str, str], annotations: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """A child's metadata: it belongs to the Tournament and goes with it."""
+    meta = tournament.metadata
+    owner = {
+        "apiVersion": tournament.api_version,
+        "kind": tournament.kind,
+        "name": meta.name,
+        "uid": meta.uid,
+        "controller": True,
+    }
+    return {
+        "name": name,
+        "namespace": meta.namespace,
+        "labels": child_labels,
+        **({"annotations": annotations} if annotations else {}),
+        "ownerReferences": [owner],
+    }

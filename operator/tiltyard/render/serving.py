@@ -1,0 +1,121 @@
+"""A model as a KServe InferenceService, in Standard mode."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tiltyard.api import ModelSource, Participant, Tournament
+from tiltyard.plan.graph import ModelNode
+from tiltyard.render.cluster import ClusterSettings
+from tiltyard.render.names import (
+    LOADS,
+    MODEL,
+    STARTED,
+    STOP,
+    VERSION,
+    child_metadata,
+    labels,
+    service_name,
+)
+from tiltyard.render.pods import CONTAINER_SECURITY, POD_SECURITY, container_fields, pod_fields, resource_fields
+from tiltyard.render.tasks import participants
+
+API_VERSION = "serving.kserve.io/v1beta1"
+KIND = "InferenceService"
+PORT = 8080
+
+# Of KServe's annotations: plain Deployments, whose replicas nobody else changes.
+STANDARD = {"serving.kserve.io/deploymentMode": "Standard", "serving.kserve.io/autoscalerClass": "none"}
+
+
+def service_url(tournament: Tournament, model: str, settings: ClusterSettings) -> str:
+    """Where a model is served, with its `/v1`. KServe's Service keeps its name, so a waiting shard finds it again."""
+    name, namespace = service_name(tournament.metadata.name, model), tournament.metadata.namespace
+    return f"http://{name}-predictor.{namespace}.svc.{settings.domain}/v1"
+
+
+def inference_service(
+    tournament: Tournament, model: ModelNode, settings: ClusterSettings, *, loads: int, started: str
+) -> dict[str, Any]:
+    """A model that is to be up.
+
+    Args:
+        tournament: the manifest.
+        model: which of its models.
+        settings: of the operator.
+        loads: times that it was started, this one included.
+        started: now, RFC 3339.
+    """
+    participant = participants(tournament)[model.name]
+    name = service_name(tournament.metadata.name, model.name)
+    its_labels = labels(tournament, "model", **{MODEL: model.name})
+    annotations = {**STANDARD, STOP: "false", VERSION: model.version, LOADS: str(loads), STARTED: started}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": child_metadata(tournament, name, its_labels, annotations),
+        "spec": {"predictor": _predictor(participant, name, its_labels, settings)},
+    }
+
+
+def _predictor(
+    participant: Participant, name: str, its_labels: dict[str, str], settings: ClusterSettings
+) -> dict[str, Any]:
+    serving = participant.serving_or_default
+    simulated = participant.model is not None and participant.model.uri.startswith("sim://")
+    fields = pod_fields(serving.pod)
+    common = {
+        "minReplicas": serving.replicas,
+        "maxReplicas": serving.replicas,
+        "labels": its_labels,
+        "automountServiceAccountToken": False,
+        **fields,
+    }
+    if simulated:
+        pull = [*fields.get("imagePullSecrets", []), *({"name": secret} for secret in settings.pull_secrets)]
+        return {
+            **common,
+            **({"imagePullSecrets": pull} if pull else {}),
+            "securityContext": POD_SECURITY,
+            "containers": [_simulated_expert(participant, name, settings)],
+        }
+    assert participant.model is not None
+    return {
+        **common,
+        "model": {
+            "modelFormat": {"name": "vLLM"},
+            "runtime": serving.runtime,
+            "storageUri": _storage_uri(participant.model),
+            # Without the flag vLLM keeps to itself how many prompt tokens its prefix cache served.
+            "args": ["--enable-prompt-tokens-details", *serving.args],
+            **container_fields(serving.pod),
+            **_resources(participant),
+        },
+    }
+
+
+def _storage_uri(model: ModelSource) -> str:
+    """KServe's storage initializer takes the revision of a model on the hub after a colon."""
+    return f"{model.uri}:{model.revision}" if model.revision and model.uri.startswith("hf://") else model.uri
+
+
+def _simulated_expert(participant: Participant, name: str, settings: ClusterSettings) -> dict[str, Any]:
+    assert participant.model is not None
+    command = ["python", "-m", "tiltyard_jobs.sim", "--uri", participant.model.uri, "--served-model-name", name]
+    return {
+        "name": "kserve-container",
+        "image": settings.worker_image,
+        "imagePullPolicy": settings.pull_policy,
+        "command": command,
+        "args": ["--host", "0.0.0.0", "--port", str(PORT), *participant.serving_or_default.args],  # noqa: S104
+        "ports": [{"containerPort": PORT, "name": "http1", "protocol": "TCP"}],
+        "readinessProbe": {"httpGet": {"path": "/v1/models", "port": PORT}, "periodSeconds": 1},
+        "securityContext": CONTAINER_SECURITY,
+        **container_fields(participant.serving_or_default.pod),
+        **_resources(participant, default={"requests": {"cpu": "100m", "memory": "128Mi"}}),
+    }
+
+
+def _resources(participant: Participant, default: dict[str, Any] | None = None) -> dict[str, Any]:
+    resources = resource_fields(participant.serving_or_default.resources) or default
+    return {"resources": resources} if resources else {}

@@ -90,5 +90,5 @@ def last_words(text: str) -> str:
 
 def _short(text: str) -> str:
     """One line of printable characters: what a process says is no more trusted than what a model says."""
-    line = re.sub(r"[^ -~]+", " ", text).strip()
+    line = re.sub(r"[^!-~]+", " ", text).strip()
     return line if len(line) <= MAX_LENGTH else f"{line[:MAX_LENGTH]}…"

@@ -272,7 +272,7 @@ def next_look(picture: Picture, observed: Observed, now: float) -> float | None:
         if not (service.stopped or service.ready or service.deleting)
     ]
     for job in picture.jobs.values():
-        if job.finished is not None and job.result is None:
+        if job.verdict == "Complete" and job.finished is not None and not is_counted(picture, job):
             due.append(job.finished + LAST_WORDS_SECONDS)
         elif not job.verdict and _pods_trouble(picture.pods_of(job)) is not None:
             due.append(job.created + deadline)

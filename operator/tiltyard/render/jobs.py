@@ -136,7 +136,7 @@ def _objects(
         "kind": "ConfigMap",
         "metadata": child_metadata(tournament, name, its_labels),
         "immutable": True,
-        "data": {TASK_KEY: task.model_dump_json(exclude_defaults=True)},
+        "data": {TASK_KEY: task.model_dump_json(by_alias=True)},
     }
     pod = _pod(tournament, name, task.stage, secrets, settings)
     job = {

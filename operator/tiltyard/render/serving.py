@@ -88,6 +88,7 @@ def _predictor(
             "storageUri": _storage_uri(participant.model),
             # Without the flag vLLM keeps to itself how many prompt tokens its prefix cache served.
             "args": ["--enable-prompt-tokens-details", *serving.args],
+            "terminationMessagePolicy": "FallbackToLogsOnError",  # the last words of one that crashes
             **container_fields(serving.pod),
             **_resources(participant),
         },
@@ -111,6 +112,7 @@ def _simulated_expert(participant: Participant, name: str, settings: ClusterSett
         "ports": [{"containerPort": PORT, "name": "http1", "protocol": "TCP"}],
         "readinessProbe": {"httpGet": {"path": "/v1/models", "port": PORT}, "periodSeconds": 1},
         "securityContext": CONTAINER_SECURITY,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         **container_fields(participant.serving_or_default.pod),
         **_resources(participant, default={"requests": {"cpu": "100m", "memory": "128Mi"}}),
     }

@@ -1,0 +1,100 @@
+"""Why a pod does not come up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tiltyard.cluster.diagnose import last_words, trouble_of
+
+
+def pod(phase: str = "Pending", **status: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "p"}, "status": {"phase": phase, **status}}
+
+
+def container(**fields: Any) -> dict[str, Any]:
+    return pod(containerStatuses=[{"name": "kserve-container", "image": "img:1", **fields}])
+
+
+def crashed(message: str = "", *, code: int = 1, reason: str = "Error") -> dict[str, Any]:
+    terminated = {"exitCode": code, "reason": reason, "message": message}
+    waiting = {"reason": "CrashLoopBackOff", "message": "back-off 10s"}
+    return container(state={"waiting": waiting}, lastState={"terminated": terminated}, restartCount=2)
+
+
+def test_a_pod_at_work_has_no_trouble() -> None:
+    assert (
+        trouble_of(pod("Running", containerStatuses=[{"name": "c", "state": {"running": {}}, "ready": True}])) is None
+    )
+    assert trouble_of(pod()) is None
+    assert trouble_of(container(state={"waiting": {"reason": "ContainerCreating"}})) is None
+
+
+def test_a_container_that_came_back_is_no_trouble() -> None:
+    last = {"terminated": {"exitCode": 1}}
+    assert trouble_of(container(state={"running": {}}, ready=True, lastState=last, restartCount=1)) is None
+
+
+@pytest.mark.parametrize(
+    ("document", "reason", "words"),
+    [
+        (
+            pod(conditions=[{"type": "PodScheduled", "status": "False", "message": "1 Insufficient nvidia.com/gpu."}]),
+            "Unschedulable",
+            "pod p fits no node: 1 Insufficient nvidia.com/gpu.",
+        ),
+        (
+            container(state={"waiting": {"reason": "ErrImagePull", "message": "manifest unknown"}}),
+            "ImagePull",
+            "pod p cannot pull img:1: manifest unknown; check its name and pull secrets",
+        ),
+        (
+            container(state={"waiting": {"reason": "CreateContainerConfigError", "message": 'secret "x" not found'}}),
+            "PodConfiguration",
+            'pod p cannot be set up: secret "x" not found',
+        ),
+        (crashed(code=137, reason="OOMKilled"), "CrashLoop", "raise its memory limit"),
+        (crashed("torch.OutOfMemoryError: CUDA out of memory"), "CrashLoop", "GPU memory"),
+        (crashed("huggingface_hub.errors.GatedRepoError: 403"), "CrashLoop", "refused access"),
+        (crashed("RepositoryNotFoundError: 404"), "CrashLoop", "the model was not found"),
+        (crashed("api_server.py: error: unrecognized arguments: --nope"), "CrashLoop", "check serving.args"),
+        (crashed(), "CrashLoop", "ended with exit code 1: see its log"),
+    ],
+)
+def test_each_trouble_is_told(document: dict[str, Any], reason: str, words: str) -> None:
+    trouble = trouble_of(document)
+    assert trouble is not None
+    assert trouble.reason == reason
+    assert words in trouble.message
+
+
+def test_a_model_that_could_not_be_fetched() -> None:
+    terminated = {"exitCode": 1, "message": "INFO starting\nFileNotFoundError: no such model\ncleaning up"}
+    init = {
+        "name": "storage-initializer",
+        "state": {"waiting": {"reason": "x"}},
+        "lastState": {"terminated": terminated},
+    }
+    trouble = trouble_of(pod(initContainerStatuses=[init]))
+    assert trouble is not None
+    assert "storage-initializer" in trouble.message
+    assert "the model was not found" in trouble.message
+    assert '"FileNotFoundError: no such model"' in trouble.message
+
+
+def test_an_init_container_that_is_done_is_no_trouble() -> None:
+    init = {"name": "storage-initializer", "state": {"terminated": {"exitCode": 0}}}
+    assert trouble_of(pod(initContainerStatuses=[init])) is None
+
+
+def test_a_pod_that_goes_has_no_trouble() -> None:
+    document = crashed()
+    document["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert trouble_of(document) is None
+
+
+def test_last_words_are_one_printable_line() -> None:
+    assert last_words("Error: \x1b[31mred\x1b[0m\tü\n\n") == "Error: [31mred [0m"
+    assert last_words("") == ""
+    assert len(last_words("error " + "x" * 9999)) < 600

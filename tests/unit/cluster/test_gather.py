@@ -1,0 +1,214 @@
+"""From a cluster's objects to what the planner reads."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from support.cluster_objects import SETTINGS, T0, Cluster, cluster_tournament, finish, with_generation
+from tiltyard.api import Condition, TournamentStatus
+from tiltyard.cluster.gather import failed_before, failed_children, gather, next_look, stale_jobs, stale_services
+from tiltyard.plan.observed import JobPhase, ModelPhase, Observed, PreflightPhase
+from tiltyard_jobs.contracts.summary import Standing, Summary
+
+
+def seen(cluster: Cluster, now: float = T0 + 1) -> Observed:
+    return gather(cluster.picture(), SETTINGS, now)
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    return Cluster(cluster_tournament(3, per_competitor=8))
+
+
+def test_nothing_is_there(cluster: Cluster) -> None:
+    assert seen(cluster) == Observed()
+
+
+def test_preflight_that_passed_tells_what_exists(cluster: Cluster) -> None:
+    cluster.preflight(done=True)
+    observed = seen(cluster)
+    assert observed.preflight is PreflightPhase.PASSED
+    assert all(bundle.complete(observed.done) for bundle in cluster.graph.bundles)
+    assert observed.reused == observed.done
+
+
+def test_preflight_of_an_older_manifest_says_nothing(cluster: Cluster) -> None:
+    cluster.preflight(done=True)
+    edited = Cluster(cluster_tournament(4, per_competitor=8))
+    edited.jobs, edited.pods = cluster.jobs, cluster.pods
+    assert seen(edited).preflight is PreflightPhase.PENDING
+    assert [job.bundle for job in stale_jobs(edited.picture())] == ["preflight"]
+
+
+def test_preflight_that_failed_gives_its_sentence(cluster: Cluster) -> None:
+    job = cluster.preflight()
+    cluster.pods.clear()
+    cluster.end_pod(job, 0, Summary(exit_code=2, message="spec.output: the bucket is not there"))
+    finish(job, "Failed", "Container worker failed with exit code 2")
+    observed = seen(cluster)
+    assert (observed.preflight, observed.preflight_message) == (
+        PreflightPhase.FAILED, "spec.output: the bucket is not there"
+    )  # fmt: skip
+
+
+def test_preflight_whose_pod_went_unread_is_done_again_after_a_while(cluster: Cluster) -> None:
+    cluster.preflight()
+    cluster.pods.clear()
+    assert seen(cluster, T0 + 1).preflight is PreflightPhase.ACTIVE
+    assert next_look(cluster.picture(), Observed(), T0 + 1) == 9
+    assert seen(cluster, T0 + 11).preflight is PreflightPhase.PENDING
+
+
+def test_complete_indices_are_parts_made(cluster: Cluster) -> None:
+    cluster.preflight()
+    job = cluster.job("judge/m0/m1")
+    job["status"] = {"active": 1, "completedIndexes": "0"}
+    observed = seen(cluster)
+    bundle = cluster.graph.by_name["judge/m0/m1"]
+    assert observed.jobs["judge/m0/m1"].phase is JobPhase.ACTIVE
+    assert observed.jobs["judge/m0/m1"].active == 1
+    assert [observed.done.get(ref.key) for ref in bundle.makes] == [frozenset({0})] * len(bundle.makes)
+    assert bundle.missing(observed.done) == bundle.missing({})[1:]
+
+
+def test_a_complete_job_is_gone_from_the_planners_sight_once_its_pods_were_read(cluster: Cluster) -> None:
+    cluster.preflight()
+    job = cluster.job("mine/m0")
+    finish(job, "Complete", completed="0-1")
+    assert seen(cluster).jobs["mine/m0"].phase is JobPhase.ACTIVE  # its pods' last words are on their way
+    for index in range(2):
+        cluster.end_pod(job, index, Summary(exit_code=0, prompt_tokens=5, voids={"Empty": 1}))
+    observed = seen(cluster)
+    assert "mine/m0" not in observed.jobs
+    assert cluster.graph.by_name["mine/m0"].complete(observed.done)
+    assert observed.voids == {"mine": 2}
+    assert [(row.stage, row.model, row.prompt_tokens) for row in observed.ledger] == [("mine", "m0", 10)]
+
+
+def test_what_was_written_down_outlives_the_pods(cluster: Cluster) -> None:
+    cluster.preflight()
+    job = cluster.job("rate")
+    standing = Standing(name="m0", rating=1000.0)
+    cluster.end_pod(job, 0, Summary(exit_code=0, leaderboard=(standing,)))
+    finish(job, "Complete", completed="0")
+    assert seen(cluster).leaderboard == (standing,)
+    job["metadata"]["annotations"]["tiltyard.dev/result"] = '{"leaderboard": [{"name": "m0", "rating": 1000.0}]}'
+    cluster.pods = {name: pod for name, pod in cluster.pods.items() if "preflight" in name}
+    assert seen(cluster).leaderboard == (standing,)
+
+
+def test_a_failed_job_gives_the_workers_words(cluster: Cluster) -> None:
+    cluster.preflight()
+    job = cluster.job("mine/m1")
+    cluster.end_pod(job, 1, Summary(exit_code=3, message="too many voids"))
+    finish(job, "Failed", "Pod failed", failed="1")
+    failed = seen(cluster).jobs["mine/m1"]
+    assert (failed.phase, failed.failed, failed.message) == (JobPhase.FAILED, 1, "too many voids")
+
+
+def test_a_job_that_we_suspended_is_not_running_and_one_that_a_queue_holds_is(cluster: Cluster) -> None:
+    cluster.preflight()
+    job = cluster.job("mine/m1")
+    job["spec"]["suspend"] = True
+    assert seen(cluster).jobs["mine/m1"].phase is JobPhase.ENDED
+    job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] = "q"
+    assert seen(cluster).jobs["mine/m1"].phase is JobPhase.ACTIVE
+
+
+def pull_error() -> dict[str, Any]:
+    waiting = {"reason": "ImagePullBackOff", "message": "not found"}
+    return {"phase": "Pending", "containerStatuses": [{"name": "worker", "image": "i", "state": {"waiting": waiting}}]}
+
+
+def test_a_worker_whose_image_is_missing_fails_after_its_time(cluster: Cluster) -> None:
+    cluster.preflight()
+    cluster.worker_pod(cluster.job("mine/m1"), **pull_error())
+    waiting = seen(cluster).jobs["mine/m1"]
+    assert waiting.phase is JobPhase.ACTIVE
+    assert "cannot pull i" in waiting.message
+    assert next_look(cluster.picture(), Observed(), T0 + 1) == 1799
+    assert seen(cluster, T0 + 1801).jobs["mine/m1"].phase is JobPhase.FAILED
+
+
+def test_models_and_their_phases(cluster: Cluster) -> None:
+    cluster.service("m0", ready=True)
+    cluster.service("m1")
+    cluster.service("m2", stopped=True)
+    models = seen(cluster).models
+    assert [models[name].phase for name in ("m0", "m1", "m2")] == [
+        ModelPhase.READY, ModelPhase.STARTING, ModelPhase.STOPPED
+    ]  # fmt: skip
+    assert models["m0"].url is not None
+    assert models["m0"].url.endswith("-predictor.arena.svc.cluster.local/v1")
+    assert models["m0"].version == cluster.graph.model["m0"].version
+
+
+def test_a_stopped_model_takes_its_room_until_its_pods_are_gone(cluster: Cluster) -> None:
+    cluster.service("m2", stopped=True)
+    cluster.model_pod("m2", phase="Running")
+    assert seen(cluster).models["m2"].phase is ModelPhase.STOPPING
+
+
+def test_a_model_that_is_late_has_failed_and_says_why(cluster: Cluster) -> None:
+    cluster.service("m1")
+    words = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
+    cluster.model_pod("m1", conditions=[{"type": "PodScheduled", "status": "False", "message": words}])
+    early, late = seen(cluster).models["m1"], seen(cluster, T0 + 1801).models["m1"]
+    assert early.phase is ModelPhase.STARTING
+    assert words in early.message
+    assert late.phase is ModelPhase.FAILED
+    assert "spec.serving.startupDeadlineSeconds" in late.message
+    assert words in late.message
+
+
+def test_children_of_an_older_manifest_are_stale() -> None:
+    before = Cluster(cluster_tournament(4))
+    before.job("judge/m0/m1")
+    before.job("rate")
+    before.service("m3", ready=True)
+    after = Cluster(cluster_tournament(3))
+    after.jobs, after.services = before.jobs, before.services
+    assert {job.bundle for job in stale_jobs(after.picture())} == {"judge/m0/m1", "rate"}
+    assert [service.model for service in stale_services(after.picture())] == ["m3"]
+    assert seen(after).jobs == {}
+
+
+def failed_status(generation: int) -> TournamentStatus:
+    moment = datetime.fromtimestamp(T0, UTC)
+    condition = Condition(
+        type="Failed",
+        status="True",
+        reason="Failed",
+        message="why",
+        last_transition_time=moment,
+        observed_generation=generation,
+    )
+    return TournamentStatus(conditions=(condition,))
+
+
+def test_a_failure_is_final_until_the_manifest_is_edited(cluster: Cluster) -> None:
+    job = cluster.job("mine/m1")
+    finish(job, "Failed", "x", failed="0")
+    cluster.service("m0")
+    cluster.status = failed_status(1)
+    assert seen(cluster).failure == "why"
+    assert not failed_before(cluster.picture())
+    cluster.tournament = with_generation(cluster.tournament, 2)
+    assert seen(cluster).failure is None
+    assert failed_before(cluster.picture())
+    jobs, services = failed_children(cluster.picture())
+    assert [job.bundle for job in jobs] == ["mine/m1"]
+    assert [service.model for service in services] == ["m0"]
+
+
+def test_the_deadline_counts_from_the_last_resumption() -> None:
+    cluster = Cluster(cluster_tournament(3, activeDeadlineSeconds=100))
+    moment = datetime.fromtimestamp(T0, UTC)
+    condition = Condition(type="Reconciling", status="True", reason="Mining", last_transition_time=moment)
+    cluster.status = TournamentStatus(conditions=(condition,))
+    observed = seen(cluster, T0 + 30)
+    assert observed.elapsed == 30
+    assert next_look(cluster.picture(), observed, T0 + 30) == 70

@@ -1,0 +1,192 @@
+"""What is applied: names, labels, security, secrets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.cluster_objects import SETTINGS, Cluster, cluster_tournament
+from tiltyard.plan.planner import JobOrder
+from tiltyard.render.jobs import bundle_objects, indices_of, parts_annotation, preflight_objects, store_ref
+from tiltyard.render.names import JOB_NAME_LENGTH, child_name, job_name, service_name
+from tiltyard.render.serving import inference_service, service_url
+from tiltyard.render.tasks import bundle_task
+from tiltyard_jobs.contracts.tasks import BundleTask
+
+LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+LABELS = st.from_regex(r"\A[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z")
+
+
+@given(LABELS, st.lists(LABELS, min_size=1, max_size=4))
+def test_names_are_labels_with_room_for_what_kubernetes_adds(tournament: str, parts: list[str]) -> None:
+    name = child_name(tournament, *parts, length=JOB_NAME_LENGTH)
+    assert LABEL.fullmatch(name)
+    assert len(name) <= JOB_NAME_LENGTH
+    assert LABEL.fullmatch(service_name(tournament, parts[0]) + "-predictor")
+    assert len(service_name(tournament, parts[0]) + "-predictor") <= 63
+
+
+def test_names_that_read_alike_differ() -> None:
+    assert child_name("a-b", "c", length=50) != child_name("a", "b-c", length=50)
+    assert job_name("t", "judge/a/b", "1") != job_name("t", "judge/a/b", "2")
+    assert job_name("x" * 63, "judge/a/b", "1") != job_name("x" * 63, "judge/a/c", "1")
+
+
+@given(st.data())
+def test_a_jobs_parts_survive_their_annotation(data: st.DataObject) -> None:
+    bundle = Cluster(TOURNAMENT).graph.by_name["judge/m0/m1"]
+    done = {
+        ref.key: frozenset(data.draw(st.sets(st.integers(0, ref.shards - 1), max_size=ref.shards)))
+        for ref in bundle.makes
+    }
+    indices = bundle.missing(done)
+    assert indices_of(bundle, parts_annotation(bundle, indices)) == indices
+
+
+TOURNAMENT = cluster_tournament(3, per_competitor=20)
+
+
+def all_objects(cluster: Cluster) -> Iterator[dict[str, Any]]:
+    yield from preflight_objects(cluster.tournament, cluster.task, SETTINGS)
+    for bundle in cluster.graph.bundles:
+        yield from objects_of(cluster, bundle.name)
+    for model in cluster.graph.models:
+        if model.served:
+            yield inference_service(cluster.tournament, model, SETTINGS, loads=1, started="2026-01-01T00:00:00Z")
+
+
+def objects_of(cluster: Cluster, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    bundle = cluster.graph.by_name[name]
+    order = JobOrder(bundle, bundle.missing({}))
+    served = bundle.model is not None and cluster.graph.model[bundle.model].served
+    url = service_url(cluster.tournament, bundle.model, SETTINGS) if served and bundle.model else None
+    task = bundle_task(cluster.tournament, order, store_ref(cluster.tournament), url)
+    return bundle_objects(cluster.tournament, order, task, SETTINGS)
+
+
+def pod_of(document: dict[str, Any]) -> dict[str, Any]:
+    pod: dict[str, Any] = document["spec"]["template"]["spec"]
+    return pod
+
+
+def variables(job: dict[str, Any]) -> set[str]:
+    return {entry["name"] for entry in pod_of(job)["containers"][0]["env"] if "valueFrom" in entry}
+
+
+def test_children_belong_to_the_tournament_and_carry_its_labels() -> None:
+    for document in all_objects(Cluster(TOURNAMENT)):
+        meta = document["metadata"]
+        (owner,) = meta["ownerReferences"]
+        assert (owner["kind"], owner["uid"], owner["controller"]) == ("Tournament", "u-1", True)
+        assert "blockOwnerDeletion" not in owner
+        assert "finalizers" not in meta
+        assert meta["labels"]["tiltyard.dev/tournament"] == "test"
+        assert meta["labels"]["app.kubernetes.io/managed-by"] == "tiltyard"
+
+
+def test_pods_meet_the_restricted_standard() -> None:
+    pods = [pod_of(d) for d in all_objects(Cluster(TOURNAMENT)) if d["kind"] == "Job"]
+    pods += [d["spec"]["predictor"] for d in all_objects(Cluster(TOURNAMENT)) if d["kind"] == "InferenceService"]
+    for pod in pods:
+        assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+        assert pod["automountServiceAccountToken"] is False
+        (container,) = pod["containers"]
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        }
+
+
+def test_a_bundles_task_is_an_immutable_config_map_that_its_pods_mount() -> None:
+    config_map, job = objects_of(Cluster(TOURNAMENT), "judge/m0/m1")
+    assert config_map["immutable"] is True
+    assert config_map["metadata"]["name"] == job["metadata"]["name"]
+    task = BundleTask.model_validate_json(config_map["data"]["task.json"])
+    assert task.stage == "judge"
+    assert len(task.indices) == job["spec"]["completions"]
+    pod = pod_of(job)
+    assert {"name": "task", "configMap": {"name": job["metadata"]["name"]}} in pod["volumes"]
+    assert pod["containers"][0]["command"] == [
+        "python", "-m", "tiltyard_jobs", "judge", "--task", "/etc/tiltyard/task.json"
+    ]  # fmt: skip
+
+
+def with_secrets() -> Cluster:
+    def endpoint(name: str) -> dict[str, Any]:
+        url = f"https://{name}.example/v1"
+        return {"name": name, "endpoint": {"url": url, "model": "m", "apiKeySecretRef": {"name": name, "key": "key"}}}
+
+    players = [{"name": "m0", "model": {"uri": "sim://m0"}}, endpoint("athene"), endpoint("hera")]
+    return Cluster(cluster_tournament(3, players=players, per_competitor=20))
+
+
+BUCKET = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
+
+
+def test_a_pod_gets_the_secrets_that_it_needs_and_no_other() -> None:
+    cluster = with_secrets()
+    _, preflight = preflight_objects(cluster.tournament, cluster.task, SETTINGS)
+    assert variables(preflight) == BUCKET | {"TILTYARD_SECRET_ATHENE_KEY", "TILTYARD_SECRET_HERA_KEY"}
+    assert variables(objects_of(cluster, "mine/m0")[1]) == BUCKET
+    assert variables(objects_of(cluster, "mine/hera")[1]) == BUCKET | {"TILTYARD_SECRET_HERA_KEY"}
+    model = inference_service(cluster.tournament, cluster.graph.model["m0"], SETTINGS, loads=1, started="x")
+    assert "secretKeyRef" not in str(model)
+
+
+def test_secrets_go_by_reference() -> None:
+    cluster = with_secrets()
+    for document in all_objects(cluster):
+        if document["kind"] == "ConfigMap":
+            task = document["data"]["task.json"]
+            assert "AWS_" not in task
+            assert "bucket-key" not in task
+
+
+def test_with_a_queue_the_queue_starts_the_jobs() -> None:
+    tournament = cluster_tournament(3)
+    labelled = tournament.model_copy(
+        update={"metadata": tournament.metadata.model_copy(update={"labels": {"kueue.x-k8s.io/queue-name": "q"}})}
+    )
+    _, job = objects_of(Cluster(labelled), "rate")
+    assert job["spec"]["suspend"] is True
+    assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "q"
+    assert "suspend" not in objects_of(Cluster(tournament), "rate")[1]["spec"]
+
+
+def test_a_model_of_weights_is_served_by_its_runtime() -> None:
+    players = [
+        {
+            "name": name,
+            "model": {"uri": f"hf://org/{name}", "revision": "abc"},
+            "serving": {
+                "runtime": "my-vllm",
+                "replicas": 2,
+                "args": ["--max-model-len=4096"],
+                "resources": {"limits": {"nvidia.com/gpu": "1"}},
+                "pod": {"nodeSelector": {"gpu": "a"}, "env": [{"name": "A", "value": "1"}]},
+            },
+        }
+        for name in ("a", "b", "c")
+    ]
+    cluster = Cluster(cluster_tournament(3, players=players))
+    service = inference_service(cluster.tournament, cluster.graph.model["a"], SETTINGS, loads=3, started="x")
+    predictor = service["spec"]["predictor"]
+    assert (predictor["minReplicas"], predictor["maxReplicas"]) == (2, 2)
+    assert predictor["nodeSelector"] == {"gpu": "a"}
+    assert predictor["model"] == {
+        "modelFormat": {"name": "vLLM"},
+        "runtime": "my-vllm",
+        "storageUri": "hf://org/a:abc",
+        "args": ["--enable-prompt-tokens-details", "--max-model-len=4096"],
+        "env": [{"name": "A", "value": "1"}],
+        "resources": {"limits": {"nvidia.com/gpu": "1"}},
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+    notes = service["metadata"]["annotations"]
+    assert notes["serving.kserve.io/stop"] == "false"
+    assert notes["tiltyard.dev/loads"] == "3"

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Iterable, Sequence
+from bisect import bisect
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Self
 
 from pydantic import Field
 
@@ -15,6 +17,7 @@ from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.recipes import ArtifactRef
 
 MAX_BYTES = 4096
+CUT = "… (cut: mend what is named so far, or see the worker's log)"
 
 
 class Standing(Contract):
@@ -80,17 +83,49 @@ class Summary(Contract):
     agreement: Agreement | None = None
 
     def to_message(self) -> str:
-        """JSON of at most `MAX_BYTES` bytes; the sentence, then the leaderboard's tail, give way."""
-        document = self
-        text = document.model_dump_json(by_alias=True, exclude_defaults=True)
-        while len(text.encode()) > MAX_BYTES and (document.leaderboard or len(document.message) > 200):
-            document = document.model_copy(
-                update={"leaderboard": document.leaderboard[:-1], "message": document.message[:1000]}
-                if len(document.message) > 1000 or document.leaderboard
-                else {"message": document.message[:200]}
-            )
-            text = document.model_dump_json(by_alias=True, exclude_defaults=True)
-        return text
+        """JSON of at most `MAX_BYTES` bytes of UTF-8.
+
+        The leaderboard's tail gives way first, then the sentence's. The bitmap of a very large tournament, half made
+        without any order, may be too long by itself: its beginning is told, and who reads it takes the other parts for
+        missing. That is safe, since a worker looks for its parts before it makes them.
+        """
+        if self._fits():
+            return self._json()
+        bitmap = _inflated(self.done)
+        document = self._cut("leaderboard", len(self.leaderboard), lambda size: self.leaderboard[:size])
+        document = document._cut("message", len(self.message), lambda size: _beginning(self.message, size))
+        document = document._cut("done", len(bitmap), lambda size: _deflated(bitmap[:size]))
+        return document._json()
+
+    def _cut(self, name: str, whole: int, beginning: Callable[[int], Any]) -> Self:
+        """The document with as much of a field as there is room for.
+
+        Args:
+            name: of the field.
+            whole: the field's size.
+            beginning: the field cut to a size.
+        """
+        if self._fits():
+            return self
+
+        def is_too_large(size: int) -> bool:
+            return not self.model_copy(update={name: beginning(size)})._fits()
+
+        size = bisect(range(whole), False, lo=1, key=is_too_large) - 1
+        return self.model_copy(update={name: beginning(size)})
+
+    def _fits(self) -> bool:
+        return len(self._json().encode()) <= MAX_BYTES
+
+    def _json(self) -> str:
+        return self.model_dump_json(by_alias=True, exclude_defaults=True)
+
+
+def _beginning(text: str, size: int) -> str:
+    """At most `size` characters of a text and a mark; a sentence that ends in the last half of them is the last one."""
+    piece = text[:size]
+    end = max(piece.rfind("\n"), piece.rfind(". ") + 1)
+    return piece[: end if end > size // 2 else size].rstrip() + CUT if size else ""
 
 
 def pack_bits(bits: Iterable[bool]) -> str:
@@ -100,22 +135,35 @@ def pack_bits(bits: Iterable[bool]) -> str:
     for position, bit in enumerate(values):
         if bit:
             data[position // 8] |= 1 << (position % 8)
-    return base64.b85encode(zlib.compress(bytes(data), 9)).decode()
+    return _deflated(bytes(data))
 
 
 def unpack_bits(text: str, count: int) -> list[bool]:
-    """The inverse of `pack_bits` for `count` bits.
+    """The inverse of `pack_bits` for `count` bits; those beyond the end of a shorter bitmap are False.
 
     Raises:
-        ValueError: the text is no bitmap of that length.
+        ValueError: the text is no bitmap, or one of more bits.
     """
-    data = zlib.decompress(base64.b85decode(text)) if text else b""
-    if len(data) != -(-count // 8):
-        raise ValueError(f"a bitmap of {len(data)} bytes cannot hold {count} bits")
+    data = _inflated(text)
+    size = -(-count // 8)
+    if len(data) > size:
+        raise ValueError(f"a bitmap of {len(data)} bytes holds more than {count} bits")
+    data = data.ljust(size, b"\0")
     return [bool(data[i // 8] >> (i % 8) & 1) for i in range(count)]
 
 
 def parts_done(artifacts: Sequence[ArtifactRef], bits: str) -> dict[str, frozenset[int]]:
-    """Preflight's bitmap by artifact key: which parts exist."""
+    """Preflight's bitmap by artifact key: which parts exist. A part beyond the bitmap's end counts as missing."""
     flags = iter(unpack_bits(bits, sum(a.shards for a in artifacts)))
     return {a.key: frozenset(i for i in range(a.shards) if next(flags)) for a in artifacts}
+
+
+def _deflated(data: bytes) -> str:
+    return base64.b85encode(zlib.compress(data, 9)).decode() if data else ""
+
+
+def _inflated(text: str) -> bytes:
+    try:
+        return zlib.decompress(base64.b85decode(text)) if text else b""
+    except zlib.error as error:
+        raise ValueError(f"no bitmap: {error}") from error

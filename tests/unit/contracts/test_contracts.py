@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from decimal import Decimal
+from operator import mul
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from tiltyard_jobs.contracts import versions
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.layout import file_key, seal_key, shard_of_seal
 from tiltyard_jobs.contracts.recipes import AnswerRecipe, ArtifactRef, JudgeRecipe, SamplingRecipe, parts
-from tiltyard_jobs.contracts.summary import MAX_BYTES, Standing, Summary, pack_bits, parts_done, unpack_bits
+from tiltyard_jobs.contracts.summary import CUT, MAX_BYTES, Standing, Summary, pack_bits, parts_done, unpack_bits
 from tiltyard_jobs.prompts.judge import CRITERIA
 
 MODEL = ModelIdentity(uri="sim://one")
@@ -67,14 +69,37 @@ def test_bitmaps_are_read_as_they_were_written(bits: list[bool]) -> None:
     assert unpack_bits(pack_bits(bits), len(bits)) == bits
 
 
-def test_a_bitmap_of_another_length_is_refused() -> None:
-    with pytest.raises(ValueError, match="cannot hold"):
-        unpack_bits(pack_bits([True] * 100), 8)
+def test_a_longer_bitmap_is_refused_and_so_is_what_is_none() -> None:
+    for text in (pack_bits([True] * 100), "bits", "\\"):
+        with pytest.raises(ValueError, match=r"bitmap|base85"):
+            unpack_bits(text, 8)
+
+
+def test_parts_beyond_the_end_of_a_bitmap_are_missing() -> None:
+    assert unpack_bits(pack_bits([True] * 8), 12) == [True] * 8 + [False] * 4
+    assert unpack_bits("", 3) == [False] * 3
 
 
 def test_a_bitmap_of_a_large_tournament_fits_a_termination_message() -> None:
     bits = [True] * 30_000 + [False] * 30_000
-    assert len(Summary(exit_code=0, done=pack_bits(bits)).to_message().encode()) <= MAX_BYTES
+    message = Summary(exit_code=0, done=pack_bits(bits)).to_message()
+    assert len(message.encode()) <= MAX_BYTES
+    assert unpack_bits(Summary.model_validate_json(message).done, len(bits)) == bits
+
+
+@pytest.mark.parametrize("count", [24_000, 30_000, 300_000])
+def test_a_bitmap_without_any_order_is_told_as_far_as_there_is_room(count: int) -> None:
+    rng = random.Random(0)
+    bits = [rng.random() < 0.5 for _ in range(count)]
+    outputs = {"manifest": f"s3://{'b' * 500}/manifest.json"} if count > 25_000 else {}
+    message = Summary(exit_code=0, done=pack_bits(bits), outputs=outputs, message="a sentence").to_message()
+    assert MAX_BYTES - 40 < len(message.encode()) <= MAX_BYTES or count == 24_000
+    told = Summary.model_validate_json(message)
+    assert told.outputs == outputs
+    there = unpack_bits(told.done, count)
+    length = len(bits) if count == 24_000 else 20_000
+    assert there[:length] == bits[:length]
+    assert not any(there[position] and not bits[position] for position in range(count))
 
 
 def test_parts_done_are_by_artifact() -> None:
@@ -83,13 +108,55 @@ def test_parts_done_are_by_artifact() -> None:
         first.key: frozenset({0, 2}),
         second.key: frozenset({1}),
     }
+    assert parts_done([first, second], "") == {first.key: frozenset(), second.key: frozenset()}
 
 
-def test_a_message_is_cut_to_what_a_pod_may_say() -> None:
-    board = tuple(Standing(name="x" * 32, rating=1000 / 7) for _ in range(64))
-    message = Summary(exit_code=3, message="é" * 9000, leaderboard=board).to_message()
+@given(
+    st.builds(mul, st.text(st.characters(exclude_categories=["Cs"]), max_size=20), st.integers(1, 1000)),
+    st.lists(st.text('x"é', max_size=32), max_size=64),
+    st.lists(st.text("s3:/é\u20ac", max_size=250), max_size=3),
+    st.integers(0, 20_000),
+    st.integers(0, 2**32),
+)
+@settings(deadline=None)
+def test_a_message_is_what_a_pod_may_say(
+    sentence: str, players: list[str], uris: list[str], parts: int, seed: int
+) -> None:
+    rng = random.Random(seed)
+    bits = [rng.random() < 0.3 for _ in range(parts)] if parts < 9000 else [place < seed for place in range(parts)]
+    summary = Summary(
+        exit_code=3,
+        message=sentence,
+        leaderboard=tuple(Standing(name=name, rating=1000 / 7) for name in players),
+        outputs={str(place): uri for place, uri in enumerate(uris)},
+        done=pack_bits(bits),
+    )
+    message = summary.to_message()
     assert len(message.encode()) <= MAX_BYTES
-    assert Summary.model_validate_json(message).exit_code == 3
+    told = Summary.model_validate_json(message)
+    assert (told.exit_code, told.outputs) == (3, summary.outputs)
+    assert told.leaderboard == summary.leaderboard[: len(told.leaderboard)]
+    if told.message != sentence:
+        assert not told.leaderboard
+        assert sentence.startswith(told.message.removesuffix(CUT))
+    there = unpack_bits(told.done, parts)
+    assert there == bits or (told.message == "" and not any(a and not b for a, b in zip(there, bits, strict=True)))
+    whole = summary.model_dump_json(by_alias=True, exclude_defaults=True)
+    assert (message == whole) == (len(whole.encode()) <= MAX_BYTES)
+
+
+def test_a_long_message_takes_all_the_room_and_ends_with_a_sentence() -> None:
+    lines = [f"spec.competitors[{place}].endpoint: the secret is not there: set a variable" for place in range(80)]
+    board = tuple(Standing(name="x" * 32, rating=1000 / 7) for _ in range(64))
+    message = Summary(exit_code=2, message="\n".join(lines), leaderboard=board).to_message()
+    told = Summary.model_validate_json(message).message
+    *named, last = told.removesuffix(CUT).split("\n")
+    assert told.endswith(CUT)
+    assert [*named, last] == lines[: len(named) + 1]
+    assert MAX_BYTES - 100 < len(message.encode()) <= MAX_BYTES
+    message = Summary(exit_code=2, message="é" * 9000).to_message()
+    assert MAX_BYTES - 2 < len(message.encode()) <= MAX_BYTES
+    assert Summary.model_validate_json(message).message.strip("é") == CUT
 
 
 @given(st.integers(0, 10_000), st.integers(1, 500))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -49,8 +51,12 @@ def load_solo(path: Path, stage: str) -> SoloTask:
 def _load(path: Path, document: type[Document]) -> Document:
     try:
         data = path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"The task {path} cannot be read: {error.strerror}.") from None
+        if path.suffix == ".gz":  # one that is too large for a ConfigMap as it is
+            data = gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ConfigurationError(
+            f"The task {path} cannot be read: {getattr(error, 'strerror', None) or error}."
+        ) from None
     try:
         return document.model_validate_json(data)
     except ValidationError as error:

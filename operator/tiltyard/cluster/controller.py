@@ -358,4 +358,7 @@ class Controller:
         for event in events:
             log.log(logging.WARNING if event.warning else logging.INFO, event.note, reason=event.reason)
             body = tell.event_object(seen.document, event, datetime.fromtimestamp(self.clock(), UTC))
-            await self.kube.create(EVENTS, body)
+            try:
+                await self.kube.create(EVENTS, body)
+            except KubeError as error:  # the status has said it already
+                log.warning("event not written", reason=event.reason, error=str(error))

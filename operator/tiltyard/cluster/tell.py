@@ -87,7 +87,7 @@ def event_object(tournament: Object, event: Event, moment: datetime) -> dict[str
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        "metadata": {"generateName": f"{meta['name'][:50]}.", "namespace": meta["namespace"]},
+        "metadata": {"generateName": f"{meta['name'][:50]}-", "namespace": meta["namespace"]},
         "eventTime": moment.isoformat(timespec="microseconds").replace("+00:00", "Z"),
         "reportingController": REPORTER,
         "reportingInstance": "tiltyard",

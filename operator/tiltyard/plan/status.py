@@ -139,6 +139,7 @@ def _conditions(
     preflight = observed.preflight
     running = plan.outcome is Outcome.RUNNING
     facts: Mapping[str, tuple[bool, str, str]] = {
+        "Accepted": (True, "Valid", "the manifest is valid"),
         "Preflighted": (
             preflight is PreflightPhase.PASSED,
             f"Preflight{preflight.value}",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -21,6 +23,7 @@ PREFLIGHT = "preflight"
 
 TASK_FOLDER, CA_FOLDER = "/etc/tiltyard", "/etc/tiltyard-ca"
 TASK_KEY = "task.json"
+READABLE_BYTES = 512 * 1024  # a ConfigMap holds 1 MiB
 S3_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 GRACE_SECONDS = 60  # to flush what is written and to upload the journal
 
@@ -131,14 +134,15 @@ def _objects(
     its_labels = labels(tournament, "worker", **{STAGE: task.stage})
     queue = tournament.metadata.labels.get(QUEUE)
     job_labels = {**its_labels, **({QUEUE: queue} if queue else {})}
+    key, data = _task_data(task)
     config_map = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": child_metadata(tournament, name, its_labels),
         "immutable": True,
-        "data": {TASK_KEY: task.model_dump_json(by_alias=True)},
+        **data,
     }
-    pod = _pod(tournament, name, task.stage, secrets, settings)
+    pod = _pod(tournament, name, task.stage, key, secrets, settings)
     job = {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -154,8 +158,22 @@ def _objects(
     return config_map, job
 
 
+def _task_data(task: BundleTask | PreflightTask) -> tuple[str, dict[str, Any]]:
+    """The task's key in its ConfigMap, and the data: as JSON while it is of a size to be read, else compressed."""
+    text = task.model_dump_json(by_alias=True).encode()
+    if len(text) <= READABLE_BYTES:
+        return TASK_KEY, {"data": {TASK_KEY: text.decode()}}
+    packed = base64.b64encode(gzip.compress(text, mtime=0)).decode()
+    return f"{TASK_KEY}.gz", {"binaryData": {f"{TASK_KEY}.gz": packed}}
+
+
 def _pod(
-    tournament: Tournament, name: str, stage: str, secrets: Mapping[str, KeyReference], settings: ClusterSettings
+    tournament: Tournament,
+    name: str,
+    stage: str,
+    key: str,
+    secrets: Mapping[str, KeyReference],
+    settings: ClusterSettings,
 ) -> dict[str, Any]:
     jobs, s3 = tournament.spec.jobs, _bucket(tournament)
     patch = pod_fields(jobs.pod)
@@ -196,7 +214,7 @@ def _pod(
                 "name": "worker",
                 "image": settings.worker_image,
                 "imagePullPolicy": settings.pull_policy,
-                "command": ["python", "-m", "tiltyard_jobs", stage, "--task", f"{TASK_FOLDER}/{TASK_KEY}"],
+                "command": ["python", "-m", "tiltyard_jobs", stage, "--task", f"{TASK_FOLDER}/{key}"],
                 "env": env,
                 "resources": resource_fields(jobs.resources),
                 "securityContext": CONTAINER_SECURITY,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +19,8 @@ from tiltyard.render.names import JOB_NAME_LENGTH, child_name, job_name, service
 from tiltyard.render.serving import inference_service, service_url
 from tiltyard.render.tasks import bundle_task
 from tiltyard_jobs.contracts.tasks import BundleTask
+from tiltyard_jobs.errors import ConfigurationError
+from tiltyard_jobs.shard.loading import load_bundle
 
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 LABELS = st.from_regex(r"\A[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z")
@@ -114,6 +119,20 @@ def test_a_bundles_task_is_an_immutable_config_map_that_its_pods_mount() -> None
     assert pod["containers"][0]["command"] == [
         "python", "-m", "tiltyard_jobs", "judge", "--task", "/etc/tiltyard/task.json"
     ]  # fmt: skip
+
+
+def test_a_task_that_is_too_large_to_be_read_goes_compressed(tmp_path: Path) -> None:
+    cluster = Cluster(cluster_tournament(16, per_competitor=2800, jobs={"shardSize": 512}))
+    config_map, job = objects_of(cluster, "report")
+    ((key, packed),) = config_map["binaryData"].items()
+    assert len(packed) < 1024 * 1024
+    assert pod_of(job)["containers"][0]["command"][-1] == f"/etc/tiltyard/{key}"
+    file = tmp_path / key
+    file.write_bytes(base64.b64decode(packed))
+    assert load_bundle(file, "report", 0).recipes == cluster.graph.by_name["report"].recipes
+    file.write_bytes(base64.b64decode(packed)[:-9])
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        load_bundle(file, "report", 0)
 
 
 def with_secrets() -> Cluster:

@@ -247,7 +247,7 @@ class Controller:
         await hands.carry_out(picture, resolved.task, observed, decided, now)
         after = build_status(picture.tournament, picture.graph, observed, decided, now, before=status)
         found = tell.troubles(observed)
-        after = tell.tell_troubles(after, found)
+        after = tell.tell_how_to_go_on(tell.tell_troubles(after, found))
         events = list(tell.events_of(status, after, observed))
         events += [tell.Event("Waiting", f"{what}: {why}", True) for what, why in self._new_troubles(owner, found)]
         await self._write(watches, seen, status, after, events)

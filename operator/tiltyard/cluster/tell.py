@@ -27,6 +27,12 @@ TOLD = {
 }
 
 
+GO_ON = (
+    "To try again once that is mended, edit the spec, or set spec.suspend to true and back to false;"
+    " what is made is kept"
+)
+
+
 class Event(NamedTuple):
     """Something to tell. `warning`: somebody should look."""
 
@@ -129,6 +135,17 @@ def refused(before: TournamentStatus, generation: int, error: ManifestError, now
     return before.model_copy(
         update={"observed_generation": generation, "phase": "Invalid", "eta": None, "conditions": conditions}
     )
+
+
+def tell_how_to_go_on(status: TournamentStatus) -> TournamentStatus:
+    """The status of a failed tournament with what to do once the reason is mended."""
+    conditions = tuple(
+        c.model_copy(update={"message": f"{c.message[:32000]}. {GO_ON}"})
+        if c.type == "Stalled" and c.status == "True"
+        else c
+        for c in status.conditions
+    )
+    return status.model_copy(update={"conditions": conditions})
 
 
 def tell_troubles(status: TournamentStatus, found: dict[str, str]) -> TournamentStatus:

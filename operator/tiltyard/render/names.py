@@ -49,7 +49,8 @@ def child_name(tournament: str, *parts: str, length: int) -> str:
         length: at most this many characters.
     """
     tail = digest("/".join((tournament, *parts)).encode())[:DIGEST_LENGTH]
-    readable = re.sub(r"[^a-z0-9-]+", "-", "-".join((tournament, *parts)).lower())
+    # A long tournament's name leaves room for what tells its children apart.
+    readable = re.sub(r"[^a-z0-9-]+", "-", "-".join((tournament[: length // 2], *parts)).lower())
     return f"{readable[: length - len(tail) - 1].strip('-')}-{tail}"
 
 

@@ -85,15 +85,19 @@ def run(options: argparse.Namespace) -> int:
 
 def status(options: argparse.Namespace) -> int:
     """Say how far a run is."""
-    tournament = load_manifest(options.manifest)
-    state = _state_folder(options, tournament)
-    seen = _read_status(state)
-    if seen is None:
-        raise UserError(f"{state} holds no run of {tournament.metadata.name}: start one with `tiltyard run`")
+    if options.namespace is not None:
+        seen, at_work = _cluster_status(options.namespace, str(options.manifest)), True
+    else:
+        tournament = load_manifest(options.manifest)
+        state = _state_folder(options, tournament)
+        here = _read_status(state)
+        if here is None:
+            raise UserError(f"{state} holds no run of {tournament.metadata.name}: start one with `tiltyard run`")
+        seen, at_work = here, is_occupied(state)
     if options.output == "json":
         print(seen.model_dump_json(by_alias=True, indent=2, exclude_none=True))
     else:
-        show.print_status(seen, at_work=is_occupied(state))
+        show.print_status(seen, at_work=at_work)
     return 0
 
 
@@ -171,6 +175,17 @@ def _store(options: argparse.Namespace, tournament: Tournament) -> StoreRef:
 def _state_folder(options: argparse.Namespace, tournament: Tournament) -> Path:
     folder: Path = options.state or Path(".tiltyard") / tournament.metadata.name
     return folder.absolute()
+
+
+def _cluster_status(namespace: str, name: str) -> TournamentStatus:
+    try:
+        from tiltyard.cluster.look import read_status
+    except ImportError as error:
+        raise UserError(f"a cluster needs more packages ({error.name}): pip install 'tiltyard[operator]'") from None
+    try:
+        return asyncio.run(read_status(namespace, name))
+    except LookupError as error:
+        raise UserError(str(error)) from None
 
 
 def _read_status(state: Path) -> TournamentStatus | None:

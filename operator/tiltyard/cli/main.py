@@ -56,8 +56,11 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--vllm-python", metavar="PATH", help="the interpreter that has vLLM (default: this one)")
     run.add_argument("--progress", choices=["auto", "bars", "lines", "none"], default="auto", help="default: auto")
 
-    status = commands.add_parser("status", help="how far a run on this machine is")
-    _manifest(status)
+    status = commands.add_parser("status", help="how far a run is, on this machine or (with -n) on a cluster")
+    status.add_argument("manifest", type=Path, metavar="FILE", help="the Tournament, YAML; with -n its name")
+    status.add_argument(
+        "-n", "--namespace", metavar="NS", help="ask the cluster of KUBECONFIG for the Tournament there"
+    )
     _state(status)
     status.add_argument("--output", choices=["table", "json"], default="table", help="default: table")
 

@@ -113,6 +113,11 @@ class Kube:
                 return items, page["metadata"]["resourceVersion"]
             query = {**query, "continue": more}
 
+    async def get(self, kind: Kind, namespace: str, name: str) -> Object:
+        """One object."""
+        found: Object = await self._call("GET", kind, kind.path(namespace, name), query={})
+        return found
+
     async def watch(
         self, kind: Kind, namespace: str | None, selector: str, version: str
     ) -> AsyncIterator[tuple[str, Object]]:

@@ -1,0 +1,25 @@
+"""A look at one Tournament on behalf of a command."""
+
+from __future__ import annotations
+
+from tiltyard.api import TournamentStatus
+from tiltyard.cluster.kube import TOURNAMENTS, Kube, KubeError
+from tiltyard.cluster.tell import status_of
+
+
+async def read_status(namespace: str, name: str) -> TournamentStatus:
+    """What the operator last wrote.
+
+    Raises:
+        LookupError: with a sentence: there is no such Tournament, no cluster, or no right to look.
+    """
+    try:
+        async with await Kube.connect() as kube:
+            document = await kube.get(TOURNAMENTS, namespace, name)
+    except KubeError as error:
+        if error.status == 404:
+            raise LookupError(f"there is no Tournament {name} in namespace {namespace}") from None
+        raise LookupError(str(error)) from None
+    if "status" not in document:
+        raise LookupError(f"{name} has no status yet: is the operator at work? (kubectl -n tiltyard get pods)")
+    return status_of(document)

@@ -1,4 +1,8 @@
-"""Being stopped: a signal sets an event, and whoever works looks at it."""
+"""Being stopped: a signal sets an event, and whoever works looks at it.
+
+The loop over records (`shard.loop`) ends by itself, with what is paid for. What asks a model outside of it, or makes no
+artifact, has nothing to keep and is cancelled: `unless_stopped`.
+"""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from tiltyard_jobs.shard.claims import Claims, claim_parts
 from tiltyard_jobs.shard.context import Meter, Outcome, ShardContext, TaskContext
 from tiltyard_jobs.shard.options import Options
 from tiltyard_jobs.shard.progress import Progress
-from tiltyard_jobs.shard.stopping import Stopped
+from tiltyard_jobs.shard.stopping import Stopped, unless_stopped
 from tiltyard_jobs.store import Store, open_store
 
 StageFunction = Callable[[Any], Awaitable[Any]]
@@ -80,7 +80,7 @@ class Worker:
         with _opened(task.store) as store:
             if not isinstance(task, BundleTask):
                 context = TaskContext(task, store, stop, time.monotonic, self._rng, log)
-                summary: Summary = await self._stage_of(task.stage)(context)
+                summary: Summary = await unless_stopped(self._stage_of(task.stage)(context), stop)
                 return summary
             with _work_dir(self._options.work_dir) as work_dir:
                 await self._run_index(task, store, work_dir, stop)

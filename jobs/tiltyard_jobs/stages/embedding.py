@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,9 @@ from tiltyard_jobs.contracts.recipes import EmbedderRecipe
 from tiltyard_jobs.curation.embed import Embedder, HashedNgrams, SentenceTransformers, unit_rows
 from tiltyard_jobs.errors import ConfigurationError, PermanentError, RecordVoidError
 from tiltyard_jobs.shard.context import ShardContext
+from tiltyard_jobs.shard.stopping import unless_stopped
+
+T = TypeVar("T")
 
 ENDPOINT_BATCH = 64  # texts
 ENDPOINT_BATCHES = 8  # under way at once: an embedding server batches by itself
@@ -52,7 +56,7 @@ async def _from_endpoint(context: ShardContext, texts: Sequence[str]) -> npt.NDA
                 async with slots:
                     return await client.embed(batch)
 
-            vectors = await _all([asyncio.create_task(embed(batch)) for batch in batches])
+            vectors = await unless_stopped(_all(map(embed, batches)), context.stop)
     except ConfigurationError as error:
         raise error.under(endpoint.field) from error
     except RecordVoidError as error:
@@ -64,8 +68,9 @@ async def _from_endpoint(context: ShardContext, texts: Sequence[str]) -> npt.NDA
     return unit_rows(np.concatenate(vectors))
 
 
-async def _all(tasks: Sequence[asyncio.Task[npt.NDArray[np.float32]]]) -> list[npt.NDArray[np.float32]]:
-    """The results of all tasks; where one fails, the others are ended before its error goes on."""
+async def _all(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results of all; where one fails, the others are ended before its error goes on."""
+    tasks = [asyncio.create_task(work) for work in works]
     try:
         return await asyncio.gather(*tasks)
     finally:

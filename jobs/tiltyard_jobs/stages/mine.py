@@ -16,6 +16,7 @@ from tiltyard_jobs.llm.template import PromptPrefix, find_prefix
 from tiltyard_jobs.records import INSTRUCTIONS, instruction_id, seed_of
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.loop import WorkItem
+from tiltyard_jobs.shard.stopping import unless_stopped
 from tiltyard_jobs.stages.asking import ask_all, model_of
 
 SMOKE_ROWS = 16
@@ -64,7 +65,7 @@ async def mine(context: ShardContext) -> Outcome:
     rows = min(recipe.rows, start + recipe.shard_size) - start
 
     async with model_of(context) as client:
-        prefix = await prefix_of(client, recipe.prefix)
+        prefix = await unless_stopped(prefix_of(client, recipe.prefix), context.stop)
         prefix_sha256 = hashlib.sha256(prefix.text.encode()).hexdigest()
         smoke = SmokeCheck(context.field.removesuffix(".endpoint"))
         prompt = prefix.text if prefix.token_ids is None else list(prefix.token_ids)

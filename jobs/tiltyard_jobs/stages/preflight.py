@@ -70,13 +70,14 @@ async def find_problems(context: PreflightContext) -> list[str]:
     # An endpoint whose secret is missing is told of once, by the check of the secret.
     missing = {variable for variable in task.secrets.values() if not os.environ.get(variable)}
     able = [named for named in task.endpoints if named.endpoint.api_key_env not in missing]
-    asking = asyncio.gather(*(check_endpoint(context, named) for named in able))
-    problems = [
-        str(error.under(field))
-        for field, check in checks
-        if (error := await asyncio.to_thread(_error_of, check)) is not None
-    ]
-    return [*problems, *(sentence for sentence in await asking if sentence)]
+    async with asyncio.TaskGroup() as group:
+        asking = [group.create_task(check_endpoint(context, named)) for named in able]
+        problems = [
+            str(error.under(field))
+            for field, check in checks
+            if (error := await asyncio.to_thread(_error_of, check)) is not None
+        ]
+    return [*problems, *(sentence for task in asking if (sentence := task.result()))]
 
 
 def _error_of(check: Callable[[], object]) -> JobError | None:

@@ -118,21 +118,22 @@ class StageWorld:
         patience: float = 5,
     ) -> Ran:
         """Make one part of each of these artifacts, in one index; `patience` is in seconds."""
-        return self.run_task(
-            BundleTask(
-                stage=recipes[0].stage,
-                tournament="test",
-                store=self.store_ref,
-                recipes=recipes,
-                indices=(tuple(Part(recipe=place, shard=shard) for place in range(len(recipes))),),
-                endpoint=endpoint,
-                embedder=embedder,
-                limits=Limits(
-                    record_deadline_seconds=patience,
-                    endpoint_deadline_seconds=patience,
-                    max_void_fraction=Decimal(max_void_fraction),
-                ),
-            )
+        limits = Limits(
+            record_deadline_seconds=patience,
+            endpoint_deadline_seconds=patience,
+            max_void_fraction=Decimal(max_void_fraction),
+        )
+        return self.run_task(self.bundle(*recipes, shard=shard, endpoint=endpoint, embedder=embedder, limits=limits))
+
+    def bundle(self, *recipes: AnyRecipe, shard: int = 0, **members: Any) -> BundleTask:
+        """The task that makes one part of each of these artifacts, in one index."""
+        return BundleTask(
+            stage=recipes[0].stage,
+            tournament="test",
+            store=self.store_ref,
+            recipes=recipes,
+            indices=(tuple(Part(recipe=place, shard=shard) for place in range(len(recipes))),),
+            **members,
         )
 
     def run_task(self, task: BundleTask | SoloTask) -> Ran:

@@ -5,64 +5,41 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from tiltyard_jobs.contracts.summary import Standing, Summary
-from tiltyard_jobs.contracts.tasks import LedgerRow
+from tiltyard.plan.costs import Costs
+from tiltyard_jobs.contracts.tasks import StoreRef
 
 
-class Ledger(BaseModel):
-    """The running account of one run.
+class Ledger(Costs):
+    """The running account of one run in one place.
 
     Attributes:
-        run: the run that it is of; another run starts a new one.
-        rows: cost by `stage/model`.
-        voids: void records by stage.
+        run: the run that it is of.
+        place: where its artifacts are, see `place_of`.
         loads: times that each model was started.
         started: seconds since the epoch.
     """
 
     run: str
-    rows: dict[str, LedgerRow] = Field(default_factory=dict)
-    voids: Counter[str] = Field(default_factory=Counter)
+    place: str
     loads: Counter[str] = Field(default_factory=Counter)
-    leaderboard: tuple[Standing, ...] = ()
-    outputs: dict[str, str] = Field(default_factory=dict)
     started: float
 
-    def add(self, stage: str, model: str | None, summary: Summary) -> None:
-        """Count a shard's process that has ended: what it cost, and where the shard is complete what it made."""
-        if summary.exit_code == 0:
-            self.voids[stage] += sum(summary.voids.values())
-            self.leaderboard = summary.leaderboard or self.leaderboard
-            self.outputs |= summary.outputs
-        if model is None:
-            return
-        name = f"{stage}/{model}"
-        row = self.rows.get(name) or LedgerRow.model_validate({"stage": stage, "model": model})
-        self.rows[name] = row.model_copy(
-            update={
-                "requests": row.requests + summary.requests,
-                "retries": row.retries + summary.retries,
-                "prompt_tokens": row.prompt_tokens + summary.prompt_tokens,
-                "cached_tokens": row.cached_tokens + summary.cached_tokens,
-                "completion_tokens": row.completion_tokens + summary.completion_tokens,
-                "seconds": round(row.seconds + summary.seconds, 3),
-            }
-        )
 
-    def table(self) -> tuple[LedgerRow, ...]:
-        """All rows, by name."""
-        return tuple(row for _, row in sorted(self.rows.items()))
+def place_of(store: StoreRef) -> str:
+    """What tells a store from every other one: `s3://bucket at https://s3.example`."""
+    return store.uri if store.endpoint is None else f"{store.uri} at {store.endpoint}"
 
 
-def load_ledger(path: Path, run: str, now: float) -> Ledger:
-    """The ledger of a run that was interrupted, or a new one."""
+def load_ledger(path: Path, run: str, place: str, now: float) -> Ledger:
+    """The ledger of a run that was interrupted; a new one where the file holds none, or another run or place has it."""
+    new = Ledger(run=run, place=place, started=now)
     try:
         ledger = Ledger.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
-        return Ledger(run=run, started=now)
-    return ledger if ledger.run == run else Ledger(run=run, started=now)
+        return new
+    return ledger if (ledger.run, ledger.place) == (run, place) else new
 
 
 def write_atomically(path: Path, document: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tiltyard.api import Tournament, TournamentStatus
 from tiltyard.local.jobs import Attempt, LocalJob, Workshop
-from tiltyard.local.ledger import Ledger, load_ledger, write_atomically
+from tiltyard.local.ledger import Ledger, load_ledger, place_of, write_atomically
 from tiltyard.local.occupancy import Occupancy
 from tiltyard.local.oneshot import run_once
 from tiltyard.local.servers import Server
@@ -83,7 +83,7 @@ class Machine:
         self._done: dict[str, frozenset[int]] = {}
         self._reused: dict[str, frozenset[int]] = {}
         self._jobs: dict[str, LocalJob] = {}
-        self._ledger: Ledger = load_ledger(self._ledger_path, graph.run, time.time())
+        self._ledger: Ledger = load_ledger(self._ledger_path, graph.run, place_of(settings.store), time.time())
         self._status: TournamentStatus | None = None
         self._acting: set[asyncio.Task[None]] = set()
         self._mistake: BaseException | None = None

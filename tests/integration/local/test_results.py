@@ -125,6 +125,17 @@ def test_a_run_in_a_finished_place_starts_no_model_and_makes_nothing(done: Done,
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == before
 
 
+def test_the_same_manifest_in_another_place_has_a_cost_of_its_own(done: Done, make_run: MakeRun) -> None:
+    run = make_run("twice", small())
+    run.complete()
+    run.out = run.folder / "elsewhere"
+    run.complete()
+    usage = run.status()["usage"]
+    for member in ("promptTokens", "completionTokens"):
+        assert usage[member] == done.run.status()["usage"][member]
+    assert {model["loads"] for model in run.status()["models"]} == {1}
+
+
 def test_plan_before_and_after(done: Done, tmp_path: Path, make_run: MakeRun) -> None:
     fresh = make_run("fresh", small())
     finished = fresh.finish(fresh.start("plan", "--output", "json"))

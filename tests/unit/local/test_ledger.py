@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tiltyard.local.ledger import Ledger, load_ledger
+from tiltyard.local.ledger import Ledger, load_ledger, place_of
 from tiltyard_jobs.contracts.summary import Standing, Summary
+from tiltyard_jobs.contracts.tasks import StoreRef
 
 STANDING = Standing(name="ada", rating=1100.0)
 
@@ -15,7 +16,7 @@ def done(**fields: object) -> Summary:
 
 
 def test_costs_add_up_by_stage_and_model() -> None:
-    ledger = Ledger(run="r", started=0)
+    ledger = Ledger(run="r", place="p", started=0)
     for stage, model in (("mine", "ada"), ("mine", "ada"), ("mine", "bob"), ("answer", "ada")):
         ledger.add(stage, model, done())
     ledger.add("rate", None, done(leaderboard=(STANDING,), outputs={"report": "file:///r"}))
@@ -29,20 +30,27 @@ def test_costs_add_up_by_stage_and_model() -> None:
 
 
 def test_a_shard_that_was_stopped_costs_and_makes_nothing() -> None:
-    ledger = Ledger(run="r", started=0)
+    ledger = Ledger(run="r", place="p", started=0)
     ledger.add("judge", "ada", done(exit_code=143, voids={"Undecided": 3}))
     ledger.add("judge", "ada", done(voids={"Undecided": 4}))
     assert ledger.table()[0].requests == 20
     assert ledger.voids == {"judge": 4}
 
 
-def test_it_is_kept_over_interruptions_of_its_own_run_alone(tmp_path: Path) -> None:
+def test_it_is_kept_over_interruptions_of_its_own_run_in_its_own_place_alone(tmp_path: Path) -> None:
     path = tmp_path / "ledger.json"
-    assert load_ledger(path, "r", 5.0) == Ledger(run="r", started=5.0)
-    ledger = Ledger(run="r", started=1.0)
+    new = Ledger(run="r", place="p", started=5.0)
+    assert load_ledger(path, "r", "p", 5.0) == new
+    ledger = Ledger(run="r", place="p", started=1.0)
     ledger.add("mine", "ada", done())
     path.write_text(ledger.model_dump_json())
-    assert load_ledger(path, "r", 5.0) == ledger
-    assert load_ledger(path, "another", 5.0) == Ledger(run="another", started=5.0)
+    assert load_ledger(path, "r", "p", 5.0) == ledger
+    for run, place in (("another", "p"), ("r", "another")):
+        assert load_ledger(path, run, place, 5.0) == Ledger(run=run, place=place, started=5.0)
     path.write_text("{")
-    assert load_ledger(path, "r", 5.0) == Ledger(run="r", started=5.0)
+    assert load_ledger(path, "r", "p", 5.0) == new
+
+
+def test_two_servers_with_a_bucket_of_the_same_name_are_two_places() -> None:
+    stores = [StoreRef(uri="s3://b", endpoint=endpoint) for endpoint in (None, "https://one", "https://two")]
+    assert len({place_of(store) for store in stores}) == 3

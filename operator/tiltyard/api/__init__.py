@@ -14,7 +14,7 @@ from tiltyard.api.load import load_tournament, tournament_from_object
 from tiltyard.api.output import Output, S3Output
 from tiltyard.api.participant import Endpoint, ModelSource, Participant, Weights
 from tiltyard.api.places import problems_on_cluster, problems_on_machine, unsupported
-from tiltyard.api.pods import KeyReference, ObjectReference, PodPatch, Resources
+from tiltyard.api.pods import KeyReference, ObjectReference, PodPatch, Resources, secret_variable
 from tiltyard.api.problems import ManifestError, Problem
 from tiltyard.api.rating import Rating
 from tiltyard.api.scalars import local_path, parse_quantity
@@ -88,6 +88,7 @@ __all__ = [
     "parse_quantity",
     "problems_on_cluster",
     "problems_on_machine",
+    "secret_variable",
     "tournament_from_object",
     "unsupported",
 ]

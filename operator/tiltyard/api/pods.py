@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -37,6 +38,11 @@ class KeyReference(ApiModel):
     """The object's name."""
     key: EntryKey
     """The entry in it."""
+
+
+def secret_variable(reference: KeyReference) -> str:
+    """The environment variable in which a worker finds a secret: `TILTYARD_SECRET_NAME_KEY`."""
+    return "TILTYARD_SECRET_" + re.sub(r"[^A-Z0-9]", "_", f"{reference.name}_{reference.key}".upper())
 
 
 class Resources(ApiModel):

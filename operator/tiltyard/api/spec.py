@@ -16,13 +16,17 @@ from tiltyard.api.instructions import Instructions
 from tiltyard.api.jobs import Jobs
 from tiltyard.api.jury import FIELD_RULES
 from tiltyard.api.output import Output
-from tiltyard.api.participant import Participant
+from tiltyard.api.participant import Endpoint, Participant
+from tiltyard.api.pods import KeyReference, secret_variable
+from tiltyard.api.problems import path_text
 from tiltyard.api.rating import Rating
 from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import Count, Seconds
 from tiltyard.api.serving import Serving
 from tiltyard.api.shapes import Whole
 from tiltyard.api.training import Training
+
+Path = tuple[str | int, ...]
 
 
 def _something_to_score(spec: TournamentSpec) -> Iterator[Violation]:
@@ -38,10 +42,38 @@ SOMETHING_TO_SCORE: Rule[TournamentSpec] = Rule(
 )
 
 
+def _shared_variables(spec: TournamentSpec) -> Iterator[Violation]:
+    first: dict[str, tuple[Path, KeyReference]] = {}
+    for path, secret in _api_keys(spec):
+        variable = secret_variable(secret)
+        place, other = first.setdefault(variable, (path, secret))
+        if other != secret:
+            given = f"{secret.name}/{secret.key}: {variable} holds {other.name}/{other.key} of spec.{path_text(place)}"
+            yield Violation(path, given)
+
+
+def _api_keys(spec: TournamentSpec) -> Iterator[tuple[Path, KeyReference]]:
+    endpoints: list[tuple[Path, Endpoint | None]] = [
+        ((kind, position, "endpoint"), participant.endpoint)
+        for kind, group in (("competitors", spec.competitors), ("judges", spec.judges))
+        for position, participant in enumerate(group)
+    ]
+    embedder = spec.curation.diversity.embedder.endpoint
+    for path, endpoint in [*endpoints, (("curation", "diversity", "embedder", "endpoint"), embedder)]:
+        if endpoint is not None and endpoint.api_key_secret_ref is not None:
+            yield (*path, "apiKeySecretRef"), endpoint.api_key_secret_ref
+
+
+OWN_VARIABLES: Rule[TournamentSpec] = Rule(
+    sentence="an API key must not share its environment variable with another one: rename the secret or its key",
+    check=_shared_variables,  # CEL would compare every two of 65 references, text by text: left to Python
+)
+
+
 class TournamentSpec(ApiModel):
     """What a user asks for."""
 
-    RULES = (*FIELD_RULES, SOMETHING_TO_SCORE)
+    RULES = (*FIELD_RULES, SOMETHING_TO_SCORE, OWN_VARIABLES)
 
     suspend: bool = False
     """True: Jobs are suspended and models stopped, artifacts are kept; false again: it goes on. Default: false."""

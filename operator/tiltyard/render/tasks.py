@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote
 
-from tiltyard.api import Endpoint, KeyReference, Participant, Tournament
+from tiltyard.api import Endpoint, Participant, Tournament
+from tiltyard.api import secret_variable as secret_variable
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.planner import JobOrder
 from tiltyard_jobs.contracts.tasks import (
@@ -21,11 +21,6 @@ from tiltyard_jobs.contracts.tasks import (
     SimulatedModel,
     StoreRef,
 )
-
-
-def secret_variable(reference: KeyReference) -> str:
-    """The environment variable in which a worker finds a secret: `TILTYARD_SECRET_NAME_KEY`."""
-    return "TILTYARD_SECRET_" + re.sub(r"[^A-Z0-9]", "_", f"{reference.name}_{reference.key}".upper())
 
 
 def external_endpoint(endpoint: Endpoint, field: str) -> EndpointRef:

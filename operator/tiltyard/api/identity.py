@@ -15,9 +15,8 @@ PERFORMANCE_ARGUMENTS = frozenset(
         # batches and compilation
         "--max-num-seqs", "--max-num-batched-tokens", "--enable-chunked-prefill", "--no-enable-chunked-prefill",
         "--async-scheduling", "--enforce-eager", "--no-enforce-eager", "--compilation-config", "-O",
-        # address, names and logs
-        "--host", "--port", "--served-model-name", "--api-key", "--root-path", "--uvicorn-log-level", "--download-dir",
-        "--ssl-keyfile", "--ssl-certfile", "--ssl-ca-certs", "--enable-log-requests", "--disable-log-requests",
+        # logs
+        "--uvicorn-log-level", "--download-dir", "--enable-log-requests", "--disable-log-requests",
         "--disable-log-stats", "--max-log-len", "--request-log",
         # a simulated expert's 429
         "--retry-after",

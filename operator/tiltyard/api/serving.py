@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated
 
@@ -9,8 +11,28 @@ from pydantic import Field
 
 from tiltyard.api.base import ApiModel
 from tiltyard.api.pods import PodPatch, Quantities, Resources
+from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import Argument, ObjectName
 from tiltyard.api.shapes import Whole
+
+# In vLLM's spellings: `--flag=value`, `--flag value`, `_` for `-`. The API server bounds what a rule costs, and what a
+# pattern costs hangs on its length.
+_TAKEN = "^--((model|revision|uri|host|port|uds|api.key)([= ]|$)|served.|root.|ssl.)"
+
+
+def _taken(serving: ModelServing) -> Iterator[Violation]:
+    for position, arg in enumerate(serving.args):
+        if re.search(_TAKEN, arg):
+            yield Violation(("args", position), f'"{arg}"')
+
+
+TAKEN_ARGUMENTS: Rule[ModelServing] = Rule(
+    sentence="must not say which model is served, under which name or where:"
+    " that comes from model.uri, model.revision and name; remove the argument",
+    check=_taken,
+    cel=f"!has(self.args) || !self.args.exists(a, a.matches('{_TAKEN}'))",
+    field_path=".args",
+)
 
 
 class ModelServing(ApiModel):
@@ -19,6 +41,8 @@ class ModelServing(ApiModel):
     On one machine `args` go to the local vLLM process; `resources` and `replicas` only count against
     `spec.serving.budget`.
     """
+
+    RULES = (TAKEN_ARGUMENTS,)
 
     runtime: ObjectName = "kserve-vllmserver"
     """The KServe ServingRuntime or ClusterServingRuntime that serves it. Default: kserve-vllmserver."""

@@ -18,7 +18,7 @@ def model(*args: str, name: str = "a", revision: str | None = None, replicas: in
 
 
 def test_identity_is_uri_revision_and_the_options_that_change_replies() -> None:
-    participant = model("--quantization=awq", "--port=1", "--max-model-len", "4096", revision="r1")
+    participant = model("--quantization=awq", "--max-num-seqs=1", "--max-model-len", "4096", revision="r1")
     assert participant.identity() == ModelIdentity(
         uri="hf://org/model", revision="r1", options=("--max-model-len=4096", "--quantization=awq")
     )

@@ -1,0 +1,45 @@
+"""Arguments of a model's server: what may not stand there, in every spelling that vLLM takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from support.admission import Admission
+from support.manifests import manifest
+from tiltyard.api import ManifestError, load_tournament
+
+TAKEN = [
+    "--model=other", "--revision=v2", "--uri=sim://other", "--served-model-name=x", "--host=0.0.0.0", "--port=1",
+    "--uds=/tmp/socket", "--root-path=/x", "--api-key=s3cret", "--ssl-keyfile=k", "--ssl-certfile=c",
+    "--port", "--api_key", "--served_model-name=x", "--port 1", "--port=", "--ssl_ca_certs=c",
+]  # fmt: skip
+FREE = ["--model-impl=vllm", "--port-range=1", "port", "-port=1", "--max-model-len=9", "--no-ssl", "http://--host=1"]
+
+
+def with_args(*args: str) -> dict[str, Any]:
+    document = manifest(3)
+    document["spec"]["judges"] = [{"name": "j", "model": {"uri": "sim://j"}, "serving": {"args": list(args)}}]
+    document["spec"]["output"] = {"s3": {"uri": "s3://tournaments"}}
+    return document
+
+
+@pytest.mark.parametrize("arg", TAKEN)
+def test_what_the_start_of_a_server_sets_is_refused_here_and_in_a_cluster(arg: str, admission: Admission) -> None:
+    document = with_args("--seed=1", arg)
+    with pytest.raises(ManifestError) as caught:
+        load_tournament(yaml.safe_dump(document))
+    (problem,) = caught.value.problems
+    assert problem.path == "spec.judges[0].serving.args[1]"
+    assert problem.message.startswith("must not say which model is served, under which name or where: ")
+    assert problem.message.endswith(f', given "{arg}"')
+    (refusal,) = admission.refusals(document)
+    assert problem.message.startswith(refusal)
+
+
+def test_what_only_looks_like_it_is_free(admission: Admission) -> None:
+    document = with_args(*FREE)
+    assert load_tournament(yaml.safe_dump(document)).spec.judges[0].serving_or_default.args == tuple(FREE)
+    assert admission.refusals(document) == []

@@ -105,7 +105,7 @@ class TournamentSpec(ApiModel):
     output: Annotated[Output | None, Field(json_schema_extra=REQUIRED_IN_CLUSTER)] = None
     """Where artifacts are kept. On one machine a folder may stand in for it."""
     active_deadline_seconds: Annotated[int, Whole(1, 2**31 - 1)] | None = None
-    """A tournament that takes longer has failed; absent: no limit."""
+    """A tournament that is at work for longer has failed; absent: no limit."""
     ttl_seconds_after_finished: Seconds | None = None
     """The children of a finished tournament are deleted after this time, never the Tournament itself and never an
     artifact; absent: they stay."""

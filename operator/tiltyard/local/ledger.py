@@ -18,13 +18,15 @@ class Ledger(Costs):
         run: the run that it is of.
         place: where its artifacts are, see `place_of`.
         loads: times that each model was started.
-        started: seconds since the epoch.
+        seconds: how long it has been at work; the times between do not count.
+        found: preflight's bitmap of what was there before the run; None: it has not been looked at.
     """
 
     run: str
     place: str
     loads: Counter[str] = Field(default_factory=Counter)
-    started: float
+    seconds: float = 0.0
+    found: str | None = None
 
 
 def place_of(store: StoreRef) -> str:
@@ -32,9 +34,9 @@ def place_of(store: StoreRef) -> str:
     return store.uri if store.endpoint is None else f"{store.uri} at {store.endpoint}"
 
 
-def load_ledger(path: Path, run: str, place: str, now: float) -> Ledger:
+def load_ledger(path: Path, run: str, place: str) -> Ledger:
     """The ledger of a run that was interrupted; a new one where the file holds none, or another run or place has it."""
-    new = Ledger(run=run, place=place, started=now)
+    new = Ledger(run=run, place=place)
     try:
         ledger = Ledger.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):

@@ -83,7 +83,8 @@ class Machine:
         self._done: dict[str, frozenset[int]] = {}
         self._reused: dict[str, frozenset[int]] = {}
         self._jobs: dict[str, LocalJob] = {}
-        self._ledger: Ledger = load_ledger(self._ledger_path, graph.run, place_of(settings.store), time.time())
+        self._ledger: Ledger = load_ledger(self._ledger_path, graph.run, place_of(settings.store))
+        self._before, self._began = self._ledger.seconds, time.monotonic()
         self._status: TournamentStatus | None = None
         self._acting: set[asyncio.Task[None]] = set()
         self._mistake: BaseException | None = None
@@ -149,6 +150,7 @@ class Machine:
 
     def _observe(self) -> Observed:
         ledger = self._ledger
+        ledger.seconds = self._before + time.monotonic() - self._began
         return Observed(
             preflight=self._preflight,
             preflight_message=self._preflight_message,
@@ -160,7 +162,7 @@ class Machine:
             ledger=ledger.table(),
             leaderboard=ledger.leaderboard,
             outputs=ledger.outputs,
-            elapsed=time.time() - ledger.started,
+            elapsed=ledger.seconds,
         )
 
     def _act(self, decided: Plan) -> None:
@@ -207,10 +209,14 @@ class Machine:
             vllm_problems(self._tournament, settings.vllm_python),
         )
         if summary.exit_code == COMPLETE and not problems:
-            self._reused = parts_done(self._graph.artifacts, summary.done)
-            self._done = dict(self._reused)
-            self._ledger.outputs |= summary.outputs
-            self._ledger.leaderboard = summary.leaderboard or self._ledger.leaderboard
+            ledger, artifacts = self._ledger, self._graph.artifacts
+            if ledger.found is None:
+                ledger.found = summary.done
+            self._done = parts_done(artifacts, summary.done)
+            self._reused = {key: parts & self._done[key] for key, parts in parts_done(artifacts, ledger.found).items()}
+            ledger.outputs |= summary.outputs
+            ledger.leaderboard = summary.leaderboard or ledger.leaderboard
+            self._save_ledger()
             self._preflight = PreflightPhase.PASSED
         else:
             self._wrong_input = summary.exit_code in (COMPLETE, CONFIGURATION)

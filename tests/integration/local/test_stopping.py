@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from support.manifests import manifest
 from tiltyard_jobs.sim.request_log import asked_twice
 
 SENTENCE = "stopped; run the same command again to go on\n"
+REST = 4  # seconds; starting four processes takes less
 SECONDS = 20  # on a busy machine; the requests under way have five
 
 
@@ -26,6 +28,11 @@ def slow(logs: Path, **spec: Any) -> dict[str, Any]:
     for player in [*document["spec"]["competitors"], *document["spec"]["judges"]]:
         player["serving"] = {"args": ["--latency-ms=300", f"--request-log={logs / player['name']}.jsonl"]}
     return document
+
+
+def parts_reused(run: LocalRun) -> int:
+    reused: int = sum(stage["shards"]["reused"] for stage in run.status()["stages"])
+    return reused
 
 
 def stop(run: LocalRun, process: subprocess.Popen[str], tell: Callable[[subprocess.Popen[str]], None]) -> None:
@@ -51,7 +58,7 @@ def test_a_run_that_is_stopped_again_and_again_goes_on_and_asks_nothing_twice(
     tmp_path: Path, make_run: MakeRun
 ) -> None:
     run = make_run("run", slow(tmp_path))
-
+    at_work = -time.monotonic()
     process = run.start()
     wait_until(lambda: run.at_work("mine"))
     stop(run, process, interrupt_impatiently)
@@ -59,9 +66,16 @@ def test_a_run_that_is_stopped_again_and_again_goes_on_and_asks_nothing_twice(
         process = run.start()
         wait_until(partial(run.at_work, stage))
         stop(run, process, send(number))
+    at_work += time.monotonic()
 
+    time.sleep(REST)
     assert "interrupted" in run.finish(run.start("status")).out
+    at_work -= time.monotonic()
     run.complete()
+    at_work += time.monotonic()
+    ledger = json.loads((run.state / "ledger.json").read_bytes())
+    assert at_work / 4 < ledger["seconds"] < at_work
+    assert parts_reused(run) == 0  # what the run itself has made is not reused
     assert "interrupted" not in run.finish(run.start("status")).out
     counts = asked_twice(sorted(tmp_path.glob("*.jsonl")))
     assert counts.distinct > 500

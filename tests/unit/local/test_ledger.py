@@ -16,7 +16,7 @@ def done(**fields: object) -> Summary:
 
 
 def test_costs_add_up_by_stage_and_model() -> None:
-    ledger = Ledger(run="r", place="p", started=0)
+    ledger = Ledger(run="r", place="p")
     for stage, model in (("mine", "ada"), ("mine", "ada"), ("mine", "bob"), ("answer", "ada")):
         ledger.add(stage, model, done())
     ledger.add("rate", None, done(leaderboard=(STANDING,), outputs={"report": "file:///r"}))
@@ -30,7 +30,7 @@ def test_costs_add_up_by_stage_and_model() -> None:
 
 
 def test_a_shard_that_was_stopped_costs_and_makes_nothing() -> None:
-    ledger = Ledger(run="r", place="p", started=0)
+    ledger = Ledger(run="r", place="p")
     ledger.add("judge", "ada", done(exit_code=143, voids={"Undecided": 3}))
     ledger.add("judge", "ada", done(voids={"Undecided": 4}))
     assert ledger.table()[0].requests == 20
@@ -39,16 +39,16 @@ def test_a_shard_that_was_stopped_costs_and_makes_nothing() -> None:
 
 def test_it_is_kept_over_interruptions_of_its_own_run_in_its_own_place_alone(tmp_path: Path) -> None:
     path = tmp_path / "ledger.json"
-    new = Ledger(run="r", place="p", started=5.0)
-    assert load_ledger(path, "r", "p", 5.0) == new
-    ledger = Ledger(run="r", place="p", started=1.0)
+    new = Ledger(run="r", place="p")
+    assert load_ledger(path, "r", "p") == new
+    ledger = Ledger(run="r", place="p")
     ledger.add("mine", "ada", done())
     path.write_text(ledger.model_dump_json())
-    assert load_ledger(path, "r", "p", 5.0) == ledger
+    assert load_ledger(path, "r", "p") == ledger
     for run, place in (("another", "p"), ("r", "another")):
-        assert load_ledger(path, run, place, 5.0) == Ledger(run=run, place=place, started=5.0)
+        assert load_ledger(path, run, place) == Ledger(run=run, place=place)
     path.write_text("{")
-    assert load_ledger(path, "r", "p", 5.0) == new
+    assert load_ledger(path, "r", "p") == new
 
 
 def test_two_servers_with_a_bucket_of_the_same_name_are_two_places() -> None:

@@ -88,7 +88,9 @@ class Kube:
             if "KUBECONFIG" not in os.environ and "KUBERNETES_SERVICE_HOST" in os.environ:
                 config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
             else:
-                await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+                await config.load_kube_config(  # type: ignore[no-untyped-call]
+                    config_file=os.environ.get("KUBECONFIG"), client_configuration=configuration
+                )
         except (config.ConfigException, OSError) as error:
             raise KubeError(0, f"no cluster: run in a pod, or set KUBECONFIG ({error})") from None
         return cls(ApiClient(configuration))

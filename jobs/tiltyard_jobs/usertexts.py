@@ -19,6 +19,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tiltyard_jobs.contracts.layout import readable
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.store import open_store
@@ -42,7 +43,7 @@ def read_texts(
         ConfigurationError: the file is not there, is no such file, lacks a column, or has another digest.
     """
     wanted = [column] if also is None else [column, also]
-    data = _bytes(uri, store)
+    data, uri = _bytes(uri, store), readable(uri)
     if sha256 is not None and (found := hashlib.sha256(data).hexdigest()) != sha256:
         raise ConfigurationError(f"{uri} has the SHA-256 digest {found}, not {sha256}: it is another file, or changed")
     for number, row in enumerate(_rows(uri, data, wanted), start=1):
@@ -78,8 +79,8 @@ def check_texts(
     Raises:
         ConfigurationError: as in `read_texts`; or the file holds no text, or something else stands in `also`.
     """
-    count = 0
-    for _, name in read_texts(uri, column, store, sha256=sha256, also=also):
+    texts, uri, count = read_texts(uri, column, store, sha256=sha256, also=also), readable(uri), 0
+    for _, name in texts:
         count += 1
         if also is not None and name not in names:
             raise ConfigurationError(

@@ -12,6 +12,8 @@ says whose files count.
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 from pydantic import Field
 
 from tiltyard_jobs.contracts.frozen import Contract
@@ -102,3 +104,8 @@ def run_prefix(run: str) -> str:
 def manifest_key(run: str) -> str:
     """A run's manifest; it is written last."""
     return f"{run_prefix(run)}manifest.json"
+
+
+def readable(uri: str) -> str:
+    """A URI for people: a folder or file of this machine as its path, anything else as it is."""
+    return unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri

@@ -119,9 +119,9 @@ def require_instructions(counts: Mapping[str, int]) -> None:
         return
     dropped = ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()) if count)
     raise PermanentError(
-        f"No instruction is left after curation{f' (dropped: {dropped})' if dropped else ''}: raise"
-        " spec.instructions.mine.perCompetitor, or loosen spec.curation.difficulty.keep or"
-        " spec.curation.dedup.threshold."
+        f"No instruction is left after curation{f' (dropped: {dropped})' if dropped else ''}: mine more"
+        " (spec.instructions.mine.perCompetitor), give more (spec.instructions.from), or loosen"
+        " spec.curation.difficulty.keep or spec.curation.dedup.threshold."
     )
 
 

@@ -46,9 +46,9 @@ class Artifacts:
         try:
             seal = Seal.model_validate_json(data)
         except ValidationError:
-            raise PermanentError(f"{key} in {self._store.uri} is damaged; delete it and run again.") from None
+            raise PermanentError(f"{key} in {self._store.place} is damaged; delete it and run again.") from None
         if (seal.stage, seal.key, seal.shard) != (ref.stage, ref.key, shard):
-            raise PermanentError(f"{key} in {self._store.uri} is the seal of another part; delete it and run again.")
+            raise PermanentError(f"{key} in {self._store.place} is the seal of another part; delete it and run again.")
         self._seals[ref.key, shard] = seal
         return seal
 
@@ -105,7 +105,7 @@ class Artifacts:
         for seal in self.require(ref):
             sealed = seal.files.get(table)
             if sealed is None:
-                raise PermanentError(f"{seal_key(ref, seal.shard)} in {self._store.uri} names no table {table!r}.")
+                raise PermanentError(f"{seal_key(ref, seal.shard)} in {self._store.place} names no table {table!r}.")
             low, high = max(start - first, 0), sealed.rows if stop is None else min(stop - first, sealed.rows)
             if low < high:
                 yield from iter_rows(self.fetch(sealed), columns, low, high)
@@ -160,7 +160,7 @@ class Artifacts:
             return seal
         stored = self.seal(ref, shard)
         if stored is None:
-            raise TransientError(f"{seal_key(ref, shard)} in {self._store.uri} was there and is gone.")
+            raise TransientError(f"{seal_key(ref, shard)} in {self._store.place} was there and is gone.")
         named = {file.path for file in stored.files.values()}
         for file in sealed.values():
             if file.path not in named:
@@ -171,7 +171,7 @@ class Artifacts:
         seals = []
         for (ref, shard), seal in zip(parts, self.seals(parts), strict=True):
             if seal is None:
-                raise PermanentError(f"{seal_key(ref, shard)}: this input is not in {self._store.uri}.")
+                raise PermanentError(f"{seal_key(ref, shard)}: this input is not in {self._store.place}.")
             seals.append(seal)
         return seals
 

@@ -31,7 +31,7 @@ def _compare(context: CompareContext) -> Agreement:
         artifacts = Artifacts(context.store, Path(folder))
         for ref in (task.first, task.second):
             if artifacts.seal(ref, 0) is None:
-                raise ConfigurationError(f"ratings {ref.key} are not in {context.store.uri}: finish that run first")
+                raise ConfigurationError(f"ratings {ref.key} are not in {context.store.place}: finish that run first")
         return agreement(artifacts, task.first, task.second)
 
 

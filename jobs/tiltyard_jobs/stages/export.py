@@ -29,7 +29,7 @@ def copy_run(store: Store, run: str, folder: Path) -> None:
     """
     finished = finished_run(store, run)
     if finished is None:
-        raise ConfigurationError(f"run {run} is not complete in {store.uri}")
+        raise ConfigurationError(f"run {run} is not complete in {store.place}")
     try:
         for file in finished.manifest.files:
             path = folder / file.path

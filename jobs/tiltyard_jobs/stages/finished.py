@@ -32,4 +32,4 @@ def finished_run(store: Store, run: str) -> FinishedRun | None:
     try:
         return FinishedRun(Manifest.model_validate_json(data), data)
     except ValidationError:
-        raise PermanentError(f"{key} in {store.uri} is damaged; delete it and run again.") from None
+        raise PermanentError(f"{key} in {store.place} is damaged; delete it and run again.") from None

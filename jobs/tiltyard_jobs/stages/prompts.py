@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
+from tiltyard_jobs.contracts.layout import readable
 from tiltyard_jobs.contracts.recipes import PromptsRecipe
 from tiltyard_jobs.curation.text import normalise
 from tiltyard_jobs.errors import ConfigurationError
@@ -33,7 +34,7 @@ def _prompts(context: ShardContext) -> Outcome:
         for text in share_of(context, recipe):
             if rows == recipe.rows:
                 raise ConfigurationError(
-                    f"{FIELD}.perCompetitor: {recipe.uri} holds more than {recipe.rows} instructions for"
+                    f"{FIELD}.perCompetitor: {readable(recipe.uri)} holds more than {recipe.rows} instructions for"
                     " one competitor; raise it, or shorten the file"
                 )
             row = {"attacker_id": recipe.attacker_id, "instruction": normalise(text)}

@@ -33,6 +33,11 @@ class Store(Protocol):
         """The root, without credentials: `file:///abs/path` or `s3://bucket/prefix`."""
         ...
 
+    @property
+    def place(self) -> str:
+        """The root as people write it: the path of a folder, or `s3://bucket/prefix`."""
+        ...
+
     def get(self, key: str) -> bytes | None:
         """The object's bytes, checked against the store's own checksum where it has one; None where there is none."""
         ...

@@ -47,6 +47,11 @@ class FolderStore:
         """The root as `file:///…`."""
         return self._root.as_uri()
 
+    @property
+    def place(self) -> str:
+        """The root as a path."""
+        return str(self._root)
+
     def get(self, key: str) -> bytes | None:
         """See `Store.get`. A folder keeps no checksums."""
         path = self._path(key)
@@ -117,7 +122,7 @@ class FolderStore:
                     while piece := source.read(PIECE):
                         yield piece
             except _ABSENT:
-                raise PermanentError(f"There is no object {key!r} in {self.uri}.") from None
+                raise PermanentError(f"There is no object {key!r} in {self.place}.") from None
 
     def _path(self, key: str) -> Path:
         return self._root / check_key(key)
@@ -127,7 +132,7 @@ class FolderStore:
         try:
             yield
         except OSError as error:
-            subject = f"Cannot {doing} {key!r} in {self.uri}"
+            subject = f"Cannot {doing} {key!r} in {self.place}"
             if error.errno in _CONFIGURATION:
                 raise ConfigurationError(f"{subject}: {_CONFIGURATION[error.errno]}.") from error
             if error.errno in (errno.ENOSPC, errno.EDQUOT):

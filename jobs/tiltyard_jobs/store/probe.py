@@ -43,4 +43,4 @@ def probe(store: Store) -> None:
 
 def _expect(condition: bool, store: Store, failure: str) -> None:
     if not condition:
-        raise ConfigurationError(f"{store.uri} cannot hold a tournament: {failure}.")
+        raise ConfigurationError(f"{store.place} cannot hold a tournament: {failure}.")

@@ -92,6 +92,11 @@ class S3Store:
         """The root as `s3://bucket/prefix`."""
         return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
 
+    @property
+    def place(self) -> str:
+        """The same."""
+        return self.uri
+
     def get(self, key: str) -> bytes | None:
         """See `Store.get`. Checked against the digest that `put` stored, and the server's own checksum."""
         body = bytearray()

@@ -17,13 +17,14 @@ from tiltyard.cli import show
 from tiltyard.cli.manifest import load_manifest, refuse
 from tiltyard.local.look import look
 from tiltyard.local.machine import Machine, Settings
-from tiltyard.local.occupancy import OccupiedError, is_occupied, occupied
+from tiltyard.local.occupancy import StateError, is_occupied, occupied
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.estimate import estimate, expected_loads
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.planner import Outcome, Plan
 from tiltyard.plan.policy import policy_of
 from tiltyard.render.tasks import preflight_task
+from tiltyard_jobs.contracts.layout import readable
 from tiltyard_jobs.contracts.recipes import ArtifactRef
 from tiltyard_jobs.contracts.summary import Summary, parts_done
 from tiltyard_jobs.contracts.tasks import CompareTask, ExportTask, SoloTask, StoreRef
@@ -69,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
                 machine = Machine(tournament, graph, settings, display, occupancy)
                 last = asyncio.run(_until_told_to_stop(machine))
             status = _read_status(settings.state)
-    except OccupiedError as error:
+    except StateError as error:
         raise UserError(str(error)) from None
     if last is None:
         raise KeyboardInterrupt
@@ -106,7 +107,8 @@ def report(options: argparse.Namespace) -> int:
     tournament, graph, settings = _prepare(options)
     summary = _look(preflight_task(tournament, graph, settings.store, only_look=True), settings)
     if not summary.outputs:
-        raise UserError(f"run {graph.run} is not complete in {settings.store.uri}: finish it with `tiltyard run`")
+        place = readable(settings.store.uri)
+        raise UserError(f"run {graph.run} is not complete in {place}: finish it with `tiltyard run`")
     if options.to is not None:
         folder = str(options.to.absolute())
         _look(ExportTask(tournament=graph.tournament, store=settings.store, run=graph.run, folder=folder), settings)

@@ -15,6 +15,7 @@ from tiltyard.api import TournamentStatus
 from tiltyard.plan.estimate import Cost
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.planner import PHASES
+from tiltyard_jobs.contracts.layout import readable
 from tiltyard_jobs.contracts.summary import Agreement, Standing
 
 ENDS = ("Complete", "Failed", "Suspended")
@@ -154,7 +155,7 @@ def print_agreement(agreement: Agreement) -> None:
 def print_outputs(outputs: Mapping[str, str]) -> None:
     """URIs by name; a folder on this machine as its path."""
     for name, uri in outputs.items():
-        print(f"{name:<9} {uri.removeprefix('file://')}")
+        print(f"{name:<9} {readable(uri)}")
 
 
 def plan_document(

@@ -11,7 +11,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +20,12 @@ _POLL_SECONDS = 0.1
 _NOTE_AFTER_SECONDS = 1.0
 
 
-class OccupiedError(Exception):
-    """The folder is another run's; the text is a sentence for the user."""
+class StateError(Exception):
+    """The folder cannot be a run's; the text is a sentence for the user."""
+
+
+class OccupiedError(StateError):
+    """It is another run's."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +54,30 @@ def occupied(state: Path, note: Callable[[str], None], wait_seconds: float = WAI
 
     Raises:
         OccupiedError: another run is at work in it, or processes of an earlier one do not end.
+        StateError: it is no folder that can be written.
     """
-    state.mkdir(parents=True, exist_ok=True)
-    with (state / "lock").open("w") as lock:
-        if not _try(lock.fileno()):
+    with ExitStack() as held:
+        lock, processes = _opened(state, held)
+        if not _try(lock):
             raise OccupiedError(f"{state}: another `tiltyard run` is at work here; wait for it, or give --state")
-        descriptor = os.open(state / "processes", os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        try:
-            _wait(descriptor, state, note, wait_seconds)
-            os.ftruncate(descriptor, 0)
-            yield Occupancy(descriptor)
-        finally:
-            os.close(descriptor)
+        _wait(processes, state, note, wait_seconds)
+        os.ftruncate(processes, 0)
+        yield Occupancy(processes)
+
+
+def _opened(state: Path, held: ExitStack) -> list[int]:
+    """The descriptors of `lock` and `processes`, which `held` closes."""
+    descriptors = []
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        for name in ("lock", "processes"):
+            descriptor = os.open(state / name, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            held.callback(os.close, descriptor)
+            descriptors.append(descriptor)
+    except OSError as error:
+        why = f"{state} cannot hold the files of a run ({error.strerror})"
+        raise StateError(f"{why}: give another folder with --state") from None
+    return descriptors
 
 
 def is_occupied(state: Path) -> bool:

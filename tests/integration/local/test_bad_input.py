@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -204,3 +205,16 @@ def test_a_server_that_dies_at_its_start(make_run: MakeRun) -> None:
         f" {run.state / 'models' / 'first.log'}\n"
     )
     assert run.status()["phase"] == "Failed"
+
+
+@pytest.mark.parametrize("below", ["", "deeper/down"])
+def test_a_state_folder_that_is_none(below: str, make_run: MakeRun) -> None:
+    run = make_run("run", manifest(3))
+    file = run.folder / "a file"
+    file.write_text("mine")
+    state = file / below
+    finished = subprocess.run([*run.command("run"), "--state", str(state)], capture_output=True, text=True, check=False)
+    why = "Not a directory" if below else "File exists"
+    said = f"{state} cannot hold the files of a run ({why}): give another folder with --state\n"
+    assert (finished.returncode, finished.stdout, finished.stderr) == (WRONG_INPUT, "", said)
+    assert file.read_text() == "mine"

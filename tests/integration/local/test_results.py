@@ -192,10 +192,10 @@ def test_report_copies_what_the_manifest_names(done: Done, tmp_path: Path, make_
         data = (tmp_path / "copy" / file["path"]).read_bytes()
         assert (hashlib.sha256(data).hexdigest(), len(data)) == (file["sha256"], file["size"])
 
-    unfinished = make_run("unfinished", small())
+    unfinished = make_run("un finished", small())
     finished = unfinished.finish(unfinished.start("report"))
     assert finished.code == 2
-    assert "is not complete in file://" in finished.err
+    assert f"is not complete in {unfinished.out}: finish it with `tiltyard run`" in finished.err
 
 
 def test_a_jury_compared_with_itself_agrees(done: Done) -> None:

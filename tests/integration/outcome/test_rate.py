@@ -246,8 +246,9 @@ def test_no_instruction_at_all(tmp_path: Path) -> None:
     ran = world.run(world.rate())
     assert ran.code == 3
     assert ran.summary["message"] == (
-        "No instruction is left after curation (dropped: Difficulty 9): raise spec.instructions.mine.perCompetitor, or"
-        " loosen spec.curation.difficulty.keep or spec.curation.dedup.threshold."
+        "No instruction is left after curation (dropped: Difficulty 9): mine more"
+        " (spec.instructions.mine.perCompetitor), give more (spec.instructions.from), or loosen"
+        " spec.curation.difficulty.keep or spec.curation.dedup.threshold."
     )
 
 

@@ -61,7 +61,7 @@ def test_a_file_that_is_gone_is_said(world: StageWorld) -> None:
 
 def test_a_run_that_is_not_complete_is_refused(world: StageWorld) -> None:
     world.store.put(f"{run_prefix(RUN)}report.html", b"<html>")
-    assert export(world, world.root / "copy") == (2, f"run {RUN} is not complete in {world.store.uri}")
+    assert export(world, world.root / "copy") == (2, f"run {RUN} is not complete in {world.store.place}")
     assert not (world.root / "copy").exists()
 
 

@@ -133,8 +133,8 @@ def test_a_file_that_cannot_be_read(world: StageWorld) -> None:
     given = ReadableFile(field="spec.instructions.from", uri=path.as_uri(), column="prompt", also="who", names=("ada",))
     cases = {
         None: f"{path} cannot be read: No such file or directory",
-        '{"prompt": "Sort.", "who": "eve"}': f"{path.as_uri()}: 'who' is 'eve' beside text 1, but must be one of ada",
-        '{"prompt": " ", "who": "ada"}': f"{path.as_uri()} holds no text in 'prompt'",
+        '{"prompt": "Sort.", "who": "eve"}': f"{path}: 'who' is 'eve' beside text 1, but must be one of ada",
+        '{"prompt": " ", "who": "ada"}': f"{path} holds no text in 'prompt'",
     }
     for content, sentence in cases.items():
         if content is not None:
@@ -301,5 +301,5 @@ def test_a_damaged_manifest_is_said(world: StageWorld) -> None:
     ran = world.run_task(task(world, artifacts=artifacts))
     assert ran.code == 3
     assert ran.summary["message"] == (
-        f"runs/{RUN}/manifest.json in {world.store.uri} is damaged; delete it and run again."
+        f"runs/{RUN}/manifest.json in {world.store.place} is damaged; delete it and run again."
     )

@@ -87,7 +87,7 @@ def test_a_root_that_is_a_file(tmp_path: Path) -> None:
     root.touch()
     with pytest.raises(ConfigurationError) as caught:
         FolderStore(root).check()
-    assert f"in {root.as_uri()}: a part of the path is a file; name another folder." in str(caught.value)
+    assert f"in {root}: a part of the path is a file; name another folder." in str(caught.value)
     assert str(caught.value).startswith("Cannot write 'preflight/")
 
 
@@ -111,7 +111,7 @@ def test_a_write_that_fails_half_way(tmp_path: Path) -> None:
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limit[1]))
     try:
-        with pytest.raises(TransientError, match=r"Cannot write 'a' in file:///.*: File too large\."):
+        with pytest.raises(TransientError, match=r"Cannot write 'a' in /.*: File too large\."):
             store.put("a", b"x" * 200_000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
@@ -139,5 +139,5 @@ def test_what_cannot_be_provoked_without_a_mount(
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(kind) as caught:
         store.put("a", b"one")
-    assert f"Cannot write 'a' in {store.uri}: {why}" in str(caught.value)
+    assert f"Cannot write 'a' in {store.place}: {why}" in str(caught.value)
     assert os.listdir(tmp_path) == []

@@ -49,3 +49,11 @@ def test_a_failure_is_shown_as_it_was_said(capsys: pytest.CaptureFixture[str]) -
     message = "spec.competitors[0]: its last words are '[red]no[/red]'"
     show.print_status(status("Failed", "3%", ended="Failed", message=message), at_work=False)
     assert message in capsys.readouterr().out
+
+
+def test_a_folder_is_shown_as_its_path(capsys: pytest.CaptureFixture[str]) -> None:
+    show.print_outputs({"report": "file:///my%20out/%C3%BC/report.html", "dataset": "s3://bucket/my%20out/"})
+    assert capsys.readouterr().out.splitlines() == [
+        "report    /my out/ü/report.html",
+        "dataset   s3://bucket/my%20out/",
+    ]

@@ -74,5 +74,5 @@ def test_who_has_no_rating_is_not_on_the_leaderboard() -> None:
 
 def test_something_must_be_left() -> None:
     require_instructions({"kept": 1, "Difficulty": 9})
-    with pytest.raises(PermanentError, match=r"\(dropped: Difficulty 3, Diversity 1\): raise spec\.instructions"):
+    with pytest.raises(PermanentError, match=r"\(dropped: Difficulty 3, Diversity 1\): mine more \(spec\.instructions"):
         require_instructions({"Diversity": 1, "kept": 0, "Difficulty": 3})

@@ -45,7 +45,7 @@ def refusal(path: Path, data: bytes, column: str = "text", also: str | None = No
     path.write_bytes(data)
     with pytest.raises(ConfigurationError) as caught:
         list(read_texts(path.as_uri(), column, STORE, also=also))
-    return str(caught.value).removeprefix(path.as_uri()).strip(": ")
+    return str(caught.value).removeprefix(str(path)).strip(": ")
 
 
 @pytest.mark.parametrize("kind", KINDS)

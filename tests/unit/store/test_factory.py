@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from urllib.parse import unquote
 
 import pytest
 
@@ -25,6 +26,7 @@ def test_a_file_uri_opens_a_folder(given: str, root: str) -> None:
     store = open_store(given)
     assert isinstance(store, FolderStore)
     assert store.uri == root
+    assert store.place == unquote(root.removeprefix("file://"))
     assert open_store(store.uri).uri == root
 
 
@@ -41,7 +43,7 @@ def test_a_file_uri_opens_a_folder(given: str, root: str) -> None:
 def test_an_s3_uri_opens_a_bucket(given: str, root: str) -> None:
     store = open_store(given, endpoint="http://127.0.0.1:9000", region="us-east-1")
     assert isinstance(store, S3Store)
-    assert store.uri == root
+    assert store.uri == store.place == root
     store.close()
 
 

@@ -4,9 +4,9 @@
     python hack/tools.py versitygw
     python hack/tools.py --list
 
-A tool is a package of a Go module of ours (`hack/tools/<lock>/go.mod` and `go.sum` are its lock) and one row of `TOOLS`. Binaries
-are cached outside the tree, in a folder named by the hash of the lock and of the build's settings, so that a lock is
-built once for a machine: `$TILTYARD_TOOLS`, or `${XDG_CACHE_HOME:-~/.cache}/tiltyard/tools`. Several processes may ask
+A tool is a package of a Go module of ours (`hack/tools/<lock>/go.mod` and `go.sum` are its lock) and one row of
+`TOOLS`. Binaries are cached outside the tree, in a folder named by the hash of the lock and of the build's settings, so
+that a lock is built once for a machine: `$TILTYARD_TOOLS`, or `${XDG_CACHE_HOME:-~/.cache}/tiltyard/tools`. Several processes may ask
 at the same time: the first builds, the others wait for it.
 
 Needs a package index for Go modules, and Go; where Go is missing or older than the module asks, the toolchain of the

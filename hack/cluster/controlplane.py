@@ -26,7 +26,7 @@ from typing import Any, Self
 import tools
 from cluster.processes import free_port, start, stop, wait_for
 
-ADMIN_TOKEN = "admin"  # noqa: S105  (good for this cluster alone)
+ADMIN_TOKEN = "admin"
 
 
 def binary(name: str) -> Path:
@@ -121,7 +121,9 @@ class ControlPlane:
 
     def apply(self, path: str, body: Any) -> Any:
         """Server-side apply of an object, or of a YAML document's bytes."""
-        return self.request("PATCH", f"{path}?fieldManager=test-cluster&force=true", body, "application/apply-patch+yaml")
+        return self.request(
+            "PATCH", f"{path}?fieldManager=test-cluster&force=true", body, "application/apply-patch+yaml"
+        )
 
     def wait_for_resource(self, group: str, plural: str) -> None:
         """Wait until a custom resource is served: clients find it by discovery from then on."""
@@ -194,7 +196,7 @@ class ControlPlane:
 
 def main() -> None:
     """Up until Ctrl-C, for a look around."""
-    with ControlPlane(Path(os.environ.get("TMPDIR", "/tmp")) / f"tiltyard-{os.getpid()}") as plane:  # noqa: S108
+    with ControlPlane(Path(os.environ.get("TMPDIR", "/tmp")) / f"tiltyard-{os.getpid()}") as plane:
         print(f"export KUBECONFIG={plane.kubeconfig}", flush=True)
         while True:
             time.sleep(3600)

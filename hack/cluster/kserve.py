@@ -14,8 +14,9 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import tools
 import yaml
+
+import tools
 from cluster.controlplane import ControlPlane
 from cluster.processes import free_port, wait_for
 
@@ -88,7 +89,9 @@ def _start_manager(plane: ControlPlane) -> tuple[int, str]:
     served.mkdir(parents=True)
     subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "3650"]
     files = ["-keyout", str(served / "tls.key"), "-out", str(served / "tls.crt")]
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject, *files], check=True, capture_output=True)
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject, *files], check=True, capture_output=True
+    )
     webhooks, probes = free_port(), free_port()
     manager, log = plane.run(
         "kserve-manager", "env", f"TMPDIR={scratch}", f"KUBECONFIG={plane.kubeconfig}", f"POD_NAMESPACE={NAMESPACE}",

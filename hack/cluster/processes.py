@@ -19,7 +19,9 @@ class ClusterError(Exception):
     """Something of the cluster does not come up; the message names the log to read."""
 
 
-def start(command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+def start(
+    command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     """Start a process whose output goes to a log. Linux kills it when this process dies."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as out:
@@ -44,7 +46,9 @@ def stop(process: subprocess.Popen[bytes], grace: float = 10.0) -> None:
             process.wait()
 
 
-def wait_for(what: str, holds: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, limit: float = 60) -> None:
+def wait_for(
+    what: str, holds: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, limit: float = 60
+) -> None:
     """Wait until something holds.
 
     Raises:

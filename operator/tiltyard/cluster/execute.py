@@ -21,7 +21,7 @@ from tiltyard.plan.observed import Observed
 from tiltyard.plan.planner import JobOrder, Outcome, Plan
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.jobs import PREFLIGHT, bundle_objects, parallelism, preflight_objects, store_ref
-from tiltyard.render.names import RESULT, STOP, job_name
+from tiltyard.render.names import RESULT, STOP, job_name, service_name
 from tiltyard.render.serving import inference_service, service_url
 from tiltyard.render.tasks import bundle_task
 from tiltyard_jobs.contracts.tasks import PreflightTask
@@ -132,9 +132,12 @@ class Hands:
             return
         if before is not None:  # it ended though parts are missing: somebody has deleted them from the bucket
             await self.delete_job(before)
-        served = bundle.model is not None and picture.graph.model[bundle.model].served
-        url = service_url(tournament, bundle.model, self.settings) if bundle.model and served else None
-        task = bundle_task(tournament, order, store_ref(tournament), url, observed.ledger)
+        url = served_as = None
+        if bundle.model is not None and picture.graph.model[bundle.model].served:
+            # KServe's runtimes serve a model by the name of its InferenceService.
+            url = service_url(tournament, bundle.model, self.settings)
+            served_as = service_name(tournament.metadata.name, bundle.model)
+        task = bundle_task(tournament, order, store_ref(tournament), url, observed.ledger, served_as)
         await self._create(*bundle_objects(tournament, order, task, self.settings))
         metrics.JOBS_STARTED.labels(bundle.stage).inc()
         log.info("job started", job=name, bundle=bundle.name, stage=bundle.stage, shards=len(order.indices))

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from tiltyard.api import Condition, ManifestError, TournamentStatus
 from tiltyard.cluster.kube import Object
-from tiltyard.plan.observed import ModelPhase, Observed
+from tiltyard.plan.observed import JobPhase, ModelPhase, Observed, PreflightPhase
 
 REPORTER = "tiltyard.dev/operator"
 MAX_NOTE = 1024
@@ -80,8 +80,9 @@ def troubles(observed: Observed) -> dict[str, str]:
     found = {
         f"model {n}": m.message for n, m in observed.models.items() if m.phase is ModelPhase.STARTING and m.message
     }
-    found |= {name: job.message for name, job in observed.jobs.items() if job.message}
-    if observed.preflight_message and observed.preflight.value == "Active":
+    at_work = {name: job for name, job in observed.jobs.items() if job.phase is JobPhase.ACTIVE}
+    found |= {name: job.message for name, job in at_work.items() if job.message}
+    if observed.preflight_message and observed.preflight is PreflightPhase.ACTIVE:
         found["preflight"] = observed.preflight_message
     return dict(sorted(found.items()))
 

@@ -49,19 +49,20 @@ def participants(tournament: Tournament) -> Mapping[str, Participant]:
     return {participant.name: participant for participant in (*tournament.spec.competitors, *tournament.spec.judges)}
 
 
-def endpoint_of(tournament: Tournament, model: str, url: str | None) -> EndpointRef:
+def endpoint_of(tournament: Tournament, model: str, url: str | None, served_as: str | None = None) -> EndpointRef:
     """How a worker reaches a model.
 
     Args:
         tournament: the manifest.
         model: a competitor's or judge's name.
         url: where it is served, with its `/v1`; None for an endpoint that runs already.
+        served_as: the name by which the server knows it, where that is not its own.
     """
     participant, field = participants(tournament)[model], fields(tournament)[model]
     if participant.endpoint is not None:
         return external_endpoint(participant.endpoint, f"{field}.endpoint")
     assert url is not None, f"{model} is not served"
-    return EndpointRef(url=url, model=model, field=field)
+    return EndpointRef(url=url, model=served_as or model, field=field)
 
 
 def bundle_task(
@@ -70,6 +71,7 @@ def bundle_task(
     store: StoreRef,
     url: str | None,
     ledger: tuple[LedgerRow, ...] = (),
+    served_as: str | None = None,
 ) -> BundleTask:
     """The task of a bundle's Job.
 
@@ -79,6 +81,7 @@ def bundle_task(
         store: where artifacts live, as the worker sees it.
         url: where the bundle's model is served, if it is.
         ledger: what the run has cost, for the report.
+        served_as: the name by which the server knows the model, where that is not its own.
     """
     bundle = order.bundle
     embedder = tournament.spec.curation.diversity.embedder.endpoint
@@ -88,7 +91,7 @@ def bundle_task(
         store=store,
         recipes=bundle.recipes,
         indices=order.indices,
-        endpoint=endpoint_of(tournament, bundle.model, url) if bundle.model else None,
+        endpoint=endpoint_of(tournament, bundle.model, url, served_as) if bundle.model else None,
         embedder=(
             external_endpoint(embedder, EMBEDDER)
             if embedder is not None and bundle.stage in ("filter", "curate")

@@ -1,0 +1,204 @@
+"""A real control plane with KServe for all tests of a session, and a namespace with a player of pods for each test."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import yaml
+
+import tools
+from cluster import kserve
+from cluster.controlplane import ControlPlane
+from support.manifests import manifest
+from support.podplayer import NODE, ROOT, PodPlayer
+from support.s3server import S3Server
+from tiltyard.cluster.kube import TOURNAMENTS, Kind, Kube, KubeError, Object
+
+NODES = Kind("v1", "Node", "nodes")
+EVENTS = Kind("events.k8s.io/v1", "Event", "events")
+CRD = "charts/tiltyard/files/tournaments.tiltyard.dev.yaml"
+TOOLS = ("etcd", "kube-apiserver", "kube-controller-manager", "kserve-manager", "helm")
+KEY = "bucket-key"
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build the tools before the first test: within one, the build would run into the test's time-out."""
+    if any("plane" in getattr(item, "fixturenames", ()) for item in session.items):
+        for name in TOOLS:
+            tools.ensure(name)
+
+
+@pytest.fixture(scope="session")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """The control plane, with KServe and the Tournament's CRD."""
+    folder = tmp_path_factory.mktemp("cluster") / "plane"
+    flags = {"kube-controller-manager": ["--controllers=*,-node-lifecycle-controller"]}
+    with ControlPlane(folder, flags=flags) as running:
+        kserve.install(running)
+        running.apply(f"{kserve.CRD_PATH}/tournaments.tiltyard.dev", (ROOT / CRD).read_bytes())
+        running.wait_for_resource("tiltyard.dev/v1alpha1", "tournaments")
+        running.apply(f"/api/v1/nodes/{NODE}", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}})
+        yield running
+
+
+@pytest.fixture
+async def kube(plane: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Kube]:
+    """A connection as an administrator."""
+    monkeypatch.setenv("KUBECONFIG", str(plane.kubeconfig))
+    async with await Kube.connect() as connection:
+        yield connection
+
+
+@pytest.fixture
+def namespace(plane: ControlPlane, server: S3Server) -> Iterator[str]:
+    """A namespace of its own, with the bucket's credentials in a Secret."""
+    name = f"arena-{uuid4().hex[:8]}"
+    plane.apply(f"/api/v1/namespaces/{name}", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    wanted = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    data = {key: base64.b64encode(server.env[key].encode()).decode() for key in wanted}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": KEY, "namespace": name}, "data": data}
+    plane.apply(f"/api/v1/namespaces/{name}/secrets/{KEY}", secret)
+    yield name
+    with suppress(OSError):
+        plane.request("DELETE", f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture
+async def player(kube: Kube, namespace: str, tmp_path: Path) -> AsyncIterator[PodPlayer]:
+    """Who runs the namespace's pods."""
+    async with PodPlayer(kube, namespace, tmp_path / "pods") as playing:
+        yield playing
+
+
+@dataclass
+class Operator:
+    """The operator's process: `start`, `stop` and `kill` may be called at any moment."""
+
+    kubeconfig: Path
+    namespace: str
+    log: Path
+    process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        command = [sys.executable, "-m", "tiltyard", "operator", "--namespace", self.namespace, "--port", "0"]
+        environment = {"PYTHONPATH": f"{ROOT / 'operator'}:{ROOT / 'jobs'}", "KUBECONFIG": str(self.kubeconfig)}
+        with self.log.open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *command, "--worker-image", "tiltyard/worker", stdout=log, stderr=log, env={**os.environ, **environment}
+            )
+
+    async def stop(self) -> int:
+        assert self.process is not None
+        if self.process.returncode is None:
+            self.process.terminate()
+        return await asyncio.wait_for(self.process.wait(), 15)
+
+    async def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        await self.process.wait()
+
+
+@pytest.fixture
+async def operator(plane: ControlPlane, namespace: str, tmp_path: Path) -> AsyncIterator[Operator]:
+    """The operator, at work in the test's namespace."""
+    running = Operator(plane.kubeconfig, namespace, tmp_path / "operator.log")
+    await running.start()
+    yield running
+    code = await running.stop()
+    text = running.log.read_text()
+    assert "a mistake of the operator's own" not in text, text[-4000:]
+    assert code == 0, text[-4000:]
+
+
+@dataclass
+class Arena:
+    """A namespace with everything in it, and what a user does there."""
+
+    kube: Kube
+    namespace: str
+    s3_uri: str
+    server: S3Server
+    player: PodPlayer
+    operator: Operator
+
+    def manifest(self, competitors: int | list[str] = 3, *, name: str = "test", **spec: Any) -> dict[str, Any]:
+        """A manifest of simulated experts whose artifacts go to the test's bucket."""
+        document = manifest(competitors, **spec)
+        document["metadata"] = {"name": name, "namespace": self.namespace}
+        s3 = {"uri": self.s3_uri, "endpoint": self.server.endpoint, "secretRef": {"name": KEY}}
+        document["spec"].setdefault("output", {"s3": s3})
+        return document
+
+    async def apply(self, document: dict[str, Any]) -> None:
+        """`kubectl apply --server-side`, refusing unknown fields."""
+        path = TOURNAMENTS.path(self.namespace, document["metadata"]["name"])
+        query = {"fieldManager": "user", "force": "true", "fieldValidation": "Strict"}
+        content = "application/apply-patch+yaml"
+        await self.kube._call("PATCH", TOURNAMENTS, path, query=query, body=document, content=content)
+
+    async def patch(self, name: str = "test", **spec: Any) -> None:
+        """`kubectl patch --type merge`."""
+        await self.kube.merge(TOURNAMENTS, self.namespace, name, {"spec": spec})
+
+    async def get(self, name: str = "test") -> Object:
+        return await self.kube.get(TOURNAMENTS, self.namespace, name)
+
+    async def wait(self, holds: Callable[[Object], bool], name: str = "test", limit: float = 90) -> Object:
+        """Wait until a Tournament is as told."""
+        end = asyncio.get_running_loop().time() + limit
+        while True:
+            found = await self.get(name)
+            if holds(found):
+                return found
+            if asyncio.get_running_loop().time() > end:
+                log = self.operator.log.read_text()[-3000:]
+                raise AssertionError(f"after {limit} s:\n{yaml.safe_dump(found.get('status'))}\n{log}")
+            await asyncio.sleep(0.1)
+
+    async def wait_for_phase(self, *phases: str, name: str = "test", limit: float = 90) -> Object:
+        return await self.wait(lambda one: one.get("status", {}).get("phase") in phases, name, limit)
+
+    async def children(self, kind: Kind) -> list[Object]:
+        """What the operator has made of a kind."""
+        items, _ = await self.kube.list(kind, self.namespace, "app.kubernetes.io/managed-by=tiltyard")
+        return items
+
+    async def events(self) -> list[tuple[str, str, str]]:
+        """Type, reason and note of each event of a Tournament, in the order of time."""
+        items, _ = await self.kube.list(EVENTS, self.namespace, "")
+        ours = [item for item in items if item["regarding"]["kind"] == "Tournament"]
+        ours.sort(key=lambda item: str(item["eventTime"]))
+        return [(item["type"], item["reason"], item["note"]) for item in ours]
+
+    async def gone(self, kind: Kind, limit: float = 30) -> None:
+        """Wait until nothing of a kind is left."""
+        end = asyncio.get_running_loop().time() + limit
+        while left := await self.children(kind):
+            assert asyncio.get_running_loop().time() < end, [item["metadata"]["name"] for item in left]
+            await asyncio.sleep(0.2)
+
+
+@pytest.fixture
+def arena(kube: Kube, namespace: str, s3_uri: str, server: S3Server, player: PodPlayer, operator: Operator) -> Arena:
+    """All of the above."""
+    return Arena(kube, namespace, s3_uri, server, player, operator)
+
+
+def condition(tournament: Object, kind: str) -> dict[str, Any]:
+    """A condition by its type; empty: it has none such."""
+    conditions = tournament.get("status", {}).get("conditions", [])
+    return next((dict(one) for one in conditions if one["type"] == kind), {})
+
+
+__all__ = ["Arena", "KubeError", "Operator", "condition"]

@@ -1,0 +1,365 @@
+"""Plays the kubelet: pods of a cluster without a node run as processes, the worker's real code and real servers.
+
+A pod's own command runs with its own environment and volumes, in folders; mount paths in them are rewritten. What a
+cluster's network would do is done by rewriting too: each Service of a model has a port on 127.0.0.1 that it keeps over
+restarts, and the addresses `http://NAME.NAMESPACE.svc.cluster.local` in ConfigMaps become those. A rule makes pods fail
+as told instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import re
+import shutil
+import signal
+import sys
+import urllib.request
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from cluster.processes import free_port
+from tiltyard.cluster.kube import CONFIG_MAPS, PODS, Kind, Kube, KubeError
+
+ROOT = Path(__file__).resolve().parents[2]
+SECRETS = Kind("v1", "Secret", "secrets")
+NODE = "player"
+MAX_GRACE = 10.0
+SERVICE = re.compile(r"http://([a-z0-9-]+)\.([a-z0-9-]+)\.svc\.cluster\.local(:80)?")
+MODEL_LABEL = "serving.kserve.io/inferenceservice"
+
+Pod = Mapping[str, Any]
+
+
+@dataclass
+class Rule:
+    """What becomes of pods that match, instead of their command.
+
+    Attributes:
+        matches: which pods.
+        status: merged into the pod's status, which then stays so: a pod that never starts.
+        command: run instead of the pod's own; "{port}" stands for its port.
+        times: pods that it applies to; None: all.
+    """
+
+    matches: Callable[[Pod], bool]
+    status: Mapping[str, Any] | None = None
+    command: list[str] | None = None
+    times: int | None = None
+
+
+@dataclass
+class PodPlayer:
+    """The pods of one namespace, played inside of an `async with` block.
+
+    Attributes:
+        kube: the connection.
+        namespace: whose pods.
+        folder: for the pods' files and logs.
+        rules: the first that matches a pod applies.
+        started: names of the pods whose process was started, in order.
+    """
+
+    kube: Kube
+    namespace: str
+    folder: Path
+    rules: list[Rule] = field(default_factory=list)
+    started: list[str] = field(default_factory=list)
+    _ports: dict[str, int] = field(default_factory=dict)
+    _plays: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _processes: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+    _ending: dict[str, asyncio.Event] = field(default_factory=dict)
+    _watch: asyncio.Task[None] | None = None
+    mistakes: list[BaseException] = field(default_factory=list)
+
+    async def __aenter__(self) -> Self:
+        self._watch = asyncio.create_task(self._follow())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        tasks = [task for task in (self._watch, *self._plays.values()) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for process in self._processes.values():
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
+        if self.mistakes and error is None:
+            raise self.mistakes[0]
+
+    def never_starts(self, matches: Callable[[Pod], bool], status: Mapping[str, Any]) -> None:
+        """Pods that stay as told."""
+        self.rules.append(Rule(matches, status=status))
+
+    def runs(self, matches: Callable[[Pod], bool], command: list[str], times: int | None = None) -> None:
+        """Pods that run another command."""
+        self.rules.append(Rule(matches, command=command, times=times))
+
+    def kill(self, part_of_name: str) -> str | None:
+        """SIGKILL a running pod's process; returns the pod's name, None: no such pod runs."""
+        for name, process in self._processes.items():
+            if part_of_name in name and process.returncode is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                return name
+        return None
+
+    def port_of(self, service: str) -> int:
+        """The port that stands for a Service."""
+        return self._ports.setdefault(service, free_port())
+
+    def log_of(self, pod: str) -> str:
+        """What a pod's container has written."""
+        file = self.folder / pod / "log"
+        return file.read_text(errors="replace") if file.exists() else ""
+
+    async def _follow(self) -> None:
+        version = ""
+        while True:
+            try:
+                if not version:
+                    pods, version = await self.kube.list(PODS, self.namespace, "")
+                    for pod in pods:
+                        self._see("ADDED", pod)
+                async for event, pod in self.kube.watch(PODS, self.namespace, "", version):
+                    version = pod["metadata"]["resourceVersion"]
+                    self._see(event, pod)
+            except KubeError as error:
+                version = "" if error.status else version
+                await asyncio.sleep(0.1)
+
+    def _see(self, event: str, pod: Pod) -> None:
+        if event == "BOOKMARK":
+            return
+        uid = pod["metadata"]["uid"]
+        if event == "DELETED" or "deletionTimestamp" in pod["metadata"]:
+            if uid in self._ending:
+                self._ending[uid].set()
+            elif event != "DELETED":
+                self._ending[uid] = asyncio.Event()
+                self._ending[uid].set()
+                self._plays[uid] = asyncio.create_task(self._guard(self._finish(pod)))
+        elif uid not in self._plays and pod.get("status", {}).get("phase", "Pending") == "Pending":
+            self._ending[uid] = asyncio.Event()
+            self._plays[uid] = asyncio.create_task(self._guard(self._play(pod)))
+
+    async def _guard(self, play: Any) -> None:
+        try:
+            await play
+        except KubeError as error:
+            if error.status not in (404, 409, 0):  # gone in the middle
+                self.mistakes.append(error)
+        except Exception as error:
+            self.mistakes.append(error)
+
+    async def _play(self, pod: Pod) -> None:
+        meta, ending = pod["metadata"], self._ending[pod["metadata"]["uid"]]
+        rule = next((r for r in self.rules if r.times != 0 and r.matches(pod)), None)
+        if rule is not None and rule.times is not None:
+            rule.times -= 1
+        if rule is not None and rule.status is not None:
+            await self._status(pod, rule.status)
+            await ending.wait()
+            await self._finish(pod)
+            return
+        target = {"apiVersion": "v1", "kind": "Node", "name": NODE}
+        binding = {
+            "apiVersion": "v1",
+            "kind": "Binding",
+            "metadata": {"name": meta["name"], "namespace": self.namespace},
+        }
+        path = PODS.path(self.namespace, meta["name"], "binding")
+        await self.kube._call("POST", PODS, path, query={}, body={**binding, "target": target})
+        container = pod["spec"]["containers"][0]
+        command, environment = await self._prepare(pod, container, rule)
+        restarts, code = 0, 0
+        while True:
+            code = await self._run_once(pod, container, command, environment, ending, restarts)
+            if ending.is_set() or pod["spec"].get("restartPolicy") != "Always":
+                break
+            restarts += 1
+            terminated = self._terminated(pod, container, code)
+            waiting = {"reason": "CrashLoopBackOff", "message": "back-off restarting failed container"}
+            state = {"state": {"waiting": waiting}, "lastState": {"terminated": terminated}}
+            await self._containers(pod, container, "Running", ready=False, restarts=restarts, **state)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ending.wait(), min(5.0, 0.3 * 2**restarts))
+        phase = "Succeeded" if code == 0 else "Failed"
+        terminated = self._terminated(pod, container, code)
+        await self._containers(pod, container, phase, ready=False, restarts=restarts, state={"terminated": terminated})
+        await ending.wait()
+        await self._finish(pod)
+
+    async def _run_once(
+        self,
+        pod: Pod,
+        container: Mapping[str, Any],
+        command: list[str],
+        environment: Mapping[str, str],
+        ending: asyncio.Event,
+        restarts: int,
+    ) -> int:
+        name = pod["metadata"]["name"]
+        place = self.folder / name
+        (place / "termination-log").write_text("")
+        with (place / "log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                *command, stdout=log, stderr=log, env=environment, start_new_session=True, cwd=place
+            )
+        self._processes[name] = process
+        self.started.append(name)
+        probe = container.get("readinessProbe", {}).get("httpGet")
+        running = {"running": {"startedAt": _now()}}
+        await self._containers(pod, container, "Running", ready=probe is None, restarts=restarts, state=running)
+        ended = asyncio.create_task(process.wait())
+        told = asyncio.create_task(ending.wait())
+        ready = asyncio.create_task(self._probe(pod, container, probe, restarts)) if probe else None
+        try:
+            await asyncio.wait({ended, told}, return_when=asyncio.FIRST_COMPLETED)
+            if not ended.done():
+                grace = min(MAX_GRACE, pod["spec"].get("terminationGracePeriodSeconds", 30))
+                process.send_signal(signal.SIGTERM)
+                await asyncio.wait({ended}, timeout=grace)
+                if not ended.done():
+                    os.killpg(process.pid, signal.SIGKILL)
+            return await ended
+        finally:
+            for task in (told, ready):
+                if task is not None:
+                    task.cancel()
+
+    async def _probe(self, pod: Pod, container: Mapping[str, Any], probe: Mapping[str, Any], restarts: int) -> None:
+        url = f"http://127.0.0.1:{self.port_of(_service_of(pod))}{probe['path']}"
+
+        def answers() -> bool:
+            try:
+                with urllib.request.urlopen(url, timeout=2):
+                    return True
+            except OSError:
+                return False
+
+        while not await asyncio.to_thread(answers):
+            await asyncio.sleep(0.1)
+        with suppress(KubeError):
+            state = {"running": {"startedAt": _now()}}
+            await self._containers(pod, container, "Running", ready=True, restarts=restarts, state=state)
+
+    async def _finish(self, pod: Pod) -> None:
+        path = PODS.path(self.namespace, pod["metadata"]["name"])
+        with suppress(KubeError):
+            await self.kube._call("DELETE", PODS, path, query={"gracePeriodSeconds": "0"})
+
+    def _terminated(self, pod: Pod, container: Mapping[str, Any], code: int) -> dict[str, Any]:
+        place = self.folder / pod["metadata"]["name"]
+        message = (place / "termination-log").read_text(errors="replace")[-4096:]
+        if not message and code and container.get("terminationMessagePolicy") == "FallbackToLogsOnError":
+            message = (place / "log").read_bytes()[-2048:].decode(errors="replace")
+        reason = (
+            "Completed" if code == 0 else "OOMKilled" if code == -9 and "oom" in pod["metadata"]["name"] else "Error"
+        )
+        exit_code = 128 - code if code < 0 else code
+        return {"exitCode": exit_code, "reason": reason, "message": message, "startedAt": _now(), "finishedAt": _now()}
+
+    async def _containers(
+        self, pod: Pod, container: Mapping[str, Any], phase: str, *, ready: bool, restarts: int, **states: Any
+    ) -> None:
+        condition = {"status": str(ready), "lastTransitionTime": _now()}
+        status = {
+            "phase": phase,
+            "podIP": "127.0.0.1",
+            "conditions": [{"type": kind, **condition} for kind in ("Ready", "ContainersReady")],
+            "containerStatuses": [
+                {
+                    "name": container["name"],
+                    "image": container["image"],
+                    "imageID": "",
+                    "ready": ready,
+                    "restartCount": restarts,
+                    **states,
+                }
+            ],
+        }
+        await self._status(pod, status)
+
+    async def _status(self, pod: Pod, status: Mapping[str, Any]) -> None:
+        path = PODS.path(self.namespace, pod["metadata"]["name"], "status")
+        merge = "application/merge-patch+json"
+        await self.kube._call("PATCH", PODS, path, query={}, body={"status": status}, content=merge)
+
+    async def _prepare(
+        self, pod: Pod, container: Mapping[str, Any], rule: Rule | None
+    ) -> tuple[list[str], dict[str, str]]:
+        """The process's command and environment, its volumes made."""
+        place = self.folder / pod["metadata"]["name"]
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        places = {"/dev/termination-log": str(place / "termination-log")}
+        volumes = {volume["name"]: volume for volume in pod["spec"].get("volumes", ())}
+        for mount in container.get("volumeMounts", ()):
+            volume = volumes[mount["name"]]
+            folder = place / "volumes" / mount["name"]
+            folder.mkdir(parents=True, exist_ok=True)
+            await self._fill(volume, folder)
+            places[mount["mountPath"]] = str(folder)
+
+        def here(text: str) -> str:
+            for path in sorted(places, key=len, reverse=True):
+                if text == path or text.startswith(f"{path}/"):
+                    return places[path] + text[len(path) :]
+            return text
+
+        environment = {"PATH": os.environ["PATH"], "HOME": str(place), "TMPDIR": str(place)}
+        environment["PYTHONPATH"] = f"{ROOT / 'operator'}:{ROOT / 'jobs'}"
+        for entry in container.get("env", ()):
+            value = entry.get("value") or await self._value(pod, entry.get("valueFrom", {}))
+            if value is not None:
+                environment[entry["name"]] = here(value)
+        command = [*container.get("command", ()), *container.get("args", ())]
+        if rule is not None and rule.command is not None:
+            command = list(rule.command)
+        port = str(self.port_of(_service_of(pod))) if MODEL_LABEL in pod["metadata"].get("labels", {}) else ""
+        words = {"python": sys.executable, "0.0.0.0": "127.0.0.1", "{port}": port}
+        command = [words.get(word, here(word)) for word in command]
+        if port and "--port" in command:
+            command[command.index("--port") + 1] = port
+        return command, environment
+
+    async def _value(self, pod: Pod, source: Mapping[str, Any]) -> str | None:
+        if "fieldRef" in source:
+            found = re.fullmatch(r"metadata\.(annotations|labels)\['(.+)'\]", source["fieldRef"]["fieldPath"])
+            return pod["metadata"].get(found[1], {}).get(found[2]) if found else None
+        for name, kind in (("secretKeyRef", SECRETS), ("configMapKeyRef", CONFIG_MAPS)):
+            if reference := source.get(name):
+                try:
+                    found_object = await self.kube.get(kind, self.namespace, reference["name"])
+                    value: str = found_object["data"][reference["key"]]
+                except (KubeError, KeyError):
+                    if reference.get("optional"):
+                        return None
+                    raise
+                return base64.b64decode(value).decode() if kind is SECRETS else value
+        return None
+
+    async def _fill(self, volume: Mapping[str, Any], folder: Path) -> None:
+        if reference := volume.get("configMap"):
+            config_map = await self.kube.get(CONFIG_MAPS, self.namespace, reference["name"])
+            for key, text in config_map.get("data", {}).items():
+                (folder / key).write_text(SERVICE.sub(lambda m: f"http://127.0.0.1:{self.port_of(m[1])}", text))
+
+
+def _service_of(pod: Pod) -> str:
+    """The Service of a model's pod, as KServe names it."""
+    return f"{pod['metadata']['labels'][MODEL_LABEL]}-predictor"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""The worker's tree of errors, and the one place where they become exit codes.
+"""The worker's tree of errors, and the exit code (`contracts.exit_codes`) that each becomes.
 
 `podFailurePolicy` on a cluster and the runner on one machine read the exit codes, never the messages:
 
@@ -13,18 +13,10 @@
 
 from __future__ import annotations
 
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from typing import Self
 
-
-class ExitCode(IntEnum):
-    """Exit codes of `python -m tiltyard_jobs`."""
-
-    COMPLETE = 0
-    CONFIGURATION = 2
-    PERMANENT = 3
-    TRANSIENT = 75
-    STOPPED = 143
+from tiltyard_jobs.contracts.exit_codes import ExitCode
 
 
 class JobError(Exception):

@@ -54,7 +54,7 @@ class Summary(Contract):
     """The end of a shard.
 
     Attributes:
-        exit_code: `errors.ExitCode`.
+        exit_code: see `contracts.exit_codes`.
         message: one sentence for people, empty when all is well.
         rows: rows in the parts made.
         reused: rows in the parts that were there already.

@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
+from tiltyard_jobs.contracts.exit_codes import ExitCode
 from tiltyard_jobs.contracts.logs import LOG_LEVEL_VARIABLE, configure_logging
 from tiltyard_jobs.contracts.tasks import BundleTask, SoloTask
-from tiltyard_jobs.errors import ExitCode
 from tiltyard_jobs.shard.failures import Ending, ending_of, frames_of
 from tiltyard_jobs.shard.loading import SOLO_TASKS, load_bundle, load_solo
 from tiltyard_jobs.shard.options import Options, parse_options
@@ -43,7 +43,7 @@ def main(
             `loading.SOLO_TASKS` take a `TaskContext` and return a `Summary`. A test may give stages of its own.
 
     Returns:
-        The exit code, see `errors.ExitCode`; 1 where Tiltyard itself is at fault.
+        The exit code, see `contracts.exit_codes`; 1 where Tiltyard itself is at fault.
     """
     options = parse_options(arguments, environment)
     level = environment.get(LOG_LEVEL_VARIABLE, "INFO")

@@ -8,7 +8,8 @@ import traceback
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tiltyard_jobs.errors import ExitCode, JobError, TransientError
+from tiltyard_jobs.contracts.exit_codes import ExitCode
+from tiltyard_jobs.errors import JobError, TransientError
 
 BUG = 1  # what Python itself exits with; retried as often as the Job's own limit allows, and no more
 

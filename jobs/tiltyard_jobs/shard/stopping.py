@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from tiltyard_jobs.errors import ExitCode, JobError
+from tiltyard_jobs.contracts.exit_codes import ExitCode
+from tiltyard_jobs.errors import JobError
 
 T = TypeVar("T")
 

@@ -15,9 +15,10 @@ from typing import Any
 
 import structlog
 
+from tiltyard_jobs.contracts.exit_codes import ExitCode
 from tiltyard_jobs.contracts.summary import Summary
 from tiltyard_jobs.contracts.tasks import BundleTask, SoloTask, StoreRef
-from tiltyard_jobs.errors import ConfigurationError, ExitCode
+from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.claims import Claims, claim_parts
 from tiltyard_jobs.shard.context import Meter, Outcome, ShardContext, TaskContext

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from aiohttp import web
 
-from tiltyard_jobs.errors import ConfigurationError, ExitCode
+from tiltyard_jobs.contracts.exit_codes import ExitCode
+from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.sim.faults import Fault, FaultPlan
 from tiltyard_jobs.sim.parameters import SimParameters, parse_sim_uri
 from tiltyard_jobs.sim.request_log import RequestLogWriter

@@ -1,6 +1,6 @@
 """A bundle's Job on this machine: an Indexed Job with `backoffLimitPerIndex`, made of processes.
 
-Exit codes are read as `podFailurePolicy` reads them on a cluster (`tiltyard_jobs.errors`): a transient one is tried
+Exit codes are read as `podFailurePolicy` reads them on a cluster (`contracts.exit_codes`): a transient one is tried
 again up to `spec.jobs.backoffLimitPerShard` times, a configuration or permanent error is final, a stop is no failure.
 """
 
@@ -19,14 +19,13 @@ from tiltyard.local.occupancy import Occupancy
 from tiltyard.local.processes import end, how_it_ended, spawn
 from tiltyard.plan.observed import JobPhase, JobSeen
 from tiltyard.plan.planner import JobOrder
+from tiltyard_jobs.contracts.exit_codes import FINAL, ExitCode
 from tiltyard_jobs.contracts.summary import Summary
 from tiltyard_jobs.contracts.tasks import BundleTask
 
 GRACE_SECONDS = 30.0
 BACKOFF_SECONDS = 1.0  # before the first retry of a shard, doubled with each
 BACKOFF_LIMIT_SECONDS = 60.0
-
-COMPLETE, CONFIGURATION, PERMANENT, STOPPED = 0, 2, 3, 143
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Attempt:
     @property
     def complete(self) -> bool:
         """Whether the shard is made."""
-        return self.summary.exit_code == COMPLETE
+        return self.summary.exit_code == ExitCode.COMPLETE
 
 
 @dataclass(frozen=True)
@@ -136,11 +135,11 @@ class LocalJob:
         while self.phase is JobPhase.ACTIVE:
             async with self.workshop.slots:
                 summary = await self._attempt(index)
-            if summary.exit_code == COMPLETE:
+            if summary.exit_code == ExitCode.COMPLETE:
                 return
-            if summary.exit_code in (CONFIGURATION, PERMANENT):
+            if summary.exit_code in FINAL:
                 self._fail(summary.message)
-            elif summary.exit_code != STOPPED:
+            elif summary.exit_code != ExitCode.STOPPED:
                 attempt += 1
                 if attempt > self.workshop.backoff_limit:
                     self._fail(f"shard {index} failed {attempt} times; the last time: {summary.message}")

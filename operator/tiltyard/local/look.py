@@ -7,10 +7,9 @@ import tempfile
 from pathlib import Path
 
 from tiltyard.local.oneshot import run_once
+from tiltyard_jobs.contracts.exit_codes import ExitCode
 from tiltyard_jobs.contracts.summary import Summary
 from tiltyard_jobs.contracts.tasks import SoloTask
-
-FORESEEN = (0, 2, 3, 75)  # exit codes whose sentence says all; the log of any other is worth keeping
 
 
 async def look(task: SoloTask, python: str) -> Summary:
@@ -22,7 +21,7 @@ async def look(task: SoloTask, python: str) -> Summary:
     """
     folder = Path(tempfile.mkdtemp(prefix="tiltyard-"))
     summary = await run_once(task, folder, python)
-    if summary.exit_code in FORESEEN:
+    if summary.exit_code in set(ExitCode):  # its sentence says all; the log of any other is worth keeping
         shutil.rmtree(folder)
         return summary
     return summary.model_copy(update={"message": f"{summary.message} ({folder / 'log'})"})

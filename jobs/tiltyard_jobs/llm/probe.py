@@ -37,3 +37,27 @@ async def require_raw_completions(client: ModelClient) -> None:
             f"{client.url} does not complete raw prompts with model {client.model!r}, which mining needs: "
             "take instructions from a file (instructions.from), or serve the model where /completions is offered"
         )
+
+
+async def require_logprobs(client: ModelClient, top: int) -> None:
+    """Whether the endpoint tells the likeliest first tokens of a reply, which judging by log-probabilities needs.
+
+    Args:
+        client: the endpoint.
+        top: how many of them.
+
+    Raises:
+        ConfigurationError: one sentence with the endpoint, the model and what to do; or as `can_complete_raw`.
+        RecordVoidError: it does not answer at all.
+        TransientError: the endpoint is down.
+    """
+    try:
+        await client.chat([{"role": "user", "content": "1"}], sampling=_ONE_TOKEN, seed=0, top_logprobs=top)
+    except RecordVoidError as error:
+        if error.reason is VoidReason.UNAVAILABLE:
+            raise
+        raise ConfigurationError(
+            f"{client.url} gives no log-probabilities with model {client.model!r} ({error.detail}), which"
+            " spec.battles.verdict.method Logprobs needs: take method Choice, or serve the model where logprobs and"
+            f" top_logprobs {top} are offered"
+        ) from error

@@ -24,9 +24,10 @@ from tiltyard_jobs.llm.caller import NotServedError
 from tiltyard_jobs.llm.chat_template import load_chat_template
 from tiltyard_jobs.llm.client import ModelClient, Sampling
 from tiltyard_jobs.llm.endpoint import Endpoint, connect
-from tiltyard_jobs.llm.probe import require_raw_completions
+from tiltyard_jobs.llm.probe import require_logprobs, require_raw_completions
 from tiltyard_jobs.llm.retry import RetryPolicy
 from tiltyard_jobs.llm.template import find_prefix, prefix_from_template
+from tiltyard_jobs.prompts.judge import TOP_LOGPROBS
 from tiltyard_jobs.report.run_folder import outputs_of
 from tiltyard_jobs.shard.context import PreflightContext
 from tiltyard_jobs.sim.parameters import parse_sim_uri
@@ -157,6 +158,8 @@ async def _ask_all_that_will_be_asked(client: ModelClient, named: NamedEndpoint)
             raise
     if named.needs_completions:
         await require_raw_completions(client)
+    if named.needs_logprobs:
+        await require_logprobs(client, TOP_LOGPROBS)
     if named.needs_prefix:
         await find_prefix(client)
 

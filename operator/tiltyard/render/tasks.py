@@ -147,6 +147,7 @@ def uses_embedder(tournament: Tournament) -> bool:
 def _endpoints(tournament: Tournament) -> Iterator[NamedEndpoint]:
     """Servers that run already."""
     spec, places = tournament.spec, fields(tournament)
+    judges = spec.judges or spec.competitors
     for participant in participants(tournament).values():
         if participant.endpoint is not None:
             mines = spec.instructions.mine is not None and participant in spec.competitors
@@ -155,6 +156,7 @@ def _endpoints(tournament: Tournament) -> Iterator[NamedEndpoint]:
                 endpoint=external_endpoint(participant.endpoint, f"{places[participant.name]}.endpoint"),
                 needs_completions=mines,
                 needs_prefix=mines and participant.chat_template_prefix is None,
+                needs_logprobs=participant in judges and spec.battles.verdict.method == "Logprobs",
             )
     embedder = spec.curation.diversity.embedder.endpoint
     if embedder is not None and uses_embedder(tournament):

@@ -216,6 +216,35 @@ def test_an_endpoint_is_asked_no_more_than_it_will_be(world: StageWorld) -> None
     assert found.endswith("(it has no /tokenize): give chatTemplatePrefix")
 
 
+LOGPROBS = {"content": [{"token": "1", "logprob": -0.1, "top_logprobs": [{"token": "1", "logprob": -0.1}]}]}
+ERROR = {"error": {"message": "top_logprobs must be at most 5", "code": "invalid_value"}}
+
+
+@pytest.mark.parametrize(
+    ("given", "detail"),
+    [
+        ({"message": {"content": "2"}, "logprobs": LOGPROBS}, None),
+        ({"message": {"content": ""}, "logprobs": LOGPROBS}, None),
+        ("2", "the reply holds no log-probabilities"),
+        ({"message": {"content": "2"}, "logprobs": None}, "the reply holds no log-probabilities"),
+        (web.json_response(ERROR, status=400), "HTTP 400"),
+    ],
+)
+def test_an_endpoint_that_judges_by_log_probabilities_must_give_some(
+    world: StageWorld, given: Given, detail: str | None
+) -> None:
+    with stub(lambda asked: given if asked.document.get("logprobs") else "2") as server:
+        judge = mining(server.endpoint, needs_completions=False, needs_prefix=False, needs_logprobs=True)
+        if detail is None:
+            assert world.run_task(task(world, endpoints=(judge,))).code == 0
+            return
+        (found,) = problems(world, endpoints=(judge,))
+    start = f"spec.competitors[1].endpoint: {server.url} gives no log-probabilities with model 'm' ({detail}"
+    assert found.startswith(start)
+    assert "which spec.battles.verdict.method Logprobs needs: take method Choice, or serve" in found
+    assert server.asked[-1].document["top_logprobs"] == 20
+
+
 def test_an_endpoint_that_does_not_embed(world: StageWorld) -> None:
     named = {"name": "embedder", "needs_embeddings": True}
     with stub(only("/v1/chat/completions")) as server:

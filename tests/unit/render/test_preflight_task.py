@@ -77,6 +77,19 @@ def test_what_does_not_mine_needs_no_template() -> None:
     )
 
 
+def test_who_judges_by_log_probabilities_is_asked_for_them() -> None:
+    def asked(document: dict[str, Any]) -> dict[str, bool]:
+        return {named.name: named.needs_logprobs for named in told(document).endpoints}
+
+    document = mixed()
+    assert asked(document) == {"m3": False, "judge": True}
+    document["spec"]["battles"] = {"verdict": {"method": "Choice"}}
+    assert asked(document) == {"m3": False, "judge": False}
+    document = mixed()
+    del document["spec"]["judges"]  # then all judge, each the matches of the others
+    assert asked(document) == {"m3": True}
+
+
 def test_an_embedder_is_asked_where_it_will_be() -> None:
     document = mixed()
     embedder = {"method": "Endpoint", "endpoint": {"url": "http://vectors/v1", "model": "v"}}

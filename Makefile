@@ -17,8 +17,8 @@ test: test-unit test-integration ## Unit and integration tests; no root, no GPU
 test-unit: .venv/.dev ## Seconds; no I/O
 	$(PYTEST) tests/unit -q -n 2
 
-test-integration: .venv/.dev tools ## Real S3 server, real worker and model processes
-	$(PYTEST) tests/integration -q -n 2
+test-integration: .venv/.dev tools ## Real API server, KServe controller, S3 server, workers and models
+	$(PYTEST) tests/integration -q -n 2 --dist loadgroup
 
 test-interop: .venv/.dev ## What other people's tools make of our outputs (datasets, TRL, DuckDB, arena-rank)
 	rm -rf .tiltyard/interop && $(BIN)/tiltyard run tests/interop/tournament.yaml --out .tiltyard/interop/out --state .tiltyard/interop/state
@@ -44,6 +44,8 @@ verify: .venv/.dev ## Generated files are what the sources make
 lock: ## Compile the lock files (needs uv)
 	$(LOCK) pyproject.toml --extra local --group build -o requirements/local.txt
 	$(LOCK) pyproject.toml --extra local --extra operator --group build --group dev -c requirements/local.txt -o requirements/dev.txt
+	$(LOCK) pyproject.toml --extra operator -c requirements/dev.txt -o requirements/operator.txt
+	$(LOCK) pyproject.toml --extra jobs -c requirements/dev.txt -o requirements/worker.txt
 	for name in vllm interop bench; do \
 	  $(LOCK) requirements/$$name.in --override requirements/vllm-overrides.txt -o requirements/$$name.txt; done
 
@@ -51,7 +53,7 @@ bench: .venv/.dev ## Where the benches are, and what each needs
 	@sed -n '1,/^## /p' bench/README.md
 
 tools: .venv/.dev
-	@$(BIN)/python hack/tools.py versitygw > /dev/null
+	@$(BIN)/python hack/tools.py versitygw etcd kube-apiserver kube-controller-manager kserve-manager helm > /dev/null
 
 clean: ## Remove what the targets above made in this tree; caches outside of it stay
 	rm -rf .venv demo .tiltyard out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

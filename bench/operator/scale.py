@@ -1,6 +1,6 @@
 """How the operator carries many tournaments: memory, CPU, calls of the API server, and the delay of the status.
 
-    python bench/operator/scale.py --tournaments 200
+    PYTHONPATH=hack:operator:jobs python bench/operator/scale.py --tournaments 200
 
 A real kube-apiserver, etcd, controller-manager and scheduler; pods are played by KWOK, so that only the operator is
 measured. Every tournament has three endpoints and about twenty bundles; all are created at once. The named limits: 300
@@ -26,18 +26,16 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "hack"), str(ROOT / "operator"), str(ROOT / "jobs")]
-
 import yaml
 
 from cluster.controlplane import ControlPlane
 from tiltyard.api import load_tournament
-from tiltyard.cluster.kube import JOBS, TOURNAMENTS, Kube
+from tiltyard.cluster.kube import JOBS, TOURNAMENTS, Kind, Kube, Object
 from tiltyard.plan.build import build_graph
 from tiltyard_jobs.contracts.summary import pack_bits
 from tools import ensure
 
+ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE = "default"
 PORT = 18091
 
@@ -71,13 +69,21 @@ class Seen:
     writes: int = 0
 
 
+async def events(kube: Kube, kind: Kind) -> AsyncIterator[Object]:
+    """All changes of a kind, over the ends of single watches."""
+    version = ""
+    while True:
+        async for event, document in kube.watch(kind, NAMESPACE, "", version):
+            version = document["metadata"]["resourceVersion"]
+            if event != "BOOKMARK":
+                yield document
+
+
 async def follow(kube: Kube, seen: Seen) -> None:
     """Note the end of each Job, and the number of shards that each status shows."""
 
     async def jobs() -> None:
-        async for event, job in kube.watch(JOBS, NAMESPACE, "", ""):
-            if event == "BOOKMARK":
-                continue
+        async for job in events(kube, JOBS):
             name = job["metadata"]["name"]
             owner = job["metadata"]["labels"]["tiltyard.dev/tournament"]
             done = any(c["type"] == "Complete" for c in job.get("status", {}).get("conditions", ()))
@@ -86,9 +92,7 @@ async def follow(kube: Kube, seen: Seen) -> None:
                 seen.jobs.setdefault(owner, []).append(time.monotonic())
 
     async def statuses() -> None:
-        async for event, one in kube.watch(TOURNAMENTS, NAMESPACE, "", ""):
-            if event == "BOOKMARK":
-                continue
+        async for one in events(kube, TOURNAMENTS):
             seen.writes += 1
             status, name = one.get("status", {}), one["metadata"]["name"]
             shards = sum(stage["shards"]["succeeded"] for stage in status.get("stages", ()))
@@ -149,15 +153,14 @@ async def bench(number: int, folder: Path, kubeconfig: Path) -> None:
     os.environ["KUBECONFIG"] = str(kubeconfig)
     kubectl = [str(ensure("kubectl")), "--kubeconfig", str(kubeconfig)]
     for file in ("charts/tiltyard/files/tournaments.tiltyard.dev.yaml", "bench/operator/inferenceservices.yaml"):
-        subprocess.run(
-            [*kubectl, "apply", "--server-side", "-f", file], cwd=ROOT, check=True, stdout=subprocess.DEVNULL
-        )
+        apply = [*kubectl, "apply", "--server-side", "-f", file]
+        subprocess.run(apply, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)  # noqa: ASYNC221
     graph = build_graph(load_tournament(yaml.safe_dump(manifest("t"))))
     nothing = pack_bits(False for ref in graph.artifacts for _ in range(ref.shards))
     stages = folder / "stages.yaml"
     stages.write_text((ROOT / "bench/operator/stages.yaml").read_text().replace("NOTHING_DONE", nothing))
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "kwok"}}
-    subprocess.run([*kubectl, "create", "-f", "-"], input=json.dumps(node).encode(), check=True)
+    subprocess.run([*kubectl, "create", "-f", "-"], input=json.dumps(node).encode(), check=True)  # noqa: ASYNC221
     kwok = [str(ensure("kwok")), "--kubeconfig", str(kubeconfig), "--manage-all-nodes", "--config", str(stages)]
     scheduler = [str(ensure("kube-scheduler")), "--kubeconfig", str(kubeconfig), "--leader-elect=false"]
     scheduler += ["--kube-api-qps=1000", "--kube-api-burst=1000"]
@@ -192,13 +195,11 @@ async def bench(number: int, folder: Path, kubeconfig: Path) -> None:
     bundles = number * (len(graph.bundles) + 1)
     waits = delays(seen)
     print(f"{number} tournaments of {len(graph.bundles)} bundles and preflight: {bundles} Jobs in {took:.0f} s")
-    print(
-        f"operator: peak {memory:.0f} MiB (idle {idle_memory:.0f}), {cpu - idle_cpu:.1f} CPU s, {(cpu - idle_cpu) / took:.2f} cores"
-    )
+    cpu -= idle_cpu
+    print(f"operator: peak {memory:.0f} MiB (idle {idle_memory:.0f}), {cpu:.1f} CPU s, {cpu / took:.2f} cores")
     p50, p99 = statistics.quantiles(waits, n=100)[49], statistics.quantiles(waits, n=100)[98]
-    print(
-        f"from a Job's end to the status that shows it: p50 {p50:.3f} s, p99 {p99:.3f} s, worst {waits[-1]:.3f} s ({len(waits)} Jobs)"
-    )
+    print(f"from a Job's end to the status that shows it, {len(waits)} Jobs: ", end="")
+    print(f"p50 {p50:.3f} s, p99 {p99:.3f} s, worst {waits[-1]:.3f} s")
     print(f"calls for each bundle: {sum(made.values()) / bundles:.2f}")
     for name, count in sorted(made.items()):
         print(f"  {name:28} {count / bundles:6.3f}")

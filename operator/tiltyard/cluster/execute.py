@@ -6,7 +6,8 @@ picture at once, so that the next look does not wait for the watch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -25,6 +26,8 @@ from tiltyard.render.names import RESULT, STOP, job_name, service_name
 from tiltyard.render.serving import inference_service, service_url
 from tiltyard.render.tasks import bundle_task
 from tiltyard_jobs.contracts.tasks import PreflightTask
+
+AT_ONCE = 8  # calls for one tournament
 
 log = structlog.get_logger(__name__)
 
@@ -67,10 +70,8 @@ class Hands:
             await self._start_model(picture, model, by_model.get(model), now)
         if plan.preflight:
             await self._start_preflight(picture, task, by_bundle.get(PREFLIGHT))
-        for order in plan.start_jobs:
-            await self._start_job(picture, order, observed)
-        for job in by_bundle.values():
-            await self._tend(picture, job)
+        await _all(self._start_job(picture, order, observed) for order in plan.start_jobs)
+        await _all(self._tend(picture, job) for job in by_bundle.values())
 
     async def delete_job(self, job: JobObject) -> None:
         """Delete a Job, its pods, and first the ConfigMap of the same name: nothing else would lead to that one."""
@@ -98,7 +99,7 @@ class Hands:
 
     async def _stop_job(self, job: JobObject, outcome: Outcome) -> None:
         """What a failed tournament leaves is kept for whoever looks for the reason, its pods' logs among it."""
-        if outcome is Outcome.FAILED and job.verdict:
+        if outcome is Outcome.COMPLETE or (outcome is Outcome.FAILED and job.verdict):
             return
         if outcome is Outcome.SUSPENDED and not job.queued and not job.verdict:
             if not job.suspended:
@@ -170,6 +171,19 @@ class Hands:
     async def _annotate_service(self, service: ServiceObject, notes: Mapping[str, str]) -> None:
         body = {"metadata": {"annotations": dict(notes)}}
         self.services.learn(await self.kube.merge(SERVICES, _namespace(service.owner), service.name, body))
+
+
+async def _all(calls: Iterable[Coroutine[None, None, None]]) -> None:
+    """Make calls that do not wait for each other, some at a time; the first error, once all have ended."""
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(call: Coroutine[None, None, None]) -> None:
+        async with gate:
+            await call
+
+    for error in await asyncio.gather(*(one(call) for call in calls), return_exceptions=True):
+        if error is not None:
+            raise error
 
 
 def _namespace(owner: str) -> str:

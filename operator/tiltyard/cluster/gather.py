@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pydantic import ValidationError
 
@@ -19,6 +20,7 @@ from tiltyard.render.serving import service_url
 from tiltyard_jobs.contracts.summary import Summary, parts_done
 
 # Troubles that time alone does not mend; a pod that fits no node may fit one later, or a queue may make room.
+KEPT = 16384  # Jobs whose result is not read anew at each look
 LAST_WORDS_SECONDS = 10.0  # from a Job's end to its pods' termination messages, when the watches are slow
 LASTING = ("ImagePull", "PodConfiguration")
 
@@ -98,14 +100,16 @@ def gather(picture: Picture, settings: ClusterSettings, now: float) -> Observed:
             continue
         if bundle is None or bundle.version != job.version:
             continue  # of an older manifest, see `stale_jobs`
-        if job.verdict == "Complete" and not is_counted(picture, job) and _may_come(job, now):
-            jobs[job.bundle] = JobSeen(JobPhase.ACTIVE, job.version)
-            continue
         costs.merge(costs_of(picture, job, bundle))
-        for key, shard in _made(job, bundle):
+        counted = is_counted(picture, job) or not _may_come(job, now)
+        # A shard is made once its pod's last words are known too: what it cost is never left out.
+        made = job.succeeded if counted else job.succeeded & _told(picture, job)
+        for key, shard in _made(bundle, job.parts, made):
             done.setdefault(key, set()).add(shard)
         if job.verdict != "Complete":
             jobs[job.bundle] = _job(picture, job, now)
+        elif not counted:
+            jobs[job.bundle] = JobSeen(JobPhase.ACTIVE, job.version)
     parts = {key: frozenset(shards) for key, shards in done.items()}
     return Observed(
         preflight=preflight,
@@ -125,11 +129,8 @@ def gather(picture: Picture, settings: ClusterSettings, now: float) -> Observed:
 
 def costs_of(picture: Picture, job: JobObject, bundle: Bundle) -> Costs:
     """What a Job has cost and found: as written down, or as its pods say."""
-    if job.result is not None:
-        try:
-            return Costs.model_validate_json(job.result)
-        except ValidationError:
-            pass  # an annotation that somebody else has changed: the pods may still be there
+    if job.result is not None and (written := _written_costs(job.result)) is not None:
+        return written
     costs = Costs()
     for pod in picture.pods_of(job):
         if (summary := summary_of(pod)) is not None:
@@ -152,8 +153,12 @@ def is_counted(picture: Picture, job: JobObject) -> bool:
     """Whether all is known of a complete Job: its pods' last words may arrive after it."""
     if job.result is not None:
         return True
-    complete = {pod.index for pod in picture.pods_of(job) if pod.exit_code == 0}
-    return len(complete) >= job.completions
+    return len(_told(picture, job)) >= job.completions
+
+
+def _told(picture: Picture, job: JobObject) -> frozenset[int]:
+    """The indices whose pods have said that they are complete."""
+    return frozenset(pod.index for pod in picture.pods_of(job) if pod.exit_code == 0)
 
 
 def _may_come(job: JobObject, now: float) -> bool:
@@ -209,12 +214,28 @@ def _preflight(picture: Picture, now: float) -> tuple[PreflightPhase, str, Mappi
     return PreflightPhase.ACTIVE, trouble.message if trouble else "", {}, nothing
 
 
-def _made(job: JobObject, bundle: Bundle) -> Iterable[tuple[str, int]]:
+@lru_cache(maxsize=KEPT)
+def _written_costs(result: str) -> Costs | None:
+    """A Job's result as it was written down; None: somebody else has changed it."""
+    try:
+        return Costs.model_validate_json(result)
+    except ValidationError:
+        return None
+
+
+@lru_cache(maxsize=KEPT)
+def _made(bundle: Bundle, parts: str, succeeded: frozenset[int]) -> tuple[tuple[str, int], ...]:
     """The parts that a Job's complete indices have made, as (artifact key, shard)."""
-    indices = indices_of(bundle, job.parts)
-    for index in job.succeeded:
-        for part in indices[index]:
-            yield bundle.makes[part.recipe].key, part.shard
+    try:
+        indices = indices_of(bundle, parts)
+    except ValueError:  # somebody else has changed the annotation: its parts are found by workers that come after
+        return ()
+    return tuple(
+        (bundle.makes[part.recipe].key, part.shard)
+        for index in sorted(succeeded)
+        if index < len(indices)
+        for part in indices[index]
+    )
 
 
 def _job(picture: Picture, job: JobObject, now: float) -> JobSeen:
@@ -253,10 +274,12 @@ def _model(picture: Picture, service: ServiceObject, settings: ClusterSettings, 
         url = service_url(picture.tournament, service.model, settings)
         return ModelSeen(ModelPhase.READY, service.version, service.loads, url)
     trouble = next((pod.trouble for pod in pods if pod.trouble is not None), None)
-    words = trouble.message if trouble else service.message
     deadline = picture.tournament.spec.serving.startup_deadline_seconds
     if now - max(service.started, service.unready_since or 0.0) < deadline:
-        return ModelSeen(ModelPhase.STARTING, service.version, service.loads, message=words)
+        return ModelSeen(
+            ModelPhase.STARTING, service.version, service.loads, message=trouble.message if trouble else ""
+        )
+    words = trouble.message if trouble else service.message
     late = (
         f"was not ready after {deadline} s (spec.serving.startupDeadlineSeconds): {words or 'KServe gives no reason'}"
     )

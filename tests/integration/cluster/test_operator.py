@@ -2,12 +2,298 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+from typing import Any
+
 import pytest
+import yaml
+
+from integration.cluster.conftest import KEY, Arena, condition
+from support.local_runs import LocalRun, contents
+from tiltyard.cluster.kube import CONFIG_MAPS, JOBS, PODS, SERVICES, TOURNAMENTS
+from tiltyard.render.names import BUNDLE, job_name
+from tiltyard_jobs.store import open_store
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
 
+SMALL: dict[str, Any] = {
+    "per_competitor": 12,
+    "judges": 1,
+    "curation": {"decontaminate": [], "diversity": {"perCompetitor": 4}},
+    "jobs": {"shardSize": 6},
+}
+"""Two players and a judge: every stage, none of much work."""
 
-async def test_a_tournament_from_apply_to_complete(arena) -> None:
-    await arena.apply(arena.manifest(3, per_competitor=8))
-    done = await arena.wait_for_phase("Complete", "Failed", limit=200)
+
+async def begun(arena: Arena, stage: str, name: str = "test") -> None:
+    """Wait until a shard of a stage is at work."""
+
+    def at_work(tournament: Any) -> bool:
+        return any(f"{name}-{stage}" in pod for pod in arena.player.started)
+
+    await arena.wait(at_work, name)
+
+
+async def bundles(arena: Arena) -> dict[str, str]:
+    """Names of bundles by their Jobs' names."""
+    return {job["metadata"]["name"]: job["metadata"]["annotations"][BUNDLE] for job in await arena.children(JOBS)}
+
+
+async def test_a_tournament_from_apply_to_complete(arena: Arena, credentials: Any, tmp_path: Path) -> None:
+    document = arena.manifest(2, **SMALL)
+    await arena.apply(document)
+    done = await arena.wait_for_phase("Complete", "Failed")
+    status = done["status"]
+    assert status["phase"] == "Complete", yaml.safe_dump(status)
+    assert status["progress"] == "100%"
+    assert {row["name"] for row in status["leaderboard"]} == {"m0", "m1"}
+    assert status["outputs"]["report"].startswith(f"{arena.s3_uri}/runs/{status['run']}/")
+    assert {model["state"] for model in status["models"]} <= {"Stopping", "Stopped"}
+    assert status["usage"]["promptTokens"] > 0
+    told = {one["type"]: one["status"] for one in status["conditions"]}
+    assert told == {
+        "Accepted": "True", "Preflighted": "True", "DatasetReady": "True", "Complete": "True", "Failed": "False",
+        "Suspended": "False", "Ready": "True", "Reconciling": "False", "Stalled": "False",
+    }  # fmt: skip
+
+    # One machine makes the same bytes of the same manifest.
+    local = LocalRun(tmp_path / "local", {**document, "metadata": {"name": "test"}})
+    local.complete()
+    assert local.out is not None
+    store = open_store(arena.s3_uri, endpoint=arena.server.endpoint)
+    assert contents(store) == contents(open_store(local.out.as_uri()))
+    store.close()
+
+    # The events tell the story once.
+    events = await arena.events()
+    reasons = [reason for _, reason, _ in events]
+    assert {"PreflightPassed", "PhaseChanged", "ModelStarting", "ModelReady", "DatasetReady", "Complete"} <= set(
+        reasons
+    )
+    assert reasons.count("Complete") == 1
+    assert {kind for kind, _, _ in events} == {"Normal"}
+
+    # Nothing is written any more, and an edit that changes no result makes no child.
+    jobs = await bundles(arena)
+    await arena.wait(lambda one: all(m["state"] == "Stopped" for m in one["status"]["models"]) or True)
+    version = (await arena.get())["metadata"]["resourceVersion"]
+    await asyncio.sleep(2)
+    assert (await arena.get())["metadata"]["resourceVersion"] == version
+    await arena.patch(jobs={"parallelism": 2})
+    await arena.wait(lambda one: one["status"]["observedGeneration"] == one["metadata"]["generation"])
+    assert await bundles(arena) == jobs
+
+    # Deleted, it leaves nothing in the cluster and everything in the bucket.
+    await arena.kube.delete(TOURNAMENTS, arena.namespace, "test")
+    for kind in (JOBS, SERVICES, CONFIG_MAPS, PODS):
+        await arena.gone(kind)
+
+
+async def test_an_edit_while_it_runs_touches_only_what_it_must(arena: Arena) -> None:
+    document = arena.manifest(2, **SMALL)
+    await arena.apply(document)
+    await begun(arena, "answer")
+    before = await bundles(arena)
+    document["spec"]["rating"] = {"alpha": "0.5"}
+    await arena.apply(document)
+    done = await arena.wait_for_phase("Complete", "Failed")
     assert done["status"]["phase"] == "Complete", done["status"]
+    after = await bundles(arena)
+    assert {name for name, bundle in before.items() if bundle != "preflight"} <= set(after)
+    assert sorted(pod.rpartition("-")[0] for pod in arena.player.started if "-answer-" in pod) == sorted(
+        {pod.rpartition("-")[0] for pod in arena.player.started if "-answer-" in pod}
+    )
+    assert [model["loads"] for model in done["status"]["models"]] == [1, 1, 1]
+
+
+async def test_suspended_it_frees_everything_and_resumed_it_goes_on(arena: Arena) -> None:
+    await arena.apply(arena.manifest(2, **SMALL))
+    await begun(arena, "answer")
+    await arena.patch(suspend=True)
+    await arena.wait_for_phase("Suspended")
+    await arena.gone(PODS)
+    suspended = await arena.get()
+    assert condition(suspended, "Suspended")["status"] == "True"
+    mined = [pod for pod in arena.player.started if "-mine-" in pod]
+    await arena.patch(suspend=False)
+    done = await arena.wait_for_phase("Complete", "Failed")
+    assert done["status"]["phase"] == "Complete", done["status"]
+    assert [pod for pod in arena.player.started if "-mine-" in pod] == mined
+
+
+async def test_the_operator_is_killed_and_nothing_is_made_twice(arena: Arena) -> None:
+    await arena.apply(arena.manifest(2, **SMALL))
+    for stage in ("mine", "answer", "judge"):
+        await begun(arena, stage)
+        await arena.operator.kill()
+        await asyncio.sleep(0.5)
+        await arena.operator.start()
+    done = await arena.wait_for_phase("Complete", "Failed")
+    assert done["status"]["phase"] == "Complete", done["status"]
+    shards = [pod.rpartition("-")[0] for pod in arena.player.started if "predictor" not in pod]
+    assert len(shards) == len(set(shards))
+    assert {row["name"] for row in done["status"]["leaderboard"]} == {"m0", "m1"}
+    assert done["status"]["usage"]["promptTokens"] > 0
+
+
+async def test_killed_shards_and_models_cost_no_record(arena: Arena) -> None:
+    await arena.apply(arena.manifest(2, **SMALL))
+    await begun(arena, "answer")
+    assert arena.player.kill("-answer-")
+    assert arena.player.kill("m0-")
+    await begun(arena, "judge")
+    assert arena.player.kill("j0-")
+    done = await arena.wait_for_phase("Complete", "Failed", limit=150)
+    assert done["status"]["phase"] == "Complete", done["status"]
+    assert all(stage["void"] == 0 for stage in done["status"]["stages"] if stage["name"] == "Answering")
+
+
+async def test_deleted_while_it_runs_and_with_the_operator_down(arena: Arena) -> None:
+    await arena.apply(arena.manifest(2, **SMALL))
+    await begun(arena, "mine")
+    await arena.operator.kill()
+    await arena.kube.delete(TOURNAMENTS, arena.namespace, "test")
+    for kind in (JOBS, SERVICES, PODS, CONFIG_MAPS):
+        await arena.gone(kind)
+    await arena.operator.start()
+
+
+async def test_a_bucket_that_is_not_there_and_what_to_do(arena: Arena, server: Any) -> None:
+    document = arena.manifest(2, **SMALL)
+    document["spec"]["output"] = {
+        "s3": {"uri": "s3://nowhere/x", "endpoint": server.endpoint, "secretRef": {"name": KEY}}
+    }
+    await arena.apply(document)
+    failed = await arena.wait_for_phase("Failed")
+    assert "spec.output" in condition(failed, "Failed")["message"]
+    assert "nowhere" in condition(failed, "Failed")["message"]
+    assert "edit the spec" in condition(failed, "Stalled")["message"]
+    assert await arena.children(SERVICES) == []
+    await asyncio.sleep(1)
+    assert await bundles(arena) != {}  # it stays, with its pod's log
+    document["spec"]["output"]["s3"]["uri"] = arena.s3_uri
+    await arena.apply(document)
+    assert (await arena.wait_for_phase("Complete", "Failed", limit=120))["status"]["phase"] in ("Complete", "Failed")
+    done = await arena.wait_for_phase("Complete", limit=120)
+    assert condition(done, "Failed")["status"] == "False"
+
+
+async def test_a_secret_that_is_not_there(arena: Arena) -> None:
+    document = arena.manifest(2, **SMALL)
+    document["spec"]["output"]["s3"]["secretRef"] = {"name": "nope"}
+    await arena.apply(document)
+    failed = await arena.wait_for_phase("Failed")
+    message = condition(failed, "Failed")["message"]
+    assert "spec.output" in message
+    assert "nope" in message
+
+
+async def test_a_model_that_does_not_come_up(arena: Arena) -> None:
+    words = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
+    arena.player.never_starts(
+        lambda pod: "m1-" in pod["metadata"]["name"],
+        {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": words}]},
+    )
+    await arena.apply(arena.manifest(2, serving={"startupDeadlineSeconds": 6}, **SMALL))
+    await arena.wait(lambda one: words in condition(one, "Reconciling").get("message", ""))
+    failed = await arena.wait_for_phase("Failed")
+    message = condition(failed, "Failed")["message"]
+    assert message.startswith("model m1: was not ready after 6 s (spec.serving.startupDeadlineSeconds): pod ")
+    assert words in message
+    assert ("Warning", "Waiting") in {(kind, reason) for kind, reason, _ in await arena.events()}
+
+
+async def test_a_model_that_crashes_says_why(arena: Arena) -> None:
+    script = "import sys; print('starting'); print('OSError: org/model is not found (404)'); sys.exit(1)"
+    arena.player.runs(lambda pod: "m0-" in pod["metadata"]["name"], ["python", "-c", script])
+    await arena.apply(arena.manifest(2, serving={"startupDeadlineSeconds": 8}, **SMALL))
+    failed = await arena.wait_for_phase("Failed")
+    message = condition(failed, "Failed")["message"]
+    assert "the model was not found: check its uri and revision" in message
+    assert "org/model is not found (404)" in message
+
+
+async def test_a_worker_image_that_is_not_there(arena: Arena) -> None:
+    waiting = {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "tiltyard/worker": not found'}
+    status = {"name": "worker", "image": "tiltyard/worker", "imageID": "", "ready": False, "restartCount": 0}
+    arena.player.never_starts(
+        lambda pod: "-preflight-" in pod["metadata"]["name"],
+        {"phase": "Pending", "containerStatuses": [{**status, "state": {"waiting": waiting}}]},
+    )
+    await arena.apply(arena.manifest(2, serving={"startupDeadlineSeconds": 4}, **SMALL))
+    failed = await arena.wait_for_phase("Failed")
+    assert "cannot pull tiltyard/worker" in condition(failed, "Failed")["message"]
+
+
+async def test_a_manifest_that_this_release_cannot_run(arena: Arena) -> None:
+    document = arena.manifest(2, **SMALL)
+    document["spec"]["training"] = {"baseModel": {"uri": "hf://org/base"}}
+    await arena.apply(document)
+    refused = await arena.wait_for_phase("Invalid")
+    assert condition(refused, "Accepted") | {"lastTransitionTime": ""} == {
+        "type": "Accepted",
+        "status": "False",
+        "reason": "Invalid",
+        "message": "spec.training: training comes with a later release; remove it to stop at the dataset",
+        "observedGeneration": 1,
+        "lastTransitionTime": "",
+    }
+    assert await arena.children(JOBS) == []
+
+
+async def test_ended_children_go_after_their_time_and_do_not_come_back(arena: Arena) -> None:
+    await arena.apply(arena.manifest(2, ttlSecondsAfterFinished=3, **SMALL))
+    await arena.wait_for_phase("Complete")
+    for kind in (JOBS, SERVICES, PODS, CONFIG_MAPS):
+        await arena.gone(kind)
+    started = list(arena.player.started)
+    await asyncio.sleep(2)
+    assert arena.player.started == started
+    assert (await arena.get())["status"]["phase"] == "Complete"
+
+
+async def test_a_name_of_63_characters_beside_a_twin_of_the_same_recipe(arena: Arena) -> None:
+    long = "x" * 63
+    await asyncio.gather(
+        arena.apply(arena.manifest(2, name=long, **SMALL)), arena.apply(arena.manifest(2, name="twin", **SMALL))
+    )
+    for name in (long, "twin"):
+        done = await arena.wait_for_phase("Complete", "Failed", name=name, limit=150)
+        assert done["status"]["phase"] == "Complete", done["status"]
+
+
+async def test_parallelism_changes_in_flight(arena: Arena) -> None:
+    small = {**SMALL, "per_competitor": 60, "jobs": {"shardSize": 6, "parallelism": 1}}
+    await arena.apply(arena.manifest(2, **small))
+    await begun(arena, "mine")
+    await arena.patch(jobs={"shardSize": 6, "parallelism": 3})
+    name = next(name for name, bundle in (await bundles(arena)).items() if bundle.startswith("mine/"))
+
+    async def changed() -> bool:
+        return bool((await arena.kube.get(JOBS, arena.namespace, name))["spec"]["parallelism"] == 3)
+
+    for _ in range(100):
+        if await changed():
+            break
+        await asyncio.sleep(0.1)
+    assert await changed()
+
+
+async def test_with_a_queue_the_operator_starts_no_job(arena: Arena) -> None:
+    document = arena.manifest(2, **SMALL)
+    document["metadata"]["labels"] = {"kueue.x-k8s.io/queue-name": "q"}
+    await arena.apply(document)
+    await arena.wait_for_phase("Preflight")
+    await asyncio.sleep(1)
+    (job,) = await arena.children(JOBS)
+    assert job["spec"]["suspend"] is True
+    assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "q"
+    assert job["metadata"]["name"].startswith(job_name("test", "preflight", "x")[:14])
+
+
+async def test_a_deadline(arena: Arena) -> None:
+    arena.player.runs(lambda pod: "-preflight-" in pod["metadata"]["name"], ["sleep", "60"])
+    await arena.apply(arena.manifest(2, activeDeadlineSeconds=3, **SMALL))
+    failed = await arena.wait_for_phase("Failed", limit=20)
+    assert "spec.activeDeadlineSeconds" in condition(failed, "Failed")["message"]

@@ -161,7 +161,8 @@ class ControlPlane:
         )  # fmt: skip
         server, log = self.run(
             "kube-apiserver", binary("kube-apiserver"), f"--etcd-servers={client}",
-            f"--bind-address={self.address}", f"--secure-port={self.port}", f"--cert-dir={self.folder / 'certificates'}",
+            f"--bind-address={self.address}", f"--secure-port={self.port}",
+            f"--cert-dir={self.folder / 'certificates'}",
             "--service-account-issuer=https://kubernetes.default.svc", f"--service-account-key-file={public}",
             f"--service-account-signing-key-file={key}", f"--service-cluster-ip-range={self.services}",
             f"--token-auth-file={tokens}", "--authorization-mode=Node,RBAC",

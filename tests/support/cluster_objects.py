@@ -12,9 +12,9 @@ from tiltyard.cluster.seen import JobObject, PodObject, ServiceObject
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.planner import JobOrder
 from tiltyard.render.cluster import ClusterSettings
-from tiltyard.render.jobs import bundle_objects, preflight_objects, preflight_version, store_ref
+from tiltyard.render.jobs import bundle_objects, cluster_preflight_task, preflight_objects, preflight_version, store_ref
 from tiltyard.render.serving import inference_service, service_url
-from tiltyard.render.tasks import bundle_task, preflight_task
+from tiltyard.render.tasks import bundle_task
 from tiltyard_jobs.contracts.summary import Summary, pack_bits
 
 SETTINGS = ClusterSettings(worker_image="tiltyard/worker:test")
@@ -38,7 +38,7 @@ class Cluster:
     def __init__(self, tournament: Tournament) -> None:
         self.tournament = tournament
         self.graph = build_graph(tournament)
-        self.task = preflight_task(tournament, self.graph, store_ref(tournament))
+        self.task = cluster_preflight_task(tournament, self.graph)
         self.status = TournamentStatus()
         self.jobs: dict[str, dict[str, Any]] = {}
         self.pods: dict[str, dict[str, Any]] = {}

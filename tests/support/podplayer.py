@@ -247,7 +247,7 @@ class PodPlayer:
             except OSError:
                 return False
 
-        while not await asyncio.to_thread(answers):
+        while not await asyncio.to_thread(answers):  # noqa: ASYNC110  (another process is waited for)
             await asyncio.sleep(0.1)
         with suppress(KubeError):
             state = {"running": {"startedAt": _now()}}

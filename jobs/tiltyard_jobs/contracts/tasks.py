@@ -176,6 +176,7 @@ class PreflightTask(Contract):
         run: where it is complete already, the result names its outputs and its leaderboard.
         artifacts: in plan order; the result's bitmap has one bit for each part, artifact by artifact.
         secrets: environment variables that must be set, by field.
+        secret_places: where such a variable comes from on a cluster, by variable: `the key token of the Secret athene`.
         check_store: write a probe.
     """
 
@@ -190,6 +191,7 @@ class PreflightTask(Contract):
     folders: tuple[ModelFolder, ...] = ()
     simulated: tuple[SimulatedModel, ...] = ()
     secrets: dict[str, str] = Field(default_factory=dict)
+    secret_places: dict[str, str] = Field(default_factory=dict)
     check_store: bool = True
 
 

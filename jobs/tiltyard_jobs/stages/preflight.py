@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -66,10 +66,10 @@ async def find_problems(context: PreflightContext) -> list[str]:
     """A sentence for each thing that is wrong, the cheapest checks first."""
     task = context.task
     checks = list(local_checks(task))
-    if task.check_store:
-        checks.insert(0, ("spec.output", context.store.check))
-    # An endpoint whose secret is missing is told of once, by the check of the secret.
+    # An endpoint or a bucket whose secret is missing is told of once, by the check of the secret.
     missing = {variable for variable in task.secrets.values() if not os.environ.get(variable)}
+    if task.check_store and not any(field.startswith("spec.output.") for field in _fields_of(task, missing)):
+        checks.insert(0, ("spec.output", context.store.check))
     able = [named for named in task.endpoints if named.endpoint.api_key_env not in missing]
     async with asyncio.TaskGroup() as group:
         asking = [group.create_task(check_endpoint(context, named)) for named in able]
@@ -79,6 +79,10 @@ async def find_problems(context: PreflightContext) -> list[str]:
             if (error := await asyncio.to_thread(_error_of, check)) is not None
         ]
     return [*problems, *(sentence for task in asking if (sentence := task.result()))]
+
+
+def _fields_of(task: PreflightTask, variables: Collection[str]) -> list[str]:
+    return [field for field, variable in task.secrets.items() if variable in variables]
 
 
 def _error_of(check: Callable[[], object]) -> JobError | None:
@@ -92,7 +96,7 @@ def _error_of(check: Callable[[], object]) -> JobError | None:
 def local_checks(task: PreflightTask) -> Iterator[tuple[str, Callable[[], object]]]:
     """What can be seen without asking a model, as (field, check)."""
     for field, variable in task.secrets.items():
-        yield field, partial(check_secret, variable)
+        yield field, partial(check_secret, variable, task.secret_places.get(variable))
     for folder in task.folders:
         yield folder.field, partial(check_folder, Path(folder.path), needs_template=folder.needs_template)
     for model in task.simulated:
@@ -104,10 +108,11 @@ def local_checks(task: PreflightTask) -> Iterator[tuple[str, Callable[[], object
         yield "spec.curation.decontaminate", partial(load_known, name)
 
 
-def check_secret(variable: str) -> None:
+def check_secret(variable: str, place: str | None) -> None:
     """A secret is where the worker will look for it."""
     if not os.environ.get(variable):
-        raise ConfigurationError(f"the secret is not there: set the environment variable {variable}")
+        advice = f"make {place}" if place else f"set the environment variable {variable}"
+        raise ConfigurationError(f"the secret is not there: {advice}")
 
 
 def check_folder(folder: Path, *, needs_template: bool) -> None:

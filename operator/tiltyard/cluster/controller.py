@@ -43,9 +43,8 @@ from tiltyard.plan.planner import plan
 from tiltyard.plan.policy import policy_of
 from tiltyard.plan.status import build_status
 from tiltyard.render.cluster import ClusterSettings
-from tiltyard.render.jobs import preflight_version, store_ref
+from tiltyard.render.jobs import cluster_preflight_task, preflight_version
 from tiltyard.render.names import MANAGED_BY, MANAGER
-from tiltyard.render.tasks import preflight_task
 from tiltyard_jobs.contracts.tasks import PreflightTask
 
 log = structlog.get_logger(__name__)
@@ -274,7 +273,7 @@ class Controller:
         if problems := [*unsupported(tournament), *problems_on_cluster(tournament)]:
             raise ManifestError(owner, problems)
         graph = build_graph(tournament)
-        task = preflight_task(tournament, graph, store_ref(tournament))
+        task = cluster_preflight_task(tournament, graph)
         resolved = Resolved(meta["uid"], meta["generation"], tournament, graph, task, preflight_version(task))
         self._resolved[owner] = resolved
         return resolved

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tiltyard.api import KeyReference, S3Output, Tournament
-from tiltyard.plan.graph import Bundle
+from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.planner import JobOrder
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.names import BUNDLE, PARTS, QUEUE, STAGE, VERSION, child_metadata, job_name, labels
 from tiltyard.render.pods import CONTAINER_SECURITY, POD_SECURITY, container_fields, pod_fields, resource_fields
-from tiltyard.render.tasks import participants, secret_variable, uses_embedder
+from tiltyard.render.tasks import participants, preflight_task, secret_variable, uses_embedder
 from tiltyard_jobs.contracts.frozen import digest
 from tiltyard_jobs.contracts.summary import pack_bits, unpack_bits
 from tiltyard_jobs.contracts.tasks import BundleTask, Part, PreflightTask, StoreRef
@@ -24,7 +24,8 @@ PREFLIGHT = "preflight"
 TASK_FOLDER, CA_FOLDER = "/etc/tiltyard", "/etc/tiltyard-ca"
 TASK_KEY = "task.json"
 READABLE_BYTES = 512 * 1024  # a ConfigMap holds 1 MiB
-S3_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+S3_REQUIRED = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+S3_VARIABLES = (*S3_REQUIRED, "AWS_SESSION_TOKEN")
 GRACE_SECONDS = 60  # to flush what is written and to upload the journal
 
 # Exit codes of the worker, see `tiltyard_jobs.errors`; all others are tried again.
@@ -64,6 +65,21 @@ def indices_of(bundle: Bundle, annotation: str) -> tuple[tuple[Part, ...], ...]:
         if not wanted:
             there.setdefault(bundle.makes[recipe].key, set()).add(shard)
     return bundle.missing({key: frozenset(shards) for key, shards in there.items()})
+
+
+def cluster_preflight_task(tournament: Tournament, graph: Graph) -> PreflightTask:
+    """What preflight in a pod looks at: on a cluster a secret that is missing is told by the Secret's name."""
+    task = preflight_task(tournament, graph, store_ref(tournament))
+    places = {
+        variable: f"the key {reference.key} of the Secret {reference.name} in this namespace"
+        for variable, reference in _api_keys(tournament, None)
+    }
+    secrets = dict(task.secrets)
+    if (secret := _bucket(tournament).secret_ref) is not None:
+        for variable in S3_REQUIRED:
+            secrets[f"spec.output.s3.secretRef ({variable})"] = variable
+            places[variable] = f"the key {variable} of the Secret {secret.name} in this namespace"
+    return task.model_copy(update={"secrets": secrets, "secret_places": places})
 
 
 def preflight_objects(

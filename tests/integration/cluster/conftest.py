@@ -96,6 +96,10 @@ class Operator:
             self.process = await asyncio.create_subprocess_exec(
                 *command, "--worker-image", "tiltyard/worker", stdout=log, stderr=log, env={**os.environ, **environment}
             )
+        began = self.log.read_text().count('"event": "ready"')
+        while self.log.read_text().count('"event": "ready"') == began:
+            assert self.process.returncode is None, self.log.read_text()[-3000:]
+            await asyncio.sleep(0.05)
 
     async def stop(self) -> int:
         assert self.process is not None

@@ -21,7 +21,7 @@ SMALL: dict[str, Any] = {
     "per_competitor": 12,
     "judges": 1,
     "curation": {"decontaminate": [], "diversity": {"perCompetitor": 4}},
-    "jobs": {"shardSize": 6},
+    "jobs": {"shardSize": 12},
 }
 """Two players and a judge: every stage, none of much work."""
 
@@ -112,7 +112,8 @@ async def test_suspended_it_frees_everything_and_resumed_it_goes_on(arena: Arena
     await begun(arena, "answer")
     await arena.patch(suspend=True)
     await arena.wait_for_phase("Suspended")
-    await arena.gone(PODS)
+    while any(pod["status"]["phase"] in ("Pending", "Running") for pod in await arena.children(PODS)):  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
     suspended = await arena.get()
     assert condition(suspended, "Suspended")["status"] == "True"
     mined = [pod for pod in arena.player.started if "-mine-" in pod]

@@ -67,6 +67,7 @@ TOOLS = {
     "kubectl": _kubernetes("kubectl"),
     "kubelet": _kubernetes("kubelet"),
     "kwok": Tool("kwok", "sigs.k8s.io/kwok/cmd/kwok"),
+    "pause": Tool("pause", "."),
     "versitygw": Tool("versitygw", "github.com/versity/versitygw/cmd/versitygw", "-s -w -X main.Version=v1.8.0"),
 }
 

@@ -16,16 +16,18 @@ WORKDIR /src
 # Dependencies by their locks alone; the project is plain Python, so its sources are its installation.
 FROM build AS build-operator
 COPY requirements/operator.txt .
-RUN /opt/pip/bin/pip --python /opt/tiltyard/bin/python install --no-cache-dir --no-compile --require-hashes --only-binary :all: -r operator.txt
+RUN /opt/pip/bin/pip --python /opt/tiltyard/bin/python install --no-cache-dir --no-compile --require-hashes --only-binary :all: -r operator.txt \
+ && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/tiltyard/lib
 COPY operator/tiltyard /opt/tiltyard/lib/python3.11/site-packages/tiltyard
 COPY jobs/tiltyard_jobs /opt/tiltyard/lib/python3.11/site-packages/tiltyard_jobs
-RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/tiltyard/lib
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/tiltyard/lib/python3.11/site-packages/tiltyard*
 
 FROM build AS build-worker
 COPY requirements/worker.txt .
-RUN /opt/pip/bin/pip --python /opt/tiltyard/bin/python install --no-cache-dir --no-compile --require-hashes --only-binary :all: -r worker.txt
+RUN /opt/pip/bin/pip --python /opt/tiltyard/bin/python install --no-cache-dir --no-compile --require-hashes --only-binary :all: -r worker.txt \
+ && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/tiltyard/lib
 COPY jobs/tiltyard_jobs /opt/tiltyard/lib/python3.11/site-packages/tiltyard_jobs
-RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/tiltyard/lib
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/tiltyard/lib/python3.11/site-packages/tiltyard*
 
 FROM python AS final
 ENV PATH=/opt/tiltyard/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp

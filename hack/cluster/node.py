@@ -1,9 +1,9 @@
-"""A whole cluster with one real node, inside of namespaces of its own: `python hack/cluster/up.py up` starts it.
+"""A whole cluster with one real node, inside of namespaces of its own: `make cluster-up` starts it.
 
 This is process 1 of a PID, a mount and a network namespace. When it ends, however it ends, the kernel ends all
 processes of the cluster, and with the last of them go its mounts, interfaces, addresses and packet rules; what is left
-is files and cgroups, which `up.py down` removes. One veth pair leads out: the machine reaches the API server and the S3
-server at `ADDRESS`, and pods reach them there too.
+is files and cgroups, which `make cluster-down` removes. One veth pair leads out: the machine reaches the API server and
+the S3 server at `ADDRESS`, and pods reach them there too.
 
 The parts: etcd, kube-apiserver, kube-controller-manager, kube-scheduler; containerd with runc, a bridge, kubelet,
 kube-proxy; CoreDNS; the KServe controller; versitygw.
@@ -11,19 +11,23 @@ kube-proxy; CoreDNS; the KServe controller; versitygw.
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
-import tools
 import yaml
 
+import tools
 from cluster import kserve
 from cluster.controlplane import ADMIN_TOKEN, ControlPlane
 from cluster.processes import ClusterError, wait_for
+from cluster.vllm import runtime
 
 OUTSIDE, ADDRESS = "10.243.0.1", "10.243.0.2"  # the two ends of the way out
 LINK = "tiltyard0"  # the end that stays outside
@@ -111,9 +115,6 @@ conf_dir = "{home / "cni"}"
 
     def _pause_image(self) -> Path:
         """An image of one static binary, written by hand."""
-        import hashlib
-        import io
-        import tarfile
 
         def layer() -> bytes:
             out = io.BytesIO()
@@ -226,8 +227,6 @@ conf_dir = "{home / "cni"}"
 
     def _vllm_runtime(self, python: Path) -> None:
         """KServe's own runtime for vLLM, from an environment of this machine instead of an image."""
-        from cluster.vllm import runtime
-
         body = runtime(python)
         self.plane.apply("/apis/serving.kserve.io/v1alpha1/clusterservingruntimes/kserve-vllmserver", body)
 
@@ -240,18 +239,22 @@ conf_dir = "{home / "cni"}"
         end = time.monotonic() + 60
         while True:
             nodes = self.plane.request("GET", "/api/v1/nodes")["items"]
-            ready = [c["status"] for node in nodes for c in node["status"].get("conditions", []) if c["type"] == "Ready"]
+            ready = [
+                c["status"] for node in nodes for c in node["status"].get("conditions", []) if c["type"] == "Ready"
+            ]
             if ready == ["True"]:
                 return
             if time.monotonic() > end:
-                raise ClusterError(f"the node is not ready after a minute; logs are in {self.folder / 'plane' / 'logs'}")
+                raise ClusterError(
+                    f"the node is not ready after a minute; logs are in {self.folder / 'plane' / 'logs'}"
+                )
             time.sleep(0.2)
 
 
 def _prepare_namespaces() -> None:
     """Addresses, and private places where the node writes at fixed paths."""
     end = time.monotonic() + 30
-    while not Path("/sys/class/net", "out").exists() and not _has_link("out"):
+    while not _has_link("out"):
         if time.monotonic() > end:
             raise ClusterError("the interface to the machine did not come")
         time.sleep(0.05)

@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import tools
-from cluster.processes import free_port, start, stop, wait_for
+from cluster.processes import ClusterError, free_port, start, stop, tail, wait_for
 
 ADMIN_TOKEN = "admin"
 
@@ -55,6 +55,7 @@ class ControlPlane:
     flags: Mapping[str, Sequence[str]] = field(default_factory=dict)
     users: Sequence[tuple[str, str, str]] = ()
     _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    _names: dict[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.port = free_port(self.address)
@@ -142,7 +143,20 @@ class ControlPlane:
         log = self.folder / "logs" / f"{name}.log"
         process = start([*command, *self.flags.get(name, ())], log)
         self._processes.append(process)
+        self._names[process.pid] = name
         return process, log
+
+    def check(self) -> None:
+        """See that everything that was started still runs.
+
+        Raises:
+            ClusterError: something has ended.
+        """
+        for process in self._processes:
+            if process.poll() is not None:
+                name = self._names[process.pid]
+                log = self.folder / "logs" / f"{name}.log"
+                raise ClusterError(f"{name} ended with {process.returncode}; its log is {log}:\n{tail(log)}")
 
     def _up(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

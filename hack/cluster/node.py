@@ -71,6 +71,7 @@ class Node:
         for image in self.images:
             self._ctr("images", "import", str(image))
         self._wait_for_node()
+        self.plane.check()
 
     def _containerd(self) -> None:
         home = self.folder / "containerd"
@@ -208,8 +209,8 @@ conf_dir = "{home / "cni"}"
             "clientConnection": {"kubeconfig": str(self.plane.kubeconfig)},
             "conntrack": {"maxPerCore": 0},
             "iptables": {"masqueradeAll": True, "minSyncPeriod": "0s"},
-            "healthzBindAddress": "127.0.0.1:0",
-            "metricsBindAddress": "127.0.0.1:0",
+            "healthzBindAddress": "127.0.0.1:10256",
+            "metricsBindAddress": "127.0.0.1:10249",
         }
         file = self.folder / "kube-proxy.yaml"
         file.write_text(yaml.safe_dump(config))

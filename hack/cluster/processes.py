@@ -22,7 +22,7 @@ class ClusterError(Exception):
 def start(
     command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start a process whose output goes to a log. Linux kills it when this process dies."""
+    """Start a process whose output goes to a log, out of reach of Ctrl-C. Linux kills it when this process dies."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as out:
         return subprocess.Popen(
@@ -31,7 +31,8 @@ def start(
             stdout=out,
             stderr=out,
             env={**os.environ, **(environment or {})},
-            preexec_fn=_die_with_parent if sys.platform.startswith("linux") else None,
+            preexec_fn=die_with_parent(),
+            start_new_session=True,
         )
 
 
@@ -76,5 +77,15 @@ def free_port(address: str = "127.0.0.1") -> int:
         return port
 
 
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def die_with_parent() -> Callable[[], None] | None:
+    """To be called by a child between fork and exec: Linux then kills it when this process dies, however it dies."""
+    if not sys.platform.startswith("linux"):
+        return None
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+
+    def ask_kernel() -> None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before the kernel was asked
+            os._exit(1)
+
+    return ask_kernel

@@ -223,7 +223,7 @@ class Kube:
             answer = await self._client.call_api(method, url, headers, body, _request_timeout=patience)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             metrics.API_REQUESTS.labels(verb, kind.plural, "error").inc()
-            raise KubeError(0, f"{method} {path}: {error or type(error).__name__}") from error
+            raise KubeError(0, f"{method} {path}: {str(error) or type(error).__name__}") from error
         except ApiException as error:
             metrics.API_REQUESTS.labels(verb, kind.plural, str(error.status)).inc()
             raise KubeError(error.status or 0, f"{method} {path}: {error.reason}") from error

@@ -10,24 +10,32 @@ RUN apt-get update \
 
 FROM python AS build
 RUN apt-get update && apt-get install -y --no-install-recommends python3-venv
-RUN python3 -m venv /opt/pip && python3 -m venv --without-pip /opt/tiltyard
 WORKDIR /src
+COPY requirements/build.txt .
+RUN python3 -m venv /opt/pip && python3 -m venv --without-pip /opt/tiltyard \
+ && /opt/pip/bin/pip install --no-cache-dir --require-hashes --only-binary :all: -r build.txt
+ENV INSTALL="/opt/pip/bin/pip --python /opt/tiltyard/bin/python install --no-cache-dir --no-compile" \
+    COMPILE="python3 -m compileall -q --invalidation-mode unchecked-hash" \
+    SITE=/opt/tiltyard/lib/python3.11/site-packages
 
-# Dependencies by their locks alone; the project is plain Python, so its sources are its installation.
+FROM build AS wheel
+COPY pyproject.toml README.md LICENSE ./
+COPY operator operator
+COPY jobs jobs
+RUN SOURCE_DATE_EPOCH=1767225600 /opt/pip/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /dist .
+
+# Dependencies by their locks alone, in a layer of their own.
 FROM build AS build-operator
 COPY requirements/operator.txt .
-RUN /opt/pip/bin/pip --python /opt/tiltyard/bin/python install --no-cache-dir --no-compile --require-hashes --only-binary :all: -r operator.txt \
- && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/tiltyard/lib
-COPY operator/tiltyard /opt/tiltyard/lib/python3.11/site-packages/tiltyard
-COPY jobs/tiltyard_jobs /opt/tiltyard/lib/python3.11/site-packages/tiltyard_jobs
-RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/tiltyard/lib/python3.11/site-packages/tiltyard*
+RUN $INSTALL --require-hashes --only-binary :all: -r operator.txt && $COMPILE $SITE
+COPY --from=wheel /dist /dist
+RUN $INSTALL --no-deps /dist/*.whl && $COMPILE $SITE/tiltyard $SITE/tiltyard_jobs
 
 FROM build AS build-worker
 COPY requirements/worker.txt .
-RUN /opt/pip/bin/pip --python /opt/tiltyard/bin/python install --no-cache-dir --no-compile --require-hashes --only-binary :all: -r worker.txt \
- && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/tiltyard/lib
-COPY jobs/tiltyard_jobs /opt/tiltyard/lib/python3.11/site-packages/tiltyard_jobs
-RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/tiltyard/lib/python3.11/site-packages/tiltyard*
+RUN $INSTALL --require-hashes --only-binary :all: -r worker.txt && $COMPILE $SITE
+COPY --from=wheel /dist /dist
+RUN $INSTALL --no-deps /dist/*.whl && $COMPILE $SITE/tiltyard $SITE/tiltyard_jobs
 
 FROM python AS final
 ENV PATH=/opt/tiltyard/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp

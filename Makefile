@@ -1,5 +1,6 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-integration test-interop test-e2e check format verify lock bench tools clean
+.PHONY: help demo test test-unit test-integration test-interop test-e2e check format verify lock bench tools clean image \
+        cluster-up cluster-down
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -24,8 +25,17 @@ test-interop: .venv/.dev ## What other people's tools make of our outputs (datas
 	rm -rf .tiltyard/interop && $(BIN)/tiltyard run tests/interop/tournament.yaml --out .tiltyard/interop/out --state .tiltyard/interop/state
 	$$($(BIN)/python hack/envs.py interop) -m pytest -c tests/interop/pytest.ini tests/interop --outputs .tiltyard/interop/out
 
-test-e2e: .venv/.dev ## A whole tournament between real vLLM processes, on the CPU
+test-e2e: .venv/.dev ## Real vLLM processes; a real node with KServe (root)
 	$(PYTEST) tests/e2e -q
+
+image: .venv/.dev ## The operator's and the worker's image, as archives
+	@PYTHONPATH=hack $(BIN)/python -m cluster.images
+
+cluster-up: .venv/.dev ## A cluster with one real node, KServe and S3 (root); prints its KUBECONFIG
+	@PYTHONPATH=hack $(BIN)/python -m cluster.up up
+
+cluster-down: .venv/.dev ## End it; nothing is left
+	@PYTHONPATH=hack $(BIN)/python -m cluster.up down
 
 check: .venv/.dev verify ## Lint, types, import contracts
 	$(BIN)/ruff check
@@ -44,6 +54,7 @@ verify: .venv/.dev ## Generated files are what the sources make
 lock: ## Compile the lock files (needs uv)
 	$(LOCK) pyproject.toml --extra local --group build -o requirements/local.txt
 	$(LOCK) pyproject.toml --extra local --extra operator --group build --group dev -c requirements/local.txt -o requirements/dev.txt
+	$(LOCK) --group build -c requirements/dev.txt -o requirements/build.txt
 	$(LOCK) pyproject.toml --extra operator -c requirements/dev.txt -o requirements/operator.txt
 	$(LOCK) pyproject.toml --extra jobs -c requirements/dev.txt -o requirements/worker.txt
 	for name in vllm interop bench; do \

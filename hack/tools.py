@@ -168,11 +168,13 @@ def _locked(path: Path) -> Iterator[None]:
 def main() -> int:
     """Print one path for each tool named."""
     parser = argparse.ArgumentParser(description="Build the Go tools of the tests and print the paths of the binaries.")
-    parser.add_argument("names", nargs="*", choices=sorted(TOOLS), metavar="TOOL", help=", ".join(sorted(TOOLS)))
+    parser.add_argument("names", nargs="*", default=sorted(TOOLS), metavar="TOOL", help=", ".join(sorted(TOOLS)))
     parser.add_argument("--list", action="store_true", help="only print where the binaries would be")
     options = parser.parse_args()
     try:
-        for name in options.names or sorted(TOOLS):
+        for name in options.names:
+            if name not in TOOLS:
+                parser.error(f"{name} is no tool; there are {', '.join(sorted(TOOLS))}")
             print(binary(name) if options.list else ensure(name), flush=True)
     except ToolError as error:
         print(f"error: {error}", file=sys.stderr)

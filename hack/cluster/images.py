@@ -23,7 +23,8 @@ import tools
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGETS = ("operator", "worker")
-SOURCES = ("Dockerfile", ".dockerignore", "requirements/operator.txt", "requirements/worker.txt")
+LOCKS = tuple(f"requirements/{name}.txt" for name in ("build", "operator", "worker"))
+SOURCES = ("Dockerfile", ".dockerignore", "pyproject.toml", "README.md", "LICENSE", *LOCKS)
 FOLDERS = ("operator/tiltyard", "jobs/tiltyard_jobs")
 
 

@@ -20,6 +20,7 @@ from tiltyard.render.serving import service_url
 from tiltyard_jobs.contracts.summary import Summary, parts_done
 
 # Troubles that time alone does not mend; a pod that fits no node may fit one later, or a queue may make room.
+PATIENCE_SECONDS = 10.0  # from a pod's creation until what keeps it from its work is told
 KEPT = 16384  # Jobs whose result is not read anew at each look
 LAST_WORDS_SECONDS = 10.0  # from a Job's end to its pods' termination messages, when the watches are slow
 LASTING = ("ImagePull", "PodConfiguration")
@@ -208,7 +209,7 @@ def _preflight(picture: Picture, now: float) -> tuple[PreflightPhase, str, Mappi
     if job.verdict:
         words = next((summary.message for summary in reversed(summaries) if summary.message), job.why)
         return PreflightPhase.FAILED, words, {}, nothing
-    trouble = _pods_trouble(picture.pods_of(job))
+    trouble = _workers_trouble(picture, job, now)
     if trouble is not None and _is_final(picture, trouble, job.created, now):
         return PreflightPhase.FAILED, trouble.message, {}, nothing
     return PreflightPhase.ACTIVE, trouble.message if trouble else "", {}, nothing
@@ -246,15 +247,24 @@ def _job(picture: Picture, job: JobObject, now: float) -> JobSeen:
         return JobSeen(JobPhase.FAILED, job.version, 0, failed, words[-1] if words else job.why)
     if job.suspended and not job.queued:
         return JobSeen(JobPhase.ENDED, job.version)  # suspended by us: it is started again by its order
-    trouble = _pods_trouble(pods)
+    trouble = _workers_trouble(picture, job, now)
     if trouble is not None and _is_final(picture, trouble, job.created, now):
         return JobSeen(JobPhase.FAILED, job.version, job.active, 1, trouble.message)
     return JobSeen(JobPhase.ACTIVE, job.version, job.active, 0, trouble.message if trouble else "")
 
 
-def _pods_trouble(pods: Iterable[PodObject]) -> Trouble | None:
-    """The first trouble of pods that should be at work."""
-    return next((pod.trouble for pod in pods if pod.trouble is not None and pod.phase == "Pending"), None)
+def _pods_trouble(pods: Iterable[PodObject], now: float) -> Trouble | None:
+    """The first trouble of pods that should be at work; what lasts for a moment only is none."""
+    return next((pod.trouble for pod in pods if pod.trouble and now - pod.created >= PATIENCE_SECONDS), None)
+
+
+def _workers_trouble(picture: Picture, job: JobObject, now: float) -> Trouble | None:
+    """What keeps a Job from going on. A pod that waits until other shards have gone is in no trouble."""
+    trouble = _pods_trouble((pod for pod in picture.pods_of(job) if pod.phase == "Pending"), now)
+    if trouble is not None and trouble.reason == "Unschedulable":
+        busy = any(pod.job and pod.phase == "Running" for pod in picture.pods.values())
+        return None if busy else trouble
+    return trouble
 
 
 def _is_final(picture: Picture, trouble: Trouble, since: float, now: float) -> bool:
@@ -273,7 +283,7 @@ def _model(picture: Picture, service: ServiceObject, settings: ClusterSettings, 
     if service.ready:
         url = service_url(picture.tournament, service.model, settings)
         return ModelSeen(ModelPhase.READY, service.version, service.loads, url)
-    trouble = next((pod.trouble for pod in pods if pod.trouble is not None), None)
+    trouble = _pods_trouble(pods, now)
     deadline = picture.tournament.spec.serving.startup_deadline_seconds
     if now - max(service.started, service.unready_since or 0.0) < deadline:
         return ModelSeen(
@@ -294,10 +304,11 @@ def next_look(picture: Picture, observed: Observed, now: float) -> float | None:
         for service in picture.services.values()
         if not (service.stopped or service.ready or service.deleting)
     ]
+    due += [pod.created + PATIENCE_SECONDS for pod in picture.pods.values() if pod.trouble is not None]
     for job in picture.jobs.values():
         if job.verdict == "Complete" and job.finished is not None and not is_counted(picture, job):
             due.append(job.finished + LAST_WORDS_SECONDS)
-        elif not job.verdict and _pods_trouble(picture.pods_of(job)) is not None:
+        elif not job.verdict and _workers_trouble(picture, job, now) is not None:
             due.append(job.created + deadline)
     limit = picture.tournament.spec.active_deadline_seconds
     if limit is not None and observed.elapsed is not None:

@@ -128,11 +128,25 @@ def pull_error() -> dict[str, Any]:
 def test_a_worker_whose_image_is_missing_fails_after_its_time(cluster: Cluster) -> None:
     cluster.preflight()
     cluster.worker_pod(cluster.job("mine/m1"), **pull_error())
-    waiting = seen(cluster).jobs["mine/m1"]
+    assert seen(cluster).jobs["mine/m1"].message == ""
+    assert next_look(cluster.picture(), Observed(), T0 + 1) == 9
+    waiting = seen(cluster, T0 + 11).jobs["mine/m1"]
     assert waiting.phase is JobPhase.ACTIVE
     assert "cannot pull i" in waiting.message
-    assert next_look(cluster.picture(), Observed(), T0 + 1) == 1799
+    assert next_look(cluster.picture(), Observed(), T0 + 11) == 1789
     assert seen(cluster, T0 + 1801).jobs["mine/m1"].phase is JobPhase.FAILED
+
+
+def test_a_shard_that_waits_for_other_shards_is_in_no_trouble(cluster: Cluster) -> None:
+    cluster.preflight()
+    job = cluster.job("mine/m1")
+    words = "0/1 nodes are available: 1 Insufficient cpu."
+    condition = {"type": "PodScheduled", "status": "False", "message": words}
+    cluster.worker_pod(job, phase="Pending", conditions=[condition])
+    other = cluster.worker_pod(cluster.job("mine/m0"), phase="Running")
+    assert seen(cluster, T0 + 60).jobs["mine/m1"].message == ""
+    other["status"]["phase"] = "Succeeded"
+    assert words in seen(cluster, T0 + 60).jobs["mine/m1"].message
 
 
 def test_models_and_their_phases(cluster: Cluster) -> None:
@@ -158,7 +172,7 @@ def test_a_model_that_is_late_has_failed_and_says_why(cluster: Cluster) -> None:
     cluster.service("m1")
     words = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
     cluster.model_pod("m1", conditions=[{"type": "PodScheduled", "status": "False", "message": words}])
-    early, late = seen(cluster).models["m1"], seen(cluster, T0 + 1801).models["m1"]
+    early, late = seen(cluster, T0 + 11).models["m1"], seen(cluster, T0 + 1801).models["m1"]
     assert early.phase is ModelPhase.STARTING
     assert words in early.message
     assert late.phase is ModelPhase.FAILED

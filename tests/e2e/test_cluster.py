@@ -1,0 +1,137 @@
+"""Whole tournaments on a real node: the chart's operator, KServe, the worker's image, DNS, S3."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from e2e.conftest import ROOT, Arena, kubectl
+from support.local_runs import LocalRun, contents
+from support.manifests import manifest
+from support.tiny_model import tiny_model
+from support.vllm_server import vllm_python
+from tiltyard_jobs.store import open_store
+
+pytestmark = pytest.mark.timeout(1800)
+
+SMALL: dict[str, Any] = {
+    "per_competitor": 24,
+    "judges": 1,
+    "curation": {"decontaminate": [], "diversity": {"perCompetitor": 12}},
+    "jobs": {"shardSize": 12, "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}}},
+}
+"""Two players and a judge: every stage, none of much work."""
+
+
+async def test_the_quick_start_from_apply_to_the_report_in_s3(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = yaml.safe_load((ROOT / "examples" / "cluster.yaml").read_text())
+    document["spec"]["instructions"] = {"mine": {"perCompetitor": 60}}
+    document["spec"]["curation"] = {"diversity": {"perCompetitor": 10}, "decontaminate": []}
+    document["spec"]["jobs"] = SMALL["jobs"] | {"shardSize": 256}
+    await arena.apply(document)
+    done = await arena.complete("quickstart")
+    table = kubectl("-n", arena.namespace, "get", "tournaments")
+    assert "Complete" in table
+    assert "100%" in table
+    assert done["status"]["leaderboard"][0]["name"] in table
+    stored = arena.contents(monkeypatch)
+    assert f"runs/{done['status']['run']}/report.html" in stored
+    story = kubectl("-n", arena.namespace, "describe", "tournament", "quickstart")
+    assert "PreflightPassed" in story
+    kubectl("-n", arena.namespace, "wait", "--for=condition=Complete", "tournament/quickstart", "--timeout=5s")
+    kubectl("-n", arena.namespace, "delete", "tournament", "quickstart")
+    for _ in range(300):
+        left = kubectl("-n", arena.namespace, "get", "jobs,inferenceservices,pods", "--output=name")
+        if not left:
+            break
+        await asyncio.sleep(0.2)
+    assert left == ""
+    assert arena.contents(monkeypatch) == stored
+
+
+async def test_faults_cost_no_byte(arena: Arena, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    document = manifest(2, **SMALL)
+    await arena.apply(document)
+
+    def pods(stage: str) -> list[str]:
+        found = json.loads(kubectl("-n", arena.namespace, "get", "pods", "--output=json"))["items"]
+        running = [pod["metadata"]["name"] for pod in found if pod["status"]["phase"] == "Running"]
+        return [name for name in running if f"test-{stage}" in name]
+
+    async def strike(stage: str) -> None:
+        for _ in range(600):
+            if names := pods(stage):
+                kubectl("-n", arena.namespace, "delete", "pod", names[0], "--grace-period=0", "--force")
+                return
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"no pod of {stage} was seen")
+
+    await strike("mine")
+    await strike("m0")
+    kubectl("-n", "tiltyard", "delete", "pod", "--all", "--grace-period=0", "--force")
+    await strike("answer")
+    await arena.complete("test")
+    local = LocalRun(tmp_path, document)
+    local.complete()
+    assert local.out is not None
+    assert arena.contents(monkeypatch) == contents(open_store(local.out.as_uri()))
+
+
+def make_readable(folder: Path) -> None:
+    """For whoever serves the models."""
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+async def test_three_models_on_vllm_from_a_volume(arena: Arena, tmp_path: Path) -> None:
+    kubectl("label", "--overwrite", "namespace", arena.namespace, "pod-security.kubernetes.io/enforce=privileged")
+    names = ("alpha", "beta", "gamma")
+    for seed, name in enumerate(names, start=1):
+        tiny_model(vllm_python(), tmp_path / name, seed)
+    make_readable(tmp_path)
+    storage = {"accessModes": ["ReadOnlyMany"], "storageClassName": arena.namespace}
+    volume = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": arena.namespace},
+        "spec": {**storage, "capacity": {"storage": "1Gi"}, "hostPath": {"path": str(tmp_path)}},
+    }
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "models", "namespace": arena.namespace},
+        "spec": {**storage, "resources": {"requests": {"storage": "1Gi"}}},
+    }
+    for body in (volume, claim):
+        file = tmp_path / "object.yaml"
+        file.write_text(yaml.safe_dump(body))
+        kubectl("apply", "-f", str(file))
+    document = manifest(
+        list(names),
+        per_competitor=6,
+        serving={"maxActive": 2},
+        curation={"decontaminate": [], "difficulty": {"keep": ["Excellent", "Good", "Average", "Poor"]}},
+        battles={"answer": {"maxTokens": 16}, "verdict": {"method": "Choice"}},
+        jobs=SMALL["jobs"] | {"maxVoidFraction": "1"},
+    )
+    for player in document["spec"]["competitors"]:
+        player["model"] = {"uri": f"pvc://models/{player['name']}"}
+    document["spec"]["instructions"]["mine"]["maxTokens"] = 32
+    most = 0
+    await arena.apply(document)
+
+    def up_at_once(tournament: Any) -> bool:
+        nonlocal most
+        states = [model["state"] for model in tournament.get("status", {}).get("models", ())]
+        most = max(most, len([state for state in states if state != "Stopped"]))
+        return tournament.get("status", {}).get("phase") in ("Complete", "Failed")
+
+    done = await arena.wait("test", up_at_once, 1200)
+    assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])
+    assert most <= 2
+    assert {row["name"] for row in done["status"]["leaderboard"]} == set(names)

@@ -1,143 +1,342 @@
-"""The chart as Helm renders it."""
+"""What the chart makes of its values."""
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Iterator
+import json
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-import tools
+from integration.chart.helm import CHART, Helm, Refused, Render
+from tiltyard.cli.main import parser
 
-CHART = Path(__file__).resolve().parents[3] / "charts" / "tiltyard"
-
-# All that the operator calls: a right that is missing here fails tests/integration/cluster/test_rights.py.
-RULES = {
-    ("tiltyard.dev", "tournaments"): {"list", "watch"},
-    ("tiltyard.dev", "tournaments/status"): {"patch"},
-    ("serving.kserve.io", "inferenceservices"): {"list", "watch", "create", "patch", "delete"},
-    ("batch", "jobs"): {"list", "watch", "create", "patch", "delete"},
-    ("", "configmaps"): {"create", "patch", "delete"},
-    ("", "pods"): {"list", "watch"},
-    ("events.k8s.io", "events"): {"create"},
+DIGEST = f"sha256:{'0123456789abcdef' * 4}"
+RIGHTS = {
+    ("tiltyard.dev", "tournaments"): "list watch",
+    ("tiltyard.dev", "tournaments/status"): "patch",
+    ("serving.kserve.io", "inferenceservices"): "list watch create patch delete",
+    ("batch", "jobs"): "list watch create patch delete",
+    ("", "configmaps"): "create patch delete",
+    ("", "pods"): "list watch",
+    ("events.k8s.io", "events"): "create",
 }
+"""All that the operator calls."""
+DEFAULT = {
+    ("CustomResourceDefinition", "", "tournaments.tiltyard.dev"),
+    ("ServiceAccount", "tiltyard-system", "arena-tiltyard"),
+    ("ClusterRole", "", "arena-tiltyard"),
+    ("ClusterRoleBinding", "", "arena-tiltyard"),
+    ("ClusterRole", "", "arena-tiltyard-viewer"),
+    ("ClusterRole", "", "arena-tiltyard-editor"),
+    ("Service", "tiltyard-system", "arena-tiltyard-metrics"),
+    ("Deployment", "tiltyard-system", "arena-tiltyard"),
+    ("PodDisruptionBudget", "tiltyard-system", "arena-tiltyard"),
+    ("NetworkPolicy", "tiltyard-system", "arena-tiltyard"),
+}
+EVERYTHING: dict[str, Any] = {
+    "image": {"digest": DIGEST},
+    "worker": {"image": {"tag": "1.2.3", "pullPolicy": "Always"}, "imagePullSecrets": ["mirror", "other"]},
+    "imagePullSecrets": ["mirror"],
+    "watchNamespaces": ["red", "blue"],
+    "clusterDomain": "arena.example",
+    "logLevel": "debug",
+    "serviceAccount": {"annotations": {"a": "b"}},
+    "nodeSelector": {"pool": "system"},
+    "tolerations": [{"key": "pool", "operator": "Exists"}],
+    "affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}},
+    "priorityClassName": "high",
+    "podLabels": {"team": "arena"},
+    "podAnnotations": {"note": "yes: it is"},
+    "metrics": {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
+    "networkPolicy": {"tournamentNamespaces": ["red", "blue"]},
+}
+"""Every value that adds something."""
 
 
-def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(tools.ensure("helm")), *arguments], capture_output=True, text=True, check=False)
+def rights(rules: Iterable[dict[str, Any]]) -> Iterator[tuple[str, str, str]]:
+    """Every (group, resource, verb), as often as it is given."""
+    for rule in rules:
+        assert set(rule) == {"apiGroups", "resources", "verbs"}
+        yield from product(rule["apiGroups"], rule["resources"], rule["verbs"])
 
 
-def render(*settings: str, release: str = "tiltyard") -> list[dict[str, Any]]:
-    options = [part for setting in settings for part in ("--set", setting)]
-    rendered = helm("template", release, str(CHART), "--namespace", "tiltyard", *options)
-    assert rendered.returncode == 0, rendered.stderr
-    return [document for document in yaml.safe_load_all(rendered.stdout) if document]
+def pod_of(deployment: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The pod's spec and its only container."""
+    spec = deployment["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    assert "initContainers" not in spec
+    return spec, container
 
 
-def of_kind(objects: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
-    return [one for one in objects if one["kind"] == kind]
+def test_lint_is_clean(helm: Helm) -> None:
+    for values in ({}, EVERYTHING):
+        assert "0 chart(s) failed" in helm("lint", "--strict", CHART, values=values)
 
 
-def rights(role: dict[str, Any]) -> dict[tuple[str, str], set[str]]:
-    return {
-        (group, resource): set(rule["verbs"])
-        for rule in role["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
+def test_what_is_made_by_default(render: Render) -> None:
+    assert set(render()) == DEFAULT
+
+
+def test_chosen_namespaces_get_a_role_each_and_no_right_is_the_clusters(render: Render) -> None:
+    made = set(render(watchNamespaces=["red", "blue"]))
+    roles = {(kind, ns, "arena-tiltyard") for kind, ns in product(("Role", "RoleBinding"), ("red", "blue"))}
+    assert made - DEFAULT == roles
+    assert DEFAULT - made == {(kind, "", "arena-tiltyard") for kind in ("ClusterRole", "ClusterRoleBinding")}
+
+
+@pytest.mark.parametrize(
+    ("value", "kinds"),
+    [
+        ({"crds": {"install": False}}, {"CustomResourceDefinition"}),
+        ({"rbac": {"create": False, "aggregate": False}}, {"ClusterRole", "ClusterRoleBinding"}),
+        ({"serviceAccount": {"create": False}}, {"ServiceAccount"}),
+        ({"podDisruptionBudget": {"enabled": False}}, {"PodDisruptionBudget"}),
+        ({"networkPolicy": {"enabled": False}}, {"NetworkPolicy"}),
+    ],
+)
+def test_what_can_be_left_out(render: Render, value: dict[str, Any], kinds: set[str]) -> None:
+    made = render(**value)
+    assert set(made) == {key for key in DEFAULT if key[0] not in kinds}
+
+
+def test_the_operator_has_the_rights_that_it_uses_and_no_other(render: Render) -> None:
+    expected = sorted((*key, verb) for key, verbs in RIGHTS.items() for verb in verbs.split())
+    cluster = [render()[("ClusterRole", "", "arena-tiltyard")]]
+    chosen = render(watchNamespaces=["red", "blue"]).of("Role")
+    assert len(chosen) == 2
+    for role in cluster + chosen:
+        assert sorted(rights(role["rules"])) == expected
+
+
+def test_bindings_name_the_role_and_the_account(render: Render) -> None:
+    account = {"kind": "ServiceAccount", "name": "mine", "namespace": "tiltyard-system"}
+    for namespaces in ([], ["red", "blue"]):
+        made = render(serviceAccount={"name": "mine"}, watchNamespaces=namespaces)
+        assert made.one("ServiceAccount")["metadata"]["name"] == "mine"
+        assert pod_of(made.one("Deployment"))[0]["serviceAccountName"] == "mine"
+        bindings = made.of("ClusterRoleBinding") + made.of("RoleBinding")
+        assert len(bindings) == max(1, len(namespaces))
+        for binding in bindings:
+            role = binding["roleRef"]
+            assert binding["subjects"] == [account]
+            assert (role["kind"], binding["metadata"].get("namespace", ""), role["name"]) in made
+
+
+def test_people_who_may_view_or_edit_may_do_so_with_tournaments(render: Render) -> None:
+    made = render()
+    viewer, editor = (made[("ClusterRole", "", f"arena-tiltyard-{name}")] for name in ("viewer", "editor"))
+    assert viewer["metadata"]["labels"]["rbac.authorization.k8s.io/aggregate-to-view"] == "true"
+    for name in ("edit", "admin"):
+        assert editor["metadata"]["labels"][f"rbac.authorization.k8s.io/aggregate-to-{name}"] == "true"
+    assert {verb for _, _, verb in rights(viewer["rules"])} == {"get", "list", "watch"}
+    edits = {"create", "update", "patch", "delete", "deletecollection"}
+    assert {resource for _, resource, verb in rights(editor["rules"]) if verb in edits} == {"tournaments"}
+    assert edits <= {verb for _, _, verb in rights(editor["rules"])}
+    assert {group for role in (viewer, editor) for group, _, _ in rights(role["rules"])} == {"tiltyard.dev"}
+
+
+@pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["default", "everything"])
+def test_the_pod_is_restricted(render: Render, values: dict[str, Any]) -> None:
+    pod, container = pod_of(render(**values).one("Deployment"))
+    assert pod["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": 65532,
+        "runAsGroup": 65532,
+        "seccompProfile": {"type": "RuntimeDefault"},
     }
-
-
-def containers(objects: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    for deployment in of_kind(objects, "Deployment"):
-        pod = deployment["spec"]["template"]["spec"]
-        for container in pod["containers"]:
-            yield pod, container
-
-
-def test_lint_finds_nothing() -> None:
-    linted = helm("lint", "--strict", str(CHART))
-    assert linted.returncode == 0, linted.stdout
-
-
-def test_the_operator_has_the_rights_that_it_uses_and_no_other() -> None:
-    objects = render()
-    (role,) = [one for one in of_kind(objects, "ClusterRole") if one["metadata"]["name"] == "tiltyard"]
-    assert rights(role) == RULES
-    (binding,) = of_kind(objects, "ClusterRoleBinding")
-    assert binding["roleRef"]["name"] == "tiltyard"
-    (account,) = of_kind(objects, "ServiceAccount")
-    assert binding["subjects"] == [
-        {"kind": "ServiceAccount", "name": account["metadata"]["name"], "namespace": "tiltyard"}
-    ]
-
-
-def test_in_single_namespaces_it_has_no_right_elsewhere() -> None:
-    objects = render("watchNamespaces={a,b}")
-    assert of_kind(objects, "ClusterRoleBinding") == []
-    assert {one["metadata"]["name"] for one in of_kind(objects, "ClusterRole")} == {
-        "tiltyard-viewer",
-        "tiltyard-editor",
-    }
-    roles = {one["metadata"]["namespace"]: rights(one) for one in of_kind(objects, "Role")}
-    assert roles == {"a": RULES, "b": RULES}
-    assert {one["metadata"]["namespace"] for one in of_kind(objects, "RoleBinding")} == {"a", "b"}
-    ((_, container),) = containers(objects)
-    assert {"--namespace=a", "--namespace=b"} <= set(container["args"])
-
-
-def test_the_pod_meets_the_restricted_standard() -> None:
-    ((pod, container),) = containers(render())
-    assert (
-        pod["securityContext"].items() >= {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}.items()
-    )
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
+    assert pod["volumes"] == [{"name": "tmp", "emptyDir": {}}]
+    assert container["volumeMounts"] == [{"name": "tmp", "mountPath": "/tmp"}]
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod)
+    assert "env" not in container
 
 
-def test_the_crd_is_the_generated_one_and_stays() -> None:
-    (crd,) = of_kind(render(), "CustomResourceDefinition")
-    generated = yaml.safe_load((CHART / "files" / "tournaments.tiltyard.dev.yaml").read_text())
-    assert crd["metadata"].pop("annotations") == {"helm.sh/resource-policy": "keep"}
-    assert crd == generated
-    assert of_kind(render("crds.install=false"), "CustomResourceDefinition") == []
+def test_one_operator_at_a_time_is_probed(render: Render) -> None:
+    made = render()
+    spec = made.one("Deployment")["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    _, container = pod_of(made.one("Deployment"))
+    assert container["ports"] == [{"name": "http", "containerPort": 8080}]
+    assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "http"}
+    assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
 
 
-def test_images_by_tag_and_by_digest() -> None:
-    digest = "sha256:" + "0" * 64
-    ((_, container),) = containers(
-        render(f"image.digest={digest}", "worker.image.tag=v9", "worker.imagePullSecrets={s}")
+def test_the_operator_understands_its_command_line(render: Render) -> None:
+    _, container = pod_of(render(**EVERYTHING).one("Deployment"))
+    assert container["image"] == f"ghcr.io/tiltyard/operator@{DIGEST}"
+    assert container["command"] == ["python", "-m", "tiltyard", "operator"]
+    given = vars(parser().parse_args(["operator", *container["args"]]))
+    assert (
+        given.items()
+        >= {
+            "worker_image": "ghcr.io/tiltyard/worker:1.2.3",
+            "worker_image_pull_policy": "Always",
+            "worker_image_pull_secret": ["mirror", "other"],
+            "namespace": ["red", "blue"],
+            "cluster_domain": "arena.example",
+            "log_level": "debug",
+            "port": 8080,
+        }.items()
     )
-    assert container["image"] == f"ghcr.io/tiltyard/operator@{digest}"
-    assert "--worker-image=ghcr.io/tiltyard/worker:v9" in container["args"]
-    assert "--worker-image-pull-secret=s" in container["args"]
+
+
+def test_images_are_of_the_charts_release(render: Render) -> None:
+    release = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
+    _, container = pod_of(render().one("Deployment"))
+    assert container["image"] == f"ghcr.io/tiltyard/operator:{release}"
+    assert f"--worker-image=ghcr.io/tiltyard/worker:{release}" in container["args"]
+    assert not [argument for argument in container["args"] if argument.startswith("--namespace")]
+
+
+def test_where_and_how_the_pod_runs(render: Render) -> None:
+    deployment = render(**EVERYTHING, resources={"limits": {"memory": "1Gi"}}).one("Deployment")
+    pod, container = pod_of(deployment)
+    for name in ("nodeSelector", "tolerations", "affinity", "priorityClassName"):
+        assert pod[name] == EVERYTHING[name]
+    assert pod["imagePullSecrets"] == [{"name": "mirror"}]
+    assert container["resources"]["limits"]["memory"] == "1Gi"
+    metadata = deployment["spec"]["template"]["metadata"]
+    assert metadata["labels"]["team"] == "arena"
+    assert metadata["annotations"] == {"note": "yes: it is"}
+
+
+def test_everything_that_selects_the_operator_selects_its_pod_alone(render: Render) -> None:
+    made = render(**EVERYTHING)
+    deployment = made.one("Deployment")
+    own = deployment["spec"]["selector"]["matchLabels"]
+    pod = deployment["spec"]["template"]["metadata"]["labels"]
+    assert own.items() <= pod.items()
+    assert made.one("Service")["spec"]["selector"] == own
+    assert made.one("PodDisruptionBudget")["spec"]["selector"]["matchLabels"] == own
+    policy = made[("NetworkPolicy", "tiltyard-system", "arena-tiltyard")]
+    assert policy["spec"]["podSelector"]["matchLabels"] == own
+    other = render(release="other").one("Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert not own.items() <= other.items()
+
+
+def test_prometheus_finds_the_metrics(render: Render) -> None:
+    made = render(**EVERYTHING)
+    monitor, service = made.one("ServiceMonitor"), made.one("Service")
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    (endpoint,), (port,) = monitor["spec"]["endpoints"], service["spec"]["ports"]
+    assert (endpoint["port"], endpoint["path"]) == (port["name"], "/metrics")
+    assert port["targetPort"] == "http"
+
+
+def test_network_policies(render: Render) -> None:
+    made = render(networkPolicy={"tournamentNamespaces": ["red"]})
+    operator = made[("NetworkPolicy", "tiltyard-system", "arena-tiltyard")]["spec"]
+    assert operator["policyTypes"] == ["Ingress"]
+    assert operator["ingress"] == [{"ports": [{"port": 8080, "protocol": "TCP"}]}]
+    model, worker = (
+        {"matchLabels": {"app.kubernetes.io/managed-by": "tiltyard", "app.kubernetes.io/component": component}}
+        for component in ("model", "worker")
+    )
+    models = made[("NetworkPolicy", "red", "arena-tiltyard-models")]["spec"]
+    assert models == {
+        "podSelector": model,
+        "policyTypes": ["Ingress"],
+        "ingress": [{"from": [{"podSelector": worker}], "ports": [{"port": 8080, "protocol": "TCP"}]}],
+    }
+    workers = made[("NetworkPolicy", "red", "arena-tiltyard-workers")]["spec"]
+    assert workers == {"podSelector": worker, "policyTypes": ["Ingress"], "ingress": []}
+
+
+def test_the_crd_is_the_generated_one_and_outlives_the_chart(render: Render) -> None:
+    generated = yaml.safe_load((CHART / "files/tournaments.tiltyard.dev.yaml").read_text())
+    assert render(crds={"keep": False}).one("CustomResourceDefinition") == generated
+    kept = render().one("CustomResourceDefinition")
+    assert kept["metadata"].pop("annotations") == {"helm.sh/resource-policy": "keep"}
+    assert kept == generated
 
 
 @pytest.mark.parametrize(
-    ("setting", "words"),
-    [("logLvel=info", "'logLvel' not allowed"), ("logLevel=loud", "/logLevel"), ("image.digest=abc", "/image/digest")],
+    ("values", "sentence"),
+    [
+        ({"watchNamespace": ["red"]}, "at '': additional properties 'watchNamespace' not allowed"),
+        ({"worker": {"imge": {}}}, "at '/worker': additional properties 'imge' not allowed"),
+        (
+            {"metrics": {"serviceMonitor": {"enable": True}}},
+            "at '/metrics/serviceMonitor': additional properties 'enable'",
+        ),
+        ({"watchNamespaces": ["Red"]}, "at '/watchNamespaces/0': 'Red' does not match pattern"),
+        ({"image": {"digest": "latest"}}, "at '/image/digest': 'latest' does not match pattern"),
+        ({"logLevel": "loud"}, "at '/logLevel': value must be one of 'debug', 'info', 'warning', 'error'"),
+        ({"podLabels": {"a": 1}}, "at '/podLabels/a': got number, want string"),
+    ],
 )
-def test_a_wrong_value_is_refused_by_its_name(setting: str, words: str) -> None:
-    refused = helm("template", "t", str(CHART), "--set", setting)
-    assert refused.returncode != 0
-    assert words in refused.stderr
+def test_a_wrong_value_is_refused_by_name(helm: Helm, values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(Refused, match=re.escape(sentence)):
+        helm("template", "arena", CHART, values=values)
 
 
-def test_names_of_a_long_release_fit() -> None:
-    objects = render("metrics.serviceMonitor.enabled=true", "networkPolicy.tournamentNamespaces={a}", release="x" * 53)
-    names = [one["metadata"]["name"] for one in objects if one["kind"] != "CustomResourceDefinition"]
-    assert max(map(len, names)) <= 63
-    assert {one["kind"] for one in objects} >= {"ServiceMonitor", "NetworkPolicy", "PodDisruptionBudget", "Service"}
+def properties(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
+    """A schema's properties with theirs, to the depth where anything is allowed."""
+    if name := schema.get("$ref"):
+        schema = root["definitions"][name.rpartition("/")[2]]
+    if schema.get("type") == "object" and "properties" in schema:
+        assert schema["additionalProperties"] is False
+    return {key: properties(value, root) for key, value in schema.get("properties", {}).items()}
 
 
-def test_models_answer_workers_alone() -> None:
-    policies = of_kind(render("networkPolicy.tournamentNamespaces={arena}"), "NetworkPolicy")
-    by_name = {one["metadata"]["name"]: one["spec"] for one in policies if one["metadata"].get("namespace") == "arena"}
-    (rule,) = by_name["tiltyard-models"]["ingress"]
-    assert rule["from"][0]["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "worker"
-    assert by_name["tiltyard-workers"]["ingress"] == []
+def test_the_schema_knows_every_value_and_no_other() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    known = properties(schema, schema)
+    del known["global"]  # Helm's own
+
+    def same(values: dict[str, Any], names: dict[str, Any], path: str = "") -> None:
+        assert set(values) == set(names), path
+        for key, below in names.items():
+            if below:
+                same(values[key], below, f"{path}.{key}")
+
+    same(yaml.safe_load((CHART / "values.yaml").read_text()), known)
+
+
+@pytest.mark.parametrize("release", ["x" * 53, f"{'x' * 49}-y-z", "arena.tiltyard.v2", f"tiltyard-{'9' * 44}"])
+def test_long_names_are_cut(render: Render, release: str) -> None:
+    made = render(release=release, **EVERYTHING)
+    for kind, _, name in made:
+        if kind != "CustomResourceDefinition":
+            assert re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", name), (kind, name)
+    for thing in made.values():
+        for value in thing["metadata"].get("labels", {}).values():
+            assert len(value) <= 63
+
+
+@pytest.mark.parametrize("kubernetes", ["1.31.0", "1.37.2", "1.33.5-gke.1080"])
+def test_kubernetes_that_it_is_for(render: Render, kubernetes: str) -> None:
+    assert render(flags=["--kube-version", kubernetes])
+
+
+def test_an_older_kubernetes_is_refused(render: Render) -> None:
+    with pytest.raises(Refused, match=r"requires kubeVersion: >=1\.31\.0-0"):
+        render(flags=["--kube-version", "1.30.9"])
+
+
+@pytest.mark.parametrize("namespaces", [[], ["red", "blue"]])
+def test_the_notes_tell_the_next_commands(helm: Helm, render: Render, tmp_path: Path, namespaces: list[str]) -> None:
+    # Without a cluster Helm shows no notes, so they are rendered as an object's data.
+    chart = shutil.copytree(CHART, tmp_path / "chart")
+    notes = (chart / "templates/NOTES.txt").read_text()
+    (chart / "templates/notes.yaml").write_text(
+        f'{{{{ define "notes" }}}}{notes}{{{{ end }}}}\n'
+        'kind: ConfigMap\nmetadata: {name: notes}\ndata: {notes: {{ include "notes" . | toJson }}}\n'
+    )
+    said = render(chart=chart, watchNamespaces=namespaces)[("ConfigMap", "", "notes")]["data"]["notes"]
+    namespace = namespaces[0] if namespaces else "NAMESPACE"
+    assert ("red, blue" if namespaces else "all namespaces") in said
+    assert "kubectl -n tiltyard-system rollout status deployment/arena-tiltyard" in said
+    assert f"kubectl -n {namespace} create secret generic tournament-bucket" in said
+    assert f"kubectl -n {namespace} apply -f tournament.yaml" in said

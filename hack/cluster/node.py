@@ -70,6 +70,9 @@ class Node:
             self._vllm_runtime(self.vllm)
         for image in self.images:
             self._ctr("images", "import", str(image))
+        # KServe asks for the sibling `-cpu` of a runtime's image where a model asks for no GPU.
+        worker = "docker.io/tiltyard/worker"
+        self._ctr("images", "tag", "--force", f"{worker}:dev", f"{worker}-cpu:dev")
         self._wait_for_node()
         self.plane.check()
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,6 +20,7 @@ import yaml
 import tools
 from cluster import kserve
 from cluster.controlplane import ControlPlane
+from cluster.processes import free_port
 from support.manifests import manifest
 from support.podplayer import NODE, ROOT, PodPlayer
 from support.s3server import S3Server
@@ -49,6 +51,24 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
         running.wait_for_resource("tiltyard.dev/v1alpha1", "tournaments")
         running.apply(f"/api/v1/nodes/{NODE}", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}})
         yield running
+
+
+@pytest.fixture(scope="session")
+def rights(plane: ControlPlane) -> Path:
+    """The kubeconfig of a service account that has the rights of the chart's operator, and no other."""
+    command = [str(tools.ensure("helm")), "template", "tiltyard", str(ROOT / "charts" / "tiltyard")]
+    rendered = subprocess.run([*command, "--namespace=default"], capture_output=True, text=True, check=True).stdout
+    paths = {
+        "ServiceAccount": "/api/v1/namespaces/default/serviceaccounts",
+        "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+        "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+    }
+    for document in yaml.safe_load_all(rendered):
+        if document and document["kind"] in paths:
+            plane.apply(f"{paths[document['kind']]}/{document['metadata']['name']}", document)
+    wanted = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 7200}}
+    token = plane.request("POST", f"{paths['ServiceAccount']}/tiltyard/token", wanted)["status"]["token"]
+    return plane.kubeconfig_for(token, plane.folder / "operator.kubeconfig")
 
 
 @pytest.fixture
@@ -87,10 +107,20 @@ class Operator:
     kubeconfig: Path
     namespace: str
     log: Path
+    port: int = field(default_factory=free_port)
     process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        command = [sys.executable, "-m", "tiltyard", "operator", "--namespace", self.namespace, "--port", "0"]
+        command = [
+            sys.executable,
+            "-m",
+            "tiltyard",
+            "operator",
+            "--namespace",
+            self.namespace,
+            "--port",
+            str(self.port),
+        ]
         environment = {"PYTHONPATH": f"{ROOT / 'operator'}:{ROOT / 'jobs'}", "KUBECONFIG": str(self.kubeconfig)}
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
@@ -114,14 +144,15 @@ class Operator:
 
 
 @pytest.fixture
-async def operator(plane: ControlPlane, namespace: str, tmp_path: Path) -> AsyncIterator[Operator]:
-    """The operator, at work in the test's namespace."""
-    running = Operator(plane.kubeconfig, namespace, tmp_path / "operator.log")
+async def operator(rights: Path, namespace: str, tmp_path: Path) -> AsyncIterator[Operator]:
+    """The operator, at work in the test's namespace with the rights that the chart gives it."""
+    running = Operator(rights, namespace, tmp_path / "operator.log")
     await running.start()
     yield running
     code = await running.stop()
     text = running.log.read_text()
     assert "a mistake of the operator's own" not in text, text[-4000:]
+    assert "is forbidden: User" not in text, text[-4000:]
     assert code == 0, text[-4000:]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +245,23 @@ async def test_a_manifest_that_this_release_cannot_run(arena: Arena) -> None:
     assert await arena.children(JOBS) == []
 
 
+def calls(port: int) -> set[tuple[str, str, str]]:
+    """Verb, resource and status of the operator's calls, by its metrics."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as page:
+        text = page.read().decode()
+    rows = re.findall(r'^tiltyard_api_requests_total\{code="(\w+)",resource="(\w+)",verb="(\w+)"\}', text, re.MULTILINE)
+    return {(verb, resource, code) for code, resource, verb in rows}
+
+
+USED = {
+    ("tournaments", "list"), ("tournaments", "watch"), ("tournaments", "patch"),
+    ("inferenceservices", "list"), ("inferenceservices", "watch"), ("inferenceservices", "patch"),
+    ("inferenceservices", "delete"), ("jobs", "list"), ("jobs", "watch"), ("jobs", "patch"), ("jobs", "delete"),
+    ("configmaps", "patch"), ("configmaps", "delete"), ("pods", "list"), ("pods", "watch"), ("events", "post"),
+}  # fmt: skip
+"""The calls behind the chart's rules: applying something new takes `create` beside `patch`, events are posted."""
+
+
 async def test_ended_children_go_after_their_time_and_do_not_come_back(arena: Arena) -> None:
     await arena.apply(arena.manifest(2, ttlSecondsAfterFinished=3, **SMALL))
     await arena.wait_for_phase("Complete")
@@ -251,6 +270,10 @@ async def test_ended_children_go_after_their_time_and_do_not_come_back(arena: Ar
     started = list(arena.player.started)
     await asyncio.sleep(2)
     assert arena.player.started == started
+    # The operator has the rights of the chart's role: it was refused nothing, and used every one of them.
+    told = await asyncio.to_thread(calls, arena.operator.port)
+    assert {(resource, verb) for verb, resource, _ in told} == USED
+    assert not [call for call in told if call[2] in ("401", "403")]
     assert (await arena.get())["status"]["phase"] == "Complete"
 
 

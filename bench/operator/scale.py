@@ -3,7 +3,7 @@
     PYTHONPATH=hack:operator:jobs python bench/operator/scale.py --tournaments 200
 
 A real kube-apiserver, etcd, controller-manager and scheduler; pods are played by KWOK, so that only the operator is
-measured. Every tournament has three endpoints and about twenty bundles; all are created at once. The named limits: 300
+measured. Every tournament has three endpoints and seventeen bundles; all are created at once. The named limits: 300
 MiB, one core, and one second (p99) from a Job's end to the status that shows it, both as a watch sees them.
 """
 
@@ -42,16 +42,16 @@ PORT = 18091
 
 def manifest(name: str) -> dict[str, Any]:
     """A tournament over instructions that are given, between endpoints: no model is served."""
-    names = ("ada", "blaise", "charles")
-    endpoint = {"url": "http://nowhere.example/v1", "model": "m"}
+    endpoint = {"url": "http://nowhere.example/v1"}
     return {
         "apiVersion": "tiltyard.dev/v1alpha1",
         "kind": "Tournament",
         "metadata": {"name": name, "namespace": NAMESPACE},
         "spec": {
-            "competitors": [{"name": player, "endpoint": {**endpoint, "model": player}} for player in names],
+            "competitors": [{"name": one, "endpoint": {**endpoint, "model": one}} for one in ("ada", "blaise")],
+            "judges": [{"name": "charles", "endpoint": {**endpoint, "model": "charles"}}],
             "instructions": {"mine": {"perCompetitor": 100}},
-            "curation": {"difficulty": None, "diversity": {"method": "Random", "perCompetitor": 50}},
+            "curation": {"diversity": {"method": "Random", "perCompetitor": 50}},
             "jobs": {"shardSize": 100},
             "output": {"s3": {"uri": f"s3://bucket/{name}"}},
         },

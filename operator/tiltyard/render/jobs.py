@@ -14,6 +14,7 @@ from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.names import BUNDLE, PARTS, QUEUE, STAGE, VERSION, child_metadata, job_name, labels
 from tiltyard.render.pods import CONTAINER_SECURITY, POD_SECURITY, container_fields, pod_fields, resource_fields
 from tiltyard.render.tasks import participants, preflight_task, secret_variable, uses_embedder
+from tiltyard_jobs.contracts.exit_codes import FINAL, ExitCode
 from tiltyard_jobs.contracts.frozen import digest
 from tiltyard_jobs.contracts.summary import pack_bits, unpack_bits
 from tiltyard_jobs.contracts.tasks import BundleTask, Part, PreflightTask, StoreRef
@@ -28,13 +29,15 @@ S3_REQUIRED = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 S3_VARIABLES = (*S3_REQUIRED, "AWS_SESSION_TOKEN")
 GRACE_SECONDS = 60  # to flush what is written and to upload the journal
 
-# Exit codes of the worker, see `tiltyard_jobs.errors`; all others are tried again.
-FINAL_CODES, STOPPED_CODE = (2, 3), 143
+# What is neither ignored nor final is tried again.
 FAILURE_POLICY: dict[str, Any] = {
     "rules": [
         {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-        {"action": "FailJob", "onExitCodes": {"containerName": "worker", "operator": "In", "values": [*FINAL_CODES]}},
-        {"action": "Ignore", "onExitCodes": {"containerName": "worker", "operator": "In", "values": [STOPPED_CODE]}},
+        {"action": "FailJob", "onExitCodes": {"containerName": "worker", "operator": "In", "values": sorted(FINAL)}},
+        {
+            "action": "Ignore",
+            "onExitCodes": {"containerName": "worker", "operator": "In", "values": [int(ExitCode.STOPPED)]},
+        },
     ]
 }
 

@@ -289,7 +289,8 @@ def _model(picture: Picture, service: ServiceObject, settings: ClusterSettings, 
         return ModelSeen(
             ModelPhase.STARTING, service.version, service.loads, message=trouble.message if trouble else ""
         )
-    words = trouble.message if trouble else service.message
+    last = next((pod.trouble for pod in pods if pod.trouble is not None), None)
+    words = last.message if last else service.message
     late = (
         f"was not ready after {deadline} s (spec.serving.startupDeadlineSeconds): {words or 'KServe gives no reason'}"
     )

@@ -212,7 +212,7 @@ class Kube:
         patience: aiohttp.ClientTimeout | float = CALL_SECONDS,
     ) -> aiohttp.ClientResponse:
         """Send a request; its response's body is not read yet."""
-        verb = "watch" if "watch" in query else method.lower()
+        verb = "watch" if "watch" in query else "list" if "limit" in query else method.lower()
         headers = {"Accept": "application/json", "Content-Type": content}
         # The body goes by `call_api`: `param_serialize` would walk through it once more.
         request = await self._client.param_serialize(

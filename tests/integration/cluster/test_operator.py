@@ -198,11 +198,11 @@ async def test_a_model_that_does_not_come_up(arena: Arena) -> None:
         lambda pod: "m1-" in pod["metadata"]["name"],
         {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": words}]},
     )
-    await arena.apply(arena.manifest(2, serving={"startupDeadlineSeconds": 6}, **SMALL))
+    await arena.apply(arena.manifest(2, serving={"startupDeadlineSeconds": 14}, **SMALL))
     await arena.wait(lambda one: words in condition(one, "Reconciling").get("message", ""))
     failed = await arena.wait_for_phase("Failed")
     message = condition(failed, "Failed")["message"]
-    assert message.startswith("model m1: was not ready after 6 s (spec.serving.startupDeadlineSeconds): pod ")
+    assert message.startswith("model m1: was not ready after 14 s (spec.serving.startupDeadlineSeconds): pod ")
     assert words in message
     assert ("Warning", "Waiting") in {(kind, reason) for kind, reason, _ in await arena.events()}
 

@@ -49,7 +49,8 @@ def test_invalid_manifests_are_refused_with_the_sentence_of_validate(plane: Cont
             continue
         # A rule of ours is told in our words; the schema's own refusals are told in the API server's.
         rules = [sentence.partition(": ")[2].partition(", given")[0] for sentence in heads(path, "# problem:")]
-        by_schema = "validation rules were not checked" in said or "must" not in said
+        words = ("validation rules were not checked", "should have at least", "Unsupported value")
+        by_schema = any(word in said for word in words) or "must" not in said
         if not by_schema and not any(rule in said for rule in rules):
             speechless.append((path.stem, said))
     assert admitted == []

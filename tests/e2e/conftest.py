@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import re
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,8 +34,15 @@ IMAGES = [
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Path]:
+def cluster_tools() -> None:
+    """All that a cluster is made of is built: that may take longer than a test."""
+    up.prepare(vllm=True)
+
+
+@pytest.fixture(scope="session")
+def cluster(cluster_tools: None) -> Iterator[Path]:
     """The kubeconfig of a cluster that is up, with Tiltyard installed by its chart."""
+    before = None if up.pid() else traces()
     up.up(vllm=True)
     try:
         helm(
@@ -44,6 +53,31 @@ def cluster() -> Iterator[Path]:
     finally:
         if not os.environ.get("TILTYARD_KEEP_CLUSTER"):
             up.down()
+            assert before in (None, traces())
+
+
+def traces() -> dict[str, str]:
+    """What a cluster could leave behind on this machine, by where to look."""
+    commands = ("ip -o address", "ip route", "iptables-save", "ls /etc/cni /var/lib/cni /var/lib/kubelet /run/netns")
+    found = {command: _output(command) for command in commands}
+    found["iptables-save"] = re.sub(r"^#.*\n|\[\d+:\d+\]", "", found["iptables-save"], flags=re.MULTILINE)
+    for name in node.KERNEL:
+        found[name] = Path("/proc/sys", name).read_text()
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    found["mounts"] = "\n".join(sorted(line.split(maxsplit=4)[4] for line in mounts))
+    found["cgroups"] = " ".join(map(str, sorted(Path("/sys/fs/cgroup").glob(f"*/{node.CGROUP}"))))
+    found["files"] = str(up.folder().exists())
+    network, foreign = os.readlink("/proc/self/ns/net"), []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if os.readlink(process / "ns" / "net") != network:
+                foreign.append(process.name)
+    found["processes in other networks"] = " ".join(sorted(foreign))
+    return found
+
+
+def _output(command: str) -> str:
+    return subprocess.run(command.split(), capture_output=True, text=True, check=False).stdout
 
 
 def helm(*arguments: str) -> None:
@@ -51,11 +85,13 @@ def helm(*arguments: str) -> None:
     subprocess.run([str(tools.ensure("helm")), *arguments], env=environment, check=True)
 
 
-def kubectl(*arguments: str) -> str:
+def kubectl(*arguments: str, stdin: str | None = None) -> str:
     """What a user types; returns what it prints."""
     environment = {**os.environ, "KUBECONFIG": str(up.kubeconfig())}
     command = [str(tools.ensure("kubectl")), *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    done = subprocess.run(command, env=environment, input=stdin, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(arguments)}: {done.stderr}"
+    return done.stdout
 
 
 @dataclass

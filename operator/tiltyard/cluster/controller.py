@@ -350,7 +350,7 @@ class Controller:
         events: list[tell.Event],
     ) -> None:
         """One write of the status, where it says something new, and the events after it."""
-        status = tell.worth_writing(before, after)
+        status = tell.worth_writing(before, after, self.clock())
         if status is not None:
             body = tell.status_object(seen.document, status)
             watches.tournaments.learn(await self.kube.apply(TOURNAMENTS, body, subresource="status"))

@@ -41,10 +41,10 @@ class Event(NamedTuple):
     warning: bool = False
 
 
-def worth_writing(before: TournamentStatus, after: TournamentStatus) -> TournamentStatus | None:
+def worth_writing(before: TournamentStatus, after: TournamentStatus, now: float) -> TournamentStatus | None:
     """The status to write; None where it says nothing new. An ETA that moved a little keeps its place."""
     if before.eta is not None and after.eta is not None:
-        left = abs((after.eta - datetime.now(UTC)).total_seconds())
+        left = abs(after.eta.timestamp() - now)
         if abs((after.eta - before.eta).total_seconds()) <= max(60.0, ETA_SLACK * left):
             after = after.model_copy(update={"eta": before.eta})
     return None if after == before else after

@@ -90,12 +90,24 @@ def test_chosen_namespaces_get_a_role_each_and_no_right_is_the_clusters(render: 
     assert DEFAULT - made == {(kind, "", "arena-tiltyard") for kind in ("ClusterRole", "ClusterRoleBinding")}
 
 
+def test_rights_go_to_no_account_that_nobody_named(render: Render) -> None:
+    with pytest.raises(Refused, match="serviceAccount.name: name the account"):
+        render(serviceAccount={"create": False})
+
+
+def test_a_pods_labels_cannot_take_the_selectors_place(render: Render) -> None:
+    deployment = render(podLabels={"app.kubernetes.io/name": "mine", "team": "a"}).one("Deployment")
+    its_labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert its_labels.items() >= deployment["spec"]["selector"]["matchLabels"].items()
+    assert its_labels["team"] == "a"
+
+
 @pytest.mark.parametrize(
     ("value", "kinds"),
     [
         ({"crds": {"install": False}}, {"CustomResourceDefinition"}),
         ({"rbac": {"create": False, "aggregate": False}}, {"ClusterRole", "ClusterRoleBinding"}),
-        ({"serviceAccount": {"create": False}}, {"ServiceAccount"}),
+        ({"serviceAccount": {"create": False, "name": "arena-tiltyard"}}, {"ServiceAccount"}),
         ({"podDisruptionBudget": {"enabled": False}}, {"PodDisruptionBudget"}),
         ({"networkPolicy": {"enabled": False}}, {"NetworkPolicy"}),
     ],
@@ -339,4 +351,4 @@ def test_the_notes_tell_the_next_commands(helm: Helm, render: Render, tmp_path: 
     assert ("red, blue" if namespaces else "all namespaces") in said
     assert "kubectl -n tiltyard-system rollout status deployment/arena-tiltyard" in said
     assert f"kubectl -n {namespace} create secret generic tournament-bucket" in said
-    assert f"kubectl -n {namespace} apply -f tournament.yaml" in said
+    assert f"kubectl -n {namespace} apply -f examples/cluster.yaml" in said

@@ -91,7 +91,7 @@ def test_chosen_namespaces_get_a_role_each_and_no_right_is_the_clusters(render: 
 
 
 def test_rights_go_to_no_account_that_nobody_named(render: Render) -> None:
-    with pytest.raises(Refused, match="serviceAccount.name: name the account"):
+    with pytest.raises(Refused, match=r"serviceAccount\.name: name the account"):
         render(serviceAccount={"create": False})
 
 

@@ -1,7 +1,11 @@
 # Two images of one project: `operator` runs `tiltyard operator`, `worker` the stages and the simulated experts.
 #   docker build --target operator -t tiltyard/operator .
 #   docker build --target worker -t tiltyard/worker .
+# Behind a package index or a proxy of one's own: --secret id=pip,src=/etc/pip.conf, --secret id=ca,src=BUNDLE.pem;
+# neither stays in the image.
 ARG BASE=docker.io/library/debian:bookworm-slim
+ARG VERSION=0.1.0
+ARG REVISION=unknown
 
 FROM ${BASE} AS python
 RUN apt-get update \
@@ -12,7 +16,8 @@ FROM python AS build
 RUN apt-get update && apt-get install -y --no-install-recommends python3-venv
 WORKDIR /src
 COPY requirements/build.txt .
-RUN python3 -m venv /opt/pip && python3 -m venv --without-pip /opt/tiltyard \
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
+    python3 -m venv /opt/pip && python3 -m venv --without-pip /opt/tiltyard \
  && /opt/pip/bin/pip install --no-cache-dir --require-hashes --only-binary :all: -r build.txt
 ENV INSTALL="/opt/pip/bin/pip --python /opt/tiltyard/bin/python install --no-cache-dir --no-compile" \
     COMPILE="python3 -m compileall -q --invalidation-mode unchecked-hash" \
@@ -27,27 +32,34 @@ RUN SOURCE_DATE_EPOCH=1767225600 /opt/pip/bin/pip wheel --no-deps --no-build-iso
 # Dependencies by their locks alone, in a layer of their own.
 FROM build AS build-operator
 COPY requirements/operator.txt .
-RUN $INSTALL --require-hashes --only-binary :all: -r operator.txt && $COMPILE $SITE
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
+    $INSTALL --require-hashes --only-binary :all: -r operator.txt && $COMPILE $SITE
 COPY --from=wheel /dist /dist
 RUN $INSTALL --no-deps /dist/*.whl && $COMPILE $SITE/tiltyard $SITE/tiltyard_jobs
 
 FROM build AS build-worker
 COPY requirements/worker.txt .
-RUN $INSTALL --require-hashes --only-binary :all: -r worker.txt && $COMPILE $SITE
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
+    $INSTALL --require-hashes --only-binary :all: -r worker.txt && $COMPILE $SITE
 COPY --from=wheel /dist /dist
 RUN $INSTALL --no-deps /dist/*.whl && $COMPILE $SITE/tiltyard $SITE/tiltyard_jobs
 
 FROM python AS final
+ARG VERSION
+ARG REVISION
+LABEL org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version=$VERSION \
+      org.opencontainers.image.revision=$REVISION
 ENV PATH=/opt/tiltyard/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp
 USER 65532:65532
 WORKDIR /tmp
 
 FROM final AS worker
-LABEL org.opencontainers.image.title="tiltyard worker" org.opencontainers.image.licenses="Apache-2.0"
+LABEL org.opencontainers.image.title="tiltyard worker"
 COPY --from=build-worker /opt/tiltyard /opt/tiltyard
 ENTRYPOINT ["python", "-m", "tiltyard_jobs"]
 
 FROM final AS operator
-LABEL org.opencontainers.image.title="tiltyard operator" org.opencontainers.image.licenses="Apache-2.0"
+LABEL org.opencontainers.image.title="tiltyard operator"
 COPY --from=build-operator /opt/tiltyard /opt/tiltyard
 ENTRYPOINT ["python", "-m", "tiltyard", "operator"]

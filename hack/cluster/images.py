@@ -24,8 +24,9 @@ import tools
 ROOT = Path(__file__).resolve().parents[2]
 TARGETS = ("operator", "worker")
 LOCKS = tuple(f"requirements/{name}.txt" for name in ("build", "operator", "worker"))
-SOURCES = ("Dockerfile", ".dockerignore", "pyproject.toml", "README.md", "LICENSE", *LOCKS)
+SOURCES = ("hack/cluster/images.py", "Dockerfile", ".dockerignore", "pyproject.toml", "README.md", "LICENSE", *LOCKS)
 FOLDERS = ("operator/tiltyard", "jobs/tiltyard_jobs")
+DEBIAN = "http://deb.debian.org/debian"
 
 
 def tag(target: str) -> str:
@@ -69,7 +70,7 @@ def has_docker() -> bool:
 
 
 def _build_with_docker(target: str, archive: Path) -> None:
-    _run("docker", "build", "--target", target, "--tag", tag(target), str(ROOT))
+    _run("docker", "build", *_secrets(), "--target", target, "--tag", tag(target), str(ROOT))
     _run("docker", "save", "--output", str(archive), tag(target))
 
 
@@ -78,9 +79,13 @@ def _build_with_buildah(target: str, archive: Path) -> None:
     assert base is not None
     if _buildah("inspect", "--type", "image", base[1], quiet=True) != 0:
         _make_base(base[1])
-    # What the build needs of this machine to fetch packages is mounted, so that nothing of it stays in the image.
-    mounts = [f"--volume={path}:{path}:ro" for path in ("/etc/ssl/certs", "/etc/pip.conf") if Path(path).exists()]
-    options = ["--isolation", "chroot", "--network", "host", "--pull-never", "--layers", "--timestamp", "0", *mounts]
+    # How this machine fetches packages is lent to the build: nothing of it stays in the image.
+    options = ["--isolation", "chroot", "--network", "host", "--pull-never", "--layers", "--timestamp", "0"]
+    options.extend(_secrets())
+    if mirror := _mirror():
+        sources = cache() / "sources.list"
+        sources.write_text(_sources(mirror))
+        options.append(f"--volume={sources}:/etc/apt/sources.list:ro")
     if _buildah("build", *options, "--target", target, "--tag", tag(target), str(ROOT)) != 0:
         raise SystemExit(f"the image {target} cannot be built; the message is above")
     if _buildah("push", tag(target), f"docker-archive:{archive}:{tag(target)}") != 0:
@@ -92,12 +97,16 @@ def _make_base(name: str) -> None:
     suite = re.search(r":(\w+)", name)
     assert suite is not None
     root = cache() / "base"
-    shutil.rmtree(root, ignore_errors=True)
-    sources = "\n".join(file.read_text() for file in Path("/etc/apt").rglob("*.sources")) + "\n"
-    sources += "\n".join(file.read_text() for file in Path("/etc/apt").rglob("*.list"))
-    mirror = re.search(r"^URIs:\s*(\S+)|^deb\s+(?:\[[^]]*\]\s+)?(\S+)", sources, re.MULTILINE)
-    command = ["debootstrap", "--variant=minbase", "--include=ca-certificates", suite[1], str(root)]
-    _run(*command, *([mirror[1] or mirror[2]] if mirror else []))
+    for stale in (root, *cache().glob("buildah-*")):
+        shutil.rmtree(stale, ignore_errors=True)
+    _run("debootstrap", "--variant=minbase", suite[1], str(root), _mirror() or DEBIAN)
+    (root / "etc/apt/sources.list").write_text(_sources(DEBIAN))
+    left_out = [f"usr/share/{kind}" for kind in ("doc", "info", "locale", "man")]
+    exclude = "".join(f"path-exclude /{place}/*\n" for place in left_out)
+    (root / "etc/dpkg/dpkg.cfg.d/slim").write_text(exclude)
+    for place in (*left_out, "var/cache/apt", "var/lib/apt/lists", "var/log"):
+        for path in (root / place).iterdir():
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     archive = cache() / "base.tar"
     _run("tar", "-C", str(root), "-cf", str(archive), ".")
     shutil.rmtree(root)
@@ -109,8 +118,29 @@ def _make_base(name: str) -> None:
     archive.unlink()
 
 
+def _mirror() -> str | None:
+    """Where this machine gets its Debian packages from; None: it is no Debian, or does not say."""
+    if not Path("/etc/debian_version").exists() or "ID=debian" not in Path("/etc/os-release").read_text().split():
+        return None
+    texts = [file.read_text() for kind in ("*.sources", "*.list") for file in sorted(Path("/etc/apt").rglob(kind))]
+    found = re.search(r"^URIs:\s*(\S+)|^deb\s+(?:\[[^]]*\]\s+)?(\S+)", "\n".join(texts), re.MULTILINE)
+    return (found[1] or found[2]) if found else None
+
+
+def _sources(mirror: str) -> str:
+    return f"deb {mirror} bookworm main\ndeb {mirror} bookworm-updates main\n"
+
+
+def _secrets() -> Iterator[str]:
+    """How this machine's pip finds its index, as options of a build."""
+    for name, path in (("pip", "/etc/pip.conf"), ("ca", "/etc/ssl/certs/ca-certificates.crt")):
+        if Path(path).exists():
+            yield f"--secret=id={name},src={path}"
+
+
 def _command() -> list[str]:
-    storage = cache() / "buildah"
+    """buildah with layers of its own: a change in this file makes a new base."""
+    storage = cache() / f"buildah-{hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]}"
     return ["buildah", "--root", str(storage / "storage"), "--runroot", str(storage / "run")]
 
 

@@ -36,7 +36,18 @@ NODE = "tiltyard"
 CGROUP = "tiltyard"
 S3_PORT = 9000
 S3_KEYS = {"ROOT_ACCESS_KEY_ID": "tiltyard", "ROOT_SECRET_ACCESS_KEY": "tiltyard-secret"}
-HIDDEN = ("/run", "/var/log", "/var/lib/cni", "/etc/cni")  # what the node writes at fixed places
+# Where the node writes at fixed places; the last two are made where they are missing, and `up.down` removes them again.
+HIDDEN = ("/run", "/var/log", "/etc/cni", "/usr/libexec/kubernetes", "/var/lib/cni", "/var/lib/kubelet")
+MADE = HIDDEN[-2:]
+# Settings of the whole kernel on which kubelet insists. It is shown what it wants to see; the kernel keeps its own.
+KERNEL = {
+    "vm/overcommit_memory": "1",
+    "vm/panic_on_oom": "0",
+    "kernel/panic": "10",
+    "kernel/panic_on_oops": "1",
+    "kernel/keys/root_maxkeys": "1000000",
+    "kernel/keys/root_maxbytes": "25000000",
+}
 
 
 class Node:
@@ -61,7 +72,7 @@ class Node:
 
     def start(self) -> None:
         """Start all parts in their order."""
-        _prepare_namespaces()
+        _prepare_namespaces(self.folder / "kernel")
         self.plane.__enter__()
         for part in (self._containerd, self._dns, self._scheduler, self._kubelet, self._proxy, self._s3):
             part()
@@ -255,7 +266,7 @@ conf_dir = "{home / "cni"}"
             time.sleep(0.2)
 
 
-def _prepare_namespaces() -> None:
+def _prepare_namespaces(kernel: Path) -> None:
     """Addresses, and private places where the node writes at fixed paths."""
     end = time.monotonic() + 30
     while not _has_link("out"):
@@ -270,6 +281,11 @@ def _prepare_namespaces() -> None:
     for place in HIDDEN:
         if Path(place).is_dir():
             subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], check=True)
+    kernel.mkdir()
+    for name, value in KERNEL.items():
+        shown = kernel / name.replace("/", "-")
+        shown.write_text(value)
+        subprocess.run(["mount", "--bind", shown, f"/proc/sys/{name}"], check=True)
 
 
 def _has_link(name: str) -> bool:
@@ -289,7 +305,7 @@ def main() -> int:
     node.start()
     (folder / "ready").write_text(ADMIN_TOKEN)
     while True:
-        time.sleep(3600)
+        os.wait()  # process 1 is the parent of whoever loses its own
 
 
 if __name__ == "__main__":

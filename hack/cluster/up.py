@@ -58,38 +58,58 @@ def pid() -> int | None:
 
 
 def up(*, vllm: bool) -> None:
-    """Start the cluster, and wait until it can run pods.
+    """Start the cluster, and wait until it can run pods. Callers at the same time wait for the first of them.
 
     Raises:
         ClusterError: something is missing, or does not come up.
     """
-    if pid() is not None:
-        return
-    down()
+    folder().parent.mkdir(parents=True, exist_ok=True)
+    with envs.exclusive(folder().with_name(".cluster.lock")):
+        if pid() is None:
+            _up(vllm=vllm)
+
+
+def prepare(*, vllm: bool) -> tuple[list[str], str | None]:
+    """Build all that the cluster is made of; returns the images' archives, and vLLM's interpreter.
+
+    Raises:
+        ClusterError: a program is missing.
+    """
     _check_programs()
     for name in TOOLS:
         tools.ensure(name)
-    archives = [str(images.ensure(target)) for target in images.TARGETS]
-    python = str(envs.ensure("vllm")) if vllm else None
+    return [str(images.ensure(target)) for target in images.TARGETS], str(envs.ensure("vllm")) if vllm else None
+
+
+def _up(*, vllm: bool) -> None:
+    down()
+    archives, python = prepare(vllm=vllm)
     home = folder()
     home.mkdir(parents=True)
     (home / "settings.json").write_text(json.dumps({"images": archives, "vllm": python}))
     for controller in _controllers():
         (controller / node.CGROUP).mkdir(exist_ok=True)
+    for place in node.MADE:
+        Path(place).mkdir(exist_ok=True)
     command = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
     with (home / "node.log").open("wb") as log:
         process = subprocess.Popen(
             [*command, sys.executable, str(Path(node.__file__)), str(home)],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True,
+            preexec_fn=_record,
         )  # fmt: skip
-    (home / "pid").write_text(f"{process.pid} {_start_time(process.pid)}")
     try:
         _connect(process)
         _wait_until_ready(process, home)
     except BaseException:
         down()
         raise
+
+
+def _record() -> None:
+    """Say who holds the cluster: its first act, so that no moment is left in which nobody could end it."""
+    (folder() / "pid").write_text(f"{os.getpid()} {_start_time(os.getpid())}")
 
 
 def down() -> None:
@@ -102,6 +122,8 @@ def down() -> None:
             os.waitpid(running, os.WNOHANG)
     _wait_for_cgroups()
     subprocess.run(["ip", "link", "delete", node.LINK], capture_output=True, check=False)
+    for place in node.MADE:
+        _rmdir(Path(place))
     if (folder() / "settings.json").exists():  # never a folder that somebody else has named
         for attempt in range(20):
             shutil.rmtree(folder(), ignore_errors=attempt < 19)

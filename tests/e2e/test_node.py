@@ -1,0 +1,84 @@
+"""The node itself: a pod as strict as ours are, and a model that another pod finds by its name."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from e2e.conftest import Arena, kubectl
+from tiltyard.render.pods import CONTAINER_SECURITY, POD_SECURITY
+
+pytestmark = pytest.mark.timeout(600)
+
+WORKER = "docker.io/tiltyard/worker:dev"
+
+
+def run_job(arena: Arena, name: str, *command: str) -> str:
+    """Run a command in a pod like a worker's; returns what it printed."""
+    container: dict[str, Any] = {"name": "worker", "image": WORKER, "command": list(command)}
+    pod = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "securityContext": POD_SECURITY,
+        "containers": [{**container, "securityContext": CONTAINER_SECURITY}],
+    }
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name},
+        "spec": {"backoffLimit": 0, "template": {"spec": pod}},
+    }
+    kubectl("-n", arena.namespace, "create", "--filename=-", stdin=json.dumps(job))
+    kubectl("-n", arena.namespace, "wait", "--for=condition=Complete", f"job/{name}", "--timeout=60s")
+    return kubectl("-n", arena.namespace, "logs", f"job/{name}")
+
+
+def test_a_pod_of_the_worker_runs_as_nobody_on_a_read_only_root(arena: Arena) -> None:
+    script = "import os\ntry: open('/opt/tiltyard/x', 'w')\nexcept OSError as error: print(os.getuid(), error.strerror)"
+    assert run_job(arena, "identity", "python", "-c", script).strip() == "65532 Read-only file system"
+    assert "usage" in run_job(arena, "help", "python", "-m", "tiltyard_jobs", "--help")
+
+
+def test_the_image_holds_no_compiler_no_pip_and_nothing_of_its_builder(arena: Arena) -> None:
+    script = (
+        "import importlib.util, os, shutil, ssl\n"
+        "assert importlib.util.find_spec('pip') is None\n"
+        "assert not [name for name in ('gcc', 'cc', 'pip', 'pip3') if shutil.which(name)]\n"
+        "assert not os.path.exists('/etc/pip.conf')\n"
+        "assert 'deb.debian.org' in ''.join(open(f'/etc/apt/{f}').read() for f in ('sources.list',))\n"
+        "assert len(ssl.create_default_context().get_ca_certs()) > 50\n"
+        "print('clean')"
+    )
+    assert run_job(arena, "contents", "python", "-c", script).strip() == "clean"
+
+
+def test_a_simulated_expert_is_served_by_its_name(arena: Arena) -> None:
+    predictor = {
+        "containers": [
+            {
+                "name": "kserve-container",
+                "image": WORKER,
+                "command": ["python", "-m", "tiltyard_jobs.sim"],
+                "args": ["--uri=sim://expert", "--host=0.0.0.0", "--port=8080", "--served-model-name=expert"],
+                "ports": [{"containerPort": 8080}],
+                "readinessProbe": {"httpGet": {"path": "/v1/models", "port": 8080}, "periodSeconds": 1},
+                "securityContext": CONTAINER_SECURITY,
+            }
+        ],
+        "securityContext": POD_SECURITY,
+    }
+    annotations = {"serving.kserve.io/deploymentMode": "Standard", "serving.kserve.io/autoscalerClass": "none"}
+    service = {
+        "apiVersion": "serving.kserve.io/v1beta1",
+        "kind": "InferenceService",
+        "metadata": {"name": "expert", "annotations": annotations},
+        "spec": {"predictor": predictor},
+    }
+    kubectl("-n", arena.namespace, "create", "--filename=-", stdin=json.dumps(service))
+    kubectl("-n", arena.namespace, "wait", "--for=condition=Ready", "inferenceservice/expert", "--timeout=90s")
+    url = f"http://expert-predictor.{arena.namespace}.svc.cluster.local/v1/models"
+    script = f"import urllib.request as r; print(r.urlopen({url!r}, timeout=20).read().decode())"
+    answer = json.loads(run_job(arena, "ask", "python", "-c", script))
+    assert [model["id"] for model in answer["data"]] == ["expert"]

@@ -34,6 +34,7 @@ TOOLS = (
 )  # fmt: skip
 CGROUPS = Path("/sys/fs/cgroup")
 START_SECONDS = 240
+_holders: list[subprocess.Popen[bytes]] = []  # of this process; forgotten ones would be warned of
 
 
 def folder() -> Path:
@@ -99,6 +100,7 @@ def _up(*, vllm: bool) -> None:
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True,
             preexec_fn=_record,
         )  # fmt: skip
+    _holders.append(process)
     try:
         _connect(process)
         _wait_until_ready(process, home)
@@ -118,8 +120,8 @@ def down() -> None:
         os.kill(running, signal.SIGKILL)  # and the kernel its namespaces' processes
         while _start_time(running) is not None and not _is_zombie(running):
             time.sleep(0.05)
-        with suppress(ChildProcessError):  # it is this process's child only where this process started it
-            os.waitpid(running, os.WNOHANG)
+    while _holders:
+        _holders.pop().wait()
     _wait_for_cgroups()
     subprocess.run(["ip", "link", "delete", node.LINK], capture_output=True, check=False)
     for place in node.MADE:

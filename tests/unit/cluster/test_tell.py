@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from tiltyard.api import Condition, ManifestError, ModelStatus, Problem, TournamentStatus
 from tiltyard.cluster.tell import Event as Told
@@ -13,7 +14,8 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def condition(kind: str, status: str = "True", message: str = "") -> Condition:
-    return Condition(type=kind, status="True" if status == "True" else "False", reason="R", message=message, last_transition_time=NOW)
+    known: Literal["True", "False"] = "True" if status == "True" else "False"
+    return Condition(type=kind, status=known, reason="R", message=message, last_transition_time=NOW)
 
 
 def test_a_status_that_says_the_same_is_not_written() -> None:

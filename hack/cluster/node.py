@@ -20,6 +20,7 @@ import sys
 import tarfile
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import yaml
 
@@ -35,6 +36,7 @@ PODS, SERVICES, BRIDGE = "10.244.0.0/24", "10.96.0.0/16", "10.244.0.1"
 NODE = "tiltyard"
 CGROUP = "tiltyard"
 S3_PORT = 9000
+S3_OUTAGE_SECONDS = 2
 S3_KEYS = {"ROOT_ACCESS_KEY_ID": "tiltyard", "ROOT_SECRET_ACCESS_KEY": "tiltyard-secret"}
 # Where the node writes at fixed places; the last two are made where they are missing, and `up.down` removes them again.
 HIDDEN = ("/run", "/var/log", "/etc/cni", "/usr/libexec/kubernetes", "/var/lib/cni", "/var/lib/kubelet")
@@ -233,12 +235,20 @@ conf_dir = "{home / "cni"}"
     def _s3(self) -> None:
         objects, metadata = self.folder / "s3" / "objects", self.folder / "s3" / "metadata"
         for folder in (objects / "tournaments", metadata):
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)
         keys = [f"{name}={value}" for name, value in S3_KEYS.items()]
-        self.plane.run(
+        self._s3_server, _ = self.plane.run(
             "versitygw", "env", *keys, tools.ensure("versitygw"), "--port", f"{ADDRESS}:{S3_PORT}", "--quiet", "posix",
             "--sidecar", metadata, objects,
         )  # fmt: skip
+
+    def keep_s3(self) -> NoReturn:
+        """Start the S3 server again whenever it ends. Process 1 is the parent of all orphans too."""
+        while True:
+            ended, _ = os.wait()
+            if ended == self._s3_server.pid:
+                time.sleep(S3_OUTAGE_SECONDS)
+                self._s3()
 
     def _vllm_runtime(self, python: Path) -> None:
         """KServe's own runtime for vLLM, from an environment of this machine instead of an image."""
@@ -296,7 +306,7 @@ def _ip(*command: str) -> None:
     subprocess.run(["ip", *command], check=True)
 
 
-def main() -> int:
+def main() -> NoReturn:
     """Start everything named in the folder's `settings.json`, say so in `ready`, and stay."""
     folder = Path(sys.argv[1])
     settings = json.loads((folder / "settings.json").read_text())
@@ -304,9 +314,8 @@ def main() -> int:
     node = Node(folder, [Path(image) for image in settings["images"]], vllm)
     node.start()
     (folder / "ready").write_text(ADMIN_TOKEN)
-    while True:
-        os.wait()  # process 1 is the parent of whoever loses its own
+    node.keep_s3()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

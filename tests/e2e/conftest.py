@@ -6,7 +6,9 @@ import asyncio
 import base64
 import os
 import re
+import socket
 import subprocess
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -92,6 +94,30 @@ def kubectl(*arguments: str, stdin: str | None = None) -> str:
     done = subprocess.run(command, env=environment, input=stdin, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(arguments)}: {done.stderr}"
     return done.stdout
+
+
+def wait_for_s3() -> None:
+    """Wait until the cluster's S3 server answers."""
+    end = time.monotonic() + 30
+    while True:
+        with suppress(OSError), socket.create_connection((node.ADDRESS, node.S3_PORT), timeout=1):
+            return
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def kill_s3() -> None:
+    """End the cluster's S3 server; the node starts it again after a while."""
+    holder = up.pid()
+    assert holder is not None
+    first = Path(f"/proc/{holder}/task/{holder}/children").read_text().split()[0]
+    inside = os.readlink(f"/proc/{first}/ns/pid")
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (process / "comm").read_text() == "versitygw\n" and os.readlink(process / "ns" / "pid") == inside:
+                os.kill(int(process.name), 9)
+                return
+    raise AssertionError("no S3 server runs")
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from e2e.conftest import ROOT, Arena, kubectl
+from e2e.conftest import ROOT, Arena, kill_s3, kubectl, wait_for_s3
 from support.local_runs import LocalRun, contents
 from support.manifests import manifest
 from support.tiny_model import tiny_model
@@ -75,7 +75,11 @@ async def test_faults_cost_no_byte(arena: Arena, monkeypatch: pytest.MonkeyPatch
     await strike("m0")
     kubectl("-n", "tiltyard", "delete", "pod", "--all", "--grace-period=0", "--force")
     await strike("answer")
+    kill_s3()
+    await strike("judge")
     await arena.complete("test")
+    kill_s3()  # it had come up again
+    await asyncio.to_thread(wait_for_s3)
     local = LocalRun(tmp_path, document)
     local.complete()
     assert local.out is not None

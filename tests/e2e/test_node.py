@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from e2e.conftest import Arena, kubectl
+from support.manifests import manifest
 from tiltyard.render.pods import CONTAINER_SECURITY, POD_SECURITY
 
 pytestmark = pytest.mark.timeout(600)
@@ -54,7 +55,7 @@ def test_the_image_holds_no_compiler_no_pip_and_nothing_of_its_builder(arena: Ar
     assert run_job(arena, "contents", "python", "-c", script).strip() == "clean"
 
 
-def test_a_simulated_expert_is_served_by_its_name(arena: Arena) -> None:
+async def test_an_inference_service_of_somebody_else_judges(arena: Arena) -> None:
     predictor = {
         "containers": [
             {
@@ -82,3 +83,10 @@ def test_a_simulated_expert_is_served_by_its_name(arena: Arena) -> None:
     script = f"import urllib.request as r; print(r.urlopen({url!r}, timeout=20).read().decode())"
     answer = json.loads(run_job(arena, "ask", "python", "-c", script))
     assert [model["id"] for model in answer["data"]] == ["expert"]
+    document = manifest(2, per_competitor=6, judges=1, curation={"decontaminate": []})
+    document["spec"]["judges"] = [{"name": "judge", "endpoint": {"url": "kserve://expert", "model": "expert"}}]
+    await arena.apply(document)
+    done = await arena.complete("test")
+    assert [model["name"] for model in done["status"]["models"]] == ["m0", "m1"]
+    kubectl("-n", arena.namespace, "delete", "tournament", "test")
+    assert "expert" in kubectl("-n", arena.namespace, "get", "inferenceservices")

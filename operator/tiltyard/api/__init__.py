@@ -17,7 +17,7 @@ from tiltyard.api.places import problems_on_cluster, problems_on_machine, unsupp
 from tiltyard.api.pods import KeyReference, ObjectReference, PodPatch, Resources, secret_variable
 from tiltyard.api.problems import ManifestError, Problem
 from tiltyard.api.rating import Rating
-from tiltyard.api.scalars import local_path, parse_quantity
+from tiltyard.api.scalars import INFERENCE_SERVICE_SCHEME, local_path, parse_quantity
 from tiltyard.api.serving import ModelServing, Serving
 from tiltyard.api.spec import TournamentSpec
 from tiltyard.api.status import (
@@ -37,6 +37,7 @@ from tiltyard.api.tournament import ObjectMeta, Tournament
 from tiltyard.api.training import Training
 
 __all__ = [
+    "INFERENCE_SERVICE_SCHEME",
     "AnswerSampling",
     "Battles",
     "Condition",

@@ -8,7 +8,7 @@ from tiltyard.api.base import ApiModel
 from tiltyard.api.identity import identity_options
 from tiltyard.api.pods import KeyReference
 from tiltyard.api.rules import Rule, Violation, no_file_uri
-from tiltyard.api.scalars import Line, ModelUri, ParticipantName, Prefix, ServerUrl, WeightsUri, Word
+from tiltyard.api.scalars import EndpointUrl, Line, ModelUri, ParticipantName, Prefix, WeightsUri, Word
 from tiltyard.api.serving import ModelServing
 from tiltyard_jobs.contracts.identity import ModelIdentity
 
@@ -41,8 +41,8 @@ class ModelSource(Weights):
 class Endpoint(ApiModel):
     """An OpenAI-compatible server that runs already: nothing is started for it."""
 
-    url: ServerUrl
-    """The base URL of its API, with its /v1."""
+    url: EndpointUrl
+    """The base URL of its API, with its /v1; or kserve://NAME or kserve://NAMESPACE/NAME, an InferenceService."""
     model: Line
     """The name by which it serves the model."""
     api_key_secret_ref: KeyReference | None = None

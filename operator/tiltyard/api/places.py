@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tiltyard.api.fields import broken_rules
-from tiltyard.api.problems import Problem, given_text
+from tiltyard.api.fields import broken_rules, walk
+from tiltyard.api.participant import Endpoint
+from tiltyard.api.problems import Problem, given_text, path_text
+from tiltyard.api.scalars import INFERENCE_SERVICE_SCHEME
 from tiltyard.api.tournament import Tournament
 
 MACHINE_SCHEMES = ("hf", "file", "sim")
@@ -44,7 +46,7 @@ def problems_on_machine(tournament: Tournament, *, folder_given: bool) -> list[P
         tournament: a valid one.
         folder_given: a folder stands in for `spec.output` (`--out DIR`).
     """
-    problems = list(_cluster_models(tournament))
+    problems = [*_cluster_models(tournament), *_cluster_endpoints(tournament)]
     if tournament.spec.output is None and not folder_given:
         problems.append(Problem("spec.output", "is missing; name output.s3.uri, or a folder with --out DIR"))
     return problems
@@ -59,4 +61,14 @@ def _cluster_models(tournament: Tournament) -> Iterator[Problem]:
                 f"spec.{field}[{position}].model.uri",
                 "one machine starts hf://, file:// and sim:// models (or take an endpoint that runs already),"
                 f" given {given_text(participant.model.uri)}",
+            )
+
+
+def _cluster_endpoints(tournament: Tournament) -> Iterator[Problem]:
+    for path, endpoint in walk(tournament):
+        if isinstance(endpoint, Endpoint) and endpoint.url.startswith(INFERENCE_SERVICE_SCHEME):
+            yield Problem(
+                path_text((*path, "url")),
+                "an InferenceService is found by its name inside its cluster; on one machine give its http:// or"
+                f" https:// URL, given {given_text(endpoint.url)}",
             )

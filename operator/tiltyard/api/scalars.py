@@ -44,11 +44,14 @@ TextsUri = Annotated[
 ]
 Sha256 = Annotated[str, Text("a SHA-256 digest, 64 hex digits", r"[0-9a-f]{64}", 64)]
 BucketUri = Annotated[str, Text("s3://BUCKET or s3://BUCKET/PREFIX", rf"s3://{_BUCKET}(/[^\s?#]*)?", 512)]
-ServerUrl = Annotated[
+_SERVER = r"https?://([A-Za-z0-9][-.A-Za-z0-9]*|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?(/[^\s?#@]*)?"
+ServerUrl = Annotated[str, Text("an http:// or https:// URL without user, query or fragment", _SERVER, 512)]
+INFERENCE_SERVICE_SCHEME = "kserve://"
+EndpointUrl = Annotated[
     str,
     Text(
-        "an http:// or https:// URL without user, query or fragment",
-        r"https?://([A-Za-z0-9][-.A-Za-z0-9]*|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?(/[^\s?#@]*)?",
+        "an http:// or https:// URL without user, query or fragment, or kserve://NAME or kserve://NAMESPACE/NAME",
+        rf"{_SERVER}|{INFERENCE_SERVICE_SCHEME}({_LABEL}/)?{_LABEL}",
         512,
     ),
 ]

@@ -45,6 +45,7 @@ from tiltyard.plan.status import build_status
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.jobs import cluster_preflight_task, preflight_version
 from tiltyard.render.names import MANAGED_BY, MANAGER
+from tiltyard.render.serving import with_service_urls
 from tiltyard_jobs.contracts.tasks import PreflightTask
 
 log = structlog.get_logger(__name__)
@@ -273,6 +274,7 @@ class Controller:
         if problems := [*unsupported(tournament), *problems_on_cluster(tournament)]:
             raise ManifestError(owner, problems)
         graph = build_graph(tournament)
+        tournament = with_service_urls(tournament, self.settings)
         task = cluster_preflight_task(tournament, graph)
         resolved = Resolved(meta["uid"], meta["generation"], tournament, graph, task, preflight_version(task))
         self._resolved[owner] = resolved

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tiltyard.api import ModelSource, Participant, Tournament
+from tiltyard.api import INFERENCE_SERVICE_SCHEME, Endpoint, ModelSource, Participant, Tournament
 from tiltyard.plan.graph import ModelNode
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.names import (
@@ -30,7 +30,39 @@ STANDARD = {"serving.kserve.io/deploymentMode": "Standard", "serving.kserve.io/a
 
 def service_url(tournament: Tournament, model: str, settings: ClusterSettings) -> str:
     """Where a model is served, with its `/v1`. KServe's Service keeps its name, so a waiting shard finds it again."""
-    name, namespace = service_name(tournament.metadata.name, model), tournament.metadata.namespace
+    return _predictor_url(service_name(tournament.metadata.name, model), tournament.metadata.namespace, settings)
+
+
+def with_service_urls(tournament: Tournament, settings: ClusterSettings) -> Tournament:
+    """The manifest with the URL in place of each InferenceService that an endpoint names.
+
+    Only for what workers are told: in the identity of a model its name stays, which is the same in every cluster.
+    """
+    spec = tournament.spec
+    embedder = spec.curation.diversity.embedder
+    diversity = spec.curation.diversity.model_copy(
+        update={"embedder": embedder.model_copy(update=_resolved(embedder.endpoint, tournament, settings))}
+    )
+    update: dict[str, Any] = {"curation": spec.curation.model_copy(update={"diversity": diversity})}
+    for kind in ("competitors", "judges"):
+        update[kind] = tuple(
+            participant.model_copy(update=_resolved(participant.endpoint, tournament, settings))
+            for participant in getattr(spec, kind)
+        )
+    return tournament.model_copy(update={"spec": spec.model_copy(update=update)})
+
+
+def _resolved(
+    endpoint: Endpoint | None, tournament: Tournament, settings: ClusterSettings
+) -> dict[str, Endpoint | None]:
+    if endpoint is None or not endpoint.url.startswith(INFERENCE_SERVICE_SCHEME):
+        return {}
+    namespace, _, name = endpoint.url.removeprefix(INFERENCE_SERVICE_SCHEME).rpartition("/")
+    url = _predictor_url(name, namespace or tournament.metadata.namespace, settings)
+    return {"endpoint": endpoint.model_copy(update={"url": url})}
+
+
+def _predictor_url(name: str, namespace: str | None, settings: ClusterSettings) -> str:
     return f"http://{name}-predictor.{namespace}.svc.{settings.domain}/v1"
 
 

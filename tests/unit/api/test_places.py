@@ -40,3 +40,13 @@ def test_the_results_need_a_place() -> None:
 def test_files_are_found_from_the_manifests_folder() -> None:
     assert local_path("file:///data/a%20b.jsonl", Path("/manifests")) == Path("/data/a b.jsonl")
     assert local_path("file://./a.jsonl", Path("/manifests")) == Path("/manifests/a.jsonl")
+
+
+def test_an_inference_service_is_found_inside_its_cluster_alone() -> None:
+    text = MINIMAL.replace("model: {uri: sim://b}", "endpoint: {url: kserve://team/b, model: b}")
+    tournament = load_tournament(text)
+    assert problems_on_cluster(tournament) == []
+    assert [str(problem) for problem in problems_on_machine(tournament, folder_given=True)] == [
+        "spec.competitors[1].endpoint.url: an InferenceService is found by its name inside its cluster; on one machine"
+        ' give its http:// or https:// URL, given "kserve://team/b"'
+    ]

@@ -16,8 +16,8 @@ from support.cluster_objects import SETTINGS, Cluster, cluster_tournament
 from tiltyard.plan.planner import JobOrder
 from tiltyard.render.jobs import bundle_objects, indices_of, parts_annotation, preflight_objects, store_ref
 from tiltyard.render.names import JOB_NAME_LENGTH, child_name, job_name, service_name
-from tiltyard.render.serving import inference_service, service_url
-from tiltyard.render.tasks import bundle_task
+from tiltyard.render.serving import inference_service, service_url, with_service_urls
+from tiltyard.render.tasks import bundle_task, preflight_task
 from tiltyard_jobs.contracts.tasks import BundleTask
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.shard.loading import load_bundle
@@ -209,3 +209,27 @@ def test_a_model_of_weights_is_served_by_its_runtime() -> None:
     notes = service["metadata"]["annotations"]
     assert notes["serving.kserve.io/stop"] == "false"
     assert notes["tiltyard.dev/loads"] == "3"
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("kserve://m1", "http://m1-predictor.arena.svc.cluster.local/v1"),
+        ("kserve://team/m1", "http://m1-predictor.team.svc.cluster.local/v1"),
+        ("https://elsewhere/v1", "https://elsewhere/v1"),
+    ],
+)
+def test_an_inference_service_that_runs_already_is_found_by_its_name(given: str, url: str) -> None:
+    endpoint = {"url": given, "model": "m"}
+    embedder = {"method": "Endpoint", "endpoint": endpoint}
+    tournament = cluster_tournament(
+        players=[
+            *({"name": name, "model": {"uri": f"sim://{name}"}} for name in "ab"),
+            {"name": "c", "endpoint": endpoint},
+        ],
+        curation={"decontaminate": [], "diversity": {"embedder": embedder}},
+    )
+    graph = Cluster(tournament).graph
+    task = preflight_task(with_service_urls(tournament, SETTINGS), graph, store_ref(tournament))
+    assert [(one.name, one.endpoint.url) for one in task.endpoints] == [("c", url), ("embedder", url)]
+    assert tournament.spec.competitors[2].identity().uri == f"{given}#m"

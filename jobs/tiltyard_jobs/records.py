@@ -95,6 +95,31 @@ VERDICTS = table_schema(
 )
 
 
+SOLUTIONS = table_schema(
+    {
+        "task_id": pa.string(),
+        "model_id": pa.string(),
+        "reply": pa.string(),
+        "finish_reason": pa.string(),
+        "prompt_tokens": pa.int64(),
+        "completion_tokens": pa.int64(),
+        "void": pa.string(),
+        "detail": pa.string(),
+    }
+)
+
+SCORES = table_schema(
+    {
+        "task_id": pa.string(),
+        "model_id": pa.string(),
+        "passed": pa.bool_(),  # null where void
+        "outcome": pa.string(),  # Passed, Failed, TimedOut, Crashed
+        "detail": pa.string(),  # of a failure; what the program said of itself, so hostile
+        "void": pa.string(),  # the solution's own: it was never written, so it is not scored
+    }
+)
+
+
 def instruction_id(source_key: str, row: int) -> str:
     """The id of the instruction in row `row` of a mined (or read) artifact: 20 hex digits."""
     return hashlib.sha256(f"{source_key}/{row}".encode()).hexdigest()[:20]

@@ -43,9 +43,7 @@ def read_texts(
         ConfigurationError: the file is not there, is no such file, lacks a column, or has another digest.
     """
     wanted = [column] if also is None else [column, also]
-    data, uri = _bytes(uri, store), readable(uri)
-    if sha256 is not None and (found := hashlib.sha256(data).hexdigest()) != sha256:
-        raise ConfigurationError(f"{uri} has the SHA-256 digest {found}, not {sha256}: it is another file, or changed")
+    data, uri = _checked_bytes(uri, store, sha256)
     for number, row in enumerate(_rows(uri, data, wanted), start=1):
         for name in wanted:
             if name not in row:
@@ -55,6 +53,21 @@ def read_texts(
             raise ConfigurationError(f"{uri}: {column!r} is no text in record {number}")
         if text and not text.isspace():
             yield text, None if also is None else str(row[also])
+
+
+def read_records(uri: str, store: StoreRef, *, sha256: str | None = None) -> Iterator[dict[str, Any]]:
+    """The records of a file, whole.
+
+    Args:
+        uri: as in `read_texts`.
+        store: likewise.
+        sha256: likewise.
+
+    Raises:
+        ConfigurationError: the file is not there, is no such file, or has another digest.
+    """
+    data, uri = _checked_bytes(uri, store, sha256)
+    return _rows(uri, data, [])
 
 
 def check_texts(
@@ -91,6 +104,14 @@ def check_texts(
     return count
 
 
+def _checked_bytes(uri: str, store: StoreRef, sha256: str | None) -> tuple[bytes, str]:
+    """A file, and its URI for people."""
+    data, uri = _bytes(uri, store), readable(uri)
+    if sha256 is not None and (found := hashlib.sha256(data).hexdigest()) != sha256:
+        raise ConfigurationError(f"{uri} has the SHA-256 digest {found}, not {sha256}: it is another file, or changed")
+    return data, uri
+
+
 def _bytes(uri: str, store: StoreRef) -> bytes:
     parts = urlsplit(uri)
     if parts.scheme == "file":
@@ -122,14 +143,14 @@ def _rows(uri: str, data: bytes, wanted: list[str]) -> Iterator[dict[str, Any]]:
 
 
 def _parquet_rows(uri: str, data: bytes, wanted: list[str]) -> Iterator[dict[str, Any]]:
-    """Only the columns that are wanted are read."""
+    """Only the columns that are wanted are read; all of them where none is named."""
     try:
         file = pq.ParquetFile(io.BytesIO(data))
         has = file.schema_arrow.names
         for name in wanted:
             if name not in has:
                 raise ConfigurationError(f"{uri} has no column {name!r}; it has {_listed(has)}")
-        for batch in file.iter_batches(_BATCH_ROWS, columns=wanted):
+        for batch in file.iter_batches(_BATCH_ROWS, columns=wanted or None):
             yield from batch.to_pylist()
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{uri} is no whole parquet file ({type(error).__name__})") from None

@@ -27,7 +27,9 @@ def _plain(value: Decimal) -> str:
 
 Fraction = Annotated[Decimal, PlainSerializer(_plain, return_type=str)]
 
-Stage = Literal["mine", "prompts", "filter", "grade", "curate", "answer", "judge", "rate", "dataset", "report"]
+Stage = Literal[
+    "mine", "prompts", "filter", "grade", "curate", "answer", "judge", "rate", "dataset", "solve", "score", "report"
+]
 
 
 class ArtifactRef(Contract):
@@ -351,8 +353,73 @@ class DatasetRecipe(Recipe):
     tournament: str
 
 
+class TaskSetRecipe(Contract):
+    """A benchmark of programming tasks.
+
+    Attributes:
+        name: says how its records are read.
+        uri: a file of the user's that holds them; None: they come with a package, or from the hub.
+        sha256: the file's digest, where it is known.
+        rows: tasks, at most.
+    """
+
+    name: Literal["humaneval", "humaneval_plus", "mbpp", "mbpp_plus"]
+    uri: str | None = None
+    sha256: str | None = None
+    rows: int
+
+
+class SolveRecipe(Recipe):
+    """One model's solutions of a benchmark's tasks, one for each, greedily decoded.
+
+    Attributes:
+        style: Chat: the task is the user's turn. Completion: the model goes on with the task's text.
+    """
+
+    stage: Literal["solve"] = "solve"
+    model: ModelIdentity
+    tasks: TaskSetRecipe
+    style: Literal["Chat", "Completion"]
+    max_tokens: int
+    shard_size: int
+
+    @property
+    def shards(self) -> int:
+        """Parts of `shard_size` rows."""
+        return parts(self.tasks.rows, self.shard_size)
+
+
+class ScoreRecipe(Recipe):
+    """What became of solutions when they ran, each in a sandbox of its own.
+
+    Attributes:
+        style: as in `SolveRecipe`: how a reply becomes a program.
+        seconds: that one program may take.
+        memory: bytes that it may use.
+    """
+
+    stage: Literal["score"] = "score"
+    tasks: TaskSetRecipe
+    solutions: ArtifactRef
+    style: Literal["Chat", "Completion"]
+    seconds: int
+    memory: int
+
+
+class ScoredModel(Contract):
+    """One model's scores on one benchmark, by names in the manifest."""
+
+    model: str
+    benchmark: str
+    scores: ArtifactRef
+
+
 class ReportRecipe(Recipe):
-    """The report and the run's manifest."""
+    """The report and the run's manifest.
+
+    Attributes:
+        scores: benchmarks of models, in the manifest's order.
+    """
 
     stage: Literal["report"] = "report"
     tournament: str
@@ -360,6 +427,7 @@ class ReportRecipe(Recipe):
     ratings: ArtifactRef
     dataset: ArtifactRef
     artifacts: tuple[StagedArtifact, ...]
+    scores: tuple[ScoredModel, ...] = ()
     seed: int
 
 
@@ -373,6 +441,8 @@ AnyRecipe = Annotated[
     | JudgeRecipe
     | RateRecipe
     | DatasetRecipe
+    | SolveRecipe
+    | ScoreRecipe
     | ReportRecipe,
     Field(discriminator="stage"),
 ]

@@ -12,7 +12,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field
 
 from tiltyard_jobs.contracts.frozen import Contract
-from tiltyard_jobs.contracts.recipes import AnyRecipe, ArtifactRef, Stage
+from tiltyard_jobs.contracts.recipes import AnyRecipe, ArtifactRef, Stage, TaskSetRecipe
 
 
 class StoreRef(Contract):
@@ -177,6 +177,7 @@ class PreflightTask(Contract):
         artifacts: in plan order; the result's bitmap has one bit for each part, artifact by artifact.
         secrets: environment variables that must be set, by field.
         secret_places: where such a variable comes from on a cluster, by variable: `the key token of the Secret athene`.
+        task_sets: benchmarks that will be run.
         check_store: write a probe.
     """
 
@@ -188,6 +189,7 @@ class PreflightTask(Contract):
     endpoints: tuple[NamedEndpoint, ...] = ()
     files: tuple[ReadableFile, ...] = ()
     benchmarks: tuple[str, ...] = ()
+    task_sets: tuple[TaskSetRecipe, ...] = ()
     folders: tuple[ModelFolder, ...] = ()
     simulated: tuple[SimulatedModel, ...] = ()
     secrets: dict[str, str] = Field(default_factory=dict)

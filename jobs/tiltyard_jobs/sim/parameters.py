@@ -55,6 +55,7 @@ class SimParameters:
         duplicates: share of mined completions that are a variant of a popular instruction, at temperature 0.8.
         max_model_len: tokens of prompt and reply together.
         judge: how it judges.
+        humaneval_breaks: it knows HumanEval's solutions, and breaks every n-th (0: none); None: it knows none.
     """
 
     name: str
@@ -65,6 +66,7 @@ class SimParameters:
     duplicates: float = 0.12
     max_model_len: int = DEFAULT_MAX_MODEL_LEN
     judge: JudgeParameters = JudgeParameters()
+    humaneval_breaks: int | None = None
 
     def skill_in(self, domain: Domain) -> float:
         """The latent skill in one kind of task, in [0, 1]."""
@@ -108,6 +110,7 @@ RANGES: Mapping[str, _Range] = MappingProxyType(
         "judge.abstain": _SHARE,
         "judge.tie_width": _SHARE,
         "judge.gullible": _Range(0, 1, whole=True),
+        "humaneval.breaks": _Range(0, 164, whole=True),
     }
 )
 """Each parameter of a URI with the values it takes."""
@@ -141,6 +144,7 @@ def parse_sim_uri(uri: str) -> SimParameters:
         verbosity=values.get("verbosity", round(_between(0.2, 0.6, Chance(seed, "verbosity")), 6)),
         max_model_len=int(values.get("max_model_len", DEFAULT_MAX_MODEL_LEN)),
         judge=JudgeParameters(gullible=gullible, **of_judge),
+        humaneval_breaks=int(values["humaneval.breaks"]) if "humaneval.breaks" in values else None,
         **plain,
     )
 

@@ -20,6 +20,8 @@ STAGES = (
     "judge",
     "rate",
     "dataset",
+    "solve",
+    "score",
     "report",
     "export",
     "compare",

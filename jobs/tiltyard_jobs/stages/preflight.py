@@ -20,6 +20,7 @@ from tiltyard_jobs.contracts.summary import Summary, pack_bits
 from tiltyard_jobs.contracts.tasks import NamedEndpoint, PreflightTask
 from tiltyard_jobs.curation.benchmarks import load_known
 from tiltyard_jobs.errors import ConfigurationError, JobError, RecordVoidError, TransientError, VoidReason
+from tiltyard_jobs.evaluation.tasks import load_tasks
 from tiltyard_jobs.llm.caller import NotServedError
 from tiltyard_jobs.llm.chat_template import load_chat_template
 from tiltyard_jobs.llm.client import ModelClient, Sampling
@@ -106,6 +107,8 @@ def local_checks(task: PreflightTask) -> Iterator[tuple[str, Callable[[], object
         yield file.field, partial(look, also=file.also, names=file.names)
     for name in task.benchmarks:
         yield "spec.curation.decontaminate", partial(load_known, name)
+    for tasks in task.task_sets:
+        yield "spec.evaluation.benchmarks", partial(load_tasks, tasks, task.store)
 
 
 def check_secret(variable: str, place: str | None) -> None:

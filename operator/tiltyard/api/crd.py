@@ -74,7 +74,12 @@ def custom_resource_definition() -> dict[str, Any]:
 def crd_text() -> str:
     """The CRD as the text of its file."""
     return _HEADER + yaml.dump(
-        custom_resource_definition(), Dumper=_PlainDumper, sort_keys=False, width=120, allow_unicode=True
+        custom_resource_definition(),
+        Dumper=_PlainDumper,
+        sort_keys=False,
+        width=120,
+        allow_unicode=True,
+        default_flow_style=None,  # what holds no collection stands on one line: a fifth fewer bytes
     )
 
 

@@ -22,8 +22,6 @@ def unsupported(tournament: Tournament) -> list[Problem]:
         problems.append(
             Problem("spec.training", "training comes with a later release; remove it to stop at the dataset")
         )
-    if spec.evaluation is not None:
-        problems.append(Problem("spec.evaluation", "evaluation comes with a later release; remove it"))
     if spec.battles.schedule.type == "Pruned":
         problems.append(
             Problem("spec.battles.schedule.type", "Pruned comes with a later release; take RoundRobin until then")

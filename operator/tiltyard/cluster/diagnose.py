@@ -43,7 +43,8 @@ def trouble_of(pod: Mapping[str, Any]) -> Trouble | None:
         return None
     for condition in status.get("conditions", ()):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            words = _short(condition.get("message", "no node takes it"))
+            # What the scheduler says of preemption tells nobody what to do.
+            words = _short(condition.get("message", "no node takes it").partition(" preemption:")[0])
             return Trouble("Unschedulable", f"pod {name} fits no node: {words}")
     for container in _containers(status):
         if trouble := _container_trouble(name, container):

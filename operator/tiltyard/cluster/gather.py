@@ -289,12 +289,22 @@ def _model(picture: Picture, service: ServiceObject, settings: ClusterSettings, 
         return ModelSeen(
             ModelPhase.STARTING, service.version, service.loads, message=trouble.message if trouble else ""
         )
-    last = next((pod.trouble for pod in pods if pod.trouble is not None), None)
-    words = last.message if last else service.message
-    late = (
-        f"was not ready after {deadline} s (spec.serving.startupDeadlineSeconds): {words or 'KServe gives no reason'}"
-    )
+    late = f"was not ready after {deadline} s (spec.serving.startupDeadlineSeconds): {_why_late(service, pods)}"
     return ModelSeen(ModelPhase.FAILED, service.version, service.loads, message=late)
+
+
+def _why_late(service: ServiceObject, pods: list[PodObject]) -> str:
+    for pod in pods:
+        if pod.trouble is not None:
+            return pod.trouble.message
+    for pod in pods:
+        if pod.phase == "Running":
+            namespace = pod.owner.partition("/")[0]
+            return (
+                f"pod {pod.name} runs and does not answer yet: give it more time, or read"
+                f" `kubectl -n {namespace} logs {pod.name}`"
+            )
+    return service.message or "KServe gives no reason"
 
 
 def next_look(picture: Picture, observed: Observed, now: float) -> float | None:

@@ -141,7 +141,7 @@ def refused(before: TournamentStatus, generation: int, error: ManifestError, now
 def tell_how_to_go_on(status: TournamentStatus) -> TournamentStatus:
     """The status of a failed tournament with what to do once the reason is mended."""
     conditions = tuple(
-        c.model_copy(update={"message": f"{c.message[:32000]}. {GO_ON}"})
+        c.model_copy(update={"message": f"{c.message[:32000].rstrip('.')}. {GO_ON}"})
         if c.type == "Stalled" and c.status == "True"
         else c
         for c in status.conditions

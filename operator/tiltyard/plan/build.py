@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import combinations
 
-from tiltyard.api import Participant, Tournament
+from tiltyard.api import TASKS, Participant, Tournament
 from tiltyard.plan.graph import Bundle, Graph, ModelNode
 from tiltyard_jobs.contracts.frozen import digest
 from tiltyard_jobs.contracts.recipes import (
@@ -28,11 +28,16 @@ from tiltyard_jobs.contracts.recipes import (
     RateRecipe,
     ReportRecipe,
     SamplingRecipe,
+    ScoredModel,
+    ScoreRecipe,
+    SolveRecipe,
     StagedArtifact,
+    TaskSetRecipe,
 )
 from tiltyard_jobs.contracts.versions import GRADE_PROMPT, judge_prompt
 
 RUN_LENGTH = 12
+PROGRAM_BYTES = 2 << 30  # of address space that one program of a model's may use
 
 
 def build_graph(tournament: Tournament) -> Graph:
@@ -79,7 +84,17 @@ class _Builder:
         yield _bundle("rate", None, None, [self.ratings], self.played)
         sources = [source.ref for source in self.dataset.sources]
         yield _bundle("dataset", None, None, [self.dataset], [self.ratings.ref, *sources, *self.played])
-        yield _bundle("report", None, None, [self.report], [self.dataset.ref, self.ratings.ref])
+        yield from self._evaluation_bundles()
+        scored = [model.scores for model in self.report.scores]
+        yield _bundle("report", None, None, [self.report], [self.dataset.ref, self.ratings.ref, *scored])
+
+    def _evaluation_bundles(self) -> Iterator[Bundle]:
+        for name, solutions in self.solutions.items():
+            for benchmark, solve in solutions.items():
+                yield _bundle("solve", name, benchmark, [solve], [])
+        for name, scores in self.scores.items():
+            for benchmark, score in scores.items():
+                yield _bundle("score", None, f"{name}/{benchmark}", [score], [score.solutions])
 
     @cached_property
     def rows(self) -> int:
@@ -307,6 +322,61 @@ class _Builder:
         )
 
     @cached_property
+    def task_sets(self) -> Sequence[TaskSetRecipe]:
+        evaluation = self.spec.evaluation
+        if evaluation is None:
+            return []
+        files = {file.benchmark: file for file in evaluation.files}
+        return [
+            TaskSetRecipe(
+                name=name,
+                uri=files[name].uri if name in files else None,
+                sha256=files[name].sha256 if name in files else None,
+                rows=TASKS[name],
+            )
+            for name in evaluation.benchmarks
+        ]
+
+    @cached_property
+    def solutions(self) -> Mapping[str, Mapping[str, SolveRecipe]]:
+        """By model, then by benchmark."""
+        evaluation = self.spec.evaluation
+        if evaluation is None or not evaluation.competitors:
+            return {}
+        return {
+            name: {
+                tasks.name: SolveRecipe(
+                    model=player.identity(),
+                    tasks=tasks,
+                    style="Chat",
+                    max_tokens=evaluation.max_tokens,
+                    shard_size=self.spec.jobs.shard_size,
+                )
+                for tasks in self.task_sets
+            }
+            for name, player in self.players.items()
+        }
+
+    @cached_property
+    def scores(self) -> Mapping[str, Mapping[str, ScoreRecipe]]:
+        """By model, then by benchmark."""
+        evaluation = self.spec.evaluation
+        return {
+            name: {
+                benchmark: ScoreRecipe(
+                    tasks=solve.tasks,
+                    solutions=solve.ref,
+                    style=solve.style,
+                    seconds=evaluation.timeout_seconds,
+                    memory=PROGRAM_BYTES,
+                )
+                for benchmark, solve in by_benchmark.items()
+            }
+            for name, by_benchmark in self.solutions.items()
+            if evaluation is not None
+        }
+
+    @cached_property
     def source_roles(self) -> Mapping[str, ArtifactRef]:
         """What the curated instructions are made of, by names in the manifest."""
         return {
@@ -324,6 +394,8 @@ class _Builder:
             **{f"judge/{m.judge}/{m.attacker}/{m.player_a}/{m.player_b}": m.verdicts for m in self.lineup.matches},
             "rate": self.ratings.ref,
             "dataset": self.dataset.ref,
+            **{f"solve/{name}/{tasks}": r.ref for name, by in self.solutions.items() for tasks, r in by.items()},
+            **{f"score/{name}/{tasks}": r.ref for name, by in self.scores.items() for tasks, r in by.items()},
         }
         return ReportRecipe(
             tournament=self.tournament.metadata.name,
@@ -331,6 +403,11 @@ class _Builder:
             ratings=self.ratings.ref,
             dataset=self.dataset.ref,
             artifacts=_staged(roles),
+            scores=tuple(
+                ScoredModel(model=name, benchmark=benchmark, scores=recipe.ref)
+                for name, by in self.scores.items()
+                for benchmark, recipe in by.items()
+            ),
             seed=self.spec.seed,
         )
 
@@ -340,14 +417,14 @@ def _staged(roles: Mapping[str, ArtifactRef]) -> tuple[StagedArtifact, ...]:
 
 
 def _bundle(
-    stage: str, model: str | None, attacker: str | None, recipes: Sequence[AnyRecipe], needs: Sequence[ArtifactRef]
+    stage: str, model: str | None, about: str | None, recipes: Sequence[AnyRecipe], needs: Sequence[ArtifactRef]
 ) -> Bundle:
-    name = "/".join(part for part in (stage, model, attacker if attacker != model or stage != "mine" else None) if part)
+    name = "/".join(part for part in (stage, model, about if about != model or stage != "mine" else None) if part)
     return Bundle(
         name=name,
         stage=recipes[0].stage,
         model=model,
-        attacker=attacker,
+        about=about,
         recipes=tuple(recipes),
         needs=frozenset(ref.key for ref in needs),
     )

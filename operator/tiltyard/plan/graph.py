@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import cached_property
 
 from tiltyard_jobs.contracts.frozen import digest
-from tiltyard_jobs.contracts.recipes import AnyRecipe, ArtifactRef, Stage
+from tiltyard_jobs.contracts.recipes import AnyRecipe, ArtifactRef, SolveRecipe, Stage, TaskSetRecipe
 from tiltyard_jobs.contracts.tasks import Part
 
 
@@ -37,7 +37,7 @@ class Bundle:
         name: unique in the graph and stable under edits: `judge/qwen/llama`.
         stage: of all its recipes.
         model: who makes it; None: no model is needed.
-        attacker: whose instructions it is about; None for the last stages.
+        about: the attacker whose instructions, or the benchmark, that it is about; None for the last stages.
         recipes: what it makes.
         needs: keys of the artifacts that must be complete before it starts.
     """
@@ -45,7 +45,7 @@ class Bundle:
     name: str
     stage: Stage
     model: str | None
-    attacker: str | None
+    about: str | None
     recipes: tuple[AnyRecipe, ...]
     needs: frozenset[str]
 
@@ -107,6 +107,14 @@ class Graph:
     def artifacts(self) -> tuple[ArtifactRef, ...]:
         """All artifacts in plan order, each once: the order of preflight's bitmap."""
         return tuple({ref.key: ref for bundle in self.bundles for ref in bundle.makes}.values())
+
+    @cached_property
+    def task_sets(self) -> tuple[TaskSetRecipe, ...]:
+        """The benchmarks that are run, each once."""
+        recipes = (recipe for bundle in self.bundles for recipe in bundle.recipes)
+        return tuple(
+            {recipe.tasks.name: recipe.tasks for recipe in recipes if isinstance(recipe, SolveRecipe)}.values()
+        )
 
     @cached_property
     def by_name(self) -> Mapping[str, Bundle]:

@@ -38,6 +38,8 @@ PHASES = {
     "judge": "Judging",
     "rate": "Rating",
     "dataset": "Writing",
+    "solve": "Evaluating",
+    "score": "Evaluating",
     "report": "Writing",
 }
 

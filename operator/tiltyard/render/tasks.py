@@ -128,6 +128,7 @@ def preflight_task(
             "endpoints": tuple(_endpoints(tournament)),
             "files": tuple(_files(tournament)),
             "benchmarks": tournament.spec.curation.decontaminate,
+            "task_sets": graph.task_sets,
             "folders": tuple(_folders(tournament)),
             "simulated": tuple(_simulated(tournament)),
             "secrets": _secrets(tournament),

@@ -124,7 +124,7 @@ def test_a_secret_that_is_not_there(world: StageWorld, monkeypatch: pytest.Monke
 def test_a_benchmark_that_is_out_of_reach(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
     (found,) = problems(world, benchmarks=("humaneval", "mbpp"))
-    assert found.startswith("spec.curation.decontaminate: the texts of 'mbpp' come from the Hugging Face hub")
+    assert found.startswith("spec.curation.decontaminate: mbpp comes from the Hugging Face hub")
     assert found.endswith("{uri, field} of a file that holds its texts under spec.curation.heldOut")
 
 

@@ -228,3 +228,11 @@ def test_the_deadline_counts_from_the_last_resumption() -> None:
     observed = seen(cluster, T0 + 30)
     assert observed.elapsed == 30
     assert next_look(cluster.picture(), observed, T0 + 30) == 70
+
+
+def test_a_model_that_runs_and_does_not_answer_is_named_with_its_log(cluster: Cluster) -> None:
+    cluster.service("m1")
+    cluster.model_pod("m1", phase="Running")
+    late = seen(cluster, T0 + 1801).models["m1"]
+    assert "pod m1-pod runs and does not answer yet" in late.message
+    assert "`kubectl -n arena logs m1-pod`" in late.message

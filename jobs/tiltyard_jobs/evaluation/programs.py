@@ -1,0 +1,67 @@
+"""What a model is asked, and the program that is made of its reply."""
+
+from __future__ import annotations
+
+import re
+
+from tiltyard_jobs.evaluation.tasks import CodeTask
+
+# Where a completion of a function's header has left the function (arXiv 2107.03374, section 2.1). A server takes four
+# at most; the reply is cut at all of them.
+STOPS = ("\nclass ", "\ndef ", "\nif ", "\nprint(")
+_MORE_STOPS = ("\n#", "\n@", "\nassert ", "\n```", "\nfrom ", "\nimport ")
+
+_FENCE = re.compile(r"^(`{3,}|~{3,})[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
+
+
+def chat_message(task: CodeTask) -> str:
+    """The user's turn."""
+    return (
+        "Solve this task in Python. Reply with the whole program in one fenced code block, imports included and without"
+        f" tests or examples.\n\n```python\n{task.prompt.rstrip()}\n```"
+    )
+
+
+def from_chat(task: CodeTask, reply: str) -> str:
+    """The program of a chat reply: its code, behind the task's own imports and helpers, before the tests."""
+    code = _code(reply, task.entry_point)
+    head = _head(task)
+    if task.entry_point is not None and not _defines(code, task.entry_point):
+        return f"{task.prompt}{code}\n\n{task.check}"  # the body alone
+    return f"{head}{code}\n\n{task.check}"
+
+
+def from_completion(task: CodeTask, reply: str) -> str:
+    """The program of a raw completion: the task's text, what follows up to the end of the function, the tests."""
+    starts_function = task.entry_point is not None and _defines(task.prompt, task.entry_point)
+    return f"{task.prompt}{_cut(reply) if starts_function else reply}\n\n{task.check}"
+
+
+def _cut(reply: str) -> str:
+    places = [place for stop in (*STOPS, *_MORE_STOPS) if (place := reply.find(stop)) >= 0]
+    return reply[: min(places, default=len(reply))]
+
+
+def _head(task: CodeTask) -> str:
+    """What stands before the function in the task's text: imports, helpers. Nothing where the text is a docstring."""
+    if task.entry_point is None:
+        return ""
+    found = re.search(rf"^def {re.escape(task.entry_point)}\b", task.prompt, re.MULTILINE)
+    return task.prompt[: found.start()] if found else ""
+
+
+def _code(reply: str, entry_point: str | None) -> str:
+    """The code of a reply: the first block that defines the function, else the first of Python, else the first."""
+    blocks: list[tuple[str, str]] = [(language.lower(), body) for _, language, body in _FENCE.findall(reply)]
+    if not blocks:
+        return reply
+    for language, body in blocks:
+        if entry_point is not None and language in ("", "python", "py", "python3") and _defines(body, entry_point):
+            return body
+    return next((body for language, body in blocks if language.startswith("py")), blocks[0][1])
+
+
+def _defines(code: str, name: str) -> bool:
+    return (
+        re.search(rf"^[ \t]*(?:async[ \t]+)?def {re.escape(name)}\b|^{re.escape(name)}[ \t]*=", code, re.M) is not None
+    )

@@ -1,0 +1,141 @@
+"""Run programs of models one by one, each in a process that can do nothing but compute."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
+
+from tiltyard_jobs.sandbox.confine import ConfinementError
+from tiltyard_jobs.sandbox.guest import CONFINED, DETAIL_LENGTH
+
+Verdict = Literal["Passed", "Failed", "TimedOut", "Crashed"]
+
+# All that a program's process is told of its surroundings. One thread for each numeric library: nothing to win by more.
+ENVIRONMENT = {
+    "LANG": "C.UTF-8", "PATH": "/nonexistent", "HOME": "/nonexistent", "PYTHONHASHSEED": "0",
+    "PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one program may use.
+
+    Attributes:
+        seconds: of wall-clock time.
+        memory: bytes of address space.
+        file_bytes: of one file in its scratch folder.
+    """
+
+    seconds: float = 10.0
+    memory: int = 2 << 30
+    file_bytes: int = 16 << 20
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a program ended.
+
+    Attributes:
+        verdict: Passed only where the program ran to its end.
+        detail: for people: the exception, the signal or the limit; at most 500 characters, hostile text.
+    """
+
+    verdict: Verdict
+    detail: str = ""
+
+
+async def run_programs(programs: Sequence[str], limits: Limits, at_once: int) -> AsyncIterator[tuple[int, Outcome]]:
+    """Run programs; yields (position, outcome) as they end.
+
+    Args:
+        programs: Python sources. One passes when it runs to its end without an exception.
+        limits: of each.
+        at_once: processes at the same time.
+
+    Raises:
+        ConfinementError: this machine cannot hold them back; nothing was run.
+    """
+    waiting = iter(enumerate(programs))
+    running: set[asyncio.Task[tuple[int, Outcome]]] = set()
+
+    async def one(position: int, source: str) -> tuple[int, Outcome]:
+        return position, await run_program(source, limits)
+
+    try:
+        while True:
+            while len(running) < at_once and (following := next(waiting, None)) is not None:
+                running.add(asyncio.create_task(one(*following)))
+            if not running:
+                return
+            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                yield task.result()
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def run_program(source: str, limits: Limits) -> Outcome:
+    """Run one program.
+
+    Raises:
+        ConfinementError: this machine cannot hold it back; it was not run.
+    """
+    token = os.urandom(16).hex()
+    read, write = os.pipe()
+    with tempfile.TemporaryDirectory(prefix="tiltyard-program-") as scratch:
+        order = {
+            "source": source, "token": token, "scratch": scratch, "memory": limits.memory,
+            "seconds": int(limits.seconds) + 1, "fileBytes": limits.file_bytes,
+        }  # fmt: skip
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *_command(write), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL, env=ENVIRONMENT, pass_fds=(write,), start_new_session=True,
+                cwd=scratch,
+            )  # fmt: skip
+        finally:
+            os.close(write)
+        timed_out = False
+        try:
+            async with asyncio.timeout(limits.seconds):
+                assert process.stdin is not None
+                with suppress(ConnectionError):
+                    await process.communicate(json.dumps(order).encode("utf-8", "surrogatepass"))
+        except TimeoutError:
+            timed_out = True
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+        said = os.read(read, 2 * DETAIL_LENGTH)
+        os.close(read)
+    if timed_out:
+        return Outcome("TimedOut", f"not done after {limits.seconds:g} s")
+    if not said.startswith(CONFINED):
+        reason = said.decode("utf-8", "replace").removeprefix("unconfined ")
+        raise ConfinementError(reason or f"the process of a program ended with {process.returncode} before it began")
+    return _judge(said.removeprefix(CONFINED).decode("utf-8", "replace"), token, process.returncode)
+
+
+def _command(outcome: int) -> list[str]:
+    """The interpreter, told which of its file descriptors takes the outcome."""
+    return [sys.executable, "-I", "-m", "tiltyard_jobs.sandbox.guest", str(outcome)]
+
+
+def _judge(said: str, token: str, code: int | None) -> Outcome:
+    word, _, rest = said.partition(" ")
+    if word == "passed" and rest == token:
+        return Outcome("Passed")
+    if word == "failed":
+        return Outcome("Failed", rest)
+    return Outcome("Crashed", f"signal {-code}" if code is not None and code < 0 else "ended before its end")

@@ -1,0 +1,99 @@
+"""From a benchmark's tasks to scores: what the models wrote is really run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from aiohttp import web
+
+from integration.stages.world import Sim, StageWorld, model, stub
+from tiltyard_jobs.contracts.recipes import ScoreRecipe, SolveRecipe, TaskSetRecipe
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="code of models runs on Linux alone")
+
+HUMANEVAL = TaskSetRecipe(name="humaneval", rows=164)
+HEADER = "def f(x):\n"
+CHECK = "def check(candidate):\n    assert candidate(1) == 1\n"
+RIGHT = "```python\ndef f(x):\n    return x\n```"
+
+
+def recipes(tasks: TaskSetRecipe, style: Literal["Chat", "Completion"] = "Chat") -> tuple[SolveRecipe, ScoreRecipe]:
+    solve = SolveRecipe(model=model("m"), tasks=tasks, style=style, max_tokens=1024, shard_size=100)
+    return solve, ScoreRecipe(tasks=tasks, solutions=solve.ref, style=style, seconds=20, memory=2 << 30)
+
+
+def small(folder: Path, count: int) -> TaskSetRecipe:
+    """A benchmark of `count` tasks that are one."""
+    file = folder / "tasks.jsonl"
+    rows = [{"task_id": f"{n}", "prompt": HEADER, "entry_point": "f", "test": CHECK} for n in range(count)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return TaskSetRecipe(name="humaneval_plus", uri=file.as_uri(), rows=164)
+
+
+@pytest.mark.parametrize(
+    ("uri", "style", "broken"),
+    [
+        ("sim://oracle?humaneval.breaks=0", "Chat", []),
+        ("sim://third?humaneval.breaks=3", "Completion", list(range(2, 164, 3))),
+    ],
+)
+def test_who_knows_the_solutions_fails_where_it_breaks_them(
+    world: StageWorld, tmp_path: Path, uri: str, style: Literal["Chat", "Completion"], broken: list[int]
+) -> None:
+    solve, score = recipes(HUMANEVAL, style)
+    sim = Sim(uri, tmp_path)
+    try:
+        world.make(solve, endpoint=sim.endpoint)
+        assert len(sim.asked()) == 164
+    finally:
+        sim.close()
+    world.make(score)
+    rows = world.rows(score.ref)
+    assert [row["task_id"] for row in rows] == [f"HumanEval/{number}" for number in range(164)]
+    assert [number for number, row in enumerate(rows) if not row["passed"]] == broken
+    (seal,) = world.seals(score.ref)
+    assert seal.counts == {"Passed": 164 - len(broken)} | ({"Failed": len(broken)} if broken else {})
+
+
+def test_who_knows_nothing_scores_nothing(world: StageWorld, sim: Sim, tmp_path: Path) -> None:
+    solve, score = recipes(small(tmp_path, 10))
+    world.make(solve, endpoint=sim.endpoint)
+    world.make(score)
+    assert world.column(score.ref, "passed") == [False] * 10
+
+
+def test_a_reply_that_attacks_harms_its_own_score_alone(world: StageWorld, tmp_path: Path) -> None:
+    attacks = [
+        "import os; os._exit(0)",
+        "while True: pass",
+        "import socket; socket.create_connection(('127.0.0.1', 1))",
+        "x = bytearray(1 << 40)",
+        "open('/etc/passwd').read()",
+        "import os\nos.fork()",
+        "import sys; sys.exit(0)",
+        "import os\nfor name in os.listdir('/proc'): pass",
+    ]
+    replies = iter([RIGHT, *(f"```python\n{attack}\n{HEADER}    return x\n```" for attack in attacks), RIGHT])
+    solve, score = recipes(small(tmp_path, 10))
+    score = score.model_copy(update={"seconds": 2})
+    with stub(lambda asked: next(replies)) as server:
+        world.make(solve, endpoint=server.endpoint)
+    world.make(score)
+    assert world.column(score.ref, "passed") == [True, *[False] * 8, True]
+    (seal,) = world.seals(score.ref)
+    assert seal.counts == {"Crashed": 1, "Failed": 6, "Passed": 2, "TimedOut": 1}
+
+
+def test_what_was_never_written_is_not_scored(world: StageWorld, tmp_path: Path) -> None:
+    replies = iter(["", web.Response(status=400, text='{"error": {"message": "no"}}'), RIGHT])
+    solve, score = recipes(small(tmp_path, 3))
+    with stub(lambda asked: next(replies)) as server:
+        world.make(solve, endpoint=server.endpoint, max_void_fraction="0.5")
+    world.make(score)
+    assert world.column(score.ref, "passed") == [False, None, True]  # to say nothing is to fail
+    (seal,) = world.seals(score.ref)
+    assert sum(seal.voids.values()) == 1

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tiltyard_jobs.evaluation.intervals import paired_difference, share
+
+
+def test_wilsons_interval() -> None:
+    # Newcombe, Statist. Med. 17 (1998) 857-872, table I: method 3 (Wilson) for 81/263, 15/148, 0/20, 1/29.
+    for passed, count, low, high in ((81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611)):
+        found = share(passed, count)
+        assert found.value == passed / count
+        assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_newcombes_interval_for_paired_proportions() -> None:
+    # Newcombe, Statist. Med. 17 (1998) 2635-2650, table II, method 10: 36, 12, 2, 0 gives 0.0569 to 0.3404.
+    after = [True] * 48 + [False] * 2
+    before = [True] * 36 + [False] * 12 + [True] * 2
+    found = paired_difference(before, after)
+    assert found.value == pytest.approx(0.2)
+    assert (found.low, found.high) == pytest.approx((0.0569, 0.3404), abs=5e-5)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
+def test_an_interval_holds_its_value_and_turns_with_its_sides(pairs: list[tuple[bool, bool]]) -> None:
+    before, after = [b for b, _ in pairs], [a for _, a in pairs]
+    up, down = paired_difference(before, after), paired_difference(after, before)
+    assert -1 <= up.low <= up.value + 1e-12
+    assert up.value - 1e-12 <= up.high <= 1
+    assert (up.value, up.low, up.high) == pytest.approx((-down.value, -down.high, -down.low), abs=1e-12)
+
+
+@pytest.mark.parametrize(("before", "after"), [([], []), ([True], [])])
+def test_other_tasks_are_no_pair(before: list[bool], after: list[bool]) -> None:
+    with pytest.raises(ValueError, match="tasks"):
+        paired_difference(before, after)

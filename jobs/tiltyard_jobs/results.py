@@ -179,6 +179,54 @@ class DataSummary(Contract):
     gold_by_player: dict[str, int] = Field(default_factory=dict)
 
 
+class BenchmarkScore(Contract):
+    """One model on one benchmark, one greedy solution for each task (pass@1).
+
+    Attributes:
+        tasks: that have a solution; a void one is not scored.
+        outcomes: what became of the programs: Passed, Failed, TimedOut, Crashed.
+        voids: solutions that were never written, by reason.
+        score: the share that passed, in [0, 1], with Wilson's 95 % interval; None: no task has a solution.
+    """
+
+    model: str
+    benchmark: str
+    tasks: int
+    outcomes: dict[str, int]
+    voids: dict[str, int] = Field(default_factory=dict)
+    score: float | None
+    low: float | None
+    high: float | None
+
+
+class Gain(Contract):
+    """What training gave on one benchmark, on the tasks that both models have a solution of.
+
+    Attributes:
+        before: the base model's share that passed.
+        after: the trained model's.
+        difference: with Newcombe's 95 % interval for paired proportions, in [-1, 1].
+    """
+
+    benchmark: str
+    tasks: int
+    before: float
+    after: float
+    difference: float
+    low: float
+    high: float
+
+
+class CurvePoint(Contract):
+    """The loss at one step of training; `stage` is sft or dpo."""
+
+    stage: str
+    step: int
+    epoch: float
+    loss: float
+    learning_rate: float
+
+
 class ManifestFile(Contract):
     """One of the run's own files, relative to the manifest."""
 

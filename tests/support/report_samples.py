@@ -12,11 +12,15 @@ from collections.abc import Callable, Sequence
 from itertools import cycle
 
 from tiltyard_jobs.contracts.tasks import LedgerRow
+from tiltyard_jobs.evaluation.intervals import share
 from tiltyard_jobs.report.inputs import ReportInput, Sample, StageCount
 from tiltyard_jobs.report.words import excerpt
 from tiltyard_jobs.results import (
+    BenchmarkScore,
+    CurvePoint,
     DataSummary,
     Funnel,
+    Gain,
     JudgeStanding,
     ManifestFile,
     Overlap,
@@ -105,6 +109,22 @@ def sample(
         run="3f9c1e02ab44",
         standings=standings,
         data=_data(names, players, judges, instructions, rng),
+        benchmarks=tuple(
+            _score(name, benchmark, tasks, rng)
+            for benchmark, tasks in (("humaneval_plus", 164), ("mbpp_plus", 378))
+            for name in names
+        ),
+        gains=tuple(
+            Gain(benchmark=name, tasks=164, before=0.41, after=0.53, difference=0.12, low=0.05, high=0.19)
+            for name in ("humaneval_plus", "mbpp_plus")
+        ),
+        curve=tuple(
+            CurvePoint(
+                stage=stage, step=step, epoch=step / 40, loss=top * (0.55 + 0.45 * 0.98**step), learning_rate=1e-5
+            )
+            for stage, top in (("sft", 1.4), ("dpo", 0.69))
+            for step in range(1, 449)
+        ),
         kept_scores={6: instructions // 5, 7: instructions // 4, 8: instructions // 3, 9: instructions // 6, 10: 40},
         stages=_stages(len(names), instructions),
         samples=tuple(_sample(name, names[0]) for name in names[:8]),
@@ -169,6 +189,12 @@ def hostile(texts: Sequence[str] = HOSTILE) -> ReportInput:
         run=texts[-1],
         standings=standings,
         data=data,
+        benchmarks=tuple(
+            one.model_copy(update={"model": next(turn), "benchmark": next(turn), "outcomes": reasons, "voids": reasons})
+            for one in given.benchmarks
+        ),
+        gains=tuple(one.model_copy(update={"benchmark": text}) for one, text in zip(given.gains, texts, strict=False)),
+        curve=tuple(one.model_copy(update={"stage": next(turn)}) for one in given.curve[:40]),
         samples=tuple(
             Sample(text, text, text, 0.5, 7, text, excerpt(text, 3_000), excerpt(text, 6_000)) for text in texts[:8]
         ),
@@ -350,6 +376,20 @@ def _ledger(names: Sequence[str], instructions: int, rng: random.Random) -> tupl
                 )
             )
     return tuple(rows)
+
+
+def _score(model: str, benchmark: str, tasks: int, rng: random.Random) -> BenchmarkScore:
+    passed, late = rng.randrange(tasks // 3, tasks - 10), rng.randrange(5)
+    estimate = share(passed, tasks)
+    return BenchmarkScore(
+        model=model,
+        benchmark=benchmark,
+        tasks=tasks,
+        outcomes={"Failed": tasks - passed - late, "Passed": passed, "TimedOut": late},
+        score=estimate.value,
+        low=estimate.low,
+        high=estimate.high,
+    )
 
 
 def _sample(attacker: str, winner: str) -> Sample:

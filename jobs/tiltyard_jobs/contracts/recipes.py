@@ -28,7 +28,19 @@ def _plain(value: Decimal) -> str:
 Fraction = Annotated[Decimal, PlainSerializer(_plain, return_type=str)]
 
 Stage = Literal[
-    "mine", "prompts", "filter", "grade", "curate", "answer", "judge", "rate", "dataset", "solve", "score", "report"
+    "mine",
+    "prompts",
+    "filter",
+    "grade",
+    "curate",
+    "answer",
+    "judge",
+    "rate",
+    "dataset",
+    "train",
+    "solve",
+    "score",
+    "report",
 ]
 
 
@@ -353,6 +365,57 @@ class DatasetRecipe(Recipe):
     tournament: str
 
 
+class LoraRecipe(Contract):
+    """Low-rank adapters on all linear layers (arXiv 2106.09685), merged into the weights in the end."""
+
+    rank: int
+    alpha: int
+
+
+class SelectRecipe(Contract):
+    """Which rows are trained on.
+
+    Attributes:
+        fraction: of them.
+        by: Margin: those whose gold answer leads by most. Random: drawn by the seed, as the control.
+    """
+
+    fraction: Fraction
+    by: Literal["Margin", "Random"]
+
+
+class TrainRecipe(Recipe):
+    """A base model fine-tuned on a tournament's rows (paper, section 3.4 and appendix).
+
+    Attributes:
+        base: the model to start from.
+        chat_template: in place of the base tokenizer's own.
+        dataset: its `sft` rows, and its `preference` rows for SftThenDpo.
+        select: absent: all rows.
+        lora: absent: all weights are trained.
+        global_batch_size: packed sequences of one optimiser step, over all devices.
+        max_length: tokens of one sequence.
+    """
+
+    stage: Literal["train"] = "train"
+    base: ModelIdentity
+    chat_template: str | None
+    dataset: ArtifactRef
+    select: SelectRecipe | None
+    method: Literal["Sft", "SftThenDpo"]
+    lora: LoraRecipe | None
+    learning_rate: Fraction
+    epochs: int
+    global_batch_size: int
+    warmup_ratio: Fraction
+    weight_decay: Fraction
+    max_length: int
+    packing: bool
+    precision: Literal["Bfloat16", "Float32"]
+    gradient_checkpointing: bool
+    seed: int
+
+
 class TaskSetRecipe(Contract):
     """A benchmark of programming tasks.
 
@@ -406,6 +469,10 @@ class ScoreRecipe(Recipe):
     memory: int
 
 
+BASE_MODEL, TRAINED_MODEL = "base-model", "trained-model"
+"""Under which names the target of a training is served and scored; no competitor and no judge has them."""
+
+
 class ScoredModel(Contract):
     """One model's scores on one benchmark, by names in the manifest."""
 
@@ -418,7 +485,8 @@ class ReportRecipe(Recipe):
     """The report and the run's manifest.
 
     Attributes:
-        scores: benchmarks of models, in the manifest's order.
+        trained: the target model, where one is trained.
+        scores: benchmarks of models: the base and the trained one, then the competitors.
     """
 
     stage: Literal["report"] = "report"
@@ -427,6 +495,7 @@ class ReportRecipe(Recipe):
     ratings: ArtifactRef
     dataset: ArtifactRef
     artifacts: tuple[StagedArtifact, ...]
+    trained: ArtifactRef | None = None
     scores: tuple[ScoredModel, ...] = ()
     seed: int
 
@@ -441,6 +510,7 @@ AnyRecipe = Annotated[
     | JudgeRecipe
     | RateRecipe
     | DatasetRecipe
+    | TrainRecipe
     | SolveRecipe
     | ScoreRecipe
     | ReportRecipe,

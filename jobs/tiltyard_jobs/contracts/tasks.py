@@ -91,6 +91,22 @@ class LedgerRow(Contract):
         return self.model_copy(update={**sums, "seconds": round(sums["seconds"], 3)})
 
 
+class TrainerRef(Contract):
+    """What fine-tunes. None of it is in a key: it is how, not what.
+
+    Attributes:
+        python: an interpreter with TRL; None: the worker's own.
+        base: where the base model is: a folder, or a name on the Hugging Face hub.
+        devices: GPUs; 0: none, the CPU.
+        field: the manifest's field, for messages.
+    """
+
+    python: str | None = None
+    base: str
+    devices: int = 0
+    field: str = "spec.training"
+
+
 class BundleTask(Contract):
     """One bundle: artifacts of one stage that one model makes (or none, where no model is needed).
 
@@ -101,6 +117,7 @@ class BundleTask(Contract):
         endpoint: the model that makes them.
         embedder: for a recipe with an `Endpoint` embedder.
         ledger: for the report alone.
+        trainer: how the train stage runs.
     """
 
     stage: Stage
@@ -112,6 +129,7 @@ class BundleTask(Contract):
     embedder: EndpointRef | None = None
     limits: Limits = Limits()
     ledger: tuple[LedgerRow, ...] = ()
+    trainer: TrainerRef | None = None
 
 
 class NamedEndpoint(Contract):
@@ -212,6 +230,21 @@ class ExportTask(Contract):
     folder: str
 
 
+class FetchTask(Contract):
+    """Copy a trained model out of the store to a folder of this machine, where a server finds it.
+
+    Attributes:
+        model: the artifact of a `train` stage.
+        folder: an absolute path; where it is there, it is whole.
+    """
+
+    stage: Literal["fetch"] = "fetch"
+    tournament: str
+    store: StoreRef
+    model: ArtifactRef
+    folder: str
+
+
 class CompareTask(Contract):
     """Compare the ratings of two runs: another jury on the same answers, say.
 
@@ -227,5 +260,5 @@ class CompareTask(Contract):
     second: ArtifactRef
 
 
-SoloTask = PreflightTask | ExportTask | CompareTask
+SoloTask = PreflightTask | ExportTask | FetchTask | CompareTask
 """Tasks that make no artifact and have no index."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeVar
@@ -12,7 +13,7 @@ from tiltyard_jobs.errors import PermanentError
 from tiltyard_jobs.report.inputs import Sample, StageCount
 from tiltyard_jobs.report.tables import by_stage
 from tiltyard_jobs.report.words import excerpt
-from tiltyard_jobs.results import ManifestArtifact
+from tiltyard_jobs.results import CurvePoint, ManifestArtifact
 from tiltyard_jobs.shard.artifacts import Artifacts
 
 SAMPLES = 8
@@ -46,6 +47,13 @@ def read_document(artifacts: Artifacts, ref: ArtifactRef, name: str, model: type
     """A JSON document of an artifact of one part."""
     (seal,) = artifacts.require(ref)
     return model.model_validate_json(artifacts.fetch(seal.files[name]).read_bytes())
+
+
+def read_curve(artifacts: Artifacts, trained: ArtifactRef) -> tuple[CurvePoint, ...]:
+    """The loss by step of a trained model."""
+    (seal,) = artifacts.require(trained)
+    points = json.loads(artifacts.fetch(seal.files["curve"]).read_bytes())
+    return tuple(CurvePoint.model_validate(point) for point in points)
 
 
 def read_artifacts(artifacts: Artifacts, staged: Sequence[StagedArtifact]) -> tuple[ManifestArtifact, ...]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tiltyard_jobs.contracts.tasks import LedgerRow
 from tiltyard_jobs.report.words import Excerpt
-from tiltyard_jobs.results import DataSummary, ManifestFile, Standings
+from tiltyard_jobs.results import BenchmarkScore, CurvePoint, DataSummary, Gain, ManifestFile, Standings
 
 
 class Sample(NamedTuple):
@@ -43,6 +43,9 @@ class ReportInput(NamedTuple):
     """What the page is made of. Only `ledger` may differ between two runs of the same artifacts.
 
     Attributes:
+        benchmarks: scores of models, in the manifest's order.
+        gains: what training gave.
+        curve: of the training; empty: there was none.
         kept_scores: curated instructions by difficulty.
         stages: in the order in which they ran.
         files: of the run's folder, but for the report and the manifest.
@@ -53,6 +56,9 @@ class ReportInput(NamedTuple):
     run: str
     standings: Standings
     data: DataSummary
+    benchmarks: tuple[BenchmarkScore, ...]
+    gains: tuple[Gain, ...]
+    curve: tuple[CurvePoint, ...]
     kept_scores: Mapping[int, int]
     stages: tuple[StageCount, ...]
     samples: tuple[Sample, ...]

@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from tiltyard_jobs.report.benchmarks import AXIS, benchmark_tables
 from tiltyard_jobs.report.costs import cost_tables, token_table, void_table
 from tiltyard_jobs.report.formats import count, decimal, size
 from tiltyard_jobs.report.headline import best_alone, headline, length_note
@@ -21,6 +22,7 @@ from tiltyard_jobs.report.jury import COLUMNS, ENOUGH, report_cards
 from tiltyard_jobs.report.leaderboard import leaderboard
 from tiltyard_jobs.report.matrix import vote_matrix, win_matrix
 from tiltyard_jobs.report.overlap import MOST, overlaps
+from tiltyard_jobs.report.training import curves, gain_rows
 from tiltyard_jobs.report.words import visible
 
 _CUTS = 12  # reasons shown for what gave no training row
@@ -51,6 +53,10 @@ def view(given: ReportInput) -> dict[str, Any]:
         "difficulty": difficulty(given),
         "funnel": funnel_table(data.funnels),
         "task_types": task_types(data.funnels),
+        "benchmarks": benchmark_tables(given.benchmarks),
+        "benchmark_axis": AXIS,
+        "curves": curves(given.curve),
+        "gains": gain_rows(given.gains),
         "overlaps": overlaps(data.overlaps),
         "more_overlaps": max(0, len(data.overlaps) - MOST),
         "gold": share_rows(Counter(data.gold_by_player), len(standings.players)),

@@ -17,11 +17,12 @@ from typing import NamedTuple
 from tiltyard_jobs.contracts.layout import manifest_key, run_prefix
 from tiltyard_jobs.contracts.recipes import ArtifactRef
 from tiltyard_jobs.outcome.tables import PLACES
-from tiltyard_jobs.results import Manifest, ManifestFile, Standings
+from tiltyard_jobs.results import BenchmarkScore, Gain, Manifest, ManifestFile, Standings
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.store.base import Store
 
-REPORT, MANIFEST, LEADERBOARD, DATA = "report.html", "manifest.json", "leaderboard.json", "data/"
+REPORT, MANIFEST, LEADERBOARD, BENCHMARKS = "report.html", "manifest.json", "leaderboard.json", "benchmarks.json"
+DATA = "data/"
 
 _OF_RATINGS = {"ratings": "tables/ratings.parquet", "scores": "tables/scores.parquet"}
 _OF_DATASET = {"README": "README.md", **PLACES}
@@ -62,6 +63,17 @@ def leaderboard_document(tournament: str, run: str, standings: Standings) -> str
         "tournament": tournament,
         "run": run,
         "players": [one.model_dump(mode="json", by_alias=True) for one in standings.players],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def benchmarks_document(tournament: str, run: str, scores: Sequence[BenchmarkScore], gains: Sequence[Gain]) -> str:
+    """The benchmarks for programs: the base and the trained model, then the competitors."""
+    document = {
+        "tournament": tournament,
+        "run": run,
+        "scores": [one.model_dump(mode="json", by_alias=True) for one in scores],
+        "gains": [one.model_dump(mode="json", by_alias=True) for one in gains],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import get_args
+
+from tiltyard_jobs.contracts.recipes import Stage
 
 OTHER = "other"
 
-STAGE_ORDER = ("mine", "prompts", "filter", "grade", "curate", "answer", "judge", "rate", "dataset", "report")
+STAGE_ORDER: tuple[str, ...] = get_args(Stage)
 
 
 def by_stage(name: str) -> tuple[int, str]:

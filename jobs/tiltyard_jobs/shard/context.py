@@ -16,7 +16,15 @@ from structlog.typing import FilteringBoundLogger
 from tiltyard_jobs.contracts.layout import Seal, checkpoint_prefix
 from tiltyard_jobs.contracts.recipes import AnyRecipe
 from tiltyard_jobs.contracts.summary import Standing
-from tiltyard_jobs.contracts.tasks import BundleTask, CompareTask, EndpointRef, ExportTask, PreflightTask, SoloTask
+from tiltyard_jobs.contracts.tasks import (
+    BundleTask,
+    CompareTask,
+    EndpointRef,
+    ExportTask,
+    FetchTask,
+    PreflightTask,
+    SoloTask,
+)
 from tiltyard_jobs.llm.usage import Usage
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.checkpoints import Checkpoints
@@ -173,7 +181,7 @@ class ShardContext:
 
 @dataclass(frozen=True)
 class TaskContext(Generic[Task]):
-    """What a task is given that makes no artifact: preflight, export, compare.
+    """What a task is given that makes no artifact: preflight, export, fetch, compare.
 
     Attributes:
         task: what is to be done.
@@ -194,4 +202,5 @@ class TaskContext(Generic[Task]):
 
 PreflightContext: TypeAlias = TaskContext[PreflightTask]
 ExportContext: TypeAlias = TaskContext[ExportTask]
+FetchContext: TypeAlias = TaskContext[FetchTask]
 CompareContext: TypeAlias = TaskContext[CompareTask]

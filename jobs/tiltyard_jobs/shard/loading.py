@@ -12,12 +12,17 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from tiltyard_jobs.contracts.frozen import Contract
-from tiltyard_jobs.contracts.tasks import BundleTask, CompareTask, ExportTask, PreflightTask, SoloTask
+from tiltyard_jobs.contracts.tasks import BundleTask, CompareTask, ExportTask, FetchTask, PreflightTask, SoloTask
 from tiltyard_jobs.errors import ConfigurationError
 
 Document = TypeVar("Document", bound=Contract)
 
-SOLO_TASKS: Mapping[str, type[SoloTask]] = {"preflight": PreflightTask, "export": ExportTask, "compare": CompareTask}
+SOLO_TASKS: Mapping[str, type[SoloTask]] = {
+    "preflight": PreflightTask,
+    "export": ExportTask,
+    "fetch": FetchTask,
+    "compare": CompareTask,
+}
 """The documents of the stages that make no artifact."""
 
 MAX_PROBLEMS = 10

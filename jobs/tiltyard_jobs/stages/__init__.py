@@ -20,10 +20,12 @@ STAGES = (
     "judge",
     "rate",
     "dataset",
+    "train",
     "solve",
     "score",
     "report",
     "export",
+    "fetch",
     "compare",
 )
 

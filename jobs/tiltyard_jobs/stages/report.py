@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 
-from tiltyard_jobs.contracts.recipes import ReportRecipe
+from tiltyard_jobs.contracts.recipes import BASE_MODEL, TRAINED_MODEL, ReportRecipe
+from tiltyard_jobs.outcome.benchmarks import read_gains, read_scores
 from tiltyard_jobs.outcome.pace import Pace
 from tiltyard_jobs.outcome.standing_rows import leaderboard_of
-from tiltyard_jobs.report.gather import count_stages, read_artifacts, read_document, read_samples, survey
+from tiltyard_jobs.report.gather import count_stages, read_artifacts, read_curve, read_document, read_samples, survey
 from tiltyard_jobs.report.inputs import ReportInput
 from tiltyard_jobs.report.page import render
 from tiltyard_jobs.report.run_folder import (
+    BENCHMARKS,
     LEADERBOARD,
     OUTPUTS,
     REPORT,
+    benchmarks_document,
     leaderboard_document,
     outputs_of,
     package_versions,
@@ -52,12 +55,20 @@ def _report(context: ShardContext, recipe: ReportRecipe, shard: int) -> Outcome:
     files.append(written_file(context.work_dir, LEADERBOARD, document))
     pace.step()
     versions = package_versions()
+    scores = read_scores(artifacts, recipe.scores)
+    gains = read_gains(artifacts, recipe.scores, BASE_MODEL, TRAINED_MODEL)
+    if scores:
+        document = benchmarks_document(recipe.tournament, run, scores, gains)
+        files.append(written_file(context.work_dir, BENCHMARKS, document))
     page = render(
         ReportInput(
             tournament=recipe.tournament,
             run=run,
             standings=standings,
             data=read_document(artifacts, recipe.dataset, "summary", DataSummary),
+            benchmarks=scores,
+            gains=gains,
+            curve=read_curve(artifacts, recipe.trained) if recipe.trained else (),
             kept_scores=surveyed.kept_scores,
             stages=count_stages(made_of),
             samples=read_samples(artifacts, recipe.dataset, recipe.lineup, surveyed.chosen),

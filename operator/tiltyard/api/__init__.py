@@ -13,7 +13,7 @@ from tiltyard.api.jobs import Jobs
 from tiltyard.api.load import load_tournament, tournament_from_object
 from tiltyard.api.output import Output, S3Output
 from tiltyard.api.participant import Endpoint, ModelSource, Participant, Weights
-from tiltyard.api.places import problems_on_cluster, problems_on_machine, unsupported
+from tiltyard.api.places import problems_on_cluster, problems_on_machine, unsupported, unsupported_on_cluster
 from tiltyard.api.pods import KeyReference, ObjectReference, PodPatch, Resources, secret_variable
 from tiltyard.api.problems import ManifestError, Problem
 from tiltyard.api.rating import Rating
@@ -93,4 +93,5 @@ __all__ = [
     "secret_variable",
     "tournament_from_object",
     "unsupported",
+    "unsupported_on_cluster",
 ]

@@ -10,6 +10,7 @@ from pydantic import Field
 from tiltyard.api.base import ApiModel
 from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import Sha256, TextsUri, TokenLimit
+from tiltyard.api.serving import ModelServing
 from tiltyard.api.shapes import Distinct, Whole
 from tiltyard.api.texts import TEXTS_IN_CLUSTER
 
@@ -55,6 +56,8 @@ CODE_EXECUTION: Rule[Evaluation] = Rule(
 ONE_FILE: Rule[Evaluation] = Rule(
     sentence="must be one of evaluation.benchmarks that no other file is for",
     check=_one_file,
+    cel="!has(self.files) || self.files.all(f, f.benchmark in self.benchmarks)",
+    field_path=".files",
 )
 
 
@@ -72,6 +75,8 @@ class Evaluation(ApiModel):
     mbpp_plus."""
     files: Annotated[tuple[BenchmarkFile, ...], Field(max_length=16)] = ()
     """Benchmarks that are read from files of yours."""
+    serving: ModelServing = ModelServing()
+    """How the base and the trained model are served."""
     competitors: bool = False
     """Run them for the competitors too. Default: false."""
     allow_code_execution: bool = False

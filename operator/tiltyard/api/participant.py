@@ -11,6 +11,7 @@ from tiltyard.api.rules import Rule, Violation, no_file_uri
 from tiltyard.api.scalars import EndpointUrl, Line, ModelUri, ParticipantName, Prefix, WeightsUri, Word
 from tiltyard.api.serving import ModelServing
 from tiltyard_jobs.contracts.identity import ModelIdentity
+from tiltyard_jobs.contracts.recipes import BASE_MODEL, TRAINED_MODEL
 
 MODEL_IN_CLUSTER = no_file_uri(
     "a cluster serves no file:// model; name hf://, s3://, pvc://, gs://, oci:// or https://"
@@ -65,6 +66,11 @@ def _nothing_to_serve(participant: Participant) -> Iterator[Violation]:
         yield Violation(("serving",), "both endpoint and serving")
 
 
+def _own_name(participant: Participant) -> Iterator[Violation]:
+    if participant.name in (BASE_MODEL, TRAINED_MODEL):
+        yield Violation(("name",), f'"{participant.name}"')
+
+
 ONE_SOURCE: Rule[Participant] = Rule(
     sentence="must have exactly one of model (served for the tournament) and endpoint (runs already)",
     check=_one_source,
@@ -78,10 +84,18 @@ NOTHING_TO_SERVE: Rule[Participant] = Rule(
 )
 
 
+OWN_NAME: Rule[Participant] = Rule(
+    sentence=f"must not be {BASE_MODEL} or {TRAINED_MODEL}: the target of a training has these names",
+    check=_own_name,
+    cel=f"self.name != '{BASE_MODEL}' && self.name != '{TRAINED_MODEL}'",
+    field_path=".name",
+)
+
+
 class Participant(ApiModel):
     """A model that plays or judges, under a name of its own."""
 
-    RULES = (ONE_SOURCE, NOTHING_TO_SERVE)
+    RULES = (ONE_SOURCE, NOTHING_TO_SERVE, OWN_NAME)
 
     name: ParticipantName
     """Its name in this tournament: a DNS label of at most 32 characters."""

@@ -18,15 +18,20 @@ def unsupported(tournament: Tournament) -> list[Problem]:
     """What the API has and this release has not: validate, plan and run refuse it."""
     spec = tournament.spec
     problems = []
-    if spec.training is not None:
-        problems.append(
-            Problem("spec.training", "training comes with a later release; remove it to stop at the dataset")
-        )
     if spec.battles.schedule.type == "Pruned":
         problems.append(
             Problem("spec.battles.schedule.type", "Pruned comes with a later release; take RoundRobin until then")
         )
     return problems
+
+
+def unsupported_on_cluster(tournament: Tournament) -> list[Problem]:
+    """What this release has on one machine and not yet on a cluster: the operator refuses it."""
+    return [
+        Problem(f"spec.{name}", f"{name} on a cluster comes with a later release; remove it, or use `tiltyard run`")
+        for name in ("training", "evaluation")
+        if getattr(tournament.spec, name) is not None
+    ]
 
 
 def problems_on_cluster(tournament: Tournament) -> list[Problem]:
@@ -44,10 +49,23 @@ def problems_on_machine(tournament: Tournament, *, folder_given: bool) -> list[P
         tournament: a valid one.
         folder_given: a folder stands in for `spec.output` (`--out DIR`).
     """
-    problems = [*_cluster_models(tournament), *_cluster_endpoints(tournament)]
+    problems = [*_cluster_models(tournament), *_cluster_endpoints(tournament), *_cluster_training(tournament)]
     if tournament.spec.output is None and not folder_given:
         problems.append(Problem("spec.output", "is missing; name output.s3.uri, or a folder with --out DIR"))
     return problems
+
+
+def _cluster_training(tournament: Tournament) -> Iterator[Problem]:
+    training = tournament.spec.training
+    if training is None:
+        return
+    if training.trainer.kind != "Job":
+        yield Problem("spec.training.trainer.kind", "one machine trains in a process of its own; take Job")
+    if training.base_model.uri.partition("://")[0] not in ("hf", "file"):
+        yield Problem(
+            "spec.training.baseModel.uri",
+            f"one machine trains hf:// and file:// models, given {given_text(training.base_model.uri)}",
+        )
 
 
 def _cluster_models(tournament: Tournament) -> Iterator[Problem]:

@@ -42,6 +42,23 @@ SOMETHING_TO_SCORE: Rule[TournamentSpec] = Rule(
 )
 
 
+def _something_to_learn(spec: TournamentSpec) -> Iterator[Violation]:
+    if spec.training is None:
+        return
+    needed = ("Sft", "Preference") if spec.training.method == "SftThenDpo" else ("Sft",)
+    if missing := [name for name in needed if name not in spec.dataset.formats]:
+        yield Violation(("dataset", "formats"), f"{spec.training.method} without {' and '.join(missing)}")
+
+
+SOMETHING_TO_LEARN: Rule[TournamentSpec] = Rule(
+    sentence="training learns from the dataset: formats must have Sft, and for SftThenDpo also Preference",
+    check=_something_to_learn,
+    cel="!has(self.training) || ('Sft' in self.dataset.formats"
+    " && (self.training.method == 'Sft' || 'Preference' in self.dataset.formats))",
+    field_path=".dataset.formats",
+)
+
+
 def _shared_variables(spec: TournamentSpec) -> Iterator[Violation]:
     first: dict[str, tuple[Path, KeyReference]] = {}
     for path, secret in _api_keys(spec):
@@ -73,7 +90,7 @@ OWN_VARIABLES: Rule[TournamentSpec] = Rule(
 class TournamentSpec(ApiModel):
     """What a user asks for."""
 
-    RULES = (*FIELD_RULES, SOMETHING_TO_SCORE, OWN_VARIABLES)
+    RULES = (*FIELD_RULES, SOMETHING_TO_SCORE, SOMETHING_TO_LEARN, OWN_VARIABLES)
 
     suspend: bool = False
     """True: Jobs are suspended and models stopped, artifacts are kept; false again: it goes on. Default: false."""

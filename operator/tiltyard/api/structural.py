@@ -6,7 +6,11 @@ Kubernetes' documentation of custom resources.
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
 from typing import Any
+
+from tiltyard.api.shapes import plain
 
 Schema = dict[str, Any]
 
@@ -15,6 +19,7 @@ _REQUIRED_MARK = "x-tiltyard-required"
 _DROPPED = ("title", "uniqueItems", "propertyNames", "$defs", _REQUIRED_MARK)
 _FIRST = ("description", "type", "format", "default", "enum", "required", "properties", "items")
 _LONGEST_TIME = 64
+_EXPONENT = re.compile(r"-?[0-9.]+[eE][-+]?[0-9]+")
 _RULES = "x-kubernetes-validations"
 
 
@@ -95,7 +100,15 @@ def _convert_object(node: Schema, definitions: dict[str, Schema]) -> None:
         node["required"] = sorted(required)
     for field in node["properties"].values():
         if "default" in field:
+            field["default"] = _plain_default(field["default"])
             _shorten_default(field)
+
+
+def _plain_default(default: Any) -> Any:
+    """A default without exponents: pydantic writes a small decimal as 3E-7, which YAML reads as a number."""
+    if isinstance(default, dict):
+        return {name: _plain_default(value) for name, value in default.items()}
+    return plain(Decimal(default)) if isinstance(default, str) and _EXPONENT.fullmatch(default) else default
 
 
 def _shorten_default(field: Schema) -> None:

@@ -10,7 +10,7 @@ from tiltyard.api.base import ApiModel
 from tiltyard.api.participant import Weights
 from tiltyard.api.pods import PodPatch, Resources
 from tiltyard.api.rules import Rule, Violation
-from tiltyard.api.scalars import ObjectName, PositiveShare, Share, TokenLimit
+from tiltyard.api.scalars import ObjectName, PositiveShare, Prefix, Share, TokenLimit
 from tiltyard.api.shapes import Whole
 
 
@@ -71,8 +71,34 @@ class Hyperparameters(ApiModel):
     """Rows of one optimiser step, over all devices. Default: 512."""
     warmup_ratio: Share = Decimal("0.2")
     """Share of the steps over which the learning rate rises. Default: 0.2."""
+    weight_decay: Share = Decimal("3e-7")
+    """Weight decay. Default: 3e-7."""
     max_length: TokenLimit = 2048
     """Tokens of one packed sequence. Default: 2048."""
+    packing: bool = True
+    """Short rows share a sequence. Default: true."""
+    precision: Literal["Bfloat16", "Float32"] = "Bfloat16"
+    """What is computed in. Default: Bfloat16."""
+    gradient_checkpointing: bool = True
+    """Less memory for more time. Default: true."""
+
+
+class Lora(ApiModel):
+    """Low-rank adapters on all linear layers, merged into the weights in the end."""
+
+    rank: Annotated[int, Whole(1, 1024)] = 16
+    """Their rank. Default: 16."""
+    alpha: Annotated[int, Whole(1, 4096)] = 32
+    """Their scale, as a multiple of 1/rank. Default: 32."""
+
+
+class Select(ApiModel):
+    """A part of the rows."""
+
+    fraction: PositiveShare
+    """How much of them."""
+    by: Literal["Margin", "Random"] = "Margin"
+    """Margin: those whose gold answer leads by most. Random: the control. Default: Margin."""
 
 
 class Training(ApiModel):
@@ -80,12 +106,18 @@ class Training(ApiModel):
 
     base_model: Weights
     """The model to start from."""
+    chat_template: Prefix | None = None
+    """The chat template to learn, in place of the base tokenizer's own; needed where that has none."""
+    select: Select | None = None
+    """Train on a part of the rows; absent: on all."""
     trainer: Trainer = Trainer()
     """What runs it."""
     method: Literal["Sft", "SftThenDpo"] = "Sft"
     """Sft: supervised on the gold answers. SftThenDpo: then on the preferences. Default: Sft."""
     hyperparameters: Hyperparameters = Hyperparameters()
     """How it learns."""
+    lora: Lora | None = None
+    """Train adapters instead of all weights; absent: all weights."""
     resources: Resources = Resources()
     """Resources of one pod."""
     pod: PodPatch = PodPatch()

@@ -144,10 +144,9 @@ def _prepare(options: argparse.Namespace) -> tuple[Tournament, Graph, Settings]:
     tournament = load_manifest(options.manifest)
     refuse(options.manifest, problems_on_machine(tournament, folder_given=options.out is not None))
     given: dict[str, Any] = {}
-    if getattr(options, "workers", None):
-        given["workers"] = options.workers
-    if getattr(options, "vllm_python", None):
-        given["vllm_python"] = options.vllm_python
+    for name in ("workers", "vllm_python", "train_python"):
+        if getattr(options, name, None):
+            given[name] = getattr(options, name)
     settings = Settings(store=_store(options, tournament), state=_state_folder(options, tournament), **given)
     return tournament, build_graph(tournament), settings
 

@@ -54,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     _place(run)
     run.add_argument("--workers", type=_positive, metavar="N", help="worker processes at once (default: the cores)")
     run.add_argument("--vllm-python", metavar="PATH", help="the interpreter that has vLLM (default: this one)")
+    run.add_argument("--train-python", metavar="PATH", help="the interpreter that has TRL (default: this one)")
     run.add_argument("--progress", choices=["auto", "bars", "lines", "none"], default="auto", help="default: auto")
 
     status = commands.add_parser("status", help="how far a run is, on this machine or (with -n) on a cluster")

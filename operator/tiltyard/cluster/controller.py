@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from random import Random
 
 import structlog
@@ -22,6 +23,7 @@ from tiltyard.api import (
     problems_on_cluster,
     tournament_from_object,
     unsupported,
+    unsupported_on_cluster,
 )
 from tiltyard.cluster import metrics, tell
 from tiltyard.cluster.execute import Hands
@@ -39,7 +41,7 @@ from tiltyard.cluster.kube import EVENTS, JOBS, PODS, SERVICES, TOURNAMENTS, Kub
 from tiltyard.cluster.seen import JobObject, PodObject, ServiceObject, TournamentSeen
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.graph import Graph
-from tiltyard.plan.planner import plan
+from tiltyard.plan.planner import Outcome, plan
 from tiltyard.plan.policy import policy_of
 from tiltyard.plan.status import build_status
 from tiltyard.render.cluster import ClusterSettings
@@ -50,7 +52,8 @@ from tiltyard_jobs.contracts.tasks import PreflightTask
 
 log = structlog.get_logger(__name__)
 
-WORKERS = 4
+WORKERS = 16  # looks at once: each is one call, or none
+ACTING = 8  # plans that are carried out at once, each in as many calls as `execute.AT_ONCE`
 MAX_BACKOFF_SECONDS = 60.0
 OURS = f"{MANAGED_BY}={MANAGER}"
 
@@ -76,12 +79,16 @@ class Due:
         busy: a look is under way.
         failures: looks that failed in a row.
         timer: a look that time will bring.
+        acting: what the last plan asked for, while it is carried out. Looks go on beside it, and only tell.
+        missed: a look since then had more to do.
     """
 
     since: float | None = None
     busy: bool = False
     failures: int = 0
     timer: asyncio.TimerHandle | None = None
+    acting: asyncio.Task[None] | None = None
+    missed: bool = False
 
     def begin(self) -> float | None:
         """A look begins: it takes in all that arrived; returns since when that waited."""
@@ -133,6 +140,7 @@ class Controller:
     _resolved: dict[str, Resolved] = field(default_factory=dict)
     _watches: dict[str, Watches] = field(default_factory=dict)
     _told: dict[str, dict[str, str]] = field(default_factory=dict)
+    _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(ACTING))
 
     def __post_init__(self) -> None:
         for namespace in self.namespaces or ("",):
@@ -149,17 +157,21 @@ class Controller:
         return all(informer.synced.is_set() for watches in self._watches.values() for informer in watches.all)
 
     async def run(self) -> None:
-        """Watch and work until cancelled. A look that is under way is brought to its end."""
-        async with asyncio.TaskGroup() as group:
-            for watches in self._watches.values():
-                for informer in watches.all:
-                    group.create_task(informer.run())
-            for watches in self._watches.values():
-                for informer in watches.all:
-                    await informer.synced.wait()
-            log.info("ready", namespaces=list(self.namespaces) or "all")
-            for _ in range(WORKERS):
-                group.create_task(self._work())
+        """Watch and work until cancelled. What is under way is brought to its end."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for watches in self._watches.values():
+                    for informer in watches.all:
+                        group.create_task(informer.run())
+                for watches in self._watches.values():
+                    for informer in watches.all:
+                        await informer.synced.wait()
+                log.info("ready", namespaces=list(self.namespaces) or "all")
+                for _ in range(WORKERS):
+                    group.create_task(self._work())
+        finally:
+            acting = [due.acting for due in self._due.values() if due.acting is not None]
+            await asyncio.gather(*acting, return_exceptions=True)
 
     def _changed(self, owner: str) -> None:
         """A change of a tournament or of a child: look at it soon."""
@@ -238,24 +250,58 @@ class Controller:
         picture = self._picture(watches, resolved, status)
         if tell.is_complete(status, resolved.graph.run):
             return await self._after_the_end(watches, seen, picture, now)
+        due = self._due[owner]
+        due.missed = due.acting is not None
         hands = Hands(self.kube, watches.jobs, watches.services, self.settings)
-        if await self._clear(hands, picture):
+        if not due.missed and await self._clear(hands, picture):
             return None
         observed = gather(picture, self.settings, now)
         decided = plan(picture.graph, policy_of(picture.tournament), observed)
         structlog.contextvars.bind_contextvars(stage=decided.phase)
-        await hands.carry_out(picture, resolved.task, observed, decided, now)
         after = build_status(picture.tournament, picture.graph, observed, decided, now, before=status)
         found = tell.troubles(observed)
         after = tell.tell_how_to_go_on(tell.tell_troubles(after, found))
         events = list(tell.events_of(status, after, observed))
         events += [tell.Event("Waiting", f"{what}: {why}", True) for what, why in self._new_troubles(owner, found)]
+        carry_out = partial(hands.carry_out, picture, resolved.task, observed, decided, now)
+        if decided.outcome is not Outcome.RUNNING:
+            # An end is told once it has come: nothing looks for what a complete tournament has left running.
+            if due.missed:
+                return None
+            await carry_out()
         await self._write(watches, seen, status, after, events)
+        if decided.outcome is Outcome.RUNNING:
+            self._act(owner, due, carry_out)
         ttl = self._ttl_left(picture, after, now)
         if ttl == 0:
             await self._delete_children(hands, picture)
         pauses = [pause for pause in (next_look(picture, observed, now), ttl or None) if pause is not None]
         return min(pauses, default=None)
+
+    def _act(self, owner: str, due: Due, carry_out: Callable[[], Awaitable[None]]) -> None:
+        """Carry out a plan of a tournament that goes on, beside its looks: many calls must not delay what is told."""
+        if due.missed:
+            return  # the end of the last one brings the next look
+
+        async def act() -> None:
+            pause = 0.0
+            try:
+                async with self._gate:
+                    await carry_out()
+            except KubeError as error:
+                if error.status != 404:  # else the tournament or its namespace has gone in the middle
+                    pause = self._after_failure(due, "plan not carried out", error=str(error), status=error.status)
+            except Exception:
+                log.exception("a mistake of the operator's own")
+                pause = self._after_failure(due, "plan not carried out")
+            finally:
+                due.acting = None
+            if pause:
+                asyncio.get_running_loop().call_later(pause, self._changed, owner)
+            elif due.missed:
+                self._changed(owner)
+
+        due.acting = asyncio.create_task(act())
 
     def _watches_of(self, owner: str) -> Watches:
         return self._watches.get(owner.partition("/")[0]) or self._watches[""]
@@ -271,7 +317,8 @@ class Controller:
         if known is not None and (known.uid, known.generation) == (meta["uid"], meta["generation"]):
             return known
         tournament = tournament_from_object({k: v for k, v in seen.document.items() if k != "status"})
-        if problems := [*unsupported(tournament), *problems_on_cluster(tournament)]:
+        late = [*unsupported(tournament), *unsupported_on_cluster(tournament)]
+        if problems := [*late, *problems_on_cluster(tournament)]:
             raise ManifestError(owner, problems)
         graph = build_graph(tournament)
         tournament = with_service_urls(tournament, self.settings)

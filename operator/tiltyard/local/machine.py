@@ -12,21 +12,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tiltyard.api import Tournament, TournamentStatus
+from tiltyard.local.engines import engine_problems
 from tiltyard.local.jobs import Attempt, LocalJob, Workshop
 from tiltyard.local.ledger import Ledger, load_ledger, place_of, write_atomically
 from tiltyard.local.occupancy import Occupancy
 from tiltyard.local.oneshot import run_once
-from tiltyard.local.servers import Server
-from tiltyard.local.vllm import vllm_problems
+from tiltyard.local.servers import FetchError, Server
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.observed import JobPhase, Observed, PreflightPhase
 from tiltyard.plan.planner import Outcome, Plan, plan
 from tiltyard.plan.policy import policy_of
 from tiltyard.plan.status import build_status
-from tiltyard.render.tasks import bundle_task, fields, participants, parts_of, preflight_task
+from tiltyard.render.tasks import bundle_task, fields, participants, parts_of, preflight_task, trainer_ref
 from tiltyard_jobs.contracts.exit_codes import ExitCode
+from tiltyard_jobs.contracts.recipes import TRAINED_MODEL
 from tiltyard_jobs.contracts.summary import parts_done
-from tiltyard_jobs.contracts.tasks import StoreRef
+from tiltyard_jobs.contracts.tasks import FetchTask, StoreRef
 
 TICK_SECONDS = 0.5  # bars and the status file move this often
 
@@ -46,6 +47,7 @@ class Settings:
         workers: worker processes at once.
         python: interpreter with tiltyard_jobs.
         vllm_python: interpreter with vLLM.
+        train_python: interpreter with TRL.
     """
 
     store: StoreRef
@@ -53,6 +55,7 @@ class Settings:
     workers: int = field(default_factory=lambda: max(2, cores()))
     python: str = sys.executable
     vllm_python: str = sys.executable
+    train_python: str = sys.executable
 
 
 class Machine:
@@ -113,6 +116,7 @@ class Machine:
                 vllm_python=settings.vllm_python,
                 look_again=self._again.set,
                 occupancy=occupancy,
+                fetch=self._fetch_trained if model.name == TRAINED_MODEL else None,
                 loads=self._ledger.loads[model.name],
             )
             for model in graph.models
@@ -186,6 +190,9 @@ class Machine:
             task = bundle_task(
                 self._tournament, order, self._settings.store, server.url if server else None, self._ledger.table()
             )
+            if order.bundle.stage == "train":
+                trainer = trainer_ref(self._tournament, self._settings.train_python)
+                task = task.model_copy(update={"trainer": trainer})
             job = self._jobs[order.bundle.name] = LocalJob(self._workshop, order, task)
             job.start()
 
@@ -206,7 +213,7 @@ class Machine:
         task = preflight_task(self._tournament, self._graph, settings.store)
         summary, problems = await asyncio.gather(
             run_once(task, settings.state / "jobs" / "preflight", settings.python, self._occupancy),
-            vllm_problems(self._tournament, settings.vllm_python),
+            engine_problems(self._tournament, vllm_python=settings.vllm_python, train_python=settings.train_python),
         )
         if summary.exit_code == ExitCode.COMPLETE and not problems:
             ledger, artifacts = self._ledger, self._graph.artifacts
@@ -223,6 +230,17 @@ class Machine:
             self._preflight = PreflightPhase.FAILED
             self._preflight_message = "\n".join(filter(None, [summary.message, *problems]))
         self._again.set()
+
+    async def _fetch_trained(self) -> Path:
+        """Bring the trained model to this machine."""
+        (bundle,) = (bundle for bundle in self._graph.bundles if bundle.stage == "train")
+        (ref,) = bundle.makes
+        folder = self._settings.state.absolute() / "trained" / ref.key
+        task = FetchTask(tournament=self._graph.tournament, store=self._settings.store, model=ref, folder=str(folder))
+        summary = await run_once(task, self._settings.state / "jobs" / "fetch", self._settings.python, self._occupancy)
+        if summary.exit_code != ExitCode.COMPLETE:
+            raise FetchError(f"the trained model cannot be fetched: {summary.message}")
+        return folder
 
     def _ended(self, attempt: Attempt) -> None:
         bundle = attempt.order.bundle

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from tiltyard.api import Participant, local_path
+from tiltyard.api import ModelSource, Participant, local_path
 from tiltyard.local.occupancy import Occupancy
 from tiltyard.local.ports import Port
 from tiltyard.local.processes import end, how_it_ended, spawn
@@ -22,6 +22,10 @@ MAX_CRASHES = 5  # in a row, without a shard done between them
 
 # vLLM as a library of this machine's user: no telemetry, no look at the network for what is on disk.
 VLLM_ENVIRONMENT = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+
+
+class FetchError(Exception):
+    """A model cannot be brought to this machine; the message says why."""
 
 
 def is_simulated(participant: Participant) -> bool:
@@ -64,6 +68,7 @@ class Server:
         vllm_python: interpreter with vLLM.
         look_again: called when something changed.
         occupancy: the run that it belongs to.
+        fetch: brings the model to a folder of this machine first; None: it is where its uri says.
         loads: times that it was started before.
     """
 
@@ -76,6 +81,7 @@ class Server:
     vllm_python: str
     look_again: Callable[[], None]
     occupancy: Occupancy | None = None
+    fetch: Callable[[], Awaitable[Path]] | None = None
     loads: int = 0
     port: Port = field(default_factory=Port)
     phase: ModelPhase = ModelPhase.STOPPED
@@ -121,9 +127,16 @@ class Server:
 
     async def _start(self) -> None:
         async with self._turns:
-            command = server_command(
-                self.participant, self.port.number, python=self.python, vllm_python=self.vllm_python
-            )
+            participant = self.participant
+            if self.fetch is not None:
+                try:
+                    folder = await self.fetch()
+                except FetchError as error:
+                    self._fail(f"{self.place}: {error}")
+                    return
+                source = ModelSource(uri=folder.as_uri())
+                participant = participant.model_copy(update={"model": source})
+            command = server_command(participant, self.port.number, python=self.python, vllm_python=self.vllm_python)
             environment: Mapping[str, str] = {} if is_simulated(self.participant) else VLLM_ENVIRONMENT
             try:
                 self._process = await spawn(command, self.log, environment, self.occupancy)

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import combinations
+from typing import Literal
 
 from tiltyard.api import TASKS, Participant, Tournament
+from tiltyard.api.identity import identity_options
 from tiltyard.plan.graph import Bundle, Graph, ModelNode
+from tiltyard.plan.target import TRAINED_SCHEME, targets, train_recipe
 from tiltyard_jobs.contracts.frozen import digest
+from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipes import (
+    BASE_MODEL,
+    TRAINED_MODEL,
     AnswerRecipe,
     AnyRecipe,
     ArtifactRef,
@@ -33,6 +39,7 @@ from tiltyard_jobs.contracts.recipes import (
     SolveRecipe,
     StagedArtifact,
     TaskSetRecipe,
+    TrainRecipe,
 )
 from tiltyard_jobs.contracts.versions import GRADE_PROMPT, judge_prompt
 
@@ -60,7 +67,10 @@ class _Builder:
             tournament=self.tournament.metadata.name,
             run=bundles[-1].makes[0].key[:RUN_LENGTH],
             bundles=bundles,
-            models=tuple(_model_node(model) for model in (*self.spec.competitors, *self.spec.judges)),
+            models=tuple(
+                _model_node(model, self.trained if model.name == TRAINED_MODEL else None)
+                for model in (*self.spec.competitors, *self.spec.judges, *targets(self.tournament))
+            ),
         )
 
     def _bundles(self) -> Iterator[Bundle]:
@@ -84,14 +94,18 @@ class _Builder:
         yield _bundle("rate", None, None, [self.ratings], self.played)
         sources = [source.ref for source in self.dataset.sources]
         yield _bundle("dataset", None, None, [self.dataset], [self.ratings.ref, *sources, *self.played])
+        if self.trained is not None:
+            yield _bundle("train", None, None, [self.trained], [self.dataset.ref])
         yield from self._evaluation_bundles()
         scored = [model.scores for model in self.report.scores]
+        scored += [self.trained.ref] if self.trained is not None else []
         yield _bundle("report", None, None, [self.report], [self.dataset.ref, self.ratings.ref, *scored])
 
     def _evaluation_bundles(self) -> Iterator[Bundle]:
         for name, solutions in self.solutions.items():
             for benchmark, solve in solutions.items():
-                yield _bundle("solve", name, benchmark, [solve], [])
+                needs = [self.trained.ref] if name == TRAINED_MODEL and self.trained else []
+                yield _bundle("solve", name, benchmark, [solve], needs)
         for name, scores in self.scores.items():
             for benchmark, score in scores.items():
                 yield _bundle("score", None, f"{name}/{benchmark}", [score], [score.solutions])
@@ -322,6 +336,10 @@ class _Builder:
         )
 
     @cached_property
+    def trained(self) -> TrainRecipe | None:
+        return train_recipe(self.tournament, self.dataset.ref)
+
+    @cached_property
     def task_sets(self) -> Sequence[TaskSetRecipe]:
         evaluation = self.spec.evaluation
         if evaluation is None:
@@ -339,22 +357,31 @@ class _Builder:
 
     @cached_property
     def solutions(self) -> Mapping[str, Mapping[str, SolveRecipe]]:
-        """By model, then by benchmark."""
+        """By model, then by benchmark: the base model, the trained one, the competitors."""
         evaluation = self.spec.evaluation
-        if evaluation is None or not evaluation.competitors:
+        if evaluation is None:
             return {}
+        models: dict[str, tuple[ModelIdentity, Literal["Chat", "Completion"]]] = {}
+        if self.trained is not None:
+            options = identity_options(evaluation.serving.args)
+            base = self.trained.base.model_copy(update={"options": options})
+            trained = ModelIdentity(uri=f"{TRAINED_SCHEME}{self.trained.ref.key}", options=options)
+            # A base model was never taught to answer: it goes on with a task's text.
+            models |= {BASE_MODEL: (base, "Completion"), TRAINED_MODEL: (trained, "Chat")}
+        if evaluation.competitors:
+            models |= {name: (player.identity(), "Chat") for name, player in self.players.items()}
         return {
             name: {
                 tasks.name: SolveRecipe(
-                    model=player.identity(),
+                    model=identity,
                     tasks=tasks,
-                    style="Chat",
+                    style=style,
                     max_tokens=evaluation.max_tokens,
                     shard_size=self.spec.jobs.shard_size,
                 )
                 for tasks in self.task_sets
             }
-            for name, player in self.players.items()
+            for name, (identity, style) in models.items()
         }
 
     @cached_property
@@ -394,6 +421,7 @@ class _Builder:
             **{f"judge/{m.judge}/{m.attacker}/{m.player_a}/{m.player_b}": m.verdicts for m in self.lineup.matches},
             "rate": self.ratings.ref,
             "dataset": self.dataset.ref,
+            **({"train": self.trained.ref} if self.trained is not None else {}),
             **{f"solve/{name}/{tasks}": r.ref for name, by in self.solutions.items() for tasks, r in by.items()},
             **{f"score/{name}/{tasks}": r.ref for name, by in self.scores.items() for tasks, r in by.items()},
         }
@@ -403,6 +431,7 @@ class _Builder:
             ratings=self.ratings.ref,
             dataset=self.dataset.ref,
             artifacts=_staged(roles),
+            trained=self.trained.ref if self.trained is not None else None,
             scores=tuple(
                 ScoredModel(model=name, benchmark=benchmark, scores=recipe.ref)
                 for name, by in self.scores.items()
@@ -430,13 +459,14 @@ def _bundle(
     )
 
 
-def _model_node(participant: Participant) -> ModelNode:
+def _model_node(participant: Participant, made_by: TrainRecipe | None = None) -> ModelNode:
     served = participant.endpoint is None
+    described = participant.model_dump_json() + (made_by.ref.key if made_by else "")
     return ModelNode(
         name=participant.name,
         served=served,
         resources=participant.serving_or_default.demand() if served else {},
-        version=digest(participant.model_dump_json().encode())[:12],
+        version=digest(described.encode())[:12],
     )
 
 

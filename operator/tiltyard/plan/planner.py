@@ -38,6 +38,7 @@ PHASES = {
     "judge": "Judging",
     "rate": "Rating",
     "dataset": "Writing",
+    "train": "Training",
     "solve": "Evaluating",
     "score": "Evaluating",
     "report": "Writing",

@@ -9,6 +9,7 @@ from tiltyard.api import Endpoint, Participant, Tournament
 from tiltyard.api import secret_variable as secret_variable
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.planner import JobOrder
+from tiltyard.plan.target import targets
 from tiltyard_jobs.contracts.tasks import (
     BundleTask,
     EndpointRef,
@@ -20,6 +21,7 @@ from tiltyard_jobs.contracts.tasks import (
     ReadableFile,
     SimulatedModel,
     StoreRef,
+    TrainerRef,
 )
 
 
@@ -41,12 +43,13 @@ def fields(tournament: Tournament) -> Mapping[str, str]:
         participant.name: f"spec.{kind}[{place}]"
         for kind, group in (("competitors", spec.competitors), ("judges", spec.judges))
         for place, participant in enumerate(group)
-    }
+    } | {participant.name: "spec.training" for participant in targets(tournament)}
 
 
 def participants(tournament: Tournament) -> Mapping[str, Participant]:
-    """Competitors and judges by name."""
-    return {participant.name: participant for participant in (*tournament.spec.competitors, *tournament.spec.judges)}
+    """Competitors, judges, and the target model before and after its training, by name."""
+    spec = tournament.spec
+    return {participant.name: participant for participant in (*spec.competitors, *spec.judges, *targets(tournament))}
 
 
 def endpoint_of(tournament: Tournament, model: str, url: str | None, served_as: str | None = None) -> EndpointRef:
@@ -181,10 +184,33 @@ def _files(tournament: Tournament) -> Iterator[ReadableFile]:
         yield ReadableFile(field=field, uri=texts.uri, column=texts.field, sha256=texts.sha256)
 
 
+def trainer_ref(tournament: Tournament, python: str) -> TrainerRef:
+    """How this machine trains the target.
+
+    Args:
+        tournament: with `spec.training`.
+        python: an interpreter with TRL.
+    """
+    training = tournament.spec.training
+    assert training is not None
+    uri = training.base_model.uri
+    base = unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri.removeprefix("hf://")
+    return TrainerRef(python=python, base=base, devices=int(training.resources.demand().get(GPU, 0)))
+
+
+GPU = "nvidia.com/gpu"
+
+
 def _folders(tournament: Tournament) -> Iterator[ModelFolder]:
     """Models in folders on this machine."""
     spec, places = tournament.spec, fields(tournament)
-    for participant in participants(tournament).values():
+    if spec.training is not None and spec.training.base_model.uri.startswith("file://"):
+        yield ModelFolder(
+            field="spec.training.baseModel.uri",
+            path=unquote(spec.training.base_model.uri.removeprefix("file://")),
+            needs_template=spec.training.chat_template is None,
+        )
+    for participant in (*spec.competitors, *spec.judges):
         if participant.model is not None and participant.model.uri.startswith("file://"):
             mines = spec.instructions.mine is not None and participant in spec.competitors
             yield ModelFolder(

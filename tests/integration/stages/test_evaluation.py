@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 import pytest
 from aiohttp import web
 
-from integration.stages.world import Sim, StageWorld, model, stub
+from integration.stages.world import Given, Sim, StageWorld, model, stub
 from tiltyard_jobs.contracts.recipes import ScoreRecipe, SolveRecipe, TaskSetRecipe
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="code of models runs on Linux alone")
@@ -89,7 +90,7 @@ def test_a_reply_that_attacks_harms_its_own_score_alone(world: StageWorld, tmp_p
 
 
 def test_what_was_never_written_is_not_scored(world: StageWorld, tmp_path: Path) -> None:
-    replies = iter(["", web.Response(status=400, text='{"error": {"message": "no"}}'), RIGHT])
+    replies: Iterator[Given] = iter(["", web.Response(status=400, text='{"error": {"message": "no"}}'), RIGHT])
     solve, score = recipes(small(tmp_path, 3))
     with stub(lambda asked: next(replies)) as server:
         world.make(solve, endpoint=server.endpoint, max_void_fraction="0.5")

@@ -2,7 +2,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tiltyard.api import load_tournament, local_path, problems_on_cluster, problems_on_machine, unsupported
+from tiltyard.api import (
+    load_tournament,
+    local_path,
+    problems_on_cluster,
+    problems_on_machine,
+    unsupported,
+    unsupported_on_cluster,
+)
 
 SAMPLES = Path(__file__).parent / "samples" / "valid"
 FULL = load_tournament(SAMPLES / "full.yaml")
@@ -11,11 +18,13 @@ MINIMAL = (SAMPLES / "minimal.yaml").read_text()
 
 def test_what_comes_later_is_refused_with_what_to_do() -> None:
     assert [str(problem) for problem in unsupported(FULL)] == [
-        "spec.training: training comes with a later release; remove it to stop at the dataset",
-        "spec.evaluation: evaluation comes with a later release; remove it",
         "spec.battles.schedule.type: Pruned comes with a later release; take RoundRobin until then",
     ]
-    assert unsupported(load_tournament(MINIMAL)) == []
+    assert [str(problem) for problem in unsupported_on_cluster(FULL)] == [
+        "spec.training: training on a cluster comes with a later release; remove it, or use `tiltyard run`",
+        "spec.evaluation: evaluation on a cluster comes with a later release; remove it, or use `tiltyard run`",
+    ]
+    assert unsupported(load_tournament(MINIMAL)) == unsupported_on_cluster(load_tournament(MINIMAL)) == []
 
 
 def test_one_machine_starts_some_models_only() -> None:
@@ -49,4 +58,15 @@ def test_an_inference_service_is_found_inside_its_cluster_alone() -> None:
     assert [str(problem) for problem in problems_on_machine(tournament, folder_given=True)] == [
         "spec.competitors[1].endpoint.url: an InferenceService is found by its name inside its cluster; on one machine"
         ' give its http:// or https:// URL, given "kserve://team/b"'
+    ]
+
+
+def test_one_machine_trains_in_a_process_of_its_own() -> None:
+    text = MINIMAL + (
+        "  training:\n    baseModel: {uri: pvc://models/base}\n"
+        "    trainer: {kind: TrainJob, runtimeRef: {name: torch-distributed}}\n"
+    )
+    assert [str(problem) for problem in problems_on_machine(load_tournament(text), folder_given=True)] == [
+        "spec.training.trainer.kind: one machine trains in a process of its own; take Job",
+        'spec.training.baseModel.uri: one machine trains hf:// and file:// models, given "pvc://models/base"',
     ]

@@ -26,8 +26,8 @@ def test_a_valid_manifest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         ("spec: [", "line 1"),
         ("[]", "must hold a mapping with apiVersion, kind, metadata and spec"),
         (
-            yaml.safe_dump(manifest(3, training={"baseModel": {"uri": "hf://a/b"}})),
-            "training comes with a later release",
+            yaml.safe_dump(manifest(3, battles={"schedule": {"type": "Pruned"}})),
+            "Pruned comes with a later release",
         ),
     ],
 )

@@ -9,8 +9,8 @@ import yaml
 
 from support.manifests import manifest
 from tiltyard.api import Participant, load_tournament
+from tiltyard.local.engines import engine_problems
 from tiltyard.local.servers import server_command
-from tiltyard.local.vllm import vllm_problems
 
 ADDRESS = ["--served-model-name", "m0", "--host", "127.0.0.1", "--port", "8000"]
 VLLM = ["vllm-python", "-m", "vllm.entrypoints.openai.api_server", "--model"]
@@ -50,4 +50,4 @@ async def test_simulated_experts_and_endpoints_need_no_vllm() -> None:
     document = manifest(3)
     document["spec"]["competitors"][0] = {"name": "m0", "endpoint": {"url": "http://127.0.0.1:1/v1", "model": "m"}}
     tournament = load_tournament(yaml.safe_dump(document))
-    assert await vllm_problems(tournament, "/nowhere/python") == []
+    assert await engine_problems(tournament, vllm_python="/nowhere/python", train_python="/nowhere/python") == []

@@ -19,11 +19,11 @@ TAGS = {
     *("html", "head", "meta", "title", "style", "body", "header", "main", "footer", "nav", "section", "div"),
     *("p", "h1", "h2", "h3", "ul", "li", "a", "span", "small", "strong", "code", "pre", "bdi", "br", "dl", "dt", "dd"),
     *("table", "caption", "thead", "tbody", "tr", "th", "td", "figure", "figcaption", "details", "summary"),
-    *("svg", "rect", "line", "circle", "text"),
+    *("svg", "rect", "line", "circle", "text", "polyline"),
 }
 SECTIONS = {
     *("summary", "leaderboard", "wins", "judges", "judge-columns", "votes", "instructions", "difficulty", "task-types"),
-    *("funnel", "overlap", "data", "samples", "voids", "tokens", "cost", "files", "method"),
+    *("funnel", "overlap", "training", "benchmarks", "data", "samples", "voids", "tokens", "cost", "files", "method"),
 }
 
 

@@ -1,0 +1,60 @@
+"""Benchmarks: a row for each model and benchmark, with its interval drawn on one scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tiltyard_jobs.report.charts import Axis, Tick, Whisker
+from tiltyard_jobs.report.formats import DASH, count, percent
+from tiltyard_jobs.report.words import visible
+from tiltyard_jobs.results import BenchmarkScore
+
+NAMES = {"humaneval": "HumanEval", "humaneval_plus": "HumanEval+", "mbpp": "MBPP", "mbpp_plus": "MBPP+"}
+AXIS = Axis(0.0, 1.0, tuple(Tick(float(place), f"{place}") for place in range(0, 101, 25)))
+
+
+class BenchmarkRow(NamedTuple):
+    """A model's score on one benchmark, as text."""
+
+    model: str
+    score: str
+    interval: str
+    mark: Whisker | None
+    passed: str
+    failed: str
+    timed_out: str
+    void: str
+
+
+class BenchmarkTable(NamedTuple):
+    """One benchmark, its models in the manifest's order."""
+
+    name: str
+    tasks: str
+    rows: tuple[BenchmarkRow, ...]
+
+
+def benchmark_tables(scores: Sequence[BenchmarkScore]) -> tuple[BenchmarkTable, ...]:
+    """A table for each benchmark, in the order of the scores."""
+    tables = []
+    for name in dict.fromkeys(one.benchmark for one in scores):
+        these = [one for one in scores if one.benchmark == name]
+        tasks = count(max(one.tasks + sum(one.voids.values()) for one in these))
+        tables.append(BenchmarkTable(NAMES.get(name, visible(name)), tasks, tuple(_row(one) for one in these)))
+    return tuple(tables)
+
+
+def _row(one: BenchmarkScore) -> BenchmarkRow:
+    known = one.low is not None and one.high is not None
+    outcomes = one.outcomes
+    return BenchmarkRow(
+        model=visible(one.model),
+        score=percent(one.score, 1),
+        interval=f"{percent(one.low, 1)} to {percent(one.high, 1)}" if known else DASH,
+        mark=Whisker.on(AXIS, one.score, one.low, one.high),
+        passed=count(outcomes.get("Passed", 0)),
+        failed=count(outcomes.get("Failed", 0) + outcomes.get("Crashed", 0)),
+        timed_out=count(outcomes.get("TimedOut", 0)),
+        void=count(sum(one.voids.values())),
+    )

@@ -1,0 +1,94 @@
+"""Training: the base model learns from the winners' answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from tiltyard_jobs.contracts.recipes import TrainRecipe
+from tiltyard_jobs.errors import ConfigurationError
+from tiltyard_jobs.outcome.model_card import model_card
+from tiltyard_jobs.shard.context import Outcome, ShardContext
+from tiltyard_jobs.shard.stopping import unless_stopped
+from tiltyard_jobs.training.order import order_of
+from tiltyard_jobs.training.rows import dpo_row, select, sft_row, write_rows
+from tiltyard_jobs.training.supervise import train as run_trainer
+
+MODEL = "model."
+"""What the names of the trained model's own files begin with, in the part's seal."""
+
+
+async def train(context: ShardContext) -> Outcome:
+    """Make `trained`: the model's files, `curve` and the card `README`. Killed, it goes on from its last checkpoint."""
+    ((recipe, shard),) = context.parts
+    assert isinstance(recipe, TrainRecipe)
+    trainer = context.task.trainer
+    assert trainer is not None
+    folder = context.work_dir
+    try:
+        counts = await asyncio.to_thread(_write_rows, context, recipe, folder)
+        order = order_of(
+            recipe,
+            base=trainer.base,
+            rows={kind: folder / f"{kind}.jsonl" for kind in counts},
+            counts=counts,
+            out=folder / "training",
+            cpu=trainer.devices == 0,
+        )
+        (folder / "training").mkdir(exist_ok=True)
+        work = run_trainer(
+            trainer.python or sys.executable,
+            order,
+            folder,
+            folder / "trainer.log",
+            devices=max(1, trainer.devices),
+            each=context.progress.advance,
+        )
+        await unless_stopped(work, context.stop)
+    except ConfigurationError as error:
+        raise error.under(trainer.field) from error
+    return await asyncio.to_thread(_publish, context, recipe, shard, order, counts)
+
+
+def _write_rows(context: ShardContext, recipe: TrainRecipe, folder: Path) -> dict[str, int]:
+    """The rows of each stage as a file; returns how many each has.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    makers = {"sft": ("sft", sft_row)}
+    if recipe.method == "SftThenDpo":
+        makers["dpo"] = ("preference", dpo_row)
+    counts = {}
+    for kind, (table, make) in makers.items():
+        rows = list(context.artifacts.rows(recipe.dataset, table=table))
+        kept = select(rows, recipe.select, recipe.seed)
+        counts[kind] = write_rows(folder / f"{kind}.jsonl", map(make, kept))
+        if not kept:
+            raise ConfigurationError(
+                f"the tournament left no {table} row to train on: mine more instructions, or loosen spec.curation and"
+                " spec.dataset.minMargin"
+            )
+    return counts
+
+
+def _publish(
+    context: ShardContext, recipe: TrainRecipe, shard: int, order: dict[str, Any], counts: dict[str, int]
+) -> Outcome:
+    out, last = Path(order["out"]), order["stages"][-1]["kind"]
+    curve = out / "curve.json"
+    points = json.loads(curve.read_text())
+    card = context.work_dir / "README.md"
+    card.write_text(model_card(recipe, context.task.tournament, counts, points), encoding="utf-8")
+    files = {
+        f"{MODEL}{path.name.removesuffix(path.suffix)}": path
+        for path in sorted((out / last / "model").iterdir())
+        if path.is_file() and path.name not in ("training_args.bin", "README.md")
+    }
+    seal = context.artifacts.publish(
+        recipe.ref, shard, {**files, "curve": curve, "README": card}, rows=counts["sft"], counts=counts
+    )
+    return Outcome.of([seal])

@@ -1,0 +1,61 @@
+"""What the trainer is told, from a recipe: one JSON file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tiltyard_jobs.contracts.recipes import TrainRecipe
+
+DPO_BETA = 0.1  # TRL's default; DPO's paper (arXiv 2305.18290) uses it throughout
+DPO_LEARNING_RATE = 0.1  # of the one before: a model that is trained already moves on in small steps
+CHECKPOINTS = 20  # in one run, at most about so many
+
+
+def order_of(
+    recipe: TrainRecipe, *, base: str, rows: Mapping[str, Path], counts: Mapping[str, int], out: Path, cpu: bool
+) -> dict[str, Any]:
+    """The order.
+
+    Args:
+        recipe: what is made.
+        base: a folder, or a name on the Hugging Face hub.
+        rows: JSON lines with the rows of each stage, `sft` and `dpo`.
+        counts: how many rows each has.
+        out: a folder for checkpoints and results.
+        cpu: train without a GPU.
+    """
+    learning_rate = float(recipe.learning_rate)
+    stages = [_stage("sft", recipe, rows["sft"], learning_rate)]
+    if recipe.method == "SftThenDpo":
+        stages.append(_stage("dpo", recipe, rows["dpo"], learning_rate * DPO_LEARNING_RATE) | {"beta": DPO_BETA})
+    steps = sum(recipe.epochs * max(1, counts[stage["kind"]] // recipe.global_batch_size) for stage in stages)
+    return {
+        "base": base,
+        "revision": recipe.base.revision,
+        "chatTemplate": recipe.chat_template,
+        "out": str(out),
+        "stages": stages,
+        "lora": recipe.lora.model_dump(mode="json", by_alias=True) if recipe.lora else None,
+        "maxLength": recipe.max_length,
+        "packing": recipe.packing,
+        "precision": recipe.precision,
+        "gradientCheckpointing": recipe.gradient_checkpointing,
+        "deviceBatchSize": 1,
+        "saveSteps": max(1, steps // CHECKPOINTS),
+        "seed": recipe.seed,
+        "cpu": cpu,
+    }
+
+
+def _stage(kind: str, recipe: TrainRecipe, rows: Path, learning_rate: float) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "rows": str(rows),
+        "epochs": recipe.epochs if kind == "sft" else 1,
+        "batch": recipe.global_batch_size,
+        "learningRate": learning_rate,
+        "warmupRatio": float(recipe.warmup_ratio),
+        "weightDecay": float(recipe.weight_decay),
+    }

@@ -1,0 +1,156 @@
+"""From a finished data set to a scored model: TRL trains on a CPU, vLLM serves the base and the trained model."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+import envs
+from support.local_runs import LocalRun, contents
+from support.manifests import manifest
+from support.tiny_model import tiny_model
+from support.vllm_server import SERVER_ARGUMENTS, server_environment, vllm_python
+from tiltyard_jobs.store import open_store
+
+pytestmark = pytest.mark.timeout(1800)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model(vllm_python(), tmp_path_factory.mktemp("models") / "base", 1)
+
+
+def tasks(folder: Path) -> Path:
+    """A benchmark of eight small tasks, as EvalPlus publishes HumanEval+."""
+    rows = [
+        {
+            "task_id": f"T/{n}",
+            "prompt": f'def add_{n}(x):\n    """Return x plus {n}."""\n',
+            "entry_point": f"add_{n}",
+            "test": f"def check(candidate):\n    assert candidate(1) == {n + 1}\n",
+        }
+        for n in range(8)
+    ]
+    path = folder / "tasks.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def document(base: Path, benchmark: Path | None = None) -> dict[str, Any]:
+    """Three simulated experts, whose data a tiny model learns from."""
+    training: dict[str, Any] = {
+        "baseModel": {"uri": base.as_uri()},
+        "hyperparameters": {
+            "learningRate": "0.002", "epochs": 4, "globalBatchSize": 4, "maxLength": 512, "precision": "Float32",
+        },
+    }  # fmt: skip
+    spec: dict[str, Any] = {
+        "curation": {"decontaminate": [], "diversity": {"perCompetitor": 20}},
+        "jobs": {"shardSize": 64},
+        "serving": {"maxActive": 1},
+        "training": training,
+    }
+    if benchmark is not None:
+        spec["evaluation"] = {
+            "benchmarks": ["humaneval_plus"],
+            "files": [{"benchmark": "humaneval_plus", "uri": benchmark.as_uri()}],
+            "allowCodeExecution": True,
+            "maxTokens": 48,
+            "serving": {"args": [*SERVER_ARGUMENTS]},
+        }
+    return manifest(3, per_competitor=40, **spec)
+
+
+ENGINES = ("--train-python", "{train}", "--vllm-python", "{vllm}")
+
+
+def options() -> tuple[str, ...]:
+    return tuple(part.format(train=envs.ensure("train"), vllm=vllm_python()) for part in ENGINES)
+
+
+def curve_of(run: LocalRun) -> list[dict[str, Any]]:
+    assert run.out is not None
+    (path,) = (run.out / "train").glob("*/*.curve.json")
+    curve: list[dict[str, Any]] = json.loads(path.read_text())
+    return curve
+
+
+def test_a_model_learns_is_served_and_scored(base: Path, tmp_path: Path) -> None:
+    given = document(base, tasks(tmp_path))
+    given["spec"]["training"] |= {"method": "SftThenDpo", "lora": {"rank": 8}, "select": {"fraction": "0.9"}}
+    run = LocalRun(tmp_path / "run", given, env=server_environment())
+    run.complete(*options(), timeout=900)
+    curve = curve_of(run)
+    sft = [point["loss"] for point in curve if point["stage"] == "sft"]
+    assert sft[-1] < 0.9 * sft[0]
+    assert [point["stage"] for point in curve if point["stage"] == "dpo"]
+    assert run.out is not None
+    (results,) = (run.out / "runs").glob("*")
+    scores = json.loads((results / "benchmarks.json").read_text())["scores"]
+    assert [(one["model"], one["benchmark"], one["tasks"]) for one in scores] == [
+        ("base-model", "humaneval_plus", 8),
+        ("trained-model", "humaneval_plus", 8),
+    ]
+    assert all(one["score"] < 0.5 for one in scores)  # its words are noise
+    page = (results / "report.html").read_text()
+    assert "Before and after" in page
+    assert "Loss" in page
+    # The base model and what it became say different things to the same task.
+    replies = [
+        pq.read_table(path).column("reply").to_pylist() for path in sorted((run.out / "solve").glob("*/*.parquet"))
+    ]
+    assert len(replies) == 2
+    assert replies[0] != replies[1]
+    # Nothing of it is made again.
+    before = contents(open_store(run.out.as_uri()))
+    run.complete(*options())
+    assert contents(open_store(run.out.as_uri())) == before
+
+
+def test_killed_in_the_middle_it_goes_on_to_the_same_weights(base: Path, tmp_path: Path) -> None:
+    env = server_environment()
+    whole, cut = (LocalRun(tmp_path / name, document(base), env=env) for name in ("whole", "cut"))
+    whole.complete(*options(), timeout=600)
+    process = cut.start("run", *options())
+    end = time.monotonic() + 300
+    while not list(cut.state.glob("work/*/scratch/training/sft/checkpoint-*/trainer_state.json")):
+        assert time.monotonic() < end
+        assert process.poll() is None
+        time.sleep(0.02)
+    for pid in cut.pids():
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    cut.complete(*options(), timeout=600)
+    assert curve_of(cut) == curve_of(whole)
+    assert whole.out is not None
+    assert cut.out is not None
+    assert contents(open_store(cut.out.as_uri())) == contents(open_store(whole.out.as_uri()))
+
+
+def test_no_template_and_no_rows_are_told_in_a_sentence(base: Path, tmp_path: Path) -> None:
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    for file in base.iterdir():
+        (bare / file.name).write_bytes(file.read_bytes())
+    config = json.loads((bare / "tokenizer_config.json").read_text())
+    del config["chat_template"]
+    (bare / "tokenizer_config.json").write_text(json.dumps(config))
+    ended = LocalRun(tmp_path / "bare-run", document(bare), env=server_environment()).run(*options())
+    assert ended.code == 2
+    assert "spec.training.baseModel.uri: " in ended.err
+    assert "chat template" in ended.err
+    nothing = document(base)
+    nothing["spec"]["dataset"] = {"minMargin": "1"}
+    ended = LocalRun(tmp_path / "nothing", nothing, env=server_environment()).run(*options())
+    assert ended.code == 2
+    assert "spec.training: the tournament left no sft row to train on" in ended.err

@@ -1,0 +1,71 @@
+"""The graph of a tournament that trains a target and scores it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from support.manifests import tournament
+from tiltyard.plan.build import build_graph
+from tiltyard.plan.estimate import expected_loads
+from tiltyard.plan.schedule import Room
+from tiltyard_jobs.contracts.recipes import SolveRecipe
+
+TRAINING: dict[str, Any] = {"baseModel": {"uri": "hf://org/base"}}
+EVALUATION: dict[str, Any] = {"benchmarks": ["humaneval", "mbpp"], "allowCodeExecution": True}
+
+
+def solve(**spec: Any) -> dict[str, SolveRecipe]:
+    bundles = build_graph(tournament(3, **spec)).bundles
+    return {b.name: recipe for b in bundles for recipe in b.recipes if isinstance(recipe, SolveRecipe)}
+
+
+def test_the_base_and_the_trained_model_are_scored_before_and_after() -> None:
+    graph = build_graph(tournament(3, training=TRAINING, evaluation=EVALUATION))
+    names = [bundle.name for bundle in graph.bundles if bundle.stage in ("train", "solve", "score", "report")]
+    assert names == [
+        "train",
+        "solve/base-model/humaneval", "solve/base-model/mbpp",
+        "solve/trained-model/humaneval", "solve/trained-model/mbpp",
+        "score/base-model/humaneval", "score/base-model/mbpp",
+        "score/trained-model/humaneval", "score/trained-model/mbpp",
+        "report",
+    ]  # fmt: skip
+    by_name = graph.by_name
+    assert by_name["train"].needs == by_name["dataset"].keys
+    assert by_name["solve/base-model/mbpp"].needs == frozenset()
+    assert by_name["solve/trained-model/mbpp"].needs == by_name["train"].keys
+    assert by_name["score/trained-model/mbpp"].needs == by_name["solve/trained-model/mbpp"].keys
+    assert by_name["train"].keys < by_name["report"].needs
+    assert [model.name for model in graph.models] == ["m0", "m1", "m2", "base-model", "trained-model"]
+
+
+def test_a_base_model_goes_on_with_a_text_and_the_others_are_asked() -> None:
+    asked = solve(training=TRAINING, evaluation={**EVALUATION, "benchmarks": ["humaneval"], "competitors": True})
+    assert {name.split("/")[1]: recipe.style for name, recipe in asked.items()} == {
+        "base-model": "Completion", "trained-model": "Chat", "m0": "Chat", "m1": "Chat", "m2": "Chat",
+    }  # fmt: skip
+
+
+def test_competitors_are_scored_without_a_training() -> None:
+    asked = solve(evaluation={**EVALUATION, "competitors": True})
+    assert sorted({name.split("/")[1] for name in asked}) == ["m0", "m1", "m2"]
+
+
+def test_an_edit_of_the_training_makes_the_target_alone_anew() -> None:
+    spec: dict[str, Any] = {"evaluation": {**EVALUATION, "competitors": True}}
+    one = build_graph(tournament(3, training=TRAINING, **spec))
+    other = build_graph(tournament(3, training={**TRAINING, "hyperparameters": {"epochs": 1}}, **spec))
+    changed = {name for name, bundle in one.by_name.items() if bundle.version != other.by_name[name].version}
+    scored = {f"{stage}/trained-model/{name}" for stage in ("solve", "score") for name in ("humaneval", "mbpp")}
+    assert changed == {"train", "report", *scored}
+    versions = {model.name: model.version for model in one.models if model.version != other.model[model.name].version}
+    assert set(versions) == {"trained-model"}
+
+
+def test_with_room_for_one_the_target_costs_two_loads_more() -> None:
+    plain = build_graph(tournament(3))
+    graph = build_graph(tournament(3, training=TRAINING, evaluation=EVALUATION))
+    room = Room(max_active=1)
+    loads = expected_loads(graph, {}, room)
+    assert loads["base-model"] == loads["trained-model"] == 1
+    assert sum(loads.values()) == sum(expected_loads(plain, {}, room).values()) + 2

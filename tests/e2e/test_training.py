@@ -105,7 +105,8 @@ def test_a_model_learns_is_served_and_scored(base: Path, tmp_path: Path) -> None
     assert "Loss" in page
     # The base model and what it became say different things to the same task.
     replies = [
-        pq.read_table(path).column("reply").to_pylist() for path in sorted((run.out / "solve").glob("*/*.parquet"))
+        pq.read_table(path).column("reply").to_pylist()
+        for path in sorted((run.out / "solve").glob("*/00000.*.parquet"))
     ]
     assert len(replies) == 2
     assert replies[0] != replies[1]

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-from tiltyard_jobs.contracts.layout import manifest_key, run_prefix
+from tiltyard_jobs.contracts.layout import artifact_prefix, manifest_key, run_prefix
 from tiltyard_jobs.contracts.recipes import ArtifactRef
 from tiltyard_jobs.outcome.tables import PLACES
 from tiltyard_jobs.results import BenchmarkScore, Gain, Manifest, ManifestFile, Standings
@@ -92,10 +92,11 @@ OUTPUTS = {"dataset": DATA, "manifest": MANIFEST, "report": REPORT}
 """What a user looks for, beside the manifest."""
 
 
-def outputs_of(store: Store, run: str) -> dict[str, str]:
-    """URIs of what a user looks for."""
-    folder = f"{store.uri.rstrip('/')}/{run_prefix(run)}"
-    return {name: f"{folder}{path}" for name, path in OUTPUTS.items()}
+def outputs_of(store: Store, run: str, trained: ArtifactRef | None) -> dict[str, str]:
+    """URIs of what a user looks for; the trained model, which is too large for a second place, where it lies."""
+    root = store.uri.rstrip("/")
+    outputs = {name: f"{root}/{run_prefix(run)}{path}" for name, path in OUTPUTS.items()}
+    return outputs | ({"model": f"{root}/{artifact_prefix(trained)}"} if trained is not None else {})
 
 
 def put_files(store: Store, run: str, files: Sequence[RunFile]) -> None:

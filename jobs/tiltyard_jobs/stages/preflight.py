@@ -59,7 +59,8 @@ async def preflight(context: PreflightContext) -> Summary:
     finished = await asyncio.to_thread(finished_run, context.store, task.run) if all(bits) else None
     if finished is None:
         return result
-    outputs = outputs_of(context.store, task.run)
+    trained = next((ref for ref in task.artifacts if ref.stage == "train"), None)
+    outputs = outputs_of(context.store, task.run, trained)
     return result.model_copy(update={"leaderboard": finished.manifest.leaderboard, "outputs": outputs})
 
 

@@ -93,4 +93,4 @@ def _report(context: ShardContext, recipe: ReportRecipe, shard: int) -> Outcome:
     put_manifest(store, manifest)
     artifacts.publish(recipe.ref, shard, {"report": context.work_dir / REPORT})
     pace.step()
-    return Outcome(leaderboard=manifest.leaderboard, outputs=outputs_of(store, run))
+    return Outcome(leaderboard=manifest.leaderboard, outputs=outputs_of(store, run, recipe.trained))

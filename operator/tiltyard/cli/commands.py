@@ -19,7 +19,7 @@ from tiltyard.local.look import look
 from tiltyard.local.machine import Machine, Settings
 from tiltyard.local.occupancy import StateError, is_occupied, occupied
 from tiltyard.plan.build import build_graph
-from tiltyard.plan.estimate import estimate, expected_loads
+from tiltyard.plan.estimate import estimate, expected_loads, expected_training
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.planner import Outcome, Plan
 from tiltyard.plan.policy import policy_of
@@ -27,7 +27,7 @@ from tiltyard.render.tasks import preflight_task
 from tiltyard_jobs.contracts.layout import readable
 from tiltyard_jobs.contracts.recipes import ArtifactRef
 from tiltyard_jobs.contracts.summary import Summary, parts_done
-from tiltyard_jobs.contracts.tasks import CompareTask, ExportTask, SoloTask, StoreRef
+from tiltyard_jobs.contracts.tasks import CompareTask, ExportTask, FetchTask, SoloTask, StoreRef
 
 FAILED, WRONG_INPUT = 1, 2
 
@@ -55,9 +55,9 @@ def plan(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise UserError(f"spec.serving: {error}; raise maxActive or budget") from None
     if options.output == "json":
-        print(json.dumps(show.plan_document(graph, done, costs, loads), indent=2))
+        print(json.dumps(show.plan_document(graph, done, costs, loads, expected_training(graph, done)), indent=2))
     else:
-        show.print_plan(graph, done, costs, loads)
+        show.print_plan(graph, done, costs, loads, expected_training(graph, done))
     return 0
 
 
@@ -112,6 +112,9 @@ def report(options: argparse.Namespace) -> int:
     if options.to is not None:
         folder = str(options.to.absolute())
         _look(ExportTask(tournament=graph.tournament, store=settings.store, run=graph.run, folder=folder), settings)
+        for ref in (ref for ref in graph.artifacts if ref.stage == "train"):
+            model = str(options.to.absolute() / "model")
+            _look(FetchTask(tournament=graph.tournament, store=settings.store, model=ref, folder=model), settings)
         print(f"copied to {options.to}")
     show.print_leaderboard(summary.leaderboard)
     show.print_outputs(summary.outputs)

@@ -159,7 +159,11 @@ def print_outputs(outputs: Mapping[str, str]) -> None:
 
 
 def plan_document(
-    graph: Graph, done: Mapping[str, frozenset[int]], costs: Mapping[str, Cost], loads: Mapping[str, int]
+    graph: Graph,
+    done: Mapping[str, frozenset[int]],
+    costs: Mapping[str, Cost],
+    loads: Mapping[str, int],
+    training: float | None,
 ) -> dict[str, Any]:
     """A plan as JSON: `tiltyard plan --output json`."""
     return {
@@ -179,6 +183,7 @@ def plan_document(
         ],
         "total": _named(sum(costs.values(), Cost())),
         "modelLoads": {"total": sum(loads.values()), **{"byModel": dict(loads)}},
+        "trainingGpuHours": None if training is None else round(training, 2),
     }
 
 
@@ -195,7 +200,11 @@ def _exist(bundle: Bundle, done: Mapping[str, frozenset[int]]) -> int:
 
 
 def print_plan(
-    graph: Graph, done: Mapping[str, frozenset[int]], costs: Mapping[str, Cost], loads: Mapping[str, int]
+    graph: Graph,
+    done: Mapping[str, frozenset[int]],
+    costs: Mapping[str, Cost],
+    loads: Mapping[str, int],
+    training: float | None,
 ) -> None:
     """A plan as a table, a row for each phase."""
     console = Console()
@@ -216,3 +225,5 @@ def print_plan(
     console.print("Calls are at most; what curation drops costs nothing. Tokens are a guess.", style="dim")
     by_model = ", ".join(f"{name} {count}" for name, count in loads.items())
     console.print(f"Model loads: {sum(loads.values())}" + (f" ({by_model})" if by_model else ""), highlight=False)
+    if training is not None:
+        console.print(f"Training: at most about {training:.3g} GPU-hours, on A100s", highlight=False)

@@ -6,12 +6,21 @@ answers are not written yet. What curation drops costs nothing later, so the tru
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.schedule import Room, decide
-from tiltyard_jobs.contracts.recipes import AnswerRecipe, AnyRecipe, GradeRecipe, JudgeRecipe, MineRecipe
+from tiltyard_jobs.contracts.recipes import (
+    AnswerRecipe,
+    AnyRecipe,
+    GradeRecipe,
+    JudgeRecipe,
+    MineRecipe,
+    SolveRecipe,
+    TrainRecipe,
+)
 
 # Tokens, for guesses: medians of chat data sets, rounded up.
 PREFIX_TOKENS = 32
@@ -20,7 +29,12 @@ ANSWER_SHARE = 0.5  # of `battles.answer.maxTokens` that an answer takes
 GRADE_PROMPT_TOKENS = 220
 GRADE_TOKENS = 8
 JUDGE_PROMPT_TOKENS = 260
+TASK_TOKENS = 180  # of a benchmark
 VERDICT_TOKENS = {"Logprobs": 1, "Choice": 8, "Reasoned": 160}
+
+GPU_FLOPS = 312e12  # an A100's or A800's, dense bfloat16
+UTILISATION = 0.4  # of them, as trainers on one node reach
+_SIZE = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)([bBmM])(?![a-zA-Z])")  # `6.7b` in a model's name
 
 
 class Cost(NamedTuple):
@@ -61,12 +75,43 @@ def cost_of(recipe: AnyRecipe, parts: int, answer_tokens: int) -> Cost:
         rows, prompt, completion = recipe.rows, GRADE_PROMPT_TOKENS + INSTRUCTION_TOKENS, GRADE_TOKENS
     elif isinstance(recipe, AnswerRecipe):
         rows, prompt, completion = recipe.rows, INSTRUCTION_TOKENS, answer_tokens
+    elif isinstance(recipe, SolveRecipe):
+        rows, prompt, completion = recipe.tasks.rows, TASK_TOKENS, round(ANSWER_SHARE * recipe.max_tokens)
     elif isinstance(recipe, JudgeRecipe):
         rows = recipe.rows * (2 if recipe.orders == "Both" else 1)
         prompt = JUDGE_PROMPT_TOKENS + INSTRUCTION_TOKENS + 2 * answer_tokens
         completion = VERDICT_TOKENS[recipe.method]
     calls = round(rows * parts / recipe.ref.shards)
     return Cost(calls, calls * prompt, calls * completion)
+
+
+def expected_training(graph: Graph, done: Mapping[str, frozenset[int]]) -> float | None:
+    """GPU-hours of the training that is not done, as `training_hours`; None where there is none, or none can tell."""
+    recipes = [recipe for bundle in graph.bundles if not bundle.complete(done) for recipe in bundle.recipes]
+    answers = (recipe for bundle in graph.bundles for recipe in bundle.recipes if isinstance(recipe, AnswerRecipe))
+    rows = {recipe.instructions.key: recipe.rows for recipe in answers}
+    trained = next((recipe for recipe in recipes if isinstance(recipe, TrainRecipe)), None)
+    return training_hours(trained, sum(rows.values())) if trained is not None else None
+
+
+def training_hours(recipe: TrainRecipe, rows: int) -> float | None:
+    """GPU-hours of a training, at most, on GPUs of `GPU_FLOPS`; None where the base model's name tells no size.
+
+    6 floating point operations for each parameter and token (Kaplan et al., arXiv 2001.08361, section 2.1), with rows
+    that fill their sequence; adapters save a third of it, for the weights' own gradients.
+
+    Args:
+        recipe: how it is trained.
+        rows: of the data set, at most.
+    """
+    size = _SIZE.search(recipe.base.uri.rpartition("/")[2])
+    if size is None:
+        return None
+    parameters = float(size[1]) * (1e9 if size[2].lower() == "b" else 1e6)
+    share = float(recipe.select.fraction) if recipe.select is not None else 1.0
+    passes = recipe.epochs + (2 if recipe.method == "SftThenDpo" else 0)  # DPO reads the better and the worse answer
+    operations = (4 if recipe.lora is not None else 6) * parameters * rows * share * passes * recipe.max_length
+    return operations / (GPU_FLOPS * UTILISATION) / 3600
 
 
 def estimate(graph: Graph, done: Mapping[str, frozenset[int]]) -> dict[str, Cost]:

@@ -74,8 +74,9 @@ def build_status(
             manifest=observed.outputs.get("manifest"),
             dataset=observed.outputs.get("dataset"),
             report=observed.outputs.get("report"),
+            model=observed.outputs.get("model"),
         ),
-        conditions=tuple(_conditions(observed, plan, now, tournament.metadata.generation, before)),
+        conditions=tuple(_conditions(graph, observed, plan, now, tournament.metadata.generation, before)),
     )
 
 
@@ -132,8 +133,23 @@ def _usage(observed: Observed) -> Usage:
     )
 
 
+def _milestones(graph: Graph, observed: Observed) -> Mapping[str, tuple[bool, str, str]]:
+    """Of the stages that a manifest asks for: what it says once all their artifacts are there."""
+    facts = {}
+    for kind, stage, words in (
+        ("Trained", "train", "the target model is trained"),
+        ("Evaluated", "score", "all models are scored"),
+    ):
+        bundles = [bundle for bundle in graph.bundles if bundle.stage == stage]
+        if bundles:
+            made = sum(bundle.complete(observed.done) for bundle in bundles)
+            message = words if made == len(bundles) else f"{made} of {len(bundles)} are made"
+            facts[kind] = (made == len(bundles), "Made" if made == len(bundles) else "NotYet", message)
+    return facts
+
+
 def _conditions(
-    observed: Observed, plan: Plan, now: float, generation: int | None, before: TournamentStatus | None
+    graph: Graph, observed: Observed, plan: Plan, now: float, generation: int | None, before: TournamentStatus | None
 ) -> list[Condition]:
     """Milestones with positive polarity; Complete, Failed and Suspended as a Job's; the rest as kstatus reads them."""
     preflight = observed.preflight
@@ -146,6 +162,7 @@ def _conditions(
             observed.preflight_message or f"preflight is {preflight.value.lower()}",
         ),
         "DatasetReady": ("dataset" in observed.outputs, plan.phase, observed.outputs.get("dataset", plan.message)),
+        **_milestones(graph, observed),
         "Complete": (plan.outcome is Outcome.COMPLETE, plan.phase, plan.message),
         "Failed": (plan.outcome is Outcome.FAILED, plan.phase, plan.message),
         "Suspended": (plan.outcome is Outcome.SUSPENDED, plan.phase, plan.message),

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import envs
+from support.benchmarks import small_benchmark
 from support.local_runs import LocalRun, contents
 from support.manifests import manifest
 from support.tiny_model import tiny_model
@@ -29,18 +30,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tasks(folder: Path) -> Path:
-    """A benchmark of eight small tasks, as EvalPlus publishes HumanEval+."""
-    rows = [
-        {
-            "task_id": f"T/{n}",
-            "prompt": f'def add_{n}(x):\n    """Return x plus {n}."""\n',
-            "entry_point": f"add_{n}",
-            "test": f"def check(candidate):\n    assert candidate(1) == {n + 1}\n",
-        }
-        for n in range(8)
-    ]
     path = folder / "tasks.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    path.write_text(small_benchmark(8))
     return path
 
 

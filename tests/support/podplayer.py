@@ -180,7 +180,11 @@ class PodPlayer:
         path = PODS.path(self.namespace, meta["name"], "binding")
         await self.kube._call("POST", PODS, path, query={}, body={**binding, "target": target})
         container = pod["spec"]["containers"][0]
+        place = self.folder / meta["name"]
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
         command, environment = await self._prepare(pod, container, rule)
+        sidecars = await self._start_sidecars(pod)
         restarts, code = 0, 0
         while True:
             code = await self._run_once(pod, container, command, environment, ending, restarts)
@@ -193,11 +197,29 @@ class PodPlayer:
             await self._containers(pod, container, "Running", ready=False, restarts=restarts, **state)
             with suppress(TimeoutError):
                 await asyncio.wait_for(ending.wait(), min(5.0, 0.3 * 2**restarts))
+        for sidecar in sidecars:
+            sidecar.send_signal(signal.SIGTERM)
+            await sidecar.wait()
         phase = "Succeeded" if code == 0 else "Failed"
         terminated = self._terminated(pod, container, code)
         await self._containers(pod, container, phase, ready=False, restarts=restarts, state={"terminated": terminated})
         await ending.wait()
         await self._finish(pod)
+
+    async def _start_sidecars(self, pod: Pod) -> list[asyncio.subprocess.Process]:
+        """The init containers that stay: each with its own environment, in the pod's volumes."""
+        name, started = pod["metadata"]["name"], []
+        for container in pod["spec"].get("initContainers", ()):
+            if container.get("restartPolicy") != "Always":
+                continue
+            command, environment = await self._prepare(pod, container, None)
+            with (self.folder / name / f"{container['name']}.log").open("ab") as log:
+                process = await asyncio.create_subprocess_exec(
+                    *command, stdout=log, stderr=log, env=environment, start_new_session=True
+                )
+            self._processes[f"{name}/{container['name']}"] = process
+            started.append(process)
+        return started
 
     async def _run_once(
         self,
@@ -300,8 +322,6 @@ class PodPlayer:
     ) -> tuple[list[str], dict[str, str]]:
         """The process's command and environment, its volumes made."""
         place = self.folder / pod["metadata"]["name"]
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir(parents=True)
         places = {"/dev/termination-log": str(place / "termination-log")}
         volumes = {volume["name"]: volume for volume in pod["spec"].get("volumes", ())}
         for mount in container.get("volumeMounts", ()):

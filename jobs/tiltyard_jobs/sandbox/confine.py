@@ -79,18 +79,38 @@ def confine(*, scratch: Path, readable: Iterable[Path]) -> None:
     Raises:
         ConfinementError: the kernel or the machine cannot do it.
     """
-    if sys.platform != "linux":
-        raise ConfinementError("code of models runs on Linux alone: macOS and Windows have no seccomp and no Landlock")
-    machine = MACHINES.get(platform.machine())
-    if machine is None:
-        raise ConfinementError(f"no filter of system calls is known for {platform.machine()}")
-    column, architecture, capset = machine
+    column, architecture, capset = _machine()
     libc = ctypes.CDLL(None, use_errno=True)
     _call(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
     _call(libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "dumpable")
     _drop_capabilities(libc, capset)
     _restrict_files(libc, scratch, readable)
-    program = b"".join(_filter(column, architecture))
+    _install(libc, _filter(column, architecture))
+
+
+def refuse_network() -> None:
+    """Give up the network for good, in this process and all that it starts.
+
+    Raises:
+        ConfinementError: the kernel or the machine cannot do it.
+    """
+    column, architecture, _ = _machine()
+    libc = ctypes.CDLL(None, use_errno=True)
+    _call(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
+    _install(libc, _filter(column, architecture, calls=("socket", "io_uring_setup"), processes=True))
+
+
+def _machine() -> tuple[int, int, int]:
+    if sys.platform != "linux":
+        raise ConfinementError("code of models runs on Linux alone: macOS and Windows have no seccomp and no Landlock")
+    machine = MACHINES.get(platform.machine())
+    if machine is None:
+        raise ConfinementError(f"no filter of system calls is known for {platform.machine()}")
+    return machine
+
+
+def _install(libc: ctypes.CDLL, steps: Iterable[bytes]) -> None:
+    program = b"".join(steps)
     code = ctypes.create_string_buffer(program)
     header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
     _call(libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.create_string_buffer(header), 0, 0), "seccomp")
@@ -133,8 +153,17 @@ def _restrict_files(libc: ctypes.CDLL, scratch: Path, readable: Iterable[Path]) 
     os.close(ruleset)
 
 
-def _filter(column: int, architecture: int) -> Iterator[bytes]:
-    """A classic BPF program over `struct seccomp_data`: number at 0, architecture at 4, first argument at 16."""
+def _filter(
+    column: int, architecture: int, *, calls: Iterable[str] = tuple(REFUSED), processes: bool = False
+) -> Iterator[bytes]:
+    """A classic BPF program over `struct seccomp_data`: number at 0, architecture at 4, first argument at 16.
+
+    Args:
+        column: of the tables of calls.
+        architecture: the only one whose calls are let through.
+        calls: those of `REFUSED` that are refused.
+        processes: new ones may be made.
+    """
 
     def step(code: int, value: int, jump_true: int = 0, jump_false: int = 0) -> bytes:
         return struct.pack("HBBI", code, jump_true, jump_false, value)
@@ -146,13 +175,16 @@ def _filter(column: int, architecture: int) -> Iterator[bytes]:
     yield step(load, 0)
     yield step(at_least, 0x40000000, 0, 1)  # x32 calls, which have the same architecture
     yield step(leave, KILL)
-    for calls, answer in ((REFUSED, errno.EPERM), (UNKNOWN, errno.ENOSYS)):
-        for numbers in calls.values():
-            if (number := numbers[column]) is not None:
-                yield step(equal, number, 0, 1)
-                yield step(leave, ERRNO | answer)
-    yield step(equal, CLONE[column], 0, 3)
-    yield step(load, 16)
-    yield step(any_bit, CLONE_THREAD, 1, 0)
-    yield step(leave, ERRNO | errno.EPERM)
+    refused = {name: (REFUSED[name], errno.EPERM) for name in calls}
+    if not processes:
+        refused |= {name: (numbers, errno.ENOSYS) for name, numbers in UNKNOWN.items()}
+    for numbers, answer in refused.values():
+        if (number := numbers[column]) is not None:
+            yield step(equal, number, 0, 1)
+            yield step(leave, ERRNO | answer)
+    if not processes:
+        yield step(equal, CLONE[column], 0, 3)
+        yield step(load, 16)
+        yield step(any_bit, CLONE_THREAD, 1, 0)
+        yield step(leave, ERRNO | errno.EPERM)
     yield step(leave, ALLOW)

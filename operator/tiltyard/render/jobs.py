@@ -22,7 +22,7 @@ from tiltyard_jobs.contracts.tasks import BundleTask, Part, PreflightTask, Store
 PREFLIGHT = "preflight"
 """The bundle name of the first Job of a run."""
 
-TASK_FOLDER, CA_FOLDER = "/etc/tiltyard", "/etc/tiltyard-ca"
+TASK_FOLDER, CA_FOLDER, PROGRAMS_FOLDER = "/etc/tiltyard", "/etc/tiltyard-ca", "/programs"
 TASK_KEY = "task.json"
 READABLE_BYTES = 512 * 1024  # a ConfigMap holds 1 MiB
 S3_REQUIRED = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -210,10 +210,15 @@ def _pod(
     if s3.ca_bundle_ref is not None:
         volumes.append({"name": "ca", "configMap": {"name": s3.ca_bundle_ref.name}})
         mounts.append({"name": "ca", "mountPath": CA_FOLDER, "readOnly": True})
+    runs_programs = stage == "score"
+    if runs_programs:
+        volumes.append({"name": "programs", "emptyDir": {}})
+        mounts.append({"name": "programs", "mountPath": PROGRAMS_FOLDER})
     pull = [*patch.pop("imagePullSecrets", []), *({"name": secret} for secret in settings.pull_secrets)]
     env = [
         {"name": "TILTYARD_SUMMARY", "value": "/dev/termination-log"},
         {"name": "TILTYARD_WORK_DIR", "value": "/work"},
+        *([{"name": "TILTYARD_SANDBOX", "value": PROGRAMS_FOLDER}] if runs_programs else []),
         *(_secret_env(variable, reference) for variable, reference in sorted(secrets.items())),
         *_bucket_env(s3),
         *own.pop("env", []),
@@ -228,6 +233,7 @@ def _pod(
         **patch,
         **({"imagePullSecrets": pull} if pull else {}),
         "volumes": [*volumes, *patch.get("volumes", [])],
+        **({"initContainers": [_sandbox(tournament, settings)]} if runs_programs else {}),
         "containers": [
             {
                 "name": "worker",
@@ -240,6 +246,23 @@ def _pod(
                 "terminationMessagePolicy": "FallbackToLogsOnError",
                 "volumeMounts": [*mounts, *own.get("volumeMounts", [])],
             }
+        ],
+    }
+
+
+def _sandbox(tournament: Tournament, settings: ClusterSettings) -> dict[str, Any]:
+    """What runs the programs of models, beside the worker: it has no key, no task and no account."""
+    return {
+        "name": "sandbox",
+        "image": settings.worker_image,
+        "imagePullPolicy": settings.pull_policy,
+        "restartPolicy": "Always",  # a sidecar: it ends with the worker
+        "command": ["python", "-m", "tiltyard_jobs.sandbox", PROGRAMS_FOLDER],
+        "resources": resource_fields(tournament.spec.jobs.resources),
+        "securityContext": CONTAINER_SECURITY,
+        "volumeMounts": [
+            {"name": "programs", "mountPath": PROGRAMS_FOLDER},
+            {"name": "tmp", "mountPath": "/tmp", "subPath": "sandbox"},  # noqa: S108
         ],
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import urllib.request
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from integration.cluster.conftest import KEY, Arena, condition
+from support.benchmarks import small_benchmark
 from support.local_runs import LocalRun, contents
 from tiltyard.cluster.kube import CONFIG_MAPS, JOBS, PODS, SERVICES, TOURNAMENTS
 from tiltyard.render.names import BUNDLE, job_name
@@ -90,6 +92,31 @@ async def test_a_tournament_from_apply_to_complete(arena: Arena, credentials: An
     await arena.kube.delete(TOURNAMENTS, arena.namespace, "test")
     for kind in (JOBS, SERVICES, CONFIG_MAPS, PODS):
         await arena.gone(kind)
+
+
+async def test_competitors_are_scored_by_a_sidecar_without_keys(arena: Arena, credentials: Any) -> None:
+    store = open_store(arena.s3_uri, endpoint=arena.server.endpoint)
+    store.put("tasks.jsonl", small_benchmark(6).encode())
+    file = {"benchmark": "humaneval_plus", "uri": f"{arena.s3_uri}/tasks.jsonl"}
+    evaluation = {"benchmarks": ["humaneval_plus"], "files": [file], "competitors": True, "allowCodeExecution": True}
+    await arena.apply(arena.manifest(2, **SMALL, evaluation=evaluation))
+    found: list[Any] = []
+    async with asyncio.timeout(120):
+        while not found:
+            found = [pod for pod in await arena.children(PODS) if "-score-" in pod["metadata"]["name"]]
+            await asyncio.sleep(0.05)
+    (sandbox,) = found[0]["spec"]["initContainers"]
+    assert [one["name"] for one in sandbox["env"]] == ["JOB_COMPLETION_INDEX"]  # Kubernetes' own
+    assert [mount["name"] for mount in sandbox["volumeMounts"]] == ["programs", "tmp"]
+    done = await arena.wait_for_phase("Complete", "Failed")
+    assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])
+    assert condition(done, "Evaluated")["status"] == "True"
+    run = done["status"]["run"]
+    scores = json.loads(store.get(f"runs/{run}/benchmarks.json") or b"")["scores"]
+    assert [(one["model"], one["tasks"], one["outcomes"]) for one in scores] == [
+        ("m0", 6, {"Failed": 6}), ("m1", 6, {"Failed": 6}),
+    ]  # fmt: skip
+    store.close()
 
 
 async def test_an_edit_while_it_runs_touches_only_what_it_must(arena: Arena) -> None:

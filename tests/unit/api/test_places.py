@@ -22,7 +22,6 @@ def test_what_comes_later_is_refused_with_what_to_do() -> None:
     ]
     assert [str(problem) for problem in unsupported_on_cluster(FULL)] == [
         "spec.training: training on a cluster comes with a later release; remove it, or use `tiltyard run`",
-        "spec.evaluation: evaluation on a cluster comes with a later release; remove it, or use `tiltyard run`",
     ]
     assert unsupported(load_tournament(MINIMAL)) == unsupported_on_cluster(load_tournament(MINIMAL)) == []
 

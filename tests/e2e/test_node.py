@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from e2e.conftest import Arena, kubectl
+from e2e.conftest import ENDPOINT, KEYS, Arena, kubectl
+from support.benchmarks import small_benchmark
 from support.manifests import manifest
 from tiltyard.render.pods import CONTAINER_SECURITY, POD_SECURITY
+from tiltyard_jobs.store import open_store
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -55,7 +57,11 @@ def test_the_image_holds_no_compiler_no_pip_and_nothing_of_its_builder(arena: Ar
     assert run_job(arena, "contents", "python", "-c", script).strip() == "clean"
 
 
-async def test_an_inference_service_of_somebody_else_judges(arena: Arena) -> None:
+async def test_an_inference_service_of_somebody_else_judges_and_programs_run(
+    arena: Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
     predictor = {
         "containers": [
             {
@@ -84,9 +90,20 @@ async def test_an_inference_service_of_somebody_else_judges(arena: Arena) -> Non
     answer = json.loads(run_job(arena, "ask", "python", "-c", script))
     assert [model["id"] for model in answer["data"]] == ["expert"]
     document = manifest(2, per_competitor=6, judges=1, curation={"decontaminate": []})
+    store = open_store(arena.uri, endpoint=ENDPOINT, region="us-east-1")
+    store.put("tasks.jsonl", small_benchmark(4).encode())
+    document["spec"]["evaluation"] = {
+        "benchmarks": ["humaneval_plus"],
+        "files": [{"benchmark": "humaneval_plus", "uri": f"{arena.uri}/tasks.jsonl"}],
+        "competitors": True,
+        "allowCodeExecution": True,
+    }
     document["spec"]["judges"] = [{"name": "judge", "endpoint": {"url": "kserve://expert", "model": "expert"}}]
     await arena.apply(document)
     done = await arena.complete("test")
     assert [model["name"] for model in done["status"]["models"]] == ["m0", "m1"]
+    scores = json.loads(store.get(f"runs/{done['status']['run']}/benchmarks.json") or b"")["scores"]
+    assert [(one["model"], one["outcomes"]) for one in scores] == [("m0", {"Failed": 4}), ("m1", {"Failed": 4})]
+    store.close()
     kubectl("-n", arena.namespace, "delete", "tournament", "test")
     assert "expert" in kubectl("-n", arena.namespace, "get", "inferenceservices")

@@ -1,14 +1,11 @@
-"""The control loop: any event of a Tournament or of a child says "look again", and a look does all that is to be done.
-
-Looks at one tournament never overlap; those at several do, as far as `WORKERS` goes.
-"""
+"""The control loop: a look gathers, plans, tells, and has the plan carried out. `looks.py` says when."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -25,7 +22,7 @@ from tiltyard.api import (
     unsupported,
     unsupported_on_cluster,
 )
-from tiltyard.cluster import metrics, tell
+from tiltyard.cluster import tell
 from tiltyard.cluster.execute import Hands
 from tiltyard.cluster.gather import (
     Picture,
@@ -38,6 +35,7 @@ from tiltyard.cluster.gather import (
 )
 from tiltyard.cluster.informer import Informer
 from tiltyard.cluster.kube import EVENTS, JOBS, PODS, SERVICES, TOURNAMENTS, Kube, KubeError
+from tiltyard.cluster.looks import WORKERS, Looks
 from tiltyard.cluster.seen import JobObject, PodObject, ServiceObject, TournamentSeen
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.graph import Graph
@@ -52,9 +50,6 @@ from tiltyard_jobs.contracts.tasks import PreflightTask
 
 log = structlog.get_logger(__name__)
 
-WORKERS = 16  # looks at once: each is one call, or none
-ACTING = 8  # plans that are carried out at once, each in as many calls as `execute.AT_ONCE`
-MAX_BACKOFF_SECONDS = 60.0
 OURS = f"{MANAGED_BY}={MANAGER}"
 
 
@@ -68,39 +63,6 @@ class Resolved:
     graph: Graph
     task: PreflightTask
     preflight: str
-
-
-@dataclass
-class Due:
-    """When a tournament is to be looked at.
-
-    Attributes:
-        since: when the change arrived that is not taken in yet, by the monotonic clock; None: there is none.
-        busy: a look is under way.
-        failures: looks that failed in a row.
-        timer: a look that time will bring.
-        acting: what the last plan asked for, while it is carried out. Looks go on beside it, and only tell.
-        missed: a look since then had more to do.
-    """
-
-    since: float | None = None
-    busy: bool = False
-    failures: int = 0
-    timer: asyncio.TimerHandle | None = None
-    acting: asyncio.Task[None] | None = None
-    missed: bool = False
-
-    def begin(self) -> float | None:
-        """A look begins: it takes in all that arrived; returns since when that waited."""
-        since, self.since, self.busy = self.since, None, True
-        if self.timer is not None:
-            self.timer.cancel()
-        return since
-
-    def end(self) -> bool:
-        """The look has ended; whether something arrived meanwhile."""
-        self.busy = False
-        return self.since is not None
 
 
 @dataclass
@@ -135,20 +97,19 @@ class Controller:
     namespaces: tuple[str, ...] = ()
     rng: Random = field(default_factory=Random)
     clock: Callable[[], float] = time.time
-    _due: dict[str, Due] = field(default_factory=dict)
-    _queue: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     _resolved: dict[str, Resolved] = field(default_factory=dict)
     _watches: dict[str, Watches] = field(default_factory=dict)
     _told: dict[str, dict[str, str]] = field(default_factory=dict)
-    _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(ACTING))
 
     def __post_init__(self) -> None:
+        self._looks = Looks(self._reconcile, self._exists, self.rng)
+        changed = self._looks.changed
         for namespace in self.namespaces or ("",):
             self._watches[namespace] = Watches(
-                Informer(self.kube, TOURNAMENTS, namespace or None, "", TournamentSeen.of, self._changed, self.rng),
-                Informer(self.kube, JOBS, namespace or None, OURS, JobObject.of, self._changed, self.rng),
-                Informer(self.kube, PODS, namespace or None, OURS, PodObject.of, self._changed, self.rng),
-                Informer(self.kube, SERVICES, namespace or None, OURS, ServiceObject.of, self._changed, self.rng),
+                Informer(self.kube, TOURNAMENTS, namespace or None, "", TournamentSeen.of, changed, self.rng),
+                Informer(self.kube, JOBS, namespace or None, OURS, JobObject.of, changed, self.rng),
+                Informer(self.kube, PODS, namespace or None, OURS, PodObject.of, changed, self.rng),
+                Informer(self.kube, SERVICES, namespace or None, OURS, ServiceObject.of, changed, self.rng),
             )
 
     @property
@@ -168,68 +129,12 @@ class Controller:
                         await informer.synced.wait()
                 log.info("ready", namespaces=list(self.namespaces) or "all")
                 for _ in range(WORKERS):
-                    group.create_task(self._work())
+                    group.create_task(self._looks.work())
         finally:
-            acting = [due.acting for due in self._due.values() if due.acting is not None]
-            await asyncio.gather(*acting, return_exceptions=True)
+            await self._looks.finish()
 
-    def _changed(self, owner: str) -> None:
-        """A change of a tournament or of a child: look at it soon."""
-        due = self._due.setdefault(owner, Due())
-        if due.since is None:
-            due.since = time.monotonic()
-            if not due.busy:
-                self._queue.put_nowait(owner)
-                metrics.QUEUE.set(self._queue.qsize())
-
-    async def _work(self) -> None:
-        while True:
-            owner = await self._queue.get()
-            metrics.QUEUE.set(self._queue.qsize())
-            due = self._due.get(owner)
-            if due is None:
-                continue
-            since = due.begin()
-            look = asyncio.create_task(self._look(owner))
-            try:
-                pause = await asyncio.shield(look)
-            except asyncio.CancelledError:
-                await look
-                raise
-            if since is not None:
-                metrics.STATUS_DELAY_SECONDS.observe(time.monotonic() - since)
-            if due.end():
-                self._queue.put_nowait(owner)
-            elif pause is not None:
-                due.timer = asyncio.get_running_loop().call_later(pause, self._changed, owner)
-            elif not self._watches_of(owner).tournaments.of(owner):
-                del self._due[owner]
-
-    async def _look(self, owner: str) -> float | None:
-        """One look, its errors told; returns seconds until the next where time alone asks for one."""
-        due = self._due[owner]
-        namespace, _, name = owner.partition("/")
-        structlog.contextvars.bind_contextvars(namespace=namespace, tournament=name)
-        try:
-            with metrics.RECONCILE_SECONDS.time():
-                pause = await self._reconcile(owner)
-            due.failures = 0
-        except KubeError as error:
-            if error.status == 404:  # the tournament or its namespace has gone in the middle
-                log.debug("gone", error=str(error))
-                return None
-            return self._after_failure(due, "look failed", error=str(error), status=error.status)
-        except Exception:
-            log.exception("a mistake of the operator's own")
-            return self._after_failure(due, "look failed")
-        return pause
-
-    def _after_failure(self, due: Due, event: str, **details: object) -> float:
-        metrics.RECONCILE_ERRORS.inc()
-        due.failures += 1
-        pause: float = min(MAX_BACKOFF_SECONDS, 0.2 * 2.0**due.failures) * self.rng.uniform(0.5, 1.0)
-        log.warning(event, retry_s=round(pause, 2), **details)
-        return pause
+    def _exists(self, owner: str) -> bool:
+        return bool(self._watches_of(owner).tournaments.of(owner))
 
     async def _reconcile(self, owner: str) -> float | None:
         watches = self._watches_of(owner)
@@ -250,10 +155,9 @@ class Controller:
         picture = self._picture(watches, resolved, status)
         if tell.is_complete(status, resolved.graph.run):
             return await self._after_the_end(watches, seen, picture, now)
-        due = self._due[owner]
-        due.missed = due.acting is not None
+        acting = self._looks.is_acting(owner)
         hands = Hands(self.kube, watches.jobs, watches.services, self.settings)
-        if not due.missed and await self._clear(hands, picture):
+        if not acting and await self._clear(hands, picture):
             return None
         observed = gather(picture, self.settings, now)
         decided = plan(picture.graph, policy_of(picture.tournament), observed)
@@ -266,42 +170,17 @@ class Controller:
         carry_out = partial(hands.carry_out, picture, resolved.task, observed, decided, now)
         if decided.outcome is not Outcome.RUNNING:
             # An end is told once it has come: nothing looks for what a complete tournament has left running.
-            if due.missed:
+            if acting:
                 return None
             await carry_out()
         await self._write(watches, seen, status, after, events)
         if decided.outcome is Outcome.RUNNING:
-            self._act(owner, due, carry_out)
+            self._looks.act(owner, carry_out)
         ttl = self._ttl_left(picture, after, now)
         if ttl == 0:
             await self._delete_children(hands, picture)
         pauses = [pause for pause in (next_look(picture, observed, now), ttl or None) if pause is not None]
         return min(pauses, default=None)
-
-    def _act(self, owner: str, due: Due, carry_out: Callable[[], Awaitable[None]]) -> None:
-        """Carry out a plan of a tournament that goes on, beside its looks: many calls must not delay what is told."""
-        if due.missed:
-            return  # the end of the last one brings the next look
-
-        async def act() -> None:
-            pause = 0.0
-            try:
-                async with self._gate:
-                    await carry_out()
-            except KubeError as error:
-                if error.status != 404:  # else the tournament or its namespace has gone in the middle
-                    pause = self._after_failure(due, "plan not carried out", error=str(error), status=error.status)
-            except Exception:
-                log.exception("a mistake of the operator's own")
-                pause = self._after_failure(due, "plan not carried out")
-            finally:
-                due.acting = None
-            if pause:
-                asyncio.get_running_loop().call_later(pause, self._changed, owner)
-            elif due.missed:
-                self._changed(owner)
-
-        due.acting = asyncio.create_task(act())
 
     def _watches_of(self, owner: str) -> Watches:
         return self._watches.get(owner.partition("/")[0]) or self._watches[""]

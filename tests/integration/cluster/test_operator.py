@@ -265,7 +265,7 @@ async def test_a_manifest_that_this_release_cannot_run(arena: Arena) -> None:
         "type": "Accepted",
         "status": "False",
         "reason": "Invalid",
-        "message": "spec.training: training comes with a later release; remove it to stop at the dataset",
+        "message": "spec.training: training on a cluster comes with a later release; remove it, or use `tiltyard run`",
         "observedGeneration": 1,
         "lastTransitionTime": "",
     }

@@ -46,6 +46,7 @@ PLAN = closed(
     run={"type": "string", "pattern": "^[0-9a-f]{12}$"},
     bundles={"type": "array", "items": closed(**BUNDLE)},
     total=closed(**COST),
+    trainingGpuHours={"type": ["number", "null"], "minimum": 0},
     modelLoads=closed(
         total={"type": "integer"}, byModel={"type": "object", "additionalProperties": {"type": "integer"}}
     ),

@@ -89,7 +89,8 @@ async def test_an_inference_service_of_somebody_else_judges_and_programs_run(
     script = f"import urllib.request as r; print(r.urlopen({url!r}, timeout=20).read().decode())"
     answer = json.loads(run_job(arena, "ask", "python", "-c", script))
     assert [model["id"] for model in answer["data"]] == ["expert"]
-    document = manifest(2, per_competitor=6, judges=1, curation={"decontaminate": []})
+    jobs = {"shardSize": 256, "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}}}
+    document = manifest(2, per_competitor=6, judges=1, curation={"decontaminate": []}, jobs=jobs)
     store = open_store(arena.uri, endpoint=ENDPOINT, region="us-east-1")
     store.put("tasks.jsonl", small_benchmark(4).encode())
     document["spec"]["evaluation"] = {

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tiltyard_jobs.contracts.layout import checkpoint_prefix
 from tiltyard_jobs.contracts.recipes import TrainRecipe
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.outcome.model_card import model_card
@@ -15,7 +16,10 @@ from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.stopping import unless_stopped
 from tiltyard_jobs.training.order import order_of
 from tiltyard_jobs.training.rows import dpo_row, select, sft_row, write_rows
+from tiltyard_jobs.training.saved import SavedTraining
 from tiltyard_jobs.training.supervise import train as run_trainer
+
+SAVE_SECONDS = 10.0  # between two looks for a new checkpoint
 
 MODEL = "model."
 """What the names of the trained model's own files begin with, in the part's seal."""
@@ -38,7 +42,12 @@ async def train(context: ShardContext) -> Outcome:
             out=folder / "training",
             cpu=trainer.devices == 0,
         )
-        (folder / "training").mkdir(exist_ok=True)
+        out = folder / "training"
+        out.mkdir(exist_ok=True)
+        saved = SavedTraining(context.store, checkpoint_prefix(recipe.ref, shard), folder)
+        if context.checkpoints:
+            await asyncio.to_thread(saved.restore, out)
+        saving = asyncio.create_task(_keep_saving(saved, out) if context.checkpoints else asyncio.sleep(0))
         work = run_trainer(
             trainer.python or sys.executable,
             order,
@@ -47,10 +56,25 @@ async def train(context: ShardContext) -> Outcome:
             devices=max(1, trainer.devices),
             each=context.progress.advance,
         )
-        await unless_stopped(work, context.stop)
+        try:
+            await unless_stopped(work, context.stop)
+        finally:
+            saving.cancel()
+            await asyncio.gather(saving, return_exceptions=True)
+            if context.checkpoints:
+                await asyncio.to_thread(saved.save, out)
     except ConfigurationError as error:
         raise error.under(trainer.field) from error
-    return await asyncio.to_thread(_publish, context, recipe, shard, order, counts)
+    outcome = await asyncio.to_thread(_publish, context, recipe, shard, order, counts)
+    if context.checkpoints:
+        await asyncio.to_thread(saved.discard)
+    return outcome
+
+
+async def _keep_saving(saved: SavedTraining, out: Path) -> None:
+    while True:
+        await asyncio.sleep(SAVE_SECONDS)
+        await asyncio.to_thread(saved.save, out)
 
 
 def _write_rows(context: ShardContext, recipe: TrainRecipe, folder: Path) -> dict[str, int]:

@@ -39,7 +39,6 @@ def _train(order: dict[str, Any], stage: dict[str, Any], base: str, folder: Path
     import torch
     from datasets import Dataset
     from transformers import AutoModelForCausalLM, set_seed
-    from transformers.trainer_utils import get_last_checkpoint
 
     set_seed(order["seed"])
     tokenizer = _tokenizer(order, base)
@@ -53,8 +52,7 @@ def _train(order: dict[str, Any], stage: dict[str, Any], base: str, folder: Path
         tokenizer.pad_token = tokenizer.eos_token
     rows = [json.loads(line) for line in Path(stage["rows"]).read_text().splitlines()]
     trainer = _trainer(order, stage, model, tokenizer, Dataset.from_list(rows), folder)
-    last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
-    trainer.train(resume_from_checkpoint=last)
+    trainer.train(resume_from_checkpoint=_last_checkpoint(folder))
     trainer.accelerator.wait_for_everyone()
     if not order["lora"]:
         trainer.save_model(str(folder / "model"))
@@ -71,6 +69,12 @@ def _train(order: dict[str, Any], stage: dict[str, Any], base: str, folder: Path
             _refuse("there are too few rows for a single step of training")
         (folder / DONE).write_text(json.dumps(history))
     trainer.accelerator.wait_for_everyone()
+
+
+def _last_checkpoint(folder: Path) -> str | None:
+    """The newest checkpoint that is whole: its state is the last file that is written."""
+    whole = [path for path in folder.glob("checkpoint-*") if (path / "trainer_state.json").exists()]
+    return str(max(whole, key=lambda path: int(path.name.rpartition("-")[2]))) if whole else None
 
 
 def _trainer(order: dict[str, Any], stage: dict[str, Any], model: Any, tokenizer: Any, rows: Any, folder: Path) -> Any:

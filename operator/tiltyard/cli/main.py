@@ -90,6 +90,8 @@ def _operator(command: argparse.ArgumentParser) -> None:
         "--namespace", action="append", default=[], metavar="NS", help=f"watch it alone, not all; {several}"
     )
     command.add_argument("--worker-image", required=True, metavar="IMAGE", help="the image of the workers")
+    command.add_argument("--trainer-image", default="", metavar="IMAGE", help="with TRL (default: the workers')")
+    command.add_argument("--trainer-python", metavar="PATH", help="the interpreter in it that has TRL")
     command.add_argument("--worker-image-pull-policy", default="IfNotPresent", metavar="POLICY")
     command.add_argument("--worker-image-pull-secret", action="append", default=[], metavar="NAME", help=several)
     command.add_argument("--cluster-domain", default="cluster.local", metavar="DOMAIN", help="default: cluster.local")

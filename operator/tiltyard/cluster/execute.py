@@ -24,7 +24,7 @@ from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.jobs import PREFLIGHT, bundle_objects, parallelism, preflight_objects, store_ref
 from tiltyard.render.names import RESULT, STOP, job_name, service_name
 from tiltyard.render.serving import inference_service, service_url
-from tiltyard.render.tasks import bundle_task
+from tiltyard.render.tasks import bundle_task, trainer_ref
 from tiltyard_jobs.contracts.tasks import PreflightTask
 
 AT_ONCE = 8  # calls for one tournament
@@ -139,6 +139,8 @@ class Hands:
             url = service_url(tournament, bundle.model, self.settings)
             served_as = service_name(tournament.metadata.name, bundle.model)
         task = bundle_task(tournament, order, store_ref(tournament), url, observed.ledger, served_as)
+        if bundle.stage == "train":
+            task = task.model_copy(update={"trainer": trainer_ref(tournament, self.settings.trainer_python)})
         await self._create(*bundle_objects(tournament, order, task, self.settings))
         metrics.JOBS_STARTED.labels(bundle.stage).inc()
         log.info("job started", job=name, bundle=bundle.name, stage=bundle.stage, shards=len(order.indices))

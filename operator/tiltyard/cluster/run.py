@@ -28,6 +28,8 @@ def operate(options: argparse.Namespace) -> int:
         pull_policy=options.worker_image_pull_policy,
         pull_secrets=tuple(options.worker_image_pull_secret),
         domain=options.cluster_domain,
+        trainer_image=options.trainer_image,
+        trainer_python=options.trainer_python,
     )
     try:
         asyncio.run(_operate(settings, tuple(options.namespace), options.port))

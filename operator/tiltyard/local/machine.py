@@ -233,8 +233,8 @@ class Machine:
 
     async def _fetch_trained(self) -> Path:
         """Bring the trained model to this machine."""
-        (bundle,) = (bundle for bundle in self._graph.bundles if bundle.stage == "train")
-        (ref,) = bundle.makes
+        ref = self._graph.model[TRAINED_MODEL].artifact
+        assert ref is not None
         folder = self._settings.state.absolute() / "trained" / ref.key
         task = FetchTask(tournament=self._graph.tournament, store=self._settings.store, model=ref, folder=str(folder))
         summary = await run_once(task, self._settings.state / "jobs" / "fetch", self._settings.python, self._occupancy)

@@ -467,6 +467,7 @@ def _model_node(participant: Participant, made_by: TrainRecipe | None = None) ->
         served=served,
         resources=participant.serving_or_default.demand() if served else {},
         version=digest(described.encode())[:12],
+        artifact=made_by.ref if made_by is not None else None,
     )
 
 

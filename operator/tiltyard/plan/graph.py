@@ -21,12 +21,14 @@ class ModelNode:
         served: we start and stop it; False: an endpoint that runs already and costs nothing.
         resources: what one load of it takes, by resource name, all replicas together.
         version: digest of how it is served: a model that is up under another one must be started anew.
+        artifact: what it is served from, where the tournament makes it.
     """
 
     name: str
     served: bool
     resources: Mapping[str, Decimal]
     version: str = ""
+    artifact: ArtifactRef | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,9 +14,13 @@ class ClusterSettings:
         pull_policy: of that image.
         pull_secrets: Secrets with which that image is pulled, in the tournament's namespace.
         domain: the cluster's DNS domain.
+        trainer_image: the image of `tiltyard_jobs` with TRL; empty: the worker's.
+        trainer_python: the interpreter in it that has TRL; None: the worker's own.
     """
 
     worker_image: str
     pull_policy: str = "IfNotPresent"
     pull_secrets: tuple[str, ...] = ()
     domain: str = "cluster.local"
+    trainer_image: str = ""
+    trainer_python: str | None = None

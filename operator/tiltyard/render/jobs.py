@@ -13,7 +13,7 @@ from tiltyard.plan.planner import JobOrder
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.names import BUNDLE, PARTS, QUEUE, STAGE, VERSION, child_metadata, job_name, labels
 from tiltyard.render.pods import CONTAINER_SECURITY, POD_SECURITY, container_fields, pod_fields, resource_fields
-from tiltyard.render.tasks import participants, preflight_task, secret_variable, uses_embedder
+from tiltyard.render.tasks import BASE_FOLDER, participants, preflight_task, secret_variable, uses_embedder
 from tiltyard_jobs.contracts.exit_codes import FINAL, ExitCode
 from tiltyard_jobs.contracts.frozen import digest
 from tiltyard_jobs.contracts.summary import pack_bits, unpack_bits
@@ -194,9 +194,10 @@ def _pod(
     secrets: Mapping[str, KeyReference],
     settings: ClusterSettings,
 ) -> dict[str, Any]:
-    jobs, s3 = tournament.spec.jobs, _bucket(tournament)
-    patch = pod_fields(jobs.pod)
-    own = container_fields(jobs.pod)
+    s3 = _bucket(tournament)
+    asked = tournament.spec.training if stage == "train" and tournament.spec.training else tournament.spec.jobs
+    patch = pod_fields(asked.pod)
+    own = container_fields(asked.pod)
     volumes: list[dict[str, Any]] = [
         {"name": "task", "configMap": {"name": name}},
         {"name": "work", "emptyDir": {}},
@@ -210,6 +211,8 @@ def _pod(
     if s3.ca_bundle_ref is not None:
         volumes.append({"name": "ca", "configMap": {"name": s3.ca_bundle_ref.name}})
         mounts.append({"name": "ca", "mountPath": CA_FOLDER, "readOnly": True})
+    if stage == "train":
+        _add_training(tournament, volumes, mounts)
     runs_programs = stage == "score"
     if runs_programs:
         volumes.append({"name": "programs", "emptyDir": {}})
@@ -237,17 +240,34 @@ def _pod(
         "containers": [
             {
                 "name": "worker",
-                "image": settings.worker_image,
+                "image": (settings.trainer_image if stage == "train" else "") or settings.worker_image,
                 "imagePullPolicy": settings.pull_policy,
                 "command": ["python", "-m", "tiltyard_jobs", stage, "--task", f"{TASK_FOLDER}/{key}"],
                 "env": env,
-                "resources": resource_fields(jobs.resources),
+                "resources": resource_fields(asked.resources),
                 "securityContext": CONTAINER_SECURITY,
                 "terminationMessagePolicy": "FallbackToLogsOnError",
                 "volumeMounts": [*mounts, *own.get("volumeMounts", [])],
             }
         ],
     }
+
+
+def _add_training(tournament: Tournament, volumes: list[dict[str, Any]], mounts: list[dict[str, Any]]) -> None:
+    """Shared memory for processes that train together, and the claim that holds the base model."""
+    assert tournament.spec.training is not None
+    volumes.append({"name": "shm", "emptyDir": {"medium": "Memory"}})
+    mounts.append({"name": "shm", "mountPath": "/dev/shm"})  # noqa: S108
+    scheme, _, place = tournament.spec.training.base_model.uri.partition("://")
+    if scheme == "pvc":
+        claim = {"claimName": place.partition("/")[0], "readOnly": True}
+        volumes.append({"name": "base", "persistentVolumeClaim": claim})
+        mounts.append({"name": "base", "mountPath": BASE_FOLDER, "readOnly": True})
+
+
+def bucket_env(s3: S3Output) -> list[dict[str, Any]]:
+    """The environment of a container that reads or writes the bucket."""
+    return list(_bucket_env(s3))
 
 
 def _sandbox(tournament: Tournament, settings: ClusterSettings) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 from tiltyard.api import INFERENCE_SERVICE_SCHEME, Endpoint, ModelSource, Participant, Tournament
 from tiltyard.plan.graph import ModelNode
 from tiltyard.render.cluster import ClusterSettings
+from tiltyard.render.jobs import CA_FOLDER, TASK_FOLDER, TASK_KEY, bucket_env, store_ref
 from tiltyard.render.names import (
     LOADS,
     MODEL,
@@ -19,10 +20,15 @@ from tiltyard.render.names import (
 )
 from tiltyard.render.pods import CONTAINER_SECURITY, POD_SECURITY, container_fields, pod_fields, resource_fields
 from tiltyard.render.tasks import participants
+from tiltyard_jobs.contracts.recipes import ArtifactRef
+from tiltyard_jobs.contracts.tasks import FetchTask
 
 API_VERSION = "serving.kserve.io/v1beta1"
 KIND = "InferenceService"
 PORT = 8080
+FETCHED = "/fetched"
+FETCH = "tiltyard.dev/fetch"
+"""The annotation of a pod that says which model its init container brings."""
 
 # Of KServe's annotations: plain Deployments, whose replicas nobody else changes.
 STANDARD = {"serving.kserve.io/deploymentMode": "Standard", "serving.kserve.io/autoscalerClass": "none"}
@@ -81,12 +87,15 @@ def inference_service(
     participant = participants(tournament)[model.name]
     name = service_name(tournament.metadata.name, model.name)
     its_labels = labels(tournament, "model", **{MODEL: model.name})
+    predictor = _predictor(participant, name, its_labels, settings)
+    if model.artifact is not None:
+        predictor = _from_bucket(predictor, tournament, model.artifact, settings)
     annotations = {**STANDARD, STOP: "false", VERSION: model.version, LOADS: str(loads), STARTED: started}
     return {
         "apiVersion": API_VERSION,
         "kind": KIND,
         "metadata": child_metadata(tournament, name, its_labels, annotations),
-        "spec": {"predictor": _predictor(participant, name, its_labels, settings)},
+        "spec": {"predictor": predictor},
     }
 
 
@@ -125,6 +134,54 @@ def _predictor(
             **_resources(participant),
         },
     }
+
+
+def _from_bucket(
+    predictor: dict[str, Any], tournament: Tournament, artifact: ArtifactRef, settings: ClusterSettings
+) -> dict[str, Any]:
+    """A predictor of a model that the tournament makes. An init container brings it: it alone has the bucket's keys.
+
+    What it is to bring stands in an annotation of the pod: an object of its own would have to be made and kept.
+    """
+    assert tournament.spec.output is not None
+    s3, store = tournament.spec.output.s3, store_ref(tournament)
+    task = FetchTask(tournament=tournament.metadata.name, store=store, model=artifact, folder=f"{FETCHED}/model")
+    model = {name: value for name, value in predictor["model"].items() if name != "storageUri"}
+    model["volumeMounts"] = [
+        *model.get("volumeMounts", []),
+        {"name": "model", "mountPath": "/mnt/models", "subPath": "model", "readOnly": True},
+    ]
+    note = {"name": "task", "downwardAPI": {"items": [_annotation_file(FETCH, TASK_KEY)]}}
+    mounts: list[dict[str, Any]] = [
+        {"name": "task", "mountPath": TASK_FOLDER, "readOnly": True},
+        {"name": "model", "mountPath": FETCHED},
+    ]
+    volumes: list[dict[str, Any]] = [{"name": "model", "emptyDir": {}}, {"name": "fetch-tmp", "emptyDir": {}}, note]
+    if s3.ca_bundle_ref is not None:
+        volumes.append({"name": "ca", "configMap": {"name": s3.ca_bundle_ref.name}})
+        mounts.append({"name": "ca", "mountPath": CA_FOLDER, "readOnly": True})
+    fetch = {
+        "name": "fetch-model",
+        "image": settings.worker_image,
+        "imagePullPolicy": settings.pull_policy,
+        "command": ["python", "-m", "tiltyard_jobs", "fetch", "--task", f"{TASK_FOLDER}/{TASK_KEY}"],
+        "env": bucket_env(s3),
+        "securityContext": {**CONTAINER_SECURITY, **POD_SECURITY},
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [*mounts, {"name": "fetch-tmp", "mountPath": "/tmp"}],  # noqa: S108
+    }
+    return {
+        **predictor,
+        "model": model,
+        **({"serviceAccountName": s3.service_account_name} if s3.service_account_name else {}),
+        "annotations": {FETCH: task.model_dump_json(by_alias=True)},
+        "initContainers": [fetch],
+        "volumes": [*predictor.get("volumes", []), *volumes],
+    }
+
+
+def _annotation_file(annotation: str, path: str) -> dict[str, Any]:
+    return {"path": path, "fieldRef": {"fieldPath": f"metadata.annotations['{annotation}']"}}
 
 
 def _storage_uri(model: ModelSource) -> str:

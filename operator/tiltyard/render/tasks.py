@@ -184,18 +184,22 @@ def _files(tournament: Tournament) -> Iterator[ReadableFile]:
         yield ReadableFile(field=field, uri=texts.uri, column=texts.field, sha256=texts.sha256)
 
 
-def trainer_ref(tournament: Tournament, python: str) -> TrainerRef:
-    """How this machine trains the target.
+def trainer_ref(tournament: Tournament, python: str | None) -> TrainerRef:
+    """How the target is trained.
 
     Args:
         tournament: with `spec.training`.
-        python: an interpreter with TRL.
+        python: an interpreter with TRL; None: the worker's own.
     """
     training = tournament.spec.training
     assert training is not None
-    uri = training.base_model.uri
-    base = unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri.removeprefix("hf://")
+    scheme, _, place = training.base_model.uri.partition("://")
+    base = {"file": unquote(place), "pvc": f"{BASE_FOLDER}/{place.partition('/')[2]}"}.get(scheme, place)
     return TrainerRef(python=python, base=base, devices=int(training.resources.demand().get(GPU, 0)))
+
+
+BASE_FOLDER = "/base"
+"""Where a pod that trains finds the claim that holds the base model."""
 
 
 GPU = "nvidia.com/gpu"

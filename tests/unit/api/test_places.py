@@ -21,7 +21,7 @@ def test_what_comes_later_is_refused_with_what_to_do() -> None:
         "spec.battles.schedule.type: Pruned comes with a later release; take RoundRobin until then",
     ]
     assert [str(problem) for problem in unsupported_on_cluster(FULL)] == [
-        "spec.training: training on a cluster comes with a later release; remove it, or use `tiltyard run`",
+        "spec.training.trainer.kind: TrainJob comes with a later release; take Job until then",
     ]
     assert unsupported(load_tournament(MINIMAL)) == unsupported_on_cluster(load_tournament(MINIMAL)) == []
 

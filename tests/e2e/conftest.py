@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
+import envs
 import tools
 from cluster import node, up
 from support.local_runs import contents
@@ -39,6 +40,7 @@ IMAGES = [
 def cluster_tools() -> None:
     """All that a cluster is made of is built: that may take longer than a test."""
     up.prepare(vllm=True)
+    envs.ensure("train")
 
 
 @pytest.fixture(scope="session")
@@ -49,13 +51,22 @@ def cluster(cluster_tools: None) -> Iterator[Path]:
     try:
         helm(
             "upgrade", "--install", "tiltyard", str(ROOT / "charts/tiltyard"), "--namespace=tiltyard",
-            "--create-namespace", "--wait", "--timeout=90s", *IMAGES,
+            "--create-namespace", "--wait", "--timeout=90s", f"--set=trainer.python={envs.ensure('train')}", *IMAGES,
         )  # fmt: skip
         yield up.kubeconfig()
     finally:
         if not os.environ.get("TILTYARD_KEEP_CLUSTER"):
             up.down()
             assert before in (None, traces())
+
+
+def mounted(environment: str) -> list[str]:
+    """The folders of this machine that a pod needs to run an environment of `hack/envs.py`."""
+    python = envs.ensure(environment)
+    prefix = subprocess.run(
+        [str(python), "-c", "import sys; print(sys.base_prefix)"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    return [str(python.parent.parent), prefix]
 
 
 def traces() -> dict[str, str]:

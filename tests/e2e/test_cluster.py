@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from e2e.conftest import ROOT, Arena, kill_s3, kubectl, wait_for_s3
+from e2e.conftest import ENDPOINT, KEYS, ROOT, Arena, kill_s3, kubectl, mounted, wait_for_s3
+from support.benchmarks import small_benchmark
 from support.local_runs import LocalRun, contents
 from support.manifests import manifest
 from support.tiny_model import tiny_model
@@ -92,18 +93,16 @@ def make_readable(folder: Path) -> None:
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
-async def test_three_models_on_vllm_from_a_volume(arena: Arena, tmp_path: Path) -> None:
+def claim_models(arena: Arena, folder: Path) -> None:
+    """A claim `models` on a folder of this machine, in a namespace where pods may mount such."""
     kubectl("label", "--overwrite", "namespace", arena.namespace, "pod-security.kubernetes.io/enforce=privileged")
-    names = ("alpha", "beta", "gamma")
-    for seed, name in enumerate(names, start=1):
-        tiny_model(vllm_python(), tmp_path / name, seed)
-    make_readable(tmp_path)
+    make_readable(folder)
     storage = {"accessModes": ["ReadOnlyMany"], "storageClassName": arena.namespace}
     volume = {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
         "metadata": {"name": arena.namespace},
-        "spec": {**storage, "capacity": {"storage": "1Gi"}, "hostPath": {"path": str(tmp_path)}},
+        "spec": {**storage, "capacity": {"storage": "1Gi"}, "hostPath": {"path": str(folder)}},
     }
     claim = {
         "apiVersion": "v1",
@@ -112,9 +111,14 @@ async def test_three_models_on_vllm_from_a_volume(arena: Arena, tmp_path: Path) 
         "spec": {**storage, "resources": {"requests": {"storage": "1Gi"}}},
     }
     for body in (volume, claim):
-        file = tmp_path / "object.yaml"
-        file.write_text(yaml.safe_dump(body))
-        kubectl("apply", "-f", str(file))
+        kubectl("apply", "-f", "-", stdin=json.dumps(body))
+
+
+async def test_three_models_on_vllm_from_a_volume(arena: Arena, tmp_path: Path) -> None:
+    names = ("alpha", "beta", "gamma")
+    for seed, name in enumerate(names, start=1):
+        tiny_model(vllm_python(), tmp_path / name, seed)
+    claim_models(arena, tmp_path)
     document = manifest(
         list(names),
         per_competitor=6,
@@ -139,3 +143,56 @@ async def test_three_models_on_vllm_from_a_volume(arena: Arena, tmp_path: Path) 
     assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])
     assert most <= 2
     assert {row["name"] for row in done["status"]["leaderboard"]} == set(names)
+
+
+async def test_from_mining_to_scores_before_and_after_in_one_apply(
+    arena: Arena, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tiny_model(vllm_python(), tmp_path / "base", 1)
+    claim_models(arena, tmp_path)
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    store = open_store(arena.uri, endpoint=ENDPOINT, region="us-east-1")
+    store.put("tasks.jsonl", small_benchmark(4).encode())
+    document = manifest(2, **{**SMALL, "jobs": {**SMALL["jobs"], "shardSize": 256}}, serving={"maxActive": 3})
+    places = mounted("train")
+    document["spec"]["training"] = {
+        "baseModel": {"uri": "pvc://models/base"},
+        "hyperparameters": {
+            "learningRate": "0.002", "epochs": 3, "globalBatchSize": 2, "maxLength": 512, "precision": "Float32",
+        },
+        "pod": {
+            "volumes": [{"name": f"env-{at}", "hostPath": {"path": path}} for at, path in enumerate(places)],
+            "volumeMounts": [
+                {"name": f"env-{at}", "mountPath": path, "readOnly": True} for at, path in enumerate(places)
+            ],
+        },
+    }  # fmt: skip
+    document["spec"]["evaluation"] = {
+        "benchmarks": ["humaneval_plus"],
+        "files": [{"benchmark": "humaneval_plus", "uri": f"{arena.uri}/tasks.jsonl"}],
+        "allowCodeExecution": True,
+        "maxTokens": 32,
+    }
+    await arena.apply(document)
+
+    def pods(part: str) -> list[str]:
+        found = json.loads(kubectl("-n", arena.namespace, "get", "pods", "--output=json"))["items"]
+        running = [pod["metadata"]["name"] for pod in found if pod["status"]["phase"] == "Running"]
+        return [name for name in running if part in name]
+
+    # The machine that trains is lost once something is saved: the next one goes on from there.
+    async with asyncio.timeout(600):
+        while not any(info.key.endswith("latest.json") for info in store.list("checkpoints/train/")):  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+    for name in pods("test-train"):
+        kubectl("-n", arena.namespace, "delete", "pod", name, "--grace-period=0", "--force")
+    done = await arena.complete("test", 1200)
+    told = {one["type"]: one["status"] for one in done["status"]["conditions"]}
+    assert (told["Trained"], told["Evaluated"]) == ("True", "True")
+    scores = json.loads(store.get(f"runs/{done['status']['run']}/benchmarks.json") or b"")
+    assert [(one["model"], one["tasks"]) for one in scores["scores"]] == [("base-model", 4), ("trained-model", 4)]
+    assert scores["gains"][0]["tasks"] == 4
+    assert done["status"]["outputs"]["model"].startswith(f"{arena.uri}/train/")
+    assert list(store.list("checkpoints/train/")) == []
+    store.close()

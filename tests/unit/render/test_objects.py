@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from tiltyard.plan.planner import JobOrder
 from tiltyard.render.jobs import bundle_objects, indices_of, parts_annotation, preflight_objects, store_ref
 from tiltyard.render.names import JOB_NAME_LENGTH, child_name, job_name, service_name
 from tiltyard.render.serving import inference_service, service_url, with_service_urls
-from tiltyard.render.tasks import bundle_task, preflight_task
-from tiltyard_jobs.contracts.tasks import BundleTask
+from tiltyard.render.tasks import bundle_task, preflight_task, trainer_ref
+from tiltyard_jobs.contracts.tasks import BundleTask, FetchTask
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.shard.loading import load_bundle
 
@@ -233,3 +234,55 @@ def test_an_inference_service_that_runs_already_is_found_by_its_name(given: str,
     task = preflight_task(with_service_urls(tournament, SETTINGS), graph, store_ref(tournament))
     assert [(one.name, one.endpoint.url) for one in task.endpoints] == [("c", url), ("embedder", url)]
     assert tournament.spec.competitors[2].identity().uri == f"{given}#m"
+
+
+TARGET = cluster_tournament(
+    3,
+    training={"baseModel": {"uri": "pvc://models/base"}, "resources": {"limits": {"nvidia.com/gpu": "2"}}},
+    evaluation={"benchmarks": ["humaneval"], "allowCodeExecution": True},
+    curation={"decontaminate": []},
+)
+
+
+def test_what_trains_has_its_own_resources_its_own_image_and_the_base_model() -> None:
+    settings = replace(SETTINGS, trainer_image="tiltyard/trainer:test")
+    cluster = Cluster(TARGET)
+    bundle = cluster.graph.by_name["train"]
+    task = bundle_task(TARGET, JobOrder(bundle, bundle.missing({})), store_ref(TARGET), None)
+    _, job = bundle_objects(TARGET, JobOrder(bundle, bundle.missing({})), task, settings)
+    pod = pod_of(job)
+    (container,) = pod["containers"]
+    assert container["image"] == "tiltyard/trainer:test"
+    assert container["resources"] == {"limits": {"nvidia.com/gpu": "2"}}
+    assert {"name": "base", "mountPath": "/base", "readOnly": True} in container["volumeMounts"]
+    assert {"name": "base", "persistentVolumeClaim": {"claimName": "models", "readOnly": True}} in pod["volumes"]
+    trainer = trainer_ref(TARGET, None)
+    assert (trainer.base, trainer.devices) == ("/base/base", 2)
+
+
+def test_what_runs_programs_has_no_key_and_no_task() -> None:
+    _, job = objects_of(Cluster(TARGET), "score/trained-model/humaneval")
+    pod = pod_of(job)
+    (sandbox,) = pod["initContainers"]
+    assert sandbox["restartPolicy"] == "Always"
+    assert "env" not in sandbox
+    assert {mount["name"] for mount in sandbox["volumeMounts"]} == {"programs", "tmp"}
+    assert "initContainers" not in pod_of(objects_of(Cluster(TARGET), "solve/base-model/humaneval")[1])
+
+
+def test_the_trained_model_is_brought_by_an_init_container_that_alone_has_the_keys() -> None:
+    cluster = Cluster(TARGET)
+    service = inference_service(TARGET, cluster.graph.model["trained-model"], SETTINGS, loads=1, started="now")
+    predictor = service["spec"]["predictor"]
+    assert "storageUri" not in predictor["model"]
+    assert "env" not in predictor["model"]
+    assert predictor["model"]["volumeMounts"][-1]["mountPath"] == "/mnt/models"
+    (fetch,) = predictor["initContainers"]
+    assert {entry["name"] for entry in fetch["env"]} == {
+        "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+    }  # fmt: skip
+    task = FetchTask.model_validate_json(predictor["annotations"]["tiltyard.dev/fetch"])
+    assert task.model == cluster.graph.by_name["train"].makes[0]
+    base = inference_service(TARGET, cluster.graph.model["base-model"], SETTINGS, loads=1, started="now")
+    assert base["spec"]["predictor"]["model"]["storageUri"] == "pvc://models/base"
+    assert "initContainers" not in base["spec"]["predictor"]

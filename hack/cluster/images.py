@@ -26,7 +26,6 @@ TARGETS = ("operator", "worker")
 LOCKS = tuple(f"requirements/{name}.txt" for name in ("build", "operator", "worker"))
 SOURCES = ("hack/cluster/images.py", "Dockerfile", ".dockerignore", "pyproject.toml", "README.md", "LICENSE", *LOCKS)
 FOLDERS = ("operator/tiltyard", "jobs/tiltyard_jobs")
-DEBIAN = "http://deb.debian.org/debian"
 
 
 def tag(target: str) -> str:
@@ -82,10 +81,7 @@ def _build_with_buildah(target: str, archive: Path) -> None:
     # How this machine fetches packages is lent to the build: nothing of it stays in the image.
     options = ["--isolation", "chroot", "--network", "host", "--pull-never", "--layers", "--timestamp", "0"]
     options.extend(_secrets())
-    if mirror := _mirror():
-        sources = cache() / "sources.list"
-        sources.write_text(_sources(mirror))
-        options.append(f"--volume={sources}:/etc/apt/sources.list:ro")
+    options.append(f"--volume={_sources()}:/etc/apt/sources.list:ro")
     if _buildah("build", *options, "--target", target, "--tag", tag(target), str(ROOT)) != 0:
         raise SystemExit(f"the image {target} cannot be built; the message is above")
     if _buildah("push", tag(target), f"docker-archive:{archive}:{tag(target)}") != 0:
@@ -99,8 +95,10 @@ def _make_base(name: str) -> None:
     root = cache() / "base"
     for stale in (root, *cache().glob("buildah-*")):
         shutil.rmtree(stale, ignore_errors=True)
-    _run("debootstrap", "--variant=minbase", suite[1], str(root), _mirror() or DEBIAN)
-    (root / "etc/apt/sources.list").write_text(_sources(DEBIAN))
+    _run("debootstrap", "--variant=minbase", suite[1], str(root), *filter(None, [_mirror()]))
+    sources = root / "etc/apt/sources.list"
+    _sources().write_text(sources.read_text())
+    sources.write_text("")  # which mirror this machine has is nobody else's business
     left_out = [f"usr/share/{kind}" for kind in ("doc", "info", "locale", "man")]
     exclude = "".join(f"path-exclude /{place}/*\n" for place in left_out)
     (root / "etc/dpkg/dpkg.cfg.d/slim").write_text(exclude)
@@ -127,8 +125,9 @@ def _mirror() -> str | None:
     return (found[1] or found[2]) if found else None
 
 
-def _sources(mirror: str) -> str:
-    return f"deb {mirror} bookworm main\ndeb {mirror} bookworm-updates main\n"
+def _sources() -> Path:
+    """Where the build's packages come from, as debootstrap wrote it."""
+    return _storage() / "sources.list"
 
 
 def _secrets() -> Iterator[str]:
@@ -138,9 +137,15 @@ def _secrets() -> Iterator[str]:
             yield f"--secret=id={name},src={path}"
 
 
+def _storage() -> Path:
+    """Of buildah's layers: a change in this file makes a new base."""
+    folder = cache() / f"buildah-{hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def _command() -> list[str]:
-    """buildah with layers of its own: a change in this file makes a new base."""
-    storage = cache() / f"buildah-{hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]}"
+    storage = _storage()
     return ["buildah", "--root", str(storage / "storage"), "--runroot", str(storage / "run")]
 
 

@@ -51,7 +51,7 @@ def cluster(cluster_tools: None) -> Iterator[Path]:
     try:
         helm(
             "upgrade", "--install", "tiltyard", str(ROOT / "charts/tiltyard"), "--namespace=tiltyard",
-            "--create-namespace", "--wait", "--timeout=90s", f"--set=trainer.python={envs.ensure('train')}", *IMAGES,
+            "--create-namespace", "--wait", "--timeout=90s", f"--set=trainer.python={TRAINER}/bin/python", *IMAGES,
         )  # fmt: skip
         yield up.kubeconfig()
     finally:
@@ -60,13 +60,24 @@ def cluster(cluster_tools: None) -> Iterator[Path]:
             assert before in (None, traces())
 
 
-def mounted(environment: str) -> list[str]:
-    """The folders of this machine that a pod needs to run an environment of `hack/envs.py`."""
-    python = envs.ensure(environment)
+TRAINER = "/trainer"
+
+
+def trainer_mounts(folder: Path) -> list[tuple[str, str]]:
+    """Folders of this machine, with where a pod mounts them, that make `TRAINER` an environment with TRL.
+
+    An image of several GB is made by nobody. The environment lies where nobody but root may go, so its parts get other
+    places, and a folder of links puts them together.
+    """
+    python = envs.ensure("train")
     prefix = subprocess.run(
         [str(python), "-c", "import sys; print(sys.base_prefix)"], capture_output=True, text=True, check=True
     ).stdout.strip()
-    return [str(python.parent.parent), prefix]
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin" / "python").symlink_to(f"/python/bin/{python.resolve().name}")
+    (folder / "lib").symlink_to("/train/lib")
+    (folder / "pyvenv.cfg").write_text("home = /python/bin\n")
+    return [(str(folder), TRAINER), (str(python.parent.parent), "/train"), (prefix, "/python")]
 
 
 def traces() -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from e2e.conftest import ENDPOINT, KEYS, ROOT, Arena, kill_s3, kubectl, mounted, wait_for_s3
+from e2e.conftest import ENDPOINT, KEYS, ROOT, Arena, kill_s3, kubectl, trainer_mounts, wait_for_s3
 from support.benchmarks import small_benchmark
 from support.local_runs import LocalRun, contents
 from support.manifests import manifest
@@ -148,23 +148,24 @@ async def test_three_models_on_vllm_from_a_volume(arena: Arena, tmp_path: Path) 
 async def test_from_mining_to_scores_before_and_after_in_one_apply(
     arena: Arena, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    tiny_model(vllm_python(), tmp_path / "base", 1)
-    claim_models(arena, tmp_path)
+    tiny_model(vllm_python(), tmp_path / "models" / "base", 1)
+    claim_models(arena, tmp_path / "models")
+    places = trainer_mounts(tmp_path / "trainer")
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
     store = open_store(arena.uri, endpoint=ENDPOINT, region="us-east-1")
     store.put("tasks.jsonl", small_benchmark(4).encode())
     document = manifest(2, **{**SMALL, "jobs": {**SMALL["jobs"], "shardSize": 256}}, serving={"maxActive": 3})
-    places = mounted("train")
     document["spec"]["training"] = {
         "baseModel": {"uri": "pvc://models/base"},
         "hyperparameters": {
             "learningRate": "0.002", "epochs": 3, "globalBatchSize": 2, "maxLength": 512, "precision": "Float32",
         },
         "pod": {
-            "volumes": [{"name": f"env-{at}", "hostPath": {"path": path}} for at, path in enumerate(places)],
+            "env": [{"name": "LD_LIBRARY_PATH", "value": "/python/lib"}],
+            "volumes": [{"name": f"env-{at}", "hostPath": {"path": here}} for at, (here, _) in enumerate(places)],
             "volumeMounts": [
-                {"name": f"env-{at}", "mountPath": path, "readOnly": True} for at, path in enumerate(places)
+                {"name": f"env-{at}", "mountPath": there, "readOnly": True} for at, (_, there) in enumerate(places)
             ],
         },
     }  # fmt: skip

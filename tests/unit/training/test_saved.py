@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import hashlib
+import io
+import json
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -72,3 +76,18 @@ def test_what_is_damaged_is_passed_over(store: FolderStore, tmp_path: Path, dama
     back.mkdir()
     saved(store, tmp_path / "a").restore(back)
     assert files(back) == []
+
+
+@pytest.mark.parametrize("name", ["../outside", "/tmp/outside"])
+def test_an_archive_that_leads_out_of_its_folder_is_passed_over(store: FolderStore, tmp_path: Path, name: str) -> None:
+    archive = tmp_path / "evil.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.addfile(tarfile.TarInfo(name), io.BytesIO())
+    store.put_file(f"{PREFIX}evil.tar", archive)
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    store.put(f"{PREFIX}latest.json", json.dumps({"file": "evil.tar", "sha256": digest}).encode())
+    back = tmp_path / "back"
+    back.mkdir()
+    saved(store, tmp_path / "a").restore(back)
+    assert files(back) == []
+    assert not (tmp_path / "outside").exists()

@@ -81,7 +81,7 @@ class SavedTraining:
 
 
 def _extract(tar: tarfile.TarFile, out: Path) -> None:
-    """Unpack files and folders, and nothing else. (Python 3.11 before its fourth release has no extraction filters.)
+    """Unpack files and folders, and nothing else; `tarfile` has no extraction filters before Python 3.11.4.
 
     Raises:
         ValueError: a name leads out of the folder, or a member is neither.

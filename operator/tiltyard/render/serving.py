@@ -20,6 +20,7 @@ from tiltyard.render.names import (
 )
 from tiltyard.render.pods import CONTAINER_SECURITY, POD_SECURITY, container_fields, pod_fields, resource_fields
 from tiltyard.render.tasks import participants
+from tiltyard_jobs.contracts.layout import artifact_prefix
 from tiltyard_jobs.contracts.recipes import ArtifactRef
 from tiltyard_jobs.contracts.tasks import FetchTask
 
@@ -146,11 +147,12 @@ def _from_bucket(
     assert tournament.spec.output is not None
     s3, store = tournament.spec.output.s3, store_ref(tournament)
     task = FetchTask(tournament=tournament.metadata.name, store=store, model=artifact, folder=f"{FETCHED}/model")
-    model = {name: value for name, value in predictor["model"].items() if name != "storageUri"}
-    model["volumeMounts"] = [
-        *model.get("volumeMounts", []),
-        {"name": "model", "mountPath": "/mnt/models", "subPath": "model", "readOnly": True},
-    ]
+    mount = {"name": "model", "mountPath": "/mnt/models", "subPath": "model", "readOnly": True}
+    model = {
+        **predictor["model"],
+        "storageUri": f"{store.uri}/{artifact_prefix(artifact)}",
+        "volumeMounts": [*predictor["model"].get("volumeMounts", []), mount],
+    }
     note = {"name": "task", "downwardAPI": {"items": [_annotation_file(FETCH, TASK_KEY)]}}
     mounts: list[dict[str, Any]] = [
         {"name": "task", "mountPath": TASK_FOLDER, "readOnly": True},
@@ -161,7 +163,7 @@ def _from_bucket(
         volumes.append({"name": "ca", "configMap": {"name": s3.ca_bundle_ref.name}})
         mounts.append({"name": "ca", "mountPath": CA_FOLDER, "readOnly": True})
     fetch = {
-        "name": "fetch-model",
+        "name": "storage-initializer",  # a pod that has one of this name gets none of KServe's
         "image": settings.worker_image,
         "imagePullPolicy": settings.pull_policy,
         "command": ["python", "-m", "tiltyard_jobs", "fetch", "--task", f"{TASK_FOLDER}/{TASK_KEY}"],

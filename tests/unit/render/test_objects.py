@@ -274,15 +274,17 @@ def test_the_trained_model_is_brought_by_an_init_container_that_alone_has_the_ke
     cluster = Cluster(TARGET)
     service = inference_service(TARGET, cluster.graph.model["trained-model"], SETTINGS, loads=1, started="now")
     predictor = service["spec"]["predictor"]
-    assert "storageUri" not in predictor["model"]
+    made = cluster.graph.by_name["train"].makes[0]
+    assert predictor["model"]["storageUri"] == f"s3://bucket/train/{made.key}/"
     assert "env" not in predictor["model"]
     assert predictor["model"]["volumeMounts"][-1]["mountPath"] == "/mnt/models"
     (fetch,) = predictor["initContainers"]
+    assert fetch["name"] == "storage-initializer"
     assert {entry["name"] for entry in fetch["env"]} == {
         "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
     }  # fmt: skip
     task = FetchTask.model_validate_json(predictor["annotations"]["tiltyard.dev/fetch"])
-    assert task.model == cluster.graph.by_name["train"].makes[0]
+    assert task.model == made
     base = inference_service(TARGET, cluster.graph.model["base-model"], SETTINGS, loads=1, started="now")
     assert base["spec"]["predictor"]["model"]["storageUri"] == "pvc://models/base"
     assert "initContainers" not in base["spec"]["predictor"]

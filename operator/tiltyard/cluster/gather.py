@@ -286,9 +286,8 @@ def _model(picture: Picture, service: ServiceObject, settings: ClusterSettings, 
     trouble = _pods_trouble(pods, now)
     deadline = picture.tournament.spec.serving.startup_deadline_seconds
     if now - max(service.started, service.unready_since or 0.0) < deadline:
-        return ModelSeen(
-            ModelPhase.STARTING, service.version, service.loads, message=trouble.message if trouble else ""
-        )
+        words = trouble.message if trouble else service.refused and f"no pod of it can be made: {service.refused}"
+        return ModelSeen(ModelPhase.STARTING, service.version, service.loads, message=words)
     late = f"was not ready after {deadline} s (spec.serving.startupDeadlineSeconds): {_why_late(service, pods)}"
     return ModelSeen(ModelPhase.FAILED, service.version, service.loads, message=late)
 

@@ -167,6 +167,7 @@ class ServiceObject:
         ready: it answers.
         unready_since: when it stopped answering; None: it never did, or it does.
         message: KServe's words where it is not ready.
+        refused: why none of its pods can be made; empty: they can, as far as is known.
     """
 
     owner: str
@@ -180,6 +181,7 @@ class ServiceObject:
     ready: bool
     unready_since: float | None
     message: str
+    refused: str
     deleting: bool
 
     @classmethod
@@ -204,6 +206,7 @@ class ServiceObject:
             ready=ready.get("status") == "True" and not stale,
             unready_since=seconds(ready["lastTransitionTime"]) if ready.get("status") == "False" else None,
             message=ready.get("message", ""),
+            refused=ready.get("message", "") if ready.get("reason") == "FailedCreate" else "",
             deleting="deletionTimestamp" in meta,
         )
 

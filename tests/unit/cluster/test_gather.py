@@ -236,3 +236,12 @@ def test_a_model_that_runs_and_does_not_answer_is_named_with_its_log(cluster: Cl
     late = seen(cluster, T0 + 1801).models["m1"]
     assert "pod m1-pod runs and does not answer yet" in late.message
     assert "`kubectl -n arena logs m1-pod`" in late.message
+
+
+def test_a_model_whose_pods_are_refused_says_so_at_once(cluster: Cluster) -> None:
+    words = 'Pod "m1-pod" is invalid: spec.containers[0].volumeMounts[4].mountPath: must be unique'
+    service = cluster.service("m1")
+    service["status"]["conditions"][0] |= {"reason": "FailedCreate", "message": words}
+    early = seen(cluster, T0 + 11).models["m1"]
+    assert early.phase is ModelPhase.STARTING
+    assert early.message == f"no pod of it can be made: {words}"

@@ -42,6 +42,7 @@ DEFAULT = {
 EVERYTHING: dict[str, Any] = {
     "image": {"digest": DIGEST},
     "worker": {"image": {"tag": "1.2.3", "pullPolicy": "Always"}, "imagePullSecrets": ["mirror", "other"]},
+    "trainer": {"image": {"repository": "registry.example/trainer", "tag": "4"}, "python": "/opt/train/bin/python"},
     "imagePullSecrets": ["mirror"],
     "watchNamespaces": ["red", "blue"],
     "clusterDomain": "arena.example",
@@ -192,6 +193,8 @@ def test_the_operator_understands_its_command_line(render: Render) -> None:
         given.items()
         >= {
             "worker_image": "ghcr.io/tiltyard/worker:1.2.3",
+            "trainer_image": "registry.example/trainer:4",
+            "trainer_python": "/opt/train/bin/python",
             "worker_image_pull_policy": "Always",
             "worker_image_pull_secret": ["mirror", "other"],
             "namespace": ["red", "blue"],
@@ -207,7 +210,7 @@ def test_images_are_of_the_charts_release(render: Render) -> None:
     _, container = pod_of(render().one("Deployment"))
     assert container["image"] == f"ghcr.io/tiltyard/operator:{release}"
     assert f"--worker-image=ghcr.io/tiltyard/worker:{release}" in container["args"]
-    assert not [argument for argument in container["args"] if argument.startswith("--namespace")]
+    assert not [argument for argument in container["args"] if argument.startswith(("--namespace", "--trainer"))]
 
 
 def test_where_and_how_the_pod_runs(render: Render) -> None:

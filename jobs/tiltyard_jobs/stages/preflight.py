@@ -30,6 +30,8 @@ from tiltyard_jobs.llm.retry import RetryPolicy
 from tiltyard_jobs.llm.template import find_prefix, prefix_from_template
 from tiltyard_jobs.prompts.judge import TOP_LOGPROBS
 from tiltyard_jobs.report.run_folder import outputs_of
+from tiltyard_jobs.sandbox.confine import ConfinementError
+from tiltyard_jobs.sandbox.host import Limits, run_program
 from tiltyard_jobs.shard.context import PreflightContext
 from tiltyard_jobs.sim.parameters import parse_sim_uri
 from tiltyard_jobs.stages.finished import finished_run
@@ -110,6 +112,16 @@ def local_checks(task: PreflightTask) -> Iterator[tuple[str, Callable[[], object
         yield "spec.curation.decontaminate", partial(load_known, name)
     for tasks in task.task_sets:
         yield "spec.evaluation.benchmarks", partial(load_tasks, tasks, task.store)
+    if task.task_sets:
+        yield "spec.evaluation", check_sandbox
+
+
+def check_sandbox() -> None:
+    """Programs of models can be held back here; on a cluster that is this node, and the others are mostly alike."""
+    try:
+        asyncio.run(run_program("pass", Limits()))
+    except ConfinementError as error:
+        raise ConfigurationError(f"programs of models cannot be run here: {error}") from None
 
 
 def check_secret(variable: str, place: str | None) -> None:

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from integration.stages.world import Asked, Given, Sim, StageWorld, mine_recipe, not_found, stub
 from tiltyard_jobs.contracts.layout import manifest_key
-from tiltyard_jobs.contracts.recipes import ArtifactRef
+from tiltyard_jobs.contracts.recipes import ArtifactRef, TaskSetRecipe
 from tiltyard_jobs.contracts.summary import Standing, parts_done
 from tiltyard_jobs.contracts.tasks import (
     EndpointRef,
@@ -26,6 +26,8 @@ from tiltyard_jobs.contracts.tasks import (
 )
 from tiltyard_jobs.records import INSTRUCTIONS
 from tiltyard_jobs.results import Manifest
+from tiltyard_jobs.sandbox.confine import ConfinementError
+from tiltyard_jobs.sandbox.host import Limits, Outcome
 from tiltyard_jobs.stages import preflight
 
 CHATML = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -126,6 +128,28 @@ def test_a_benchmark_that_is_out_of_reach(world: StageWorld, monkeypatch: pytest
     (found,) = problems(world, benchmarks=("humaneval", "mbpp"))
     assert found.startswith("spec.curation.decontaminate: mbpp comes from the Hugging Face hub")
     assert found.endswith("{uri, field} of a file that holds its texts under spec.curation.heldOut")
+
+
+HUMANEVAL = TaskSetRecipe(name="humaneval", rows=164)
+
+
+def test_benchmarks_that_will_be_run(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert world.run_task(task(world, task_sets=(HUMANEVAL,))).code == 0
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    file = TaskSetRecipe(name="mbpp", uri="file:///no/such/mbpp.jsonl", rows=500)
+    hub, gone = problems(world, task_sets=(HUMANEVAL, TaskSetRecipe(name="mbpp_plus", rows=378), file))
+    assert hub.startswith("spec.evaluation.benchmarks: mbpp_plus comes from the Hugging Face hub")
+    assert gone == "spec.evaluation.benchmarks: /no/such/mbpp.jsonl cannot be read: No such file or directory"
+
+
+def test_a_machine_that_cannot_hold_programs_back(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(source: str, limits: Limits) -> Outcome:
+        raise ConfinementError("the kernel has no Landlock")
+
+    monkeypatch.setattr(preflight, "run_program", refuse)
+    assert problems(world, task_sets=(HUMANEVAL,)) == [
+        "spec.evaluation: programs of models cannot be run here: the kernel has no Landlock"
+    ]
 
 
 def test_a_file_that_cannot_be_read(world: StageWorld) -> None:

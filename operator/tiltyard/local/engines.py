@@ -7,8 +7,10 @@ import asyncio
 from tiltyard.api import Tournament
 from tiltyard.local.servers import is_simulated
 from tiltyard.render.tasks import fields, participants
+from tiltyard_jobs.contracts.recipes import BASE_MODEL, TRAINED_MODEL
 
 ASK_SECONDS = 30.0
+TARGETS = (BASE_MODEL, TRAINED_MODEL)
 
 _ASK = "import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)"
 
@@ -23,7 +25,7 @@ async def engine_problems(tournament: Tournament, *, vllm_python: str, train_pyt
     """
     places = fields(tournament)
     weights = [
-        f"{places[participant.name]}.model.uri"
+        "spec.training.baseModel.uri" if participant.name in TARGETS else f"{places[participant.name]}.model.uri"
         for participant in participants(tournament).values()
         if participant.model is not None and not is_simulated(participant)
     ]

@@ -258,14 +258,14 @@ async def test_a_worker_image_that_is_not_there(arena: Arena) -> None:
 
 async def test_a_manifest_that_this_release_cannot_run(arena: Arena) -> None:
     document = arena.manifest(2, **SMALL)
-    document["spec"]["training"] = {"baseModel": {"uri": "hf://org/base"}}
+    document["spec"]["battles"] = {"schedule": {"type": "Pruned"}}
     await arena.apply(document)
     refused = await arena.wait_for_phase("Invalid")
     assert condition(refused, "Accepted") | {"lastTransitionTime": ""} == {
         "type": "Accepted",
         "status": "False",
         "reason": "Invalid",
-        "message": "spec.training: training on a cluster comes with a later release; remove it, or use `tiltyard run`",
+        "message": "spec.battles.schedule.type: Pruned comes with a later release; take RoundRobin until then",
         "observedGeneration": 1,
         "lastTransitionTime": "",
     }

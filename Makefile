@@ -21,7 +21,7 @@ test-unit: .venv/.dev ## Seconds; no I/O
 test-integration: .venv/.dev tools ## Real API server, KServe controller, S3 server, workers and models
 	$(PYTEST) tests/integration -q -n 2 --dist loadgroup
 
-test-interop: .venv/.dev ## What other people's tools make of our outputs (datasets, TRL, DuckDB, arena-rank)
+test-interop: .venv/.dev ## What other people's tools make of our outputs (datasets, TRL, DuckDB, arena-rank, KServe)
 	rm -rf .tiltyard/interop && $(BIN)/tiltyard run tests/interop/tournament.yaml --out .tiltyard/interop/out --state .tiltyard/interop/state
 	$$($(BIN)/python hack/envs.py interop) -m pytest -c tests/interop/pytest.ini tests/interop --outputs .tiltyard/interop/out
 

@@ -159,7 +159,7 @@ async def test_from_mining_to_scores_before_and_after_in_one_apply(
     document["spec"]["training"] = {
         "baseModel": {"uri": "pvc://models/base"},
         "hyperparameters": {
-            "learningRate": "0.002", "epochs": 3, "globalBatchSize": 2, "maxLength": 512, "precision": "Float32",
+            "learningRate": "0.002", "epochs": 12, "globalBatchSize": 2, "maxLength": 512, "precision": "Float32",
         },
         "pod": {
             "env": [{"name": "LD_LIBRARY_PATH", "value": "/python/lib"}],

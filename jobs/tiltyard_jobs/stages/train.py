@@ -19,7 +19,7 @@ from tiltyard_jobs.training.rows import dpo_row, select, sft_row, write_rows
 from tiltyard_jobs.training.saved import SavedTraining
 from tiltyard_jobs.training.supervise import train as run_trainer
 
-SAVE_SECONDS = 10.0  # between two looks for a new checkpoint
+SAVE_SECONDS = 2.0  # between two looks for a new checkpoint
 
 MODEL = "model."
 """What the names of the trained model's own files begin with, in the part's seal."""

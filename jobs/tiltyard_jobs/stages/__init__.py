@@ -7,27 +7,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, get_args
 
-STAGES = (
-    "preflight",
-    "mine",
-    "prompts",
-    "filter",
-    "grade",
-    "curate",
-    "answer",
-    "judge",
-    "rate",
-    "dataset",
-    "train",
-    "solve",
-    "score",
-    "report",
-    "export",
-    "fetch",
-    "compare",
-)
+from tiltyard_jobs.contracts.recipes import Stage
+
+STAGES = ("preflight", *get_args(Stage), "export", "fetch", "compare")
+"""Those that make artifacts, and those that make none."""
 
 
 def stage_function(name: str) -> Callable[[Any], Awaitable[Any]]:

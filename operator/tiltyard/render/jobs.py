@@ -223,7 +223,7 @@ def _pod(
         {"name": "TILTYARD_WORK_DIR", "value": "/work"},
         *([{"name": "TILTYARD_SANDBOX", "value": PROGRAMS_FOLDER}] if runs_programs else []),
         *(_secret_env(variable, reference) for variable, reference in sorted(secrets.items())),
-        *_bucket_env(s3),
+        *bucket_env(s3),
         *own.pop("env", []),
     ]
     return {
@@ -265,11 +265,6 @@ def _add_training(tournament: Tournament, volumes: list[dict[str, Any]], mounts:
         mounts.append({"name": "base", "mountPath": BASE_FOLDER, "readOnly": True})
 
 
-def bucket_env(s3: S3Output) -> list[dict[str, Any]]:
-    """The environment of a container that reads or writes the bucket."""
-    return list(_bucket_env(s3))
-
-
 def _sandbox(tournament: Tournament, settings: ClusterSettings) -> dict[str, Any]:
     """What runs the programs of models, beside the worker: it has no key, no task and no account."""
     return {
@@ -287,7 +282,7 @@ def _sandbox(tournament: Tournament, settings: ClusterSettings) -> dict[str, Any
     }
 
 
-def _bucket_env(s3: S3Output) -> Iterator[dict[str, Any]]:
+def bucket_env(s3: S3Output) -> Iterator[dict[str, Any]]:
     """The bucket's credentials; boto3 finds those of a service account by itself."""
     if s3.secret_ref is not None:
         for variable in S3_VARIABLES:

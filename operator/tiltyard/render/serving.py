@@ -167,7 +167,7 @@ def _from_bucket(
         "image": settings.worker_image,
         "imagePullPolicy": settings.pull_policy,
         "command": ["python", "-m", "tiltyard_jobs", "fetch", "--task", f"{TASK_FOLDER}/{TASK_KEY}"],
-        "env": bucket_env(s3),
+        "env": [*bucket_env(s3)],
         "securityContext": {**CONTAINER_SECURITY, **POD_SECURITY},
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [*mounts, {"name": "fetch-tmp", "mountPath": "/tmp"}],  # noqa: S108

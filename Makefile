@@ -26,12 +26,13 @@ test-interop: .venv/.dev ## What other people's tools make of our outputs (datas
 	$$($(BIN)/python hack/envs.py interop) -m pytest -c tests/interop/pytest.ini tests/interop --outputs .tiltyard/interop/out
 
 test-e2e: .venv/.dev ## Real vLLM processes; a real node with KServe (root)
+	@PYTHONPATH=hack $(BIN)/python -m cluster.up prepare --vllm && $(BIN)/python hack/envs.py train > /dev/null
 	$(PYTEST) tests/e2e -q
 
 image: .venv/.dev ## The operator's and the worker's image, as archives
 	@PYTHONPATH=hack $(BIN)/python -m cluster.images
 
-cluster-up: .venv/.dev ## A cluster with one real node, KServe and S3 (root); prints its KUBECONFIG
+cluster-up: .venv/.dev ## A cluster with KServe and S3; prints its KUBECONFIG (own node: root; or kind)
 	@PYTHONPATH=hack $(BIN)/python -m cluster.up up
 
 cluster-down: .venv/.dev ## End it; nothing is left
@@ -64,7 +65,8 @@ bench: .venv/.dev ## Where the benches are, and what each needs
 	@sed -n '1,/^## /p' bench/README.md
 
 tools: .venv/.dev
-	@$(BIN)/python hack/tools.py versitygw etcd kube-apiserver kube-controller-manager kserve-manager helm > /dev/null
+	@$(BIN)/python hack/tools.py versitygw etcd kube-apiserver kube-controller-manager kserve-manager \
+	  jobset-manager trainer-manager helm > /dev/null
 
 clean: ## Remove what the targets above made in this tree; caches outside of it stay
 	rm -rf .venv demo .tiltyard out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -59,6 +59,7 @@ TOOLS = {
     "coredns": Tool("coredns", "."),
     "etcd": Tool("etcd", "go.etcd.io/etcd/server/v3"),
     "helm": Tool("helm", "helm.sh/helm/v3/cmd/helm", HELM),
+    "jobset-manager": Tool("jobset", "sigs.k8s.io/jobset"),
     "kserve-manager": Tool("kserve", "github.com/kserve/kserve/cmd/manager"),
     "kube-apiserver": _kubernetes("kube-apiserver"),
     "kube-controller-manager": _kubernetes("kube-controller-manager"),
@@ -68,6 +69,7 @@ TOOLS = {
     "kubelet": _kubernetes("kubelet"),
     "kwok": Tool("kwok", "sigs.k8s.io/kwok/cmd/kwok"),
     "pause": Tool("pause", "."),
+    "trainer-manager": Tool("trainer", "github.com/kubeflow/trainer/v2/cmd/trainer-controller-manager"),
     "versitygw": Tool("versitygw", "github.com/versity/versitygw/cmd/versitygw", "-s -w -X main.Version=v1.8.0"),
 }
 

@@ -15,16 +15,14 @@ import shutil
 import ssl
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import tools
-from cluster.processes import ClusterError, free_port, start, stop, tail, wait_for
+from cluster.api import ClusterApi
+from cluster.processes import free_port, wait_for
 
 ADMIN_TOKEN = "admin"
 
@@ -37,11 +35,10 @@ def binary(name: str) -> Path:
     return tools.ensure(name)
 
 
-@dataclass
-class ControlPlane:
+class ControlPlane(ClusterApi):
     """A control plane, up inside of a `with` block.
 
-    Attributes:
+    Args:
         folder: for all its files; emptied first.
         address: where the API server listens.
         services: addresses of Services.
@@ -49,31 +46,37 @@ class ControlPlane:
         users: more users, as (token, name, group).
     """
 
-    folder: Path
-    address: str = "127.0.0.1"
-    services: str = "10.96.0.0/16"
-    flags: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    users: Sequence[tuple[str, str, str]] = ()
-    _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
-    _names: dict[int, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.port = free_port(self.address)
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        address: str = "127.0.0.1",
+        services: str = "10.96.0.0/16",
+        flags: Mapping[str, Sequence[str]] | None = None,
+        users: Sequence[tuple[str, str, str]] = (),
+    ) -> None:
+        super().__init__(folder, flags)
+        self.address, self.services, self.users = address, services, users
+        self.port = free_port(address)
 
     @property
     def url(self) -> str:
-        """Of the API server."""
         return f"https://{self.address}:{self.port}"
 
     @property
     def kubeconfig(self) -> Path:
-        """Of a user who may do everything."""
         return self.folder / "kubeconfig"
 
     @property
     def ca(self) -> Path:
         """The certificate that signs the API server's: its own."""
         return self.folder / "certificates" / "apiserver.crt"
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {ADMIN_TOKEN}"}
+
+    def _context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.ca))
 
     def __enter__(self) -> Self:
         try:
@@ -88,11 +91,6 @@ class ControlPlane:
     ) -> None:
         self.down()
 
-    def down(self) -> None:
-        """End all processes, the last that was started first."""
-        while self._processes:
-            stop(self._processes.pop())
-
     def kubeconfig_for(self, token: str, file: Path) -> Path:
         """Write a kubeconfig for the bearer of a token."""
         cluster = {"server": self.url, "certificate-authority": str(self.ca)}
@@ -106,57 +104,6 @@ class ControlPlane:
         }
         file.write_text(json.dumps(document, indent=2))
         return file
-
-    def request(self, method: str, path: str, body: Any = None, content: str = "application/json") -> Any:
-        """One call of the API as its administrator; `bytes` go as they are. Returns the answer's JSON, or its text.
-
-        Raises:
-            urllib.error.HTTPError: it was refused.
-        """
-        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {ADMIN_TOKEN}", "Content-Type": content}
-        call = urllib.request.Request(self.url + path, data, headers, method=method)
-        with urllib.request.urlopen(call, context=ssl.create_default_context(cafile=str(self.ca))) as answer:
-            text = answer.read()
-        return json.loads(text) if text.startswith(b"{") else text.decode()
-
-    def apply(self, path: str, body: Any) -> Any:
-        """Server-side apply of an object, or of a YAML document's bytes."""
-        return self.request(
-            "PATCH", f"{path}?fieldManager=test-cluster&force=true", body, "application/apply-patch+yaml"
-        )
-
-    def wait_for_resource(self, group: str, plural: str) -> None:
-        """Wait until a custom resource is served: clients find it by discovery from then on."""
-
-        def served() -> bool:
-            try:
-                return any(one["name"] == plural for one in self.request("GET", f"/apis/{group}")["resources"])
-            except urllib.error.HTTPError:
-                return False
-
-        server, log = self._processes[1], self.folder / "logs" / "kube-apiserver.log"
-        wait_for(f"the API of {plural}", served, server, log)
-
-    def run(self, name: str, *command: str | Path) -> tuple[subprocess.Popen[bytes], Path]:
-        """Start a process that ends with the control plane; returns it and its log."""
-        log = self.folder / "logs" / f"{name}.log"
-        process = start([*command, *self.flags.get(name, ())], log)
-        self._processes.append(process)
-        self._names[process.pid] = name
-        return process, log
-
-    def check(self) -> None:
-        """See that everything that was started still runs.
-
-        Raises:
-            ClusterError: something has ended.
-        """
-        for process in self._processes:
-            if process.poll() is not None:
-                name = self._names[process.pid]
-                log = self.folder / "logs" / f"{name}.log"
-                raise ClusterError(f"{name} ended with {process.returncode}; its log is {log}:\n{tail(log)}")
 
     def _up(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

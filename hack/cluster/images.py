@@ -33,6 +33,11 @@ def tag(target: str) -> str:
     return f"docker.io/tiltyard/{target}:dev"
 
 
+def cpu_tag(target: str) -> str:
+    """The sibling of an image that KServe asks for where a runtime's model asks for no GPU."""
+    return f"docker.io/tiltyard/{target}-cpu:dev"
+
+
 def cache() -> Path:
     """Where archives, and buildah's layers, are kept."""
     folder = tools.cache_root().parent / "images"

@@ -25,7 +25,7 @@ from typing import NoReturn
 import yaml
 
 import tools
-from cluster import kserve
+from cluster import images, kserve, s3
 from cluster.controlplane import ADMIN_TOKEN, ControlPlane
 from cluster.processes import ClusterError, wait_for
 from cluster.vllm import runtime
@@ -35,10 +35,7 @@ LINK = "tiltyard0"  # the end that stays outside
 PODS, SERVICES, BRIDGE = "10.244.0.0/24", "10.96.0.0/16", "10.244.0.1"
 NODE = "tiltyard"
 CGROUP = "tiltyard"
-S3_PORT = 9000
-S3_OUTAGE_SECONDS = 2
-S3_KEYS = {"ROOT_ACCESS_KEY_ID": "tiltyard", "ROOT_SECRET_ACCESS_KEY": "tiltyard-secret"}
-# Where the node writes at fixed places; the last two are made where they are missing, and `up.down` removes them again.
+# Where the node writes at fixed places; `machine.py` makes the last two where they are missing, and removes them again.
 HIDDEN = ("/run", "/var/log", "/etc/cni", "/usr/libexec/kubernetes", "/var/lib/cni", "/var/lib/kubelet")
 MADE = HIDDEN[-2:]
 # Settings of the whole kernel on which kubelet insists. It is shown what it wants to see; the kernel keeps its own.
@@ -57,12 +54,12 @@ class Node:
 
     Args:
         folder: for all its files.
-        images: docker archives to import.
+        archives: of the images to import.
         vllm: an interpreter with vLLM, whose environment the runtime `kserve-vllmserver` mounts; None: no such runtime.
     """
 
-    def __init__(self, folder: Path, images: list[Path], vllm: Path | None) -> None:
-        self.folder, self.images, self.vllm = folder, images, vllm
+    def __init__(self, folder: Path, archives: list[Path], vllm: Path | None) -> None:
+        self.folder, self.archives, self.vllm = folder, archives, vllm
         self.socket = folder / "containerd" / "containerd.sock"
         self.plane = ControlPlane(
             folder / "plane",
@@ -78,14 +75,13 @@ class Node:
         self.plane.__enter__()
         for part in (self._containerd, self._dns, self._scheduler, self._kubelet, self._proxy, self._s3):
             part()
-        kserve.install(self.plane, vllm_image="docker.io/tiltyard/worker:dev")
+        kserve.install(self.plane, vllm_image=images.tag("worker"))
         if self.vllm is not None:
-            self._vllm_runtime(self.vllm)
-        for image in self.images:
-            self._ctr("images", "import", str(image))
+            kserve.install_runtime(self.plane, runtime(self.vllm))
+        for archive in self.archives:
+            self._ctr("images", "import", str(archive))
         # KServe asks for the sibling `-cpu` of a runtime's image where a model asks for no GPU.
-        worker = "docker.io/tiltyard/worker"
-        self._ctr("images", "tag", "--force", f"{worker}:dev", f"{worker}-cpu:dev")
+        self._ctr("images", "tag", "--force", images.tag("worker"), images.cpu_tag("worker"))
         self._wait_for_node()
         self.plane.check()
 
@@ -233,27 +229,11 @@ conf_dir = "{home / "cni"}"
         self.plane.run("kube-proxy", tools.ensure("kube-proxy"), f"--config={file}")
 
     def _s3(self) -> None:
-        objects, metadata = self.folder / "s3" / "objects", self.folder / "s3" / "metadata"
-        for folder in (objects / "tournaments", metadata):
-            folder.mkdir(parents=True, exist_ok=True)
-        keys = [f"{name}={value}" for name, value in S3_KEYS.items()]
-        self._s3_server, _ = self.plane.run(
-            "versitygw", "env", *keys, tools.ensure("versitygw"), "--port", f"{ADDRESS}:{S3_PORT}", "--quiet", "posix",
-            "--sidecar", metadata, objects,
-        )  # fmt: skip
+        self._s3_server = s3.serve(self.plane, ADDRESS)
 
-    def keep_s3(self) -> NoReturn:
-        """Start the S3 server again whenever it ends. Process 1 is the parent of all orphans too."""
-        while True:
-            ended, _ = os.wait()
-            if ended == self._s3_server.pid:
-                time.sleep(S3_OUTAGE_SECONDS)
-                self._s3()
-
-    def _vllm_runtime(self, python: Path) -> None:
-        """KServe's own runtime for vLLM, from an environment of this machine instead of an image."""
-        body = runtime(python)
-        self.plane.apply("/apis/serving.kserve.io/v1alpha1/clusterservingruntimes/kserve-vllmserver", body)
+    def keep(self) -> NoReturn:
+        """Stay as process 1."""
+        s3.keep(self.plane, ADDRESS, self._s3_server)
 
     def _ctr(self, *command: str) -> None:
         subprocess.run(
@@ -314,7 +294,7 @@ def main() -> NoReturn:
     node = Node(folder, [Path(image) for image in settings["images"]], vllm)
     node.start()
     (folder / "ready").write_text(ADMIN_TOKEN)
-    node.keep_s3()
+    node.keep()
 
 
 if __name__ == "__main__":

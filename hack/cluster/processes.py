@@ -48,20 +48,35 @@ def stop(process: subprocess.Popen[bytes], grace: float = 10.0) -> None:
 
 
 def wait_for(
-    what: str, holds: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, limit: float = 60
+    what: str,
+    holds: Callable[[], bool],
+    process: subprocess.Popen[bytes] | None = None,
+    log: Path | None = None,
+    limit: float = 60,
 ) -> None:
     """Wait until something holds.
+
+    Args:
+        what: for messages.
+        holds: asked again and again.
+        process: without which it never will.
+        log: of the process.
+        limit: seconds.
 
     Raises:
         ClusterError: the process has ended, or it took too long.
     """
     end = time.monotonic() + limit
     while not holds():
-        if process.poll() is not None:
-            raise ClusterError(f"{what} ended with {process.returncode}; its log is {log}:\n{tail(log)}")
+        if process is not None and process.poll() is not None:
+            raise ClusterError(f"{what} ended with {process.returncode}{_said(log)}")
         if time.monotonic() > end:
-            raise ClusterError(f"{what} is not up after {limit:.0f} s; its log is {log}:\n{tail(log)}")
+            raise ClusterError(f"{what} is not up after {limit:.0f} s{_said(log)}")
         time.sleep(0.1)
+
+
+def _said(log: Path | None) -> str:
+    return f"; its log is {log}:\n{tail(log)}" if log is not None and log.exists() else ""
 
 
 def tail(log: Path, lines: int = 15) -> str:

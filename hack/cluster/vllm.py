@@ -6,6 +6,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from cluster import images
+
 LIBRARIES = ("/usr/lib/x86_64-linux-gnu/libnuma.so.1",)
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
@@ -19,11 +21,12 @@ ENVIRONMENT = {
 }
 
 
-def runtime(python: Path) -> dict[str, Any]:
+def runtime(python: Path, machine: str = "") -> dict[str, Any]:
     """The ClusterServingRuntime `kserve-vllmserver` for models so small that a CPU serves them.
 
     Args:
         python: the interpreter of an environment with vLLM, as `hack/envs.py vllm` prints it.
+        machine: the path below which nodes see this machine's folders.
     """
     home = python.parent.parent
     prefix = subprocess.run(
@@ -41,7 +44,7 @@ def runtime(python: Path) -> dict[str, Any]:
             "containers": [
                 {
                     "name": "kserve-container",
-                    "image": "docker.io/tiltyard/worker:dev",
+                    "image": images.tag("worker"),
                     "imagePullPolicy": "IfNotPresent",
                     "command": command,
                     "args": ["--port=8080", "--served-model-name={{.Name}}", "--model=/mnt/models", *small],
@@ -56,6 +59,6 @@ def runtime(python: Path) -> dict[str, Any]:
                     ],
                 }
             ],
-            "volumes": [{"name": f"host-{at}", "hostPath": {"path": path}} for at, path in enumerate(paths)],
+            "volumes": [{"name": f"host-{at}", "hostPath": {"path": machine + path}} for at, path in enumerate(paths)],
         },
     }

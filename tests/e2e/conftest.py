@@ -14,57 +14,63 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
 import envs
 import tools
-from cluster import node, up
+from cluster import holder, node, up
+from cluster.facts import Cluster
 from support.local_runs import contents
 from tiltyard.cluster.kube import TOURNAMENTS, Kind, Kube, Object
-from tiltyard_jobs.store import open_store
+from tiltyard_jobs.store import Store, open_store
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRETS = Kind("v1", "Secret", "secrets")
-ENDPOINT = f"http://{node.ADDRESS}:{node.S3_PORT}"
-KEYS = dict(zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), node.S3_KEYS.values(), strict=True))
-IMAGES = [
-    f"--set={part}.{field}={value}"
-    for part, target in (("image", "operator"), ("worker.image", "worker"))
-    for field, value in (("repository", f"docker.io/tiltyard/{target}"), ("tag", "dev"))
-]
 
 
 @pytest.fixture(scope="session")
 def cluster_tools() -> None:
-    """All that a cluster is made of is built: that may take longer than a test."""
+    """All that a cluster is made of is built. `make test-e2e` does it before: it may take longer than a test."""
     up.prepare(vllm=True)
     envs.ensure("train")
 
 
 @pytest.fixture(scope="session")
-def cluster(cluster_tools: None) -> Iterator[Path]:
-    """The kubeconfig of a cluster that is up, with Tiltyard installed by its chart."""
-    before = None if up.pid() else traces()
-    up.up(vllm=True)
+def cluster(cluster_tools: None) -> Iterator[Cluster]:
+    """A cluster that is up, with Tiltyard installed by its chart."""
+    before = None if up.find() else traces()
+    found = up.up(vllm=True)
     try:
         helm(
             "upgrade", "--install", "tiltyard", str(ROOT / "charts/tiltyard"), "--namespace=tiltyard",
-            "--create-namespace", "--wait", "--timeout=90s", f"--set=trainer.python={TRAINER}/bin/python", *IMAGES,
+            "--create-namespace", "--wait", "--timeout=90s", f"--set=trainer.python={TRAINER}/bin/python",
+            *found.chart_values(),
         )  # fmt: skip
-        yield up.kubeconfig()
+        yield found
     finally:
         if not os.environ.get("TILTYARD_KEEP_CLUSTER"):
+            if before is None and found.machine is None:
+                helm("uninstall", "tiltyard", "--namespace=tiltyard", "--wait")
             up.down()
             assert before in (None, traces())
+
+
+@pytest.fixture
+def machine(cluster: Cluster) -> str:
+    """The path below which the cluster's nodes see this machine's folders."""
+    if cluster.machine is None:
+        pytest.skip("an existing cluster does not see this machine's folders, and its S3 server is not ours to kill")
+    return cluster.machine
 
 
 TRAINER = "/trainer"
 
 
-def trainer_mounts(folder: Path) -> list[tuple[str, str]]:
-    """Folders of this machine, with where a pod mounts them, that make `TRAINER` an environment with TRL.
+def trainer_mounts(folder: Path, machine: str) -> list[tuple[str, str]]:
+    """Folders of the node, with where a pod mounts them, that make `TRAINER` an environment with TRL.
 
     An image of several GB is made by nobody. The environment lies where nobody but root may go, so its parts get other
     places, and a folder of links puts them together.
@@ -77,7 +83,8 @@ def trainer_mounts(folder: Path) -> list[tuple[str, str]]:
     (folder / "bin" / "python").symlink_to(f"/python/bin/{python.resolve().name}")
     (folder / "lib").symlink_to("/train/lib")
     (folder / "pyvenv.cfg").write_text("home = /python/bin\n")
-    return [(str(folder), TRAINER), (str(python.parent.parent), "/train"), (prefix, "/python")]
+    places = ((str(folder), TRAINER), (str(python.parent.parent), "/train"), (prefix, "/python"))
+    return [(machine + here, there) for here, there in places]
 
 
 def traces() -> dict[str, str]:
@@ -90,7 +97,7 @@ def traces() -> dict[str, str]:
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
     found["mounts"] = "\n".join(sorted(line.split(maxsplit=4)[4] for line in mounts))
     found["cgroups"] = " ".join(map(str, sorted(Path("/sys/fs/cgroup").glob(f"*/{node.CGROUP}"))))
-    found["files"] = str(up.folder().exists())
+    found["files"] = str(holder.folder().exists())
     network, foreign = os.readlink("/proc/self/ns/net"), []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -105,40 +112,44 @@ def _output(command: str) -> str:
 
 
 def helm(*arguments: str) -> None:
-    environment = {**os.environ, "KUBECONFIG": str(up.kubeconfig())}
-    subprocess.run([str(tools.ensure("helm")), *arguments], env=environment, check=True)
+    subprocess.run([str(tools.ensure("helm")), *arguments], env=_environment(), check=True)
 
 
 def kubectl(*arguments: str, stdin: str | None = None) -> str:
     """What a user types; returns what it prints."""
-    environment = {**os.environ, "KUBECONFIG": str(up.kubeconfig())}
     command = [str(tools.ensure("kubectl")), *arguments]
-    done = subprocess.run(command, env=environment, input=stdin, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=_environment(), input=stdin, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(arguments)}: {done.stderr}"
     return done.stdout
 
 
-def wait_for_s3() -> None:
+def _environment() -> dict[str, str]:
+    found = up.find()
+    assert found is not None, "the cluster is down"
+    return {**os.environ, "KUBECONFIG": str(found.kubeconfig)}
+
+
+def wait_for_s3(endpoint: str) -> None:
     """Wait until the cluster's S3 server answers."""
+    address = urlsplit(endpoint)
     end = time.monotonic() + 30
     while True:
-        with suppress(OSError), socket.create_connection((node.ADDRESS, node.S3_PORT), timeout=1):
+        with suppress(OSError), socket.create_connection((address.hostname, address.port), timeout=1):
             return
         assert time.monotonic() < end
         time.sleep(0.1)
 
 
 def kill_s3() -> None:
-    """End the cluster's S3 server; the node starts it again after a while."""
-    holder = up.pid()
-    assert holder is not None
-    first = Path(f"/proc/{holder}/task/{holder}/children").read_text().split()[0]
-    inside = os.readlink(f"/proc/{first}/ns/pid")
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if (process / "comm").read_text() == "versitygw\n" and os.readlink(process / "ns" / "pid") == inside:
-                os.kill(int(process.name), 9)
-                return
+    """End the cluster's S3 server; who holds the cluster starts it again after a while."""
+    parents = [holder.pid()]
+    while parents:
+        if (parent := parents.pop()) is None:
+            break
+        if Path(f"/proc/{parent}/comm").read_text() == "versitygw\n":
+            os.kill(parent, 9)
+            return
+        parents += map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split())
     raise AssertionError("no S3 server runs")
 
 
@@ -148,15 +159,16 @@ class Arena:
 
     kube: Kube
     namespace: str
+    cluster: Cluster
 
     @property
     def uri(self) -> str:
-        return f"s3://tournaments/{self.namespace}"
+        return f"s3://{self.cluster.bucket}/{self.namespace}"
 
     async def apply(self, document: dict[str, Any]) -> None:
         """`kubectl apply` of a manifest whose bucket is the cluster's."""
         document = {**document, "metadata": {**document["metadata"], "namespace": self.namespace}}
-        s3 = {"uri": self.uri, "endpoint": ENDPOINT, "secretRef": {"name": "tournament-bucket"}}
+        s3 = {"uri": self.uri, "endpoint": self.cluster.endpoint, "secretRef": {"name": "tournament-bucket"}}
         document["spec"] = {**document["spec"], "output": {"s3": s3}}
         await self.kube.apply(TOURNAMENTS, document)
 
@@ -178,11 +190,13 @@ class Arena:
         assert phase(done) == "Complete", yaml.safe_dump(done["status"])
         return done
 
-    def contents(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    def store(self) -> Store:
+        """The tournaments' folder in the bucket."""
+        return open_store(self.uri, endpoint=self.cluster.endpoint, region="us-east-1")
+
+    def contents(self) -> dict[str, bytes]:
         """All that the bucket holds of this arena, what tells of costs taken out."""
-        for name, value in KEYS.items():
-            monkeypatch.setenv(name, value)
-        store = open_store(self.uri, endpoint=ENDPOINT, region="us-east-1")
+        store = self.store()
         try:
             return contents(store)
         finally:
@@ -195,16 +209,19 @@ def phase(tournament: Object) -> str:
 
 
 @pytest.fixture
-async def arena(cluster: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Arena]:
+async def arena(
+    cluster: Cluster, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Arena]:
     """A fresh namespace under the restricted Pod Security Standard."""
-    monkeypatch.setenv("KUBECONFIG", str(cluster))
+    for name, value in {"KUBECONFIG": str(cluster.kubeconfig), **cluster.keys}.items():
+        monkeypatch.setenv(name, value)
     name = f"arena-{abs(hash(request.node.nodeid)) % 10**8}"
     async with await Kube.connect() as kube:
         kubectl("create", "namespace", name)
         kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
-        data = {key: base64.b64encode(value.encode()).decode() for key, value in KEYS.items()}
+        data = {key: base64.b64encode(value.encode()).decode() for key, value in cluster.keys.items()}
         meta = {"name": "tournament-bucket", "namespace": name}
         await kube.apply(SECRETS, {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": data})
-        yield Arena(kube, name)
+        yield Arena(kube, name, cluster)
         if not os.environ.get("TILTYARD_KEEP_CLUSTER"):
             kubectl("delete", "namespace", name, "--wait=false")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from e2e.conftest import ENDPOINT, KEYS, ROOT, Arena, kill_s3, kubectl, trainer_mounts, wait_for_s3
+from e2e.conftest import ROOT, Arena, kill_s3, kubectl, trainer_mounts, wait_for_s3
 from support.benchmarks import small_benchmark
 from support.local_runs import LocalRun, contents
 from support.manifests import manifest
@@ -29,7 +29,7 @@ SMALL: dict[str, Any] = {
 """Two players and a judge: every stage, none of much work."""
 
 
-async def test_the_quick_start_from_apply_to_the_report_in_s3(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_quick_start_from_apply_to_the_report_in_s3(arena: Arena) -> None:
     document = yaml.safe_load((ROOT / "examples" / "cluster.yaml").read_text())
     document["spec"]["instructions"] = {"mine": {"perCompetitor": 60}}
     document["spec"]["curation"] = {"diversity": {"perCompetitor": 10}, "decontaminate": []}
@@ -40,7 +40,7 @@ async def test_the_quick_start_from_apply_to_the_report_in_s3(arena: Arena, monk
     assert "Complete" in table
     assert "100%" in table
     assert done["status"]["leaderboard"][0]["name"] in table
-    stored = arena.contents(monkeypatch)
+    stored = arena.contents()
     assert f"runs/{done['status']['run']}/report.html" in stored
     story = kubectl("-n", arena.namespace, "describe", "tournament", "quickstart")
     assert "PreflightPassed" in story
@@ -52,10 +52,10 @@ async def test_the_quick_start_from_apply_to_the_report_in_s3(arena: Arena, monk
             break
         await asyncio.sleep(0.2)
     assert left == ""
-    assert arena.contents(monkeypatch) == stored
+    assert arena.contents() == stored
 
 
-async def test_faults_cost_no_byte(arena: Arena, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_faults_cost_no_byte(arena: Arena, machine: str, tmp_path: Path) -> None:
     document = manifest(2, **SMALL)
     await arena.apply(document)
 
@@ -80,11 +80,11 @@ async def test_faults_cost_no_byte(arena: Arena, monkeypatch: pytest.MonkeyPatch
     await strike("judge")
     await arena.complete("test")
     kill_s3()  # it had come up again
-    await asyncio.to_thread(wait_for_s3)
+    await asyncio.to_thread(wait_for_s3, arena.cluster.endpoint)
     local = LocalRun(tmp_path, document)
     local.complete()
     assert local.out is not None
-    assert arena.contents(monkeypatch) == contents(open_store(local.out.as_uri()))
+    assert arena.contents() == contents(open_store(local.out.as_uri()))
 
 
 def make_readable(folder: Path) -> None:
@@ -93,7 +93,7 @@ def make_readable(folder: Path) -> None:
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
-def claim_models(arena: Arena, folder: Path) -> None:
+def claim_models(arena: Arena, machine: str, folder: Path) -> None:
     """A claim `models` on a folder of this machine, in a namespace where pods may mount such."""
     kubectl("label", "--overwrite", "namespace", arena.namespace, "pod-security.kubernetes.io/enforce=privileged")
     make_readable(folder)
@@ -102,7 +102,7 @@ def claim_models(arena: Arena, folder: Path) -> None:
         "apiVersion": "v1",
         "kind": "PersistentVolume",
         "metadata": {"name": arena.namespace},
-        "spec": {**storage, "capacity": {"storage": "1Gi"}, "hostPath": {"path": str(folder)}},
+        "spec": {**storage, "capacity": {"storage": "1Gi"}, "hostPath": {"path": f"{machine}{folder}"}},
     }
     claim = {
         "apiVersion": "v1",
@@ -114,11 +114,11 @@ def claim_models(arena: Arena, folder: Path) -> None:
         kubectl("apply", "-f", "-", stdin=json.dumps(body))
 
 
-async def test_three_models_on_vllm_from_a_volume(arena: Arena, tmp_path: Path) -> None:
+async def test_three_models_on_vllm_from_a_volume(arena: Arena, machine: str, tmp_path: Path) -> None:
     names = ("alpha", "beta", "gamma")
     for seed, name in enumerate(names, start=1):
         tiny_model(vllm_python(), tmp_path / name, seed)
-    claim_models(arena, tmp_path)
+    claim_models(arena, machine, tmp_path)
     document = manifest(
         list(names),
         per_competitor=6,
@@ -145,15 +145,11 @@ async def test_three_models_on_vllm_from_a_volume(arena: Arena, tmp_path: Path) 
     assert {row["name"] for row in done["status"]["leaderboard"]} == set(names)
 
 
-async def test_from_mining_to_scores_before_and_after_in_one_apply(
-    arena: Arena, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+async def test_from_mining_to_scores_before_and_after_in_one_apply(arena: Arena, machine: str, tmp_path: Path) -> None:
     tiny_model(vllm_python(), tmp_path / "models" / "base", 1)
-    claim_models(arena, tmp_path / "models")
-    places = trainer_mounts(tmp_path / "trainer")
-    for name, value in KEYS.items():
-        monkeypatch.setenv(name, value)
-    store = open_store(arena.uri, endpoint=ENDPOINT, region="us-east-1")
+    claim_models(arena, machine, tmp_path / "models")
+    places = trainer_mounts(tmp_path / "trainer", machine)
+    store = arena.store()
     store.put("tasks.jsonl", small_benchmark(4).encode())
     document = manifest(2, **{**SMALL, "jobs": {**SMALL["jobs"], "shardSize": 256}}, serving={"maxActive": 3})
     document["spec"]["training"] = {

@@ -7,20 +7,18 @@ from typing import Any
 
 import pytest
 
-from e2e.conftest import ENDPOINT, KEYS, Arena, kubectl
+from e2e.conftest import Arena, kubectl
 from support.benchmarks import small_benchmark
 from support.manifests import manifest
 from tiltyard.render.pods import CONTAINER_SECURITY, POD_SECURITY
-from tiltyard_jobs.store import open_store
 
 pytestmark = pytest.mark.timeout(600)
-
-WORKER = "docker.io/tiltyard/worker:dev"
 
 
 def run_job(arena: Arena, name: str, *command: str) -> str:
     """Run a command in a pod like a worker's; returns what it printed."""
-    container: dict[str, Any] = {"name": "worker", "image": WORKER, "command": list(command)}
+    image = arena.cluster.images["worker"]
+    container: dict[str, Any] = {"name": "worker", "image": image, "command": list(command)}
     pod = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -57,16 +55,12 @@ def test_the_image_holds_no_compiler_no_pip_and_nothing_of_its_builder(arena: Ar
     assert run_job(arena, "contents", "python", "-c", script).strip() == "clean"
 
 
-async def test_an_inference_service_of_somebody_else_judges_and_programs_run(
-    arena: Arena, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in KEYS.items():
-        monkeypatch.setenv(name, value)
+async def test_an_inference_service_of_somebody_else_judges_and_programs_run(arena: Arena) -> None:
     predictor = {
         "containers": [
             {
                 "name": "kserve-container",
-                "image": WORKER,
+                "image": arena.cluster.images["worker"],
                 "command": ["python", "-m", "tiltyard_jobs.sim"],
                 "args": ["--uri=sim://expert", "--host=0.0.0.0", "--port=8080", "--served-model-name=expert"],
                 "ports": [{"containerPort": 8080}],
@@ -97,7 +91,7 @@ async def test_an_inference_service_of_somebody_else_judges_and_programs_run(
     assert [model["id"] for model in answer["data"]] == ["expert"]
     jobs = {"shardSize": 256, "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}}}
     document = manifest(2, per_competitor=6, judges=1, curation={"decontaminate": []}, jobs=jobs)
-    store = open_store(arena.uri, endpoint=ENDPOINT, region="us-east-1")
+    store = arena.store()
     store.put("tasks.jsonl", small_benchmark(4).encode())
     document["spec"]["evaluation"] = {
         "benchmarks": ["humaneval_plus"],

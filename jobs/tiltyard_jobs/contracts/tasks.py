@@ -97,13 +97,15 @@ class TrainerRef(Contract):
     Attributes:
         python: an interpreter with TRL; None: the worker's own.
         base: where the base model is: a folder, or a name on the Hugging Face hub.
-        devices: GPUs; 0: none, the CPU.
+        devices: GPUs of one node; 0: none, the CPU.
+        nodes: machines that train together.
         field: the manifest's field, for messages.
     """
 
     python: str | None = None
     base: str
     devices: int = 0
+    nodes: int = 1
     field: str = "spec.training"
 
 

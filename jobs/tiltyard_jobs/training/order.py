@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tiltyard_jobs.contracts.recipes import TrainRecipe
+from tiltyard_jobs.training import trainer
 
 DPO_BETA = 0.1  # TRL's default; DPO's paper (arXiv 2305.18290) uses it throughout
 DPO_LEARNING_RATE = 0.1  # of the one before: a model that is trained already moves on in small steps
@@ -14,7 +15,14 @@ CHECKPOINTS = 20  # in one run, at most about so many
 
 
 def order_of(
-    recipe: TrainRecipe, *, base: str, rows: Mapping[str, Path], counts: Mapping[str, int], out: Path, cpu: bool
+    recipe: TrainRecipe,
+    *,
+    base: str,
+    rows: Mapping[str, Path],
+    counts: Mapping[str, int],
+    out: Path,
+    cpu: bool,
+    nodes: int = 1,
 ) -> dict[str, Any]:
     """The order.
 
@@ -25,6 +33,7 @@ def order_of(
         counts: how many rows each has.
         out: a folder for checkpoints and results.
         cpu: train without a GPU.
+        nodes: machines that train together, each with such a folder of its own.
     """
     learning_rate = float(recipe.learning_rate)
     stages = [_stage("sft", recipe, rows["sft"], learning_rate)]
@@ -46,7 +55,13 @@ def order_of(
         "saveSteps": max(1, steps // CHECKPOINTS),
         "seed": recipe.seed,
         "cpu": cpu,
+        "nodes": nodes,
     }
+
+
+def is_trained(order: Mapping[str, Any]) -> bool:
+    """Whether all stages of an order are done."""
+    return all((Path(order["out"]) / stage["kind"] / trainer.DONE).exists() for stage in order["stages"])
 
 
 def _stage(kind: str, recipe: TrainRecipe, rows: Path, learning_rate: float) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,13 @@ _QUIET = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "TOKENIZERS_PARA
 
 
 async def train(
-    python: str, order: Mapping[str, Any], folder: Path, log: Path, *, devices: int, each: Callable[[int, int], None]
+    python: str,
+    order: Mapping[str, Any],
+    folder: Path,
+    log: Path,
+    *,
+    launcher: Sequence[str] = (),
+    each: Callable[[int, int], None],
 ) -> None:
     """Run the trainer. It is ended when this is cancelled, and what it has saved stays.
 
@@ -34,7 +40,7 @@ async def train(
         order: see `order_of`.
         folder: an existing one, for the order's file.
         log: gets the trainer's output.
-        devices: processes, one for each GPU; 1 for a CPU.
+        launcher: what comes between the interpreter and the trainer, see `Nodes.launcher`.
         each: told of (step, steps) now and then.
 
     Raises:
@@ -43,14 +49,12 @@ async def train(
     """
     document = folder / "order.json"
     document.write_text(json.dumps(order))
-    command = [python]
-    if devices > 1:
-        command += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={devices}"]
     with log.open("ab") as output:
         try:
             process = await asyncio.create_subprocess_exec(
-                *command, str(TRAINER), str(document), stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output,
-                env=_environment(), start_new_session=True,
+                python, *launcher, str(TRAINER), str(document),
+                stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, env=_environment(),
+                start_new_session=True,
             )  # fmt: skip
         except OSError as error:
             raise ConfigurationError(f"the trainer cannot be started: {python}: {error.strerror}") from None
@@ -64,7 +68,8 @@ async def train(
     if process.returncode == 0:
         return
     last = _last_words(log)
-    if process.returncode == trainer.CONFIGURATION and last.startswith(_MARK):
+    # A launcher has an exit code of its own.
+    if (launcher or process.returncode == trainer.CONFIGURATION) and last.startswith(_MARK):
         raise ConfigurationError(last.removeprefix(_MARK))
     if "No module named" in last:
         raise ConfigurationError(

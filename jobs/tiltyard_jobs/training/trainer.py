@@ -1,4 +1,4 @@
-"""Fine-tuning with TRL: `python trainer.py ORDER`, or `torchrun --nproc-per-node N trainer.py ORDER` for several GPUs.
+"""Fine-tuning with TRL: `python trainer.py ORDER`, or `torchrun … trainer.py ORDER` for several GPUs or machines.
 
 A program of its own: it imports TRL, transformers, peft and torch, and nothing of Tiltyard, so it runs in whatever
 environment has them. ORDER is a JSON file, see `order.py`. It writes checkpoints as it goes and continues from the last
@@ -72,9 +72,12 @@ def _train(order: dict[str, Any], stage: dict[str, Any], base: str, folder: Path
 
 
 def _last_checkpoint(folder: Path) -> str | None:
-    """The newest checkpoint that is whole: its state is the last file that is written."""
-    whole = [path for path in folder.glob("checkpoint-*") if (path / "trainer_state.json").exists()]
-    return str(max(whole, key=lambda path: int(path.name.rpartition("-")[2]))) if whole else None
+    """The newest checkpoint that all processes have whole: its state is the last file that is written."""
+    from accelerate.utils import gather_object
+
+    whole = {path.name for path in folder.glob("checkpoint-*") if (path / "trainer_state.json").exists()}
+    common = set.intersection(*gather_object([whole]))
+    return str(folder / max(common, key=lambda name: int(name.rpartition("-")[2]))) if common else None
 
 
 def _trainer(order: dict[str, Any], stage: dict[str, Any], model: Any, tokenizer: Any, rows: Any, folder: Path) -> Any:
@@ -100,6 +103,7 @@ def _trainer(order: dict[str, Any], stage: dict[str, Any], model: Any, tokenizer
         "save_strategy": "steps",
         "save_steps": order["saveSteps"],
         "save_total_limit": 2,
+        "save_on_each_node": order["nodes"] > 1,
         "report_to": [],
         "disable_tqdm": True,
         "use_cpu": order["cpu"],
@@ -141,7 +145,8 @@ def _revision(order: dict[str, Any], base: str) -> str | None:
 
 
 def _is_main() -> bool:
-    return int(os.environ.get("RANK", "0")) == 0
+    """Whether this process writes what its machine keeps."""
+    return int(os.environ.get("LOCAL_RANK", "0")) == 0
 
 
 def _first_line(error: BaseException) -> str:

@@ -34,7 +34,7 @@ from tiltyard.api.status import (
 )
 from tiltyard.api.texts import Texts
 from tiltyard.api.tournament import ObjectMeta, Tournament
-from tiltyard.api.training import Training
+from tiltyard.api.training import RuntimeReference, Training
 
 __all__ = [
     "INFERENCE_SERVICE_SCHEME",
@@ -71,6 +71,7 @@ __all__ = [
     "Problem",
     "Rating",
     "Resources",
+    "RuntimeReference",
     "S3Output",
     "Schedule",
     "Serving",

@@ -28,10 +28,6 @@ def unsupported(tournament: Tournament) -> list[Problem]:
 def unsupported_on_cluster(tournament: Tournament) -> list[Problem]:
     """What this release has on one machine and not yet on a cluster: the operator refuses it."""
     training, problems = tournament.spec.training, []
-    if training is not None and training.trainer.kind == "TrainJob":
-        problems.append(
-            Problem("spec.training.trainer.kind", "TrainJob comes with a later release; take Job until then")
-        )
     if training is not None and training.base_model.uri.partition("://")[0] not in ("hf", "pvc"):
         given = given_text(training.base_model.uri)
         problems.append(

@@ -53,9 +53,9 @@ class Trainer(ApiModel):
     RULES = (RUNTIME_FOR_TRAIN_JOB, ONE_NODE_FOR_JOB)
 
     kind: Literal["Job", "TrainJob"] = "Job"
-    """Job: accelerate and TRL in one pod. TrainJob: Kubeflow Trainer. Default: Job."""
+    """Job: accelerate and TRL in one pod. TrainJob: the same on many nodes, by Kubeflow Trainer v2. Default: Job."""
     runtime_ref: RuntimeReference | None = None
-    """For TrainJob: the runtime."""
+    """For TrainJob: the runtime, one with `mlPolicy.torch` whose job and container are named `node`."""
     num_nodes: Annotated[int, Whole(1, 1024)] = 1
     """For TrainJob: how many nodes. Default: 1."""
 
@@ -101,8 +101,23 @@ class Select(ApiModel):
     """Margin: those whose gold answer leads by most. Random: the control. Default: Margin."""
 
 
+def _priority(training: Training) -> Iterator[Violation]:
+    if training.trainer.kind == "TrainJob" and training.pod.priority_class_name is not None:
+        yield Violation(("pod", "priorityClassName"), training.pod.priority_class_name)
+
+
+PRIORITY_OF_RUNTIME: Rule[Training] = Rule(
+    sentence="the priority of a TrainJob's pods is its runtime's to say",
+    check=_priority,
+    cel="self.trainer.kind != 'TrainJob' || !has(self.pod.priorityClassName)",
+    field_path=".pod.priorityClassName",
+)
+
+
 class Training(ApiModel):
     """Fine-tuning a target model on the data."""
+
+    RULES = (PRIORITY_OF_RUNTIME,)
 
     base_model: Weights
     """The model to start from."""

@@ -15,6 +15,7 @@ import structlog
 
 from tiltyard.api import (
     ManifestError,
+    Problem,
     Tournament,
     TournamentStatus,
     problems_on_cluster,
@@ -34,7 +35,19 @@ from tiltyard.cluster.gather import (
     stale_services,
 )
 from tiltyard.cluster.informer import Informer
-from tiltyard.cluster.kube import EVENTS, JOBS, PODS, SERVICES, TOURNAMENTS, Kube, KubeError
+from tiltyard.cluster.kube import (
+    EVENTS,
+    FORBIDDEN,
+    JOBS,
+    NOT_FOUND,
+    PODS,
+    RUNTIMES,
+    SERVICES,
+    TOURNAMENTS,
+    TRAIN_JOBS,
+    Kube,
+    KubeError,
+)
 from tiltyard.cluster.looks import WORKERS, Looks
 from tiltyard.cluster.seen import JobObject, PodObject, ServiceObject, TournamentSeen
 from tiltyard.plan.build import build_graph
@@ -51,6 +64,11 @@ from tiltyard_jobs.contracts.tasks import PreflightTask
 log = structlog.get_logger(__name__)
 
 OURS = f"{MANAGED_BY}={MANAGER}"
+RUNTIME_SECONDS = 30.0  # between two looks for a training runtime that is missing
+
+
+class RuntimeMissing(ManifestError):
+    """The manifest names a training runtime that is not there; it may come."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +89,20 @@ class Watches:
 
     tournaments: Informer[TournamentSeen]
     jobs: Informer[JobObject]
+    train_jobs: Informer[JobObject]
     pods: Informer[PodObject]
     services: Informer[ServiceObject]
 
     @property
-    def all(self) -> tuple[Informer[TournamentSeen], Informer[JobObject], Informer[PodObject], Informer[ServiceObject]]:
+    def all(
+        self,
+    ) -> tuple[Informer[TournamentSeen] | Informer[JobObject] | Informer[PodObject] | Informer[ServiceObject], ...]:
         """Each of them."""
-        return self.tournaments, self.jobs, self.pods, self.services
+        return self.tournaments, self.jobs, self.train_jobs, self.pods, self.services
+
+    def hands(self, kube: Kube, settings: ClusterSettings) -> Hands:
+        """What acts on the children."""
+        return Hands(kube, self.jobs, self.train_jobs, self.services, settings)
 
 
 @dataclass
@@ -108,6 +133,16 @@ class Controller:
             self._watches[namespace] = Watches(
                 Informer(self.kube, TOURNAMENTS, namespace or None, "", TournamentSeen.of, changed, self.rng),
                 Informer(self.kube, JOBS, namespace or None, OURS, JobObject.of, changed, self.rng),
+                Informer(
+                    self.kube,
+                    TRAIN_JOBS,
+                    namespace or None,
+                    OURS,
+                    JobObject.of_train_job,
+                    changed,
+                    self.rng,
+                    optional=True,
+                ),
                 Informer(self.kube, PODS, namespace or None, OURS, PodObject.of, changed, self.rng),
                 Informer(self.kube, SERVICES, namespace or None, OURS, ServiceObject.of, changed, self.rng),
             )
@@ -147,16 +182,16 @@ class Controller:
         now = self.clock()
         status = tell.status_of(seen.document)
         try:
-            resolved = self._resolve(owner, seen)
+            resolved = await self._resolve(owner, seen)
         except ManifestError as error:
             meta = seen.document["metadata"]
             await self._write(watches, seen, status, tell.refused(status, meta["generation"], error, now), [])
-            return None
+            return RUNTIME_SECONDS if isinstance(error, RuntimeMissing) else None
         picture = self._picture(watches, resolved, status)
         if tell.is_complete(status, resolved.graph.run):
             return await self._after_the_end(watches, seen, picture, now)
         acting = self._looks.is_acting(owner)
-        hands = Hands(self.kube, watches.jobs, watches.services, self.settings)
+        hands = watches.hands(self.kube, self.settings)
         if not acting and await self._clear(hands, picture):
             return None
         observed = gather(picture, self.settings, now)
@@ -185,11 +220,12 @@ class Controller:
     def _watches_of(self, owner: str) -> Watches:
         return self._watches.get(owner.partition("/")[0]) or self._watches[""]
 
-    def _resolve(self, owner: str, seen: TournamentSeen) -> Resolved:
+    async def _resolve(self, owner: str, seen: TournamentSeen) -> Resolved:
         """What follows from the manifest.
 
         Raises:
             ManifestError: it cannot run.
+            RuntimeMissing: it cannot train.
         """
         meta = seen.document["metadata"]
         known = self._resolved.get(owner)
@@ -199,6 +235,7 @@ class Controller:
         late = [*unsupported(tournament), *unsupported_on_cluster(tournament)]
         if problems := [*late, *problems_on_cluster(tournament)]:
             raise ManifestError(owner, problems)
+        await self._check_runtime(owner, tournament)
         graph = build_graph(tournament)
         tournament = with_service_urls(tournament, self.settings)
         task = cluster_preflight_task(tournament, graph)
@@ -206,11 +243,37 @@ class Controller:
         self._resolved[owner] = resolved
         return resolved
 
+    async def _check_runtime(self, owner: str, tournament: Tournament) -> None:
+        """See that the runtime of a TrainJob is there, before anything is done that only pays once it has trained.
+
+        Raises:
+            RuntimeMissing: it is not.
+        """
+        training = tournament.spec.training
+        if training is None or (runtime := training.trainer.runtime_ref) is None:
+            return
+        kind = RUNTIMES[runtime.kind]
+        namespace = tournament.metadata.namespace if runtime.kind == "TrainingRuntime" else None
+        try:
+            await self.kube.get(kind, namespace, runtime.name)
+        except KubeError as error:
+            if error.status == FORBIDDEN:  # the role of one namespace cannot look
+                return
+            if error.status != NOT_FOUND:
+                raise
+            place = "spec.training.trainer.runtimeRef.name"
+            words = (
+                f"there is no {runtime.kind} {runtime.name!r} {'in this namespace' if namespace else 'in the cluster'}:"
+                f" `kubectl get {kind.plural}` lists those that are, and Kubeflow Trainer (v2) brings them"
+            )
+            raise RuntimeMissing(owner, [Problem(place, words)]) from None
+
     def _picture(self, watches: Watches, resolved: Resolved, status: TournamentStatus) -> Picture:
         meta = resolved.tournament.metadata
         owner = f"{meta.namespace}/{meta.name}"
         # Children of an earlier Tournament of the same name are the garbage collector's.
-        jobs = {name: job for name, job in watches.jobs.of(owner).items() if job.owner_uid == meta.uid}
+        all_jobs = {**watches.jobs.of(owner), **watches.train_jobs.of(owner)}
+        jobs = {name: job for name, job in all_jobs.items() if job.owner_uid == meta.uid}
         services = {name: one for name, one in watches.services.of(owner).items() if one.owner_uid == meta.uid}
         return Picture(
             tournament=resolved.tournament,
@@ -247,7 +310,7 @@ class Controller:
             await self._write(watches, seen, status, status.model_copy(update={"observed_generation": generation}), [])
         ttl = self._ttl_left(picture, status, now)
         if ttl == 0:
-            await self._delete_children(Hands(self.kube, watches.jobs, watches.services, self.settings), picture)
+            await self._delete_children(watches.hands(self.kube, self.settings), picture)
         return ttl or None
 
     def _ttl_left(self, picture: Picture, status: TournamentStatus, now: float) -> float | None:

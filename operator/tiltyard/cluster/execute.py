@@ -16,7 +16,7 @@ import structlog
 from tiltyard.cluster import metrics
 from tiltyard.cluster.gather import Picture, costs_of, is_counted, preflight_result
 from tiltyard.cluster.informer import Informer
-from tiltyard.cluster.kube import CONFIG_MAPS, JOBS, SERVICES, Kube, Object
+from tiltyard.cluster.kube import CONFIG_MAPS, JOBS, SERVICES, TRAIN_JOBS, Kind, Kube, Object
 from tiltyard.cluster.seen import JobObject, ServiceObject
 from tiltyard.plan.observed import Observed
 from tiltyard.plan.planner import JobOrder, Outcome, Plan
@@ -25,6 +25,7 @@ from tiltyard.render.jobs import PREFLIGHT, bundle_objects, parallelism, preflig
 from tiltyard.render.names import RESULT, STOP, job_name, service_name
 from tiltyard.render.serving import inference_service, service_url
 from tiltyard.render.tasks import bundle_task, trainer_ref
+from tiltyard.render.train_job import runtime_of, train_job_objects
 from tiltyard_jobs.contracts.tasks import PreflightTask
 
 AT_ONCE = 8  # calls for one tournament
@@ -39,12 +40,14 @@ class Hands:
     Attributes:
         kube: the connection.
         jobs: the picture of Jobs.
+        train_jobs: the picture of TrainJobs.
         services: the picture of InferenceServices.
         settings: how children are made.
     """
 
     kube: Kube
     jobs: Informer[JobObject]
+    train_jobs: Informer[JobObject]
     services: Informer[ServiceObject]
     settings: ClusterSettings
 
@@ -77,8 +80,8 @@ class Hands:
         """Delete a Job, its pods, and first the ConfigMap of the same name: nothing else would lead to that one."""
         namespace = _namespace(job.owner)
         await self.kube.delete(CONFIG_MAPS, namespace, job.name)
-        await self.kube.delete(JOBS, namespace, job.name)
-        self.jobs.forget(namespace, job.name)
+        await self.kube.delete(job.kind, namespace, job.name)
+        self._informer(job.kind).forget(namespace, job.name)
         log.info("job deleted", job=job.name, bundle=job.bundle)
 
     async def stop_model(self, service: ServiceObject) -> None:
@@ -120,7 +123,7 @@ class Hands:
     async def _start_preflight(self, picture: Picture, task: PreflightTask, before: JobObject | None) -> None:
         if before is not None:  # its result is lost
             await self.delete_job(before)
-        await self._create(*preflight_objects(picture.tournament, task, self.settings))
+        await self._create(JOBS, *preflight_objects(picture.tournament, task, self.settings))
         log.info("preflight started")
 
     async def _start_job(self, picture: Picture, order: JobOrder, observed: Observed) -> None:
@@ -141,18 +144,25 @@ class Hands:
         task = bundle_task(tournament, order, store_ref(tournament), url, observed.ledger, served_as)
         if bundle.stage == "train":
             task = task.model_copy(update={"trainer": trainer_ref(tournament, self.settings.trainer_python)})
-        await self._create(*bundle_objects(tournament, order, task, self.settings))
+        if runtime_of(tournament, bundle) is None:
+            await self._create(JOBS, *bundle_objects(tournament, order, task, self.settings))
+        else:
+            await self._create(TRAIN_JOBS, *train_job_objects(tournament, order, task, self.settings))
         metrics.JOBS_STARTED.labels(bundle.stage).inc()
         log.info("job started", job=name, bundle=bundle.name, stage=bundle.stage, shards=len(order.indices))
 
-    async def _create(self, config_map: Object, job: Object) -> None:
+    async def _create(self, kind: Kind, config_map: Object, job: Object) -> None:
         await self.kube.apply(CONFIG_MAPS, config_map)
-        self.jobs.learn(await self.kube.apply(JOBS, job))
+        self._informer(kind).learn(await self.kube.apply(kind, job))
+
+    def _informer(self, kind: Kind) -> Informer[JobObject]:
+        return self.train_jobs if kind is TRAIN_JOBS else self.jobs
 
     async def _tend(self, picture: Picture, job: JobObject) -> None:
         """Keep a Job as the manifest now says, and write down what an ended one reported."""
         wanted = parallelism(picture.tournament, job.completions)
-        if not job.verdict and not job.queued and job.bundle != PREFLIGHT and job.parallelism != wanted:
+        may_change = job.kind is JOBS and job.bundle != PREFLIGHT and not job.verdict and not job.queued
+        if may_change and job.parallelism != wanted:
             await self._merge_job(job, {"spec": {"parallelism": wanted}})
         if job.verdict != "Complete" or job.result is not None:
             return
@@ -168,7 +178,7 @@ class Hands:
             await self._merge_job(job, {"metadata": {"annotations": {RESULT: result}}})
 
     async def _merge_job(self, job: JobObject, body: Object) -> None:
-        self.jobs.learn(await self.kube.merge(JOBS, _namespace(job.owner), job.name, body))
+        self._informer(job.kind).learn(await self.kube.merge(job.kind, _namespace(job.owner), job.name, body))
 
     async def _annotate_service(self, service: ServiceObject, notes: Mapping[str, str]) -> None:
         body = {"metadata": {"annotations": dict(notes)}}

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from tiltyard.api import Tournament, TournamentStatus
 from tiltyard.cluster.diagnose import Trouble
+from tiltyard.cluster.kube import TRAIN_JOBS
 from tiltyard.cluster.seen import JobObject, PodObject, ServiceObject
 from tiltyard.plan.costs import Costs
 from tiltyard.plan.graph import Bundle, Graph
@@ -17,6 +18,7 @@ from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Obs
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.jobs import PREFLIGHT, indices_of
 from tiltyard.render.serving import service_url
+from tiltyard_jobs.contracts.exit_codes import FINAL
 from tiltyard_jobs.contracts.summary import Summary, parts_done
 
 # Troubles that time alone does not mend; a pod that fits no node may fit one later, or a queue may make room.
@@ -158,8 +160,8 @@ def is_counted(picture: Picture, job: JobObject) -> bool:
 
 
 def _told(picture: Picture, job: JobObject) -> frozenset[int]:
-    """The indices whose pods have said that they are complete."""
-    return frozenset(pod.index for pod in picture.pods_of(job) if pod.exit_code == 0)
+    """The indices whose pods have said that they are complete. Of a TrainJob the first node speaks for all."""
+    return frozenset(pod.index for pod in picture.pods_of(job) if pod.exit_code == 0 and pod.index < job.completions)
 
 
 def _may_come(job: JobObject, now: float) -> bool:
@@ -241,8 +243,11 @@ def _made(bundle: Bundle, parts: str, succeeded: frozenset[int]) -> tuple[tuple[
 
 def _job(picture: Picture, job: JobObject, now: float) -> JobSeen:
     pods = picture.pods_of(job)
-    if job.verdict:
-        words = [s.message for pod in pods if (s := summary_of(pod)) is not None and s.exit_code and s.message]
+    said = [summary for pod in pods if (summary := summary_of(pod)) is not None]
+    # A TrainJob would start them again: no policy of ours is in its runtime.
+    is_final = job.kind is TRAIN_JOBS and any(summary.exit_code in FINAL for summary in said)
+    if job.verdict or is_final:
+        words = [summary.message for summary in said if summary.exit_code and summary.message]
         failed = max(1, job.failed)
         return JobSeen(JobPhase.FAILED, job.version, 0, failed, words[-1] if words else job.why)
     if job.suspended and not job.queued:

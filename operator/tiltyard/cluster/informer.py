@@ -14,12 +14,11 @@ from typing import Generic, Protocol, TypeVar
 import structlog
 
 from tiltyard.cluster import metrics
-from tiltyard.cluster.kube import Kind, Kube, KubeError, Object
+from tiltyard.cluster.kube import FORBIDDEN, GONE, NOT_FOUND, Kind, Kube, KubeError, Object
 
 log = structlog.get_logger(__name__)
 
 MAX_BACKOFF_SECONDS = 30.0
-GONE = 410
 
 
 class Seen(Protocol):
@@ -45,6 +44,7 @@ class Informer(Generic[T]):
         reduce: from an object to what is kept of it; None: it is none of ours.
         changed: told the owner of each object that came, changed or went.
         rng: spreads the retries.
+        optional: a cluster may lack the API; there are no objects then, until it is served.
     """
 
     def __init__(
@@ -56,9 +56,11 @@ class Informer(Generic[T]):
         reduce: Callable[[Object], T | None],
         changed: Callable[[str], None],
         rng: Random,
+        *,
+        optional: bool = False,
     ) -> None:
         self._kube, self._kind, self._namespace, self._selector = kube, kind, namespace, selector
-        self._reduce, self._changed, self._rng = reduce, changed, rng
+        self._reduce, self._changed, self._rng, self._optional = reduce, changed, rng, optional
         self._versions: dict[str, int] = {}  # resource versions by `namespace/name`
         self._objects: dict[str, T] = {}
         self._by_owner: dict[str, dict[str, T]] = {}
@@ -94,6 +96,11 @@ class Informer(Generic[T]):
             except KubeError as error:
                 if error.status == GONE:
                     version = ""
+                    continue
+                if error.status == NOT_FOUND and self._optional:
+                    version = ""
+                    self.synced.set()
+                    await asyncio.sleep(MAX_BACKOFF_SECONDS)
                     continue
                 failures += 1
                 pause = min(MAX_BACKOFF_SECONDS, 0.1 * 2**failures) * self._rng.uniform(0.5, 1.0)
@@ -166,8 +173,8 @@ def _key(document: Object) -> str:
 
 
 def _hint(error: KubeError) -> str:
-    if error.status == 403:
+    if error.status == FORBIDDEN:
         return "the operator's role lacks this right: install the chart's RBAC"
-    if error.status == 404:
+    if error.status == NOT_FOUND:
         return "the API is not served: install its CRDs (Tiltyard's come with the chart, InferenceService with KServe)"
     return "tried again"

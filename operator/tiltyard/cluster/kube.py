@@ -18,18 +18,20 @@ from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, ApiException, Configuration
 
 from tiltyard.cluster import metrics
+from tiltyard.render import train_job
 from tiltyard.render.names import MANAGER
 
 CALL_SECONDS = 30.0
 WATCH_SECONDS = 290  # the server ends a watch after this time; a connection that died is noticed by then
 PAGE = 500
+FORBIDDEN, NOT_FOUND, GONE = 403, 404, 410
 
 Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of objects, all of them namespaced.
+    """A kind of objects.
 
     Attributes:
         api: `group/version`, or `v1`.
@@ -53,6 +55,10 @@ class Kind:
 TOURNAMENTS = Kind("tiltyard.dev/v1alpha1", "Tournament", "tournaments")
 SERVICES = Kind("serving.kserve.io/v1beta1", "InferenceService", "inferenceservices")
 JOBS = Kind("batch/v1", "Job", "jobs")
+TRAIN_JOBS = Kind(train_job.API, train_job.KIND, "trainjobs")
+RUNTIMES = {
+    kind: Kind(train_job.API, kind, f"{kind.lower()}s") for kind in ("ClusterTrainingRuntime", "TrainingRuntime")
+}
 PODS = Kind("v1", "Pod", "pods")
 CONFIG_MAPS = Kind("v1", "ConfigMap", "configmaps")
 EVENTS = Kind("events.k8s.io/v1", "Event", "events")
@@ -115,8 +121,8 @@ class Kube:
                 return items, page["metadata"]["resourceVersion"]
             query = {**query, "continue": more}
 
-    async def get(self, kind: Kind, namespace: str, name: str) -> Object:
-        """One object."""
+    async def get(self, kind: Kind, namespace: str | None, name: str) -> Object:
+        """One object; without a namespace of a kind that has none."""
         found: Object = await self._call("GET", kind, kind.path(namespace, name), query={})
         return found
 
@@ -181,7 +187,7 @@ class Kube:
         try:
             await self._call("DELETE", kind, kind.path(namespace, name), query={"propagationPolicy": "Background"})
         except KubeError as error:
-            if error.status != 404:
+            if error.status != NOT_FOUND:
                 raise
 
     async def _call(

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from tiltyard.cluster.diagnose import Trouble, trouble_of
-from tiltyard.cluster.kube import Object
+from tiltyard.cluster.kube import JOBS, TRAIN_JOBS, Kind, Object
+from tiltyard.render import train_job
 from tiltyard.render.names import BUNDLE, LOADS, MODEL, PARTS, RESULT, STAGE, STARTED, STOP, TOURNAMENT, VERSION
+
+JOB_SET = "jobset.sigs.k8s.io/jobset-name"
+"""Label of a TrainJob's pods: its name, and so its JobSet's."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +37,10 @@ class TournamentSeen:
 
 @dataclass(frozen=True)
 class JobObject:
-    """A Job.
+    """A Job, or a TrainJob: one index then, whose pods are its nodes.
 
     Attributes:
+        kind: which of the two.
         bundle: the bundle's name, or `preflight`.
         parts: which parts its indices make.
         succeeded: indices that are complete.
@@ -67,10 +72,22 @@ class JobObject:
     result: str | None
     created: float
     finished: float | None
+    kind: Kind = JOBS
+
+    @classmethod
+    def of_train_job(cls, document: Object) -> JobObject | None:
+        """Of a TrainJob as the API server gives it; None: not ours."""
+        status = document.get("status", {})
+        job = cls.of({**document, "status": {"conditions": status.get("conditions", ())}})
+        if job is None:
+            return None
+        active = sum(one["active"] for one in status.get("jobsStatus", ()))
+        succeeded = frozenset({0} if job.verdict == "Complete" else ())
+        return replace(job, kind=TRAIN_JOBS, active=active, succeeded=succeeded)
 
     @classmethod
     def of(cls, document: Object) -> JobObject | None:
-        """Of an object as the API server gives it; None: not ours."""
+        """Of a Job as the API server gives it; None: not ours."""
         meta, spec, status = document["metadata"], document["spec"], document.get("status", {})
         owner = _owner(meta)
         if owner is None:
@@ -138,12 +155,13 @@ class PodObject:
         its_labels = meta.get("labels", {})
         if TOURNAMENT not in its_labels:
             return None
-        worker: Object = next((c for c in status.get("containerStatuses", ()) if c["name"] == "worker"), {})
+        statuses = status.get("containerStatuses", ())
+        worker: Object = next((c for c in statuses if c["name"] in ("worker", train_job.NODE)), {})
         terminated = worker.get("state", {}).get("terminated") or {}
         return cls(
             owner=f"{meta['namespace']}/{its_labels[TOURNAMENT]}",
             name=meta["name"],
-            job=its_labels.get("batch.kubernetes.io/job-name", ""),
+            job=its_labels.get(JOB_SET, "") or its_labels.get("batch.kubernetes.io/job-name", ""),
             model=its_labels.get(MODEL, ""),
             index=int(its_labels.get("batch.kubernetes.io/job-completion-index", "0")),
             phase=status.get("phase", "Pending"),

@@ -32,9 +32,9 @@ STARTED: Final = "tiltyard.dev/started"
 """Annotation of an InferenceService: when it was last started, RFC 3339."""
 STOP: Final = "serving.kserve.io/stop"
 
-# A pod's name is its Job's and `-<index>-<five letters>`; a Service's is `<InferenceService>-predictor`. All are DNS
-# labels of at most 63 characters.
-JOB_NAME_LENGTH: Final = 50
+# A pod's name is its Job's and `-<index>-<five letters>`, or its TrainJob's and `-node-0-<index>-<five letters>`; a
+# Service's is `<InferenceService>-predictor`. All are DNS labels of at most 63 characters, a TrainJob's as of RFC 1035.
+JOB_NAME_LENGTH: Final = 44
 SERVICE_NAME_LENGTH: Final = 50
 
 DIGEST_LENGTH: Final = 8
@@ -55,8 +55,9 @@ def child_name(tournament: str, *parts: str, length: int) -> str:
 
 
 def job_name(tournament: str, bundle: str, version: str) -> str:
-    """The name of a bundle's Job and of its ConfigMap."""
-    return child_name(tournament, *bundle.split("/"), version, length=JOB_NAME_LENGTH)
+    """The name of a bundle's Job or TrainJob and of its ConfigMap: it begins with a letter."""
+    name = child_name(tournament, *bundle.split("/"), version, length=JOB_NAME_LENGTH - 1)
+    return name if name[0].isalpha() else f"t{name}"
 
 
 def service_name(tournament: str, model: str) -> str:

@@ -195,7 +195,8 @@ def trainer_ref(tournament: Tournament, python: str | None) -> TrainerRef:
     assert training is not None
     scheme, _, place = training.base_model.uri.partition("://")
     base = {"file": unquote(place), "pvc": f"{BASE_FOLDER}/{place.partition('/')[2]}"}.get(scheme, place)
-    return TrainerRef(python=python, base=base, devices=int(training.resources.demand().get(GPU, 0)))
+    devices = int(training.resources.demand().get(GPU, 0))
+    return TrainerRef(python=python, base=base, devices=devices, nodes=training.trainer.num_nodes)
 
 
 BASE_FOLDER = "/base"

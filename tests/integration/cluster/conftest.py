@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 import tools
-from cluster import kserve
+from cluster import kserve, managers
 from cluster.controlplane import ControlPlane
 from cluster.processes import free_port
 from support.manifests import manifest
@@ -29,7 +29,9 @@ from tiltyard.cluster.kube import TOURNAMENTS, Kind, Kube, KubeError, Object
 NODES = Kind("v1", "Node", "nodes")
 EVENTS = Kind("events.k8s.io/v1", "Event", "events")
 CRD = "charts/tiltyard/files/tournaments.tiltyard.dev.yaml"
-TOOLS = ("etcd", "kube-apiserver", "kube-controller-manager", "kserve-manager", "helm")
+TOOLS = (
+    "etcd", "kube-apiserver", "kube-controller-manager", "kserve-manager", "jobset-manager", "trainer-manager", "helm",
+)  # fmt: skip
 KEY = "bucket-key"
 
 
@@ -47,7 +49,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     flags = {"kube-controller-manager": ["--controllers=*,-node-lifecycle-controller"]}
     with ControlPlane(folder, flags=flags) as running:
         kserve.install(running)
-        running.apply(f"{kserve.CRD_PATH}/tournaments.tiltyard.dev", (ROOT / CRD).read_bytes())
+        running.apply(f"{managers.CRD_PATH}/tournaments.tiltyard.dev", (ROOT / CRD).read_bytes())
         running.wait_for_resource("tiltyard.dev/v1alpha1", "tournaments")
         running.apply(f"/api/v1/nodes/{NODE}", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}})
         yield running

@@ -20,9 +20,7 @@ def test_what_comes_later_is_refused_with_what_to_do() -> None:
     assert [str(problem) for problem in unsupported(FULL)] == [
         "spec.battles.schedule.type: Pruned comes with a later release; take RoundRobin until then",
     ]
-    assert [str(problem) for problem in unsupported_on_cluster(FULL)] == [
-        "spec.training.trainer.kind: TrainJob comes with a later release; take Job until then",
-    ]
+    assert unsupported_on_cluster(FULL) == []
     assert unsupported(load_tournament(MINIMAL)) == unsupported_on_cluster(load_tournament(MINIMAL)) == []
 
 

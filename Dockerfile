@@ -1,6 +1,8 @@
-# Two images of one project: `operator` runs `tiltyard operator`, `worker` the stages and the simulated experts.
+# Three images of one project: `operator` runs `tiltyard operator`, `worker` the stages and the simulated experts,
+# `trainer` is a worker beside an environment with TRL (several GB; only a tournament with `spec.training` needs it).
 #   docker build --target operator -t tiltyard/operator .
 #   docker build --target worker -t tiltyard/worker .
+#   docker build --target trainer -t tiltyard/trainer .
 # Behind a package index or a proxy of one's own: --secret id=pip,src=/etc/pip.conf, --secret id=ca,src=BUNDLE.pem;
 # neither stays in the image.
 ARG BASE=docker.io/library/debian:bookworm-slim
@@ -44,6 +46,14 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,ta
 COPY --from=wheel /dist /dist
 RUN $INSTALL --no-deps /dist/*.whl && $COMPILE $SITE/tiltyard $SITE/tiltyard_jobs
 
+# TRL and what it stands on, apart from the worker's own: they need other versions of what both have.
+FROM build AS build-trainer
+COPY requirements/train.txt .
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
+    python3 -m venv --without-pip /opt/train \
+ && /opt/pip/bin/pip --python /opt/train/bin/python install --no-cache-dir --no-compile --require-hashes \
+      --only-binary :all: -r train.txt
+
 FROM python AS final
 ARG VERSION
 ARG REVISION
@@ -58,6 +68,10 @@ FROM final AS worker
 LABEL org.opencontainers.image.title="tiltyard worker"
 COPY --from=build-worker /opt/tiltyard /opt/tiltyard
 ENTRYPOINT ["python", "-m", "tiltyard_jobs"]
+
+FROM worker AS trainer
+LABEL org.opencontainers.image.title="tiltyard trainer"
+COPY --from=build-trainer /opt/train /opt/train
 
 FROM final AS operator
 LABEL org.opencontainers.image.title="tiltyard operator"

@@ -59,6 +59,7 @@ def _install_trainer(plane: ClusterApi, address: str) -> None:
     webhooks, probes = managers.ports(2)
     settings = _settings("config.trainer.kubeflow.org/v1alpha1", webhooks, probes)
     file = scratch / "config.yaml"
+    settings["metrics"]["secureServing"] = False  # v2.1 does not start without
     file.write_text(yaml.safe_dump({**settings, "certManagement": {"enable": False}}))
     managers.start(
         plane, "trainer-manager", [f"--config={file}"], scratch=scratch, namespace="kubeflow-system", probes=probes

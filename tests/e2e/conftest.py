@@ -47,6 +47,7 @@ def cluster(cluster_tools: None) -> Iterator[Cluster]:
         helm(
             "upgrade", "--install", "tiltyard", str(ROOT / "charts/tiltyard"), "--namespace=tiltyard",
             "--create-namespace", "--wait", "--timeout=90s", f"--set=trainer.python={TRAINER}/bin/python",
+            "--set=trainer.image.repository=",
             *found.chart_values(),
         )  # fmt: skip
         yield found

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -14,12 +16,20 @@ import pyarrow.parquet as pq
 import pytest
 
 import envs
+from support import sharding_on_cpu
 from support.benchmarks import small_benchmark
 from support.local_runs import LocalRun, contents
 from support.manifests import manifest
 from support.tiny_model import tiny_model
 from support.vllm_server import SERVER_ARGUMENTS, server_environment, vllm_python
+from tiltyard.api import tournament_from_object
+from tiltyard.plan.build import build_graph
+from tiltyard_jobs.contracts.recipes import TrainRecipe
 from tiltyard_jobs.store import open_store
+from tiltyard_jobs.training.nodes import Nodes
+from tiltyard_jobs.training.order import order_of
+from tiltyard_jobs.training.rows import write_rows
+from tiltyard_jobs.training.supervise import TRAINER
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -127,6 +137,46 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_weights(base: Path, tmp_pat
     assert whole.out is not None
     assert cut.out is not None
     assert contents(open_store(cut.out.as_uri())) == contents(open_store(whole.out.as_uri()))
+
+
+def test_two_processes_share_a_model_and_continue(base: Path, tmp_path: Path) -> None:
+    """Fully sharded they learn what one learns: the trainer's own program on PyTorch's FSDP, without a GPU."""
+    (recipe,) = build_graph(tournament_from_object(document(base))).by_name["train"].recipes
+    assert isinstance(recipe, TrainRecipe)
+    rows = tmp_path / "sft.jsonl"
+    texts = [("Double it.", "x + x"), ("Square it.", "x * x"), ("Negate it.", "-x")] * 8
+    for_trl = (
+        {
+            "prompt": [{"role": "user", "content": question}],
+            "completion": [{"role": "assistant", "content": answer}],
+        }
+        for question, answer in texts
+    )
+    write_rows(rows, for_trl)
+    (tmp_path / "sitecustomize.py").write_text(Path(sharding_on_cpu.__file__).read_text())
+
+    def learn(name: str, *launcher: str, env: dict[str, str]) -> list[float]:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        order = order_of(
+            recipe, base=str(base), rows={"sft": rows}, counts={"sft": len(texts)}, out=folder, cpu=True
+        ) | {"fullyShard": True, "saveSteps": 4}
+        (folder / "order.json").write_text(json.dumps(order))
+        command = [str(envs.ensure("train")), *launcher, str(TRAINER), str(folder / "order.json")]
+        subprocess.run(command, env=server_environment() | env, check=True, timeout=300)
+        return [point["loss"] for point in json.loads((folder / "curve.json").read_text())]
+
+    two = Nodes().launcher(2)
+    alone = learn("alone", env={})
+    together = learn("together", *two, env={"PYTHONPATH": str(tmp_path)})
+    assert together == pytest.approx(alone, rel=0.02)
+    # Its last checkpoint but one: the same way once more.
+    sft = tmp_path / "together" / "sft"
+    *_, last = sorted(sft.glob("checkpoint-*"), key=lambda path: int(path.name.partition("-")[2]))
+    for gone in (last, sft / "model"):
+        shutil.rmtree(gone)
+    (sft / "done.json").unlink()
+    assert learn("together", *two, env={"PYTHONPATH": str(tmp_path)}) == pytest.approx(together, rel=1e-4)
 
 
 def test_no_template_and_no_rows_are_told_in_a_sentence(base: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from support.manifests import manifest
 from tiltyard.api import Tournament, TournamentStatus, tournament_from_object
 from tiltyard.cluster.gather import Picture
+from tiltyard.cluster.kube import TRAIN_JOBS
 from tiltyard.cluster.seen import JobObject, PodObject, ServiceObject
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.planner import JobOrder
@@ -15,6 +16,7 @@ from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.jobs import bundle_objects, cluster_preflight_task, preflight_objects, preflight_version, store_ref
 from tiltyard.render.serving import inference_service, service_url
 from tiltyard.render.tasks import bundle_task
+from tiltyard.render.train_job import runtime_of, train_job_objects
 from tiltyard_jobs.contracts.summary import Summary, pack_bits
 
 SETTINGS = ClusterSettings(worker_image="tiltyard/worker:test")
@@ -45,7 +47,10 @@ class Cluster:
         self.services: dict[str, dict[str, Any]] = {}
 
     def picture(self) -> Picture:
-        jobs = (JobObject.of(document) for document in self.jobs.values())
+        jobs = (
+            JobObject.of_train_job(document) if document["kind"] == TRAIN_JOBS.kind else JobObject.of(document)
+            for document in self.jobs.values()
+        )
         pods = (PodObject.of(document) for document in self.pods.values())
         services = (ServiceObject.of(document) for document in self.services.values())
         return Picture(
@@ -73,7 +78,8 @@ class Cluster:
         order = JobOrder(bundle, bundle.missing({}))
         url = service_url(self.tournament, bundle.model, SETTINGS) if bundle.model else None
         task = bundle_task(self.tournament, order, store_ref(self.tournament), url)
-        _, job = bundle_objects(self.tournament, order, task, SETTINGS)
+        runtime = runtime_of(self.tournament, bundle)
+        _, job = (bundle_objects if runtime is None else train_job_objects)(self.tournament, order, task, SETTINGS)
         return self.add_job(job)
 
     def service(self, model: str, *, ready: bool = False, stopped: bool = False) -> dict[str, Any]:
@@ -110,10 +116,7 @@ class Cluster:
     def worker_pod(self, job: dict[str, Any], index: int = 0, **status: Any) -> dict[str, Any]:
         """A pod of a Job."""
         name = f"{job['metadata']['name']}-{index}-{len(self.pods)}"
-        its_labels = job["spec"]["template"]["metadata"]["labels"] | {
-            "batch.kubernetes.io/job-name": job["metadata"]["name"],
-            "batch.kubernetes.io/job-completion-index": str(index),
-        }
+        its_labels = labels_of(job) | {"batch.kubernetes.io/job-completion-index": str(index)}
         pod = {"metadata": {"name": name, "namespace": "arena", "labels": its_labels}, "status": status}
         server_fields(pod)
         self.pods[name] = pod
@@ -123,8 +126,20 @@ class Cluster:
         """A pod of a Job has ended."""
         terminated = {"exitCode": summary.exit_code, "message": summary.to_message(), "finishedAt": CREATED}
         phase = "Failed" if summary.exit_code else "Succeeded"
-        container = {"name": "worker", "state": {"terminated": terminated}}
+        name = "node" if job["kind"] == TRAIN_JOBS.kind else "worker"
+        container = {"name": name, "state": {"terminated": terminated}}
         self.worker_pod(job, index, phase=phase, containerStatuses=[container])
+
+
+def labels_of(job: dict[str, Any]) -> dict[str, str]:
+    """Labels of a Job's or a TrainJob's pods, of which the latter's have a Job of another name."""
+    name = job["metadata"]["name"]
+    if job["kind"] != TRAIN_JOBS.kind:
+        labels: dict[str, str] = job["spec"]["template"]["metadata"]["labels"]
+        return labels | {"batch.kubernetes.io/job-name": name}
+    (override,) = job["spec"]["podTemplateOverrides"]
+    labels = override["metadata"]["labels"]
+    return labels | {"batch.kubernetes.io/job-name": f"{name}-node-0", "jobset.sigs.k8s.io/jobset-name": name}
 
 
 def server_fields(document: dict[str, Any]) -> None:

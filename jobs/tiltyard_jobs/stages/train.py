@@ -5,24 +5,28 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tiltyard_jobs.contracts.layout import checkpoint_prefix
 from tiltyard_jobs.contracts.recipes import TrainRecipe
+from tiltyard_jobs.contracts.tasks import TrainerRef
 from tiltyard_jobs.errors import ConfigurationError, TransientError
 from tiltyard_jobs.outcome.model_card import model_card
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.stopping import unless_stopped
 from tiltyard_jobs.training.nodes import Nodes
-from tiltyard_jobs.training.order import is_trained, order_of
+from tiltyard_jobs.training.order import is_trained, one_by_one, order_of
 from tiltyard_jobs.training.rows import dpo_row, select, sft_row, write_rows
 from tiltyard_jobs.training.saved import SavedTraining
 from tiltyard_jobs.training.supervise import train as run_trainer
 
 SAVE_SECONDS = 2.0  # between two looks for a new checkpoint
-PUBLISH_SECONDS = 1800.0
+PUBLISH_SECONDS = 1800.0  # for the first machine to upload a stage's model
 
 MODEL = "model."
 """What the names of the trained model's own files begin with, in the part's seal."""
@@ -31,7 +35,8 @@ MODEL = "model."
 async def train(context: ShardContext) -> Outcome:
     """Make `trained`: the model's files, `curve` and the card `README`. Killed, it goes on from its last checkpoint.
 
-    Of several machines that train together the first keeps checkpoints and publishes; all of them continue from these.
+    Of several machines that train together the first saves its progress in the store and publishes the result; all of
+    them go on from what is saved.
     """
     ((recipe, shard),) = context.parts
     assert isinstance(recipe, TrainRecipe)
@@ -40,35 +45,26 @@ async def train(context: ShardContext) -> Outcome:
     folder = context.work_dir
     try:
         nodes = Nodes.of(trainer.nodes, os.environ)
-        keeps = context.checkpoints and nodes.is_first
         counts = await asyncio.to_thread(_write_rows, context, recipe, folder)
+        out = folder / "training"
         order = order_of(
             recipe,
             base=trainer.base,
             rows={kind: folder / f"{kind}.jsonl" for kind in counts},
             counts=counts,
-            out=folder / "training",
+            out=out,
             cpu=trainer.devices == 0,
-            nodes=nodes.count,
         )
-        out = folder / "training"
-        out.mkdir(exist_ok=True)
         saved = SavedTraining(context.store, checkpoint_prefix(recipe.ref, shard), folder)
+        if nodes.count > 1:
+            shutil.rmtree(out, ignore_errors=True)  # what a machine has for itself the others may lack
+        out.mkdir(exist_ok=True)
         if context.checkpoints:
             await asyncio.to_thread(saved.restore, out)
+        keeps = context.checkpoints and nodes.is_first
         saving = asyncio.create_task(_keep_saving(saved, out) if keeps else asyncio.sleep(0))
-        # What was trained before this attempt needs no other machine: those may have ended already.
-        launcher = [] if is_trained(order) else nodes.launcher(max(1, trainer.devices))
-        work = run_trainer(
-            trainer.python or sys.executable,
-            order,
-            folder,
-            folder / "trainer.log",
-            launcher=launcher,
-            each=context.progress.advance,
-        )
         try:
-            await unless_stopped(work, context.stop)
+            await unless_stopped(_train(context, trainer, order, nodes, saved), context.stop)
         finally:
             saving.cancel()
             await asyncio.gather(saving, return_exceptions=True)
@@ -77,25 +73,63 @@ async def train(context: ShardContext) -> Outcome:
     except ConfigurationError as error:
         raise error.under(trainer.field) from error
     if not nodes.is_first:
-        return await unless_stopped(_published(context, recipe, shard), context.stop)
+        await unless_stopped(_until(context, partial(context.artifacts.seal, recipe.ref, shard)), context.stop)
+        return Outcome()  # what there is to tell is the first machine's
     outcome = await asyncio.to_thread(_publish, context, recipe, shard, order, counts)
     if context.checkpoints:
         await asyncio.to_thread(saved.discard)
     return outcome
 
 
-async def _published(context: ShardContext, recipe: TrainRecipe, shard: int) -> Outcome:
-    """Wait until the first machine has published what all of them have trained: its seal tells of the rows.
+async def _train(
+    context: ShardContext, trainer: TrainerRef, order: dict[str, Any], nodes: Nodes, saved: SavedTraining
+) -> None:
+    """Run the trainer; on several machines stage by stage, each begun by all with what the first has made."""
+    parts = one_by_one(order) if nodes.count > 1 else [order]
+    for part in parts:
+        # What was trained in an earlier attempt needs no other machine: they may have ended.
+        launcher = [] if is_trained(part) else nodes.launcher(max(1, trainer.devices))
+        if launcher or nodes.is_first:
+            await run_trainer(
+                trainer.python or sys.executable,
+                part,
+                context.work_dir,
+                context.work_dir / "trainer.log",
+                launcher=launcher,
+                each=context.progress.advance,
+            )
+        if part is not parts[-1]:
+            await _hand_on(context, part, nodes, saved)
+
+
+async def _hand_on(context: ShardContext, part: dict[str, Any], nodes: Nodes, saved: SavedTraining) -> None:
+    """Bring what the first machine has trained to all: it saves, they fetch."""
+    out = Path(part["out"])
+    if nodes.is_first:
+        await asyncio.to_thread(saved.save, out)
+        return
+
+    def fetched() -> bool:
+        if not is_trained(part):
+            shutil.rmtree(out)
+            out.mkdir()
+            saved.restore(out)
+        return is_trained(part)
+
+    await _until(context, fetched)
+
+
+async def _until(context: ShardContext, holds: Callable[[], object]) -> None:
+    """Wait for what the first machine makes.
 
     Raises:
-        TransientError: it does not; it may need this machine once more.
+        TransientError: it does not come; it may need this machine once more.
     """
     began = context.clock()
-    while await asyncio.to_thread(context.artifacts.seal, recipe.ref, shard) is None:
+    while not await asyncio.to_thread(holds):
         if context.clock() - began > PUBLISH_SECONDS:
             raise TransientError(f"the first machine has not published the model after {PUBLISH_SECONDS:.0f} s")
         await asyncio.sleep(SAVE_SECONDS)
-    return Outcome()
 
 
 async def _keep_saving(saved: SavedTraining, out: Path) -> None:

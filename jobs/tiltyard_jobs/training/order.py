@@ -22,7 +22,6 @@ def order_of(
     counts: Mapping[str, int],
     out: Path,
     cpu: bool,
-    nodes: int = 1,
 ) -> dict[str, Any]:
     """The order.
 
@@ -33,7 +32,6 @@ def order_of(
         counts: how many rows each has.
         out: a folder for checkpoints and results.
         cpu: train without a GPU.
-        nodes: machines that train together, each with such a folder of its own.
     """
     learning_rate = float(recipe.learning_rate)
     stages = [_stage("sft", recipe, rows["sft"], learning_rate)]
@@ -54,14 +52,20 @@ def order_of(
         "deviceBatchSize": 1,
         "saveSteps": max(1, steps // CHECKPOINTS),
         "seed": recipe.seed,
+        # Adapters are merged where the whole model is; what is trained of it is small anyway.
+        "fullyShard": recipe.lora is None and not cpu,
         "cpu": cpu,
-        "nodes": nodes,
     }
 
 
 def is_trained(order: Mapping[str, Any]) -> bool:
     """Whether all stages of an order are done."""
     return all((Path(order["out"]) / stage["kind"] / trainer.DONE).exists() for stage in order["stages"])
+
+
+def one_by_one(order: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """An order as several, each with one stage more than the one before, which a trainer finds done."""
+    return [{**order, "stages": order["stages"][: count + 1]} for count in range(len(order["stages"]))]
 
 
 def _stage(kind: str, recipe: TrainRecipe, rows: Path, learning_rate: float) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
 
 from tiltyard_jobs.errors import PermanentError
 from tiltyard_jobs.store.base import Store
@@ -33,6 +34,7 @@ class SavedTraining:
         self._prefix = prefix
         self._scratch = scratch
         self._saved: tuple[str, ...] = ()
+        self._saving = Lock()
 
     def restore(self, out: Path) -> None:
         """Bring back what is saved to an empty folder; nothing where nothing is."""
@@ -51,7 +53,11 @@ class SavedTraining:
             archive.unlink(missing_ok=True)
 
     def save(self, out: Path) -> None:
-        """Save what is new since the last time; nothing where nothing is."""
+        """Save what is new since the last time; nothing where nothing is. Callers wait for each other."""
+        with self._saving:
+            self._save(out)
+
+    def _save(self, out: Path) -> None:
         content = tuple(str(path.relative_to(out)) for path in contents(out))
         if not content or content == self._saved:
             return

@@ -15,8 +15,11 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-CONFIGURATION = 2
+CONFIGURATION, DISAGREE = 2, 75
 DONE = "done.json"
+# PyTorch's FSDP2: each process holds its share of weights, gradients and optimiser state; a layer at a time is whole,
+# and so is what is saved.
+FULLY_SHARDED = {"auto_wrap_policy": "TRANSFORMER_BASED_WRAP", "state_dict_type": "FULL_STATE_DICT"}
 
 
 def main() -> None:
@@ -24,14 +27,13 @@ def main() -> None:
     order = json.loads(Path(sys.argv[1]).read_text())
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     out = Path(order["out"])
-    model, curve = order["base"], []
-    for stage in order["stages"]:
-        folder = out / stage["kind"]
+    model, folders = order["base"], [out / stage["kind"] for stage in order["stages"]]
+    for stage, folder in zip(order["stages"], folders, strict=True):
         if not (folder / DONE).exists():
             _train(order, stage, model, folder)
         model = str(folder / "model")
-        curve += json.loads((folder / DONE).read_text())
     if _is_main():
+        curve = [point for folder in folders for point in json.loads((folder / DONE).read_text())]
         (out / "curve.json").write_text(json.dumps(curve))
 
 
@@ -72,12 +74,16 @@ def _train(order: dict[str, Any], stage: dict[str, Any], base: str, folder: Path
 
 
 def _last_checkpoint(folder: Path) -> str | None:
-    """The newest checkpoint that all processes have whole: its state is the last file that is written."""
+    """The newest checkpoint that is whole: its state is the last file that is written."""
     from accelerate.utils import gather_object
 
-    whole = {path.name for path in folder.glob("checkpoint-*") if (path / "trainer_state.json").exists()}
-    common = set.intersection(*gather_object([whole]))
-    return str(folder / max(common, key=lambda name: int(name.rpartition("-")[2]))) if common else None
+    whole = [path for path in folder.glob("checkpoint-*") if (path / "trainer_state.json").exists()]
+    last = max(whole, key=lambda path: int(path.name.rpartition("-")[2])) if whole else None
+    seen = set(gather_object([f"{folder.name}/{last and last.name}"]))
+    if len(seen) > 1:  # machines that started at different moments; the next attempt finds the same
+        print(f"the machines would go on from different checkpoints: {', '.join(sorted(seen))}", flush=True)
+        sys.exit(DISAGREE)
+    return str(last) if last else None
 
 
 def _trainer(order: dict[str, Any], stage: dict[str, Any], model: Any, tokenizer: Any, rows: Any, folder: Path) -> Any:
@@ -103,12 +109,14 @@ def _trainer(order: dict[str, Any], stage: dict[str, Any], model: Any, tokenizer
         "save_strategy": "steps",
         "save_steps": order["saveSteps"],
         "save_total_limit": 2,
-        "save_on_each_node": order["nodes"] > 1,
         "report_to": [],
         "disable_tqdm": True,
         "use_cpu": order["cpu"],
         "dataloader_num_workers": 0,
     }
+    if order["fullyShard"] and world > 1:
+        sharding = {**FULLY_SHARDED, "activation_checkpointing": order["gradientCheckpointing"]}
+        common |= {"fsdp": True, "fsdp_config": sharding, "gradient_checkpointing": False}
     lora = _lora(order["lora"]) if order["lora"] else None
     shared = {"model": model, "processing_class": tokenizer, "train_dataset": rows, "peft_config": lora}
     if stage["kind"] == "sft":
@@ -145,8 +153,8 @@ def _revision(order: dict[str, Any], base: str) -> str | None:
 
 
 def _is_main() -> bool:
-    """Whether this process writes what its machine keeps."""
-    return int(os.environ.get("LOCAL_RANK", "0")) == 0
+    """Whether this process writes what is kept."""
+    return int(os.environ.get("RANK", "0")) == 0
 
 
 def _first_line(error: BaseException) -> str:

@@ -247,6 +247,8 @@ def _job(picture: Picture, job: JobObject, now: float) -> JobSeen:
     # A TrainJob would start them again: no policy of ours is in its runtime.
     is_final = job.kind is TRAIN_JOBS and any(summary.exit_code in FINAL for summary in said)
     if job.verdict or is_final:
+        # Others may have failed for want of the one that had a reason.
+        said.sort(key=lambda summary: summary.exit_code in FINAL)
         words = [summary.message for summary in said if summary.exit_code and summary.message]
         failed = max(1, job.failed)
         return JobSeen(JobPhase.FAILED, job.version, 0, failed, words[-1] if words else job.why)

@@ -210,7 +210,13 @@ def test_images_are_of_the_charts_release(render: Render) -> None:
     _, container = pod_of(render().one("Deployment"))
     assert container["image"] == f"ghcr.io/tiltyard/operator:{release}"
     assert f"--worker-image=ghcr.io/tiltyard/worker:{release}" in container["args"]
-    assert not [argument for argument in container["args"] if argument.startswith(("--namespace", "--trainer"))]
+    assert f"--trainer-image=ghcr.io/tiltyard/trainer:{release}" in container["args"]
+    assert not [argument for argument in container["args"] if argument.startswith("--namespace")]
+
+
+def test_a_worker_may_train_by_itself(render: Render) -> None:
+    _, container = pod_of(render(trainer={"image": {"repository": ""}, "python": ""}).one("Deployment"))
+    assert not [argument for argument in container["args"] if argument.startswith("--trainer")]
 
 
 def test_where_and_how_the_pod_runs(render: Render) -> None:

@@ -1,4 +1,4 @@
-"""A cluster made by kind, where Docker runs: KServe's manager and the S3 server are processes of this machine.
+"""A cluster made by kind, where Docker runs: KServe's and Trainer's managers and S3 are processes of this machine.
 
 They listen at the gateway of kind's Docker network, where the API server and the pods reach them; that takes Docker on
 Linux, not in a virtual machine. The process that holds them is `python -m cluster.kind`.
@@ -20,7 +20,7 @@ import yaml
 
 import envs
 import tools
-from cluster import holder, images, kserve, s3
+from cluster import holder, images, kserve, kubeflow, s3
 from cluster.api import ClusterApi
 from cluster.facts import Cluster
 from cluster.processes import ClusterError
@@ -29,7 +29,7 @@ from cluster.vllm import runtime
 NAME = "tiltyard"
 NODE = f"{NAME}-control-plane"
 MACHINE = "/machine"
-TOOLS = ("kserve-manager", "kubectl", "versitygw")
+TOOLS = ("jobset-manager", "kserve-manager", "kubectl", "trainer-manager", "versitygw")
 
 
 def is_possible() -> bool:
@@ -162,6 +162,7 @@ def main() -> NoReturn:
     api, address = _Api(folder), _gateway()
     server = s3.serve(api, address)
     kserve.install(api, address=address, vllm_image=images.tag("worker"))
+    kubeflow.install(api, address=address)
     if python is not None:
         kserve.install_runtime(api, runtime(Path(python), MACHINE))
     api.check()

@@ -59,7 +59,6 @@ def _install_trainer(plane: ClusterApi, address: str) -> None:
     webhooks, probes = managers.ports(2)
     settings = _settings("config.trainer.kubeflow.org/v1alpha1", webhooks, probes)
     file = scratch / "config.yaml"
-    settings["metrics"]["secureServing"] = False  # v2.1 does not start without
     file.write_text(yaml.safe_dump({**settings, "certManagement": {"enable": False}}))
     managers.start(
         plane, "trainer-manager", [f"--config={file}"], scratch=scratch, namespace="kubeflow-system", probes=probes
@@ -76,6 +75,6 @@ def _settings(api: str, webhooks: int, probes: int) -> dict[str, Any]:
         "kind": "Configuration",
         "health": {"healthProbeBindAddress": f"127.0.0.1:{probes}"},
         "metrics": {"bindAddress": "0"},
-        "webhook": {"port": webhooks},
+        "webhook": {"port": webhooks, "host": ""},  # Trainer 2.1 does not start without a host
         "leaderElection": {"leaderElect": False},
     }

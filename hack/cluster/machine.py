@@ -28,8 +28,8 @@ PROGRAMS = {
 }  # fmt: skip
 CNI = Path("/usr/lib/cni/bridge")
 TOOLS = (
-    "coredns", "etcd", "kserve-manager", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler",
-    "kubectl", "kubelet", "pause", "versitygw",
+    "coredns", "etcd", "jobset-manager", "kserve-manager", "kube-apiserver", "kube-controller-manager", "kube-proxy",
+    "kube-scheduler", "kubectl", "kubelet", "pause", "trainer-manager", "versitygw",
 )  # fmt: skip
 CGROUPS = Path("/sys/fs/cgroup")
 

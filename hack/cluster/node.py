@@ -6,7 +6,7 @@ is files and cgroups, which `make cluster-down` removes. One veth pair leads out
 the S3 server at `ADDRESS`, and pods reach them there too.
 
 The parts: etcd, kube-apiserver, kube-controller-manager, kube-scheduler; containerd with runc, a bridge, kubelet,
-kube-proxy; CoreDNS; the KServe controller; versitygw.
+kube-proxy; CoreDNS; the controllers of KServe, Kubeflow Trainer and JobSet; versitygw.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import NoReturn
 import yaml
 
 import tools
-from cluster import images, kserve, s3
+from cluster import images, kserve, kubeflow, s3
 from cluster.controlplane import ADMIN_TOKEN, ControlPlane
 from cluster.processes import ClusterError, wait_for
 from cluster.vllm import runtime
@@ -76,6 +76,7 @@ class Node:
         for part in (self._containerd, self._dns, self._scheduler, self._kubelet, self._proxy, self._s3):
             part()
         kserve.install(self.plane, vllm_image=images.tag("worker"))
+        kubeflow.install(self.plane)
         if self.vllm is not None:
             kserve.install_runtime(self.plane, runtime(self.vllm))
         for archive in self.archives:

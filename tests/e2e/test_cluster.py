@@ -16,7 +16,7 @@ from support.local_runs import LocalRun, contents
 from support.manifests import manifest
 from support.tiny_model import tiny_model
 from support.vllm_server import vllm_python
-from tiltyard_jobs.store import open_store
+from tiltyard_jobs.store import Store, open_store
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -59,14 +59,9 @@ async def test_faults_cost_no_byte(arena: Arena, machine: str, tmp_path: Path) -
     document = manifest(2, **SMALL)
     await arena.apply(document)
 
-    def pods(stage: str) -> list[str]:
-        found = json.loads(kubectl("-n", arena.namespace, "get", "pods", "--output=json"))["items"]
-        running = [pod["metadata"]["name"] for pod in found if pod["status"]["phase"] == "Running"]
-        return [name for name in running if f"test-{stage}" in name]
-
     async def strike(stage: str) -> None:
         for _ in range(600):
-            if names := pods(stage):
+            if names := running_pods(arena, f"test-{stage}"):
                 kubectl("-n", arena.namespace, "delete", "pod", names[0], "--grace-period=0", "--force")
                 return
             await asyncio.sleep(0.1)
@@ -145,14 +140,12 @@ async def test_three_models_on_vllm_from_a_volume(arena: Arena, machine: str, tm
     assert {row["name"] for row in done["status"]["leaderboard"]} == set(names)
 
 
-async def test_from_mining_to_scores_before_and_after_in_one_apply(arena: Arena, machine: str, tmp_path: Path) -> None:
-    tiny_model(vllm_python(), tmp_path / "models" / "base", 1)
-    claim_models(arena, machine, tmp_path / "models")
-    places = trainer_mounts(tmp_path / "trainer", machine)
-    store = arena.store()
-    store.put("tasks.jsonl", small_benchmark(4).encode())
-    document = manifest(2, **{**SMALL, "jobs": {**SMALL["jobs"], "shardSize": 256}}, serving={"maxActive": 3})
-    document["spec"]["training"] = {
+def tiny_training(arena: Arena, machine: str, folder: Path) -> dict[str, Any]:
+    """`spec.training` of a tiny model, on a claim `models`, by the environment of this machine that has TRL."""
+    tiny_model(vllm_python(), folder / "models" / "base", 1)
+    claim_models(arena, machine, folder / "models")
+    places = trainer_mounts(folder / "trainer", machine)
+    return {
         "baseModel": {"uri": "pvc://models/base"},
         "hyperparameters": {
             "learningRate": "0.002", "epochs": 12, "globalBatchSize": 2, "maxLength": 512, "precision": "Float32",
@@ -165,6 +158,28 @@ async def test_from_mining_to_scores_before_and_after_in_one_apply(arena: Arena,
             ],
         },
     }  # fmt: skip
+
+
+async def until_saved(store: Store) -> None:
+    """Wait until something of a training is saved."""
+    async with asyncio.timeout(600):
+        while not any(info.key.endswith("latest.json") for info in store.list("checkpoints/train/")):  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+
+
+def running_pods(arena: Arena, part: str) -> list[str]:
+    """Names of pods that run and have the part in their name."""
+    found = json.loads(kubectl("-n", arena.namespace, "get", "pods", "--output=json"))["items"]
+    running = [pod["metadata"]["name"] for pod in found if pod["status"]["phase"] == "Running"]
+    return [name for name in running if part in name]
+
+
+async def test_from_mining_to_scores_before_and_after_in_one_apply(arena: Arena, machine: str, tmp_path: Path) -> None:
+    training = tiny_training(arena, machine, tmp_path)
+    store = arena.store()
+    store.put("tasks.jsonl", small_benchmark(4).encode())
+    jobs = {**SMALL["jobs"], "shardSize": 256}
+    document = manifest(2, **{**SMALL, "jobs": jobs}, serving={"maxActive": 3}, training=training)
     document["spec"]["evaluation"] = {
         "benchmarks": ["humaneval_plus"],
         "files": [{"benchmark": "humaneval_plus", "uri": f"{arena.uri}/tasks.jsonl"}],
@@ -173,16 +188,9 @@ async def test_from_mining_to_scores_before_and_after_in_one_apply(arena: Arena,
     }
     await arena.apply(document)
 
-    def pods(part: str) -> list[str]:
-        found = json.loads(kubectl("-n", arena.namespace, "get", "pods", "--output=json"))["items"]
-        running = [pod["metadata"]["name"] for pod in found if pod["status"]["phase"] == "Running"]
-        return [name for name in running if part in name]
-
     # The machine that trains is lost once something is saved: the next one goes on from there.
-    async with asyncio.timeout(600):
-        while not any(info.key.endswith("latest.json") for info in store.list("checkpoints/train/")):  # noqa: ASYNC110
-            await asyncio.sleep(0.2)
-    for name in pods("test-train"):
+    await until_saved(store)
+    for name in running_pods(arena, "test-train"):
         kubectl("-n", arena.namespace, "delete", "pod", name, "--grace-period=0", "--force")
     done = await arena.complete("test", 1200)
     told = {one["type"]: one["status"] for one in done["status"]["conditions"]}
@@ -191,5 +199,26 @@ async def test_from_mining_to_scores_before_and_after_in_one_apply(arena: Arena,
     assert [(one["model"], one["tasks"]) for one in scores["scores"]] == [("base-model", 4), ("trained-model", 4)]
     assert scores["gains"][0]["tasks"] == 4
     assert done["status"]["outputs"]["model"].startswith(f"{arena.uri}/train/")
+    assert list(store.list("checkpoints/train/")) == []
+    store.close()
+
+
+async def test_two_nodes_train_one_model_by_a_train_job(arena: Arena, machine: str, tmp_path: Path) -> None:
+    training = tiny_training(arena, machine, tmp_path)
+    training["trainer"] = {"kind": "TrainJob", "runtimeRef": {"name": "torch-distributed"}, "numNodes": 2}
+    document = manifest(2, **{**SMALL, "jobs": {**SMALL["jobs"], "shardSize": 256}}, training=training)
+    store = arena.store()
+    await arena.apply(document)
+    await until_saved(store)
+    # A node is lost: both begin again, from what the first has saved.
+    lost = [name for name in running_pods(arena, "test-train") if "-node-0-1-" in name]
+    assert len(lost) == 1
+    kubectl("-n", arena.namespace, "delete", "pod", *lost, "--grace-period=0", "--force")
+    done = await arena.complete("test", 900)
+    assert done["status"]["outputs"]["model"].startswith(f"{arena.uri}/train/")
+    (curve,) = (json.loads(store.get(info.key) or b"") for info in store.list("train/") if "curve" in info.key)
+    losses = [point["loss"] for point in curve]
+    assert losses[-1] < 0.9 * losses[0]
+    assert [point["step"] for point in curve] == list(range(1, len(curve) + 1))
     assert list(store.list("checkpoints/train/")) == []
     store.close()

@@ -157,7 +157,10 @@ class PodObject:
             return None
         statuses = status.get("containerStatuses", ())
         worker: Object = next((c for c in statuses if c["name"] in ("worker", train_job.NODE)), {})
-        terminated = worker.get("state", {}).get("terminated") or {}
+        state = worker.get("state", {})
+        terminated = state.get("terminated") or {}
+        if "waiting" in state:  # a runtime of Trainer starts a container again in its pod
+            terminated = worker.get("lastState", {}).get("terminated") or {}
         return cls(
             owner=f"{meta['namespace']}/{its_labels[TOURNAMENT]}",
             name=meta["name"],

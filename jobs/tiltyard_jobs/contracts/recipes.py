@@ -426,7 +426,7 @@ class TaskSetRecipe(Contract):
         rows: tasks, at most.
     """
 
-    name: Literal["humaneval", "humaneval_plus", "mbpp", "mbpp_plus"]
+    name: Literal["humaneval", "humaneval_plus", "mbpp", "mbpp_plus", "cruxeval_input", "cruxeval_output"]
     uri: str | None = None
     sha256: str | None = None
     rows: int

@@ -1,10 +1,9 @@
-"""What a model is asked, and the program that is made of its reply."""
+"""Tasks whose answer is a program: what a model is asked, and the program that is made of its reply."""
 
 from __future__ import annotations
 
 import re
-
-from tiltyard_jobs.evaluation.tasks import CodeTask
+from dataclasses import dataclass
 
 # Where a completion of a function's header has left the function (arXiv 2107.03374, section 2.1). A server takes four
 # at most; the reply is cut at all of them.
@@ -14,27 +13,45 @@ _MORE_STOPS = ("\n#", "\n@", "\nassert ", "\n```", "\nfrom ", "\nimport ")
 _FENCE = re.compile(r"^(`{3,}|~{3,})[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 
 
-def chat_message(task: CodeTask) -> str:
-    """The user's turn."""
-    return (
-        "Solve this task in Python. Reply with the whole program in one fenced code block, imports included and without"
-        f" tests or examples.\n\n```python\n{task.prompt.rstrip()}\n```"
-    )
+@dataclass(frozen=True)
+class CodeTask:
+    """One task: a program to be written.
 
+    Attributes:
+        task_id: the benchmark's own.
+        prompt: Python that a model goes on with: a header with a docstring, or a docstring alone.
+        entry_point: the function that is tested; None where the tests name it.
+        check: Python that raises where the solution is wrong, run after it.
+    """
 
-def from_chat(task: CodeTask, reply: str) -> str:
-    """The program of a chat reply: its code, behind the task's own imports and helpers, before the tests."""
-    code = _code(reply, task.entry_point)
-    head = _head(task)
-    if task.entry_point is not None and not _defines(code, task.entry_point):
-        return f"{task.prompt}{code}\n\n{task.check}"  # the body alone
-    return f"{head}{code}\n\n{task.check}"
+    task_id: str
+    prompt: str
+    entry_point: str | None
+    check: str
 
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """Where a server ends a raw completion."""
+        return STOPS
 
-def from_completion(task: CodeTask, reply: str) -> str:
-    """The program of a raw completion: the task's text, what follows up to the end of the function, the tests."""
-    starts_function = task.entry_point is not None and _defines(task.prompt, task.entry_point)
-    return f"{task.prompt}{_cut(reply) if starts_function else reply}\n\n{task.check}"
+    def message(self) -> str:
+        """The user's turn."""
+        return (
+            "Solve this task in Python. Reply with the whole program in one fenced code block, imports included and"
+            f" without tests or examples.\n\n```python\n{self.prompt.rstrip()}\n```"
+        )
+
+    def from_chat(self, reply: str) -> str:
+        """The program of a chat reply: its code, behind the task's own imports and helpers, before the tests."""
+        code = _code(reply, self.entry_point)
+        if self.entry_point is not None and not _defines(code, self.entry_point):
+            return f"{self.prompt}{code}\n\n{self.check}"  # the body alone
+        return f"{_head(self)}{code}\n\n{self.check}"
+
+    def from_completion(self, reply: str) -> str:
+        """The program of a raw completion: the task's text, what follows up to the end of the function, the tests."""
+        starts_function = self.entry_point is not None and _defines(self.prompt, self.entry_point)
+        return f"{self.prompt}{_cut(reply) if starts_function else reply}\n\n{self.check}"
 
 
 def _cut(reply: str) -> str:

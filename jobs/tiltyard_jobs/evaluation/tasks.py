@@ -6,45 +6,34 @@
 | humaneval_plus | `evalplus/humanevalplus` | the same |
 | mbpp | `google-research-datasets/mbpp`, the test split | `text`, `test_setup_code`, `test_list` |
 | mbpp_plus | `evalplus/mbppplus` | `prompt`, `test_list`, `test` |
+| cruxeval_input, cruxeval_output | `cruxeval-org/cruxeval` | `id`, `code`, `input`, `output` |
 
 HumanEval: Chen et al., arXiv 2107.03374. MBPP: Austin et al., arXiv 2108.07732. The plus versions: Liu et al., arXiv
-2305.01210 (EvalPlus), whose published records carry their tests as programs.
+2305.01210 (EvalPlus), whose published records carry their tests as programs. CRUXEval: see `assertions.py`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from tiltyard_jobs.contracts.recipes import TaskSetRecipe
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.curation.benchmarks import hub_rows, packaged_humaneval
 from tiltyard_jobs.errors import ConfigurationError
+from tiltyard_jobs.evaluation.assertions import AssertionTask, read_task
+from tiltyard_jobs.evaluation.programs import CodeTask
 from tiltyard_jobs.usertexts import read_records
 
 FIELD = "spec.evaluation.benchmarks"
 
 
-@dataclass(frozen=True)
-class CodeTask:
-    """One task.
-
-    Attributes:
-        task_id: the benchmark's own.
-        prompt: Python that a model goes on with: a header with a docstring, or a docstring alone.
-        entry_point: the function that is tested; None where the tests name it.
-        check: Python that raises where the solution is wrong, run after it.
-    """
-
-    task_id: str
-    prompt: str
-    entry_point: str | None
-    check: str
+Task = CodeTask | AssertionTask
 
 
-def load_tasks(recipe: TaskSetRecipe, store: StoreRef) -> list[CodeTask]:
+def load_tasks(recipe: TaskSetRecipe, store: StoreRef) -> list[Task]:
     """The tasks of a benchmark, in its own order.
 
     Raises:
@@ -127,11 +116,13 @@ def _texts(row: Mapping[str, Any], name: str) -> list[str]:
     return value
 
 
-_READERS: Mapping[str, Callable[[Mapping[str, Any]], CodeTask]] = {
+_READERS: Mapping[str, Callable[[Mapping[str, Any]], Task]] = {
     "humaneval": _humaneval,
     "humaneval_plus": _humaneval,
     "mbpp": _mbpp,
     "mbpp_plus": _mbpp_plus,
+    "cruxeval_input": partial(read_task, finds_output=False),
+    "cruxeval_output": partial(read_task, finds_output=True),
 }
 
 # Repository, configuration and split on the Hugging Face hub.
@@ -140,4 +131,6 @@ _HUB: Mapping[str, tuple[str, str | None, str]] = {
     "humaneval_plus": ("evalplus/humanevalplus", None, "test"),
     "mbpp": ("google-research-datasets/mbpp", "full", "test"),
     "mbpp_plus": ("evalplus/mbppplus", None, "test"),
+    "cruxeval_input": ("cruxeval-org/cruxeval", None, "test"),
+    "cruxeval_output": ("cruxeval-org/cruxeval", None, "test"),
 }

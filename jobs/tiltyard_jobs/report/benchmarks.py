@@ -10,7 +10,14 @@ from tiltyard_jobs.report.formats import DASH, count, percent
 from tiltyard_jobs.report.words import visible
 from tiltyard_jobs.results import BenchmarkScore
 
-NAMES = {"humaneval": "HumanEval", "humaneval_plus": "HumanEval+", "mbpp": "MBPP", "mbpp_plus": "MBPP+"}
+NAMES = {
+    "humaneval": "HumanEval",
+    "humaneval_plus": "HumanEval+",
+    "mbpp": "MBPP",
+    "mbpp_plus": "MBPP+",
+    "cruxeval_input": "CRUXEval-I",
+    "cruxeval_output": "CRUXEval-O",
+}
 AXIS = Axis(0.0, 1.0, tuple(Tick(float(place), f"{place}") for place in range(0, 101, 25)))
 
 

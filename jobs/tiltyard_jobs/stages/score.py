@@ -11,8 +11,7 @@ from typing import Any
 
 from tiltyard_jobs.contracts.recipes import ScoreRecipe
 from tiltyard_jobs.errors import ConfigurationError
-from tiltyard_jobs.evaluation.programs import from_chat, from_completion
-from tiltyard_jobs.evaluation.tasks import CodeTask, load_tasks
+from tiltyard_jobs.evaluation.tasks import Task, load_tasks
 from tiltyard_jobs.records import SCORES
 from tiltyard_jobs.sandbox.confine import ConfinementError
 from tiltyard_jobs.sandbox.exchange import ask
@@ -40,9 +39,9 @@ async def score(context: ShardContext) -> Outcome:
     return await asyncio.to_thread(_publish, context, recipe, shard, solutions, outcomes)
 
 
-def _program(recipe: ScoreRecipe, task: CodeTask, row: Mapping[str, Any]) -> str:
+def _program(recipe: ScoreRecipe, task: Task, row: Mapping[str, Any]) -> str:
     assert row["task_id"] == task.task_id, "solutions are in the tasks' order"
-    return (from_chat if recipe.style == "Chat" else from_completion)(task, row["reply"])
+    return (task.from_chat if recipe.style == "Chat" else task.from_completion)(row["reply"])
 
 
 SANDBOX_VARIABLE = "TILTYARD_SANDBOX"

@@ -8,8 +8,7 @@ from typing import Any
 
 from tiltyard_jobs.contracts.recipes import SolveRecipe
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
-from tiltyard_jobs.evaluation.programs import STOPS, chat_message
-from tiltyard_jobs.evaluation.tasks import CodeTask, load_tasks
+from tiltyard_jobs.evaluation.tasks import Task, load_tasks
 from tiltyard_jobs.llm.client import Sampling
 from tiltyard_jobs.llm.reply import ChatReply, Completion
 from tiltyard_jobs.records import SOLUTIONS, seed_of
@@ -28,15 +27,15 @@ async def solve(context: ShardContext) -> Outcome:
 
     async with model_of(context) as client:
 
-        async def ask(task: CodeTask) -> dict[str, Any]:
+        async def ask(task: Task) -> dict[str, Any]:
             seed = seed_of(recipe.model.id, recipe.tasks.name, task.task_id)
             row: dict[str, Any] = {"task_id": task.task_id, "model_id": recipe.model.id}
             reply: Completion | ChatReply
             try:
                 if recipe.style == "Completion":
-                    reply = await client.complete(task.prompt, sampling=sampling, seed=seed, stop=STOPS)
+                    reply = await client.complete(task.prompt, sampling=sampling, seed=seed, stop=task.stops)
                 else:
-                    messages = [{"role": "user", "content": chat_message(task)}]
+                    messages = [{"role": "user", "content": task.message()}]
                     reply = await client.chat(messages, sampling=sampling, seed=seed)
             except RecordVoidError as error:
                 if error.reason is not VoidReason.EMPTY:
@@ -49,7 +48,7 @@ async def solve(context: ShardContext) -> Outcome:
                 "completion_tokens": reply.usage.completion_tokens,
             }
 
-        def void(task: CodeTask, reason: VoidReason, detail: str) -> dict[str, Any]:
+        def void(task: Task, reason: VoidReason, detail: str) -> dict[str, Any]:
             return {
                 "task_id": task.task_id,
                 "model_id": recipe.model.id,
@@ -57,5 +56,5 @@ async def solve(context: ShardContext) -> Outcome:
                 "detail": detail,
             }
 
-        items: Iterator[WorkItem[CodeTask]] = (WorkItem(0, row, task) for row, task in enumerate(mine))
+        items: Iterator[WorkItem[Task]] = (WorkItem(0, row, task) for row, task in enumerate(mine))
         return await ask_all(context, items, ask, void, schema=SOLUTIONS, rows=(len(mine),))

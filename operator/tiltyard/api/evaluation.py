@@ -14,9 +14,16 @@ from tiltyard.api.serving import ModelServing
 from tiltyard.api.shapes import Distinct, Whole
 from tiltyard.api.texts import TEXTS_IN_CLUSTER
 
-Benchmark = Literal["humaneval", "humaneval_plus", "mbpp", "mbpp_plus"]
+Benchmark = Literal["humaneval", "humaneval_plus", "mbpp", "mbpp_plus", "cruxeval_input", "cruxeval_output"]
 
-TASKS: Mapping[Benchmark, int] = {"humaneval": 164, "humaneval_plus": 164, "mbpp": 500, "mbpp_plus": 378}
+TASKS: Mapping[Benchmark, int] = {
+    "humaneval": 164,
+    "humaneval_plus": 164,
+    "mbpp": 500,
+    "mbpp_plus": 378,
+    "cruxeval_input": 800,
+    "cruxeval_output": 800,
+}
 """How many tasks each benchmark has, at most."""
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tiltyard_jobs.evaluation.assertions import AssertionTask
 from tiltyard_jobs.sandbox.host import Limits, Outcome, run_program, run_programs
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="code of models runs on Linux alone")
@@ -41,6 +42,13 @@ assert largest([1, 3, 2]) == 3
 assert math.isclose(statistics.mean([1, 2]), 1.5)
 """
     assert await run(source) == Outcome("Passed")
+
+
+async def test_an_answer_of_cruxeval_is_read_inside() -> None:
+    task = AssertionTask("sample_0", "def f(x):\n    return [x, x]", "3", finds_output=True)
+    assert await run(task.from_chat("assert f(3) == [3, 3]")) == Outcome("Passed")
+    for wrong in ("assert f(3) == [3]", "assert f(3) == f(3)", "assert f(3) == " + "[" * 3000):
+        assert (await run(task.from_chat(wrong))).verdict == "Failed"
 
 
 async def test_what_benchmarks_need_works() -> None:

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tiltyard_jobs.evaluation.programs import chat_message, from_chat, from_completion
-from tiltyard_jobs.evaluation.tasks import CodeTask
+from tiltyard_jobs.evaluation.programs import CodeTask
 
 HEADER = 'from typing import List\n\n\ndef largest(values: List[int]) -> int:\n    """The largest."""\n'
 BODY = "    return max(values)\n"
@@ -36,14 +35,14 @@ def passes(program: str) -> bool:
     ],
 )
 def test_the_code_of_a_chat_reply_is_found(reply: str) -> None:
-    assert passes(from_chat(TASK, reply))
+    assert passes(TASK.from_chat(reply))
 
 
 @pytest.mark.parametrize(
     "reply", ["I cannot do that.", "```python\n```", "```sql\nSELECT 1\n```", "", "def largest(values): return 0"]
 )
 def test_what_is_no_solution_fails(reply: str) -> None:
-    assert not passes(from_chat(TASK, reply))
+    assert not passes(TASK.from_chat(reply))
 
 
 @pytest.mark.parametrize(
@@ -57,14 +56,14 @@ def test_what_is_no_solution_fails(reply: str) -> None:
     ],
 )
 def test_a_completion_ends_with_its_function(reply: str) -> None:
-    assert passes(from_completion(TASK, reply))
+    assert passes(TASK.from_completion(reply))
 
 
 def test_a_task_without_a_header_takes_the_whole_program() -> None:
-    assert passes(from_completion(MBPP, ADD))
-    assert passes(from_chat(MBPP, f"```python\n{ADD}```"))
-    assert not passes(from_chat(MBPP, "```python\ndef add(a, b):\n    return a - b\n```"))
+    assert passes(MBPP.from_completion(ADD))
+    assert passes(MBPP.from_chat(f"```python\n{ADD}```"))
+    assert not passes(MBPP.from_chat("```python\ndef add(a, b):\n    return a - b\n```"))
 
 
 def test_the_task_stands_in_the_message_whole() -> None:
-    assert HEADER.rstrip() in chat_message(TASK)
+    assert HEADER.rstrip() in TASK.message()

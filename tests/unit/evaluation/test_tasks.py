@@ -9,7 +9,9 @@ import pytest
 from tiltyard_jobs.contracts.recipes import TaskSetRecipe
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.errors import ConfigurationError
-from tiltyard_jobs.evaluation.tasks import CodeTask, load_tasks
+from tiltyard_jobs.evaluation.assertions import AssertionTask
+from tiltyard_jobs.evaluation.programs import CodeTask
+from tiltyard_jobs.evaluation.tasks import Task, load_tasks
 
 STORE = StoreRef(uri="file:///nowhere")
 PLUS = {
@@ -23,7 +25,7 @@ MBPP = {
 MBPP_PLUS = {"task_id": 2, "prompt": "Add.", "test_list": ["assert add(1, 2) == 3"], "test": "assert add(9, 9) == 18"}
 
 
-def load(folder: Path, name: Any, *rows: dict[str, Any], most: int = 500) -> list[CodeTask]:
+def load(folder: Path, name: Any, *rows: dict[str, Any], most: int = 500) -> list[Task]:
     file = folder / "records.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return load_tasks(TaskSetRecipe(name=name, uri=file.as_uri(), rows=most), STORE)
@@ -32,8 +34,17 @@ def load(folder: Path, name: Any, *rows: dict[str, Any], most: int = 500) -> lis
 def test_humaneval_comes_with_its_package() -> None:
     tasks = load_tasks(TaskSetRecipe(name="humaneval", rows=164), STORE)
     assert [task.task_id for task in tasks] == [f"HumanEval/{number}" for number in range(164)]
+    assert isinstance(tasks[0], CodeTask)
     assert tasks[0].entry_point == "has_close_elements"
     assert tasks[0].check.endswith("check(has_close_elements)\n")
+
+
+def test_a_record_of_cruxeval_is_two_tasks(tmp_path: Path) -> None:
+    row = {"id": "sample_7", "code": "def f(x):\n    return x + 1", "input": "1", "output": "2"}
+    assert load(tmp_path, "cruxeval_output", row) == [AssertionTask("sample_7", row["code"], "1", finds_output=True)]
+    assert load(tmp_path, "cruxeval_input", row) == [AssertionTask("sample_7", row["code"], "2", finds_output=False)]
+    with pytest.raises(ConfigurationError, match="a record of cruxeval_input has no 'output'"):
+        load(tmp_path, "cruxeval_input", {name: text for name, text in row.items() if name != "output"})
 
 
 def test_each_benchmarks_own_records(tmp_path: Path) -> None:
@@ -41,10 +52,12 @@ def test_each_benchmarks_own_records(tmp_path: Path) -> None:
         CodeTask("HumanEval/0", "def f(x):\n", "f", PLUS["test"] + "\n\ncheck(f)\n")
     ]
     (task,) = load(tmp_path, "mbpp", MBPP)
+    assert isinstance(task, CodeTask)
     assert task.prompt == '"""\nWrite a function to add.\nassert set(add(1, 2)) == {3}\n"""\n'
     assert (task.task_id, task.entry_point) == ("11", "add")
     assert task.check == "import math\nassert set(add(1, 2)) == {3}\nassert add(0, 0) == 0\n"
     (task,) = load(tmp_path, "mbpp_plus", MBPP_PLUS)
+    assert isinstance(task, CodeTask)
     assert (task.entry_point, task.check) == ("add", "assert add(9, 9) == 18\n")
 
 

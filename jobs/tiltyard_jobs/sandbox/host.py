@@ -16,6 +16,7 @@ from tiltyard_jobs.sandbox.confine import ConfinementError
 from tiltyard_jobs.sandbox.guest import CONFINED, DETAIL_LENGTH
 
 Verdict = Literal["Passed", "Failed", "TimedOut", "Crashed"]
+STARTS = 3  # of one program, where its process is killed before it begins
 
 # All that a program's process is told of its surroundings. One thread for each numeric library: nothing to win by more.
 ENVIRONMENT = {
@@ -90,6 +91,16 @@ async def run_program(source: str, limits: Limits) -> Outcome:
     Raises:
         ConfinementError: this machine cannot hold it back; it was not run.
     """
+    for _ in range(STARTS):
+        if (outcome := await _run_once(source, limits)) is not None:
+            return outcome
+    raise ConfinementError(
+        f"the process of a program was killed {STARTS} times before it began: is there memory for it?"
+    )
+
+
+async def _run_once(source: str, limits: Limits) -> Outcome | None:
+    """The same; None: its process was killed before it began, by a machine that is short of memory for instance."""
     token = os.urandom(16).hex()
     read, write = os.pipe()
     with tempfile.TemporaryDirectory(prefix="tiltyard-program-") as scratch:
@@ -121,6 +132,8 @@ async def run_program(source: str, limits: Limits) -> Outcome:
         os.close(read)
     if timed_out:
         return Outcome("TimedOut", f"not done after {limits.seconds:g} s")
+    if not said and process.returncode is not None and process.returncode < 0:
+        return None
     if not said.startswith(CONFINED):
         reason = said.decode("utf-8", "replace").removeprefix("unconfined ")
         raise ConfinementError(reason or f"the process of a program ended with {process.returncode} before it began")

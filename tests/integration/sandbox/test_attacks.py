@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from tiltyard_jobs.evaluation.assertions import AssertionTask
+from tiltyard_jobs.sandbox import host
+from tiltyard_jobs.sandbox.confine import ConfinementError
 from tiltyard_jobs.sandbox.host import Limits, Outcome, run_program, run_programs
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="code of models runs on Linux alone")
@@ -49,6 +51,16 @@ async def test_an_answer_of_cruxeval_is_read_inside() -> None:
     assert await run(task.from_chat("assert f(3) == [3, 3]")) == Outcome("Passed")
     for wrong in ("assert f(3) == [3]", "assert f(3) == f(3)", "assert f(3) == " + "[" * 3000):
         assert (await run(task.from_chat(wrong))).verdict == "Failed"
+
+
+async def test_a_process_that_is_killed_before_it_begins_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, killed = host._command, ["/bin/sh", "-c", "kill -9 $$"]
+    commands = [killed, killed, None]
+    monkeypatch.setattr(host, "_command", lambda outcome: commands.pop(0) or real(outcome))
+    assert await run("assert True") == Outcome("Passed")
+    monkeypatch.setattr(host, "_command", lambda outcome: killed)
+    with pytest.raises(ConfinementError, match="killed 3 times before it began"):
+        await run("assert True")
 
 
 async def test_what_benchmarks_need_works() -> None:

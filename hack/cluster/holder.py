@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import tools
 from cluster.processes import ClusterError, tail
 
 START_SECONDS = 240
+SETTINGS = "settings.json"
 _holders: list[subprocess.Popen[bytes]] = []  # of this process; forgotten ones would be warned of
 
 
@@ -21,6 +23,32 @@ def folder() -> Path:
     if chosen := os.environ.get("TILTYARD_CLUSTER_FOLDER"):
         return Path(chosen).absolute()
     return tools.cache_root().parent / "cluster"
+
+
+def made_by() -> str | None:
+    """The value of `TILTYARD_CLUSTER` that made what is in the folder; None: nothing is."""
+    try:
+        made: str = json.loads((folder() / SETTINGS).read_text())["maker"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return made
+
+
+def claim(maker: str, **settings: object) -> None:
+    """Make the folder, and say in it who does, and with which settings."""
+    folder().mkdir(parents=True)
+    (folder() / SETTINGS).write_text(json.dumps({"maker": maker, **settings}))
+
+
+def is_ours(maker: str) -> bool:
+    """Whether the folder holds something that was made so: never one that somebody else has named is removed.
+
+    Raises:
+        ClusterError: it was made otherwise.
+    """
+    if (made := made_by()) not in (None, maker):
+        raise ClusterError(f"{folder()} holds a cluster of TILTYARD_CLUSTER={made}: end it with that first")
+    return made == maker
 
 
 def pid() -> int | None:

@@ -26,7 +26,7 @@ from cluster.facts import Cluster
 from cluster.processes import ClusterError
 from cluster.vllm import runtime
 
-NAME = "tiltyard"
+MAKER, NAME = "kind", "tiltyard"
 NODE = f"{NAME}-control-plane"
 MACHINE = "/machine"
 TOOLS = ("jobset-manager", "kserve-manager", "kubectl", "trainer-manager", "versitygw")
@@ -59,8 +59,7 @@ def up(*, vllm: bool) -> None:
     down()
     archives, python = prepare(vllm=vllm)
     home = holder.folder()
-    home.mkdir(parents=True)
-    (home / "settings.json").write_text(json.dumps({"vllm": python and str(python)}))
+    holder.claim(MAKER, vllm=python and str(python))
     mounts = [{"hostPath": "/", "containerPath": MACHINE, "readOnly": True}]
     config = {
         "kind": "Cluster",
@@ -83,15 +82,15 @@ def up(*, vllm: bool) -> None:
 
 def down() -> None:
     """End the processes and delete the cluster. One that is down already is no error."""
-    holder.end()
-    if (holder.folder() / "settings.json").exists():  # never a folder that somebody else has named
+    if holder.is_ours(MAKER):
+        holder.end()
         _run("kind", "delete", "cluster", f"--name={NAME}", f"--kubeconfig={_kubeconfig()}")
         shutil.rmtree(holder.folder())
 
 
 def find() -> Cluster | None:
     """The cluster; None: it is down."""
-    if holder.pid() is None:
+    if not holder.is_ours(MAKER) or holder.pid() is None:
         return None
     return Cluster(
         kubeconfig=_kubeconfig(),

@@ -7,7 +7,6 @@ and why nothing of it is left behind.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -32,6 +31,7 @@ TOOLS = (
     "kube-scheduler", "kubectl", "kubelet", "pause", "trainer-manager", "versitygw",
 )  # fmt: skip
 CGROUPS = Path("/sys/fs/cgroup")
+MAKER = "node"
 
 
 def prepare(*, vllm: bool) -> tuple[list[str], str | None]:
@@ -55,8 +55,7 @@ def up(*, vllm: bool) -> None:
     down()
     archives, python = prepare(vllm=vllm)
     home = holder.folder()
-    home.mkdir(parents=True)
-    (home / "settings.json").write_text(json.dumps({"images": archives, "vllm": python}))
+    holder.claim(MAKER, images=archives, vllm=python)
     for controller in _controllers():
         (controller / node.CGROUP).mkdir(exist_ok=True)
     for place in node.MADE:
@@ -73,12 +72,13 @@ def up(*, vllm: bool) -> None:
 
 def down() -> None:
     """End the cluster and remove all that is left of it. One that is down already is no error."""
+    is_ours = holder.is_ours(MAKER)
     holder.end()
     _wait_for_cgroups()
     subprocess.run(["ip", "link", "delete", node.LINK], capture_output=True, check=False)
     for place in node.MADE:
         _rmdir(Path(place))
-    if (holder.folder() / "settings.json").exists():  # never a folder that somebody else has named
+    if is_ours:
         for attempt in range(20):
             shutil.rmtree(holder.folder(), ignore_errors=attempt < 19)
             if not holder.folder().exists():
@@ -88,7 +88,7 @@ def down() -> None:
 
 def find() -> Cluster | None:
     """The cluster; None: it is down."""
-    if holder.pid() is None:
+    if not holder.is_ours(MAKER) or holder.pid() is None:
         return None
     return Cluster(
         kubeconfig=holder.folder() / "plane" / "kubeconfig",

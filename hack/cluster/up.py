@@ -36,7 +36,7 @@ class Maker(Protocol):
         """The cluster; None: it is down."""
 
 
-CHOICES: dict[str, Maker] = {"node": machine, "kind": kind, "existing": existing}
+CHOICES: dict[str, Maker] = {machine.MAKER: machine, kind.MAKER: kind, "existing": existing}
 
 
 def chosen() -> Maker:

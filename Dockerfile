@@ -48,11 +48,11 @@ RUN $INSTALL --no-deps /dist/*.whl && $COMPILE $SITE/tiltyard $SITE/tiltyard_job
 
 # TRL and what it stands on, apart from the worker's own: they need other versions of what both have.
 FROM build AS build-trainer
-COPY requirements/train.txt .
+COPY requirements/trainer.txt .
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
     python3 -m venv --without-pip /opt/train \
  && /opt/pip/bin/pip --python /opt/train/bin/python install --no-cache-dir --no-compile --require-hashes \
-      --only-binary :all: -r train.txt
+      --only-binary :all: -r trainer.txt
 
 FROM python AS final
 ARG VERSION

@@ -60,6 +60,7 @@ lock: ## Compile the lock files (needs uv)
 	$(LOCK) pyproject.toml --extra jobs -c requirements/dev.txt -o requirements/worker.txt
 	for name in vllm interop train bench; do \
 	  $(LOCK) requirements/$$name.in --override requirements/vllm-overrides.txt -o requirements/$$name.txt; done
+	$(LOCK) requirements/train.in -c requirements/train.txt -o requirements/trainer.txt
 
 bench: .venv/.dev ## Where the benches are, and what each needs
 	@sed -n '1,/^## /p' bench/README.md

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import re
 import subprocess
 import sys
+import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -132,6 +134,13 @@ class Operator:
         while self.log.read_text().count('"event": "ready"') == began:
             assert self.process.returncode is None, self.log.read_text()[-3000:]
             await asyncio.sleep(0.05)
+
+    def calls(self) -> set[tuple[str, str, str]]:
+        """Verb, resource and status of its calls, by its metrics."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics") as page:
+            text = page.read().decode()
+        pattern = r'^tiltyard_api_requests_total\{code="(\w+)",resource="(\w+)",verb="(\w+)"\}'
+        return {(verb, resource, code) for code, resource, verb in re.findall(pattern, text, re.MULTILINE)}
 
     async def stop(self) -> int:
         assert self.process is not None

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -272,14 +270,6 @@ async def test_a_manifest_that_this_release_cannot_run(arena: Arena) -> None:
     assert await arena.children(JOBS) == []
 
 
-def calls(port: int) -> set[tuple[str, str, str]]:
-    """Verb, resource and status of the operator's calls, by its metrics."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as page:
-        text = page.read().decode()
-    rows = re.findall(r'^tiltyard_api_requests_total\{code="(\w+)",resource="(\w+)",verb="(\w+)"\}', text, re.MULTILINE)
-    return {(verb, resource, code) for code, resource, verb in rows}
-
-
 USED = {
     ("tournaments", "list"), ("tournaments", "watch"), ("tournaments", "patch"),
     ("inferenceservices", "list"), ("inferenceservices", "watch"), ("inferenceservices", "patch"),
@@ -298,8 +288,9 @@ async def test_ended_children_go_after_their_time_and_do_not_come_back(arena: Ar
     await asyncio.sleep(2)
     assert arena.player.started == started
     # The operator has the rights of the chart's role: it was refused nothing, and used every one of them.
-    told = await asyncio.to_thread(calls, arena.operator.port)
-    assert {(resource, verb) for verb, resource, _ in told} == USED
+    # TrainJobs are looked for in vain where Kubeflow Trainer is missing; what else is done with them: `test_train_job`.
+    told = await asyncio.to_thread(arena.operator.calls)
+    assert {(resource, verb) for verb, resource, _ in told if resource != "trainjobs"} == USED
     assert not [call for call in told if call[2] in ("401", "403")]
     assert (await arena.get())["status"]["phase"] == "Complete"
 

@@ -87,6 +87,10 @@ async def test_what_no_retry_can_mend_is_told_at_once(trainer: None, arena: Aren
     nodes = [pod for pod in arena.player.started if "-train-" in pod]
     assert 1 <= len(nodes) <= 3  # two nodes; Trainer may have begun to replace one
     await arena.gone(TRAIN_JOBS)
+    # It used all rights that it has for this.
+    told = {(resource, verb) for verb, resource, _ in await asyncio.to_thread(arena.operator.calls)}
+    assert {verb for resource, verb in told if resource == "trainjobs"} == {"list", "watch", "patch", "delete"}
+    assert ("clustertrainingruntimes", "get") in told
 
 
 async def test_a_runtime_that_is_missing_is_named_before_anything_runs(trainer: None, arena: Arena) -> None:

@@ -172,6 +172,7 @@ def test_two_processes_share_a_model_and_continue(base: Path, tmp_path: Path) ->
     assert together == pytest.approx(alone, rel=0.02)
     # Its last checkpoint but one: the same way once more.
     sft = tmp_path / "together" / "sft"
+    assert list(sft.glob("checkpoint-*/pytorch_model_fsdp.bin"))  # only a sharded model has such
     *_, last = sorted(sft.glob("checkpoint-*"), key=lambda path: int(path.name.partition("-")[2]))
     for gone in (last, sft / "model"):
         shutil.rmtree(gone)

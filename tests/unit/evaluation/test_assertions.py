@@ -62,6 +62,7 @@ def test_a_raw_completion_ends_with_its_line() -> None:
 
 def test_the_empty_set_is_a_value() -> None:
     assert passes(TWICE.from_chat("assert f(set()) == set()"))
+    assert not passes(TWICE.from_chat("assert f(frozenset([])) == set()"))  # a call with arguments is none
 
 
 @pytest.mark.parametrize(

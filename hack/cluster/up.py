@@ -1,8 +1,8 @@
-"""A cluster for development and for the end-to-end tests: `PYTHONPATH=hack python -m cluster.up up | down | status`.
+"""A cluster for development and for the end-to-end tests: `PYTHONPATH=hack python -m cluster.up ACTION`.
 
-`TILTYARD_CLUSTER` chooses which: `node` (this machine's own, see `machine.py`), `kind`, or `existing` (see there; never
-by itself: the cluster that `KUBECONFIG` names may be one that others work with). Unset: kind where it and Docker are to
-be had, or else `node`.
+ACTION is one of prepare, up, down, status. `TILTYARD_CLUSTER` chooses which cluster: `node` (this machine's own, see
+`machine.py`), `kind`, or `existing` (see there; never by itself: the cluster that `KUBECONFIG` names may be one that
+others work with). Unset: kind where it and Docker are to be had, or else `node`.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ def _priority(training: Training) -> Iterator[Violation]:
 PRIORITY_OF_RUNTIME: Rule[Training] = Rule(
     sentence="the priority of a TrainJob's pods is its runtime's to say",
     check=_priority,
-    cel=("!has(self.trainer) || self.trainer.kind != 'TrainJob' || !has(self.pod) || !has(self.pod.priorityClassName)"),
+    cel="!has(self.trainer) || self.trainer.kind != 'TrainJob' || !has(self.pod) || !has(self.pod.priorityClassName)",
     field_path=".pod.priorityClassName",
 )
 

@@ -31,7 +31,8 @@ sys.path.insert(0, str(ROOT / "jobs"))
 import structlog  # noqa: E402
 
 from tiltyard_jobs.contracts.identity import ModelIdentity  # noqa: E402
-from tiltyard_jobs.contracts.recipes import AnswerRecipe, ArtifactRef, SamplingRecipe  # noqa: E402
+from tiltyard_jobs.contracts.recipe import ArtifactRef  # noqa: E402
+from tiltyard_jobs.contracts.recipes import AnswerRecipe, SamplingRecipe  # noqa: E402
 from tiltyard_jobs.contracts.tasks import BundleTask, Part, StoreRef  # noqa: E402
 from tiltyard_jobs.errors import VoidReason  # noqa: E402
 from tiltyard_jobs.records import ANSWERS  # noqa: E402

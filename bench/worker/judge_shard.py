@@ -21,7 +21,8 @@ from workload import ANSWER, MODEL, instruction
 
 from tiltyard_jobs.contracts.frozen import digest
 from tiltyard_jobs.contracts.identity import ModelIdentity
-from tiltyard_jobs.contracts.recipes import ArtifactRef, JudgeRecipe, Stage
+from tiltyard_jobs.contracts.recipe import ArtifactRef, Stage
+from tiltyard_jobs.contracts.recipes import JudgeRecipe
 from tiltyard_jobs.contracts.summary import Summary
 from tiltyard_jobs.contracts.tasks import BundleTask, EndpointRef, Part, StoreRef
 from tiltyard_jobs.contracts.versions import judge_prompt

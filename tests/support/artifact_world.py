@@ -23,18 +23,16 @@ import pyarrow as pa
 
 from tiltyard_jobs.contracts.frozen import digest
 from tiltyard_jobs.contracts.identity import ModelIdentity
+from tiltyard_jobs.contracts.recipe import ArtifactRef, Stage, parts
 from tiltyard_jobs.contracts.recipes import (
     AnyRecipe,
-    ArtifactRef,
     BenchmarkRecipe,
     DatasetRecipe,
     Lineup,
     Match,
     PlayerRecipe,
     RateRecipe,
-    Stage,
     StagedArtifact,
-    parts,
 )
 from tiltyard_jobs.contracts.tasks import BundleTask, Part, StoreRef
 from tiltyard_jobs.records import ANSWERS, CURATED, GRADES, INSTRUCTIONS, VERDICTS, instruction_id

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from pydantic import Field
 
 from tiltyard_jobs.contracts.frozen import Contract
-from tiltyard_jobs.contracts.recipes import ArtifactRef
+from tiltyard_jobs.contracts.recipe import ArtifactRef
 
 
 class SealedFile(Contract):

@@ -1,61 +1,15 @@
-"""Recipes: what makes an artifact. An artifact's key is the digest of its recipe.
-
-A recipe names the stage, the version of the code that can change the result, the model's identity, the sampling, and
-its inputs as references (which hold their keys), so keys follow from the manifest alone, before anything runs, as
-derivations do in Nix. What cannot change a result (parallelism, resources, retries, names) is not in a recipe.
-
-A version is raised by hand when the stage's code changes what it makes; a prompt's version stands in the recipe too.
-"""
+"""Recipes of a tournament's stages, and of its report; those of the target model stand in `target_recipes`."""
 
 from __future__ import annotations
 
-from decimal import Decimal
-from functools import cached_property
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, PlainSerializer
+from pydantic import Field
 
-from tiltyard_jobs.contracts.frozen import Contract, key_of
+from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.identity import ModelIdentity
-
-
-def _plain(value: Decimal) -> str:
-    """A decimal without trailing zeros or exponent: 0.70 and 0.7 are one recipe."""
-    text = format(value.normalize(), "f")
-    return "0" if text in ("-0", "0") else text
-
-
-Fraction = Annotated[Decimal, PlainSerializer(_plain, return_type=str)]
-
-Stage = Literal[
-    "mine",
-    "prompts",
-    "filter",
-    "grade",
-    "curate",
-    "answer",
-    "judge",
-    "rate",
-    "dataset",
-    "train",
-    "solve",
-    "score",
-    "report",
-]
-
-
-class ArtifactRef(Contract):
-    """A reference to an artifact: enough to find and to verify it.
-
-    Attributes:
-        stage: the stage that makes it; also the first folder of its place in the store.
-        key: 32 hex digits.
-        shards: how many parts it has; it is complete when each part is sealed.
-    """
-
-    stage: Stage
-    key: str
-    shards: int = Field(default=1, ge=1)
+from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Recipe, parts
+from tiltyard_jobs.contracts.target_recipes import ScoredModel, ScoreRecipe, SolveRecipe, TrainRecipe
 
 
 class SamplingRecipe(Contract):
@@ -64,33 +18,6 @@ class SamplingRecipe(Contract):
     temperature: Fraction
     top_p: Fraction
     max_tokens: int
-
-
-class Recipe(Contract):
-    """Base of the recipes.
-
-    Attributes:
-        shard_size: rows in one part; part i holds rows [i·size, (i+1)·size). In the recipe since it shapes the files.
-    """
-
-    STAGE: ClassVar[Stage]
-    stage: Stage
-    version: int = 1
-
-    @property
-    def shards(self) -> int:
-        """How many parts the artifact has."""
-        return 1
-
-    @cached_property
-    def ref(self) -> ArtifactRef:
-        """The reference to the artifact that this recipe makes."""
-        return ArtifactRef(stage=self.stage, key=key_of(self), shards=self.shards)
-
-
-def parts(rows: int, size: int) -> int:
-    """Parts of `size` rows that hold `rows`; at least one, so that an empty artifact has a place."""
-    return max(1, -(-rows // size))
 
 
 class MineRecipe(Recipe):
@@ -363,122 +290,6 @@ class DatasetRecipe(Recipe):
     min_margin: Fraction
     benchmarks: tuple[BenchmarkRecipe, ...]
     tournament: str
-
-
-class LoraRecipe(Contract):
-    """Low-rank adapters on all linear layers (arXiv 2106.09685), merged into the weights in the end."""
-
-    rank: int
-    alpha: int
-
-
-class SelectRecipe(Contract):
-    """Which rows are trained on.
-
-    Attributes:
-        fraction: of them.
-        by: Margin: those whose gold answer leads by most. Random: drawn by the seed, as the control.
-    """
-
-    fraction: Fraction
-    by: Literal["Margin", "Random"]
-
-
-class TrainRecipe(Recipe):
-    """A base model fine-tuned on a tournament's rows (paper, section 3.4 and appendix).
-
-    Attributes:
-        base: the model to start from.
-        chat_template: in place of the base tokenizer's own.
-        dataset: its `sft` rows, and its `preference` rows for SftThenDpo.
-        select: absent: all rows.
-        lora: absent: all weights are trained.
-        global_batch_size: packed sequences of one optimiser step, over all devices.
-        max_length: tokens of one sequence.
-    """
-
-    stage: Literal["train"] = "train"
-    base: ModelIdentity
-    chat_template: str | None
-    dataset: ArtifactRef
-    select: SelectRecipe | None
-    method: Literal["Sft", "SftThenDpo"]
-    lora: LoraRecipe | None
-    learning_rate: Fraction
-    epochs: int
-    global_batch_size: int
-    warmup_ratio: Fraction
-    weight_decay: Fraction
-    max_length: int
-    packing: bool
-    precision: Literal["Bfloat16", "Float32"]
-    gradient_checkpointing: bool
-    seed: int
-
-
-class TaskSetRecipe(Contract):
-    """A benchmark of programming tasks.
-
-    Attributes:
-        name: says how its records are read.
-        uri: a file of the user's that holds them; None: they come with a package, or from the hub.
-        sha256: the file's digest, where it is known.
-        rows: tasks, at most.
-    """
-
-    name: Literal["humaneval", "humaneval_plus", "mbpp", "mbpp_plus", "cruxeval_input", "cruxeval_output"]
-    uri: str | None = None
-    sha256: str | None = None
-    rows: int
-
-
-class SolveRecipe(Recipe):
-    """One model's solutions of a benchmark's tasks, one for each, greedily decoded.
-
-    Attributes:
-        style: Chat: the task is the user's turn. Completion: the model goes on with the task's text.
-    """
-
-    stage: Literal["solve"] = "solve"
-    model: ModelIdentity
-    tasks: TaskSetRecipe
-    style: Literal["Chat", "Completion"]
-    max_tokens: int
-    shard_size: int
-
-    @property
-    def shards(self) -> int:
-        """Parts of `shard_size` rows."""
-        return parts(self.tasks.rows, self.shard_size)
-
-
-class ScoreRecipe(Recipe):
-    """What became of solutions when they ran, each in a sandbox of its own.
-
-    Attributes:
-        style: as in `SolveRecipe`: how a reply becomes a program.
-        seconds: that one program may take.
-        memory: bytes that it may use.
-    """
-
-    stage: Literal["score"] = "score"
-    tasks: TaskSetRecipe
-    solutions: ArtifactRef
-    style: Literal["Chat", "Completion"]
-    seconds: int
-    memory: int
-
-
-BASE_MODEL, TRAINED_MODEL = "base-model", "trained-model"
-"""Under which names the target of a training is served and scored; no competitor and no judge has them."""
-
-
-class ScoredModel(Contract):
-    """One model's scores on one benchmark, by names in the manifest."""
-
-    model: str
-    benchmark: str
-    scores: ArtifactRef
 
 
 class ReportRecipe(Recipe):

@@ -14,7 +14,7 @@ from typing import Any, Self
 from pydantic import Field
 
 from tiltyard_jobs.contracts.frozen import Contract
-from tiltyard_jobs.contracts.recipes import ArtifactRef
+from tiltyard_jobs.contracts.recipe import ArtifactRef
 
 MAX_BYTES = 4096
 CUT = "… (cut: mend what is named so far, or see the worker's log)"

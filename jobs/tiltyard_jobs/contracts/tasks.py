@@ -12,7 +12,9 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field
 
 from tiltyard_jobs.contracts.frozen import Contract
-from tiltyard_jobs.contracts.recipes import AnyRecipe, ArtifactRef, Stage, TaskSetRecipe
+from tiltyard_jobs.contracts.recipe import ArtifactRef, Stage
+from tiltyard_jobs.contracts.recipes import AnyRecipe
+from tiltyard_jobs.contracts.target_recipes import TaskSetRecipe
 
 
 class StoreRef(Contract):

@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tiltyard_jobs.contracts.layout import artifact_prefix
-from tiltyard_jobs.contracts.recipes import ArtifactRef, Lineup
+from tiltyard_jobs.contracts.recipe import ArtifactRef
+from tiltyard_jobs.contracts.recipes import Lineup
 from tiltyard_jobs.errors import PermanentError
 from tiltyard_jobs.outcome.pace import Pace
 from tiltyard_jobs.outcome.roster import Roster

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from tiltyard_jobs.contracts.recipes import ArtifactRef, ScoredModel
+from tiltyard_jobs.contracts.recipe import ArtifactRef
+from tiltyard_jobs.contracts.target_recipes import ScoredModel
 from tiltyard_jobs.evaluation.intervals import paired_difference, share
 from tiltyard_jobs.results import BenchmarkScore, Gain
 from tiltyard_jobs.shard.artifacts import Artifacts

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from tiltyard_jobs.contracts.recipes import ArtifactRef, Lineup, PlayerRecipe
+from tiltyard_jobs.contracts.recipe import ArtifactRef
+from tiltyard_jobs.contracts.recipes import Lineup, PlayerRecipe
 from tiltyard_jobs.outcome.ballots import not_of_these
 from tiltyard_jobs.outcome.tables import Row
 from tiltyard_jobs.shard.artifacts import Artifacts

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tiltyard_jobs.contracts.layout import Seal
-from tiltyard_jobs.contracts.recipes import ArtifactRef, DatasetRecipe
+from tiltyard_jobs.contracts.recipe import ArtifactRef
+from tiltyard_jobs.contracts.recipes import DatasetRecipe
 from tiltyard_jobs.results import Funnel
 from tiltyard_jobs.shard.artifacts import Artifacts
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from tiltyard_jobs.contracts.frozen import Contract
-from tiltyard_jobs.contracts.recipes import ArtifactRef, Lineup, StagedArtifact
+from tiltyard_jobs.contracts.recipe import ArtifactRef
+from tiltyard_jobs.contracts.recipes import Lineup, StagedArtifact
 from tiltyard_jobs.errors import PermanentError
 from tiltyard_jobs.report.inputs import Sample, StageCount
 from tiltyard_jobs.report.tables import by_stage

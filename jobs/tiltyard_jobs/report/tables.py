@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import get_args
 
-from tiltyard_jobs.contracts.recipes import Stage
+from tiltyard_jobs.contracts.recipe import Stage
 
 OTHER = "other"
 

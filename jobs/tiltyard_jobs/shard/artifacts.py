@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tiltyard_jobs.contracts.layout import Seal, SealedFile, file_key, seal_key
-from tiltyard_jobs.contracts.recipes import ArtifactRef
+from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.errors import PermanentError, TransientError
 from tiltyard_jobs.shard.tables import count_rows, iter_rows
 from tiltyard_jobs.store.base import Store

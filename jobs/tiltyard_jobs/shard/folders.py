@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from tiltyard_jobs.contracts.recipes import ArtifactRef
+from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.errors import TransientError
 
 CLAIM_SECONDS = 10.0  # a predecessor that is being stopped is gone by then

@@ -9,7 +9,7 @@ import importlib
 from collections.abc import Awaitable, Callable
 from typing import Any, get_args
 
-from tiltyard_jobs.contracts.recipes import Stage
+from tiltyard_jobs.contracts.recipe import Stage
 
 STAGES = ("preflight", *get_args(Stage), "export", "fetch", "compare")
 """Those that make artifacts, and those that make none."""

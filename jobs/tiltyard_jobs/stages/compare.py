@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tiltyard_jobs.contracts.recipes import ArtifactRef
+from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.summary import Agreement, Summary
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.rating.stability import rank_stability

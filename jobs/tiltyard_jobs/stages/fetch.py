@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from tiltyard_jobs.contracts.recipes import ArtifactRef
+from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.summary import Summary
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.shard.artifacts import Artifacts

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from tiltyard_jobs.contracts.recipes import ArtifactRef, JudgeRecipe
+from tiltyard_jobs.contracts.recipe import ArtifactRef
+from tiltyard_jobs.contracts.recipes import JudgeRecipe
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
 from tiltyard_jobs.llm.client import Sampling
 from tiltyard_jobs.prompts.judge import MAX_TOKENS, SCHEMAS, TOP_LOGPROBS, JudgePrompt, parse_choice, parse_logprobs

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from tiltyard_jobs.contracts.layout import artifact_prefix, shard_of_seal
-from tiltyard_jobs.contracts.recipes import ArtifactRef
+from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.summary import Summary, pack_bits
 from tiltyard_jobs.contracts.tasks import NamedEndpoint, PreflightTask
 from tiltyard_jobs.curation.benchmarks import load_known

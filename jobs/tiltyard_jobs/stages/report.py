@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from tiltyard_jobs.contracts.recipes import BASE_MODEL, TRAINED_MODEL, ReportRecipe
+from tiltyard_jobs.contracts.recipes import ReportRecipe
+from tiltyard_jobs.contracts.target_recipes import BASE_MODEL, TRAINED_MODEL
 from tiltyard_jobs.outcome.benchmarks import read_gains, read_scores
 from tiltyard_jobs.outcome.pace import Pace
 from tiltyard_jobs.outcome.standing_rows import leaderboard_of

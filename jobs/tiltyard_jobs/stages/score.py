@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tiltyard_jobs.contracts.recipes import ScoreRecipe
+from tiltyard_jobs.contracts.target_recipes import ScoreRecipe
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.evaluation.tasks import Task, load_tasks
 from tiltyard_jobs.records import SCORES

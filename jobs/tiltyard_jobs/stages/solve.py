@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
-from tiltyard_jobs.contracts.recipes import SolveRecipe
+from tiltyard_jobs.contracts.target_recipes import SolveRecipe
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
 from tiltyard_jobs.evaluation.tasks import Task, load_tasks
 from tiltyard_jobs.llm.client import Sampling

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tiltyard_jobs.contracts.layout import checkpoint_prefix
-from tiltyard_jobs.contracts.recipes import TrainRecipe
+from tiltyard_jobs.contracts.target_recipes import TrainRecipe
 from tiltyard_jobs.contracts.tasks import TrainerRef
 from tiltyard_jobs.errors import ConfigurationError, TransientError
 from tiltyard_jobs.outcome.model_card import model_card

@@ -25,7 +25,7 @@ from tiltyard.plan.planner import Outcome, Plan
 from tiltyard.plan.policy import policy_of
 from tiltyard.render.tasks import preflight_task
 from tiltyard_jobs.contracts.layout import readable
-from tiltyard_jobs.contracts.recipes import ArtifactRef
+from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.summary import Summary, parts_done
 from tiltyard_jobs.contracts.tasks import CompareTask, ExportTask, FetchTask, SoloTask, StoreRef
 

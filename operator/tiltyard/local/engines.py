@@ -7,7 +7,7 @@ import asyncio
 from tiltyard.api import Tournament
 from tiltyard.local.servers import is_simulated
 from tiltyard.render.tasks import fields, participants
-from tiltyard_jobs.contracts.recipes import BASE_MODEL, TRAINED_MODEL
+from tiltyard_jobs.contracts.target_recipes import BASE_MODEL, TRAINED_MODEL
 
 ASK_SECONDS = 30.0
 TARGETS = (BASE_MODEL, TRAINED_MODEL)

@@ -25,8 +25,8 @@ from tiltyard.plan.policy import policy_of
 from tiltyard.plan.status import build_status
 from tiltyard.render.tasks import bundle_task, fields, participants, parts_of, preflight_task, trainer_ref
 from tiltyard_jobs.contracts.exit_codes import ExitCode
-from tiltyard_jobs.contracts.recipes import TRAINED_MODEL
 from tiltyard_jobs.contracts.summary import parts_done
+from tiltyard_jobs.contracts.target_recipes import TRAINED_MODEL
 from tiltyard_jobs.contracts.tasks import FetchTask, StoreRef
 
 TICK_SECONDS = 0.5  # bars and the status file move this often

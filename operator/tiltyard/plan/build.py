@@ -13,12 +13,10 @@ from tiltyard.plan.graph import Bundle, Graph, ModelNode
 from tiltyard.plan.target import TRAINED_SCHEME, targets, train_recipe
 from tiltyard_jobs.contracts.frozen import digest
 from tiltyard_jobs.contracts.identity import ModelIdentity
+from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import (
-    BASE_MODEL,
-    TRAINED_MODEL,
     AnswerRecipe,
     AnyRecipe,
-    ArtifactRef,
     BenchmarkRecipe,
     CurateRecipe,
     DatasetRecipe,
@@ -34,10 +32,14 @@ from tiltyard_jobs.contracts.recipes import (
     RateRecipe,
     ReportRecipe,
     SamplingRecipe,
+    StagedArtifact,
+)
+from tiltyard_jobs.contracts.target_recipes import (
+    BASE_MODEL,
+    TRAINED_MODEL,
     ScoredModel,
     ScoreRecipe,
     SolveRecipe,
-    StagedArtifact,
     TaskSetRecipe,
     TrainRecipe,
 )

@@ -12,15 +12,8 @@ from typing import NamedTuple
 
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.schedule import Room, decide
-from tiltyard_jobs.contracts.recipes import (
-    AnswerRecipe,
-    AnyRecipe,
-    GradeRecipe,
-    JudgeRecipe,
-    MineRecipe,
-    SolveRecipe,
-    TrainRecipe,
-)
+from tiltyard_jobs.contracts.recipes import AnswerRecipe, AnyRecipe, GradeRecipe, JudgeRecipe, MineRecipe
+from tiltyard_jobs.contracts.target_recipes import SolveRecipe, TrainRecipe
 
 # Tokens, for guesses: medians of chat data sets, rounded up.
 PREFIX_TOKENS = 32

@@ -8,7 +8,9 @@ from decimal import Decimal
 from functools import cached_property
 
 from tiltyard_jobs.contracts.frozen import digest
-from tiltyard_jobs.contracts.recipes import AnyRecipe, ArtifactRef, SolveRecipe, Stage, TaskSetRecipe
+from tiltyard_jobs.contracts.recipe import ArtifactRef, Stage
+from tiltyard_jobs.contracts.recipes import AnyRecipe
+from tiltyard_jobs.contracts.target_recipes import SolveRecipe, TaskSetRecipe
 from tiltyard_jobs.contracts.tasks import Part
 
 

@@ -16,7 +16,7 @@ from itertools import combinations
 from typing import NamedTuple, get_args
 
 from tiltyard.plan.graph import Graph, ModelNode
-from tiltyard_jobs.contracts.recipes import Stage
+from tiltyard_jobs.contracts.recipe import Stage
 
 Fits = Callable[[Iterable[ModelNode]], bool]
 

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from tiltyard.api import ModelSource, Participant, Tournament
 from tiltyard_jobs.contracts.identity import ModelIdentity
-from tiltyard_jobs.contracts.recipes import (
-    BASE_MODEL,
-    TRAINED_MODEL,
-    ArtifactRef,
-    LoraRecipe,
-    SelectRecipe,
-    TrainRecipe,
-)
+from tiltyard_jobs.contracts.recipe import ArtifactRef
+from tiltyard_jobs.contracts.target_recipes import BASE_MODEL, TRAINED_MODEL, LoraRecipe, SelectRecipe, TrainRecipe
 
 TRAINED_SCHEME = "trained://"
 """Begins the identity of a model that a tournament trains: the key of its artifact follows."""

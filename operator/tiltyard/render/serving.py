@@ -21,7 +21,7 @@ from tiltyard.render.names import (
 from tiltyard.render.pods import CONTAINER_SECURITY, POD_SECURITY, container_fields, pod_fields, resource_fields
 from tiltyard.render.tasks import participants
 from tiltyard_jobs.contracts.layout import artifact_prefix
-from tiltyard_jobs.contracts.recipes import ArtifactRef
+from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.tasks import FetchTask
 
 API_VERSION = "serving.kserve.io/v1beta1"

@@ -24,7 +24,8 @@ from integration.stages.world import (
     model,
     stub,
 )
-from tiltyard_jobs.contracts.recipes import ArtifactRef, EmbedderRecipe
+from tiltyard_jobs.contracts.recipe import ArtifactRef
+from tiltyard_jobs.contracts.recipes import EmbedderRecipe
 from tiltyard_jobs.curation.embed import HashedNgrams
 from tiltyard_jobs.curation.kcenter import k_center_greedy
 from tiltyard_jobs.curation.random_subset import random_subset

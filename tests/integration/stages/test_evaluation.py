@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from integration.stages.world import Given, Sim, StageWorld, model, stub
-from tiltyard_jobs.contracts.recipes import ScoreRecipe, SolveRecipe, TaskSetRecipe
+from tiltyard_jobs.contracts.target_recipes import ScoreRecipe, SolveRecipe, TaskSetRecipe
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="code of models runs on Linux alone")
 

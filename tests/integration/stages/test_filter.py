@@ -8,7 +8,8 @@ import pytest
 from aiohttp import web
 
 from integration.stages.world import Asked, Given, StageWorld, filter_recipe, stub
-from tiltyard_jobs.contracts.recipes import ArtifactRef, EmbedderRecipe
+from tiltyard_jobs.contracts.recipe import ArtifactRef
+from tiltyard_jobs.contracts.recipes import EmbedderRecipe
 from tiltyard_jobs.contracts.tasks import EndpointRef
 from tiltyard_jobs.records import INSTRUCTIONS
 

@@ -30,18 +30,16 @@ from support.artifact_world import Ran, Row, key_of
 from support.stub_llm import serving
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.layout import Seal
+from tiltyard_jobs.contracts.recipe import ArtifactRef, Stage, parts
 from tiltyard_jobs.contracts.recipes import (
     AnswerRecipe,
     AnyRecipe,
-    ArtifactRef,
     CurateRecipe,
     FilterRecipe,
     GradeRecipe,
     JudgeRecipe,
     MineRecipe,
     SamplingRecipe,
-    Stage,
-    parts,
 )
 from tiltyard_jobs.contracts.tasks import BundleTask, EndpointRef, Limits, Part, SoloTask, StoreRef
 from tiltyard_jobs.contracts.versions import GRADE_PROMPT, judge_prompt

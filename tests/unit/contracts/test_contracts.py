@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from tiltyard_jobs.contracts import versions
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.layout import file_key, seal_key, shard_of_seal
-from tiltyard_jobs.contracts.recipes import AnswerRecipe, ArtifactRef, JudgeRecipe, SamplingRecipe, parts
+from tiltyard_jobs.contracts.recipe import ArtifactRef, parts
+from tiltyard_jobs.contracts.recipes import AnswerRecipe, JudgeRecipe, SamplingRecipe
 from tiltyard_jobs.contracts.summary import CUT, MAX_BYTES, Standing, Summary, pack_bits, parts_done, unpack_bits
 from tiltyard_jobs.prompts.judge import CRITERIA
 

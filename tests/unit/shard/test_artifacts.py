@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiltyard_jobs.contracts.layout import Seal, seal_key
-from tiltyard_jobs.contracts.recipes import ArtifactRef
+from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.errors import PermanentError
 from tiltyard_jobs.records import table_schema
 from tiltyard_jobs.shard.artifacts import Artifacts

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tiltyard_jobs.contracts.recipes import ArtifactRef
+from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.errors import TransientError
 from tiltyard_jobs.shard.folders import PartFolder
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tiltyard_jobs.contracts.recipes import ArtifactRef, CurateRecipe
+from tiltyard_jobs.contracts.recipe import ArtifactRef
+from tiltyard_jobs.contracts.recipes import CurateRecipe
 from tiltyard_jobs.errors import ConfigurationError, PermanentError
 from tiltyard_jobs.stages.curate import curated_row, reason_of
 from tiltyard_jobs.stages.filter import issue_of

@@ -5,7 +5,8 @@ from itertools import combinations
 import pytest
 
 from tiltyard_jobs.contracts.identity import ModelIdentity
-from tiltyard_jobs.contracts.recipes import ArtifactRef, JudgeRecipe
+from tiltyard_jobs.contracts.recipe import ArtifactRef
+from tiltyard_jobs.contracts.recipes import JudgeRecipe
 from tiltyard_jobs.stages.judge import orders_of, sequence
 
 CURATED = ArtifactRef(stage="curate", key="c" * 32)

@@ -1,0 +1,125 @@
+"""Recipes of the target model: it is trained, asked, and scored."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from tiltyard_jobs.contracts.frozen import Contract
+from tiltyard_jobs.contracts.identity import ModelIdentity
+from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Recipe, parts
+
+
+class LoraRecipe(Contract):
+    """Low-rank adapters on all linear layers (arXiv 2106.09685), merged into the weights in the end."""
+
+    rank: int
+    alpha: int
+
+
+class SelectRecipe(Contract):
+    """Which rows are trained on.
+
+    Attributes:
+        fraction: of them.
+        by: Margin: those whose gold answer leads by most. Random: drawn by the seed, as the control.
+    """
+
+    fraction: Fraction
+    by: Literal["Margin", "Random"]
+
+
+class TrainRecipe(Recipe):
+    """A base model fine-tuned on a tournament's rows (paper, section 3.4 and appendix).
+
+    Attributes:
+        base: the model to start from.
+        chat_template: in place of the base tokenizer's own.
+        dataset: its `sft` rows, and its `preference` rows for SftThenDpo.
+        select: absent: all rows.
+        lora: absent: all weights are trained.
+        global_batch_size: packed sequences of one optimiser step, over all devices.
+        max_length: tokens of one sequence.
+    """
+
+    stage: Literal["train"] = "train"
+    base: ModelIdentity
+    chat_template: str | None
+    dataset: ArtifactRef
+    select: SelectRecipe | None
+    method: Literal["Sft", "SftThenDpo"]
+    lora: LoraRecipe | None
+    learning_rate: Fraction
+    epochs: int
+    global_batch_size: int
+    warmup_ratio: Fraction
+    weight_decay: Fraction
+    max_length: int
+    packing: bool
+    precision: Literal["Bfloat16", "Float32"]
+    gradient_checkpointing: bool
+    seed: int
+
+
+class TaskSetRecipe(Contract):
+    """A benchmark of programming tasks.
+
+    Attributes:
+        name: says how its records are read.
+        uri: a file of the user's that holds them; None: they come with a package, or from the hub.
+        sha256: the file's digest, where it is known.
+        rows: tasks, at most.
+    """
+
+    name: Literal["humaneval", "humaneval_plus", "mbpp", "mbpp_plus", "cruxeval_input", "cruxeval_output"]
+    uri: str | None = None
+    sha256: str | None = None
+    rows: int
+
+
+class SolveRecipe(Recipe):
+    """One model's solutions of a benchmark's tasks, one for each, greedily decoded.
+
+    Attributes:
+        style: Chat: the task is the user's turn. Completion: the model goes on with the task's text.
+    """
+
+    stage: Literal["solve"] = "solve"
+    model: ModelIdentity
+    tasks: TaskSetRecipe
+    style: Literal["Chat", "Completion"]
+    max_tokens: int
+    shard_size: int
+
+    @property
+    def shards(self) -> int:
+        """Parts of `shard_size` rows."""
+        return parts(self.tasks.rows, self.shard_size)
+
+
+class ScoreRecipe(Recipe):
+    """What became of solutions when they ran, each in a sandbox of its own.
+
+    Attributes:
+        style: as in `SolveRecipe`: how a reply becomes a program.
+        seconds: that one program may take.
+        memory: bytes that it may use.
+    """
+
+    stage: Literal["score"] = "score"
+    tasks: TaskSetRecipe
+    solutions: ArtifactRef
+    style: Literal["Chat", "Completion"]
+    seconds: int
+    memory: int
+
+
+BASE_MODEL, TRAINED_MODEL = "base-model", "trained-model"
+"""Under which names the target of a training is served and scored; no competitor and no judge has them."""
+
+
+class ScoredModel(Contract):
+    """One model's scores on one benchmark, by names in the manifest."""
+
+    model: str
+    benchmark: str
+    scores: ArtifactRef

@@ -54,6 +54,14 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,ta
  && /opt/pip/bin/pip --python /opt/train/bin/python install --no-cache-dir --no-compile --require-hashes \
       --only-binary :all: -r trainer.txt
 
+# lm-evaluation-harness, apart for the same reason.
+FROM build AS build-lm-eval
+COPY requirements/lm-eval.txt .
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
+    python3 -m venv --without-pip /opt/lm-eval \
+ && /opt/pip/bin/pip --python /opt/lm-eval/bin/python install --no-cache-dir --no-compile --require-hashes \
+      --only-binary :all: -r lm-eval.txt
+
 FROM python AS final
 ARG VERSION
 ARG REVISION
@@ -72,6 +80,10 @@ ENTRYPOINT ["python", "-m", "tiltyard_jobs"]
 FROM worker AS trainer
 LABEL org.opencontainers.image.title="tiltyard trainer"
 COPY --from=build-trainer /opt/train /opt/train
+
+FROM worker AS lm-eval
+LABEL org.opencontainers.image.title="tiltyard lm-eval"
+COPY --from=build-lm-eval /opt/lm-eval /opt/lm-eval
 
 FROM final AS operator
 LABEL org.opencontainers.image.title="tiltyard operator"

@@ -58,7 +58,7 @@ lock: ## Compile the lock files (needs uv)
 	$(LOCK) --group build -c requirements/dev.txt -o requirements/build.txt
 	$(LOCK) pyproject.toml --extra operator -c requirements/dev.txt -o requirements/operator.txt
 	$(LOCK) pyproject.toml --extra jobs -c requirements/dev.txt -o requirements/worker.txt
-	for name in vllm interop train bench; do \
+	for name in vllm interop train lm-eval bench; do \
 	  $(LOCK) requirements/$$name.in --override requirements/vllm-overrides.txt -o requirements/$$name.txt; done
 	$(LOCK) requirements/train.in -c requirements/train.txt -o requirements/trainer.txt
 

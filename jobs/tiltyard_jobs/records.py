@@ -108,12 +108,27 @@ SOLUTIONS = table_schema(
     }
 )
 
+HARNESS_REPLIES = table_schema(
+    {
+        "request_id": pa.string(),
+        "model_id": pa.string(),
+        "reply": pa.string(),  # null where a given text was asked for
+        "logprob": pa.float64(),  # natural, of the given text; null where a reply was asked for
+        "greedy": pa.bool_(),  # the model would have written the given text
+        "finish_reason": pa.string(),
+        "prompt_tokens": pa.int64(),
+        "completion_tokens": pa.int64(),
+        "void": pa.string(),
+        "detail": pa.string(),
+    }
+)
+
 SCORES = table_schema(
     {
         "task_id": pa.string(),
         "model_id": pa.string(),
-        "passed": pa.bool_(),  # null where void
-        "outcome": pa.string(),  # Passed, Failed, TimedOut, Crashed
+        "value": pa.float64(),  # 0 to 1, of a program 0 or 1; null where void
+        "outcome": pa.string(),  # of a program: Passed, Failed, TimedOut, Crashed; else the metric
         "detail": pa.string(),  # of a failure; what the program said of itself, so hostile
         "void": pa.string(),  # the solution's own: it was never written, so it is not scored
     }

@@ -180,13 +180,14 @@ class DataSummary(Contract):
 
 
 class BenchmarkScore(Contract):
-    """One model on one benchmark, one greedy solution for each task (pass@1).
+    """One model on one benchmark, one reply for each task.
 
     Attributes:
-        tasks: that have a solution; a void one is not scored.
-        outcomes: what became of the programs: Passed, Failed, TimedOut, Crashed.
-        voids: solutions that were never written, by reason.
-        score: the share that passed, in [0, 1], with Wilson's 95 % interval; None: no task has a solution.
+        tasks: that have a reply; a void one is not scored.
+        outcomes: what became of programs: Passed, Failed, TimedOut, Crashed; of other replies: the metric's name.
+        voids: replies that were never written, by reason.
+        score: the mean, in [0, 1], of programs the share that passed (pass@1), with its 95 % interval (see
+            `evaluation.intervals`); None: no task has a reply.
     """
 
     model: str
@@ -200,12 +201,12 @@ class BenchmarkScore(Contract):
 
 
 class Gain(Contract):
-    """What training gave on one benchmark, on the tasks that both models have a solution of.
+    """What training gave on one benchmark, on the tasks that both models have replied to.
 
     Attributes:
-        before: the base model's share that passed.
+        before: the base model's score.
         after: the trained model's.
-        difference: with Newcombe's 95 % interval for paired proportions, in [-1, 1].
+        difference: with the 95 % interval of paired values, in [-1, 1].
     """
 
     benchmark: str

@@ -76,41 +76,85 @@ class TaskSetRecipe(Contract):
     rows: int
 
 
+class SplitFile(Contract):
+    """One split of a task's data, in a file of the user's."""
+
+    split: str
+    uri: str
+    sha256: str | None = None
+
+
+class LmEvalRecipe(Contract):
+    """A task of lm-evaluation-harness, or a group of them.
+
+    Attributes:
+        name: the harness's own name of it.
+        harness: the harness's version; another one may ask otherwise.
+        num_fewshot: solved examples before each question; None: as the task says.
+        limit: only the first so many questions of each task.
+        files: stand in for the data on the Hugging Face hub.
+    """
+
+    name: str
+    harness: str
+    num_fewshot: int | None = None
+    limit: int | None = None
+    files: tuple[SplitFile, ...] = ()
+
+
 class SolveRecipe(Recipe):
-    """One model's solutions of a benchmark's tasks, one for each, greedily decoded.
+    """One model's replies to a benchmark's tasks, one for each, greedily decoded.
 
     Attributes:
         style: Chat: the task is the user's turn. Completion: the model goes on with the task's text.
+        max_tokens: of one reply; where a harness's task says otherwise, that holds.
     """
 
     stage: Literal["solve"] = "solve"
     model: ModelIdentity
-    tasks: TaskSetRecipe
+    tasks: TaskSetRecipe | LmEvalRecipe
     style: Literal["Chat", "Completion"]
     max_tokens: int
     shard_size: int
 
     @property
     def shards(self) -> int:
-        """Parts of `shard_size` rows."""
-        return parts(self.tasks.rows, self.shard_size)
+        """Parts of `shard_size` rows; one part of a harness's task, whose length only the harness knows."""
+        return parts(self.tasks.rows, self.shard_size) if isinstance(self.tasks, TaskSetRecipe) else 1
 
 
-class ScoreRecipe(Recipe):
-    """What became of solutions when they ran, each in a sandbox of its own.
+class ProgramsRecipe(Contract):
+    """Replies are programs, and each runs in a sandbox of its own.
 
     Attributes:
-        style: as in `SolveRecipe`: how a reply becomes a program.
         seconds: that one program may take.
         memory: bytes that it may use.
     """
 
-    stage: Literal["score"] = "score"
-    tasks: TaskSetRecipe
-    solutions: ArtifactRef
-    style: Literal["Chat", "Completion"]
     seconds: int
     memory: int
+
+
+class MetricRecipe(Contract):
+    """Replies are measured by a metric of the harness: `NAME` or `NAME,FILTER`; None: the task's first."""
+
+    metric: str | None
+
+
+class ScoreRecipe(Recipe):
+    """What a model's replies are worth, task by task.
+
+    Attributes:
+        style: as in `SolveRecipe`: how a reply becomes a program.
+        by: how they are judged.
+    """
+
+    stage: Literal["score"] = "score"
+    version: int = 2
+    tasks: TaskSetRecipe | LmEvalRecipe
+    solutions: ArtifactRef
+    style: Literal["Chat", "Completion"]
+    by: ProgramsRecipe | MetricRecipe
 
 
 BASE_MODEL, TRAINED_MODEL = "base-model", "trained-model"

@@ -14,7 +14,7 @@ from pydantic import Field
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Stage
 from tiltyard_jobs.contracts.recipes import AnyRecipe
-from tiltyard_jobs.contracts.target_recipes import TaskSetRecipe
+from tiltyard_jobs.contracts.target_recipes import LmEvalRecipe, TaskSetRecipe
 
 
 class StoreRef(Contract):
@@ -111,6 +111,20 @@ class TrainerRef(Contract):
     field: str = "spec.training"
 
 
+class LmEvalTask(Contract):
+    """A task of lm-evaluation-harness that will be asked.
+
+    Attributes:
+        field: the manifest's field, for messages.
+        tasks: the task or group.
+        metric: as in `MetricRecipe`.
+    """
+
+    field: str
+    tasks: LmEvalRecipe
+    metric: str | None
+
+
 class BundleTask(Contract):
     """One bundle: artifacts of one stage that one model makes (or none, where no model is needed).
 
@@ -122,6 +136,7 @@ class BundleTask(Contract):
         embedder: for a recipe with an `Endpoint` embedder.
         ledger: for the report alone.
         trainer: how the train stage runs.
+        lm_eval_python: an interpreter with lm-evaluation-harness; None: the worker's own.
     """
 
     stage: Stage
@@ -134,6 +149,7 @@ class BundleTask(Contract):
     limits: Limits = Limits()
     ledger: tuple[LedgerRow, ...] = ()
     trainer: TrainerRef | None = None
+    lm_eval_python: str | None = None
 
 
 class NamedEndpoint(Contract):
@@ -200,6 +216,8 @@ class PreflightTask(Contract):
         secrets: environment variables that must be set, by field.
         secret_places: where such a variable comes from on a cluster, by variable: `the key token of the Secret athene`.
         task_sets: benchmarks that will be run.
+        lm_eval: tasks of the harness that will be asked.
+        lm_eval_python: as in `BundleTask`.
         check_store: write a probe.
     """
 
@@ -212,6 +230,8 @@ class PreflightTask(Contract):
     files: tuple[ReadableFile, ...] = ()
     benchmarks: tuple[str, ...] = ()
     task_sets: tuple[TaskSetRecipe, ...] = ()
+    lm_eval: tuple[LmEvalTask, ...] = ()
+    lm_eval_python: str | None = None
     folders: tuple[ModelFolder, ...] = ()
     simulated: tuple[SimulatedModel, ...] = ()
     secrets: dict[str, str] = Field(default_factory=dict)

@@ -1,8 +1,12 @@
-"""Names of the prompts that recipes hold. A prompt whose words change gets a new name, so that its artifacts do too."""
+"""Names of the prompts that recipes hold, and the version of the harness.
+
+A prompt whose words change gets a new name, so that its artifacts do too.
+"""
 
 CRITERIA = ("code-v1", "general-v1")  # what a judge weighs: `spec.battles.verdict.criteria`
 JUDGE_PROMPT = "judge-v1"  # the frame around the criteria
 GRADE_PROMPT = "difficulty-v1"
+LM_EVAL = "0.4.13"  # the version of lm-evaluation-harness whose tasks are asked
 
 
 def judge_prompt(criteria: str) -> str:

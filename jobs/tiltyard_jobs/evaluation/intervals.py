@@ -1,4 +1,8 @@
-"""How sure a score is: Wilson's interval for one model, and the paired difference of two."""
+"""How sure a score is: the interval for one model, and for the difference of two on the same tasks.
+
+Tasks that are passed or failed have intervals for proportions, which hold at the edges, where a normal approximation
+does not. Other values have the normal one, by their standard error (Miller 2024, arXiv 2411.00640, sections 2 and 4).
+"""
 
 from __future__ import annotations
 
@@ -31,14 +35,25 @@ def share(passed: int, count: int) -> Estimate:
     return Estimate(value, max(0.0, middle - half), min(1.0, middle + half))
 
 
-def paired_difference(before: Sequence[bool], after: Sequence[bool]) -> Estimate:
-    """How much the share rose from `before` to `after`, on the same tasks, in [-1, 1].
+def mean(values: Sequence[float]) -> Estimate:
+    """The mean of values in [0, 1]; of those that are all 0 or 1, as `share`.
 
-    The tasks that changed alone tell of the difference. Newcombe's interval for paired proportions (Newcombe 1998,
-    method 10), which holds at the edges, where a normal approximation does not.
+    Raises:
+        ValueError: there is no value.
+    """
+    if all(value in (0.0, 1.0) for value in values):
+        return share(sum(value == 1.0 for value in values), len(values))
+    return _normal(values, 0.0)
+
+
+def paired_difference(before: Sequence[float], after: Sequence[float]) -> Estimate:
+    """How much the mean rose from `before` to `after`, on the same tasks, in [-1, 1].
+
+    The tasks that changed alone tell of the difference. Of values that are all 0 or 1: Newcombe's interval for paired
+    proportions (Newcombe 1998, method 10).
 
     Args:
-        before: whether each task passed.
+        before: what each task is worth, in [0, 1].
         after: the same tasks, in the same order.
 
     Raises:
@@ -46,6 +61,19 @@ def paired_difference(before: Sequence[bool], after: Sequence[bool]) -> Estimate
     """
     if len(before) != len(after) or not before:
         raise ValueError(f"{len(before)} and {len(after)} tasks")
+    if all(value in (0.0, 1.0) for value in (*before, *after)):
+        return _newcombe([value == 1.0 for value in before], [value == 1.0 for value in after])
+    return _normal([now - was for was, now in zip(before, after, strict=True)], -1.0)
+
+
+def _normal(values: Sequence[float], lowest: float) -> Estimate:
+    value = math.fsum(values) / len(values)
+    variance = math.fsum((one - value) ** 2 for one in values) / max(1, len(values) - 1)
+    half = Z * math.sqrt(variance / len(values))
+    return Estimate(value, max(lowest, value - half), min(1.0, value + half))
+
+
+def _newcombe(before: Sequence[bool], after: Sequence[bool]) -> Estimate:
     count = len(before)
     both = sum(b and a for b, a in zip(before, after, strict=True))
     gained = sum(a and not b for b, a in zip(before, after, strict=True))

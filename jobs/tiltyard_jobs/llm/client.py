@@ -17,9 +17,11 @@ from tiltyard_jobs.llm.caller import Caller, NotServedError, Sleep
 from tiltyard_jobs.llm.reply import (
     ChatReply,
     Completion,
+    Echo,
     chat_reply_of,
     completion_of,
     document_of,
+    echo_of,
     embeddings_of,
     model_names_of,
 )
@@ -139,6 +141,7 @@ class ModelClient:
         *,
         sampling: Sampling,
         seed: int,
+        stop: Sequence[str] = (),
         json_schema: Mapping[str, Any] | None = None,
         top_logprobs: int | None = None,
     ) -> ChatReply:
@@ -148,6 +151,7 @@ class ModelClient:
             messages: `role` and `content` each.
             sampling: how to draw.
             seed: 0 to 2**63 - 1, from the record's id.
+            stop: ends the reply where it occurs.
             json_schema: the reply must be JSON of this schema (`response_format`).
             top_logprobs: how many of the likeliest first tokens to report.
 
@@ -157,6 +161,8 @@ class ModelClient:
             TransientError: the endpoint is down.
         """
         document: dict[str, Any] = {"model": self.model, "messages": messages}
+        if stop:
+            document["stop"] = stop
         if json_schema is not None:
             document["response_format"] = {
                 "type": "json_schema",
@@ -208,13 +214,30 @@ class ModelClient:
         }
         return await self._tokens(document)
 
-    async def tokenize(self, text: str) -> list[int] | None:
-        """Token ids of a text with no special token added (vLLM's extension); None where there is no such path.
+    async def tokenize(self, text: str, *, special: bool = False) -> list[int] | None:
+        """Token ids of a text (vLLM's extension); None where there is no such path.
+
+        Args:
+            text: what is cut into tokens.
+            special: with the tokens that the model's tokenizer puts before a text, if any.
 
         Raises:
             RecordVoidError: the server refuses the text.
         """
-        return await self._tokens({"model": self.model, "prompt": text, "add_special_tokens": False})
+        return await self._tokens({"model": self.model, "prompt": text, "add_special_tokens": special})
+
+    async def echo(self, tokens: Sequence[int], *, seed: int) -> Echo:
+        """How likely each token of a given text is, after those before it (`echo` of OpenAI's older API).
+
+        Raises:
+            RecordVoidError: the server does not say.
+            ConfigurationError: the endpoint cannot be used as it is configured.
+            TransientError: the endpoint is down.
+        """
+        document = {"model": self.model, "prompt": tokens, "echo": True, "logprobs": 1}
+        sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=1)  # vLLM writes one token at least
+        reply, usage = await self._caller.ask(self._completions, _drawn(document, sampling, seed))
+        return echo_of(reply, usage, count=len(tokens))
 
     async def detokenize(self, tokens: Sequence[int]) -> str | None:
         """The text of token ids, special tokens included (vLLM's extension); None where there is no such path."""

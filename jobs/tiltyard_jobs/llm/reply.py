@@ -55,6 +55,20 @@ class ChatReply(NamedTuple):
     structure: Mapping[str, Any] | None = None
 
 
+class Echo(NamedTuple):
+    """How likely the tokens of a given text are.
+
+    Attributes:
+        logprobs: natural log-probability of each; the first has none: 0.
+        best: whether none was likelier in its place; true for the first.
+        usage: as in `Completion`.
+    """
+
+    logprobs: tuple[float, ...]
+    best: tuple[bool, ...]
+    usage: Usage
+
+
 def document_of(body: bytes) -> dict[str, Any]:
     """A reply's JSON object; void Malformed where it is none (cut short, not UTF-8, another type)."""
     try:
@@ -109,6 +123,24 @@ def chat_reply_of(
         raise RecordVoidError(VoidReason.EMPTY)
     structure = _structure(text, json_schema, finish_reason) if json_schema is not None else None
     return ChatReply(text, finish_reason, usage, first, structure)
+
+
+def echo_of(document: dict[str, Any], usage: Usage, *, count: int) -> Echo:
+    """Read a reply of `/v1/completions` to a prompt of `count` tokens that was to be echoed with log-probabilities.
+
+    Raises:
+        RecordVoidError: Malformed or RefusedByServer.
+    """
+    logprobs = _first_choice(document).get("logprobs")
+    try:
+        given = logprobs["token_logprobs"][1:count]  # type: ignore[index]  # whatever it is, see except
+        tops = [max(top.values()) for top in logprobs["top_logprobs"][1:count]]  # type: ignore[index]
+        if len(given) != count - 1 or len(tops) != count - 1 or not all(map(math.isfinite, (*given, *tops))):
+            raise _malformed("the reply does not hold a log-probability for each token of the prompt")
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+        raise _malformed("the reply holds no log-probabilities of the prompt") from error
+    best = (True, *(value >= top for value, top in zip(given, tops, strict=True)))
+    return Echo((0.0, *map(float, given)), best, usage)
 
 
 def embeddings_of(document: dict[str, Any], *, count: int) -> npt.NDArray[np.float32]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.target_recipes import ScoredModel
-from tiltyard_jobs.evaluation.intervals import paired_difference, share
+from tiltyard_jobs.evaluation.intervals import mean, paired_difference
 from tiltyard_jobs.results import BenchmarkScore, Gain
 from tiltyard_jobs.shard.artifacts import Artifacts
 
@@ -38,7 +38,7 @@ def read_gains(artifacts: Artifacts, scored: Sequence[ScoredModel], base: str, t
     for benchmark in dict.fromkeys(one.benchmark for one in scored):
         if (base, benchmark) not in refs or (trained, benchmark) not in refs:
             continue
-        before, after = (_passed(artifacts, refs[name, benchmark]) for name in (base, trained))
+        before, after = (_values(artifacts, refs[name, benchmark]) for name in (base, trained))
         both = [task for task in before if task in after]
         if not both:
             continue
@@ -58,26 +58,27 @@ def read_gains(artifacts: Artifacts, scored: Sequence[ScoredModel], base: str, t
     return tuple(gains)
 
 
-def _passed(artifacts: Artifacts, scores: ArtifactRef) -> dict[str, bool]:
-    """Whether each task passed; without those that have no solution."""
-    rows = artifacts.rows(scores, columns=["task_id", "passed"])
-    return {row["task_id"]: row["passed"] for row in rows if row["passed"] is not None}
+def _values(artifacts: Artifacts, scores: ArtifactRef) -> dict[str, float]:
+    """What each task is worth; without those that have no reply."""
+    rows = artifacts.rows(scores, columns=["task_id", "value"])
+    return {row["task_id"]: row["value"] for row in rows if row["value"] is not None}
 
 
 def _score(artifacts: Artifacts, scored: ScoredModel) -> BenchmarkScore:
     outcomes: Counter[str] = Counter()
     voids: Counter[str] = Counter()
-    for row in artifacts.rows(scored.scores, columns=["outcome", "void"]):
+    values: list[float] = []
+    for row in artifacts.rows(scored.scores, columns=["value", "outcome", "void"]):
         if row["void"] is None:
             outcomes[row["outcome"]] += 1
+            values.append(row["value"])
         else:
             voids[row["void"]] += 1
-    count = sum(outcomes.values())
-    estimate = share(outcomes["Passed"], count) if count else None
+    estimate = mean(values) if values else None
     return BenchmarkScore(
         model=scored.model,
         benchmark=scored.benchmark,
-        tasks=count,
+        tasks=len(values),
         outcomes=dict(sorted(outcomes.items())),
         voids=dict(sorted(voids.items())),
         score=estimate.value if estimate else None,

@@ -18,6 +18,7 @@ NAMES = {
     "cruxeval_input": "CRUXEval-I",
     "cruxeval_output": "CRUXEval-O",
 }
+VERDICTS = {"Passed", "Failed", "TimedOut", "Crashed"}
 AXIS = Axis(0.0, 1.0, tuple(Tick(float(place), f"{place}") for place in range(0, 101, 25)))
 
 
@@ -35,10 +36,11 @@ class BenchmarkRow(NamedTuple):
 
 
 class BenchmarkTable(NamedTuple):
-    """One benchmark, its models in the manifest's order."""
+    """One benchmark, its models in the manifest's order; `metric` is the harness's, empty where programs ran."""
 
     name: str
     tasks: str
+    metric: str
     rows: tuple[BenchmarkRow, ...]
 
 
@@ -48,8 +50,14 @@ def benchmark_tables(scores: Sequence[BenchmarkScore]) -> tuple[BenchmarkTable, 
     for name in dict.fromkeys(one.benchmark for one in scores):
         these = [one for one in scores if one.benchmark == name]
         tasks = count(max(one.tasks + sum(one.voids.values()) for one in these))
-        tables.append(BenchmarkTable(NAMES.get(name, visible(name)), tasks, tuple(_row(one) for one in these)))
+        rows = tuple(_row(one) for one in these)
+        tables.append(BenchmarkTable(NAMES.get(name, visible(name)), tasks, _metric(these), rows))
     return tuple(tables)
+
+
+def _metric(these: Sequence[BenchmarkScore]) -> str:
+    measured = {outcome for one in these for outcome in one.outcomes} - VERDICTS
+    return visible(", ".join(sorted(measured)).replace(",", ", "))
 
 
 def _row(one: BenchmarkScore) -> BenchmarkRow:

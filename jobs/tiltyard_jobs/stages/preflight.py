@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -20,6 +21,7 @@ from tiltyard_jobs.contracts.summary import Summary, pack_bits
 from tiltyard_jobs.contracts.tasks import NamedEndpoint, PreflightTask
 from tiltyard_jobs.curation.benchmarks import load_known
 from tiltyard_jobs.errors import ConfigurationError, JobError, RecordVoidError, TransientError, VoidReason
+from tiltyard_jobs.evaluation.lm_eval import FIELD, Harness
 from tiltyard_jobs.evaluation.tasks import load_tasks
 from tiltyard_jobs.llm.caller import NotServedError
 from tiltyard_jobs.llm.chat_template import load_chat_template
@@ -82,7 +84,8 @@ async def find_problems(context: PreflightContext) -> list[str]:
             for field, check in checks
             if (error := await asyncio.to_thread(_error_of, check)) is not None
         ]
-    return [*problems, *(sentence for task in asking if (sentence := task.result()))]
+    problems += [sentence for one in asking if (sentence := one.result())]
+    return problems + await lm_eval_problems(task)
 
 
 def _fields_of(task: PreflightTask, variables: Collection[str]) -> list[str]:
@@ -114,6 +117,17 @@ def local_checks(task: PreflightTask) -> Iterator[tuple[str, Callable[[], object
         yield "spec.evaluation.benchmarks", partial(load_tasks, tasks, task.store)
     if task.task_sets:
         yield "spec.evaluation", check_sandbox
+
+
+async def lm_eval_problems(task: PreflightTask) -> list[str]:
+    """What is wrong with tasks of lm-evaluation-harness; their data is fetched for it."""
+    if not task.lm_eval:
+        return []
+    with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
+        try:
+            return await Harness(task.lm_eval_python, task.store, Path(folder)).problems(task.lm_eval)
+        except (ConfigurationError, TransientError) as error:
+            return [str(error.under(FIELD))]
 
 
 def check_sandbox() -> None:

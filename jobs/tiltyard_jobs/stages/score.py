@@ -1,4 +1,4 @@
-"""Scoring: the programs that a model wrote are run against their tests, each in a sandbox of its own."""
+"""Scoring: programs that a model wrote run against their tests, each in a sandbox; other replies are measured."""
 
 from __future__ import annotations
 
@@ -9,8 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tiltyard_jobs.contracts.target_recipes import ScoreRecipe
+from tiltyard_jobs.contracts.target_recipes import (
+    LmEvalRecipe,
+    MetricRecipe,
+    ProgramsRecipe,
+    ScoreRecipe,
+    TaskSetRecipe,
+)
 from tiltyard_jobs.errors import ConfigurationError
+from tiltyard_jobs.evaluation.lm_eval import Harness
 from tiltyard_jobs.evaluation.tasks import Task, load_tasks
 from tiltyard_jobs.records import SCORES
 from tiltyard_jobs.sandbox.confine import ConfinementError
@@ -24,19 +31,49 @@ from tiltyard_jobs.shard.tables import TableWriter
 
 async def score(context: ShardContext) -> Outcome:
     """Make `scores[model, benchmark]`. A void solution is no failure of the model: it is not scored, and counted."""
-    ((recipe, shard),) = context.parts
+    ((recipe, _),) = context.parts
     assert isinstance(recipe, ScoreRecipe)
-    tasks = await asyncio.to_thread(load_tasks, recipe.tasks, context.task.store)
+    if isinstance(recipe.tasks, LmEvalRecipe):
+        assert isinstance(recipe.by, MetricRecipe)
+        return await _measure(context, recipe, recipe.tasks, recipe.by)
+    assert isinstance(recipe.by, ProgramsRecipe)
+    return await _run_programs(context, recipe, recipe.tasks, recipe.by)
+
+
+async def _measure(context: ShardContext, recipe: ScoreRecipe, tasks: LmEvalRecipe, by: MetricRecipe) -> Outcome:
+    replies = await asyncio.to_thread(lambda: list(context.artifacts.rows(recipe.solutions)))
+    harness = Harness(context.task.lm_eval_python, context.task.store, context.work_dir)
+    measuring = harness.measure(tasks, by.metric, replies, chat=recipe.style == "Chat")
+    measured = await unless_stopped(measuring, context.stop)
+    model = replies[0]["model_id"]
+    records = [
+        {
+            "task_id": one.id,
+            "model_id": model,
+            "value": one.value,
+            "outcome": one.metric if one.void is None else None,
+            "void": one.void,
+        }
+        for one in measured
+    ]
+    return await asyncio.to_thread(_publish, context, records)
+
+
+async def _run_programs(
+    context: ShardContext, recipe: ScoreRecipe, task_set: TaskSetRecipe, by: ProgramsRecipe
+) -> Outcome:
+    tasks = await asyncio.to_thread(load_tasks, task_set, context.task.store)
     solutions = await asyncio.to_thread(lambda: list(context.artifacts.rows(recipe.solutions)))
     programs = {
         place: _program(recipe, task, row)
         for place, (task, row) in enumerate(zip(tasks, solutions, strict=True))
         if row["void"] is None
     }
-    limits = Limits(seconds=recipe.seconds, memory=recipe.memory)
+    limits = Limits(seconds=by.seconds, memory=by.memory)
     ran = await unless_stopped(_run(context, list(programs.values()), limits), context.stop)
     outcomes = dict(zip(programs, ran, strict=True))
-    return await asyncio.to_thread(_publish, context, recipe, shard, solutions, outcomes)
+    records = [_record(row, outcomes.get(place)) for place, row in enumerate(solutions)]
+    return await asyncio.to_thread(_publish, context, records)
 
 
 def _program(recipe: ScoreRecipe, task: Task, row: Mapping[str, Any]) -> str:
@@ -61,23 +98,20 @@ async def _run(context: ShardContext, programs: list[str], limits: Limits) -> li
     return [found[place] for place in range(len(programs))]
 
 
-def _publish(
-    context: ShardContext,
-    recipe: ScoreRecipe,
-    shard: int,
-    solutions: list[dict[str, Any]],
-    outcomes: Mapping[int, Ran],
-) -> Outcome:
+def _record(solution: Mapping[str, Any], ran: Ran | None) -> dict[str, Any]:
+    record = {"task_id": solution["task_id"], "model_id": solution["model_id"], "void": solution["void"]}
+    if ran is None:
+        return record
+    return record | {"value": float(ran.verdict == "Passed"), "outcome": ran.verdict, "detail": ran.detail}
+
+
+def _publish(context: ShardContext, records: list[dict[str, Any]]) -> Outcome:
+    ((recipe, shard),) = context.parts
     path = context.work_dir / "rows.parquet"
-    counts, voids = Counter[str](), Counter[str]()
     with TableWriter(path, SCORES) as table:
-        for place, row in enumerate(solutions):
-            record = {"task_id": row["task_id"], "model_id": row["model_id"], "void": row["void"]}
-            if (ran := outcomes.get(place)) is not None:
-                record |= {"passed": ran.verdict == "Passed", "outcome": ran.verdict, "detail": ran.detail}
-                counts[ran.verdict] += 1
-            else:
-                voids[row["void"]] += 1
+        for record in records:
             table.write(record)
-    seal = context.artifacts.publish(recipe.ref, shard, {"rows": path}, rows=len(solutions), voids=voids, counts=counts)
+    voids = Counter[str](record["void"] for record in records if record["void"] is not None)
+    counts = Counter[str](record["outcome"] for record in records if record["void"] is None)
+    seal = context.artifacts.publish(recipe.ref, shard, {"rows": path}, rows=len(records), voids=voids, counts=counts)
     return Outcome.of([seal])

@@ -7,7 +7,7 @@ know no floats); in Python they are snake_case and `Decimal`. A null means that 
 from tiltyard.api.battles import AnswerSampling, Battles, Schedule, Verdict
 from tiltyard.api.curation import Curation, Dedup, Difficulty, Diversity, Embedder, Grade
 from tiltyard.api.dataset import Dataset
-from tiltyard.api.evaluation import TASKS, Evaluation
+from tiltyard.api.evaluation import TASKS, BenchmarkFile, Evaluation, TaskFile
 from tiltyard.api.instructions import GivenInstructions, Instructions, Mine
 from tiltyard.api.jobs import Jobs
 from tiltyard.api.load import load_tournament, tournament_from_object
@@ -41,6 +41,7 @@ __all__ = [
     "TASKS",
     "AnswerSampling",
     "Battles",
+    "BenchmarkFile",
     "Condition",
     "Curation",
     "Dataset",
@@ -78,6 +79,7 @@ __all__ = [
     "ShardCounts",
     "StageState",
     "StageStatus",
+    "TaskFile",
     "Texts",
     "Tournament",
     "TournamentSpec",

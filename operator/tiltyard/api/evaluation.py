@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tiltyard.api.base import ApiModel
+from tiltyard.api.base import MAP_BY_NAME, ApiModel
 from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import Sha256, TextsUri, TokenLimit
 from tiltyard.api.serving import ModelServing
-from tiltyard.api.shapes import Distinct, Whole
+from tiltyard.api.shapes import Distinct, Text, Whole
 from tiltyard.api.texts import TEXTS_IN_CLUSTER
 
 Benchmark = Literal["humaneval", "humaneval_plus", "mbpp", "mbpp_plus", "cruxeval_input", "cruxeval_output"]
@@ -25,6 +25,14 @@ TASKS: Mapping[Benchmark, int] = {
     "cruxeval_output": 800,
 }
 """How many tasks each benchmark has, at most."""
+
+TaskName = Annotated[
+    str,
+    Text("a name of at most 128 characters (letters, digits, '_', '-', '+', '.')", r"[A-Za-z0-9][A-Za-z0-9_.+-]*", 128),
+]
+Metric = Annotated[
+    str, Text("a metric of the harness, NAME or NAME,FILTER", r"[A-Za-z0-9_.+-]+(,[A-Za-z0-9_.+-]+)?", 128)
+]
 
 
 class BenchmarkFile(ApiModel):
@@ -41,8 +49,66 @@ class BenchmarkFile(ApiModel):
     """The file's digest. Another file in its place is refused."""
 
 
+class TaskFile(ApiModel):
+    """One split of a harness task's data in a file, for a place without the Hugging Face hub."""
+
+    CLUSTER_RULES = (TEXTS_IN_CLUSTER,)
+
+    split: TaskName = "test"
+    """The split, by the task's own name of it. Default: test."""
+    uri: TextsUri
+    """The records as the hub has them: JSON lines, CSV or parquet at s3://BUCKET/KEY; on one machine also file:///PATH
+    or file://./PATH beside the manifest."""
+    sha256: Sha256 | None = None
+    """The file's digest. Another file in its place is refused."""
+
+
+def _own_benchmark(task: LmEvalTask) -> Iterator[Violation]:
+    if task.name in TASKS:
+        yield Violation(("name",), f'"{task.name}"')
+
+
+def _one_file_a_split(task: LmEvalTask) -> Iterator[Violation]:
+    splits = [file.split for file in task.files]
+    for position, split in enumerate(splits):
+        if split in splits[:position]:
+            yield Violation(("files", position, "split"), f'"{split}"')
+
+
+NOT_OUR_OWN: Rule[LmEvalTask] = Rule(
+    sentence="this one runs in Tiltyard's own sandbox; name it in evaluation.benchmarks",
+    check=_own_benchmark,
+    cel=f"!(self.name in {list(TASKS)})",
+    field_path=".name",
+)
+ONE_FILE_A_SPLIT: Rule[LmEvalTask] = Rule(
+    sentence="must be a split that no other file is for",
+    check=_one_file_a_split,
+    cel="!has(self.files) || self.files.all(f, self.files.exists_one(g, g.split == f.split))",
+    field_path=".files",
+)
+
+
+class LmEvalTask(ApiModel):
+    """A task of lm-evaluation-harness, or a group of them."""
+
+    RULES = (NOT_OUR_OWN, ONE_FILE_A_SPLIT)
+
+    name: TaskName
+    """The harness's name of it: gsm8k, ifeval, mmlu. Tasks that run generated code are refused: see `benchmarks`."""
+    metric: Metric | None = None
+    """What is compared, as the harness prints it: acc, or exact_match,flexible-extract. It must be a mean over the
+    questions, and more of it better. Absent: the task's first such."""
+    num_fewshot: Annotated[int, Whole(0, 64)] | None = None
+    """Solved examples before each question. Absent: as many as the task says."""
+    limit: Annotated[int, Whole(1, 1_000_000)] | None = None
+    """Only the first so many questions of each task. Absent: all of them."""
+    files: Annotated[tuple[TaskFile, ...], Field(max_length=8)] = ()
+    """The task's data in files of yours, one for each split that it reads. Absent: the Hugging Face hub."""
+
+
 def _code_allowed(evaluation: Evaluation) -> Iterator[Violation]:
-    if not evaluation.allow_code_execution:
+    if evaluation.benchmarks and not evaluation.allow_code_execution:
         yield Violation(("allowCodeExecution",), f"false with {', '.join(evaluation.benchmarks)}")
 
 
@@ -53,11 +119,22 @@ def _one_file(evaluation: Evaluation) -> Iterator[Violation]:
             yield Violation(("files", position, "benchmark"), f'"{benchmark}"')
 
 
-# Each benchmark known so far runs what the model wrote; one that does not will stand outside this rule.
+def _asked_once(evaluation: Evaluation) -> Iterator[Violation]:
+    names = [task.name for task in evaluation.lm_eval]
+    for position, name in enumerate(names):
+        if name in names[:position]:
+            yield Violation(("lmEval", position, "name"), f'"{name}"')
+
+
+def _something_asked(evaluation: Evaluation) -> Iterator[Violation]:
+    if not evaluation.benchmarks and not evaluation.lm_eval:
+        yield Violation(("benchmarks",), "none")
+
+
 CODE_EXECUTION: Rule[Evaluation] = Rule(
-    sentence="these benchmarks run code that models wrote, so allowCodeExecution must be true",
+    sentence="these benchmarks run code that models wrote, so allowCodeExecution must be true (or benchmarks empty)",
     check=_code_allowed,
-    cel="self.allowCodeExecution",
+    cel="self.allowCodeExecution || (has(self.benchmarks) && size(self.benchmarks) == 0)",
     field_path=".allowCodeExecution",
 )
 ONE_FILE: Rule[Evaluation] = Rule(
@@ -66,22 +143,33 @@ ONE_FILE: Rule[Evaluation] = Rule(
     cel="!has(self.files) || self.files.all(f, f.benchmark in self.benchmarks)",
     field_path=".files",
 )
+ASKED_ONCE: Rule[Evaluation] = Rule(
+    sentence="must be a task that is not named before",
+    check=_asked_once,
+    cel="!has(self.lmEval) || self.lmEval.all(t, self.lmEval.exists_one(u, u.name == t.name))",
+    field_path=".lmEval",
+)
+SOMETHING_ASKED: Rule[Evaluation] = Rule(
+    sentence="name at least one benchmark, or a task in evaluation.lmEval",
+    check=_something_asked,
+    cel="!has(self.benchmarks) || size(self.benchmarks) > 0 || (has(self.lmEval) && size(self.lmEval) > 0)",
+    field_path=".benchmarks",
+)
 
 
 class Evaluation(ApiModel):
     """Benchmarks of the base and the trained model."""
 
-    RULES = (CODE_EXECUTION, ONE_FILE)
+    RULES = (CODE_EXECUTION, ONE_FILE, ASKED_ONCE, SOMETHING_ASKED)
 
-    benchmarks: Annotated[tuple[Benchmark, ...], Field(min_length=1, max_length=16), Distinct()] = (
-        "humaneval_plus",
-        "mbpp_plus",
-    )
-    """What is run: one greedy solution for each task (pass@1). humaneval comes with Tiltyard; the others are read from
-    the Hugging Face hub, which needs a network and the package datasets, or from `files`. Default: humaneval_plus,
-    mbpp_plus."""
+    benchmarks: Annotated[tuple[Benchmark, ...], Field(max_length=16), Distinct()] = ("humaneval_plus", "mbpp_plus")
+    """Programs that are written and run: one greedy solution for each task (pass@1). humaneval comes with Tiltyard; the
+    others are read from the Hugging Face hub, which needs a network and the package datasets, or from `files`.
+    Default: humaneval_plus, mbpp_plus."""
     files: Annotated[tuple[BenchmarkFile, ...], Field(max_length=16)] = ()
     """Benchmarks that are read from files of yours."""
+    lm_eval: Annotated[tuple[LmEvalTask, ...], Field(max_length=32, json_schema_extra=MAP_BY_NAME)] = ()
+    """Tasks of lm-evaluation-harness by name: the reply to each question is measured, and nothing runs."""
     serving: ModelServing = ModelServing()
     """How the base and the trained model are served."""
     competitors: bool = False
@@ -89,6 +177,6 @@ class Evaluation(ApiModel):
     allow_code_execution: bool = False
     """Code that models wrote may run: in a process without network, credentials or files. Default: false."""
     max_tokens: TokenLimit = 1024
-    """Tokens of one solution. Default: 1024."""
+    """Tokens of one reply; a task of the harness that says otherwise is followed. Default: 1024."""
     timeout_seconds: Annotated[int, Whole(1, 600)] = 10
     """How long one program may run. Default: 10."""

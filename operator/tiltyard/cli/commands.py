@@ -147,7 +147,7 @@ def _prepare(options: argparse.Namespace) -> tuple[Tournament, Graph, Settings]:
     tournament = load_manifest(options.manifest)
     refuse(options.manifest, problems_on_machine(tournament, folder_given=options.out is not None))
     given: dict[str, Any] = {}
-    for name in ("workers", "vllm_python", "train_python"):
+    for name in ("workers", "vllm_python", "train_python", "lm_eval_python"):
         if getattr(options, name, None):
             given[name] = getattr(options, name)
     settings = Settings(store=_store(options, tournament), state=_state_folder(options, tournament), **given)

@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--workers", type=_positive, metavar="N", help="worker processes at once (default: the cores)")
     run.add_argument("--vllm-python", metavar="PATH", help="the interpreter that has vLLM (default: this one)")
     run.add_argument("--train-python", metavar="PATH", help="the interpreter that has TRL (default: this one)")
+    run.add_argument("--lm-eval-python", metavar="PATH", help="the interpreter that has lm-eval (default: this one)")
     run.add_argument("--progress", choices=["auto", "bars", "lines", "none"], default="auto", help="default: auto")
 
     status = commands.add_parser("status", help="how far a run is, on this machine or (with -n) on a cluster")
@@ -92,6 +93,8 @@ def _operator(command: argparse.ArgumentParser) -> None:
     command.add_argument("--worker-image", required=True, metavar="IMAGE", help="the image of the workers")
     command.add_argument("--trainer-image", default="", metavar="IMAGE", help="with TRL (default: the workers')")
     command.add_argument("--trainer-python", metavar="PATH", help="the interpreter in it that has TRL")
+    command.add_argument("--lm-eval-image", default="", metavar="IMAGE", help="with lm-eval (default: the workers')")
+    command.add_argument("--lm-eval-python", metavar="PATH", help="the interpreter in it that has lm-eval")
     command.add_argument("--worker-image-pull-policy", default="IfNotPresent", metavar="POLICY")
     command.add_argument("--worker-image-pull-secret", action="append", default=[], metavar="NAME", help=several)
     command.add_argument("--cluster-domain", default="cluster.local", metavar="DOMAIN", help="default: cluster.local")

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from tiltyard.api import (
+    BenchmarkFile,
     GivenInstructions,
     ManifestError,
     Participant,
     Problem,
+    TaskFile,
     Texts,
     Tournament,
     load_tournament,
@@ -19,6 +21,7 @@ from tiltyard.api import (
 from tiltyard.cli.textfiles import look_at
 
 T = TypeVar("T", bound=Texts)
+FileT = TypeVar("FileT", BenchmarkFile, TaskFile)
 
 
 def load_manifest(file: Path) -> Tournament:
@@ -70,6 +73,23 @@ def with_files_of(tournament: Tournament, folder: Path) -> Tournament:
     if given is not None:
         instructions = instructions.model_copy(update={"given": texts(given)})
     held_out = tuple(map(texts, curation.held_out))
+
+    def benchmark(file: FileT) -> FileT:
+        uri = absolute(file.uri)
+        known = look_at(uri)
+        return file.model_copy(update={"uri": uri, "sha256": file.sha256 or (known.sha256 if known else None)})
+
+    evaluation, training = spec.evaluation, spec.training
+    if evaluation is not None:
+        lm_eval = tuple(
+            task.model_copy(update={"files": tuple(map(benchmark, task.files))}) for task in evaluation.lm_eval
+        )
+        files = tuple(map(benchmark, evaluation.files))
+        evaluation = evaluation.model_copy(update={"files": files, "lm_eval": lm_eval})
+    if training is not None:
+        base = training.base_model
+        base = base.model_copy(update={"uri": absolute(base.uri)})
+        training = training.model_copy(update={"base_model": base})
     return tournament.model_copy(
         update={
             "spec": spec.model_copy(
@@ -78,6 +98,8 @@ def with_files_of(tournament: Tournament, folder: Path) -> Tournament:
                     "judges": tuple(map(player, spec.judges)),
                     "instructions": instructions,
                     "curation": curation.model_copy(update={"held_out": held_out}),
+                    "training": training,
+                    "evaluation": evaluation,
                 }
             )
         }

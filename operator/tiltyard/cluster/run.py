@@ -30,6 +30,8 @@ def operate(options: argparse.Namespace) -> int:
         domain=options.cluster_domain,
         trainer_image=options.trainer_image,
         trainer_python=options.trainer_python,
+        lm_eval_image=options.lm_eval_image,
+        lm_eval_python=options.lm_eval_python,
     )
     try:
         asyncio.run(_operate(settings, tuple(options.namespace), options.port))

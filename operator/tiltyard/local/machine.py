@@ -23,7 +23,15 @@ from tiltyard.plan.observed import JobPhase, Observed, PreflightPhase
 from tiltyard.plan.planner import Outcome, Plan, plan
 from tiltyard.plan.policy import policy_of
 from tiltyard.plan.status import build_status
-from tiltyard.render.tasks import bundle_task, fields, participants, parts_of, preflight_task, trainer_ref
+from tiltyard.render.tasks import (
+    bundle_task,
+    fields,
+    participants,
+    parts_of,
+    preflight_task,
+    told_of_lm_eval,
+    trainer_ref,
+)
 from tiltyard_jobs.contracts.exit_codes import ExitCode
 from tiltyard_jobs.contracts.summary import parts_done
 from tiltyard_jobs.contracts.target_recipes import TRAINED_MODEL
@@ -48,6 +56,7 @@ class Settings:
         python: interpreter with tiltyard_jobs.
         vllm_python: interpreter with vLLM.
         train_python: interpreter with TRL.
+        lm_eval_python: interpreter with lm-evaluation-harness.
     """
 
     store: StoreRef
@@ -56,6 +65,7 @@ class Settings:
     python: str = sys.executable
     vllm_python: str = sys.executable
     train_python: str = sys.executable
+    lm_eval_python: str = sys.executable
 
 
 class Machine:
@@ -193,6 +203,7 @@ class Machine:
             if order.bundle.stage == "train":
                 trainer = trainer_ref(self._tournament, self._settings.train_python)
                 task = task.model_copy(update={"trainer": trainer})
+            task = task.model_copy(update=told_of_lm_eval(task, self._settings.lm_eval_python))
             job = self._jobs[order.bundle.name] = LocalJob(self._workshop, order, task)
             job.start()
 
@@ -211,9 +222,15 @@ class Machine:
         """Preflight."""
         settings = self._settings
         task = preflight_task(self._tournament, self._graph, settings.store)
+        task = task.model_copy(update=told_of_lm_eval(task, settings.lm_eval_python))
         summary, problems = await asyncio.gather(
             run_once(task, settings.state / "jobs" / "preflight", settings.python, self._occupancy),
-            engine_problems(self._tournament, vllm_python=settings.vllm_python, train_python=settings.train_python),
+            engine_problems(
+                self._tournament,
+                vllm_python=settings.vllm_python,
+                train_python=settings.train_python,
+                lm_eval_python=settings.lm_eval_python,
+            ),
         )
         if summary.exit_code == ExitCode.COMPLETE and not problems:
             ledger, artifacts = self._ledger, self._graph.artifacts

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import combinations
-from typing import Literal
 
-from tiltyard.api import TASKS, Participant, Tournament
-from tiltyard.api.identity import identity_options
+from tiltyard.api import Participant, Tournament
+from tiltyard.plan.evaluation import Scoring, scorings
 from tiltyard.plan.graph import Bundle, Graph, ModelNode
-from tiltyard.plan.target import TRAINED_SCHEME, targets, train_recipe
+from tiltyard.plan.target import targets, train_recipe
 from tiltyard_jobs.contracts.frozen import digest
-from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import (
     AnswerRecipe,
@@ -35,18 +33,13 @@ from tiltyard_jobs.contracts.recipes import (
     StagedArtifact,
 )
 from tiltyard_jobs.contracts.target_recipes import (
-    BASE_MODEL,
     TRAINED_MODEL,
     ScoredModel,
-    ScoreRecipe,
-    SolveRecipe,
-    TaskSetRecipe,
     TrainRecipe,
 )
 from tiltyard_jobs.contracts.versions import GRADE_PROMPT, judge_prompt
 
 RUN_LENGTH = 12
-PROGRAM_BYTES = 2 << 30  # of address space that one program of a model's may use
 
 
 def build_graph(tournament: Tournament) -> Graph:
@@ -104,12 +97,12 @@ class _Builder:
         yield _bundle("report", None, None, [self.report], [self.dataset.ref, self.ratings.ref, *scored])
 
     def _evaluation_bundles(self) -> Iterator[Bundle]:
-        for name, solutions in self.solutions.items():
-            for benchmark, solve in solutions.items():
+        for name, benchmarks in self.scorings.items():
+            for benchmark, scoring in benchmarks.items():
                 needs = [self.trained.ref] if name == TRAINED_MODEL and self.trained else []
-                yield _bundle("solve", name, benchmark, [solve], needs)
-        for name, scores in self.scores.items():
-            for benchmark, score in scores.items():
+                yield _bundle("solve", name, benchmark, [scoring.solve], needs)
+        for name, benchmarks in self.scorings.items():
+            for benchmark, (_, score) in benchmarks.items():
                 yield _bundle("score", None, f"{name}/{benchmark}", [score], [score.solutions])
 
     @cached_property
@@ -342,68 +335,9 @@ class _Builder:
         return train_recipe(self.tournament, self.dataset.ref)
 
     @cached_property
-    def task_sets(self) -> Sequence[TaskSetRecipe]:
-        evaluation = self.spec.evaluation
-        if evaluation is None:
-            return []
-        files = {file.benchmark: file for file in evaluation.files}
-        return [
-            TaskSetRecipe(
-                name=name,
-                uri=files[name].uri if name in files else None,
-                sha256=files[name].sha256 if name in files else None,
-                rows=TASKS[name],
-            )
-            for name in evaluation.benchmarks
-        ]
-
-    @cached_property
-    def solutions(self) -> Mapping[str, Mapping[str, SolveRecipe]]:
-        """By model, then by benchmark: the base model, the trained one, the competitors."""
-        evaluation = self.spec.evaluation
-        if evaluation is None:
-            return {}
-        models: dict[str, tuple[ModelIdentity, Literal["Chat", "Completion"]]] = {}
-        if self.trained is not None:
-            options = identity_options(evaluation.serving.args)
-            base = self.trained.base.model_copy(update={"options": options})
-            trained = ModelIdentity(uri=f"{TRAINED_SCHEME}{self.trained.ref.key}", options=options)
-            # A base model was never taught to answer: it goes on with a task's text.
-            models |= {BASE_MODEL: (base, "Completion"), TRAINED_MODEL: (trained, "Chat")}
-        if evaluation.competitors:
-            models |= {name: (player.identity(), "Chat") for name, player in self.players.items()}
-        return {
-            name: {
-                tasks.name: SolveRecipe(
-                    model=identity,
-                    tasks=tasks,
-                    style=style,
-                    max_tokens=evaluation.max_tokens,
-                    shard_size=self.spec.jobs.shard_size,
-                )
-                for tasks in self.task_sets
-            }
-            for name, (identity, style) in models.items()
-        }
-
-    @cached_property
-    def scores(self) -> Mapping[str, Mapping[str, ScoreRecipe]]:
+    def scorings(self) -> Mapping[str, Mapping[str, Scoring]]:
         """By model, then by benchmark."""
-        evaluation = self.spec.evaluation
-        return {
-            name: {
-                benchmark: ScoreRecipe(
-                    tasks=solve.tasks,
-                    solutions=solve.ref,
-                    style=solve.style,
-                    seconds=evaluation.timeout_seconds,
-                    memory=PROGRAM_BYTES,
-                )
-                for benchmark, solve in by_benchmark.items()
-            }
-            for name, by_benchmark in self.solutions.items()
-            if evaluation is not None
-        }
+        return scorings(self.tournament, self.trained)
 
     @cached_property
     def source_roles(self) -> Mapping[str, ArtifactRef]:
@@ -424,8 +358,8 @@ class _Builder:
             "rate": self.ratings.ref,
             "dataset": self.dataset.ref,
             **({"train": self.trained.ref} if self.trained is not None else {}),
-            **{f"solve/{name}/{tasks}": r.ref for name, by in self.solutions.items() for tasks, r in by.items()},
-            **{f"score/{name}/{tasks}": r.ref for name, by in self.scores.items() for tasks, r in by.items()},
+            **{f"solve/{name}/{on}": r.solve.ref for name, by in self.scorings.items() for on, r in by.items()},
+            **{f"score/{name}/{on}": r.score.ref for name, by in self.scorings.items() for on, r in by.items()},
         }
         return ReportRecipe(
             tournament=self.tournament.metadata.name,
@@ -435,9 +369,9 @@ class _Builder:
             artifacts=_staged(roles),
             trained=self.trained.ref if self.trained is not None else None,
             scores=tuple(
-                ScoredModel(model=name, benchmark=benchmark, scores=recipe.ref)
-                for name, by in self.scores.items()
-                for benchmark, recipe in by.items()
+                ScoredModel(model=name, benchmark=benchmark, scores=scoring.score.ref)
+                for name, by in self.scorings.items()
+                for benchmark, scoring in by.items()
             ),
             seed=self.spec.seed,
         )

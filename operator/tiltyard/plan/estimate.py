@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.schedule import Room, decide
 from tiltyard_jobs.contracts.recipes import AnswerRecipe, AnyRecipe, GradeRecipe, JudgeRecipe, MineRecipe
-from tiltyard_jobs.contracts.target_recipes import SolveRecipe, TrainRecipe
+from tiltyard_jobs.contracts.target_recipes import SolveRecipe, TaskSetRecipe, TrainRecipe
 
 # Tokens, for guesses: medians of chat data sets, rounded up.
 PREFIX_TOKENS = 32
@@ -23,6 +23,7 @@ GRADE_PROMPT_TOKENS = 220
 GRADE_TOKENS = 8
 JUDGE_PROMPT_TOKENS = 260
 TASK_TOKENS = 180  # of a benchmark
+LM_EVAL_QUESTIONS = 1000  # of a harness's task without a limit: only the harness knows
 VERDICT_TOKENS = {"Logprobs": 1, "Choice": 8, "Reasoned": 160}
 
 GPU_FLOPS = 312e12  # an A100's or A800's, dense bfloat16
@@ -69,7 +70,9 @@ def cost_of(recipe: AnyRecipe, parts: int, answer_tokens: int) -> Cost:
     elif isinstance(recipe, AnswerRecipe):
         rows, prompt, completion = recipe.rows, INSTRUCTION_TOKENS, answer_tokens
     elif isinstance(recipe, SolveRecipe):
-        rows, prompt, completion = recipe.tasks.rows, TASK_TOKENS, round(ANSWER_SHARE * recipe.max_tokens)
+        tasks = recipe.tasks
+        rows = tasks.rows if isinstance(tasks, TaskSetRecipe) else tasks.limit or LM_EVAL_QUESTIONS
+        prompt, completion = TASK_TOKENS, round(ANSWER_SHARE * recipe.max_tokens)
     elif isinstance(recipe, JudgeRecipe):
         rows = recipe.rows * (2 if recipe.orders == "Both" else 1)
         prompt = JUDGE_PROMPT_TOKENS + INSTRUCTION_TOKENS + 2 * answer_tokens

@@ -10,7 +10,7 @@ from functools import cached_property
 from tiltyard_jobs.contracts.frozen import digest
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Stage
 from tiltyard_jobs.contracts.recipes import AnyRecipe
-from tiltyard_jobs.contracts.target_recipes import SolveRecipe, TaskSetRecipe
+from tiltyard_jobs.contracts.target_recipes import ScoreRecipe
 from tiltyard_jobs.contracts.tasks import Part
 
 
@@ -113,12 +113,10 @@ class Graph:
         return tuple({ref.key: ref for bundle in self.bundles for ref in bundle.makes}.values())
 
     @cached_property
-    def task_sets(self) -> tuple[TaskSetRecipe, ...]:
-        """The benchmarks that are run, each once."""
+    def benchmarks(self) -> tuple[ScoreRecipe, ...]:
+        """A recipe of each benchmark that is run, whichever model it scores."""
         recipes = (recipe for bundle in self.bundles for recipe in bundle.recipes)
-        return tuple(
-            {recipe.tasks.name: recipe.tasks for recipe in recipes if isinstance(recipe, SolveRecipe)}.values()
-        )
+        return tuple({one.tasks.name: one for one in recipes if isinstance(one, ScoreRecipe)}.values())
 
     @cached_property
     def by_name(self) -> Mapping[str, Bundle]:

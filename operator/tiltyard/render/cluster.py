@@ -16,6 +16,8 @@ class ClusterSettings:
         domain: the cluster's DNS domain.
         trainer_image: the image of `tiltyard_jobs` with TRL; empty: the worker's.
         trainer_python: the interpreter in it that has TRL; None: the worker's own.
+        lm_eval_image: the image of `tiltyard_jobs` with lm-evaluation-harness; empty: the worker's.
+        lm_eval_python: the interpreter in it that has the harness; None: the worker's own.
     """
 
     worker_image: str
@@ -24,3 +26,5 @@ class ClusterSettings:
     domain: str = "cluster.local"
     trainer_image: str = ""
     trainer_python: str | None = None
+    lm_eval_image: str = ""
+    lm_eval_python: str | None = None

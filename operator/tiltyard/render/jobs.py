@@ -13,7 +13,15 @@ from tiltyard.plan.planner import JobOrder
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.names import BUNDLE, PARTS, QUEUE, STAGE, VERSION, child_metadata, job_name, labels
 from tiltyard.render.pods import CONTAINER_SECURITY, POD_SECURITY, container_fields, pod_fields, resource_fields
-from tiltyard.render.tasks import BASE_FOLDER, participants, preflight_task, secret_variable, uses_embedder
+from tiltyard.render.tasks import (
+    BASE_FOLDER,
+    participants,
+    preflight_task,
+    secret_variable,
+    told_of_lm_eval,
+    uses_embedder,
+    uses_lm_eval,
+)
 from tiltyard_jobs.contracts.exit_codes import FINAL, ExitCode
 from tiltyard_jobs.contracts.frozen import digest
 from tiltyard_jobs.contracts.summary import pack_bits, unpack_bits
@@ -153,7 +161,7 @@ def _objects(
     its_labels = labels(tournament, "worker", **{STAGE: task.stage})
     queue = tournament.metadata.labels.get(QUEUE)
     job_labels = {**its_labels, **({QUEUE: queue} if queue else {})}
-    key, data = _task_data(task)
+    key, data = _task_data(task.model_copy(update=told_of_lm_eval(task, settings.lm_eval_python)))
     config_map = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -161,7 +169,7 @@ def _objects(
         "immutable": True,
         **data,
     }
-    pod = _pod(tournament, name, task.stage, key, secrets, settings)
+    pod = _pod(tournament, name, task, key, secrets, settings)
     job = {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -189,12 +197,12 @@ def _task_data(task: BundleTask | PreflightTask) -> tuple[str, dict[str, Any]]:
 def _pod(
     tournament: Tournament,
     name: str,
-    stage: str,
+    task: BundleTask | PreflightTask,
     key: str,
     secrets: Mapping[str, KeyReference],
     settings: ClusterSettings,
 ) -> dict[str, Any]:
-    s3 = _bucket(tournament)
+    s3, stage = _bucket(tournament), task.stage
     asked = tournament.spec.training if stage == "train" and tournament.spec.training else tournament.spec.jobs
     patch = pod_fields(asked.pod)
     own = container_fields(asked.pod)
@@ -213,7 +221,7 @@ def _pod(
         mounts.append({"name": "ca", "mountPath": CA_FOLDER, "readOnly": True})
     if stage == "train":
         _add_training(tournament, volumes, mounts)
-    runs_programs = stage == "score"
+    runs_programs = stage == "score" and not uses_lm_eval(task)
     if runs_programs:
         volumes.append({"name": "programs", "emptyDir": {}})
         mounts.append({"name": "programs", "mountPath": PROGRAMS_FOLDER})
@@ -240,7 +248,7 @@ def _pod(
         "containers": [
             {
                 "name": "worker",
-                "image": (settings.trainer_image if stage == "train" else "") or settings.worker_image,
+                "image": _image(task, settings),
                 "imagePullPolicy": settings.pull_policy,
                 "command": ["python", "-m", "tiltyard_jobs", stage, "--task", f"{TASK_FOLDER}/{key}"],
                 "env": env,
@@ -251,6 +259,14 @@ def _pod(
             }
         ],
     }
+
+
+def _image(task: BundleTask | PreflightTask, settings: ClusterSettings) -> str:
+    """The worker's image, or the one that has what a task needs besides."""
+    special = settings.trainer_image if task.stage == "train" else ""
+    if uses_lm_eval(task):
+        special = settings.lm_eval_image
+    return special or settings.worker_image
 
 
 def _add_training(tournament: Tournament, volumes: list[dict[str, Any]], mounts: list[dict[str, Any]]) -> None:

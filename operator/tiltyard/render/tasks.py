@@ -10,11 +10,13 @@ from tiltyard.api import secret_variable as secret_variable
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.planner import JobOrder
 from tiltyard.plan.target import targets
+from tiltyard_jobs.contracts.target_recipes import LmEvalRecipe, MetricRecipe, ScoreRecipe, SolveRecipe, TaskSetRecipe
 from tiltyard_jobs.contracts.tasks import (
     BundleTask,
     EndpointRef,
     LedgerRow,
     Limits,
+    LmEvalTask,
     ModelFolder,
     NamedEndpoint,
     PreflightTask,
@@ -131,12 +133,41 @@ def preflight_task(
             "endpoints": tuple(_endpoints(tournament)),
             "files": tuple(_files(tournament)),
             "benchmarks": tournament.spec.curation.decontaminate,
-            "task_sets": graph.task_sets,
+            "task_sets": tuple(one.tasks for one in graph.benchmarks if isinstance(one.tasks, TaskSetRecipe)),
+            "lm_eval": tuple(_lm_eval_tasks(tournament, graph)),
             "folders": tuple(_folders(tournament)),
             "simulated": tuple(_simulated(tournament)),
             "secrets": _secrets(tournament),
         }
     )
+
+
+def uses_lm_eval(task: BundleTask | PreflightTask) -> bool:
+    """Whether the worker needs lm-evaluation-harness."""
+    if isinstance(task, PreflightTask):
+        return bool(task.lm_eval)
+    asked = (recipe for recipe in task.recipes if isinstance(recipe, SolveRecipe | ScoreRecipe))
+    return any(isinstance(recipe.tasks, LmEvalRecipe) for recipe in asked)
+
+
+def told_of_lm_eval(task: BundleTask | PreflightTask, python: str | None) -> dict[str, object]:
+    """What a task lacks that needs lm-evaluation-harness: where that is; nothing for any other task.
+
+    Args:
+        task: any.
+        python: an interpreter with the harness; None: the worker's own.
+    """
+    return {"lm_eval_python": python} if uses_lm_eval(task) else {}
+
+
+def _lm_eval_tasks(tournament: Tournament, graph: Graph) -> Iterator[LmEvalTask]:
+    """The tasks of the harness that models will be asked."""
+    evaluation = tournament.spec.evaluation
+    places = {task.name: place for place, task in enumerate(evaluation.lm_eval if evaluation else ())}
+    for recipe in graph.benchmarks:
+        if isinstance(recipe.tasks, LmEvalRecipe) and isinstance(recipe.by, MetricRecipe):
+            field = f"spec.evaluation.lmEval[{places[recipe.tasks.name]}]"
+            yield LmEvalTask(field=field, tasks=recipe.tasks, metric=recipe.by.metric)
 
 
 EMBEDDER = "spec.curation.diversity.embedder.endpoint"

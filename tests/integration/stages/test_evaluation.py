@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from integration.stages.world import Given, Sim, StageWorld, model, stub
-from tiltyard_jobs.contracts.target_recipes import ScoreRecipe, SolveRecipe, TaskSetRecipe
+from tiltyard_jobs.contracts.target_recipes import ProgramsRecipe, ScoreRecipe, SolveRecipe, TaskSetRecipe
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="code of models runs on Linux alone")
 
@@ -24,7 +24,9 @@ RIGHT = "```python\ndef f(x):\n    return x\n```"
 
 def recipes(tasks: TaskSetRecipe, style: Literal["Chat", "Completion"] = "Chat") -> tuple[SolveRecipe, ScoreRecipe]:
     solve = SolveRecipe(model=model("m"), tasks=tasks, style=style, max_tokens=1024, shard_size=100)
-    return solve, ScoreRecipe(tasks=tasks, solutions=solve.ref, style=style, seconds=20, memory=2 << 30)
+    return solve, ScoreRecipe(
+        tasks=tasks, solutions=solve.ref, style=style, by=ProgramsRecipe(seconds=20, memory=2 << 30)
+    )
 
 
 def small(folder: Path, count: int) -> TaskSetRecipe:
@@ -55,7 +57,7 @@ def test_who_knows_the_solutions_fails_where_it_breaks_them(
     world.make(score)
     rows = world.rows(score.ref)
     assert [row["task_id"] for row in rows] == [f"HumanEval/{number}" for number in range(164)]
-    assert [number for number, row in enumerate(rows) if not row["passed"]] == broken
+    assert [number for number, row in enumerate(rows) if not row["value"]] == broken
     (seal,) = world.seals(score.ref)
     assert seal.counts == {"Passed": 164 - len(broken)} | ({"Failed": len(broken)} if broken else {})
 
@@ -64,7 +66,7 @@ def test_who_knows_nothing_scores_nothing(world: StageWorld, sim: Sim, tmp_path:
     solve, score = recipes(small(tmp_path, 10))
     world.make(solve, endpoint=sim.endpoint)
     world.make(score)
-    assert world.column(score.ref, "passed") == [False] * 10
+    assert world.column(score.ref, "value") == [0.0] * 10
 
 
 def test_a_reply_that_attacks_harms_its_own_score_alone(world: StageWorld, tmp_path: Path) -> None:
@@ -84,7 +86,7 @@ def test_a_reply_that_attacks_harms_its_own_score_alone(world: StageWorld, tmp_p
     with stub(lambda asked: next(replies)) as server:
         world.make(solve, endpoint=server.endpoint)
     world.make(score)
-    assert world.column(score.ref, "passed") == [True, *[False] * 8, True]
+    assert world.column(score.ref, "value") == [1.0, *[0.0] * 8, 1.0]
     (seal,) = world.seals(score.ref)
     assert seal.counts == {"Crashed": 1, "Failed": 6, "Passed": 2, "TimedOut": 1}
 
@@ -95,6 +97,6 @@ def test_what_was_never_written_is_not_scored(world: StageWorld, tmp_path: Path)
     with stub(lambda asked: next(replies)) as server:
         world.make(solve, endpoint=server.endpoint, max_void_fraction="0.5")
     world.make(score)
-    assert world.column(score.ref, "passed") == [False, None, True]  # to say nothing is to fail
+    assert world.column(score.ref, "value") == [0.0, None, 1.0]  # to say nothing is to fail
     (seal,) = world.seals(score.ref)
     assert sum(seal.voids.values()) == 1

@@ -23,7 +23,12 @@ _MARK = "tiltyard: "
 # A process of the user's models needs none of the bucket's keys.
 _SECRETS = re.compile(r"^(AWS_|S3_)|(SECRET|TOKEN|PASSWORD|API_KEY|ACCESS_KEY)", re.IGNORECASE)
 _KEPT = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")  # with which a gated base model or data set is fetched
-_QUIET = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "TOKENIZERS_PARALLELISM": "false"}
+_SET = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "PYTHONSAFEPATH": "1",  # the modules beside the program are no packages of that interpreter's
+}
 
 
 class Engine(NamedTuple):
@@ -112,7 +117,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name in _KEPT or not _SECRETS.search(name)}
-    return kept | _QUIET
+    return kept | _SET
 
 
 def _last_words(log: Path) -> str:

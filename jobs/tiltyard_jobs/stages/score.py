@@ -17,7 +17,7 @@ from tiltyard_jobs.contracts.target_recipes import (
     TaskSetRecipe,
 )
 from tiltyard_jobs.errors import ConfigurationError
-from tiltyard_jobs.evaluation.lm_eval import Harness
+from tiltyard_jobs.evaluation.lm_tasks import Harness
 from tiltyard_jobs.evaluation.tasks import Task, load_tasks
 from tiltyard_jobs.records import SCORES
 from tiltyard_jobs.sandbox.confine import ConfinementError

@@ -8,7 +8,7 @@ from typing import Any
 
 from tiltyard_jobs.contracts.target_recipes import LmEvalRecipe, SolveRecipe, TaskSetRecipe
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
-from tiltyard_jobs.evaluation.lm_eval import Harness, Request
+from tiltyard_jobs.evaluation.lm_tasks import Harness, Request
 from tiltyard_jobs.evaluation.tasks import Task, load_tasks
 from tiltyard_jobs.llm.client import ModelClient, Sampling
 from tiltyard_jobs.llm.likelihood import likelihood

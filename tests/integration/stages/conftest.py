@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.stages.world import Sim, StageWorld
+from support.stage_world import Sim, StageWorld
 
 
 @pytest.fixture(autouse=True)

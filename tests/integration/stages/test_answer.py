@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from integration.stages.world import SAMPLING, Sim, StageWorld, answer_recipe, id_of, stub
+from support.stage_world import SAMPLING, Sim, StageWorld, answer_recipe, id_of, stub
 from tiltyard_jobs.records import seed_of
 from tiltyard_jobs.sim.request_log import RequestKind
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from integration.stages.world import (
+from support.stage_world import (
     Asked,
     Sim,
     StageWorld,

@@ -11,7 +11,7 @@ from typing import Literal
 import pytest
 from aiohttp import web
 
-from integration.stages.world import Given, Sim, StageWorld, model, stub
+from support.stage_world import Given, Sim, StageWorld, model, stub
 from tiltyard_jobs.contracts.target_recipes import ProgramsRecipe, ScoreRecipe, SolveRecipe, TaskSetRecipe
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="code of models runs on Linux alone")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.stages.world import StageWorld
+from support.stage_world import StageWorld
 from tiltyard_jobs.contracts.frozen import digest
 from tiltyard_jobs.contracts.layout import manifest_key, run_prefix
 from tiltyard_jobs.contracts.tasks import ExportTask

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from integration.stages.world import Asked, Given, StageWorld, filter_recipe, stub
+from support.stage_world import Asked, Given, StageWorld, filter_recipe, stub
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import EmbedderRecipe
 from tiltyard_jobs.contracts.tasks import EndpointRef

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from integration.stages.world import (
+from support.stage_world import (
     Asked,
     Given,
     StageWorld,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from integration.stages.world import Asked, Given, Sim, StageWorld, answer_recipe, id_of, judge_recipe, model, stub
+from support.stage_world import Asked, Given, Sim, StageWorld, answer_recipe, id_of, judge_recipe, model, stub
 from tiltyard_jobs.contracts.recipes import JudgeRecipe
 from tiltyard_jobs.errors import VoidReason
 from tiltyard_jobs.sim.fences import fenced_parts

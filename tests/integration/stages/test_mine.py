@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from aiohttp import web
 
-from integration.stages.world import PREFIX, Asked, Given, Sim, StageWorld, mine_recipe, not_found, stub
+from support.stage_world import PREFIX, Asked, Given, Sim, StageWorld, mine_recipe, not_found, stub
 from tiltyard_jobs.records import instruction_id, seed_of
 from tiltyard_jobs.sim.request_log import RequestKind
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from integration.stages.world import Asked, Given, Sim, StageWorld, mine_recipe, not_found, stub
+from support.stage_world import Asked, Given, Sim, StageWorld, mine_recipe, not_found, stub
 from tiltyard_jobs.contracts.layout import manifest_key
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.summary import Standing, parts_done

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from integration.stages.world import StageWorld, model
+from support.stage_world import StageWorld, model
 from tiltyard_jobs.contracts.recipes import PromptsRecipe
 from tiltyard_jobs.records import instruction_id
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from integration.stages.world import StageWorld, answer_recipe, curate_recipe, mine_recipe
+from support.stage_world import StageWorld, answer_recipe, curate_recipe, mine_recipe
 from tiltyard_jobs.contracts.recipes import EmbedderRecipe
 from tiltyard_jobs.contracts.tasks import BundleTask, EndpointRef, NamedEndpoint, PreflightTask, SoloTask
 

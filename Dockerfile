@@ -1,8 +1,10 @@
-# Three images of one project: `operator` runs `tiltyard operator`, `worker` the stages and the simulated experts,
-# `trainer` is a worker beside an environment with TRL (several GB; only a tournament with `spec.training` needs it).
+# Four images of one project: `operator` runs `tiltyard operator`, `worker` the stages and the simulated experts,
+# `trainer` is a worker beside an environment with TRL (several GB; only a tournament with `spec.training` needs it),
+# `lm-eval` one beside lm-evaluation-harness (for `spec.evaluation.lmEval`).
 #   docker build --target operator -t tiltyard/operator .
 #   docker build --target worker -t tiltyard/worker .
 #   docker build --target trainer -t tiltyard/trainer .
+#   docker build --target lm-eval -t tiltyard/lm-eval .
 # Behind a package index or a proxy of one's own: --secret id=pip,src=/etc/pip.conf, --secret id=ca,src=BUNDLE.pem;
 # neither stays in the image.
 ARG BASE=docker.io/library/debian:bookworm-slim
@@ -54,13 +56,18 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,ta
  && /opt/pip/bin/pip --python /opt/train/bin/python install --no-cache-dir --no-compile --require-hashes \
       --only-binary :all: -r trainer.txt
 
-# lm-evaluation-harness, apart for the same reason.
+# lm-evaluation-harness, apart for the same reason. Four of its packages are published as sources alone, in Python: the
+# lock's own setuptools makes wheels of them.
 FROM build AS build-lm-eval
 COPY requirements/lm-eval.txt .
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
     python3 -m venv --without-pip /opt/lm-eval \
- && /opt/pip/bin/pip --python /opt/lm-eval/bin/python install --no-cache-dir --no-compile --require-hashes \
-      --only-binary :all: -r lm-eval.txt
+ && sed -n '/^setuptools==/,/[^\\]$/p' lm-eval.txt > setuptools.txt \
+ && for lock in setuptools lm-eval; do \
+      /opt/pip/bin/pip --python /opt/lm-eval/bin/python install --no-cache-dir --no-compile --require-hashes \
+        --only-binary :all: --no-binary langdetect,rouge-score,sqlitedict,word2number --no-build-isolation \
+        -r $lock.txt || exit 1; \
+    done
 
 FROM python AS final
 ARG VERSION

@@ -26,7 +26,8 @@ test-interop: .venv/.dev ## What other people's tools make of our outputs (datas
 	$$($(BIN)/python hack/envs.py interop) -m pytest -c tests/interop/pytest.ini tests/interop --outputs .tiltyard/interop/out
 
 test-e2e: .venv/.dev ## Real vLLM processes; a real node with KServe (root)
-	@PYTHONPATH=hack $(BIN)/python -m cluster.up prepare --vllm && $(BIN)/python hack/envs.py train > /dev/null
+	@PYTHONPATH=hack $(BIN)/python -m cluster.up prepare --vllm
+	@for name in train lm-eval; do $(BIN)/python hack/envs.py $$name > /dev/null || exit 1; done
 	$(PYTEST) tests/e2e -q
 
 image: .venv/.dev ## The operator's and the worker's image, as archives

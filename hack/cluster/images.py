@@ -23,7 +23,7 @@ import tools
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGETS = ("operator", "worker")
-LOCKS = tuple(f"requirements/{name}.txt" for name in ("build", "operator", "worker", "trainer"))
+LOCKS = tuple(f"requirements/{name}.txt" for name in ("build", "operator", "worker", "trainer", "lm-eval"))
 SOURCES = ("hack/cluster/images.py", "Dockerfile", ".dockerignore", "pyproject.toml", "README.md", "LICENSE", *LOCKS)
 FOLDERS = ("operator/tiltyard", "jobs/tiltyard_jobs")
 

@@ -35,7 +35,8 @@ SECRETS = Kind("v1", "Secret", "secrets")
 def cluster_tools() -> None:
     """All that a cluster is made of is built. `make test-e2e` does it before: it may take longer than a test."""
     up.prepare(vllm=True)
-    envs.ensure("train")
+    for name in ("train", "lm-eval"):
+        envs.ensure(name)
 
 
 @pytest.fixture(scope="session")
@@ -46,8 +47,9 @@ def cluster(cluster_tools: None) -> Iterator[Cluster]:
     try:
         helm(
             "upgrade", "--install", "tiltyard", str(ROOT / "charts/tiltyard"), "--namespace=tiltyard",
-            "--create-namespace", "--wait", "--timeout=90s", f"--set=trainer.python={TRAINER}/bin/python",
-            "--set=trainer.image.repository=",
+            "--create-namespace", "--wait", "--timeout=90s",
+            f"--set=trainer.python={TRAINER}/bin/python", "--set=trainer.image.repository=",
+            f"--set=lmEval.python={LM_EVAL}/bin/python", "--set=lmEval.image.repository=",
             *found.chart_values(),
         )  # fmt: skip
         yield found
@@ -67,25 +69,39 @@ def machine(cluster: Cluster) -> str:
     return cluster.machine
 
 
-TRAINER = "/trainer"
+TRAINER, LM_EVAL = "/trainer", "/lm-eval"
 
 
-def trainer_mounts(folder: Path, machine: str) -> list[tuple[str, str]]:
-    """Folders of the node, with where a pod mounts them, that make `TRAINER` an environment with TRL.
+def environment_in_pod(name: str, place: str, folder: Path, machine: str) -> dict[str, Any]:
+    """What a manifest's `pod` has, so that an environment of this machine is one of the pod's.
 
     An image of several GB is made by nobody. The environment lies where nobody but root may go, so its parts get other
     places, and a folder of links puts them together.
+
+    Args:
+        name: the environment's.
+        place: where the pod finds it.
+        folder: gets the links.
+        machine: the path below which the cluster's nodes see this machine's folders.
     """
-    python = envs.ensure("train")
+    python = envs.ensure(name)
     prefix = subprocess.run(
         [str(python), "-c", "import sys; print(sys.base_prefix)"], capture_output=True, text=True, check=True
     ).stdout.strip()
     (folder / "bin").mkdir(parents=True)
     (folder / "bin" / "python").symlink_to(f"/python/bin/{python.resolve().name}")
-    (folder / "lib").symlink_to("/train/lib")
+    (folder / "lib").symlink_to("/environment/lib")
     (folder / "pyvenv.cfg").write_text("home = /python/bin\n")
-    places = ((str(folder), TRAINER), (str(python.parent.parent), "/train"), (prefix, "/python"))
-    return [(machine + here, there) for here, there in places]
+    places = ((folder, place), (python.parent.parent, "/environment"), (prefix, "/python"))
+    return {
+        "env": [{"name": "LD_LIBRARY_PATH", "value": "/python/lib"}],
+        "volumes": [
+            {"name": f"env-{at}", "hostPath": {"path": f"{machine}{here}"}} for at, (here, _) in enumerate(places)
+        ],
+        "volumeMounts": [
+            {"name": f"env-{at}", "mountPath": there, "readOnly": True} for at, (_, there) in enumerate(places)
+        ],
+    }
 
 
 def traces() -> dict[str, str]:

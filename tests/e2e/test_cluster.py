@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from e2e.conftest import ROOT, Arena, kill_s3, kubectl, trainer_mounts, wait_for_s3
+from e2e.conftest import LM_EVAL, ROOT, TRAINER, Arena, environment_in_pod, kill_s3, kubectl, wait_for_s3
 from support.benchmarks import small_benchmark
 from support.local_runs import LocalRun, contents
 from support.manifests import manifest
@@ -144,19 +144,12 @@ def tiny_training(arena: Arena, machine: str, folder: Path) -> dict[str, Any]:
     """`spec.training` of a tiny model, on a claim `models`, by the environment of this machine that has TRL."""
     tiny_model(vllm_python(), folder / "models" / "base", 1)
     claim_models(arena, machine, folder / "models")
-    places = trainer_mounts(folder / "trainer", machine)
     return {
         "baseModel": {"uri": "pvc://models/base"},
         "hyperparameters": {
             "learningRate": "0.002", "epochs": 12, "globalBatchSize": 2, "maxLength": 512, "precision": "Float32",
         },
-        "pod": {
-            "env": [{"name": "LD_LIBRARY_PATH", "value": "/python/lib"}],
-            "volumes": [{"name": f"env-{at}", "hostPath": {"path": here}} for at, (here, _) in enumerate(places)],
-            "volumeMounts": [
-                {"name": f"env-{at}", "mountPath": there, "readOnly": True} for at, (_, there) in enumerate(places)
-            ],
-        },
+        "pod": environment_in_pod("train", TRAINER, folder / "trainer", machine),
     }  # fmt: skip
 
 
@@ -178,11 +171,21 @@ async def test_from_mining_to_scores_before_and_after_in_one_apply(arena: Arena,
     training = tiny_training(arena, machine, tmp_path)
     store = arena.store()
     store.put("tasks.jsonl", small_benchmark(4).encode())
-    jobs = {**SMALL["jobs"], "shardSize": 256}
+    question = {"question": "What is 1 plus 1?", "answer": "Two.\n#### 2"}
+    store.put("sums.jsonl", json.dumps(question).encode())
+    harness = environment_in_pod("lm-eval", LM_EVAL, tmp_path / "lm-eval", machine)
+    jobs = {**SMALL["jobs"], "shardSize": 256, "pod": harness}
     document = manifest(2, **{**SMALL, "jobs": jobs}, serving={"maxActive": 3}, training=training)
     document["spec"]["evaluation"] = {
         "benchmarks": ["humaneval_plus"],
         "files": [{"benchmark": "humaneval_plus", "uri": f"{arena.uri}/tasks.jsonl"}],
+        "lmEval": [
+            {
+                "name": "gsm8k",
+                "numFewshot": 0,
+                "files": [{"split": split, "uri": f"{arena.uri}/sums.jsonl"} for split in ("train", "test")],
+            }
+        ],
         "allowCodeExecution": True,
         "maxTokens": 32,
     }
@@ -196,8 +199,12 @@ async def test_from_mining_to_scores_before_and_after_in_one_apply(arena: Arena,
     told = {one["type"]: one["status"] for one in done["status"]["conditions"]}
     assert (told["Trained"], told["Evaluated"]) == ("True", "True")
     scores = json.loads(store.get(f"runs/{done['status']['run']}/benchmarks.json") or b"")
-    assert [(one["model"], one["tasks"]) for one in scores["scores"]] == [("base-model", 4), ("trained-model", 4)]
-    assert scores["gains"][0]["tasks"] == 4
+    assert [(one["model"], one["benchmark"], one["tasks"]) for one in scores["scores"]] == [
+        (name, benchmark, tasks)
+        for name in ("base-model", "trained-model")
+        for benchmark, tasks in (("humaneval_plus", 4), ("gsm8k", 1))
+    ]
+    assert [one["tasks"] for one in scores["gains"]] == [4, 1]
     assert done["status"]["outputs"]["model"].startswith(f"{arena.uri}/train/")
     assert list(store.list("checkpoints/train/")) == []
     store.close()

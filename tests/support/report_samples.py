@@ -111,7 +111,7 @@ def sample(
         data=_data(names, players, judges, instructions, rng),
         benchmarks=tuple(
             _score(name, benchmark, tasks, rng)
-            for benchmark, tasks in (("humaneval_plus", 164), ("mbpp_plus", 378))
+            for benchmark, tasks in (("humaneval_plus", 164), ("mbpp_plus", 378), ("gsm8k", 1319))
             for name in names
         ),
         gains=tuple(
@@ -385,7 +385,11 @@ def _score(model: str, benchmark: str, tasks: int, rng: random.Random) -> Benchm
         model=model,
         benchmark=benchmark,
         tasks=tasks,
-        outcomes={"Failed": tasks - passed - late, "Passed": passed, "TimedOut": late},
+        outcomes=(
+            {"exact_match,flexible-extract": tasks}
+            if benchmark == "gsm8k"
+            else {"Failed": tasks - passed - late, "Passed": passed, "TimedOut": late}
+        ),
         score=estimate.value,
         low=estimate.low,
         high=estimate.high,

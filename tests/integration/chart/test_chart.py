@@ -42,10 +42,12 @@ DEFAULT = {
     ("PodDisruptionBudget", "tiltyard-system", "arena-tiltyard"),
     ("NetworkPolicy", "tiltyard-system", "arena-tiltyard"),
 }
+RELEASE = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
 EVERYTHING: dict[str, Any] = {
     "image": {"digest": DIGEST},
     "worker": {"image": {"tag": "1.2.3", "pullPolicy": "Always"}, "imagePullSecrets": ["mirror", "other"]},
     "trainer": {"image": {"repository": "registry.example/trainer", "tag": "4"}, "python": "/opt/train/bin/python"},
+    "lmEval": {"image": {"repository": "registry.example/lm-eval"}, "python": "/opt/lm-eval/bin/python"},
     "imagePullSecrets": ["mirror"],
     "watchNamespaces": ["red", "blue"],
     "clusterDomain": "arena.example",
@@ -198,6 +200,8 @@ def test_the_operator_understands_its_command_line(render: Render) -> None:
             "worker_image": "ghcr.io/tiltyard/worker:1.2.3",
             "trainer_image": "registry.example/trainer:4",
             "trainer_python": "/opt/train/bin/python",
+            "lm_eval_image": f"registry.example/lm-eval:{RELEASE}",
+            "lm_eval_python": "/opt/lm-eval/bin/python",
             "worker_image_pull_policy": "Always",
             "worker_image_pull_secret": ["mirror", "other"],
             "namespace": ["red", "blue"],
@@ -209,17 +213,17 @@ def test_the_operator_understands_its_command_line(render: Render) -> None:
 
 
 def test_images_are_of_the_charts_release(render: Render) -> None:
-    release = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
     _, container = pod_of(render().one("Deployment"))
-    assert container["image"] == f"ghcr.io/tiltyard/operator:{release}"
-    assert f"--worker-image=ghcr.io/tiltyard/worker:{release}" in container["args"]
-    assert f"--trainer-image=ghcr.io/tiltyard/trainer:{release}" in container["args"]
+    assert container["image"] == f"ghcr.io/tiltyard/operator:{RELEASE}"
+    for name in ("worker", "trainer", "lm-eval"):
+        assert f"--{name}-image=ghcr.io/tiltyard/{name}:{RELEASE}" in container["args"]
     assert not [argument for argument in container["args"] if argument.startswith("--namespace")]
 
 
-def test_a_worker_may_train_by_itself(render: Render) -> None:
-    _, container = pod_of(render(trainer={"image": {"repository": ""}, "python": ""}).one("Deployment"))
-    assert not [argument for argument in container["args"] if argument.startswith("--trainer")]
+def test_a_worker_may_have_all_by_itself(render: Render) -> None:
+    own = {"image": {"repository": ""}, "python": ""}
+    _, container = pod_of(render(trainer=own, lmEval=own).one("Deployment"))
+    assert not [argument for argument in container["args"] if argument.startswith(("--trainer", "--lm-eval"))]
 
 
 def test_where_and_how_the_pod_runs(render: Render) -> None:

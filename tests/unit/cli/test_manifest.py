@@ -76,3 +76,23 @@ def test_a_file_that_changes_makes_anew_what_was_made_of_it(tmp_path: Path) -> N
         (tmp_path / "prompts.jsonl").write_bytes(line)
         keys.append(build_graph(load(tmp_path)).run)
     assert keys[0] != keys[1]
+
+
+def test_benchmarks_and_the_base_model_lie_beside_the_manifest(tmp_path: Path) -> None:
+    (tmp_path / "tasks.jsonl").write_bytes(b"{}")
+    document = manifest(3, training={"baseModel": {"uri": "file://./base"}})
+    document["spec"]["evaluation"] = {
+        "benchmarks": ["mbpp"],
+        "files": [{"benchmark": "mbpp", "uri": "file://./tasks.jsonl"}],
+        "lmEval": [{"name": "gsm8k", "files": [{"uri": "file://./tasks.jsonl"}]}],
+        "allowCodeExecution": True,
+    }
+    (tmp_path / "tournament.yaml").write_text(yaml.safe_dump(document))
+    spec = load_manifest(tmp_path / "tournament.yaml").spec
+    assert spec.training is not None
+    assert spec.training.base_model.uri == (tmp_path / "base").as_uri()
+    assert spec.evaluation is not None
+    ours, theirs = spec.evaluation.files[0], spec.evaluation.lm_eval[0].files[0]
+    for file in (ours, theirs):
+        assert file.uri == (tmp_path / "tasks.jsonl").as_uri()
+        assert file.sha256 == hashlib.sha256(b"{}").hexdigest()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiltyard_jobs.evaluation.intervals import paired_difference, share
+from tiltyard_jobs.evaluation.intervals import mean, paired_difference, share
 
 
 def test_wilsons_interval() -> None:
@@ -37,3 +37,12 @@ def test_an_interval_holds_its_value_and_turns_with_its_sides(pairs: list[tuple[
 def test_other_tasks_are_no_pair(before: list[bool], after: list[bool]) -> None:
     with pytest.raises(ValueError, match="tasks"):
         paired_difference(before, after)
+
+
+def test_values_between_have_a_normal_interval() -> None:
+    found = mean([0.0, 0.5, 1.0, 0.5])
+    half = 1.959964 * (1 / 6) ** 0.5 / 2  # of four values with variance 1/6
+    assert (found.value, found.low, found.high) == pytest.approx((0.5, 0.5 - half, 0.5 + half), abs=1e-6)
+    assert mean([1.0, 0.0]) == share(1, 2)
+    gained = paired_difference([0.25, 0.5], [0.5, 0.75])
+    assert (gained.value, gained.low, gained.high) == pytest.approx((0.25, 0.25, 0.25))

@@ -12,7 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
-from tiltyard_jobs.llm.reply import chat_reply_of, completion_of, document_of, embeddings_of, model_names_of
+from tiltyard_jobs.llm.reply import (
+    chat_reply_of,
+    completion_of,
+    document_of,
+    echo_of,
+    embeddings_of,
+    model_names_of,
+)
 from tiltyard_jobs.llm.usage import Usage, usage_of
 
 SCHEMA = {"type": "object", "properties": {"winner": {"type": "string"}}, "required": ["winner"]}
@@ -160,3 +167,35 @@ def test_any_reply_is_a_reply_or_a_void(document: dict[str, Any]) -> None:
             read()
         except RecordVoidError:
             continue
+
+
+ECHO: dict[str, Any] = {
+    "token_logprobs": [None, -0.5, -2.0, -0.1],
+    "top_logprobs": [None, {"b": -0.5}, {"c": -2.0, "x": -1.0}, {"d": -0.1}],
+}
+
+
+def test_a_given_text_has_its_likelihood_without_the_token_that_was_written_behind_it() -> None:
+    echo = echo_of({"choices": [{"text": "abcd", "logprobs": ECHO}]}, Usage(), count=3)
+    assert echo.logprobs == (0.0, -0.5, -2.0)
+    assert echo.best == (True, True, False)
+
+
+@pytest.mark.parametrize(
+    "logprobs",
+    [
+        None,
+        [],
+        {},
+        {**ECHO, "token_logprobs": [None, -0.5]},
+        {**ECHO, "token_logprobs": [None, None, -2.0, -0.1]},
+        {**ECHO, "token_logprobs": [None, float("nan"), -2.0]},
+        {**ECHO, "token_logprobs": [None, "-0.5", -2.0]},
+        {**ECHO, "top_logprobs": [None, {}, {}]},
+        {**ECHO, "top_logprobs": None},
+    ],
+)
+def test_likelihoods_that_are_none_are_malformed(logprobs: object) -> None:
+    with pytest.raises(RecordVoidError) as caught:
+        echo_of({"choices": [{"text": "abc", "logprobs": logprobs}]}, Usage(), count=3)
+    assert caught.value.reason is VoidReason.MALFORMED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +16,15 @@ from hypothesis import strategies as st
 
 from support.cluster_objects import SETTINGS, Cluster, cluster_tournament
 from tiltyard.plan.planner import JobOrder
-from tiltyard.render.jobs import bundle_objects, indices_of, parts_annotation, preflight_objects, store_ref
+from tiltyard.render.cluster import ClusterSettings
+from tiltyard.render.jobs import (
+    bundle_objects,
+    cluster_preflight_task,
+    indices_of,
+    parts_annotation,
+    preflight_objects,
+    store_ref,
+)
 from tiltyard.render.names import JOB_NAME_LENGTH, child_name, job_name, service_name
 from tiltyard.render.serving import inference_service, service_url, with_service_urls
 from tiltyard.render.tasks import bundle_task, preflight_task, trainer_ref
@@ -65,13 +74,15 @@ def all_objects(cluster: Cluster) -> Iterator[dict[str, Any]]:
             yield inference_service(cluster.tournament, model, SETTINGS, loads=1, started="2026-01-01T00:00:00Z")
 
 
-def objects_of(cluster: Cluster, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def objects_of(
+    cluster: Cluster, name: str, settings: ClusterSettings = SETTINGS
+) -> tuple[dict[str, Any], dict[str, Any]]:
     bundle = cluster.graph.by_name[name]
     order = JobOrder(bundle, bundle.missing({}))
     served = bundle.model is not None and cluster.graph.model[bundle.model].served
     url = service_url(cluster.tournament, bundle.model, SETTINGS) if served and bundle.model else None
     task = bundle_task(cluster.tournament, order, store_ref(cluster.tournament), url)
-    return bundle_objects(cluster.tournament, order, task, SETTINGS)
+    return bundle_objects(cluster.tournament, order, task, settings)
 
 
 def pod_of(document: dict[str, Any]) -> dict[str, Any]:
@@ -268,6 +279,28 @@ def test_what_runs_programs_has_no_key_and_no_task() -> None:
     assert "env" not in sandbox
     assert {mount["name"] for mount in sandbox["volumeMounts"]} == {"programs", "tmp"}
     assert "initContainers" not in pod_of(objects_of(Cluster(TARGET), "solve/base-model/humaneval")[1])
+
+
+def test_tasks_of_the_harness_have_its_image_and_no_sandbox() -> None:
+    tournament = cluster_tournament(
+        3,
+        evaluation={"competitors": True, "benchmarks": [], "lmEval": [{"name": "gsm8k", "metric": "exact_match"}]},
+        curation={"decontaminate": []},
+    )
+    settings = replace(SETTINGS, lm_eval_image="tiltyard/lm-eval:test", lm_eval_python="/opt/lm-eval/bin/python")
+    cluster = Cluster(tournament)
+    made = [objects_of(cluster, f"{stage}/m0/gsm8k", settings) for stage in ("solve", "score")]
+    task = cluster_preflight_task(tournament, cluster.graph)
+    (looked,) = task.lm_eval
+    assert (looked.field, looked.metric) == ("spec.evaluation.lmEval[0]", "exact_match")
+    for config_map, job in (*made, preflight_objects(tournament, task, settings)):
+        pod = pod_of(job)
+        assert pod["containers"][0]["image"] == "tiltyard/lm-eval:test"
+        assert "initContainers" not in pod
+        assert json.loads(config_map["data"]["task.json"])["lmEvalPython"] == "/opt/lm-eval/bin/python"
+    config_map, job = objects_of(cluster, "rate", settings)
+    assert pod_of(job)["containers"][0]["image"] == SETTINGS.worker_image
+    assert json.loads(config_map["data"]["task.json"])["lmEvalPython"] is None
 
 
 def test_the_trained_model_is_brought_by_an_init_container_that_alone_has_the_keys() -> None:

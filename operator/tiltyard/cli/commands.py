@@ -47,7 +47,9 @@ def validate(options: argparse.Namespace) -> int:
 def plan(options: argparse.Namespace) -> int:
     """Say what a run would do."""
     tournament, graph, settings = _prepare(options)
-    summary = _look(preflight_task(tournament, graph, settings.store, check_store=False), settings)
+    # What engines need is the run's to say: a plan takes none of them.
+    task = preflight_task(tournament, graph, settings.store, check_store=False).model_copy(update={"lm_eval": ()})
+    summary = _look(task, settings)
     done = parts_done(graph.artifacts, summary.done)
     costs = estimate(graph, done)
     try:

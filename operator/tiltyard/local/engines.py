@@ -15,16 +15,13 @@ TARGETS = (BASE_MODEL, TRAINED_MODEL)
 _ASK = "import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)"
 
 
-async def engine_problems(
-    tournament: Tournament, *, vllm_python: str, train_python: str, lm_eval_python: str
-) -> list[str]:
-    """What keeps an engine from starting: a sentence for each that the manifest needs and its interpreter lacks.
+async def engine_problems(tournament: Tournament, *, vllm_python: str, train_python: str) -> list[str]:
+    """What keeps vLLM or TRL from starting: a sentence for each that the manifest needs and the interpreter lacks.
 
     Args:
         tournament: the manifest.
         vllm_python: the interpreter that is to run vLLM.
         train_python: the interpreter that is to run TRL.
-        lm_eval_python: the interpreter that is to run lm-evaluation-harness.
     """
     places = fields(tournament)
     weights = [
@@ -41,12 +38,6 @@ async def engine_problems(
     if tournament.spec.training is not None and (lack := await _lack(train_python, "trl")) is not None:
         problems.append(
             f"spec.training: TRL trains it, and {lack}: name an interpreter that has TRL with --train-python"
-        )
-    asked = tournament.spec.evaluation
-    if asked is not None and asked.lm_eval and (lack := await _lack(lm_eval_python, "lm_eval")) is not None:
-        problems.append(
-            f"spec.evaluation.lmEval: lm-evaluation-harness asks it, and {lack}: "
-            "name an interpreter that has it with --lm-eval-python"
         )
     return problems
 

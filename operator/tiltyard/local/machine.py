@@ -225,12 +225,7 @@ class Machine:
         task = task.model_copy(update=told_of_lm_eval(task, settings.lm_eval_python))
         summary, problems = await asyncio.gather(
             run_once(task, settings.state / "jobs" / "preflight", settings.python, self._occupancy),
-            engine_problems(
-                self._tournament,
-                vllm_python=settings.vllm_python,
-                train_python=settings.train_python,
-                lm_eval_python=settings.lm_eval_python,
-            ),
+            engine_problems(self._tournament, vllm_python=settings.vllm_python, train_python=settings.train_python),
         )
         if summary.exit_code == ExitCode.COMPLETE and not problems:
             ledger, artifacts = self._ledger, self._graph.artifacts

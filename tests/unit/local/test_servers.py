@@ -50,21 +50,14 @@ async def test_simulated_experts_and_endpoints_need_no_vllm() -> None:
     document = manifest(3)
     document["spec"]["competitors"][0] = {"name": "m0", "endpoint": {"url": "http://127.0.0.1:1/v1", "model": "m"}}
     tournament = load_tournament(yaml.safe_dump(document))
-    assert (
-        await engine_problems(
-            tournament, vllm_python="/nowhere/python", lm_eval_python="/nowhere/python", train_python="/nowhere/python"
-        )
-        == []
-    )
+    assert await engine_problems(tournament, vllm_python="/nowhere/python", train_python="/nowhere/python") == []
 
 
 async def test_a_target_needs_both_engines() -> None:
     document = manifest(3, training={"baseModel": {"uri": "hf://org/base"}})
     document["spec"]["evaluation"] = {"benchmarks": ["humaneval"], "allowCodeExecution": True}
     tournament = load_tournament(yaml.safe_dump(document))
-    served, trained = await engine_problems(
-        tournament, vllm_python="/nowhere/v", lm_eval_python="/nowhere/python", train_python="/nowhere/t"
-    )
+    served, trained = await engine_problems(tournament, vllm_python="/nowhere/v", train_python="/nowhere/t")
     assert served.startswith(
         "spec.training.baseModel.uri (and 1 more): vLLM serves it, and /nowhere/v cannot be started"
     )

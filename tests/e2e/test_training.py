@@ -86,7 +86,12 @@ def curve_of(run: LocalRun) -> list[dict[str, Any]]:
 
 def test_a_model_learns_is_served_and_scored(base: Path, tmp_path: Path) -> None:
     given = document(base, tasks(tmp_path))
-    given["spec"]["training"] |= {"method": "SftThenDpo", "lora": {"rank": 8}, "select": {"fraction": "0.9"}}
+    given["spec"]["training"] |= {
+        "method": "SftThenDpo",
+        "lora": {"rank": 8},
+        "select": {"fraction": "0.9"},
+        "trainer": {"deviceBatchSize": 2},
+    }
     run = LocalRun(tmp_path / "run", given, env=server_environment())
     run.complete(*options(), timeout=900)
     curve = curve_of(run)

@@ -101,6 +101,7 @@ class TrainerRef(Contract):
         base: where the base model is: a folder, or a name on the Hugging Face hub.
         devices: GPUs of one node; 0: none, the CPU.
         nodes: machines that train together.
+        device_batch: sequences that a device takes at once.
         field: the manifest's field, for messages.
     """
 
@@ -108,6 +109,7 @@ class TrainerRef(Contract):
     base: str
     devices: int = 0
     nodes: int = 1
+    device_batch: int = 1
     field: str = "spec.training"
 
 

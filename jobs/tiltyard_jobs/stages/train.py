@@ -54,6 +54,7 @@ async def train(context: ShardContext) -> Outcome:
             counts=counts,
             out=out,
             cpu=trainer.devices == 0,
+            device_batch=trainer.device_batch,
         )
         saved = SavedTraining(context.store, checkpoint_prefix(recipe.ref, shard), folder)
         if nodes.count > 1:

@@ -22,6 +22,7 @@ def order_of(
     counts: Mapping[str, int],
     out: Path,
     cpu: bool,
+    device_batch: int = 1,
 ) -> dict[str, Any]:
     """The order.
 
@@ -32,6 +33,7 @@ def order_of(
         counts: how many rows each has.
         out: a folder for checkpoints and results.
         cpu: train without a GPU.
+        device_batch: sequences that a device takes at once.
     """
     learning_rate = float(recipe.learning_rate)
     stages = [_stage("sft", recipe, rows["sft"], learning_rate)]
@@ -49,7 +51,7 @@ def order_of(
         "packing": recipe.packing,
         "precision": recipe.precision,
         "gradientCheckpointing": recipe.gradient_checkpointing,
-        "deviceBatchSize": 1,
+        "deviceBatchSize": device_batch,
         "saveSteps": max(1, steps // CHECKPOINTS),
         "seed": recipe.seed,
         # Adapters are merged where the whole model is; what is trained of it is small anyway.

@@ -90,7 +90,7 @@ def _trainer(order: dict[str, Any], stage: dict[str, Any], model: Any, tokenizer
     from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
     world = int(os.environ.get("WORLD_SIZE", "1"))
-    device_batch = order["deviceBatchSize"]
+    device_batch = min(order["deviceBatchSize"], max(1, stage["batch"] // world))
     common: dict[str, Any] = {
         "output_dir": str(folder),
         "num_train_epochs": stage["epochs"],

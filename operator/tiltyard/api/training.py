@@ -58,6 +58,9 @@ class Trainer(ApiModel):
     """For TrainJob: the runtime, one with `mlPolicy.torch` whose job and container are named `node`."""
     num_nodes: Annotated[int, Whole(1, 1024)] = 1
     """For TrainJob: how many nodes. Default: 1."""
+    device_batch_size: Annotated[int, Whole(1, 1024)] = 1
+    """Sequences that a GPU takes at once: more is faster where memory allows, and changes the result by rounding alone.
+    Default: 1."""
 
 
 class Hyperparameters(ApiModel):

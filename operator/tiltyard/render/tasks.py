@@ -227,7 +227,10 @@ def trainer_ref(tournament: Tournament, python: str | None) -> TrainerRef:
     scheme, _, place = training.base_model.uri.partition("://")
     base = {"file": unquote(place), "pvc": f"{BASE_FOLDER}/{place.partition('/')[2]}"}.get(scheme, place)
     devices = int(training.resources.demand().get(GPU, 0))
-    return TrainerRef(python=python, base=base, devices=devices, nodes=training.trainer.num_nodes)
+    trainer = training.trainer
+    return TrainerRef(
+        python=python, base=base, devices=devices, nodes=trainer.num_nodes, device_batch=trainer.device_batch_size
+    )
 
 
 BASE_FOLDER = "/base"

@@ -249,7 +249,11 @@ def test_an_inference_service_that_runs_already_is_found_by_its_name(given: str,
 
 TARGET = cluster_tournament(
     3,
-    training={"baseModel": {"uri": "pvc://models/base"}, "resources": {"limits": {"nvidia.com/gpu": "2"}}},
+    training={
+        "baseModel": {"uri": "pvc://models/base"},
+        "resources": {"limits": {"nvidia.com/gpu": "2"}},
+        "trainer": {"deviceBatchSize": 4},
+    },
     evaluation={"benchmarks": ["humaneval"], "allowCodeExecution": True},
     curation={"decontaminate": []},
 )
@@ -268,7 +272,7 @@ def test_what_trains_has_its_own_resources_its_own_image_and_the_base_model() ->
     assert {"name": "base", "mountPath": "/base", "readOnly": True} in container["volumeMounts"]
     assert {"name": "base", "persistentVolumeClaim": {"claimName": "models", "readOnly": True}} in pod["volumes"]
     trainer = trainer_ref(TARGET, None)
-    assert (trainer.base, trainer.devices) == ("/base/base", 2)
+    assert (trainer.base, trainer.devices, trainer.device_batch) == ("/base/base", 2, 4)
 
 
 def test_what_runs_programs_has_no_key_and_no_task() -> None:

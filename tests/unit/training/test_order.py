@@ -43,6 +43,10 @@ def test_few_rows_are_saved_at_every_step() -> None:
 
 
 def test_how_it_runs_is_in_no_key() -> None:
-    one = recipe(resources={"limits": {"nvidia.com/gpu": "8"}}, pod={"priorityClassName": "batch"})
+    one = recipe(
+        resources={"limits": {"nvidia.com/gpu": "8"}},
+        pod={"priorityClassName": "batch"},
+        trainer={"deviceBatchSize": 4},
+    )
     assert one.ref == recipe().ref
     assert recipe(hyperparameters={"epochs": 2}).ref != recipe().ref

@@ -27,6 +27,7 @@ _SET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "DO_NOT_TRACK": "1",
     "TOKENIZERS_PARALLELISM": "false",
+    "PYTHONHASHSEED": "0",  # two runs agree on the order of a set
     "PYTHONSAFEPATH": "1",  # the modules beside the program are no packages of that interpreter's
 }
 

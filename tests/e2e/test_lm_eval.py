@@ -95,6 +95,16 @@ def test_who_knows_every_second_answer_scores_it(world: StageWorld, python: str,
     assert world.column(score.ref, "task_id") == [f"gsm8k/{number}" for number in range(6)]
 
 
+def test_replies_to_other_questions_are_not_measured(world: StageWorld, python: str, tmp_path: Path) -> None:
+    solve, score = recipes(sums(tmp_path, limit=2))
+    with stub(lambda asked: "#### 0") as server:
+        make(world, solve, python, server.endpoint)
+    task(tmp_path, "gsm8k", [{**row, "question": f"Again: {row['question']}"} for row in SUMS], "test")
+    ran = world.run_task(world.bundle(score, lm_eval_python=python))
+    assert ran.code == 2
+    assert "the questions of gsm8k are not those that were asked" in ran.summary["message"]
+
+
 def test_a_base_model_goes_on_with_the_text(world: StageWorld, python: str, tmp_path: Path) -> None:
     solve, _ = recipes(sums(tmp_path, num_fewshot=1, limit=1), "Completion")
     with stub(lambda asked: " #### 0") as server:

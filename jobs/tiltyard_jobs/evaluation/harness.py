@@ -8,17 +8,20 @@ file with `command`, `out` and `tasks`, each of those with `name`, `harness` (it
 - `ask`: writes what a model is to be asked, a JSON line a request; `chat`: as messages.
 - `measure`: reads `replies` to these requests and writes what each question is worth, a JSON line a question.
 
-A request is named TASK/QUESTION/KIND/PLACE/REPEAT, and a question TASK/QUESTION, with the harness's own numbers.
+A question is named TASK/QUESTION, with the harness's own number, and a request TASK/QUESTION/KIND/PLACE/REPEAT/DIGEST,
+so that replies to other data are found out.
 """
 # mypy: disable-error-code="import-not-found"
 
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib.util
 import json
 import math
 import os
+import random
 import resource
 import sys
 from collections import Counter
@@ -28,7 +31,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 CONFIGURATION = 2
-SEED = 1234  # for which examples are shown, the harness's default
+SEED, NUMPY_SEED, PYTHON_SEED = 1234, 1234, 0  # for which examples are shown, for tasks that shuffle: its defaults
 MEMORY = 16 << 30  # of address space while replies are read
 HUB = "name files of it (files: [{split: …, uri: …}]), or run where the Hugging Face hub can be reached"
 NO_LIKELIHOOD = -1e6  # of what was not answered; its question is void, and no metric may stumble over it
@@ -129,6 +132,7 @@ class _Harness:
 
     def tasks(self, wanted: dict[str, Any]) -> list[Any]:
         """A task, or all of a group, ready to be asked."""
+        import numpy
         from lm_eval.api.group import Group
 
         name, files = wanted["name"], wanted["files"]
@@ -141,6 +145,9 @@ class _Harness:
             raise Refusal(f"lm-evaluation-harness {found} has no task {name!r}{advice}")
         settings = entry.cfg or {}
         _refuse_kind(name, settings.get("output_type", ""), unsafe=bool(settings.get("unsafe_code")))
+        # A task may shuffle its choices: what is asked and what is measured must be the same.
+        random.seed(PYTHON_SEED)
+        numpy.random.seed(NUMPY_SEED)  # the one that tasks use
         given: dict[str, Any] = {}
         if files:
             if "task" not in settings or isinstance(settings["task"], list):
@@ -211,12 +218,13 @@ def _named(instances: Iterable[Any]) -> Iterator[tuple[str, Any]]:
     seen: Counter[str] = Counter()
     for instance in instances:
         name = f"{instance.task_name}/{instance.doc_id}/{instance.request_type}/{instance.idx}"
-        yield f"{name}/{seen[name]}", instance
+        digest = hashlib.sha256(json.dumps(instance.args, sort_keys=True, default=str).encode()).hexdigest()
+        yield f"{name}/{seen[name]}/{digest[:12]}", instance
         seen[name] += 1
 
 
 def _question(name: str) -> str:
-    return name.rsplit("/", 3)[0]
+    return name.rsplit("/", 4)[0]
 
 
 def _request(instance: Any, *, chat: bool, max_tokens: int) -> dict[str, Any]:
@@ -247,6 +255,12 @@ def _replay(replies: dict[str, Any]) -> Any:
     """A model, as the harness knows it, that says what is written."""
     from lm_eval.api.model import LM
 
+    def reply_to(name: str) -> Any:
+        if name not in replies:
+            data = "its data has changed since; name files of it, so that it cannot"
+            raise Refusal(f"the questions of {name.partition('/')[0]} are not those that were asked: {data}")
+        return replies[name]
+
     class Replay(LM):  # type: ignore[misc]
         tokenizer_name = ""
 
@@ -254,10 +268,10 @@ def _replay(replies: dict[str, Any]) -> Any:
             return _messages(chat_history)
 
         def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
-            return [_cut(replies[name].get("reply") or "", instance.args[1]) for name, instance in _named(requests)]
+            return [_cut(reply_to(name)["reply"] or "", instance.args[1]) for name, instance in _named(requests)]
 
         def loglikelihood(self, requests: list[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
-            found = (replies[name] for name, _ in _named(requests))
+            found = (reply_to(name) for name, _ in _named(requests))
             return [(NO_LIKELIHOOD if one["void"] else one["logprob"], bool(one["greedy"])) for one in found]
 
         def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> NoReturn:

@@ -30,7 +30,7 @@ class Request(NamedTuple):
     """One thing that a model is asked.
 
     Attributes:
-        id: TASK/QUESTION/KIND/PLACE/REPEAT.
+        id: TASK/QUESTION/KIND/PLACE/REPEAT/DIGEST.
         prompt: to be continued; None: `messages`, or a likelihood.
         messages: to be answered.
         until: where a reply ends.

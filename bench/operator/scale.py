@@ -1,9 +1,11 @@
 """How the operator carries many tournaments: memory, CPU, calls of the API server, and the delay of the status.
 
     PYTHONPATH=hack:operator:jobs python bench/operator/scale.py --tournaments 200
+    PYTHONPATH=hack:operator:jobs python bench/operator/scale.py --tournaments 200 --spread 600
 
 A real kube-apiserver, etcd, controller-manager and scheduler; pods are played by KWOK, so that only the operator is
-measured. Every tournament has three endpoints and seventeen bundles; all are created at once. The named limits: 300
+measured. Every tournament has three endpoints and seventeen bundles; all are created at once, or evenly over the
+seconds of `--spread`, as in a cluster where somebody begins one now and then. The named limits: 300
 MiB, one core, and one second (p99) from a Job's end to the status that shows it, both as a watch sees them. The part of
 that time that is the operator's own is told too: on a machine that also carries the API server, the rest is that one's.
 """
@@ -173,7 +175,7 @@ def write_stages(folder: Path, graph: Graph, seconds: float) -> Path:
     return stages
 
 
-async def bench(number: int, seconds: float, folder: Path, kubeconfig: Path) -> None:
+async def bench(number: int, seconds: float, spread: float, folder: Path, kubeconfig: Path) -> None:
     """Run all tournaments to their end and print what it took."""
     os.environ["KUBECONFIG"] = str(kubeconfig)
     kubectl = [str(ensure("kubectl")), "--kubeconfig", str(kubeconfig)]
@@ -201,6 +203,7 @@ async def bench(number: int, seconds: float, folder: Path, kubeconfig: Path) -> 
         idle_memory, idle_cpu = usage(ours.pid)
         begun = time.monotonic()
         for at in range(number):
+            await asyncio.sleep(begun + spread * at / number - time.monotonic())
             await kube.apply(TOURNAMENTS, manifest(f"t{at:03d}"))
         while len(seen.complete) < number:
             await asyncio.sleep(1)
@@ -235,11 +238,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tournaments", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=2, help="that a shard takes, more or less by half")
+    parser.add_argument("--spread", type=float, default=0, help="seconds over which the tournaments begin")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(os.environ.get("BENCH_FOLDER", name))
         with ControlPlane(folder / "control-plane") as plane:
-            asyncio.run(bench(options.tournaments, options.seconds, folder, plane.kubeconfig))
+            asyncio.run(bench(options.tournaments, options.seconds, options.spread, folder, plane.kubeconfig))
 
 
 if __name__ == "__main__":

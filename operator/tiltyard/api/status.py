@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
-from tiltyard.api.base import MAP_BY_NAME, MAP_BY_TYPE, ApiModel
+from tiltyard.api.base import ATOMIC, MAP_BY_TYPE, ApiModel
 from tiltyard.api.scalars import Count, DecimalText, Message, ParticipantName, Word
 from tiltyard.api.shapes import Text
 
@@ -120,6 +120,7 @@ class Condition(ApiModel):
 class TournamentStatus(ApiModel):
     """What was last observed."""
 
+    # The operator alone writes its lists, so they are atomic: the API server need not note the owner of each row.
     observed_generation: Count | None = None
     """The generation of the spec that this status speaks of."""
     phase: Word | None = None
@@ -130,11 +131,11 @@ class TournamentStatus(ApiModel):
     """When the tournament will be done at its present pace."""
     run: Word | None = None
     """Hash of all of the spec that can change a result."""
-    stages: Annotated[tuple[StageStatus, ...], Field(max_length=32, json_schema_extra=MAP_BY_NAME)] = ()
+    stages: Annotated[tuple[StageStatus, ...], Field(max_length=32, json_schema_extra=ATOMIC)] = ()
     """The stages, in order."""
-    models: Annotated[tuple[ModelStatus, ...], Field(max_length=64, json_schema_extra=MAP_BY_NAME)] = ()
+    models: Annotated[tuple[ModelStatus, ...], Field(max_length=64, json_schema_extra=ATOMIC)] = ()
     """The models that are served."""
-    leaderboard: Annotated[tuple[LeaderboardRow, ...], Field(max_length=32, json_schema_extra=MAP_BY_NAME)] = ()
+    leaderboard: Annotated[tuple[LeaderboardRow, ...], Field(max_length=32, json_schema_extra=ATOMIC)] = ()
     """The top rows; everything else is in the bucket."""
     usage: Usage | None = None
     """What the tournament has cost so far."""

@@ -142,9 +142,11 @@ def test_every_rule_that_cel_can_say_is_there_in_its_own_words(crd: dict[str, An
 
 def test_maps_and_sets_are_marked(crd: dict[str, Any]) -> None:
     by_path = dict(nodes(schema_of(crd)))
-    for path in (".spec.competitors", ".spec.judges", ".status.stages"):
+    for path in (".spec.competitors", ".spec.judges"):
         assert by_path[path]["x-kubernetes-list-type"] == "map"
         assert by_path[path]["x-kubernetes-list-map-keys"] == ["name"]
+    for path in (".status.stages", ".status.models", ".status.leaderboard"):
+        assert by_path[path]["x-kubernetes-list-type"] == "atomic"
     assert by_path[".status.conditions"]["x-kubernetes-list-map-keys"] == ["type"]
     assert by_path[".spec.dataset.formats"]["x-kubernetes-list-type"] == "set"
 

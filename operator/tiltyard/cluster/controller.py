@@ -49,6 +49,7 @@ from tiltyard.cluster.kube import (
     KubeError,
 )
 from tiltyard.cluster.looks import WORKERS, Looks
+from tiltyard.cluster.pace import Pace
 from tiltyard.cluster.seen import JobObject, PodObject, ServiceObject, TournamentSeen
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.graph import Graph
@@ -100,9 +101,9 @@ class Watches:
         """Each of them."""
         return self.tournaments, self.jobs, self.train_jobs, self.pods, self.services
 
-    def hands(self, kube: Kube, settings: ClusterSettings) -> Hands:
+    def hands(self, kube: Kube, settings: ClusterSettings, pace: Pace) -> Hands:
         """What acts on the children."""
-        return Hands(kube, self.jobs, self.train_jobs, self.services, settings)
+        return Hands(kube, self.jobs, self.train_jobs, self.services, settings, pace)
 
 
 @dataclass
@@ -125,6 +126,7 @@ class Controller:
     _resolved: dict[str, Resolved] = field(default_factory=dict)
     _watches: dict[str, Watches] = field(default_factory=dict)
     _told: dict[str, dict[str, str]] = field(default_factory=dict)
+    _pace: Pace = field(default_factory=Pace)
 
     def __post_init__(self) -> None:
         self._looks = Looks(self._reconcile, self._exists, self.rng)
@@ -191,7 +193,7 @@ class Controller:
         if tell.is_complete(status, resolved.graph.run):
             return await self._after_the_end(watches, seen, picture, now)
         acting = self._looks.is_acting(owner)
-        hands = watches.hands(self.kube, self.settings)
+        hands = watches.hands(self.kube, self.settings, self._pace)
         if not acting and await self._clear(hands, picture):
             return None
         observed = gather(picture, self.settings, now)
@@ -310,7 +312,7 @@ class Controller:
             await self._write(watches, seen, status, status.model_copy(update={"observed_generation": generation}), [])
         ttl = self._ttl_left(picture, status, now)
         if ttl == 0:
-            await self._delete_children(watches.hands(self.kube, self.settings), picture)
+            await self._delete_children(watches.hands(self.kube, self.settings, self._pace), picture)
         return ttl or None
 
     def _ttl_left(self, picture: Picture, status: TournamentStatus, now: float) -> float | None:

@@ -17,6 +17,7 @@ from tiltyard.cluster import metrics
 from tiltyard.cluster.gather import Picture, costs_of, is_counted, preflight_result
 from tiltyard.cluster.informer import Informer
 from tiltyard.cluster.kube import CONFIG_MAPS, JOBS, SERVICES, TRAIN_JOBS, Kind, Kube, Object
+from tiltyard.cluster.pace import Pace
 from tiltyard.cluster.seen import JobObject, ServiceObject
 from tiltyard.plan.observed import Observed
 from tiltyard.plan.planner import JobOrder, Outcome, Plan
@@ -43,6 +44,7 @@ class Hands:
         train_jobs: the picture of TrainJobs.
         services: the picture of InferenceServices.
         settings: how children are made.
+        pace: how fast Jobs are made.
     """
 
     kube: Kube
@@ -50,6 +52,7 @@ class Hands:
     train_jobs: Informer[JobObject]
     services: Informer[ServiceObject]
     settings: ClusterSettings
+    pace: Pace
 
     async def carry_out(
         self, picture: Picture, task: PreflightTask, observed: Observed, plan: Plan, now: float
@@ -152,8 +155,9 @@ class Hands:
         log.info("job started", job=name, bundle=bundle.name, stage=bundle.stage, shards=len(order.indices))
 
     async def _create(self, kind: Kind, config_map: Object, job: Object) -> None:
-        await self.kube.apply(CONFIG_MAPS, config_map)
-        self._informer(kind).learn(await self.kube.apply(kind, job))
+        async with self.pace.turn():
+            await self.kube.apply(CONFIG_MAPS, config_map)
+            self._informer(kind).learn(await self.kube.apply(kind, job))
 
     def _informer(self, kind: Kind) -> Informer[JobObject]:
         return self.train_jobs if kind is TRAIN_JOBS else self.jobs

@@ -199,12 +199,17 @@ class Controller:
         observed = gather(picture, self.settings, now)
         decided = plan(picture.graph, policy_of(picture.tournament), observed)
         structlog.contextvars.bind_contextvars(stage=decided.phase)
+        carry_out = partial(hands.carry_out, picture, resolved.task, observed, decided, now)
+        begins = bool(decided.preflight or decided.start_jobs) and decided.outcome is Outcome.RUNNING
+        if begins and not acting and self._looks.leave_telling(owner):
+            # One status for what has ended and for what follows upon it.
+            self._looks.act(owner, carry_out)
+            return None
         after = build_status(picture.tournament, picture.graph, observed, decided, now, before=status)
         found = tell.troubles(observed)
         after = tell.tell_how_to_go_on(tell.tell_troubles(after, found))
         events = list(tell.events_of(status, after, observed))
         events += [tell.Event("Waiting", f"{what}: {why}", True) for what, why in self._new_troubles(owner, found)]
-        carry_out = partial(hands.carry_out, picture, resolved.task, observed, decided, now)
         if decided.outcome is not Outcome.RUNNING:
             # An end is told once it has come: nothing looks for what a complete tournament has left running.
             if acting:

@@ -20,8 +20,10 @@ async def settle() -> None:
 
 
 @asynccontextmanager
-async def working(look: Callable[[str], Awaitable[float | None]], workers: int = 2) -> AsyncIterator[Looks]:
-    looks = Looks(look, lambda owner: True, Random(0))
+async def working(
+    look: Callable[[str], Awaitable[float | None]], workers: int = 2, settle: float = 0.0
+) -> AsyncIterator[Looks]:
+    looks = Looks(look, lambda owner: True, Random(0), settle)
     tasks = [asyncio.create_task(looks.work()) for _ in range(workers)]
     try:
         yield looks
@@ -52,6 +54,25 @@ async def test_looks_at_one_tournament_never_overlap_and_a_change_meanwhile_brin
     assert looked == ["ns/t", "ns/t"]
 
 
+async def test_changes_that_come_in_a_flock_are_one_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked, waiting = list[str](), list[tuple[float, Callable[[str], None], str]]()
+
+    async def look(owner: str) -> None:
+        looked.append(owner)
+
+    async with working(look, settle=0.2) as looks:
+        monkeypatch.setattr(asyncio.get_running_loop(), "call_later", lambda *call: waiting.append(call))
+        for _ in range(3):
+            looks.changed("ns/t")
+            await settle()
+        monkeypatch.undo()
+        assert not looked
+        ((pause, call, owner),) = waiting
+        call(owner)
+        await settle()
+    assert (looked, pause) == (["ns/t"], 0.2)
+
+
 async def test_a_slow_plan_delays_no_look_and_its_end_brings_the_next() -> None:
     gate, acts, told = asyncio.Event(), list[int](), list[bool]()
 
@@ -74,6 +95,32 @@ async def test_a_slow_plan_delays_no_look_and_its_end_brings_the_next() -> None:
         await settle()
     assert told == [False, True, True, False]
     assert acts == [1, 4]
+
+
+async def test_telling_is_left_to_the_next_look_and_no_further() -> None:
+    left = list[bool]()
+
+    async def look(owner: str) -> None:
+        left.append(looks.leave_telling(owner))
+        looks.changed(owner)  # something arrives at every look
+
+    async with working(look) as looks:
+        looks.changed("ns/t")
+        while len(left) < 6:
+            await settle()
+    assert left[:6] == [True, False] * 3
+
+
+async def test_what_was_left_untold_brings_a_look_though_nothing_arrives() -> None:
+    left = list[bool]()
+
+    async def look(owner: str) -> None:
+        left.append(looks.leave_telling(owner))
+
+    async with working(look) as looks:
+        looks.changed("ns/t")
+        await settle()
+    assert left == [True, False]
 
 
 async def test_a_plan_that_was_not_missed_brings_no_look() -> None:
@@ -103,7 +150,8 @@ async def test_a_plan_that_fails_is_tried_again_after_longer_and_longer_pauses(m
 
     async with working(look) as looks:
         loop = asyncio.get_running_loop()
-        monkeypatch.setattr(loop, "call_later", lambda pause, *rest: pauses.append(pause))
+        soon = loop.call_soon
+        monkeypatch.setattr(loop, "call_later", lambda pause, *call: pauses.append(pause) if pause else soon(*call))
         for _ in range(5):
             looks.changed("ns/t")
             await settle()

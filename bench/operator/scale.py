@@ -1,7 +1,7 @@
 """How the operator carries many tournaments: memory, CPU, calls of the API server, and the delay of the status.
 
     PYTHONPATH=hack:operator:jobs python bench/operator/scale.py --tournaments 200
-    PYTHONPATH=hack:operator:jobs python bench/operator/scale.py --tournaments 200 --spread 600
+    PYTHONPATH=hack:operator:jobs python bench/operator/scale.py --tournaments 200 --spread 400
 
 A real kube-apiserver, etcd, controller-manager and scheduler; pods are played by KWOK, so that only the operator is
 measured. Every tournament has three endpoints and seventeen bundles; all are created at once, or evenly over the

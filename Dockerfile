@@ -64,7 +64,7 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,ta
     python3 -m venv --without-pip /opt/lm-eval \
  && sed -n '/^setuptools==/,/[^\\]$/p' lm-eval.txt > setuptools.txt \
  && for lock in setuptools lm-eval; do \
-      /opt/pip/bin/pip --python /opt/lm-eval/bin/python install --no-cache-dir --no-compile --require-hashes \
+      /opt/pip/bin/pip --python /opt/lm-eval/bin/python install --no-cache-dir --no-compile --no-deps --require-hashes \
         --only-binary :all: --no-binary langdetect,rouge-score,sqlitedict,word2number --no-build-isolation \
         -r $lock.txt || exit 1; \
     done

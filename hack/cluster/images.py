@@ -85,6 +85,7 @@ def _build_with_buildah(target: str, archive: Path) -> None:
         _make_base(base[1])
     # How this machine fetches packages is lent to the build: nothing of it stays in the image.
     options = ["--isolation", "chroot", "--network", "host", "--pull-never", "--layers", "--timestamp", "0"]
+    options.append("--force-rm")  # what a failed build has mounted too
     options.extend(_secrets())
     options.append(f"--volume={_sources()}:/etc/apt/sources.list:ro")
     if _buildah("build", *options, "--target", target, "--tag", tag(target), str(ROOT)) != 0:

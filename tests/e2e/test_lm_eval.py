@@ -201,7 +201,8 @@ def test_preflight_says_what_is_wrong_with_a_task(world: StageWorld, python: str
         (sums(tmp_path).model_copy(update={"name": "humaneval"}), None, "humaneval runs generated code"),
         (sums(tmp_path).model_copy(update={"name": "wikitext"}), None, "wikitext measures perplexity"),
         (sums(tmp_path).model_copy(update={"harness": "0.1"}), None, "lm-evaluation-harness 0.1 is needed"),
-        (task(tmp_path, "gsm8k", SUMS, "dev"), None, "cannot be read from the files for dev"),
+        (task(tmp_path, "gsm8k", SUMS, "dev"), None, "there are files for dev; it reads test, train"),
+        (task(tmp_path, "boolq", [{"passage": "?"}], "train", "validation"), None, "'question' is undefined"),
         (LmEvalRecipe(name="gsm8k", harness=LM_EVAL, files=(SplitFile(split="test", uri="file:///no.jsonl"),)), None,
          "/no.jsonl"),
     ]  # fmt: skip

@@ -55,7 +55,10 @@ def _check(harness: _Harness, order: dict[str, Any]) -> None:
     found: list[str | None] = []
     for wanted in order["tasks"]:
         try:
-            _metric(harness.tasks(wanted), wanted)
+            tasks = harness.tasks(wanted)
+            _metric(tasks, wanted)
+            for task in tasks:
+                _requests(task, limit=1, chat=False, max_tokens=1)
             found.append(None)
         except Refusal as refusal:
             found.append(str(refusal))
@@ -66,10 +69,8 @@ def _ask(harness: _Harness, order: dict[str, Any]) -> None:
     (wanted,) = order["tasks"]
     with Path(order["out"]).open("w") as out:
         for task in harness.tasks(wanted):
-            task.build_all_requests(limit=wanted["limit"], **_form(task, order))
-            for name, instance in _named(_repeated(task.instances)):
-                request = _request(instance, chat=_talks(task, order), max_tokens=order["maxTokens"])
-                out.write(json.dumps({"id": name, **request}) + "\n")
+            requests = _requests(task, wanted["limit"], chat=order["chat"], max_tokens=order["maxTokens"])
+            out.writelines(json.dumps(request) + "\n" for request in requests)
 
 
 def _measure(harness: _Harness, order: dict[str, Any]) -> None:
@@ -106,7 +107,7 @@ def _measure_confined(tasks: list[Any], wanted: dict[str, Any], metric: str, cha
     with Path(order["out"]).open("w") as out:
         for task in tasks:
             name = task.config.task
-            form = _form(task, order)
+            form = _form(task, order["chat"])
             form.pop("chat_template", None)
             results = lm_eval.evaluate(
                 _replay(replies), {"tasks": {name: task}}, limit=wanted["limit"], bootstrap_iters=0, **form
@@ -158,9 +159,10 @@ class _Harness:
         except Exception as error:
             raise Refusal(_about_data(name, files, settings, error)) from error
         tasks = built.get_all_tasks() if isinstance(built, Group) else built if isinstance(built, list) else [built]
-        for task in tasks:
+        once = {task.config.task: task for task in tasks}  # a group may hold a task in two of its groups
+        for task in once.values():
             self._prepare(task, wanted["numFewshot"])
-        return list(tasks)
+        return list(once.values())
 
     def _prepare(self, task: Any, num_fewshot: int | None) -> None:
         unsafe, sees = getattr(task, "UNSAFE_CODE", False), getattr(task, "MULTIMODAL", False)
@@ -187,18 +189,27 @@ def _about_data(name: str, files: dict[str, str], settings: dict[str, Any], erro
     said = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}"
     if files:
         reads = sorted({split for key, split in settings.items() if key.endswith("_split") and isinstance(split, str)})
-        return f"the data of {name} cannot be read from the files for {', '.join(files)} ({said}); it reads {reads}"
+        splits = f"files for {', '.join(files)}; it reads {', '.join(reads)}"
+        return f"the data of {name} cannot be read ({said}): there are {splits}"
     return f"the data of {name} cannot be had ({said}): {HUB}"
 
 
-def _talks(task: Any, order: dict[str, Any]) -> bool:
-    """Whether a task is asked in a conversation: likelihoods are of plain texts, whoever is asked."""
-    return bool(order["chat"] and task.OUTPUT_TYPE == GENERATE)
+def _requests(task: Any, limit: int | None, *, chat: bool, max_tokens: int) -> list[dict[str, Any]]:
+    form = _form(task, chat)
+    try:
+        task.build_all_requests(limit=limit, **form)
+    except Exception as error:
+        said = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}"
+        raise Refusal(f"no questions of {task.config.task} can be made of its data ({said})") from error
+    return [
+        {"id": name, **_request(instance, chat=bool(form), max_tokens=max_tokens)}
+        for name, instance in _named(_repeated(task.instances))
+    ]
 
 
-def _form(task: Any, order: dict[str, Any]) -> dict[str, Any]:
-    """How the harness words its requests."""
-    if not _talks(task, order):
+def _form(task: Any, chat: bool) -> dict[str, Any]:
+    """How the harness words its requests: likelihoods are of plain texts, whoever is asked."""
+    if not chat or task.OUTPUT_TYPE != GENERATE:
         return {}
     return {"apply_chat_template": True, "fewshot_as_multiturn": True, "chat_template": _messages}
 

@@ -108,6 +108,20 @@ SOLUTIONS = table_schema(
     }
 )
 
+QUESTIONS = table_schema(
+    {
+        "request_id": pa.string(),  # TASK/QUESTION/KIND/PLACE/REPEAT/DIGEST
+        "prompt": pa.string(),  # to be continued, where there is one
+        "messages": pa.string(),  # to be answered, where there are: JSON
+        "until": pa.list_(pa.string()),  # where a reply ends
+        "temperature": pa.float64(),
+        "top_p": pa.float64(),
+        "max_tokens": pa.int64(),
+        "context": pa.string(),
+        "continuation": pa.string(),  # a given text, whose likelihood after `context` is wanted
+    }
+)
+
 HARNESS_REPLIES = table_schema(
     {
         "request_id": pa.string(),

@@ -7,7 +7,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
@@ -17,13 +17,21 @@ from support.manifests import manifest
 from support.stage_world import Asked, StageWorld, model, stub
 from support.tiny_model import tiny_model
 from support.vllm_server import VllmServer, vllm_python, vllm_server
-from tiltyard_jobs.contracts.target_recipes import LmEvalRecipe, MetricRecipe, ScoreRecipe, SolveRecipe, SplitFile
+from tiltyard_jobs.contracts.recipes import AnyRecipe
+from tiltyard_jobs.contracts.target_recipes import (
+    LmEvalRecipe,
+    MetricRecipe,
+    QuestionSet,
+    QuestionsRecipe,
+    ScoreRecipe,
+    SolveRecipe,
+    SplitFile,
+    Style,
+)
 from tiltyard_jobs.contracts.tasks import EndpointRef, LmEvalTask, PreflightTask
 from tiltyard_jobs.contracts.versions import LM_EVAL
 
 pytestmark = pytest.mark.timeout(600)
-
-Style = Literal["Chat", "Completion"]
 
 # One question and its answer as the data sets on the hub have them.
 SUMS = [{"question": f"What is {n} plus {n}?", "answer": f"It is the double.\n#### {2 * n}"} for n in range(8)]
@@ -63,14 +71,17 @@ def choices(folder: Path, **more: Any) -> LmEvalRecipe:
     return task(folder, "arc_easy", CHOICES, "train", "validation", "test", **more)
 
 
-def recipes(tasks: LmEvalRecipe, style: Style = "Chat", metric: str | None = None) -> tuple[SolveRecipe, ScoreRecipe]:
-    solve = SolveRecipe(model=model("m"), tasks=tasks, style=style, max_tokens=64, shard_size=100)
-    return solve, ScoreRecipe(tasks=tasks, solutions=solve.ref, style=style, by=MetricRecipe(metric=metric))
+def recipes(
+    tasks: LmEvalRecipe, style: Style = "Chat", metric: str | None = None
+) -> tuple[QuestionsRecipe, SolveRecipe, ScoreRecipe]:
+    questions = QuestionsRecipe(tasks=tasks, style=style, max_tokens=64)
+    asked = QuestionSet(name=tasks.name, questions=questions.ref, limit=tasks.limit)
+    solve = SolveRecipe(model=model("m"), tasks=asked, style=style, max_tokens=64, shard_size=100)
+    by = MetricRecipe(metric=metric)
+    return questions, solve, ScoreRecipe(tasks=tasks, solutions=solve.ref, style=style, by=by)
 
 
-def make(
-    world: StageWorld, recipe: SolveRecipe | ScoreRecipe, python: str, endpoint: EndpointRef | None = None
-) -> None:
+def make(world: StageWorld, recipe: AnyRecipe, python: str, endpoint: EndpointRef | None = None) -> None:
     ran = world.run_task(world.bundle(recipe, endpoint=endpoint, lm_eval_python=python))
     assert ran.code == 0, ran.summary
 
@@ -81,7 +92,8 @@ def test_who_knows_every_second_answer_scores_it(world: StageWorld, python: str,
         number = int(re.findall(r"What is (\d+)", last)[-1])
         return f"#### {2 * number if number % 2 else 1}\nQuestion: What is 3 plus 3?\n#### 6"
 
-    solve, score = recipes(sums(tmp_path, num_fewshot=2, limit=6))
+    questions, solve, score = recipes(sums(tmp_path, num_fewshot=2, limit=6))
+    make(world, questions, python)
     with stub(knows) as server:
         make(world, solve, python, server.endpoint)
         assert len(server.asked) == 6
@@ -96,7 +108,8 @@ def test_who_knows_every_second_answer_scores_it(world: StageWorld, python: str,
 
 
 def test_replies_to_other_questions_are_not_measured(world: StageWorld, python: str, tmp_path: Path) -> None:
-    solve, score = recipes(sums(tmp_path, limit=2))
+    questions, solve, score = recipes(sums(tmp_path, limit=2))
+    make(world, questions, python)
     with stub(lambda asked: "#### 0") as server:
         make(world, solve, python, server.endpoint)
     task(tmp_path, "gsm8k", [{**row, "question": f"Again: {row['question']}"} for row in SUMS], "test")
@@ -106,7 +119,8 @@ def test_replies_to_other_questions_are_not_measured(world: StageWorld, python: 
 
 
 def test_a_base_model_goes_on_with_the_text(world: StageWorld, python: str, tmp_path: Path) -> None:
-    solve, _ = recipes(sums(tmp_path, num_fewshot=1, limit=1), "Completion")
+    questions, solve, _ = recipes(sums(tmp_path, num_fewshot=1, limit=1), "Completion")
+    make(world, questions, python)
     with stub(lambda asked: " #### 0") as server:
         make(world, solve, python, server.endpoint)
     (asked,) = server.asked
@@ -133,7 +147,8 @@ def test_what_a_model_wrote_is_read_without_a_network_and_secrets(
     )
     monkeypatch.setenv("PYTHONPATH", str(spy))
     monkeypatch.setenv("HF_TOKEN", "secret")
-    solve, score = recipes(sums(tmp_path, limit=1))
+    questions, solve, score = recipes(sums(tmp_path, limit=1))
+    make(world, questions, python)
     with stub(lambda asked: "#### 0") as server:
         make(world, solve, python, server.endpoint)
     make(world, score, python)
@@ -170,7 +185,8 @@ def test_the_likelihood_of_each_choice_is_the_models_own(
 ) -> None:
     weights, server = served
     endpoint = EndpointRef(url=f"{server.url}/v1", model=server.model, field="spec.training")
-    solve, score = recipes(choices(tmp_path), metric="acc")
+    questions, solve, score = recipes(choices(tmp_path), metric="acc")
+    make(world, questions, python)
     make(world, solve, python, endpoint)
     make(world, score, python)
     texts = [
@@ -186,9 +202,10 @@ def test_the_likelihood_of_each_choice_is_the_models_own(
 
 
 def test_a_server_without_likelihoods_is_named(world: StageWorld, python: str, tmp_path: Path) -> None:
-    solve, _ = recipes(choices(tmp_path, limit=1))
+    questions, solve, _ = recipes(choices(tmp_path, limit=1))
+    make(world, questions, python)
     with stub(lambda asked: "?") as server:
-        ran = world.run_task(world.bundle(solve, endpoint=server.endpoint, lm_eval_python=python))
+        ran = world.run_task(world.bundle(solve, endpoint=server.endpoint))
     assert ran.code == 2
     assert "which tasks with given choices need: serve the model with vLLM" in ran.summary["message"]
 

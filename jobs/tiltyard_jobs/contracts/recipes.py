@@ -9,7 +9,7 @@ from pydantic import Field
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Recipe, parts
-from tiltyard_jobs.contracts.target_recipes import ScoredModel, ScoreRecipe, SolveRecipe, TrainRecipe
+from tiltyard_jobs.contracts.target_recipes import QuestionsRecipe, ScoredModel, ScoreRecipe, SolveRecipe, TrainRecipe
 
 
 class SamplingRecipe(Contract):
@@ -322,6 +322,7 @@ AnyRecipe = Annotated[
     | RateRecipe
     | DatasetRecipe
     | TrainRecipe
+    | QuestionsRecipe
     | SolveRecipe
     | ScoreRecipe
     | ReportRecipe,

@@ -102,24 +102,49 @@ class LmEvalRecipe(Contract):
     files: tuple[SplitFile, ...] = ()
 
 
-class SolveRecipe(Recipe):
-    """One model's replies to a benchmark's tasks, one for each, greedily decoded.
+Style = Literal["Chat", "Completion"]
+"""How a model is asked. Chat: the task is the user's turn. Completion: the model goes on with the task's text."""
+
+
+class QuestionsRecipe(Recipe):
+    """What a harness's task asks of any model, worded by the harness.
 
     Attributes:
-        style: Chat: the task is the user's turn. Completion: the model goes on with the task's text.
-        max_tokens: of one reply; where a harness's task says otherwise, that holds.
+        max_tokens: of one reply; where the task says otherwise, that holds.
     """
+
+    stage: Literal["questions"] = "questions"
+    tasks: LmEvalRecipe
+    style: Style
+    max_tokens: int
+
+
+class QuestionSet(Contract):
+    """Questions that a harness has worded.
+
+    Attributes:
+        name: the benchmark's.
+        limit: of each of its tasks, where there is one; for estimates, since their number is the harness's to know.
+    """
+
+    name: str
+    questions: ArtifactRef
+    limit: int | None
+
+
+class SolveRecipe(Recipe):
+    """One model's replies to a benchmark's tasks, one for each, greedily decoded where a harness says nothing else."""
 
     stage: Literal["solve"] = "solve"
     model: ModelIdentity
-    tasks: TaskSetRecipe | LmEvalRecipe
-    style: Literal["Chat", "Completion"]
+    tasks: TaskSetRecipe | QuestionSet
+    style: Style
     max_tokens: int
     shard_size: int
 
     @property
     def shards(self) -> int:
-        """Parts of `shard_size` rows; one part of a harness's task, whose length only the harness knows."""
+        """Parts of `shard_size` rows; one part of questions, whose number only the harness knows."""
         return parts(self.tasks.rows, self.shard_size) if isinstance(self.tasks, TaskSetRecipe) else 1
 
 
@@ -145,7 +170,7 @@ class ScoreRecipe(Recipe):
     """What a model's replies are worth, task by task.
 
     Attributes:
-        style: as in `SolveRecipe`: how a reply becomes a program.
+        style: how the model was asked: how a reply becomes a program.
         by: how they are judged.
     """
 
@@ -153,7 +178,7 @@ class ScoreRecipe(Recipe):
     version: int = 2
     tasks: TaskSetRecipe | LmEvalRecipe
     solutions: ArtifactRef
-    style: Literal["Chat", "Completion"]
+    style: Style
     by: ProgramsRecipe | MetricRecipe
 
 

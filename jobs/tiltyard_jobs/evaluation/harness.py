@@ -202,7 +202,7 @@ def _requests(task: Any, limit: int | None, *, chat: bool, max_tokens: int) -> l
         said = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}"
         raise Refusal(f"no questions of {task.config.task} can be made of its data ({said})") from error
     return [
-        {"id": name, **_request(instance, chat=bool(form), max_tokens=max_tokens)}
+        {"request_id": name, **_request(instance, chat=bool(form), max_tokens=max_tokens)}
         for name, instance in _named(_repeated(task.instances))
     ]
 
@@ -241,19 +241,18 @@ def _question(name: str) -> str:
 def _request(instance: Any, *, chat: bool, max_tokens: int) -> dict[str, Any]:
     if instance.request_type == LIKELIHOOD:
         context, continuation = instance.args
-        return {"kind": "likelihood", "context": context, "continuation": continuation}
+        return {"context": context, "continuation": continuation}
     if instance.request_type != GENERATE:
         raise Refusal(f"{instance.task_name} asks for {instance.request_type}, which no endpoint offers")
     context, given = instance.args
     sampled = bool(given.get("do_sample", "temperature" in given))
     limits = (given.get(word) for word in ("max_gen_toks", "max_new_tokens", "max_tokens"))
     return {
-        "kind": "generate",
-        **({"messages": json.loads(context)} if chat else {"prompt": context}),
+        ("messages" if chat else "prompt"): context,
         "until": _until(given),
         "temperature": float(given.get("temperature", 1.0)) if sampled else 0.0,
-        "topP": float(given.get("top_p", 1.0)) if sampled else 1.0,
-        "maxTokens": int(next((limit for limit in limits if limit), max_tokens)),
+        "top_p": float(given.get("top_p", 1.0)) if sampled else 1.0,
+        "max_tokens": int(next((limit for limit in limits if limit), max_tokens)),
     }
 
 

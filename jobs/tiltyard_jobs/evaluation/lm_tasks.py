@@ -26,32 +26,6 @@ FIELD = "spec.evaluation.lmEval"
 MEASURE_SECONDS, SECONDS_A_REPLY = 600.0, 1.0
 
 
-class Request(NamedTuple):
-    """One thing that a model is asked.
-
-    Attributes:
-        id: TASK/QUESTION/KIND/PLACE/REPEAT/DIGEST.
-        prompt: to be continued; None: `messages`, or a likelihood.
-        messages: to be answered.
-        until: where a reply ends.
-        temperature: of a reply.
-        top_p: likewise.
-        max_tokens: likewise.
-        context: stands before `continuation`.
-        continuation: a given text, whose likelihood is wanted; None: a reply is.
-    """
-
-    id: str
-    prompt: str | None = None
-    messages: list[dict[str, str]] | None = None
-    until: tuple[str, ...] = ()
-    temperature: float = 0.0
-    top_p: float = 1.0
-    max_tokens: int = 1
-    context: str = ""
-    continuation: str | None = None
-
-
 class Measured(NamedTuple):
     """What a question's reply is worth.
 
@@ -97,8 +71,8 @@ class Harness(NamedTuple):
         found = json.loads(await self._run("check", [order for _, order in orders])) if orders else []
         return problems + [f"{field}: {said}" for (field, _), said in zip(orders, found, strict=True) if said]
 
-    async def requests(self, recipe: LmEvalRecipe, *, chat: bool, max_tokens: int) -> list[Request]:
-        """What a model is asked, in the harness's order.
+    async def requests(self, recipe: LmEvalRecipe, *, chat: bool, max_tokens: int) -> list[dict[str, Any]]:
+        """What a model is asked, in the harness's order: rows of `records.QUESTIONS`.
 
         Args:
             recipe: the task.
@@ -111,7 +85,7 @@ class Harness(NamedTuple):
         """
         task = await self._task(recipe, None)
         lines = await self._run("ask", [task], chat=chat, maxTokens=max_tokens)
-        return [_request(json.loads(line)) for line in lines.splitlines()]
+        return [json.loads(line) for line in lines.splitlines()]
 
     async def measure(
         self, recipe: LmEvalRecipe, metric: str | None, replies: Iterable[Mapping[str, Any]], *, chat: bool
@@ -173,20 +147,6 @@ def _write_lines(path: Path, documents: Iterable[Mapping[str, Any]]) -> int:
         for count, document in enumerate(documents, start=1):  # noqa: B007
             out.write(json.dumps(document) + "\n")
     return count
-
-
-def _request(given: dict[str, Any]) -> Request:
-    if given["kind"] == "likelihood":
-        return Request(given["id"], context=given["context"], continuation=given["continuation"])
-    return Request(
-        given["id"],
-        prompt=given.get("prompt"),
-        messages=given.get("messages"),
-        until=tuple(given["until"]),
-        temperature=given["temperature"],
-        top_p=given["topP"],
-        max_tokens=given["maxTokens"],
-    )
 
 
 def _reply(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from typing import Any
 
-from tiltyard_jobs.contracts.target_recipes import LmEvalRecipe, SolveRecipe, TaskSetRecipe
+from tiltyard_jobs.contracts.target_recipes import QuestionSet, SolveRecipe, TaskSetRecipe
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
-from tiltyard_jobs.evaluation.lm_tasks import Harness, Request
 from tiltyard_jobs.evaluation.tasks import Task, load_tasks
 from tiltyard_jobs.llm.client import ModelClient, Sampling
 from tiltyard_jobs.llm.likelihood import likelihood
@@ -16,8 +16,9 @@ from tiltyard_jobs.llm.reply import ChatReply, Completion
 from tiltyard_jobs.records import HARNESS_REPLIES, SOLUTIONS, seed_of
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.loop import WorkItem
-from tiltyard_jobs.shard.stopping import unless_stopped
 from tiltyard_jobs.stages.asking import ask_all, model_of
+
+Row = dict[str, Any]
 
 MOST_STOPS = 4  # that a server takes; a reply is cut at all of them where it is measured
 
@@ -26,47 +27,46 @@ async def solve(context: ShardContext) -> Outcome:
     """Make one part of `solutions[model, benchmark]`: one reply for each task."""
     ((recipe, shard),) = context.parts
     assert isinstance(recipe, SolveRecipe)
-    if isinstance(recipe.tasks, LmEvalRecipe):
-        return await _answer_harness(context, recipe, recipe.tasks)
+    if isinstance(recipe.tasks, QuestionSet):
+        return await _answer_questions(context, recipe, recipe.tasks)
     return await _write_programs(context, recipe, recipe.tasks, shard)
 
 
-async def _answer_harness(context: ShardContext, recipe: SolveRecipe, tasks: LmEvalRecipe) -> Outcome:
-    harness = Harness(context.task.lm_eval_python, context.task.store, context.work_dir)
-    asking = harness.requests(tasks, chat=recipe.style == "Chat", max_tokens=recipe.max_tokens)
-    requests = await unless_stopped(asking, context.stop)
+async def _answer_questions(context: ShardContext, recipe: SolveRecipe, asked: QuestionSet) -> Outcome:
+    questions = await asyncio.to_thread(lambda: list(context.artifacts.rows(asked.questions)))
 
     async with model_of(context) as client:
 
-        async def ask(request: Request) -> dict[str, Any]:
-            seed = seed_of(recipe.model.id, tasks.name, request.id)
-            return {"request_id": request.id, "model_id": recipe.model.id} | await _answer(client, request, seed)
+        async def ask(question: Row) -> Row:
+            seed = seed_of(recipe.model.id, asked.name, question["request_id"])
+            identity = {"request_id": question["request_id"], "model_id": recipe.model.id}
+            return identity | await _answer(client, question, seed)
 
-        def void(request: Request, reason: VoidReason, detail: str) -> dict[str, Any]:
+        def void(question: Row, reason: VoidReason, detail: str) -> Row:
             return {
-                "request_id": request.id,
+                "request_id": question["request_id"],
                 "model_id": recipe.model.id,
                 "void": str(reason),
                 "detail": detail,
             }
 
-        items: Iterator[WorkItem[Request]] = (WorkItem(0, row, request) for row, request in enumerate(requests))
-        return await ask_all(context, items, ask, void, schema=HARNESS_REPLIES, rows=(len(requests),))
+        items: Iterator[WorkItem[Row]] = (WorkItem(0, row, question) for row, question in enumerate(questions))
+        return await ask_all(context, items, ask, void, schema=HARNESS_REPLIES, rows=(len(questions),))
 
 
-async def _answer(client: ModelClient, request: Request, seed: int) -> dict[str, Any]:
-    if request.continuation is not None:
-        found = await likelihood(client, request.context, request.continuation, seed=seed)
+async def _answer(client: ModelClient, question: Row, seed: int) -> Row:
+    if question["continuation"] is not None:
+        found = await likelihood(client, question["context"], question["continuation"], seed=seed)
         return {"logprob": found.logprob, "greedy": found.greedy, "prompt_tokens": found.usage.prompt_tokens}
-    sampling = Sampling(temperature=request.temperature, top_p=request.top_p, max_tokens=request.max_tokens)
-    stops = request.until[:MOST_STOPS]
+    sampling = Sampling(temperature=question["temperature"], top_p=question["top_p"], max_tokens=question["max_tokens"])
+    stops = question["until"][:MOST_STOPS]
     try:
         reply: Completion | ChatReply
-        if request.messages is not None:
-            reply = await client.chat(request.messages, sampling=sampling, seed=seed, stop=stops)
+        if question["messages"] is not None:
+            messages = json.loads(question["messages"])
+            reply = await client.chat(messages, sampling=sampling, seed=seed, stop=stops)
         else:
-            assert request.prompt is not None
-            reply = await client.complete(request.prompt, sampling=sampling, seed=seed, stop=stops)
+            reply = await client.complete(question["prompt"], sampling=sampling, seed=seed, stop=stops)
     except RecordVoidError as error:
         if error.reason is not VoidReason.EMPTY:
             raise

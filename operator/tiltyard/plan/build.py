@@ -34,6 +34,7 @@ from tiltyard_jobs.contracts.recipes import (
 )
 from tiltyard_jobs.contracts.target_recipes import (
     TRAINED_MODEL,
+    QuestionsRecipe,
     ScoredModel,
     TrainRecipe,
 )
@@ -97,12 +98,16 @@ class _Builder:
         yield _bundle("report", None, None, [self.report], [self.dataset.ref, self.ratings.ref, *scored])
 
     def _evaluation_bundles(self) -> Iterator[Bundle]:
+        for about, questions in self.questions.items():
+            yield _bundle("questions", None, about, [questions], [])
         for name, benchmarks in self.scorings.items():
             for benchmark, scoring in benchmarks.items():
                 needs = [self.trained.ref] if name == TRAINED_MODEL and self.trained else []
+                needs += [scoring.questions.ref] if scoring.questions is not None else []
                 yield _bundle("solve", name, benchmark, [scoring.solve], needs)
         for name, benchmarks in self.scorings.items():
-            for benchmark, (_, score) in benchmarks.items():
+            for benchmark, scoring in benchmarks.items():
+                score = scoring.score
                 yield _bundle("score", None, f"{name}/{benchmark}", [score], [score.solutions])
 
     @cached_property
@@ -340,6 +345,12 @@ class _Builder:
         return scorings(self.tournament, self.trained)
 
     @cached_property
+    def questions(self) -> Mapping[str, QuestionsRecipe]:
+        """By benchmark and style: whoever is asked in one style is asked the same."""
+        every = (scoring.questions for benchmarks in self.scorings.values() for scoring in benchmarks.values())
+        return {f"{one.tasks.name}/{one.style.lower()}": one for one in every if one is not None}
+
+    @cached_property
     def source_roles(self) -> Mapping[str, ArtifactRef]:
         """What the curated instructions are made of, by names in the manifest."""
         return {
@@ -358,6 +369,7 @@ class _Builder:
             "rate": self.ratings.ref,
             "dataset": self.dataset.ref,
             **({"train": self.trained.ref} if self.trained is not None else {}),
+            **{f"questions/{about}": recipe.ref for about, recipe in self.questions.items()},
             **{f"solve/{name}/{on}": r.solve.ref for name, by in self.scorings.items() for on, r in by.items()},
             **{f"score/{name}/{on}": r.score.ref for name, by in self.scorings.items() for on, r in by.items()},
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from tiltyard.api import TASKS, Evaluation, Tournament
 from tiltyard.api.identity import identity_options
@@ -15,9 +15,12 @@ from tiltyard_jobs.contracts.target_recipes import (
     LmEvalRecipe,
     MetricRecipe,
     ProgramsRecipe,
+    QuestionSet,
+    QuestionsRecipe,
     ScoreRecipe,
     SolveRecipe,
     SplitFile,
+    Style,
     TaskSetRecipe,
     TrainRecipe,
 )
@@ -25,12 +28,11 @@ from tiltyard_jobs.contracts.versions import LM_EVAL
 
 PROGRAM_BYTES = 2 << 30  # of address space that one program of a model's may use
 
-Style = Literal["Chat", "Completion"]
-
 
 class Scoring(NamedTuple):
-    """One model and one benchmark."""
+    """One model and one benchmark; `questions` are a harness's, and any model's that is asked in this style."""
 
+    questions: QuestionsRecipe | None
     solve: SolveRecipe
     score: ScoreRecipe
 
@@ -100,11 +102,18 @@ def _scoring(
     tasks: TaskSetRecipe | LmEvalRecipe,
     by: ProgramsRecipe | MetricRecipe,
 ) -> Scoring:
+    questions: QuestionsRecipe | None = None
+    asked: TaskSetRecipe | QuestionSet
+    if isinstance(tasks, LmEvalRecipe):
+        questions = QuestionsRecipe(tasks=tasks, style=style, max_tokens=evaluation.max_tokens)
+        asked = QuestionSet(name=tasks.name, questions=questions.ref, limit=tasks.limit)
+    else:
+        asked = tasks
     solve = SolveRecipe(
         model=model,
-        tasks=tasks,
+        tasks=asked,
         style=style,
         max_tokens=evaluation.max_tokens,
         shard_size=tournament.spec.jobs.shard_size,
     )
-    return Scoring(solve, ScoreRecipe(tasks=tasks, solutions=solve.ref, style=style, by=by))
+    return Scoring(questions, solve, ScoreRecipe(tasks=tasks, solutions=solve.ref, style=style, by=by))

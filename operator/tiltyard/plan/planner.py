@@ -39,6 +39,7 @@ PHASES = {
     "rate": "Rating",
     "dataset": "Writing",
     "train": "Training",
+    "questions": "Evaluating",
     "solve": "Evaluating",
     "score": "Evaluating",
     "report": "Writing",

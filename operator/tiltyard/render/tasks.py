@@ -10,7 +10,13 @@ from tiltyard.api import secret_variable as secret_variable
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.planner import JobOrder
 from tiltyard.plan.target import targets
-from tiltyard_jobs.contracts.target_recipes import LmEvalRecipe, MetricRecipe, ScoreRecipe, SolveRecipe, TaskSetRecipe
+from tiltyard_jobs.contracts.target_recipes import (
+    LmEvalRecipe,
+    MetricRecipe,
+    QuestionsRecipe,
+    ScoreRecipe,
+    TaskSetRecipe,
+)
 from tiltyard_jobs.contracts.tasks import (
     BundleTask,
     EndpointRef,
@@ -146,7 +152,7 @@ def uses_lm_eval(task: BundleTask | PreflightTask) -> bool:
     """Whether the worker needs lm-evaluation-harness."""
     if isinstance(task, PreflightTask):
         return bool(task.lm_eval)
-    asked = (recipe for recipe in task.recipes if isinstance(recipe, SolveRecipe | ScoreRecipe))
+    asked = (recipe for recipe in task.recipes if isinstance(recipe, QuestionsRecipe | ScoreRecipe))
     return any(isinstance(recipe.tasks, LmEvalRecipe) for recipe in asked)
 
 

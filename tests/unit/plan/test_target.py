@@ -48,6 +48,25 @@ def test_a_base_model_goes_on_with_a_text_and_the_others_are_asked() -> None:
     }  # fmt: skip
 
 
+def test_questions_of_a_harness_are_worded_once_for_all_that_are_asked_alike() -> None:
+    evaluation = {"benchmarks": [], "lmEval": [{"name": "gsm8k", "metric": "exact_match"}], "competitors": True}
+    graph = build_graph(tournament(3, training=TRAINING, evaluation=evaluation))
+    by_name = graph.by_name
+    assert [name for name in by_name if name.startswith("questions/")] == [
+        "questions/gsm8k/completion", "questions/gsm8k/chat",
+    ]  # fmt: skip
+    assert by_name["solve/base-model/gsm8k"].needs == by_name["questions/gsm8k/completion"].keys
+    chat = by_name["questions/gsm8k/chat"].keys
+    assert by_name["solve/trained-model/gsm8k"].needs == chat | by_name["train"].keys
+    for player in ("m0", "m1", "m2"):
+        assert by_name[f"solve/{player}/gsm8k"].needs == chat
+    # Another metric measures again, and asks nobody.
+    evaluation = {**evaluation, "lmEval": [{"name": "gsm8k", "metric": "exact_match,strict-match"}]}
+    other = build_graph(tournament(3, training=TRAINING, evaluation=evaluation)).by_name
+    changed = {name for name, bundle in by_name.items() if bundle.version != other[name].version}
+    assert {name.partition("/")[0] for name in changed} == {"score", "report"}
+
+
 def test_competitors_are_scored_without_a_training() -> None:
     asked = solve(evaluation={**EVALUATION, "competitors": True})
     assert sorted({name.split("/")[1] for name in asked}) == ["m0", "m1", "m2"]

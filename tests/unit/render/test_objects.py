@@ -293,7 +293,7 @@ def test_tasks_of_the_harness_have_its_image_and_no_sandbox() -> None:
     )
     settings = replace(SETTINGS, lm_eval_image="tiltyard/lm-eval:test", lm_eval_python="/opt/lm-eval/bin/python")
     cluster = Cluster(tournament)
-    made = [objects_of(cluster, f"{stage}/m0/gsm8k", settings) for stage in ("solve", "score")]
+    made = [objects_of(cluster, name, settings) for name in ("questions/gsm8k/chat", "score/m0/gsm8k")]
     task = cluster_preflight_task(tournament, cluster.graph)
     (looked,) = task.lm_eval
     assert (looked.field, looked.metric) == ("spec.evaluation.lmEval[0]", "exact_match")
@@ -302,9 +302,10 @@ def test_tasks_of_the_harness_have_its_image_and_no_sandbox() -> None:
         assert pod["containers"][0]["image"] == "tiltyard/lm-eval:test"
         assert "initContainers" not in pod
         assert json.loads(config_map["data"]["task.json"])["lmEvalPython"] == "/opt/lm-eval/bin/python"
-    config_map, job = objects_of(cluster, "rate", settings)
-    assert pod_of(job)["containers"][0]["image"] == SETTINGS.worker_image
-    assert json.loads(config_map["data"]["task.json"])["lmEvalPython"] is None
+    for name in ("rate", "solve/m0/gsm8k"):
+        config_map, job = objects_of(cluster, name, settings)
+        assert pod_of(job)["containers"][0]["image"] == SETTINGS.worker_image
+        assert json.loads(config_map["data"]["task.json"])["lmEvalPython"] is None
 
 
 def test_the_trained_model_is_brought_by_an_init_container_that_alone_has_the_keys() -> None:

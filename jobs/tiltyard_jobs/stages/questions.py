@@ -1,0 +1,31 @@
+"""What a task of lm-evaluation-harness asks: made once, for all models that are asked in one style."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tiltyard_jobs.contracts.target_recipes import QuestionsRecipe
+from tiltyard_jobs.evaluation.lm_tasks import Harness
+from tiltyard_jobs.records import QUESTIONS
+from tiltyard_jobs.shard.context import Outcome, ShardContext
+from tiltyard_jobs.shard.stopping import unless_stopped
+from tiltyard_jobs.shard.tables import TableWriter
+
+
+async def questions(context: ShardContext) -> Outcome:
+    """Make `questions[benchmark, style]`, in the harness's order."""
+    ((recipe, shard),) = context.parts
+    assert isinstance(recipe, QuestionsRecipe)
+    harness = Harness(context.task.lm_eval_python, context.task.store, context.work_dir)
+    wording = harness.requests(recipe.tasks, chat=recipe.style == "Chat", max_tokens=recipe.max_tokens)
+    rows = await unless_stopped(wording, context.stop)
+    return await asyncio.to_thread(_publish, context, recipe, shard, rows)
+
+
+def _publish(context: ShardContext, recipe: QuestionsRecipe, shard: int, rows: list[dict[str, Any]]) -> Outcome:
+    path = context.work_dir / "rows.parquet"
+    with TableWriter(path, QUESTIONS) as table:
+        for row in rows:
+            table.write(row)
+    return Outcome.of([context.artifacts.publish(recipe.ref, shard, {"rows": path}, rows=len(rows))])

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tiltyard_jobs.contracts.layout import readable
 from tiltyard_jobs.contracts.target_recipes import LmEvalRecipe
 from tiltyard_jobs.contracts.tasks import LmEvalTask, StoreRef
 from tiltyard_jobs.engine import Engine, run_engine
@@ -122,7 +123,10 @@ class Harness(NamedTuple):
         for file in recipe.files:
             path = self.folder / f"{number}-{file.split}.jsonl"
             records = await asyncio.to_thread(read_records, file.uri, self.store, sha256=file.sha256)
-            await asyncio.to_thread(_write_lines, path, records)
+            try:
+                await asyncio.to_thread(_write_lines, path, records)
+            except TypeError as error:  # parquet knows more types than JSON
+                raise ConfigurationError(f"{readable(file.uri)} holds records that are no JSON: {error}") from None
             files[file.split] = str(path)
         return {
             "name": recipe.name,

@@ -6,7 +6,8 @@ import asyncio
 from typing import Any
 
 from tiltyard_jobs.contracts.target_recipes import QuestionsRecipe
-from tiltyard_jobs.evaluation.lm_tasks import Harness
+from tiltyard_jobs.errors import ConfigurationError
+from tiltyard_jobs.evaluation.lm_tasks import FIELD, Harness
 from tiltyard_jobs.records import QUESTIONS
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.stopping import unless_stopped
@@ -19,7 +20,10 @@ async def questions(context: ShardContext) -> Outcome:
     assert isinstance(recipe, QuestionsRecipe)
     harness = Harness(context.task.lm_eval_python, context.task.store, context.work_dir)
     wording = harness.requests(recipe.tasks, chat=recipe.style == "Chat", max_tokens=recipe.max_tokens)
-    rows = await unless_stopped(wording, context.stop)
+    try:
+        rows = await unless_stopped(wording, context.stop)
+    except ConfigurationError as error:
+        raise error.under(FIELD) from error
     return await asyncio.to_thread(_publish, context, recipe, shard, rows)
 
 

@@ -17,7 +17,7 @@ from tiltyard_jobs.contracts.target_recipes import (
     TaskSetRecipe,
 )
 from tiltyard_jobs.errors import ConfigurationError
-from tiltyard_jobs.evaluation.lm_tasks import Harness
+from tiltyard_jobs.evaluation.lm_tasks import FIELD, Harness
 from tiltyard_jobs.evaluation.tasks import Task, load_tasks
 from tiltyard_jobs.records import SCORES
 from tiltyard_jobs.sandbox.confine import ConfinementError
@@ -44,7 +44,10 @@ async def _measure(context: ShardContext, recipe: ScoreRecipe, tasks: LmEvalReci
     replies = await asyncio.to_thread(lambda: list(context.artifacts.rows(recipe.solutions)))
     harness = Harness(context.task.lm_eval_python, context.task.store, context.work_dir)
     measuring = harness.measure(tasks, by.metric, replies, chat=recipe.style == "Chat")
-    measured = await unless_stopped(measuring, context.stop)
+    try:
+        measured = await unless_stopped(measuring, context.stop)
+    except ConfigurationError as error:
+        raise error.under(FIELD) from error
     model = replies[0]["model_id"]
     records = [
         {

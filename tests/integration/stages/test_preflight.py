@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from aiohttp import web
 
@@ -15,9 +17,10 @@ from support.stage_world import Asked, Given, Sim, StageWorld, mine_recipe, not_
 from tiltyard_jobs.contracts.layout import manifest_key
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.summary import Standing, parts_done
-from tiltyard_jobs.contracts.target_recipes import TaskSetRecipe
+from tiltyard_jobs.contracts.target_recipes import LmEvalRecipe, SplitFile, TaskSetRecipe
 from tiltyard_jobs.contracts.tasks import (
     EndpointRef,
+    LmEvalTask,
     ModelFolder,
     NamedEndpoint,
     PreflightTask,
@@ -25,6 +28,7 @@ from tiltyard_jobs.contracts.tasks import (
     SimulatedModel,
     StoreRef,
 )
+from tiltyard_jobs.contracts.versions import LM_EVAL
 from tiltyard_jobs.records import INSTRUCTIONS
 from tiltyard_jobs.results import Manifest
 from tiltyard_jobs.sandbox.confine import ConfinementError
@@ -165,6 +169,23 @@ def test_a_file_that_cannot_be_read(world: StageWorld) -> None:
         if content is not None:
             path.write_text(content)
         assert problems(world, files=(given,)) == [f"spec.instructions.from: {sentence}"]
+
+
+def test_data_of_a_harness_that_cannot_be_passed_on_and_a_harness_that_is_not_there(world: StageWorld) -> None:
+    file = world.root / "pictures.parquet"
+    pq.write_table(pa.table({"picture": [b"\x89PNG"]}), file)
+    split = SplitFile(split="test", uri=file.as_uri())
+
+    def told(*files: SplitFile) -> list[str]:
+        tasks = LmEvalRecipe(name="gsm8k", harness=LM_EVAL, files=files)
+        asked = LmEvalTask(field="spec.evaluation.lmEval[0]", tasks=tasks, metric=None)
+        return problems(world, lm_eval=(asked,), lm_eval_python=sys.executable)
+
+    (sentence,) = told(split)
+    assert sentence.startswith(f"spec.evaluation.lmEval[0]: {file} holds records that are no JSON")
+    (sentence,) = told()
+    assert sentence.startswith(f"spec.evaluation.lmEval: {sys.executable} cannot ask tasks (ModuleNotFoundError: ")
+    assert sentence.endswith("name an interpreter that has lm-evaluation-harness with --lm-eval-python")
 
 
 def test_an_expert_that_cannot_be_simulated(world: StageWorld) -> None:

@@ -132,18 +132,17 @@ def test_a_base_model_goes_on_with_the_text(world: StageWorld, python: str, tmp_
 def test_what_a_model_wrote_is_read_without_a_network_and_secrets(
     world: StageWorld, python: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A metric of a task that tries to reach out: as one would that a reply has tricked."""
+    """The process that measures is looked into at its end: it can open no socket, and knows no token."""
     spy = tmp_path / "spy"
     spy.mkdir()
     (spy / "sitecustomize.py").write_text(
         "import os, socket\n"
-        "def look(values):\n"
+        "leave = os._exit\n"
+        "def look(code):\n"
         "    try:\n        socket.socket(); reached = True\n    except OSError:\n        reached = False\n"
         f"    open({str(tmp_path / 'seen')!r}, 'w').write(f\"{{reached}} {{'HF_TOKEN' in os.environ}}\")\n"
-        "import atexit, threading\n"
-        "real = os._exit\n"
-        "def spying(code):\n    look(None); real(code)\n"
-        "os._exit = spying\n"
+        "    leave(code)\n"
+        "os._exit = look\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(spy))
     monkeypatch.setenv("HF_TOKEN", "secret")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from typing import Any
 
 from tiltyard_jobs.contracts.target_recipes import QuestionSet, SolveRecipe, TaskSetRecipe
@@ -60,13 +60,16 @@ async def _answer(client: ModelClient, question: Row, seed: int) -> Row:
         return {"logprob": found.logprob, "greedy": found.greedy, "prompt_tokens": found.usage.prompt_tokens}
     sampling = Sampling(temperature=question["temperature"], top_p=question["top_p"], max_tokens=question["max_tokens"])
     stops = question["until"][:MOST_STOPS]
+    if question["messages"] is not None:
+        messages = json.loads(question["messages"])
+        return await _reply(client.chat(messages, sampling=sampling, seed=seed, stop=stops))
+    return await _reply(client.complete(question["prompt"], sampling=sampling, seed=seed, stop=stops))
+
+
+async def _reply(asking: Awaitable[Completion | ChatReply]) -> Row:
+    """What a reply adds to its row."""
     try:
-        reply: Completion | ChatReply
-        if question["messages"] is not None:
-            messages = json.loads(question["messages"])
-            reply = await client.chat(messages, sampling=sampling, seed=seed, stop=stops)
-        else:
-            reply = await client.complete(question["prompt"], sampling=sampling, seed=seed, stop=stops)
+        reply = await asking
     except RecordVoidError as error:
         if error.reason is not VoidReason.EMPTY:
             raise
@@ -87,28 +90,15 @@ async def _write_programs(context: ShardContext, recipe: SolveRecipe, task_set: 
 
     async with model_of(context) as client:
 
-        async def ask(task: Task) -> dict[str, Any]:
+        async def ask(task: Task) -> Row:
             seed = seed_of(recipe.model.id, task_set.name, task.task_id)
-            row: dict[str, Any] = {"task_id": task.task_id, "model_id": recipe.model.id}
-            reply: Completion | ChatReply
-            try:
-                if recipe.style == "Completion":
-                    reply = await client.complete(task.prompt, sampling=sampling, seed=seed, stop=task.stops)
-                else:
-                    messages = [{"role": "user", "content": task.message()}]
-                    reply = await client.chat(messages, sampling=sampling, seed=seed)
-            except RecordVoidError as error:
-                if error.reason is not VoidReason.EMPTY:
-                    raise
-                return row | {"reply": ""}  # to say nothing is to fail
-            return row | {
-                "reply": reply.text,
-                "finish_reason": reply.finish_reason,
-                "prompt_tokens": reply.usage.prompt_tokens,
-                "completion_tokens": reply.usage.completion_tokens,
-            }
+            row: Row = {"task_id": task.task_id, "model_id": recipe.model.id}
+            if recipe.style == "Completion":
+                return row | await _reply(client.complete(task.prompt, sampling=sampling, seed=seed, stop=task.stops))
+            messages = [{"role": "user", "content": task.message()}]
+            return row | await _reply(client.chat(messages, sampling=sampling, seed=seed))
 
-        def void(task: Task, reason: VoidReason, detail: str) -> dict[str, Any]:
+        def void(task: Task, reason: VoidReason, detail: str) -> Row:
             return {
                 "task_id": task.task_id,
                 "model_id": recipe.model.id,

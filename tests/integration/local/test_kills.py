@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from integration.local.conftest import MakeRun
 from support.local_runs import INTERRUPTED, LocalRun, alive, command_of, contents, wait_until
 from support.manifests import manifest
+from tiltyard.local.occupancy import is_occupied
 from tiltyard_jobs.sim.request_log import asked_twice
 from tiltyard_jobs.store import open_store
 
@@ -131,19 +133,19 @@ def test_twenty_kills_change_nothing_and_hardly_anything_is_asked_twice(tmp_path
 
 
 def test_what_a_killed_main_process_leaves_is_gone_before_the_next_one_starts_anything(make_run: MakeRun) -> None:
-    document = manifest(3, per_competitor=200)
-    for player in document["spec"]["competitors"]:
-        player["serving"] = {"args": ["--latency-ms=200", "--max-num-seqs=4"]}  # requests are under way for seconds
-    run = make_run("run", document)
+    run = make_run("run", manifest(3, per_competitor=2000))
     process = run.start()
-    wait_until(lambda: run.at_work("mine"))
-    left = run.pids()
+    slow = one_stopped(run)  # it stands for a model that takes long to free its memory
     process.kill()
     process.communicate()
+    left = run.pids()
     assert len(left) >= 4  # three models, a shard or two
-    assert alive(left)  # the kernel has asked all to end: models do at once, a shard once its requests are answered
 
     process = run.start()
+    wait_until(lambda: is_occupied(run.state))
+    time.sleep(1.0)
+    assert run.pids() == left  # it waits
+    os.kill(slow, signal.SIGCONT)
     wait_until(lambda: run.pids() != left and run.pids() != [], poll=0.002)
     assert alive(left) == []
     process.terminate()
@@ -153,8 +155,19 @@ def test_what_a_killed_main_process_leaves_is_gone_before_the_next_one_starts_an
 def test_without_another_run_the_processes_of_a_killed_one_end_all_the_same(make_run: MakeRun) -> None:
     run = make_run("run", manifest(3, per_competitor=2000))
     process = run.start()
-    wait_until(lambda: any(map(is_shard_of("mine"), run.pids())))
+    slow = one_stopped(run)
     process.kill()
     process.communicate()
-    assert alive(run.pids())
-    wait_until(lambda: not alive(run.pids()), seconds=15)
+    left = run.pids()
+    wait_until(lambda: alive(left) == [slow], seconds=15)
+    os.kill(slow, signal.SIGCONT)  # the kernel's signal has waited for it
+    wait_until(lambda: not alive(left), seconds=15)
+
+
+def one_stopped(run: LocalRun) -> int:
+    """A shard that is at work and does not react to anything until it is continued."""
+    wait_until(lambda: any(map(is_shard_of("mine"), run.pids())))
+    shard = next(filter(is_shard_of("mine"), run.pids()))
+    os.kill(shard, signal.SIGSTOP)
+    wait_until(lambda: "\nState:\tT" in Path(f"/proc/{shard}/status").read_text())
+    return shard

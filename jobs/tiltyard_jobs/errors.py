@@ -56,6 +56,7 @@ class VoidReason(StrEnum):
     MALFORMED = "Malformed"  # a reply that is no JSON, no completion, or not the structure asked for
     UNDECIDED = "Undecided"  # a verdict that names no side, or more than one
     INPUT_VOID = "InputVoid"  # made from a record that is void itself
+    UNSOLVABLE = "Unsolvable"  # a task whose authors' own solution fails where programs run
 
 
 class RecordVoidError(Exception):

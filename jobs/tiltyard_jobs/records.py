@@ -137,6 +137,14 @@ HARNESS_REPLIES = table_schema(
     }
 )
 
+REFERENCES = table_schema(
+    {
+        "task_id": pa.string(),
+        "outcome": pa.string(),  # of the authors' own solution: Passed, Failed, TimedOut, Crashed
+        "detail": pa.string(),
+    }
+)
+
 SCORES = table_schema(
     {
         "task_id": pa.string(),
@@ -144,7 +152,7 @@ SCORES = table_schema(
         "value": pa.float64(),  # 0 to 1, of a program 0 or 1; null where void
         "outcome": pa.string(),  # of a program: Passed, Failed, TimedOut, Crashed; else the metric
         "detail": pa.string(),  # of a failure; what the program said of itself, so hostile
-        "void": pa.string(),  # the solution's own: it was never written, so it is not scored
+        "void": pa.string(),  # it is not scored: the solution's own, it was never written; or unsolvable here
     }
 )
 

@@ -37,6 +37,7 @@ Stage = Literal[
     "rate",
     "dataset",
     "train",
+    "references",
     "questions",
     "solve",
     "score",

@@ -9,7 +9,14 @@ from pydantic import Field
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Recipe, parts
-from tiltyard_jobs.contracts.target_recipes import QuestionsRecipe, ScoredModel, ScoreRecipe, SolveRecipe, TrainRecipe
+from tiltyard_jobs.contracts.target_recipes import (
+    QuestionsRecipe,
+    ReferencesRecipe,
+    ScoredModel,
+    ScoreRecipe,
+    SolveRecipe,
+    TrainRecipe,
+)
 
 
 class SamplingRecipe(Contract):
@@ -322,6 +329,7 @@ AnyRecipe = Annotated[
     | RateRecipe
     | DatasetRecipe
     | TrainRecipe
+    | ReferencesRecipe
     | QuestionsRecipe
     | SolveRecipe
     | ScoreRecipe

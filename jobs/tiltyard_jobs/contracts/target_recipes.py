@@ -70,7 +70,17 @@ class TaskSetRecipe(Contract):
         rows: tasks, at most.
     """
 
-    name: Literal["humaneval", "humaneval_plus", "mbpp", "mbpp_plus", "cruxeval_input", "cruxeval_output"]
+    name: Literal[
+        "humaneval",
+        "humaneval_plus",
+        "mbpp",
+        "mbpp_plus",
+        "cruxeval_input",
+        "cruxeval_output",
+        "ds1000",
+        "bigcodebench",
+        "bigcodebench_hard",
+    ]
     uri: str | None = None
     sha256: str | None = None
     rows: int
@@ -154,10 +164,20 @@ class ProgramsRecipe(Contract):
     Attributes:
         seconds: that one program may take.
         memory: bytes that it may use.
+        environment: names what is installed where it runs; None: what the worker has.
     """
 
     seconds: int
     memory: int
+    environment: str | None = None
+
+
+class ReferencesRecipe(Recipe):
+    """Which tasks of a benchmark can be solved where its programs run: the authors' own solutions are run there."""
+
+    stage: Literal["references"] = "references"
+    tasks: TaskSetRecipe
+    by: ProgramsRecipe
 
 
 class MetricRecipe(Contract):
@@ -172,6 +192,7 @@ class ScoreRecipe(Recipe):
     Attributes:
         style: how the model was asked: how a reply becomes a program.
         by: how they are judged.
+        references: where tasks stand in it that cannot be solved where programs run, these are not scored.
     """
 
     stage: Literal["score"] = "score"
@@ -180,6 +201,7 @@ class ScoreRecipe(Recipe):
     solutions: ArtifactRef
     style: Style
     by: ProgramsRecipe | MetricRecipe
+    references: ArtifactRef | None = None
 
 
 BASE_MODEL, TRAINED_MODEL = "base-model", "trained-model"

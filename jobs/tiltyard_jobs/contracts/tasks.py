@@ -139,6 +139,7 @@ class BundleTask(Contract):
         ledger: for the report alone.
         trainer: how the train stage runs.
         lm_eval_python: an interpreter with lm-evaluation-harness; None: the worker's own.
+        programs_python: an interpreter with what the programs of a benchmark use; None: the worker's own.
     """
 
     stage: Stage
@@ -152,6 +153,7 @@ class BundleTask(Contract):
     ledger: tuple[LedgerRow, ...] = ()
     trainer: TrainerRef | None = None
     lm_eval_python: str | None = None
+    programs_python: str | None = None
 
 
 class NamedEndpoint(Contract):

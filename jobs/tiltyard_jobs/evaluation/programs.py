@@ -43,18 +43,19 @@ class CodeTask:
 
     def from_chat(self, reply: str) -> str:
         """The program of a chat reply: its code, behind the task's own imports and helpers, before the tests."""
-        code = _code(reply, self.entry_point)
-        if self.entry_point is not None and not _defines(code, self.entry_point):
+        code = find_code(reply, self.entry_point)
+        if self.entry_point is not None and not defines(code, self.entry_point):
             return f"{self.prompt}{code}\n\n{self.check}"  # the body alone
         return f"{_head(self)}{code}\n\n{self.check}"
 
     def from_completion(self, reply: str) -> str:
         """The program of a raw completion: the task's text, what follows up to the end of the function, the tests."""
-        starts_function = self.entry_point is not None and _defines(self.prompt, self.entry_point)
-        return f"{self.prompt}{_cut(reply) if starts_function else reply}\n\n{self.check}"
+        starts_function = self.entry_point is not None and defines(self.prompt, self.entry_point)
+        return f"{self.prompt}{cut_after_function(reply) if starts_function else reply}\n\n{self.check}"
 
 
-def _cut(reply: str) -> str:
+def cut_after_function(reply: str) -> str:
+    """A completion of a function's header, up to where it has left the function."""
     places = [place for stop in (*STOPS, *_MORE_STOPS) if (place := reply.find(stop)) >= 0]
     return reply[: min(places, default=len(reply))]
 
@@ -67,18 +68,19 @@ def _head(task: CodeTask) -> str:
     return task.prompt[: found.start()] if found else ""
 
 
-def _code(reply: str, entry_point: str | None) -> str:
+def find_code(reply: str, entry_point: str | None) -> str:
     """The code of a reply: the first block that defines the function, else the first of Python, else the first."""
     blocks: list[tuple[str, str]] = [(language.lower(), body) for _, language, body in _FENCE.findall(reply)]
     if not blocks:
         return reply
     for language, body in blocks:
-        if entry_point is not None and language in ("", "python", "py", "python3") and _defines(body, entry_point):
+        if entry_point is not None and language in ("", "python", "py", "python3") and defines(body, entry_point):
             return body
     return next((body for language, body in blocks if language.startswith("py")), blocks[0][1])
 
 
-def _defines(code: str, name: str) -> bool:
+def defines(code: str, name: str) -> bool:
+    """Whether code defines a name, by its text."""
     return (
         re.search(rf"^[ \t]*(?:async[ \t]+)?def {re.escape(name)}\b|^{re.escape(name)}[ \t]*=", code, re.M) is not None
     )

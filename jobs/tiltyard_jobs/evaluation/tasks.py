@@ -7,9 +7,12 @@
 | mbpp | `google-research-datasets/mbpp`, the test split | `text`, `test_setup_code`, `test_list` |
 | mbpp_plus | `evalplus/mbppplus` | `prompt`, `test_list`, `test` |
 | cruxeval_input, cruxeval_output | `cruxeval-org/cruxeval` | `id`, `code`, `input`, `output` |
+| ds1000 | `xlangai/DS-1000` | `prompt`, `code_context`, `reference_code`, `metadata` with `problem_id` |
+| bigcodebench, bigcodebench_hard | `bigcode/bigcodebench`, `…-hard` | `complete_prompt`, `code_prompt`, `test`, … |
 
 HumanEval: Chen et al., arXiv 2107.03374. MBPP: Austin et al., arXiv 2108.07732. The plus versions: Liu et al., arXiv
-2305.01210 (EvalPlus), whose published records carry their tests as programs. CRUXEval: see `assertions.py`.
+2305.01210 (EvalPlus), whose published records carry their tests as programs. CRUXEval: see `assertions.py`. DS-1000 and
+BigCodeBench: see `libraries.py`.
 """
 
 from __future__ import annotations
@@ -24,13 +27,14 @@ from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.curation.benchmarks import hub_rows, packaged_humaneval
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.evaluation.assertions import AssertionTask, read_task
+from tiltyard_jobs.evaluation.libraries import SnippetTask, SuiteTask
 from tiltyard_jobs.evaluation.programs import CodeTask
 from tiltyard_jobs.usertexts import read_records
 
 FIELD = "spec.evaluation.benchmarks"
 
 
-Task = CodeTask | AssertionTask
+Task = CodeTask | AssertionTask | SnippetTask | SuiteTask
 
 
 def load_tasks(recipe: TaskSetRecipe, store: StoreRef) -> list[Task]:
@@ -92,13 +96,26 @@ def _called(tests: list[str]) -> str | None:
     return next((name for name in names if name not in _OTHERS), None)
 
 
+def _ds1000(row: Mapping[str, Any]) -> SnippetTask:
+    about = row["metadata"]
+    if not isinstance(about, Mapping):
+        raise TypeError(f"metadata is {type(about).__name__}, not an object")
+    solution = _text(row, "reference_code")
+    return SnippetTask(_id(about, "problem_id"), _text(row, "prompt"), _text(row, "code_context"), solution)
+
+
+def _bigcodebench(row: Mapping[str, Any]) -> SuiteTask:
+    names = ("complete_prompt", "entry_point", "code_prompt", "test", "canonical_solution")
+    return SuiteTask(_id(row), *(_text(row, name) for name in names))
+
+
 _OTHERS = {"set", "sorted", "tuple", "list", "dict", "len", "str", "int", "float", "abs", "round", "isclose", "sum"}
 
 
-def _id(row: Mapping[str, Any]) -> str:
-    value = row["task_id"]
+def _id(row: Mapping[str, Any], name: str = "task_id") -> str:
+    value = row[name]
     if not isinstance(value, str | int):
-        raise TypeError(f"task_id is {type(value).__name__}")
+        raise TypeError(f"{name} is {type(value).__name__}")
     return str(value)
 
 
@@ -123,6 +140,9 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any]], Task]] = {
     "mbpp_plus": _mbpp_plus,
     "cruxeval_input": partial(read_task, finds_output=False),
     "cruxeval_output": partial(read_task, finds_output=True),
+    "ds1000": _ds1000,
+    "bigcodebench": _bigcodebench,
+    "bigcodebench_hard": _bigcodebench,
 }
 
 # Repository, configuration and split on the Hugging Face hub.
@@ -133,4 +153,7 @@ _HUB: Mapping[str, tuple[str, str | None, str]] = {
     "mbpp_plus": ("evalplus/mbppplus", None, "test"),
     "cruxeval_input": ("cruxeval-org/cruxeval", None, "test"),
     "cruxeval_output": ("cruxeval-org/cruxeval", None, "test"),
+    "ds1000": ("xlangai/DS-1000", None, "test"),
+    "bigcodebench": ("bigcode/bigcodebench", None, "v0.1.4"),
+    "bigcodebench_hard": ("bigcode/bigcodebench-hard", None, "v0.1.4"),
 }

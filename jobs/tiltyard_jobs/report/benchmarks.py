@@ -17,6 +17,9 @@ NAMES = {
     "mbpp_plus": "MBPP+",
     "cruxeval_input": "CRUXEval-I",
     "cruxeval_output": "CRUXEval-O",
+    "ds1000": "DS-1000",
+    "bigcodebench": "BigCodeBench",
+    "bigcodebench_hard": "BigCodeBench-Hard",
 }
 VERDICTS = {"Passed", "Failed", "TimedOut", "Crashed"}
 AXIS = Axis(0.0, 1.0, tuple(Tick(float(place), f"{place}") for place in range(0, 101, 25)))

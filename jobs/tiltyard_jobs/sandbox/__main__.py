@@ -23,14 +23,13 @@ async def _serve(folder: Path) -> None:
 def main() -> int:
     """Serve a folder until SIGTERM."""
     os.environ.clear()
-    runner = asyncio.Runner()
-    with runner:
-        runner.get_loop()  # its own pair of sockets is made before none can be
-        try:
-            refuse_network()
-        except ConfinementError as error:
-            print(error, file=sys.stderr)  # programs are refused with the same sentence
-        runner.run(_serve(Path(sys.argv[1])))
+    loop = asyncio.new_event_loop()  # its own pair of sockets is made before none can be
+    try:
+        refuse_network()
+    except ConfinementError as error:
+        print(error, file=sys.stderr)  # programs are refused with the same sentence
+    loop.run_until_complete(_serve(Path(sys.argv[1])))
+    loop.close()
     return 0
 
 

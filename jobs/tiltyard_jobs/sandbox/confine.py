@@ -140,7 +140,8 @@ def _restrict_files(libc: ctypes.CDLL, scratch: Path, readable: Iterable[Path]) 
     attributes = ctypes.create_string_buffer(struct.pack("Q", handled))
     ruleset = libc.syscall(LANDLOCK_CREATE, attributes, 8, 0)
     _call(ruleset, "a Landlock ruleset")
-    for path, rights in [(path, READ) for path in readable] + [(scratch, READ | WRITE)]:
+    writable = (scratch, Path("/dev/null"))
+    for path, rights in [(path, READ) for path in readable] + [(path, READ | WRITE) for path in writable]:
         try:
             place = os.open(path, os.O_PATH | os.O_CLOEXEC)
         except FileNotFoundError:

@@ -24,7 +24,7 @@ def readable() -> list[Path]:
     """What a Python program needs to see: the interpreter, its packages, the C library, time zones."""
     prefixes = {sys.prefix, sys.base_prefix, *(sysconfig.get_paths()[kind] for kind in ("stdlib", "purelib"))}
     system = ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/local/lib", "/usr/share/zoneinfo", "/etc/ld.so.cache")
-    devices = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
+    devices = ("/dev/zero", "/dev/urandom", "/dev/random")
     return [Path(path) for path in (*sorted(prefixes), *system, *devices)]
 
 

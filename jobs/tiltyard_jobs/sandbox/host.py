@@ -1,4 +1,7 @@
-"""Run programs of models one by one, each in a process that can do nothing but compute."""
+"""Run programs of models one by one, each in a process that can do nothing but compute.
+
+Like all of this package it runs in other people's interpreters too: Python 3.10 and its standard library.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,18 @@ ENVIRONMENT = {
     "LANG": "C.UTF-8", "PATH": "/nonexistent", "HOME": "/nonexistent", "PYTHONHASHSEED": "0",
     "PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
 }  # fmt: skip
+
+
+Start = tuple[str, ...]
+"""A command line that runs the module of this package which is named after it."""
+
+GUEST = "tiltyard_jobs.sandbox.guest"
+
+
+def own_start() -> Start:
+    """How this interpreter is started again; out of the archive, where this very module is from one."""
+    archive = getattr(__spec__.loader, "archive", None)
+    return (sys.executable, "-I", "-m") if archive is None else (sys.executable, "-I", archive)
 
 
 @dataclass(frozen=True)
@@ -53,13 +68,16 @@ class Outcome:
     detail: str = ""
 
 
-async def run_programs(programs: Sequence[str], limits: Limits, at_once: int) -> AsyncIterator[tuple[int, Outcome]]:
+async def run_programs(
+    programs: Sequence[str], limits: Limits, at_once: int, start: Start | None = None
+) -> AsyncIterator[tuple[int, Outcome]]:
     """Run programs; yields (position, outcome) as they end.
 
     Args:
         programs: Python sources. One passes when it runs to its end without an exception.
         limits: of each.
         at_once: processes at the same time.
+        start: of the interpreter that runs them; None: this one.
 
     Raises:
         ConfinementError: this machine cannot hold them back; nothing was run.
@@ -68,7 +86,7 @@ async def run_programs(programs: Sequence[str], limits: Limits, at_once: int) ->
     running: set[asyncio.Task[tuple[int, Outcome]]] = set()
 
     async def one(position: int, source: str) -> tuple[int, Outcome]:
-        return position, await run_program(source, limits)
+        return position, await run_program(source, limits, start)
 
     try:
         while True:
@@ -85,21 +103,21 @@ async def run_programs(programs: Sequence[str], limits: Limits, at_once: int) ->
         await asyncio.gather(*running, return_exceptions=True)
 
 
-async def run_program(source: str, limits: Limits) -> Outcome:
+async def run_program(source: str, limits: Limits, start: Start | None = None) -> Outcome:
     """Run one program.
 
     Raises:
         ConfinementError: this machine cannot hold it back; it was not run.
     """
     for _ in range(STARTS):
-        if (outcome := await _run_once(source, limits)) is not None:
+        if (outcome := await _run_once(source, limits, start or own_start())) is not None:
             return outcome
     raise ConfinementError(
         f"the process of a program was killed {STARTS} times before it began: is there memory for it?"
     )
 
 
-async def _run_once(source: str, limits: Limits) -> Outcome | None:
+async def _run_once(source: str, limits: Limits, start: Start) -> Outcome | None:
     """The same; None: its process was killed before it began, by a machine that is short of memory for instance."""
     token = os.urandom(16).hex()
     read, write = os.pipe()
@@ -110,19 +128,19 @@ async def _run_once(source: str, limits: Limits) -> Outcome | None:
         }  # fmt: skip
         try:
             process = await asyncio.create_subprocess_exec(
-                *_command(write), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
+                *start, GUEST, str(write), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.DEVNULL, env=ENVIRONMENT, pass_fds=(write,), start_new_session=True,
                 cwd=scratch,
             )  # fmt: skip
+        except OSError as error:
+            os.close(read)
+            raise ConfinementError(f"{start[0]} cannot be started: {error.strerror}") from None
         finally:
             os.close(write)
         timed_out = False
         try:
-            async with asyncio.timeout(limits.seconds):
-                assert process.stdin is not None
-                with suppress(ConnectionError):
-                    await process.communicate(json.dumps(order).encode("utf-8", "surrogatepass"))
-        except TimeoutError:
+            await asyncio.wait_for(_told(process, json.dumps(order)), limits.seconds)
+        except asyncio.TimeoutError:  # noqa: UP041 - before Python 3.11 it is no TimeoutError
             timed_out = True
         finally:
             with suppress(ProcessLookupError):
@@ -140,9 +158,10 @@ async def _run_once(source: str, limits: Limits) -> Outcome | None:
     return _judge(said.removeprefix(CONFINED).decode("utf-8", "replace"), token, process.returncode)
 
 
-def _command(outcome: int) -> list[str]:
-    """The interpreter, told which of its file descriptors takes the outcome."""
-    return [sys.executable, "-I", "-m", "tiltyard_jobs.sandbox.guest", str(outcome)]
+async def _told(process: asyncio.subprocess.Process, order: str) -> None:
+    """Give a process its order, and wait for its end."""
+    with suppress(ConnectionError):
+        await process.communicate(order.encode("utf-8", "surrogatepass"))
 
 
 def _judge(said: str, token: str, code: int | None) -> Outcome:

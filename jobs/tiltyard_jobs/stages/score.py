@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.target_recipes import (
     LmEvalRecipe,
     MetricRecipe,
@@ -16,21 +15,19 @@ from tiltyard_jobs.contracts.target_recipes import (
     ScoreRecipe,
     TaskSetRecipe,
 )
-from tiltyard_jobs.errors import ConfigurationError
+from tiltyard_jobs.errors import ConfigurationError, VoidReason
 from tiltyard_jobs.evaluation.lm_tasks import FIELD, Harness
 from tiltyard_jobs.evaluation.tasks import Task, load_tasks
 from tiltyard_jobs.records import SCORES
-from tiltyard_jobs.sandbox.confine import ConfinementError
-from tiltyard_jobs.sandbox.exchange import ask
-from tiltyard_jobs.sandbox.host import Limits, run_programs
 from tiltyard_jobs.sandbox.host import Outcome as Ran
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.stopping import unless_stopped
 from tiltyard_jobs.shard.tables import TableWriter
+from tiltyard_jobs.stages.running import run_all
 
 
 async def score(context: ShardContext) -> Outcome:
-    """Make `scores[model, benchmark]`. A void solution is no failure of the model: it is not scored, and counted."""
+    """Make `scores[model, benchmark]`. What is void is no failure of the model: it is not scored, and counted."""
     ((recipe, _),) = context.parts
     assert isinstance(recipe, ScoreRecipe)
     if isinstance(recipe.tasks, LmEvalRecipe):
@@ -67,14 +64,16 @@ async def _run_programs(
 ) -> Outcome:
     tasks = await asyncio.to_thread(load_tasks, task_set, context.task.store)
     solutions = await asyncio.to_thread(lambda: list(context.artifacts.rows(recipe.solutions)))
+    if recipe.references is not None:
+        unsolvable = await asyncio.to_thread(_unsolvable, context, recipe.references)
+        void = str(VoidReason.UNSOLVABLE)
+        solutions = [{**row, "void": void} if row["task_id"] in unsolvable else row for row in solutions]
     programs = {
         place: _program(recipe, task, row)
         for place, (task, row) in enumerate(zip(tasks, solutions, strict=True))
         if row["void"] is None
     }
-    limits = Limits(seconds=by.seconds, memory=by.memory)
-    ran = await unless_stopped(_run(context, list(programs.values()), limits), context.stop)
-    outcomes = dict(zip(programs, ran, strict=True))
+    outcomes = dict(zip(programs, await run_all(context, list(programs.values()), by), strict=True))
     records = [_record(row, outcomes.get(place)) for place, row in enumerate(solutions)]
     return await asyncio.to_thread(_publish, context, records)
 
@@ -84,21 +83,9 @@ def _program(recipe: ScoreRecipe, task: Task, row: Mapping[str, Any]) -> str:
     return (task.from_chat if recipe.style == "Chat" else task.from_completion)(row["reply"])
 
 
-SANDBOX_VARIABLE = "TILTYARD_SANDBOX"
-"""Names a folder whose server runs the programs; without it this process's children do."""
-
-
-async def _run(context: ShardContext, programs: list[str], limits: Limits) -> list[Ran]:
-    found: dict[int, Ran] = {}
-    try:
-        if (folder := os.environ.get(SANDBOX_VARIABLE)) is not None:
-            return await ask(Path(folder), programs, limits, context.progress.advance)
-        async for place, outcome in run_programs(programs, limits, len(os.sched_getaffinity(0))):
-            found[place] = outcome
-            context.progress.advance(len(found), len(programs))
-    except ConfinementError as error:
-        raise ConfigurationError(f"spec.evaluation: programs of models cannot be run here: {error}") from None
-    return [found[place] for place in range(len(programs))]
+def _unsolvable(context: ShardContext, references: ArtifactRef) -> set[str]:
+    """Tasks whose authors' own solution does not pass here."""
+    return {row["task_id"] for row in context.artifacts.rows(references) if row["outcome"] != "Passed"}
 
 
 def _record(solution: Mapping[str, Any], ran: Ran | None) -> dict[str, Any]:

@@ -14,7 +14,17 @@ from tiltyard.api.serving import ModelServing
 from tiltyard.api.shapes import Distinct, Text, Whole
 from tiltyard.api.texts import TEXTS_IN_CLUSTER
 
-Benchmark = Literal["humaneval", "humaneval_plus", "mbpp", "mbpp_plus", "cruxeval_input", "cruxeval_output"]
+Benchmark = Literal[
+    "humaneval",
+    "humaneval_plus",
+    "mbpp",
+    "mbpp_plus",
+    "cruxeval_input",
+    "cruxeval_output",
+    "ds1000",
+    "bigcodebench",
+    "bigcodebench_hard",
+]
 
 TASKS: Mapping[Benchmark, int] = {
     "humaneval": 164,
@@ -23,9 +33,17 @@ TASKS: Mapping[Benchmark, int] = {
     "mbpp_plus": 378,
     "cruxeval_input": 800,
     "cruxeval_output": 800,
+    "ds1000": 1000,
+    "bigcodebench": 1140,
+    "bigcodebench_hard": 148,
 }
 """How many tasks each benchmark has, at most."""
 
+WITH_LIBRARIES: tuple[Benchmark, ...] = ("ds1000", "bigcodebench", "bigcodebench_hard")
+"""Those whose programs use libraries, and whose authors give a solution of each task."""
+
+ImageName = Annotated[str, Text("the name of a container image, REGISTRY/NAME:TAG", r"[A-Za-z0-9][^\s]*", 512)]
+InterpreterPath = Annotated[str, Text("a command or a path in the image", r"[^\s-][^\s]*", 253)]
 TaskName = Annotated[
     str,
     Text("a name of at most 128 characters (letters, digits, '_', '-', '+', '.')", r"[A-Za-z0-9][A-Za-z0-9_.+-]*", 128),
@@ -47,6 +65,18 @@ class BenchmarkFile(ApiModel):
     file:///PATH or file://./PATH beside the manifest."""
     sha256: Sha256 | None = None
     """The file's digest. Another file in its place is refused."""
+
+
+class ProgramEnvironment(ApiModel):
+    """Where the programs of a benchmark run: what they find installed. Tiltyard itself need not be in it."""
+
+    benchmark: Benchmark
+    """Which one."""
+    image: ImageName
+    """A container image with Python 3.10 or later and the libraries. On one machine its name alone counts: the
+    interpreter is named with --programs-python."""
+    python: InterpreterPath = "python3"
+    """The interpreter in the image that has the libraries. Default: python3."""
 
 
 class TaskFile(ApiModel):
@@ -119,6 +149,20 @@ def _one_file(evaluation: Evaluation) -> Iterator[Violation]:
             yield Violation(("files", position, "benchmark"), f'"{benchmark}"')
 
 
+def _one_environment(evaluation: Evaluation) -> Iterator[Violation]:
+    named = [environment.benchmark for environment in evaluation.environments]
+    for position, benchmark in enumerate(named):
+        if benchmark not in evaluation.benchmarks or benchmark in named[:position]:
+            yield Violation(("environments", position, "benchmark"), f'"{benchmark}"')
+
+
+def _libraries_somewhere(evaluation: Evaluation) -> Iterator[Violation]:
+    named = {environment.benchmark for environment in evaluation.environments}
+    for position, benchmark in enumerate(evaluation.benchmarks):
+        if benchmark in WITH_LIBRARIES and benchmark not in named:
+            yield Violation(("benchmarks", position), f'"{benchmark}"')
+
+
 def _asked_once(evaluation: Evaluation) -> Iterator[Violation]:
     names = [task.name for task in evaluation.lm_eval]
     for position, name in enumerate(names):
@@ -143,6 +187,20 @@ ONE_FILE: Rule[Evaluation] = Rule(
     cel="!has(self.files) || self.files.all(f, f.benchmark in self.benchmarks)",
     field_path=".files",
 )
+ONE_ENVIRONMENT: Rule[Evaluation] = Rule(
+    sentence="must be one of evaluation.benchmarks that no other environment is for",
+    check=_one_environment,
+    cel="!has(self.environments) || self.environments.all(e, e.benchmark in self.benchmarks"
+    " && self.environments.exists_one(f, f.benchmark == e.benchmark))",
+    field_path=".environments",
+)
+LIBRARIES_SOMEWHERE: Rule[Evaluation] = Rule(
+    sentence="its programs use many libraries: name an image that has them in evaluation.environments",
+    check=_libraries_somewhere,
+    cel=f"!has(self.benchmarks) || self.benchmarks.all(b, !(b in {list(WITH_LIBRARIES)}) ||"
+    " (has(self.environments) && self.environments.exists(e, e.benchmark == b)))",
+    field_path=".benchmarks",
+)
 ASKED_ONCE: Rule[Evaluation] = Rule(
     sentence="must be a task that is not named before",
     check=_asked_once,
@@ -160,7 +218,7 @@ SOMETHING_ASKED: Rule[Evaluation] = Rule(
 class Evaluation(ApiModel):
     """Benchmarks of the base and the trained model."""
 
-    RULES = (CODE_EXECUTION, ONE_FILE, ASKED_ONCE, SOMETHING_ASKED)
+    RULES = (CODE_EXECUTION, ONE_FILE, ONE_ENVIRONMENT, LIBRARIES_SOMEWHERE, ASKED_ONCE, SOMETHING_ASKED)
 
     benchmarks: Annotated[tuple[Benchmark, ...], Field(max_length=16), Distinct()] = ("humaneval_plus", "mbpp_plus")
     """Programs that are written and run: one greedy solution for each task (pass@1). humaneval comes with Tiltyard; the
@@ -168,6 +226,8 @@ class Evaluation(ApiModel):
     Default: humaneval_plus, mbpp_plus."""
     files: Annotated[tuple[BenchmarkFile, ...], Field(max_length=16)] = ()
     """Benchmarks that are read from files of yours."""
+    environments: Annotated[tuple[ProgramEnvironment, ...], Field(max_length=16)] = ()
+    """Where the programs of single benchmarks run, if not beside the worker. ds1000 and bigcodebench need it."""
     lm_eval: Annotated[tuple[LmEvalTask, ...], Field(max_length=32, json_schema_extra=MAP_BY_NAME)] = ()
     """Tasks of lm-evaluation-harness by name: the reply to each question is measured, and nothing runs."""
     serving: ModelServing = ModelServing()

@@ -152,8 +152,21 @@ def _prepare(options: argparse.Namespace) -> tuple[Tournament, Graph, Settings]:
     for name in ("workers", "vllm_python", "train_python", "lm_eval_python"):
         if getattr(options, name, None):
             given[name] = getattr(options, name)
+    given["programs_pythons"] = _programs_pythons(options, tournament)
     settings = Settings(store=_store(options, tournament), state=_state_folder(options, tournament), **given)
     return tournament, build_graph(tournament), settings
+
+
+def _programs_pythons(options: argparse.Namespace, tournament: Tournament) -> Mapping[str, str]:
+    """The interpreters for the environments that the manifest names, by benchmark."""
+    given = dict(getattr(options, "programs_python", ()))
+    evaluation = tournament.spec.evaluation
+    named = {environment.benchmark for environment in evaluation.environments} if evaluation is not None else set()
+    for name in given.keys() - named:
+        raise UserError(
+            f"--programs-python {name}={given[name]}: spec.evaluation.environments names no environment of {name}"
+        )
+    return given
 
 
 def _ratings(graph: Graph) -> ArtifactRef:

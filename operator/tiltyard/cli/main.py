@@ -56,6 +56,14 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--vllm-python", metavar="PATH", help="the interpreter that has vLLM (default: this one)")
     run.add_argument("--train-python", metavar="PATH", help="the interpreter that has TRL (default: this one)")
     run.add_argument("--lm-eval-python", metavar="PATH", help="the interpreter that has lm-eval (default: this one)")
+    run.add_argument(
+        "--programs-python",
+        type=_named_path,
+        action="append",
+        default=[],
+        metavar="BENCHMARK=PATH",
+        help="the interpreter that has what the programs of a benchmark use; may be given more than once",
+    )
     run.add_argument("--progress", choices=["auto", "bars", "lines", "none"], default="auto", help="default: auto")
 
     status = commands.add_parser("status", help="how far a run is, on this machine or (with -n) on a cluster")
@@ -109,6 +117,13 @@ def _state(command: argparse.ArgumentParser) -> None:
 def _place(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", type=Path, metavar="DIR", help="a folder for the results instead of spec.output")
     _state(command)
+
+
+def _named_path(text: str) -> tuple[str, str]:
+    name, equals, path = text.partition("=")
+    if not name or not equals or not path:
+        raise argparse.ArgumentTypeError(f"must be BENCHMARK=PATH, given {text}")
+    return name, path
 
 
 def _positive(text: str) -> int:

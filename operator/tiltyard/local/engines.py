@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from tiltyard.api import Tournament
 from tiltyard.local.servers import is_simulated
@@ -12,16 +13,20 @@ from tiltyard_jobs.contracts.target_recipes import BASE_MODEL, TRAINED_MODEL
 ASK_SECONDS = 30.0
 TARGETS = (BASE_MODEL, TRAINED_MODEL)
 
-_ASK = "import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)"
+_HAS = "import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)"
+_IS_NEW = "import sys; sys.exit(sys.version_info < (3, 10))"
 
 
-async def engine_problems(tournament: Tournament, *, vllm_python: str, train_python: str) -> list[str]:
-    """What keeps vLLM or TRL from starting: a sentence for each that the manifest needs and the interpreter lacks.
+async def engine_problems(
+    tournament: Tournament, *, vllm_python: str, train_python: str, programs_pythons: Mapping[str, str]
+) -> list[str]:
+    """What keeps vLLM, TRL or a benchmark's programs from starting: a sentence for each that an interpreter lacks.
 
     Args:
         tournament: the manifest.
         vllm_python: the interpreter that is to run vLLM.
         train_python: the interpreter that is to run TRL.
+        programs_pythons: by benchmark, the interpreter that is to run its programs.
     """
     places = fields(tournament)
     weights = [
@@ -39,15 +44,29 @@ async def engine_problems(tournament: Tournament, *, vllm_python: str, train_pyt
         problems.append(
             f"spec.training: TRL trains it, and {lack}: name an interpreter that has TRL with --train-python"
         )
+    evaluation = tournament.spec.evaluation
+    for place, environment in enumerate(evaluation.environments if evaluation is not None else ()):
+        name, field = environment.benchmark, f"spec.evaluation.environments[{place}]"
+        advice = f"name an interpreter that has what the programs of {name} use with --programs-python {name}=PATH"
+        python = programs_pythons.get(name)
+        if python is None:
+            problems.append(f"{field}: on this machine there is no {environment.image}: {advice}")
+        elif (lack := await _why_not(python, _IS_NEW, otherwise=f"{python} is older than Python 3.10")) is not None:
+            problems.append(f"{field}: {lack}: {advice}")
     return problems
 
 
 async def _lack(python: str, module: str) -> str | None:
     """Why an interpreter cannot run a module; None where it can, as far as a look tells."""
+    return await _why_not(python, _HAS, module, otherwise=f"{python} does not have it")
+
+
+async def _why_not(python: str, question: str, *arguments: str, otherwise: str) -> str | None:
+    """None where an interpreter ends a program well."""
     nowhere = asyncio.subprocess.DEVNULL
     try:
         process = await asyncio.create_subprocess_exec(
-            python, "-c", _ASK, module, stdin=nowhere, stdout=nowhere, stderr=nowhere
+            python, "-c", question, *arguments, stdin=nowhere, stdout=nowhere, stderr=nowhere
         )
     except OSError as error:
         return f"{python} cannot be started ({error.strerror})"
@@ -59,4 +78,4 @@ async def _lack(python: str, module: str) -> str | None:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    return None if code == 0 else f"{python} does not have it"
+    return None if code == 0 else otherwise

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from tiltyard.plan.policy import policy_of
 from tiltyard.plan.status import build_status
 from tiltyard.render.tasks import (
     bundle_task,
+    environment_of,
     fields,
     participants,
     parts_of,
@@ -35,7 +36,7 @@ from tiltyard.render.tasks import (
 from tiltyard_jobs.contracts.exit_codes import ExitCode
 from tiltyard_jobs.contracts.summary import parts_done
 from tiltyard_jobs.contracts.target_recipes import TRAINED_MODEL
-from tiltyard_jobs.contracts.tasks import FetchTask, StoreRef
+from tiltyard_jobs.contracts.tasks import BundleTask, FetchTask, StoreRef
 
 TICK_SECONDS = 0.5  # bars and the status file move this often
 
@@ -57,6 +58,7 @@ class Settings:
         vllm_python: interpreter with vLLM.
         train_python: interpreter with TRL.
         lm_eval_python: interpreter with lm-evaluation-harness.
+        programs_pythons: by benchmark, the interpreter with what its programs use.
     """
 
     store: StoreRef
@@ -66,6 +68,7 @@ class Settings:
     vllm_python: str = sys.executable
     train_python: str = sys.executable
     lm_eval_python: str = sys.executable
+    programs_pythons: Mapping[str, str] = field(default_factory=dict)
 
 
 class Machine:
@@ -200,12 +203,17 @@ class Machine:
             task = bundle_task(
                 self._tournament, order, self._settings.store, server.url if server else None, self._ledger.table()
             )
-            if order.bundle.stage == "train":
-                trainer = trainer_ref(self._tournament, self._settings.train_python)
-                task = task.model_copy(update={"trainer": trainer})
-            task = task.model_copy(update=told_of_lm_eval(task, self._settings.lm_eval_python))
-            job = self._jobs[order.bundle.name] = LocalJob(self._workshop, order, task)
+            job = self._jobs[order.bundle.name] = LocalJob(self._workshop, order, self._equipped(task))
             job.start()
+
+    def _equipped(self, task: BundleTask) -> BundleTask:
+        """A task that knows the interpreters of what it needs besides the worker."""
+        settings, found = self._settings, told_of_lm_eval(task, self._settings.lm_eval_python)
+        if task.stage == "train":
+            found["trainer"] = trainer_ref(self._tournament, settings.train_python)
+        if (environment := environment_of(self._tournament, task)) is not None:
+            found["programs_python"] = settings.programs_pythons[environment.benchmark]
+        return task.model_copy(update=found)
 
     def _beside(self, work: Coroutine[None, None, None]) -> None:
         def ended(task: asyncio.Task[None]) -> None:
@@ -225,7 +233,12 @@ class Machine:
         task = task.model_copy(update=told_of_lm_eval(task, settings.lm_eval_python))
         summary, problems = await asyncio.gather(
             run_once(task, settings.state / "jobs" / "preflight", settings.python, self._occupancy),
-            engine_problems(self._tournament, vllm_python=settings.vllm_python, train_python=settings.train_python),
+            engine_problems(
+                self._tournament,
+                vllm_python=settings.vllm_python,
+                train_python=settings.train_python,
+                programs_pythons=settings.programs_pythons,
+            ),
         )
         if summary.exit_code == ExitCode.COMPLETE and not problems:
             ledger, artifacts = self._ledger, self._graph.artifacts

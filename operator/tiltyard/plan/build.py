@@ -35,6 +35,7 @@ from tiltyard_jobs.contracts.recipes import (
 from tiltyard_jobs.contracts.target_recipes import (
     TRAINED_MODEL,
     QuestionsRecipe,
+    ReferencesRecipe,
     ScoredModel,
     TrainRecipe,
 )
@@ -98,6 +99,8 @@ class _Builder:
         yield _bundle("report", None, None, [self.report], [self.dataset.ref, self.ratings.ref, *scored])
 
     def _evaluation_bundles(self) -> Iterator[Bundle]:
+        for benchmark, references in self.references.items():
+            yield _bundle("references", None, benchmark, [references], [])
         for about, questions in self.questions.items():
             yield _bundle("questions", None, about, [questions], [])
         for name, benchmarks in self.scorings.items():
@@ -108,7 +111,8 @@ class _Builder:
         for name, benchmarks in self.scorings.items():
             for benchmark, scoring in benchmarks.items():
                 score = scoring.score
-                yield _bundle("score", None, f"{name}/{benchmark}", [score], [score.solutions])
+                needs = [score.solutions, *([score.references] if score.references is not None else [])]
+                yield _bundle("score", None, f"{name}/{benchmark}", [score], needs)
 
     @cached_property
     def rows(self) -> int:
@@ -351,6 +355,12 @@ class _Builder:
         return {f"{one.tasks.name}/{one.style.lower()}": one for one in every if one is not None}
 
     @cached_property
+    def references(self) -> Mapping[str, ReferencesRecipe]:
+        """By benchmark."""
+        every = (scoring.references for benchmarks in self.scorings.values() for scoring in benchmarks.values())
+        return {one.tasks.name: one for one in every if one is not None}
+
+    @cached_property
     def source_roles(self) -> Mapping[str, ArtifactRef]:
         """What the curated instructions are made of, by names in the manifest."""
         return {
@@ -369,6 +379,7 @@ class _Builder:
             "rate": self.ratings.ref,
             "dataset": self.dataset.ref,
             **({"train": self.trained.ref} if self.trained is not None else {}),
+            **{f"references/{benchmark}": recipe.ref for benchmark, recipe in self.references.items()},
             **{f"questions/{about}": recipe.ref for about, recipe in self.questions.items()},
             **{f"solve/{name}/{on}": r.solve.ref for name, by in self.scorings.items() for on, r in by.items()},
             **{f"score/{name}/{on}": r.score.ref for name, by in self.scorings.items() for on, r in by.items()},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from tiltyard.api import TASKS, Evaluation, Tournament
+from tiltyard.api import TASKS, WITH_LIBRARIES, Evaluation, Tournament
 from tiltyard.api.identity import identity_options
 from tiltyard.plan.target import TRAINED_SCHEME
 from tiltyard_jobs.contracts.identity import ModelIdentity
@@ -17,6 +17,7 @@ from tiltyard_jobs.contracts.target_recipes import (
     ProgramsRecipe,
     QuestionSet,
     QuestionsRecipe,
+    ReferencesRecipe,
     ScoreRecipe,
     SolveRecipe,
     SplitFile,
@@ -27,12 +28,19 @@ from tiltyard_jobs.contracts.target_recipes import (
 from tiltyard_jobs.contracts.versions import LM_EVAL
 
 PROGRAM_BYTES = 2 << 30  # of address space that one program of a model's may use
+LIBRARY_PROGRAM_BYTES = 8 << 30  # and one that loads large libraries, whose own size counts
 
 
 class Scoring(NamedTuple):
-    """One model and one benchmark; `questions` are a harness's, and any model's that is asked in this style."""
+    """One model and one benchmark.
+
+    Attributes:
+        questions: a harness's, and those of any model that is asked in this style.
+        references: any model's too.
+    """
 
     questions: QuestionsRecipe | None
+    references: ReferencesRecipe | None
     solve: SolveRecipe
     score: ScoreRecipe
 
@@ -70,7 +78,15 @@ def _benchmarks(
     evaluation: Evaluation,
 ) -> list[tuple[TaskSetRecipe | LmEvalRecipe, ProgramsRecipe | MetricRecipe]]:
     files = {file.benchmark: file for file in evaluation.files}
-    programs = ProgramsRecipe(seconds=evaluation.timeout_seconds, memory=PROGRAM_BYTES)
+    images = {environment.benchmark: environment.image for environment in evaluation.environments}
+    programs = [
+        ProgramsRecipe(
+            seconds=evaluation.timeout_seconds,
+            memory=LIBRARY_PROGRAM_BYTES if name in WITH_LIBRARIES else PROGRAM_BYTES,
+            environment=images.get(name),
+        )
+        for name in evaluation.benchmarks
+    ]
     ours = [
         TaskSetRecipe(
             name=name,
@@ -91,7 +107,7 @@ def _benchmarks(
         for task in evaluation.lm_eval
     ]
     metrics = [MetricRecipe(metric=task.metric) for task in evaluation.lm_eval]
-    return [*((tasks, programs) for tasks in ours), *zip(theirs, metrics, strict=True)]
+    return [*zip(ours, programs, strict=True), *zip(theirs, metrics, strict=True)]
 
 
 def _scoring(
@@ -103,12 +119,15 @@ def _scoring(
     by: ProgramsRecipe | MetricRecipe,
 ) -> Scoring:
     questions: QuestionsRecipe | None = None
+    references: ReferencesRecipe | None = None
     asked: TaskSetRecipe | QuestionSet
     if isinstance(tasks, LmEvalRecipe):
         questions = QuestionsRecipe(tasks=tasks, style=style, max_tokens=evaluation.max_tokens)
         asked = QuestionSet(name=tasks.name, questions=questions.ref, limit=tasks.limit)
     else:
         asked = tasks
+        if tasks.name in WITH_LIBRARIES and isinstance(by, ProgramsRecipe):
+            references = ReferencesRecipe(tasks=tasks, by=by)
     solve = SolveRecipe(
         model=model,
         tasks=asked,
@@ -116,4 +135,6 @@ def _scoring(
         max_tokens=evaluation.max_tokens,
         shard_size=tournament.spec.jobs.shard_size,
     )
-    return Scoring(questions, solve, ScoreRecipe(tasks=tasks, solutions=solve.ref, style=style, by=by))
+    known = references.ref if references is not None else None
+    score = ScoreRecipe(tasks=tasks, solutions=solve.ref, style=style, by=by, references=known)
+    return Scoring(questions, references, solve, score)

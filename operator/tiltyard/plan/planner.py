@@ -39,6 +39,7 @@ PHASES = {
     "rate": "Rating",
     "dataset": "Writing",
     "train": "Training",
+    "references": "Evaluating",
     "questions": "Evaluating",
     "solve": "Evaluating",
     "score": "Evaluating",

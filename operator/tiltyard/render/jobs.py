@@ -15,8 +15,10 @@ from tiltyard.render.names import BUNDLE, PARTS, QUEUE, STAGE, VERSION, child_me
 from tiltyard.render.pods import CONTAINER_SECURITY, POD_SECURITY, container_fields, pod_fields, resource_fields
 from tiltyard.render.tasks import (
     BASE_FOLDER,
+    environment_of,
     participants,
     preflight_task,
+    runs_programs,
     secret_variable,
     told_of_lm_eval,
     uses_embedder,
@@ -221,15 +223,15 @@ def _pod(
         mounts.append({"name": "ca", "mountPath": CA_FOLDER, "readOnly": True})
     if stage == "train":
         _add_training(tournament, volumes, mounts)
-    runs_programs = stage == "score" and not uses_lm_eval(task)
-    if runs_programs:
+    sandbox = _sandbox(tournament, task, settings) if runs_programs(task) else []
+    if sandbox:
         volumes.append({"name": "programs", "emptyDir": {}})
         mounts.append({"name": "programs", "mountPath": PROGRAMS_FOLDER})
     pull = [*patch.pop("imagePullSecrets", []), *({"name": secret} for secret in settings.pull_secrets)]
     env = [
         {"name": "TILTYARD_SUMMARY", "value": "/dev/termination-log"},
         {"name": "TILTYARD_WORK_DIR", "value": "/work"},
-        *([{"name": "TILTYARD_SANDBOX", "value": PROGRAMS_FOLDER}] if runs_programs else []),
+        *([{"name": "TILTYARD_SANDBOX", "value": PROGRAMS_FOLDER}] if sandbox else []),
         *(_secret_env(variable, reference) for variable, reference in sorted(secrets.items())),
         *bucket_env(s3),
         *own.pop("env", []),
@@ -244,7 +246,7 @@ def _pod(
         **patch,
         **({"imagePullSecrets": pull} if pull else {}),
         "volumes": [*volumes, *patch.get("volumes", [])],
-        **({"initContainers": [_sandbox(tournament, settings)]} if runs_programs else {}),
+        **({"initContainers": sandbox} if sandbox else {}),
         "containers": [
             {
                 "name": "worker",
@@ -281,14 +283,14 @@ def _add_training(tournament: Tournament, volumes: list[dict[str, Any]], mounts:
         mounts.append({"name": "base", "mountPath": BASE_FOLDER, "readOnly": True})
 
 
-def _sandbox(tournament: Tournament, settings: ClusterSettings) -> dict[str, Any]:
-    """What runs the programs of models, beside the worker: it has no key, no task and no account."""
-    return {
-        "name": "sandbox",
-        "image": settings.worker_image,
-        "imagePullPolicy": settings.pull_policy,
-        "restartPolicy": "Always",  # a sidecar: it ends with the worker
-        "command": ["python", "-m", "tiltyard_jobs.sandbox", PROGRAMS_FOLDER],
+def _sandbox(
+    tournament: Tournament, task: BundleTask | PreflightTask, settings: ClusterSettings
+) -> list[dict[str, Any]]:
+    """What runs the programs of models, beside the worker: it has no key, no task and no account.
+
+    Where they need an image of their own, which has no Tiltyard, what runs them is put beside it as one file.
+    """
+    common = {
         "resources": resource_fields(tournament.spec.jobs.resources),
         "securityContext": CONTAINER_SECURITY,
         "volumeMounts": [
@@ -296,6 +298,17 @@ def _sandbox(tournament: Tournament, settings: ClusterSettings) -> dict[str, Any
             {"name": "tmp", "mountPath": "/tmp", "subPath": "sandbox"},  # noqa: S108
         ],
     }
+    sidecar = {"name": "sandbox", "restartPolicy": "Always", **common}  # it ends with the worker
+    ours = {"image": settings.worker_image, "imagePullPolicy": settings.pull_policy}
+    environment = environment_of(tournament, task)
+    if environment is None:
+        return [{**sidecar, **ours, "command": ["python", "-m", "tiltyard_jobs.sandbox", PROGRAMS_FOLDER]}]
+    file = f"{PROGRAMS_FOLDER}/sandbox.pyz"
+    command = [environment.python, "-I", file, "tiltyard_jobs.sandbox", PROGRAMS_FOLDER]
+    return [
+        {"name": "sandbox-file", **ours, **common, "command": ["python", "-m", "tiltyard_jobs.sandbox.archive", file]},
+        {**sidecar, "image": environment.image, "command": command},
+    ]
 
 
 def bucket_env(s3: S3Output) -> Iterator[dict[str, Any]]:

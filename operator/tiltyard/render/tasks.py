@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote
 
-from tiltyard.api import Endpoint, Participant, Tournament
+from tiltyard.api import Endpoint, Participant, ProgramEnvironment, Tournament
 from tiltyard.api import secret_variable as secret_variable
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.planner import JobOrder
@@ -14,6 +14,7 @@ from tiltyard_jobs.contracts.target_recipes import (
     LmEvalRecipe,
     MetricRecipe,
     QuestionsRecipe,
+    ReferencesRecipe,
     ScoreRecipe,
     TaskSetRecipe,
 )
@@ -164,6 +165,20 @@ def told_of_lm_eval(task: BundleTask | PreflightTask, python: str | None) -> dic
         python: an interpreter with the harness; None: the worker's own.
     """
     return {"lm_eval_python": python} if uses_lm_eval(task) else {}
+
+
+def runs_programs(task: BundleTask | PreflightTask) -> bool:
+    """Whether the worker runs programs of hostile origin."""
+    return task.stage == "references" or (task.stage == "score" and not uses_lm_eval(task))
+
+
+def environment_of(tournament: Tournament, task: BundleTask | PreflightTask) -> ProgramEnvironment | None:
+    """Where the programs run that a worker runs; None where it runs none, or where it is itself."""
+    evaluation = tournament.spec.evaluation
+    if isinstance(task, PreflightTask) or evaluation is None or not runs_programs(task):
+        return None
+    (benchmark,) = {r.tasks.name for r in task.recipes if isinstance(r, ReferencesRecipe | ScoreRecipe)}
+    return next((one for one in evaluation.environments if one.benchmark == benchmark), None)
 
 
 def _lm_eval_tasks(tournament: Tournament, graph: Graph) -> Iterator[LmEvalTask]:

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from tiltyard_jobs.evaluation.assertions import AssertionTask
-from tiltyard_jobs.sandbox import host
 from tiltyard_jobs.sandbox.confine import ConfinementError
 from tiltyard_jobs.sandbox.host import Limits, Outcome, run_program, run_programs
 
@@ -53,22 +52,27 @@ async def test_an_answer_of_cruxeval_is_read_inside() -> None:
         assert (await run(task.from_chat(wrong))).verdict == "Failed"
 
 
-async def test_a_process_that_is_killed_before_it_begins_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    real, killed = host._command, ["/bin/sh", "-c", "kill -9 $$"]
-    commands = [killed, killed, None]
-    monkeypatch.setattr(host, "_command", lambda outcome: commands.pop(0) or real(outcome))
-    assert await run("assert True") == Outcome("Passed")
-    monkeypatch.setattr(host, "_command", lambda outcome: killed)
+async def test_a_process_that_is_killed_before_it_begins_is_started_again(tmp_path: Path) -> None:
+    starts, limits = tmp_path / "starts", Limits()
+    count = f"echo >> {starts}; n=0; while read one; do n=$((n+1)); done < {starts}"
+    third = ("/bin/sh", "-c", f'{count}; [ $n -gt 2 ] && exec {sys.executable} -I -m "$@"; kill -9 $$', "start")
+    assert await run_program("assert True", limits, third) == Outcome("Passed")
     with pytest.raises(ConfinementError, match="killed 3 times before it began"):
-        await run("assert True")
+        await run_program("assert True", limits, ("/bin/sh", "-c", "kill -9 $$"))
+
+
+async def test_an_interpreter_that_is_not_there_is_named() -> None:
+    with pytest.raises(ConfinementError, match="/nowhere/python cannot be started: No such file or directory"):
+        await run_program("assert True", Limits(), ("/nowhere/python", "-I"))
 
 
 async def test_what_benchmarks_need_works() -> None:
     source = """
 import numpy, tempfile, threading, os
 assert numpy.dot(numpy.ones((50, 50)), numpy.ones((50, 50)))[0, 0] == 50
-with open("here.txt", "w") as file:
+with open("here.txt", "w") as file, open(os.devnull, "w") as nowhere:
     file.write("x")
+    nowhere.write("x")
 assert os.listdir() == ["here.txt"]
 said = []
 thread = threading.Thread(target=lambda: said.append(1))

@@ -13,19 +13,26 @@ from pathlib import Path
 
 import pytest
 
+from tiltyard_jobs.sandbox.archive import archive
 from tiltyard_jobs.sandbox.exchange import ask
 from tiltyard_jobs.sandbox.host import Limits, Outcome
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="code of models runs on Linux alone")
 
+BARE = str(vars(sys)["_base_executable"])  # without the packages of this environment
 LIMITS = Limits(seconds=10, memory=1 << 30)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """One that is served."""
+@pytest.fixture(params=["installed", "archive"])
+def folder(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """One that is served: by an interpreter that has Tiltyard, or by one that has not."""
     environment = {**os.environ, "AWS_SECRET_ACCESS_KEY": "secret"}
-    command = [sys.executable, "-m", "tiltyard_jobs.sandbox", str(tmp_path)]
+    start = [sys.executable, "-m"]
+    if request.param == "archive":
+        file = tmp_path / "sandbox.pyz"
+        file.write_bytes(archive())
+        start = [BARE, "-I", str(file)]
+    command = [*start, "tiltyard_jobs.sandbox", str(tmp_path)]
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
     try:
         yield tmp_path
@@ -53,6 +60,15 @@ async def test_orders_are_run_one_after_the_other(folder: Path) -> None:
     assert {total for _, total in seen} <= {4}
     again = await asyncio.wait_for(ask(folder, ["x = 1"], LIMITS, lambda done, all_: None), 30)
     assert again == [Outcome("Passed")]
+
+
+def test_the_interpreter_without_tiltyard_is_one() -> None:
+    ran = subprocess.run([BARE, "-I", "-c", "import tiltyard_jobs"], capture_output=True, check=False)
+    assert b"No module named 'tiltyard_jobs'" in ran.stderr
+
+
+def test_the_archive_is_the_same_whenever_it_is_made() -> None:
+    assert archive() == archive()
 
 
 async def test_what_serves_has_no_network_and_no_secret_itself(folder: Path) -> None:

@@ -11,8 +11,17 @@ from typing import Literal
 import pytest
 from aiohttp import web
 
+from support.artifact_world import Ran
+from support.benchmarks import snippet_benchmark, suite_benchmark
 from support.stage_world import Given, Sim, StageWorld, model, stub
-from tiltyard_jobs.contracts.target_recipes import ProgramsRecipe, ScoreRecipe, SolveRecipe, TaskSetRecipe
+from tiltyard_jobs.contracts.exit_codes import ExitCode
+from tiltyard_jobs.contracts.target_recipes import (
+    ProgramsRecipe,
+    ReferencesRecipe,
+    ScoreRecipe,
+    SolveRecipe,
+    TaskSetRecipe,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="code of models runs on Linux alone")
 
@@ -100,3 +109,59 @@ def test_what_was_never_written_is_not_scored(world: StageWorld, tmp_path: Path)
     assert world.column(score.ref, "value") == [0.0, None, 1.0]  # to say nothing is to fail
     (seal,) = world.seals(score.ref)
     assert sum(seal.voids.values()) == 1
+
+
+BARE = str(vars(sys)["_base_executable"])  # without the packages of this environment
+
+
+def referenced(
+    folder: Path, name: Literal["ds1000", "bigcodebench"], lines: str
+) -> tuple[ReferencesRecipe, SolveRecipe, ScoreRecipe]:
+    file = folder / "tasks.jsonl"
+    file.write_text(lines)
+    tasks = TaskSetRecipe(name=name, uri=file.as_uri(), rows=10)
+    solve, score = recipes(tasks)
+    by = ProgramsRecipe(seconds=20, memory=2 << 30, environment="registry.example/science:1")
+    references = ReferencesRecipe(tasks=tasks, by=by)
+    return references, solve, score.model_copy(update={"by": by, "references": references.ref})
+
+
+def run_bare(world: StageWorld, recipe: ReferencesRecipe | ScoreRecipe) -> Ran:
+    return world.run_task(world.bundle(recipe, programs_python=BARE))
+
+
+def test_a_task_that_cannot_be_solved_where_programs_run_is_not_scored(world: StageWorld, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in snippet_benchmark(3).splitlines()]
+    rows[1]["code_context"] = "import a_library_that_is_not_there\n" + rows[1]["code_context"]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    references, solve, score = referenced(tmp_path, "ds1000", lines)
+    replies = iter(["<code>result = x</code>", "<code>result = x + 1</code>", "<code>result = x</code>"])
+    with stub(lambda asked: next(replies)) as server:
+        world.make(solve, endpoint=server.endpoint)
+    assert [run_bare(world, recipe).code for recipe in (references, score)] == [0, 0]
+    assert world.column(references.ref, "outcome") == ["Passed", "Failed", "Passed"]
+    assert "a_library_that_is_not_there" in world.column(references.ref, "detail")[1]
+    assert world.column(score.ref, "value") == [1.0, None, 0.0]
+    assert world.column(score.ref, "void") == [None, "Unsolvable", None]
+    (seal,) = world.seals(score.ref)
+    assert seal.voids == {"Unsolvable": 1}
+
+
+def test_where_no_task_can_be_solved_nothing_is_scored(world: StageWorld, tmp_path: Path) -> None:
+    references, _, _ = referenced(tmp_path, "ds1000", snippet_benchmark(2, imports="import pandas_or_so"))
+    ran = run_bare(world, references)
+    assert ran.code == ExitCode.CONFIGURATION
+    assert ran.summary["message"] == (
+        f"spec.evaluation.environments: in {BARE} none of the solutions passes that the authors of ds1000 give:"
+        " Failed: ModuleNotFoundError: No module named 'pandas_or_so'"
+    )
+
+
+def test_programs_see_the_libraries_of_their_own_interpreter_alone(world: StageWorld, tmp_path: Path) -> None:
+    references, solve, score = referenced(tmp_path, "bigcodebench", suite_benchmark(2))
+    body = "```python\ndef task_func(x):\n    import {}\n    return x + {}\n```"
+    replies = iter([body.format("numpy", 0), body.format("json", 1)])
+    with stub(lambda asked: next(replies)) as server:
+        world.make(solve, endpoint=server.endpoint)
+    assert [run_bare(world, recipe).code for recipe in (references, score)] == [0, 0]
+    assert world.column(score.ref, "value") == [0.0, 1.0]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from support.manifests import manifest
-from tiltyard.api import Participant, load_tournament
+from tiltyard.api import Participant, Tournament, load_tournament
 from tiltyard.local.engines import engine_problems
 from tiltyard.local.servers import server_command
 
@@ -46,20 +48,46 @@ def test_commands(fields: dict[str, Any], command: list[str]) -> None:
     assert server_command(participant(**fields), 8000, python="python", vllm_python="vllm-python") == command
 
 
+async def problems(tournament: Tournament, **programs_pythons: str) -> list[str]:
+    return await engine_problems(
+        tournament, vllm_python="/nowhere/v", train_python="/nowhere/t", programs_pythons=programs_pythons
+    )
+
+
 async def test_simulated_experts_and_endpoints_need_no_vllm() -> None:
     document = manifest(3)
     document["spec"]["competitors"][0] = {"name": "m0", "endpoint": {"url": "http://127.0.0.1:1/v1", "model": "m"}}
     tournament = load_tournament(yaml.safe_dump(document))
-    assert await engine_problems(tournament, vllm_python="/nowhere/python", train_python="/nowhere/python") == []
+    assert await problems(tournament) == []
 
 
 async def test_a_target_needs_both_engines() -> None:
     document = manifest(3, training={"baseModel": {"uri": "hf://org/base"}})
     document["spec"]["evaluation"] = {"benchmarks": ["humaneval"], "allowCodeExecution": True}
     tournament = load_tournament(yaml.safe_dump(document))
-    served, trained = await engine_problems(tournament, vllm_python="/nowhere/v", train_python="/nowhere/t")
+    served, trained = await problems(tournament)
     assert served.startswith(
         "spec.training.baseModel.uri (and 1 more): vLLM serves it, and /nowhere/v cannot be started"
     )
     assert trained.startswith("spec.training: TRL trains it, and /nowhere/t cannot be started")
     assert trained.endswith("name an interpreter that has TRL with --train-python")
+
+
+async def test_programs_with_libraries_need_an_interpreter_that_is_named(tmp_path: Path) -> None:
+    document = manifest(3)
+    document["spec"]["evaluation"] = {
+        "benchmarks": ["ds1000"], "competitors": True, "allowCodeExecution": True,
+        "environments": [{"benchmark": "ds1000", "image": "registry.example/science:1"}],
+    }  # fmt: skip
+    tournament = load_tournament(yaml.safe_dump(document))
+    advice = "name an interpreter that has what the programs of ds1000 use with --programs-python ds1000=PATH"
+    field = "spec.evaluation.environments[0]"
+    assert await problems(tournament) == [f"{field}: on this machine there is no registry.example/science:1: {advice}"]
+    assert await problems(tournament, ds1000="/nowhere/p") == [
+        f"{field}: /nowhere/p cannot be started (No such file or directory): {advice}"
+    ]
+    old = tmp_path / "python"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    assert await problems(tournament, ds1000=str(old)) == [f"{field}: {old} is older than Python 3.10: {advice}"]
+    assert await problems(tournament, ds1000=sys.executable) == []

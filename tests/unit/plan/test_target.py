@@ -67,6 +67,26 @@ def test_questions_of_a_harness_are_worded_once_for_all_that_are_asked_alike() -
     assert {name.partition("/")[0] for name in changed} == {"score", "report"}
 
 
+def test_what_can_be_solved_is_found_once_before_any_model_is_up() -> None:
+    environment = {"benchmark": "ds1000", "image": "registry.example/science:1"}
+    evaluation = {
+        "benchmarks": ["humaneval", "ds1000"], "environments": [environment], "competitors": True,
+        "allowCodeExecution": True,
+    }  # fmt: skip
+    by_name = build_graph(tournament(3, evaluation=evaluation)).by_name
+    references = by_name["references/ds1000"]
+    assert (references.model, references.needs) == (None, frozenset())
+    for player in ("m0", "m1", "m2"):
+        solved = by_name[f"solve/{player}/ds1000"].keys
+        assert by_name[f"score/{player}/ds1000"].needs == solved | references.keys
+        assert by_name[f"score/{player}/humaneval"].needs == by_name[f"solve/{player}/humaneval"].keys
+    # Other libraries: what runs runs again, and nobody is asked.
+    evaluation = {**evaluation, "environments": [{**environment, "image": "registry.example/science:2"}]}
+    other = build_graph(tournament(3, evaluation=evaluation)).by_name
+    changed = {name for name, bundle in by_name.items() if bundle.version != other[name].version}
+    assert changed == {"references/ds1000", "report", *(f"score/{player}/ds1000" for player in ("m0", "m1", "m2"))}
+
+
 def test_competitors_are_scored_without_a_training() -> None:
     asked = solve(evaluation={**EVALUATION, "competitors": True})
     assert sorted({name.split("/")[1] for name in asked}) == ["m0", "m1", "m2"]

@@ -285,6 +285,33 @@ def test_what_runs_programs_has_no_key_and_no_task() -> None:
     assert "initContainers" not in pod_of(objects_of(Cluster(TARGET), "solve/base-model/humaneval")[1])
 
 
+def test_programs_with_libraries_run_in_the_image_that_has_them() -> None:
+    environment = {"benchmark": "ds1000", "image": "registry.example/science:1", "python": "/opt/bin/python"}
+    tournament = cluster_tournament(
+        3,
+        evaluation={
+            "competitors": True, "benchmarks": ["humaneval", "ds1000"], "environments": [environment],
+            "allowCodeExecution": True,
+        },
+        curation={"decontaminate": []},
+    )  # fmt: skip
+    cluster = Cluster(tournament)
+    for name in ("references/ds1000", "score/m0/ds1000"):
+        config_map, job = objects_of(cluster, name)
+        pod = pod_of(job)
+        file, sandbox = pod["initContainers"]
+        assert pod["containers"][0]["image"] == file["image"] == SETTINGS.worker_image
+        assert "restartPolicy" not in file  # it ends before the sandbox begins
+        assert sandbox["image"] == "registry.example/science:1"
+        assert sandbox["command"][:3] == ["/opt/bin/python", "-I", file["command"][-1]]
+        assert sandbox["restartPolicy"] == "Always"
+        assert "env" not in sandbox
+        assert sandbox["securityContext"] == pod["containers"][0]["securityContext"]
+        assert json.loads(config_map["data"]["task.json"])["programsPython"] is None
+    (sandbox,) = pod_of(objects_of(cluster, "score/m0/humaneval")[1])["initContainers"]
+    assert sandbox["image"] == SETTINGS.worker_image
+
+
 def test_tasks_of_the_harness_have_its_image_and_no_sandbox() -> None:
     tournament = cluster_tournament(
         3,

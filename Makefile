@@ -43,6 +43,7 @@ check: .venv/.dev verify ## Lint, types, import contracts
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy --python-version 3.10 -p tiltyard_jobs.sandbox # it runs in other people's interpreters too
 	$(BIN)/lint-imports
 
 format: .venv/.dev ## Format, and mend what lint can mend

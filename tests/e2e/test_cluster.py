@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from e2e.conftest import LM_EVAL, ROOT, TRAINER, Arena, environment_in_pod, kill_s3, kubectl, wait_for_s3
-from support.benchmarks import small_benchmark
+from support.benchmarks import small_benchmark, snippet_benchmark
 from support.local_runs import LocalRun, contents
 from support.manifests import manifest
 from support.tiny_model import tiny_model
@@ -53,6 +53,19 @@ async def test_the_quick_start_from_apply_to_the_report_in_s3(arena: Arena) -> N
         await asyncio.sleep(0.2)
     assert left == ""
     assert arena.contents() == stored
+
+
+async def test_more_gpus_than_any_node_has_are_told_of_before_a_model_starts(arena: Arena) -> None:
+    training = {"baseModel": {"uri": "hf://org/base"}, "resources": {"limits": {"nvidia.com/gpu": "64"}}}
+    await arena.apply(manifest(2, **SMALL, training=training, suspend=True))
+    told = (
+        "the manifest is valid; spec.training.resources asks for 64 nvidia.com/gpu, and none has any:"
+        " such a pod waits until a larger node is there"
+    )
+    seen = await arena.wait("test", lambda one: bool(one.get("status", {}).get("conditions")), 60)
+    (accepted,) = (one for one in seen["status"]["conditions"] if one["type"] == "Accepted")
+    assert (accepted["status"], accepted["message"]) == ("True", told)
+    assert "TooLarge" in kubectl("-n", arena.namespace, "describe", "tournament", "test")
 
 
 async def test_faults_cost_no_byte(arena: Arena, machine: str, tmp_path: Path) -> None:
@@ -171,14 +184,22 @@ async def test_from_mining_to_scores_before_and_after_in_one_apply(arena: Arena,
     training = tiny_training(arena, machine, tmp_path)
     store = arena.store()
     store.put("tasks.jsonl", small_benchmark(4).encode())
+    store.put("snippets.jsonl", snippet_benchmark(3).encode())
     question = {"question": "What is 1 plus 1?", "answer": "Two.\n#### 2"}
     store.put("sums.jsonl", json.dumps(question).encode())
     harness = environment_in_pod("lm-eval", LM_EVAL, tmp_path / "lm-eval", machine)
     jobs = {**SMALL["jobs"], "shardSize": 256, "pod": harness}
     document = manifest(2, **{**SMALL, "jobs": jobs}, serving={"maxActive": 3}, training=training)
     document["spec"]["evaluation"] = {
-        "benchmarks": ["humaneval_plus"],
-        "files": [{"benchmark": "humaneval_plus", "uri": f"{arena.uri}/tasks.jsonl"}],
+        "benchmarks": ["humaneval_plus", "ds1000"],
+        "files": [
+            {"benchmark": "humaneval_plus", "uri": f"{arena.uri}/tasks.jsonl"},
+            {"benchmark": "ds1000", "uri": f"{arena.uri}/snippets.jsonl"},
+        ],
+        # An interpreter that does not have Tiltyard, in an image that is not the workers'.
+        "environments": [
+            {"benchmark": "ds1000", "image": arena.cluster.images["operator"], "python": "/usr/bin/python3"}
+        ],
         "lmEval": [
             {
                 "name": "gsm8k",
@@ -202,9 +223,9 @@ async def test_from_mining_to_scores_before_and_after_in_one_apply(arena: Arena,
     assert [(one["model"], one["benchmark"], one["tasks"]) for one in scores["scores"]] == [
         (name, benchmark, tasks)
         for name in ("base-model", "trained-model")
-        for benchmark, tasks in (("humaneval_plus", 4), ("gsm8k", 1))
+        for benchmark, tasks in (("humaneval_plus", 4), ("ds1000", 3), ("gsm8k", 1))
     ]
-    assert [one["tasks"] for one in scores["gains"]] == [4, 1]
+    assert [one["tasks"] for one in scores["gains"]] == [4, 3, 1]
     assert done["status"]["outputs"]["model"].startswith(f"{arena.uri}/train/")
     assert list(store.list("checkpoints/train/")) == []
     store.close()

@@ -49,6 +49,7 @@ from tiltyard.cluster.kube import (
     KubeError,
 )
 from tiltyard.cluster.looks import WORKERS, Looks
+from tiltyard.cluster.nodes import Nodes, too_large
 from tiltyard.cluster.pace import Pace
 from tiltyard.cluster.seen import JobObject, PodObject, ServiceObject, TournamentSeen
 from tiltyard.plan.build import build_graph
@@ -82,6 +83,7 @@ class Resolved:
     graph: Graph
     task: PreflightTask
     preflight: str
+    warnings: tuple[str, ...]
 
 
 @dataclass
@@ -129,6 +131,7 @@ class Controller:
     _pace: Pace = field(default_factory=Pace)
 
     def __post_init__(self) -> None:
+        self._nodes = Nodes(self.kube, self.clock)
         self._looks = Looks(self._reconcile, self._exists, self.rng)
         changed = self._looks.changed
         for namespace in self.namespaces or ("",):
@@ -208,7 +211,9 @@ class Controller:
         after = build_status(picture.tournament, picture.graph, observed, decided, now, before=status)
         found = tell.troubles(observed)
         after = tell.tell_how_to_go_on(tell.tell_troubles(after, found))
+        after = tell.tell_warnings(after, resolved.warnings)
         events = list(tell.events_of(status, after, observed))
+        events += tell.warnings_of(status, resolved.warnings)
         events += [tell.Event("Waiting", f"{what}: {why}", True) for what, why in self._new_troubles(owner, found)]
         if decided.outcome is not Outcome.RUNNING:
             # An end is told once it has come: nothing looks for what a complete tournament has left running.
@@ -243,10 +248,13 @@ class Controller:
         if problems := [*late, *problems_on_cluster(tournament)]:
             raise ManifestError(owner, problems)
         await self._check_runtime(owner, tournament)
+        # What it may do in some namespaces it may not do with nodes, which are in none.
+        warnings = () if self.namespaces else tuple(too_large(tournament, await self._nodes.most()))
         graph = build_graph(tournament)
         tournament = with_service_urls(tournament, self.settings)
         task = cluster_preflight_task(tournament, graph)
-        resolved = Resolved(meta["uid"], meta["generation"], tournament, graph, task, preflight_version(task))
+        version = preflight_version(task)
+        resolved = Resolved(meta["uid"], meta["generation"], tournament, graph, task, version, warnings)
         self._resolved[owner] = resolved
         return resolved
 

@@ -60,6 +60,7 @@ RUNTIMES = {
     kind: Kind(train_job.API, kind, f"{kind.lower()}s") for kind in ("ClusterTrainingRuntime", "TrainingRuntime")
 }
 PODS = Kind("v1", "Pod", "pods")
+NODES = Kind("v1", "Node", "nodes")
 CONFIG_MAPS = Kind("v1", "ConfigMap", "configmaps")
 EVENTS = Kind("events.k8s.io/v1", "Event", "events")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -161,6 +161,25 @@ def tell_troubles(status: TournamentStatus, found: dict[str, str]) -> Tournament
         for c in status.conditions
     )
     return status.model_copy(update={"conditions": conditions})
+
+
+def tell_warnings(status: TournamentStatus, warnings: Sequence[str]) -> TournamentStatus:
+    """The status of a manifest that is valid, with what its author should know all the same."""
+    if not warnings:
+        return status
+    conditions = tuple(
+        c.model_copy(update={"message": f"{c.message}; {'; '.join(warnings)}"[:32768]}) if c.type == "Accepted" else c
+        for c in status.conditions
+    )
+    return status.model_copy(update={"conditions": conditions})
+
+
+def warnings_of(before: TournamentStatus, warnings: Sequence[str]) -> Iterator[Event]:
+    """An event for each warning that was not told yet."""
+    told = _message(before, "Accepted")
+    for warning in warnings:
+        if warning not in told:
+            yield Event("TooLarge", warning, warning=True)
 
 
 def status_of(tournament: Object) -> TournamentStatus:

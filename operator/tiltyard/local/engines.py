@@ -7,13 +7,14 @@ from collections.abc import Mapping
 
 from tiltyard.api import Tournament
 from tiltyard.local.servers import is_simulated
-from tiltyard.render.tasks import fields, participants
+from tiltyard.render.tasks import GPU, fields, participants
 from tiltyard_jobs.contracts.target_recipes import BASE_MODEL, TRAINED_MODEL
 
 ASK_SECONDS = 30.0
 TARGETS = (BASE_MODEL, TRAINED_MODEL)
 
 _HAS = "import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)"
+_HAS_GPUS = "import sys, torch; sys.exit(torch.cuda.device_count() < int(sys.argv[1]))"
 _IS_NEW = "import sys; sys.exit(sys.version_info < (3, 10))"
 
 
@@ -40,10 +41,14 @@ async def engine_problems(
         problems.append(
             f"{weights[0]}{more}: vLLM serves it, and {lack}: name an interpreter that has vLLM with --vllm-python"
         )
-    if tournament.spec.training is not None and (lack := await _lack(train_python, "trl")) is not None:
-        problems.append(
-            f"spec.training: TRL trains it, and {lack}: name an interpreter that has TRL with --train-python"
-        )
+    if (training := tournament.spec.training) is not None:
+        if (lack := await _lack(train_python, "trl")) is not None:
+            advice = "name an interpreter that has TRL with --train-python"
+            problems.append(f"spec.training: TRL trains it, and {lack}: {advice}")
+        elif (gpus := int(training.resources.demand().get(GPU, 0))) and (
+            lack := await _why_not(train_python, _HAS_GPUS, str(gpus), otherwise="this machine has fewer")
+        ):
+            problems.append(f"spec.training.resources: it asks for {gpus} {GPU}, and {lack}")
     evaluation = tournament.spec.evaluation
     for place, environment in enumerate(evaluation.environments if evaluation is not None else ()):
         name, field = environment.benchmark, f"spec.evaluation.environments[{place}]"

@@ -21,11 +21,13 @@ DETAIL_LENGTH = 500
 
 
 def readable() -> list[Path]:
-    """What a Python program needs to see: the interpreter, its packages, the C library, time zones."""
+    """What a Python program needs to see: the interpreter, its packages, the C library, time zones, the processors."""
     prefixes = {sys.prefix, sys.base_prefix, *(sysconfig.get_paths()[kind] for kind in ("stdlib", "purelib"))}
     system = ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/local/lib", "/usr/share/zoneinfo", "/etc/ld.so.cache")
     devices = ("/dev/zero", "/dev/urandom", "/dev/random")
-    return [Path(path) for path in (*sorted(prefixes), *system, *devices)]
+    # TensorFlow, PyTorch and their kin look at the machine, and at their own command line.
+    machine = ("/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu", "/proc/self/cmdline")
+    return [Path(path) for path in (*sorted(prefixes), *system, *devices, *machine)]
 
 
 def main() -> None:

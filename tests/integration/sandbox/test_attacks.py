@@ -83,6 +83,23 @@ assert said == [1]
     assert await run(source) == Outcome("Passed")
 
 
+async def test_what_libraries_do_works() -> None:
+    source = """
+import os, shutil
+os.mkdir("folder")
+with open("file", "w") as file:
+    file.write("x")
+os.symlink("file", "link")
+os.link("file", "folder/other")
+os.rename("file", "folder/file")
+shutil.move("folder/other", "back")
+assert sorted(os.listdir()) == ["back", "folder", "link"]
+for place in ("/proc/cpuinfo", "/proc/meminfo", "/proc/self/cmdline", "/sys/devices/system/cpu/online"):
+    assert open(place).read()
+"""
+    assert await run(source) == Outcome("Passed")
+
+
 @pytest.mark.parametrize(
     ("source", "detail"),
     [
@@ -195,6 +212,10 @@ async def test_files_outside_are_out_of_reach(tmp_path: Path) -> None:
         f"os.listdir({str(tmp_path)!r})",
         "open('/etc/passwd').read()",
         "open('/proc/1/environ').read()",
+        "open('/proc/1/cmdline').read()",
+        f"os.symlink({str(tmp_path)!r}, 'folder'); os.rename('/proc/self/cwd/x', 'folder/x')",
+        f"open('here', 'w'); os.rename('here', {str(tmp_path / 'new')!r})",
+        f"open('here', 'w'); os.link('here', {str(tmp_path / 'new')!r})",
         "open('/proc/self/environ').read()",
         f"open('/proc/{os.getpid()}/mem').read()",
         "open('/dev/shm/left', 'w')",

@@ -213,7 +213,7 @@ async def test_files_outside_are_out_of_reach(tmp_path: Path) -> None:
         "open('/etc/passwd').read()",
         "open('/proc/1/environ').read()",
         "open('/proc/1/cmdline').read()",
-        f"os.symlink({str(tmp_path)!r}, 'folder'); os.rename('/proc/self/cwd/x', 'folder/x')",
+        f"open('x', 'w'); os.symlink({str(tmp_path)!r}, 'folder'); os.rename('x', 'folder/x')",
         f"open('here', 'w'); os.rename('here', {str(tmp_path / 'new')!r})",
         f"open('here', 'w'); os.link('here', {str(tmp_path / 'new')!r})",
         "open('/proc/self/environ').read()",

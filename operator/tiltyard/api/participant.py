@@ -43,7 +43,8 @@ class Endpoint(ApiModel):
     """An OpenAI-compatible server that runs already: nothing is started for it."""
 
     url: EndpointUrl
-    """The base URL of its API, with its /v1; or kserve://NAME or kserve://NAMESPACE/NAME, an InferenceService."""
+    """The base URL of its API, with its /v1; or kserve://[NAMESPACE/]NAME, an InferenceService, with ?path=/openai/v1
+    where it serves there."""
     model: Line
     """The name by which it serves the model."""
     api_key_secret_ref: KeyReference | None = None

@@ -50,8 +50,8 @@ INFERENCE_SERVICE_SCHEME = "kserve://"
 EndpointUrl = Annotated[
     str,
     Text(
-        "an http:// or https:// URL without user, query or fragment, or kserve://NAME or kserve://NAMESPACE/NAME",
-        rf"{_SERVER}|{INFERENCE_SERVICE_SCHEME}({_LABEL}/)?{_LABEL}",
+        "an http:// or https:// URL without user, query or fragment, or kserve://[NAMESPACE/]NAME[?path=/PATH]",
+        rf"{_SERVER}|{INFERENCE_SERVICE_SCHEME}({_LABEL}/)?{_LABEL}(\?path=/[^\s?#]*)?",
         512,
     ),
 ]

@@ -64,13 +64,14 @@ def _resolved(
 ) -> dict[str, Endpoint | None]:
     if endpoint is None or not endpoint.url.startswith(INFERENCE_SERVICE_SCHEME):
         return {}
-    namespace, _, name = endpoint.url.removeprefix(INFERENCE_SERVICE_SCHEME).rpartition("/")
-    url = _predictor_url(name, namespace or tournament.metadata.namespace, settings)
+    place, _, path = endpoint.url.removeprefix(INFERENCE_SERVICE_SCHEME).partition("?path=")
+    namespace, _, name = place.rpartition("/")
+    url = _predictor_url(name, namespace or tournament.metadata.namespace, settings, path or "/v1")
     return {"endpoint": endpoint.model_copy(update={"url": url})}
 
 
-def _predictor_url(name: str, namespace: str | None, settings: ClusterSettings) -> str:
-    return f"http://{name}-predictor.{namespace}.svc.{settings.domain}/v1"
+def _predictor_url(name: str, namespace: str | None, settings: ClusterSettings, path: str = "/v1") -> str:
+    return f"http://{name}-predictor.{namespace}.svc.{settings.domain}{path}"
 
 
 def inference_service(

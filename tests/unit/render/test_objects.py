@@ -228,6 +228,7 @@ def test_a_model_of_weights_is_served_by_its_runtime() -> None:
     [
         ("kserve://m1", "http://m1-predictor.arena.svc.cluster.local/v1"),
         ("kserve://team/m1", "http://m1-predictor.team.svc.cluster.local/v1"),
+        ("kserve://m1?path=/openai/v1", "http://m1-predictor.arena.svc.cluster.local/openai/v1"),
         ("https://elsewhere/v1", "https://elsewhere/v1"),
     ],
 )

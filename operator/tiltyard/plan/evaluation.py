@@ -78,12 +78,12 @@ def _benchmarks(
     evaluation: Evaluation,
 ) -> list[tuple[TaskSetRecipe | LmEvalRecipe, ProgramsRecipe | MetricRecipe]]:
     files = {file.benchmark: file for file in evaluation.files}
-    images = {environment.benchmark: environment.image for environment in evaluation.environments}
+    environments = {one.benchmark: f"{one.image} {one.python}" for one in evaluation.environments}
     programs = [
         ProgramsRecipe(
             seconds=evaluation.timeout_seconds,
             memory=LIBRARY_PROGRAM_BYTES if name in WITH_LIBRARIES else PROGRAM_BYTES,
-            environment=images.get(name),
+            environment=environments.get(name),
         )
         for name in evaluation.benchmarks
     ]

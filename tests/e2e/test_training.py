@@ -144,12 +144,13 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_weights(base: Path, tmp_pat
     assert contents(open_store(cut.out.as_uri())) == contents(open_store(whole.out.as_uri()))
 
 
-def test_two_processes_share_a_model_and_continue(base: Path, tmp_path: Path) -> None:
-    """Fully sharded they learn what one learns: the trainer's own program on PyTorch's FSDP, without a GPU."""
-    (recipe,) = build_graph(tournament_from_object(document(base))).by_name["train"].recipes
-    assert isinstance(recipe, TrainRecipe)
-    rows = tmp_path / "sft.jsonl"
+def learn(
+    base: Path, folder: Path, *launcher: str, env: dict[str, str] | None = None, **hyperparameters: Any
+) -> list[float]:
+    """The losses of a training by the trainer's own program, on a few rows of our own."""
     texts = [("Double it.", "x + x"), ("Square it.", "x * x"), ("Negate it.", "-x")] * 8
+    folder.mkdir(exist_ok=True)
+    rows = folder / "sft.jsonl"
     for_trl = (
         {
             "prompt": [{"role": "user", "content": question}],
@@ -158,22 +159,38 @@ def test_two_processes_share_a_model_and_continue(base: Path, tmp_path: Path) ->
         for question, answer in texts
     )
     write_rows(rows, for_trl)
+    given = document(base)
+    given["spec"]["training"]["hyperparameters"] |= hyperparameters
+    (recipe,) = build_graph(tournament_from_object(given)).by_name["train"].recipes
+    assert isinstance(recipe, TrainRecipe)
+    order = order_of(recipe, base=str(base), rows={"sft": rows}, counts={"sft": len(texts)}, out=folder, cpu=True)
+    (folder / "order.json").write_text(json.dumps(order | {"fullyShard": True, "saveSteps": 4}))
+    command = [str(envs.ensure("train")), *launcher, str(TRAINER), str(folder / "order.json")]
+    subprocess.run(command, env=server_environment() | (env or {}), check=True, timeout=300)
+    return [point["loss"] for point in json.loads((folder / "curve.json").read_text())]
+
+
+def test_half_precision_learns_what_full_precision_learns(base: Path, tmp_path: Path) -> None:
+    """At the paper's learning rate, where a step is less than the last digit of a weight's sixteen bits."""
+    small: dict[str, Any] = {"learningRate": "0.00002", "epochs": 8}
+    full = learn(base, tmp_path / "full", **small)
+    half = learn(base, tmp_path / "half", **small, precision="Bfloat16")
+    assert full[0] - full[-1] > 0.1
+    assert half[0] - half[-1] == pytest.approx(full[0] - full[-1], rel=0.05)
+    sizes = []
+    for name, dtype in (("full", "float32"), ("half", "bfloat16")):
+        model = tmp_path / name / "sft" / "model"
+        assert json.loads((model / "config.json").read_text())["dtype"] == dtype
+        sizes.append((model / "model.safetensors").stat().st_size)
+    assert sizes[1] == pytest.approx(sizes[0] / 2, rel=0.01)
+
+
+def test_two_processes_share_a_model_and_continue(base: Path, tmp_path: Path) -> None:
+    """Fully sharded they learn what one learns: the trainer's own program on PyTorch's FSDP, without a GPU."""
     (tmp_path / "sitecustomize.py").write_text(Path(sharding_on_cpu.__file__).read_text())
-
-    def learn(name: str, *launcher: str, env: dict[str, str]) -> list[float]:
-        folder = tmp_path / name
-        folder.mkdir(exist_ok=True)
-        order = order_of(
-            recipe, base=str(base), rows={"sft": rows}, counts={"sft": len(texts)}, out=folder, cpu=True
-        ) | {"fullyShard": True, "saveSteps": 4}
-        (folder / "order.json").write_text(json.dumps(order))
-        command = [str(envs.ensure("train")), *launcher, str(TRAINER), str(folder / "order.json")]
-        subprocess.run(command, env=server_environment() | env, check=True, timeout=300)
-        return [point["loss"] for point in json.loads((folder / "curve.json").read_text())]
-
-    two = Nodes().launcher(2)
-    alone = learn("alone", env={})
-    together = learn("together", *two, env={"PYTHONPATH": str(tmp_path)})
+    two, env = Nodes().launcher(2), {"PYTHONPATH": str(tmp_path)}
+    alone = learn(base, tmp_path / "alone")
+    together = learn(base, tmp_path / "together", *two, env=env)
     assert together == pytest.approx(alone, rel=0.02)
     # Its last checkpoint but one: the same way once more.
     sft = tmp_path / "together" / "sft"
@@ -182,7 +199,7 @@ def test_two_processes_share_a_model_and_continue(base: Path, tmp_path: Path) ->
     for gone in (last, sft / "model"):
         shutil.rmtree(gone)
     (sft / "done.json").unlink()
-    assert learn("together", *two, env={"PYTHONPATH": str(tmp_path)}) == pytest.approx(together, rel=1e-4)
+    assert learn(base, tmp_path / "together", *two, env=env) == pytest.approx(together, rel=1e-4)
 
 
 def test_no_template_and_no_rows_are_told_in_a_sentence(base: Path, tmp_path: Path) -> None:

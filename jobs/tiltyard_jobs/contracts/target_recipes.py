@@ -42,6 +42,7 @@ class TrainRecipe(Recipe):
     """
 
     stage: Literal["train"] = "train"
+    version: int = 2
     base: ModelIdentity
     chat_template: str | None
     dataset: ArtifactRef

@@ -57,6 +57,7 @@ def order_of(
         # Adapters are merged where the whole model is; what is trained of it is small anyway.
         "fullyShard": recipe.lora is None and not cpu,
         "cpu": cpu,
+        "final": True,
     }
 
 
@@ -67,7 +68,8 @@ def is_trained(order: Mapping[str, Any]) -> bool:
 
 def one_by_one(order: Mapping[str, Any]) -> list[dict[str, Any]]:
     """An order as several, each with one stage more than the one before, which a trainer finds done."""
-    return [{**order, "stages": order["stages"][: count + 1]} for count in range(len(order["stages"]))]
+    stages = order["stages"]
+    return [{**order, "stages": stages[:count], "final": count == len(stages)} for count in range(1, len(stages) + 1)]
 
 
 def _stage(kind: str, recipe: TrainRecipe, rows: Path, learning_rate: float) -> dict[str, Any]:

@@ -35,6 +35,8 @@ def main() -> None:
     if _is_main():
         curve = [point for folder in folders for point in json.loads((folder / DONE).read_text())]
         (out / "curve.json").write_text(json.dumps(curve))
+        if order["final"] and order["precision"] == "Bfloat16":
+            _round_weights(folders[-1] / "model")
 
 
 def _train(order: dict[str, Any], stage: dict[str, Any], base: str, folder: Path) -> None:
@@ -44,9 +46,12 @@ def _train(order: dict[str, Any], stage: dict[str, Any], base: str, folder: Path
 
     set_seed(order["seed"])
     tokenizer = _tokenizer(order, base)
-    precision = torch.bfloat16 if order["precision"] == "Bfloat16" else torch.float32
+    # Weights that are trained are kept in 32 bits, whatever is computed in: of 16, a step of a small learning rate
+    # is below the last, and is lost. Those beside adapters do not change.
+    frozen = order["lora"] and order["precision"] == "Bfloat16"
+    kept = torch.bfloat16 if frozen else torch.float32
     try:
-        model = AutoModelForCausalLM.from_pretrained(base, revision=_revision(order, base), dtype=precision)
+        model = AutoModelForCausalLM.from_pretrained(base, revision=_revision(order, base), dtype=kept)
     except (OSError, ValueError) as error:
         _refuse(f"the base model cannot be loaded: {_first_line(error)}")
     # A tokenizer may name a padding token that the model has no embedding for.
@@ -71,6 +76,30 @@ def _train(order: dict[str, Any], stage: dict[str, Any], base: str, folder: Path
             _refuse("there are too few rows for a single step of training")
         (folder / DONE).write_text(json.dumps(history))
     trainer.accelerator.wait_for_everyone()
+
+
+def _round_weights(folder: Path) -> None:
+    """Make 16 bits of each weight's 32, as models are served. Done twice it changes nothing more."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    size = 0
+    for path in sorted(folder.glob("*.safetensors")):
+        weights = {
+            name: weight.to(torch.bfloat16) if weight.dtype == torch.float32 else weight
+            for name, weight in load_file(path).items()
+        }
+        size += sum(weight.numel() * weight.element_size() for weight in weights.values())
+        save_file(weights, staged := path.with_suffix(".rounded"), metadata={"format": "pt"})
+        staged.replace(path)
+    index = folder / "model.safetensors.index.json"  # of several files
+    if index.exists():
+        document = json.loads(index.read_text())
+        document["metadata"]["total_size"] = size
+        index.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
+    config = folder / "config.json"
+    document = json.loads(config.read_text()) | {"dtype": "bfloat16"}
+    config.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
 
 
 def _last_checkpoint(folder: Path) -> str | None:

@@ -81,7 +81,7 @@ class Hyperparameters(ApiModel):
     packing: bool = True
     """Short rows share a sequence. Default: true."""
     precision: Literal["Bfloat16", "Float32"] = "Bfloat16"
-    """What is computed in. Default: Bfloat16."""
+    """What is computed in, and saved in; weights that are trained are kept in 32 bits. Default: Bfloat16."""
     gradient_checkpointing: bool = True
     """Less memory for more time. Default: true."""
 

@@ -185,6 +185,17 @@ def test_half_precision_learns_what_full_precision_learns(base: Path, tmp_path: 
     assert sizes[1] == pytest.approx(sizes[0] / 2, rel=0.01)
 
 
+def test_packed_rows_do_not_see_each_other(base: Path, tmp_path: Path) -> None:
+    """One step over all rows has one loss, whether they share a sequence or not; it must have learnt to tell."""
+    learn(base, tmp_path / "first", epochs=10)
+    learnt = tmp_path / "first" / "sft" / "model"
+    whole: dict[str, Any] = {"epochs": 1, "globalBatchSize": 64}
+    (packed,) = learn(learnt, tmp_path / "packed", **whole, packing=True)
+    (apart,) = learn(learnt, tmp_path / "apart", **whole, packing=False)
+    assert packed < 2
+    assert packed == pytest.approx(apart, rel=1e-4)
+
+
 def test_two_processes_share_a_model_and_continue(base: Path, tmp_path: Path) -> None:
     """Fully sharded they learn what one learns: the trainer's own program on PyTorch's FSDP, without a GPU."""
     (tmp_path / "sitecustomize.py").write_text(Path(sharding_on_cpu.__file__).read_text())

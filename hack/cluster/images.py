@@ -23,6 +23,7 @@ import tools
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGETS = ("operator", "worker")
+IN_CLUSTER = (*TARGETS, "python")  # and one that is nobody's of ours: a Debian with Python, for root
 LOCKS = tuple(f"requirements/{name}.txt" for name in ("build", "operator", "worker", "trainer", "lm-eval"))
 SOURCES = ("hack/cluster/images.py", "Dockerfile", ".dockerignore", "pyproject.toml", "README.md", "LICENSE", *LOCKS)
 FOLDERS = ("operator/tiltyard", "jobs/tiltyard_jobs")

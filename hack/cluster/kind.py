@@ -47,7 +47,7 @@ def prepare(*, vllm: bool) -> tuple[list[Path], Path | None]:
         raise ClusterError("kind, or a Docker engine that answers, is missing; TILTYARD_CLUSTER=node needs neither")
     for name in TOOLS:
         tools.ensure(name)
-    return [images.ensure(target) for target in images.TARGETS], envs.ensure("vllm") if vllm else None
+    return [images.ensure(target) for target in images.IN_CLUSTER], envs.ensure("vllm") if vllm else None
 
 
 def up(*, vllm: bool) -> None:
@@ -97,7 +97,7 @@ def find() -> Cluster | None:
         endpoint=f"http://{_gateway()}:{s3.PORT}",
         bucket=s3.BUCKET,
         keys=s3.KEYS,
-        images={target: images.tag(target) for target in images.TARGETS},
+        images={target: images.tag(target) for target in images.IN_CLUSTER},
         machine=MACHINE,
     )
 

@@ -43,7 +43,7 @@ def prepare(*, vllm: bool) -> tuple[list[str], str | None]:
     _check_programs()
     for name in TOOLS:
         tools.ensure(name)
-    return [str(images.ensure(target)) for target in images.TARGETS], str(envs.ensure("vllm")) if vllm else None
+    return [str(images.ensure(target)) for target in images.IN_CLUSTER], str(envs.ensure("vllm")) if vllm else None
 
 
 def up(*, vllm: bool) -> None:
@@ -95,7 +95,7 @@ def find() -> Cluster | None:
         endpoint=f"http://{node.ADDRESS}:{s3.PORT}",
         bucket=s3.BUCKET,
         keys=s3.KEYS,
-        images={target: images.tag(target) for target in images.TARGETS},
+        images={target: images.tag(target) for target in images.IN_CLUSTER},
         machine="",
     )
 

@@ -12,7 +12,7 @@ from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.planner import JobOrder
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.names import BUNDLE, PARTS, QUEUE, STAGE, VERSION, child_metadata, job_name, labels
-from tiltyard.render.pods import CONTAINER_SECURITY, POD_SECURITY, container_fields, pod_fields, resource_fields
+from tiltyard.render.pods import CONTAINER_SECURITY, NOBODY, POD_SECURITY, container_fields, pod_fields, resource_fields
 from tiltyard.render.tasks import (
     BASE_FOLDER,
     environment_of,
@@ -307,7 +307,13 @@ def _sandbox(
     command = [environment.python, "-I", file, "tiltyard_jobs.sandbox", PROGRAMS_FOLDER]
     return [
         {"name": "sandbox-file", **ours, **common, "command": ["python", "-m", "tiltyard_jobs.sandbox.archive", file]},
-        {**sidecar, "image": environment.image, "command": command},
+        {
+            **sidecar,
+            "image": environment.image,
+            "command": command,
+            # Most images are root's, or name a user without a number: a pod that must not be root's refuses both.
+            "securityContext": {**CONTAINER_SECURITY, "runAsUser": NOBODY, "runAsGroup": NOBODY},
+        },
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from tiltyard_jobs.errors import VoidReason
 from tiltyard_jobs.report.charts import Axis, Tick, Whisker
 from tiltyard_jobs.report.formats import DASH, count, percent
 from tiltyard_jobs.report.words import visible
@@ -39,11 +40,17 @@ class BenchmarkRow(NamedTuple):
 
 
 class BenchmarkTable(NamedTuple):
-    """One benchmark, its models in the manifest's order; `metric` is the harness's, empty where programs ran."""
+    """One benchmark, its models in the manifest's order.
+
+    Attributes:
+        metric: the harness's; empty where programs ran.
+        unsolvable: there are tasks that cannot be solved where programs ran.
+    """
 
     name: str
     tasks: str
     metric: str
+    unsolvable: bool
     rows: tuple[BenchmarkRow, ...]
 
 
@@ -54,7 +61,8 @@ def benchmark_tables(scores: Sequence[BenchmarkScore]) -> tuple[BenchmarkTable, 
         these = [one for one in scores if one.benchmark == name]
         tasks = count(max(one.tasks + sum(one.voids.values()) for one in these))
         rows = tuple(_row(one) for one in these)
-        tables.append(BenchmarkTable(NAMES.get(name, visible(name)), tasks, _metric(these), rows))
+        unsolvable = any(VoidReason.UNSOLVABLE in one.voids for one in these)
+        tables.append(BenchmarkTable(NAMES.get(name, visible(name)), tasks, _metric(these), unsolvable, rows))
     return tuple(tables)
 
 
@@ -74,5 +82,5 @@ def _row(one: BenchmarkScore) -> BenchmarkRow:
         passed=count(outcomes.get("Passed", 0)),
         failed=count(outcomes.get("Failed", 0) + outcomes.get("Crashed", 0)),
         timed_out=count(outcomes.get("TimedOut", 0)),
-        void=count(sum(one.voids.values())),
+        void=", ".join(f"{count(number)} {visible(reason)}" for reason, number in sorted(one.voids.items())) or "0",
     )

@@ -6,6 +6,7 @@ import pytest
 
 from support.report_samples import TWELVE, sample
 from tiltyard_jobs.contracts.tasks import LedgerRow
+from tiltyard_jobs.report.benchmarks import benchmark_tables
 from tiltyard_jobs.report.costs import cost_tables, token_table, void_table
 from tiltyard_jobs.report.inputs import StageCount
 from tiltyard_jobs.report.instructions import difficulty, funnel_table, task_types
@@ -13,7 +14,7 @@ from tiltyard_jobs.report.jury import COLUMNS, report_cards
 from tiltyard_jobs.report.leaderboard import leaderboard
 from tiltyard_jobs.report.matrix import vote_matrix, win_matrix
 from tiltyard_jobs.report.overlap import overlaps
-from tiltyard_jobs.results import Funnel, JudgeStanding, Overlap
+from tiltyard_jobs.results import BenchmarkScore, Funnel, JudgeStanding, Overlap
 
 
 def judge(name: str = "ada", **changes: Any) -> JudgeStanding:
@@ -192,3 +193,20 @@ def test_costs_by_stage() -> None:
     judged = [cell.replace("\u00a0", " ") for cell in tables.stages.rows[1][1]]
     assert judged == ["2 min 01 s", "15", "0", "400", "25 %", "0"]
     assert cost_tables([]) is None
+
+
+def test_a_task_that_is_not_scored_says_why() -> None:
+    not_scored: tuple[tuple[str, str, dict[str, int]], ...] = (
+        ("ds1000", "a", {"Unsolvable": 2, "Unavailable": 1}),
+        ("ds1000", "b", {}),
+        ("mbpp", "a", {"Unavailable": 1}),
+    )
+    scores = [
+        BenchmarkScore(
+            model=name, benchmark=benchmark, tasks=5, outcomes={"Passed": 5}, voids=voids, score=1.0, low=0.5, high=1.0
+        )
+        for benchmark, name, voids in not_scored
+    ]
+    first, second = benchmark_tables(scores)
+    assert [row.void for row in first.rows] == ["1 Unavailable, 2 Unsolvable", "0"]
+    assert (first.unsolvable, second.unsolvable) == (True, False)

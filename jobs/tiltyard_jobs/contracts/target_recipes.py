@@ -61,6 +61,20 @@ class TrainRecipe(Recipe):
     seed: int
 
 
+Benchmark = Literal[
+    "humaneval",
+    "humaneval_plus",
+    "mbpp",
+    "mbpp_plus",
+    "cruxeval_input",
+    "cruxeval_output",
+    "ds1000",
+    "bigcodebench",
+    "bigcodebench_hard",
+]
+"""Benchmarks of programming tasks, by the names that a manifest has for them."""
+
+
 class TaskSetRecipe(Contract):
     """A benchmark of programming tasks.
 
@@ -71,17 +85,7 @@ class TaskSetRecipe(Contract):
         rows: tasks, at most.
     """
 
-    name: Literal[
-        "humaneval",
-        "humaneval_plus",
-        "mbpp",
-        "mbpp_plus",
-        "cruxeval_input",
-        "cruxeval_output",
-        "ds1000",
-        "bigcodebench",
-        "bigcodebench_hard",
-    ]
+    name: Benchmark
     uri: str | None = None
     sha256: str | None = None
     rows: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -13,18 +13,7 @@ from tiltyard.api.scalars import Sha256, TextsUri, TokenLimit
 from tiltyard.api.serving import ModelServing
 from tiltyard.api.shapes import Distinct, Text, Whole
 from tiltyard.api.texts import TEXTS_IN_CLUSTER
-
-Benchmark = Literal[
-    "humaneval",
-    "humaneval_plus",
-    "mbpp",
-    "mbpp_plus",
-    "cruxeval_input",
-    "cruxeval_output",
-    "ds1000",
-    "bigcodebench",
-    "bigcodebench_hard",
-]
+from tiltyard_jobs.contracts.target_recipes import Benchmark
 
 TASKS: Mapping[Benchmark, int] = {
     "humaneval": 164,

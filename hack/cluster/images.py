@@ -23,7 +23,7 @@ import tools
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGETS = ("operator", "worker")
-IN_CLUSTER = (*TARGETS, "python")  # and one that is nobody's of ours: a Debian with Python, for root
+IN_CLUSTER = (*TARGETS, "python")  # a bare Debian with Python, for root: in tests it is somebody else's image
 LOCKS = tuple(f"requirements/{name}.txt" for name in ("build", "operator", "worker", "trainer", "lm-eval"))
 SOURCES = ("hack/cluster/images.py", "Dockerfile", ".dockerignore", "pyproject.toml", "README.md", "LICENSE", *LOCKS)
 FOLDERS = ("operator/tiltyard", "jobs/tiltyard_jobs")

@@ -29,7 +29,7 @@ ENVIRONMENT = {
 
 
 Start = tuple[str, ...]
-"""A command line that runs the module of this package which is named after it."""
+"""The beginning of a command line: with the name of a module of this package behind it, it runs that module."""
 
 GUEST = "tiltyard_jobs.sandbox.guest"
 
@@ -37,7 +37,7 @@ GUEST = "tiltyard_jobs.sandbox.guest"
 def own_start() -> Start:
     """How this interpreter is started again; out of the archive, where this very module is from one."""
     archive = getattr(__spec__.loader, "archive", None)
-    return (sys.executable, "-I", "-m") if archive is None else (sys.executable, "-I", archive)
+    return (sys.executable, "-I", archive or "-m")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,16 @@ from typing import Literal
 
 from tiltyard.api import Condition, ManifestError, ModelStatus, Problem, TournamentStatus
 from tiltyard.cluster.tell import Event as Told
-from tiltyard.cluster.tell import event_object, events_of, is_complete, refused, tell_how_to_go_on, worth_writing
+from tiltyard.cluster.tell import (
+    event_object,
+    events_of,
+    is_complete,
+    refused,
+    tell_how_to_go_on,
+    tell_warnings,
+    warnings_of,
+    worth_writing,
+)
 from tiltyard.plan.observed import Observed
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -71,6 +80,15 @@ def test_a_refused_manifest_keeps_what_else_is_known() -> None:
     assert told["Accepted"] == ("False", "spec.seed: is wrong")
     assert told["DatasetReady"][0] == "True"
     assert (status.phase, status.run, status.observed_generation) == ("Invalid", "abc", 4)
+
+
+def test_a_warning_stands_beside_the_acceptance_and_is_told_once() -> None:
+    accepted = TournamentStatus(conditions=(condition("Accepted", message="the manifest is valid"), condition("Ready")))
+    assert tell_warnings(accepted, ()) == accepted
+    warned = tell_warnings(accepted, ("a is large", "b is large"))
+    assert [c.message for c in warned.conditions] == ["the manifest is valid; a is large; b is large", ""]
+    assert list(warnings_of(accepted, ("a is large",))) == [Told("TooLarge", "a is large", warning=True)]
+    assert list(warnings_of(warned, ("a is large", "b is large"))) == []
 
 
 def test_a_long_note_is_cut() -> None:

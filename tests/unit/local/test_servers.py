@@ -48,9 +48,9 @@ def test_commands(fields: dict[str, Any], command: list[str]) -> None:
     assert server_command(participant(**fields), 8000, python="python", vllm_python="vllm-python") == command
 
 
-async def problems(tournament: Tournament, **programs_pythons: str) -> list[str]:
+async def problems(tournament: Tournament, train_python: str = "/nowhere/t", **programs_pythons: str) -> list[str]:
     return await engine_problems(
-        tournament, vllm_python="/nowhere/v", train_python="/nowhere/t", programs_pythons=programs_pythons
+        tournament, vllm_python="/nowhere/v", train_python=train_python, programs_pythons=programs_pythons
     )
 
 
@@ -71,6 +71,20 @@ async def test_a_target_needs_both_engines() -> None:
     )
     assert trained.startswith("spec.training: TRL trains it, and /nowhere/t cannot be started")
     assert trained.endswith("name an interpreter that has TRL with --train-python")
+
+
+async def test_more_gpus_than_this_machine_has(tmp_path: Path) -> None:
+    def asking(gpus: str) -> Tournament:
+        training = {"baseModel": {"uri": "hf://org/base"}, "resources": {"limits": {"nvidia.com/gpu": gpus}}}
+        return load_tournament(yaml.safe_dump(manifest(3, training=training)))
+
+    has_two = tmp_path / "python"  # and TRL
+    has_two.write_text('#!/bin/sh\n[ "$3" = trl ] || [ "$3" -le 2 ]\n')
+    has_two.chmod(0o755)
+    assert (await problems(asking("3"), str(has_two)))[-1] == (
+        "spec.training.resources: it asks for 3 nvidia.com/gpu, and this machine has fewer"
+    )
+    assert not [one for one in await problems(asking("2"), str(has_two)) if "gpu" in one]
 
 
 async def test_programs_with_libraries_need_an_interpreter_that_is_named(tmp_path: Path) -> None:

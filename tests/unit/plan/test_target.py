@@ -67,7 +67,7 @@ def test_questions_of_a_harness_are_worded_once_for_all_that_are_asked_alike() -
     assert {name.partition("/")[0] for name in changed} == {"score", "report"}
 
 
-def test_what_can_be_solved_is_found_once_before_any_model_is_up() -> None:
+def test_what_can_be_solved_is_found_once_and_waits_for_nothing() -> None:
     environment = {"benchmark": "ds1000", "image": "registry.example/science:1"}
     evaluation = {
         "benchmarks": ["humaneval", "ds1000"], "environments": [environment], "competitors": True,

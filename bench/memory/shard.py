@@ -31,7 +31,7 @@ sys.path.insert(0, str(ROOT / "jobs"))
 import structlog  # noqa: E402
 
 from tiltyard_jobs.contracts.identity import ModelIdentity  # noqa: E402
-from tiltyard_jobs.contracts.recipe import ArtifactRef  # noqa: E402
+from tiltyard_jobs.contracts.recipe import ArtifactRef, Recipe  # noqa: E402
 from tiltyard_jobs.contracts.recipes import AnswerRecipe, SamplingRecipe  # noqa: E402
 from tiltyard_jobs.contracts.tasks import BundleTask, Part, StoreRef  # noqa: E402
 from tiltyard_jobs.errors import VoidReason  # noqa: E402
@@ -51,7 +51,7 @@ class Measured(NamedTuple):
     finish_seconds: float
 
 
-def context_in(folder: Path, records: int) -> ShardContext:
+def context_in(folder: Path, records: int) -> ShardContext[Recipe]:
     recipe = AnswerRecipe(
         model=ModelIdentity(uri="sim://stub"),
         instructions=ArtifactRef(stage="curate", key="0" * 32),
@@ -85,7 +85,7 @@ def context_in(folder: Path, records: int) -> ShardContext:
     )
 
 
-async def make(context: ShardContext, records: int, size: int, concurrency: int) -> tuple[float, float]:
+async def make(context: ShardContext[Recipe], records: int, size: int, concurrency: int) -> tuple[float, float]:
     """CPU seconds of the loop, and of the table and the seal."""
 
     async def work(row: int) -> dict[str, Any]:

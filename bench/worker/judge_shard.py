@@ -21,7 +21,7 @@ from workload import ANSWER, MODEL, instruction
 
 from tiltyard_jobs.contracts.frozen import digest
 from tiltyard_jobs.contracts.identity import ModelIdentity
-from tiltyard_jobs.contracts.recipe import ArtifactRef, Stage
+from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import JudgeRecipe
 from tiltyard_jobs.contracts.summary import Summary
 from tiltyard_jobs.contracts.tasks import BundleTask, EndpointRef, Part, StoreRef
@@ -154,7 +154,7 @@ class JudgeShard:
         }
         return len(found)
 
-    def _publish(self, stage: Stage, role: str, schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> ArtifactRef:
+    def _publish(self, stage: str, role: str, schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> ArtifactRef:
         ref = ArtifactRef(stage=stage, key=digest(role.encode())[:32])
         path = self._folder / "rows.parquet"
         with TableWriter(path, schema) as table:

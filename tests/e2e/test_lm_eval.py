@@ -17,8 +17,8 @@ from support.manifests import manifest
 from support.stage_world import Asked, StageWorld, model, stub
 from support.tiny_model import tiny_model
 from support.vllm_server import VllmServer, vllm_python, vllm_server
-from tiltyard_jobs.contracts.recipes import AnyRecipe
-from tiltyard_jobs.contracts.target_recipes import (
+from tiltyard_jobs.contracts.recipes import (
+    AnyRecipe,
     LmEvalRecipe,
     MetricRecipe,
     QuestionSet,

@@ -24,7 +24,7 @@ from support.tiny_model import tiny_model
 from support.vllm_server import SERVER_ARGUMENTS, server_environment, vllm_python
 from tiltyard.api import tournament_from_object
 from tiltyard.plan.build import build_graph
-from tiltyard_jobs.contracts.target_recipes import TrainRecipe
+from tiltyard_jobs.contracts.recipes import TrainRecipe
 from tiltyard_jobs.store import open_store
 from tiltyard_jobs.training.nodes import Nodes
 from tiltyard_jobs.training.order import order_of

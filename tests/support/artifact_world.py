@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from tiltyard_jobs.contracts.frozen import digest
 from tiltyard_jobs.contracts.identity import ModelIdentity
-from tiltyard_jobs.contracts.recipe import ArtifactRef, Stage, parts
+from tiltyard_jobs.contracts.recipe import ArtifactRef, parts
 from tiltyard_jobs.contracts.recipes import (
     AnyRecipe,
     BenchmarkRecipe,
@@ -344,7 +344,7 @@ class ArtifactWorld:
 
     def _publish(
         self,
-        stage: Stage,
+        stage: str,
         role: str,
         schema: pa.Schema,
         rows: Iterator[Row] | Sequence[Row],

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tiltyard_jobs.contracts.identity import ModelIdentity
-from tiltyard_jobs.contracts.recipe import ArtifactRef
+from tiltyard_jobs.contracts.recipe import ArtifactRef, Recipe
 from tiltyard_jobs.contracts.recipes import AnswerRecipe, SamplingRecipe
 from tiltyard_jobs.contracts.summary import Summary
 from tiltyard_jobs.contracts.tasks import BundleTask, Part, StoreRef
@@ -86,7 +86,7 @@ def part_rows(made: AnswerRecipe, shard: int) -> int:
     return max(0, min(made.rows - shard * made.shard_size, made.shard_size))
 
 
-async def answer(context: ShardContext) -> Outcome:
+async def answer(context: ShardContext[Recipe]) -> Outcome:
     delay = float(os.environ.get("FAKE_DELAY", "0"))
     fault = FAULTS.get(os.environ.get("FAKE_FAULT", ""))
     asked = os.open(os.environ["FAKE_ASKED"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)

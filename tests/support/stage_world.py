@@ -30,7 +30,7 @@ from support.artifact_world import Ran, Row, key_of
 from support.stub_llm import serving
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.layout import Seal
-from tiltyard_jobs.contracts.recipe import ArtifactRef, Stage, parts
+from tiltyard_jobs.contracts.recipe import ArtifactRef, parts
 from tiltyard_jobs.contracts.recipes import (
     AnswerRecipe,
     AnyRecipe,
@@ -77,7 +77,7 @@ class StageWorld:
         self.artifacts = Artifacts(self.store, root / "cache")
 
     def seal(
-        self, stage: Stage, name: str, schema: pa.Schema, rows: Sequence[Row], *, size: int | None = None
+        self, stage: str, name: str, schema: pa.Schema, rows: Sequence[Row], *, size: int | None = None
     ) -> ArtifactRef:
         """Seal an artifact that no worker made, in parts of `size` rows."""
         size = size or max(1, len(rows))
@@ -91,7 +91,7 @@ class StageWorld:
             self.artifacts.publish(ref, shard, {"rows": path}, rows=len(part))
         return ref
 
-    def instructions(self, texts: Sequence[str], *, stage: Stage = "filter", name: str = "a") -> ArtifactRef:
+    def instructions(self, texts: Sequence[str], *, stage: str = "filter", name: str = "a") -> ArtifactRef:
         """Seal instructions, as `mine` or `filter` leaves them."""
         plain = {"attacker_id": model(name).id, "finish_reason": "stop"}
         rows = [{"instruction_id": id_of(row), "instruction": text, **plain} for row, text in enumerate(texts)]

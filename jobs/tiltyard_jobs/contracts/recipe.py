@@ -9,9 +9,10 @@ A version is raised by hand when the stage's code changes what it makes; a promp
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from functools import cached_property
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, PlainSerializer
 
@@ -26,23 +27,37 @@ def _plain(value: Decimal) -> str:
 
 Fraction = Annotated[Decimal, PlainSerializer(_plain, return_type=str)]
 
-Stage = Literal[
-    "mine",
-    "prompts",
-    "filter",
-    "grade",
-    "curate",
-    "answer",
-    "judge",
-    "rate",
-    "dataset",
-    "train",
-    "references",
-    "questions",
-    "solve",
-    "score",
-    "report",
-]
+Phase = Literal["Mining", "Curating", "Answering", "Judging", "Rating", "Writing", "Training", "Evaluating"]
+"""The words of `status.phase` while work is left, in order."""
+
+EngineName = Literal["Trl", "LmEval"]
+"""Foreign software that a stage runs: TRL, lm-evaluation-harness. On a cluster an image has it, else an interpreter."""
+
+
+class Milestone(NamedTuple):
+    """A condition that becomes true when a stage's artifacts are all there.
+
+    Attributes:
+        condition: its type.
+        message: what it says then.
+    """
+
+    condition: str
+    message: str
+
+
+class Requests(NamedTuple):
+    """What a model is asked for an artifact, at most: an estimate.
+
+    Attributes:
+        calls: requests, without retries.
+        prompt_tokens: tokens read for one request.
+        completion_tokens: tokens written for one request.
+    """
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
 
 
 class ArtifactRef(Contract):
@@ -54,7 +69,7 @@ class ArtifactRef(Contract):
         shards: how many parts it has; it is complete when each part is sealed.
     """
 
-    stage: Stage
+    stage: str
     key: str
     shards: int = Field(default=1, ge=1)
 
@@ -63,12 +78,52 @@ class Recipe(Contract):
     """Base of the recipes.
 
     Attributes:
+        STAGE: the stage's name, as in `stage`.
+        PHASE: the tournament's phase while this is the earliest work that is left.
+        MILESTONE: what is reached when all of the stage's artifacts are there; None: nothing that a user waits for.
+        TELLS_COSTS: the stage shows what the run has cost.
         shard_size: rows in one part; part i holds rows [i·size, (i+1)·size). In the recipe since it shapes the files.
     """
 
-    STAGE: ClassVar[Stage]
-    stage: Stage
+    STAGE: ClassVar[str]
+    PHASE: ClassVar[Phase]
+    MILESTONE: ClassVar[Milestone | None] = None
+    TELLS_COSTS: ClassVar[bool] = False
+
+    stage: str
     version: int = 1
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: object) -> None:
+        cls.STAGE = cls.model_fields["stage"].default
+
+    @property
+    def engine(self) -> EngineName | None:
+        """What the stage runs besides the worker; None: nothing."""
+        return None
+
+    @property
+    def runs_programs(self) -> bool:
+        """Whether the stage runs programs of hostile origin."""
+        return False
+
+    @property
+    def embeds(self) -> bool:
+        """Whether the stage asks the embedder's endpoint."""
+        return False
+
+    def requests(self, answer_tokens: int) -> Requests:
+        """What a model is asked for the whole artifact; nothing where no model is needed.
+
+        Args:
+            answer_tokens: expected length of one answer.
+        """
+        return Requests()
+
+    @cached_property
+    def inputs(self) -> tuple[ArtifactRef, ...]:
+        """The artifacts that it is made of, each once, in the order of the fields."""
+        return tuple({ref.key: ref for ref in _references(self)}.values())
 
     @property
     def shards(self) -> int:
@@ -84,3 +139,17 @@ class Recipe(Contract):
 def parts(rows: int, size: int) -> int:
     """Parts of `size` rows that hold `rows`; at least one, so that an empty artifact has a place."""
     return max(1, -(-rows // size))
+
+
+def _references(value: object) -> Iterator[ArtifactRef]:
+    if isinstance(value, ArtifactRef):
+        yield value
+    elif isinstance(value, Contract):
+        for name in type(value).model_fields:
+            yield from _references(getattr(value, name))
+    elif isinstance(value, tuple):
+        for entry in value:
+            yield from _references(entry)
+    elif isinstance(value, dict):
+        for entry in value.values():
+            yield from _references(entry)

@@ -6,15 +6,15 @@ and an argument. It holds no secret: credentials come from the environment, by t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field
 
 from tiltyard_jobs.contracts.frozen import Contract
-from tiltyard_jobs.contracts.recipe import ArtifactRef, Stage
-from tiltyard_jobs.contracts.recipes import AnyRecipe
-from tiltyard_jobs.contracts.target_recipes import LmEvalRecipe, TaskSetRecipe
+from tiltyard_jobs.contracts.recipe import ArtifactRef
+from tiltyard_jobs.contracts.recipes import AnyRecipe, LmEvalRecipe, TaskSetRecipe
 
 
 class StoreRef(Contract):
@@ -78,7 +78,7 @@ class LedgerRow(Contract):
 
     COSTS: ClassVar = ("requests", "retries", "prompt_tokens", "cached_tokens", "completion_tokens", "seconds")
 
-    stage: Stage
+    stage: str
     model: str
     requests: int = 0
     retries: int = 0
@@ -142,7 +142,7 @@ class BundleTask(Contract):
         programs_python: an interpreter with what the programs of a benchmark use; None: the worker's own.
     """
 
-    stage: Stage
+    stage: str
     tournament: str
     store: StoreRef
     recipes: tuple[AnyRecipe, ...]
@@ -290,3 +290,8 @@ class CompareTask(Contract):
 
 SoloTask = PreflightTask | ExportTask | FetchTask | CompareTask
 """Tasks that make no artifact and have no index."""
+
+SOLO_TASKS: Mapping[str, type[SoloTask]] = {
+    task.model_fields["stage"].default: task for task in (PreflightTask, ExportTask, FetchTask, CompareTask)
+}
+"""By stage."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tiltyard_jobs.contracts.layout import readable
-from tiltyard_jobs.contracts.target_recipes import LmEvalRecipe
+from tiltyard_jobs.contracts.recipes import LmEvalRecipe
 from tiltyard_jobs.contracts.tasks import LmEvalTask, StoreRef
 from tiltyard_jobs.engine import Engine, run_engine
 from tiltyard_jobs.errors import ConfigurationError, PermanentError

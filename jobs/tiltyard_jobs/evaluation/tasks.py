@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from tiltyard_jobs.contracts.target_recipes import TaskSetRecipe
+from tiltyard_jobs.contracts.recipes import TaskSetRecipe
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.curation.benchmarks import hub_rows, packaged_humaneval
 from tiltyard_jobs.errors import ConfigurationError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tiltyard_jobs.contracts.target_recipes import TrainRecipe
+from tiltyard_jobs.contracts.recipes import TrainRecipe
 
 
 def model_card(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import get_args
 
-from tiltyard_jobs.contracts.recipe import Stage
+from tiltyard_jobs.contracts.recipes import RECIPES
 
 OTHER = "other"
 
-STAGE_ORDER: tuple[str, ...] = get_args(Stage)
+STAGE_ORDER = tuple(RECIPES)
 
 
 def by_stage(name: str) -> tuple[int, str]:

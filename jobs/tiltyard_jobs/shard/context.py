@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Generic, Self, TypeAlias, TypeVar
 from structlog.typing import FilteringBoundLogger
 
 from tiltyard_jobs.contracts.layout import Seal, checkpoint_prefix
-from tiltyard_jobs.contracts.recipes import AnyRecipe
+from tiltyard_jobs.contracts.recipe import Recipe
 from tiltyard_jobs.contracts.summary import Standing
 from tiltyard_jobs.contracts.tasks import (
     BundleTask,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tiltyard_jobs.llm.client import ModelClient
 
 Task = TypeVar("Task", bound=SoloTask)
+RecipeT_co = TypeVar("RecipeT_co", bound=Recipe, covariant=True)
 
 
 @dataclass(slots=True)
@@ -85,7 +86,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class ShardContext:
+class ShardContext(Generic[RecipeT_co]):
     """One index of one bundle, ready to be worked on.
 
     Attributes:
@@ -108,7 +109,7 @@ class ShardContext:
 
     task: BundleTask
     index: int
-    parts: tuple[tuple[AnyRecipe, int], ...]
+    parts: tuple[tuple[RecipeT_co, int], ...]
     folders: tuple[PartFolder, ...]
     store: Store
     artifacts: Artifacts
@@ -120,6 +121,17 @@ class ShardContext:
     rng: random.Random
     log: FilteringBoundLogger
     meter: Meter = field(default_factory=Meter)
+
+    @property
+    def recipe(self) -> RecipeT_co:
+        """The recipe of a stage whose index makes one part."""
+        ((recipe, _),) = self.parts
+        return recipe
+
+    @property
+    def shard(self) -> int:
+        """The number of the parts that the index makes."""
+        return self.parts[0][1]
 
     @property
     def field(self) -> str:

@@ -10,6 +10,7 @@ import orjson
 import pyarrow as pa
 
 from tiltyard_jobs.contracts.layout import Seal
+from tiltyard_jobs.contracts.recipe import Recipe
 from tiltyard_jobs.shard.context import ShardContext
 from tiltyard_jobs.shard.journal import Journal
 from tiltyard_jobs.shard.stopping import Stopped
@@ -17,7 +18,7 @@ from tiltyard_jobs.shard.tables import GROUP_ROWS, TableWriter
 
 
 async def finish_parts(
-    context: ShardContext, journal: Journal, *, schema: pa.Schema, rows: Sequence[int]
+    context: ShardContext[Recipe], journal: Journal, *, schema: pa.Schema, rows: Sequence[int]
 ) -> tuple[Seal, ...]:
     """Write each part's table in row order and seal it. Memory is that of one row group.
 
@@ -38,7 +39,7 @@ async def finish_parts(
     return tuple(seals)
 
 
-def _finish(context: ShardContext, journal: Journal, part: int, rows: int, schema: pa.Schema) -> Seal:
+def _finish(context: ShardContext[Recipe], journal: Journal, part: int, rows: int, schema: pa.Schema) -> Seal:
     (recipe, shard), folder = context.parts[part], context.folders[part]
     voids: Counter[str] = Counter()
     prompt_tokens = completion_tokens = 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,18 +11,10 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from tiltyard_jobs.contracts.frozen import Contract
-from tiltyard_jobs.contracts.tasks import BundleTask, CompareTask, ExportTask, FetchTask, PreflightTask, SoloTask
+from tiltyard_jobs.contracts.tasks import SOLO_TASKS, BundleTask, SoloTask
 from tiltyard_jobs.errors import ConfigurationError
 
 Document = TypeVar("Document", bound=Contract)
-
-SOLO_TASKS: Mapping[str, type[SoloTask]] = {
-    "preflight": PreflightTask,
-    "export": ExportTask,
-    "fetch": FetchTask,
-    "compare": CompareTask,
-}
-"""The documents of the stages that make no artifact."""
 
 MAX_PROBLEMS = 10
 _MAX_GIVEN = 60
@@ -38,6 +29,8 @@ def load_bundle(path: Path, stage: str, index: int) -> BundleTask:
     task = _load(path, BundleTask)
     if task.stage != stage:
         raise ConfigurationError(f"{path} is a task of stage {task.stage}, not {stage}.")
+    if others := sorted({recipe.stage for recipe in task.recipes} - {stage}):
+        raise ConfigurationError(f"{path} is a task of stage {stage} with recipes of stage {', '.join(others)}.")
     if not 0 <= index < len(task.indices):
         raise ConfigurationError(f"{path} has indices 0 to {len(task.indices) - 1}; there is no index {index}.")
     for part in task.indices[index]:

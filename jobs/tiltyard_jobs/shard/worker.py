@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 
 from tiltyard_jobs.contracts.exit_codes import ExitCode
+from tiltyard_jobs.contracts.recipe import Recipe
 from tiltyard_jobs.contracts.summary import Summary
 from tiltyard_jobs.contracts.tasks import BundleTask, SoloTask, StoreRef
 from tiltyard_jobs.errors import ConfigurationError
@@ -101,7 +102,7 @@ class Worker:
             _check_sealed(context)
             claims.remove()
 
-    def _context(self, task: BundleTask, store: Store, claims: Claims, stop: asyncio.Event) -> ShardContext:
+    def _context(self, task: BundleTask, store: Store, claims: Claims, stop: asyncio.Event) -> ShardContext[Recipe]:
         folder = claims.folders[0].path
         scratch = folder / "scratch"
         scratch.mkdir(exist_ok=True)
@@ -123,7 +124,7 @@ class Worker:
         )
 
 
-def _check_sealed(context: ShardContext) -> None:
+def _check_sealed(context: ShardContext[Recipe]) -> None:
     """The folders hold the only copy of what is not sealed: they may go only where everything is."""
     for recipe, shard in context.parts:
         if context.artifacts.seal(recipe.ref, shard) is None:

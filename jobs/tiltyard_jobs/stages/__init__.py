@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Awaitable, Callable
-from typing import Any, get_args
+from typing import Any
 
-from tiltyard_jobs.contracts.recipe import Stage
+from tiltyard_jobs.contracts.recipes import RECIPES
+from tiltyard_jobs.contracts.tasks import SOLO_TASKS
 
-STAGES = ("preflight", *get_args(Stage), "export", "fetch", "compare")
+STAGES = (*RECIPES, *SOLO_TASKS)
 """Those that make artifacts, and those that make none."""
 
 

@@ -16,10 +16,9 @@ from tiltyard_jobs.stages.asking import SERVER_FAILURES, ask_all, model_of, rows
 FAILING = SERVER_FAILURES | {VoidReason.EMPTY}
 
 
-async def answer(context: ShardContext) -> Outcome:
+async def answer(context: ShardContext[AnswerRecipe]) -> Outcome:
     """Make one part of `answers[c, a]`. An answer cut by the token limit is an answer; its finish reason says so."""
-    ((recipe, shard),) = context.parts
-    assert isinstance(recipe, AnswerRecipe)
+    recipe, shard = context.recipe, context.shard
     part = rows_of_part(context.artifacts, recipe.instructions, shard, recipe.shard_size)
     setting = recipe.sampling
     sampling = Sampling(float(setting.temperature), float(setting.top_p), setting.max_tokens)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from tiltyard_jobs.contracts.recipe import ArtifactRef
+from tiltyard_jobs.contracts.recipe import ArtifactRef, Recipe
 from tiltyard_jobs.errors import ConfigurationError, VoidReason
 from tiltyard_jobs.llm.client import ModelClient
 from tiltyard_jobs.shard.artifacts import Artifacts
@@ -30,7 +30,7 @@ def rows_of_part(artifacts: Artifacts, source: ArtifactRef, shard: int, size: in
 
 
 @asynccontextmanager
-async def model_of(context: ShardContext) -> AsyncIterator[ModelClient]:
+async def model_of(context: ShardContext[Recipe]) -> AsyncIterator[ModelClient]:
     """A client of the bundle's model; what is wrong with its endpoint is said under the manifest's field."""
     try:
         async with context.connect() as client:
@@ -40,7 +40,7 @@ async def model_of(context: ShardContext) -> AsyncIterator[ModelClient]:
 
 
 async def ask_all(
-    context: ShardContext,
+    context: ShardContext[Recipe],
     items: Iterator[WorkItem[T]],
     ask: Callable[[T], Awaitable[dict[str, Any]]],
     void: Callable[[T, VoidReason, str], dict[str, Any]],

@@ -22,18 +22,17 @@ from tiltyard_jobs.stages.embedding import embed_texts
 UNGRADED, DIFFICULTY, DIVERSITY = "Ungraded", "Difficulty", "Diversity"
 
 
-async def curate(context: ShardContext) -> Outcome:
+async def curate(context: ShardContext[CurateRecipe]) -> Outcome:
     """Make `curated[a]`: its `rows` are fought over, its `dropped` says what became of the rest."""
-    ((recipe, shard),) = context.parts
-    assert isinstance(recipe, CurateRecipe)
-    scores = await asyncio.to_thread(combined_scores, context, recipe)
-    reasons = [reason_of(score, recipe) for score in scores]
-    await choose(context, recipe, reasons)
-    return await asyncio.to_thread(_write, context, recipe, shard, scores, reasons)
+    scores = await asyncio.to_thread(combined_scores, context)
+    reasons = [reason_of(score, context.recipe) for score in scores]
+    await choose(context, reasons)
+    return await asyncio.to_thread(_write, context, scores, reasons)
 
 
-def combined_scores(context: ShardContext, recipe: CurateRecipe) -> list[int | None]:
+def combined_scores(context: ShardContext[CurateRecipe]) -> list[int | None]:
     """The difficulty of each instruction; None where nobody graded it."""
+    recipe = context.recipe
     if not recipe.grades:
         total = sum(seal.rows for seal in context.artifacts.require(recipe.instructions))
         return [None] * total
@@ -50,8 +49,9 @@ def reason_of(score: int | None, recipe: CurateRecipe) -> str | None:
     return None if grade_of(score) in recipe.keep else DIFFICULTY
 
 
-async def choose(context: ShardContext, recipe: CurateRecipe, reasons: list[str | None]) -> None:
+async def choose(context: ShardContext[CurateRecipe], reasons: list[str | None]) -> None:
     """Mark what is dropped to keep at most `limit`."""
+    recipe = context.recipe
     left = [place for place, reason in enumerate(reasons) if reason is None]
     if recipe.limit is None or len(left) <= recipe.limit:
         return
@@ -72,10 +72,9 @@ async def choose(context: ShardContext, recipe: CurateRecipe, reasons: list[str 
             reasons[place] = DIVERSITY
 
 
-def _write(
-    context: ShardContext, recipe: CurateRecipe, shard: int, scores: list[int | None], reasons: list[str | None]
-) -> Outcome:
+def _write(context: ShardContext[CurateRecipe], scores: list[int | None], reasons: list[str | None]) -> Outcome:
     """Write both tables and seal the part."""
+    recipe, shard = context.recipe, context.shard
     kept_path, dropped_path = context.work_dir / "rows.parquet", context.work_dir / "dropped.parquet"
     counts: Counter[str] = Counter(f"score.{score}" for score in scores if score is not None)
     rows = 0

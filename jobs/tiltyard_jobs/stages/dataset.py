@@ -22,32 +22,31 @@ from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.usertexts import read_texts
 
 
-async def dataset(context: ShardContext) -> Outcome:
+async def dataset(context: ShardContext[DatasetRecipe]) -> Outcome:
     """Make `dataset`: the tables of `outcome.tables`, the card `README` and the document `summary`.
 
     The seal's rows are those of the first format asked for.
     """
-    ((recipe, shard),) = context.parts
-    assert isinstance(recipe, DatasetRecipe)
-    return await asyncio.to_thread(_dataset, context, recipe, shard)
+    return await asyncio.to_thread(_dataset, context)
 
 
-def _dataset(context: ShardContext, recipe: DatasetRecipe, shard: int) -> Outcome:
+def _dataset(context: ShardContext[DatasetRecipe]) -> Outcome:
+    recipe, shard = context.recipe, context.shard
     artifacts, lineup, folder = context.artifacts, recipe.lineup, context.work_dir
     artifacts.require_all([source.ref for source in recipe.sources])
     (sealed,) = artifacts.require(recipe.ratings)
     standings = Standings.model_validate_json(artifacts.fetch(sealed.files["standings"]).read_bytes())
 
-    contamination = Contamination(benchmark_texts(context, recipe))
+    contamination = Contamination(benchmark_texts(context))
     pace = Pace(context.stop, context.progress, len(sources_of(lineup)) + standings.instructions + len(lineup.matches))
     ballots = read_ballots(artifacts, lineup, pace)
-    contaminated = contamination.survey(instruction_texts(context, recipe))
+    contaminated = contamination.survey(instruction_texts(context))
     fought = contests(artifacts, lineup, recipe.ratings, filtered_by_attacker(recipe))
     written = write_contests(folder, recipe, fought, contaminated, contamination.repeats, pace)
     verdicts = write_table(folder, "verdicts", verdict_rows(artifacts, lineup, pace))
     battles = write_table(folder, "battles", battle_rows(ballots, tally(ballots.verdicts), Roster.of(lineup)))
 
-    summary = _summary(context, recipe, contamination, written)
+    summary = _summary(context, contamination, written)
     formats = [kind.lower() for kind in recipe.formats]
     rows = {name: written.rows[name] for name in (*formats, "instructions", "answers")}
     rows |= {"verdicts": verdicts, "battles": battles}
@@ -58,12 +57,13 @@ def _dataset(context: ShardContext, recipe: DatasetRecipe, shard: int) -> Outcom
     return Outcome.of([artifacts.publish(recipe.ref, shard, files, rows=written.rows[formats[0]])])
 
 
-def benchmark_texts(context: ShardContext, recipe: DatasetRecipe) -> dict[str, list[str]]:
+def benchmark_texts(context: ShardContext[DatasetRecipe]) -> dict[str, list[str]]:
     """The texts of the benchmarks by name; two files of one name count as one.
 
     Raises:
         ConfigurationError: a benchmark's texts cannot be had.
     """
+    recipe = context.recipe
     texts: dict[str, list[str]] = {}
     for benchmark in recipe.benchmarks:
         if benchmark.uri is None or benchmark.field is None:
@@ -75,16 +75,16 @@ def benchmark_texts(context: ShardContext, recipe: DatasetRecipe) -> dict[str, l
     return texts
 
 
-def instruction_texts(context: ShardContext, recipe: DatasetRecipe) -> Iterator[str]:
+def instruction_texts(context: ShardContext[DatasetRecipe]) -> Iterator[str]:
     """All curated instructions, attacker by attacker."""
+    recipe = context.recipe
     for player in recipe.lineup.players:
         for row in context.artifacts.rows(recipe.lineup.instructions[player.name], columns=["instruction"]):
             yield row["instruction"]
 
 
-def _summary(
-    context: ShardContext, recipe: DatasetRecipe, contamination: Contamination, written: Written
-) -> DataSummary:
+def _summary(context: ShardContext[DatasetRecipe], contamination: Contamination, written: Written) -> DataSummary:
+    recipe = context.recipe
     costs = costs_of(context.artifacts, recipe)
     return DataSummary(
         funnels=funnels_of(context.artifacts, recipe),

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from tiltyard_jobs.contracts.recipe import Recipe
 from tiltyard_jobs.contracts.recipes import EmbedderRecipe
 from tiltyard_jobs.curation.embed import Embedder, HashedNgrams, SentenceTransformers, unit_rows
 from tiltyard_jobs.errors import ConfigurationError, PermanentError, RecordVoidError
@@ -21,7 +22,9 @@ ENDPOINT_BATCH = 64  # texts
 ENDPOINT_BATCHES = 8  # under way at once: an embedding server batches by itself
 
 
-async def embed_texts(context: ShardContext, recipe: EmbedderRecipe, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+async def embed_texts(
+    context: ShardContext[Recipe], recipe: EmbedderRecipe, texts: Sequence[str]
+) -> npt.NDArray[np.float32]:
     """Embed texts.
 
     Returns:
@@ -42,7 +45,7 @@ async def embed_texts(context: ShardContext, recipe: EmbedderRecipe, texts: Sequ
     return await asyncio.to_thread(embedder.embed, texts)
 
 
-async def _from_endpoint(context: ShardContext, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+async def _from_endpoint(context: ShardContext[Recipe], texts: Sequence[str]) -> npt.NDArray[np.float32]:
     endpoint = context.task.embedder
     assert endpoint is not None
     batches = [texts[start : start + ENDPOINT_BATCH] for start in range(0, len(texts), ENDPOINT_BATCH)]

@@ -20,13 +20,11 @@ TRUNCATED = "Truncated"  # the token limit cut it: half an instruction is none
 DUPLICATE = "Duplicate"
 
 
-async def filter(context: ShardContext) -> Outcome:  # noqa: A001  the stage's name
+async def filter(context: ShardContext[FilterRecipe]) -> Outcome:  # noqa: A001  the stage's name
     """Make `filtered[a]`: its `rows` are what is kept, its `dropped` says what became of the rest."""
-    ((recipe, shard),) = context.parts
-    assert isinstance(recipe, FilterRecipe)
-    issues = await asyncio.to_thread(lambda: [issue_of(row) for row in context.artifacts.rows(recipe.source)])
-    twins = await find_twins(context, recipe, issues)
-    return await asyncio.to_thread(_write, context, recipe, shard, issues, twins)
+    issues = await asyncio.to_thread(lambda: [issue_of(row) for row in context.artifacts.rows(context.recipe.source)])
+    twins = await find_twins(context, issues)
+    return await asyncio.to_thread(_write, context, issues, twins)
 
 
 def issue_of(row: dict[str, Any]) -> str | None:
@@ -39,8 +37,9 @@ def issue_of(row: dict[str, Any]) -> str | None:
     return None if issue is None else str(issue)
 
 
-async def find_twins(context: ShardContext, recipe: FilterRecipe, issues: list[str | None]) -> DedupResult | None:
+async def find_twins(context: ShardContext[FilterRecipe], issues: list[str | None]) -> DedupResult | None:
     """Which of the instructions without an issue repeat another; None where nothing is to be compared."""
+    recipe = context.recipe
     artifacts, threshold = context.artifacts, float(recipe.threshold)
 
     def texts() -> Iterator[str]:
@@ -63,10 +62,9 @@ async def find_twins(context: ShardContext, recipe: FilterRecipe, issues: list[s
     )
 
 
-def _write(
-    context: ShardContext, recipe: FilterRecipe, shard: int, issues: list[str | None], twins: DedupResult | None
-) -> Outcome:
+def _write(context: ShardContext[FilterRecipe], issues: list[str | None], twins: DedupResult | None) -> Outcome:
     """Write both tables and seal the part."""
+    recipe, shard = context.recipe, context.shard
     ids = [row["instruction_id"] for row in context.artifacts.rows(recipe.source, columns=["instruction_id"])]
     passed = [instruction for instruction, issue in zip(ids, issues, strict=True) if issue is None]
     earlier_ids = [

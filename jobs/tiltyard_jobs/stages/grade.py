@@ -17,10 +17,9 @@ from tiltyard_jobs.stages.asking import ask_all, model_of, rows_of_part
 SAMPLING = Sampling(temperature=0.0, top_p=1.0, max_tokens=MAX_TOKENS)
 
 
-async def grade(context: ShardContext) -> Outcome:
+async def grade(context: ShardContext[GradeRecipe]) -> Outcome:
     """Make one part of `grades[g, a]`."""
-    ((recipe, shard),) = context.parts
-    assert isinstance(recipe, GradeRecipe)
+    recipe, shard = context.recipe, context.shard
     part = rows_of_part(context.artifacts, recipe.instructions, shard, recipe.shard_size)
     salt = recipe.instructions.key
 

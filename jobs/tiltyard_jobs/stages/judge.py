@@ -32,11 +32,10 @@ class Comparison(NamedTuple):
     answer_b: str | None
 
 
-async def judge(context: ShardContext) -> Outcome:
+async def judge(context: ShardContext[JudgeRecipe]) -> Outcome:
     """Make one part of `verdicts[j, a, d]` for each match of the index; all are over one attacker's instructions."""
-    recipes = [recipe for recipe, _ in context.parts if isinstance(recipe, JudgeRecipe)]
-    assert len(recipes) == len(context.parts)
-    first, shard = recipes[0], context.parts[0][1]
+    recipes = [recipe for recipe, _ in context.parts]
+    first, shard = recipes[0], context.shard
     part = rows_of_part(context.artifacts, first.instructions, shard, first.instructions_per_shard)
     method = first.method
     prompt = JudgePrompt(first.prompt, method, salt=f"{first.seed}/{first.instructions.key}")
@@ -95,7 +94,9 @@ def orders_of(recipe: JudgeRecipe, row: int) -> tuple[str, ...]:
     return ("AB",) if row % 2 == 0 else ("BA",)
 
 
-def comparisons(context: ShardContext, recipes: list[JudgeRecipe], part: range) -> Iterator[WorkItem[Comparison]]:
+def comparisons(
+    context: ShardContext[JudgeRecipe], recipes: list[JudgeRecipe], part: range
+) -> Iterator[WorkItem[Comparison]]:
     """All comparisons of these instructions: by instruction, then by the answer that is shown first."""
     first = recipes[0]
     sources = {ref.key: ref for recipe in recipes for ref in (recipe.answers_a, recipe.answers_b)}

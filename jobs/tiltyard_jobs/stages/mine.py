@@ -56,10 +56,9 @@ class SmokeCheck:
             )
 
 
-async def mine(context: ShardContext) -> Outcome:
+async def mine(context: ShardContext[MineRecipe]) -> Outcome:
     """Make one part of `mined[a]`."""
-    ((recipe, shard),) = context.parts
-    assert isinstance(recipe, MineRecipe)
+    recipe, shard = context.recipe, context.shard
     key = recipe.ref.key
     start = shard * recipe.shard_size
     rows = min(recipe.rows, start + recipe.shard_size) - start

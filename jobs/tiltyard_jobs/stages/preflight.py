@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tiltyard_jobs.contracts.layout import artifact_prefix, shard_of_seal
 from tiltyard_jobs.contracts.recipe import ArtifactRef
+from tiltyard_jobs.contracts.recipes import TrainRecipe
 from tiltyard_jobs.contracts.summary import Summary, pack_bits
 from tiltyard_jobs.contracts.tasks import NamedEndpoint, PreflightTask
 from tiltyard_jobs.curation.benchmarks import load_known
@@ -63,7 +64,7 @@ async def preflight(context: PreflightContext) -> Summary:
     finished = await asyncio.to_thread(finished_run, context.store, task.run) if all(bits) else None
     if finished is None:
         return result
-    trained = next((ref for ref in task.artifacts if ref.stage == "train"), None)
+    trained = next((ref for ref in task.artifacts if ref.stage == TrainRecipe.STAGE), None)
     outputs = outputs_of(context.store, task.run, trained)
     return result.model_copy(update={"leaderboard": finished.manifest.leaderboard, "outputs": outputs})
 

@@ -17,7 +17,7 @@ from tiltyard_jobs.usertexts import read_texts
 FIELD = "spec.instructions.from"
 
 
-async def prompts(context: ShardContext) -> Outcome:
+async def prompts(context: ShardContext[PromptsRecipe]) -> Outcome:
     """Make `prompts[a]`: the attacker's share of the file, in the file's order."""
     try:
         return await asyncio.to_thread(_prompts, context)
@@ -25,13 +25,12 @@ async def prompts(context: ShardContext) -> Outcome:
         raise error.under(FIELD) from error
 
 
-def _prompts(context: ShardContext) -> Outcome:
-    ((recipe, shard),) = context.parts
-    assert isinstance(recipe, PromptsRecipe)
+def _prompts(context: ShardContext[PromptsRecipe]) -> Outcome:
+    recipe, shard = context.recipe, context.shard
     path = context.work_dir / "rows.parquet"
     with TableWriter(path, INSTRUCTIONS) as table:
         rows = 0
-        for text in share_of(context, recipe):
+        for text in share_of(context):
             if rows == recipe.rows:
                 raise ConfigurationError(
                     f"{FIELD}.perCompetitor: {readable(recipe.uri)} holds more than {recipe.rows} instructions for"
@@ -43,8 +42,9 @@ def _prompts(context: ShardContext) -> Outcome:
     return Outcome.of([context.artifacts.publish(recipe.ref, shard, {"rows": path}, rows=rows)])
 
 
-def share_of(context: ShardContext, recipe: PromptsRecipe) -> Iterator[str]:
+def share_of(context: ShardContext[PromptsRecipe]) -> Iterator[str]:
     """The attacker's texts: those that name it, or every `turns`-th one."""
+    recipe = context.recipe
     texts = read_texts(recipe.uri, recipe.field, context.task.store, sha256=recipe.sha256, also=recipe.attacker_field)
     for number, (text, attacker) in enumerate(texts):
         mine = attacker == recipe.attacker if recipe.attacker_field else number % recipe.turns == recipe.turn

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from tiltyard_jobs.contracts.target_recipes import QuestionsRecipe
+from tiltyard_jobs.contracts.recipes import QuestionsRecipe
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.evaluation.lm_tasks import FIELD, Harness
 from tiltyard_jobs.records import QUESTIONS
@@ -14,20 +14,20 @@ from tiltyard_jobs.shard.stopping import unless_stopped
 from tiltyard_jobs.shard.tables import TableWriter
 
 
-async def questions(context: ShardContext) -> Outcome:
+async def questions(context: ShardContext[QuestionsRecipe]) -> Outcome:
     """Make `questions[benchmark, style]`, in the harness's order."""
-    ((recipe, shard),) = context.parts
-    assert isinstance(recipe, QuestionsRecipe)
+    recipe = context.recipe
     harness = Harness(context.task.lm_eval_python, context.task.store, context.work_dir)
     wording = harness.requests(recipe.tasks, chat=recipe.style == "Chat", max_tokens=recipe.max_tokens)
     try:
         rows = await unless_stopped(wording, context.stop)
     except ConfigurationError as error:
         raise error.under(FIELD) from error
-    return await asyncio.to_thread(_publish, context, recipe, shard, rows)
+    return await asyncio.to_thread(_publish, context, rows)
 
 
-def _publish(context: ShardContext, recipe: QuestionsRecipe, shard: int, rows: list[dict[str, Any]]) -> Outcome:
+def _publish(context: ShardContext[QuestionsRecipe], rows: list[dict[str, Any]]) -> Outcome:
+    recipe, shard = context.recipe, context.shard
     path = context.work_dir / "rows.parquet"
     with TableWriter(path, QUESTIONS) as table:
         for row in rows:

@@ -17,14 +17,13 @@ from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.tables import TableWriter
 
 
-async def rate(context: ShardContext) -> Outcome:
+async def rate(context: ShardContext[RateRecipe]) -> Outcome:
     """Make `ratings`: the tables `ratings` and `scores`, and the document `standings`. The seal counts `scores`."""
-    ((recipe, shard),) = context.parts
-    assert isinstance(recipe, RateRecipe)
-    return await asyncio.to_thread(_rate, context, recipe, shard)
+    return await asyncio.to_thread(_rate, context)
 
 
-def _rate(context: ShardContext, recipe: RateRecipe, shard: int) -> Outcome:
+def _rate(context: ShardContext[RateRecipe]) -> Outcome:
+    recipe, shard = context.recipe, context.shard
     lineup, roster = recipe.lineup, Roster.of(recipe.lineup)
     require_instructions(curation_counts(context.artifacts, lineup))
     pace = Pace(context.stop, context.progress, len(sources_of(lineup)) + 1)

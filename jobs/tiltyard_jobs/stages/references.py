@@ -10,7 +10,7 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-from tiltyard_jobs.contracts.target_recipes import ReferencesRecipe
+from tiltyard_jobs.contracts.recipes import ReferencesRecipe
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.evaluation.libraries import LibraryTask
 from tiltyard_jobs.evaluation.tasks import load_tasks
@@ -24,14 +24,13 @@ FIELD = "spec.evaluation.environments"
 WHY_LENGTH = 120
 
 
-async def references(context: ShardContext) -> Outcome:
+async def references(context: ShardContext[ReferencesRecipe]) -> Outcome:
     """Make `references[benchmark]`.
 
     Raises:
         ConfigurationError: no solution passes.
     """
-    ((recipe, _),) = context.parts
-    assert isinstance(recipe, ReferencesRecipe)
+    recipe = context.recipe
     loaded = await asyncio.to_thread(load_tasks, recipe.tasks, context.task.store)
     tasks = [task for task in loaded if isinstance(task, LibraryTask)]
     assert len(tasks) == len(loaded), f"the authors of {recipe.tasks.name} give solutions"
@@ -44,10 +43,11 @@ async def references(context: ShardContext) -> Outcome:
             f"{FIELD}: in {place} none of the solutions passes that the authors of {recipe.tasks.name} give: {why}"
         )
     context.log.info("reference solutions", tasks=len(tasks), passed=len(tasks) - failed.total())
-    return await asyncio.to_thread(_publish, context, recipe, [task.task_id for task in tasks], ran)
+    return await asyncio.to_thread(_publish, context, [task.task_id for task in tasks], ran)
 
 
-def _publish(context: ShardContext, recipe: ReferencesRecipe, ids: list[str], ran: list[Ran]) -> Outcome:
+def _publish(context: ShardContext[ReferencesRecipe], ids: list[str], ran: list[Ran]) -> Outcome:
+    recipe = context.recipe
     path = context.work_dir / "rows.parquet"
     with TableWriter(path, REFERENCES) as table:
         for task_id, one in zip(ids, ran, strict=True):

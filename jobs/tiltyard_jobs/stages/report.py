@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tiltyard_jobs.contracts.recipes import ReportRecipe
-from tiltyard_jobs.contracts.target_recipes import BASE_MODEL, TRAINED_MODEL
+from tiltyard_jobs.contracts.recipes import BASE_MODEL, TRAINED_MODEL, ReportRecipe
 from tiltyard_jobs.outcome.benchmarks import read_gains, read_scores
 from tiltyard_jobs.outcome.pace import Pace
 from tiltyard_jobs.outcome.standing_rows import leaderboard_of
@@ -33,17 +32,16 @@ from tiltyard_jobs.shard.context import Outcome, ShardContext
 _STEPS = 5  # between two of which the shard may be stopped; all of them are made anew in seconds
 
 
-async def report(context: ShardContext) -> Outcome:
+async def report(context: ShardContext[ReportRecipe]) -> Outcome:
     """Make `report` and the run's folder.
 
     The part is sealed after the manifest is written: a shard that is killed in between does both again.
     """
-    ((recipe, shard),) = context.parts
-    assert isinstance(recipe, ReportRecipe)
-    return await asyncio.to_thread(_report, context, recipe, shard)
+    return await asyncio.to_thread(_report, context)
 
 
-def _report(context: ShardContext, recipe: ReportRecipe, shard: int) -> Outcome:
+def _report(context: ShardContext[ReportRecipe]) -> Outcome:
+    recipe, shard = context.recipe, context.shard
     artifacts, store, run = context.artifacts, context.store, recipe.ref.key[:12]
     pace = Pace(context.stop, context.progress, _STEPS)
     made_of = read_artifacts(artifacts, recipe.artifacts)

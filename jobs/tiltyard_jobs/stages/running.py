@@ -8,7 +8,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tiltyard_jobs.contracts.target_recipes import ProgramsRecipe
+from tiltyard_jobs.contracts.recipe import Recipe
+from tiltyard_jobs.contracts.recipes import ProgramsRecipe
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.sandbox.archive import archive
 from tiltyard_jobs.sandbox.confine import ConfinementError
@@ -21,7 +22,7 @@ SANDBOX_VARIABLE = "TILTYARD_SANDBOX"
 """Names a folder whose server runs the programs; without it this process's children do."""
 
 
-async def run_all(context: ShardContext, programs: Sequence[str], by: ProgramsRecipe) -> list[Outcome]:
+async def run_all(context: ShardContext[Recipe], programs: Sequence[str], by: ProgramsRecipe) -> list[Outcome]:
     """Run programs of hostile origin; returns how each ended.
 
     Raises:
@@ -30,7 +31,7 @@ async def run_all(context: ShardContext, programs: Sequence[str], by: ProgramsRe
     return await unless_stopped(_run(context, programs, Limits(seconds=by.seconds, memory=by.memory)), context.stop)
 
 
-async def _run(context: ShardContext, programs: Sequence[str], limits: Limits) -> list[Outcome]:
+async def _run(context: ShardContext[Recipe], programs: Sequence[str], limits: Limits) -> list[Outcome]:
     found: dict[int, Outcome] = {}
     try:
         if (folder := os.environ.get(SANDBOX_VARIABLE)) is not None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tiltyard_jobs.contracts.recipe import ArtifactRef
-from tiltyard_jobs.contracts.target_recipes import (
+from tiltyard_jobs.contracts.recipes import (
     LmEvalRecipe,
     MetricRecipe,
     ProgramsRecipe,
@@ -26,18 +26,18 @@ from tiltyard_jobs.shard.tables import TableWriter
 from tiltyard_jobs.stages.running import run_all
 
 
-async def score(context: ShardContext) -> Outcome:
+async def score(context: ShardContext[ScoreRecipe]) -> Outcome:
     """Make `scores[model, benchmark]`. What is void is no failure of the model: it is not scored, and counted."""
-    ((recipe, _),) = context.parts
-    assert isinstance(recipe, ScoreRecipe)
+    recipe = context.recipe
     if isinstance(recipe.tasks, LmEvalRecipe):
         assert isinstance(recipe.by, MetricRecipe)
-        return await _measure(context, recipe, recipe.tasks, recipe.by)
+        return await _measure(context, recipe.tasks, recipe.by)
     assert isinstance(recipe.by, ProgramsRecipe)
-    return await _run_programs(context, recipe, recipe.tasks, recipe.by)
+    return await _run_programs(context, recipe.tasks, recipe.by)
 
 
-async def _measure(context: ShardContext, recipe: ScoreRecipe, tasks: LmEvalRecipe, by: MetricRecipe) -> Outcome:
+async def _measure(context: ShardContext[ScoreRecipe], tasks: LmEvalRecipe, by: MetricRecipe) -> Outcome:
+    recipe = context.recipe
     replies = await asyncio.to_thread(lambda: list(context.artifacts.rows(recipe.solutions)))
     harness = Harness(context.task.lm_eval_python, context.task.store, context.work_dir)
     measuring = harness.measure(tasks, by.metric, replies, chat=recipe.style == "Chat")
@@ -59,9 +59,8 @@ async def _measure(context: ShardContext, recipe: ScoreRecipe, tasks: LmEvalReci
     return await asyncio.to_thread(_publish, context, records)
 
 
-async def _run_programs(
-    context: ShardContext, recipe: ScoreRecipe, task_set: TaskSetRecipe, by: ProgramsRecipe
-) -> Outcome:
+async def _run_programs(context: ShardContext[ScoreRecipe], task_set: TaskSetRecipe, by: ProgramsRecipe) -> Outcome:
+    recipe = context.recipe
     tasks = await asyncio.to_thread(load_tasks, task_set, context.task.store)
     solutions = await asyncio.to_thread(lambda: list(context.artifacts.rows(recipe.solutions)))
     if recipe.references is not None:
@@ -83,7 +82,7 @@ def _program(recipe: ScoreRecipe, task: Task, row: Mapping[str, Any]) -> str:
     return (task.from_chat if recipe.style == "Chat" else task.from_completion)(row["reply"])
 
 
-def _unsolvable(context: ShardContext, references: ArtifactRef) -> set[str]:
+def _unsolvable(context: ShardContext[ScoreRecipe], references: ArtifactRef) -> set[str]:
     """Tasks whose authors' own solution does not pass here."""
     return {row["task_id"] for row in context.artifacts.rows(references) if row["outcome"] != "Passed"}
 
@@ -95,8 +94,8 @@ def _record(solution: Mapping[str, Any], ran: Ran | None) -> dict[str, Any]:
     return record | {"value": float(ran.verdict == "Passed"), "outcome": ran.verdict, "detail": ran.detail}
 
 
-def _publish(context: ShardContext, records: list[dict[str, Any]]) -> Outcome:
-    ((recipe, shard),) = context.parts
+def _publish(context: ShardContext[ScoreRecipe], records: list[dict[str, Any]]) -> Outcome:
+    recipe, shard = context.recipe, context.shard
     path = context.work_dir / "rows.parquet"
     with TableWriter(path, SCORES) as table:
         for record in records:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Awaitable, Iterator
 from typing import Any
 
-from tiltyard_jobs.contracts.target_recipes import QuestionSet, SolveRecipe, TaskSetRecipe
+from tiltyard_jobs.contracts.recipes import QuestionSet, SolveRecipe, TaskSetRecipe
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
 from tiltyard_jobs.evaluation.tasks import Task, load_tasks
 from tiltyard_jobs.llm.client import ModelClient, Sampling
@@ -23,16 +23,16 @@ Row = dict[str, Any]
 MOST_STOPS = 4  # that a server takes; a reply is cut at all of them where it is measured
 
 
-async def solve(context: ShardContext) -> Outcome:
+async def solve(context: ShardContext[SolveRecipe]) -> Outcome:
     """Make one part of `solutions[model, benchmark]`: one reply for each task."""
-    ((recipe, shard),) = context.parts
-    assert isinstance(recipe, SolveRecipe)
+    recipe, shard = context.recipe, context.shard
     if isinstance(recipe.tasks, QuestionSet):
-        return await _answer_questions(context, recipe, recipe.tasks)
-    return await _write_programs(context, recipe, recipe.tasks, shard)
+        return await _answer_questions(context, recipe.tasks)
+    return await _write_programs(context, recipe.tasks, shard)
 
 
-async def _answer_questions(context: ShardContext, recipe: SolveRecipe, asked: QuestionSet) -> Outcome:
+async def _answer_questions(context: ShardContext[SolveRecipe], asked: QuestionSet) -> Outcome:
+    recipe = context.recipe
     questions = await asyncio.to_thread(lambda: list(context.artifacts.rows(asked.questions)))
 
     async with model_of(context) as client:
@@ -82,8 +82,9 @@ async def _reply(asking: Awaitable[Completion | ChatReply]) -> Row:
     }
 
 
-async def _write_programs(context: ShardContext, recipe: SolveRecipe, task_set: TaskSetRecipe, shard: int) -> Outcome:
+async def _write_programs(context: ShardContext[SolveRecipe], task_set: TaskSetRecipe, shard: int) -> Outcome:
     """Greedy, one reply for each task (pass@1)."""
+    recipe = context.recipe
     tasks = await asyncio.to_thread(load_tasks, task_set, context.task.store)
     mine = tasks[shard * recipe.shard_size : (shard + 1) * recipe.shard_size]
     sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=recipe.max_tokens)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tiltyard_jobs.contracts.layout import checkpoint_prefix
-from tiltyard_jobs.contracts.target_recipes import TrainRecipe
+from tiltyard_jobs.contracts.recipes import TrainRecipe
 from tiltyard_jobs.contracts.tasks import TrainerRef
 from tiltyard_jobs.errors import ConfigurationError, TransientError
 from tiltyard_jobs.outcome.model_card import model_card
@@ -32,20 +32,19 @@ MODEL = "model."
 """What the names of the trained model's own files begin with, in the part's seal."""
 
 
-async def train(context: ShardContext) -> Outcome:
+async def train(context: ShardContext[TrainRecipe]) -> Outcome:
     """Make `trained`: the model's files, `curve` and the card `README`. Killed, it goes on from its last checkpoint.
 
     Of several machines that train together the first saves its progress in the store and publishes the result; all of
     them go on from what is saved.
     """
-    ((recipe, shard),) = context.parts
-    assert isinstance(recipe, TrainRecipe)
+    recipe, shard = context.recipe, context.shard
     trainer = context.task.trainer
     assert trainer is not None
     folder = context.work_dir
     try:
         nodes = Nodes.of(trainer.nodes, os.environ)
-        counts = await asyncio.to_thread(_write_rows, context, recipe, folder)
+        counts = await asyncio.to_thread(_write_rows, context, folder)
         out = folder / "training"
         order = order_of(
             recipe,
@@ -76,14 +75,14 @@ async def train(context: ShardContext) -> Outcome:
     if not nodes.is_first:
         await unless_stopped(_until(context, partial(context.artifacts.seal, recipe.ref, shard)), context.stop)
         return Outcome()  # what there is to tell is the first machine's
-    outcome = await asyncio.to_thread(_publish, context, recipe, shard, order, counts)
+    outcome = await asyncio.to_thread(_publish, context, order, counts)
     if context.checkpoints:
         await asyncio.to_thread(saved.discard)
     return outcome
 
 
 async def _train(
-    context: ShardContext, trainer: TrainerRef, order: dict[str, Any], nodes: Nodes, saved: SavedTraining
+    context: ShardContext[TrainRecipe], trainer: TrainerRef, order: dict[str, Any], nodes: Nodes, saved: SavedTraining
 ) -> None:
     """Run the trainer; on several machines stage by stage, each begun by all with what the first has made."""
     parts = one_by_one(order) if nodes.count > 1 else [order]
@@ -103,7 +102,9 @@ async def _train(
             await _hand_on(context, part, nodes, saved)
 
 
-async def _hand_on(context: ShardContext, part: dict[str, Any], nodes: Nodes, saved: SavedTraining) -> None:
+async def _hand_on(
+    context: ShardContext[TrainRecipe], part: dict[str, Any], nodes: Nodes, saved: SavedTraining
+) -> None:
     """Bring what the first machine has trained to all: it saves, they fetch."""
     out = Path(part["out"])
     if nodes.is_first:
@@ -120,7 +121,7 @@ async def _hand_on(context: ShardContext, part: dict[str, Any], nodes: Nodes, sa
     await _until(context, fetched)
 
 
-async def _until(context: ShardContext, holds: Callable[[], object]) -> None:
+async def _until(context: ShardContext[TrainRecipe], holds: Callable[[], object]) -> None:
     """Wait for what the first machine makes.
 
     Raises:
@@ -139,12 +140,13 @@ async def _keep_saving(saved: SavedTraining, out: Path) -> None:
         await asyncio.to_thread(saved.save, out)
 
 
-def _write_rows(context: ShardContext, recipe: TrainRecipe, folder: Path) -> dict[str, int]:
+def _write_rows(context: ShardContext[TrainRecipe], folder: Path) -> dict[str, int]:
     """The rows of each stage as a file; returns how many each has.
 
     Raises:
         ConfigurationError: there is none.
     """
+    recipe = context.recipe
     makers = {"sft": ("sft", sft_row)}
     if recipe.method == "SftThenDpo":
         makers["dpo"] = ("preference", dpo_row)
@@ -161,9 +163,8 @@ def _write_rows(context: ShardContext, recipe: TrainRecipe, folder: Path) -> dic
     return counts
 
 
-def _publish(
-    context: ShardContext, recipe: TrainRecipe, shard: int, order: dict[str, Any], counts: dict[str, int]
-) -> Outcome:
+def _publish(context: ShardContext[TrainRecipe], order: dict[str, Any], counts: dict[str, int]) -> Outcome:
+    recipe, shard = context.recipe, context.shard
     out, last = Path(order["out"]), order["stages"][-1]["kind"]
     curve = out / "curve.json"
     points = json.loads(curve.read_text())

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tiltyard_jobs.contracts.target_recipes import TrainRecipe
+from tiltyard_jobs.contracts.recipes import TrainRecipe
 from tiltyard_jobs.training import trainer
 
 DPO_BETA = 0.1  # TRL's default; DPO's paper (arXiv 2305.18290) uses it throughout

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tiltyard_jobs.contracts.target_recipes import SelectRecipe
+from tiltyard_jobs.contracts.recipes import SelectRecipe
 from tiltyard_jobs.records import seed_of
 
 Row = Mapping[str, Any]

@@ -13,7 +13,7 @@ from tiltyard.api.scalars import Sha256, TextsUri, TokenLimit
 from tiltyard.api.serving import ModelServing
 from tiltyard.api.shapes import Distinct, Text, Whole
 from tiltyard.api.texts import TEXTS_IN_CLUSTER
-from tiltyard_jobs.contracts.target_recipes import Benchmark
+from tiltyard_jobs.contracts.recipes import Benchmark
 
 TASKS: Mapping[Benchmark, int] = {
     "humaneval": 164,

@@ -11,7 +11,7 @@ from tiltyard.api.rules import Rule, Violation, no_file_uri
 from tiltyard.api.scalars import EndpointUrl, Line, ModelUri, ParticipantName, Prefix, WeightsUri, Word
 from tiltyard.api.serving import ModelServing
 from tiltyard_jobs.contracts.identity import ModelIdentity
-from tiltyard_jobs.contracts.target_recipes import BASE_MODEL, TRAINED_MODEL
+from tiltyard_jobs.contracts.recipes import BASE_MODEL, TRAINED_MODEL
 
 MODEL_IN_CLUSTER = no_file_uri(
     "a cluster serves no file:// model; name hf://, s3://, pvc://, gs://, oci:// or https://"

@@ -26,6 +26,7 @@ from tiltyard.plan.policy import policy_of
 from tiltyard.render.tasks import preflight_task
 from tiltyard_jobs.contracts.layout import readable
 from tiltyard_jobs.contracts.recipe import ArtifactRef
+from tiltyard_jobs.contracts.recipes import RateRecipe, TrainRecipe
 from tiltyard_jobs.contracts.summary import Summary, parts_done
 from tiltyard_jobs.contracts.tasks import CompareTask, ExportTask, FetchTask, SoloTask, StoreRef
 
@@ -114,9 +115,11 @@ def report(options: argparse.Namespace) -> int:
     if options.to is not None:
         folder = str(options.to.absolute())
         _look(ExportTask(tournament=graph.tournament, store=settings.store, run=graph.run, folder=folder), settings)
-        for ref in (ref for ref in graph.artifacts if ref.stage == "train"):
+        for recipe in graph.recipes(TrainRecipe):
             model = str(options.to.absolute() / "model")
-            _look(FetchTask(tournament=graph.tournament, store=settings.store, model=ref, folder=model), settings)
+            _look(
+                FetchTask(tournament=graph.tournament, store=settings.store, model=recipe.ref, folder=model), settings
+            )
         print(f"copied to {options.to}")
     show.print_leaderboard(summary.leaderboard)
     show.print_outputs(summary.outputs)
@@ -170,7 +173,7 @@ def _programs_pythons(options: argparse.Namespace, tournament: Tournament) -> Ma
 
 
 def _ratings(graph: Graph) -> ArtifactRef:
-    return graph.by_name["rate"].makes[0]
+    return graph.recipes(RateRecipe)[0].ref
 
 
 def _look(task: SoloTask, settings: Settings) -> Summary:

@@ -14,7 +14,6 @@ from rich.table import Table
 from tiltyard.api import TournamentStatus
 from tiltyard.plan.estimate import Cost
 from tiltyard.plan.graph import Bundle, Graph
-from tiltyard.plan.planner import PHASES
 from tiltyard_jobs.contracts.layout import readable
 from tiltyard_jobs.contracts.summary import Agreement, Standing
 
@@ -213,8 +212,8 @@ def print_plan(
     for title in ("PHASE", "BUNDLES", "SHARDS", "EXIST", "CALLS", "TOKENS READ", "TOKENS WRITTEN"):
         table.add_column(title, justify="left" if title == "PHASE" else "right")
     total = Cost()
-    for phase in dict.fromkeys(PHASES[bundle.stage] for bundle in graph.bundles):
-        bundles = [bundle for bundle in graph.bundles if PHASES[bundle.stage] == phase]
+    for phase in dict.fromkeys(bundle.phase for bundle in graph.bundles):
+        bundles = [bundle for bundle in graph.bundles if bundle.phase == phase]
         cost = sum((costs[bundle.name] for bundle in bundles), Cost())
         total += cost
         shards = sum(bundle.shards for bundle in bundles)

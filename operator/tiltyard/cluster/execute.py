@@ -145,7 +145,7 @@ class Hands:
             url = service_url(tournament, bundle.model, self.settings)
             served_as = service_name(tournament.metadata.name, bundle.model)
         task = bundle_task(tournament, order, store_ref(tournament), url, observed.ledger, served_as)
-        if bundle.stage == "train":
+        if bundle.engine == "Trl":
             task = task.model_copy(update={"trainer": trainer_ref(tournament, self.settings.trainer_python)})
         if runtime_of(tournament, bundle) is None:
             await self._create(JOBS, *bundle_objects(tournament, order, task, self.settings))

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from tiltyard.api import Resources, Tournament, parse_quantity
 from tiltyard.cluster.kube import FORBIDDEN, NODES, Kube, KubeError, Object
-from tiltyard.render.tasks import fields
+from tiltyard.plan.participants import TARGETS, participations
 
 KEPT_SECONDS = 60.0  # nodes come and go slowly, and a list of them is long
 
@@ -86,10 +86,10 @@ def _shown(amount: Decimal) -> str:
 
 def _pods(tournament: Tournament) -> Iterator[tuple[str, Resources]]:
     """What one pod of each kind asks for, by the manifest's field."""
-    spec, places = tournament.spec, fields(tournament)
-    for participant in (*spec.competitors, *spec.judges):
-        if participant.serving is not None:
-            yield f"{places[participant.name]}.serving.resources", participant.serving.resources
+    spec = tournament.spec
+    for one in participations(tournament).values():
+        if one.participant.serving is not None and one.participant.name not in TARGETS:
+            yield f"{one.field}.serving.resources", one.participant.serving.resources
     yield "spec.jobs.resources", spec.jobs.resources
     if spec.training is not None:
         yield "spec.training.resources", spec.training.resources

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 
 from tiltyard.api import Tournament
 from tiltyard.local.servers import is_simulated
-from tiltyard.render.tasks import GPU, fields, participants
-from tiltyard_jobs.contracts.target_recipes import BASE_MODEL, TRAINED_MODEL
+from tiltyard.plan.participants import participations
+from tiltyard.render.tasks import GPU
 
 ASK_SECONDS = 30.0
-TARGETS = (BASE_MODEL, TRAINED_MODEL)
 
 _HAS = "import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)"
 _HAS_GPUS = "import sys, torch; sys.exit(torch.cuda.device_count() < int(sys.argv[1]))"
@@ -29,11 +28,10 @@ async def engine_problems(
         train_python: the interpreter that is to run TRL.
         programs_pythons: by benchmark, the interpreter that is to run its programs.
     """
-    places = fields(tournament)
     weights = [
-        "spec.training.baseModel.uri" if participant.name in TARGETS else f"{places[participant.name]}.model.uri"
-        for participant in participants(tournament).values()
-        if participant.model is not None and not is_simulated(participant)
+        one.weights_field
+        for one in participations(tournament).values()
+        if one.participant.model is not None and not is_simulated(one.participant)
     ]
     problems = []
     if weights and (lack := await _lack(vllm_python, "vllm")) is not None:

@@ -20,22 +20,22 @@ from tiltyard.local.oneshot import run_once
 from tiltyard.local.servers import FetchError, Server
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.observed import JobPhase, Observed, PreflightPhase
+from tiltyard.plan.participants import participations
 from tiltyard.plan.planner import Outcome, Plan, plan
 from tiltyard.plan.policy import policy_of
 from tiltyard.plan.status import build_status
 from tiltyard.render.tasks import (
     bundle_task,
+    engine_of,
     environment_of,
-    fields,
-    participants,
     parts_of,
     preflight_task,
     told_of_lm_eval,
     trainer_ref,
 )
 from tiltyard_jobs.contracts.exit_codes import ExitCode
+from tiltyard_jobs.contracts.recipes import TRAINED_MODEL
 from tiltyard_jobs.contracts.summary import parts_done
-from tiltyard_jobs.contracts.target_recipes import TRAINED_MODEL
 from tiltyard_jobs.contracts.tasks import BundleTask, FetchTask, StoreRef
 
 TICK_SECONDS = 0.5  # bars and the status file move this often
@@ -117,11 +117,11 @@ class Machine:
             look_again=self._again.set,
             occupancy=occupancy,
         )
-        people, places = participants(tournament), fields(tournament)
+        people = participations(tournament)
         self._servers = {
             model.name: Server(
-                participant=people[model.name],
-                place=places[model.name],
+                participant=people[model.name].participant,
+                place=people[model.name].field,
                 version=model.version,
                 log=settings.state / "models" / f"{model.name}.log",
                 deadline=tournament.spec.serving.startup_deadline_seconds,
@@ -209,7 +209,7 @@ class Machine:
     def _equipped(self, task: BundleTask) -> BundleTask:
         """A task that knows the interpreters of what it needs besides the worker."""
         settings, found = self._settings, told_of_lm_eval(task, self._settings.lm_eval_python)
-        if task.stage == "train":
+        if engine_of(task) == "Trl":
             found["trainer"] = trainer_ref(self._tournament, settings.train_python)
         if (environment := environment_of(self._tournament, task)) is not None:
             found["programs_python"] = settings.programs_pythons[environment.benchmark]

@@ -1,6 +1,6 @@
 """What a tournament will cost, before anything starts: calls, tokens and model loads.
 
-All of it is an upper bound but for the prompts' tokens, which are a guess from the numbers below: instructions and
+All of it is an upper bound but for the prompts' tokens, which recipes guess (`Recipe.requests`): instructions and
 answers are not written yet. What curation drops costs nothing later, so the truth is lower.
 """
 
@@ -12,19 +12,9 @@ from typing import NamedTuple
 
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.schedule import Room, decide
-from tiltyard_jobs.contracts.recipes import AnswerRecipe, AnyRecipe, GradeRecipe, JudgeRecipe, MineRecipe
-from tiltyard_jobs.contracts.target_recipes import SolveRecipe, TaskSetRecipe, TrainRecipe
+from tiltyard_jobs.contracts.recipes import AnswerRecipe, TrainRecipe
 
-# Tokens, for guesses: medians of chat data sets, rounded up.
-PREFIX_TOKENS = 32
-INSTRUCTION_TOKENS = 120
 ANSWER_SHARE = 0.5  # of `battles.answer.maxTokens` that an answer takes
-GRADE_PROMPT_TOKENS = 220
-GRADE_TOKENS = 8
-JUDGE_PROMPT_TOKENS = 260
-TASK_TOKENS = 180  # of a benchmark
-LM_EVAL_QUESTIONS = 1000  # of a harness's task without a limit: only the harness knows
-VERDICT_TOKENS = {"Logprobs": 1, "Choice": 8, "Reasoned": 160}
 
 GPU_FLOPS = 312e12  # an A100's or A800's, dense bfloat16
 UTILISATION = 0.4  # of them, as trainers on one node reach
@@ -53,41 +43,11 @@ class Cost(NamedTuple):
         )
 
 
-def cost_of(recipe: AnyRecipe, parts: int, answer_tokens: int) -> Cost:
-    """The cost of `parts` of an artifact's parts.
-
-    Args:
-        recipe: what makes it.
-        parts: how many are to make.
-        answer_tokens: of one answer, for the judges' prompts.
-    """
-    rows, prompt, completion = 0, 0, 0
-    if isinstance(recipe, MineRecipe):
-        rows, prompt = recipe.rows, PREFIX_TOKENS
-        completion = max(setting.max_tokens for setting in recipe.settings)
-    elif isinstance(recipe, GradeRecipe):
-        rows, prompt, completion = recipe.rows, GRADE_PROMPT_TOKENS + INSTRUCTION_TOKENS, GRADE_TOKENS
-    elif isinstance(recipe, AnswerRecipe):
-        rows, prompt, completion = recipe.rows, INSTRUCTION_TOKENS, answer_tokens
-    elif isinstance(recipe, SolveRecipe):
-        tasks = recipe.tasks
-        rows = tasks.rows if isinstance(tasks, TaskSetRecipe) else tasks.limit or LM_EVAL_QUESTIONS
-        prompt, completion = TASK_TOKENS, round(ANSWER_SHARE * recipe.max_tokens)
-    elif isinstance(recipe, JudgeRecipe):
-        rows = recipe.rows * (2 if recipe.orders == "Both" else 1)
-        prompt = JUDGE_PROMPT_TOKENS + INSTRUCTION_TOKENS + 2 * answer_tokens
-        completion = VERDICT_TOKENS[recipe.method]
-    calls = round(rows * parts / recipe.ref.shards)
-    return Cost(calls, calls * prompt, calls * completion)
-
-
 def expected_training(graph: Graph, done: Mapping[str, frozenset[int]]) -> float | None:
     """GPU-hours of the training that is not done, as `training_hours`; None where there is none, or none can tell."""
-    recipes = [recipe for bundle in graph.bundles if not bundle.complete(done) for recipe in bundle.recipes]
-    answers = (recipe for bundle in graph.bundles for recipe in bundle.recipes if isinstance(recipe, AnswerRecipe))
-    rows = {recipe.instructions.key: recipe.rows for recipe in answers}
-    trained = next((recipe for recipe in recipes if isinstance(recipe, TrainRecipe)), None)
-    return training_hours(trained, sum(rows.values())) if trained is not None else None
+    rows = {recipe.instructions.key: recipe.rows for recipe in graph.recipes(AnswerRecipe)}
+    trained = [recipe for recipe in graph.recipes(TrainRecipe) if len(done.get(recipe.ref.key, ())) < recipe.shards]
+    return training_hours(trained[0], sum(rows.values())) if trained else None
 
 
 def training_hours(recipe: TrainRecipe, rows: int) -> float | None:
@@ -117,15 +77,17 @@ def estimate(graph: Graph, done: Mapping[str, frozenset[int]]) -> dict[str, Cost
         graph: the tournament.
         done: parts that exist, by artifact key.
     """
-    answers = [recipe for bundle in graph.bundles for recipe in bundle.recipes if isinstance(recipe, AnswerRecipe)]
-    answer_tokens = round(ANSWER_SHARE * max((recipe.sampling.max_tokens for recipe in answers), default=0))
+    longest = max((recipe.sampling.max_tokens for recipe in graph.recipes(AnswerRecipe)), default=0)
+    answer_tokens = round(ANSWER_SHARE * longest)
     return {bundle.name: _bundle_cost(bundle, done, answer_tokens) for bundle in graph.bundles}
 
 
 def _bundle_cost(bundle: Bundle, done: Mapping[str, frozenset[int]], answer_tokens: int) -> Cost:
     total = Cost()
     for recipe, ref in zip(bundle.recipes, bundle.makes, strict=True):
-        total += cost_of(recipe, ref.shards - len(done.get(ref.key, ())), answer_tokens)
+        asked = recipe.requests(answer_tokens)
+        calls = round(asked.calls * (ref.shards - len(done.get(ref.key, ()))) / ref.shards)
+        total += Cost(calls, calls * asked.prompt_tokens, calls * asked.completion_tokens)
     return total
 
 

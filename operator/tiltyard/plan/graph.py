@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
+from typing import TypeVar
 
 from tiltyard_jobs.contracts.frozen import digest
-from tiltyard_jobs.contracts.recipe import ArtifactRef, Stage
-from tiltyard_jobs.contracts.recipes import AnyRecipe
-from tiltyard_jobs.contracts.target_recipes import ScoreRecipe
+from tiltyard_jobs.contracts.recipe import ArtifactRef, EngineName, Phase, Recipe
+from tiltyard_jobs.contracts.recipes import ScoreRecipe
 from tiltyard_jobs.contracts.tasks import Part
+
+RecipeT = TypeVar("RecipeT", bound=Recipe)
 
 
 @dataclass(frozen=True)
@@ -39,19 +41,32 @@ class Bundle:
 
     Attributes:
         name: unique in the graph and stable under edits: `judge/qwen/llama`.
-        stage: of all its recipes.
         model: who makes it; None: no model is needed.
         about: the attacker whose instructions, or the benchmark, that it is about; None for the last stages.
-        recipes: what it makes.
+        recipes: what it makes; all of one stage.
         needs: keys of the artifacts that must be complete before it starts.
     """
 
     name: str
-    stage: Stage
     model: str | None
     about: str | None
-    recipes: tuple[AnyRecipe, ...]
+    recipes: tuple[Recipe, ...]
     needs: frozenset[str]
+
+    @property
+    def stage(self) -> str:
+        """The stage that makes it."""
+        return self.recipes[0].stage
+
+    @property
+    def phase(self) -> Phase:
+        """The phase of the tournament while this is its earliest work."""
+        return self.recipes[0].PHASE
+
+    @property
+    def engine(self) -> EngineName | None:
+        """What its worker runs besides itself."""
+        return self.recipes[0].engine
 
     @cached_property
     def makes(self) -> tuple[ArtifactRef, ...]:
@@ -91,6 +106,32 @@ class Bundle:
         return all(len(done.get(ref.key, frozenset())) == ref.shards for ref in self.makes)
 
 
+def bundle(
+    *recipes: Recipe,
+    about: str | None = None,
+    model: str | None = None,
+    served_from: ArtifactRef | None = None,
+    name: str | None = None,
+) -> Bundle:
+    """A bundle that needs what its recipes name, and what its model is served from.
+
+    Args:
+        recipes: what it makes; all of one stage.
+        about: the attacker or the benchmark; None for the last stages.
+        model: who makes it.
+        served_from: the artifact that the model is served from, where the tournament makes it.
+        name: absent: stage, model and what it is about.
+    """
+    served = (served_from,) if served_from is not None else ()
+    return Bundle(
+        name=name or "/".join(part for part in (recipes[0].stage, model, about) if part),
+        model=model,
+        about=about,
+        recipes=recipes,
+        needs=frozenset(ref.key for ref in (*served, *(ref for recipe in recipes for ref in recipe.inputs))),
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Graph:
     """A whole tournament.
@@ -112,11 +153,15 @@ class Graph:
         """All artifacts in plan order, each once: the order of preflight's bitmap."""
         return tuple({ref.key: ref for bundle in self.bundles for ref in bundle.makes}.values())
 
+    def recipes(self, kind: type[RecipeT]) -> tuple[RecipeT, ...]:
+        """All recipes of a kind, in plan order."""
+        every = (recipe for bundle in self.bundles for recipe in bundle.recipes)
+        return tuple(recipe for recipe in every if isinstance(recipe, kind))
+
     @cached_property
     def benchmarks(self) -> tuple[ScoreRecipe, ...]:
         """A recipe of each benchmark that is run, whichever model it scores."""
-        recipes = (recipe for bundle in self.bundles for recipe in bundle.recipes)
-        return tuple({one.tasks.name: one for one in recipes if isinstance(one, ScoreRecipe)}.values())
+        return tuple({one.tasks.name: one for one in self.recipes(ScoreRecipe)}.values())
 
     @cached_property
     def by_name(self) -> Mapping[str, Bundle]:

@@ -27,26 +27,6 @@ class Outcome(StrEnum):
     FAILED = "Failed"
 
 
-# The words of `status.phase`, by stage of the earliest unfinished work.
-PHASES = {
-    "mine": "Mining",
-    "prompts": "Mining",
-    "filter": "Curating",
-    "grade": "Curating",
-    "curate": "Curating",
-    "answer": "Answering",
-    "judge": "Judging",
-    "rate": "Rating",
-    "dataset": "Writing",
-    "train": "Training",
-    "references": "Evaluating",
-    "questions": "Evaluating",
-    "solve": "Evaluating",
-    "score": "Evaluating",
-    "report": "Writing",
-}
-
-
 @dataclass(frozen=True)
 class Policy:
     """What the manifest says of how to run; none of it can change a result.
@@ -193,13 +173,13 @@ def _work(graph: Graph, policy: Policy, observed: Observed, undone: list[Bundle]
         for bundle in undone
         if bundle.needs <= complete and bundle.name not in running and (bundle.model is None or bundle.model in ready)
     ]
-    first = undone[0].stage
-    in_stage = [bundle for bundle in graph.bundles if bundle.stage == first]
+    first = undone[0]
+    in_stage = [bundle for bundle in graph.bundles if bundle.stage == first.stage]
     made = sum(len(observed.done.get(ref.key, ())) for bundle in in_stage for ref in bundle.makes)
     return Plan(
         Outcome.RUNNING,
-        PHASES[first],
-        f"{made} of {sum(bundle.shards for bundle in in_stage)} {first} shards are done",
+        first.phase,
+        f"{made} of {sum(bundle.shards for bundle in in_stage)} {first.stage} shards are done",
         stop_jobs=stale_jobs,
         stop_models=tuple(leaving),
         start_models=tuple(start_models),

@@ -13,14 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from itertools import combinations
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 from tiltyard.plan.graph import Graph, ModelNode
-from tiltyard_jobs.contracts.recipe import Stage
+from tiltyard_jobs.contracts.recipes import RECIPES
 
 Fits = Callable[[Iterable[ModelNode]], bool]
 
-STAGE_RANK = {stage: rank for rank, stage in enumerate(get_args(Stage))}
+STAGE_RANK = {stage: rank for rank, stage in enumerate(RECIPES)}
 MAX_BUNDLES = 250  # beyond this (ten competitors) only the rule is used: a step of the search costs too much
 EFFORT = 2_500  # states × bundles that one step of the search looks at
 

@@ -18,7 +18,7 @@ from tiltyard.api import (
 )
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.observed import JobPhase, Observed, PreflightPhase
-from tiltyard.plan.planner import PHASES, Outcome, Plan
+from tiltyard.plan.planner import Outcome, Plan
 
 LEADERBOARD_ROWS = 10
 
@@ -100,7 +100,7 @@ def _stages(graph: Graph, observed: Observed) -> list[StageStatus]:
     """One row for each phase that the graph has, in order."""
     by_phase: dict[str, list[Bundle]] = {}
     for bundle in graph.bundles:
-        by_phase.setdefault(PHASES[bundle.stage], []).append(bundle)
+        by_phase.setdefault(bundle.phase, []).append(bundle)
     return [_stage(name, bundles, observed) for name, bundles in by_phase.items()]
 
 

@@ -7,25 +7,25 @@ import gzip
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from tiltyard.api import KeyReference, S3Output, Tournament
+from tiltyard.api import KeyReference, S3Output, Tournament, Training, secret_variable
 from tiltyard.plan.graph import Bundle, Graph
+from tiltyard.plan.participants import used_endpoints
 from tiltyard.plan.planner import JobOrder
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.names import BUNDLE, PARTS, QUEUE, STAGE, VERSION, child_metadata, job_name, labels
 from tiltyard.render.pods import CONTAINER_SECURITY, NOBODY, POD_SECURITY, container_fields, pod_fields, resource_fields
 from tiltyard.render.tasks import (
     BASE_FOLDER,
+    engine_of,
     environment_of,
-    participants,
+    is_asked_by,
     preflight_task,
     runs_programs,
-    secret_variable,
     told_of_lm_eval,
-    uses_embedder,
-    uses_lm_eval,
 )
 from tiltyard_jobs.contracts.exit_codes import FINAL, ExitCode
 from tiltyard_jobs.contracts.frozen import digest
+from tiltyard_jobs.contracts.recipe import EngineName
 from tiltyard_jobs.contracts.summary import pack_bits, unpack_bits
 from tiltyard_jobs.contracts.tasks import BundleTask, Part, PreflightTask, StoreRef
 
@@ -205,7 +205,8 @@ def _pod(
     settings: ClusterSettings,
 ) -> dict[str, Any]:
     s3, stage = _bucket(tournament), task.stage
-    asked = tournament.spec.training if stage == "train" and tournament.spec.training else tournament.spec.jobs
+    training = tournament.spec.training if engine_of(task) == "Trl" else None
+    asked = training or tournament.spec.jobs
     patch = pod_fields(asked.pod)
     own = container_fields(asked.pod)
     volumes: list[dict[str, Any]] = [
@@ -221,8 +222,8 @@ def _pod(
     if s3.ca_bundle_ref is not None:
         volumes.append({"name": "ca", "configMap": {"name": s3.ca_bundle_ref.name}})
         mounts.append({"name": "ca", "mountPath": CA_FOLDER, "readOnly": True})
-    if stage == "train":
-        _add_training(tournament, volumes, mounts)
+    if training is not None:
+        _add_training(training, volumes, mounts)
     sandbox = _sandbox(tournament, task, settings) if runs_programs(task) else []
     if sandbox:
         volumes.append({"name": "programs", "emptyDir": {}})
@@ -265,18 +266,15 @@ def _pod(
 
 def _image(task: BundleTask | PreflightTask, settings: ClusterSettings) -> str:
     """The worker's image, or the one that has what a task needs besides."""
-    special = settings.trainer_image if task.stage == "train" else ""
-    if uses_lm_eval(task):
-        special = settings.lm_eval_image
-    return special or settings.worker_image
+    special: dict[EngineName | None, str] = {"Trl": settings.trainer_image, "LmEval": settings.lm_eval_image}
+    return special.get(engine_of(task)) or settings.worker_image
 
 
-def _add_training(tournament: Tournament, volumes: list[dict[str, Any]], mounts: list[dict[str, Any]]) -> None:
+def _add_training(training: Training, volumes: list[dict[str, Any]], mounts: list[dict[str, Any]]) -> None:
     """Shared memory for processes that train together, and the claim that holds the base model."""
-    assert tournament.spec.training is not None
     volumes.append({"name": "shm", "emptyDir": {"medium": "Memory"}})
     mounts.append({"name": "shm", "mountPath": "/dev/shm"})  # noqa: S108
-    scheme, _, place = tournament.spec.training.base_model.uri.partition("://")
+    scheme, _, place = training.base_model.uri.partition("://")
     if scheme == "pvc":
         claim = {"claimName": place.partition("/")[0], "readOnly": True}
         volumes.append({"name": "base", "persistentVolumeClaim": claim})
@@ -332,17 +330,7 @@ def _secret_env(variable: str, reference: KeyReference) -> dict[str, Any]:
 
 def _api_keys(tournament: Tournament, bundle: Bundle | None) -> Iterator[tuple[str, KeyReference]]:
     """The API keys that a bundle's pods need, by variable; all of them for preflight."""
-    endpoints = [
-        participant.endpoint
-        for name, participant in participants(tournament).items()
-        if participant.endpoint is not None and (bundle is None or bundle.model == name)
-    ]
-    embedder = tournament.spec.curation.diversity.embedder.endpoint
-    if embedder is not None and uses_embedder(tournament) and (bundle is None or bundle.stage in EMBEDDING_STAGES):
-        endpoints.append(embedder)
-    for endpoint in endpoints:
-        if endpoint.api_key_secret_ref is not None:
-            yield secret_variable(endpoint.api_key_secret_ref), endpoint.api_key_secret_ref
-
-
-EMBEDDING_STAGES = ("filter", "curate")
+    for used in used_endpoints(tournament):
+        reference = used.endpoint.api_key_secret_ref
+        if reference is not None and (bundle is None or is_asked_by(used, bundle)):
+            yield secret_variable(reference), reference

@@ -6,6 +6,7 @@ from typing import Any
 
 from tiltyard.api import INFERENCE_SERVICE_SCHEME, Endpoint, ModelSource, Participant, Tournament
 from tiltyard.plan.graph import ModelNode
+from tiltyard.plan.participants import participants
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.jobs import CA_FOLDER, TASK_FOLDER, TASK_KEY, bucket_env, store_ref
 from tiltyard.render.names import (
@@ -19,7 +20,6 @@ from tiltyard.render.names import (
     service_name,
 )
 from tiltyard.render.pods import CONTAINER_SECURITY, POD_SECURITY, container_fields, pod_fields, resource_fields
-from tiltyard.render.tasks import participants
 from tiltyard_jobs.contracts.layout import artifact_prefix
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.tasks import FetchTask

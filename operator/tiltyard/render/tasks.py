@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from urllib.parse import unquote
 
-from tiltyard.api import Endpoint, Participant, ProgramEnvironment, Tournament
+from tiltyard.api import Endpoint, ProgramEnvironment, Tournament
 from tiltyard.api import secret_variable as secret_variable
 from tiltyard.plan.graph import Bundle, Graph
+from tiltyard.plan.participants import TARGETS, UsedEndpoint, participations, used_endpoints
 from tiltyard.plan.planner import JobOrder
-from tiltyard.plan.target import targets
-from tiltyard_jobs.contracts.target_recipes import (
+from tiltyard_jobs.contracts.recipe import EngineName
+from tiltyard_jobs.contracts.recipes import (
     LmEvalRecipe,
     MetricRecipe,
-    QuestionsRecipe,
     ReferencesRecipe,
     ScoreRecipe,
     TaskSetRecipe,
@@ -45,22 +45,6 @@ def external_endpoint(endpoint: Endpoint, field: str) -> EndpointRef:
     )
 
 
-def fields(tournament: Tournament) -> Mapping[str, str]:
-    """The manifest's field of each participant, by name."""
-    spec = tournament.spec
-    return {
-        participant.name: f"spec.{kind}[{place}]"
-        for kind, group in (("competitors", spec.competitors), ("judges", spec.judges))
-        for place, participant in enumerate(group)
-    } | {participant.name: "spec.training" for participant in targets(tournament)}
-
-
-def participants(tournament: Tournament) -> Mapping[str, Participant]:
-    """Competitors, judges, and the target model before and after its training, by name."""
-    spec = tournament.spec
-    return {participant.name: participant for participant in (*spec.competitors, *spec.judges, *targets(tournament))}
-
-
 def endpoint_of(tournament: Tournament, model: str, url: str | None, served_as: str | None = None) -> EndpointRef:
     """How a worker reaches a model.
 
@@ -70,11 +54,11 @@ def endpoint_of(tournament: Tournament, model: str, url: str | None, served_as: 
         url: where it is served, with its `/v1`; None for an endpoint that runs already.
         served_as: the name by which the server knows it, where that is not its own.
     """
-    participant, field = participants(tournament)[model], fields(tournament)[model]
-    if participant.endpoint is not None:
-        return external_endpoint(participant.endpoint, f"{field}.endpoint")
+    one = participations(tournament)[model]
+    if one.participant.endpoint is not None:
+        return external_endpoint(one.participant.endpoint, f"{one.field}.endpoint")
     assert url is not None, f"{model} is not served"
-    return EndpointRef(url=url, model=served_as or model, field=field)
+    return EndpointRef(url=url, model=served_as or model, field=one.field)
 
 
 def bundle_task(
@@ -96,7 +80,6 @@ def bundle_task(
         served_as: the name by which the server knows the model, where that is not its own.
     """
     bundle = order.bundle
-    embedder = tournament.spec.curation.diversity.embedder.endpoint
     return BundleTask(
         stage=bundle.stage,
         tournament=tournament.metadata.name,
@@ -104,13 +87,16 @@ def bundle_task(
         recipes=bundle.recipes,
         indices=order.indices,
         endpoint=endpoint_of(tournament, bundle.model, url, served_as) if bundle.model else None,
-        embedder=(
-            external_endpoint(embedder, EMBEDDER)
-            if embedder is not None and bundle.stage in ("filter", "curate")
-            else None
+        embedder=next(
+            (
+                external_endpoint(used.endpoint, used.field)
+                for used in used_endpoints(tournament)
+                if is_asked_by(used, bundle) and used.used_by is None
+            ),
+            None,
         ),
         limits=Limits(max_void_fraction=tournament.spec.jobs.max_void_fraction),
-        ledger=ledger if bundle.stage == "report" else (),
+        ledger=ledger if any(recipe.TELLS_COSTS for recipe in bundle.recipes) else (),
     )
 
 
@@ -149,12 +135,18 @@ def preflight_task(
     )
 
 
-def uses_lm_eval(task: BundleTask | PreflightTask) -> bool:
-    """Whether the worker needs lm-evaluation-harness."""
+def is_asked_by(used: UsedEndpoint, bundle: Bundle) -> bool:
+    """Whether a bundle's worker asks an endpoint."""
+    if used.used_by is None:
+        return any(recipe.embeds for recipe in bundle.recipes)
+    return used.name == bundle.model
+
+
+def engine_of(task: BundleTask | PreflightTask) -> EngineName | None:
+    """What a task's worker runs besides itself."""
     if isinstance(task, PreflightTask):
-        return bool(task.lm_eval)
-    asked = (recipe for recipe in task.recipes if isinstance(recipe, QuestionsRecipe | ScoreRecipe))
-    return any(isinstance(recipe.tasks, LmEvalRecipe) for recipe in asked)
+        return "LmEval" if task.lm_eval else None
+    return task.recipes[0].engine
 
 
 def told_of_lm_eval(task: BundleTask | PreflightTask, python: str | None) -> dict[str, object]:
@@ -164,12 +156,12 @@ def told_of_lm_eval(task: BundleTask | PreflightTask, python: str | None) -> dic
         task: any.
         python: an interpreter with the harness; None: the worker's own.
     """
-    return {"lm_eval_python": python} if uses_lm_eval(task) else {}
+    return {"lm_eval_python": python} if engine_of(task) == "LmEval" else {}
 
 
 def runs_programs(task: BundleTask | PreflightTask) -> bool:
     """Whether the worker runs programs of hostile origin."""
-    return task.stage == "references" or (task.stage == "score" and not uses_lm_eval(task))
+    return isinstance(task, BundleTask) and any(recipe.runs_programs for recipe in task.recipes)
 
 
 def environment_of(tournament: Tournament, task: BundleTask | PreflightTask) -> ProgramEnvironment | None:
@@ -191,32 +183,19 @@ def _lm_eval_tasks(tournament: Tournament, graph: Graph) -> Iterator[LmEvalTask]
             yield LmEvalTask(field=field, tasks=recipe.tasks, metric=recipe.by.metric)
 
 
-EMBEDDER = "spec.curation.diversity.embedder.endpoint"
-
-
-def uses_embedder(tournament: Tournament) -> bool:
-    """Whether any stage turns instructions into vectors."""
-    curation = tournament.spec.curation
-    return curation.dedup.method == "Semantic" or curation.diversity.method == "KCenterGreedy"
-
-
 def _endpoints(tournament: Tournament) -> Iterator[NamedEndpoint]:
     """Servers that run already."""
-    spec, places = tournament.spec, fields(tournament)
-    judges = spec.judges or spec.competitors
-    for participant in participants(tournament).values():
-        if participant.endpoint is not None:
-            mines = spec.instructions.mine is not None and participant in spec.competitors
-            yield NamedEndpoint(
-                name=participant.name,
-                endpoint=external_endpoint(participant.endpoint, f"{places[participant.name]}.endpoint"),
-                needs_completions=mines,
-                needs_prefix=mines and participant.chat_template_prefix is None,
-                needs_logprobs=participant in judges and spec.battles.verdict.method == "Logprobs",
-            )
-    embedder = spec.curation.diversity.embedder.endpoint
-    if embedder is not None and uses_embedder(tournament):
-        yield NamedEndpoint(name="embedder", endpoint=external_endpoint(embedder, EMBEDDER), needs_embeddings=True)
+    by_logprobs = tournament.spec.battles.verdict.method == "Logprobs"
+    for used in used_endpoints(tournament):
+        named, one = NamedEndpoint(name=used.name, endpoint=external_endpoint(used.endpoint, used.field)), used.used_by
+        needs = {"needs_embeddings": True}
+        if one is not None:
+            needs = {
+                "needs_completions": one.mines,
+                "needs_prefix": one.mines and one.participant.chat_template_prefix is None,
+                "needs_logprobs": one.judges and by_logprobs,
+            }
+        yield named.model_copy(update=needs)
 
 
 def _files(tournament: Tournament) -> Iterator[ReadableFile]:
@@ -263,44 +242,37 @@ GPU = "nvidia.com/gpu"
 
 def _folders(tournament: Tournament) -> Iterator[ModelFolder]:
     """Models in folders on this machine."""
-    spec, places = tournament.spec, fields(tournament)
-    if spec.training is not None and spec.training.base_model.uri.startswith("file://"):
+    training = tournament.spec.training
+    if training is not None and training.base_model.uri.startswith("file://"):
         yield ModelFolder(
             field="spec.training.baseModel.uri",
-            path=unquote(spec.training.base_model.uri.removeprefix("file://")),
-            needs_template=spec.training.chat_template is None,
+            path=unquote(training.base_model.uri.removeprefix("file://")),
+            needs_template=training.chat_template is None,
         )
-    for participant in (*spec.competitors, *spec.judges):
-        if participant.model is not None and participant.model.uri.startswith("file://"):
-            mines = spec.instructions.mine is not None and participant in spec.competitors
+    for one in participations(tournament).values():
+        model = one.participant.model
+        if model is not None and model.uri.startswith("file://") and one.participant.name not in TARGETS:
             yield ModelFolder(
-                field=f"{places[participant.name]}.model.uri",
-                path=unquote(participant.model.uri.removeprefix("file://")),
-                needs_template=mines and participant.chat_template_prefix is None,
+                field=one.weights_field,
+                path=unquote(model.uri.removeprefix("file://")),
+                needs_template=one.mines and one.participant.chat_template_prefix is None,
             )
 
 
 def _simulated(tournament: Tournament) -> Iterator[SimulatedModel]:
     """Models that simulated experts play."""
-    places = fields(tournament)
-    for participant in participants(tournament).values():
-        if participant.model is not None and participant.model.uri.startswith("sim://"):
-            yield SimulatedModel(field=f"{places[participant.name]}.model.uri", uri=participant.model.uri)
+    for one in participations(tournament).values():
+        model = one.participant.model
+        if model is not None and model.uri.startswith("sim://"):
+            yield SimulatedModel(field=f"{one.field}.model.uri", uri=model.uri)
 
 
 def _secrets(tournament: Tournament) -> dict[str, str]:
     """Environment variables that must be set, by field."""
-    places = fields(tournament)
-    endpoints = {
-        f"{places[participant.name]}.endpoint": participant.endpoint
-        for participant in participants(tournament).values()
-    }
-    if uses_embedder(tournament):
-        endpoints[EMBEDDER] = tournament.spec.curation.diversity.embedder.endpoint
     return {
-        f"{field}.apiKeySecretRef": secret_variable(endpoint.api_key_secret_ref)
-        for field, endpoint in endpoints.items()
-        if endpoint is not None and endpoint.api_key_secret_ref is not None
+        f"{used.field}.apiKeySecretRef": secret_variable(used.endpoint.api_key_secret_ref)
+        for used in used_endpoints(tournament)
+        if used.endpoint.api_key_secret_ref is not None
     }
 
 

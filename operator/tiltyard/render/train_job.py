@@ -31,7 +31,7 @@ OVERRIDABLE: Final = (
 def runtime_of(tournament: Tournament, bundle: Bundle) -> RuntimeReference | None:
     """The runtime that runs a bundle; None: a Job of ours does."""
     training = tournament.spec.training
-    return training.trainer.runtime_ref if bundle.stage == "train" and training is not None else None
+    return training.trainer.runtime_ref if bundle.engine == "Trl" and training is not None else None
 
 
 def train_job_objects(

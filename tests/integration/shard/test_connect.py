@@ -12,6 +12,7 @@ import structlog
 from aiohttp import web
 
 from support.shard_stage import bundle, recipe
+from tiltyard_jobs.contracts.recipe import Recipe
 from tiltyard_jobs.contracts.tasks import EndpointRef
 from tiltyard_jobs.llm.client import Sampling
 from tiltyard_jobs.llm.usage import Usage
@@ -45,7 +46,7 @@ async def url() -> AsyncIterator[str]:
     await runner.cleanup()
 
 
-def context(root: Path, endpoint: EndpointRef | None) -> ShardContext:
+def context(root: Path, endpoint: EndpointRef | None) -> ShardContext[Recipe]:
     store = FolderStore(root / "store")
     return ShardContext(
         task=bundle(root / "store", (recipe(),)).model_copy(update={"endpoint": endpoint}),

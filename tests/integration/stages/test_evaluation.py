@@ -15,7 +15,7 @@ from support.artifact_world import Ran
 from support.benchmarks import snippet_benchmark, suite_benchmark
 from support.stage_world import Given, Sim, StageWorld, model, stub
 from tiltyard_jobs.contracts.exit_codes import ExitCode
-from tiltyard_jobs.contracts.target_recipes import (
+from tiltyard_jobs.contracts.recipes import (
     ProgramsRecipe,
     ReferencesRecipe,
     ScoreRecipe,

@@ -16,8 +16,8 @@ from aiohttp import web
 from support.stage_world import Asked, Given, Sim, StageWorld, mine_recipe, not_found, stub
 from tiltyard_jobs.contracts.layout import manifest_key
 from tiltyard_jobs.contracts.recipe import ArtifactRef
+from tiltyard_jobs.contracts.recipes import LmEvalRecipe, SplitFile, TaskSetRecipe
 from tiltyard_jobs.contracts.summary import Standing, parts_done
-from tiltyard_jobs.contracts.target_recipes import LmEvalRecipe, SplitFile, TaskSetRecipe
 from tiltyard_jobs.contracts.tasks import (
     EndpointRef,
     LmEvalTask,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from support.benchmarks import snippet_benchmark, suite_benchmark
-from tiltyard_jobs.contracts.target_recipes import TaskSetRecipe
+from tiltyard_jobs.contracts.recipes import TaskSetRecipe
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.evaluation.libraries import LibraryTask

@@ -19,6 +19,7 @@ from tiltyard.plan.estimate import estimate, expected_loads
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.planner import Outcome, Policy
 from tiltyard.plan.schedule import Room
+from tiltyard_jobs.contracts.recipes import JudgeRecipe
 
 
 def is_complete(graph: Graph, world: World) -> bool:
@@ -193,9 +194,8 @@ def test_names_and_what_cannot_change_a_result_are_in_no_key() -> None:
 
 def test_nobody_judges_a_match_that_it_plays_in() -> None:
     for pairing in ("AttackerDefender", "AllPairs"):
-        for recipe in (r for b in build_graph(tournament(5, battles={"pairing": pairing})).bundles for r in b.recipes):
-            if recipe.stage == "judge":
-                assert recipe.judge not in (recipe.player_a, recipe.player_b)
+        for recipe in build_graph(tournament(5, battles={"pairing": pairing})).recipes(JudgeRecipe):
+            assert recipe.judge not in (recipe.player_a, recipe.player_b)
 
 
 def test_verdicts_for_one_instruction_are_as_many_as_the_paper_asks() -> None:

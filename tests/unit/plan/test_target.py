@@ -10,7 +10,7 @@ from support.manifests import tournament
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.estimate import expected_loads, expected_training
 from tiltyard.plan.schedule import Room
-from tiltyard_jobs.contracts.target_recipes import SolveRecipe
+from tiltyard_jobs.contracts.recipes import SolveRecipe
 
 TRAINING: dict[str, Any] = {"baseModel": {"uri": "hf://org/base"}}
 EVALUATION: dict[str, Any] = {"benchmarks": ["humaneval", "mbpp"], "allowCodeExecution": True}

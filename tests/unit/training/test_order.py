@@ -5,7 +5,7 @@ from typing import Any
 
 from support.manifests import tournament
 from tiltyard.plan.build import build_graph
-from tiltyard_jobs.contracts.target_recipes import TrainRecipe
+from tiltyard_jobs.contracts.recipes import TrainRecipe
 from tiltyard_jobs.training.order import order_of
 
 BASE: dict[str, Any] = {"baseModel": {"uri": "hf://org/base", "revision": "main"}}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tiltyard_jobs.contracts.target_recipes import SelectRecipe
+from tiltyard_jobs.contracts.recipes import SelectRecipe
 from tiltyard_jobs.training.rows import dpo_row, select, sft_row, write_rows
 
 ROWS: list[dict[str, Any]] = [

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import NamedTuple
 
 from tiltyard.api import TASKS, WITH_LIBRARIES, Evaluation, Tournament
 from tiltyard.api.identity import identity_options
-from tiltyard.plan.target import TRAINED_SCHEME
+from tiltyard.plan.graph import Bundle, bundle
+from tiltyard.plan.recipes.training import TRAINED_SCHEME
 from tiltyard_jobs.contracts.identity import ModelIdentity
-from tiltyard_jobs.contracts.target_recipes import (
+from tiltyard_jobs.contracts.recipe import ArtifactRef
+from tiltyard_jobs.contracts.recipes import (
     BASE_MODEL,
     TRAINED_MODEL,
     LmEvalRecipe,
@@ -18,6 +21,7 @@ from tiltyard_jobs.contracts.target_recipes import (
     QuestionSet,
     QuestionsRecipe,
     ReferencesRecipe,
+    ScoredModel,
     ScoreRecipe,
     SolveRecipe,
     SplitFile,
@@ -45,18 +49,66 @@ class Scoring(NamedTuple):
     score: ScoreRecipe
 
 
-def scorings(tournament: Tournament, trained: TrainRecipe | None) -> Mapping[str, Mapping[str, Scoring]]:
+class EvaluationRecipes:
     """By model, then by benchmark: the base model, the trained one, the competitors; nothing where none is scored."""
-    evaluation = tournament.spec.evaluation
-    if evaluation is None:
-        return {}
-    return {
-        name: {
-            tasks.name: _scoring(tournament, evaluation, identity, style, tasks, by)
-            for tasks, by in _benchmarks(evaluation)
+
+    def __init__(self, tournament: Tournament, trained: TrainRecipe | None) -> None:
+        self.trained = trained
+        evaluation = tournament.spec.evaluation
+        self.scorings: Mapping[str, Mapping[str, Scoring]] = {}
+        if evaluation is not None:
+            self.scorings = {
+                name: {
+                    tasks.name: _scoring(tournament, evaluation, identity, style, tasks, by)
+                    for tasks, by in _benchmarks(evaluation)
+                }
+                for name, (identity, style) in _models(tournament, evaluation, trained).items()
+            }
+
+    def bundles(self) -> Iterator[Bundle]:
+        """What is made once for all models comes first."""
+        for benchmark, references in self.references.items():
+            yield bundle(references, about=benchmark)
+        for about, questions in self.questions.items():
+            yield bundle(questions, about=about)
+        for name, benchmarks in self.scorings.items():
+            served_from = self.trained.ref if name == TRAINED_MODEL and self.trained is not None else None
+            for benchmark, scoring in benchmarks.items():
+                yield bundle(scoring.solve, about=benchmark, model=name, served_from=served_from)
+        for name, benchmarks in self.scorings.items():
+            for benchmark, scoring in benchmarks.items():
+                yield bundle(scoring.score, about=f"{name}/{benchmark}")
+
+    @cached_property
+    def artifacts(self) -> Mapping[str, ArtifactRef]:
+        """By stage, model and benchmark."""
+        return {
+            **{f"references/{benchmark}": recipe.ref for benchmark, recipe in self.references.items()},
+            **{f"questions/{about}": recipe.ref for about, recipe in self.questions.items()},
+            **{f"solve/{name}/{on}": r.solve.ref for name, by in self.scorings.items() for on, r in by.items()},
+            **{f"score/{name}/{on}": r.score.ref for name, by in self.scorings.items() for on, r in by.items()},
         }
-        for name, (identity, style) in _models(tournament, evaluation, trained).items()
-    }
+
+    @cached_property
+    def scores(self) -> tuple[ScoredModel, ...]:
+        """For the report."""
+        return tuple(
+            ScoredModel(model=name, benchmark=benchmark, scores=scoring.score.ref)
+            for name, by in self.scorings.items()
+            for benchmark, scoring in by.items()
+        )
+
+    @cached_property
+    def questions(self) -> Mapping[str, QuestionsRecipe]:
+        """By benchmark and style: whoever is asked in one style is asked the same."""
+        every = (scoring.questions for benchmarks in self.scorings.values() for scoring in benchmarks.values())
+        return {f"{one.tasks.name}/{one.style.lower()}": one for one in every if one is not None}
+
+    @cached_property
+    def references(self) -> Mapping[str, ReferencesRecipe]:
+        """By benchmark."""
+        every = (scoring.references for benchmarks in self.scorings.values() for scoring in benchmarks.values())
+        return {one.tasks.name: one for one in every if one is not None}
 
 
 def _models(

@@ -1,11 +1,11 @@
-"""The target of a tournament: the base model and what it becomes, as models that are served like all others."""
+"""Training: what the base model becomes."""
 
 from __future__ import annotations
 
-from tiltyard.api import ModelSource, Participant, Tournament
+from tiltyard.api import Tournament
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipe import ArtifactRef
-from tiltyard_jobs.contracts.target_recipes import BASE_MODEL, TRAINED_MODEL, LoraRecipe, SelectRecipe, TrainRecipe
+from tiltyard_jobs.contracts.recipes import LoraRecipe, SelectRecipe, TrainRecipe
 
 TRAINED_SCHEME = "trained://"
 """Begins the identity of a model that a tournament trains: the key of its artifact follows."""
@@ -34,20 +34,4 @@ def train_recipe(tournament: Tournament, dataset: ArtifactRef) -> TrainRecipe | 
         precision=given.precision,
         gradient_checkpointing=given.gradient_checkpointing,
         seed=seed,
-    )
-
-
-def targets(tournament: Tournament) -> tuple[Participant, ...]:
-    """The base and the trained model, where they are to be scored; else none.
-
-    The trained model has the base's uri here, for its size: what it is served from is an artifact.
-    """
-    training, evaluation = tournament.spec.training, tournament.spec.evaluation
-    if training is None or evaluation is None:
-        return ()
-    base = training.base_model
-    source = ModelSource(uri=base.uri, revision=base.revision, license=base.license)
-    return tuple(
-        Participant.model_construct(name=name, model=source, serving=evaluation.serving)
-        for name in (BASE_MODEL, TRAINED_MODEL)
     )

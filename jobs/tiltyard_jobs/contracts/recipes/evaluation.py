@@ -1,65 +1,12 @@
-"""Recipes of the target model: it is trained, asked, and scored."""
+"""Benchmarks: what models are asked, and what their replies are worth."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.identity import ModelIdentity
-from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Recipe, parts
-
-
-class LoraRecipe(Contract):
-    """Low-rank adapters on all linear layers (arXiv 2106.09685), merged into the weights in the end."""
-
-    rank: int
-    alpha: int
-
-
-class SelectRecipe(Contract):
-    """Which rows are trained on.
-
-    Attributes:
-        fraction: of them.
-        by: Margin: those whose gold answer leads by most. Random: drawn by the seed, as the control.
-    """
-
-    fraction: Fraction
-    by: Literal["Margin", "Random"]
-
-
-class TrainRecipe(Recipe):
-    """A base model fine-tuned on a tournament's rows (paper, section 3.4 and appendix).
-
-    Attributes:
-        base: the model to start from.
-        chat_template: in place of the base tokenizer's own.
-        dataset: its `sft` rows, and its `preference` rows for SftThenDpo.
-        select: absent: all rows.
-        lora: absent: all weights are trained.
-        global_batch_size: packed sequences of one optimiser step, over all devices.
-        max_length: tokens of one sequence.
-    """
-
-    stage: Literal["train"] = "train"
-    version: int = 2
-    base: ModelIdentity
-    chat_template: str | None
-    dataset: ArtifactRef
-    select: SelectRecipe | None
-    method: Literal["Sft", "SftThenDpo"]
-    lora: LoraRecipe | None
-    learning_rate: Fraction
-    epochs: int
-    global_batch_size: int
-    warmup_ratio: Fraction
-    weight_decay: Fraction
-    max_length: int
-    packing: bool
-    precision: Literal["Bfloat16", "Float32"]
-    gradient_checkpointing: bool
-    seed: int
-
+from tiltyard_jobs.contracts.recipe import ArtifactRef, EngineName, Milestone, Phase, Recipe, Requests, parts
 
 Benchmark = Literal[
     "humaneval",
@@ -73,6 +20,12 @@ Benchmark = Literal[
     "bigcodebench_hard",
 ]
 """Benchmarks of programming tasks, by the names that a manifest has for them."""
+
+
+# Tokens, for estimates.
+TASK_TOKENS = 180
+REPLY_SHARE = 0.5  # of `maxTokens` that a reply takes
+LM_EVAL_QUESTIONS = 1000  # of a harness's task without a limit: only the harness knows
 
 
 class TaskSetRecipe(Contract):
@@ -117,6 +70,35 @@ class LmEvalRecipe(Contract):
     files: tuple[SplitFile, ...] = ()
 
 
+class ProgramsRecipe(Contract):
+    """Replies are programs, and each runs in a sandbox of its own.
+
+    Attributes:
+        seconds: that one program may take.
+        memory: bytes that it may use.
+        environment: names what is installed where it runs; None: what the worker has.
+    """
+
+    seconds: int
+    memory: int
+    environment: str | None = None
+
+
+class ReferencesRecipe(Recipe):
+    """Which tasks of a benchmark can be solved where its programs run: the authors' own solutions are run there."""
+
+    PHASE: ClassVar[Phase] = "Evaluating"
+
+    stage: Literal["references"] = "references"
+    tasks: TaskSetRecipe
+    by: ProgramsRecipe
+
+    @property
+    def runs_programs(self) -> bool:
+        """The authors' solutions."""
+        return True
+
+
 Style = Literal["Chat", "Completion"]
 """How a model is asked. Chat: the task is the user's turn. Completion: the model goes on with the task's text."""
 
@@ -128,10 +110,17 @@ class QuestionsRecipe(Recipe):
         max_tokens: of one reply; where the task says otherwise, that holds.
     """
 
+    PHASE: ClassVar[Phase] = "Evaluating"
+
     stage: Literal["questions"] = "questions"
     tasks: LmEvalRecipe
     style: Style
     max_tokens: int
+
+    @property
+    def engine(self) -> EngineName | None:
+        """The harness words them."""
+        return "LmEval"
 
 
 class QuestionSet(Contract):
@@ -150,6 +139,8 @@ class QuestionSet(Contract):
 class SolveRecipe(Recipe):
     """One model's replies to a benchmark's tasks, one for each, greedily decoded where a harness says nothing else."""
 
+    PHASE: ClassVar[Phase] = "Evaluating"
+
     stage: Literal["solve"] = "solve"
     model: ModelIdentity
     tasks: TaskSetRecipe | QuestionSet
@@ -162,27 +153,11 @@ class SolveRecipe(Recipe):
         """Parts of `shard_size` rows; one part of questions, whose number only the harness knows."""
         return parts(self.tasks.rows, self.shard_size) if isinstance(self.tasks, TaskSetRecipe) else 1
 
-
-class ProgramsRecipe(Contract):
-    """Replies are programs, and each runs in a sandbox of its own.
-
-    Attributes:
-        seconds: that one program may take.
-        memory: bytes that it may use.
-        environment: names what is installed where it runs; None: what the worker has.
-    """
-
-    seconds: int
-    memory: int
-    environment: str | None = None
-
-
-class ReferencesRecipe(Recipe):
-    """Which tasks of a benchmark can be solved where its programs run: the authors' own solutions are run there."""
-
-    stage: Literal["references"] = "references"
-    tasks: TaskSetRecipe
-    by: ProgramsRecipe
+    def requests(self, answer_tokens: int) -> Requests:
+        """A reply to each task."""
+        tasks = self.tasks
+        calls = tasks.rows if isinstance(tasks, TaskSetRecipe) else tasks.limit or LM_EVAL_QUESTIONS
+        return Requests(calls, TASK_TOKENS, round(REPLY_SHARE * self.max_tokens))
 
 
 class MetricRecipe(Contract):
@@ -200,6 +175,9 @@ class ScoreRecipe(Recipe):
         references: where tasks stand in it that cannot be solved where programs run, these are not scored.
     """
 
+    PHASE: ClassVar[Phase] = "Evaluating"
+    MILESTONE: ClassVar[Milestone] = Milestone("Evaluated", "all models are scored")
+
     stage: Literal["score"] = "score"
     version: int = 2
     tasks: TaskSetRecipe | LmEvalRecipe
@@ -208,9 +186,15 @@ class ScoreRecipe(Recipe):
     by: ProgramsRecipe | MetricRecipe
     references: ArtifactRef | None = None
 
+    @property
+    def engine(self) -> EngineName | None:
+        """The harness measures what it asked."""
+        return "LmEval" if isinstance(self.tasks, LmEvalRecipe) else None
 
-BASE_MODEL, TRAINED_MODEL = "base-model", "trained-model"
-"""Under which names the target of a training is served and scored; no competitor and no judge has them."""
+    @property
+    def runs_programs(self) -> bool:
+        """What a model wrote, unless its replies are measured."""
+        return isinstance(self.by, ProgramsRecipe)
 
 
 class ScoredModel(Contract):

@@ -1,0 +1,107 @@
+"""Recipes, one for each stage: what it makes of what, and what a planner must know of it. In plan order.
+
+A stage is three files: its recipe here, its function in `tiltyard_jobs.stages`, and in `tiltyard.plan.recipes` how a
+manifest asks for it. All else follows from the recipe: the phase of a tournament, the estimate, what its pod needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Union
+
+from pydantic import Field
+
+from tiltyard_jobs.contracts.recipe import Recipe
+from tiltyard_jobs.contracts.recipes import battles, evaluation, instructions, report, results, training
+from tiltyard_jobs.contracts.recipes.battles import AnswerRecipe, JudgeRecipe
+from tiltyard_jobs.contracts.recipes.evaluation import (
+    Benchmark,
+    LmEvalRecipe,
+    MetricRecipe,
+    ProgramsRecipe,
+    QuestionSet,
+    QuestionsRecipe,
+    ReferencesRecipe,
+    ScoredModel,
+    ScoreRecipe,
+    SolveRecipe,
+    SplitFile,
+    Style,
+    TaskSetRecipe,
+)
+from tiltyard_jobs.contracts.recipes.instructions import (
+    CurateRecipe,
+    EmbedderRecipe,
+    FilterRecipe,
+    GradeRecipe,
+    MineRecipe,
+    PromptsRecipe,
+    SamplingRecipe,
+)
+from tiltyard_jobs.contracts.recipes.report import ReportRecipe
+from tiltyard_jobs.contracts.recipes.results import (
+    BenchmarkRecipe,
+    DatasetRecipe,
+    Lineup,
+    Match,
+    PlayerRecipe,
+    RateRecipe,
+    StagedArtifact,
+)
+from tiltyard_jobs.contracts.recipes.training import BASE_MODEL, TRAINED_MODEL, LoraRecipe, SelectRecipe, TrainRecipe
+
+_PARTS = (instructions, battles, results, training, evaluation, report)  # of the method, in plan order
+
+RECIPES: Mapping[str, type[Recipe]] = {
+    recipe.STAGE: recipe
+    for part in _PARTS
+    for recipe in vars(part).values()
+    if isinstance(recipe, type) and issubclass(recipe, Recipe) and recipe.__module__ == part.__name__
+}
+"""By stage, in plan order: within a part the order of its module."""
+
+if TYPE_CHECKING:
+    AnyRecipe = Recipe
+else:
+    AnyRecipe = Annotated[Union[tuple(RECIPES.values())], Field(discriminator="stage")]  # noqa: UP007
+
+__all__ = [
+    "BASE_MODEL",
+    "RECIPES",
+    "TRAINED_MODEL",
+    "AnswerRecipe",
+    "AnyRecipe",
+    "Benchmark",
+    "BenchmarkRecipe",
+    "CurateRecipe",
+    "DatasetRecipe",
+    "EmbedderRecipe",
+    "FilterRecipe",
+    "GradeRecipe",
+    "JudgeRecipe",
+    "Lineup",
+    "LmEvalRecipe",
+    "LoraRecipe",
+    "Match",
+    "MetricRecipe",
+    "MineRecipe",
+    "PlayerRecipe",
+    "ProgramsRecipe",
+    "PromptsRecipe",
+    "QuestionSet",
+    "QuestionsRecipe",
+    "RateRecipe",
+    "Recipe",
+    "ReferencesRecipe",
+    "ReportRecipe",
+    "SamplingRecipe",
+    "ScoreRecipe",
+    "ScoredModel",
+    "SelectRecipe",
+    "SolveRecipe",
+    "SplitFile",
+    "StagedArtifact",
+    "Style",
+    "TaskSetRecipe",
+    "TrainRecipe",
+]

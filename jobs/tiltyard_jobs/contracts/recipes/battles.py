@@ -1,0 +1,81 @@
+"""Answers and verdicts (paper, section 3.3)."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from tiltyard_jobs.contracts.identity import ModelIdentity
+from tiltyard_jobs.contracts.recipe import ArtifactRef, Phase, Recipe, Requests, parts
+from tiltyard_jobs.contracts.recipes.instructions import INSTRUCTION_TOKENS, SamplingRecipe
+
+# Tokens, for estimates.
+JUDGE_PROMPT_TOKENS = 260
+VERDICT_TOKENS = {"Logprobs": 1, "Choice": 8, "Reasoned": 160}
+
+
+class AnswerRecipe(Recipe):
+    """One model's answers to one attacker's curated instructions."""
+
+    PHASE: ClassVar[Phase] = "Answering"
+
+    stage: Literal["answer"] = "answer"
+    model: ModelIdentity
+    instructions: ArtifactRef
+    sampling: SamplingRecipe
+    rows: int
+    seed: int
+    shard_size: int
+
+    @property
+    def shards(self) -> int:
+        """Parts of `shard_size` rows."""
+        return parts(self.rows, self.shard_size)
+
+    def requests(self, answer_tokens: int) -> Requests:
+        """An answer for each row."""
+        return Requests(self.rows, INSTRUCTION_TOKENS, answer_tokens)
+
+
+class JudgeRecipe(Recipe):
+    """One judge's verdicts on one match: two players' answers to one attacker's instructions.
+
+    Attributes:
+        player_a: the attacker, where pairing is AttackerDefender.
+        orders: Both: two verdicts for an instruction (A first; B first). Alternate: one, by the parity of its row.
+        round: verdicts may come in rounds; round 0 asks for all that `previous` (none) left.
+        previous: the artifact that decided what this round asks for.
+    """
+
+    PHASE: ClassVar[Phase] = "Judging"
+
+    stage: Literal["judge"] = "judge"
+    judge: ModelIdentity
+    player_a: ModelIdentity
+    player_b: ModelIdentity
+    instructions: ArtifactRef
+    answers_a: ArtifactRef
+    answers_b: ArtifactRef
+    orders: Literal["Both", "Alternate"]
+    method: Literal["Logprobs", "Choice", "Reasoned"]
+    prompt: str
+    round: int = 0
+    previous: ArtifactRef | None = None
+    rows: int
+    seed: int
+    shard_size: int
+
+    @property
+    def instructions_per_shard(self) -> int:
+        """Instructions in one part: `shard_size` counts verdicts."""
+        return max(1, self.shard_size // (2 if self.orders == "Both" else 1))
+
+    @property
+    def shards(self) -> int:
+        """Parts of `instructions_per_shard` instructions."""
+        return parts(self.rows, self.instructions_per_shard)
+
+    def requests(self, answer_tokens: int) -> Requests:
+        """A verdict for each row and order."""
+        calls = self.rows * (2 if self.orders == "Both" else 1)
+        prompt = JUDGE_PROMPT_TOKENS + INSTRUCTION_TOKENS + 2 * answer_tokens
+        return Requests(calls, prompt, VERDICT_TOKENS[self.method])

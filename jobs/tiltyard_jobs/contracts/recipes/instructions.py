@@ -1,0 +1,166 @@
+"""Where instructions come from, and which of them are battled over (paper, section 3.2)."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from tiltyard_jobs.contracts.frozen import Contract
+from tiltyard_jobs.contracts.identity import ModelIdentity
+from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Phase, Recipe, Requests, parts
+
+# Tokens, for estimates: medians of chat data sets, rounded up.
+PREFIX_TOKENS = 32
+INSTRUCTION_TOKENS = 120
+GRADE_PROMPT_TOKENS = 220
+GRADE_TOKENS = 8
+
+
+class SamplingRecipe(Contract):
+    """How a reply is sampled."""
+
+    temperature: Fraction
+    top_p: Fraction
+    max_tokens: int
+
+
+class MineRecipe(Recipe):
+    """Instructions that a model writes when its own template's prefix is all that it sees (paper, section 3.2).
+
+    Attributes:
+        prefix: the manifest's own prefix; None: derived from the served model's template.
+        settings: the sampling grid, in order; row i uses setting i mod len(settings).
+        rows: how many completions are asked for.
+        seed: the tournament's seed; each row's own seed derives from it and the row's id.
+    """
+
+    PHASE: ClassVar[Phase] = "Mining"
+
+    stage: Literal["mine"] = "mine"
+    model: ModelIdentity
+    prefix: str | None
+    settings: tuple[SamplingRecipe, ...]
+    rows: int
+    seed: int
+    shard_size: int
+
+    @property
+    def shards(self) -> int:
+        """Parts of `shard_size` rows."""
+        return parts(self.rows, self.shard_size)
+
+    def requests(self, answer_tokens: int) -> Requests:
+        """A completion for each row."""
+        return Requests(self.rows, PREFIX_TOKENS, max(setting.max_tokens for setting in self.settings))
+
+
+class PromptsRecipe(Recipe):
+    """Instructions read from a file of the user's instead of mined.
+
+    Attributes:
+        uri: JSON lines, CSV or parquet.
+        field: the column that holds the instruction.
+        sha256: the file's digest, where it is known: another file in its place is refused.
+        attacker_field: the column that names the attacker; None: rows are dealt to the attackers in turn.
+        attacker: the value looked for in `attacker_field`.
+        attacker_id: the attacker's model.
+        turn: this attacker's place in the dealing, of `turns`.
+        rows: at most this many for this attacker; a file that holds more is refused.
+    """
+
+    PHASE: ClassVar[Phase] = "Mining"
+
+    stage: Literal["prompts"] = "prompts"
+    uri: str
+    field: str
+    sha256: str | None = None
+    attacker_field: str | None
+    attacker: str | None
+    attacker_id: str
+    turn: int
+    turns: int
+    rows: int
+
+
+class EmbedderRecipe(Contract):
+    """What turns instructions into vectors.
+
+    Attributes:
+        method: HashedNgrams (no model), SentenceTransformers (by name or folder), Endpoint.
+        model: the name or folder, or for an endpoint `URL#model`.
+    """
+
+    method: Literal["HashedNgrams", "SentenceTransformers", "Endpoint"] = "HashedNgrams"
+    model: str | None = None
+
+
+class FilterRecipe(Recipe):
+    """Lint, then dedup within the attacker and against the attackers before it (first one keeps it).
+
+    Attributes:
+        source: the mined (or read) instructions.
+        earlier: what the attackers before this one kept, in order.
+    """
+
+    PHASE: ClassVar[Phase] = "Curating"
+
+    stage: Literal["filter"] = "filter"
+    source: ArtifactRef
+    earlier: tuple[ArtifactRef, ...]
+    dedup: Literal["MinHash", "Semantic", "None"]
+    threshold: Fraction
+    embedder: EmbedderRecipe | None
+
+    @property
+    def embeds(self) -> bool:
+        """Where vectors come from an endpoint."""
+        return self.embedder is not None and self.embedder.method == "Endpoint"
+
+
+class GradeRecipe(Recipe):
+    """The difficulty of instructions, from 1 to 10, by one grader.
+
+    `rows` bounds the number of instructions (known beforehand); parts past the real number are empty.
+    """
+
+    PHASE: ClassVar[Phase] = "Curating"
+
+    stage: Literal["grade"] = "grade"
+    grader: ModelIdentity
+    prompt: str
+    instructions: ArtifactRef
+    rows: int
+    shard_size: int
+
+    @property
+    def shards(self) -> int:
+        """Parts of `shard_size` rows."""
+        return parts(self.rows, self.shard_size)
+
+    def requests(self, answer_tokens: int) -> Requests:
+        """A grade for each row."""
+        return Requests(self.rows, GRADE_PROMPT_TOKENS + INSTRUCTION_TOKENS, GRADE_TOKENS)
+
+
+class CurateRecipe(Recipe):
+    """Instructions that battles are fought over: those of the wanted difficulty, compressed by k-center greedy.
+
+    Attributes:
+        keep: difficulty grades to keep; empty with no `grades`: no grading.
+        limit: at most this many are kept; None: all.
+    """
+
+    PHASE: ClassVar[Phase] = "Curating"
+
+    stage: Literal["curate"] = "curate"
+    instructions: ArtifactRef
+    grades: tuple[ArtifactRef, ...]
+    keep: tuple[str, ...]
+    diversity: Literal["KCenterGreedy", "Random", "None"]
+    embedder: EmbedderRecipe | None
+    limit: int | None
+    seed: int
+
+    @property
+    def embeds(self) -> bool:
+        """Where vectors come from an endpoint."""
+        return self.embedder is not None and self.embedder.method == "Endpoint"

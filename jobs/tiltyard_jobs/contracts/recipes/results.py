@@ -1,0 +1,116 @@
+"""Ratings, and training data made of the winners' answers (paper, section 3.4)."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from tiltyard_jobs.contracts.frozen import Contract
+from tiltyard_jobs.contracts.identity import ModelIdentity
+from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Phase, Recipe
+
+
+class Match(Contract):
+    """One judge's verdicts on one match, by names in the manifest.
+
+    Attributes:
+        attacker: whose instructions are fought over.
+        player_a: the attacker, where pairing is AttackerDefender.
+    """
+
+    attacker: str
+    player_a: str
+    player_b: str
+    judge: str
+    verdicts: ArtifactRef
+
+
+class PlayerRecipe(Contract):
+    """A competitor as the final tables know it: here names and licences come in.
+
+    Attributes:
+        family: what makes two models kin (for a judge's preference of its own), from the uri.
+    """
+
+    name: str
+    model: ModelIdentity
+    license: str | None = None
+    family: str = ""
+
+
+class Lineup(Contract):
+    """Who takes part, and where each one's artifacts are: the input of rating, dataset and report.
+
+    Attributes:
+        players: competitors in the manifest's order.
+        judges: neutral judges in the manifest's order; empty: the players judge.
+        instructions: curated instructions by player's name.
+        answers: answers[competitor][attacker].
+        matches: all verdict artifacts, in the manifest's order of (attacker, A, B, judge).
+    """
+
+    players: tuple[PlayerRecipe, ...]
+    judges: tuple[PlayerRecipe, ...]
+    instructions: dict[str, ArtifactRef]
+    answers: dict[str, dict[str, ArtifactRef]]
+    matches: tuple[Match, ...]
+
+
+class RateRecipe(Recipe):
+    """Elo, Bradley–Terry with intervals, gold answers, the judges' report card.
+
+    Attributes:
+        alpha: weight of the global score against the local one (paper, equation 4).
+        k: Elo's K.
+        bootstrap: resamples of the instructions for the intervals.
+    """
+
+    PHASE: ClassVar[Phase] = "Rating"
+
+    stage: Literal["rate"] = "rate"
+    lineup: Lineup
+    alpha: Fraction
+    k: Fraction
+    bootstrap: int
+    seed: int
+
+
+class BenchmarkRecipe(Contract):
+    """A benchmark against which the data is decontaminated: known by name, or a file of the user's."""
+
+    name: str
+    uri: str | None = None
+    field: str | None = None
+    sha256: str | None = None
+
+
+class StagedArtifact(Contract):
+    """One artifact in a run's manifest.
+
+    Attributes:
+        role: what it is, by names in the manifest: `answer/qwen/llama` are qwen's to llama's instructions.
+    """
+
+    role: str
+    ref: ArtifactRef
+
+
+class DatasetRecipe(Recipe):
+    """Training data made of the winners' answers, with provenance.
+
+    Attributes:
+        sources: where the curated instructions came from: `mine/NAME` or `prompts/NAME`, `filter/NAME` and
+            `grade/GRADER/NAME`.
+        min_margin: gold answers that lead the next one by less give no training row.
+        benchmarks: what repeats one of their texts gives no training row.
+    """
+
+    PHASE: ClassVar[Phase] = "Writing"
+
+    stage: Literal["dataset"] = "dataset"
+    lineup: Lineup
+    sources: tuple[StagedArtifact, ...]
+    ratings: ArtifactRef
+    formats: tuple[Literal["Sft", "Preference"], ...]
+    min_margin: Fraction
+    benchmarks: tuple[BenchmarkRecipe, ...]
+    tournament: str

@@ -1,0 +1,95 @@
+"""Who takes part, and what a manifest names outside of itself: every endpoint, its secret, every folder of weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from tiltyard.api import Endpoint, ModelSource, Participant, Tournament
+from tiltyard_jobs.contracts.recipes import BASE_MODEL, TRAINED_MODEL
+
+TARGETS = (BASE_MODEL, TRAINED_MODEL)
+
+
+class Participation(NamedTuple):
+    """A model's part in a tournament.
+
+    Attributes:
+        participant: as in the manifest; the target before and after its training has none of its own there.
+        field: the manifest's field: `spec.competitors[2]`.
+        mines: it writes instructions.
+        judges: it votes.
+    """
+
+    participant: Participant
+    field: str
+    mines: bool = False
+    judges: bool = False
+
+    @property
+    def weights_field(self) -> str:
+        """The field that names its weights."""
+        source = "baseModel" if self.participant.name in TARGETS else "model"
+        return f"{self.field}.{source}.uri"
+
+
+class UsedEndpoint(NamedTuple):
+    """A server that runs already, and whom it is for.
+
+    Attributes:
+        name: the participant's; `EMBEDDER` for the embedder.
+        field: the manifest's field.
+        used_by: the participant; None: the embedder.
+    """
+
+    name: str
+    field: str
+    endpoint: Endpoint
+    used_by: Participation | None
+
+
+EMBEDDER = "embedder"
+
+
+def participations(tournament: Tournament) -> Mapping[str, Participation]:
+    """Competitors, judges, and the target model before and after its training, by name."""
+    spec = tournament.spec
+    mines, compete_and_judge = spec.instructions.mine is not None, not spec.judges
+    found = [
+        *(
+            Participation(player, f"spec.competitors[{place}]", mines, compete_and_judge)
+            for place, player in enumerate(spec.competitors)
+        ),
+        *(Participation(judge, f"spec.judges[{place}]", judges=True) for place, judge in enumerate(spec.judges)),
+        *(Participation(target, "spec.training") for target in _targets(tournament)),
+    ]
+    return {one.participant.name: one for one in found}
+
+
+def participants(tournament: Tournament) -> Mapping[str, Participant]:
+    """As `participations`, without their parts."""
+    return {name: one.participant for name, one in participations(tournament).items()}
+
+
+def used_endpoints(tournament: Tournament) -> Iterator[UsedEndpoint]:
+    """Every endpoint that the tournament asks, in the manifest's order."""
+    for name, one in participations(tournament).items():
+        if one.participant.endpoint is not None:
+            yield UsedEndpoint(name, f"{one.field}.endpoint", one.participant.endpoint, one)
+    curation = tournament.spec.curation
+    embedder = curation.diversity.embedder.endpoint
+    if embedder is not None and (curation.dedup.method == "Semantic" or curation.diversity.method == "KCenterGreedy"):
+        yield UsedEndpoint(EMBEDDER, "spec.curation.diversity.embedder.endpoint", embedder, None)
+
+
+def _targets(tournament: Tournament) -> tuple[Participant, ...]:
+    """The base and the trained model, where they are to be scored; else none.
+
+    The trained model has the base's uri here, for its size: what it is served from is an artifact.
+    """
+    training, evaluation = tournament.spec.training, tournament.spec.evaluation
+    if training is None or evaluation is None:
+        return ()
+    base = training.base_model
+    source = ModelSource(uri=base.uri, revision=base.revision, license=base.license)
+    return tuple(Participant.model_construct(name=name, model=source, serving=evaluation.serving) for name in TARGETS)

@@ -1,0 +1,172 @@
+"""Instructions: mined or given, filtered, graded, curated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+
+from tiltyard.api import Participant, Tournament
+from tiltyard.plan.graph import Bundle, bundle
+from tiltyard_jobs.contracts.recipe import ArtifactRef
+from tiltyard_jobs.contracts.recipes import (
+    CurateRecipe,
+    EmbedderRecipe,
+    FilterRecipe,
+    GradeRecipe,
+    MineRecipe,
+    PromptsRecipe,
+    SamplingRecipe,
+)
+from tiltyard_jobs.contracts.versions import GRADE_PROMPT
+
+
+class InstructionRecipes:
+    """By attacker."""
+
+    def __init__(self, tournament: Tournament) -> None:
+        self.spec = tournament.spec
+        self.players = {player.name: player for player in self.spec.competitors}
+
+    def bundles(self) -> Iterator[Bundle]:
+        """Of all stages up to the curated instructions."""
+        for name, source in self.sources.items():
+            model = name if isinstance(source, MineRecipe) else None
+            yield bundle(source, about=name, model=model, name=f"{source.stage}/{name}")
+        for name, kept in self.filtered.items():
+            yield bundle(kept, about=name)
+        for name, grades in self.grades.items():
+            for grader, recipe in grades.items():
+                yield bundle(recipe, about=name, model=grader)
+        for name, curated in self.curated.items():
+            yield bundle(curated, about=name)
+
+    @cached_property
+    def origins(self) -> Mapping[str, ArtifactRef]:
+        """What the curated instructions are made of: `mine/NAME` or `prompts/NAME`, `filter/NAME`, `grade/BY/NAME`."""
+        return {
+            **{f"{recipe.stage}/{name}": recipe.ref for name, recipe in self.sources.items()},
+            **{f"filter/{name}": recipe.ref for name, recipe in self.filtered.items()},
+            **{f"grade/{grader}/{name}": r.ref for name, by in self.grades.items() for grader, r in by.items()},
+        }
+
+    @cached_property
+    def artifacts(self) -> Mapping[str, ArtifactRef]:
+        """As `origins`, and `curate/NAME`."""
+        return {**self.origins, **{f"curate/{name}": recipe.ref for name, recipe in self.curated.items()}}
+
+    @cached_property
+    def rows(self) -> int:
+        """Instructions of one attacker before curation, at most."""
+        source = self.spec.instructions.mine or self.spec.instructions.given
+        assert source is not None
+        return source.per_competitor
+
+    @cached_property
+    def curated_rows(self) -> int:
+        """Instructions of one attacker after curation, at most."""
+        diversity = self.spec.curation.diversity
+        return self.rows if diversity.method == "None" else min(self.rows, diversity.per_competitor)
+
+    @cached_property
+    def sources(self) -> Mapping[str, MineRecipe | PromptsRecipe]:
+        """Mined or read."""
+        mine, given = self.spec.instructions.mine, self.spec.instructions.given
+        if mine is not None:
+            grid = tuple(
+                SamplingRecipe(temperature=temperature, top_p=top_p, max_tokens=mine.max_tokens)
+                for temperature in mine.temperatures
+                for top_p in mine.top_p
+            )
+            return {
+                name: MineRecipe(
+                    model=player.identity(),
+                    prefix=player.chat_template_prefix,
+                    settings=grid,
+                    rows=self.rows,
+                    seed=self.spec.seed,
+                    shard_size=self.spec.jobs.shard_size,
+                )
+                for name, player in self.players.items()
+            }
+        assert given is not None
+        return {
+            name: PromptsRecipe(
+                uri=given.uri,
+                field=given.field,
+                sha256=given.sha256,
+                attacker_field=given.attacker_field,
+                attacker=name if given.attacker_field else None,
+                attacker_id=player.identity().id,
+                turn=turn,
+                turns=len(self.players) if given.attacker_field is None else 1,
+                rows=self.rows,
+            )
+            for turn, (name, player) in enumerate(self.players.items())
+        }
+
+    @cached_property
+    def embedder(self) -> EmbedderRecipe:
+        """What turns instructions into vectors, where a stage does."""
+        embedder = self.spec.curation.diversity.embedder
+        model = embedder.endpoint.identity_uri if embedder.endpoint else embedder.model
+        return EmbedderRecipe(method=embedder.method, model=model)
+
+    @cached_property
+    def filtered(self) -> Mapping[str, FilterRecipe]:
+        """Without what is no instruction, and without repeats of the attackers before."""
+        dedup = self.spec.curation.dedup
+        result: dict[str, FilterRecipe] = {}
+        for name, source in self.sources.items():
+            result[name] = FilterRecipe(
+                source=source.ref,
+                earlier=tuple(recipe.ref for recipe in result.values()) if dedup.method != "None" else (),
+                dedup=dedup.method,
+                threshold=dedup.threshold,
+                embedder=self.embedder if dedup.method == "Semantic" else None,
+            )
+        return result
+
+    def graders(self, attacker: str) -> list[Participant]:
+        """Who grades an attacker's instructions: the first competitors that may, so that appending changes nothing.
+
+        Never a neutral judge: another jury judges the same answers to the same instructions.
+        """
+        difficulty = self.spec.curation.difficulty
+        if not difficulty.keep:
+            return []
+        may = [player for player in self.players.values() if difficulty.self_grading or player.name != attacker]
+        return may[: difficulty.judges]
+
+    @cached_property
+    def grades(self) -> Mapping[str, Mapping[str, GradeRecipe]]:
+        """Then by grader."""
+        return {
+            name: {
+                grader.name: GradeRecipe(
+                    grader=grader.identity(),
+                    prompt=GRADE_PROMPT,
+                    instructions=recipe.ref,
+                    rows=self.rows,
+                    shard_size=self.spec.jobs.shard_size,
+                )
+                for grader in self.graders(name)
+            }
+            for name, recipe in self.filtered.items()
+        }
+
+    @cached_property
+    def curated(self) -> Mapping[str, CurateRecipe]:
+        """Those that are battled over."""
+        diversity = self.spec.curation.diversity
+        return {
+            name: CurateRecipe(
+                instructions=recipe.ref,
+                grades=tuple(grade.ref for grade in self.grades[name].values()),
+                keep=self.spec.curation.difficulty.keep,
+                diversity=diversity.method,
+                embedder=self.embedder if diversity.method == "KCenterGreedy" else None,
+                limit=None if diversity.method == "None" else diversity.per_competitor,
+                seed=self.spec.seed,
+            )
+            for name, recipe in self.filtered.items()
+        }

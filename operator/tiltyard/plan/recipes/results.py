@@ -1,0 +1,90 @@
+"""Results: ratings, the dataset, and the report that comes last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+
+from tiltyard.api import Tournament
+from tiltyard.plan.graph import Bundle, bundle
+from tiltyard.plan.recipes.battles import BattleRecipes
+from tiltyard_jobs.contracts.recipe import ArtifactRef
+from tiltyard_jobs.contracts.recipes import (
+    BenchmarkRecipe,
+    DatasetRecipe,
+    RateRecipe,
+    ReportRecipe,
+    ScoredModel,
+    StagedArtifact,
+    TrainRecipe,
+)
+
+
+class ResultRecipes:
+    """Of the whole tournament."""
+
+    def __init__(self, tournament: Tournament, battles: BattleRecipes) -> None:
+        self.tournament = tournament
+        self.battles = battles
+
+    def bundles(self) -> Iterator[Bundle]:
+        """Ratings and dataset."""
+        yield bundle(self.ratings)
+        yield bundle(self.dataset)
+
+    @cached_property
+    def artifacts(self) -> Mapping[str, ArtifactRef]:
+        """`rate` and `dataset`."""
+        return {recipe.stage: recipe.ref for recipe in (self.ratings, self.dataset)}
+
+    @cached_property
+    def ratings(self) -> RateRecipe:
+        """Ratings, scores and gold answers."""
+        rating, seed = self.tournament.spec.rating, self.tournament.spec.seed
+        return RateRecipe(
+            lineup=self.battles.lineup, alpha=rating.alpha, k=rating.k, bootstrap=rating.bootstrap, seed=seed
+        )
+
+    @cached_property
+    def dataset(self) -> DatasetRecipe:
+        """Tables and training rows."""
+        spec = self.tournament.spec
+        known = [BenchmarkRecipe(name=name) for name in spec.curation.decontaminate]
+        own = [
+            BenchmarkRecipe(name=texts.uri.rpartition("/")[2], uri=texts.uri, field=texts.field, sha256=texts.sha256)
+            for texts in spec.curation.held_out
+        ]
+        return DatasetRecipe(
+            lineup=self.battles.lineup,
+            sources=_staged(self.battles.instructions.origins),
+            ratings=self.ratings.ref,
+            formats=spec.dataset.formats,
+            min_margin=spec.dataset.min_margin,
+            benchmarks=(*known, *own),
+            tournament=self.tournament.metadata.name,
+        )
+
+    def report(
+        self, artifacts: Mapping[str, ArtifactRef], trained: TrainRecipe | None, scores: tuple[ScoredModel, ...]
+    ) -> ReportRecipe:
+        """The report and the run's manifest.
+
+        Args:
+            artifacts: all that the run has made before, by the names of its manifest.
+            trained: the target model.
+            scores: of models on benchmarks.
+        """
+        return ReportRecipe(
+            tournament=self.tournament.metadata.name,
+            lineup=self.battles.lineup,
+            ratings=self.ratings.ref,
+            dataset=self.dataset.ref,
+            artifacts=_staged(artifacts),
+            trained=trained.ref if trained is not None else None,
+            scores=scores,
+            seed=self.tournament.spec.seed,
+        )
+
+
+def _staged(artifacts: Mapping[str, ArtifactRef]) -> tuple[StagedArtifact, ...]:
+    return tuple(StagedArtifact(role=role, ref=ref) for role, ref in artifacts.items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tiltyard.api.fields import broken_rules, walk
-from tiltyard.api.participant import Endpoint
+from tiltyard.api.participant import Endpoint, ModelSource
 from tiltyard.api.problems import Problem, given_text, path_text
 from tiltyard.api.scalars import INFERENCE_SERVICE_SCHEME
 from tiltyard.api.tournament import Tournament
@@ -71,14 +71,12 @@ def _cluster_training(tournament: Tournament) -> Iterator[Problem]:
 
 
 def _cluster_models(tournament: Tournament) -> Iterator[Problem]:
-    for field in ("competitors", "judges"):
-        for position, participant in enumerate(getattr(tournament.spec, field)):
-            if participant.model is None or participant.model.uri.partition("://")[0] in MACHINE_SCHEMES:
-                continue
+    for path, model in walk(tournament):
+        if isinstance(model, ModelSource) and model.uri.partition("://")[0] not in MACHINE_SCHEMES:
             yield Problem(
-                f"spec.{field}[{position}].model.uri",
+                path_text((*path, "uri")),
                 "one machine starts hf://, file:// and sim:// models (or take an endpoint that runs already),"
-                f" given {given_text(participant.model.uri)}",
+                f" given {given_text(model.uri)}",
             )
 
 

@@ -12,6 +12,7 @@ from tiltyard.api.battles import Battles
 from tiltyard.api.curation import Curation
 from tiltyard.api.dataset import Dataset
 from tiltyard.api.evaluation import Evaluation
+from tiltyard.api.fields import Path, walk
 from tiltyard.api.instructions import Instructions
 from tiltyard.api.jobs import Jobs
 from tiltyard.api.jury import FIELD_RULES
@@ -25,8 +26,6 @@ from tiltyard.api.scalars import Count, Seconds
 from tiltyard.api.serving import Serving
 from tiltyard.api.shapes import Whole
 from tiltyard.api.training import Training
-
-Path = tuple[str | int, ...]
 
 
 def _something_to_score(spec: TournamentSpec) -> Iterator[Violation]:
@@ -70,14 +69,8 @@ def _shared_variables(spec: TournamentSpec) -> Iterator[Violation]:
 
 
 def _api_keys(spec: TournamentSpec) -> Iterator[tuple[Path, KeyReference]]:
-    endpoints: list[tuple[Path, Endpoint | None]] = [
-        ((kind, position, "endpoint"), participant.endpoint)
-        for kind, group in (("competitors", spec.competitors), ("judges", spec.judges))
-        for position, participant in enumerate(group)
-    ]
-    embedder = spec.curation.diversity.embedder.endpoint
-    for path, endpoint in [*endpoints, (("curation", "diversity", "embedder", "endpoint"), embedder)]:
-        if endpoint is not None and endpoint.api_key_secret_ref is not None:
+    for path, endpoint in walk(spec):
+        if isinstance(endpoint, Endpoint) and endpoint.api_key_secret_ref is not None:
             yield (*path, "apiKeySecretRef"), endpoint.api_key_secret_ref
 
 

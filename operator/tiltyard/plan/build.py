@@ -27,7 +27,7 @@ def build_graph(tournament: Tournament) -> Graph:
         **instructions.artifacts,
         **battles.artifacts,
         **results.artifacts,
-        **({trained.stage: trained.ref} if trained is not None else {}),
+        **({TrainRecipe.STAGE: trained.ref} if trained is not None else {}),
         **evaluation.artifacts,
     }
     report = results.report(made, trained, evaluation.scores)

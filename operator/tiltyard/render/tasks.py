@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import unquote
 
-from tiltyard.api import Endpoint, ProgramEnvironment, Tournament
+from tiltyard.api import Endpoint, GivenInstructions, ProgramEnvironment, Texts, Tournament
 from tiltyard.api import secret_variable as secret_variable
+from tiltyard.api.fields import walk
+from tiltyard.api.problems import path_text
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.participants import TARGETS, UsedEndpoint, participations, used_endpoints
 from tiltyard.plan.planner import JobOrder
@@ -200,19 +202,18 @@ def _endpoints(tournament: Tournament) -> Iterator[NamedEndpoint]:
 
 def _files(tournament: Tournament) -> Iterator[ReadableFile]:
     """Files of the user's that a stage will read."""
-    spec = tournament.spec
-    if given := spec.instructions.given:
-        yield ReadableFile(
-            field="spec.instructions.from",
-            uri=given.uri,
-            column=given.field,
-            sha256=given.sha256,
-            also=given.attacker_field,
-            names=tuple(player.name for player in spec.competitors),
-        )
-    for place, texts in enumerate(spec.curation.held_out):
-        field = f"spec.curation.heldOut[{place}]"
-        yield ReadableFile(field=field, uri=texts.uri, column=texts.field, sha256=texts.sha256)
+    names = tuple(player.name for player in tournament.spec.competitors)
+    for path, texts in walk(tournament):
+        if isinstance(texts, Texts):
+            also = texts.attacker_field if isinstance(texts, GivenInstructions) else None
+            yield ReadableFile(
+                field=path_text(path),
+                uri=texts.uri,
+                column=texts.field,
+                sha256=texts.sha256,
+                also=also,
+                names=names if isinstance(texts, GivenInstructions) else (),
+            )
 
 
 def trainer_ref(tournament: Tournament, python: str | None) -> TrainerRef:

@@ -28,7 +28,7 @@ from transformers import PreTrainedTokenizerFast
 from trl.data_utils import apply_chat_template, extract_prompt, is_conversational, unpair_preference_dataset
 
 from support.artifact_world import ArtifactWorld, Asked
-from tiltyard_jobs.outcome.tables import TABLES
+from tiltyard_jobs.results.run_tables import TABLES
 
 PLAYERS = ("ada", "bob", "cyd", "dot")
 SKILL = {"ada": 0.8, "bob": 0.3, "cyd": 0.0, "dot": -0.9}

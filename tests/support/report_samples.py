@@ -15,7 +15,7 @@ from tiltyard_jobs.contracts.tasks import LedgerRow
 from tiltyard_jobs.evaluation.intervals import share
 from tiltyard_jobs.report.inputs import ReportInput, Sample, StageCount
 from tiltyard_jobs.report.words import excerpt
-from tiltyard_jobs.results import (
+from tiltyard_jobs.results.documents import (
     BenchmarkScore,
     CurvePoint,
     DataSummary,

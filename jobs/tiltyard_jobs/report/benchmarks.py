@@ -9,7 +9,7 @@ from tiltyard_jobs.errors import VoidReason
 from tiltyard_jobs.report.charts import Axis, Tick, Whisker
 from tiltyard_jobs.report.formats import DASH, count, percent
 from tiltyard_jobs.report.words import visible
-from tiltyard_jobs.results import BenchmarkScore
+from tiltyard_jobs.results.documents import BenchmarkScore
 
 NAMES = {
     "humaneval": "HumanEval",

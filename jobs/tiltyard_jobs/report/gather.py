@@ -14,7 +14,7 @@ from tiltyard_jobs.errors import PermanentError
 from tiltyard_jobs.report.inputs import Sample, StageCount
 from tiltyard_jobs.report.tables import by_stage
 from tiltyard_jobs.report.words import excerpt
-from tiltyard_jobs.results import CurvePoint, ManifestArtifact
+from tiltyard_jobs.results.documents import CurvePoint, ManifestArtifact
 from tiltyard_jobs.shard.artifacts import Artifacts
 
 SAMPLES = 8

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tiltyard_jobs.contracts.tasks import LedgerRow
 from tiltyard_jobs.report.words import Excerpt
-from tiltyard_jobs.results import BenchmarkScore, CurvePoint, DataSummary, Gain, ManifestFile, Standings
+from tiltyard_jobs.results.documents import BenchmarkScore, CurvePoint, DataSummary, Gain, ManifestFile, Standings
 
 
 class Sample(NamedTuple):

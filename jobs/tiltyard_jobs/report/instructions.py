@@ -12,7 +12,7 @@ from tiltyard_jobs.report.formats import count, share
 from tiltyard_jobs.report.inputs import ReportInput
 from tiltyard_jobs.report.tables import OTHER, folded, leading
 from tiltyard_jobs.report.words import visible
-from tiltyard_jobs.results import Funnel
+from tiltyard_jobs.results.documents import Funnel
 
 _REASONS = 8  # columns of the funnel; what is rarer is added up
 _TYPES = 12

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from tiltyard_jobs.report.charts import Axis, Whisker
 from tiltyard_jobs.report.formats import DASH, count, percent, points, share
 from tiltyard_jobs.report.words import visible
-from tiltyard_jobs.results import PlayerStanding, Standings
+from tiltyard_jobs.results.documents import PlayerStanding, Standings
 
 
 class LeaderboardRow(NamedTuple):

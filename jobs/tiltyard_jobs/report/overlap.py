@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tiltyard_jobs.report.charts import Histogram, histogram
 from tiltyard_jobs.report.formats import count, percent
 from tiltyard_jobs.report.words import visible
-from tiltyard_jobs.results import Overlap
+from tiltyard_jobs.results.documents import Overlap
 
 MOST = 12
 """Benchmarks that are drawn."""

@@ -6,13 +6,12 @@ import asyncio
 
 from tiltyard_jobs.contracts.recipes import ReportRecipe
 from tiltyard_jobs.contracts.target_recipes import BASE_MODEL, TRAINED_MODEL
-from tiltyard_jobs.outcome.benchmarks import read_gains, read_scores
-from tiltyard_jobs.outcome.pace import Pace
-from tiltyard_jobs.outcome.standing_rows import leaderboard_of
 from tiltyard_jobs.report.gather import count_stages, read_artifacts, read_curve, read_document, read_samples, survey
 from tiltyard_jobs.report.inputs import ReportInput
 from tiltyard_jobs.report.page import render
-from tiltyard_jobs.report.run_folder import (
+from tiltyard_jobs.results.benchmarks import read_gains, read_scores
+from tiltyard_jobs.results.documents import DataSummary, Manifest, Standings
+from tiltyard_jobs.results.run_folder import (
     BENCHMARKS,
     LEADERBOARD,
     OUTPUTS,
@@ -27,8 +26,9 @@ from tiltyard_jobs.report.run_folder import (
     sorted_files,
     written_file,
 )
-from tiltyard_jobs.results import DataSummary, Manifest, Standings
+from tiltyard_jobs.results.standings import leaderboard_of
 from tiltyard_jobs.shard.context import Outcome, ShardContext
+from tiltyard_jobs.shard.pace import Pace
 
 _STEPS = 5  # between two of which the shard may be stopped; all of them are made anew in seconds
 

@@ -22,7 +22,7 @@ from support.shard_stage import bundle, recipe
 from tiltyard_jobs.contracts.layout import checkpoint_prefix
 from tiltyard_jobs.contracts.recipes import AnswerRecipe
 from tiltyard_jobs.contracts.tasks import BundleTask, PreflightTask, StoreRef
-from tiltyard_jobs.records import table_schema
+from tiltyard_jobs.results.tables import table_schema
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.folders import folder_of
 from tiltyard_jobs.shard.tables import TableWriter

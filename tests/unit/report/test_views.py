@@ -14,7 +14,7 @@ from tiltyard_jobs.report.jury import COLUMNS, report_cards
 from tiltyard_jobs.report.leaderboard import leaderboard
 from tiltyard_jobs.report.matrix import vote_matrix, win_matrix
 from tiltyard_jobs.report.overlap import overlaps
-from tiltyard_jobs.results import BenchmarkScore, Funnel, JudgeStanding, Overlap
+from tiltyard_jobs.results.documents import BenchmarkScore, Funnel, JudgeStanding, Overlap
 
 
 def judge(name: str = "ada", **changes: Any) -> JudgeStanding:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tiltyard_jobs.contracts.layout import Seal, seal_key
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.errors import PermanentError
-from tiltyard_jobs.records import table_schema
+from tiltyard_jobs.results.tables import table_schema
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.tables import TableWriter
 from tiltyard_jobs.store.folder import FolderStore

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiltyard_jobs.errors import PermanentError
-from tiltyard_jobs.records import table_schema
+from tiltyard_jobs.results.tables import table_schema
 from tiltyard_jobs.shard import tables
 from tiltyard_jobs.shard.tables import TableWriter, count_rows, iter_rows
 

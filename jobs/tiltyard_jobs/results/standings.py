@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from tiltyard_jobs.contracts.recipes import RateRecipe
 from tiltyard_jobs.contracts.summary import Standing
-from tiltyard_jobs.outcome.ballots import Ballots
-from tiltyard_jobs.outcome.roster import Roster
-from tiltyard_jobs.outcome.rounding import POINTS, column, fixed, points, rounded
-from tiltyard_jobs.outcome.standing import Rated, answer_votes
 from tiltyard_jobs.rating.battles import pair_wins
 from tiltyard_jobs.rating.columns import ratio, sum_by
 from tiltyard_jobs.rating.scale import expected_scores
-from tiltyard_jobs.results import JudgeStanding, PlayerStanding, Standings
+from tiltyard_jobs.results.ballots import Ballots
+from tiltyard_jobs.results.documents import JudgeStanding, PlayerStanding, Standings
+from tiltyard_jobs.results.rated import Rated, answer_votes
+from tiltyard_jobs.results.roster import Roster
+from tiltyard_jobs.results.rounding import POINTS, column, fixed, points, rounded
 
 
 def standings_of(ballots: Ballots, rated: Rated, roster: Roster, recipe: RateRecipe) -> Standings:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tiltyard_jobs.contracts.layout import Seal
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import DatasetRecipe
-from tiltyard_jobs.results import Funnel
+from tiltyard_jobs.results.documents import Funnel
 from tiltyard_jobs.shard.artifacts import Artifacts
 
 _ASKING = frozenset({"mine", "grade", "answer", "judge"})

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipes import PlayerRecipe
-from tiltyard_jobs.outcome.contests import Contest
-from tiltyard_jobs.outcome.tables import PREFERENCE_ROWS, SFT_ROWS
-from tiltyard_jobs.outcome.training import Selection, preference_row, select, sft_row
+from tiltyard_jobs.results.contests import Contest
+from tiltyard_jobs.results.run_tables import PREFERENCE_ROWS, SFT_ROWS
+from tiltyard_jobs.results.training_rows import Selection, preference_row, select, sft_row
 
 PLAYERS = tuple(PlayerRecipe(name=name, model=ModelIdentity(uri=f"hf://lab/{name}")) for name in ("a", "b", "c", "d"))
 LEAK = "leak"

@@ -13,8 +13,8 @@ import yaml
 
 from tiltyard_jobs.contracts.recipes import DatasetRecipe, PlayerRecipe
 from tiltyard_jobs.curation.decontaminate import NGRAM_WORDS
-from tiltyard_jobs.outcome.tables import PLACES
-from tiltyard_jobs.results import DataSummary, Standings
+from tiltyard_jobs.results.documents import DataSummary, Standings
+from tiltyard_jobs.results.run_tables import PLACES
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _ABOUT = {

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tiltyard_jobs.contracts.recipes import DatasetRecipe
-from tiltyard_jobs.outcome.contests import Contest
-from tiltyard_jobs.outcome.pace import Pace
-from tiltyard_jobs.outcome.tables import TABLES, Row, provenance
-from tiltyard_jobs.outcome.training import Selection, preference_row, select, sft_row
+from tiltyard_jobs.results.contests import Contest
+from tiltyard_jobs.results.run_tables import TABLES, Row, provenance
+from tiltyard_jobs.results.training_rows import Selection, preference_row, select, sft_row
+from tiltyard_jobs.shard.pace import Pace
 from tiltyard_jobs.shard.tables import TableWriter
 
 _SCORED = ("score", "votes", "verdicts", "opponents", "quorum", "gold")

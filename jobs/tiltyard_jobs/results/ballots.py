@@ -20,11 +20,11 @@ from tiltyard_jobs.contracts.layout import artifact_prefix
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import Lineup
 from tiltyard_jobs.errors import PermanentError
-from tiltyard_jobs.outcome.pace import Pace
-from tiltyard_jobs.outcome.roster import Roster
 from tiltyard_jobs.rating.style import length_difference
 from tiltyard_jobs.rating.votes import Verdicts
+from tiltyard_jobs.results.roster import Roster
 from tiltyard_jobs.shard.artifacts import Artifacts
+from tiltyard_jobs.shard.pace import Pace
 
 _BATCH_ROWS = 4096
 

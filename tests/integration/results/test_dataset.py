@@ -13,8 +13,7 @@ import yaml
 
 from support.artifact_world import ArtifactWorld, Asked
 from tiltyard_jobs.contracts.recipes import DatasetRecipe
-from tiltyard_jobs.outcome.tables import PLACES, TABLES
-from tiltyard_jobs.results import SCORES
+from tiltyard_jobs.results.run_tables import PLACES, SCORES, TABLES
 from tiltyard_jobs.shard.tables import TableWriter
 
 THREE_JUDGES = ("jon", "kim", "lea")

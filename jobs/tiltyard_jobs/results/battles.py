@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from tiltyard_jobs.contracts.recipes import Lineup
-from tiltyard_jobs.outcome.ballots import Ballots
-from tiltyard_jobs.outcome.pace import Pace
-from tiltyard_jobs.outcome.roster import Roster
-from tiltyard_jobs.outcome.rounding import fixed
-from tiltyard_jobs.outcome.tables import Row
 from tiltyard_jobs.rating.votes import Tally
+from tiltyard_jobs.results.ballots import Ballots
+from tiltyard_jobs.results.roster import Roster
+from tiltyard_jobs.results.rounding import fixed
+from tiltyard_jobs.results.run_tables import Row
 from tiltyard_jobs.shard.artifacts import Artifacts
+from tiltyard_jobs.shard.pace import Pace
 
 _EVEN = 1e-9  # half of the votes, but for rounding
 

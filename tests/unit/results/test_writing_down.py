@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tiltyard_jobs.outcome.battles import winner
-from tiltyard_jobs.outcome.card import cell, loadable, table
-from tiltyard_jobs.outcome.pace import Pace
-from tiltyard_jobs.outcome.rounding import column, fixed, points, rounded
-from tiltyard_jobs.outcome.tables import PLACES, TABLES
-from tiltyard_jobs.report.run_folder import DATA
+from tiltyard_jobs.results.battles import winner
+from tiltyard_jobs.results.dataset_card import cell, loadable, table
+from tiltyard_jobs.results.rounding import column, fixed, points, rounded
+from tiltyard_jobs.results.run_folder import DATA
+from tiltyard_jobs.results.run_tables import PLACES, TABLES
+from tiltyard_jobs.shard.pace import Pace
 from tiltyard_jobs.shard.progress import Progress
 from tiltyard_jobs.shard.stopping import Stopped
 

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import Lineup, PlayerRecipe
-from tiltyard_jobs.outcome.ballots import not_of_these
-from tiltyard_jobs.outcome.tables import Row
+from tiltyard_jobs.results.ballots import not_of_these
+from tiltyard_jobs.results.run_tables import Row
 from tiltyard_jobs.shard.artifacts import Artifacts
 
 _MINED = ("instruction_id", "temperature", "top_p", "prefix_sha256")

@@ -12,8 +12,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from tiltyard_jobs.contracts.recipes import PlayerRecipe
-from tiltyard_jobs.outcome.contests import Contest
-from tiltyard_jobs.outcome.tables import Row, message, provenance
+from tiltyard_jobs.results.contests import Contest
+from tiltyard_jobs.results.run_tables import Row, message, provenance
 
 
 class Cut(StrEnum):

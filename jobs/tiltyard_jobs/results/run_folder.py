@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 from tiltyard_jobs.contracts.layout import artifact_prefix, manifest_key, run_prefix
 from tiltyard_jobs.contracts.recipe import ArtifactRef
-from tiltyard_jobs.outcome.tables import PLACES
-from tiltyard_jobs.results import BenchmarkScore, Gain, Manifest, ManifestFile, Standings
+from tiltyard_jobs.results.documents import BenchmarkScore, Gain, Manifest, ManifestFile, Standings
+from tiltyard_jobs.results.run_tables import PLACES
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.store.base import Store
 

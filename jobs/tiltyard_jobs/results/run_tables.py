@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from tiltyard_jobs.contracts.recipes import PlayerRecipe
-from tiltyard_jobs.records import table_schema
+from tiltyard_jobs.results.tables import table_schema
 
 MESSAGES = pa.list_(pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())]))
 
@@ -32,6 +32,39 @@ def message(role: str, content: str) -> dict[str, str]:
     """One turn of a conversation."""
     return {"role": role, "content": content}
 
+
+RATINGS = table_schema(
+    {
+        "player": pa.string(),
+        "model_id": pa.string(),
+        "rank": pa.int32(),
+        "rating": pa.float64(),  # Bradley–Terry with ties, Elo points
+        "low": pa.float64(),  # 95 % interval, bootstrap over instructions
+        "high": pa.float64(),
+        "elo": pa.float64(),  # the paper's, averaged over seeded orders
+        "length_controlled": pa.float64(),
+        "win_rate": pa.float64(),  # mean local score over its matches
+        "matches": pa.int64(),  # on one instruction, against one opponent, that a judge decided
+        "gold": pa.int64(),  # instructions whose gold answer is its
+        "component": pa.int32(),  # ratings compare only players with one number here
+        "group": pa.int32(),  # between two groups of a component the votes say 'far above', not how far
+    }
+)
+
+SCORES = table_schema(
+    {
+        "instruction_id": pa.string(),
+        "attacker_id": pa.string(),
+        "model_id": pa.string(),
+        "score": pa.float64(),  # mean over opponents of alpha*X + (1 - alpha)*x; null: a void answer, or met nobody
+        "votes": pa.float64(),  # won in its matches on this instruction
+        "verdicts": pa.int32(),  # answered in them: the votes cast
+        "opponents": pa.int32(),
+        "gold": pa.bool_(),
+        "margin": pa.float64(),  # of the gold answer to the second; null on other rows
+        "quorum": pa.bool_(),  # each of its matches had two judges that answered, or could not have had them
+    }
+)
 
 INSTRUCTION_ROWS = table_schema(
     {

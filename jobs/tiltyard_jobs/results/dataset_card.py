@@ -14,7 +14,7 @@ import yaml
 from tiltyard_jobs.contracts.recipes import DatasetRecipe, PlayerRecipe
 from tiltyard_jobs.curation.decontaminate import NGRAM_WORDS
 from tiltyard_jobs.results.documents import DataSummary, Standings
-from tiltyard_jobs.results.run_tables import PLACES
+from tiltyard_jobs.results.run_tables import DATASET_PATHS
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _ABOUT = {
@@ -64,7 +64,7 @@ def front_matter(recipe: DatasetRecipe, rows: Mapping[str, int]) -> str:
         "tags": ["tiltyard", "synthetic", "instruction-tuning", "preference"],
         "size_categories": [next((name for bound, name in _SIZES if max(there.values()) < bound), "n>1M")],
         "configs": [
-            {"config_name": name, "data_files": PLACES[name]} | ({"default": True} if place == 0 else {})
+            {"config_name": name, "data_files": DATASET_PATHS[name]} | ({"default": True} if place == 0 else {})
             for place, name in enumerate(there)
         ],
     }

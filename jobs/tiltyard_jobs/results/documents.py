@@ -21,7 +21,7 @@ from tiltyard_jobs.contracts.summary import Standing
 
 
 class PlayerStanding(Contract):
-    """A row of the leaderboard; see `RATINGS` for units."""
+    """A row of the leaderboard; see `run_tables.RATINGS` for units."""
 
     name: str
     model_id: str

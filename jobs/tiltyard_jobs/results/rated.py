@@ -20,8 +20,7 @@ from tiltyard_jobs.rating.gold import Gold, gold_answers
 from tiltyard_jobs.rating.report_card import ReportCard, report_card
 from tiltyard_jobs.rating.style import StyleRatings, style_controlled
 from tiltyard_jobs.rating.votes import Tally, tally
-from tiltyard_jobs.results.ballots import Ballots
-from tiltyard_jobs.results.roster import Roster
+from tiltyard_jobs.results.ballots import Ballots, Roster
 
 
 class Rated(NamedTuple):

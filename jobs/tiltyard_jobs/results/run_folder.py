@@ -17,15 +17,14 @@ from typing import NamedTuple
 from tiltyard_jobs.contracts.layout import artifact_prefix, manifest_key, run_prefix
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.results.documents import BenchmarkScore, Gain, Manifest, ManifestFile, Standings
-from tiltyard_jobs.results.run_tables import PLACES
+from tiltyard_jobs.results.run_tables import DATASET_PATHS, RATING_PATHS
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.store.base import Store
 
 REPORT, MANIFEST, LEADERBOARD, BENCHMARKS = "report.html", "manifest.json", "leaderboard.json", "benchmarks.json"
 DATA = "data/"
 
-_OF_RATINGS = {"ratings": "tables/ratings.parquet", "scores": "tables/scores.parquet"}
-_OF_DATASET = {"README": "README.md", **PLACES}
+_OF_DATASET = {"README": "README.md", **DATASET_PATHS}
 _PACKAGES = ("numpy", "pyarrow", "tiltyard")
 
 
@@ -39,7 +38,7 @@ class RunFile(NamedTuple):
 def sealed_files(artifacts: Artifacts, ratings: ArtifactRef, dataset: ArtifactRef) -> list[RunFile]:
     """The files that two artifacts give the run's folder. What the manifest did not ask for is not among them."""
     files = []
-    for ref, names in ((ratings, _OF_RATINGS), (dataset, _OF_DATASET)):
+    for ref, names in ((ratings, RATING_PATHS), (dataset, _OF_DATASET)):
         (seal,) = artifacts.require(ref)
         for name, path in names.items():
             sealed = seal.files.get(name)

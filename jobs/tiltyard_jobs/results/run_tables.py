@@ -1,193 +1,219 @@
-"""The tables that users see: names instead of ids, and beside each training row where it came from.
+"""The tables of a run's folder: names of players instead of ids, and beside each training row where it came from.
 
 `sft` has the `messages` form that chat trainers read, `preference` TRL's conversational form (`prompt`, `chosen`,
 `rejected`), `battles` the columns that arena-rank reads: `winner` by majority, and `score`, the exact outcome, which
-gives the very ratings of the report (`outcome_col="score", outcome_map=float`).
+gives the very ratings of the report (`outcome_col="score", outcome_map=float`). `ratings` and `scores` are sealed by
+`rate` and have ids too, the others by `dataset`.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import pyarrow as pa
 
 from tiltyard_jobs.contracts.recipes import PlayerRecipe
-from tiltyard_jobs.results.tables import table_schema
+from tiltyard_jobs.results.columns import (
+    FINISH,
+    INSTRUCTION,
+    TOKENS,
+    VOID,
+    Column,
+    Columns,
+    column,
+    integer,
+    real,
+    table,
+    text,
+    truth,
+)
 
-MESSAGES = pa.list_(pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())]))
+RATINGS = table(
+    {
+        "player": text("its name"),
+        "model_id": text("12 hex digits of its identity"),
+        "rank": integer("1 is first", 32),
+        "rating": real("Bradley–Terry with ties, Elo points; null: no match was decided"),
+        "low": real("of its 95 % interval, by bootstrap over instructions"),
+        "high": real("likewise"),
+        "elo": real("the paper's, averaged over seeded orders"),
+        "length_controlled": real("the rating at equal length of answers"),
+        "win_rate": real("mean local score over its matches"),
+        "matches": integer("on one instruction, against one opponent, that a judge decided"),
+        "gold": integer("instructions whose gold answer is its"),
+        "component": integer("ratings compare only players with one number here", 32),
+        "group": integer("between two groups of a component the votes say 'far above', not how far", 32),
+    }
+)
+
+SCORES = table(
+    INSTRUCTION
+    | {
+        "attacker_id": text("who wrote the instruction"),
+        "model_id": text("who answered; all players, in the manifest's order, for each instruction"),
+        "score": real("mean over opponents of alpha*X + (1 - alpha)*x; null: a void answer, or met nobody"),
+        "votes": real("won in its matches on this instruction"),
+        "verdicts": integer("answered in them: the votes cast", 32),
+        "opponents": integer("whom it met in a decided match", 32),
+        "gold": truth("it is the gold answer"),
+        "margin": real("of the gold answer to the second; null on other rows"),
+        "quorum": truth("each of its matches had two judges that answered, or could not have had them"),
+    }
+)
 
 
-def provenance_columns(role: str) -> dict[str, pa.DataType]:
+def provenance_columns(role: str, who: str) -> Columns:
     """Columns that say which model wrote something: its name in the tournament, weights and licence."""
-    return {name: pa.string() for name in (role, f"{role}_uri", f"{role}_revision", f"{role}_license")}
+    return {
+        role: text(who),
+        f"{role}_uri": text("its weights"),
+        f"{role}_revision": text("of its weights"),
+        f"{role}_license": text("as the manifest states it"),
+    }
 
 
 def provenance(role: str, author: PlayerRecipe) -> dict[str, str | None]:
     """Values of these columns."""
-    values = (author.name, author.model.uri, author.model.revision, author.license)
-    return dict(zip(provenance_columns(role), values, strict=True))
-
-
-def message(role: str, content: str) -> dict[str, str]:
-    """One turn of a conversation."""
-    return {"role": role, "content": content}
-
-
-RATINGS = table_schema(
-    {
-        "player": pa.string(),
-        "model_id": pa.string(),
-        "rank": pa.int32(),
-        "rating": pa.float64(),  # Bradley–Terry with ties, Elo points
-        "low": pa.float64(),  # 95 % interval, bootstrap over instructions
-        "high": pa.float64(),
-        "elo": pa.float64(),  # the paper's, averaged over seeded orders
-        "length_controlled": pa.float64(),
-        "win_rate": pa.float64(),  # mean local score over its matches
-        "matches": pa.int64(),  # on one instruction, against one opponent, that a judge decided
-        "gold": pa.int64(),  # instructions whose gold answer is its
-        "component": pa.int32(),  # ratings compare only players with one number here
-        "group": pa.int32(),  # between two groups of a component the votes say 'far above', not how far
+    return {
+        role: author.name,
+        f"{role}_uri": author.model.uri,
+        f"{role}_revision": author.model.revision,
+        f"{role}_license": author.license,
     }
-)
 
-SCORES = table_schema(
-    {
-        "instruction_id": pa.string(),
-        "attacker_id": pa.string(),
-        "model_id": pa.string(),
-        "score": pa.float64(),  # mean over opponents of alpha*X + (1 - alpha)*x; null: a void answer, or met nobody
-        "votes": pa.float64(),  # won in its matches on this instruction
-        "verdicts": pa.int32(),  # answered in them: the votes cast
-        "opponents": pa.int32(),
-        "gold": pa.bool_(),
-        "margin": pa.float64(),  # of the gold answer to the second; null on other rows
-        "quorum": pa.bool_(),  # each of its matches had two judges that answered, or could not have had them
-    }
-)
 
-INSTRUCTION_ROWS = table_schema(
-    {
-        "instruction_id": pa.string(),
-        **provenance_columns("attacker"),  # the model that wrote it
-        "instruction": pa.string(),
-        "difficulty": pa.int8(),  # from 1 to 10; null where nothing was graded
-        "grade": pa.string(),
-        "task_type": pa.string(),
-        "temperature": pa.float64(),  # null where it was given instead of mined
-        "top_p": pa.float64(),
-        "prefix_sha256": pa.string(),  # of the chat template's prefix that it was mined with
-        "gold": pa.string(),  # the player whose answer is the best; null: none was judged
-        "margin": pa.float64(),  # its final score less the second best
-        "contaminated": pa.string(),  # the first benchmark whose text it repeats
-        "cut": pa.string(),  # why there is no training row; null where there is one
-    }
-)
+def messages(means: str) -> Column:
+    """A column of conversations."""
+    turn = pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())])
+    return column(pa.list_(turn), means)
 
-ANSWER_ROWS = table_schema(
-    {
-        "instruction_id": pa.string(),
-        "attacker": pa.string(),
-        "model": pa.string(),
-        "answer": pa.string(),
-        "finish_reason": pa.string(),
-        "prompt_tokens": pa.int64(),
-        "completion_tokens": pa.int64(),
-        "score": pa.float64(),  # final score in [0, 1]; null where void or in no decided match
-        "votes": pa.float64(),
-        "verdicts": pa.int32(),
-        "opponents": pa.int32(),
-        "quorum": pa.bool_(),
-        "gold": pa.bool_(),
-        "void": pa.string(),
-        "detail": pa.string(),
-    }
-)
 
-VERDICT_ROWS = table_schema(
-    {
-        "instruction_id": pa.string(),
-        "attacker": pa.string(),
-        "model_a": pa.string(),
-        "model_b": pa.string(),
-        "judge": pa.string(),
-        "order": pa.string(),  # AB: A's answer was shown first
-        "vote": pa.float64(),  # for A, in [0, 1]; null where void
-        "reason": pa.string(),
-        "prompt_tokens": pa.int64(),
-        "completion_tokens": pa.int64(),
-        "void": pa.string(),
-        "detail": pa.string(),
-    }
-)
-
-BATTLE_ROWS = table_schema(
-    {
-        "instruction_id": pa.string(),
-        "attacker": pa.string(),
-        "model_a": pa.string(),
-        "model_b": pa.string(),
-        "winner": pa.string(),  # model_a, model_b or tie: who has more of the votes
-        "score": pa.float64(),  # model_a's share of the votes, in [0, 1]
-        "votes_a": pa.float64(),
-        "votes_b": pa.float64(),
-        "judges_asked": pa.int32(),
-        "judges_answered": pa.int32(),
-        "quorum": pa.bool_(),
-        "length_a": pa.int64(),  # characters
-        "length_b": pa.int64(),
-        "length_difference": pa.float64(),  # (a - b) / (a + b): a feature for arena-rank's contextual model
-    }
-)
-
-_TRAINING = {
-    "instruction_id": pa.string(),
-    "tournament": pa.string(),
-    **provenance_columns("attacker"),
-    "difficulty": pa.int8(),
-    "grade": pa.string(),
-    "task_type": pa.string(),
+_GRADED: Columns = {
+    "difficulty": integer("1 to 10; null where nothing was graded", 8),
+    "grade": text("Excellent, Good, Average or Poor; null where nothing was graded"),
+    "task_type": text("one of seven, by rules"),
+}
+_MATCH: Columns = {
+    "attacker": text("the player that wrote the instruction"),
+    "model_a": text("a player: the attacker, where pairing is AttackerDefender"),
+    "model_b": text("its opponent"),
 }
 
-SFT_ROWS = table_schema(
-    {
-        "messages": MESSAGES,
-        **_TRAINING,
-        **provenance_columns("model"),  # the gold answer's author
-        "score": pa.float64(),
-        "margin": pa.float64(),
-        "votes": pa.float64(),  # won in its matches, of so many verdicts
-        "verdicts": pa.int32(),
-        "quorum": pa.bool_(),
+RUN_INSTRUCTIONS = table(
+    INSTRUCTION
+    | provenance_columns("attacker", "the player that wrote it")
+    | {"instruction": text("what is asked")}
+    | _GRADED
+    | {
+        "temperature": real("how it was sampled; null where it was given instead of mined"),
+        "top_p": real("likewise"),
+        "prefix_sha256": text("of the chat template's prefix that it was mined with"),
+        "gold": text("the player whose answer is the best; null: none was judged"),
+        "margin": real("its final score less the second best"),
+        "contaminated": text("the first benchmark whose text it repeats"),
+        "cut": text("why there is no training row; null where there is one"),
     }
 )
 
-PREFERENCE_ROWS = table_schema(
-    {
-        "prompt": MESSAGES,
-        "chosen": MESSAGES,
-        "rejected": MESSAGES,
-        **_TRAINING,
-        **provenance_columns("chosen_model"),
-        **provenance_columns("rejected_model"),
-        "chosen_score": pa.float64(),
-        "rejected_score": pa.float64(),
-        "margin": pa.float64(),  # of the gold answer to the second best, not to the rejected one
-        "quorum": pa.bool_(),
+RUN_ANSWERS = table(
+    INSTRUCTION
+    | {
+        "attacker": text("the player that wrote the instruction"),
+        "model": text("the player that answers"),
+        "answer": text("null where void"),
+    }
+    | FINISH
+    | TOKENS
+    | {
+        "score": real("final score, 0 to 1; null where void or in no decided match"),
+        "votes": real("won in its matches on this instruction"),
+        "verdicts": integer("answered in them: the votes cast", 32),
+        "opponents": integer("whom it met in a decided match", 32),
+        "quorum": truth("each of its matches had two judges that answered, or could not have had them"),
+        "gold": truth("it is the gold answer"),
+    }
+    | VOID
+)
+
+RUN_VERDICTS = table(
+    INSTRUCTION
+    | _MATCH
+    | {
+        "judge": text("who judges"),
+        "order": text("AB: A's answer was shown first; BA: B's"),
+        "vote": real("for A, in [0, 1]; null where void"),
+        "reason": text("the judge's words, where it was asked for them"),
+    }
+    | TOKENS
+    | VOID
+)
+
+BATTLES = table(
+    INSTRUCTION
+    | _MATCH
+    | {
+        "winner": text("model_a, model_b or tie: who has more of the votes"),
+        "score": real("A's share of the votes, in [0, 1]"),
+        "votes_a": real("A's votes"),
+        "votes_b": real("B's votes"),
+        "judges_asked": integer("for a verdict in either order", 32),
+        "judges_answered": integer("in either order", 32),
+        "quorum": truth("two judges answered, or fewer than three were asked"),
+        "length_a": integer("of A's answer, in characters"),
+        "length_b": integer("of B's answer, in characters"),
+        "length_difference": real("(a - b) / (a + b): a feature for arena-rank's contextual model"),
     }
 )
 
-TABLES: dict[str, pa.Schema] = {
-    "sft": SFT_ROWS,
-    "preference": PREFERENCE_ROWS,
-    "instructions": INSTRUCTION_ROWS,
-    "answers": ANSWER_ROWS,
-    "verdicts": VERDICT_ROWS,
-    "battles": BATTLE_ROWS,
+_TRAINING: Columns = (
+    INSTRUCTION
+    | {"tournament": text("the manifest's metadata.name")}
+    | provenance_columns("attacker", "the player that wrote the instruction")
+    | _GRADED
+)
+
+SFT = table(
+    {"messages": messages("the instruction as `user`, the gold answer as `assistant`")}
+    | _TRAINING
+    | provenance_columns("model", "the gold answer's author")
+    | {
+        "score": real("the gold answer's final score, 0 to 1"),
+        "margin": real("of the gold answer to the second best"),
+        "votes": real("won in its matches"),
+        "verdicts": integer("answered in them: the votes cast", 32),
+        "quorum": truth("each of its matches had two judges that answered, or could not have had them"),
+    }
+)
+
+PREFERENCE = table(
+    {
+        "prompt": messages("the instruction as `user`"),
+        "chosen": messages("the gold answer as `assistant`"),
+        "rejected": messages("the lowest-scored answer as `assistant`"),
+    }
+    | _TRAINING
+    | provenance_columns("chosen_model", "the gold answer's author")
+    | provenance_columns("rejected_model", "the lowest-scored answer's author")
+    | {
+        "chosen_score": real("the gold answer's final score, 0 to 1"),
+        "rejected_score": real("the lowest final score, 0 to 1"),
+        "margin": real("of the gold answer to the second best, not to the rejected one"),
+        "quorum": truth("of both answers"),
+    }
+)
+
+DATASET_TABLES: dict[str, pa.Schema] = {
+    "sft": SFT,
+    "preference": PREFERENCE,
+    "instructions": RUN_INSTRUCTIONS,
+    "answers": RUN_ANSWERS,
+    "verdicts": RUN_VERDICTS,
+    "battles": BATTLES,
 }
 """By the name of the configuration under which `datasets.load_dataset` finds it."""
 
-PLACES = {name: f"{'data' if name in ('sft', 'preference') else 'tables'}/{name}.parquet" for name in TABLES}
-"""Where each lies in a run's folder, relative to the card."""
+DATASET_PATHS = {
+    name: f"{'data' if name in ('sft', 'preference') else 'tables'}/{name}.parquet" for name in DATASET_TABLES
+}
+"""Where each lies in a run's folder."""
 
-Row = dict[str, Any]
+RATING_PATHS = {name: f"tables/{name}.parquet" for name in ("ratings", "scores")}
+"""Likewise, of what `rate` makes."""

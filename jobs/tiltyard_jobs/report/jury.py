@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
-from tiltyard_jobs.report.formats import DASH, compact, count, decimal, percent, share
-from tiltyard_jobs.report.words import visible
+from tiltyard_jobs.report.formats import DASH, compact, count, decimal, percent, share, visible
 from tiltyard_jobs.results.documents import JudgeStanding
 
 ENOUGH = 30

@@ -14,10 +14,17 @@ rows; `report` draws both. They hold no clock and no host name. Tables:
 
 from __future__ import annotations
 
+import json
+from typing import TypeVar
+
 from pydantic import Field
 
 from tiltyard_jobs.contracts.frozen import Contract
+from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.summary import Standing
+from tiltyard_jobs.shard.artifacts import Artifacts
+
+Document = TypeVar("Document", bound=Contract)
 
 
 class PlayerStanding(Contract):
@@ -228,3 +235,16 @@ class Manifest(Contract):
     outputs: dict[str, str]
     files: tuple[ManifestFile, ...]
     artifacts: tuple[ManifestArtifact, ...]
+
+
+def read_document(artifacts: Artifacts, ref: ArtifactRef, name: str, model: type[Document]) -> Document:
+    """A JSON document of an artifact of one part."""
+    (seal,) = artifacts.require(ref)
+    return model.model_validate_json(artifacts.fetch(seal.files[name]).read_bytes())
+
+
+def read_curve(artifacts: Artifacts, trained: ArtifactRef) -> tuple[CurvePoint, ...]:
+    """The loss by step of a trained model."""
+    (seal,) = artifacts.require(trained)
+    points = json.loads(artifacts.fetch(seal.files["curve"]).read_bytes())
+    return tuple(CurvePoint.model_validate(point) for point in points)

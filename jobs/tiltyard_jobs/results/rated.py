@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from tiltyard_jobs.contracts.recipes import RateRecipe
 from tiltyard_jobs.errors import PermanentError
-from tiltyard_jobs.rating.battles import WinRates, win_rates
+from tiltyard_jobs.rating.battles import WinRates, sum_by, win_rates
 from tiltyard_jobs.rating.bootstrap import Intervals, clustered
 from tiltyard_jobs.rating.bradley_terry import BradleyTerryRatings, bradley_terry
-from tiltyard_jobs.rating.columns import sum_by
 from tiltyard_jobs.rating.elo import EloRatings, elo
 from tiltyard_jobs.rating.gold import Gold, gold_answers
 from tiltyard_jobs.rating.report_card import ReportCard, report_card

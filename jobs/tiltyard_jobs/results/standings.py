@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from tiltyard_jobs.contracts.recipes import RateRecipe
 from tiltyard_jobs.contracts.summary import Standing
-from tiltyard_jobs.rating.battles import pair_wins
-from tiltyard_jobs.rating.columns import ratio, sum_by
-from tiltyard_jobs.rating.scale import expected_scores
+from tiltyard_jobs.rating.battles import pair_wins, ratio, sum_by
+from tiltyard_jobs.rating.elo import expected_scores
 from tiltyard_jobs.results.ballots import Ballots, Roster
 from tiltyard_jobs.results.columns import POINTS, fixed, points, rounded, rounded_column
 from tiltyard_jobs.results.documents import JudgeStanding, PlayerStanding, Standings

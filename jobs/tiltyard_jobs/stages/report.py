@@ -6,11 +6,10 @@ import asyncio
 
 from tiltyard_jobs.contracts.recipes import ReportRecipe
 from tiltyard_jobs.contracts.target_recipes import BASE_MODEL, TRAINED_MODEL
-from tiltyard_jobs.report.gather import count_stages, read_artifacts, read_curve, read_document, read_samples, survey
-from tiltyard_jobs.report.inputs import ReportInput
+from tiltyard_jobs.report.inputs import ReportInput, count_stages, read_samples, survey
 from tiltyard_jobs.report.page import render
 from tiltyard_jobs.results.benchmarks import read_gains, read_scores
-from tiltyard_jobs.results.documents import DataSummary, Manifest, Standings
+from tiltyard_jobs.results.documents import DataSummary, Manifest, Standings, read_curve, read_document
 from tiltyard_jobs.results.run_folder import (
     BENCHMARKS,
     LEADERBOARD,
@@ -22,6 +21,7 @@ from tiltyard_jobs.results.run_folder import (
     package_versions,
     put_files,
     put_manifest,
+    read_artifacts,
     sealed_files,
     sorted_files,
     written_file,

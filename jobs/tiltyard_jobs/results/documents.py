@@ -66,20 +66,20 @@ class JudgeStanding(Contract):
 
 
 class Standings(Contract):
-    """Where all stand. A match is one instruction, two players.
+    """Where all players and judges of a tournament stand.
 
     Attributes:
         players: by rank; the matrices' rows and columns have the same order.
         judges: in the manifest's order.
-        win_rates: win_rates[a][b]: mean local score of a against b; None where they never met.
-        win_counts: matches behind it.
+        win_rates: win_rates[a][b]: mean share of the votes of a against b; None where they never met.
+        win_counts: battles behind it.
         expected: X(a > b) from Elo.
         length_points: rating points that a length difference of one is worth (style control); with a 95 % interval.
         instructions: all that were curated.
-        matches: that a judge decided.
-        undecided: matches in which every verdict is void: asked for, never scored.
+        matches: battles in which a judge voted.
+        undecided: battles in which every verdict is void: asked for, never scored.
         verdicts: that were answered.
-        without_quorum: matches with fewer than two judges that answered, where three could have.
+        without_quorum: battles in which fewer than two judges voted, where three could have.
         unjudged: instructions without a gold answer.
         best_alone: share of instructions whose gold answer is the leader's: what picking the best model would get.
         alpha: weight of the global score in the final scores; `k` is Elo's, `bootstrap` the number of resamples.

@@ -28,19 +28,19 @@ from tiltyard_jobs.results.columns import (
 
 RATINGS = table(
     {
-        "player": text("its name"),
+        "player": text("the competitor's name"),
         "model_id": text("12 hex digits of its identity"),
         "rank": integer("1 is first", 32),
-        "rating": real("Bradley–Terry with ties, Elo points; null: no match was decided"),
-        "low": real("of its 95 % interval, by bootstrap over instructions"),
-        "high": real("likewise"),
-        "elo": real("the paper's, averaged over seeded orders"),
+        "rating": real("Bradley–Terry with ties, Elo points; null: no battle was decided"),
+        "low": real("lower end of the rating's 95 % interval, by bootstrap over instructions"),
+        "high": real("upper end of that interval"),
+        "elo": real("the paper's Elo, averaged over seeded orders"),
         "length_controlled": real("the rating at equal length of answers"),
-        "win_rate": real("mean local score over its matches"),
-        "matches": integer("on one instruction, against one opponent, that a judge decided"),
-        "gold": integer("instructions whose gold answer is its"),
-        "component": integer("ratings compare only players with one number here", 32),
-        "group": integer("between two groups of a component the votes say 'far above', not how far", 32),
+        "win_rate": real("mean share of the votes over its battles"),
+        "matches": integer("battles of its in which a judge voted"),
+        "gold": integer("instructions of which it wrote the gold answer"),
+        "component": integer("ratings compare only players with the same number here", 32),
+        "group": integer("between two groups of a component the votes say 'far above', but not how far", 32),
     }
 )
 
@@ -48,14 +48,14 @@ SCORES = table(
     INSTRUCTION
     | {
         "attacker_id": text("who wrote the instruction"),
-        "model_id": text("who answered; all players, in the manifest's order, for each instruction"),
-        "score": real("mean over opponents of alpha*X + (1 - alpha)*x; null: a void answer, or met nobody"),
-        "votes": real("won in its matches on this instruction"),
-        "verdicts": integer("answered in them: the votes cast", 32),
-        "opponents": integer("whom it met in a decided match", 32),
-        "gold": truth("it is the gold answer"),
-        "margin": real("of the gold answer to the second; null on other rows"),
-        "quorum": truth("each of its matches had two judges that answered, or could not have had them"),
+        "model_id": text("who answered: every player, in the manifest's order, for each instruction"),
+        "score": real("mean over opponents of alpha*X + (1 - alpha)*x; null: the answer is void, or met nobody"),
+        "votes": real("votes won in its battles on this instruction"),
+        "verdicts": integer("votes cast in these battles", 32),
+        "opponents": integer("opponents in decided battles", 32),
+        "gold": truth("whether this is the gold answer"),
+        "margin": real("the gold answer's lead over the second; null on other rows"),
+        "quorum": truth("whether each of its battles had at least two votes, or fewer than three judges were asked"),
     }
 )
 
@@ -64,9 +64,9 @@ def provenance_columns(role: str, who: str) -> Columns:
     """Columns that say which model wrote something: its name in the tournament, weights and licence."""
     return {
         role: text(who),
-        f"{role}_uri": text("its weights"),
-        f"{role}_revision": text("of its weights"),
-        f"{role}_license": text("as the manifest states it"),
+        f"{role}_uri": text("where that model's weights are"),
+        f"{role}_revision": text("the weights' revision"),
+        f"{role}_license": text("the model's licence, as the manifest states it"),
     }
 
 
@@ -93,8 +93,8 @@ _GRADED: Columns = {
 }
 _MATCH: Columns = {
     "attacker": text("the player that wrote the instruction"),
-    "model_a": text("a player: the attacker, where pairing is AttackerDefender"),
-    "model_b": text("its opponent"),
+    "model_a": text("player A: the attacker, where pairing is AttackerDefender"),
+    "model_b": text("player B"),
 }
 
 RUN_INSTRUCTIONS = table(
@@ -104,10 +104,10 @@ RUN_INSTRUCTIONS = table(
     | _GRADED
     | {
         "temperature": real("how it was sampled; null where it was given instead of mined"),
-        "top_p": real("likewise"),
-        "prefix_sha256": text("of the chat template's prefix that it was mined with"),
-        "gold": text("the player whose answer is the best; null: none was judged"),
-        "margin": real("its final score less the second best"),
+        "top_p": real("how it was sampled; null where it was given instead of mined"),
+        "prefix_sha256": text("digest of the chat template's prefix with which it was mined"),
+        "gold": text("who wrote the gold answer; null: no answer was judged"),
+        "margin": real("the gold answer's score less the second's"),
         "contaminated": text("the first benchmark whose text it repeats"),
         "cut": text("why there is no training row; null where there is one"),
     }
@@ -117,18 +117,18 @@ RUN_ANSWERS = table(
     INSTRUCTION
     | {
         "attacker": text("the player that wrote the instruction"),
-        "model": text("the player that answers"),
+        "model": text("the player that answered"),
         "answer": text("null where void"),
     }
     | FINISH
     | TOKENS
     | {
-        "score": real("final score, 0 to 1; null where void or in no decided match"),
-        "votes": real("won in its matches on this instruction"),
-        "verdicts": integer("answered in them: the votes cast", 32),
-        "opponents": integer("whom it met in a decided match", 32),
-        "quorum": truth("each of its matches had two judges that answered, or could not have had them"),
-        "gold": truth("it is the gold answer"),
+        "score": real("0 to 1; null where void or in no decided battle"),
+        "votes": real("votes won in its battles on this instruction"),
+        "verdicts": integer("votes cast in these battles", 32),
+        "opponents": integer("opponents in decided battles", 32),
+        "quorum": truth("whether each of its battles had at least two votes, or fewer than three judges were asked"),
+        "gold": truth("whether this is the gold answer"),
     }
     | VOID
 )
@@ -137,7 +137,7 @@ RUN_VERDICTS = table(
     INSTRUCTION
     | _MATCH
     | {
-        "judge": text("who judges"),
+        "judge": text("who judged"),
         "order": text("AB: A's answer was shown first; BA: B's"),
         "vote": real("for A, in [0, 1]; null where void"),
         "reason": text("the judge's words, where it was asked for them"),
@@ -150,15 +150,15 @@ BATTLES = table(
     INSTRUCTION
     | _MATCH
     | {
-        "winner": text("model_a, model_b or tie: who has more of the votes"),
+        "winner": text("model_a, model_b or tie: who has more votes"),
         "score": real("A's share of the votes, in [0, 1]"),
         "votes_a": real("A's votes"),
         "votes_b": real("B's votes"),
-        "judges_asked": integer("for a verdict in either order", 32),
-        "judges_answered": integer("in either order", 32),
-        "quorum": truth("two judges answered, or fewer than three were asked"),
-        "length_a": integer("of A's answer, in characters"),
-        "length_b": integer("of B's answer, in characters"),
+        "judges_asked": integer("judges that were asked for a verdict, in either order", 32),
+        "judges_answered": integer("judges that voted, in either order", 32),
+        "quorum": truth("whether at least two judges voted, or fewer than three were asked"),
+        "length_a": integer("characters of A's answer"),
+        "length_b": integer("characters of B's answer"),
         "length_difference": real("(a - b) / (a + b): a feature for arena-rank's contextual model"),
     }
 )
@@ -175,11 +175,11 @@ SFT = table(
     | _TRAINING
     | provenance_columns("model", "the gold answer's author")
     | {
-        "score": real("the gold answer's final score, 0 to 1"),
-        "margin": real("of the gold answer to the second best"),
-        "votes": real("won in its matches"),
-        "verdicts": integer("answered in them: the votes cast", 32),
-        "quorum": truth("each of its matches had two judges that answered, or could not have had them"),
+        "score": real("the gold answer's score, 0 to 1"),
+        "margin": real("the gold answer's lead over the second"),
+        "votes": real("votes won in its battles"),
+        "verdicts": integer("votes cast in these battles", 32),
+        "quorum": truth("whether each of its battles had at least two votes, or fewer than three judges were asked"),
     }
 )
 
@@ -193,10 +193,10 @@ PREFERENCE = table(
     | provenance_columns("chosen_model", "the gold answer's author")
     | provenance_columns("rejected_model", "the lowest-scored answer's author")
     | {
-        "chosen_score": real("the gold answer's final score, 0 to 1"),
-        "rejected_score": real("the lowest final score, 0 to 1"),
-        "margin": real("of the gold answer to the second best, not to the rejected one"),
-        "quorum": truth("of both answers"),
+        "chosen_score": real("the gold answer's score, 0 to 1"),
+        "rejected_score": real("the lowest score, 0 to 1"),
+        "margin": real("the gold answer's lead over the second, not over the rejected one"),
+        "quorum": truth("whether both answers have it"),
     }
 )
 

@@ -13,13 +13,13 @@ from tiltyard_jobs.results.columns import FINISH, INSTRUCTION, TOKENS, VOID, col
 INSTRUCTIONS = table(
     INSTRUCTION
     | {
-        "attacker_id": text("the model that mined it"),
+        "attacker_id": text("model_id of the attacker"),
         "instruction": text("what is asked; null where void"),
         "temperature": real("how it was sampled; null where it was read from a file"),
-        "top_p": real("likewise"),
+        "top_p": real("how it was sampled; null where it was read from a file"),
     }
     | FINISH
-    | {"prefix_sha256": text("of the chat template's prefix that it was mined with")}
+    | {"prefix_sha256": text("digest of the chat template's prefix with which it was mined")}
     | TOKENS
     | VOID
 )
@@ -27,14 +27,14 @@ INSTRUCTIONS = table(
 DROPPED = table(
     INSTRUCTION
     | {
-        "reason": text("a lint issue, Duplicate, Difficulty, Diversity, or a void's reason"),
-        "twin_id": text("of a duplicate: the instruction that was kept"),
+        "reason": text("an issue that lint found, Duplicate, Difficulty, Diversity, or a void's reason"),
+        "twin_id": text("for a duplicate: the instruction that was kept"),
     }
 )
 
 GRADES = table(
     INSTRUCTION
-    | {"grader_id": text("the model that graded"), "score": integer("difficulty, 1 to 10; null where void", 8)}
+    | {"grader_id": text("model_id of the grader"), "score": integer("difficulty, 1 to 10; null where void", 8)}
     | TOKENS
     | VOID
 )
@@ -42,7 +42,7 @@ GRADES = table(
 CURATED = table(
     INSTRUCTION
     | {
-        "attacker_id": text("the model that mined it"),
+        "attacker_id": text("model_id of the attacker"),
         "instruction": text("what battles are fought over"),
         "score": integer("difficulty, 1 to 10; null where nothing was graded", 8),
         "grade": text("Excellent, Good, Average or Poor; null where nothing was graded"),
@@ -51,15 +51,15 @@ CURATED = table(
 )
 
 ANSWERS = table(
-    INSTRUCTION | {"model_id": text("who answers"), "answer": text("null where void")} | FINISH | TOKENS | VOID
+    INSTRUCTION | {"model_id": text("who answered"), "answer": text("null where void")} | FINISH | TOKENS | VOID
 )
 
 VERDICTS = table(
     INSTRUCTION
     | {
-        "model_a_id": text("the attacker, where pairing is AttackerDefender"),
-        "model_b_id": text("its opponent"),
-        "judge_id": text("who judges"),
+        "model_a_id": text("player A: the attacker, where pairing is AttackerDefender"),
+        "model_b_id": text("player B"),
+        "judge_id": text("who judged"),
         "order": text("AB: A's answer was shown first; BA: B's"),
         "vote": real("for A, in [0, 1]; null where void"),
         "reason": text("the judge's words, where it was asked for them"),
@@ -70,30 +70,30 @@ VERDICTS = table(
 
 REFERENCES = table(
     {
-        "task_id": text("the benchmark's own"),
+        "task_id": text("the benchmark's own name of the task"),
         "outcome": text("of the authors' own solution: Passed, Failed, TimedOut, Crashed"),
-        "detail": text("of a failure; what the program said of itself, so hostile"),
+        "detail": text("more about a failure; what the program printed, so hostile"),
     }
 )
 
 QUESTIONS = table(
     {
         "request_id": text("TASK/QUESTION/KIND/PLACE/REPEAT/DIGEST"),
-        "prompt": text("to be continued, where there is one"),
-        "messages": text("to be answered, where there are: JSON"),
-        "until": column(pa.list_(pa.string()), "where a reply ends"),
-        "temperature": real("of the sampling"),
-        "top_p": real("of the sampling"),
-        "max_tokens": integer("of a reply"),
-        "context": text("what a given text stands behind"),
-        "continuation": text("the given text, whose likelihood after `context` is wanted"),
+        "prompt": text("a text that the model continues"),
+        "messages": text("or messages that it answers, as JSON"),
+        "until": column(pa.list_(pa.string()), "texts that end a reply"),
+        "temperature": real("how the reply is sampled"),
+        "top_p": real("how the reply is sampled"),
+        "max_tokens": integer("the reply's limit"),
+        "context": text("or a text whose continuation is given"),
+        "continuation": text("that continuation, whose likelihood is measured"),
     }
 )
 
 SOLUTIONS = table(
     {
-        "task_id": text("the benchmark's own"),
-        "model_id": text("who replies"),
+        "task_id": text("the benchmark's own name of the task"),
+        "model_id": text("who replied"),
         "reply": text("null where void"),
     }
     | FINISH
@@ -103,11 +103,11 @@ SOLUTIONS = table(
 
 HARNESS_REPLIES = table(
     {
-        "request_id": text("of the question"),
-        "model_id": text("who replies"),
-        "reply": text("null where void, and where a given text was asked for"),
-        "logprob": real("natural, of the given text; null where a reply was asked for"),
-        "greedy": truth("the model would have written the given text"),
+        "request_id": text("the question"),
+        "model_id": text("who replied"),
+        "reply": text("null where void, and where a likelihood was measured"),
+        "logprob": real("natural, of the continuation; null where a reply was requested"),
+        "greedy": truth("whether the model would have written the continuation itself"),
     }
     | FINISH
     | TOKENS
@@ -116,11 +116,11 @@ HARNESS_REPLIES = table(
 
 TASK_SCORES = table(
     {
-        "task_id": text("the benchmark's own"),
+        "task_id": text("the benchmark's own name of the task"),
         "model_id": text("who replied"),
         "value": real("0 to 1, of a program 0 or 1; null where void"),
         "outcome": text("of a program: Passed, Failed, TimedOut, Crashed; else the metric"),
-        "detail": text("of a failure; what the program said of itself, so hostile"),
+        "detail": text("more about a failure; what the program printed, so hostile"),
         "void": text("why it is not scored: the reply was never written, or the task is unsolvable here"),
     }
 )

@@ -35,7 +35,7 @@ from tiltyard_jobs.contracts.recipe import ArtifactRef, Recipe  # noqa: E402
 from tiltyard_jobs.contracts.recipes import AnswerRecipe, SamplingRecipe  # noqa: E402
 from tiltyard_jobs.contracts.tasks import BundleTask, Part, StoreRef  # noqa: E402
 from tiltyard_jobs.errors import VoidReason  # noqa: E402
-from tiltyard_jobs.records import ANSWERS  # noqa: E402
+from tiltyard_jobs.results.stage_tables import ANSWERS  # noqa: E402
 from tiltyard_jobs.shard.artifacts import Artifacts  # noqa: E402
 from tiltyard_jobs.shard.context import ShardContext  # noqa: E402
 from tiltyard_jobs.shard.finish import finish_parts  # noqa: E402

@@ -37,8 +37,7 @@ from scipy.special import expit
 from tiltyard_jobs.rating import bootstrap
 from tiltyard_jobs.rating.battles import Battles
 from tiltyard_jobs.rating.bradley_terry import bradley_terry
-from tiltyard_jobs.rating.elo import elo
-from tiltyard_jobs.rating.scale import CENTRE
+from tiltyard_jobs.rating.elo import CENTRE, elo
 
 FloatArray = NDArray[np.float64]
 

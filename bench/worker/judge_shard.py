@@ -26,7 +26,8 @@ from tiltyard_jobs.contracts.recipes import JudgeRecipe
 from tiltyard_jobs.contracts.summary import Summary
 from tiltyard_jobs.contracts.tasks import BundleTask, EndpointRef, Part, StoreRef
 from tiltyard_jobs.contracts.versions import judge_prompt
-from tiltyard_jobs.records import ANSWERS, CURATED, instruction_id
+from tiltyard_jobs.records import instruction_id
+from tiltyard_jobs.results.stage_tables import ANSWERS, CURATED
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.tables import TableWriter
 from tiltyard_jobs.store.folder import FolderStore

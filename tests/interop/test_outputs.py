@@ -28,7 +28,7 @@ from transformers import PreTrainedTokenizerFast
 from trl.data_utils import apply_chat_template, extract_prompt, is_conversational, unpair_preference_dataset
 
 from support.artifact_world import ArtifactWorld, Asked
-from tiltyard_jobs.outcome.tables import TABLES
+from tiltyard_jobs.results.run_tables import DATASET_TABLES
 
 PLAYERS = ("ada", "bob", "cyd", "dot")
 SKILL = {"ada": 0.8, "bob": 0.3, "cyd": 0.0, "dot": -0.9}
@@ -91,29 +91,31 @@ def load(outcome: Outcome, name: str | None = None) -> Any:
 
 
 def test_the_card_names_every_configuration(outcome: Outcome) -> None:
-    assert get_dataset_config_names(str(outcome.folder)) == list(TABLES)
+    assert get_dataset_config_names(str(outcome.folder)) == list(DATASET_TABLES)
 
 
-@pytest.mark.parametrize("name", list(TABLES))
+@pytest.mark.parametrize("name", list(DATASET_TABLES))
 def test_datasets_loads_every_configuration(outcome: Outcome, name: str) -> None:
     rows = load(outcome, name)
-    assert rows.column_names == TABLES[name].names
+    assert rows.column_names == DATASET_TABLES[name].names
     assert rows.num_rows > 0
     if name in outcome.summary:
         assert rows.num_rows == outcome.summary[name]
 
 
 def test_the_first_configuration_is_the_default(outcome: Outcome) -> None:
-    assert load(outcome).column_names == TABLES["sft"].names
+    assert load(outcome).column_names == DATASET_TABLES["sft"].names
 
 
 def test_a_table_without_rows_is_no_configuration(tmp_path: Path) -> None:
     """As datasets fails on a split without rows; DuckDB and pandas read it."""
     empty = build(tmp_path, min_margin=Decimal(1))
     assert empty.summary["sft"] == empty.summary["preference"] == 0
-    assert get_dataset_config_names(str(empty.folder)) == [name for name in TABLES if name not in ("sft", "preference")]
-    assert load(empty).column_names == TABLES["instructions"].names
-    assert list(pd.read_parquet(empty.folder / "data" / "sft.parquet").columns) == TABLES["sft"].names
+    assert get_dataset_config_names(str(empty.folder)) == [
+        name for name in DATASET_TABLES if name not in ("sft", "preference")
+    ]
+    assert load(empty).column_names == DATASET_TABLES["instructions"].names
+    assert list(pd.read_parquet(empty.folder / "data" / "sft.parquet").columns) == DATASET_TABLES["sft"].names
 
 
 def test_trl_takes_the_sft_rows(outcome: Outcome, tokenizer: PreTrainedTokenizerFast) -> None:

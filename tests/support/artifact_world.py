@@ -35,8 +35,9 @@ from tiltyard_jobs.contracts.recipes import (
     StagedArtifact,
 )
 from tiltyard_jobs.contracts.tasks import BundleTask, Part, StoreRef
-from tiltyard_jobs.records import ANSWERS, CURATED, GRADES, INSTRUCTIONS, VERDICTS, instruction_id
-from tiltyard_jobs.report.run_folder import sealed_files
+from tiltyard_jobs.records import instruction_id
+from tiltyard_jobs.results.run_folder import sealed_files
+from tiltyard_jobs.results.stage_tables import ANSWERS, CURATED, GRADES, INSTRUCTIONS, VERDICTS
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.entry import main
 from tiltyard_jobs.shard.tables import TableWriter

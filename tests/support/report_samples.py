@@ -13,9 +13,9 @@ from itertools import cycle
 
 from tiltyard_jobs.contracts.tasks import LedgerRow
 from tiltyard_jobs.evaluation.intervals import share
+from tiltyard_jobs.report.formats import excerpt
 from tiltyard_jobs.report.inputs import ReportInput, Sample, StageCount
-from tiltyard_jobs.report.words import excerpt
-from tiltyard_jobs.results import (
+from tiltyard_jobs.results.documents import (
     BenchmarkScore,
     CurvePoint,
     DataSummary,

@@ -21,7 +21,7 @@ from tiltyard_jobs.contracts.summary import Summary
 from tiltyard_jobs.contracts.tasks import BundleTask, Part, StoreRef
 from tiltyard_jobs.errors import ConfigurationError, PermanentError, RecordVoidError, TransientError, VoidReason
 from tiltyard_jobs.llm.usage import Usage
-from tiltyard_jobs.records import ANSWERS
+from tiltyard_jobs.results.stage_tables import ANSWERS
 from tiltyard_jobs.shard.context import Outcome, PreflightContext, ShardContext
 from tiltyard_jobs.shard.entry import main
 from tiltyard_jobs.shard.finish import finish_parts

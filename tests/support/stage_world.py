@@ -43,7 +43,7 @@ from tiltyard_jobs.contracts.recipes import (
 )
 from tiltyard_jobs.contracts.tasks import BundleTask, EndpointRef, Limits, Part, SoloTask, StoreRef
 from tiltyard_jobs.contracts.versions import GRADE_PROMPT, judge_prompt
-from tiltyard_jobs.records import ANSWERS, INSTRUCTIONS
+from tiltyard_jobs.results.stage_tables import ANSWERS, INSTRUCTIONS
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.entry import main
 from tiltyard_jobs.shard.tables import TableWriter

@@ -97,6 +97,11 @@ class Recipe(Contract):
     def __pydantic_init_subclass__(cls, **_: object) -> None:
         cls.STAGE = cls.model_fields["stage"].default
 
+    @classmethod
+    def asks(cls) -> bool:
+        """Whether a model is asked."""
+        return cls.requests is not Recipe.requests
+
     @property
     def engine(self) -> EngineName | None:
         """What the stage runs besides the worker; None: nothing."""

@@ -73,7 +73,7 @@ class Harness(NamedTuple):
         return problems + [f"{field}: {said}" for (field, _), said in zip(orders, found, strict=True) if said]
 
     async def requests(self, recipe: LmEvalRecipe, *, chat: bool, max_tokens: int) -> list[dict[str, Any]]:
-        """What a model is asked, in the harness's order: rows of `records.QUESTIONS`.
+        """What a model is asked, in the harness's order: rows of `stage_tables.QUESTIONS`.
 
         Args:
             recipe: the task.
@@ -96,7 +96,7 @@ class Harness(NamedTuple):
         Args:
             recipe: the task.
             metric: `NAME` or `NAME,FILTER`; None: the task's first.
-            replies: rows of `records.HARNESS_REPLIES`, to all requests of the task.
+            replies: rows of `stage_tables.HARNESS_REPLIES`, to all requests of the task.
             chat: as in `requests`.
 
         Raises:

@@ -1,4 +1,7 @@
-"""Battles: one row for each match on one instruction, with its local score; what every rating starts from."""
+"""Battles: one row for each match on one instruction, with its local score; what every rating starts from.
+
+Beside them the sums over columns that the rest of the package needs.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-
-from tiltyard_jobs.rating.columns import ratio, sum_by
 
 
 class Battles(NamedTuple):
@@ -72,3 +73,16 @@ def win_rates(battles: Battles) -> WinRates:
     met = np.bincount(battles.player_a * size + battles.player_b, minlength=size * size).reshape(size, size)
     count = met + met.T
     return WinRates(ratio(pair_wins(battles), count.astype(np.float64)), count)
+
+
+def sum_by(index: NDArray[np.integer], value: NDArray[np.float64 | np.bool_], size: int) -> NDArray[np.float64]:
+    """(size,): sum of `value` over the rows of each `index` in 0..size-1; zero where there is none."""
+    sums: NDArray[np.float64] = np.asarray(np.bincount(index, value, minlength=size), dtype=np.float64)
+    return sums
+
+
+def ratio(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The quotient of two arrays of one shape, NaN where the denominator is not positive."""
+    quotient = np.full(np.shape(numerator), np.nan)
+    np.divide(numerator, denominator, out=quotient, where=denominator > 0)
+    return quotient

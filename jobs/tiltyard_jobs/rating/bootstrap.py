@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard_jobs.rating import bradley_terry as bt
-from tiltyard_jobs.rating.battles import Battles
-from tiltyard_jobs.rating.columns import sum_by
+from tiltyard_jobs.rating.battles import Battles, sum_by
 
 PERCENTILES = (2.5, 97.5)
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from tiltyard_jobs.rating.battles import Battles, pair_wins
-from tiltyard_jobs.rating.scale import CENTRE, POINTS_PER_NAT
+from tiltyard_jobs.rating.elo import CENTRE, POINTS_PER_NAT
 
 # A share of a pair's score below this counts as no win at all: odds of a thousand million to one (3,600 points) would
 # only make the equations ill-conditioned. A real vote among fewer battles than that is far larger.

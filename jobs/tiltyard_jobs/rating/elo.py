@@ -3,10 +3,13 @@
 WarriorCoder (arXiv 2412.17395): after each battle R_A += K (x(A>B) - X(A>B)) and R_B loses as much, with
 K = 40. The result of one pass depends on the order, so we average over many random orders, all of them followed at
 once; the paper's published script updates A first and B from the new A, which is not zero-sum.
+
+Every rating of the package is on Elo's scale: 400 points for odds of ten to one, centred on 1000.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -14,11 +17,29 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from tiltyard_jobs.rating.battles import Battles
-from tiltyard_jobs.rating.scale import CENTRE, POINTS_PER_NAT
+
+CENTRE = 1000.0
+"""The rating of an average player, and the one that every player starts from in Elo."""
+
+POINTS_PER_NAT = 400.0 / math.log(10.0)
+"""Rating points for one unit of log-odds."""
 
 # 100 orders of a million battles take 400 MB; more are followed in several goes.
 _MAX_PERMUTATION_ENTRIES = 100_000_000
 _STEPS_AT_ONCE = 2048
+
+
+def expected_scores(ratings: NDArray[np.float64]) -> NDArray[np.float64]:
+    """X(A>B) = 1 / (1 + 10^((R_B - R_A) / 400)) for every pair (WarriorCoder, arXiv 2412.17395).
+
+    Args:
+        ratings: (N,) in points.
+
+    Returns:
+        (N, N): row A, column B; X + X.T is 1 everywhere.
+    """
+    scores: NDArray[np.float64] = expit((ratings[:, None] - ratings[None, :]) / POINTS_PER_NAT)
+    return scores
 
 
 class EloRatings(NamedTuple):

@@ -13,9 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard_jobs.rating.battles import Battles
-from tiltyard_jobs.rating.columns import ratio, sum_by
-from tiltyard_jobs.rating.scale import expected_scores
+from tiltyard_jobs.rating.battles import Battles, ratio, sum_by
+from tiltyard_jobs.rating.elo import expected_scores
 
 _TIE = 1e-9
 """Scores this close are tied: sums of the same votes in another order differ by less, different votes by far more."""

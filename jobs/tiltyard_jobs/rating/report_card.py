@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from tiltyard_jobs.rating import bradley_terry as bt
-from tiltyard_jobs.rating.columns import ratio, sum_by
+from tiltyard_jobs.rating.battles import ratio, sum_by
 from tiltyard_jobs.rating.votes import Matches, Verdicts, group
 
 _SLOPE_PRIOR_PRECISION = 1.0 / 10.0**2

@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from tiltyard_jobs.rating import bradley_terry as bt
-from tiltyard_jobs.rating.battles import Battles, pair_wins
-from tiltyard_jobs.rating.columns import sum_by
-from tiltyard_jobs.rating.scale import CENTRE, POINTS_PER_NAT
+from tiltyard_jobs.rating.battles import Battles, pair_wins, sum_by
+from tiltyard_jobs.rating.elo import CENTRE, POINTS_PER_NAT
 
 _LAST_STEP = 1e-6
 _MAX_STEPS = 200

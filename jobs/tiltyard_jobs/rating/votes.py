@@ -12,8 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard_jobs.rating.battles import Battles
-from tiltyard_jobs.rating.columns import ratio, sum_by
+from tiltyard_jobs.rating.battles import Battles, ratio, sum_by
 
 QUORUM = 2
 """Judges that must have answered for a battle to have a quorum ..."""

@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 from tiltyard_jobs.errors import VoidReason
 from tiltyard_jobs.report.charts import Axis, Tick, Whisker
-from tiltyard_jobs.report.formats import DASH, count, percent
-from tiltyard_jobs.report.words import visible
-from tiltyard_jobs.results import BenchmarkScore
+from tiltyard_jobs.report.formats import DASH, count, percent, visible
+from tiltyard_jobs.results.documents import BenchmarkScore
 
 NAMES = {
     "humaneval": "HumanEval",
@@ -22,7 +21,7 @@ NAMES = {
     "bigcodebench": "BigCodeBench",
     "bigcodebench_hard": "BigCodeBench-Hard",
 }
-VERDICTS = {"Passed", "Failed", "TimedOut", "Crashed"}
+PROGRAM_OUTCOMES = {"Passed", "Failed", "TimedOut", "Crashed"}
 AXIS = Axis(0.0, 1.0, tuple(Tick(float(place), f"{place}") for place in range(0, 101, 25)))
 
 
@@ -67,7 +66,7 @@ def benchmark_tables(scores: Sequence[BenchmarkScore]) -> tuple[BenchmarkTable, 
 
 
 def _metric(these: Sequence[BenchmarkScore]) -> str:
-    measured = {outcome for one in these for outcome in one.outcomes} - VERDICTS
+    measured = {outcome for one in these for outcome in one.outcomes} - PROGRAM_OUTCOMES
     return visible(", ".join(sorted(measured)).replace(",", ", "))
 
 

@@ -7,10 +7,8 @@ from itertools import groupby
 from typing import NamedTuple
 
 from tiltyard_jobs.contracts.tasks import LedgerRow
-from tiltyard_jobs.report.formats import DASH, count, duration, share
+from tiltyard_jobs.report.formats import DASH, OTHER, by_stage, count, duration, folded, leading, share, visible
 from tiltyard_jobs.report.inputs import StageCount
-from tiltyard_jobs.report.tables import OTHER, by_stage, folded, leading
-from tiltyard_jobs.report.words import visible
 
 _REASONS = 10
 _MODELS = 80

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from tiltyard_jobs.report.formats import count, decimal, percent, points
-from tiltyard_jobs.report.words import visible
-from tiltyard_jobs.results import PlayerStanding, Standings
+from tiltyard_jobs.report.formats import count, decimal, percent, points, visible
+from tiltyard_jobs.results.documents import PlayerStanding, Standings
 
 _NAMED = 4  # names in one list; the rest are counted
 

@@ -1,4 +1,4 @@
-"""Where the instructions came from: difficulty, task types, and what curation left of each attacker's."""
+"""The instructions: difficulty, task types, what curation left of each attacker's, how near they come to benchmarks."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from typing import NamedTuple
 
 from tiltyard_jobs.curation.difficulty import HIGHEST, LOWEST
 from tiltyard_jobs.report.charts import Histogram, histogram
-from tiltyard_jobs.report.formats import count, share
+from tiltyard_jobs.report.formats import OTHER, count, folded, leading, percent, share, visible
 from tiltyard_jobs.report.inputs import ReportInput
-from tiltyard_jobs.report.tables import OTHER, folded, leading
-from tiltyard_jobs.report.words import visible
-from tiltyard_jobs.results import Funnel
+from tiltyard_jobs.results.documents import Funnel, Overlap
 
 _REASONS = 8  # columns of the funnel; what is rarer is added up
 _TYPES = 12
+MOST_OVERLAPS = 12
+"""Benchmarks that are drawn."""
+_FAR, _NEAR = (
+    3,
+    6,
+)  # bins below 0.3; bins from 0.6 (paper: most instructions are below the one, none is above the other)
 
 
 class FunnelRow(NamedTuple):
@@ -43,6 +47,15 @@ class ShareRow(NamedTuple):
     number: str
     share: str
     width: float
+
+
+class OverlapView(NamedTuple):
+    """One benchmark."""
+
+    benchmark: str
+    items: str
+    chart: Histogram
+    summary: str
 
 
 def funnel_table(funnels: Sequence[Funnel]) -> FunnelTable:
@@ -101,4 +114,22 @@ def share_rows(counts: Counter[str], limit: int) -> tuple[ShareRow, ...]:
     total, most = counts.total(), max((number for _, number in numbers), default=0)
     return tuple(
         ShareRow(name, count(number), share(number, total), round(100 * number / most, 2)) for name, number in numbers
+    )
+
+
+def overlaps(given: Sequence[Overlap]) -> tuple[OverlapView, ...]:
+    """A chart for each benchmark, in their order."""
+    return tuple(_overlap(one) for one in given[:MOST_OVERLAPS])
+
+
+def _overlap(one: Overlap) -> OverlapView:
+    total, near = sum(one.histogram), sum(one.histogram[_NEAR:])
+    far = percent(sum(one.histogram[:_FAR]) / total if total else None)
+    labels = [f"{place / len(one.histogram):.1f}" for place in range(len(one.histogram))]
+    name = visible(one.benchmark, 48)
+    return OverlapView(
+        benchmark=name,
+        items=count(one.items),
+        chart=histogram(labels, one.histogram, one.histogram, what=f"Instructions by overlap with {name}, from"),
+        summary=f"{far} below 0.3, {count(near) if near else 'none'} from 0.6 on; {count(one.matched)} cut.",
     )

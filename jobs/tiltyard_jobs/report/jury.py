@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
-from tiltyard_jobs.report.formats import DASH, compact, count, decimal, percent, share
-from tiltyard_jobs.report.words import visible
-from tiltyard_jobs.results import JudgeStanding
+from tiltyard_jobs.report.formats import DASH, compact, count, decimal, percent, share, visible
+from tiltyard_jobs.results.documents import JudgeStanding
 
 ENOUGH = 30
 """Cases behind a number before it can be an outlier: with fewer, chance alone makes some."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tiltyard_jobs.report.charts import Axis, Whisker
-from tiltyard_jobs.report.formats import DASH, count, percent, points, share
-from tiltyard_jobs.report.words import visible
-from tiltyard_jobs.results import PlayerStanding, Standings
+from tiltyard_jobs.report.formats import DASH, count, percent, points, share, visible
+from tiltyard_jobs.results.documents import PlayerStanding, Standings
 
 
 class LeaderboardRow(NamedTuple):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tiltyard_jobs.report.formats import DASH, compact, count, percent, share
-from tiltyard_jobs.report.words import visible
-from tiltyard_jobs.results import JudgeStanding, Standings
+from tiltyard_jobs.report.formats import DASH, compact, count, percent, share, visible
+from tiltyard_jobs.results.documents import JudgeStanding, Standings
 
 _NAMED_COLUMNS = 8  # with more, or longer names, columns are headed by rank
 _NAME_LENGTH = 14

@@ -14,16 +14,14 @@ from markupsafe import Markup
 
 from tiltyard_jobs.report.benchmarks import AXIS, benchmark_tables
 from tiltyard_jobs.report.costs import cost_tables, token_table, void_table
-from tiltyard_jobs.report.formats import count, decimal, size
+from tiltyard_jobs.report.formats import count, decimal, size, visible
 from tiltyard_jobs.report.headline import best_alone, headline, length_note
 from tiltyard_jobs.report.inputs import ReportInput
-from tiltyard_jobs.report.instructions import difficulty, funnel_table, share_rows, task_types
+from tiltyard_jobs.report.instructions import MOST_OVERLAPS, difficulty, funnel_table, overlaps, share_rows, task_types
 from tiltyard_jobs.report.jury import COLUMNS, ENOUGH, report_cards
 from tiltyard_jobs.report.leaderboard import leaderboard
 from tiltyard_jobs.report.matrix import vote_matrix, win_matrix
-from tiltyard_jobs.report.overlap import MOST, overlaps
 from tiltyard_jobs.report.training import curves, gain_rows
-from tiltyard_jobs.report.words import visible
 
 _CUTS = 12  # reasons shown for what gave no training row
 _LONGEST = 8_192  # characters of any one value; what is meant to be long is cut before, with a note that says so
@@ -58,7 +56,7 @@ def view(given: ReportInput) -> dict[str, Any]:
         "curves": curves(given.curve),
         "gains": gain_rows(given.gains),
         "overlaps": overlaps(data.overlaps),
-        "more_overlaps": max(0, len(data.overlaps) - MOST),
+        "more_overlaps": max(0, len(data.overlaps) - MOST_OVERLAPS),
         "gold": share_rows(Counter(data.gold_by_player), len(standings.players)),
         "cuts": share_rows(Counter(data.cut), _CUTS),
         "preference_cuts": share_rows(Counter(data.preference_cut), _CUTS),

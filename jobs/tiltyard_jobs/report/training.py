@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tiltyard_jobs.report.benchmarks import NAMES
-from tiltyard_jobs.report.formats import DASH, count, decimal, percent
-from tiltyard_jobs.report.words import visible
-from tiltyard_jobs.results import CurvePoint, Gain
+from tiltyard_jobs.report.formats import DASH, count, decimal, percent, visible
+from tiltyard_jobs.results.documents import CurvePoint, Gain
 
 POINTS = 200  # of one curve that are drawn, at most
 

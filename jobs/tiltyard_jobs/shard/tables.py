@@ -24,6 +24,7 @@ class TableWriter:
     """
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
+        schema = pa.schema([field.remove_metadata() for field in schema])  # what a column means is no part of the file
         self._path = path
         self._schema = schema
         self._columns: dict[str, list[Any]] = {name: [] for name in schema.names}

@@ -8,7 +8,8 @@ from typing import Any
 from tiltyard_jobs.contracts.recipes import AnswerRecipe
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
 from tiltyard_jobs.llm.client import Sampling
-from tiltyard_jobs.records import ANSWERS, seed_of
+from tiltyard_jobs.records import seed_of
+from tiltyard_jobs.results.stage_tables import ANSWERS
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.loop import WorkItem
 from tiltyard_jobs.stages.asking import SERVER_FAILURES, ask_all, model_of, rows_of_part

@@ -7,18 +7,23 @@ from collections.abc import Iterator
 
 from tiltyard_jobs.contracts.recipes import DatasetRecipe
 from tiltyard_jobs.curation.benchmarks import load_known
-from tiltyard_jobs.outcome.ballots import read_ballots, sources_of
-from tiltyard_jobs.outcome.battles import battle_rows, verdict_rows
-from tiltyard_jobs.outcome.card import card
-from tiltyard_jobs.outcome.contamination import Contamination
-from tiltyard_jobs.outcome.contests import contests
-from tiltyard_jobs.outcome.funnels import costs_of, filtered_by_attacker, funnels_of
-from tiltyard_jobs.outcome.pace import Pace
-from tiltyard_jobs.outcome.roster import Roster
-from tiltyard_jobs.outcome.writing import Written, table_path, write_contests, write_table
 from tiltyard_jobs.rating.votes import tally
-from tiltyard_jobs.results import DataSummary, Standings
+from tiltyard_jobs.results.ballots import Roster, read_ballots, sources_of
+from tiltyard_jobs.results.contamination import Contamination
+from tiltyard_jobs.results.contests import contests
+from tiltyard_jobs.results.dataset_card import card
+from tiltyard_jobs.results.dataset_tables import (
+    Written,
+    battle_rows,
+    table_path,
+    verdict_rows,
+    write_contests,
+    write_table,
+)
+from tiltyard_jobs.results.documents import DataSummary, Standings
+from tiltyard_jobs.results.funnels import costs_of, filtered_by_attacker, funnels_of
 from tiltyard_jobs.shard.context import Outcome, ShardContext
+from tiltyard_jobs.shard.pace import Pace
 from tiltyard_jobs.usertexts import read_texts
 
 

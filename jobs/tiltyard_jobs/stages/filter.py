@@ -11,7 +11,7 @@ from tiltyard_jobs.contracts.recipes import FilterRecipe
 from tiltyard_jobs.curation.dedup import DedupResult, deduplicate
 from tiltyard_jobs.curation.lint import lint
 from tiltyard_jobs.curation.semantic import deduplicate_embeddings
-from tiltyard_jobs.records import DROPPED, INSTRUCTIONS
+from tiltyard_jobs.results.stage_tables import DROPPED, INSTRUCTIONS
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.tables import TableWriter
 from tiltyard_jobs.stages.embedding import embed_texts

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from tiltyard_jobs.contracts.layout import manifest_key
 from tiltyard_jobs.errors import PermanentError
-from tiltyard_jobs.results import Manifest
+from tiltyard_jobs.results.documents import Manifest
 from tiltyard_jobs.store import Store
 
 

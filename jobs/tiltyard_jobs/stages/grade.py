@@ -9,7 +9,8 @@ from tiltyard_jobs.contracts.recipes import GradeRecipe
 from tiltyard_jobs.errors import VoidReason
 from tiltyard_jobs.llm.client import Sampling
 from tiltyard_jobs.prompts.grade import MAX_TOKENS, SCHEMA, grade_messages, parse_grade
-from tiltyard_jobs.records import GRADES, seed_of
+from tiltyard_jobs.records import seed_of
+from tiltyard_jobs.results.stage_tables import GRADES
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.loop import WorkItem
 from tiltyard_jobs.stages.asking import ask_all, model_of, rows_of_part

@@ -15,7 +15,8 @@ from tiltyard_jobs.contracts.recipes import JudgeRecipe
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
 from tiltyard_jobs.llm.client import Sampling
 from tiltyard_jobs.prompts.judge import MAX_TOKENS, SCHEMAS, TOP_LOGPROBS, JudgePrompt, parse_choice, parse_logprobs
-from tiltyard_jobs.records import VERDICTS, seed_of
+from tiltyard_jobs.records import seed_of
+from tiltyard_jobs.results.stage_tables import VERDICTS
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.loop import WorkItem
 from tiltyard_jobs.stages.asking import ask_all, model_of, rows_of_part

@@ -13,7 +13,8 @@ from tiltyard_jobs.curation.text import normalise
 from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, VoidReason
 from tiltyard_jobs.llm.client import ModelClient, Sampling
 from tiltyard_jobs.llm.template import PromptPrefix, find_prefix
-from tiltyard_jobs.records import INSTRUCTIONS, instruction_id, seed_of
+from tiltyard_jobs.records import instruction_id, seed_of
+from tiltyard_jobs.results.stage_tables import INSTRUCTIONS
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.loop import WorkItem
 from tiltyard_jobs.shard.stopping import unless_stopped

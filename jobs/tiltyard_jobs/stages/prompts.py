@@ -9,7 +9,8 @@ from tiltyard_jobs.contracts.layout import readable
 from tiltyard_jobs.contracts.recipes import PromptsRecipe
 from tiltyard_jobs.curation.text import normalise
 from tiltyard_jobs.errors import ConfigurationError
-from tiltyard_jobs.records import INSTRUCTIONS, instruction_id
+from tiltyard_jobs.records import instruction_id
+from tiltyard_jobs.results.stage_tables import INSTRUCTIONS
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.tables import TableWriter
 from tiltyard_jobs.usertexts import read_texts

@@ -8,7 +8,7 @@ from typing import Any
 from tiltyard_jobs.contracts.recipes import QuestionsRecipe
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.evaluation.lm_tasks import FIELD, Harness
-from tiltyard_jobs.records import QUESTIONS
+from tiltyard_jobs.results.stage_tables import QUESTIONS
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.stopping import unless_stopped
 from tiltyard_jobs.shard.tables import TableWriter

@@ -6,14 +6,13 @@ import asyncio
 from collections import Counter
 
 from tiltyard_jobs.contracts.recipes import Lineup, RateRecipe
-from tiltyard_jobs.outcome.ballots import read_ballots, sources_of
-from tiltyard_jobs.outcome.pace import Pace
-from tiltyard_jobs.outcome.roster import Roster
-from tiltyard_jobs.outcome.standing import rate_ballots, require_instructions
-from tiltyard_jobs.outcome.standing_rows import leaderboard_of, rating_rows, score_rows, standings_of
-from tiltyard_jobs.results import RATINGS, SCORES
+from tiltyard_jobs.results.ballots import Roster, read_ballots, sources_of
+from tiltyard_jobs.results.rated import rate_ballots, require_instructions
+from tiltyard_jobs.results.run_tables import RATINGS, SCORES
+from tiltyard_jobs.results.standings import leaderboard_of, rating_rows, score_rows, standings_of
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.context import Outcome, ShardContext
+from tiltyard_jobs.shard.pace import Pace
 from tiltyard_jobs.shard.tables import TableWriter
 
 

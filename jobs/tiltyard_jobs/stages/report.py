@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 
 from tiltyard_jobs.contracts.recipes import BASE_MODEL, TRAINED_MODEL, ReportRecipe
-from tiltyard_jobs.outcome.benchmarks import read_gains, read_scores
-from tiltyard_jobs.outcome.pace import Pace
-from tiltyard_jobs.outcome.standing_rows import leaderboard_of
-from tiltyard_jobs.report.gather import count_stages, read_artifacts, read_curve, read_document, read_samples, survey
-from tiltyard_jobs.report.inputs import ReportInput
+from tiltyard_jobs.report.inputs import ReportInput, count_stages, read_samples, survey
 from tiltyard_jobs.report.page import render
-from tiltyard_jobs.report.run_folder import (
+from tiltyard_jobs.results.benchmarks import read_gains, read_scores
+from tiltyard_jobs.results.documents import DataSummary, Manifest, Standings, read_curve, read_document
+from tiltyard_jobs.results.run_folder import (
     BENCHMARKS,
     LEADERBOARD,
     OUTPUTS,
@@ -22,12 +20,14 @@ from tiltyard_jobs.report.run_folder import (
     package_versions,
     put_files,
     put_manifest,
+    read_artifacts,
     sealed_files,
     sorted_files,
     written_file,
 )
-from tiltyard_jobs.results import DataSummary, Manifest, Standings
+from tiltyard_jobs.results.standings import leaderboard_of
 from tiltyard_jobs.shard.context import Outcome, ShardContext
+from tiltyard_jobs.shard.pace import Pace
 
 _STEPS = 5  # between two of which the shard may be stopped; all of them are made anew in seconds
 

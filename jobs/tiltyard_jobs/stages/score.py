@@ -18,7 +18,7 @@ from tiltyard_jobs.contracts.recipes import (
 from tiltyard_jobs.errors import ConfigurationError, VoidReason
 from tiltyard_jobs.evaluation.lm_tasks import FIELD, Harness
 from tiltyard_jobs.evaluation.tasks import Task, load_tasks
-from tiltyard_jobs.records import SCORES
+from tiltyard_jobs.results.stage_tables import TASK_SCORES
 from tiltyard_jobs.sandbox.host import Outcome as Ran
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.stopping import unless_stopped
@@ -97,7 +97,7 @@ def _record(solution: Mapping[str, Any], ran: Ran | None) -> dict[str, Any]:
 def _publish(context: ShardContext[ScoreRecipe], records: list[dict[str, Any]]) -> Outcome:
     recipe, shard = context.recipe, context.shard
     path = context.work_dir / "rows.parquet"
-    with TableWriter(path, SCORES) as table:
+    with TableWriter(path, TASK_SCORES) as table:
         for record in records:
             table.write(record)
     voids = Counter[str](record["void"] for record in records if record["void"] is not None)

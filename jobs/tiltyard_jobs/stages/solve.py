@@ -13,7 +13,8 @@ from tiltyard_jobs.evaluation.tasks import Task, load_tasks
 from tiltyard_jobs.llm.client import ModelClient, Sampling
 from tiltyard_jobs.llm.likelihood import likelihood
 from tiltyard_jobs.llm.reply import ChatReply, Completion
-from tiltyard_jobs.records import HARNESS_REPLIES, SOLUTIONS, seed_of
+from tiltyard_jobs.records import seed_of
+from tiltyard_jobs.results.stage_tables import HARNESS_REPLIES, SOLUTIONS
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.loop import WorkItem
 from tiltyard_jobs.stages.asking import ask_all, model_of

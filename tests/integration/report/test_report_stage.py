@@ -18,7 +18,7 @@ from support.report_samples import HOSTILE
 from tiltyard_jobs.contracts.layout import manifest_key, run_prefix, seal_key
 from tiltyard_jobs.contracts.recipes import RateRecipe, ReportRecipe, StagedArtifact
 from tiltyard_jobs.contracts.tasks import BundleTask, LedgerRow, Part, StoreRef
-from tiltyard_jobs.results import Manifest
+from tiltyard_jobs.results.documents import Manifest
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.entry import main
 from tiltyard_jobs.stages.export import copy_run

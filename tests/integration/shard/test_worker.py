@@ -15,14 +15,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from support.shard_stage import bundle, recipe
 from tiltyard_jobs.contracts.layout import checkpoint_prefix
 from tiltyard_jobs.contracts.recipes import AnswerRecipe
 from tiltyard_jobs.contracts.tasks import BundleTask, PreflightTask, StoreRef
-from tiltyard_jobs.records import table_schema
+from tiltyard_jobs.results import columns
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.folders import folder_of
 from tiltyard_jobs.shard.tables import TableWriter
@@ -317,7 +316,7 @@ def test_a_table_has_the_same_bytes_in_any_process(tmp_path: Path) -> None:
         env=os.environ
         | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "TZ": "Asia/Tokyo", "PYTHONHASHSEED": "7"},
     )
-    schema = table_schema({"id": pa.int32(), "text": pa.string()})
+    schema = columns.table({"id": columns.integer("a number", 32), "text": columns.text("a text")})
     with TableWriter(tmp_path / "rows.parquet", schema) as table:
         for row in rows:
             table.write(row)

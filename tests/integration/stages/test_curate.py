@@ -29,7 +29,7 @@ from tiltyard_jobs.contracts.recipes import EmbedderRecipe
 from tiltyard_jobs.curation.embed import HashedNgrams
 from tiltyard_jobs.curation.kcenter import k_center_greedy
 from tiltyard_jobs.curation.random_subset import random_subset
-from tiltyard_jobs.records import GRADES, INSTRUCTIONS
+from tiltyard_jobs.results.stage_tables import GRADES, INSTRUCTIONS
 
 THINGS = ("heap", "trie", "queue", "matrix", "parser", "cache", "graph", "lexer")
 TEXTS = [f"Write a {thing} of size {number} in Rust and test it." for number, thing in enumerate(THINGS)]

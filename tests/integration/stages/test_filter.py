@@ -11,7 +11,7 @@ from support.stage_world import Asked, Given, StageWorld, filter_recipe, stub
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import EmbedderRecipe
 from tiltyard_jobs.contracts.tasks import EndpointRef
-from tiltyard_jobs.records import INSTRUCTIONS
+from tiltyard_jobs.results.stage_tables import INSTRUCTIONS
 
 SORT = "Write a function that sorts a list of integers in place and returns nothing."
 SORT_AGAIN = "Write a function that sorts a list of integers in place, and returns nothing!"

@@ -29,8 +29,8 @@ from tiltyard_jobs.contracts.tasks import (
     StoreRef,
 )
 from tiltyard_jobs.contracts.versions import LM_EVAL
-from tiltyard_jobs.records import INSTRUCTIONS
-from tiltyard_jobs.results import Manifest
+from tiltyard_jobs.results.documents import Manifest
+from tiltyard_jobs.results.stage_tables import INSTRUCTIONS
 from tiltyard_jobs.sandbox.confine import ConfinementError
 from tiltyard_jobs.sandbox.host import Limits, Outcome
 from tiltyard_jobs.stages import preflight

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from tiltyard_jobs.rating.battles import Battles, pair_wins, win_rates
-from tiltyard_jobs.rating.scale import expected_scores
+from tiltyard_jobs.rating.elo import expected_scores
 
 NAN = float("nan")
 

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from tiltyard_jobs.rating import bootstrap
 from tiltyard_jobs.rating.battles import Battles
 from tiltyard_jobs.rating.bradley_terry import bradley_terry
-from tiltyard_jobs.rating.scale import POINTS_PER_NAT
+from tiltyard_jobs.rating.elo import POINTS_PER_NAT
 
 Resample = Callable[..., bootstrap.Intervals]
 BOTH = pytest.mark.parametrize("resample", [bootstrap.clustered, bootstrap.plain])

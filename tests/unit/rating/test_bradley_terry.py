@@ -15,7 +15,7 @@ from scipy.special import expit
 from tiltyard_jobs.rating import bradley_terry as bt
 from tiltyard_jobs.rating.battles import Battles, pair_wins
 from tiltyard_jobs.rating.bradley_terry import bradley_terry
-from tiltyard_jobs.rating.scale import CENTRE, POINTS_PER_NAT
+from tiltyard_jobs.rating.elo import CENTRE, POINTS_PER_NAT
 
 FloatArray = NDArray[np.float64]
 

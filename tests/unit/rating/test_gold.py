@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from tiltyard_jobs.rating.battles import Battles
+from tiltyard_jobs.rating.elo import expected_scores
 from tiltyard_jobs.rating.gold import gold_answers
-from tiltyard_jobs.rating.scale import expected_scores
 
 
 def battles(rows: list[tuple[int, int, int, float]], players: int = 3) -> Battles:

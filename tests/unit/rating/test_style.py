@@ -10,7 +10,7 @@ from scipy.special import expit
 
 from tiltyard_jobs.rating.battles import Battles
 from tiltyard_jobs.rating.bradley_terry import bradley_terry
-from tiltyard_jobs.rating.scale import CENTRE, POINTS_PER_NAT
+from tiltyard_jobs.rating.elo import CENTRE, POINTS_PER_NAT
 from tiltyard_jobs.rating.style import length_difference, style_controlled
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from support.report_samples import sample
 from tiltyard_jobs.report.headline import best_alone, contenders, headline, length_note
-from tiltyard_jobs.results import Standings
+from tiltyard_jobs.results.documents import Standings
 
 GIVEN = sample().standings
 

@@ -9,12 +9,11 @@ from tiltyard_jobs.contracts.tasks import LedgerRow
 from tiltyard_jobs.report.benchmarks import benchmark_tables
 from tiltyard_jobs.report.costs import cost_tables, token_table, void_table
 from tiltyard_jobs.report.inputs import StageCount
-from tiltyard_jobs.report.instructions import difficulty, funnel_table, task_types
+from tiltyard_jobs.report.instructions import difficulty, funnel_table, overlaps, task_types
 from tiltyard_jobs.report.jury import COLUMNS, report_cards
 from tiltyard_jobs.report.leaderboard import leaderboard
 from tiltyard_jobs.report.matrix import vote_matrix, win_matrix
-from tiltyard_jobs.report.overlap import overlaps
-from tiltyard_jobs.results import BenchmarkScore, Funnel, JudgeStanding, Overlap
+from tiltyard_jobs.results.documents import BenchmarkScore, Funnel, JudgeStanding, Overlap
 
 
 def judge(name: str = "ada", **changes: Any) -> JudgeStanding:
@@ -149,9 +148,9 @@ def test_difficulty_and_task_types() -> None:
 
 def test_overlap_says_what_the_paper_looked_at() -> None:
     (view,) = overlaps([Overlap(benchmark="mbpp", items=974, histogram=(50, 30, 10, 5, 3, 1, 1, 0, 0, 0), matched=2)])
-    assert view.verdict.replace("\u00a0", " ") == "90 % below 0.3, 1 from 0.6 on; 2 cut."
+    assert view.summary.replace("\u00a0", " ") == "90 % below 0.3, 1 from 0.6 on; 2 cut."
     (view,) = overlaps([Overlap(benchmark="mbpp", items=0, histogram=(0,) * 10, matched=0)])
-    assert view.verdict == "– below 0.3, none from 0.6 on; 0 cut."
+    assert view.summary == "– below 0.3, none from 0.6 on; 0 cut."
 
 
 def test_voids_stand_in_the_order_of_the_stages() -> None:

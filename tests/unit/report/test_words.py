@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tiltyard_jobs.report.words import LABEL, excerpt, visible
+from tiltyard_jobs.report.formats import LABEL, excerpt, visible
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,14 +11,14 @@ from hypothesis import strategies as st
 from tiltyard_jobs.contracts.layout import Seal, seal_key
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.errors import PermanentError
-from tiltyard_jobs.records import table_schema
+from tiltyard_jobs.results import columns
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.tables import TableWriter
 from tiltyard_jobs.store.folder import FolderStore
 
 REF = ArtifactRef(stage="answer", key="ab" * 16, shards=3)
 SIZES = (5, 0, 4)
-SCHEMA = table_schema({"id": pa.int64(), "text": pa.string()})
+SCHEMA = columns.table({"id": columns.integer("a number"), "text": columns.text("a text")})
 
 
 def table(path: Path, first: int, count: int, text: str = "") -> Path:

@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiltyard_jobs.errors import PermanentError
-from tiltyard_jobs.records import table_schema
+from tiltyard_jobs.results import columns
 from tiltyard_jobs.shard import tables
 from tiltyard_jobs.shard.tables import TableWriter, count_rows, iter_rows
 
-SCHEMA = table_schema({"id": pa.int32(), "text": pa.string(), "void": pa.string()})
+SCHEMA = columns.table(
+    {"id": columns.integer("a number", 32), "text": columns.text("a text"), "void": columns.text("a text")}
+)
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> int:
@@ -36,6 +38,17 @@ def test_rows_come_back_in_order(tmp_path: Path, count: int) -> None:
     assert count_rows(path) == count
     assert pq.ParquetFile(path).num_row_groups == -(-count // 1024)
     assert pq.read_schema(path).equals(SCHEMA)
+
+
+def test_what_columns_mean_is_no_part_of_the_bytes(tmp_path: Path) -> None:
+    assert all(columns.meaning(field) for field in SCHEMA)
+    files = [tmp_path / "described.parquet", tmp_path / "plain.parquet"]
+    for path, schema in zip(files, (SCHEMA, pa.schema([field.remove_metadata() for field in SCHEMA])), strict=True):
+        with TableWriter(path, schema) as table:
+            for row in rows(3):
+                table.write(row)
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert all(field.metadata is None for field in pq.read_schema(files[0]))
 
 
 @given(st.integers(0, 60), st.integers(0, 70), st.one_of(st.none(), st.integers(0, 70)))

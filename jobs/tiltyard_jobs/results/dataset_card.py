@@ -11,10 +11,10 @@ from typing import Any
 
 import yaml
 
-from tiltyard_jobs.contracts.recipes import DatasetRecipe, PlayerRecipe
+from tiltyard_jobs.contracts.recipes import DatasetRecipe, PlayerRecipe, PromptsRecipe
 from tiltyard_jobs.curation.decontaminate import NGRAM_WORDS
-from tiltyard_jobs.outcome.tables import PLACES
-from tiltyard_jobs.results import DataSummary, Standings
+from tiltyard_jobs.results.documents import DataSummary, Standings
+from tiltyard_jobs.results.run_tables import DATASET_PATHS
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _ABOUT = {
@@ -64,7 +64,7 @@ def front_matter(recipe: DatasetRecipe, rows: Mapping[str, int]) -> str:
         "tags": ["tiltyard", "synthetic", "instruction-tuning", "preference"],
         "size_categories": [next((name for bound, name in _SIZES if max(there.values()) < bound), "n>1M")],
         "configs": [
-            {"config_name": name, "data_files": PLACES[name]} | ({"default": True} if place == 0 else {})
+            {"config_name": name, "data_files": DATASET_PATHS[name]} | ({"default": True} if place == 0 else {})
             for place, name in enumerate(there)
         ],
     }
@@ -89,7 +89,7 @@ def table(heads: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
 
 
 def _given(recipe: DatasetRecipe) -> bool:
-    return any(source.ref.stage == "prompts" for source in recipe.sources)
+    return any(source.ref.stage == PromptsRecipe.STAGE for source in recipe.sources)
 
 
 def _usage(first: str) -> str:

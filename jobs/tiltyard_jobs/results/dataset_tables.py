@@ -1,20 +1,31 @@
-"""One pass over the instructions that writes four tables, and counts why an instruction gave no row."""
+"""Writing the tables of a run's folder (`run_tables`).
+
+One pass over the instructions writes four of them and counts why an instruction gave no row; verdicts and battles
+follow, a match at a time.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tiltyard_jobs.contracts.recipes import DatasetRecipe
-from tiltyard_jobs.outcome.contests import Contest
-from tiltyard_jobs.outcome.pace import Pace
-from tiltyard_jobs.outcome.tables import TABLES, Row, provenance
-from tiltyard_jobs.outcome.training import Selection, preference_row, select, sft_row
+import numpy as np
+
+from tiltyard_jobs.contracts.recipes import DatasetRecipe, Lineup
+from tiltyard_jobs.rating.votes import Tally
+from tiltyard_jobs.results.ballots import Ballots, Roster
+from tiltyard_jobs.results.columns import Row, fixed
+from tiltyard_jobs.results.contests import Contest
+from tiltyard_jobs.results.run_tables import DATASET_TABLES, provenance
+from tiltyard_jobs.results.training_rows import Selection, preference_row, select, sft_row
+from tiltyard_jobs.shard.artifacts import Artifacts
+from tiltyard_jobs.shard.pace import Pace
 from tiltyard_jobs.shard.tables import TableWriter
 
+_EVEN = 1e-9  # half of the votes, but for rounding
 _SCORED = ("score", "votes", "verdicts", "opponents", "quorum", "gold")
 
 
@@ -51,7 +62,7 @@ def table_path(folder: Path, name: str) -> Path:
 
 def write_table(folder: Path, name: str, rows: Iterable[Row]) -> int:
     """Write one table; returns its number of rows."""
-    with TableWriter(table_path(folder, name), TABLES[name]) as table:
+    with TableWriter(table_path(folder, name), DATASET_TABLES[name]) as table:
         for row in rows:
             table.write(row)
         return table.close()
@@ -81,7 +92,9 @@ def write_contests(
     players, written = recipe.lineup.players, Written()
     with ExitStack() as stack:
         names = ("instructions", "answers", *(kind.lower() for kind in recipe.formats))
-        tables = {name: stack.enter_context(TableWriter(table_path(folder, name), TABLES[name])) for name in names}
+        tables = {
+            name: stack.enter_context(TableWriter(table_path(folder, name), DATASET_TABLES[name])) for name in names
+        }
 
         def write(name: str, row: Row) -> None:
             tables[name].write(row)
@@ -104,7 +117,7 @@ def write_contests(
 
 
 def instruction_row(contest: Contest, chosen: Selection, contaminated: str | None) -> Row:
-    """A row of `tables.INSTRUCTION_ROWS`."""
+    """A row of `run_tables.RUN_INSTRUCTIONS`."""
     row, gold = contest.instruction, chosen.gold
     return {
         "instruction_id": row["instruction_id"],
@@ -122,7 +135,7 @@ def instruction_row(contest: Contest, chosen: Selection, contaminated: str | Non
 
 
 def answer_row(contest: Contest, player: str, answer: Row, score: Row) -> Row:
-    """A row of `tables.ANSWER_ROWS`."""
+    """A row of `run_tables.RUN_ANSWERS`."""
     row = {name: value for name, value in answer.items() if name != "model_id"}
     return {
         **row,
@@ -130,3 +143,54 @@ def answer_row(contest: Contest, player: str, answer: Row, score: Row) -> Row:
         "model": player,
         **{name: score[name] for name in _SCORED},
     }
+
+
+def battle_rows(ballots: Ballots, counted: Tally, roster: Roster) -> Iterator[Row]:
+    """Rows of `run_tables.BATTLES`: the matches that a judge decided, by instruction, then A, then B.
+
+    A match without an outcome is none here, as readers take an outcome that they do not know for a tie.
+    """
+    names = [player.name for player in roster.players]
+    for match in np.flatnonzero(~np.isnan(counted.score)):
+        instruction, a, b = int(counted.instruction[match]), int(counted.attacker[match]), int(counted.defender[match])
+        length_a, length_b = ballots.lengths[instruction, [a, b]].tolist()
+        score = float(counted.score[match])
+        yield {
+            "instruction_id": ballots.ids[instruction].as_py(),
+            "attacker": names[int(ballots.attacker[instruction])],
+            "model_a": names[a],
+            "model_b": names[b],
+            "winner": winner(score),
+            "score": fixed(score),
+            "votes_a": fixed(counted.votes_attacker[match]),
+            "votes_b": fixed(counted.votes_defender[match]),
+            "judges_asked": int(counted.judges_asked[match]),
+            "judges_answered": int(counted.judges_answered[match]),
+            "quorum": not counted.lacks_quorum[match],
+            "length_a": int(length_a),
+            "length_b": int(length_b),
+            "length_difference": fixed((length_a - length_b) / ((length_a + length_b) or 1.0)),
+        }
+
+
+def winner(score: float) -> str:
+    """The outcome by name, as Chatbot Arena's tables have it."""
+    if abs(score - 0.5) < _EVEN:
+        return "tie"
+    return "model_a" if score > 0.5 else "model_b"
+
+
+def verdict_rows(artifacts: Artifacts, lineup: Lineup, pace: Pace) -> Iterator[Row]:
+    """Rows of `run_tables.RUN_VERDICTS`: every verdict that was asked for, in the manifest's order of matches."""
+    for match in lineup.matches:
+        names = {
+            "attacker": match.attacker,
+            "model_a": match.player_a,
+            "model_b": match.player_b,
+            "judge": match.judge,
+        }
+        for row in artifacts.rows(match.verdicts):
+            for column in ("model_a_id", "model_b_id", "judge_id"):
+                del row[column]
+            yield {**row, **names}
+        pace.step()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import ScoredModel
 from tiltyard_jobs.evaluation.intervals import mean, paired_difference
-from tiltyard_jobs.results import BenchmarkScore, Gain
+from tiltyard_jobs.results.documents import BenchmarkScore, Gain
 from tiltyard_jobs.shard.artifacts import Artifacts
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tiltyard_jobs.curation.decontaminate import Decontaminator
 from tiltyard_jobs.curation.shingles import blocks
-from tiltyard_jobs.results import Overlap
+from tiltyard_jobs.results.documents import Overlap
 
 _BINS = 10
 

@@ -13,8 +13,7 @@ import yaml
 
 from support.artifact_world import ArtifactWorld, Asked
 from tiltyard_jobs.contracts.recipes import DatasetRecipe
-from tiltyard_jobs.outcome.tables import PLACES, TABLES
-from tiltyard_jobs.results import SCORES
+from tiltyard_jobs.results.run_tables import DATASET_PATHS, DATASET_TABLES, SCORES
 from tiltyard_jobs.shard.tables import TableWriter
 
 THREE_JUDGES = ("jon", "kim", "lea")
@@ -182,7 +181,7 @@ def test_all_tables_by_name(tmp_path: Path) -> None:
         answer=lambda player, attacker, row: ("é" if player == "ada" else "bb") * (row + 1),
     )
     recipe = made(world)
-    for name, schema in TABLES.items():
+    for name, schema in DATASET_TABLES.items():
         assert list(world.rows(recipe.ref, name)[0]) == schema.names
     battle = world.rows(recipe.ref, "battles")[0]
     assert battle == {
@@ -269,7 +268,7 @@ def test_the_card_says_what_the_manifest_says_and_nothing_else(tmp_path: Path) -
     document = yaml.safe_load(front)
     assert document["license"] == ["unknown", 'x: y | <b>"\n- [link](http://a)']
     assert document["size_categories"] == ["n<1K"]
-    assert [entry["config_name"] for entry in document["configs"]] == list(TABLES)
+    assert [entry["config_name"] for entry in document["configs"]] == list(DATASET_TABLES)
     assert r"x: y \| \<b\>" in body
     assert "<b>" not in body
     tables = [line for line in body.splitlines() if line.startswith("|")]
@@ -313,8 +312,8 @@ def test_duckdb_reads_every_table(tmp_path: Path) -> None:
     with duckdb.connect() as connection:
         rows = connection.execute(query).fetchall()
         counts = {
-            name: connection.execute(f"select count(*) from '{folder}/{PLACES[name]}'").fetchall()[0][0]
-            for name in TABLES
+            name: connection.execute(f"select count(*) from '{folder}/{DATASET_PATHS[name]}'").fetchall()[0][0]
+            for name in DATASET_TABLES
         }
     assert len(rows) == 3
     assert all(content == answer for _, content, answer in rows)

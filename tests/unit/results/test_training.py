@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipes import PlayerRecipe
-from tiltyard_jobs.outcome.contests import Contest
-from tiltyard_jobs.outcome.tables import PREFERENCE_ROWS, SFT_ROWS
-from tiltyard_jobs.outcome.training import Selection, preference_row, select, sft_row
+from tiltyard_jobs.results.contests import Contest
+from tiltyard_jobs.results.run_tables import PREFERENCE, SFT
+from tiltyard_jobs.results.training_rows import Selection, preference_row, select, sft_row
 
 PLAYERS = tuple(PlayerRecipe(name=name, model=ModelIdentity(uri=f"hf://lab/{name}")) for name in ("a", "b", "c", "d"))
 LEAK = "leak"
@@ -102,7 +102,7 @@ def test_what_is_chosen_is_sound(
     if selection.cut is None:
         assert selection.gold is not None
         row = sft_row(made, selection.gold, "t")
-        assert list(row) == SFT_ROWS.names
+        assert list(row) == SFT.names
         assert row["score"] == max(score for score in scores if score is not None)
         assert row["messages"][1]["content"] != LEAK
         assert (row["margin"] or 0.0) >= min_margin
@@ -110,6 +110,6 @@ def test_what_is_chosen_is_sound(
         assert contaminated is None
     if selection.gold is not None and selection.rejected is not None:
         pair = preference_row(made, selection.gold, selection.rejected, "t")
-        assert list(pair) == PREFERENCE_ROWS.names
+        assert list(pair) == PREFERENCE.names
         assert pair["rejected_score"] == min(score for score in scores if score is not None) < pair["chosen_score"]
         assert pair["rejected"][0]["content"] != LEAK

@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 from tiltyard_jobs.contracts.layout import Seal
 from tiltyard_jobs.contracts.recipe import ArtifactRef
-from tiltyard_jobs.contracts.recipes import DatasetRecipe
-from tiltyard_jobs.results import Funnel
+from tiltyard_jobs.contracts.recipes import RECIPES, DatasetRecipe, FilterRecipe, MineRecipe, PromptsRecipe
+from tiltyard_jobs.results.documents import Funnel
 from tiltyard_jobs.shard.artifacts import Artifacts
 
-_ASKING = frozenset({"mine", "grade", "answer", "judge"})
+_ASKING = frozenset(stage for stage, recipe in RECIPES.items() if recipe.asks())
+_SOURCES = (MineRecipe.STAGE, PromptsRecipe.STAGE)
 
 
 class Costs(NamedTuple):
@@ -39,14 +40,16 @@ def inputs_of(recipe: DatasetRecipe) -> list[tuple[str, str, ArtifactRef]]:
 
 def filtered_by_attacker(recipe: DatasetRecipe) -> dict[str, ArtifactRef]:
     """What lint and dedup kept, by attacker."""
-    return {source.role.split("/")[1]: source.ref for source in recipe.sources if source.ref.stage == "filter"}
+    return {
+        source.role.split("/")[1]: source.ref for source in recipe.sources if source.ref.stage == FilterRecipe.STAGE
+    }
 
 
 def funnels_of(artifacts: Artifacts, recipe: DatasetRecipe) -> tuple[Funnel, ...]:
     """What became of each attacker's instructions, in the manifest's order."""
     asked: Counter[str] = Counter()
     for source in recipe.sources:
-        if source.ref.stage in ("mine", "prompts"):
+        if source.ref.stage in _SOURCES:
             asked[source.role.split("/")[1]] += sum(seal.rows for seal in artifacts.require(source.ref))
     filtered = filtered_by_attacker(recipe)
     return tuple(

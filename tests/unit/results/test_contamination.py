@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tiltyard_jobs.outcome.contamination import Contamination
+from tiltyard_jobs.results.contamination import Contamination
 
 MERGE = "Given a list of intervals merge all of those that overlap and return the result sorted by start."
 PRIME = "Write a function that tells whether a positive number is a prime number and explain its running time."

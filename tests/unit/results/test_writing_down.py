@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tiltyard_jobs.outcome.battles import winner
-from tiltyard_jobs.outcome.card import cell, loadable, table
-from tiltyard_jobs.outcome.pace import Pace
-from tiltyard_jobs.outcome.rounding import column, fixed, points, rounded
-from tiltyard_jobs.outcome.tables import PLACES, TABLES
-from tiltyard_jobs.report.run_folder import DATA
+from tiltyard_jobs.results.columns import fixed, points, rounded, rounded_column
+from tiltyard_jobs.results.dataset_card import cell, loadable, table
+from tiltyard_jobs.results.dataset_tables import winner
+from tiltyard_jobs.results.run_folder import DATA
+from tiltyard_jobs.results.run_tables import DATASET_PATHS, DATASET_TABLES
+from tiltyard_jobs.shard.pace import Pace
 from tiltyard_jobs.shard.progress import Progress
 from tiltyard_jobs.shard.stopping import Stopped
 
@@ -24,7 +24,7 @@ from tiltyard_jobs.shard.stopping import Stopped
 def test_numbers_have_few_digits_and_one_zero() -> None:
     assert (fixed(1 / 3), points(1000.00049), rounded(2 / 3, 2)) == (0.333333, 1000.0, 0.67)
     assert str(fixed(-1e-12)) == "0.0"
-    assert column(np.array([0.1 + 0.2, np.nan, np.inf, -np.inf])) == [0.3, None, None, None]
+    assert rounded_column(np.array([0.1 + 0.2, np.nan, np.inf, -np.inf])) == [0.3, None, None, None]
 
 
 @settings(deadline=None)
@@ -56,8 +56,8 @@ def test_a_table_without_rows_is_no_configuration() -> None:
 
 
 def test_every_table_has_a_place() -> None:
-    assert len(set(PLACES.values())) == len(TABLES)
-    assert PLACES["sft"].startswith(DATA)
+    assert len(set(DATASET_PATHS.values())) == len(DATASET_TABLES)
+    assert DATASET_PATHS["sft"].startswith(DATA)
 
 
 async def test_a_step_is_seen_and_can_be_the_last(tmp_path: Path) -> None:

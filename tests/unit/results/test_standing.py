@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from tiltyard_jobs.errors import PermanentError
-from tiltyard_jobs.outcome.standing import answer_votes, require_instructions
-from tiltyard_jobs.outcome.standing_rows import leaderboard_of, ranking
 from tiltyard_jobs.rating.votes import Verdicts, tally
+from tiltyard_jobs.results.rated import answer_votes, require_instructions
+from tiltyard_jobs.results.standings import leaderboard_of, ranking
 
 Vote = tuple[int, int, int, int, bool, float]
 

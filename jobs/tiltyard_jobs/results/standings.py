@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 
 from tiltyard_jobs.contracts.recipes import RateRecipe
 from tiltyard_jobs.contracts.summary import Standing
-from tiltyard_jobs.outcome.ballots import Ballots
-from tiltyard_jobs.outcome.roster import Roster
-from tiltyard_jobs.outcome.rounding import POINTS, column, fixed, points, rounded
-from tiltyard_jobs.outcome.standing import Rated, answer_votes
-from tiltyard_jobs.rating.battles import pair_wins
-from tiltyard_jobs.rating.columns import ratio, sum_by
-from tiltyard_jobs.rating.scale import expected_scores
-from tiltyard_jobs.results import JudgeStanding, PlayerStanding, Standings
+from tiltyard_jobs.rating.battles import pair_wins, ratio, sum_by
+from tiltyard_jobs.rating.elo import expected_scores
+from tiltyard_jobs.results.ballots import Ballots, Roster
+from tiltyard_jobs.results.columns import POINTS, fixed, points, rounded, rounded_column
+from tiltyard_jobs.results.documents import JudgeStanding, PlayerStanding, Standings
+from tiltyard_jobs.results.rated import Rated, answer_votes
 
 
 def standings_of(ballots: Ballots, rated: Rated, roster: Roster, recipe: RateRecipe) -> Standings:
@@ -30,7 +28,7 @@ def standings_of(ballots: Ballots, rated: Rated, roster: Roster, recipe: RateRec
     return Standings(
         players=_players(rated, roster, order),
         judges=_judges(ballots, rated, roster),
-        win_rates=tuple(tuple(column(row)) for row in rates),
+        win_rates=tuple(tuple(rounded_column(row)) for row in rates),
         win_counts=tuple(tuple(row) for row in counts.tolist()),
         expected=tuple(tuple(fixed(value) for value in row) for row in expected),
         length_points=points(rated.style.length_points),
@@ -69,7 +67,7 @@ def leaderboard_of(standings: Standings) -> tuple[Standing, ...]:
 
 
 def rating_rows(standings: Standings) -> Iterator[dict[str, Any]]:
-    """Rows of `results.RATINGS`."""
+    """Rows of `run_tables.RATINGS`."""
     for one in standings.players:
         row = one.model_dump()
         del row["uri"]
@@ -77,12 +75,12 @@ def rating_rows(standings: Standings) -> Iterator[dict[str, Any]]:
 
 
 def score_rows(ballots: Ballots, rated: Rated, roster: Roster) -> Iterator[dict[str, Any]]:
-    """Rows of `results.SCORES`: every player of the roster for every instruction, in their orders."""
+    """Rows of `run_tables.SCORES`: every player of the roster for every instruction, in their orders."""
     got = answer_votes(rated.tally, len(ballots.ids))
     attacker_ids = [player.model.id for player in roster.players]
     for number, (instruction, attacker) in enumerate(zip(ballots.ids, ballots.attacker.tolist(), strict=True)):
         instruction_id, best = instruction.as_py(), int(rated.gold.player[number])
-        scores, votes = column(rated.gold.scores[number]), column(got.votes[number])
+        scores, votes = rounded_column(rated.gold.scores[number]), rounded_column(got.votes[number])
         for player, model_id in enumerate(attacker_ids):
             yield {
                 "instruction_id": instruction_id,

@@ -11,17 +11,15 @@ from numpy.typing import NDArray
 
 from tiltyard_jobs.contracts.recipes import RateRecipe
 from tiltyard_jobs.errors import PermanentError
-from tiltyard_jobs.outcome.ballots import Ballots
-from tiltyard_jobs.outcome.roster import Roster
-from tiltyard_jobs.rating.battles import WinRates, win_rates
+from tiltyard_jobs.rating.battles import WinRates, sum_by, win_rates
 from tiltyard_jobs.rating.bootstrap import Intervals, clustered
 from tiltyard_jobs.rating.bradley_terry import BradleyTerryRatings, bradley_terry
-from tiltyard_jobs.rating.columns import sum_by
 from tiltyard_jobs.rating.elo import EloRatings, elo
 from tiltyard_jobs.rating.gold import Gold, gold_answers
 from tiltyard_jobs.rating.report_card import ReportCard, report_card
 from tiltyard_jobs.rating.style import StyleRatings, style_controlled
 from tiltyard_jobs.rating.votes import Tally, tally
+from tiltyard_jobs.results.ballots import Ballots, Roster
 
 
 class Rated(NamedTuple):

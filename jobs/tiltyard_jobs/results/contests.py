@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import Lineup, PlayerRecipe
-from tiltyard_jobs.outcome.ballots import not_of_these
-from tiltyard_jobs.outcome.tables import Row
+from tiltyard_jobs.results.ballots import not_of_these
+from tiltyard_jobs.results.columns import Row
 from tiltyard_jobs.shard.artifacts import Artifacts
 
 _MINED = ("instruction_id", "temperature", "top_p", "prefix_sha256")
@@ -27,7 +27,7 @@ class Contest(NamedTuple):
         instruction: its curated row.
         mined: how it was sampled; nulls where it was given instead.
         answers: a row for each player, void ones too.
-        scores: likewise, of `results.SCORES`.
+        scores: likewise, of `run_tables.SCORES`.
     """
 
     attacker: PlayerRecipe

@@ -16,16 +16,16 @@ from typing import NamedTuple
 
 from tiltyard_jobs.contracts.layout import artifact_prefix, manifest_key, run_prefix
 from tiltyard_jobs.contracts.recipe import ArtifactRef
-from tiltyard_jobs.outcome.tables import PLACES
-from tiltyard_jobs.results import BenchmarkScore, Gain, Manifest, ManifestFile, Standings
+from tiltyard_jobs.contracts.recipes import StagedArtifact
+from tiltyard_jobs.results.documents import BenchmarkScore, Gain, Manifest, ManifestArtifact, ManifestFile, Standings
+from tiltyard_jobs.results.run_tables import DATASET_PATHS, RATING_PATHS
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.store.base import Store
 
 REPORT, MANIFEST, LEADERBOARD, BENCHMARKS = "report.html", "manifest.json", "leaderboard.json", "benchmarks.json"
 DATA = "data/"
 
-_OF_RATINGS = {"ratings": "tables/ratings.parquet", "scores": "tables/scores.parquet"}
-_OF_DATASET = {"README": "README.md", **PLACES}
+_OF_DATASET = {"README": "README.md", **DATASET_PATHS}
 _PACKAGES = ("numpy", "pyarrow", "tiltyard")
 
 
@@ -39,7 +39,7 @@ class RunFile(NamedTuple):
 def sealed_files(artifacts: Artifacts, ratings: ArtifactRef, dataset: ArtifactRef) -> list[RunFile]:
     """The files that two artifacts give the run's folder. What the manifest did not ask for is not among them."""
     files = []
-    for ref, names in ((ratings, _OF_RATINGS), (dataset, _OF_DATASET)):
+    for ref, names in ((ratings, RATING_PATHS), (dataset, _OF_DATASET)):
         (seal,) = artifacts.require(ref)
         for name, path in names.items():
             sealed = seal.files.get(name)
@@ -86,6 +86,27 @@ def manifest_document(manifest: Manifest) -> bytes:
 def sorted_files(files: Sequence[RunFile]) -> tuple[ManifestFile, ...]:
     """What the manifest says of the files, by path."""
     return tuple(sorted((file.described for file in files), key=lambda one: one.path))
+
+
+def read_artifacts(artifacts: Artifacts, staged: Sequence[StagedArtifact]) -> tuple[ManifestArtifact, ...]:
+    """All artifacts of a run with the digests of their parts' files, sorted by role.
+
+    Raises:
+        PermanentError: a part is not there.
+    """
+    artifacts.require_all(one.ref for one in staged)
+    return tuple(_described(artifacts, one) for one in sorted(staged, key=lambda one: one.role))
+
+
+def _described(artifacts: Artifacts, staged: StagedArtifact) -> ManifestArtifact:
+    seals = artifacts.require(staged.ref)
+    return ManifestArtifact(
+        role=staged.role,
+        stage=staged.ref.stage,
+        key=staged.ref.key,
+        sha256=tuple(tuple(seal.files[name].sha256 for name in sorted(seal.files)) for seal in seals),
+        rows=sum(seal.rows for seal in seals),
+    )
 
 
 OUTPUTS = {"dataset": DATA, "manifest": MANIFEST, "report": REPORT}

@@ -12,8 +12,9 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from tiltyard_jobs.contracts.recipes import PlayerRecipe
-from tiltyard_jobs.outcome.contests import Contest
-from tiltyard_jobs.outcome.tables import Row, message, provenance
+from tiltyard_jobs.results.columns import Row
+from tiltyard_jobs.results.contests import Contest
+from tiltyard_jobs.results.run_tables import provenance
 
 
 class Cut(StrEnum):
@@ -103,9 +104,9 @@ def common_columns(contest: Contest, tournament: str) -> Row:
 
 
 def sft_row(contest: Contest, gold: Entry, tournament: str) -> Row:
-    """A row of `tables.SFT_ROWS`."""
+    """A row of `run_tables.SFT`."""
     return {
-        "messages": [_asked(contest), message("assistant", gold.answer["answer"])],
+        "messages": [_asked(contest), _message("assistant", gold.answer["answer"])],
         **common_columns(contest, tournament),
         **provenance("model", gold.author),
         **{name: gold.score[name] for name in ("score", "margin", "votes", "verdicts", "quorum")},
@@ -113,11 +114,11 @@ def sft_row(contest: Contest, gold: Entry, tournament: str) -> Row:
 
 
 def preference_row(contest: Contest, gold: Entry, rejected: Entry, tournament: str) -> Row:
-    """A row of `tables.PREFERENCE_ROWS`."""
+    """A row of `run_tables.PREFERENCE`."""
     return {
         "prompt": [_asked(contest)],
-        "chosen": [message("assistant", gold.answer["answer"])],
-        "rejected": [message("assistant", rejected.answer["answer"])],
+        "chosen": [_message("assistant", gold.answer["answer"])],
+        "rejected": [_message("assistant", rejected.answer["answer"])],
         **common_columns(contest, tournament),
         **provenance("chosen_model", gold.author),
         **provenance("rejected_model", rejected.author),
@@ -129,4 +130,8 @@ def preference_row(contest: Contest, gold: Entry, rejected: Entry, tournament: s
 
 
 def _asked(contest: Contest) -> dict[str, str]:
-    return message("user", contest.instruction["instruction"])
+    return _message("user", contest.instruction["instruction"])
+
+
+def _message(role: str, content: str) -> dict[str, str]:
+    return {"role": role, "content": content}

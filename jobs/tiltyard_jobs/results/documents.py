@@ -14,49 +14,21 @@ rows; `report` draws both. They hold no clock and no host name. Tables:
 
 from __future__ import annotations
 
-import pyarrow as pa
+import json
+from typing import TypeVar
+
 from pydantic import Field
 
 from tiltyard_jobs.contracts.frozen import Contract
+from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.summary import Standing
-from tiltyard_jobs.records import table_schema
+from tiltyard_jobs.shard.artifacts import Artifacts
 
-RATINGS = table_schema(
-    {
-        "player": pa.string(),
-        "model_id": pa.string(),
-        "rank": pa.int32(),
-        "rating": pa.float64(),  # Bradley–Terry with ties, Elo points
-        "low": pa.float64(),  # 95 % interval, bootstrap over instructions
-        "high": pa.float64(),
-        "elo": pa.float64(),  # the paper's, averaged over seeded orders
-        "length_controlled": pa.float64(),
-        "win_rate": pa.float64(),  # mean local score over its matches
-        "matches": pa.int64(),  # on one instruction, against one opponent, that a judge decided
-        "gold": pa.int64(),  # instructions whose gold answer is its
-        "component": pa.int32(),  # ratings compare only players with one number here
-        "group": pa.int32(),  # between two groups of a component the votes say 'far above', not how far
-    }
-)
-
-SCORES = table_schema(
-    {
-        "instruction_id": pa.string(),
-        "attacker_id": pa.string(),
-        "model_id": pa.string(),
-        "score": pa.float64(),  # mean over opponents of alpha*X + (1 - alpha)*x; null: a void answer, or met nobody
-        "votes": pa.float64(),  # won in its matches on this instruction
-        "verdicts": pa.int32(),  # answered in them: the votes cast
-        "opponents": pa.int32(),
-        "gold": pa.bool_(),
-        "margin": pa.float64(),  # of the gold answer to the second; null on other rows
-        "quorum": pa.bool_(),  # each of its matches had two judges that answered, or could not have had them
-    }
-)
+Document = TypeVar("Document", bound=Contract)
 
 
 class PlayerStanding(Contract):
-    """A row of the leaderboard; see `RATINGS` for units."""
+    """A row of the leaderboard; see `run_tables.RATINGS` for units."""
 
     name: str
     model_id: str
@@ -94,20 +66,20 @@ class JudgeStanding(Contract):
 
 
 class Standings(Contract):
-    """Where all stand. A match is one instruction, two players.
+    """Where all players and judges of a tournament stand.
 
     Attributes:
         players: by rank; the matrices' rows and columns have the same order.
         judges: in the manifest's order.
-        win_rates: win_rates[a][b]: mean local score of a against b; None where they never met.
-        win_counts: matches behind it.
+        win_rates: win_rates[a][b]: mean share of the votes of a against b; None where they never met.
+        win_counts: battles behind it.
         expected: X(a > b) from Elo.
         length_points: rating points that a length difference of one is worth (style control); with a 95 % interval.
         instructions: all that were curated.
-        matches: that a judge decided.
-        undecided: matches in which every verdict is void: asked for, never scored.
+        matches: battles in which a judge voted.
+        undecided: battles in which every verdict is void: asked for, never scored.
         verdicts: that were answered.
-        without_quorum: matches with fewer than two judges that answered, where three could have.
+        without_quorum: battles in which fewer than two judges voted, where three could have.
         unjudged: instructions without a gold answer.
         best_alone: share of instructions whose gold answer is the leader's: what picking the best model would get.
         alpha: weight of the global score in the final scores; `k` is Elo's, `bootstrap` the number of resamples.
@@ -263,3 +235,16 @@ class Manifest(Contract):
     outputs: dict[str, str]
     files: tuple[ManifestFile, ...]
     artifacts: tuple[ManifestArtifact, ...]
+
+
+def read_document(artifacts: Artifacts, ref: ArtifactRef, name: str, model: type[Document]) -> Document:
+    """A JSON document of an artifact of one part."""
+    (seal,) = artifacts.require(ref)
+    return model.model_validate_json(artifacts.fetch(seal.files[name]).read_bytes())
+
+
+def read_curve(artifacts: Artifacts, trained: ArtifactRef) -> tuple[CurvePoint, ...]:
+    """The loss by step of a trained model."""
+    (seal,) = artifacts.require(trained)
+    points = json.loads(artifacts.fetch(seal.files["curve"]).read_bytes())
+    return tuple(CurvePoint.model_validate(point) for point in points)

@@ -1,4 +1,6 @@
-"""All that rating needs of a tournament, read into columns: no text is kept.
+"""Ballots: all that rating needs of a tournament, read into columns. No text is kept.
+
+Players and judges are numbered in the manifest's order.
 
 Memory is some fifty bytes for a verdict, and twenty for an instruction and nine for each of its answers; texts pass by
 a batch at a time.
@@ -7,7 +9,9 @@ a batch at a time.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -18,15 +22,53 @@ from numpy.typing import NDArray
 
 from tiltyard_jobs.contracts.layout import artifact_prefix
 from tiltyard_jobs.contracts.recipe import ArtifactRef
-from tiltyard_jobs.contracts.recipes import Lineup
+from tiltyard_jobs.contracts.recipes import Lineup, PlayerRecipe
 from tiltyard_jobs.errors import PermanentError
-from tiltyard_jobs.outcome.pace import Pace
-from tiltyard_jobs.outcome.roster import Roster
+from tiltyard_jobs.rating.report_card import Families
 from tiltyard_jobs.rating.style import length_difference
 from tiltyard_jobs.rating.votes import Verdicts
 from tiltyard_jobs.shard.artifacts import Artifacts
+from tiltyard_jobs.shard.pace import Pace
 
 _BATCH_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class Roster:
+    """Players and judges.
+
+    Attributes:
+        players: in the manifest's order, which numbers them.
+        judges: likewise; the players themselves where there is no neutral judge.
+    """
+
+    players: tuple[PlayerRecipe, ...]
+    judges: tuple[PlayerRecipe, ...]
+
+    @classmethod
+    def of(cls, lineup: Lineup) -> Roster:
+        """The roster of a lineup."""
+        return cls(lineup.players, lineup.judges or lineup.players)
+
+    @cached_property
+    def player(self) -> dict[str, int]:
+        """Numbers of the players by name."""
+        return {player.name: number for number, player in enumerate(self.players)}
+
+    @cached_property
+    def judge(self) -> dict[str, int]:
+        """Numbers of the judges by name."""
+        return {judge.name: number for number, judge in enumerate(self.judges)}
+
+    def families(self) -> Families:
+        """Families by number; -1 where none is known."""
+        names = sorted({one.family for one in (*self.players, *self.judges) if one.family})
+        number = {name: index for index, name in enumerate(names)}
+
+        def numbered(group: Iterable[PlayerRecipe]) -> NDArray[np.int64]:
+            return np.array([number.get(one.family, -1) for one in group], dtype=np.int64)
+
+        return Families(numbered(self.players), numbered(self.judges))
 
 
 class Ballots(NamedTuple):

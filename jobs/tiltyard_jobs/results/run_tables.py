@@ -1,0 +1,219 @@
+"""The tables of a run's folder: names of players instead of ids, and beside each training row where it came from.
+
+`sft` has the `messages` form that chat trainers read, `preference` TRL's conversational form (`prompt`, `chosen`,
+`rejected`), `battles` the columns that arena-rank reads: `winner` by majority, and `score`, the exact outcome, which
+gives the very ratings of the report (`outcome_col="score", outcome_map=float`). `ratings` and `scores` are sealed by
+`rate` and have ids too, the others by `dataset`.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from tiltyard_jobs.contracts.recipes import PlayerRecipe
+from tiltyard_jobs.results.columns import (
+    FINISH,
+    INSTRUCTION,
+    TOKENS,
+    VOID,
+    Column,
+    Columns,
+    column,
+    integer,
+    real,
+    table,
+    text,
+    truth,
+)
+
+RATINGS = table(
+    {
+        "player": text("the competitor's name"),
+        "model_id": text("12 hex digits of its identity"),
+        "rank": integer("1 is first", 32),
+        "rating": real("Bradley–Terry with ties, Elo points; null: no battle was decided"),
+        "low": real("lower end of the rating's 95 % interval, by bootstrap over instructions"),
+        "high": real("upper end of that interval"),
+        "elo": real("the paper's Elo, averaged over seeded orders"),
+        "length_controlled": real("the rating at equal length of answers"),
+        "win_rate": real("mean share of the votes over its battles"),
+        "matches": integer("battles of its in which a judge voted"),
+        "gold": integer("instructions of which it wrote the gold answer"),
+        "component": integer("ratings compare only players with the same number here", 32),
+        "group": integer("between two groups of a component the votes say 'far above', but not how far", 32),
+    }
+)
+
+SCORES = table(
+    INSTRUCTION
+    | {
+        "attacker_id": text("who wrote the instruction"),
+        "model_id": text("who answered: every player, in the manifest's order, for each instruction"),
+        "score": real("mean over opponents of alpha*X + (1 - alpha)*x; null: the answer is void, or met nobody"),
+        "votes": real("votes won in its battles on this instruction"),
+        "verdicts": integer("votes cast in these battles", 32),
+        "opponents": integer("opponents in decided battles", 32),
+        "gold": truth("whether this is the gold answer"),
+        "margin": real("the gold answer's lead over the second; null on other rows"),
+        "quorum": truth("whether each of its battles had at least two votes, or fewer than three judges were asked"),
+    }
+)
+
+
+def provenance_columns(role: str, who: str) -> Columns:
+    """Columns that say which model wrote something: its name in the tournament, weights and licence."""
+    return {
+        role: text(who),
+        f"{role}_uri": text("where that model's weights are"),
+        f"{role}_revision": text("the weights' revision"),
+        f"{role}_license": text("the model's licence, as the manifest states it"),
+    }
+
+
+def provenance(role: str, author: PlayerRecipe) -> dict[str, str | None]:
+    """Values of these columns."""
+    return {
+        role: author.name,
+        f"{role}_uri": author.model.uri,
+        f"{role}_revision": author.model.revision,
+        f"{role}_license": author.license,
+    }
+
+
+def messages(means: str) -> Column:
+    """A column of conversations."""
+    turn = pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())])
+    return column(pa.list_(turn), means)
+
+
+_GRADED: Columns = {
+    "difficulty": integer("1 to 10; null where nothing was graded", 8),
+    "grade": text("Excellent, Good, Average or Poor; null where nothing was graded"),
+    "task_type": text("one of seven, by rules"),
+}
+_MATCH: Columns = {
+    "attacker": text("the player that wrote the instruction"),
+    "model_a": text("player A: the attacker, where pairing is AttackerDefender"),
+    "model_b": text("player B"),
+}
+
+RUN_INSTRUCTIONS = table(
+    INSTRUCTION
+    | provenance_columns("attacker", "the player that wrote it")
+    | {"instruction": text("what is asked")}
+    | _GRADED
+    | {
+        "temperature": real("how it was sampled; null where it was given instead of mined"),
+        "top_p": real("how it was sampled; null where it was given instead of mined"),
+        "prefix_sha256": text("digest of the chat template's prefix with which it was mined"),
+        "gold": text("who wrote the gold answer; null: no answer was judged"),
+        "margin": real("the gold answer's score less the second's"),
+        "contaminated": text("the first benchmark whose text it repeats"),
+        "cut": text("why there is no training row; null where there is one"),
+    }
+)
+
+RUN_ANSWERS = table(
+    INSTRUCTION
+    | {
+        "attacker": text("the player that wrote the instruction"),
+        "model": text("the player that answered"),
+        "answer": text("null where void"),
+    }
+    | FINISH
+    | TOKENS
+    | {
+        "score": real("0 to 1; null where void or in no decided battle"),
+        "votes": real("votes won in its battles on this instruction"),
+        "verdicts": integer("votes cast in these battles", 32),
+        "opponents": integer("opponents in decided battles", 32),
+        "quorum": truth("whether each of its battles had at least two votes, or fewer than three judges were asked"),
+        "gold": truth("whether this is the gold answer"),
+    }
+    | VOID
+)
+
+RUN_VERDICTS = table(
+    INSTRUCTION
+    | _MATCH
+    | {
+        "judge": text("who judged"),
+        "order": text("AB: A's answer was shown first; BA: B's"),
+        "vote": real("for A, in [0, 1]; null where void"),
+        "reason": text("the judge's words, where it was asked for them"),
+    }
+    | TOKENS
+    | VOID
+)
+
+BATTLES = table(
+    INSTRUCTION
+    | _MATCH
+    | {
+        "winner": text("model_a, model_b or tie: who has more votes"),
+        "score": real("A's share of the votes, in [0, 1]"),
+        "votes_a": real("A's votes"),
+        "votes_b": real("B's votes"),
+        "judges_asked": integer("judges that were asked for a verdict, in either order", 32),
+        "judges_answered": integer("judges that voted, in either order", 32),
+        "quorum": truth("whether at least two judges voted, or fewer than three were asked"),
+        "length_a": integer("characters of A's answer"),
+        "length_b": integer("characters of B's answer"),
+        "length_difference": real("(a - b) / (a + b): a feature for arena-rank's contextual model"),
+    }
+)
+
+_TRAINING: Columns = (
+    INSTRUCTION
+    | {"tournament": text("the manifest's metadata.name")}
+    | provenance_columns("attacker", "the player that wrote the instruction")
+    | _GRADED
+)
+
+SFT = table(
+    {"messages": messages("the instruction as `user`, the gold answer as `assistant`")}
+    | _TRAINING
+    | provenance_columns("model", "the gold answer's author")
+    | {
+        "score": real("the gold answer's score, 0 to 1"),
+        "margin": real("the gold answer's lead over the second"),
+        "votes": real("votes won in its battles"),
+        "verdicts": integer("votes cast in these battles", 32),
+        "quorum": truth("whether each of its battles had at least two votes, or fewer than three judges were asked"),
+    }
+)
+
+PREFERENCE = table(
+    {
+        "prompt": messages("the instruction as `user`"),
+        "chosen": messages("the gold answer as `assistant`"),
+        "rejected": messages("the lowest-scored answer as `assistant`"),
+    }
+    | _TRAINING
+    | provenance_columns("chosen_model", "the gold answer's author")
+    | provenance_columns("rejected_model", "the lowest-scored answer's author")
+    | {
+        "chosen_score": real("the gold answer's score, 0 to 1"),
+        "rejected_score": real("the lowest score, 0 to 1"),
+        "margin": real("the gold answer's lead over the second, not over the rejected one"),
+        "quorum": truth("whether both answers have it"),
+    }
+)
+
+DATASET_TABLES: dict[str, pa.Schema] = {
+    "sft": SFT,
+    "preference": PREFERENCE,
+    "instructions": RUN_INSTRUCTIONS,
+    "answers": RUN_ANSWERS,
+    "verdicts": RUN_VERDICTS,
+    "battles": BATTLES,
+}
+"""By the name of the configuration under which `datasets.load_dataset` finds it."""
+
+DATASET_PATHS = {
+    name: f"{'data' if name in ('sft', 'preference') else 'tables'}/{name}.parquet" for name in DATASET_TABLES
+}
+"""Where each lies in a run's folder."""
+
+RATING_PATHS = {name: f"tables/{name}.parquet" for name in ("ratings", "scores")}
+"""Likewise, of what `rate` makes."""

@@ -21,7 +21,7 @@ from tiltyard_jobs.results.documents import (
     DataSummary,
     Funnel,
     Gain,
-    JudgeStanding,
+    JudgeReportCard,
     ManifestFile,
     Overlap,
     PlayerStanding,
@@ -241,7 +241,7 @@ def _players(
 
 def _judge(
     name: str, place: int, names: Sequence[str], skills: Sequence[float], instructions: int, rng: random.Random
-) -> JudgeStanding:
+) -> JudgeReportCard:
     verdicts = 2 * instructions * (len(names) - 1) * (len(names) - 2) // len(names)
     odd = place == 3
     votes = {
@@ -251,7 +251,7 @@ def _judge(
     }
     exchanged = int(verdicts * 0.45)
     consistency = 0.62 if odd else rng.uniform(0.78, 0.93)
-    return JudgeStanding(
+    return JudgeReportCard(
         name=name,
         model_id=_digest(name)[:12],
         verdicts=verdicts,
@@ -290,7 +290,7 @@ def _pairs(
 def _data(
     names: Sequence[str],
     players: Sequence[PlayerStanding],
-    judges: Sequence[JudgeStanding],
+    judges: Sequence[JudgeReportCard],
     instructions: int,
     rng: random.Random,
 ) -> DataSummary:

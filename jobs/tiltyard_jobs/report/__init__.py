@@ -1,6 +1,6 @@
-"""The report: one page that opens without a network, and the run's folder with its manifest.
+"""The report: one page that opens without a network.
 
-`inputs` reads what the page shows, the view modules (`headline`, `leaderboard`, `matrix`, `jury`, `instructions`,
-`overlap`, `costs`, `samples`) turn it into text and geometry, and `page` draws them with a template that escapes
-everything. `run_folder` puts the run's files under names that people know.
+`inputs` reads what the page shows. The views (`headline`, `leaderboard`, `matrix`, `jury`, `instructions`,
+`benchmarks`, `training`, `costs`) turn it into text (`formats`) and geometry (`charts`), and `page` draws them with a
+template that escapes everything.
 """

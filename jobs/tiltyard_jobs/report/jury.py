@@ -7,7 +7,7 @@ from statistics import median
 from typing import NamedTuple
 
 from tiltyard_jobs.report.formats import DASH, compact, count, decimal, percent, share, visible
-from tiltyard_jobs.results.documents import JudgeStanding
+from tiltyard_jobs.results.documents import JudgeReportCard
 
 ENOUGH = 30
 """Cases behind a number before it can be an outlier: with fewer, chance alone makes some."""
@@ -80,14 +80,14 @@ COLUMNS = (
 )
 
 
-def report_cards(judges: Sequence[JudgeStanding]) -> tuple[CardRow, ...]:
+def report_cards(judges: Sequence[JudgeReportCard]) -> tuple[CardRow, ...]:
     """A row for each judge, in their order."""
     slopes = [one.length_slope for one in judges if one.length_slope is not None]
     typical = median(slopes) if len(slopes) > 2 else None
     return tuple(_row(one, typical) for one in judges)
 
 
-def _row(one: JudgeStanding, typical_slope: float | None) -> CardRow:
+def _row(one: JudgeReportCard, typical_slope: float | None) -> CardRow:
     voids = sum(one.voids.values())
     asked = one.verdicts + voids
     first, slope, excess = one.first_position_rate, one.length_slope, one.family_excess

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tiltyard_jobs.report.formats import DASH, compact, count, percent, share, visible
-from tiltyard_jobs.results.documents import JudgeStanding, Standings
+from tiltyard_jobs.results.documents import JudgeReportCard, Standings
 
 _NAMED_COLUMNS = 8  # with more, or longer names, columns are headed by rank
 _NAME_LENGTH = 14
@@ -94,7 +94,7 @@ def vote_matrix(standings: Standings) -> Matrix:
     return Matrix(heads(standings), tuple(_votes(judge, standings) for judge in standings.judges))
 
 
-def _votes(judge: JudgeStanding, standings: Standings) -> MatrixRow:
+def _votes(judge: JudgeReportCard, standings: Standings) -> MatrixRow:
     """A judge's row; colours tell how far a player is from an even part of its votes."""
     judged = [one.name for one in standings.players if one.model_id != judge.model_id]
     total = sum(judge.votes_for.get(name, 0.0) for name in judged)

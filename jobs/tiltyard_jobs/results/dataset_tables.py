@@ -16,9 +16,9 @@ import numpy as np
 
 from tiltyard_jobs.contracts.recipes import DatasetRecipe, Lineup
 from tiltyard_jobs.rating.votes import Tally
+from tiltyard_jobs.results.answered import AnsweredInstruction
 from tiltyard_jobs.results.ballots import Ballots, Roster
 from tiltyard_jobs.results.columns import Row, fixed
-from tiltyard_jobs.results.contests import Contest
 from tiltyard_jobs.results.run_tables import DATASET_TABLES, provenance
 from tiltyard_jobs.results.training_rows import Selection, preference_row, select, sft_row
 from tiltyard_jobs.shard.artifacts import Artifacts
@@ -68,10 +68,10 @@ def write_table(folder: Path, name: str, rows: Iterable[Row]) -> int:
         return table.close()
 
 
-def write_contests(
+def write_instructions(
     folder: Path,
     recipe: DatasetRecipe,
-    fought: Iterable[Contest],
+    instructions: Iterable[AnsweredInstruction],
     contaminated: Sequence[str | None],
     repeats: Callable[[str], str | None],
     pace: Pace,
@@ -81,7 +81,7 @@ def write_contests(
     Args:
         folder: gets the files.
         recipe: the players, the formats, the least margin.
-        fought: the instructions in order.
+        instructions: in order.
         contaminated: for each of them, the benchmark that it repeats.
         repeats: names the benchmark that an answer repeats.
         pace: one step for each instruction.
@@ -100,33 +100,33 @@ def write_contests(
             tables[name].write(row)
             written.rows[name] += 1
 
-        for contest, benchmark in zip(fought, contaminated, strict=True):
+        for instruction, benchmark in zip(instructions, contaminated, strict=True):
             chosen = select(
-                contest, players, min_margin=float(recipe.min_margin), contaminated=benchmark, repeats=repeats
+                instruction, players, min_margin=float(recipe.min_margin), contaminated=benchmark, repeats=repeats
             )
             written.count(chosen)
-            write("instructions", instruction_row(contest, chosen, benchmark))
-            for player, answer, score in zip(players, contest.answers, contest.scores, strict=True):
-                write("answers", answer_row(contest, player.name, answer, score))
+            write("instructions", instruction_row(instruction, chosen, benchmark))
+            for player, answer, score in zip(players, instruction.answers, instruction.scores, strict=True):
+                write("answers", answer_row(instruction, player.name, answer, score))
             if chosen.gold is not None and chosen.cut is None and "sft" in tables:
-                write("sft", sft_row(contest, chosen.gold, recipe.tournament))
+                write("sft", sft_row(instruction, chosen.gold, recipe.tournament))
             if chosen.gold is not None and chosen.rejected is not None and "preference" in tables:
-                write("preference", preference_row(contest, chosen.gold, chosen.rejected, recipe.tournament))
+                write("preference", preference_row(instruction, chosen.gold, chosen.rejected, recipe.tournament))
             pace.step()
     return written
 
 
-def instruction_row(contest: Contest, chosen: Selection, contaminated: str | None) -> Row:
+def instruction_row(instruction: AnsweredInstruction, chosen: Selection, contaminated: str | None) -> Row:
     """A row of `run_tables.RUN_INSTRUCTIONS`."""
-    row, gold = contest.instruction, chosen.gold
+    row, gold = instruction.curated, chosen.gold
     return {
         "instruction_id": row["instruction_id"],
-        **provenance("attacker", contest.attacker),
+        **provenance("attacker", instruction.attacker),
         "instruction": row["instruction"],
         "difficulty": row["score"],
         "grade": row["grade"],
         "task_type": row["task_type"],
-        **{name: contest.mined[name] for name in ("temperature", "top_p", "prefix_sha256")},
+        **{name: instruction.mined[name] for name in ("temperature", "top_p", "prefix_sha256")},
         "gold": None if gold is None else gold.author.name,
         "margin": None if gold is None else gold.score["margin"],
         "contaminated": contaminated,
@@ -134,21 +134,21 @@ def instruction_row(contest: Contest, chosen: Selection, contaminated: str | Non
     }
 
 
-def answer_row(contest: Contest, player: str, answer: Row, score: Row) -> Row:
+def answer_row(instruction: AnsweredInstruction, player: str, answer: Row, score: Row) -> Row:
     """A row of `run_tables.RUN_ANSWERS`."""
     row = {name: value for name, value in answer.items() if name != "model_id"}
     return {
         **row,
-        "attacker": contest.attacker.name,
+        "attacker": instruction.attacker.name,
         "model": player,
         **{name: score[name] for name in _SCORED},
     }
 
 
 def battle_rows(ballots: Ballots, counted: Tally, roster: Roster) -> Iterator[Row]:
-    """Rows of `run_tables.BATTLES`: the matches that a judge decided, by instruction, then A, then B.
+    """Rows of `run_tables.BATTLES`: those in which a judge voted, by instruction, then A, then B.
 
-    A match without an outcome is none here, as readers take an outcome that they do not know for a tie.
+    A battle without a vote is left out, as readers take an outcome that they do not know for a tie.
     """
     names = [player.name for player in roster.players]
     for match in np.flatnonzero(~np.isnan(counted.score)):

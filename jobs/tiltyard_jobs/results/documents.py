@@ -1,15 +1,8 @@
-"""What the last stages tell one another: the standing of a tournament and the making of its data, as small documents.
+"""Documents that the last stages pass to one another and to users. They hold no clock and no host name.
 
 `rate` writes a `Standings` (`standings.json`) beside its tables, `dataset` a `DataSummary` (`summary.json`) beside its
-rows; `report` draws both. They hold no clock and no host name. Tables:
-
-| stage | file | rows |
-|---|---|---|
-| rate | `ratings.parquet` | a player, by rank |
-| rate | `scores.parquet` | an instruction and a player: all players, in the manifest's order, for each instruction |
-| dataset | `instructions.parquet`, `answers.parquet`, `verdicts.parquet`, `battles.parquet` | as named, with names |
-| dataset | `sft.parquet`, `preference.parquet` | training rows with provenance |
-| dataset | `README.md` | the dataset card |
+own, `train` a list of `CurvePoint` (`curve.json`). `report` draws these with `BenchmarkScore` and `Gain`, and writes a
+`Manifest`.
 """
 
 from __future__ import annotations
@@ -46,7 +39,7 @@ class PlayerStanding(Contract):
     group: int = 0
 
 
-class JudgeStanding(Contract):
+class JudgeReportCard(Contract):
     """A judge's report card; see `rating.report_card`. None: there was nothing to tell it from."""
 
     name: str
@@ -86,7 +79,7 @@ class Standings(Contract):
     """
 
     players: tuple[PlayerStanding, ...]
-    judges: tuple[JudgeStanding, ...]
+    judges: tuple[JudgeReportCard, ...]
     win_rates: tuple[tuple[float | None, ...], ...]
     win_counts: tuple[tuple[int, ...], ...]
     expected: tuple[tuple[float, ...], ...]

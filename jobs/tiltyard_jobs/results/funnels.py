@@ -16,7 +16,7 @@ _ASKING = frozenset(stage for stage, recipe in RECIPES.items() if recipe.asks())
 _SOURCES = (MineRecipe.STAGE, PromptsRecipe.STAGE)
 
 
-class Costs(NamedTuple):
+class ReplyCounts(NamedTuple):
     """What models said and what they did not.
 
     Attributes:
@@ -63,7 +63,7 @@ def funnels_of(artifacts: Artifacts, recipe: DatasetRecipe) -> tuple[Funnel, ...
     )
 
 
-def costs_of(artifacts: Artifacts, recipe: DatasetRecipe) -> Costs:
+def reply_counts(artifacts: Artifacts, recipe: DatasetRecipe) -> ReplyCounts:
     """Voids and tokens over all stages that ask a model."""
     voids: defaultdict[str, Counter[str]] = defaultdict(Counter)
     read: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -75,7 +75,7 @@ def costs_of(artifacts: Artifacts, recipe: DatasetRecipe) -> Costs:
             voids[stage].update(seal.voids)
             read[stage][model] += seal.prompt_tokens
             written[stage][model] += seal.completion_tokens
-    return Costs(
+    return ReplyCounts(
         voids={stage: dict(sorted(reasons.items())) for stage, reasons in voids.items() if reasons},
         tokens={
             stage: {model: (count, written[stage][model]) for model, count in by.items()} for stage, by in read.items()

@@ -1,4 +1,4 @@
-"""From ballots to where all stand: ratings, gold answers, the judges' report card."""
+"""From ballots to ratings, gold answers and the judges' report cards."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ class Rated(NamedTuple):
 
 
 class AnswerVotes(NamedTuple):
-    """What each answer got in its matches: (I, N) arrays."""
+    """What each answer got in its battles: (I, N) arrays."""
 
     votes: NDArray[np.float64]
     """Votes won; a verdict is one vote, which may be shared."""
     verdicts: NDArray[np.int64]
     """Verdicts answered: the votes cast."""
     opponents: NDArray[np.int64]
-    """Matches that a judge decided."""
+    """Battles in which a judge voted."""
     quorum: NDArray[np.bool_]
-    """No match of it lacks a quorum."""
+    """None of its battles lacks a quorum."""
 
 
 def rate_ballots(ballots: Ballots, roster: Roster, recipe: RateRecipe) -> Rated:
@@ -84,7 +84,7 @@ def rate_ballots(ballots: Ballots, roster: Roster, recipe: RateRecipe) -> Rated:
 
 
 def answer_votes(counted: Tally, instructions: int) -> AnswerVotes:
-    """The votes of each answer, summed over its matches."""
+    """The votes of each answer, summed over its battles."""
     players = counted.players
     cells = instructions * players
     a = counted.instruction * players + counted.attacker

@@ -14,7 +14,7 @@ from tiltyard_jobs.rating.battles import pair_wins, ratio, sum_by
 from tiltyard_jobs.rating.elo import expected_scores
 from tiltyard_jobs.results.ballots import Ballots, Roster
 from tiltyard_jobs.results.columns import POINTS, fixed, points, rounded, rounded_column
-from tiltyard_jobs.results.documents import JudgeStanding, PlayerStanding, Standings
+from tiltyard_jobs.results.documents import JudgeReportCard, PlayerStanding, Standings
 from tiltyard_jobs.results.rated import Rated, answer_votes
 
 
@@ -122,10 +122,10 @@ def _players(rated: Rated, roster: Roster, order: list[int]) -> tuple[PlayerStan
     )
 
 
-def _judges(ballots: Ballots, rated: Rated, roster: Roster) -> tuple[JudgeStanding, ...]:
+def _judges(ballots: Ballots, rated: Rated, roster: Roster) -> tuple[JudgeReportCard, ...]:
     card, given = rated.card, _votes_given(ballots)
     return tuple(
-        JudgeStanding(
+        JudgeReportCard(
             name=judge.name,
             model_id=judge.model.id,
             verdicts=int(card.verdicts[number]),

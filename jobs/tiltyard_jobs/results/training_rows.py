@@ -12,8 +12,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from tiltyard_jobs.contracts.recipes import PlayerRecipe
+from tiltyard_jobs.results.answered import AnsweredInstruction
 from tiltyard_jobs.results.columns import Row
-from tiltyard_jobs.results.contests import Contest
 from tiltyard_jobs.results.run_tables import provenance
 
 
@@ -52,7 +52,7 @@ class Selection(NamedTuple):
 
 
 def select(
-    contest: Contest,
+    instruction: AnsweredInstruction,
     players: tuple[PlayerRecipe, ...],
     *,
     min_margin: float,
@@ -62,13 +62,13 @@ def select(
     """Pick the answers to train on.
 
     Args:
-        contest: the instruction.
+        instruction: with its answers and scores.
         players: authors of its answers, in their order.
         min_margin: the least lead of a gold answer, in final score.
         contaminated: the benchmark that the instruction repeats.
         repeats: names the benchmark that an answer repeats.
     """
-    entries = [Entry(*entry) for entry in zip(players, contest.answers, contest.scores, strict=True)]
+    entries = [Entry(*entry) for entry in zip(players, instruction.answers, instruction.scores, strict=True)]
     gold = next((entry for entry in entries if entry.score["gold"]), None)
     if gold is None:
         return Selection(cut=Cut.NO_GOLD)
@@ -90,36 +90,36 @@ def select(
     return Selection(gold, rejected)
 
 
-def common_columns(contest: Contest, tournament: str) -> Row:
+def common_columns(instruction: AnsweredInstruction, tournament: str) -> Row:
     """What both kinds of rows say of their instruction."""
-    row = contest.instruction
+    row = instruction.curated
     return {
         "instruction_id": row["instruction_id"],
         "tournament": tournament,
-        **provenance("attacker", contest.attacker),
+        **provenance("attacker", instruction.attacker),
         "difficulty": row["score"],
         "grade": row["grade"],
         "task_type": row["task_type"],
     }
 
 
-def sft_row(contest: Contest, gold: Entry, tournament: str) -> Row:
+def sft_row(instruction: AnsweredInstruction, gold: Entry, tournament: str) -> Row:
     """A row of `run_tables.SFT`."""
     return {
-        "messages": [_asked(contest), _message("assistant", gold.answer["answer"])],
-        **common_columns(contest, tournament),
+        "messages": [_asked(instruction), _message("assistant", gold.answer["answer"])],
+        **common_columns(instruction, tournament),
         **provenance("model", gold.author),
         **{name: gold.score[name] for name in ("score", "margin", "votes", "verdicts", "quorum")},
     }
 
 
-def preference_row(contest: Contest, gold: Entry, rejected: Entry, tournament: str) -> Row:
+def preference_row(instruction: AnsweredInstruction, gold: Entry, rejected: Entry, tournament: str) -> Row:
     """A row of `run_tables.PREFERENCE`."""
     return {
-        "prompt": [_asked(contest)],
+        "prompt": [_asked(instruction)],
         "chosen": [_message("assistant", gold.answer["answer"])],
         "rejected": [_message("assistant", rejected.answer["answer"])],
-        **common_columns(contest, tournament),
+        **common_columns(instruction, tournament),
         **provenance("chosen_model", gold.author),
         **provenance("rejected_model", rejected.author),
         "chosen_score": gold.score["score"],
@@ -129,8 +129,8 @@ def preference_row(contest: Contest, gold: Entry, rejected: Entry, tournament: s
     }
 
 
-def _asked(contest: Contest) -> dict[str, str]:
-    return _message("user", contest.instruction["instruction"])
+def _asked(instruction: AnsweredInstruction) -> dict[str, str]:
+    return _message("user", instruction.curated["instruction"])
 
 
 def _message(role: str, content: str) -> dict[str, str]:

@@ -27,7 +27,7 @@ class Pace:
         """One step is done.
 
         Raises:
-            Stopped: the shard must end. What it was making is made anew by the next attempt, in seconds.
+            Stopped: the shard must end. What it was making is recomputed by the next attempt, in seconds.
         """
         if self._stop.is_set():
             raise Stopped

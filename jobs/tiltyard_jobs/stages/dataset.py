@@ -8,20 +8,20 @@ from collections.abc import Iterator
 from tiltyard_jobs.contracts.recipes import DatasetRecipe
 from tiltyard_jobs.curation.benchmarks import load_known
 from tiltyard_jobs.rating.votes import tally
+from tiltyard_jobs.results.answered import answered_instructions
 from tiltyard_jobs.results.ballots import Roster, read_ballots, sources_of
 from tiltyard_jobs.results.contamination import Contamination
-from tiltyard_jobs.results.contests import contests
 from tiltyard_jobs.results.dataset_card import card
 from tiltyard_jobs.results.dataset_tables import (
     Written,
     battle_rows,
     table_path,
     verdict_rows,
-    write_contests,
+    write_instructions,
     write_table,
 )
 from tiltyard_jobs.results.documents import DataSummary, Standings
-from tiltyard_jobs.results.funnels import costs_of, filtered_by_attacker, funnels_of
+from tiltyard_jobs.results.funnels import filtered_by_attacker, funnels_of, reply_counts
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.pace import Pace
 from tiltyard_jobs.usertexts import read_texts
@@ -46,8 +46,8 @@ def _dataset(context: ShardContext[DatasetRecipe]) -> Outcome:
     pace = Pace(context.stop, context.progress, len(sources_of(lineup)) + standings.instructions + len(lineup.matches))
     ballots = read_ballots(artifacts, lineup, pace)
     contaminated = contamination.survey(instruction_texts(context))
-    fought = contests(artifacts, lineup, recipe.ratings, filtered_by_attacker(recipe))
-    written = write_contests(folder, recipe, fought, contaminated, contamination.repeats, pace)
+    fought = answered_instructions(artifacts, lineup, recipe.ratings, filtered_by_attacker(recipe))
+    written = write_instructions(folder, recipe, fought, contaminated, contamination.repeats, pace)
     verdicts = write_table(folder, "verdicts", verdict_rows(artifacts, lineup, pace))
     battles = write_table(folder, "battles", battle_rows(ballots, tally(ballots.verdicts), Roster.of(lineup)))
 
@@ -90,12 +90,12 @@ def instruction_texts(context: ShardContext[DatasetRecipe]) -> Iterator[str]:
 
 def _summary(context: ShardContext[DatasetRecipe], contamination: Contamination, written: Written) -> DataSummary:
     recipe = context.recipe
-    costs = costs_of(context.artifacts, recipe)
+    replies = reply_counts(context.artifacts, recipe)
     return DataSummary(
         funnels=funnels_of(context.artifacts, recipe),
         overlaps=contamination.overlaps(),
-        voids=costs.voids,
-        tokens=costs.tokens,
+        voids=replies.voids,
+        tokens=replies.tokens,
         sft=written.rows["sft"],
         preference=written.rows["preference"],
         cut=dict(sorted(written.cut.items())),

@@ -13,10 +13,10 @@ from tiltyard_jobs.report.instructions import difficulty, funnel_table, overlaps
 from tiltyard_jobs.report.jury import COLUMNS, report_cards
 from tiltyard_jobs.report.leaderboard import leaderboard
 from tiltyard_jobs.report.matrix import vote_matrix, win_matrix
-from tiltyard_jobs.results.documents import BenchmarkScore, Funnel, JudgeStanding, Overlap
+from tiltyard_jobs.results.documents import BenchmarkScore, Funnel, JudgeReportCard, Overlap
 
 
-def judge(name: str = "ada", **changes: Any) -> JudgeStanding:
+def judge(name: str = "ada", **changes: Any) -> JudgeReportCard:
     fair: dict[str, Any] = {
         "verdicts": 1000,
         "consistency": 0.9,
@@ -28,10 +28,10 @@ def judge(name: str = "ada", **changes: Any) -> JudgeStanding:
         "family_excess": 0.01,
         "family_battles": 300,
     }
-    return JudgeStanding(name=name, model_id=name, **fair | changes)
+    return JudgeReportCard(name=name, model_id=name, **fair | changes)
 
 
-def marked(one: JudgeStanding, *others: JudgeStanding) -> list[str]:
+def marked(one: JudgeReportCard, *others: JudgeReportCard) -> list[str]:
     row = report_cards([one, *others])[0]
     assert len(row.cells) == len(COLUMNS)
     return [column.title for column, cell in zip(COLUMNS, row.cells, strict=True) if cell.outlier]

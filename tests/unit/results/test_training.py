@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipes import PlayerRecipe
-from tiltyard_jobs.results.contests import Contest
+from tiltyard_jobs.results.answered import AnsweredInstruction
 from tiltyard_jobs.results.run_tables import PREFERENCE, SFT
 from tiltyard_jobs.results.training_rows import Selection, preference_row, select, sft_row
 
@@ -16,14 +16,16 @@ PLAYERS = tuple(PlayerRecipe(name=name, model=ModelIdentity(uri=f"hf://lab/{name
 LEAK = "leak"
 
 
-def contest(scores: list[float | None], *, texts: list[str] | None = None, finish: str = "stop") -> Contest:
+def instruction(
+    scores: list[float | None], *, texts: list[str] | None = None, finish: str = "stop"
+) -> AnsweredInstruction:
     """An instruction of a's; the first of the highest scores is gold, None is a void answer."""
     known = sorted((score for score in scores if score is not None), reverse=True)
     best = scores.index(known[0]) if known else -1
     margin = round(known[0] - known[1], 6) if len(known) > 1 else None
-    return Contest(
+    return AnsweredInstruction(
         attacker=PLAYERS[0],
-        instruction={"instruction_id": "i", "instruction": "Do.", "score": 7, "grade": "Good", "task_type": "Other"},
+        curated={"instruction_id": "i", "instruction": "Do.", "score": 7, "grade": "Good", "task_type": "Other"},
         mined={},
         answers=[
             {"answer": None if score is None else (texts or ["w", "x", "y", "z"])[place], "finish_reason": finish}
@@ -43,7 +45,7 @@ def contest(scores: list[float | None], *, texts: list[str] | None = None, finis
     )
 
 
-def chosen(made: Contest, *, min_margin: float = 0.0, contaminated: str | None = None) -> Selection:
+def chosen(made: AnsweredInstruction, *, min_margin: float = 0.0, contaminated: str | None = None) -> Selection:
     return select(
         made,
         PLAYERS,
@@ -56,29 +58,29 @@ def chosen(made: Contest, *, min_margin: float = 0.0, contaminated: str | None =
 @pytest.mark.parametrize(
     ("made", "options", "cut"),
     [
-        (contest([None] * 4), {}, "NoGold"),
-        (contest([None] * 4), {"contaminated": "mbpp"}, "NoGold"),
-        (contest([0.9, 0.1, None, None]), {"contaminated": "mbpp"}, "Contaminated:mbpp"),
-        (contest([0.9, 0.1, None, None], texts=[LEAK] * 4, finish="length"), {}, "Contaminated:bench"),
-        (contest([0.9, 0.8, None, None], finish="length"), {"min_margin": 0.5}, "Truncated"),
-        (contest([0.9, 0.8, None, None]), {"min_margin": 0.2}, "Margin"),
-        (contest([0.9, 0.7, None, None]), {"min_margin": 0.2}, None),
-        (contest([0.9, None, None, None]), {"min_margin": 0.1}, "Margin"),
+        (instruction([None] * 4), {}, "NoGold"),
+        (instruction([None] * 4), {"contaminated": "mbpp"}, "NoGold"),
+        (instruction([0.9, 0.1, None, None]), {"contaminated": "mbpp"}, "Contaminated:mbpp"),
+        (instruction([0.9, 0.1, None, None], texts=[LEAK] * 4, finish="length"), {}, "Contaminated:bench"),
+        (instruction([0.9, 0.8, None, None], finish="length"), {"min_margin": 0.5}, "Truncated"),
+        (instruction([0.9, 0.8, None, None]), {"min_margin": 0.2}, "Margin"),
+        (instruction([0.9, 0.7, None, None]), {"min_margin": 0.2}, None),
+        (instruction([0.9, None, None, None]), {"min_margin": 0.1}, "Margin"),
     ],
 )
-def test_the_first_reason_that_holds(made: Contest, options: dict[str, Any], cut: str | None) -> None:
+def test_the_first_reason_that_holds(made: AnsweredInstruction, options: dict[str, Any], cut: str | None) -> None:
     assert chosen(made, **options).cut == cut
 
 
 def test_the_lowest_judged_answer_is_rejected() -> None:
-    selection = chosen(contest([0.5, 0.2, None, 0.2]))
+    selection = chosen(instruction([0.5, 0.2, None, 0.2]))
     assert selection.gold is not None
     assert selection.rejected is not None
     assert (selection.gold.author.name, selection.rejected.author.name) == ("a", "b")
 
 
 def test_a_leak_in_the_rejected_answer_spares_the_other_row() -> None:
-    selection = chosen(contest([0.5, 0.2, None, None], texts=["x", LEAK, "", ""]))
+    selection = chosen(instruction([0.5, 0.2, None, None], texts=["x", LEAK, "", ""]))
     assert (selection.cut, selection.preference_cut) == (None, "Contaminated:bench")
     assert selection.rejected is None
 
@@ -94,7 +96,7 @@ def test_a_leak_in_the_rejected_answer_spares_the_other_row() -> None:
 def test_what_is_chosen_is_sound(
     scores: list[float | None], texts: list[str], finish: str, min_margin: float, contaminated: str | None
 ) -> None:
-    made = contest(scores, texts=texts, finish=finish)
+    made = instruction(scores, texts=texts, finish=finish)
     selection = chosen(made, min_margin=min_margin, contaminated=contaminated)
     # Each instruction is a row or has one reason; a preference row needs the other row.
     assert (selection.cut is None) == (selection.rejected is not None or selection.preference_cut is not None)

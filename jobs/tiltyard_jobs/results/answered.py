@@ -1,4 +1,4 @@
-"""The tables of a tournament side by side: one curated instruction with all that belongs to it, at a time.
+"""The tables of a tournament side by side: one curated instruction with its answers and scores at a time.
 
 All tables that derive from one attacker's instructions are aligned row by row, so nothing is looked up and memory is
 that of a row group of each.
@@ -19,27 +19,27 @@ from tiltyard_jobs.shard.artifacts import Artifacts
 _MINED = ("instruction_id", "temperature", "top_p", "prefix_sha256")
 
 
-class Contest(NamedTuple):
-    """One instruction.
+class AnsweredInstruction(NamedTuple):
+    """One instruction with all that belongs to it.
 
     Attributes:
         attacker: who wrote it.
-        instruction: its curated row.
+        curated: its curated row.
         mined: how it was sampled; nulls where it was given instead.
         answers: a row for each player, void ones too.
         scores: likewise, of `run_tables.SCORES`.
     """
 
     attacker: PlayerRecipe
-    instruction: Row
+    curated: Row
     mined: Row
     answers: Sequence[Row]
     scores: Sequence[Row]
 
 
-def contests(
+def answered_instructions(
     artifacts: Artifacts, lineup: Lineup, ratings: ArtifactRef, mined: dict[str, ArtifactRef]
-) -> Iterator[Contest]:
+) -> Iterator[AnsweredInstruction]:
     """All curated instructions, attacker by attacker in the manifest's order.
 
     Args:
@@ -64,7 +64,7 @@ def contests(
             scored = list(islice(scores, len(lineup.players)))
             if [row["instruction_id"] for row in scored] != [name] * len(lineup.players):
                 raise not_of_these(ratings)
-            yield Contest(attacker, instruction, origin, replies, scored)
+            yield AnsweredInstruction(attacker, instruction, origin, replies, scored)
 
 
 def _aligned(artifacts: Artifacts, refs: Sequence[ArtifactRef]) -> Iterator[list[Row]]:

@@ -17,6 +17,15 @@ from tiltyard_jobs.contracts.target_recipes import (
     SolveRecipe,
     TrainRecipe,
 )
+from tiltyard_jobs.contracts.verdicts import VerdictMethod
+from tiltyard_jobs.contracts.vocabulary import (
+    DatasetFormat,
+    DedupMethod,
+    DiversityMethod,
+    EmbedderMethod,
+    Grade,
+    Orders,
+)
 
 
 class SamplingRecipe(Contract):
@@ -85,7 +94,7 @@ class EmbedderRecipe(Contract):
         model: the name or folder, or for an endpoint `URL#model`.
     """
 
-    method: Literal["HashedNgrams", "SentenceTransformers", "Endpoint"] = "HashedNgrams"
+    method: EmbedderMethod = "HashedNgrams"
     model: str | None = None
 
 
@@ -100,7 +109,7 @@ class FilterRecipe(Recipe):
     stage: Literal["filter"] = "filter"
     source: ArtifactRef
     earlier: tuple[ArtifactRef, ...]
-    dedup: Literal["MinHash", "Semantic", "None"]
+    dedup: DedupMethod
     threshold: Fraction
     embedder: EmbedderRecipe | None
 
@@ -135,8 +144,8 @@ class CurateRecipe(Recipe):
     stage: Literal["curate"] = "curate"
     instructions: ArtifactRef
     grades: tuple[ArtifactRef, ...]
-    keep: tuple[str, ...]
-    diversity: Literal["KCenterGreedy", "Random", "None"]
+    keep: tuple[Grade, ...]
+    diversity: DiversityMethod
     embedder: EmbedderRecipe | None
     limit: int | None
     seed: int
@@ -176,8 +185,8 @@ class JudgeRecipe(Recipe):
     instructions: ArtifactRef
     answers_a: ArtifactRef
     answers_b: ArtifactRef
-    orders: Literal["Both", "Alternate"]
-    method: Literal["Logprobs", "Choice", "Reasoned"]
+    orders: Orders
+    method: VerdictMethod
     prompt: str
     round: int = 0
     previous: ArtifactRef | None = None
@@ -293,7 +302,7 @@ class DatasetRecipe(Recipe):
     lineup: Lineup
     sources: tuple[StagedArtifact, ...]
     ratings: ArtifactRef
-    formats: tuple[Literal["Sft", "Preference"], ...]
+    formats: tuple[DatasetFormat, ...]
     min_margin: Fraction
     benchmarks: tuple[BenchmarkRecipe, ...]
     tournament: str

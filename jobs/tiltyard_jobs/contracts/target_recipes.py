@@ -7,6 +7,7 @@ from typing import Literal
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Recipe, parts
+from tiltyard_jobs.contracts.vocabulary import Precision, SelectBy, Style, TrainingMethod
 
 
 class LoraRecipe(Contract):
@@ -25,7 +26,7 @@ class SelectRecipe(Contract):
     """
 
     fraction: Fraction
-    by: Literal["Margin", "Random"]
+    by: SelectBy
 
 
 class TrainRecipe(Recipe):
@@ -47,7 +48,7 @@ class TrainRecipe(Recipe):
     chat_template: str | None
     dataset: ArtifactRef
     select: SelectRecipe | None
-    method: Literal["Sft", "SftThenDpo"]
+    method: TrainingMethod
     lora: LoraRecipe | None
     learning_rate: Fraction
     epochs: int
@@ -56,7 +57,7 @@ class TrainRecipe(Recipe):
     weight_decay: Fraction
     max_length: int
     packing: bool
-    precision: Literal["Bfloat16", "Float32"]
+    precision: Precision
     gradient_checkpointing: bool
     seed: int
 
@@ -115,10 +116,6 @@ class LmEvalRecipe(Contract):
     num_fewshot: int | None = None
     limit: int | None = None
     files: tuple[SplitFile, ...] = ()
-
-
-Style = Literal["Chat", "Completion"]
-"""How a model is asked. Chat: the task is the user's turn. Completion: the model goes on with the task's text."""
 
 
 class QuestionsRecipe(Recipe):

@@ -96,5 +96,5 @@ def _write(
 
 def curated_row(row: dict[str, Any], score: int | None) -> dict[str, Any]:
     """A row of the curated table."""
-    grade = None if score is None else str(grade_of(score))
+    grade = None if score is None else grade_of(score)
     return row | {"score": score, "grade": grade, "task_type": str(task_type(row["instruction"]))}

@@ -30,7 +30,7 @@ from tiltyard_jobs.llm.endpoint import Endpoint, connect
 from tiltyard_jobs.llm.probe import require_logprobs, require_raw_completions
 from tiltyard_jobs.llm.retry import RetryPolicy
 from tiltyard_jobs.llm.template import find_prefix, prefix_from_template
-from tiltyard_jobs.prompts.judge import TOP_LOGPROBS
+from tiltyard_jobs.prompts.verdicts import TOP_LOGPROBS
 from tiltyard_jobs.report.run_folder import outputs_of
 from tiltyard_jobs.sandbox.confine import ConfinementError
 from tiltyard_jobs.sandbox.host import Limits, run_program

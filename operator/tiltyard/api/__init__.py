@@ -5,7 +5,7 @@ know no floats); in Python they are snake_case and `Decimal`. A null means that 
 """
 
 from tiltyard.api.battles import AnswerSampling, Battles, Schedule, Verdict
-from tiltyard.api.curation import Curation, Dedup, Difficulty, Diversity, Embedder, Grade
+from tiltyard.api.curation import Curation, Dedup, Difficulty, Diversity, Embedder
 from tiltyard.api.dataset import Dataset
 from tiltyard.api.evaluation import TASKS, WITH_LIBRARIES, BenchmarkFile, Evaluation, ProgramEnvironment, TaskFile
 from tiltyard.api.instructions import GivenInstructions, Instructions, Mine
@@ -53,7 +53,6 @@ __all__ = [
     "Endpoint",
     "Evaluation",
     "GivenInstructions",
-    "Grade",
     "Instructions",
     "Jobs",
     "KeyReference",

@@ -14,15 +14,15 @@ from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import Line, PositiveShare
 from tiltyard.api.shapes import Distinct, Whole
 from tiltyard.api.texts import Texts
+from tiltyard_jobs.contracts.vocabulary import DedupMethod, DiversityMethod, EmbedderMethod, Grade
 
-Grade = Literal["Excellent", "Good", "Average", "Poor"]
 KnownBenchmark = Literal["humaneval", "mbpp"]
 
 
 class Dedup(ApiModel):
     """Instructions that say the same are kept once: the first one, in the manifest's order of competitors."""
 
-    method: Literal["MinHash", "Semantic", "None"] = "MinHash"
+    method: DedupMethod = "MinHash"
     """MinHash: Jaccard similarity of the sets of words. Semantic: cosine similarity under `diversity.embedder`. None:
     all are kept. Default: MinHash."""
     threshold: PositiveShare = Decimal("0.5")
@@ -73,7 +73,7 @@ class Embedder(ApiModel):
 
     RULES = (EMBEDDER_MODEL, EMBEDDER_ENDPOINT)
 
-    method: Literal["HashedNgrams", "SentenceTransformers", "Endpoint"] = "HashedNgrams"
+    method: EmbedderMethod = "HashedNgrams"
     """HashedNgrams needs no model. SentenceTransformers loads `model`. Endpoint asks a server for embeddings. Default:
     HashedNgrams."""
     model: Line | None = None
@@ -85,7 +85,7 @@ class Embedder(ApiModel):
 class Diversity(ApiModel):
     """Many instructions are compressed to few that cover them."""
 
-    method: Literal["KCenterGreedy", "Random", "None"] = "KCenterGreedy"
+    method: DiversityMethod = "KCenterGreedy"
     """KCenterGreedy covers the embeddings. Random draws. None keeps all. Default: KCenterGreedy."""
     per_competitor: Annotated[int, Whole(1, 10_000_000)] = 2800
     """Instructions kept of each competitor, at most. Default: 2800."""

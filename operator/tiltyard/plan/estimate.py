@@ -14,6 +14,7 @@ from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.schedule import Room, decide
 from tiltyard_jobs.contracts.recipes import AnswerRecipe, AnyRecipe, GradeRecipe, JudgeRecipe, MineRecipe
 from tiltyard_jobs.contracts.target_recipes import SolveRecipe, TaskSetRecipe, TrainRecipe
+from tiltyard_jobs.contracts.verdicts import VERDICT_METHODS
 
 # Tokens, for guesses: medians of chat data sets, rounded up.
 PREFIX_TOKENS = 32
@@ -24,7 +25,6 @@ GRADE_TOKENS = 8
 JUDGE_PROMPT_TOKENS = 260
 TASK_TOKENS = 180  # of a benchmark
 LM_EVAL_QUESTIONS = 1000  # of a harness's task without a limit: only the harness knows
-VERDICT_TOKENS = {"Logprobs": 1, "Choice": 8, "Reasoned": 160}
 
 GPU_FLOPS = 312e12  # an A100's or A800's, dense bfloat16
 UTILISATION = 0.4  # of them, as trainers on one node reach
@@ -76,7 +76,7 @@ def cost_of(recipe: AnyRecipe, parts: int, answer_tokens: int) -> Cost:
     elif isinstance(recipe, JudgeRecipe):
         rows = recipe.rows * (2 if recipe.orders == "Both" else 1)
         prompt = JUDGE_PROMPT_TOKENS + INSTRUCTION_TOKENS + 2 * answer_tokens
-        completion = VERDICT_TOKENS[recipe.method]
+        completion = VERDICT_METHODS[recipe.method].tokens
     calls = round(rows * parts / recipe.ref.shards)
     return Cost(calls, calls * prompt, calls * completion)
 

@@ -21,11 +21,11 @@ from tiltyard_jobs.contracts.target_recipes import (
     ScoreRecipe,
     SolveRecipe,
     SplitFile,
-    Style,
     TaskSetRecipe,
     TrainRecipe,
 )
 from tiltyard_jobs.contracts.versions import LM_EVAL
+from tiltyard_jobs.contracts.vocabulary import Style
 
 PROGRAM_BYTES = 2 << 30  # of address space that one program of a model's may use
 LIBRARY_PROGRAM_BYTES = 8 << 30  # and one that loads large libraries, whose own size counts

@@ -32,6 +32,7 @@ from tiltyard_jobs.contracts.tasks import (
     StoreRef,
     TrainerRef,
 )
+from tiltyard_jobs.contracts.verdicts import VERDICT_METHODS
 
 
 def external_endpoint(endpoint: Endpoint, field: str) -> EndpointRef:
@@ -204,6 +205,7 @@ def _endpoints(tournament: Tournament) -> Iterator[NamedEndpoint]:
     """Servers that run already."""
     spec, places = tournament.spec, fields(tournament)
     judges = spec.judges or spec.competitors
+    verdicts = VERDICT_METHODS[spec.battles.verdict.method]
     for participant in participants(tournament).values():
         if participant.endpoint is not None:
             mines = spec.instructions.mine is not None and participant in spec.competitors
@@ -212,7 +214,7 @@ def _endpoints(tournament: Tournament) -> Iterator[NamedEndpoint]:
                 endpoint=external_endpoint(participant.endpoint, f"{places[participant.name]}.endpoint"),
                 needs_completions=mines,
                 needs_prefix=mines and participant.chat_template_prefix is None,
-                needs_logprobs=participant in judges and spec.battles.verdict.method == "Logprobs",
+                needs_logprobs=participant in judges and verdicts.needs_logprobs,
             )
     embedder = spec.curation.diversity.embedder.endpoint
     if embedder is not None and uses_embedder(tournament):

@@ -24,10 +24,10 @@ from typing import Any
 
 from tiltyard_jobs.contracts.target_recipes import TaskSetRecipe
 from tiltyard_jobs.contracts.tasks import StoreRef
-from tiltyard_jobs.curation.benchmarks import hub_rows, packaged_humaneval
 from tiltyard_jobs.errors import ConfigurationError
-from tiltyard_jobs.evaluation.assertions import AssertionTask, read_task
-from tiltyard_jobs.evaluation.libraries import SnippetTask, SuiteTask
+from tiltyard_jobs.evaluation.benchmarks.bigcodebench import SnippetTask, SuiteTask
+from tiltyard_jobs.evaluation.benchmarks.cruxeval import AssertionTask, read_task
+from tiltyard_jobs.evaluation.known_texts import hub_rows, packaged_humaneval
 from tiltyard_jobs.evaluation.programs import CodeTask
 from tiltyard_jobs.usertexts import read_records
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 
 from tiltyard_jobs.contracts.recipes import DatasetRecipe
-from tiltyard_jobs.curation.benchmarks import load_known
+from tiltyard_jobs.evaluation.known_texts import load_known
 from tiltyard_jobs.outcome.ballots import read_ballots, sources_of
 from tiltyard_jobs.outcome.battles import battle_rows, verdict_rows
 from tiltyard_jobs.outcome.card import card

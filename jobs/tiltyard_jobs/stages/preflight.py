@@ -19,8 +19,8 @@ from tiltyard_jobs.contracts.layout import artifact_prefix, shard_of_seal
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.summary import Summary, pack_bits
 from tiltyard_jobs.contracts.tasks import NamedEndpoint, PreflightTask
-from tiltyard_jobs.curation.benchmarks import load_known
 from tiltyard_jobs.errors import ConfigurationError, JobError, RecordVoidError, TransientError, VoidReason
+from tiltyard_jobs.evaluation.known_texts import load_known
 from tiltyard_jobs.evaluation.lm_tasks import FIELD, Harness
 from tiltyard_jobs.evaluation.tasks import load_tasks
 from tiltyard_jobs.llm.caller import NotServedError

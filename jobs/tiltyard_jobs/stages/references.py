@@ -12,7 +12,7 @@ from typing import Any
 
 from tiltyard_jobs.contracts.target_recipes import ReferencesRecipe
 from tiltyard_jobs.errors import ConfigurationError
-from tiltyard_jobs.evaluation.libraries import LibraryTask
+from tiltyard_jobs.evaluation.benchmarks.bigcodebench import LibraryTask
 from tiltyard_jobs.evaluation.tasks import load_tasks
 from tiltyard_jobs.records import REFERENCES
 from tiltyard_jobs.sandbox.host import Outcome as Ran

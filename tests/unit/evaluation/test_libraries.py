@@ -10,7 +10,7 @@ from support.benchmarks import snippet_benchmark, suite_benchmark
 from tiltyard_jobs.contracts.target_recipes import TaskSetRecipe
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.errors import ConfigurationError
-from tiltyard_jobs.evaluation.libraries import LibraryTask
+from tiltyard_jobs.evaluation.benchmarks.bigcodebench import LibraryTask
 from tiltyard_jobs.evaluation.tasks import load_tasks
 
 

@@ -9,7 +9,7 @@ import pytest
 from tiltyard_jobs.contracts.target_recipes import TaskSetRecipe
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.errors import ConfigurationError
-from tiltyard_jobs.evaluation.assertions import AssertionTask
+from tiltyard_jobs.evaluation.benchmarks.cruxeval import AssertionTask
 from tiltyard_jobs.evaluation.programs import CodeTask
 from tiltyard_jobs.evaluation.tasks import Task, load_tasks
 

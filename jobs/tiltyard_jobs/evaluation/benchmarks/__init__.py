@@ -1,0 +1,1 @@
+"""The benchmarks of programming tasks, a module for each family."""

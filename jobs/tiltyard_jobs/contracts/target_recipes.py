@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from tiltyard_jobs.contracts.benchmarks import Benchmark
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Recipe, parts
@@ -60,20 +61,6 @@ class TrainRecipe(Recipe):
     precision: Precision
     gradient_checkpointing: bool
     seed: int
-
-
-Benchmark = Literal[
-    "humaneval",
-    "humaneval_plus",
-    "mbpp",
-    "mbpp_plus",
-    "cruxeval_input",
-    "cruxeval_output",
-    "ds1000",
-    "bigcodebench",
-    "bigcodebench_hard",
-]
-"""Benchmarks of programming tasks, by the names that a manifest has for them."""
 
 
 class TaskSetRecipe(Contract):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -14,9 +14,8 @@ from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import Line, PositiveShare
 from tiltyard.api.shapes import Distinct, Whole
 from tiltyard.api.texts import Texts
+from tiltyard_jobs.contracts.benchmarks import DecontaminationBenchmark
 from tiltyard_jobs.contracts.vocabulary import DedupMethod, DiversityMethod, EmbedderMethod, Grade
-
-KnownBenchmark = Literal["humaneval", "mbpp"]
 
 
 class Dedup(ApiModel):
@@ -102,7 +101,7 @@ class Curation(ApiModel):
     """Instructions of the wanted difficulty are kept."""
     diversity: Diversity = Diversity()
     """Many instructions are compressed to few that cover them."""
-    decontaminate: Annotated[tuple[KnownBenchmark, ...], Field(max_length=16), Distinct()] = ("humaneval",)
+    decontaminate: Annotated[tuple[DecontaminationBenchmark, ...], Field(max_length=16), Distinct()] = ("humaneval",)
     """Known benchmarks: an instruction or a gold answer that matches them, or nearly, gives no training row and is
     counted. mbpp is read from the Hugging Face hub: it needs a network and the package datasets. Default: humaneval."""
     held_out: Annotated[tuple[Texts, ...], Field(max_length=16)] = ()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from tiltyard.api import TASKS, WITH_LIBRARIES, Evaluation, Tournament
+from tiltyard.api import Evaluation, Tournament
 from tiltyard.api.identity import identity_options
 from tiltyard.plan.target import TRAINED_SCHEME
+from tiltyard_jobs.contracts.benchmarks import BENCHMARKS
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.target_recipes import (
     BASE_MODEL,
@@ -82,7 +83,7 @@ def _benchmarks(
     programs = [
         ProgramsRecipe(
             seconds=evaluation.timeout_seconds,
-            memory=LIBRARY_PROGRAM_BYTES if name in WITH_LIBRARIES else PROGRAM_BYTES,
+            memory=LIBRARY_PROGRAM_BYTES if BENCHMARKS[name].libraries else PROGRAM_BYTES,
             environment=environments.get(name),
         )
         for name in evaluation.benchmarks
@@ -92,7 +93,7 @@ def _benchmarks(
             name=name,
             uri=files[name].uri if name in files else None,
             sha256=files[name].sha256 if name in files else None,
-            rows=TASKS[name],
+            rows=BENCHMARKS[name].tasks,
         )
         for name in evaluation.benchmarks
     ]
@@ -126,7 +127,7 @@ def _scoring(
         asked = QuestionSet(name=tasks.name, questions=questions.ref, limit=tasks.limit)
     else:
         asked = tasks
-        if tasks.name in WITH_LIBRARIES and isinstance(by, ProgramsRecipe):
+        if BENCHMARKS[tasks.name].libraries and isinstance(by, ProgramsRecipe):
             references = ReferencesRecipe(tasks=tasks, by=by)
     solve = SolveRecipe(
         model=model,

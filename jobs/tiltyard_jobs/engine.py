@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from tiltyard_jobs.contracts.stores import STORES
 from tiltyard_jobs.errors import ConfigurationError, TransientError
 
 CONFIGURATION = 2
@@ -22,6 +23,7 @@ POLL_SECONDS = 1.0
 _MARK = "tiltyard: "
 # A process of the user's models needs none of the bucket's keys.
 _SECRETS = re.compile(r"^(AWS_|S3_)|(SECRET|TOKEN|PASSWORD|API_KEY|ACCESS_KEY)", re.IGNORECASE)
+_CREDENTIALS = frozenset(name for facts in STORES.values() for name in facts.credentials)
 _KEPT = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")  # with which a gated base model or data set is fetched
 _SET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -117,8 +119,12 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 def _environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name in _KEPT or not _SECRETS.search(name)}
+    kept = {name: value for name, value in os.environ.items() if name in _KEPT or not _is_secret(name)}
     return kept | _SET
+
+
+def _is_secret(name: str) -> bool:
+    return name in _CREDENTIALS or _SECRETS.search(name) is not None
 
 
 def _last_words(log: Path) -> str:

@@ -120,7 +120,7 @@ def _bytes(uri: str, store: StoreRef) -> bytes:
             return path.read_bytes()
         except OSError as error:
             raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
-    bucket = open_store(f"s3://{parts.netloc}", endpoint=store.endpoint, region=store.region, ca_bundle=store.ca_bundle)
+    bucket = open_store(store.model_copy(update={"uri": f"{parts.scheme}://{parts.netloc}"}))
     try:
         data = bucket.get(parts.path.lstrip("/"))
     finally:

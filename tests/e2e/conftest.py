@@ -25,6 +25,7 @@ from cluster import holder, node, up
 from cluster.facts import Cluster
 from support.local_runs import contents
 from tiltyard.cluster.kube import TOURNAMENTS, Kind, Kube, Object
+from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.store import Store, open_store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -209,7 +210,7 @@ class Arena:
 
     def store(self) -> Store:
         """The tournaments' folder in the bucket."""
-        return open_store(self.uri, endpoint=self.cluster.endpoint, region="us-east-1")
+        return open_store(StoreRef(uri=self.uri, endpoint=self.cluster.endpoint, region="us-east-1"))
 
     def contents(self) -> dict[str, bytes]:
         """All that the bucket holds of this arena, what tells of costs taken out."""

@@ -16,6 +16,7 @@ from support.local_runs import LocalRun, contents
 from support.manifests import manifest
 from support.tiny_model import tiny_model
 from support.vllm_server import vllm_python
+from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.store import Store, open_store
 
 pytestmark = pytest.mark.timeout(1800)
@@ -92,7 +93,7 @@ async def test_faults_cost_no_byte(arena: Arena, machine: str, tmp_path: Path) -
     local = LocalRun(tmp_path, document)
     local.complete()
     assert local.out is not None
-    assert arena.contents() == contents(open_store(local.out.as_uri()))
+    assert arena.contents() == contents(open_store(StoreRef(uri=local.out.as_uri())))
 
 
 def make_readable(folder: Path) -> None:

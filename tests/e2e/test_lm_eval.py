@@ -26,10 +26,10 @@ from tiltyard_jobs.contracts.recipes import (
     ScoreRecipe,
     SolveRecipe,
     SplitFile,
-    Style,
 )
 from tiltyard_jobs.contracts.tasks import EndpointRef, LmEvalTask, PreflightTask
 from tiltyard_jobs.contracts.versions import LM_EVAL
+from tiltyard_jobs.contracts.vocabulary import Style
 
 pytestmark = pytest.mark.timeout(600)
 

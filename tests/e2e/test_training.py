@@ -25,6 +25,7 @@ from support.vllm_server import SERVER_ARGUMENTS, server_environment, vllm_pytho
 from tiltyard.api import tournament_from_object
 from tiltyard.plan.build import build_graph
 from tiltyard_jobs.contracts.recipes import TrainRecipe
+from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.store import open_store
 from tiltyard_jobs.training.nodes import Nodes
 from tiltyard_jobs.training.order import order_of
@@ -117,9 +118,9 @@ def test_a_model_learns_is_served_and_scored(base: Path, tmp_path: Path) -> None
     assert len(replies) == 2
     assert replies[0] != replies[1]
     # Nothing of it is made again.
-    before = contents(open_store(run.out.as_uri()))
+    before = contents(open_store(StoreRef(uri=run.out.as_uri())))
     run.complete(*options())
-    assert contents(open_store(run.out.as_uri())) == before
+    assert contents(open_store(StoreRef(uri=run.out.as_uri()))) == before
 
 
 def test_killed_in_the_middle_it_goes_on_to_the_same_weights(base: Path, tmp_path: Path) -> None:
@@ -141,7 +142,9 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_weights(base: Path, tmp_pat
     assert curve_of(cut) == curve_of(whole)
     assert whole.out is not None
     assert cut.out is not None
-    assert contents(open_store(cut.out.as_uri())) == contents(open_store(whole.out.as_uri()))
+    assert contents(open_store(StoreRef(uri=cut.out.as_uri()))) == contents(
+        open_store(StoreRef(uri=whole.out.as_uri()))
+    )
 
 
 def learn(

@@ -26,7 +26,7 @@ from tiltyard_jobs.llm.client import ModelClient, Sampling
 from tiltyard_jobs.llm.endpoint import Endpoint, connect
 from tiltyard_jobs.llm.probe import can_complete_raw
 from tiltyard_jobs.llm.template import PromptPrefix, find_prefix, prefix_from_template
-from tiltyard_jobs.prompts import grade, judge
+from tiltyard_jobs.prompts import grade, judge, verdicts
 
 # The first test waits for the server; without an environment in the cache, for its installation too.
 pytestmark = pytest.mark.timeout(900)
@@ -38,7 +38,7 @@ SAMPLING = Sampling(temperature=0.8, top_p=0.95, max_tokens=256)
 SEEDS = range(16)
 SCHEMAS: dict[str, dict[str, Any]] = {
     "Grade": grade.SCHEMA,
-    **{method: schema for method, schema in judge.SCHEMAS.items() if schema is not None},
+    **{name: method.schema for name, method in verdicts.VERDICT_METHODS.items() if method.schema is not None},
 }
 
 
@@ -240,11 +240,11 @@ async def test_client_reads_a_verdict_from_log_probabilities(client: ModelClient
     prompt = judge.JudgePrompt("judge-v1/code-v1", "Logprobs", "salt")
     reply = await client.chat(
         prompt.messages("Reverse a list.", "xs[::-1]", "sorted(xs)"),
-        sampling=Sampling(0.0, 1.0, judge.MAX_TOKENS["Logprobs"]),
+        sampling=Sampling(0.0, 1.0, verdicts.VERDICT_METHODS["Logprobs"].max_tokens),
         seed=0,
-        top_logprobs=judge.TOP_LOGPROBS,
+        top_logprobs=verdicts.TOP_LOGPROBS,
     )
-    assert 0 < judge.parse_logprobs(reply.first_token_logprobs).vote < 1
+    assert 0 < verdicts.parse_logprobs(reply.first_token_logprobs).vote < 1
 
 
 async def test_client_reads_a_structured_reply(client: ModelClient) -> None:

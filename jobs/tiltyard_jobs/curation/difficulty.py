@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import StrEnum
+
+from tiltyard_jobs.contracts.vocabulary import Grade
 
 LOWEST, HIGHEST = 1, 10
 
-
-class Grade(StrEnum):
-    """The paper's grades."""
-
-    EXCELLENT = "Excellent"  # 9 and 10
-    GOOD = "Good"  # 6 to 8
-    AVERAGE = "Average"  # 3 to 5
-    POOR = "Poor"  # 1 and 2
-
-
-_LOWER_BOUNDS = ((9, Grade.EXCELLENT), (6, Grade.GOOD), (3, Grade.AVERAGE), (LOWEST, Grade.POOR))
+_LOWER_BOUNDS: tuple[tuple[int, Grade], ...] = ((9, "Excellent"), (6, "Good"), (3, "Average"), (LOWEST, "Poor"))
 
 
 def grade_of(score: int) -> Grade:

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from tiltyard_jobs.errors import VoidReason
+from tiltyard_jobs.evaluation.benchmarks import find_benchmark
 from tiltyard_jobs.report.charts import Axis, Tick, Whisker
 from tiltyard_jobs.report.formats import DASH, count, percent, visible
 from tiltyard_jobs.results.documents import BenchmarkScore
+from tiltyard_jobs.sandbox.host import Verdict
 
-NAMES = {
-    "humaneval": "HumanEval",
-    "humaneval_plus": "HumanEval+",
-    "mbpp": "MBPP",
-    "mbpp_plus": "MBPP+",
-    "cruxeval_input": "CRUXEval-I",
-    "cruxeval_output": "CRUXEval-O",
-    "ds1000": "DS-1000",
-    "bigcodebench": "BigCodeBench",
-    "bigcodebench_hard": "BigCodeBench-Hard",
-}
-PROGRAM_OUTCOMES = {"Passed", "Failed", "TimedOut", "Crashed"}
+VERDICTS = frozenset(get_args(Verdict))
 AXIS = Axis(0.0, 1.0, tuple(Tick(float(place), f"{place}") for place in range(0, 101, 25)))
 
 
@@ -61,12 +52,18 @@ def benchmark_tables(scores: Sequence[BenchmarkScore]) -> tuple[BenchmarkTable, 
         tasks = count(max(one.tasks + sum(one.voids.values()) for one in these))
         rows = tuple(_row(one) for one in these)
         unsolvable = any(VoidReason.UNSOLVABLE in one.voids for one in these)
-        tables.append(BenchmarkTable(NAMES.get(name, visible(name)), tasks, _metric(these), unsolvable, rows))
+        tables.append(BenchmarkTable(title_of(name), tasks, _metric(these), unsolvable, rows))
     return tuple(tables)
 
 
+def title_of(name: str) -> str:
+    """How people name a benchmark."""
+    ours = find_benchmark(name)
+    return ours.title if ours is not None else visible(name)
+
+
 def _metric(these: Sequence[BenchmarkScore]) -> str:
-    measured = {outcome for one in these for outcome in one.outcomes} - PROGRAM_OUTCOMES
+    measured = {outcome for one in these for outcome in one.outcomes} - VERDICTS
     return visible(", ".join(sorted(measured)).replace(",", ", "))
 
 

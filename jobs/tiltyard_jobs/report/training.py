@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tiltyard_jobs.report.benchmarks import NAMES
-from tiltyard_jobs.report.formats import DASH, count, decimal, percent, visible
+from tiltyard_jobs.evaluation.benchmarks import find_benchmark
+from tiltyard_jobs.report.benchmarks import title_of
+from tiltyard_jobs.report.formats import count, decimal, percent, visible
 from tiltyard_jobs.results.documents import CurvePoint, Gain
 
 POINTS = 200  # of one curve that are drawn, at most
 
-# WarriorCoder's, trained from DeepSeek-Coder-6.7B-base (arXiv 2412.17395, table 1).
-PAPER = {"humaneval": 0.805, "humaneval_plus": 0.756, "mbpp": 0.762, "mbpp_plus": 0.648}
 TITLES = {"sft": "Supervised fine-tuning", "dpo": "Preference optimisation (DPO)"}
 
 
@@ -76,13 +75,19 @@ def gain_rows(gains: Sequence[Gain]) -> tuple[GainRow, ...]:
     """A row for each benchmark."""
     return tuple(
         GainRow(
-            benchmark=NAMES.get(one.benchmark, visible(one.benchmark)),
+            benchmark=title_of(one.benchmark),
             tasks=count(one.tasks),
             before=percent(one.before, 1),
             after=percent(one.after, 1),
             difference=decimal(100 * one.difference, 1, plus=True),
             interval=f"{decimal(100 * one.low, 1, plus=True)} to {decimal(100 * one.high, 1, plus=True)}",
-            paper=percent(PAPER[one.benchmark], 1) if one.benchmark in PAPER else DASH,
+            paper=_paper(one.benchmark),
         )
         for one in gains
     )
+
+
+def _paper(name: str) -> str:
+    """The paper's score on a benchmark."""
+    ours = find_benchmark(name)
+    return percent(ours.paper if ours is not None else None, 1)

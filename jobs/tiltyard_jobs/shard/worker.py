@@ -133,7 +133,7 @@ def _check_sealed(context: ShardContext[Recipe]) -> None:
 
 @contextmanager
 def _opened(ref: StoreRef) -> Iterator[Store]:
-    store = open_store(ref.uri, endpoint=ref.endpoint, region=ref.region, ca_bundle=ref.ca_bundle)
+    store = open_store(ref)
     try:
         yield store
     finally:

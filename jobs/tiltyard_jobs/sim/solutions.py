@@ -6,7 +6,7 @@ import re
 from functools import cache
 from typing import NamedTuple
 
-from tiltyard_jobs.curation.benchmarks import packaged_humaneval
+from tiltyard_jobs.evaluation.benchmarks.humaneval import packaged_humaneval
 from tiltyard_jobs.sim.parameters import SimParameters
 from tiltyard_jobs.sim.protocol import Generation
 

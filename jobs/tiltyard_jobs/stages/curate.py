@@ -95,5 +95,5 @@ def _write(context: ShardContext[CurateRecipe], scores: list[int | None], reason
 
 def curated_row(row: dict[str, Any], score: int | None) -> dict[str, Any]:
     """A row of the curated table."""
-    grade = None if score is None else str(grade_of(score))
+    grade = None if score is None else grade_of(score)
     return row | {"score": score, "grade": grade, "task_type": str(task_type(row["instruction"]))}

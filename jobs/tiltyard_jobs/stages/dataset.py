@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 
 from tiltyard_jobs.contracts.recipes import DatasetRecipe
-from tiltyard_jobs.curation.benchmarks import load_known
+from tiltyard_jobs.evaluation.known_texts import load_known
 from tiltyard_jobs.rating.votes import tally
 from tiltyard_jobs.results.answered import answered_instructions
 from tiltyard_jobs.results.ballots import Roster, read_ballots, sources_of

@@ -14,7 +14,8 @@ from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import JudgeRecipe
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
 from tiltyard_jobs.llm.client import Sampling
-from tiltyard_jobs.prompts.judge import MAX_TOKENS, SCHEMAS, TOP_LOGPROBS, JudgePrompt, parse_choice, parse_logprobs
+from tiltyard_jobs.prompts.judge import JudgePrompt
+from tiltyard_jobs.prompts.verdicts import VERDICT_METHODS
 from tiltyard_jobs.records import seed_of
 from tiltyard_jobs.results.stage_tables import VERDICTS
 from tiltyard_jobs.shard.context import Outcome, ShardContext
@@ -38,10 +39,9 @@ async def judge(context: ShardContext[JudgeRecipe]) -> Outcome:
     recipes = [recipe for recipe, _ in context.parts]
     first, shard = recipes[0], context.shard
     part = rows_of_part(context.artifacts, first.instructions, shard, first.instructions_per_shard)
-    method = first.method
-    prompt = JudgePrompt(first.prompt, method, salt=f"{first.seed}/{first.instructions.key}")
-    schema, logprobs = SCHEMAS[method], TOP_LOGPROBS if method == "Logprobs" else None
-    sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=MAX_TOKENS[method])
+    method = VERDICT_METHODS[first.method]
+    prompt = JudgePrompt(first.prompt, first.method, salt=f"{first.seed}/{first.instructions.key}")
+    sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=method.max_tokens)
 
     async with model_of(context) as client:
 
@@ -63,10 +63,10 @@ async def judge(context: ShardContext[JudgeRecipe]) -> Outcome:
                 prompt.messages(item.instruction, *(answers if a_first else answers[::-1])),
                 sampling=sampling,
                 seed=seed_of(first.seed, item.instruction_id, *pair_and_order(item)),
-                json_schema=schema,
-                top_logprobs=logprobs,
+                json_schema=method.schema,
+                top_logprobs=method.top_logprobs,
             )
-            verdict = parse_logprobs(reply.first_token_logprobs) if logprobs else parse_choice(reply.text)
+            verdict = method.read(reply)
             return blank(item) | {
                 "vote": verdict.vote if a_first else round(1 - verdict.vote, 6),
                 "reason": verdict.reason,

@@ -20,8 +20,8 @@ from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import TrainRecipe
 from tiltyard_jobs.contracts.summary import Summary, pack_bits
 from tiltyard_jobs.contracts.tasks import NamedEndpoint, PreflightTask
-from tiltyard_jobs.curation.benchmarks import load_known
 from tiltyard_jobs.errors import ConfigurationError, JobError, RecordVoidError, TransientError, VoidReason
+from tiltyard_jobs.evaluation.known_texts import load_known
 from tiltyard_jobs.evaluation.lm_tasks import FIELD, Harness
 from tiltyard_jobs.evaluation.tasks import load_tasks
 from tiltyard_jobs.llm.caller import NotServedError
@@ -31,7 +31,7 @@ from tiltyard_jobs.llm.endpoint import Endpoint, connect
 from tiltyard_jobs.llm.probe import require_logprobs, require_raw_completions
 from tiltyard_jobs.llm.retry import RetryPolicy
 from tiltyard_jobs.llm.template import find_prefix, prefix_from_template
-from tiltyard_jobs.prompts.judge import TOP_LOGPROBS
+from tiltyard_jobs.prompts.verdicts import TOP_LOGPROBS
 from tiltyard_jobs.results.run_folder import outputs_of
 from tiltyard_jobs.sandbox.confine import ConfinementError
 from tiltyard_jobs.sandbox.host import Limits, run_program

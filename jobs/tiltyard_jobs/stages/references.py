@@ -12,7 +12,7 @@ from typing import Any
 
 from tiltyard_jobs.contracts.recipes import ReferencesRecipe
 from tiltyard_jobs.errors import ConfigurationError
-from tiltyard_jobs.evaluation.libraries import LibraryTask
+from tiltyard_jobs.evaluation.benchmarks.base import SolvedTask
 from tiltyard_jobs.evaluation.tasks import load_tasks
 from tiltyard_jobs.results.stage_tables import REFERENCES
 from tiltyard_jobs.sandbox.host import Outcome as Ran
@@ -32,7 +32,7 @@ async def references(context: ShardContext[ReferencesRecipe]) -> Outcome:
     """
     recipe = context.recipe
     loaded = await asyncio.to_thread(load_tasks, recipe.tasks, context.task.store)
-    tasks = [task for task in loaded if isinstance(task, LibraryTask)]
+    tasks = [task for task in loaded if isinstance(task, SolvedTask)]
     assert len(tasks) == len(loaded), f"the authors of {recipe.tasks.name} give solutions"
     ran = await run_all(context, [task.reference() for task in tasks], recipe.by)
     failed = Counter(f"{one.verdict}: {one.detail[:WHY_LENGTH]}" for one in ran if one.verdict != "Passed")

@@ -16,8 +16,9 @@ from tiltyard_jobs.contracts.recipes import (
     TaskSetRecipe,
 )
 from tiltyard_jobs.errors import ConfigurationError, VoidReason
+from tiltyard_jobs.evaluation.benchmarks.base import Task
 from tiltyard_jobs.evaluation.lm_tasks import FIELD, Harness
-from tiltyard_jobs.evaluation.tasks import Task, load_tasks
+from tiltyard_jobs.evaluation.tasks import load_tasks
 from tiltyard_jobs.results.stage_tables import TASK_SCORES
 from tiltyard_jobs.sandbox.host import Outcome as Ran
 from tiltyard_jobs.shard.context import Outcome, ShardContext

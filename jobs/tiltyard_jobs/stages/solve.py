@@ -9,7 +9,8 @@ from typing import Any
 
 from tiltyard_jobs.contracts.recipes import QuestionSet, SolveRecipe, TaskSetRecipe
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
-from tiltyard_jobs.evaluation.tasks import Task, load_tasks
+from tiltyard_jobs.evaluation.benchmarks.base import Task
+from tiltyard_jobs.evaluation.tasks import load_tasks
 from tiltyard_jobs.llm.client import ModelClient, Sampling
 from tiltyard_jobs.llm.likelihood import likelihood
 from tiltyard_jobs.llm.reply import ChatReply, Completion

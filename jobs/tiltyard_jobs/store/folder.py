@@ -8,7 +8,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import unquote
 
+from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.errors import ConfigurationError, PermanentError, TransientError
 from tiltyard_jobs.store.base import PIECE, ObjectInfo, digest_mismatch
 from tiltyard_jobs.store.keys import check_key, check_prefix, is_segment
@@ -30,6 +32,15 @@ _CONFIGURATION = {
     errno.ENAMETOOLONG: "the path is too long; name a folder with a shorter path",
     errno.ELOOP: "the path goes through a loop of symbolic links; name another folder",
 }
+
+
+def open_store(ref: StoreRef) -> FolderStore:
+    """The store of a `file://` URI; see `factory.open_store`."""
+    rest = ref.uri.removeprefix("file://")
+    host, slash, path = rest.partition("/")
+    if host not in ("", "localhost") or not path or "\0" in unquote(path):
+        raise ConfigurationError(f"The URI file://{rest} of a store must be file:///absolute/path, of this machine.")
+    return FolderStore(Path(slash + unquote(path)))
 
 
 class FolderStore:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import boto3
 from boto3.s3.transfer import TransferConfig
@@ -16,6 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from s3transfer.manager import TransferManager
 
+from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.errors import ConfigurationError, PermanentError
 from tiltyard_jobs.store.base import PIECE, ObjectInfo, digest_mismatch
 from tiltyard_jobs.store.keys import check_key, check_prefix
@@ -35,6 +38,42 @@ _THREADS = 4
 # writer whose reply was lost from another writer of the same bytes.
 _DIGEST = "sha256"
 _TOKEN = "put-token"  # noqa: S105 - a name, no secret
+
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
+
+
+def open_store(ref: StoreRef) -> S3Store:
+    """The store of an `s3://` URI; see `factory.open_store`."""
+    bucket, _, prefix = ref.uri.removeprefix("s3://").partition("/")
+    prefix = prefix.strip("/")
+    if not _BUCKET.fullmatch(bucket):
+        raise ConfigurationError(
+            "The URI of a store in S3 must be s3://bucket/prefix, with letters, digits, '.', '_', '-' in the bucket's "
+            "name; credentials come from the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)."
+        )
+    try:
+        check_key(prefix or "root")
+    except ValueError as error:
+        raise ConfigurationError(f"The prefix of {ref.uri} cannot be used: {error}.") from error
+    if ref.endpoint is not None:
+        _check_endpoint(ref.endpoint)
+    if ref.ca_bundle is not None and not Path(ref.ca_bundle).is_file():
+        raise ConfigurationError(f"The CA bundle {ref.ca_bundle} is no file.")
+    client = make_client(endpoint=ref.endpoint, region=ref.region, ca_bundle=ref.ca_bundle)
+    return S3Store(bucket, prefix, client)
+
+
+def _check_endpoint(endpoint: str) -> None:
+    """Only a scheme, a host and perhaps a port and a path: a password in it would show in logs."""
+    try:
+        parts = urlsplit(endpoint)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or "@" in endpoint or "?" in endpoint or "#" in endpoint:
+        raise ConfigurationError(
+            "The endpoint of an S3 server must be http://host:port or https://host:port, without credentials or query."
+        )
 
 
 def make_client(

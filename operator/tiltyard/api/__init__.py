@@ -5,9 +5,9 @@ know no floats); in Python they are snake_case and `Decimal`. A null means that 
 """
 
 from tiltyard.api.battles import AnswerSampling, Battles, Schedule, Verdict
-from tiltyard.api.curation import Curation, Dedup, Difficulty, Diversity, Embedder, Grade
+from tiltyard.api.curation import Curation, Dedup, Difficulty, Diversity, Embedder
 from tiltyard.api.dataset import Dataset
-from tiltyard.api.evaluation import TASKS, WITH_LIBRARIES, BenchmarkFile, Evaluation, ProgramEnvironment, TaskFile
+from tiltyard.api.evaluation import BenchmarkFile, Evaluation, ProgramEnvironment, TaskFile
 from tiltyard.api.instructions import GivenInstructions, Instructions, Mine
 from tiltyard.api.jobs import Jobs
 from tiltyard.api.load import load_tournament, tournament_from_object
@@ -38,8 +38,6 @@ from tiltyard.api.training import RuntimeReference, Training
 
 __all__ = [
     "INFERENCE_SERVICE_SCHEME",
-    "TASKS",
-    "WITH_LIBRARIES",
     "AnswerSampling",
     "Battles",
     "BenchmarkFile",
@@ -53,7 +51,6 @@ __all__ = [
     "Endpoint",
     "Evaluation",
     "GivenInstructions",
-    "Grade",
     "Instructions",
     "Jobs",
     "KeyReference",

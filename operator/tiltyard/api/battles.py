@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated
+
+from pydantic import Field
 
 from tiltyard.api.base import ApiModel
 from tiltyard.api.scalars import PositiveShare, Temperature, TokenLimit
+from tiltyard_jobs.contracts.verdicts import VERDICT_METHODS, VerdictMethod
+from tiltyard_jobs.contracts.vocabulary import Criteria, Orders, Pairing, ScheduleType
 
-Criteria = Literal["code-v1", "general-v1"]
+_METHODS = " ".join(f"{name}: {facts.meaning}." for name, facts in VERDICT_METHODS.items())
 
 
 class AnswerSampling(ApiModel):
@@ -25,9 +29,7 @@ class AnswerSampling(ApiModel):
 class Verdict(ApiModel):
     """How one verdict is asked for."""
 
-    method: Literal["Logprobs", "Choice", "Reasoned"] = "Logprobs"
-    """Logprobs: a fraction of a vote, from the probabilities of the two labels. Choice: one label. Reasoned: reasons,
-    then a label. Default: Logprobs."""
+    method: Annotated[VerdictMethod, Field(description=f"{_METHODS} Default: Logprobs.")] = "Logprobs"
     criteria: Criteria = "code-v1"
     """What a judge weighs. Default: code-v1."""
 
@@ -35,19 +37,19 @@ class Verdict(ApiModel):
 class Schedule(ApiModel):
     """Which verdicts are asked for."""
 
-    type: Literal["RoundRobin", "Pruned"] = "RoundRobin"
+    type: ScheduleType = "RoundRobin"
     """RoundRobin: all. Pruned skips verdicts that can no longer change a gold answer. Default: RoundRobin."""
 
 
 class Battles(ApiModel):
     """Who meets whom, how they answer and how a match is judged."""
 
-    pairing: Literal["AttackerDefender", "AllPairs"] = "AttackerDefender"
+    pairing: Pairing = "AttackerDefender"
     """AttackerDefender: an instruction's attacker against every other competitor. AllPairs: every two competitors.
     Default: AttackerDefender."""
     answer: AnswerSampling = AnswerSampling()
     """How answers are sampled."""
-    orders: Literal["Both", "Alternate"] = "Both"
+    orders: Orders = "Both"
     """Both: each judge sees each pair of answers in both orders. Alternate: in one, by turns. Default: Both."""
     verdict: Verdict = Verdict()
     """How one verdict is asked for."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -14,15 +14,14 @@ from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import Line, PositiveShare
 from tiltyard.api.shapes import Distinct, Whole
 from tiltyard.api.texts import Texts
-
-Grade = Literal["Excellent", "Good", "Average", "Poor"]
-KnownBenchmark = Literal["humaneval", "mbpp"]
+from tiltyard_jobs.contracts.benchmarks import DecontaminationBenchmark
+from tiltyard_jobs.contracts.vocabulary import DedupMethod, DiversityMethod, EmbedderMethod, Grade
 
 
 class Dedup(ApiModel):
     """Instructions that say the same are kept once: the first one, in the manifest's order of competitors."""
 
-    method: Literal["MinHash", "Semantic", "None"] = "MinHash"
+    method: DedupMethod = "MinHash"
     """MinHash: Jaccard similarity of the sets of words. Semantic: cosine similarity under `diversity.embedder`. None:
     all are kept. Default: MinHash."""
     threshold: PositiveShare = Decimal("0.5")
@@ -73,7 +72,7 @@ class Embedder(ApiModel):
 
     RULES = (EMBEDDER_MODEL, EMBEDDER_ENDPOINT)
 
-    method: Literal["HashedNgrams", "SentenceTransformers", "Endpoint"] = "HashedNgrams"
+    method: EmbedderMethod = "HashedNgrams"
     """HashedNgrams needs no model. SentenceTransformers loads `model`. Endpoint asks a server for embeddings. Default:
     HashedNgrams."""
     model: Line | None = None
@@ -85,7 +84,7 @@ class Embedder(ApiModel):
 class Diversity(ApiModel):
     """Many instructions are compressed to few that cover them."""
 
-    method: Literal["KCenterGreedy", "Random", "None"] = "KCenterGreedy"
+    method: DiversityMethod = "KCenterGreedy"
     """KCenterGreedy covers the embeddings. Random draws. None keeps all. Default: KCenterGreedy."""
     per_competitor: Annotated[int, Whole(1, 10_000_000)] = 2800
     """Instructions kept of each competitor, at most. Default: 2800."""
@@ -102,7 +101,7 @@ class Curation(ApiModel):
     """Instructions of the wanted difficulty are kept."""
     diversity: Diversity = Diversity()
     """Many instructions are compressed to few that cover them."""
-    decontaminate: Annotated[tuple[KnownBenchmark, ...], Field(max_length=16), Distinct()] = ("humaneval",)
+    decontaminate: Annotated[tuple[DecontaminationBenchmark, ...], Field(max_length=16), Distinct()] = ("humaneval",)
     """Known benchmarks: an instruction or a gold answer that matches them, or nearly, gives no training row and is
     counted. mbpp is read from the Hugging Face hub: it needs a network and the package datasets. Default: humaneval."""
     held_out: Annotated[tuple[Texts, ...], Field(max_length=16)] = ()

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from tiltyard.api.base import ApiModel
 from tiltyard.api.scalars import Share
 from tiltyard.api.shapes import Distinct
+from tiltyard_jobs.contracts.vocabulary import DatasetFormat
 
 
 class Dataset(ApiModel):
     """Training data made of the winners' answers."""
 
-    formats: Annotated[tuple[Literal["Sft", "Preference"], ...], Field(min_length=1, max_length=2), Distinct()] = (
+    formats: Annotated[tuple[DatasetFormat, ...], Field(min_length=1, max_length=2), Distinct()] = (
         "Sft",
         "Preference",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import Field
@@ -13,23 +13,9 @@ from tiltyard.api.scalars import Sha256, TextsUri, TokenLimit
 from tiltyard.api.serving import ModelServing
 from tiltyard.api.shapes import Distinct, Text, Whole
 from tiltyard.api.texts import TEXTS_IN_CLUSTER
-from tiltyard_jobs.contracts.recipes import Benchmark
+from tiltyard_jobs.contracts.benchmarks import BENCHMARKS, Benchmark
 
-TASKS: Mapping[Benchmark, int] = {
-    "humaneval": 164,
-    "humaneval_plus": 164,
-    "mbpp": 500,
-    "mbpp_plus": 378,
-    "cruxeval_input": 800,
-    "cruxeval_output": 800,
-    "ds1000": 1000,
-    "bigcodebench": 1140,
-    "bigcodebench_hard": 148,
-}
-"""How many tasks each benchmark has, at most."""
-
-WITH_LIBRARIES: tuple[Benchmark, ...] = ("ds1000", "bigcodebench", "bigcodebench_hard")
-"""Those whose programs use libraries, and whose authors give a solution of each task."""
+_WITH_LIBRARIES = [name for name, facts in BENCHMARKS.items() if facts.libraries]
 
 ImageName = Annotated[str, Text("the name of a container image, REGISTRY/NAME:TAG", r"[A-Za-z0-9][^\s]*", 512)]
 InterpreterPath = Annotated[str, Text("a command or a path in the image", r"[^\s-][^\s]*", 253)]
@@ -83,7 +69,7 @@ class TaskFile(ApiModel):
 
 
 def _own_benchmark(task: LmEvalTask) -> Iterator[Violation]:
-    if task.name in TASKS:
+    if task.name in BENCHMARKS:
         yield Violation(("name",), f'"{task.name}"')
 
 
@@ -97,7 +83,7 @@ def _one_file_a_split(task: LmEvalTask) -> Iterator[Violation]:
 NOT_OUR_OWN: Rule[LmEvalTask] = Rule(
     sentence="this one runs in Tiltyard's own sandbox; name it in evaluation.benchmarks",
     check=_own_benchmark,
-    cel=f"!(self.name in {list(TASKS)})",
+    cel=f"!(self.name in {list(BENCHMARKS)})",
     field_path=".name",
 )
 ONE_FILE_A_SPLIT: Rule[LmEvalTask] = Rule(
@@ -148,7 +134,7 @@ def _one_environment(evaluation: Evaluation) -> Iterator[Violation]:
 def _libraries_somewhere(evaluation: Evaluation) -> Iterator[Violation]:
     named = {environment.benchmark for environment in evaluation.environments}
     for position, benchmark in enumerate(evaluation.benchmarks):
-        if benchmark in WITH_LIBRARIES and benchmark not in named:
+        if benchmark in _WITH_LIBRARIES and benchmark not in named:
             yield Violation(("benchmarks", position), f'"{benchmark}"')
 
 
@@ -186,7 +172,7 @@ ONE_ENVIRONMENT: Rule[Evaluation] = Rule(
 LIBRARIES_SOMEWHERE: Rule[Evaluation] = Rule(
     sentence="its programs use many libraries: name an image that has them in evaluation.environments",
     check=_libraries_somewhere,
-    cel=f"!has(self.benchmarks) || self.benchmarks.all(b, !(b in {list(WITH_LIBRARIES)}) ||"
+    cel=f"!has(self.benchmarks) || self.benchmarks.all(b, !(b in {_WITH_LIBRARIES}) ||"
     " (has(self.environments) && self.environments.exists(e, e.benchmark == b)))",
     field_path=".benchmarks",
 )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 from tiltyard.api.base import ApiModel
 from tiltyard.api.pods import KeyReference, ObjectReference
 from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import BucketUri, ObjectName, ServerUrl, Word
+from tiltyard_jobs.contracts.stores import STORES, StoreFacts, scheme_of
+from tiltyard_jobs.contracts.tasks import StoreRef
 
 
 def _one_identity(s3: S3Output) -> Iterator[Violation]:
@@ -26,6 +29,7 @@ class S3Output(ApiModel):
     """A bucket that speaks S3, conditional puts included."""
 
     RULES = (ONE_IDENTITY,)
+    FIELD: ClassVar[str] = "spec.output.s3"
 
     uri: BucketUri
     """s3://BUCKET or s3://BUCKET/PREFIX. Tournaments that share it share their artifacts."""
@@ -40,9 +44,23 @@ class S3Output(ApiModel):
     ca_bundle_ref: KeyReference | None = None
     """An entry of a ConfigMap: the certificates (PEM) that sign the endpoint's."""
 
+    @property
+    def facts(self) -> StoreFacts:
+        """What its kind of store needs."""
+        return STORES[scheme_of(self.uri)]
+
+    def to_ref(self, ca_bundle: str | None) -> StoreRef:
+        """The bucket for a worker that finds the certificates in the file `ca_bundle`."""
+        return StoreRef(uri=self.uri, endpoint=self.endpoint, region=self.region, ca_bundle=ca_bundle)
+
 
 class Output(ApiModel):
     """Where artifacts are kept."""
 
     s3: S3Output
     """A bucket that speaks S3."""
+
+    @property
+    def bucket(self) -> S3Output:
+        """The bucket, whichever field names it."""
+        return self.s3

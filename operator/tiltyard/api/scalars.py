@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from pydantic import JsonValue
 
 from tiltyard.api.shapes import Fraction, Opaque, Quantity, Text, Whole
+from tiltyard_jobs.contracts.stores import STORES
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
@@ -38,9 +39,15 @@ ModelUri = Annotated[
         512,
     ),
 ]
+_BUCKETS = [scheme for scheme, facts in STORES.items() if facts.in_cluster]
+_KEYS = ", ".join(f"{scheme}://BUCKET/KEY" for scheme in _BUCKETS)
 TextsUri = Annotated[
     str,
-    Text("s3://BUCKET/KEY, file:///PATH or file://./PATH beside the manifest", rf"s3://{_BUCKET}/{_PATH}|{_FILE}", 512),
+    Text(
+        f"{_KEYS}, file:///PATH or file://./PATH beside the manifest",
+        "|".join((*(rf"{scheme}://{_BUCKET}/{_PATH}" for scheme in _BUCKETS), _FILE)),
+        512,
+    ),
 ]
 Sha256 = Annotated[str, Text("a SHA-256 digest, 64 hex digits", r"[0-9a-f]{64}", 64)]
 BucketUri = Annotated[str, Text("s3://BUCKET or s3://BUCKET/PREFIX", rf"s3://{_BUCKET}(/[^\s?#]*)?", 512)]

@@ -12,6 +12,7 @@ from tiltyard.api.pods import PodPatch, Resources
 from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import ObjectName, PositiveShare, Prefix, Share, TokenLimit
 from tiltyard.api.shapes import Whole
+from tiltyard_jobs.contracts.vocabulary import Precision, SelectBy, TrainingMethod
 
 
 class RuntimeReference(ApiModel):
@@ -80,7 +81,7 @@ class Hyperparameters(ApiModel):
     """Tokens of one packed sequence. Default: 2048."""
     packing: bool = True
     """Short rows share a sequence. Default: true."""
-    precision: Literal["Bfloat16", "Float32"] = "Bfloat16"
+    precision: Precision = "Bfloat16"
     """What is computed in, and saved in; weights that are trained are kept in 32 bits. Default: Bfloat16."""
     gradient_checkpointing: bool = True
     """Less memory for more time. Default: true."""
@@ -100,7 +101,7 @@ class Select(ApiModel):
 
     fraction: PositiveShare
     """How much of them."""
-    by: Literal["Margin", "Random"] = "Margin"
+    by: SelectBy = "Margin"
     """Margin: those whose gold answer leads by most. Random: the control. Default: Margin."""
 
 
@@ -130,7 +131,7 @@ class Training(ApiModel):
     """Train on a part of the rows; absent: on all."""
     trainer: Trainer = Trainer()
     """What runs it."""
-    method: Literal["Sft", "SftThenDpo"] = "Sft"
+    method: TrainingMethod = "Sft"
     """Sft: supervised on the gold answers. SftThenDpo: then on the preferences. Default: Sft."""
     hyperparameters: Hyperparameters = Hyperparameters()
     """How it learns."""

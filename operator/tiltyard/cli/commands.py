@@ -190,8 +190,8 @@ def _store(options: argparse.Namespace, tournament: Tournament) -> StoreRef:
         return StoreRef(uri=options.out.absolute().as_uri())
     output = tournament.spec.output
     assert output is not None
-    s3 = output.s3
-    return StoreRef(uri=s3.uri, endpoint=s3.endpoint, region=s3.region, ca_bundle=os.environ.get("AWS_CA_BUNDLE"))
+    variable = output.bucket.facts.ca_bundle
+    return output.bucket.to_ref(os.environ.get(variable) if variable is not None else None)
 
 
 def _state_folder(options: argparse.Namespace, tournament: Tournament) -> Path:

@@ -35,8 +35,6 @@ PREFLIGHT = "preflight"
 TASK_FOLDER, CA_FOLDER, PROGRAMS_FOLDER = "/etc/tiltyard", "/etc/tiltyard-ca", "/programs"
 TASK_KEY = "task.json"
 READABLE_BYTES = 512 * 1024  # a ConfigMap holds 1 MiB
-S3_REQUIRED = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-S3_VARIABLES = (*S3_REQUIRED, "AWS_SESSION_TOKEN")
 GRACE_SECONDS = 60  # to flush what is written and to upload the journal
 
 # What is neither ignored nor final is tried again.
@@ -54,9 +52,8 @@ FAILURE_POLICY: dict[str, Any] = {
 
 def store_ref(tournament: Tournament) -> StoreRef:
     """The bucket, as a worker in a pod sees it."""
-    s3 = _bucket(tournament)
-    ca_bundle = f"{CA_FOLDER}/{s3.ca_bundle_ref.key}" if s3.ca_bundle_ref else None
-    return StoreRef(uri=s3.uri, endpoint=s3.endpoint, region=s3.region, ca_bundle=ca_bundle)
+    bucket = bucket_of(tournament)
+    return bucket.to_ref(f"{CA_FOLDER}/{bucket.ca_bundle_ref.key}" if bucket.ca_bundle_ref else None)
 
 
 def parts_annotation(bundle: Bundle, indices: Iterable[Iterable[Part]]) -> str:
@@ -88,10 +85,11 @@ def cluster_preflight_task(tournament: Tournament, graph: Graph) -> PreflightTas
         for variable, reference in _api_keys(tournament, None)
     }
     secrets = dict(task.secrets)
-    if (secret := _bucket(tournament).secret_ref) is not None:
-        for variable in S3_REQUIRED:
-            secrets[f"spec.output.s3.secretRef ({variable})"] = variable
-            places[variable] = f"the key {variable} of the Secret {secret.name} in this namespace"
+    bucket = bucket_of(tournament)
+    if bucket.secret_ref is not None:
+        for variable in bucket.facts.required:
+            secrets[f"{bucket.FIELD}.secretRef ({variable})"] = variable
+            places[variable] = f"the key {variable} of the Secret {bucket.secret_ref.name} in this namespace"
     return task.model_copy(update={"secrets": secrets, "secret_places": places})
 
 
@@ -144,9 +142,10 @@ def _places(bundle: Bundle) -> Iterator[tuple[int, int]]:
             yield recipe, shard
 
 
-def _bucket(tournament: Tournament) -> S3Output:
+def bucket_of(tournament: Tournament) -> S3Output:
+    """Where a tournament on a cluster keeps its artifacts."""
     assert tournament.spec.output is not None, "a cluster's manifest has a bucket"
-    return tournament.spec.output.s3
+    return tournament.spec.output.bucket
 
 
 def _objects(
@@ -204,7 +203,7 @@ def _pod(
     secrets: Mapping[str, KeyReference],
     settings: ClusterSettings,
 ) -> dict[str, Any]:
-    s3, stage = _bucket(tournament), task.stage
+    bucket, stage = bucket_of(tournament), task.stage
     training = tournament.spec.training if engine_of(task) == "Trl" else None
     asked = training or tournament.spec.jobs
     patch = pod_fields(asked.pod)
@@ -219,8 +218,8 @@ def _pod(
         {"name": "work", "mountPath": "/work"},
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
     ]
-    if s3.ca_bundle_ref is not None:
-        volumes.append({"name": "ca", "configMap": {"name": s3.ca_bundle_ref.name}})
+    if bucket.ca_bundle_ref is not None:
+        volumes.append({"name": "ca", "configMap": {"name": bucket.ca_bundle_ref.name}})
         mounts.append({"name": "ca", "mountPath": CA_FOLDER, "readOnly": True})
     if training is not None:
         _add_training(training, volumes, mounts)
@@ -234,7 +233,7 @@ def _pod(
         {"name": "TILTYARD_WORK_DIR", "value": "/work"},
         *([{"name": "TILTYARD_SANDBOX", "value": PROGRAMS_FOLDER}] if sandbox else []),
         *(_secret_env(variable, reference) for variable, reference in sorted(secrets.items())),
-        *bucket_env(s3),
+        *bucket_env(bucket),
         *own.pop("env", []),
     ]
     return {
@@ -243,7 +242,7 @@ def _pod(
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "securityContext": POD_SECURITY,
-        **({"serviceAccountName": s3.service_account_name} if s3.service_account_name else {}),
+        **({"serviceAccountName": bucket.service_account_name} if bucket.service_account_name else {}),
         **patch,
         **({"imagePullSecrets": pull} if pull else {}),
         "volumes": [*volumes, *patch.get("volumes", [])],
@@ -315,11 +314,11 @@ def _sandbox(
     ]
 
 
-def bucket_env(s3: S3Output) -> Iterator[dict[str, Any]]:
-    """The bucket's credentials; boto3 finds those of a service account by itself."""
-    if s3.secret_ref is not None:
-        for variable in S3_VARIABLES:
-            yield _secret_env(variable, KeyReference(name=s3.secret_ref.name, key=variable))
+def bucket_env(bucket: S3Output) -> Iterator[dict[str, Any]]:
+    """The bucket's credentials; the store's own client finds those of a service account by itself."""
+    if bucket.secret_ref is not None:
+        for variable in bucket.facts.credentials:
+            yield _secret_env(variable, KeyReference(name=bucket.secret_ref.name, key=variable))
 
 
 def _secret_env(variable: str, reference: KeyReference) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from tiltyard.api import INFERENCE_SERVICE_SCHEME, Endpoint, ModelSource, Partic
 from tiltyard.plan.graph import ModelNode
 from tiltyard.plan.participants import participants
 from tiltyard.render.cluster import ClusterSettings
-from tiltyard.render.jobs import CA_FOLDER, TASK_FOLDER, TASK_KEY, bucket_env, store_ref
+from tiltyard.render.jobs import CA_FOLDER, TASK_FOLDER, TASK_KEY, bucket_env, bucket_of, store_ref
 from tiltyard.render.names import (
     LOADS,
     MODEL,
@@ -145,8 +145,7 @@ def _from_bucket(
 
     What it is to bring stands in an annotation of the pod: an object of its own would have to be made and kept.
     """
-    assert tournament.spec.output is not None
-    s3, store = tournament.spec.output.s3, store_ref(tournament)
+    bucket, store = bucket_of(tournament), store_ref(tournament)
     task = FetchTask(tournament=tournament.metadata.name, store=store, model=artifact, folder=f"{FETCHED}/model")
     mount = {"name": "model", "mountPath": "/mnt/models", "subPath": "model", "readOnly": True}
     model = {
@@ -160,15 +159,15 @@ def _from_bucket(
         {"name": "model", "mountPath": FETCHED},
     ]
     volumes: list[dict[str, Any]] = [{"name": "model", "emptyDir": {}}, {"name": "fetch-tmp", "emptyDir": {}}, note]
-    if s3.ca_bundle_ref is not None:
-        volumes.append({"name": "ca", "configMap": {"name": s3.ca_bundle_ref.name}})
+    if bucket.ca_bundle_ref is not None:
+        volumes.append({"name": "ca", "configMap": {"name": bucket.ca_bundle_ref.name}})
         mounts.append({"name": "ca", "mountPath": CA_FOLDER, "readOnly": True})
     fetch = {
         "name": "storage-initializer",  # a pod that has one of this name gets none of KServe's
         "image": settings.worker_image,
         "imagePullPolicy": settings.pull_policy,
         "command": ["python", "-m", "tiltyard_jobs", "fetch", "--task", f"{TASK_FOLDER}/{TASK_KEY}"],
-        "env": [*bucket_env(s3)],
+        "env": [*bucket_env(bucket)],
         "securityContext": {**CONTAINER_SECURITY, **POD_SECURITY},
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [*mounts, {"name": "fetch-tmp", "mountPath": "/tmp"}],  # noqa: S108
@@ -176,7 +175,7 @@ def _from_bucket(
     return {
         **predictor,
         "model": model,
-        **({"serviceAccountName": s3.service_account_name} if s3.service_account_name else {}),
+        **({"serviceAccountName": bucket.service_account_name} if bucket.service_account_name else {}),
         "annotations": {FETCH: task.model_dump_json(by_alias=True)},
         "initContainers": [fetch],
         "volumes": [*predictor.get("volumes", []), *volumes],

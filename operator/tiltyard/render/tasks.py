@@ -34,6 +34,7 @@ from tiltyard_jobs.contracts.tasks import (
     StoreRef,
     TrainerRef,
 )
+from tiltyard_jobs.contracts.verdicts import VERDICT_METHODS
 
 
 def external_endpoint(endpoint: Endpoint, field: str) -> EndpointRef:
@@ -187,7 +188,7 @@ def _lm_eval_tasks(tournament: Tournament, graph: Graph) -> Iterator[LmEvalTask]
 
 def _endpoints(tournament: Tournament) -> Iterator[NamedEndpoint]:
     """Servers that run already."""
-    by_logprobs = tournament.spec.battles.verdict.method == "Logprobs"
+    verdicts = VERDICT_METHODS[tournament.spec.battles.verdict.method]
     for used in used_endpoints(tournament):
         named, one = NamedEndpoint(name=used.name, endpoint=external_endpoint(used.endpoint, used.field)), used.used_by
         needs = {"needs_embeddings": True}
@@ -195,7 +196,7 @@ def _endpoints(tournament: Tournament) -> Iterator[NamedEndpoint]:
             needs = {
                 "needs_completions": one.mines,
                 "needs_prefix": one.mines and one.participant.chat_template_prefix is None,
-                "needs_logprobs": one.judges and by_logprobs,
+                "needs_logprobs": one.judges and verdicts.needs_logprobs,
             }
         yield named.model_copy(update=needs)
 

@@ -15,6 +15,7 @@ from support.benchmarks import small_benchmark
 from support.local_runs import LocalRun, contents
 from tiltyard.cluster.kube import CONFIG_MAPS, JOBS, PODS, SERVICES, TOURNAMENTS
 from tiltyard.render.names import BUNDLE, job_name
+from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.store import open_store
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
@@ -63,8 +64,8 @@ async def test_a_tournament_from_apply_to_complete(arena: Arena, credentials: An
     local = LocalRun(tmp_path / "local", {**document, "metadata": {"name": "test"}})
     local.complete()
     assert local.out is not None
-    store = open_store(arena.s3_uri, endpoint=arena.server.endpoint)
-    assert contents(store) == contents(open_store(local.out.as_uri()))
+    store = open_store(StoreRef(uri=arena.s3_uri, endpoint=arena.server.endpoint))
+    assert contents(store) == contents(open_store(StoreRef(uri=local.out.as_uri())))
     store.close()
 
     # The events tell the story once.
@@ -93,7 +94,7 @@ async def test_a_tournament_from_apply_to_complete(arena: Arena, credentials: An
 
 
 async def test_competitors_are_scored_by_a_sidecar_without_keys(arena: Arena, credentials: Any) -> None:
-    store = open_store(arena.s3_uri, endpoint=arena.server.endpoint)
+    store = open_store(StoreRef(uri=arena.s3_uri, endpoint=arena.server.endpoint))
     store.put("tasks.jsonl", small_benchmark(6).encode())
     file = {"benchmark": "humaneval_plus", "uri": f"{arena.s3_uri}/tasks.jsonl"}
     evaluation = {"benchmarks": ["humaneval_plus"], "files": [file], "competitors": True, "allowCodeExecution": True}

@@ -17,6 +17,7 @@ from integration.local.conftest import MakeRun
 from support.local_runs import INTERRUPTED, LocalRun, alive, command_of, contents, wait_until
 from support.manifests import manifest
 from tiltyard.local.occupancy import is_occupied
+from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.sim.request_log import asked_twice
 from tiltyard_jobs.store import open_store
 
@@ -126,7 +127,7 @@ def test_twenty_kills_change_nothing_and_hardly_anything_is_asked_twice(tmp_path
     killing.to_the_end()
     assert len(killing.kills) == 20
     again = asked_twice(sorted(killed_logs.glob("*.jsonl")))
-    stores = [open_store((tmp_path / name / "out").as_uri()) for name in ("whole", "killed")]
+    stores = [open_store(StoreRef(uri=(tmp_path / name / "out").as_uri())) for name in ("whole", "killed")]
     assert contents(stores[1]) == contents(stores[0])
     assert again.distinct == counts.distinct
     assert again.share <= 0.01, again

@@ -14,6 +14,7 @@ from integration.local.conftest import MakeRun
 from support.local_runs import Finished, LocalRun, asked, contents
 from support.manifests import manifest
 from support.s3server import S3Server
+from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.sim.request_log import MODEL_WORK
 from tiltyard_jobs.store import open_store
 
@@ -75,7 +76,7 @@ def done(make_shared_run: MakeRun) -> Done:
     run = make_shared_run("done", small())
     finished = run.complete()
     assert run.out is not None
-    return Done(run, finished, contents(open_store(run.out.as_uri())))
+    return Done(run, finished, contents(open_store(StoreRef(uri=run.out.as_uri()))))
 
 
 def test_a_bucket_holds_the_same_bytes_as_a_folder(
@@ -85,7 +86,7 @@ def test_a_bucket_holds_the_same_bytes_as_a_folder(
     run = make_run("bucket", small(output=output), out=None, env=server.env)
     finished = run.complete()
     assert f"{s3_uri}/runs/" in finished.out
-    store = open_store(s3_uri, endpoint=server.endpoint)
+    store = open_store(StoreRef(uri=s3_uri, endpoint=server.endpoint))
     assert contents(store) == done.contents
     store.close()
 
@@ -100,7 +101,7 @@ def test_faulty_experts_cost_retries_and_no_record(done: Done, tmp_path: Path, m
     faults = {request.fault for request in requests} - {None}
     assert faults == {"429", "cut", "500"}
     assert run.out is not None
-    assert contents(open_store(run.out.as_uri())) == done.contents
+    assert contents(open_store(StoreRef(uri=run.out.as_uri()))) == done.contents
 
 
 def test_all_stages_leave_something(done: Done) -> None:

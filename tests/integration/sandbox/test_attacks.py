@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tiltyard_jobs.evaluation.assertions import AssertionTask
+from tiltyard_jobs.evaluation.benchmarks.cruxeval import AssertionTask
 from tiltyard_jobs.sandbox.confine import ConfinementError
 from tiltyard_jobs.sandbox.host import Limits, Outcome, run_program, run_programs
 

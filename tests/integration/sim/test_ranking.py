@@ -6,7 +6,8 @@ import asyncio
 from typing import Any
 
 from integration.sim.process import SimProcess
-from tiltyard_jobs.prompts.judge import TOP_LOGPROBS, JudgePrompt, parse_logprobs
+from tiltyard_jobs.prompts.judge import JudgePrompt
+from tiltyard_jobs.prompts.verdicts import TOP_LOGPROBS, parse_logprobs
 
 MATCHES = 200
 CHAT = "/v1/chat/completions"

@@ -7,6 +7,7 @@ import pytest
 
 from support.faultproxy import FaultProxy, fault_proxy
 from support.s3server import S3Server
+from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.store import Store, open_store
 
 
@@ -21,9 +22,9 @@ def proxy(server: S3Server) -> Iterator[FaultProxy]:
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """An empty store of each kind."""
     if request.param == "folder":
-        opened = open_store((tmp_path / "out").as_uri())
+        opened = open_store(StoreRef(uri=(tmp_path / "out").as_uri()))
     else:
         server = request.getfixturevalue("credentials")
-        opened = open_store(request.getfixturevalue("s3_uri"), endpoint=server.endpoint)
+        opened = open_store(StoreRef(uri=request.getfixturevalue("s3_uri"), endpoint=server.endpoint))
     yield opened
     opened.close()

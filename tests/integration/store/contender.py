@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.store import Store, open_store
 
 
@@ -17,7 +18,7 @@ def contend(store: Store, writer: str, keys: int) -> list[str]:
 
 def main() -> None:
     name, threads, keys, uri, *rest = sys.argv[1:]
-    store = open_store(uri, endpoint=rest[0] if rest else None)
+    store = open_store(StoreRef(uri=uri, endpoint=rest[0] if rest else None))
     store.get("race/nothing")  # all that is slow once: imports, connections
     print("ready", flush=True)
     sys.stdin.readline()

@@ -19,9 +19,6 @@ from tiltyard.api import (
     TournamentSpec,
     load_tournament,
 )
-from tiltyard.api.battles import Criteria
-from tiltyard.api.fields import words_in
-from tiltyard_jobs.contracts.versions import CRITERIA
 
 SAMPLES = Path(__file__).parent / "samples"
 
@@ -67,7 +64,3 @@ def test_equal_fractions_are_written_alike() -> None:
     assert Rating(alpha=Decimal("0.70")).model_dump_json() == Rating(alpha=Decimal("7e-1")).model_dump_json()
     assert '"alpha":"0.0000001"' in Rating(alpha=Decimal("1e-7")).model_dump_json()
     assert '"alpha":"0"' in Rating(alpha=Decimal("0.00")).model_dump_json()
-
-
-def test_the_criteria_are_those_that_the_worker_has() -> None:
-    assert tuple(words_in(Criteria)) == CRITERIA

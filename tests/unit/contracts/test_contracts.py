@@ -5,19 +5,19 @@ from __future__ import annotations
 import random
 from decimal import Decimal
 from operator import mul
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tiltyard_jobs.contracts import versions
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.layout import file_key, seal_key, shard_of_seal
 from tiltyard_jobs.contracts.recipe import ArtifactRef, parts
 from tiltyard_jobs.contracts.recipes import AnswerRecipe, JudgeRecipe, SamplingRecipe
 from tiltyard_jobs.contracts.summary import CUT, MAX_BYTES, Standing, Summary, pack_bits, parts_done, unpack_bits
+from tiltyard_jobs.contracts.vocabulary import Criteria
 from tiltyard_jobs.prompts.judge import CRITERIA
 
 MODEL = ModelIdentity(uri="sim://one")
@@ -183,4 +183,4 @@ def test_orders_decide_how_many_instructions_a_shard_of_verdicts_holds() -> None
 
 
 def test_every_criteria_has_its_words() -> None:
-    assert set(versions.CRITERIA) == set(CRITERIA)
+    assert set(get_args(Criteria)) == set(CRITERIA)

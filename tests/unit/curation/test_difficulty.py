@@ -1,11 +1,11 @@
 import pytest
 
-from tiltyard_jobs.curation.difficulty import Grade, combined_score, grade_of
+from tiltyard_jobs.curation.difficulty import combined_score, grade_of
 
 
 def test_grades_are_the_paper_s() -> None:
     grades = [grade_of(score) for score in range(1, 11)]
-    assert grades == [Grade.POOR] * 2 + [Grade.AVERAGE] * 3 + [Grade.GOOD] * 3 + [Grade.EXCELLENT] * 2
+    assert grades == ["Poor"] * 2 + ["Average"] * 3 + ["Good"] * 3 + ["Excellent"] * 2
 
 
 @pytest.mark.parametrize("score", [0, 11, -3])

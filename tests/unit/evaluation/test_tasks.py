@@ -9,9 +9,10 @@ import pytest
 from tiltyard_jobs.contracts.recipes import TaskSetRecipe
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.errors import ConfigurationError
-from tiltyard_jobs.evaluation.assertions import AssertionTask
+from tiltyard_jobs.evaluation.benchmarks.base import Task
+from tiltyard_jobs.evaluation.benchmarks.cruxeval import AssertionTask
 from tiltyard_jobs.evaluation.programs import CodeTask
-from tiltyard_jobs.evaluation.tasks import Task, load_tasks
+from tiltyard_jobs.evaluation.tasks import load_tasks
 
 STORE = StoreRef(uri="file:///nowhere")
 PLUS = {

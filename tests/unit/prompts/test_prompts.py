@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tiltyard_jobs.contracts import verdicts
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
 from tiltyard_jobs.prompts.fence import fence
 from tiltyard_jobs.prompts.grade import grade_messages, parse_grade
-from tiltyard_jobs.prompts.judge import JudgePrompt, parse_choice, parse_logprobs
+from tiltyard_jobs.prompts.judge import JudgePrompt
+from tiltyard_jobs.prompts.verdicts import VERDICT_METHODS, parse_choice, parse_logprobs
 
 PROMPT = JudgePrompt("judge-v1/code-v1", "Choice", salt="0/abc")
 
@@ -108,3 +110,10 @@ def test_what_is_no_grade_is_void(text: str) -> None:
 def test_a_grade_is_read() -> None:
     assert parse_grade('{"grade": 7}') == 7
     assert grade_messages("Sort.", "s")[0]["content"].startswith("TASK: grade\n")
+
+
+def test_the_operator_knows_each_method_as_the_worker_does() -> None:
+    assert list(verdicts.VERDICT_METHODS) == list(VERDICT_METHODS)
+    for name, facts in verdicts.VERDICT_METHODS.items():
+        assert facts.needs_logprobs == (VERDICT_METHODS[name].top_logprobs is not None)
+        assert 1 <= facts.tokens <= VERDICT_METHODS[name].max_tokens

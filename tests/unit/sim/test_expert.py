@@ -11,7 +11,8 @@ import pytest
 
 from tiltyard_jobs.prompts.grade import SCHEMA as GRADE_SCHEMA
 from tiltyard_jobs.prompts.grade import grade_messages, parse_grade
-from tiltyard_jobs.prompts.judge import SCHEMAS, TOP_LOGPROBS, JudgePrompt, Method, parse_choice, parse_logprobs
+from tiltyard_jobs.prompts.judge import JudgePrompt
+from tiltyard_jobs.prompts.verdicts import TOP_LOGPROBS, VERDICT_METHODS, parse_choice, parse_logprobs
 from tiltyard_jobs.sim.expert import Expert, Reply
 from tiltyard_jobs.sim.parameters import parse_sim_uri
 from tiltyard_jobs.sim.protocol import RequestError, chat_request, completion_request
@@ -39,12 +40,12 @@ def structured(schema: object) -> dict[str, Any]:
     return {"response_format": {"type": "json_schema", "json_schema": {"name": "reply", "schema": schema}}}
 
 
-def judged(method: Method, first: str, second: str, expert: Expert = SURE, **more: Any) -> Reply:
+def judged(method: str, first: str, second: str, expert: Expert = SURE, **more: Any) -> Reply:
     messages = JudgePrompt("judge-v1/code-v1", method, salt="s").messages(ASK, first, second)
     if method == "Logprobs":
         more |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS, "max_tokens": 1}
     else:
-        more |= structured(SCHEMAS[method])
+        more |= structured(VERDICT_METHODS[method].schema)
     return chat(expert, messages, temperature=0, **more)
 
 
@@ -108,9 +109,9 @@ def test_logprobs_hold_all_three_sides_and_the_winner_leads() -> None:
 
 
 @pytest.mark.parametrize("method", ["Choice", "Reasoned"])
-def test_structured_verdicts_satisfy_the_schema(method: Method) -> None:
+def test_structured_verdicts_satisfy_the_schema(method: str) -> None:
     reply = judged(method, POOR, GOOD)
-    schema = SCHEMAS[method]
+    schema = VERDICT_METHODS[method].schema
     assert schema is not None
     jsonschema.validate(orjson.loads(reply.text), schema)
     verdict = parse_choice(reply.text)

@@ -3,10 +3,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib import import_module
 from urllib.parse import unquote
 
 import pytest
 
+from tiltyard_jobs import store
+from tiltyard_jobs.contracts.stores import STORES
+from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.store import open_store
 from tiltyard_jobs.store.folder import FolderStore
@@ -23,11 +27,11 @@ from tiltyard_jobs.store.s3 import S3Store
     ],
 )
 def test_a_file_uri_opens_a_folder(given: str, root: str) -> None:
-    store = open_store(given)
+    store = open_store(StoreRef(uri=given))
     assert isinstance(store, FolderStore)
     assert store.uri == root
     assert store.place == unquote(root.removeprefix("file://"))
-    assert open_store(store.uri).uri == root
+    assert open_store(StoreRef(uri=store.uri)).uri == root
 
 
 @pytest.mark.parametrize(
@@ -41,7 +45,7 @@ def test_a_file_uri_opens_a_folder(given: str, root: str) -> None:
     ],
 )
 def test_an_s3_uri_opens_a_bucket(given: str, root: str) -> None:
-    store = open_store(given, endpoint="http://127.0.0.1:9000", region="us-east-1")
+    store = open_store(StoreRef(uri=given, endpoint="http://127.0.0.1:9000", region="us-east-1"))
     assert isinstance(store, S3Store)
     assert store.uri == store.place == root
     store.close()
@@ -65,7 +69,7 @@ def test_an_s3_uri_opens_a_bucket(given: str, root: str) -> None:
 )
 def test_other_uris_are_refused_with_what_is_allowed(uri: str, sentence: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        open_store(uri)
+        open_store(StoreRef(uri=uri))
     assert sentence in str(caught.value)
 
 
@@ -82,7 +86,7 @@ def test_other_uris_are_refused_with_what_is_allowed(uri: str, sentence: str) ->
 )
 def test_credentials_in_a_uri_are_refused_and_not_repeated(uri: str, endpoint: str | None) -> None:
     with pytest.raises(ConfigurationError, match="credentials") as caught:
-        open_store(uri, endpoint=endpoint)
+        open_store(StoreRef(uri=uri, endpoint=endpoint))
     assert "hunter2" not in str(caught.value)
 
 
@@ -90,28 +94,36 @@ def test_neither_region_nor_endpoint_is_needed(monkeypatch: pytest.MonkeyPatch) 
     for name in ("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
-    store = open_store("s3://bucket/a")
+    store = open_store(StoreRef(uri="s3://bucket/a"))
     assert store.uri == "s3://bucket/a"
     store.close()
 
 
 def test_a_missing_ca_bundle_is_named() -> None:
     with pytest.raises(ConfigurationError, match=r"The CA bundle /no/such\.pem is no file"):
-        open_store("s3://bucket/a", ca_bundle="/no/such.pem")
+        open_store(StoreRef(uri="s3://bucket/a", ca_bundle="/no/such.pem"))
 
 
 def test_a_profile_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "no-such-profile")
     with pytest.raises(ConfigurationError, match="no-such-profile"):
-        open_store("s3://bucket/a", endpoint="http://127.0.0.1:9000")
+        open_store(StoreRef(uri="s3://bucket/a", endpoint="http://127.0.0.1:9000"))
 
 
 def test_a_folder_does_not_pay_for_boto3() -> None:
     code = (
-        "import sys; from tiltyard_jobs.store import open_store; open_store('file:///x');"
+        "import sys; from tiltyard_jobs.contracts.tasks import StoreRef; from tiltyard_jobs.store import open_store;"
+        "open_store(StoreRef(uri='file:///x'));"
         "sys.exit('boto3' in sys.modules or 'botocore' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], env={"PYTHONPATH": os.pathsep.join(sys.path)}, capture_output=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("scheme", STORES)
+def test_a_kind_of_store_has_its_module(scheme: str) -> None:
+    facts = STORES[scheme]
+    assert facts.form.startswith(f"{scheme}://")
+    assert callable(import_module(f"{store.__name__}.{facts.module}").open_store)

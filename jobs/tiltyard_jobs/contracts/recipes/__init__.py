@@ -15,7 +15,6 @@ from tiltyard_jobs.contracts.recipe import Recipe
 from tiltyard_jobs.contracts.recipes import battles, evaluation, instructions, report, results, training
 from tiltyard_jobs.contracts.recipes.battles import AnswerRecipe, JudgeRecipe
 from tiltyard_jobs.contracts.recipes.evaluation import (
-    Benchmark,
     LmEvalRecipe,
     MetricRecipe,
     ProgramsRecipe,
@@ -26,7 +25,6 @@ from tiltyard_jobs.contracts.recipes.evaluation import (
     ScoreRecipe,
     SolveRecipe,
     SplitFile,
-    Style,
     TaskSetRecipe,
 )
 from tiltyard_jobs.contracts.recipes.instructions import (
@@ -71,7 +69,6 @@ __all__ = [
     "TRAINED_MODEL",
     "AnswerRecipe",
     "AnyRecipe",
-    "Benchmark",
     "BenchmarkRecipe",
     "CurateRecipe",
     "DatasetRecipe",
@@ -101,7 +98,6 @@ __all__ = [
     "SolveRecipe",
     "SplitFile",
     "StagedArtifact",
-    "Style",
     "TaskSetRecipe",
     "TrainRecipe",
 ]

@@ -7,10 +7,11 @@ from typing import ClassVar, Literal
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Phase, Recipe, Requests, parts
 from tiltyard_jobs.contracts.recipes.instructions import INSTRUCTION_TOKENS, SamplingRecipe
+from tiltyard_jobs.contracts.verdicts import VERDICT_METHODS, VerdictMethod
+from tiltyard_jobs.contracts.vocabulary import Orders
 
 # Tokens, for estimates.
 JUDGE_PROMPT_TOKENS = 260
-VERDICT_TOKENS = {"Logprobs": 1, "Choice": 8, "Reasoned": 160}
 
 
 class AnswerRecipe(Recipe):
@@ -55,8 +56,8 @@ class JudgeRecipe(Recipe):
     instructions: ArtifactRef
     answers_a: ArtifactRef
     answers_b: ArtifactRef
-    orders: Literal["Both", "Alternate"]
-    method: Literal["Logprobs", "Choice", "Reasoned"]
+    orders: Orders
+    method: VerdictMethod
     prompt: str
     round: int = 0
     previous: ArtifactRef | None = None
@@ -78,4 +79,4 @@ class JudgeRecipe(Recipe):
         """A verdict for each row and order."""
         calls = self.rows * (2 if self.orders == "Both" else 1)
         prompt = JUDGE_PROMPT_TOKENS + INSTRUCTION_TOKENS + 2 * answer_tokens
-        return Requests(calls, prompt, VERDICT_TOKENS[self.method])
+        return Requests(calls, prompt, VERDICT_METHODS[self.method].tokens)

@@ -4,23 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from tiltyard_jobs.contracts.benchmarks import Benchmark
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipe import ArtifactRef, EngineName, Milestone, Phase, Recipe, Requests, parts
-
-Benchmark = Literal[
-    "humaneval",
-    "humaneval_plus",
-    "mbpp",
-    "mbpp_plus",
-    "cruxeval_input",
-    "cruxeval_output",
-    "ds1000",
-    "bigcodebench",
-    "bigcodebench_hard",
-]
-"""Benchmarks of programming tasks, by the names that a manifest has for them."""
-
+from tiltyard_jobs.contracts.vocabulary import Style
 
 # Tokens, for estimates.
 TASK_TOKENS = 180
@@ -97,10 +85,6 @@ class ReferencesRecipe(Recipe):
     def runs_programs(self) -> bool:
         """The authors' solutions."""
         return True
-
-
-Style = Literal["Chat", "Completion"]
-"""How a model is asked. Chat: the task is the user's turn. Completion: the model goes on with the task's text."""
 
 
 class QuestionsRecipe(Recipe):

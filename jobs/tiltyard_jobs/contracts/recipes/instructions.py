@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Phase, Recipe, Requests, parts
+from tiltyard_jobs.contracts.vocabulary import DedupMethod, DiversityMethod, EmbedderMethod, Grade
 
 # Tokens, for estimates: medians of chat data sets, rounded up.
 PREFIX_TOKENS = 32
@@ -89,7 +90,7 @@ class EmbedderRecipe(Contract):
         model: the name or folder, or for an endpoint `URL#model`.
     """
 
-    method: Literal["HashedNgrams", "SentenceTransformers", "Endpoint"] = "HashedNgrams"
+    method: EmbedderMethod = "HashedNgrams"
     model: str | None = None
 
 
@@ -106,7 +107,7 @@ class FilterRecipe(Recipe):
     stage: Literal["filter"] = "filter"
     source: ArtifactRef
     earlier: tuple[ArtifactRef, ...]
-    dedup: Literal["MinHash", "Semantic", "None"]
+    dedup: DedupMethod
     threshold: Fraction
     embedder: EmbedderRecipe | None
 
@@ -154,8 +155,8 @@ class CurateRecipe(Recipe):
     stage: Literal["curate"] = "curate"
     instructions: ArtifactRef
     grades: tuple[ArtifactRef, ...]
-    keep: tuple[str, ...]
-    diversity: Literal["KCenterGreedy", "Random", "None"]
+    keep: tuple[Grade, ...]
+    diversity: DiversityMethod
     embedder: EmbedderRecipe | None
     limit: int | None
     seed: int

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Phase, Recipe
+from tiltyard_jobs.contracts.vocabulary import DatasetFormat
 
 
 class Match(Contract):
@@ -110,7 +111,7 @@ class DatasetRecipe(Recipe):
     lineup: Lineup
     sources: tuple[StagedArtifact, ...]
     ratings: ArtifactRef
-    formats: tuple[Literal["Sft", "Preference"], ...]
+    formats: tuple[DatasetFormat, ...]
     min_margin: Fraction
     benchmarks: tuple[BenchmarkRecipe, ...]
     tournament: str

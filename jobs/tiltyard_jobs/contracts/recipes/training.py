@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipe import ArtifactRef, EngineName, Fraction, Milestone, Phase, Recipe
+from tiltyard_jobs.contracts.vocabulary import Precision, SelectBy, TrainingMethod
 
 BASE_MODEL, TRAINED_MODEL = "base-model", "trained-model"
 """Under which names the target of a training is served and scored; no competitor and no judge has them."""
@@ -28,7 +29,7 @@ class SelectRecipe(Contract):
     """
 
     fraction: Fraction
-    by: Literal["Margin", "Random"]
+    by: SelectBy
 
 
 class TrainRecipe(Recipe):
@@ -53,7 +54,7 @@ class TrainRecipe(Recipe):
     chat_template: str | None
     dataset: ArtifactRef
     select: SelectRecipe | None
-    method: Literal["Sft", "SftThenDpo"]
+    method: TrainingMethod
     lora: LoraRecipe | None
     learning_rate: Fraction
     epochs: int
@@ -62,7 +63,7 @@ class TrainRecipe(Recipe):
     weight_decay: Fraction
     max_length: int
     packing: bool
-    precision: Literal["Bfloat16", "Float32"]
+    precision: Precision
     gradient_checkpointing: bool
     seed: int
 

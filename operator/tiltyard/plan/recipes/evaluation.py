@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
-from tiltyard.api import TASKS, WITH_LIBRARIES, Evaluation, Tournament
+from tiltyard.api import Evaluation, Tournament
 from tiltyard.api.identity import identity_options
 from tiltyard.plan.graph import Bundle, bundle
 from tiltyard.plan.recipes.training import TRAINED_SCHEME
+from tiltyard_jobs.contracts.benchmarks import BENCHMARKS
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import (
@@ -25,11 +26,11 @@ from tiltyard_jobs.contracts.recipes import (
     ScoreRecipe,
     SolveRecipe,
     SplitFile,
-    Style,
     TaskSetRecipe,
     TrainRecipe,
 )
 from tiltyard_jobs.contracts.versions import LM_EVAL
+from tiltyard_jobs.contracts.vocabulary import Style
 
 PROGRAM_BYTES = 2 << 30  # of address space that one program of a model's may use
 LIBRARY_PROGRAM_BYTES = 8 << 30  # and one that loads large libraries, whose own size counts
@@ -134,7 +135,7 @@ def _benchmarks(
     programs = [
         ProgramsRecipe(
             seconds=evaluation.timeout_seconds,
-            memory=LIBRARY_PROGRAM_BYTES if name in WITH_LIBRARIES else PROGRAM_BYTES,
+            memory=LIBRARY_PROGRAM_BYTES if BENCHMARKS[name].libraries else PROGRAM_BYTES,
             environment=environments.get(name),
         )
         for name in evaluation.benchmarks
@@ -144,7 +145,7 @@ def _benchmarks(
             name=name,
             uri=files[name].uri if name in files else None,
             sha256=files[name].sha256 if name in files else None,
-            rows=TASKS[name],
+            rows=BENCHMARKS[name].tasks,
         )
         for name in evaluation.benchmarks
     ]
@@ -178,7 +179,7 @@ def _scoring(
         asked = QuestionSet(name=tasks.name, questions=questions.ref, limit=tasks.limit)
     else:
         asked = tasks
-        if tasks.name in WITH_LIBRARIES and isinstance(by, ProgramsRecipe):
+        if BENCHMARKS[tasks.name].libraries and isinstance(by, ProgramsRecipe):
             references = ReferencesRecipe(tasks=tasks, by=by)
     solve = SolveRecipe(
         model=model,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tiltyard_jobs.evaluation.assertions import AssertionTask
+from tiltyard_jobs.evaluation.benchmarks.cruxeval import AssertionTask
 
 CODE = "def f(text, times=1):\n    return sorted(set(text)) * times"
 OUTPUT = AssertionTask("sample_0", CODE, "'abca', 1", finds_output=True)

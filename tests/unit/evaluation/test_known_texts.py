@@ -2,8 +2,8 @@ import sys
 
 import pytest
 
-from tiltyard_jobs.curation.benchmarks import KNOWN, load_known
 from tiltyard_jobs.errors import ConfigurationError
+from tiltyard_jobs.evaluation.known_texts import KNOWN, load_known
 
 
 def test_humaneval_comes_from_its_package() -> None:

@@ -1,16 +1,19 @@
-"""Tasks whose answer is the missing half of an assertion: CRUXEval (Gu et al., arXiv 2401.03065).
+"""CRUXEval (Gu et al., arXiv 2401.03065): tasks whose answer is the missing half of an assertion.
 
 The model is given a function `f` and finds what it returns (CRUXEval-O), or arguments for which it returns a given
 value (CRUXEval-I). As the authors do, `f` is run to see whether the assertion holds. An answer is a value: the authors
 refuse one that calls `f`, and here no call and no name is one, since Python would find the answer instead of the model.
+
+Records have `id`, `code`, `input` and `output`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+
+from tiltyard_jobs.evaluation.benchmarks.base import Benchmark, HubDataset, Record, text
 
 STOPS = ("\n",)
 MAX_ANSWER = 4000  # characters
@@ -114,15 +117,20 @@ class AssertionTask:
         return f"{self.code}\n\n{_READ_ANSWER}\nassert {known} == {found}\n"
 
 
-def read_task(row: Mapping[str, Any], *, finds_output: bool) -> AssertionTask:
-    """A record as the authors publish it: `id`, `code`, `input`, `output`.
+def read_task(record: Record, *, finds_output: bool) -> AssertionTask:
+    """A task of a record.
 
     Raises:
         KeyError: a field is missing.
         TypeError: a field is no text.
     """
-    texts = {name: row[name] for name in ("id", "code", "input", "output")}
-    for name, value in texts.items():
-        if not isinstance(value, str):
-            raise TypeError(f"{name} is {type(value).__name__}, not a text")
-    return AssertionTask(texts["id"], texts["code"], texts["input" if finds_output else "output"], finds_output)
+    name, code, given, result = (text(record, field) for field in ("id", "code", "input", "output"))
+    return AssertionTask(name, code, given if finds_output else result, finds_output)
+
+
+_HUB = HubDataset("cruxeval-org/cruxeval")
+
+BENCHMARKS = {
+    "cruxeval_input": Benchmark(title="CRUXEval-I", hub=_HUB, read=partial(read_task, finds_output=False)),
+    "cruxeval_output": Benchmark(title="CRUXEval-O", hub=_HUB, read=partial(read_task, finds_output=True)),
+}

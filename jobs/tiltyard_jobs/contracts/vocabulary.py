@@ -1,0 +1,48 @@
+"""The words that a manifest chooses from, each set spelled once: for the API, the recipes and the worker.
+
+The names of benchmarks, verdict methods and stores are the keys of their own tables: see `benchmarks`, `verdicts` and
+`stores`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+DedupMethod = Literal["MinHash", "Semantic", "None"]
+"""How instructions that say the same are found."""
+
+EmbedderMethod = Literal["HashedNgrams", "SentenceTransformers", "Endpoint"]
+"""What turns instructions into vectors."""
+
+DiversityMethod = Literal["KCenterGreedy", "Random", "None"]
+"""How many instructions are compressed to few."""
+
+Grade = Literal["Excellent", "Good", "Average", "Poor"]
+"""Difficulty grades of instructions, hardest first."""
+
+Pairing = Literal["AttackerDefender", "AllPairs"]
+"""Which competitors meet over an attacker's instructions."""
+
+Orders = Literal["Both", "Alternate"]
+"""In which orders a judge sees two answers."""
+
+Criteria = Literal["code-v1", "general-v1"]
+"""What a judge weighs. A text that changes gets a new name, so that its artifacts do too."""
+
+ScheduleType = Literal["RoundRobin", "Pruned"]
+"""Which verdicts are asked for."""
+
+DatasetFormat = Literal["Sft", "Preference"]
+"""Kinds of training rows."""
+
+TrainingMethod = Literal["Sft", "SftThenDpo"]
+"""How a target model is fine-tuned."""
+
+Precision = Literal["Bfloat16", "Float32"]
+"""Numbers that training computes in."""
+
+SelectBy = Literal["Margin", "Random"]
+"""Which part of the rows is trained on."""
+
+Style = Literal["Chat", "Completion"]
+"""How a model is asked. Chat: the task is the user's turn. Completion: the model goes on with the task's text."""

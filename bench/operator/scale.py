@@ -34,7 +34,7 @@ import yaml
 
 from cluster.controlplane import ControlPlane
 from tiltyard.api import load_tournament
-from tiltyard.cluster.kube import JOBS, TOURNAMENTS, Kind, Kube, Object
+from tiltyard.cluster.client import JOBS, TOURNAMENTS, Kind, Kube, Object
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.graph import Graph
 from tiltyard_jobs.contracts.summary import pack_bits

@@ -24,7 +24,7 @@ import tools
 from cluster import holder, node, up
 from cluster.facts import Cluster
 from support.local_runs import contents
-from tiltyard.cluster.kube import TOURNAMENTS, Kind, Kube, Object
+from tiltyard.cluster.client import TOURNAMENTS, Kind, Kube, Object
 from tiltyard_jobs.store import Store, open_store
 
 ROOT = Path(__file__).resolve().parents[2]

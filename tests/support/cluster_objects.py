@@ -7,9 +7,9 @@ from typing import Any
 
 from support.manifests import manifest
 from tiltyard.api import Tournament, TournamentStatus, tournament_from_object
-from tiltyard.cluster.gather import Picture
-from tiltyard.cluster.kube import TRAIN_JOBS
-from tiltyard.cluster.seen import JobObject, PodObject, ServiceObject
+from tiltyard.cluster.client import TRAIN_JOBS
+from tiltyard.observe.observation import Picture
+from tiltyard.observe.records import JobObject, PodObject, ServiceObject
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.planner import JobOrder
 from tiltyard.render.cluster import ClusterSettings

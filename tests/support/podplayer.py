@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from cluster.processes import free_port
-from tiltyard.cluster.kube import CONFIG_MAPS, PODS, Kind, Kube, KubeError
+from tiltyard.cluster.client import CONFIG_MAPS, PODS, Kind, Kube, KubeError
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRETS = Kind("v1", "Secret", "secrets")

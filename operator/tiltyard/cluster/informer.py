@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 import structlog
 
 from tiltyard.cluster import metrics
-from tiltyard.cluster.kube import FORBIDDEN, GONE, NOT_FOUND, Kind, Kube, KubeError, Object
+from tiltyard.cluster.client import FORBIDDEN, GONE, NOT_FOUND, Kind, Kube, KubeError, Object
 
 log = structlog.get_logger(__name__)
 

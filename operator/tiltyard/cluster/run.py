@@ -9,8 +9,8 @@ from contextlib import suppress
 
 import structlog
 
-from tiltyard.cluster.controller import Controller
-from tiltyard.cluster.kube import Kube, KubeError
+from tiltyard.cluster.client import Kube, KubeError
+from tiltyard.cluster.reconciler import Controller
 from tiltyard.cluster.server import serve
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard_jobs.contracts.logs import configure_logging

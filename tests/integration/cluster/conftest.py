@@ -26,7 +26,7 @@ from cluster.processes import free_port
 from support.manifests import manifest
 from support.podplayer import NODE, ROOT, PodPlayer
 from support.s3server import S3Server
-from tiltyard.cluster.kube import TOURNAMENTS, Kind, Kube, KubeError, Object
+from tiltyard.cluster.client import TOURNAMENTS, Kind, Kube, KubeError, Object
 
 NODES = Kind("v1", "Node", "nodes")
 EVENTS = Kind("events.k8s.io/v1", "Event", "events")

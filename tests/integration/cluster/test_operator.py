@@ -13,7 +13,7 @@ import yaml
 from integration.cluster.conftest import KEY, Arena, condition
 from support.benchmarks import small_benchmark
 from support.local_runs import LocalRun, contents
-from tiltyard.cluster.kube import CONFIG_MAPS, JOBS, PODS, SERVICES, TOURNAMENTS
+from tiltyard.cluster.client import CONFIG_MAPS, JOBS, PODS, SERVICES, TOURNAMENTS
 from tiltyard.render.names import BUNDLE, job_name
 from tiltyard_jobs.store import open_store
 

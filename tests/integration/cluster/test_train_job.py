@@ -13,7 +13,7 @@ import pytest
 from cluster import kubeflow
 from cluster.controlplane import ControlPlane
 from integration.cluster.conftest import Arena, condition
-from tiltyard.cluster.kube import CONFIG_MAPS, JOBS, PODS, TOURNAMENTS, TRAIN_JOBS, Kind
+from tiltyard.cluster.client import CONFIG_MAPS, JOBS, PODS, TOURNAMENTS, TRAIN_JOBS, Kind
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
 

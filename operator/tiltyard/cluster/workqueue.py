@@ -17,7 +17,7 @@ from random import Random
 import structlog
 
 from tiltyard.cluster import metrics
-from tiltyard.cluster.kube import KubeError
+from tiltyard.cluster.client import KubeError
 
 log = structlog.get_logger(__name__)
 

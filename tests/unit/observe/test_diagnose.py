@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tiltyard.cluster.diagnose import last_words, trouble_of
+from tiltyard.observe.diagnose import last_words, trouble_of
 
 
 def pod(phase: str = "Pending", **status: Any) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from tiltyard.cluster.diagnose import Trouble, trouble_of
-from tiltyard.cluster.kube import JOBS, TRAIN_JOBS, Kind, Object
+from tiltyard.cluster.client import JOBS, TRAIN_JOBS, Kind, Object
+from tiltyard.observe.diagnose import Trouble, trouble_of
 from tiltyard.render import train_job
 from tiltyard.render.names import BUNDLE, LOADS, MODEL, PARTS, RESULT, STAGE, STARTED, STOP, TOURNAMENT, VERSION
 

@@ -4,8 +4,8 @@ from decimal import Decimal
 from typing import Any
 
 from support.cluster_objects import cluster_tournament
-from tiltyard.cluster.kube import KubeError, Object
-from tiltyard.cluster.nodes import Nodes, most_of, too_large
+from tiltyard.cluster.client import KubeError, Object
+from tiltyard.observe.capacity import Nodes, most_of, too_large
 
 GPU = "nvidia.com/gpu"
 

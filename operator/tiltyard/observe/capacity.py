@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from tiltyard.api import Resources, Tournament, parse_quantity
-from tiltyard.cluster.kube import FORBIDDEN, NODES, Kube, KubeError, Object
+from tiltyard.cluster.client import FORBIDDEN, NODES, Kube, KubeError, Object
 from tiltyard.render.tasks import fields
 
 KEPT_SECONDS = 60.0  # nodes come and go slowly, and a list of them is long

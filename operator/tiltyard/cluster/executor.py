@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 import structlog
 
 from tiltyard.cluster import metrics
-from tiltyard.cluster.gather import Picture, costs_of, is_counted, preflight_result
+from tiltyard.cluster.client import CONFIG_MAPS, JOBS, SERVICES, TRAIN_JOBS, Kind, Kube, Object
 from tiltyard.cluster.informer import Informer
-from tiltyard.cluster.kube import CONFIG_MAPS, JOBS, SERVICES, TRAIN_JOBS, Kind, Kube, Object
-from tiltyard.cluster.pace import Pace
-from tiltyard.cluster.seen import JobObject, ServiceObject
+from tiltyard.cluster.rate_limiter import Pace
+from tiltyard.observe.observation import Picture, costs_of, is_counted, preflight_result
+from tiltyard.observe.records import JobObject, ServiceObject
 from tiltyard.plan.observed import Observed
 from tiltyard.plan.planner import JobOrder, Outcome, Plan
 from tiltyard.render.cluster import ClusterSettings

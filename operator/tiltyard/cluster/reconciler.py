@@ -23,19 +23,7 @@ from tiltyard.api import (
     unsupported,
     unsupported_on_cluster,
 )
-from tiltyard.cluster import tell
-from tiltyard.cluster.execute import Hands
-from tiltyard.cluster.gather import (
-    Picture,
-    failed_before,
-    failed_children,
-    gather,
-    next_look,
-    stale_jobs,
-    stale_services,
-)
-from tiltyard.cluster.informer import Informer
-from tiltyard.cluster.kube import (
+from tiltyard.cluster.client import (
     EVENTS,
     FORBIDDEN,
     JOBS,
@@ -48,19 +36,31 @@ from tiltyard.cluster.kube import (
     Kube,
     KubeError,
 )
-from tiltyard.cluster.looks import WORKERS, Looks
-from tiltyard.cluster.nodes import Nodes, too_large
-from tiltyard.cluster.pace import Pace
-from tiltyard.cluster.seen import JobObject, PodObject, ServiceObject, TournamentSeen
+from tiltyard.cluster.executor import Hands
+from tiltyard.cluster.informer import Informer
+from tiltyard.cluster.rate_limiter import Pace
+from tiltyard.cluster.workqueue import WORKERS, Looks
+from tiltyard.observe.capacity import Nodes, too_large
+from tiltyard.observe.observation import (
+    Picture,
+    failed_before,
+    failed_children,
+    gather,
+    next_look,
+    stale_jobs,
+    stale_services,
+)
+from tiltyard.observe.records import JobObject, PodObject, ServiceObject, TournamentSeen
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.planner import Outcome, plan
 from tiltyard.plan.policy import policy_of
-from tiltyard.plan.status import build_status
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.jobs import cluster_preflight_task, preflight_version
 from tiltyard.render.names import MANAGED_BY, MANAGER
 from tiltyard.render.serving import with_service_urls
+from tiltyard.status import events as tell
+from tiltyard.status.build import build_status
 from tiltyard_jobs.contracts.tasks import PreflightTask
 
 log = structlog.get_logger(__name__)

@@ -9,9 +9,9 @@ from functools import lru_cache
 from pydantic import ValidationError
 
 from tiltyard.api import Tournament, TournamentStatus
-from tiltyard.cluster.diagnose import Trouble
-from tiltyard.cluster.kube import TRAIN_JOBS
-from tiltyard.cluster.seen import JobObject, PodObject, ServiceObject
+from tiltyard.cluster.client import TRAIN_JOBS
+from tiltyard.observe.diagnose import Trouble
+from tiltyard.observe.records import JobObject, PodObject, ServiceObject
 from tiltyard.plan.costs import Costs
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Observed, PreflightPhase

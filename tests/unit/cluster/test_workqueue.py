@@ -9,8 +9,8 @@ from random import Random
 
 import pytest
 
-from tiltyard.cluster.kube import KubeError
-from tiltyard.cluster.looks import Looks
+from tiltyard.cluster.client import KubeError
+from tiltyard.cluster.workqueue import Looks
 
 
 async def settle() -> None:

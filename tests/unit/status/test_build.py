@@ -9,7 +9,7 @@ from tiltyard.plan.build import build_graph
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.observed import Observed, PreflightPhase
 from tiltyard.plan.planner import Policy, plan
-from tiltyard.plan.status import build_status
+from tiltyard.status.build import build_status
 
 NOW = 1_800_000_000.0
 TOURNAMENT = tournament(4)

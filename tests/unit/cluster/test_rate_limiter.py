@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tiltyard.cluster.pace import MAX_REST_SECONDS, Pace
+from tiltyard.cluster.rate_limiter import MAX_REST_SECONDS, Pace
 
 
 async def settle() -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tiltyard.api import TournamentStatus
-from tiltyard.cluster.kube import TOURNAMENTS, Kube, KubeError
-from tiltyard.cluster.tell import status_of
+from tiltyard.cluster.client import TOURNAMENTS, Kube, KubeError
+from tiltyard.status.events import status_of
 
 
 async def read_status(namespace: str, name: str) -> TournamentStatus:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from tiltyard.api import Condition, ManifestError, TournamentStatus
-from tiltyard.cluster.kube import Object
+from tiltyard.cluster.client import Object
 from tiltyard.plan.observed import JobPhase, ModelPhase, Observed, PreflightPhase
 
 REPORTER = "tiltyard.dev/operator"

@@ -9,7 +9,7 @@ import pytest
 
 from support.cluster_objects import SETTINGS, T0, Cluster, cluster_tournament, finish, with_generation
 from tiltyard.api import Condition, TournamentStatus
-from tiltyard.cluster.gather import failed_before, failed_children, gather, next_look, stale_jobs, stale_services
+from tiltyard.observe.observation import failed_before, failed_children, gather, next_look, stale_jobs, stale_services
 from tiltyard.plan.observed import JobPhase, ModelPhase, Observed, PreflightPhase
 from tiltyard_jobs.contracts.summary import Standing, Summary
 

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from tiltyard.api import Condition, ManifestError, ModelStatus, Problem, TournamentStatus
-from tiltyard.cluster.tell import Event as Told
-from tiltyard.cluster.tell import (
+from tiltyard.plan.observed import Observed
+from tiltyard.status.events import Event as Told
+from tiltyard.status.events import (
     event_object,
     events_of,
     is_complete,
@@ -17,7 +18,6 @@ from tiltyard.cluster.tell import (
     warnings_of,
     worth_writing,
 )
-from tiltyard.plan.observed import Observed
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -1,8 +1,8 @@
-"""How fast Jobs are made.
+"""How fast Jobs are created.
 
-A Job that is made brings a dozen writes of others: its pods, their nodes, their ends. Where the API server answers
-slowly, more Jobs would only make it slower, and late with telling of what is at work already. So a lane rests after
-each Job, in proportion to the time that making it took.
+A new Job brings a dozen writes of others: its pods, their nodes, their ends. Where the API server answers slowly, more
+Jobs would only make it slower, and statuses late. So a slot rests after each Job, in proportion to the time that
+creating it took.
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-LANES = 4  # Jobs that are made at once
-REST = 4.0  # as many times as long as making one took
+SLOTS = 4  # Jobs that are created at once
+REST = 4.0  # times as long as creating one took
 MAX_REST_SECONDS = 5.0
 
 
-class Pace:
-    """Lanes that rest the longer, the longer a turn took.
+class RateLimiter:
+    """Slots that rest the longer, the longer their last use took.
 
     Args:
-        lanes: turns at once.
-        rest: how long a lane rests, in turns.
+        slots: how many may be in use at once.
+        rest: how long a slot rests, in times of its last use.
     """
 
-    def __init__(self, lanes: int = LANES, rest: float = REST) -> None:
-        self._lanes, self._rest = asyncio.Semaphore(lanes), rest
+    def __init__(self, slots: int = SLOTS, rest: float = REST) -> None:
+        self._slots, self._rest = asyncio.Semaphore(slots), rest
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait for a lane; it is the lane that rests afterwards, not the caller."""
-        await self._lanes.acquire()
+    async def slot(self) -> AsyncIterator[None]:
+        """Wait for a slot; it is the slot that rests afterwards, not the caller."""
+        await self._slots.acquire()
         loop = asyncio.get_running_loop()
         begun = loop.time()
         try:
             yield
         finally:
             rest = min(MAX_REST_SECONDS, self._rest * (loop.time() - begun))
-            loop.call_later(rest, self._lanes.release)
+            loop.call_later(rest, self._slots.release)

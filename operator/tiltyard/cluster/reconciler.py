@@ -1,369 +1,237 @@
-"""The control loop: a look gathers, plans, tells, and has the plan carried out. `looks.py` says when."""
+"""One reconciliation of a Tournament: from its objects to a plan, its status and the plan's execution.
+
+`workqueue.py` says when. The steps are numbered in `Reconciler.reconcile`, and stand below it in their order.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
-from random import Random
+from typing import NamedTuple
 
 import structlog
 
-from tiltyard.api import (
-    ManifestError,
-    Problem,
-    Tournament,
-    TournamentStatus,
-    problems_on_cluster,
-    tournament_from_object,
-    unsupported,
-    unsupported_on_cluster,
-)
-from tiltyard.cluster.client import (
-    EVENTS,
-    FORBIDDEN,
-    JOBS,
-    NOT_FOUND,
-    PODS,
-    RUNTIMES,
-    SERVICES,
-    TOURNAMENTS,
-    TRAIN_JOBS,
-    Kube,
-    KubeError,
-)
-from tiltyard.cluster.executor import Hands
-from tiltyard.cluster.informer import Informer
-from tiltyard.cluster.rate_limiter import Pace
-from tiltyard.cluster.workqueue import WORKERS, Looks
-from tiltyard.observe.capacity import Nodes, too_large
-from tiltyard.observe.observation import (
-    Picture,
-    failed_before,
-    failed_children,
-    gather,
-    next_look,
-    stale_jobs,
-    stale_services,
-)
-from tiltyard.observe.records import JobObject, PodObject, ServiceObject, TournamentSeen
-from tiltyard.plan.build import build_graph
-from tiltyard.plan.graph import Graph
-from tiltyard.plan.planner import Outcome, plan
+from tiltyard.api import ManifestError, TournamentStatus
+from tiltyard.cluster.cache import Cache, Caches
+from tiltyard.cluster.client import Client
+from tiltyard.cluster.executor import Executor
+from tiltyard.cluster.rate_limiter import RateLimiter
+from tiltyard.cluster.recorder import Recorder
+from tiltyard.cluster.resolver import Resolved, Resolver, RuntimeMissing
+from tiltyard.cluster.workqueue import WorkQueue
+from tiltyard.observe.observation import observe, requeue_after
+from tiltyard.observe.records import TournamentRecord
+from tiltyard.observe.snapshot import Snapshot, failed_before, failed_children, stale_jobs, stale_services
+from tiltyard.plan.observed import Observed
+from tiltyard.plan.planner import Outcome, Plan, plan
 from tiltyard.plan.policy import policy_of
 from tiltyard.render.cluster import ClusterSettings
-from tiltyard.render.jobs import cluster_preflight_task, preflight_version
-from tiltyard.render.names import MANAGED_BY, MANAGER
-from tiltyard.render.serving import with_service_urls
-from tiltyard.status import events as tell
-from tiltyard.status.build import build_status
-from tiltyard_jobs.contracts.tasks import PreflightTask
+from tiltyard.status.build import build_status, diagnoses_of, invalid_status, is_complete
+from tiltyard.status.conditions import COMPLETE, FAILED, find_true
+from tiltyard.status.events import Event, events_of
+from tiltyard.status.objects import status_of
 
-log = structlog.get_logger(__name__)
-
-OURS = f"{MANAGED_BY}={MANAGER}"
-RUNTIME_SECONDS = 30.0  # between two looks for a training runtime that is missing
+RUNTIME_SECONDS = 30.0  # between two checks for a training runtime that is missing
 
 
-class RuntimeMissing(ManifestError):
-    """The manifest names a training runtime that is not there; it may come."""
+class Request(NamedTuple):
+    """A Tournament to reconcile.
 
+    Attributes:
+        key: `namespace/name`.
+        cache: where its children are.
+        record: itself.
+        status: as it stands in the cluster.
+        now: seconds since the epoch.
+    """
 
-@dataclass(frozen=True)
-class Resolved:
-    """What follows from a manifest alone: kept until it is edited."""
-
-    uid: str
-    generation: int
-    tournament: Tournament
-    graph: Graph
-    task: PreflightTask
-    preflight: str
-    warnings: tuple[str, ...]
+    key: str
+    cache: Cache
+    record: TournamentRecord
+    status: TournamentStatus
+    now: float
 
 
 @dataclass
-class Watches:
-    """The pictures of one namespace, or of all."""
-
-    tournaments: Informer[TournamentSeen]
-    jobs: Informer[JobObject]
-    train_jobs: Informer[JobObject]
-    pods: Informer[PodObject]
-    services: Informer[ServiceObject]
-
-    @property
-    def all(
-        self,
-    ) -> tuple[Informer[TournamentSeen] | Informer[JobObject] | Informer[PodObject] | Informer[ServiceObject], ...]:
-        """Each of them."""
-        return self.tournaments, self.jobs, self.train_jobs, self.pods, self.services
-
-    def hands(self, kube: Kube, settings: ClusterSettings, pace: Pace) -> Hands:
-        """What acts on the children."""
-        return Hands(kube, self.jobs, self.train_jobs, self.services, settings, pace)
-
-
-@dataclass
-class Controller:
-    """Runs the tournaments of some namespaces, or of all.
+class Reconciler:
+    """Reconciles tournaments.
 
     Args:
-        kube: the connection.
-        settings: how children are made.
-        namespaces: those to watch; none: all.
-        rng: spreads retries.
+        client: the connection.
+        caches: of what is watched.
+        queue: executes plans beside the reconciliations.
+        settings: how children are rendered.
+        resolver: of manifests.
         clock: seconds since the epoch.
     """
 
-    kube: Kube
+    client: Client
+    caches: Caches
+    queue: WorkQueue
     settings: ClusterSettings
-    namespaces: tuple[str, ...] = ()
-    rng: Random = field(default_factory=Random)
-    clock: Callable[[], float] = time.time
-    _resolved: dict[str, Resolved] = field(default_factory=dict)
-    _watches: dict[str, Watches] = field(default_factory=dict)
-    _told: dict[str, dict[str, str]] = field(default_factory=dict)
-    _pace: Pace = field(default_factory=Pace)
+    resolver: Resolver
+    clock: Callable[[], float]
+    _diagnoses: dict[str, dict[str, str]] = field(default_factory=dict)  # by key: those that events have told
+    _limiter: RateLimiter = field(default_factory=RateLimiter)
 
     def __post_init__(self) -> None:
-        self._nodes = Nodes(self.kube, self.clock)
-        self._looks = Looks(self._reconcile, self._exists, self.rng)
-        changed = self._looks.changed
-        for namespace in self.namespaces or ("",):
-            self._watches[namespace] = Watches(
-                Informer(self.kube, TOURNAMENTS, namespace or None, "", TournamentSeen.of, changed, self.rng),
-                Informer(self.kube, JOBS, namespace or None, OURS, JobObject.of, changed, self.rng),
-                Informer(
-                    self.kube,
-                    TRAIN_JOBS,
-                    namespace or None,
-                    OURS,
-                    JobObject.of_train_job,
-                    changed,
-                    self.rng,
-                    optional=True,
-                ),
-                Informer(self.kube, PODS, namespace or None, OURS, PodObject.of, changed, self.rng),
-                Informer(self.kube, SERVICES, namespace or None, OURS, ServiceObject.of, changed, self.rng),
-            )
+        self._recorder = Recorder(self.client, self.clock)
 
-    @property
-    def ready(self) -> bool:
-        """Whether all pictures were complete once."""
-        return all(informer.synced.is_set() for watches in self._watches.values() for informer in watches.all)
+    async def reconcile(self, key: str) -> float | None:
+        """One reconciliation; returns seconds until the next, where time alone asks for one.
 
-    async def run(self) -> None:
-        """Watch and work until cancelled. What is under way is brought to its end."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                for watches in self._watches.values():
-                    for informer in watches.all:
-                        group.create_task(informer.run())
-                for watches in self._watches.values():
-                    for informer in watches.all:
-                        await informer.synced.wait()
-                log.info("ready", namespaces=list(self.namespaces) or "all")
-                for _ in range(WORKERS):
-                    group.create_task(self._looks.work())
-        finally:
-            await self._looks.finish()
-
-    def _exists(self, owner: str) -> bool:
-        return bool(self._watches_of(owner).tournaments.of(owner))
-
-    async def _reconcile(self, owner: str) -> float | None:
-        watches = self._watches_of(owner)
-        _, _, name = owner.partition("/")
-        seen = watches.tournaments.of(owner).get(name)
-        if seen is None or "deletionTimestamp" in seen.document["metadata"]:
-            self._resolved.pop(owner, None)  # its children go with it: they belong to it
-            self._told.pop(owner, None)
+        Raises:
+            ApiError: a call was refused; the queue tries again.
+        """
+        # 1. The Tournament, as it was last seen.
+        request = self._read(key)
+        if request is None:
             return None
-        now = self.clock()
-        status = tell.status_of(seen.document)
+        # 2. What follows from its manifest.
         try:
-            resolved = await self._resolve(owner, seen)
+            resolved = await self.resolver.resolve(request.record)
         except ManifestError as error:
-            meta = seen.document["metadata"]
-            await self._write(watches, seen, status, tell.refused(status, meta["generation"], error, now), [])
-            return RUNTIME_SECONDS if isinstance(error, RuntimeMissing) else None
-        picture = self._picture(watches, resolved, status)
-        if tell.is_complete(status, resolved.graph.run):
-            return await self._after_the_end(watches, seen, picture, now)
-        acting = self._looks.is_acting(owner)
-        hands = watches.hands(self.kube, self.settings, self._pace)
-        if not acting and await self._clear(hands, picture):
+            return await self._write_invalid(request, error)
+        # 3. Its children, at this moment.
+        snapshot = self._snapshot(request, resolved)
+        # 4. A complete run stays as it is.
+        if is_complete(request.status, resolved.graph.run):
+            return await self._keep_complete(request, snapshot)
+        # 5. What an older manifest has left goes first.
+        executing = self.queue.is_executing(key)
+        executor = self._executor(request)
+        if not executing and await _delete_leftovers(executor, snapshot):
             return None
-        observed = gather(picture, self.settings, now)
-        decided = plan(picture.graph, policy_of(picture.tournament), observed)
-        structlog.contextvars.bind_contextvars(stage=decided.phase)
-        carry_out = partial(hands.carry_out, picture, resolved.task, observed, decided, now)
-        begins = bool(decided.preflight or decided.start_jobs) and decided.outcome is Outcome.RUNNING
-        if begins and not acting and self._looks.leave_telling(owner):
-            # One status for what has ended and for what follows upon it.
-            self._looks.act(owner, carry_out)
+        # 6. What was observed, and what to do next.
+        observed = observe(snapshot, self.settings, request.now)
+        decided = _plan(snapshot, observed)
+        execute = partial(executor.execute, snapshot, resolved.task, observed, decided, request.now)
+        # 7. One status for what has ended and for what follows upon it.
+        if _starts_something(decided) and not executing and self.queue.defer_status(key):
+            self.queue.execute(key, execute)
             return None
-        after = build_status(picture.tournament, picture.graph, observed, decided, now, before=status)
-        found = tell.troubles(observed)
-        after = tell.tell_how_to_go_on(tell.tell_troubles(after, found))
-        after = tell.tell_warnings(after, resolved.warnings)
-        events = list(tell.events_of(status, after, observed))
-        events += tell.warnings_of(status, resolved.warnings)
-        events += [tell.Event("Waiting", f"{what}: {why}", True) for what, why in self._new_troubles(owner, found)]
+        # 8. Status and events.
+        status, events = self._describe(request, resolved, observed, decided)
+        # 9. An end is told once it has come: a complete tournament is not looked at for what still runs.
         if decided.outcome is not Outcome.RUNNING:
-            # An end is told once it has come: nothing looks for what a complete tournament has left running.
-            if acting:
+            if executing:
                 return None
-            await carry_out()
-        await self._write(watches, seen, status, after, events)
+            await execute()
+        await self._recorder.write(request.cache.tournaments, request.record, request.status, status, events)
+        # 10. What the plan asks for, beside the queue.
         if decided.outcome is Outcome.RUNNING:
-            self._looks.act(owner, carry_out)
-        ttl = self._ttl_left(picture, after, now)
-        if ttl == 0:
-            await self._delete_children(hands, picture)
-        pauses = [pause for pause in (next_look(picture, observed, now), ttl or None) if pause is not None]
-        return min(pauses, default=None)
+            self.queue.execute(key, execute)
+        # 11. Children of an ended tournament go after their time.
+        ttl = await self._expire(executor, snapshot, status, request.now)
+        # 12. When time alone asks for the next.
+        pauses = (requeue_after(snapshot, observed, request.now), ttl)
+        return min((pause for pause in pauses if pause is not None), default=None)
 
-    def _watches_of(self, owner: str) -> Watches:
-        return self._watches.get(owner.partition("/")[0]) or self._watches[""]
+    def _read(self, key: str) -> Request | None:
+        """Step 1; None: it is gone, or going: its children go with it, since it owns them."""
+        cache = self.caches.of(key)
+        record = cache.tournament(key)
+        if record is None or "deletionTimestamp" in record.document["metadata"]:
+            self.resolver.forget(key)
+            self._diagnoses.pop(key, None)
+            return None
+        return Request(key, cache, record, status_of(record.document), self.clock())
 
-    async def _resolve(self, owner: str, seen: TournamentSeen) -> Resolved:
-        """What follows from the manifest.
+    async def _write_invalid(self, request: Request, error: ManifestError) -> float | None:
+        """Step 2, where the manifest cannot run; a training runtime that is missing may come."""
+        generation = request.record.document["metadata"]["generation"]
+        status = invalid_status(request.status, generation, error, request.now)
+        await self._recorder.write(request.cache.tournaments, request.record, request.status, status)
+        return RUNTIME_SECONDS if isinstance(error, RuntimeMissing) else None
 
-        Raises:
-            ManifestError: it cannot run.
-            RuntimeMissing: it cannot train.
-        """
-        meta = seen.document["metadata"]
-        known = self._resolved.get(owner)
-        if known is not None and (known.uid, known.generation) == (meta["uid"], meta["generation"]):
-            return known
-        tournament = tournament_from_object({k: v for k, v in seen.document.items() if k != "status"})
-        late = [*unsupported(tournament), *unsupported_on_cluster(tournament)]
-        if problems := [*late, *problems_on_cluster(tournament)]:
-            raise ManifestError(owner, problems)
-        await self._check_runtime(owner, tournament)
-        # What it may do in some namespaces it may not do with nodes, which are in none.
-        warnings = () if self.namespaces else tuple(too_large(tournament, await self._nodes.most()))
-        graph = build_graph(tournament)
-        tournament = with_service_urls(tournament, self.settings)
-        task = cluster_preflight_task(tournament, graph)
-        version = preflight_version(task)
-        resolved = Resolved(meta["uid"], meta["generation"], tournament, graph, task, version, warnings)
-        self._resolved[owner] = resolved
-        return resolved
-
-    async def _check_runtime(self, owner: str, tournament: Tournament) -> None:
-        """See that the runtime of a TrainJob is there, before anything is done that only pays once it has trained.
-
-        Raises:
-            RuntimeMissing: it is not.
-        """
-        training = tournament.spec.training
-        if training is None or (runtime := training.trainer.runtime_ref) is None:
-            return
-        kind = RUNTIMES[runtime.kind]
-        namespace = tournament.metadata.namespace if runtime.kind == "TrainingRuntime" else None
-        try:
-            await self.kube.get(kind, namespace, runtime.name)
-        except KubeError as error:
-            if error.status == FORBIDDEN:  # the role of one namespace cannot look
-                return
-            if error.status != NOT_FOUND:
-                raise
-            place = "spec.training.trainer.runtimeRef.name"
-            words = (
-                f"there is no {runtime.kind} {runtime.name!r} {'in this namespace' if namespace else 'in the cluster'}:"
-                f" `kubectl get {kind.plural}` lists those that are, and Kubeflow Trainer (v2) brings them"
-            )
-            raise RuntimeMissing(owner, [Problem(place, words)]) from None
-
-    def _picture(self, watches: Watches, resolved: Resolved, status: TournamentStatus) -> Picture:
-        meta = resolved.tournament.metadata
-        owner = f"{meta.namespace}/{meta.name}"
-        # Children of an earlier Tournament of the same name are the garbage collector's.
-        all_jobs = {**watches.jobs.of(owner), **watches.train_jobs.of(owner)}
-        jobs = {name: job for name, job in all_jobs.items() if job.owner_uid == meta.uid}
-        services = {name: one for name, one in watches.services.of(owner).items() if one.owner_uid == meta.uid}
-        return Picture(
+    def _snapshot(self, request: Request, resolved: Resolved) -> Snapshot:
+        """Step 3. Children of an earlier Tournament of the same name are the garbage collector's."""
+        cache, key, uid = request.cache, request.key, resolved.tournament.metadata.uid
+        jobs = {**cache.jobs.of(key), **cache.train_jobs.of(key)}
+        return Snapshot(
             tournament=resolved.tournament,
-            status=status,
+            status=request.status,
             graph=resolved.graph,
             preflight=resolved.preflight,
-            jobs=jobs,
-            pods=watches.pods.of(owner),
-            services=services,
+            jobs={name: job for name, job in jobs.items() if job.owner_uid == uid},
+            pods=cache.pods.of(key),
+            services={name: one for name, one in cache.services.of(key).items() if one.owner_uid == uid},
         )
 
-    async def _clear(self, hands: Hands, picture: Picture) -> bool:
-        """Clear away what an older manifest has left; True: look again before anything else is done."""
-        for job in stale_jobs(picture):
-            await hands.delete_job(job)
-        for service in stale_services(picture):
-            await hands.delete_model(service)
-        if not failed_before(picture):
-            return False
-        jobs, services = failed_children(picture)
-        for job in jobs:
-            await hands.delete_job(job)
-        for service in services:
-            await hands.stop_model(service)
-        return bool(jobs or services)
-
-    async def _after_the_end(
-        self, watches: Watches, seen: TournamentSeen, picture: Picture, now: float
-    ) -> float | None:
-        """A complete tournament stays as it is: it only takes note of edits that change no result, and of its TTL."""
-        generation = picture.tournament.metadata.generation
-        status = picture.status
+    async def _keep_complete(self, request: Request, snapshot: Snapshot) -> float | None:
+        """Step 4: only edits that change no result are taken note of, and the TTL."""
+        generation, status = snapshot.tournament.metadata.generation, request.status
         if status.observed_generation != generation:
-            await self._write(watches, seen, status, status.model_copy(update={"observed_generation": generation}), [])
-        ttl = self._ttl_left(picture, status, now)
-        if ttl == 0:
-            await self._delete_children(watches.hands(self.kube, self.settings, self._pace), picture)
-        return ttl or None
+            noted = status.model_copy(update={"observed_generation": generation})
+            await self._recorder.write(request.cache.tournaments, request.record, status, noted)
+        return await self._expire(self._executor(request), snapshot, status, request.now)
 
-    def _ttl_left(self, picture: Picture, status: TournamentStatus, now: float) -> float | None:
-        """Seconds until the children of an ended tournament go; None: they stay, or it has not ended."""
-        ttl = picture.tournament.spec.ttl_seconds_after_finished
-        ends = [c for c in status.conditions if c.type in ("Complete", "Failed") and c.status == "True"]
-        if ttl is None or not ends:
+    def _executor(self, request: Request) -> Executor:
+        cache = request.cache
+        return Executor(self.client, cache.jobs, cache.train_jobs, cache.services, self.settings, self._limiter)
+
+    def _describe(
+        self, request: Request, resolved: Resolved, observed: Observed, decided: Plan
+    ) -> tuple[TournamentStatus, list[Event]]:
+        """Step 8: the status, and events of what it says that the one before did not say."""
+        diagnoses = diagnoses_of(observed)
+        told, self._diagnoses[request.key] = self._diagnoses.get(request.key, {}), diagnoses
+        status = build_status(
+            resolved.tournament,
+            resolved.graph,
+            observed,
+            decided,
+            request.now,
+            before=request.status,
+            diagnoses=diagnoses,
+            warnings=resolved.warnings,
+            retry=True,
+        )
+        # After a restart of the operator diagnoses are told once more.
+        waiting = {what: why for what, why in diagnoses.items() if what not in told}
+        return status, list(events_of(request.status, status, observed, warnings=resolved.warnings, waiting=waiting))
+
+    async def _expire(
+        self, executor: Executor, snapshot: Snapshot, status: TournamentStatus, now: float
+    ) -> float | None:
+        """Step 11; returns seconds until the children are to go; None: they stay, have gone, or it has not ended."""
+        ttl = snapshot.tournament.spec.ttl_seconds_after_finished
+        end = find_true(status.conditions, COMPLETE) or find_true(status.conditions, FAILED)
+        if ttl is None or end is None:
             return None
-        return max(0.0, ends[0].last_transition_time.timestamp() + ttl - now)
+        left = end.last_transition_time.timestamp() + ttl - now
+        if left > 0:
+            return left
+        for job in snapshot.jobs.values():
+            await executor.delete_job(job)
+        for service in snapshot.services.values():
+            await executor.delete_model(service)
+        return None
 
-    async def _delete_children(self, hands: Hands, picture: Picture) -> None:
-        for job in picture.jobs.values():
-            await hands.delete_job(job)
-        for service in picture.services.values():
-            await hands.delete_model(service)
 
-    def _new_troubles(self, owner: str, found: dict[str, str]) -> list[tuple[str, str]]:
-        """Troubles that were not told yet. After a restart of the operator they are told once more."""
-        before, self._told[owner] = self._told.get(owner, {}), found
-        return [(what, why) for what, why in found.items() if what not in before]
+async def _delete_leftovers(executor: Executor, snapshot: Snapshot) -> bool:
+    """Step 5; True: reconcile again before anything else, once the deletions were seen."""
+    for job in stale_jobs(snapshot):
+        await executor.delete_job(job)
+    for service in stale_services(snapshot):
+        await executor.delete_model(service)
+    if not failed_before(snapshot):
+        return False
+    jobs, services = failed_children(snapshot)
+    for job in jobs:
+        await executor.delete_job(job)
+    for service in services:
+        await executor.stop_model(service)
+    return bool(jobs or services)
 
-    async def _write(
-        self,
-        watches: Watches,
-        seen: TournamentSeen,
-        before: TournamentStatus,
-        after: TournamentStatus,
-        events: list[tell.Event],
-    ) -> None:
-        """One write of the status, where it says something new, and the events after it."""
-        status = tell.worth_writing(before, after, self.clock())
-        if status is not None:
-            body = tell.status_object(seen.document, status)
-            watches.tournaments.learn(await self.kube.apply(TOURNAMENTS, body, subresource="status"))
-        for event in events:
-            log.log(logging.WARNING if event.warning else logging.INFO, event.note, reason=event.reason)
-            body = tell.event_object(seen.document, event, datetime.fromtimestamp(self.clock(), UTC))
-            try:
-                await self.kube.create(EVENTS, body)
-            except KubeError as error:  # the status has said it already
-                log.warning("event not written", reason=event.reason, error=str(error))
+
+def _plan(snapshot: Snapshot, observed: Observed) -> Plan:
+    """Step 6; log lines from here on name the phase."""
+    decided = plan(snapshot.graph, policy_of(snapshot.tournament), observed)
+    structlog.contextvars.bind_contextvars(stage=decided.phase)
+    return decided
+
+
+def _starts_something(decided: Plan) -> bool:
+    return bool(decided.preflight or decided.start_jobs) and decided.outcome is Outcome.RUNNING

@@ -1,9 +1,35 @@
-"""When each tournament is looked at, and what is carried out beside its looks.
+"""The queue of tournaments to reconcile, and the plans that are executed beside it.
 
-Any change of a tournament or of a child says "look again", and the look comes `SETTLE_SECONDS` later: changes come in
-flocks. Looks at one tournament never overlap; those at several do, as far as `WORKERS` goes. A look tells what was
-seen; what the plan asks for, which may be many calls, is carried out beside the looks, one plan of a tournament at a
-time. A look that has something to begin may leave the telling to the next, which tells what came of it too.
+Every change of a tournament or of a child adds its key (`namespace/name`). A tournament is never reconciled twice at
+once; several are, up to `WORKERS`. Changes come in flocks, so a key settles for `SETTLE_SECONDS` before it is queued.
+
+An entry is in one of three states:
+
+                     add, or its timer             settled, and taken by a worker: begin
+        ┌──────────┐ ──────────────► ┌──────────┐ ─────────────────────────────────────► ┌────────────┐
+        │   IDLE   │                 │  QUEUED  │                                        │ PROCESSING │
+        └──────────┘                 └──────────┘ ◄───────────────────────────────────── └────────────┘
+             ▲                                       end: dirty_since is set, or           │        │
+             │                                       status_deferred_since is              │        │
+             └─────────────────────────────────────────────────────────────────────────────┘        │
+               end: neither; a timer is set where the reconciliation returned a pause               │
+                                                                                                    ▼
+                                               end: neither, no pause, no execution, and the tournament
+                                               does not exist any more: the entry is deleted
+
+The first add makes an entry that is QUEUED. An add to one that is QUEUED or PROCESSING only sets dirty_since.
+
+A plan may take many calls, so it is executed beside the queue, one plan of a tournament at a time, whatever state its
+entry is in:
+
+                           execute
+        ┌───────────────┐ ─────────► ┌───────────┐
+        │ NOT EXECUTING │            │ EXECUTING │   the entry's execution is a task
+        └───────────────┘ ◄───────── └───────────┘
+             the plan has ended: add, where a reconciliation overlapped it; where it failed, add after a pause
+
+A reconciliation that begins during an execution (overlapped) writes the status and executes nothing. One that starts
+something may leave the status to the next (defer_status), so that one write tells of both; the next has to write it.
 """
 
 from __future__ import annotations
@@ -17,191 +43,191 @@ from random import Random
 import structlog
 
 from tiltyard.cluster import metrics
-from tiltyard.cluster.client import KubeError
+from tiltyard.cluster.client import NOT_FOUND, ApiError
 
 log = structlog.get_logger(__name__)
 
-WORKERS = 16  # looks at once: each is one call, or none
-ACTING = 8  # plans that are carried out at once, each in as many calls as `execute.AT_ONCE`
+WORKERS = 16  # reconciliations at once: each is one call, or none
+EXECUTIONS = 8  # plans that are executed at once, each in as many calls as `executor.CALLS`
 SETTLE_SECONDS = 0.2  # a Job's end is three changes of it and some of its pods: one status tells them all
 MAX_BACKOFF_SECONDS = 60.0
 
 
 @dataclass
-class Due:
-    """When a tournament is to be looked at.
+class Entry:
+    """Where a tournament is in the queue. Times are those of the monotonic clock.
 
     Attributes:
-        since: when the change arrived that is not taken in yet, by the monotonic clock; None: there is none.
-        taken: when the change arrived that the look under way takes in.
-        untold: when the change arrived that was taken in and left to the next look to tell.
-        follows: the look under way is that next look.
-        queued: a look will come.
-        busy: a look is under way.
-        failed_looks: in a row.
-        failed_acts: likewise, of plans that could not be carried out.
-        timer: a look that time will bring.
-        acting: a plan that is being carried out.
-        missed: a look since then had more to do.
+        queued: it settles, or waits for a worker.
+        processing: it is being reconciled.
+        dirty_since: when the first change arrived that no reconciliation has taken in; None: there is none.
+        taken_since: of the reconciliation under way: when the first change arrived that it takes in.
+        status_deferred_since: when the first change arrived whose status is left to the next reconciliation.
+        writes_deferred: the reconciliation under way is that next one.
+        reconcile_failures: in a row.
+        execution_failures: likewise.
+        timer: adds it again later.
+        execution: the plan that is being executed.
+        overlapped: the reconciliation under way, or the last, began while a plan was executed.
     """
 
-    since: float | None = None
-    taken: float | None = None
-    untold: float | None = None
-    follows: bool = False
     queued: bool = False
-    busy: bool = False
-    failed_looks: int = 0
-    failed_acts: int = 0
+    processing: bool = False
+    dirty_since: float | None = None
+    taken_since: float | None = None
+    status_deferred_since: float | None = None
+    writes_deferred: bool = False
+    reconcile_failures: int = 0
+    execution_failures: int = 0
     timer: asyncio.TimerHandle | None = None
-    acting: asyncio.Task[None] | None = None
-    missed: bool = False
+    execution: asyncio.Task[None] | None = None
+    overlapped: bool = False
 
     def begin(self) -> None:
-        """A look begins: it takes in all that arrived."""
-        self.follows = self.untold is not None
-        self.taken = self.untold if self.follows else self.since
-        self.since = self.untold = None
-        self.queued, self.busy = False, True
-        self.missed = self.acting is not None
+        """A reconciliation begins: it takes in all that has arrived."""
+        self.writes_deferred = self.status_deferred_since is not None
+        self.taken_since = self.status_deferred_since if self.writes_deferred else self.dirty_since
+        self.dirty_since = self.status_deferred_since = None
+        self.queued, self.processing = False, True
+        self.overlapped = self.execution is not None
         if self.timer is not None:
             self.timer.cancel()
 
     def end(self) -> bool:
-        """The look has ended; whether something arrived meanwhile, or is to be told."""
-        self.busy = False
-        return self.since is not None or self.untold is not None
+        """The reconciliation has ended; whether another must follow."""
+        self.processing = False
+        return self.dirty_since is not None or self.status_deferred_since is not None
 
 
 @dataclass
-class Looks:
-    """The queue of tournaments, by owner (`namespace/name`).
+class WorkQueue:
+    """The queue, by key: `namespace/name` of a tournament.
 
     Args:
-        look: one look; returns seconds until the next where time alone asks for one.
+        reconcile: one reconciliation; returns seconds until the next, where time alone asks for one.
         exists: whether a tournament is still there.
         rng: spreads retries.
-        settle: seconds from a change to the look that takes it in, and others with it.
+        settle: seconds from a change to the reconciliation that takes it in, and others with it.
     """
 
-    look: Callable[[str], Awaitable[float | None]]
+    reconcile: Callable[[str], Awaitable[float | None]]
     exists: Callable[[str], bool]
     rng: Random
     settle: float = SETTLE_SECONDS
-    _due: dict[str, Due] = field(default_factory=dict)
+    _entries: dict[str, Entry] = field(default_factory=dict)
     _queue: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
-    _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(ACTING))
+    _executions: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(EXECUTIONS))
 
-    def changed(self, owner: str) -> None:
-        """A change of a tournament or of a child: look at it soon."""
-        due = self._due.setdefault(owner, Due())
-        if due.since is None:
-            due.since = time.monotonic()
-            if not due.busy:
-                self._soon(owner, due)
+    def add(self, key: str) -> None:
+        """A tournament or a child of it has changed: reconcile it soon."""
+        entry = self._entries.setdefault(key, Entry())
+        if entry.dirty_since is None:
+            entry.dirty_since = time.monotonic()
+            if not entry.processing:
+                self._add_settled(key, entry)
 
-    def is_acting(self, owner: str) -> bool:
-        """Whether a plan was being carried out when the look under way began: the end of that one brings the next."""
-        return self._due[owner].missed
+    def is_executing(self, key: str) -> bool:
+        """Whether a plan was executed when the reconciliation under way began; the plan's end brings the next."""
+        return self._entries[key].overlapped
 
-    def act(self, owner: str, carry_out: Callable[[], Awaitable[None]]) -> None:
-        """Carry a plan out beside the looks; nothing where `is_acting`."""
-        due = self._due[owner]
-        if not due.missed:
-            due.acting = asyncio.create_task(self._act(owner, due, carry_out))
+    def execute(self, key: str, plan: Callable[[], Awaitable[None]]) -> None:
+        """Execute a plan beside the queue; nothing where `is_executing`."""
+        entry = self._entries[key]
+        if not entry.overlapped:
+            entry.execution = asyncio.create_task(self._execute(key, entry, plan))
 
-    def leave_telling(self, owner: str) -> bool:
-        """Leave it to the next look to tell what the one under way has seen; False: the look before did that."""
-        due = self._due[owner]
-        if due.follows:
+    def defer_status(self, key: str) -> bool:
+        """Leave the status to the next reconciliation; False: the one before did so, and this one has to write it."""
+        entry = self._entries[key]
+        if entry.writes_deferred:
             return False
-        due.untold = time.monotonic() if due.taken is None else due.taken
+        entry.status_deferred_since = time.monotonic() if entry.taken_since is None else entry.taken_since
         return True
 
     async def work(self) -> None:
-        """Look at what is due, until cancelled. A look that is under way is brought to its end."""
+        """Be one worker, until cancelled. A reconciliation that is under way is brought to its end."""
         while True:
-            owner = await self._queue.get()
+            key = await self._queue.get()
             metrics.QUEUE.set(self._queue.qsize())
-            due = self._due.get(owner)
-            if due is None:
+            entry = self._entries.get(key)
+            if entry is None:
                 continue
-            due.begin()
-            look = asyncio.create_task(self._look(owner, due))
+            entry.begin()
+            reconciliation = asyncio.create_task(self._reconcile(key, entry))
             try:
-                pause = await asyncio.shield(look)
+                pause = await asyncio.shield(reconciliation)
             except asyncio.CancelledError:
-                await look
+                await reconciliation
                 raise
-            if due.taken is not None and due.untold is None:
-                metrics.STATUS_DELAY_SECONDS.observe(time.monotonic() - due.taken)
-            if due.end():
-                self._soon(owner, due)
+            if entry.taken_since is not None and entry.status_deferred_since is None:
+                metrics.STATUS_DELAY_SECONDS.observe(time.monotonic() - entry.taken_since)
+            if entry.end():
+                self._add_settled(key, entry)
             elif pause is not None:
-                due.timer = asyncio.get_running_loop().call_later(pause, self.changed, owner)
-            elif due.acting is None and not self.exists(owner):
-                del self._due[owner]
+                entry.timer = asyncio.get_running_loop().call_later(pause, self.add, key)
+            elif entry.execution is None and not self.exists(key):
+                del self._entries[key]
 
-    def _soon(self, owner: str, due: Due) -> None:
-        if not due.queued:
-            due.queued = True
-            asyncio.get_running_loop().call_later(self.settle, self._enqueue, owner)
+    async def shut_down(self) -> None:
+        """Wait for the plans that are being executed."""
+        executions = [entry.execution for entry in self._entries.values() if entry.execution is not None]
+        await asyncio.gather(*executions, return_exceptions=True)
 
-    def _enqueue(self, owner: str) -> None:
-        self._queue.put_nowait(owner)
+    def _add_settled(self, key: str, entry: Entry) -> None:
+        if not entry.queued:
+            entry.queued = True
+            asyncio.get_running_loop().call_later(self.settle, self._put, key)
+
+    def _put(self, key: str) -> None:
+        self._queue.put_nowait(key)
         metrics.QUEUE.set(self._queue.qsize())
 
-    async def finish(self) -> None:
-        """Wait for the plans that are being carried out."""
-        acting = [due.acting for due in self._due.values() if due.acting is not None]
-        await asyncio.gather(*acting, return_exceptions=True)
-
-    async def _look(self, owner: str, due: Due) -> float | None:
-        """One look, its errors told."""
-        namespace, _, name = owner.partition("/")
+    async def _reconcile(self, key: str, entry: Entry) -> float | None:
+        """One reconciliation; an error is logged, and tried again after the pause that is returned."""
+        namespace, _, name = key.partition("/")
         structlog.contextvars.bind_contextvars(namespace=namespace, tournament=name)
         try:
             with metrics.RECONCILE_SECONDS.time():
-                pause = await self.look(owner)
+                pause = await self.reconcile(key)
         except Exception as error:
-            if _gone(error):
+            if _is_gone(error):
                 return None
-            due.failed_looks += 1
-            return self._told(error, "look failed", due.failed_looks)
-        due.failed_looks = 0
+            entry.reconcile_failures += 1
+            return self._back_off(error, "reconciliation failed", entry.reconcile_failures)
+        entry.reconcile_failures = 0
         return pause
 
-    async def _act(self, owner: str, due: Due, carry_out: Callable[[], Awaitable[None]]) -> None:
+    async def _execute(self, key: str, entry: Entry, plan: Callable[[], Awaitable[None]]) -> None:
         pause = None
         try:
-            async with self._gate:
-                await carry_out()
-            due.failed_acts = 0
+            async with self._executions:
+                await plan()
+            entry.execution_failures = 0
         except Exception as error:
-            if not _gone(error):
-                due.failed_acts += 1
-                pause = self._told(error, "plan not carried out", due.failed_acts)
+            if not _is_gone(error):
+                entry.execution_failures += 1
+                pause = self._back_off(error, "plan not executed", entry.execution_failures)
         finally:
-            due.acting = None
+            entry.execution = None
         if pause is not None:
-            asyncio.get_running_loop().call_later(pause, self.changed, owner)
-        elif due.missed:
-            self.changed(owner)
+            asyncio.get_running_loop().call_later(pause, self.add, key)
+        elif entry.overlapped:
+            self.add(key)
 
-    def _told(self, error: Exception, event: str, failures: int) -> float:
+    def _back_off(self, error: Exception, event: str, failures: int) -> float:
         """Log a failure; returns seconds until the next attempt."""
         metrics.RECONCILE_ERRORS.inc()
         pause: float = min(MAX_BACKOFF_SECONDS, 0.2 * 2.0**failures) * self.rng.uniform(0.5, 1.0)
-        if isinstance(error, KubeError):
+        if isinstance(error, ApiError):
             log.warning(event, retry_s=round(pause, 2), error=str(error), status=error.status)
         else:
             log.error(f"{event}: a mistake of the operator's own", retry_s=round(pause, 2), exc_info=error)
         return pause
 
 
-def _gone(error: Exception) -> bool:
-    """Whether the tournament or its namespace has gone in the middle."""
-    if isinstance(error, KubeError) and error.status == 404:
+def _is_gone(error: Exception) -> bool:
+    """Whether the tournament or its namespace was deleted in the middle."""
+    if isinstance(error, ApiError) and error.status == NOT_FOUND:
         log.debug("gone", error=str(error))
         return True
     return False

@@ -1,211 +1,121 @@
-"""What is told of a tournament: its status, written only where it says something new, and events of what changed."""
+"""Every event of a Tournament: reasons, messages, and when each is written. No other module makes one."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
 
-from pydantic import ValidationError
+from tiltyard.api import ModelStatus, TournamentStatus
+from tiltyard.plan.observed import Observed
+from tiltyard.plan.planner import Outcome
+from tiltyard.status import conditions
 
-from tiltyard.api import Condition, ManifestError, TournamentStatus
-from tiltyard.cluster.client import Object
-from tiltyard.plan.observed import JobPhase, ModelPhase, Observed, PreflightPhase
+# Reasons of events about the tournament.
+PREFLIGHT_PASSED: Final = "PreflightPassed"  # the condition Preflighted has become True
+DATASET_READY: Final = "DatasetReady"  # likewise, of the same name
+COMPLETE: Final = "Complete"  # likewise
+FAILED: Final = "Failed"  # likewise
+SUSPENDED: Final = "Suspended"  # likewise
+PHASE_CHANGED: Final = "PhaseChanged"  # another stage is at work; an end is told by its own condition
+TOO_LARGE: Final = "TooLarge"  # a spec was accepted though one of its pods asks for more than any node has
+WAITING: Final = "Waiting"  # a Job or a model that is under way cannot go on
+# Reasons of events about one model.
+MODEL_STARTING: Final = "ModelStarting"  # its InferenceService was started
+MODEL_READY: Final = "ModelReady"  # it answers
+MODEL_LOST: Final = "ModelLost"  # it answered and does not any more
+MODEL_STOPPED: Final = "ModelStopped"  # its pods are gone
+MODEL_FAILED: Final = "ModelFailed"  # it was not ready in time
 
-REPORTER = "tiltyard.dev/operator"
-MAX_NOTE = 1024
-ETA_SLACK = 0.1  # of the time that is left: a smaller change is not worth a write
+WARNINGS: Final = frozenset({FAILED, TOO_LARGE, WAITING, MODEL_LOST, MODEL_FAILED})
+"""Events of type Warning: somebody should look. All others are Normal."""
 
-# Conditions whose change is an event, with the event's reason where it becomes true.
-TOLD = {
-    "Preflighted": "PreflightPassed",
-    "DatasetReady": "DatasetReady",
-    "Complete": "Complete",
-    "Failed": "Failed",
-    "Suspended": "Suspended",
+ON_CONDITION: Final[Mapping[str, str]] = {
+    conditions.PREFLIGHTED: PREFLIGHT_PASSED,
+    conditions.DATASET_READY: DATASET_READY,
+    conditions.COMPLETE: COMPLETE,
+    conditions.FAILED: FAILED,
+    conditions.SUSPENDED: SUSPENDED,
 }
+"""Conditions that are told by an event when they become True, by the event's reason. Its message is the condition's."""
 
-
-GO_ON = (
-    "To try again once that is mended, edit the spec, or set spec.suspend to true and back to false;"
-    " what is made is kept"
-)
+# Messages; those that are not here are the condition's, or the diagnosis.
+PHASE_CHANGED_MESSAGE: Final = "{phase}: {message}"
+WAITING_MESSAGE: Final = "{what}: {why}"
+MODEL_STARTING_MESSAGE: Final = "model {name} is starting (load {loads})"
+MODEL_READY_MESSAGE: Final = "model {name} is ready at {url}"
+MODEL_LOST_MESSAGE: Final = "model {name} does not answer any more; its shards wait for it"
+MODEL_STOPPED_MESSAGE: Final = "model {name} is stopped"
+MODEL_FAILED_MESSAGE: Final = "model {name}: {why}"
 
 
 class Event(NamedTuple):
-    """Something to tell. `warning`: somebody should look."""
+    """An event.
+
+    Attributes:
+        reason: one of the constants above.
+        message: a sentence.
+    """
 
     reason: str
-    note: str
-    warning: bool = False
+    message: str
+
+    @property
+    def warning(self) -> bool:
+        """Whether it is of type Warning."""
+        return self.reason in WARNINGS
 
 
-def worth_writing(before: TournamentStatus, after: TournamentStatus, now: float) -> TournamentStatus | None:
-    """The status to write; None where it says nothing new. An ETA that moved a little keeps its place."""
-    if before.eta is not None and after.eta is not None:
-        left = abs(after.eta.timestamp() - now)
-        if abs((after.eta - before.eta).total_seconds()) <= max(60.0, ETA_SLACK * left):
-            after = after.model_copy(update={"eta": before.eta})
-    return None if after == before else after
+def events_of(
+    before: TournamentStatus,
+    after: TournamentStatus,
+    observed: Observed,
+    *,
+    warnings: Sequence[str] = (),
+    waiting: Mapping[str, str] | None = None,
+) -> Iterator[Event]:
+    """What has changed between two states that is worth an event.
 
-
-def events_of(before: TournamentStatus, after: TournamentStatus, observed: Observed) -> Iterator[Event]:
-    """What changed between two states that is worth an event."""
-    was = {condition.type: condition for condition in before.conditions}
-    for condition in after.conditions:
-        old = was.get(condition.type)
-        if condition.type in TOLD and condition.status == "True" and (old is None or old.status != "True"):
-            yield Event(TOLD[condition.type], condition.message or condition.type, condition.type == "Failed")
-    if before.phase != after.phase and after.phase not in TOLD.values():
-        yield Event("PhaseChanged", f"{after.phase}: {_message(after, 'Reconciling')}")
+    Args:
+        before: the status until now.
+        after: the status that takes its place.
+        observed: what it was made of.
+        warnings: what the author of a valid manifest should know; told once for each generation of the spec.
+        waiting: diagnoses that were not told yet, by what cannot go on.
+    """
+    yield from _condition_events(before, after)
+    if before.phase != after.phase and after.phase not in (Outcome.COMPLETE, Outcome.FAILED, Outcome.SUSPENDED):
+        reconciling = conditions.find(after.conditions, conditions.RECONCILING)
+        message = "" if reconciling is None else reconciling.message
+        yield Event(PHASE_CHANGED, PHASE_CHANGED_MESSAGE.format(phase=after.phase, message=message))
     states = {model.name: model.state for model in before.models}
     for model in after.models:
-        if states.get(model.name) == model.state:
-            continue
-        if model.state == "Ready":
-            yield Event("ModelReady", f"model {model.name} is ready at {model.url}")
-        elif model.state == "Starting":
-            again = states.get(model.name) == "Ready"
-            words = "does not answer any more; its shards wait for it" if again else f"is starting (load {model.loads})"
-            yield Event("ModelLost" if again else "ModelStarting", f"model {model.name} {words}", again)
-        elif model.state == "Stopped":
-            yield Event("ModelStopped", f"model {model.name} is stopped")
-        elif model.state == "Failed":
-            yield Event("ModelFailed", f"model {model.name}: {observed.models[model.name].message}", warning=True)
+        if states.get(model.name) != model.state:
+            yield from _model_events(model, states.get(model.name), observed)
+    accepted = conditions.find_true(before.conditions, conditions.ACCEPTED)
+    if accepted is None or accepted.observed_generation != after.observed_generation:
+        yield from (Event(TOO_LARGE, warning) for warning in warnings)
+    for what, why in (waiting or {}).items():
+        yield Event(WAITING, WAITING_MESSAGE.format(what=what, why=why))
 
 
-def troubles(observed: Observed) -> dict[str, str]:
-    """What keeps work that is under way from going on, by what it keeps."""
-    found = {
-        f"model {n}": m.message for n, m in observed.models.items() if m.phase is ModelPhase.STARTING and m.message
-    }
-    at_work = {name: job for name, job in observed.jobs.items() if job.phase is JobPhase.ACTIVE}
-    found |= {name: job.message for name, job in at_work.items() if job.message}
-    if observed.preflight_message and observed.preflight is PreflightPhase.ACTIVE:
-        found["preflight"] = observed.preflight_message
-    return dict(sorted(found.items()))
+def _condition_events(before: TournamentStatus, after: TournamentStatus) -> Iterator[Event]:
+    for condition in after.conditions:
+        reason = ON_CONDITION.get(condition.type)
+        became_true = condition.status == "True" and not conditions.find_true(before.conditions, condition.type)
+        if reason is not None and became_true:
+            yield Event(reason, condition.message or condition.type)
 
 
-def event_object(tournament: Object, event: Event, moment: datetime) -> dict[str, Any]:
-    """An event as `events.k8s.io/v1` has it."""
-    meta = tournament["metadata"]
-    note = event.note if len(event.note) < MAX_NOTE else f"{event.note[: MAX_NOTE - 2]}…"
-    return {
-        "apiVersion": "events.k8s.io/v1",
-        "kind": "Event",
-        "metadata": {"generateName": f"{meta['name'][:50]}-", "namespace": meta["namespace"]},
-        "eventTime": moment.isoformat(timespec="microseconds").replace("+00:00", "Z"),
-        "reportingController": REPORTER,
-        "reportingInstance": "tiltyard",
-        "action": "Reconcile",
-        "reason": event.reason,
-        "type": "Warning" if event.warning else "Normal",
-        "note": note,
-        "regarding": {
-            "apiVersion": tournament["apiVersion"],
-            "kind": tournament["kind"],
-            "name": meta["name"],
-            "namespace": meta["namespace"],
-            "uid": meta["uid"],
-        },
-    }
-
-
-def refused(before: TournamentStatus, generation: int, error: ManifestError, now: float) -> TournamentStatus:
-    """The status of a manifest that cannot run: what is wrong with it, in the sentences of `tiltyard validate`."""
-    message = "; ".join(str(problem) for problem in error.problems)
-    moment = datetime.fromtimestamp(int(now), UTC)
-    old = {condition.type: condition for condition in before.conditions}
-
-    def condition(kind: str, status: str) -> Condition:
-        same = old.get(kind)
-        since = same.last_transition_time if same is not None and same.status == status else moment
-        return Condition(
-            type=kind,
-            status=status,  # type: ignore[arg-type]
-            reason="Invalid",
-            message=message,
-            last_transition_time=since,
-            observed_generation=generation,
-        )
-
-    told = {"Accepted": "False", "Ready": "False", "Reconciling": "False", "Stalled": "True"}
-    rest = [c for c in before.conditions if c.type not in told]
-    conditions = (*(condition(kind, status) for kind, status in told.items()), *rest)
-    return before.model_copy(
-        update={"observed_generation": generation, "phase": "Invalid", "eta": None, "conditions": conditions}
-    )
-
-
-def tell_how_to_go_on(status: TournamentStatus) -> TournamentStatus:
-    """The status of a failed tournament with what to do once the reason is mended."""
-    conditions = tuple(
-        c.model_copy(update={"message": f"{c.message[:32000].rstrip('.')}. {GO_ON}"})
-        if c.type == "Stalled" and c.status == "True"
-        else c
-        for c in status.conditions
-    )
-    return status.model_copy(update={"conditions": conditions})
-
-
-def tell_troubles(status: TournamentStatus, found: dict[str, str]) -> TournamentStatus:
-    """The status with what keeps the work from going on, beside what is done."""
-    if not found:
-        return status
-    words = "; ".join(f"{what}: {why}" for what, why in found.items())
-    conditions = tuple(
-        c.model_copy(update={"message": f"{c.message}; waiting: {words}"[:32768]})
-        if c.type in ("Ready", "Reconciling")
-        else c
-        for c in status.conditions
-    )
-    return status.model_copy(update={"conditions": conditions})
-
-
-def tell_warnings(status: TournamentStatus, warnings: Sequence[str]) -> TournamentStatus:
-    """The status of a manifest that is valid, with what its author should know all the same."""
-    if not warnings:
-        return status
-    conditions = tuple(
-        c.model_copy(update={"message": f"{c.message}; {'; '.join(warnings)}"[:32768]}) if c.type == "Accepted" else c
-        for c in status.conditions
-    )
-    return status.model_copy(update={"conditions": conditions})
-
-
-def warnings_of(before: TournamentStatus, warnings: Sequence[str]) -> Iterator[Event]:
-    """An event for each warning that was not told yet."""
-    told = _message(before, "Accepted")
-    for warning in warnings:
-        if warning not in told:
-            yield Event("TooLarge", warning, warning=True)
-
-
-def status_of(tournament: Object) -> TournamentStatus:
-    """The status that an object carries. What this version does not understand counts as absent."""
-    try:
-        return TournamentStatus.model_validate_json(json.dumps(tournament.get("status") or {}), extra="ignore")
-    except ValidationError:
-        return TournamentStatus()
-
-
-def is_complete(status: TournamentStatus, run: str) -> bool:
-    """Whether the run that the manifest asks for is complete. That is final: no child is ever made again for it."""
-    complete = any(condition.type == "Complete" and condition.status == "True" for condition in status.conditions)
-    return complete and status.run == run
-
-
-def status_object(tournament: Object, status: TournamentStatus) -> dict[str, Any]:
-    """A Tournament with nothing but its status, to be applied."""
-    meta = tournament["metadata"]
-    return {
-        "apiVersion": tournament["apiVersion"],
-        "kind": tournament["kind"],
-        "metadata": {"name": meta["name"], "namespace": meta["namespace"]},
-        "status": status.model_dump(mode="json", exclude_none=True),
-    }
-
-
-def _message(status: TournamentStatus, kind: str) -> str:
-    return next((condition.message for condition in status.conditions if condition.type == kind), "")
+def _model_events(model: ModelStatus, before: str | None, observed: Observed) -> Iterator[Event]:
+    """A model that is in another state than before; None: it was in none."""
+    if model.state == "Ready":
+        yield Event(MODEL_READY, MODEL_READY_MESSAGE.format(name=model.name, url=model.url))
+    elif model.state == "Starting" and before == "Ready":
+        yield Event(MODEL_LOST, MODEL_LOST_MESSAGE.format(name=model.name))
+    elif model.state == "Starting":
+        yield Event(MODEL_STARTING, MODEL_STARTING_MESSAGE.format(name=model.name, loads=model.loads))
+    elif model.state == "Stopped":
+        yield Event(MODEL_STOPPED, MODEL_STOPPED_MESSAGE.format(name=model.name))
+    elif model.state == "Failed":
+        why = observed.models[model.name].message
+        yield Event(MODEL_FAILED, MODEL_FAILED_MESSAGE.format(name=model.name, why=why))

@@ -1,44 +1,36 @@
-"""When a status is worth a write, and what is worth an event."""
+"""What is worth an event."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Literal
 
-from tiltyard.api import Condition, ManifestError, ModelStatus, Problem, TournamentStatus
-from tiltyard.plan.observed import Observed
-from tiltyard.status.events import Event as Told
-from tiltyard.status.events import (
-    event_object,
-    events_of,
-    is_complete,
-    refused,
-    tell_how_to_go_on,
-    tell_warnings,
-    warnings_of,
-    worth_writing,
-)
+from tiltyard.api import Condition, ModelStatus, TournamentStatus
+from tiltyard.plan.observed import ModelPhase, ModelSeen, Observed
+from tiltyard.status import events
+from tiltyard.status.events import Event, events_of
+from tiltyard.status.objects import event_object
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def condition(kind: str, status: str = "True", message: str = "") -> Condition:
-    known: Literal["True", "False"] = "True" if status == "True" else "False"
-    return Condition(type=kind, status=known, reason="R", message=message, last_transition_time=NOW)
+def condition(
+    kind: str, status: Literal["True", "False"] = "True", message: str = "", generation: int = 1
+) -> Condition:
+    return Condition(
+        type=kind,
+        status=status,
+        reason="R",
+        message=message,
+        last_transition_time=NOW,
+        observed_generation=generation,
+    )
 
 
-def test_a_status_that_says_the_same_is_not_written() -> None:
-    status = TournamentStatus(phase="Mining", progress="3%")
-    assert worth_writing(status, status, NOW.timestamp()) is None
-    assert worth_writing(status, status.model_copy(update={"progress": "4%"}), NOW.timestamp()) is not None
-
-
-def test_an_eta_that_moved_a_little_keeps_its_place() -> None:
-    before = TournamentStatus(eta=NOW + timedelta(hours=10))
-    little = TournamentStatus(eta=NOW + timedelta(hours=10, minutes=50))
-    much = TournamentStatus(eta=NOW + timedelta(hours=12))
-    assert worth_writing(before, little, NOW.timestamp()) is None
-    assert worth_writing(before, much, NOW.timestamp()) == much
+def model(state: Literal["Stopped", "Starting", "Ready", "Failed"], url: str | None = None) -> TournamentStatus:
+    return TournamentStatus(models=(ModelStatus(name="a", state=state, loads=1, url=url),))
 
 
 def test_changes_are_told_once() -> None:
@@ -48,51 +40,70 @@ def test_changes_are_told_once() -> None:
         models=(ModelStatus(name="a", state="Ready", loads=1, url="http://a/v1"),),
         conditions=(condition("Preflighted", message="passed"),),
     )
-    assert [event.reason for event in events_of(before, after, Observed())] == ["PreflightPassed", "ModelReady"]
+    assert list(events_of(before, after, Observed())) == [
+        Event("PreflightPassed", "passed"), Event("ModelReady", "model a is ready at http://a/v1")
+    ]  # fmt: skip
     assert list(events_of(after, after, Observed())) == []
 
 
-def test_a_model_that_stops_answering_is_a_warning() -> None:
-    before = TournamentStatus(models=(ModelStatus(name="a", state="Ready", loads=1),))
-    after = TournamentStatus(models=(ModelStatus(name="a", state="Starting", loads=1),))
-    (event,) = events_of(before, after, Observed())
-    assert (event.reason, event.warning) == ("ModelLost", True)
+def test_a_condition_without_a_message_is_told_by_its_type_and_one_that_is_false_is_not_told() -> None:
+    after = TournamentStatus(conditions=(condition("Complete"), condition("Failed", "False"), condition("Ready")))
+    assert list(events_of(TournamentStatus(), after, Observed())) == [Event("Complete", "Complete")]
 
 
-def test_a_complete_run_is_final_and_another_run_is_not() -> None:
-    status = TournamentStatus(run="abc", conditions=(condition("Complete"),))
-    assert is_complete(status, "abc")
-    assert not is_complete(status, "def")
-    assert not is_complete(TournamentStatus(run="abc"), "abc")
+def test_each_state_of_a_model_has_its_event() -> None:
+    failed = Observed(models={"a": ModelSeen(ModelPhase.FAILED, message="no GPU")})
+    changes = [
+        (TournamentStatus(), model("Starting"), Event("ModelStarting", "model a is starting (load 1)"), False),
+        (model("Stopped"), model("Starting"), Event("ModelStarting", "model a is starting (load 1)"), False),
+        (model("Starting"), model("Ready", "u"), Event("ModelReady", "model a is ready at u"), False),
+        (model("Ready"), model("Starting"),
+         Event("ModelLost", "model a does not answer any more; its shards wait for it"), True),
+        (model("Ready"), model("Stopped"), Event("ModelStopped", "model a is stopped"), False),
+        (model("Starting"), model("Failed"), Event("ModelFailed", "model a: no GPU"), True),
+    ]  # fmt: skip
+    for before, after, event, warning in changes:
+        assert list(events_of(before, after, failed)) == [event]
+        assert event.warning is warning
 
 
-def test_a_failed_tournament_says_how_to_go_on() -> None:
-    (stalled,) = tell_how_to_go_on(TournamentStatus(conditions=(condition("Stalled", message="why"),))).conditions
-    assert stalled.message.startswith("why. To try again once that is mended, edit the spec")
-    (fine,) = tell_how_to_go_on(TournamentStatus(conditions=(condition("Stalled", "False", "why"),))).conditions
-    assert fine.message == "why"
+def test_a_phase_is_told_with_what_is_done_and_an_end_by_its_condition_alone() -> None:
+    mining = TournamentStatus(phase="Mining", conditions=(condition("Reconciling", message="1 of 4 are done"),))
+    assert list(events_of(TournamentStatus(), mining, Observed())) == [Event("PhaseChanged", "Mining: 1 of 4 are done")]
+    for end in ("Complete", "Failed", "Suspended"):
+        after = TournamentStatus(phase=end, conditions=(condition(end, message="why"),))
+        assert list(events_of(mining, after, Observed())) == [Event(end, "why")]
 
 
-def test_a_refused_manifest_keeps_what_else_is_known() -> None:
-    before = TournamentStatus(run="abc", conditions=(condition("DatasetReady"),))
-    status = refused(before, 4, ManifestError("ns/name", [Problem("spec.seed", "is wrong")]), NOW.timestamp())
-    told = {one.type: (one.status, one.message) for one in status.conditions}
-    assert told["Accepted"] == ("False", "spec.seed: is wrong")
-    assert told["DatasetReady"][0] == "True"
-    assert (status.phase, status.run, status.observed_generation) == ("Invalid", "abc", 4)
+def test_warnings_are_told_once_for_each_generation_that_is_accepted() -> None:
+    def told(before: Sequence[Condition]) -> list[Event]:
+        after = TournamentStatus(observed_generation=2, conditions=(condition("Accepted", generation=2),))
+        return list(events_of(TournamentStatus(conditions=tuple(before)), after, Observed(), warnings=("a is large",)))
+
+    (event,) = told([])
+    assert (event, event.warning) == (Event("TooLarge", "a is large"), True)
+    assert told([condition("Accepted", generation=1)]) == [event]
+    assert told([condition("Accepted", "False", generation=2)]) == [event]
+    assert told([condition("Accepted", generation=2)]) == []
 
 
-def test_a_warning_stands_beside_the_acceptance_and_is_told_once() -> None:
-    accepted = TournamentStatus(conditions=(condition("Accepted", message="the manifest is valid"), condition("Ready")))
-    assert tell_warnings(accepted, ()) == accepted
-    warned = tell_warnings(accepted, ("a is large", "b is large"))
-    assert [c.message for c in warned.conditions] == ["the manifest is valid; a is large; b is large", ""]
-    assert list(warnings_of(accepted, ("a is large",))) == [Told("TooLarge", "a is large", warning=True)]
-    assert list(warnings_of(warned, ("a is large", "b is large"))) == []
+def test_what_waits_is_a_warning() -> None:
+    (event,) = events_of(TournamentStatus(), TournamentStatus(), Observed(), waiting={"model a": "no GPU"})
+    assert (event, event.warning) == (Event("Waiting", "model a: no GPU"), True)
+
+
+def test_reasons_are_camel_case_words_and_differ() -> None:
+    reasons = [value for name, value in vars(events).items() if isinstance(value, str) and name.isupper()]
+    reasons = [reason for reason in reasons if " " not in reason and "{" not in reason]
+    assert len(reasons) == len(set(reasons)) == 13
+    assert all(re.fullmatch("([A-Z][a-z]+)+", reason) for reason in reasons)
+    assert set(events.WARNINGS) < set(reasons)
 
 
 def test_a_long_note_is_cut() -> None:
     tournament = {"apiVersion": "a/v1", "kind": "K", "metadata": {"name": "n" * 63, "namespace": "s", "uid": "u"}}
-    body = event_object(tournament, Told("R", "x" * 5000), NOW)
+    body = event_object(tournament, Event("R", "x" * 5000), NOW)
     assert len(body["note"]) <= 1024
     assert body["eventTime"] == "2026-01-01T00:00:00.000000Z"
+    assert body["type"] == "Normal"
+    assert event_object(tournament, Event("Failed", "x"), NOW)["type"] == "Warning"

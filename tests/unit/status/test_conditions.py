@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -44,6 +45,11 @@ def all_of(graph: Graph, *stages: str) -> dict[str, frozenset[int]]:
 
 def true_of(it: Situation) -> set[str]:
     return {kind for kind, condition in conditions(it).items() if condition.status == "True"}
+
+
+def test_kubectl_explain_names_every_type() -> None:
+    words = re.findall(r"\w+", Condition.model_fields["type"].description or "")
+    assert set(words) == set(CONDITIONS)
 
 
 def test_which_are_true() -> None:

@@ -1,6 +1,6 @@
 """Every condition of a Tournament: types, reasons, messages, and when each is set. No other module makes one.
 
-To add a condition: a type, its reason and message where no other fits, a function from a `Situation` to its `State`,
+To add a condition: a type, its reason and message where no other fits, a function from a `Situation` to its `Statement`,
 and a row of `CONDITIONS`.
 """
 
@@ -81,7 +81,7 @@ class Situation:
     retry: bool = False
 
 
-class State(NamedTuple):
+class Statement(NamedTuple):
     """What a condition says."""
 
     status: bool
@@ -100,8 +100,8 @@ def conditions_of(
         now: seconds since the epoch.
         before: the conditions until now: one whose status stays keeps the time of its last transition.
     """
-    states = {kind: state for kind, rule in CONDITIONS.items() if (state := rule(situation)) is not None}
-    return _dated(states, generation, now, before)
+    statements = {kind: statement for kind, rule in CONDITIONS.items() if (statement := rule(situation)) is not None}
+    return _dated(statements, generation, now, before)
 
 
 def conditions_of_invalid(
@@ -117,8 +117,8 @@ def conditions_of_invalid(
     """
     message = "; ".join(str(problem) for problem in problems)
     statuses = {ACCEPTED: False, READY: False, RECONCILING: False, STALLED: True}
-    states = {kind: State(status, INVALID, message) for kind, status in statuses.items()}
-    return (*_dated(states, generation, now, before), *(one for one in before if one.type not in states))
+    statements = {kind: Statement(status, INVALID, message) for kind, status in statuses.items()}
+    return (*_dated(statements, generation, now, before), *(one for one in before if one.type not in statements))
 
 
 def find(conditions: Iterable[Condition], kind: str) -> Condition | None:
@@ -132,63 +132,63 @@ def find_true(conditions: Iterable[Condition], kind: str) -> Condition | None:
     return found if found is not None and found.status == "True" else None
 
 
-def _accepted(situation: Situation) -> State:
-    return State(True, VALID, "; ".join((ACCEPTED_MESSAGE, *situation.warnings)))
+def _accepted(situation: Situation) -> Statement:
+    return Statement(True, VALID, "; ".join((ACCEPTED_MESSAGE, *situation.warnings)))
 
 
-def _preflighted(situation: Situation) -> State:
+def _preflighted(situation: Situation) -> Statement:
     phase = situation.observed.preflight
     message = situation.observed.preflight_message or PREFLIGHT_MESSAGE.format(phase=phase.value.lower())
-    return State(phase is PreflightPhase.PASSED, PREFLIGHT[phase], message)
+    return Statement(phase is PreflightPhase.PASSED, PREFLIGHT[phase], message)
 
 
-def _dataset_ready(situation: Situation) -> State:
+def _dataset_ready(situation: Situation) -> Statement:
     uri = situation.observed.outputs.get("dataset")
-    return State(uri is not None, situation.plan.phase, situation.plan.message if uri is None else uri)
+    return Statement(uri is not None, situation.plan.phase, situation.plan.message if uri is None else uri)
 
 
-def _milestone(stage: str, made_message: str, situation: Situation) -> State | None:
+def _milestone(stage: str, made_message: str, situation: Situation) -> Statement | None:
     """All artifacts of a stage are there; None: the manifest does not ask for the stage."""
     bundles = [bundle for bundle in situation.graph.bundles if bundle.stage == stage]
     if not bundles:
         return None
     made = sum(bundle.complete(situation.observed.done) for bundle in bundles)
     if made == len(bundles):
-        return State(True, MADE, made_message)
-    return State(False, NOT_YET, NOT_YET_MESSAGE.format(made=made, all=len(bundles)))
+        return Statement(True, MADE, made_message)
+    return Statement(False, NOT_YET, NOT_YET_MESSAGE.format(made=made, all=len(bundles)))
 
 
-def _outcome(outcome: Outcome, situation: Situation) -> State:
+def _outcome_is(outcome: Outcome, situation: Situation) -> Statement:
     """Where the tournament stands is this."""
-    return State(situation.plan.outcome is outcome, situation.plan.phase, situation.plan.message)
+    return Statement(situation.plan.outcome is outcome, situation.plan.phase, situation.plan.message)
 
 
-def _waiting(outcome: Outcome, situation: Situation) -> State:
-    """As `_outcome`; the message also says what cannot go on, and why."""
-    state = _outcome(outcome, situation)
+def _waiting(outcome: Outcome, situation: Situation) -> Statement:
+    """As `_outcome_is`; the message also says what cannot go on, and why."""
+    statement = _outcome_is(outcome, situation)
     if not situation.diagnoses:
-        return state
+        return statement
     diagnoses = "; ".join(f"{what}: {why}" for what, why in situation.diagnoses.items())
-    return state._replace(message=WAITING_MESSAGE.format(message=state.message, diagnoses=diagnoses))
+    return statement._replace(message=WAITING_MESSAGE.format(message=statement.message, diagnoses=diagnoses))
 
 
-def _stalled(situation: Situation) -> State:
-    state = _outcome(Outcome.FAILED, situation)
-    if not state.status or not situation.retry:
-        return state
-    why = state.message[: MAX_MESSAGE - RETRY_ROOM].rstrip(".")
-    return state._replace(message=RETRY_MESSAGE.format(message=why))
+def _stalled(situation: Situation) -> Statement:
+    statement = _outcome_is(Outcome.FAILED, situation)
+    if not statement.status or not situation.retry:
+        return statement
+    why = statement.message[: MAX_MESSAGE - RETRY_ROOM].rstrip(".")
+    return statement._replace(message=RETRY_MESSAGE.format(message=why))
 
 
-CONDITIONS: Final[Mapping[str, Callable[[Situation], State | None]]] = {
+CONDITIONS: Final[Mapping[str, Callable[[Situation], Statement | None]]] = {
     ACCEPTED: _accepted,
     PREFLIGHTED: _preflighted,
     DATASET_READY: _dataset_ready,
     TRAINED: partial(_milestone, "train", TRAINED_MESSAGE),
     EVALUATED: partial(_milestone, "score", EVALUATED_MESSAGE),
-    COMPLETE: partial(_outcome, Outcome.COMPLETE),
-    FAILED: partial(_outcome, Outcome.FAILED),
-    SUSPENDED: partial(_outcome, Outcome.SUSPENDED),
+    COMPLETE: partial(_outcome_is, Outcome.COMPLETE),
+    FAILED: partial(_outcome_is, Outcome.FAILED),
+    SUSPENDED: partial(_outcome_is, Outcome.SUSPENDED),
     READY: partial(_waiting, Outcome.COMPLETE),
     RECONCILING: partial(_waiting, Outcome.RUNNING),
     STALLED: _stalled,
@@ -197,19 +197,19 @@ CONDITIONS: Final[Mapping[str, Callable[[Situation], State | None]]] = {
 
 
 def _dated(
-    states: Mapping[str, State], generation: int | None, now: float, before: Sequence[Condition]
+    statements: Mapping[str, Statement], generation: int | None, now: float, before: Sequence[Condition]
 ) -> tuple[Condition, ...]:
     """Conditions with the time of their last transition: now, where the status changes."""
     moment = datetime.fromtimestamp(int(now), UTC)
     dated = []
-    for kind, state in states.items():
-        status, old = _word(state.status), find(before, kind)
+    for kind, statement in statements.items():
+        status, old = _word(statement.status), find(before, kind)
         dated.append(
             Condition(
                 type=kind,
                 status=status,
-                reason=state.reason,
-                message=state.message[:MAX_MESSAGE],
+                reason=statement.reason,
+                message=statement.message[:MAX_MESSAGE],
                 last_transition_time=old.last_transition_time if old is not None and old.status == status else moment,
                 observed_generation=generation,
             )

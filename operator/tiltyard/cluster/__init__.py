@@ -1,1 +1,1 @@
-"""The operator: watch, observe, plan, execute, tell. The only part that talks to the Kubernetes API."""
+"""The operator: watch, observe, plan, execute, report. The only part that talks to the Kubernetes API."""

@@ -109,7 +109,7 @@ class Executor:
         return job.version == (snapshot.preflight if job.bundle == PREFLIGHT else bundle and bundle.version)
 
     async def _stop_job(self, job: JobRecord, outcome: Outcome) -> None:
-        """What a failed tournament leaves is kept, with its pods' logs, for whoever looks for the reason."""
+        """What a failed tournament leaves is kept, with its pods' logs, for whoever wants the reason."""
         if outcome is Outcome.COMPLETE or (outcome is Outcome.FAILED and job.terminal):
             return
         if outcome is Outcome.SUSPENDED and not job.queued and not job.terminal:

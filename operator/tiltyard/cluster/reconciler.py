@@ -72,7 +72,7 @@ class Reconciler:
     settings: ClusterSettings
     resolver: Resolver
     clock: Callable[[], float]
-    _diagnoses: dict[str, dict[str, str]] = field(default_factory=dict)  # by key: those that events have told
+    _diagnoses: dict[str, dict[str, str]] = field(default_factory=dict)  # by key: those that events have reported
     _limiter: RateLimiter = field(default_factory=RateLimiter)
 
     def __post_init__(self) -> None:
@@ -113,7 +113,7 @@ class Reconciler:
             return None
         # 8. Status and events.
         status, events = self._describe(request, resolved, observed, decided)
-        # 9. An end is told once it has come: a complete tournament is not looked at for what still runs.
+        # 9. An end is reported after it was executed: nothing stops what a complete tournament has left running.
         if decided.outcome is not Outcome.RUNNING:
             if executing:
                 return None
@@ -176,7 +176,7 @@ class Reconciler:
     ) -> tuple[TournamentStatus, list[Event]]:
         """Step 8: the status, and events of what it says that the one before did not say."""
         diagnoses = diagnoses_of(observed)
-        told, self._diagnoses[request.key] = self._diagnoses.get(request.key, {}), diagnoses
+        reported, self._diagnoses[request.key] = self._diagnoses.get(request.key, {}), diagnoses
         status = build_status(
             resolved.tournament,
             resolved.graph,
@@ -188,8 +188,8 @@ class Reconciler:
             warnings=resolved.warnings,
             retry=True,
         )
-        # After a restart of the operator diagnoses are told once more.
-        waiting = {what: why for what, why in diagnoses.items() if what not in told}
+        # After a restart of the operator diagnoses are reported once more.
+        waiting = {what: why for what, why in diagnoses.items() if what not in reported}
         return status, list(events_of(request.status, status, observed, warnings=resolved.warnings, waiting=waiting))
 
     async def _expire(

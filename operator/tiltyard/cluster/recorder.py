@@ -41,7 +41,7 @@ class Recorder:
         after: TournamentStatus,
         events: Iterable[Event] = (),
     ) -> None:
-        """At most one write of the status, and the events after it.
+        """At most one write of the status, and then the events.
 
         Args:
             tournaments: takes in what was written.

@@ -116,7 +116,7 @@ class Resolver:
         try:
             await self.client.get(kind, namespace, runtime.name)
         except ApiError as error:
-            if error.status == FORBIDDEN:  # the role of one namespace cannot look
+            if error.status == FORBIDDEN:  # the role of one namespace cannot read it
                 return
             if error.status != NOT_FOUND:
                 raise

@@ -12,7 +12,7 @@ async def read_status(namespace: str, name: str) -> TournamentStatus:
     """What the operator last wrote.
 
     Raises:
-        LookupError: with a sentence: there is no such Tournament, no cluster, or no right to look.
+        LookupError: there is no such Tournament, no cluster, or no right to read it; the message says which.
     """
     try:
         async with await Client.connect() as client:

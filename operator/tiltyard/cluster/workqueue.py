@@ -1,7 +1,7 @@
 """The queue of tournaments to reconcile, and the plans that are executed beside it.
 
 Every change of a tournament or of a child adds its key (`namespace/name`). A tournament is never reconciled twice at
-once; several are, up to `WORKERS`. Changes come in flocks, so a key settles for `SETTLE_SECONDS` before it is queued.
+once; several are, up to `WORKERS`. Changes come in flocks: a key settles for `SETTLE_SECONDS`, then a worker takes it.
 
 An entry is in one of three states:
 
@@ -12,7 +12,7 @@ An entry is in one of three states:
              ▲                                       end: dirty_since is set, or           │        │
              │                                       status_deferred_since is              │        │
              └─────────────────────────────────────────────────────────────────────────────┘        │
-               end: neither; a timer is set where the reconciliation returned a pause               │
+               end: neither; a timer is set where the reconciliation returned a pause, or failed    │
                                                                                                     ▼
                                                end: neither, no pause, no execution, and the tournament
                                                does not exist any more: the entry is deleted
@@ -29,7 +29,7 @@ entry is in:
              the plan has ended: add, where a reconciliation overlapped it; where it failed, add after a pause
 
 A reconciliation that begins during an execution (overlapped) writes the status and executes nothing. One that starts
-something may leave the status to the next (defer_status), so that one write tells of both; the next has to write it.
+something may leave the status to the next (defer_status), so that one write reports both; the next has to write it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ log = structlog.get_logger(__name__)
 
 WORKERS = 16  # reconciliations at once: each is one call, or none
 EXECUTIONS = 8  # plans that are executed at once, each in as many calls as `executor.CALLS`
-SETTLE_SECONDS = 0.2  # a Job's end is three changes of it and some of its pods: one status tells them all
+SETTLE_SECONDS = 0.2  # a Job's end is three changes of it and some of its pods: one status reports them all
 MAX_BACKOFF_SECONDS = 60.0
 
 

@@ -1,4 +1,4 @@
-"""Why a pod does not come up, in one sentence that says what to do next."""
+"""Why a pod does not start, in one sentence that says what to do next."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def diagnose(pod: Mapping[str, Any]) -> Diagnosis | None:
         return None
     for condition in status.get("conditions", ()):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            # What the scheduler says of preemption tells nobody what to do.
+            # What the scheduler adds about preemption says nothing that one could do.
             words = _short(condition.get("message", "no node takes it").partition(" preemption:")[0])
             return Diagnosis(UNSCHEDULABLE, f"pod {name} fits no node: {words}")
     for container in _containers(status):
@@ -92,8 +92,8 @@ def _how_it_ended(terminated: Mapping[str, Any]) -> str:
 def last_words(text: str) -> str:
     """The line of a log's end that says most: the last that names an error, else the last."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if re.search(r"error|exception|fatal|not found", line, re.IGNORECASE)]
-    return _short((telling or lines or [""])[-1])
+    errors = [line for line in lines if re.search(r"error|exception|fatal|not found", line, re.IGNORECASE)]
+    return _short((errors or lines or [""])[-1])
 
 
 def _short(text: str) -> str:

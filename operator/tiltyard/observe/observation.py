@@ -79,7 +79,7 @@ def observe(snapshot: Snapshot, settings: ClusterSettings, now: float) -> Observ
 
 
 def _final_failure(snapshot: Snapshot) -> str | None:
-    """The failure that the status tells of for this manifest."""
+    """The failure that the status reports for this manifest."""
     failed = find_true(snapshot.status.conditions, FAILED)
     return failed.message if failed is not None and not failed_before(snapshot) else None
 

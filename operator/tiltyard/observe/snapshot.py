@@ -40,7 +40,7 @@ class Snapshot:
 
 
 def failed_before(snapshot: Snapshot) -> bool:
-    """Whether the failure that the status tells of is of an older manifest: an edit begins a new attempt.
+    """Whether the failure that the status reports is of an older manifest: an edit begins a new attempt.
 
     What failed then is cleared away before anything else.
     """

@@ -1,1 +1,1 @@
-"""What people are told of a Tournament: its status and its events. Pure."""
+"""What is reported of a Tournament: its status and its events. Pure."""

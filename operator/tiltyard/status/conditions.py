@@ -1,7 +1,7 @@
 """Every condition of a Tournament: types, reasons, messages, and when each is set. No other module makes one.
 
-To add a condition: a type, its reason and message where no other fits, a function from a `Situation` to its `Statement`,
-and a row of `CONDITIONS`.
+To add a condition: a type, its reason and message where no other fits, a function from a `Situation` to its
+`Statement`, and a row of `CONDITIONS`.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ DATASET_READY: Final = "DatasetReady"  # likewise, of the same name
 COMPLETE: Final = "Complete"  # likewise
 FAILED: Final = "Failed"  # likewise
 SUSPENDED: Final = "Suspended"  # likewise
-PHASE_CHANGED: Final = "PhaseChanged"  # another stage is at work; an end is told by its own condition
+PHASE_CHANGED: Final = "PhaseChanged"  # another stage is at work; an end has its own condition's event
 TOO_LARGE: Final = "TooLarge"  # a spec was accepted though one of its pods asks for more than any node has
 WAITING: Final = "Waiting"  # a Job or a model that is under way cannot go on
 # Reasons of events about one model.
@@ -27,7 +27,7 @@ MODEL_STOPPED: Final = "ModelStopped"  # its pods are gone
 MODEL_FAILED: Final = "ModelFailed"  # it was not ready in time
 
 WARNINGS: Final = frozenset({FAILED, TOO_LARGE, WAITING, MODEL_LOST, MODEL_FAILED})
-"""Events of type Warning: somebody should look. All others are Normal."""
+"""Events of type Warning: somebody should act. All others are Normal."""
 
 ON_CONDITION: Final[Mapping[str, str]] = {
     conditions.PREFLIGHTED: PREFLIGHT_PASSED,
@@ -36,7 +36,7 @@ ON_CONDITION: Final[Mapping[str, str]] = {
     conditions.FAILED: FAILED,
     conditions.SUSPENDED: SUSPENDED,
 }
-"""Conditions that are told by an event when they become True, by the event's reason. Its message is the condition's."""
+"""Conditions whose becoming True is an event, with the event's reason. Its message is the condition's."""
 
 # Messages; those that are not here are the condition's, or the diagnosis.
 PHASE_CHANGED_MESSAGE: Final = "{phase}: {message}"
@@ -79,8 +79,8 @@ def events_of(
         before: the status until now.
         after: the status that takes its place.
         observed: what it was made of.
-        warnings: what the author of a valid manifest should know; told once for each generation of the spec.
-        waiting: diagnoses that were not told yet, by what cannot go on.
+        warnings: what the author of a valid manifest should know; reported once for each generation of the spec.
+        waiting: diagnoses that were not reported yet, by what cannot go on.
     """
     yield from _condition_events(before, after)
     if before.phase != after.phase and after.phase not in (Outcome.COMPLETE, Outcome.FAILED, Outcome.SUSPENDED):

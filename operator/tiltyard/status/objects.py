@@ -40,7 +40,7 @@ def event_object(tournament: Mapping[str, Any], event: Event, moment: datetime) 
 
     Args:
         tournament: the object that it is about.
-        event: what to tell.
+        event: what has happened.
         moment: when, in UTC.
     """
     meta = tournament["metadata"]

@@ -158,14 +158,14 @@ def _milestone(stage: str, made_message: str, situation: Situation) -> Statement
     return Statement(False, NOT_YET, NOT_YET_MESSAGE.format(made=made, all=len(bundles)))
 
 
-def _outcome_is(outcome: Outcome, situation: Situation) -> Statement:
+def _stands_at(outcome: Outcome, situation: Situation) -> Statement:
     """Where the tournament stands is this."""
     return Statement(situation.plan.outcome is outcome, situation.plan.phase, situation.plan.message)
 
 
 def _waiting(outcome: Outcome, situation: Situation) -> Statement:
-    """As `_outcome_is`; the message also says what cannot go on, and why."""
-    statement = _outcome_is(outcome, situation)
+    """As `_stands_at`; the message also says what cannot go on, and why."""
+    statement = _stands_at(outcome, situation)
     if not situation.diagnoses:
         return statement
     diagnoses = "; ".join(f"{what}: {why}" for what, why in situation.diagnoses.items())
@@ -173,7 +173,7 @@ def _waiting(outcome: Outcome, situation: Situation) -> Statement:
 
 
 def _stalled(situation: Situation) -> Statement:
-    statement = _outcome_is(Outcome.FAILED, situation)
+    statement = _stands_at(Outcome.FAILED, situation)
     if not statement.status or not situation.retry:
         return statement
     why = statement.message[: MAX_MESSAGE - RETRY_ROOM].rstrip(".")
@@ -186,9 +186,9 @@ CONDITIONS: Final[Mapping[str, Callable[[Situation], Statement | None]]] = {
     DATASET_READY: _dataset_ready,
     TRAINED: partial(_milestone, "train", TRAINED_MESSAGE),
     EVALUATED: partial(_milestone, "score", EVALUATED_MESSAGE),
-    COMPLETE: partial(_outcome_is, Outcome.COMPLETE),
-    FAILED: partial(_outcome_is, Outcome.FAILED),
-    SUSPENDED: partial(_outcome_is, Outcome.SUSPENDED),
+    COMPLETE: partial(_stands_at, Outcome.COMPLETE),
+    FAILED: partial(_stands_at, Outcome.FAILED),
+    SUSPENDED: partial(_stands_at, Outcome.SUSPENDED),
     READY: partial(_waiting, Outcome.COMPLETE),
     RECONCILING: partial(_waiting, Outcome.RUNNING),
     STALLED: _stalled,

@@ -38,6 +38,9 @@ ON_CONDITION: Final[Mapping[str, str]] = {
 }
 """Conditions whose becoming True is an event, with the event's reason. Its message is the condition's."""
 
+_ENDS: Final = frozenset({Outcome.COMPLETE, Outcome.FAILED, Outcome.SUSPENDED})
+"""Phases that have their condition's event and no PhaseChanged."""
+
 # Messages; those that are not here are the condition's, or the diagnosis.
 PHASE_CHANGED_MESSAGE: Final = "{phase}: {message}"
 WAITING_MESSAGE: Final = "{what}: {why}"
@@ -83,7 +86,7 @@ def events_of(
         waiting: diagnoses that were not reported yet, by what cannot go on.
     """
     yield from _condition_events(before, after)
-    if before.phase != after.phase and after.phase not in (Outcome.COMPLETE, Outcome.FAILED, Outcome.SUSPENDED):
+    if before.phase != after.phase and after.phase not in _ENDS:
         reconciling = conditions.find(after.conditions, conditions.RECONCILING)
         message = "" if reconciling is None else reconciling.message
         yield Event(PHASE_CHANGED, PHASE_CHANGED_MESSAGE.format(phase=after.phase, message=message))

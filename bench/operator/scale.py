@@ -34,7 +34,8 @@ import yaml
 
 from cluster.controlplane import ControlPlane
 from tiltyard.api import load_tournament
-from tiltyard.cluster.kube import JOBS, TOURNAMENTS, Kind, Kube, Object
+from tiltyard.cluster.client import Client
+from tiltyard.observe.kinds import JOBS, TOURNAMENTS, Kind, Object
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.graph import Graph
 from tiltyard_jobs.contracts.summary import pack_bits
@@ -74,7 +75,7 @@ class Seen:
     writes: int = 0
 
 
-async def events(kube: Kube, kind: Kind) -> AsyncIterator[Object]:
+async def events(kube: Client, kind: Kind) -> AsyncIterator[Object]:
     """All changes of a kind, over the ends of single watches."""
     version = ""
     while True:
@@ -84,7 +85,7 @@ async def events(kube: Kube, kind: Kind) -> AsyncIterator[Object]:
                 yield document
 
 
-async def follow(kube: Kube, seen: Seen) -> None:
+async def follow(kube: Client, seen: Seen) -> None:
     """Note the end of each Job, and the number of shards that each status shows."""
 
     async def jobs() -> None:
@@ -196,7 +197,7 @@ async def bench(number: int, seconds: float, spread: float, folder: Path, kubeco
         process(kwok, folder / "kwok.log"),
         process(scheduler, folder / "scheduler.log"),
         process(operator, folder / "operator.log", **environment) as ours,
-        await Kube.connect() as kube,
+        await Client.connect() as kube,
     ):
         seen = Seen()
         await asyncio.sleep(5)

@@ -24,7 +24,8 @@ import tools
 from cluster import holder, node, up
 from cluster.facts import Cluster
 from support.local_runs import contents
-from tiltyard.cluster.kube import TOURNAMENTS, Kind, Kube, Object
+from tiltyard.cluster.client import Client
+from tiltyard.observe.kinds import TOURNAMENTS, Kind, Object
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.store import Store, open_store
 
@@ -175,7 +176,7 @@ def kill_s3() -> None:
 class Arena:
     """A namespace in which tournaments run, their artifacts in a prefix of their own."""
 
-    kube: Kube
+    kube: Client
     namespace: str
     cluster: Cluster
 
@@ -234,7 +235,7 @@ async def arena(
     for name, value in {"KUBECONFIG": str(cluster.kubeconfig), **cluster.keys}.items():
         monkeypatch.setenv(name, value)
     name = f"arena-{abs(hash(request.node.nodeid)) % 10**8}"
-    async with await Kube.connect() as kube:
+    async with await Client.connect() as kube:
         kubectl("create", "namespace", name)
         kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
         data = {key: base64.b64encode(value.encode()).decode() for key, value in cluster.keys.items()}

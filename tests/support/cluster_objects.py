@@ -7,9 +7,9 @@ from typing import Any
 
 from support.manifests import manifest
 from tiltyard.api import Tournament, TournamentStatus, tournament_from_object
-from tiltyard.cluster.gather import Picture
-from tiltyard.cluster.kube import TRAIN_JOBS
-from tiltyard.cluster.seen import JobObject, PodObject, ServiceObject
+from tiltyard.observe.kinds import TRAIN_JOBS
+from tiltyard.observe.records import JobRecord, PodRecord, ServiceRecord
+from tiltyard.observe.snapshot import Snapshot
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.planner import JobOrder
 from tiltyard.render.cluster import ClusterSettings
@@ -46,14 +46,14 @@ class Cluster:
         self.pods: dict[str, dict[str, Any]] = {}
         self.services: dict[str, dict[str, Any]] = {}
 
-    def picture(self) -> Picture:
+    def snapshot(self) -> Snapshot:
         jobs = (
-            JobObject.of_train_job(document) if document["kind"] == TRAIN_JOBS.kind else JobObject.of(document)
+            JobRecord.of_train_job(document) if document["kind"] == TRAIN_JOBS.kind else JobRecord.of(document)
             for document in self.jobs.values()
         )
-        pods = (PodObject.of(document) for document in self.pods.values())
-        services = (ServiceObject.of(document) for document in self.services.values())
-        return Picture(
+        pods = (PodRecord.of(document) for document in self.pods.values())
+        services = (ServiceRecord.of(document) for document in self.services.values())
+        return Snapshot(
             tournament=self.tournament,
             status=self.status,
             graph=self.graph,

@@ -25,7 +25,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from cluster.processes import free_port
-from tiltyard.cluster.kube import CONFIG_MAPS, PODS, Kind, Kube, KubeError
+from tiltyard.cluster.client import ApiError, Client
+from tiltyard.observe.kinds import CONFIG_MAPS, PODS, Kind
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRETS = Kind("v1", "Secret", "secrets")
@@ -66,7 +67,7 @@ class PodPlayer:
         started: names of the pods whose process was started, in order.
     """
 
-    kube: Kube
+    kube: Client
     namespace: str
     folder: Path
     rules: list[Rule] = field(default_factory=list)
@@ -133,7 +134,7 @@ class PodPlayer:
                 async for event, pod in self.kube.watch(PODS, self.namespace, "", version):
                     version = pod["metadata"]["resourceVersion"]
                     self._see(event, pod)
-            except KubeError as error:
+            except ApiError as error:
                 version = "" if error.status else version
                 await asyncio.sleep(0.1)
 
@@ -155,7 +156,7 @@ class PodPlayer:
     async def _guard(self, play: Any) -> None:
         try:
             await play
-        except KubeError as error:
+        except ApiError as error:
             if error.status not in (404, 409, 0):  # gone in the middle
                 self.mistakes.append(error)
         except Exception as error:
@@ -271,13 +272,13 @@ class PodPlayer:
 
         while not await asyncio.to_thread(answers):  # noqa: ASYNC110  (another process is waited for)
             await asyncio.sleep(0.1)
-        with suppress(KubeError):
+        with suppress(ApiError):
             state = {"running": {"startedAt": _now()}}
             await self._containers(pod, container, "Running", ready=True, restarts=restarts, state=state)
 
     async def _finish(self, pod: Pod) -> None:
         path = PODS.path(self.namespace, pod["metadata"]["name"])
-        with suppress(KubeError):
+        with suppress(ApiError):
             await self.kube._call("DELETE", PODS, path, query={"gracePeriodSeconds": "0"})
 
     def _terminated(self, pod: Pod, container: Mapping[str, Any], code: int) -> dict[str, Any]:
@@ -362,7 +363,7 @@ class PodPlayer:
                 try:
                     found_object = await self.kube.get(kind, self.namespace, reference["name"])
                     value: str = found_object["data"][reference["key"]]
-                except (KubeError, KeyError):
+                except (ApiError, KeyError):
                     if reference.get("optional"):
                         return None
                     raise

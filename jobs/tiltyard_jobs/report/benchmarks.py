@@ -12,7 +12,7 @@ from tiltyard_jobs.report.formats import DASH, count, percent, visible
 from tiltyard_jobs.results.documents import BenchmarkScore
 from tiltyard_jobs.sandbox.host import Verdict
 
-VERDICTS = frozenset(get_args(Verdict))
+PROGRAM_OUTCOMES = frozenset(get_args(Verdict))
 AXIS = Axis(0.0, 1.0, tuple(Tick(float(place), f"{place}") for place in range(0, 101, 25)))
 
 
@@ -63,7 +63,7 @@ def title_of(name: str) -> str:
 
 
 def _metric(these: Sequence[BenchmarkScore]) -> str:
-    measured = {outcome for one in these for outcome in one.outcomes} - VERDICTS
+    measured = {outcome for one in these for outcome in one.outcomes} - PROGRAM_OUTCOMES
     return visible(", ".join(sorted(measured)).replace(",", ", "))
 
 

@@ -28,7 +28,7 @@ from tiltyard_jobs.usertexts import read_texts
 
 
 async def dataset(context: ShardContext[DatasetRecipe]) -> Outcome:
-    """Make `dataset`: the tables of `outcome.tables`, the card `README` and the document `summary`.
+    """Make `dataset`: the tables of `results.run_tables`, the card `README` and the document `summary`.
 
     The seal's rows are those of the first format asked for.
     """

@@ -201,7 +201,7 @@ def _state_folder(options: argparse.Namespace, tournament: Tournament) -> Path:
 
 def _cluster_status(namespace: str, name: str) -> TournamentStatus:
     try:
-        from tiltyard.cluster.look import read_status
+        from tiltyard.cluster.status_reader import read_status
     except ImportError as error:
         raise UserError(f"a cluster needs more packages ({error.name}): pip install 'tiltyard[operator]'") from None
     try:

@@ -1,1 +1,1 @@
-"""The hands on a cluster: watch, gather, plan, execute. The only part that knows of Kubernetes' API."""
+"""The operator: watch, observe, plan, execute, report. The only part that talks to the Kubernetes API."""

@@ -1,28 +1,29 @@
-"""A picture of all objects of one kind, kept up to date by a watch.
+"""All objects of one kind in memory, kept up to date by a watch.
 
-Objects are reduced to what the operator needs as they arrive, so that thousands of them fit in little memory. A lost
-watch is taken up where it ended, or by a new list, which also drops what vanished in between.
+Objects are reduced to records as they arrive, so that thousands of them fit in little memory. A lost watch is resumed
+where it ended, or by a new list, which also drops what was deleted in between.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import Generic, Protocol, TypeVar
 
 import structlog
 
 from tiltyard.cluster import metrics
-from tiltyard.cluster.kube import FORBIDDEN, GONE, NOT_FOUND, Kind, Kube, KubeError, Object
+from tiltyard.cluster.client import FORBIDDEN, GONE, NOT_FOUND, ApiError, Client
+from tiltyard.observe.kinds import Kind, Object
 
 log = structlog.get_logger(__name__)
 
 MAX_BACKOFF_SECONDS = 30.0
 
 
-class Seen(Protocol):
-    """What is kept of an object."""
+class Record(Protocol):
+    """What is kept in memory of an object."""
 
     @property
     def owner(self) -> str:
@@ -30,39 +31,39 @@ class Seen(Protocol):
         ...
 
 
-T = TypeVar("T", bound=Seen)
+T = TypeVar("T", bound=Record)
 
 
 class Informer(Generic[T]):
     """All objects of one kind, by owner.
 
     Args:
-        kube: the connection.
         kind: what to watch.
-        namespace: where; None: everywhere.
         selector: labels that the objects have.
-        reduce: from an object to what is kept of it; None: it is none of ours.
-        changed: told the owner of each object that came, changed or went.
-        rng: spreads the retries.
+        transform: from an object to its record; None: it belongs to no tournament.
+        client: the connection.
+        namespace: where; None: everywhere.
+        changed: called with the owner of each object that was added, changed or deleted.
+        rng: spreads retries.
         optional: a cluster may lack the API; there are no objects then, until it is served.
     """
 
     def __init__(
         self,
-        kube: Kube,
         kind: Kind,
-        namespace: str | None,
         selector: str,
-        reduce: Callable[[Object], T | None],
+        transform: Callable[[Object], T | None],
+        client: Client,
+        namespace: str | None,
         changed: Callable[[str], None],
         rng: Random,
         *,
         optional: bool = False,
     ) -> None:
-        self._kube, self._kind, self._namespace, self._selector = kube, kind, namespace, selector
-        self._reduce, self._changed, self._rng, self._optional = reduce, changed, rng, optional
+        self._client, self._kind, self._namespace, self._selector = client, kind, namespace, selector
+        self._transform, self._changed, self._rng, self._optional = transform, changed, rng, optional
         self._versions: dict[str, int] = {}  # resource versions by `namespace/name`
-        self._objects: dict[str, T] = {}
+        self._records: dict[str, T] = {}  # likewise
         self._by_owner: dict[str, dict[str, T]] = {}
         self.synced = asyncio.Event()
 
@@ -70,16 +71,16 @@ class Informer(Generic[T]):
         """The objects of one owner by name, in the order of names."""
         return dict(sorted(self._by_owner.get(owner, {}).items()))
 
-    def owners(self) -> list[str]:
-        """All owners, sorted."""
-        return sorted(self._by_owner)
+    def all(self) -> Iterable[T]:
+        """All objects."""
+        return self._records.values()
 
-    def learn(self, document: Object) -> None:
-        """Take in an object that a write of ours returned: the next look sees it though the watch may lag."""
-        self._take(document)
+    def update(self, document: Object) -> None:
+        """Take in an object that a write of ours returned: the next reconciliation sees it though the watch may lag."""
+        self._put(document)
 
-    def forget(self, namespace: str, name: str) -> None:
-        """Take out an object that a write of ours deleted and that nothing holds back."""
+    def delete(self, namespace: str, name: str) -> None:
+        """Drop an object that a write of ours deleted and that no finalizer keeps."""
         self._drop(f"{namespace}/{name}")
 
     async def run(self) -> None:
@@ -93,7 +94,7 @@ class Informer(Generic[T]):
                     self.synced.set()
                 version = await self._watch(version)
                 failures = 0
-            except KubeError as error:
+            except ApiError as error:
                 if error.status == GONE:
                     version = ""
                     continue
@@ -117,54 +118,54 @@ class Informer(Generic[T]):
 
     async def _list(self) -> str:
         metrics.RELISTS.labels(self._kind.plural).inc()
-        items, version = await self._kube.list(self._kind, self._namespace, self._selector)
+        items, version = await self._client.list(self._kind, self._namespace, self._selector)
         here = set()
         for item in items:
-            here.add(self._take(item))
-        for key in set(self._objects) - here:
+            here.add(self._put(item))
+        for key in set(self._records) - here:
             self._drop(key)
         self._count()
         return version
 
     async def _watch(self, version: str) -> str:
         """Follow the changes; returns the version to go on from once the server ends the watch."""
-        async for event, document in self._kube.watch(self._kind, self._namespace, self._selector, version):
+        async for event, document in self._client.watch(self._kind, self._namespace, self._selector, version):
             version = document["metadata"]["resourceVersion"]
             if event == "DELETED":
                 self._drop(_key(document))
             elif event != "BOOKMARK":
-                self._take(document)
+                self._put(document)
             self._count()
         return version
 
-    def _take(self, document: Object) -> str:
+    def _put(self, document: Object) -> str:
         key = _key(document)
         version = int(document["metadata"]["resourceVersion"])
         if version <= self._versions.get(key, -1):
             return key
-        seen = self._reduce(document)
-        if seen is None:
+        record = self._transform(document)
+        if record is None:
             return key
-        before = self._objects.get(key)
-        self._versions[key], self._objects[key] = version, seen
-        self._by_owner.setdefault(seen.owner, {})[document["metadata"]["name"]] = seen
-        if seen != before:
-            self._changed(seen.owner)
+        before = self._records.get(key)
+        self._versions[key], self._records[key] = version, record
+        self._by_owner.setdefault(record.owner, {})[document["metadata"]["name"]] = record
+        if record != before:
+            self._changed(record.owner)
         return key
 
     def _drop(self, key: str) -> None:
-        seen = self._objects.pop(key, None)
+        record = self._records.pop(key, None)
         self._versions.pop(key, None)
-        if seen is None:
+        if record is None:
             return
-        siblings = self._by_owner[seen.owner]
+        siblings = self._by_owner[record.owner]
         siblings.pop(key.partition("/")[2], None)
         if not siblings:
-            del self._by_owner[seen.owner]
-        self._changed(seen.owner)
+            del self._by_owner[record.owner]
+        self._changed(record.owner)
 
     def _count(self) -> None:
-        metrics.WATCHED.labels(self._kind.plural).set(len(self._objects))
+        metrics.WATCHED.labels(self._kind.plural).set(len(self._records))
 
 
 def _key(document: Object) -> str:
@@ -172,7 +173,7 @@ def _key(document: Object) -> str:
     return f"{meta['namespace']}/{meta['name']}"
 
 
-def _hint(error: KubeError) -> str:
+def _hint(error: ApiError) -> str:
     if error.status == FORBIDDEN:
         return "the operator's role lacks this right: install the chart's RBAC"
     if error.status == NOT_FOUND:

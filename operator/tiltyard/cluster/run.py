@@ -9,8 +9,8 @@ from contextlib import suppress
 
 import structlog
 
-from tiltyard.cluster.controller import Controller
-from tiltyard.cluster.kube import Kube, KubeError
+from tiltyard.cluster.client import ApiError, Client
+from tiltyard.cluster.manager import Manager
 from tiltyard.cluster.server import serve
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard_jobs.contracts.logs import configure_logging
@@ -21,7 +21,7 @@ NO_CLUSTER = 2
 
 
 def operate(options: argparse.Namespace) -> int:
-    """Run the operator until SIGTERM; a look that is under way is brought to its end."""
+    """Run the operator until SIGTERM; what is under way is brought to its end."""
     configure_logging("tiltyard", options.log_level, {})
     settings = ClusterSettings(
         worker_image=options.worker_image,
@@ -35,17 +35,17 @@ def operate(options: argparse.Namespace) -> int:
     )
     try:
         asyncio.run(_operate(settings, tuple(options.namespace), options.port))
-    except KubeError as error:
+    except ApiError as error:
         log.error("cannot start", error=str(error))
         return NO_CLUSTER
     return 0
 
 
 async def _operate(settings: ClusterSettings, namespaces: tuple[str, ...], port: int) -> None:
-    async with await Kube.connect() as kube:
-        controller = Controller(kube, settings, namespaces)
-        runner = await serve(port, lambda: controller.ready)
-        work = asyncio.create_task(controller.run())
+    async with await Client.connect() as client:
+        manager = Manager(client, settings, namespaces)
+        runner = await serve(port, lambda: manager.ready, manager.measure)
+        work = asyncio.create_task(manager.run())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, work.cancel)

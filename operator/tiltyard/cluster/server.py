@@ -9,12 +9,13 @@ from prometheus_client import REGISTRY
 from prometheus_client.exposition import choose_encoder
 
 
-async def serve(port: int, ready: Callable[[], bool]) -> web.AppRunner:
+async def serve(port: int, ready: Callable[[], bool], measure: Callable[[], None]) -> web.AppRunner:
     """Listen on all addresses; the caller cleans the runner up.
 
     Args:
         port: where.
-        ready: whether all that is watched was seen once.
+        ready: whether all that is watched was listed once.
+        measure: sets the gauges that are set at each scrape.
     """
 
     async def healthz(request: web.Request) -> web.Response:
@@ -26,6 +27,7 @@ async def serve(port: int, ready: Callable[[], bool]) -> web.AppRunner:
         )
 
     async def metrics(request: web.Request) -> web.Response:
+        measure()
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(REGISTRY), headers={"Content-Type": content_type})
 

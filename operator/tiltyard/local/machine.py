@@ -23,7 +23,6 @@ from tiltyard.plan.observed import JobPhase, Observed, PreflightPhase
 from tiltyard.plan.participants import participations
 from tiltyard.plan.planner import Outcome, Plan, plan
 from tiltyard.plan.policy import policy_of
-from tiltyard.plan.status import build_status
 from tiltyard.render.tasks import (
     bundle_task,
     engine_of,
@@ -33,6 +32,7 @@ from tiltyard.render.tasks import (
     told_of_lm_eval,
     trainer_ref,
 )
+from tiltyard.status.build import build_status
 from tiltyard_jobs.contracts.exit_codes import ExitCode
 from tiltyard_jobs.contracts.recipes import TRAINED_MODEL
 from tiltyard_jobs.contracts.summary import parts_done

@@ -26,7 +26,8 @@ from cluster.processes import free_port
 from support.manifests import manifest
 from support.podplayer import NODE, ROOT, PodPlayer
 from support.s3server import S3Server
-from tiltyard.cluster.kube import TOURNAMENTS, Kind, Kube, KubeError, Object
+from tiltyard.cluster.client import ApiError, Client
+from tiltyard.observe.kinds import TOURNAMENTS, Kind, Object
 
 NODES = Kind("v1", "Node", "nodes")
 EVENTS = Kind("events.k8s.io/v1", "Event", "events")
@@ -76,10 +77,10 @@ def rights(plane: ControlPlane) -> Path:
 
 
 @pytest.fixture
-async def kube(plane: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Kube]:
+async def kube(plane: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Client]:
     """A connection as an administrator."""
     monkeypatch.setenv("KUBECONFIG", str(plane.kubeconfig))
-    async with await Kube.connect() as connection:
+    async with await Client.connect() as connection:
         yield connection
 
 
@@ -98,7 +99,7 @@ def namespace(plane: ControlPlane, server: S3Server) -> Iterator[str]:
 
 
 @pytest.fixture
-async def player(kube: Kube, namespace: str, tmp_path: Path) -> AsyncIterator[PodPlayer]:
+async def player(kube: Client, namespace: str, tmp_path: Path) -> AsyncIterator[PodPlayer]:
     """Who runs the namespace's pods."""
     async with PodPlayer(kube, namespace, tmp_path / "pods") as playing:
         yield playing
@@ -135,12 +136,20 @@ class Operator:
             assert self.process.returncode is None, self.log.read_text()[-3000:]
             await asyncio.sleep(0.05)
 
-    def calls(self) -> set[tuple[str, str, str]]:
+    async def metrics(self) -> str:
+        """What Prometheus would read."""
+
+        def read() -> str:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics") as page:
+                return str(page.read().decode())
+
+        return await asyncio.to_thread(read)
+
+    async def calls(self) -> set[tuple[str, str, str]]:
         """Verb, resource and status of its calls, by its metrics."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics") as page:
-            text = page.read().decode()
         pattern = r'^tiltyard_api_requests_total\{code="(\w+)",resource="(\w+)",verb="(\w+)"\}'
-        return {(verb, resource, code) for code, resource, verb in re.findall(pattern, text, re.MULTILINE)}
+        found = re.findall(pattern, await self.metrics(), re.MULTILINE)
+        return {(verb, resource, code) for code, resource, verb in found}
 
     async def stop(self) -> int:
         assert self.process is not None
@@ -171,7 +180,7 @@ async def operator(rights: Path, namespace: str, tmp_path: Path) -> AsyncIterato
 class Arena:
     """A namespace with everything in it, and what a user does there."""
 
-    kube: Kube
+    kube: Client
     namespace: str
     s3_uri: str
     server: S3Server
@@ -236,7 +245,7 @@ class Arena:
 
 
 @pytest.fixture
-def arena(kube: Kube, namespace: str, s3_uri: str, server: S3Server, player: PodPlayer, operator: Operator) -> Arena:
+def arena(kube: Client, namespace: str, s3_uri: str, server: S3Server, player: PodPlayer, operator: Operator) -> Arena:
     """All of the above."""
     return Arena(kube, namespace, s3_uri, server, player, operator)
 
@@ -247,4 +256,4 @@ def condition(tournament: Object, kind: str) -> dict[str, Any]:
     return next((dict(one) for one in conditions if one["type"] == kind), {})
 
 
-__all__ = ["Arena", "KubeError", "Operator", "condition"]
+__all__ = ["ApiError", "Arena", "Operator", "condition"]

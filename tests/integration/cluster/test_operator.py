@@ -13,7 +13,7 @@ import yaml
 from integration.cluster.conftest import KEY, Arena, condition
 from support.benchmarks import small_benchmark
 from support.local_runs import LocalRun, contents
-from tiltyard.cluster.kube import CONFIG_MAPS, JOBS, PODS, SERVICES, TOURNAMENTS
+from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, PODS, SERVICES, TOURNAMENTS
 from tiltyard.render.names import BUNDLE, job_name
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.store import open_store
@@ -79,13 +79,21 @@ async def test_a_tournament_from_apply_to_complete(arena: Arena, credentials: An
 
     # Nothing is written any more, and an edit that changes no result makes no child.
     jobs = await bundles(arena)
-    await arena.wait(lambda one: all(m["state"] == "Stopped" for m in one["status"]["models"]) or True)
     version = (await arena.get())["metadata"]["resourceVersion"]
     await asyncio.sleep(2)
     assert (await arena.get())["metadata"]["resourceVersion"] == version
     await arena.patch(jobs={"parallelism": 2})
     await arena.wait(lambda one: one["status"]["observedGeneration"] == one["metadata"]["generation"])
     assert await bundles(arena) == jobs
+
+    # Its metrics say how things stand.
+    gauges = {
+        'tiltyard_tournaments{phase="Complete"} 1.0', 'tiltyard_models{state="Stopped"} 3.0',
+        "tiltyard_jobs_active 0.0",
+    }  # fmt: skip
+    async with asyncio.timeout(30):
+        while not gauges <= set((await arena.operator.metrics()).splitlines()):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
 
     # Deleted, it leaves nothing in the cluster and everything in the bucket.
     await arena.kube.delete(TOURNAMENTS, arena.namespace, "test")
@@ -290,7 +298,7 @@ async def test_ended_children_go_after_their_time_and_do_not_come_back(arena: Ar
     assert arena.player.started == started
     # The operator has the rights of the chart's role: it was refused nothing, and used every one of them.
     # TrainJobs are looked for in vain where Kubeflow Trainer is missing; what else is done with them: `test_train_job`.
-    told = await asyncio.to_thread(arena.operator.calls)
+    told = await arena.operator.calls()
     assert {(resource, verb) for verb, resource, _ in told if resource != "trainjobs"} == USED
     assert not [call for call in told if call[2] in ("401", "403")]
     assert (await arena.get())["status"]["phase"] == "Complete"

@@ -13,7 +13,7 @@ import pytest
 from cluster import kubeflow
 from cluster.controlplane import ControlPlane
 from integration.cluster.conftest import Arena, condition
-from tiltyard.cluster.kube import CONFIG_MAPS, JOBS, PODS, TOURNAMENTS, TRAIN_JOBS, Kind
+from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, PODS, TOURNAMENTS, TRAIN_JOBS, Kind
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
 
@@ -88,7 +88,7 @@ async def test_what_no_retry_can_mend_is_told_at_once(trainer: None, arena: Aren
     assert 1 <= len(nodes) <= 3  # two nodes; Trainer may have begun to replace one
     await arena.gone(TRAIN_JOBS)
     # It used all rights that it has for this.
-    told = {(resource, verb) for verb, resource, _ in await asyncio.to_thread(arena.operator.calls)}
+    told = {(resource, verb) for verb, resource, _ in await arena.operator.calls()}
     assert {verb for resource, verb in told if resource == "trainjobs"} == {"list", "watch", "patch", "delete"}
     assert ("clustertrainingruntimes", "get") in told
 

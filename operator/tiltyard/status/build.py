@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from tiltyard.api import (
-    Condition,
     LeaderboardRow,
+    ManifestError,
     ModelStatus,
     Outputs,
     ShardCounts,
@@ -17,10 +17,19 @@ from tiltyard.api import (
     Usage,
 )
 from tiltyard.plan.graph import Bundle, Graph
-from tiltyard.plan.observed import JobPhase, Observed, PreflightPhase
+from tiltyard.plan.observed import JobPhase, ModelPhase, Observed, PreflightPhase
 from tiltyard.plan.planner import Outcome, Plan
+from tiltyard.status.conditions import (
+    COMPLETE,
+    INVALID,
+    Situation,
+    conditions_of,
+    conditions_of_invalid,
+    find_true,
+)
 
 LEADERBOARD_ROWS = 10
+ETA_SLACK = 0.1  # of the time that is left: a smaller change is not worth a write
 
 
 def build_status(
@@ -32,6 +41,9 @@ def build_status(
     *,
     under_way: float = 0.0,
     before: TournamentStatus | None = None,
+    diagnoses: Mapping[str, str] | None = None,
+    warnings: Sequence[str] = (),
+    retry: bool = False,
 ) -> TournamentStatus:
     """The status to show.
 
@@ -43,7 +55,11 @@ def build_status(
         now: seconds since the epoch.
         under_way: shards' worth of work inside shards that run, for a finer progress where it is known.
         before: the status until now: the times of its conditions are kept where they did not change.
+        diagnoses: why something that is under way cannot go on, by what it is: `diagnoses_of`.
+        warnings: what the author of a valid manifest should know.
+        retry: a failure is left by an edit of the spec, and the status says so.
     """
+    situation = Situation(graph, observed, plan, diagnoses or {}, warnings, retry)
     total = sum(bundle.shards for bundle in graph.bundles)
     made = sum(len(observed.done.get(ref.key, ())) for ref in graph.artifacts)
     share = min(1.0, (made + under_way) / total)
@@ -76,8 +92,46 @@ def build_status(
             report=observed.outputs.get("report"),
             model=observed.outputs.get("model"),
         ),
-        conditions=tuple(_conditions(graph, observed, plan, now, tournament.metadata.generation, before)),
+        conditions=conditions_of(situation, tournament.metadata.generation, now, before.conditions if before else ()),
     )
+
+
+def invalid_status(before: TournamentStatus, generation: int, error: ManifestError, now: float) -> TournamentStatus:
+    """The status of a manifest that cannot run: what is wrong with it, in the sentences of `tiltyard validate`."""
+    return before.model_copy(
+        update={
+            "observed_generation": generation,
+            "phase": INVALID,
+            "eta": None,
+            "conditions": conditions_of_invalid(error.problems, generation, now, before.conditions),
+        }
+    )
+
+
+def worth_writing(before: TournamentStatus, after: TournamentStatus, now: float) -> TournamentStatus | None:
+    """The status to write; None where it says nothing new. An ETA that moved a little keeps its place."""
+    if before.eta is not None and after.eta is not None:
+        left = abs(after.eta.timestamp() - now)
+        if abs((after.eta - before.eta).total_seconds()) <= max(60.0, ETA_SLACK * left):
+            after = after.model_copy(update={"eta": before.eta})
+    return None if after == before else after
+
+
+def is_complete(status: TournamentStatus, run: str) -> bool:
+    """Whether the run that the manifest asks for is complete. That is final: no child is ever made again for it."""
+    return find_true(status.conditions, COMPLETE) is not None and status.run == run
+
+
+def diagnoses_of(observed: Observed) -> dict[str, str]:
+    """Why something that is under way cannot go on, by what it is: a model, a bundle's Job, or preflight."""
+    found = {
+        f"model {n}": m.message for n, m in observed.models.items() if m.phase is ModelPhase.STARTING and m.message
+    }
+    at_work = {name: job for name, job in observed.jobs.items() if job.phase is JobPhase.ACTIVE}
+    found |= {name: job.message for name, job in at_work.items() if job.message}
+    if observed.preflight_message and observed.preflight is PreflightPhase.ACTIVE:
+        found["preflight"] = observed.preflight_message
+    return dict(sorted(found.items()))
 
 
 def _points(value: float) -> str:
@@ -131,57 +185,3 @@ def _usage(observed: Observed) -> Usage:
         completion_tokens=sum(row.completion_tokens for row in rows),
         model_seconds=round(sum(row.seconds for row in rows)),
     )
-
-
-def _milestones(graph: Graph, observed: Observed) -> Mapping[str, tuple[bool, str, str]]:
-    """Of the stages that a manifest asks for: what it says once all their artifacts are there."""
-    facts = {}
-    for kind, stage, words in (
-        ("Trained", "train", "the target model is trained"),
-        ("Evaluated", "score", "all models are scored"),
-    ):
-        bundles = [bundle for bundle in graph.bundles if bundle.stage == stage]
-        if bundles:
-            made = sum(bundle.complete(observed.done) for bundle in bundles)
-            message = words if made == len(bundles) else f"{made} of {len(bundles)} are made"
-            facts[kind] = (made == len(bundles), "Made" if made == len(bundles) else "NotYet", message)
-    return facts
-
-
-def _conditions(
-    graph: Graph, observed: Observed, plan: Plan, now: float, generation: int | None, before: TournamentStatus | None
-) -> list[Condition]:
-    """Milestones with positive polarity; Complete, Failed and Suspended as a Job's; the rest as kstatus reads them."""
-    preflight = observed.preflight
-    running = plan.outcome is Outcome.RUNNING
-    facts: Mapping[str, tuple[bool, str, str]] = {
-        "Accepted": (True, "Valid", "the manifest is valid"),
-        "Preflighted": (
-            preflight is PreflightPhase.PASSED,
-            f"Preflight{preflight.value}",
-            observed.preflight_message or f"preflight is {preflight.value.lower()}",
-        ),
-        "DatasetReady": ("dataset" in observed.outputs, plan.phase, observed.outputs.get("dataset", plan.message)),
-        **_milestones(graph, observed),
-        "Complete": (plan.outcome is Outcome.COMPLETE, plan.phase, plan.message),
-        "Failed": (plan.outcome is Outcome.FAILED, plan.phase, plan.message),
-        "Suspended": (plan.outcome is Outcome.SUSPENDED, plan.phase, plan.message),
-        "Ready": (plan.outcome is Outcome.COMPLETE, plan.phase, plan.message),
-        "Reconciling": (running, plan.phase, plan.message),
-        "Stalled": (plan.outcome is Outcome.FAILED, plan.phase, plan.message),
-    }
-    old = {condition.type: condition for condition in before.conditions} if before else {}
-    moment = datetime.fromtimestamp(int(now), UTC)
-    return [
-        Condition(
-            type=kind,
-            status=(word := "True" if true else "False"),
-            reason=reason,
-            message=message[:32768],
-            last_transition_time=(
-                old[kind].last_transition_time if kind in old and old[kind].status == word else moment
-            ),
-            observed_generation=generation,
-        )
-        for kind, (true, reason, message) in facts.items()
-    ]

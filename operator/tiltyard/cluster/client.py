@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -18,7 +17,7 @@ from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, ApiException, Configuration
 
 from tiltyard.cluster import metrics
-from tiltyard.render import train_job
+from tiltyard.observe.kinds import Kind, Object
 from tiltyard.render.names import MANAGER
 
 CALL_SECONDS = 30.0
@@ -26,46 +25,8 @@ WATCH_SECONDS = 290  # the server ends a watch after this time; a connection tha
 PAGE = 500
 FORBIDDEN, NOT_FOUND, GONE = 403, 404, 410
 
-Object = Mapping[str, Any]
 
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of objects.
-
-    Attributes:
-        api: `group/version`, or `v1`.
-        kind: its name in a manifest.
-        plural: its name in a path.
-    """
-
-    api: str
-    kind: str
-    plural: str
-
-    def path(self, namespace: str | None, name: str | None = None, subresource: str | None = None) -> str:
-        """The path below the server's address."""
-        parts = ["api" if "/" not in self.api else "apis", self.api]
-        if namespace is not None:
-            parts += ["namespaces", namespace]
-        parts += [part for part in (self.plural, name, subresource) if part]
-        return "/" + "/".join(parts)
-
-
-TOURNAMENTS = Kind("tiltyard.dev/v1alpha1", "Tournament", "tournaments")
-SERVICES = Kind("serving.kserve.io/v1beta1", "InferenceService", "inferenceservices")
-JOBS = Kind("batch/v1", "Job", "jobs")
-TRAIN_JOBS = Kind(train_job.API, train_job.KIND, "trainjobs")
-RUNTIMES = {
-    kind: Kind(train_job.API, kind, f"{kind.lower()}s") for kind in ("ClusterTrainingRuntime", "TrainingRuntime")
-}
-PODS = Kind("v1", "Pod", "pods")
-NODES = Kind("v1", "Node", "nodes")
-CONFIG_MAPS = Kind("v1", "ConfigMap", "configmaps")
-EVENTS = Kind("events.k8s.io/v1", "Event", "events")
-
-
-class KubeError(Exception):
+class ApiError(Exception):
     """The API server refused a call, or was not to be reached.
 
     Attributes:
@@ -77,7 +38,7 @@ class KubeError(Exception):
         self.status = status
 
 
-class Kube:
+class Client:
     """A connection to the API server."""
 
     def __init__(self, client: ApiClient) -> None:
@@ -88,7 +49,7 @@ class Kube:
         """By the pod's service account, or by KUBECONFIG outside of a cluster.
 
         Raises:
-            KubeError: neither is to be had.
+            ApiError: neither is to be had.
         """
         configuration = Configuration()
         try:
@@ -99,7 +60,7 @@ class Kube:
                     config_file=os.environ.get("KUBECONFIG"), client_configuration=configuration
                 )
         except (config.ConfigException, OSError) as error:
-            raise KubeError(0, f"no cluster: run in a pod, or set KUBECONFIG ({error})") from None
+            raise ApiError(0, f"no cluster: run in a pod, or set KUBECONFIG ({error})") from None
         return cls(ApiClient(configuration))
 
     async def __aenter__(self) -> Self:
@@ -133,7 +94,7 @@ class Kube:
         """Changes since a resource version, as (type, object), until the server ends the watch.
 
         Raises:
-            KubeError: 410 where the version is too old.
+            ApiError: 410 where the version is too old.
         """
         query = {
             "watch": "true",
@@ -154,10 +115,10 @@ class Kube:
             async for line in response.content:
                 event = json.loads(line)
                 if event["type"] == "ERROR":
-                    raise KubeError(event["object"].get("code", 500), event["object"].get("message", "watch failed"))
+                    raise ApiError(event["object"].get("code", 500), event["object"].get("message", "watch failed"))
                 yield event["type"], event["object"]
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise KubeError(0, f"watch of {kind.plural} broke: {error}") from error
+            raise ApiError(0, f"watch of {kind.plural} broke: {error}") from error
         finally:
             response.close()
 
@@ -187,7 +148,7 @@ class Kube:
         """Delete an object and then, in the background, what belongs to it. One that is gone is no error."""
         try:
             await self._call("DELETE", kind, kind.path(namespace, name), query={"propagationPolicy": "Background"})
-        except KubeError as error:
+        except ApiError as error:
             if error.status != NOT_FOUND:
                 raise
 
@@ -205,7 +166,7 @@ class Kube:
         try:
             return json.loads(await response.read())
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise KubeError(0, f"{method} {path}: the answer was cut: {error}") from error
+            raise ApiError(0, f"{method} {path}: the answer was cut: {error}") from error
 
     async def _send(
         self,
@@ -230,14 +191,14 @@ class Kube:
             answer = await self._client.call_api(method, url, headers, body, _request_timeout=patience)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             metrics.API_REQUESTS.labels(verb, kind.plural, "error").inc()
-            raise KubeError(0, f"{method} {path}: {str(error) or type(error).__name__}") from error
+            raise ApiError(0, f"{method} {path}: {str(error) or type(error).__name__}") from error
         except ApiException as error:
             metrics.API_REQUESTS.labels(verb, kind.plural, str(error.status)).inc()
-            raise KubeError(error.status or 0, f"{method} {path}: {error.reason}") from error
+            raise ApiError(error.status or 0, f"{method} {path}: {error.reason}") from error
         response: aiohttp.ClientResponse = answer.response
         metrics.API_REQUESTS.labels(verb, kind.plural, str(response.status)).inc()
         if response.status >= 400:
-            raise KubeError(response.status, f"{method} {path}: {await _reason(response)}")
+            raise ApiError(response.status, f"{method} {path}: {await _reason(response)}")
         return response
 
 

@@ -1,4 +1,4 @@
-"""What the operator keeps in memory of each object: small, frozen, and no more than the plan needs."""
+"""What the operator keeps in memory of each object: a small frozen record of what the plan needs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from tiltyard.cluster.diagnose import Trouble, trouble_of
-from tiltyard.cluster.kube import JOBS, TRAIN_JOBS, Kind, Object
+from tiltyard.observe.diagnose import Diagnosis, diagnose
+from tiltyard.observe.kinds import JOBS, TRAIN_JOBS, Kind, Object
 from tiltyard.render import train_job
 from tiltyard.render.names import BUNDLE, LOADS, MODEL, PARTS, RESULT, STAGE, STARTED, STOP, TOURNAMENT, VERSION
 
@@ -17,7 +17,7 @@ JOB_SET = "jobset.sigs.k8s.io/jobset-name"
 
 
 @dataclass(frozen=True)
-class TournamentSeen:
+class TournamentRecord:
     """A Tournament.
 
     Attributes:
@@ -29,14 +29,14 @@ class TournamentSeen:
     document: Object
 
     @classmethod
-    def of(cls, document: Object) -> TournamentSeen:
+    def of(cls, document: Object) -> TournamentRecord:
         """Of an object as the API server gives it."""
         meta = {key: value for key, value in document["metadata"].items() if key != "managedFields"}
         return cls(f"{meta['namespace']}/{meta['name']}", {**document, "metadata": meta})
 
 
 @dataclass(frozen=True)
-class JobObject:
+class JobRecord:
     """A Job, or a TrainJob: one index then, whose pods are its nodes.
 
     Attributes:
@@ -44,9 +44,9 @@ class JobObject:
         bundle: the bundle's name, or `preflight`.
         parts: which parts its indices make.
         succeeded: indices that are complete.
-        verdict: Complete or Failed once it has ended, FailureTarget once it is to fail, else nothing.
+        terminal: type of the condition that ends it: Complete, Failed, or FailureTarget once it is to fail; else empty.
         why: the API server's words of a failed one.
-        result: what its pods reported, once it has ended and this was written down.
+        result: what its pods reported, once it has ended and the annotation holds it.
         queued: a queue decides when it runs.
         created: seconds since the epoch.
         finished: when it ended, likewise.
@@ -64,7 +64,7 @@ class JobObject:
     succeeded: frozenset[int]
     failed: int
     active: int
-    verdict: str
+    terminal: str
     why: str
     suspended: bool
     queued: bool
@@ -75,25 +75,25 @@ class JobObject:
     kind: Kind = JOBS
 
     @classmethod
-    def of_train_job(cls, document: Object) -> JobObject | None:
+    def of_train_job(cls, document: Object) -> JobRecord | None:
         """Of a TrainJob as the API server gives it; None: not ours."""
         status = document.get("status", {})
         job = cls.of({**document, "status": {"conditions": status.get("conditions", ())}})
         if job is None:
             return None
         active = sum(one["active"] for one in status.get("jobsStatus", ()))
-        succeeded = frozenset({0} if job.verdict == "Complete" else ())
+        succeeded = frozenset({0} if job.terminal == "Complete" else ())
         return replace(job, kind=TRAIN_JOBS, active=active, succeeded=succeeded)
 
     @classmethod
-    def of(cls, document: Object) -> JobObject | None:
+    def of(cls, document: Object) -> JobRecord | None:
         """Of a Job as the API server gives it; None: not ours."""
         meta, spec, status = document["metadata"], document["spec"], document.get("status", {})
         owner = _owner(meta)
         if owner is None:
             return None
         notes = meta.get("annotations", {})
-        verdict, why, finished = _verdict(status)
+        terminal, why, finished = _terminal(status)
         indexed = spec.get("completionMode") == "Indexed"
         return cls(
             owner=f"{meta['namespace']}/{owner[0]}",
@@ -106,9 +106,9 @@ class JobObject:
             completions=spec.get("completions") or 1,
             parallelism=spec.get("parallelism") or 1,
             succeeded=parse_indexes(status.get("completedIndexes", "")) if indexed else frozenset(),
-            failed=len(parse_indexes(status.get("failedIndexes", ""))) if indexed else int(verdict == "Failed"),
+            failed=len(parse_indexes(status.get("failedIndexes", ""))) if indexed else int(terminal == "Failed"),
             active=status.get("active", 0),
-            verdict=verdict,
+            terminal=terminal,
             why=why,
             suspended=bool(spec.get("suspend")),
             queued="kueue.x-k8s.io/queue-name" in meta.get("labels", {}),
@@ -120,7 +120,7 @@ class JobObject:
 
 
 @dataclass(frozen=True)
-class PodObject:
+class PodRecord:
     """A pod of a Job or of an InferenceService.
 
     Attributes:
@@ -130,7 +130,7 @@ class PodObject:
         phase: Pending, Running, Succeeded or Failed.
         exit_code: once its main container has ended.
         message: what the container left as its termination message.
-        trouble: what keeps it from its work.
+        diagnosis: what keeps it from its work.
         ended: when its container ended, RFC 3339.
         created: seconds since the epoch.
     """
@@ -143,13 +143,13 @@ class PodObject:
     phase: str
     exit_code: int | None
     message: str
-    trouble: Trouble | None
+    diagnosis: Diagnosis | None
     deleting: bool
     ended: str
     created: float
 
     @classmethod
-    def of(cls, document: Object) -> PodObject | None:
+    def of(cls, document: Object) -> PodRecord | None:
         """Of an object as the API server gives it; None: not ours."""
         meta, status = document["metadata"], document.get("status", {})
         its_labels = meta.get("labels", {})
@@ -170,7 +170,7 @@ class PodObject:
             phase=status.get("phase", "Pending"),
             exit_code=terminated.get("exitCode"),
             message=terminated.get("message", ""),
-            trouble=trouble_of(document),
+            diagnosis=diagnose(document),
             deleting="deletionTimestamp" in meta,
             ended=terminated.get("finishedAt") or "",
             created=seconds(meta["creationTimestamp"]),
@@ -178,7 +178,7 @@ class PodObject:
 
 
 @dataclass(frozen=True)
-class ServiceObject:
+class ServiceRecord:
     """An InferenceService.
 
     Attributes:
@@ -206,7 +206,7 @@ class ServiceObject:
     deleting: bool
 
     @classmethod
-    def of(cls, document: Object) -> ServiceObject | None:
+    def of(cls, document: Object) -> ServiceRecord | None:
         """Of an object as the API server gives it; None: not ours."""
         meta, status = document["metadata"], document.get("status", {})
         owner = _owner(meta)
@@ -255,7 +255,7 @@ def _owner(meta: Mapping[str, Any]) -> tuple[str, str] | None:
     return None
 
 
-def _verdict(status: Mapping[str, Any]) -> tuple[str, str, float | None]:
+def _terminal(status: Mapping[str, Any]) -> tuple[str, str, float | None]:
     """How a Job ended, why, and when."""
     true = {condition["type"]: condition for condition in status.get("conditions", ()) if condition["status"] == "True"}
     for kind in ("Complete", "Failed", "FailureTarget"):

@@ -4,8 +4,8 @@ from decimal import Decimal
 from typing import Any
 
 from support.cluster_objects import cluster_tournament
-from tiltyard.cluster.kube import KubeError, Object
-from tiltyard.cluster.nodes import Nodes, most_of, too_large
+from tiltyard.observe.capacity import largest_allocatable, too_large
+from tiltyard.observe.kinds import Object
 
 GPU = "nvidia.com/gpu"
 
@@ -27,17 +27,17 @@ def asking(gpus: str, **spec: Any) -> Any:
 
 
 def test_the_most_of_any_node() -> None:
-    most = most_of([node(**{GPU: "4"}), node(cpu="64", **{GPU: "2"}), {"metadata": {}}])
+    most = largest_allocatable([node(**{GPU: "4"}), node(cpu="64", **{GPU: "2"}), {"metadata": {}}])
     assert most == {"cpu": Decimal(64), "memory": Decimal(32 << 30), GPU: Decimal(4)}
 
 
 def test_what_fits_no_node_is_told_by_its_field() -> None:
-    assert list(too_large(asking("8"), most_of([node(**{GPU: "4"})]))) == [
+    assert list(too_large(asking("8"), largest_allocatable([node(**{GPU: "4"})]))) == [
         "spec.training.resources asks for 8 nvidia.com/gpu, and the largest has 4: such a pod waits until a larger"
         " node is there"
     ]
-    assert list(too_large(asking("4"), most_of([node(**{GPU: "4"})]))) == []
-    told = list(too_large(asking("1"), most_of([node()])))
+    assert list(too_large(asking("4"), largest_allocatable([node(**{GPU: "4"})]))) == []
+    told = list(too_large(asking("1"), largest_allocatable([node()])))
     assert [sentence.partition(" asks")[0] for sentence in told] == [
         "spec.training.resources", "spec.evaluation.serving.resources",
     ]  # fmt: skip
@@ -46,39 +46,16 @@ def test_what_fits_no_node_is_told_by_its_field() -> None:
 
 def test_a_competitor_and_a_worker_are_looked_at_too() -> None:
     tournament = cluster_tournament(3, jobs={"resources": {"requests": {"memory": "64Gi"}}})
-    (told,) = too_large(tournament, most_of([node()]))
+    (told,) = too_large(tournament, largest_allocatable([node()]))
     assert told.startswith("spec.jobs.resources asks for 64.0Gi memory, and the largest has 32.0Gi")
     players = [
         {"name": "a", "model": {"uri": "hf://org/a"}, "serving": {"resources": {"limits": {GPU: "2"}}}},
         {"name": "b", "endpoint": {"url": "http://b.example/v1", "model": "b"}},
         {"name": "c", "endpoint": {"url": "http://b.example/v1", "model": "c"}},
     ]
-    (told,) = too_large(cluster_tournament(3, players=players), most_of([node()]))
+    (told,) = too_large(cluster_tournament(3, players=players), largest_allocatable([node()]))
     assert told.startswith("spec.competitors[0].serving.resources asks for 2 nvidia.com/gpu")
 
 
 def test_where_there_is_no_node_nothing_is_known() -> None:
     assert list(too_large(asking("8"), {})) == []
-
-
-class Listing:
-    """An API server that lists nodes."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-    async def list(self, kind: Any, namespace: Any, selector: str) -> tuple[list[Object], str]:
-        self.asked += 1
-        if self.asked > 2:
-            raise KubeError(403, "nodes is forbidden")
-        return [node(cpu=str(self.asked))], "1"
-
-
-async def test_nodes_are_listed_once_a_minute() -> None:
-    kube, now = Listing(), [1000.0]
-    nodes = Nodes(kube, lambda: now[0])  # type: ignore[arg-type]
-    assert [(await nodes.most())["cpu"], (await nodes.most())["cpu"]] == [1, 1]
-    now[0] += 61
-    assert (await nodes.most())["cpu"] == 2
-    now[0] += 61
-    assert await nodes.most() == {}  # it may not look

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tiltyard.cluster.diagnose import last_words, trouble_of
+from tiltyard.observe.diagnose import diagnose, last_words
 
 
 def pod(phase: str = "Pending", **status: Any) -> dict[str, Any]:
@@ -24,16 +24,14 @@ def crashed(message: str = "", *, code: int = 1, reason: str = "Error") -> dict[
 
 
 def test_a_pod_at_work_has_no_trouble() -> None:
-    assert (
-        trouble_of(pod("Running", containerStatuses=[{"name": "c", "state": {"running": {}}, "ready": True}])) is None
-    )
-    assert trouble_of(pod()) is None
-    assert trouble_of(container(state={"waiting": {"reason": "ContainerCreating"}})) is None
+    assert diagnose(pod("Running", containerStatuses=[{"name": "c", "state": {"running": {}}, "ready": True}])) is None
+    assert diagnose(pod()) is None
+    assert diagnose(container(state={"waiting": {"reason": "ContainerCreating"}})) is None
 
 
 def test_a_container_that_came_back_is_no_trouble() -> None:
     last = {"terminated": {"exitCode": 1}}
-    assert trouble_of(container(state={"running": {}}, ready=True, lastState=last, restartCount=1)) is None
+    assert diagnose(container(state={"running": {}}, ready=True, lastState=last, restartCount=1)) is None
 
 
 @pytest.mark.parametrize(
@@ -63,7 +61,7 @@ def test_a_container_that_came_back_is_no_trouble() -> None:
     ],
 )
 def test_each_trouble_is_told(document: dict[str, Any], reason: str, words: str) -> None:
-    trouble = trouble_of(document)
+    trouble = diagnose(document)
     assert trouble is not None
     assert trouble.reason == reason
     assert words in trouble.message
@@ -76,7 +74,7 @@ def test_a_model_that_could_not_be_fetched() -> None:
         "state": {"waiting": {"reason": "x"}},
         "lastState": {"terminated": terminated},
     }
-    trouble = trouble_of(pod(initContainerStatuses=[init]))
+    trouble = diagnose(pod(initContainerStatuses=[init]))
     assert trouble is not None
     assert "storage-initializer" in trouble.message
     assert "the model was not found" in trouble.message
@@ -85,13 +83,13 @@ def test_a_model_that_could_not_be_fetched() -> None:
 
 def test_an_init_container_that_is_done_is_no_trouble() -> None:
     init = {"name": "storage-initializer", "state": {"terminated": {"exitCode": 0}}}
-    assert trouble_of(pod(initContainerStatuses=[init])) is None
+    assert diagnose(pod(initContainerStatuses=[init])) is None
 
 
 def test_a_pod_that_goes_has_no_trouble() -> None:
     document = crashed()
     document["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-    assert trouble_of(document) is None
+    assert diagnose(document) is None
 
 
 def test_last_words_are_one_printable_line() -> None:

@@ -9,13 +9,14 @@ import pytest
 
 from support.cluster_objects import SETTINGS, T0, Cluster, cluster_tournament, finish, with_generation
 from tiltyard.api import Condition, TournamentStatus
-from tiltyard.cluster.gather import failed_before, failed_children, gather, next_look, stale_jobs, stale_services
+from tiltyard.observe.observation import observe, requeue_after
+from tiltyard.observe.snapshot import failed_before, failed_children, stale_jobs, stale_services
 from tiltyard.plan.observed import JobPhase, ModelPhase, Observed, PreflightPhase
 from tiltyard_jobs.contracts.summary import Standing, Summary
 
 
 def seen(cluster: Cluster, now: float = T0 + 1) -> Observed:
-    return gather(cluster.picture(), SETTINGS, now)
+    return observe(cluster.snapshot(), SETTINGS, now)
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def test_preflight_of_an_older_manifest_says_nothing(cluster: Cluster) -> None:
     edited = Cluster(cluster_tournament(4, per_competitor=8))
     edited.jobs, edited.pods = cluster.jobs, cluster.pods
     assert seen(edited).preflight is PreflightPhase.PENDING
-    assert [job.bundle for job in stale_jobs(edited.picture())] == ["preflight"]
+    assert [job.bundle for job in stale_jobs(edited.snapshot())] == ["preflight"]
 
 
 def test_preflight_that_failed_gives_its_sentence(cluster: Cluster) -> None:
@@ -58,7 +59,7 @@ def test_preflight_whose_pod_went_unread_is_done_again_after_a_while(cluster: Cl
     cluster.preflight()
     cluster.pods.clear()
     assert seen(cluster, T0 + 1).preflight is PreflightPhase.ACTIVE
-    assert next_look(cluster.picture(), Observed(), T0 + 1) == 9
+    assert requeue_after(cluster.snapshot(), Observed(), T0 + 1) == 9
     assert seen(cluster, T0 + 11).preflight is PreflightPhase.PENDING
 
 
@@ -129,11 +130,11 @@ def test_a_worker_whose_image_is_missing_fails_after_its_time(cluster: Cluster) 
     cluster.preflight()
     cluster.worker_pod(cluster.job("mine/m1"), **pull_error())
     assert seen(cluster).jobs["mine/m1"].message == ""
-    assert next_look(cluster.picture(), Observed(), T0 + 1) == 9
+    assert requeue_after(cluster.snapshot(), Observed(), T0 + 1) == 9
     waiting = seen(cluster, T0 + 11).jobs["mine/m1"]
     assert waiting.phase is JobPhase.ACTIVE
     assert "cannot pull i" in waiting.message
-    assert next_look(cluster.picture(), Observed(), T0 + 11) == 1789
+    assert requeue_after(cluster.snapshot(), Observed(), T0 + 11) == 1789
     assert seen(cluster, T0 + 1801).jobs["mine/m1"].phase is JobPhase.FAILED
 
 
@@ -187,8 +188,8 @@ def test_children_of_an_older_manifest_are_stale() -> None:
     before.service("m3", ready=True)
     after = Cluster(cluster_tournament(3))
     after.jobs, after.services = before.jobs, before.services
-    assert {job.bundle for job in stale_jobs(after.picture())} == {"judge/m0/m1", "rate"}
-    assert [service.model for service in stale_services(after.picture())] == ["m3"]
+    assert {job.bundle for job in stale_jobs(after.snapshot())} == {"judge/m0/m1", "rate"}
+    assert [service.model for service in stale_services(after.snapshot())] == ["m3"]
     assert seen(after).jobs == {}
 
 
@@ -211,11 +212,11 @@ def test_a_failure_is_final_until_the_manifest_is_edited(cluster: Cluster) -> No
     cluster.service("m0")
     cluster.status = failed_status(1)
     assert seen(cluster).failure == "why"
-    assert not failed_before(cluster.picture())
+    assert not failed_before(cluster.snapshot())
     cluster.tournament = with_generation(cluster.tournament, 2)
     assert seen(cluster).failure is None
-    assert failed_before(cluster.picture())
-    jobs, services = failed_children(cluster.picture())
+    assert failed_before(cluster.snapshot())
+    jobs, services = failed_children(cluster.snapshot())
     assert [job.bundle for job in jobs] == ["mine/m1"]
     assert [service.model for service in services] == ["m0"]
 
@@ -227,7 +228,7 @@ def test_the_deadline_counts_from_the_last_resumption() -> None:
     cluster.status = TournamentStatus(conditions=(condition,))
     observed = seen(cluster, T0 + 30)
     assert observed.elapsed == 30
-    assert next_look(cluster.picture(), observed, T0 + 30) == 70
+    assert requeue_after(cluster.snapshot(), observed, T0 + 30) == 70
 
 
 def test_a_model_that_runs_and_does_not_answer_is_named_with_its_log(cluster: Cluster) -> None:

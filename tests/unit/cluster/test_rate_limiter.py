@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tiltyard.cluster.pace import MAX_REST_SECONDS, Pace
+from tiltyard.cluster.rate_limiter import MAX_REST_SECONDS, RateLimiter
 
 
 async def settle() -> None:
@@ -24,11 +24,11 @@ async def test_a_lane_rests_in_proportion_to_its_turn_and_holds_nobody_back_but_
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(loop, "time", lambda: moment)
     monkeypatch.setattr(loop, "call_later", lambda *call: rests.append(call))
-    pace = Pace(lanes=1, rest=4.0)
+    limiter = RateLimiter(slots=1, rest=4.0)
 
     async def make(number: int) -> None:
         nonlocal moment
-        async with pace.turn():
+        async with limiter.slot():
             moment += took
         made.append(number)
 
@@ -45,8 +45,8 @@ async def test_a_lane_rests_in_proportion_to_its_turn_and_holds_nobody_back_but_
 
 async def test_a_turn_that_fails_gives_its_lane_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asyncio.get_running_loop(), "call_later", lambda rest, release: release())
-    pace = Pace(lanes=1)
+    limiter = RateLimiter(slots=1)
     for _ in range(2):
         with pytest.raises(ValueError, match="no"):
-            async with pace.turn():
+            async with limiter.slot():
                 raise ValueError("no")

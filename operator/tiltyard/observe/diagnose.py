@@ -1,4 +1,4 @@
-"""Why a pod does not come up, in one sentence that says what to do next."""
+"""Why a pod does not start, in one sentence that says what to do next."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+# What keeps a pod from its work.
+UNSCHEDULABLE = "Unschedulable"  # no node takes it
+IMAGE_PULL = "ImagePull"  # its image cannot be pulled
+POD_CONFIGURATION = "PodConfiguration"  # a container cannot be created: a ConfigMap, a Secret, a mount
+CRASH_LOOP = "CrashLoop"  # a container has ended, and is not back
+
+# The kubelet's words for two of them.
 IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
 CONFIG_REASONS = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 MAX_LENGTH = 500
@@ -24,11 +31,11 @@ CLASSES = (
 )  # fmt: skip
 
 
-class Trouble(NamedTuple):
+class Diagnosis(NamedTuple):
     """What keeps a pod from its work.
 
     Attributes:
-        reason: one CamelCase word.
+        reason: one of the constants above.
         message: a sentence that names the pod and the next action.
     """
 
@@ -36,19 +43,19 @@ class Trouble(NamedTuple):
     message: str
 
 
-def trouble_of(pod: Mapping[str, Any]) -> Trouble | None:
+def diagnose(pod: Mapping[str, Any]) -> Diagnosis | None:
     """What is wrong with a pod that is not at work; None where nothing is, or not yet."""
     name, status = pod["metadata"]["name"], pod.get("status", {})
     if pod["metadata"].get("deletionTimestamp") or status.get("phase") == "Succeeded":
         return None
     for condition in status.get("conditions", ()):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            # What the scheduler says of preemption tells nobody what to do.
+            # What the scheduler adds about preemption says nothing that one could do.
             words = _short(condition.get("message", "no node takes it").partition(" preemption:")[0])
-            return Trouble("Unschedulable", f"pod {name} fits no node: {words}")
+            return Diagnosis(UNSCHEDULABLE, f"pod {name} fits no node: {words}")
     for container in _containers(status):
-        if trouble := _container_trouble(name, container):
-            return trouble
+        if found := _diagnose_container(name, container):
+            return found
     return None
 
 
@@ -57,20 +64,20 @@ def _containers(status: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield from status.get("containerStatuses", ())
 
 
-def _container_trouble(pod: str, container: Mapping[str, Any]) -> Trouble | None:
+def _diagnose_container(pod: str, container: Mapping[str, Any]) -> Diagnosis | None:
     waiting = container.get("state", {}).get("waiting", {})
     reason, words = waiting.get("reason", ""), _short(waiting.get("message", ""))
     if reason in IMAGE_REASONS:
         image = container.get("image", "its image")
-        return Trouble(
-            "ImagePull", f"pod {pod} cannot pull {image}: {words or reason}; check its name and pull secrets"
+        return Diagnosis(
+            IMAGE_PULL, f"pod {pod} cannot pull {image}: {words or reason}; check its name and pull secrets"
         )
     if reason in CONFIG_REASONS:
-        return Trouble("PodConfiguration", f"pod {pod} cannot be set up: {words or reason}")
+        return Diagnosis(POD_CONFIGURATION, f"pod {pod} cannot be set up: {words or reason}")
     last = container.get("lastState", {}).get("terminated") or container.get("state", {}).get("terminated")
     if last is None or (last.get("exitCode") == 0 and not container.get("restartCount")) or container.get("ready"):
         return None
-    return Trouble("CrashLoop", f"pod {pod}, container {container['name']} {_how_it_ended(last)}")
+    return Diagnosis(CRASH_LOOP, f"pod {pod}, container {container['name']} {_how_it_ended(last)}")
 
 
 def _how_it_ended(terminated: Mapping[str, Any]) -> str:
@@ -85,8 +92,8 @@ def _how_it_ended(terminated: Mapping[str, Any]) -> str:
 def last_words(text: str) -> str:
     """The line of a log's end that says most: the last that names an error, else the last."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if re.search(r"error|exception|fatal|not found", line, re.IGNORECASE)]
-    return _short((telling or lines or [""])[-1])
+    errors = [line for line in lines if re.search(r"error|exception|fatal|not found", line, re.IGNORECASE)]
+    return _short((errors or lines or [""])[-1])
 
 
 def _short(text: str) -> str:

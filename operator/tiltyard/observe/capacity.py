@@ -1,56 +1,16 @@
-"""How large the nodes of a cluster are: pods that fit none are told of before anything is done that they are to end."""
+"""Which pods ask for more than any node can give: their author is warned before any work is done."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
 from tiltyard.api import Resources, Tournament, parse_quantity
-from tiltyard.cluster.kube import FORBIDDEN, NODES, Kube, KubeError, Object
+from tiltyard.observe.kinds import Object
 from tiltyard.plan.participants import TARGETS, participations
 
-KEPT_SECONDS = 60.0  # nodes come and go slowly, and a list of them is long
 
-
-@dataclass
-class Nodes:
-    """The nodes, looked at now and then.
-
-    Args:
-        kube: the connection.
-        clock: seconds since the epoch.
-    """
-
-    kube: Kube
-    clock: Callable[[], float]
-    _most: Mapping[str, Decimal] = field(default_factory=dict)
-    _looked: float = -KEPT_SECONDS
-    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    async def most(self) -> Mapping[str, Decimal]:
-        """The most that one node can give, by resource; empty where there is no node, or none may be seen.
-
-        Raises:
-            KubeError: they cannot be listed.
-        """
-        async with self._turn:
-            if self.clock() - self._looked >= KEPT_SECONDS:
-                self._most, self._looked = most_of(await self._list()), self.clock()
-            return self._most
-
-    async def _list(self) -> list[Object]:
-        try:
-            nodes, _ = await self.kube.list(NODES, None, "")
-        except KubeError as error:
-            if error.status == FORBIDDEN:  # an administrator's own rules may leave it out
-                return []
-            raise
-        return nodes
-
-
-def most_of(nodes: list[Object]) -> Mapping[str, Decimal]:
+def largest_allocatable(nodes: Iterable[Object]) -> Mapping[str, Decimal]:
     """The most that one of these nodes can give, by resource."""
     most: dict[str, Decimal] = {}
     for node in nodes:

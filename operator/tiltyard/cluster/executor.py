@@ -1,0 +1,214 @@
+"""Executes a plan: stops Jobs, stops models, starts models, starts Jobs. Decides nothing.
+
+Names follow from the manifest, so a call that is made twice makes one object; what a call returns goes into the
+informer at once, so that the next reconciliation does not wait for the watch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain
+
+import structlog
+
+from tiltyard.cluster import metrics
+from tiltyard.cluster.client import Client
+from tiltyard.cluster.informer import Informer
+from tiltyard.cluster.rate_limiter import RateLimiter
+from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, SERVICES, TRAIN_JOBS, Kind, Object
+from tiltyard.observe.records import JobRecord, ServiceRecord
+from tiltyard.observe.results import costs_of, is_fully_reported, preflight_result
+from tiltyard.observe.snapshot import Snapshot
+from tiltyard.plan.observed import Observed
+from tiltyard.plan.planner import JobOrder, Outcome, Plan
+from tiltyard.render.cluster import ClusterSettings
+from tiltyard.render.jobs import PREFLIGHT, bundle_objects, parallelism, preflight_objects, store_ref
+from tiltyard.render.names import RESULT, STOP, job_name, service_name
+from tiltyard.render.serving import inference_service, service_url
+from tiltyard.render.tasks import bundle_task, trainer_ref
+from tiltyard.render.train_job import runtime_of, train_job_objects
+from tiltyard_jobs.contracts.tasks import PreflightTask
+
+CALLS = 8  # at once, for one tournament
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Executor:
+    """What changes the cluster.
+
+    Attributes:
+        client: the connection.
+        jobs: the informer of Jobs.
+        train_jobs: of TrainJobs.
+        services: of InferenceServices.
+        settings: how children are rendered.
+        limiter: of how fast Jobs are created.
+    """
+
+    client: Client
+    jobs: Informer[JobRecord]
+    train_jobs: Informer[JobRecord]
+    services: Informer[ServiceRecord]
+    settings: ClusterSettings
+    limiter: RateLimiter
+
+    async def execute(
+        self, snapshot: Snapshot, task: PreflightTask, observed: Observed, plan: Plan, now: float
+    ) -> None:
+        """One plan, in its order.
+
+        Args:
+            snapshot: upon which it was made.
+            task: preflight's.
+            observed: what the planner read.
+            plan: what to do.
+            now: seconds since the epoch.
+        """
+        by_bundle = {job.bundle: job for job in snapshot.jobs.values() if self._is_current(snapshot, job)}
+        for bundle in plan.stop_jobs:
+            await self._stop_job(by_bundle[bundle], plan.outcome)
+        by_model = {service.model: service for service in snapshot.services.values()}
+        for model in plan.stop_models:
+            await self.stop_model(by_model[model])
+        for model in plan.start_models:
+            await self._start_model(snapshot, model, by_model.get(model), now)
+        if plan.preflight:
+            await self._start_preflight(snapshot, task, by_bundle.get(PREFLIGHT))
+        await _all(self._start_job(snapshot, order, observed) for order in plan.start_jobs)
+        jobs = by_bundle.values()
+        changes = (self._set_parallelism(snapshot, job) for job in jobs)
+        await _all(chain(changes, (self._save_result(snapshot, job) for job in jobs)))
+
+    async def delete_job(self, job: JobRecord) -> None:
+        """Delete a Job, its pods, and first the ConfigMap of the same name: nothing else would lead to that one."""
+        namespace = _namespace(job.owner)
+        await self.client.delete(CONFIG_MAPS, namespace, job.name)
+        await self.client.delete(job.kind, namespace, job.name)
+        self._informer(job.kind).delete(namespace, job.name)
+        log.info("job deleted", job=job.name, bundle=job.bundle)
+
+    async def stop_model(self, service: ServiceRecord) -> None:
+        """Free a model's pods; the object stays and counts its loads."""
+        if service.stopped or service.deleting:
+            return
+        await self._annotate_service(service, {STOP: "true"})
+        log.info("model stopped", model=service.model)
+
+    async def delete_model(self, service: ServiceRecord) -> None:
+        """Delete a model's InferenceService."""
+        await self.client.delete(SERVICES, _namespace(service.owner), service.name)
+        log.info("model deleted", model=service.model)
+
+    def _is_current(self, snapshot: Snapshot, job: JobRecord) -> bool:
+        bundle = snapshot.graph.by_name.get(job.bundle)
+        return job.version == (snapshot.preflight if job.bundle == PREFLIGHT else bundle and bundle.version)
+
+    async def _stop_job(self, job: JobRecord, outcome: Outcome) -> None:
+        """What a failed tournament leaves is kept, with its pods' logs, for whoever wants the reason."""
+        if outcome is Outcome.COMPLETE or (outcome is Outcome.FAILED and job.terminal):
+            return
+        if outcome is Outcome.SUSPENDED and not job.queued and not job.terminal:
+            if not job.suspended:
+                await self._merge_job(job, {"spec": {"suspend": True}})
+                log.info("job suspended", job=job.name)
+            return
+        await self.delete_job(job)
+
+    async def _start_model(self, snapshot: Snapshot, name: str, before: ServiceRecord | None, now: float) -> None:
+        started = datetime.fromtimestamp(int(now), UTC).isoformat()
+        loads = (before.loads if before else 0) + 1
+        model = snapshot.graph.model[name]
+        body = inference_service(snapshot.tournament, model, self.settings, loads=loads, started=started)
+        self.services.update(await self.client.apply(SERVICES, body))
+        metrics.MODEL_LOADS.inc()
+        log.info("model started", model=name, loads=loads)
+
+    async def _start_preflight(self, snapshot: Snapshot, task: PreflightTask, before: JobRecord | None) -> None:
+        if before is not None:  # its result is lost
+            await self.delete_job(before)
+        await self._create(JOBS, *preflight_objects(snapshot.tournament, task, self.settings))
+        log.info("preflight started")
+
+    async def _start_job(self, snapshot: Snapshot, order: JobOrder, observed: Observed) -> None:
+        tournament, bundle = snapshot.tournament, order.bundle
+        name = job_name(tournament.metadata.name, bundle.name, bundle.version)
+        before = snapshot.jobs.get(name)
+        if before is not None and before.suspended and not before.terminal:
+            await self._merge_job(before, {"spec": {"suspend": False}})
+            log.info("job resumed", job=name)
+            return
+        if before is not None:  # it ended though parts are missing: somebody has deleted them from the bucket
+            await self.delete_job(before)
+        url = served_as = None
+        if bundle.model is not None and snapshot.graph.model[bundle.model].served:
+            # KServe's runtimes serve a model by the name of its InferenceService.
+            url = service_url(tournament, bundle.model, self.settings)
+            served_as = service_name(tournament.metadata.name, bundle.model)
+        task = bundle_task(tournament, order, store_ref(tournament), url, observed.ledger, served_as)
+        if bundle.engine == "Trl":
+            task = task.model_copy(update={"trainer": trainer_ref(tournament, self.settings.trainer_python)})
+        if runtime_of(tournament, bundle) is None:
+            await self._create(JOBS, *bundle_objects(tournament, order, task, self.settings))
+        else:
+            await self._create(TRAIN_JOBS, *train_job_objects(tournament, order, task, self.settings))
+        metrics.JOBS_STARTED.labels(bundle.stage).inc()
+        log.info("job started", job=name, bundle=bundle.name, stage=bundle.stage, shards=len(order.indices))
+
+    async def _create(self, kind: Kind, config_map: Object, job: Object) -> None:
+        async with self.limiter.slot():
+            await self.client.apply(CONFIG_MAPS, config_map)
+            self._informer(kind).update(await self.client.apply(kind, job))
+
+    def _informer(self, kind: Kind) -> Informer[JobRecord]:
+        return self.train_jobs if kind is TRAIN_JOBS else self.jobs
+
+    async def _set_parallelism(self, snapshot: Snapshot, job: JobRecord) -> None:
+        """Keep a Job's parallelism as the manifest now says."""
+        wanted = parallelism(snapshot.tournament, job.completions)
+        may_change = job.kind is JOBS and job.bundle != PREFLIGHT and not job.terminal and not job.queued
+        if may_change and job.parallelism != wanted:
+            await self._merge_job(job, {"spec": {"parallelism": wanted}})
+
+    async def _save_result(self, snapshot: Snapshot, job: JobRecord) -> None:
+        """Save what a complete Job has reported as its annotation: its pods may go."""
+        if job.terminal != "Complete" or job.result is not None:
+            return
+        if job.bundle == PREFLIGHT:
+            summary = preflight_result(snapshot, job)
+            result = None if summary is None else summary.to_message()
+        elif is_fully_reported(snapshot, job):
+            costs = costs_of(snapshot, job, snapshot.graph.by_name[job.bundle])
+            result = costs.model_dump_json(exclude_defaults=True)
+        else:
+            result = None
+        if result is not None:
+            await self._merge_job(job, {"metadata": {"annotations": {RESULT: result}}})
+
+    async def _merge_job(self, job: JobRecord, body: Object) -> None:
+        self._informer(job.kind).update(await self.client.merge(job.kind, _namespace(job.owner), job.name, body))
+
+    async def _annotate_service(self, service: ServiceRecord, notes: Mapping[str, str]) -> None:
+        body = {"metadata": {"annotations": dict(notes)}}
+        self.services.update(await self.client.merge(SERVICES, _namespace(service.owner), service.name, body))
+
+
+async def _all(calls: Iterable[Coroutine[None, None, None]]) -> None:
+    """Make calls that do not wait for each other, some at a time; the first error, once all have ended."""
+    gate = asyncio.Semaphore(CALLS)
+
+    async def one(call: Coroutine[None, None, None]) -> None:
+        async with gate:
+            await call
+
+    for error in await asyncio.gather(*(one(call) for call in calls), return_exceptions=True):
+        if error is not None:
+            raise error
+
+
+def _namespace(owner: str) -> str:
+    return owner.partition("/")[0]

@@ -1,0 +1,237 @@
+"""One reconciliation of a Tournament: from its objects to a plan, its status and the plan's execution.
+
+`workqueue.py` says when. The steps are numbered in `Reconciler.reconcile`, and stand below it in their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
+
+import structlog
+
+from tiltyard.api import ManifestError, TournamentStatus
+from tiltyard.cluster.cache import Cache, Caches
+from tiltyard.cluster.client import Client
+from tiltyard.cluster.executor import Executor
+from tiltyard.cluster.rate_limiter import RateLimiter
+from tiltyard.cluster.recorder import Recorder
+from tiltyard.cluster.resolver import Resolved, Resolver, RuntimeMissing
+from tiltyard.cluster.workqueue import WorkQueue
+from tiltyard.observe.observation import observe, requeue_after
+from tiltyard.observe.records import TournamentRecord
+from tiltyard.observe.snapshot import Snapshot, failed_before, failed_children, stale_jobs, stale_services
+from tiltyard.plan.observed import Observed
+from tiltyard.plan.planner import Outcome, Plan, plan
+from tiltyard.plan.policy import policy_of
+from tiltyard.render.cluster import ClusterSettings
+from tiltyard.status.build import build_status, diagnoses_of, invalid_status, is_complete
+from tiltyard.status.conditions import COMPLETE, FAILED, find_true
+from tiltyard.status.events import Event, events_of
+from tiltyard.status.objects import status_of
+
+RUNTIME_SECONDS = 30.0  # between two checks for a training runtime that is missing
+
+
+class Request(NamedTuple):
+    """A Tournament to reconcile.
+
+    Attributes:
+        key: `namespace/name`.
+        cache: where its children are.
+        record: itself.
+        status: as it stands in the cluster.
+        now: seconds since the epoch.
+    """
+
+    key: str
+    cache: Cache
+    record: TournamentRecord
+    status: TournamentStatus
+    now: float
+
+
+@dataclass
+class Reconciler:
+    """Reconciles tournaments.
+
+    Args:
+        client: the connection.
+        caches: of what is watched.
+        queue: executes plans beside the reconciliations.
+        settings: how children are rendered.
+        resolver: of manifests.
+        clock: seconds since the epoch.
+    """
+
+    client: Client
+    caches: Caches
+    queue: WorkQueue
+    settings: ClusterSettings
+    resolver: Resolver
+    clock: Callable[[], float]
+    _diagnoses: dict[str, dict[str, str]] = field(default_factory=dict)  # by key: those that events have reported
+    _limiter: RateLimiter = field(default_factory=RateLimiter)
+
+    def __post_init__(self) -> None:
+        self._recorder = Recorder(self.client, self.clock)
+
+    async def reconcile(self, key: str) -> float | None:
+        """One reconciliation; returns seconds until the next, where time alone asks for one.
+
+        Raises:
+            ApiError: a call was refused; the queue tries again.
+        """
+        # 1. The Tournament, as it was last seen.
+        request = self._read(key)
+        if request is None:
+            return None
+        # 2. What follows from its manifest.
+        try:
+            resolved = await self.resolver.resolve(request.record)
+        except ManifestError as error:
+            return await self._write_invalid(request, error)
+        # 3. Its children, at this moment.
+        snapshot = self._snapshot(request, resolved)
+        # 4. A complete run stays as it is.
+        if is_complete(request.status, resolved.graph.run):
+            return await self._keep_complete(request, snapshot)
+        # 5. What an older manifest has left goes first.
+        executing = self.queue.is_executing(key)
+        executor = self._executor(request)
+        if not executing and await _delete_leftovers(executor, snapshot):
+            return None
+        # 6. What was observed, and what to do next.
+        observed = observe(snapshot, self.settings, request.now)
+        decided = _plan(snapshot, observed)
+        execute = partial(executor.execute, snapshot, resolved.task, observed, decided, request.now)
+        # 7. One status for what has ended and for what follows upon it.
+        if _starts_something(decided) and not executing and self.queue.defer_status(key):
+            self.queue.execute(key, execute)
+            return None
+        # 8. Status and events.
+        status, events = self._describe(request, resolved, observed, decided)
+        # 9. An end is reported after it was executed: nothing stops what a complete tournament has left running.
+        if decided.outcome is not Outcome.RUNNING:
+            if executing:
+                return None
+            await execute()
+        await self._recorder.write(request.cache.tournaments, request.record, request.status, status, events)
+        # 10. What the plan asks for, beside the queue.
+        if decided.outcome is Outcome.RUNNING:
+            self.queue.execute(key, execute)
+        # 11. Children of an ended tournament go after their time.
+        ttl = await self._expire(executor, snapshot, status, request.now)
+        # 12. When time alone asks for the next.
+        pauses = (requeue_after(snapshot, observed, request.now), ttl)
+        return min((pause for pause in pauses if pause is not None), default=None)
+
+    def _read(self, key: str) -> Request | None:
+        """Step 1; None: it is gone, or going: its children go with it, since it owns them."""
+        cache = self.caches.of(key)
+        record = cache.tournament(key)
+        if record is None or "deletionTimestamp" in record.document["metadata"]:
+            self.resolver.forget(key)
+            self._diagnoses.pop(key, None)
+            return None
+        return Request(key, cache, record, status_of(record.document), self.clock())
+
+    async def _write_invalid(self, request: Request, error: ManifestError) -> float | None:
+        """Step 2, where the manifest cannot run; a training runtime that is missing may come."""
+        generation = request.record.document["metadata"]["generation"]
+        status = invalid_status(request.status, generation, error, request.now)
+        await self._recorder.write(request.cache.tournaments, request.record, request.status, status)
+        return RUNTIME_SECONDS if isinstance(error, RuntimeMissing) else None
+
+    def _snapshot(self, request: Request, resolved: Resolved) -> Snapshot:
+        """Step 3. Children of an earlier Tournament of the same name are the garbage collector's."""
+        cache, key, uid = request.cache, request.key, resolved.tournament.metadata.uid
+        jobs = {**cache.jobs.of(key), **cache.train_jobs.of(key)}
+        return Snapshot(
+            tournament=resolved.tournament,
+            status=request.status,
+            graph=resolved.graph,
+            preflight=resolved.preflight,
+            jobs={name: job for name, job in jobs.items() if job.owner_uid == uid},
+            pods=cache.pods.of(key),
+            services={name: one for name, one in cache.services.of(key).items() if one.owner_uid == uid},
+        )
+
+    async def _keep_complete(self, request: Request, snapshot: Snapshot) -> float | None:
+        """Step 4: only edits that change no result are taken note of, and the TTL."""
+        generation, status = snapshot.tournament.metadata.generation, request.status
+        if status.observed_generation != generation:
+            noted = status.model_copy(update={"observed_generation": generation})
+            await self._recorder.write(request.cache.tournaments, request.record, status, noted)
+        return await self._expire(self._executor(request), snapshot, status, request.now)
+
+    def _executor(self, request: Request) -> Executor:
+        cache = request.cache
+        return Executor(self.client, cache.jobs, cache.train_jobs, cache.services, self.settings, self._limiter)
+
+    def _describe(
+        self, request: Request, resolved: Resolved, observed: Observed, decided: Plan
+    ) -> tuple[TournamentStatus, list[Event]]:
+        """Step 8: the status, and events of what it says that the one before did not say."""
+        diagnoses = diagnoses_of(observed)
+        reported, self._diagnoses[request.key] = self._diagnoses.get(request.key, {}), diagnoses
+        status = build_status(
+            resolved.tournament,
+            resolved.graph,
+            observed,
+            decided,
+            request.now,
+            before=request.status,
+            diagnoses=diagnoses,
+            warnings=resolved.warnings,
+            retry=True,
+        )
+        # After a restart of the operator diagnoses are reported once more.
+        waiting = {what: why for what, why in diagnoses.items() if what not in reported}
+        return status, list(events_of(request.status, status, observed, warnings=resolved.warnings, waiting=waiting))
+
+    async def _expire(
+        self, executor: Executor, snapshot: Snapshot, status: TournamentStatus, now: float
+    ) -> float | None:
+        """Step 11; returns seconds until the children are to go; None: they stay, have gone, or it has not ended."""
+        ttl = snapshot.tournament.spec.ttl_seconds_after_finished
+        end = find_true(status.conditions, COMPLETE) or find_true(status.conditions, FAILED)
+        if ttl is None or end is None:
+            return None
+        left = end.last_transition_time.timestamp() + ttl - now
+        if left > 0:
+            return left
+        for job in snapshot.jobs.values():
+            await executor.delete_job(job)
+        for service in snapshot.services.values():
+            await executor.delete_model(service)
+        return None
+
+
+async def _delete_leftovers(executor: Executor, snapshot: Snapshot) -> bool:
+    """Step 5; True: reconcile again before anything else, once the deletions were seen."""
+    for job in stale_jobs(snapshot):
+        await executor.delete_job(job)
+    for service in stale_services(snapshot):
+        await executor.delete_model(service)
+    if not failed_before(snapshot):
+        return False
+    jobs, services = failed_children(snapshot)
+    for job in jobs:
+        await executor.delete_job(job)
+    for service in services:
+        await executor.stop_model(service)
+    return bool(jobs or services)
+
+
+def _plan(snapshot: Snapshot, observed: Observed) -> Plan:
+    """Step 6; log lines from here on name the phase."""
+    decided = plan(snapshot.graph, policy_of(snapshot.tournament), observed)
+    structlog.contextvars.bind_contextvars(stage=decided.phase)
+    return decided
+
+
+def _starts_something(decided: Plan) -> bool:
+    return bool(decided.preflight or decided.start_jobs) and decided.outcome is Outcome.RUNNING

@@ -1,0 +1,128 @@
+"""What follows from a manifest alone: resolved once for each generation of the spec."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tiltyard.api import (
+    ManifestError,
+    Problem,
+    Tournament,
+    problems_on_cluster,
+    tournament_from_object,
+    unsupported,
+    unsupported_on_cluster,
+)
+from tiltyard.cluster.client import FORBIDDEN, NOT_FOUND, ApiError, Client
+from tiltyard.cluster.node_lister import NodeLister
+from tiltyard.observe.capacity import too_large
+from tiltyard.observe.kinds import RUNTIMES
+from tiltyard.observe.records import TournamentRecord
+from tiltyard.plan.build import build_graph
+from tiltyard.plan.graph import Graph
+from tiltyard.render.cluster import ClusterSettings
+from tiltyard.render.jobs import cluster_preflight_task, preflight_version
+from tiltyard.render.serving import with_service_urls
+from tiltyard_jobs.contracts.tasks import PreflightTask
+
+
+class RuntimeMissing(ManifestError):
+    """The manifest names a training runtime that is not there; it may come."""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What follows from a manifest.
+
+    Attributes:
+        tournament: the manifest.
+        graph: its graph.
+        task: preflight's.
+        preflight: the version of preflight.
+        warnings: what its author should know.
+    """
+
+    uid: str
+    generation: int
+    tournament: Tournament
+    graph: Graph
+    task: PreflightTask
+    preflight: str
+    warnings: tuple[str, ...]
+
+
+@dataclass
+class Resolver:
+    """Resolves manifests, and keeps what it has resolved until they are edited.
+
+    Args:
+        client: the connection.
+        settings: how children are rendered.
+        clock: seconds since the epoch.
+        nodes_visible: the operator may list nodes: not where its rights are those of single namespaces.
+    """
+
+    client: Client
+    settings: ClusterSettings
+    clock: Callable[[], float]
+    nodes_visible: bool
+    _resolved: dict[str, Resolved] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._nodes = NodeLister(self.client, self.clock)
+
+    async def resolve(self, record: TournamentRecord) -> Resolved:
+        """What follows from the manifest.
+
+        Raises:
+            ManifestError: it cannot run.
+            RuntimeMissing: it cannot train.
+        """
+        key, meta = record.owner, record.document["metadata"]
+        known = self._resolved.get(key)
+        if known is not None and (known.uid, known.generation) == (meta["uid"], meta["generation"]):
+            return known
+        tournament = tournament_from_object({k: v for k, v in record.document.items() if k != "status"})
+        late = [*unsupported(tournament), *unsupported_on_cluster(tournament)]
+        if problems := [*late, *problems_on_cluster(tournament)]:
+            raise ManifestError(key, problems)
+        await self._check_runtime(key, tournament)
+        largest = await self._nodes.largest_allocatable() if self.nodes_visible else {}
+        warnings = tuple(too_large(tournament, largest))
+        graph = build_graph(tournament)
+        tournament = with_service_urls(tournament, self.settings)
+        task = cluster_preflight_task(tournament, graph)
+        version = preflight_version(task)
+        resolved = Resolved(meta["uid"], meta["generation"], tournament, graph, task, version, warnings)
+        self._resolved[key] = resolved
+        return resolved
+
+    def forget(self, key: str) -> None:
+        """A tournament was deleted."""
+        self._resolved.pop(key, None)
+
+    async def _check_runtime(self, key: str, tournament: Tournament) -> None:
+        """Check that the runtime of a TrainJob is there, before any work is done that only training pays for.
+
+        Raises:
+            RuntimeMissing: it is not.
+        """
+        training = tournament.spec.training
+        if training is None or (runtime := training.trainer.runtime_ref) is None:
+            return
+        kind = RUNTIMES[runtime.kind]
+        namespace = tournament.metadata.namespace if runtime.kind == "TrainingRuntime" else None
+        try:
+            await self.client.get(kind, namespace, runtime.name)
+        except ApiError as error:
+            if error.status == FORBIDDEN:  # the role of one namespace cannot read it
+                return
+            if error.status != NOT_FOUND:
+                raise
+            place = "spec.training.trainer.runtimeRef.name"
+            words = (
+                f"there is no {runtime.kind} {runtime.name!r} {'in this namespace' if namespace else 'in the cluster'}:"
+                f" `kubectl get {kind.plural}` lists those that are, and Kubeflow Trainer (v2) brings them"
+            )
+            raise RuntimeMissing(key, [Problem(place, words)]) from None

@@ -1,0 +1,47 @@
+"""The kinds of objects that the operator reads and writes. Objects are plain JSON, as the API server gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tiltyard.render import train_job
+
+Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of objects.
+
+    Attributes:
+        api: `group/version`, or `v1`.
+        kind: its name in a manifest.
+        plural: its name in a path.
+    """
+
+    api: str
+    kind: str
+    plural: str
+
+    def path(self, namespace: str | None, name: str | None = None, subresource: str | None = None) -> str:
+        """The path below the server's address."""
+        parts = ["api" if "/" not in self.api else "apis", self.api]
+        if namespace is not None:
+            parts += ["namespaces", namespace]
+        parts += [part for part in (self.plural, name, subresource) if part]
+        return "/" + "/".join(parts)
+
+
+TOURNAMENTS = Kind("tiltyard.dev/v1alpha1", "Tournament", "tournaments")
+SERVICES = Kind("serving.kserve.io/v1beta1", "InferenceService", "inferenceservices")
+JOBS = Kind("batch/v1", "Job", "jobs")
+TRAIN_JOBS = Kind(train_job.API, train_job.KIND, "trainjobs")
+RUNTIMES = {
+    kind: Kind(train_job.API, kind, f"{kind.lower()}s") for kind in ("ClusterTrainingRuntime", "TrainingRuntime")
+}
+PODS = Kind("v1", "Pod", "pods")
+NODES = Kind("v1", "Node", "nodes")
+CONFIG_MAPS = Kind("v1", "ConfigMap", "configmaps")
+EVENTS = Kind("events.k8s.io/v1", "Event", "events")

@@ -1,0 +1,206 @@
+"""From the objects of a cluster to what the planner reads. Pure: the snapshot comes from the informers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from tiltyard.observe.diagnose import IMAGE_PULL, POD_CONFIGURATION, UNSCHEDULABLE, Diagnosis
+from tiltyard.observe.kinds import TRAIN_JOBS
+from tiltyard.observe.records import JobRecord, PodRecord, ServiceRecord
+from tiltyard.observe.results import (
+    LAST_WORDS_SECONDS,
+    costs_of,
+    is_fully_reported,
+    may_still_report,
+    parts_made,
+    preflight_result,
+    reported_indices,
+    summary_of,
+)
+from tiltyard.observe.snapshot import Snapshot, failed_before
+from tiltyard.plan.costs import Costs
+from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Observed, PreflightPhase
+from tiltyard.render.cluster import ClusterSettings
+from tiltyard.render.jobs import PREFLIGHT
+from tiltyard.render.serving import service_url
+from tiltyard.status.conditions import FAILED, RECONCILING, find_true
+from tiltyard_jobs.contracts.exit_codes import FINAL
+from tiltyard_jobs.contracts.summary import Summary, parts_done
+
+PATIENCE_SECONDS = 10.0  # from a pod's creation until its diagnosis counts
+LASTING = (IMAGE_PULL, POD_CONFIGURATION)
+"""Diagnoses that time alone does not change; a pod that fits no node may fit one later, or a queue may make room."""
+
+
+def observe(snapshot: Snapshot, settings: ClusterSettings, now: float) -> Observed:
+    """What is known at this moment.
+
+    Args:
+        snapshot: the objects.
+        settings: of the operator.
+        now: seconds since the epoch.
+    """
+    graph = snapshot.graph
+    preflight, message, reused, first = _preflight(snapshot, now)
+    costs = Costs(leaderboard=first.leaderboard, outputs=dict(first.outputs))
+    done = {key: set(parts) for key, parts in reused.items()}
+    jobs: dict[str, JobSeen] = {}
+    for job in snapshot.jobs.values():
+        bundle = graph.by_name.get(job.bundle)
+        if job.bundle == PREFLIGHT or job.deleting:
+            continue
+        if bundle is None or bundle.version != job.version:
+            continue  # of an older manifest, see `stale_jobs`
+        costs.merge(costs_of(snapshot, job, bundle))
+        counted = is_fully_reported(snapshot, job) or not may_still_report(job, now)
+        # A shard counts as made once its pod has reported too, so that its cost is never left out.
+        made = job.succeeded if counted else job.succeeded & reported_indices(snapshot, job)
+        for key, shard in parts_made(bundle, job.parts, made):
+            done.setdefault(key, set()).add(shard)
+        if job.terminal != "Complete":
+            jobs[job.bundle] = _job(snapshot, job, now)
+        elif not counted:
+            jobs[job.bundle] = JobSeen(JobPhase.ACTIVE, job.version)
+    parts = {key: frozenset(shards) for key, shards in done.items()}
+    return Observed(
+        preflight=preflight,
+        preflight_message=message,
+        done=parts,
+        reused=reused,
+        jobs=jobs,
+        models={s.model: seen for s in snapshot.services.values() if (seen := _model(snapshot, s, settings, now))},
+        voids=costs.voids,
+        ledger=costs.table(),
+        leaderboard=costs.leaderboard,
+        outputs=costs.outputs,
+        failure=_final_failure(snapshot),
+        elapsed=_elapsed(snapshot, now),
+    )
+
+
+def _final_failure(snapshot: Snapshot) -> str | None:
+    """The failure that the status reports for this manifest."""
+    failed = find_true(snapshot.status.conditions, FAILED)
+    return failed.message if failed is not None and not failed_before(snapshot) else None
+
+
+def _elapsed(snapshot: Snapshot, now: float) -> float | None:
+    """Seconds at work, as a Job counts them: from its start, or from when it was last resumed."""
+    reconciling = find_true(snapshot.status.conditions, RECONCILING)
+    return None if reconciling is None else max(0.0, now - reconciling.last_transition_time.timestamp())
+
+
+def _preflight(snapshot: Snapshot, now: float) -> tuple[PreflightPhase, str, Mapping[str, frozenset[int]], Summary]:
+    """How far preflight of this manifest is, its message, the parts that exist, and all that it reported."""
+    nothing = Summary(exit_code=0)
+    jobs = (job for job in snapshot.jobs.values() if job.bundle == PREFLIGHT and not job.deleting)
+    job = next((job for job in jobs if job.version == snapshot.preflight), None)
+    if job is None:
+        return PreflightPhase.PENDING, "", {}, nothing
+    summaries = [summary for pod in snapshot.pods_of(job) if (summary := summary_of(pod)) is not None]
+    if job.terminal == "Complete":
+        passed = preflight_result(snapshot, job)
+        if passed is not None:
+            return PreflightPhase.PASSED, "", parts_done(snapshot.graph.artifacts, passed.done), passed
+        # Its pod went before it was read: preflight runs again.
+        return (PreflightPhase.ACTIVE if may_still_report(job, now) else PreflightPhase.PENDING), "", {}, nothing
+    if job.terminal:
+        words = next((summary.message for summary in reversed(summaries) if summary.message), job.why)
+        return PreflightPhase.FAILED, words, {}, nothing
+    diagnosis = _workers_diagnosis(snapshot, job, now)
+    if diagnosis is not None and _is_final(snapshot, diagnosis, job.created, now):
+        return PreflightPhase.FAILED, diagnosis.message, {}, nothing
+    return PreflightPhase.ACTIVE, diagnosis.message if diagnosis else "", {}, nothing
+
+
+def _job(snapshot: Snapshot, job: JobRecord, now: float) -> JobSeen:
+    pods = snapshot.pods_of(job)
+    summaries = [summary for pod in pods if (summary := summary_of(pod)) is not None]
+    # A TrainJob starts such a pod again: its runtime has no pod failure policy of ours.
+    is_final = job.kind is TRAIN_JOBS and any(summary.exit_code in FINAL for summary in summaries)
+    if job.terminal or is_final:
+        # Others may have failed for want of the one that had a reason.
+        summaries.sort(key=lambda summary: summary.exit_code in FINAL)
+        words = [summary.message for summary in summaries if summary.exit_code and summary.message]
+        failed = max(1, job.failed)
+        return JobSeen(JobPhase.FAILED, job.version, 0, failed, words[-1] if words else job.why)
+    if job.suspended and not job.queued:
+        return JobSeen(JobPhase.ENDED, job.version)  # suspended by us: it is started again by its order
+    diagnosis = _workers_diagnosis(snapshot, job, now)
+    if diagnosis is not None and _is_final(snapshot, diagnosis, job.created, now):
+        return JobSeen(JobPhase.FAILED, job.version, job.active, 1, diagnosis.message)
+    return JobSeen(JobPhase.ACTIVE, job.version, job.active, 0, diagnosis.message if diagnosis else "")
+
+
+def _pods_diagnosis(pods: Iterable[PodRecord], now: float) -> Diagnosis | None:
+    """The first diagnosis of pods that should be at work; what lasts for a moment only is none."""
+    return next((pod.diagnosis for pod in pods if pod.diagnosis and now - pod.created >= PATIENCE_SECONDS), None)
+
+
+def _workers_diagnosis(snapshot: Snapshot, job: JobRecord, now: float) -> Diagnosis | None:
+    """What keeps a Job from going on. A pod that waits for the room of other shards is left out."""
+    diagnosis = _pods_diagnosis((pod for pod in snapshot.pods_of(job) if pod.phase == "Pending"), now)
+    if diagnosis is not None and diagnosis.reason == UNSCHEDULABLE:
+        busy = any(pod.job and pod.phase == "Running" for pod in snapshot.pods.values())
+        return None if busy else diagnosis
+    return diagnosis
+
+
+def _is_final(snapshot: Snapshot, diagnosis: Diagnosis, since: float, now: float) -> bool:
+    """Whether a pod that does not start has had its time."""
+    return diagnosis.reason in LASTING and now - since > snapshot.tournament.spec.serving.startup_deadline_seconds
+
+
+def _model(snapshot: Snapshot, service: ServiceRecord, settings: ClusterSettings, now: float) -> ModelSeen | None:
+    """What a model is doing."""
+    if service.deleting:
+        return ModelSeen(ModelPhase.STOPPING, service.version, service.loads)
+    pods = [pod for pod in snapshot.pods.values() if pod.model == service.model]
+    if service.stopped:
+        phase = ModelPhase.STOPPING if pods else ModelPhase.STOPPED
+        return ModelSeen(phase, service.version, service.loads)
+    if service.ready:
+        url = service_url(snapshot.tournament, service.model, settings)
+        return ModelSeen(ModelPhase.READY, service.version, service.loads, url)
+    diagnosis = _pods_diagnosis(pods, now)
+    deadline = snapshot.tournament.spec.serving.startup_deadline_seconds
+    if now - max(service.started, service.unready_since or 0.0) < deadline:
+        words = diagnosis.message if diagnosis else service.refused and f"no pod of it can be made: {service.refused}"
+        return ModelSeen(ModelPhase.STARTING, service.version, service.loads, message=words)
+    late = f"was not ready after {deadline} s (spec.serving.startupDeadlineSeconds): {_why_late(service, pods)}"
+    return ModelSeen(ModelPhase.FAILED, service.version, service.loads, message=late)
+
+
+def _why_late(service: ServiceRecord, pods: list[PodRecord]) -> str:
+    for pod in pods:
+        if pod.diagnosis is not None:
+            return pod.diagnosis.message
+    for pod in pods:
+        if pod.phase == "Running":
+            namespace = pod.owner.partition("/")[0]
+            return (
+                f"pod {pod.name} runs and does not answer yet: give it more time, or read"
+                f" `kubectl -n {namespace} logs {pod.name}`"
+            )
+    return service.message or "KServe gives no reason"
+
+
+def requeue_after(snapshot: Snapshot, observed: Observed, now: float) -> float | None:
+    """Seconds until time alone can change the plan; None: only an event can."""
+    deadline = snapshot.tournament.spec.serving.startup_deadline_seconds
+    due = [
+        max(service.started, service.unready_since or 0.0) + deadline
+        for service in snapshot.services.values()
+        if not (service.stopped or service.ready or service.deleting)
+    ]
+    due += [pod.created + PATIENCE_SECONDS for pod in snapshot.pods.values() if pod.diagnosis is not None]
+    for job in snapshot.jobs.values():
+        if job.terminal == "Complete" and job.finished is not None and not is_fully_reported(snapshot, job):
+            due.append(job.finished + LAST_WORDS_SECONDS)
+        elif not job.terminal and _workers_diagnosis(snapshot, job, now) is not None:
+            due.append(job.created + deadline)
+    limit = snapshot.tournament.spec.active_deadline_seconds
+    if limit is not None and observed.elapsed is not None:
+        due.append(now - observed.elapsed + limit)
+    ahead = [moment - now for moment in due if moment > now]
+    return min(ahead, default=None)

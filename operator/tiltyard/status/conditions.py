@@ -1,0 +1,224 @@
+"""Every condition of a Tournament: types, reasons, messages, and when each is set. No other module makes one.
+
+To add a condition: a type, its reason and message where no other fits, a function from a `Situation` to its
+`Statement`, and a row of `CONDITIONS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final, Literal, NamedTuple
+
+from tiltyard.api import Condition, Problem
+from tiltyard.plan.graph import Graph
+from tiltyard.plan.observed import Observed, PreflightPhase
+from tiltyard.plan.planner import Outcome, Plan
+from tiltyard_jobs.contracts.recipe import Milestone
+from tiltyard_jobs.contracts.recipes import RECIPES
+
+# Types. Milestones: they become True once, and are never negative.
+ACCEPTED: Final = "Accepted"  # True: the spec is valid and this release can run it here
+PREFLIGHTED: Final = "Preflighted"  # True: store, Secrets, files and endpoints of this spec were checked
+DATASET_READY: Final = "DatasetReady"  # True: the training data is in the bucket
+# Trained, Evaluated: `MILESTONE` of a stage's recipe, only where the manifest asks for the stage. True: all of its
+# artifacts are in the bucket
+# Ends, as a Job has them.
+COMPLETE: Final = "Complete"  # True: every artifact is there; final for this run
+FAILED: Final = "Failed"  # True: nothing goes on until the spec is edited, or suspended and resumed
+SUSPENDED: Final = "Suspended"  # True: spec.suspend has stopped the Jobs and models
+# What kstatus, Flux and Argo CD read.
+READY: Final = "Ready"  # True: as Complete
+RECONCILING: Final = "Reconciling"  # True: work is under way; its last transition is when the work began
+STALLED: Final = "Stalled"  # True: as Failed, or the spec is invalid
+
+# Reasons. The ends, Ready, Reconciling, Stalled and DatasetReady have `Plan.phase` as theirs, which is also
+# status.phase: Preflight, Mining, Judging …, Complete, Failed or Suspended.
+VALID: Final = "Valid"  # of Accepted, True
+INVALID: Final = "Invalid"  # of Accepted, Ready, Reconciling and Stalled: the spec cannot run; also the phase then
+PREFLIGHT: Final = {  # of Preflighted: how far preflight is
+    PreflightPhase.PENDING: "PreflightPending",
+    PreflightPhase.ACTIVE: "PreflightActive",
+    PreflightPhase.PASSED: "PreflightPassed",
+    PreflightPhase.FAILED: "PreflightFailed",
+}
+MADE: Final = "Made"  # of a stage's milestone, True: all artifacts of the milestone are there
+NOT_YET: Final = "NotYet"  # of a stage's milestone, False: at least one is missing
+
+# Messages. Those of the ends, Ready, Reconciling and Stalled begin with `Plan.message`.
+ACCEPTED_MESSAGE: Final = "the manifest is valid"
+PREFLIGHT_MESSAGE: Final = "preflight is {phase}"  # where preflight itself has said nothing
+NOT_YET_MESSAGE: Final = "{made} of {all} are made"
+WAITING_MESSAGE: Final = "{message}; waiting: {diagnoses}"  # of Ready and Reconciling, while something cannot go on
+RETRY_MESSAGE: Final = (  # of Stalled, True, on a cluster
+    "{message}. To try again once that is mended, edit the spec, or set spec.suspend to true and back to false;"
+    " what is made is kept"
+)
+MAX_MESSAGE: Final = 32768  # characters; as metav1.Condition has it
+RETRY_ROOM: Final = 768  # of them, kept for RETRY_MESSAGE's own
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What conditions are derived from.
+
+    Attributes:
+        graph: of the manifest.
+        observed: what was seen.
+        plan: what was decided upon it.
+        diagnoses: why something that is under way cannot go on, by what it is.
+        warnings: what the author of a valid manifest should know.
+        retry: a failure is left by an edit of the spec: Stalled says so.
+    """
+
+    graph: Graph
+    observed: Observed
+    plan: Plan
+    diagnoses: Mapping[str, str] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+    retry: bool = False
+
+
+class Statement(NamedTuple):
+    """What a condition says."""
+
+    status: bool
+    reason: str
+    message: str
+
+
+def conditions_of(
+    situation: Situation, generation: int | None, now: float, before: Sequence[Condition] = ()
+) -> tuple[Condition, ...]:
+    """The conditions of a Tournament that is valid.
+
+    Args:
+        situation: what they follow from.
+        generation: of the spec.
+        now: seconds since the epoch.
+        before: the conditions until now: one whose status stays keeps the time of its last transition.
+    """
+    statements = {kind: statement for kind, rule in CONDITIONS.items() if (statement := rule(situation)) is not None}
+    return _dated(statements, generation, now, before)
+
+
+def conditions_of_invalid(
+    problems: Iterable[Problem], generation: int, now: float, before: Sequence[Condition]
+) -> tuple[Condition, ...]:
+    """The conditions of a Tournament whose spec cannot run; what else is known of it stays.
+
+    Args:
+        problems: what is wrong with the spec.
+        generation: of the spec.
+        now: seconds since the epoch.
+        before: the conditions until now.
+    """
+    message = "; ".join(str(problem) for problem in problems)
+    statuses = {ACCEPTED: False, READY: False, RECONCILING: False, STALLED: True}
+    statements = {kind: Statement(status, INVALID, message) for kind, status in statuses.items()}
+    return (*_dated(statements, generation, now, before), *(one for one in before if one.type not in statements))
+
+
+def find(conditions: Iterable[Condition], kind: str) -> Condition | None:
+    """The condition of a type; None: there is none."""
+    return next((condition for condition in conditions if condition.type == kind), None)
+
+
+def find_true(conditions: Iterable[Condition], kind: str) -> Condition | None:
+    """The condition of a type; None: there is none, or it is not True."""
+    found = find(conditions, kind)
+    return found if found is not None and found.status == "True" else None
+
+
+def _accepted(situation: Situation) -> Statement:
+    return Statement(True, VALID, "; ".join((ACCEPTED_MESSAGE, *situation.warnings)))
+
+
+def _preflighted(situation: Situation) -> Statement:
+    phase = situation.observed.preflight
+    message = situation.observed.preflight_message or PREFLIGHT_MESSAGE.format(phase=phase.value.lower())
+    return Statement(phase is PreflightPhase.PASSED, PREFLIGHT[phase], message)
+
+
+def _dataset_ready(situation: Situation) -> Statement:
+    uri = situation.observed.outputs.get("dataset")
+    return Statement(uri is not None, situation.plan.phase, situation.plan.message if uri is None else uri)
+
+
+def _milestone(stage: str, milestone: Milestone, situation: Situation) -> Statement | None:
+    """All artifacts of a stage are there; None: the manifest does not ask for the stage."""
+    bundles = [bundle for bundle in situation.graph.bundles if bundle.stage == stage]
+    if not bundles:
+        return None
+    made = sum(bundle.complete(situation.observed.done) for bundle in bundles)
+    if made == len(bundles):
+        return Statement(True, MADE, milestone.message)
+    return Statement(False, NOT_YET, NOT_YET_MESSAGE.format(made=made, all=len(bundles)))
+
+
+def _stands_at(outcome: Outcome, situation: Situation) -> Statement:
+    """Where the tournament stands is this."""
+    return Statement(situation.plan.outcome is outcome, situation.plan.phase, situation.plan.message)
+
+
+def _waiting(outcome: Outcome, situation: Situation) -> Statement:
+    """As `_stands_at`; the message also says what cannot go on, and why."""
+    statement = _stands_at(outcome, situation)
+    if not situation.diagnoses:
+        return statement
+    diagnoses = "; ".join(f"{what}: {why}" for what, why in situation.diagnoses.items())
+    return statement._replace(message=WAITING_MESSAGE.format(message=statement.message, diagnoses=diagnoses))
+
+
+def _stalled(situation: Situation) -> Statement:
+    statement = _stands_at(Outcome.FAILED, situation)
+    if not statement.status or not situation.retry:
+        return statement
+    why = statement.message[: MAX_MESSAGE - RETRY_ROOM].rstrip(".")
+    return statement._replace(message=RETRY_MESSAGE.format(message=why))
+
+
+CONDITIONS: Final[Mapping[str, Callable[[Situation], Statement | None]]] = {
+    ACCEPTED: _accepted,
+    PREFLIGHTED: _preflighted,
+    DATASET_READY: _dataset_ready,
+    **{
+        recipe.MILESTONE.condition: partial(_milestone, stage, recipe.MILESTONE)
+        for stage, recipe in RECIPES.items()
+        if recipe.MILESTONE is not None
+    },
+    COMPLETE: partial(_stands_at, Outcome.COMPLETE),
+    FAILED: partial(_stands_at, Outcome.FAILED),
+    SUSPENDED: partial(_stands_at, Outcome.SUSPENDED),
+    READY: partial(_waiting, Outcome.COMPLETE),
+    RECONCILING: partial(_waiting, Outcome.RUNNING),
+    STALLED: _stalled,
+}
+"""Each condition by its type, in the order of `status.conditions`; a rule that gives None leaves its condition out."""
+
+
+def _dated(
+    statements: Mapping[str, Statement], generation: int | None, now: float, before: Sequence[Condition]
+) -> tuple[Condition, ...]:
+    """Conditions with the time of their last transition: now, where the status changes."""
+    moment = datetime.fromtimestamp(int(now), UTC)
+    dated = []
+    for kind, statement in statements.items():
+        status, old = _word(statement.status), find(before, kind)
+        dated.append(
+            Condition(
+                type=kind,
+                status=status,
+                reason=statement.reason,
+                message=statement.message[:MAX_MESSAGE],
+                last_transition_time=old.last_transition_time if old is not None and old.status == status else moment,
+                observed_generation=generation,
+            )
+        )
+    return tuple(dated)
+
+
+def _word(status: bool) -> Literal["True", "False"]:
+    return "True" if status else "False"

@@ -1,0 +1,124 @@
+"""Every event of a Tournament: reasons, messages, and when each is written. No other module makes one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from tiltyard.api import ModelStatus, TournamentStatus
+from tiltyard.plan.observed import Observed
+from tiltyard.plan.planner import Outcome
+from tiltyard.status import conditions
+
+# Reasons of events about the tournament.
+PREFLIGHT_PASSED: Final = "PreflightPassed"  # the condition Preflighted has become True
+DATASET_READY: Final = "DatasetReady"  # likewise, of the same name
+COMPLETE: Final = "Complete"  # likewise
+FAILED: Final = "Failed"  # likewise
+SUSPENDED: Final = "Suspended"  # likewise
+PHASE_CHANGED: Final = "PhaseChanged"  # another stage is at work; an end has its own condition's event
+TOO_LARGE: Final = "TooLarge"  # a spec was accepted though one of its pods asks for more than any node has
+WAITING: Final = "Waiting"  # a Job or a model that is under way cannot go on
+# Reasons of events about one model.
+MODEL_STARTING: Final = "ModelStarting"  # its InferenceService was started
+MODEL_READY: Final = "ModelReady"  # it answers
+MODEL_LOST: Final = "ModelLost"  # it answered and does not any more
+MODEL_STOPPED: Final = "ModelStopped"  # its pods are gone
+MODEL_FAILED: Final = "ModelFailed"  # it was not ready in time
+
+WARNINGS: Final = frozenset({FAILED, TOO_LARGE, WAITING, MODEL_LOST, MODEL_FAILED})
+"""Events of type Warning: somebody should act. All others are Normal."""
+
+ON_CONDITION: Final[Mapping[str, str]] = {
+    conditions.PREFLIGHTED: PREFLIGHT_PASSED,
+    conditions.DATASET_READY: DATASET_READY,
+    conditions.COMPLETE: COMPLETE,
+    conditions.FAILED: FAILED,
+    conditions.SUSPENDED: SUSPENDED,
+}
+"""Conditions whose becoming True is an event, with the event's reason. Its message is the condition's."""
+
+_ENDS: Final = frozenset({Outcome.COMPLETE, Outcome.FAILED, Outcome.SUSPENDED})
+"""Phases that have their condition's event and no PhaseChanged."""
+
+# Messages; those that are not here are the condition's, or the diagnosis.
+PHASE_CHANGED_MESSAGE: Final = "{phase}: {message}"
+WAITING_MESSAGE: Final = "{what}: {why}"
+MODEL_STARTING_MESSAGE: Final = "model {name} is starting (load {loads})"
+MODEL_READY_MESSAGE: Final = "model {name} is ready at {url}"
+MODEL_LOST_MESSAGE: Final = "model {name} does not answer any more; its shards wait for it"
+MODEL_STOPPED_MESSAGE: Final = "model {name} is stopped"
+MODEL_FAILED_MESSAGE: Final = "model {name}: {why}"
+
+
+class Event(NamedTuple):
+    """An event.
+
+    Attributes:
+        reason: one of the constants above.
+        message: a sentence.
+    """
+
+    reason: str
+    message: str
+
+    @property
+    def warning(self) -> bool:
+        """Whether it is of type Warning."""
+        return self.reason in WARNINGS
+
+
+def events_of(
+    before: TournamentStatus,
+    after: TournamentStatus,
+    observed: Observed,
+    *,
+    warnings: Sequence[str] = (),
+    waiting: Mapping[str, str] | None = None,
+) -> Iterator[Event]:
+    """What has changed between two states that is worth an event.
+
+    Args:
+        before: the status until now.
+        after: the status that takes its place.
+        observed: what it was made of.
+        warnings: what the author of a valid manifest should know; reported once for each generation of the spec.
+        waiting: diagnoses that were not reported yet, by what cannot go on.
+    """
+    yield from _condition_events(before, after)
+    if before.phase != after.phase and after.phase not in _ENDS:
+        reconciling = conditions.find(after.conditions, conditions.RECONCILING)
+        message = "" if reconciling is None else reconciling.message
+        yield Event(PHASE_CHANGED, PHASE_CHANGED_MESSAGE.format(phase=after.phase, message=message))
+    states = {model.name: model.state for model in before.models}
+    for model in after.models:
+        if states.get(model.name) != model.state:
+            yield from _model_events(model, states.get(model.name), observed)
+    accepted = conditions.find_true(before.conditions, conditions.ACCEPTED)
+    if accepted is None or accepted.observed_generation != after.observed_generation:
+        yield from (Event(TOO_LARGE, warning) for warning in warnings)
+    for what, why in (waiting or {}).items():
+        yield Event(WAITING, WAITING_MESSAGE.format(what=what, why=why))
+
+
+def _condition_events(before: TournamentStatus, after: TournamentStatus) -> Iterator[Event]:
+    for condition in after.conditions:
+        reason = ON_CONDITION.get(condition.type)
+        became_true = condition.status == "True" and not conditions.find_true(before.conditions, condition.type)
+        if reason is not None and became_true:
+            yield Event(reason, condition.message or condition.type)
+
+
+def _model_events(model: ModelStatus, before: str | None, observed: Observed) -> Iterator[Event]:
+    """A model that is in another state than before; None: it was in none."""
+    if model.state == "Ready":
+        yield Event(MODEL_READY, MODEL_READY_MESSAGE.format(name=model.name, url=model.url))
+    elif model.state == "Starting" and before == "Ready":
+        yield Event(MODEL_LOST, MODEL_LOST_MESSAGE.format(name=model.name))
+    elif model.state == "Starting":
+        yield Event(MODEL_STARTING, MODEL_STARTING_MESSAGE.format(name=model.name, loads=model.loads))
+    elif model.state == "Stopped":
+        yield Event(MODEL_STOPPED, MODEL_STOPPED_MESSAGE.format(name=model.name))
+    elif model.state == "Failed":
+        why = observed.models[model.name].message
+        yield Event(MODEL_FAILED, MODEL_FAILED_MESSAGE.format(name=model.name, why=why))

@@ -1,0 +1,86 @@
+"""What people are shown."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from support.manifests import tournament
+from tiltyard.api import Condition, TournamentStatus
+from tiltyard.plan.build import build_graph
+from tiltyard.plan.graph import Graph
+from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Observed, PreflightPhase
+from tiltyard.plan.planner import Policy, plan
+from tiltyard.status.build import build_status, diagnoses_of, is_complete, worth_writing
+
+NOW = 1_800_000_000.0
+TOURNAMENT = tournament(4)
+
+
+def first(graph: Graph, count: int) -> dict[str, frozenset[int]]:
+    """The first parts in plan order."""
+    parts = [(ref.key, shard) for ref in graph.artifacts for shard in range(ref.shards)][:count]
+    return {ref.key: frozenset(shard for key, shard in parts if key == ref.key) for ref in graph.artifacts}
+
+
+def test_the_rest_goes_at_the_pace_of_what_this_run_has_made_while_at_work() -> None:
+    graph = build_graph(TOURNAMENT)
+    total = sum(ref.shards for ref in graph.artifacts)
+    found, made = total // 4, total // 2
+
+    def eta(elapsed: float | None, done: int) -> datetime | None:
+        observed = Observed(PreflightPhase.PASSED, done=first(graph, done), reused=first(graph, found), elapsed=elapsed)
+        return build_status(TOURNAMENT, graph, observed, plan(graph, Policy(), observed), NOW).eta
+
+    left = 100.0 * (total - made) / (made - found)
+    assert eta(100.0, made) == datetime.fromtimestamp(round(NOW + left), UTC)
+    assert eta(None, made) is None
+    assert eta(100.0, found) is None
+    assert eta(100.0, total) is None
+
+
+MOMENT = datetime.fromtimestamp(NOW, UTC)
+
+
+def test_a_status_that_says_the_same_is_not_written() -> None:
+    status = TournamentStatus(phase="Mining", progress="3%")
+    assert worth_writing(status, status, NOW) is None
+    assert worth_writing(status, status.model_copy(update={"progress": "4%"}), NOW) is not None
+
+
+def test_an_eta_that_moved_a_little_keeps_its_place() -> None:
+    before = TournamentStatus(eta=MOMENT + timedelta(hours=10))
+    little = TournamentStatus(eta=MOMENT + timedelta(hours=10, minutes=50))
+    much = TournamentStatus(eta=MOMENT + timedelta(hours=12))
+    assert worth_writing(before, little, NOW) is None
+    assert worth_writing(before, much, NOW) == much
+
+
+def test_a_complete_run_is_final_and_another_run_is_not() -> None:
+    def complete(status: Literal["True", "False"]) -> Condition:
+        return Condition(type="Complete", status=status, reason="Complete", last_transition_time=MOMENT)
+
+    status = TournamentStatus(run="abc", conditions=(complete("True"),))
+    assert is_complete(status, "abc")
+    assert not is_complete(status, "def")
+    assert not is_complete(TournamentStatus(run="abc"), "abc")
+    assert not is_complete(TournamentStatus(run="abc", conditions=(complete("False"),)), "abc")
+
+
+def test_diagnoses_are_of_what_is_under_way() -> None:
+    observed = Observed(
+        preflight=PreflightPhase.ACTIVE,
+        preflight_message="no image",
+        models={
+            "b": ModelSeen(ModelPhase.STARTING, message="no GPU"),
+            "a": ModelSeen(ModelPhase.STARTING),
+            "c": ModelSeen(ModelPhase.FAILED, message="was not ready"),
+        },
+        jobs={
+            "rate": JobSeen(JobPhase.ACTIVE, "v", message="no node"),
+            "mine/a": JobSeen(JobPhase.FAILED, "v", message="too many voids"),
+        },
+    )
+    assert diagnoses_of(observed) == {"model b": "no GPU", "preflight": "no image", "rate": "no node"}
+    assert list(diagnoses_of(observed)) == ["model b", "preflight", "rate"]
+    assert diagnoses_of(Observed(PreflightPhase.FAILED, "the bucket is not there")) == {}

@@ -1,0 +1,155 @@
+"""Which conditions a tournament has, and when they change."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from support.manifests import tournament
+from tiltyard.api import Condition, ManifestError, Problem, TournamentStatus
+from tiltyard.plan.build import build_graph
+from tiltyard.plan.graph import Graph
+from tiltyard.plan.observed import Observed, PreflightPhase
+from tiltyard.plan.planner import Policy, plan
+from tiltyard.status.build import invalid_status
+from tiltyard.status.conditions import CONDITIONS, MAX_MESSAGE, Situation, conditions_of
+
+NOW = 1_800_000_000.0
+TRAINING: Mapping[str, Any] = {
+    "training": {"baseModel": {"uri": "hf://org/base"}},
+    "evaluation": {"benchmarks": ["humaneval", "mbpp"], "allowCodeExecution": True},
+}
+GRAPH = build_graph(tournament(3))
+TARGET = build_graph(tournament(3, **TRAINING))
+PASSED = Observed(PreflightPhase.PASSED)
+
+
+def situation(graph: Graph, observed: Observed, *, suspend: bool = False, **more: Any) -> Situation:
+    return Situation(graph, observed, plan(graph, Policy(suspend=suspend), observed), **more)
+
+
+def conditions(it: Situation, now: float = NOW, before: tuple[Condition, ...] = ()) -> dict[str, Condition]:
+    return {condition.type: condition for condition in conditions_of(it, 1, now, before)}
+
+
+def all_of(graph: Graph, *stages: str) -> dict[str, frozenset[int]]:
+    """All parts of some stages; of all stages where none is named."""
+    refs = (ref for bundle in graph.bundles if not stages or bundle.stage in stages for ref in bundle.makes)
+    return {ref.key: frozenset(range(ref.shards)) for ref in refs}
+
+
+def true_of(it: Situation) -> set[str]:
+    return {kind for kind, condition in conditions(it).items() if condition.status == "True"}
+
+
+def test_kubectl_explain_names_every_type() -> None:
+    words = re.findall(r"\w+", Condition.model_fields["type"].description or "")
+    assert set(words) == set(CONDITIONS)
+
+
+def test_which_are_true() -> None:
+    complete = replace(PASSED, done=all_of(GRAPH), outputs={"dataset": "s3://b/d"})
+    assert true_of(situation(GRAPH, Observed())) == {"Accepted", "Reconciling"}
+    assert true_of(situation(GRAPH, PASSED)) == {"Accepted", "Preflighted", "Reconciling"}
+    assert true_of(situation(GRAPH, PASSED, suspend=True)) == {"Accepted", "Preflighted", "Suspended"}
+    assert true_of(situation(GRAPH, replace(PASSED, failure="why"))) == {"Accepted", "Preflighted", "Failed", "Stalled"}
+    assert true_of(situation(GRAPH, complete)) == {"Accepted", "Preflighted", "DatasetReady", "Complete", "Ready"}
+
+
+def test_preflight_gives_its_own_message_or_how_far_it_is() -> None:
+    for phase in PreflightPhase:
+        told = conditions(situation(GRAPH, Observed(phase)))["Preflighted"]
+        assert told.reason == f"Preflight{phase.value}"
+        assert told.message == f"preflight is {phase.value.lower()}"
+        assert told.status == str(phase is PreflightPhase.PASSED)
+    failed = Observed(PreflightPhase.FAILED, "spec.output: the bucket is not there")
+    assert conditions(situation(GRAPH, failed))["Preflighted"].message == "spec.output: the bucket is not there"
+
+
+@pytest.mark.parametrize("made", range(3))
+def test_a_milestone_is_true_only_once_every_artifact_of_it_is_there(made: int) -> None:
+    scores = [bundle for bundle in TARGET.bundles if bundle.stage == "score"]
+    assert len(scores) == 4  # two benchmarks of the base and of the trained model
+    done = {ref.key: frozenset(range(ref.shards)) for bundle in scores[:made] for ref in bundle.makes}
+    evaluated = conditions(situation(TARGET, replace(PASSED, done=done)))["Evaluated"]
+    assert (evaluated.status, evaluated.reason, evaluated.message) == ("False", "NotYet", f"{made} of 4 are made")
+
+
+def test_a_milestone_that_is_reached() -> None:
+    told = conditions(situation(TARGET, replace(PASSED, done=all_of(TARGET, "train", "score"))))
+    assert (told["Trained"].status, told["Trained"].reason) == ("True", "Made")
+    assert (told["Evaluated"].status, told["Evaluated"].message) == ("True", "all models are scored")
+
+
+def test_a_milestone_of_a_stage_that_is_not_asked_for_is_left_out() -> None:
+    assert set(CONDITIONS) - set(conditions(situation(GRAPH, Observed()))) == {"Trained", "Evaluated"}
+    assert list(conditions(situation(TARGET, Observed()))) == list(CONDITIONS)
+
+
+def test_the_time_of_the_last_transition_is_kept_while_the_status_stays() -> None:
+    before = conditions_of(situation(GRAPH, Observed()), 1, NOW)
+    after = conditions(situation(GRAPH, PASSED), NOW + 60, before)
+    old = {condition.type: condition for condition in before}
+    first, second = datetime.fromtimestamp(NOW, UTC), datetime.fromtimestamp(NOW + 60, UTC)
+    assert after["Reconciling"].reason != old["Reconciling"].reason
+    assert after["Reconciling"].message != old["Reconciling"].message
+    changed = {kind for kind, condition in after.items() if condition.last_transition_time == second}
+    assert changed == {"Preflighted"}
+    assert {condition.last_transition_time for kind, condition in after.items() if kind not in changed} == {first}
+    assert conditions(situation(GRAPH, PASSED), NOW + 60)["Ready"].last_transition_time == second
+
+
+def test_what_cannot_go_on_stands_beside_what_is_done() -> None:
+    diagnoses = {"model a": "no GPU", "rate": "no image"}
+    plain, waiting = conditions(situation(GRAPH, PASSED)), conditions(situation(GRAPH, PASSED, diagnoses=diagnoses))
+    for kind in ("Ready", "Reconciling"):
+        assert waiting[kind].message == f"{plain[kind].message}; waiting: model a: no GPU; rate: no image"
+    assert {kind for kind in plain if plain[kind] != waiting[kind]} == {"Ready", "Reconciling"}
+
+
+def test_warnings_stand_beside_the_acceptance() -> None:
+    told = conditions(situation(GRAPH, PASSED, warnings=("a is large", "b is large")))["Accepted"]
+    assert (told.status, told.reason, told.message) == (
+        "True",
+        "Valid",
+        "the manifest is valid; a is large; b is large",
+    )
+
+
+def test_a_failure_on_a_cluster_says_how_to_go_on() -> None:
+    failed = replace(PASSED, failure="it broke.")
+    assert conditions(situation(GRAPH, failed))["Stalled"].message == "it broke."
+    retry = conditions(situation(GRAPH, failed, retry=True))
+    assert retry["Stalled"].message.startswith("it broke. To try again once that is mended, edit the spec")
+    assert retry["Failed"].message == "it broke."
+    assert conditions(situation(GRAPH, PASSED, retry=True))["Stalled"].message == plan(GRAPH, Policy(), PASSED).message
+
+
+def test_a_message_is_cut_at_what_kubernetes_takes_and_keeps_how_to_go_on() -> None:
+    told = conditions(situation(GRAPH, replace(PASSED, failure="x" * 100_000), retry=True))
+    assert len(told["Failed"].message) == MAX_MESSAGE
+    assert len(told["Stalled"].message) <= MAX_MESSAGE
+    assert told["Stalled"].message.endswith("what is made is kept")
+
+
+def test_an_invalid_spec_keeps_what_else_is_known() -> None:
+    before = TournamentStatus(run="abc", conditions=conditions_of(situation(GRAPH, PASSED), 3, NOW))
+    error = ManifestError("ns/name", [Problem("spec.seed", "is wrong"), Problem("spec.jobs", "are wrong")])
+    status = invalid_status(before, 4, error, NOW + 60)
+    told = {one.type: one for one in status.conditions}
+    assert [one.type for one in status.conditions[:4]] == ["Accepted", "Ready", "Reconciling", "Stalled"]
+    assert {kind: told[kind].status for kind in list(told)[:4]} == {
+        "Accepted": "False", "Ready": "False", "Reconciling": "False", "Stalled": "True"
+    }  # fmt: skip
+    assert told["Accepted"].message == told["Stalled"].message == "spec.seed: is wrong; spec.jobs: are wrong"
+    assert {told[kind].reason for kind in list(told)[:4]} == {"Invalid"}
+    assert told["Ready"].last_transition_time == before.conditions[-3].last_transition_time  # it was False before
+    assert told["Accepted"].last_transition_time == datetime.fromtimestamp(NOW + 60, UTC)
+    assert told["Preflighted"].status == "True"
+    assert set(told) == {one.type for one in before.conditions}
+    assert (status.phase, status.run, status.observed_generation, status.eta) == ("Invalid", "abc", 4, None)

@@ -13,16 +13,7 @@ from random import Random
 
 import structlog
 
-from tiltyard.api import (
-    ManifestError,
-    Problem,
-    Tournament,
-    TournamentStatus,
-    problems_on_cluster,
-    tournament_from_object,
-    unsupported,
-    unsupported_on_cluster,
-)
+from tiltyard.api import ManifestError, Problem, Tournament, TournamentStatus, tournament_from_object
 from tiltyard.cluster import tell
 from tiltyard.cluster.execute import Hands
 from tiltyard.cluster.gather import (
@@ -52,15 +43,14 @@ from tiltyard.cluster.looks import WORKERS, Looks
 from tiltyard.cluster.nodes import Nodes, too_large
 from tiltyard.cluster.pace import Pace
 from tiltyard.cluster.seen import JobObject, PodObject, ServiceObject, TournamentSeen
-from tiltyard.plan.build import build_graph
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.planner import Outcome, plan
 from tiltyard.plan.policy import policy_of
 from tiltyard.plan.status import build_status
+from tiltyard.render.children import prepare
 from tiltyard.render.cluster import ClusterSettings
-from tiltyard.render.jobs import cluster_preflight_task, preflight_version
+from tiltyard.render.jobs import preflight_version
 from tiltyard.render.names import MANAGED_BY, MANAGER
-from tiltyard.render.serving import with_service_urls
 from tiltyard_jobs.contracts.tasks import PreflightTask
 
 log = structlog.get_logger(__name__)
@@ -244,15 +234,11 @@ class Controller:
         if known is not None and (known.uid, known.generation) == (meta["uid"], meta["generation"]):
             return known
         tournament = tournament_from_object({k: v for k, v in seen.document.items() if k != "status"})
-        late = [*unsupported(tournament), *unsupported_on_cluster(tournament)]
-        if problems := [*late, *problems_on_cluster(tournament)]:
-            raise ManifestError(owner, problems)
+        prepared = prepare(tournament, self.settings, owner)
         await self._check_runtime(owner, tournament)
         # What it may do in some namespaces it may not do with nodes, which are in none.
         warnings = () if self.namespaces else tuple(too_large(tournament, await self._nodes.most()))
-        graph = build_graph(tournament)
-        tournament = with_service_urls(tournament, self.settings)
-        task = cluster_preflight_task(tournament, graph)
+        tournament, graph, task = prepared.tournament, prepared.graph, prepared.preflight
         version = preflight_version(task)
         resolved = Resolved(meta["uid"], meta["generation"], tournament, graph, task, version, warnings)
         self._resolved[owner] = resolved

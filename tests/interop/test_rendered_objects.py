@@ -44,7 +44,7 @@ TOURNAMENT = cluster_tournament(
         "allowCodeExecution": True,
         "serving": SERVING,
         "environments": [{"benchmark": "ds1000", "image": "registry.example/ds1000:1", "python": "/bin/python"}],
-        "lmEval": [{"name": "gsm8k", "task": "gsm8k"}],
+        "lmEval": [{"name": "gsm8k"}],
     },
     output={"s3": S3},
 )

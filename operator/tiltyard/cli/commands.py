@@ -14,6 +14,7 @@ from typing import Any
 
 from tiltyard.api import Tournament, TournamentStatus, problems_on_machine
 from tiltyard.cli import show
+from tiltyard.cli.errors import UserError
 from tiltyard.cli.manifest import load_manifest, refuse
 from tiltyard.local.look import look
 from tiltyard.local.machine import Machine, Settings
@@ -31,10 +32,6 @@ from tiltyard_jobs.contracts.summary import Summary, parts_done
 from tiltyard_jobs.contracts.tasks import CompareTask, ExportTask, FetchTask, SoloTask, StoreRef
 
 FAILED, WRONG_INPUT = 1, 2
-
-
-class UserError(Exception):
-    """What the user can mend; its text is the sentence to show."""
 
 
 def validate(options: argparse.Namespace) -> int:

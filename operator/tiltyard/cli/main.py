@@ -1,10 +1,10 @@
-"""`tiltyard validate | plan | run | status | report | compare | operator`."""
+"""`tiltyard validate | plan | run | status | report | compare | render | operator`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 WRONG_INPUT, INTERRUPTED = 2, 130
@@ -24,16 +24,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             return operate(options)
         from tiltyard.api import ManifestError
-        from tiltyard.cli.commands import COMMANDS, UserError
+        from tiltyard.cli.errors import UserError
 
         try:
-            return COMMANDS[options.command](options)
+            return _command(options.command)(options)
         except (ManifestError, UserError) as error:
             print(error, file=sys.stderr)
             return WRONG_INPUT
     except KeyboardInterrupt:
         print("stopped; run the same command again to go on", file=sys.stderr)
         return INTERRUPTED
+
+
+def _command(name: str) -> Callable[[argparse.Namespace], int]:
+    if name == "render":
+        from tiltyard.cli.render import render
+
+        return render
+    from tiltyard.cli.commands import COMMANDS
+
+    return COMMANDS[name]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -84,6 +94,17 @@ def parser() -> argparse.ArgumentParser:
     compare.add_argument("other", type=Path, metavar="OTHER", help="the other run's manifest; the same place")
     _place(compare)
 
+    render = commands.add_parser(
+        "render",
+        help="the objects that the operator would apply on a cluster, as YAML or JSON",
+        description="Print every object that the operator would apply for a Tournament, in the order of the plan, for"
+        " review and policy checks. No cluster is asked: what exists already is not known, so each Job makes all of"
+        " its parts; the Tournament's uid and the moment at which a model starts are zeros; the report's task holds no"
+        " costs yet.",
+    )
+    _manifest(render)
+    _render(render)
+
     operator = commands.add_parser("operator", help="the operator's process; the chart starts it in a cluster")
     _operator(operator)
     return top
@@ -91,6 +112,31 @@ def parser() -> argparse.ArgumentParser:
 
 def _manifest(command: argparse.ArgumentParser) -> None:
     command.add_argument("manifest", type=Path, metavar="FILE", help="the Tournament, YAML")
+
+
+def _render(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "-n",
+        "--namespace",
+        metavar="NS",
+        help="its namespace, if the manifest names none (default: default)",
+    )
+    command.add_argument(
+        "-f",
+        "--values",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="values with which the chart is installed: images and more; - is standard input; may be given more than"
+        " once, as for helm (default: the chart's own)",
+    )
+    command.add_argument("-o", "--output", choices=["yaml", "json"], default="yaml", help="default: yaml")
+    command.add_argument(
+        "--check",
+        action="store_true",
+        help='check each object by the typed models of kserve and kubernetes: pip install "tiltyard[render]"',
+    )
 
 
 def _operator(command: argparse.ArgumentParser) -> None:

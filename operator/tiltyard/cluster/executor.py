@@ -24,12 +24,12 @@ from tiltyard.observe.results import costs_of, is_fully_reported, preflight_resu
 from tiltyard.observe.snapshot import Snapshot
 from tiltyard.plan.observed import Observed
 from tiltyard.plan.planner import JobOrder, Outcome, Plan
+from tiltyard.render.children import job_objects
 from tiltyard.render.cluster import ClusterSettings
-from tiltyard.render.jobs import PREFLIGHT, bundle_objects, parallelism, preflight_objects, store_ref
-from tiltyard.render.names import RESULT, STOP, job_name, service_name
-from tiltyard.render.serving import inference_service, service_url
-from tiltyard.render.tasks import bundle_task, trainer_ref
-from tiltyard.render.train_job import runtime_of, train_job_objects
+from tiltyard.render.jobs import PREFLIGHT, parallelism, preflight_objects
+from tiltyard.render.names import RESULT, STOP, job_name
+from tiltyard.render.serving import inference_service
+from tiltyard.render.train_job import runtime_of
 from tiltyard_jobs.contracts.tasks import PreflightTask
 
 CALLS = 8  # at once, for one tournament
@@ -144,18 +144,8 @@ class Executor:
             return
         if before is not None:  # it ended though parts are missing: somebody has deleted them from the bucket
             await self.delete_job(before)
-        url = served_as = None
-        if bundle.model is not None and snapshot.graph.model[bundle.model].served:
-            # KServe's runtimes serve a model by the name of its InferenceService.
-            url = service_url(tournament, bundle.model, self.settings)
-            served_as = service_name(tournament.metadata.name, bundle.model)
-        task = bundle_task(tournament, order, store_ref(tournament), url, observed.ledger, served_as)
-        if bundle.engine == "Trl":
-            task = task.model_copy(update={"trainer": trainer_ref(tournament, self.settings.trainer_python)})
-        if runtime_of(tournament, bundle) is None:
-            await self._create(JOBS, *bundle_objects(tournament, order, task, self.settings))
-        else:
-            await self._create(TRAIN_JOBS, *train_job_objects(tournament, order, task, self.settings))
+        kind = JOBS if runtime_of(tournament, bundle) is None else TRAIN_JOBS
+        await self._create(kind, *job_objects(tournament, snapshot.graph, order, self.settings, observed.ledger))
         metrics.JOBS_STARTED.labels(bundle.stage).inc()
         log.info("job started", job=name, bundle=bundle.name, stage=bundle.stage, shards=len(order.indices))
 

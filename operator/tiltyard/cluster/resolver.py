@@ -5,25 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tiltyard.api import (
-    ManifestError,
-    Problem,
-    Tournament,
-    problems_on_cluster,
-    tournament_from_object,
-    unsupported,
-    unsupported_on_cluster,
-)
+from tiltyard.api import ManifestError, Problem, Tournament, tournament_from_object
 from tiltyard.cluster.client import FORBIDDEN, NOT_FOUND, ApiError, Client
 from tiltyard.cluster.node_lister import NodeLister
 from tiltyard.observe.capacity import too_large
 from tiltyard.observe.kinds import RUNTIMES
 from tiltyard.observe.records import TournamentRecord
-from tiltyard.plan.build import build_graph
 from tiltyard.plan.graph import Graph
+from tiltyard.render.children import prepare
 from tiltyard.render.cluster import ClusterSettings
-from tiltyard.render.jobs import cluster_preflight_task, preflight_version
-from tiltyard.render.serving import with_service_urls
+from tiltyard.render.jobs import preflight_version
 from tiltyard_jobs.contracts.tasks import PreflightTask
 
 
@@ -84,15 +75,11 @@ class Resolver:
         if known is not None and (known.uid, known.generation) == (meta["uid"], meta["generation"]):
             return known
         tournament = tournament_from_object({k: v for k, v in record.document.items() if k != "status"})
-        late = [*unsupported(tournament), *unsupported_on_cluster(tournament)]
-        if problems := [*late, *problems_on_cluster(tournament)]:
-            raise ManifestError(key, problems)
+        prepared = prepare(tournament, self.settings, key)
         await self._check_runtime(key, tournament)
         largest = await self._nodes.largest_allocatable() if self.nodes_visible else {}
         warnings = tuple(too_large(tournament, largest))
-        graph = build_graph(tournament)
-        tournament = with_service_urls(tournament, self.settings)
-        task = cluster_preflight_task(tournament, graph)
+        tournament, graph, task = prepared.tournament, prepared.graph, prepared.preflight
         version = preflight_version(task)
         resolved = Resolved(meta["uid"], meta["generation"], tournament, graph, task, version, warnings)
         self._resolved[key] = resolved

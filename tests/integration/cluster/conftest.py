@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 import tools
-from cluster import kserve, managers
+from cluster import kserve, kubeflow, managers
 from cluster.controlplane import ControlPlane
 from cluster.processes import free_port
 from support.manifests import manifest
@@ -56,6 +56,12 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
         running.wait_for_resource("tiltyard.dev/v1alpha1", "tournaments")
         running.apply(f"/api/v1/nodes/{NODE}", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}})
         yield running
+
+
+@pytest.fixture(scope="session")
+def trainer(plane: ControlPlane) -> None:
+    """Kubeflow Trainer on that control plane, with its runtime `torch-distributed`."""
+    kubeflow.install(plane)
 
 
 @pytest.fixture(scope="session")

@@ -10,20 +10,12 @@ from typing import Any
 
 import pytest
 
-from cluster import kubeflow
-from cluster.controlplane import ControlPlane
 from integration.cluster.conftest import Arena, condition
 from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, PODS, TOURNAMENTS, TRAIN_JOBS, Kind
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
 
 JOB_SETS = Kind("jobset.x-k8s.io/v1alpha2", "JobSet", "jobsets")
-
-
-@pytest.fixture(scope="module")
-def trainer(plane: ControlPlane) -> None:
-    """Kubeflow Trainer, with its runtime `torch-distributed`."""
-    kubeflow.install(plane)
 
 
 def training(arena: Arena, runtime: str = "torch-distributed") -> dict[str, Any]:

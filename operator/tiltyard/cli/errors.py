@@ -1,0 +1,7 @@
+"""What the commands raise for people."""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """What the user can mend; its text is the sentence to show."""

@@ -1,0 +1,144 @@
+"""A Tournament's children: every object that is applied for it, made in one place for the operator and for people.
+
+The operator makes a child when the plan asks for it; `in_order` makes them all beforehand, from the manifest alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from tiltyard.api import (
+    ManifestError,
+    Problem,
+    Tournament,
+    problems_on_cluster,
+    unsupported,
+    unsupported_on_cluster,
+)
+from tiltyard.plan.build import build_graph
+from tiltyard.plan.graph import Graph
+from tiltyard.plan.observed import ModelPhase, ModelSeen, Observed, PreflightPhase
+from tiltyard.plan.planner import JobOrder, Outcome, Policy, plan
+from tiltyard.plan.policy import policy_of
+from tiltyard.plan.schedule import Room
+from tiltyard.render.cluster import ClusterSettings
+from tiltyard.render.jobs import PREFLIGHT, bundle_objects, cluster_preflight_task, preflight_objects, store_ref
+from tiltyard.render.names import service_name
+from tiltyard.render.serving import inference_service, service_url, with_service_urls
+from tiltyard.render.tasks import bundle_task, trainer_ref
+from tiltyard.render.train_job import runtime_of, train_job_objects
+from tiltyard_jobs.contracts.tasks import LedgerRow, PreflightTask
+
+NO_TIME = "1970-01-01T00:00:00+00:00"
+"""Stands for the moment at which a model is started, where nothing is."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What follows from a manifest alone.
+
+    Attributes:
+        tournament: with the URLs of the InferenceServices that its endpoints name.
+        graph: of the manifest as it is written: a model's identity is the same in every cluster.
+        preflight: the task of its first Job.
+    """
+
+    tournament: Tournament
+    graph: Graph
+    preflight: PreflightTask
+
+
+class Child(NamedTuple):
+    """An object and what it is for: `preflight`, `model qwen`, `bundle judge/qwen/llama`."""
+
+    purpose: str
+    body: dict[str, Any]
+
+
+def prepare(tournament: Tournament, settings: ClusterSettings, source: str) -> Prepared:
+    """Check that a cluster can run a tournament, and work out what its children are made from.
+
+    Args:
+        tournament: a valid one.
+        settings: of the operator.
+        source: the manifest's name, for the sentences.
+
+    Raises:
+        ManifestError: all that keeps it from a cluster.
+    """
+    problems = [*unsupported(tournament), *unsupported_on_cluster(tournament), *problems_on_cluster(tournament)]
+    if problems:
+        raise ManifestError(source, problems)
+    graph = build_graph(tournament)
+    tournament = with_service_urls(tournament, settings)
+    return Prepared(tournament, graph, cluster_preflight_task(tournament, graph))
+
+
+def job_objects(
+    tournament: Tournament, graph: Graph, order: JobOrder, settings: ClusterSettings, ledger: tuple[LedgerRow, ...] = ()
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The ConfigMap of a bundle, and the Job or TrainJob that makes it.
+
+    Args:
+        tournament: see `Prepared`.
+        graph: see `Prepared`.
+        order: the bundle, and which of its parts are to make.
+        settings: of the operator.
+        ledger: what the run has cost so far, for the report.
+    """
+    bundle = order.bundle
+    url = served_as = None
+    if bundle.model is not None and graph.model[bundle.model].served:
+        # KServe's runtimes serve a model by the name of its InferenceService.
+        url = service_url(tournament, bundle.model, settings)
+        served_as = service_name(tournament.metadata.name, bundle.model)
+    task = bundle_task(tournament, order, store_ref(tournament), url, ledger, served_as)
+    if bundle.engine == "Trl":
+        task = task.model_copy(update={"trainer": trainer_ref(tournament, settings.trainer_python)})
+    if runtime_of(tournament, bundle) is None:
+        return bundle_objects(tournament, order, task, settings)
+    return train_job_objects(tournament, order, task, settings)
+
+
+def in_order(prepared: Prepared, settings: ClusterSettings) -> Iterator[Child]:
+    """All children in the order of the plan, where nothing exists yet, nothing fails and nobody suspends.
+
+    The planner itself is asked what comes next; a model that gives way to others and comes back is here once.
+
+    Args:
+        prepared: see `prepare`.
+        settings: of the operator.
+
+    Raises:
+        ManifestError: a model that is needed fits in no room.
+    """
+    tournament, graph = prepared.tournament, prepared.graph
+    for body in preflight_objects(tournament, prepared.preflight, settings):
+        yield Child(PREFLIGHT, body)
+    policy = Policy(policy_of(tournament).room)
+    done: dict[str, frozenset[int]] = {}
+    models: dict[str, ModelSeen] = {}
+    while True:
+        todo = plan(graph, policy, Observed(PreflightPhase.PASSED, done=done, models=models))
+        if todo.outcome is Outcome.COMPLETE:
+            return
+        if not (todo.stop_models or todo.start_models or todo.start_jobs):
+            raise ManifestError("", [_no_room(graph, policy.room)])
+        for name in todo.stop_models:
+            models[name] = ModelSeen(ModelPhase.STOPPED, graph.model[name].version)
+        for name in todo.start_models:
+            if name not in models:
+                body = inference_service(tournament, graph.model[name], settings, loads=1, started=NO_TIME)
+                yield Child(f"model {name}", body)
+            models[name] = ModelSeen(ModelPhase.READY, graph.model[name].version)
+        for order in todo.start_jobs:
+            for body in job_objects(tournament, graph, order, settings):
+                yield Child(f"bundle {order.bundle.name}", body)
+            done |= {ref.key: frozenset(range(ref.shards)) for ref in order.bundle.makes}
+
+
+def _no_room(graph: Graph, room: Room) -> Problem:
+    alone = ", ".join(model.name for model in graph.models if not room.fits([model]))
+    return Problem("spec.serving", f"{alone} cannot be loaded, not even alone; raise maxActive or budget")

@@ -1,0 +1,116 @@
+"""All that is applied for a Tournament, beforehand: each object once, after what it needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from support.cluster_objects import SETTINGS, cluster_tournament
+from tiltyard.api import ManifestError, Tournament
+from tiltyard.plan.estimate import expected_loads
+from tiltyard.plan.policy import policy_of
+from tiltyard.render.children import Child, in_order, prepare
+from tiltyard.render.names import BUNDLE, MODEL
+
+TRAINED: dict[str, Any] = {
+    "training": {"baseModel": {"uri": "hf://org/base"}},
+    "evaluation": {"benchmarks": ["humaneval"], "allowCodeExecution": True},
+}
+WORLDS = {
+    "five simulated experts": cluster_tournament(5),
+    "one at a time": cluster_tournament(4, serving={"maxActive": 1}),
+    "a trained model": cluster_tournament(3, **TRAINED),
+    "nothing is served": cluster_tournament(
+        players=[{"name": name, "endpoint": {"url": f"http://{name}/v1", "model": name}} for name in ("a", "b", "c")],
+        instructions={"from": {"uri": "s3://bucket/prompts.jsonl", "field": "prompt"}},
+    ),
+    "suspended": cluster_tournament(3, suspend=True),
+}
+
+
+def children(tournament: Tournament) -> list[Child]:
+    return list(in_order(prepare(tournament, SETTINGS, "test.yaml"), SETTINGS))
+
+
+def jobs_of(found: list[Child]) -> list[Child]:
+    return [child for child in found if child.body["kind"] in ("Job", "TrainJob")]
+
+
+@pytest.mark.parametrize("tournament", WORLDS.values(), ids=WORLDS)
+def test_everything_is_there_once(tournament: Tournament) -> None:
+    graph, found = prepare(tournament, SETTINGS, "").graph, children(tournament)
+    names = [(child.body["kind"], child.body["metadata"]["name"]) for child in found]
+    assert len(set(names)) == len(names)
+    bundles = [child.body["metadata"]["annotations"][BUNDLE] for child in jobs_of(found)]
+    assert sorted(bundles) == sorted(["preflight", *graph.by_name])
+    services = [child for child in found if child.body["kind"] == "InferenceService"]
+    served = [model.name for model in graph.models if model.served]
+    assert sorted(child.body["metadata"]["labels"][MODEL] for child in services) == sorted(served)
+    assert len(found) == 2 * len(bundles) + len(services)
+
+
+@pytest.mark.parametrize("tournament", WORLDS.values(), ids=WORLDS)
+def test_what_a_job_needs_comes_before_it(tournament: Tournament) -> None:
+    graph, found = prepare(tournament, SETTINGS, "").graph, children(tournament)
+    assert [child.purpose for child in found[:2]] == ["preflight", "preflight"]
+    made: set[str] = set()
+    up = {model.name for model in graph.models if not model.served}
+    for before, child in zip([found[0], *found], found, strict=False):
+        kind, meta = child.body["kind"], child.body["metadata"]
+        if kind == "InferenceService":
+            up.add(meta["labels"][MODEL])
+            assert child.purpose == f"model {meta['labels'][MODEL]}"
+            node = graph.model[meta["labels"][MODEL]]
+            assert node.artifact is None or node.artifact.key in made
+        elif kind == "Job" and meta["annotations"][BUNDLE] != "preflight":
+            bundle = graph.by_name[meta["annotations"][BUNDLE]]
+            assert child.purpose == before.purpose == f"bundle {bundle.name}"
+            assert (before.body["kind"], before.body["metadata"]["name"]) == ("ConfigMap", meta["name"])
+            assert bundle.needs <= made
+            assert bundle.model is None or bundle.model in up
+            made |= bundle.keys
+
+
+def test_a_model_that_comes_back_is_there_once() -> None:
+    tournament = WORLDS["one at a time"]
+    graph = prepare(tournament, SETTINGS, "").graph
+    assert max(expected_loads(graph, {}, policy_of(tournament).room).values()) > 1
+    services = [child for child in children(tournament) if child.body["kind"] == "InferenceService"]
+    assert len(services) == 4
+    assert {child.body["metadata"]["annotations"]["tiltyard.dev/loads"] for child in services} == {"1"}
+
+
+def test_a_training_on_many_nodes_is_a_train_job() -> None:
+    trainer = {"kind": "TrainJob", "runtimeRef": {"name": "torch-distributed"}, "numNodes": 2}
+    training = {"baseModel": {"uri": "hf://org/base"}, "trainer": trainer}
+    (child,) = (one for one in children(cluster_tournament(3, training=training)) if one.body["kind"] == "TrainJob")
+    assert child.purpose.startswith("bundle train")
+
+
+def test_each_job_makes_all_parts_of_its_bundle() -> None:
+    tournament = WORLDS["five simulated experts"]
+    graph = prepare(tournament, SETTINGS, "").graph
+    for child in jobs_of(children(tournament))[1:]:
+        bundle = graph.by_name[child.body["metadata"]["annotations"][BUNDLE]]
+        assert child.body["spec"]["completions"] == len(bundle.missing({}))
+
+
+def test_a_model_that_fits_nowhere() -> None:
+    evaluation = {**TRAINED["evaluation"], "serving": {"resources": {"limits": {"nvidia.com/gpu": "4"}}}}
+    spec = {**TRAINED, "evaluation": evaluation, "serving": {"budget": {"nvidia.com/gpu": "2"}}}
+    with pytest.raises(
+        ManifestError, match=r"spec\.serving: base-model, trained-model cannot be loaded, not even alone"
+    ):
+        children(cluster_tournament(3, **spec))
+
+
+def test_what_keeps_a_manifest_from_a_cluster_is_told_at_once() -> None:
+    tournament = cluster_tournament(
+        3, battles={"schedule": {"type": "Pruned"}}, training={"baseModel": {"uri": "s3://b/m"}}
+    )
+    with pytest.raises(ManifestError) as refused:
+        prepare(tournament, SETTINGS, "test.yaml")
+    first, second = str(refused.value).splitlines()
+    assert first.startswith("test.yaml: spec.battles.schedule.type: Pruned")
+    assert second.startswith("test.yaml: spec.training.baseModel.uri: a cluster trains hf:// and pvc://")

@@ -15,7 +15,7 @@ from tiltyard_jobs.shard.artifacts import Artifacts
 _ASKING = frozenset({"mine", "grade", "answer", "judge"})
 
 
-class Costs(NamedTuple):
+class StageCounts(NamedTuple):
     """What models said and what they did not.
 
     Attributes:
@@ -60,7 +60,7 @@ def funnels_of(artifacts: Artifacts, recipe: DatasetRecipe) -> tuple[Funnel, ...
     )
 
 
-def costs_of(artifacts: Artifacts, recipe: DatasetRecipe) -> Costs:
+def costs_of(artifacts: Artifacts, recipe: DatasetRecipe) -> StageCounts:
     """Voids and tokens over all stages that ask a model."""
     voids: defaultdict[str, Counter[str]] = defaultdict(Counter)
     read: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -72,7 +72,7 @@ def costs_of(artifacts: Artifacts, recipe: DatasetRecipe) -> Costs:
             voids[stage].update(seal.voids)
             read[stage][model] += seal.prompt_tokens
             written[stage][model] += seal.completion_tokens
-    return Costs(
+    return StageCounts(
         voids={stage: dict(sorted(reasons.items())) for stage, reasons in voids.items() if reasons},
         tokens={
             stage: {model: (count, written[stage][model]) for model, count in by.items()} for stage, by in read.items()

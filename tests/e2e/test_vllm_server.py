@@ -23,7 +23,7 @@ from support.vllm_server import Answer, VllmServer, vllm_python, vllm_server
 from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, VoidReason
 from tiltyard_jobs.llm.chat_template import load_chat_template
 from tiltyard_jobs.llm.client import ModelClient, Sampling
-from tiltyard_jobs.llm.endpoint import Endpoint, connect
+from tiltyard_jobs.llm.endpoint import ModelEndpoint, connect
 from tiltyard_jobs.llm.probe import can_complete_raw
 from tiltyard_jobs.llm.template import PromptPrefix, find_prefix, prefix_from_template
 from tiltyard_jobs.prompts import grade, judge, verdicts
@@ -189,7 +189,7 @@ def test_refusals_have_a_status_and_name_the_parameter(server: VllmServer) -> No
 
 @pytest.fixture
 async def client(server: VllmServer) -> AsyncIterator[ModelClient]:
-    async with connect(Endpoint(f"{server.url}/v1", server.model), rng=random.Random(0)) as connected:
+    async with connect(ModelEndpoint(f"{server.url}/v1", server.model), rng=random.Random(0)) as connected:
         yield connected
 
 
@@ -273,7 +273,7 @@ async def test_client_voids_a_prompt_that_is_too_long(client: ModelClient) -> No
 
 
 async def test_client_refuses_a_model_that_is_not_served(server: VllmServer) -> None:
-    async with connect(Endpoint(server.url, "other"), rng=random.Random(0)) as client:
+    async with connect(ModelEndpoint(server.url, "other"), rng=random.Random(0)) as client:
         with pytest.raises(ConfigurationError, match="other"):
             await client.chat(MESSAGES, sampling=SAMPLING, seed=0)
 

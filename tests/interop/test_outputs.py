@@ -38,7 +38,7 @@ TEMPLATE = (
 )
 
 
-class Outcome(NamedTuple):
+class Results(NamedTuple):
     folder: Path
     standings: dict[str, Any]
     summary: dict[str, Any]
@@ -53,7 +53,7 @@ def vote(asked: Asked) -> float | None:
     return float(rng.random() < 1 / (1 + np.exp(SKILL[asked.player_b] - SKILL[asked.player_a])))
 
 
-def build(root: Path, **changes: Any) -> Outcome:
+def build(root: Path, **changes: Any) -> Results:
     world = ArtifactWorld(root, PLAYERS, licenses={"ada": "apache-2.0"})
     world.play(
         {name: [f"Task {row} of {name}: </s> | \U0001f701" for row in range(25)] for name in PLAYERS},
@@ -64,7 +64,7 @@ def build(root: Path, **changes: Any) -> Outcome:
     for stage in (world.rate(), recipe):
         ran = world.run(stage)
         assert ran.code == 0, ran.summary
-    return Outcome(
+    return Results(
         world.lay_out(world.rate().ref, recipe.ref, root / "out"),
         world.document(world.rate().ref, "standings"),
         world.document(recipe.ref, "summary"),
@@ -72,7 +72,7 @@ def build(root: Path, **changes: Any) -> Outcome:
 
 
 @pytest.fixture(scope="module")
-def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return build(tmp_path_factory.mktemp("outcome"))
 
 
@@ -85,17 +85,17 @@ def tokenizer() -> PreTrainedTokenizerFast:
     return fast
 
 
-def load(outcome: Outcome, name: str | None = None) -> Any:
+def load(outcome: Results, name: str | None = None) -> Any:
     # A cache of its own, as datasets takes folders of one name for one data set.
     return load_dataset(str(outcome.folder), name, split="train", cache_dir=str(outcome.folder.parent / "read"))
 
 
-def test_the_card_names_every_configuration(outcome: Outcome) -> None:
+def test_the_card_names_every_configuration(outcome: Results) -> None:
     assert get_dataset_config_names(str(outcome.folder)) == list(DATASET_TABLES)
 
 
 @pytest.mark.parametrize("name", list(DATASET_TABLES))
-def test_datasets_loads_every_configuration(outcome: Outcome, name: str) -> None:
+def test_datasets_loads_every_configuration(outcome: Results, name: str) -> None:
     rows = load(outcome, name)
     assert rows.column_names == DATASET_TABLES[name].names
     assert rows.num_rows > 0
@@ -103,7 +103,7 @@ def test_datasets_loads_every_configuration(outcome: Outcome, name: str) -> None
         assert rows.num_rows == outcome.summary[name]
 
 
-def test_the_first_configuration_is_the_default(outcome: Outcome) -> None:
+def test_the_first_configuration_is_the_default(outcome: Results) -> None:
     assert load(outcome).column_names == DATASET_TABLES["sft"].names
 
 
@@ -118,7 +118,7 @@ def test_a_table_without_rows_is_no_configuration(tmp_path: Path) -> None:
     assert list(pd.read_parquet(empty.folder / "data" / "sft.parquet").columns) == DATASET_TABLES["sft"].names
 
 
-def test_trl_takes_the_sft_rows(outcome: Outcome, tokenizer: PreTrainedTokenizerFast) -> None:
+def test_trl_takes_the_sft_rows(outcome: Results, tokenizer: PreTrainedTokenizerFast) -> None:
     row = load(outcome, "sft")[0]
     assert is_conversational(row)
     question, answer = (turn["content"] for turn in row["messages"])
@@ -127,7 +127,7 @@ def test_trl_takes_the_sft_rows(outcome: Outcome, tokenizer: PreTrainedTokenizer
     }
 
 
-def test_trl_takes_the_preference_rows(outcome: Outcome, tokenizer: PreTrainedTokenizerFast) -> None:
+def test_trl_takes_the_preference_rows(outcome: Results, tokenizer: PreTrainedTokenizerFast) -> None:
     rows = load(outcome, "preference")
     row = rows[0]
     assert is_conversational(row)
@@ -143,7 +143,7 @@ def test_trl_takes_the_preference_rows(outcome: Outcome, tokenizer: PreTrainedTo
     assert unpaired.num_rows == 2 * rows.num_rows
 
 
-def test_duckdb_finds_the_authors(outcome: Outcome) -> None:
+def test_duckdb_finds_the_authors(outcome: Results) -> None:
     with duckdb.connect() as connection:
         authors = dict(
             connection.execute(
@@ -159,7 +159,7 @@ def ratings(data: Any) -> dict[str, float]:
     return dict(zip(data.competitors, np.asarray(found), strict=True))
 
 
-def test_arena_rank_gives_our_ratings(outcome: Outcome) -> None:
+def test_arena_rank_gives_our_ratings(outcome: Results) -> None:
     frame = pd.read_parquet(outcome.folder / "tables" / "battles.parquet")
     ours = {player["name"]: player["rating"] for player in outcome.standings["players"]}
     exact = ratings(PairDataset.from_pandas(frame, outcome_col="score", outcome_map=float))
@@ -170,7 +170,7 @@ def test_arena_rank_gives_our_ratings(outcome: Outcome) -> None:
     assert set(frame["winner"]) == {"model_a", "model_b", "tie"}
 
 
-def test_arena_rank_takes_the_length_as_a_feature(outcome: Outcome) -> None:
+def test_arena_rank_takes_the_length_as_a_feature(outcome: Results) -> None:
     frame = pd.read_parquet(outcome.folder / "tables" / "battles.parquet")
     data = ContextualPairDataset.from_pandas(frame, ["length_difference"])
     assert (data.n_features, data.n_pairs) == (1, outcome.standings["matches"])

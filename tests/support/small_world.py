@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Observed, PreflightPhase
-from tiltyard.plan.planner import JobOrder, Outcome, Plan, Policy, plan
+from tiltyard.plan.planner import JobOrder, Plan, Policy, TournamentState, plan
 
 MAX_STEPS = 20_000
 
@@ -52,9 +52,9 @@ class World:
             decided = plan(graph, policy, self._observe())
             self._check(graph, policy, decided)
             self._act(graph, decided)
-            if decided.outcome is Outcome.FAILED:
+            if decided.state is TournamentState.FAILED:
                 self._failure = decided.message  # as a status keeps it
-            if decided.outcome is not Outcome.RUNNING:
+            if decided.state is not TournamentState.RUNNING:
                 if not self._jobs and all(phase is ModelPhase.STOPPED for phase, _, _ in self._models.values()):
                     return decided
             elif until(self):
@@ -98,7 +98,7 @@ class World:
             assert bundle.name not in self._jobs, f"{bundle.name} started twice"
         for name in decided.stop_models:
             working = [order.bundle.name for order, _, _ in self._jobs.values() if order.bundle.model == name]
-            if decided.outcome is Outcome.RUNNING and decided.phase != "Preflight":
+            if decided.state is TournamentState.RUNNING and decided.phase != "Preflight":
                 assert not set(working) - set(decided.stop_jobs), f"{name} stopped under {working}"
 
     def _act(self, graph: Graph, decided: Plan) -> None:

@@ -26,7 +26,7 @@ from typing import Any, Protocol
 import orjson
 
 from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, TransientError, VoidReason
-from tiltyard_jobs.llm.limiter import Limiter, Outcome
+from tiltyard_jobs.llm.limiter import Limiter, RequestOutcome
 from tiltyard_jobs.llm.reply import document_of, names_the_model, refusal_detail
 from tiltyard_jobs.llm.retry import RetryBudget, RetryPolicy, jittered_delay
 from tiltyard_jobs.llm.transport import Reply, ReplyTooLarge, TimedOut, Transport, TransportError
@@ -182,7 +182,7 @@ class Caller:
         """
         limiter, transport, clock = self.limiter, self._transport, self._clock
         await limiter.acquire()
-        outcome, retry_after, began = Outcome.FAILED, None, 0.0
+        outcome, retry_after, began = RequestOutcome.FAILED, None, 0.0
         try:
             while (pause := limiter.pause_left()) > 0.0:
                 await self._sleep(max(pause, SHORTEST_SLEEP))
@@ -190,16 +190,16 @@ class Caller:
             self._requests += 1
             reply = await (transport.get(path) if body is None else transport.post(path, body))
             if reply.status == 200:
-                outcome = Outcome.ANSWERED
+                outcome = RequestOutcome.ANSWERED
             elif reply.status in _TOLD_TO_WAIT:
-                outcome, retry_after = Outcome.REFUSED, reply.retry_after
+                outcome, retry_after = RequestOutcome.REFUSED, reply.retry_after
         except ReplyTooLarge as error:
-            outcome = Outcome.ANSWERED
+            outcome = RequestOutcome.ANSWERED
             self._heard()
             raise RecordVoidError(VoidReason.MALFORMED, str(error)) from error
         except TransportError as error:
             if isinstance(error, TimedOut):
-                outcome = Outcome.REFUSED
+                outcome = RequestOutcome.REFUSED
             raise self._unheard(str(error)) from error
         finally:
             limiter.release(outcome, clock() - began, retry_after)

@@ -20,7 +20,7 @@ _VERSION = re.compile(r"(?P<root>.*)/(?P<version>v\d+[a-z0-9]*)")
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class ModelEndpoint:
     """An OpenAI-compatible server and one of its models.
 
     Attributes:
@@ -56,7 +56,7 @@ class Endpoint:
 
 @asynccontextmanager
 async def connect(
-    endpoint: Endpoint,
+    endpoint: ModelEndpoint,
     *,
     rng: random.Random,
     policy: RetryPolicy | None = None,

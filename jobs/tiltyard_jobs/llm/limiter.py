@@ -50,7 +50,7 @@ OWN_SHARE = 0.1
 ALL_REFUSED_WINDOWS = 4
 
 
-class Outcome(Enum):
+class RequestOutcome(Enum):
     """What became of one request, as far as the limiter cares."""
 
     ANSWERED = auto()  # a reply, whatever it says
@@ -136,7 +136,7 @@ class Limiter:
                 self._hand_out()
             raise
 
-    def release(self, outcome: Outcome, latency: float = 0.0, retry_after: float | None = None) -> None:
+    def release(self, outcome: RequestOutcome, latency: float = 0.0, retry_after: float | None = None) -> None:
         """Give a slot back and learn from what became of it.
 
         Args:
@@ -145,10 +145,10 @@ class Limiter:
             retry_after: seconds for which the endpoint asks to be left alone; everybody waits, not this request alone.
         """
         self._in_flight -= 1
-        if outcome is Outcome.ANSWERED:
+        if outcome is RequestOutcome.ANSWERED:
             self._answered += 1
             self._latency_sum += latency
-        elif outcome is Outcome.REFUSED:
+        elif outcome is RequestOutcome.REFUSED:
             self._refused += 1
         now = self._clock()
         if retry_after:

@@ -10,9 +10,9 @@ from tiltyard_jobs.evaluation.benchmarks import find_benchmark
 from tiltyard_jobs.report.charts import Axis, Tick, Whisker
 from tiltyard_jobs.report.formats import DASH, count, percent, visible
 from tiltyard_jobs.results.documents import BenchmarkScore
-from tiltyard_jobs.sandbox.host import Verdict
+from tiltyard_jobs.sandbox.host import ProgramResult
 
-PROGRAM_OUTCOMES = frozenset(get_args(Verdict))
+PROGRAM_OUTCOMES = frozenset(get_args(ProgramResult))
 AXIS = Axis(0.0, 1.0, tuple(Tick(float(place), f"{place}") for place in range(0, 101, 25)))
 
 

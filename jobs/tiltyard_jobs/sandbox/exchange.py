@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tiltyard_jobs.sandbox.confine import ConfinementError
-from tiltyard_jobs.sandbox.host import Limits, Outcome, run_programs
+from tiltyard_jobs.sandbox.host import Limits, ProgramOutcome, run_programs
 
 POLL_SECONDS = 0.2
 ORDER, ANSWER, PROGRESS = "order.json", "answer.json", "progress"
@@ -28,7 +28,9 @@ def write(path: Path, text: str) -> None:
     staged.replace(path)
 
 
-async def ask(folder: Path, programs: Sequence[str], limits: Limits, each: Callable[[int, int], None]) -> list[Outcome]:
+async def ask(
+    folder: Path, programs: Sequence[str], limits: Limits, each: Callable[[int, int], None]
+) -> list[ProgramOutcome]:
     """Have programs run by whoever serves the folder; returns their outcomes in order.
 
     Args:
@@ -51,7 +53,7 @@ async def ask(folder: Path, programs: Sequence[str], limits: Limits, each: Calla
         await asyncio.sleep(POLL_SECONDS)
     if "refused" in answer:
         raise ConfinementError(str(answer["refused"]))
-    return [Outcome(**outcome) for outcome in answer["outcomes"]]
+    return [ProgramOutcome(**outcome) for outcome in answer["outcomes"]]
 
 
 async def serve(folder: Path, at_once: int) -> None:
@@ -67,8 +69,8 @@ async def serve(folder: Path, at_once: int) -> None:
 
 async def _run(folder: Path, order: dict[str, Any], at_once: int) -> dict[str, Any]:
     programs = order["programs"]
-    outcomes: dict[int, Outcome] = {}
-    ran: AsyncIterator[tuple[int, Outcome]] = run_programs(programs, Limits(**order["limits"]), at_once)
+    outcomes: dict[int, ProgramOutcome] = {}
+    ran: AsyncIterator[tuple[int, ProgramOutcome]] = run_programs(programs, Limits(**order["limits"]), at_once)
     try:
         async for place, outcome in ran:
             outcomes[place] = outcome

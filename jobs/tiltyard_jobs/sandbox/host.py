@@ -18,7 +18,7 @@ from typing import Literal
 from tiltyard_jobs.sandbox.confine import ConfinementError
 from tiltyard_jobs.sandbox.guest import CONFINED, DETAIL_LENGTH
 
-Verdict = Literal["Passed", "Failed", "TimedOut", "Crashed"]
+ProgramResult = Literal["Passed", "Failed", "TimedOut", "Crashed"]
 STARTS = 3  # of one program, where its process is killed before it begins
 
 # All that a program's process is told of its surroundings. One thread for each numeric library: nothing to win by more.
@@ -56,7 +56,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ProgramOutcome:
     """How a program ended.
 
     Attributes:
@@ -64,13 +64,13 @@ class Outcome:
         detail: for people: the exception, the signal or the limit; at most 500 characters, hostile text.
     """
 
-    verdict: Verdict
+    verdict: ProgramResult
     detail: str = ""
 
 
 async def run_programs(
     programs: Sequence[str], limits: Limits, at_once: int, start: Start | None = None
-) -> AsyncIterator[tuple[int, Outcome]]:
+) -> AsyncIterator[tuple[int, ProgramOutcome]]:
     """Run programs; yields (position, outcome) as they end.
 
     Args:
@@ -83,9 +83,9 @@ async def run_programs(
         ConfinementError: this machine cannot hold them back; nothing was run.
     """
     waiting = iter(enumerate(programs))
-    running: set[asyncio.Task[tuple[int, Outcome]]] = set()
+    running: set[asyncio.Task[tuple[int, ProgramOutcome]]] = set()
 
-    async def one(position: int, source: str) -> tuple[int, Outcome]:
+    async def one(position: int, source: str) -> tuple[int, ProgramOutcome]:
         return position, await run_program(source, limits, start)
 
     try:
@@ -103,7 +103,7 @@ async def run_programs(
         await asyncio.gather(*running, return_exceptions=True)
 
 
-async def run_program(source: str, limits: Limits, start: Start | None = None) -> Outcome:
+async def run_program(source: str, limits: Limits, start: Start | None = None) -> ProgramOutcome:
     """Run one program.
 
     Raises:
@@ -117,7 +117,7 @@ async def run_program(source: str, limits: Limits, start: Start | None = None) -
     )
 
 
-async def _run_once(source: str, limits: Limits, start: Start) -> Outcome | None:
+async def _run_once(source: str, limits: Limits, start: Start) -> ProgramOutcome | None:
     """The same; None: its process was killed before it began, by a machine that is short of memory for instance."""
     token = os.urandom(16).hex()
     read, write = os.pipe()
@@ -149,7 +149,7 @@ async def _run_once(source: str, limits: Limits, start: Start) -> Outcome | None
         said = os.read(read, 2 * DETAIL_LENGTH)
         os.close(read)
     if timed_out:
-        return Outcome("TimedOut", f"not done after {limits.seconds:g} s")
+        return ProgramOutcome("TimedOut", f"not done after {limits.seconds:g} s")
     if not said and process.returncode is not None and process.returncode < 0:
         return None
     if not said.startswith(CONFINED):
@@ -164,10 +164,10 @@ async def _told(process: asyncio.subprocess.Process, order: str) -> None:
         await process.communicate(order.encode("utf-8", "surrogatepass"))
 
 
-def _judge(said: str, token: str, code: int | None) -> Outcome:
+def _judge(said: str, token: str, code: int | None) -> ProgramOutcome:
     word, _, rest = said.partition(" ")
     if word == "passed" and rest == token:
-        return Outcome("Passed")
+        return ProgramOutcome("Passed")
     if word == "failed":
-        return Outcome("Failed", rest)
-    return Outcome("Crashed", f"signal {-code}" if code is not None and code < 0 else "ended before its end")
+        return ProgramOutcome("Failed", rest)
+    return ProgramOutcome("Crashed", f"signal {-code}" if code is not None and code < 0 else "ended before its end")

@@ -166,13 +166,13 @@ class ShardContext(Generic[RecipeT_co]):
             ConfigurationError: the endpoint's URL, key variable or CA bundle cannot be used.
         """
         # Stages without a model need not pay for the import of an HTTP client.
-        from tiltyard_jobs.llm.endpoint import Endpoint, connect
+        from tiltyard_jobs.llm.endpoint import ModelEndpoint, connect
         from tiltyard_jobs.llm.retry import RetryPolicy
 
         ref = endpoint or self.task.endpoint
         if ref is None:
             raise ValueError(f"stage {self.task.stage} has no model")
-        server = Endpoint(
+        server = ModelEndpoint(
             url=ref.url,
             model=ref.model,
             api_key_env=ref.api_key_env,

@@ -27,7 +27,7 @@ from tiltyard_jobs.evaluation.tasks import load_tasks
 from tiltyard_jobs.llm.caller import NotServedError
 from tiltyard_jobs.llm.chat_template import load_chat_template
 from tiltyard_jobs.llm.client import ModelClient, Sampling
-from tiltyard_jobs.llm.endpoint import Endpoint, connect
+from tiltyard_jobs.llm.endpoint import ModelEndpoint, connect
 from tiltyard_jobs.llm.probe import require_logprobs, require_raw_completions
 from tiltyard_jobs.llm.retry import RetryPolicy
 from tiltyard_jobs.llm.template import find_prefix, prefix_from_template
@@ -157,7 +157,7 @@ def check_folder(folder: Path, *, needs_template: bool) -> None:
 async def check_endpoint(context: PreflightContext, named: NamedEndpoint) -> str | None:
     """What is wrong with an endpoint that runs already; None where nothing is."""
     ref = named.endpoint
-    server = Endpoint(
+    server = ModelEndpoint(
         url=ref.url,
         model=ref.model,
         api_key_env=ref.api_key_env,

@@ -15,7 +15,7 @@ from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.evaluation.benchmarks.base import SolvedTask
 from tiltyard_jobs.evaluation.tasks import load_tasks
 from tiltyard_jobs.results.stage_tables import REFERENCES
-from tiltyard_jobs.sandbox.host import Outcome as Ran
+from tiltyard_jobs.sandbox.host import ProgramOutcome as Ran
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.tables import TableWriter
 from tiltyard_jobs.stages.running import run_all

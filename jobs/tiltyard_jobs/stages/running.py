@@ -14,7 +14,7 @@ from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.sandbox.archive import archive
 from tiltyard_jobs.sandbox.confine import ConfinementError
 from tiltyard_jobs.sandbox.exchange import ask
-from tiltyard_jobs.sandbox.host import Limits, Outcome, run_programs
+from tiltyard_jobs.sandbox.host import Limits, ProgramOutcome, run_programs
 from tiltyard_jobs.shard.context import ShardContext
 from tiltyard_jobs.shard.stopping import unless_stopped
 
@@ -22,7 +22,7 @@ SANDBOX_VARIABLE = "TILTYARD_SANDBOX"
 """Names a folder whose server runs the programs; without it this process's children do."""
 
 
-async def run_all(context: ShardContext[Recipe], programs: Sequence[str], by: ProgramsRecipe) -> list[Outcome]:
+async def run_all(context: ShardContext[Recipe], programs: Sequence[str], by: ProgramsRecipe) -> list[ProgramOutcome]:
     """Run programs of hostile origin; returns how each ended.
 
     Raises:
@@ -31,8 +31,8 @@ async def run_all(context: ShardContext[Recipe], programs: Sequence[str], by: Pr
     return await unless_stopped(_run(context, programs, Limits(seconds=by.seconds, memory=by.memory)), context.stop)
 
 
-async def _run(context: ShardContext[Recipe], programs: Sequence[str], limits: Limits) -> list[Outcome]:
-    found: dict[int, Outcome] = {}
+async def _run(context: ShardContext[Recipe], programs: Sequence[str], limits: Limits) -> list[ProgramOutcome]:
+    found: dict[int, ProgramOutcome] = {}
     try:
         if (folder := os.environ.get(SANDBOX_VARIABLE)) is not None:
             return await ask(Path(folder), programs, limits, context.progress.advance)

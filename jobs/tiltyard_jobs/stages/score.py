@@ -20,7 +20,7 @@ from tiltyard_jobs.evaluation.benchmarks.base import Task
 from tiltyard_jobs.evaluation.lm_tasks import FIELD, Harness
 from tiltyard_jobs.evaluation.tasks import load_tasks
 from tiltyard_jobs.results.stage_tables import TASK_SCORES
-from tiltyard_jobs.sandbox.host import Outcome as Ran
+from tiltyard_jobs.sandbox.host import ProgramOutcome as Ran
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.stopping import unless_stopped
 from tiltyard_jobs.shard.tables import TableWriter

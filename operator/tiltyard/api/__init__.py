@@ -4,7 +4,7 @@ The models are the source of truth. On the wire names are camelCase and fraction
 know no floats); in Python they are snake_case and `Decimal`. A null means that a field is absent, so its default holds.
 """
 
-from tiltyard.api.battles import AnswerSampling, Battles, Schedule, Verdict
+from tiltyard.api.battles import AnswerSampling, Battles, Schedule, VerdictSettings
 from tiltyard.api.curation import Curation, Dedup, Difficulty, Diversity, Embedder
 from tiltyard.api.dataset import Dataset
 from tiltyard.api.evaluation import BenchmarkFile, Evaluation, ProgramEnvironment, TaskFile
@@ -30,7 +30,7 @@ from tiltyard.api.status import (
     StageState,
     StageStatus,
     TournamentStatus,
-    Usage,
+    UsageStatus,
 )
 from tiltyard.api.texts import Texts
 from tiltyard.api.tournament import ObjectMeta, Tournament
@@ -84,8 +84,8 @@ __all__ = [
     "TournamentSpec",
     "TournamentStatus",
     "Training",
-    "Usage",
-    "Verdict",
+    "UsageStatus",
+    "VerdictSettings",
     "Weights",
     "load_tournament",
     "local_path",

@@ -26,7 +26,7 @@ class AnswerSampling(ApiModel):
     """Tokens of one answer, at most. One that is cut is judged as it is, and gives no training row. Default: 2048."""
 
 
-class Verdict(ApiModel):
+class VerdictSettings(ApiModel):
     """How one verdict is asked for."""
 
     method: Annotated[VerdictMethod, Field(description=f"{_METHODS} Default: Logprobs.")] = "Logprobs"
@@ -51,7 +51,7 @@ class Battles(ApiModel):
     """How answers are sampled."""
     orders: Orders = "Both"
     """Both: each judge sees each pair of answers in both orders. Alternate: in one, by turns. Default: Both."""
-    verdict: Verdict = Verdict()
+    verdict: VerdictSettings = VerdictSettings()
     """How one verdict is asked for."""
     schedule: Schedule = Schedule()
     """Which verdicts are asked for."""

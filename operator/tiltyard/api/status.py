@@ -73,7 +73,7 @@ class LeaderboardRow(ApiModel):
     """Its share of the votes in its matches."""
 
 
-class Usage(ApiModel):
+class UsageStatus(ApiModel):
     """What the tournament has cost so far."""
 
     prompt_tokens: Count = 0
@@ -137,7 +137,7 @@ class TournamentStatus(ApiModel):
     """The models that are served."""
     leaderboard: Annotated[tuple[LeaderboardRow, ...], Field(max_length=32, json_schema_extra=ATOMIC)] = ()
     """The top rows; everything else is in the bucket."""
-    usage: Usage | None = None
+    usage: UsageStatus | None = None
     """What the tournament has cost so far."""
     outputs: Outputs | None = None
     """Where the results are."""

@@ -22,7 +22,7 @@ from tiltyard.local.occupancy import StateError, is_occupied, occupied
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.estimate import estimate, expected_loads, expected_training
 from tiltyard.plan.graph import Graph
-from tiltyard.plan.planner import Outcome, Plan
+from tiltyard.plan.planner import Plan, TournamentState
 from tiltyard.plan.policy import policy_of
 from tiltyard.render.tasks import preflight_task
 from tiltyard_jobs.contracts.layout import readable
@@ -74,10 +74,10 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(str(error)) from None
     if last is None:
         raise KeyboardInterrupt
-    if last.outcome is Outcome.FAILED:
+    if last.state is TournamentState.FAILED:
         print(last.message, file=sys.stderr)
         return WRONG_INPUT if machine.wrong_input else FAILED
-    if last.outcome is Outcome.SUSPENDED:
+    if last.state is TournamentState.SUSPENDED:
         print(last.message)
     if status is not None:
         show.print_result(status)

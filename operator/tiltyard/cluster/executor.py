@@ -23,7 +23,7 @@ from tiltyard.observe.records import JobRecord, ServiceRecord
 from tiltyard.observe.results import costs_of, is_fully_reported, preflight_result
 from tiltyard.observe.snapshot import Snapshot
 from tiltyard.plan.observed import Observed
-from tiltyard.plan.planner import JobOrder, Outcome, Plan
+from tiltyard.plan.planner import JobOrder, Plan, TournamentState
 from tiltyard.render.children import job_objects
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.jobs import PREFLIGHT, parallelism, preflight_objects
@@ -71,7 +71,7 @@ class Executor:
         """
         by_bundle = {job.bundle: job for job in snapshot.jobs.values() if self._is_current(snapshot, job)}
         for bundle in plan.stop_jobs:
-            await self._stop_job(by_bundle[bundle], plan.outcome)
+            await self._stop_job(by_bundle[bundle], plan.state)
         by_model = {service.model: service for service in snapshot.services.values()}
         for model in plan.stop_models:
             await self.stop_model(by_model[model])
@@ -108,11 +108,11 @@ class Executor:
         bundle = snapshot.graph.by_name.get(job.bundle)
         return job.version == (snapshot.preflight if job.bundle == PREFLIGHT else bundle and bundle.version)
 
-    async def _stop_job(self, job: JobRecord, outcome: Outcome) -> None:
+    async def _stop_job(self, job: JobRecord, state: TournamentState) -> None:
         """What a failed tournament leaves is kept, with its pods' logs, for whoever wants the reason."""
-        if outcome is Outcome.COMPLETE or (outcome is Outcome.FAILED and job.terminal):
+        if state is TournamentState.COMPLETE or (state is TournamentState.FAILED and job.terminal):
             return
-        if outcome is Outcome.SUSPENDED and not job.queued and not job.terminal:
+        if state is TournamentState.SUSPENDED and not job.queued and not job.terminal:
             if not job.suspended:
                 await self._merge_job(job, {"spec": {"suspend": True}})
                 log.info("job suspended", job=job.name)

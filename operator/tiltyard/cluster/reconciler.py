@@ -24,7 +24,7 @@ from tiltyard.observe.observation import observe, requeue_after
 from tiltyard.observe.records import TournamentRecord
 from tiltyard.observe.snapshot import Snapshot, failed_before, failed_children, stale_jobs, stale_services
 from tiltyard.plan.observed import Observed
-from tiltyard.plan.planner import Outcome, Plan, plan
+from tiltyard.plan.planner import Plan, TournamentState, plan
 from tiltyard.plan.policy import policy_of
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.status.build import build_status, diagnoses_of, invalid_status, is_complete
@@ -114,13 +114,13 @@ class Reconciler:
         # 8. Status and events.
         status, events = self._describe(request, resolved, observed, decided)
         # 9. An end is reported after it was executed: nothing stops what a complete tournament has left running.
-        if decided.outcome is not Outcome.RUNNING:
+        if decided.state is not TournamentState.RUNNING:
             if executing:
                 return None
             await execute()
         await self._recorder.write(request.cache.tournaments, request.record, request.status, status, events)
         # 10. What the plan asks for, beside the queue.
-        if decided.outcome is Outcome.RUNNING:
+        if decided.state is TournamentState.RUNNING:
             self.queue.execute(key, execute)
         # 11. Children of an ended tournament go after their time.
         ttl = await self._expire(executor, snapshot, status, request.now)
@@ -234,4 +234,4 @@ def _plan(snapshot: Snapshot, observed: Observed) -> Plan:
 
 
 def _starts_something(decided: Plan) -> bool:
-    return bool(decided.preflight or decided.start_jobs) and decided.outcome is Outcome.RUNNING
+    return bool(decided.preflight or decided.start_jobs) and decided.state is TournamentState.RUNNING

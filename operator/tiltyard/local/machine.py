@@ -21,7 +21,7 @@ from tiltyard.local.servers import FetchError, Server
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.observed import JobPhase, Observed, PreflightPhase
 from tiltyard.plan.participants import participations
-from tiltyard.plan.planner import Outcome, Plan, plan
+from tiltyard.plan.planner import Plan, TournamentState, plan
 from tiltyard.plan.policy import policy_of
 from tiltyard.render.tasks import (
     bundle_task,
@@ -147,7 +147,7 @@ class Machine:
         self._again.set()
 
     async def run(self) -> Plan | None:
-        """Run to the end; returns the last plan, whose outcome is terminal or Suspended. None: `stop` was called."""
+        """Run to the end; returns the last plan, whose state is terminal or Suspended. None: `stop` was called."""
         try:
             while not self._stopping:
                 self._again.clear()
@@ -157,7 +157,7 @@ class Machine:
                 decided = plan(self._graph, self._policy, observed)
                 self._act(decided)
                 self._report(observed, decided)
-                if decided.outcome is not Outcome.RUNNING:
+                if decided.state is not TournamentState.RUNNING:
                     return decided
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._again.wait(), TICK_SECONDS)
@@ -187,7 +187,7 @@ class Machine:
         if decided.preflight:
             self._preflight = PreflightPhase.ACTIVE
             self._beside(self._check())
-        if decided.outcome is not Outcome.RUNNING:
+        if decided.state is not TournamentState.RUNNING:
             return  # `_stop_all` ends everything
         for name in decided.stop_jobs:
             self._beside(self._jobs.pop(name).stop())

@@ -18,7 +18,7 @@ from tiltyard.plan.schedule import Room, decide
 from tiltyard_jobs.contracts.tasks import Part
 
 
-class Outcome(StrEnum):
+class TournamentState(StrEnum):
     """Where a tournament stands."""
 
     RUNNING = "Running"
@@ -54,13 +54,13 @@ class Plan:
     """What to do, in this order: stop Jobs, stop models, start models, start Jobs.
 
     Attributes:
-        outcome: where the tournament stands; a terminal one is never left.
+        state: where the tournament stands; a terminal one is never left.
         phase: one word for people.
         message: what it is doing, or why it failed and what to do next.
         preflight: start it.
     """
 
-    outcome: Outcome
+    state: TournamentState
     phase: str
     message: str
     preflight: bool = False
@@ -79,12 +79,14 @@ def plan(graph: Graph, policy: Policy, observed: Observed) -> Plan:
         observed: what was seen; Jobs and models of an older manifest among it.
     """
     if failure := _failure(graph, policy, observed):
-        return _stopped(observed, Outcome.FAILED, "Failed", failure)
+        return _stopped(observed, TournamentState.FAILED, "Failed", failure)
     undone = [bundle for bundle in graph.bundles if not bundle.complete(observed.done)]
     if observed.preflight is PreflightPhase.PASSED and not undone:
-        return _stopped(observed, Outcome.COMPLETE, "Complete", "all artifacts are made")
+        return _stopped(observed, TournamentState.COMPLETE, "Complete", "all artifacts are made")
     if policy.suspend:
-        return _stopped(observed, Outcome.SUSPENDED, "Suspended", "suspended: set spec.suspend to false to go on")
+        return _stopped(
+            observed, TournamentState.SUSPENDED, "Suspended", "suspended: set spec.suspend to false to go on"
+        )
     if observed.preflight is not PreflightPhase.PASSED:
         return _check(graph, observed)
     return _work(graph, policy, observed, undone)
@@ -93,7 +95,7 @@ def plan(graph: Graph, policy: Policy, observed: Observed) -> Plan:
 def _check(graph: Graph, observed: Observed) -> Plan:
     """Preflight of a new or an edited manifest: nothing starts, and what an edit does not touch goes on."""
     return Plan(
-        Outcome.RUNNING,
+        TournamentState.RUNNING,
         "Preflight",
         "checking the store, the endpoints and what exists",
         preflight=observed.preflight is PreflightPhase.PENDING,
@@ -114,10 +116,10 @@ def _strangers(graph: Graph, observed: Observed) -> tuple[str, ...]:
     return tuple(name for name, s in seen if name not in graph.model or graph.model[name].version != s.version)
 
 
-def _stopped(observed: Observed, outcome: Outcome, phase: str, message: str) -> Plan:
+def _stopped(observed: Observed, state: TournamentState, phase: str, message: str) -> Plan:
     """Nothing is to run."""
     up = (name for name, seen in sorted(observed.models.items()) if seen.phase is not ModelPhase.STOPPED)
-    return Plan(outcome, phase, message, stop_jobs=tuple(sorted(observed.jobs)), stop_models=tuple(up))
+    return Plan(state, phase, message, stop_jobs=tuple(sorted(observed.jobs)), stop_models=tuple(up))
 
 
 def _failure(graph: Graph, policy: Policy, observed: Observed) -> str | None:
@@ -177,7 +179,7 @@ def _work(graph: Graph, policy: Policy, observed: Observed, undone: list[Bundle]
     in_stage = [bundle for bundle in graph.bundles if bundle.stage == first.stage]
     made = sum(len(observed.done.get(ref.key, ())) for bundle in in_stage for ref in bundle.makes)
     return Plan(
-        Outcome.RUNNING,
+        TournamentState.RUNNING,
         first.phase,
         f"{made} of {sum(bundle.shards for bundle in in_stage)} {first.stage} shards are done",
         stop_jobs=stale_jobs,

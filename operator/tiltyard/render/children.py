@@ -20,7 +20,7 @@ from tiltyard.api import (
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.observed import ModelPhase, ModelSeen, Observed, PreflightPhase
-from tiltyard.plan.planner import JobOrder, Outcome, Policy, plan
+from tiltyard.plan.planner import JobOrder, Policy, TournamentState, plan
 from tiltyard.plan.policy import policy_of
 from tiltyard.plan.schedule import Room
 from tiltyard.render.cluster import ClusterSettings
@@ -122,7 +122,7 @@ def in_order(prepared: Prepared, settings: ClusterSettings) -> Iterator[Child]:
     models: dict[str, ModelSeen] = {}
     while True:
         todo = plan(graph, policy, Observed(PreflightPhase.PASSED, done=done, models=models))
-        if todo.outcome is Outcome.COMPLETE:
+        if todo.state is TournamentState.COMPLETE:
             return
         if not (todo.stop_models or todo.start_models or todo.start_jobs):
             raise ManifestError("", [_no_room(graph, policy.room)])

@@ -14,11 +14,11 @@ from tiltyard.api import (
     StageStatus,
     Tournament,
     TournamentStatus,
-    Usage,
+    UsageStatus,
 )
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.observed import JobPhase, ModelPhase, Observed, PreflightPhase
-from tiltyard.plan.planner import Outcome, Plan
+from tiltyard.plan.planner import Plan, TournamentState
 from tiltyard.status.conditions import (
     COMPLETE,
     INVALID,
@@ -140,7 +140,7 @@ def _points(value: float) -> str:
 
 def _eta(graph: Graph, observed: Observed, plan: Plan, share: float, now: float) -> datetime | None:
     """At the pace of this run so far; what it found complete took no time."""
-    if plan.outcome is not Outcome.RUNNING or not observed.elapsed:
+    if plan.state is not TournamentState.RUNNING or not observed.elapsed:
         return None
     total = sum(bundle.shards for bundle in graph.bundles)
     reused = sum(len(parts) for parts in observed.reused.values()) / total
@@ -177,9 +177,9 @@ def _stage(name: str, bundles: list[Bundle], observed: Observed) -> StageStatus:
     return StageStatus(name=name, state="Running" if begun else "Pending", shards=counts, void=void)
 
 
-def _usage(observed: Observed) -> Usage:
+def _usage(observed: Observed) -> UsageStatus:
     rows = observed.ledger
-    return Usage(
+    return UsageStatus(
         prompt_tokens=sum(row.prompt_tokens for row in rows),
         cached_tokens=sum(row.cached_tokens for row in rows),
         completion_tokens=sum(row.completion_tokens for row in rows),

@@ -15,7 +15,7 @@ from typing import Final, Literal, NamedTuple
 from tiltyard.api import Condition, Problem
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.observed import Observed, PreflightPhase
-from tiltyard.plan.planner import Outcome, Plan
+from tiltyard.plan.planner import Plan, TournamentState
 from tiltyard_jobs.contracts.recipe import Milestone
 from tiltyard_jobs.contracts.recipes import RECIPES
 
@@ -158,14 +158,14 @@ def _milestone(stage: str, milestone: Milestone, situation: Situation) -> Statem
     return Statement(False, NOT_YET, NOT_YET_MESSAGE.format(made=made, all=len(bundles)))
 
 
-def _stands_at(outcome: Outcome, situation: Situation) -> Statement:
+def _stands_at(state: TournamentState, situation: Situation) -> Statement:
     """Where the tournament stands is this."""
-    return Statement(situation.plan.outcome is outcome, situation.plan.phase, situation.plan.message)
+    return Statement(situation.plan.state is state, situation.plan.phase, situation.plan.message)
 
 
-def _waiting(outcome: Outcome, situation: Situation) -> Statement:
+def _waiting(state: TournamentState, situation: Situation) -> Statement:
     """As `_stands_at`; the message also says what cannot go on, and why."""
-    statement = _stands_at(outcome, situation)
+    statement = _stands_at(state, situation)
     if not situation.diagnoses:
         return statement
     diagnoses = "; ".join(f"{what}: {why}" for what, why in situation.diagnoses.items())
@@ -173,7 +173,7 @@ def _waiting(outcome: Outcome, situation: Situation) -> Statement:
 
 
 def _stalled(situation: Situation) -> Statement:
-    statement = _stands_at(Outcome.FAILED, situation)
+    statement = _stands_at(TournamentState.FAILED, situation)
     if not statement.status or not situation.retry:
         return statement
     why = statement.message[: MAX_MESSAGE - RETRY_ROOM].rstrip(".")
@@ -189,11 +189,11 @@ CONDITIONS: Final[Mapping[str, Callable[[Situation], Statement | None]]] = {
         for stage, recipe in RECIPES.items()
         if recipe.MILESTONE is not None
     },
-    COMPLETE: partial(_stands_at, Outcome.COMPLETE),
-    FAILED: partial(_stands_at, Outcome.FAILED),
-    SUSPENDED: partial(_stands_at, Outcome.SUSPENDED),
-    READY: partial(_waiting, Outcome.COMPLETE),
-    RECONCILING: partial(_waiting, Outcome.RUNNING),
+    COMPLETE: partial(_stands_at, TournamentState.COMPLETE),
+    FAILED: partial(_stands_at, TournamentState.FAILED),
+    SUSPENDED: partial(_stands_at, TournamentState.SUSPENDED),
+    READY: partial(_waiting, TournamentState.COMPLETE),
+    RECONCILING: partial(_waiting, TournamentState.RUNNING),
     STALLED: _stalled,
 }
 """Each condition by its type, in the order of `status.conditions`; a rule that gives None leaves its condition out."""

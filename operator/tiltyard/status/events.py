@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from tiltyard.api import ModelStatus, TournamentStatus
 from tiltyard.plan.observed import Observed
-from tiltyard.plan.planner import Outcome
+from tiltyard.plan.planner import TournamentState
 from tiltyard.status import conditions
 
 # Reasons of events about the tournament.
@@ -38,7 +38,7 @@ ON_CONDITION: Final[Mapping[str, str]] = {
 }
 """Conditions whose becoming True is an event, with the event's reason. Its message is the condition's."""
 
-_ENDS: Final = frozenset({Outcome.COMPLETE, Outcome.FAILED, Outcome.SUSPENDED})
+_ENDS: Final = frozenset({TournamentState.COMPLETE, TournamentState.FAILED, TournamentState.SUSPENDED})
 """Phases that have their condition's event and no PhaseChanged."""
 
 # Messages; those that are not here are the condition's, or the diagnosis.

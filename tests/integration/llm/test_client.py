@@ -14,7 +14,7 @@ from aiohttp import web
 from support.stub_llm import serving
 from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, VoidReason
 from tiltyard_jobs.llm.client import ModelClient, Sampling
-from tiltyard_jobs.llm.endpoint import Endpoint, connect
+from tiltyard_jobs.llm.endpoint import ModelEndpoint, connect
 from tiltyard_jobs.llm.probe import can_complete_raw, require_raw_completions
 
 SAMPLING = Sampling(temperature=0.7, top_p=0.95, max_tokens=16)
@@ -34,7 +34,7 @@ async def asking(path: str, document: object, status: int = 200) -> AsyncIterato
 
     async with (
         serving({path: answer}) as root,
-        connect(Endpoint(root, "tiny", max_concurrency=4), rng=random.Random(0)) as client,
+        connect(ModelEndpoint(root, "tiny", max_concurrency=4), rng=random.Random(0)) as client,
     ):
         yield client, bodies
 
@@ -99,7 +99,7 @@ async def test_embed() -> None:
 async def test_models_under_a_prefix_and_another_version() -> None:
     async with asking("/openai/v2/models", {"data": [{"id": "tiny"}]}) as (client, _):
         root = client.url
-        endpoint = Endpoint(f"{root}/openai/v2/", "tiny")
+        endpoint = ModelEndpoint(f"{root}/openai/v2/", "tiny")
         async with connect(endpoint, rng=random.Random(0)) as prefixed:
             assert await prefixed.models() == ("tiny",)
 

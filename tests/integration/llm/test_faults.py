@@ -7,7 +7,7 @@ import random
 
 from support.stub_llm import FaultyModel, serving
 from tiltyard_jobs.llm.client import Sampling
-from tiltyard_jobs.llm.endpoint import Endpoint, connect
+from tiltyard_jobs.llm.endpoint import ModelEndpoint, connect
 from tiltyard_jobs.llm.retry import RetryPolicy
 from tiltyard_jobs.llm.usage import Usage
 
@@ -22,7 +22,7 @@ async def test_no_record_is_lost_under_refusals_and_resets() -> None:
     spent = Usage()
     async with (
         serving({"/v1/completions": model.complete}) as root,
-        connect(Endpoint(root, "m", max_concurrency=32), rng=random.Random(0), policy=POLICY) as client,
+        connect(ModelEndpoint(root, "m", max_concurrency=32), rng=random.Random(0), policy=POLICY) as client,
     ):
         waiting = iter(range(RECORDS))
 

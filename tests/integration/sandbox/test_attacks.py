@@ -11,7 +11,7 @@ import pytest
 
 from tiltyard_jobs.evaluation.benchmarks.cruxeval import AssertionTask
 from tiltyard_jobs.sandbox.confine import ConfinementError
-from tiltyard_jobs.sandbox.host import Limits, Outcome, run_program, run_programs
+from tiltyard_jobs.sandbox.host import Limits, ProgramOutcome, run_program, run_programs
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="code of models runs on Linux alone")
 
@@ -27,7 +27,7 @@ pass"""
 LIMITS = Limits(seconds=10, memory=1 << 30, file_bytes=1 << 20)
 
 
-async def run(source: str, limits: Limits = LIMITS) -> Outcome:
+async def run(source: str, limits: Limits = LIMITS) -> ProgramOutcome:
     return await run_program(source, limits)
 
 
@@ -42,12 +42,12 @@ def largest(values: List[int]) -> int:
 assert largest([1, 3, 2]) == 3
 assert math.isclose(statistics.mean([1, 2]), 1.5)
 """
-    assert await run(source) == Outcome("Passed")
+    assert await run(source) == ProgramOutcome("Passed")
 
 
 async def test_an_answer_of_cruxeval_is_read_inside() -> None:
     task = AssertionTask("sample_0", "def f(x):\n    return [x, x]", "3", finds_output=True)
-    assert await run(task.from_chat("assert f(3) == [3, 3]")) == Outcome("Passed")
+    assert await run(task.from_chat("assert f(3) == [3, 3]")) == ProgramOutcome("Passed")
     for wrong in ("assert f(3) == [3]", "assert f(3) == f(3)", "assert f(3) == " + "[" * 3000):
         assert (await run(task.from_chat(wrong))).verdict == "Failed"
 
@@ -56,7 +56,7 @@ async def test_a_process_that_is_killed_before_it_begins_is_started_again(tmp_pa
     starts, limits = tmp_path / "starts", Limits()
     count = f"echo >> {starts}; n=0; while read one; do n=$((n+1)); done < {starts}"
     third = ("/bin/sh", "-c", f'{count}; [ $n -gt 2 ] && exec {sys.executable} -I -m "$@"; kill -9 $$', "start")
-    assert await run_program("assert True", limits, third) == Outcome("Passed")
+    assert await run_program("assert True", limits, third) == ProgramOutcome("Passed")
     with pytest.raises(ConfinementError, match="killed 3 times before it began"):
         await run_program("assert True", limits, ("/bin/sh", "-c", "kill -9 $$"))
 
@@ -80,7 +80,7 @@ thread.start()
 thread.join()
 assert said == [1]
 """
-    assert await run(source) == Outcome("Passed")
+    assert await run(source) == ProgramOutcome("Passed")
 
 
 async def test_what_libraries_do_works() -> None:
@@ -97,7 +97,7 @@ assert sorted(os.listdir()) == ["back", "folder", "link"]
 for place in ("/proc/cpuinfo", "/proc/meminfo", "/proc/self/cmdline", "/sys/devices/system/cpu/online"):
     assert open(place).read()
 """
-    assert await run(source) == Outcome("Passed")
+    assert await run(source) == ProgramOutcome("Passed")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ for place in ("/proc/cpuinfo", "/proc/meminfo", "/proc/self/cmdline", "/sys/devi
     ],
 )
 async def test_what_fails_says_why(source: str, detail: str) -> None:
-    assert await run(source) == Outcome("Failed", detail)
+    assert await run(source) == ProgramOutcome("Failed", detail)
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ import ctypes, os
 assert "AWS_SECRET_ACCESS_KEY" not in os.environ, os.environ
 assert ctypes.CDLL(None).getenv(b"AWS_SECRET_ACCESS_KEY") == 0
 """
-    assert await run(source) == Outcome("Passed")
+    assert await run(source) == ProgramOutcome("Passed")
 
 
 async def test_one_program_cannot_touch_the_outcome_of_another() -> None:

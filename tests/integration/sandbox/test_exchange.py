@@ -15,7 +15,7 @@ import pytest
 
 from tiltyard_jobs.sandbox.archive import archive
 from tiltyard_jobs.sandbox.exchange import ask
-from tiltyard_jobs.sandbox.host import Limits, Outcome
+from tiltyard_jobs.sandbox.host import Limits, ProgramOutcome
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="code of models runs on Linux alone")
 
@@ -59,7 +59,7 @@ async def test_orders_are_run_one_after_the_other(folder: Path) -> None:
     assert [outcome.verdict for outcome in found] == ["Passed", "Failed", "Crashed", "Failed"]
     assert {total for _, total in seen} <= {4}
     again = await asyncio.wait_for(ask(folder, ["x = 1"], LIMITS, lambda done, all_: None), 30)
-    assert again == [Outcome("Passed")]
+    assert again == [ProgramOutcome("Passed")]
 
 
 def test_the_interpreter_without_tiltyard_is_one() -> None:

@@ -32,7 +32,7 @@ from tiltyard_jobs.contracts.versions import LM_EVAL
 from tiltyard_jobs.results.documents import Manifest
 from tiltyard_jobs.results.stage_tables import INSTRUCTIONS
 from tiltyard_jobs.sandbox.confine import ConfinementError
-from tiltyard_jobs.sandbox.host import Limits, Outcome
+from tiltyard_jobs.sandbox.host import Limits, ProgramOutcome
 from tiltyard_jobs.stages import preflight
 
 CHATML = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -148,7 +148,7 @@ def test_benchmarks_that_will_be_run(world: StageWorld, monkeypatch: pytest.Monk
 
 
 def test_a_machine_that_cannot_hold_programs_back(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def refuse(source: str, limits: Limits) -> Outcome:
+    async def refuse(source: str, limits: Limits) -> ProgramOutcome:
         raise ConfinementError("the kernel has no Landlock")
 
     monkeypatch.setattr(preflight, "run_program", refuse)

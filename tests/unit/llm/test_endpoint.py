@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tiltyard_jobs.errors import ConfigurationError
-from tiltyard_jobs.llm.endpoint import Endpoint
+from tiltyard_jobs.llm.endpoint import ModelEndpoint
 from tiltyard_jobs.llm.transport import HttpTransport
 
 
@@ -23,7 +23,7 @@ from tiltyard_jobs.llm.transport import HttpTransport
     ],
 )
 def test_root_and_version(url: str, root: str, version: str) -> None:
-    endpoint = Endpoint(url, "m")
+    endpoint = ModelEndpoint(url, "m")
     assert (endpoint.root, endpoint.version) == (root, version)
 
 

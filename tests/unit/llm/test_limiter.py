@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support import virtual_time
-from tiltyard_jobs.llm.limiter import Limiter, Outcome
+from tiltyard_jobs.llm.limiter import Limiter, RequestOutcome
 
-Serve = Callable[[], Awaitable[Outcome]]
+Serve = Callable[[], Awaitable[RequestOutcome]]
 
 
 class QueueingServer:
@@ -25,10 +25,10 @@ class QueueingServer:
         self.mean = mean
         self.rng = random.Random(7)
 
-    async def serve(self) -> Outcome:
+    async def serve(self) -> RequestOutcome:
         async with self.slots:
             await asyncio.sleep(self.mean * self.rng.lognormvariate(-0.08, 0.4))
-        return Outcome.ANSWERED
+        return RequestOutcome.ANSWERED
 
 
 class BatchingServer:
@@ -37,11 +37,11 @@ class BatchingServer:
     def __init__(self) -> None:
         self.in_flight = 0
 
-    async def serve(self) -> Outcome:
+    async def serve(self) -> RequestOutcome:
         self.in_flight += 1
         await asyncio.sleep(0.5 * self.in_flight**0.3)
         self.in_flight -= 1
-        return Outcome.ANSWERED
+        return RequestOutcome.ANSWERED
 
 
 class RefusingServer:
@@ -52,19 +52,19 @@ class RefusingServer:
         self.refusal_seconds = refusal_seconds
         self.in_flight = 0
 
-    async def serve(self) -> Outcome:
+    async def serve(self) -> RequestOutcome:
         if self.in_flight >= self.capacity:
             await asyncio.sleep(self.refusal_seconds)
-            return Outcome.REFUSED
+            return RequestOutcome.REFUSED
         self.in_flight += 1
         await asyncio.sleep(0.5)
         self.in_flight -= 1
-        return Outcome.ANSWERED
+        return RequestOutcome.ANSWERED
 
 
 @dataclass
 class Run:
-    outcomes: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
+    outcomes: dict[RequestOutcome, int] = field(default_factory=lambda: dict.fromkeys(RequestOutcome, 0))
     limits: list[int] = field(default_factory=list)
 
     @property
@@ -88,7 +88,7 @@ async def drive(serve: Serve, *, tasks: int, seconds: float, limiter: Limiter | 
             limiter.release(outcome, virtual_time.now() - began)
             run.outcomes[outcome] += 1
             run.limits.append(limiter.limit)
-            if outcome is Outcome.REFUSED:
+            if outcome is RequestOutcome.REFUSED:
                 await asyncio.sleep(0.5)
 
     await asyncio.gather(*(ask() for _ in range(tasks)))
@@ -101,7 +101,7 @@ def test_limit_settles_near_the_capacity_of_a_queueing_server(capacity: int, sec
         return await drive(QueueingServer(capacity).serve, tasks=256, seconds=seconds)
 
     run = virtual_time.run(main())
-    assert run.outcomes[Outcome.ANSWERED] > 0.9 * capacity / 0.5 * seconds
+    assert run.outcomes[RequestOutcome.ANSWERED] > 0.9 * capacity / 0.5 * seconds
     assert run.late_limit < 1.8 * capacity + 8
 
 
@@ -118,19 +118,19 @@ def test_limit_falls_to_what_a_refusing_server_takes(refusal_seconds: float) -> 
         return await drive(RefusingServer(12, refusal_seconds).serve, tasks=64, seconds=120)
 
     run = virtual_time.run(main())
-    assert run.outcomes[Outcome.ANSWERED] > 0.85 * 12 / 0.5 * 120
+    assert run.outcomes[RequestOutcome.ANSWERED] > 0.85 * 12 / 0.5 * 120
     assert run.late_limit < 14
-    assert run.outcomes[Outcome.REFUSED] < run.outcomes[Outcome.ANSWERED]
+    assert run.outcomes[RequestOutcome.REFUSED] < run.outcomes[RequestOutcome.ANSWERED]
 
 
 def test_random_refusals_of_a_tenth_cost_little_concurrency() -> None:
     rng = random.Random(1)
 
-    async def serve() -> Outcome:
+    async def serve() -> RequestOutcome:
         if rng.random() < 0.1:
-            return Outcome.REFUSED
+            return RequestOutcome.REFUSED
         await asyncio.sleep(0.5)
-        return Outcome.ANSWERED
+        return RequestOutcome.ANSWERED
 
     async def main() -> Run:
         return await drive(serve, tasks=64, seconds=60)
@@ -156,10 +156,10 @@ def test_limit_follows_a_server_that_loses_capacity() -> None:
 def test_a_worker_short_of_cpu_does_not_blame_the_server(seed: int) -> None:
     rng = random.Random(seed)
 
-    async def serve() -> Outcome:
+    async def serve() -> RequestOutcome:
         await asyncio.sleep(0.05)
         virtual_time.work(0.0002)
-        return Outcome.ANSWERED
+        return RequestOutcome.ANSWERED
 
     async def others_have_the_cpu() -> None:
         while True:
@@ -181,7 +181,7 @@ def test_what_is_not_asked_for_raises_no_limit() -> None:
 
     run = virtual_time.run(main())
     assert run.late_limit < 33  # a trial of more is taken back
-    assert run.outcomes[Outcome.ANSWERED] > 0.85 * 10 / 0.5 * 60
+    assert run.outcomes[RequestOutcome.ANSWERED] > 0.85 * 10 / 0.5 * 60
 
 
 def test_waiters_are_served_in_order_and_a_cancelled_one_loses_no_slot() -> None:
@@ -193,7 +193,7 @@ def test_waiters_are_served_in_order_and_a_cancelled_one_loses_no_slot() -> None
             await limiter.acquire()
             served.append(name)
             await asyncio.sleep(1)
-            limiter.release(Outcome.FAILED)
+            limiter.release(RequestOutcome.FAILED)
 
         tasks = [asyncio.create_task(ask(name)) for name in range(5)]
         await asyncio.sleep(0.5)
@@ -211,10 +211,10 @@ def test_retry_after_pauses_everybody() -> None:
     async def main() -> tuple[float, float]:
         limiter = Limiter(maximum=4, clock=virtual_time.now)
         await limiter.acquire()
-        limiter.release(Outcome.REFUSED, retry_after=5.0)
+        limiter.release(RequestOutcome.REFUSED, retry_after=5.0)
         first = limiter.pause_left()
         await limiter.acquire()
-        limiter.release(Outcome.REFUSED, retry_after=1.0)  # a shorter one does not shorten it
+        limiter.release(RequestOutcome.REFUSED, retry_after=1.0)  # a shorter one does not shorten it
         await asyncio.sleep(2)
         return first, limiter.pause_left()
 
@@ -224,9 +224,9 @@ def test_retry_after_pauses_everybody() -> None:
 @settings(max_examples=50, deadline=None)
 @given(
     maximum=st.integers(1, 64),
-    replies=st.lists(st.tuples(st.sampled_from(Outcome), st.floats(0, 100), st.floats(0, 10)), max_size=400),
+    replies=st.lists(st.tuples(st.sampled_from(RequestOutcome), st.floats(0, 100), st.floats(0, 10)), max_size=400),
 )
-def test_limit_stays_within_its_bounds(maximum: int, replies: list[tuple[Outcome, float, float]]) -> None:
+def test_limit_stays_within_its_bounds(maximum: int, replies: list[tuple[RequestOutcome, float, float]]) -> None:
     clock = [0.0]
 
     async def main() -> None:

@@ -13,7 +13,7 @@ from support.small_world import World
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.estimate import expected_loads
 from tiltyard.plan.graph import Graph
-from tiltyard.plan.planner import Outcome, Policy
+from tiltyard.plan.planner import Policy, TournamentState
 from tiltyard.plan.schedule import Room
 
 
@@ -97,5 +97,5 @@ def test_more_room_never_costs_loads(players: int) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_a_world_with_times_needs_no_more_loads_than_expected(room: int, seed: int) -> None:
     graph, world = graph_of(4, 0, False), World(random.Random(seed))
-    assert world.play(graph, Policy(Room(room))).outcome is Outcome.COMPLETE
+    assert world.play(graph, Policy(Room(room))).state is TournamentState.COMPLETE
     assert world.loads.total() == sum(expected_loads(graph, {}, Room(room)).values())

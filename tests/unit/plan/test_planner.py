@@ -17,7 +17,7 @@ from tiltyard.api import load_tournament
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.estimate import estimate, expected_loads
 from tiltyard.plan.graph import Graph
-from tiltyard.plan.planner import Outcome, Policy
+from tiltyard.plan.planner import Policy, TournamentState
 from tiltyard.plan.schedule import Room
 from tiltyard_jobs.contracts.recipes import JudgeRecipe
 
@@ -31,7 +31,7 @@ def is_complete(graph: Graph, world: World) -> bool:
 def test_a_tournament_is_played_to_the_end(room: int | None, judges: int) -> None:
     graph, world = build_graph(tournament(4, judges=judges)), World(random.Random(1))
     last = world.play(graph, Policy(Room(room)))
-    assert last.outcome is Outcome.COMPLETE
+    assert last.state is TournamentState.COMPLETE
     assert is_complete(graph, world)
     assert set(world.made.values()) == {1}
     assert world.most_up == (room or 4 + judges)
@@ -79,7 +79,7 @@ def test_any_manifest_in_any_room_is_played_to_the_end(
     graph = build_graph(load_tournament(yaml.safe_dump(document)))
     room = Room(active, (("nvidia.com/gpu", Decimal(gpus)),))
     world = World(random.Random(seed))
-    assert world.play(graph, Policy(room)).outcome is Outcome.COMPLETE
+    assert world.play(graph, Policy(room)).state is TournamentState.COMPLETE
     assert is_complete(graph, world)
     assert set(world.made.values()) == {1}
 
@@ -90,7 +90,7 @@ def test_what_is_there_already_is_not_made_again(seed: int, room: int) -> None:
     graph, rng = build_graph(tournament(3)), random.Random(seed)
     there = {ref.key: frozenset(part for part in range(ref.shards) if rng.random() < 0.5) for ref in graph.artifacts}
     world = World(rng, done=dict(there))
-    assert world.play(graph, Policy(Room(room))).outcome is Outcome.COMPLETE
+    assert world.play(graph, Policy(Room(room))).state is TournamentState.COMPLETE
     assert not {(key, part) for key, parts in there.items() for part in parts} & world.made.keys()
 
 
@@ -98,7 +98,7 @@ def test_a_complete_tournament_starts_nothing() -> None:
     graph, world = build_graph(tournament(3)), World(random.Random(1))
     world.play(graph, Policy())
     again = World(random.Random(2), done=world.done)
-    assert again.play(graph, Policy()).outcome is Outcome.COMPLETE
+    assert again.play(graph, Policy()).state is TournamentState.COMPLETE
     assert not again.loads
     assert not again.bundles_run
 
@@ -107,9 +107,9 @@ def test_suspended_it_stops_everything_and_resumed_it_goes_on() -> None:
     graph, world = build_graph(tournament(4)), World(random.Random(3))
     world.play(graph, Policy(Room(2)), until=lambda world: len(world.made) > 20)
     made = dict(world.made)
-    assert world.play(graph, Policy(Room(2), suspend=True)).outcome is Outcome.SUSPENDED
+    assert world.play(graph, Policy(Room(2), suspend=True)).state is TournamentState.SUSPENDED
     assert dict(world.made) == made
-    assert world.play(graph, Policy(Room(2))).outcome is Outcome.COMPLETE
+    assert world.play(graph, Policy(Room(2))).state is TournamentState.COMPLETE
     assert set(world.made.values()) == {1}
 
 
@@ -117,24 +117,24 @@ def test_a_shard_that_fails_for_good_fails_the_tournament_and_frees_the_models()
     graph = build_graph(tournament(3))
     world = World(random.Random(4), fails=lambda name, index: name == "answer/m1/m2")
     last = world.play(graph, Policy(Room(2)))
-    assert last.outcome is Outcome.FAILED
+    assert last.state is TournamentState.FAILED
     assert last.message == "answer/m1/m2: a shard failed"
     mended = World(random.Random(5), done=world.done)
-    assert mended.play(graph, Policy(Room(2))).outcome is Outcome.COMPLETE
+    assert mended.play(graph, Policy(Room(2))).state is TournamentState.COMPLETE
     assert not {name for name in mended.bundles_run if name.startswith("mine")}
 
 
 def test_a_model_that_dies_is_started_again() -> None:
     graph = build_graph(tournament(3))
     world = World(random.Random(6), model_dies=lambda name, load: name == "m1" and load <= 3)
-    assert world.play(graph, Policy(Room(1))).outcome is Outcome.COMPLETE
+    assert world.play(graph, Policy(Room(1))).state is TournamentState.COMPLETE
     assert set(world.made.values()) == {1}
 
 
 def test_a_deadline_fails_it_and_keeps_what_is_made() -> None:
     graph, world = build_graph(tournament(3)), World(random.Random(7))
     last = world.play(graph, Policy(Room(1), active_deadline=120))
-    assert last.outcome is Outcome.FAILED
+    assert last.state is TournamentState.FAILED
     assert last.message.startswith("spec.activeDeadlineSeconds: ")
     assert world.done
 
@@ -144,7 +144,7 @@ def test_an_edit_in_the_middle_stops_what_it_replaces_and_keeps_the_rest() -> No
     world = World(random.Random(8))
     world.play(before, Policy(Room(2)), until=lambda world: any(n.startswith("answer") for n in world.bundles_run))
     after = build_graph(tournament(3, battles={"answer": {"temperature": "0.1"}}))
-    assert world.play(after, Policy(Room(2))).outcome is Outcome.COMPLETE
+    assert world.play(after, Policy(Room(2))).state is TournamentState.COMPLETE
     assert is_complete(after, world)
     assert set(world.made.values()) == {1}
 
@@ -166,7 +166,7 @@ def test_a_sixth_competitor_costs_its_own_row_and_column() -> None:
             for part in index:
                 recipe = bundle.recipes[part.recipe]
                 assert "m5" in bundle.name or "sim://m5" in recipe.model_dump_json(), bundle.name
-    assert world.play(six, Policy(Room(2))).outcome is Outcome.COMPLETE
+    assert world.play(six, Policy(Room(2))).state is TournamentState.COMPLETE
     assert set(world.made.values()) == {1}
     assert len(world.made) > len(done)
 

@@ -17,7 +17,7 @@ from tiltyard_jobs.contracts.target_recipes import (
     SolveRecipe,
     TrainRecipe,
 )
-from tiltyard_jobs.contracts.verdicts import VerdictMethod
+from tiltyard_jobs.contracts.verdicts import VerdictMethodName
 from tiltyard_jobs.contracts.vocabulary import (
     DatasetFormat,
     DedupMethod,
@@ -186,7 +186,7 @@ class JudgeRecipe(Recipe):
     answers_a: ArtifactRef
     answers_b: ArtifactRef
     orders: Orders
-    method: VerdictMethod
+    method: VerdictMethodName
     prompt: str
     round: int = 0
     previous: ArtifactRef | None = None

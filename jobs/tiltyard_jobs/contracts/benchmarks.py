@@ -40,10 +40,10 @@ BENCHMARKS: Mapping[str, BenchmarkFacts] = {
 }
 """By the names that a manifest has for them."""
 
+# To pydantic these are the names in the table, to type checkers any text: they cannot read a table.
 if TYPE_CHECKING:
-    Benchmark = str
-    DecontaminationBenchmark = str
+    BenchmarkName = str
+    DecontaminationBenchmarkName = str
 else:
-    Benchmark = Literal[tuple(BENCHMARKS)]
-    DecontaminationBenchmark = Literal[tuple(name for name, facts in BENCHMARKS.items() if facts.decontaminates)]
-"""One of these names; one whose texts can be held against training data."""
+    BenchmarkName = Literal[tuple(BENCHMARKS)]
+    DecontaminationBenchmarkName = Literal[tuple(name for name, facts in BENCHMARKS.items() if facts.decontaminates)]

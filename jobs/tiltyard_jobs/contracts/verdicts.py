@@ -30,9 +30,10 @@ VERDICT_METHODS: Mapping[str, VerdictMethodFacts] = {
     "Choice": VerdictMethodFacts("one label", tokens=8),
     "Reasoned": VerdictMethodFacts("reasons, then a label", tokens=160),
 }
+"""By the names that a manifest has for them."""
 
+# To pydantic these are the names in the table, to type checkers any text: they cannot read a table.
 if TYPE_CHECKING:
-    VerdictMethod = str
+    VerdictMethodName = str
 else:
-    VerdictMethod = Literal[tuple(VERDICT_METHODS)]
-"""One of these names."""
+    VerdictMethodName = Literal[tuple(VERDICT_METHODS)]

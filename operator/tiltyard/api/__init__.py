@@ -11,7 +11,7 @@ from tiltyard.api.evaluation import BenchmarkFile, Evaluation, ProgramEnvironmen
 from tiltyard.api.instructions import GivenInstructions, Instructions, Mine
 from tiltyard.api.jobs import Jobs
 from tiltyard.api.load import load_tournament, tournament_from_object
-from tiltyard.api.output import Output, S3Output
+from tiltyard.api.output import Bucket, Output
 from tiltyard.api.participant import Endpoint, ModelSource, Participant, Weights
 from tiltyard.api.places import problems_on_cluster, problems_on_machine, unsupported, unsupported_on_cluster
 from tiltyard.api.pods import KeyReference, ObjectReference, PodPatch, Resources, secret_variable
@@ -41,6 +41,7 @@ __all__ = [
     "AnswerSampling",
     "Battles",
     "BenchmarkFile",
+    "Bucket",
     "Condition",
     "Curation",
     "Dataset",
@@ -72,7 +73,6 @@ __all__ = [
     "Rating",
     "Resources",
     "RuntimeReference",
-    "S3Output",
     "Schedule",
     "Serving",
     "ShardCounts",

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from tiltyard.api.base import ApiModel
 from tiltyard.api.scalars import PositiveShare, Temperature, TokenLimit
-from tiltyard_jobs.contracts.verdicts import VERDICT_METHODS, VerdictMethod
+from tiltyard_jobs.contracts.verdicts import VERDICT_METHODS, VerdictMethodName
 from tiltyard_jobs.contracts.vocabulary import Criteria, Orders, Pairing, ScheduleType
 
 _METHODS = " ".join(f"{name}: {facts.meaning}." for name, facts in VERDICT_METHODS.items())
@@ -29,7 +29,7 @@ class AnswerSampling(ApiModel):
 class VerdictSettings(ApiModel):
     """How one verdict is asked for."""
 
-    method: Annotated[VerdictMethod, Field(description=f"{_METHODS} Default: Logprobs.")] = "Logprobs"
+    method: Annotated[VerdictMethodName, Field(description=f"{_METHODS} Default: Logprobs.")] = "Logprobs"
     criteria: Criteria = "code-v1"
     """What a judge weighs. Default: code-v1."""
 

@@ -14,7 +14,7 @@ from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import Line, PositiveShare
 from tiltyard.api.shapes import Distinct, Whole
 from tiltyard.api.texts import Texts
-from tiltyard_jobs.contracts.benchmarks import DecontaminationBenchmark
+from tiltyard_jobs.contracts.benchmarks import DecontaminationBenchmarkName
 from tiltyard_jobs.contracts.vocabulary import DedupMethod, DiversityMethod, EmbedderMethod, Grade
 
 
@@ -101,7 +101,9 @@ class Curation(ApiModel):
     """Instructions of the wanted difficulty are kept."""
     diversity: Diversity = Diversity()
     """Many instructions are compressed to few that cover them."""
-    decontaminate: Annotated[tuple[DecontaminationBenchmark, ...], Field(max_length=16), Distinct()] = ("humaneval",)
+    decontaminate: Annotated[tuple[DecontaminationBenchmarkName, ...], Field(max_length=16), Distinct()] = (
+        "humaneval",
+    )
     """Known benchmarks: an instruction or a gold answer that matches them, or nearly, gives no training row and is
     counted. mbpp is read from the Hugging Face hub: it needs a network and the package datasets. Default: humaneval."""
     held_out: Annotated[tuple[Texts, ...], Field(max_length=16)] = ()

@@ -13,7 +13,7 @@ from tiltyard.api.scalars import Sha256, TextsUri, TokenLimit
 from tiltyard.api.serving import ModelServing
 from tiltyard.api.shapes import Distinct, Text, Whole
 from tiltyard.api.texts import TEXTS_IN_CLUSTER
-from tiltyard_jobs.contracts.benchmarks import BENCHMARKS, Benchmark
+from tiltyard_jobs.contracts.benchmarks import BENCHMARKS, BenchmarkName
 
 _WITH_LIBRARIES = [name for name, facts in BENCHMARKS.items() if facts.libraries]
 
@@ -33,7 +33,7 @@ class BenchmarkFile(ApiModel):
 
     CLUSTER_RULES = (TEXTS_IN_CLUSTER,)
 
-    benchmark: Benchmark
+    benchmark: BenchmarkName
     """Which one."""
     uri: TextsUri
     """The records as its authors publish them: JSON lines or parquet at s3://BUCKET/KEY; on one machine also
@@ -45,7 +45,7 @@ class BenchmarkFile(ApiModel):
 class ProgramEnvironment(ApiModel):
     """Where the programs of a benchmark run: what they find installed. Tiltyard itself need not be in it."""
 
-    benchmark: Benchmark
+    benchmark: BenchmarkName
     """Which one."""
     image: ImageName
     """A container image with Python 3.10 or later and the libraries. On one machine its name alone counts: the
@@ -195,7 +195,7 @@ class Evaluation(ApiModel):
 
     RULES = (CODE_EXECUTION, ONE_FILE, ONE_ENVIRONMENT, LIBRARIES_SOMEWHERE, ASKED_ONCE, SOMETHING_ASKED)
 
-    benchmarks: Annotated[tuple[Benchmark, ...], Field(max_length=16), Distinct()] = ("humaneval_plus", "mbpp_plus")
+    benchmarks: Annotated[tuple[BenchmarkName, ...], Field(max_length=16), Distinct()] = ("humaneval_plus", "mbpp_plus")
     """Programs that are written and run: one greedy solution for each task (pass@1). humaneval comes with Tiltyard; the
     others are read from the Hugging Face hub, which needs a network and the package datasets, or from `files`.
     Default: humaneval_plus, mbpp_plus."""

@@ -13,12 +13,12 @@ from tiltyard_jobs.contracts.stores import STORES, StoreFacts, scheme_of
 from tiltyard_jobs.contracts.tasks import StoreRef
 
 
-def _one_identity(s3: S3Output) -> Iterator[Violation]:
-    if s3.secret_ref is not None and s3.service_account_name is not None:
+def _one_identity(bucket: Bucket) -> Iterator[Violation]:
+    if bucket.secret_ref is not None and bucket.service_account_name is not None:
         yield Violation((), "both")
 
 
-ONE_IDENTITY: Rule[S3Output] = Rule(
+ONE_IDENTITY: Rule[Bucket] = Rule(
     sentence="must have at most one of secretRef and serviceAccountName",
     check=_one_identity,
     cel="!(has(self.secretRef) && has(self.serviceAccountName))",
@@ -54,6 +54,10 @@ class S3Output(ApiModel):
         return StoreRef(uri=self.uri, endpoint=self.endpoint, region=self.region, ca_bundle=ca_bundle)
 
 
+Bucket = S3Output
+"""A bucket of any kind: how a worker opens it, and who may."""
+
+
 class Output(ApiModel):
     """Where artifacts are kept."""
 
@@ -61,6 +65,6 @@ class Output(ApiModel):
     """A bucket that speaks S3."""
 
     @property
-    def bucket(self) -> S3Output:
+    def bucket(self) -> Bucket:
         """The bucket, whichever field names it."""
         return self.s3

@@ -7,7 +7,7 @@ import gzip
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from tiltyard.api import KeyReference, S3Output, Tournament, Training, secret_variable
+from tiltyard.api import Bucket, KeyReference, Tournament, Training, secret_variable
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.participants import used_endpoints
 from tiltyard.plan.planner import JobOrder
@@ -142,7 +142,7 @@ def _places(bundle: Bundle) -> Iterator[tuple[int, int]]:
             yield recipe, shard
 
 
-def bucket_of(tournament: Tournament) -> S3Output:
+def bucket_of(tournament: Tournament) -> Bucket:
     """Where a tournament on a cluster keeps its artifacts."""
     assert tournament.spec.output is not None, "a cluster's manifest has a bucket"
     return tournament.spec.output.bucket
@@ -314,7 +314,7 @@ def _sandbox(
     ]
 
 
-def bucket_env(bucket: S3Output) -> Iterator[dict[str, Any]]:
+def bucket_env(bucket: Bucket) -> Iterator[dict[str, Any]]:
     """The bucket's credentials; the store's own client finds those of a service account by itself."""
     if bucket.secret_ref is not None:
         for variable in bucket.facts.credentials:

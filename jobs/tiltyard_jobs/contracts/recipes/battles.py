@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Phase, Recipe, Requests, parts
 from tiltyard_jobs.contracts.recipes.instructions import INSTRUCTION_TOKENS, SamplingRecipe
-from tiltyard_jobs.contracts.verdicts import VERDICT_METHODS, VerdictMethod
+from tiltyard_jobs.contracts.verdicts import VERDICT_METHODS, VerdictMethodName
 from tiltyard_jobs.contracts.vocabulary import Orders
 
 # Tokens, for estimates.
@@ -57,7 +57,7 @@ class JudgeRecipe(Recipe):
     answers_a: ArtifactRef
     answers_b: ArtifactRef
     orders: Orders
-    method: VerdictMethod
+    method: VerdictMethodName
     prompt: str
     round: int = 0
     previous: ArtifactRef | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from tiltyard_jobs.contracts.benchmarks import Benchmark
+from tiltyard_jobs.contracts.benchmarks import BenchmarkName
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipe import ArtifactRef, EngineName, Milestone, Phase, Recipe, Requests, parts
@@ -26,7 +26,7 @@ class TaskSetRecipe(Contract):
         rows: tasks, at most.
     """
 
-    name: Benchmark
+    name: BenchmarkName
     uri: str | None = None
     sha256: str | None = None
     rows: int

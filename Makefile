@@ -13,7 +13,10 @@ help: ## This list
 demo: .venv/.local ## Five simulated experts, from mining to the report, in ./demo
 	@$(BIN)/tiltyard run examples/quickstart.yaml --out demo --state demo/.run
 
-test: test-unit test-integration ## Unit and integration tests; no root, no GPU
+test: .venv/.dev ## Unit and integration tests, and how much of the code they reach; no root, no GPU
+	@rm -f .coverage
+	@PYTEST_ADDOPTS="--cov --cov-append --cov-report=" $(MAKE) --no-print-directory test-unit test-integration
+	@$(BIN)/coverage report
 
 test-unit: .venv/.dev ## Seconds; no I/O
 	$(PYTEST) tests/unit -q -n 2
@@ -72,7 +75,7 @@ tools: .venv/.dev
 	  jobset-manager trainer-manager helm > /dev/null
 
 clean: ## Remove what the targets above made in this tree; caches outside of it stay
-	rm -rf .venv demo .tiltyard out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv demo .tiltyard out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*
 
 # One environment: `local` is what a user needs, `dev` is that and the tools, at the same versions.
 .venv/.dev: requirements/dev.txt pyproject.toml

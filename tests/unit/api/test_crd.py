@@ -15,7 +15,7 @@ from tiltyard.api.fields import model_in
 from tiltyard.api.tournament import Tournament
 
 ROOT = Path(__file__).parents[3]
-SMALL_ENOUGH = 200_000  # bytes as JSON: `kubectl apply` keeps it in an annotation, which may have 262144
+SMALL_ENOUGH = 200_000  # bytes as JSON; `kubectl apply` keeps a copy in an annotation of at most 262,144
 
 
 def schema_of(crd: dict[str, Any]) -> dict[str, Any]:

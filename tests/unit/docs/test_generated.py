@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import generate_manifest_docs
-
 from support.documents import ROOT
 from tiltyard.api.places import NOT_YET, NOT_YET_ON_CLUSTER
 

@@ -42,12 +42,13 @@ cluster-up: .venv/.dev ## A cluster with KServe and S3; prints its KUBECONFIG (o
 cluster-down: .venv/.dev ## End it; nothing is left
 	@PYTHONPATH=hack $(BIN)/python -m cluster.up down
 
-check: .venv/.dev verify ## Lint, types, import contracts
+check: .venv/.dev verify ## Lint, types, import contracts, spelling
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/mypy --python-version 3.10 -p tiltyard_jobs.sandbox # it runs in other people's interpreters too
 	$(BIN)/lint-imports
+	$(BIN)/codespell
 
 format: .venv/.dev ## Format, and mend what lint can mend
 	$(BIN)/ruff check --fix
@@ -56,6 +57,7 @@ format: .venv/.dev ## Format, and mend what lint can mend
 verify: .venv/.dev ## Generated files are what the sources make
 	$(BIN)/python -m tiltyard.api.crd --check
 	$(BIN)/python hack/generate_manifest_docs.py --check
+	$(BIN)/python hack/version.py --check
 
 lock: ## Compile the lock files (needs uv)
 	$(LOCK) pyproject.toml --extra local --group build -o requirements/local.txt

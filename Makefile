@@ -13,7 +13,10 @@ help: ## This list
 demo: .venv/.local ## Five simulated experts, from mining to the report, in ./demo
 	@$(BIN)/tiltyard run examples/quickstart.yaml --out demo --state demo/.run
 
-test: test-unit test-integration ## Unit and integration tests; no root, no GPU
+test: .venv/.dev ## Unit and integration tests, and how much of the code they reach; no root, no GPU
+	@rm -f .coverage
+	@PYTEST_ADDOPTS="--cov --cov-append --cov-report=" $(MAKE) --no-print-directory test-unit test-integration
+	@$(BIN)/coverage report
 
 test-unit: .venv/.dev ## Seconds; no I/O
 	$(PYTEST) tests/unit -q -n 2
@@ -39,12 +42,13 @@ cluster-up: .venv/.dev ## A cluster with KServe and S3; prints its KUBECONFIG (o
 cluster-down: .venv/.dev ## End it; nothing is left
 	@PYTHONPATH=hack $(BIN)/python -m cluster.up down
 
-check: .venv/.dev verify ## Lint, types, import contracts
+check: .venv/.dev verify ## Lint, types, import contracts, spelling
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/mypy --python-version 3.10 -p tiltyard_jobs.sandbox # it runs in other people's interpreters too
 	$(BIN)/lint-imports
+	$(BIN)/codespell
 
 format: .venv/.dev ## Format, and mend what lint can mend
 	$(BIN)/ruff check --fix
@@ -53,6 +57,7 @@ format: .venv/.dev ## Format, and mend what lint can mend
 verify: .venv/.dev ## Generated files are what the sources make
 	$(BIN)/python -m tiltyard.api.crd --check
 	$(BIN)/python hack/generate_manifest_docs.py --check
+	$(BIN)/python hack/version.py --check
 
 lock: ## Compile the lock files (needs uv)
 	$(LOCK) pyproject.toml --extra local --group build -o requirements/local.txt
@@ -72,7 +77,7 @@ tools: .venv/.dev
 	  jobset-manager trainer-manager helm > /dev/null
 
 clean: ## Remove what the targets above made in this tree; caches outside of it stay
-	rm -rf .venv demo .tiltyard out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv demo .tiltyard out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*
 
 # One environment: `local` is what a user needs, `dev` is that and the tools, at the same versions.
 .venv/.dev: requirements/dev.txt pyproject.toml

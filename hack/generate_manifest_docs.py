@@ -25,6 +25,7 @@ from pydantic_core import to_jsonable_python
 
 from tiltyard.api.base import ApiModel
 from tiltyard.api.fields import listed, model_in, wire_fields
+from tiltyard.api.places import NOT_YET, NOT_YET_ON_CLUSTER
 from tiltyard.api.rules import Rule
 from tiltyard.api.shapes import Fraction, Opaque, Quantity, Text, Whole
 from tiltyard.api.tournament import API_VERSION, Tournament
@@ -56,11 +57,17 @@ spec:
 fractions stand in quotes (`"0.7"`), since Kubernetes APIs know no floats. A null means that a field is left out, so its
 default holds. An unknown field is refused.
 
-The same schema is the CRD's, and some fields mean something on a cluster alone. This release runs tournaments on one
-machine; [running-on-one-machine.md](running-on-one-machine.md) says which fields count there. What it does not do yet
-is refused with a sentence: `spec.training`, `spec.evaluation`, and `spec.battles.schedule.type: Pruned`.
+The same schema is the CRD's, and some fields mean something on a cluster alone;
+[running-on-one-machine.md](running-on-one-machine.md) says which fields count on one machine.
 
 A field that is not required and has no default is absent unless you give it.
+"""
+
+
+NOT_SUPPORTED = """\
+## Not supported yet
+
+The schema has more than this release does. It refuses what it does not do:
 """
 
 
@@ -94,7 +101,17 @@ def page() -> str:
     """The whole page."""
     all_sections = sections()
     links = {section.model: anchor(heading(section)) for section in all_sections}
-    return "\n".join([INTRODUCTION, *(line for section in all_sections for line in render(section, links))])
+    lines = (line for section in all_sections for line in render(section, links))
+    return "\n".join([INTRODUCTION, *limits(), *lines])
+
+
+def limits() -> Iterator[str]:
+    """What is refused, everywhere and on a cluster."""
+    yield NOT_SUPPORTED
+    for place, several in (("", NOT_YET), (" (on a cluster)", NOT_YET_ON_CLUSTER)):
+        for limit in several:
+            yield f"- `{limit.path}`{place}: {limit.sentence}"
+    yield ""
 
 
 def heading(section: Section) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from tiltyard.api.fields import broken_rules, walk
 from tiltyard.api.participant import Endpoint, ModelSource
@@ -14,26 +15,56 @@ MACHINE_SCHEMES = ("hf", "file", "sim")
 """Models that one machine can start itself."""
 
 
+class NotYet(NamedTuple):
+    """Something that the API has and this release has not.
+
+    Attributes:
+        path: the field.
+        sentence: what is there instead.
+        ending: what a refusal adds to the sentence (what was given, where the sentence does not say so); None where a
+            tournament does not ask for it.
+    """
+
+    path: str
+    sentence: str
+    ending: Callable[[Tournament], str | None]
+
+    def problems(self, tournament: Tournament) -> list[Problem]:
+        """The problem of a tournament that asks for it."""
+        ending = self.ending(tournament)
+        return [] if ending is None else [Problem(self.path, self.sentence + ending)]
+
+
+def _pruned(tournament: Tournament) -> str | None:
+    return "" if tournament.spec.battles.schedule.type == "Pruned" else None
+
+
+def _loaded_from_elsewhere(tournament: Tournament) -> str | None:
+    training = tournament.spec.training
+    if training is None or training.base_model.uri.partition("://")[0] in ("hf", "pvc"):
+        return None
+    return f", given {given_text(training.base_model.uri)}"
+
+
+NOT_YET = (
+    NotYet("spec.battles.schedule.type", "Pruned comes with a later release; take RoundRobin until then", _pruned),
+)
+"""What validate, plan, run and the operator refuse."""
+
+NOT_YET_ON_CLUSTER = (
+    NotYet("spec.training.baseModel.uri", "a cluster trains hf:// and pvc:// models so far", _loaded_from_elsewhere),
+)
+"""What one machine does, and the operator refuses."""
+
+
 def unsupported(tournament: Tournament) -> list[Problem]:
     """What the API has and this release has not: validate, plan and run refuse it."""
-    spec = tournament.spec
-    problems = []
-    if spec.battles.schedule.type == "Pruned":
-        problems.append(
-            Problem("spec.battles.schedule.type", "Pruned comes with a later release; take RoundRobin until then")
-        )
-    return problems
+    return [problem for limit in NOT_YET for problem in limit.problems(tournament)]
 
 
 def unsupported_on_cluster(tournament: Tournament) -> list[Problem]:
     """What this release has on one machine and not yet on a cluster: the operator refuses it."""
-    training, problems = tournament.spec.training, []
-    if training is not None and training.base_model.uri.partition("://")[0] not in ("hf", "pvc"):
-        given = given_text(training.base_model.uri)
-        problems.append(
-            Problem("spec.training.baseModel.uri", f"a cluster trains hf:// and pvc:// models so far, given {given}")
-        )
-    return problems
+    return [problem for limit in NOT_YET_ON_CLUSTER for problem in limit.problems(tournament)]
 
 
 def problems_on_cluster(tournament: Tournament) -> list[Problem]:

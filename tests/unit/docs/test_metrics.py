@@ -1,0 +1,49 @@
+"""Every metric that is declared is set somewhere, and documented with its labels."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from support.documents import ROOT, tables
+from tiltyard.cluster import metrics
+
+DECLARED = {name: value for name, value in vars(metrics).items() if isinstance(value, Counter | Gauge | Histogram)}
+
+
+def exposed(metric: Counter | Gauge | Histogram) -> tuple[str, tuple[str, ...]]:
+    """The name by which Prometheus knows it, and its labels."""
+    (family,) = metric.describe()
+    return family.name + ("_total" if isinstance(metric, Counter) else ""), tuple(metric._labelnames)
+
+
+def test_every_metric_is_set() -> None:
+    used = set()
+    for path in (ROOT / "operator/tiltyard").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "metrics":
+                used.add(node.attr)
+            elif path.name == "metrics.py" and isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+                used.add(node.id)
+    assert set(DECLARED) - used == set()
+
+
+def test_the_table_has_the_metrics_that_are_declared() -> None:
+    text = (ROOT / "docs/cluster.md").read_text()
+    (rows,) = (rows for header, rows in tables(text) if header[0] == "metric")
+    documented = {}
+    for cell, *_ in rows:
+        name, labels = re.fullmatch(r"`(\w+)`(?: by (.+))?", cell.strip()).groups()  # type: ignore[union-attr]
+        documented[name] = tuple(labels.split(", ")) if labels else ()
+    assert documented == dict(map(exposed, DECLARED.values()))
+
+
+def test_no_document_names_another_metric() -> None:
+    names = {exposed(metric)[0] for metric in DECLARED.values()}
+    prefixes = re.compile(r"\btiltyard_(?!jobs\b)[a-z_]+[a-z]\b")
+    folders = (ROOT / "docs", ROOT / "charts")
+    files = [path for folder in folders for path in folder.rglob("*") if path.suffix in (".md", ".yaml", ".json")]
+    found = {name for path in files for name in prefixes.findall(path.read_text())}
+    assert {re.sub(r"_(bucket|sum|count)$", "", name) for name in found} <= names

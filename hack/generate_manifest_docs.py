@@ -38,7 +38,7 @@ INTRODUCTION = f"""\
 # The manifest
 
 A tournament is one YAML document: `apiVersion: {API_VERSION}`, `kind: Tournament`, a `metadata.name` and a `spec`. The
-smallest one names three competitors and says where instructions come from; all else has a default:
+smallest one names three competitors and says where instructions come from; everything else has a default:
 
 ```yaml
 apiVersion: {API_VERSION}
@@ -52,15 +52,15 @@ spec:
   instructions: {{mine: {{}}}}
 ```
 
-`tiltyard validate FILE` says all that is wrong with a manifest at once, a sentence for each mistake. Numbers that are
-fractions stand in quotes (`"0.7"`), since Kubernetes APIs know no floats. A null means that a field is left out, so its
-default holds. An unknown field is refused.
+`tiltyard validate FILE` reports every mistake in a manifest at once, one sentence each. Fractions are written in quotes
+(`"0.7"`), since Kubernetes APIs avoid floats. A null is the same as an absent field. An unknown field is refused.
 
-The same schema is the CRD's, and some fields mean something on a cluster alone. This release runs tournaments on one
-machine; [running-on-one-machine.md](running-on-one-machine.md) says which fields count there. What it does not do yet
-is refused with a sentence: `spec.training`, `spec.evaluation`, and `spec.battles.schedule.type: Pruned`.
+The CRD has the same schema. Some fields matter only on a cluster; see
+[running-on-one-machine.md](running-on-one-machine.md#fields-that-count-on-one-machine). This release does not support
+`spec.battles.schedule.type: Pruned` yet and refuses it.
 
-A field that is not required and has no default is absent unless you give it.
+A field that is not required and has no default is absent unless you give it. Words are explained in the
+[glossary](glossary.md).
 """
 
 

@@ -15,11 +15,12 @@ class Texts(ApiModel):
     CLUSTER_RULES = (TEXTS_IN_CLUSTER,)
 
     uri: TextsUri
-    """JSON lines, CSV or parquet at s3://BUCKET/KEY; on one machine also file:///PATH or file://./PATH beside the
-    manifest."""
+    """The file, JSON Lines, CSV or parquet, at s3://BUCKET/KEY; on one machine also file:///PATH, or file://./PATH
+    relative to the manifest."""
     field: ColumnName = "prompt"
     """The column that holds the text. Default: prompt."""
 
     sha256: Sha256 | None = None
-    """The file's digest. Another file in its place is refused, and another digest makes anew what was made of the file.
-    Absent: a file that changes under its name is not noticed; on one machine the digest of a file:// is filled in."""
+    """The file's SHA-256 digest. A file with another digest is refused; a new digest here recomputes what was made
+    from the file. Absent: on one machine the digest of a file:// is filled in; otherwise a change of the file under
+    the same name goes unnoticed."""

@@ -13,6 +13,7 @@ import inspect
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
@@ -37,8 +38,8 @@ INTRODUCTION = f"""\
 
 # The manifest
 
-A tournament is one YAML document: `apiVersion: {API_VERSION}`, `kind: Tournament`, a `metadata.name` and a `spec`. The
-smallest one names three competitors and says where instructions come from; everything else has a default:
+A tournament is one YAML document: `apiVersion: {API_VERSION}`, `kind: Tournament`, a `metadata.name` and a
+`spec`. The smallest one names three competitors and says where instructions come from; everything else has a default:
 
 ```yaml
 apiVersion: {API_VERSION}
@@ -111,15 +112,20 @@ def render(section: Section, links: dict[type[ApiModel], str]) -> Iterator[str]:
     title = heading(section)
     yield f"## `{title}`" if section.paths[0] else f"## {title}"
     yield ""
-    yield "\n\n".join(" ".join(part.split()) for part in inspect.cleandoc(model.__doc__ or "").split("\n\n"))
+    yield "\n\n".join(filled(part) for part in inspect.cleandoc(model.__doc__ or "").split("\n\n"))
     if others:
-        yield f"\nAlso at {listed(f'`{path}`' for path in others)}."
+        yield "\n" + filled(f"Also at {listed(f'`{path}`' for path in others)}.")
     yield "\n| field | type | default | meaning |\n|---|---|---|---|"
     for name, field in wire_fields(model).items():
         yield row(name, field, links)
     yield ""
     yield from rules_of(model.RULES, "Rules")
     yield from rules_of(model.CLUSTER_RULES, "On a cluster")
+
+
+def filled(text: str) -> str:
+    """A paragraph, wrapped as the other documents are."""
+    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
 
 
 def row(name: str, field: FieldInfo, links: dict[type[ApiModel], str]) -> str:

@@ -45,5 +45,5 @@ async def _run(context: ShardContext, programs: Sequence[str], limits: Limits) -
                 found[place] = outcome
                 context.progress.advance(len(found), len(programs))
     except ConfinementError as error:
-        raise ConfigurationError(f"spec.evaluation: programs of models cannot be run here: {error}") from None
+        raise ConfigurationError(f"spec.evaluation: code that models wrote cannot be run here: {error}") from None
     return [found[place] for place in range(len(programs))]

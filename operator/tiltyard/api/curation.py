@@ -56,13 +56,13 @@ def _endpoint_given(embedder: Embedder) -> Iterator[Violation]:
 
 
 EMBEDDER_MODEL: Rule[Embedder] = Rule(
-    sentence="the embedder has a model exactly when its method is SentenceTransformers",
+    sentence="must be set if method is SentenceTransformers, and only then",
     check=_model_given,
     cel="(self.method == 'SentenceTransformers') == has(self.model)",
     field_path=".model",
 )
 EMBEDDER_ENDPOINT: Rule[Embedder] = Rule(
-    sentence="the embedder has an endpoint exactly when its method is Endpoint",
+    sentence="must be set if method is Endpoint, and only then",
     check=_endpoint_given,
     cel="(self.method == 'Endpoint') == has(self.endpoint)",
     field_path=".endpoint",

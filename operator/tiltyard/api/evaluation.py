@@ -95,13 +95,13 @@ def _one_file_a_split(task: LmEvalTask) -> Iterator[Violation]:
 
 
 NOT_OUR_OWN: Rule[LmEvalTask] = Rule(
-    sentence="this one runs in Tiltyard's own sandbox; name it in evaluation.benchmarks",
+    sentence="must not be a benchmark that Tiltyard runs itself; name it in evaluation.benchmarks",
     check=_own_benchmark,
     cel=f"!(self.name in {list(TASKS)})",
     field_path=".name",
 )
 ONE_FILE_A_SPLIT: Rule[LmEvalTask] = Rule(
-    sentence="must be a split that no other file is for",
+    sentence="must be a split for which no other file is given",
     check=_one_file_a_split,
     cel="!has(self.files) || self.files.all(f, self.files.exists_one(g, g.split == f.split))",
     field_path=".files",
@@ -167,39 +167,39 @@ def _something_asked(evaluation: Evaluation) -> Iterator[Violation]:
 
 
 CODE_EXECUTION: Rule[Evaluation] = Rule(
-    sentence="these benchmarks run code that models wrote, so allowCodeExecution must be true (or benchmarks empty)",
+    sentence="must be true if benchmarks run code that models wrote; set benchmarks to [] to run none",
     check=_code_allowed,
     cel="self.allowCodeExecution || (has(self.benchmarks) && size(self.benchmarks) == 0)",
     field_path=".allowCodeExecution",
 )
 ONE_FILE: Rule[Evaluation] = Rule(
-    sentence="must be one of evaluation.benchmarks that no other file is for",
+    sentence="must be one of evaluation.benchmarks for which no other file is given",
     check=_one_file,
     cel="!has(self.files) || self.files.all(f, f.benchmark in self.benchmarks)",
     field_path=".files",
 )
 ONE_ENVIRONMENT: Rule[Evaluation] = Rule(
-    sentence="must be one of evaluation.benchmarks that no other environment is for",
+    sentence="must be one of evaluation.benchmarks for which no other environment is given",
     check=_one_environment,
     cel="!has(self.environments) || self.environments.all(e, e.benchmark in self.benchmarks"
     " && self.environments.exists_one(f, f.benchmark == e.benchmark))",
     field_path=".environments",
 )
 LIBRARIES_SOMEWHERE: Rule[Evaluation] = Rule(
-    sentence="its programs use many libraries: name an image that has them in evaluation.environments",
+    sentence="must have an image with its libraries: name one in evaluation.environments",
     check=_libraries_somewhere,
     cel=f"!has(self.benchmarks) || self.benchmarks.all(b, !(b in {list(WITH_LIBRARIES)}) ||"
     " (has(self.environments) && self.environments.exists(e, e.benchmark == b)))",
     field_path=".benchmarks",
 )
 ASKED_ONCE: Rule[Evaluation] = Rule(
-    sentence="must be a task that is not named before",
+    sentence="must be a task that is named only once",
     check=_asked_once,
     cel="!has(self.lmEval) || self.lmEval.all(t, self.lmEval.exists_one(u, u.name == t.name))",
     field_path=".lmEval",
 )
 SOMETHING_ASKED: Rule[Evaluation] = Rule(
-    sentence="name at least one benchmark, or a task in evaluation.lmEval",
+    sentence="must name at least one benchmark if evaluation.lmEval names no task",
     check=_something_asked,
     cel="!has(self.benchmarks) || size(self.benchmarks) > 0 || (has(self.lmEval) && size(self.lmEval) > 0)",
     field_path=".benchmarks",

@@ -13,9 +13,7 @@ from tiltyard.api.serving import ModelServing
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.target_recipes import BASE_MODEL, TRAINED_MODEL
 
-MODEL_IN_CLUSTER = no_file_uri(
-    "a cluster serves no file:// model; name hf://, s3://, pvc://, gs://, oci:// or https://"
-)
+MODEL_IN_CLUSTER = no_file_uri("must not be file:// on a cluster; use hf://, s3://, pvc://, gs://, oci:// or https://")
 
 
 class Weights(ApiModel):
@@ -74,12 +72,12 @@ def _own_name(participant: Participant) -> Iterator[Violation]:
 
 
 ONE_SOURCE: Rule[Participant] = Rule(
-    sentence="must have exactly one of model (served for the tournament) and endpoint (runs already)",
+    sentence="must have exactly one of model (served for the tournament) and endpoint (already running)",
     check=_one_source,
     cel="has(self.model) != has(self.endpoint)",
 )
 NOTHING_TO_SERVE: Rule[Participant] = Rule(
-    sentence="an endpoint runs already, so it has no serving settings; remove one of the two",
+    sentence="must not be set with an endpoint, which is already running; remove one of the two",
     check=_nothing_to_serve,
     cel="!(has(self.endpoint) && has(self.serving))",
     field_path=".serving",
@@ -87,7 +85,7 @@ NOTHING_TO_SERVE: Rule[Participant] = Rule(
 
 
 OWN_NAME: Rule[Participant] = Rule(
-    sentence=f"must not be {BASE_MODEL} or {TRAINED_MODEL}: the target of a training has these names",
+    sentence=f"must not be {BASE_MODEL} or {TRAINED_MODEL}: these names are reserved for training",
     check=_own_name,
     cel=f"self.name != '{BASE_MODEL}' && self.name != '{TRAINED_MODEL}'",
     field_path=".name",

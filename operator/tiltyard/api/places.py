@@ -20,7 +20,7 @@ def unsupported(tournament: Tournament) -> list[Problem]:
     problems = []
     if spec.battles.schedule.type == "Pruned":
         problems.append(
-            Problem("spec.battles.schedule.type", "Pruned comes with a later release; take RoundRobin until then")
+            Problem("spec.battles.schedule.type", "must be RoundRobin: Pruned is not supported in this release")
         )
     return problems
 
@@ -30,9 +30,7 @@ def unsupported_on_cluster(tournament: Tournament) -> list[Problem]:
     training, problems = tournament.spec.training, []
     if training is not None and training.base_model.uri.partition("://")[0] not in ("hf", "pvc"):
         given = given_text(training.base_model.uri)
-        problems.append(
-            Problem("spec.training.baseModel.uri", f"a cluster trains hf:// and pvc:// models so far, given {given}")
-        )
+        problems.append(Problem("spec.training.baseModel.uri", f"must be hf:// or pvc:// on a cluster, given {given}"))
     return problems
 
 
@@ -40,7 +38,7 @@ def problems_on_cluster(tournament: Tournament) -> list[Problem]:
     """What keeps a manifest from a cluster: no bucket, or files of the machine where it was written."""
     problems = [broken.problem for broken in broken_rules(tournament, cluster=True)]
     if tournament.spec.output is None:
-        problems.append(Problem("spec.output", "is missing; a cluster needs a bucket: output.s3.uri"))
+        problems.append(Problem("spec.output", "is missing; on a cluster set output.s3.uri to a bucket"))
     return problems
 
 
@@ -53,7 +51,7 @@ def problems_on_machine(tournament: Tournament, *, folder_given: bool) -> list[P
     """
     problems = [*_cluster_models(tournament), *_cluster_endpoints(tournament), *_cluster_training(tournament)]
     if tournament.spec.output is None and not folder_given:
-        problems.append(Problem("spec.output", "is missing; name output.s3.uri, or a folder with --out DIR"))
+        problems.append(Problem("spec.output", "is missing; set output.s3.uri, or give a folder with --out DIR"))
     return problems
 
 
@@ -62,11 +60,11 @@ def _cluster_training(tournament: Tournament) -> Iterator[Problem]:
     if training is None:
         return
     if training.trainer.kind != "Job":
-        yield Problem("spec.training.trainer.kind", "one machine trains in a process of its own; take Job")
+        yield Problem("spec.training.trainer.kind", "must be Job on one machine, given TrainJob")
     if training.base_model.uri.partition("://")[0] not in ("hf", "file"):
         yield Problem(
             "spec.training.baseModel.uri",
-            f"one machine trains hf:// and file:// models, given {given_text(training.base_model.uri)}",
+            f"must be hf:// or file:// on one machine, given {given_text(training.base_model.uri)}",
         )
 
 
@@ -77,7 +75,7 @@ def _cluster_models(tournament: Tournament) -> Iterator[Problem]:
                 continue
             yield Problem(
                 f"spec.{field}[{position}].model.uri",
-                "one machine starts hf://, file:// and sim:// models (or take an endpoint that runs already),"
+                "must be hf://, file:// or sim:// on one machine (or use an endpoint),"
                 f" given {given_text(participant.model.uri)}",
             )
 

@@ -40,7 +40,11 @@ ModelUri = Annotated[
 ]
 TextsUri = Annotated[
     str,
-    Text("s3://BUCKET/KEY, file:///PATH or file://./PATH beside the manifest", rf"s3://{_BUCKET}/{_PATH}|{_FILE}", 512),
+    Text(
+        "s3://BUCKET/KEY, file:///PATH or file://./PATH relative to the manifest",
+        rf"s3://{_BUCKET}/{_PATH}|{_FILE}",
+        512,
+    ),
 ]
 Sha256 = Annotated[str, Text("a SHA-256 digest, 64 hex digits", r"[0-9a-f]{64}", 64)]
 BucketUri = Annotated[str, Text("s3://BUCKET or s3://BUCKET/PREFIX", rf"s3://{_BUCKET}(/[^\s?#]*)?", 512)]
@@ -58,7 +62,7 @@ EndpointUrl = Annotated[
 
 Word = Annotated[str, Text("one word of at most 128 characters", r"[^\s]+", 128)]
 Line = Annotated[str, Text("one line of at most 253 characters", r"[^\n\r]+", 253)]
-LooseLine = Annotated[str, Text("one line of at most 253 characters, or nothing", r"[^\n\r]*", 253, min_length=0)]
+LooseLine = Annotated[str, Text("one line of at most 253 characters, or empty", r"[^\n\r]*", 253, min_length=0)]
 Message = Annotated[str, Text("a text of at most 32768 characters", None, 32768, min_length=0)]
 Prefix = Annotated[str, Text("a text of at most 16384 characters", None, 16384)]
 ColumnName = Annotated[str, Text("the name of a column, at most 128 characters", r"[^\n\r]+", 128)]

@@ -27,8 +27,8 @@ def _taken(serving: ModelServing) -> Iterator[Violation]:
 
 
 TAKEN_ARGUMENTS: Rule[ModelServing] = Rule(
-    sentence="must not say which model is served, under which name or where:"
-    " that comes from model.uri, model.revision and name; remove the argument",
+    sentence="must not set the model, its name or its address:"
+    " these come from model.uri, model.revision and name; remove the argument",
     check=_taken,
     cel=f"!has(self.args) || !self.args.exists(a, a.matches('{_TAKEN}'))",
     field_path=".args",

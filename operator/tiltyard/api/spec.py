@@ -35,7 +35,7 @@ def _something_to_score(spec: TournamentSpec) -> Iterator[Violation]:
 
 
 SOMETHING_TO_SCORE: Rule[TournamentSpec] = Rule(
-    sentence="without training there is nothing to evaluate; set evaluation.competitors to true, or remove evaluation",
+    sentence="must be set for an evaluation, unless evaluation.competitors is true",
     check=_something_to_score,
     cel="!has(self.evaluation) || has(self.training) || self.evaluation.competitors",
     field_path=".training",
@@ -51,7 +51,7 @@ def _something_to_learn(spec: TournamentSpec) -> Iterator[Violation]:
 
 
 SOMETHING_TO_LEARN: Rule[TournamentSpec] = Rule(
-    sentence="training learns from the dataset: formats must have Sft, and for SftThenDpo also Preference",
+    sentence="must contain Sft for training, and also Preference for SftThenDpo",
     check=_something_to_learn,
     cel="!has(self.training) || ('Sft' in self.dataset.formats"
     " && (self.training.method == 'Sft' || 'Preference' in self.dataset.formats))",
@@ -82,7 +82,7 @@ def _api_keys(spec: TournamentSpec) -> Iterator[tuple[Path, KeyReference]]:
 
 
 OWN_VARIABLES: Rule[TournamentSpec] = Rule(
-    sentence="an API key must not share its environment variable with another one: rename the secret or its key",
+    sentence="must not share its environment variable with another API key: rename the Secret or its key",
     check=_shared_variables,  # CEL would compare every two of 65 references, text by text: left to Python
 )
 

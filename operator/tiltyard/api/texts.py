@@ -6,7 +6,7 @@ from tiltyard.api.base import ApiModel
 from tiltyard.api.rules import no_file_uri
 from tiltyard.api.scalars import ColumnName, Sha256, TextsUri
 
-TEXTS_IN_CLUSTER = no_file_uri("a cluster sees no file of this machine; name s3://BUCKET/KEY")
+TEXTS_IN_CLUSTER = no_file_uri("must be s3://BUCKET/KEY on a cluster, which cannot read files of this machine")
 
 
 class Texts(ApiModel):

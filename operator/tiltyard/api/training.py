@@ -34,13 +34,13 @@ def _one_node(trainer: Trainer) -> Iterator[Violation]:
 
 
 RUNTIME_FOR_TRAIN_JOB: Rule[Trainer] = Rule(
-    sentence="the trainer has a runtimeRef exactly when its kind is TrainJob",
+    sentence="must be set if kind is TrainJob, and only then",
     check=_runtime,
     cel="(self.kind == 'TrainJob') == has(self.runtimeRef)",
     field_path=".runtimeRef",
 )
 ONE_NODE_FOR_JOB: Rule[Trainer] = Rule(
-    sentence="a trainer of kind Job uses one node; take kind TrainJob for more",
+    sentence="must be 1 if kind is Job; use kind TrainJob for more nodes",
     check=_one_node,
     cel="self.kind == 'TrainJob' || self.numNodes == 1",
     field_path=".numNodes",
@@ -114,7 +114,7 @@ def _priority(training: Training) -> Iterator[Violation]:
 
 
 PRIORITY_OF_RUNTIME: Rule[Training] = Rule(
-    sentence="the priority of a TrainJob's pods is its runtime's to say",
+    sentence="must not be set for a TrainJob: its runtime sets the priority",
     check=_priority,
     cel="!has(self.trainer) || self.trainer.kind != 'TrainJob' || !has(self.pod) || !has(self.pod.priorityClassName)",
     field_path=".pod.priorityClassName",

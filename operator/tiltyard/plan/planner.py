@@ -104,7 +104,7 @@ def plan(graph: Graph, policy: Policy, observed: Observed) -> Plan:
     if observed.preflight is PreflightPhase.PASSED and not undone:
         return _stopped(observed, Outcome.COMPLETE, "Complete", "all artifacts are made")
     if policy.suspend:
-        return _stopped(observed, Outcome.SUSPENDED, "Suspended", "suspended: set spec.suspend to false to go on")
+        return _stopped(observed, Outcome.SUSPENDED, "Suspended", "suspended: set spec.suspend to false to continue")
     if observed.preflight is not PreflightPhase.PASSED:
         return _check(graph, observed)
     return _work(graph, policy, observed, undone)
@@ -159,7 +159,7 @@ def _failure(graph: Graph, policy: Policy, observed: Observed) -> str | None:
     if late and not all(bundle.complete(observed.done) for bundle in graph.bundles):
         return (
             f"spec.activeDeadlineSeconds: the tournament was not complete after {limit:.0f} s;"
-            " raise it and apply again, what is made is kept"
+            " raise it and apply again; complete work is reused"
         )
     return None
 

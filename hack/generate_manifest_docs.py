@@ -13,6 +13,7 @@ import inspect
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
@@ -38,8 +39,8 @@ INTRODUCTION = f"""\
 
 # The manifest
 
-A tournament is one YAML document: `apiVersion: {API_VERSION}`, `kind: Tournament`, a `metadata.name` and a `spec`. The
-smallest one names three competitors and says where instructions come from; all else has a default:
+A tournament is one YAML document: `apiVersion: {API_VERSION}`, `kind: Tournament`, a `metadata.name` and a
+`spec`. The smallest one names three competitors and says where instructions come from; everything else has a default:
 
 ```yaml
 apiVersion: {API_VERSION}
@@ -53,14 +54,14 @@ spec:
   instructions: {{mine: {{}}}}
 ```
 
-`tiltyard validate FILE` says all that is wrong with a manifest at once, a sentence for each mistake. Numbers that are
-fractions stand in quotes (`"0.7"`), since Kubernetes APIs know no floats. A null means that a field is left out, so its
-default holds. An unknown field is refused.
+`tiltyard validate FILE` reports every mistake in a manifest at once, one sentence each. Fractions are written in quotes
+(`"0.7"`), since Kubernetes APIs avoid floats. A null is the same as an absent field. An unknown field is refused.
 
-The same schema is the CRD's, and some fields mean something on a cluster alone;
-[running-on-one-machine.md](running-on-one-machine.md) says which fields count on one machine.
+The CRD has the same schema. Some fields matter only on a cluster; see
+[running-on-one-machine.md](running-on-one-machine.md#fields-that-count-on-one-machine).
 
-A field that is not required and has no default is absent unless you give it.
+A field that is not required and has no default is absent unless you give it. Words are explained in the
+[glossary](glossary.md).
 """
 
 
@@ -128,15 +129,20 @@ def render(section: Section, links: dict[type[ApiModel], str]) -> Iterator[str]:
     title = heading(section)
     yield f"## `{title}`" if section.paths[0] else f"## {title}"
     yield ""
-    yield "\n\n".join(" ".join(part.split()) for part in inspect.cleandoc(model.__doc__ or "").split("\n\n"))
+    yield "\n\n".join(filled(part) for part in inspect.cleandoc(model.__doc__ or "").split("\n\n"))
     if others:
-        yield f"\nAlso at {listed(f'`{path}`' for path in others)}."
+        yield "\n" + filled(f"Also at {listed(f'`{path}`' for path in others)}.")
     yield "\n| field | type | default | meaning |\n|---|---|---|---|"
     for name, field in wire_fields(model).items():
         yield row(name, field, links)
     yield ""
     yield from rules_of(model.RULES, "Rules")
     yield from rules_of(model.CLUSTER_RULES, "On a cluster")
+
+
+def filled(text: str) -> str:
+    """A paragraph, wrapped as the other documents are."""
+    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
 
 
 def row(name: str, field: FieldInfo, links: dict[type[ApiModel], str]) -> str:

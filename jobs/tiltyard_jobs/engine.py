@@ -97,12 +97,12 @@ async def run_engine(
     if (launched or process.returncode == CONFIGURATION) and last.startswith(_MARK):
         raise ConfigurationError(last.removeprefix(_MARK))
     if "No module named" in last:
-        advice = f"name an interpreter that has {engine.software} with {engine.flag}"
+        advice = f"give an interpreter that has {engine.software} with {engine.flag}"
         raise ConfigurationError(f"{python} cannot {engine.verb} ({last}): {advice}")
     if "out of memory" in last.lower():
         raise ConfigurationError(f"{engine.name} ran out of memory ({last}): {engine.out_of_memory}")
     raise TransientError(
-        f"{engine.name} ended with {process.returncode}; its last words are {last!r}; its log is {log}"
+        f"{engine.name} ended with {process.returncode}; its last output is {last!r}; its log is {log}"
     )
 
 

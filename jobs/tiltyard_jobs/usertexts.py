@@ -50,7 +50,7 @@ def read_texts(
                 raise ConfigurationError(f"{uri} has no {name!r} in record {number}; it has {_listed(row)}")
         text = row[column]
         if text is not None and not isinstance(text, str):
-            raise ConfigurationError(f"{uri}: {column!r} is no text in record {number}")
+            raise ConfigurationError(f"{uri}: {column!r} is not text in record {number}")
         if text and not text.isspace():
             yield text, None if also is None else str(row[also])
 
@@ -100,7 +100,7 @@ def check_texts(
                 f"{uri}: {also!r} is {name!r} beside text {count}, but must be one of {_listed(names)}"
             )
     if count == 0:
-        raise ConfigurationError(f"{uri} holds no text in {column!r}")
+        raise ConfigurationError(f"{uri} has no text in {column!r}")
     return count
 
 
@@ -108,7 +108,7 @@ def _checked_bytes(uri: str, store: StoreRef, sha256: str | None) -> tuple[bytes
     """A file, and its URI for people."""
     data, uri = _bytes(uri, store), readable(uri)
     if sha256 is not None and (found := hashlib.sha256(data).hexdigest()) != sha256:
-        raise ConfigurationError(f"{uri} has the SHA-256 digest {found}, not {sha256}: it is another file, or changed")
+        raise ConfigurationError(f"{uri} has the SHA-256 digest {found}, not {sha256}: another file, or a changed one")
     return data, uri
 
 
@@ -126,7 +126,7 @@ def _bytes(uri: str, store: StoreRef) -> bytes:
     finally:
         bucket.close()
     if data is None:
-        raise ConfigurationError(f"{uri} is not there")
+        raise ConfigurationError(f"{uri} does not exist")
     return data
 
 
@@ -153,7 +153,7 @@ def _parquet_rows(uri: str, data: bytes, wanted: list[str]) -> Iterator[dict[str
         for batch in file.iter_batches(_BATCH_ROWS, columns=wanted or None):
             yield from batch.to_pylist()
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{uri} is no whole parquet file ({type(error).__name__})") from None
+        raise ConfigurationError(f"{uri} is not a complete parquet file ({type(error).__name__})") from None
 
 
 def _csv_rows(uri: str, data: bytes) -> Iterator[dict[str, Any]]:
@@ -161,14 +161,14 @@ def _csv_rows(uri: str, data: bytes) -> Iterator[dict[str, Any]]:
         # Line breaks inside quotes stay as they are.
         yield from csv.DictReader(io.StringIO(data.decode(), newline=""), strict=True)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ConfigurationError(f"{uri} is no CSV file: {error}") from None
+        raise ConfigurationError(f"{uri} is not a CSV file: {error}") from None
 
 
 def _array_rows(uri: str, data: bytes) -> Iterator[dict[str, Any]]:
     try:
         rows = orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        raise ConfigurationError(f"{uri} is no JSON array of objects: {error}") from None
+        raise ConfigurationError(f"{uri} is not a JSON array of objects: {error}") from None
     for number, row in enumerate(rows, start=1):
         yield _object(uri, row, f"record {number}")
 
@@ -180,13 +180,13 @@ def _line_rows(uri: str, data: bytes) -> Iterator[dict[str, Any]]:
         try:
             row = orjson.loads(line)
         except orjson.JSONDecodeError as error:
-            raise ConfigurationError(f"{uri}: line {number} is no JSON: {error}") from None
+            raise ConfigurationError(f"{uri}: line {number} is not JSON: {error}") from None
         yield _object(uri, row, f"line {number}")
 
 
 def _object(uri: str, row: object, where: str) -> dict[str, Any]:
     if not isinstance(row, dict):
-        raise ConfigurationError(f"{uri}: {where} is no JSON object")
+        raise ConfigurationError(f"{uri}: {where} is not a JSON object")
     return row
 
 

@@ -1,4 +1,4 @@
-{{/* A DNS label with room for what is appended; a release's name may hold dots, a Service's may not. */}}
+{{/* A DNS label with room for suffixes. A release's name may contain dots, a Service's may not. */}}
 {{- define "tiltyard.fullname" -}}
 {{- $name := .Release.Name -}}
 {{- if not (contains .Chart.Name $name) }}{{ $name = printf "%s-%s" $name .Chart.Name }}{{ end -}}
@@ -26,7 +26,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 
-{{/* An image by digest, else by tag: (dict "image" .Values.image "chart" .Chart) */}}
+{{/* An image by its digest, else by its tag: (dict "image" .Values.image "chart" .Chart) */}}
 {{- define "tiltyard.image" -}}
 {{- if .image.digest -}}
 {{- printf "%s@%s" .image.repository .image.digest -}}
@@ -35,7 +35,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 
-{{/* All that the operator calls, and nothing else. */}}
+{{/* Exactly the calls that the operator makes. */}}
 {{- define "tiltyard.rules" -}}
 - apiGroups: [tiltyard.dev]
   resources: [tournaments]

@@ -17,7 +17,7 @@ from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 
 MAX_BYTES = 4096
-CUT = "… (cut: mend what is named so far, or see the worker's log)"
+CUT = "… (cut: fix what is named so far, or see the worker's log)"
 
 
 class Standing(Contract):

@@ -168,7 +168,7 @@ class _Harness:
         unsafe, sees = getattr(task, "UNSAFE_CODE", False), getattr(task, "MULTIMODAL", False)
         _refuse_kind(task.config.task, str(task.OUTPUT_TYPE), unsafe=unsafe)
         if sees:
-            raise Refusal(f"{task.config.task} shows pictures or sound, and models are asked by text alone")
+            raise Refusal(f"{task.config.task} uses images or sound, and models are asked with text only")
         own = task.get_config("num_fewshot")
         if num_fewshot is not None and own == 0 and num_fewshot > 0:
             raise Refusal(f"numFewshot is {num_fewshot}, and {task.config.task} shows no examples: leave it out")
@@ -191,7 +191,7 @@ def _about_data(name: str, files: dict[str, str], settings: dict[str, Any], erro
         reads = sorted({split for key, split in settings.items() if key.endswith("_split") and isinstance(split, str)})
         splits = f"files for {', '.join(files)}; it reads {', '.join(reads)}"
         return f"the data of {name} cannot be read ({said}): there are {splits}"
-    return f"the data of {name} cannot be had ({said}): {HUB}"
+    return f"the data of {name} cannot be read ({said}): {HUB}"
 
 
 def _requests(task: Any, limit: int | None, *, chat: bool, max_tokens: int) -> list[dict[str, Any]]:

@@ -226,7 +226,7 @@ class Caller:
             return self._unheard(f"HTTP {status}", retry_after=reply.retry_after)
         if status in _FORBIDDEN:
             return ConfigurationError(
-                f"{self._url} does not let us use model {self._model!r} (HTTP {status}): check the endpoint's API key"
+                f"{self._url} refuses access to model {self._model!r} (HTTP {status}): check the endpoint's API key"
             )
         if status in _NOT_SERVED:
             if names_the_model(reply.body):
@@ -270,5 +270,5 @@ class Caller:
         if silence >= self._policy.endpoint_deadline:
             raise TransientError(
                 f"{self._url} has answered nothing for {silence:.0f} s (model {self._model!r}, last: {failure}): "
-                "see whether the model is up"
+                "check that the model is running"
             )

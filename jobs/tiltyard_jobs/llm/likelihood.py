@@ -51,7 +51,7 @@ async def likelihood(client: ModelClient, context: str, continuation: str, *, se
         if error.reason is not VoidReason.MALFORMED:
             raise
         raise ConfigurationError(
-            f"{client.url} tells no log-probabilities of a given text with model {client.model!r} ({error.detail}),"
+            f"{client.url} gives no log-probabilities of a given text with model {client.model!r} ({error.detail}),"
             " which tasks with given choices need: serve the model with vLLM, or take a task whose answer is written"
         ) from error
     return Likelihood(sum(echo.logprobs[begins:]), all(echo.best[begins:]), echo.usage)

@@ -68,7 +68,7 @@ async def find_prefix(
     if tokenizer is not None:
         return prefix_from_template(load_chat_template(tokenizer))
     raise ConfigurationError(
-        f"{client.url} does not tell the chat template of model {client.model!r} (it has no /tokenize): "
+        f"{client.url} does not provide the chat template of model {client.model!r} (it has no /tokenize): "
         "give chatTemplatePrefix"
     )
 

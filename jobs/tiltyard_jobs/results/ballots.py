@@ -218,5 +218,5 @@ def not_of_these(ref: ArtifactRef) -> PermanentError:
     """The error for a table that is not, row by row, about the instructions that it should be about."""
     return PermanentError(
         f"{artifact_prefix(ref)}: these rows are not about the curated instructions they were made for;"
-        " delete the folder, so that they are made again."
+        " delete the folder, so that they are recomputed."
     )

@@ -160,7 +160,7 @@ class Artifacts:
             return seal
         stored = self.seal(ref, shard)
         if stored is None:
-            raise TransientError(f"{seal_key(ref, shard)} in {self._store.place} was there and is gone.")
+            raise TransientError(f"{seal_key(ref, shard)} in {self._store.place} has disappeared.")
         named = {file.path for file in stored.files.values()}
         for file in sealed.values():
             if file.path not in named:

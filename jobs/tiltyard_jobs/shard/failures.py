@@ -68,8 +68,8 @@ def _ending(error: BaseException) -> Ending:
         return Ending(ExitCode.STOPPED, "Stopped.", error)
     if isinstance(error, OSError) and error.errno in _WORLD:
         where = f" ({error.filename})" if error.filename else ""
-        return Ending(TransientError.exit_code, f"This machine is in trouble: {error.strerror}{where}.", error)
+        return Ending(TransientError.exit_code, f"This machine has a problem: {error.strerror}{where}.", error)
     if isinstance(error, MemoryError):
-        return Ending(TransientError.exit_code, "This machine is in trouble: out of memory.", error)
+        return Ending(TransientError.exit_code, "This machine has a problem: out of memory.", error)
     kind = type(error)
-    return Ending(BUG, f"A mistake in Tiltyard ({kind.__module__}.{kind.__qualname__}); the log says where.", error)
+    return Ending(BUG, f"A bug in Tiltyard ({kind.__module__}.{kind.__qualname__}); the log says where.", error)

@@ -56,7 +56,7 @@ class PartFolder:
                 return cls(path, lock)
             if clock() >= deadline:
                 raise TransientError(
-                    f"Another process works on part {shard} of {ref.stage}/{ref.key} (it holds {path}/lock)."
+                    f"Another process is working on part {shard} of {ref.stage}/{ref.key} (it holds {path}/lock)."
                 )
             sleep(_POLL_SECONDS)
 

@@ -208,8 +208,8 @@ class _Run(Generic[T]):
         reasons = ", ".join(f"{name} {count}" for name, count in sorted(self._reasons.items()))
         return PermanentError(
             f"{len(self._failed)} of {self._total} records could not be made ({reasons}), and"
-            f" spec.jobs.maxVoidFraction allows {self._max_failures}: mend what causes them, or raise the fraction;"
-            " the next attempt asks these records again."
+            f" spec.jobs.maxVoidFraction allows {self._max_failures}: fix the cause, or raise the fraction;"
+            " the next attempt retries these records."
         )
 
     async def _export_regularly(self, seconds: float) -> None:

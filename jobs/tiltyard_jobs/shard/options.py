@@ -40,7 +40,7 @@ class Options:
 
 def parse_options(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Options:
     """Parse a command line (`sys.argv` by default). Ends the process with code 2 where it is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m tiltyard_jobs", description="Make one index of a bundle.")
+    parser = argparse.ArgumentParser(prog="python -m tiltyard_jobs", description="Make the parts of one index.")
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument("--task", type=Path, required=True, metavar="FILE", help="the task document, JSON")
     parser.add_argument(

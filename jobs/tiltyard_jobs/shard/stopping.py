@@ -22,7 +22,7 @@ class Stopped(JobError):
     exit_code = ExitCode.STOPPED
 
     def __init__(self) -> None:
-        super().__init__("Stopped; the work so far is kept, and the next attempt goes on from it.")
+        super().__init__("Stopped; the work so far is kept, and the next attempt continues from it.")
 
 
 async def unless_stopped(work: Awaitable[T], stop: asyncio.Event) -> T:

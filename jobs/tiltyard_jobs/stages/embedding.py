@@ -63,11 +63,11 @@ async def _from_endpoint(context: ShardContext[Recipe], texts: Sequence[str]) ->
     except ConfigurationError as error:
         raise error.under(endpoint.field) from error
     except RecordVoidError as error:
-        raise PermanentError(f"{endpoint.field}: {endpoint.url} embeds not all instructions: {error}") from error
+        raise PermanentError(f"{endpoint.field}: {endpoint.url} does not embed all instructions: {error}") from error
     lengths = sorted({batch.shape[1] for batch in vectors})
     if len(lengths) > 1:
         given = " and ".join(map(str, lengths))
-        raise PermanentError(f"{endpoint.field}: {endpoint.url} gives vectors of {given} numbers, not of one length")
+        raise PermanentError(f"{endpoint.field}: {endpoint.url} gives vectors of different lengths ({given})")
     return unit_rows(np.concatenate(vectors))
 
 

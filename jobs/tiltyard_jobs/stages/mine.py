@@ -118,5 +118,6 @@ async def prefix_of(client: ModelClient, explicit: str | None) -> PromptPrefix:
         return await find_prefix(client, explicit=explicit)
     except RecordVoidError as error:
         raise ConfigurationError(
-            f"{client.url} does not tell the chat template of model {client.model!r} ({error}): give chatTemplatePrefix"
+            f"{client.url} does not provide the chat template of model {client.model!r} ({error}):"
+            " give chatTemplatePrefix"
         ) from error

@@ -136,20 +136,20 @@ def check_sandbox() -> None:
     try:
         asyncio.run(run_program("pass", Limits()))
     except ConfinementError as error:
-        raise ConfigurationError(f"programs of models cannot be run here: {error}") from None
+        raise ConfigurationError(f"code that models wrote cannot be run here: {error}") from None
 
 
 def check_secret(variable: str, place: str | None) -> None:
     """A secret is where the worker will look for it."""
     if not os.environ.get(variable):
         advice = f"make {place}" if place else f"set the environment variable {variable}"
-        raise ConfigurationError(f"the secret is not there: {advice}")
+        raise ConfigurationError(f"the secret does not exist: {advice}")
 
 
 def check_folder(folder: Path, *, needs_template: bool) -> None:
     """A model is on this machine; where it mines, with a chat template from which it can."""
     if not folder.is_dir():
-        raise ConfigurationError(f"{folder} is no folder of this machine")
+        raise ConfigurationError(f"{folder} is not a folder on this machine")
     if needs_template:
         prefix_from_template(load_chat_template(folder))
 
@@ -173,7 +173,7 @@ async def check_endpoint(context: PreflightContext, named: NamedEndpoint) -> str
     except (ConfigurationError, TransientError) as error:
         return str(error.under(ref.field))
     except TimeoutError:
-        return f"{ref.field}: {ref.url} did not answer within {ANSWER_SECONDS:.0f} s: see whether the model is up"
+        return f"{ref.field}: {ref.url} did not answer within {ANSWER_SECONDS:.0f} s: check that the model is running"
     except RecordVoidError as error:
         return f"{ref.field}: {ref.url} does not answer as model {ref.model!r} should: {error}"
     return None

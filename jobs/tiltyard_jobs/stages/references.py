@@ -40,7 +40,7 @@ async def references(context: ShardContext[ReferencesRecipe]) -> Outcome:
         why, _ = failed.most_common(1)[0]
         place = context.task.programs_python or recipe.by.environment
         raise ConfigurationError(
-            f"{FIELD}: in {place} none of the solutions passes that the authors of {recipe.tasks.name} give: {why}"
+            f"{FIELD}: none of the solutions by the authors of {recipe.tasks.name} passes in {place}: {why}"
         )
     context.log.info("reference solutions", tasks=len(tasks), passed=len(tasks) - failed.total())
     return await asyncio.to_thread(_publish, context, [task.task_id for task in tasks], ran)

@@ -46,5 +46,5 @@ async def _run(context: ShardContext[Recipe], programs: Sequence[str], limits: L
                 found[place] = outcome
                 context.progress.advance(len(found), len(programs))
     except ConfinementError as error:
-        raise ConfigurationError(f"spec.evaluation: programs of models cannot be run here: {error}") from None
+        raise ConfigurationError(f"spec.evaluation: code that models wrote cannot be run here: {error}") from None
     return [found[place] for place in range(len(programs))]

@@ -93,5 +93,5 @@ def digest_mismatch(uri: str, key: str, *, wanted: str, found: str) -> Permanent
     """The error for an object whose bytes are not those that were written: damaged, or cut short."""
     return PermanentError(
         f"{key!r} in {uri} is damaged or cut short: its SHA-256 is {found}, not {wanted}; "
-        "delete it, so that it is made again."
+        "delete it, so that it is recomputed."
     )

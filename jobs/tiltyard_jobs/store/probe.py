@@ -30,8 +30,8 @@ def probe(store: Store) -> None:
         _expect(
             refused and store.get(key) == first,
             store,
-            "conditional writes (If-None-Match: *) are not honoured, so that two workers would overwrite one another; "
-            "use a server that honours them, as AWS S3 does",
+            "conditional writes (If-None-Match: *) are not supported, so two workers would overwrite one another; "
+            "use a server that supports them, as AWS S3 does",
         )
         store.delete(key)
         _expect(store.get(key) is None, store, "an object that was deleted is still there")

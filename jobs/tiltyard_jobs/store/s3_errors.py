@@ -55,8 +55,8 @@ _PERMISSIONS = {
     "delete": "s3:DeleteObject",
 }
 
-_DAMAGED = "the object is damaged or cut short; delete it, so that it is made again"
-_DENIED = "the credentials do not allow it; grant them {permission} on the bucket {bucket!r}"
+_DAMAGED = "the object is damaged or cut short; delete it, so that it is recomputed"
+_DENIED = "the credentials lack the right; grant them {permission} on the bucket {bucket!r}"
 _UNKNOWN_KEY = "the server does not know the access key; correct AWS_ACCESS_KEY_ID"
 _REGION = "the bucket {bucket!r} is in another region; set its region"
 _TOKEN = "the session token is not valid or has expired; renew the credentials"  # noqa: S105 - a sentence, no secret
@@ -67,10 +67,10 @@ _CONFIGURATION = {
     "InvalidBucketName": "{bucket!r} cannot be the name of a bucket; correct the URI",
     "InvalidAccessKeyId": _UNKNOWN_KEY,
     "XAdminUserNotFound": _UNKNOWN_KEY,  # says versitygw
-    "SignatureDoesNotMatch": "the secret key is not that of the access key; correct AWS_SECRET_ACCESS_KEY",
+    "SignatureDoesNotMatch": "the secret key does not belong to the access key; correct AWS_SECRET_ACCESS_KEY",
     "AccessDenied": _DENIED,
     "AllAccessDisabled": _DENIED,
-    "AccountProblem": "the account has a problem, says the server; ask its provider",
+    "AccountProblem": "the server reports a problem with the account; ask its provider",
     "ExpiredToken": _TOKEN,
     "InvalidToken": _TOKEN,
     "TokenRefreshRequired": _TOKEN,
@@ -78,7 +78,7 @@ _CONFIGURATION = {
     "PermanentRedirect": _REGION,
     "AuthorizationHeaderMalformed": _REGION,
     "IllegalLocationConstraintException": _REGION,
-    "NotImplemented": "the server cannot do it; use one that supports conditional writes and checksums",
+    "NotImplemented": "the server does not support this; use one with conditional writes and checksums",
 }
 
 # Codes that a later try may not meet, beside every 5xx and 429.
@@ -87,10 +87,10 @@ _TRANSIENT = {
     "RequestTimeout": "the server waited too long for the request",
     "OperationAborted": "another operation was under way",
     "ConditionalRequestConflict": "another writer was at the same object",
-    "BadDigest": "the bytes were damaged on their way",
-    "XAmzContentChecksumMismatch": "the bytes were damaged on their way",
-    "XAmzContentSHA256Mismatch": "the bytes were damaged on their way",
-    "IncompleteBody": "the request was cut on its way",
+    "BadDigest": "the bytes were damaged in transit",
+    "XAmzContentChecksumMismatch": "the bytes were damaged in transit",
+    "XAmzContentSHA256Mismatch": "the bytes were damaged in transit",
+    "IncompleteBody": "the request was cut in transit",
     "PreconditionFailed": "another writer replaced the object meanwhile",
     "QuotaExceeded": "the server has no room left; free some and run again",
 }
@@ -125,7 +125,7 @@ def translate(error: Exception, subject: Subject) -> JobError:
             )
             return ConfigurationError(_sentence(subject, why))
         case boto.SSLError() if "CERTIFICATE_VERIFY_FAILED" in cause:
-            why = "the server's certificate is not signed by an authority known here; give the CA bundle that signed it"
+            why = "the server's certificate is not signed by a known authority; give the CA bundle that signed it"
             return ConfigurationError(_sentence(subject, why))
         case boto.EndpointConnectionError() | boto.ConnectTimeoutError() | boto.ProxyConnectionError():
             return UnreachableError(_sentence(subject, "nothing answers there; check the endpoint and the network"))
@@ -134,7 +134,7 @@ def translate(error: Exception, subject: Subject) -> JobError:
         case boto.FlexibleChecksumError() | boto.ChecksumError():
             return PermanentError(_sentence(subject, f"its bytes do not match their checksum: {_DAMAGED}"))
         case ResponseParserError():
-            return ConfigurationError(_sentence(subject, "what answers there is no S3 server; correct the endpoint"))
+            return ConfigurationError(_sentence(subject, "no S3 server answers there; correct the endpoint"))
         case (
             boto.HTTPClientError()
             | boto.ConnectionError()
@@ -144,7 +144,7 @@ def translate(error: Exception, subject: Subject) -> JobError:
         ):
             return TransientError(_sentence(subject, f"the connection broke ({type(error).__name__})"))
         case boto.CredentialRetrievalError() | boto.MetadataRetrievalError():
-            return TransientError(_sentence(subject, "the service that gives the credentials did not answer"))
+            return TransientError(_sentence(subject, "the credentials service did not answer"))
         case _:
             return ConfigurationError(_sentence(subject, " ".join(cause.split()).rstrip(".")))
 

@@ -110,7 +110,7 @@ def _last_checkpoint(folder: Path) -> str | None:
     last = max(whole, key=lambda path: int(path.name.rpartition("-")[2])) if whole else None
     seen = set(gather_object([f"{folder.name}/{last and last.name}"]))
     if len(seen) > 1:  # machines that started at different moments; the next attempt finds the same
-        print(f"the machines would go on from different checkpoints: {', '.join(sorted(seen))}", flush=True)
+        print(f"the nodes would continue from different checkpoints: {', '.join(sorted(seen))}", flush=True)
         sys.exit(DISAGREE)
     return str(last) if last else None
 

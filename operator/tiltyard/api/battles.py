@@ -1,4 +1,4 @@
-"""Who meets whom, how they answer and how a match is judged."""
+"""Who meets whom, how they answer and how battles are judged."""
 
 from __future__ import annotations
 
@@ -19,39 +19,42 @@ class AnswerSampling(ApiModel):
     """How answers are sampled."""
 
     temperature: Temperature = Decimal("0.7")
-    """Default: 0.7."""
+    """The sampling temperature. Default: 0.7."""
     top_p: PositiveShare = Decimal("0.95")
-    """Default: 0.95."""
+    """The top-p of nucleus sampling. Default: 0.95."""
     max_tokens: TokenLimit = 2048
-    """Tokens of one answer, at most. One that is cut is judged as it is, and gives no training row. Default: 2048."""
+    """The length of one answer in tokens, at most. An answer that is cut is judged as it is and gives no training
+    row. Default: 2048."""
 
 
 class VerdictSettings(ApiModel):
-    """How one verdict is asked for."""
+    """How a judge is asked for one verdict."""
 
     method: Annotated[VerdictMethodName, Field(description=f"{_METHODS} Default: Logprobs.")] = "Logprobs"
     criteria: Criteria = "code-v1"
-    """What a judge weighs. Default: code-v1."""
+    """The criteria that the judge is given. Default: code-v1."""
 
 
 class Schedule(ApiModel):
-    """Which verdicts are asked for."""
+    """Which verdicts are requested."""
 
     type: ScheduleType = "RoundRobin"
-    """RoundRobin: all. Pruned skips verdicts that can no longer change a gold answer. Default: RoundRobin."""
+    """RoundRobin: all verdicts. Pruned (not in this release): verdicts that can no longer change a gold answer are
+    skipped. Default: RoundRobin."""
 
 
 class Battles(ApiModel):
-    """Who meets whom, how they answer and how a match is judged."""
+    """Who meets whom, how they answer and how battles are judged."""
 
     pairing: Pairing = "AttackerDefender"
-    """AttackerDefender: an instruction's attacker against every other competitor. AllPairs: every two competitors.
-    Default: AttackerDefender."""
+    """Who meets whom on an instruction. AttackerDefender: its attacker meets every other competitor. AllPairs: every
+    two competitors meet. Default: AttackerDefender."""
     answer: AnswerSampling = AnswerSampling()
     """How answers are sampled."""
     orders: Orders = "Both"
-    """Both: each judge sees each pair of answers in both orders. Alternate: in one, by turns. Default: Both."""
+    """The order of the two answers. Both: each judge sees each battle in both orders. Alternate: in one order, which
+    alternates. Default: Both."""
     verdict: VerdictSettings = VerdictSettings()
-    """How one verdict is asked for."""
+    """How a judge is asked for one verdict."""
     schedule: Schedule = Schedule()
-    """Which verdicts are asked for."""
+    """Which verdicts are requested."""

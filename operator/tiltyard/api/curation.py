@@ -1,4 +1,4 @@
-"""From raw instructions to those that battles are fought over."""
+"""How raw instructions are reduced to those that are answered."""
 
 from __future__ import annotations
 
@@ -19,28 +19,29 @@ from tiltyard_jobs.contracts.vocabulary import DedupMethod, DiversityMethod, Emb
 
 
 class Dedup(ApiModel):
-    """Instructions that say the same are kept once: the first one, in the manifest's order of competitors."""
+    """Deduplication. Of several similar instructions the first is kept, in the manifest's order of competitors."""
 
     method: DedupMethod = "MinHash"
-    """MinHash: Jaccard similarity of the sets of words. Semantic: cosine similarity under `diversity.embedder`. None:
-    all are kept. Default: MinHash."""
+    """The measure of similarity. MinHash: Jaccard similarity of the sets of words. Semantic: cosine similarity of
+    the embeddings of `diversity.embedder`. None: no deduplication. Default: MinHash."""
     threshold: PositiveShare = Decimal("0.5")
-    """Two instructions at least this similar are one. Default: 0.5."""
+    """The similarity from which two instructions count as the same. Default: 0.5."""
 
 
 class Difficulty(ApiModel):
-    """Competitors grade each instruction from 1 to 10: Excellent 9-10, Good 6-8, Average 3-5, Poor 1-2.
+    """Grading by difficulty.
 
-    Neutral judges do not, so that another jury finds the same instructions and answers.
+    Competitors grade each instruction from 1 to 10: Excellent 9-10, Good 6-8, Average 3-5, Poor 1-2. Neutral judges do
+    not grade, so that a tournament with another jury reuses the instructions and answers.
     """
 
     keep: Annotated[tuple[Grade, ...], Field(max_length=4), Distinct()] = ("Excellent", "Good")
-    """Grades that are kept. An empty list switches grading off: nothing is graded and everything is kept. Default:
-    Excellent, Good."""
+    """The grades to keep. An empty list switches grading off and keeps everything. Default: Excellent, Good."""
     judges: Annotated[int, Whole(1, 32)] = 1
-    """How many competitors grade each instruction, the first ones that may; their lower median counts. Default: 1."""
+    """The number of competitors that grade each instruction: the first ones, in the manifest's order, that may.
+    Their lower median counts. Default: 1."""
     self_grading: bool = False
-    """A competitor may grade the difficulty of its own instructions: one model load less. Default: false."""
+    """Whether a competitor may grade its own instructions, which saves one model load. Default: false."""
 
 
 def _model_given(embedder: Embedder) -> Iterator[Violation]:
@@ -54,13 +55,13 @@ def _endpoint_given(embedder: Embedder) -> Iterator[Violation]:
 
 
 EMBEDDER_MODEL: Rule[Embedder] = Rule(
-    sentence="the embedder has a model exactly when its method is SentenceTransformers",
+    sentence="must be set if method is SentenceTransformers, and only then",
     check=_model_given,
     cel="(self.method == 'SentenceTransformers') == has(self.model)",
     field_path=".model",
 )
 EMBEDDER_ENDPOINT: Rule[Embedder] = Rule(
-    sentence="the embedder has an endpoint exactly when its method is Endpoint",
+    sentence="must be set if method is Endpoint, and only then",
     check=_endpoint_given,
     cel="(self.method == 'Endpoint') == has(self.endpoint)",
     field_path=".endpoint",
@@ -73,38 +74,40 @@ class Embedder(ApiModel):
     RULES = (EMBEDDER_MODEL, EMBEDDER_ENDPOINT)
 
     method: EmbedderMethod = "HashedNgrams"
-    """HashedNgrams needs no model. SentenceTransformers loads `model`. Endpoint asks a server for embeddings. Default:
-    HashedNgrams."""
+    """The source of the vectors. HashedNgrams: hashes of words, without a model. SentenceTransformers: `model`,
+    loaded by the worker. Endpoint: a server of embeddings. Default: HashedNgrams."""
     model: Line | None = None
-    """For SentenceTransformers: the model's name or folder."""
+    """The model's name or folder, for SentenceTransformers."""
     endpoint: Endpoint | None = None
-    """For Endpoint: the server."""
+    """The server, for Endpoint."""
 
 
 class Diversity(ApiModel):
-    """Many instructions are compressed to few that cover them."""
+    """Reduction of many instructions to few that cover them."""
 
     method: DiversityMethod = "KCenterGreedy"
-    """KCenterGreedy covers the embeddings. Random draws. None keeps all. Default: KCenterGreedy."""
+    """How instructions are chosen. KCenterGreedy: those that cover the embeddings best. Random: at random. None: all
+    are kept. Default: KCenterGreedy."""
     per_competitor: Annotated[int, Whole(1, 10_000_000)] = 2800
-    """Instructions kept of each competitor, at most. Default: 2800."""
+    """The number of instructions kept per competitor, at most. Default: 2800."""
     embedder: Embedder = Embedder()
     """What turns instructions into vectors."""
 
 
 class Curation(ApiModel):
-    """From raw instructions to those that battles are fought over."""
+    """How raw instructions are reduced to those that are answered."""
 
     dedup: Dedup = Dedup()
-    """Instructions that say the same are kept once."""
+    """Deduplication."""
     difficulty: Difficulty = Difficulty()
-    """Instructions of the wanted difficulty are kept."""
+    """Grading by difficulty."""
     diversity: Diversity = Diversity()
-    """Many instructions are compressed to few that cover them."""
+    """Reduction of many instructions to few that cover them."""
     decontaminate: Annotated[tuple[DecontaminationBenchmarkName, ...], Field(max_length=16), Distinct()] = (
         "humaneval",
     )
-    """Known benchmarks: an instruction or a gold answer that matches them, or nearly, gives no training row and is
-    counted. mbpp is read from the Hugging Face hub: it needs a network and the package datasets. Default: humaneval."""
+    """Benchmarks to keep out of the training data: an instruction or gold answer that repeats one, or nearly does,
+    gives no training row and is counted. mbpp is read from the Hugging Face hub, which needs a network and the
+    package datasets. Default: humaneval."""
     held_out: Annotated[tuple[Texts, ...], Field(max_length=16)] = ()
-    """Files of yours that are treated as benchmarks are."""
+    """Files of your own that are kept out of the training data as benchmarks are."""

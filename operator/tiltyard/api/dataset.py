@@ -1,4 +1,4 @@
-"""Training data made of the winners' answers."""
+"""Training data made of the winning answers."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from tiltyard_jobs.contracts.vocabulary import DatasetFormat
 
 
 class Dataset(ApiModel):
-    """Training data made of the winners' answers."""
+    """Training data made of the winning answers."""
 
     formats: Annotated[tuple[DatasetFormat, ...], Field(min_length=1, max_length=2), Distinct()] = (
         "Sft",
         "Preference",
     )
-    """Sft: one row for an instruction and its gold answer. Preference: gold answer and the worst one. Default: both."""
+    """The formats to write. Sft: the instruction and its gold answer. Preference: the gold answer and the
+    lowest-scored one. Default: both."""
     min_margin: Share = Decimal("0")
-    """Rows whose gold answer leads the next one by less are left out. Default: 0."""
+    """The lead in score that a gold answer must have over the second. Instructions with a smaller lead give no
+    training row. Default: 0."""

@@ -1,4 +1,4 @@
-"""Benchmarks of the base and the trained model, and of the competitors."""
+"""Evaluation of the base model, the trained model and the competitors on benchmarks."""
 
 from __future__ import annotations
 
@@ -29,43 +29,43 @@ Metric = Annotated[
 
 
 class BenchmarkFile(ApiModel):
-    """A benchmark's records in a file, for a place without the Hugging Face hub."""
+    """A benchmark's records in a file, where the Hugging Face hub cannot be reached."""
 
     CLUSTER_RULES = (TEXTS_IN_CLUSTER,)
 
     benchmark: BenchmarkName
-    """Which one."""
+    """The benchmark."""
     uri: TextsUri
-    """The records as its authors publish them: JSON lines or parquet at s3://BUCKET/KEY; on one machine also
-    file:///PATH or file://./PATH beside the manifest."""
+    """The records as the benchmark's authors publish them, JSON Lines or parquet, at s3://BUCKET/KEY; on one machine
+    also file:///PATH, or file://./PATH relative to the manifest."""
     sha256: Sha256 | None = None
-    """The file's digest. Another file in its place is refused."""
+    """The file's SHA-256 digest. A file with another digest is refused."""
 
 
 class ProgramEnvironment(ApiModel):
-    """Where the programs of a benchmark run: what they find installed. Tiltyard itself need not be in it."""
+    """The environment in which a benchmark's programs run. It need not contain Tiltyard."""
 
     benchmark: BenchmarkName
-    """Which one."""
+    """The benchmark."""
     image: ImageName
-    """A container image with Python 3.10 or later and the libraries. On one machine its name alone counts: the
-    interpreter is named with --programs-python."""
+    """The container image, with Python 3.10 or later and the libraries that the programs use. On one machine the
+    image is not run, but its name still identifies the environment; give the interpreter with --programs-python."""
     python: InterpreterPath = "python3"
     """The interpreter in the image that has the libraries. Default: python3."""
 
 
 class TaskFile(ApiModel):
-    """One split of a harness task's data in a file, for a place without the Hugging Face hub."""
+    """One split of a harness task's data in a file, where the Hugging Face hub cannot be reached."""
 
     CLUSTER_RULES = (TEXTS_IN_CLUSTER,)
 
     split: TaskName = "test"
-    """The split, by the task's own name of it. Default: test."""
+    """The split, under the task's own name for it. Default: test."""
     uri: TextsUri
-    """The records as the hub has them: JSON lines, CSV or parquet at s3://BUCKET/KEY; on one machine also file:///PATH
-    or file://./PATH beside the manifest."""
+    """The records as on the hub, JSON Lines, CSV or parquet, at s3://BUCKET/KEY; on one machine also file:///PATH,
+    or file://./PATH relative to the manifest."""
     sha256: Sha256 | None = None
-    """The file's digest. Another file in its place is refused."""
+    """The file's SHA-256 digest. A file with another digest is refused."""
 
 
 def _own_benchmark(task: LmEvalTask) -> Iterator[Violation]:
@@ -81,13 +81,13 @@ def _one_file_a_split(task: LmEvalTask) -> Iterator[Violation]:
 
 
 NOT_OUR_OWN: Rule[LmEvalTask] = Rule(
-    sentence="this one runs in Tiltyard's own sandbox; name it in evaluation.benchmarks",
+    sentence="must not be a benchmark that Tiltyard runs itself; name it in evaluation.benchmarks",
     check=_own_benchmark,
     cel=f"!(self.name in {list(BENCHMARKS)})",
     field_path=".name",
 )
 ONE_FILE_A_SPLIT: Rule[LmEvalTask] = Rule(
-    sentence="must be a split that no other file is for",
+    sentence="must be a split for which no other file is given",
     check=_one_file_a_split,
     cel="!has(self.files) || self.files.all(f, self.files.exists_one(g, g.split == f.split))",
     field_path=".files",
@@ -100,16 +100,18 @@ class LmEvalTask(ApiModel):
     RULES = (NOT_OUR_OWN, ONE_FILE_A_SPLIT)
 
     name: TaskName
-    """The harness's name of it: gsm8k, ifeval, mmlu. Tasks that run generated code are refused: see `benchmarks`."""
+    """The task's or group's name in the harness, for example gsm8k, ifeval or mmlu. Tasks that run generated code
+    are refused; see `benchmarks`."""
     metric: Metric | None = None
-    """What is compared, as the harness prints it: acc, or exact_match,flexible-extract. It must be a mean over the
-    questions, and more of it better. Absent: the task's first such."""
+    """The metric, as the harness prints it, for example acc or exact_match,flexible-extract. It must be a mean over
+    the questions between 0 and 1, and higher must be better. Absent: the task's first metric of this kind."""
     num_fewshot: Annotated[int, Whole(0, 64)] | None = None
-    """Solved examples before each question. Absent: as many as the task says."""
+    """The number of solved examples before each question. Absent: the task's own number."""
     limit: Annotated[int, Whole(1, 1_000_000)] | None = None
-    """Only the first so many questions of each task. Absent: all of them."""
+    """The number of questions of each task, at most; the first ones are taken. Absent: all questions."""
     files: Annotated[tuple[TaskFile, ...], Field(max_length=8)] = ()
-    """The task's data in files of yours, one for each split that it reads. Absent: the Hugging Face hub."""
+    """Files with the task's data, one for each split that it reads. Absent: the data is read from the Hugging Face
+    hub."""
 
 
 def _code_allowed(evaluation: Evaluation) -> Iterator[Violation]:
@@ -151,39 +153,39 @@ def _something_asked(evaluation: Evaluation) -> Iterator[Violation]:
 
 
 CODE_EXECUTION: Rule[Evaluation] = Rule(
-    sentence="these benchmarks run code that models wrote, so allowCodeExecution must be true (or benchmarks empty)",
+    sentence="must be true if benchmarks run code that models wrote; set benchmarks to [] to run none",
     check=_code_allowed,
     cel="self.allowCodeExecution || (has(self.benchmarks) && size(self.benchmarks) == 0)",
     field_path=".allowCodeExecution",
 )
 ONE_FILE: Rule[Evaluation] = Rule(
-    sentence="must be one of evaluation.benchmarks that no other file is for",
+    sentence="must be one of evaluation.benchmarks for which no other file is given",
     check=_one_file,
     cel="!has(self.files) || self.files.all(f, f.benchmark in self.benchmarks)",
     field_path=".files",
 )
 ONE_ENVIRONMENT: Rule[Evaluation] = Rule(
-    sentence="must be one of evaluation.benchmarks that no other environment is for",
+    sentence="must be one of evaluation.benchmarks for which no other environment is given",
     check=_one_environment,
     cel="!has(self.environments) || self.environments.all(e, e.benchmark in self.benchmarks"
     " && self.environments.exists_one(f, f.benchmark == e.benchmark))",
     field_path=".environments",
 )
 LIBRARIES_SOMEWHERE: Rule[Evaluation] = Rule(
-    sentence="its programs use many libraries: name an image that has them in evaluation.environments",
+    sentence="must have an image with its libraries: name one in evaluation.environments",
     check=_libraries_somewhere,
     cel=f"!has(self.benchmarks) || self.benchmarks.all(b, !(b in {_WITH_LIBRARIES}) ||"
     " (has(self.environments) && self.environments.exists(e, e.benchmark == b)))",
     field_path=".benchmarks",
 )
 ASKED_ONCE: Rule[Evaluation] = Rule(
-    sentence="must be a task that is not named before",
+    sentence="must be a task that is named only once",
     check=_asked_once,
     cel="!has(self.lmEval) || self.lmEval.all(t, self.lmEval.exists_one(u, u.name == t.name))",
     field_path=".lmEval",
 )
 SOMETHING_ASKED: Rule[Evaluation] = Rule(
-    sentence="name at least one benchmark, or a task in evaluation.lmEval",
+    sentence="must name at least one benchmark if evaluation.lmEval names no task",
     check=_something_asked,
     cel="!has(self.benchmarks) || size(self.benchmarks) > 0 || (has(self.lmEval) && size(self.lmEval) > 0)",
     field_path=".benchmarks",
@@ -191,27 +193,29 @@ SOMETHING_ASKED: Rule[Evaluation] = Rule(
 
 
 class Evaluation(ApiModel):
-    """Benchmarks of the base and the trained model."""
+    """Evaluation of the base model and the trained model, and of the competitors if asked, on benchmarks."""
 
     RULES = (CODE_EXECUTION, ONE_FILE, ONE_ENVIRONMENT, LIBRARIES_SOMEWHERE, ASKED_ONCE, SOMETHING_ASKED)
 
     benchmarks: Annotated[tuple[BenchmarkName, ...], Field(max_length=16), Distinct()] = ("humaneval_plus", "mbpp_plus")
-    """Programs that are written and run: one greedy solution for each task (pass@1). humaneval comes with Tiltyard; the
-    others are read from the Hugging Face hub, which needs a network and the package datasets, or from `files`.
-    Default: humaneval_plus, mbpp_plus."""
+    """The benchmarks that run code: one greedy solution per task (pass@1). humaneval comes with Tiltyard; the others
+    are read from the Hugging Face hub, which needs a network and the package datasets, or from `files`. Default:
+    humaneval_plus, mbpp_plus."""
     files: Annotated[tuple[BenchmarkFile, ...], Field(max_length=16)] = ()
-    """Benchmarks that are read from files of yours."""
+    """Files from which benchmarks are read instead of the Hugging Face hub."""
     environments: Annotated[tuple[ProgramEnvironment, ...], Field(max_length=16)] = ()
-    """Where the programs of single benchmarks run, if not beside the worker. ds1000 and bigcodebench need it."""
+    """The environments of benchmarks whose programs need one of their own. Required for ds1000, bigcodebench and
+    bigcodebench_hard. Absent: the worker's Python."""
     lm_eval: Annotated[tuple[LmEvalTask, ...], Field(max_length=32, json_schema_extra=MAP_BY_NAME)] = ()
-    """Tasks of lm-evaluation-harness by name: the reply to each question is measured, and nothing runs."""
+    """Tasks of lm-evaluation-harness. Replies are measured; no code that a model wrote is run."""
     serving: ModelServing = ModelServing()
-    """How the base and the trained model are served."""
+    """How the base model and the trained model are served."""
     competitors: bool = False
-    """Run them for the competitors too. Default: false."""
+    """Whether the competitors are evaluated too. Default: false."""
     allow_code_execution: bool = False
-    """Code that models wrote may run: in a process without network, credentials or files. Default: false."""
+    """Whether code that models wrote may run, in a process without network, credentials or files. Default: false."""
     max_tokens: TokenLimit = 1024
-    """Tokens of one reply; a task of the harness that says otherwise is followed. Default: 1024."""
+    """The length of one reply in tokens, at most. A limit that a harness task sets itself is used instead. Default:
+    1024."""
     timeout_seconds: Annotated[int, Whole(1, 600)] = 10
-    """How long one program may run. Default: 10."""
+    """The time in seconds that one program may run. Default: 10."""

@@ -16,34 +16,35 @@ from tiltyard.api.texts import Texts
 
 
 class Mine(ApiModel):
-    """What each competitor writes when it sees its own chat template's prefix alone (paper, section 3.2)."""
+    """Instructions that the competitors write themselves, given their chat template's prefix (paper, section 3.2)."""
 
     per_competitor: Annotated[int, Whole(1, 10_000_000)] = 10000
-    """Completions asked of each competitor, before curation. Default: 10000."""
+    """The number of completions requested from each competitor, before curation. Default: 10000."""
     temperatures: Annotated[tuple[Temperature, ...], Field(min_length=1, max_length=16), Distinct()] = (
         Decimal("0.6"),
         Decimal("0.8"),
         Decimal("1.0"),
     )
-    """Sampling temperatures; every one is used with every top-p, in turn. Default: 0.6, 0.8, 1.0."""
+    """The sampling temperatures. Every combination with `topP` is used in turn. Default: 0.6, 0.8, 1.0."""
     top_p: Annotated[tuple[PositiveShare, ...], Field(min_length=1, max_length=16), Distinct()] = (
         Decimal("0.9"),
         Decimal("0.95"),
         Decimal("0.99"),
     )
-    """Nucleus sampling's shares of probability. Default: 0.9, 0.95, 0.99."""
+    """The top-p values of nucleus sampling. Default: 0.9, 0.95, 0.99."""
     max_tokens: TokenLimit = 512
-    """Tokens of one instruction, at most. Default: 512."""
+    """The length of one instruction in tokens, at most. Default: 512."""
 
 
 class GivenInstructions(Texts):
-    """Instructions from a file instead."""
+    """Instructions from a file, instead of mining."""
 
     per_competitor: Annotated[int, Whole(1, 10_000_000)] = 10000
-    """Instructions read for each competitor, at most; a file with more is refused. Default: 10000."""
+    """The number of instructions per competitor, at most. A file with more is refused. Default: 10000."""
 
     attacker_field: ColumnName | None = None
-    """The column that names the competitor whose instruction it is; absent: they are dealt out in turn."""
+    """The column that names the competitor to which an instruction belongs. Absent: the competitors get the
+    instructions in turn."""
 
 
 def _one_source(instructions: Instructions) -> Iterator[Violation]:
@@ -67,6 +68,6 @@ class Instructions(ApiModel):
     RULES = (ONE_INSTRUCTION_SOURCE,)
 
     mine: Mine | None = None
-    """Mine them from the competitors; `{}` takes all defaults."""
+    """Mine the instructions from the competitors. `{}` takes all defaults."""
     given: GivenInstructions | None = Field(default=None, alias="from")
-    """Read them from a file."""
+    """Read the instructions from a file."""

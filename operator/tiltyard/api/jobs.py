@@ -1,4 +1,4 @@
-"""How the work is cut into Jobs."""
+"""How the work is divided into Jobs."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from tiltyard.api.shapes import Whole
 
 
 class Jobs(ApiModel):
-    """How the work is cut into Jobs."""
+    """How the work is divided into Jobs."""
 
     shard_size: Annotated[int, Whole(1, 1_000_000)] = 512
-    """Records of one shard. It shapes the files, so changing it makes them anew. Default: 512."""
+    """The number of records in one shard. It decides how files are divided, so changing it recomputes everything.
+    Default: 512."""
     parallelism: Annotated[int, Whole(1, 1000)] = 4
-    """Shards of one bundle at work at once. Default: 4."""
+    """The number of shards of one Job that run at once. Default: 4."""
     backoff_limit_per_shard: Annotated[int, Whole(0, 100)] = 3
-    """Times that a shard is tried again before it has failed. Default: 3."""
+    """The number of retries of a shard before it has failed. Default: 3."""
     max_void_fraction: Share = Decimal("0.01")
-    """A larger share of void records fails the stage. Default: 0.01."""
+    """The share of void records above which a shard fails. Default: 0.01."""
     resources: Resources = Resources(requests={"cpu": "500m", "memory": "512Mi"})
-    """Resources of one worker. Default: requests of cpu 500m and memory 512Mi."""
+    """The resources of one worker. Default: requests of cpu 500m and memory 512Mi."""
     pod: PodPatch = PodPatch()
-    """What is added to the workers' pods."""
+    """Additions to the workers' pods."""

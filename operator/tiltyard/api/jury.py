@@ -97,32 +97,32 @@ def _identity(participant: Participant) -> ModelIdentity | None:
 
 
 ENOUGH_MODELS: Rule[TournamentSpec] = Rule(
-    sentence="nobody is left to judge: name at least three competitors, or a judge that does not play",
+    sentence="must name a judge if there are fewer than three competitors: no model judges its own battles",
     check=_enough,
     cel="(has(self.judges) && self.judges.size() > 0) || self.competitors.size() >= 3",
     field_path=".judges",
 )
 # Within one list the CRD has listType=map for it.
 UNIQUE_NAMES: Rule[TournamentSpec] = Rule(
-    sentence="must be a name that no other competitor or judge has",
+    sentence="must be unique among competitors and judges",
     check=_names,
     cel="!has(self.judges) || self.judges.all(j, !self.competitors.exists(c, c.name == j.name))",
     field_path=".judges",
 )
 TWIN_COMPETITORS: Rule[TournamentSpec] = Rule(
-    sentence="must be another model than every other competitor: another uri, revision or args that change replies",
+    sentence="must differ from every other competitor in uri, revision or arguments that change replies",
     check=_twin_competitors,
     cel=f"self.competitors.all(a, !self.competitors.exists(b, a.name != b.name && ({_SAME})))",
     field_path=".competitors",
 )
 TWIN_JUDGES: Rule[TournamentSpec] = Rule(
-    sentence="must be another model than every other judge: another uri, revision or args that change replies",
+    sentence="must differ from every other judge in uri, revision or arguments that change replies",
     check=_twin_judges,
     cel=f"!has(self.judges) || self.judges.all(a, !self.judges.exists(b, a.name != b.name && ({_SAME})))",
     field_path=".judges",
 )
 NO_SELF_JUDGING: Rule[TournamentSpec] = Rule(
-    sentence="a neutral judge must not play: it would judge itself",
+    sentence="must not be the model of a competitor: it would judge its own battles",
     check=_self_judging,
     cel=f"!has(self.judges) || self.judges.all(a, !self.competitors.exists(b, {_SAME}))",
     field_path=".judges",
@@ -135,7 +135,7 @@ ENOUGH_GRADERS: Rule[TournamentSpec] = Rule(
     field_path=".curation.difficulty.judges",
 )
 FITS_BUDGET: Rule[TournamentSpec] = Rule(
-    sentence="must fit into spec.serving.budget by itself, or it can never start",
+    sentence="must fit into spec.serving.budget on its own, or the model can never start",
     check=_budget,  # CEL would have to add quantities of every replica: left to Python
 )
 FIELD_RULES = (

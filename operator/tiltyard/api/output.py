@@ -26,23 +26,24 @@ ONE_IDENTITY: Rule[Bucket] = Rule(
 
 
 class S3Output(ApiModel):
-    """A bucket that speaks S3, conditional puts included."""
+    """A bucket of an S3 server that supports conditional writes."""
 
     RULES = (ONE_IDENTITY,)
     FIELD: ClassVar[str] = "spec.output.s3"
 
     uri: BucketUri
-    """s3://BUCKET or s3://BUCKET/PREFIX. Tournaments that share it share their artifacts."""
+    """The bucket: s3://BUCKET or s3://BUCKET/PREFIX. Tournaments with the same output share their artifacts."""
     endpoint: ServerUrl | None = None
-    """For S3 servers other than AWS: the server's URL."""
+    """The server's URL, for S3 servers other than AWS."""
     region: Word | None = None
     """The bucket's region."""
     secret_ref: ObjectReference | None = None
-    """A Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. On one machine these come from the environment."""
+    """The Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. On one machine these come from the environment
+    instead."""
     service_account_name: ObjectName | None = None
-    """A service account with an identity of its own, instead of a Secret."""
+    """A service account that carries a cloud identity, instead of a Secret."""
     ca_bundle_ref: KeyReference | None = None
-    """An entry of a ConfigMap: the certificates (PEM) that sign the endpoint's."""
+    """The entry of a ConfigMap with the CA certificates (PEM) of the endpoint."""
 
     @property
     def facts(self) -> StoreFacts:
@@ -62,7 +63,7 @@ class Output(ApiModel):
     """Where artifacts are kept."""
 
     s3: S3Output
-    """A bucket that speaks S3."""
+    """The S3 bucket."""
 
     @property
     def bucket(self) -> Bucket:

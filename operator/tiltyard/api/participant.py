@@ -13,9 +13,7 @@ from tiltyard.api.serving import ModelServing
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipes import BASE_MODEL, TRAINED_MODEL
 
-MODEL_IN_CLUSTER = no_file_uri(
-    "a cluster serves no file:// model; name hf://, s3://, pvc://, gs://, oci:// or https://"
-)
+MODEL_IN_CLUSTER = no_file_uri("must not be file:// on a cluster; use hf://, s3://, pvc://, gs://, oci:// or https://")
 
 
 class Weights(ApiModel):
@@ -24,31 +22,32 @@ class Weights(ApiModel):
     CLUSTER_RULES = (MODEL_IN_CLUSTER,)
 
     uri: WeightsUri
-    """Where they are: hf://ORG/NAME, s3://, pvc://, gs://, oci://, https://; file:///PATH on one machine."""
+    """Where the weights are: hf://ORG/NAME, s3://, pvc://, gs://, oci:// or https://; on one machine also
+    file:///PATH."""
     revision: Word | None = None
-    """The weights' revision, part of the model's identity."""
+    """The revision of the weights, for example a commit of the Hugging Face hub. Another revision is another model."""
     license: Line | None = None
-    """The model's licence, recorded on every row made from its answers."""
+    """The model's licence. It is recorded on every row made from the model's answers."""
 
 
 class ModelSource(Weights):
     """A model that is served for the tournament."""
 
     uri: ModelUri
-    """Where it is: hf://ORG/NAME, s3://, pvc://, gs://, oci://, https://; sim://NAME?PARAMETERS for a simulated expert;
-    file:///PATH on one machine."""
+    """Where the model is: hf://ORG/NAME, s3://, pvc://, gs://, oci:// or https://; sim://NAME?PARAMETERS for a
+    simulated expert; on one machine also file:///PATH."""
 
 
 class Endpoint(ApiModel):
-    """An OpenAI-compatible server that runs already: nothing is started for it."""
+    """An OpenAI-compatible server that is already running. Tiltyard neither starts nor stops it."""
 
     url: EndpointUrl
-    """The base URL of its API, with its /v1; or kserve://[NAMESPACE/]NAME, an InferenceService, with ?path=/openai/v1
-    where it serves there."""
+    """The base URL of the API, including /v1; or kserve://[NAMESPACE/]NAME for an InferenceService of the cluster,
+    with ?path=/openai/v1 if that is where it serves."""
     model: Line
-    """The name by which it serves the model."""
+    """The name under which the server offers the model."""
     api_key_secret_ref: KeyReference | None = None
-    """Where its API key is; absent: it asks for none."""
+    """The Secret entry that holds the API key. Absent: no key is sent."""
 
     @property
     def identity_uri(self) -> str:
@@ -73,12 +72,12 @@ def _own_name(participant: Participant) -> Iterator[Violation]:
 
 
 ONE_SOURCE: Rule[Participant] = Rule(
-    sentence="must have exactly one of model (served for the tournament) and endpoint (runs already)",
+    sentence="must have exactly one of model (served for the tournament) and endpoint (already running)",
     check=_one_source,
     cel="has(self.model) != has(self.endpoint)",
 )
 NOTHING_TO_SERVE: Rule[Participant] = Rule(
-    sentence="an endpoint runs already, so it has no serving settings; remove one of the two",
+    sentence="must not be set with an endpoint, which is already running; remove one of the two",
     check=_nothing_to_serve,
     cel="!(has(self.endpoint) && has(self.serving))",
     field_path=".serving",
@@ -86,7 +85,7 @@ NOTHING_TO_SERVE: Rule[Participant] = Rule(
 
 
 OWN_NAME: Rule[Participant] = Rule(
-    sentence=f"must not be {BASE_MODEL} or {TRAINED_MODEL}: the target of a training has these names",
+    sentence=f"must not be {BASE_MODEL} or {TRAINED_MODEL}: these names are reserved for training",
     check=_own_name,
     cel=f"self.name != '{BASE_MODEL}' && self.name != '{TRAINED_MODEL}'",
     field_path=".name",
@@ -94,21 +93,21 @@ OWN_NAME: Rule[Participant] = Rule(
 
 
 class Participant(ApiModel):
-    """A model that plays or judges, under a name of its own."""
+    """A competitor or a neutral judge."""
 
     RULES = (ONE_SOURCE, NOTHING_TO_SERVE, OWN_NAME)
 
     name: ParticipantName
-    """Its name in this tournament: a DNS label of at most 32 characters."""
+    """The participant's name in this tournament: a DNS label of at most 32 characters."""
     model: ModelSource | None = None
-    """A model to serve."""
+    """The model to serve."""
     serving: ModelServing | None = None
-    """How `model` is served; absent: all defaults."""
+    """How `model` is served. Absent: all defaults."""
     endpoint: Endpoint | None = None
-    """A server that runs already, instead of `model`."""
+    """A server that is already running, instead of `model`."""
     chat_template_prefix: Prefix | None = None
-    """What the model sees when it is asked for an instruction of its own; absent: derived from the served model's own
-    chat template, checked and recorded."""
+    """The text before the user's words in the model's chat template; instructions are mined by completing it.
+    Absent: it is derived from the served model's own chat template, checked and recorded."""
 
     @property
     def serving_or_default(self) -> ModelServing:

@@ -47,12 +47,12 @@ def _loaded_from_elsewhere(tournament: Tournament) -> str | None:
 
 
 NOT_YET = (
-    NotYet("spec.battles.schedule.type", "Pruned comes with a later release; take RoundRobin until then", _pruned),
+    NotYet("spec.battles.schedule.type", "must be RoundRobin: Pruned is not supported in this release", _pruned),
 )
 """What validate, plan, run and the operator refuse."""
 
 NOT_YET_ON_CLUSTER = (
-    NotYet("spec.training.baseModel.uri", "a cluster trains hf:// and pvc:// models so far", _loaded_from_elsewhere),
+    NotYet("spec.training.baseModel.uri", "must be hf:// or pvc:// on a cluster", _loaded_from_elsewhere),
 )
 """What one machine does, and the operator refuses."""
 
@@ -71,7 +71,7 @@ def problems_on_cluster(tournament: Tournament) -> list[Problem]:
     """What keeps a manifest from a cluster: no bucket, or files of the machine where it was written."""
     problems = [broken.problem for broken in broken_rules(tournament, cluster=True)]
     if tournament.spec.output is None:
-        problems.append(Problem("spec.output", "is missing; a cluster needs a bucket: output.s3.uri"))
+        problems.append(Problem("spec.output", "is missing; on a cluster set output.s3.uri to a bucket"))
     return problems
 
 
@@ -84,7 +84,7 @@ def problems_on_machine(tournament: Tournament, *, folder_given: bool) -> list[P
     """
     problems = [*_cluster_models(tournament), *_cluster_endpoints(tournament), *_cluster_training(tournament)]
     if tournament.spec.output is None and not folder_given:
-        problems.append(Problem("spec.output", "is missing; name output.s3.uri, or a folder with --out DIR"))
+        problems.append(Problem("spec.output", "is missing; set output.s3.uri, or give a folder with --out DIR"))
     return problems
 
 
@@ -93,11 +93,11 @@ def _cluster_training(tournament: Tournament) -> Iterator[Problem]:
     if training is None:
         return
     if training.trainer.kind != "Job":
-        yield Problem("spec.training.trainer.kind", "one machine trains in a process of its own; take Job")
+        yield Problem("spec.training.trainer.kind", "must be Job on one machine, given TrainJob")
     if training.base_model.uri.partition("://")[0] not in ("hf", "file"):
         yield Problem(
             "spec.training.baseModel.uri",
-            f"one machine trains hf:// and file:// models, given {given_text(training.base_model.uri)}",
+            f"must be hf:// or file:// on one machine, given {given_text(training.base_model.uri)}",
         )
 
 
@@ -106,8 +106,7 @@ def _cluster_models(tournament: Tournament) -> Iterator[Problem]:
         if isinstance(model, ModelSource) and model.uri.partition("://")[0] not in MACHINE_SCHEMES:
             yield Problem(
                 path_text((*path, "uri")),
-                "one machine starts hf://, file:// and sim:// models (or take an endpoint that runs already),"
-                f" given {given_text(model.uri)}",
+                f"must be hf://, file:// or sim:// on one machine (or use an endpoint), given {given_text(model.uri)}",
             )
 
 

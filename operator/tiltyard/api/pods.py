@@ -37,7 +37,7 @@ class KeyReference(ApiModel):
     name: ObjectName
     """The object's name."""
     key: EntryKey
-    """The entry in it."""
+    """The entry's key in the object."""
 
 
 def secret_variable(reference: KeyReference) -> str:
@@ -46,12 +46,12 @@ def secret_variable(reference: KeyReference) -> str:
 
 
 class Resources(ApiModel):
-    """Resources of one container, as Kubernetes has them."""
+    """The resources of one container, as in Kubernetes."""
 
     limits: Quantities = Field(default_factory=dict)
-    """At most this much, by resource: `nvidia.com/gpu: "4"`."""
+    """The limit of each resource, for example `nvidia.com/gpu: "4"`."""
     requests: Quantities = Field(default_factory=dict)
-    """At least this much; where absent, the limit."""
+    """The request of each resource. Absent: the limit."""
 
     def demand(self) -> dict[str, Decimal]:
         """What one replica takes from a budget: its requests, else its limits."""
@@ -62,59 +62,59 @@ class Toleration(ApiModel):
     """A taint that the pod tolerates."""
 
     key: LooseLine | None = None
-    """The taint's key; absent: every key."""
+    """The taint's key. Absent: every key."""
     operator: Literal["Exists", "Equal"] | None = None
-    """How key and value are compared; absent: Equal."""
+    """How key and value are compared. Absent: Equal."""
     value: LooseLine | None = None
-    """The taint's value, for Equal."""
+    """The taint's value, if the operator is Equal."""
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
-    """The taint's effect; absent: every effect."""
+    """The taint's effect. Absent: every effect."""
     toleration_seconds: Seconds | None = None
-    """How long a NoExecute taint is tolerated; absent: for ever."""
+    """How long a NoExecute taint is tolerated. Absent: forever."""
 
 
 class EnvironmentVariable(ApiModel):
     """An environment variable of the pod's main container."""
 
     name: Line
-    """Its name."""
+    """The variable's name."""
     value: Message | None = None
-    """Its value; for a secret use `valueFrom`."""
+    """The variable's value. Use `valueFrom` for a secret."""
     value_from: OpaqueObject | None = None
-    """A Kubernetes EnvVarSource, `secretKeyRef` for instance."""
+    """A Kubernetes EnvVarSource, for example `secretKeyRef`."""
 
 
 class VolumeMount(ApiModel):
-    """A volume's place in the pod's main container."""
+    """A mount of a volume in the pod's main container."""
 
     name: ObjectName
     """The volume's name."""
     mount_path: Line
-    """Where it is mounted."""
+    """The path in the container."""
     sub_path: LooseLine | None = None
-    """The part of the volume that is mounted; absent: all."""
+    """The path in the volume. Absent: the volume's root."""
     read_only: bool = False
-    """Mounted without the right to write."""
+    """Whether the mount is read-only. Default: false."""
 
 
 class PodPatch(ApiModel):
-    """What is added to the pods; all else of them is the operator's."""
+    """Additions to pods. The operator sets everything else in them."""
 
     node_selector: Annotated[dict[Line, LooseLine], Field(max_length=32)] = Field(default_factory=dict)
-    """Labels that a node must have."""
+    """The labels that a node must have."""
     tolerations: Annotated[tuple[Toleration, ...], Field(max_length=32)] = ()
-    """Taints that the pods tolerate."""
+    """The taints that the pods tolerate."""
     affinity: OpaqueObject | None = None
     """A Kubernetes Affinity."""
     env: Annotated[tuple[EnvironmentVariable, ...], Field(max_length=64, json_schema_extra=MAP_BY_NAME)] = ()
-    """Environment variables of the main container."""
+    """Additional environment variables of the main container."""
     volumes: Annotated[tuple[OpaqueObject, ...], Field(max_length=32)] = ()
-    """Kubernetes Volumes."""
+    """Additional volumes, as in Kubernetes."""
     volume_mounts: Annotated[tuple[VolumeMount, ...], Field(max_length=32)] = ()
-    """Where the volumes stand in the main container."""
+    """Where the volumes are mounted in the main container."""
     image_pull_secrets: Annotated[tuple[ObjectReference, ...], Field(max_length=16)] = ()
-    """Secrets with which images are pulled."""
+    """The Secrets with which images are pulled."""
     priority_class_name: ObjectName | None = None
     """The pods' PriorityClass."""
     service_account_name: ObjectName | None = None
-    """A service account of your own; absent: one without rights, and no token mounted."""
+    """The pods' service account. Absent: the namespace's default, and no token is mounted."""

@@ -44,7 +44,7 @@ _KEYS = ", ".join(f"{scheme}://BUCKET/KEY" for scheme in _BUCKETS)
 TextsUri = Annotated[
     str,
     Text(
-        f"{_KEYS}, file:///PATH or file://./PATH beside the manifest",
+        f"{_KEYS}, file:///PATH or file://./PATH relative to the manifest",
         "|".join((*(rf"{scheme}://{_BUCKET}/{_PATH}" for scheme in _BUCKETS), _FILE)),
         512,
     ),
@@ -65,7 +65,7 @@ EndpointUrl = Annotated[
 
 Word = Annotated[str, Text("one word of at most 128 characters", r"[^\s]+", 128)]
 Line = Annotated[str, Text("one line of at most 253 characters", r"[^\n\r]+", 253)]
-LooseLine = Annotated[str, Text("one line of at most 253 characters, or nothing", r"[^\n\r]*", 253, min_length=0)]
+LooseLine = Annotated[str, Text("one line of at most 253 characters, or empty", r"[^\n\r]*", 253, min_length=0)]
 Message = Annotated[str, Text("a text of at most 32768 characters", None, 32768, min_length=0)]
 Prefix = Annotated[str, Text("a text of at most 16384 characters", None, 16384)]
 ColumnName = Annotated[str, Text("the name of a column, at most 128 characters", r"[^\n\r]+", 128)]

@@ -63,7 +63,7 @@ def _missing(root: type[ApiModel], path: Path) -> str:
 def _unknown(root: type[ApiModel], path: Path) -> str:
     model = model_at(root, path[:-1])
     known = sorted(wire_fields(model)) if model is not None else []
-    return f"is no field here{did_you_mean(meant_field(root, path))}; allowed: {listed(known)}"
+    return f"is not a field here{did_you_mean(meant_field(root, path))}; allowed: {listed(known)}"
 
 
 def _length(context: dict[str, Any], short: bool) -> str:

@@ -27,8 +27,8 @@ def _taken(serving: ModelServing) -> Iterator[Violation]:
 
 
 TAKEN_ARGUMENTS: Rule[ModelServing] = Rule(
-    sentence="must not say which model is served, under which name or where:"
-    " that comes from model.uri, model.revision and name; remove the argument",
+    sentence="must not set the model, its name or its address:"
+    " these come from model.uri, model.revision and name; remove the argument",
     check=_taken,
     cel=f"!has(self.args) || !self.args.exists(a, a.matches('{_TAKEN}'))",
     field_path=".args",
@@ -45,15 +45,16 @@ class ModelServing(ApiModel):
     RULES = (TAKEN_ARGUMENTS,)
 
     runtime: ObjectName = "kserve-vllmserver"
-    """The KServe ServingRuntime or ClusterServingRuntime that serves it. Default: kserve-vllmserver."""
+    """The KServe ServingRuntime or ClusterServingRuntime that serves the model. Default: kserve-vllmserver."""
     replicas: Annotated[int, Whole(1, 64)] = 1
-    """How many copies are served behind one address. Default: 1."""
+    """The number of replicas behind one address. Default: 1."""
     args: Annotated[tuple[Argument, ...], Field(max_length=64)] = ()
-    """Arguments of the server. Those that can change replies belong to the model's identity."""
+    """Command line arguments of the server. Those that can change replies are part of the model's identity: changing
+    one recomputes the model's artifacts."""
     resources: Resources = Resources()
-    """Resources of one replica."""
+    """The resources of one replica."""
     pod: PodPatch = PodPatch()
-    """What is added to its pods."""
+    """Additions to the model's pods."""
 
     def demand(self) -> dict[str, Decimal]:
         """What the model takes from `spec.serving.budget` while it is up, all replicas together."""
@@ -61,11 +62,12 @@ class ModelServing(ApiModel):
 
 
 class Serving(ApiModel):
-    """How many models are up at once, and how long one may take to start."""
+    """How many models run at once, and how long one may take to start."""
 
     max_active: Annotated[int, Whole(1, 64)] | None = None
-    """Models up at once; absent: as many as the cluster admits."""
+    """The number of models that run at once, at most. Absent: no limit."""
     budget: Quantities = Field(default_factory=dict)
-    """What models may take together: `nvidia.com/gpu: "8"`. A resource that it does not name is not bounded."""
+    """The resources that all running models may take together, for example `nvidia.com/gpu: "8"`. Resources that are
+    not listed are not limited."""
     startup_deadline_seconds: Annotated[int, Whole(1, 86400)] = 1800
-    """A model that is not ready after this time has failed. Default: 1800."""
+    """The time in seconds after which a model that is not ready has failed. Default: 1800."""

@@ -171,7 +171,7 @@ class Distinct:
     def check(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
         """The values when none is there twice."""
         if repeated := repetitions(values):
-            refuse(f"must name each value once ({', '.join(map(str, repeated))} is there more than once)")
+            refuse(f"must name each value once ({', '.join(map(str, repeated))} is repeated)")
         return values
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

@@ -1,4 +1,4 @@
-"""What a user asks for."""
+"""What the user asks for."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _something_to_score(spec: TournamentSpec) -> Iterator[Violation]:
 
 
 SOMETHING_TO_SCORE: Rule[TournamentSpec] = Rule(
-    sentence="without training there is nothing to evaluate; set evaluation.competitors to true, or remove evaluation",
+    sentence="must be set for an evaluation, unless evaluation.competitors is true",
     check=_something_to_score,
     cel="!has(self.evaluation) || has(self.training) || self.evaluation.competitors",
     field_path=".training",
@@ -50,7 +50,7 @@ def _something_to_learn(spec: TournamentSpec) -> Iterator[Violation]:
 
 
 SOMETHING_TO_LEARN: Rule[TournamentSpec] = Rule(
-    sentence="training learns from the dataset: formats must have Sft, and for SftThenDpo also Preference",
+    sentence="must contain Sft for training, and also Preference for SftThenDpo",
     check=_something_to_learn,
     cel="!has(self.training) || ('Sft' in self.dataset.formats"
     " && (self.training.method == 'Sft' || 'Preference' in self.dataset.formats))",
@@ -75,47 +75,49 @@ def _api_keys(spec: TournamentSpec) -> Iterator[tuple[Path, KeyReference]]:
 
 
 OWN_VARIABLES: Rule[TournamentSpec] = Rule(
-    sentence="an API key must not share its environment variable with another one: rename the secret or its key",
+    sentence="must not share its environment variable with another API key: rename the Secret or its key",
     check=_shared_variables,  # CEL would compare every two of 65 references, text by text: left to Python
 )
 
 
 class TournamentSpec(ApiModel):
-    """What a user asks for."""
+    """What the user asks for."""
 
     RULES = (*FIELD_RULES, SOMETHING_TO_SCORE, SOMETHING_TO_LEARN, OWN_VARIABLES)
 
     suspend: bool = False
-    """True: Jobs are suspended and models stopped, artifacts are kept; false again: it goes on. Default: false."""
+    """Whether the tournament is suspended: Jobs are suspended, models are stopped, artifacts are kept. Set it to
+    false to continue. Default: false."""
     seed: Count = 0
-    """Every random choice derives from it and from record ids. Default: 0."""
+    """The seed. Every random choice derives from it and from record ids. Default: 0."""
     competitors: Annotated[tuple[Participant, ...], Field(min_length=2, max_length=32, json_schema_extra=MAP_BY_NAME)]
-    """The models that play, 2 to 32."""
+    """The models that compete, 2 to 32."""
     judges: Annotated[tuple[Participant, ...], Field(max_length=32, json_schema_extra=MAP_BY_NAME)] = ()
-    """Neutral judges. Empty: each competitor judges the matches of the others (the paper's rule), which takes three
-    competitors. Always: nobody judges a match that it plays in."""
+    """Neutral judges. Empty: each competitor judges the battles of the others, as in the paper, which takes at least
+    three competitors. No model ever judges its own battles."""
     instructions: Instructions
     """Where the instructions come from."""
     curation: Curation = Curation()
-    """From raw instructions to those that battles are fought over."""
+    """How raw instructions are reduced to those that are answered."""
     battles: Battles = Battles()
-    """Who meets whom, how they answer and how a match is judged."""
+    """Who meets whom, how they answer and how battles are judged."""
     rating: Rating = Rating()
-    """From votes to ratings and gold answers."""
+    """How votes become ratings and gold answers."""
     dataset: Dataset = Dataset()
-    """Training data made of the winners' answers."""
+    """Training data made of the winning answers."""
     training: Training | None = None
-    """Fine-tuning a target model on the data; absent: stop at the dataset."""
+    """Fine-tuning of a target model on the training data. Absent: the tournament ends with the training data."""
     evaluation: Evaluation | None = None
-    """Benchmarks of the base and the trained model; absent: none."""
+    """Evaluation of the base model and the trained model, and of the competitors if asked, on benchmarks. Absent:
+    none."""
     serving: Serving = Serving()
-    """How many models are up at once."""
+    """How many models run at once, and how long one may take to start."""
     jobs: Jobs = Jobs()
-    """How the work is cut into Jobs."""
+    """How the work is divided into Jobs."""
     output: Annotated[Output | None, Field(json_schema_extra=REQUIRED_IN_CLUSTER)] = None
-    """Where artifacts are kept. On one machine a folder may stand in for it."""
+    """Where artifacts are kept. On one machine a folder (`--out DIR`) may replace it."""
     active_deadline_seconds: Annotated[int, Whole(1, 2**31 - 1)] | None = None
-    """A tournament that is at work for longer has failed; absent: no limit."""
+    """The time at work in seconds after which the tournament has failed. Absent: no limit."""
     ttl_seconds_after_finished: Seconds | None = None
-    """The children of a finished tournament are deleted after this time, never the Tournament itself and never an
-    artifact; absent: they stay."""
+    """The time in seconds after which the Jobs and models of a finished tournament are deleted. The Tournament
+    itself and its artifacts are never deleted. Absent: Jobs and models stay."""

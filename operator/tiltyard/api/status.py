@@ -18,18 +18,18 @@ Address = Annotated[str, Text("an address of at most 1024 characters", r"\S+", 1
 
 
 class ShardCounts(ApiModel):
-    """Shards of one stage."""
+    """The shards of one stage."""
 
     total: Count = 0
-    """All of them."""
+    """The number of shards."""
     succeeded: Count = 0
-    """Complete, those found from earlier included."""
+    """The number of complete shards, including reused ones."""
     active: Count = 0
-    """At work."""
+    """The number of shards at work."""
     failed: Count = 0
-    """Given up."""
+    """The number of failed shards, after all retries."""
     reused: Count = 0
-    """Found complete when the run began."""
+    """The number of shards that were complete when the run began."""
 
 
 class StageStatus(ApiModel):
@@ -38,11 +38,11 @@ class StageStatus(ApiModel):
     name: Word
     """The stage's name."""
     state: StageState = "Pending"
-    """How far it is."""
+    """The stage's state."""
     shards: ShardCounts = ShardCounts()
-    """Its shards."""
+    """The stage's shards."""
     void: Count = 0
-    """Records that could not be made, each with its reason."""
+    """The number of void records: those that could not be made."""
 
 
 class ModelStatus(ApiModel):
@@ -51,11 +51,11 @@ class ModelStatus(ApiModel):
     name: ParticipantName
     """The competitor's or judge's name."""
     state: ModelState = "Stopped"
-    """What it is doing."""
+    """The model's state."""
     loads: Count = 0
-    """Times that it was started."""
+    """How many times the model was started."""
     url: Address | None = None
-    """Its address while it is up."""
+    """The model's address while it runs."""
 
 
 class LeaderboardRow(ApiModel):
@@ -64,57 +64,57 @@ class LeaderboardRow(ApiModel):
     name: ParticipantName
     """The competitor's name."""
     rating: DecimalText
-    """Its rating, in Elo points."""
+    """The competitor's rating, in Elo points."""
     low: DecimalText | None = None
-    """Lower end of the rating's 95 % interval."""
+    """The lower end of the rating's 95 % confidence interval."""
     high: DecimalText | None = None
-    """Upper end of it."""
+    """The upper end of the rating's 95 % confidence interval."""
     win_rate: DecimalText | None = None
-    """Its share of the votes in its matches."""
+    """The competitor's mean share of the votes in its battles."""
 
 
 class UsageStatus(ApiModel):
     """What the tournament has cost so far."""
 
     prompt_tokens: Count = 0
-    """Tokens read."""
+    """The number of prompt tokens."""
     cached_tokens: Count = 0
-    """Those of them that came from a prefix cache."""
+    """The number of prompt tokens that were served from a prefix cache."""
     completion_tokens: Count = 0
-    """Tokens written."""
+    """The number of completion tokens."""
     model_seconds: Count = 0
-    """Time that models were up, summed over models."""
+    """The time in seconds that models were running, summed over models."""
 
 
 class Outputs(ApiModel):
     """Where the results are."""
 
     manifest: Address | None = None
-    """The run's manifest: every artifact with its digest."""
+    """The address of the run's manifest: every artifact with its digest."""
     dataset: Address | None = None
-    """The training data."""
+    """The address of the training data."""
     report: Address | None = None
-    """The report."""
+    """The address of the report."""
     model: Address | None = None
-    """The trained model."""
+    """The address of the trained model."""
 
 
 class Condition(ApiModel):
-    """A condition as Kubernetes' metav1 has it."""
+    """A condition, as in Kubernetes (metav1.Condition)."""
 
     type: Annotated[str, Text("a condition's type", r"[A-Za-z]([-A-Za-z0-9_./]*[A-Za-z0-9])?", 316)]
-    """Accepted, Preflighted, DatasetReady, Trained, Evaluated; Complete, Failed, Suspended; Ready, Reconciling,
-    Stalled."""
+    """The condition's type: Accepted, Preflighted, DatasetReady, Trained, Evaluated; Complete, Failed, Suspended;
+    Ready, Reconciling or Stalled."""
     status: ConditionStatus
-    """True, False or Unknown."""
+    """The condition's status: True, False or Unknown."""
     reason: Annotated[str, Text("a CamelCase reason", r"[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?", 1024)]
-    """Why, in one word."""
+    """The reason for the status, as one CamelCase word."""
     message: Message = ""
-    """Why, and what to do next."""
+    """The reason for the status as a sentence, and what to do next."""
     last_transition_time: AwareDatetime
-    """When its status last changed."""
+    """When the status last changed."""
     observed_generation: Count | None = None
-    """The generation that it speaks of."""
+    """The generation of the spec to which the condition refers."""
 
 
 class TournamentStatus(ApiModel):
@@ -122,24 +122,24 @@ class TournamentStatus(ApiModel):
 
     # The operator alone writes its lists, so they are atomic: the API server need not note the owner of each row.
     observed_generation: Count | None = None
-    """The generation of the spec that this status speaks of."""
+    """The generation of the spec to which this status refers."""
     phase: Word | None = None
-    """One word for people."""
+    """The tournament's progress in one word, for people. Programs read the conditions."""
     progress: Word | None = None
-    """Share of the work that is done: 61%."""
+    """The share of the work that is done, for example 61%."""
     eta: AwareDatetime | None = None
-    """When the tournament will be done at its present pace."""
+    """When the tournament will be complete at the present pace."""
     run: Word | None = None
-    """Hash of all of the spec that can change a result."""
+    """The digest of everything in the spec that can change a result."""
     stages: Annotated[tuple[StageStatus, ...], Field(max_length=32, json_schema_extra=ATOMIC)] = ()
     """The stages, in order."""
     models: Annotated[tuple[ModelStatus, ...], Field(max_length=64, json_schema_extra=ATOMIC)] = ()
     """The models that are served."""
     leaderboard: Annotated[tuple[LeaderboardRow, ...], Field(max_length=32, json_schema_extra=ATOMIC)] = ()
-    """The top rows; everything else is in the bucket."""
+    """The top rows of the leaderboard. The rest is in the bucket."""
     usage: UsageStatus | None = None
     """What the tournament has cost so far."""
     outputs: Outputs | None = None
     """Where the results are."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=32, json_schema_extra=MAP_BY_TYPE)] = ()
-    """Conditions as Kubernetes has them."""
+    """The tournament's conditions, as in Kubernetes."""

@@ -6,7 +6,7 @@ from tiltyard.api.base import ApiModel
 from tiltyard.api.rules import no_file_uri
 from tiltyard.api.scalars import ColumnName, Sha256, TextsUri
 
-TEXTS_IN_CLUSTER = no_file_uri("a cluster sees no file of this machine; name s3://BUCKET/KEY")
+TEXTS_IN_CLUSTER = no_file_uri("must be s3://BUCKET/KEY on a cluster, which cannot read files of this machine")
 
 
 class Texts(ApiModel):
@@ -15,11 +15,12 @@ class Texts(ApiModel):
     CLUSTER_RULES = (TEXTS_IN_CLUSTER,)
 
     uri: TextsUri
-    """JSON lines, CSV or parquet at s3://BUCKET/KEY; on one machine also file:///PATH or file://./PATH beside the
-    manifest."""
+    """The file, JSON Lines, CSV or parquet, at s3://BUCKET/KEY; on one machine also file:///PATH, or file://./PATH
+    relative to the manifest."""
     field: ColumnName = "prompt"
     """The column that holds the text. Default: prompt."""
 
     sha256: Sha256 | None = None
-    """The file's digest. Another file in its place is refused, and another digest makes anew what was made of the file.
-    Absent: a file that changes under its name is not noticed; on one machine the digest of a file:// is filled in."""
+    """The file's SHA-256 digest. A file with another digest is refused; a new digest here recomputes what was made
+    from the file. Absent: on one machine the digest of a file:// is filled in; otherwise a change of the file under
+    the same name goes unnoticed."""

@@ -21,16 +21,16 @@ API_VERSION: Final = "tiltyard.dev/v1alpha1"
 
 
 class ObjectMeta(ApiModel):
-    """Kubernetes' metadata. What the operator does not read is passed over."""
+    """The object's metadata, as in Kubernetes. The operator ignores what it does not use."""
 
     name: Line
-    """The tournament's name, also the stem of its children's names."""
+    """The tournament's name, a DNS label. The names of its Jobs and models begin with it."""
     namespace: ObjectName | None = None
-    """Its namespace."""
+    """The tournament's namespace."""
     labels: dict[Line, LooseLine] = Field(default_factory=dict)
-    """`kueue.x-k8s.io/queue-name` is copied to every child Job."""
+    """The tournament's labels. `kueue.x-k8s.io/queue-name` is copied to every Job."""
     annotations: dict[Line, Message] = Field(default_factory=dict)
-    """Notes."""
+    """The tournament's annotations."""
     uid: Line | None = None
     """Set by the API server."""
     generation: Count | None = None
@@ -44,11 +44,11 @@ class ObjectMeta(ApiModel):
     deletion_grace_period_seconds: Count | None = None
     """Set by the API server."""
     finalizers: tuple[Line, ...] = ()
-    """Who must agree to its deletion."""
+    """Set by controllers that must act before the object is deleted."""
     owner_references: tuple[dict[str, JsonValue], ...] = ()
-    """What it belongs to."""
+    """The objects that own this one."""
     managed_fields: tuple[dict[str, JsonValue], ...] = ()
-    """Who set which field."""
+    """Set by the API server."""
 
 
 def _label(tournament: Tournament) -> Iterator[Violation]:
@@ -66,18 +66,18 @@ NAME_IS_LABEL: Rule[Tournament] = Rule(
 
 
 class Tournament(ApiModel):
-    """A tournament between language models: a leaderboard, and training data made of the winners' answers."""
+    """A tournament between language models. It yields a leaderboard and training data made of the winning answers."""
 
     RULES = (NAME_IS_LABEL,)
 
     api_version: Literal["tiltyard.dev/v1alpha1"] = API_VERSION
-    """The version of this schema."""
+    """The version of the API."""
     kind: Literal["Tournament"] = KIND
-    """Tournament."""
+    """The kind of the object."""
     metadata: ObjectMeta
-    """Kubernetes' metadata."""
+    """The object's metadata, as in Kubernetes."""
     spec: TournamentSpec
-    """What is asked for."""
+    """What the user asks for."""
     status: TournamentStatus | None = None
     """What was last observed."""
 

@@ -1,4 +1,4 @@
-"""Fine-tuning a target model on the data."""
+"""Fine-tuning of a target model on the training data."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def _one_node(trainer: Trainer) -> Iterator[Violation]:
 
 
 RUNTIME_FOR_TRAIN_JOB: Rule[Trainer] = Rule(
-    sentence="the trainer has a runtimeRef exactly when its kind is TrainJob",
+    sentence="must be set if kind is TrainJob, and only then",
     check=_runtime,
     cel="(self.kind == 'TrainJob') == has(self.runtimeRef)",
     field_path=".runtimeRef",
 )
 ONE_NODE_FOR_JOB: Rule[Trainer] = Rule(
-    sentence="a trainer of kind Job uses one node; take kind TrainJob for more",
+    sentence="must be 1 if kind is Job; use kind TrainJob for more nodes",
     check=_one_node,
     cel="self.kind == 'TrainJob' || self.numNodes == 1",
     field_path=".numNodes",
@@ -54,55 +54,59 @@ class Trainer(ApiModel):
     RULES = (RUNTIME_FOR_TRAIN_JOB, ONE_NODE_FOR_JOB)
 
     kind: Literal["Job", "TrainJob"] = "Job"
-    """Job: accelerate and TRL in one pod. TrainJob: the same on many nodes, by Kubeflow Trainer v2. Default: Job."""
+    """The kind of workload. Job: TRL in one pod. TrainJob: the same on many nodes, by Kubeflow Trainer v2. Default:
+    Job."""
     runtime_ref: RuntimeReference | None = None
-    """For TrainJob: the runtime, one with `mlPolicy.torch` whose job and container are named `node`."""
+    """The training runtime, for TrainJob: one with `mlPolicy.torch` whose replicated job and container are named
+    `node`."""
     num_nodes: Annotated[int, Whole(1, 1024)] = 1
-    """For TrainJob: how many nodes. Default: 1."""
+    """The number of nodes, for TrainJob. Default: 1."""
     device_batch_size: Annotated[int, Whole(1, 1024)] = 1
-    """Sequences that a GPU takes at once: more is faster where memory allows, and changes the result by rounding alone.
-    Default: 1."""
+    """The number of sequences that one GPU processes at once. More is faster where memory allows, and changes the
+    result only by rounding. Default: 1."""
 
 
 class Hyperparameters(ApiModel):
-    """The paper's fine-tuning (section 4.1)."""
+    """The hyperparameters of fine-tuning. The defaults are the paper's (section 4.1)."""
 
     learning_rate: PositiveShare = Decimal("1e-5")
-    """Peak learning rate. Default: 1e-5."""
+    """The peak learning rate. Default: 1e-5."""
     epochs: Annotated[int, Whole(1, 1000)] = 3
-    """Passes over the data. Default: 3."""
+    """The number of passes over the data. Default: 3."""
     global_batch_size: Annotated[int, Whole(1, 65536)] = 512
-    """Rows of one optimiser step, over all devices. Default: 512."""
+    """The number of sequences in one optimiser step, over all devices. Default: 512."""
     warmup_ratio: Share = Decimal("0.2")
-    """Share of the steps over which the learning rate rises. Default: 0.2."""
+    """The share of the steps in which the learning rate rises. Default: 0.2."""
     weight_decay: Share = Decimal("3e-7")
-    """Weight decay. Default: 3e-7."""
+    """The weight decay. Default: 3e-7."""
     max_length: TokenLimit = 2048
-    """Tokens of one packed sequence. Default: 2048."""
+    """The length of one sequence in tokens, at most. Default: 2048."""
     packing: bool = True
-    """Short rows share a sequence. Default: true."""
+    """Whether short rows are packed into one sequence. Default: true."""
     precision: Precision = "Bfloat16"
-    """What is computed in, and saved in; weights that are trained are kept in 32 bits. Default: Bfloat16."""
+    """The precision of computation and of the saved model. The trained weights are kept in 32 bits meanwhile.
+    Default: Bfloat16."""
     gradient_checkpointing: bool = True
-    """Less memory for more time. Default: true."""
+    """Whether activations are recomputed in the backward pass: less memory, more time. Default: true."""
 
 
 class Lora(ApiModel):
-    """Low-rank adapters on all linear layers, merged into the weights in the end."""
+    """Low-rank adapters (LoRA) on all linear layers, merged into the weights at the end."""
 
     rank: Annotated[int, Whole(1, 1024)] = 16
-    """Their rank. Default: 16."""
+    """The rank of the adapters. Default: 16."""
     alpha: Annotated[int, Whole(1, 4096)] = 32
-    """Their scale, as a multiple of 1/rank. Default: 32."""
+    """The scale of the adapters, as a multiple of 1/rank. Default: 32."""
 
 
 class Select(ApiModel):
-    """A part of the rows."""
+    """A selection of the training rows."""
 
     fraction: PositiveShare
-    """How much of them."""
+    """The share of the rows to train on."""
     by: SelectBy = "Margin"
-    """Margin: those whose gold answer leads by most. Random: the control. Default: Margin."""
+    """How rows are selected. Margin: those whose gold answer has the largest lead. Random: at random, as a control.
+    Default: Margin."""
 
 
 def _priority(training: Training) -> Iterator[Violation]:
@@ -111,7 +115,7 @@ def _priority(training: Training) -> Iterator[Violation]:
 
 
 PRIORITY_OF_RUNTIME: Rule[Training] = Rule(
-    sentence="the priority of a TrainJob's pods is its runtime's to say",
+    sentence="must not be set for a TrainJob: its runtime sets the priority",
     check=_priority,
     cel="!has(self.trainer) || self.trainer.kind != 'TrainJob' || !has(self.pod) || !has(self.pod.priorityClassName)",
     field_path=".pod.priorityClassName",
@@ -119,25 +123,26 @@ PRIORITY_OF_RUNTIME: Rule[Training] = Rule(
 
 
 class Training(ApiModel):
-    """Fine-tuning a target model on the data."""
+    """Fine-tuning of a target model on the training data."""
 
     RULES = (PRIORITY_OF_RUNTIME,)
 
     base_model: Weights
     """The model to start from."""
     chat_template: Prefix | None = None
-    """The chat template to learn, in place of the base tokenizer's own; needed where that has none."""
+    """The chat template to train with, instead of the base model's own. Required if the base model has none."""
     select: Select | None = None
-    """Train on a part of the rows; absent: on all."""
+    """A selection of the training rows. Absent: all rows."""
     trainer: Trainer = Trainer()
-    """What runs it."""
+    """What runs the fine-tuning."""
     method: TrainingMethod = "Sft"
-    """Sft: supervised on the gold answers. SftThenDpo: then on the preferences. Default: Sft."""
+    """The training method. Sft: supervised fine-tuning on the gold answers. SftThenDpo: then DPO on the preferences.
+    Default: Sft."""
     hyperparameters: Hyperparameters = Hyperparameters()
-    """How it learns."""
+    """The hyperparameters of fine-tuning."""
     lora: Lora | None = None
-    """Train adapters instead of all weights; absent: all weights."""
+    """Low-rank adapters instead of all weights. Absent: all weights are trained."""
     resources: Resources = Resources()
-    """Resources of one pod."""
+    """The resources of one pod, and so the number of GPUs. On one machine only the number of GPUs counts."""
     pod: PodPatch = PodPatch()
-    """What is added to its pods."""
+    """Additions to the training pods."""

@@ -24,7 +24,7 @@ class _Loader(yaml.SafeLoader):
             if key.tag != "tag:yaml.org,2002:merge" and isinstance(key, yaml.ScalarNode):
                 if key.value in seen:
                     raise yaml.constructor.ConstructorError(
-                        None, None, f"{given_text(key.value)} is there twice in one mapping", key.start_mark
+                        None, None, f"{given_text(key.value)} is repeated in one mapping", key.start_mark
                     )
                 seen.add(key.value)
         return super().construct_mapping(node, deep=deep)
@@ -57,7 +57,7 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         if len(data) > MAX_BYTES:
             raise _too_large(str(path)) from error
-        raise _error(str(path), f"is not UTF-8 text (byte {error.start}), so it is no YAML manifest") from error
+        raise _error(str(path), f"is not UTF-8 text (byte {error.start}), so it is not a YAML manifest") from error
 
 
 def parse_yaml(text: str, source: str = "") -> Any:
@@ -98,12 +98,12 @@ class _Plain:
         if isinstance(value, dict):
             for key in value:
                 if not isinstance(key, str):
-                    self._refuse(path, f"has a key that is no text, given {given_text(key)}; put it in quotes")
+                    self._refuse(path, f"has a key that is not a string, given {given_text(key)}; put it in quotes")
             return {key: self.convert(item, (*path, key)) for key, item in value.items() if item is not None}
         if isinstance(value, list):
             return [self.convert(item, (*path, position)) for position, item in enumerate(value)]
         if isinstance(value, str) and not value.isascii() and _has_surrogate(value):
-            self._refuse(path, "has a character that is half of a pair")
+            self._refuse(path, "has half of a surrogate pair")
         if value is None or isinstance(value, str | bool | int | float):
             return value
         self._refuse(path, f"has a type that JSON does not know, given {type(value).__name__}")

@@ -163,9 +163,7 @@ def _programs_pythons(options: argparse.Namespace, tournament: Tournament) -> Ma
     evaluation = tournament.spec.evaluation
     named = {environment.benchmark for environment in evaluation.environments} if evaluation is not None else set()
     for name in given.keys() - named:
-        raise UserError(
-            f"--programs-python {name}={given[name]}: spec.evaluation.environments names no environment of {name}"
-        )
+        raise UserError(f"--programs-python {name}={given[name]}: spec.evaluation.environments has none for {name}")
     return given
 
 

@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(error, file=sys.stderr)
             return WRONG_INPUT
     except KeyboardInterrupt:
-        print("stopped; run the same command again to go on", file=sys.stderr)
+        print("stopped; run the same command again to continue", file=sys.stderr)
         return INTERRUPTED
 
 
@@ -54,12 +54,12 @@ def parser() -> argparse.ArgumentParser:
     validate = commands.add_parser("validate", help="check a manifest; nothing is started")
     _manifest(validate)
 
-    plan = commands.add_parser("plan", help="what a run would do: work, what exists, calls, tokens, model loads")
+    plan = commands.add_parser("plan", help="show what a run would do: work, reuse, calls, tokens, model loads")
     _manifest(plan)
     _place(plan)
     plan.add_argument("--output", choices=["table", "json"], default="table", help="default: table")
 
-    run = commands.add_parser("run", help="run a tournament on this machine; again to go on after an interruption")
+    run = commands.add_parser("run", help="run a tournament on this machine, or continue an interrupted one")
     _manifest(run)
     _place(run)
     run.add_argument("--workers", type=_positive, metavar="N", help="worker processes at once (default: the cores)")

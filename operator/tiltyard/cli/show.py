@@ -90,7 +90,7 @@ def print_status(status: TournamentStatus, *, at_work: bool) -> None:
     console.print(f"{status.phase} {status.progress}  run {status.run}", highlight=False)
     ended = any(condition.type in ENDS and condition.status == "True" for condition in status.conditions)
     if not at_work and not ended:
-        console.print("interrupted: `tiltyard run` goes on from here", style="yellow", highlight=False)
+        console.print("interrupted: `tiltyard run` continues from here", style="yellow", highlight=False)
     table = Table("STAGE", "STATE", "DONE", "REUSED", "ACTIVE", "VOID", box=None)
     for stage in status.stages:
         shards = stage.shards
@@ -221,7 +221,7 @@ def print_plan(
         table.add_row(phase, str(len(bundles)), str(shards), str(exist), *(f"{number:,}" for number in cost))
     table.add_row("total", "", "", "", *(f"{number:,}" for number in total))
     console.print(table)
-    console.print("Calls are at most; what curation drops costs nothing. Tokens are a guess.", style="dim")
+    console.print("Calls are an upper bound: what curation drops costs nothing. Tokens are estimates.", style="dim")
     by_model = ", ".join(f"{name} {count}" for name, count in loads.items())
     console.print(f"Model loads: {sum(loads.values())}" + (f" ({by_model})" if by_model else ""), highlight=False)
     if training is not None:

@@ -37,12 +37,12 @@ async def engine_problems(
     if weights and (lack := await _lack(vllm_python, "vllm")) is not None:
         more = f" (and {len(weights) - 1} more)" if len(weights) > 1 else ""
         problems.append(
-            f"{weights[0]}{more}: vLLM serves it, and {lack}: name an interpreter that has vLLM with --vllm-python"
+            f"{weights[0]}{more}: needs vLLM, and {lack}: give an interpreter that has it with --vllm-python"
         )
     if (training := tournament.spec.training) is not None:
         if (lack := await _lack(train_python, "trl")) is not None:
-            advice = "name an interpreter that has TRL with --train-python"
-            problems.append(f"spec.training: TRL trains it, and {lack}: {advice}")
+            advice = "give an interpreter that has it with --train-python"
+            problems.append(f"spec.training: needs TRL, and {lack}: {advice}")
         elif (gpus := int(training.resources.demand().get(GPU, 0))) and (
             lack := await _why_not(train_python, _HAS_GPUS, str(gpus), otherwise="this machine has fewer")
         ):
@@ -50,7 +50,7 @@ async def engine_problems(
     evaluation = tournament.spec.evaluation
     for place, environment in enumerate(evaluation.environments if evaluation is not None else ()):
         name, field = environment.benchmark, f"spec.evaluation.environments[{place}]"
-        advice = f"name an interpreter that has what the programs of {name} use with --programs-python {name}=PATH"
+        advice = f"give an interpreter that has what the programs of {name} use with --programs-python {name}=PATH"
         python = programs_pythons.get(name)
         if python is None:
             problems.append(f"{field}: on this machine there is no {environment.image}: {advice}")

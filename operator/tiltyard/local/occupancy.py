@@ -103,8 +103,10 @@ def _wait(descriptor: int, state: Path, note: Callable[[str], None], wait_second
     while not _try(descriptor):
         waited = time.monotonic() - began
         if waited > wait_seconds:
-            alive = ", ".join(map(str, _alive(state))) or "whose numbers are not known"
-            raise OccupiedError(f"{state}: processes of an earlier run do not end ({alive}); end them and run again")
+            alive = ", ".join(map(str, _alive(state))) or "whose ids are not known"
+            raise OccupiedError(
+                f"{state}: processes of an earlier run are still running ({alive}); kill them and run again"
+            )
         if waited > _NOTE_AFTER_SECONDS and not noted:
             noted = True
             note("waiting for the processes of an earlier run to end")

@@ -184,12 +184,12 @@ class Server:
         self._crashes += 1
         if crashed and self._crashes <= MAX_CRASHES:
             with self.log.open("a") as log:
-                log.write(f"tiltyard: it {how_it_ended(code)}, and is started again while it has work\n")
+                log.write(f"tiltyard: it {how_it_ended(code)}, and is started again\n")
             self._seen_as(ModelPhase.STOPPED)
             return
         often = f", {self._crashes} times in a row" if crashed else " before it was ready"
         self._fail(
-            f"{self.place}: the server of {self.participant.name} {how_it_ended(code)}{often}; its last words are"
+            f"{self.place}: the server of {self.participant.name} {how_it_ended(code)}{often}; its last output is"
             f" {self._last_words()!r}; see serving.args, and its log {self.log}"
         )
 

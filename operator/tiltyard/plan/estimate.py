@@ -107,7 +107,7 @@ def expected_loads(graph: Graph, done: Mapping[str, frozenset[int]], room: Room)
         decision = decide(graph, frozenset(complete), frozenset(up & loads.keys()), room)
         if not decision.start and not decision.stop:
             alone = [model.name for model in graph.models if not room.fits([model])]
-            raise ValueError(f"{', '.join(alone)} cannot be loaded, not even alone")
+            raise ValueError(f"{', '.join(alone)} cannot be loaded, even alone")
         up = (up - set(decision.stop)) | set(decision.start)
         for name in decision.start:
             loads[name] += 1

@@ -84,9 +84,8 @@ def plan(graph: Graph, policy: Policy, observed: Observed) -> Plan:
     if observed.preflight is PreflightPhase.PASSED and not undone:
         return _stopped(observed, TournamentState.COMPLETE, "Complete", "all artifacts are made")
     if policy.suspend:
-        return _stopped(
-            observed, TournamentState.SUSPENDED, "Suspended", "suspended: set spec.suspend to false to go on"
-        )
+        advice = "suspended: set spec.suspend to false to continue"
+        return _stopped(observed, TournamentState.SUSPENDED, "Suspended", advice)
     if observed.preflight is not PreflightPhase.PASSED:
         return _check(graph, observed)
     return _work(graph, policy, observed, undone)
@@ -141,7 +140,7 @@ def _failure(graph: Graph, policy: Policy, observed: Observed) -> str | None:
     if late and not all(bundle.complete(observed.done) for bundle in graph.bundles):
         return (
             f"spec.activeDeadlineSeconds: the tournament was not complete after {limit:.0f} s;"
-            " raise it and apply again, what is made is kept"
+            " raise it and apply again; complete work is reused"
         )
     return None
 

@@ -272,7 +272,7 @@ async def test_a_manifest_that_this_release_cannot_run(arena: Arena) -> None:
         "type": "Accepted",
         "status": "False",
         "reason": "Invalid",
-        "message": "spec.battles.schedule.type: Pruned comes with a later release; take RoundRobin until then",
+        "message": "spec.battles.schedule.type: must be RoundRobin: Pruned is not supported in this release",
         "observedGeneration": 1,
         "lastTransitionTime": "",
     }

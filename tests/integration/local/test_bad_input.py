@@ -69,8 +69,8 @@ def test_no_vllm(make_run: MakeRun) -> None:
     document = with_first(model={"uri": "hf://org/name"})
     document["spec"]["competitors"][1]["model"]["uri"] = "hf://org/other"
     run = make_run("run", document)
-    advice = "name an interpreter that has vLLM with --vllm-python"
-    where = "spec.competitors[0].model.uri (and 1 more): vLLM serves it, and"
+    advice = "give an interpreter that has it with --vllm-python"
+    where = "spec.competitors[0].model.uri (and 1 more): needs vLLM, and"
     assert refused(run) == f"{where} {sys.executable} does not have it: {advice}"
     nowhere = "/nowhere/python"
     cannot = f"{where} {nowhere} cannot be started (No such file or directory): {advice}"
@@ -80,7 +80,7 @@ def test_no_vllm(make_run: MakeRun) -> None:
 @pytest.mark.parametrize(
     ("template", "sentence"),
     [
-        (None, "{folder} is no folder of this machine"),
+        (None, "{folder} is not a folder on this machine"),
         ({}, "{folder} has no chat template: give chatTemplatePrefix, or serve a model with one"),
         (
             {"chat_template": "{{ messages[0]['role'] }}"},
@@ -103,8 +103,8 @@ def test_model_folders(template: Mapping[str, str] | None, sentence: str, tmp_pa
     [
         (None, {}, "cannot be read: No such file or directory"),
         ('{"text": "Sort."}\n', {}, "has no 'prompt' in record 1; it has text"),
-        ('{"prompt": "Sort."\n', {}, "line 1 is no JSON"),
-        ('{"prompt": " "}\n', {}, "holds no text in 'prompt'"),
+        ('{"prompt": "Sort."\n', {}, "line 1 is not JSON"),
+        ('{"prompt": " "}\n', {}, "has no text in 'prompt'"),
         (
             '{"prompt": "Sort.", "who": "zed"}\n',
             {"attackerField": "who"},
@@ -164,7 +164,7 @@ def test_a_secret_that_is_not_there(make_run: MakeRun) -> None:
     reference = {"name": "athene", "key": "token"}
     endpoint = {"url": f"http://127.0.0.1:{free_port()}/v1", "model": "m", "apiKeySecretRef": reference}
     assert refused(make_run("run", with_first(endpoint=endpoint))) == (
-        "spec.competitors[0].endpoint.apiKeySecretRef: the secret is not there: set the environment variable"
+        "spec.competitors[0].endpoint.apiKeySecretRef: the secret does not exist: set the environment variable"
         " TILTYARD_SECRET_ATHENE_TOKEN"
     )
 
@@ -187,10 +187,10 @@ async def test_an_endpoint_that_completes_no_raw_prompt(make_run: MakeRun) -> No
 
 def test_mistakes_in_the_manifest_itself(make_run: MakeRun) -> None:
     run = make_run("run", manifest(3, ratings={}))
-    assert refused(run).startswith(f'{run.file}: spec.ratings: is no field here, did you mean "rating"; allowed: ')
+    assert refused(run).startswith(f'{run.file}: spec.ratings: is not a field here, did you mean "rating"; allowed: ')
     run.write(manifest(3))
     run.out = None
-    assert refused(run) == f"{run.file}: spec.output: is missing; name output.s3.uri, or a folder with --out DIR"
+    assert refused(run) == f"{run.file}: spec.output: is missing; set output.s3.uri, or give a folder with --out DIR"
     assert not run.state.exists()
 
 
@@ -200,8 +200,8 @@ def test_a_server_that_dies_at_its_start(make_run: MakeRun) -> None:
     finished = run.run()
     assert finished.code == FAILED
     assert finished.err == (
-        "model first: spec.competitors[0]: the server of first ended with code 2 before it was ready; its last words"
-        " are 'python -m tiltyard_jobs.sim: error: unrecognized arguments: --slow'; see serving.args, and its log"
+        "model first: spec.competitors[0]: the server of first ended with code 2 before it was ready; its last output"
+        " is 'python -m tiltyard_jobs.sim: error: unrecognized arguments: --slow'; see serving.args, and its log"
         f" {run.state / 'models' / 'first.log'}\n"
     )
     assert run.status()["phase"] == "Failed"

@@ -33,7 +33,7 @@ async def test_what_an_earlier_run_left_is_waited_for(tmp_path: Path) -> None:
     with occupied(tmp_path, notes.append) as occupancy:
         process = await spawn(ASLEEP, tmp_path / "log", {}, occupancy)
     try:
-        refused = pytest.raises(OccupiedError, match=rf"do not end \({process.pid}\); end them and run again$")
+        refused = pytest.raises(OccupiedError, match=rf"are still running \({process.pid}\); kill them and run again$")
         with refused, occupied(tmp_path, notes.append, wait_seconds=0.2):
             pass
         assert notes == []

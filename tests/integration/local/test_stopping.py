@@ -17,7 +17,7 @@ from support.local_runs import INTERRUPTED, LocalRun, wait_until
 from support.manifests import manifest
 from tiltyard_jobs.sim.request_log import asked_twice
 
-SENTENCE = "stopped; run the same command again to go on\n"
+SENTENCE = "stopped; run the same command again to continue\n"
 REST = 4  # seconds; starting four processes takes less
 SECONDS = 20  # on a busy machine; the requests under way have five
 

@@ -219,7 +219,7 @@ def test_the_index_chooses_the_shard(tmp_path: Path) -> None:
         ("transient", 75, "the endpoint is away"),
         ("permanent", 3, "the input is corrupt"),
         ("configuration", 2, "spec.competitors[0].endpoint: refused"),
-        ("bug", 1, "A mistake in Tiltyard (builtins.ValueError); the log says where."),
+        ("bug", 1, "A bug in Tiltyard (builtins.ValueError); the log says where."),
     ],
 )
 def test_exit_codes_and_what_was_spent(tmp_path: Path, fault: str, code: int, message: str) -> None:

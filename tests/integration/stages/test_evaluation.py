@@ -152,7 +152,7 @@ def test_where_no_task_can_be_solved_nothing_is_scored(world: StageWorld, tmp_pa
     ran = run_bare(world, references)
     assert ran.code == ExitCode.CONFIGURATION
     assert ran.summary["message"] == (
-        f"spec.evaluation.environments: in {BARE} none of the solutions passes that the authors of ds1000 give:"
+        f"spec.evaluation.environments: none of the solutions by the authors of ds1000 passes in {BARE}:"
         " Failed: ModuleNotFoundError: No module named 'pandas_or_so'"
     )
 

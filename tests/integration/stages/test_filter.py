@@ -161,11 +161,11 @@ def uneven(text: str) -> list[float]:
 @pytest.mark.parametrize(
     ("reply", "code", "sentence"),
     [
-        (lambda asked: b"<html>", 3, "embeds not all instructions: Malformed: the reply is no JSON"),
-        (lambda asked: b'{"data": []}', 3, "embeds not all instructions: Malformed"),
-        (embeddings(lambda text: [float("1e999")]), 3, "embeds not all instructions: Malformed"),
-        (embeddings(uneven), 3, "gives vectors of 2 and 3 numbers, not of one length"),
-        (lambda asked: web.Response(status=401), 2, "does not let us use model 'm' (HTTP 401): check the endpoint's"),
+        (lambda asked: b"<html>", 3, "does not embed all instructions: Malformed: the reply is no JSON"),
+        (lambda asked: b'{"data": []}', 3, "does not embed all instructions: Malformed"),
+        (embeddings(lambda text: [float("1e999")]), 3, "does not embed all instructions: Malformed"),
+        (embeddings(uneven), 3, "gives vectors of different lengths (2 and 3)"),
+        (lambda asked: web.Response(status=401), 2, "refuses access to model 'm' (HTTP 401): check the endpoint's"),
     ],
 )
 def test_an_endpoint_that_does_not_embed(

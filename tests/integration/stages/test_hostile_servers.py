@@ -145,8 +145,8 @@ def test_too_many_failures_fail_the_shard(world: StageWorld, stage: str) -> None
     assert ran.code == 3
     assert ran.summary["message"] == (
         f"{records // 2 + 1} of {records} records could not be made (Malformed {records // 2 + 1}), and"
-        f" spec.jobs.maxVoidFraction allows {records // 2}: mend what causes them, or raise the fraction; the next"
-        " attempt asks these records again."
+        f" spec.jobs.maxVoidFraction allows {records // 2}: fix the cause, or raise the fraction; the next"
+        " attempt retries these records."
     )
     assert len(server.asked) == records // 2 + 1
     assert world.artifacts.seal(recipe.ref, 0) is None
@@ -158,7 +158,7 @@ def test_too_many_failures_fail_the_shard(world: StageWorld, stage: str) -> None
 @pytest.mark.parametrize(
     ("response", "sentence"),
     [
-        (lambda: web.Response(status=401), "does not let us use model 'm' (HTTP 401): check the endpoint's API key"),
+        (lambda: web.Response(status=401), "refuses access to model 'm' (HTTP 401): check the endpoint's API key"),
         (lambda: web.Response(status=404), "does not serve /v1/chat/completions (HTTP 404)"),
         (
             lambda: web.json_response({"error": {"message": "no such model", "param": "model"}}, status=404),

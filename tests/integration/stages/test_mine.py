@@ -96,7 +96,7 @@ def test_a_server_that_does_not_tell_its_template(world: StageWorld) -> None:
     assert ran.code == 2
     message = ran.summary["message"]
     assert message.startswith(
-        f"spec.competitors[1].endpoint: {server.url} does not tell the chat template of model 'm'"
+        f"spec.competitors[1].endpoint: {server.url} does not provide the chat template of model 'm'"
     )
     assert message.endswith("give chatTemplatePrefix")
 

@@ -114,7 +114,7 @@ def test_a_folder_without_a_user_turn(world: StageWorld, template: str | None, s
 
 def test_a_folder_that_is_not_there(world: StageWorld) -> None:
     (found,) = problems(world, folders=(ModelFolder(field="spec.judges[0].model.uri", path="/no/such/folder"),))
-    assert found == "spec.judges[0].model.uri: /no/such/folder is no folder of this machine"
+    assert found == "spec.judges[0].model.uri: /no/such/folder is not a folder on this machine"
 
 
 @pytest.mark.parametrize("value", [None, ""])
@@ -124,7 +124,7 @@ def test_a_secret_that_is_not_there(world: StageWorld, monkeypatch: pytest.Monke
         monkeypatch.setenv("TILTYARD_SECRET_X", value)
     field = "spec.competitors[2].endpoint.apiKeySecretRef"
     assert problems(world, secrets={field: "TILTYARD_SECRET_X"}) == [
-        f"{field}: the secret is not there: set the environment variable TILTYARD_SECRET_X"
+        f"{field}: the secret does not exist: set the environment variable TILTYARD_SECRET_X"
     ]
 
 
@@ -153,7 +153,7 @@ def test_a_machine_that_cannot_hold_programs_back(world: StageWorld, monkeypatch
 
     monkeypatch.setattr(preflight, "run_program", refuse)
     assert problems(world, task_sets=(HUMANEVAL,)) == [
-        "spec.evaluation: programs of models cannot be run here: the kernel has no Landlock"
+        "spec.evaluation: code that models wrote cannot be run here: the kernel has no Landlock"
     ]
 
 
@@ -163,7 +163,7 @@ def test_a_file_that_cannot_be_read(world: StageWorld) -> None:
     cases = {
         None: f"{path} cannot be read: No such file or directory",
         '{"prompt": "Sort.", "who": "eve"}': f"{path}: 'who' is 'eve' beside text 1, but must be one of ada",
-        '{"prompt": " ", "who": "ada"}': f"{path} holds no text in 'prompt'",
+        '{"prompt": " ", "who": "ada"}': f"{path} has no text in 'prompt'",
     }
     for content, sentence in cases.items():
         if content is not None:
@@ -185,7 +185,7 @@ def test_data_of_a_harness_that_cannot_be_passed_on_and_a_harness_that_is_not_th
     assert sentence.startswith(f"spec.evaluation.lmEval[0]: {file} holds records that are no JSON")
     (sentence,) = told()
     assert sentence.startswith(f"spec.evaluation.lmEval: {sys.executable} cannot ask tasks (ModuleNotFoundError: ")
-    assert sentence.endswith("name an interpreter that has lm-evaluation-harness with --lm-eval-python")
+    assert sentence.endswith("give an interpreter that has lm-evaluation-harness with --lm-eval-python")
 
 
 def test_an_expert_that_cannot_be_simulated(world: StageWorld) -> None:
@@ -215,7 +215,7 @@ def test_an_endpoint_that_hangs(world: StageWorld, monkeypatch: pytest.MonkeyPat
 
     with stub(hang) as server:
         (found,) = problems(world, endpoints=(mining(server.endpoint),))
-    assert found.endswith("did not answer within 0 s: see whether the model is up")
+    assert found.endswith("did not answer within 0 s: check that the model is running")
 
 
 def only(path: str) -> Callable[[Asked], Given]:
@@ -227,8 +227,8 @@ def only(path: str) -> Callable[[Asked], Given]:
     ("reply", "models", "sentence"),
     [
         (lambda asked: "fine", ["a", "b"], "serves a, b, not 'm'"),
-        (lambda asked: web.Response(status=401), ["m"], "does not let us use model 'm' (HTTP 401)"),
-        (lambda asked: web.Response(status=401), None, "does not let us use model 'm' (HTTP 401)"),
+        (lambda asked: web.Response(status=401), ["m"], "refuses access to model 'm' (HTTP 401)"),
+        (lambda asked: web.Response(status=401), None, "refuses access to model 'm' (HTTP 401)"),
         (lambda asked: not_found(), None, "does not serve /v1/chat/completions (HTTP 404)"),
         (
             lambda asked: web.Response(status=400),

@@ -178,7 +178,7 @@ def test_a_body_that_always_breaks_off(store: S3Store, proxy: FaultProxy, tmp_pa
 def test_a_promise_of_more_bytes_than_there_are(store: S3Store, proxy: FaultProxy, tmp_path: Path) -> None:
     store.put("a", DATA)
     proxy.add(Fault.OVERSTATED, method="GET", times=99)
-    with pytest.raises(PermanentError, match="the object is damaged or cut short; delete it, so that it is made again"):
+    with pytest.raises(PermanentError, match="the object is damaged or cut short; delete it, so that it is recomputed"):
         store.get("a")
     with pytest.raises(PermanentError, match="damaged or cut short"):
         store.get_file("a", tmp_path / "copy", sha256=SHA256)
@@ -232,7 +232,7 @@ def test_a_bucket_that_is_not_there(open_s3: Open, server: S3Server) -> None:
 def test_wrong_credentials(open_s3: Open, server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
     sentence = _configuration_error(open_s3(server.endpoint).check)
-    assert sentence.endswith("the secret key is not that of the access key; correct AWS_SECRET_ACCESS_KEY.")
+    assert sentence.endswith("the secret key does not belong to the access key; correct AWS_SECRET_ACCESS_KEY.")
     assert "hunter2" not in sentence
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
     sentence = _configuration_error(open_s3(server.endpoint).check)
@@ -287,7 +287,7 @@ def test_a_server_that_is_read_only(open_s3: Open, tmp_path: Path) -> None:
         store = open_s3(server.endpoint)
         sentence = _configuration_error(store.check)
         assert "Cannot write s3://bucket/" in sentence
-        assert "the credentials do not allow it; grant them s3:PutObject on the bucket 'bucket'" in sentence
+        assert "the credentials lack the right; grant them s3:PutObject on the bucket 'bucket'" in sentence
         assert store.get("a") is None
 
 
@@ -307,7 +307,7 @@ def test_a_certificate_of_ones_own(open_s3: Open, tmp_path: Path) -> None:
     source.write_bytes(DATA * 1700)
     with s3_server(tmp_path / "s3", "bucket", tls=True) as server:
         sentence = _configuration_error(open_s3(server.endpoint, attempts=1).check)
-        assert sentence.endswith("not signed by an authority known here; give the CA bundle that signed it.")
+        assert sentence.endswith("not signed by a known authority; give the CA bundle that signed it.")
         store = open_s3(server.endpoint, ca_bundle=str(server.ca_bundle))
         store.check()
         store.put_file("large", source)

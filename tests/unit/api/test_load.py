@@ -39,14 +39,14 @@ def problems_of(manifest: Path | str, *, strict: bool = True) -> list[str]:
         ("# nothing\n---\n", "must hold exactly one Tournament, given nothing"),
         (MINIMAL + "---\n" + MINIMAL, "must hold exactly one Tournament, given 2 documents"),
         ("a: [1, 2", "is not valid YAML: expected ',' or ']', but got '<stream end>' (line 1, column 9)"),
-        ("a: 1\nb: 2\na: 3", 'is not valid YAML: "a" is there twice in one mapping (line 3, column 1)'),
+        ("a: 1\nb: 2\na: 3", 'is not valid YAML: "a" is repeated in one mapping (line 3, column 1)'),
         ("a: \x00", "is not valid YAML: unacceptable character #x0000: special characters are not allowed"),
         ("a: {{ .Values.name }}", "is not valid YAML: found unhashable key (line 1, column 5)"),
         ("!!python/name:os.system", "is not valid YAML: could not determine a constructor for the tag"),
-        ("1: a", "has a key that is no text, given 1; put it in quotes"),
-        ("a: {true: b}", "a: has a key that is no text, given true; put it in quotes"),
+        ("1: a", "has a key that is not a string, given 1; put it in quotes"),
+        ("a: {true: b}", "a: has a key that is not a string, given true; put it in quotes"),
         ("a: !!binary aGk=", "a: has a type that JSON does not know, given bytes"),
-        ('a: "\\ud800"', "a: has a character that is half of a pair"),
+        ('a: "\\ud800"', "a: has half of a surrogate pair"),
         ("just words", 'must hold a mapping with apiVersion, kind, metadata and spec, given "just words"'),
         ("[1, 2]", "must hold a mapping with apiVersion, kind, metadata and spec, given a list of 2"),
         ("a: &a [*a]", "is too large or too deep for a manifest, given more than 200000 values or 100 levels"),
@@ -73,7 +73,7 @@ def test_a_file_that_cannot_be_read_gets_one_sentence(tmp_path: Path) -> None:
     large.write_bytes(b"\x80" * (MAX_BYTES + 1))
     assert problems_of(tmp_path / "none.yaml") == ["cannot be read: No such file or directory"]
     assert problems_of(tmp_path) == ["cannot be read: Is a directory"]
-    assert problems_of(binary) == ["is not UTF-8 text (byte 4), so it is no YAML manifest"]
+    assert problems_of(binary) == ["is not UTF-8 text (byte 4), so it is not a YAML manifest"]
     assert problems_of(large) == ["is too large for a manifest, given more than 1500000 bytes"]
 
 
@@ -103,14 +103,14 @@ def test_an_object_of_the_cluster_is_checked_by_the_same_rules() -> None:
     document["metadata"] |= {"uid": "1", "generation": 2, "managedFields": [{"manager": "kubectl"}], "labels": None}
     assert tournament_from_object(document).metadata.generation == 2
     del document["spec"]["competitors"][0]
-    with pytest.raises(ManifestError, match=r"^spec.judges: nobody is left to judge"):
+    with pytest.raises(ManifestError, match=r"^spec.judges: must name a judge"):
         tournament_from_object(document)
 
 
 def test_wire_names_alone_are_read_from_files() -> None:
     assert problems_of(MINIMAL.replace("instructions: {mine: {}}", "instructions: {given: {uri: s3://abc/d}}"))[
         0
-    ].startswith("spec.instructions.given: is no field here")
+    ].startswith("spec.instructions.given: is not a field here")
 
 
 def test_a_number_with_an_exponent_is_no_text() -> None:
@@ -145,8 +145,8 @@ def test_rules_wait_where_a_mistake_touches_them() -> None:
         MINIMAL.replace("    - {name: c, model: {uri: sim://c}}\n", "")
         + "  judgez: [{name: j, model: {uri: sim://j}}]\n"
     )
-    (problem,) = problems_of(text)  # not also that nobody is left to judge
-    assert problem.startswith('spec.judgez: is no field here, did you mean "judges"')
+    (problem,) = problems_of(text)  # not also that must name a judge
+    assert problem.startswith('spec.judgez: is not a field here, did you mean "judges"')
 
 
 def test_rules_of_one_object_wait_for_its_own_fields() -> None:

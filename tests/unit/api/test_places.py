@@ -18,7 +18,7 @@ MINIMAL = (SAMPLES / "minimal.yaml").read_text()
 
 def test_what_comes_later_is_refused_with_what_to_do() -> None:
     assert [str(problem) for problem in unsupported(FULL)] == [
-        "spec.battles.schedule.type: Pruned comes with a later release; take RoundRobin until then",
+        "spec.battles.schedule.type: must be RoundRobin: Pruned is not supported in this release",
     ]
     assert unsupported_on_cluster(FULL) == []
     assert unsupported(load_tournament(MINIMAL)) == unsupported_on_cluster(load_tournament(MINIMAL)) == []
@@ -27,8 +27,8 @@ def test_what_comes_later_is_refused_with_what_to_do() -> None:
 def test_one_machine_starts_some_models_only() -> None:
     text = MINIMAL.replace("sim://b", "pvc://models/b").replace("sim://c", "file:///models/c")
     assert [str(problem) for problem in problems_on_machine(load_tournament(text), folder_given=False)] == [
-        "spec.competitors[1].model.uri: one machine starts hf://, file:// and sim:// models"
-        ' (or take an endpoint that runs already), given "pvc://models/b"'
+        "spec.competitors[1].model.uri: must be hf://, file:// or sim:// on one machine"
+        ' (or use an endpoint), given "pvc://models/b"'
     ]
 
 
@@ -36,10 +36,10 @@ def test_the_results_need_a_place() -> None:
     tournament = load_tournament(MINIMAL.replace("  output: {s3: {uri: s3://tournaments}}\n", ""))
     assert problems_on_machine(tournament, folder_given=True) == []
     assert [str(problem) for problem in problems_on_machine(tournament, folder_given=False)] == [
-        "spec.output: is missing; name output.s3.uri, or a folder with --out DIR"
+        "spec.output: is missing; set output.s3.uri, or give a folder with --out DIR"
     ]
     assert [str(problem) for problem in problems_on_cluster(tournament)] == [
-        "spec.output: is missing; a cluster needs a bucket: output.s3.uri"
+        "spec.output: is missing; on a cluster set output.s3.uri to a bucket"
     ]
 
 
@@ -64,6 +64,6 @@ def test_one_machine_trains_in_a_process_of_its_own() -> None:
         "    trainer: {kind: TrainJob, runtimeRef: {name: torch-distributed}}\n"
     )
     assert [str(problem) for problem in problems_on_machine(load_tournament(text), folder_given=True)] == [
-        "spec.training.trainer.kind: one machine trains in a process of its own; take Job",
-        'spec.training.baseModel.uri: one machine trains hf:// and file:// models, given "pvc://models/base"',
+        "spec.training.trainer.kind: must be Job on one machine, given TrainJob",
+        'spec.training.baseModel.uri: must be hf:// or file:// on one machine, given "pvc://models/base"',
     ]

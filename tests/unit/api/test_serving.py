@@ -33,7 +33,7 @@ def test_what_the_start_of_a_server_sets_is_refused_here_and_in_a_cluster(arg: s
         load_tournament(yaml.safe_dump(document))
     (problem,) = caught.value.problems
     assert problem.path == "spec.judges[0].serving.args[1]"
-    assert problem.message.startswith("must not say which model is served, under which name or where: ")
+    assert problem.message.startswith("must not set the model, its name or its address: ")
     assert problem.message.endswith(f', given "{arg}"')
     (refusal,) = admission.refusals(document)
     assert problem.message.startswith(refusal)

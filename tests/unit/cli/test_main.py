@@ -27,7 +27,7 @@ def test_a_valid_manifest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         ("[]", "must hold a mapping with apiVersion, kind, metadata and spec"),
         (
             yaml.safe_dump(manifest(3, battles={"schedule": {"type": "Pruned"}})),
-            "Pruned comes with a later release",
+            "must be RoundRobin: Pruned is not supported in this release",
         ),
     ],
 )

@@ -46,7 +46,7 @@ def test_whether_a_run_was_interrupted(
 
 
 def test_a_failure_is_shown_as_it_was_said(capsys: pytest.CaptureFixture[str]) -> None:
-    message = "spec.competitors[0]: its last words are '[red]no[/red]'"
+    message = "spec.competitors[0]: its last output is '[red]no[/red]'"
     show.print_status(status("Failed", "3%", ended="Failed", message=message), at_work=False)
     assert message in capsys.readouterr().out
 

@@ -147,7 +147,7 @@ def test_a_message_is_what_a_pod_may_say(
 
 
 def test_a_long_message_takes_all_the_room_and_ends_with_a_sentence() -> None:
-    lines = [f"spec.competitors[{place}].endpoint: the secret is not there: set a variable" for place in range(80)]
+    lines = [f"spec.competitors[{place}].endpoint: the secret does not exist: set a variable" for place in range(80)]
     board = tuple(Standing(name="x" * 32, rating=1000 / 7) for _ in range(64))
     message = Summary(exit_code=2, message="\n".join(lines), leaderboard=board).to_message()
     told = Summary.model_validate_json(message).message

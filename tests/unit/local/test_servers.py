@@ -66,11 +66,9 @@ async def test_a_target_needs_both_engines() -> None:
     document["spec"]["evaluation"] = {"benchmarks": ["humaneval"], "allowCodeExecution": True}
     tournament = load_tournament(yaml.safe_dump(document))
     served, trained = await problems(tournament)
-    assert served.startswith(
-        "spec.training.baseModel.uri (and 1 more): vLLM serves it, and /nowhere/v cannot be started"
-    )
-    assert trained.startswith("spec.training: TRL trains it, and /nowhere/t cannot be started")
-    assert trained.endswith("name an interpreter that has TRL with --train-python")
+    assert served.startswith("spec.training.baseModel.uri (and 1 more): needs vLLM, and /nowhere/v cannot be started")
+    assert trained.startswith("spec.training: needs TRL, and /nowhere/t cannot be started")
+    assert trained.endswith("give an interpreter that has it with --train-python")
 
 
 async def test_more_gpus_than_this_machine_has(tmp_path: Path) -> None:
@@ -94,7 +92,7 @@ async def test_programs_with_libraries_need_an_interpreter_that_is_named(tmp_pat
         "environments": [{"benchmark": "ds1000", "image": "registry.example/science:1"}],
     }  # fmt: skip
     tournament = load_tournament(yaml.safe_dump(document))
-    advice = "name an interpreter that has what the programs of ds1000 use with --programs-python ds1000=PATH"
+    advice = "give an interpreter that has what the programs of ds1000 use with --programs-python ds1000=PATH"
     field = "spec.evaluation.environments[0]"
     assert await problems(tournament) == [f"{field}: on this machine there is no registry.example/science:1: {advice}"]
     assert await problems(tournament, ds1000="/nowhere/p") == [

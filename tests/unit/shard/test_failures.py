@@ -16,21 +16,21 @@ from tiltyard_jobs.shard.stopping import Stopped
         (ConfigurationError("spec.x: no"), 2, "spec.x: no"),
         (PermanentError("corrupt"), 3, "corrupt"),
         (TransientError("away"), 75, "away"),
-        (Stopped(), 143, "Stopped; the work so far is kept, and the next attempt goes on from it."),
+        (Stopped(), 143, "Stopped; the work so far is kept, and the next attempt continues from it."),
         (asyncio.CancelledError(), 143, "Stopped."),
         (KeyboardInterrupt(), 143, "Stopped."),
         (
             OSError(errno.ENOSPC, "No space left on device", "/w/records"),
             75,
-            "This machine is in trouble: No space left on device (/w/records).",
+            "This machine has a problem: No space left on device (/w/records).",
         ),
-        (MemoryError(), 75, "This machine is in trouble: out of memory."),
+        (MemoryError(), 75, "This machine has a problem: out of memory."),
         (
             FileNotFoundError(errno.ENOENT, "No such file", "secret"),
             1,
-            "A mistake in Tiltyard (builtins.FileNotFoundError); the log says where.",
+            "A bug in Tiltyard (builtins.FileNotFoundError); the log says where.",
         ),
-        (ValueError("a prompt"), 1, "A mistake in Tiltyard (builtins.ValueError); the log says where."),
+        (ValueError("a prompt"), 1, "A bug in Tiltyard (builtins.ValueError); the log says where."),
     ],
 )
 def test_endings(error: BaseException, code: int, message: str) -> None:

@@ -32,7 +32,7 @@ def test_one_holder_at_a_time(tmp_path: Path) -> None:
     held = PartFolder.claim(tmp_path, REF, 3)
     assert held.path == tmp_path / f"answer-{REF.key}-00003"
     time = Time()
-    with pytest.raises(TransientError, match=r"Another process works on part 3 of answer/abab"):
+    with pytest.raises(TransientError, match=r"Another process is working on part 3 of answer/abab"):
         PartFolder.claim(tmp_path, REF, 3, clock=time.clock, sleep=time.sleep)
     assert time.now == pytest.approx(10.0, abs=0.2)
     PartFolder.claim(tmp_path, REF, 4).release()

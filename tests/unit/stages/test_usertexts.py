@@ -78,18 +78,18 @@ def test_what_spreadsheets_and_editors_leave_in_a_file(tmp_path: Path) -> None:
     [
         ("a.jsonl", b'{"other": 1, "id": 2}', "has no 'text' in record 1; it has id, other"),
         ("a.jsonl", b'{"text": "a"}\n{}', "has no 'text' in record 2; it has nothing"),
-        ("a.jsonl", b'{"text": 7}', "'text' is no text in record 1"),
-        ("a.jsonl", b'{"text": ["a"]}', "'text' is no text in record 1"),
-        ("a.jsonl", b'\n{"text": "a"}\n{"text": ', "line 3 is no JSON: unexpected end of data"),
-        ("a.jsonl", b'{"text": "\xff"}', "line 1 is no JSON: str is not valid UTF-8"),
-        ("a.jsonl", b'{"text": "\\ud800"}', "line 1 is no JSON: no low surrogate"),
-        ("a.jsonl", b'"a"', "line 1 is no JSON object"),
-        ("a.json", b'["a"]', "record 1 is no JSON object"),
-        ("a.json", b'[{"text": "a"}', "is no JSON array of objects: unexpected end of data"),
+        ("a.jsonl", b'{"text": 7}', "'text' is not text in record 1"),
+        ("a.jsonl", b'{"text": ["a"]}', "'text' is not text in record 1"),
+        ("a.jsonl", b'\n{"text": "a"}\n{"text": ', "line 3 is not JSON: unexpected end of data"),
+        ("a.jsonl", b'{"text": "\xff"}', "line 1 is not JSON: str is not valid UTF-8"),
+        ("a.jsonl", b'{"text": "\\ud800"}', "line 1 is not JSON: no low surrogate"),
+        ("a.jsonl", b'"a"', "line 1 is not a JSON object"),
+        ("a.json", b'["a"]', "record 1 is not a JSON object"),
+        ("a.json", b'[{"text": "a"}', "is not a JSON array of objects: unexpected end of data"),
         ("a.csv", b"other,id\na,b\n", "has no 'text' in record 1; it has id, other"),
-        ("a.csv", b"text\n\xff\n", "is no CSV file: 'utf-8' codec can't decode byte 0xff"),
-        ("a.csv", b'text\n"never closed', "is no CSV file: unexpected end of data"),
-        ("a.parquet", b"PAR1 and no more", "is no whole parquet file (ArrowInvalid)"),
+        ("a.csv", b"text\n\xff\n", "is not a CSV file: 'utf-8' codec can't decode byte 0xff"),
+        ("a.csv", b'text\n"never closed', "is not a CSV file: unexpected end of data"),
+        ("a.parquet", b"PAR1 and no more", "is not a complete parquet file (ArrowInvalid)"),
         ("a.txt", b"Sort a list.", "must end in .jsonl, .ndjson, .json, .csv or .parquet"),
     ],
 )
@@ -102,11 +102,11 @@ def test_parquet_columns(tmp_path: Path) -> None:
     pq.write_table(pa.table({"other": ["a"], "raw": [b"a"]}), path)
     data = path.read_bytes()
     assert refusal(path, data) == "has no column 'text'; it has other, raw"
-    assert refusal(path, data, column="raw") == "'raw' is no text in record 1"
+    assert refusal(path, data, column="raw") == "'raw' is not text in record 1"
     assert refusal(path, data, column="other", also="who") == "has no column 'who'; it has other, raw"
-    assert refusal(path, data[:-20]).startswith("is no whole parquet file")
+    assert refusal(path, data[:-20]).startswith("is not a complete parquet file")
     pq.write_table(pa.table({"text": pa.array([b"\xff"]).view(pa.string())}), path)
-    assert refusal(path, path.read_bytes()) == "is no whole parquet file (UnicodeDecodeError)"
+    assert refusal(path, path.read_bytes()) == "is not a complete parquet file (UnicodeDecodeError)"
 
 
 def test_a_second_column_must_be_there_and_name_somebody(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_file_without_texts(tmp_path: Path, rows: bytes) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(rows)
     assert list(read_texts(path.as_uri(), "text", STORE)) == []
-    with pytest.raises(ConfigurationError, match=r"a\.jsonl holds no text in 'text'$"):
+    with pytest.raises(ConfigurationError, match=r"a\.jsonl has no text in 'text'$"):
         check_texts(path.as_uri(), "text", STORE)
 
 

@@ -1,6 +1,6 @@
 # Four images of one project: `operator` runs `tiltyard operator`, `worker` the stages and the simulated experts,
-# `trainer` is a worker beside an environment with TRL (several GB; only a tournament with `spec.training` needs it),
-# `lm-eval` one beside lm-evaluation-harness (for `spec.evaluation.lmEval`).
+# `trainer` is the worker and an environment with TRL (several GB; only a tournament with `spec.training` needs it),
+# `lm-eval` the worker and lm-evaluation-harness (for `spec.evaluation.lmEval`).
 #   docker build --target operator -t tiltyard/operator .
 #   docker build --target worker -t tiltyard/worker .
 #   docker build --target trainer -t tiltyard/trainer .
@@ -33,7 +33,7 @@ COPY operator operator
 COPY jobs jobs
 RUN SOURCE_DATE_EPOCH=1767225600 /opt/pip/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /dist .
 
-# Dependencies by their locks alone, in a layer of their own.
+# Dependencies from the locks only, in a layer of their own.
 FROM build AS build-operator
 COPY requirements/operator.txt .
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
@@ -48,7 +48,7 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,ta
 COPY --from=wheel /dist /dist
 RUN $INSTALL --no-deps /dist/*.whl && $COMPILE $SITE/tiltyard $SITE/tiltyard_jobs
 
-# TRL and what it stands on, apart from the worker's own: they need other versions of what both have.
+# TRL and its dependencies, apart from the worker's: they need other versions of shared packages.
 FROM build AS build-trainer
 COPY requirements/trainer.txt .
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
@@ -56,7 +56,7 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,ta
  && /opt/pip/bin/pip --python /opt/train/bin/python install --no-cache-dir --no-compile --require-hashes \
       --only-binary :all: -r trainer.txt
 
-# lm-evaluation-harness, apart for the same reason. Four of its packages are published as sources alone, in Python: the
+# lm-evaluation-harness, apart for the same reason. Four of its packages are published only as Python sources: the
 # lock's own setuptools makes wheels of them.
 FROM build AS build-lm-eval
 COPY requirements/lm-eval.txt .

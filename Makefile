@@ -24,7 +24,7 @@ test-unit: .venv/.dev ## Seconds; no I/O
 test-integration: .venv/.dev tools ## Real API server, KServe controller, S3 server, workers and models
 	$(PYTEST) tests/integration -q -n 2 --dist loadgroup
 
-test-interop: .venv/.dev ## What other people's tools make of our outputs (datasets, TRL, DuckDB, arena-rank, KServe)
+test-interop: .venv/.dev ## Other projects' tools read our outputs (datasets, TRL, DuckDB, arena-rank, KServe)
 	rm -rf .tiltyard/interop && $(BIN)/tiltyard run tests/interop/tournament.yaml --out .tiltyard/interop/out --state .tiltyard/interop/state
 	$$($(BIN)/python hack/envs.py interop) -m pytest -c tests/interop/pytest.ini tests/interop --outputs .tiltyard/interop/out
 
@@ -36,10 +36,10 @@ test-e2e: .venv/.dev ## Real vLLM processes; a real node with KServe (root)
 image: .venv/.dev ## The operator's and the worker's image, as archives
 	@PYTHONPATH=hack $(BIN)/python -m cluster.images
 
-cluster-up: .venv/.dev ## A cluster with KServe and S3; prints its KUBECONFIG (own node: root; or kind)
+cluster-up: .venv/.dev ## A cluster with KServe and S3; prints its KUBECONFIG (a node of its own: root; or kind)
 	@PYTHONPATH=hack $(BIN)/python -m cluster.up up
 
-cluster-down: .venv/.dev ## End it; nothing is left
+cluster-down: .venv/.dev ## Remove it completely
 	@PYTHONPATH=hack $(BIN)/python -m cluster.up down
 
 check: .venv/.dev verify ## Lint, types, import contracts, spelling
@@ -50,11 +50,11 @@ check: .venv/.dev verify ## Lint, types, import contracts, spelling
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 
-format: .venv/.dev ## Format, and mend what lint can mend
+format: .venv/.dev ## Format, and fix what the linter can fix
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-verify: .venv/.dev ## Generated files are what the sources make
+verify: .venv/.dev ## Check that generated files are up to date
 	$(BIN)/python -m tiltyard.api.crd --check
 	$(BIN)/python hack/generate_manifest_docs.py --check
 	$(BIN)/python hack/version.py --check
@@ -69,14 +69,14 @@ lock: ## Compile the lock files (needs uv)
 	  $(LOCK) requirements/$$name.in --override requirements/vllm-overrides.txt -o requirements/$$name.txt; done
 	$(LOCK) requirements/train.in -c requirements/train.txt -o requirements/trainer.txt
 
-bench: .venv/.dev ## Where the benches are, and what each needs
+bench: .venv/.dev ## List the benchmarks of the code, and what each needs
 	@sed -n '1,/^## /p' bench/README.md
 
 tools: .venv/.dev
 	@$(BIN)/python hack/tools.py versitygw etcd kube-apiserver kube-controller-manager kserve-manager \
 	  jobset-manager trainer-manager helm > /dev/null
 
-clean: ## Remove what the targets above made in this tree; caches outside of it stay
+clean: ## Remove what the targets above made in this tree; caches outside of it are kept
 	rm -rf .venv demo .tiltyard out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*
 
 # One environment: `local` is what a user needs, `dev` is that and the tools, at the same versions.

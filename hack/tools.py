@@ -151,7 +151,7 @@ def _version(text: str) -> tuple[int, ...]:
 
 
 def _run(command: list[str], *, cwd: Path, env: dict[str, str] | None = None) -> None:
-    # The output goes to stderr: stdout carries the path of the binary alone.
+    # The output goes to stderr: stdout carries only the path of the binary.
     try:
         subprocess.run(command, cwd=cwd, env=env, stdout=sys.stderr, check=True)
     except (subprocess.CalledProcessError, OSError) as error:

@@ -86,6 +86,15 @@ def test_the_contracts_may_import_nothing_else_of_the_worker(tree: Path) -> None
     assert "tiltyard_jobs.contracts.planted -> tiltyard_jobs.errors" in lint(tree, "lint-imports", "--no-cache")
 
 
+def test_what_is_computed_may_import_of_the_worker_its_contracts_and_errors(tree: Path) -> None:
+    (tree / "jobs/tiltyard_jobs/brought_later.py").touch()
+    lines = [f"import tiltyard_jobs.{name}" for name in ("store", "curation", "brought_later", "errors")]
+    plant(tree / "jobs/tiltyard_jobs/rating", *lines)
+    found = lint(tree, "lint-imports", "--no-cache")
+    refused = [line for line in lines if f"rating.planted -> {line.removeprefix('import ')} " in found]
+    assert refused == lines[:-1]
+
+
 def test_what_is_pure_may_import_what_only_computes(tree: Path) -> None:
     for module in pure_modules():
         plant(path_of(module, tree), *(f"import {name}" for name in IMPURE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -118,6 +119,7 @@ def _render(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "-n",
         "--namespace",
+        type=_namespace,
         metavar="NS",
         help="its namespace, if the manifest names none (default: default)",
     )
@@ -170,6 +172,12 @@ def _named_path(text: str) -> tuple[str, str]:
     if not name or not equals or not path:
         raise argparse.ArgumentTypeError(f"must be BENCHMARK=PATH, given {text}")
     return name, path
+
+
+def _namespace(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", text):
+        raise argparse.ArgumentTypeError(f"must be a DNS label of at most 63 characters (a-z, 0-9, -), given {text}")
+    return text
 
 
 def _positive(text: str) -> int:

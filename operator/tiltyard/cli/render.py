@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from tiltyard.api import ManifestError, Tournament, load_tournament
+from tiltyard.api import Tournament, load_tournament
 from tiltyard.cli.errors import UserError
 from tiltyard.cli.values import settings_of
 from tiltyard.render.children import Child, in_order, prepare
@@ -26,11 +26,7 @@ def render(options: argparse.Namespace) -> int:
     tournament = _placed(load_tournament(options.manifest), options.namespace)
     settings = settings_of(options.values)
     source = str(options.manifest)
-    prepared = prepare(tournament, settings, source)
-    try:
-        children = list(in_order(prepared, settings))
-    except ManifestError as error:
-        raise ManifestError(source, error.problems) from None
+    children = list(in_order(prepare(tournament, settings, source), settings))
     if options.check:
         _check(children, source)
     sys.stdout.write(as_json(children) if options.output == "json" else as_yaml(children))

@@ -40,11 +40,13 @@ class Prepared:
     """What follows from a manifest alone.
 
     Attributes:
+        source: the manifest's name, for sentences.
         tournament: with the URLs of the InferenceServices that its endpoints name.
         graph: of the manifest as it is written: a model's identity is the same in every cluster.
         preflight: the task of its first Job.
     """
 
+    source: str
     tournament: Tournament
     graph: Graph
     preflight: PreflightTask
@@ -63,7 +65,7 @@ def prepare(tournament: Tournament, settings: ClusterSettings, source: str) -> P
     Args:
         tournament: a valid one.
         settings: of the operator.
-        source: the manifest's name, for the sentences.
+        source: the manifest's name, for sentences.
 
     Raises:
         ManifestError: all that keeps it from a cluster.
@@ -73,7 +75,7 @@ def prepare(tournament: Tournament, settings: ClusterSettings, source: str) -> P
         raise ManifestError(source, problems)
     graph = build_graph(tournament)
     tournament = with_service_urls(tournament, settings)
-    return Prepared(tournament, graph, cluster_preflight_task(tournament, graph))
+    return Prepared(source, tournament, graph, cluster_preflight_task(tournament, graph))
 
 
 def job_objects(
@@ -125,7 +127,7 @@ def in_order(prepared: Prepared, settings: ClusterSettings) -> Iterator[Child]:
         if todo.state is TournamentState.COMPLETE:
             return
         if not (todo.stop_models or todo.start_models or todo.start_jobs):
-            raise ManifestError("", [_no_room(graph, policy.room)])
+            raise ManifestError(prepared.source, [_no_room(graph, policy.room)])
         for name in todo.stop_models:
             models[name] = ModelSeen(ModelPhase.STOPPED, graph.model[name].version)
         for name in todo.start_models:

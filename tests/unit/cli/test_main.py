@@ -49,6 +49,7 @@ def test_a_manifest_that_cannot_be_used(
         ([], "the following arguments are required: COMMAND"),
         (["run", "x.yaml", "--workers", "0"], "argument --workers: must be 1 or more, given 0"),
         (["run", "x.yaml", "--workers", "many"], "argument --workers: "),
+        (["render", "x.yaml", "-n", "A_b"], "argument -n/--namespace: must be a DNS label of at most 63 characters"),
         (["plan", "x.yaml", "--output", "xml"], "argument --output: invalid choice: 'xml'"),
     ],
 )

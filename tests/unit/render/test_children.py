@@ -100,7 +100,7 @@ def test_a_model_that_fits_nowhere() -> None:
     evaluation = {**TRAINED["evaluation"], "serving": {"resources": {"limits": {"nvidia.com/gpu": "4"}}}}
     spec = {**TRAINED, "evaluation": evaluation, "serving": {"budget": {"nvidia.com/gpu": "2"}}}
     with pytest.raises(
-        ManifestError, match=r"spec\.serving: base-model, trained-model cannot be loaded, not even alone"
+        ManifestError, match=r"test\.yaml: spec\.serving: base-model, trained-model cannot be loaded, not even alone"
     ):
         children(cluster_tournament(3, **spec))
 

@@ -54,7 +54,7 @@ MAX_BACKOFF_SECONDS = 60.0
 
 
 @dataclass
-class Entry:
+class QueueEntry:
     """Where a tournament is in the queue. Times are those of the monotonic clock.
 
     Attributes:
@@ -114,13 +114,13 @@ class WorkQueue:
     exists: Callable[[str], bool]
     rng: Random
     settle: float = SETTLE_SECONDS
-    _entries: dict[str, Entry] = field(default_factory=dict)
+    _entries: dict[str, QueueEntry] = field(default_factory=dict)
     _queue: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     _executions: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(EXECUTIONS))
 
     def add(self, key: str) -> None:
         """A tournament or a child of it has changed: reconcile it soon."""
-        entry = self._entries.setdefault(key, Entry())
+        entry = self._entries.setdefault(key, QueueEntry())
         if entry.dirty_since is None:
             entry.dirty_since = time.monotonic()
             if not entry.processing:
@@ -173,7 +173,7 @@ class WorkQueue:
         executions = [entry.execution for entry in self._entries.values() if entry.execution is not None]
         await asyncio.gather(*executions, return_exceptions=True)
 
-    def _add_settled(self, key: str, entry: Entry) -> None:
+    def _add_settled(self, key: str, entry: QueueEntry) -> None:
         if not entry.queued:
             entry.queued = True
             asyncio.get_running_loop().call_later(self.settle, self._put, key)
@@ -182,7 +182,7 @@ class WorkQueue:
         self._queue.put_nowait(key)
         metrics.QUEUE.set(self._queue.qsize())
 
-    async def _reconcile(self, key: str, entry: Entry) -> float | None:
+    async def _reconcile(self, key: str, entry: QueueEntry) -> float | None:
         """One reconciliation; an error is logged, and tried again after the pause that is returned."""
         namespace, _, name = key.partition("/")
         structlog.contextvars.bind_contextvars(namespace=namespace, tournament=name)
@@ -197,7 +197,7 @@ class WorkQueue:
         entry.reconcile_failures = 0
         return pause
 
-    async def _execute(self, key: str, entry: Entry, plan: Callable[[], Awaitable[None]]) -> None:
+    async def _execute(self, key: str, entry: QueueEntry, plan: Callable[[], Awaitable[None]]) -> None:
         pause = None
         try:
             async with self._executions:

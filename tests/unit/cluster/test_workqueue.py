@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from random import Random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from support import virtual_time
 from tiltyard.cluster.client import ApiError
 from tiltyard.cluster.workqueue import WorkQueue
 
@@ -174,3 +179,84 @@ async def test_what_has_gone_in_the_middle_is_no_failure() -> None:
         queue.add("ns/t")
         await settle()
     assert reconciled == ["ns/t", "ns/t"]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 2)), min_size=1, max_size=30), st.integers(0, 1 << 32))
+@settings(deadline=None, max_examples=50)
+def test_no_change_is_lost_whatever_fails_and_nothing_of_a_tournament_overlaps(
+    changes: list[tuple[str, float]], seed: int
+) -> None:
+    rng, version, written = Random(seed), Counter[str](), dict[str, int]()
+    reconciling, executing, calm = set[str](), set[str](), False
+
+    async def plan(key: str) -> None:
+        assert key not in executing
+        executing.add(key)
+        await asyncio.sleep(rng.uniform(0, 3))
+        executing.discard(key)
+        if not calm and rng.random() < 0.3:
+            raise ApiError(500, "no")
+
+    async def reconcile(key: str) -> float | None:
+        assert key not in reconciling
+        reconciling.add(key)
+        seen = version[key]
+        await asyncio.sleep(rng.uniform(0, 1))
+        reconciling.discard(key)
+        if not calm and rng.random() < 0.2:
+            raise ApiError(500, "no")
+        if not queue.is_executing(key) and rng.random() < 0.4 and queue.defer_status(key):
+            queue.execute(key, partial(plan, key))
+            return None
+        written[key] = seen
+        if rng.random() < 0.5:
+            queue.execute(key, partial(plan, key))
+        return 5.0 if not calm and rng.random() < 0.2 else None
+
+    queue = WorkQueue(reconcile, lambda key: True, rng)
+
+    async def main() -> None:
+        nonlocal calm
+        workers = [asyncio.create_task(queue.work()) for _ in range(2)]
+        for key, pause in changes:
+            version[key] += 1
+            queue.add(key)
+            assert not any(entry.queued and entry.processing for entry in queue._entries.values())
+            await asyncio.sleep(pause)
+        calm = True
+        await asyncio.sleep(1000)
+        assert written == version
+        for entry in queue._entries.values():
+            assert not entry.queued
+            assert not entry.processing
+            assert (entry.dirty_since, entry.status_deferred_since, entry.execution) == (None, None, None)
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+
+    virtual_time.run(main())
+
+
+async def test_a_tournament_that_is_gone_is_forgotten_once_its_plan_has_ended() -> None:
+    gate, there = asyncio.Event(), True
+
+    async def plan() -> None:
+        await gate.wait()
+
+    async def reconcile(key: str) -> None:
+        if there:
+            queue.execute(key, plan)
+
+    queue = WorkQueue(reconcile, lambda key: there, Random(0), 0.0)
+    worker = asyncio.create_task(queue.work())
+    queue.add("ns/t")
+    await settle()
+    there = False
+    queue.add("ns/t")
+    await settle()
+    assert "ns/t" in queue._entries
+    gate.set()
+    await settle()
+    assert not queue._entries
+    worker.cancel()
+    await asyncio.gather(worker, return_exceptions=True)

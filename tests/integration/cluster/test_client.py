@@ -1,0 +1,113 @@
+"""The client and what is listed with it, against a real HTTP server that answers as an API server does."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from aiohttp import web
+
+from tiltyard.cluster.client import FORBIDDEN, ApiError, Client
+from tiltyard.cluster.node_lister import KEPT_SECONDS, NodeLister
+from tiltyard.observe.kinds import JOBS, NODES
+
+Answer = Callable[[web.Request], web.Response]
+
+
+@pytest.fixture
+def connected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Answer], Any]:
+    """A client of a server that answers everything with one function."""
+
+    @asynccontextmanager
+    async def connect(answer: Answer) -> AsyncIterator[Client]:
+        async def handle(request: web.Request) -> web.Response:
+            return answer(request)
+
+        application = web.Application()
+        application.router.add_route("*", "/{path:.*}", handle)
+        runner = web.AppRunner(application)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        kubeconfig = tmp_path / "kubeconfig"
+        document = {
+            "clusters": [{"name": "it", "cluster": {"server": f"http://{host}:{port}"}}],
+            "contexts": [{"name": "it", "context": {"cluster": "it", "user": "me"}}],
+            "users": [{"name": "me", "user": {"token": "secret"}}],
+            "current-context": "it",
+        }
+        kubeconfig.write_text(yaml.safe_dump(document))
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+        try:
+            async with await Client.connect() as client:
+                yield client
+        finally:
+            await runner.cleanup()
+
+    return connect
+
+
+def page(items: list[dict[str, Any]], more: str = "") -> web.Response:
+    metadata = {"resourceVersion": "7"} | ({"continue": more} if more else {})
+    return web.json_response({"items": items, "metadata": metadata})
+
+
+def refusal(status: int, message: str) -> web.Response:
+    return web.json_response({"kind": "Status", "code": status, "message": message}, status=status)
+
+
+async def test_a_list_is_read_page_by_page(connected: Callable[[Answer], Any]) -> None:
+    asked = list[dict[str, str]]()
+
+    def answer(request: web.Request) -> web.Response:
+        asked.append(dict(request.query))
+        assert request.headers["Authorization"] == "Bearer secret"
+        assert request.path == "/apis/batch/v1/namespaces/ns/jobs"
+        return page([{"n": len(asked)}], more="next" if len(asked) < 3 else "")
+
+    async with connected(answer) as client:
+        items, version = await client.list(JOBS, "ns", "a=b")
+    assert (items, version) == ([{"n": 1}, {"n": 2}, {"n": 3}], "7")
+    assert [query.get("continue") for query in asked] == [None, "next", "next"]
+    assert {query["labelSelector"] for query in asked} == {"a=b"}
+
+
+async def test_a_refusal_carries_the_status_and_the_servers_words(connected: Callable[[Answer], Any]) -> None:
+    async with connected(lambda request: refusal(422, "spec.x: is wrong")) as client:
+        with pytest.raises(ApiError, match=r"spec\.x: is wrong") as refused:
+            await client.get(NODES, None, "n")
+        assert refused.value.status == 422
+    async with connected(lambda request: refusal(404, "gone")) as client:
+        await client.delete(JOBS, "ns", "gone")  # is no error
+
+
+async def test_nodes_are_listed_once_a_minute(connected: Callable[[Answer], Any]) -> None:
+    asked, now = 0, 1000.0
+
+    def answer(request: web.Request) -> web.Response:
+        nonlocal asked
+        asked += 1
+        if asked == 3:
+            return refusal(FORBIDDEN, "nodes is forbidden")
+        if asked == 4:
+            return refusal(500, "no leader")
+        return page([{"status": {"allocatable": {"cpu": str(asked)}}}])
+
+    async with connected(answer) as client:
+        nodes = NodeLister(client, lambda: now)
+        assert await nodes.largest_allocatable() == {"cpu": Decimal(1)}
+        now += KEPT_SECONDS - 1
+        assert await nodes.largest_allocatable() == {"cpu": Decimal(1)}
+        now += 1
+        assert await nodes.largest_allocatable() == {"cpu": Decimal(2)}
+        now += KEPT_SECONDS
+        assert await nodes.largest_allocatable() == {}  # it may not list them
+        now += KEPT_SECONDS
+        with pytest.raises(ApiError, match="no leader"):
+            await nodes.largest_allocatable()

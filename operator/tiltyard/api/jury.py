@@ -63,7 +63,7 @@ def _self_judging(spec: TournamentSpec) -> Iterator[Violation]:
     for position, judge in enumerate(spec.judges):
         identity = _identity(judge)
         if identity is not None and identity in players:
-            yield Violation(("judges", position), f'"{identity.uri}", which plays as {players[identity]}')
+            yield Violation(("judges", position), f'"{identity.uri}", which competes as {players[identity]}')
 
 
 def _graders(spec: TournamentSpec) -> Iterator[Violation]:
@@ -128,8 +128,8 @@ NO_SELF_JUDGING: Rule[TournamentSpec] = Rule(
     field_path=".judges",
 )
 ENOUGH_GRADERS: Rule[TournamentSpec] = Rule(
-    sentence="must be at most the number of competitors that may grade an instruction: all of them, less the"
-    " instruction's own unless selfGrading is true",
+    sentence="must be at most the number of competitors that may grade an instruction: all but its"
+    " attacker, or all if selfGrading is true",
     check=_graders,
     cel="self.curation.difficulty.judges <= self.competitors.size() - (self.curation.difficulty.selfGrading ? 0 : 1)",
     field_path=".curation.difficulty.judges",

@@ -132,14 +132,14 @@ def test_the_example_for_a_cluster(capsys: pytest.CaptureFixture[str]) -> None:
         (
             "endpoints",
             [
-                "spec.instructions.from.uri: a cluster sees no file of this machine; name s3://BUCKET/KEY, given"
-                ' "file://./prompts.jsonl"',
-                "spec.output: is missing; a cluster needs a bucket: output.s3.uri",
+                "spec.instructions.from.uri: must be s3://BUCKET/KEY on a cluster, which cannot read files of this machine,"
+                ' given "file://./prompts.jsonl"',
+                "spec.output: is missing; on a cluster set output.s3.uri to a bucket",
             ],
         ),
-        ("one-gpu", ["spec.output: is missing; a cluster needs a bucket: output.s3.uri"]),
-        ("quickstart", ["spec.output: is missing; a cluster needs a bucket: output.s3.uri"]),
-        ("warriorcoder", ["spec.output: is missing; a cluster needs a bucket: output.s3.uri"]),
+        ("one-gpu", ["spec.output: is missing; on a cluster set output.s3.uri to a bucket"]),
+        ("quickstart", ["spec.output: is missing; on a cluster set output.s3.uri to a bucket"]),
+        ("warriorcoder", ["spec.output: is missing; on a cluster set output.s3.uri to a bucket"]),
     ],
 )
 def test_examples_for_one_machine_are_refused_as_on_a_cluster(

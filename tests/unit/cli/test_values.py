@@ -88,10 +88,10 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     ("values", "sentence"),
     [
         ({"wroker": {}}, 'wroker: is no value of the chart, did you mean "worker"; allowed: affinity, clusterDomain'),
-        ({"worker": {"imge": {}}}, 'worker.imge: is no field here, did you mean "image"'),
+        ({"worker": {"imge": {}}}, 'worker.imge: is not a field here, did you mean "image"'),
         (
             {"worker": {"image": {"tag": 1.5}}},
-            "worker.image.tag: must be one line of at most 253 characters, or nothing, given 1.5",
+            "worker.image.tag: must be one line of at most 253 characters, or empty, given 1.5",
         ),
         ({"worker": {"image": {"pullPolicy": "never"}}}, "worker.image.pullPolicy: must be Always, IfNotPresent or"),
         ({"worker": {"imagePullSecrets": "mirror"}}, "worker.imagePullSecrets: must be a list, given a"),

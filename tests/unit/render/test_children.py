@@ -112,5 +112,5 @@ def test_what_keeps_a_manifest_from_a_cluster_is_told_at_once() -> None:
     with pytest.raises(ManifestError) as refused:
         prepare(tournament, SETTINGS, "test.yaml")
     first, second = str(refused.value).splitlines()
-    assert first.startswith("test.yaml: spec.battles.schedule.type: Pruned")
-    assert second.startswith("test.yaml: spec.training.baseModel.uri: a cluster trains hf:// and pvc://")
+    assert first.startswith("test.yaml: spec.battles.schedule.type: must be RoundRobin: Pruned")
+    assert second.startswith("test.yaml: spec.training.baseModel.uri: must be hf:// or pvc:// on a cluster")

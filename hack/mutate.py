@@ -41,6 +41,7 @@ from mutation.tests import Reached, digest_of, look, put_in_place, read, run_tes
 
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = Path("tests/unit")
+SUPPORT = Path("tests/support")
 SOURCES = (Path("operator"), Path("jobs"))
 PATHS = (*(Path("operator/tiltyard") / name for name in ("api", "plan", "render")), Path("jobs/tiltyard_jobs/rating"))
 KEPT = Path(".tiltyard/mutate")
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.sample:
         faults = random.Random(options.seed).sample(faults, min(options.sample, len(faults)))
     faults.sort()
-    reached = _reached()
+    reached = _reached(options.tests)
     print(f"{len(faults)} faults, {len(reached.tests)} tests, seed {options.seed}", flush=True)
     results: dict[Fault, str] = {}
     for fault, result in _results(faults, reached, options.workers, options.timeout):
@@ -70,6 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Which small faults do the unit tests not notice?")
     parser.add_argument("paths", nargs="*", type=Path, default=PATHS, metavar="PATH", help="modules or packages")
+    parser.add_argument(
+        "--tests", nargs="+", type=Path, default=[TESTS], metavar="FOLDER", help=f"that may notice; default: {TESTS}"
+    )
     parser.add_argument("--sample", type=int, default=0, metavar="N", help="so many faults of all; default: all")
     parser.add_argument("--seed", type=int, default=0, help="of the sample; default: 0")
     parser.add_argument("--workers", type=int, default=2, help="processes at once; default: 2")
@@ -78,16 +82,16 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _reached() -> Reached:
-    """What the tests reach, by a run of this tree's or one that is kept."""
+def _reached(tests: Sequence[Path]) -> Reached:
+    """What the tests in these folders reach, by a run of them or by one that is kept."""
     KEPT.mkdir(parents=True, exist_ok=True)
-    kept = KEPT / f"{digest_of([TESTS, Path('tests/support'), *SOURCES])[:16]}.json"
+    kept = KEPT / f"{digest_of([*tests, SUPPORT, *SOURCES])[:16]}.json"
     if not kept.exists():
-        print("running all unit tests once, to see which lines they reach", flush=True)
+        print("running the tests once, to see which lines they reach", flush=True)
         process = os.fork()
         if process == 0:
             _quiet(KEPT / "reach.log")
-            os._exit(look(TESTS, SOURCES, KEPT / "reach.json"))
+            os._exit(look(tests, SOURCES, KEPT / "reach.json"))
         code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
         if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             sys.exit(f"the tests cannot be run: see {KEPT / 'reach.log'}")

@@ -55,12 +55,11 @@ def digest_of(paths: Sequence[Path]) -> str:
     return hashlib.sha256(b"".join(f"{file}\0".encode() + file.read_bytes() for file in files)).hexdigest()
 
 
-def look(folder: Path, sources: Sequence[Path], output: Path) -> int:
-    """Run all tests of a folder under a tracer, and write what those that pass reach; pytest's exit code."""
+def look(folders: Sequence[Path], sources: Sequence[Path], output: Path) -> int:
+    """Run all tests of some folders under a tracer, and write what those that pass reach; pytest's exit code."""
     tracer = _Tracer([str(source.resolve()) for source in sources])
-    settings.register_profile("faults", PROFILE)
-    settings.load_profile("faults")
-    code = pytest.main([str(folder), *OPTIONS], plugins=[tracer])
+    _use_profile()
+    code = pytest.main([*map(str, folders), *OPTIONS], plugins=[tracer])
     output.write_text(json.dumps({"lines": tracer.table(), "tests": tracer.tests}))
     return int(code)
 
@@ -79,10 +78,14 @@ def put_in_place(path: Path, source: str) -> None:
 
 def run_tests(tests: Sequence[str]) -> int:
     """Run tests in this order until one fails; pytest's exit code."""
-    settings.register_profile("faults", PROFILE)
-    settings.load_profile("faults")
+    _use_profile()
     files = list(dict.fromkeys(name.partition("::")[0] for name in tests))
     return int(pytest.main([*files, *OPTIONS, "-x"], plugins=[_Chosen(tests)]))
+
+
+def _use_profile() -> None:
+    settings.register_profile("faults", PROFILE)
+    os.environ["HYPOTHESIS_PROFILE"] = "faults"  # tests/conftest.py loads it
 
 
 class _Chosen:

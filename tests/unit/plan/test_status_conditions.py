@@ -116,6 +116,32 @@ def test_what_holds_is_true_and_nothing_else(observed: Observed, suspend: bool, 
     assert {condition.observed_generation for condition in status.conditions} == {status.observed_generation}
 
 
+@pytest.mark.parametrize(
+    ("observed", "reasons"),
+    [
+        (
+            Observed(PreflightPhase.ACTIVE),
+            {"Accepted": "Valid", "Preflighted": "PreflightActive", "Trained": "NotYet", "Reconciling": "Preflight"},
+        ),
+        (
+            passed(parts_of(GRAPH, "train"), outputs={"dataset": "file:///d"}),
+            {"Preflighted": "PreflightPassed", "Trained": "Made", "Evaluated": "NotYet", "Ready": "Mining"},
+        ),
+        (Observed(failure="it broke"), {"Failed": "Failed", "Ready": "Failed", "Stalled": "Failed"}),
+        (passed(parts_of(GRAPH)), {"Evaluated": "Made", "Complete": "Complete", "Ready": "Complete"}),
+    ],
+)
+def test_a_reason_is_a_word_that_programs_read(observed: Observed, reasons: dict[str, str]) -> None:
+    found = {condition.type: condition.reason for condition in status_of(observed).conditions}
+    assert found.items() >= reasons.items()
+
+
+def test_messages_say_what_is_going_on() -> None:
+    dataset = {"dataset": "file:///out/dataset"}
+    found = {one.type: one.message for one in status_of(passed(outputs=dataset, failure="it broke")).conditions}
+    assert (found["DatasetReady"], found["Failed"], found["Ready"]) == (dataset["dataset"], "it broke", "it broke")
+
+
 def test_why_preflight_failed_is_said() -> None:
     (condition,) = (
         one for one in status_of(Observed(PreflightPhase.FAILED, "no bucket")).conditions if one.type == "Preflighted"

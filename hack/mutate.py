@@ -62,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results: dict[Fault, str] = {}
     for fault, result in _results(faults, reached, options.workers, options.timeout):
         results[fault] = result
+        if len(results) % 25 == 0:
+            print(f"{len(results)} of {len(faults)}", flush=True)
         if result in (SURVIVED, UNREACHED):
             print(f"\n{fault.path}:{fault.line}: {fault.kind}, {result}\n{fault.diff()}", flush=True)
     share = _tell(results, options.paths)
@@ -107,26 +109,35 @@ def _results(faults: Sequence[Fault], reached: Reached, workers: int, timeout: f
     """Each fault with what became of it, as it is known."""
     waiting = list(reversed(faults))
     running: dict[int, tuple[Fault, float]] = {}
-    while waiting or running:
-        while waiting and len(running) < workers:
-            fault = waiting.pop()
-            tests = [name for name, _ in reached.of(fault.path, fault.line)]
-            if not tests:
-                yield fault, UNREACHED
-                continue
-            running[_start(fault, tests)] = fault, time.monotonic() + timeout
-        for process, (fault, until) in list(running.items()):
-            ended, status = os.waitpid(process, os.WNOHANG)
-            if ended:
-                del running[process]
-                # Tests that fail, and modules or tests that cannot be imported: it was noticed.
-                yield fault, SURVIVED if os.waitstatus_to_exitcode(status) == 0 else FOUND
-            elif time.monotonic() > until:
-                os.killpg(process, signal.SIGKILL)
-                os.waitpid(process, 0)
-                del running[process]
-                yield fault, TIMED_OUT
-        time.sleep(0.01)
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                fault = waiting.pop()
+                tests = [name for name, _ in reached.of(fault.path, fault.line)]
+                if not tests:
+                    yield fault, UNREACHED
+                    continue
+                running[_start(fault, tests)] = fault, time.monotonic() + timeout
+            for process, (fault, until) in list(running.items()):
+                ended, status = os.waitpid(process, os.WNOHANG)
+                if ended:
+                    del running[process]
+                    # Tests that fail, and modules or tests that cannot be imported: it was noticed.
+                    yield fault, SURVIVED if os.waitstatus_to_exitcode(status) == 0 else FOUND
+                elif time.monotonic() > until:
+                    del running[process]
+                    _end(process)
+                    yield fault, TIMED_OUT
+            time.sleep(0.01)
+    finally:
+        for process in running:
+            _end(process)
+
+
+def _end(process: int) -> None:
+    """Kill a process with all that it has started."""
+    os.killpg(process, signal.SIGKILL)
+    os.waitpid(process, 0)
 
 
 def _start(fault: Fault, tests: list[str]) -> int:

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import CodeType, FrameType, ModuleType
@@ -22,6 +23,7 @@ OPTIONS = (
     "-q", "--no-header", "--tb=line", "-p", "no:cacheprovider", "-p", "no:xdist", "--timeout=60",
     "-W", "ignore::pytest.PytestAssertRewriteWarning",  # of plugins: hypothesis is imported before pytest runs
 )  # fmt: skip
+MAX_CALLS = 50  # of one function in one test that are followed line by line: more take long and show little
 PROFILE = settings(derandomize=True, database=None, deadline=None, phases=(Phase.explicit, Phase.generate))
 
 
@@ -134,6 +136,7 @@ class _Tracer:
         self._folders = tuple(f"{folder}{os.sep}" for folder in folders)
         self._lines: dict[str, dict[int, set[int]]] = {}
         self._here: dict[str, set[int]] = {}
+        self._calls = Counter[CodeType]()
         self._seconds, self._passed = 0.0, True
         self.tests: list[tuple[str, float]] = []
 
@@ -147,13 +150,14 @@ class _Tracer:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         self._here = {}
+        self._calls.clear()
         sys.settrace(self._called)
         threading.settrace(self._called)
         try:
             return (yield)
         finally:
             sys.settrace(None)
-            threading.settrace(None)  # type: ignore[arg-type]
+            threading.settrace(None)
             if self._passed:
                 self._note(item.nodeid)
 
@@ -173,6 +177,9 @@ class _Tracer:
     def _called(self, frame: FrameType, event: str, argument: Any) -> Any:
         path = frame.f_code.co_filename
         if not path.startswith(self._folders) or frame.f_code.co_name == "<module>":
+            return None
+        self._calls[frame.f_code] += 1
+        if self._calls[frame.f_code] > MAX_CALLS:
             return None
         lines = self._here.setdefault(path, set())
 

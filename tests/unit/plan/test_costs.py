@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,7 +34,11 @@ def row(stage: str, model: str, scale: int) -> LedgerRow:
 
 def test_a_process_that_failed_cost_as_much_and_made_nothing() -> None:
     costs = Costs()
-    told = {"voids": {"Unavailable": 2, "Malformed": 1}, "leaderboard": BOARD, "outputs": {"report": "r"}}
+    told: dict[str, Any] = {
+        "voids": {"Unavailable": 2, "Malformed": 1},
+        "leaderboard": BOARD,
+        "outputs": {"report": "r"},
+    }
     costs.add("answer", "m0", summary(3, **told))
     assert (costs.voids, costs.leaderboard, costs.outputs) == ({}, (), {})
     costs.add("answer", "m0", summary(0, **told))

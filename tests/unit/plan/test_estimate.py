@@ -30,7 +30,6 @@ from tiltyard.plan.graph import Graph
 from tiltyard.plan.schedule import Room
 
 ROWS = 8
-ANSWER_TOKENS = 500
 SAMPLING = {"answer": {"maxTokens": 1000}}
 
 
@@ -49,13 +48,16 @@ def costs(graph: Graph, done: dict[str, frozenset[int]] | None = None) -> dict[s
 
 def test_each_stage_costs_what_it_asks() -> None:
     found = costs(graph_of(battles=SAMPLING, instructions={"mine": {"perCompetitor": ROWS, "maxTokens": 300}}))
-    assert round(ANSWER_SHARE * 1000) == ANSWER_TOKENS
-    assert found["mine/m0"] == (ROWS, PREFIX_TOKENS, 300)
-    assert found["grade/m1/m0"] == (ROWS, GRADE_PROMPT_TOKENS + INSTRUCTION_TOKENS, GRADE_TOKENS)
-    assert found["answer/m0/m0"] == (ROWS, INSTRUCTION_TOKENS, ANSWER_TOKENS)
+    answer_tokens = ANSWER_SHARE * 1000
     # Both answers are read, in both orders.
-    both = JUDGE_PROMPT_TOKENS + INSTRUCTION_TOKENS + 2 * ANSWER_TOKENS
-    assert found["judge/m2/m0"] == (2 * ROWS, both, VERDICT_TOKENS["Logprobs"])
+    both = JUDGE_PROMPT_TOKENS + INSTRUCTION_TOKENS + 2 * answer_tokens
+    expected: dict[str, tuple[int, float, float]] = {
+        "mine/m0": (ROWS, PREFIX_TOKENS, 300),
+        "grade/m1/m0": (ROWS, GRADE_PROMPT_TOKENS + INSTRUCTION_TOKENS, GRADE_TOKENS),
+        "answer/m0/m0": (ROWS, INSTRUCTION_TOKENS, answer_tokens),
+        "judge/m2/m0": (2 * ROWS, both, VERDICT_TOKENS["Logprobs"]),
+    }
+    assert found.items() >= expected.items()
     stages = {name.partition("/")[0] for name in found}
     assert stages == {"mine", "grade", "answer", "judge"}
 
@@ -79,9 +81,9 @@ def test_benchmarks_cost_a_call_a_task() -> None:
         "lmEval": [{"name": "gsm8k", "metric": "exact_match"}, {"name": "arc", "metric": "acc", "limit": 70}],
     }  # fmt: skip
     found = costs(graph_of(evaluation=evaluation))
-    assert found["solve/m0/humaneval"] == (164, TASK_TOKENS, 300)
-    assert found["solve/m0/gsm8k"] == (LM_EVAL_QUESTIONS, TASK_TOKENS, 300)
-    assert found["solve/m0/arc"] == (70, TASK_TOKENS, 300)
+    for name, calls in (("humaneval", 164), ("gsm8k", LM_EVAL_QUESTIONS), ("arc", 70)):
+        asked: tuple[int, float, float] = (calls, TASK_TOKENS, ANSWER_SHARE * 600)
+        assert found[f"solve/m0/{name}"] == asked
 
 
 def test_what_is_there_costs_nothing() -> None:

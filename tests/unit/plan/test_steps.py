@@ -111,9 +111,9 @@ def test_models_start_in_the_order_decided_and_only_into_free_room(sizes: tuple[
     up = frozenset(name for name, one in seen.items() if one.phase in (ModelPhase.STARTING, ModelPhase.READY))
     wanted = decide(graph, frozenset(), up, room).start
     assert decided.start_models == wanted[: len(decided.start_models)]
-    there = {name for name, one in seen.items() if one.phase is not ModelPhase.STOPPED}
+    taken = {name for name, one in seen.items() if one.phase is not ModelPhase.STOPPED}
     for place, name in enumerate(wanted):
-        free = name not in there and room.fits(graph.model[other] for other in [*there, *wanted[:place], name])
+        free = name not in taken and room.fits(graph.model[other] for other in [*taken, *wanted[:place], name])
         if place < len(decided.start_models):
             assert free
         else:

@@ -53,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
     options = _options(arguments)
     os.chdir(ROOT)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that no process is left behind
     faults = list(faults_under(options.paths))
     if options.sample:
         faults = random.Random(options.seed).sample(faults, min(options.sample, len(faults)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -259,16 +258,6 @@ def test_a_model_with_nothing_left_is_stopped_and_one_with_work_is_not() -> None
     decided = plan(GRAPH, Policy(), passed(done=done, models=up))
     assert decided.stop_models == ("m0", "m2")
     assert orders(decided) == ["answer/m1/m0"]
-
-
-def test_a_job_is_not_given_to_a_model_that_is_told_to_stop() -> None:
-    graph, rng = graph_of(1, 1, 1), random.Random(0)
-    for _ in range(20):
-        done = {ref.key: frozenset(range(ref.shards)) for ref in graph.artifacts if rng.random() < 0.6}
-        up = {model.name: ModelPhase.READY for model in graph.models if rng.random() < 0.7}
-        decided = plan(graph, Policy(gpus(len(up) or 1)), passed(done=done, models=models(graph, **up)))
-        working = {order.bundle.model for order in decided.start_jobs}
-        assert not working & set(decided.stop_models)
 
 
 def test_policy_is_what_the_manifest_says() -> None:

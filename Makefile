@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-unit test-integration test-interop test-e2e check format verify lock bench tools clean image \
-        cluster-up cluster-down
+        cluster-up cluster-down mutate
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -68,6 +68,12 @@ lock: ## Compile the lock files (needs uv)
 	for name in vllm interop train lm-eval bench; do \
 	  $(LOCK) requirements/$$name.in --override requirements/vllm-overrides.txt -o requirements/$$name.txt; done
 	$(LOCK) requirements/train.in -c requirements/train.txt -o requirements/trainer.txt
+
+SAMPLE ?= 300
+SEED ?= 0
+
+mutate: .venv/.dev ## Plant small faults in the pure code and list those that the unit tests miss (SAMPLE=300 SEED=0)
+	$(BIN)/python hack/mutate.py --sample $(SAMPLE) --seed $(SEED) --at-least 90
 
 bench: .venv/.dev ## List the benchmarks of the code, and what each needs
 	@sed -n '1,/^## /p' bench/README.md

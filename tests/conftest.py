@@ -15,4 +15,4 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--write-golden", action="store_true", help="write tests/unit/plan/golden anew")
+    parser.addoption("--write-golden", action="store_true", help="write what the golden tests compare with")

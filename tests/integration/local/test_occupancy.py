@@ -43,7 +43,9 @@ async def test_what_an_earlier_run_left_is_waited_for(tmp_path: Path) -> None:
                 return (tmp_path / "processes").read_text().split()
 
         following = asyncio.create_task(asyncio.to_thread(follow))
-        await asyncio.sleep(1.5)
+        async with asyncio.timeout(20):
+            while not notes:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
         assert not following.done()
         await end(process, 5)
         assert await following == []

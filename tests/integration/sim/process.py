@@ -53,6 +53,13 @@ class SimProcess:
         async with self.session.get(path) as response:
             return response.status, await response.text()
 
+    async def until_metric(self, name: str, value: float) -> None:
+        """Wait until a gauge of the server has this value."""
+        line = f'{name}{{engine="0",model_name="{self.model}"}} {value}'
+        async with asyncio.timeout(20):
+            while line not in (await self.get_text("/metrics"))[1]:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+
     def send(self, number: int) -> None:
         """Send a signal."""
         self._process.send_signal(number)

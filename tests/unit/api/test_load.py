@@ -149,6 +149,73 @@ def test_rules_wait_where_a_mistake_touches_them() -> None:
     assert problem.startswith('spec.judgez: is not a field here, did you mean "judges"')
 
 
+def test_a_mistake_elsewhere_in_the_spec_hides_no_rule() -> None:
+    text = MINIMAL.replace("    - {name: c, model: {uri: sim://c}}\n", "") + "  seed: many\n"
+    seed, judges = problems_of(text)
+    assert seed.startswith("spec.seed: must be ")
+    assert judges.startswith("spec.judges: must name a judge")
+
+
+def test_as_many_problems_as_are_told_are_not_cut() -> None:
+    spec = "".join(f"  unknown{number}: 1\n" for number in range(100))
+    problems = problems_of(MINIMAL + spec)
+    assert len(problems) == 100
+    assert problems[-1].startswith("spec.unknown99: ")
+
+
+def test_a_text_of_the_greatest_size_and_depth_is_read() -> None:
+    def nested(levels: int) -> str:
+        return MINIMAL + f"  x: {'[' * levels}{']' * levels}\n"
+
+    assert load_tournament(MINIMAL + "#" * (MAX_BYTES - len(MINIMAL))) == load_tournament(MINIMAL)
+    assert problems_of(MINIMAL + "#" * (MAX_BYTES - len(MINIMAL) + 1))[0].startswith("is too large")
+    assert problems_of(nested(98))[0].startswith("spec.x: is not a field here")  # with spec.x a path of 99 steps
+    assert problems_of(nested(101))[0].startswith("is too large or too deep")
+
+
+def test_a_problem_reads_as_people_write_paths() -> None:
+    text = MINIMAL.replace("{name: minimal}", '{name: minimal, labels: {"a.b/c": [], plain-key: []}}')
+    first, second = problems_of(text)
+    assert first.startswith('metadata.labels["a.b/c"]: must be one line')
+    assert second.startswith("metadata.labels.plain-key: must be one line")
+    (problem,) = problems_of(MINIMAL.replace("uri: sim://b", "uri: 7"))
+    assert problem.startswith("spec.competitors[1].model.uri: must be hf://ORG/NAME")
+    assert problem.endswith(", given 7")
+
+
+@pytest.mark.parametrize(
+    ("value", "given"),
+    [
+        ("null", None),
+        ("{}", "given an empty mapping"),
+        ("{a: b}", "given a mapping"),
+        ("[]", "given a list of 0"),
+        ("[1, 2]", "given a list of 2"),
+        ("true", "given true"),
+        ("0.5", "given 0.5"),
+        ('"https://user:password@host/x y"', 'given "https://…@host/x y"'),
+        (f'"{"x" * 78} "', f'given "{"x" * 78}…'),
+        (f'" {"y" * 77}"', f'given " {"y" * 77}"'),
+    ],
+)
+def test_what_was_given_is_said_in_a_few_words(value: str, given: str | None) -> None:
+    text = MINIMAL + f"  instructions: {{from: {{uri: {value}}}}}\n".replace("instructions", "training", 1).replace(
+        "{from: {uri:", "{baseModel: {uri:"
+    )
+    (problem,) = problems_of(text)
+    assert problem.startswith("spec.training.baseModel.uri: ")
+    assert problem.endswith(given or "https:// or file:///")
+
+
+def test_a_secret_in_the_place_of_its_name_is_not_shown() -> None:
+    key = "apiKeySecretRef: s3cr3t"
+    text = MINIMAL.replace("model: {uri: sim://b}", f"endpoint: {{url: http://h/v1, model: m, {key}}}")
+    (problem,) = problems_of(text)
+    assert problem == (
+        "spec.competitors[1].endpoint.apiKeySecretRef: must be a mapping with name and key, given a text (not shown)"
+    )
+
+
 def test_rules_of_one_object_wait_for_its_own_fields() -> None:
     embedder = "{method: SentenceTransformrs, model: some/model}"
     (problem,) = problems_of(MINIMAL + f"  curation: {{diversity: {{embedder: {embedder}}}}}\n")

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tiltyard.api import (
     load_tournament,
     local_path,
@@ -67,3 +69,33 @@ def test_one_machine_trains_in_a_process_of_its_own() -> None:
         "spec.training.trainer.kind: must be Job on one machine, given TrainJob",
         'spec.training.baseModel.uri: must be hf:// or file:// on one machine, given "pvc://models/base"',
     ]
+
+
+@pytest.mark.parametrize(
+    ("uri", "machine", "cluster"),
+    [
+        ("hf://org/base", True, True),
+        ("file:///models/base", True, False),
+        ("pvc://models/base", False, True),
+        ("s3://models/base", False, False),
+    ],
+)
+def test_where_a_base_model_can_be_trained(uri: str, machine: bool, cluster: bool) -> None:
+    tournament = load_tournament(MINIMAL + f"  training: {{baseModel: {{uri: {uri}}}}}\n")
+    assert ([problem.path for problem in problems_on_machine(tournament, folder_given=True)] == []) == machine
+    assert ([problem.path for problem in unsupported_on_cluster(tournament)] == []) == cluster
+    for problem in [*problems_on_machine(tournament, folder_given=True), *unsupported_on_cluster(tournament)]:
+        assert problem.path == "spec.training.baseModel.uri"
+        assert problem.message.endswith(f'given "{uri}"')
+
+
+def test_each_participant_is_looked_at_in_its_place() -> None:
+    text = MINIMAL.replace("sim://a", "s3://models/a") + "  judges:\n    - {name: j, model: {uri: gs://models/j}}\n"
+    paths = [problem.path for problem in problems_on_machine(load_tournament(text), folder_given=True)]
+    assert paths == ["spec.competitors[0].model.uri", "spec.judges[0].model.uri"]
+
+
+def test_a_folder_or_a_bucket_is_a_place() -> None:
+    tournament = load_tournament(MINIMAL)
+    assert problems_on_machine(tournament, folder_given=False) == []
+    assert problems_on_cluster(tournament) == []

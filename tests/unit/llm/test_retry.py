@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -43,3 +44,27 @@ def test_an_empty_budget_fills_with_time() -> None:
     clock[0] += wait
     assert budget.withdraw() == 0.0
     assert budget.withdraw() > 0.0
+
+
+@pytest.mark.parametrize(("floor", "saved"), [(2.0, 20), (0.0, 10), (0.5, 10)])
+@pytest.mark.parametrize("fill", ["time", "requests"])
+def test_no_more_is_saved_up_than_ten_seconds_worth(floor: float, saved: int, fill: str) -> None:
+    clock = [0.0]
+    budget = RetryBudget(ratio=0.25, floor=floor, clock=lambda: clock[0])
+
+    def at_once() -> int:
+        """Retries until one must wait."""
+        taken = 0
+        while budget.withdraw() == 0.0:
+            taken += 1
+            assert taken <= 1000, "there is no bound"
+        return taken
+
+    assert at_once() == saved
+    if fill == "time":
+        clock[0] += 3600.0
+        assert at_once() == (saved if floor else 0)
+    else:
+        for _ in range(5000):
+            budget.deposit()
+        assert at_once() == saved

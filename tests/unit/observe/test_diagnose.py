@@ -96,3 +96,13 @@ def test_last_words_are_one_printable_line() -> None:
     assert last_words("Error: \x1b[31mred\x1b[0m\tü\n\n") == "Error: [31mred [0m"
     assert last_words("") == ""
     assert len(last_words("error " + "x" * 9999)) < 600
+
+
+@pytest.mark.parametrize(("restarts", "found_out"), [(0, False), (1, True)])
+def test_a_server_that_ends_well_again_and_again_has_a_diagnosis(restarts: int, found_out: bool) -> None:
+    ended = {"terminated": {"exitCode": 0}}
+    found = diagnose(
+        container(state={"waiting": {"reason": "CrashLoopBackOff"}}, lastState=ended, restartCount=restarts)
+    )
+    assert (found is not None) == found_out
+    assert found is None or (found.reason == "CrashLoop" and "ended with exit code 0" in found.message)

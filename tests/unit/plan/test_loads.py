@@ -85,12 +85,13 @@ def test_with_room_for_one_loads_are_as_counted_by_hand(players: int, self_gradi
     assert sum(loads.values()) == 3 * players - (2 if self_grading else 1)
 
 
-@pytest.mark.parametrize("players", [5, 6])
-def test_more_room_never_costs_loads(players: int) -> None:
+@pytest.mark.parametrize(("players", "least"), [(5, [14, 10, 8, 6, 5]), (6, [17, 13, 11, 9, 7, 6])])
+def test_more_room_never_costs_loads(players: int, least: list[int]) -> None:
+    """The numbers are the search's own: too many sets of models for exhaustion, and none may become worse."""
     graph = graph_of(players, 0, False)
     loads = [sum(expected_loads(graph, {}, Room(room)).values()) for room in range(1, players + 1)]
     assert loads == sorted(loads, reverse=True)
-    assert loads[-1] == players
+    assert loads == least
 
 
 @pytest.mark.parametrize("room", [1, 2, 3, 4])

@@ -88,6 +88,38 @@ def test_clustered_samples_are_fits_of_resampled_rows(make_battles: Callable[...
         assert_allclose(sample, expected.ratings, atol=1e-6)
 
 
+def test_each_block_of_samples_has_a_stream_of_its_own(
+    make_battles: Callable[..., Battles], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    battles, block = make_battles(4, 12), 3
+    monkeypatch.setattr(bootstrap, "_TABLE_ENTRIES", block * 16 + 15)
+    by_tables = bootstrap.clustered(battles, seed=9, samples=8).samples
+    monkeypatch.setattr(bootstrap, "_TABLE_ENTRIES", 10**9)
+    monkeypatch.setattr(bootstrap, "_COUNT_ENTRIES", block * 12 + 11)
+    by_counts = bootstrap.clustered(battles, seed=9, samples=8).samples
+    assert_allclose(by_tables, by_counts, atol=1e-6)
+    names = np.arange(12)[np.argsort(np.arange(12) % 4, kind="stable")]  # by attacker
+    for first in range(0, 8, block):
+        rng = np.random.default_rng([9, first // block])
+        for sample in by_tables[first : first + block]:
+            drawn = names[rng.integers(0, 12, 12)]
+            rows = np.concatenate([np.flatnonzero(battles.instruction == name) for name in drawn])
+            assert_allclose(sample, bradley_terry(battles.select(rows)).ratings, atol=1e-6)
+
+
+def test_one_sample_and_two_instructions_are_enough(make_battles: Callable[..., Battles]) -> None:
+    result = bootstrap.clustered(make_battles(2, 2), seed=1, samples=1)
+    assert_array_equal(result.low, result.high)
+    assert np.isfinite(result.low).all()
+
+
+@BOTH
+def test_what_is_no_battle_is_refused(resample: Resample, make_battles: Callable[..., Battles]) -> None:
+    battles = make_battles()
+    with pytest.raises(ValueError, match="against itself"):
+        resample(battles._replace(player_b=battles.player_a), seed=0, samples=5)
+
+
 @pytest.mark.parametrize("depth", [1, 7])
 def test_slices_of_the_product_do_not_show(
     depth: int, make_battles: Callable[..., Battles], monkeypatch: pytest.MonkeyPatch

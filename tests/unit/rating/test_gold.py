@@ -141,3 +141,38 @@ def test_bad_arguments_are_refused(change: dict[str, object], message: str) -> N
     arguments: dict[str, object] = {"ratings": np.full(3, 1000.0), "instructions": 2, **change}
     with pytest.raises(ValueError, match=message):
         gold_answers(battles([(1, 0, 1, 1.0)]), **arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("instruction", [-1, 2])
+def test_an_instruction_out_of_range_is_refused(instruction: int) -> None:
+    with pytest.raises(ValueError, match=r"outside 0\.\.1"):
+        gold_answers(battles([(0, 0, 1, 1.0), (instruction, 0, 1, 1.0)]), np.full(3, 1000.0), instructions=2)
+    kept = gold_answers(battles([(0, 0, 1, 1.0), (1, 0, 1, 1.0)]), np.full(3, 1000.0), instructions=2)
+    assert kept.player.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("row", [(0, 1, 1, 1.0), (0, 0, 1, 1.5), (0, 0, 3, 1.0)])
+def test_what_is_no_battle_is_refused(row: tuple[int, int, int, float]) -> None:
+    with pytest.raises(ValueError, match="a battle"):
+        gold_answers(battles([row]), np.full(3, 1000.0), instructions=1)
+
+
+@pytest.mark.parametrize("alpha", [-0.01, 1.01])
+def test_a_weight_outside_of_zero_to_one_is_refused(alpha: float) -> None:
+    with pytest.raises(ValueError, match="alpha is"):
+        gold_answers(battles([(0, 0, 1, 1.0)]), np.full(3, 1000.0), instructions=1, alpha=alpha)
+
+
+def test_two_players_are_enough_and_one_is_not() -> None:
+    gold = gold_answers(battles([(0, 0, 1, 1.0)], players=2), np.full(2, 1000.0), instructions=1)
+    assert (gold.player.tolist(), gold.margin.tolist()) == ([0], [pytest.approx(0.3)])
+    with pytest.raises(ValueError, match="1 players"):
+        gold_answers(battles([], players=1), np.full(1, 1000.0), instructions=0)
+
+
+def test_a_player_without_a_rating_may_sit_out() -> None:
+    ratings = np.array([np.nan, 1000.0, 1000.0])
+    assert gold_answers(battles([(0, 1, 2, 1.0)]), ratings, instructions=1).player.tolist() == [1]
+    for row in ((0, 0, 1, 1.0), (0, 1, 0, 1.0)):
+        with pytest.raises(ValueError, match="has no rating"):
+            gold_answers(battles([row]), ratings, instructions=1)

@@ -4,7 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.optimize import minimize
 from scipy.special import expit
 
 from tiltyard_jobs.rating.report_card import Families, report_card
@@ -130,6 +133,79 @@ def test_length_slope_of_one_sided_judges_is_finite(make_verdicts: MakeVerdicts)
     card = report_card(make_verdicts(rows, judges=2), length_difference=z)
     assert card.length_slope[0] > 5  # votes for the longer without exception
     assert_allclose(card.length_slope[1], 0.0, atol=1e-6)  # votes for the attacker without exception
+
+
+Asked = dict[tuple[int, int, int, int, str], float]
+ASKED = st.dictionaries(
+    st.tuples(
+        st.integers(0, 3), st.integers(0, 3), st.integers(1, 3), st.integers(0, 4), st.sampled_from(["AB", "BA"])
+    ),
+    st.sampled_from([NAN, 0.0, 0.25, 0.5, 0.75, 1.0]),
+    max_size=60,
+)
+FAMILY = st.integers(-1, 2)
+
+
+@settings(deadline=None, max_examples=30)
+@given(ASKED, st.lists(FAMILY, min_size=4, max_size=4), st.lists(FAMILY, min_size=5, max_size=5))
+def test_agrees_with_plain_loops(
+    make_verdicts: MakeVerdicts, asked: Asked, players: list[int], judges: list[int]
+) -> None:
+    votes = {((i, a, (a + gap) % 4), judge, order): vote for (i, a, gap, judge, order), vote in asked.items()}
+    rows = [(*battle, judge, order, vote) for (battle, judge, order), vote in votes.items()]
+    card = report_card(make_verdicts(rows, players=4, judges=5), families=Families(np.array(players), np.array(judges)))
+    answered = {key: vote for key, vote in votes.items() if vote == vote}
+
+    def given_by(battle: tuple[int, int, int], judge: int) -> list[float]:
+        return [vote for (b, j, _), vote in answered.items() if (b, j) == (battle, judge)]
+
+    for judge in range(5):
+        own = {(battle, order): vote for (battle, j, order), vote in answered.items() if j == judge}
+        assert card.verdicts[judge] == len(own)
+        assert card.voids[judge] == sum(j == judge and vote != vote for (_, j, _), vote in votes.items())
+        first = [vote if order == "AB" else 1 - vote for (_, order), vote in own.items()]
+        assert_allclose(card.first_position_rate[judge], np.mean(first) if first else NAN)
+
+        sides = {key: vote > 0.5 for key, vote in own.items() if vote != 0.5}
+        both = [battle for battle, order in sides if order == "AB" and (battle, "BA") in sides]
+        assert card.exchanged[judge] == len(both)
+        assert card.flips[judge] == sum(sides[battle, "AB"] != sides[battle, "BA"] for battle in both)
+
+        same = [
+            sides[battle, order] == (vote > 0.5)
+            for (battle, j, order), vote in answered.items()
+            if j != judge and vote != 0.5 and (battle, order) in sides
+        ]
+        assert card.compared[judge] == len(same)
+        assert_allclose(card.agreement[judge], np.mean(same) if same else NAN)
+
+        excess = []
+        for battle in sorted({battle for battle, _ in own}):
+            kin = [judges[judge] >= 0 and players[player] == judges[judge] for player in battle[1:]]
+            stranger = [j for j in range(5) if judges[j] != judges[judge] or (judges[j] < 0 and j != judge)]
+            others = [vote for j in stranger for vote in given_by(battle, j)]
+            if kin[0] != kin[1] and others:
+                lead = np.mean(given_by(battle, judge)) - np.mean(others)
+                excess.append(lead if kin[0] else -lead)
+        assert card.family_battles[judge] == len(excess)
+        assert_allclose(card.family_excess[judge], np.mean(excess) if excess else NAN, atol=1e-12)
+
+
+def test_length_slope_is_the_maximum_of_its_likelihood(make_verdicts: MakeVerdicts) -> None:
+    rng = np.random.default_rng(3)
+    z = rng.uniform(-0.2, 0.9, 40)  # far from centred: slope and intercept hang together
+    votes = np.round(expit(-1.0 + 2.5 * z + rng.normal(0, 1, 40)), 1)
+    card = report_card(
+        make_verdicts([(i, 0, 1, 1, "AB", vote) for i, vote in enumerate(votes)], judges=2), length_difference=z
+    )
+
+    def loss(coefficient: np.ndarray) -> float:
+        logit = coefficient[0] + coefficient[1] * z
+        prior = 0.5 * float(coefficient @ coefficient) / 10.0**2
+        return float(np.sum(np.logaddexp(0.0, logit) - votes * logit)) + prior
+
+    best = minimize(loss, np.zeros(2), method="BFGS", options={"gtol": 1e-9}).x
+    assert_allclose(card.length_slope, [NAN, best[1]], atol=1e-5)
 
 
 def test_no_verdicts(make_verdicts: MakeVerdicts) -> None:

@@ -116,3 +116,41 @@ def test_length_difference_must_be_finite(make_battles: Callable[..., Battles]) 
         style_controlled(battles, np.full(len(battles.score), np.nan))
     with pytest.raises(ValueError, match="one finite number for each battle"):
         style_controlled(battles, np.zeros(3))
+
+
+@pytest.mark.parametrize(("count", "won"), [(2, 1), (5, 3), (40, 30)])
+def test_two_players_have_the_interval_of_log_odds_by_hand(count: int, won: int) -> None:
+    # The log-odds of `won` in `count` have a variance of 1 / (n p q), by the sandwich times n / (n - 1); each player
+    # has half of the difference. Without a difference of lengths its coefficient keeps its prior.
+    share = won / count
+    scores = (np.arange(count) < won).astype(np.float64)
+    battles = Battles(np.arange(count), np.zeros(count, np.int64), np.ones(count, np.int64), scores, 2)
+    result = style_controlled(battles, np.zeros(count))
+    half = np.log(share / (1 - share)) / 2 * POINTS_PER_NAT
+    margin = 1.959964 / 2 * POINTS_PER_NAT * np.sqrt(1 / (count * share * (1 - share)) * count / (count - 1))
+    assert_allclose(result.ratings, [CENTRE + half, CENTRE - half], atol=1e-6)
+    assert_allclose(result.low, result.ratings - margin, rtol=1e-6)
+    assert_allclose(result.high, result.ratings + margin, rtol=1e-6)
+
+
+def test_the_coefficients_interval_is_the_sandwich_by_instruction() -> None:
+    """Twice the rows on the same instructions tell no more; on instructions of their own they do."""
+    battles, z, _ = biased(60, 1.0)
+    rows = np.repeat(np.arange(len(z)), 2)
+    twice = battles.select(rows)
+    apart = twice._replace(instruction=np.arange(len(rows)) % 2 * 1000 + twice.instruction)
+
+    def width(played: Battles, difference: np.ndarray) -> float:
+        result = style_controlled(played, difference)
+        assert result.length_points == pytest.approx((result.length_low + result.length_high) / 2)
+        return result.length_high - result.length_low
+
+    # The prior on the coefficient counts half beside twice the rows, so the widths are as good as equal.
+    assert_allclose(width(twice, z[rows]), width(battles, z), rtol=1e-2)
+    assert_allclose(width(apart, z[rows]), width(battles, z) / np.sqrt(2), rtol=2e-2)
+
+
+def test_what_is_no_battle_is_refused() -> None:
+    battles, z, _ = biased(5, 1.0)
+    with pytest.raises(ValueError, match="against itself"):
+        style_controlled(battles._replace(player_b=battles.player_a), z)

@@ -78,9 +78,14 @@ def test_no_verdicts(make_verdicts: MakeVerdicts) -> None:
     [
         ([(0, 0, 1, 2, "AB", 1.5)], "a vote is outside"),
         ([(0, 0, 0, 2, "AB", 1.0)], "against itself"),
-        ([(0, 0, 5, 2, "AB", 1.0)], "defender is out of range"),
-        ([(0, -1, 1, 2, "AB", 1.0)], "attacker is out of range"),
-        ([(0, 0, 1, 9, "AB", 1.0)], "judge is out of range"),
+        ([(0, 0, 5, 2, "AB", 1.0)], "a verdict's defender is out of range"),
+        ([(0, -1, 1, 2, "AB", 1.0)], "a verdict's attacker is out of range"),
+        ([(0, 5, 1, 2, "AB", 1.0)], "a verdict's attacker is out of range"),
+        ([(0, 0, -1, 2, "AB", 1.0)], "a verdict's defender is out of range"),
+        ([(0, 0, 1, -1, "AB", 1.0)], "a verdict's judge is out of range"),
+        ([(0, 0, 1, 5, "AB", 1.0)], "a verdict's judge is out of range"),
+        ([(0, 0, 1, 2, "AB", -0.5)], "a vote is outside"),
+        ([(0, 0, 1, 9, "AB", 1.0)], "a verdict's judge is out of range"),
         ([(0, 0, 1, 2, "AB", 1.0), (0, 0, 1, 2, "AB", NAN)], "given twice"),
     ],
 )

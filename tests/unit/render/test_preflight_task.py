@@ -110,3 +110,46 @@ def test_a_look_checks_nothing() -> None:
     assert not task.check_store
     asked = (task.endpoints, task.folders, task.simulated, task.secrets, task.files, task.benchmarks)
     assert not any(asked)
+
+
+def test_a_base_model_in_a_folder_needs_a_template_where_the_manifest_gives_none() -> None:
+    document = manifest(3)
+    document["spec"]["training"] = {"baseModel": {"uri": "file:///models/my%20base"}}
+    base = ModelFolder(field="spec.training.baseModel.uri", path="/models/my base", needs_template=True)
+    assert told(document).folders == (base,)
+    document["spec"]["training"]["chatTemplate"] = "{{ messages }}"
+    assert told(document).folders == (base.model_copy(update={"needs_template": False}),)
+    document["spec"]["training"]["baseModel"]["uri"] = "hf://org/base"
+    assert told(document).folders == ()
+
+
+def test_files_and_benchmarks_that_a_stage_will_read_are_looked_at() -> None:
+    document = manifest(3)
+    held = [{"uri": "s3://bucket/a.csv", "field": "q", "sha256": "0" * 64}, {"uri": "file:///b.jsonl"}]
+    document["spec"]["curation"] = {"decontaminate": ["mbpp"], "heldOut": held}
+    task = told(document)
+    assert task.benchmarks == ("mbpp",)
+    assert task.files == (
+        ReadableFile(field="spec.curation.heldOut[0]", uri="s3://bucket/a.csv", column="q", sha256="0" * 64),
+        ReadableFile(field="spec.curation.heldOut[1]", uri="file:///b.jsonl", column="prompt"),
+    )
+
+
+def test_tasks_of_the_harness_are_named_by_their_place() -> None:
+    document = manifest(3)
+    tasks = [{"name": "gsm8k", "metric": "exact_match"}, {"name": "arc_easy", "metric": "acc"}]
+    document["spec"]["evaluation"] = {
+        "benchmarks": ["humaneval"], "lmEval": tasks, "competitors": True, "allowCodeExecution": True,
+    }  # fmt: skip
+    task = told(document)
+    assert [(one.field, one.tasks.name, one.metric) for one in task.lm_eval] == [
+        ("spec.evaluation.lmEval[0]", "gsm8k", "exact_match"),
+        ("spec.evaluation.lmEval[1]", "arc_easy", "acc"),
+    ]
+    assert [one.name for one in task.task_sets] == ["humaneval"]
+
+
+def test_the_store_is_tried_where_that_is_asked_for() -> None:
+    assert told(mixed()).check_store
+    assert not told(mixed(), check_store=False).check_store
+    assert told(mixed(), check_store=False).endpoints

@@ -68,7 +68,7 @@ A field that is not required and has no default is absent unless you give it. Wo
 NOT_SUPPORTED = """\
 ## Not supported yet
 
-The schema has more than this release does. It refuses what it does not do:
+The schema has more than this release supports. These values are refused:
 """
 
 
@@ -109,9 +109,8 @@ def page() -> str:
 def limits() -> Iterator[str]:
     """What is refused, everywhere and on a cluster."""
     yield NOT_SUPPORTED
-    for place, several in (("", NOT_YET), (" (on a cluster)", NOT_YET_ON_CLUSTER)):
-        for limit in several:
-            yield f"- `{limit.path}`{place}: {limit.sentence}"
+    for limit in (*NOT_YET, *NOT_YET_ON_CLUSTER):
+        yield filled(f"- `{limit.path}`: {limit.sentence}", "  ")
     yield ""
 
 
@@ -140,9 +139,9 @@ def render(section: Section, links: dict[type[ApiModel], str]) -> Iterator[str]:
     yield from rules_of(model.CLUSTER_RULES, "On a cluster")
 
 
-def filled(text: str) -> str:
-    """A paragraph, wrapped as the other documents are."""
-    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
+def filled(text: str, indent: str = "") -> str:
+    """A paragraph or an item of a list, wrapped as the other documents are."""
+    return textwrap.fill(text, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def row(name: str, field: FieldInfo, links: dict[type[ApiModel], str]) -> str:
@@ -155,7 +154,8 @@ def rules_of(rules: Sequence[Rule[Any]], title: str) -> Iterator[str]:
     if rules:
         yield f"{title}:\n"
         for rule in rules:
-            yield f"- `{rule.field_path[1:]}`: {rule.sentence}" if rule.field_path else f"- {rule.sentence}"
+            field = f"`{rule.field_path[1:]}`: " if rule.field_path else ""
+            yield filled(f"- {field}{rule.sentence}", "  ")
         yield ""
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from support.documents import ROOT, code_blocks, code_spans, documents, tables
 from tiltyard.cli.main import parser
+from tiltyard_jobs.sim.__main__ import _parser as expert_parser
 
 SOURCES = ("operator", "jobs", "tests", "hack", "charts", "docs", "examples", "bench", "requirements")
 HISTORY = ("CHANGELOG.md",)
@@ -25,8 +26,12 @@ def commands() -> dict[str, argparse.ArgumentParser]:
 
 
 def options(command: str) -> list[argparse.Action]:
-    actions = commands()[command]._actions
-    return [action for action in actions if action.option_strings and not isinstance(action, argparse._HelpAction)]
+    return own_options(commands()[command])
+
+
+def own_options(program: argparse.ArgumentParser) -> list[argparse.Action]:
+    """All but --help."""
+    return [each for each in program._actions if each.option_strings and not isinstance(each, argparse._HelpAction)]
 
 
 def documented() -> dict[str, tuple[str, str]]:
@@ -58,6 +63,17 @@ def test_the_table_has_the_options_of_the_parser(command: str) -> None:
         else:
             assert bool(value) == (action.nargs != 0), f"{command} {written[0]} {value}"
     assert left == {}, f"{command} has no such option"
+
+
+def test_a_table_of_options_has_those_of_the_program_of_its_section() -> None:
+    sections = [each for path in documents() for each in re.split(r"^#+ ", path.read_text(), flags=re.MULTILINE)]
+    found = [(text, rows) for text in sections for _, rows in tables(text) if rows[0][0].startswith("`-")]
+    assert len(found) == 2
+    for text, rows in found:
+        written = {name for row in rows for name in re.findall(r"(?<![\w-])--?[a-z][a-z0-9-]*", row[0])}
+        expert = "python -m tiltyard_jobs.sim" in text
+        actions = own_options(expert_parser()) if expert else options(next(calls(text))[0])
+        assert written == {name for action in actions for name in action.option_strings}
 
 
 def test_the_chart_gives_the_operator_each_of_its_options_and_no_other() -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from support.cluster_objects import SETTINGS, cluster_tournament
 from tiltyard.api import ManifestError, Tournament
+from tiltyard.plan.build import build_graph
 from tiltyard.plan.estimate import expected_loads
+from tiltyard.plan.planner import JobOrder
 from tiltyard.plan.policy import policy_of
-from tiltyard.render.children import Child, in_order, prepare
-from tiltyard.render.names import BUNDLE, MODEL
+from tiltyard.render.children import Child, Prepared, in_order, job_objects, prepare
+from tiltyard.render.names import BUNDLE, MODEL, service_name
+from tiltyard_jobs.contracts.tasks import LedgerRow
 
 TRAINED: dict[str, Any] = {
     "training": {"baseModel": {"uri": "hf://org/base"}},
@@ -114,3 +119,46 @@ def test_what_keeps_a_manifest_from_a_cluster_is_told_at_once() -> None:
     first, second = str(refused.value).splitlines()
     assert first.startswith("test.yaml: spec.battles.schedule.type: must be RoundRobin: Pruned")
     assert second.startswith("test.yaml: spec.training.baseModel.uri: must be hf:// or pvc:// on a cluster")
+
+
+def task_of(prepared: Prepared, bundle: str, **more: Any) -> dict[str, Any]:
+    """What the pods of a bundle's Job are told."""
+    made = prepared.graph.by_name[bundle]
+    config_map, _ = job_objects(prepared.tournament, prepared.graph, JobOrder(made, made.missing({})), SETTINGS, **more)
+    task: dict[str, Any] = json.loads(config_map["data"]["task.json"])
+    return task
+
+
+def test_a_served_model_is_asked_by_the_name_of_its_service() -> None:
+    endpoint = task_of(prepare(cluster_tournament(3), SETTINGS, ""), "answer/m0/m1")["endpoint"]
+    name = service_name("test", "m0")
+    assert endpoint["model"] == name
+    assert endpoint["url"] == f"http://{name}-predictor.arena.svc.cluster.local/v1"
+
+
+def test_a_server_of_the_cluster_is_asked_at_its_url_and_stays_the_same_model() -> None:
+    players = [{"name": n, "endpoint": {"url": f"kserve://{n}", "model": n}} for n in ("a", "b", "c")]
+    given = {"from": {"uri": "s3://bucket/prompts.jsonl", "field": "prompt"}}
+    tournament = cluster_tournament(players=players, instructions=given)
+    prepared = prepare(tournament, SETTINGS, "")
+    endpoint = task_of(prepared, "answer/a/b")["endpoint"]
+    assert (endpoint["model"], endpoint["url"]) == ("a", "http://a-predictor.arena.svc.cluster.local/v1")
+    assert prepared.preflight.endpoints[0].endpoint.url == endpoint["url"]
+    assert prepared.graph.run == build_graph(tournament).run
+
+
+def test_a_training_is_told_where_trl_is_and_nothing_else_is() -> None:
+    prepared = prepare(cluster_tournament(3, **TRAINED), SETTINGS, "")
+    bundle = prepared.graph.by_name["train"]
+    order, settings = JobOrder(bundle, bundle.missing({})), replace(SETTINGS, trainer_python="/trl/python")
+    config_map, _ = job_objects(prepared.tournament, prepared.graph, order, settings)
+    trainer = json.loads(config_map["data"]["task.json"])["trainer"]
+    assert (trainer["python"], trainer["base"]) == ("/trl/python", "org/base")
+    assert not task_of(prepared, "rate").get("trainer")
+
+
+def test_the_report_is_told_what_the_run_has_cost() -> None:
+    prepared = prepare(cluster_tournament(3), SETTINGS, "")
+    row = LedgerRow(stage="mine", model="m0", prompt_tokens=7)
+    assert [one["promptTokens"] for one in task_of(prepared, "report", ledger=(row,))["ledger"]] == [7]
+    assert not task_of(prepared, "dataset", ledger=(row,))["ledger"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -19,6 +19,7 @@ from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Obs
 from tiltyard.plan.planner import PHASES, Outcome, Plan, Policy, plan
 from tiltyard.plan.policy import policy_of
 from tiltyard.plan.schedule import Room, decide
+from tiltyard_jobs.contracts.recipe import Stage
 
 GPU = "nvidia.com/gpu"
 GRAPH = build_graph(tournament(3))
@@ -285,3 +286,10 @@ def test_room_counts_what_is_served_and_what_is_bounded() -> None:
     assert not Room(2, ((GPU, Decimal(3)),)).fits([one, two])
     assert not Room(1, ((GPU, Decimal(9)),)).fits([one, two])
     assert not Room(None, ((GPU, Decimal(9)), ("cpu", Decimal(100)))).fits([one, two])
+
+
+def test_phases_are_words_of_the_api() -> None:
+    assert " ".join(dict.fromkeys(PHASES.values())) == (
+        "Mining Curating Answering Judging Rating Writing Training Evaluating"
+    )
+    assert set(PHASES) == set(get_args(Stage)) - {"preflight", "fetch"}

@@ -293,3 +293,7 @@ def test_phases_are_words_of_the_api() -> None:
         "Mining Curating Answering Judging Rating Writing Training Evaluating"
     )
     assert set(PHASES) == set(get_args(Stage)) - {"preflight", "fetch"}
+
+
+def test_a_model_that_fits_nowhere_keeps_no_other_from_loading() -> None:
+    assert sorted(decide(graph_of(1, 9, 1), frozenset(), frozenset(), gpus(2)).start) == ["m0", "m2"]

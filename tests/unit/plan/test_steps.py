@@ -288,3 +288,12 @@ def test_room_counts_what_is_served_and_what_is_bounded() -> None:
     assert not Room(2, ((GPU, Decimal(3)),)).fits([one, two])
     assert not Room(1, ((GPU, Decimal(9)),)).fits([one, two])
     assert not Room(None, ((GPU, Decimal(9)), ("cpu", Decimal(100)))).fits([one, two])
+
+
+def test_phases_are_words_of_the_api() -> None:
+    phases = " ".join(dict.fromkeys(recipe.PHASE for recipe in RECIPES.values()))
+    assert phases == "Mining Curating Answering Judging Rating Writing Training Evaluating"
+
+
+def test_a_model_that_fits_nowhere_keeps_no_other_from_loading() -> None:
+    assert sorted(decide(graph_of(1, 9, 1), frozenset(), frozenset(), gpus(2)).start) == ["m0", "m2"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import orjson
 import pytest
@@ -10,13 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiltyard_jobs.contracts import verdicts
+from tiltyard_jobs.contracts.identity import ModelIdentity
+from tiltyard_jobs.contracts.recipe import ArtifactRef
+from tiltyard_jobs.contracts.recipes import JudgeRecipe, RubricPoint
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
 from tiltyard_jobs.prompts.fence import fence
 from tiltyard_jobs.prompts.grade import grade_messages, parse_grade
-from tiltyard_jobs.prompts.judge import JudgePrompt
+from tiltyard_jobs.prompts.judge import CRITERIA, JudgePrompt
 from tiltyard_jobs.prompts.verdicts import VERDICT_METHODS, parse_choice, parse_logprobs
 
-PROMPT = JudgePrompt("judge-v1/code-v1", "Choice", salt="0/abc")
+PROMPT = JudgePrompt(CRITERIA["code-v1"], "Choice", salt="0/abc")
 
 
 def reason_of(call: object, *arguments: object) -> VoidReason:
@@ -52,6 +56,28 @@ def test_prompts_about_one_instruction_share_their_beginning() -> None:
         for other in ("second", "third")
     ]
     assert texts[0].split("ANSWER 2")[0] == texts[1].split("ANSWER 2")[0]
+
+
+def test_criteria_of_the_users_own_stand_where_named_ones_do() -> None:
+    judge, instructions = ModelIdentity(uri="sim://j"), ArtifactRef(stage="curate", key="0" * 32)
+
+    def system(**own: Any) -> str:
+        recipe = JudgeRecipe(
+            judge=judge, player_a=judge, player_b=judge, instructions=instructions, answers_a=instructions,
+            answers_b=instructions, orders="Both", method="Choice", rows=1, seed=0, shard_size=1, **own,
+        )  # fmt: skip
+        return JudgePrompt.of(recipe).messages("Sort.", "a", "b")[0]["content"]
+
+    named = system(prompt="judge-v1/code-v1")
+    assert CRITERIA["code-v1"] in named
+    text = system(prompt="judge-v1/text-v1", criteria="Weigh brevity alone: {not} a %s form.\n")
+    assert text == named.replace(CRITERIA["code-v1"], "Weigh brevity alone: {not} a %s form.")
+    points = (RubricPoint(text="It runs.", weight=3), RubricPoint(text="It is short.", weight=1))
+    assert system(prompt="judge-v1/rubric-v1", rubric=points) == named.replace(
+        CRITERIA["code-v1"],
+        "Weigh these points. A point of weight 2 counts twice as much as one of weight 1.\n"
+        "- weight 3: It runs.\n- weight 1: It is short.",
+    )
 
 
 def test_a_vote_is_the_share_of_probability() -> None:

@@ -191,11 +191,18 @@ def curate_recipe(instructions: ArtifactRef, *grades: ArtifactRef, **changes: An
 
 
 def answer_recipe(
-    instructions: ArtifactRef, rows: int, *, player: str = "p", seed: int = 0, shard_size: int = 1000
+    instructions: ArtifactRef,
+    rows: int,
+    *,
+    player: str = "p",
+    seed: int = 0,
+    shard_size: int = 1000,
+    system: str | None = None,
 ) -> AnswerRecipe:
     return AnswerRecipe(
         model=model(player),
         instructions=instructions,
+        system=system,
         sampling=SAMPLING,
         rows=rows,
         seed=seed,

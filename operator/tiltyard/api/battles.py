@@ -10,7 +10,7 @@ from pydantic import Field
 
 from tiltyard.api.base import ApiModel
 from tiltyard.api.rules import Rule, Violation
-from tiltyard.api.scalars import CriteriaText, PositiveShare, RubricLine, Temperature, TokenLimit
+from tiltyard.api.scalars import CriteriaText, PositiveShare, RubricLine, SystemMessage, Temperature, TokenLimit
 from tiltyard.api.shapes import Whole
 from tiltyard_jobs.contracts.verdicts import VERDICT_METHODS, VerdictMethodName
 from tiltyard_jobs.contracts.vocabulary import Criteria, Orders, Pairing, ScheduleType
@@ -19,8 +19,11 @@ _METHODS = " ".join(f"{name}: {facts.meaning}." for name, facts in VERDICT_METHO
 
 
 class AnswerSampling(ApiModel):
-    """How answers are sampled."""
+    """How answers are asked for and sampled."""
 
+    system: SystemMessage | None = None
+    """A system message for every competitor, sent before the instruction. Judges do not see it, and training rows do
+    not contain it. Absent: none is sent, and a model's template may add its own."""
     temperature: Temperature = Decimal("0.7")
     """The sampling temperature. Default: 0.7."""
     top_p: PositiveShare = Decimal("0.95")
@@ -84,7 +87,7 @@ class Battles(ApiModel):
     """Who meets whom on an instruction. AttackerDefender: its attacker meets every other competitor. AllPairs: every
     two competitors meet. Default: AttackerDefender."""
     answer: AnswerSampling = AnswerSampling()
-    """How answers are sampled."""
+    """How answers are asked for and sampled."""
     orders: Orders = "Both"
     """The order of the two answers. Both: each judge sees each battle in both orders. Alternate: in one order, which
     alternates. Default: Both."""

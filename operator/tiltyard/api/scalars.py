@@ -68,6 +68,7 @@ Line = Annotated[str, Text("one line of at most 253 characters", r"[^\n\r]+", 25
 LooseLine = Annotated[str, Text("one line of at most 253 characters, or empty", r"[^\n\r]*", 253, min_length=0)]
 Message = Annotated[str, Text("a text of at most 32768 characters", None, 32768, min_length=0)]
 Prefix = Annotated[str, Text("a text of at most 16384 characters", None, 16384)]
+SystemMessage = Annotated[str, Text("a text of at most 8192 characters, not blank", r"\s*\S[\s\S]*", 8192)]
 # Texts of models stand between fences, which begin with <<<; what the user writes beside them must not look like one.
 CriteriaText = Annotated[
     str,

@@ -16,13 +16,18 @@ JUDGE_PROMPT_TOKENS = 260
 
 
 class AnswerRecipe(Recipe):
-    """One model's answers to one attacker's curated instructions."""
+    """One model's answers to one attacker's curated instructions.
+
+    Attributes:
+        system: the user's own system message; None: none is sent.
+    """
 
     PHASE: ClassVar[Phase] = "Answering"
 
     stage: Literal["answer"] = "answer"
     model: ModelIdentity
     instructions: ArtifactRef
+    system: str | None = in_key_if_set(None)
     sampling: SamplingRecipe
     rows: int
     seed: int

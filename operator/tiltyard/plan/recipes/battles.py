@@ -59,6 +59,7 @@ class BattleRecipes:
                 name: AnswerRecipe(
                     model=player.identity(),
                     instructions=curated.ref,
+                    system=answer.system,
                     sampling=sampling,
                     rows=self.instructions.curated_rows,
                     seed=self.spec.seed,

@@ -7,6 +7,7 @@ from tiltyard_jobs.contracts.vocabulary import CriteriaSource
 
 JUDGE_PROMPT = "judge-v1"  # the frame around the criteria
 GRADE_PROMPT = "difficulty-v1"
+OWN_GRADE_PROMPT = "difficulty-v1/text-v1"  # around criteria of the user's own
 LM_EVAL = "0.4.13"  # the version of lm-evaluation-harness whose tasks are asked
 
 

@@ -138,6 +138,16 @@ def test_a_grade_is_read() -> None:
     assert grade_messages("Sort.", "s")[0]["content"].startswith("TASK: grade\n")
 
 
+def test_criteria_of_the_users_own_leave_the_rest_of_the_graders_prompt_as_it_is() -> None:
+    own = "Good: it is about {SQL}, to 100 %."
+    (named, shown), (system, also_shown) = grade_messages("Sort.", "s"), grade_messages("Sort.", "s", own + "\n")
+    assert shown == also_shown
+    lines, before = system["content"].split("\n"), named["content"].split("\n")
+    assert lines[1:4] == ["You grade an instruction.", own, "9-10 is excellent, 6-8 good, 3-5 average, 1-2 poor."]
+    assert [lines[0], *lines[4:]] == [before[0], *before[-2:]]
+    assert "an expert" not in system["content"]
+
+
 def test_the_operator_knows_each_method_as_the_worker_does() -> None:
     assert list(verdicts.VERDICT_METHODS) == list(VERDICT_METHODS)
     for name, facts in verdicts.VERDICT_METHODS.items():

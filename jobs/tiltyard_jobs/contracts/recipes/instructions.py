@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.identity import ModelIdentity
-from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Phase, Recipe, Requests, parts
+from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Phase, Recipe, Requests, in_key_if_set, parts
 from tiltyard_jobs.contracts.vocabulary import DedupMethod, DiversityMethod, EmbedderMethod, Grade
 
 # Tokens, for estimates: medians of chat data sets, rounded up.
@@ -121,6 +121,9 @@ class GradeRecipe(Recipe):
     """The difficulty of instructions, from 1 to 10, by one grader.
 
     `rows` bounds the number of instructions (known beforehand); parts past the real number are empty.
+
+    Attributes:
+        criteria: the user's own; None: those of `prompt`.
     """
 
     PHASE: ClassVar[Phase] = "Curating"
@@ -128,6 +131,7 @@ class GradeRecipe(Recipe):
     stage: Literal["grade"] = "grade"
     grader: ModelIdentity
     prompt: str
+    criteria: str | None = in_key_if_set(None)
     instructions: ArtifactRef
     rows: int
     shard_size: int

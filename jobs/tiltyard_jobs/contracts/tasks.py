@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self, get_args
 
 from pydantic import Field
 
@@ -288,10 +288,53 @@ class CompareTask(Contract):
     second: ArtifactRef
 
 
-SoloTask = PreflightTask | ExportTask | FetchTask | CompareTask
+class AskedModel(Contract):
+    """A recipe for which a model is asked.
+
+    Attributes:
+        model: its name in the manifest.
+        about: the attacker whose instructions it is about.
+    """
+
+    model: str
+    about: str | None
+    recipe: AnyRecipe
+
+
+class ShownPrompt(Contract):
+    """What a model is asked: a raw prompt, or messages; where neither is known yet, a sentence on where it comes from.
+
+    Attributes:
+        stage: the stage that asks.
+        model: as in `AskedModel`.
+        about: as in `AskedModel`.
+    """
+
+    stage: str
+    model: str
+    about: str | None
+    text: str | None = None
+    messages: tuple[dict[str, str], ...] = ()
+    note: str | None = None
+
+
+class ShowPromptsTask(Contract):
+    """Write out what models would be asked.
+
+    Attributes:
+        asked: in the order of the answer.
+        file: an absolute path; a JSON list of `ShownPrompt` is written there.
+    """
+
+    stage: Literal["show_prompts"] = "show_prompts"
+    tournament: str
+    store: StoreRef
+    asked: tuple[AskedModel, ...]
+    file: str
+
+
+SoloTask = PreflightTask | ExportTask | FetchTask | CompareTask | ShowPromptsTask
 """Tasks that make no artifact and have no index."""
 
-SOLO_TASKS: Mapping[str, type[SoloTask]] = {
-    task.model_fields["stage"].default: task for task in (PreflightTask, ExportTask, FetchTask, CompareTask)
-}
+SOLO_TASKS: Mapping[str, type[SoloTask]] = {task.model_fields["stage"].default: task for task in get_args(SoloTask)}
 """By stage."""

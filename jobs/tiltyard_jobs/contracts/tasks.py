@@ -217,6 +217,7 @@ class PreflightTask(Contract):
     Attributes:
         run: where it is complete already, the result names its outputs and its leaderboard.
         artifacts: in plan order; the result's bitmap has one bit for each part, artifact by artifact.
+        system_prompts: system messages that the templates of models that mine must render.
         secrets: environment variables that must be set, by field.
         secret_places: where such a variable comes from on a cluster, by variable: `the key token of the Secret athene`.
         task_sets: benchmarks that will be run.
@@ -238,6 +239,7 @@ class PreflightTask(Contract):
     lm_eval_python: str | None = None
     folders: tuple[ModelFolder, ...] = ()
     simulated: tuple[SimulatedModel, ...] = ()
+    system_prompts: tuple[str, ...] = ()
     secrets: dict[str, str] = Field(default_factory=dict)
     secret_places: dict[str, str] = Field(default_factory=dict)
     check_store: bool = True

@@ -42,7 +42,10 @@ async def show_prompts(context: ShowPromptsContext) -> Summary:
 
 
 def _mine(recipe: MineRecipe) -> dict[str, Any]:
-    return {"note": FROM_TEMPLATE} if recipe.prefix is None else {"text": recipe.prefix}
+    if recipe.prefix is not None:
+        return {"text": recipe.prefix}
+    system = recipe.systems[0]
+    return {"note": FROM_TEMPLATE, "messages": [] if system is None else [{"role": "system", "content": system}]}
 
 
 def _grade(recipe: GradeRecipe) -> dict[str, Any]:

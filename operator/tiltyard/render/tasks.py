@@ -134,6 +134,7 @@ def preflight_task(
             "lm_eval": tuple(_lm_eval_tasks(tournament, graph)),
             "folders": tuple(_folders(tournament)),
             "simulated": tuple(_simulated(tournament)),
+            "system_prompts": mine.system_prompts if (mine := tournament.spec.instructions.mine) else (),
             "secrets": _secrets(tournament),
         }
     )

@@ -34,26 +34,31 @@ def shown(world: StageWorld, recipe: AnyRecipe) -> dict[str, Any]:
     return prompt
 
 
-@pytest.mark.parametrize("kind", ["grade", "answer", "answer-system", "judge"])
+@pytest.mark.parametrize("kind", ["grade", "grade-own", "answer", "answer-own", "judge", "judge-own"])
 def test_what_is_shown_is_what_is_asked(world: StageWorld, kind: str) -> None:
     """A stage that finds the placeholders where it looks for texts asks what is shown, to the last byte."""
-    source = world.instructions([INSTRUCTION], stage="filter" if kind == "grade" else "curate")
-    recipe: AnyRecipe = grade_recipe(source, rows=1)
+    source = world.instructions([INSTRUCTION], stage="filter" if kind.startswith("grade") else "curate")
+    own = kind.endswith("own")
+    recipe: AnyRecipe = grade_recipe(source, rows=1, criteria="Is it about SQL?" if own else None)
     if kind.startswith("answer"):
-        recipe = answer_recipe(source, rows=1, system="You write Rust." if kind == "answer-system" else None)
-    if kind == "judge":
+        recipe = answer_recipe(source, rows=1, system="You write Rust." if own else None)
+    if kind.startswith("judge"):
         a, b = (("a", world.answers("a", [FIRST])), ("b", world.answers("b", [SECOND])))
-        recipe = judge_recipe(source, a, b, rows=1)
+        recipe = judge_recipe(source, a, b, rows=1, criteria="Weigh brevity." if own else None)
     with stub(lambda asked: "no more") as server:
         world.run(recipe, endpoint=server.endpoint, max_void_fraction="1")
-    assert shown(world, recipe)["messages"] == server.asked[0].document["messages"]
+    messages = server.asked[0].document["messages"]
+    assert shown(world, recipe)["messages"] == messages
+    assert any(words in messages[0]["content"] for words in ("SQL", "Rust", "brevity")) == own
 
 
 def test_a_given_prefix_is_shown_and_one_that_only_a_server_knows_is_described(world: StageWorld) -> None:
     assert shown(world, mine_recipe())["text"] == PREFIX
     derived = shown(world, mine_recipe(prefix=None))
     assert derived["text"] is None
-    assert derived["note"].startswith("The model's own chat template")
+    assert (derived["note"][:31], derived["messages"]) == ("The model's own chat template u", [])
+    told = shown(world, mine_recipe(prefix=None, system_prompts=("Write Rust.", "Write Go.")))
+    assert (told["messages"], told["note"]) == ([{"role": "system", "content": "Write Rust."}], derived["note"])
 
 
 def test_the_command_line_shows_one_prompt_of_each_kind_for_each_model(

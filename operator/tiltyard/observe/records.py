@@ -15,6 +15,9 @@ from tiltyard.render.names import BUNDLE, LOADS, MODEL, PARTS, RESULT, STAGE, ST
 JOB_SET = "jobset.sigs.k8s.io/jobset-name"
 """Label of a TrainJob's pods: its name, and so its JobSet's."""
 
+FAILURES_OF_PODS = ("ModelLoadFailed", "RuntimeUnhealthy")
+"""KServe's reasons of failures that its pods themselves tell better."""
+
 
 @dataclass(frozen=True)
 class TournamentRecord:
@@ -188,7 +191,7 @@ class ServiceRecord:
         ready: it answers.
         unready_since: when it stopped answering; None: it never did, or it does.
         message: KServe's words where it is not ready.
-        refused: why none of its pods can be made; empty: they can, as far as is known.
+        refused: why none of its pods can be created; empty: they can, as far as is known.
     """
 
     owner: str
@@ -227,7 +230,7 @@ class ServiceRecord:
             ready=ready.get("status") == "True" and not stale,
             unready_since=seconds(ready["lastTransitionTime"]) if ready.get("status") == "False" else None,
             message=ready.get("message", ""),
-            refused=ready.get("message", "") if ready.get("reason") == "FailedCreate" else "",
+            refused=_refused(status, ready),
             deleting="deletionTimestamp" in meta,
         )
 
@@ -253,6 +256,16 @@ def _owner(meta: Mapping[str, Any]) -> tuple[str, str] | None:
         if reference.get("controller") and reference["kind"] == "Tournament":
             return reference["name"], reference["uid"]
     return None
+
+
+def _refused(status: Mapping[str, Any], ready: Object) -> str:
+    """KServe's words of an InferenceService that it makes no pods of, or whose pods are refused."""
+    if ready.get("reason") == "FailedCreate":
+        return str(ready.get("message", ""))
+    failure = status.get("modelStatus", {}).get("lastFailureInfo", {})
+    if ready.get("status") == "True" or failure.get("reason") in (None, *FAILURES_OF_PODS):
+        return ""
+    return f"{failure['reason']}: {failure.get('message', '')}"
 
 
 def _terminal(status: Mapping[str, Any]) -> tuple[str, str, float | None]:

@@ -69,7 +69,7 @@ async def test_a_tournament_from_apply_to_complete(arena: Arena, credentials: An
     told = {one["type"]: one["status"] for one in status["conditions"]}
     assert told == {
         "Accepted": "True", "Preflighted": "True", "DatasetReady": "True", "Complete": "True", "Failed": "False",
-        "Suspended": "False", "Ready": "True", "Reconciling": "False", "Stalled": "False",
+        "Suspended": "False", "Waiting": "False", "Ready": "True", "Reconciling": "False", "Stalled": "False",
     }  # fmt: skip
 
     # One machine makes the same bytes of the same manifest.

@@ -129,11 +129,16 @@ class Client:
         finally:
             response.close()
 
-    async def apply(self, kind: Kind, body: Object, *, subresource: str | None = None) -> Object:
-        """Server-side apply: what the body names is ours, also where someone else has set it."""
+    async def apply(self, kind: Kind, body: Object, *, subresource: str | None = None, dry_run: bool = False) -> Object:
+        """Server-side apply: what the body names is ours, also where someone else has set it.
+
+        A dry run changes nothing, and refuses fields that the API server does not know.
+        """
         meta = body["metadata"]
         path = kind.path(meta["namespace"], meta["name"], subresource)
         query = {"fieldManager": MANAGER, "force": "true"}
+        if dry_run:
+            query |= {"dryRun": "All", "fieldValidation": "Strict"}
         content = "application/apply-patch+yaml"
         applied: Object = await self._call("PATCH", kind, path, query=query, body=body, content=content)
         return applied

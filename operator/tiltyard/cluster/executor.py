@@ -23,12 +23,12 @@ from tiltyard.cluster.rate_limiter import RateLimiter
 from tiltyard.cluster.refusals import Refusals
 from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, SERVICES, TRAIN_JOBS, Kind, Object
 from tiltyard.observe.records import JobRecord, ServiceRecord
-from tiltyard.observe.refusal import refused
+from tiltyard.observe.refusal import knows_no_dry_run, refused
 from tiltyard.observe.results import costs_of, is_fully_reported, preflight_result
 from tiltyard.observe.snapshot import Snapshot
 from tiltyard.plan.observed import Observed
 from tiltyard.plan.planner import JobOrder, Plan, TournamentState
-from tiltyard.render.children import job_objects
+from tiltyard.render.children import job_objects, one_of_each_kind
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.jobs import PREFLIGHT, parallelism, preflight_objects
 from tiltyard.render.names import RESULT, STOP, job_name
@@ -164,6 +164,7 @@ class Executor:
         log.info("model started", model=name, loads=loads)
 
     async def _start_preflight(self, snapshot: Snapshot, task: PreflightTask, before: JobRecord | None) -> None:
+        await self._try(one_of_each_kind(snapshot.tournament, snapshot.graph, task, self.settings))
         if before is not None:  # its result is lost
             await self.delete_job(before)
         await self._create(JOBS, *preflight_objects(snapshot.tournament, task, self.settings))
@@ -188,6 +189,22 @@ class Executor:
         async with self.limiter.slot():
             await self._apply(CONFIG_MAPS, config_map)
             self._informer(kind).update(await self._apply(kind, job))
+
+    async def _try(self, objects: Iterable[Object]) -> None:
+        """Send objects as dry runs, before anything starts that would be in vain."""
+        kinds = {kind.kind: kind for kind in (CONFIG_MAPS, JOBS, SERVICES, TRAIN_JOBS)}
+        errors = []
+        for body in objects:
+            try:
+                await self.client.apply(kinds[body["kind"]], body, dry_run=True)
+            except ApiError as error:
+                if error.status == 0:
+                    raise
+                if error.status != NOT_FOUND and not knows_no_dry_run(error.words):
+                    name, status = body["metadata"]["name"], error.status
+                    errors.append(ApiError(status, refused(body["kind"], name, status, error.words, dry_run=True)))
+        if errors:
+            raise ApiError(min(error.status for error in errors), "; ".join(map(str, errors)))
 
     async def _apply(self, kind: Kind, body: Object) -> Object:
         try:

@@ -51,7 +51,7 @@ NAMELESS = re.compile(
 """What differs between two refusals of the same: the name of a pod that never was."""
 
 
-def refused(kind: str, name: str, status: int, words: str) -> str:
+def refused(kind: str, name: str, status: int, words: str, *, dry_run: bool = False) -> str:
     """A sentence about an object that the API server refuses.
 
     Args:
@@ -59,12 +59,14 @@ def refused(kind: str, name: str, status: int, words: str) -> str:
         name: likewise.
         status: of the answer.
         words: the answer.
+        dry_run: nothing was to be changed.
     """
     said = shorten(words)
     advice = _advice(kind, said)
     if advice == ELSE and status not in FINAL:
         advice = BUSY
-    return f"{kind} {name} is refused by the API server ({status}): {said}; {advice}; it is tried again by itself"
+    answer = f"{status}, in a dry run" if dry_run else str(status)
+    return f"{kind} {name} is refused by the API server ({answer}): {said}; {advice}; it is tried again by itself"
 
 
 def pods_refused(kind: str, name: str, words: str) -> str:
@@ -77,6 +79,11 @@ def pods_refused(kind: str, name: str, words: str) -> str:
     """
     said = shorten(NAMELESS.sub("", words))
     return f"no pod of {kind} {name} can be created: {said}; {_advice(kind, said)}; it is tried again by itself"
+
+
+def knows_no_dry_run(words: str) -> bool:
+    """Whether a webhook refuses dry runs, whatever the object."""
+    return "does not support dry run" in words
 
 
 def _advice(kind: str, words: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 from cluster.controlplane import ControlPlane
 from integration.cluster.conftest import Arena, condition
 from integration.cluster.test_operator import SMALL
-from tiltyard.observe.kinds import Kind
+from tiltyard.observe.kinds import JOBS, PODS, SERVICES, Kind
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
 
@@ -84,26 +84,31 @@ def model_pods(namespace: str) -> list[Refuser]:
 CASES: dict[str, tuple[Callable[[str], list[Refuser]], str]] = {
     "Jobs by quota": (
         lambda namespace: quota(namespace, **{"count/jobs.batch": "0"}),
-        r"preflight: Job test-preflight-[\w-]+ is refused by the API server \(403\): .* exceeded quota: team, .*;"
+        r"preflight: Job test-preflight-[\w-]+ is refused by the API server \(403, in a dry run\): "
+        r".* exceeded quota: team, .*;"
         r" raise the namespace's ResourceQuota, or delete what takes it up; it is tried again by itself",
     ),
     "ConfigMaps by quota": (
         lambda namespace: quota(namespace, **{"count/configmaps": "0"}),
-        r"preflight: ConfigMap test-preflight-[\w-]+ is refused by the API server \(403\): .* exceeded quota: team, .*",
+        r"preflight: ConfigMap test-preflight-[\w-]+ is refused by the API server \(403, in a dry run\): "
+        r".* exceeded quota: team, .*",
     ),
     "Jobs by policy": (
         lambda namespace: policy(namespace, "batch", "jobs"),
-        r"preflight: Job test-preflight-[\w-]+ is refused by the API server \(422\): .*ValidatingAdmissionPolicy"
+        r"preflight: Job test-preflight-[\w-]+ is refused by the API server \(422, in a dry run\): "
+        r".*ValidatingAdmissionPolicy"
         r".* denied request: cost-center is missing; ask who keeps the policy, or change what it names; .*",
     ),
     "Jobs by a webhook that is away": (
         webhook,
-        r"preflight: Job test-preflight-[\w-]+ is refused by the API server \(500\): .* failed calling webhook"
+        r"preflight: Job test-preflight-[\w-]+ is refused by the API server \(500, in a dry run\): "
+        r".* failed calling webhook"
         r" \"jobs.example.org\": .*; the webhook does not answer: repair its Service, or delete its configuration; .*",
     ),
     "models by policy": (
         lambda namespace: policy(namespace, "serving.kserve.io", "inferenceservices"),
-        r"model m0: InferenceService test-m0-[\w-]+ is refused by the API server \(422\): .* cost-center is missing;"
+        r"preflight: InferenceService test-m0-[\w-]+ is refused by the API server \(422, in a dry run\): "
+        r".* cost-center is missing;"
         r" ask who keeps the policy, or change what it names; .*",
     ),
     "pods by quota": (
@@ -202,3 +207,35 @@ async def test_a_refused_object_is_not_tried_again_and_again(
     await asyncio.sleep(2)
     await arena.patch(jobs={**SMALL["jobs"], "parallelism": 2})
     await arena.wait(lambda one: condition(one, "Waiting")["reason"] == "NothingWaits", limit=5)
+
+
+async def test_nothing_starts_before_a_dry_run_of_each_kind_was_accepted(
+    arena: Arena, plane: ControlPlane, refusers: list[Refuser]
+) -> None:
+    stand(plane, refusers, policy(arena.namespace, "serving.kserve.io", "inferenceservices"))
+    await in_force(arena, "")
+    await arena.apply(arena.manifest(2, **SMALL))
+    await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Refused", limit=TOLD_SECONDS)
+    for kind in (JOBS, SERVICES, PODS):
+        assert await arena.children(kind) == []
+    remove(plane, refusers)
+    await arena.wait_for_phase("Mining", limit=60)
+
+
+async def test_a_model_that_is_refused_later_delays_no_other(
+    arena: Arena, plane: ControlPlane, refusers: list[Refuser]
+) -> None:
+    await arena.apply(arena.manifest(2, **SMALL))
+    await arena.wait_for_phase("Preflight")
+    while not await arena.children(JOBS):  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
+    first, binding = policy(arena.namespace, "serving.kserve.io", "inferenceservices")
+    first.body["spec"]["validations"][0]["expression"] = "!object.metadata.name.contains('-m0-')"
+    arena.player.rules.clear()
+    stand(plane, refusers, [first, binding])
+    told = await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Refused", limit=TOLD_SECONDS)
+    pattern = r"model m0: InferenceService test-m0-[\w-]+ is refused by the API server \(422\): .* cost-center .*"
+    assert re.fullmatch(pattern, condition(told, "Waiting")["message"])
+    await arena.wait(lambda one: any(model["name"] == "m1" for model in one["status"].get("models", ())), limit=30)
+    remove(plane, refusers)
+    await arena.wait(lambda one: any(model["name"] == "m0" for model in one["status"]["models"]), limit=60)

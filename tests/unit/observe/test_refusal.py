@@ -73,6 +73,8 @@ def test_objects_that_the_api_server_refuses(status: int, words: str, advice: st
     sentence = refused("Job", "j", status, words)
     assert sentence.startswith(f"Job j is refused by the API server ({status}): {words}; ")
     assert advice in sentence
+    tried = refused("Job", "j", status, words, dry_run=True)
+    assert tried == sentence.replace(f"({status})", f"({status}, in a dry run)")
 
 
 def event(note: str, **times: Any) -> dict[str, Any]:

@@ -194,7 +194,7 @@ def _model(snapshot: Snapshot, service: ServiceRecord, settings: ClusterSettings
     """What a model is doing."""
     if service.deleting:
         return ModelSeen(ModelPhase.STOPPING, service.version, service.loads)
-    pods = [pod for pod in snapshot.pods.values() if pod.model == service.model]
+    pods = _pods_of_model(snapshot, service)
     if service.stopped:
         phase = ModelPhase.STOPPING if pods else ModelPhase.STOPPED
         return ModelSeen(phase, service.version, service.loads)
@@ -203,11 +203,29 @@ def _model(snapshot: Snapshot, service: ServiceRecord, settings: ClusterSettings
         return ModelSeen(ModelPhase.READY, service.version, service.loads, url)
     diagnosis = _pods_diagnosis(pods, now)
     deadline = snapshot.tournament.spec.serving.startup_deadline_seconds
-    if now - max(service.started, service.unready_since or 0.0) < deadline:
+    began = _startup_began(service, pods)
+    if began is None or now - began < deadline:
         wait = _wait(diagnosis or _refusal(service))
         return ModelSeen(ModelPhase.STARTING, service.version, service.loads, wait=wait)
     late = f"was not ready after {deadline} s (spec.serving.startupDeadlineSeconds): {_why_late(service, pods)}"
     return ModelSeen(ModelPhase.FAILED, service.version, service.loads, message=late)
+
+
+def _pods_of_model(snapshot: Snapshot, service: ServiceRecord) -> list[PodRecord]:
+    return [pod for pod in snapshot.pods.values() if pod.model == service.model]
+
+
+def _startup_began(service: ServiceRecord, pods: Iterable[PodRecord]) -> float | None:
+    """When the time to start began that a model has; None: it waits for a node, or for leave to have pods.
+
+    It begins when a node has taken its pod, and again when it stops answering.
+    """
+    began = max(service.started, service.unready_since or 0.0)
+    there = [pod for pod in pods if not pod.deleting]
+    if not there:
+        return None if service.refused else began
+    scheduled = [pod.scheduled for pod in there if pod.scheduled is not None]
+    return max(began, min(scheduled)) if scheduled else None
 
 
 def _refusal(service: ServiceRecord) -> Diagnosis | None:
@@ -235,9 +253,10 @@ def requeue_after(snapshot: Snapshot, observed: Observed, now: float) -> float |
     """Seconds until time alone can change the plan; None: only an event can."""
     deadline = snapshot.tournament.spec.serving.startup_deadline_seconds
     due = [
-        max(service.started, service.unready_since or 0.0) + deadline
+        began + deadline
         for service in snapshot.services.values()
         if not (service.stopped or service.ready or service.deleting)
+        and (began := _startup_began(service, _pods_of_model(snapshot, service))) is not None
     ]
     due += [pod.created + PATIENCE_SECONDS for pod in snapshot.pods.values() if pod.diagnosis is not None]
     for job in snapshot.jobs.values():

@@ -136,6 +136,7 @@ class PodRecord:
         diagnosis: what keeps it from its work.
         ended: when its container ended, RFC 3339.
         created: seconds since the epoch.
+        scheduled: when a node took it, likewise; None: none has.
     """
 
     owner: str
@@ -150,6 +151,7 @@ class PodRecord:
     deleting: bool
     ended: str
     created: float
+    scheduled: float | None
 
     @classmethod
     def of(cls, document: Object) -> PodRecord | None:
@@ -177,6 +179,7 @@ class PodRecord:
             deleting="deletionTimestamp" in meta,
             ended=terminated.get("finishedAt") or "",
             created=seconds(meta["creationTimestamp"]),
+            scheduled=_scheduled(document),
         )
 
 
@@ -256,6 +259,15 @@ def _owner(meta: Mapping[str, Any]) -> tuple[str, str] | None:
         if reference.get("controller") and reference["kind"] == "Tournament":
             return reference["name"], reference["uid"]
     return None
+
+
+def _scheduled(pod: Object) -> float | None:
+    status = pod.get("status", {})
+    condition: Object = next((c for c in status.get("conditions", ()) if c["type"] == "PodScheduled"), {})
+    if condition.get("status") == "True" and "lastTransitionTime" in condition:
+        return seconds(condition["lastTransitionTime"])
+    started = status.get("phase", "Pending") != "Pending" or "nodeName" in pod.get("spec", {})
+    return seconds(pod["metadata"]["creationTimestamp"]) if started else None
 
 
 def _refused(status: Mapping[str, Any], ready: Object) -> str:

@@ -175,17 +175,40 @@ def test_a_stopped_model_takes_its_room_until_its_pods_are_gone(cluster: Cluster
     assert seen(cluster).models["m2"].phase is ModelPhase.STOPPING
 
 
-def test_a_model_that_is_late_has_failed_and_says_why(cluster: Cluster) -> None:
+def test_a_model_that_fits_no_node_waits_and_its_time_to_start_begins_once_it_does(cluster: Cluster) -> None:
     cluster.service("m1")
     words = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
-    cluster.model_pod("m1", conditions=[{"type": "PodScheduled", "status": "False", "message": words}])
-    early, late = seen(cluster, T0 + 11).models["m1"], seen(cluster, T0 + 1801).models["m1"]
-    assert early.phase is ModelPhase.STARTING
-    assert early.wait is not None
-    assert words in early.wait.message
+    pod = cluster.model_pod("m1", conditions=[{"type": "PodScheduled", "status": "False", "message": words}])
+    for now in (T0 + 11, T0 + 1801, T0 + 86400):
+        waiting = seen(cluster, now).models["m1"]
+        assert waiting.phase is ModelPhase.STARTING
+        assert waiting.wait is not None
+        assert waiting.wait.reason is WaitReason.UNSCHEDULABLE
+        assert words in waiting.wait.message
+        assert requeue_after(cluster.snapshot(), Observed(), now) is None
+    moment = datetime.fromtimestamp(T0 + 5000, UTC).isoformat()
+    pod["status"]["conditions"] = [{"type": "PodScheduled", "status": "True", "lastTransitionTime": moment}]
+    assert seen(cluster, T0 + 6799).models["m1"].phase is ModelPhase.STARTING
+    assert requeue_after(cluster.snapshot(), Observed(), T0 + 6799) == 1
+    late = seen(cluster, T0 + 6800).models["m1"]
     assert late.phase is ModelPhase.FAILED
-    assert "spec.serving.startupDeadlineSeconds" in late.message
-    assert words in late.message
+    assert "was not ready after 1800 s (spec.serving.startupDeadlineSeconds)" in late.message
+
+
+def test_a_model_whose_pods_are_refused_waits_and_one_of_which_nothing_is_known_does_not(cluster: Cluster) -> None:
+    service = cluster.service("m1")
+    assert seen(cluster, T0 + 1801).models["m1"].phase is ModelPhase.FAILED
+    service["status"]["conditions"][0] |= {"reason": "FailedCreate", "message": "exceeded quota: gpus"}
+    assert "exceeded quota: gpus" in refusal_of(seen(cluster, T0 + 86400).models["m1"])
+
+
+def test_a_model_that_stops_answering_has_its_time_once_more(cluster: Cluster) -> None:
+    service = cluster.service("m1")
+    cluster.model_pod("m1", phase="Running")
+    lost = datetime.fromtimestamp(T0 + 9000, UTC).isoformat()
+    service["status"]["conditions"][0]["lastTransitionTime"] = lost
+    assert seen(cluster, T0 + 10799).models["m1"].phase is ModelPhase.STARTING
+    assert seen(cluster, T0 + 10800).models["m1"].phase is ModelPhase.FAILED
 
 
 def test_children_of_an_older_manifest_are_stale() -> None:

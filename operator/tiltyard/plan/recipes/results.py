@@ -42,7 +42,12 @@ class ResultRecipes:
         """Ratings, scores and gold answers."""
         rating, seed = self.tournament.spec.rating, self.tournament.spec.seed
         return RateRecipe(
-            lineup=self.battles.lineup, alpha=rating.alpha, k=rating.k, bootstrap=rating.bootstrap, seed=seed
+            lineup=self.battles.lineup,
+            alpha=rating.alpha,
+            k=rating.k,
+            bootstrap=rating.bootstrap,
+            ties=rating.ties,
+            seed=seed,
         )
 
     @cached_property
@@ -61,6 +66,7 @@ class ResultRecipes:
             formats=spec.dataset.formats,
             min_margin=spec.dataset.min_margin,
             benchmarks=(*known, *own),
+            ties=spec.rating.ties,
             tournament=self.tournament.metadata.name,
         )
 

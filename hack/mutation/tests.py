@@ -79,10 +79,11 @@ def put_in_place(path: Path, source: str) -> None:
 
 
 def run_tests(tests: Sequence[str]) -> int:
-    """Run tests in this order until one fails; pytest's exit code."""
+    """Run tests in this order until one fails; 0: none did, or none is there any more."""
     _use_profile()
     files = list(dict.fromkeys(name.partition("::")[0] for name in tests))
-    return int(pytest.main([*files, *OPTIONS, "-x"], plugins=[_Chosen(tests)]))
+    code = pytest.main([*files, *OPTIONS, "-x"], plugins=[_Chosen(tests)])
+    return 0 if code == pytest.ExitCode.NO_TESTS_COLLECTED else int(code)
 
 
 def _use_profile() -> None:

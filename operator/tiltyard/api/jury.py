@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from tiltyard.api.participant import Participant
 from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import parse_quantity
+from tiltyard.api.serving import ModelServing
 from tiltyard.api.shapes import plain
 from tiltyard_jobs.contracts.identity import ModelIdentity
+from tiltyard_jobs.contracts.recipes import TRAINED_MODEL
 
 if TYPE_CHECKING:
     from tiltyard.api.spec import TournamentSpec
@@ -74,14 +76,18 @@ def _graders(spec: TournamentSpec) -> Iterator[Violation]:
 
 
 def _budget(spec: TournamentSpec) -> Iterator[Violation]:
-    for path, participant in _participants(spec):
-        if participant.model is None:
-            continue
-        for resource, amount in sorted(participant.serving_or_default.demand().items()):
+    served: list[tuple[tuple[str | int, ...], str, ModelServing]] = [
+        ((*path, "serving"), participant.name, participant.serving_or_default)
+        for path, participant in _participants(spec)
+        if participant.model is not None
+    ]
+    if spec.training is not None and spec.evaluation is not None:
+        served.append((("evaluation", "serving"), TRAINED_MODEL, spec.evaluation.serving))
+    for path, name, serving in served:
+        for resource, amount in sorted(serving.demand().items()):
             room = spec.serving.budget.get(resource)
             if room is not None and amount > parse_quantity(room):
-                given = f"{plain(amount)} {resource} for {participant.name} with room for {room}"
-                yield Violation((*path, "serving"), given)
+                yield Violation(path, f"{plain(amount)} {resource} for {name} with room for {room}")
 
 
 def _participants(spec: TournamentSpec) -> Iterator[tuple[tuple[str, int], Participant]]:

@@ -38,12 +38,14 @@ async def begun(arena: Arena, stage: str, name: str = "test") -> None:
     await arena.wait(at_work, name)
 
 
-async def shards_ended(arena: Arena) -> None:
-    """Wait until no shard is at work."""
+async def pods_ended(arena: Arena, *, models: bool = True) -> None:
+    """Wait until no pod is at work, or none of a shard."""
 
-    async def at_work() -> list[str]:
-        pods = [pod for pod in await arena.children(PODS) if "-predictor-" not in pod["metadata"]["name"]]
-        return [pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] in ("Pending", "Running")]
+    async def at_work() -> bool:
+        phases = {pod["metadata"]["name"]: pod["status"]["phase"] for pod in await arena.children(PODS)}
+        return any(
+            phase in ("Pending", "Running") for name, phase in phases.items() if models or "-predictor-" not in name
+        )
 
     async with asyncio.timeout(60):
         while await at_work():  # noqa: ASYNC110
@@ -91,6 +93,7 @@ async def test_a_tournament_from_apply_to_complete(arena: Arena, credentials: An
 
     # Nothing is written any more, and an edit that changes no result makes no child.
     jobs = await bundles(arena)
+    await pods_ended(arena)
     version = (await arena.get())["metadata"]["resourceVersion"]
     await asyncio.sleep(2)
     assert (await arena.get())["metadata"]["resourceVersion"] == version
@@ -160,9 +163,7 @@ async def test_suspended_it_frees_everything_and_resumed_it_goes_on(arena: Arena
     await begun(arena, "answer")
     await arena.patch(suspend=True)
     await arena.wait_for_phase("Suspended")
-    async with asyncio.timeout(60):
-        while any(pod["status"]["phase"] in ("Pending", "Running") for pod in await arena.children(PODS)):  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
+    await pods_ended(arena)
     suspended = await arena.get()
     assert condition(suspended, "Suspended")["status"] == "True"
     mined = [pod for pod in arena.player.started if "-mine-" in pod]
@@ -177,7 +178,7 @@ async def test_the_operator_is_killed_and_nothing_is_made_twice(arena: Arena) ->
     for stage in ("mine", "answer", "judge"):
         await begun(arena, stage)
         await arena.operator.kill()
-        await shards_ended(arena)  # unseen
+        await pods_ended(arena, models=False)  # unseen
         await arena.operator.start()
     done = await arena.wait_for_phase("Complete", "Failed")
     assert done["status"]["phase"] == "Complete", done["status"]

@@ -52,8 +52,9 @@ def test_check_names_the_command_that_mends_a_drifted_file(tmp_path: Path, capsy
         capsys.readouterr().err
         == f"{path} is not what the models say; run: python -m tiltyard.api.crd --write {path}\n"
     )
-    assert main(["--write", str(path)]) == 0
-    assert main(["--check", str(path)]) == 0
+    for _ in range(2):
+        assert main(["--write", str(path)]) == 0
+        assert main(["--check", str(path)]) == 0
     path.write_text(path.read_text().replace("maximum: 400", "maximum: 401"))
     assert main(["--check", str(path)]) == 1
 

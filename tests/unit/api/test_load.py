@@ -156,6 +156,11 @@ def test_a_mistake_elsewhere_in_the_spec_hides_no_rule() -> None:
     assert judges.startswith("spec.judges: must name a judge")
 
 
+def test_a_key_that_is_no_label_is_named() -> None:
+    (problem,) = problems_of(MINIMAL.replace("{name: minimal}", '{name: minimal, labels: {"": x}}'))
+    assert problem.startswith('metadata.labels[""]: must be one line of at most 253 characters')
+
+
 def test_as_many_problems_as_are_told_are_not_cut() -> None:
     spec = "".join(f"  unknown{number}: 1\n" for number in range(100))
     problems = problems_of(MINIMAL + spec)

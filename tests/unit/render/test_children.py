@@ -103,11 +103,13 @@ def test_each_job_makes_all_parts_of_its_bundle() -> None:
 
 def test_a_model_that_fits_nowhere() -> None:
     evaluation = {**TRAINED["evaluation"], "serving": {"resources": {"limits": {"nvidia.com/gpu": "4"}}}}
-    spec = {**TRAINED, "evaluation": evaluation, "serving": {"budget": {"nvidia.com/gpu": "2"}}}
+    valid = cluster_tournament(3, **{**TRAINED, "evaluation": evaluation})
+    # The loader refuses such a budget; a planner that cannot go on must not go on for ever either.
+    serving = valid.spec.serving.model_copy(update={"budget": {"nvidia.com/gpu": "2"}})
     with pytest.raises(
         ManifestError, match=r"test\.yaml: spec\.serving: base-model, trained-model cannot be loaded, not even alone"
     ):
-        children(cluster_tournament(3, **spec))
+        children(valid.model_copy(update={"spec": valid.spec.model_copy(update={"serving": serving})}))
 
 
 def test_what_keeps_a_manifest_from_a_cluster_is_told_at_once() -> None:

@@ -280,3 +280,9 @@ def test_outputs_are_shown_by_name_and_nothing_else() -> None:
     shown = status_of(passed(outputs=outputs)).outputs
     assert shown is not None
     assert shown.model_dump(exclude_none=True) == {"manifest": "m", "dataset": "d", "report": "r", "model": "t"}
+
+
+@pytest.mark.parametrize("phase", list(ModelPhase))
+def test_every_state_of_a_model_can_be_shown(phase: ModelPhase) -> None:
+    (model,) = status_of(passed(models={"m0": ModelSeen(phase)})).models
+    assert model.state == phase.value

@@ -40,15 +40,8 @@ class ResultRecipes:
     @cached_property
     def ratings(self) -> RateRecipe:
         """Ratings, scores and gold answers."""
-        rating, seed = self.tournament.spec.rating, self.tournament.spec.seed
-        return RateRecipe(
-            lineup=self.battles.lineup,
-            alpha=rating.alpha,
-            k=rating.k,
-            bootstrap=rating.bootstrap,
-            ties=rating.ties,
-            seed=seed,
-        )
+        spec = self.tournament.spec
+        return RateRecipe(lineup=self.battles.lineup, seed=spec.seed, **spec.rating.model_dump())
 
     @cached_property
     def dataset(self) -> DatasetRecipe:

@@ -16,22 +16,14 @@ def train_recipe(tournament: Tournament, dataset: ArtifactRef) -> TrainRecipe | 
     training, seed = tournament.spec.training, tournament.spec.seed
     if training is None:
         return None
-    given = training.hyperparameters
+    base, select, lora = training.base_model, training.select, training.lora
     return TrainRecipe(
-        base=ModelIdentity(uri=training.base_model.uri, revision=training.base_model.revision),
+        base=ModelIdentity(uri=base.uri, revision=base.revision),
         chat_template=training.chat_template,
         dataset=dataset,
-        select=SelectRecipe(fraction=training.select.fraction, by=training.select.by) if training.select else None,
+        select=SelectRecipe(**select.model_dump()) if select is not None else None,
         method=training.method,
-        lora=LoraRecipe(rank=training.lora.rank, alpha=training.lora.alpha) if training.lora else None,
-        learning_rate=given.learning_rate,
-        epochs=given.epochs,
-        global_batch_size=given.global_batch_size,
-        warmup_ratio=given.warmup_ratio,
-        weight_decay=given.weight_decay,
-        max_length=given.max_length,
-        packing=given.packing,
-        precision=given.precision,
-        gradient_checkpointing=given.gradient_checkpointing,
+        lora=LoraRecipe(**lora.model_dump()) if lora is not None else None,
+        **training.hyperparameters.model_dump(),
         seed=seed,
     )

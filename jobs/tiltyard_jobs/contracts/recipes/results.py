@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.identity import ModelIdentity
-from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Phase, Recipe
-from tiltyard_jobs.contracts.vocabulary import DatasetFormat
+from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Phase, Recipe, in_key_if_set
+from tiltyard_jobs.contracts.vocabulary import DatasetFormat, Ties
 
 
 class Match(Contract):
@@ -63,6 +63,7 @@ class RateRecipe(Recipe):
         alpha: weight of the global score against the local one (paper, equation 4).
         k: Elo's K.
         bootstrap: resamples of the instructions for the intervals.
+        ties: who gets the vote of a verdict that names neither answer.
     """
 
     PHASE: ClassVar[Phase] = "Rating"
@@ -72,6 +73,7 @@ class RateRecipe(Recipe):
     alpha: Fraction
     k: Fraction
     bootstrap: int
+    ties: Ties = in_key_if_set("Half")
     seed: int
 
 
@@ -103,6 +105,7 @@ class DatasetRecipe(Recipe):
             `grade/GRADER/NAME`.
         min_margin: gold answers that lead the next one by less give no training row.
         benchmarks: what repeats one of their texts gives no training row.
+        ties: as in `RateRecipe`.
     """
 
     PHASE: ClassVar[Phase] = "Writing"
@@ -114,4 +117,5 @@ class DatasetRecipe(Recipe):
     formats: tuple[DatasetFormat, ...]
     min_margin: Fraction
     benchmarks: tuple[BenchmarkRecipe, ...]
+    ties: Ties = in_key_if_set("Half")
     tournament: str

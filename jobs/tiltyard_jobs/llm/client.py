@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from tiltyard_jobs.errors import RecordVoidError
 from tiltyard_jobs.llm.caller import Caller, NotServedError, Sleep
 from tiltyard_jobs.llm.reply import (
     ChatReply,
@@ -26,6 +27,7 @@ from tiltyard_jobs.llm.reply import (
     model_names_of,
 )
 from tiltyard_jobs.llm.retry import RetryPolicy
+from tiltyard_jobs.llm.roles import Messages, SystemRole, in_user_turn
 from tiltyard_jobs.llm.transport import Transport
 from tiltyard_jobs.llm.usage import Usage
 
@@ -94,6 +96,7 @@ class ModelClient:
             sleep=sleep,
         )
         self._lacking: set[str] = set()
+        self._system = SystemRole(f"{url}: model {model!r}", render=self._rendered, ask=self._ask_one_token)
 
     @property
     def usage(self) -> Usage:
@@ -148,7 +151,7 @@ class ModelClient:
         """Ask for the next turn of a conversation.
 
         Args:
-            messages: `role` and `content` each.
+            messages: `role` and `content` each; a system message reaches a model without a system role too.
             sampling: how to draw.
             seed: 0 to 2**63 - 1, from the record's id.
             stop: ends the reply where it occurs.
@@ -160,7 +163,7 @@ class ModelClient:
             ConfigurationError: the endpoint cannot be used as it is configured.
             TransientError: the endpoint is down.
         """
-        document: dict[str, Any] = {"model": self.model, "messages": messages}
+        document: dict[str, Any] = {"model": self.model, "messages": await self._system.fitted(messages)}
         if stop:
             document["stop"] = stop
         if json_schema is not None:
@@ -171,7 +174,14 @@ class ModelClient:
         if top_logprobs is not None:
             document["logprobs"] = True
             document["top_logprobs"] = top_logprobs
-        reply, usage = await self._caller.ask(self._chat, _drawn(document, sampling, seed))
+        _drawn(document, sampling, seed)
+        try:
+            reply, usage = await self._caller.ask(self._chat, document)
+        except RecordVoidError as error:
+            if document["messages"] is not messages or not await self._system.explains(error, messages):
+                raise
+            document["messages"] = in_user_turn(messages)
+            reply, usage = await self._caller.ask(self._chat, document)
         return chat_reply_of(reply, usage, json_schema=json_schema, logprobs=top_logprobs is not None)
 
     async def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -244,6 +254,13 @@ class ModelClient:
         reply = await self._ask_extension(DETOKENIZE, {"model": self.model, "tokens": tokens})
         text = None if reply is None else reply.get("prompt")
         return text if isinstance(text, str) else None
+
+    async def _rendered(self, messages: Messages) -> str | None:
+        tokens = await self.tokenize_chat(messages)
+        return None if tokens is None else await self.detokenize(tokens)
+
+    async def _ask_one_token(self, messages: Messages) -> None:
+        await self._caller.ask(self._chat, {"model": self.model, "messages": messages, "max_tokens": 1})
 
     async def _tokens(self, document: dict[str, Any]) -> list[int] | None:
         reply = await self._ask_extension(TOKENIZE, document)

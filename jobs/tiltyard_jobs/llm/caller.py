@@ -6,7 +6,8 @@ What a record may meet, and what follows:
 |---|---|
 | a reply that is refused for itself (400, 413, 422), or is not as asked | void, at once |
 | 401, 402, 403, 404, 405, 501, a redirect | ConfigurationError |
-| 429, 5xx, reset, time-out | retried; void Unavailable when spent while the endpoint answers others |
+| 429 that says that credit or the day's limit is used up | ConfigurationError |
+| other 429, 5xx, reset, time-out | retried; void Unavailable when spent while the endpoint answers others |
 | nothing answered at all | retried until `endpoint_deadline`, then TransientError |
 | the server dies twice while it is asked, the second time alone | void KilledServer |
 
@@ -34,7 +35,7 @@ import orjson
 from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, TransientError, VoidReason
 from tiltyard_jobs.llm.isolation import Isolation
 from tiltyard_jobs.llm.limiter import Limiter, RequestOutcome
-from tiltyard_jobs.llm.reply import document_of, names_the_model, refusal_detail
+from tiltyard_jobs.llm.reply import document_of, server_error_of
 from tiltyard_jobs.llm.retry import RetryBudget, RetryPolicy, jittered_delay
 from tiltyard_jobs.llm.transport import (
     ConnectFailed,
@@ -55,7 +56,8 @@ UNASKED_RETRIES = 3
 
 _TOLD_TO_WAIT = frozenset({429, 503})
 _RETRIED = frozenset({408, 409, 425})
-_FORBIDDEN = frozenset({401, 402, 403})
+_TOO_MANY, _NO_CREDIT = 429, 402
+_FORBIDDEN = frozenset({401, 403})
 _NOT_SERVED = frozenset({404, 405, 501})
 
 
@@ -278,8 +280,17 @@ class Caller:
     def _refusal(self, path: str, reply: Reply) -> Exception:
         """What a status other than 200 means."""
         status = reply.status
+        error = server_error_of(reply.body)
+        asked = f"{self._url} for model {self._model!r} (HTTP {status})"
+        if status == _NO_CREDIT or (status == _TOO_MANY and error.is_about_credit):
+            return ConfigurationError(f"no credit is left at {asked}: add credit there, then run the same again")
+        if status == _TOO_MANY and error.is_about_the_day:
+            return ConfigurationError(
+                f"the day's limit is reached at {asked}: run the same again when it is renewed, or raise it there"
+            )
         if status in _TOLD_TO_WAIT:
-            return self._unheard(f"HTTP {status}", told_to_wait=True, retry_after=reply.retry_after)
+            what = f"HTTP {status}: the model is being loaded" if error.is_loading else f"HTTP {status}"
+            return self._unheard(what, told_to_wait=True, retry_after=reply.retry_after)
         if status in _RETRIED or (status >= 500 and status not in _NOT_SERVED):
             return self._unheard(f"HTTP {status}", retry_after=reply.retry_after, broke=status >= 500)
         if status in _FORBIDDEN:
@@ -287,7 +298,7 @@ class Caller:
                 f"{self._url} refuses access to model {self._model!r} (HTTP {status}): check the endpoint's API key"
             )
         if status in _NOT_SERVED:
-            if names_the_model(reply.body):
+            if error.names_the_model:
                 return NotServedError(
                     f"{self._url} does not serve model {self._model!r} (HTTP {status}): "
                     "name one that it lists under /models"
@@ -302,7 +313,7 @@ class Caller:
         self._heard()
         if status < 300:
             return RecordVoidError(VoidReason.MALFORMED, f"HTTP {status}")
-        return RecordVoidError(VoidReason.REFUSED_BY_SERVER, refusal_detail(status, reply.body))
+        return RecordVoidError(VoidReason.REFUSED_BY_SERVER, error.detail(status))
 
     async def _answers_others(self, path: str, *, since: float) -> bool:
         """Whether the endpoint has answered anybody since then; asks for one token itself where nobody else did."""

@@ -355,6 +355,20 @@ async def test_with_a_queue_the_operator_starts_no_job(arena: Arena) -> None:
     assert job["metadata"]["name"].startswith(job_name("test", "preflight", "x")[:14])
 
 
+async def test_a_job_that_somebody_else_suspends_waits_and_is_not_resumed(arena: Arena) -> None:
+    arena.player.runs(lambda pod: "-preflight-" in pod["metadata"]["name"], ["sleep", "60"], times=1)
+    await arena.apply(arena.manifest(2, **SMALL))
+    await begun(arena, "preflight")
+    (job,) = await arena.children(JOBS)
+    name = job["metadata"]["name"]
+    await arena.kube.merge(JOBS, arena.namespace, name, {"spec": {"suspend": True}})
+    told = await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Queued", limit=30)
+    assert f"Job {name} is suspended until its queue admits it" in condition(told, "Waiting")["message"]
+    assert (await arena.kube.get(JOBS, arena.namespace, name))["spec"]["suspend"] is True
+    await arena.kube.merge(JOBS, arena.namespace, name, {"spec": {"suspend": False}})
+    await arena.wait_for_phase("Mining", limit=60)
+
+
 async def test_a_deadline(arena: Arena) -> None:
     arena.player.runs(lambda pod: "-preflight-" in pod["metadata"]["name"], ["sleep", "60"])
     await arena.apply(arena.manifest(2, activeDeadlineSeconds=3, **SMALL))

@@ -27,7 +27,7 @@ RIGHTS = {
     ("trainer.kubeflow.org", "trainingruntimes"): "get",
     ("", "configmaps"): "create patch delete",
     ("", "pods"): "list watch",
-    ("events.k8s.io", "events"): "create",
+    ("events.k8s.io", "events"): "create list",
 }
 """All that the operator calls."""
 DEFAULT = {

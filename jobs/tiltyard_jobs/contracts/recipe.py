@@ -83,14 +83,14 @@ class Recipe(Contract):
         STAGE: the stage's name, as in `stage`.
         PHASE: the tournament's phase while this is the earliest work that is left.
         MILESTONE: what is reached when all of the stage's artifacts are there; None: nothing that a user waits for.
-        TELLS_COSTS: the stage shows what the run has cost.
+        SHOWS_COSTS: the stage shows what the run has cost.
         shard_size: rows in one part; part i holds rows [i·size, (i+1)·size). In the recipe since it shapes the files.
     """
 
     STAGE: ClassVar[str]
     PHASE: ClassVar[Phase]
     MILESTONE: ClassVar[Milestone | None] = None
-    TELLS_COSTS: ClassVar[bool] = False
+    SHOWS_COSTS: ClassVar[bool] = False
 
     stage: str
     version: int = 1

@@ -54,10 +54,10 @@ EMBEDDER = "embedder"
 def participations(tournament: Tournament) -> Mapping[str, Participation]:
     """Competitors, judges, and the target model before and after its training, by name."""
     spec = tournament.spec
-    mines, compete_and_judge = spec.instructions.mine is not None, not spec.judges
+    mines, players_judge = spec.instructions.mine is not None, not spec.judges
     found = [
         *(
-            Participation(player, f"spec.competitors[{place}]", mines, compete_and_judge)
+            Participation(player, f"spec.competitors[{place}]", mines, players_judge)
             for place, player in enumerate(spec.competitors)
         ),
         *(Participation(judge, f"spec.judges[{place}]", judges=True) for place, judge in enumerate(spec.judges)),

@@ -100,7 +100,7 @@ def bundle_task(
             None,
         ),
         limits=Limits(max_void_fraction=tournament.spec.jobs.max_void_fraction),
-        ledger=ledger if any(recipe.TELLS_COSTS for recipe in bundle.recipes) else (),
+        ledger=ledger if any(recipe.SHOWS_COSTS for recipe in bundle.recipes) else (),
     )
 
 

@@ -19,7 +19,7 @@ class ReportRecipe(Recipe):
     """
 
     PHASE: ClassVar[Phase] = "Writing"
-    TELLS_COSTS: ClassVar[bool] = True
+    SHOWS_COSTS: ClassVar[bool] = True
 
     stage: Literal["report"] = "report"
     tournament: str

@@ -51,6 +51,8 @@ class VoidReason(StrEnum):
 
     EMPTY = "Empty"  # the model said nothing
     TRUNCATED = "Truncated"  # stopped by the token limit where a whole answer is needed
+    THOUGHT_UNFINISHED = "ThoughtUnfinished"  # the model thinks and ends its turn without an end of the thought
+    NO_ANSWER = "NoAnswer"  # a thought, and nothing after it
     REFUSED_BY_SERVER = "RefusedByServer"  # a 4xx for this request alone (prompt too long, content filter)
     UNAVAILABLE = "Unavailable"  # retries and deadline spent on 429, 5xx, resets or time-outs
     MALFORMED = "Malformed"  # a reply that is no JSON, no completion, or not the structure asked for

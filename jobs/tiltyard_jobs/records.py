@@ -78,6 +78,9 @@ ANSWERS = table_schema(
     }
 )
 
+# With `thoughts: Keep`.
+ANSWERS_WITH_THOUGHTS = ANSWERS.append(pa.field("thought", pa.string()))  # null where there is none
+
 VERDICTS = table_schema(
     {
         "instruction_id": pa.string(),

@@ -33,9 +33,18 @@ from tiltyard_jobs.contracts.recipes import (
     PlayerRecipe,
     RateRecipe,
     StagedArtifact,
+    Thoughts,
 )
 from tiltyard_jobs.contracts.tasks import BundleTask, Part, StoreRef
-from tiltyard_jobs.records import ANSWERS, CURATED, GRADES, INSTRUCTIONS, VERDICTS, instruction_id
+from tiltyard_jobs.records import (
+    ANSWERS,
+    ANSWERS_WITH_THOUGHTS,
+    CURATED,
+    GRADES,
+    INSTRUCTIONS,
+    VERDICTS,
+    instruction_id,
+)
 from tiltyard_jobs.report.run_folder import sealed_files
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.entry import main
@@ -85,6 +94,7 @@ class ArtifactWorld:
         families: likewise; by default each player is its own.
         all_pairs: pairing AllPairs instead of AttackerDefender.
         orders: in which each match is judged.
+        thoughts: Keep: answers have a column for what was thought before them.
         shard_size: rows of answers, and instructions of verdicts, in one part.
     """
 
@@ -95,6 +105,7 @@ class ArtifactWorld:
     families: Mapping[str, str] = field(default_factory=dict)
     all_pairs: bool = False
     orders: Sequence[str] = ("AB", "BA")
+    thoughts: Thoughts = "Drop"
     shard_size: int = 100
 
     def __post_init__(self) -> None:
@@ -140,7 +151,7 @@ class ArtifactWorld:
                 attacker: self._publish(
                     "answer",
                     f"{player.name}/{attacker}",
-                    ANSWERS,
+                    ANSWERS_WITH_THOUGHTS if self.thoughts == "Keep" else ANSWERS,
                     (
                         answer_row(self.id_of(attacker, row), player.model.id, answer(player.name, attacker, row))
                         for row in range(counts[attacker])

@@ -18,6 +18,9 @@ from tiltyard_jobs.contracts.target_recipes import (
     TrainRecipe,
 )
 
+Thoughts = Literal["Drop", "Keep"]
+"""What becomes of the thoughts of models that think."""
+
 
 class SamplingRecipe(Contract):
     """How a reply is sampled."""
@@ -38,6 +41,7 @@ class MineRecipe(Recipe):
     """
 
     stage: Literal["mine"] = "mine"
+    version: int = 2
     model: ModelIdentity
     prefix: str | None
     settings: tuple[SamplingRecipe, ...]
@@ -109,11 +113,16 @@ class GradeRecipe(Recipe):
     """The difficulty of instructions, from 1 to 10, by one grader.
 
     `rows` bounds the number of instructions (known beforehand); parts past the real number are empty.
+
+    Attributes:
+        max_tokens: of one grade, the thought before it included.
     """
 
     stage: Literal["grade"] = "grade"
+    version: int = 2
     grader: ModelIdentity
     prompt: str
+    max_tokens: int
     instructions: ArtifactRef
     rows: int
     shard_size: int
@@ -143,12 +152,18 @@ class CurateRecipe(Recipe):
 
 
 class AnswerRecipe(Recipe):
-    """One model's answers to one attacker's curated instructions."""
+    """One model's answers to one attacker's curated instructions.
+
+    Attributes:
+        thoughts: Keep: what the model thought stands beside its answer, in a column of its own.
+    """
 
     stage: Literal["answer"] = "answer"
+    version: int = 2
     model: ModelIdentity
     instructions: ArtifactRef
     sampling: SamplingRecipe
+    thoughts: Thoughts = "Drop"
     rows: int
     seed: int
     shard_size: int
@@ -165,11 +180,13 @@ class JudgeRecipe(Recipe):
     Attributes:
         player_a: the attacker, where pairing is AttackerDefender.
         orders: Both: two verdicts for an instruction (A first; B first). Alternate: one, by the parity of its row.
+        max_tokens: of one verdict, the thought before it included.
         round: verdicts may come in rounds; round 0 asks for all that `previous` (none) left.
         previous: the artifact that decided what this round asks for.
     """
 
     stage: Literal["judge"] = "judge"
+    version: int = 2
     judge: ModelIdentity
     player_a: ModelIdentity
     player_b: ModelIdentity
@@ -179,6 +196,7 @@ class JudgeRecipe(Recipe):
     orders: Literal["Both", "Alternate"]
     method: Literal["Logprobs", "Choice", "Reasoned"]
     prompt: str
+    max_tokens: int
     round: int = 0
     previous: ArtifactRef | None = None
     rows: int
@@ -287,6 +305,7 @@ class DatasetRecipe(Recipe):
             `grade/GRADER/NAME`.
         min_margin: gold answers that lead the next one by less give no training row.
         benchmarks: what repeats one of their texts gives no training row.
+        thoughts: as the answers were made. Keep: training rows have an answer's thought beside its content.
     """
 
     stage: Literal["dataset"] = "dataset"
@@ -296,6 +315,7 @@ class DatasetRecipe(Recipe):
     formats: tuple[Literal["Sft", "Preference"], ...]
     min_margin: Fraction
     benchmarks: tuple[BenchmarkRecipe, ...]
+    thoughts: Thoughts = "Drop"
     tournament: str
 
 

@@ -151,6 +151,7 @@ class SolveRecipe(Recipe):
     """One model's replies to a benchmark's tasks, one for each, greedily decoded where a harness says nothing else."""
 
     stage: Literal["solve"] = "solve"
+    version: int = 2
     model: ModelIdentity
     tasks: TaskSetRecipe | QuestionSet
     style: Style
@@ -201,7 +202,7 @@ class ScoreRecipe(Recipe):
     """
 
     stage: Literal["score"] = "score"
-    version: int = 2
+    version: int = 3
     tasks: TaskSetRecipe | LmEvalRecipe
     solutions: ArtifactRef
     style: Style

@@ -11,10 +11,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from tiltyard_jobs.contracts.recipes import PlayerRecipe
+from tiltyard_jobs.contracts.recipes import PlayerRecipe, Thoughts
 from tiltyard_jobs.records import table_schema
 
-MESSAGES = pa.list_(pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())]))
+_TURN = [pa.field("role", pa.string()), pa.field("content", pa.string())]
+MESSAGES = pa.list_(pa.struct(_TURN))
+MESSAGES_WITH_THOUGHTS = pa.list_(pa.struct([*_TURN, pa.field("reasoning_content", pa.string())]))
 
 
 def provenance_columns(role: str) -> dict[str, pa.DataType]:
@@ -28,9 +30,9 @@ def provenance(role: str, author: PlayerRecipe) -> dict[str, str | None]:
     return dict(zip(provenance_columns(role), values, strict=True))
 
 
-def message(role: str, content: str) -> dict[str, str]:
-    """One turn of a conversation."""
-    return {"role": role, "content": content}
+def message(role: str, content: str, thought: str | None = None) -> dict[str, str]:
+    """One turn of a conversation; a thought stands where today's chat templates read it, never in the content."""
+    return {"role": role, "content": content} | ({} if thought is None else {"reasoning_content": thought})
 
 
 INSTRUCTION_ROWS = table_schema(
@@ -153,6 +155,20 @@ TABLES: dict[str, pa.Schema] = {
     "battles": BATTLE_ROWS,
 }
 """By the name of the configuration under which `datasets.load_dataset` finds it."""
+
+
+def tables_of(thoughts: Thoughts) -> dict[str, pa.Schema]:
+    """The tables of a data set, as its recipe says: with `Keep`, answers and what is trained on have their thoughts."""
+    if thoughts == "Drop":
+        return TABLES
+    tables = {**TABLES, "answers": TABLES["answers"].append(pa.field("thought", pa.string()))}
+    for name in ("sft", "preference"):
+        fields = [
+            field.with_type(MESSAGES_WITH_THOUGHTS) if field.type == MESSAGES else field for field in TABLES[name]
+        ]
+        tables[name] = pa.schema(fields)
+    return tables
+
 
 PLACES = {name: f"{'data' if name in ('sft', 'preference') else 'tables'}/{name}.parquet" for name in TABLES}
 """Where each lies in a run's folder, relative to the card."""

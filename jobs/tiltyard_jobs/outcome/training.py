@@ -105,7 +105,7 @@ def common_columns(contest: Contest, tournament: str) -> Row:
 def sft_row(contest: Contest, gold: Entry, tournament: str) -> Row:
     """A row of `tables.SFT_ROWS`."""
     return {
-        "messages": [_asked(contest), message("assistant", gold.answer["answer"])],
+        "messages": [_asked(contest), _answered(gold)],
         **common_columns(contest, tournament),
         **provenance("model", gold.author),
         **{name: gold.score[name] for name in ("score", "margin", "votes", "verdicts", "quorum")},
@@ -116,8 +116,8 @@ def preference_row(contest: Contest, gold: Entry, rejected: Entry, tournament: s
     """A row of `tables.PREFERENCE_ROWS`."""
     return {
         "prompt": [_asked(contest)],
-        "chosen": [message("assistant", gold.answer["answer"])],
-        "rejected": [message("assistant", rejected.answer["answer"])],
+        "chosen": [_answered(gold)],
+        "rejected": [_answered(rejected)],
         **common_columns(contest, tournament),
         **provenance("chosen_model", gold.author),
         **provenance("rejected_model", rejected.author),
@@ -126,6 +126,10 @@ def preference_row(contest: Contest, gold: Entry, rejected: Entry, tournament: s
         "margin": gold.score["margin"],
         "quorum": gold.score["quorum"] and rejected.score["quorum"],
     }
+
+
+def _answered(entry: Entry) -> dict[str, str]:
+    return message("assistant", entry.answer["answer"], entry.answer.get("thought"))
 
 
 def _asked(contest: Contest) -> dict[str, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from tiltyard_jobs.contracts.recipes import DatasetRecipe
 from tiltyard_jobs.outcome.contests import Contest
 from tiltyard_jobs.outcome.pace import Pace
-from tiltyard_jobs.outcome.tables import TABLES, Row, provenance
+from tiltyard_jobs.outcome.tables import TABLES, Row, provenance, tables_of
 from tiltyard_jobs.outcome.training import Selection, preference_row, select, sft_row
 from tiltyard_jobs.shard.tables import TableWriter
 
@@ -81,7 +81,8 @@ def write_contests(
     players, written = recipe.lineup.players, Written()
     with ExitStack() as stack:
         names = ("instructions", "answers", *(kind.lower() for kind in recipe.formats))
-        tables = {name: stack.enter_context(TableWriter(table_path(folder, name), TABLES[name])) for name in names}
+        schemas = tables_of(recipe.thoughts)
+        tables = {name: stack.enter_context(TableWriter(table_path(folder, name), schemas[name])) for name in names}
 
         def write(name: str, row: Row) -> None:
             tables[name].write(row)

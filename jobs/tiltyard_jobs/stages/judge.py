@@ -14,7 +14,7 @@ from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import JudgeRecipe
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
 from tiltyard_jobs.llm.client import Sampling
-from tiltyard_jobs.prompts.judge import MAX_TOKENS, SCHEMAS, TOP_LOGPROBS, JudgePrompt, parse_choice, parse_logprobs
+from tiltyard_jobs.prompts.judge import SCHEMAS, TOP_LOGPROBS, VERDICT_TOKENS, JudgePrompt, parse_choice, parse_logprobs
 from tiltyard_jobs.records import VERDICTS, seed_of
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.loop import WorkItem
@@ -41,7 +41,7 @@ async def judge(context: ShardContext) -> Outcome:
     method = first.method
     prompt = JudgePrompt(first.prompt, method, salt=f"{first.seed}/{first.instructions.key}")
     schema, logprobs = SCHEMAS[method], TOP_LOGPROBS if method == "Logprobs" else None
-    sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=MAX_TOKENS[method])
+    sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=first.max_tokens)
 
     async with model_of(context) as client:
 
@@ -65,8 +65,12 @@ async def judge(context: ShardContext) -> Outcome:
                 seed=seed_of(first.seed, item.instruction_id, *pair_and_order(item)),
                 json_schema=schema,
                 top_logprobs=logprobs,
+                enough=VERDICT_TOKENS[method],
             )
-            verdict = parse_logprobs(reply.first_token_logprobs) if logprobs else parse_choice(reply.text)
+            if logprobs:
+                verdict = parse_logprobs(reply.first_token_logprobs, reply.answer)
+            else:
+                verdict = parse_choice(reply.answer)
             return blank(item) | {
                 "vote": verdict.vote if a_first else round(1 - verdict.vote, 6),
                 "reason": verdict.reason,

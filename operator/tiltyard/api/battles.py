@@ -19,7 +19,11 @@ class AnswerSampling(ApiModel):
     top_p: PositiveShare = Decimal("0.95")
     """Default: 0.95."""
     max_tokens: TokenLimit = 2048
-    """Tokens of one answer, at most. One that is cut is judged as it is, and gives no training row. Default: 2048."""
+    """Tokens of one answer and the thought before it, at most. An answer that is cut is judged as it is, and gives no
+    training row. Default: 2048."""
+    thoughts: Literal["Drop", "Keep"] = "Drop"
+    """What becomes of the thoughts of models that think. They are never judged. Keep: a column `thought`, and in
+    training rows the message's `reasoning_content`. Default: Drop."""
 
 
 class Verdict(ApiModel):
@@ -30,6 +34,8 @@ class Verdict(ApiModel):
     then a label. Default: Logprobs."""
     criteria: Criteria = "code-v1"
     """What a judge weighs. Default: code-v1."""
+    max_tokens: TokenLimit = 4096
+    """Tokens of one verdict and the thought before it, at most. Default: 4096."""
 
 
 class Schedule(ApiModel):

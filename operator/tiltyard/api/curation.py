@@ -11,7 +11,7 @@ from pydantic import Field
 from tiltyard.api.base import ApiModel
 from tiltyard.api.participant import Endpoint
 from tiltyard.api.rules import Rule, Violation
-from tiltyard.api.scalars import Line, PositiveShare
+from tiltyard.api.scalars import Line, PositiveShare, TokenLimit
 from tiltyard.api.shapes import Distinct, Whole
 from tiltyard.api.texts import Texts
 
@@ -40,6 +40,8 @@ class Difficulty(ApiModel):
     Excellent, Good."""
     judges: Annotated[int, Whole(1, 32)] = 1
     """How many competitors grade each instruction, the first ones that may; their lower median counts. Default: 1."""
+    max_tokens: TokenLimit = 4096
+    """Tokens of one grade and the thought before it, at most. Default: 4096."""
     self_grading: bool = False
     """A competitor may grade the difficulty of its own instructions: one model load less. Default: false."""
 

@@ -201,6 +201,7 @@ class _Builder:
                 grader.name: GradeRecipe(
                     grader=grader.identity(),
                     prompt=GRADE_PROMPT,
+                    max_tokens=self.spec.curation.difficulty.max_tokens,
                     instructions=recipe.ref,
                     rows=self.rows,
                     shard_size=self.spec.jobs.shard_size,
@@ -237,6 +238,7 @@ class _Builder:
                     model=player.identity(),
                     instructions=curated.ref,
                     sampling=sampling,
+                    thoughts=answer.thoughts,
                     rows=self.curated_rows,
                     seed=self.spec.seed,
                     shard_size=self.spec.jobs.shard_size,
@@ -284,6 +286,7 @@ class _Builder:
             orders=battles.orders,
             method=battles.verdict.method,
             prompt=judge_prompt(battles.verdict.criteria),
+            max_tokens=battles.verdict.max_tokens,
             rows=self.curated_rows,
             seed=self.spec.seed,
             shard_size=self.spec.jobs.shard_size,
@@ -336,6 +339,7 @@ class _Builder:
             formats=self.spec.dataset.formats,
             min_margin=self.spec.dataset.min_margin,
             benchmarks=(*known, *own),
+            thoughts=self.spec.battles.answer.thoughts,
             tournament=self.tournament.metadata.name,
         )
 

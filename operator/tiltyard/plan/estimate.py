@@ -1,7 +1,8 @@
 """What a tournament will cost, before anything starts: calls, tokens and model loads.
 
 All of it is an upper bound but for the prompts' tokens, which are a guess from the numbers below: instructions and
-answers are not written yet. What curation drops costs nothing later, so the truth is lower.
+answers are not written yet. What curation drops costs nothing later, so the truth is lower. Which models think before a
+grade or a verdict is not known beforehand: such a model writes up to `maxTokens` for each.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ def cost_of(recipe: AnyRecipe, parts: int, answer_tokens: int) -> Cost:
         rows, prompt = recipe.rows, PREFIX_TOKENS
         completion = max(setting.max_tokens for setting in recipe.settings)
     elif isinstance(recipe, GradeRecipe):
-        rows, prompt, completion = recipe.rows, GRADE_PROMPT_TOKENS + INSTRUCTION_TOKENS, GRADE_TOKENS
+        rows, prompt = recipe.rows, GRADE_PROMPT_TOKENS + INSTRUCTION_TOKENS
+        completion = min(GRADE_TOKENS, recipe.max_tokens)
     elif isinstance(recipe, AnswerRecipe):
         rows, prompt, completion = recipe.rows, INSTRUCTION_TOKENS, answer_tokens
     elif isinstance(recipe, SolveRecipe):
@@ -76,7 +78,7 @@ def cost_of(recipe: AnyRecipe, parts: int, answer_tokens: int) -> Cost:
     elif isinstance(recipe, JudgeRecipe):
         rows = recipe.rows * (2 if recipe.orders == "Both" else 1)
         prompt = JUDGE_PROMPT_TOKENS + INSTRUCTION_TOKENS + 2 * answer_tokens
-        completion = VERDICT_TOKENS[recipe.method]
+        completion = min(VERDICT_TOKENS[recipe.method], recipe.max_tokens)
     calls = round(rows * parts / recipe.ref.shards)
     return Cost(calls, calls * prompt, calls * completion)
 

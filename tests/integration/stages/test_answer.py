@@ -18,7 +18,9 @@ def test_answers_have_the_places_of_their_instructions(world: StageWorld, sim: S
     assert [row["instruction_id"] for row in rows] == [id_of(row) for row in range(7)]
     assert {row["model_id"] for row in rows} == {recipe.model.id}
     assert all(row["answer"] and row["void"] is None for row in rows)
-    assert [request.kind for request in sim.asked()[before:]] == [RequestKind.ANSWER] * 7
+    kinds = [request.kind for request in sim.asked()[before:]]
+    # Where an answer is cut, the model is asked once whether its thoughts begin without a mark.
+    assert [kind for kind in kinds if kind != RequestKind.OTHER] == [RequestKind.ANSWER] * 7
 
 
 def test_what_is_asked_follows_the_recipe_alone(world: StageWorld) -> None:

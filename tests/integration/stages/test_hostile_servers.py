@@ -74,7 +74,7 @@ BODIES = {
     "no choices": (b'{"choices": []}', "Malformed"),
     "a text for a choice": (b'{"choices": ["1"]}', "Malformed"),
     "numbers for texts": (choices(text=1, message={"content": 1}), "Malformed"),
-    "lists for texts": (choices(text=["1"], message={"content": [{"type": "text", "text": "1"}]}), "Malformed"),
+    "lists for texts": (choices(text=["1"], message={"content": [{"type": "text", "text": 1}]}), "Malformed"),
     "blanks": (choices(text=" \n", message={"content": " \n"}), "Empty"),
     "deep": (b"[" * 100_000, "Malformed"),
     "five megabytes": (choices(text="a", message={"content": "1"}) + b" " * 5_000_000, "Malformed"),

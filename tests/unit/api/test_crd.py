@@ -14,7 +14,7 @@ from tiltyard.api.fields import model_in
 from tiltyard.api.tournament import Tournament
 
 ROOT = Path(__file__).parents[3]
-SMALL_ENOUGH = 100_000  # bytes; etcd and `kubectl apply` have limits of their own
+SMALL_ENOUGH = 120_000  # bytes; etcd and `kubectl apply` have limits of their own
 
 
 def schema_of(crd: dict[str, Any]) -> dict[str, Any]:

@@ -50,6 +50,7 @@ class Generation:
         top_logprobs: how many alternatives to report for each token; None: no log-probabilities.
         schema: JSON schema that the reply must satisfy.
         echo: the prompt is repeated before the reply.
+        chat: it was asked as a conversation, so that an expert may think before it replies.
     """
 
     kind: RequestKind
@@ -62,6 +63,7 @@ class Generation:
     top_logprobs: int | None = None
     schema: Mapping[str, Any] | None = None
     echo: bool = False
+    chat: bool = False
 
 
 def error_body(status: int, message: str, param: str | None) -> dict[str, Any]:
@@ -116,6 +118,7 @@ def chat_request(document: Mapping[str, Any]) -> Generation:
         max_tokens=max_tokens,
         top_logprobs=top_logprobs,
         schema=_schema(document.get("response_format")),
+        chat=True,
         **_sampling(document),
     )
 

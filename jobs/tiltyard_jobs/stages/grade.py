@@ -12,7 +12,7 @@ from tiltyard_jobs.prompts.grade import GRADE_TOKENS, SCHEMA, grade_messages, pa
 from tiltyard_jobs.records import GRADES, seed_of
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.loop import WorkItem
-from tiltyard_jobs.stages.asking import ask_all, model_of, rows_of_part
+from tiltyard_jobs.stages.asking import NO_OPINION, ask_all, model_of, rows_of_part
 
 
 async def grade(context: ShardContext) -> Outcome:
@@ -48,4 +48,4 @@ async def grade(context: ShardContext) -> Outcome:
         columns = ["instruction_id", "instruction"]
         rows = context.artifacts.rows(recipe.instructions, columns=columns, start=part.start, stop=part.stop)
         items: Iterator[WorkItem[dict[str, Any]]] = (WorkItem(0, row, payload) for row, payload in enumerate(rows))
-        return await ask_all(context, items, ask, void, schema=GRADES, rows=(len(part),))
+        return await ask_all(context, items, ask, void, schema=GRADES, rows=(len(part),), failing=NO_OPINION)

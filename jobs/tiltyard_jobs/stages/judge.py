@@ -18,7 +18,7 @@ from tiltyard_jobs.prompts.judge import SCHEMAS, TOP_LOGPROBS, VERDICT_TOKENS, J
 from tiltyard_jobs.records import VERDICTS, seed_of
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.loop import WorkItem
-from tiltyard_jobs.stages.asking import ask_all, model_of, rows_of_part
+from tiltyard_jobs.stages.asking import NO_OPINION, ask_all, model_of, rows_of_part
 
 
 class Comparison(NamedTuple):
@@ -84,7 +84,7 @@ async def judge(context: ShardContext) -> Outcome:
         count = len(part) * (2 if first.orders == "Both" else 1)
         items = comparisons(context, recipes, part)
         counts = (count,) * len(recipes)
-        return await ask_all(context, items, ask, void, schema=VERDICTS, rows=counts)
+        return await ask_all(context, items, ask, void, schema=VERDICTS, rows=counts, failing=NO_OPINION)
 
 
 def pair_and_order(item: Comparison) -> tuple[str, str, str, str]:

@@ -21,7 +21,8 @@ class Jobs(ApiModel):
     backoff_limit_per_shard: Annotated[int, Whole(0, 100)] = 3
     """Times that a shard is tried again before it has failed. Default: 3."""
     max_void_fraction: Share = Decimal("0.01")
-    """A larger share of void records fails the stage. Default: 0.01."""
+    """A larger share of records that the server failed on, or that a judge or a grader left cut or empty, fails the
+    stage; one such record never does, unless 0 is given. Default: 0.01."""
     resources: Resources = Resources(requests={"cpu": "500m", "memory": "512Mi"})
     """Resources of one worker. Default: requests of cpu 500m and memory 512Mi."""
     pod: PodPatch = PodPatch()

@@ -144,9 +144,9 @@ def test_too_many_failures_fail_the_shard(world: StageWorld, stage: str) -> None
     records = 12 if stage == "judge" else 6
     assert ran.code == 3
     assert ran.summary["message"] == (
-        f"{records // 2 + 1} of {records} records could not be made (Malformed {records // 2 + 1}), and"
-        f" spec.jobs.maxVoidFraction allows {records // 2}: mend what causes them, or raise the fraction; the next"
-        " attempt asks these records again."
+        f"{records // 2 + 1} of {records} records could not be made (Malformed {records // 2 + 1}), most often"
+        f" for this reason: Malformed: the reply is no JSON; spec.jobs.maxVoidFraction allows {records // 2}: mend what"
+        " causes them, or raise the fraction; the next attempt asks these records again."
     )
     assert len(server.asked) == records // 2 + 1
     assert world.artifacts.seal(recipe.ref, 0) is None

@@ -180,7 +180,12 @@ def filter_recipe(source: ArtifactRef, *earlier: ArtifactRef, **changes: Any) ->
 
 def grade_recipe(instructions: ArtifactRef, rows: int, *, grader: str = "g", shard_size: int = 1000) -> GradeRecipe:
     return GradeRecipe(
-        grader=model(grader), prompt=GRADE_PROMPT, instructions=instructions, rows=rows, shard_size=shard_size
+        grader=model(grader),
+        prompt=GRADE_PROMPT,
+        max_tokens=512,
+        instructions=instructions,
+        rows=rows,
+        shard_size=shard_size,
     )
 
 
@@ -206,7 +211,7 @@ def answer_recipe(
 def judge_recipe(
     instructions: ArtifactRef, a: tuple[str, ArtifactRef], b: tuple[str, ArtifactRef], rows: int, **changes: Any
 ) -> JudgeRecipe:
-    values: dict[str, Any] = {"orders": "Both", "method": "Choice", "seed": 0, "shard_size": 1000}
+    values: dict[str, Any] = {"orders": "Both", "method": "Choice", "max_tokens": 768, "seed": 0, "shard_size": 1000}
     return JudgeRecipe(
         judge=model("j"),
         player_a=model(a[0]),

@@ -8,21 +8,27 @@ from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Phase, Recipe, Requests, parts
 from tiltyard_jobs.contracts.recipes.instructions import INSTRUCTION_TOKENS, SamplingRecipe
 from tiltyard_jobs.contracts.verdicts import VERDICT_METHODS, VerdictMethodName
-from tiltyard_jobs.contracts.vocabulary import Orders
+from tiltyard_jobs.contracts.vocabulary import Orders, Thoughts
 
 # Tokens, for estimates.
 JUDGE_PROMPT_TOKENS = 260
 
 
 class AnswerRecipe(Recipe):
-    """One model's answers to one attacker's curated instructions."""
+    """One model's answers to one attacker's curated instructions.
+
+    Attributes:
+        thoughts: Keep: what the model thought stands beside its answer, in a column of its own.
+    """
 
     PHASE: ClassVar[Phase] = "Answering"
 
     stage: Literal["answer"] = "answer"
+    version: int = 2
     model: ModelIdentity
     instructions: ArtifactRef
     sampling: SamplingRecipe
+    thoughts: Thoughts = "Drop"
     rows: int
     seed: int
     shard_size: int
@@ -43,6 +49,7 @@ class JudgeRecipe(Recipe):
     Attributes:
         player_a: the attacker, where pairing is AttackerDefender.
         orders: Both: two verdicts for an instruction (A first; B first). Alternate: one, by the parity of its row.
+        max_tokens: of one verdict, including the thought before it.
         round: verdicts may come in rounds; round 0 asks for all that `previous` (none) left.
         previous: the artifact that decided what this round asks for.
     """
@@ -50,6 +57,7 @@ class JudgeRecipe(Recipe):
     PHASE: ClassVar[Phase] = "Judging"
 
     stage: Literal["judge"] = "judge"
+    version: int = 2
     judge: ModelIdentity
     player_a: ModelIdentity
     player_b: ModelIdentity
@@ -59,6 +67,7 @@ class JudgeRecipe(Recipe):
     orders: Orders
     method: VerdictMethodName
     prompt: str
+    max_tokens: int
     round: int = 0
     previous: ArtifactRef | None = None
     rows: int
@@ -79,4 +88,4 @@ class JudgeRecipe(Recipe):
         """A verdict for each row and order."""
         calls = self.rows * (2 if self.orders == "Both" else 1)
         prompt = JUDGE_PROMPT_TOKENS + INSTRUCTION_TOKENS + 2 * answer_tokens
-        return Requests(calls, prompt, VERDICT_METHODS[self.method].tokens)
+        return Requests(calls, prompt, min(VERDICT_METHODS[self.method].tokens, self.max_tokens))

@@ -37,6 +37,7 @@ class MineRecipe(Recipe):
     PHASE: ClassVar[Phase] = "Mining"
 
     stage: Literal["mine"] = "mine"
+    version: int = 2
     model: ModelIdentity
     prefix: str | None
     settings: tuple[SamplingRecipe, ...]
@@ -121,13 +122,18 @@ class GradeRecipe(Recipe):
     """The difficulty of instructions, from 1 to 10, by one grader.
 
     `rows` bounds the number of instructions (known beforehand); parts past the real number are empty.
+
+    Attributes:
+        max_tokens: of one grade, including the thought before it.
     """
 
     PHASE: ClassVar[Phase] = "Curating"
 
     stage: Literal["grade"] = "grade"
+    version: int = 2
     grader: ModelIdentity
     prompt: str
+    max_tokens: int
     instructions: ArtifactRef
     rows: int
     shard_size: int
@@ -139,7 +145,8 @@ class GradeRecipe(Recipe):
 
     def requests(self, answer_tokens: int) -> Requests:
         """A grade for each row."""
-        return Requests(self.rows, GRADE_PROMPT_TOKENS + INSTRUCTION_TOKENS, GRADE_TOKENS)
+        prompt = GRADE_PROMPT_TOKENS + INSTRUCTION_TOKENS
+        return Requests(self.rows, prompt, min(GRADE_TOKENS, self.max_tokens))
 
 
 class CurateRecipe(Recipe):

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Phase, Recipe
-from tiltyard_jobs.contracts.vocabulary import DatasetFormat
+from tiltyard_jobs.contracts.vocabulary import DatasetFormat, Thoughts
 
 
 class Match(Contract):
@@ -103,6 +103,7 @@ class DatasetRecipe(Recipe):
             `grade/GRADER/NAME`.
         min_margin: gold answers that lead the next one by less give no training row.
         benchmarks: what repeats one of their texts gives no training row.
+        thoughts: as the answers were made. Keep: training rows have an answer's thought beside its content.
     """
 
     PHASE: ClassVar[Phase] = "Writing"
@@ -114,4 +115,5 @@ class DatasetRecipe(Recipe):
     formats: tuple[DatasetFormat, ...]
     min_margin: Fraction
     benchmarks: tuple[BenchmarkRecipe, ...]
+    thoughts: Thoughts = "Drop"
     tournament: str

@@ -145,6 +145,7 @@ class InstructionRecipes:
                 grader.name: GradeRecipe(
                     grader=grader.identity(),
                     prompt=GRADE_PROMPT,
+                    max_tokens=self.spec.curation.difficulty.max_tokens,
                     instructions=recipe.ref,
                     rows=self.rows,
                     shard_size=self.spec.jobs.shard_size,

@@ -5,6 +5,7 @@ Loads, stops and shards take random times; shards and models fail as told. Nothi
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -15,6 +16,9 @@ from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Obs
 from tiltyard.plan.planner import JobOrder, Plan, Policy, TournamentState, plan
 
 MAX_STEPS = 20_000
+MAX_STILL = 100.0  # the longest that nothing changes: a load takes 60 at most, a shard 20
+NEVER = math.inf
+ENDED = frozenset(TournamentState) - {TournamentState.RUNNING}
 
 
 @dataclass
@@ -25,6 +29,9 @@ class World:
         rng: the source of durations.
         done: parts that exist, by artifact key; handed on to a world that goes on where this one stopped.
         fails: whether a shard fails for good, by (bundle name, index).
+        model_dies: whether a load of a model comes to nothing, by (name, load).
+        dies: whether a model that is ready dies in a step, by (name, step); its shards wait, and keep their slots.
+        slots: shards that run at once; None: no bound.
         instant: shards, stops and preflight take no time: only loads are left to decide.
     """
 
@@ -32,15 +39,22 @@ class World:
     done: dict[str, frozenset[int]] = field(default_factory=dict)
     fails: Callable[[str, int], bool] = lambda name, index: False
     model_dies: Callable[[str, int], bool] = lambda name, load: False
+    dies: Callable[[str, int], bool] = lambda name, step: False
+    slots: int | None = None
     instant: bool = False
 
+    steps: int = 0
+    deaths: int = 0
+    jobs_stopped: int = 0
     now: float = 0.0
     made: Counter[tuple[str, int]] = field(default_factory=Counter)
     loads: Counter[str] = field(default_factory=Counter)
     bundles_run: list[str] = field(default_factory=list)
     most_up: int = 0
     _models: dict[str, tuple[ModelPhase, float, str]] = field(default_factory=dict)
-    _jobs: dict[str, tuple[JobOrder, dict[int, float], str]] = field(default_factory=dict)
+    _jobs: dict[str, tuple[JobOrder, dict[int, float], str]] = field(default_factory=dict)  # inf: it has no slot yet
+    _stopping: dict[str, float] = field(default_factory=dict)  # when the shards of stopped Jobs are gone
+    _moved: float = 0.0  # when something changed, last
     _failed: dict[str, str] = field(default_factory=dict)
     _failure: str | None = None
     _preflight: tuple[PreflightPhase, float] = (PreflightPhase.PENDING, 0.0)
@@ -49,6 +63,7 @@ class World:
         """Play to the end, or until `until` holds; returns the last plan."""
         self._preflight, self._failure = (PreflightPhase.PENDING, 0.0), None
         for _ in range(MAX_STEPS):
+            self.steps += 1
             decided = plan(graph, policy, self._observe())
             self._check(graph, policy, decided)
             self._act(graph, decided)
@@ -59,8 +74,13 @@ class World:
                     return decided
             elif until(self):
                 return decided
-            self._advance(graph, decided)
+            self._advance(decided)
         raise AssertionError(f"no end after {MAX_STEPS} steps")
+
+    def at_work(self) -> set[str]:
+        """The models whose shards have slots."""
+        jobs = ((order.bundle.model, ends) for order, ends, _ in self._jobs.values())
+        return {model for model, ends in jobs if model is not None and any(at < NEVER for at in ends.values())}
 
     def _observe(self) -> Observed:
         jobs = {
@@ -83,7 +103,8 @@ class World:
         """What must hold of every plan."""
         there = {name for name, (phase, _, _) in self._models.items() if phase is not ModelPhase.STOPPED}
         after = there | set(decided.start_models)
-        assert policy.room.fits(graph.model[name] for name in after if name in graph.model), f"too many: {after}"
+        fits = policy.room.fits(graph.model[name] for name in after if name in graph.model)
+        assert fits or not decided.start_models, f"too many: {after}"  # an edit may leave less room than is taken
         assert not there & set(decided.start_models), "started twice"
         self.most_up = max(self.most_up, len(after))
         for order in decided.start_jobs:
@@ -105,8 +126,16 @@ class World:
         if decided.preflight:
             self._preflight = (PreflightPhase.ACTIVE, self.now + self._time(5))
         for name in decided.stop_jobs:
-            self._jobs.pop(name, None)
             self._failed.pop(name, None)
+            order, _, version = self._jobs.get(name, (None, {}, ""))
+            bundle = graph.by_name.get(name)
+            if order is None or bundle is None or bundle.version != version or decided.state in ENDED:
+                self._jobs.pop(name, None)
+                self._stopping.pop(name, None)
+            elif name not in self._stopping:
+                self.jobs_stopped += 1
+                self._jobs[name] = (order, {}, version)
+                self._stopping[name] = self.now + self._time(3)
         for name in decided.stop_models:
             if self._models[name][0] is not ModelPhase.STOPPING:
                 self._models[name] = (ModelPhase.STOPPING, self.now + self._time(3), self._models[name][2])
@@ -115,16 +144,35 @@ class World:
             self._models[name] = (ModelPhase.STARTING, self.now + self._time(30), graph.model[name].version)
         for order in decided.start_jobs:
             self.bundles_run.append(order.bundle.name)
-            ends = {index: self.now + self._time(10) for index in range(len(order.indices))}
-            self._jobs[order.bundle.name] = (order, ends, order.bundle.version)
+            self._jobs[order.bundle.name] = (
+                order,
+                dict.fromkeys(range(len(order.indices)), NEVER),
+                order.bundle.version,
+            )
+        if decided.preflight or decided.start_models or decided.start_jobs:
+            self._moved = self.now
+        self._hand_out_slots()
+
+    def _hand_out_slots(self) -> None:
+        """Shards begin in the order of their Jobs, as slots come free."""
+        every = [ends for _, ends, _ in self._jobs.values()]
+        free = (
+            math.inf if self.slots is None else self.slots - sum(at < NEVER for ends in every for at in ends.values())
+        )
+        for ends in every:
+            for index in ends:
+                if free >= 1 and ends[index] == NEVER:
+                    ends[index] = self.now + self._time(10)
+                    free -= 1
 
     def _time(self, mean: float) -> float:
         return 0.0 if self.instant else self.rng.uniform(0.2, 2.0) * mean
 
-    def _advance(self, graph: Graph, decided: Plan) -> None:
+    def _advance(self, decided: Plan) -> None:
         """Go to the next moment at which something ends."""
         waiting = [at for phase, at, _ in self._models.values() if phase in (ModelPhase.STARTING, ModelPhase.STOPPING)]
-        waiting += [at for _, ends, _ in self._jobs.values() for at in ends.values()]
+        waiting += [at for _, ends, _ in self._jobs.values() for at in ends.values() if at < NEVER]
+        waiting += self._stopping.values()
         if self._preflight[0] is PreflightPhase.ACTIVE:
             waiting.append(self._preflight[1])
         acted = decided.stop_jobs or decided.stop_models or decided.start_models or decided.start_jobs
@@ -135,13 +183,25 @@ class World:
         if self._preflight[0] is PreflightPhase.ACTIVE and self._preflight[1] <= self.now:
             self._preflight = (PreflightPhase.PASSED, self.now)
         for name, (phase, at, version) in list(self._models.items()):
-            if phase is ModelPhase.STARTING and at <= self.now:
-                dies = self.model_dies(name, self.loads[name])
-                self._models[name] = (ModelPhase.STOPPED if dies else ModelPhase.READY, at, version)
-            elif phase is ModelPhase.STOPPING and at <= self.now:
-                self._models[name] = (ModelPhase.STOPPED, at, version)
-        for name in list(self._jobs):
+            if (following := self._next_phase(name, phase, at)) is not phase:
+                self._models[name], self._moved = (following, at, version), self.now
+        for name in [name for name, at in self._stopping.items() if at <= self.now]:
+            del self._stopping[name], self._jobs[name]
+            self._moved = self.now
+        for name in self._jobs.keys() - self._stopping.keys():
             self._advance_job(name)
+        assert self.now - self._moved <= MAX_STILL, f"nothing moves: {self._models}, {self._jobs}"
+
+    def _next_phase(self, name: str, phase: ModelPhase, at: float) -> ModelPhase:
+        """What a model is doing now."""
+        if phase is ModelPhase.STARTING and at <= self.now:
+            return ModelPhase.STOPPED if self.model_dies(name, self.loads[name]) else ModelPhase.READY
+        if phase is ModelPhase.STOPPING and at <= self.now:
+            return ModelPhase.STOPPED
+        if phase is ModelPhase.READY and self.dies(name, self.steps):
+            self.deaths += 1
+            return ModelPhase.STOPPED
+        return phase
 
     def _advance_job(self, name: str) -> None:
         """End the shards of a Job that are due."""
@@ -155,6 +215,7 @@ class World:
             if self.fails(name, index):
                 self._failed[name] = version
                 continue
+            self._moved = self.now
             for part in order.indices[index]:
                 key = order.bundle.makes[part.recipe].key
                 self.made[key, part.shard] += 1

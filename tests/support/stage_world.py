@@ -178,15 +178,9 @@ def filter_recipe(source: ArtifactRef, *earlier: ArtifactRef, **changes: Any) ->
     return FilterRecipe(source=source, earlier=earlier, **values | changes)
 
 
-def grade_recipe(instructions: ArtifactRef, rows: int, *, grader: str = "g", shard_size: int = 1000) -> GradeRecipe:
-    return GradeRecipe(
-        grader=model(grader),
-        prompt=GRADE_PROMPT,
-        max_tokens=512,
-        instructions=instructions,
-        rows=rows,
-        shard_size=shard_size,
-    )
+def grade_recipe(instructions: ArtifactRef, rows: int, *, grader: str = "g", **changes: Any) -> GradeRecipe:
+    values: dict[str, Any] = {"prompt": GRADE_PROMPT, "max_tokens": 512, "shard_size": 1000}
+    return GradeRecipe(grader=model(grader), instructions=instructions, rows=rows, **values | changes)
 
 
 def curate_recipe(instructions: ArtifactRef, *grades: ArtifactRef, **changes: Any) -> CurateRecipe:
@@ -196,11 +190,18 @@ def curate_recipe(instructions: ArtifactRef, *grades: ArtifactRef, **changes: An
 
 
 def answer_recipe(
-    instructions: ArtifactRef, rows: int, *, player: str = "p", seed: int = 0, shard_size: int = 1000
+    instructions: ArtifactRef,
+    rows: int,
+    *,
+    player: str = "p",
+    seed: int = 0,
+    shard_size: int = 1000,
+    system: str | None = None,
 ) -> AnswerRecipe:
     return AnswerRecipe(
         model=model(player),
         instructions=instructions,
+        system=system,
         sampling=SAMPLING,
         rows=rows,
         seed=seed,

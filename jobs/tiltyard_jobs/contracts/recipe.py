@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 from functools import cached_property
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple, TypeVar
 
 from pydantic import Field, PlainSerializer
 
@@ -26,6 +26,8 @@ def _plain(value: Decimal) -> str:
 
 
 Fraction = Annotated[Decimal, PlainSerializer(_plain, return_type=str)]
+
+T = TypeVar("T")
 
 Phase = Literal["Mining", "Curating", "Answering", "Judging", "Rating", "Writing", "Training", "Evaluating"]
 """The words of `status.phase` while work is left, in order."""
@@ -139,6 +141,12 @@ class Recipe(Contract):
     def ref(self) -> ArtifactRef:
         """The reference to the artifact that this recipe makes."""
         return ArtifactRef(stage=self.stage, key=key_of(self), shards=self.shards)
+
+
+def in_key_if_set(default: T) -> T:
+    """A field that is left out of the key at its default: artifacts made before there was such a field stay found."""
+    field: T = Field(default=default, exclude_if=lambda value: value == default)
+    return field
 
 
 def parts(rows: int, size: int) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self, get_args
 
 from pydantic import Field
 
@@ -217,6 +217,7 @@ class PreflightTask(Contract):
     Attributes:
         run: where it is complete already, the result names its outputs and its leaderboard.
         artifacts: in plan order; the result's bitmap has one bit for each part, artifact by artifact.
+        system_prompts: system messages that the templates of models that mine must render.
         secrets: environment variables that must be set, by field.
         secret_places: where such a variable comes from on a cluster, by variable: `the key token of the Secret athene`.
         task_sets: benchmarks that will be run.
@@ -238,6 +239,7 @@ class PreflightTask(Contract):
     lm_eval_python: str | None = None
     folders: tuple[ModelFolder, ...] = ()
     simulated: tuple[SimulatedModel, ...] = ()
+    system_prompts: tuple[str, ...] = ()
     secrets: dict[str, str] = Field(default_factory=dict)
     secret_places: dict[str, str] = Field(default_factory=dict)
     check_store: bool = True
@@ -288,10 +290,53 @@ class CompareTask(Contract):
     second: ArtifactRef
 
 
-SoloTask = PreflightTask | ExportTask | FetchTask | CompareTask
+class AskedModel(Contract):
+    """A recipe for which a model is asked.
+
+    Attributes:
+        model: its name in the manifest.
+        about: the attacker whose instructions it is about.
+    """
+
+    model: str
+    about: str | None
+    recipe: AnyRecipe
+
+
+class ShownPrompt(Contract):
+    """What a model is asked: a raw prompt, or messages; where neither is known yet, a sentence on where it comes from.
+
+    Attributes:
+        stage: the stage that asks.
+        model: as in `AskedModel`.
+        about: as in `AskedModel`.
+    """
+
+    stage: str
+    model: str
+    about: str | None
+    text: str | None = None
+    messages: tuple[dict[str, str], ...] = ()
+    note: str | None = None
+
+
+class ShowPromptsTask(Contract):
+    """Write out what models would be asked.
+
+    Attributes:
+        asked: in the order of the answer.
+        file: an absolute path; a JSON list of `ShownPrompt` is written there.
+    """
+
+    stage: Literal["show_prompts"] = "show_prompts"
+    tournament: str
+    store: StoreRef
+    asked: tuple[AskedModel, ...]
+    file: str
+
+
+SoloTask = PreflightTask | ExportTask | FetchTask | CompareTask | ShowPromptsTask
 """Tasks that make no artifact and have no index."""
 
-SOLO_TASKS: Mapping[str, type[SoloTask]] = {
-    task.model_fields["stage"].default: task for task in (PreflightTask, ExportTask, FetchTask, CompareTask)
-}
+SOLO_TASKS: Mapping[str, type[SoloTask]] = {task.model_fields["stage"].default: task for task in get_args(SoloTask)}
 """By stage."""

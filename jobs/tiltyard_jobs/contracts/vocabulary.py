@@ -32,6 +32,9 @@ Thoughts = Literal["Drop", "Keep"]
 Criteria = Literal["code-v1", "general-v1"]
 """What a judge weighs. A text that changes gets a new name, so that its artifacts do too."""
 
+CriteriaSource = Literal[Criteria, "text-v1", "rubric-v1"]
+"""Named criteria, or the user's own: a text as it stands, or weighted points in words that have this version."""
+
 ScheduleType = Literal["RoundRobin", "Pruned"]
 """Which verdicts are asked for."""
 

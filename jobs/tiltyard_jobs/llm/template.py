@@ -40,7 +40,7 @@ class PromptPrefix(NamedTuple):
 
 
 async def find_prefix(
-    client: ModelClient, *, explicit: str | None = None, tokenizer: Path | None = None
+    client: ModelClient, *, explicit: str | None = None, tokenizer: Path | None = None, system: str | None = None
 ) -> PromptPrefix:
     """The prefix of a served model.
 
@@ -51,6 +51,7 @@ async def find_prefix(
         client: the served model.
         explicit: the manifest's `chatTemplatePrefix`.
         tokenizer: a folder with `tokenizer_config.json` or `chat_template.jinja`.
+        system: a system message for the template to render; an explicit prefix stays as it is.
 
     Raises:
         ConfigurationError: there is no source, or the template cannot give a prefix.
@@ -62,28 +63,31 @@ async def find_prefix(
                 "chatTemplatePrefix is blank: give the text before the user's words, or leave it out"
             )
         return PromptPrefix(explicit, None, (), (), "chatTemplatePrefix")
-    prefix = await prefix_from_server(client, required=tokenizer is None)
+    prefix = await prefix_from_server(client, required=tokenizer is None, system=system)
     if prefix is not None:
         return prefix
     if tokenizer is not None:
-        return prefix_from_template(load_chat_template(tokenizer))
+        return prefix_from_template(load_chat_template(tokenizer), system=system)
     raise ConfigurationError(
         f"{client.url} does not provide the chat template of model {client.model!r} (it has no /tokenize): "
         "give chatTemplatePrefix"
     )
 
 
-def prefix_from_template(template: ChatTemplate) -> PromptPrefix:
+def prefix_from_template(template: ChatTemplate, *, system: str | None = None) -> PromptPrefix:
     """Render and cut a template.
 
     Raises:
         ConfigurationError: it drops, alters or repeats the message, or fails on it.
     """
-    before, after = _cut(template.render(_user(MARKS[0])), MARKS[0], "the chat template")
+    before, after = _cut(template.render(_turns(MARKS[0], system)), MARKS[0], "the chat template")
+    _require_system(before, system, "the chat template")
     return PromptPrefix(before.removeprefix(template.bos), None, stop_after(after), (), "tokenizer")
 
 
-async def prefix_from_server(client: ModelClient, *, required: bool = True) -> PromptPrefix | None:
+async def prefix_from_server(
+    client: ModelClient, *, required: bool = True, system: str | None = None
+) -> PromptPrefix | None:
     """Let the server render and tokenize; None where it does not offer that, or refuses and is not `required`.
 
     Raises:
@@ -91,13 +95,13 @@ async def prefix_from_server(client: ModelClient, *, required: bool = True) -> P
         TransientError: the endpoint is down.
     """
     try:
-        rendered = [await client.tokenize_chat(_user(mark)) for mark in MARKS]
+        rendered = [await client.tokenize_chat(_turns(mark, system)) for mark in MARKS]
     except RecordVoidError as error:
         if not required:
             return None
         raise ConfigurationError(
-            f"{client.url} cannot render a user message with the chat template of model {client.model!r} ({error}): "
-            "give chatTemplatePrefix"
+            f"{client.url} cannot render a {'user' if system is None else 'system and a user'} message with the chat"
+            f" template of model {client.model!r} ({error}): give chatTemplatePrefix"
         ) from error
     first, second = rendered
     if first is None or second is None:
@@ -105,7 +109,9 @@ async def prefix_from_server(client: ModelClient, *, required: bool = True) -> P
     text = await client.detokenize(first)
     if text is None:
         return None
-    before, after = _cut(text, MARKS[0], f"the chat template of model {client.model!r} at {client.url}")
+    template = f"the chat template of model {client.model!r} at {client.url}"
+    before, after = _cut(text, MARKS[0], template)
+    _require_system(before, system, template)
     # What the two renderings share on either side is the template; what differs between is the mark.
     head = _shared(first, second)
     tail = _shared(first[len(head) :][::-1], second[len(head) :][::-1])[::-1]
@@ -148,8 +154,17 @@ def _shared(first: list[int], second: list[int]) -> list[int]:
     return [a for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))]
 
 
-def _user(content: str) -> list[dict[str, str]]:
-    return [{"role": "user", "content": content}]
+def _turns(content: str, system: str | None) -> list[dict[str, str]]:
+    turns = [{"role": "user", "content": content}]
+    return turns if system is None else [{"role": "system", "content": system}, *turns]
+
+
+def _require_system(before: str, system: str | None, what: str) -> None:
+    if system is not None and system.strip() not in before:
+        raise ConfigurationError(
+            f"{what} drops or alters the system message (instructions.mine.systemPrompts): give chatTemplatePrefix with"
+            " the message in it, or remove systemPrompts"
+        )
 
 
 def _cut(text: str, mark: str, what: str) -> tuple[str, str]:

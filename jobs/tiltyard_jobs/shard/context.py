@@ -23,6 +23,7 @@ from tiltyard_jobs.contracts.tasks import (
     ExportTask,
     FetchTask,
     PreflightTask,
+    ShowPromptsTask,
     SoloTask,
 )
 from tiltyard_jobs.llm.usage import Usage
@@ -194,7 +195,7 @@ class ShardContext(Generic[RecipeT_co]):
 
 @dataclass(frozen=True)
 class TaskContext(Generic[Task]):
-    """What a task is given that makes no artifact: preflight, export, fetch, compare.
+    """What a task is given that makes no artifact: preflight, export, fetch, compare, show_prompts.
 
     Attributes:
         task: what is to be done.
@@ -217,3 +218,4 @@ PreflightContext: TypeAlias = TaskContext[PreflightTask]
 ExportContext: TypeAlias = TaskContext[ExportTask]
 FetchContext: TypeAlias = TaskContext[FetchTask]
 CompareContext: TypeAlias = TaskContext[CompareTask]
+ShowPromptsContext: TypeAlias = TaskContext[ShowPromptsTask]

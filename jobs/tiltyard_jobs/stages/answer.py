@@ -8,6 +8,7 @@ from typing import Any
 from tiltyard_jobs.contracts.recipes import AnswerRecipe
 from tiltyard_jobs.errors import VoidReason
 from tiltyard_jobs.llm.client import Sampling
+from tiltyard_jobs.prompts.answer import answer_messages
 from tiltyard_jobs.records import seed_of
 from tiltyard_jobs.results.columns import with_thoughts
 from tiltyard_jobs.results.stage_tables import ANSWERS
@@ -31,7 +32,7 @@ async def answer(context: ShardContext[AnswerRecipe]) -> Outcome:
 
         async def ask(instruction: dict[str, Any]) -> dict[str, Any]:
             reply = await client.chat(
-                [{"role": "user", "content": instruction["instruction"]}],
+                answer_messages(instruction["instruction"], recipe.system),
                 sampling=sampling,
                 seed=seed_of(recipe.seed, recipe.model.id, instruction["instruction_id"]),
             )

@@ -30,7 +30,7 @@ async def grade(context: ShardContext[GradeRecipe]) -> Outcome:
 
         async def ask(instruction: dict[str, Any]) -> dict[str, Any]:
             reply = await client.chat(
-                grade_messages(instruction["instruction"], salt),
+                grade_messages(instruction["instruction"], salt, recipe.criteria),
                 sampling=sampling,
                 seed=seed_of(recipe.grader.id, instruction["instruction_id"]),
                 json_schema=SCHEMA,

@@ -40,7 +40,7 @@ async def judge(context: ShardContext[JudgeRecipe]) -> Outcome:
     first, shard = recipes[0], context.shard
     part = rows_of_part(context.artifacts, first.instructions, shard, first.instructions_per_shard)
     method = VERDICT_METHODS[first.method]
-    prompt = JudgePrompt(first.prompt, first.method, salt=f"{first.seed}/{first.instructions.key}")
+    prompt = JudgePrompt.of(first)
     sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=first.max_tokens)
 
     async with model_of(context) as client:

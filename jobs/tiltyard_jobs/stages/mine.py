@@ -68,26 +68,27 @@ async def mine(context: ShardContext[MineRecipe]) -> Outcome:
     rows = min(recipe.rows, start + recipe.shard_size) - start
 
     async with model_of(context) as client:
-        prefix = await unless_stopped(prefix_of(client, recipe.prefix), context.stop)
-        prefix_sha256 = hashlib.sha256(prefix.text.encode()).hexdigest()
+        finding = (prefix_of(client, recipe.prefix, system) for system in recipe.systems)
+        prefixes = [await unless_stopped(prefix, context.stop) for prefix in finding]
+        digests = [hashlib.sha256(prefix.text.encode()).hexdigest() for prefix in prefixes]
         smoke = SmokeCheck(context.field.removesuffix(".endpoint"))
-        prompt = prefix.text if prefix.token_ids is None else list(prefix.token_ids)
 
         def blank(row: int) -> dict[str, Any]:
-            setting = recipe.settings[row % len(recipe.settings)]
+            setting, system = recipe.turn(row)
             return {
                 "instruction_id": instruction_id(key, row),
                 "attacker_id": recipe.model.id,
                 "temperature": float(setting.temperature),
                 "top_p": float(setting.top_p),
-                "prefix_sha256": prefix_sha256,
+                "prefix_sha256": digests[system],
             }
 
         async def ask(row: int) -> dict[str, Any]:
-            setting = recipe.settings[row % len(recipe.settings)]
+            setting, system = recipe.turn(row)
+            prefix = prefixes[system]
             try:
                 reply = await client.complete(
-                    prompt,
+                    prefix.text if prefix.token_ids is None else list(prefix.token_ids),
                     sampling=Sampling(float(setting.temperature), float(setting.top_p), setting.max_tokens),
                     seed=seed_of(recipe.seed, key, row),
                     stop=prefix.stop,
@@ -115,10 +116,10 @@ async def mine(context: ShardContext[MineRecipe]) -> Outcome:
         return await ask_all(context, items, ask, void, schema=INSTRUCTIONS, rows=(rows,))
 
 
-async def prefix_of(client: ModelClient, explicit: str | None) -> PromptPrefix:
+async def prefix_of(client: ModelClient, explicit: str | None, system: str | None) -> PromptPrefix:
     """Where the user's words begin; as `find_prefix`, which a server may also answer with nonsense."""
     try:
-        return await find_prefix(client, explicit=explicit)
+        return await find_prefix(client, explicit=explicit, system=system)
     except RecordVoidError as error:
         raise ConfigurationError(
             f"{client.url} does not provide the chat template of model {client.model!r} ({error}):"

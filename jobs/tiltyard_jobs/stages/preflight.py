@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -106,7 +106,7 @@ def local_checks(task: PreflightTask) -> Iterator[tuple[str, Callable[[], object
     for field, variable in task.secrets.items():
         yield field, partial(check_secret, variable, task.secret_places.get(variable))
     for folder in task.folders:
-        yield folder.field, partial(check_folder, Path(folder.path), needs_template=folder.needs_template)
+        yield folder.field, partial(check_folder, Path(folder.path), systems_of(task) if folder.needs_template else ())
     for model in task.simulated:
         yield model.field, partial(parse_sim_uri, model.uri)
     for file in task.files:
@@ -146,12 +146,17 @@ def check_secret(variable: str, place: str | None) -> None:
         raise ConfigurationError(f"the secret does not exist: {advice}")
 
 
-def check_folder(folder: Path, *, needs_template: bool) -> None:
-    """A model is on this machine; where it mines, with a chat template from which it can."""
+def systems_of(task: PreflightTask) -> tuple[str | None, ...]:
+    """The system messages with which a template must give a prefix; None: without one."""
+    return task.system_prompts or (None,)
+
+
+def check_folder(folder: Path, systems: Iterable[str | None]) -> None:
+    """A model is on this machine; where it mines, with a chat template that gives a prefix with each of `systems`."""
     if not folder.is_dir():
         raise ConfigurationError(f"{folder} is not a folder on this machine")
-    if needs_template:
-        prefix_from_template(load_chat_template(folder))
+    for system in systems:
+        prefix_from_template(load_chat_template(folder), system=system)
 
 
 async def check_endpoint(context: PreflightContext, named: NamedEndpoint) -> str | None:
@@ -169,7 +174,7 @@ async def check_endpoint(context: PreflightContext, named: NamedEndpoint) -> str
             asyncio.timeout(ANSWER_SECONDS),
             connect(server, rng=context.rng, policy=policy, clock=context.clock) as client,
         ):
-            await _ask_all_that_will_be_asked(client, named)
+            await _ask_all_that_will_be_asked(client, named, systems_of(context.task))
     except (ConfigurationError, TransientError) as error:
         return str(error.under(ref.field))
     except TimeoutError:
@@ -179,7 +184,7 @@ async def check_endpoint(context: PreflightContext, named: NamedEndpoint) -> str
     return None
 
 
-async def _ask_all_that_will_be_asked(client: ModelClient, named: NamedEndpoint) -> None:
+async def _ask_all_that_will_be_asked(client: ModelClient, named: NamedEndpoint, systems: Iterable[str | None]) -> None:
     with suppress(NotServedError):  # not every server lists its models
         served = await client.models()
         if served and client.model not in served:
@@ -196,8 +201,8 @@ async def _ask_all_that_will_be_asked(client: ModelClient, named: NamedEndpoint)
         await require_raw_completions(client)
     if named.needs_logprobs:
         await require_logprobs(client, TOP_LOGPROBS)
-    if named.needs_prefix:
-        await find_prefix(client)
+    for system in systems if named.needs_prefix else ():
+        await find_prefix(client, system=system)
 
 
 def existing_parts(store: Store, artifacts: tuple[ArtifactRef, ...]) -> dict[str, set[int]]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated
 
 from pydantic import Field
 
 from tiltyard.api.base import ApiModel
-from tiltyard.api.scalars import PositiveShare, Temperature, TokenLimit
+from tiltyard.api.rules import Rule, Violation
+from tiltyard.api.scalars import CriteriaText, PositiveShare, RubricLine, SystemMessage, Temperature, TokenLimit
+from tiltyard.api.shapes import Whole
 from tiltyard_jobs.contracts.verdicts import VERDICT_METHODS, VerdictMethodName
 from tiltyard_jobs.contracts.vocabulary import Criteria, Orders, Pairing, ScheduleType, Thoughts
 
@@ -16,8 +19,11 @@ _METHODS = " ".join(f"{name}: {facts.meaning}." for name, facts in VERDICT_METHO
 
 
 class AnswerSampling(ApiModel):
-    """How answers are sampled."""
+    """How answers are asked for and sampled."""
 
+    system: SystemMessage | None = None
+    """A system message for every competitor, sent before the instruction. Judges do not see it, and training rows do
+    not contain it. Absent: none is sent, and a model's template may add its own."""
     temperature: Temperature = Decimal("0.7")
     """The sampling temperature. Default: 0.7."""
     top_p: PositiveShare = Decimal("0.95")
@@ -30,12 +36,43 @@ class AnswerSampling(ApiModel):
     goes into a column `thought`, and in training rows into the message's `reasoning_content`. Default: Drop."""
 
 
+class RubricPoint(ApiModel):
+    """One thing that a judge weighs."""
+
+    text: RubricLine
+    """The point in one line, such as `The code runs as it stands`."""
+    weight: Annotated[int, Whole(1, 100)] = 1
+    """How much it counts beside the other points: 2 counts twice as much as 1. Default: 1."""
+
+
+def _one_criteria(verdict: VerdictSettings) -> Iterator[Violation]:
+    given = {"criteria": verdict.criteria, "criteriaText": verdict.criteria_text, "rubric": verdict.rubric}
+    named = [name for name, value in given.items() if value]
+    if len(named) > 1:
+        yield Violation((), f"{', '.join(named[:-1])} and {named[-1]}")
+
+
+ONE_CRITERIA: Rule[VerdictSettings] = Rule(
+    sentence="must have at most one of criteria, criteriaText and rubric (none: code-v1)",
+    check=_one_criteria,
+    cel="(has(self.criteria) ? 1 : 0) + (has(self.criteriaText) ? 1 : 0)"
+    " + (has(self.rubric) && self.rubric.size() > 0 ? 1 : 0) <= 1",
+)
+
+
 class VerdictSettings(ApiModel):
     """How a judge is asked for one verdict."""
 
+    RULES = (ONE_CRITERIA,)
+
     method: Annotated[VerdictMethodName, Field(description=f"{_METHODS} Default: Logprobs.")] = "Logprobs"
-    criteria: Criteria = "code-v1"
-    """The criteria that the judge is given. Default: code-v1."""
+    criteria: Criteria | None = None
+    """The criteria that the judge is given, by name. Absent: code-v1, unless `criteriaText` or `rubric` is given."""
+    criteria_text: CriteriaText | None = None
+    """Criteria in your own words, instead of named ones. The judge reads them before the instruction and the answers;
+    how it is to reply is said after them."""
+    rubric: Annotated[tuple[RubricPoint, ...], Field(max_length=32)] = ()
+    """Criteria as points with weights, instead of named ones."""
     max_tokens: TokenLimit = 4096
     """The length of one verdict in tokens, at most, including the thought before it. Default: 4096."""
 
@@ -55,7 +92,7 @@ class Battles(ApiModel):
     """Who meets whom on an instruction. AttackerDefender: its attacker meets every other competitor. AllPairs: every
     two competitors meet. Default: AttackerDefender."""
     answer: AnswerSampling = AnswerSampling()
-    """How answers are sampled."""
+    """How answers are asked for and sampled."""
     orders: Orders = "Both"
     """The order of the two answers. Both: each judge sees each battle in both orders. Alternate: in one order, which
     alternates. Default: Both."""

@@ -11,7 +11,7 @@ from pydantic import Field
 from tiltyard.api.base import ApiModel
 from tiltyard.api.participant import Endpoint
 from tiltyard.api.rules import Rule, Violation
-from tiltyard.api.scalars import Line, PositiveShare, TokenLimit
+from tiltyard.api.scalars import CriteriaText, Line, PositiveShare, TokenLimit
 from tiltyard.api.shapes import Distinct, Whole
 from tiltyard.api.texts import Texts
 from tiltyard_jobs.contracts.benchmarks import DecontaminationBenchmarkName
@@ -37,6 +37,9 @@ class Difficulty(ApiModel):
 
     keep: Annotated[tuple[Grade, ...], Field(max_length=4), Distinct()] = ("Excellent", "Good")
     """The grades to keep. An empty list switches grading off and keeps everything. Default: Excellent, Good."""
+    criteria: CriteriaText | None = None
+    """What makes an instruction difficult or good, in your own words; the grades keep their names and numbers.
+    Absent: how much skill the instruction asks of an expert who must carry it out well."""
     judges: Annotated[int, Whole(1, 32)] = 1
     """The number of competitors that grade each instruction: the first ones, in the manifest's order, that may.
     Their lower median counts. Default: 1."""

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from tiltyard.api.base import ApiModel
 from tiltyard.api.rules import Rule, Violation
-from tiltyard.api.scalars import ColumnName, PositiveShare, Temperature, TokenLimit
+from tiltyard.api.scalars import ColumnName, PositiveShare, SystemMessage, Temperature, TokenLimit
 from tiltyard.api.shapes import Distinct, Whole
 from tiltyard.api.texts import Texts
 
@@ -34,6 +34,11 @@ class Mine(ApiModel):
     """The top-p values of nucleus sampling. Default: 0.9, 0.95, 0.99."""
     max_tokens: TokenLimit = 512
     """The length of one instruction in tokens, at most. Default: 512."""
+    system_prompts: Annotated[tuple[SystemMessage, ...], Field(max_length=16), Distinct()] = ()
+    """System messages under which instructions are mined, such as `You are a coding assistant`. They are rendered by
+    the model's own chat template, and used in turn: each for all combinations of `temperatures` and `topP`, then the
+    next. A competitor's `chatTemplatePrefix` is used as it stands instead. Empty: none is given, and a template may
+    add its own."""
 
 
 class GivenInstructions(Texts):

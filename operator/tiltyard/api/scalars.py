@@ -68,6 +68,24 @@ Line = Annotated[str, Text("one line of at most 253 characters", r"[^\n\r]+", 25
 LooseLine = Annotated[str, Text("one line of at most 253 characters, or empty", r"[^\n\r]*", 253, min_length=0)]
 Message = Annotated[str, Text("a text of at most 32768 characters", None, 32768, min_length=0)]
 Prefix = Annotated[str, Text("a text of at most 16384 characters", None, 16384)]
+SystemMessage = Annotated[str, Text("a text of at most 8192 characters, not blank", r"\s*\S[\s\S]*", 8192)]
+# Texts of models stand between fences, which begin with <<<; what the user writes beside them must not look like one.
+CriteriaText = Annotated[
+    str,
+    Text(
+        "a text of at most 4096 characters, not blank and without <<<",
+        r"\s*(<{1,2}|(<{0,2}[^<\s]|<{1,2}\s)(<{0,2}[^<])*<{0,2})",
+        4096,
+    ),
+]
+RubricLine = Annotated[
+    str,
+    Text(
+        "one line of at most 1024 characters, not blank and without <<<",
+        r"[ \t]*(<{1,2}|(<{0,2}[^<\s]|<{1,2}[ \t])(<{0,2}[^<\n\r])*<{0,2})",
+        1024,
+    ),
+]
 ColumnName = Annotated[str, Text("the name of a column, at most 128 characters", r"[^\n\r]+", 128)]
 Argument = Annotated[str, Text("one command line argument of at most 512 characters", r"[^\n\r]+", 512)]
 QuantityText = Annotated[str, Quantity()]

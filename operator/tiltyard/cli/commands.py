@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,20 @@ from tiltyard.plan.estimate import estimate, expected_loads, expected_training
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.planner import Plan, TournamentState
 from tiltyard.plan.policy import policy_of
-from tiltyard.render.tasks import preflight_task
+from tiltyard.render.tasks import first_asked, preflight_task
 from tiltyard_jobs.contracts.layout import readable
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import RateRecipe, TrainRecipe
 from tiltyard_jobs.contracts.summary import Summary, parts_done
-from tiltyard_jobs.contracts.tasks import CompareTask, ExportTask, FetchTask, SoloTask, StoreRef
+from tiltyard_jobs.contracts.tasks import (
+    CompareTask,
+    ExportTask,
+    FetchTask,
+    ShownPrompt,
+    ShowPromptsTask,
+    SoloTask,
+    StoreRef,
+)
 
 FAILED, WRONG_INPUT = 1, 2
 
@@ -43,7 +52,9 @@ def validate(options: argparse.Namespace) -> int:
 
 
 def plan(options: argparse.Namespace) -> int:
-    """Say what a run would do."""
+    """Say what a run would do, or ask."""
+    if options.prompts:
+        return _show_prompts(options)
     tournament, graph, settings = _prepare(options)
     # What engines need is the run's to say: a plan takes none of them.
     task = preflight_task(tournament, graph, settings.store, check_store=False).model_copy(update={"lm_eval": ()})
@@ -58,6 +69,24 @@ def plan(options: argparse.Namespace) -> int:
         print(json.dumps(show.plan_document(graph, done, costs, loads, expected_training(graph, done)), indent=2))
     else:
         show.print_plan(graph, done, costs, loads, expected_training(graph, done))
+    return 0
+
+
+def _show_prompts(options: argparse.Namespace) -> int:
+    tournament = load_manifest(options.manifest)
+    graph = build_graph(tournament)
+    with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
+        file, store = Path(folder, "prompts.json"), StoreRef(uri=Path(folder, "store").as_uri())
+        settings = Settings(store=store, state=Path(folder))
+        _look(
+            ShowPromptsTask(tournament=graph.tournament, store=store, asked=first_asked(graph), file=str(file)),
+            settings,
+        )
+        prompts = [ShownPrompt.model_validate(prompt) for prompt in json.loads(file.read_bytes())]
+    if options.output == "json":
+        print(json.dumps([prompt.model_dump(by_alias=True) for prompt in prompts], indent=2, ensure_ascii=False))
+    else:
+        show.print_prompts(prompts)
     return 0
 
 

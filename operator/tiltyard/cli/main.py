@@ -58,6 +58,11 @@ def parser() -> argparse.ArgumentParser:
     plan = commands.add_parser("plan", help="show what a run would do: work, reuse, calls, tokens, model loads")
     _manifest(plan)
     _place(plan)
+    plan.add_argument(
+        "--prompts",
+        action="store_true",
+        help="show instead the first prompt of each kind that each model would get, word for word; asks no server",
+    )
     plan.add_argument("--output", choices=["table", "json"], default="table", help="default: table")
 
     run = commands.add_parser("run", help="run a tournament on this machine, or continue an interrupted one")

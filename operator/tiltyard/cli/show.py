@@ -16,6 +16,7 @@ from tiltyard.plan.estimate import Cost
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard_jobs.contracts.layout import readable
 from tiltyard_jobs.contracts.summary import Agreement, Standing
+from tiltyard_jobs.contracts.tasks import ShownPrompt
 
 ENDS = ("Complete", "Failed", "Suspended")
 
@@ -155,6 +156,20 @@ def print_outputs(outputs: Mapping[str, str]) -> None:
     """URIs by name; a folder on this machine as its path."""
     for name, uri in outputs.items():
         print(f"{name:<9} {readable(uri)}")
+
+
+def print_prompts(prompts: Sequence[ShownPrompt]) -> None:
+    """What models would be asked, word for word."""
+    for prompt in prompts:
+        about = "" if prompt.about in (None, prompt.model) else f", on what {prompt.about} wrote"
+        print(f"=== {prompt.stage}: {prompt.model}{about}")
+        for message in prompt.messages:
+            print(f"--- {message['role']}\n{message['content']}")
+        if prompt.text is not None:
+            print(f"--- raw prompt\n{prompt.text}")
+        if prompt.note is not None:
+            print(f"({prompt.note})")
+        print()
 
 
 def plan_document(

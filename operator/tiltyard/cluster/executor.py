@@ -109,10 +109,13 @@ class Executor:
         return job.version == (snapshot.preflight if job.bundle == PREFLIGHT else bundle and bundle.version)
 
     async def _stop_job(self, job: JobRecord, state: TournamentState) -> None:
-        """What a failed tournament leaves is kept, with its pods' logs, for whoever wants the reason."""
+        """End a Job's pods. One that is to go on later is suspended: it keeps count of the shards that it has made.
+
+        What a failed tournament leaves is kept, with its pods' logs, for whoever wants the reason.
+        """
         if state is TournamentState.COMPLETE or (state is TournamentState.FAILED and job.terminal):
             return
-        if state is TournamentState.SUSPENDED and not job.queued and not job.terminal:
+        if state is not TournamentState.FAILED and not job.queued and not job.terminal:
             if not job.suspended:
                 await self._merge_job(job, {"spec": {"suspend": True}})
                 log.info("job suspended", job=job.name)

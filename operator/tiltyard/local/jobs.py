@@ -87,6 +87,7 @@ class LocalJob:
     message: str = ""
     _running: dict[int, asyncio.subprocess.Process] = field(default_factory=dict)
     _workers: list[asyncio.Task[None]] = field(default_factory=list)
+    _stopping: bool = False
 
     @property
     def folder(self) -> Path:
@@ -111,9 +112,11 @@ class LocalJob:
         asyncio.gather(*self._workers, return_exceptions=True).add_done_callback(self._ended)
 
     async def stop(self) -> None:
-        """End the shards; they flush what they have."""
-        for worker in self._workers:
-            worker.cancel()
+        """End the shards; they flush what they have. Once they are gone the Job has ended, and no shard has failed."""
+        if not self._stopping:  # a second cancellation would not wait for the processes
+            self._stopping = True
+            for worker in self._workers:
+                worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
 
     def _ended(self, workers: asyncio.Future[list[BaseException | None]]) -> None:

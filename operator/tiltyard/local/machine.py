@@ -189,8 +189,8 @@ class Machine:
             self._beside(self._check())
         if decided.state is not TournamentState.RUNNING:
             return  # `_stop_all` ends everything
-        for name in decided.stop_jobs:
-            self._beside(self._jobs.pop(name).stop())
+        for name in decided.stop_jobs:  # it stays in sight until its shards are gone: none is started again before
+            self._beside(self._jobs[name].stop())
         for name in decided.stop_models:
             self._beside(self._servers[name].stop())
         for name in decided.start_models:

@@ -155,7 +155,9 @@ def _work(graph: Graph, policy: Policy, observed: Observed, undone: list[Bundle]
     gone = {name for name, seen in observed.models.items() if seen.phase is ModelPhase.STOPPING}
     down = {name for name, seen in observed.models.items() if seen.phase is ModelPhase.STOPPED}
     up = set(observed.models) - gone - down - set(strangers)
-    decision = decide(graph, complete, frozenset(up), policy.room)
+    running = {name for name, job in current.items() if job.phase is not JobPhase.ENDED}
+    working = {bundle.name: bundle.model for bundle in undone if bundle.model is not None and bundle.name in running}
+    decision = decide(graph, complete, frozenset(up), policy.room, frozenset(working.values()))
     # Room is free only once a model is gone: until then nothing takes its place.
     leaving = [*strangers, *decision.stop]
     there = {*up, *gone, *strangers} & set(graph.model)
@@ -168,7 +170,9 @@ def _work(graph: Graph, policy: Policy, observed: Observed, undone: list[Bundle]
 
     ready = {name for name in up.difference(decision.stop) if observed.models[name].phase is ModelPhase.READY}
     ready |= {model.name for model in graph.models if not model.served}
-    running = {name for name, job in current.items() if job.phase is not JobPhase.ENDED}
+    # Shards that wait for a model for which there is no room would only keep others from work.
+    waited_for = {*up, *decision.start, *(model.name for model in graph.models if not model.served)}
+    homeless = [name for name, model in sorted(working.items()) if model not in waited_for]
     orders = [
         JobOrder(bundle, bundle.missing(observed.done))
         for bundle in undone
@@ -181,7 +185,7 @@ def _work(graph: Graph, policy: Policy, observed: Observed, undone: list[Bundle]
         TournamentState.RUNNING,
         first.phase,
         f"{made} of {sum(bundle.shards for bundle in in_stage)} {first.stage} shards are done",
-        stop_jobs=stale_jobs,
+        stop_jobs=(*stale_jobs, *homeless),
         stop_models=tuple(leaving),
         start_models=tuple(start_models),
         start_jobs=tuple(orders),

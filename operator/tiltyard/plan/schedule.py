@@ -1,9 +1,9 @@
 """Which models to start and which to stop: few loads, nothing idle, never more than the room allows.
 
 A load of a large model takes ten minutes, so loads are what is counted. A model that has work is never stopped; one
-with nothing left goes at once; what remains to be chosen is the order of starts, and who gives way. `search.cheapest`
-looks for the sequence of loads that is the shortest from here to the end, as if all else took no time; `decide` takes
-of it what can be done now.
+with nothing left goes at once; one that has died while its shards ran comes back before any other; what remains to be
+chosen is the order of starts, and who gives way. `search.cheapest` looks for the sequence of loads
+that is the shortest from here to the end, as if all else took no time; `decide` takes of it what can be done now.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ class Decision(NamedTuple):
     stop: tuple[str, ...]
 
 
-def decide(graph: Graph, done: frozenset[str], up: frozenset[str], room: Room) -> Decision:
+def decide(
+    graph: Graph, done: frozenset[str], up: frozenset[str], room: Room, working: frozenset[str] = frozenset()
+) -> Decision:
     """What to start and stop now.
 
     Args:
@@ -55,12 +57,18 @@ def decide(graph: Graph, done: frozenset[str], up: frozenset[str], room: Room) -
         done: keys of the artifacts that are complete.
         up: names of the served models that are up or start.
         room: what may be up at once.
+        working: names of the models whose shards run; one that is not up has died.
     """
     undone = [bundle for bundle in graph.bundles if not bundle.keys <= done]
     left = {bundle.model for bundle in undone}
     ready = {bundle.model for bundle in undone if bundle.needs <= done}
     stop = [model.name for model in graph.models if model.name in up and model.name not in left]
     staying, start = set(up) - set(stop), list[str]()
+    for model in graph.models:
+        died = model.served and model.name in working and model.name not in up
+        if died and room.fits(graph.model[name] for name in [*staying, model.name]):
+            staying.add(model.name)
+            start.append(model.name)
     for load in cheapest(graph, done, frozenset(staying), room.fits):
         # A load counts on work that is not done yet: who still owes some of it cannot leave, and what follows waits.
         owing = {bundle.model for bundle in undone if bundle.keys <= load.before}

@@ -21,6 +21,7 @@ from tiltyard_jobs.contracts.recipes import (
     TaskSetRecipe,
 )
 from tiltyard_jobs.contracts.tasks import (
+    AskedModel,
     BundleTask,
     EndpointRef,
     LedgerRow,
@@ -133,9 +134,20 @@ def preflight_task(
             "lm_eval": tuple(_lm_eval_tasks(tournament, graph)),
             "folders": tuple(_folders(tournament)),
             "simulated": tuple(_simulated(tournament)),
+            "system_prompts": mine.system_prompts if (mine := tournament.spec.instructions.mine) else (),
             "secrets": _secrets(tournament),
         }
     )
+
+
+def first_asked(graph: Graph) -> tuple[AskedModel, ...]:
+    """What each model is asked for first, of each kind: the stages in the order of the plan."""
+    first: dict[tuple[str, str], AskedModel] = {}
+    for bundle in graph.bundles:
+        if bundle.model is not None:
+            asked = AskedModel(model=bundle.model, about=bundle.about, recipe=bundle.recipes[0])
+            first.setdefault((bundle.stage, bundle.model), asked)
+    return tuple(first.values())
 
 
 def is_asked_by(used: UsedEndpoint, bundle: Bundle) -> bool:

@@ -41,6 +41,18 @@ def test_what_is_asked_follows_the_recipe_alone(world: StageWorld) -> None:
     assert world.column(recipe.ref, "answer") == [f"\n{text}\n" for text in TEXTS]  # an answer stays as it was said
 
 
+def test_a_system_message_stands_before_the_instruction(world: StageWorld) -> None:
+    plain, told = (
+        answer_recipe(world.instructions(TEXTS, stage="curate"), rows=7, system=s) for s in (None, "Write Rust.\n")
+    )
+    assert plain.ref.key != told.ref.key
+    with stub(lambda asked: "An answer.") as server:
+        assert world.run(told, endpoint=server.endpoint).code == 0
+    assert [asked.document["messages"] for asked in server.asked] == [
+        [{"role": "system", "content": "Write Rust.\n"}, {"role": "user", "content": text}] for text in TEXTS
+    ]
+
+
 def test_an_answer_that_the_token_limit_cut_is_an_answer(world: StageWorld) -> None:
     recipe = answer_recipe(world.instructions(TEXTS, stage="curate"), rows=7)
     with stub(lambda asked: {"message": {"content": "Half an ans"}, "finish_reason": "length"}) as server:

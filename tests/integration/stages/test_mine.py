@@ -58,6 +58,21 @@ def test_what_is_asked_follows_the_recipe_alone(world: StageWorld) -> None:
     assert world.column(recipe.ref, "instruction") == texts
 
 
+def test_system_messages_take_turns_in_the_models_own_template(world: StageWorld, sim: Sim) -> None:
+    plain = mine_recipe(rows=14, prefix=None)
+    recipe = mine_recipe(rows=14, prefix=None, system_prompts=("Write Rust.", "Write Go."))
+    assert plain.ref.key != recipe.ref.key
+    world.make(recipe, endpoint=sim.endpoint)
+    rust, go = (
+        hashlib.sha256(f"<|im_start|>system\nWrite {what}.<|im_end|>\n{PREFIX}".encode()).hexdigest()
+        for what in ("Rust", "Go")
+    )
+    # Each has the whole grid of three settings before the next has it.
+    assert world.column(recipe.ref, "prefix_sha256") == [*[rust] * 3, *[go] * 3] * 2 + [rust] * 2
+    grid = [float(setting.temperature) for setting in recipe.settings]
+    assert world.column(recipe.ref, "temperature") == [grid[row % 3] for row in range(14)]
+
+
 def test_an_instruction_that_the_token_limit_cut_says_so(world: StageWorld) -> None:
     recipe = mine_recipe(rows=2)
     reasons = iter(["length", "stop"])

@@ -247,6 +247,24 @@ def test_an_endpoint_that_cannot_be_used(
     assert found.startswith(f"spec.competitors[1].endpoint: {server.url} {sentence}")
 
 
+def test_an_endpoint_whose_template_drops_the_system_message_of_mining(world: StageWorld) -> None:
+    """A server that renders the user's words alone, a token for each character."""
+
+    def drops(asked: Asked) -> Given:
+        document = asked.document
+        if asked.path == "/tokenize":
+            text = document.get("prompt") or f"User: {document['messages'][-1]['content']}<end>"
+            return web.json_response({"tokens": [ord(letter) for letter in text]})
+        if asked.path == "/detokenize":
+            return web.json_response({"prompt": "".join(map(chr, document["tokens"]))})
+        return "fine"
+
+    with stub(drops) as server:
+        assert world.run_task(task(world, endpoints=(mining(server.endpoint),))).code == 0
+        (found,) = problems(world, endpoints=(mining(server.endpoint),), system_prompts=("Write Rust.",))
+    assert "drops or alters the system message (instructions.mine.systemPrompts)" in found
+
+
 def test_an_endpoint_is_asked_no_more_than_it_will_be(world: StageWorld) -> None:
     needs = {"needs_completions": False, "needs_prefix": False}
     with stub(only("/v1/chat/completions"), models=None) as server:  # it judges, and lists no models

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from tiltyard.api.problems import given_text, path_text
+from tiltyard.api.scalars import CriteriaText, RubricLine
 from tiltyard.api.shapes import Distinct, Fraction, Quantity, Text, Whole, plain, repetitions
 
 
@@ -35,6 +36,14 @@ def test_a_text_of_the_least_and_the_greatest_length_is_taken(value: str) -> Non
         assert not taken(shape, str, other)
     assert taken(Text("anything", None, 3, min_length=0), str, "")
     assert taken(Text("anything", None, 3), str, "\n")
+
+
+@given(st.text(st.sampled_from("<> \n\ta>"), max_size=9))
+def test_criteria_are_what_is_not_blank_and_holds_no_fence(value: str) -> None:
+    holds = bool(value.strip()) and "<<<" not in value
+    (text,), (line,) = CriteriaText.__metadata__, RubricLine.__metadata__  # type: ignore[attr-defined]
+    assert taken(text, str, value) == holds
+    assert taken(line, str, value) == (holds and "\n" not in value)
 
 
 def test_a_text_is_told_to_the_api_server() -> None:

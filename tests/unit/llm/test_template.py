@@ -204,6 +204,30 @@ def test_the_server_s_template_that_alters_the_message_is_refused() -> None:
         find(TokenizingServer("{{ raise_exception('no') }}").answer)
 
 
+def test_a_system_message_is_rendered_by_the_template(tmp_path: Path) -> None:
+    told = "<|im_start|>system\nYou write Rust.<|im_end|>\n<|im_start|>user\n"
+    server = TokenizingServer(CHATML)
+    prefix = find(server.answer, system="You write Rust.")
+    assert (prefix.text, prefix.token_ids) == (told, tuple(server.ids(told)))
+    assert (prefix.stop, prefix.stop_token_ids) == (("<|im_end|>",), tuple(server.ids("<|im_end|>")))
+    assert find(TokenizingServer(LLAMA).answer, system=" You write Rust.\n").text.count("You write Rust.") == 1
+    folder = write_tokenizer(tmp_path, {"chat_template": CHATML})
+    assert find(not_offered, tokenizer=folder, system="You write Rust.").text == told
+    assert find(server.answer, explicit="User: ", system="You write Rust.").text == "User: "
+
+
+def test_a_template_without_a_place_for_a_system_message_is_refused(tmp_path: Path) -> None:
+    drops = "{% for m in messages if m.role == 'user' %}[INST] {{ m.content }} [/INST]{% endfor %}"
+    folder = write_tokenizer(tmp_path, {"chat_template": drops})
+    for options in ({}, {"tokenizer": folder}):
+        answer = not_offered if options else TokenizingServer(drops).answer
+        assert find(answer, **options).text == "[INST] "
+        with pytest.raises(ConfigurationError, match=r"drops or alters the system message \(instructions.mine.syst"):
+            find(answer, system="You write Rust.", **options)
+    with pytest.raises(ConfigurationError, match="cannot render a system and a user message"):
+        find(TokenizingServer(MISTRAL).answer, system="You write Rust.")
+
+
 def test_sources_are_tried_in_order(tmp_path: Path) -> None:
     folder = write_tokenizer(tmp_path, {"chat_template": ALPACA})
     server = TokenizingServer(CHATML)

@@ -131,6 +131,47 @@ def test_a_model_that_dies_is_started_again() -> None:
     assert set(world.made.values()) == {1}
 
 
+@pytest.mark.parametrize(("room", "slots"), [(1, 2), (2, 1), (2, 3)])
+def test_whenever_a_model_dies_it_comes_back_and_costs_one_load(room: int, slots: int) -> None:
+    """A death at each step in turn, of each model that is up then."""
+    graph = build_graph(tournament(3))
+    quiet = World(random.Random(11), slots=slots)
+    assert quiet.play(graph, Policy(Room(room))).state is TournamentState.COMPLETE
+    died = 0
+    for step in range(quiet.steps):
+        world = World(random.Random(11), slots=slots, dies=lambda _, now, step=step: now == step)  # type: ignore[misc]
+        assert world.play(graph, Policy(Room(room))).state is TournamentState.COMPLETE
+        assert set(world.made.values()) == {1}
+        assert world.loads.total() <= quiet.loads.total() + world.deaths
+        died += world.deaths
+    assert died > quiet.steps / 3
+
+
+@given(st.integers(0, 2**32), st.integers(1, 2), st.integers(1, 4), st.floats(0, 0.3))
+@settings(deadline=None, max_examples=25)
+def test_models_that_die_at_any_time_never_keep_a_tournament_from_its_end(
+    seed: int, room: int, slots: int, often: float
+) -> None:
+    graph, deaths = build_graph(tournament(3, judges=1)), random.Random(seed)
+    world = World(random.Random(seed), slots=slots, dies=lambda name, step: deaths.random() < often)
+    assert world.play(graph, Policy(Room(room))).state is TournamentState.COMPLETE
+    assert set(world.made.values()) == {1}
+
+
+@pytest.mark.parametrize("slots", [2, 3])
+@pytest.mark.parametrize("name", ["m0", "m1"])
+def test_shards_whose_model_has_no_room_give_their_slots_back_and_lose_nothing(slots: int, name: str) -> None:
+    """The room shrinks while two models work, and one of them dies."""
+    graph = build_graph(tournament(4))
+    world = World(random.Random(12), slots=slots)
+    world.play(graph, Policy(Room(2)), until=lambda world: world.at_work() == {"m0", "m1"})
+    world.dies = lambda model, _: model == name and not world.deaths
+    assert world.play(graph, Policy(Room(1))).state is TournamentState.COMPLETE
+    assert world.deaths == 1
+    assert world.jobs_stopped > 0
+    assert set(world.made.values()) == {1}
+
+
 def test_a_deadline_fails_it_and_keeps_what_is_made() -> None:
     graph, world = build_graph(tournament(3)), World(random.Random(7))
     last = world.play(graph, Policy(Room(1), active_deadline=120))

@@ -174,6 +174,45 @@ def test_a_job_starts_once_its_model_is_ready_and_never_twice() -> None:
         assert orders(plan(GRAPH, Policy(), passed(models=models(GRAPH, m0=ModelPhase.READY), jobs=jobs))) == again
 
 
+@pytest.mark.parametrize("phase", [None, ModelPhase.STOPPED, ModelPhase.STOPPING])
+@pytest.mark.parametrize("name", ["m0", "m1", "m2"])
+def test_a_model_that_died_while_its_shards_ran_comes_back_before_any_other(
+    name: str, phase: ModelPhase | None
+) -> None:
+    mine = GRAPH.by_name[f"mine/{name}"]
+    observed = passed(
+        jobs={mine.name: JobSeen(JobPhase.ACTIVE, mine.version)}, models=models(GRAPH, **{name: phase} if phase else {})
+    )
+    decided = plan(GRAPH, Policy(Room(1)), observed)
+    assert decided.start_models == (() if phase is ModelPhase.STOPPING else (name,))
+    assert decided.stop_jobs == ()
+
+
+@pytest.mark.parametrize("other", [ModelPhase.STARTING, ModelPhase.READY])
+def test_where_its_room_is_taken_its_jobs_stop_until_it_is_ready_again(other: ModelPhase) -> None:
+    jobs = {f"mine/m{place}": JobSeen(JobPhase.ACTIVE, GRAPH.by_name[f"mine/m{place}"].version) for place in (0, 1)}
+    observed = passed(jobs=jobs, models=models(GRAPH, m0=ModelPhase.STOPPED, m1=other))
+    decided = plan(GRAPH, Policy(Room(1)), observed)
+    assert (decided.stop_jobs, decided.stop_models, decided.start_models) == (("mine/m0",), (), ())
+    jobs["mine/m0"] = JobSeen(JobPhase.ENDED, GRAPH.by_name["mine/m0"].version)
+    stopped = passed(jobs=jobs, models=models(GRAPH, m0=ModelPhase.STOPPED, m1=other))
+    assert plan(GRAPH, Policy(Room(1)), stopped).stop_jobs == ()
+    assert orders(plan(GRAPH, Policy(Room(1)), stopped)) == []
+    back = passed(jobs=jobs, models=models(GRAPH, m0=ModelPhase.READY, m1=other))
+    assert orders(plan(GRAPH, Policy(Room(2)), back)) == ["mine/m0"]
+
+
+def test_jobs_of_an_endpoint_are_never_stopped_for_want_of_room() -> None:
+    document = manifest(3)
+    player = document["spec"]["competitors"][1]
+    del player["model"]
+    player["endpoint"] = {"url": "http://127.0.0.1:1/v1", "model": "m"}
+    graph = build_graph(load_tournament(yaml.safe_dump(document)))
+    jobs = {"mine/m1": JobSeen(JobPhase.ACTIVE, graph.by_name["mine/m1"].version)}
+    decided = plan(graph, Policy(Room(1)), passed(jobs=jobs, models=models(graph, m0=ModelPhase.READY)))
+    assert decided.stop_jobs == ()
+
+
 def test_a_stale_job_is_stopped_and_its_bundle_started_anew() -> None:
     jobs = {"mine/m0": JobSeen(JobPhase.ACTIVE, "older")}
     decided = plan(GRAPH, Policy(), passed(models=models(GRAPH, m0=ModelPhase.READY), jobs=jobs))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import orjson
 import pytest
@@ -10,13 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiltyard_jobs.contracts import verdicts
+from tiltyard_jobs.contracts.identity import ModelIdentity
+from tiltyard_jobs.contracts.recipe import ArtifactRef
+from tiltyard_jobs.contracts.recipes import JudgeRecipe, RubricPoint
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
 from tiltyard_jobs.prompts.fence import fence
 from tiltyard_jobs.prompts.grade import grade_messages, parse_grade
-from tiltyard_jobs.prompts.judge import JudgePrompt
+from tiltyard_jobs.prompts.judge import CRITERIA, JudgePrompt
 from tiltyard_jobs.prompts.verdicts import VERDICT_METHODS, parse_choice, parse_logprobs
 
-PROMPT = JudgePrompt("judge-v1/code-v1", "Choice", salt="0/abc")
+PROMPT = JudgePrompt(CRITERIA["code-v1"], "Choice", salt="0/abc")
 
 
 def reason_of(call: object, *arguments: object) -> VoidReason:
@@ -52,6 +56,28 @@ def test_prompts_about_one_instruction_share_their_beginning() -> None:
         for other in ("second", "third")
     ]
     assert texts[0].split("ANSWER 2")[0] == texts[1].split("ANSWER 2")[0]
+
+
+def test_criteria_of_the_users_own_stand_where_named_ones_do() -> None:
+    judge, instructions = ModelIdentity(uri="sim://j"), ArtifactRef(stage="curate", key="0" * 32)
+
+    def system(**own: Any) -> str:
+        recipe = JudgeRecipe(
+            judge=judge, player_a=judge, player_b=judge, instructions=instructions, answers_a=instructions,
+            answers_b=instructions, orders="Both", method="Choice", max_tokens=64, rows=1, seed=0, shard_size=1, **own,
+        )  # fmt: skip
+        return JudgePrompt.of(recipe).messages("Sort.", "a", "b")[0]["content"]
+
+    named = system(prompt="judge-v1/code-v1")
+    assert CRITERIA["code-v1"] in named
+    text = system(prompt="judge-v1/text-v1", criteria="Weigh brevity alone: {not} a %s form.\n")
+    assert text == named.replace(CRITERIA["code-v1"], "Weigh brevity alone: {not} a %s form.")
+    points = (RubricPoint(text="It runs.", weight=3), RubricPoint(text="It is short.", weight=1))
+    assert system(prompt="judge-v1/rubric-v1", rubric=points) == named.replace(
+        CRITERIA["code-v1"],
+        "Weigh these points. A point of weight 2 counts twice as much as one of weight 1.\n"
+        "- weight 3: It runs.\n- weight 1: It is short.",
+    )
 
 
 def test_a_vote_is_the_share_of_probability() -> None:
@@ -146,6 +172,16 @@ def test_what_is_no_grade_is_void(text: str) -> None:
 def test_a_grade_is_read() -> None:
     assert parse_grade('{"grade": 7}') == parse_grade('\ufeff```json\n{"grade": 7}\n```') == 7
     assert grade_messages("Sort.", "s")[0]["content"].startswith("TASK: grade\n")
+
+
+def test_criteria_of_the_users_own_leave_the_rest_of_the_graders_prompt_as_it_is() -> None:
+    own = "Good: it is about {SQL}, to 100 %."
+    (named, shown), (system, also_shown) = grade_messages("Sort.", "s"), grade_messages("Sort.", "s", own + "\n")
+    assert shown == also_shown
+    lines, before = system["content"].split("\n"), named["content"].split("\n")
+    assert lines[1:4] == ["You grade an instruction.", own, "9-10 is excellent, 6-8 good, 3-5 average, 1-2 poor."]
+    assert [lines[0], *lines[4:]] == [before[0], *before[-2:]]
+    assert "an expert" not in system["content"]
 
 
 def test_the_operator_knows_each_method_as_the_worker_does() -> None:

@@ -57,6 +57,13 @@ def test_each_kind_of_model_is_looked_at_in_its_own_way() -> None:
     assert task.check_store
 
 
+def test_a_template_is_tried_with_the_system_messages_of_mining() -> None:
+    document = mixed()
+    assert told(document).system_prompts == ()
+    document["spec"]["instructions"] = {"mine": {"systemPrompts": ["Write Rust.", "Write Go."]}}
+    assert told(document).system_prompts == ("Write Rust.", "Write Go.")
+
+
 def test_what_does_not_mine_needs_no_template() -> None:
     document = mixed()
     document["spec"]["competitors"][1]["chatTemplatePrefix"] = "User: "

@@ -26,6 +26,8 @@ def keys(graph: Graph, stages: set[str]) -> set[str]:
         {"judges": 2, "competitors": 2},
         {"battles": {"verdict": {"method": "Choice"}}},
         {"battles": {"verdict": {"criteria": "general-v1"}}},
+        {"battles": {"verdict": {"criteriaText": "Weigh brevity."}}},
+        {"battles": {"verdict": {"rubric": [{"text": "Brevity."}]}}},
         {"battles": {"orders": "Alternate"}},
     ],
 )

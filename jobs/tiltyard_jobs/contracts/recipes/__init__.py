@@ -13,7 +13,7 @@ from pydantic import Field
 
 from tiltyard_jobs.contracts.recipe import Recipe
 from tiltyard_jobs.contracts.recipes import battles, evaluation, instructions, report, results, training
-from tiltyard_jobs.contracts.recipes.battles import AnswerRecipe, JudgeRecipe
+from tiltyard_jobs.contracts.recipes.battles import AnswerRecipe, JudgeRecipe, RubricPoint
 from tiltyard_jobs.contracts.recipes.evaluation import (
     LmEvalRecipe,
     MetricRecipe,
@@ -91,6 +91,7 @@ __all__ = [
     "Recipe",
     "ReferencesRecipe",
     "ReportRecipe",
+    "RubricPoint",
     "SamplingRecipe",
     "ScoreRecipe",
     "ScoredModel",

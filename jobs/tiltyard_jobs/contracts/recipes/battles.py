@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.identity import ModelIdentity
-from tiltyard_jobs.contracts.recipe import ArtifactRef, Phase, Recipe, Requests, parts
+from tiltyard_jobs.contracts.recipe import ArtifactRef, Phase, Recipe, Requests, in_key_if_set, parts
 from tiltyard_jobs.contracts.recipes.instructions import INSTRUCTION_TOKENS, SamplingRecipe
 from tiltyard_jobs.contracts.verdicts import VERDICT_METHODS, VerdictMethodName
 from tiltyard_jobs.contracts.vocabulary import Orders, Thoughts
@@ -18,6 +19,7 @@ class AnswerRecipe(Recipe):
     """One model's answers to one attacker's curated instructions.
 
     Attributes:
+        system: the user's own system message; None: none is sent.
         thoughts: Keep: what the model thought stands beside its answer, in a column of its own.
     """
 
@@ -27,8 +29,9 @@ class AnswerRecipe(Recipe):
     version: int = 2
     model: ModelIdentity
     instructions: ArtifactRef
+    system: str | None = in_key_if_set(None)
     sampling: SamplingRecipe
-    thoughts: Thoughts = "Drop"
+    thoughts: Thoughts = in_key_if_set("Drop")
     rows: int
     seed: int
     shard_size: int
@@ -43,12 +46,22 @@ class AnswerRecipe(Recipe):
         return Requests(self.rows, INSTRUCTION_TOKENS, answer_tokens)
 
 
+class RubricPoint(Contract):
+    """One thing that a judge weighs, and how much it counts beside the others."""
+
+    text: str
+    weight: int
+
+
 class JudgeRecipe(Recipe):
     """One judge's verdicts on one match: two players' answers to one attacker's instructions.
 
     Attributes:
         player_a: the attacker, where pairing is AttackerDefender.
         orders: Both: two verdicts for an instruction (A first; B first). Alternate: one, by the parity of its row.
+        prompt: the frame and the criteria by their names: `judge-v1/code-v1`; see `contracts.versions`.
+        criteria: the user's own text, where `prompt` says so.
+        rubric: the user's own points, where `prompt` says so.
         max_tokens: of one verdict, including the thought before it.
         round: verdicts may come in rounds; round 0 asks for all that `previous` (none) left.
         previous: the artifact that decided what this round asks for.
@@ -67,6 +80,8 @@ class JudgeRecipe(Recipe):
     orders: Orders
     method: VerdictMethodName
     prompt: str
+    criteria: str | None = in_key_if_set(None)
+    rubric: tuple[RubricPoint, ...] = in_key_if_set(())
     max_tokens: int
     round: int = 0
     previous: ArtifactRef | None = None

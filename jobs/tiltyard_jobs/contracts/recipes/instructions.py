@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.identity import ModelIdentity
-from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Phase, Recipe, Requests, parts
+from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Phase, Recipe, Requests, in_key_if_set, parts
 from tiltyard_jobs.contracts.vocabulary import DedupMethod, DiversityMethod, EmbedderMethod, Grade
 
 # Tokens, for estimates: medians of chat data sets, rounded up.
@@ -29,7 +29,8 @@ class MineRecipe(Recipe):
 
     Attributes:
         prefix: the manifest's own prefix; None: derived from the served model's template.
-        settings: the sampling grid, in order; row i uses setting i mod len(settings).
+        system_prompts: the user's own system messages, rendered by the model's own template; none beside a `prefix`.
+        settings: the sampling grid, in order; see `turn`.
         rows: how many completions are asked for.
         seed: the tournament's seed; each row's own seed derives from it and the row's id.
     """
@@ -40,6 +41,7 @@ class MineRecipe(Recipe):
     version: int = 2
     model: ModelIdentity
     prefix: str | None
+    system_prompts: tuple[str, ...] = in_key_if_set(())
     settings: tuple[SamplingRecipe, ...]
     rows: int
     seed: int
@@ -49,6 +51,16 @@ class MineRecipe(Recipe):
     def shards(self) -> int:
         """Parts of `shard_size` rows."""
         return parts(self.rows, self.shard_size)
+
+    @property
+    def systems(self) -> tuple[str | None, ...]:
+        """The system messages that take turns; None: none."""
+        return self.system_prompts or (None,)
+
+    def turn(self, row: int) -> tuple[SamplingRecipe, int]:
+        """The setting of a row, and which of `systems` it has: one message for the whole grid, then the next."""
+        grid = len(self.settings)
+        return self.settings[row % grid], row // grid % len(self.systems)
 
     def requests(self, answer_tokens: int) -> Requests:
         """A completion for each row."""
@@ -124,6 +136,7 @@ class GradeRecipe(Recipe):
     `rows` bounds the number of instructions (known beforehand); parts past the real number are empty.
 
     Attributes:
+        criteria: the user's own; None: those of `prompt`.
         max_tokens: of one grade, including the thought before it.
     """
 
@@ -133,6 +146,7 @@ class GradeRecipe(Recipe):
     version: int = 2
     grader: ModelIdentity
     prompt: str
+    criteria: str | None = in_key_if_set(None)
     max_tokens: int
     instructions: ArtifactRef
     rows: int

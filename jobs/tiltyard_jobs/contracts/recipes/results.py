@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.identity import ModelIdentity
-from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Phase, Recipe
+from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Phase, Recipe, in_key_if_set
 from tiltyard_jobs.contracts.vocabulary import DatasetFormat, Thoughts
 
 
@@ -115,5 +115,5 @@ class DatasetRecipe(Recipe):
     formats: tuple[DatasetFormat, ...]
     min_margin: Fraction
     benchmarks: tuple[BenchmarkRecipe, ...]
-    thoughts: Thoughts = "Drop"
+    thoughts: Thoughts = in_key_if_set("Drop")
     tournament: str

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import combinations
+from typing import Any
 
 from tiltyard.api import Participant, Tournament
 from tiltyard.plan.graph import Bundle, bundle
 from tiltyard.plan.recipes.instructions import InstructionRecipes
 from tiltyard_jobs.contracts.recipe import ArtifactRef
-from tiltyard_jobs.contracts.recipes import AnswerRecipe, JudgeRecipe, Lineup, Match, PlayerRecipe, SamplingRecipe
+from tiltyard_jobs.contracts.recipes import (
+    AnswerRecipe,
+    JudgeRecipe,
+    Lineup,
+    Match,
+    PlayerRecipe,
+    RubricPoint,
+    SamplingRecipe,
+)
 from tiltyard_jobs.contracts.versions import judge_prompt
 
 
@@ -50,6 +59,7 @@ class BattleRecipes:
                 name: AnswerRecipe(
                     model=player.identity(),
                     instructions=curated.ref,
+                    system=answer.system,
                     sampling=sampling,
                     thoughts=answer.thoughts,
                     rows=self.instructions.curated_rows,
@@ -98,12 +108,23 @@ class BattleRecipes:
             answers_b=answers[player_b].ref,
             orders=battles.orders,
             method=battles.verdict.method,
-            prompt=judge_prompt(battles.verdict.criteria),
+            **self._criteria,
             max_tokens=battles.verdict.max_tokens,
             rows=self.instructions.curated_rows,
             seed=self.spec.seed,
             shard_size=self.spec.jobs.shard_size,
         )
+
+    @cached_property
+    def _criteria(self) -> Mapping[str, Any]:
+        """What judges weigh, as members of a recipe."""
+        verdict = self.spec.battles.verdict
+        if verdict.criteria_text is not None:
+            return {"prompt": judge_prompt("text-v1"), "criteria": verdict.criteria_text}
+        if verdict.rubric:
+            points = tuple(RubricPoint(text=point.text, weight=point.weight) for point in verdict.rubric)
+            return {"prompt": judge_prompt("rubric-v1"), "rubric": points}
+        return {"prompt": judge_prompt(verdict.criteria or "code-v1")}
 
     @cached_property
     def lineup(self) -> Lineup:

@@ -17,7 +17,7 @@ from tiltyard_jobs.contracts.recipes import (
     PromptsRecipe,
     SamplingRecipe,
 )
-from tiltyard_jobs.contracts.versions import GRADE_PROMPT
+from tiltyard_jobs.contracts.versions import GRADE_PROMPT, OWN_GRADE_PROMPT
 
 
 class InstructionRecipes:
@@ -81,6 +81,7 @@ class InstructionRecipes:
                 name: MineRecipe(
                     model=player.identity(),
                     prefix=player.chat_template_prefix,
+                    system_prompts=mine.system_prompts if player.chat_template_prefix is None else (),
                     settings=grid,
                     rows=self.rows,
                     seed=self.spec.seed,
@@ -140,11 +141,13 @@ class InstructionRecipes:
     @cached_property
     def grades(self) -> Mapping[str, Mapping[str, GradeRecipe]]:
         """Then by grader."""
+        own = self.spec.curation.difficulty.criteria
         return {
             name: {
                 grader.name: GradeRecipe(
                     grader=grader.identity(),
-                    prompt=GRADE_PROMPT,
+                    prompt=GRADE_PROMPT if own is None else OWN_GRADE_PROMPT,
+                    criteria=own,
                     max_tokens=self.spec.curation.difficulty.max_tokens,
                     instructions=recipe.ref,
                     rows=self.rows,

@@ -1,0 +1,20 @@
+"""What the README's quick start shows is what the example makes."""
+
+from __future__ import annotations
+
+import re
+
+from support.documents import ROOT
+from tiltyard.api import load_tournament
+from tiltyard.plan.build import build_graph
+
+
+def test_the_run_is_that_of_the_example() -> None:
+    named = set(re.findall(r"demo/runs/([0-9a-f]{12})/", (ROOT / "README.md").read_text()))
+    assert named == {build_graph(load_tournament(ROOT / "examples/quickstart.yaml")).run}
+
+
+def test_the_leaderboard_names_the_players_of_the_example() -> None:
+    rows = re.findall(r"^ +\d +(\w+) +\d+ +\d+ … \d+ ", (ROOT / "README.md").read_text(), re.MULTILINE)
+    players = load_tournament(ROOT / "examples/quickstart.yaml").spec.competitors
+    assert sorted(rows) == sorted(player.name for player in players)

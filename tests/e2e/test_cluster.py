@@ -60,8 +60,8 @@ async def test_more_gpus_than_any_node_has_are_told_of_before_a_model_starts(are
     training = {"baseModel": {"uri": "hf://org/base"}, "resources": {"limits": {"nvidia.com/gpu": "64"}}}
     await arena.apply(manifest(2, **SMALL, training=training, suspend=True))
     told = (
-        "the manifest is valid; spec.training.resources asks for 64 nvidia.com/gpu, and none has any:"
-        " such a pod waits until a larger node is there"
+        "the manifest is valid; spec.training.resources requests 64 nvidia.com/gpu, but no node has any:"
+        " such a pod stays pending until a larger node is added"
     )
     seen = await arena.wait("test", lambda one: bool(one.get("status", {}).get("conditions")), 60)
     (accepted,) = (one for one in seen["status"]["conditions"] if one["type"] == "Accepted")

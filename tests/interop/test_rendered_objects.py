@@ -92,7 +92,7 @@ def test_every_example_passes(example: Path, values: Path, tmp_path: Path, capsy
 @pytest.mark.parametrize(
     ("kind", "path", "value", "problem"),
     [
-        ("ConfigMap", ["imutable"], True, 'imutable: is no field of V1ConfigMap, did you mean "immutable"'),
+        ("ConfigMap", ["imutable"], True, 'imutable: is not a field of V1ConfigMap, did you mean "immutable"'),
         ("ConfigMap", ["data", "task.json"], 1, 'data["task.json"]: must be a text, given 1'),
         ("ConfigMap", ["data"], ["a"], "data: must be a mapping, given a list of 1"),
         ("ConfigMap", ["immutable"], "true", 'immutable: must be true or false, given "true"'),
@@ -102,7 +102,7 @@ def test_every_example_passes(example: Path, values: Path, tmp_path: Path, capsy
             "Job",
             ["spec", "template", "spec", "containers", 0, "imagePulPolicy"],
             "Always",
-            "spec.template.spec.containers[0].imagePulPolicy: is no field of V1Container, did you mean"
+            "spec.template.spec.containers[0].imagePulPolicy: is not a field of V1Container, did you mean"
             ' "imagePullPolicy"',
         ),
         (
@@ -115,7 +115,7 @@ def test_every_example_passes(example: Path, values: Path, tmp_path: Path, capsy
             "InferenceService",
             ["spec", "predictor", "replicas"],
             1,
-            "spec.predictor.replicas: is no field of V1beta1PredictorSpec",
+            "spec.predictor.replicas: is not a field of V1beta1PredictorSpec",
         ),
         (
             "InferenceService",
@@ -129,7 +129,12 @@ def test_every_example_passes(example: Path, values: Path, tmp_path: Path, capsy
             {"nvidia.com/gpu": 1},
             'spec.predictor.containers[0].resources.limits["nvidia.com/gpu"]: must be a text, given 1',
         ),
-        ("InferenceService", ["spec", "predictor"], None, "spec: is no V1beta1InferenceServiceSpec: Invalid value for"),
+        (
+            "InferenceService",
+            ["spec", "predictor"],
+            None,
+            "spec: is not a valid V1beta1InferenceServiceSpec: Invalid value for",
+        ),
     ],
 )
 def test_a_planted_mistake_is_told_by_its_path(
@@ -163,7 +168,7 @@ def test_what_the_manifest_leaves_to_kubernetes_is_checked(
     assert main([*command, "--check"]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    place = 'spec.template.spec.volumes[3].emptydir: is no field of V1Volume, did you mean "emptyDir"'
+    place = 'spec.template.spec.volumes[3].emptydir: is not a field of V1Volume, did you mean "emptyDir"'
     assert all(line.startswith(f"{file}: Job test-") and line.endswith(place) for line in err.splitlines())
     assert len(err.splitlines()) > 1
 

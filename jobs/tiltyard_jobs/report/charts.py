@@ -122,7 +122,7 @@ def histogram(labels: Sequence[str], totals: Sequence[int], filled: Sequence[int
             )
         )
     parts = "; ".join(
-        f"{label}: {total:,}" if total == part else f"{label}: {total:,}, of these {part:,} kept"
+        f"{label}: {total:,}" if total == part else f"{label}: {total:,}, of which {part:,} kept"
         for label, total, part in zip(labels, totals, filled, strict=True)
     )
     return Histogram(tuple(bars), f"{what}. {parts}.")

@@ -90,7 +90,7 @@ def cost_tables(ledger: Sequence[LedgerRow]) -> CostTables | None:
     ordered = sorted(ledger, key=lambda row: (by_stage(row.stage), row.model))
     stages = [_cost(stage, list(rows)) for stage, rows in groupby(ordered, key=lambda row: row.stage)]
     models = [_cost(f"{row.stage} · {visible(row.model)}", [row]) for row in ordered[:_LEDGER_ROWS]]
-    heads = ("Time", "Requests", "Retries", "Tokens read", "of these cached", "Tokens written")
+    heads = ("Time", "Requests", "Retries", "Tokens read", "Of which cached", "Tokens written")
     return CostTables(Pivot(heads, (*stages, _cost("all", ordered))), Pivot(heads, tuple(models)))
 
 

@@ -43,7 +43,7 @@ def _comparable(one: PlayerStanding, other: PlayerStanding) -> bool:
 def _lead(standings: Standings) -> Iterator[str]:
     rated = _rated(standings)
     if not rated:
-        yield "No match was decided, so there is no ranking."
+        yield "No battle was decided, so there is no ranking."
         return
     leader, *others = rated
     name = visible(leader.name)
@@ -66,22 +66,22 @@ def _gap(leader: PlayerStanding, second: PlayerStanding) -> Iterator[str]:
     assert leader.rating is not None
     assert second.rating is not None
     if leader.component != second.component:
-        yield f"No chain of matches joins it to {visible(second.name)}, so the two cannot be compared."
+        yield f"No chain of battles connects it with {visible(second.name)}, so the two cannot be compared."
         return
     if leader.group != second.group:
-        yield f"It is far above {visible(second.name)}: no vote went the other way, so the gap has no measure."
+        yield f"It is far above {visible(second.name)}: no vote went the other way, so the size of the gap is unknown."
         return
     gap = leader.rating - second.rating
     wins = 1 / (1 + 10 ** (-gap / 400))
     yield (
         f"{visible(second.name)} follows {points(gap)} points behind; at that gap the leader's answer is the better "
-        f"one in about {count(100 * wins)} of 100 matches between them."
+        f"one in about {count(100 * wins)} of 100 battles between them."
     )
 
 
 def _certainty(leader: PlayerStanding, standings: Standings, has_interval: bool) -> Iterator[str]:
     if not has_interval:
-        yield "There are no intervals, so nothing can be said about how sure this is."
+        yield "There are no intervals, so it is unknown how certain this is."
         return
     rivals = contenders(standings)
     if rivals:
@@ -103,7 +103,7 @@ def _names(players: Sequence[PlayerStanding]) -> str:
 
 def _scale(standings: Standings) -> str:
     return (
-        f"{count(len(standings.players))} players fought {count(standings.matches)} matches over "
+        f"{count(len(standings.players))} players met in {count(standings.matches)} battles over "
         f"{count(standings.instructions)} instructions; {count(len(standings.judges))} judges gave "
         f"{count(standings.verdicts)} verdicts."
     )
@@ -111,13 +111,13 @@ def _scale(standings: Standings) -> str:
 
 def _caveats(standings: Standings) -> Iterator[str]:
     if standings.undecided:
-        yield f"{_several(standings.undecided, 'match has', 'matches have')} no verdict at all and no score."
+        yield f"{_several(standings.undecided, 'battle has', 'battles have')} no vote, and so no score."
     if standings.without_quorum:
-        yield f"{_several(standings.without_quorum, 'match was', 'matches were')} decided by fewer than two judges."
+        yield f"{_several(standings.without_quorum, 'battle was', 'battles were')} decided by fewer than two judges."
     if standings.unjudged:
         yield f"{_several(standings.unjudged, 'instruction has', 'instructions have')} no gold answer."
     if len({one.component for one in _rated(standings)}) > 1:
-        yield "The players fall into parts that never met; ratings compare only within a part."
+        yield "The players form sets that never met: compare ratings only within a set."
 
 
 def _several(number: int, one: str, many: str) -> str:
@@ -131,7 +131,7 @@ def best_alone(standings: Standings) -> str | None:
         return None
     return (
         f"Always taking {visible(rated[0].name)}'s answer, without asking any judge, would have picked the gold answer "
-        f"for {percent(standings.best_alone, 1)} of the instructions. What the verdicts add is the rest: "
+        f"for {percent(standings.best_alone, 1)} of the instructions. The verdicts add the rest: "
         f"{percent(1 - standings.best_alone, 1)} of the gold answers are another player's."
     )
 
@@ -145,5 +145,5 @@ def length_note(standings: Standings) -> str | None:
     # At three times the length the normalised difference (3 - 1) / (3 + 1) is one half.
     return (
         f"An answer three times as long as its opponent's gets {decimal(worth / 2, 0, plus=True)} points for its "
-        f"length alone{within}; the length-controlled rating takes that out."
+        f"length alone{within}; the length-controlled rating excludes this."
     )

@@ -156,7 +156,7 @@ def read_samples(
         if not found or found[0]["instruction_id"] != one.instruction_id or found[0]["answer"] is None:
             raise PermanentError(
                 f"answer/{answers.key} has no answer to instruction {one.instruction_id} in its place; "
-                "delete the folder, so that it is made again."
+                "delete the folder, so that it is recomputed."
             )
         samples.append(
             Sample(

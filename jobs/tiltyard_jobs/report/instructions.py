@@ -131,5 +131,5 @@ def _overlap(one: Overlap) -> OverlapView:
         benchmark=name,
         items=count(one.items),
         chart=histogram(labels, one.histogram, one.histogram, what=f"Instructions by overlap with {name}, from"),
-        summary=f"{far} below 0.3, {count(near) if near else 'none'} from 0.6 on; {count(one.matched)} cut.",
+        summary=f"{far} below 0.3, {count(near) if near else 'none'} from 0.6 on; {count(one.matched)} left out.",
     )

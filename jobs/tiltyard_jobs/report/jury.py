@@ -43,7 +43,7 @@ class CardRow(NamedTuple):
 
 
 COLUMNS = (
-    CardColumn("Verdicts", "How many comparisons it decided.", ""),
+    CardColumn("Verdicts", "The number of its verdicts that are not void.", ""),
     CardColumn(
         "Void",
         "Share of its verdicts that could not be used: no reply, or a reply that names no side.",
@@ -51,30 +51,29 @@ COLUMNS = (
     ),
     CardColumn(
         "Consistency",
-        "Asked twice with the two answers exchanged, how often it stayed with the same answer. Beside it: how many "
-        "such pairs there were.",
+        "How often it preferred the same answer again when the two were exchanged. Below it: the number of such pairs.",
         f"below {percent(MIN_CONSISTENCY)}",
     ),
     CardColumn(
         "First position",
-        "Share of its vote for the answer shown first. A fair judge that sees both orders has 50\u00a0%.",
+        "Share of its votes for the answer shown first. A fair judge that sees both orders has 50\u00a0%.",
         f"outside {percent(FAIR_FIRST[0])} to {percent(FAIR_FIRST[1])}",
     ),
     CardColumn(
         "Length slope",
-        "How much longer answers draw its vote, as log-odds. Better answers may be longer, so compare the judges with "
-        "one another and not with zero.",
+        "How strongly longer answers attract its votes, in log-odds. Better answers may be longer, so compare the "
+        "judges with one another and not with zero.",
         f"more than {decimal(MAX_SLOPE_GAP, 0)} from the judges' median, with three judges or more",
     ),
     CardColumn(
         "Agreement",
-        "How often it took the same side as another judge of the same comparison.",
+        "How often it preferred the same answer as another judge that saw the same battle in the same order.",
         f"below {percent(MIN_AGREEMENT)}",
     ),
     CardColumn(
         "Own family",
-        "How much more of its vote a model of its own family got than other judges gave that model there, in "
-        "percentage points.",
+        "How much more of its votes it gave to models of its own family than judges of other families did in the same "
+        "battles, in percentage points.",
         f"more than {decimal(100 * MAX_FAMILY_EXCESS, 0)} either way",
     ),
 )

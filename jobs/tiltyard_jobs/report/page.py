@@ -88,7 +88,7 @@ def _facts(given: ReportInput) -> tuple[tuple[str, str], ...]:
         ("Players", count(len(standings.players))),
         ("Judges", count(len(standings.judges))),
         ("Instructions", count(standings.instructions)),
-        ("Matches", count(standings.matches)),
+        ("Battles", count(standings.matches)),
         ("Verdicts", count(standings.verdicts)),
         ("Training rows", count(data.sft)),
         ("Preference pairs", count(data.preference)),

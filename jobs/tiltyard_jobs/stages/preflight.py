@@ -142,7 +142,7 @@ def check_sandbox() -> None:
 def check_secret(variable: str, place: str | None) -> None:
     """A secret is where the worker will look for it."""
     if not os.environ.get(variable):
-        advice = f"make {place}" if place else f"set the environment variable {variable}"
+        advice = f"create {place}" if place else f"set the environment variable {variable}"
         raise ConfigurationError(f"the secret does not exist: {advice}")
 
 

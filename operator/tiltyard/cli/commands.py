@@ -122,7 +122,7 @@ def status(options: argparse.Namespace) -> int:
         state = _state_folder(options, tournament)
         here = _read_status(state)
         if here is None:
-            raise UserError(f"{state} holds no run of {tournament.metadata.name}: start one with `tiltyard run`")
+            raise UserError(f"{state} contains no run of {tournament.metadata.name}: start one with `tiltyard run`")
         seen, at_work = here, is_occupied(state)
     if options.output == "json":
         print(seen.model_dump_json(by_alias=True, indent=2, exclude_none=True))
@@ -192,7 +192,7 @@ def _programs_pythons(options: argparse.Namespace, tournament: Tournament) -> Ma
     evaluation = tournament.spec.evaluation
     named = {environment.benchmark for environment in evaluation.environments} if evaluation is not None else set()
     for name in given.keys() - named:
-        raise UserError(f"--programs-python {name}={given[name]}: spec.evaluation.environments has none for {name}")
+        raise UserError(f"--programs-python {name}={given[name]}: spec.evaluation.environments has no entry for {name}")
     return given
 
 

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class UserError(Exception):
-    """What the user can mend; its text is the sentence to show."""
+    """What the user can fix; its text is the sentence to show."""

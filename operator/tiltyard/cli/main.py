@@ -49,7 +49,7 @@ def _command(name: str) -> Callable[[argparse.Namespace], int]:
 
 def parser() -> argparse.ArgumentParser:
     """The command line's grammar."""
-    top = argparse.ArgumentParser(prog="tiltyard", description="Tournaments between language models.")
+    top = argparse.ArgumentParser(prog="tiltyard", description="Run tournaments between language models.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     validate = commands.add_parser("validate", help="check a manifest; nothing is started")
@@ -68,7 +68,9 @@ def parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="run a tournament on this machine, or continue an interrupted one")
     _manifest(run)
     _place(run)
-    run.add_argument("--workers", type=_positive, metavar="N", help="worker processes at once (default: the cores)")
+    run.add_argument(
+        "--workers", type=_positive, metavar="N", help="worker processes at once (default: the cores, at least 2)"
+    )
     run.add_argument("--vllm-python", metavar="PATH", help="the interpreter that has vLLM (default: this one)")
     run.add_argument("--train-python", metavar="PATH", help="the interpreter that has TRL (default: this one)")
     run.add_argument("--lm-eval-python", metavar="PATH", help="the interpreter that has lm-eval (default: this one)")
@@ -78,40 +80,44 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="BENCHMARK=PATH",
-        help="the interpreter that has what the programs of a benchmark use; may be given more than once",
+        help="the interpreter that has the libraries of a benchmark's programs; may be given more than once",
     )
     run.add_argument("--progress", choices=["auto", "bars", "lines", "none"], default="auto", help="default: auto")
 
-    status = commands.add_parser("status", help="how far a run is, on this machine or (with -n) on a cluster")
+    status = commands.add_parser("status", help="show a run's progress, on this machine or (with -n) on a cluster")
     status.add_argument("manifest", type=Path, metavar="FILE", help="the Tournament, YAML; with -n its name")
     status.add_argument(
-        "-n", "--namespace", metavar="NS", help="ask the cluster of KUBECONFIG for the Tournament there"
+        "-n", "--namespace", metavar="NS", help="the Tournament's namespace on the cluster of KUBECONFIG"
     )
     _state(status)
     status.add_argument("--output", choices=["table", "json"], default="table", help="default: table")
 
-    report = commands.add_parser("report", help="where the results are; with --to, a copy of them in a folder")
+    report = commands.add_parser("report", help="print where the results are; with --to, copy them")
     _manifest(report)
     _place(report)
-    report.add_argument("--to", type=Path, metavar="DIR", help="copy report, tables and training data here")
+    report.add_argument(
+        "--to", type=Path, metavar="DIR", help="copy report, tables, training data and trained model to this folder"
+    )
 
-    compare = commands.add_parser("compare", help="how far two runs agree: another jury on the same answers, say")
+    compare = commands.add_parser(
+        "compare", help="show how far two runs agree, for example two juries on the same answers"
+    )
     _manifest(compare)
-    compare.add_argument("other", type=Path, metavar="OTHER", help="the other run's manifest; the same place")
+    compare.add_argument("other", type=Path, metavar="OTHER", help="the other run's manifest, with the same output")
     _place(compare)
 
     render = commands.add_parser(
         "render",
-        help="the objects that the operator would apply on a cluster, as YAML or JSON",
+        help="print the objects that the operator would apply on a cluster, as YAML or JSON",
         description="Print every object that the operator would apply for a Tournament, in the order of the plan, for"
-        " review and policy checks. No cluster is asked: what exists already is not known, so each Job makes all of"
-        " its parts; the Tournament's uid and the moment at which a model starts are zeros; the report's task holds no"
-        " costs yet.",
+        " review and policy checks. No cluster is contacted and no artifact is looked up, so each Job makes all"
+        " of its parts, the Tournament's uid and the times at which models start are zeros, and the report's task"
+        " contains no costs.",
     )
     _manifest(render)
     _render(render)
 
-    operator = commands.add_parser("operator", help="the operator's process; the chart starts it in a cluster")
+    operator = commands.add_parser("operator", help="run the operator, as the Helm chart does on a cluster")
     _operator(operator)
     return top
 
@@ -126,7 +132,7 @@ def _render(command: argparse.ArgumentParser) -> None:
         "--namespace",
         type=_namespace,
         metavar="NS",
-        help="its namespace, if the manifest names none (default: default)",
+        help="the namespace if the manifest has none (default: default)",
     )
     command.add_argument(
         "-f",
@@ -135,31 +141,37 @@ def _render(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="values with which the chart is installed: images and more; - is standard input; may be given more than"
-        " once, as for helm (default: the chart's own)",
+        help="the chart's values (images and more); - is standard input; may be given more than once, as with helm"
+        " (default: the chart's own values)",
     )
     command.add_argument("-o", "--output", choices=["yaml", "json"], default="yaml", help="default: yaml")
     command.add_argument(
         "--check",
         action="store_true",
-        help='check each object by the typed models of kserve and kubernetes: pip install "tiltyard[render]"',
+        help='validate each object against the typed models of kserve and kubernetes; needs "tiltyard[render]"',
     )
 
 
 def _operator(command: argparse.ArgumentParser) -> None:
     several = "may be given more than once"
     command.add_argument(
-        "--namespace", action="append", default=[], metavar="NS", help=f"watch it alone, not all; {several}"
+        "--namespace", action="append", default=[], metavar="NS", help=f"watch this namespace instead of all; {several}"
     )
     command.add_argument("--worker-image", required=True, metavar="IMAGE", help="the image of the workers")
-    command.add_argument("--trainer-image", default="", metavar="IMAGE", help="with TRL (default: the workers')")
-    command.add_argument("--trainer-python", metavar="PATH", help="the interpreter in it that has TRL")
-    command.add_argument("--lm-eval-image", default="", metavar="IMAGE", help="with lm-eval (default: the workers')")
-    command.add_argument("--lm-eval-python", metavar="PATH", help="the interpreter in it that has lm-eval")
+    command.add_argument(
+        "--trainer-image", default="", metavar="IMAGE", help="the image with TRL (default: --worker-image)"
+    )
+    command.add_argument("--trainer-python", metavar="PATH", help="the interpreter in that image that has TRL")
+    command.add_argument(
+        "--lm-eval-image", default="", metavar="IMAGE", help="the image with lm-eval (default: --worker-image)"
+    )
+    command.add_argument("--lm-eval-python", metavar="PATH", help="the interpreter in that image that has lm-eval")
     command.add_argument("--worker-image-pull-policy", default="IfNotPresent", metavar="POLICY")
     command.add_argument("--worker-image-pull-secret", action="append", default=[], metavar="NAME", help=several)
     command.add_argument("--cluster-domain", default="cluster.local", metavar="DOMAIN", help="default: cluster.local")
-    command.add_argument("--port", type=int, default=8080, help="of /metrics, /healthz, /readyz (default: 8080)")
+    command.add_argument(
+        "--port", type=int, default=8080, help="the port of /metrics, /healthz and /readyz (default: 8080)"
+    )
     command.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
 
 

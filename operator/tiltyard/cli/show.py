@@ -74,7 +74,7 @@ class _Bars:
             if stage.state != "Pending" and not self._bars.tasks[task].started:
                 self._bars.start_task(task)
             void = f"  {stage.void} void" if stage.void else ""
-            note = (f"models up: {up}" if stage.name == status.phase and up else "") + void
+            note = (f"models: {up}" if stage.name == status.phase and up else "") + void
             self._bars.update(task, completed=stage.shards.succeeded, note=note)
             if stage.state == "Complete":
                 self._bars.stop_task(task)
@@ -143,7 +143,7 @@ def print_agreement(agreement: Agreement) -> None:
     """How far two runs agree."""
 
     def share(value: float | None) -> str:
-        return "unknown: one of them sees no difference" if value is None else f"{value:.3f}"
+        return "undefined: one of the runs rates all players alike" if value is None else f"{value:.3f}"
 
     print(f"players in both      {agreement.players}")
     print(f"same leader          {'yes' if agreement.same_leader else 'no'}")

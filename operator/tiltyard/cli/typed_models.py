@@ -86,7 +86,7 @@ class TypedModels:
         for wire in data:
             if wire not in names:
                 meant = did_you_mean(closest(wire, names))
-                self._wrong((*path, wire), f"is no field of {model.__name__}{meant}")
+                self._wrong((*path, wire), f"is not a field of {model.__name__}{meant}")
         values = {
             name: self._read(model.openapi_types[name], data[wire], (*path, wire))
             for wire, name in names.items()
@@ -102,7 +102,7 @@ class TypedModels:
                 self._wrong((*path, *detail["loc"]), said)
             return WRONG
         except ValueError as error:  # of kserve, whose models are of an older kind
-            return self._wrong(path, f"is no {model.__name__}: {error}")
+            return self._wrong(path, f"is not a valid {model.__name__}: {error}")
 
     def _wrong(self, path: Path, message: str) -> Any:
         self._found.append(Problem(path_text(path), message))

@@ -120,16 +120,16 @@ def _read(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise UserError(f"{file}: cannot be read: {error.strerror or error}") from None
     except (yaml.YAMLError, ValueError, TypeError) as error:
-        raise UserError(f"{file}: is not valid YAML of JSON's types: {' '.join(str(error).split())}") from None
+        raise UserError(f"{file}: is not valid YAML with JSON's types: {' '.join(str(error).split())}") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
-        raise UserError(f"{file}: must hold a mapping of the chart's values, given {given_text(values)}")
+        raise UserError(f"{file}: must be a mapping of the chart's values, given {given_text(values)}")
     names = sorted({*DEFAULTS, *WITHOUT_EFFECT})
     for name in values:
         if name not in names:
             meant = did_you_mean(closest(str(name), names))
-            raise UserError(f"{file}: {name}: is no value of the chart{meant}; allowed: {listed(names)}")
+            raise UserError(f"{file}: {name}: is not a value of the chart{meant}; allowed: {listed(names)}")
     return {name: value for name, value in values.items() if name in DEFAULTS}
 
 
@@ -147,6 +147,6 @@ def _release() -> str:
         return version("tiltyard")
     except PackageNotFoundError:
         raise UserError(
-            "which release of the chart is meant cannot be told from sources that are not installed: give"
-            " worker.image.tag, trainer.image.tag and lmEval.image.tag by --values"
+            "--values: must set worker.image.tag, trainer.image.tag and lmEval.image.tag: Tiltyard is not installed, so"
+            " its release is unknown"
         ) from None

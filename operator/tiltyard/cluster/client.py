@@ -60,7 +60,7 @@ class Client:
                     config_file=os.environ.get("KUBECONFIG"), client_configuration=configuration
                 )
         except (config.ConfigException, OSError) as error:
-            raise ApiError(0, f"no cluster: run in a pod, or set KUBECONFIG ({error})") from None
+            raise ApiError(0, f"no cluster is configured: run in a pod, or set KUBECONFIG ({error})") from None
         return cls(ApiClient(configuration))
 
     async def __aenter__(self) -> Self:
@@ -118,7 +118,7 @@ class Client:
                     raise ApiError(event["object"].get("code", 500), event["object"].get("message", "watch failed"))
                 yield event["type"], event["object"]
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise ApiError(0, f"watch of {kind.plural} broke: {error}") from error
+            raise ApiError(0, f"the watch of {kind.plural} was interrupted: {error}") from error
         finally:
             response.close()
 
@@ -166,7 +166,7 @@ class Client:
         try:
             return json.loads(await response.read())
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise ApiError(0, f"{method} {path}: the answer was cut: {error}") from error
+            raise ApiError(0, f"{method} {path}: the response was cut short: {error}") from error
 
     async def _send(
         self,

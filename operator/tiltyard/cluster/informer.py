@@ -178,4 +178,4 @@ def _hint(error: ApiError) -> str:
         return "the operator's role lacks this right: install the chart's RBAC"
     if error.status == NOT_FOUND:
         return "the API is not served: install its CRDs (Tiltyard's come with the chart, InferenceService with KServe)"
-    return "tried again"
+    return "the watch is retried"

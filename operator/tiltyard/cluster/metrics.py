@@ -13,7 +13,7 @@ from tiltyard.plan.observed import ModelPhase
 # How things stand: counted from the operator's memory at each scrape.
 TOURNAMENTS = Gauge("tiltyard_tournaments", "Tournaments by phase.", ["phase"])
 MODELS = Gauge("tiltyard_models", "Models served for tournaments, by state.", ["state"])
-JOBS_ACTIVE = Gauge("tiltyard_jobs_active", "Jobs of tournaments that have a pod at work.")
+JOBS_ACTIVE = Gauge("tiltyard_jobs_active", "Jobs of tournaments with a running pod.")
 WATCHED = Gauge("tiltyard_watched_objects", "Objects in memory, by resource.", ["resource"])
 QUEUE = Gauge("tiltyard_queue", "Tournaments that wait to be reconciled.")
 
@@ -22,17 +22,17 @@ MODEL_LOADS = Counter("tiltyard_model_loads", "Times that a model was started.")
 JOBS_STARTED = Counter("tiltyard_jobs_started", "Jobs that were started, by stage.", ["stage"])
 RECONCILE_SECONDS = Histogram(
     "tiltyard_reconcile_seconds",
-    "Time of one reconciliation of a tournament, its calls included.",
+    "Duration of one reconciliation of a tournament, including its requests.",
     buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10),
 )
-RECONCILE_ERRORS = Counter("tiltyard_reconcile_errors", "Reconciliations and plans that failed and are tried again.")
+RECONCILE_ERRORS = Counter("tiltyard_reconcile_errors", "Reconciliations and plans that failed and are retried.")
 STATUS_DELAY_SECONDS = Histogram(
     "tiltyard_status_delay_seconds",
-    "From the arrival of a change to the end of the reconciliation that took it in, status written.",
+    "From the arrival of a change to the status that shows it.",
     buckets=(0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10),
 )
 API_REQUESTS = Counter(
-    "tiltyard_api_requests", "Calls of the API server by verb, resource and status.", ["verb", "resource", "code"]
+    "tiltyard_api_requests", "Requests to the API server by verb, resource and status.", ["verb", "resource", "code"]
 )
 RELISTS = Counter("tiltyard_relists", "Times that all objects of a resource were listed again.", ["resource"])
 

@@ -110,6 +110,6 @@ class Resolver:
             place = "spec.training.trainer.runtimeRef.name"
             words = (
                 f"there is no {runtime.kind} {runtime.name!r} {'in this namespace' if namespace else 'in the cluster'}:"
-                f" `kubectl get {kind.plural}` lists those that are, and Kubeflow Trainer (v2) brings them"
+                f" `kubectl get {kind.plural}` lists those that exist; Kubeflow Trainer (v2) installs them"
             )
             raise RuntimeMissing(key, [Problem(place, words)]) from None

@@ -23,7 +23,7 @@ async def serve(port: int, ready: Callable[[], bool], measure: Callable[[], None
 
     async def readyz(request: web.Request) -> web.Response:
         return (
-            web.Response(text="ok\n") if ready() else web.Response(status=503, text="not all watches are there yet\n")
+            web.Response(text="ok\n") if ready() else web.Response(status=503, text="not all watches have synced yet\n")
         )
 
     async def metrics(request: web.Request) -> web.Response:

@@ -22,5 +22,5 @@ async def read_status(namespace: str, name: str) -> TournamentStatus:
             raise LookupError(f"there is no Tournament {name} in namespace {namespace}") from None
         raise LookupError(str(error)) from None
     if "status" not in document:
-        raise LookupError(f"{name} has no status yet: is the operator at work? (kubectl -n tiltyard get pods)")
+        raise LookupError(f"{name} has no status yet: is the operator running? (kubectl -n tiltyard get pods)")
     return status_of(document)

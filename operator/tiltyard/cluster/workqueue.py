@@ -221,7 +221,7 @@ class WorkQueue:
         if isinstance(error, ApiError):
             log.warning(event, retry_s=round(pause, 2), error=str(error), status=error.status)
         else:
-            log.error(f"{event}: a mistake of the operator's own", retry_s=round(pause, 2), exc_info=error)
+            log.error(f"{event}: a bug in the operator", retry_s=round(pause, 2), exc_info=error)
         return pause
 
 

@@ -33,10 +33,10 @@ def too_large(tournament: Tournament, most: Mapping[str, Decimal]) -> Iterator[s
     for place, resources in _pods(tournament):
         for name, amount in sorted(resources.demand().items()):
             if amount > (has := most.get(name, Decimal(0))):
-                largest = f"the largest has {_shown(has)}" if has else "none has any"
+                largest = f"but the largest node has {_shown(has)}" if has else "but no node has any"
                 yield (
-                    f"{place} asks for {_shown(amount)} {name}, and {largest}:"
-                    " such a pod waits until a larger node is there"
+                    f"{place} requests {_shown(amount)} {name}, {largest}:"
+                    " such a pod stays pending until a larger node is added"
                 )
 
 

@@ -24,10 +24,10 @@ CLASSES = (
      "the model's source refused access: check the token"),
     (r"404|RepositoryNotFound|NoSuchKey|NoSuchBucket|not found|No such file|does not exist|FileNotFound",
      "the model was not found: check its uri and revision"),
-    (r"unrecognized arguments|error: argument", "it does not know an argument: check serving.args"),
-    (r"max_model_len|KV cache|max seq len", "the model's context does not fit its memory: lower --max-model-len"),
+    (r"unrecognized arguments|error: argument", "it refused an argument: check serving.args"),
+    (r"max_model_len|KV cache|max seq len", "the model's context does not fit into memory: lower --max-model-len"),
     (r"resolve|getaddrinfo|Connection refused|Max retries|timed out|Network is unreachable",
-     "the model's source cannot be reached from the pod"),
+     "the model's source cannot be reached from the pod: check its network and uri"),
 )  # fmt: skip
 
 
@@ -73,7 +73,7 @@ def _diagnose_container(pod: str, container: Mapping[str, Any]) -> Diagnosis | N
             IMAGE_PULL, f"pod {pod} cannot pull {image}: {words or reason}; check its name and pull secrets"
         )
     if reason in CONFIG_REASONS:
-        return Diagnosis(POD_CONFIGURATION, f"pod {pod} cannot be set up: {words or reason}")
+        return Diagnosis(POD_CONFIGURATION, f"pod {pod} cannot start a container: {words or reason}")
     last = container.get("lastState", {}).get("terminated") or container.get("state", {}).get("terminated")
     if last is None or (last.get("exitCode") == 0 and not container.get("restartCount")) or container.get("ready"):
         return None
@@ -82,7 +82,9 @@ def _diagnose_container(pod: str, container: Mapping[str, Any]) -> Diagnosis | N
 
 def _how_it_ended(terminated: Mapping[str, Any]) -> str:
     if terminated.get("reason") == "OOMKilled":
-        return "was killed for its memory: raise its memory limit (serving.resources)"
+        return (
+            "ran out of memory and was killed: raise its memory limit (serving.resources; for a worker jobs.resources)"
+        )
     code, words = terminated.get("exitCode"), terminated.get("message", "")
     meaning = next((meaning for pattern, meaning in CLASSES if re.search(pattern, words)), "see its log")
     said = last_words(words)

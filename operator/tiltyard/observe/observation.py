@@ -165,7 +165,11 @@ def _model(snapshot: Snapshot, service: ServiceRecord, settings: ClusterSettings
     diagnosis = _pods_diagnosis(pods, now)
     deadline = snapshot.tournament.spec.serving.startup_deadline_seconds
     if now - max(service.started, service.unready_since or 0.0) < deadline:
-        words = diagnosis.message if diagnosis else service.refused and f"no pod of it can be made: {service.refused}"
+        words = (
+            diagnosis.message
+            if diagnosis
+            else service.refused and f"none of its pods can be created: {service.refused}"
+        )
         return ModelSeen(ModelPhase.STARTING, service.version, service.loads, message=words)
     late = f"was not ready after {deadline} s (spec.serving.startupDeadlineSeconds): {_why_late(service, pods)}"
     return ModelSeen(ModelPhase.FAILED, service.version, service.loads, message=late)
@@ -179,7 +183,7 @@ def _why_late(service: ServiceRecord, pods: list[PodRecord]) -> str:
         if pod.phase == "Running":
             namespace = pod.owner.partition("/")[0]
             return (
-                f"pod {pod.name} runs and does not answer yet: give it more time, or read"
+                f"pod {pod.name} runs but does not answer yet: raise the field, or see"
                 f" `kubectl -n {namespace} logs {pod.name}`"
             )
     return service.message or "KServe gives no reason"

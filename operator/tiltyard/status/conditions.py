@@ -27,7 +27,7 @@ DATASET_READY: Final = "DatasetReady"  # True: the training data is in the bucke
 # artifacts are in the bucket
 # Ends, as a Job has them.
 COMPLETE: Final = "Complete"  # True: every artifact is there; final for this run
-FAILED: Final = "Failed"  # True: nothing goes on until the spec is edited, or suspended and resumed
+FAILED: Final = "Failed"  # True: nothing continues until the spec is edited, or suspended and resumed
 SUSPENDED: Final = "Suspended"  # True: spec.suspend has stopped the Jobs and models
 # What kstatus, Flux and Argo CD read.
 READY: Final = "Ready"  # True: as Complete
@@ -50,11 +50,11 @@ NOT_YET: Final = "NotYet"  # of a stage's milestone, False: at least one is miss
 # Messages. Those of the ends, Ready, Reconciling and Stalled begin with `Plan.message`.
 ACCEPTED_MESSAGE: Final = "the manifest is valid"
 PREFLIGHT_MESSAGE: Final = "preflight is {phase}"  # where preflight itself has said nothing
-NOT_YET_MESSAGE: Final = "{made} of {all} are made"
+NOT_YET_MESSAGE: Final = "{made} of {all} bundles are complete"
 WAITING_MESSAGE: Final = "{message}; waiting: {diagnoses}"  # of Ready and Reconciling, while something cannot go on
 RETRY_MESSAGE: Final = (  # of Stalled, True, on a cluster
-    "{message}. To try again once that is mended, edit the spec, or set spec.suspend to true and back to false;"
-    " what is made is kept"
+    "{message}. To retry after fixing the cause, edit the spec, or set spec.suspend to true and back to false;"
+    " complete artifacts are reused"
 )
 MAX_MESSAGE: Final = 32768  # characters; as metav1.Condition has it
 RETRY_ROOM: Final = 768  # of them, kept for RETRY_MESSAGE's own

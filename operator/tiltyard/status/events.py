@@ -46,8 +46,8 @@ PHASE_CHANGED_MESSAGE: Final = "{phase}: {message}"
 WAITING_MESSAGE: Final = "{what}: {why}"
 MODEL_STARTING_MESSAGE: Final = "model {name} is starting (load {loads})"
 MODEL_READY_MESSAGE: Final = "model {name} is ready at {url}"
-MODEL_LOST_MESSAGE: Final = "model {name} does not answer any more; its shards wait for it"
-MODEL_STOPPED_MESSAGE: Final = "model {name} is stopped"
+MODEL_LOST_MESSAGE: Final = "model {name} no longer answers; its shards wait for it"
+MODEL_STOPPED_MESSAGE: Final = "model {name} has stopped"
 MODEL_FAILED_MESSAGE: Final = "model {name}: {why}"
 
 

@@ -177,7 +177,7 @@ async def operator(rights: Path, namespace: str, tmp_path: Path) -> AsyncIterato
     yield running
     code = await running.stop()
     text = running.log.read_text()
-    assert "a mistake of the operator's own" not in text, text[-4000:]
+    assert "a bug in the operator" not in text, text[-4000:]
     assert "is forbidden: User" not in text, text[-4000:]
     assert code == 0, text[-4000:]
 

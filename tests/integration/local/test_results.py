@@ -176,7 +176,7 @@ def test_status_of_a_finished_run(done: Done, make_run: MakeRun) -> None:
     nothing = make_run("nothing", small())
     finished = nothing.finish(nothing.start("status"))
     assert finished.code == 2
-    assert finished.err == f"{nothing.state} holds no run of test: start one with `tiltyard run`\n"
+    assert finished.err == f"{nothing.state} contains no run of test: start one with `tiltyard run`\n"
 
 
 def test_report_copies_what_the_manifest_names(done: Done, tmp_path: Path, make_run: MakeRun) -> None:

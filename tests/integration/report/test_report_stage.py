@@ -203,7 +203,7 @@ def test_the_card_finds_its_tables(made: tuple[ReportWorld, dict[str, Any]]) -> 
 def test_the_page_shows_this_tournament(made: tuple[ReportWorld, dict[str, Any]]) -> None:
     world, _ = made
     page = world.page
-    assert "4 players fought 72 matches over 24 instructions" in page
+    assert "4 players met in 72 battles over 24 instructions" in page
     assert re.search(r"ada leads with \d+ points", page)
     assert "Undecided" in page
     assert "Instruction " in page[page.index('id="samples"') :]
@@ -325,7 +325,7 @@ def test_a_tournament_in_which_little_was_decided(tmp_path: Path) -> None:
     code, summary = world.report()
     assert code == 0
     assert [row["name"] for row in summary["leaderboard"]] == ["ada", "bob"]
-    assert "60 matches have no verdict at all" in world.page
+    assert "60 battles have no vote" in world.page
     assert "It is far above bob" in world.page
 
 

@@ -87,7 +87,10 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"wroker": {}}, 'wroker: is no value of the chart, did you mean "worker"; allowed: affinity, clusterDomain'),
+        (
+            {"wroker": {}},
+            'wroker: is not a value of the chart, did you mean "worker"; allowed: affinity, clusterDomain',
+        ),
         ({"worker": {"imge": {}}}, 'worker.imge: is not a field here, did you mean "image"'),
         (
             {"worker": {"image": {"tag": 1.5}}},
@@ -96,9 +99,9 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"worker": {"image": {"pullPolicy": "never"}}}, "worker.image.pullPolicy: must be Always, IfNotPresent or"),
         ({"worker": {"imagePullSecrets": "mirror"}}, "worker.imagePullSecrets: must be a list, given a"),
         ({"clusterDomain": ""}, 'clusterDomain: must be one line of at most 253 characters, given ""'),
-        ("- a\n", "must hold a mapping of the chart's values, given a list of 1"),
-        ("a: [", "is not valid YAML of JSON's types: "),
-        ("worker: 2026-01-01", "is not valid YAML of JSON's types: "),
+        ("- a\n", "must be a mapping of the chart's values, given a list of 1"),
+        ("a: [", "is not valid YAML with JSON's types: "),
+        ("worker: 2026-01-01", "is not valid YAML with JSON's types: "),
     ],
 )
 def test_a_wrong_value_is_told_by_its_path(values: Any, sentence: str, tmp_path: Path) -> None:

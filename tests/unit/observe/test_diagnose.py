@@ -50,7 +50,7 @@ def test_a_container_that_came_back_is_no_trouble() -> None:
         (
             container(state={"waiting": {"reason": "CreateContainerConfigError", "message": 'secret "x" not found'}}),
             "PodConfiguration",
-            'pod p cannot be set up: secret "x" not found',
+            'pod p cannot start a container: secret "x" not found',
         ),
         (crashed(code=137, reason="OOMKilled"), "CrashLoop", "raise its memory limit"),
         (crashed("torch.OutOfMemoryError: CUDA out of memory"), "CrashLoop", "GPU memory"),

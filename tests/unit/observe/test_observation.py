@@ -235,7 +235,7 @@ def test_a_model_that_runs_and_does_not_answer_is_named_with_its_log(cluster: Cl
     cluster.service("m1")
     cluster.model_pod("m1", phase="Running")
     late = seen(cluster, T0 + 1801).models["m1"]
-    assert "pod m1-pod runs and does not answer yet" in late.message
+    assert "pod m1-pod runs but does not answer yet" in late.message
     assert "`kubectl -n arena logs m1-pod`" in late.message
 
 
@@ -245,7 +245,7 @@ def test_a_model_whose_pods_are_refused_says_so_at_once(cluster: Cluster) -> Non
     service["status"]["conditions"][0] |= {"reason": "FailedCreate", "message": words}
     early = seen(cluster, T0 + 11).models["m1"]
     assert early.phase is ModelPhase.STARTING
-    assert early.message == f"no pod of it can be made: {words}"
+    assert early.message == f"none of its pods can be created: {words}"
 
 
 @pytest.fixture

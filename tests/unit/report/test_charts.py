@@ -47,7 +47,7 @@ def test_a_histogram_is_to_scale_and_says_what_it_shows() -> None:
     chart = histogram(["1", "2", "3"], [100, 1, 0], [50, 1, 0], what="Grades")
     assert [bar.height for bar in chart.bars] == [BAR_HEIGHT, 1.5, 0]
     assert chart.bars[0].filled == BAR_HEIGHT / 2
-    assert chart.words == "Grades. 1: 100, of these 50 kept; 2: 1; 3: 0."
+    assert chart.words == "Grades. 1: 100, of which 50 kept; 2: 1; 3: 0."
     assert all(bar.left + bar.width <= 100 for bar in chart.bars)
     assert histogram([], [], [], what="None").bars == ()
 

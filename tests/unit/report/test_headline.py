@@ -28,7 +28,7 @@ def test_a_clear_lead() -> None:
     )
     assert text == (
         "qwen leads with 1100 points (95 % interval 1090 to 1110). athene follows 100 points behind; at that gap the "
-        "leader's answer is the better one in about 64 of 100 matches between them. No other interval reaches the "
+        "leader's answer is the better one in about 64 of 100 battles between them. No other interval reaches the "
         "leader's, so its place is very unlikely to be chance."
     )
 
@@ -45,12 +45,12 @@ def test_a_lead_that_may_be_chance_names_who_may_lead() -> None:
 def test_without_intervals_nothing_is_claimed() -> None:
     text = lead(ranked({"low": None, "high": None}))
     assert "95" not in text
-    assert "There are no intervals, so nothing can be said about how sure this is." in text
+    assert "There are no intervals, so it is unknown how certain this is." in text
 
 
 def test_players_that_cannot_be_compared() -> None:
-    assert "No chain of matches joins it to athene" in lead(ranked({}, {"component": 1}))
-    assert "parts that never met" in " ".join(headline(ranked({}, {"component": 1})).scale)
+    assert "No chain of battles connects it with athene" in lead(ranked({}, {"component": 1}))
+    assert "sets that never met" in " ".join(headline(ranked({}, {"component": 1})).scale)
     text = lead(ranked({"group": 1}))
     assert "It is far above athene" in text
     assert "follows" not in text
@@ -65,7 +65,7 @@ def test_length_may_make_the_leader() -> None:
 def test_no_match_at_all() -> None:
     nobody = [{"rating": None, "low": None, "high": None, "length_controlled": None}] * 5
     standings = ranked(*nobody, best_alone=None, length_points=None)
-    assert lead(standings) == "No match was decided, so there is no ranking."
+    assert lead(standings) == "No battle was decided, so there is no ranking."
     assert best_alone(standings) is None
     assert length_note(standings) is None
     assert contenders(standings) == []
@@ -73,11 +73,11 @@ def test_no_match_at_all() -> None:
 
 def test_scale_and_what_is_missing() -> None:
     text = " ".join(headline(GIVEN).scale)
-    assert "5 players fought 16,000 matches over 4,000 instructions" in text
-    assert "3 matches have no verdict at all" in text
-    assert "11 matches were decided by fewer than two judges" in text
+    assert "5 players met in 16,000 battles over 4,000 instructions" in text
+    assert "3 battles have no vote" in text
+    assert "11 battles were decided by fewer than two judges" in text
     one = " ".join(headline(ranked(undecided=1, without_quorum=1, unjudged=1)).scale)
-    assert "1 match has no verdict at all and no score. 1 match was decided" in one
+    assert "1 battle has no vote, and so no score. 1 battle was decided" in one
     assert "1 instruction has no gold answer." in one
     clean = ranked(undecided=0, without_quorum=0, unjudged=0)
     assert len(headline(clean).scale) == 1

@@ -142,13 +142,13 @@ def test_an_empty_tournament_has_a_page() -> None:
     )
     check(page)
     for sentence in (
-        "No match was decided",
+        "No battle was decided",
         "No difficulty was graded.",
         "not compared with any benchmark",
         "No instruction has a gold answer.",
         "No record is void.",
         "counted no tokens",
-        "This run asked no model",
+        "This run sent no request to a model",
     ):
         assert sentence in page.words
 

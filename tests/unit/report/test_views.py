@@ -148,9 +148,9 @@ def test_difficulty_and_task_types() -> None:
 
 def test_overlap_says_what_the_paper_looked_at() -> None:
     (view,) = overlaps([Overlap(benchmark="mbpp", items=974, histogram=(50, 30, 10, 5, 3, 1, 1, 0, 0, 0), matched=2)])
-    assert view.summary.replace("\u00a0", " ") == "90 % below 0.3, 1 from 0.6 on; 2 cut."
+    assert view.summary.replace("\u00a0", " ") == "90 % below 0.3, 1 from 0.6 on; 2 left out."
     (view,) = overlaps([Overlap(benchmark="mbpp", items=0, histogram=(0,) * 10, matched=0)])
-    assert view.summary == "– below 0.3, none from 0.6 on; 0 cut."
+    assert view.summary == "– below 0.3, none from 0.6 on; 0 left out."
 
 
 def test_voids_stand_in_the_order_of_the_stages() -> None:

@@ -77,7 +77,11 @@ def test_a_milestone_is_true_only_once_every_artifact_of_it_is_there(made: int) 
     assert len(scores) == 4  # two benchmarks of the base and of the trained model
     done = {ref.key: frozenset(range(ref.shards)) for bundle in scores[:made] for ref in bundle.makes}
     evaluated = conditions(situation(TARGET, replace(PASSED, done=done)))["Evaluated"]
-    assert (evaluated.status, evaluated.reason, evaluated.message) == ("False", "NotYet", f"{made} of 4 are made")
+    assert (evaluated.status, evaluated.reason, evaluated.message) == (
+        "False",
+        "NotYet",
+        f"{made} of 4 bundles are complete",
+    )
 
 
 def test_a_milestone_that_is_reached() -> None:
@@ -125,7 +129,7 @@ def test_a_failure_on_a_cluster_says_how_to_go_on() -> None:
     failed = replace(PASSED, failure="it broke.")
     assert conditions(situation(GRAPH, failed))["Stalled"].message == "it broke."
     retry = conditions(situation(GRAPH, failed, retry=True))
-    assert retry["Stalled"].message.startswith("it broke. To try again once that is mended, edit the spec")
+    assert retry["Stalled"].message.startswith("it broke. To retry after fixing the cause, edit the spec")
     assert retry["Failed"].message == "it broke."
     assert conditions(situation(GRAPH, PASSED, retry=True))["Stalled"].message == plan(GRAPH, Policy(), PASSED).message
 
@@ -134,7 +138,7 @@ def test_a_message_is_cut_at_what_kubernetes_takes_and_keeps_how_to_go_on() -> N
     told = conditions(situation(GRAPH, replace(PASSED, failure="x" * 100_000), retry=True))
     assert len(told["Failed"].message) == MAX_MESSAGE
     assert len(told["Stalled"].message) <= MAX_MESSAGE
-    assert told["Stalled"].message.endswith("what is made is kept")
+    assert told["Stalled"].message.endswith("complete artifacts are reused")
 
 
 def test_an_invalid_spec_keeps_what_else_is_known() -> None:

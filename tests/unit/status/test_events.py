@@ -58,8 +58,8 @@ def test_each_state_of_a_model_has_its_event() -> None:
         (model("Stopped"), model("Starting"), Event("ModelStarting", "model a is starting (load 1)"), False),
         (model("Starting"), model("Ready", "u"), Event("ModelReady", "model a is ready at u"), False),
         (model("Ready"), model("Starting"),
-         Event("ModelLost", "model a does not answer any more; its shards wait for it"), True),
-        (model("Ready"), model("Stopped"), Event("ModelStopped", "model a is stopped"), False),
+         Event("ModelLost", "model a no longer answers; its shards wait for it"), True),
+        (model("Ready"), model("Stopped"), Event("ModelStopped", "model a has stopped"), False),
         (model("Starting"), model("Failed"), Event("ModelFailed", "model a: no GPU"), True),
     ]  # fmt: skip
     for before, after, event, warning in changes:

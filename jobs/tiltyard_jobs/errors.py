@@ -71,6 +71,7 @@ class VoidReason(StrEnum):
     NO_ANSWER = "NoAnswer"  # a thought, and nothing after it
     REFUSED_BY_SERVER = "RefusedByServer"  # a 4xx for this request alone (prompt too long, content filter)
     UNAVAILABLE = "Unavailable"  # retries and deadline spent on 429, 5xx, resets or time-outs
+    KILLED_SERVER = "KilledServer"  # the server died twice while it was asked
     MALFORMED = "Malformed"  # a reply that is no JSON, no completion, or not the structure asked for
     UNDECIDED = "Undecided"  # a verdict that names no side, or more than one
     INPUT_VOID = "InputVoid"  # made from a record that is void itself

@@ -12,7 +12,7 @@ import orjson
 from support import virtual_time
 from tiltyard_jobs.llm.client import ModelClient, Sampling
 from tiltyard_jobs.llm.retry import RetryPolicy
-from tiltyard_jobs.llm.transport import Reply, TransportError
+from tiltyard_jobs.llm.transport import ConnectFailed, Reply, TransportError
 
 SAMPLING = Sampling(temperature=0.0, top_p=1.0, max_tokens=8)
 Answer = Callable[[str, dict[str, Any]], Reply | TransportError]
@@ -64,3 +64,37 @@ def client_of(server: SimulatedServer, *, policy: RetryPolicy | None = None, max
         policy=policy,
         clock=virtual_time.now,
     )
+
+
+class MortalServer(SimulatedServer):
+    """A server that dies of some prompts, and of nothing else. What it was asked meanwhile is cut off.
+
+    Args:
+        killers: the prompts that it dies of.
+        down: seconds until it is back.
+        last_words: its answer to what is under way when it dies.
+    """
+
+    def __init__(
+        self, killers: frozenset[str], *, down: float, last_words: Reply | TransportError, latency: float = 0.1
+    ) -> None:
+        super().__init__(lambda *_: completion(), latency)
+        self._killers = killers
+        self._down = down
+        self._last_words = last_words
+        self._back_at = 0.0
+        self.deaths = 0
+
+    async def post(self, path: str, body: bytes) -> Reply:
+        if virtual_time.now() < self._back_at:
+            raise ConnectFailed("no connection")
+        lives = self.deaths
+        reply = await super().post(path, body)
+        if self.deaths == lives and orjson.loads(body)["prompt"] in self._killers:
+            self.deaths += 1
+            self._back_at = virtual_time.now() + self._down
+        if self.deaths == lives:
+            return reply
+        if isinstance(self._last_words, TransportError):
+            raise self._last_words
+        return self._last_words

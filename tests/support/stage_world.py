@@ -286,12 +286,13 @@ class Stub:
 
 
 @contextmanager
-def stub(reply: Reply, *, models: Sequence[str] | None = ("m",)) -> Iterator[Stub]:
+def stub(reply: Reply, *, models: Sequence[str] | None = ("m",), tells_tokens: bool = False) -> Iterator[Stub]:
     """Serve an OpenAI-compatible API whose every reply comes from `reply`.
 
     Args:
-        reply: of completions, chats, embeddings, `/tokenize` and `/detokenize`.
+        reply: of completions, chats, embeddings, and where it `tells_tokens` of `/tokenize` and `/detokenize`.
         models: what `/v1/models` lists; None: there is no such path.
+        tells_tokens: there are `/tokenize` and `/detokenize`.
     """
     served = Stub("")
 
@@ -303,7 +304,9 @@ def stub(reply: Reply, *, models: Sequence[str] | None = ("m",)) -> Iterator[Stu
     async def names(request: web.Request) -> web.StreamResponse:
         return not_found() if models is None else web.json_response({"data": [{"id": name} for name in models]})
 
-    paths = ("/v1/completions", "/v1/chat/completions", "/v1/embeddings", "/tokenize", "/detokenize")
+    paths = ["/v1/completions", "/v1/chat/completions", "/v1/embeddings"]
+    if tells_tokens:
+        paths += ["/tokenize", "/detokenize"]
     ready, over = threading.Event(), asyncio.Event()
     loop = asyncio.new_event_loop()
 

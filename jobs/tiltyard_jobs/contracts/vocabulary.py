@@ -38,6 +38,9 @@ CriteriaSource = Literal[Criteria, "text-v1", "rubric-v1"]
 ScheduleType = Literal["RoundRobin", "Pruned"]
 """Which verdicts are asked for."""
 
+Ties = Literal["Half", "Shorter"]
+"""Who gets the vote of a verdict that names neither answer: half to each, or all to the shorter."""
+
 DatasetFormat = Literal["Sft", "Preference"]
 """Kinds of training rows."""
 

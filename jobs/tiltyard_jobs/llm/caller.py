@@ -6,12 +6,18 @@ What a record may meet, and what follows:
 |---|---|
 | a reply that is refused for itself (400, 413, 422), or is not as asked | void, at once |
 | 401, 402, 403, 404, 405, 501, a redirect | ConfigurationError |
-| 429, 5xx, reset, time-out | retried; void Unavailable when spent while the endpoint answers others |
+| 429 that says that credit or the day's limit is used up | ConfigurationError |
+| other 429, 5xx, reset, time-out | retried; void Unavailable when spent while the endpoint answers others |
 | nothing answered at all | retried until `endpoint_deadline`, then TransientError |
+| the server dies twice while it is asked, the second time alone | void KilledServer |
 
 Whether the endpoint "answers others" is known from the other records; where there are none (the last record of a shard)
 the client asks for one token itself, a canary. So a record on which the server always fails costs a void and not the
 shard, and a server that dies costs a retry of the shard and not a thousand voids.
+
+A server has died where a request that it had taken came to nothing and the next connection is refused. All that was
+under way then is suspected, and asked one by one with nothing beside it before anything else is asked: whatever is
+alone when the server dies again is not asked a third time. Other shards that ask the same server know nothing of this.
 """
 
 from __future__ import annotations
@@ -21,15 +27,25 @@ import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack
 from typing import Any, Protocol
 
 import orjson
 
 from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, TransientError, VoidReason
+from tiltyard_jobs.llm.isolation import Isolation
 from tiltyard_jobs.llm.limiter import Limiter, RequestOutcome
-from tiltyard_jobs.llm.reply import document_of, names_the_model, refusal_detail
+from tiltyard_jobs.llm.reply import document_of, server_error_of
 from tiltyard_jobs.llm.retry import RetryBudget, RetryPolicy, jittered_delay
-from tiltyard_jobs.llm.transport import Reply, ReplyTooLarge, TimedOut, Transport, TransportError
+from tiltyard_jobs.llm.transport import (
+    ConnectFailed,
+    ConnectionCut,
+    Reply,
+    ReplyTooLarge,
+    TimedOut,
+    Transport,
+    TransportError,
+)
 from tiltyard_jobs.llm.usage import Usage, usage_of
 
 # Below a clock's resolution a wait might never end.
@@ -40,8 +56,12 @@ UNASKED_RETRIES = 3
 
 _TOLD_TO_WAIT = frozenset({429, 503})
 _RETRIED = frozenset({408, 409, 425})
-_FORBIDDEN = frozenset({401, 402, 403})
+_TOO_MANY, _NO_CREDIT = 429, 402
+_FORBIDDEN = frozenset({401, 403})
 _NOT_SERVED = frozenset({404, 405, 501})
+
+
+_KILLED = "the server died both times that it was asked, the second time with nothing else asked by this shard"
 
 
 class NotServedError(ConfigurationError):
@@ -57,12 +77,26 @@ class Sleep(Protocol):
 
 
 class _Unanswered(Exception):
-    """One try came to nothing and may be repeated."""
+    """One try came to nothing and may be repeated.
 
-    def __init__(self, what: str, *, told_to_wait: bool = False, retry_after: float | None = None) -> None:
+    Attributes:
+        told_to_wait: it is no failure of the request.
+        retry_after: seconds that the server asks to wait.
+        broken_at: when a server that had taken the request broke off or reported an error of its own; else infinity.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        told_to_wait: bool = False,
+        retry_after: float | None = None,
+        broken_at: float = math.inf,
+    ) -> None:
         super().__init__(what)
         self.told_to_wait = told_to_wait
         self.retry_after = retry_after
+        self.broken_at = broken_at
 
 
 class Caller:
@@ -112,6 +146,8 @@ class Caller:
         self._silent_since: float | None = None
         self._canary_lock = asyncio.Lock()
         self._canary_failed_at = -math.inf
+        self._isolation = Isolation()
+        self._refused_at = -math.inf  # when nobody listened, last
 
     @property
     def usage(self) -> Usage:
@@ -139,23 +175,41 @@ class Caller:
         self._budget.deposit()
         began = self._clock()
         try:
-            return await self._send(path, body), 0
+            async with self._isolation.together():
+                return await self._send(path, body), 0
         except _Unanswered as error:
             failure = error
-        return await self._call_again(path, body, began, failure)
+        with ExitStack() as suspicion:
+            return await self._call_again(path, body, began, failure, suspicion)
 
-    async def _call_again(self, path: str, body: bytes | None, began: float, failure: _Unanswered) -> tuple[bytes, int]:
-        policy = self._policy
-        retries, failures = 0, int(not failure.told_to_wait)
+    async def _call_again(
+        self, path: str, body: bytes | None, began: float, failure: _Unanswered, suspicion: ExitStack
+    ) -> tuple[bytes, int]:
+        policy, isolation = self._policy, self._isolation
+        retries, failures, waits = 0, int(not failure.told_to_wait), 0
+        suspected, broken_at = False, failure.broken_at
         while True:
             failed_at = self._clock()
-            await self._back_off(retries + 1, failure)
+            waits += 1
+            await self._back_off(waits, failure)
             retries += 1
             self._retries += 1
+            if not suspected:
+                await isolation.clear()  # others may have learnt that the server died
+            if self._refused_at >= broken_at:
+                if suspected:
+                    self._silent_since = broken_at  # until then it was up
+                    raise RecordVoidError(VoidReason.KILLED_SERVER, _KILLED)
+                suspicion.enter_context(isolation.suspicion())
+                suspected, broken_at = True, math.inf
             try:
-                return await self._send(path, body), retries
+                async with isolation.alone() if suspected else isolation.together():
+                    return await self._send(path, body), retries
             except _Unanswered as error:
                 failure = error
+            if failure.broken_at < math.inf:
+                broken_at = failure.broken_at
+                waits = 0 if suspected else waits  # to see whether it is dead before it is up again
             late = self._clock() - began >= policy.deadline
             if not failure.told_to_wait or late:
                 if retries < UNASKED_RETRIES or await self._answers_others(path, since=failed_at):
@@ -200,7 +254,9 @@ class Caller:
         except TransportError as error:
             if isinstance(error, TimedOut):
                 outcome = RequestOutcome.REFUSED
-            raise self._unheard(str(error)) from error
+            elif isinstance(error, ConnectFailed):
+                self._refused_at = clock()
+            raise self._unheard(str(error), broke=isinstance(error, ConnectionCut)) from error
         finally:
             limiter.release(outcome, clock() - began, retry_after)
         if reply.status == 200:
@@ -212,24 +268,37 @@ class Caller:
         self._answered_at = self._clock()
         self._silent_since = None
 
-    def _unheard(self, what: str, *, told_to_wait: bool = False, retry_after: float | None = None) -> _Unanswered:
+    def _unheard(
+        self, what: str, *, told_to_wait: bool = False, retry_after: float | None = None, broke: bool = False
+    ) -> _Unanswered:
+        now = self._clock()
         if self._silent_since is None:
-            self._silent_since = self._clock()
-        return _Unanswered(what, told_to_wait=told_to_wait, retry_after=retry_after)
+            self._silent_since = now
+        broken_at = now if broke else math.inf
+        return _Unanswered(what, told_to_wait=told_to_wait, retry_after=retry_after, broken_at=broken_at)
 
     def _refusal(self, path: str, reply: Reply) -> Exception:
         """What a status other than 200 means."""
         status = reply.status
+        error = server_error_of(reply.body)
+        asked = f"{self._url} for model {self._model!r} (HTTP {status})"
+        if status == _NO_CREDIT or (status == _TOO_MANY and error.is_about_credit):
+            return ConfigurationError(f"no credit is left at {asked}: add credit there, then run the same again")
+        if status == _TOO_MANY and error.is_about_the_day:
+            return ConfigurationError(
+                f"the day's limit is reached at {asked}: run the same again when it is renewed, or raise it there"
+            )
         if status in _TOLD_TO_WAIT:
-            return self._unheard(f"HTTP {status}", told_to_wait=True, retry_after=reply.retry_after)
+            what = f"HTTP {status}: the model is being loaded" if error.is_loading else f"HTTP {status}"
+            return self._unheard(what, told_to_wait=True, retry_after=reply.retry_after)
         if status in _RETRIED or (status >= 500 and status not in _NOT_SERVED):
-            return self._unheard(f"HTTP {status}", retry_after=reply.retry_after)
+            return self._unheard(f"HTTP {status}", retry_after=reply.retry_after, broke=status >= 500)
         if status in _FORBIDDEN:
             return ConfigurationError(
                 f"{self._url} refuses access to model {self._model!r} (HTTP {status}): check the endpoint's API key"
             )
         if status in _NOT_SERVED:
-            if names_the_model(reply.body):
+            if error.names_the_model:
                 return NotServedError(
                     f"{self._url} does not serve model {self._model!r} (HTTP {status}): "
                     "name one that it lists under /models"
@@ -244,7 +313,7 @@ class Caller:
         self._heard()
         if status < 300:
             return RecordVoidError(VoidReason.MALFORMED, f"HTTP {status}")
-        return RecordVoidError(VoidReason.REFUSED_BY_SERVER, refusal_detail(status, reply.body))
+        return RecordVoidError(VoidReason.REFUSED_BY_SERVER, error.detail(status))
 
     async def _answers_others(self, path: str, *, since: float) -> bool:
         """Whether the endpoint has answered anybody since then; asks for one token itself where nobody else did."""

@@ -30,6 +30,7 @@ from tiltyard_jobs.llm.reply import (
     thought_cut,
 )
 from tiltyard_jobs.llm.retry import RetryPolicy
+from tiltyard_jobs.llm.roles import Messages, SystemRole, in_user_turn
 from tiltyard_jobs.llm.thoughts import State
 from tiltyard_jobs.llm.transport import Transport
 from tiltyard_jobs.llm.usage import Usage
@@ -103,6 +104,7 @@ class ModelClient:
         )
         self._lacking: set[str] = set()
         self._manner = MannerOf(self._ask_manner)
+        self._system = SystemRole(f"{url}: model {model!r}", render=self._rendered, ask=self._ask_one_token)
 
     @property
     def usage(self) -> Usage:
@@ -159,7 +161,7 @@ class ModelClient:
         """Ask for the next turn of a conversation.
 
         Args:
-            messages: `role` and `content` each.
+            messages: `role` and `content` each; a system message reaches a model without a system role too.
             sampling: how to draw.
             seed: 0 to 2**63 - 1, from the record's id.
             stop: ends the reply where it occurs.
@@ -176,7 +178,7 @@ class ModelClient:
             ConfigurationError: the endpoint cannot be used as it is configured.
             TransientError: the endpoint is down.
         """
-        document: dict[str, Any] = {"model": self.model, "messages": messages}
+        document: dict[str, Any] = {"model": self.model, "messages": await self._system.fitted(messages)}
         if stop:
             document["stop"] = stop
         if json_schema is not None:
@@ -187,23 +189,35 @@ class ModelClient:
         if top_logprobs is not None:
             document["logprobs"] = True
             document["top_logprobs"] = top_logprobs
-        document = _drawn(document, sampling, seed)
+        _drawn(document, sampling, seed)
         thinks = self._manner.known not in (None, Manner.PLAIN)
         if enough is not None and enough < sampling.max_tokens and not thinks:
-            reply, usage = await self._caller.ask(self._chat, {**document, "max_tokens": enough})
+            document["max_tokens"] = enough
+            reply, usage = await self._ask_chat(document, messages)
             if not await self._lacks_room(reply):
                 return chat_reply_of(
                     reply, usage, json_schema=json_schema, logprobs=top_logprobs is not None, limit=enough
                 )
+            document["max_tokens"] = sampling.max_tokens
         if enough is not None and top_logprobs is not None:
             document["top_logprobs"] = min(top_logprobs, TOP_LOGPROBS_BEHIND_THOUGHTS)
-        reply, usage = await self._caller.ask(self._chat, document)
+        reply, usage = await self._ask_chat(document, messages)
         parts, finish_reason = chat_parts_of(reply)
         if parts.state is State.NONE and finish_reason == "length" and await self._manner.find() is Manner.UNOPENED:
             raise thought_cut(sampling.max_tokens)
         return chat_reply_of(
             reply, usage, json_schema=json_schema, logprobs=top_logprobs is not None, limit=sampling.max_tokens
         )
+
+    async def _ask_chat(self, document: dict[str, Any], messages: Messages) -> tuple[dict[str, Any], Usage]:
+        """Ask; where the model turns out to have no system role, change the document so and ask again."""
+        try:
+            return await self._caller.ask(self._chat, document)
+        except RecordVoidError as error:
+            if document["messages"] is not messages or not await self._system.explains(error, messages):
+                raise
+            document["messages"] = in_user_turn(messages)
+            return await self._caller.ask(self._chat, document)
 
     async def _lacks_room(self, reply: dict[str, Any]) -> bool:
         """Whether a reply was cut while the model thought."""
@@ -295,6 +309,13 @@ class ModelClient:
         reply = await self._ask_extension(DETOKENIZE, {"model": self.model, "tokens": tokens})
         text = None if reply is None else reply.get("prompt")
         return text if isinstance(text, str) else None
+
+    async def _rendered(self, messages: Messages) -> str | None:
+        tokens = await self.tokenize_chat(messages)
+        return None if tokens is None else await self.detokenize(tokens)
+
+    async def _ask_one_token(self, messages: Messages) -> None:
+        await self._caller.ask(self._chat, {"model": self.model, "messages": messages, "max_tokens": 1})
 
     async def _tokens(self, document: dict[str, Any]) -> list[int] | None:
         reply = await self._ask_extension(TOKENIZE, document)

@@ -8,8 +8,10 @@ stays. Whoever wants another implements `Transport`, which is all that the clien
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
+import re
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,6 +34,12 @@ KEEP_ALIVE_SECONDS = 4.0
 SPARE_CONNECTIONS = 2
 # A gateway's mistake must not put a worker to sleep for a day.
 LONGEST_RETRY_AFTER = 120.0
+_GREETING_SECONDS = 5.0
+_PROXY_WANTS_CREDENTIALS = 407
+# X509_V_ERR_CERT_NOT_YET_VALID, _CERT_HAS_EXPIRED, _HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH
+_NO_MATTER_OF_AUTHORITY = frozenset({9, 10, 62, 64})
+# What nginx and Go answer to a plain request where they expect TLS.
+_PLAIN_TO_TLS = re.compile(rb"HTTP request (?:was sent )?to (?:an )?HTTPS (?:port|server)")
 
 
 class Reply(NamedTuple):
@@ -123,6 +131,9 @@ class HttpTransport:
     ) -> None:
         self._root = _parse_root(root)
         self._proxy = _proxy_for(self._root)
+        self._proxy_url = self._proxy.url if self._proxy is not None else None
+        # Until the first reply: most servers break off without a word where they expect TLS.
+        self._tls_in_question = self._root.scheme == "http" and self._proxy is None
         self._max_reply_bytes = max_reply_bytes
         self._urls: dict[str, URL] = {}
         time_outs = time_outs or TimeOuts()
@@ -159,26 +170,60 @@ class HttpTransport:
             url = self._urls[path] = self._root.with_path(self._root.path.rstrip("/") + path)
         try:
             # A redirect is never followed: it would take the bearer token to wherever the server says.
-            response = await self._session.request(method, url, data=body, allow_redirects=False, proxy=self._proxy)
+            response = await self._session.request(method, url, data=body, allow_redirects=False, proxy=self._proxy_url)
             try:
                 data = await self._read(response)
             except BaseException:
                 response.close()
                 raise
-        except aiohttp.ClientConnectorCertificateError as error:
-            raise ConfigurationError(
-                f"the certificate of {self._root.host} is not trusted ({error.certificate_error}): "
-                "give the CA bundle that signed it"
-            ) from error
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise ConnectFailed(f"no connection to {self._root.host}:{self._root.port}") from error
-        except TimeoutError as error:
-            raise TimedOut(f"{self._root.host} did not answer in time") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise ConnectionCut(f"{self._root.host} broke off ({type(error).__name__})") from error
+        except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
+            if self._tls_in_question and not isinstance(error, aiohttp.ClientConnectorError):
+                self._tls_in_question = False
+                if await _greets_in_tls(self._root):
+                    raise self._expects_tls() from error
+            raise self._fault(error) from error
+        self._tls_in_question = False
+        if self._proxy is not None and response.status == _PROXY_WANTS_CREDENTIALS:
+            raise self._proxy.refusal(self._root.host, response.status)
+        if response.status == 400 and self._root.scheme == "http" and _PLAIN_TO_TLS.search(data):
+            raise self._expects_tls()
         headers = response.headers
         retry_after = _retry_after(headers) if response.status >= 400 and "Retry-After" in headers else None
         return Reply(response.status, data, retry_after)
+
+    def _fault(self, error: Exception) -> TransportError | ConfigurationError:
+        """What went wrong between here and there, in words that tell where to look."""
+        place = f"{self._root.host}:{self._root.port}"
+        through = f" through {self._proxy}" if self._proxy is not None else ""
+        match error:
+            case aiohttp.ClientConnectorCertificateError():
+                return _distrust(place, error.certificate_error)
+            case aiohttp.ClientConnectorSSLError():
+                if _speaks_no_tls(error):
+                    return ConfigurationError(f"{place} does not speak TLS: write http:// in place of https://")
+                return ConnectFailed(f"TLS with {place} failed ({error.strerror or type(error).__name__}){through}")
+            case aiohttp.ClientHttpProxyError() if self._proxy is not None:
+                if error.status in (_PROXY_WANTS_CREDENTIALS, 403):
+                    return self._proxy.refusal(self._root.host, error.status)
+                return ConnectFailed(f"no connection to {place}{through}, which answers HTTP {error.status}")
+            case aiohttp.ClientConnectorDNSError():
+                name = self._root.host if self._proxy is None else self._proxy.url.host
+                whose = "" if self._proxy is None else f", of {self._proxy},"
+                return ConnectFailed(f"the host name {name}{whose} is unknown")
+            case aiohttp.ClientProxyConnectionError():
+                return ConnectFailed(f"no connection to {self._proxy} ({_reason(error)})")
+            case aiohttp.ClientConnectorError():
+                return ConnectFailed(f"no connection to {place} ({_reason(error)})")
+            case aiohttp.ConnectionTimeoutError():
+                return ConnectFailed(f"no connection to {place}{through} in time")
+            case TimeoutError():
+                return TimedOut(f"{self._root.host}{through} did not answer in time")
+        return ConnectionCut(f"{self._root.host}{through} broke off ({type(error).__name__})")
+
+    def _expects_tls(self) -> ConfigurationError:
+        return ConfigurationError(
+            f"{self._root.host}:{self._root.port} expects TLS: write https:// in place of http://"
+        )
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         """The body, read no further than the cap."""
@@ -226,7 +271,59 @@ def _ssl_context(ca_bundle: Path) -> ssl.SSLContext:
         raise ConfigurationError(f"the CA bundle {ca_bundle} cannot be read as PEM: {error}") from error
 
 
-def _proxy_for(url: URL) -> URL | None:
+def _distrust(place: str, error: Exception) -> ConfigurationError:
+    """A certificate that does not verify; another authority helps unless it is expired or another host's."""
+    reason = getattr(error, "verify_message", "") or str(error)
+    if getattr(error, "verify_code", 0) in _NO_MATTER_OF_AUTHORITY:
+        return ConfigurationError(f"the certificate of {place} is not valid ({reason}): renew it, or correct the url")
+    return ConfigurationError(
+        f"the certificate of {place} is not trusted ({reason}): name a PEM file with the CA bundle that signed it in"
+        " the environment variable SSL_CERT_FILE"
+    )
+
+
+def _speaks_no_tls(error: Exception) -> bool:
+    text = str(error)
+    return any(words in text.upper().replace(" ", "_") for words in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"))
+
+
+async def _greets_in_tls(root: URL) -> bool:
+    """Whether a server begins TLS when it is asked to; nothing is sent over it, so any certificate will do."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        async with asyncio.timeout(_GREETING_SECONDS):
+            _, writer = await asyncio.open_connection(root.host, root.port, ssl=context)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
+def _reason(error: aiohttp.ClientConnectorError) -> str:
+    cause = error.os_error
+    if isinstance(cause, ConnectionRefusedError):
+        return "refused: nothing listens there"
+    return os.strerror(cause.errno) if cause.errno and cause.errno > 0 else type(cause).__name__
+
+
+class _Proxy(NamedTuple):
+    """A proxy, and the environment variable that names it; shown without its user and password."""
+
+    url: URL
+    variable: str
+
+    def __str__(self) -> str:
+        return f"the proxy {self.url.host}:{self.url.port} ({self.variable})"
+
+    def refusal(self, host: str | None, status: int) -> ConfigurationError:
+        """It wants credentials, or does not let through."""
+        advice = f"correct {self.variable}, or add {host} to NO_PROXY if no proxy is needed"
+        return ConfigurationError(f"{self} refuses connections to {host} (HTTP {status}): {advice}")
+
+
+def _proxy_for(url: URL) -> _Proxy | None:
     """The proxy that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name for this server; a loopback address has none.
 
     Looked up once: aiohttp's `trust_env` would do it for each request.
@@ -234,8 +331,21 @@ def _proxy_for(url: URL) -> URL | None:
     host = url.host or ""
     if host == "localhost" or _is_loopback(host) or proxy_bypass(host):
         return None
-    proxy = getproxies().get(url.scheme)
-    return URL(proxy) if proxy else None
+    named = getproxies().get(url.scheme)
+    if not named:
+        return None
+    lower = f"{url.scheme}_proxy"
+    variable = lower if os.environ.get(lower) else lower.upper()
+    try:
+        proxy = URL(named if "://" in named else f"http://{named}")
+    except ValueError:
+        proxy = URL()
+    if proxy.scheme not in {"http", "https"} or not proxy.host:
+        raise ConfigurationError(
+            f"the environment variable {variable} names no http:// proxy: correct it, or add {host} to NO_PROXY if no"
+            " proxy is needed"
+        )
+    return _Proxy(proxy, variable)
 
 
 def _is_loopback(host: str) -> bool:

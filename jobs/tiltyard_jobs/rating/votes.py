@@ -125,6 +125,17 @@ def tally(verdicts: Verdicts) -> Tally:
     )
 
 
+def shorter_wins(verdicts: Verdicts, difference: NDArray[np.float64]) -> Verdicts:
+    """The verdicts with each tie as a vote for the shorter answer; it stays a tie where both are as long.
+
+    Args:
+        verdicts: as they were given.
+        difference: (V,): above 0 where the attacker's answer is the longer one.
+    """
+    vote = np.where(verdicts.vote == 0.5, (1.0 - np.sign(difference)) / 2, verdicts.vote)
+    return verdicts._replace(vote=vote)
+
+
 def _check(verdicts: Verdicts) -> None:
     columns = verdicts[:6]
     if len({len(column) for column in columns}) != 1:

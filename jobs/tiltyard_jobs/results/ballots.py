@@ -23,10 +23,11 @@ from numpy.typing import NDArray
 from tiltyard_jobs.contracts.layout import artifact_prefix
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import Lineup, PlayerRecipe
+from tiltyard_jobs.contracts.vocabulary import Ties
 from tiltyard_jobs.errors import PermanentError
 from tiltyard_jobs.rating.report_card import Families
 from tiltyard_jobs.rating.style import length_difference
-from tiltyard_jobs.rating.votes import Verdicts
+from tiltyard_jobs.rating.votes import Tally, Verdicts, shorter_wins, tally
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.pace import Pace
 
@@ -96,6 +97,13 @@ class Ballots(NamedTuple):
     ) -> NDArray[np.float64]:
         """The normalised difference of the lengths of a's and b's answers, in [-1, 1]; see `rating.style`."""
         return length_difference(self.lengths[instruction, a], self.lengths[instruction, b])
+
+    def counted(self, ties: Ties) -> Tally:
+        """The votes of each battle; who gets those of ties is a rule's to say."""
+        asked = self.verdicts
+        if ties == "Shorter":
+            asked = shorter_wins(asked, self.difference(asked.instruction, asked.attacker, asked.defender))
+        return tally(asked)
 
 
 def sources_of(lineup: Lineup) -> list[ArtifactRef]:

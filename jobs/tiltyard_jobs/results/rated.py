@@ -18,7 +18,7 @@ from tiltyard_jobs.rating.elo import EloRatings, elo
 from tiltyard_jobs.rating.gold import Gold, gold_answers
 from tiltyard_jobs.rating.report_card import ReportCard, report_card
 from tiltyard_jobs.rating.style import StyleRatings, style_controlled
-from tiltyard_jobs.rating.votes import Tally, tally
+from tiltyard_jobs.rating.votes import Tally
 from tiltyard_jobs.results.ballots import Ballots, Roster
 
 
@@ -54,7 +54,7 @@ def rate_ballots(ballots: Ballots, roster: Roster, recipe: RateRecipe) -> Rated:
     Raises:
         PermanentError: not one vote was given, so there is nothing to rate.
     """
-    counted = tally(ballots.verdicts)
+    counted = ballots.counted(recipe.ties)
     battles = counted.battles()
     if not len(battles.score):
         raise PermanentError(nothing_decided(ballots))

@@ -19,6 +19,7 @@ class Fault(StrEnum):
     CUT = "cut"  # the connection is closed in mid body
     GARBAGE = "garbage"  # 200 with a body that is no reply
     OVERLONG = "overlong"  # a reply of a megabyte
+    EXIT = "exit"  # the process ends with code 0, as vLLM's does when its engine dies
 
 
 class FaultPlan:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import time
 from base64 import b64encode
 from dataclasses import dataclass, field
@@ -144,6 +145,8 @@ class SimServer:
                 return _json(protocol.error_body(429, "Too many requests, try again later.", None), 429, after)
             case Fault.INTERNAL:
                 return _json(protocol.error_body(500, "Something went wrong on purpose.", None), 500)
+            case Fault.EXIT:
+                os._exit(0)
             case Fault.HANG:
                 await self._stopping.wait()
                 return _json(protocol.error_body(503, "The server is stopping.", None), 503)

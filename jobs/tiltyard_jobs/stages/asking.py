@@ -20,7 +20,9 @@ from tiltyard_jobs.shard.loop import WorkItem, run_records
 T = TypeVar("T")
 
 # The endpoint's doing, whatever the record: more of these than `spec.jobs.maxVoidFraction` fails the shard.
-SERVER_FAILURES = frozenset({VoidReason.UNAVAILABLE, VoidReason.REFUSED_BY_SERVER, VoidReason.MALFORMED})
+SERVER_FAILURES = frozenset(
+    {VoidReason.UNAVAILABLE, VoidReason.KILLED_SERVER, VoidReason.REFUSED_BY_SERVER, VoidReason.MALFORMED}
+)
 NO_OPINION = SERVER_FAILURES | {
     VoidReason.EMPTY,
     VoidReason.TRUNCATED,

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from tiltyard_jobs.contracts.recipes import DatasetRecipe
 from tiltyard_jobs.evaluation.known_texts import load_known
-from tiltyard_jobs.rating.votes import tally
 from tiltyard_jobs.results.answered import answered_instructions
 from tiltyard_jobs.results.ballots import Roster, read_ballots, sources_of
 from tiltyard_jobs.results.contamination import Contamination
@@ -49,7 +48,7 @@ def _dataset(context: ShardContext[DatasetRecipe]) -> Outcome:
     fought = answered_instructions(artifacts, lineup, recipe.ratings, filtered_by_attacker(recipe))
     written = write_instructions(folder, recipe, fought, contaminated, contamination.repeats, pace)
     verdicts = write_table(folder, "verdicts", verdict_rows(artifacts, lineup, pace))
-    battles = write_table(folder, "battles", battle_rows(ballots, tally(ballots.verdicts), Roster.of(lineup)))
+    battles = write_table(folder, "battles", battle_rows(ballots, ballots.counted(recipe.ties), Roster.of(lineup)))
 
     summary = _summary(context, contamination, written)
     formats = [kind.lower() for kind in recipe.formats]

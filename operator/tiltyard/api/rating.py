@@ -8,6 +8,7 @@ from typing import Annotated
 from tiltyard.api.base import ApiModel
 from tiltyard.api.scalars import Share
 from tiltyard.api.shapes import Whole
+from tiltyard_jobs.contracts.vocabulary import Ties
 
 
 class Rating(ApiModel):
@@ -18,5 +19,9 @@ class Rating(ApiModel):
     (paper, section 3.4). Default: 0.7."""
     k: Annotated[int, Whole(1, 400)] = 40
     """The K of Elo, in points. Default: 40."""
+    ties: Ties = "Half"
+    """Who gets the vote of a verdict that names neither answer. Half: half a vote to each. Shorter: the shorter
+    answer, in characters. With `verdict.method: Logprobs` a vote is a share, which is seldom exactly a half. Default:
+    Half."""
     bootstrap: Annotated[int, Whole(1, 100_000)] = 1000
     """The number of bootstrap resamples of the instructions, for the confidence intervals. Default: 1000."""

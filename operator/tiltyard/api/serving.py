@@ -70,4 +70,5 @@ class Serving(ApiModel):
     """The resources that all running models may take together, for example `nvidia.com/gpu: "8"`. Resources that are
     not listed are not limited."""
     startup_deadline_seconds: Annotated[int, Whole(1, 86400)] = 1800
-    """The time in seconds after which a model that is not ready has failed. Default: 1800."""
+    """The time in seconds after which a model that is not ready has failed. On a cluster it begins when a node has
+    taken the model's pod; a model that fits no node waits. Default: 1800."""

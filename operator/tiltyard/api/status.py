@@ -104,7 +104,7 @@ class Condition(ApiModel):
 
     type: Annotated[str, Text("a condition's type", r"[A-Za-z]([-A-Za-z0-9_./]*[A-Za-z0-9])?", 316)]
     """The condition's type: Accepted, Preflighted, DatasetReady, Trained, Evaluated; Complete, Failed, Suspended;
-    Ready, Reconciling or Stalled."""
+    Waiting, Ready, Reconciling or Stalled."""
     status: ConditionStatus
     """The condition's status: True, False or Unknown."""
     reason: Annotated[str, Text("a CamelCase reason", r"[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?", 1024)]

@@ -31,11 +31,16 @@ class ApiError(Exception):
 
     Attributes:
         status: the HTTP status; 0 where there was no answer.
+        words: of the API server alone; the message where there are none.
     """
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, words: str = "") -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.words = status, words or message
+
+
+class Refused(ApiError):
+    """Some of a plan's objects were refused; all others are made."""
 
 
 class Client:
@@ -71,10 +76,12 @@ class Client:
     ) -> None:
         await self._client.close()  # type: ignore[no-untyped-call]
 
-    async def list(self, kind: Kind, namespace: str | None, selector: str) -> tuple[list[Object], str]:
-        """All objects, and the resource version from which to watch."""
+    async def list(
+        self, kind: Kind, namespace: str | None, selector: str, fields: str = ""
+    ) -> tuple[list[Object], str]:
+        """All objects that both selectors select, and the resource version from which to watch."""
         items: list[Object] = []
-        query = {"labelSelector": selector, "limit": str(PAGE)}
+        query = {"labelSelector": selector, "fieldSelector": fields, "limit": str(PAGE)}
         while True:
             page = await self._call("GET", kind, kind.path(namespace), query=query)
             items += page["items"]
@@ -122,11 +129,16 @@ class Client:
         finally:
             response.close()
 
-    async def apply(self, kind: Kind, body: Object, *, subresource: str | None = None) -> Object:
-        """Server-side apply: what the body names is ours, also where someone else has set it."""
+    async def apply(self, kind: Kind, body: Object, *, subresource: str | None = None, dry_run: bool = False) -> Object:
+        """Server-side apply: what the body names is ours, also where someone else has set it.
+
+        A dry run changes nothing, and refuses fields that the API server does not know.
+        """
         meta = body["metadata"]
         path = kind.path(meta["namespace"], meta["name"], subresource)
         query = {"fieldManager": MANAGER, "force": "true"}
+        if dry_run:
+            query |= {"dryRun": "All", "fieldValidation": "Strict"}
         content = "application/apply-patch+yaml"
         applied: Object = await self._call("PATCH", kind, path, query=query, body=body, content=content)
         return applied
@@ -198,7 +210,8 @@ class Client:
         response: aiohttp.ClientResponse = answer.response
         metrics.API_REQUESTS.labels(verb, kind.plural, str(response.status)).inc()
         if response.status >= 400:
-            raise ApiError(response.status, f"{method} {path}: {await _reason(response)}")
+            words = await _reason(response)
+            raise ApiError(response.status, f"{method} {path}: {words}", words)
         return response
 
 

@@ -7,24 +7,28 @@ informer at once, so that the next reconciliation does not wait for the watch.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
+from typing import TypeVar
 
 import structlog
 
 from tiltyard.cluster import metrics
-from tiltyard.cluster.client import Client
+from tiltyard.cluster.client import NOT_FOUND, ApiError, Client, Refused
 from tiltyard.cluster.informer import Informer
 from tiltyard.cluster.rate_limiter import RateLimiter
+from tiltyard.cluster.refusals import Refusals
 from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, SERVICES, TRAIN_JOBS, Kind, Object
 from tiltyard.observe.records import JobRecord, ServiceRecord
+from tiltyard.observe.refusal import knows_no_dry_run, refused
 from tiltyard.observe.results import costs_of, is_fully_reported, preflight_result
 from tiltyard.observe.snapshot import Snapshot
 from tiltyard.plan.observed import Observed
 from tiltyard.plan.planner import JobOrder, Plan, TournamentState
-from tiltyard.render.children import job_objects
+from tiltyard.render.children import job_objects, one_of_each_kind
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.jobs import PREFLIGHT, parallelism, preflight_objects
 from tiltyard.render.names import RESULT, STOP, job_name
@@ -33,6 +37,8 @@ from tiltyard.render.train_job import runtime_of
 from tiltyard_jobs.contracts.tasks import PreflightTask
 
 CALLS = 8  # at once, for one tournament
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +54,8 @@ class Executor:
         services: of InferenceServices.
         settings: how children are rendered.
         limiter: of how fast Jobs are created.
+        refusals: of what could not be started, by what it is: `starts_of`.
+        retry: try again what was refused; otherwise it is left out.
     """
 
     client: Client
@@ -56,6 +64,8 @@ class Executor:
     services: Informer[ServiceRecord]
     settings: ClusterSettings
     limiter: RateLimiter
+    refusals: Refusals
+    retry: bool
 
     async def execute(
         self, snapshot: Snapshot, task: PreflightTask, observed: Observed, plan: Plan, now: float
@@ -68,6 +78,10 @@ class Executor:
             observed: what the planner read.
             plan: what to do.
             now: seconds since the epoch.
+
+        Raises:
+            Refused: some objects could not be started; `refusals` has them, and all others are.
+            ApiError: anything else could not be done, and nothing of the plan that follows upon it.
         """
         by_bundle = {job.bundle: job for job in snapshot.jobs.values() if self._is_current(snapshot, job)}
         for bundle in plan.stop_jobs:
@@ -75,14 +89,35 @@ class Executor:
         by_model = {service.model: service for service in snapshot.services.values()}
         for model in plan.stop_models:
             await self.stop_model(by_model[model])
-        for model in plan.start_models:
-            await self._start_model(snapshot, model, by_model.get(model), now)
+        started = [
+            await self._start(f"model {name}", partial(self._start_model, snapshot, name, by_model.get(name), now))
+            for name in plan.start_models
+        ]
         if plan.preflight:
-            await self._start_preflight(snapshot, task, by_bundle.get(PREFLIGHT))
-        await _all(self._start_job(snapshot, order, observed) for order in plan.start_jobs)
+            before = by_bundle.get(PREFLIGHT)
+            started.append(await self._start(PREFLIGHT, partial(self._start_preflight, snapshot, task, before)))
+        orders = {order.bundle.name: partial(self._start_job, snapshot, order, observed) for order in plan.start_jobs}
+        started += await _all(self._start(name, call) for name, call in orders.items())
         jobs = by_bundle.values()
         changes = (self._set_parallelism(snapshot, job) for job in jobs)
         await _all(chain(changes, (self._save_result(snapshot, job) for job in jobs)))
+        for error in started:
+            if error is not None:
+                raise Refused(error.status, str(error))
+
+    async def _start(self, what: str, call: Callable[[], Awaitable[None]]) -> ApiError | None:
+        """Start something, unless it was refused and is not to be tried again yet; the error, where it is refused."""
+        if what in self.refusals and not self.retry:
+            return None
+        try:
+            await call()
+        except ApiError as error:
+            if error.status in (0, NOT_FOUND):  # there was no answer; or the tournament or its namespace is gone
+                raise
+            self.refusals.add(what, error.status, str(error))
+            return error
+        self.refusals.drop(what)
+        return None
 
     async def delete_job(self, job: JobRecord) -> None:
         """Delete a Job, its pods, and first the ConfigMap of the same name: nothing else would lead to that one."""
@@ -127,11 +162,12 @@ class Executor:
         loads = (before.loads if before else 0) + 1
         model = snapshot.graph.model[name]
         body = inference_service(snapshot.tournament, model, self.settings, loads=loads, started=started)
-        self.services.update(await self.client.apply(SERVICES, body))
+        self.services.update(await self._apply(SERVICES, body))
         metrics.MODEL_LOADS.inc()
         log.info("model started", model=name, loads=loads)
 
     async def _start_preflight(self, snapshot: Snapshot, task: PreflightTask, before: JobRecord | None) -> None:
+        await self._try(one_of_each_kind(snapshot.tournament, snapshot.graph, task, self.settings))
         if before is not None:  # its result is lost
             await self.delete_job(before)
         await self._create(JOBS, *preflight_objects(snapshot.tournament, task, self.settings))
@@ -154,8 +190,33 @@ class Executor:
 
     async def _create(self, kind: Kind, config_map: Object, job: Object) -> None:
         async with self.limiter.slot():
-            await self.client.apply(CONFIG_MAPS, config_map)
-            self._informer(kind).update(await self.client.apply(kind, job))
+            await self._apply(CONFIG_MAPS, config_map)
+            self._informer(kind).update(await self._apply(kind, job))
+
+    async def _try(self, objects: Iterable[Object]) -> None:
+        """Send objects as dry runs, before anything starts that would be in vain."""
+        kinds = {kind.kind: kind for kind in (CONFIG_MAPS, JOBS, SERVICES, TRAIN_JOBS)}
+        errors = []
+        for body in objects:
+            try:
+                await self.client.apply(kinds[body["kind"]], body, dry_run=True)
+            except ApiError as error:
+                if error.status == 0:
+                    raise
+                if error.status != NOT_FOUND and not knows_no_dry_run(error.words):
+                    name, status = body["metadata"]["name"], error.status
+                    errors.append(ApiError(status, refused(body["kind"], name, status, error.words, dry_run=True)))
+        if errors:
+            raise ApiError(min(error.status for error in errors), "; ".join(map(str, errors)))
+
+    async def _apply(self, kind: Kind, body: Object) -> Object:
+        try:
+            return await self.client.apply(kind, body)
+        except ApiError as error:
+            if error.status in (0, NOT_FOUND):
+                raise
+            words = refused(kind.kind, body["metadata"]["name"], error.status, error.words)
+            raise ApiError(error.status, words) from error
 
     def _informer(self, kind: Kind) -> Informer[JobRecord]:
         return self.train_jobs if kind is TRAIN_JOBS else self.jobs
@@ -190,17 +251,20 @@ class Executor:
         self.services.update(await self.client.merge(SERVICES, _namespace(service.owner), service.name, body))
 
 
-async def _all(calls: Iterable[Coroutine[None, None, None]]) -> None:
+async def _all(calls: Iterable[Coroutine[None, None, T]]) -> list[T]:
     """Make calls that do not wait for each other, some at a time; the first error, once all have ended."""
     gate = asyncio.Semaphore(CALLS)
 
-    async def one(call: Coroutine[None, None, None]) -> None:
+    async def one(call: Coroutine[None, None, T]) -> T:
         async with gate:
-            await call
+            return await call
 
-    for error in await asyncio.gather(*(one(call) for call in calls), return_exceptions=True):
-        if error is not None:
-            raise error
+    results = []
+    for result in await asyncio.gather(*(one(call) for call in calls), return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
+        results.append(result)
+    return results
 
 
 def _namespace(owner: str) -> str:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -16,18 +16,28 @@ from tiltyard.api import ManifestError, TournamentStatus
 from tiltyard.cluster.cache import Cache, Caches
 from tiltyard.cluster.client import Client
 from tiltyard.cluster.executor import Executor
+from tiltyard.cluster.pod_refusals import PodRefusals
 from tiltyard.cluster.rate_limiter import RateLimiter
 from tiltyard.cluster.recorder import Recorder
+from tiltyard.cluster.refusals import Refusals
 from tiltyard.cluster.resolver import Resolved, Resolver, RuntimeMissing
 from tiltyard.cluster.workqueue import WorkQueue
 from tiltyard.observe.observation import observe, requeue_after
 from tiltyard.observe.records import TournamentRecord
-from tiltyard.observe.snapshot import Snapshot, failed_before, failed_children, stale_jobs, stale_services
-from tiltyard.plan.observed import Observed
+from tiltyard.observe.snapshot import (
+    Snapshot,
+    failed_before,
+    failed_children,
+    pods_missing_since,
+    stale_jobs,
+    stale_services,
+    without_pods,
+)
+from tiltyard.plan.observed import Observed, Wait
 from tiltyard.plan.planner import Plan, TournamentState, plan
 from tiltyard.plan.policy import policy_of
 from tiltyard.render.cluster import ClusterSettings
-from tiltyard.status.build import build_status, diagnoses_of, invalid_status, is_complete
+from tiltyard.status.build import build_status, invalid_status, is_complete, waits_of
 from tiltyard.status.conditions import COMPLETE, FAILED, find_true
 from tiltyard.status.events import Event, events_of
 from tiltyard.status.objects import status_of
@@ -72,11 +82,13 @@ class Reconciler:
     settings: ClusterSettings
     resolver: Resolver
     clock: Callable[[], float]
-    _diagnoses: dict[str, dict[str, str]] = field(default_factory=dict)  # by key: those that events have reported
+    _reported: dict[str, dict[str, Wait]] = field(default_factory=dict)  # by key: waits that events have reported
+    _refusals: dict[str, Refusals] = field(default_factory=dict)  # by key
     _limiter: RateLimiter = field(default_factory=RateLimiter)
 
     def __post_init__(self) -> None:
         self._recorder = Recorder(self.client, self.clock)
+        self._pod_refusals = PodRefusals(self.client, self.clock)
 
     async def reconcile(self, key: str) -> float | None:
         """One reconciliation; returns seconds until the next, where time alone asks for one.
@@ -94,7 +106,7 @@ class Reconciler:
         except ManifestError as error:
             return await self._write_invalid(request, error)
         # 3. Its children, at this moment.
-        snapshot = self._snapshot(request, resolved)
+        snapshot = await self._snapshot(request, resolved)
         # 4. A complete run stays as it is.
         if is_complete(request.status, resolved.graph.run):
             return await self._keep_complete(request, snapshot)
@@ -106,6 +118,7 @@ class Reconciler:
         # 6. What was observed, and what to do next.
         observed = observe(snapshot, self.settings, request.now)
         decided = _plan(snapshot, observed)
+        executor.refusals.keep(decided)
         execute = partial(executor.execute, snapshot, resolved.task, observed, decided, request.now)
         # 7. One status for what has ended and for what follows upon it.
         if _starts_something(decided) and not executing and self.queue.defer_status(key):
@@ -134,7 +147,8 @@ class Reconciler:
         record = cache.tournament(key)
         if record is None or "deletionTimestamp" in record.document["metadata"]:
             self.resolver.forget(key)
-            self._diagnoses.pop(key, None)
+            self._reported.pop(key, None)
+            self._refusals.pop(key, None)
             return None
         return Request(key, cache, record, status_of(record.document), self.clock())
 
@@ -145,11 +159,11 @@ class Reconciler:
         await self._recorder.write(request.cache.tournaments, request.record, request.status, status)
         return RUNTIME_SECONDS if isinstance(error, RuntimeMissing) else None
 
-    def _snapshot(self, request: Request, resolved: Resolved) -> Snapshot:
+    async def _snapshot(self, request: Request, resolved: Resolved) -> Snapshot:
         """Step 3. Children of an earlier Tournament of the same name are the garbage collector's."""
         cache, key, uid = request.cache, request.key, resolved.tournament.metadata.uid
         jobs = {**cache.jobs.of(key), **cache.train_jobs.of(key)}
-        return Snapshot(
+        snapshot = Snapshot(
             tournament=resolved.tournament,
             status=request.status,
             graph=resolved.graph,
@@ -158,6 +172,8 @@ class Reconciler:
             pods=cache.pods.of(key),
             services={name: one for name, one in cache.services.of(key).items() if one.owner_uid == uid},
         )
+        without = [(job, pods_missing_since(snapshot, job)) for job in without_pods(snapshot, request.now)]
+        return replace(snapshot, refusals=await self._pod_refusals.of(key, without))
 
     async def _keep_complete(self, request: Request, snapshot: Snapshot) -> float | None:
         """Step 4: only edits that change no result are taken note of, and the TTL."""
@@ -168,15 +184,27 @@ class Reconciler:
         return await self._expire(self._executor(request), snapshot, status, request.now)
 
     def _executor(self, request: Request) -> Executor:
-        cache = request.cache
-        return Executor(self.client, cache.jobs, cache.train_jobs, cache.services, self.settings, self._limiter)
+        cache, generation = request.cache, request.record.document["metadata"]["generation"]
+        refusals = self._refusals.get(request.key)
+        if refusals is None or refusals.generation != generation:
+            refusals = self._refusals[request.key] = Refusals(generation)
+        return Executor(
+            client=self.client,
+            jobs=cache.jobs,
+            train_jobs=cache.train_jobs,
+            services=cache.services,
+            settings=self.settings,
+            limiter=self._limiter,
+            refusals=refusals,
+            retry=not self.queue.is_backing_off(request.key),
+        )
 
     def _describe(
         self, request: Request, resolved: Resolved, observed: Observed, decided: Plan
     ) -> tuple[TournamentStatus, list[Event]]:
         """Step 8: the status, and events of what it says that the one before did not say."""
-        diagnoses = diagnoses_of(observed)
-        reported, self._diagnoses[request.key] = self._diagnoses.get(request.key, {}), diagnoses
+        waits = waits_of(observed) | self._refusals[request.key].waits()
+        reported, self._reported[request.key] = self._reported.get(request.key, {}), waits
         status = build_status(
             resolved.tournament,
             resolved.graph,
@@ -184,12 +212,16 @@ class Reconciler:
             decided,
             request.now,
             before=request.status,
-            diagnoses=diagnoses,
+            waits=waits,
             warnings=resolved.warnings,
             retry=True,
         )
-        # After a restart of the operator diagnoses are reported once more.
-        waiting = {what: why for what, why in diagnoses.items() if what not in reported}
+        # After a restart of the operator waits are reported once more.
+        waiting = {
+            what: wait
+            for what, wait in waits.items()
+            if what not in reported or reported[what].reason is not wait.reason
+        }
         return status, list(events_of(request.status, status, observed, warnings=resolved.warnings, waiting=waiting))
 
     async def _expire(

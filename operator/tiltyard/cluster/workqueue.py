@@ -12,7 +12,8 @@ An entry is in one of three states:
              ▲                                       end: dirty_since is set, or           │        │
              │                                       status_deferred_since is              │        │
              └─────────────────────────────────────────────────────────────────────────────┘        │
-               end: neither; a timer is set where the reconciliation returned a pause, or failed    │
+               end: neither; the timer is set, where the reconciliation returned a pause or         │
+               failed, or where a plan is to be tried again                                         │
                                                                                                     ▼
                                                end: neither, no pause, no execution, and the tournament
                                                does not exist any more: the entry is deleted
@@ -26,24 +27,28 @@ entry is in:
         ┌───────────────┐ ─────────► ┌───────────┐
         │ NOT EXECUTING │            │ EXECUTING │   the entry's execution is a task
         └───────────────┘ ◄───────── └───────────┘
-             the plan has ended: add, where a reconciliation overlapped it; where it failed, add after a pause
+             the plan has ended: add, where a reconciliation overlapped it; where it failed, the timer is set
 
 A reconciliation that begins during an execution (overlapped) writes the status and executes nothing. One that starts
 something may leave the status to the next (defer_status), so that one write reports both; the next has to write it.
+
+A tournament has one timer. A plan that failed is tried again after longer and longer pauses, however often the
+tournament is reconciled meanwhile (backing_off): where only some objects were refused (`Refused`), all others of later
+plans are made, and those are left out; after any other failure nothing is executed until then.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 
 import structlog
 
 from tiltyard.cluster import metrics
-from tiltyard.cluster.client import NOT_FOUND, ApiError
+from tiltyard.cluster.client import NOT_FOUND, ApiError, Refused
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +60,7 @@ MAX_BACKOFF_SECONDS = 60.0
 
 @dataclass
 class QueueEntry:
-    """Where a tournament is in the queue. Times are those of the monotonic clock.
+    """Where a tournament is in the queue. Times are those of the event loop's clock, which is monotonic.
 
     Attributes:
         queued: it settles, or waits for a worker.
@@ -66,6 +71,9 @@ class QueueEntry:
         writes_deferred: the reconciliation under way is that next one.
         reconcile_failures: in a row.
         execution_failures: likewise.
+        retry_at: when a plan that failed is to be tried again; None: the last was executed.
+        blocked: nothing is executed until then.
+        backing_off: the reconciliation under way, or the last, began before then.
         timer: adds it again later.
         execution: the plan that is being executed.
         overlapped: the reconciliation under way, or the last, began while a plan was executed.
@@ -79,6 +87,9 @@ class QueueEntry:
     writes_deferred: bool = False
     reconcile_failures: int = 0
     execution_failures: int = 0
+    retry_at: float | None = None
+    blocked: bool = False
+    backing_off: bool = False
     timer: asyncio.TimerHandle | None = None
     execution: asyncio.Task[None] | None = None
     overlapped: bool = False
@@ -90,13 +101,23 @@ class QueueEntry:
         self.dirty_since = self.status_deferred_since = None
         self.queued, self.processing = False, True
         self.overlapped = self.execution is not None
+        self.backing_off = self.retry_at is not None and _now() < self.retry_at
         if self.timer is not None:
             self.timer.cancel()
+            self.timer = None
 
     def end(self) -> bool:
         """The reconciliation has ended; whether another must follow."""
         self.processing = False
         return self.dirty_since is not None or self.status_deferred_since is not None
+
+    def set_timer(self, moment: float, add: Callable[[], None]) -> None:
+        """Add it at a moment, unless it is added earlier anyway."""
+        if self.timer is not None:
+            if self.timer.when() <= moment:
+                return
+            self.timer.cancel()
+        self.timer = asyncio.get_running_loop().call_at(moment, add)
 
 
 @dataclass
@@ -122,7 +143,7 @@ class WorkQueue:
         """A tournament or a child of it has changed: reconcile it soon."""
         entry = self._entries.setdefault(key, QueueEntry())
         if entry.dirty_since is None:
-            entry.dirty_since = time.monotonic()
+            entry.dirty_since = _now()
             if not entry.processing:
                 self._add_settled(key, entry)
 
@@ -130,10 +151,14 @@ class WorkQueue:
         """Whether a plan was executed when the reconciliation under way began; the plan's end brings the next."""
         return self._entries[key].overlapped
 
+    def is_backing_off(self, key: str) -> bool:
+        """Whether what was refused is not to be tried again yet; the timer brings a reconciliation that may."""
+        return self._entries[key].backing_off
+
     def execute(self, key: str, plan: Callable[[], Awaitable[None]]) -> None:
-        """Execute a plan beside the queue; nothing where `is_executing`."""
+        """Execute a plan beside the queue; nothing where `is_executing`, or until a failed one may be tried again."""
         entry = self._entries[key]
-        if not entry.overlapped:
+        if not entry.overlapped and not (entry.blocked and entry.backing_off):
             entry.execution = asyncio.create_task(self._execute(key, entry, plan))
 
     def defer_status(self, key: str) -> bool:
@@ -141,7 +166,7 @@ class WorkQueue:
         entry = self._entries[key]
         if entry.writes_deferred:
             return False
-        entry.status_deferred_since = time.monotonic() if entry.taken_since is None else entry.taken_since
+        entry.status_deferred_since = _now() if entry.taken_since is None else entry.taken_since
         return True
 
     async def work(self) -> None:
@@ -160,13 +185,16 @@ class WorkQueue:
                 await reconciliation
                 raise
             if entry.taken_since is not None and entry.status_deferred_since is None:
-                metrics.STATUS_DELAY_SECONDS.observe(time.monotonic() - entry.taken_since)
+                metrics.STATUS_DELAY_SECONDS.observe(_now() - entry.taken_since)
             if entry.end():
                 self._add_settled(key, entry)
-            elif pause is not None:
-                entry.timer = asyncio.get_running_loop().call_later(pause, self.add, key)
-            elif entry.execution is None and not self.exists(key):
+            elif pause is None and entry.execution is None and not self.exists(key):
                 del self._entries[key]
+            else:
+                if pause is not None:
+                    entry.set_timer(_now() + pause, partial(self.add, key))
+                if entry.retry_at is not None and entry.execution is None:
+                    entry.set_timer(entry.retry_at, partial(self.add, key))
 
     async def shut_down(self) -> None:
         """Wait for the plans that are being executed."""
@@ -198,21 +226,29 @@ class WorkQueue:
         return pause
 
     async def _execute(self, key: str, entry: QueueEntry, plan: Callable[[], Awaitable[None]]) -> None:
-        pause = None
+        tries_all, error = not entry.backing_off, None
         try:
             async with self._executions:
                 await plan()
-            entry.execution_failures = 0
-        except Exception as error:
-            if not _is_gone(error):
-                entry.execution_failures += 1
-                pause = self._back_off(error, "plan not executed", entry.execution_failures)
+        except Exception as raised:
+            error = raised
         finally:
             entry.execution = None
-        if pause is not None:
-            asyncio.get_running_loop().call_later(pause, self.add, key)
-        elif entry.overlapped:
+        if error is not None and not _is_gone(error):
+            self._retry(key, entry, error, more=tries_all)
+        elif tries_all:
+            entry.execution_failures, entry.retry_at, entry.blocked = 0, None, False
+        if entry.overlapped:
             self.add(key)
+
+    def _retry(self, key: str, entry: QueueEntry, error: Exception, *, more: bool) -> None:
+        """A plan has failed: it is tried again after a pause; after more than the last, where that had passed."""
+        if more:
+            entry.execution_failures += 1
+            entry.retry_at = _now() + self._back_off(error, "plan not executed", entry.execution_failures)
+        entry.blocked = not isinstance(error, Refused)
+        if entry.retry_at is not None and not (entry.queued or entry.processing):
+            entry.set_timer(entry.retry_at, partial(self.add, key))
 
     def _back_off(self, error: Exception, event: str, failures: int) -> float:
         """Log a failure; returns seconds until the next attempt."""
@@ -223,6 +259,10 @@ class WorkQueue:
         else:
             log.error(f"{event}: a bug in the operator", retry_s=round(pause, 2), exc_info=error)
         return pause
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _is_gone(error: Exception) -> bool:

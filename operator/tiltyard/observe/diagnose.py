@@ -11,6 +11,7 @@ UNSCHEDULABLE = "Unschedulable"  # no node takes it
 IMAGE_PULL = "ImagePull"  # its image cannot be pulled
 POD_CONFIGURATION = "PodConfiguration"  # a container cannot be created: a ConfigMap, a Secret, a mount
 CRASH_LOOP = "CrashLoop"  # a container has ended, and is not back
+PODS_REFUSED = "PodsRefused"  # there is none: it cannot be created
 
 # The kubelet's words for two of them.
 IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
@@ -51,11 +52,16 @@ def diagnose(pod: Mapping[str, Any]) -> Diagnosis | None:
     for condition in status.get("conditions", ()):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             # What the scheduler adds about preemption says nothing that one could do.
-            words = _short(condition.get("message", "no node takes it").partition(" preemption:")[0])
+            words = shorten(condition.get("message", "no node takes it").partition(" preemption:")[0])
             return Diagnosis(UNSCHEDULABLE, f"pod {name} fits no node: {words}")
     for container in _containers(status):
         if found := _diagnose_container(name, container):
             return found
+    spec = pod.get("spec", {})
+    unseen = not any(condition["type"] == "PodScheduled" for condition in status.get("conditions", ()))
+    if unseen and "schedulerName" in spec and "nodeName" not in spec and status.get("phase") == "Pending":
+        scheduler = spec["schedulerName"]
+        return Diagnosis(UNSCHEDULABLE, f"pod {name} waits for the scheduler {scheduler}: check that it is at work")
     return None
 
 
@@ -66,7 +72,7 @@ def _containers(status: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _diagnose_container(pod: str, container: Mapping[str, Any]) -> Diagnosis | None:
     waiting = container.get("state", {}).get("waiting", {})
-    reason, words = waiting.get("reason", ""), _short(waiting.get("message", ""))
+    reason, words = waiting.get("reason", ""), shorten(waiting.get("message", ""))
     if reason in IMAGE_REASONS:
         image = container.get("image", "its image")
         return Diagnosis(
@@ -95,10 +101,10 @@ def last_words(text: str) -> str:
     """The line of a log's end that says most: the last that names an error, else the last."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if re.search(r"error|exception|fatal|not found", line, re.IGNORECASE)]
-    return _short((errors or lines or [""])[-1])
+    return shorten((errors or lines or [""])[-1])
 
 
-def _short(text: str) -> str:
+def shorten(text: str) -> str:
     """One line of printable characters: what a process says is no more trusted than what a model says."""
     line = re.sub(r"[^!-~]+", " ", text).strip()
     return line if len(line) <= MAX_LENGTH else f"{line[:MAX_LENGTH]}…"

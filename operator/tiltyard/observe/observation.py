@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from tiltyard.observe.diagnose import IMAGE_PULL, POD_CONFIGURATION, UNSCHEDULABLE, Diagnosis
-from tiltyard.observe.kinds import TRAIN_JOBS
+from tiltyard.observe.diagnose import IMAGE_PULL, POD_CONFIGURATION, PODS_REFUSED, UNSCHEDULABLE, Diagnosis
+from tiltyard.observe.kinds import SERVICES, TRAIN_JOBS
 from tiltyard.observe.records import JobRecord, PodRecord, ServiceRecord
+from tiltyard.observe.refusal import pods_refused
 from tiltyard.observe.results import (
     LAST_WORDS_SECONDS,
     costs_of,
@@ -17,9 +18,18 @@ from tiltyard.observe.results import (
     reported_indices,
     summary_of,
 )
-from tiltyard.observe.snapshot import Snapshot, failed_before
+from tiltyard.observe.snapshot import PATIENCE_SECONDS, Snapshot, failed_before, without_pods
 from tiltyard.plan.costs import Costs
-from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Observed, PreflightPhase
+from tiltyard.plan.observed import (
+    JobPhase,
+    JobSeen,
+    ModelPhase,
+    ModelSeen,
+    Observed,
+    PreflightPhase,
+    Wait,
+    WaitReason,
+)
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.jobs import PREFLIGHT
 from tiltyard.render.serving import service_url
@@ -27,7 +37,7 @@ from tiltyard.status.conditions import FAILED, RECONCILING, find_true
 from tiltyard_jobs.contracts.exit_codes import FINAL
 from tiltyard_jobs.contracts.summary import Summary, parts_done
 
-PATIENCE_SECONDS = 10.0  # from a pod's creation until its diagnosis counts
+REFUSED_AGAIN_SECONDS = 15.0  # between two looks at a Job whose pods are refused
 LASTING = (IMAGE_PULL, POD_CONFIGURATION)
 """Diagnoses that time alone does not change; a pod that fits no node may fit one later, or a queue may make room."""
 
@@ -41,7 +51,7 @@ def observe(snapshot: Snapshot, settings: ClusterSettings, now: float) -> Observ
         now: seconds since the epoch.
     """
     graph = snapshot.graph
-    preflight, message, reused, first = _preflight(snapshot, now)
+    preflight, message, wait, reused, first = _preflight(snapshot, now)
     costs = Costs(leaderboard=first.leaderboard, outputs=dict(first.outputs))
     done = {key: set(parts) for key, parts in reused.items()}
     jobs: dict[str, JobSeen] = {}
@@ -65,6 +75,7 @@ def observe(snapshot: Snapshot, settings: ClusterSettings, now: float) -> Observ
     return Observed(
         preflight=preflight,
         preflight_message=message,
+        preflight_wait=wait,
         done=parts,
         reused=reused,
         jobs=jobs,
@@ -90,27 +101,30 @@ def _elapsed(snapshot: Snapshot, now: float) -> float | None:
     return None if reconciling is None else max(0.0, now - reconciling.last_transition_time.timestamp())
 
 
-def _preflight(snapshot: Snapshot, now: float) -> tuple[PreflightPhase, str, Mapping[str, frozenset[int]], Summary]:
-    """How far preflight of this manifest is, its message, the parts that exist, and all that it reported."""
+def _preflight(
+    snapshot: Snapshot, now: float
+) -> tuple[PreflightPhase, str, Wait | None, Mapping[str, frozenset[int]], Summary]:
+    """How far preflight of this manifest is, its message, why it waits, the parts that exist, and all it reported."""
     nothing = Summary(exit_code=0)
     jobs = (job for job in snapshot.jobs.values() if job.bundle == PREFLIGHT and not job.deleting)
     job = next((job for job in jobs if job.version == snapshot.preflight), None)
     if job is None:
-        return PreflightPhase.PENDING, "", {}, nothing
+        return PreflightPhase.PENDING, "", None, {}, nothing
     summaries = [summary for pod in snapshot.pods_of(job) if (summary := summary_of(pod)) is not None]
     if job.terminal == "Complete":
         passed = preflight_result(snapshot, job)
         if passed is not None:
-            return PreflightPhase.PASSED, "", parts_done(snapshot.graph.artifacts, passed.done), passed
+            return PreflightPhase.PASSED, "", None, parts_done(snapshot.graph.artifacts, passed.done), passed
         # Its pod went before it was read: preflight runs again.
-        return (PreflightPhase.ACTIVE if may_still_report(job, now) else PreflightPhase.PENDING), "", {}, nothing
+        phase = PreflightPhase.ACTIVE if may_still_report(job, now) else PreflightPhase.PENDING
+        return phase, "", None, {}, nothing
     if job.terminal:
         words = next((summary.message for summary in reversed(summaries) if summary.message), job.why)
-        return PreflightPhase.FAILED, words, {}, nothing
+        return PreflightPhase.FAILED, words, None, {}, nothing
     diagnosis = _workers_diagnosis(snapshot, job, now)
     if diagnosis is not None and _is_final(snapshot, diagnosis, job.created, now):
-        return PreflightPhase.FAILED, diagnosis.message, {}, nothing
-    return PreflightPhase.ACTIVE, diagnosis.message if diagnosis else "", {}, nothing
+        return PreflightPhase.FAILED, diagnosis.message, None, {}, nothing
+    return PreflightPhase.ACTIVE, "", _jobs_wait(job, diagnosis, now), {}, nothing
 
 
 def _job(snapshot: Snapshot, job: JobRecord, now: float) -> JobSeen:
@@ -129,7 +143,30 @@ def _job(snapshot: Snapshot, job: JobRecord, now: float) -> JobSeen:
     diagnosis = _workers_diagnosis(snapshot, job, now)
     if diagnosis is not None and _is_final(snapshot, diagnosis, job.created, now):
         return JobSeen(JobPhase.FAILED, job.version, job.active, 1, diagnosis.message)
-    return JobSeen(JobPhase.ACTIVE, job.version, job.active, 0, diagnosis.message if diagnosis else "")
+    return JobSeen(JobPhase.ACTIVE, job.version, job.active, wait=_jobs_wait(job, diagnosis, now))
+
+
+def _jobs_wait(job: JobRecord, diagnosis: Diagnosis | None, now: float) -> Wait | None:
+    """Why a Job waits; None: it does not, as far as is known."""
+    if job.suspended:
+        namespace = _namespace(job.owner)
+        words = (
+            f"{job.kind.kind} {job.name} is suspended until its queue admits it:"
+            f" `kubectl -n {namespace} describe workloads` says what it waits for"
+        )
+        return Wait(WaitReason.QUEUED, words) if now - job.created >= PATIENCE_SECONDS else None
+    return _wait(diagnosis)
+
+
+def _wait(diagnosis: Diagnosis | None) -> Wait | None:
+    if diagnosis is None:
+        return None
+    reasons = {UNSCHEDULABLE: WaitReason.UNSCHEDULABLE, PODS_REFUSED: WaitReason.REFUSED}
+    return Wait(reasons.get(diagnosis.reason, WaitReason.NOT_STARTING), diagnosis.message)
+
+
+def _namespace(owner: str) -> str:
+    return owner.partition("/")[0]
 
 
 def _pods_diagnosis(pods: Iterable[PodRecord], now: float) -> Diagnosis | None:
@@ -139,6 +176,8 @@ def _pods_diagnosis(pods: Iterable[PodRecord], now: float) -> Diagnosis | None:
 
 def _workers_diagnosis(snapshot: Snapshot, job: JobRecord, now: float) -> Diagnosis | None:
     """What keeps a Job from going on. A pod that waits for the room of other shards is left out."""
+    if (words := snapshot.refusals.get(job.name)) is not None:
+        return Diagnosis(PODS_REFUSED, pods_refused(job.kind.kind, job.name, words))
     diagnosis = _pods_diagnosis((pod for pod in snapshot.pods_of(job) if pod.phase == "Pending"), now)
     if diagnosis is not None and diagnosis.reason == UNSCHEDULABLE:
         busy = any(pod.job and pod.phase == "Running" for pod in snapshot.pods.values())
@@ -155,7 +194,7 @@ def _model(snapshot: Snapshot, service: ServiceRecord, settings: ClusterSettings
     """What a model is doing."""
     if service.deleting:
         return ModelSeen(ModelPhase.STOPPING, service.version, service.loads)
-    pods = [pod for pod in snapshot.pods.values() if pod.model == service.model]
+    pods = _pods_of_model(snapshot, service)
     if service.stopped:
         phase = ModelPhase.STOPPING if pods else ModelPhase.STOPPED
         return ModelSeen(phase, service.version, service.loads)
@@ -164,15 +203,36 @@ def _model(snapshot: Snapshot, service: ServiceRecord, settings: ClusterSettings
         return ModelSeen(ModelPhase.READY, service.version, service.loads, url)
     diagnosis = _pods_diagnosis(pods, now)
     deadline = snapshot.tournament.spec.serving.startup_deadline_seconds
-    if now - max(service.started, service.unready_since or 0.0) < deadline:
-        words = (
-            diagnosis.message
-            if diagnosis
-            else service.refused and f"none of its pods can be created: {service.refused}"
-        )
-        return ModelSeen(ModelPhase.STARTING, service.version, service.loads, message=words)
+    began = _startup_began(service, pods)
+    if began is None or now - began < deadline:
+        wait = _wait(diagnosis or _refusal(service))
+        return ModelSeen(ModelPhase.STARTING, service.version, service.loads, wait=wait)
     late = f"was not ready after {deadline} s (spec.serving.startupDeadlineSeconds): {_why_late(service, pods)}"
     return ModelSeen(ModelPhase.FAILED, service.version, service.loads, message=late)
+
+
+def _pods_of_model(snapshot: Snapshot, service: ServiceRecord) -> list[PodRecord]:
+    return [pod for pod in snapshot.pods.values() if pod.model == service.model]
+
+
+def _startup_began(service: ServiceRecord, pods: Iterable[PodRecord]) -> float | None:
+    """When the time to start began that a model has; None: it waits for a node, or for leave to have pods.
+
+    It begins when a node has taken its pod, and again when it stops answering.
+    """
+    began = max(service.started, service.unready_since or 0.0)
+    there = [pod for pod in pods if not pod.deleting]
+    if not there:
+        return None if service.refused else began
+    scheduled = [pod.scheduled for pod in there if pod.scheduled is not None]
+    return max(began, min(scheduled)) if scheduled else None
+
+
+def _refusal(service: ServiceRecord) -> Diagnosis | None:
+    """Why KServe can create no pod of a model."""
+    if not service.refused:
+        return None
+    return Diagnosis(PODS_REFUSED, pods_refused(SERVICES.kind, service.name, service.refused))
 
 
 def _why_late(service: ServiceRecord, pods: list[PodRecord]) -> str:
@@ -181,7 +241,7 @@ def _why_late(service: ServiceRecord, pods: list[PodRecord]) -> str:
             return pod.diagnosis.message
     for pod in pods:
         if pod.phase == "Running":
-            namespace = pod.owner.partition("/")[0]
+            namespace = _namespace(pod.owner)
             return (
                 f"pod {pod.name} runs but does not answer yet: raise the field, or see"
                 f" `kubectl -n {namespace} logs {pod.name}`"
@@ -193,9 +253,10 @@ def requeue_after(snapshot: Snapshot, observed: Observed, now: float) -> float |
     """Seconds until time alone can change the plan; None: only an event can."""
     deadline = snapshot.tournament.spec.serving.startup_deadline_seconds
     due = [
-        max(service.started, service.unready_since or 0.0) + deadline
+        began + deadline
         for service in snapshot.services.values()
         if not (service.stopped or service.ready or service.deleting)
+        and (began := _startup_began(service, _pods_of_model(snapshot, service))) is not None
     ]
     due += [pod.created + PATIENCE_SECONDS for pod in snapshot.pods.values() if pod.diagnosis is not None]
     for job in snapshot.jobs.values():
@@ -203,6 +264,9 @@ def requeue_after(snapshot: Snapshot, observed: Observed, now: float) -> float |
             due.append(job.finished + LAST_WORDS_SECONDS)
         elif not job.terminal and _workers_diagnosis(snapshot, job, now) is not None:
             due.append(job.created + deadline)
+        if not job.terminal and not any(pod.phase == "Running" for pod in snapshot.pods_of(job)):
+            due.append(job.created + PATIENCE_SECONDS)
+    due += [now + REFUSED_AGAIN_SECONDS for _ in without_pods(snapshot, now)]
     limit = snapshot.tournament.spec.active_deadline_seconds
     if limit is not None and observed.elapsed is not None:
         due.append(now - observed.elapsed + limit)

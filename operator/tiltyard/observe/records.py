@@ -15,6 +15,9 @@ from tiltyard.render.names import BUNDLE, LOADS, MODEL, PARTS, RESULT, STAGE, ST
 JOB_SET = "jobset.sigs.k8s.io/jobset-name"
 """Label of a TrainJob's pods: its name, and so its JobSet's."""
 
+FAILURES_OF_PODS = ("ModelLoadFailed", "RuntimeUnhealthy")
+"""KServe's reasons of failures that its pods themselves tell better."""
+
 
 @dataclass(frozen=True)
 class TournamentRecord:
@@ -133,6 +136,7 @@ class PodRecord:
         diagnosis: what keeps it from its work.
         ended: when its container ended, RFC 3339.
         created: seconds since the epoch.
+        scheduled: when a node took it, likewise; None: none has.
     """
 
     owner: str
@@ -147,6 +151,7 @@ class PodRecord:
     deleting: bool
     ended: str
     created: float
+    scheduled: float | None
 
     @classmethod
     def of(cls, document: Object) -> PodRecord | None:
@@ -174,6 +179,7 @@ class PodRecord:
             deleting="deletionTimestamp" in meta,
             ended=terminated.get("finishedAt") or "",
             created=seconds(meta["creationTimestamp"]),
+            scheduled=_scheduled(document),
         )
 
 
@@ -188,7 +194,7 @@ class ServiceRecord:
         ready: it answers.
         unready_since: when it stopped answering; None: it never did, or it does.
         message: KServe's words where it is not ready.
-        refused: why none of its pods can be made; empty: they can, as far as is known.
+        refused: why none of its pods can be created; empty: they can, as far as is known.
     """
 
     owner: str
@@ -227,7 +233,7 @@ class ServiceRecord:
             ready=ready.get("status") == "True" and not stale,
             unready_since=seconds(ready["lastTransitionTime"]) if ready.get("status") == "False" else None,
             message=ready.get("message", ""),
-            refused=ready.get("message", "") if ready.get("reason") == "FailedCreate" else "",
+            refused=_refused(status, ready),
             deleting="deletionTimestamp" in meta,
         )
 
@@ -253,6 +259,25 @@ def _owner(meta: Mapping[str, Any]) -> tuple[str, str] | None:
         if reference.get("controller") and reference["kind"] == "Tournament":
             return reference["name"], reference["uid"]
     return None
+
+
+def _scheduled(pod: Object) -> float | None:
+    status = pod.get("status", {})
+    condition: Object = next((c for c in status.get("conditions", ()) if c["type"] == "PodScheduled"), {})
+    if condition.get("status") == "True" and "lastTransitionTime" in condition:
+        return seconds(condition["lastTransitionTime"])
+    started = status.get("phase", "Pending") != "Pending" or "nodeName" in pod.get("spec", {})
+    return seconds(pod["metadata"]["creationTimestamp"]) if started else None
+
+
+def _refused(status: Mapping[str, Any], ready: Object) -> str:
+    """KServe's words of an InferenceService that it makes no pods of, or whose pods are refused."""
+    if ready.get("reason") == "FailedCreate":
+        return str(ready.get("message", ""))
+    failure = status.get("modelStatus", {}).get("lastFailureInfo", {})
+    if ready.get("status") == "True" or failure.get("reason") in (None, *FAILURES_OF_PODS):
+        return ""
+    return f"{failure['reason']}: {failure.get('message', '')}"
 
 
 def _terminal(status: Mapping[str, Any]) -> tuple[str, str, float | None]:

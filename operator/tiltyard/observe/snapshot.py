@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tiltyard.api import Tournament, TournamentStatus
 from tiltyard.observe.records import JobRecord, PodRecord, ServiceRecord
 from tiltyard.plan.graph import Graph
 from tiltyard.render.jobs import PREFLIGHT
 from tiltyard.status.conditions import FAILED, find_true
+
+PATIENCE_SECONDS = 10.0  # from the creation of a pod, or of a Job without one, until that it does not start counts
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Snapshot:
         jobs: by name.
         pods: by name.
         services: by name.
+        refusals: why no pod of a Job can be created, by its name.
     """
 
     tournament: Tournament
@@ -33,10 +36,27 @@ class Snapshot:
     jobs: Mapping[str, JobRecord]
     pods: Mapping[str, PodRecord]
     services: Mapping[str, ServiceRecord]
+    refusals: Mapping[str, str] = field(default_factory=dict)
 
     def pods_of(self, job: JobRecord) -> list[PodRecord]:
         """A Job's pods, the latest to end last."""
         return sorted((pod for pod in self.pods.values() if pod.job == job.name), key=lambda pod: (pod.ended, pod.name))
+
+
+def without_pods(snapshot: Snapshot, now: float) -> list[JobRecord]:
+    """Jobs that should have pods by now and have none: whoever creates them may be refused."""
+    at_work = {pod.job for pod in snapshot.pods.values() if pod.phase in ("Pending", "Running")}
+    return [
+        job
+        for job in snapshot.jobs.values()
+        if not (job.terminal or job.suspended or job.deleting or job.name in at_work)
+        and now - job.created >= PATIENCE_SECONDS
+    ]
+
+
+def pods_missing_since(snapshot: Snapshot, job: JobRecord) -> float:
+    """From when on a Job without pods has had none: what was refused before its last pod counts no more."""
+    return max((job.created, *(pod.created for pod in snapshot.pods_of(job))))
 
 
 def failed_before(snapshot: Snapshot) -> bool:

@@ -5,9 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from tiltyard_jobs.contracts.summary import Standing
 from tiltyard_jobs.contracts.tasks import LedgerRow
+
+
+class WaitReason(StrEnum):
+    """Why something waits; those that somebody has to act upon first."""
+
+    REFUSED = "Refused"  # the API server, a quota, a policy or a webhook refuses the object, or each of its pods
+    NOT_STARTING = "NotStarting"  # its pod's containers do not start
+    UNSCHEDULABLE = "Unschedulable"  # its pod fits no node
+    QUEUED = "Queued"  # a queue has not admitted it
+
+
+class Wait(NamedTuple):
+    """Why something waits.
+
+    Attributes:
+        reason: one word.
+        message: a sentence that names the object and the next action.
+    """
+
+    reason: WaitReason
+    message: str
 
 
 class ModelPhase(StrEnum):
@@ -30,6 +52,7 @@ class ModelSeen:
         loads: times that it was started in this run.
         url: its address while it is up.
         message: why it failed, and what to do.
+        wait: of one that is starting: why it waits.
     """
 
     phase: ModelPhase
@@ -37,6 +60,7 @@ class ModelSeen:
     loads: int = 0
     url: str | None = None
     message: str = ""
+    wait: Wait | None = None
 
 
 class JobPhase(StrEnum):
@@ -56,6 +80,7 @@ class JobSeen:
         active: shards at work.
         failed: shards given up.
         message: of a failed one: which shard, why, and what to do.
+        wait: of an active one: why it waits.
     """
 
     phase: JobPhase
@@ -63,6 +88,7 @@ class JobSeen:
     active: int = 0
     failed: int = 0
     message: str = ""
+    wait: Wait | None = None
 
 
 class PreflightPhase(StrEnum):
@@ -81,6 +107,7 @@ class Observed:
     Attributes:
         preflight: how far it is; it is done anew for an edited manifest.
         preflight_message: why it failed.
+        preflight_wait: why it waits.
         done: parts that exist, by artifact key.
         reused: parts that preflight found, by artifact key.
         jobs: by bundle name.
@@ -95,6 +122,7 @@ class Observed:
 
     preflight: PreflightPhase = PreflightPhase.PENDING
     preflight_message: str = ""
+    preflight_wait: Wait | None = None
     done: Mapping[str, frozenset[int]] = field(default_factory=dict)
     reused: Mapping[str, frozenset[int]] = field(default_factory=dict)
     jobs: Mapping[str, JobSeen] = field(default_factory=dict)

@@ -104,6 +104,25 @@ def job_objects(
     return train_job_objects(tournament, order, task, settings)
 
 
+def one_of_each_kind(
+    tournament: Tournament, graph: Graph, preflight: PreflightTask, settings: ClusterSettings
+) -> Iterator[dict[str, Any]]:
+    """One child of each kind that will be made, for whoever wants to know whether it is accepted.
+
+    Args:
+        tournament: see `Prepared`.
+        graph: see `Prepared`.
+        preflight: see `Prepared`.
+        settings: of the operator.
+    """
+    yield from preflight_objects(tournament, preflight, settings)
+    if (model := next((model for model in graph.models if model.served), None)) is not None:
+        yield inference_service(tournament, model, settings, loads=1, started=NO_TIME)
+    bundles = (bundle for bundle in graph.bundles if runtime_of(tournament, bundle) is not None)
+    if (bundle := next(bundles, None)) is not None:
+        yield job_objects(tournament, graph, JobOrder(bundle, bundle.missing({})), settings)[1]
+
+
 def in_order(prepared: Prepared, settings: ClusterSettings) -> Iterator[Child]:
     """All children in the order of the plan, where nothing exists yet, nothing fails and nobody suspends.
 

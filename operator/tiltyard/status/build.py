@@ -17,7 +17,7 @@ from tiltyard.api import (
     UsageStatus,
 )
 from tiltyard.plan.graph import Bundle, Graph
-from tiltyard.plan.observed import JobPhase, ModelPhase, Observed, PreflightPhase
+from tiltyard.plan.observed import JobPhase, Observed, Wait
 from tiltyard.plan.planner import Plan, TournamentState
 from tiltyard.status.conditions import (
     COMPLETE,
@@ -41,7 +41,7 @@ def build_status(
     *,
     under_way: float = 0.0,
     before: TournamentStatus | None = None,
-    diagnoses: Mapping[str, str] | None = None,
+    waits: Mapping[str, Wait] | None = None,
     warnings: Sequence[str] = (),
     retry: bool = False,
 ) -> TournamentStatus:
@@ -55,11 +55,11 @@ def build_status(
         now: seconds since the epoch.
         under_way: shards' worth of work inside shards that run, for a finer progress where it is known.
         before: the status until now: the times of its conditions are kept where they did not change.
-        diagnoses: why something that is under way cannot go on, by what it is: `diagnoses_of`.
+        waits: why something waits, by what it is: `waits_of`.
         warnings: what the author of a valid manifest should know.
         retry: a failure is left by an edit of the spec, and the status says so.
     """
-    situation = Situation(graph, observed, plan, diagnoses or {}, warnings, retry)
+    situation = Situation(graph, observed, plan, waits or {}, warnings, retry)
     total = sum(bundle.shards for bundle in graph.bundles)
     made = sum(len(observed.done.get(ref.key, ())) for ref in graph.artifacts)
     share = min(1.0, (made + under_way) / total)
@@ -122,16 +122,14 @@ def is_complete(status: TournamentStatus, run: str) -> bool:
     return find_true(status.conditions, COMPLETE) is not None and status.run == run
 
 
-def diagnoses_of(observed: Observed) -> dict[str, str]:
-    """Why something that is under way cannot go on, by what it is: a model, a bundle's Job, or preflight."""
+def waits_of(observed: Observed) -> dict[str, Wait]:
+    """Why something that is under way waits, by what it is: a model, a bundle's Job, or preflight."""
     found = {
-        f"model {n}": m.message for n, m in observed.models.items() if m.phase is ModelPhase.STARTING and m.message
+        **{f"model {name}": model.wait for name, model in observed.models.items()},
+        **{name: job.wait for name, job in observed.jobs.items()},
+        "preflight": observed.preflight_wait,
     }
-    at_work = {name: job for name, job in observed.jobs.items() if job.phase is JobPhase.ACTIVE}
-    found |= {name: job.message for name, job in at_work.items() if job.message}
-    if observed.preflight_message and observed.preflight is PreflightPhase.ACTIVE:
-        found["preflight"] = observed.preflight_message
-    return dict(sorted(found.items()))
+    return {what: wait for what, wait in sorted(found.items()) if wait is not None}
 
 
 def _points(value: float) -> str:

@@ -14,7 +14,7 @@ from typing import Final, Literal, NamedTuple
 
 from tiltyard.api import Condition, Problem
 from tiltyard.plan.graph import Graph
-from tiltyard.plan.observed import Observed, PreflightPhase
+from tiltyard.plan.observed import Observed, PreflightPhase, Wait, WaitReason
 from tiltyard.plan.planner import Plan, TournamentState
 from tiltyard_jobs.contracts.recipe import Milestone
 from tiltyard_jobs.contracts.recipes import RECIPES
@@ -29,6 +29,10 @@ DATASET_READY: Final = "DatasetReady"  # True: the training data is in the bucke
 COMPLETE: Final = "Complete"  # True: every artifact is there; final for this run
 FAILED: Final = "Failed"  # True: nothing continues until the spec is edited, or suspended and resumed
 SUSPENDED: Final = "Suspended"  # True: spec.suspend has stopped the Jobs and models
+# What holds it up.
+WAITING: Final = (
+    "Waiting"  # True: something that is to start cannot, and nothing has failed for it; its message says what
+)
 # What kstatus, Flux and Argo CD read.
 READY: Final = "Ready"  # True: as Complete
 RECONCILING: Final = "Reconciling"  # True: work is under way; its last transition is when the work began
@@ -47,11 +51,15 @@ PREFLIGHT: Final = {  # of Preflighted: how far preflight is
 MADE: Final = "Made"  # of a stage's milestone, True: all artifacts of the milestone are there
 NOT_YET: Final = "NotYet"  # of a stage's milestone, False: at least one is missing
 
+NOTHING_WAITS: Final = "NothingWaits"  # of Waiting, False; True has a `WaitReason`: of what waits, the first of these
+
 # Messages. Those of the ends, Ready, Reconciling and Stalled begin with `Plan.message`.
 ACCEPTED_MESSAGE: Final = "the manifest is valid"
 PREFLIGHT_MESSAGE: Final = "preflight is {phase}"  # where preflight itself has said nothing
 NOT_YET_MESSAGE: Final = "{made} of {all} bundles are complete"
-WAITING_MESSAGE: Final = "{message}; waiting: {diagnoses}"  # of Ready and Reconciling, while something cannot go on
+WAITING_MESSAGE: Final = "{message}; waiting: {waits}"  # of Ready and Reconciling, while something waits
+WAITS_MESSAGE: Final = "{what}: {why}"  # of Waiting, and in WAITING_MESSAGE: one of them
+NOTHING_WAITS_MESSAGE: Final = "nothing waits for anything outside of the tournament"
 RETRY_MESSAGE: Final = (  # of Stalled, True, on a cluster
     "{message}. To retry after fixing the cause, edit the spec, or set spec.suspend to true and back to false;"
     " complete artifacts are reused"
@@ -68,7 +76,7 @@ class Situation:
         graph: of the manifest.
         observed: what was seen.
         plan: what was decided upon it.
-        diagnoses: why something that is under way cannot go on, by what it is.
+        waits: why something that is to start or under way waits, by what it is.
         warnings: what the author of a valid manifest should know.
         retry: a failure is left by an edit of the spec: Stalled says so.
     """
@@ -76,7 +84,7 @@ class Situation:
     graph: Graph
     observed: Observed
     plan: Plan
-    diagnoses: Mapping[str, str] = field(default_factory=dict)
+    waits: Mapping[str, Wait] = field(default_factory=dict)
     warnings: Sequence[str] = ()
     retry: bool = False
 
@@ -138,7 +146,9 @@ def _accepted(situation: Situation) -> Statement:
 
 def _preflighted(situation: Situation) -> Statement:
     phase = situation.observed.preflight
-    message = situation.observed.preflight_message or PREFLIGHT_MESSAGE.format(phase=phase.value.lower())
+    wait = situation.observed.preflight_wait
+    message = situation.observed.preflight_message or (wait.message if wait is not None else "")
+    message = message or PREFLIGHT_MESSAGE.format(phase=phase.value.lower())
     return Statement(phase is PreflightPhase.PASSED, PREFLIGHT[phase], message)
 
 
@@ -163,13 +173,26 @@ def _stands_at(state: TournamentState, situation: Situation) -> Statement:
     return Statement(situation.plan.state is state, situation.plan.phase, situation.plan.message)
 
 
-def _waiting(state: TournamentState, situation: Situation) -> Statement:
-    """As `_stands_at`; the message also says what cannot go on, and why."""
+def _waiting(situation: Situation) -> Statement:
+    """What waits, and why."""
+    reasons = {wait.reason for wait in situation.waits.values()}
+    first = next((reason for reason in WaitReason if reason in reasons), None)
+    if first is None:
+        return Statement(False, NOTHING_WAITS, NOTHING_WAITS_MESSAGE)
+    return Statement(True, first.value, _all_waits(situation))
+
+
+def _all_waits(situation: Situation) -> str:
+    return "; ".join(WAITS_MESSAGE.format(what=what, why=wait.message) for what, wait in situation.waits.items())
+
+
+def _stands_or_waits(state: TournamentState, situation: Situation) -> Statement:
+    """As `_stands_at`; the message also says what waits, and why."""
     statement = _stands_at(state, situation)
-    if not situation.diagnoses:
+    if not situation.waits:
         return statement
-    diagnoses = "; ".join(f"{what}: {why}" for what, why in situation.diagnoses.items())
-    return statement._replace(message=WAITING_MESSAGE.format(message=statement.message, diagnoses=diagnoses))
+    message = WAITING_MESSAGE.format(message=statement.message, waits=_all_waits(situation))
+    return statement._replace(message=message)
 
 
 def _stalled(situation: Situation) -> Statement:
@@ -192,8 +215,9 @@ CONDITIONS: Final[Mapping[str, Callable[[Situation], Statement | None]]] = {
     COMPLETE: partial(_stands_at, TournamentState.COMPLETE),
     FAILED: partial(_stands_at, TournamentState.FAILED),
     SUSPENDED: partial(_stands_at, TournamentState.SUSPENDED),
-    READY: partial(_waiting, TournamentState.COMPLETE),
-    RECONCILING: partial(_waiting, TournamentState.RUNNING),
+    WAITING: _waiting,
+    READY: partial(_stands_or_waits, TournamentState.COMPLETE),
+    RECONCILING: partial(_stands_or_waits, TournamentState.RUNNING),
     STALLED: _stalled,
 }
 """Each condition by its type, in the order of `status.conditions`; a rule that gives None leaves its condition out."""

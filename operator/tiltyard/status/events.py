@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from tiltyard.api import ModelStatus, TournamentStatus
-from tiltyard.plan.observed import Observed
+from tiltyard.plan.observed import Observed, Wait, WaitReason
 from tiltyard.plan.planner import TournamentState
 from tiltyard.status import conditions
 
@@ -18,7 +18,9 @@ FAILED: Final = "Failed"  # likewise
 SUSPENDED: Final = "Suspended"  # likewise
 PHASE_CHANGED: Final = "PhaseChanged"  # another stage is at work; an end has its own condition's event
 TOO_LARGE: Final = "TooLarge"  # a spec was accepted though one of its pods asks for more than any node has
-WAITING: Final = "Waiting"  # a Job or a model that is under way cannot go on
+WAITING: Final = "Waiting"  # a Job or a model that is under way cannot go on: its pod fits no node, or does not start
+REFUSED: Final = "Refused"  # a Job or a model cannot be made, or its pods: a quota, a policy, a webhook
+QUEUED: Final = "Queued"  # a queue has not admitted a Job
 # Reasons of events about one model.
 MODEL_STARTING: Final = "ModelStarting"  # its InferenceService was started
 MODEL_READY: Final = "ModelReady"  # it answers
@@ -26,7 +28,7 @@ MODEL_LOST: Final = "ModelLost"  # it answered and does not any more
 MODEL_STOPPED: Final = "ModelStopped"  # its pods are gone
 MODEL_FAILED: Final = "ModelFailed"  # it was not ready in time
 
-WARNINGS: Final = frozenset({FAILED, TOO_LARGE, WAITING, MODEL_LOST, MODEL_FAILED})
+WARNINGS: Final = frozenset({FAILED, TOO_LARGE, WAITING, REFUSED, MODEL_LOST, MODEL_FAILED})
 """Events of type Warning: somebody should act. All others are Normal."""
 
 ON_CONDITION: Final[Mapping[str, str]] = {
@@ -38,12 +40,19 @@ ON_CONDITION: Final[Mapping[str, str]] = {
 }
 """Conditions whose becoming True is an event, with the event's reason. Its message is the condition's."""
 
+ON_WAIT: Final[Mapping[WaitReason, str]] = {
+    WaitReason.REFUSED: REFUSED,
+    WaitReason.NOT_STARTING: WAITING,
+    WaitReason.UNSCHEDULABLE: WAITING,
+    WaitReason.QUEUED: QUEUED,
+}
+"""Why something waits, with the reason of its event. Its message is that of the wait."""
+
 _ENDS: Final = frozenset({TournamentState.COMPLETE, TournamentState.FAILED, TournamentState.SUSPENDED})
 """Phases that have their condition's event and no PhaseChanged."""
 
-# Messages; those that are not here are the condition's, or the diagnosis.
+# Messages; those that are not here are the condition's.
 PHASE_CHANGED_MESSAGE: Final = "{phase}: {message}"
-WAITING_MESSAGE: Final = "{what}: {why}"
 MODEL_STARTING_MESSAGE: Final = "model {name} is starting (load {loads})"
 MODEL_READY_MESSAGE: Final = "model {name} is ready at {url}"
 MODEL_LOST_MESSAGE: Final = "model {name} no longer answers; its shards wait for it"
@@ -74,7 +83,7 @@ def events_of(
     observed: Observed,
     *,
     warnings: Sequence[str] = (),
-    waiting: Mapping[str, str] | None = None,
+    waiting: Mapping[str, Wait] | None = None,
 ) -> Iterator[Event]:
     """What has changed between two states that is worth an event.
 
@@ -83,7 +92,7 @@ def events_of(
         after: the status that takes its place.
         observed: what it was made of.
         warnings: what the author of a valid manifest should know; reported once for each generation of the spec.
-        waiting: diagnoses that were not reported yet, by what cannot go on.
+        waiting: waits that were not reported yet, by what waits.
     """
     yield from _condition_events(before, after)
     if before.phase != after.phase and after.phase not in _ENDS:
@@ -97,8 +106,8 @@ def events_of(
     accepted = conditions.find_true(before.conditions, conditions.ACCEPTED)
     if accepted is None or accepted.observed_generation != after.observed_generation:
         yield from (Event(TOO_LARGE, warning) for warning in warnings)
-    for what, why in (waiting or {}).items():
-        yield Event(WAITING, WAITING_MESSAGE.format(what=what, why=why))
+    for what, wait in (waiting or {}).items():
+        yield Event(ON_WAIT[wait.reason], conditions.WAITS_MESSAGE.format(what=what, why=wait.message))
 
 
 def _condition_events(before: TournamentStatus, after: TournamentStatus) -> Iterator[Event]:

@@ -71,7 +71,7 @@ async def test_a_tournament_from_apply_to_complete(arena: Arena, credentials: An
     told = {one["type"]: one["status"] for one in status["conditions"]}
     assert told == {
         "Accepted": "True", "Preflighted": "True", "DatasetReady": "True", "Complete": "True", "Failed": "False",
-        "Suspended": "False", "Ready": "True", "Reconciling": "False", "Stalled": "False",
+        "Suspended": "False", "Waiting": "False", "Ready": "True", "Reconciling": "False", "Stalled": "False",
     }  # fmt: skip
 
     # One machine makes the same bytes of the same manifest.
@@ -239,19 +239,20 @@ async def test_a_secret_that_is_not_there(arena: Arena) -> None:
     assert "nope" in message
 
 
-async def test_a_model_that_does_not_come_up(arena: Arena) -> None:
+async def test_a_model_that_fits_no_node_waits(arena: Arena) -> None:
     words = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
     arena.player.never_starts(
         lambda pod: "m1-" in pod["metadata"]["name"],
         {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": words}]},
     )
     await arena.apply(arena.manifest(2, serving={"startupDeadlineSeconds": 14}, **SMALL))
-    await arena.wait(lambda one: words in condition(one, "Reconciling").get("message", ""))
-    failed = await arena.wait_for_phase("Failed")
-    message = condition(failed, "Failed")["message"]
-    assert message.startswith("model m1: was not ready after 14 s (spec.serving.startupDeadlineSeconds): pod ")
-    assert words in message
-    assert ("Warning", "Waiting") in {(kind, reason) for kind, reason, _ in await arena.events()}
+    told = await arena.wait(lambda one: words in condition(one, "Reconciling").get("message", ""))
+    assert condition(told, "Waiting")["reason"] == "Unschedulable"
+    await asyncio.sleep(16)
+    waiting = await arena.get()
+    assert condition(waiting, "Failed")["status"] == "False"
+    assert words in condition(waiting, "Waiting")["message"]
+    assert [event[:2] for event in await arena.events()].count(("Warning", "Waiting")) == 1
 
 
 async def test_a_model_that_crashes_says_why(arena: Arena) -> None:

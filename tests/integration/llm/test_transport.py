@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import ssl
 import subprocess
+import sys
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
@@ -91,13 +93,137 @@ async def test_bad_replies_are_a_small_set_of_errors(handler: Handler, error: ty
         await post(handler, time_outs=TimeOuts(total=0.5))
 
 
+async def fault_of(root: str) -> Exception:
+    """What asking there ends in."""
+    transport = HttpTransport(root, max_connections=1, time_outs=TimeOuts(total=5))
+    try:
+        with pytest.raises((TransportError, ConfigurationError)) as caught:
+            await transport.get("/x")
+    finally:
+        await transport.aclose()
+    await asyncio.sleep(0.05)  # TLS connections close in the background
+    return caught.value
+
+
 async def test_a_port_where_nothing_listens() -> None:
     async with serving({}) as root:
         pass
-    transport = HttpTransport(root, max_connections=1)
-    with pytest.raises(ConnectFailed):
-        await transport.post("/x", b"{}")
-    await transport.aclose()
+    error = await fault_of(root)
+    assert isinstance(error, ConnectFailed)
+    assert str(error) == f"no connection to {root.removeprefix('http://')} (refused: nothing listens there)"
+
+
+async def test_a_host_that_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    error = await fault_of("http://no-such-host.invalid")
+    assert isinstance(error, ConnectFailed)
+    assert str(error) == "the host name no-such-host.invalid is unknown"
+
+
+async def test_tls_where_none_is_spoken() -> None:
+    async with serving({}) as root:
+        error = await fault_of(root.replace("http://", "https://"))
+    assert isinstance(error, ConfigurationError)
+    assert str(error).endswith("does not speak TLS: write http:// in place of https://")
+
+
+async def test_no_tls_where_it_is_expected(certificate: tuple[Path, Path]) -> None:
+    async with serving({}, tls=tls_of(certificate)) as root:
+        error = await fault_of(root.replace("https://", "http://"))
+    assert isinstance(error, ConfigurationError)
+    assert str(error).endswith("expects TLS: write https:// in place of http://")
+
+
+@pytest.mark.parametrize(
+    "words", ["The plain HTTP request was sent to HTTPS port", "Client sent an HTTP request to an HTTPS server."]
+)
+async def test_no_tls_where_a_gateway_says_so(words: str) -> None:
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=400, text=f"<html>{words}</html>")
+
+    async with serving({"/x": refuse}) as root:
+        error = await fault_of(root)
+    assert isinstance(error, ConfigurationError)
+    assert str(error).endswith("expects TLS: write https:// in place of http://")
+
+
+async def test_a_certificate_of_another_host(certificate: tuple[Path, Path]) -> None:
+    cert, _ = certificate
+    async with serving({}, tls=tls_of(certificate)) as root:
+        transport = HttpTransport(root.replace("127.0.0.1", "localhost"), max_connections=1, ca_bundle=cert)
+        with pytest.raises(ConfigurationError, match=r"certificate of localhost:\d+ is not valid .*correct the url"):
+            await transport.get("/x")
+        await transport.aclose()
+    await asyncio.sleep(0.05)
+
+
+async def test_an_authority_is_named_by_a_variable(certificate: tuple[Path, Path]) -> None:
+    cert, _ = certificate
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=b"secret")
+
+    async with serving({"/x": answer}, tls=tls_of(certificate)) as root:
+        assert "SSL_CERT_FILE" in str(await fault_of(root))
+        code = (
+            "import asyncio, sys\nfrom tiltyard_jobs.llm.transport import HttpTransport\n"
+            "async def main():\n    transport = HttpTransport(sys.argv[1], max_connections=1)\n"
+            "    print((await transport.get('/x')).body)\n    await transport.aclose()\nasyncio.run(main())"
+        )
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", code, root, stdout=-1, env={**os.environ, "SSL_CERT_FILE": str(cert)}
+        )
+        said, _ = await process.communicate()
+    assert said == b"b'secret'\n"
+
+
+def through(monkeypatch: pytest.MonkeyPatch, scheme: str, proxy: str) -> None:
+    for name in ("no_proxy", "NO_PROXY", f"{scheme}_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(f"{scheme.upper()}_PROXY", proxy)
+
+
+async def test_a_proxy_where_nothing_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving({}) as root:
+        pass
+    place = root.removeprefix("http://")
+    for scheme in ("http", "https"):
+        through(monkeypatch, scheme, f"http://me:secret@{place}")
+        error = await fault_of(f"{scheme}://model.test")
+        assert isinstance(error, ConnectFailed)
+        assert str(error) == (
+            f"no connection to the proxy {place} ({scheme.upper()}_PROXY) (refused: nothing listens there)"
+        )
+
+
+async def test_a_proxy_whose_name_is_unknown_or_no_proxy_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    through(monkeypatch, "https", "http://no-such-proxy.invalid:3128")
+    assert str(await fault_of("https://model.test")) == (
+        "the host name no-such-proxy.invalid, of the proxy no-such-proxy.invalid:3128 (HTTPS_PROXY), is unknown"
+    )
+    through(monkeypatch, "https", "socks5://me:secret@127.0.0.1:1")
+    with pytest.raises(ConfigurationError, match="HTTPS_PROXY names no http:// proxy") as caught:
+        HttpTransport("https://model.test", max_connections=1)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_proxy_that_wants_credentials(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    async with server:
+        place = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        through(monkeypatch, scheme, f"http://{place}")
+        error = await fault_of(f"{scheme}://model.test")
+    assert isinstance(error, ConfigurationError)
+    assert str(error).startswith(
+        f"the proxy {place} ({scheme.upper()}_PROXY) refuses connections to model.test (HTTP 407): correct"
+    )
 
 
 async def test_what_is_no_http_is_a_cut_connection() -> None:
@@ -202,15 +328,19 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
     return cert, key
 
 
-async def test_tls_trusts_the_bundle_and_nothing_else(certificate: tuple[Path, Path]) -> None:
-    cert, key = certificate
+def tls_of(certificate: tuple[Path, Path]) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(cert, key)
+    context.load_cert_chain(*certificate)
+    return context
+
+
+async def test_tls_trusts_the_bundle_and_nothing_else(certificate: tuple[Path, Path]) -> None:
+    cert, _ = certificate
 
     async def answer(request: web.Request) -> web.StreamResponse:
         return web.Response(body=b"secret")
 
-    async with serving({"/x": answer}, tls=context) as root:
+    async with serving({"/x": answer}, tls=tls_of(certificate)) as root:
         trusting = HttpTransport(root, max_connections=1, ca_bundle=cert)
         assert (await trusting.get("/x")).body == b"secret"
         await trusting.aclose()

@@ -65,6 +65,28 @@ def test_the_papers_formulas_by_hand(tmp_path: Path) -> None:
     assert (leader["low"], leader["high"]) == (None, None)  # one instruction: nothing to resample
 
 
+@pytest.mark.parametrize(
+    ("ada", "bob", "votes"), [("short", "a longer one", (5.0, 1.0)), ("as long", "as long", (2.5, 3.5))]
+)
+def test_a_tie_may_go_to_the_shorter_answer(tmp_path: Path, ada: str, bob: str, votes: tuple[float, float]) -> None:
+    """Two judges tie in both orders; lea ties in one and votes for the longer answer in the other."""
+    world = two_players(
+        tmp_path,
+        lambda asked: 0.0 if (asked.judge, asked.order) == ("lea", "BA") else 0.5,
+        answer=lambda player, attacker, row: ada if player == "ada" else bob,
+    )
+    plain, _ = rated(world)
+    recipe, _ = rated(world, ties="Shorter")
+    assert plain.ref.key != recipe.ref.key
+    assert [row["votes"] for row in world.rows(plain.ref, "scores")] == [2.5, 3.5]
+    assert tuple(row["votes"] for row in world.rows(recipe.ref, "scores")) == votes
+    data = world.dataset(recipe, ties="Shorter")
+    assert world.run(data).code == 0
+    (battle,) = world.rows(data.ref, "battles")
+    assert (battle["votes_a"], battle["votes_b"], battle["score"]) == (*votes, pytest.approx(votes[0] / 6, abs=1e-6))
+    assert {row["vote"] for row in world.rows(data.ref, "verdicts")} == {0.0, 0.5}  # as the judges gave them
+
+
 def test_a_players_score_is_the_mean_over_its_opponents(tmp_path: Path) -> None:
     world = ArtifactWorld(tmp_path, ["ada", "bob", "cyd"], neutral=THREE_JUDGES)
     votes = {("ada", "bob"): 1.0, ("ada", "cyd"): 0.25}

@@ -123,7 +123,7 @@ def test_a_server_that_tells_nonsense_of_its_template(world: StageWorld, nonsens
             return web.json_response({"tokens": [1, 2, len(asked.document["messages"][0]["content"]), 3]})
         return nonsense
 
-    with stub(reply) as server:
+    with stub(reply, tells_tokens=True) as server:
         ran = world.run(mine_recipe(prefix=None), endpoint=server.endpoint)
     assert ran.code == 2
     assert "give chatTemplatePrefix" in ran.summary["message"]

@@ -259,7 +259,7 @@ def test_an_endpoint_whose_template_drops_the_system_message_of_mining(world: St
             return web.json_response({"prompt": "".join(map(chr, document["tokens"]))})
         return "fine"
 
-    with stub(drops) as server:
+    with stub(drops, tells_tokens=True) as server:
         assert world.run_task(task(world, endpoints=(mining(server.endpoint),))).code == 0
         (found,) = problems(world, endpoints=(mining(server.endpoint),), system_prompts=("Write Rust.",))
     assert "drops or alters the system message (instructions.mine.systemPrompts)" in found

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support import virtual_time
-from tiltyard.cluster.client import ApiError
+from tiltyard.cluster.client import ApiError, Refused
 from tiltyard.cluster.workqueue import WorkQueue
 
 
@@ -144,26 +145,79 @@ async def test_a_plan_that_overlaps_nothing_brings_no_reconciliation() -> None:
     assert reconciled == ["ns/t"]
 
 
-async def test_a_plan_that_fails_is_tried_again_after_longer_and_longer_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    pauses = list[float]()
+@pytest.mark.parametrize("error", [ApiError(500, "no"), Refused(422, "no")])
+@pytest.mark.parametrize("defers", [False, True])
+def test_a_plan_that_fails_is_tried_again_by_one_timer_up_to_a_minute_apart(error: ApiError, defers: bool) -> None:
+    tries, executed = list[float](), list[float]()
 
-    async def execute() -> None:
-        raise ApiError(422, "no")
+    async def reconcile(key: str) -> float | None:
+        now, backing_off = asyncio.get_running_loop().time(), queue.is_backing_off(key)
+
+        async def execute() -> None:
+            executed.append(now)
+            if not backing_off:
+                tries.append(now)
+                raise error
+
+        if not queue.is_executing(key):
+            queue.execute(key, execute)
+            if defers and queue.defer_status(key):
+                return None
+        return 3600.0
+
+    queue = WorkQueue(reconcile, lambda key: True, Random(0))
+
+    async def main() -> None:
+        worker = asyncio.create_task(queue.work())
+        for _ in range(600):  # a change in each second
+            queue.add("ns/t")
+            await asyncio.sleep(1.0)
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+
+    virtual_time.run(main())
+    pauses = [after - before for before, after in pairwise(tries)]
+    assert 12 <= len(tries) <= 22
+    for place, pause in enumerate(pauses, start=1):
+        assert 0.5 * min(60.0, 0.2 * 2**place) <= pause <= min(60.0, 0.2 * 2**place) + 0.5
+    # What was not refused goes on meanwhile; after any other failure nothing does.
+    assert (len(executed) > 300) == isinstance(error, Refused)
+    assert isinstance(error, Refused) or executed == tries
+
+
+def test_a_plan_that_succeeds_ends_the_pauses() -> None:
+    fails, tries = True, list[float]()
 
     async def reconcile(key: str) -> None:
+        backing_off = queue.is_backing_off(key)
+
+        async def execute() -> None:
+            if not backing_off:
+                tries.append(asyncio.get_running_loop().time())
+                if fails:
+                    raise Refused(422, "no")
+
         queue.execute(key, execute)
 
-    async with working(reconcile) as queue:
-        loop = asyncio.get_running_loop()
-        soon = loop.call_soon
-        monkeypatch.setattr(loop, "call_later", lambda pause, *call: pauses.append(pause) if pause else soon(*call))
-        for _ in range(5):
-            queue.add("ns/t")
-            await settle()
-        monkeypatch.undo()
-    assert len(pauses) == 5
-    for place, pause in enumerate(pauses, start=1):
-        assert 0.5 * 0.2 * 2**place <= pause <= 0.2 * 2**place
+    queue = WorkQueue(reconcile, lambda key: True, Random(0))
+
+    async def main() -> None:
+        nonlocal fails
+        worker = asyncio.create_task(queue.work())
+        queue.add("ns/t")
+        await asyncio.sleep(100)
+        fails = False
+        await asyncio.sleep(3600)
+        passed = len(tries)
+        assert tries[-1] < 200  # nothing is tried again once all is made
+        fails = True
+        queue.add("ns/t")
+        await asyncio.sleep(2)
+        assert len(tries) >= passed + 3  # from the shortest pause on
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+
+    virtual_time.run(main())
 
 
 async def test_what_has_gone_in_the_middle_is_no_failure() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from support import virtual_time
-from support.simulated_llm import SAMPLING, Answer, SimulatedServer, client_of, completion
+from support.simulated_llm import SAMPLING, Answer, MortalServer, SimulatedServer, client_of, completion
 from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, TransientError, VoidReason
 from tiltyard_jobs.llm.client import ModelClient
 from tiltyard_jobs.llm.retry import RetryPolicy
@@ -139,6 +139,47 @@ def test_the_last_record_is_void_when_the_canary_is_answered() -> None:
     error = void_of(lambda _, document: completion() if document["prompt"] == "1" else ConnectionCut("cut"))
     assert error.reason is VoidReason.UNAVAILABLE
     assert error.detail == "cut after 10 tries"
+
+
+@pytest.mark.parametrize("last_words", [ConnectionCut("cut"), Reply(500, b"engine dead")])
+@pytest.mark.parametrize("killers", [1, 3])
+@pytest.mark.parametrize("down", [2.0, 300.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_what_kills_its_server_twice_is_void_and_nothing_else(
+    last_words: Reply | TransportError, killers: int, down: float, seed: int
+) -> None:
+    prompts = [f"fine {number}" for number in range(200)]
+    fatal = frozenset(random.Random(seed).sample(prompts, killers))
+
+    async def main() -> tuple[dict[str, str], MortalServer]:
+        server = MortalServer(fatal, down=down, last_words=last_words)
+        client = client_of(server)
+        waiting, voids = iter(prompts), dict[str, str]()
+
+        async def work() -> None:
+            for prompt in waiting:
+                try:
+                    await ask(client, prompt)
+                except RecordVoidError as error:
+                    voids[prompt] = error.reason
+
+        await asyncio.gather(*(work() for _ in range(16)))
+        return voids, server
+
+    voids, server = virtual_time.run(main())
+    assert voids == dict.fromkeys(fatal, VoidReason.KILLED_SERVER)
+    assert killers + 1 <= server.deaths <= 2 * killers
+    for prompt in fatal:
+        assert sum(document["prompt"] == prompt for _, _, document in server.asked) == 2
+
+
+def test_the_last_record_is_void_where_it_kills_its_server() -> None:
+    async def main() -> None:
+        await ask(client_of(MortalServer(frozenset({SECRET}), down=60.0, last_words=ConnectionCut("cut"))))
+
+    with pytest.raises(RecordVoidError, match="the second time with nothing else") as caught:
+        virtual_time.run(main())
+    assert caught.value.reason is VoidReason.KILLED_SERVER
 
 
 def test_a_dead_endpoint_voids_nothing_and_ends_the_shard() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tiltyard.observe.diagnose import diagnose, last_words
+from tiltyard.observe.diagnose import UNSCHEDULABLE, diagnose, last_words
 
 
 def pod(phase: str = "Pending", **status: Any) -> dict[str, Any]:
@@ -106,3 +106,10 @@ def test_a_server_that_ends_well_again_and_again_has_a_diagnosis(restarts: int, 
     )
     assert (found is not None) == found_out
     assert found is None or (found.reason == "CrashLoop" and "ended with exit code 0" in found.message)
+
+
+def test_a_pod_that_no_scheduler_has_looked_at_waits_for_it() -> None:
+    document = {**pod(), "spec": {"schedulerName": "gang"}}
+    assert diagnose(document) == (UNSCHEDULABLE, "pod p waits for the scheduler gang: check that it is at work")
+    document["spec"]["nodeName"] = "n"
+    assert diagnose(document) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,8 +11,8 @@ import pytest
 from support.cluster_objects import SETTINGS, T0, Cluster, cluster_tournament, finish, with_generation
 from tiltyard.api import Condition, TournamentStatus
 from tiltyard.observe.observation import observe, requeue_after
-from tiltyard.observe.snapshot import failed_before, failed_children, stale_jobs, stale_services
-from tiltyard.plan.observed import JobPhase, ModelPhase, Observed, PreflightPhase
+from tiltyard.observe.snapshot import failed_before, failed_children, stale_jobs, stale_services, without_pods
+from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Observed, PreflightPhase, Wait, WaitReason
 from tiltyard_jobs.contracts.summary import Standing, Summary
 
 
@@ -129,11 +130,13 @@ def pull_error() -> dict[str, Any]:
 def test_a_worker_whose_image_is_missing_fails_after_its_time(cluster: Cluster) -> None:
     cluster.preflight()
     cluster.worker_pod(cluster.job("mine/m1"), **pull_error())
-    assert seen(cluster).jobs["mine/m1"].message == ""
+    assert seen(cluster).jobs["mine/m1"].wait is None
     assert requeue_after(cluster.snapshot(), Observed(), T0 + 1) == 9
     waiting = seen(cluster, T0 + 11).jobs["mine/m1"]
     assert waiting.phase is JobPhase.ACTIVE
-    assert "cannot pull i" in waiting.message
+    assert waiting.wait is not None
+    assert waiting.wait.reason is WaitReason.NOT_STARTING
+    assert "cannot pull i" in waiting.wait.message
     assert requeue_after(cluster.snapshot(), Observed(), T0 + 11) == 1789
     assert seen(cluster, T0 + 1801).jobs["mine/m1"].phase is JobPhase.FAILED
 
@@ -145,9 +148,12 @@ def test_a_shard_that_waits_for_other_shards_is_in_no_trouble(cluster: Cluster) 
     condition = {"type": "PodScheduled", "status": "False", "message": words}
     cluster.worker_pod(job, phase="Pending", conditions=[condition])
     other = cluster.worker_pod(cluster.job("mine/m0"), phase="Running")
-    assert seen(cluster, T0 + 60).jobs["mine/m1"].message == ""
+    assert seen(cluster, T0 + 60).jobs["mine/m1"].wait is None
     other["status"]["phase"] = "Succeeded"
-    assert words in seen(cluster, T0 + 60).jobs["mine/m1"].message
+    wait = seen(cluster, T0 + 60).jobs["mine/m1"].wait
+    assert wait is not None
+    assert wait.reason is WaitReason.UNSCHEDULABLE
+    assert words in wait.message
 
 
 def test_models_and_their_phases(cluster: Cluster) -> None:
@@ -169,16 +175,40 @@ def test_a_stopped_model_takes_its_room_until_its_pods_are_gone(cluster: Cluster
     assert seen(cluster).models["m2"].phase is ModelPhase.STOPPING
 
 
-def test_a_model_that_is_late_has_failed_and_says_why(cluster: Cluster) -> None:
+def test_a_model_that_fits_no_node_waits_and_its_time_to_start_begins_once_it_does(cluster: Cluster) -> None:
     cluster.service("m1")
     words = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
-    cluster.model_pod("m1", conditions=[{"type": "PodScheduled", "status": "False", "message": words}])
-    early, late = seen(cluster, T0 + 11).models["m1"], seen(cluster, T0 + 1801).models["m1"]
-    assert early.phase is ModelPhase.STARTING
-    assert words in early.message
+    pod = cluster.model_pod("m1", conditions=[{"type": "PodScheduled", "status": "False", "message": words}])
+    for now in (T0 + 11, T0 + 1801, T0 + 86400):
+        waiting = seen(cluster, now).models["m1"]
+        assert waiting.phase is ModelPhase.STARTING
+        assert waiting.wait is not None
+        assert waiting.wait.reason is WaitReason.UNSCHEDULABLE
+        assert words in waiting.wait.message
+        assert requeue_after(cluster.snapshot(), Observed(), now) is None
+    moment = datetime.fromtimestamp(T0 + 5000, UTC).isoformat()
+    pod["status"]["conditions"] = [{"type": "PodScheduled", "status": "True", "lastTransitionTime": moment}]
+    assert seen(cluster, T0 + 6799).models["m1"].phase is ModelPhase.STARTING
+    assert requeue_after(cluster.snapshot(), Observed(), T0 + 6799) == 1
+    late = seen(cluster, T0 + 6800).models["m1"]
     assert late.phase is ModelPhase.FAILED
-    assert "spec.serving.startupDeadlineSeconds" in late.message
-    assert words in late.message
+    assert "was not ready after 1800 s (spec.serving.startupDeadlineSeconds)" in late.message
+
+
+def test_a_model_whose_pods_are_refused_waits_and_one_of_which_nothing_is_known_does_not(cluster: Cluster) -> None:
+    service = cluster.service("m1")
+    assert seen(cluster, T0 + 1801).models["m1"].phase is ModelPhase.FAILED
+    service["status"]["conditions"][0] |= {"reason": "FailedCreate", "message": "exceeded quota: gpus"}
+    assert "exceeded quota: gpus" in refusal_of(seen(cluster, T0 + 86400).models["m1"])
+
+
+def test_a_model_that_stops_answering_has_its_time_once_more(cluster: Cluster) -> None:
+    service = cluster.service("m1")
+    cluster.model_pod("m1", phase="Running")
+    lost = datetime.fromtimestamp(T0 + 9000, UTC).isoformat()
+    service["status"]["conditions"][0]["lastTransitionTime"] = lost
+    assert seen(cluster, T0 + 10799).models["m1"].phase is ModelPhase.STARTING
+    assert seen(cluster, T0 + 10800).models["m1"].phase is ModelPhase.FAILED
 
 
 def test_children_of_an_older_manifest_are_stale() -> None:
@@ -240,12 +270,66 @@ def test_a_model_that_runs_and_does_not_answer_is_named_with_its_log(cluster: Cl
 
 
 def test_a_model_whose_pods_are_refused_says_so_at_once(cluster: Cluster) -> None:
-    words = 'Pod "m1-pod" is invalid: spec.containers[0].volumeMounts[4].mountPath: must be unique'
+    words = "spec.containers[0].volumeMounts[4].mountPath: must be unique"
     service = cluster.service("m1")
-    service["status"]["conditions"][0] |= {"reason": "FailedCreate", "message": words}
+    service["status"]["conditions"][0] |= {"reason": "FailedCreate", "message": f'Pod "m1-pod" is invalid: {words}'}
     early = seen(cluster, T0 + 11).models["m1"]
-    assert early.phase is ModelPhase.STARTING
-    assert early.message == f"none of its pods can be created: {words}"
+    assert (early.phase, refusal_of(early)) == (
+        ModelPhase.STARTING,
+        f"no pod of InferenceService {service['metadata']['name']} can be created: {words};"
+        " change what it names; the operator's log has the whole answer; it is tried again by itself",
+    )
+
+
+def refusal_of(waiting: JobSeen | ModelSeen) -> str:
+    assert waiting.wait is not None
+    assert waiting.wait.reason is WaitReason.REFUSED
+    return waiting.wait.message
+
+
+def test_a_model_that_kserve_makes_no_pods_of_says_why(cluster: Cluster) -> None:
+    service = cluster.service("m1")
+    failure = {"reason": "RuntimeNotRecognized", "message": "No ServingRuntimes with the name: nope"}
+    service["status"]["modelStatus"] = {"lastFailureInfo": failure}
+    assert "RuntimeNotRecognized: No ServingRuntimes with the name: nope" in refusal_of(seen(cluster).models["m1"])
+    service["status"]["modelStatus"]["lastFailureInfo"]["reason"] = "ModelLoadFailed"
+    assert seen(cluster).models["m1"].wait is None  # its pod says more
+
+
+def test_a_job_whose_pods_are_refused_waits_and_says_why(cluster: Cluster) -> None:
+    cluster.preflight()
+    job = cluster.job("mine/m1")
+    name = job["metadata"]["name"]
+    words = 'Error creating: pods "x-0-abcde" is forbidden: exceeded quota: team, requested: pods=1'
+    for now, missing in ((T0 + 9, []), (T0 + 10, [name])):
+        assert [one.name for one in without_pods(cluster.snapshot(), now)] == missing
+    assert requeue_after(cluster.snapshot(), Observed(), T0 + 1) == 9
+    assert requeue_after(cluster.snapshot(), Observed(), T0 + 11) == 15
+    snapshot = replace(cluster.snapshot(), refusals={name: words})
+    for now in (T0 + 11, T0 + 86400):
+        refused = observe(snapshot, SETTINGS, now).jobs["mine/m1"]
+        assert (refused.phase, refusal_of(refused)) == (
+            JobPhase.ACTIVE,
+            f"no pod of Job {name} can be created: exceeded quota: team, requested: pods=1; raise the namespace's"
+            " ResourceQuota, or delete what takes it up; it is tried again by itself",
+        )
+    cluster.worker_pod(job, phase="Pending")
+    assert without_pods(cluster.snapshot(), T0 + 11) == []
+
+
+def test_a_job_that_a_queue_holds_waits_for_it(cluster: Cluster) -> None:
+    cluster.preflight()
+    job = cluster.job("mine/m1")
+    job["spec"]["suspend"] = True
+    job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] = "q"
+    assert seen(cluster).jobs["mine/m1"].wait is None  # a queue with room takes a moment
+    queued = seen(cluster, T0 + 7200).jobs["mine/m1"]
+    assert queued.phase is JobPhase.ACTIVE
+    assert queued.wait == Wait(
+        WaitReason.QUEUED,
+        f"Job {job['metadata']['name']} is suspended until its queue admits it: `kubectl -n arena describe workloads`"
+        " says what it waits for",
+    )
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tiltyard.plan.build import build_graph
 from tiltyard.plan.estimate import expected_loads
 from tiltyard.plan.planner import JobOrder
 from tiltyard.plan.policy import policy_of
-from tiltyard.render.children import Child, Prepared, in_order, job_objects, prepare
+from tiltyard.render.children import Child, Prepared, in_order, job_objects, one_of_each_kind, prepare
 from tiltyard.render.names import BUNDLE, MODEL, service_name
 from tiltyard_jobs.contracts.tasks import LedgerRow
 
@@ -53,6 +53,17 @@ def test_everything_is_there_once(tournament: Tournament) -> None:
     served = [model.name for model in graph.models if model.served]
     assert sorted(child.body["metadata"]["labels"][MODEL] for child in services) == sorted(served)
     assert len(found) == 2 * len(bundles) + len(services)
+
+
+@pytest.mark.parametrize("tournament", WORLDS.values(), ids=WORLDS)
+def test_one_of_each_kind_is_there_to_be_tried(tournament: Tournament) -> None:
+    prepared = prepare(tournament, SETTINGS, "test.yaml")
+    made = list(in_order(prepared, SETTINGS))
+    tried = [*one_of_each_kind(prepared.tournament, prepared.graph, prepared.preflight, SETTINGS)]
+    kinds = [body["kind"] for body in tried]
+    assert len(kinds) == len(set(kinds))
+    assert set(kinds) == {child.body["kind"] for child in made}
+    assert all(body in [child.body for child in made] for body in tried)
 
 
 @pytest.mark.parametrize("tournament", WORLDS.values(), ids=WORLDS)

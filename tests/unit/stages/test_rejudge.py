@@ -43,6 +43,12 @@ def test_another_jury_finds_the_same_answers(own_judges: int, another: dict[str,
     assert graph.run != other.run
 
 
+def test_another_rule_for_ties_asks_nobody_again() -> None:
+    one, two = (build_graph(tournament(3, rating={"ties": ties})) for ties in ("Half", "Shorter"))
+    assert keys(one, {*BEFORE_THE_JURY, "judge"}) == keys(two, {*BEFORE_THE_JURY, "judge"})
+    assert not keys(one, OF_THE_JURY - {"judge"}) & keys(two, OF_THE_JURY - {"judge"})
+
+
 def test_a_judge_that_stays_is_not_asked_again() -> None:
     one, two = (build_graph(tournament(3, judges=judges)) for judges in (1, 2))
     assert keys(one, {"judge"}) < keys(two, {"judge"})

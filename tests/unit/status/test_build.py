@@ -9,9 +9,9 @@ from support.manifests import tournament
 from tiltyard.api import Condition, TournamentStatus
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.graph import Graph
-from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Observed, PreflightPhase
+from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Observed, PreflightPhase, Wait, WaitReason
 from tiltyard.plan.planner import Policy, plan
-from tiltyard.status.build import build_status, diagnoses_of, is_complete, worth_writing
+from tiltyard.status.build import build_status, is_complete, waits_of, worth_writing
 
 NOW = 1_800_000_000.0
 TOURNAMENT = tournament(4)
@@ -67,20 +67,22 @@ def test_a_complete_run_is_final_and_another_run_is_not() -> None:
     assert not is_complete(TournamentStatus(run="abc", conditions=(complete("False"),)), "abc")
 
 
-def test_diagnoses_are_of_what_is_under_way() -> None:
+def test_waits_are_of_what_is_under_way() -> None:
+    gpu, image = Wait(WaitReason.UNSCHEDULABLE, "no GPU"), Wait(WaitReason.NOT_STARTING, "no image")
+    quota = Wait(WaitReason.REFUSED, "no quota")
     observed = Observed(
         preflight=PreflightPhase.ACTIVE,
-        preflight_message="no image",
+        preflight_wait=image,
         models={
-            "b": ModelSeen(ModelPhase.STARTING, message="no GPU"),
+            "b": ModelSeen(ModelPhase.STARTING, wait=gpu),
             "a": ModelSeen(ModelPhase.STARTING),
             "c": ModelSeen(ModelPhase.FAILED, message="was not ready"),
         },
         jobs={
-            "rate": JobSeen(JobPhase.ACTIVE, "v", message="no node"),
+            "rate": JobSeen(JobPhase.ACTIVE, "v", wait=quota),
             "mine/a": JobSeen(JobPhase.FAILED, "v", message="too many voids"),
         },
     )
-    assert diagnoses_of(observed) == {"model b": "no GPU", "preflight": "no image", "rate": "no node"}
-    assert list(diagnoses_of(observed)) == ["model b", "preflight", "rate"]
-    assert diagnoses_of(Observed(PreflightPhase.FAILED, "the bucket is not there")) == {}
+    assert waits_of(observed) == {"model b": gpu, "preflight": image, "rate": quota}
+    assert list(waits_of(observed)) == ["model b", "preflight", "rate"]
+    assert waits_of(Observed(PreflightPhase.FAILED, "the bucket is not there")) == {}

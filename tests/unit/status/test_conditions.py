@@ -14,7 +14,7 @@ from support.manifests import tournament
 from tiltyard.api import Condition, ManifestError, Problem, TournamentStatus
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.graph import Graph
-from tiltyard.plan.observed import Observed, PreflightPhase
+from tiltyard.plan.observed import Observed, PreflightPhase, Wait, WaitReason
 from tiltyard.plan.planner import Policy, plan
 from tiltyard.status.build import invalid_status
 from tiltyard.status.conditions import CONDITIONS, MAX_MESSAGE, Situation, conditions_of
@@ -108,12 +108,22 @@ def test_the_time_of_the_last_transition_is_kept_while_the_status_stays() -> Non
     assert conditions(situation(GRAPH, PASSED), NOW + 60)["Ready"].last_transition_time == second
 
 
-def test_what_cannot_go_on_stands_beside_what_is_done() -> None:
-    diagnoses = {"model a": "no GPU", "rate": "no image"}
-    plain, waiting = conditions(situation(GRAPH, PASSED)), conditions(situation(GRAPH, PASSED, diagnoses=diagnoses))
+def test_what_waits_stands_beside_what_is_done() -> None:
+    waits = {"model a": Wait(WaitReason.UNSCHEDULABLE, "no GPU"), "rate": Wait(WaitReason.NOT_STARTING, "no image")}
+    plain, waiting = conditions(situation(GRAPH, PASSED)), conditions(situation(GRAPH, PASSED, waits=waits))
     for kind in ("Ready", "Reconciling"):
         assert waiting[kind].message == f"{plain[kind].message}; waiting: model a: no GPU; rate: no image"
-    assert {kind for kind in plain if plain[kind] != waiting[kind]} == {"Ready", "Reconciling"}
+    assert {kind for kind in plain if plain[kind] != waiting[kind]} == {"Ready", "Reconciling", "Waiting"}
+
+
+def test_what_somebody_has_to_act_upon_is_the_reason_of_what_waits() -> None:
+    assert conditions(situation(GRAPH, PASSED))["Waiting"].status == "False"
+    waits = {"a": Wait(WaitReason.QUEUED, "a queue")}
+    queued = conditions(situation(GRAPH, PASSED, waits=waits))["Waiting"]
+    assert (queued.status, queued.reason, queued.message) == ("True", "Queued", "a: a queue")
+    waits |= {"b": Wait(WaitReason.UNSCHEDULABLE, "no GPU"), "c": Wait(WaitReason.REFUSED, "no quota")}
+    refused = conditions(situation(GRAPH, PASSED, waits=waits))["Waiting"]
+    assert (refused.reason, refused.message) == ("Refused", "a: a queue; b: no GPU; c: no quota")
 
 
 def test_warnings_stand_beside_the_acceptance() -> None:

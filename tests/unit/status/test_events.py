@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
+import pytest
+
 from tiltyard.api import Condition, ModelStatus, TournamentStatus
-from tiltyard.plan.observed import ModelPhase, ModelSeen, Observed
+from tiltyard.plan.observed import ModelPhase, ModelSeen, Observed, Wait, WaitReason
 from tiltyard.status import events
 from tiltyard.status.events import Event, events_of
 from tiltyard.status.objects import event_object
@@ -87,9 +89,19 @@ def test_warnings_are_told_once_for_each_generation_that_is_accepted() -> None:
     assert told([condition("Accepted", generation=2)]) == []
 
 
-def test_what_waits_is_a_warning() -> None:
-    (event,) = events_of(TournamentStatus(), TournamentStatus(), Observed(), waiting={"model a": "no GPU"})
-    assert (event, event.warning) == (Event("Waiting", "model a: no GPU"), True)
+@pytest.mark.parametrize(
+    ("reason", "told", "warning"),
+    [
+        (WaitReason.UNSCHEDULABLE, "Waiting", True),
+        (WaitReason.NOT_STARTING, "Waiting", True),
+        (WaitReason.REFUSED, "Refused", True),
+        (WaitReason.QUEUED, "Queued", False),
+    ],
+)
+def test_what_waits_is_an_event(reason: WaitReason, told: str, warning: bool) -> None:
+    waiting = {"model a": Wait(reason, "no GPU")}
+    (event,) = events_of(TournamentStatus(), TournamentStatus(), Observed(), waiting=waiting)
+    assert (event, event.warning) == (Event(told, "model a: no GPU"), warning)
 
 
 def test_reasons_are_camel_case_words_and_differ() -> None:

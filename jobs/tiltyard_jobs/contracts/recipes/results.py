@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Phase, Recipe, in_key_if_set
-from tiltyard_jobs.contracts.vocabulary import DatasetFormat, Thoughts
+from tiltyard_jobs.contracts.vocabulary import DatasetFormat, Thoughts, Ties
 
 
 class Match(Contract):
@@ -63,6 +63,7 @@ class RateRecipe(Recipe):
         alpha: weight of the global score against the local one (paper, equation 4).
         k: Elo's K.
         bootstrap: resamples of the instructions for the intervals.
+        ties: who gets the vote of a verdict that names neither answer.
     """
 
     PHASE: ClassVar[Phase] = "Rating"
@@ -72,6 +73,7 @@ class RateRecipe(Recipe):
     alpha: Fraction
     k: Fraction
     bootstrap: int
+    ties: Ties = in_key_if_set("Half")
     seed: int
 
 
@@ -104,6 +106,7 @@ class DatasetRecipe(Recipe):
         min_margin: gold answers that lead the next one by less give no training row.
         benchmarks: what repeats one of their texts gives no training row.
         thoughts: as the answers were made. Keep: training rows have an answer's thought beside its content.
+        ties: as in `RateRecipe`.
     """
 
     PHASE: ClassVar[Phase] = "Writing"
@@ -116,4 +119,5 @@ class DatasetRecipe(Recipe):
     min_margin: Fraction
     benchmarks: tuple[BenchmarkRecipe, ...]
     thoughts: Thoughts = in_key_if_set("Drop")
+    ties: Ties = in_key_if_set("Half")
     tournament: str

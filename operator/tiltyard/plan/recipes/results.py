@@ -60,6 +60,7 @@ class ResultRecipes:
             min_margin=spec.dataset.min_margin,
             benchmarks=(*known, *own),
             thoughts=spec.battles.answer.thoughts,
+            ties=spec.rating.ties,
             tournament=self.tournament.metadata.name,
         )
 

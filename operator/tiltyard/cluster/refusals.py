@@ -1,0 +1,57 @@
+"""What could not be started for a Tournament, from the first attempt until one succeeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tiltyard.observe.refusal import FINAL
+from tiltyard.plan.observed import Wait, WaitReason
+from tiltyard.plan.planner import Plan
+from tiltyard.render.jobs import PREFLIGHT
+
+MOMENTARY = 2
+"""Attempts in a row at which an API server that is busy is not worth a word."""
+
+
+def starts_of(plan: Plan) -> Iterator[str]:
+    """What a plan starts, in the words of a status: models, preflight, bundles."""
+    yield from (f"model {name}" for name in plan.start_models)
+    if plan.preflight:
+        yield PREFLIGHT
+    yield from (order.bundle.name for order in plan.start_jobs)
+
+
+@dataclass
+class Refusals:
+    """What was refused at the last attempt, by what it is.
+
+    Args:
+        generation: of the spec; an edit of it is tried at once.
+    """
+
+    generation: int
+    _waits: dict[str, Wait] = field(default_factory=dict)
+    _attempts: dict[str, int] = field(default_factory=dict)
+
+    def __contains__(self, what: str) -> bool:
+        return what in self._waits
+
+    def add(self, what: str, status: int, message: str) -> None:
+        """An attempt was refused."""
+        self._attempts[what] = self._attempts.get(what, 0) + (1 + MOMENTARY if status in FINAL else 1)
+        self._waits[what] = Wait(WaitReason.REFUSED, message)
+
+    def drop(self, what: str) -> None:
+        """An attempt succeeded."""
+        self._waits.pop(what, None)
+        self._attempts.pop(what, None)
+
+    def keep(self, plan: Plan) -> None:
+        """Forget what is not to be started any more."""
+        for what in set(self._waits).difference(starts_of(plan)):
+            self.drop(what)
+
+    def waits(self) -> dict[str, Wait]:
+        """Those worth a word."""
+        return {what: wait for what, wait in self._waits.items() if self._attempts[what] > MOMENTARY}

@@ -1,0 +1,112 @@
+"""Why an object is refused before there is a pod, in one sentence that says what to do next.
+
+The API server refuses what the operator applies; a controller is refused the pods of a Job, and writes that as an event
+`FailedCreate` of the Job. Both give the words of whoever refused: a quota, a LimitRange, Pod Security, a policy, a
+webhook.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+
+from tiltyard.observe.diagnose import shorten
+from tiltyard.observe.kinds import Object
+
+FINAL = frozenset({400, 403, 422})
+"""Statuses of refusals that stay until somebody acts; others are an API server's that is busy or not well."""
+
+ADVICE = (
+    (r"must specify (?:limits|requests)", "set these in {field}: the namespace's ResourceQuota requires them"),
+    (r"exceeded quota: .{1,200} requested: (?:count/|pods=)",
+     "raise the namespace's ResourceQuota, or delete what takes it up"),
+    (r"exceeded quota", "raise the namespace's ResourceQuota, or lower {field}"),
+    (r"violates PodSecurity", "allow it by the namespace's label pod-security.kubernetes.io/enforce"),
+    (r"(?:maximum|minimum) .{1,60} per (?:Container|Pod)|must be less than or equal to \S+ limit",
+     "change the namespace's LimitRange, or {field}"),
+    (r"ValidatingAdmissionPolicy", "ask who keeps the policy, or change what it names"),
+    (r"admission webhook .{1,200} denied the request", "ask who keeps the webhook, or change what it names"),
+    (r"failed calling webhook", "the webhook does not answer: repair its Service, or delete its configuration"),
+    (r"[Ss]ervice ?[Aa]ccount .{1,200} not found", "create the ServiceAccount"),
+    (r"PriorityClass with name", "create the PriorityClass, or change pod.priorityClassName"),
+    (r"User .{1,200} cannot (?:create|patch)", "the operator's role lacks this right: install the chart's RBAC"),
+    (r"is being terminated", "the namespace is being deleted: apply the tournament in another one"),
+    (r"unknown field|field not declared in schema", "install the version of its CRD that the documentation names"),
+)  # fmt: skip
+"""What to do, by the first pattern that is found in the words of whoever refused."""
+ELSE = "change what it names; the operator's log has the whole answer"
+BUSY = "the API server is busy or not well, and nothing is to do here"
+
+FIELDS = {
+    "Job": "spec.jobs.resources",
+    "TrainJob": "spec.training.resources",
+    "InferenceService": "serving.resources",
+}
+"""The manifest's field that says what the pods of an object ask for."""
+
+NAMELESS = re.compile(
+    r'^(?:Error creating: |\(combined from similar events\): )+|\b[Pp]ods? "[^"]*" is (?:forbidden|invalid): '
+)
+"""What differs between two refusals of the same: the name of a pod that never was."""
+
+
+def refused(kind: str, name: str, status: int, words: str, *, dry_run: bool = False) -> str:
+    """A sentence about an object that the API server refuses.
+
+    Args:
+        kind: of the object.
+        name: likewise.
+        status: of the answer.
+        words: the answer.
+        dry_run: nothing was to be changed.
+    """
+    said = shorten(words)
+    advice = _advice(kind, said)
+    if advice == ELSE and status not in FINAL:
+        advice = BUSY
+    answer = f"{status}, in a dry run" if dry_run else str(status)
+    return f"{kind} {name} is refused by the API server ({answer}): {said}; {advice}; it is tried again by itself"
+
+
+def pods_refused(kind: str, name: str, words: str) -> str:
+    """A sentence about an object whose pods cannot be created.
+
+    Args:
+        kind: of the object.
+        name: likewise.
+        words: of the controller that creates them.
+    """
+    said = shorten(NAMELESS.sub("", words))
+    return f"no pod of {kind} {name} can be created: {said}; {_advice(kind, said)}; it is tried again by itself"
+
+
+def knows_no_dry_run(words: str) -> bool:
+    """Whether a webhook refuses dry runs, whatever the object."""
+    return "does not support dry run" in words
+
+
+def _advice(kind: str, words: str) -> str:
+    advice = next((advice for pattern, advice in ADVICE if re.search(pattern, words)), ELSE)
+    return advice.format(field=FIELDS.get(kind, "the manifest"))
+
+
+def latest_failure(events: Iterable[Object], since: float) -> str | None:
+    """What the latest of these events says; None: there is none that is later than a moment.
+
+    Args:
+        events: as `events.k8s.io/v1` has them.
+        since: seconds since the epoch; what was refused before counts no more.
+    """
+    known = [(moment, event.get("note", "")) for event in events if (moment := _last_seen(event)) >= since]
+    return max(known, default=(0.0, None))[1]
+
+
+def _last_seen(event: Object) -> float:
+    times = (
+        (event.get("series") or {}).get("lastObservedTime"),
+        event.get("deprecatedLastTimestamp"),
+        event.get("eventTime"),
+        event["metadata"]["creationTimestamp"],
+    )
+    return datetime.fromisoformat(next(time for time in times if time)).timestamp()

@@ -1,0 +1,241 @@
+"""What the real API server, its admission and the controllers refuse is told within 30 seconds, once, and passes."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from cluster.controlplane import ControlPlane
+from integration.cluster.conftest import Arena, condition
+from integration.cluster.test_operator import SMALL
+from tiltyard.observe.kinds import JOBS, PODS, SERVICES, Kind
+
+pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
+
+TOLD_SECONDS = 30
+POLICIES = "/apis/admissionregistration.k8s.io/v1"
+
+
+class Refuser(NamedTuple):
+    """An object that refuses others, by its path and its body's spec."""
+
+    path: str
+    body: dict[str, Any]
+
+
+def quota(namespace: str, **hard: str) -> list[Refuser]:
+    body = {"apiVersion": "v1", "kind": "ResourceQuota", "spec": {"hard": hard}}
+    return [Refuser(f"/api/v1/namespaces/{namespace}/resourcequotas/team", body)]
+
+
+def limits(namespace: str, **bound: dict[str, str]) -> list[Refuser]:
+    body: dict[str, Any] = {"apiVersion": "v1", "kind": "LimitRange"}
+    body |= {"spec": {"limits": [{"type": "Container", **bound}]}}
+    return [Refuser(f"/api/v1/namespaces/{namespace}/limitranges/team", body)]
+
+
+def rule(group: str, resource: str) -> dict[str, Any]:
+    return {"apiGroups": [group], "apiVersions": ["*"], "resources": [resource], "operations": ["CREATE"]}
+
+
+def selector(namespace: str) -> dict[str, Any]:
+    return {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+
+
+def policy(namespace: str, group: str, resource: str) -> list[Refuser]:
+    """Policies are of the whole cluster; the binding makes it this namespace's."""
+    name, api = f"{namespace}-{resource}", "admissionregistration.k8s.io/v1"
+    spec = {
+        "matchConstraints": {"resourceRules": [rule(group, resource)]},
+        "validations": [{"expression": "false", "message": "cost-center is missing"}],
+    }
+    binding: dict[str, Any] = {"policyName": name, "validationActions": ["Deny"]}
+    binding |= {"matchResources": {"namespaceSelector": selector(namespace)}}
+    return [
+        Refuser(f"{POLICIES}/validatingadmissionpolicies/{name}",
+                {"apiVersion": api, "kind": "ValidatingAdmissionPolicy", "spec": spec}),
+        Refuser(f"{POLICIES}/validatingadmissionpolicybindings/{name}",
+                {"apiVersion": api, "kind": "ValidatingAdmissionPolicyBinding", "spec": binding}),
+    ]  # fmt: skip
+
+
+def webhook(namespace: str) -> list[Refuser]:
+    """One whose server is away."""
+    hook = {
+        "name": "jobs.example.org", "clientConfig": {"url": "https://127.0.0.1:1/"}, "rules": [rule("batch", "jobs")],
+        "sideEffects": "None", "admissionReviewVersions": ["v1"], "namespaceSelector": selector(namespace),
+    }  # fmt: skip
+    body = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration"}
+    return [Refuser(f"{POLICIES}/validatingwebhookconfigurations/{namespace}", body | {"webhooks": [hook]})]
+
+
+def model_pods(namespace: str) -> list[Refuser]:
+    """A policy that refuses the pods of models alone."""
+    first, binding = policy(namespace, "", "pods")
+    expression = "!object.metadata.name.contains('predictor') && !object.metadata.generateName.contains('predictor')"
+    first.body["spec"]["validations"][0]["expression"] = expression
+    return [first, binding]
+
+
+CASES: dict[str, tuple[Callable[[str], list[Refuser]], str]] = {
+    "Jobs by quota": (
+        lambda namespace: quota(namespace, **{"count/jobs.batch": "0"}),
+        r"preflight: Job test-preflight-[\w-]+ is refused by the API server \(403, in a dry run\): "
+        r".* exceeded quota: team, .*;"
+        r" raise the namespace's ResourceQuota, or delete what takes it up; it is tried again by itself",
+    ),
+    "ConfigMaps by quota": (
+        lambda namespace: quota(namespace, **{"count/configmaps": "0"}),
+        r"preflight: ConfigMap test-preflight-[\w-]+ is refused by the API server \(403, in a dry run\): "
+        r".* exceeded quota: team, .*",
+    ),
+    "Jobs by policy": (
+        lambda namespace: policy(namespace, "batch", "jobs"),
+        r"preflight: Job test-preflight-[\w-]+ is refused by the API server \(422, in a dry run\): "
+        r".*ValidatingAdmissionPolicy"
+        r".* denied request: cost-center is missing; ask who keeps the policy, or change what it names; .*",
+    ),
+    "Jobs by a webhook that is away": (
+        webhook,
+        r"preflight: Job test-preflight-[\w-]+ is refused by the API server \(500, in a dry run\): "
+        r".* failed calling webhook"
+        r" \"jobs.example.org\": .*; the webhook does not answer: repair its Service, or delete its configuration; .*",
+    ),
+    "models by policy": (
+        lambda namespace: policy(namespace, "serving.kserve.io", "inferenceservices"),
+        r"preflight: InferenceService test-m0-[\w-]+ is refused by the API server \(422, in a dry run\): "
+        r".* cost-center is missing;"
+        r" ask who keeps the policy, or change what it names; .*",
+    ),
+    "pods by quota": (
+        lambda namespace: quota(namespace, pods="0"),
+        r"preflight: no pod of Job test-preflight-[\w-]+ can be created: exceeded quota: team, requested: pods=1,"
+        r" used: pods=0, limited: pods=0; raise the namespace's ResourceQuota, or delete what takes it up; .*",
+    ),
+    "pods by a LimitRange's least": (
+        lambda namespace: limits(namespace, min={"cpu": "64"}),
+        r"preflight: no pod of Job test-preflight-[\w-]+ can be created: .*minimum cpu usage per Container is 64.*;"
+        r" change the namespace's LimitRange, or spec.jobs.resources; .*",
+    ),
+    "pods by a LimitRange's most": (
+        lambda namespace: limits(namespace, max={"cpu": "1m"}),
+        r"preflight: no pod of Job test-preflight-[\w-]+ can be created: .* equal to cpu limit of 1m;"
+        r" change the namespace's LimitRange, or spec.jobs.resources; .*",
+    ),
+    "pods of models by policy": (
+        model_pods,
+        r"model m0: no pod of InferenceService test-m0-[\w-]+ can be created: .* cost-center is missing; .*",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def refusers(plane: ControlPlane) -> Iterator[list[Refuser]]:
+    """Those that stand; what a test leaves is deleted."""
+    standing: list[Refuser] = []
+    yield standing
+    remove(plane, standing)
+
+
+def remove(plane: ControlPlane, standing: list[Refuser]) -> None:
+    while standing:
+        plane.request("DELETE", standing.pop().path)
+
+
+def stand(plane: ControlPlane, standing: list[Refuser], wanted: list[Refuser]) -> None:
+    for one in wanted:
+        plane.apply(one.path, {**one.body, "metadata": {"name": one.path.rpartition("/")[2]}})
+        standing.append(one)
+
+
+async def in_force(arena: Arena, path: str) -> None:
+    """A quota holds once its controller has counted, a policy once its webhook's informer has it: about a second."""
+    if "resourcequotas" in path:
+        kind = Kind("v1", "ResourceQuota", "resourcequotas")
+        async with asyncio.timeout(20):
+            while "hard" not in (await arena.kube.get(kind, arena.namespace, "team")).get("status", {}):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+    await asyncio.sleep(2)
+
+
+async def refused_calls(arena: Arena) -> int:
+    """Calls that the API server has refused, by the operator's metrics."""
+    pattern = r'^tiltyard_api_requests_total\{code="(?:403|422|500)",resource="\w+",verb="patch"\} (\S+)'
+    return sum(int(float(count)) for count in re.findall(pattern, await arena.operator.metrics(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_a_refusal_is_told_once_and_passes(
+    case: str, arena: Arena, plane: ControlPlane, refusers: list[Refuser]
+) -> None:
+    make, sentence = CASES[case]
+    wanted = make(arena.namespace)
+    stand(plane, refusers, wanted)
+    await in_force(arena, wanted[0].path)
+    await arena.apply(arena.manifest(2, **SMALL))
+    told = await arena.wait(
+        lambda one: condition(one, "Waiting").get("reason") == "Refused", limit=TOLD_SECONDS + 30 * ("model" in case)
+    )
+    assert re.fullmatch(f"(.*; )?{sentence}(; .*)?", condition(told, "Waiting")["message"])
+    assert condition(told, "Waiting")["message"] in condition(told, "Ready")["message"]
+    before = await refused_calls(arena)
+    await asyncio.sleep(10)
+    assert await refused_calls(arena) - before <= 16  # of the backing off two models at a time, and the first seconds
+    events = [note for kind, reason, note in await arena.events() if (kind, reason) == ("Warning", "Refused")]
+    assert len([note for note in events if re.fullmatch(sentence, note)]) == 1
+    assert len(events) == len({note.partition(":")[0] for note in events})
+    remove(plane, refusers)
+    passed = await arena.wait(lambda one: condition(one, "Waiting")["reason"] == "NothingWaits", limit=60)
+    assert condition(passed, "Failed")["status"] == "False"
+
+
+async def test_a_refused_object_is_not_tried_again_and_again(
+    arena: Arena, plane: ControlPlane, refusers: list[Refuser]
+) -> None:
+    stand(plane, refusers, policy(arena.namespace, "batch", "jobs"))
+    await in_force(arena, "")
+    await arena.apply(arena.manifest(2, **SMALL))
+    await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Refused", limit=TOLD_SECONDS)
+    await asyncio.sleep(30)
+    assert await refused_calls(arena) <= 9  # 0.2, 0.4, 0.8 … seconds; it was 2.4 in a second
+    # An edit is tried at once.
+    remove(plane, refusers)
+    await asyncio.sleep(2)
+    await arena.patch(jobs={**SMALL["jobs"], "parallelism": 2})
+    await arena.wait(lambda one: condition(one, "Waiting")["reason"] == "NothingWaits", limit=5)
+
+
+async def test_nothing_starts_before_a_dry_run_of_each_kind_was_accepted(
+    arena: Arena, plane: ControlPlane, refusers: list[Refuser]
+) -> None:
+    stand(plane, refusers, policy(arena.namespace, "serving.kserve.io", "inferenceservices"))
+    await in_force(arena, "")
+    await arena.apply(arena.manifest(2, **SMALL))
+    await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Refused", limit=TOLD_SECONDS)
+    for kind in (JOBS, SERVICES, PODS):
+        assert await arena.children(kind) == []
+    remove(plane, refusers)
+    await arena.wait_for_phase("Mining", limit=60)
+
+
+async def test_a_model_that_is_refused_later_delays_no_other(
+    arena: Arena, plane: ControlPlane, refusers: list[Refuser]
+) -> None:
+    await arena.apply(arena.manifest(2, **SMALL))
+    await arena.wait_for_phase("Preflight")
+    while not await arena.children(JOBS):  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
+    first, binding = policy(arena.namespace, "serving.kserve.io", "inferenceservices")
+    first.body["spec"]["validations"][0]["expression"] = "!object.metadata.name.contains('-m0-')"
+    arena.player.rules.clear()
+    stand(plane, refusers, [first, binding])
+    told = await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Refused", limit=TOLD_SECONDS)
+    pattern = r"model m0: InferenceService test-m0-[\w-]+ is refused by the API server \(422\): .* cost-center .*"
+    assert re.fullmatch(pattern, condition(told, "Waiting")["message"])
+    await arena.wait(lambda one: any(model["name"] == "m1" for model in one["status"].get("models", ())), limit=30)
+    remove(plane, refusers)
+    await arena.wait(lambda one: any(model["name"] == "m0" for model in one["status"]["models"]), limit=60)

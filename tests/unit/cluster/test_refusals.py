@@ -1,0 +1,40 @@
+"""What is remembered of what was refused."""
+
+from __future__ import annotations
+
+from tiltyard.cluster.refusals import MOMENTARY, Refusals, starts_of
+from tiltyard.plan.observed import Wait, WaitReason
+from tiltyard.plan.planner import Plan, TournamentState
+
+
+def plan_of(*models: str, preflight: bool = False) -> Plan:
+    return Plan(TournamentState.RUNNING, "Mining", "", preflight=preflight, start_models=models)
+
+
+def test_a_final_refusal_is_told_at_once_and_a_busy_api_server_only_where_it_lasts() -> None:
+    refusals = Refusals(generation=1)
+    refusals.add("model a", 403, "no quota")
+    assert refusals.waits() == {"model a": Wait(WaitReason.REFUSED, "no quota")}
+    for status in (429, 500, 409):
+        refusals = Refusals(generation=1)
+        for _ in range(MOMENTARY):
+            refusals.add("model a", status, "busy")
+            assert "model a" in refusals
+            assert refusals.waits() == {}
+        refusals.add("model a", status, "busy")
+        assert list(refusals.waits()) == ["model a"]
+
+
+def test_it_ends_with_an_attempt_that_succeeds_or_with_a_plan_that_does_not_want_it() -> None:
+    refusals = Refusals(generation=1)
+    for name in ("a", "b", "c"):
+        refusals.add(f"model {name}", 422, "no")
+    refusals.drop("model a")
+    refusals.drop("model a")
+    assert list(refusals.waits()) == ["model b", "model c"]
+    refusals.keep(plan_of("c", "d", preflight=True))
+    assert list(refusals.waits()) == ["model c"]
+
+
+def test_a_plan_starts_models_and_preflight_by_the_names_of_a_status() -> None:
+    assert list(starts_of(plan_of("a", "b", preflight=True))) == ["model a", "model b", "preflight"]

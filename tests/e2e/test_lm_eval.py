@@ -206,7 +206,7 @@ def test_a_server_without_likelihoods_is_named(world: StageWorld, python: str, t
     with stub(lambda asked: "?") as server:
         ran = world.run_task(world.bundle(solve, endpoint=server.endpoint))
     assert ran.code == 2
-    assert "which tasks with given choices need: serve the model with vLLM" in ran.summary["message"]
+    assert "which multiple-choice tasks need: serve the model with vLLM" in ran.summary["message"]
 
 
 def test_preflight_says_what_is_wrong_with_a_task(world: StageWorld, python: str, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ from typing import Any, NoReturn
 CONFIGURATION = 2
 SEED, NUMPY_SEED, PYTHON_SEED = 1234, 1234, 0  # for which examples are shown, for tasks that shuffle: its defaults
 MEMORY = 16 << 30  # of address space while replies are read
-HUB = "name files of it (files: [{split: …, uri: …}]), or run where the Hugging Face hub can be reached"
+HUB = "give its files (files: [{split: …, uri: …}]), or run where the Hugging Face hub can be reached"
 NO_LIKELIHOOD = -1e6  # of what was not answered; its question is void, and no metric may stumble over it
 GENERATE, LIKELIHOOD = "generate_until", "loglikelihood"
 
@@ -168,10 +168,10 @@ class _Harness:
         unsafe, sees = getattr(task, "UNSAFE_CODE", False), getattr(task, "MULTIMODAL", False)
         _refuse_kind(task.config.task, str(task.OUTPUT_TYPE), unsafe=unsafe)
         if sees:
-            raise Refusal(f"{task.config.task} uses images or sound, and models are asked with text only")
+            raise Refusal(f"{task.config.task} uses images or sound, but models are prompted with text only")
         own = task.get_config("num_fewshot")
         if num_fewshot is not None and own == 0 and num_fewshot > 0:
-            raise Refusal(f"numFewshot is {num_fewshot}, and {task.config.task} shows no examples: leave it out")
+            raise Refusal(f"numFewshot is {num_fewshot}, but {task.config.task} has no examples: remove numFewshot")
         task.set_config(key="num_fewshot", value=num_fewshot if num_fewshot is not None else own or 0)
         task.set_fewshot_seed(seed=SEED)
 
@@ -182,7 +182,7 @@ def _refuse_kind(name: str, kind: str, *, unsafe: bool) -> None:
             f"{name} runs generated code outside of any sandbox: see evaluation.benchmarks for what can be run"
         )
     if kind == "loglikelihood_rolling":
-        raise Refusal(f"{name} measures perplexity, which is no mean over questions: take a task that asks some")
+        raise Refusal(f"{name} measures perplexity, which is not a mean over questions: use a task that has questions")
 
 
 def _about_data(name: str, files: dict[str, str], settings: dict[str, Any], error: Exception) -> str:
@@ -200,7 +200,7 @@ def _requests(task: Any, limit: int | None, *, chat: bool, max_tokens: int) -> l
         task.build_all_requests(limit=limit, **form)
     except Exception as error:
         said = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}"
-        raise Refusal(f"no questions of {task.config.task} can be made of its data ({said})") from error
+        raise Refusal(f"{task.config.task} cannot build its questions from its data ({said})") from error
     return [
         {"request_id": name, **_request(instance, chat=bool(form), max_tokens=max_tokens)}
         for name, instance in _named(_repeated(task.instances))
@@ -243,7 +243,7 @@ def _request(instance: Any, *, chat: bool, max_tokens: int) -> dict[str, Any]:
         context, continuation = instance.args
         return {"context": context, "continuation": continuation}
     if instance.request_type != GENERATE:
-        raise Refusal(f"{instance.task_name} asks for {instance.request_type}, which no endpoint offers")
+        raise Refusal(f"{instance.task_name} needs {instance.request_type} requests, which no endpoint offers")
     context, given = instance.args
     sampled = bool(given.get("do_sample", "temperature" in given))
     limits = (given.get(word) for word in ("max_gen_toks", "max_new_tokens", "max_tokens"))
@@ -267,8 +267,10 @@ def _replay(replies: dict[str, Any]) -> Any:
 
     def reply_to(name: str) -> Any:
         if name not in replies:
-            data = "its data has changed since; name files of it, so that it cannot"
-            raise Refusal(f"the questions of {name.partition('/')[0]} are not those that were asked: {data}")
+            data = "its data has changed since then; give its files, so that it cannot change"
+            raise Refusal(
+                f"the questions of {name.partition('/')[0]} are not those that were sent to the models: {data}"
+            )
         return replies[name]
 
     class Replay(LM):  # type: ignore[misc]
@@ -335,7 +337,7 @@ def _value(value: Any, metric: str, question: str) -> float:
     except (TypeError, ValueError):
         number = math.nan
     if not 0.0 <= number <= 1.0:
-        raise Refusal(f"metric {metric} gave {str(value)[:40]!r} for {question}: take one that lies between 0 and 1")
+        raise Refusal(f"metric {metric} gave {str(value)[:40]!r} for {question}: use a metric between 0 and 1")
     return number
 
 

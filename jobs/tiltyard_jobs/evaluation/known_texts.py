@@ -29,7 +29,7 @@ def load_known(name: str) -> list[str]:
         ConfigurationError: the name is not known, or its texts cannot be had here.
     """
     if name not in KNOWN:
-        raise ConfigurationError(f"{FIELD}: {name!r} is no known benchmark ({', '.join(KNOWN)}); {_ADVICE}")
+        raise ConfigurationError(f"{FIELD}: {name!r} is not a known benchmark ({', '.join(KNOWN)}); {_ADVICE}")
     known = benchmark(name)
     rows = known.installed()
     if rows is None:

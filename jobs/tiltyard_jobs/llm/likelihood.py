@@ -38,8 +38,8 @@ async def likelihood(client: ModelClient, context: str, continuation: str, *, se
     before = await client.tokenize(context.rstrip(), special=True) if context.strip() else []
     if whole is None or before is None:
         raise ConfigurationError(
-            f"{client.url} has no /tokenize, which tasks with given choices need: serve the model with vLLM,"
-            " or take a task whose answer is written"
+            f"{client.url} has no /tokenize, which multiple-choice tasks need: serve the model with vLLM,"
+            " or use a task with written answers"
         )
     # Without a context the tokenizer's own first token stands for one, where it has any.
     begins = max(1, len(before))
@@ -52,6 +52,6 @@ async def likelihood(client: ModelClient, context: str, continuation: str, *, se
             raise
         raise ConfigurationError(
             f"{client.url} gives no log-probabilities of a given text with model {client.model!r} ({error.detail}),"
-            " which tasks with given choices need: serve the model with vLLM, or take a task whose answer is written"
+            " which multiple-choice tasks need: serve the model with vLLM, or use a task with written answers"
         ) from error
     return Likelihood(sum(echo.logprobs[begins:]), all(echo.best[begins:]), echo.usage)

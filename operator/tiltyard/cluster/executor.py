@@ -31,7 +31,7 @@ from tiltyard.plan.planner import JobOrder, Plan, TournamentState
 from tiltyard.render.children import job_objects, one_of_each_kind
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.jobs import PREFLIGHT, parallelism, preflight_objects
-from tiltyard.render.names import RESULT, STOP, job_name
+from tiltyard.render.names import RESULT, STOP, SUSPENDED, job_name
 from tiltyard.render.serving import inference_service
 from tiltyard.render.train_job import runtime_of
 from tiltyard_jobs.contracts.tasks import PreflightTask
@@ -152,7 +152,7 @@ class Executor:
             return
         if state is not TournamentState.FAILED and not job.queued and not job.terminal:
             if not job.suspended:
-                await self._merge_job(job, {"spec": {"suspend": True}})
+                await self._suspend(job, "true")
                 log.info("job suspended", job=job.name)
             return
         await self.delete_job(job)
@@ -178,7 +178,7 @@ class Executor:
         name = job_name(tournament.metadata.name, bundle.name, bundle.version)
         before = snapshot.jobs.get(name)
         if before is not None and before.suspended and not before.terminal:
-            await self._merge_job(before, {"spec": {"suspend": False}})
+            await self._suspend(before, None)
             log.info("job resumed", job=name)
             return
         if before is not None:  # it ended though parts are missing: somebody has deleted them from the bucket
@@ -242,6 +242,11 @@ class Executor:
             result = None
         if result is not None:
             await self._merge_job(job, {"metadata": {"annotations": {RESULT: result}}})
+
+    async def _suspend(self, job: JobRecord, mark: str | None) -> None:
+        """Suspend a Job, with a mark that it was us; or resume it, without."""
+        body = {"metadata": {"annotations": {SUSPENDED: mark}}, "spec": {"suspend": mark is not None}}
+        await self._merge_job(job, body)
 
     async def _merge_job(self, job: JobRecord, body: Object) -> None:
         self._informer(job.kind).update(await self.client.merge(job.kind, _namespace(job.owner), job.name, body))

@@ -46,7 +46,7 @@ async def engine_problems(
         elif (gpus := int(training.resources.demand().get(GPU, 0))) and (
             lack := await _why_not(train_python, _HAS_GPUS, str(gpus), otherwise="this machine has fewer")
         ):
-            problems.append(f"spec.training.resources: it asks for {gpus} {GPU}, and {lack}")
+            problems.append(f"spec.training.resources: requests {gpus} {GPU}, but {lack}")
     evaluation = tournament.spec.evaluation
     for place, environment in enumerate(evaluation.environments if evaluation is not None else ()):
         name, field = environment.benchmark, f"spec.evaluation.environments[{place}]"

@@ -10,7 +10,20 @@ from typing import Any
 from tiltyard.observe.diagnose import Diagnosis, diagnose
 from tiltyard.observe.kinds import JOBS, TRAIN_JOBS, Kind, Object
 from tiltyard.render import train_job
-from tiltyard.render.names import BUNDLE, LOADS, MODEL, PARTS, RESULT, STAGE, STARTED, STOP, TOURNAMENT, VERSION
+from tiltyard.render.names import (
+    BUNDLE,
+    LOADS,
+    MODEL,
+    PARTS,
+    QUEUE,
+    RESULT,
+    STAGE,
+    STARTED,
+    STOP,
+    SUSPENDED,
+    TOURNAMENT,
+    VERSION,
+)
 
 JOB_SET = "jobset.sigs.k8s.io/jobset-name"
 """Label of a TrainJob's pods: its name, and so its JobSet's."""
@@ -50,7 +63,7 @@ class JobRecord:
         terminal: type of the condition that ends it: Complete, Failed, or FailureTarget once it is to fail; else empty.
         why: the API server's words of a failed one.
         result: what its pods reported, once it has ended and the annotation holds it.
-        queued: a queue decides when it runs.
+        queued: a queue decides when it runs: by its label, or since somebody else has suspended it.
         created: seconds since the epoch.
         finished: when it ended, likewise.
     """
@@ -114,7 +127,7 @@ class JobRecord:
             terminal=terminal,
             why=why,
             suspended=bool(spec.get("suspend")),
-            queued="kueue.x-k8s.io/queue-name" in meta.get("labels", {}),
+            queued=QUEUE in meta.get("labels", {}) or (bool(spec.get("suspend")) and SUSPENDED not in notes),
             deleting="deletionTimestamp" in meta,
             result=notes.get(RESULT),
             created=seconds(meta["creationTimestamp"]),

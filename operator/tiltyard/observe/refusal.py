@@ -28,7 +28,7 @@ ADVICE = (
     (r"ValidatingAdmissionPolicy", "ask who keeps the policy, or change what it names"),
     (r"admission webhook .{1,200} denied the request", "ask who keeps the webhook, or change what it names"),
     (r"failed calling webhook", "the webhook does not answer: repair its Service, or delete its configuration"),
-    (r"[Ss]ervice ?[Aa]ccount .{1,200} not found", "create the ServiceAccount"),
+    (r"(?i)service ?account .{1,200} not found", "create the ServiceAccount"),
     (r"PriorityClass with name", "create the PriorityClass, or change pod.priorityClassName"),
     (r"User .{1,200} cannot (?:create|patch)", "the operator's role lacks this right: install the chart's RBAC"),
     (r"is being terminated", "the namespace is being deleted: apply the tournament in another one"),

@@ -82,7 +82,7 @@ def plan(graph: Graph, policy: Policy, observed: Observed) -> Plan:
         return _stopped(observed, TournamentState.FAILED, "Failed", failure)
     undone = [bundle for bundle in graph.bundles if not bundle.complete(observed.done)]
     if observed.preflight is PreflightPhase.PASSED and not undone:
-        return _stopped(observed, TournamentState.COMPLETE, "Complete", "all artifacts are made")
+        return _stopped(observed, TournamentState.COMPLETE, "Complete", "all artifacts are complete")
     if policy.suspend:
         advice = "suspended: set spec.suspend to false to continue"
         return _stopped(observed, TournamentState.SUSPENDED, "Suspended", advice)

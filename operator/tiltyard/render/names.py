@@ -30,6 +30,8 @@ LOADS: Final = "tiltyard.dev/loads"
 """Annotation of an InferenceService: times that it was started."""
 STARTED: Final = "tiltyard.dev/started"
 """Annotation of an InferenceService: when it was last started, RFC 3339."""
+SUSPENDED: Final = "tiltyard.dev/suspended"
+"""Annotation of a Job: the operator has suspended it, and nobody else."""
 STOP: Final = "serving.kserve.io/stop"
 
 # A pod's name is its Job's and `-<index>-<five letters>`, or its TrainJob's and `-node-0-<index>-<five letters>`; a

@@ -14,7 +14,7 @@ from integration.cluster.conftest import KEY, Arena, condition
 from support.benchmarks import small_benchmark
 from support.local_runs import LocalRun, contents
 from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, PODS, SERVICES, TOURNAMENTS
-from tiltyard.render.names import BUNDLE, job_name
+from tiltyard.render.names import BUNDLE, job_name, service_name
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.store import open_store
 
@@ -200,6 +200,25 @@ async def test_killed_shards_and_models_cost_no_record(arena: Arena) -> None:
     assert all(stage["void"] == 0 for stage in done["status"]["stages"] if stage["name"] == "Answering")
 
 
+@pytest.mark.timeout(480)
+async def test_jobs_whose_model_has_no_room_are_suspended_and_go_on_later(arena: Arena) -> None:
+    document = arena.manifest(2, **SMALL | {"jobs": {"shardSize": 4}}, serving={"maxActive": 2})
+    for player in document["spec"]["competitors"]:
+        player["serving"] = {"args": ["--latency-ms=3000"]}
+    await arena.apply(document)
+    await arena.wait(
+        lambda _: all(any(f"-mine-{name}-" in pod for pod in arena.player.started) for name in ("m0", "m1"))
+    )
+    await arena.patch(serving={"maxActive": 1})
+    await arena.kube.delete(SERVICES, arena.namespace, service_name("test", "m0"))
+    async with asyncio.timeout(60):
+        while "job suspended" not in arena.operator.log.read_text():  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    done = await arena.wait_for_phase("Complete", "Failed", limit=200)
+    assert done["status"]["phase"] == "Complete", done["status"]
+    assert done["status"]["stages"][0]["void"] == 0
+
+
 async def test_deleted_while_it_runs_and_with_the_operator_down(arena: Arena) -> None:
     await arena.apply(arena.manifest(2, **SMALL))
     await begun(arena, "mine")
@@ -353,6 +372,20 @@ async def test_with_a_queue_the_operator_starts_no_job(arena: Arena) -> None:
     assert job["spec"]["suspend"] is True
     assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "q"
     assert job["metadata"]["name"].startswith(job_name("test", "preflight", "x")[:14])
+
+
+async def test_a_job_that_somebody_else_suspends_waits_and_is_not_resumed(arena: Arena) -> None:
+    arena.player.runs(lambda pod: "-preflight-" in pod["metadata"]["name"], ["sleep", "60"], times=1)
+    await arena.apply(arena.manifest(2, **SMALL))
+    await begun(arena, "preflight")
+    (job,) = await arena.children(JOBS)
+    name = job["metadata"]["name"]
+    await arena.kube.merge(JOBS, arena.namespace, name, {"spec": {"suspend": True}})
+    told = await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Queued", limit=30)
+    assert f"Job {name} is suspended until its queue admits it" in condition(told, "Waiting")["message"]
+    assert (await arena.kube.get(JOBS, arena.namespace, name))["spec"]["suspend"] is True
+    await arena.kube.merge(JOBS, arena.namespace, name, {"spec": {"suspend": False}})
+    await arena.wait_for_phase("Mining", limit=60)
 
 
 async def test_a_deadline(arena: Arena) -> None:

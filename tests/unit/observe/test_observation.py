@@ -117,6 +117,8 @@ def test_a_job_that_we_suspended_is_not_running_and_one_that_a_queue_holds_is(cl
     cluster.preflight()
     job = cluster.job("mine/m1")
     job["spec"]["suspend"] = True
+    assert seen(cluster).jobs["mine/m1"].phase is JobPhase.ACTIVE  # a queue may hold what has no label of it
+    job["metadata"]["annotations"]["tiltyard.dev/suspended"] = "true"
     assert seen(cluster).jobs["mine/m1"].phase is JobPhase.ENDED
     job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] = "q"
     assert seen(cluster).jobs["mine/m1"].phase is JobPhase.ACTIVE

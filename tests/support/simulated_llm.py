@@ -12,7 +12,7 @@ import orjson
 from support import virtual_time
 from tiltyard_jobs.llm.client import ModelClient, Sampling
 from tiltyard_jobs.llm.retry import RetryPolicy
-from tiltyard_jobs.llm.transport import ConnectFailed, Reply, TransportError
+from tiltyard_jobs.llm.transport import NobodyListens, Reply, TransportError
 
 SAMPLING = Sampling(temperature=0.0, top_p=1.0, max_tokens=8)
 Answer = Callable[[str, dict[str, Any]], Reply | TransportError]
@@ -87,7 +87,7 @@ class MortalServer(SimulatedServer):
 
     async def post(self, path: str, body: bytes) -> Reply:
         if virtual_time.now() < self._back_at:
-            raise ConnectFailed("no connection")
+            raise NobodyListens("no connection")
         lives = self.deaths
         reply = await super().post(path, body)
         if self.deaths == lives and orjson.loads(body)["prompt"] in self._killers:

@@ -38,8 +38,8 @@ from tiltyard_jobs.llm.limiter import Limiter, RequestOutcome
 from tiltyard_jobs.llm.reply import document_of, server_error_of
 from tiltyard_jobs.llm.retry import RetryBudget, RetryPolicy, jittered_delay
 from tiltyard_jobs.llm.transport import (
-    ConnectFailed,
     ConnectionCut,
+    NobodyListens,
     Reply,
     ReplyTooLarge,
     TimedOut,
@@ -254,7 +254,7 @@ class Caller:
         except TransportError as error:
             if isinstance(error, TimedOut):
                 outcome = RequestOutcome.REFUSED
-            elif isinstance(error, ConnectFailed):
+            elif isinstance(error, NobodyListens):
                 self._refused_at = clock()
             raise self._unheard(str(error), broke=isinstance(error, ConnectionCut)) from error
         finally:

@@ -64,6 +64,10 @@ class ConnectFailed(TransportError):
     """No connection: the name does not resolve, the port refuses, or connecting took too long."""
 
 
+class NobodyListens(ConnectFailed):
+    """The server's port refuses: no process serves it now."""
+
+
 class TimedOut(TransportError):
     """The reply did not come within the time-out."""
 
@@ -213,7 +217,8 @@ class HttpTransport:
             case aiohttp.ClientProxyConnectionError():
                 return ConnectFailed(f"no connection to {self._proxy} ({_reason(error)})")
             case aiohttp.ClientConnectorError():
-                return ConnectFailed(f"no connection to {place} ({_reason(error)})")
+                kind = NobodyListens if isinstance(error.os_error, ConnectionRefusedError) else ConnectFailed
+                return kind(f"no connection to {place} ({_reason(error)})")
             case aiohttp.ConnectionTimeoutError():
                 return ConnectFailed(f"no connection to {place}{through} in time")
             case TimeoutError():

@@ -21,6 +21,7 @@ from tiltyard_jobs.llm.transport import (
     ConnectFailed,
     ConnectionCut,
     HttpTransport,
+    NobodyListens,
     Reply,
     ReplyTooLarge,
     TimedOut,
@@ -109,7 +110,7 @@ async def test_a_port_where_nothing_listens() -> None:
     async with serving({}) as root:
         pass
     error = await fault_of(root)
-    assert isinstance(error, ConnectFailed)
+    assert isinstance(error, NobodyListens)
     assert str(error) == f"no connection to {root.removeprefix('http://')} (refused: nothing listens there)"
 
 
@@ -192,6 +193,7 @@ async def test_a_proxy_where_nothing_listens(monkeypatch: pytest.MonkeyPatch) ->
         through(monkeypatch, scheme, f"http://me:secret@{place}")
         error = await fault_of(f"{scheme}://model.test")
         assert isinstance(error, ConnectFailed)
+        assert not isinstance(error, NobodyListens)  # of the server itself nothing is known
         assert str(error) == (
             f"no connection to the proxy {place} ({scheme.upper()}_PROXY) (refused: nothing listens there)"
         )

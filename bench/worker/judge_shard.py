@@ -128,6 +128,7 @@ class JudgeShard:
                 orders="Both",
                 method="Logprobs",
                 prompt=judge_prompt("code-v1"),
+                max_tokens=512,
                 rows=self.n // DEFENDERS // 2,
                 seed=seed,
                 shard_size=max(1, self.n // DEFENDERS),

@@ -40,6 +40,22 @@ class PermanentError(JobError):
     exit_code = ExitCode.PERMANENT
 
 
+class NothingUsableError(PermanentError):
+    """Records were asked for, and not one of them is usable.
+
+    Args:
+        asked: how many.
+        reason: the commonest reason.
+        detail: its commonest detail; empty where it has none.
+    """
+
+    def __init__(self, asked: int, reason: VoidReason, detail: str) -> None:
+        super().__init__(f"none of {asked} replies is usable, most often for this reason: {told(reason, detail)}")
+        self.asked = asked
+        self.reason = reason
+        self.detail = detail
+
+
 class ConfigurationError(JobError):
     """The user's input is wrong: the message names the field, what was given and what is allowed."""
 
@@ -51,6 +67,8 @@ class VoidReason(StrEnum):
 
     EMPTY = "Empty"  # the model said nothing
     TRUNCATED = "Truncated"  # stopped by the token limit where a whole answer is needed
+    THOUGHT_UNFINISHED = "ThoughtUnfinished"  # the model thinks and ends its turn without an end of the thought
+    NO_ANSWER = "NoAnswer"  # a thought, and nothing after it
     REFUSED_BY_SERVER = "RefusedByServer"  # a 4xx for this request alone (prompt too long, content filter)
     UNAVAILABLE = "Unavailable"  # retries and deadline spent on 429, 5xx, resets or time-outs
     KILLED_SERVER = "KilledServer"  # the server died twice while it was asked
@@ -60,10 +78,15 @@ class VoidReason(StrEnum):
     UNSOLVABLE = "Unsolvable"  # a task whose authors' own solution fails where programs run
 
 
+def told(reason: str, detail: str) -> str:
+    """A reason with its detail."""
+    return f"{reason}: {detail}" if detail else str(reason)
+
+
 class RecordVoidError(Exception):
     """One record could not be made. Caught by the shard loop, which writes a void row and goes on."""
 
     def __init__(self, reason: VoidReason, detail: str = "") -> None:
-        super().__init__(f"{reason}: {detail}" if detail else str(reason))
+        super().__init__(told(reason, detail))
         self.reason = reason
         self.detail = detail

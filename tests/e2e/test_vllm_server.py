@@ -198,7 +198,7 @@ async def mine(client: ModelClient, prefix: PromptPrefix, seed: int) -> str:
     reply = await client.complete(
         list(prefix.token_ids), sampling=SAMPLING, seed=seed, stop=prefix.stop, stop_token_ids=prefix.stop_token_ids
     )
-    return reply.text
+    return reply.answer
 
 
 async def test_client_finds_the_prefix_of_the_served_template(server: VllmServer, client: ModelClient) -> None:
@@ -218,7 +218,7 @@ async def test_prefix_of_the_model_folder_is_read_as_that_of_the_server(model: P
     greedy = Sampling(0.0, 1.0, 16)
     by_text = await client.complete(from_folder.text, sampling=greedy, seed=0)
     by_ids = await client.complete(list(from_server.token_ids), sampling=greedy, seed=0)
-    assert by_text.text == by_ids.text
+    assert by_text.answer == by_ids.answer
     assert by_text.usage.prompt_tokens == by_ids.usage.prompt_tokens == len(from_server.token_ids)
 
 
@@ -240,21 +240,21 @@ async def test_client_reads_a_verdict_from_log_probabilities(client: ModelClient
     prompt = judge.JudgePrompt("judge-v1/code-v1", "Logprobs", "salt")
     reply = await client.chat(
         prompt.messages("Reverse a list.", "xs[::-1]", "sorted(xs)"),
-        sampling=Sampling(0.0, 1.0, verdicts.VERDICT_METHODS["Logprobs"].max_tokens),
+        sampling=Sampling(0.0, 1.0, 1),
         seed=0,
         top_logprobs=verdicts.TOP_LOGPROBS,
     )
-    assert 0 < verdicts.parse_logprobs(reply.first_token_logprobs).vote < 1
+    assert 0 < verdicts.parse_logprobs(reply.first_token_logprobs, reply.answer).vote < 1
 
 
 async def test_client_reads_a_structured_reply(client: ModelClient) -> None:
     reply = await client.chat(
         grade.grade_messages("Reverse a list.", "salt"),
-        sampling=Sampling(0.0, 1.0, grade.MAX_TOKENS),
+        sampling=Sampling(0.0, 1.0, grade.ENOUGH_TOKENS),
         seed=0,
         json_schema=grade.SCHEMA,
     )
-    assert 1 <= grade.parse_grade(reply.text) <= 10
+    assert 1 <= grade.parse_grade(reply.answer) <= 10
 
 
 async def test_client_counts_cached_tokens(client: ModelClient) -> None:

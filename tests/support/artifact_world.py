@@ -35,7 +35,9 @@ from tiltyard_jobs.contracts.recipes import (
     StagedArtifact,
 )
 from tiltyard_jobs.contracts.tasks import BundleTask, Part, StoreRef
+from tiltyard_jobs.contracts.vocabulary import Thoughts
 from tiltyard_jobs.records import instruction_id
+from tiltyard_jobs.results.columns import with_thoughts
 from tiltyard_jobs.results.run_folder import sealed_files
 from tiltyard_jobs.results.stage_tables import ANSWERS, CURATED, GRADES, INSTRUCTIONS, VERDICTS
 from tiltyard_jobs.shard.artifacts import Artifacts
@@ -86,6 +88,7 @@ class ArtifactWorld:
         families: likewise; by default each player is its own.
         all_pairs: pairing AllPairs instead of AttackerDefender.
         orders: in which each match is judged.
+        thoughts: Keep: answers have a column for what was thought before them.
         shard_size: rows of answers, and instructions of verdicts, in one part.
     """
 
@@ -96,6 +99,7 @@ class ArtifactWorld:
     families: Mapping[str, str] = field(default_factory=dict)
     all_pairs: bool = False
     orders: Sequence[str] = ("AB", "BA")
+    thoughts: Thoughts = "Drop"
     shard_size: int = 100
 
     def __post_init__(self) -> None:
@@ -141,7 +145,7 @@ class ArtifactWorld:
                 attacker: self._publish(
                     "answer",
                     f"{player.name}/{attacker}",
-                    ANSWERS,
+                    with_thoughts(ANSWERS) if self.thoughts == "Keep" else ANSWERS,
                     (
                         answer_row(self.id_of(attacker, row), player.model.id, answer(player.name, attacker, row))
                         for row in range(counts[attacker])

@@ -179,7 +179,7 @@ def filter_recipe(source: ArtifactRef, *earlier: ArtifactRef, **changes: Any) ->
 
 
 def grade_recipe(instructions: ArtifactRef, rows: int, *, grader: str = "g", **changes: Any) -> GradeRecipe:
-    values: dict[str, Any] = {"prompt": GRADE_PROMPT, "shard_size": 1000}
+    values: dict[str, Any] = {"prompt": GRADE_PROMPT, "max_tokens": 512, "shard_size": 1000}
     return GradeRecipe(grader=model(grader), instructions=instructions, rows=rows, **values | changes)
 
 
@@ -212,7 +212,7 @@ def answer_recipe(
 def judge_recipe(
     instructions: ArtifactRef, a: tuple[str, ArtifactRef], b: tuple[str, ArtifactRef], rows: int, **changes: Any
 ) -> JudgeRecipe:
-    values: dict[str, Any] = {"orders": "Both", "method": "Choice", "seed": 0, "shard_size": 1000}
+    values: dict[str, Any] = {"orders": "Both", "method": "Choice", "max_tokens": 768, "seed": 0, "shard_size": 1000}
     return JudgeRecipe(
         judge=model("j"),
         player_a=model(a[0]),

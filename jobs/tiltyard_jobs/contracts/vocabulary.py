@@ -26,6 +26,9 @@ Pairing = Literal["AttackerDefender", "AllPairs"]
 Orders = Literal["Both", "Alternate"]
 """In which orders a judge sees two answers."""
 
+Thoughts = Literal["Drop", "Keep"]
+"""What happens to the thoughts of models that think."""
+
 Criteria = Literal["code-v1", "general-v1"]
 """What a judge weighs. A text that changes gets a new name, so that its artifacts do too."""
 

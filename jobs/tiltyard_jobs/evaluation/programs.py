@@ -69,11 +69,14 @@ def _head(task: CodeTask) -> str:
 
 
 def find_code(reply: str, entry_point: str | None) -> str:
-    """The code of a reply: the first block that defines the function, else the first of Python, else the first."""
+    """The code of a reply: the last block that defines the function, else the first of Python, else the first.
+
+    The last, since who finds a mistake in its own program writes the whole again below it.
+    """
     blocks: list[tuple[str, str]] = [(language.lower(), body) for _, language, body in _FENCE.findall(reply)]
     if not blocks:
         return reply
-    for language, body in blocks:
+    for language, body in reversed(blocks):
         if entry_point is not None and language in ("", "python", "py", "python3") and defines(body, entry_point):
             return body
     return next((body for language, body in blocks if language.startswith("py")), blocks[0][1])

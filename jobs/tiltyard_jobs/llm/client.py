@@ -13,31 +13,38 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from tiltyard_jobs.errors import RecordVoidError
+from tiltyard_jobs.errors import RecordVoidError, VoidReason
 from tiltyard_jobs.llm.caller import Caller, NotServedError, Sleep
+from tiltyard_jobs.llm.manner import MANNER_TOKENS, QUESTION, Manner, MannerOf, manner_of
 from tiltyard_jobs.llm.reply import (
     ChatReply,
     Completion,
     Echo,
+    chat_parts_of,
     chat_reply_of,
     completion_of,
     document_of,
     echo_of,
     embeddings_of,
     model_names_of,
+    thought_cut,
 )
 from tiltyard_jobs.llm.retry import RetryPolicy
 from tiltyard_jobs.llm.roles import Messages, SystemRole, in_user_turn
+from tiltyard_jobs.llm.thoughts import State
 from tiltyard_jobs.llm.transport import Transport
 from tiltyard_jobs.llm.usage import Usage
 
 TOKENIZE = "/tokenize"
 DETOKENIZE = "/detokenize"
 
+# Of each token of a reply with a thought: behind one the distribution is sharp, and twenty make megabytes.
+TOP_LOGPROBS_BEHIND_THOUGHTS = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How a model draws its tokens. `max_tokens` bounds what it writes."""
+    """How a model draws its tokens. `max_tokens` bounds what it writes, its thought included."""
 
     temperature: float
     top_p: float
@@ -96,6 +103,7 @@ class ModelClient:
             sleep=sleep,
         )
         self._lacking: set[str] = set()
+        self._manner = MannerOf(self._ask_manner)
         self._system = SystemRole(f"{url}: model {model!r}", render=self._rendered, ask=self._ask_one_token)
 
     @property
@@ -136,7 +144,8 @@ class ModelClient:
             document["stop"] = stop
         if stop_token_ids:
             document["stop_token_ids"] = stop_token_ids
-        return completion_of(*await self._caller.ask(self._completions, _drawn(document, sampling, seed)))
+        reply, usage = await self._caller.ask(self._completions, _drawn(document, sampling, seed))
+        return completion_of(reply, usage, limit=sampling.max_tokens)
 
     async def chat(
         self,
@@ -147,6 +156,7 @@ class ModelClient:
         stop: Sequence[str] = (),
         json_schema: Mapping[str, Any] | None = None,
         top_logprobs: int | None = None,
+        enough: int | None = None,
     ) -> ChatReply:
         """Ask for the next turn of a conversation.
 
@@ -155,8 +165,13 @@ class ModelClient:
             sampling: how to draw.
             seed: 0 to 2**63 - 1, from the record's id.
             stop: ends the reply where it occurs.
-            json_schema: the reply must be JSON of this schema (`response_format`).
-            top_logprobs: how many of the likeliest first tokens to report.
+            json_schema: the answer must be JSON of this schema (`response_format`).
+            top_logprobs: how many of the likeliest first tokens of the answer to report.
+            enough: tokens that are enough for an answer without a thought. No more are allowed, unless the model
+                thinks: it is then asked once more, with all of `sampling.max_tokens`.
+
+        Returns:
+            The reply; what an attempt with too little room cost is in the client's usage alone.
 
         Raises:
             RecordVoidError: this record has no reply, or not one as asked.
@@ -175,14 +190,54 @@ class ModelClient:
             document["logprobs"] = True
             document["top_logprobs"] = top_logprobs
         _drawn(document, sampling, seed)
+        thinks = self._manner.known not in (None, Manner.PLAIN)
+        if enough is not None and enough < sampling.max_tokens and not thinks:
+            document["max_tokens"] = enough
+            reply, usage = await self._ask_chat(document, messages)
+            if not await self._lacks_room(reply):
+                return chat_reply_of(
+                    reply, usage, json_schema=json_schema, logprobs=top_logprobs is not None, limit=enough
+                )
+            document["max_tokens"] = sampling.max_tokens
+        if enough is not None and top_logprobs is not None:
+            document["top_logprobs"] = min(top_logprobs, TOP_LOGPROBS_BEHIND_THOUGHTS)
+        reply, usage = await self._ask_chat(document, messages)
+        parts, finish_reason = chat_parts_of(reply)
+        if parts.state is State.NONE and finish_reason == "length" and await self._manner.find() is Manner.UNOPENED:
+            raise thought_cut(sampling.max_tokens)
+        return chat_reply_of(
+            reply, usage, json_schema=json_schema, logprobs=top_logprobs is not None, limit=sampling.max_tokens
+        )
+
+    async def _ask_chat(self, document: dict[str, Any], messages: Messages) -> tuple[dict[str, Any], Usage]:
+        """Ask; where the model turns out to have no system role, change the document so and ask again."""
         try:
-            reply, usage = await self._caller.ask(self._chat, document)
+            return await self._caller.ask(self._chat, document)
         except RecordVoidError as error:
             if document["messages"] is not messages or not await self._system.explains(error, messages):
                 raise
             document["messages"] = in_user_turn(messages)
-            reply, usage = await self._caller.ask(self._chat, document)
-        return chat_reply_of(reply, usage, json_schema=json_schema, logprobs=top_logprobs is not None)
+            return await self._caller.ask(self._chat, document)
+
+    async def _lacks_room(self, reply: dict[str, Any]) -> bool:
+        """Whether a reply was cut while the model thought."""
+        parts, finish_reason = chat_parts_of(reply)
+        if finish_reason != "length":
+            return parts.state is State.UNFINISHED  # a server that does not tell its limit
+        return await self._manner.find() is not Manner.PLAIN or parts.state is not State.NONE
+
+    async def _ask_manner(self) -> Manner:
+        document: dict[str, Any] = {"model": self.model, "messages": [{"role": "user", "content": QUESTION}]}
+        sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=MANNER_TOKENS)
+        try:
+            reply, _ = await self._caller.ask(self._chat, _drawn(document, sampling, 0))
+            parts, _ = chat_parts_of(reply)
+        except RecordVoidError as error:
+            if error.reason is VoidReason.UNAVAILABLE:
+                raise
+            return Manner.PLAIN
+        content = reply["choices"][0]["message"].get("content")
+        return manner_of(parts, content if isinstance(content, str) else "")
 
     async def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Embed texts, in one request.

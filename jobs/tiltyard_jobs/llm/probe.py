@@ -6,6 +6,9 @@ from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, VoidReason
 from tiltyard_jobs.llm.caller import NotServedError
 from tiltyard_jobs.llm.client import ModelClient, Sampling
 
+SERVED = frozenset({VoidReason.EMPTY, VoidReason.TRUNCATED, VoidReason.THOUGHT_UNFINISHED, VoidReason.NO_ANSWER})
+"""Voids of a request for one token that was served: the model had nothing to say, or began to think."""
+
 _ONE_TOKEN = Sampling(temperature=1.0, top_p=1.0, max_tokens=1)
 
 
@@ -21,7 +24,7 @@ async def can_complete_raw(client: ModelClient) -> bool:
     except NotServedError:
         return False
     except RecordVoidError as error:
-        return error.reason is VoidReason.EMPTY  # it was served; the model had nothing to add
+        return error.reason in SERVED
     return True
 
 
@@ -56,6 +59,8 @@ async def require_logprobs(client: ModelClient, top: int) -> None:
     except RecordVoidError as error:
         if error.reason is VoidReason.UNAVAILABLE:
             raise
+        if error.reason in SERVED:
+            return
         raise ConfigurationError(
             f"{client.url} gives no log-probabilities with model {client.model!r} ({error.detail}), which"
             " spec.battles.verdict.method Logprobs needs: take method Choice, or serve the model where logprobs and"

@@ -1,5 +1,7 @@
 """Reading replies. Nothing in them is trusted: what is not as asked is a void, never a crash.
 
+A reply is a thought and an answer (`thoughts`); what is read of it, judged, graded, run and learnt is the answer alone.
+
 Details say what is wrong in our own words or by a short code of the server's, whose messages may repeat the prompt.
 """
 
@@ -17,7 +19,9 @@ import numpy.typing as npt
 import orjson
 
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
+from tiltyard_jobs.llm.thoughts import Parts, State, answer_token, parts_of_message, split_thought
 from tiltyard_jobs.llm.usage import Usage
+from tiltyard_jobs.prompts.whole import unwrapped
 
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _PARAMETER = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
@@ -44,30 +48,35 @@ class Completion(NamedTuple):
     """The continuation of a raw prompt.
 
     Attributes:
-        text: what the model wrote, without the stop; never blank.
+        answer: what the model wrote, without the stop and the thought before it; never blank.
         finish_reason: `stop`, `length`, or what else the server says; empty where it says nothing.
         usage: what the call cost, retries included.
+        thought: what it thought before; None where it did not.
     """
 
-    text: str
+    answer: str
     finish_reason: str
     usage: Usage
+    thought: str | None = None
 
 
 class ChatReply(NamedTuple):
     """A model's turn.
 
     Attributes:
-        text: what the model wrote; never blank, except where log-probabilities were asked for and came.
+        answer: as in `Completion`; blank only where log-probabilities were asked for and came.
         finish_reason: as in `Completion`.
         usage: as in `Completion`.
-        first_token_logprobs: natural log-probability by token text, of the most likely first tokens; None if not asked.
-        structure: `text` decoded, where a JSON schema was given; its required members are there.
+        thought: as in `Completion`.
+        first_token_logprobs: natural log-probability by token text, of the most likely first tokens of the answer; None
+            where none were asked for, or those that came are of a thought alone.
+        structure: `answer` decoded, where a JSON schema was given; its required members are there.
     """
 
-    text: str
+    answer: str
     finish_reason: str
     usage: Usage
+    thought: str | None = None
     first_token_logprobs: Mapping[str, float] | None = None
     structure: Mapping[str, Any] | None = None
 
@@ -97,49 +106,90 @@ def document_of(body: bytes) -> dict[str, Any]:
     return document
 
 
-def completion_of(document: dict[str, Any], usage: Usage) -> Completion:
+def completion_of(document: dict[str, Any], usage: Usage, *, limit: int | None = None) -> Completion:
     """Read a reply of `/v1/completions`.
 
+    Args:
+        document: the reply.
+        usage: what the call cost.
+        limit: the most tokens that it was allowed, for messages.
+
     Raises:
-        RecordVoidError: Malformed, Empty or RefusedByServer.
+        RecordVoidError: Malformed, Empty, RefusedByServer, or as `require_answer`.
     """
     choice = _first_choice(document)
     text, finish_reason = choice.get("text"), _finish_reason(choice)
     if not isinstance(text, str):
         raise _malformed("the reply holds no text")
-    if not text or text.isspace():
+    parts = split_thought(text, unopened=False)
+    require_answer(parts, finish_reason, limit)
+    return Completion(parts.answer, finish_reason, usage, parts.thought)
+
+
+def chat_parts_of(document: dict[str, Any]) -> tuple[Parts, str]:
+    """The thought and the answer in a reply of `/v1/chat/completions`, and its finish reason.
+
+    Raises:
+        RecordVoidError: Malformed or RefusedByServer.
+    """
+    choice = _first_choice(document)
+    message, finish_reason = choice.get("message"), _finish_reason(choice)
+    if not isinstance(message, dict):
+        raise _malformed("the reply holds no message")
+    try:
+        return parts_of_message(message), finish_reason
+    except (TypeError, KeyError) as error:
+        raise _malformed("the message's content is no text") from error
+
+
+def require_answer(parts: Parts, finish_reason: str, limit: int | None) -> None:
+    """There is an answer.
+
+    Raises:
+        RecordVoidError: Truncated, where the token limit left no room for one; ThoughtUnfinished, NoAnswer, Empty.
+    """
+    if parts.answer and not parts.answer.isspace():
+        return
+    if parts.state is State.NONE:
         raise RecordVoidError(VoidReason.EMPTY)
-    return Completion(text, finish_reason, usage)
+    if finish_reason == "length":
+        raise thought_cut(limit)
+    raise RecordVoidError(VoidReason.THOUGHT_UNFINISHED if parts.state is State.UNFINISHED else VoidReason.NO_ANSWER)
+
+
+def thought_cut(limit: int | None) -> RecordVoidError:
+    """A void for a reply that is all thought when the token limit ends it."""
+    within = "the token limit" if limit is None else f"{limit} tokens"
+    return RecordVoidError(VoidReason.TRUNCATED, f"no answer within {within}: all of them went into the thought")
 
 
 def chat_reply_of(
-    document: dict[str, Any], usage: Usage, *, json_schema: Mapping[str, Any] | None = None, logprobs: bool = False
+    document: dict[str, Any],
+    usage: Usage,
+    *,
+    json_schema: Mapping[str, Any] | None = None,
+    logprobs: bool = False,
+    limit: int | None = None,
 ) -> ChatReply:
     """Read a reply of `/v1/chat/completions`.
 
     Args:
         document: the reply.
         usage: what the call cost.
-        json_schema: the schema asked for: the text must be a JSON object with its `required` members.
+        json_schema: the schema asked for: the answer must be a JSON object with its `required` members.
         logprobs: whether log-probabilities were asked for: they must be there.
+        limit: as in `completion_of`.
 
     Raises:
-        RecordVoidError: Malformed, Truncated (a structure cut by the token limit), Empty or RefusedByServer.
+        RecordVoidError: Malformed, Truncated (a structure or a thought cut by the token limit), Empty, RefusedByServer,
+            or as `require_answer`.
     """
-    choice = _first_choice(document)
-    message, finish_reason = choice.get("message"), _finish_reason(choice)
-    if not isinstance(message, dict):
-        raise _malformed("the reply holds no message")
-    text = message.get("content")
-    if text is None:  # what a server sends when the model ended its turn at once
-        text = ""
-    if not isinstance(text, str):
-        raise _malformed("the message's content is no text")
-    first = _first_token_logprobs(choice.get("logprobs")) if logprobs else None
-    if first is None and (not text or text.isspace()):
-        raise RecordVoidError(VoidReason.EMPTY)
-    structure = _structure(text, json_schema, finish_reason) if json_schema is not None else None
-    return ChatReply(text, finish_reason, usage, first, structure)
+    parts, finish_reason = chat_parts_of(document)
+    first = _first_token_logprobs(_first_choice(document).get("logprobs"), parts) if logprobs else None
+    if first is None or parts.state is not State.NONE:
+        require_answer(parts, finish_reason, limit)
+    structure = _structure(parts.answer, json_schema, finish_reason) if json_schema is not None else None
+    return ChatReply(parts.answer, finish_reason, usage, parts.thought, first, structure)
 
 
 def echo_of(document: dict[str, Any], usage: Usage, *, count: int) -> Echo:
@@ -297,11 +347,18 @@ def _finish_reason(choice: dict[str, Any]) -> str:
     return reason if isinstance(reason, str) and _CODE.fullmatch(reason) else ""
 
 
-def _first_token_logprobs(logprobs: object) -> dict[str, float]:
-    """Log-probability by token text; of tokens with the same text (bytes of one character) the likeliest."""
+def _first_token_logprobs(logprobs: object, parts: Parts) -> dict[str, float] | None:
+    """Log-probability by token text; of tokens with the same text (bytes of one character) the likeliest.
+
+    None where the reply has a thought, and the tokens of the answer behind it are not told.
+    """
     found: dict[str, float] = {}
     try:
-        for entry in logprobs["content"][0]["top_logprobs"]:  # type: ignore[index]  # whatever it is, see except
+        entries = logprobs["content"]  # type: ignore[index]  # whatever it is, see except
+        place = answer_token([entry["token"] for entry in entries], parts)
+        if place is None and parts.state is not State.NONE:
+            return None
+        for entry in entries[place or 0]["top_logprobs"]:
             token, value = entry["token"], entry["logprob"]
             if not isinstance(token, str) or not isinstance(value, (float, int)) or not -math.inf < value < math.inf:
                 raise _malformed("a log-probability is no number by token")
@@ -314,15 +371,15 @@ def _first_token_logprobs(logprobs: object) -> dict[str, float]:
     return found
 
 
-def _structure(text: str, json_schema: Mapping[str, Any], finish_reason: str) -> dict[str, Any]:
+def _structure(answer: str, json_schema: Mapping[str, Any], finish_reason: str) -> dict[str, Any]:
     try:
-        structure = orjson.loads(text)
+        structure = orjson.loads(unwrapped(answer))
     except orjson.JSONDecodeError as error:
         if finish_reason == "length":
             raise RecordVoidError(VoidReason.TRUNCATED, "the structure is cut by the token limit") from error
-        raise _malformed("the text is no JSON") from error
+        raise _malformed("the answer is no JSON") from error
     if not isinstance(structure, dict):
-        raise _malformed("the text is no JSON object")
+        raise _malformed("the answer is no JSON object")
     for name in json_schema.get("required", ()):
         if name not in structure:
             raise _malformed(f"the structure lacks {name!r}")

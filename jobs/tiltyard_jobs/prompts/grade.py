@@ -8,6 +8,7 @@ import orjson
 
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
 from tiltyard_jobs.prompts.fence import fence
+from tiltyard_jobs.prompts.whole import unwrapped
 
 _SKILL = """\
 You grade how much skill an instruction asks of an expert who must carry it out well.
@@ -31,7 +32,7 @@ SCHEMA: dict[str, Any] = {
     "required": ["grade"],
     "additionalProperties": False,
 }
-MAX_TOKENS = 24
+ENOUGH_TOKENS = 24  # of a grade without a thought
 
 
 def grade_messages(instruction: str, salt: str, criteria: str | None = None) -> list[dict[str, str]]:
@@ -49,14 +50,14 @@ def grade_messages(instruction: str, salt: str, criteria: str | None = None) -> 
     ]
 
 
-def parse_grade(text: str) -> int:
-    """The grade in a reply.
+def parse_grade(answer: str) -> int:
+    """The grade in an answer; what `unwrapped` takes off may stand around it.
 
     Raises:
-        RecordVoidError: Malformed, where the reply is no JSON object with a whole number from 1 to 10.
+        RecordVoidError: Malformed, where the answer is no JSON object with a whole number from 1 to 10.
     """
     try:
-        grade = orjson.loads(text)["grade"]
+        grade = orjson.loads(unwrapped(answer))["grade"]
     except (orjson.JSONDecodeError, TypeError, KeyError):
         raise RecordVoidError(VoidReason.MALFORMED, "no JSON object with a grade") from None
     if type(grade) is not int or not 1 <= grade <= 10:

@@ -74,6 +74,27 @@ TOKENS: Columns = {
 FINISH: Columns = {"finish_reason": text("the server's; `length`: cut by the token limit")}
 INSTRUCTION: Columns = {"instruction_id": text("20 hex digits")}
 
+_TURN = [pa.field("role", pa.string()), pa.field("content", pa.string())]
+_CONVERSATION = pa.list_(pa.struct(_TURN))
+_CONVERSATION_WITH_THOUGHTS = pa.list_(pa.struct([*_TURN, pa.field("reasoning_content", pa.string())]))
+
+
+def messages(means: str) -> Column:
+    """A column of conversations."""
+    return column(_CONVERSATION, means)
+
+
+def with_thoughts(schema: pa.Schema) -> pa.Schema:
+    """The schema of a table in which thoughts are kept: beside an answer, and in the turns of a conversation."""
+    columns = {
+        kind.name: kind.with_type(_CONVERSATION_WITH_THOUGHTS) if kind.type == _CONVERSATION else kind
+        for kind in schema
+    }
+    if "answer" in columns:
+        columns["thought"] = text("what the model thought before its answer; null where nothing")
+    return table(columns)
+
+
 POINTS = 3
 """Digits of a rating, in points."""
 SHARES = 6

@@ -18,7 +18,7 @@ from tiltyard_jobs.contracts.recipes import DatasetRecipe, Lineup
 from tiltyard_jobs.rating.votes import Tally
 from tiltyard_jobs.results.answered import AnsweredInstruction
 from tiltyard_jobs.results.ballots import Ballots, Roster
-from tiltyard_jobs.results.columns import Row, fixed
+from tiltyard_jobs.results.columns import Row, fixed, with_thoughts
 from tiltyard_jobs.results.run_tables import DATASET_TABLES, provenance
 from tiltyard_jobs.results.training_rows import Selection, preference_row, select, sft_row
 from tiltyard_jobs.shard.artifacts import Artifacts
@@ -92,8 +92,11 @@ def write_instructions(
     players, written = recipe.lineup.players, Written()
     with ExitStack() as stack:
         names = ("instructions", "answers", *(kind.lower() for kind in recipe.formats))
+        schemas = {name: DATASET_TABLES[name] for name in names}
+        if recipe.thoughts == "Keep":
+            schemas = {name: with_thoughts(schema) for name, schema in schemas.items()}
         tables = {
-            name: stack.enter_context(TableWriter(table_path(folder, name), DATASET_TABLES[name])) for name in names
+            name: stack.enter_context(TableWriter(table_path(folder, name), schema)) for name, schema in schemas.items()
         }
 
         def write(name: str, row: Row) -> None:

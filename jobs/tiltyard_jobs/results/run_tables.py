@@ -16,10 +16,9 @@ from tiltyard_jobs.results.columns import (
     INSTRUCTION,
     TOKENS,
     VOID,
-    Column,
     Columns,
-    column,
     integer,
+    messages,
     real,
     table,
     text,
@@ -78,12 +77,6 @@ def provenance(role: str, author: PlayerRecipe) -> dict[str, str | None]:
         f"{role}_revision": author.model.revision,
         f"{role}_license": author.license,
     }
-
-
-def messages(means: str) -> Column:
-    """A column of conversations."""
-    turn = pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())])
-    return column(pa.list_(turn), means)
 
 
 _GRADED: Columns = {

@@ -106,7 +106,7 @@ def common_columns(instruction: AnsweredInstruction, tournament: str) -> Row:
 def sft_row(instruction: AnsweredInstruction, gold: Entry, tournament: str) -> Row:
     """A row of `run_tables.SFT`."""
     return {
-        "messages": [_asked(instruction), _message("assistant", gold.answer["answer"])],
+        "messages": [_asked(instruction), _answered(gold)],
         **common_columns(instruction, tournament),
         **provenance("model", gold.author),
         **{name: gold.score[name] for name in ("score", "margin", "votes", "verdicts", "quorum")},
@@ -117,8 +117,8 @@ def preference_row(instruction: AnsweredInstruction, gold: Entry, rejected: Entr
     """A row of `run_tables.PREFERENCE`."""
     return {
         "prompt": [_asked(instruction)],
-        "chosen": [_message("assistant", gold.answer["answer"])],
-        "rejected": [_message("assistant", rejected.answer["answer"])],
+        "chosen": [_answered(gold)],
+        "rejected": [_answered(rejected)],
         **common_columns(instruction, tournament),
         **provenance("chosen_model", gold.author),
         **provenance("rejected_model", rejected.author),
@@ -130,8 +130,11 @@ def preference_row(instruction: AnsweredInstruction, gold: Entry, rejected: Entr
 
 
 def _asked(instruction: AnsweredInstruction) -> dict[str, str]:
-    return _message("user", instruction.curated["instruction"])
+    return {"role": "user", "content": instruction.curated["instruction"]}
 
 
-def _message(role: str, content: str) -> dict[str, str]:
-    return {"role": role, "content": content}
+def _answered(entry: Entry) -> dict[str, str]:
+    """A turn; a thought stands where today's chat templates read it, never in the content."""
+    turn = {"role": "assistant", "content": entry.answer["answer"]}
+    thought = entry.answer.get("thought")
+    return turn if thought is None else turn | {"reasoning_content": thought}

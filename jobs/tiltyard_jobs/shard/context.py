@@ -140,8 +140,9 @@ class ShardContext(Generic[RecipeT_co]):
         return self.task.endpoint.field if self.task.endpoint else ""
 
     def max_failures(self, total: int) -> int:
-        """How many of `total` records may fail: `spec.jobs.maxVoidFraction`, rounded down."""
-        return int(self.task.limits.max_void_fraction * total)
+        """How many of `total` records may fail: `spec.jobs.maxVoidFraction`, rounded down; but one if it is not 0."""
+        fraction = self.task.limits.max_void_fraction
+        return max(int(fraction * total), 1 if fraction else 0)
 
     def open_journal(self) -> Journal:
         """The journal of the parts, with what earlier attempts did. It blocks: call it from a thread."""

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Set
 from contextlib import suppress
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import orjson
 import structlog
 
-from tiltyard_jobs.errors import JobError, PermanentError, RecordVoidError, TransientError, VoidReason
+from tiltyard_jobs.errors import (
+    JobError,
+    NothingUsableError,
+    PermanentError,
+    RecordVoidError,
+    TransientError,
+    VoidReason,
+    told,
+)
 from tiltyard_jobs.shard.journal import Journal
 from tiltyard_jobs.shard.progress import Progress
 from tiltyard_jobs.shard.stopping import Stopped
@@ -23,6 +31,9 @@ EXPORT_RECORDS = 1000  # and in records
 DRAIN_SECONDS = 5.0  # for replies under way when the shard is told to stop,
 DRAIN_SILENCE_SECONDS = 1.0  # as long as some come in
 MAX_DETAIL = 500  # characters: a detail may quote a model
+MAX_TOLD_DETAIL = 120  # of them in a message
+FIRST_RECORDS = 16  # without a usable one among them end the shard,
+FEWEST_RECORDS = 4  # as do so many, or more, where there are no others
 _BREATH = 64  # records that one worker may finish without a pause: signals and exports want their turn
 
 log = structlog.get_logger(__name__)
@@ -80,6 +91,8 @@ async def run_records(
     Raises:
         Stopped: `stop` was set; the journal is exported.
         PermanentError: too many records failed. They are forgotten, so that a later attempt asks them again.
+        NothingUsableError: so are all voids where the first records are nothing else. Those that were not asked, since
+            what they are made from is void, say nothing of the model.
         Exception: whatever else `items` or `work` raised; the journal is exported.
     """
     run = _Run(items, work, void, journal, total, progress, max_failures, failing, export_records)
@@ -112,6 +125,9 @@ class _Run(Generic[T]):
         self._failing = frozenset(str(reason) for reason in failing)
         self._failed: list[tuple[int, int]] = []
         self._reasons: Counter[str] = Counter()
+        self._details: Counter[tuple[str, str]] = Counter()
+        self._unusable: list[tuple[int, int]] = []  # until the first usable record is seen
+        self._any_usable = False
         self._done = 0
         self._export_records = export_records
         self._export_due = asyncio.Event()
@@ -121,12 +137,14 @@ class _Run(Generic[T]):
     def recall(self) -> None:
         """Take over what an earlier attempt did, but not what failed for want of an endpoint, nor too many failures."""
         for part, row in self._journal:
-            reason = orjson.loads(self._journal.get(part, row)).get("void")
-            if reason == VoidReason.UNAVAILABLE:
+            made = orjson.loads(self._journal.get(part, row))
+            if made.get("void") == VoidReason.UNAVAILABLE:
                 self._journal.forget(part, row)
             else:
-                self._note(part, row, reason)
+                self._note(part, row, made)
         self._forget_failures()
+        if len(self._unusable) >= FIRST_RECORDS:  # of an attempt that ended for it, or was about to
+            self._forget_unusable()
         self._progress.advance(self._done, self._total)
 
     async def run(self, concurrency: int, stop: asyncio.Event, export_seconds: float) -> None:
@@ -147,12 +165,18 @@ class _Run(Generic[T]):
             self._over = True
             self._export_due.set()  # the exporter ends by itself: a thread cannot be cancelled in the middle of a put
             results = await asyncio.gather(working, exporting, stopping, *workers, return_exceptions=True)
+            nothing = self._nothing_usable() if complete and len(self._unusable) >= FEWEST_RECORDS else None
+            complete = complete and nothing is None
             self._forget_failures()
+            if nothing is not None or isinstance(results[0], NothingUsableError):
+                self._forget_unusable()
             if not complete:
                 await self._export(survives=JobError)
         for result in results[:2]:
             if isinstance(result, Exception):
                 raise result
+        if nothing is not None:
+            raise nothing
         if not complete:
             raise Stopped
 
@@ -179,18 +203,28 @@ class _Run(Generic[T]):
             except RecordVoidError as error:
                 made = self._void(payload, error.reason, error.detail[:MAX_DETAIL])
             self._journal.append(part, row, row_json(made))
-            self._note(part, row, made.get("void"))
+            self._note(part, row, made)
             if len(self._failed) > self._max_failures:
                 raise self._too_many()
+            if len(self._unusable) >= FIRST_RECORDS:
+                raise self._nothing_usable()
             self._progress.advance(self._done, self._total)
             if self._done % self._export_records == 0:
                 self._export_due.set()
             if count % _BREATH == 0:
                 await asyncio.sleep(0)
 
-    def _note(self, part: int, row: int, reason: str | None) -> None:
+    def _note(self, part: int, row: int, made: Mapping[str, Any]) -> None:
         self._done += 1
-        if reason is not None and reason in self._failing:
+        reason = made.get("void")
+        if reason is None:
+            self._any_usable = True
+            self._unusable.clear()
+            return
+        self._details[reason, made.get("detail") or ""] += 1
+        if not self._any_usable and reason != VoidReason.INPUT_VOID:
+            self._unusable.append((part, row))
+        if reason in self._failing:
             self._failed.append((part, row))
             self._reasons[reason] += 1
 
@@ -204,13 +238,31 @@ class _Run(Generic[T]):
         self._failed.clear()
         self._reasons.clear()
 
+    def _forget_unusable(self) -> None:
+        for part, row in self._unusable:
+            if (part, row) in self._journal:
+                self._journal.forget(part, row)
+                self._done -= 1
+        self._unusable.clear()
+
     def _too_many(self) -> PermanentError:
         reasons = ", ".join(f"{name} {count}" for name, count in sorted(self._reasons.items()))
+        most = told(*self._commonest(self._failing))
         return PermanentError(
-            f"{len(self._failed)} of {self._total} records could not be made ({reasons}), and"
-            f" spec.jobs.maxVoidFraction allows {self._max_failures}: fix the cause, or raise the fraction;"
+            f"{len(self._failed)} of {self._total} records could not be made ({reasons}), most often for this reason:"
+            f" {most}; spec.jobs.maxVoidFraction allows {self._max_failures}: fix the cause, or raise the fraction;"
             " the next attempt retries these records."
         )
+
+    def _nothing_usable(self) -> NothingUsableError:
+        reason, detail = self._commonest({reason for reason, _ in self._details if reason != VoidReason.INPUT_VOID})
+        return NothingUsableError(len(self._unusable), VoidReason(reason), detail)
+
+    def _commonest(self, reasons: Set[str]) -> tuple[str, str]:
+        """The commonest of these reasons with its detail, as far as a sentence has room; by name where two are even."""
+        counts = {key: count for key, count in self._details.items() if key[0] in reasons}
+        reason, detail = min(counts, key=lambda key: (-counts[key], key))
+        return reason, detail[:MAX_TOLD_DETAIL]
 
     async def _export_regularly(self, seconds: float) -> None:
         while not self._over:

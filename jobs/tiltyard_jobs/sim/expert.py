@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -18,12 +19,14 @@ from tiltyard_jobs.sim.protocol import Generation, RequestError, unsupported_sch
 from tiltyard_jobs.sim.request_log import RequestKind
 from tiltyard_jobs.sim.solutions import solution_of
 from tiltyard_jobs.sim.structured import UnsupportedSchemaError, instance_of
+from tiltyard_jobs.sim.thinking import Thought, think
 from tiltyard_jobs.sim.tokenizer import TURN_END, count_tokens, decode, encode
 
 _BARE_TOKENS = 8  # a judge with no more room than this replies with the verdict alone
 _OTHER_TOKENS = (("Nei", 0.4), ("The", 0.25), ("Ans", 0.15), ("Bot", 0.12), ("**", 0.08))
 _OTHER_MASS, _OTHER_MASS_ABSTAINING = 0.012, 0.93  # of the first token's probability
 _NEITHER = "Neither answer can be preferred with any confidence."
+_LABEL = re.compile(r'"([12])"(?=\}$)')
 _WINNER_NAMES = frozenset({"winner", "verdict", "better", "choice", "vote", "preferred"})
 _GRADE_NAMES = frozenset({"grade", "difficulty", "score", "rating"})
 _ALIASES: dict[Side, tuple[object, ...]] = {
@@ -85,8 +88,11 @@ class Expert:
         prompt_tokens = count_tokens(request.prompt)
         room = self._room(request, prompt_tokens)
         draft = self._draft(request)
-        text, stop_reason = _stopped(draft.text, request.stop)
-        ids = encode(text)
+        thought = self._thought(request, room)
+        text, stop_reason = _stopped("" if thought.silent or not thought.ends else draft.text, request.stop)
+        before = encode(thought.text)
+        ids = before + encode(text)
+        text = thought.text + text
         finish_reason = "stop"
         written = len(ids) + 1
         if len(ids) >= room:
@@ -94,7 +100,8 @@ class Expert:
             text = decode(ids)
         logprobs = None
         if request.top_logprobs is not None:
-            logprobs = _logprobs(ids, draft.first_token, request.top_logprobs, self._chance("logprobs", request))
+            chance = self._chance("logprobs", request)
+            logprobs = _logprobs(ids, len(before), draft.first_token, request.top_logprobs, chance)
         if request.echo:
             text = request.prompt + text
         return Reply(text, finish_reason, stop_reason, prompt_tokens, written, logprobs)
@@ -117,6 +124,10 @@ class Expert:
         """The request's own stream. Greedy decoding draws nothing, so there the request's seed changes nothing."""
         seed = request.seed if request.temperature > 0 else None
         return Chance(self.parameters.seed, purpose, request.prompt, f"{request.temperature:g}", seed)
+
+    def _thought(self, request: Generation, room: int) -> Thought:
+        """What it thinks before it replies to a chat."""
+        return think(self.parameters.thoughts, self._chance("thought", request), room) if request.chat else Thought("")
 
     def _draft(self, request: Generation) -> _Draft:
         if (solution := solution_of(self.parameters, request)) is not None:
@@ -144,7 +155,7 @@ class Expert:
             opinion = compare(self.parameters, parts.get("INSTRUCTION", ""), first, second, chance)
         if request.schema is not None:
             side = "T" if opinion.abstains else _sampled_side(opinion, request.temperature, chance)
-            return _Draft(_structure(request.schema, side, None, _reason(opinion)))
+            return _Draft(self._written(_structure(request.schema, side, None, _reason(opinion))))
         bare = request.top_logprobs is not None or (request.max_tokens or _BARE_TOKENS + 1) <= _BARE_TOKENS
         if bare:
             distribution = _first_token(opinion)
@@ -155,11 +166,18 @@ class Expert:
         verdict = orjson.dumps({"winner": _sampled_side(opinion, request.temperature, chance)}).decode()
         return _Draft(f"{_reason(opinion)}\n\n{verdict}")
 
+    def _written(self, document: str) -> str:
+        """JSON as this expert writes it."""
+        if self.parameters.numbers:
+            document = _LABEL.sub(r"\1", document)
+        return f"```json\n{document}\n```" if self.parameters.fences else document
+
     def _grade(self, request: Generation, chance: Chance) -> _Draft:
         content = request.turns[-1].content
         value = grade(self.parameters, fenced_parts(content).get("INSTRUCTION", content), chance)
         if request.schema is not None:
-            return _Draft(_structure(request.schema, None, value, "Judged by the number of demands that it makes."))
+            reason = "Judged by the number of demands that it makes."
+            return _Draft(self._written(_structure(request.schema, None, value, reason)))
         if (request.max_tokens or _BARE_TOKENS + 1) <= _BARE_TOKENS:
             return _Draft(str(value))
         return _Draft(
@@ -228,12 +246,12 @@ def _stopped(text: str, stops: tuple[str, ...]) -> tuple[str, str | None]:
 
 
 def _logprobs(
-    ids: list[int], first: tuple[tuple[str, float], ...] | None, count: int, chance: Chance
+    ids: list[int], begins: int, first: tuple[tuple[str, float], ...] | None, count: int, chance: Chance
 ) -> tuple[TokenLogprobs, ...]:
     entries = []
     for place, ident in enumerate(ids):
         token = decode([ident])
-        if place == 0 and first is not None:
+        if place == begins and first is not None:
             entries.append(TokenLogprobs(token, dict(first).get(token, first[0][1]), first[:count]))
             continue
         own = round(math.log(1 - 0.4 * chance.unit()), 6)

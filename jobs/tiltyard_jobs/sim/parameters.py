@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 from urllib.parse import unquote
 
 from tiltyard_jobs.errors import ConfigurationError
@@ -43,6 +44,23 @@ class JudgeParameters:
 
 
 @dataclass(frozen=True, slots=True)
+class ThoughtParameters:
+    """How an expert thinks before it replies to a chat.
+
+    Attributes:
+        form: how its server tells a thought from an answer; see `thinking`.
+        words: of a thought, at least.
+        endless: share of thoughts that do not end before the token limit.
+        silent: share of thoughts that nothing follows.
+    """
+
+    form: str = "none"
+    words: int = 40
+    endless: float = 0.0
+    silent: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class SimParameters:
     """An expert, as its URI describes it. Hashable by identity of all its fields.
 
@@ -55,6 +73,9 @@ class SimParameters:
         duplicates: share of mined completions that are a variant of a popular instruction, at temperature 0.8.
         max_model_len: tokens of prompt and reply together.
         judge: how it judges.
+        thoughts: how it thinks.
+        fences: whether JSON that it writes stands in a code fence.
+        numbers: whether it writes the labels 1 and 2 as numbers in JSON.
         humaneval_breaks: it knows HumanEval's solutions, and breaks every n-th (0: none); None: it knows none.
     """
 
@@ -66,6 +87,9 @@ class SimParameters:
     duplicates: float = 0.12
     max_model_len: int = DEFAULT_MAX_MODEL_LEN
     judge: JudgeParameters = JudgeParameters()
+    thoughts: ThoughtParameters = ThoughtParameters()
+    fences: bool = False
+    numbers: bool = False
     humaneval_breaks: int | None = None
 
     def skill_in(self, domain: Domain) -> float:
@@ -93,8 +117,24 @@ class _Range:
         return value if self.low <= value <= self.high else None
 
 
+class _OneOf:
+    """One of some words."""
+
+    def __init__(self, *words: str) -> None:
+        self._words = words
+        self.allowed = f"one of {', '.join(words)}"
+
+    def __call__(self, text: str) -> str | None:
+        """The word, or None where `text` is none of them."""
+        return text if text in self._words else None
+
+
+THOUGHT_FORMS = ("none", "inline", "unopened", "reasoning", "reasoning_content", "channels")
+"""See `thinking`."""
+
 _SHARE = _Range(0, 1)
-RANGES: Mapping[str, _Range] = MappingProxyType(
+_FLAG = _Range(0, 1, whole=True)
+RANGES: Mapping[str, _Range | _OneOf] = MappingProxyType(
     {
         "seed": _Range(0, 10**15, whole=True),
         "skill": _SHARE,
@@ -109,7 +149,13 @@ RANGES: Mapping[str, _Range] = MappingProxyType(
         "judge.length_bias": _Range(-1, 1),
         "judge.abstain": _SHARE,
         "judge.tie_width": _SHARE,
-        "judge.gullible": _Range(0, 1, whole=True),
+        "judge.gullible": _FLAG,
+        "thoughts": _OneOf(*THOUGHT_FORMS),
+        "thoughts.words": _Range(0, 100_000, whole=True),
+        "thoughts.endless": _SHARE,
+        "thoughts.silent": _SHARE,
+        "fences": _FLAG,
+        "numbers": _FLAG,
         "humaneval.breaks": _Range(0, 164, whole=True),
     }
 )
@@ -137,6 +183,7 @@ def parse_sim_uri(uri: str) -> SimParameters:
     plain = {key: values[key] for key in ("junk", "duplicates") if key in values}
     of_judge = {key.removeprefix("judge."): value for key, value in values.items() if key.startswith("judge.")}
     gullible = bool(of_judge.pop("gullible", 0))
+    of_thoughts = {key.removeprefix("thoughts."): value for key, value in values.items() if key.startswith("thoughts.")}
     return SimParameters(
         name=name,
         seed=seed,
@@ -144,6 +191,9 @@ def parse_sim_uri(uri: str) -> SimParameters:
         verbosity=values.get("verbosity", round(_between(0.2, 0.6, Chance(seed, "verbosity")), 6)),
         max_model_len=int(values.get("max_model_len", DEFAULT_MAX_MODEL_LEN)),
         judge=JudgeParameters(gullible=gullible, **of_judge),
+        thoughts=ThoughtParameters(form=values.get("thoughts", "none"), **of_thoughts),
+        fences=bool(values.get("fences", 0)),
+        numbers=bool(values.get("numbers", 0)),
         humaneval_breaks=int(values["humaneval.breaks"]) if "humaneval.breaks" in values else None,
         **plain,
     )
@@ -176,7 +226,7 @@ def _split(uri: str) -> tuple[str, dict[str, str]]:
     return name, given
 
 
-def _value(uri: str, key: str, text: str) -> float:
+def _value(uri: str, key: str, text: str) -> Any:
     value = RANGES[key](text)
     if value is None:
         raise ConfigurationError(f"{uri!r}: parameter {key!r} is {text!r}, but must be {RANGES[key].allowed}")

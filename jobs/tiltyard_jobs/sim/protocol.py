@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tiltyard_jobs.llm.manner import QUESTION
 from tiltyard_jobs.sim.request_log import RequestKind
 from tiltyard_jobs.sim.structured import UnsupportedSchemaError
 from tiltyard_jobs.sim.tokenizer import SPECIAL_IDS, Turn, decode, render, turns_of
@@ -49,6 +50,7 @@ class Generation:
         top_logprobs: how many alternatives to report for each token; None: no log-probabilities.
         schema: JSON schema that the reply must satisfy.
         echo: the prompt is repeated before the reply.
+        chat: it was asked as a conversation, so that an expert may think before it replies.
     """
 
     kind: RequestKind
@@ -61,6 +63,7 @@ class Generation:
     top_logprobs: int | None = None
     schema: Mapping[str, Any] | None = None
     echo: bool = False
+    chat: bool = False
 
 
 def error_body(status: int, message: str, param: str | None) -> dict[str, Any]:
@@ -115,6 +118,7 @@ def chat_request(document: Mapping[str, Any]) -> Generation:
         max_tokens=max_tokens,
         top_logprobs=top_logprobs,
         schema=_schema(document.get("response_format")),
+        chat=True,
         **_sampling(document),
     )
 
@@ -177,8 +181,9 @@ def _kind_of_chat(turns: tuple[Turn, ...], max_tokens: int | None) -> RequestKin
         task, _, name = first_line.partition(":")
         if task == "TASK" and name.strip() in _MARKS:
             return _MARKS[name.strip()]
-    # A single token is no answer: clients ask for one to see whether a server is there.
-    return RequestKind.OTHER if max_tokens == 1 else RequestKind.ANSWER
+    # A single token is no answer: clients ask for one to see whether a server is there. Nor is what they ask to see how
+    # a model thinks.
+    return RequestKind.OTHER if max_tokens == 1 or turns[-1].content == QUESTION else RequestKind.ANSWER
 
 
 def _sampling(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from tiltyard_jobs.sim.parameters import SimParameters
 from tiltyard_jobs.sim.prefix_cache import BLOCK, PrefixCache
 from tiltyard_jobs.sim.protocol import Generation, RequestError
 from tiltyard_jobs.sim.request_log import CLIENT_GONE, RequestLogWriter
+from tiltyard_jobs.sim.thinking import message_of
 from tiltyard_jobs.sim.tokenizer import count_tokens, encode, token_bytes
 
 _LARGEST_BODY = 64 * 2**20  # bytes
@@ -94,6 +95,7 @@ class SimServer:
         self._options = options
         self._expert = Expert(parameters)
         self._longest = parameters.max_model_len
+        self._thoughts = parameters.thoughts.form
         self._cache = PrefixCache()
         self._metrics = Metrics()
         self._places = asyncio.Semaphore(options.max_running)
@@ -232,7 +234,7 @@ class SimServer:
         content: Document
         if chat:
             entries = reply.logprobs and {"content": [_logprob_entry(entry) for entry in reply.logprobs]}
-            content = {"message": {"role": "assistant", "content": reply.text}, "logprobs": entries}
+            content = {"message": message_of(self._thoughts, reply.text), "logprobs": entries}
         else:
             content = {"text": reply.text, "logprobs": None}
         body = {

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from tiltyard_jobs.contracts.recipes import AnswerRecipe
-from tiltyard_jobs.errors import RecordVoidError, VoidReason
+from tiltyard_jobs.errors import VoidReason
 from tiltyard_jobs.llm.client import Sampling
 from tiltyard_jobs.prompts.answer import answer_messages
 from tiltyard_jobs.records import seed_of
+from tiltyard_jobs.results.columns import with_thoughts
 from tiltyard_jobs.results.stage_tables import ANSWERS
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.loop import WorkItem
@@ -23,6 +24,8 @@ async def answer(context: ShardContext[AnswerRecipe]) -> Outcome:
     recipe, shard = context.recipe, context.shard
     part = rows_of_part(context.artifacts, recipe.instructions, shard, recipe.shard_size)
     setting = recipe.sampling
+    keeps_thoughts = recipe.thoughts == "Keep"
+    schema = with_thoughts(ANSWERS) if keeps_thoughts else ANSWERS
     sampling = Sampling(float(setting.temperature), float(setting.top_p), setting.max_tokens)
 
     async with model_of(context) as client:
@@ -33,12 +36,11 @@ async def answer(context: ShardContext[AnswerRecipe]) -> Outcome:
                 sampling=sampling,
                 seed=seed_of(recipe.seed, recipe.model.id, instruction["instruction_id"]),
             )
-            if not reply.text.strip():
-                raise RecordVoidError(VoidReason.EMPTY)
             return {
                 "instruction_id": instruction["instruction_id"],
                 "model_id": recipe.model.id,
-                "answer": reply.text,
+                "answer": reply.answer,
+                **({"thought": reply.thought} if keeps_thoughts else {}),
                 "finish_reason": reply.finish_reason,
                 "prompt_tokens": reply.usage.prompt_tokens,
                 "completion_tokens": reply.usage.completion_tokens,
@@ -55,4 +57,4 @@ async def answer(context: ShardContext[AnswerRecipe]) -> Outcome:
         columns = ["instruction_id", "instruction"]
         rows = context.artifacts.rows(recipe.instructions, columns=columns, start=part.start, stop=part.stop)
         items: Iterator[WorkItem[dict[str, Any]]] = (WorkItem(0, row, payload) for row, payload in enumerate(rows))
-        return await ask_all(context, items, ask, void, schema=ANSWERS, rows=(len(part),), failing=FAILING)
+        return await ask_all(context, items, ask, void, schema=schema, rows=(len(part),), failing=FAILING)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Recipe
-from tiltyard_jobs.errors import ConfigurationError, VoidReason
+from tiltyard_jobs.errors import ConfigurationError, NothingUsableError, PermanentError, VoidReason
 from tiltyard_jobs.llm.client import ModelClient
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.context import Outcome, ShardContext
@@ -23,6 +23,22 @@ T = TypeVar("T")
 SERVER_FAILURES = frozenset(
     {VoidReason.UNAVAILABLE, VoidReason.KILLED_SERVER, VoidReason.REFUSED_BY_SERVER, VoidReason.MALFORMED}
 )
+NO_OPINION = SERVER_FAILURES | {
+    VoidReason.EMPTY,
+    VoidReason.TRUNCATED,
+    VoidReason.THOUGHT_UNFINISHED,
+    VoidReason.NO_ANSWER,
+}
+"""Of a judge or a grader, also what was cut or left empty."""
+
+# The field that limits a reply's length, for the message about a model that does not finish within it.
+_LENGTH_FIELDS = {
+    "mine": "spec.instructions.mine.maxTokens",
+    "grade": "spec.curation.difficulty.maxTokens",
+    "answer": "spec.battles.answer.maxTokens",
+    "judge": "spec.battles.verdict.maxTokens",
+    "solve": "spec.evaluation.maxTokens",
+}
 
 
 def rows_of_part(artifacts: Artifacts, source: ArtifactRef, shard: int, size: int) -> range:
@@ -79,5 +95,16 @@ async def ask_all(
             failing=failing,
         )
         return Outcome.of(await finish_parts(context, journal, schema=schema, rows=rows))
+    except NothingUsableError as error:
+        raise PermanentError(f"{context.field or context.task.stage}: {error}: {_advice(context, error)}") from error
     finally:
         journal.close()
+
+
+def _advice(context: ShardContext[Recipe], error: NothingUsableError) -> str:
+    """What to do about a model none of whose replies is usable."""
+    stage = context.task.stage
+    if error.reason is VoidReason.TRUNCATED:
+        return f"raise {_LENGTH_FIELDS[stage]}, or use another model"
+    other = ", or try another spec.battles.verdict.method" if stage == "judge" else ""
+    return f"look at its replies, and use another model{other}"

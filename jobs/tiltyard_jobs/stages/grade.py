@@ -8,14 +8,12 @@ from typing import Any
 from tiltyard_jobs.contracts.recipes import GradeRecipe
 from tiltyard_jobs.errors import VoidReason
 from tiltyard_jobs.llm.client import Sampling
-from tiltyard_jobs.prompts.grade import MAX_TOKENS, SCHEMA, grade_messages, parse_grade
+from tiltyard_jobs.prompts.grade import ENOUGH_TOKENS, SCHEMA, grade_messages, parse_grade
 from tiltyard_jobs.records import seed_of
 from tiltyard_jobs.results.stage_tables import GRADES
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.loop import WorkItem
-from tiltyard_jobs.stages.asking import ask_all, model_of, rows_of_part
-
-SAMPLING = Sampling(temperature=0.0, top_p=1.0, max_tokens=MAX_TOKENS)
+from tiltyard_jobs.stages.asking import NO_OPINION, ask_all, model_of, rows_of_part
 
 
 async def grade(context: ShardContext[GradeRecipe]) -> Outcome:
@@ -23,6 +21,7 @@ async def grade(context: ShardContext[GradeRecipe]) -> Outcome:
     recipe, shard = context.recipe, context.shard
     part = rows_of_part(context.artifacts, recipe.instructions, shard, recipe.shard_size)
     salt = recipe.instructions.key
+    sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=recipe.max_tokens)
 
     async with model_of(context) as client:
 
@@ -32,12 +31,13 @@ async def grade(context: ShardContext[GradeRecipe]) -> Outcome:
         async def ask(instruction: dict[str, Any]) -> dict[str, Any]:
             reply = await client.chat(
                 grade_messages(instruction["instruction"], salt, recipe.criteria),
-                sampling=SAMPLING,
+                sampling=sampling,
                 seed=seed_of(recipe.grader.id, instruction["instruction_id"]),
                 json_schema=SCHEMA,
+                enough=ENOUGH_TOKENS,
             )
             return blank(instruction) | {
-                "score": parse_grade(reply.text),
+                "score": parse_grade(reply.answer),
                 "prompt_tokens": reply.usage.prompt_tokens,
                 "completion_tokens": reply.usage.completion_tokens,
             }
@@ -48,4 +48,4 @@ async def grade(context: ShardContext[GradeRecipe]) -> Outcome:
         columns = ["instruction_id", "instruction"]
         rows = context.artifacts.rows(recipe.instructions, columns=columns, start=part.start, stop=part.stop)
         items: Iterator[WorkItem[dict[str, Any]]] = (WorkItem(0, row, payload) for row, payload in enumerate(rows))
-        return await ask_all(context, items, ask, void, schema=GRADES, rows=(len(part),))
+        return await ask_all(context, items, ask, void, schema=GRADES, rows=(len(part),), failing=NO_OPINION)

@@ -20,7 +20,7 @@ from tiltyard_jobs.records import seed_of
 from tiltyard_jobs.results.stage_tables import VERDICTS
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.loop import WorkItem
-from tiltyard_jobs.stages.asking import ask_all, model_of, rows_of_part
+from tiltyard_jobs.stages.asking import NO_OPINION, ask_all, model_of, rows_of_part
 
 
 class Comparison(NamedTuple):
@@ -41,7 +41,7 @@ async def judge(context: ShardContext[JudgeRecipe]) -> Outcome:
     part = rows_of_part(context.artifacts, first.instructions, shard, first.instructions_per_shard)
     method = VERDICT_METHODS[first.method]
     prompt = JudgePrompt.of(first)
-    sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=method.max_tokens)
+    sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=first.max_tokens)
 
     async with model_of(context) as client:
 
@@ -65,6 +65,7 @@ async def judge(context: ShardContext[JudgeRecipe]) -> Outcome:
                 seed=seed_of(first.seed, item.instruction_id, *pair_and_order(item)),
                 json_schema=method.schema,
                 top_logprobs=method.top_logprobs,
+                enough=method.enough,
             )
             verdict = method.read(reply)
             return blank(item) | {
@@ -80,7 +81,7 @@ async def judge(context: ShardContext[JudgeRecipe]) -> Outcome:
         count = len(part) * (2 if first.orders == "Both" else 1)
         items = comparisons(context, recipes, part)
         counts = (count,) * len(recipes)
-        return await ask_all(context, items, ask, void, schema=VERDICTS, rows=counts)
+        return await ask_all(context, items, ask, void, schema=VERDICTS, rows=counts, failing=NO_OPINION)
 
 
 def pair_and_order(item: Comparison) -> tuple[str, str, str, str]:

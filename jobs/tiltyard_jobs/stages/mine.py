@@ -21,6 +21,9 @@ from tiltyard_jobs.shard.stopping import unless_stopped
 from tiltyard_jobs.stages.asking import ask_all, model_of
 
 SMOKE_ROWS = 16
+NO_INSTRUCTION = frozenset(
+    {VoidReason.EMPTY, VoidReason.NO_ANSWER, VoidReason.THOUGHT_UNFINISHED, VoidReason.TRUNCATED}
+)
 
 
 class SmokeCheck:
@@ -91,11 +94,11 @@ async def mine(context: ShardContext[MineRecipe]) -> Outcome:
                     stop=prefix.stop,
                     stop_token_ids=prefix.stop_token_ids,
                 )
-                text = normalise(reply.text)
+                text = normalise(reply.answer)
                 if not text:
                     raise RecordVoidError(VoidReason.EMPTY)
             except RecordVoidError as error:
-                if error.reason is VoidReason.EMPTY:
+                if error.reason in NO_INSTRUCTION:
                     smoke.see("")
                 raise
             smoke.see(text)

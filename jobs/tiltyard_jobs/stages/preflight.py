@@ -20,7 +20,7 @@ from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import TrainRecipe
 from tiltyard_jobs.contracts.summary import Summary, pack_bits
 from tiltyard_jobs.contracts.tasks import NamedEndpoint, PreflightTask
-from tiltyard_jobs.errors import ConfigurationError, JobError, RecordVoidError, TransientError, VoidReason
+from tiltyard_jobs.errors import ConfigurationError, JobError, RecordVoidError, TransientError
 from tiltyard_jobs.evaluation.known_texts import load_known
 from tiltyard_jobs.evaluation.lm_tasks import FIELD, Harness
 from tiltyard_jobs.evaluation.tasks import load_tasks
@@ -28,7 +28,7 @@ from tiltyard_jobs.llm.caller import NotServedError
 from tiltyard_jobs.llm.chat_template import load_chat_template
 from tiltyard_jobs.llm.client import ModelClient, Sampling
 from tiltyard_jobs.llm.endpoint import ModelEndpoint, connect
-from tiltyard_jobs.llm.probe import require_logprobs, require_raw_completions
+from tiltyard_jobs.llm.probe import SERVED, require_logprobs, require_raw_completions
 from tiltyard_jobs.llm.retry import RetryPolicy
 from tiltyard_jobs.llm.template import find_prefix, prefix_from_template
 from tiltyard_jobs.prompts.verdicts import TOP_LOGPROBS
@@ -195,7 +195,7 @@ async def _ask_all_that_will_be_asked(client: ModelClient, named: NamedEndpoint,
     try:
         await client.chat([{"role": "user", "content": "1"}], sampling=ONE_TOKEN, seed=0)
     except RecordVoidError as error:
-        if error.reason is not VoidReason.EMPTY:  # it was served; the model had nothing to say
+        if error.reason not in SERVED:  # the model had nothing to say, or one token is no more than half a thought
             raise
     if named.needs_completions:
         await require_raw_completions(client)

@@ -22,6 +22,9 @@ from tiltyard_jobs.stages.asking import ask_all, model_of
 
 Row = dict[str, Any]
 
+# To say nothing is to fail, also for a model that thinks longer than it may.
+NO_ANSWER = frozenset({VoidReason.EMPTY, VoidReason.NO_ANSWER, VoidReason.THOUGHT_UNFINISHED, VoidReason.TRUNCATED})
+
 MOST_STOPS = 4  # that a server takes; a reply is cut at all of them where it is measured
 
 
@@ -73,11 +76,11 @@ async def _reply(asking: Awaitable[Completion | ChatReply]) -> Row:
     try:
         reply = await asking
     except RecordVoidError as error:
-        if error.reason is not VoidReason.EMPTY:
+        if error.reason not in NO_ANSWER:
             raise
-        return {"reply": ""}  # to say nothing is to fail
+        return {"reply": "", "detail": str(error)}
     return {
-        "reply": reply.text,
+        "reply": reply.answer,
         "finish_reason": reply.finish_reason,
         "prompt_tokens": reply.usage.prompt_tokens,
         "completion_tokens": reply.usage.completion_tokens,

@@ -44,7 +44,8 @@ def dpo_row(row: Row) -> dict[str, Any]:
 
 
 def _turn(message: Mapping[str, Any]) -> dict[str, str]:
-    return {"role": message["role"], "content": message["content"]}
+    """A turn; a thought is learnt where the chat template writes `reasoning_content`."""
+    return {name: message[name] for name in ("role", "content", "reasoning_content") if message.get(name) is not None}
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:

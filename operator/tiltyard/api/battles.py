@@ -13,7 +13,7 @@ from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import CriteriaText, PositiveShare, RubricLine, SystemMessage, Temperature, TokenLimit
 from tiltyard.api.shapes import Whole
 from tiltyard_jobs.contracts.verdicts import VERDICT_METHODS, VerdictMethodName
-from tiltyard_jobs.contracts.vocabulary import Criteria, Orders, Pairing, ScheduleType
+from tiltyard_jobs.contracts.vocabulary import Criteria, Orders, Pairing, ScheduleType, Thoughts
 
 _METHODS = " ".join(f"{name}: {facts.meaning}." for name, facts in VERDICT_METHODS.items())
 
@@ -29,8 +29,11 @@ class AnswerSampling(ApiModel):
     top_p: PositiveShare = Decimal("0.95")
     """The top-p of nucleus sampling. Default: 0.95."""
     max_tokens: TokenLimit = 2048
-    """The length of one answer in tokens, at most. An answer that is cut is judged as it is and gives no training
-    row. Default: 2048."""
+    """The length of one answer in tokens, at most, including the thought before it. An answer that is cut is judged as
+    it is and gives no training row. Default: 2048."""
+    thoughts: Thoughts = "Drop"
+    """What happens to the thoughts of models that think. A thought is never judged. Drop: it is not kept. Keep: it
+    goes into a column `thought`, and in training rows into the message's `reasoning_content`. Default: Drop."""
 
 
 class RubricPoint(ApiModel):
@@ -70,6 +73,8 @@ class VerdictSettings(ApiModel):
     how it is to reply is said after them."""
     rubric: Annotated[tuple[RubricPoint, ...], Field(max_length=32)] = ()
     """Criteria as points with weights, instead of named ones."""
+    max_tokens: TokenLimit = 4096
+    """The length of one verdict in tokens, at most, including the thought before it. Default: 4096."""
 
 
 class Schedule(ApiModel):

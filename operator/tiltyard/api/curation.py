@@ -11,7 +11,7 @@ from pydantic import Field
 from tiltyard.api.base import ApiModel
 from tiltyard.api.participant import Endpoint
 from tiltyard.api.rules import Rule, Violation
-from tiltyard.api.scalars import CriteriaText, Line, PositiveShare
+from tiltyard.api.scalars import CriteriaText, Line, PositiveShare, TokenLimit
 from tiltyard.api.shapes import Distinct, Whole
 from tiltyard.api.texts import Texts
 from tiltyard_jobs.contracts.benchmarks import DecontaminationBenchmarkName
@@ -43,6 +43,8 @@ class Difficulty(ApiModel):
     judges: Annotated[int, Whole(1, 32)] = 1
     """The number of competitors that grade each instruction: the first ones, in the manifest's order, that may.
     Their lower median counts. Default: 1."""
+    max_tokens: TokenLimit = 4096
+    """The length of one grade in tokens, at most, including the thought before it. Default: 4096."""
     self_grading: bool = False
     """Whether a competitor may grade its own instructions, which saves one model load. Default: false."""
 

@@ -1,7 +1,8 @@
 """What a tournament will cost, before anything starts: calls, tokens and model loads.
 
 All of it is an upper bound but for the prompts' tokens, which recipes guess (`Recipe.requests`): instructions and
-answers are not written yet. What curation drops costs nothing later, so the truth is lower.
+answers are not written yet. What curation drops costs nothing later, so the truth is lower. Which models think before a
+grade or a verdict is not known beforehand: such a model writes up to `maxTokens` for each.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ async def test_complete() -> None:
     async with asking("/v1/completions", reply) as (client, bodies):
         done = await client.complete([1, 2], sampling=SAMPLING, seed=2**63 - 1, stop=("x",), stop_token_ids=(7,))
         await client.complete("a", sampling=SAMPLING, seed=0)
-    assert (done.text, done.finish_reason, done.usage.completion_tokens) == ("Sort a list.", "stop", 4)
+    assert (done.answer, done.finish_reason, done.usage.completion_tokens) == ("Sort a list.", "stop", 4)
     drawn = {"model": "tiny", "temperature": 0.7, "top_p": 0.95, "max_tokens": 16}
     assert bodies == [
         {**drawn, "prompt": [1, 2], "seed": 2**63 - 1, "stop": ["x"], "stop_token_ids": [7]},
@@ -82,7 +82,7 @@ async def test_garbage_is_void(body: bytes) -> None:
 
 async def test_a_megabyte_is_a_reply_and_five_are_a_void() -> None:
     async with asking("/v1/completions", {"choices": [{"text": "x" * 1_000_000}]}) as (client, _):
-        assert len((await client.complete("x", sampling=SAMPLING, seed=0)).text) == 1_000_000
+        assert len((await client.complete("x", sampling=SAMPLING, seed=0)).answer) == 1_000_000
     async with asking("/v1/completions", {"choices": [{"text": "x" * 5_000_000}]}) as (client, _):
         with pytest.raises(RecordVoidError, match="larger than"):
             await client.complete("x", sampling=SAMPLING, seed=0)

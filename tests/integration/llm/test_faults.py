@@ -32,7 +32,7 @@ async def test_no_record_is_lost_under_refusals_and_resets() -> None:
                 reply = await client.complete(
                     f"record {record}", sampling=Sampling(0.0, 1.0, 8), seed=record, stop=("\n",)
                 )
-                texts[record] = reply.text
+                texts[record] = reply.answer
                 spent += reply.usage
 
         await asyncio.gather(*(work() for _ in range(32)))

@@ -85,7 +85,7 @@ async def client_of(model: Model) -> AsyncIterator[ModelClient]:
 
 
 async def ask(client: ModelClient, *messages: dict[str, str]) -> str:
-    return (await client.chat(messages or [SYSTEM, USER], sampling=SAMPLING, seed=0)).text
+    return (await client.chat(messages or [SYSTEM, USER], sampling=SAMPLING, seed=0)).answer
 
 
 @pytest.fixture

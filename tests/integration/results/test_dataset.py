@@ -15,6 +15,7 @@ from support.artifact_world import ArtifactWorld, Asked
 from tiltyard_jobs.contracts.recipes import DatasetRecipe
 from tiltyard_jobs.results.run_tables import DATASET_PATHS, DATASET_TABLES, SCORES
 from tiltyard_jobs.shard.tables import TableWriter
+from tiltyard_jobs.training.rows import sft_row
 
 THREE_JUDGES = ("jon", "kim", "lea")
 TEXTS = {"ada": ["Reverse a list.", "Sort a file."], "bob": ["Parse a date."]}
@@ -350,3 +351,29 @@ def test_a_benchmark_that_cannot_be_had_is_a_configuration_error(tmp_path: Path)
     ran = world.run(world.dataset(benchmarks=(benchmark,)))
     assert ran.code == 2
     assert "nope" in ran.summary["message"]
+
+
+def test_thoughts_that_were_kept_stand_beside_what_is_learnt(tmp_path: Path) -> None:
+    world = ArtifactWorld(tmp_path, ["ada", "bob", "cyd"], thoughts="Keep")
+    world.play(
+        {"ada": ["Reverse a list."]},
+        answer=lambda player, attacker, row: {
+            "answer": f"{player}'s",
+            "thought": "Hm." if player == "ada" else None,
+            "finish_reason": "stop",
+        },
+        vote=lambda asked: 1.0 if asked.player_a == "ada" else 0.0,
+    )
+    recipe = made(world, thoughts="Keep")
+    assert [row["thought"] for row in world.rows(recipe.ref, "answers")] == ["Hm.", None, None]
+    (row,) = world.rows(recipe.ref, "sft")
+    asked = {"role": "user", "content": "Reverse a list.", "reasoning_content": None}
+    answered = {"role": "assistant", "content": "ada's", "reasoning_content": "Hm."}
+    assert row["messages"] == [asked, answered]
+    (pair,) = world.rows(recipe.ref, "preference")
+    assert (pair["prompt"], pair["chosen"]) == ([asked], [answered])
+    assert pair["rejected"][0]["reasoning_content"] is None
+    # As a trainer gets it.
+    learnt = sft_row(row)
+    assert learnt["prompt"] == [{"role": "user", "content": "Reverse a list."}]
+    assert learnt["completion"] == [answered]

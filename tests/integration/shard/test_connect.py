@@ -73,7 +73,7 @@ async def test_what_a_model_costs_is_metered_however_it_ends(tmp_path: Path, url
     async def ask_and_fail() -> None:
         async with shard.connect() as client:
             answer = await client.chat([{"role": "user", "content": "Who?"}], sampling=sampling, seed=1)
-            assert answer.text == "I am knight"
+            assert answer.answer == "I am knight"
             raise RuntimeError("after the reply")
 
     for _ in range(2):

@@ -25,8 +25,10 @@ async def votes(sim: SimProcess, instructions: list[str], first: list[str], seco
         messages = PROMPT.messages(instructions[row], first[row], second[row])
         asked = {"logprobs": True, "top_logprobs": TOP_LOGPROBS, "max_tokens": 1, "temperature": 0}
         _, reply = await sim.post(CHAT, messages=messages, seed=row, **asked)
-        top = reply["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
-        return parse_logprobs({entry["token"]: entry["logprob"] for entry in top}).vote
+        choice = reply["choices"][0]
+        top = choice["logprobs"]["content"][0]["top_logprobs"]
+        tokens = {entry["token"]: entry["logprob"] for entry in top}
+        return parse_logprobs(tokens, choice["message"]["content"]).vote
 
     return await asyncio.gather(*[vote(row) for row in range(len(instructions))])
 

@@ -18,7 +18,9 @@ def test_answers_have_the_places_of_their_instructions(world: StageWorld, sim: S
     assert [row["instruction_id"] for row in rows] == [id_of(row) for row in range(7)]
     assert {row["model_id"] for row in rows} == {recipe.model.id}
     assert all(row["answer"] and row["void"] is None for row in rows)
-    assert [request.kind for request in sim.asked()[before:]] == [RequestKind.ANSWER] * 7
+    kinds = [request.kind for request in sim.asked()[before:]]
+    # Where an answer is cut, the model is asked once whether its thoughts begin without a mark.
+    assert [kind for kind in kinds if kind != RequestKind.OTHER] == [RequestKind.ANSWER] * 7
 
 
 def test_what_is_asked_follows_the_recipe_alone(world: StageWorld) -> None:
@@ -59,7 +61,7 @@ def test_an_answer_that_the_token_limit_cut_is_an_answer(world: StageWorld) -> N
     assert set(world.column(recipe.ref, "finish_reason")) == {"length"}
 
 
-@pytest.mark.parametrize(("fraction", "code"), [("0.1", 3), ("0.2", 0)])
+@pytest.mark.parametrize(("fraction", "code"), [("0", 3), ("0.1", 0)])
 def test_silence_counts_as_a_failure(world: StageWorld, fraction: str, code: int) -> None:
     recipe = answer_recipe(world.instructions(TEXTS, stage="curate"), rows=7)
     with stub(lambda asked: "" if asked.prompt == TEXTS[4] else "An answer.") as server:

@@ -74,7 +74,7 @@ BODIES = {
     "no choices": (b'{"choices": []}', "Malformed"),
     "a text for a choice": (b'{"choices": ["1"]}', "Malformed"),
     "numbers for texts": (choices(text=1, message={"content": 1}), "Malformed"),
-    "lists for texts": (choices(text=["1"], message={"content": [{"type": "text", "text": "1"}]}), "Malformed"),
+    "lists for texts": (choices(text=["1"], message={"content": [{"type": "text", "text": 1}]}), "Malformed"),
     "blanks": (choices(text=" \n", message={"content": " \n"}), "Empty"),
     "deep": (b"[" * 100_000, "Malformed"),
     "five megabytes": (choices(text="a", message={"content": "1"}) + b" " * 5_000_000, "Malformed"),
@@ -144,9 +144,9 @@ def test_too_many_failures_fail_the_shard(world: StageWorld, stage: str) -> None
     records = 12 if stage == "judge" else 6
     assert ran.code == 3
     assert ran.summary["message"] == (
-        f"{records // 2 + 1} of {records} records could not be made (Malformed {records // 2 + 1}), and"
-        f" spec.jobs.maxVoidFraction allows {records // 2}: fix the cause, or raise the fraction; the next"
-        " attempt retries these records."
+        f"{records // 2 + 1} of {records} records could not be made (Malformed {records // 2 + 1}), most often"
+        f" for this reason: Malformed: the reply is no JSON; spec.jobs.maxVoidFraction allows {records // 2}: fix the"
+        " cause, or raise the fraction; the next attempt retries these records."
     )
     assert len(server.asked) == records // 2 + 1
     assert world.artifacts.seal(recipe.ref, 0) is None

@@ -45,7 +45,8 @@ def test_a_key_hangs_on_all_that_makes_the_artifact() -> None:
         {"rows": 11},
         {"seed": 1},
         {"shard_size": 5},
-        {"version": 2},
+        {"version": 3},
+        {"thoughts": "Keep"},
     ]
     assert len({answer().ref.key, *(answer(**change).ref.key for change in changes)}) == len(changes) + 1
 
@@ -55,9 +56,9 @@ def test_a_key_is_the_same_in_every_release() -> None:
     assert answer().canonical() == (
         b'{"instructions":{"key":"00000000000000000000000000000000","shards":1,"stage":"curate"},'
         b'"model":{"options":[],"revision":null,"uri":"sim://one"},"rows":10,'
-        b'"sampling":{"maxTokens":64,"temperature":"0.7","topP":"0.95"},"seed":0,"shardSize":4,"stage":"answer","version":1}'
+        b'"sampling":{"maxTokens":64,"temperature":"0.7","topP":"0.95"},"seed":0,"shardSize":4,"stage":"answer","version":2}'
     )
-    assert answer().ref.key == "3899b4a6ff3ab5d179db8e5ef35b5203"
+    assert answer().ref.key == "b130145100c5c2db99e8e91a4bbc7192"
 
 
 def test_unknown_fields_are_refused() -> None:
@@ -177,7 +178,8 @@ def test_a_seal_is_told_from_the_files_beside_it() -> None:
 def test_orders_decide_how_many_instructions_a_shard_of_verdicts_holds() -> None:
     fields = {
         "judge": MODEL, "player_a": MODEL, "player_b": MODEL, "instructions": REF, "answers_a": REF, "answers_b": REF,
-        "method": "Choice", "prompt": "judge-v1/code-v1", "rows": 100, "seed": 0, "shard_size": 10,
+        "method": "Choice", "prompt": "judge-v1/code-v1", "max_tokens": 512, "rows": 100, "seed": 0,
+        "shard_size": 10,
     }  # fmt: skip
     assert JudgeRecipe.model_validate(fields | {"orders": "Both"}).shards == 20
     assert JudgeRecipe.model_validate(fields | {"orders": "Alternate"}).shards == 10

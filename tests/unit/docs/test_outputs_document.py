@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from tiltyard_jobs.results import run_tables, stage_tables
-from tiltyard_jobs.results.columns import meaning
+from tiltyard_jobs.results.columns import meaning, with_thoughts
 from tiltyard_jobs.results.run_tables import DATASET_PATHS, DATASET_TABLES, RATING_PATHS
 
 ROOT = Path(__file__).parents[3]
@@ -48,7 +48,7 @@ TYPES = {
     "int64": pa.int64(),
     "bool": pa.bool_(),
     "list of string": pa.list_(pa.string()),
-    "list of {role, content}": DATASET_TABLES["sft"].field("messages").type,
+    "list of {role, content, reasoning_content}": with_thoughts(DATASET_TABLES["sft"]).field("messages").type,
 }
 
 
@@ -72,13 +72,13 @@ def test_the_document_has_the_tables_that_are_written() -> None:
 @pytest.mark.parametrize("heading", HEADINGS)
 def test_a_table_has_the_columns_that_the_document_says(heading: str) -> None:
     assert [(name, TYPES[kind]) for name, kind in documented()[heading]] == [
-        (column.name, column.type) for column in HEADINGS[heading]
+        (column.name, column.type) for column in with_thoughts(HEADINGS[heading])
     ]
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_every_column_says_what_it_means(name: str) -> None:
-    assert [column.name for column in SCHEMAS[name] if not meaning(column)] == []
+    assert [column.name for column in with_thoughts(SCHEMAS[name]) if not meaning(column)] == []
 
 
 def test_no_table_has_its_schema_elsewhere() -> None:

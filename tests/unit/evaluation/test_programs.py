@@ -32,6 +32,7 @@ def passes(program: str) -> bool:
         f"{HEADER}{BODY}",  # no fence at all
         f"```python\n{HEADER}{BODY}",  # cut before the fence was closed
         f"~~~python\n{HEADER}{BODY}~~~",
+        f"```python\n{HEADER}    return min(values)\n```\nNo, that is the least.\n```python\n{HEADER}{BODY}```",
     ],
 )
 def test_the_code_of_a_chat_reply_is_found(reply: str) -> None:

@@ -20,7 +20,7 @@ SECRET = "the prompt that nobody may see"
 
 
 async def ask(client: ModelClient, prompt: str = SECRET) -> str:
-    return (await client.complete(prompt, sampling=SAMPLING, seed=1)).text
+    return (await client.complete(prompt, sampling=SAMPLING, seed=1)).answer
 
 
 def void_of(answer: Answer) -> RecordVoidError:

@@ -47,7 +47,7 @@ def test_what_is_no_json_object_is_malformed(body: bytes) -> None:
 
 def test_a_completion_is_read() -> None:
     document = {"choices": [{"text": " hi", "finish_reason": "length"}]}
-    assert completion_of(document, Usage(1)) == (" hi", "length", Usage(1))
+    assert completion_of(document, Usage(1)) == (" hi", "length", Usage(1), None)
 
 
 @pytest.mark.parametrize("text", ["", " \n\t"])
@@ -89,7 +89,9 @@ def test_a_structure_is_decoded() -> None:
     assert chat_reply_of(chat_document('{"winner": "A"}'), Usage(), json_schema=SCHEMA).structure == {"winner": "A"}
 
 
-@pytest.mark.parametrize("text", ["A", "[]", '{"loser": "A"}', '{"winner": "A"', "```json\n{}\n```"])
+@pytest.mark.parametrize(
+    "text", ["A", "[]", '{"loser": "A"}', '{"winner": "A"', "```json\n{}\n```", "{} ```json\n{}\n```"]
+)
 def test_a_structure_not_as_asked_is_malformed(text: str) -> None:
     assert reason_of(chat_document(text), json_schema=SCHEMA) is VoidReason.MALFORMED
 

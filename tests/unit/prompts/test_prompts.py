@@ -64,7 +64,7 @@ def test_criteria_of_the_users_own_stand_where_named_ones_do() -> None:
     def system(**own: Any) -> str:
         recipe = JudgeRecipe(
             judge=judge, player_a=judge, player_b=judge, instructions=instructions, answers_a=instructions,
-            answers_b=instructions, orders="Both", method="Choice", rows=1, seed=0, shard_size=1, **own,
+            answers_b=instructions, orders="Both", method="Choice", max_tokens=64, rows=1, seed=0, shard_size=1, **own,
         )  # fmt: skip
         return JudgePrompt.of(recipe).messages("Sort.", "a", "b")[0]["content"]
 
@@ -82,17 +82,45 @@ def test_criteria_of_the_users_own_stand_where_named_ones_do() -> None:
 
 def test_a_vote_is_the_share_of_probability() -> None:
     logs = {"1": math.log(0.6), " 1": math.log(0.1), "2": math.log(0.1), "T": math.log(0.2), "x": -9.0}
-    assert parse_logprobs(logs).vote == pytest.approx(0.8, abs=1e-6)
+    assert parse_logprobs(logs, "1").vote == pytest.approx(0.8, abs=1e-6)
+
+
+@pytest.mark.parametrize("token", ["1", " 1", "\n1", "▁1", "Ġ1"])
+def test_a_label_is_one_whatever_blanks_stand_before_it(token: str) -> None:
+    logs = {token: math.log(0.9), "t": math.log(0.06), " T": math.log(0.04)}
+    assert parse_logprobs(logs, token).vote == pytest.approx(0.95, abs=1e-6)
+
+
+@pytest.mark.parametrize("answer", ["1.", "1. Answer 1", "12", "2/2", "1\n\nThe first", "Tie", "t.", "1 2"])
+def test_a_first_token_that_begins_more_than_a_label_is_no_vote(answer: str) -> None:
+    assert reason_of(parse_logprobs, {"1": -0.1, "2": -4.0}, answer) is VoidReason.UNDECIDED
+
+
+def test_a_label_behind_a_thought_whose_probabilities_are_not_told_is_a_whole_vote() -> None:
+    assert [parse_logprobs(None, answer).vote for answer in ("1", "2\n", " t")] == [1.0, 0.0, 0.5]
+    assert reason_of(parse_logprobs, None, "The first.") is VoidReason.UNDECIDED
 
 
 def test_less_than_half_of_the_probability_on_a_verdict_is_none() -> None:
-    assert reason_of(parse_logprobs, {"1": math.log(0.3), "The": math.log(0.7)}) is VoidReason.UNDECIDED
-    assert reason_of(parse_logprobs, {}) is VoidReason.MALFORMED
-    assert reason_of(parse_logprobs, None) is VoidReason.MALFORMED
-    assert reason_of(parse_logprobs, {"1": math.nan}) is VoidReason.UNDECIDED
+    assert reason_of(parse_logprobs, {"1": math.log(0.3), "The": math.log(0.7)}, "The") is VoidReason.UNDECIDED
+    assert reason_of(parse_logprobs, {}, "1") is VoidReason.UNDECIDED
+    assert reason_of(parse_logprobs, {"1": math.nan}, "1") is VoidReason.UNDECIDED
 
 
-CHOICES = [('{"winner": "1"}', 1.0), (' {"winner":"2"}\n', 0.0), ('{"winner":"T"}', 0.5)]
+CHOICES = [
+    ('{"winner": "1"}', 1.0),
+    (' {"winner":"2"}\n', 0.0),
+    ('{"winner":"T"}', 0.5),
+    # Beside the exact form.
+    ('{"winner": 1}', 1.0),
+    ('{"winner": 2}', 0.0),
+    ('{"winner": " 2 "}', 0.0),
+    ('{"winner": "t"}', 0.5),
+    ('\ufeff{"winner": "1"}', 1.0),
+    ('```json\n{"winner": "2"}\n```', 0.0),
+    ('\n```\n{"winner": "2"}```\n', 0.0),
+    ('~~~~ json\n\n{"reason": "```", "winner": "1"}\n~~~~', 1.0),
+]
 NO_GRADES = ["", "7", '{"grade": 0}', '{"grade": 11}', '{"grade": 7.0}', '{"grade": true}', "null"]
 
 
@@ -110,7 +138,15 @@ def test_a_choice_is_a_vote(text: str, vote: float) -> None:
         ('["1"]', VoidReason.MALFORMED),
         ('{"winner": "A"}', VoidReason.UNDECIDED),
         ('{"winner": ["1"]}', VoidReason.UNDECIDED),
-        ('{"winner": 1}', VoidReason.UNDECIDED),
+        ('{"winner": true}', VoidReason.UNDECIDED),
+        ('{"winner": 1.0}', VoidReason.UNDECIDED),
+        ('{"winner": 3}', VoidReason.UNDECIDED),
+        ('{"winner": "1 or 2"}', VoidReason.UNDECIDED),
+        ('{"winner": "1."}', VoidReason.UNDECIDED),
+        ("1", VoidReason.MALFORMED),
+        ('Here:\n```json\n{"winner": "1"}\n```', VoidReason.MALFORMED),
+        ('```json\n{"winner": "1"}\n```\nor\n```json\n{"winner": "2"}\n```', VoidReason.MALFORMED),
+        ('```json\n{"winner": "1"}', VoidReason.MALFORMED),
         ("{}", VoidReason.UNDECIDED),
         ("[" * 100_000, VoidReason.MALFORMED),
     ],
@@ -134,7 +170,7 @@ def test_what_is_no_grade_is_void(text: str) -> None:
 
 
 def test_a_grade_is_read() -> None:
-    assert parse_grade('{"grade": 7}') == 7
+    assert parse_grade('{"grade": 7}') == parse_grade('\ufeff```json\n{"grade": 7}\n```') == 7
     assert grade_messages("Sort.", "s")[0]["content"].startswith("TASK: grade\n")
 
 
@@ -152,4 +188,4 @@ def test_the_operator_knows_each_method_as_the_worker_does() -> None:
     assert list(verdicts.VERDICT_METHODS) == list(VERDICT_METHODS)
     for name, facts in verdicts.VERDICT_METHODS.items():
         assert facts.needs_logprobs == (VERDICT_METHODS[name].top_logprobs is not None)
-        assert 1 <= facts.tokens <= VERDICT_METHODS[name].max_tokens
+        assert 1 <= facts.tokens <= VERDICT_METHODS[name].enough

@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from tiltyard_jobs.errors import ConfigurationError, PermanentError, RecordVoidError, TransientError, VoidReason
+from tiltyard_jobs.errors import (
+    ConfigurationError,
+    NothingUsableError,
+    PermanentError,
+    RecordVoidError,
+    TransientError,
+    VoidReason,
+)
 from tiltyard_jobs.shard.checkpoints import Checkpoints
 from tiltyard_jobs.shard.journal import Journal, PartLog
 from tiltyard_jobs.shard.loop import WorkItem, row_json, run_records
@@ -153,6 +160,43 @@ async def test_too_many_failures_end_the_shard_with_the_limit_and_its_field(tmp_
     with shard.journal() as journal:
         await shard.run(journal)
     assert shard.asked == [1, 5, 8, *range(9, 20)]
+
+
+@pytest.mark.parametrize(("total", "asked", "left"), [(100, 16, 0), (6, 6, 0), (3, 3, 3)])
+async def test_nothing_usable_ends_the_shard_early_with_the_commonest_reason(
+    tmp_path: Path, total: int, asked: int, left: int
+) -> None:
+    shard = Shard(tmp_path, total, concurrency=1, max_failures=total)
+    shard.voids = dict.fromkeys(range(total), VoidReason.UNDECIDED) | {0: VoidReason.TRUNCATED}
+    with shard.journal() as journal:
+        if left:  # so few say nothing yet
+            await shard.run(journal)
+        else:
+            with pytest.raises(
+                NothingUsableError, match=rf"^none of {asked} replies is usable.*: Undecided: x+$"
+            ) as it:
+                await shard.run(journal)
+            assert (it.value.asked, it.value.reason) == (asked, VoidReason.UNDECIDED)
+        assert len(rows_in(journal)) == left
+    assert len(shard.asked) == asked
+    shard.asked.clear()
+    shard.voids.clear()
+    with shard.journal() as journal:  # mended: all of them are asked again
+        await shard.run(journal)
+    assert len(shard.asked) == total - left
+
+
+async def test_one_usable_record_is_enough_and_what_was_not_asked_says_nothing(tmp_path: Path) -> None:
+    shard = Shard(tmp_path, 40, concurrency=1, max_failures=40)
+    shard.voids = dict.fromkeys(set(range(40)) - {15}, VoidReason.UNDECIDED)
+    with shard.journal() as journal:
+        await shard.run(journal)
+    inputs = Shard(tmp_path / "inputs", 40, concurrency=1)
+    inputs.voids = dict.fromkeys(range(40), VoidReason.INPUT_VOID)
+    (tmp_path / "inputs").mkdir()
+    with inputs.journal() as journal:
+        await inputs.run(journal)
+        assert len(rows_in(journal)) == 40
 
 
 async def test_failures_of_earlier_attempts_count(tmp_path: Path) -> None:

@@ -104,8 +104,8 @@ def test_logprobs_hold_all_three_sides_and_the_winner_leads() -> None:
         assert {"1", "2", "T"} <= set(top)
         assert max(top, key=top.__getitem__) == winner
         assert math.isclose(sum(map(math.exp, top.values())), 1, abs_tol=1e-4)
-    assert parse_logprobs(top_of_first_token(judged("Logprobs", GOOD, POOR))).vote > 0.9
-    assert parse_logprobs(top_of_first_token(judged("Logprobs", GOOD, GOOD))).vote == 0.5
+    assert parse_logprobs(top_of_first_token(judged("Logprobs", GOOD, POOR)), "1").vote > 0.9
+    assert parse_logprobs(top_of_first_token(judged("Logprobs", GOOD, GOOD)), "T").vote == 0.5
 
 
 @pytest.mark.parametrize("method", ["Choice", "Reasoned"])

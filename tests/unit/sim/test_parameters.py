@@ -41,6 +41,7 @@ def test_what_is_left_open_follows_from_the_seed() -> None:
         ("sim://a?skill=nan", "parameter 'skill' is 'nan'"),
         ("sim://a?seed=1.5", "parameter 'seed' is '1.5', but must be a whole number from 0 to 1000000000000000"),
         ("sim://a?judge.gullible=2", "must be a whole number from 0 to 1"),
+        ("sim://a?thoughts=loud", "'thoughts' is 'loud', but must be one of none, inline, unopened, reasoning,"),
         ("sim://a?skill.cooking=1", "unknown parameter 'skill.cooking'"),
     ],
 )

@@ -23,6 +23,7 @@ def match(a: str, b: str, orders: str = "Both") -> JudgeRecipe:
         orders=orders,
         method="Choice",
         prompt="judge-v1/code-v1",
+        max_tokens=512,
         rows=4,
         seed=0,
         shard_size=10,

@@ -9,7 +9,7 @@ from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Phase, Recipe, Requests, in_key_if_set, parts
 from tiltyard_jobs.contracts.recipes.instructions import INSTRUCTION_TOKENS, SamplingRecipe
 from tiltyard_jobs.contracts.verdicts import VERDICT_METHODS, VerdictMethodName
-from tiltyard_jobs.contracts.vocabulary import Orders
+from tiltyard_jobs.contracts.vocabulary import Orders, Thoughts
 
 # Tokens, for estimates.
 JUDGE_PROMPT_TOKENS = 260
@@ -20,15 +20,18 @@ class AnswerRecipe(Recipe):
 
     Attributes:
         system: the user's own system message; None: none is sent.
+        thoughts: Keep: what the model thought stands beside its answer, in a column of its own.
     """
 
     PHASE: ClassVar[Phase] = "Answering"
 
     stage: Literal["answer"] = "answer"
+    version: int = 2
     model: ModelIdentity
     instructions: ArtifactRef
     system: str | None = in_key_if_set(None)
     sampling: SamplingRecipe
+    thoughts: Thoughts = in_key_if_set("Drop")
     rows: int
     seed: int
     shard_size: int
@@ -59,6 +62,7 @@ class JudgeRecipe(Recipe):
         prompt: the frame and the criteria by their names: `judge-v1/code-v1`; see `contracts.versions`.
         criteria: the user's own text, where `prompt` says so.
         rubric: the user's own points, where `prompt` says so.
+        max_tokens: of one verdict, including the thought before it.
         round: verdicts may come in rounds; round 0 asks for all that `previous` (none) left.
         previous: the artifact that decided what this round asks for.
     """
@@ -66,6 +70,7 @@ class JudgeRecipe(Recipe):
     PHASE: ClassVar[Phase] = "Judging"
 
     stage: Literal["judge"] = "judge"
+    version: int = 2
     judge: ModelIdentity
     player_a: ModelIdentity
     player_b: ModelIdentity
@@ -77,6 +82,7 @@ class JudgeRecipe(Recipe):
     prompt: str
     criteria: str | None = in_key_if_set(None)
     rubric: tuple[RubricPoint, ...] = in_key_if_set(())
+    max_tokens: int
     round: int = 0
     previous: ArtifactRef | None = None
     rows: int
@@ -97,4 +103,4 @@ class JudgeRecipe(Recipe):
         """A verdict for each row and order."""
         calls = self.rows * (2 if self.orders == "Both" else 1)
         prompt = JUDGE_PROMPT_TOKENS + INSTRUCTION_TOKENS + 2 * answer_tokens
-        return Requests(calls, prompt, VERDICT_METHODS[self.method].tokens)
+        return Requests(calls, prompt, min(VERDICT_METHODS[self.method].tokens, self.max_tokens))

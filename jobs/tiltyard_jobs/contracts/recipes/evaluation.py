@@ -126,6 +126,7 @@ class SolveRecipe(Recipe):
     PHASE: ClassVar[Phase] = "Evaluating"
 
     stage: Literal["solve"] = "solve"
+    version: int = 2
     model: ModelIdentity
     tasks: TaskSetRecipe | QuestionSet
     style: Style
@@ -163,7 +164,7 @@ class ScoreRecipe(Recipe):
     MILESTONE: ClassVar[Milestone] = Milestone("Evaluated", "all models are scored")
 
     stage: Literal["score"] = "score"
-    version: int = 2
+    version: int = 3
     tasks: TaskSetRecipe | LmEvalRecipe
     solutions: ArtifactRef
     style: Style

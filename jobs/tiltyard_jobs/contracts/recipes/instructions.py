@@ -38,6 +38,7 @@ class MineRecipe(Recipe):
     PHASE: ClassVar[Phase] = "Mining"
 
     stage: Literal["mine"] = "mine"
+    version: int = 2
     model: ModelIdentity
     prefix: str | None
     system_prompts: tuple[str, ...] = in_key_if_set(())
@@ -136,14 +137,17 @@ class GradeRecipe(Recipe):
 
     Attributes:
         criteria: the user's own; None: those of `prompt`.
+        max_tokens: of one grade, including the thought before it.
     """
 
     PHASE: ClassVar[Phase] = "Curating"
 
     stage: Literal["grade"] = "grade"
+    version: int = 2
     grader: ModelIdentity
     prompt: str
     criteria: str | None = in_key_if_set(None)
+    max_tokens: int
     instructions: ArtifactRef
     rows: int
     shard_size: int
@@ -155,7 +159,8 @@ class GradeRecipe(Recipe):
 
     def requests(self, answer_tokens: int) -> Requests:
         """A grade for each row."""
-        return Requests(self.rows, GRADE_PROMPT_TOKENS + INSTRUCTION_TOKENS, GRADE_TOKENS)
+        prompt = GRADE_PROMPT_TOKENS + INSTRUCTION_TOKENS
+        return Requests(self.rows, prompt, min(GRADE_TOKENS, self.max_tokens))
 
 
 class CurateRecipe(Recipe):

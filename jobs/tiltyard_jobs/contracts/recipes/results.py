@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Phase, Recipe, in_key_if_set
-from tiltyard_jobs.contracts.vocabulary import DatasetFormat, Ties
+from tiltyard_jobs.contracts.vocabulary import DatasetFormat, Thoughts, Ties
 
 
 class Match(Contract):
@@ -105,6 +105,7 @@ class DatasetRecipe(Recipe):
             `grade/GRADER/NAME`.
         min_margin: gold answers that lead the next one by less give no training row.
         benchmarks: what repeats one of their texts gives no training row.
+        thoughts: as the answers were made. Keep: training rows have an answer's thought beside its content.
         ties: as in `RateRecipe`.
     """
 
@@ -117,5 +118,6 @@ class DatasetRecipe(Recipe):
     formats: tuple[DatasetFormat, ...]
     min_margin: Fraction
     benchmarks: tuple[BenchmarkRecipe, ...]
+    thoughts: Thoughts = in_key_if_set("Drop")
     ties: Ties = in_key_if_set("Half")
     tournament: str

@@ -148,6 +148,7 @@ class InstructionRecipes:
                     grader=grader.identity(),
                     prompt=GRADE_PROMPT if own is None else OWN_GRADE_PROMPT,
                     criteria=own,
+                    max_tokens=self.spec.curation.difficulty.max_tokens,
                     instructions=recipe.ref,
                     rows=self.rows,
                     shard_size=self.spec.jobs.shard_size,

@@ -59,6 +59,7 @@ class ResultRecipes:
             formats=spec.dataset.formats,
             min_margin=spec.dataset.min_margin,
             benchmarks=(*known, *own),
+            thoughts=spec.battles.answer.thoughts,
             ties=spec.rating.ties,
             tournament=self.tournament.metadata.name,
         )

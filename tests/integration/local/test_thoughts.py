@@ -1,0 +1,75 @@
+"""A tournament of experts of which some think, each in a way of its own, judged by one another."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from integration.local.conftest import MakeRun
+from support.local_runs import LocalRun
+from support.manifests import manifest
+
+EXPERTS = {
+    "inline": "thoughts=inline",
+    "parsed": "thoughts=reasoning_content",
+    "unopened": "thoughts=unopened&fences=1",
+    "plain": "numbers=1",
+    "fenced": "fences=1",
+}
+THINKERS = ("inline", "parsed", "unopened")
+PARTS_OF_THOUGHTS = ("think>", "<|", "Okay, let me look", "Or is it 2?", "def thought", "Let me check that again")
+
+
+def tables(run: LocalRun) -> dict[str, list[dict[str, Any]]]:
+    """All tables of a run's results, by name."""
+    assert run.out is not None
+    return {file.stem: pq.read_table(file).to_pylist() for file in run.out.glob("runs/*/*/*.parquet")}
+
+
+def played(make_run: MakeRun, **spec: Any) -> LocalRun:
+    """A complete run between the experts."""
+    document = manifest(len(EXPERTS), jobs={"shardSize": 64}, **spec)
+    document["spec"]["competitors"] = [
+        {"name": name, "model": {"uri": f"sim://{name}?judge.abstain=0&junk=0&{query}"}}
+        for name, query in EXPERTS.items()
+    ]
+    run = make_run("run", document)
+    run.complete()
+    return run
+
+
+@pytest.mark.parametrize(("method", "thoughts"), [("Logprobs", "Drop"), ("Choice", "Drop"), ("Reasoned", "Keep")])
+def test_thoughts_are_in_no_answer_no_row_and_no_score_and_every_judge_votes(
+    make_run: MakeRun, method: str, thoughts: str
+) -> None:
+    run = played(
+        make_run,
+        per_competitor=3,
+        battles={"verdict": {"method": method}, "orders": "Alternate", "answer": {"thoughts": thoughts}},
+        curation={"decontaminate": [], "difficulty": {"keep": ["Excellent", "Good", "Average"]}},
+    )
+    found = tables(run)
+    verdicts = found["verdicts"]
+    asked = Counter(row["judge"] for row in verdicts)
+    assert asked.keys() == EXPERTS.keys()
+    assert [row for row in verdicts if row["void"] is not None] == []
+    assert all(len({row["vote"] for row in verdicts if row["judge"] == judge}) > 1 for judge in asked)
+    assert found["instructions"]
+    assert all(row["difficulty"] is not None for row in found["instructions"])
+    assert [row for row in found["answers"] if row["void"] is not None] == []
+    if thoughts == "Keep":
+        for row in found["answers"]:
+            assert (row.pop("thought") is not None) == (row["model"] in THINKERS)
+        for row in found["sft"]:
+            asked_for, answered = row["messages"]
+            assert asked_for["reasoning_content"] is None
+            assert (answered.pop("reasoning_content") is not None) == (row["model"] in THINKERS)
+        for row in found["preference"]:
+            for side in ("chosen", "rejected"):
+                (answered,) = row[side]
+                assert (answered.pop("reasoning_content") is not None) == (row[f"{side}_model"] in THINKERS)
+    for name, rows in found.items():
+        assert not any(part in str(row) for row in rows for part in PARTS_OF_THOUGHTS), name

@@ -1,0 +1,217 @@
+"""Models that think, in each way that servers and models have for it: what is judged, graded and kept is the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from support.stage_world import Asked, Given, StageWorld, answer_recipe, grade_recipe, judge_recipe, mine_recipe, stub
+from tiltyard_jobs.llm.manner import QUESTION
+
+TEXTS = ["Write a function that sorts a list.", "Write a function that adds two numbers.", "Explain a heap."]
+THOUGHT = "Hm, the first. Or 2?"
+THOUGHT_TOKENS = ["Hm", ",", " the", " first", ".", " Or", " ", "2", "?"]
+
+
+class Thinker:
+    """Replies as one server does for a model that thinks, and cuts off what does not fit into `max_tokens`.
+
+    Args:
+        before: tokens of the reply ahead of the answer's, marks included.
+        message: from the text of all tokens, and that of the answer, to the message; None: the text is the content.
+        tells: which of the tokens the server reports log-probabilities of.
+    """
+
+    def __init__(
+        self,
+        before: list[str],
+        message: Callable[[str, str], Mapping[str, Any]] | None = None,
+        tells: Callable[[list[str]], list[str]] = list,
+    ) -> None:
+        self.before, self.message, self.tells = before, message, tells
+
+    def reply(self, asked: Asked, answer: str) -> Given:
+        room = asked.document["max_tokens"]
+        tokens = [*self.before, *([answer] if len(answer) < 3 else answer.split(" "))]
+        written = tokens[:room]
+        behind = " ".join(written[len(self.before) :])
+        text = "".join(written[: len(self.before)]) + behind
+        whole = len(tokens) < room  # the end of the turn is a token too
+        choice: dict[str, Any] = {
+            "message": self.message(text, behind) if self.message else {"content": text},
+            "finish_reason": "stop" if whole else "length",
+        }
+        if asked.document.get("logprobs"):
+            choice["logprobs"] = {"content": [entry(token) for token in self.tells(written)]}
+        return choice
+
+
+def entry(token: str) -> dict[str, Any]:
+    top = [{"token": token, "logprob": -0.105361}, {"token": "2" if token == "1" else "1", "logprob": -2.302585}]
+    return {"token": token, "logprob": -0.105361, "top_logprobs": top}
+
+
+def field(name: str) -> Callable[[str, str], Mapping[str, Any]]:
+    """A parser's field; the content is null until the thought has ended."""
+
+    def message(text: str, answer: str) -> Mapping[str, Any]:
+        thought = text[: len(text) - len(answer)].replace("<think>", "").replace("</think>", "").strip()
+        return {"content": answer or None, name: thought}
+
+    return message
+
+
+def first_alone(tokens: list[str]) -> list[str]:
+    return tokens[:1]
+
+
+def behind_the_thought(tokens: list[str]) -> list[str]:
+    return tokens[len(THOUGHT_TOKENS) + 2 :]
+
+
+MARKED = ["<think>", *THOUGHT_TOKENS, "</think>", "\n\n"]
+HARMONY = ["<|channel|>", "analysis", "<|message|>", *THOUGHT_TOKENS, "<|end|>", "<|start|>", "assistant"]
+THINKERS = {
+    "inline": Thinker(MARKED),
+    "other marks": Thinker(["[THINK]", *THOUGHT_TOKENS, "[/THINK]"]),
+    "two thoughts": Thinker([*MARKED, *MARKED]),
+    "the closing mark alone": Thinker([*THOUGHT_TOKENS, "</think>", "\n\n"]),
+    "channels": Thinker([*HARMONY, "<|channel|>", "final", "<|message|>"]),
+    "channels without their tokens": Thinker(["analysis", *THOUGHT_TOKENS, "assistant", "final"]),
+    "reasoning": Thinker(MARKED, field("reasoning")),
+    "reasoning_content": Thinker(MARKED, field("reasoning_content")),
+    "a field, and the answer's tokens alone": Thinker(MARKED, field("reasoning_content"), tells=behind_the_thought),
+    "the first token alone is told": Thinker(MARKED, tells=first_alone),
+    "a field, and the first token alone": Thinker(MARKED, field("reasoning"), tells=first_alone),
+    "none": Thinker([]),
+}
+
+
+def thinks(thinker: Thinker, answer: Callable[[Asked], str]) -> Callable[[Asked], Given]:
+    """A model that thinks about whatever it is asked."""
+    return lambda asked: thinker.reply(asked, "42" if asked.prompt == QUESTION else answer(asked))
+
+
+@pytest.mark.parametrize("thoughts", ["Drop", "Keep"])
+@pytest.mark.parametrize("how", THINKERS)
+def test_an_answer_is_kept_without_its_thought(world: StageWorld, how: str, thoughts: str) -> None:
+    recipe = answer_recipe(world.instructions(TEXTS, stage="curate"), rows=3).model_copy(update={"thoughts": thoughts})
+    with stub(thinks(THINKERS[how], lambda asked: f"It says: {asked.prompt}")) as server:
+        ran = world.run(recipe, endpoint=server.endpoint, max_void_fraction="0")
+    assert (ran.code, ran.summary.get("voids", {})) == (0, {})
+    assert world.column(recipe.ref, "answer") == [f"It says: {text}" for text in TEXTS]
+    (row, *_) = world.rows(recipe.ref)
+    assert ("thought" in row) == (thoughts == "Keep")
+    if thoughts == "Keep":
+        thought = {"none": None, "two thoughts": f"{THOUGHT}\n\n{THOUGHT}"}.get(how, THOUGHT)
+        assert world.column(recipe.ref, "thought") == [thought] * 3
+
+
+@pytest.mark.parametrize("how", [name for name in THINKERS if name not in ("none", "channels without their tokens")])
+def test_an_answer_that_is_all_thought_is_truncated_and_told_with_the_limit(world: StageWorld, how: str) -> None:
+    recipe = answer_recipe(world.instructions(TEXTS, stage="curate"), rows=3)
+    short = recipe.model_copy(update={"sampling": recipe.sampling.model_copy(update={"max_tokens": 8})})
+    with stub(thinks(THINKERS[how], lambda asked: "It says so.")) as server:
+        ran = world.run(short, endpoint=server.endpoint, max_void_fraction="0")
+    assert (ran.code, ran.summary["voids"]) == (0, {"Truncated": 3})
+    assert set(world.column(short.ref, "detail")) == {"no answer within 8 tokens: all of them went into the thought"}
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        ("<think>Hm. And so it ends.", "ThoughtUnfinished"),
+        ("<think>Hm.</think>\n\n", "NoAnswer"),
+        ("Hm.</think>", "NoAnswer"),
+        ({"message": {"content": None, "reasoning": "Hm."}}, "NoAnswer"),
+        ("", "Empty"),
+    ],
+)
+def test_a_reply_without_an_answer_says_why(world: StageWorld, reply: Given, reason: str) -> None:
+    recipe = answer_recipe(world.instructions(TEXTS, stage="curate"), rows=3)
+    with stub(lambda asked: reply if asked.prompt == TEXTS[1] else "An answer.") as server:
+        ran = world.run(recipe, endpoint=server.endpoint, max_void_fraction="0.5")
+    assert (ran.code, ran.summary["voids"]) == (0, {reason: 1})
+
+
+def verdict(method: str) -> Callable[[Asked], str]:
+    label = {"Logprobs": "1", "Choice": '{"winner":"1"}', "Reasoned": '{"reason":"Shorter.","winner":"1"}'}[method]
+    return lambda asked: label
+
+
+@pytest.mark.parametrize("method", ["Logprobs", "Choice", "Reasoned"])
+@pytest.mark.parametrize("how", THINKERS)
+def test_a_judge_that_thinks_votes(world: StageWorld, how: str, method: str) -> None:
+    recipe = judge_recipe(
+        world.instructions(TEXTS, stage="curate"),
+        ("a", world.answers("a", ["one"] * 3)),
+        ("b", world.answers("b", ["two"] * 3)),
+        rows=3,
+        method=method,
+    )
+    with stub(thinks(THINKERS[how], verdict(method))) as server:
+        ran = world.run(recipe, endpoint=server.endpoint, max_void_fraction="0")
+    assert (ran.code, ran.summary.get("voids", {})) == (0, {})
+    # A distribution where the server tells that of the answer's first token, and else the label that was written.
+    sure = 0.9 if method == "Logprobs" and "first token alone" not in how else 1.0
+    votes = world.column(recipe.ref, "vote")
+    assert votes == pytest.approx([sure, 1 - sure] * 3, abs=1e-5)
+    assert set(world.column(recipe.ref, "reason")) == {"Shorter." if method == "Reasoned" else None}
+    rooms = [asked.document["max_tokens"] for asked in server.asked if asked.prompt != QUESTION]
+    if method == "Logprobs":
+        assert rooms.count(recipe.max_tokens) == (0 if how == "none" else 6)
+
+
+def test_a_judge_whose_thought_never_ends_is_reported_with_its_limit(world: StageWorld) -> None:
+    recipe = judge_recipe(
+        world.instructions(TEXTS, stage="curate"),
+        ("a", world.answers("a", ["one"] * 3)),
+        ("b", world.answers("b", ["two"] * 3)),
+        rows=3,
+        method="Logprobs",
+        max_tokens=40,
+    )
+    with stub(thinks(Thinker(["<think>", *["Hm"] * 5000]), verdict("Logprobs"))) as server:
+        ran = world.run(recipe, endpoint=server.endpoint, max_void_fraction="1")
+    assert ran.code == 3
+    assert ran.summary["message"] == (
+        "spec.competitors[1].endpoint: none of 6 replies is usable, most often for this reason: Truncated: no answer"
+        " within 40 tokens: all of them went into the thought: raise spec.battles.verdict.maxTokens, or use another"
+        " model"
+    )
+
+
+def test_a_judge_that_goes_on_behind_its_label_does_not_vote_and_is_not_given_more_room(world: StageWorld) -> None:
+    recipe = judge_recipe(
+        world.instructions(TEXTS[:1], stage="curate"),
+        ("a", world.answers("a", ["one"])),
+        ("b", world.answers("b", ["two"])),
+        rows=1,
+        method="Logprobs",
+    )
+    with stub(thinks(Thinker(["1", ".", " The", " first", " is", " better"]), verdict("Logprobs"))) as server:
+        ran = world.run(recipe, endpoint=server.endpoint, max_void_fraction="1")
+    assert (ran.code, ran.summary["voids"]) == (0, {"Undecided": 2})
+    rooms = [asked.document["max_tokens"] for asked in server.asked]
+    assert len(rooms) == 3
+    assert sorted(rooms)[:2] == [4] * 2  # and one question of our own
+
+
+@pytest.mark.parametrize("how", THINKERS)
+def test_a_grader_that_thinks_grades(world: StageWorld, how: str) -> None:
+    recipe = grade_recipe(world.instructions(TEXTS), rows=3)
+    with stub(thinks(THINKERS[how], lambda asked: '```json\n{"grade":7}\n```')) as server:
+        ran = world.run(recipe, endpoint=server.endpoint, max_void_fraction="0")
+    assert (ran.code, ran.summary.get("voids", {})) == (0, {})
+    assert world.column(recipe.ref, "score") == [7] * 3
+
+
+def test_a_thought_in_the_place_of_an_instruction_is_none(world: StageWorld) -> None:
+    recipe = mine_recipe(rows=4)
+    replies = iter(["<think>Hm.</think>\nSort a list.", "<think>Hm", "<think>Hm.</think>", "Add two numbers."])
+    with stub(lambda asked: next(replies)) as server:
+        ran = world.run(recipe, endpoint=server.endpoint, max_void_fraction="0")
+    assert (ran.code, ran.summary["voids"]) == (0, {"ThoughtUnfinished": 1, "NoAnswer": 1})
+    assert world.column(recipe.ref, "instruction") == ["Sort a list.", None, None, "Add two numbers."]

@@ -206,13 +206,20 @@ async def test_client_finds_the_prefix_of_the_served_template(server: VllmServer
     assert prefix.source == "tokenize"
     assert prefix.text.removeprefix(BEGIN) == PREFIX
     assert prefix.token_ids == tuple(token_ids(server, BEGIN + PREFIX))
-    assert prefix.stop == (END_OF_TURN,)
-    assert prefix.stop_token_ids == tuple(token_ids(server, END_OF_TURN))
+    assert prefix.stop == (END_OF_TURN, START_OF_TURN)
+    assert prefix.stop_token_ids == tuple(token_ids(server, END_OF_TURN + START_OF_TURN))
+
+
+async def test_a_given_prefix_gets_the_same_tokens_and_ends(client: ModelClient) -> None:
+    found = await find_prefix(client)
+    for written in (PREFIX, BEGIN + PREFIX):
+        given = await find_prefix(client, explicit=written)
+        assert (given.token_ids, given.stop, given.stop_token_ids) == found[1:4]
 
 
 async def test_prefix_of_the_model_folder_is_read_as_that_of_the_server(model: Path, client: ModelClient) -> None:
     from_folder = prefix_from_template(load_chat_template(model))
-    assert (from_folder.text, from_folder.stop) == (PREFIX, (END_OF_TURN,))
+    assert (from_folder.text, from_folder.stop) == (PREFIX, (END_OF_TURN, START_OF_TURN))
     from_server = await find_prefix(client)
     assert from_server.token_ids is not None
     greedy = Sampling(0.0, 1.0, 16)

@@ -144,6 +144,7 @@ class ModelClient:
             document["stop"] = stop
         if stop_token_ids:
             document["stop_token_ids"] = stop_token_ids
+            document["skip_special_tokens"] = False  # so that `stop` is found where it is a special token
         reply, usage = await self._caller.ask(self._completions, _drawn(document, sampling, seed))
         return completion_of(reply, usage, limit=sampling.max_tokens)
 

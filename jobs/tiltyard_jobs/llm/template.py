@@ -7,18 +7,27 @@ the prefix as a raw prompt, an aligned model writes what it takes a user to say 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from datetime import date, timedelta
 from itertools import takewhile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tiltyard_jobs.errors import ConfigurationError, RecordVoidError
-from tiltyard_jobs.llm.chat_template import ChatTemplate, load_chat_template
+from tiltyard_jobs.llm.chat_template import TEMPLATE_DATE, ChatTemplate, load_chat_template
 from tiltyard_jobs.llm.client import ModelClient
 
 # Upper and lower case, digits, a space and punctuation: a template that alters any of them alters the mark. The two
 # begin and end differently, so that their common tokens are the template's own.
 MARKS = ("Quiet tilt-Yard 7, mark Z9v", "Jolt 3: Lance and Helm xW4?")
+MOST_STOPS = 4  # OpenAI's API takes no more
 _SPECIAL = re.compile(r"<[^<>\s]+>|\[[^\[\]\s]+\]")
+# Such as <|im_start|>, [|user|]: never the words of a user, even where it stands in a text by anybody.
+_BARRED = re.compile(r"<[|\uff5c][^<>\s]+[|\uff5c]>|\[\|[^\[\]\s]+\|\]")
+# The last turn's first token: <|im_start|>user, <|start_header_id|>user<|end_header_id|>, [INST].
+_OPENER = re.compile(rf"({_SPECIAL.pattern})(?:[^<\[\s][^<\[]*(?:{_SPECIAL.pattern})?)?\s*$")
+# How templates write a day, the longer forms first.
+_DAY_FORMS = ("%A, %B %d, %Y", "%B %d, %Y", "%d %B %Y", "%b %d, %Y", "%d %b %Y", "%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y")
 
 
 class PromptPrefix(NamedTuple):
@@ -28,8 +37,9 @@ class PromptPrefix(NamedTuple):
         text: what comes before the user's words. Without a beginning-of-sequence token that the server adds itself.
         token_ids: the same as token ids, beginning-of-sequence token included, where the server gave them.
         stop: texts at which the user's words end; empty where only the end-of-sequence token tells.
-        stop_token_ids: tokens at which they end.
+        stop_token_ids: those of them that are one token of the model.
         source: `chatTemplatePrefix`, `tokenize`, or `tokenizer` (a folder).
+        stop_source: the same for `stop`, `chatTemplateStops`, or `none`.
     """
 
     text: str
@@ -37,41 +47,104 @@ class PromptPrefix(NamedTuple):
     stop: tuple[str, ...]
     stop_token_ids: tuple[int, ...]
     source: str
+    stop_source: str = ""
+
+    def document(self) -> dict[str, Any]:
+        """To be written as JSON and read by people."""
+        return {
+            "prefix": self.text,
+            "tokenIds": self.token_ids,
+            "source": self.source,
+            "stops": self.stop,
+            "stopTokenIds": self.stop_token_ids,
+            "stopSource": self.stop_source or self.source,
+        }
+
+    def cut(self, text: str) -> str | None:
+        """The text before the first stop in it; None where none is there, as after a server that stops at them."""
+        places = [place for stop in self.stop if (place := text.find(stop)) >= 0]
+        return text[: min(places)] if places else None
+
+
+class _Rendering(NamedTuple):
+    """A marked message in the served model's template.
+
+    Attributes:
+        text: with the first mark.
+        head: the tokens before the user's words.
+    """
+
+    text: str
+    head: list[int]
 
 
 async def find_prefix(
-    client: ModelClient, *, explicit: str | None = None, tokenizer: Path | None = None, system: str | None = None
+    client: ModelClient,
+    *,
+    explicit: str | None = None,
+    stops: Sequence[str] = (),
+    tokenizer: Path | None = None,
+    system: str | None = None,
+    today: date | None = None,
 ) -> PromptPrefix:
-    """The prefix of a served model.
+    """The prefix of a served model, and where the user's words end.
 
     Sources, in this order: the text that the user gave; the server's own `/tokenize` and `/detokenize`; the model's
-    tokenizer folder.
+    tokenizer folder. The ends of a text that the user gave come from the other two.
 
     Args:
         client: the served model.
         explicit: the manifest's `chatTemplatePrefix`.
+        stops: the manifest's `chatTemplateStops`, in place of the template's.
         tokenizer: a folder with `tokenizer_config.json` or `chat_template.jinja`.
         system: a system message for the template to render; an explicit prefix stays as it is.
+        today: a template that prints this day gets the day of `TEMPLATE_DATE` in its place, so that the prefix is the
+            same tomorrow.
 
     Raises:
         ConfigurationError: there is no source, or the template cannot give a prefix.
         TransientError: the endpoint is down.
     """
     if explicit is not None:
-        if not explicit.strip():
+        prefix = await _given(client, explicit, tokenizer)
+    else:
+        found = await prefix_from_server(client, required=tokenizer is None, system=system, today=today)
+        if found is None and tokenizer is not None:
+            found = prefix_from_template(load_chat_template(tokenizer), system=system)
+        if found is None:
             raise ConfigurationError(
-                "chatTemplatePrefix is blank: give the text before the user's words, or leave it out"
+                f"{client.url} does not provide the chat template of model {client.model!r} (it has no /tokenize): "
+                "give chatTemplatePrefix"
             )
-        return PromptPrefix(explicit, None, (), (), "chatTemplatePrefix")
-    prefix = await prefix_from_server(client, required=tokenizer is None, system=system)
-    if prefix is not None:
-        return prefix
-    if tokenizer is not None:
-        return prefix_from_template(load_chat_template(tokenizer), system=system)
-    raise ConfigurationError(
-        f"{client.url} does not provide the chat template of model {client.model!r} (it has no /tokenize): "
-        "give chatTemplatePrefix"
-    )
+        prefix = found
+    if stops:
+        ids = await _stop_ids(client, stops)
+        prefix = prefix._replace(stop=tuple(stops), stop_token_ids=ids, stop_source="chatTemplateStops")
+    return prefix
+
+
+async def _given(client: ModelClient, text: str, tokenizer: Path | None) -> PromptPrefix:
+    """The user's own prefix: its tokens and ends from the server, where that knows them."""
+    if not text.strip():
+        raise ConfigurationError("chatTemplatePrefix is blank: give the text before the user's words, or leave it out")
+    after, source = None, "none"
+    try:
+        rendering = await _render(client)
+    except RecordVoidError:  # a template that fails on a user message may be why the prefix was given
+        rendering = None
+    if rendering is not None and rendering.text.count(MARKS[0]) == 1:
+        after, source = rendering.text.partition(MARKS[0])[2], "tokenize"
+    elif tokenizer is not None:
+        rendered = load_chat_template(tokenizer).render(_turns(MARKS[0], None))
+        after, source = _cut(rendered, MARKS[0], "the chat template")[1], "tokenizer"
+    stop = ends(text, after or "")
+    if stop and after is None:
+        source = "chatTemplatePrefix"
+    try:
+        ids, stop_ids = await _ids_with_one_bos(client, text), await _stop_ids(client, stop)
+    except RecordVoidError:  # no server that tells tokens after all
+        ids, stop_ids = None, ()
+    return PromptPrefix(text, ids, stop, stop_ids, "chatTemplatePrefix", source)
 
 
 def prefix_from_template(template: ChatTemplate, *, system: str | None = None) -> PromptPrefix:
@@ -82,11 +155,11 @@ def prefix_from_template(template: ChatTemplate, *, system: str | None = None) -
     """
     before, after = _cut(template.render(_turns(MARKS[0], system)), MARKS[0], "the chat template")
     _require_system(before, system, "the chat template")
-    return PromptPrefix(before.removeprefix(template.bos), None, stop_after(after), (), "tokenizer")
+    return PromptPrefix(before.removeprefix(template.bos), None, ends(before, after), (), "tokenizer")
 
 
 async def prefix_from_server(
-    client: ModelClient, *, required: bool = True, system: str | None = None
+    client: ModelClient, *, required: bool = True, system: str | None = None, today: date | None = None
 ) -> PromptPrefix | None:
     """Let the server render and tokenize; None where it does not offer that, or refuses and is not `required`.
 
@@ -95,7 +168,7 @@ async def prefix_from_server(
         TransientError: the endpoint is down.
     """
     try:
-        rendered = [await client.tokenize_chat(_turns(mark, system)) for mark in MARKS]
+        rendering = await _render(client, system)
     except RecordVoidError as error:
         if not required:
             return None
@@ -103,26 +176,54 @@ async def prefix_from_server(
             f"{client.url} cannot render a {'user' if system is None else 'system and a user'} message with the chat"
             f" template of model {client.model!r} ({error}): give chatTemplatePrefix"
         ) from error
+    if rendering is None:
+        return None
+    head = rendering.head
+    template = f"the chat template of model {client.model!r} at {client.url}"
+    before, after = _cut(rendering.text, MARKS[0], template)
+    _require_system(before, system, template)
+    stop = ends(before, after)
+    stop_ids = await _stop_ids(client, stop)
+    undated = before if today is None else without_today(before, today)
+    head_text = await client.detokenize(head) if head else None
+    # A template's last space may be one token with the first word ("▁Write"): the ids then end before it, and the model
+    # writes that token itself. If they differ from the text by more than space, the text is tokenized alone.
+    if head_text is not None and head_text.rstrip() == undated.rstrip():
+        return PromptPrefix(head_text, tuple(head), stop, stop_ids, "tokenize")
+    ids = await client.tokenize(undated)
+    return PromptPrefix(undated, None if ids is None else tuple(ids), stop, stop_ids, "tokenize")
+
+
+async def _render(client: ModelClient, system: str | None = None) -> _Rendering | None:
+    """None where the server does not offer it.
+
+    Raises:
+        RecordVoidError: the server cannot render a user message.
+    """
+    rendered = [await client.tokenize_chat(_turns(mark, system)) for mark in MARKS]
     first, second = rendered
     if first is None or second is None:
         return None
     text = await client.detokenize(first)
-    if text is None:
-        return None
-    template = f"the chat template of model {client.model!r} at {client.url}"
-    before, after = _cut(text, MARKS[0], template)
-    _require_system(before, system, template)
-    # What the two renderings share on either side is the template; what differs between is the mark.
-    head = _shared(first, second)
-    tail = _shared(first[len(head) :][::-1], second[len(head) :][::-1])[::-1]
-    stop, stop_ids = stop_after(after), await _stop_ids(client, tail)
-    head_text = await client.detokenize(head) if head else None
-    # A template's last space may be one token with the first word ("▁Write"): the ids then end before it, and the model
-    # writes that token itself. If they differ from the text by more than space, the text is tokenized alone.
-    if head_text is not None and head_text.rstrip() == before.rstrip():
-        return PromptPrefix(head_text, tuple(head), stop, stop_ids, "tokenize")
-    ids = await client.tokenize(before)
-    return PromptPrefix(before, None if ids is None else tuple(ids), stop, stop_ids, "tokenize")
+    # What the two renderings share at the beginning is the template.
+    return None if text is None else _Rendering(text, _shared(first, second))
+
+
+def ends(before: str, after: str) -> tuple[str, ...]:
+    """All that ends the user's words, the template's own end of the turn first.
+
+    Besides it, special tokens that open another turn: a model may begin the next one without ending this one. Where
+    nothing is known of what follows, those of the prefix itself.
+
+    Args:
+        before: the prefix.
+        after: what the template puts after the user's words.
+    """
+    opener = _OPENER.search(before)
+    found = [*stop_after(after), *([opener[1]] if opener else []), *_SPECIAL.findall(after)]
+    if not after:
+        found += _BARRED.findall(before)[::-1]
+    return tuple(dict.fromkeys(found))[:MOST_STOPS]
 
 
 def stop_after(after: str) -> tuple[str, ...]:
@@ -141,12 +242,43 @@ def stop_after(after: str) -> tuple[str, ...]:
     return (blank + words.splitlines()[0].rstrip(),)
 
 
-async def _stop_ids(client: ModelClient, tail: list[int]) -> tuple[int, ...]:
-    """The first token after the user's words, if it is a special one: an ordinary one would stop anywhere."""
-    if not tail:
-        return ()
-    text = await client.detokenize(tail[:1])
-    return (tail[0],) if text is not None and _SPECIAL.fullmatch(text.strip()) else ()
+async def _stop_ids(client: ModelClient, stops: Sequence[str]) -> tuple[int, ...]:
+    """The stops that are one special token each: an ordinary token would stop anywhere."""
+    found = []
+    for stop in stops:
+        ids = await client.tokenize(stop) if _SPECIAL.fullmatch(stop) else None
+        if ids is not None and len(ids) == 1:
+            found.append(ids[0])
+    return tuple(found)
+
+
+async def _ids_with_one_bos(client: ModelClient, text: str) -> tuple[int, ...] | None:
+    """The tokens of a prompt: with the tokens that the tokenizer puts before a text once, whether `text` has them."""
+    plain, full = await client.tokenize(text), await client.tokenize(text, special=True)
+    if plain is None or full is None:
+        return None
+    places = (place for place in range(len(full) - len(plain) + 1) if full[place : place + len(plain)] == plain)
+    added = full[: next(places, 0)]
+    while added and plain[: len(added)] == added:
+        plain = plain[len(added) :]
+    return (*added, *plain)
+
+
+def without_today(text: str, today: date) -> str:
+    """The text with `TEMPLATE_DATE` in place of the server's day, which a time zone may put a day off ours.
+
+    Days before it (Mistral's templates know yesterday) keep their distance.
+    """
+    days = [today + timedelta(days=distance) for distance in (1, 0, -1, -2)]
+    latest = next((day for day in days if any(day.strftime(form) in text for form in _DAY_FORMS)), None)
+    if latest is None:
+        return text
+    forms = {
+        day.strftime(form): (TEMPLATE_DATE + (day - latest)).strftime(form)
+        for day in (latest, latest - timedelta(days=1))
+        for form in _DAY_FORMS
+    }
+    return re.sub("|".join(map(re.escape, forms)), lambda match: forms[match[0]], text)
 
 
 def _shared(first: list[int], second: list[int]) -> list[int]:

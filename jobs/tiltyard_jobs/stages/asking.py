@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -66,6 +66,7 @@ async def ask_all(
     schema: pa.Schema,
     rows: Sequence[int],
     failing: frozenset[VoidReason] = SERVER_FAILURES,
+    documents: Mapping[str, bytes] | None = None,
 ) -> Outcome:
     """Make all rows of the index's parts and seal them.
 
@@ -77,6 +78,7 @@ async def ask_all(
         schema: of the parts' tables.
         rows: rows of each part.
         failing: reasons that count against `spec.jobs.maxVoidFraction`.
+        documents: JSON files that each part gets beside its table, by short name.
     """
     assert context.task.endpoint is not None
     total = sum(rows)
@@ -94,7 +96,8 @@ async def ask_all(
             max_failures=context.max_failures(total),
             failing=failing,
         )
-        return Outcome.of(await finish_parts(context, journal, schema=schema, rows=rows))
+        parts = await finish_parts(context, journal, schema=schema, rows=rows, documents=documents)
+        return Outcome.of(parts)
     except NothingUsableError as error:
         raise PermanentError(f"{context.field or context.task.stage}: {error}: {_advice(context, error)}") from error
     finally:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from typing import Any
 
 from tiltyard_jobs.contracts.recipes import MineRecipe
@@ -31,10 +33,12 @@ class SmokeCheck:
 
     Args:
         field: the manifest's field of the model, for the message.
+        given: whether the prefix is the manifest's own.
     """
 
-    def __init__(self, field: str) -> None:
+    def __init__(self, field: str, *, given: bool = False) -> None:
         self._field = field
+        self._given = given
         self._issues: Counter[str] = Counter()
         self._passed = False
 
@@ -53,10 +57,15 @@ class SmokeCheck:
         self._issues[str(issue)] += 1
         if self._issues.total() >= SMOKE_ROWS:
             seen = ", ".join(f"{name} {count}" for name, count in sorted(self._issues.items()))
+            first = f"{self._field}.chatTemplatePrefix: none of the first {SMOKE_ROWS} completions of"
+            if self._given:
+                raise ConfigurationError(
+                    f"{first} the given prefix is an instruction ({seen}): give the one that this model was trained"
+                    " with, up to where the user's words begin, and in chatTemplateStops what follows them"
+                )
             raise ConfigurationError(
-                f"{self._field}.chatTemplatePrefix: none of the first {SMOKE_ROWS} completions of the template's prefix"
-                f" is an instruction ({seen}): give the prefix that this model was trained with, up to where the user's"
-                " words begin"
+                f"{first} the template's prefix is an instruction ({seen}): give the prefix that this model was trained"
+                " with, up to where the user's words begin"
             )
 
 
@@ -68,10 +77,14 @@ async def mine(context: ShardContext[MineRecipe]) -> Outcome:
     rows = min(recipe.rows, start + recipe.shard_size) - start
 
     async with model_of(context) as client:
-        finding = (prefix_of(client, recipe.prefix, system) for system in recipe.systems)
+        # The day is looked for in what the server renders; none is written into the artifact.
+        today = datetime.now(UTC).date()
+        finding = (prefix_of(client, recipe, system, today) for system in recipe.systems)
         prefixes = [await unless_stopped(prefix, context.stop) for prefix in finding]
+        if not all(prefix.stop for prefix in prefixes):
+            context.log.warning("instructions end only where the model ends its text: give chatTemplateStops")
         digests = [hashlib.sha256(prefix.text.encode()).hexdigest() for prefix in prefixes]
-        smoke = SmokeCheck(context.field.removesuffix(".endpoint"))
+        smoke = SmokeCheck(context.field.removesuffix(".endpoint"), given=recipe.prefix is not None)
 
         def blank(row: int) -> dict[str, Any]:
             setting, system = recipe.turn(row)
@@ -94,7 +107,9 @@ async def mine(context: ShardContext[MineRecipe]) -> Outcome:
                     stop=prefix.stop,
                     stop_token_ids=prefix.stop_token_ids,
                 )
-                text = normalise(reply.answer)
+                # A server may know the stops and still show them, or know only its own end of sequence.
+                cut = prefix.cut(reply.answer)
+                text = normalise(reply.answer if cut is None else cut)
                 if not text:
                     raise RecordVoidError(VoidReason.EMPTY)
             except RecordVoidError as error:
@@ -104,7 +119,7 @@ async def mine(context: ShardContext[MineRecipe]) -> Outcome:
             smoke.see(text)
             return blank(row) | {
                 "instruction": text,
-                "finish_reason": reply.finish_reason,
+                "finish_reason": reply.finish_reason if cut is None else "stop",
                 "prompt_tokens": reply.usage.prompt_tokens,
                 "completion_tokens": reply.usage.completion_tokens,
             }
@@ -113,13 +128,19 @@ async def mine(context: ShardContext[MineRecipe]) -> Outcome:
             return blank(row) | {"void": str(reason), "detail": detail}
 
         items: Iterator[WorkItem[int]] = (WorkItem(0, row, start + row) for row in range(rows))
-        return await ask_all(context, items, ask, void, schema=INSTRUCTIONS, rows=(rows,))
+        documents = {"prefixes": _as_json([prefix.document() for prefix in prefixes])}
+        return await ask_all(context, items, ask, void, schema=INSTRUCTIONS, rows=(rows,), documents=documents)
 
 
-async def prefix_of(client: ModelClient, explicit: str | None, system: str | None) -> PromptPrefix:
-    """Where the user's words begin; as `find_prefix`, which a server may also answer with nonsense."""
+def _as_json(document: object) -> bytes:
+    """To be read by people."""
+    return (json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
+
+
+async def prefix_of(client: ModelClient, recipe: MineRecipe, system: str | None, today: date) -> PromptPrefix:
+    """Where the user's words begin and end; as `find_prefix`, which a server may also answer with nonsense."""
     try:
-        return await find_prefix(client, explicit=explicit, system=system)
+        return await find_prefix(client, explicit=recipe.prefix, stops=recipe.stops, system=system, today=today)
     except RecordVoidError as error:
         raise ConfigurationError(
             f"{client.url} does not provide the chat template of model {client.model!r} ({error}):"

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field
 
 from tiltyard.api.base import ApiModel
 from tiltyard.api.identity import identity_options
 from tiltyard.api.pods import KeyReference
 from tiltyard.api.rules import Rule, Violation, no_file_uri
-from tiltyard.api.scalars import EndpointUrl, Line, ModelUri, ParticipantName, Prefix, WeightsUri, Word
+from tiltyard.api.scalars import EndpointUrl, Line, ModelUri, ParticipantName, Prefix, Stop, WeightsUri, Word
 from tiltyard.api.serving import ModelServing
+from tiltyard.api.shapes import Distinct
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipes import BASE_MODEL, TRAINED_MODEL
 
@@ -108,6 +112,9 @@ class Participant(ApiModel):
     chat_template_prefix: Prefix | None = None
     """The text before the user's words in the model's chat template; instructions are mined by completing it.
     Absent: it is derived from the served model's own chat template, checked and recorded."""
+    chat_template_stops: Annotated[tuple[Stop, ...], Field(min_length=1, max_length=4), Distinct()] | None = None
+    """The texts at which a mined instruction ends, such as <|im_end|>. Absent: what the served model's own chat
+    template puts after the user's words, and the tokens that open the next turn."""
 
     @property
     def serving_or_default(self) -> ModelServing:

@@ -86,6 +86,7 @@ RubricLine = Annotated[
         1024,
     ),
 ]
+Stop = Annotated[str, Text("a text of at most 256 characters", None, 256)]
 ColumnName = Annotated[str, Text("the name of a column, at most 128 characters", r"[^\n\r]+", 128)]
 Argument = Annotated[str, Text("one command line argument of at most 512 characters", r"[^\n\r]+", 512)]
 QuantityText = Annotated[str, Quantity()]

@@ -47,7 +47,14 @@ async def test_complete() -> None:
     assert (done.answer, done.finish_reason, done.usage.completion_tokens) == ("Sort a list.", "stop", 4)
     drawn = {"model": "tiny", "temperature": 0.7, "top_p": 0.95, "max_tokens": 16}
     assert bodies == [
-        {**drawn, "prompt": [1, 2], "seed": 2**63 - 1, "stop": ["x"], "stop_token_ids": [7]},
+        {
+            **drawn,
+            "prompt": [1, 2],
+            "seed": 2**63 - 1,
+            "stop": ["x"],
+            "stop_token_ids": [7],
+            "skip_special_tokens": False,
+        },
         {**drawn, "prompt": "a", "seed": 0},
     ]
 

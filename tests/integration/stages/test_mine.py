@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from collections import Counter
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -82,14 +85,78 @@ def test_an_instruction_that_the_token_limit_cut_says_so(world: StageWorld) -> N
     assert world.column(recipe.ref, "instruction") == [task(0)] * 2  # in the normal form
 
 
+def characters(document: dict[str, Any]) -> Given:
+    """A tokenizer with a token for each character and each special token, and a beginning that it puts before texts."""
+    if "tokens" in document:
+        return web.json_response({"prompt": "".join(SPECIAL.get(token) or chr(token) for token in document["tokens"])})
+    if "messages" in document:
+        text = f"<s><|im_start|>user\n{document['messages'][0]['content']}<|im_end|>\n<|im_start|>assistant\n"
+    else:
+        text = ("<s>" if document["add_special_tokens"] else "") + document["prompt"]
+    pieces = re.findall("<[^<>]+>|.", text, re.DOTALL)
+    ids = {text: token for token, text in SPECIAL.items()}
+    return web.json_response({"tokens": [ids.get(piece) or ord(piece) for piece in pieces]})
+
+
+SPECIAL = {1: "<s>", 2: "<|im_start|>", 3: "<|im_end|>"}
+
+
+@pytest.mark.parametrize("written", ["", "<s>"])
+def test_a_given_prefix_ends_where_the_server_s_template_does(world: StageWorld, written: str) -> None:
+    def reply(asked: Asked) -> Given:
+        if asked.path != "/v1/completions":
+            return characters(asked.document)
+        glued = f"{task(asked.document['seed'])}<|im_end|>\n<|im_start|>assistant\nCertainly!"
+        return {"text": glued, "finish_reason": "length"}  # as a server that knows no stop
+
+    recipe = mine_recipe(rows=3, shard_size=2, prefix=f"{written}<|im_start|>user\n")
+    with stub(reply, tells_tokens=True) as server:
+        world.make(recipe, endpoint=server.endpoint)
+    sent = [asked.document for asked in server.asked if asked.path == "/v1/completions"]
+    assert {tuple(document["prompt"]) for document in sent} == {(1, 2, *map(ord, "user\n"))}
+    assert {tuple(document["stop"]) for document in sent} == {("<|im_end|>", "<|im_start|>")}
+    assert [(d["stop_token_ids"], d["skip_special_tokens"]) for d in sent] == [([3, 2], False)] * 3
+    assert world.column(recipe.ref, "instruction") == [task(document["seed"]) for document in sent]
+    assert world.column(recipe.ref, "finish_reason") == ["stop"] * 3
+    for seal in world.seals(recipe.ref):
+        (document,) = json.loads(world.artifacts.fetch(seal.files["prefixes"]).read_bytes())
+        assert document == {
+            "prefix": recipe.prefix,
+            "tokenIds": [1, 2, *map(ord, "user\n")],
+            "source": "chatTemplatePrefix",
+            "stops": ["<|im_end|>", "<|im_start|>"],
+            "stopTokenIds": [3, 2],
+            "stopSource": "tokenize",
+        }
+
+
+def test_stops_of_the_manifest_cut_where_a_server_knows_none(world: StageWorld) -> None:
+    recipe = mine_recipe(rows=2, prefix="Q: ", stops=("\nA:",))
+    with stub(lambda asked: f"{task(1)}\nA: Certainly!") as server:
+        assert world.run(recipe, endpoint=server.endpoint).code == 0
+    assert [(asked.document["stop"], asked.prompt) for asked in server.asked] == [(["\nA:"], "Q: ")] * 2
+    assert all("skip_special_tokens" not in asked.document for asked in server.asked)
+    assert world.column(recipe.ref, "instruction") == [task(1)] * 2
+
+
+def test_a_prefix_whose_end_nobody_knows_is_recorded_so(world: StageWorld) -> None:
+    recipe = mine_recipe(rows=2, prefix="Q: ")
+    with stub(lambda asked: task(1)) as server:
+        world.make(recipe, endpoint=server.endpoint)
+    (seal,) = world.seals(recipe.ref)
+    (document,) = json.loads(world.artifacts.fetch(seal.files["prefixes"]).read_bytes())
+    assert (document["stops"], document["stopSource"], document["tokenIds"]) == ([], "none", None)
+
+
 @pytest.mark.parametrize("garbage", ["", " \n ", "<|im_start|>assistant", "no no " * 500, "Hello", "\x00\x01" * 99])
 def test_a_template_that_gives_garbage_fails_early(world: StageWorld, garbage: str) -> None:
     with stub(lambda asked: garbage) as server:
         ran = world.run(mine_recipe(rows=200), endpoint=server.endpoint)
     assert ran.code == 2
     assert ran.summary["message"].startswith(
-        "spec.competitors[1].chatTemplatePrefix: none of the first 16 completions of the template's prefix is an"
+        "spec.competitors[1].chatTemplatePrefix: none of the first 16 completions of the given prefix is an"
     )
+    assert "chatTemplateStops" in ran.summary["message"]
     assert len(server.asked) == 16
 
 

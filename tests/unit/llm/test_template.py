@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from support import virtual_time
 from support.simulated_llm import SimulatedServer, client_of, ok
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.llm.chat_template import ChatTemplate, load_chat_template
-from tiltyard_jobs.llm.template import MARKS, PromptPrefix, find_prefix, prefix_from_template, stop_after
+from tiltyard_jobs.llm.template import MARKS, PromptPrefix, ends, find_prefix, prefix_from_template, stop_after
 from tiltyard_jobs.llm.transport import Reply
 
 CHATML = (
@@ -33,6 +34,8 @@ MISTRAL = (
     "{{ raise_exception('roles must alternate') }}{% endif %}[INST] {{ message['content'] }} [/INST]{% endfor %}"
 )
 ALPACA = "Below is a task.\n\n{% for m in messages %}### Instruction:\n{{ m.content }}\n\n{% endfor %}### Response:\n"
+EXAONE = "{% for m in messages %}[|user|]{{ m.content }}\n{% endfor %}[|assistant|]"
+GLM = "[gMASK]<sop>{% for m in messages %}<|user|>\n{{ m.content }}{% endfor %}<|assistant|>\n<think>"
 
 
 def cut(source: str, **options: Any) -> PromptPrefix:
@@ -42,19 +45,21 @@ def cut(source: str, **options: Any) -> PromptPrefix:
 @pytest.mark.parametrize(
     ("source", "text", "stop"),
     [
-        (CHATML, CHATML_PREFIX, "<|im_end|>"),
+        (CHATML, CHATML_PREFIX, ("<|im_end|>", "<|im_start|>")),
         (
             LLAMA,
             "<s><|start_header_id|>system<|end_header_id|>\n\nToday Date: 26 Jul 2024<|eot_id|>"
             "<|start_header_id|>user<|end_header_id|>\n\n",
-            "<|eot_id|>",
+            ("<|eot_id|>", "<|start_header_id|>"),
         ),
-        (MISTRAL, "<s>[INST] ", "[/INST]"),
-        (ALPACA, "Below is a task.\n\n### Instruction:\n", "\n\n### Response:"),
+        (MISTRAL, "<s>[INST] ", ("[/INST]", "[INST]")),
+        (ALPACA, "Below is a task.\n\n### Instruction:\n", ("\n\n### Response:",)),
+        (EXAONE, "[|user|]", ("[|assistant|]", "[|user|]")),
+        (GLM, "[gMASK]<sop><|user|>\n", ("<|assistant|>", "<|user|>", "<think>")),
     ],
 )
-def test_templates_of_the_field_are_cut_at_the_user_s_words(source: str, text: str, stop: str) -> None:
-    assert cut(source) == PromptPrefix(text, None, (stop,), (), "tokenizer")
+def test_templates_of_the_field_are_cut_at_the_user_s_words(source: str, text: str, stop: tuple[str, ...]) -> None:
+    assert cut(source) == PromptPrefix(text, None, stop, (), "tokenizer")
 
 
 def test_a_token_that_the_server_adds_is_not_sent_twice() -> None:
@@ -139,9 +144,13 @@ def test_a_folder_without_a_template_is_said_so(tmp_path: Path, content: str) ->
 
 
 class TokenizingServer:
-    """vLLM's /tokenize and /detokenize over a template: special tokens and words with their space are tokens."""
+    """vLLM's /tokenize and /detokenize over a template: special tokens and words with their space are tokens.
 
-    def __init__(self, template: str, *, leading_space: bool = False) -> None:
+    With `bos`, a text gets that token before it.
+    """
+
+    def __init__(self, template: str, *, leading_space: bool = False, bos: str = "") -> None:
+        self.bos = bos
         self.template = ChatTemplate(template, special_tokens={"bos_token": "<s>"})
         self.vocabulary: list[str] = []
         word = r" ?[^\s<\[]" if leading_space else r"[^\s<\[]"
@@ -156,7 +165,8 @@ class TokenizingServer:
         if path == "/detokenize":
             return ok({"prompt": "".join(self.vocabulary[token] for token in document["tokens"])})
         if "prompt" in document:
-            return ok({"tokens": self.ids(document["prompt"])})
+            bos = self.bos if document["add_special_tokens"] else ""
+            return ok({"tokens": self.ids(bos + document["prompt"])})
         try:
             return ok({"tokens": self.ids(self.template.render(document["messages"]))})
         except ConfigurationError:
@@ -179,8 +189,8 @@ def test_the_server_gives_ids_and_the_stop_token() -> None:
     prefix = find(server.answer)
     assert prefix.text == CHATML_PREFIX
     assert prefix.token_ids == tuple(server.ids(CHATML_PREFIX))
-    assert prefix.stop == ("<|im_end|>",)
-    assert prefix.stop_token_ids == tuple(server.ids("<|im_end|>"))
+    assert prefix.stop == ("<|im_end|>", "<|im_start|>")
+    assert prefix.stop_token_ids == tuple(server.ids("<|im_end|><|im_start|>"))
     assert prefix.source == "tokenize"
 
 
@@ -209,7 +219,8 @@ def test_a_system_message_is_rendered_by_the_template(tmp_path: Path) -> None:
     server = TokenizingServer(CHATML)
     prefix = find(server.answer, system="You write Rust.")
     assert (prefix.text, prefix.token_ids) == (told, tuple(server.ids(told)))
-    assert (prefix.stop, prefix.stop_token_ids) == (("<|im_end|>",), tuple(server.ids("<|im_end|>")))
+    assert prefix.stop == ("<|im_end|>", "<|im_start|>")
+    assert prefix.stop_token_ids == tuple(server.ids("<|im_end|><|im_start|>"))
     assert find(TokenizingServer(LLAMA).answer, system=" You write Rust.\n").text.count("You write Rust.") == 1
     folder = write_tokenizer(tmp_path, {"chat_template": CHATML})
     assert find(not_offered, tokenizer=folder, system="You write Rust.").text == told
@@ -232,7 +243,12 @@ def test_sources_are_tried_in_order(tmp_path: Path) -> None:
     folder = write_tokenizer(tmp_path, {"chat_template": ALPACA})
     server = TokenizingServer(CHATML)
     given = find(server.answer, explicit="User: ", tokenizer=folder)
-    assert given == PromptPrefix("User: ", None, (), (), "chatTemplatePrefix")
+    stops = ("<|im_end|>", "<|im_start|>")
+    ids, stop_ids = tuple(server.ids("User: ")), tuple(server.ids("".join(stops)))
+    assert given == PromptPrefix("User: ", ids, stops, stop_ids, "chatTemplatePrefix", "tokenize")
+    given = find(not_offered, explicit="User: ", tokenizer=folder)
+    assert given == PromptPrefix("User: ", None, ("\n\n### Response:",), (), "chatTemplatePrefix", "tokenizer")
+    assert find(not_offered, explicit="User: ") == PromptPrefix("User: ", None, (), (), "chatTemplatePrefix", "none")
     assert find(server.answer, tokenizer=folder).source == "tokenize"
     assert find(not_offered, tokenizer=folder).source == "tokenizer"
     # A server whose /tokenize knows no messages (llama.cpp answers with nothing, SGLang refuses).
@@ -242,6 +258,71 @@ def test_sources_are_tried_in_order(tmp_path: Path) -> None:
         find(not_offered)
     with pytest.raises(ConfigurationError, match="blank"):
         find(not_offered, explicit=" \n")
+
+
+def test_the_end_of_a_turn_after_a_blank_is_a_stop_token() -> None:
+    server = TokenizingServer(EXAONE)
+    prefix = find(server.answer)
+    assert prefix.stop == ("[|assistant|]", "[|user|]")
+    assert prefix.stop_token_ids == tuple(server.ids("[|assistant|][|user|]"))
+
+
+@pytest.mark.parametrize("added", ["<s>", ""])
+@pytest.mark.parametrize("written", ["", "<s>", "<s><s>"])
+def test_a_given_prefix_has_one_beginning(added: str, written: str) -> None:
+    server = TokenizingServer(MISTRAL, bos=added)
+    prefix = find(server.answer, explicit=f"{written}[INST] ")
+    assert prefix.text == f"{written}[INST] "  # as it was given
+    assert prefix.token_ids == tuple(server.ids(f"{added or written}[INST] "))
+    assert prefix.stop == ("[/INST]", "[INST]")
+
+
+def test_given_stops_take_the_place_of_the_template_s() -> None:
+    server = TokenizingServer(CHATML)
+    prefix = find(server.answer, stops=["<|im_end|>", "\nQ:"])
+    assert (prefix.text, prefix.source) == (CHATML_PREFIX, "tokenize")
+    assert (prefix.stop, prefix.stop_source) == (("<|im_end|>", "\nQ:"), "chatTemplateStops")
+    assert prefix.stop_token_ids == tuple(server.ids("<|im_end|>"))
+
+
+def test_a_given_prefix_ends_at_its_own_tokens_where_the_template_is_unknown() -> None:
+    prefix = find(not_offered, explicit=CHATML_PREFIX)
+    assert (prefix.stop, prefix.stop_source) == (("<|im_start|>", "<|im_end|>"), "chatTemplatePrefix")
+    broken = TokenizingServer("{{ raise_exception('no') }}")  # why the user gave one
+    assert find(broken.answer, explicit=CHATML_PREFIX).stop == ("<|im_start|>", "<|im_end|>")
+    altering = TokenizingServer("<u>{{ messages[0].content | upper }}</u>")
+    assert find(altering.answer, explicit=CHATML_PREFIX).stop == ("<|im_start|>", "<|im_end|>")
+
+
+def test_more_stops_than_the_api_takes_are_not_sent() -> None:
+    assert ends("<a>user<b>", "<c><d><e><f>") == ("<c>", "<a>", "<d>", "<e>")
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%d %b %Y", "%B %d, %Y", "%A, %B %d, %Y"])
+def test_a_template_with_today_s_date_gives_the_same_prefix_tomorrow(form: str) -> None:
+    def template_on(day: date) -> str:
+        before = (day - timedelta(days=1)).strftime(form)
+        return f"Known to 2023-10-01. Today {day.strftime(form)}, before {before}.<u>{{{{ messages[0].content }}}}</u>"
+
+    today = date(2026, 3, 1)
+    on_server = [today + timedelta(days=distance) for distance in (-1, 0, 1)]
+    found = {find(TokenizingServer(template_on(day)).answer, today=today).text for day in on_server}
+    assert found == {template_on(date(2024, 7, 26)).partition("{{")[0]}
+    assert find(TokenizingServer(template_on(today)).answer, today=today + timedelta(days=9)).text not in found
+
+
+def test_the_document_says_where_the_prefix_and_its_ends_come_from() -> None:
+    prefix = PromptPrefix("é<s>", None, ("</s>",), (2,), "chatTemplatePrefix", "tokenize")
+    assert prefix.document() == {
+        "prefix": "é<s>",
+        "tokenIds": None,
+        "source": "chatTemplatePrefix",
+        "stops": ("</s>",),
+        "stopTokenIds": (2,),
+        "stopSource": "tokenize",
+    }
+    assert prefix.cut("Write</s>Sure</s>") == "Write"
+    assert prefix.cut("Write") is None
 
 
 def test_the_marks_share_neither_beginning_nor_end() -> None:

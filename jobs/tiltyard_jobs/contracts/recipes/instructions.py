@@ -29,6 +29,7 @@ class MineRecipe(Recipe):
 
     Attributes:
         prefix: the manifest's own prefix; None: derived from the served model's template.
+        stops: the manifest's own texts at which a user's words end; empty: the template's.
         system_prompts: the user's own system messages, rendered by the model's own template; none beside a `prefix`.
         settings: the sampling grid, in order; see `turn`.
         rows: how many completions are asked for.
@@ -41,6 +42,7 @@ class MineRecipe(Recipe):
     version: int = 2
     model: ModelIdentity
     prefix: str | None
+    stops: tuple[str, ...] = in_key_if_set(())
     system_prompts: tuple[str, ...] = in_key_if_set(())
     settings: tuple[SamplingRecipe, ...]
     rows: int

@@ -81,6 +81,7 @@ class InstructionRecipes:
                 name: MineRecipe(
                     model=player.identity(),
                     prefix=player.chat_template_prefix,
+                    stops=player.chat_template_stops or (),
                     system_prompts=mine.system_prompts if player.chat_template_prefix is None else (),
                     settings=grid,
                     rows=self.rows,

@@ -48,7 +48,9 @@ class SimulatedServer:
         return answer
 
     async def get(self, path: str) -> Reply:
-        return await self.post(path, b"{}")
+        """The list of models, which tells that the server listens; it is not counted as asked."""
+        await asyncio.sleep(self._latency)
+        return ok({"data": []})
 
     async def aclose(self) -> None:
         pass
@@ -86,8 +88,7 @@ class MortalServer(SimulatedServer):
         self.deaths = 0
 
     async def post(self, path: str, body: bytes) -> Reply:
-        if virtual_time.now() < self._back_at:
-            raise NobodyListens("no connection")
+        self._require_up()
         lives = self.deaths
         reply = await super().post(path, body)
         if self.deaths == lives and orjson.loads(body)["prompt"] in self._killers:
@@ -98,3 +99,11 @@ class MortalServer(SimulatedServer):
         if isinstance(self._last_words, TransportError):
             raise self._last_words
         return self._last_words
+
+    async def get(self, path: str) -> Reply:
+        self._require_up()
+        return await super().get(path)
+
+    def _require_up(self) -> None:
+        if virtual_time.now() < self._back_at:
+            raise NobodyListens("no connection")

@@ -15,8 +15,9 @@ Whether the endpoint "answers others" is known from the other records; where the
 the client asks for one token itself, a canary. So a record on which the server always fails costs a void and not the
 shard, and a server that dies costs a retry of the shard and not a thousand voids.
 
-A server has died where a request that it had taken came to nothing and the next connection is refused. All that was
-under way then is suspected, and asked one by one with nothing beside it before anything else is asked: whatever is
+A server has died where a request that it had taken came to nothing and the next connection is refused. Where a
+connection is cut, that connection is tried at once, since a server may be back before the request is repeated. All that
+was under way then is suspected, and asked one by one with nothing beside it before anything else is asked: whatever is
 alone when the server dies again is not asked a third time. Other shards that ask the same server know nothing of this.
 """
 
@@ -108,6 +109,7 @@ class Caller:
         model: the model asked for, for messages.
         max_concurrency: the most requests under way at once.
         canaries: by path, a small body of our own that any healthy endpoint answers.
+        models_path: what is fetched to see whether anybody listens; any reply will do.
         rng: the source of jitter; nothing that it draws shows in a result.
         policy: when to retry and when to give up.
         clock: monotonic seconds.
@@ -122,6 +124,7 @@ class Caller:
         model: str,
         max_concurrency: int,
         canaries: Mapping[str, bytes],
+        models_path: str,
         rng: random.Random,
         policy: RetryPolicy,
         clock: Callable[[], float] = time.monotonic,
@@ -132,6 +135,7 @@ class Caller:
         self._model = model
         self._transport = transport
         self._canaries = canaries
+        self._models_path = models_path
         self._rng = rng
         self._policy = policy
         self._clock = clock
@@ -148,6 +152,8 @@ class Caller:
         self._canary_failed_at = -math.inf
         self._isolation = Isolation()
         self._refused_at = -math.inf  # when nobody listened, last
+        self._look_lock = asyncio.Lock()
+        self._looked_at = -math.inf
 
     @property
     def usage(self) -> Usage:
@@ -176,7 +182,7 @@ class Caller:
         began = self._clock()
         try:
             async with self._isolation.together():
-                return await self._send(path, body), 0
+                return await self._try(path, body), 0
         except _Unanswered as error:
             failure = error
         with ExitStack() as suspicion:
@@ -204,7 +210,7 @@ class Caller:
                 suspected, broken_at = True, math.inf
             try:
                 async with isolation.alone() if suspected else isolation.together():
-                    return await self._send(path, body), retries
+                    return await self._try(path, body), retries
             except _Unanswered as error:
                 failure = error
             if failure.broken_at < math.inf:
@@ -225,6 +231,28 @@ class Caller:
         await self._sleep(delay + (failure.retry_after or 0.0))
         while (wait := self._budget.withdraw()) > 0.0:
             await self._sleep(max(wait, SHORTEST_SLEEP))
+
+    async def _try(self, path: str, body: bytes | None) -> bytes:
+        """`_send`; where the connection is cut, look whether the server has died."""
+        try:
+            return await self._send(path, body)
+        except _Unanswered as error:
+            if isinstance(error.__cause__, ConnectionCut):
+                await self._look(since=error.broken_at)
+            raise
+
+    async def _look(self, *, since: float) -> None:
+        """Learn whether anybody listens; one look speaks for all requests that were cut before it."""
+        async with self._look_lock:
+            if max(self._looked_at, self._refused_at) >= since:
+                return
+            self._looked_at = self._clock()
+            try:
+                await self._transport.get(self._models_path)
+            except NobodyListens:
+                self._refused_at = self._clock()
+            except TransportError:
+                return
 
     async def _send(self, path: str, body: bytes | None) -> bytes:
         """One try: the body of a reply with status 200.

@@ -97,6 +97,7 @@ class ModelClient:
             model=model,
             max_concurrency=max_concurrency,
             canaries={path: orjson.dumps(body) for path, body in canaries.items()},
+            models_path=self._models,
             rng=rng,
             policy=policy or RetryPolicy(),
             clock=clock,

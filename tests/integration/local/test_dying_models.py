@@ -76,6 +76,7 @@ def test_requests_that_kill_their_server_twice_are_void_and_the_model_is_kept(
     requests = read_log(tmp_path / "m1.jsonl").requests
     killers = Counter(request.sha256 for request in requests if request.fault == "exit")
     assert len(killers) >= 2
-    assert set(killers.values()) == {2}
+    # One, where the server died of another request, before it had read this one.
+    assert max(killers.values()) == 2
     summaries = [json.loads(file.read_bytes()) for file in (run.state / "jobs").glob("*/*.summary.json")]
     assert sum(summary.get("voids", {}).get("KilledServer", 0) for summary in summaries) == len(killers)

@@ -141,9 +141,14 @@ def test_the_last_record_is_void_when_the_canary_is_answered() -> None:
     assert error.detail == "cut after 10 tries"
 
 
-@pytest.mark.parametrize("last_words", [ConnectionCut("cut"), Reply(500, b"engine dead")])
+@pytest.mark.parametrize(
+    ("last_words", "down"),
+    [
+        *((ConnectionCut("cut"), down) for down in (0.01, 2.0, 300.0)),
+        *((Reply(500, b"engine dead"), down) for down in (2.0, 300.0)),
+    ],
+)
 @pytest.mark.parametrize("killers", [1, 3])
-@pytest.mark.parametrize("down", [2.0, 300.0])
 @pytest.mark.parametrize("seed", range(3))
 def test_what_kills_its_server_twice_is_void_and_nothing_else(
     last_words: Reply | TransportError, killers: int, down: float, seed: int

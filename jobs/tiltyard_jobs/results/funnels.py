@@ -95,6 +95,7 @@ def _funnel(attacker: str, asked: int, filtered: list[Seal], curated: list[Seal]
         attacker=attacker,
         asked=asked,
         dropped=dict(sorted(named("dropped"))),
+        noted=dict(sorted(named("lint"))),
         curated=sum(seal.rows for seal in curated),
         scores=dict(sorted(named("score"), key=lambda entry: int(entry[0]))),
         task_types=dict(sorted(named("task"))),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Phase, Recipe, Requests, parts
-from tiltyard_jobs.contracts.vocabulary import DedupMethod, DiversityMethod, EmbedderMethod, Grade
+from tiltyard_jobs.contracts.vocabulary import DedupMethod, DiversityMethod, EmbedderMethod, Grade, LintRules
 
 # Tokens, for estimates: medians of chat data sets, rounded up.
 PREFIX_TOKENS = 32
@@ -71,6 +73,7 @@ class PromptsRecipe(Recipe):
     PHASE: ClassVar[Phase] = "Mining"
 
     stage: Literal["prompts"] = "prompts"
+    version: int = 2
     uri: str
     field: str
     sha256: str | None = None
@@ -100,6 +103,7 @@ class FilterRecipe(Recipe):
     Attributes:
         source: the mined (or read) instructions.
         earlier: what the attackers before this one kept, in order.
+        lint: for which issues an instruction is dropped. Not in the key where it is Strict, the only way there was.
     """
 
     PHASE: ClassVar[Phase] = "Curating"
@@ -107,6 +111,7 @@ class FilterRecipe(Recipe):
     stage: Literal["filter"] = "filter"
     source: ArtifactRef
     earlier: tuple[ArtifactRef, ...]
+    lint: LintRules = Field(default="Strict", exclude_if=lambda rules: rules == "Strict")
     dedup: DedupMethod
     threshold: Fraction
     embedder: EmbedderRecipe | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from functools import cached_property
 
 from tiltyard.api import Participant, Tournament
@@ -114,15 +115,17 @@ class InstructionRecipes:
     @cached_property
     def filtered(self) -> Mapping[str, FilterRecipe]:
         """Without what is no instruction, and without repeats of the attackers before."""
-        dedup = self.spec.curation.dedup
+        curation, mined = self.spec.curation, self.spec.instructions.mine is not None
+        method = curation.dedup.method or ("MinHash" if mined else "Exact")
         result: dict[str, FilterRecipe] = {}
         for name, source in self.sources.items():
             result[name] = FilterRecipe(
                 source=source.ref,
-                earlier=tuple(recipe.ref for recipe in result.values()) if dedup.method != "None" else (),
-                dedup=dedup.method,
-                threshold=dedup.threshold,
-                embedder=self.embedder if dedup.method == "Semantic" else None,
+                earlier=tuple(recipe.ref for recipe in result.values()) if method != "None" else (),
+                lint=curation.lint or ("Strict" if mined else "None"),
+                dedup=method,
+                threshold=Decimal(1) if method == "Exact" else curation.dedup.threshold,
+                embedder=self.embedder if method == "Semantic" else None,
             )
         return result
 

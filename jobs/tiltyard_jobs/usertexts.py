@@ -12,7 +12,7 @@ import hashlib
 import io
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import orjson
@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from tiltyard_jobs.contracts.layout import readable
 from tiltyard_jobs.contracts.tasks import StoreRef
+from tiltyard_jobs.curation.exact import digest_of
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.store import open_store
 
@@ -70,6 +71,18 @@ def read_records(uri: str, store: StoreRef, *, sha256: str | None = None) -> Ite
     return _rows(uri, data, [])
 
 
+class TextsFound(NamedTuple):
+    """What a file holds.
+
+    Attributes:
+        texts: that are not blank.
+        repeats: of these, how many are equal to one before them, in their normal form.
+    """
+
+    texts: int
+    repeats: int
+
+
 def check_texts(
     uri: str,
     column: str,
@@ -78,8 +91,8 @@ def check_texts(
     sha256: str | None = None,
     also: str | None = None,
     names: Collection[str] = (),
-) -> int:
-    """How many texts a file holds.
+) -> TextsFound:
+    """Read a whole file and say what it holds.
 
     Args:
         uri: as in `read_texts`.
@@ -93,15 +106,17 @@ def check_texts(
         ConfigurationError: as in `read_texts`; or the file holds no text, or something else stands in `also`.
     """
     texts, uri, count = read_texts(uri, column, store, sha256=sha256, also=also), readable(uri), 0
-    for _, name in texts:
+    distinct = set()
+    for text, name in texts:
         count += 1
+        distinct.add(digest_of(text))
         if also is not None and name not in names:
             raise ConfigurationError(
                 f"{uri}: {also!r} is {name!r} beside text {count}, but must be one of {_listed(names)}"
             )
     if count == 0:
         raise ConfigurationError(f"{uri} has no text in {column!r}")
-    return count
+    return TextsFound(count, count - len(distinct))
 
 
 def _checked_bytes(uri: str, store: StoreRef, sha256: str | None) -> tuple[bytes, str]:

@@ -182,6 +182,7 @@ class ReadableFile(Contract):
         sha256: its digest, where it is known.
         also: a column that names a competitor.
         names: the competitors.
+        instructions: it holds the tournament's instructions.
     """
 
     field: str
@@ -190,6 +191,7 @@ class ReadableFile(Contract):
     sha256: str | None = None
     also: str | None = None
     names: tuple[str, ...] = ()
+    instructions: bool = Field(default=False, exclude_if=lambda value: not value)
 
 
 class ModelFolder(Contract):

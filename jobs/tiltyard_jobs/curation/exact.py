@@ -23,11 +23,11 @@ def deduplicate_exact(texts: Iterable[str], *, earlier: Iterable[str] = ()) -> D
     """
     before: dict[bytes, int] = {}
     for place, text in enumerate(earlier):
-        before.setdefault(_digest(text), place)
+        before.setdefault(digest_of(text), place)
     first: dict[bytes, int] = {}
     twins, earlier_twins = [], []
     for place, text in enumerate(texts):
-        name = _digest(text)
+        name = digest_of(text)
         earlier_twins.append(before.get(name, -1))
         known = place if name in before else first.setdefault(name, place)
         twins.append(-1 if known == place else known)
@@ -35,5 +35,6 @@ def deduplicate_exact(texts: Iterable[str], *, earlier: Iterable[str] = ()) -> D
     return DedupResult(kept=(twin < 0) & (earlier_twin < 0), twin=twin, earlier_twin=earlier_twin)
 
 
-def _digest(text: str) -> bytes:
+def digest_of(text: str) -> bytes:
+    """What is the same for texts that are exact repeats, and for no others."""
     return hashlib.sha256(normalise(text).encode()).digest()

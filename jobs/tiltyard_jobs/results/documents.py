@@ -223,6 +223,7 @@ class Manifest(Contract):
     Attributes:
         versions: of the packages that can change a result, and of the stages' code.
         outputs: paths beside the manifest by name (manifest, report, dataset), so that a copy elsewhere is as good.
+        instructions: one line: how many there were, how many are used, and why the others are not.
     """
 
     tournament: str
@@ -231,6 +232,7 @@ class Manifest(Contract):
     versions: dict[str, str]
     leaderboard: tuple[Standing, ...]
     outputs: dict[str, str]
+    instructions: str = ""
     files: tuple[ManifestFile, ...]
     artifacts: tuple[ManifestArtifact, ...]
 

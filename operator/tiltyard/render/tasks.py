@@ -214,6 +214,7 @@ def _files(tournament: Tournament) -> Iterator[ReadableFile]:
                 sha256=texts.sha256,
                 also=also,
                 names=names if isinstance(texts, GivenInstructions) else (),
+                instructions=isinstance(texts, GivenInstructions),
             )
 
 

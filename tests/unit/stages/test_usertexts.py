@@ -58,7 +58,7 @@ def test_every_kind_gives_the_same_texts(tmp_path: Path, kind: str) -> None:
     uri = written(tmp_path / f"näme with space.{kind}", rows)
     assert list(read_texts(uri, "text", STORE)) == [("Sort a list.", None), ('Say "naïve, 日本"\nand stop.', None)]
     assert [name for _, name in read_texts(uri, "text", STORE, also="who")] == ["ada", "bob"]
-    assert check_texts(uri, "text", STORE, also="who", names=("ada", "bob")) == 2
+    assert check_texts(uri, "text", STORE, also="who", names=("ada", "bob")) == (2, 0)
 
 
 def test_what_spreadsheets_and_editors_leave_in_a_file(tmp_path: Path) -> None:

@@ -134,6 +134,8 @@ class BundleTask(Contract):
         recipes: what is made.
         indices: for each index of the Job, the parts that it makes, all of one shard number; they are made together so
             that prompts with a common prefix are sent together.
+        others: what the last filter or curate bundle waits for: those of the other attackers, to see whether anything
+            is left of all instructions.
         endpoint: the model that makes them.
         embedder: for a recipe with an `Endpoint` embedder.
         ledger: for the report alone.
@@ -147,6 +149,7 @@ class BundleTask(Contract):
     store: StoreRef
     recipes: tuple[AnyRecipe, ...]
     indices: tuple[tuple[Part, ...], ...]
+    others: tuple[ArtifactRef, ...] = Field(default=(), exclude_if=lambda refs: not refs)
     endpoint: EndpointRef | None = None
     embedder: EndpointRef | None = None
     limits: Limits = Limits()

@@ -18,6 +18,7 @@ from tiltyard_jobs.results.stage_tables import DROPPED, INSTRUCTIONS
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.tables import TableWriter
 from tiltyard_jobs.stages.embedding import embed_texts
+from tiltyard_jobs.stages.leftover import require_some
 
 TRUNCATED = "Truncated"  # the token limit cut it: half an instruction is none
 DUPLICATE, REPEAT = "Duplicate", "Repeat"  # near to another one; equal to it
@@ -115,5 +116,6 @@ def _write(
             dropped.write({"instruction_id": row["instruction_id"], "reason": issue, "twin_id": twin})
             counts[f"dropped.{issue}"] += 1
     rows = counts.pop("kept", 0)
+    require_some(context, rows, counts)
     files = {"rows": kept_path, "dropped": dropped_path}
     return Outcome.of([context.artifacts.publish(recipe.ref, shard, files, rows=rows, counts=counts)])

@@ -89,6 +89,7 @@ def bundle_task(
         store=store,
         recipes=bundle.recipes,
         indices=order.indices,
+        others=bundle.after if bundle.model is None else (),
         endpoint=endpoint_of(tournament, bundle.model, url, served_as) if bundle.model else None,
         embedder=next(
             (

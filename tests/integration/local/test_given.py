@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import pytest
 
 from integration.local.conftest import MakeRun
 from support.local_runs import LocalRun
@@ -29,6 +30,30 @@ def given(make_run: MakeRun, lines: list[str], **curation: Any) -> LocalRun:
     run = make_run("run", document)
     (run.folder / "prompts.jsonl").write_text("".join(json.dumps({"prompt": text}) + "\n" for text in lines))
     return run
+
+
+@pytest.mark.parametrize(
+    ("curation", "sentence"),
+    [
+        (
+            {"lint": "Strict"},
+            "filter/m2: spec.curation: nothing is left of 3 instructions: 3 TooShort;"
+            " set curation.lint to Basic or None",
+        ),
+        (
+            {"difficulty": {"keep": ["Excellent"]}, "lint": "None"},
+            "curate/m2: spec.curation: nothing is left of 3 instructions: 3 of a difficulty that is not kept;"
+            " add grades to curation.difficulty.keep, or keep all with an empty list",
+        ),
+    ],
+)
+def test_nothing_is_left(curation: dict[str, Any], sentence: str, make_run: MakeRun) -> None:
+    run = given(make_run, ["Hi", "Go", "No"], **curation)
+    for _ in range(2):  # what was made does not hide it from the next run
+        finished = run.run()
+        assert finished.code == 2, finished
+        assert finished.err.strip().removesuffix(".") == sentence
+    assert run.models_started() == ({"m0", "m1"} if "difficulty" in curation else set())
 
 
 def table(run: LocalRun, name: str) -> list[dict[str, Any]]:

@@ -33,13 +33,29 @@ class InstructionRecipes:
         for name, source in self.sources.items():
             model = name if isinstance(source, MineRecipe) else None
             yield bundle(source, about=name, model=model, name=f"{source.stage}/{name}")
-        for name, kept in self.filtered.items():
-            yield bundle(kept, about=name)
+        # The last of each looks at all others: where nothing at all is left, it fails.
+        *kept, last_kept = (recipe.ref for recipe in self.filtered.values())
+        for name, filtered in self.filtered.items():
+            yield bundle(filtered, about=name, after=tuple(kept) if filtered.ref == last_kept else ())
         for name, grades in self.grades.items():
             for grader, recipe in grades.items():
-                yield bundle(recipe, about=name, model=grader)
+                yield bundle(recipe, about=name, model=grader, after=self._before_models(last_kept))
+        *chosen, last_chosen = (recipe.ref for recipe in self.curated.values())
         for name, curated in self.curated.items():
-            yield bundle(curated, about=name)
+            others = (*chosen, *kept) if curated.ref == last_chosen else ()
+            yield bundle(curated, about=name, after=others)
+
+    @property
+    def before_answers(self) -> tuple[ArtifactRef, ...]:
+        """What answers wait for besides their own instructions."""
+        return self._before_models([*self.curated.values()][-1].ref)
+
+    def _before_models(self, last: ArtifactRef) -> tuple[ArtifactRef, ...]:
+        """Given instructions are read and filtered in seconds: no model is loaded before some are known to be left.
+
+        Mining has loaded models already; there, nobody waits.
+        """
+        return (last,) if self.spec.instructions.given is not None else ()
 
     @cached_property
     def origins(self) -> Mapping[str, ArtifactRef]:

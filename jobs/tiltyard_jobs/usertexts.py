@@ -1,59 +1,91 @@
-"""Texts that the user brings: JSON lines, CSV or parquet, on this machine or in S3.
+"""Texts that the user brings: JSON Lines, CSV or parquet, on this machine or in S3.
 
 The one reader of such files: instructions (`stages.prompts`), held-out benchmarks (`stages.dataset`), and the check of
-both before anything starts (`stages.preflight`).
+both before anything starts (`stages.preflight`). How a file of text is written, `contracts.textfile` knows.
 """
 
 from __future__ import annotations
 
-import codecs
-import csv
 import hashlib
 import io
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tiltyard_jobs.contracts import textfile
 from tiltyard_jobs.contracts.layout import readable
 from tiltyard_jobs.contracts.tasks import StoreRef
+from tiltyard_jobs.contracts.textfile import BadTextFileError, Record, Records
 from tiltyard_jobs.curation.exact import digest_of
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.store import open_store
 
 _BATCH_ROWS = 1024
+_KINDS = {bool: "a truth value", int: "a number", float: "a number", list: "a list", dict: "a mapping"}
 
 
-def read_texts(
-    uri: str, column: str, store: StoreRef, *, sha256: str | None = None, also: str | None = None
-) -> Iterator[tuple[str, str | None]]:
-    """The texts in one column of a file, and what stands beside each in another; blank ones are passed over.
+class Texts:
+    """The texts in one column of a file in order, each with what stands beside it in another one.
+
+    Attributes:
+        notes: how the file was read, where that may surprise.
+        blank: texts that were empty or null and passed over so far.
+        missing: records without the column so far; they count as null.
+    """
+
+    def __init__(self, uri: str, records: Records, column: str, also: str | None) -> None:
+        self._uri, self._records, self._column, self._also = uri, records.rows, column, also
+        self.notes = records.notes
+        self.blank = self.missing = 0
+
+    def __iter__(self) -> Iterator[tuple[str, str | None]]:
+        """Texts that are not blank.
+
+        Raises:
+            ConfigurationError: the file is damaged, no record has the column, or something in it is no text.
+        """
+        first: Mapping[str, Any] = {}
+        count = 0
+        for place, row in self._records:
+            first, count = first or row, count + 1
+            if self._also is not None and self._also not in row:
+                raise ConfigurationError(f"{self._uri}: {place} has no {self._also!r}; it has {_listed(row)}")
+            if self._column not in row:
+                self.missing += 1
+                continue
+            text = row[self._column]
+            if text is not None and not isinstance(text, str):
+                kind = _KINDS.get(type(text), type(text).__name__)
+                raise ConfigurationError(f"{self._uri}: {self._column!r} is {kind} in {place}, but must be text")
+            if not text or text.isspace():
+                self.blank += 1
+                continue
+            yield text, None if self._also is None else str(row[self._also])
+        if count and self.missing == count:
+            raise ConfigurationError(f"{self._uri} has no {self._column!r}; its first record has {_listed(first)}")
+
+
+def read_texts(uri: str, column: str, store: StoreRef, *, sha256: str | None = None, also: str | None = None) -> Texts:
+    """The texts in one column of a file; blank ones are passed over and counted.
 
     Args:
-        uri: `file:///…` or `s3://bucket/key`, ending in .jsonl, .ndjson, .json, .csv or .parquet.
+        uri: `file:///…` or `s3://bucket/key`, ending in .jsonl, .ndjson, .json, .csv, .tsv or .parquet; all but parquet
+            may be packed.
         column: holds the texts.
         store: S3's endpoint, region and certificates.
         sha256: the file's digest, where it is known.
         also: another column.
 
     Raises:
-        ConfigurationError: the file is not there, is no such file, lacks a column, or has another digest.
+        ConfigurationError: the file is not there, is no such file, or has another digest.
     """
     wanted = [column] if also is None else [column, also]
     data, uri = _checked_bytes(uri, store, sha256)
-    for number, row in enumerate(_rows(uri, data, wanted), start=1):
-        for name in wanted:
-            if name not in row:
-                raise ConfigurationError(f"{uri} has no {name!r} in record {number}; it has {_listed(row)}")
-        text = row[column]
-        if text is not None and not isinstance(text, str):
-            raise ConfigurationError(f"{uri}: {column!r} is not text in record {number}")
-        if text and not text.isspace():
-            yield text, None if also is None else str(row[also])
+    return Texts(uri, _records(uri, data, wanted), column, also)
 
 
 def read_records(uri: str, store: StoreRef, *, sha256: str | None = None) -> Iterator[dict[str, Any]]:
@@ -68,7 +100,7 @@ def read_records(uri: str, store: StoreRef, *, sha256: str | None = None) -> Ite
         ConfigurationError: the file is not there, is no such file, or has another digest.
     """
     data, uri = _checked_bytes(uri, store, sha256)
-    return _rows(uri, data, [])
+    return (record.row for record in _records(uri, data, []).rows)
 
 
 class TextsFound(NamedTuple):
@@ -77,10 +109,16 @@ class TextsFound(NamedTuple):
     Attributes:
         texts: that are not blank.
         repeats: of these, how many are equal to one before them, in their normal form.
+        blank: that are.
+        missing: records without the column.
+        notes: how the file was read, where that may surprise.
     """
 
     texts: int
-    repeats: int
+    repeats: int = 0
+    blank: int = 0
+    missing: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def check_texts(
@@ -116,7 +154,7 @@ def check_texts(
             )
     if count == 0:
         raise ConfigurationError(f"{uri} has no text in {column!r}")
-    return TextsFound(count, count - len(distinct))
+    return TextsFound(count, count - len(distinct), texts.blank, texts.missing, texts.notes)
 
 
 def _checked_bytes(uri: str, store: StoreRef, sha256: str | None) -> tuple[bytes, str]:
@@ -145,20 +183,29 @@ def _bytes(uri: str, store: StoreRef) -> bytes:
     return data
 
 
-def _rows(uri: str, data: bytes, wanted: list[str]) -> Iterator[dict[str, Any]]:
-    kind = uri.rpartition(".")[2].lower()
-    if kind == "parquet":
-        return _parquet_rows(uri, data, wanted)
-    data = data.removeprefix(codecs.BOM_UTF8)  # spreadsheets put it there
-    if kind == "csv":
-        return _csv_rows(uri, data)
-    if kind not in ("jsonl", "ndjson", "json"):
-        raise ConfigurationError(f"{uri} must end in .jsonl, .ndjson, .json, .csv or .parquet")
-    return _array_rows(uri, data) if data.lstrip()[:1] == b"[" else _line_rows(uri, data)
+def _records(uri: str, data: bytes, wanted: list[str]) -> Records:
+    """The records of a file; what is wrong with it is told under its name."""
+    try:
+        kind = textfile.kind_of(uri)
+        data = textfile.unpack(data, lambda packed: pa.CompressedInputStream(pa.BufferReader(packed), "zstd").read())
+        if kind == "parquet":
+            return Records((), _parquet_rows(uri, data, wanted))
+        records = textfile.read_records(kind, data)
+    except BadTextFileError as error:
+        raise ConfigurationError(f"{uri}{error}") from None
+    return records._replace(rows=_named(uri, records.rows))
 
 
-def _parquet_rows(uri: str, data: bytes, wanted: list[str]) -> Iterator[dict[str, Any]]:
+def _named(uri: str, rows: Iterator[Record]) -> Iterator[Record]:
+    try:
+        yield from rows
+    except BadTextFileError as error:
+        raise ConfigurationError(f"{uri}{error}") from None
+
+
+def _parquet_rows(uri: str, data: bytes, wanted: list[str]) -> Iterator[Record]:
     """Only the columns that are wanted are read; all of them where none is named."""
+    number = 0
     try:
         file = pq.ParquetFile(io.BytesIO(data))
         has = file.schema_arrow.names
@@ -166,43 +213,11 @@ def _parquet_rows(uri: str, data: bytes, wanted: list[str]) -> Iterator[dict[str
             if name not in has:
                 raise ConfigurationError(f"{uri} has no column {name!r}; it has {_listed(has)}")
         for batch in file.iter_batches(_BATCH_ROWS, columns=wanted or None):
-            yield from batch.to_pylist()
+            for row in batch.to_pylist():
+                number += 1
+                yield Record(f"row {number}", row)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{uri} is not a complete parquet file ({type(error).__name__})") from None
-
-
-def _csv_rows(uri: str, data: bytes) -> Iterator[dict[str, Any]]:
-    try:
-        # Line breaks inside quotes stay as they are.
-        yield from csv.DictReader(io.StringIO(data.decode(), newline=""), strict=True)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ConfigurationError(f"{uri} is not a CSV file: {error}") from None
-
-
-def _array_rows(uri: str, data: bytes) -> Iterator[dict[str, Any]]:
-    try:
-        rows = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise ConfigurationError(f"{uri} is not a JSON array of objects: {error}") from None
-    for number, row in enumerate(rows, start=1):
-        yield _object(uri, row, f"record {number}")
-
-
-def _line_rows(uri: str, data: bytes) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(data.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            raise ConfigurationError(f"{uri}: line {number} is not JSON: {error}") from None
-        yield _object(uri, row, f"line {number}")
-
-
-def _object(uri: str, row: object, where: str) -> dict[str, Any]:
-    if not isinstance(row, dict):
-        raise ConfigurationError(f"{uri}: {where} is not a JSON object")
-    return row
 
 
 def _listed(names: Collection[object]) -> str:

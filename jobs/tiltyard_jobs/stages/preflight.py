@@ -142,8 +142,8 @@ def check_file(file: ReadableFile, store: StoreRef, seen: list[str]) -> None:
     """A file can be read; what is in it is told where it holds the instructions."""
     found = check_texts(file.uri, file.column, store, sha256=file.sha256, also=file.also, names=file.names)
     if file.instructions:
-        repeats = reasons({"Repeat": found.repeats})
-        seen.append(f"{found.texts} given" + (f": {repeats}" if repeats else ""))
+        left_out = reasons({"Repeat": found.repeats, "blank": found.blank, f"without {file.column!r}": found.missing})
+        seen.append("; ".join([f"{found.texts} given" + (f": {left_out}" if left_out else ""), *found.notes]))
 
 
 def check_sandbox() -> None:

@@ -75,4 +75,4 @@ def test_what_is_wrong_with_the_file_is_said_under_its_field(world: StageWorld) 
     ran = world.run(prompts_recipe(written(world.root, [{"other": "one"}])))
     assert ran.code == 2
     assert ran.summary["message"].startswith("spec.instructions.from: /")
-    assert ran.summary["message"].endswith("has no 'text' in record 1; it has other")
+    assert ran.summary["message"].endswith("has no 'text'; its first record has other")

@@ -19,26 +19,30 @@ import pyarrow.parquet as pq
 from tiltyard_jobs.contracts import textfile
 from tiltyard_jobs.contracts.layout import readable
 from tiltyard_jobs.contracts.tasks import StoreRef
+from tiltyard_jobs.contracts.textfield import MISSING, Template, column_of, value_at
 from tiltyard_jobs.contracts.textfile import BadTextFileError, Record, Records
 from tiltyard_jobs.curation.exact import digest_of
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.store import open_store
 
 _BATCH_ROWS = 1024
+_COMMON = ("prompt", "instruction", "question", "query", "problem", "text", "input")  # names that instructions have
 _KINDS = {bool: "a truth value", int: "a number", float: "a number", list: "a list", dict: "a mapping"}
 
 
 class Texts:
-    """The texts in one column of a file in order, each with what stands beside it in another one.
+    """The texts of a file in order, each with what stands beside it in another column.
 
     Attributes:
         notes: how the file was read, where that may surprise.
         blank: texts that were empty or null and passed over so far.
-        missing: records without the column so far; they count as null.
+        missing: records so far that have none of the columns; they count as null.
     """
 
-    def __init__(self, uri: str, records: Records, column: str, also: str | None) -> None:
-        self._uri, self._records, self._column, self._also = uri, records.rows, column, also
+    def __init__(self, uri: str, records: Records, column: str, also: str | None, template: str | None) -> None:
+        self._uri, self._records, self._also = uri, records.rows, also
+        self._template = None if template is None else Template(template)
+        self._paths = (column,) if self._template is None else self._template.paths
         self.notes = records.notes
         self.blank = self.missing = 0
 
@@ -46,46 +50,92 @@ class Texts:
         """Texts that are not blank.
 
         Raises:
-            ConfigurationError: the file is damaged, no record has the column, or something in it is no text.
+            ConfigurationError: the file is damaged, no record has a column, or something in it is no text.
         """
         first: Mapping[str, Any] = {}
-        count = 0
+        never = set(self._paths)
         for place, row in self._records:
-            first, count = first or row, count + 1
-            if self._also is not None and self._also not in row:
+            first = first or row
+            values = {path: found for path in self._paths if (found := value_at(row, path)) is not MISSING}
+            never -= values.keys()
+            beside = None if self._also is None else value_at(row, self._also)
+            if beside is MISSING:
                 raise ConfigurationError(f"{self._uri}: {place} has no {self._also!r}; it has {_listed(row)}")
-            if self._column not in row:
+            if not values:
                 self.missing += 1
                 continue
-            text = row[self._column]
-            if text is not None and not isinstance(text, str):
-                kind = _KINDS.get(type(text), type(text).__name__)
-                raise ConfigurationError(f"{self._uri}: {self._column!r} is {kind} in {place}, but must be text")
+            texts = {path: self._text(values.get(path), path, place, row) for path in self._paths}
+            text = texts[self._paths[0]] if self._template is None else self._template.fill(texts)
             if not text or text.isspace():
                 self.blank += 1
                 continue
-            yield text, None if self._also is None else str(row[self._also])
-        if count and self.missing == count:
-            raise ConfigurationError(f"{self._uri} has no {self._column!r}; its first record has {_listed(first)}")
+            yield text, None if self._also is None else str(beside)
+        if first and never:
+            advice = field_advice(first)
+            raise ConfigurationError(
+                f"{self._uri} has no {min(never)!r}; its first record has {_listed(first)}{advice}"
+            )
+
+    def _text(self, value: object, path: str, place: str, row: Mapping[str, Any]) -> str:
+        if value is None:
+            return ""
+        if not isinstance(value, str):
+            kind = _KINDS.get(type(value), type(value).__name__)
+            raise ConfigurationError(f"{self._uri}: {path!r} is {kind} in {place}, but must be text{field_advice(row)}")
+        return value
 
 
-def read_texts(uri: str, column: str, store: StoreRef, *, sha256: str | None = None, also: str | None = None) -> Texts:
-    """The texts in one column of a file; blank ones are passed over and counted.
+def field_advice(row: Mapping[str, Any]) -> str:
+    """What to write for a record of a well-known shape; empty for any other one."""
+    for name, role, user, text in (
+        ("messages", "role", "user", "content"),
+        ("body.messages", "role", "user", "content"),
+        ("prompt", "role", "user", "content"),
+        ("conversations", "from", "human", "value"),
+        ("conversations", "role", "user", "content"),
+        ("conversation", "role", "user", "content"),
+    ):
+        turns = value_at(row, name)
+        if isinstance(turns, list) and all(isinstance(turn, dict) for turn in turns):
+            asked = [place for place, turn in enumerate(turns) if turn.get(role) == user]
+            if asked:
+                place = asked[0] if role == "from" else asked[-1] - len(turns)
+                return f"; write field: {name}[{place}].{text}"
+    if isinstance(row.get("turns"), list):
+        return "; write field: turns[0]"
+    if isinstance(row.get("instruction"), str) and isinstance(row.get("input"), str):
+        return '; write template: "{instruction}\\n\\n{input}"'
+    known = next((name for name in _COMMON if isinstance(row.get(name), str)), None)
+    return "" if known is None else f"; write field: {known}"
+
+
+def read_texts(
+    uri: str,
+    column: str,
+    store: StoreRef,
+    *,
+    sha256: str | None = None,
+    also: str | None = None,
+    template: str | None = None,
+) -> Texts:
+    """The texts of a file; blank ones are passed over and counted.
 
     Args:
         uri: `file:///…` or `s3://bucket/key`, ending in .jsonl, .ndjson, .json, .csv, .tsv or .parquet; all but parquet
             may be packed.
-        column: holds the texts.
+        column: holds the texts, or a path to them.
         store: S3's endpoint, region and certificates.
         sha256: the file's digest, where it is known.
         also: another column.
+        template: makes the texts of several columns, instead of `column`.
 
     Raises:
         ConfigurationError: the file is not there, is no such file, or has another digest.
     """
-    wanted = [column] if also is None else [column, also]
+    paths = (column,) if template is None else Template(template).paths
     data, uri = _checked_bytes(uri, store, sha256)
-    return Texts(uri, _records(uri, data, wanted), column, also)
+    wanted = [*paths, *([] if also is None else [also])]
+    return Texts(uri, _records(uri, data, wanted), column, also, template)
 
 
 def read_records(uri: str, store: StoreRef, *, sha256: str | None = None) -> Iterator[dict[str, Any]]:
@@ -129,6 +179,7 @@ def check_texts(
     sha256: str | None = None,
     also: str | None = None,
     names: Collection[str] = (),
+    template: str | None = None,
 ) -> TextsFound:
     """Read a whole file and say what it holds.
 
@@ -139,11 +190,13 @@ def check_texts(
         sha256: likewise.
         also: another column.
         names: what may stand in that one.
+        template: as in `read_texts`.
 
     Raises:
         ConfigurationError: as in `read_texts`; or the file holds no text, or something else stands in `also`.
     """
-    texts, uri, count = read_texts(uri, column, store, sha256=sha256, also=also), readable(uri), 0
+    texts = read_texts(uri, column, store, sha256=sha256, also=also, template=template)
+    uri, count = readable(uri), 0
     distinct = set()
     for text, name in texts:
         count += 1
@@ -153,7 +206,7 @@ def check_texts(
                 f"{uri}: {also!r} is {name!r} beside text {count}, but must be one of {_listed(names)}"
             )
     if count == 0:
-        raise ConfigurationError(f"{uri} has no text in {column!r}")
+        raise ConfigurationError(f"{uri} has no text in {template or column!r}")
     return TextsFound(count, count - len(distinct), texts.blank, texts.missing, texts.notes)
 
 
@@ -209,10 +262,13 @@ def _parquet_rows(uri: str, data: bytes, wanted: list[str]) -> Iterator[Record]:
     try:
         file = pq.ParquetFile(io.BytesIO(data))
         has = file.schema_arrow.names
-        for name in wanted:
+        columns = list(dict.fromkeys(column_of(path, has) for path in wanted))
+        for name in columns:
             if name not in has:
-                raise ConfigurationError(f"{uri} has no column {name!r}; it has {_listed(has)}")
-        for batch in file.iter_batches(_BATCH_ROWS, columns=wanted or None):
+                # The first record, whole, shows a shape that is known.
+                first = next((row for batch in file.iter_batches(1) for row in batch.to_pylist()), {})
+                raise ConfigurationError(f"{uri} has no column {name!r}; it has {_listed(has)}{field_advice(first)}")
+        for batch in file.iter_batches(_BATCH_ROWS, columns=columns or None):
             for row in batch.to_pylist():
                 number += 1
                 yield Record(f"row {number}", row)

@@ -181,7 +181,8 @@ class ReadableFile(Contract):
     """A file of the user's that a stage will read.
 
     Attributes:
-        column: holds the texts.
+        column: holds the texts, or a path to them.
+        template: as in `PromptsRecipe`.
         sha256: its digest, where it is known.
         also: a column that names a competitor.
         names: the competitors.
@@ -191,6 +192,7 @@ class ReadableFile(Contract):
     field: str
     uri: str
     column: str
+    template: str | None = Field(default=None, exclude_if=lambda template: template is None)
     sha256: str | None = None
     also: str | None = None
     names: tuple[str, ...] = ()

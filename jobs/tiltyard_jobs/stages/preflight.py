@@ -140,9 +140,19 @@ async def lm_eval_problems(task: PreflightTask) -> list[str]:
 
 def check_file(file: ReadableFile, store: StoreRef, seen: list[str]) -> None:
     """A file can be read; what is in it is told where it holds the instructions."""
-    found = check_texts(file.uri, file.column, store, sha256=file.sha256, also=file.also, names=file.names)
+    found = check_texts(
+        file.uri,
+        file.column,
+        store,
+        sha256=file.sha256,
+        also=file.also,
+        names=file.names,
+        template=file.template,
+    )
     if file.instructions:
-        left_out = reasons({"Repeat": found.repeats, "blank": found.blank, f"without {file.column!r}": found.missing})
+        left_out = reasons(
+            {"Repeat": found.repeats, "blank": found.blank, f"without {file.template or file.column!r}": found.missing}
+        )
         seen.append("; ".join([f"{found.texts} given" + (f": {left_out}" if left_out else ""), *found.notes]))
 
 

@@ -45,7 +45,14 @@ def _prompts(context: ShardContext[PromptsRecipe]) -> Outcome:
 def share_of(context: ShardContext[PromptsRecipe]) -> Iterator[str]:
     """The attacker's texts: those that name it, or every `turns`-th one."""
     recipe = context.recipe
-    texts = read_texts(recipe.uri, recipe.field, context.task.store, sha256=recipe.sha256, also=recipe.attacker_field)
+    texts = read_texts(
+        recipe.uri,
+        recipe.field,
+        context.task.store,
+        sha256=recipe.sha256,
+        also=recipe.attacker_field,
+        template=recipe.template,
+    )
     for number, (text, attacker) in enumerate(texts):
         mine = attacker == recipe.attacker if recipe.attacker_field else number % recipe.turns == recipe.turn
         if mine:

@@ -212,6 +212,7 @@ def _files(tournament: Tournament) -> Iterator[ReadableFile]:
                 field=path_text(path),
                 uri=texts.uri,
                 column=texts.field,
+                template=texts.template if isinstance(texts, GivenInstructions) else None,
                 sha256=texts.sha256,
                 also=also,
                 names=names if isinstance(texts, GivenInstructions) else (),

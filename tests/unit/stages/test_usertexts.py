@@ -109,6 +109,65 @@ def test_how_files_are_packed_and_written(tmp_path: Path, name: str, data: bytes
     assert texts.notes == notes
 
 
+OPENAI = {"messages": [{"role": r, "content": c} for r, c in (("system", "s"), ("user", "Sort."), ("assistant", "ok"))]}
+SHAREGPT = {"conversations": [{"from": "human", "value": "Sort."}, {"from": "gpt", "value": "ok"}]}
+ALPACA = {"instruction": "Sort.", "input": "[2, 1]", "output": "[1, 2]"}
+
+
+@pytest.mark.parametrize(
+    ("row", "advice", "text"),
+    [
+        (OPENAI, "messages[-2].content", "Sort."),
+        ({"custom_id": "1", "body": OPENAI}, "body.messages[-2].content", "Sort."),
+        (SHAREGPT, "conversations[0].value", "Sort."),
+        ({"prompt": [{"role": "user", "content": "Sort."}], "chosen": []}, "prompt[-1].content", "Sort."),
+        ({"question_id": 81, "category": "math", "turns": ["Sort.", "Why?"]}, "turns[0]", "Sort."),
+        (ALPACA, "{instruction}\n\n{input}", "Sort.\n\n[2, 1]"),
+        ({"instruction": "Sort.", "response": "ok"}, "instruction", "Sort."),  # Magpie's
+        ({"question": "Sort.", "answer": "ok"}, "question", "Sort."),  # GSM8K's
+    ],
+)
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_a_known_shape_is_told_and_read(tmp_path: Path, row: dict[str, Any], advice: str, text: str, kind: str) -> None:
+    uri = written(tmp_path / f"a.{kind}", [row])
+    with pytest.raises(ConfigurationError) as caught:
+        check_texts(uri, "prompt" if "prompt" in row else "nowhere", STORE)
+    by_template = advice.startswith("{")
+    written_advice = 'template: "{instruction}\\n\\n{input}"' if by_template else f"field: {advice}"
+    assert str(caught.value).endswith(f"; write {written_advice}")
+    column, template = ("prompt", advice) if by_template else (advice, None)
+    assert list(read_texts(uri, column, STORE, template=template)) == [(text, None)]
+
+
+def test_a_shape_that_nobody_knows_gets_no_advice(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "a.jsonl", b'{"a": {"b": 1}}') == "has no 'text'; its first record has a"
+
+
+def test_paths_and_columns_of_the_same_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"a.b": "column", "a": {"b": "path"}}\n{"a": {"b": "path"}}\n{"a": {}}\n{"a": 3}')
+    found = read_texts(path.as_uri(), "a.b", STORE)
+    assert [text for text, _ in found] == ["column", "path"]
+    assert found.missing == 2
+    assert refusal(path, b'{"m": []}', column="m[0].c") == "has no 'm[0].c'; its first record has m"
+
+
+def test_a_template_leaves_out_what_is_empty(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    rows: list[dict[str, Any]] = [
+        {"q": "Sort.", "c": "[2]"},
+        {"q": "Sort.", "c": ""},
+        {"q": "", "c": None},
+        {"q": "Only."},
+    ]
+    uri = written(path, rows)
+    texts = read_texts(uri, "prompt", STORE, template="{{task}}: {q}\n\nInput: {c}")
+    assert [text for text, _ in texts] == ["{task}: Sort.\n\nInput: [2]", "{task}: Sort.", "{task}: Only."]
+    assert (texts.blank, texts.missing) == (1, 0)
+    with pytest.raises(ConfigurationError, match=r"has no 'x'; its first record has c, q$"):
+        list(read_texts(uri, "prompt", STORE, template="{q} {x}"))
+
+
 def test_a_missing_key_is_null_and_counted(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"other": 1}\n{"text": "a"}\n{"text": " "}\n{"text": "a "}\n{}\n{"text": null}')

@@ -61,7 +61,8 @@ class PromptsRecipe(Recipe):
 
     Attributes:
         uri: JSON lines, CSV or parquet.
-        field: the column that holds the instruction.
+        field: the column that holds the instruction, or a path to it.
+        template: makes the text of several columns; None: the text is in `field`.
         sha256: the file's digest, where it is known: another file in its place is refused.
         attacker_field: the column that names the attacker; None: rows are dealt to the attackers in turn.
         attacker: the value looked for in `attacker_field`.
@@ -76,6 +77,7 @@ class PromptsRecipe(Recipe):
     version: int = 2
     uri: str
     field: str
+    template: str | None = Field(default=None, exclude_if=lambda template: template is None)
     sha256: str | None = None
     attacker_field: str | None
     attacker: str | None

@@ -110,6 +110,7 @@ class InstructionRecipes:
             name: PromptsRecipe(
                 uri=given.uri,
                 field=given.field,
+                template=given.template,
                 sha256=given.sha256,
                 attacker_field=given.attacker_field,
                 attacker=name if given.attacker_field else None,

@@ -100,13 +100,13 @@ def field_advice(row: Mapping[str, Any]) -> str:
             asked = [place for place, turn in enumerate(turns) if turn.get(role) == user]
             if asked:
                 place = asked[0] if role == "from" else asked[-1] - len(turns)
-                return f"; write field: {name}[{place}].{text}"
+                return f'; write field: "{name}[{place}].{text}"'
     if isinstance(row.get("turns"), list):
-        return "; write field: turns[0]"
+        return '; write field: "turns[0]"'
     if isinstance(row.get("instruction"), str) and isinstance(row.get("input"), str):
         return '; write template: "{instruction}\\n\\n{input}"'
     known = next((name for name in _COMMON if isinstance(row.get(name), str)), None)
-    return "" if known is None else f"; write field: {known}"
+    return "" if known is None else f'; write field: "{known}"'
 
 
 def read_texts(

@@ -150,10 +150,10 @@ def check_file(file: ReadableFile, store: StoreRef, seen: list[str]) -> None:
         template=file.template,
     )
     if file.instructions:
-        left_out = reasons(
-            {"Repeat": found.repeats, "blank": found.blank, f"without {file.template or file.column!r}": found.missing}
-        )
-        seen.append("; ".join([f"{found.texts} given" + (f": {left_out}" if left_out else ""), *found.notes]))
+        repeats = reasons({"Repeat": found.repeats})
+        passed = reasons({"blank": found.blank, f"without {file.template or file.column!r}": found.missing})
+        line = f"{found.texts} given" + (f": {repeats}" if repeats else "")
+        seen.append("; ".join([line, *([f"passed over: {passed}"] if passed else []), *found.notes]))
 
 
 def check_sandbox() -> None:

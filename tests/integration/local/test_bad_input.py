@@ -105,6 +105,8 @@ def test_model_folders(template: Mapping[str, str] | None, sentence: str, tmp_pa
         ('{"text": "Sort."}\n', {}, "has no 'prompt'; its first record has text"),
         ('{"prompt": "Sort."\n', {}, "line 1 is not JSON"),
         ('{"prompt": " "}\n', {}, "has no text in 'prompt'"),
+        ('{"prompt": "Sort \\ud83d"}\n', {}, "line 1 has half of a character"),
+        ('{"conversations": [{"from": "human", "value": "Sort."}]}', {}, 'write field: "conversations[0].value"'),
         (
             '{"prompt": "Sort.", "who": "zed"}\n',
             {"attackerField": "who"},

@@ -64,7 +64,10 @@ def table(run: LocalRun, name: str) -> list[dict[str, Any]]:
 
 def test_all_but_exact_repeats_are_used_to_the_byte(make_run: MakeRun) -> None:
     run = given(make_run, PROMPTS)
-    assert "Instructions: 7 given: 2 exact repeats\n" in run.finish(run.start("plan")).out
+    with (run.folder / "prompts.jsonl").open("a") as file:
+        file.write('{"prompt": " "}\n{"text": "no prompt"}\n')
+    seen = "Instructions: 7 given: 2 exact repeats; passed over: 1 blank, 1 without 'prompt'\n"
+    assert seen in run.finish(run.start("plan")).out
     finished = run.run()
     assert finished.code == 0, finished
     line = "Instructions: 7 given, 5 used: 2 exact repeats\n"

@@ -133,7 +133,7 @@ def test_a_known_shape_is_told_and_read(tmp_path: Path, row: dict[str, Any], adv
     with pytest.raises(ConfigurationError) as caught:
         check_texts(uri, "prompt" if "prompt" in row else "nowhere", STORE)
     by_template = advice.startswith("{")
-    written_advice = 'template: "{instruction}\\n\\n{input}"' if by_template else f"field: {advice}"
+    written_advice = 'template: "{instruction}\\n\\n{input}"' if by_template else f'field: "{advice}"'
     assert str(caught.value).endswith(f"; write {written_advice}")
     column, template = ("prompt", advice) if by_template else (advice, None)
     assert list(read_texts(uri, column, STORE, template=template)) == [(text, None)]

@@ -1,58 +1,141 @@
-"""Texts that the user brings: JSON lines, CSV or parquet, on this machine or in S3.
+"""Texts that the user brings: JSON Lines, CSV or parquet, on this machine or in S3.
 
 The one reader of such files: instructions (`stages.prompts`), held-out benchmarks (`stages.dataset`), and the check of
-both before anything starts (`stages.preflight`).
+both before anything starts (`stages.preflight`). How a file of text is written, `contracts.textfile` knows.
 """
 
 from __future__ import annotations
 
-import codecs
-import csv
 import hashlib
 import io
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tiltyard_jobs.contracts import textfile
 from tiltyard_jobs.contracts.layout import readable
 from tiltyard_jobs.contracts.tasks import StoreRef
+from tiltyard_jobs.contracts.textfield import MISSING, Template, column_of, value_at
+from tiltyard_jobs.contracts.textfile import BadTextFileError, Record, Records
+from tiltyard_jobs.curation.exact import digest_of
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.store import open_store
 
 _BATCH_ROWS = 1024
+_COMMON = ("prompt", "instruction", "question", "query", "problem", "text", "input")  # names that instructions have
+_KINDS = {bool: "a truth value", int: "a number", float: "a number", list: "a list", dict: "a mapping"}
+
+
+class Texts:
+    """The texts of a file in order, each with what stands beside it in another column.
+
+    Attributes:
+        notes: how the file was read, where that may surprise.
+        blank: texts that were empty or null and passed over so far.
+        missing: records so far that have none of the columns; they count as null.
+    """
+
+    def __init__(self, uri: str, records: Records, column: str, also: str | None, template: str | None) -> None:
+        self._uri, self._records, self._also = uri, records.rows, also
+        self._template = None if template is None else Template(template)
+        self._paths = (column,) if self._template is None else self._template.paths
+        self.notes = records.notes
+        self.blank = self.missing = 0
+
+    def __iter__(self) -> Iterator[tuple[str, str | None]]:
+        """Texts that are not blank.
+
+        Raises:
+            ConfigurationError: the file is damaged, no record has a column, or something in it is no text.
+        """
+        first: Mapping[str, Any] = {}
+        never = set(self._paths)
+        for place, row in self._records:
+            first = first or row
+            values = {path: found for path in self._paths if (found := value_at(row, path)) is not MISSING}
+            never -= values.keys()
+            beside = None if self._also is None else value_at(row, self._also)
+            if beside is MISSING:
+                raise ConfigurationError(f"{self._uri}: {place} has no {self._also!r}; it has {_listed(row)}")
+            if not values:
+                self.missing += 1
+                continue
+            texts = {path: self._text(values.get(path), path, place, row) for path in self._paths}
+            text = texts[self._paths[0]] if self._template is None else self._template.fill(texts)
+            if not text or text.isspace():
+                self.blank += 1
+                continue
+            yield text, None if self._also is None else str(beside)
+        if first and never:
+            advice = field_advice(first)
+            raise ConfigurationError(
+                f"{self._uri} has no {min(never)!r}; its first record has {_listed(first)}{advice}"
+            )
+
+    def _text(self, value: object, path: str, place: str, row: Mapping[str, Any]) -> str:
+        if value is None:
+            return ""
+        if not isinstance(value, str):
+            kind = _KINDS.get(type(value), type(value).__name__)
+            raise ConfigurationError(f"{self._uri}: {path!r} is {kind} in {place}, but must be text{field_advice(row)}")
+        return value
+
+
+def field_advice(row: Mapping[str, Any]) -> str:
+    """What to write for a record of a well-known shape; empty for any other one."""
+    for name, role, user, text in (
+        ("messages", "role", "user", "content"),
+        ("body.messages", "role", "user", "content"),
+        ("prompt", "role", "user", "content"),
+        ("conversations", "from", "human", "value"),
+        ("conversations", "role", "user", "content"),
+        ("conversation", "role", "user", "content"),
+    ):
+        turns = value_at(row, name)
+        if isinstance(turns, list) and all(isinstance(turn, dict) for turn in turns):
+            asked = [place for place, turn in enumerate(turns) if turn.get(role) == user]
+            if asked:
+                place = asked[0] if role == "from" else asked[-1] - len(turns)
+                return f'; write field: "{name}[{place}].{text}"'
+    if isinstance(row.get("turns"), list):
+        return '; write field: "turns[0]"'
+    if isinstance(row.get("instruction"), str) and isinstance(row.get("input"), str):
+        return '; write template: "{instruction}\\n\\n{input}"'
+    known = next((name for name in _COMMON if isinstance(row.get(name), str)), None)
+    return "" if known is None else f'; write field: "{known}"'
 
 
 def read_texts(
-    uri: str, column: str, store: StoreRef, *, sha256: str | None = None, also: str | None = None
-) -> Iterator[tuple[str, str | None]]:
-    """The texts in one column of a file, and what stands beside each in another; blank ones are passed over.
+    uri: str,
+    column: str,
+    store: StoreRef,
+    *,
+    sha256: str | None = None,
+    also: str | None = None,
+    template: str | None = None,
+) -> Texts:
+    """The texts of a file; blank ones are passed over and counted.
 
     Args:
-        uri: `file:///…` or `s3://bucket/key`, ending in .jsonl, .ndjson, .json, .csv or .parquet.
-        column: holds the texts.
+        uri: `file:///…` or `s3://bucket/key`, ending in .jsonl, .ndjson, .json, .csv, .tsv or .parquet; all but parquet
+            may be packed.
+        column: holds the texts, or a path to them.
         store: S3's endpoint, region and certificates.
         sha256: the file's digest, where it is known.
         also: another column.
+        template: makes the texts of several columns, instead of `column`.
 
     Raises:
-        ConfigurationError: the file is not there, is no such file, lacks a column, or has another digest.
+        ConfigurationError: the file is not there, is no such file, or has another digest.
     """
-    wanted = [column] if also is None else [column, also]
+    paths = (column,) if template is None else Template(template).paths
     data, uri = _checked_bytes(uri, store, sha256)
-    for number, row in enumerate(_rows(uri, data, wanted), start=1):
-        for name in wanted:
-            if name not in row:
-                raise ConfigurationError(f"{uri} has no {name!r} in record {number}; it has {_listed(row)}")
-        text = row[column]
-        if text is not None and not isinstance(text, str):
-            raise ConfigurationError(f"{uri}: {column!r} is not text in record {number}")
-        if text and not text.isspace():
-            yield text, None if also is None else str(row[also])
+    wanted = [*paths, *([] if also is None else [also])]
+    return Texts(uri, _records(uri, data, wanted), column, also, template)
 
 
 def read_records(uri: str, store: StoreRef, *, sha256: str | None = None) -> Iterator[dict[str, Any]]:
@@ -67,7 +150,25 @@ def read_records(uri: str, store: StoreRef, *, sha256: str | None = None) -> Ite
         ConfigurationError: the file is not there, is no such file, or has another digest.
     """
     data, uri = _checked_bytes(uri, store, sha256)
-    return _rows(uri, data, [])
+    return (record.row for record in _records(uri, data, []).rows)
+
+
+class TextsFound(NamedTuple):
+    """What a file holds.
+
+    Attributes:
+        texts: that are not blank.
+        repeats: of these, how many are equal to one before them, in their normal form.
+        blank: that are.
+        missing: records without the column.
+        notes: how the file was read, where that may surprise.
+    """
+
+    texts: int
+    repeats: int = 0
+    blank: int = 0
+    missing: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def check_texts(
@@ -78,8 +179,9 @@ def check_texts(
     sha256: str | None = None,
     also: str | None = None,
     names: Collection[str] = (),
-) -> int:
-    """How many texts a file holds.
+    template: str | None = None,
+) -> TextsFound:
+    """Read a whole file and say what it holds.
 
     Args:
         uri: as in `read_texts`.
@@ -88,20 +190,24 @@ def check_texts(
         sha256: likewise.
         also: another column.
         names: what may stand in that one.
+        template: as in `read_texts`.
 
     Raises:
         ConfigurationError: as in `read_texts`; or the file holds no text, or something else stands in `also`.
     """
-    texts, uri, count = read_texts(uri, column, store, sha256=sha256, also=also), readable(uri), 0
-    for _, name in texts:
+    texts = read_texts(uri, column, store, sha256=sha256, also=also, template=template)
+    uri, count = readable(uri), 0
+    distinct = set()
+    for text, name in texts:
         count += 1
+        distinct.add(digest_of(text))
         if also is not None and name not in names:
             raise ConfigurationError(
                 f"{uri}: {also!r} is {name!r} beside text {count}, but must be one of {_listed(names)}"
             )
     if count == 0:
-        raise ConfigurationError(f"{uri} has no text in {column!r}")
-    return count
+        raise ConfigurationError(f"{uri} has no text in {template or column!r}")
+    return TextsFound(count, count - len(distinct), texts.blank, texts.missing, texts.notes)
 
 
 def _checked_bytes(uri: str, store: StoreRef, sha256: str | None) -> tuple[bytes, str]:
@@ -130,64 +236,44 @@ def _bytes(uri: str, store: StoreRef) -> bytes:
     return data
 
 
-def _rows(uri: str, data: bytes, wanted: list[str]) -> Iterator[dict[str, Any]]:
-    kind = uri.rpartition(".")[2].lower()
-    if kind == "parquet":
-        return _parquet_rows(uri, data, wanted)
-    data = data.removeprefix(codecs.BOM_UTF8)  # spreadsheets put it there
-    if kind == "csv":
-        return _csv_rows(uri, data)
-    if kind not in ("jsonl", "ndjson", "json"):
-        raise ConfigurationError(f"{uri} must end in .jsonl, .ndjson, .json, .csv or .parquet")
-    return _array_rows(uri, data) if data.lstrip()[:1] == b"[" else _line_rows(uri, data)
+def _records(uri: str, data: bytes, wanted: list[str]) -> Records:
+    """The records of a file; what is wrong with it is told under its name."""
+    try:
+        kind = textfile.kind_of(uri)
+        data = textfile.unpack(data, lambda packed: pa.CompressedInputStream(pa.BufferReader(packed), "zstd").read())
+        if kind == "parquet":
+            return Records((), _parquet_rows(uri, data, wanted))
+        records = textfile.read_records(kind, data)
+    except BadTextFileError as error:
+        raise ConfigurationError(f"{uri}{error}") from None
+    return records._replace(rows=_named(uri, records.rows))
 
 
-def _parquet_rows(uri: str, data: bytes, wanted: list[str]) -> Iterator[dict[str, Any]]:
+def _named(uri: str, rows: Iterator[Record]) -> Iterator[Record]:
+    try:
+        yield from rows
+    except BadTextFileError as error:
+        raise ConfigurationError(f"{uri}{error}") from None
+
+
+def _parquet_rows(uri: str, data: bytes, wanted: list[str]) -> Iterator[Record]:
     """Only the columns that are wanted are read; all of them where none is named."""
+    number = 0
     try:
         file = pq.ParquetFile(io.BytesIO(data))
         has = file.schema_arrow.names
-        for name in wanted:
+        columns = list(dict.fromkeys(column_of(path, has) for path in wanted))
+        for name in columns:
             if name not in has:
-                raise ConfigurationError(f"{uri} has no column {name!r}; it has {_listed(has)}")
-        for batch in file.iter_batches(_BATCH_ROWS, columns=wanted or None):
-            yield from batch.to_pylist()
+                # The first record, whole, shows a shape that is known.
+                first = next((row for batch in file.iter_batches(1) for row in batch.to_pylist()), {})
+                raise ConfigurationError(f"{uri} has no column {name!r}; it has {_listed(has)}{field_advice(first)}")
+        for batch in file.iter_batches(_BATCH_ROWS, columns=columns or None):
+            for row in batch.to_pylist():
+                number += 1
+                yield Record(f"row {number}", row)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{uri} is not a complete parquet file ({type(error).__name__})") from None
-
-
-def _csv_rows(uri: str, data: bytes) -> Iterator[dict[str, Any]]:
-    try:
-        # Line breaks inside quotes stay as they are.
-        yield from csv.DictReader(io.StringIO(data.decode(), newline=""), strict=True)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ConfigurationError(f"{uri} is not a CSV file: {error}") from None
-
-
-def _array_rows(uri: str, data: bytes) -> Iterator[dict[str, Any]]:
-    try:
-        rows = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise ConfigurationError(f"{uri} is not a JSON array of objects: {error}") from None
-    for number, row in enumerate(rows, start=1):
-        yield _object(uri, row, f"record {number}")
-
-
-def _line_rows(uri: str, data: bytes) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(data.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            raise ConfigurationError(f"{uri}: line {number} is not JSON: {error}") from None
-        yield _object(uri, row, f"line {number}")
-
-
-def _object(uri: str, row: object, where: str) -> dict[str, Any]:
-    if not isinstance(row, dict):
-        raise ConfigurationError(f"{uri}: {where} is not a JSON object")
-    return row
 
 
 def _listed(names: Collection[object]) -> str:

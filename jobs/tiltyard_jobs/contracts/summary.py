@@ -62,6 +62,8 @@ class Summary(Contract):
         seconds: time that the model was used.
         leaderboard: from the rate stage alone; top rows.
         outputs: URIs by name, from the last stages alone.
+        instructions: one line: how many there are, how many are used, and why the others are not; from preflight and
+            the last stage alone.
         done: preflight's bitmap, see `pack_bits`.
         agreement: from a comparison of two runs.
     """
@@ -79,6 +81,7 @@ class Summary(Contract):
     seconds: float = 0
     leaderboard: tuple[Standing, ...] = ()
     outputs: dict[str, str] = Field(default_factory=dict)
+    instructions: str = ""
     done: str = ""
     agreement: Agreement | None = None
 

@@ -134,6 +134,8 @@ class BundleTask(Contract):
         recipes: what is made.
         indices: for each index of the Job, the parts that it makes, all of one shard number; they are made together so
             that prompts with a common prefix are sent together.
+        others: what the last filter or curate bundle waits for: those of the other attackers, to see whether anything
+            is left of all instructions.
         endpoint: the model that makes them.
         embedder: for a recipe with an `Endpoint` embedder.
         ledger: for the report alone.
@@ -147,6 +149,7 @@ class BundleTask(Contract):
     store: StoreRef
     recipes: tuple[AnyRecipe, ...]
     indices: tuple[tuple[Part, ...], ...]
+    others: tuple[ArtifactRef, ...] = Field(default=(), exclude_if=lambda refs: not refs)
     endpoint: EndpointRef | None = None
     embedder: EndpointRef | None = None
     limits: Limits = Limits()
@@ -178,18 +181,22 @@ class ReadableFile(Contract):
     """A file of the user's that a stage will read.
 
     Attributes:
-        column: holds the texts.
+        column: holds the texts, or a path to them.
+        template: as in `PromptsRecipe`.
         sha256: its digest, where it is known.
         also: a column that names a competitor.
         names: the competitors.
+        instructions: it holds the tournament's instructions.
     """
 
     field: str
     uri: str
     column: str
+    template: str | None = Field(default=None, exclude_if=lambda template: template is None)
     sha256: str | None = None
     also: str | None = None
     names: tuple[str, ...] = ()
+    instructions: bool = Field(default=False, exclude_if=lambda value: not value)
 
 
 class ModelFolder(Contract):

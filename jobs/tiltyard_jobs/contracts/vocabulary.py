@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-DedupMethod = Literal["MinHash", "Semantic", "None"]
+LintRules = Literal["Strict", "Basic", "None"]
+"""For which issues an instruction is dropped."""
+
+DedupMethod = Literal["MinHash", "Semantic", "Exact", "None"]
 """How instructions that say the same are found."""
 
 EmbedderMethod = Literal["HashedNgrams", "SentenceTransformers", "Endpoint"]

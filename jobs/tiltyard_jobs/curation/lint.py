@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
+from tiltyard_jobs.contracts.vocabulary import LintRules
 from tiltyard_jobs.curation.text import words
 
 MIN_WORDS = 3
@@ -77,28 +79,41 @@ _ASSISTANT_VOICE = re.compile(
 _CURLY = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
 
 
+DROPPED_BY: Mapping[LintRules, frozenset[LintIssue]] = {
+    "Strict": frozenset(LintIssue),
+    "Basic": frozenset({LintIssue.EMPTY, LintIssue.NOT_TEXT, LintIssue.TEMPLATE_LEAK, LintIssue.REPETITION}),
+    "None": frozenset({LintIssue.EMPTY}),
+}
+"""The issues for which each set of rules drops a text."""
+
+
 def lint(text: str) -> LintIssue | None:
     """The first reason why `text` is no instruction, or None.
 
     Args:
         text: What a model wrote, normalised (`text.normalise`) or not; of any length and content.
     """
+    return next(issues(text), None)
+
+
+def issues(text: str) -> Iterator[LintIssue]:
+    """All reasons why `text` is no instruction, in their order; an empty text has no other one."""
     if not text.strip():
-        return LintIssue.EMPTY
+        yield LintIssue.EMPTY
+        return
     if len(text) > MAX_CHARACTERS:
-        return LintIssue.TOO_LONG
+        yield LintIssue.TOO_LONG
     if len(_FOREIGN.findall(text)) > MAX_FOREIGN_SHARE * len(text):
-        return LintIssue.NOT_TEXT
+        yield LintIssue.NOT_TEXT
     if _SPECIAL_TOKEN.search(text) or _ROLE_LINE.search(text):
-        return LintIssue.TEMPLATE_LEAK
+        yield LintIssue.TEMPLATE_LEAK
     spoken = words(text)
     if len(spoken) < MIN_WORDS:
-        return LintIssue.TOO_SHORT
+        yield LintIssue.TOO_SHORT
     if _loops(text, spoken):
-        return LintIssue.REPETITION
+        yield LintIssue.REPETITION
     if _ASSISTANT_VOICE.match(text.translate(_CURLY)):
-        return LintIssue.ASSISTANT_VOICE
-    return None
+        yield LintIssue.ASSISTANT_VOICE
 
 
 def _loops(text: str, spoken: list[str]) -> bool:

@@ -25,7 +25,7 @@ _ASCII_WORDS = bytes(
 
 
 def normalise(text: str) -> str:
-    r"""The form in which an instruction is stored, compared and sent.
+    r"""The form in which a mined instruction is stored, compared and sent, and a given one compared.
 
     NFC; every line break a `\n`; no blanks at the end of a line; at most one empty line in a row; no blanks or empty
     lines at either end. Blanks inside a line and indentation stay, as they are part of code. Lone surrogates, which no

@@ -67,6 +67,7 @@ class ReportInput(NamedTuple):
         stages: in the order in which they ran.
         files: of the run's folder, but for the report and the manifest.
         versions: of packages.
+        instructions: one line: how many there were, how many are used, and why the others are not.
     """
 
     tournament: str
@@ -82,6 +83,7 @@ class ReportInput(NamedTuple):
     files: tuple[ManifestFile, ...]
     versions: Mapping[str, str]
     ledger: tuple[LedgerRow, ...]
+    instructions: str = ""
 
 
 class Chosen(NamedTuple):

@@ -85,6 +85,12 @@ def _funnel(one: Funnel, reasons: Sequence[str], rare: bool) -> FunnelRow:
     )
 
 
+def noted(funnels: Sequence[Funnel]) -> str:
+    """What the linter says of instructions that were not dropped for it; empty where it says nothing."""
+    sums: Counter[str] = sum((Counter(one.noted) for one in funnels), Counter())
+    return ", ".join(f"{visible(reason, 32)} {count(number)}" for reason, number in sorted(sums.items()))
+
+
 def difficulty(given: ReportInput) -> Histogram | None:
     """Grades from 1 to 10, and how many of each are fought over; None where nothing was graded."""
     graded: Counter[str] = sum((Counter(one.scores) for one in given.data.funnels), Counter())

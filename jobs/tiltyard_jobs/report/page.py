@@ -17,7 +17,15 @@ from tiltyard_jobs.report.costs import cost_tables, token_table, void_table
 from tiltyard_jobs.report.formats import count, decimal, size, visible
 from tiltyard_jobs.report.headline import best_alone, headline, length_note
 from tiltyard_jobs.report.inputs import ReportInput
-from tiltyard_jobs.report.instructions import MOST_OVERLAPS, difficulty, funnel_table, overlaps, share_rows, task_types
+from tiltyard_jobs.report.instructions import (
+    MOST_OVERLAPS,
+    difficulty,
+    funnel_table,
+    noted,
+    overlaps,
+    share_rows,
+    task_types,
+)
 from tiltyard_jobs.report.jury import COLUMNS, ENOUGH, report_cards
 from tiltyard_jobs.report.leaderboard import leaderboard
 from tiltyard_jobs.report.matrix import vote_matrix, win_matrix
@@ -50,6 +58,8 @@ def view(given: ReportInput) -> dict[str, Any]:
         "enough": ENOUGH,
         "difficulty": difficulty(given),
         "funnel": funnel_table(data.funnels),
+        "instructions": visible(given.instructions),
+        "noted": noted(data.funnels),
         "task_types": task_types(data.funnels),
         "benchmarks": benchmark_tables(given.benchmarks),
         "benchmark_axis": AXIS,

@@ -11,9 +11,10 @@ from typing import Any
 
 import yaml
 
-from tiltyard_jobs.contracts.recipes import DatasetRecipe, PlayerRecipe, PromptsRecipe
+from tiltyard_jobs.contracts.recipes import DatasetRecipe, PlayerRecipe
 from tiltyard_jobs.curation.decontaminate import NGRAM_WORDS
 from tiltyard_jobs.results.documents import DataSummary, Standings
+from tiltyard_jobs.results.dropped import are_given
 from tiltyard_jobs.results.run_tables import DATASET_PATHS
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -24,6 +25,7 @@ _ABOUT = {
     "answers": "every answer, with its final score; a void one has its reason",
     "verdicts": "every verdict asked for; a void one has its reason",
     "battles": "the outcome of every match that a judge decided, in the columns that `arena-rank` reads",
+    "dropped": "every given instruction that was dropped, with the reason, and the text that it repeats",
 }
 
 
@@ -40,7 +42,8 @@ def card(recipe: DatasetRecipe, standings: Standings, summary: DataSummary, rows
         f"# {cell(recipe.tournament)}",
         "Training data made by a tournament of language models with Tiltyard,"
         " after WarriorCoder ([arXiv 2412.17395](https://arxiv.org/abs/2412.17395)). All text in it, instructions and"
-        " answers, was written by the models named below" + (" (instructions: see there)." if _given(recipe) else "."),
+        " answers, was written by the models named below"
+        + (" (instructions: see there)." if are_given(recipe) else "."),
         "## Tables\n\n"
         + table(("configuration", "rows", "one row"), [(f"`{n}`", r, _ABOUT[n]) for n, r in rows.items()]),
         _usage(next(iter(loadable(rows)))),
@@ -88,10 +91,6 @@ def table(heads: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
     return "\n".join(f"| {' | '.join(str(entry) for entry in row)} |" for row in rows)
 
 
-def _given(recipe: DatasetRecipe) -> bool:
-    return any(source.ref.stage == PromptsRecipe.STAGE for source in recipe.sources)
-
-
 def _usage(first: str) -> str:
     return (
         "```python\nfrom datasets import load_dataset\n\n"
@@ -128,7 +127,7 @@ def _models(recipe: DatasetRecipe, standings: Standings) -> str:
 def _method(recipe: DatasetRecipe, standings: Standings) -> str:
     source = (
         "The instructions were given by the user."
-        if _given(recipe)
+        if are_given(recipe)
         else "Each competitor wrote instructions by completing its own chat template up to where a user's words begin."
     )
     return (

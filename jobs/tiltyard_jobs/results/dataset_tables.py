@@ -19,7 +19,7 @@ from tiltyard_jobs.rating.votes import Tally
 from tiltyard_jobs.results.answered import AnsweredInstruction
 from tiltyard_jobs.results.ballots import Ballots, Roster
 from tiltyard_jobs.results.columns import Row, fixed, with_thoughts
-from tiltyard_jobs.results.run_tables import DATASET_TABLES, provenance
+from tiltyard_jobs.results.run_tables import DATASET_TABLES, GIVEN_TABLES, provenance
 from tiltyard_jobs.results.training_rows import Selection, preference_row, select, sft_row
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.pace import Pace
@@ -62,7 +62,7 @@ def table_path(folder: Path, name: str) -> Path:
 
 def write_table(folder: Path, name: str, rows: Iterable[Row]) -> int:
     """Write one table; returns its number of rows."""
-    with TableWriter(table_path(folder, name), DATASET_TABLES[name]) as table:
+    with TableWriter(table_path(folder, name), (DATASET_TABLES | GIVEN_TABLES)[name]) as table:
         for row in rows:
             table.write(row)
         return table.close()

@@ -99,11 +99,16 @@ class Standings(Contract):
 
 
 class Funnel(Contract):
-    """What became of one attacker's instructions."""
+    """What became of one attacker's instructions.
+
+    Attributes:
+        noted: what the linter says of instructions that were not dropped for it; left out where there is nothing.
+    """
 
     attacker: str
     asked: int
     dropped: dict[str, int] = Field(default_factory=dict)  # by reason, voids among them
+    noted: dict[str, int] = Field(default_factory=dict, exclude_if=lambda counts: not counts)
     curated: int
     scores: dict[str, int] = Field(default_factory=dict)  # how many were graded 1 … 10, before the cut
     task_types: dict[str, int] = Field(default_factory=dict)  # of the curated
@@ -218,6 +223,7 @@ class Manifest(Contract):
     Attributes:
         versions: of the packages that can change a result, and of the stages' code.
         outputs: paths beside the manifest by name (manifest, report, dataset), so that a copy elsewhere is as good.
+        instructions: one line: how many there were, how many are used, and why the others are not.
     """
 
     tournament: str
@@ -226,6 +232,7 @@ class Manifest(Contract):
     versions: dict[str, str]
     leaderboard: tuple[Standing, ...]
     outputs: dict[str, str]
+    instructions: str = ""
     files: tuple[ManifestFile, ...]
     artifacts: tuple[ManifestArtifact, ...]
 

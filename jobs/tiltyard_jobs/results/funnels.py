@@ -38,11 +38,9 @@ def inputs_of(recipe: DatasetRecipe) -> list[tuple[str, str, ArtifactRef]]:
     ]
 
 
-def filtered_by_attacker(recipe: DatasetRecipe) -> dict[str, ArtifactRef]:
-    """What lint and dedup kept, by attacker."""
-    return {
-        source.role.split("/")[1]: source.ref for source in recipe.sources if source.ref.stage == FilterRecipe.STAGE
-    }
+def by_attacker(recipe: DatasetRecipe, stage: str) -> dict[str, ArtifactRef]:
+    """What a stage before grading made, by attacker: `filter`, say, what lint and dedup kept."""
+    return {source.role.split("/")[1]: source.ref for source in recipe.sources if source.ref.stage == stage}
 
 
 def funnels_of(artifacts: Artifacts, recipe: DatasetRecipe) -> tuple[Funnel, ...]:
@@ -51,7 +49,7 @@ def funnels_of(artifacts: Artifacts, recipe: DatasetRecipe) -> tuple[Funnel, ...
     for source in recipe.sources:
         if source.ref.stage in _SOURCES:
             asked[source.role.split("/")[1]] += sum(seal.rows for seal in artifacts.require(source.ref))
-    filtered = filtered_by_attacker(recipe)
+    filtered = by_attacker(recipe, FilterRecipe.STAGE)
     return tuple(
         _funnel(
             player.name,
@@ -95,6 +93,7 @@ def _funnel(attacker: str, asked: int, filtered: list[Seal], curated: list[Seal]
         attacker=attacker,
         asked=asked,
         dropped=dict(sorted(named("dropped"))),
+        noted=dict(sorted(named("lint"))),
         curated=sum(seal.rows for seal in curated),
         scores=dict(sorted(named("score"), key=lambda entry: int(entry[0]))),
         task_types=dict(sorted(named("task"))),

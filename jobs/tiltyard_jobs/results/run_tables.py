@@ -156,6 +156,18 @@ BATTLES = table(
     }
 )
 
+RUN_DROPPED = table(
+    INSTRUCTION
+    | {
+        "attacker": text("the player to which it was given"),
+        "instruction": text("the text, as it was given"),
+        "stage": text("where it was dropped: filter (lint and deduplication) or curate (difficulty and diversity)"),
+        "reason": text("an issue that lint found, Repeat, Duplicate, Difficulty, Diversity or Ungraded"),
+        "twin_id": text("for a repeat or a duplicate: the instruction that was kept"),
+        "twin": text("that instruction's text"),
+    }
+)
+
 _TRAINING: Columns = (
     INSTRUCTION
     | {"tournament": text("the manifest's metadata.name")}
@@ -203,8 +215,12 @@ DATASET_TABLES: dict[str, pa.Schema] = {
 }
 """By the name of the configuration under which `datasets.load_dataset` finds it."""
 
+GIVEN_TABLES: dict[str, pa.Schema] = {"dropped": RUN_DROPPED}
+"""Likewise, where the user gave the instructions."""
+
 DATASET_PATHS = {
-    name: f"{'data' if name in ('sft', 'preference') else 'tables'}/{name}.parquet" for name in DATASET_TABLES
+    name: f"{'data' if name in ('sft', 'preference') else 'tables'}/{name}.parquet"
+    for name in (*DATASET_TABLES, *GIVEN_TABLES)
 }
 """Where each lies in a run's folder."""
 

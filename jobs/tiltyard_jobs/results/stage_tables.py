@@ -27,8 +27,8 @@ INSTRUCTIONS = table(
 DROPPED = table(
     INSTRUCTION
     | {
-        "reason": text("an issue that lint found, Duplicate, Difficulty, Diversity, or a void's reason"),
-        "twin_id": text("for a duplicate: the instruction that was kept"),
+        "reason": text("an issue that lint found, Repeat, Duplicate, Difficulty, Diversity, or a void's reason"),
+        "twin_id": text("for a repeat or a duplicate: the instruction that was kept"),
     }
 )
 

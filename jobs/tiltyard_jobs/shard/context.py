@@ -69,12 +69,14 @@ class Outcome:
         voids: void rows by reason.
         leaderboard: from the rate stage.
         outputs: URIs by name, from the last stages.
+        instructions: one line about them, from the last stage.
     """
 
     rows: int = 0
     voids: Mapping[str, int] = field(default_factory=dict)
     leaderboard: tuple[Standing, ...] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)
+    instructions: str = ""
 
     @classmethod
     def of(cls, seals: Iterable[Seal]) -> Self:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
-from tiltyard_jobs.contracts.recipes import DatasetRecipe
+from tiltyard_jobs.contracts.recipes import DatasetRecipe, FilterRecipe
 from tiltyard_jobs.evaluation.known_texts import load_known
 from tiltyard_jobs.results.answered import answered_instructions
 from tiltyard_jobs.results.ballots import Roster, read_ballots, sources_of
@@ -20,7 +20,8 @@ from tiltyard_jobs.results.dataset_tables import (
     write_table,
 )
 from tiltyard_jobs.results.documents import DataSummary, Standings
-from tiltyard_jobs.results.funnels import filtered_by_attacker, funnels_of, reply_counts
+from tiltyard_jobs.results.dropped import are_given, dropped_rows
+from tiltyard_jobs.results.funnels import by_attacker, funnels_of, reply_counts
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.pace import Pace
 from tiltyard_jobs.usertexts import read_texts
@@ -45,7 +46,7 @@ def _dataset(context: ShardContext[DatasetRecipe]) -> Outcome:
     pace = Pace(context.stop, context.progress, len(sources_of(lineup)) + standings.instructions + len(lineup.matches))
     ballots = read_ballots(artifacts, lineup, pace)
     contaminated = contamination.survey(instruction_texts(context))
-    fought = answered_instructions(artifacts, lineup, recipe.ratings, filtered_by_attacker(recipe))
+    fought = answered_instructions(artifacts, lineup, recipe.ratings, by_attacker(recipe, FilterRecipe.STAGE))
     written = write_instructions(folder, recipe, fought, contaminated, contamination.repeats, pace)
     verdicts = write_table(folder, "verdicts", verdict_rows(artifacts, lineup, pace))
     battles = write_table(folder, "battles", battle_rows(ballots, ballots.counted(recipe.ties), Roster.of(lineup)))
@@ -54,6 +55,8 @@ def _dataset(context: ShardContext[DatasetRecipe]) -> Outcome:
     formats = [kind.lower() for kind in recipe.formats]
     rows = {name: written.rows[name] for name in (*formats, "instructions", "answers")}
     rows |= {"verdicts": verdicts, "battles": battles}
+    if are_given(recipe):
+        rows["dropped"] = write_table(folder, "dropped", dropped_rows(artifacts, recipe))
     (folder / "README.md").write_text(card(recipe, standings, summary, rows), encoding="utf-8")
     (folder / "summary.json").write_bytes(summary.canonical())
     files = {name: table_path(folder, name) for name in rows}

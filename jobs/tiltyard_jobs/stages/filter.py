@@ -5,36 +5,59 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from tiltyard_jobs.contracts.recipes import FilterRecipe
+from tiltyard_jobs.contracts.vocabulary import LintRules
 from tiltyard_jobs.curation.dedup import DedupResult, deduplicate
-from tiltyard_jobs.curation.lint import lint
+from tiltyard_jobs.curation.exact import deduplicate_exact
+from tiltyard_jobs.curation.lint import DROPPED_BY
+from tiltyard_jobs.curation.lint import issues as issues_of
 from tiltyard_jobs.curation.semantic import deduplicate_embeddings
 from tiltyard_jobs.results.stage_tables import DROPPED, INSTRUCTIONS
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.tables import TableWriter
 from tiltyard_jobs.stages.embedding import embed_texts
+from tiltyard_jobs.stages.leftover import require_some
 
 TRUNCATED = "Truncated"  # the token limit cut it: half an instruction is none
-DUPLICATE = "Duplicate"
+DUPLICATE, REPEAT = "Duplicate", "Repeat"  # near to another one; equal to it
 
 
 async def filter(context: ShardContext[FilterRecipe]) -> Outcome:  # noqa: A001  the stage's name
     """Make `filtered[a]`: its `rows` are what is kept, its `dropped` says what became of the rest."""
-    issues = await asyncio.to_thread(lambda: [issue_of(row) for row in context.artifacts.rows(context.recipe.source)])
+    recipe, rows = context.recipe, context.artifacts.rows
+    found = await asyncio.to_thread(lambda: [look_at(row, recipe.lint) for row in rows(recipe.source)])
+    issues = [one.issue for one in found]
     twins = await find_twins(context, issues)
-    return await asyncio.to_thread(_write, context, issues, twins)
+    noted = Counter(f"lint.{one.noted}" for one in found if one.noted is not None)
+    return await asyncio.to_thread(_write, context, issues, twins, noted)
 
 
-def issue_of(row: dict[str, Any]) -> str | None:
-    """Why a mined row is no instruction; None where it is one."""
+class Finding(NamedTuple):
+    """What was found in one row.
+
+    Attributes:
+        issue: why it is dropped; None: it is an instruction.
+        noted: what the linter says of one that is not dropped for it; for people alone.
+    """
+
+    issue: str | None = None
+    noted: str | None = None
+
+
+def look_at(row: dict[str, Any], rules: LintRules) -> Finding:
+    """What a mined or given row is worth."""
     if row["void"] is not None:
-        return str(row["void"])
+        return Finding(str(row["void"]))
     if row["finish_reason"] == "length":
-        return TRUNCATED
-    issue = lint(row["instruction"])
-    return None if issue is None else str(issue)
+        return Finding(TRUNCATED)
+    first = None
+    for issue in issues_of(row["instruction"]):
+        if issue in DROPPED_BY[rules]:
+            return Finding(str(issue))
+        first = first or str(issue)
+    return Finding(noted=first)
 
 
 async def find_twins(context: ShardContext[FilterRecipe], issues: list[str | None]) -> DedupResult | None:
@@ -52,6 +75,8 @@ async def find_twins(context: ShardContext[FilterRecipe], issues: list[str | Non
 
     if recipe.dedup == "None":
         return None
+    if recipe.dedup == "Exact":
+        return await asyncio.to_thread(lambda: deduplicate_exact(texts(), earlier=earlier()))
     if recipe.dedup == "MinHash":
         return await asyncio.to_thread(lambda: deduplicate(texts(), threshold=threshold, earlier=earlier()))
     assert recipe.embedder is not None
@@ -62,8 +87,10 @@ async def find_twins(context: ShardContext[FilterRecipe], issues: list[str | Non
     )
 
 
-def _write(context: ShardContext[FilterRecipe], issues: list[str | None], twins: DedupResult | None) -> Outcome:
-    """Write both tables and seal the part."""
+def _write(
+    context: ShardContext[FilterRecipe], issues: list[str | None], twins: DedupResult | None, noted: Counter[str]
+) -> Outcome:
+    """Write both tables and seal the part, with what the linter says besides."""
     recipe, shard = context.recipe, context.shard
     ids = [row["instruction_id"] for row in context.artifacts.rows(recipe.source, columns=["instruction_id"])]
     passed = [instruction for instruction, issue in zip(ids, issues, strict=True) if issue is None]
@@ -73,7 +100,7 @@ def _write(context: ShardContext[FilterRecipe], issues: list[str | None], twins:
         for row in context.artifacts.rows(ref, columns=["instruction_id"])
     ]
     kept_path, dropped_path = context.work_dir / "rows.parquet", context.work_dir / "dropped.parquet"
-    counts: Counter[str] = Counter()
+    counts = Counter(noted)
     place = -1
     with TableWriter(kept_path, INSTRUCTIONS) as kept, TableWriter(dropped_path, DROPPED) as dropped:
         for row, issue in zip(context.artifacts.rows(recipe.source), issues, strict=True):
@@ -84,10 +111,11 @@ def _write(context: ShardContext[FilterRecipe], issues: list[str | None], twins:
                     kept.write(row)
                     counts["kept"] += 1
                     continue
-                issue, within = DUPLICATE, int(twins.twin[place])
+                issue, within = REPEAT if recipe.dedup == "Exact" else DUPLICATE, int(twins.twin[place])
                 twin = passed[within] if within >= 0 else earlier_ids[int(twins.earlier_twin[place])]
             dropped.write({"instruction_id": row["instruction_id"], "reason": issue, "twin_id": twin})
             counts[f"dropped.{issue}"] += 1
     rows = counts.pop("kept", 0)
+    require_some(context, rows, counts)
     files = {"rows": kept_path, "dropped": dropped_path}
     return Outcome.of([context.artifacts.publish(recipe.ref, shard, files, rows=rows, counts=counts)])

@@ -19,7 +19,7 @@ from tiltyard_jobs.contracts.layout import artifact_prefix, shard_of_seal
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import TrainRecipe
 from tiltyard_jobs.contracts.summary import Summary, pack_bits
-from tiltyard_jobs.contracts.tasks import NamedEndpoint, PreflightTask
+from tiltyard_jobs.contracts.tasks import NamedEndpoint, PreflightTask, ReadableFile, StoreRef
 from tiltyard_jobs.errors import ConfigurationError, JobError, RecordVoidError, TransientError
 from tiltyard_jobs.evaluation.known_texts import load_known
 from tiltyard_jobs.evaluation.lm_tasks import FIELD, Harness
@@ -33,6 +33,7 @@ from tiltyard_jobs.llm.retry import RetryPolicy
 from tiltyard_jobs.llm.template import find_prefix, prefix_from_template
 from tiltyard_jobs.prompts.verdicts import TOP_LOGPROBS
 from tiltyard_jobs.results.run_folder import outputs_of
+from tiltyard_jobs.results.used_line import reasons
 from tiltyard_jobs.sandbox.confine import ConfinementError
 from tiltyard_jobs.sandbox.host import Limits, run_program
 from tiltyard_jobs.shard.context import PreflightContext
@@ -54,25 +55,32 @@ async def preflight(context: PreflightContext) -> Summary:
         ConfigurationError: with a line for each thing that is wrong.
     """
     task = context.task
-    problems = await find_problems(context)
+    seen: list[str] = []
+    problems = await find_problems(context, seen)
     if problems:
         raise ConfigurationError("\n".join(problems))
     done = await asyncio.to_thread(existing_parts, context.store, task.artifacts)
     bits = [part in done[ref.key] for ref in task.artifacts for part in range(ref.shards)]
     context.log.info("preflight passed", parts=len(bits), exist=sum(bits))
-    result = Summary(exit_code=0, done=pack_bits(bits))
+    result = Summary(exit_code=0, done=pack_bits(bits), instructions="; ".join(seen))
     finished = await asyncio.to_thread(finished_run, context.store, task.run) if all(bits) else None
     if finished is None:
         return result
     trained = next((ref for ref in task.artifacts if ref.stage == TrainRecipe.STAGE), None)
     outputs = outputs_of(context.store, task.run, trained)
-    return result.model_copy(update={"leaderboard": finished.manifest.leaderboard, "outputs": outputs})
+    found = {"leaderboard": finished.manifest.leaderboard, "outputs": outputs}
+    return result.model_copy(update={**found, "instructions": finished.manifest.instructions})
 
 
-async def find_problems(context: PreflightContext) -> list[str]:
-    """A sentence for each thing that is wrong, the cheapest checks first."""
+async def find_problems(context: PreflightContext, seen: list[str]) -> list[str]:
+    """A sentence for each thing that is wrong, the cheapest checks first.
+
+    Args:
+        context: of the preflight.
+        seen: gets a line about the given instructions.
+    """
     task = context.task
-    checks = list(local_checks(task))
+    checks = list(local_checks(task, seen))
     # An endpoint or a bucket whose secret is missing is told of once, by the check of the secret.
     missing = {variable for variable in task.secrets.values() if not os.environ.get(variable)}
     if task.check_store and not any(field.startswith("spec.output.") for field in _fields_of(task, missing)):
@@ -101,7 +109,7 @@ def _error_of(check: Callable[[], object]) -> JobError | None:
     return None
 
 
-def local_checks(task: PreflightTask) -> Iterator[tuple[str, Callable[[], object]]]:
+def local_checks(task: PreflightTask, seen: list[str]) -> Iterator[tuple[str, Callable[[], object]]]:
     """What can be seen without asking a model, as (field, check)."""
     for field, variable in task.secrets.items():
         yield field, partial(check_secret, variable, task.secret_places.get(variable))
@@ -110,8 +118,7 @@ def local_checks(task: PreflightTask) -> Iterator[tuple[str, Callable[[], object
     for model in task.simulated:
         yield model.field, partial(parse_sim_uri, model.uri)
     for file in task.files:
-        look = partial(check_texts, file.uri, file.column, task.store, sha256=file.sha256)
-        yield file.field, partial(look, also=file.also, names=file.names)
+        yield file.field, partial(check_file, file, task.store, seen)
     for name in task.benchmarks:
         yield "spec.curation.decontaminate", partial(load_known, name)
     for tasks in task.task_sets:
@@ -129,6 +136,24 @@ async def lm_eval_problems(task: PreflightTask) -> list[str]:
             return await Harness(task.lm_eval_python, task.store, Path(folder)).problems(task.lm_eval)
         except (ConfigurationError, TransientError) as error:
             return [str(error.under(FIELD))]
+
+
+def check_file(file: ReadableFile, store: StoreRef, seen: list[str]) -> None:
+    """A file can be read; what is in it is told where it holds the instructions."""
+    found = check_texts(
+        file.uri,
+        file.column,
+        store,
+        sha256=file.sha256,
+        also=file.also,
+        names=file.names,
+        template=file.template,
+    )
+    if file.instructions:
+        repeats = reasons({"Repeat": found.repeats})
+        passed = reasons({"blank": found.blank, f"without {file.template or file.column!r}": found.missing})
+        line = f"{found.texts} given" + (f": {repeats}" if repeats else "")
+        seen.append("; ".join([line, *([f"passed over: {passed}"] if passed else []), *found.notes]))
 
 
 def check_sandbox() -> None:

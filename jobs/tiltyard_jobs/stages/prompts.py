@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from tiltyard_jobs.contracts.layout import readable
 from tiltyard_jobs.contracts.recipes import PromptsRecipe
-from tiltyard_jobs.curation.text import normalise
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.records import instruction_id
 from tiltyard_jobs.results.stage_tables import INSTRUCTIONS
@@ -37,7 +36,7 @@ def _prompts(context: ShardContext[PromptsRecipe]) -> Outcome:
                     f"{FIELD}.perCompetitor: {readable(recipe.uri)} holds more than {recipe.rows} instructions for"
                     " one competitor; raise it, or shorten the file"
                 )
-            row = {"attacker_id": recipe.attacker_id, "instruction": normalise(text)}
+            row = {"attacker_id": recipe.attacker_id, "instruction": text}
             table.write(row | {"instruction_id": instruction_id(recipe.ref.key, rows)})
             rows += 1
     return Outcome.of([context.artifacts.publish(recipe.ref, shard, {"rows": path}, rows=rows)])
@@ -46,7 +45,14 @@ def _prompts(context: ShardContext[PromptsRecipe]) -> Outcome:
 def share_of(context: ShardContext[PromptsRecipe]) -> Iterator[str]:
     """The attacker's texts: those that name it, or every `turns`-th one."""
     recipe = context.recipe
-    texts = read_texts(recipe.uri, recipe.field, context.task.store, sha256=recipe.sha256, also=recipe.attacker_field)
+    texts = read_texts(
+        recipe.uri,
+        recipe.field,
+        context.task.store,
+        sha256=recipe.sha256,
+        also=recipe.attacker_field,
+        template=recipe.template,
+    )
     for number, (text, attacker) in enumerate(texts):
         mine = attacker == recipe.attacker if recipe.attacker_field else number % recipe.turns == recipe.turn
         if mine:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tiltyard_jobs.contracts.recipes import BASE_MODEL, TRAINED_MODEL, ReportRecipe
+from tiltyard_jobs.contracts.recipes import BASE_MODEL, TRAINED_MODEL, PromptsRecipe, ReportRecipe
 from tiltyard_jobs.report.inputs import ReportInput, count_stages, read_samples, survey
 from tiltyard_jobs.report.page import render
 from tiltyard_jobs.results.benchmarks import read_gains, read_scores
@@ -26,6 +26,7 @@ from tiltyard_jobs.results.run_folder import (
     written_file,
 )
 from tiltyard_jobs.results.standings import leaderboard_of
+from tiltyard_jobs.results.used_line import used_line
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.pace import Pace
 
@@ -47,6 +48,9 @@ def _report(context: ShardContext[ReportRecipe]) -> Outcome:
     made_of = read_artifacts(artifacts, recipe.artifacts)
     pace.step()
     standings = read_document(artifacts, recipe.ratings, "standings", Standings)
+    data = read_document(artifacts, recipe.dataset, "summary", DataSummary)
+    given = any(one.ref.stage == PromptsRecipe.STAGE for one in recipe.artifacts)
+    instructions = used_line(data.funnels, "given" if given else "mined")
     surveyed = survey(artifacts, recipe.dataset, [player.name for player in recipe.lineup.players])
     pace.step()
     files = sealed_files(artifacts, recipe.ratings, recipe.dataset)
@@ -64,7 +68,8 @@ def _report(context: ShardContext[ReportRecipe]) -> Outcome:
             tournament=recipe.tournament,
             run=run,
             standings=standings,
-            data=read_document(artifacts, recipe.dataset, "summary", DataSummary),
+            data=data,
+            instructions=instructions,
             benchmarks=scores,
             gains=gains,
             curve=read_curve(artifacts, recipe.trained) if recipe.trained else (),
@@ -86,10 +91,15 @@ def _report(context: ShardContext[ReportRecipe]) -> Outcome:
         versions=versions,
         leaderboard=leaderboard_of(standings),
         outputs=OUTPUTS,
+        instructions=instructions,
         files=sorted_files(files),
         artifacts=made_of,
     )
     put_manifest(store, manifest)
     artifacts.publish(recipe.ref, shard, {"report": context.work_dir / REPORT})
     pace.step()
-    return Outcome(leaderboard=manifest.leaderboard, outputs=outputs_of(store, run, recipe.trained))
+    return Outcome(
+        leaderboard=manifest.leaderboard,
+        outputs=outputs_of(store, run, recipe.trained),
+        instructions=instructions,
+    )

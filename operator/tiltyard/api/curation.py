@@ -15,17 +15,19 @@ from tiltyard.api.scalars import CriteriaText, Line, PositiveShare, TokenLimit
 from tiltyard.api.shapes import Distinct, Whole
 from tiltyard.api.texts import Texts
 from tiltyard_jobs.contracts.benchmarks import DecontaminationBenchmarkName
-from tiltyard_jobs.contracts.vocabulary import DedupMethod, DiversityMethod, EmbedderMethod, Grade
+from tiltyard_jobs.contracts.vocabulary import DedupMethod, DiversityMethod, EmbedderMethod, Grade, LintRules
 
 
 class Dedup(ApiModel):
     """Deduplication. Of several similar instructions the first is kept, in the manifest's order of competitors."""
 
-    method: DedupMethod = "MinHash"
+    method: DedupMethod | None = None
     """The measure of similarity. MinHash: Jaccard similarity of the sets of words. Semantic: cosine similarity of
-    the embeddings of `diversity.embedder`. None: no deduplication. Default: MinHash."""
+    the embeddings of `diversity.embedder`. Exact: the same text, apart from blanks at the end of lines, empty lines
+    and Unicode's ways to write one character. None: no deduplication. Absent: MinHash for mined instructions, Exact
+    for given ones."""
     threshold: PositiveShare = Decimal("0.5")
-    """The similarity from which two instructions count as the same. Default: 0.5."""
+    """The similarity from which two instructions count as the same, for MinHash and Semantic. Default: 0.5."""
 
 
 class Difficulty(ApiModel):
@@ -102,6 +104,12 @@ class Diversity(ApiModel):
 class Curation(ApiModel):
     """How raw instructions are reduced to those that are answered."""
 
+    lint: LintRules | None = None
+    """The form that an instruction must have. Strict: all of the linter's rules: no text that is too short or too
+    long, none that repeats itself, none with a chat template's markers, none that speaks as an assistant. Basic: only
+    texts that are broken are dropped: NotText, TemplateLeak and Repetition. None: only empty texts are dropped. What
+    the linter finds in an instruction that is kept is counted in the report. Absent: Strict for mined instructions,
+    None for given ones."""
     dedup: Dedup = Dedup()
     """Deduplication."""
     difficulty: Difficulty = Difficulty()

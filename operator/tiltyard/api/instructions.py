@@ -10,7 +10,7 @@ from pydantic import Field
 
 from tiltyard.api.base import ApiModel
 from tiltyard.api.rules import Rule, Violation
-from tiltyard.api.scalars import ColumnName, PositiveShare, SystemMessage, Temperature, TokenLimit
+from tiltyard.api.scalars import ColumnName, PositiveShare, SystemMessage, Temperature, TextTemplate, TokenLimit
 from tiltyard.api.shapes import Distinct, Whole
 from tiltyard.api.texts import Texts
 
@@ -47,6 +47,9 @@ class GivenInstructions(Texts):
     per_competitor: Annotated[int, Whole(1, 10_000_000)] = 10000
     """The number of instructions per competitor, at most. A file with more is refused. Default: 10000."""
 
+    template: TextTemplate | None = None
+    """The text of an instruction, made of several columns: `"{instruction}\\n\\n{input}"`, with paths as in `field`.
+    Where a value is empty, the text before it is left out. Absent: the text in `field`."""
     attacker_field: ColumnName | None = None
     """The column that names the competitor to which an instruction belongs. Absent: the competitors get the
     instructions in turn."""

@@ -88,6 +88,15 @@ RubricLine = Annotated[
 ]
 Stop = Annotated[str, Text("a text of at most 256 characters", None, 256)]
 ColumnName = Annotated[str, Text("the name of a column, at most 128 characters", r"[^\n\r]+", 128)]
+_PLAIN = r"[^{}]|\{\{|\}\}"
+TextTemplate = Annotated[
+    str,
+    Text(
+        "a text with paths in braces, such as {instruction}; {{ and }} stand for braces",
+        rf"({_PLAIN})*\{{[^{{}}]+\}}({_PLAIN}|\{{[^{{}}]+\}})*",
+        16384,
+    ),
+]
 Argument = Annotated[str, Text("one command line argument of at most 512 characters", r"[^\n\r]+", 512)]
 QuantityText = Annotated[str, Quantity()]
 DecimalText = Annotated[str, Text("a decimal number, in quotes", r"-?[0-9]+(\.[0-9]+)?", 32)]

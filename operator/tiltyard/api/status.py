@@ -137,6 +137,8 @@ class TournamentStatus(ApiModel):
     """The models that are served."""
     leaderboard: Annotated[tuple[LeaderboardRow, ...], Field(max_length=32, json_schema_extra=ATOMIC)] = ()
     """The top rows of the leaderboard. The rest is in the bucket."""
+    instructions: Message | None = None
+    """The number of instructions, how many of them are used, and why the others are not, in one line."""
     usage: UsageStatus | None = None
     """What the tournament has cost so far."""
     outputs: Outputs | None = None

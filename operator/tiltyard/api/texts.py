@@ -15,10 +15,11 @@ class Texts(ApiModel):
     CLUSTER_RULES = (TEXTS_IN_CLUSTER,)
 
     uri: TextsUri
-    """The file, JSON Lines, CSV or parquet, at s3://BUCKET/KEY; on one machine also file:///PATH, or file://./PATH
-    relative to the manifest."""
+    """The file, JSON Lines, a JSON array, CSV, TSV (all of them packed or not) or parquet, as its name ends, at
+    s3://BUCKET/KEY; on one machine also file:///PATH, or file://./PATH relative to the manifest."""
     field: ColumnName = "prompt"
-    """The column that holds the text. Default: prompt."""
+    """The column that holds the text, or a path to it: `messages[-1].content`, `conversations[0].value`, `turns[0]`.
+    Default: prompt."""
 
     sha256: Sha256 | None = None
     """The file's SHA-256 digest. A file with another digest is refused; a new digest here recomputes what was made

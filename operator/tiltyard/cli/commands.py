@@ -69,6 +69,7 @@ def plan(options: argparse.Namespace) -> int:
         print(json.dumps(show.plan_document(graph, done, costs, loads, expected_training(graph, done)), indent=2))
     else:
         show.print_plan(graph, done, costs, loads, expected_training(graph, done))
+        show.print_instructions(summary.instructions)
     return 0
 
 
@@ -147,6 +148,7 @@ def report(options: argparse.Namespace) -> int:
                 FetchTask(tournament=graph.tournament, store=settings.store, model=recipe.ref, folder=model), settings
             )
         print(f"copied to {options.to}")
+    show.print_instructions(summary.instructions)
     show.print_leaderboard(summary.leaderboard)
     show.print_outputs(summary.outputs)
     return 0

@@ -110,7 +110,8 @@ def print_status(status: TournamentStatus, *, at_work: bool) -> None:
 
 
 def print_result(status: TournamentStatus) -> None:
-    """The leaderboard and where the results are."""
+    """What became of the instructions, the leaderboard, and where the results are."""
+    print_instructions(status.instructions or "")
     print_leaderboard(
         [
             Standing(
@@ -125,6 +126,12 @@ def print_result(status: TournamentStatus) -> None:
     )
     if status.outputs is not None:
         print_outputs(status.outputs.model_dump(exclude_none=True))
+
+
+def print_instructions(line: str) -> None:
+    """How many instructions there are, how many are used, and why the others are not; nothing where nobody knows."""
+    if line:
+        print(f"Instructions: {line}")
 
 
 def print_leaderboard(rows: Sequence[Standing]) -> None:

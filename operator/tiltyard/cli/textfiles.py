@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import io
 from pathlib import Path
 from typing import NamedTuple
 
 from tiltyard.api import local_path
+from tiltyard_jobs.contracts import textfile
 
 
 class TextFile(NamedTuple):
@@ -35,23 +36,14 @@ def look_at(uri: str) -> TextFile | None:
 
 
 def _rows_at_most(path: Path, data: bytes) -> int | None:
-    """A record takes a line or more, but in an array of JSON and in parquet."""
-    if path.suffix.lower() == ".parquet":
-        return _parquet_rows(path)
-    if data.lstrip()[:1] != b"[":
-        return sum(1 for line in data.splitlines() if line.strip())
-    try:
-        array = json.loads(data)
-    except ValueError:
-        return None
-    return len(array) if isinstance(array, list) else None
-
-
-def _parquet_rows(path: Path) -> int | None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return int(pq.read_metadata(path).num_rows)
-    except (pa.ArrowException, OSError):
+        kind = textfile.kind_of(path.name)
+        data = textfile.unpack(data, lambda packed: pa.CompressedInputStream(pa.BufferReader(packed), "zstd").read())
+        if kind == "parquet":
+            return int(pq.read_metadata(io.BytesIO(data)).num_rows)
+        return sum(1 for _ in textfile.read_records(kind, data).rows)
+    except (textfile.BadTextFileError, pa.ArrowException, OSError):
         return None

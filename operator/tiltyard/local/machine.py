@@ -179,6 +179,7 @@ class Machine:
             ledger=ledger.table(),
             leaderboard=ledger.leaderboard,
             outputs=ledger.outputs,
+            instructions=ledger.instructions,
             elapsed=ledger.seconds,
         )
 
@@ -248,6 +249,7 @@ class Machine:
             self._reused = {key: parts & self._done[key] for key, parts in parts_done(artifacts, ledger.found).items()}
             ledger.outputs |= summary.outputs
             ledger.leaderboard = summary.leaderboard or ledger.leaderboard
+            ledger.instructions = summary.instructions or ledger.instructions
             self._save_ledger()
             self._preflight = PreflightPhase.PASSED
         else:

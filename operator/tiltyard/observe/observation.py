@@ -52,7 +52,7 @@ def observe(snapshot: Snapshot, settings: ClusterSettings, now: float) -> Observ
     """
     graph = snapshot.graph
     preflight, message, wait, reused, first = _preflight(snapshot, now)
-    costs = Costs(leaderboard=first.leaderboard, outputs=dict(first.outputs))
+    costs = Costs(leaderboard=first.leaderboard, outputs=dict(first.outputs), instructions=first.instructions)
     done = {key: set(parts) for key, parts in reused.items()}
     jobs: dict[str, JobSeen] = {}
     for job in snapshot.jobs.values():
@@ -84,6 +84,7 @@ def observe(snapshot: Snapshot, settings: ClusterSettings, now: float) -> Observ
         ledger=costs.table(),
         leaderboard=costs.leaderboard,
         outputs=costs.outputs,
+        instructions=costs.instructions,
         failure=_final_failure(snapshot),
         elapsed=_elapsed(snapshot, now),
     )

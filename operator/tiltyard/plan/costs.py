@@ -19,12 +19,14 @@ class Costs(BaseModel):
         voids: void records by stage.
         leaderboard: once the ratings are there.
         outputs: URIs by name, once they are there.
+        instructions: one line about them: what preflight has seen, then what became of them.
     """
 
     rows: dict[str, LedgerRow] = Field(default_factory=dict)
     voids: Counter[str] = Field(default_factory=Counter)
     leaderboard: tuple[Standing, ...] = ()
     outputs: dict[str, str] = Field(default_factory=dict)
+    instructions: str = ""
 
     def add(self, stage: str, model: str | None, summary: Summary) -> None:
         """Count a shard's process that has ended: what it cost, and where the shard is complete what it made."""
@@ -32,6 +34,7 @@ class Costs(BaseModel):
             self.voids[stage] += sum(summary.voids.values())
             self.leaderboard = summary.leaderboard or self.leaderboard
             self.outputs |= summary.outputs
+            self.instructions = summary.instructions or self.instructions
         if model is not None:
             cost = {name: getattr(summary, name) for name in LedgerRow.COSTS}
             self._add_row(LedgerRow.model_validate({"stage": stage, "model": model, **cost}))
@@ -43,6 +46,7 @@ class Costs(BaseModel):
         self.voids += other.voids
         self.leaderboard = other.leaderboard or self.leaderboard
         self.outputs |= other.outputs
+        self.instructions = other.instructions or self.instructions
 
     def table(self) -> tuple[LedgerRow, ...]:
         """All rows, by name."""

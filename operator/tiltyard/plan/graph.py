@@ -45,6 +45,7 @@ class Bundle:
         about: the attacker whose instructions, or the benchmark, that it is about; None for the last stages.
         recipes: what it makes; all of one stage.
         needs: keys of the artifacts that must be complete before it starts.
+        after: of these, what its recipes do not name: it changes when the bundle starts, not what it makes.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Bundle:
     about: str | None
     recipes: tuple[Recipe, ...]
     needs: frozenset[str]
+    after: tuple[ArtifactRef, ...] = ()
 
     @property
     def stage(self) -> str:
@@ -112,6 +114,7 @@ def bundle(
     model: str | None = None,
     served_from: ArtifactRef | None = None,
     name: str | None = None,
+    after: tuple[ArtifactRef, ...] = (),
 ) -> Bundle:
     """A bundle that needs what its recipes name, and what its model is served from.
 
@@ -121,14 +124,16 @@ def bundle(
         model: who makes it.
         served_from: the artifact that the model is served from, where the tournament makes it.
         name: absent: stage, model and what it is about.
+        after: artifacts that it waits for besides.
     """
-    served = (served_from,) if served_from is not None else ()
+    served = (*after, served_from) if served_from is not None else after
     return Bundle(
         name=name or "/".join(part for part in (recipes[0].stage, model, about) if part),
         model=model,
         about=about,
         recipes=recipes,
         needs=frozenset(ref.key for ref in (*served, *(ref for recipe in recipes for ref in recipe.inputs))),
+        after=after,
     )
 
 

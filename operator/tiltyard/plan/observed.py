@@ -116,6 +116,7 @@ class Observed:
         ledger: what this run has cost, by stage and model.
         leaderboard: once the ratings are there.
         outputs: URIs by name, once they are there.
+        instructions: one line about them: how many there are, how many are used, and why the others are not.
         failure: why this run failed, once it has: that is final, until the manifest's next run.
         elapsed: seconds that this run has been at work, times of rest left out; None: it has not begun.
     """
@@ -131,5 +132,6 @@ class Observed:
     ledger: tuple[LedgerRow, ...] = ()
     leaderboard: tuple[Standing, ...] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)
+    instructions: str = ""
     failure: str | None = None
     elapsed: float | None = None

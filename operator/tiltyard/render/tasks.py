@@ -90,6 +90,7 @@ def bundle_task(
         store=store,
         recipes=bundle.recipes,
         indices=order.indices,
+        others=bundle.after if bundle.model is None else (),
         endpoint=endpoint_of(tournament, bundle.model, url, served_as) if bundle.model else None,
         embedder=next(
             (
@@ -223,9 +224,11 @@ def _files(tournament: Tournament) -> Iterator[ReadableFile]:
                 field=path_text(path),
                 uri=texts.uri,
                 column=texts.field,
+                template=texts.template if isinstance(texts, GivenInstructions) else None,
                 sha256=texts.sha256,
                 also=also,
                 names=names if isinstance(texts, GivenInstructions) else (),
+                instructions=isinstance(texts, GivenInstructions),
             )
 
 

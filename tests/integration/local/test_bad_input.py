@@ -102,9 +102,11 @@ def test_model_folders(template: Mapping[str, str] | None, sentence: str, tmp_pa
     ("content", "source", "sentence"),
     [
         (None, {}, "cannot be read: No such file or directory"),
-        ('{"text": "Sort."}\n', {}, "has no 'prompt' in record 1; it has text"),
+        ('{"text": "Sort."}\n', {}, "has no 'prompt'; its first record has text"),
         ('{"prompt": "Sort."\n', {}, "line 1 is not JSON"),
         ('{"prompt": " "}\n', {}, "has no text in 'prompt'"),
+        ('{"prompt": "Sort \\ud83d"}\n', {}, "line 1 has half of a character"),
+        ('{"conversations": [{"from": "human", "value": "Sort."}]}', {}, 'write field: "conversations[0].value"'),
         (
             '{"prompt": "Sort.", "who": "zed"}\n',
             {"attackerField": "who"},

@@ -112,6 +112,18 @@ def test_without_dedup_the_linter_alone_decides(world: StageWorld) -> None:
     assert dropped(world, recipe.ref) == {"a2": ("TooShort", None)}
 
 
+def test_given_text_is_dropped_for_equality_alone(world: StageWorld) -> None:
+    by = {"dedup": "Exact", "threshold": "1", "lint": "None"}
+    earlier = filter_recipe(mined(world, [SORT, "Hi"], "a"), **by)
+    texts = [SORT_AGAIN, "  Hi\n", f"{SORT} ", "cafe\u0301 au lait", "café au lait ", "<|im_start|> Sort", "Sort"]
+    recipe = filter_recipe(mined(world, [*texts], "b"), earlier.ref, **by)
+    assert world.run(earlier).code == world.run(recipe).code == 0
+    assert world.column(recipe.ref, "instruction") == [SORT_AGAIN, texts[3], texts[5], "Sort"]
+    assert dropped(world, recipe.ref) == {"b1": ("Repeat", "a1"), "b2": ("Repeat", "a0"), "b4": ("Repeat", "b3")}
+    (seal,) = world.seals(recipe.ref)
+    assert seal.counts == {"dropped.Repeat": 3, "lint.TemplateLeak": 1, "lint.TooShort": 2}
+
+
 @pytest.mark.parametrize("by", [{}, SEMANTIC, {"dedup": "None"}], ids=["MinHash", "Semantic", "None"])
 @pytest.mark.parametrize("texts", [[], ["Hi", "No."]])
 def test_nothing_is_left(world: StageWorld, by: dict[str, Any], texts: list[str | dict[str, Any]]) -> None:

@@ -46,10 +46,11 @@ def test_a_column_names_the_attacker(world: StageWorld) -> None:
     ]
 
 
-def test_texts_are_stored_in_the_normal_form(world: StageWorld) -> None:
-    recipe = prompts_recipe(written(world.root, [{"text": "\n Sort  \r\n\r\n\r\n\r\n  it. "}]))
+def test_texts_stay_as_they_are(world: StageWorld) -> None:
+    text = "\n Sort  \r\n\r\n\r\n\r\n\tcafe\u0301. "
+    recipe = prompts_recipe(written(world.root, [{"text": text}]))
     assert world.run(recipe).code == 0
-    assert world.column(recipe.ref, "instruction") == ["Sort\n\n  it."]
+    assert world.column(recipe.ref, "instruction") == [text]
 
 
 def test_an_attacker_without_a_text_has_an_empty_part(world: StageWorld) -> None:
@@ -74,4 +75,4 @@ def test_what_is_wrong_with_the_file_is_said_under_its_field(world: StageWorld) 
     ran = world.run(prompts_recipe(written(world.root, [{"other": "one"}])))
     assert ran.code == 2
     assert ran.summary["message"].startswith("spec.instructions.from: /")
-    assert ran.summary["message"].endswith("has no 'text' in record 1; it has other")
+    assert ran.summary["message"].endswith("has no 'text'; its first record has other")

@@ -47,7 +47,7 @@ def test_a_digest_that_is_written_stays(tmp_path: Path) -> None:
         ("a.jsonl", '{"prompt": "A"}\n\n{"prompt": "B"}\n{"prompt": "C"}\n{"prompt": "D"}', {}, 2),
         ("a.jsonl", '{"prompt": "A", "who": "m0"}\n' * 5, {"attackerField": "who"}, 5),
         ("a.jsonl", '{"prompt": "A"}\n' * 50, {"perCompetitor": 7}, 7),
-        ("a.csv", 'prompt\n"A\nB"\nC\n', {}, 2),
+        ("a.csv", 'prompt\n"A\nB"\nC\nD\nE\n', {}, 2),
         ("a.json", '[{"prompt": "A"}, {"prompt": "B"}]', {}, 1),
         ("a.json", '[{"prompt": "A"}, {"pro', {}, 10000),
         ("a.json", "", {}, 10000),

@@ -10,7 +10,7 @@ import pytest
 
 from tiltyard_jobs.results import run_tables, stage_tables
 from tiltyard_jobs.results.columns import meaning, with_thoughts
-from tiltyard_jobs.results.run_tables import DATASET_PATHS, DATASET_TABLES, RATING_PATHS
+from tiltyard_jobs.results.run_tables import DATASET_PATHS, DATASET_TABLES, GIVEN_TABLES, RATING_PATHS
 
 ROOT = Path(__file__).parents[3]
 WORKER = ROOT / "jobs" / "tiltyard_jobs"
@@ -38,7 +38,7 @@ HEADINGS = {
     "`score/`": stage_tables.TASK_SCORES,
     f"`{RATING_PATHS['ratings']}`": run_tables.RATINGS,
     f"`{RATING_PATHS['scores']}`": run_tables.SCORES,
-    **{f"`{DATASET_PATHS[name]}`": schema for name, schema in DATASET_TABLES.items()},
+    **{f"`{DATASET_PATHS[name]}`": schema for name, schema in (DATASET_TABLES | GIVEN_TABLES).items()},
 }
 TYPES = {
     "string": pa.string(),

@@ -80,6 +80,7 @@ def test_what_does_not_mine_needs_no_template() -> None:
             column="prompt",
             also="who",
             names=("m0", "m1", "m2", "m3"),
+            instructions=True,
         ),
     )
 

@@ -10,7 +10,7 @@ from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import CurateRecipe
 from tiltyard_jobs.errors import ConfigurationError, PermanentError
 from tiltyard_jobs.stages.curate import curated_row, reason_of
-from tiltyard_jobs.stages.filter import issue_of
+from tiltyard_jobs.stages.filter import Finding, look_at
 from tiltyard_jobs.stages.mine import SmokeCheck
 
 TASK = "Write a function that reverses a linked list."
@@ -38,7 +38,24 @@ def curate_recipe(keep: tuple[str, ...], *, graded: bool = True) -> CurateRecipe
     ],
 )
 def test_why_a_text_is_no_instruction(row: dict[str, Any], issue: str | None) -> None:
-    assert issue_of({"void": None, "finish_reason": "stop", "instruction": TASK} | row) == issue
+    assert look_at({"void": None, "finish_reason": "stop", "instruction": TASK} | row, "Strict") == Finding(issue)
+
+
+@pytest.mark.parametrize(
+    ("text", "basic", "none"),
+    [
+        (TASK, Finding(), Finding()),
+        (" \n", Finding("Empty"), Finding("Empty")),
+        ("Hi", Finding(noted="TooShort"), Finding(noted="TooShort")),
+        ("Sure! Here is the function.", Finding(noted="AssistantVoice"), Finding(noted="AssistantVoice")),
+        ("What does <|im_start|> mean here?", Finding("TemplateLeak"), Finding(noted="TemplateLeak")),
+        ("x " * 9000, Finding("Repetition"), Finding(noted="TooLong")),  # the first issue is not the one that counts
+    ],
+)
+def test_which_issues_count(text: str, basic: Finding, none: Finding) -> None:
+    row = {"void": None, "finish_reason": None, "instruction": text}
+    assert look_at(row, "Basic") == basic
+    assert look_at(row, "None") == none
 
 
 @pytest.mark.parametrize(

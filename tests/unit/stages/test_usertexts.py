@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
+import gzip
 import io
 import json
+import lzma
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,7 @@ from hypothesis import strategies as st
 
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.errors import ConfigurationError
-from tiltyard_jobs.usertexts import check_texts, read_texts
+from tiltyard_jobs.usertexts import TextsFound, check_texts, read_texts
 
 STORE = StoreRef(uri="file:///nowhere")
 KINDS = ("jsonl", "ndjson", "json", "csv", "parquet")
@@ -58,7 +61,8 @@ def test_every_kind_gives_the_same_texts(tmp_path: Path, kind: str) -> None:
     uri = written(tmp_path / f"näme with space.{kind}", rows)
     assert list(read_texts(uri, "text", STORE)) == [("Sort a list.", None), ('Say "naïve, 日本"\nand stop.', None)]
     assert [name for _, name in read_texts(uri, "text", STORE, also="who")] == ["ada", "bob"]
-    assert check_texts(uri, "text", STORE, also="who", names=("ada", "bob")) == 2
+    found = check_texts(uri, "text", STORE, also="who", names=("ada", "bob"))
+    assert found == TextsFound(2, blank=1)
 
 
 def test_what_spreadsheets_and_editors_leave_in_a_file(tmp_path: Path) -> None:
@@ -66,31 +70,161 @@ def test_what_spreadsheets_and_editors_leave_in_a_file(tmp_path: Path) -> None:
     path.write_bytes(b'\xef\xbb\xbf{"text": "one"}\r\n\r\n   \n{"text": null}\n{"text": "two"}')
     assert [text for text, _ in read_texts(path.as_uri(), "text", STORE)] == ["one", "two"]
     path = tmp_path / "A.CSV"
-    path.write_bytes(b"\xef\xbb\xbftext,n\r\none,1\r\n,2\r\ntwo\r\n")
+    path.write_bytes(b"\xef\xbb\xbftext,n\r\none,1\r\n,2\r\n\r\ntwo,\r\n")
     assert [text for text, _ in read_texts(path.as_uri(), "text", STORE)] == ["one", "two"]
     path = tmp_path / "array.jsonl"  # by its content
     path.write_bytes(b' [{"text": "one"}, {"text": "two"}]')
     assert [text for text, _ in read_texts(path.as_uri(), "text", STORE)] == ["one", "two"]
 
 
+LINES = b'{"text": "n\xc3\xa4her\xe2\x80\xa8an"}\n{"text": "\\ud83d\\ude00"}\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "notes"),
+    [
+        ("a.jsonl.gz", gzip.compress(LINES, mtime=0), ()),
+        ("a.jsonl", gzip.compress(LINES, mtime=0), ()),  # by its first bytes
+        ("a.jsonl.bz2", bz2.compress(LINES), ()),
+        ("a.jsonl.xz", lzma.compress(LINES), ()),
+        ("a.jsonl.zst", pa.compress(LINES, codec="zstd", asbytes=True), ()),
+        ("a.jsonl", LINES.decode().encode("utf-16"), ("read as UTF-16",)),
+        ("a.jsonl", LINES.decode().encode("utf-16-le"), ("read as UTF-16",)),
+        ("a.jsonl", LINES.decode().encode("utf-16-be"), ("read as UTF-16",)),
+        (
+            "a.csv",
+            "id;text\r\n1;näher\u2028an\r\n2;😀\r\n".encode("utf-8-sig"),
+            ("read with a semicolon between cells",),
+        ),
+        ("a.csv", "id\ttext\n1\tnäher\u2028an\n2\t😀\n".encode(), ("read with a tab between cells",)),
+        ("a.tsv", "id\ttext\n1\tnäher\u2028an\n2\t😀\n".encode(), ()),
+        ("a.csv", 'text,"a;b;c"\nnäher\u2028an,1\n😀,2\n'.encode(), ()),
+    ],
+)
+def test_how_files_are_packed_and_written(tmp_path: Path, name: str, data: bytes, notes: tuple[str, ...]) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    texts = read_texts(path.as_uri(), "text", STORE)
+    assert [text for text, _ in texts] == ["näher\u2028an", "😀"]
+    assert texts.notes == notes
+
+
+OPENAI = {"messages": [{"role": r, "content": c} for r, c in (("system", "s"), ("user", "Sort."), ("assistant", "ok"))]}
+SHAREGPT = {"conversations": [{"from": "human", "value": "Sort."}, {"from": "gpt", "value": "ok"}]}
+ALPACA = {"instruction": "Sort.", "input": "[2, 1]", "output": "[1, 2]"}
+
+
+@pytest.mark.parametrize(
+    ("row", "advice", "text"),
+    [
+        (OPENAI, "messages[-2].content", "Sort."),
+        ({"custom_id": "1", "body": OPENAI}, "body.messages[-2].content", "Sort."),
+        (SHAREGPT, "conversations[0].value", "Sort."),
+        ({"prompt": [{"role": "user", "content": "Sort."}], "chosen": []}, "prompt[-1].content", "Sort."),
+        ({"question_id": 81, "category": "math", "turns": ["Sort.", "Why?"]}, "turns[0]", "Sort."),
+        (ALPACA, "{instruction}\n\n{input}", "Sort.\n\n[2, 1]"),
+        ({"instruction": "Sort.", "response": "ok"}, "instruction", "Sort."),  # Magpie's
+        ({"question": "Sort.", "answer": "ok"}, "question", "Sort."),  # GSM8K's
+    ],
+)
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_a_known_shape_is_told_and_read(tmp_path: Path, row: dict[str, Any], advice: str, text: str, kind: str) -> None:
+    uri = written(tmp_path / f"a.{kind}", [row])
+    with pytest.raises(ConfigurationError) as caught:
+        check_texts(uri, "prompt" if "prompt" in row else "nowhere", STORE)
+    by_template = advice.startswith("{")
+    written_advice = 'template: "{instruction}\\n\\n{input}"' if by_template else f'field: "{advice}"'
+    assert str(caught.value).endswith(f"; write {written_advice}")
+    column, template = ("prompt", advice) if by_template else (advice, None)
+    assert list(read_texts(uri, column, STORE, template=template)) == [(text, None)]
+
+
+def test_a_shape_that_nobody_knows_gets_no_advice(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "a.jsonl", b'{"a": {"b": 1}}') == "has no 'text'; its first record has a"
+
+
+def test_paths_and_columns_of_the_same_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"a.b": "column", "a": {"b": "path"}}\n{"a": {"b": "path"}}\n{"a": {}}\n{"a": 3}')
+    found = read_texts(path.as_uri(), "a.b", STORE)
+    assert [text for text, _ in found] == ["column", "path"]
+    assert found.missing == 2
+    assert refusal(path, b'{"m": []}', column="m[0].c") == "has no 'm[0].c'; its first record has m"
+
+
+def test_a_template_leaves_out_what_is_empty(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    rows: list[dict[str, Any]] = [
+        {"q": "Sort.", "c": "[2]"},
+        {"q": "Sort.", "c": ""},
+        {"q": "", "c": None},
+        {"q": "Only."},
+    ]
+    uri = written(path, rows)
+    texts = read_texts(uri, "prompt", STORE, template="{{task}}: {q}\n\nInput: {c}")
+    assert [text for text, _ in texts] == ["{task}: Sort.\n\nInput: [2]", "{task}: Sort.", "{task}: Only."]
+    assert (texts.blank, texts.missing) == (1, 0)
+    with pytest.raises(ConfigurationError, match=r"has no 'x'; its first record has c, q$"):
+        list(read_texts(uri, "prompt", STORE, template="{q} {x}"))
+
+
+def test_a_missing_key_is_null_and_counted(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"other": 1}\n{"text": "a"}\n{"text": " "}\n{"text": "a "}\n{}\n{"text": null}')
+    assert check_texts(path.as_uri(), "text", STORE) == TextsFound(2, repeats=1, blank=2, missing=2)
+
+
 @pytest.mark.parametrize(
     ("name", "data", "sentence"),
     [
-        ("a.jsonl", b'{"other": 1, "id": 2}', "has no 'text' in record 1; it has id, other"),
-        ("a.jsonl", b'{"text": "a"}\n{}', "has no 'text' in record 2; it has nothing"),
-        ("a.jsonl", b'{"text": 7}', "'text' is not text in record 1"),
-        ("a.jsonl", b'{"text": ["a"]}', "'text' is not text in record 1"),
-        ("a.jsonl", b'\n{"text": "a"}\n{"text": ', "line 3 is not JSON: unexpected end of data"),
-        ("a.jsonl", b'{"text": "\xff"}', "line 1 is not JSON: str is not valid UTF-8"),
-        ("a.jsonl", b'{"text": "\\ud800"}', "line 1 is not JSON: no low surrogate"),
+        ("a.jsonl", b'{"other": 1, "id": 2}', "has no 'text'; its first record has id, other"),
+        ("a.jsonl", b'{"text": 7}', "'text' is a number in line 1, but must be text"),
+        ("a.jsonl", b'{"text": "a"}\n\n{"text": ["a"]}', "'text' is a list in line 3, but must be text"),
+        (
+            "a.jsonl",
+            b'\n{"text": "a"}\n{"text": ',
+            "line 3 is not JSON: Expecting value at character 10 (the file ends",
+        ),
+        ("a.jsonl", b'{"text": "a"}\n{"text": "b", x}\n', "line 2 is not JSON: Expecting property name"),
+        ("a.jsonl", b'{"text": "a"}\n{"text": "\xff"}', "line 2 is not UTF-8 (invalid start byte): save the file as"),
+        ("a.jsonl", b'{"text": "a"}\n{"text": "\\ud83d b"}', "line 2 has half of a character (a lone surrogate): the"),
+        ("a.jsonl", b'{"text": "a", "score": NaN}', "line 1 is not JSON: NaN is no number that JSON has; write null"),
+        ("a.jsonl", b'{"text": "a"}\n\x00\x00', "line 2 holds a NUL byte: the file is damaged, or not text"),
+        (
+            "a.jsonl",
+            b"version https://git-lfs.github.com/spec/v1\noid x",
+            "is a Git LFS pointer and not the file itself",
+        ),
+        ("a.jsonl", b" \n", "is empty"),
+        ("a.jsonl", b"", "is empty"),
+        ("a.jsonl", b"\x1f\x8b\x08\x00torn", "is a torn gzip file ("),
+        ("a.jsonl", b"PAR1 and no more", "is a parquet file by its first bytes: let its name end in .parquet"),
+        (
+            "a.jsonl",
+            b"prompt,id\nSort,1",
+            "line 1 is not JSON: Expecting value; let the name of a CSV file end in .csv",
+        ),
         ("a.jsonl", b'"a"', "line 1 is not a JSON object"),
+        ("a.json", b'{\n"data": []\n}', "is one JSON object over several lines: write one record in each line, or put"),
         ("a.json", b'["a"]', "record 1 is not a JSON object"),
-        ("a.json", b'[{"text": "a"}', "is not a JSON array of objects: unexpected end of data"),
-        ("a.csv", b"other,id\na,b\n", "has no 'text' in record 1; it has id, other"),
-        ("a.csv", b"text\n\xff\n", "is not a CSV file: 'utf-8' codec can't decode byte 0xff"),
-        ("a.csv", b'text\n"never closed', "is not a CSV file: unexpected end of data"),
+        ("a.json", b'[{"text": "a"}', "line 1 is not JSON: Expecting ',' delimiter (the file ends there: it is torn)"),
+        ("a.json", b"[" * 100_000, "is nested too deeply"),
+        ("a.csv", b"other,id\na,b\n", "has no 'text'; its first record has id, other"),
+        ("a.csv", b"text\n\xff\n", "line 2 is not UTF-8 (invalid start byte)"),
+        ("a.csv", b'text\n"never closed', "line 2 is not CSV: unexpected end of data"),
+        (
+            "a.csv",
+            b'text,id\n"Sort,\nthen print",1\nSort a list, then print,2\n',
+            "line 4 has 3 cells, but the header has 2 (text, id): put a text with a comma in it into double quotes",
+        ),
+        ("a.csv", b"id,text\n1,Sort\n2\n", "line 3 has 1 cell, but the header has 2 (id, text)"),
+        ("a.csv", b"text,id,text\nA,1,B\n", "line 1 names two columns 'text': give each a name of its own"),
         ("a.parquet", b"PAR1 and no more", "is not a complete parquet file (ArrowInvalid)"),
-        ("a.txt", b"Sort a list.", "must end in .jsonl, .ndjson, .json, .csv or .parquet"),
+        (
+            "a.txt",
+            b"Sort a list.",
+            "must end in .jsonl, .ndjson, .json, .csv, .tsv, .parquet, or in one of them and .gz",
+        ),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, name: str, data: bytes, sentence: str) -> None:
@@ -102,7 +236,7 @@ def test_parquet_columns(tmp_path: Path) -> None:
     pq.write_table(pa.table({"other": ["a"], "raw": [b"a"]}), path)
     data = path.read_bytes()
     assert refusal(path, data) == "has no column 'text'; it has other, raw"
-    assert refusal(path, data, column="raw") == "'raw' is not text in record 1"
+    assert refusal(path, data, column="raw") == "'raw' is bytes in row 1, but must be text"
     assert refusal(path, data, column="other", also="who") == "has no column 'who'; it has other, raw"
     assert refusal(path, data[:-20]).startswith("is not a complete parquet file")
     pq.write_table(pa.table({"text": pa.array([b"\xff"]).view(pa.string())}), path)
@@ -113,10 +247,10 @@ def test_a_second_column_must_be_there_and_name_somebody(tmp_path: Path) -> None
     uri = written(tmp_path / "a.jsonl", [{"text": "a", "who": "ada"}, {"text": "b", "who": None}])
     with pytest.raises(ConfigurationError, match=r": 'who' is 'None' beside text 2, but must be one of ada, bob$"):
         check_texts(uri, "text", STORE, also="who", names=("bob", "ada"))
-    assert refusal(tmp_path / "b.jsonl", b'{"text": "a"}', also="who") == "has no 'who' in record 1; it has text"
+    assert refusal(tmp_path / "b.jsonl", b'{"text": "a"}', also="who") == "line 1 has no 'who'; it has text"
 
 
-@pytest.mark.parametrize("rows", [b"", b"[]", b'{"text": ""}\n{"text": null}'])
+@pytest.mark.parametrize("rows", [b"[]", b'{"text": ""}\n{"text": null}'])
 def test_a_file_without_texts(tmp_path: Path, rows: bytes) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(rows)

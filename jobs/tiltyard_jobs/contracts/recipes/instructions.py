@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Phase, Recipe, Requests, in_key_if_set, parts
-from tiltyard_jobs.contracts.vocabulary import DedupMethod, DiversityMethod, EmbedderMethod, Grade
+from tiltyard_jobs.contracts.vocabulary import DedupMethod, DiversityMethod, EmbedderMethod, Grade, LintRules
 
 # Tokens, for estimates: medians of chat data sets, rounded up.
 PREFIX_TOKENS = 32
@@ -74,7 +74,8 @@ class PromptsRecipe(Recipe):
 
     Attributes:
         uri: JSON lines, CSV or parquet.
-        field: the column that holds the instruction.
+        field: the column that holds the instruction, or a path to it.
+        template: makes the text of several columns; None: the text is in `field`.
         sha256: the file's digest, where it is known: another file in its place is refused.
         attacker_field: the column that names the attacker; None: rows are dealt to the attackers in turn.
         attacker: the value looked for in `attacker_field`.
@@ -86,8 +87,10 @@ class PromptsRecipe(Recipe):
     PHASE: ClassVar[Phase] = "Mining"
 
     stage: Literal["prompts"] = "prompts"
+    version: int = 2
     uri: str
     field: str
+    template: str | None = in_key_if_set(None)
     sha256: str | None = None
     attacker_field: str | None
     attacker: str | None
@@ -115,6 +118,7 @@ class FilterRecipe(Recipe):
     Attributes:
         source: the mined (or read) instructions.
         earlier: what the attackers before this one kept, in order.
+        lint: for which issues an instruction is dropped. Not in the key where it is Strict, the only way there was.
     """
 
     PHASE: ClassVar[Phase] = "Curating"
@@ -122,6 +126,7 @@ class FilterRecipe(Recipe):
     stage: Literal["filter"] = "filter"
     source: ArtifactRef
     earlier: tuple[ArtifactRef, ...]
+    lint: LintRules = in_key_if_set("Strict")
     dedup: DedupMethod
     threshold: Fraction
     embedder: EmbedderRecipe | None

@@ -36,7 +36,7 @@ class BattleRecipes:
         """One for a competitor's answers, one for a judge's verdicts on all matches that it sees."""
         for name, answers in self.answers.items():
             for player, answer in answers.items():
-                yield bundle(answer, about=name, model=player)
+                yield bundle(answer, about=name, model=player, after=self.instructions.before_answers)
         for name, judges in self.verdicts.items():
             for judge, verdicts in judges.items():
                 yield bundle(*verdicts.values(), about=name, model=judge)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from functools import cached_property
 
 from tiltyard.api import Participant, Tournament
@@ -32,13 +33,29 @@ class InstructionRecipes:
         for name, source in self.sources.items():
             model = name if isinstance(source, MineRecipe) else None
             yield bundle(source, about=name, model=model, name=f"{source.stage}/{name}")
-        for name, kept in self.filtered.items():
-            yield bundle(kept, about=name)
+        # The last of each looks at all others: where nothing at all is left, it fails.
+        *kept, last_kept = (recipe.ref for recipe in self.filtered.values())
+        for name, filtered in self.filtered.items():
+            yield bundle(filtered, about=name, after=tuple(kept) if filtered.ref == last_kept else ())
         for name, grades in self.grades.items():
             for grader, recipe in grades.items():
-                yield bundle(recipe, about=name, model=grader)
+                yield bundle(recipe, about=name, model=grader, after=self._before_models(last_kept))
+        *chosen, last_chosen = (recipe.ref for recipe in self.curated.values())
         for name, curated in self.curated.items():
-            yield bundle(curated, about=name)
+            others = (*chosen, *kept) if curated.ref == last_chosen else ()
+            yield bundle(curated, about=name, after=others)
+
+    @property
+    def before_answers(self) -> tuple[ArtifactRef, ...]:
+        """What answers wait for besides their own instructions."""
+        return self._before_models([*self.curated.values()][-1].ref)
+
+    def _before_models(self, last: ArtifactRef) -> tuple[ArtifactRef, ...]:
+        """Given instructions are read and filtered in seconds: no model is loaded before some are known to be left.
+
+        Mining has loaded models already; there, nobody waits.
+        """
+        return (last,) if self.spec.instructions.given is not None else ()
 
     @cached_property
     def origins(self) -> Mapping[str, ArtifactRef]:
@@ -95,6 +112,7 @@ class InstructionRecipes:
             name: PromptsRecipe(
                 uri=given.uri,
                 field=given.field,
+                template=given.template,
                 sha256=given.sha256,
                 attacker_field=given.attacker_field,
                 attacker=name if given.attacker_field else None,
@@ -116,15 +134,17 @@ class InstructionRecipes:
     @cached_property
     def filtered(self) -> Mapping[str, FilterRecipe]:
         """Without what is no instruction, and without repeats of the attackers before."""
-        dedup = self.spec.curation.dedup
+        curation, mined = self.spec.curation, self.spec.instructions.mine is not None
+        method = curation.dedup.method or ("MinHash" if mined else "Exact")
         result: dict[str, FilterRecipe] = {}
         for name, source in self.sources.items():
             result[name] = FilterRecipe(
                 source=source.ref,
-                earlier=tuple(recipe.ref for recipe in result.values()) if dedup.method != "None" else (),
-                dedup=dedup.method,
-                threshold=dedup.threshold,
-                embedder=self.embedder if dedup.method == "Semantic" else None,
+                earlier=tuple(recipe.ref for recipe in result.values()) if method != "None" else (),
+                lint=curation.lint or ("Strict" if mined else "None"),
+                dedup=method,
+                threshold=Decimal(1) if method == "Exact" else curation.dedup.threshold,
+                embedder=self.embedder if method == "Semantic" else None,
             )
         return result
 

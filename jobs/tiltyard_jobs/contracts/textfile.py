@@ -1,0 +1,234 @@
+"""Files of records that people bring, from their bytes: JSON Lines, a JSON array, or CSV, packed or not.
+
+The one place that knows how such a file is written; what is in its columns is for `usertexts` to say. Parquet is not
+text: whoever reads it needs a library for it. Nothing is guessed that could cut a text: what is not as it should be is
+refused, with its line and what to do.
+"""
+
+from __future__ import annotations
+
+import bz2
+import csv
+import gzip
+import io
+import json
+import lzma
+import re
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, NoReturn
+
+KINDS = ("jsonl", "ndjson", "json", "csv", "tsv", "parquet")
+PACKED = ("gz", "bz2", "xz", "zst")
+ZSTANDARD = b"\x28\xb5\x2f\xfd"
+PARQUET = b"PAR1"
+
+_UNPACK: Mapping[bytes, tuple[str, Callable[[bytes], bytes]]] = {
+    b"\x1f\x8b": ("gzip", gzip.decompress),
+    b"BZh": ("bzip2", bz2.decompress),
+    b"\xfd7zXZ\x00": ("xz", lzma.decompress),
+}
+_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_LONGEST_CELL = 2**31 - 1
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
+
+
+class BadTextFileError(ValueError):
+    """A file is not what it should be; the sentence goes on from the file's name."""
+
+
+class Record(NamedTuple):
+    """One record.
+
+    Attributes:
+        place: where it stands, for people: `line 3`.
+        row: its columns.
+    """
+
+    place: str
+    row: dict[str, Any]
+
+
+class Records(NamedTuple):
+    """What a file holds.
+
+    Attributes:
+        notes: how it was read, where that may surprise.
+        rows: the records in order; an empty line is passed over.
+    """
+
+    notes: tuple[str, ...]
+    rows: Iterator[Record]
+
+
+def kind_of(name: str) -> str:
+    """What a file's name says that it is: one of `KINDS`.
+
+    Raises:
+        BadTextFileError: it says nothing that can be read.
+    """
+    stem, _, end = name.lower().rpartition(".")
+    kind = stem.rpartition(".")[2] if end in PACKED else end
+    if kind not in KINDS:
+        known = ", ".join(f".{one}" for one in KINDS)
+        raise BadTextFileError(f" must end in {known}, or in one of them and .gz, .bz2, .xz or .zst")
+    return kind
+
+
+def unpack(data: bytes, zstandard: Callable[[bytes], bytes]) -> bytes:
+    """The bytes of a file that may be packed, as its first bytes say.
+
+    Args:
+        data: the file.
+        zstandard: unpacks Zstandard; raises ValueError or OSError.
+
+    Raises:
+        BadTextFileError: it is torn, empty, or a pointer to another file.
+    """
+    for mark, (name, unpacked) in {**_UNPACK, ZSTANDARD: ("Zstandard", zstandard)}.items():
+        if data.startswith(mark):
+            try:
+                data = unpacked(data)
+            except (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError) as error:
+                raise BadTextFileError(f" is a torn {name} file ({error}): fetch or pack it again") from None
+            break
+    if data.startswith(b"version https://git-lfs.github.com/spec/"):
+        raise BadTextFileError(" is a Git LFS pointer and not the file itself: run `git lfs pull`")
+    if not data.strip():
+        raise BadTextFileError(" is empty")
+    return data
+
+
+def read_records(kind: str, data: bytes) -> Records:
+    """The records of a file of text.
+
+    Args:
+        kind: as in `kind_of`, but for parquet.
+        data: unpacked.
+
+    Raises:
+        BadTextFileError: it is of another kind, or damaged; also while the records are read.
+    """
+    if data.startswith(PARQUET):
+        raise BadTextFileError(" is a parquet file by its first bytes: let its name end in .parquet")
+    text, notes = _text(data)
+    if kind in ("csv", "tsv"):
+        delimiter = "\t" if kind == "tsv" else _delimiter(text)
+        if delimiter != "," and kind == "csv":
+            notes = (*notes, f"read with {_DELIMITERS[delimiter]} between cells")
+        return Records(notes, _cells(text, delimiter))
+    return Records(notes, _array(text) if text.lstrip()[:1] == "[" else _lines(text, kind))
+
+
+def _text(data: bytes) -> tuple[str, tuple[str, ...]]:
+    encoding = next((name for mark, name in _MARKS.items() if data.startswith(mark)), "utf-8")
+    if encoding == "utf-8" and 0 in data[:2]:  # UTF-16 without a mark: one byte of an ASCII character is 0
+        encoding = "utf-16-be" if data[0] == 0 else "utf-16-le"
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        name = "UTF-16" if encoding.startswith("utf-16") else "UTF-8"
+        raise BadTextFileError(f": line {line} is not {name} ({error.reason}): save the file as UTF-8") from None
+    if (place := text.find("\0")) >= 0:
+        line = text.count("\n", 0, place) + 1
+        raise BadTextFileError(f": line {line} holds a NUL byte: the file is damaged, or not text")
+    return text, (("read as UTF-16",) if encoding.startswith("utf-16") else ())
+
+
+def _array(text: str) -> Iterator[Record]:
+    try:
+        rows = json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise BadTextFileError(" is nested too deeply") from None
+    except json.JSONDecodeError as error:
+        torn = " (the file ends there: it is torn)" if not text[error.pos :].strip() else ""
+        raise BadTextFileError(f": line {error.lineno} is not JSON: {error.msg}{torn}") from None
+    except ValueError as error:
+        raise BadTextFileError(f" is not JSON: {error}") from None
+    suspect = _ESCAPED_SURROGATE.search(text) is not None
+    for number, row in enumerate(rows, start=1):
+        yield Record(f"record {number}", _object(row, f"record {number}", suspect=suspect))
+
+
+def _lines(text: str, kind: str) -> Iterator[Record]:
+    for number, line in enumerate(io.StringIO(text, newline=None), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line, parse_constant=_refuse_constant)
+        except RecursionError:
+            raise BadTextFileError(f": line {number} is nested too deeply") from None
+        except json.JSONDecodeError as error:
+            _refuse_line(text, line, number, kind, error)
+        except ValueError as error:
+            raise BadTextFileError(f": line {number} is not JSON: {error}") from None
+        yield Record(
+            f"line {number}", _object(row, f"line {number}", suspect=_ESCAPED_SURROGATE.search(line) is not None)
+        )
+
+
+def _refuse_line(text: str, line: str, number: int, kind: str, error: json.JSONDecodeError) -> NoReturn:
+    """Say what a line is that is not JSON."""
+    if number == 1 and line.strip() == "{":
+        advice = "write one record in each line, or put the records into one array: [{…}, {…}]"
+        raise BadTextFileError(f" is one JSON object over several lines: {advice}")
+    if number == 1 and kind != "json" and not line.lstrip().startswith("{"):
+        raise BadTextFileError(f": line 1 is not JSON: {error.msg}; let the name of a CSV file end in .csv")
+    torn = " (the file ends there: it is torn)" if error.pos >= len(line.rstrip()) else ""
+    raise BadTextFileError(f": line {number} is not JSON: {error.msg} at character {error.colno}{torn}")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number that JSON has; write null")
+
+
+def _object(row: object, place: str, *, suspect: bool) -> dict[str, Any]:
+    if not isinstance(row, dict):
+        raise BadTextFileError(f": {place} is not a JSON object")
+    if suspect and _SURROGATE.search(json.dumps(row, ensure_ascii=False)):
+        raise BadTextFileError(
+            f": {place} has half of a character (a lone surrogate): the text was cut; write it again"
+        )
+    return row
+
+
+def _delimiter(text: str) -> str:
+    """What stands between the cells of the header: most often, of a comma, a semicolon and a tab."""
+    header = re.sub(r'"[^"]*"', "", text.partition("\n")[0])
+    return max(_DELIMITERS, key=header.count)  # the first of equals: a comma
+
+
+def _cells(text: str, delimiter: str) -> Iterator[Record]:
+    if csv.field_size_limit() < _LONGEST_CELL:
+        csv.field_size_limit(_LONGEST_CELL)
+    # Line breaks inside quotes stay as they are.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    header: list[str] | None = None
+    line = 1
+    try:
+        for row in reader:
+            place, line = f"line {line}", reader.line_num + 1
+            if header is None:
+                header = row
+                if twice := [name for number, name in enumerate(row) if name in row[:number]]:
+                    raise BadTextFileError(f": {place} names two columns {twice[0]!r}: give each a name of its own")
+                continue
+            if len(row) == len(header):
+                yield Record(place, dict(zip(header, row, strict=True)))
+            elif "".join(row).strip() or len(row) > 1:  # else an empty line
+                _refuse_cells(place, len(row), header, delimiter)
+    except csv.Error as error:
+        raise BadTextFileError(
+            f": line {line} is not CSV: {error}; put a text with quotes or line breaks into quotes"
+        ) from None
+
+
+def _refuse_cells(place: str, cells: int, header: list[str], delimiter: str) -> NoReturn:
+    names = ", ".join(header[:8]) + (", …" if len(header) > 8 else "")
+    raise BadTextFileError(
+        f": {place} has {cells} {'cell' if cells == 1 else 'cells'}, but the header has {len(header)} ({names}):"
+        f" put a text with {_DELIMITERS[delimiter]} in it into double quotes"
+    )

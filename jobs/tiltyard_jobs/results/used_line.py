@@ -1,0 +1,34 @@
+"""One line for people: how many instructions there were, how many are used, and why the others are not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from tiltyard_jobs.results.documents import Funnel
+
+_REASONS = {
+    "Repeat": ("exact repeat", "exact repeats"),
+    "Duplicate": ("near duplicate", "near duplicates"),
+    "Difficulty": ("of a difficulty that is not kept",) * 2,
+    "Diversity": ("left out by curation.diversity",) * 2,
+    "Ungraded": ("without a grade",) * 2,
+}
+
+
+def reasons(counts: Mapping[str, int]) -> str:
+    """Counts by reason, the most frequent first: `2 exact repeats, 1 TooShort`."""
+    ordered = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
+    return ", ".join(f"{count} {_REASONS.get(name, (name, name))[count > 1]}" for name, count in ordered if count)
+
+
+def used_line(funnels: Sequence[Funnel], origin: str) -> str:
+    """The line of a tournament that is complete: `60 given, 58 used: 2 exact repeats`.
+
+    Args:
+        funnels: of all attackers.
+        origin: given or mined.
+    """
+    dropped = sum((Counter(one.dropped) for one in funnels), Counter[str]())
+    line = f"{sum(one.asked for one in funnels)} {origin}, {sum(one.curated for one in funnels)} used"
+    return f"{line}: {why}" if (why := reasons(dropped)) else line

@@ -1,0 +1,82 @@
+"""Instructions from a file stay as they are, and what is not used is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from integration.local.conftest import MakeRun
+from support.local_runs import LocalRun
+from support.manifests import manifest
+
+UNGRADED: dict[str, Any] = {"difficulty": {"keep": []}, "diversity": {"method": "None"}, "decontaminate": []}
+PROMPTS = [
+    "    def total(self, rows):\n        # complete the body\n        return",
+    "Hi",
+    "First line with a hard break  \nsecond line.\r\n\r\n\r\n\r\nWhich Markdown marker makes the break?",
+    "You are a support agent. Answer politely. Message: the parcel is late.",
+    "You are a support agent. Answer politely. Message: the parcel is lost.",
+    "Hi\n",
+    "Hi",
+]
+
+
+def given(make_run: MakeRun, lines: list[str], **curation: Any) -> LocalRun:
+    document = manifest(3, instructions={"from": {"uri": "file://./prompts.jsonl"}}, curation=UNGRADED | curation)
+    run = make_run("run", document)
+    (run.folder / "prompts.jsonl").write_text("".join(json.dumps({"prompt": text}) + "\n" for text in lines))
+    return run
+
+
+@pytest.mark.parametrize(
+    ("curation", "sentence"),
+    [
+        (
+            {"lint": "Strict"},
+            "filter/m2: spec.curation: nothing is left of 3 instructions: 3 TooShort;"
+            " set curation.lint to Basic or None",
+        ),
+        (
+            {"difficulty": {"keep": ["Excellent"]}, "lint": "None"},
+            "curate/m2: spec.curation: nothing is left of 3 instructions: 3 of a difficulty that is not kept;"
+            " add grades to curation.difficulty.keep, or keep all with an empty list",
+        ),
+    ],
+)
+def test_nothing_is_left(curation: dict[str, Any], sentence: str, make_run: MakeRun) -> None:
+    run = given(make_run, ["Hi", "Go", "No"], **curation)
+    for _ in range(2):  # what was made does not hide it from the next run
+        finished = run.run()
+        assert finished.code == 2, finished
+        assert finished.err.strip().removesuffix(".") == sentence
+    assert run.models_started() == ({"m0", "m1"} if "difficulty" in curation else set())
+
+
+def table(run: LocalRun, name: str) -> list[dict[str, Any]]:
+    assert run.out is not None
+    (folder,) = (Path(run.out) / "runs").iterdir()
+    return pq.read_table(folder / "tables" / f"{name}.parquet").to_pylist()
+
+
+def test_all_but_exact_repeats_are_used_to_the_byte(make_run: MakeRun) -> None:
+    run = given(make_run, PROMPTS)
+    with (run.folder / "prompts.jsonl").open("a") as file:
+        file.write('{"prompt": " "}\n{"text": "no prompt"}\n')
+    seen = "Instructions: 7 given: 2 exact repeats; passed over: 1 blank, 1 without 'prompt'\n"
+    assert seen in run.finish(run.start("plan")).out
+    finished = run.run()
+    assert finished.code == 0, finished
+    line = "Instructions: 7 given, 5 used: 2 exact repeats\n"
+    assert line in finished.out
+    assert line in run.finish(run.start("status")).out
+    assert line in run.finish(run.start("report")).out
+    assert line in run.run().out  # nothing is made again
+    assert sorted(row["instruction"] for row in table(run, "instructions")) == sorted(PROMPTS[:5])
+    dropped = [(row["instruction"], row["stage"], row["reason"], row["twin"]) for row in table(run, "dropped")]
+    assert dropped == [("Hi", "filter", "Repeat", "Hi"), ("Hi\n", "filter", "Repeat", "Hi")]
+    ids = {row["instruction_id"] for row in table(run, "instructions")}
+    assert {row["twin_id"] for row in table(run, "dropped")} <= ids

@@ -37,8 +37,9 @@ class Difficulty(ApiModel):
     not grade, so that a tournament with another jury reuses the instructions and answers.
     """
 
-    keep: Annotated[tuple[Grade, ...], Field(max_length=4), Distinct()] = ("Excellent", "Good")
-    """The grades to keep. An empty list switches grading off and keeps everything. Default: Excellent, Good."""
+    keep: Annotated[tuple[Grade, ...], Field(max_length=4), Distinct()] | None = None
+    """The grades to keep. An empty list switches grading off and keeps everything. Absent: Excellent and Good for
+    mined instructions; given ones are not graded."""
     criteria: CriteriaText | None = None
     """What makes an instruction difficult or good, in your own words; the grades keep their names and numbers.
     Absent: how much skill the instruction asks of an expert who must carry it out well."""
@@ -95,8 +96,9 @@ class Diversity(ApiModel):
     method: DiversityMethod = "KCenterGreedy"
     """How instructions are chosen. KCenterGreedy: those that cover the embeddings best. Random: at random. None: all
     are kept. Default: KCenterGreedy."""
-    per_competitor: Annotated[int, Whole(1, 10_000_000)] = 2800
-    """The number of instructions kept per competitor, at most. Default: 2800."""
+    per_competitor: Annotated[int, Whole(1, 10_000_000)] | None = None
+    """The number of instructions kept per competitor, at most. Absent: 2800 of mined instructions, all of given
+    ones."""
     embedder: Embedder = Embedder()
     """What turns instructions into vectors."""
 

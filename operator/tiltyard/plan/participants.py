@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from tiltyard.api import Endpoint, ModelSource, Participant, Tournament
+from tiltyard.plan.curation import curation_rules
 from tiltyard_jobs.contracts.recipes import BASE_MODEL, TRAINED_MODEL
 
 TARGETS = (BASE_MODEL, TRAINED_MODEL)
@@ -76,9 +77,8 @@ def used_endpoints(tournament: Tournament) -> Iterator[UsedEndpoint]:
     for name, one in participations(tournament).items():
         if one.participant.endpoint is not None:
             yield UsedEndpoint(name, f"{one.field}.endpoint", one.participant.endpoint, one)
-    curation = tournament.spec.curation
-    embedder = curation.diversity.embedder.endpoint
-    if embedder is not None and (curation.dedup.method == "Semantic" or curation.diversity.method == "KCenterGreedy"):
+    embedder, rules = tournament.spec.curation.diversity.embedder.endpoint, curation_rules(tournament)
+    if embedder is not None and (rules.dedup == "Semantic" or rules.diversity == "KCenterGreedy"):
         yield UsedEndpoint(EMBEDDER, "spec.curation.diversity.embedder.endpoint", embedder, None)
 
 

@@ -13,7 +13,7 @@ from integration.local.conftest import MakeRun
 from support.local_runs import LocalRun
 from support.manifests import manifest
 
-UNGRADED: dict[str, Any] = {"difficulty": {"keep": []}, "diversity": {"method": "None"}, "decontaminate": []}
+CURATION: dict[str, Any] = {"decontaminate": []}
 PROMPTS = [
     "    def total(self, rows):\n        # complete the body\n        return",
     "Hi",
@@ -26,7 +26,7 @@ PROMPTS = [
 
 
 def given(make_run: MakeRun, lines: list[str], **curation: Any) -> LocalRun:
-    document = manifest(3, instructions={"from": {"uri": "file://./prompts.jsonl"}}, curation=UNGRADED | curation)
+    document = manifest(3, instructions={"from": {"uri": "file://./prompts.jsonl"}}, curation=CURATION | curation)
     run = make_run("run", document)
     (run.folder / "prompts.jsonl").write_text("".join(json.dumps({"prompt": text}) + "\n" for text in lines))
     return run

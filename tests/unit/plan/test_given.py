@@ -8,9 +8,36 @@ import pytest
 
 from support.manifests import tournament
 from tiltyard.plan.build import build_graph
-from tiltyard_jobs.contracts.recipes import FilterRecipe
+from tiltyard_jobs.contracts.recipes import CurateRecipe, FilterRecipe, GradeRecipe
 
 GIVEN: dict[str, Any] = {"from": {"uri": "s3://bucket/p.jsonl"}}
+
+
+LIMIT: dict[str, Any] = {"diversity": {"perCompetitor": 7}}
+
+
+@pytest.mark.parametrize(
+    ("instructions", "curation", "keep", "diversity", "limit"),
+    [
+        ({"mine": {}}, {}, ("Excellent", "Good"), "KCenterGreedy", 2800),
+        (GIVEN, {}, (), "None", None),
+        (GIVEN, {"diversity": {"method": "Random"}}, (), "None", None),  # all of them, whoever would choose
+        (GIVEN, {"difficulty": {"keep": ["Good"]}, **LIMIT}, ("Good",), "KCenterGreedy", 7),
+        ({"mine": {}}, {"difficulty": {"keep": []}, "diversity": {"method": "None"}}, (), "None", None),
+        ({"mine": {}}, {"diversity": {"method": "None", "perCompetitor": 7}}, ("Excellent", "Good"), "None", None),
+    ],
+)
+def test_given_instructions_are_neither_graded_nor_reduced_unless_the_manifest_says_so(
+    instructions: dict[str, Any],
+    curation: dict[str, Any],
+    keep: tuple[str, ...],
+    diversity: str,
+    limit: int | None,
+) -> None:
+    graph = build_graph(tournament(3, instructions=instructions, curation=curation))
+    curated = graph.recipes(CurateRecipe)
+    assert {(recipe.keep, recipe.diversity, recipe.limit) for recipe in curated} == {(keep, diversity, limit)}
+    assert bool(graph.recipes(GradeRecipe)) == bool(keep)
 
 
 @pytest.mark.parametrize(

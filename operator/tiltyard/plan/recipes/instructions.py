@@ -7,6 +7,7 @@ from decimal import Decimal
 from functools import cached_property
 
 from tiltyard.api import Participant, Tournament
+from tiltyard.plan.curation import curation_rules
 from tiltyard.plan.graph import Bundle, bundle
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import (
@@ -25,7 +26,7 @@ class InstructionRecipes:
     """By attacker."""
 
     def __init__(self, tournament: Tournament) -> None:
-        self.spec = tournament.spec
+        self.spec, self.rules = tournament.spec, curation_rules(tournament)
         self.players = {player.name: player for player in self.spec.competitors}
 
     def bundles(self) -> Iterator[Bundle]:
@@ -81,8 +82,7 @@ class InstructionRecipes:
     @cached_property
     def curated_rows(self) -> int:
         """Instructions of one attacker after curation, at most."""
-        diversity = self.spec.curation.diversity
-        return self.rows if diversity.method == "None" else min(self.rows, diversity.per_competitor)
+        return self.rows if self.rules.limit is None else min(self.rows, self.rules.limit)
 
     @cached_property
     def sources(self) -> Mapping[str, MineRecipe | PromptsRecipe]:
@@ -134,16 +134,15 @@ class InstructionRecipes:
     @cached_property
     def filtered(self) -> Mapping[str, FilterRecipe]:
         """Without what is no instruction, and without repeats of the attackers before."""
-        curation, mined = self.spec.curation, self.spec.instructions.mine is not None
-        method = curation.dedup.method or ("MinHash" if mined else "Exact")
+        method = self.rules.dedup
         result: dict[str, FilterRecipe] = {}
         for name, source in self.sources.items():
             result[name] = FilterRecipe(
                 source=source.ref,
                 earlier=tuple(recipe.ref for recipe in result.values()) if method != "None" else (),
-                lint=curation.lint or ("Strict" if mined else "None"),
+                lint=self.rules.lint,
                 dedup=method,
-                threshold=Decimal(1) if method == "Exact" else curation.dedup.threshold,
+                threshold=Decimal(1) if method == "Exact" else self.spec.curation.dedup.threshold,
                 embedder=self.embedder if method == "Semantic" else None,
             )
         return result
@@ -154,7 +153,7 @@ class InstructionRecipes:
         Never a neutral judge: another jury judges the same answers to the same instructions.
         """
         difficulty = self.spec.curation.difficulty
-        if not difficulty.keep:
+        if not self.rules.keep:
             return []
         may = [player for player in self.players.values() if difficulty.self_grading or player.name != attacker]
         return may[: difficulty.judges]
@@ -182,15 +181,14 @@ class InstructionRecipes:
     @cached_property
     def curated(self) -> Mapping[str, CurateRecipe]:
         """Those that are battled over."""
-        diversity = self.spec.curation.diversity
         return {
             name: CurateRecipe(
                 instructions=recipe.ref,
                 grades=tuple(grade.ref for grade in self.grades[name].values()),
-                keep=self.spec.curation.difficulty.keep,
-                diversity=diversity.method,
-                embedder=self.embedder if diversity.method == "KCenterGreedy" else None,
-                limit=None if diversity.method == "None" else diversity.per_competitor,
+                keep=self.rules.keep,
+                diversity=self.rules.diversity,
+                embedder=self.embedder if self.rules.diversity == "KCenterGreedy" else None,
+                limit=self.rules.limit,
                 seed=self.spec.seed,
             )
             for name, recipe in self.filtered.items()

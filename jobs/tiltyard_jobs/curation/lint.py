@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
 from tiltyard_jobs.contracts.vocabulary import LintRules
+from tiltyard_jobs.curation.mined import begins_in_the_middle, has_request, speaks_as_a_model
 from tiltyard_jobs.curation.text import words
 
 MIN_WORDS = 3
@@ -43,7 +44,9 @@ class LintIssue(StrEnum):
     TEMPLATE_LEAK = "TemplateLeak"  # special tokens or role markers of a chat template
     TOO_SHORT = "TooShort"  # fewer than MIN_WORDS words
     REPETITION = "Repetition"  # one phrase over and over
-    ASSISTANT_VOICE = "AssistantVoice"  # an answer, a refusal or an apology instead of a request
+    ASSISTANT_VOICE = "AssistantVoice"  # an answer, a refusal or an introduction instead of a request
+    FRAGMENT = "Fragment"  # begins in the middle of a sentence or of an answer
+    NO_REQUEST = "NoRequest"  # code, an article or an explanation that asks for nothing
 
 
 _FOREIGN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x9f\ufffd\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
@@ -68,10 +71,18 @@ _ASSISTANT_VOICE = re.compile(
     r"\s*(?:"
     r"as an? (?:ai|artificial intelligence|large language|language)(?: language)?(?: model| assistant)?,? i\b"
     r"|i(?:'m| am) an? (?:ai|large language|language|virtual)(?: language)? (?:model|assistant)\b"
-    r"|(?:(?:i'm|i am) )?(?:really |very |so )?sorry,? (?:but )?i (?:can't|can ?not|am (?:not able|unable)|don't)\b"
-    r"|i apologi[sz]e\b"
+    r"|(?:(?:i'm|i am) )?(?:really |very |so )?(?:sorry|afraid|apologies),?\.? (?:but "
+    r"|that )?(?:as an? \w+(?: \w+){0,3},? )?"
+    r"i (?:(?:can't|can ?not|am (?:not able|unable) to|won't|don't) (?:be able to |directly |currently )?"
+    r"(?:assist|help(?! but)|comply|fulfill?|provide|answer|do (?:that|this)|generate|create|write|access|support"
+    r"|continue|engage|discuss|process"
+    r"|have (?:access|enough|the (?:ability|capability|information)|real)|understand (?:your|what you|the (?:question"
+    r"|request))))\b"
+    r"|i apologi[sz]e\b(?! (?:if|for (?:the (?:long|basic|stupid|dumb)|my|asking)))"
     r"|i (?:can't|cannot|am not able to|am unable to) (?:assist|comply|fulfil|help)\b(?! but)"
-    r"|(?:sure|certainly|of course|absolutely)[,!.]* (?:here|below|let me|i'd|i would|i can|i'll|i will)\b"
+    r"|(?:<[a-z]+>\s*)?(?:sure|certainly|of course|absolutely)[,!.]+ (?:here|below|let me|i'd|i would|i can|i'll"
+    r"|i will|i appreciate)\b"
+    r"(?!(?:'s| is| are) (?:my|our|the (?:code|text|function|program|file|error) (?:i|we|that i))\b)"
     r"|(?:(?:hello|hi)[!,.]* )?how (?:can|may) i (?:help|assist) you\b"
     r")",
     re.IGNORECASE,
@@ -112,8 +123,13 @@ def issues(text: str) -> Iterator[LintIssue]:
         yield LintIssue.TOO_SHORT
     if _loops(text, spoken):
         yield LintIssue.REPETITION
-    if _ASSISTANT_VOICE.match(text.translate(_CURLY)):
+    straight = text.translate(_CURLY)
+    if _ASSISTANT_VOICE.match(straight) or speaks_as_a_model(straight):
         yield LintIssue.ASSISTANT_VOICE
+    if begins_in_the_middle(text):
+        yield LintIssue.FRAGMENT
+    if not has_request(straight):
+        yield LintIssue.NO_REQUEST
 
 
 def _loops(text: str, spoken: list[str]) -> bool:

@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from tiltyard_jobs.contracts.recipes import FilterRecipe
+from tiltyard_jobs.contracts.recipes import FilterRecipe, MineRecipe
 from tiltyard_jobs.contracts.vocabulary import LintRules
 from tiltyard_jobs.curation.dedup import DedupResult, deduplicate
 from tiltyard_jobs.curation.exact import deduplicate_exact
 from tiltyard_jobs.curation.lint import DROPPED_BY
 from tiltyard_jobs.curation.lint import issues as issues_of
+from tiltyard_jobs.curation.mined import clean
 from tiltyard_jobs.curation.semantic import deduplicate_embeddings
 from tiltyard_jobs.results.stage_tables import DROPPED, INSTRUCTIONS
 from tiltyard_jobs.shard.context import Outcome, ShardContext
@@ -26,12 +27,23 @@ DUPLICATE, REPEAT = "Duplicate", "Repeat"  # near to another one; equal to it
 
 async def filter(context: ShardContext[FilterRecipe]) -> Outcome:  # noqa: A001  the stage's name
     """Make `filtered[a]`: its `rows` are what is kept, its `dropped` says what became of the rest."""
-    recipe, rows = context.recipe, context.artifacts.rows
-    found = await asyncio.to_thread(lambda: [look_at(row, recipe.lint) for row in rows(recipe.source)])
+    recipe = context.recipe
+    found = await asyncio.to_thread(lambda: [look_at(row, recipe.lint) for row in source_rows(context)])
     issues = [one.issue for one in found]
     twins = await find_twins(context, issues)
     noted = Counter(f"lint.{one.noted}" for one in found if one.noted is not None)
     return await asyncio.to_thread(_write, context, issues, twins, noted)
+
+
+def source_rows(context: ShardContext[FilterRecipe]) -> Iterator[dict[str, Any]]:
+    """The rows to look at. Of a mined text what is no part of a request is taken off; a given text stays as it is."""
+    recipe = context.recipe
+    rows = context.artifacts.rows(recipe.source)
+    if recipe.source.stage != MineRecipe.STAGE or recipe.lint == "None":
+        yield from rows
+        return
+    for row in rows:
+        yield row if row["void"] is not None else row | {"instruction": clean(row["instruction"]).text}
 
 
 class Finding(NamedTuple):
@@ -66,8 +78,7 @@ async def find_twins(context: ShardContext[FilterRecipe], issues: list[str | Non
     artifacts, threshold = context.artifacts, float(recipe.threshold)
 
     def texts() -> Iterator[str]:
-        rows = artifacts.rows(recipe.source, columns=["instruction"])
-        return (row["instruction"] for row, issue in zip(rows, issues, strict=True) if issue is None)
+        return (row["instruction"] for row, issue in zip(source_rows(context), issues, strict=True) if issue is None)
 
     def earlier() -> Iterator[str]:
         for ref in recipe.earlier:
@@ -103,7 +114,7 @@ def _write(
     counts = Counter(noted)
     place = -1
     with TableWriter(kept_path, INSTRUCTIONS) as kept, TableWriter(dropped_path, DROPPED) as dropped:
-        for row, issue in zip(context.artifacts.rows(recipe.source), issues, strict=True):
+        for row, issue in zip(source_rows(context), issues, strict=True):
             twin = None
             if issue is None:
                 place += 1

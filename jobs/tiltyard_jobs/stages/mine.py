@@ -11,6 +11,7 @@ from typing import Any
 
 from tiltyard_jobs.contracts.recipes import MineRecipe
 from tiltyard_jobs.curation.lint import lint
+from tiltyard_jobs.curation.mined import clean
 from tiltyard_jobs.curation.text import normalise
 from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, VoidReason
 from tiltyard_jobs.llm.client import ModelClient, Sampling
@@ -50,7 +51,7 @@ class SmokeCheck:
         """
         if self._passed:
             return
-        issue = lint(text)
+        issue = lint(clean(text).text)
         if issue is None:
             self._passed = True
             return

@@ -124,6 +124,7 @@ class FilterRecipe(Recipe):
     PHASE: ClassVar[Phase] = "Curating"
 
     stage: Literal["filter"] = "filter"
+    version: int = 2
     source: ArtifactRef
     earlier: tuple[ArtifactRef, ...]
     lint: LintRules = in_key_if_set("Strict")

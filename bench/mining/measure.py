@@ -23,9 +23,7 @@ def main(path: Path = TEXTS) -> None:
     print(f"texts {len(rows)}: {len(requests)} requests, {len(worth) - len(requests)} with an answer behind")
     print(f"kept {len(kept)}, of these requests alone {len(alone)} ({len(alone) / len(kept):.1%})")
     print(f"of the requests kept {sum(row['id'] in good for row in requests)} of {len(requests)}", end="; ")
-    print(
-        f"of those with an answer {sum(row['id'] in good for row in worth) - sum(row['id'] in good for row in requests)}"
-    )
+    print(f"of those with an answer {len(alone) - sum(row['id'] in good for row in requests)}")
 
 
 if __name__ == "__main__":

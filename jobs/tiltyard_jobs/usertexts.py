@@ -1,4 +1,4 @@
-"""Texts that the user brings: JSON Lines, CSV or parquet, on this machine or in S3.
+"""Texts that the user brings: JSON Lines, CSV, text, parquet or Arrow, on this machine or in S3.
 
 The one reader of such files: instructions (`stages.prompts`), held-out benchmarks (`stages.dataset`), and the check of
 both before anything starts (`stages.preflight`). How a file of text is written, `contracts.textfile` knows.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -100,13 +100,21 @@ def field_advice(row: Mapping[str, Any]) -> str:
             asked = [place for place, turn in enumerate(turns) if turn.get(role) == user]
             if asked:
                 place = asked[0] if role == "from" else asked[-1] - len(turns)
-                return f'; write field: "{name}[{place}].{text}"'
+                part = "[0].text" if isinstance(turns[place].get(text), list) else ""
+                return f'; write field: "{name}[{place}].{text}{part}"'
     if isinstance(row.get("turns"), list):
         return '; write field: "turns[0]"'
     if isinstance(row.get("instruction"), str) and isinstance(row.get("input"), str):
         return '; write template: "{instruction}\\n\\n{input}"'
     known = next((name for name in _COMMON if isinstance(row.get(name), str)), None)
-    return "" if known is None else f'; write field: "{known}"'
+    if known is not None:
+        return f'; write field: "{known}"'
+    inside = next((name for name, value in row.items() if _is_records(value)), None)
+    return "" if inside is None else f"; its {inside!r} is a list of records: write that list into a file of its own"
+
+
+def _is_records(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
 
 
 def read_texts(
@@ -121,8 +129,7 @@ def read_texts(
     """The texts of a file; blank ones are passed over and counted.
 
     Args:
-        uri: `file:///…` or `s3://bucket/key`, ending in .jsonl, .ndjson, .json, .csv, .tsv or .parquet; all but parquet
-            may be packed.
+        uri: `file:///…` or `s3://bucket/key`, ending as one of `textfile.KINDS`; it may be packed.
         column: holds the texts, or a path to them.
         store: S3's endpoint, region and certificates.
         sha256: the file's digest, where it is known.
@@ -241,8 +248,8 @@ def _records(uri: str, data: bytes, wanted: list[str]) -> Records:
     try:
         kind = textfile.kind_of(uri)
         data = textfile.unpack(data, lambda packed: pa.CompressedInputStream(pa.BufferReader(packed), "zstd").read())
-        if kind == "parquet":
-            return Records((), _parquet_rows(uri, data, wanted))
+        if kind == "parquet" or kind in textfile.ARROW:
+            return Records((), _table_rows(uri, kind, data, wanted))
         records = textfile.read_records(kind, data)
     except BadTextFileError as error:
         raise ConfigurationError(f"{uri}{error}") from None
@@ -256,24 +263,48 @@ def _named(uri: str, rows: Iterator[Record]) -> Iterator[Record]:
         raise ConfigurationError(f"{uri}{error}") from None
 
 
-def _parquet_rows(uri: str, data: bytes, wanted: list[str]) -> Iterator[Record]:
+class _Table(NamedTuple):
+    """A parquet or Arrow file: its columns, and how to read some of them (None: all) in batches."""
+
+    names: list[str]
+    batches: Callable[[list[str] | None], Iterator[pa.RecordBatch]]
+
+
+def _table(kind: str, data: bytes) -> _Table:
+    if kind == "parquet":
+        file = pq.ParquetFile(io.BytesIO(data))
+        return _Table(file.schema_arrow.names, lambda columns: file.iter_batches(_BATCH_ROWS, columns=columns))
+    opened = pa.ipc.open_file if data.startswith(textfile.ARROW_FILE) else pa.ipc.open_stream
+    table = opened(pa.BufferReader(data)).read_all()
+    return _Table(
+        table.column_names, lambda columns: iter(table.select(columns or table.column_names).to_batches(_BATCH_ROWS))
+    )
+
+
+def _table_rows(uri: str, kind: str, data: bytes, wanted: list[str]) -> Iterator[Record]:
     """Only the columns that are wanted are read; all of them where none is named."""
     number = 0
     try:
-        file = pq.ParquetFile(io.BytesIO(data))
-        has = file.schema_arrow.names
-        columns = list(dict.fromkeys(column_of(path, has) for path in wanted))
+        table = _table(kind, data)
+        columns = list(dict.fromkeys(column_of(path, table.names) for path in wanted))
         for name in columns:
-            if name not in has:
+            if name not in table.names:
                 # The first record, whole, shows a shape that is known.
-                first = next((row for batch in file.iter_batches(1) for row in batch.to_pylist()), {})
-                raise ConfigurationError(f"{uri} has no column {name!r}; it has {_listed(has)}{field_advice(first)}")
-        for batch in file.iter_batches(_BATCH_ROWS, columns=columns or None):
+                first = next((row for batch in table.batches(None) for row in batch.slice(0, 1).to_pylist()), {})
+                listed = _listed(table.names)
+                raise ConfigurationError(f"{uri} has no column {name!r}; it has {listed}{field_advice(first)}")
+        for batch in table.batches(columns or None):
             for row in batch.to_pylist():
                 number += 1
                 yield Record(f"row {number}", row)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{uri} is not a complete parquet file ({type(error).__name__})") from None
+        if kind == "parquet" and not data.startswith(textfile.PARQUET):
+            sentence = f"{uri} is not a parquet file by its first bytes: let its name end in what it is"
+            raise ConfigurationError(sentence) from None
+        name = "a complete parquet" if kind == "parquet" else "a complete Arrow"
+        raise ConfigurationError(
+            f"{uri} is not {name} file ({type(error).__name__}): fetch or write it again"
+        ) from None
 
 
 def _listed(names: Collection[object]) -> str:

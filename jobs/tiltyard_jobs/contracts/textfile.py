@@ -1,8 +1,8 @@
-"""Files of records that people bring, from their bytes: JSON Lines, a JSON array, or CSV, packed or not.
+"""Files of records that people bring, from their bytes: JSON Lines, a JSON array, CSV or text by line, packed or not.
 
-The one place that knows how such a file is written; what is in its columns is for `usertexts` to say. Parquet is not
-text: whoever reads it needs a library for it. Nothing is guessed that could cut a text: what is not as it should be is
-refused, with its line and what to do.
+The one place that knows how such a file is written; what is in its columns is for `usertexts` to say. Parquet and Arrow
+are not text: whoever reads them needs a library for it. Nothing is guessed that could cut a text: what
+is not as it should be is refused, with its line and what to do.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, NoReturn
 
-KINDS = ("jsonl", "ndjson", "json", "csv", "tsv", "parquet")
+ARROW = ("arrow", "feather")
+KINDS = ("jsonl", "ndjson", "json", "csv", "tsv", "txt", "parquet", *ARROW)
 PACKED = ("gz", "bz2", "xz", "zst")
 ZSTANDARD = b"\x28\xb5\x2f\xfd"
-PARQUET = b"PAR1"
+PARQUET, ARROW_FILE = b"PAR1", b"ARROW1"
+TEXT_COLUMN = "prompt"
+"""The column of a text that stands alone: a line of text, or a string where JSON has an object."""
 
 _UNPACK: Mapping[bytes, tuple[str, Callable[[bytes], bytes]]] = {
     b"\x1f\x8b": ("gzip", gzip.decompress),
@@ -32,7 +35,15 @@ _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf
 _LONGEST_CELL = 2**31 - 1
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-_DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
+_DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
+_SEPARATOR_LINE = re.compile(r"sep=([,;\t|])\r?\n")  # Excel's own
+_OTHERS = {
+    PARQUET: "a parquet file by its first bytes: let its name end in .parquet",
+    ARROW_FILE: "an Arrow file by its first bytes: let its name end in .arrow",
+    b"PK\x03\x04": "a ZIP archive or a spreadsheet by its first bytes: unpack it, or save it as CSV",
+    b"%PDF": "a PDF by its first bytes: save its texts as JSON Lines or CSV",
+}
+_WEB_PAGE = re.compile(r"\s*<(!doctype\s+html|html)\b", re.IGNORECASE)
 
 
 class BadTextFileError(ValueError):
@@ -105,20 +116,29 @@ def read_records(kind: str, data: bytes) -> Records:
     """The records of a file of text.
 
     Args:
-        kind: as in `kind_of`, but for parquet.
+        kind: as in `kind_of`, but for parquet and Arrow.
         data: unpacked.
 
     Raises:
         BadTextFileError: it is of another kind, or damaged; also while the records are read.
     """
-    if data.startswith(PARQUET):
-        raise BadTextFileError(" is a parquet file by its first bytes: let its name end in .parquet")
+    for mark, other in _OTHERS.items():
+        if data.startswith(mark):
+            raise BadTextFileError(f" is {other}")
     text, notes = _text(data)
+    if _WEB_PAGE.match(text):
+        raise BadTextFileError(" is a web page: download the file itself, in its raw form")
+    if kind in ("csv", "tsv", "txt") and _is_object(text.lstrip().partition("\n")[0]):
+        raise BadTextFileError(" is JSON Lines by its first line: let its name end in .jsonl")
+    if kind == "txt":
+        return Records((*notes, "read by line"), _texts(text))
     if kind in ("csv", "tsv"):
-        delimiter = "\t" if kind == "tsv" else _delimiter(text)
-        if delimiter != "," and kind == "csv":
+        delimiter, start = _delimiter(text)
+        if kind == "tsv":
+            delimiter = "\t"
+        elif delimiter != ",":
             notes = (*notes, f"read with {_DELIMITERS[delimiter]} between cells")
-        return Records(notes, _cells(text, delimiter))
+        return Records(notes, _cells(text, delimiter, start))
     return Records(notes, _array(text) if text.lstrip()[:1] == "[" else _lines(text, kind))
 
 
@@ -136,6 +156,18 @@ def _text(data: bytes) -> tuple[str, tuple[str, ...]]:
         line = text.count("\n", 0, place) + 1
         raise BadTextFileError(f": line {line} holds a NUL byte: the file is damaged, or not text")
     return text, (("read as UTF-16",) if encoding.startswith("utf-16") else ())
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return line.startswith("{") and isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _texts(text: str) -> Iterator[Record]:
+    for number, line in enumerate(io.StringIO(text, newline=None), start=1):
+        yield Record(f"line {number}", {TEXT_COLUMN: line.removesuffix("\n")})
 
 
 def _array(text: str) -> Iterator[Record]:
@@ -186,6 +218,8 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _object(row: object, place: str, *, suspect: bool) -> dict[str, Any]:
+    if isinstance(row, str):
+        row = {TEXT_COLUMN: row}
     if not isinstance(row, dict):
         raise BadTextFileError(f": {place} is not a JSON object")
     if suspect and _SURROGATE.search(json.dumps(row, ensure_ascii=False)):
@@ -195,22 +229,25 @@ def _object(row: object, place: str, *, suspect: bool) -> dict[str, Any]:
     return row
 
 
-def _delimiter(text: str) -> str:
-    """What stands between the cells of the header: most often, of a comma, a semicolon and a tab."""
+def _delimiter(text: str) -> tuple[str, int]:
+    """What stands between the cells of the header, the most frequent of `_DELIMITERS`, and where the header begins."""
+    said = _SEPARATOR_LINE.match(text)
+    if said is not None:
+        return said[1], said.end()
     header = re.sub(r'"[^"]*"', "", text.partition("\n")[0])
-    return max(_DELIMITERS, key=header.count)  # the first of equals: a comma
+    return max(_DELIMITERS, key=header.count), 0  # the first of equals: a comma
 
 
-def _cells(text: str, delimiter: str) -> Iterator[Record]:
+def _cells(text: str, delimiter: str, start: int) -> Iterator[Record]:
     if csv.field_size_limit() < _LONGEST_CELL:
         csv.field_size_limit(_LONGEST_CELL)
     # Line breaks inside quotes stay as they are.
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(io.StringIO(text[start:], newline=""), delimiter=delimiter, strict=True)
     header: list[str] | None = None
-    line = 1
+    line = before = 1 + bool(start)
     try:
         for row in reader:
-            place, line = f"line {line}", reader.line_num + 1
+            place, line = f"line {line}", reader.line_num + before
             if header is None:
                 header = row
                 if twice := [name for number, name in enumerate(row) if name in row[:number]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from support.local_runs import LocalRun
 from support.manifests import manifest
 
 CURATION: dict[str, Any] = {"decontaminate": []}
+READ_BY_LINE = "2 given; passed over: 1 blank; read as UTF-16; read by line"
 PROMPTS = [
     "    def total(self, rows):\n        # complete the body\n        return",
     "Hi",
@@ -54,6 +56,20 @@ def test_nothing_is_left(curation: dict[str, Any], sentence: str, make_run: Make
         assert finished.code == 2, finished
         assert finished.err.strip().removesuffix(".") == sentence
     assert run.models_started() == ({"m0", "m1"} if "difficulty" in curation else set())
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "line"),
+    [
+        ("Meine Fragen.txt.gz", gzip.compress("Über Bäume?\n\nSort.\n".encode("utf-16")), READ_BY_LINE),
+        ("a.csv", b"sep=;\r\nid;prompt\r\n1;Sort, then print\r\n", "1 given; read with a semicolon between cells"),
+        ("a.json", json.dumps(["Sort.", "Sort. "]).encode(), "2 given: 1 exact repeat"),
+    ],
+)
+def test_how_a_file_was_read_is_told(name: str, data: bytes, line: str, make_run: MakeRun) -> None:
+    run = make_run("run", manifest(3, instructions={"from": {"uri": name}}, curation=CURATION))
+    (run.folder / name).write_bytes(data)
+    assert f"Instructions: {line}\n" in run.finish(run.start("plan")).out
 
 
 def table(run: LocalRun, name: str) -> list[dict[str, Any]]:

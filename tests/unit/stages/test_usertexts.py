@@ -8,7 +8,7 @@ import gzip
 import io
 import json
 import lzma
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,22 @@ def test_what_spreadsheets_and_editors_leave_in_a_file(tmp_path: Path) -> None:
     assert [text for text, _ in read_texts(path.as_uri(), "text", STORE)] == ["one", "two"]
 
 
+TEXTS = pa.table({"text": ["näher\u2028an", "😀"]})
+
+
+def parquet(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    return sink.getvalue()
+
+
+def arrow(new: Callable[..., Any]) -> bytes:
+    sink = io.BytesIO()
+    with new(sink, TEXTS.schema) as writer:
+        writer.write_table(TEXTS)
+    return sink.getvalue()
+
+
 LINES = b'{"text": "n\xc3\xa4her\xe2\x80\xa8an"}\n{"text": "\\ud83d\\ude00"}\n'
 
 
@@ -98,6 +114,10 @@ LINES = b'{"text": "n\xc3\xa4her\xe2\x80\xa8an"}\n{"text": "\\ud83d\\ude00"}\n'
         ),
         ("a.csv", "id\ttext\n1\tnäher\u2028an\n2\t😀\n".encode(), ("read with a tab between cells",)),
         ("a.tsv", "id\ttext\n1\tnäher\u2028an\n2\t😀\n".encode(), ()),
+        ("a.csv", "sep=|\nid|text\n1|näher\u2028an\n2|😀\n".encode(), ("read with a vertical bar between cells",)),
+        ("a.parquet.gz", gzip.compress(parquet(TEXTS)), ()),
+        ("a.arrow", arrow(pa.ipc.new_file), ()),
+        ("a.arrow.zst", pa.compress(arrow(pa.ipc.new_stream), codec="zstd", asbytes=True), ()),
         ("a.csv", 'text,"a;b;c"\nnäher\u2028an,1\n😀,2\n'.encode(), ()),
     ],
 )
@@ -109,6 +129,19 @@ def test_how_files_are_packed_and_written(tmp_path: Path, name: str, data: bytes
     assert texts.notes == notes
 
 
+def test_texts_that_stand_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes("  Sort \u2028 this.  \r\n\r\nSay {hello}.".encode())
+    texts = read_texts(path.as_uri(), "prompt", STORE)
+    assert [text for text, _ in texts] == ["  Sort \u2028 this.  ", "Say {hello}."]
+    assert (texts.blank, texts.notes) == (1, ("read by line",))
+    for name, data in (("a.json", b'["A", {"prompt": "B"}]'), ("a.jsonl", b'"A"\n"B"\n')):
+        (tmp_path / name).write_bytes(data)
+        assert [text for text, _ in read_texts((tmp_path / name).as_uri(), "prompt", STORE)] == ["A", "B"]
+    assert refusal(path, b"Sort.") == "has no 'text'; its first record has prompt; write field: \"prompt\""
+
+
+PARTS = {"messages": [{"role": "user", "content": [{"type": "text", "text": "Sort."}]}]}
 OPENAI = {"messages": [{"role": r, "content": c} for r, c in (("system", "s"), ("user", "Sort."), ("assistant", "ok"))]}
 SHAREGPT = {"conversations": [{"from": "human", "value": "Sort."}, {"from": "gpt", "value": "ok"}]}
 ALPACA = {"instruction": "Sort.", "input": "[2, 1]", "output": "[1, 2]"}
@@ -118,6 +151,7 @@ ALPACA = {"instruction": "Sort.", "input": "[2, 1]", "output": "[1, 2]"}
     ("row", "advice", "text"),
     [
         (OPENAI, "messages[-2].content", "Sort."),
+        (PARTS, "messages[-1].content[0].text", "Sort."),
         ({"custom_id": "1", "body": OPENAI}, "body.messages[-2].content", "Sort."),
         (SHAREGPT, "conversations[0].value", "Sort."),
         ({"prompt": [{"role": "user", "content": "Sort."}], "chosen": []}, "prompt[-1].content", "Sort."),
@@ -204,9 +238,21 @@ def test_a_missing_key_is_null_and_counted(tmp_path: Path) -> None:
             b"prompt,id\nSort,1",
             "line 1 is not JSON: Expecting value; let the name of a CSV file end in .csv",
         ),
-        ("a.jsonl", b'"a"', "line 1 is not a JSON object"),
+        ("a.jsonl", b"7", "line 1 is not a JSON object"),
         ("a.json", b'{\n"data": []\n}', "is one JSON object over several lines: write one record in each line, or put"),
-        ("a.json", b'["a"]', "record 1 is not a JSON object"),
+        ("a.json", b"[7]", "record 1 is not a JSON object"),
+        (
+            "a.json",
+            b'{"data": [{"text": "a"}]}',
+            "has no 'text'; its first record has data; its 'data' is a list of rec",
+        ),
+        ("a.jsonl", b"<!DOCTYPE html>\n<html>", "is a web page: download the file itself, in its raw form"),
+        ("a.csv", b"PK\x03\x04\x14\x00", "is a ZIP archive or a spreadsheet by its first bytes: unpack it, or save it"),
+        ("a.csv", b'{"text": "a"}\n', "is JSON Lines by its first line: let its name end in .jsonl"),
+        ("a.txt", b'\n{"text": "a"}\n{', "is JSON Lines by its first line: let its name end in .jsonl"),
+        ("a.parquet", b'{"text": "a"}\n', "is not a parquet file by its first bytes: let its name end in what it is"),
+        ("a.arrow", b"ARROW1 and no more", "is not a complete Arrow file (ArrowInvalid): fetch or write it again"),
+        ("a.csv", b"sep=;\ntext;id\nA;1;2\n", "line 3 has 3 cells, but the header has 2 (text, id): put a text with"),
         ("a.json", b'[{"text": "a"}', "line 1 is not JSON: Expecting ',' delimiter (the file ends there: it is torn)"),
         ("a.json", b"[" * 100_000, "is nested too deeply"),
         ("a.csv", b"other,id\na,b\n", "has no 'text'; its first record has id, other"),
@@ -221,9 +267,9 @@ def test_a_missing_key_is_null_and_counted(tmp_path: Path) -> None:
         ("a.csv", b"text,id,text\nA,1,B\n", "line 1 names two columns 'text': give each a name of its own"),
         ("a.parquet", b"PAR1 and no more", "is not a complete parquet file (ArrowInvalid)"),
         (
-            "a.txt",
+            "a.md",
             b"Sort a list.",
-            "must end in .jsonl, .ndjson, .json, .csv, .tsv, .parquet, or in one of them and .gz",
+            "must end in .jsonl, .ndjson, .json, .csv, .tsv, .txt, .parquet, .arrow, .feather, or in one of them and .",
         ),
     ],
 )
@@ -240,7 +286,10 @@ def test_parquet_columns(tmp_path: Path) -> None:
     assert refusal(path, data, column="other", also="who") == "has no column 'who'; it has other, raw"
     assert refusal(path, data[:-20]).startswith("is not a complete parquet file")
     pq.write_table(pa.table({"text": pa.array([b"\xff"]).view(pa.string())}), path)
-    assert refusal(path, path.read_bytes()) == "is not a complete parquet file (UnicodeDecodeError)"
+    assert (
+        refusal(path, path.read_bytes())
+        == "is not a complete parquet file (UnicodeDecodeError): fetch or write it again"
+    )
 
 
 def test_a_second_column_must_be_there_and_name_somebody(tmp_path: Path) -> None:

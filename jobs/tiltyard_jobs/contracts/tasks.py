@@ -183,6 +183,8 @@ class ReadableFile(Contract):
     Attributes:
         column: holds the texts, or a path to them.
         template: as in `PromptsRecipe`.
+        messages: likewise `messages_field`.
+        system: likewise `system_field`.
         sha256: its digest, where it is known.
         also: a column that names a competitor.
         names: the competitors.
@@ -193,6 +195,8 @@ class ReadableFile(Contract):
     uri: str
     column: str
     template: str | None = Field(default=None, exclude_if=lambda template: template is None)
+    messages: str | None = Field(default=None, exclude_if=lambda path: path is None)
+    system: str | None = Field(default=None, exclude_if=lambda path: path is None)
     sha256: str | None = None
     also: str | None = None
     names: tuple[str, ...] = ()

@@ -10,6 +10,8 @@ from typing import Any, Final
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(-?\d+)\]")
 _PIECE = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|([{}])")
 
+_COMMON = ("prompt", "instruction", "question", "query", "problem", "text", "input")  # names that instructions have
+
 
 class Missing:
     """What stands in a place that a record does not have."""
@@ -88,3 +90,36 @@ class Template:
         """The text. What stands before an empty value is left out with it; empty where all values are."""
         filled = "".join(before + values[path] for before, path in self._parts if values[path])
         return filled + self._rest if filled else ""
+
+
+def field_advice(row: Mapping[str, Any]) -> str:
+    """What to write for a record of a well-known shape; empty for any other one."""
+    for name, role, user, text in (
+        ("messages", "role", "user", "content"),
+        ("body.messages", "role", "user", "content"),
+        ("prompt", "role", "user", "content"),
+        ("conversations", "from", "human", "value"),
+        ("conversations", "role", "user", "content"),
+        ("conversation", "role", "user", "content"),
+    ):
+        turns = value_at(row, name)
+        if isinstance(turns, list) and all(isinstance(turn, dict) for turn in turns):
+            asked = [place for place, turn in enumerate(turns) if turn.get(role) == user]
+            if asked:
+                place = asked[0] if role == "from" else asked[-1] - len(turns)
+                part = "[0].text" if isinstance(turns[place].get(text), list) else ""
+                more = f', or messagesField: "{name}" for the turns before it too' if place % len(turns) else ""
+                return f'; write field: "{name}[{place}].{text}{part}"{more}'
+    if isinstance(row.get("turns"), list):
+        return '; write field: "turns[0]"'
+    if isinstance(row.get("instruction"), str) and isinstance(row.get("input"), str):
+        return '; write template: "{instruction}\\n\\n{input}"'
+    known = next((name for name in _COMMON if isinstance(row.get(name), str)), None)
+    if known is not None:
+        return f'; write field: "{known}"'
+    inside = next((name for name, value in row.items() if _is_records(value)), None)
+    return "" if inside is None else f"; its {inside!r} is a list of records: write that list into a file of its own"
+
+
+def _is_records(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)

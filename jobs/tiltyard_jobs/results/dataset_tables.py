@@ -126,6 +126,7 @@ def instruction_row(instruction: AnsweredInstruction, chosen: Selection, contami
         "instruction_id": row["instruction_id"],
         **provenance("attacker", instruction.attacker),
         "instruction": row["instruction"],
+        "history": row.get("history"),
         "difficulty": row["score"],
         "grade": row["grade"],
         "task_type": row["task_type"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
+from tiltyard_jobs.contracts.conversation import whole_text
 from tiltyard_jobs.contracts.recipes import DatasetRecipe, FilterRecipe
 from tiltyard_jobs.evaluation.known_texts import load_known
 from tiltyard_jobs.results.answered import answered_instructions
@@ -86,8 +87,8 @@ def instruction_texts(context: ShardContext[DatasetRecipe]) -> Iterator[str]:
     """All curated instructions, attacker by attacker."""
     recipe = context.recipe
     for player in recipe.lineup.players:
-        for row in context.artifacts.rows(recipe.lineup.instructions[player.name], columns=["instruction"]):
-            yield row["instruction"]
+        for row in context.artifacts.rows(recipe.lineup.instructions[player.name], columns=["instruction", "history"]):
+            yield whole_text(row["instruction"], row.get("history"))
 
 
 def _summary(context: ShardContext[DatasetRecipe], contamination: Contamination, written: Written) -> DataSummary:

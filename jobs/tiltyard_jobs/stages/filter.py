@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from tiltyard_jobs.contracts.conversation import whole_text
+from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import FilterRecipe
 from tiltyard_jobs.contracts.vocabulary import LintRules
 from tiltyard_jobs.curation.dedup import DedupResult, deduplicate
@@ -65,13 +67,16 @@ async def find_twins(context: ShardContext[FilterRecipe], issues: list[str | Non
     recipe = context.recipe
     artifacts, threshold = context.artifacts, float(recipe.threshold)
 
+    def whole_texts(ref: ArtifactRef) -> Iterator[str]:
+        rows = artifacts.rows(ref, columns=["instruction", "history"])
+        return (whole_text(row["instruction"], row.get("history")) for row in rows)
+
     def texts() -> Iterator[str]:
-        rows = artifacts.rows(recipe.source, columns=["instruction"])
-        return (row["instruction"] for row, issue in zip(rows, issues, strict=True) if issue is None)
+        return (text for text, issue in zip(whole_texts(recipe.source), issues, strict=True) if issue is None)
 
     def earlier() -> Iterator[str]:
         for ref in recipe.earlier:
-            yield from (row["instruction"] for row in artifacts.rows(ref, columns=["instruction"]))
+            yield from whole_texts(ref)
 
     if recipe.dedup == "None":
         return None

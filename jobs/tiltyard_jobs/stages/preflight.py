@@ -148,10 +148,13 @@ def check_file(file: ReadableFile, store: StoreRef, seen: list[str]) -> None:
         also=file.also,
         names=file.names,
         template=file.template,
+        messages=file.messages,
+        system=file.system,
     )
     if file.instructions:
         repeats = reasons({"Repeat": found.repeats})
-        passed = reasons({"blank": found.blank, f"without {file.template or file.column!r}": found.missing})
+        source = file.template or file.messages or file.column
+        passed = reasons({"blank": found.blank, f"without {source!r}": found.missing})
         line = f"{found.texts} given" + (f": {repeats}" if repeats else "")
         seen.append("; ".join([line, *([f"passed over: {passed}"] if passed else []), *found.notes]))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
+from tiltyard_jobs.contracts.conversation import Turns
 from tiltyard_jobs.contracts.layout import readable
 from tiltyard_jobs.contracts.recipes import PromptsRecipe
 from tiltyard_jobs.errors import ConfigurationError
@@ -30,20 +31,20 @@ def _prompts(context: ShardContext[PromptsRecipe]) -> Outcome:
     path = context.work_dir / "rows.parquet"
     with TableWriter(path, INSTRUCTIONS) as table:
         rows = 0
-        for text in share_of(context):
+        for text, history in share_of(context):
             if rows == recipe.rows:
                 raise ConfigurationError(
                     f"{FIELD}.perCompetitor: {readable(recipe.uri)} holds more than {recipe.rows} instructions for"
                     " one competitor; raise it, or shorten the file"
                 )
-            row = {"attacker_id": recipe.attacker_id, "instruction": text}
+            row = {"attacker_id": recipe.attacker_id, "instruction": text, "history": history or None}
             table.write(row | {"instruction_id": instruction_id(recipe.ref.key, rows)})
             rows += 1
     return Outcome.of([context.artifacts.publish(recipe.ref, shard, {"rows": path}, rows=rows)])
 
 
-def share_of(context: ShardContext[PromptsRecipe]) -> Iterator[str]:
-    """The attacker's texts: those that name it, or every `turns`-th one."""
+def share_of(context: ShardContext[PromptsRecipe]) -> Iterator[tuple[str, Turns]]:
+    """The attacker's texts with the turns before them: those that name it, or every `turns`-th one."""
     recipe = context.recipe
     texts = read_texts(
         recipe.uri,
@@ -52,8 +53,10 @@ def share_of(context: ShardContext[PromptsRecipe]) -> Iterator[str]:
         sha256=recipe.sha256,
         also=recipe.attacker_field,
         template=recipe.template,
+        messages=recipe.messages_field,
+        system=recipe.system_field,
     )
-    for number, (text, attacker) in enumerate(texts):
+    for number, (text, attacker, history) in enumerate(texts.given()):
         mine = attacker == recipe.attacker if recipe.attacker_field else number % recipe.turns == recipe.turn
         if mine:
-            yield text
+            yield text, history

@@ -168,9 +168,90 @@ def test_a_known_shape_is_told_and_read(tmp_path: Path, row: dict[str, Any], adv
         check_texts(uri, "prompt" if "prompt" in row else "nowhere", STORE)
     by_template = advice.startswith("{")
     written_advice = 'template: "{instruction}\\n\\n{input}"' if by_template else f'field: "{advice}"'
-    assert str(caught.value).endswith(f"; write {written_advice}")
+    assert f"; write {written_advice}" in str(caught.value)
+    assert ("messagesField" in str(caught.value)) == ("[-2]" in advice)
     column, template = ("prompt", advice) if by_template else (advice, None)
     assert list(read_texts(uri, column, STORE, template=template)) == [(text, None)]
+
+
+SYSTEM = {"role": "system", "content": "Be terse."}
+TURNS = [{"role": "user", "content": "Sort."}, {"role": "assistant", "content": "How?"}]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_conversations(tmp_path: Path, kind: str) -> None:
+    rows: list[dict[str, Any]] = [
+        {"m": [SYSTEM, *TURNS, {"role": "user", "content": "By size."}, {"role": "assistant", "content": "ok"}]},
+        {"m": [{"role": "user", "content": "By size."}]},
+        {"m": []},
+        {"m": None},
+        {"m": [SYSTEM, {"role": "user", "content": " "}]},
+    ]
+    uri = written(tmp_path / f"a.{kind}", rows)
+    texts = read_texts(uri, "prompt", STORE, messages="m")
+    assert [(one.text, list(one.history)) for one in texts.given()] == [
+        ("By size.", [SYSTEM, *TURNS]),
+        ("By size.", []),
+    ]
+    assert (texts.blank, texts.missing, texts.left_out) == (3, 0, 1)
+    # Two that end alike are no repeats.
+    found = check_texts(uri, "prompt", STORE, messages="m")
+    assert found == TextsFound(2, blank=3, notes=("messages after the user's last one left out: 1",))
+
+
+def test_conversations_as_others_write_them(tmp_path: Path) -> None:
+    parts = [{"type": "text", "text": "So"}, {"type": "text", "text": "rt."}]
+    theirs = [{"from": "human", "value": "Sort."}, {"from": "gpt", "value": "How?"}, *SHAREGPT["conversations"]]
+    rows: list[dict[str, Any]] = [
+        {"c": {"d": theirs}},
+        {"c": {"d": [{"role": "developer", "content": "Be terse."}, {"role": "user", "content": parts}]}},
+    ]
+    texts = read_texts(written(tmp_path / "a.jsonl", rows), "prompt", STORE, messages="c.d")
+    assert [(one.text, list(one.history)) for one in texts.given()] == [("Sort.", TURNS), ("Sort.", [SYSTEM])]
+
+
+def test_a_system_message_for_each_row(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"q": "Sort.", "s": "Be terse."},
+        {"q": "Sort.", "s": " "},
+        {"q": "Sort.", "s": None},
+        {"q": "Sort."},
+    ]
+    uri = written(tmp_path / "a.jsonl", rows)
+    assert [list(one.history) for one in read_texts(uri, "q", STORE, system="s").given()] == [[SYSTEM], [], [], []]
+    with pytest.raises(ConfigurationError, match=r"has no 'x'; its first record has q, s$"):
+        list(read_texts(uri, "q", STORE, system="x"))
+    written(tmp_path / "a.jsonl", [{"s": "Be terse.", "m": TURNS}])
+    ((text, _, history),) = read_texts(uri, "q", STORE, system="s", messages="m").given()
+    assert (text, list(history)) == ("Sort.", [SYSTEM])
+    written(tmp_path / "a.jsonl", [{"s": "Be terse.", "m": [SYSTEM, *TURNS]}])
+    with pytest.raises(ConfigurationError, match=r"line 1 has a system message in 's' and in 'm': keep one of them$"):
+        list(read_texts(uri, "q", STORE, system="s", messages="m"))
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ("Sort.", "is no list of messages"),
+        (["Sort.", "Why?"], "is no list of messages with role and content"),
+        ([{"role": "assistant", "content": "ok"}], "has no message of the user"),
+        ([TURNS[0], SYSTEM], "has a system message after other messages; keep it as the first one"),
+        ([{"role": "tool", "content": "ok"}], "has the role 'tool' in message 1; known are system, developer, user, "),
+        ([{"content": "ok"}], "has the role None in message 1"),
+        (
+            [TURNS[0], {"role": "assistant", "content": None, "tool_calls": [{}]}],
+            "has something else than text in",
+        ),
+        ([{"role": "user", "content": [{"type": "image_url"}]}], "has something else than text in message 1"),
+    ],
+)
+def test_what_is_no_conversation(tmp_path: Path, value: object, sentence: str) -> None:
+    uri = written(tmp_path / "a.jsonl", [{"m": [TURNS[0]]}, {"m": value}])
+    with pytest.raises(ConfigurationError) as caught:
+        list(read_texts(uri, "prompt", STORE, messages="m").given())
+    said = str(caught.value)
+    assert said.startswith(f"{tmp_path}/a.jsonl: 'm' {sentence}")
+    assert said.endswith(", in line 2")
 
 
 def test_a_shape_that_nobody_knows_gets_no_advice(tmp_path: Path) -> None:

@@ -76,6 +76,8 @@ class PromptsRecipe(Recipe):
         uri: JSON lines, CSV or parquet.
         field: the column that holds the instruction, or a path to it.
         template: makes the text of several columns; None: the text is in `field`.
+        messages_field: a conversation instead: its last turn of the user is the instruction.
+        system_field: a system message that goes before the instruction.
         sha256: the file's digest, where it is known: another file in its place is refused.
         attacker_field: the column that names the attacker; None: rows are dealt to the attackers in turn.
         attacker: the value looked for in `attacker_field`.
@@ -91,6 +93,8 @@ class PromptsRecipe(Recipe):
     uri: str
     field: str
     template: str | None = in_key_if_set(None)
+    messages_field: str | None = in_key_if_set(None)
+    system_field: str | None = in_key_if_set(None)
     sha256: str | None = None
     attacker_field: str | None
     attacker: str | None

@@ -113,6 +113,8 @@ class InstructionRecipes:
                 uri=given.uri,
                 field=given.field,
                 template=given.template,
+                messages_field=given.messages_field,
+                system_field=given.system_field,
                 sha256=given.sha256,
                 attacker_field=given.attacker_field,
                 attacker=name if given.attacker_field else None,

@@ -38,7 +38,14 @@ def read_records(uri: str, store: StoreRef, *, sha256: str | None = None) -> Ite
         ConfigurationError: the file is not there, is no such file, or has another digest.
     """
     data, uri = checked_bytes(uri, store, sha256)
-    return (record.row for record in records_of(uri, data, []).rows)
+    return _good_rows(uri, records_of(uri, data, []).rows)
+
+
+def _good_rows(uri: str, records: Iterator[Record]) -> Iterator[dict[str, Any]]:
+    for place, row, bad in records:
+        if bad is not None:
+            raise ConfigurationError(f"{uri}: {place} {bad}")
+        yield row
 
 
 def checked_bytes(uri: str, store: StoreRef, sha256: str | None) -> tuple[bytes, str]:
@@ -116,7 +123,7 @@ def _table_rows(uri: str, kind: str, data: bytes, wanted: list[str]) -> Iterator
                 # The first record, whole, shows a shape that is known.
                 first = next((row for batch in table.batches(None) for row in batch.slice(0, 1).to_pylist()), {})
                 names = listed(table.names)
-                raise ConfigurationError(f"{uri} has no column {name!r}; it has {names}{field_advice(first)}")
+                raise ConfigurationError(f"{uri} has no column {name!r}; it has {names}{field_advice(first, name)}")
         for batch in table.batches(columns or None):
             for row in batch.to_pylist():
                 number += 1

@@ -14,10 +14,12 @@ from tiltyard_jobs.contracts.layout import readable
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.contracts.textfield import MISSING, Template, field_advice, value_at
 from tiltyard_jobs.contracts.textfile import Records
+from tiltyard_jobs.contracts.vocabulary import BadRowRule
 from tiltyard_jobs.curation.exact import digest_of
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.userfiles import checked_bytes, listed, records_of
 
+_SHOWN = 5  # bad rows
 _KINDS = {bool: "a truth value", int: "a number", float: "a number", list: "a list", dict: "a mapping"}
 
 
@@ -64,6 +66,37 @@ class GivenText(NamedTuple):
     history: Turns = ()
 
 
+class BadRowError(ValueError):
+    """A row holds what is no text; the sentence goes on from the file's name."""
+
+
+class BadRows:
+    """Rows that are not what they should be: all are counted, few are shown."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._first = ""
+        self._places: list[str] = []
+
+    def add(self, place: str, sentence: str) -> None:
+        """Count a row."""
+        self._first = self._first or sentence
+        self.count += 1
+        if self.count <= _SHOWN:
+            self._places.append(place)
+
+    @property
+    def places(self) -> str:
+        """Where they are."""
+        return ", ".join(self._places) + (", …" if self.count > len(self._places) else "")
+
+    def __str__(self) -> str:
+        """What is wrong with the first, and where the others are."""
+        if self.count < 2:
+            return self._first
+        return f"{self._first} ({self.count} bad rows: {self.places}; onBadRow: Skip passes over those of instructions)"
+
+
 class Texts:
     """The texts of a file in order, each with what stands beside it in another column.
 
@@ -72,13 +105,15 @@ class Texts:
         blank: texts that were empty or null and passed over so far.
         missing: records so far that have none of the columns; they count as null.
         left_out: turns after the text so far.
+        bad: rows so far that are not what they should be.
     """
 
-    def __init__(self, uri: str, records: Records, columns: Columns) -> None:
+    def __init__(self, uri: str, records: Records, columns: Columns, on_bad_row: BadRowRule) -> None:
         self._uri, self._records, self._columns = uri, records.rows, columns
         self._template = None if columns.template is None else Template(columns.template)
         self._paths, self._also = columns.texts, columns.also
-        self.notes = records.notes
+        self.notes, self._on_bad_row = records.notes, on_bad_row
+        self.bad = BadRows()
         self.blank = self.missing = self.left_out = 0
 
     def __iter__(self) -> Iterator[tuple[str, str | None]]:
@@ -89,12 +124,16 @@ class Texts:
         """Texts that are not blank, with the turns before them.
 
         Raises:
-            ConfigurationError: the file is damaged, no record has a column, or something in it is no text.
+            ConfigurationError: the file is damaged, no record has a column, or something in it is no text (after all
+                rows that are good, unless such rows are passed over).
         """
         first: Mapping[str, Any] = {}
         system = self._columns.system
         never = {*self._paths, *([] if system is None else [system])}
-        for place, row in self._records:
+        for place, row, bad in self._records:
+            if bad is not None:
+                self.bad.add(place, f": {place} {bad}")
+                continue
             first = first or row
             values = {path: found for path in self._paths if (found := value_at(row, path)) is not MISSING}
             never -= values.keys()
@@ -107,13 +146,19 @@ class Texts:
             if values.keys().isdisjoint(self._paths):
                 self.missing += 1
                 continue
-            text, history = self._asked(values, place, row)
+            try:
+                text, history = self._asked(values, place, row)
+            except BadRowError as error:
+                self.bad.add(place, str(error))
+                continue
             if not text or text.isspace():
                 self.blank += 1
                 continue
             yield GivenText(text, None if self._also is None else str(beside), history)
+        if self.bad.count and self._on_bad_row == "Refuse":
+            raise ConfigurationError(f"{self._uri}{self.bad}")
         if first and never:
-            advice = field_advice(first) if never & {*self._paths} else ""
+            advice = field_advice(first, min(never)) if never & {*self._paths} else ""
             raise ConfigurationError(f"{self._uri} has no {min(never)!r}; its first record has {listed(first)}{advice}")
 
     def _asked(self, values: Mapping[str, Any], place: str, row: Mapping[str, Any]) -> tuple[str, Turns]:
@@ -124,7 +169,7 @@ class Texts:
             try:
                 text, history, left_out = read_conversation(values[columns.messages])
             except BadConversationError as error:
-                raise ConfigurationError(f"{self._uri}: {columns.messages!r} {error}, in {place}") from None
+                raise BadRowError(f": {columns.messages!r} {error}, in {place}") from None
             self.left_out += left_out
         else:
             texts = {path: self._text(values.get(path), path, place, row) for path in self._paths}
@@ -132,10 +177,8 @@ class Texts:
         system = "" if columns.system is None else self._text(values.get(columns.system), columns.system, place, row)
         if system.strip():
             if history and history[0]["role"] == "system":
-                raise ConfigurationError(
-                    f"{self._uri}: {place} has a system message in {columns.system!r} and in {columns.messages!r}:"
-                    " keep one of them"
-                )
+                both = f"{columns.system!r} and in {columns.messages!r}"
+                raise BadRowError(f": {place} has a system message in {both}: keep one of them")
             history = [{"role": "system", "content": system}, *history]
         return text, history
 
@@ -144,7 +187,7 @@ class Texts:
             return ""
         if not isinstance(value, str):
             kind = _KINDS.get(type(value), type(value).__name__)
-            raise ConfigurationError(f"{self._uri}: {path!r} is {kind} in {place}, but must be text{field_advice(row)}")
+            raise BadRowError(f": {path!r} is {kind} in {place}, but must be text{field_advice(row)}")
         return value
 
 
@@ -158,6 +201,7 @@ def read_texts(
     template: str | None = None,
     messages: str | None = None,
     system: str | None = None,
+    on_bad_row: BadRowRule = "Refuse",
 ) -> Texts:
     """The texts of a file; blank ones are passed over and counted.
 
@@ -170,13 +214,14 @@ def read_texts(
         template: instead of `column`.
         messages: likewise.
         system: a system message.
+        on_bad_row: whether a row that is not what it should be is an error, or passed over and counted.
 
     Raises:
         ConfigurationError: the file is not there, is no such file, or has another digest.
     """
     columns = Columns(column, template, messages, system, also)
     data, uri = checked_bytes(uri, store, sha256)
-    return Texts(uri, records_of(uri, data, columns.wanted), columns)
+    return Texts(uri, records_of(uri, data, columns.wanted), columns, on_bad_row)
 
 
 class TextsFound(NamedTuple):
@@ -187,6 +232,8 @@ class TextsFound(NamedTuple):
         repeats: of these, how many are equal to one before them, in their normal form.
         blank: that are.
         missing: records without the column.
+        bad: rows that are passed over.
+        bad_places: where the first of them are.
         notes: how the file was read, where that may surprise.
     """
 
@@ -194,6 +241,8 @@ class TextsFound(NamedTuple):
     repeats: int = 0
     blank: int = 0
     missing: int = 0
+    bad: int = 0
+    bad_places: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -208,6 +257,7 @@ def check_texts(
     template: str | None = None,
     messages: str | None = None,
     system: str | None = None,
+    on_bad_row: BadRowRule = "Refuse",
 ) -> TextsFound:
     """Read a whole file and say what it holds.
 
@@ -221,12 +271,21 @@ def check_texts(
         template: as in `read_texts`.
         messages: likewise.
         system: likewise.
+        on_bad_row: likewise.
 
     Raises:
         ConfigurationError: as in `read_texts`; or the file holds no text, or something else stands in `also`.
     """
     texts = read_texts(
-        uri, column, store, sha256=sha256, also=also, template=template, messages=messages, system=system
+        uri,
+        column,
+        store,
+        sha256=sha256,
+        also=also,
+        template=template,
+        messages=messages,
+        system=system,
+        on_bad_row=on_bad_row,
     )
     uri, count = readable(uri), 0
     distinct = set()
@@ -237,9 +296,13 @@ def check_texts(
             raise ConfigurationError(
                 f"{uri}: {also!r} is {name!r} beside text {count}, but must be one of {listed(names)}"
             )
+    if count == 0 and texts.bad.count:
+        raise ConfigurationError(f"{uri}{texts.bad}")
     if count == 0:
         raise ConfigurationError(f"{uri} has no text in {template or messages or column!r}")
     notes = texts.notes
     if texts.left_out:
         notes = (*notes, f"messages after the user's last one left out: {texts.left_out}")
-    return TextsFound(count, count - len(distinct), texts.blank, texts.missing, notes)
+    return TextsFound(
+        count, count - len(distinct), texts.blank, texts.missing, texts.bad.count, texts.bad.places, notes
+    )

@@ -15,6 +15,7 @@ from pydantic import Field
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import AnyRecipe, LmEvalRecipe, TaskSetRecipe
+from tiltyard_jobs.contracts.vocabulary import BadRowRule
 
 
 class StoreRef(Contract):
@@ -185,6 +186,7 @@ class ReadableFile(Contract):
         template: as in `PromptsRecipe`.
         messages: likewise `messages_field`.
         system: likewise `system_field`.
+        on_bad_row: likewise.
         sha256: its digest, where it is known.
         also: a column that names a competitor.
         names: the competitors.
@@ -197,6 +199,7 @@ class ReadableFile(Contract):
     template: str | None = Field(default=None, exclude_if=lambda template: template is None)
     messages: str | None = Field(default=None, exclude_if=lambda path: path is None)
     system: str | None = Field(default=None, exclude_if=lambda path: path is None)
+    on_bad_row: BadRowRule = Field(default="Refuse", exclude_if=lambda rule: rule == "Refuse")
     sha256: str | None = None
     also: str | None = None
     names: tuple[str, ...] = ()

@@ -92,8 +92,11 @@ class Template:
         return filled + self._rest if filled else ""
 
 
-def field_advice(row: Mapping[str, Any]) -> str:
-    """What to write for a record of a well-known shape; empty for any other one."""
+def field_advice(row: Mapping[str, Any], wanted: str = "") -> str:
+    """What to write for a record of a well-known shape, or with a name that is nearly `wanted`; empty for any other."""
+    near = next((name for name in row if name.strip().casefold() == wanted.strip().casefold()), wanted)
+    if near != wanted:
+        return f'; write field: "{near}"'
     for name, role, user, text in (
         ("messages", "role", "user", "content"),
         ("body.messages", "role", "user", "content"),

@@ -56,10 +56,12 @@ class Record(NamedTuple):
     Attributes:
         place: where it stands, for people: `line 3`.
         row: its columns.
+        bad: what is wrong with it, going on from its place; None: nothing.
     """
 
     place: str
     row: dict[str, Any]
+    bad: str | None = None
 
 
 class Records(NamedTuple):
@@ -172,7 +174,7 @@ def _texts(text: str) -> Iterator[Record]:
 
 def _array(text: str) -> Iterator[Record]:
     try:
-        rows = json.loads(text, parse_constant=_refuse_constant)
+        rows = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_distinct)
     except RecursionError:
         raise BadTextFileError(" is nested too deeply") from None
     except json.JSONDecodeError as error:
@@ -182,51 +184,72 @@ def _array(text: str) -> Iterator[Record]:
         raise BadTextFileError(f" is not JSON: {error}") from None
     suspect = _ESCAPED_SURROGATE.search(text) is not None
     for number, row in enumerate(rows, start=1):
-        yield Record(f"record {number}", _object(row, f"record {number}", suspect=suspect))
+        yield _record(f"record {number}", row, suspect=suspect)
 
 
 def _lines(text: str, kind: str) -> Iterator[Record]:
     for number, line in enumerate(io.StringIO(text, newline=None), start=1):
         if not line.strip():
             continue
+        place = f"line {number}"
         try:
-            row = json.loads(line, parse_constant=_refuse_constant)
+            row = json.loads(line, parse_constant=_refuse_constant, object_pairs_hook=_distinct)
         except RecursionError:
-            raise BadTextFileError(f": line {number} is nested too deeply") from None
+            yield Record(place, {}, "is nested too deeply")
         except json.JSONDecodeError as error:
-            _refuse_line(text, line, number, kind, error)
+            if number == 1:
+                _refuse_kind(line, kind, error)
+            yield Record(place, {}, _no_json(line, error))
         except ValueError as error:
-            raise BadTextFileError(f": line {number} is not JSON: {error}") from None
-        yield Record(
-            f"line {number}", _object(row, f"line {number}", suspect=_ESCAPED_SURROGATE.search(line) is not None)
-        )
+            yield Record(place, {}, f"is not JSON: {error}")
+        else:
+            yield _record(place, row, suspect=_ESCAPED_SURROGATE.search(line) is not None)
 
 
-def _refuse_line(text: str, line: str, number: int, kind: str, error: json.JSONDecodeError) -> NoReturn:
-    """Say what a line is that is not JSON."""
-    if number == 1 and line.strip() == "{":
+def _refuse_kind(line: str, kind: str, error: json.JSONDecodeError) -> None:
+    """Refuse a file whose first line shows that it is of another kind."""
+    if line.strip() == "{":
         advice = "write one record in each line, or put the records into one array: [{…}, {…}]"
         raise BadTextFileError(f" is one JSON object over several lines: {advice}")
-    if number == 1 and kind != "json" and not line.lstrip().startswith("{"):
+    if kind != "json" and not line.lstrip().startswith("{"):
         raise BadTextFileError(f": line 1 is not JSON: {error.msg}; let the name of a CSV file end in .csv")
-    torn = " (the file ends there: it is torn)" if error.pos >= len(line.rstrip()) else ""
-    raise BadTextFileError(f": line {number} is not JSON: {error.msg} at character {error.colno}{torn}")
+
+
+def _no_json(line: str, error: json.JSONDecodeError) -> str:
+    """What is wrong with a line."""
+    rest = line[error.pos :].strip()
+    if error.msg == "Extra data":
+        return (
+            "ends in a comma: leave it out" if rest == "," else "holds more than one record: write each in its own line"
+        )
+    if not line.endswith("\n") and not rest:  # of the last line
+        return f"is not JSON: {error.msg} at character {error.colno} (the file ends there: it is torn)"
+    if error.msg.startswith("Invalid control character"):
+        return f"has a line break or another control character in a text, at character {error.colno}: write \\n for it"
+    return f"is not JSON: {error.msg} at character {error.colno}"
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number that JSON has; write null")
 
 
-def _object(row: object, place: str, *, suspect: bool) -> dict[str, Any]:
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for place, name in enumerate(names) if name in names[:place])
+        raise ValueError(f"it names {twice!r} twice; give each a name of its own")
+    return found
+
+
+def _record(place: str, row: object, *, suspect: bool) -> Record:
     if isinstance(row, str):
         row = {TEXT_COLUMN: row}
     if not isinstance(row, dict):
-        raise BadTextFileError(f": {place} is not a JSON object")
+        return Record(place, {}, "is not a JSON object")
     if suspect and _SURROGATE.search(json.dumps(row, ensure_ascii=False)):
-        raise BadTextFileError(
-            f": {place} has half of a character (a lone surrogate): the text was cut; write it again"
-        )
-    return row
+        return Record(place, {}, "has half of a character (a lone surrogate): the text was cut; write it again")
+    return Record(place, row)
 
 
 def _delimiter(text: str) -> tuple[str, int]:
@@ -256,16 +279,19 @@ def _cells(text: str, delimiter: str, start: int) -> Iterator[Record]:
             if len(row) == len(header):
                 yield Record(place, dict(zip(header, row, strict=True)))
             elif "".join(row).strip() or len(row) > 1:  # else an empty line
-                _refuse_cells(place, len(row), header, delimiter)
+                yield Record(place, {}, _other_cells(row, header, delimiter))
     except csv.Error as error:
         raise BadTextFileError(
             f": line {line} is not CSV: {error}; put a text with quotes or line breaks into quotes"
         ) from None
 
 
-def _refuse_cells(place: str, cells: int, header: list[str], delimiter: str) -> NoReturn:
-    names = ", ".join(header[:8]) + (", …" if len(header) > 8 else "")
-    raise BadTextFileError(
-        f": {place} has {cells} {'cell' if cells == 1 else 'cells'}, but the header has {len(header)} ({names}):"
-        f" put a text with {_DELIMITERS[delimiter]} in it into double quotes"
-    )
+def _other_cells(row: list[str], header: list[str], delimiter: str) -> str:
+    cells, names = len(row), ", ".join(header[:8]) + (", …" if len(header) > 8 else "")
+    if cells < len(header):
+        advice = "write an empty cell for each that is missing, and put a text with line breaks into double quotes"
+    elif any(cell.strip() for cell in row[len(header) :]):
+        advice = f"put a text with {_DELIMITERS[delimiter]} in it into double quotes"
+    else:
+        advice = f"take {_DELIMITERS[delimiter]} off its end"
+    return f"has {cells} {'cell' if cells == 1 else 'cells'}, but the header has {len(header)} ({names}): {advice}"

@@ -150,11 +150,13 @@ def check_file(file: ReadableFile, store: StoreRef, seen: list[str]) -> None:
         template=file.template,
         messages=file.messages,
         system=file.system,
+        on_bad_row=file.on_bad_row,
     )
     if file.instructions:
         repeats = reasons({"Repeat": found.repeats})
         source = file.template or file.messages or file.column
-        passed = reasons({"blank": found.blank, f"without {source!r}": found.missing})
+        bad = f"bad ({found.bad_places})"
+        passed = reasons({bad: found.bad, "blank": found.blank, f"without {source!r}": found.missing})
         line = f"{found.texts} given" + (f": {repeats}" if repeats else "")
         seen.append("; ".join([line, *([f"passed over: {passed}"] if passed else []), *found.notes]))
 

@@ -55,6 +55,7 @@ def share_of(context: ShardContext[PromptsRecipe]) -> Iterator[tuple[str, Turns]
         template=recipe.template,
         messages=recipe.messages_field,
         system=recipe.system_field,
+        on_bad_row=recipe.on_bad_row,
     )
     for number, (text, attacker, history) in enumerate(texts.given()):
         mine = attacker == recipe.attacker if recipe.attacker_field else number % recipe.turns == recipe.turn

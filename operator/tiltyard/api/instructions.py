@@ -13,6 +13,7 @@ from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import ColumnName, PositiveShare, SystemMessage, Temperature, TextTemplate, TokenLimit
 from tiltyard.api.shapes import Distinct, Whole
 from tiltyard.api.texts import Texts
+from tiltyard_jobs.contracts.vocabulary import BadRowRule
 
 
 class Mine(ApiModel):
@@ -72,6 +73,10 @@ class GivenInstructions(Texts):
     system_field: ColumnName | None = None
     """A column with a system message for each instruction, or a path to it. It goes where the turns before an
     instruction go, and takes the place of `battles.answer.system`. Absent: none."""
+    on_bad_row: BadRowRule = "Refuse"
+    """What becomes of a row that is not what it should be: not JSON, more or fewer cells than the header, no text.
+    Refuse: the file is refused, with the number of such rows and the first of them. Skip: they are passed over and
+    counted. Default: Refuse."""
     attacker_field: ColumnName | None = None
     """The column that names the competitor to which an instruction belongs. Absent: the competitors get the
     instructions in turn."""

@@ -225,6 +225,7 @@ def _files(tournament: Tournament) -> Iterator[ReadableFile]:
                     "template": texts.template,
                     "messages": texts.messages_field,
                     "system": texts.system_field,
+                    "on_bad_row": texts.on_bad_row,
                     "also": texts.attacker_field,
                     "names": names,
                     "instructions": True,

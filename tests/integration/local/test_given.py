@@ -66,11 +66,13 @@ def test_nothing_is_left(curation: dict[str, Any], sentence: str, make_run: Make
     [
         ("Meine Fragen.txt.gz", gzip.compress("Über Bäume?\n\nSort.\n".encode("utf-16")), READ_BY_LINE),
         ("a.csv", b"sep=;\r\nid;prompt\r\n1;Sort, then print\r\n", "1 given; read with a semicolon between cells"),
+        ("a.jsonl", b'{"prompt": "Sort."}\n{"prompt": 1}\n', "1 given; passed over: 1 bad (line 2)"),
         ("a.json", json.dumps(["Sort.", "Sort. "]).encode(), "2 given: 1 exact repeat"),
     ],
 )
 def test_how_a_file_was_read_is_told(name: str, data: bytes, line: str, make_run: MakeRun) -> None:
-    run = make_run("run", manifest(3, instructions={"from": {"uri": name}}, curation=CURATION))
+    source = {"uri": name, "onBadRow": "Skip"}
+    run = make_run("run", manifest(3, instructions={"from": source}, curation=CURATION))
     (run.folder / name).write_bytes(data)
     assert f"Instructions: {line}\n" in run.finish(run.start("plan")).out
 

@@ -334,6 +334,12 @@ def test_a_missing_key_is_null_and_counted(tmp_path: Path) -> None:
         ("a.parquet", b'{"text": "a"}\n', "is not a parquet file by its first bytes: let its name end in what it is"),
         ("a.arrow", b"ARROW1 and no more", "is not a complete Arrow file (ArrowInvalid): fetch or write it again"),
         ("a.csv", b"sep=;\ntext;id\nA;1;2\n", "line 3 has 3 cells, but the header has 2 (text, id): put a text with"),
+        ("a.csv", b"id, Text\n1,a\n", "has no 'text'; its first record has  Text, id; write field: \" Text\""),
+        ("a.csv", b"id,text\n1,a,\n", "line 2 has 3 cells, but the header has 2 (id, text): take a comma off its end"),
+        ("a.jsonl", b'{"text": "a"},\n{"text": "b"}', "line 1 ends in a comma: leave it out"),
+        ("a.jsonl", b'{"text": "a"}{"text": "b"}', "line 1 holds more than one record: write each in its own line"),
+        ("a.jsonl", b'{"text": "a\nb"}\n', "line 1 has a line break or another control character in a text, at"),
+        ("a.jsonl", b'{"text": "a", "text": "b"}\n', "line 1 is not JSON: it names 'text' twice; give each a name of"),
         ("a.json", b'[{"text": "a"}', "line 1 is not JSON: Expecting ',' delimiter (the file ends there: it is torn)"),
         ("a.json", b"[" * 100_000, "is nested too deeply"),
         ("a.csv", b"other,id\na,b\n", "has no 'text'; its first record has id, other"),
@@ -356,6 +362,26 @@ def test_a_missing_key_is_null_and_counted(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_is_said(tmp_path: Path, name: str, data: bytes, sentence: str) -> None:
     assert refusal(tmp_path / name, data).startswith(sentence)
+
+
+BAD = b'{"text": "a"}\n{"text": 1}\n[]\n{"text": "b", x}\n{"text": "c \\ud83d"}\n\n{"text": ["d"]}\n7\n{"text": "e"}\n'
+
+
+def test_all_bad_rows_are_counted_and_may_be_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    assert refusal(path, BAD) == (
+        "'text' is a number in line 2, but must be text"
+        " (6 bad rows: line 2, line 3, line 4, line 5, line 7, …; onBadRow: Skip passes over those of instructions)"
+    )
+    found = check_texts(path.as_uri(), "text", STORE, on_bad_row="Skip")
+    assert found == TextsFound(2, bad=6, bad_places="line 2, line 3, line 4, line 5, line 7, …")
+    path.write_bytes(b"7\n")
+    with pytest.raises(ConfigurationError, match=r"a\.jsonl: line 1 is not a JSON object$"):
+        check_texts(path.as_uri(), "text", STORE, on_bad_row="Skip")
+    path.write_bytes(b"text,id\na,1\nb,c,2\nd,3\n")
+    (tmp_path / "a.csv").write_bytes(path.read_bytes())
+    found = check_texts((tmp_path / "a.csv").as_uri(), "text", STORE, on_bad_row="Skip")
+    assert found == TextsFound(2, bad=1, bad_places="line 3")
 
 
 def test_parquet_columns(tmp_path: Path) -> None:

@@ -115,6 +115,7 @@ class InstructionRecipes:
                 template=given.template,
                 messages_field=given.messages_field,
                 system_field=given.system_field,
+                on_bad_row=given.on_bad_row,
                 sha256=given.sha256,
                 attacker_field=given.attacker_field,
                 attacker=name if given.attacker_field else None,

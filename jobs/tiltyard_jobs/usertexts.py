@@ -6,8 +6,9 @@ both before anything starts (`stages.preflight`). How a file is read, `userfiles
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 from tiltyard_jobs.contracts.conversation import BadConversationError, Turns, read_conversation, whole_text
 from tiltyard_jobs.contracts.layout import readable
@@ -32,6 +33,8 @@ class Columns(NamedTuple):
         messages: a conversation, instead of `column`: its last turn of the user is the text.
         system: a system message that goes before the text.
         also: another column.
+        id: what no other record has.
+        keep: what stands beside the text in these columns.
     """
 
     column: str
@@ -39,6 +42,8 @@ class Columns(NamedTuple):
     messages: str | None = None
     system: str | None = None
     also: str | None = None
+    id: str | None = None
+    keep: tuple[str, ...] = ()
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -50,7 +55,18 @@ class Columns(NamedTuple):
     @property
     def wanted(self) -> list[str]:
         """All of them."""
-        return [*self.texts, *(name for name in (self.system, self.also) if name is not None)]
+        return [*self.texts, *(name for name in (self.system, self.also, self.id, *self.keep) if name is not None)]
+
+
+class MoreColumns(TypedDict, total=False):
+    """All of `Columns` but the first."""
+
+    template: str | None
+    messages: str | None
+    system: str | None
+    also: str | None
+    id: str | None
+    keep: tuple[str, ...]
 
 
 class GivenText(NamedTuple):
@@ -59,11 +75,22 @@ class GivenText(NamedTuple):
     Attributes:
         beside: what stands in the other column.
         history: the turns before it.
+        row: its record's number, from 0.
+        id: as in `Columns`.
+        kept: what stands in the columns of `keep`, as text.
     """
 
     text: str
     beside: str | None
-    history: Turns = ()
+    history: Turns
+    row: int
+    id: str | None
+    kept: dict[str, str | None]
+
+
+def as_text(value: Any) -> str | None:
+    """A value of the user's as it is kept: text as it is, anything else as JSON."""
+    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 class BadRowError(ValueError):
@@ -111,7 +138,7 @@ class Texts:
     def __init__(self, uri: str, records: Records, columns: Columns, on_bad_row: BadRowRule) -> None:
         self._uri, self._records, self._columns = uri, records.rows, columns
         self._template = None if columns.template is None else Template(columns.template)
-        self._paths, self._also = columns.texts, columns.also
+        self._paths = columns.texts
         self.notes, self._on_bad_row = records.notes, on_bad_row
         self.bad = BadRows()
         self.blank = self.missing = self.left_out = 0
@@ -128,38 +155,46 @@ class Texts:
                 rows that are good, unless such rows are passed over).
         """
         first: Mapping[str, Any] = {}
-        system = self._columns.system
-        never = {*self._paths, *([] if system is None else [system])}
-        for place, row, bad in self._records:
+        columns = self._columns
+        beside = [name for name in (columns.system, columns.id, *columns.keep) if name is not None]
+        never = {*self._paths, *beside}
+        for number, (place, row, bad) in enumerate(self._records):
             if bad is not None:
                 self.bad.add(place, f": {place} {bad}")
                 continue
             first = first or row
-            values = {path: found for path in self._paths if (found := value_at(row, path)) is not MISSING}
+            values = {path: found for path in (*self._paths, *beside) if (found := value_at(row, path)) is not MISSING}
             never -= values.keys()
-            if system is not None and (found := value_at(row, system)) is not MISSING:
-                never.discard(system)
-                values[system] = found
-            beside = None if self._also is None else value_at(row, self._also)
-            if beside is MISSING:
-                raise ConfigurationError(f"{self._uri}: {place} has no {self._also!r}; it has {listed(row)}")
+            also = None if columns.also is None else value_at(row, columns.also)
+            if also is MISSING:
+                raise ConfigurationError(f"{self._uri}: {place} has no {columns.also!r}; it has {listed(row)}")
             if values.keys().isdisjoint(self._paths):
                 self.missing += 1
                 continue
             try:
                 text, history = self._asked(values, place, row)
+                own_id = self._id(values, place)
             except BadRowError as error:
                 self.bad.add(place, str(error))
                 continue
             if not text or text.isspace():
                 self.blank += 1
                 continue
-            yield GivenText(text, None if self._also is None else str(beside), history)
+            kept = {name: as_text(values.get(name)) for name in columns.keep}
+            yield GivenText(text, None if columns.also is None else str(also), history, number, own_id, kept)
         if self.bad.count and self._on_bad_row == "Refuse":
             raise ConfigurationError(f"{self._uri}{self.bad}")
         if first and never:
             advice = field_advice(first, min(never)) if never & {*self._paths} else ""
             raise ConfigurationError(f"{self._uri} has no {min(never)!r}; its first record has {listed(first)}{advice}")
+
+    def _id(self, values: Mapping[str, Any], place: str) -> str | None:
+        path = self._columns.id
+        if path is None:
+            return None
+        if values.get(path) is None or isinstance(values[path], float | list | dict):
+            raise BadRowError(f": {place} has no id in {path!r}: a text or a whole number")
+        return str(values[path])
 
     def _asked(self, values: Mapping[str, Any], place: str, row: Mapping[str, Any]) -> tuple[str, Turns]:
         """The text, and the turns before it."""
@@ -197,31 +232,25 @@ def read_texts(
     store: StoreRef,
     *,
     sha256: str | None = None,
-    also: str | None = None,
-    template: str | None = None,
-    messages: str | None = None,
-    system: str | None = None,
     on_bad_row: BadRowRule = "Refuse",
+    **columns: Unpack[MoreColumns],
 ) -> Texts:
     """The texts of a file; blank ones are passed over and counted.
 
     Args:
         uri: `file:///…` or `s3://bucket/key`, ending as one of `textfile.KINDS`; it may be packed.
-        column: as in `Columns`, likewise the others.
+        column: as in `Columns`.
         store: S3's endpoint, region and certificates.
         sha256: the file's digest, where it is known.
-        also: another column.
-        template: instead of `column`.
-        messages: likewise.
-        system: a system message.
         on_bad_row: whether a row that is not what it should be is an error, or passed over and counted.
+        columns: as in `Columns`.
 
     Raises:
         ConfigurationError: the file is not there, is no such file, or has another digest.
     """
-    columns = Columns(column, template, messages, system, also)
+    all_columns = Columns(column, **columns)
     data, uri = checked_bytes(uri, store, sha256)
-    return Texts(uri, records_of(uri, data, columns.wanted), columns, on_bad_row)
+    return Texts(uri, records_of(uri, data, all_columns.wanted), all_columns, on_bad_row)
 
 
 class TextsFound(NamedTuple):
@@ -252,12 +281,9 @@ def check_texts(
     store: StoreRef,
     *,
     sha256: str | None = None,
-    also: str | None = None,
     names: Collection[str] = (),
-    template: str | None = None,
-    messages: str | None = None,
-    system: str | None = None,
     on_bad_row: BadRowRule = "Refuse",
+    **columns: Unpack[MoreColumns],
 ) -> TextsFound:
     """Read a whole file and say what it holds.
 
@@ -266,40 +292,33 @@ def check_texts(
         column: likewise.
         store: likewise.
         sha256: likewise.
-        also: another column.
-        names: what may stand in that one.
-        template: as in `read_texts`.
-        messages: likewise.
-        system: likewise.
-        on_bad_row: likewise.
+        names: what may stand in the column `also`.
+        on_bad_row: as in `read_texts`.
+        columns: likewise.
 
     Raises:
-        ConfigurationError: as in `read_texts`; or the file holds no text, or something else stands in `also`.
+        ConfigurationError: as in `read_texts`; or the file holds no text, something else stands in `also`, or two rows
+            have one id.
     """
-    texts = read_texts(
-        uri,
-        column,
-        store,
-        sha256=sha256,
-        also=also,
-        template=template,
-        messages=messages,
-        system=system,
-        on_bad_row=on_bad_row,
-    )
-    uri, count = readable(uri), 0
-    distinct = set()
-    for text, name, history in texts.given():
+    texts = read_texts(uri, column, store, sha256=sha256, on_bad_row=on_bad_row, **columns)
+    uri, count, also = readable(uri), 0, columns.get("also")
+    distinct, ids = set(), set()
+    for given in texts.given():
         count += 1
-        distinct.add(digest_of(whole_text(text, history)))
-        if also is not None and name not in names:
+        distinct.add(digest_of(whole_text(given.text, given.history)))
+        if also is not None and given.beside not in names:
             raise ConfigurationError(
-                f"{uri}: {also!r} is {name!r} beside text {count}, but must be one of {listed(names)}"
+                f"{uri}: {also!r} is {given.beside!r} beside text {count}, but must be one of {listed(names)}"
             )
+        if given.id is not None and given.id in ids:
+            raise ConfigurationError(f"{uri}: {columns.get('id')!r} is {given.id!r} in two rows; ids must differ")
+        ids.add(given.id)
     if count == 0 and texts.bad.count:
         raise ConfigurationError(f"{uri}{texts.bad}")
     if count == 0:
-        raise ConfigurationError(f"{uri} has no text in {template or messages or column!r}")
+        raise ConfigurationError(
+            f"{uri} has no text in {columns.get('template') or columns.get('messages') or column!r}"
+        )
     notes = texts.notes
     if texts.left_out:
         notes = (*notes, f"messages after the user's last one left out: {texts.left_out}")

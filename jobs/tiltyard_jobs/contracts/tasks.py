@@ -187,6 +187,8 @@ class ReadableFile(Contract):
         messages: likewise `messages_field`.
         system: likewise `system_field`.
         on_bad_row: likewise.
+        id: likewise `id_field`.
+        keep: likewise.
         sha256: its digest, where it is known.
         also: a column that names a competitor.
         names: the competitors.
@@ -200,6 +202,8 @@ class ReadableFile(Contract):
     messages: str | None = Field(default=None, exclude_if=lambda path: path is None)
     system: str | None = Field(default=None, exclude_if=lambda path: path is None)
     on_bad_row: BadRowRule = Field(default="Refuse", exclude_if=lambda rule: rule == "Refuse")
+    id: str | None = Field(default=None, exclude_if=lambda path: path is None)
+    keep: tuple[str, ...] = Field(default=(), exclude_if=lambda names: not names)
     sha256: str | None = None
     also: str | None = None
     names: tuple[str, ...] = ()

@@ -73,6 +73,11 @@ TOKENS: Columns = {
 }
 FINISH: Columns = {"finish_reason": text("the server's; `length`: cut by the token limit")}
 HISTORY = "turns before the instruction: a system message and earlier turns; null where there are none"
+ORIGIN: Columns = {
+    "source_row": integer("the record's number in the user's file, from 0; null where mined"),
+    "source_id": text("its id there; null without `idField`"),
+    "kept": text("columns of the record to be kept, as JSON; null without `keep`"),
+}
 INSTRUCTION: Columns = {"instruction_id": text("20 hex digits")}
 
 _TURN = [pa.field("role", pa.string()), pa.field("content", pa.string())]

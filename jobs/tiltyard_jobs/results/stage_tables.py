@@ -12,6 +12,7 @@ from tiltyard_jobs.results.columns import (
     FINISH,
     HISTORY,
     INSTRUCTION,
+    ORIGIN,
     TOKENS,
     VOID,
     column,
@@ -34,6 +35,7 @@ INSTRUCTIONS = table(
     }
     | FINISH
     | {"prefix_sha256": text("digest of the chat template's prefix with which it was mined")}
+    | ORIGIN
     | TOKENS
     | VOID
 )
@@ -63,6 +65,7 @@ CURATED = table(
         "grade": text("Excellent, Good, Average or Poor; null where nothing was graded"),
         "task_type": text("one of seven, by rules"),
     }
+    | ORIGIN
 )
 
 ANSWERS = table(

@@ -15,13 +15,14 @@ from tiltyard_jobs.curation.difficulty import combined_score, grade_of
 from tiltyard_jobs.curation.kcenter import k_center_greedy
 from tiltyard_jobs.curation.random_subset import random_subset
 from tiltyard_jobs.curation.task_types import task_type
+from tiltyard_jobs.results.origins import COLUMNS
 from tiltyard_jobs.results.stage_tables import CURATED, DROPPED
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.tables import TableWriter
 from tiltyard_jobs.stages.embedding import embed_texts
 from tiltyard_jobs.stages.leftover import require_some
 
-_COLUMNS = ("instruction_id", "attacker_id", "instruction", "history")
+_COLUMNS = ("instruction_id", "attacker_id", "instruction", "history", *COLUMNS)
 UNGRADED, DIFFICULTY, DIVERSITY = "Ungraded", "Difficulty", "Diversity"
 
 

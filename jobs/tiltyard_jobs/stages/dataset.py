@@ -23,6 +23,8 @@ from tiltyard_jobs.results.dataset_tables import (
 from tiltyard_jobs.results.documents import DataSummary, Standings
 from tiltyard_jobs.results.dropped import are_given, dropped_rows
 from tiltyard_jobs.results.funnels import by_attacker, funnels_of, reply_counts
+from tiltyard_jobs.results.origins import origins, with_origin
+from tiltyard_jobs.results.run_tables import BATTLES
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.pace import Pace
 from tiltyard_jobs.usertexts import read_texts
@@ -50,7 +52,12 @@ def _dataset(context: ShardContext[DatasetRecipe]) -> Outcome:
     fought = answered_instructions(artifacts, lineup, recipe.ratings, by_attacker(recipe, FilterRecipe.STAGE))
     written = write_instructions(folder, recipe, fought, contaminated, contamination.repeats, pace)
     verdicts = write_table(folder, "verdicts", verdict_rows(artifacts, lineup, pace))
-    battles = write_table(folder, "battles", battle_rows(ballots, ballots.counted(recipe.ties), Roster.of(lineup)))
+    counted, roster = ballots.counted(recipe.ties), Roster.of(lineup)
+    if are_given(recipe):
+        rows_back = battle_rows(ballots, counted, roster, origins(artifacts, lineup, recipe.keep))
+        battles = write_table(folder, "battles", rows_back, with_origin(BATTLES, recipe.keep))
+    else:
+        battles = write_table(folder, "battles", battle_rows(ballots, counted, roster))
 
     summary = _summary(context, contamination, written)
     formats = [kind.lower() for kind in recipe.formats]

@@ -33,6 +33,7 @@ from tiltyard_jobs.llm.retry import RetryPolicy
 from tiltyard_jobs.llm.template import find_prefix, prefix_from_template
 from tiltyard_jobs.prompts.verdicts import TOP_LOGPROBS
 from tiltyard_jobs.results.run_folder import outputs_of
+from tiltyard_jobs.results.run_tables import DATASET_TABLES
 from tiltyard_jobs.results.used_line import reasons
 from tiltyard_jobs.sandbox.confine import ConfinementError
 from tiltyard_jobs.sandbox.host import Limits, run_program
@@ -151,7 +152,14 @@ def check_file(file: ReadableFile, store: StoreRef, seen: list[str]) -> None:
         messages=file.messages,
         system=file.system,
         on_bad_row=file.on_bad_row,
+        id=file.id,
+        keep=file.keep,
     )
+    taken = {name for schema in DATASET_TABLES.values() for name in schema.names}
+    if mine := [name for name in file.keep if name in taken | {"source_row", "source_id", "thought"}]:
+        raise ConfigurationError(
+            f"{file.field}.keep: {mine[0]!r} is a column that the tables have already; rename it in the file"
+        )
     if file.instructions:
         repeats = reasons({"Repeat": found.repeats})
         source = file.template or file.messages or file.column

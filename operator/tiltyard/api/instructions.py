@@ -73,6 +73,11 @@ class GivenInstructions(Texts):
     system_field: ColumnName | None = None
     """A column with a system message for each instruction, or a path to it. It goes where the turns before an
     instruction go, and takes the place of `battles.answer.system`. Absent: none."""
+    id_field: ColumnName | None = None
+    """A column with an id of each row, or a path to it; no two rows may have the same. It is the column `source_id` of
+    the tables of instructions, answers, battles and training rows. Absent: only the row's number is there."""
+    keep: Annotated[tuple[ColumnName, ...], Field(max_length=16), Distinct()] = ()
+    """Columns of the file that go into these tables as they are, as text."""
     on_bad_row: BadRowRule = "Refuse"
     """What becomes of a row that is not what it should be: not JSON, more or fewer cells than the header, no text.
     Refuse: the file is refused, with the number of such rows and the first of them. Skip: they are passed over and

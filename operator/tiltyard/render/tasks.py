@@ -226,6 +226,8 @@ def _files(tournament: Tournament) -> Iterator[ReadableFile]:
                     "messages": texts.messages_field,
                     "system": texts.system_field,
                     "on_bad_row": texts.on_bad_row,
+                    "id": texts.id_field,
+                    "keep": texts.keep,
                     "also": texts.attacker_field,
                     "names": names,
                     "instructions": True,

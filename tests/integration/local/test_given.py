@@ -133,6 +133,32 @@ def test_whole_conversations_go_to_all_and_into_the_training_rows(make_run: Make
     assert sorted(str(row["prompt"]) for row in preferred) == sorted(map(str, asking))
 
 
+def test_the_way_back_to_the_rows_of_the_file(make_run: MakeRun) -> None:
+    source = {"uri": "p.csv", "idField": "case", "keep": ["category", "level"]}
+    run = make_run("run", manifest(3, instructions={"from": source}, curation=CURATION))
+    rows = [f"{number},Explain case {number} to me.,{'math' if number % 2 else ''},{number}" for number in range(8)]
+    rows[4] = rows[1].replace("1,", "4,", 1)  # a repeat
+    (run.folder / "p.csv").write_text("case,prompt,category,level\n" + "\n".join(rows) + "\n")
+    finished = run.run()
+    assert finished.code == 0, finished
+    given = {row["instruction_id"]: row for row in table(run, "instructions")}
+    assert sorted(row["source_row"] for row in given.values()) == [0, 1, 2, 3, 5, 6, 7]
+    for row in given.values():
+        assert row["instruction"] == f"Explain case {row['source_row']} to me."
+    tables = [("instructions", "tables"), ("answers", "tables"), ("battles", "tables")]
+    for name, within in (*tables, ("sft", "data"), ("preference", "data")):
+        found = table(run, name, within)
+        assert found, name
+        for row in found:
+            number = given[row["instruction_id"]]["source_row"]
+            back = (row["source_row"], row["source_id"], row["category"], row["level"])
+            assert back == (number, str(number), "math" if number % 2 else "", str(number))
+    run.write(manifest(3, instructions={"from": source | {"keep": ["prompt"]}}, curation=CURATION))
+    refused = run.finish(run.start("plan"))
+    sentence = "spec.instructions.from.keep: 'prompt' is a column that the tables have already; rename it in the file"
+    assert (refused.code, refused.err.strip().removesuffix(".")) == (2, sentence)
+
+
 def table(run: LocalRun, name: str, within: str = "tables") -> list[dict[str, Any]]:
     assert run.out is not None
     (folder,) = (Path(run.out) / "runs").iterdir()

@@ -222,8 +222,8 @@ def test_a_system_message_for_each_row(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"has no 'x'; its first record has q, s$"):
         list(read_texts(uri, "q", STORE, system="x"))
     written(tmp_path / "a.jsonl", [{"s": "Be terse.", "m": TURNS}])
-    ((text, _, history),) = read_texts(uri, "q", STORE, system="s", messages="m").given()
-    assert (text, list(history)) == ("Sort.", [SYSTEM])
+    (one,) = read_texts(uri, "q", STORE, system="s", messages="m").given()
+    assert (one.text, list(one.history)) == ("Sort.", [SYSTEM])
     written(tmp_path / "a.jsonl", [{"s": "Be terse.", "m": [SYSTEM, *TURNS]}])
     with pytest.raises(ConfigurationError, match=r"line 1 has a system message in 's' and in 'm': keep one of them$"):
         list(read_texts(uri, "q", STORE, system="s", messages="m"))
@@ -382,6 +382,32 @@ def test_all_bad_rows_are_counted_and_may_be_passed_over(tmp_path: Path) -> None
     (tmp_path / "a.csv").write_bytes(path.read_bytes())
     found = check_texts((tmp_path / "a.csv").as_uri(), "text", STORE, on_bad_row="Skip")
     assert found == TextsFound(2, bad=1, bad_places="line 3")
+
+
+def test_ids_and_columns_that_are_kept(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"q": "A", "id": "x", "c": {"kind": "math"}, "n": 1.5},
+        {"q": " ", "id": "y", "c": None, "n": None},
+        {"q": "B", "id": 7},
+    ]
+    uri = written(tmp_path / "a.jsonl", rows)
+    found = list(read_texts(uri, "q", STORE, id="id", keep=("c.kind", "n")).given())
+    assert [(one.row, one.id, one.kept) for one in found] == [
+        (0, "x", {"c.kind": "math", "n": "1.5"}),
+        (2, "7", {"c.kind": None, "n": None}),
+    ]
+    assert [(one.row, one.id, one.kept) for one in read_texts(uri, "q", STORE).given()] == [
+        (0, None, {}),
+        (2, None, {}),
+    ]
+    with pytest.raises(ConfigurationError, match=r"has no 'z'; its first record has c, id, n, q$"):
+        list(read_texts(uri, "q", STORE, keep=("z",)))
+    written(tmp_path / "a.jsonl", [{"q": "A", "id": 1}, {"q": "B", "id": "1"}])
+    with pytest.raises(ConfigurationError, match=r"a\.jsonl: 'id' is '1' in two rows; ids must differ$"):
+        check_texts(uri, "q", STORE, id="id")
+    written(tmp_path / "a.jsonl", [{"q": "A", "id": 1}, {"q": "B"}, {"q": "C", "id": 1.5}])
+    with pytest.raises(ConfigurationError, match=r": line 2 has no id in 'id': a text or a whole number \(2 bad rows"):
+        check_texts(uri, "q", STORE, id="id")
 
 
 def test_parquet_columns(tmp_path: Path) -> None:

@@ -86,6 +86,8 @@ class PromptsRecipe(Recipe):
         messages_field: a conversation instead: its last turn of the user is the instruction.
         system_field: a system message that goes before the instruction.
         on_bad_row: what becomes of a row that is not what it should be.
+        id_field: a column with an id of each row.
+        keep: columns that go into the tables.
         sha256: the file's digest, where it is known: another file in its place is refused.
         attacker_field: the column that names the attacker; None: rows are dealt to the attackers in turn.
         attacker: the value looked for in `attacker_field`.
@@ -104,6 +106,8 @@ class PromptsRecipe(Recipe):
     messages_field: str | None = in_key_if_set(None)
     system_field: str | None = in_key_if_set(None)
     on_bad_row: BadRowRule = in_key_if_set("Refuse")
+    id_field: str | None = in_key_if_set(None)
+    keep: tuple[str, ...] = in_key_if_set(())
     sha256: str | None = None
     attacker_field: str | None
     attacker: str | None

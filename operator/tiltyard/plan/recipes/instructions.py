@@ -116,6 +116,8 @@ class InstructionRecipes:
                 messages_field=given.messages_field,
                 system_field=given.system_field,
                 on_bad_row=given.on_bad_row,
+                id_field=given.id_field,
+                keep=given.keep,
                 sha256=given.sha256,
                 attacker_field=given.attacker_field,
                 attacker=name if given.attacker_field else None,

@@ -153,6 +153,13 @@ def test_the_way_back_to_the_rows_of_the_file(make_run: MakeRun) -> None:
             number = given[row["instruction_id"]]["source_row"]
             back = (row["source_row"], row["source_id"], row["category"], row["level"])
             assert back == (number, str(number), "math" if number % 2 else "", str(number))
+    # What we write ourselves can be read.
+    (written,) = (Path(str(run.out)) / "runs").iterdir()
+    for name, field, said in (("sft", "messages", "; messages after"), ("preference", "prompt", "")):
+        ours = {"uri": str(written / "data" / f"{name}.parquet"), "messagesField": field, "idField": "source_id"}
+        run.write(manifest(3, instructions={"from": ours}, curation=CURATION))
+        count = len(table(run, name, "data"))
+        assert f"Instructions: {count} given{said}" in run.finish(run.start("plan")).out
     run.write(manifest(3, instructions={"from": source | {"keep": ["prompt"]}}, curation=CURATION))
     refused = run.finish(run.start("plan"))
     sentence = "spec.instructions.from.keep: 'prompt' is a column that the tables have already; rename it in the file"

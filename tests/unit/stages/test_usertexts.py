@@ -157,7 +157,12 @@ ALPACA = {"instruction": "Sort.", "input": "[2, 1]", "output": "[1, 2]"}
         ({"prompt": [{"role": "user", "content": "Sort."}], "chosen": []}, "prompt[-1].content", "Sort."),
         ({"question_id": 81, "category": "math", "turns": ["Sort.", "Why?"]}, "turns[0]", "Sort."),
         (ALPACA, "{instruction}\n\n{input}", "Sort.\n\n[2, 1]"),
+        (ALPACA | {"system": "Be terse."}, "{instruction}\n\n{input}", "Sort.\n\n[2, 1]"),
+        ({"instruction": "Sort.", "context": "[2, 1]"}, "{instruction}\n\n{context}", "Sort.\n\n[2, 1]"),  # Dolly's
         ({"instruction": "Sort.", "response": "ok"}, "instruction", "Sort."),  # Magpie's
+        ({"idx": 1, "Instruction": "Sort."}, "Instruction", "Sort."),  # WizardLM's
+        ({"turns": [{"content": "Sort."}]}, "turns[0].content", "Sort."),  # Arena-Hard's
+        ({"conversation_a": OPENAI["messages"], "winner": "b"}, "conversation_a[-2].content", "Sort."),
         ({"question": "Sort.", "answer": "ok"}, "question", "Sort."),  # GSM8K's
     ],
 )
@@ -167,9 +172,10 @@ def test_a_known_shape_is_told_and_read(tmp_path: Path, row: dict[str, Any], adv
     with pytest.raises(ConfigurationError) as caught:
         check_texts(uri, "prompt" if "prompt" in row else "nowhere", STORE)
     by_template = advice.startswith("{")
-    written_advice = 'template: "{instruction}\\n\\n{input}"' if by_template else f'field: "{advice}"'
+    written_advice = f"template: {json.dumps(advice)}" if by_template else f'field: "{advice}"'
     assert f"; write {written_advice}" in str(caught.value)
     assert ("messagesField" in str(caught.value)) == ("[-2]" in advice)
+    assert ('systemField: "system" for' in str(caught.value)) == ("system" in row)
     column, template = ("prompt", advice) if by_template else (advice, None)
     assert list(read_texts(uri, column, STORE, template=template)) == [(text, None)]
 

@@ -32,6 +32,7 @@ _UNPACK: Mapping[bytes, tuple[str, Callable[[bytes], bytes]]] = {
     b"\xfd7zXZ\x00": ("xz", lzma.decompress),
 }
 _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_HEAD = 1 << 20  # bytes in which a file shows what it is
 _LONGEST_CELL = 2**31 - 1
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -127,37 +128,60 @@ def read_records(kind: str, data: bytes) -> Records:
     for mark, other in _OTHERS.items():
         if data.startswith(mark):
             raise BadTextFileError(f" is {other}")
-    text, notes = _text(data)
-    if _WEB_PAGE.match(text):
+    data, notes = _utf8(data)
+    head = data[:_HEAD].decode(errors="replace")
+    if _WEB_PAGE.match(head):
         raise BadTextFileError(" is a web page: download the file itself, in its raw form")
-    if kind in ("csv", "tsv", "txt") and _is_object(text.lstrip().partition("\n")[0]):
+    if kind in ("csv", "tsv", "txt") and _is_object(head.lstrip().partition("\n")[0]):
         raise BadTextFileError(" is JSON Lines by its first line: let its name end in .jsonl")
     if kind == "txt":
-        return Records((*notes, "read by line"), _texts(text))
+        return Records((*notes, "read by line"), _decoded(data, _texts(data)))
     if kind in ("csv", "tsv"):
-        delimiter, start = _delimiter(text)
+        delimiter, start = _delimiter(head)
         if kind == "tsv":
             delimiter = "\t"
         elif delimiter != ",":
             notes = (*notes, f"read with {_DELIMITERS[delimiter]} between cells")
-        return Records(notes, _cells(text, delimiter, start))
-    return Records(notes, _array(text) if text.lstrip()[:1] == "[" else _lines(text, kind))
+        return Records(notes, _decoded(data, _cells(data, delimiter, start)))
+    return Records(notes, _decoded(data, _array(data) if head.lstrip()[:1] == "[" else _lines(data, kind)))
 
 
-def _text(data: bytes) -> tuple[str, tuple[str, ...]]:
+def _utf8(data: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """A text as UTF-8 without a mark, and how it was written where that may surprise."""
     encoding = next((name for mark, name in _MARKS.items() if data.startswith(mark)), "utf-8")
     if encoding == "utf-8" and 0 in data[:2]:  # UTF-16 without a mark: one byte of an ASCII character is 0
         encoding = "utf-16-be" if data[0] == 0 else "utf-16-le"
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        name = "UTF-16" if encoding.startswith("utf-16") else "UTF-8"
-        raise BadTextFileError(f": line {line} is not {name} ({error.reason}): save the file as UTF-8") from None
-    if (place := text.find("\0")) >= 0:
-        line = text.count("\n", 0, place) + 1
+    if encoding == "utf-8-sig":
+        data = data[3:]
+    elif encoding != "utf-8":
+        try:
+            data = data.decode(encoding).encode()
+        except UnicodeDecodeError as error:
+            line = data.count(b"\n", 0, error.start) + 1
+            raise BadTextFileError(f": line {line} is not UTF-16 ({error.reason}): save the file as UTF-8") from None
+    if (place := data.find(0)) >= 0:
+        line = data.count(b"\n", 0, place) + 1
         raise BadTextFileError(f": line {line} holds a NUL byte: the file is damaged, or not text")
-    return text, (("read as UTF-16",) if encoding.startswith("utf-16") else ())
+    return data, (("read as UTF-16",) if encoding.startswith("utf-16") else ())
+
+
+def _opened(data: bytes, newline: str | None, start: int = 0) -> io.TextIOWrapper:
+    """A text, decoded bit by bit."""
+    raw = io.BytesIO(data)
+    raw.seek(start)
+    return io.TextIOWrapper(raw, encoding="utf-8", newline=newline)
+
+
+def _decoded(data: bytes, rows: Iterator[Record]) -> Iterator[Record]:
+    try:
+        yield from rows
+    except UnicodeDecodeError:
+        try:
+            data.decode()
+        except UnicodeDecodeError as error:  # with its place in the whole file
+            line = data.count(b"\n", 0, error.start) + 1
+            raise BadTextFileError(f": line {line} is not UTF-8 ({error.reason}): save the file as UTF-8") from None
+        raise
 
 
 def _is_object(line: str) -> bool:
@@ -167,12 +191,13 @@ def _is_object(line: str) -> bool:
         return False
 
 
-def _texts(text: str) -> Iterator[Record]:
-    for number, line in enumerate(io.StringIO(text, newline=None), start=1):
+def _texts(data: bytes) -> Iterator[Record]:
+    for number, line in enumerate(_opened(data, None), start=1):
         yield Record(f"line {number}", {TEXT_COLUMN: line.removesuffix("\n")})
 
 
-def _array(text: str) -> Iterator[Record]:
+def _array(data: bytes) -> Iterator[Record]:
+    text = data.decode()
     try:
         rows = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_distinct)
     except RecursionError:
@@ -187,8 +212,8 @@ def _array(text: str) -> Iterator[Record]:
         yield _record(f"record {number}", row, suspect=suspect)
 
 
-def _lines(text: str, kind: str) -> Iterator[Record]:
-    for number, line in enumerate(io.StringIO(text, newline=None), start=1):
+def _lines(data: bytes, kind: str) -> Iterator[Record]:
+    for number, line in enumerate(_opened(data, None), start=1):
         if not line.strip():
             continue
         place = f"line {number}"
@@ -261,11 +286,11 @@ def _delimiter(text: str) -> tuple[str, int]:
     return max(_DELIMITERS, key=header.count), 0  # the first of equals: a comma
 
 
-def _cells(text: str, delimiter: str, start: int) -> Iterator[Record]:
+def _cells(data: bytes, delimiter: str, start: int) -> Iterator[Record]:
     if csv.field_size_limit() < _LONGEST_CELL:
         csv.field_size_limit(_LONGEST_CELL)
     # Line breaks inside quotes stay as they are.
-    reader = csv.reader(io.StringIO(text[start:], newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(_opened(data, "", start), delimiter=delimiter, strict=True)
     header: list[str] | None = None
     line = before = 1 + bool(start)
     try:

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tiltyard_jobs.contracts.tasks import StoreRef
@@ -349,6 +349,8 @@ def test_a_missing_key_is_null_and_counted(tmp_path: Path) -> None:
         ("a.json", b'[{"text": "a"}', "line 1 is not JSON: Expecting ',' delimiter (the file ends there: it is torn)"),
         ("a.json", b"[" * 100_000, "is nested too deeply"),
         ("a.csv", b"other,id\na,b\n", "has no 'text'; its first record has id, other"),
+        ("a.csv", b"\xff\xfe\x00\xd8\n\x00", "line 1 is not UTF-16 (illegal UTF-16 surrogate): save the file as UTF-8"),
+        ("a.txt", b"a\n" * 50_000 + b"\xff", "line 50001 is not UTF-8 (invalid start byte): save the file as UTF-8"),
         ("a.csv", b"text\n\xff\n", "line 2 is not UTF-8 (invalid start byte)"),
         ("a.csv", b'text\n"never closed', "line 2 is not CSV: unexpected end of data"),
         (
@@ -454,7 +456,9 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         check_texts(tmp_path.as_uri(), "text", STORE)
 
 
-@given(data=st.binary(max_size=200), kind=st.sampled_from(KINDS))
+@given(data=st.binary(max_size=200), kind=st.sampled_from((*KINDS, "tsv", "txt", "arrow", "feather")))
+@example(data=b"\xff\xfe\x00\xd8\n\x00", kind="csv")
+@example(data=b"\xef\xbb\xbf[\xff", kind="json")
 @settings(deadline=None, max_examples=100)
 def test_no_bytes_crash_it(tmp_path_factory: pytest.TempPathFactory, data: bytes, kind: str) -> None:
     path = tmp_path_factory.getbasetemp() / f"any.{kind}"

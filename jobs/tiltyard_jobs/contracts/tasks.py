@@ -15,6 +15,7 @@ from pydantic import Field
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import AnyRecipe, LmEvalRecipe, TaskSetRecipe
+from tiltyard_jobs.contracts.vocabulary import BadRowRule
 
 
 class StoreRef(Contract):
@@ -183,6 +184,11 @@ class ReadableFile(Contract):
     Attributes:
         column: holds the texts, or a path to them.
         template: as in `PromptsRecipe`.
+        messages: likewise `messages_field`.
+        system: likewise `system_field`.
+        on_bad_row: likewise.
+        id: likewise `id_field`.
+        keep: likewise.
         sha256: its digest, where it is known.
         also: a column that names a competitor.
         names: the competitors.
@@ -193,6 +199,11 @@ class ReadableFile(Contract):
     uri: str
     column: str
     template: str | None = Field(default=None, exclude_if=lambda template: template is None)
+    messages: str | None = Field(default=None, exclude_if=lambda path: path is None)
+    system: str | None = Field(default=None, exclude_if=lambda path: path is None)
+    on_bad_row: BadRowRule = Field(default="Refuse", exclude_if=lambda rule: rule == "Refuse")
+    id: str | None = Field(default=None, exclude_if=lambda path: path is None)
+    keep: tuple[str, ...] = Field(default=(), exclude_if=lambda names: not names)
     sha256: str | None = None
     also: str | None = None
     names: tuple[str, ...] = ()

@@ -10,6 +10,11 @@ from typing import Any, Final
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(-?\d+)\]")
 _PIECE = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|([{}])")
 
+# Names that instructions have; that what an instruction is about has; that system messages have.
+_COMMON = ("prompt", "instruction", "question", "query", "problem", "text", "input", "inputs")
+_BESIDE = ("input", "context")
+_SYSTEM = ("system", "system_prompt")
+
 
 class Missing:
     """What stands in a place that a record does not have."""
@@ -88,3 +93,42 @@ class Template:
         """The text. What stands before an empty value is left out with it; empty where all values are."""
         filled = "".join(before + values[path] for before, path in self._parts if values[path])
         return filled + self._rest if filled else ""
+
+
+def field_advice(row: Mapping[str, Any], wanted: str = "") -> str:
+    """What to write for a record of a well-known shape, or with a name that is nearly `wanted`; empty for any other."""
+    near = next((name for name in row if name.strip().casefold() == wanted.strip().casefold()), wanted)
+    if near != wanted:
+        return f'; write field: "{near}"'
+    advice = _text_advice(row)
+    system = next((name for name in _SYSTEM if isinstance(row.get(name), str)), None)
+    if system is None or not advice:
+        return advice
+    return f'{advice}, and systemField: "{system}" for the system messages'
+
+
+def _text_advice(row: Mapping[str, Any]) -> str:
+    for name in ("messages", "body.messages", "prompt", "conversations", "conversation", *row):
+        turns = value_at(row, name)
+        if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
+            continue
+        for role, user, text in (("from", "human", "value"), ("role", "user", "content")):
+            asked = [place for place, turn in enumerate(turns) if turn.get(role) == user]
+            if asked:
+                place = asked[0] if role == "from" else asked[-1] - len(turns)
+                part = "[0].text" if isinstance(turns[place].get(text), list) else ""
+                more = f', or messagesField: "{name}" for the turns before it too' if place % len(turns) else ""
+                return f'; write field: "{name}[{place}].{text}{part}"{more}'
+    turns = row.get("turns")
+    if isinstance(turns, list):
+        return f'; write field: "turns[0]{".content" if _is_records(turns) and "content" in turns[0] else ""}"'
+    known = next((name for common in _COMMON for name in row if name.casefold() == common and row[name]), None)
+    if known is not None and isinstance(row[known], str):
+        beside = next((name for name in _BESIDE if known == "instruction" and isinstance(row.get(name), str)), None)
+        return f'; write field: "{known}"' if beside is None else f'; write template: "{{{known}}}\\n\\n{{{beside}}}"'
+    inside = next((name for name, value in row.items() if _is_records(value)), None)
+    return "" if inside is None else f"; its {inside!r} is a list of records: write that list into a file of its own"
+
+
+def _is_records(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+BadRowRule = Literal["Refuse", "Skip"]
+"""What becomes of a row of a file of texts that is not what it should be."""
+
 LintRules = Literal["Strict", "Basic", "None"]
 """For which issues an instruction is dropped."""
 

@@ -16,7 +16,7 @@ from tiltyard_jobs.engine import Engine, run_engine
 from tiltyard_jobs.errors import ConfigurationError, PermanentError
 from tiltyard_jobs.evaluation import harness
 from tiltyard_jobs.sandbox import confine
-from tiltyard_jobs.usertexts import read_records
+from tiltyard_jobs.userfiles import read_records
 
 HARNESS = Path(harness.__file__)
 ENGINE = Engine(

@@ -10,7 +10,7 @@ from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.evaluation.benchmarks import benchmark
 from tiltyard_jobs.evaluation.benchmarks.base import Record, Task
 from tiltyard_jobs.evaluation.hub import hub_rows
-from tiltyard_jobs.usertexts import read_records
+from tiltyard_jobs.userfiles import read_records
 
 FIELD = "spec.evaluation.benchmarks"
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import orjson
 
+from tiltyard_jobs.contracts.conversation import Turns
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
-from tiltyard_jobs.prompts.fence import fence
+from tiltyard_jobs.prompts.fence import fenced_instruction
 from tiltyard_jobs.prompts.whole import unwrapped
 
 _SKILL = """\
@@ -35,18 +36,21 @@ SCHEMA: dict[str, Any] = {
 ENOUGH_TOKENS = 24  # of a grade without a thought
 
 
-def grade_messages(instruction: str, salt: str, criteria: str | None = None) -> list[dict[str, str]]:
+def grade_messages(
+    instruction: str, salt: str, criteria: str | None = None, history: Turns | None = None
+) -> list[dict[str, str]]:
     """Chat messages that ask for a grade.
 
     Args:
         instruction: what is graded.
         salt: of the fence.
         criteria: the user's own; None: how much skill the instruction asks for.
+        history: turns before the instruction.
     """
     weighed = _SKILL if criteria is None else _OWN.format(criteria=criteria.strip())
     return [
         {"role": "system", "content": f"TASK: grade\n{weighed}\n{_REPLY}"},
-        {"role": "user", "content": fence("INSTRUCTION", instruction, salt)},
+        {"role": "user", "content": fenced_instruction(instruction, salt, history)},
     ]
 
 

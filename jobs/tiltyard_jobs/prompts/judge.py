@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Self
 
+from tiltyard_jobs.contracts.conversation import Turns
 from tiltyard_jobs.contracts.recipes import JudgeRecipe
-from tiltyard_jobs.prompts.fence import fence
+from tiltyard_jobs.prompts.fence import fence, fenced_instruction
 from tiltyard_jobs.prompts.verdicts import VERDICT_METHODS
 
 CRITERIA: Mapping[str, str] = {
@@ -64,11 +65,13 @@ class JudgePrompt:
         system = _FRAME.format(criteria=criteria, reply=reply)
         self._system = {"role": "system", "content": system}
 
-    def messages(self, instruction: str, first: str, second: str) -> list[dict[str, str]]:
-        """Chat messages that ask for a verdict on two answers in this order."""
+    def messages(
+        self, instruction: str, first: str, second: str, *, history: Turns | None = None
+    ) -> list[dict[str, str]]:
+        """Chat messages that ask for a verdict on two answers in this order, after `history`."""
         salt = self._salt
         parts = (
-            fence("INSTRUCTION", instruction, salt),
+            fenced_instruction(instruction, salt, history),
             fence("ANSWER 1", first, salt),
             fence("ANSWER 2", second, salt),
         )

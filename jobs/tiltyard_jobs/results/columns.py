@@ -72,6 +72,12 @@ TOKENS: Columns = {
     "completion_tokens": integer("tokens that the model wrote, as the server counts them"),
 }
 FINISH: Columns = {"finish_reason": text("the server's; `length`: cut by the token limit")}
+HISTORY = "turns before the instruction: a system message and earlier turns; null where there are none"
+ORIGIN: Columns = {
+    "source_row": integer("the record's number in the user's file, from 0; null where mined"),
+    "source_id": text("its id there; null without `idField`"),
+    "kept": text("columns of the record to be kept, as JSON; null without `keep`"),
+}
 INSTRUCTION: Columns = {"instruction_id": text("20 hex digits")}
 
 _TURN = [pa.field("role", pa.string()), pa.field("content", pa.string())]
@@ -85,10 +91,13 @@ def messages(means: str) -> Column:
 
 
 def with_thoughts(schema: pa.Schema) -> pa.Schema:
-    """The schema of a table in which thoughts are kept: beside an answer, and in the turns of a conversation."""
+    """The schema of a table in which thoughts are kept: beside an answer, and in the turns of a conversation.
+
+    What came before an instruction was given and has none.
+    """
+    thinks = {kind.name for kind in schema if kind.type == _CONVERSATION} - {"history"}
     columns = {
-        kind.name: kind.with_type(_CONVERSATION_WITH_THOUGHTS) if kind.type == _CONVERSATION else kind
-        for kind in schema
+        kind.name: kind.with_type(_CONVERSATION_WITH_THOUGHTS) if kind.name in thinks else kind for kind in schema
     }
     if "answer" in columns:
         columns["thought"] = text("what the model thought before its answer; null where nothing")

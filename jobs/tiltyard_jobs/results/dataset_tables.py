@@ -13,12 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from tiltyard_jobs.contracts.recipes import DatasetRecipe, Lineup
 from tiltyard_jobs.rating.votes import Tally
 from tiltyard_jobs.results.answered import AnsweredInstruction
 from tiltyard_jobs.results.ballots import Ballots, Roster
 from tiltyard_jobs.results.columns import Row, fixed, with_thoughts
+from tiltyard_jobs.results.dropped import are_given
+from tiltyard_jobs.results.origins import origin_of, with_origin
 from tiltyard_jobs.results.run_tables import DATASET_TABLES, GIVEN_TABLES, provenance
 from tiltyard_jobs.results.training_rows import Selection, preference_row, select, sft_row
 from tiltyard_jobs.shard.artifacts import Artifacts
@@ -60,9 +63,9 @@ def table_path(folder: Path, name: str) -> Path:
     return folder / f"{name}.parquet"
 
 
-def write_table(folder: Path, name: str, rows: Iterable[Row]) -> int:
-    """Write one table; returns its number of rows."""
-    with TableWriter(table_path(folder, name), (DATASET_TABLES | GIVEN_TABLES)[name]) as table:
+def write_table(folder: Path, name: str, rows: Iterable[Row], schema: pa.Schema | None = None) -> int:
+    """Write one table, of another schema than usual where one is given; returns its number of rows."""
+    with TableWriter(table_path(folder, name), schema or (DATASET_TABLES | GIVEN_TABLES)[name]) as table:
         for row in rows:
             table.write(row)
         return table.close()
@@ -95,15 +98,21 @@ def write_instructions(
         schemas = {name: DATASET_TABLES[name] for name in names}
         if recipe.thoughts == "Keep":
             schemas = {name: with_thoughts(schema) for name, schema in schemas.items()}
+        given = are_given(recipe)
+        if given:
+            schemas = {name: with_origin(schema, recipe.keep) for name, schema in schemas.items()}
         tables = {
             name: stack.enter_context(TableWriter(table_path(folder, name), schema)) for name, schema in schemas.items()
         }
 
+        origin: Row = {}
+
         def write(name: str, row: Row) -> None:
-            tables[name].write(row)
+            tables[name].write(row | origin)
             written.rows[name] += 1
 
         for instruction, benchmark in zip(instructions, contaminated, strict=True):
+            origin = origin_of(instruction.curated, recipe.keep) if given else {}
             chosen = select(
                 instruction, players, min_margin=float(recipe.min_margin), contaminated=benchmark, repeats=repeats
             )
@@ -126,6 +135,7 @@ def instruction_row(instruction: AnsweredInstruction, chosen: Selection, contami
         "instruction_id": row["instruction_id"],
         **provenance("attacker", instruction.attacker),
         "instruction": row["instruction"],
+        "history": row.get("history"),
         "difficulty": row["score"],
         "grade": row["grade"],
         "task_type": row["task_type"],
@@ -148,17 +158,22 @@ def answer_row(instruction: AnsweredInstruction, player: str, answer: Row, score
     }
 
 
-def battle_rows(ballots: Ballots, counted: Tally, roster: Roster) -> Iterator[Row]:
+def battle_rows(ballots: Ballots, counted: Tally, roster: Roster, origins: Iterable[Row] = ()) -> Iterator[Row]:
     """Rows of `run_tables.BATTLES`: those in which a judge voted, by instruction, then A, then B.
 
-    A battle without a vote is left out, as readers take an outcome that they do not know for a tie.
+    A battle without a vote is left out, as readers take an outcome that they do not know for a tie. `origins` are those
+    of all instructions, in order.
     """
     names = [player.name for player in roster.players]
+    numbered = enumerate(origins)
+    place, origin = next(numbered, (len(ballots.ids), {}))
     for match in np.flatnonzero(~np.isnan(counted.score)):
         instruction, a, b = int(counted.instruction[match]), int(counted.attacker[match]), int(counted.defender[match])
         length_a, length_b = ballots.lengths[instruction, [a, b]].tolist()
         score = float(counted.score[match])
-        yield {
+        while place < instruction:
+            place, origin = next(numbered)
+        yield origin | {
             "instruction_id": ballots.ids[instruction].as_py(),
             "attacker": names[int(ballots.attacker[instruction])],
             "model_a": names[a],

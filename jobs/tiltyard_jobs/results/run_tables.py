@@ -13,6 +13,7 @@ import pyarrow as pa
 from tiltyard_jobs.contracts.recipes import PlayerRecipe
 from tiltyard_jobs.results.columns import (
     FINISH,
+    HISTORY,
     INSTRUCTION,
     TOKENS,
     VOID,
@@ -93,7 +94,7 @@ _MATCH: Columns = {
 RUN_INSTRUCTIONS = table(
     INSTRUCTION
     | provenance_columns("attacker", "the player that wrote it")
-    | {"instruction": text("what is asked")}
+    | {"instruction": text("what is asked"), "history": messages(HISTORY)}
     | _GRADED
     | {
         "temperature": real("how it was sampled; null where it was given instead of mined"),
@@ -176,7 +177,7 @@ _TRAINING: Columns = (
 )
 
 SFT = table(
-    {"messages": messages("the instruction as `user`, the gold answer as `assistant`")}
+    {"messages": messages("turns before the instruction, the instruction as `user`, the gold answer as `assistant`")}
     | _TRAINING
     | provenance_columns("model", "the gold answer's author")
     | {
@@ -190,7 +191,7 @@ SFT = table(
 
 PREFERENCE = table(
     {
-        "prompt": messages("the instruction as `user`"),
+        "prompt": messages("turns before the instruction, the instruction as `user`"),
         "chosen": messages("the gold answer as `assistant`"),
         "rejected": messages("the lowest-scored answer as `assistant`"),
     }

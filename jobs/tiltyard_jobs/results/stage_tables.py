@@ -8,18 +8,34 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from tiltyard_jobs.results.columns import FINISH, INSTRUCTION, TOKENS, VOID, column, integer, real, table, text, truth
+from tiltyard_jobs.results.columns import (
+    FINISH,
+    HISTORY,
+    INSTRUCTION,
+    ORIGIN,
+    TOKENS,
+    VOID,
+    column,
+    integer,
+    messages,
+    real,
+    table,
+    text,
+    truth,
+)
 
 INSTRUCTIONS = table(
     INSTRUCTION
     | {
         "attacker_id": text("model_id of the attacker"),
         "instruction": text("what is asked; null where void"),
+        "history": messages(HISTORY),
         "temperature": real("how it was sampled; null where it was read from a file"),
         "top_p": real("how it was sampled; null where it was read from a file"),
     }
     | FINISH
     | {"prefix_sha256": text("digest of the chat template's prefix with which it was mined")}
+    | ORIGIN
     | TOKENS
     | VOID
 )
@@ -44,10 +60,12 @@ CURATED = table(
     | {
         "attacker_id": text("model_id of the attacker"),
         "instruction": text("what battles are fought over"),
+        "history": messages(HISTORY),
         "score": integer("difficulty, 1 to 10; null where nothing was graded", 8),
         "grade": text("Excellent, Good, Average or Poor; null where nothing was graded"),
         "task_type": text("one of seven, by rules"),
     }
+    | ORIGIN
 )
 
 ANSWERS = table(

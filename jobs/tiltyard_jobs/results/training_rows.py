@@ -106,7 +106,7 @@ def common_columns(instruction: AnsweredInstruction, tournament: str) -> Row:
 def sft_row(instruction: AnsweredInstruction, gold: Entry, tournament: str) -> Row:
     """A row of `run_tables.SFT`."""
     return {
-        "messages": [_asked(instruction), _answered(gold)],
+        "messages": [*_asked(instruction), _answered(gold)],
         **common_columns(instruction, tournament),
         **provenance("model", gold.author),
         **{name: gold.score[name] for name in ("score", "margin", "votes", "verdicts", "quorum")},
@@ -116,7 +116,7 @@ def sft_row(instruction: AnsweredInstruction, gold: Entry, tournament: str) -> R
 def preference_row(instruction: AnsweredInstruction, gold: Entry, rejected: Entry, tournament: str) -> Row:
     """A row of `run_tables.PREFERENCE`."""
     return {
-        "prompt": [_asked(instruction)],
+        "prompt": _asked(instruction),
         "chosen": [_answered(gold)],
         "rejected": [_answered(rejected)],
         **common_columns(instruction, tournament),
@@ -129,8 +129,9 @@ def preference_row(instruction: AnsweredInstruction, gold: Entry, rejected: Entr
     }
 
 
-def _asked(instruction: AnsweredInstruction) -> dict[str, str]:
-    return {"role": "user", "content": instruction.curated["instruction"]}
+def _asked(instruction: AnsweredInstruction) -> list[dict[str, str]]:
+    row = instruction.curated
+    return [*(row.get("history") or ()), {"role": "user", "content": row["instruction"]}]
 
 
 def _answered(entry: Entry) -> dict[str, str]:

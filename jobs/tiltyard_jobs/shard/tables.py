@@ -28,9 +28,7 @@ class TableWriter:
         self._path = path
         self._schema = schema
         self._columns: dict[str, list[Any]] = {name: [] for name in schema.names}
-        self._texts = [
-            field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
-        ]
+        self._texts = [field.name for field in schema if _holds_text(field.type)]
         self._buffered = 0
         self._bytes = 0
         self._rows = 0
@@ -69,7 +67,7 @@ class TableWriter:
             raise KeyError(", ".join(sorted(row.keys() - self._columns.keys())))
         for name, values in self._columns.items():
             values.append(row.get(name))
-        self._bytes += sum(len(row.get(name) or "") for name in self._texts)
+        self._bytes += sum(_characters(row.get(name)) for name in self._texts)
         self._buffered += 1
         if self._buffered >= GROUP_ROWS or self._bytes >= GROUP_BYTES:
             self._flush()
@@ -96,6 +94,19 @@ class TableWriter:
         self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema), row_group_size=self._buffered)
         self._rows += self._buffered
         self._buffered = self._bytes = 0
+
+
+def _holds_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_nested(kind)
+
+
+def _characters(value: object) -> int:
+    """Of a text, or of all texts in a list or a record."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(map(_characters, value.values()))
+    return sum(map(_characters, value)) if isinstance(value, Sequence) else 0
 
 
 def iter_rows(

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 
-_OPENING = re.compile(r"^<<<(INSTRUCTION|ANSWER [12]) ([0-9a-f]{4,64})>>>\n", re.MULTILINE)
+_OPENING = re.compile(r"^<<<(CONVERSATION|INSTRUCTION|ANSWER [12]) ([0-9a-f]{4,64})>>>\n", re.MULTILINE)
 
 
 def fenced_parts(text: str) -> dict[str, str]:
-    """The content of each part by its name (`INSTRUCTION`, `ANSWER 1`, `ANSWER 2`), the first of each name."""
+    """The content of each part by its name (`CONVERSATION`, `INSTRUCTION`, `ANSWER 1`, …), the first of each name."""
     parts: dict[str, str] = {}
     place = 0
     while opening := _OPENING.search(text, place):

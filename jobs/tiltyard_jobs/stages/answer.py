@@ -32,7 +32,7 @@ async def answer(context: ShardContext[AnswerRecipe]) -> Outcome:
 
         async def ask(instruction: dict[str, Any]) -> dict[str, Any]:
             reply = await client.chat(
-                answer_messages(instruction["instruction"], recipe.system),
+                answer_messages(instruction["instruction"], recipe.system, instruction.get("history")),
                 sampling=sampling,
                 seed=seed_of(recipe.seed, recipe.model.id, instruction["instruction_id"]),
             )
@@ -54,7 +54,7 @@ async def answer(context: ShardContext[AnswerRecipe]) -> Outcome:
                 "detail": detail,
             }
 
-        columns = ["instruction_id", "instruction"]
+        columns = ["instruction_id", "instruction", "history"]
         rows = context.artifacts.rows(recipe.instructions, columns=columns, start=part.start, stop=part.stop)
         items: Iterator[WorkItem[dict[str, Any]]] = (WorkItem(0, row, payload) for row, payload in enumerate(rows))
         return await ask_all(context, items, ask, void, schema=schema, rows=(len(part),), failing=FAILING)

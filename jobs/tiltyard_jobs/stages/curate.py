@@ -9,17 +9,20 @@ from typing import Any
 
 import numpy as np
 
+from tiltyard_jobs.contracts.conversation import whole_text
 from tiltyard_jobs.contracts.recipes import CurateRecipe
 from tiltyard_jobs.curation.difficulty import combined_score, grade_of
 from tiltyard_jobs.curation.kcenter import k_center_greedy
 from tiltyard_jobs.curation.random_subset import random_subset
 from tiltyard_jobs.curation.task_types import task_type
+from tiltyard_jobs.results.origins import COLUMNS
 from tiltyard_jobs.results.stage_tables import CURATED, DROPPED
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.tables import TableWriter
 from tiltyard_jobs.stages.embedding import embed_texts
 from tiltyard_jobs.stages.leftover import require_some
 
+_COLUMNS = ("instruction_id", "attacker_id", "instruction", "history", *COLUMNS)
 UNGRADED, DIFFICULTY, DIVERSITY = "Ungraded", "Difficulty", "Diversity"
 
 
@@ -57,16 +60,19 @@ async def choose(context: ShardContext[CurateRecipe], reasons: list[str | None])
     if recipe.limit is None or len(left) <= recipe.limit:
         return
 
-    def column(name: str) -> Iterator[str]:
-        rows = context.artifacts.rows(recipe.instructions, columns=[name])
-        return (row[name] for row, reason in zip(rows, reasons, strict=True) if reason is None)
+    def left_rows(*names: str) -> Iterator[dict[str, Any]]:
+        rows = context.artifacts.rows(recipe.instructions, columns=names)
+        return (row for row, reason in zip(rows, reasons, strict=True) if reason is None)
 
     if recipe.diversity == "KCenterGreedy":
         assert recipe.embedder is not None
-        vectors = await embed_texts(context, recipe.embedder, list(column("instruction")))
+        rows = left_rows("instruction", "history")
+        texts = [whole_text(row["instruction"], row.get("history")) for row in rows]
+        vectors = await embed_texts(context, recipe.embedder, texts)
         chosen = (await asyncio.to_thread(k_center_greedy, vectors, recipe.limit)).indices
     else:
-        chosen = random_subset(list(column("instruction_id")), recipe.limit, seed=recipe.seed)
+        ids = [row["instruction_id"] for row in left_rows("instruction_id")]
+        chosen = random_subset(ids, recipe.limit, seed=recipe.seed)
     kept = set(np.asarray(left)[chosen].tolist())
     for place in left:
         if place not in kept:
@@ -80,7 +86,7 @@ def _write(context: ShardContext[CurateRecipe], scores: list[int | None], reason
     counts: Counter[str] = Counter(f"score.{score}" for score in scores if score is not None)
     rows = 0
     with TableWriter(kept_path, CURATED) as kept, TableWriter(dropped_path, DROPPED) as dropped:
-        source = context.artifacts.rows(recipe.instructions, columns=["instruction_id", "attacker_id", "instruction"])
+        source = context.artifacts.rows(recipe.instructions, columns=_COLUMNS)
         for row, score, reason in zip(source, scores, reasons, strict=True):
             if reason is not None:
                 dropped.write({"instruction_id": row["instruction_id"], "reason": reason})

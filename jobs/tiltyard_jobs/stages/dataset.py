@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
+from tiltyard_jobs.contracts.conversation import whole_text
 from tiltyard_jobs.contracts.recipes import DatasetRecipe, FilterRecipe
 from tiltyard_jobs.evaluation.known_texts import load_known
 from tiltyard_jobs.results.answered import answered_instructions
@@ -22,6 +23,8 @@ from tiltyard_jobs.results.dataset_tables import (
 from tiltyard_jobs.results.documents import DataSummary, Standings
 from tiltyard_jobs.results.dropped import are_given, dropped_rows
 from tiltyard_jobs.results.funnels import by_attacker, funnels_of, reply_counts
+from tiltyard_jobs.results.origins import origins, with_origin
+from tiltyard_jobs.results.run_tables import BATTLES
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.pace import Pace
 from tiltyard_jobs.usertexts import read_texts
@@ -49,7 +52,12 @@ def _dataset(context: ShardContext[DatasetRecipe]) -> Outcome:
     fought = answered_instructions(artifacts, lineup, recipe.ratings, by_attacker(recipe, FilterRecipe.STAGE))
     written = write_instructions(folder, recipe, fought, contaminated, contamination.repeats, pace)
     verdicts = write_table(folder, "verdicts", verdict_rows(artifacts, lineup, pace))
-    battles = write_table(folder, "battles", battle_rows(ballots, ballots.counted(recipe.ties), Roster.of(lineup)))
+    counted, roster = ballots.counted(recipe.ties), Roster.of(lineup)
+    if are_given(recipe):
+        rows_back = battle_rows(ballots, counted, roster, origins(artifacts, lineup, recipe.keep))
+        battles = write_table(folder, "battles", rows_back, with_origin(BATTLES, recipe.keep))
+    else:
+        battles = write_table(folder, "battles", battle_rows(ballots, counted, roster))
 
     summary = _summary(context, contamination, written)
     formats = [kind.lower() for kind in recipe.formats]
@@ -86,8 +94,8 @@ def instruction_texts(context: ShardContext[DatasetRecipe]) -> Iterator[str]:
     """All curated instructions, attacker by attacker."""
     recipe = context.recipe
     for player in recipe.lineup.players:
-        for row in context.artifacts.rows(recipe.lineup.instructions[player.name], columns=["instruction"]):
-            yield row["instruction"]
+        for row in context.artifacts.rows(recipe.lineup.instructions[player.name], columns=["instruction", "history"]):
+            yield whole_text(row["instruction"], row.get("history"))
 
 
 def _summary(context: ShardContext[DatasetRecipe], contamination: Contamination, written: Written) -> DataSummary:

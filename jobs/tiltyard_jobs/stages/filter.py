@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from tiltyard_jobs.contracts.conversation import whole_text
 from tiltyard_jobs.contracts.recipes import FilterRecipe, MineRecipe
 from tiltyard_jobs.contracts.vocabulary import LintRules
 from tiltyard_jobs.curation.dedup import DedupResult, deduplicate
@@ -77,12 +78,15 @@ async def find_twins(context: ShardContext[FilterRecipe], issues: list[str | Non
     recipe = context.recipe
     artifacts, threshold = context.artifacts, float(recipe.threshold)
 
+    def whole(row: dict[str, Any]) -> str:
+        return whole_text(row["instruction"], row.get("history"))
+
     def texts() -> Iterator[str]:
-        return (row["instruction"] for row, issue in zip(source_rows(context), issues, strict=True) if issue is None)
+        return (whole(row) for row, issue in zip(source_rows(context), issues, strict=True) if issue is None)
 
     def earlier() -> Iterator[str]:
         for ref in recipe.earlier:
-            yield from (row["instruction"] for row in artifacts.rows(ref, columns=["instruction"]))
+            yield from map(whole, artifacts.rows(ref, columns=["instruction", "history"]))
 
     if recipe.dedup == "None":
         return None

@@ -30,7 +30,7 @@ async def grade(context: ShardContext[GradeRecipe]) -> Outcome:
 
         async def ask(instruction: dict[str, Any]) -> dict[str, Any]:
             reply = await client.chat(
-                grade_messages(instruction["instruction"], salt, recipe.criteria),
+                grade_messages(instruction["instruction"], salt, recipe.criteria, instruction.get("history")),
                 sampling=sampling,
                 seed=seed_of(recipe.grader.id, instruction["instruction_id"]),
                 json_schema=SCHEMA,
@@ -45,7 +45,7 @@ async def grade(context: ShardContext[GradeRecipe]) -> Outcome:
         def void(instruction: dict[str, Any], reason: VoidReason, detail: str) -> dict[str, Any]:
             return blank(instruction) | {"void": str(reason), "detail": detail}
 
-        columns = ["instruction_id", "instruction"]
+        columns = ["instruction_id", "instruction", "history"]
         rows = context.artifacts.rows(recipe.instructions, columns=columns, start=part.start, stop=part.stop)
         items: Iterator[WorkItem[dict[str, Any]]] = (WorkItem(0, row, payload) for row, payload in enumerate(rows))
         return await ask_all(context, items, ask, void, schema=GRADES, rows=(len(part),), failing=NO_OPINION)

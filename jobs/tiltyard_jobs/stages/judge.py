@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from tiltyard_jobs.contracts.conversation import Turns
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import JudgeRecipe
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
@@ -30,6 +31,7 @@ class Comparison(NamedTuple):
     order: str
     instruction_id: str
     instruction: str
+    history: Turns | None
     answer_a: str | None
     answer_b: str | None
 
@@ -60,7 +62,7 @@ async def judge(context: ShardContext[JudgeRecipe]) -> Outcome:
             a_first = item.order == "AB"
             answers = (item.answer_a, item.answer_b)
             reply = await client.chat(
-                prompt.messages(item.instruction, *(answers if a_first else answers[::-1])),
+                prompt.messages(item.instruction, *(answers if a_first else answers[::-1]), history=item.history),
                 sampling=sampling,
                 seed=seed_of(first.seed, item.instruction_id, *pair_and_order(item)),
                 json_schema=method.schema,
@@ -107,7 +109,7 @@ def comparisons(
     def window(ref: ArtifactRef, *columns: str) -> Iterator[dict[str, Any]]:
         return context.artifacts.rows(ref, columns=columns, start=part.start, stop=part.stop)
 
-    instructions = window(first.instructions, "instruction_id", "instruction")
+    instructions = window(first.instructions, "instruction_id", "instruction", "history")
     answers = zip(*(window(ref, "answer") for ref in sources.values()), strict=True)
     for position, (instruction, replies) in enumerate(zip(instructions, answers, strict=True)):
         by_key = {key: reply["answer"] for key, reply in zip(sources, replies, strict=True)}
@@ -119,6 +121,7 @@ def comparisons(
                 orders[turn],
                 instruction["instruction_id"],
                 instruction["instruction"],
+                instruction.get("history"),
                 by_key[recipe.answers_a.key],
                 by_key[recipe.answers_b.key],
             )

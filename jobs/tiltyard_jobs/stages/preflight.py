@@ -33,6 +33,7 @@ from tiltyard_jobs.llm.retry import RetryPolicy
 from tiltyard_jobs.llm.template import find_prefix, prefix_from_template
 from tiltyard_jobs.prompts.verdicts import TOP_LOGPROBS
 from tiltyard_jobs.results.run_folder import outputs_of
+from tiltyard_jobs.results.run_tables import DATASET_TABLES
 from tiltyard_jobs.results.used_line import reasons
 from tiltyard_jobs.sandbox.confine import ConfinementError
 from tiltyard_jobs.sandbox.host import Limits, run_program
@@ -148,10 +149,22 @@ def check_file(file: ReadableFile, store: StoreRef, seen: list[str]) -> None:
         also=file.also,
         names=file.names,
         template=file.template,
+        messages=file.messages,
+        system=file.system,
+        on_bad_row=file.on_bad_row,
+        id=file.id,
+        keep=file.keep,
     )
+    taken = {name for schema in DATASET_TABLES.values() for name in schema.names}
+    if mine := [name for name in file.keep if name in taken | {"source_row", "source_id", "thought"}]:
+        raise ConfigurationError(
+            f"{file.field}.keep: {mine[0]!r} is a column that the tables have already; rename it in the file"
+        )
     if file.instructions:
         repeats = reasons({"Repeat": found.repeats})
-        passed = reasons({"blank": found.blank, f"without {file.template or file.column!r}": found.missing})
+        source = file.template or file.messages or file.column
+        bad = f"bad ({found.bad_places})"
+        passed = reasons({bad: found.bad, "blank": found.blank, f"without {source!r}": found.missing})
         line = f"{found.texts} given" + (f": {repeats}" if repeats else "")
         seen.append("; ".join([line, *([f"passed over: {passed}"] if passed else []), *found.notes]))
 

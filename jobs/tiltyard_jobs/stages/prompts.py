@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 
 from tiltyard_jobs.contracts.layout import readable
@@ -12,7 +13,7 @@ from tiltyard_jobs.records import instruction_id
 from tiltyard_jobs.results.stage_tables import INSTRUCTIONS
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.tables import TableWriter
-from tiltyard_jobs.usertexts import read_texts
+from tiltyard_jobs.usertexts import GivenText, read_texts
 
 FIELD = "spec.instructions.from"
 
@@ -30,19 +31,26 @@ def _prompts(context: ShardContext[PromptsRecipe]) -> Outcome:
     path = context.work_dir / "rows.parquet"
     with TableWriter(path, INSTRUCTIONS) as table:
         rows = 0
-        for text in share_of(context):
+        for given in share_of(context):
             if rows == recipe.rows:
                 raise ConfigurationError(
                     f"{FIELD}.perCompetitor: {readable(recipe.uri)} holds more than {recipe.rows} instructions for"
                     " one competitor; raise it, or shorten the file"
                 )
-            row = {"attacker_id": recipe.attacker_id, "instruction": text}
+            row = {
+                "attacker_id": recipe.attacker_id,
+                "instruction": given.text,
+                "history": given.history or None,
+                "source_row": given.row,
+                "source_id": given.id,
+                "kept": json.dumps(given.kept, ensure_ascii=False) if recipe.keep else None,
+            }
             table.write(row | {"instruction_id": instruction_id(recipe.ref.key, rows)})
             rows += 1
     return Outcome.of([context.artifacts.publish(recipe.ref, shard, {"rows": path}, rows=rows)])
 
 
-def share_of(context: ShardContext[PromptsRecipe]) -> Iterator[str]:
+def share_of(context: ShardContext[PromptsRecipe]) -> Iterator[GivenText]:
     """The attacker's texts: those that name it, or every `turns`-th one."""
     recipe = context.recipe
     texts = read_texts(
@@ -52,8 +60,13 @@ def share_of(context: ShardContext[PromptsRecipe]) -> Iterator[str]:
         sha256=recipe.sha256,
         also=recipe.attacker_field,
         template=recipe.template,
+        messages=recipe.messages_field,
+        system=recipe.system_field,
+        on_bad_row=recipe.on_bad_row,
+        id=recipe.id_field,
+        keep=recipe.keep,
     )
-    for number, (text, attacker) in enumerate(texts):
-        mine = attacker == recipe.attacker if recipe.attacker_field else number % recipe.turns == recipe.turn
+    for number, given in enumerate(texts.given()):
+        mine = given.beside == recipe.attacker if recipe.attacker_field else number % recipe.turns == recipe.turn
         if mine:
-            yield text
+            yield given

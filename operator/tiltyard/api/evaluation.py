@@ -37,7 +37,7 @@ class BenchmarkFile(ApiModel):
     """The benchmark."""
     uri: TextsUri
     """The records as the benchmark's authors publish them, JSON Lines or parquet, at s3://BUCKET/KEY; on one machine
-    also file:///PATH, or file://./PATH relative to the manifest."""
+    also a path, relative to the manifest, with ~/ or in full, or file:///PATH."""
     sha256: Sha256 | None = None
     """The file's SHA-256 digest. A file with another digest is refused."""
 
@@ -62,8 +62,8 @@ class TaskFile(ApiModel):
     split: TaskName = "test"
     """The split, under the task's own name for it. Default: test."""
     uri: TextsUri
-    """The records as on the hub, JSON Lines, CSV or parquet, at s3://BUCKET/KEY; on one machine also file:///PATH,
-    or file://./PATH relative to the manifest."""
+    """The records as on the hub, JSON Lines, CSV or parquet, at s3://BUCKET/KEY; on one machine also a
+    path, relative to the manifest, with ~/ or in full, or file:///PATH."""
     sha256: Sha256 | None = None
     """The file's SHA-256 digest. A file with another digest is refused."""
 

@@ -13,6 +13,7 @@ from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import ColumnName, PositiveShare, SystemMessage, Temperature, TextTemplate, TokenLimit
 from tiltyard.api.shapes import Distinct, Whole
 from tiltyard.api.texts import Texts
+from tiltyard_jobs.contracts.vocabulary import BadRowRule
 
 
 class Mine(ApiModel):
@@ -41,8 +42,23 @@ class Mine(ApiModel):
     add its own."""
 
 
+def _one_text(given: GivenInstructions) -> Iterator[Violation]:
+    if given.template is not None and given.messages_field is not None:
+        yield Violation(("template",), "both")
+
+
+ONE_TEXT: Rule[GivenInstructions] = Rule(
+    sentence="must not be set together with messagesField",
+    check=_one_text,
+    cel="!(has(self.template) && has(self.messagesField))",
+    field_path=".template",
+)
+
+
 class GivenInstructions(Texts):
     """Instructions from a file, instead of mining."""
+
+    RULES = (ONE_TEXT,)
 
     per_competitor: Annotated[int, Whole(1, 10_000_000)] = 10000
     """The number of instructions per competitor, at most. A file with more is refused. Default: 10000."""
@@ -50,6 +66,22 @@ class GivenInstructions(Texts):
     template: TextTemplate | None = None
     """The text of an instruction, made of several columns: `"{instruction}\\n\\n{input}"`, with paths as in `field`.
     Where a value is empty, the text before it is left out. Absent: the text in `field`."""
+    messages_field: ColumnName | None = None
+    """A column with whole conversations, or a path to it, instead of `field`: `messages`, `conversations`. The last
+    message of the user is the instruction. A system message and the turns before it go to all competitors, graders and
+    judges, and into the training rows; the messages after it are left out."""
+    system_field: ColumnName | None = None
+    """A column with a system message for each instruction, or a path to it. It goes where the turns before an
+    instruction go, and takes the place of `battles.answer.system`. Absent: none."""
+    id_field: ColumnName | None = None
+    """A column with an id of each row, or a path to it; no two rows may have the same. It is the column `source_id` of
+    the tables of instructions, answers, battles and training rows. Absent: only the row's number is there."""
+    keep: Annotated[tuple[ColumnName, ...], Field(max_length=16), Distinct()] = ()
+    """Columns of the file that go into these tables as they are, as text."""
+    on_bad_row: BadRowRule = "Refuse"
+    """What becomes of a row that is not what it should be: not JSON, more or fewer cells than the header, no text.
+    Refuse: the file is refused, with the number of such rows and the first of them. Skip: they are passed over and
+    counted. Default: Refuse."""
     attacker_field: ColumnName | None = None
     """The column that names the competitor to which an instruction belongs. Absent: the competitors get the
     instructions in turn."""

@@ -53,10 +53,12 @@ class HasUri(Protocol):
 
 
 def _file_uri(model: HasUri) -> Iterator[Violation]:
-    if model.uri.startswith("file://"):
+    if model.uri.startswith("file://") or "://" not in model.uri:
         yield Violation(("uri",), f'"{model.uri}"')
 
 
 def no_file_uri(sentence: str) -> Rule[HasUri]:
     """A cluster's rule: its pods do not see the files of the machine where the manifest was written."""
-    return Rule(sentence, _file_uri, cel="!self.uri.startsWith('file://')", field_path=".uri")
+    return Rule(
+        sentence, _file_uri, cel="self.uri.contains('://') && !self.uri.startsWith('file://')", field_path=".uri"
+    )

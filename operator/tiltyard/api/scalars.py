@@ -41,11 +41,16 @@ ModelUri = Annotated[
 ]
 _BUCKETS = [scheme for scheme, facts in STORES.items() if facts.in_cluster]
 _KEYS = ", ".join(f"{scheme}://BUCKET/KEY" for scheme in _BUCKETS)
+_READ = (
+    *(rf"{scheme}://{_BUCKET}/{_PATH}" for scheme in _BUCKETS),
+    r"file://(/|\.{1,2}/|~/)[^?#\n\r]*[^?#\s]",
+    r"[^:\s]([^:\n\r]*[^:\s])?",  # a path, blanks and all: it has no scheme
+)
 TextsUri = Annotated[
     str,
     Text(
-        f"{_KEYS}, file:///PATH or file://./PATH relative to the manifest",
-        "|".join((*(rf"{scheme}://{_BUCKET}/{_PATH}" for scheme in _BUCKETS), _FILE)),
+        f"{_KEYS}, or on one machine a path, relative to the manifest, with ~/ or in full, or file:///PATH",
+        "|".join(_READ),
         512,
     ),
 ]

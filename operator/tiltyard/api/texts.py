@@ -15,13 +15,14 @@ class Texts(ApiModel):
     CLUSTER_RULES = (TEXTS_IN_CLUSTER,)
 
     uri: TextsUri
-    """The file, JSON Lines, a JSON array, CSV, TSV (all of them packed or not) or parquet, as its name ends, at
-    s3://BUCKET/KEY; on one machine also file:///PATH, or file://./PATH relative to the manifest."""
+    """The file at s3://BUCKET/KEY; on one machine also a path, relative to the manifest, with ~/ or in full, or
+    file:///PATH. As its name ends it is JSON Lines, JSON, CSV, TSV, text with one instruction a line (.txt), parquet or
+    Arrow; all of them packed or not."""
     field: ColumnName = "prompt"
     """The column that holds the text, or a path to it: `messages[-1].content`, `conversations[0].value`, `turns[0]`.
     Default: prompt."""
 
     sha256: Sha256 | None = None
     """The file's SHA-256 digest. A file with another digest is refused; a new digest here recomputes what was made
-    from the file. Absent: on one machine the digest of a file:// is filled in; otherwise a change of the file under
-    the same name goes unnoticed."""
+    from the file. Absent: on one machine the digest of a file is filled in; otherwise a change of the file under the
+    same name goes unnoticed."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import unquote
 
 from tiltyard.api import (
     BenchmarkFile,
@@ -15,7 +17,6 @@ from tiltyard.api import (
     Texts,
     Tournament,
     load_tournament,
-    local_path,
     unsupported,
 )
 from tiltyard.cli.textfiles import look_at
@@ -42,14 +43,17 @@ def refuse(file: Path, problems: list[Problem]) -> None:
 
 
 def with_files_of(tournament: Tournament, folder: Path) -> Tournament:
-    """The tournament with `folder` filled in where a URI is relative, and with what the files themselves tell.
+    """The tournament with `folder` filled in where a URI or path is relative, and with what the files themselves tell.
 
     That is the digests of texts on this machine, and how many instructions there are at most, so that nothing is
     planned for those that cannot be. An absolute URI and a digest stay as they are written.
     """
 
     def absolute(uri: str) -> str:
-        return local_path(uri, folder).resolve().as_uri() if uri.startswith("file://.") else uri
+        if "://" in uri and not uri.startswith(("file://.", "file://~")):
+            return uri
+        path = os.path.expanduser(unquote(uri.removeprefix("file://")) if "://" in uri else uri)
+        return (folder / path).resolve().as_uri()
 
     def player(participant: Participant) -> Participant:
         model = participant.model

@@ -44,6 +44,9 @@ def _rows_at_most(path: Path, data: bytes) -> int | None:
         data = textfile.unpack(data, lambda packed: pa.CompressedInputStream(pa.BufferReader(packed), "zstd").read())
         if kind == "parquet":
             return int(pq.read_metadata(io.BytesIO(data)).num_rows)
+        if kind in textfile.ARROW:
+            opened = pa.ipc.open_file if data.startswith(textfile.ARROW_FILE) else pa.ipc.open_stream
+            return int(opened(pa.BufferReader(data)).read_all().num_rows)
         return sum(1 for _ in textfile.read_records(kind, data).rows)
     except (textfile.BadTextFileError, pa.ArrowException, OSError):
         return None

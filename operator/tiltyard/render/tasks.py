@@ -219,17 +219,21 @@ def _files(tournament: Tournament) -> Iterator[ReadableFile]:
     names = tuple(player.name for player in tournament.spec.competitors)
     for path, texts in walk(tournament):
         if isinstance(texts, Texts):
-            also = texts.attacker_field if isinstance(texts, GivenInstructions) else None
-            yield ReadableFile(
-                field=path_text(path),
-                uri=texts.uri,
-                column=texts.field,
-                template=texts.template if isinstance(texts, GivenInstructions) else None,
-                sha256=texts.sha256,
-                also=also,
-                names=names if isinstance(texts, GivenInstructions) else (),
-                instructions=isinstance(texts, GivenInstructions),
-            )
+            file = ReadableFile(field=path_text(path), uri=texts.uri, column=texts.field, sha256=texts.sha256)
+            if isinstance(texts, GivenInstructions):
+                given = {
+                    "template": texts.template,
+                    "messages": texts.messages_field,
+                    "system": texts.system_field,
+                    "on_bad_row": texts.on_bad_row,
+                    "id": texts.id_field,
+                    "keep": texts.keep,
+                    "also": texts.attacker_field,
+                    "names": names,
+                    "instructions": True,
+                }
+                file = file.model_copy(update=given)
+            yield file
 
 
 def trainer_ref(tournament: Tournament, python: str | None) -> TrainerRef:

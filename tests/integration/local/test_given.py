@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,12 @@ import pytest
 from integration.local.conftest import MakeRun
 from support.local_runs import LocalRun
 from support.manifests import manifest
+from support.stage_world import Asked, stub
+from tiltyard_jobs.contracts.conversation import as_text
+from tiltyard_jobs.sim.fences import fenced_parts
 
 CURATION: dict[str, Any] = {"decontaminate": []}
+READ_BY_LINE = "2 given; passed over: 1 blank; read as UTF-16; read by line"
 PROMPTS = [
     "    def total(self, rows):\n        # complete the body\n        return",
     "Hi",
@@ -56,10 +61,115 @@ def test_nothing_is_left(curation: dict[str, Any], sentence: str, make_run: Make
     assert run.models_started() == ({"m0", "m1"} if "difficulty" in curation else set())
 
 
-def table(run: LocalRun, name: str) -> list[dict[str, Any]]:
+@pytest.mark.parametrize(
+    ("name", "data", "line"),
+    [
+        ("Meine Fragen.txt.gz", gzip.compress("Über Bäume?\n\nSort.\n".encode("utf-16")), READ_BY_LINE),
+        ("a.csv", b"sep=;\r\nid;prompt\r\n1;Sort, then print\r\n", "1 given; read with a semicolon between cells"),
+        ("a.jsonl", b'{"prompt": "Sort."}\n{"prompt": 1}\n', "1 given; passed over: 1 bad (line 2)"),
+        ("a.json", json.dumps(["Sort.", "Sort. "]).encode(), "2 given: 1 exact repeat"),
+    ],
+)
+def test_how_a_file_was_read_is_told(name: str, data: bytes, line: str, make_run: MakeRun) -> None:
+    source = {"uri": name, "onBadRow": "Skip"}
+    run = make_run("run", manifest(3, instructions={"from": source}, curation=CURATION))
+    (run.folder / name).write_bytes(data)
+    assert f"Instructions: {line}\n" in run.finish(run.start("plan")).out
+
+
+SYSTEM = {"role": "system", "content": "Be terse."}
+EARLIER = [{"role": "user", "content": "Sort this."}, {"role": "assistant", "content": "By what?"}]
+CONVERSATIONS: list[dict[str, Any]] = [
+    {"messages": [SYSTEM, *EARLIER, {"role": "user", "content": "By size."}, {"role": "assistant", "content": "[1]"}]},
+    {"messages": [{"role": "user", "content": "By size."}], "rule": "Be kind."},
+    {"messages": [{"role": "user", "content": "By size."}]},
+]
+HISTORIES = [[SYSTEM, *EARLIER], [{"role": "system", "content": "Be kind."}], []]
+
+
+def reply(asked: Asked) -> str:
+    system = str(asked.document["messages"][0]["content"])
+    if system.startswith("TASK: grade"):
+        return '{"grade": 9}'
+    if system.startswith("TASK: judge"):
+        first, second = (asked.prompt.index(f"An answer of {name}") for name in ("m0", "m1"))
+        return json.dumps({"winner": "1" if first < second else "2"})
+    return f"An answer of {asked.document['model']}."
+
+
+def test_whole_conversations_go_to_all_and_into_the_training_rows(make_run: MakeRun) -> None:
+    source = {"uri": "p.jsonl", "messagesField": "messages", "systemField": "rule"}
+    with stub(reply, models=("m0", "m1", "j")) as server:
+        named = [{"name": n, "endpoint": {"url": server.url, "model": n}} for n in ("m0", "m1", "j")]
+        document = manifest(
+            competitors=2,
+            instructions={"from": source},
+            curation=CURATION | {"difficulty": {"keep": ["Excellent"]}},
+            battles={"verdict": {"method": "Choice"}},
+        )
+        document["spec"] |= {"competitors": named[:2], "judges": named[2:]}
+        run = make_run("run", document)
+        (run.folder / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in CONVERSATIONS))
+        finished = run.run()
+    assert finished.code == 0, finished
+    assert "Instructions: 3 given, 3 used\n" in finished.out
+    kinds: dict[str, list[Any]] = {"grade": [], "judge": [], "answer": []}
+    for asked in server.asked:
+        messages = asked.document["messages"]
+        kind = str(messages[0]["content"]).partition("TASK: ")[2].partition("\n")[0] or "answer"
+        if kind != "answer" or messages[-1]["content"] == "By size.":
+            kinds[kind].append(messages)
+    asking = [[*history, {"role": "user", "content": "By size."}] for history in HISTORIES]
+    assert sorted(map(str, kinds["answer"])) == sorted(map(str, asking * 2))
+    for kind, times in (("grade", 1), ("judge", 2)):
+        shown = [fenced_parts(messages[1]["content"]).get("CONVERSATION", "") for messages in kinds[kind]]
+        assert sorted(shown) == sorted(map(as_text, HISTORIES * times))
+    assert sorted(str(row["history"]) for row in table(run, "instructions")) == sorted(
+        str(history or None) for history in HISTORIES
+    )
+    rows, preferred = table(run, "sft", "data"), table(run, "preference", "data")
+    assert sorted(str(row["messages"][:-1]) for row in rows) == sorted(map(str, asking))
+    assert {row["messages"][-1]["content"] for row in rows} == {"An answer of m0."}
+    assert sorted(str(row["prompt"]) for row in preferred) == sorted(map(str, asking))
+
+
+def test_the_way_back_to_the_rows_of_the_file(make_run: MakeRun) -> None:
+    source = {"uri": "p.csv", "idField": "case", "keep": ["category", "level"]}
+    run = make_run("run", manifest(3, instructions={"from": source}, curation=CURATION))
+    rows = [f"{number},Explain case {number} to me.,{'math' if number % 2 else ''},{number}" for number in range(8)]
+    rows[4] = rows[1].replace("1,", "4,", 1)  # a repeat
+    (run.folder / "p.csv").write_text("case,prompt,category,level\n" + "\n".join(rows) + "\n")
+    finished = run.run()
+    assert finished.code == 0, finished
+    given = {row["instruction_id"]: row for row in table(run, "instructions")}
+    assert sorted(row["source_row"] for row in given.values()) == [0, 1, 2, 3, 5, 6, 7]
+    for row in given.values():
+        assert row["instruction"] == f"Explain case {row['source_row']} to me."
+    tables = [("instructions", "tables"), ("answers", "tables"), ("battles", "tables")]
+    for name, within in (*tables, ("sft", "data"), ("preference", "data")):
+        found = table(run, name, within)
+        assert found, name
+        for row in found:
+            number = given[row["instruction_id"]]["source_row"]
+            back = (row["source_row"], row["source_id"], row["category"], row["level"])
+            assert back == (number, str(number), "math" if number % 2 else "", str(number))
+    # What we write ourselves can be read.
+    (written,) = (Path(str(run.out)) / "runs").iterdir()
+    for name, field, said in (("sft", "messages", "; messages after"), ("preference", "prompt", "")):
+        ours = {"uri": str(written / "data" / f"{name}.parquet"), "messagesField": field, "idField": "source_id"}
+        run.write(manifest(3, instructions={"from": ours}, curation=CURATION))
+        count = len(table(run, name, "data"))
+        assert f"Instructions: {count} given{said}" in run.finish(run.start("plan")).out
+    run.write(manifest(3, instructions={"from": source | {"keep": ["prompt"]}}, curation=CURATION))
+    refused = run.finish(run.start("plan"))
+    sentence = "spec.instructions.from.keep: 'prompt' is a column that the tables have already; rename it in the file"
+    assert (refused.code, refused.err.strip().removesuffix(".")) == (2, sentence)
+
+
+def table(run: LocalRun, name: str, within: str = "tables") -> list[dict[str, Any]]:
     assert run.out is not None
     (folder,) = (Path(run.out) / "runs").iterdir()
-    return pq.read_table(folder / "tables" / f"{name}.parquet").to_pylist()
+    return pq.read_table(folder / within / f"{name}.parquet").to_pylist()
 
 
 def test_all_but_exact_repeats_are_used_to_the_byte(make_run: MakeRun) -> None:

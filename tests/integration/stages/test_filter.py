@@ -124,6 +124,20 @@ def test_given_text_is_dropped_for_equality_alone(world: StageWorld) -> None:
     assert seal.counts == {"dropped.Repeat": 3, "lint.TemplateLeak": 1, "lint.TooShort": 2}
 
 
+@pytest.mark.parametrize("by", [{"dedup": "Exact", "threshold": "1"}, {"threshold": "0.9"}], ids=["Exact", "MinHash"])
+def test_what_came_before_an_instruction_is_part_of_it(world: StageWorld, by: dict[str, Any]) -> None:
+    ask = [{"role": "user", "content": TREE}, {"role": "assistant", "content": CACHE}]
+    rows: list[str | dict[str, Any]] = [
+        SORT,
+        {"instruction": SORT, "history": ask},
+        {"instruction": SORT, "history": ask},
+    ]
+    recipe = filter_recipe(mined(world, rows), **by)
+    assert world.run(recipe).code == 0
+    assert world.column(recipe.ref, "history") == [None, ask]
+    assert {twin for _, twin in dropped(world, recipe.ref).values()} == {"a1"}
+
+
 @pytest.mark.parametrize("by", [{}, SEMANTIC, {"dedup": "None"}], ids=["MinHash", "Semantic", "None"])
 @pytest.mark.parametrize("texts", [[], ["Hi", "No."]])
 def test_nothing_is_left(world: StageWorld, by: dict[str, Any], texts: list[str | dict[str, Any]]) -> None:

@@ -40,8 +40,9 @@ def test_a_column_names_the_attacker(world: StageWorld) -> None:
     assert (ran.code, ran.summary["rows"]) == (0, 2)
     assert world.rows(recipe.ref) == [
         {column: None for column in ("temperature", "top_p", "finish_reason", "prefix_sha256", "void", "detail")}
-        | {"prompt_tokens": None, "completion_tokens": None}
+        | {"prompt_tokens": None, "completion_tokens": None, "history": None, "source_id": None, "kept": None}
         | {"instruction_id": instruction_id(recipe.ref.key, place), "attacker_id": model("a").id, "instruction": text}
+        | {"source_row": 4 * place}
         for place, text in enumerate(["task 0", "task 4"])
     ]
 

@@ -34,6 +34,30 @@ def test_files_lie_beside_the_manifest_and_are_known_by_their_digest(tmp_path: P
     assert spec.curation.held_out[0].sha256 is None  # it is not there: preflight tells
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "Fräge 1.jsonl",
+        "./Fräge 1.jsonl",
+        "sub/../Fräge 1.jsonl",
+        "~/Fräge 1.jsonl",
+        "file://./Fr%C3%A4ge%201.jsonl",
+        "file://./Fräge 1.jsonl",
+        "file://~/Fräge 1.jsonl",
+    ],
+)
+def test_paths_as_people_write_them(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "sub").mkdir()
+    data = b'{"prompt": "Sort a list."}\n'
+    (tmp_path / "Fräge 1.jsonl").write_bytes(data)
+    for written in (uri, str(tmp_path / "Fräge 1.jsonl"), (tmp_path / "Fräge 1.jsonl").as_uri()):
+        given = load(tmp_path, uri=written).spec.instructions.given
+        assert given is not None
+        assert given.uri == (tmp_path / "Fräge 1.jsonl").as_uri()
+        assert given.sha256 == hashlib.sha256(data).hexdigest()
+
+
 def test_a_digest_that_is_written_stays(tmp_path: Path) -> None:
     (tmp_path / "prompts.jsonl").write_bytes(b"{}")
     given = load(tmp_path, sha256="a" * 64).spec.instructions.given
@@ -50,6 +74,7 @@ def test_a_digest_that_is_written_stays(tmp_path: Path) -> None:
         ("a.csv", 'prompt\n"A\nB"\nC\nD\nE\n', {}, 2),
         ("a.json", '[{"prompt": "A"}, {"prompt": "B"}]', {}, 1),
         ("a.json", '[{"prompt": "A"}, {"pro', {}, 10000),
+        ("a.txt", "A\n\nB\nC\nD\n", {}, 2),
         ("a.json", "", {}, 10000),
         ("a.parquet", "no parquet", {}, 10000),
     ],

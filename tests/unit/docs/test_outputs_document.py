@@ -48,6 +48,7 @@ TYPES = {
     "int64": pa.int64(),
     "bool": pa.bool_(),
     "list of string": pa.list_(pa.string()),
+    "list of {role, content}": DATASET_TABLES["instructions"].field("history").type,
     "list of {role, content, reasoning_content}": with_thoughts(DATASET_TABLES["sft"]).field("messages").type,
 }
 

@@ -15,10 +15,12 @@ from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import JudgeRecipe, RubricPoint
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
+from tiltyard_jobs.prompts.answer import answer_messages
 from tiltyard_jobs.prompts.fence import fence
 from tiltyard_jobs.prompts.grade import grade_messages, parse_grade
 from tiltyard_jobs.prompts.judge import CRITERIA, JudgePrompt
 from tiltyard_jobs.prompts.verdicts import VERDICT_METHODS, parse_choice, parse_logprobs
+from tiltyard_jobs.sim.fences import fenced_parts
 
 PROMPT = JudgePrompt(CRITERIA["code-v1"], "Choice", salt="0/abc")
 
@@ -48,6 +50,21 @@ def test_an_answer_that_fakes_fences_and_votes_stays_an_answer() -> None:
     before, _, after = user.partition(attack)
     assert before.rstrip().rsplit("\n", 1)[-1].startswith("<<<ANSWER 1 ")
     assert after.lstrip("\n").startswith("<<<END ANSWER 1 ")
+
+
+HISTORY = [{"role": "system", "content": "Be terse."}, {"role": "user", "content": "Sort."}]
+
+
+def test_turns_before_an_instruction_are_shown_to_all() -> None:
+    assert answer_messages("By size.", "Be kind.", HISTORY) == [*HISTORY, {"role": "user", "content": "By size."}]
+    with_system = answer_messages("By size.", "Be kind.", HISTORY[1:])
+    assert [turn["content"] for turn in with_system] == ["Be kind.", "Sort.", "By size."]
+    graded = grade_messages("By size.", "s", None, HISTORY)[1]["content"]
+    judged = PROMPT.messages("By size.", "a", "b", history=HISTORY)[1]["content"]
+    for shown in (graded, judged):
+        parts = fenced_parts(shown)
+        assert (parts["CONVERSATION"], parts["INSTRUCTION"]) == ("system:\nBe terse.\n\nuser:\nSort.", "By size.")
+    assert PROMPT.messages("By size.", "a", "b", history=[]) == PROMPT.messages("By size.", "a", "b")
 
 
 def test_prompts_about_one_instruction_share_their_beginning() -> None:

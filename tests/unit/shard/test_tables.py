@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tiltyard_jobs.errors import PermanentError
 from tiltyard_jobs.results import columns
+from tiltyard_jobs.results.run_tables import SFT
 from tiltyard_jobs.shard import tables
 from tiltyard_jobs.shard.tables import TableWriter, count_rows, iter_rows
 
@@ -83,6 +84,16 @@ def test_a_group_of_long_texts_ends_early(tmp_path: Path, monkeypatch: pytest.Mo
     write(path, long)
     assert pq.ParquetFile(path).num_row_groups == 4
     assert list(iter_rows(path, start=4, stop=7)) == long[4:7]
+
+
+def test_turns_of_conversations_count_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "GROUP_BYTES", 1000)
+    path = tmp_path / "sft.parquet"
+    turns = [{"role": "user", "content": "x" * 200}, {"role": "assistant", "content": "y" * 200}]
+    with TableWriter(path, pa.schema([("messages", SFT.field("messages").type)])) as table:
+        for _ in range(9):
+            table.write({"messages": turns})
+    assert pq.ParquetFile(path).num_row_groups == 3
 
 
 def test_absent_columns_are_null_and_unknown_ones_refused(tmp_path: Path) -> None:

@@ -8,14 +8,14 @@ import gzip
 import io
 import json
 import lzma
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tiltyard_jobs.contracts.tasks import StoreRef
@@ -77,6 +77,22 @@ def test_what_spreadsheets_and_editors_leave_in_a_file(tmp_path: Path) -> None:
     assert [text for text, _ in read_texts(path.as_uri(), "text", STORE)] == ["one", "two"]
 
 
+TEXTS = pa.table({"text": ["näher\u2028an", "😀"]})
+
+
+def parquet(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    return sink.getvalue()
+
+
+def arrow(new: Callable[..., Any]) -> bytes:
+    sink = io.BytesIO()
+    with new(sink, TEXTS.schema) as writer:
+        writer.write_table(TEXTS)
+    return sink.getvalue()
+
+
 LINES = b'{"text": "n\xc3\xa4her\xe2\x80\xa8an"}\n{"text": "\\ud83d\\ude00"}\n'
 
 
@@ -98,6 +114,10 @@ LINES = b'{"text": "n\xc3\xa4her\xe2\x80\xa8an"}\n{"text": "\\ud83d\\ude00"}\n'
         ),
         ("a.csv", "id\ttext\n1\tnäher\u2028an\n2\t😀\n".encode(), ("read with a tab between cells",)),
         ("a.tsv", "id\ttext\n1\tnäher\u2028an\n2\t😀\n".encode(), ()),
+        ("a.csv", "sep=|\nid|text\n1|näher\u2028an\n2|😀\n".encode(), ("read with a vertical bar between cells",)),
+        ("a.parquet.gz", gzip.compress(parquet(TEXTS)), ()),
+        ("a.arrow", arrow(pa.ipc.new_file), ()),
+        ("a.arrow.zst", pa.compress(arrow(pa.ipc.new_stream), codec="zstd", asbytes=True), ()),
         ("a.csv", 'text,"a;b;c"\nnäher\u2028an,1\n😀,2\n'.encode(), ()),
     ],
 )
@@ -109,6 +129,19 @@ def test_how_files_are_packed_and_written(tmp_path: Path, name: str, data: bytes
     assert texts.notes == notes
 
 
+def test_texts_that_stand_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes("  Sort \u2028 this.  \r\n\r\nSay {hello}.".encode())
+    texts = read_texts(path.as_uri(), "prompt", STORE)
+    assert [text for text, _ in texts] == ["  Sort \u2028 this.  ", "Say {hello}."]
+    assert (texts.blank, texts.notes) == (1, ("read by line",))
+    for name, data in (("a.json", b'["A", {"prompt": "B"}]'), ("a.jsonl", b'"A"\n"B"\n')):
+        (tmp_path / name).write_bytes(data)
+        assert [text for text, _ in read_texts((tmp_path / name).as_uri(), "prompt", STORE)] == ["A", "B"]
+    assert refusal(path, b"Sort.") == "has no 'text'; its first record has prompt; write field: \"prompt\""
+
+
+PARTS = {"messages": [{"role": "user", "content": [{"type": "text", "text": "Sort."}]}]}
 OPENAI = {"messages": [{"role": r, "content": c} for r, c in (("system", "s"), ("user", "Sort."), ("assistant", "ok"))]}
 SHAREGPT = {"conversations": [{"from": "human", "value": "Sort."}, {"from": "gpt", "value": "ok"}]}
 ALPACA = {"instruction": "Sort.", "input": "[2, 1]", "output": "[1, 2]"}
@@ -118,12 +151,18 @@ ALPACA = {"instruction": "Sort.", "input": "[2, 1]", "output": "[1, 2]"}
     ("row", "advice", "text"),
     [
         (OPENAI, "messages[-2].content", "Sort."),
+        (PARTS, "messages[-1].content[0].text", "Sort."),
         ({"custom_id": "1", "body": OPENAI}, "body.messages[-2].content", "Sort."),
         (SHAREGPT, "conversations[0].value", "Sort."),
         ({"prompt": [{"role": "user", "content": "Sort."}], "chosen": []}, "prompt[-1].content", "Sort."),
         ({"question_id": 81, "category": "math", "turns": ["Sort.", "Why?"]}, "turns[0]", "Sort."),
         (ALPACA, "{instruction}\n\n{input}", "Sort.\n\n[2, 1]"),
+        (ALPACA | {"system": "Be terse."}, "{instruction}\n\n{input}", "Sort.\n\n[2, 1]"),
+        ({"instruction": "Sort.", "context": "[2, 1]"}, "{instruction}\n\n{context}", "Sort.\n\n[2, 1]"),  # Dolly's
         ({"instruction": "Sort.", "response": "ok"}, "instruction", "Sort."),  # Magpie's
+        ({"idx": 1, "Instruction": "Sort."}, "Instruction", "Sort."),  # WizardLM's
+        ({"turns": [{"content": "Sort."}]}, "turns[0].content", "Sort."),  # Arena-Hard's
+        ({"conversation_a": OPENAI["messages"], "winner": "b"}, "conversation_a[-2].content", "Sort."),
         ({"question": "Sort.", "answer": "ok"}, "question", "Sort."),  # GSM8K's
     ],
 )
@@ -133,10 +172,92 @@ def test_a_known_shape_is_told_and_read(tmp_path: Path, row: dict[str, Any], adv
     with pytest.raises(ConfigurationError) as caught:
         check_texts(uri, "prompt" if "prompt" in row else "nowhere", STORE)
     by_template = advice.startswith("{")
-    written_advice = 'template: "{instruction}\\n\\n{input}"' if by_template else f'field: "{advice}"'
-    assert str(caught.value).endswith(f"; write {written_advice}")
+    written_advice = f"template: {json.dumps(advice)}" if by_template else f'field: "{advice}"'
+    assert f"; write {written_advice}" in str(caught.value)
+    assert ("messagesField" in str(caught.value)) == ("[-2]" in advice)
+    assert ('systemField: "system" for' in str(caught.value)) == ("system" in row)
     column, template = ("prompt", advice) if by_template else (advice, None)
     assert list(read_texts(uri, column, STORE, template=template)) == [(text, None)]
+
+
+SYSTEM = {"role": "system", "content": "Be terse."}
+TURNS = [{"role": "user", "content": "Sort."}, {"role": "assistant", "content": "How?"}]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_conversations(tmp_path: Path, kind: str) -> None:
+    rows: list[dict[str, Any]] = [
+        {"m": [SYSTEM, *TURNS, {"role": "user", "content": "By size."}, {"role": "assistant", "content": "ok"}]},
+        {"m": [{"role": "user", "content": "By size."}]},
+        {"m": []},
+        {"m": None},
+        {"m": [SYSTEM, {"role": "user", "content": " "}]},
+    ]
+    uri = written(tmp_path / f"a.{kind}", rows)
+    texts = read_texts(uri, "prompt", STORE, messages="m")
+    assert [(one.text, list(one.history)) for one in texts.given()] == [
+        ("By size.", [SYSTEM, *TURNS]),
+        ("By size.", []),
+    ]
+    assert (texts.blank, texts.missing, texts.left_out) == (3, 0, 1)
+    # Two that end alike are no repeats.
+    found = check_texts(uri, "prompt", STORE, messages="m")
+    assert found == TextsFound(2, blank=3, notes=("messages after the user's last one left out: 1",))
+
+
+def test_conversations_as_others_write_them(tmp_path: Path) -> None:
+    parts = [{"type": "text", "text": "So"}, {"type": "text", "text": "rt."}]
+    theirs = [{"from": "human", "value": "Sort."}, {"from": "gpt", "value": "How?"}, *SHAREGPT["conversations"]]
+    rows: list[dict[str, Any]] = [
+        {"c": {"d": theirs}},
+        {"c": {"d": [{"role": "developer", "content": "Be terse."}, {"role": "user", "content": parts}]}},
+    ]
+    texts = read_texts(written(tmp_path / "a.jsonl", rows), "prompt", STORE, messages="c.d")
+    assert [(one.text, list(one.history)) for one in texts.given()] == [("Sort.", TURNS), ("Sort.", [SYSTEM])]
+
+
+def test_a_system_message_for_each_row(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"q": "Sort.", "s": "Be terse."},
+        {"q": "Sort.", "s": " "},
+        {"q": "Sort.", "s": None},
+        {"q": "Sort."},
+    ]
+    uri = written(tmp_path / "a.jsonl", rows)
+    assert [list(one.history) for one in read_texts(uri, "q", STORE, system="s").given()] == [[SYSTEM], [], [], []]
+    with pytest.raises(ConfigurationError, match=r"has no 'x'; its first record has q, s$"):
+        list(read_texts(uri, "q", STORE, system="x"))
+    written(tmp_path / "a.jsonl", [{"s": "Be terse.", "m": TURNS}])
+    (one,) = read_texts(uri, "q", STORE, system="s", messages="m").given()
+    assert (one.text, list(one.history)) == ("Sort.", [SYSTEM])
+    written(tmp_path / "a.jsonl", [{"s": "Be terse.", "m": [SYSTEM, *TURNS]}])
+    with pytest.raises(ConfigurationError, match=r"line 1 has a system message in 's' and in 'm': keep one of them$"):
+        list(read_texts(uri, "q", STORE, system="s", messages="m"))
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ("Sort.", "is no list of messages"),
+        (["Sort.", "Why?"], "is no list of messages with role and content"),
+        ([{"role": "assistant", "content": "ok"}], "has no message of the user"),
+        ([TURNS[0], SYSTEM], "has a system message after other messages; keep it as the first one"),
+        ([{"role": "tool", "content": "ok"}], "has the role 'tool' in message 1; known are system, developer, user, "),
+        ([{"content": "ok"}], "has the role None in message 1"),
+        (
+            [TURNS[0], {"role": "assistant", "content": None, "tool_calls": [{}]}],
+            "has something else than text in",
+        ),
+        ([{"role": "user", "content": [{"type": "image_url"}]}], "has something else than text in message 1"),
+    ],
+)
+def test_what_is_no_conversation(tmp_path: Path, value: object, sentence: str) -> None:
+    uri = written(tmp_path / "a.jsonl", [{"m": [TURNS[0]]}, {"m": value}])
+    with pytest.raises(ConfigurationError) as caught:
+        list(read_texts(uri, "prompt", STORE, messages="m").given())
+    said = str(caught.value)
+    assert said.startswith(f"{tmp_path}/a.jsonl: 'm' {sentence}")
+    assert said.endswith(", in line 2")
 
 
 def test_a_shape_that_nobody_knows_gets_no_advice(tmp_path: Path) -> None:
@@ -204,12 +325,32 @@ def test_a_missing_key_is_null_and_counted(tmp_path: Path) -> None:
             b"prompt,id\nSort,1",
             "line 1 is not JSON: Expecting value; let the name of a CSV file end in .csv",
         ),
-        ("a.jsonl", b'"a"', "line 1 is not a JSON object"),
+        ("a.jsonl", b"7", "line 1 is not a JSON object"),
         ("a.json", b'{\n"data": []\n}', "is one JSON object over several lines: write one record in each line, or put"),
-        ("a.json", b'["a"]', "record 1 is not a JSON object"),
+        ("a.json", b"[7]", "record 1 is not a JSON object"),
+        (
+            "a.json",
+            b'{"data": [{"text": "a"}]}',
+            "has no 'text'; its first record has data; its 'data' is a list of rec",
+        ),
+        ("a.jsonl", b"<!DOCTYPE html>\n<html>", "is a web page: download the file itself, in its raw form"),
+        ("a.csv", b"PK\x03\x04\x14\x00", "is a ZIP archive or a spreadsheet by its first bytes: unpack it, or save it"),
+        ("a.csv", b'{"text": "a"}\n', "is JSON Lines by its first line: let its name end in .jsonl"),
+        ("a.txt", b'\n{"text": "a"}\n{', "is JSON Lines by its first line: let its name end in .jsonl"),
+        ("a.parquet", b'{"text": "a"}\n', "is not a parquet file by its first bytes: let its name end in what it is"),
+        ("a.arrow", b"ARROW1 and no more", "is not a complete Arrow file (ArrowInvalid): fetch or write it again"),
+        ("a.csv", b"sep=;\ntext;id\nA;1;2\n", "line 3 has 3 cells, but the header has 2 (text, id): put a text with"),
+        ("a.csv", b"id, Text\n1,a\n", "has no 'text'; its first record has  Text, id; write field: \" Text\""),
+        ("a.csv", b"id,text\n1,a,\n", "line 2 has 3 cells, but the header has 2 (id, text): take a comma off its end"),
+        ("a.jsonl", b'{"text": "a"},\n{"text": "b"}', "line 1 ends in a comma: leave it out"),
+        ("a.jsonl", b'{"text": "a"}{"text": "b"}', "line 1 holds more than one record: write each in its own line"),
+        ("a.jsonl", b'{"text": "a\nb"}\n', "line 1 has a line break or another control character in a text, at"),
+        ("a.jsonl", b'{"text": "a", "text": "b"}\n', "line 1 is not JSON: it names 'text' twice; give each a name of"),
         ("a.json", b'[{"text": "a"}', "line 1 is not JSON: Expecting ',' delimiter (the file ends there: it is torn)"),
         ("a.json", b"[" * 100_000, "is nested too deeply"),
         ("a.csv", b"other,id\na,b\n", "has no 'text'; its first record has id, other"),
+        ("a.csv", b"\xff\xfe\x00\xd8\n\x00", "line 1 is not UTF-16 (illegal UTF-16 surrogate): save the file as UTF-8"),
+        ("a.txt", b"a\n" * 50_000 + b"\xff", "line 50001 is not UTF-8 (invalid start byte): save the file as UTF-8"),
         ("a.csv", b"text\n\xff\n", "line 2 is not UTF-8 (invalid start byte)"),
         ("a.csv", b'text\n"never closed', "line 2 is not CSV: unexpected end of data"),
         (
@@ -221,14 +362,60 @@ def test_a_missing_key_is_null_and_counted(tmp_path: Path) -> None:
         ("a.csv", b"text,id,text\nA,1,B\n", "line 1 names two columns 'text': give each a name of its own"),
         ("a.parquet", b"PAR1 and no more", "is not a complete parquet file (ArrowInvalid)"),
         (
-            "a.txt",
+            "a.md",
             b"Sort a list.",
-            "must end in .jsonl, .ndjson, .json, .csv, .tsv, .parquet, or in one of them and .gz",
+            "must end in .jsonl, .ndjson, .json, .csv, .tsv, .txt, .parquet, .arrow, .feather, or in one of them and .",
         ),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, name: str, data: bytes, sentence: str) -> None:
     assert refusal(tmp_path / name, data).startswith(sentence)
+
+
+BAD = b'{"text": "a"}\n{"text": 1}\n[]\n{"text": "b", x}\n{"text": "c \\ud83d"}\n\n{"text": ["d"]}\n7\n{"text": "e"}\n'
+
+
+def test_all_bad_rows_are_counted_and_may_be_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    assert refusal(path, BAD) == (
+        "'text' is a number in line 2, but must be text"
+        " (6 bad rows: line 2, line 3, line 4, line 5, line 7, …; onBadRow: Skip passes over those of instructions)"
+    )
+    found = check_texts(path.as_uri(), "text", STORE, on_bad_row="Skip")
+    assert found == TextsFound(2, bad=6, bad_places="line 2, line 3, line 4, line 5, line 7, …")
+    path.write_bytes(b"7\n")
+    with pytest.raises(ConfigurationError, match=r"a\.jsonl: line 1 is not a JSON object$"):
+        check_texts(path.as_uri(), "text", STORE, on_bad_row="Skip")
+    path.write_bytes(b"text,id\na,1\nb,c,2\nd,3\n")
+    (tmp_path / "a.csv").write_bytes(path.read_bytes())
+    found = check_texts((tmp_path / "a.csv").as_uri(), "text", STORE, on_bad_row="Skip")
+    assert found == TextsFound(2, bad=1, bad_places="line 3")
+
+
+def test_ids_and_columns_that_are_kept(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"q": "A", "id": "x", "c": {"kind": "math"}, "n": 1.5},
+        {"q": " ", "id": "y", "c": None, "n": None},
+        {"q": "B", "id": 7},
+    ]
+    uri = written(tmp_path / "a.jsonl", rows)
+    found = list(read_texts(uri, "q", STORE, id="id", keep=("c.kind", "n")).given())
+    assert [(one.row, one.id, one.kept) for one in found] == [
+        (0, "x", {"c.kind": "math", "n": "1.5"}),
+        (2, "7", {"c.kind": None, "n": None}),
+    ]
+    assert [(one.row, one.id, one.kept) for one in read_texts(uri, "q", STORE).given()] == [
+        (0, None, {}),
+        (2, None, {}),
+    ]
+    with pytest.raises(ConfigurationError, match=r"has no 'z'; its first record has c, id, n, q$"):
+        list(read_texts(uri, "q", STORE, keep=("z",)))
+    written(tmp_path / "a.jsonl", [{"q": "A", "id": 1}, {"q": "B", "id": "1"}])
+    with pytest.raises(ConfigurationError, match=r"a\.jsonl: 'id' is '1' in two rows; ids must differ$"):
+        check_texts(uri, "q", STORE, id="id")
+    written(tmp_path / "a.jsonl", [{"q": "A", "id": 1}, {"q": "B"}, {"q": "C", "id": 1.5}])
+    with pytest.raises(ConfigurationError, match=r": line 2 has no id in 'id': a text or a whole number \(2 bad rows"):
+        check_texts(uri, "q", STORE, id="id")
 
 
 def test_parquet_columns(tmp_path: Path) -> None:
@@ -240,7 +427,10 @@ def test_parquet_columns(tmp_path: Path) -> None:
     assert refusal(path, data, column="other", also="who") == "has no column 'who'; it has other, raw"
     assert refusal(path, data[:-20]).startswith("is not a complete parquet file")
     pq.write_table(pa.table({"text": pa.array([b"\xff"]).view(pa.string())}), path)
-    assert refusal(path, path.read_bytes()) == "is not a complete parquet file (UnicodeDecodeError)"
+    assert (
+        refusal(path, path.read_bytes())
+        == "is not a complete parquet file (UnicodeDecodeError): fetch or write it again"
+    )
 
 
 def test_a_second_column_must_be_there_and_name_somebody(tmp_path: Path) -> None:
@@ -266,7 +456,9 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         check_texts(tmp_path.as_uri(), "text", STORE)
 
 
-@given(data=st.binary(max_size=200), kind=st.sampled_from(KINDS))
+@given(data=st.binary(max_size=200), kind=st.sampled_from((*KINDS, "tsv", "txt", "arrow", "feather")))
+@example(data=b"\xff\xfe\x00\xd8\n\x00", kind="csv")
+@example(data=b"\xef\xbb\xbf[\xff", kind="json")
 @settings(deadline=None, max_examples=100)
 def test_no_bytes_crash_it(tmp_path_factory: pytest.TempPathFactory, data: bytes, kind: str) -> None:
     path = tmp_path_factory.getbasetemp() / f"any.{kind}"

@@ -7,7 +7,14 @@ from typing import ClassVar, Literal
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Phase, Recipe, Requests, in_key_if_set, parts
-from tiltyard_jobs.contracts.vocabulary import DedupMethod, DiversityMethod, EmbedderMethod, Grade, LintRules
+from tiltyard_jobs.contracts.vocabulary import (
+    BadRowRule,
+    DedupMethod,
+    DiversityMethod,
+    EmbedderMethod,
+    Grade,
+    LintRules,
+)
 
 # Tokens, for estimates: medians of chat data sets, rounded up.
 PREFIX_TOKENS = 32
@@ -76,6 +83,11 @@ class PromptsRecipe(Recipe):
         uri: JSON lines, CSV or parquet.
         field: the column that holds the instruction, or a path to it.
         template: makes the text of several columns; None: the text is in `field`.
+        messages_field: a conversation instead: its last turn of the user is the instruction.
+        system_field: a system message that goes before the instruction.
+        on_bad_row: what becomes of a row that is not what it should be.
+        id_field: a column with an id of each row.
+        keep: columns that go into the tables.
         sha256: the file's digest, where it is known: another file in its place is refused.
         attacker_field: the column that names the attacker; None: rows are dealt to the attackers in turn.
         attacker: the value looked for in `attacker_field`.
@@ -91,6 +103,11 @@ class PromptsRecipe(Recipe):
     uri: str
     field: str
     template: str | None = in_key_if_set(None)
+    messages_field: str | None = in_key_if_set(None)
+    system_field: str | None = in_key_if_set(None)
+    on_bad_row: BadRowRule = in_key_if_set("Refuse")
+    id_field: str | None = in_key_if_set(None)
+    keep: tuple[str, ...] = in_key_if_set(())
     sha256: str | None = None
     attacker_field: str | None
     attacker: str | None

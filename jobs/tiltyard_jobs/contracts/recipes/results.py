@@ -107,6 +107,7 @@ class DatasetRecipe(Recipe):
         benchmarks: what repeats one of their texts gives no training row.
         thoughts: as the answers were made. Keep: training rows have an answer's thought beside its content.
         ties: as in `RateRecipe`.
+        keep: as in `PromptsRecipe`.
     """
 
     PHASE: ClassVar[Phase] = "Writing"
@@ -120,4 +121,5 @@ class DatasetRecipe(Recipe):
     benchmarks: tuple[BenchmarkRecipe, ...]
     thoughts: Thoughts = in_key_if_set("Drop")
     ties: Ties = in_key_if_set("Half")
+    keep: tuple[str, ...] = in_key_if_set(())
     tournament: str

@@ -1,0 +1,81 @@
+"""Conversations: an instruction, the turns before it, and how files of the user's write both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+Turns = Sequence[Mapping[str, str]]
+"""Turns with a role (system, user, assistant) and content, in order."""
+
+_ROLES = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "human": "user",
+    "assistant": "assistant",
+    "gpt": "assistant",
+    "model": "assistant",
+}
+
+
+class BadConversationError(ValueError):
+    """A value is no conversation; the sentence goes on from the value's name."""
+
+
+class Conversation(NamedTuple):
+    """What is asked.
+
+    Attributes:
+        instruction: the user's last turn; empty where there is no turn at all.
+        history: the turns before it: a system message, and earlier turns.
+        left_out: turns after it: replies that the file gives.
+    """
+
+    instruction: str
+    history: list[dict[str, str]]
+    left_out: int = 0
+
+
+def read_conversation(value: object) -> Conversation:
+    """A conversation from a record: a list of `role` and `content`, or of `from` and `value`.
+
+    Raises:
+        BadConversationError: it is none, or holds what is not text.
+    """
+    if value is None or value == []:
+        return Conversation("", [])
+    if not isinstance(value, list):
+        raise BadConversationError("is no list of messages")
+    turns = [_turn(turn, number) for number, turn in enumerate(value, start=1)]
+    if any(turn["role"] == "system" for turn in turns[1:]):
+        raise BadConversationError("has a system message after other messages; keep it as the first one")
+    asked = max((place for place, turn in enumerate(turns) if turn["role"] == "user"), default=None)
+    if asked is None:
+        raise BadConversationError("has no message of the user")
+    return Conversation(turns[asked]["content"], turns[:asked], len(turns) - asked - 1)
+
+
+def _turn(turn: object, number: int) -> dict[str, str]:
+    if not isinstance(turn, dict):
+        raise BadConversationError("is no list of messages with role and content")
+    said = turn.get("role") or turn.get("from")
+    role = _ROLES.get(said) if isinstance(said, str) else None
+    if role is None:
+        raise BadConversationError(f"has the role {said!r} in message {number}; known are {', '.join(_ROLES)}")
+    content: Any = turn["content"] if turn.get("content") is not None else turn.get("value")
+    if isinstance(content, list) and all(isinstance(part, dict) and part.get("type") == "text" for part in content):
+        content = "".join(str(part.get("text") or "") for part in content)
+    if not isinstance(content, str):
+        raise BadConversationError(f"has something else than text in message {number}")
+    return {"role": role, "content": content}
+
+
+def whole_text(instruction: str, history: Turns | None) -> str:
+    """All that is asked as one text, to compare and to embed it: the instruction itself, where no turn is before it."""
+    return f"{as_text(history)}\n\n{instruction}" if history else instruction
+
+
+def as_text(history: Turns) -> str:
+    """Turns as one text."""
+    return "\n\n".join(f"{turn['role']}:\n{turn['content']}" for turn in history)

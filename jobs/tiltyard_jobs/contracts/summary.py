@@ -61,6 +61,7 @@ class Summary(Contract):
         voids: void rows by reason.
         seconds: time that the model was used.
         leaderboard: from the rate stage alone; top rows.
+        notes: from the rate stage and the last one; a sentence for each thing that a reader of the results should know.
         outputs: URIs by name, from the last stages alone.
         done: preflight's bitmap, see `pack_bits`.
         agreement: from a comparison of two runs.
@@ -78,6 +79,7 @@ class Summary(Contract):
     completion_tokens: int = 0
     seconds: float = 0
     leaderboard: tuple[Standing, ...] = ()
+    notes: tuple[str, ...] = ()
     outputs: dict[str, str] = Field(default_factory=dict)
     done: str = ""
     agreement: Agreement | None = None

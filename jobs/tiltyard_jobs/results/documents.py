@@ -217,6 +217,7 @@ class Manifest(Contract):
 
     Attributes:
         versions: of the packages that can change a result, and of the stages' code.
+        notes: what a reader of the results should know, such as which models did badly.
         outputs: paths beside the manifest by name (manifest, report, dataset), so that a copy elsewhere is as good.
     """
 
@@ -225,6 +226,7 @@ class Manifest(Contract):
     seed: int
     versions: dict[str, str]
     leaderboard: tuple[Standing, ...]
+    notes: tuple[str, ...] = ()
     outputs: dict[str, str]
     files: tuple[ManifestFile, ...]
     artifacts: tuple[ManifestArtifact, ...]

@@ -14,8 +14,8 @@ import structlog
 from tiltyard_jobs.errors import (
     JobError,
     NothingUsableError,
-    PermanentError,
     RecordVoidError,
+    TooManyVoidsError,
     TransientError,
     VoidReason,
     told,
@@ -32,8 +32,9 @@ DRAIN_SECONDS = 5.0  # for replies under way when the shard is told to stop,
 DRAIN_SILENCE_SECONDS = 1.0  # as long as some come in
 MAX_DETAIL = 500  # characters: a detail may quote a model
 MAX_TOLD_DETAIL = 120  # of them in a message
+LOGGED_REASONS = 8
 FIRST_RECORDS = 16  # without a usable one among them end the shard,
-FEWEST_RECORDS = 4  # as do so many, or more, where there are no others
+FEWEST_RECORDS = 4  # as do so many, or more, where there are no others: fewer say little
 _BREATH = 64  # records that one worker may finish without a pause: signals and exports want their turn
 
 log = structlog.get_logger(__name__)
@@ -66,6 +67,7 @@ async def run_records(
     progress: Progress,
     max_failures: int,
     failing: frozenset[VoidReason],
+    max_undecided: int = 0,
     export_seconds: float = EXPORT_SECONDS,
     export_records: int = EXPORT_RECORDS,
 ) -> None:
@@ -85,17 +87,18 @@ async def run_records(
         progress: told of each record.
         max_failures: more failing records than this fail the shard.
         failing: reasons that count as failures.
+        max_undecided: so many that are `Undecided` do not count.
         export_seconds: changes are exported this often, where the journal has checkpoints.
         export_records: and after this many records.
 
     Raises:
         Stopped: `stop` was set; the journal is exported.
-        PermanentError: too many records failed. They are forgotten, so that a later attempt asks them again.
+        TooManyVoidsError: too many records failed. They are forgotten, so that a later attempt asks them again.
         NothingUsableError: so are all voids where the first records are nothing else. Those that were not asked, since
             what they are made from is void, say nothing of the model.
         Exception: whatever else `items` or `work` raised; the journal is exported.
     """
-    run = _Run(items, work, void, journal, total, progress, max_failures, failing, export_records)
+    run = _Run(items, work, void, journal, total, progress, max_failures, failing, max_undecided, export_records)
     run.recall()
     await run.run(concurrency, stop, export_seconds)
 
@@ -113,6 +116,7 @@ class _Run(Generic[T]):
         progress: Progress,
         max_failures: int,
         failing: frozenset[VoidReason],
+        max_undecided: int,
         export_records: int,
     ) -> None:
         self._items = items
@@ -123,6 +127,7 @@ class _Run(Generic[T]):
         self._progress = progress
         self._max_failures = max_failures
         self._failing = frozenset(str(reason) for reason in failing)
+        self._max_undecided = max_undecided
         self._failed: list[tuple[int, int]] = []
         self._reasons: Counter[str] = Counter()
         self._details: Counter[tuple[str, str]] = Counter()
@@ -165,6 +170,7 @@ class _Run(Generic[T]):
             self._over = True
             self._export_due.set()  # the exporter ends by itself: a thread cannot be cancelled in the middle of a put
             results = await asyncio.gather(working, exporting, stopping, *workers, return_exceptions=True)
+            self._log_voids()
             nothing = self._nothing_usable() if complete and len(self._unusable) >= FEWEST_RECORDS else None
             complete = complete and nothing is None
             self._forget_failures()
@@ -204,7 +210,7 @@ class _Run(Generic[T]):
                 made = self._void(payload, error.reason, error.detail[:MAX_DETAIL])
             self._journal.append(part, row, row_json(made))
             self._note(part, row, made)
-            if len(self._failed) > self._max_failures:
+            if self._failed_too_often():
                 raise self._too_many()
             if len(self._unusable) >= FIRST_RECORDS:
                 raise self._nothing_usable()
@@ -228,9 +234,13 @@ class _Run(Generic[T]):
             self._failed.append((part, row))
             self._reasons[reason] += 1
 
+    def _failed_too_often(self) -> bool:
+        undecided = min(self._reasons[VoidReason.UNDECIDED], self._max_undecided)
+        return len(self._failed) - undecided > self._max_failures
+
     def _forget_failures(self) -> None:
         """Where too many records failed, none of these failures is kept: whoever mends the cause may ask them again."""
-        if len(self._failed) <= self._max_failures:
+        if not self._failed_too_often():
             return
         for part, row in self._failed:
             self._journal.forget(part, row)
@@ -245,13 +255,14 @@ class _Run(Generic[T]):
                 self._done -= 1
         self._unusable.clear()
 
-    def _too_many(self) -> PermanentError:
+    def _too_many(self) -> TooManyVoidsError:
         reasons = ", ".join(f"{name} {count}" for name, count in sorted(self._reasons.items()))
-        most = told(*self._commonest(self._failing))
-        return PermanentError(
+        reason, detail = self._commonest(self._failing)
+        undecided = f" (and {self._max_undecided} Undecided)" if VoidReason.UNDECIDED in self._reasons else ""
+        return TooManyVoidsError(
             f"{len(self._failed)} of {self._total} records could not be made ({reasons}), most often for this reason:"
-            f" {most}; spec.jobs.maxVoidFraction allows {self._max_failures}: fix the cause, or raise the fraction;"
-            " the next attempt retries these records."
+            f" {told(reason, detail)}; spec.jobs.maxVoidFraction allows {self._max_failures}{undecided}",
+            VoidReason(reason),
         )
 
     def _nothing_usable(self) -> NothingUsableError:
@@ -263,6 +274,10 @@ class _Run(Generic[T]):
         counts = {key: count for key, count in self._details.items() if key[0] in reasons}
         reason, detail = min(counts, key=lambda key: (-counts[key], key))
         return reason, detail[:MAX_TOLD_DETAIL]
+
+    def _log_voids(self) -> None:
+        for (reason, detail), count in self._details.most_common(LOGGED_REASONS):
+            log.info("void records", reason=reason, detail=detail[:MAX_TOLD_DETAIL], records=count)
 
     async def _export_regularly(self, seconds: float) -> None:
         while not self._over:

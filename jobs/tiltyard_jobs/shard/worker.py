@@ -51,6 +51,7 @@ class Tally:
             voids=dict(sorted(self.outcome.voids.items())),
             seconds=round(self.meter.seconds, 3),
             leaderboard=self.outcome.leaderboard,
+            notes=self.outcome.notes,
             outputs=dict(sorted(self.outcome.outputs.items())),
             **self.meter.usage._asdict(),
         )

@@ -66,7 +66,8 @@ async def preflight(context: PreflightContext) -> Summary:
         return result
     trained = next((ref for ref in task.artifacts if ref.stage == TrainRecipe.STAGE), None)
     outputs = outputs_of(context.store, task.run, trained)
-    return result.model_copy(update={"leaderboard": finished.manifest.leaderboard, "outputs": outputs})
+    told = {"leaderboard": finished.manifest.leaderboard, "notes": finished.manifest.notes, "outputs": outputs}
+    return result.model_copy(update=told)
 
 
 async def find_problems(context: PreflightContext) -> list[str]:

@@ -25,6 +25,7 @@ from tiltyard_jobs.results.run_folder import (
     sorted_files,
     written_file,
 )
+from tiltyard_jobs.results.shortfalls import accounts, shortfalls
 from tiltyard_jobs.results.standings import leaderboard_of
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.pace import Pace
@@ -50,6 +51,7 @@ def _report(context: ShardContext[ReportRecipe]) -> Outcome:
     surveyed = survey(artifacts, recipe.dataset, [player.name for player in recipe.lineup.players])
     pace.step()
     files = sealed_files(artifacts, recipe.ratings, recipe.dataset)
+    notes = shortfalls(accounts((one.role, artifacts.require(one.ref)) for one in recipe.artifacts))
     document = leaderboard_document(recipe.tournament, run, standings)
     files.append(written_file(context.work_dir, LEADERBOARD, document))
     pace.step()
@@ -64,6 +66,7 @@ def _report(context: ShardContext[ReportRecipe]) -> Outcome:
             tournament=recipe.tournament,
             run=run,
             standings=standings,
+            notes=notes,
             data=read_document(artifacts, recipe.dataset, "summary", DataSummary),
             benchmarks=scores,
             gains=gains,
@@ -85,6 +88,7 @@ def _report(context: ShardContext[ReportRecipe]) -> Outcome:
         seed=recipe.seed,
         versions=versions,
         leaderboard=leaderboard_of(standings),
+        notes=notes,
         outputs=OUTPUTS,
         files=sorted_files(files),
         artifacts=made_of,
@@ -92,4 +96,5 @@ def _report(context: ShardContext[ReportRecipe]) -> Outcome:
     put_manifest(store, manifest)
     artifacts.publish(recipe.ref, shard, {"report": context.work_dir / REPORT})
     pace.step()
-    return Outcome(leaderboard=manifest.leaderboard, outputs=outputs_of(store, run, recipe.trained))
+    outputs = outputs_of(store, run, recipe.trained)
+    return Outcome(leaderboard=manifest.leaderboard, notes=notes, outputs=outputs)

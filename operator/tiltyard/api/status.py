@@ -137,6 +137,8 @@ class TournamentStatus(ApiModel):
     """The models that are served."""
     leaderboard: Annotated[tuple[LeaderboardRow, ...], Field(max_length=32, json_schema_extra=ATOMIC)] = ()
     """The top rows of the leaderboard. The rest is in the bucket."""
+    notes: Annotated[tuple[Message, ...], Field(max_length=32, json_schema_extra=ATOMIC)] = ()
+    """What a reader of the results should know, a sentence each: which models did badly, and why."""
     usage: UsageStatus | None = None
     """What the tournament has cost so far."""
     outputs: Outputs | None = None

@@ -110,7 +110,7 @@ def print_status(status: TournamentStatus, *, at_work: bool) -> None:
 
 
 def print_result(status: TournamentStatus) -> None:
-    """The leaderboard and where the results are."""
+    """The leaderboard, where the results are, and what their reader should know."""
     print_leaderboard(
         [
             Standing(
@@ -125,6 +125,7 @@ def print_result(status: TournamentStatus) -> None:
     )
     if status.outputs is not None:
         print_outputs(status.outputs.model_dump(exclude_none=True))
+    print_notes(status.notes)
 
 
 def print_leaderboard(rows: Sequence[Standing]) -> None:
@@ -156,6 +157,12 @@ def print_outputs(outputs: Mapping[str, str]) -> None:
     """URIs by name; a folder on this machine as its path."""
     for name, uri in outputs.items():
         print(f"{name:<9} {readable(uri)}")
+
+
+def print_notes(notes: Sequence[str]) -> None:
+    """What a reader of the results should know, a line each."""
+    for note in notes:
+        Console().print(note, style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 def print_prompts(prompts: Sequence[ShownPrompt]) -> None:

@@ -178,6 +178,7 @@ class Machine:
             voids=ledger.voids,
             ledger=ledger.table(),
             leaderboard=ledger.leaderboard,
+            notes=ledger.notes,
             outputs=ledger.outputs,
             elapsed=ledger.seconds,
         )
@@ -248,6 +249,7 @@ class Machine:
             self._reused = {key: parts & self._done[key] for key, parts in parts_done(artifacts, ledger.found).items()}
             ledger.outputs |= summary.outputs
             ledger.leaderboard = summary.leaderboard or ledger.leaderboard
+            ledger.notes = summary.notes or ledger.notes
             self._save_ledger()
             self._preflight = PreflightPhase.PASSED
         else:

@@ -52,7 +52,7 @@ def observe(snapshot: Snapshot, settings: ClusterSettings, now: float) -> Observ
     """
     graph = snapshot.graph
     preflight, message, wait, reused, first = _preflight(snapshot, now)
-    costs = Costs(leaderboard=first.leaderboard, outputs=dict(first.outputs))
+    costs = Costs(leaderboard=first.leaderboard, notes=first.notes, outputs=dict(first.outputs))
     done = {key: set(parts) for key, parts in reused.items()}
     jobs: dict[str, JobSeen] = {}
     for job in snapshot.jobs.values():
@@ -83,6 +83,7 @@ def observe(snapshot: Snapshot, settings: ClusterSettings, now: float) -> Observ
         voids=costs.voids,
         ledger=costs.table(),
         leaderboard=costs.leaderboard,
+        notes=costs.notes,
         outputs=costs.outputs,
         failure=_final_failure(snapshot),
         elapsed=_elapsed(snapshot, now),

@@ -18,12 +18,14 @@ class Costs(BaseModel):
         rows: cost by `stage/model`.
         voids: void records by stage.
         leaderboard: once the ratings are there.
+        notes: what a reader of the results should know, once they are there.
         outputs: URIs by name, once they are there.
     """
 
     rows: dict[str, LedgerRow] = Field(default_factory=dict)
     voids: Counter[str] = Field(default_factory=Counter)
     leaderboard: tuple[Standing, ...] = ()
+    notes: tuple[str, ...] = ()
     outputs: dict[str, str] = Field(default_factory=dict)
 
     def add(self, stage: str, model: str | None, summary: Summary) -> None:
@@ -31,6 +33,7 @@ class Costs(BaseModel):
         if summary.exit_code == 0:
             self.voids[stage] += sum(summary.voids.values())
             self.leaderboard = summary.leaderboard or self.leaderboard
+            self.notes = summary.notes or self.notes
             self.outputs |= summary.outputs
         if model is not None:
             cost = {name: getattr(summary, name) for name in LedgerRow.COSTS}
@@ -42,6 +45,7 @@ class Costs(BaseModel):
             self._add_row(row)
         self.voids += other.voids
         self.leaderboard = other.leaderboard or self.leaderboard
+        self.notes = other.notes or self.notes
         self.outputs |= other.outputs
 
     def table(self) -> tuple[LedgerRow, ...]:

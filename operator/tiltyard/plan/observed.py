@@ -115,6 +115,7 @@ class Observed:
         voids: void records of this run, by stage.
         ledger: what this run has cost, by stage and model.
         leaderboard: once the ratings are there.
+        notes: what a reader of the results should know, once they are there.
         outputs: URIs by name, once they are there.
         failure: why this run failed, once it has: that is final, until the manifest's next run.
         elapsed: seconds that this run has been at work, times of rest left out; None: it has not begun.
@@ -130,6 +131,7 @@ class Observed:
     voids: Mapping[str, int] = field(default_factory=dict)
     ledger: tuple[LedgerRow, ...] = ()
     leaderboard: tuple[Standing, ...] = ()
+    notes: tuple[str, ...] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)
     failure: str | None = None
     elapsed: float | None = None

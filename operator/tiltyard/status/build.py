@@ -85,6 +85,7 @@ def build_status(
             )
             for row in observed.leaderboard[:LEADERBOARD_ROWS]
         ),
+        notes=observed.notes,
         usage=_usage(observed),
         outputs=Outputs(
             manifest=observed.outputs.get("manifest"),

@@ -30,8 +30,8 @@ def _rate(context: ShardContext[RateRecipe]) -> Outcome:
     require_instructions(curation_counts(context.artifacts, lineup))
     pace = Pace(context.stop, context.progress, len(sources_of(lineup)) + 1)
     ballots = read_ballots(context.artifacts, lineup, pace)
-    require_opinions(ballots, roster, context.task.limits)
     rated = rate_ballots(ballots, roster, recipe)
+    require_opinions(ballots, roster, context.task.limits)
     pace.step()
     standings = standings_of(ballots, rated, roster, recipe)
 

@@ -11,7 +11,7 @@ from tiltyard_jobs.errors import VoidReason
 
 MAX_VOID = 0.05
 """A model did badly where more than this share of its records is void, and more than one: chance alone makes some."""
-MOST_SENTENCES = 12  # that have room in a shard's summary
+MOST_SENTENCES = 8  # that have room in a shard's summary
 _MOST_REASONS = 3
 
 _DID = {

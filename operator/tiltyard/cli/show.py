@@ -105,7 +105,7 @@ def print_status(status: TournamentStatus, *, at_work: bool) -> None:
         console.print(models)
     for condition in status.conditions:
         if condition.type == "Failed" and condition.status == "True":
-            console.print(condition.message, style="red", highlight=False, markup=False)
+            console.print(condition.message, style="red", highlight=False, markup=False, soft_wrap=True)
     print_result(status)
 
 

@@ -11,7 +11,9 @@ from support.local_runs import LocalRun
 from support.manifests import manifest
 
 
-def tournament(*, allowed: str, judge: str = "judge.abstain=0", player: str = "seed=1", keep: tuple[str, ...] = ()) -> dict[str, Any]:
+def tournament(
+    *, allowed: str, judge: str = "judge.abstain=0", player: str = "seed=1", keep: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """Two players and two judges.
 
     Args:

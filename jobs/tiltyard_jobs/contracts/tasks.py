@@ -70,8 +70,12 @@ class Limits(Contract):
     max_void_fraction: Decimal = Decimal("0.01")
 
     def max_failures(self, total: int) -> int:
-        """How many of `total` records may fail: the fraction, rounded up, and always a few; none where it is 0."""
-        return max(math.ceil(self.max_void_fraction * total), self.FEWEST_FAILURES) if self.max_void_fraction else 0
+        """How many of `total` records may fail: the fraction, rounded up, and always a few, but not all of them.
+
+        None where the fraction is 0.
+        """
+        few = min(self.FEWEST_FAILURES, total - 1)
+        return max(math.ceil(self.max_void_fraction * total), few) if self.max_void_fraction else 0
 
     def max_undecided(self, total: int) -> int:
         """How many of `total` verdicts may name no side before the others count as failures; none where it is 0."""

@@ -104,6 +104,8 @@ async def ask_all(
         remedy = _remedy(context.task.stage, error.reason)
         raise PermanentError(f"{context.field or context.task.stage}: {error}: {remedy}") from error
     except TooManyVoidsError as error:
+        if error.reason in SERVER_FAILURES:
+            raise
         raise TooManyVoidsError(error.what, error.reason, _remedy(context.task.stage, error.reason)) from error
     finally:
         journal.close()

@@ -178,7 +178,7 @@ def test_voids_are_abstentions_counted_and_never_scored(tmp_path: Path) -> None:
         (4, 4, "kim decided 4 of 8 verdicts: it names no side (4); spec.jobs.maxVoidFraction allows 3: use another"),
         (20, 7, None),  # of forty: a tenth more
         (20, 8, "kim decided 32 of 40 verdicts: it names no side (8); spec.jobs.maxVoidFraction allows 7: use another"),
-        (1, 2, "kim decided 0 of 2 verdicts: it names no side (2); spec.jobs.maxVoidFraction allows 3: use another"),
+        (1, 2, "kim decided 0 of 2 verdicts: it names no side (2); spec.jobs.maxVoidFraction allows 1: use another"),
     ],
 )
 def test_a_judge_with_too_many_voids_ends_the_tournament(

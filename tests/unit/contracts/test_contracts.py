@@ -156,7 +156,11 @@ def test_a_message_is_what_a_pod_may_say(
 @pytest.mark.parametrize(
     ("fraction", "total", "failures", "undecided"),
     [
-        ("0.01", 1, 3, 0),
+        ("0.01", 0, 0, 0),
+        ("0.01", 1, 1, 0),
+        ("0.01", 2, 1, 0),
+        ("0.01", 3, 2, 0),
+        ("0.01", 4, 3, 0),
         ("0.01", 20, 3, 2),
         ("0.01", 301, 4, 30),  # rounded up
         ("0.01", 512, 6, 51),

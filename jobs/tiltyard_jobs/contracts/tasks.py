@@ -6,9 +6,8 @@ and an argument. It holds no secret: credentials come from the environment, by t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import ClassVar, Literal, Self, get_args
 
 from pydantic import Field
@@ -74,8 +73,8 @@ class Limits(Contract):
 
         None where the fraction is 0.
         """
-        few = min(self.FEWEST_FAILURES, total - 1)
-        return max(math.ceil(self.max_void_fraction * total), few) if self.max_void_fraction else 0
+        share = int((self.max_void_fraction * total).to_integral_value(ROUND_CEILING))
+        return max(share, min(self.FEWEST_FAILURES, total - 1)) if self.max_void_fraction else 0
 
     def max_undecided(self, total: int) -> int:
         """How many of `total` verdicts may name no side before the others count as failures; none where it is 0."""

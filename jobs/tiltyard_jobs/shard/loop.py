@@ -14,6 +14,7 @@ import structlog
 from tiltyard_jobs.errors import (
     JobError,
     NothingUsableError,
+    PermanentError,
     RecordVoidError,
     TooManyVoidsError,
     TransientError,
@@ -133,6 +134,8 @@ class _Run(Generic[T]):
         self._details: Counter[tuple[str, str]] = Counter()
         self._unusable: list[tuple[int, int]] = []  # until the first usable record is seen
         self._any_usable = False
+        self._asking = 0
+        self._noted = asyncio.Event()
         self._done = 0
         self._export_records = export_records
         self._export_due = asyncio.Event()
@@ -170,8 +173,9 @@ class _Run(Generic[T]):
             self._over = True
             self._export_due.set()  # the exporter ends by itself: a thread cannot be cancelled in the middle of a put
             results = await asyncio.gather(working, exporting, stopping, *workers, return_exceptions=True)
-            self._log_voids()
             nothing = self._nothing_usable() if complete and len(self._unusable) >= FEWEST_RECORDS else None
+            if nothing is not None or isinstance(results[0], PermanentError):
+                self._log_voids()
             complete = complete and nothing is None
             self._forget_failures()
             if nothing is not None or isinstance(results[0], NothingUsableError):
@@ -199,15 +203,19 @@ class _Run(Generic[T]):
     async def _worker(self) -> None:
         """One slot. All slots draw from one iterator, so items are taken in order and each once."""
         for count, item in enumerate(self._items):
-            if self._draining:
-                return
             part, row, payload = item
             if (part, row) in self._journal:
                 continue
+            await self._leave_to_ask()
+            if self._draining:
+                return
             try:
                 made = await self._work(payload)
             except RecordVoidError as error:
                 made = self._void(payload, error.reason, error.detail[:MAX_DETAIL])
+            finally:
+                self._asking -= 1
+                self._noted.set()
             self._journal.append(part, row, row_json(made))
             self._note(part, row, made)
             if self._failed_too_often():
@@ -219,6 +227,13 @@ class _Run(Generic[T]):
                 self._export_due.set()
             if count % _BREATH == 0:
                 await asyncio.sleep(0)
+
+    async def _leave_to_ask(self) -> None:
+        """Until one record is usable, no more are paid for than show that none will be."""
+        while not self._draining and not self._any_usable and self._asking + len(self._unusable) >= FIRST_RECORDS:
+            self._noted.clear()
+            await self._noted.wait()
+        self._asking += 1
 
     def _note(self, part: int, row: int, made: Mapping[str, Any]) -> None:
         self._done += 1

@@ -117,5 +117,5 @@ def _remedy(stage: str, reason: VoidReason) -> str:
         return "fix the cause"
     if reason is VoidReason.TRUNCATED:
         return f"raise {_LENGTH_FIELDS[stage]}, or use another model"
-    other = ", try another spec.battles.verdict.method" if stage == "judge" else ""
-    return f"look at its replies, use another model{other}"
+    other = " or another spec.battles.verdict.method" if stage == "judge" else ""
+    return f"look at its replies, and use another model{other}"

@@ -191,7 +191,7 @@ def test_an_honest_judge_may_leave_a_tenth_undecided_and_no_more(world: StageWor
         assert (
             "often for this reason: Undecided: the verdict names no side; spec.jobs.maxVoid" in ran.summary["message"]
         )
-        assert "allows 3 (and 2 Undecided): look at its replies, use another model" in ran.summary["message"]
+        assert "allows 3 (and 2 Undecided): look at its replies, and use another model" in ran.summary["message"]
 
 
 @pytest.mark.parametrize(

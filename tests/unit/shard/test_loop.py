@@ -211,6 +211,32 @@ async def test_nothing_usable_ends_the_shard_early_with_the_commonest_reason(
     assert len(shard.asked) == total - left
 
 
+async def test_no_more_than_the_first_records_are_paid_for_until_one_is_usable(tmp_path: Path) -> None:
+    """However many may be under way at once; what is void without a question is not among them."""
+    shard = Shard(tmp_path, 200, concurrency=64, max_failures=200)
+    shard.voids = dict.fromkeys(range(200), VoidReason.UNDECIDED) | dict.fromkeys(
+        range(0, 40, 2), VoidReason.INPUT_VOID
+    )
+    with shard.journal() as journal, pytest.raises(NothingUsableError):
+        await shard.run(journal)
+    assert len([row for row in shard.asked if shard.voids[row] is VoidReason.UNDECIDED]) == 16
+    running = most = 0
+
+    async def behave(row: int) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.01 if row == 3 else 0.03)
+        running -= 1
+
+    other = Shard(tmp_path / "other", 200, concurrency=64)
+    (tmp_path / "other").mkdir()
+    other.behave = behave  # type: ignore[method-assign]
+    with other.journal() as journal:
+        await other.run(journal)
+    assert (len(other.asked), most) == (200, 64)
+
+
 async def test_one_usable_record_is_enough_and_what_was_not_asked_says_nothing(tmp_path: Path) -> None:
     shard = Shard(tmp_path, 40, concurrency=1, max_failures=40)
     shard.voids = dict.fromkeys(set(range(40)) - {15}, VoidReason.UNDECIDED)

@@ -56,6 +56,21 @@ class NothingUsableError(PermanentError):
         self.detail = detail
 
 
+class TooManyVoidsError(PermanentError):
+    """More records failed than `spec.jobs.maxVoidFraction` allows.
+
+    Args:
+        what: how many, why, and how many may.
+        reason: the commonest reason.
+        remedy: what to do about it.
+    """
+
+    def __init__(self, what: str, reason: VoidReason, remedy: str = "fix the cause") -> None:
+        super().__init__(f"{what}: {remedy}, or raise the fraction; the next attempt retries these records.")
+        self.what = what
+        self.reason = reason
+
+
 class ConfigurationError(JobError):
     """The user's input is wrong: the message names the field, what was given and what is allowed."""
 

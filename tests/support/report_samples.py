@@ -108,6 +108,7 @@ def sample(
         tournament="code-experts",
         run="3f9c1e02ab44",
         standings=standings,
+        notes=(f"{names[1]} decided 96 of 108 verdicts: it names no side (12)",),
         data=_data(names, players, judges, instructions, rng),
         benchmarks=tuple(
             _score(name, benchmark, tasks, rng)

@@ -120,7 +120,7 @@ async def answer(context: ShardContext[Recipe]) -> Outcome:
             concurrency=4,
             stop=context.stop,
             progress=context.progress,
-            max_failures=context.max_failures(sum(counts)),
+            max_failures=context.task.limits.max_failures(sum(counts)),
             failing=FAILING,
             export_records=10,
         )

@@ -61,6 +61,7 @@ class Summary(Contract):
         voids: void rows by reason.
         seconds: time that the model was used.
         leaderboard: from the rate stage alone; top rows.
+        notes: from the rate stage and the last one; a sentence for each thing that a reader of the results should know.
         outputs: URIs by name, from the last stages alone.
         instructions: one line: how many there are, how many are used, and why the others are not; from preflight and
             the last stage alone.
@@ -80,6 +81,7 @@ class Summary(Contract):
     completion_tokens: int = 0
     seconds: float = 0
     leaderboard: tuple[Standing, ...] = ()
+    notes: tuple[str, ...] = ()
     outputs: dict[str, str] = Field(default_factory=dict)
     instructions: str = ""
     done: str = ""
@@ -88,14 +90,15 @@ class Summary(Contract):
     def to_message(self) -> str:
         """JSON of at most `MAX_BYTES` bytes of UTF-8.
 
-        The leaderboard's tail gives way first, then the sentence's. The bitmap of a very large tournament, half made
-        without any order, may be too long by itself: its beginning is told, and who reads it takes the other parts for
-        missing. That is safe, since a worker looks for its parts before it makes them.
+        The leaderboard's tail gives way first, then the notes', then the sentence's. The bitmap of a very large
+        tournament, half made without any order, may be too long by itself: its beginning is told, and who reads it
+        takes the other parts for missing. That is safe, since a worker looks for its parts before it makes them.
         """
         if self._fits():
             return self._json()
         bitmap = _inflated(self.done)
         document = self._cut("leaderboard", len(self.leaderboard), lambda size: self.leaderboard[:size])
+        document = document._cut("notes", len(self.notes), lambda size: self.notes[:size])
         document = document._cut("message", len(self.message), lambda size: _beginning(self.message, size))
         document = document._cut("done", len(bitmap), lambda size: _deflated(bitmap[:size]))
         return document._json()

@@ -7,7 +7,7 @@ and an argument. It holds no secret: credentials come from the environment, by t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import ClassVar, Literal, Self, get_args
 
 from pydantic import Field
@@ -59,12 +59,27 @@ class Limits(Contract):
     Attributes:
         record_deadline_seconds: time for one record, retries included, while the endpoint answers others.
         endpoint_deadline_seconds: time without any answer from the endpoint until the shard gives up (and is retried).
-        max_void_fraction: more void records than this fraction fails the shard.
+        max_void_fraction: `spec.jobs.maxVoidFraction`, see `max_failures`.
     """
+
+    FEWEST_FAILURES: ClassVar = 3  # few records say little: a small run is not ended by a bad reply or two
+    UNDECIDED_SHARE: ClassVar = 10  # one in so many: two answers may leave an honest judge without an opinion
 
     record_deadline_seconds: float = 600
     endpoint_deadline_seconds: float = 900
     max_void_fraction: Decimal = Decimal("0.01")
+
+    def max_failures(self, total: int) -> int:
+        """How many of `total` records may fail: the fraction, rounded up, and always a few, but not all of them.
+
+        None where the fraction is 0.
+        """
+        share = int((self.max_void_fraction * total).to_integral_value(ROUND_CEILING))
+        return max(share, min(self.FEWEST_FAILURES, total - 1)) if self.max_void_fraction else 0
+
+    def max_undecided(self, total: int) -> int:
+        """How many of `total` verdicts may name no side before the others count as failures; none where it is 0."""
+        return total // self.UNDECIDED_SHARE if self.max_void_fraction else 0
 
 
 class Part(Contract):

@@ -60,6 +60,7 @@ class ReportInput(NamedTuple):
     """What the page is made of. Only `ledger` may differ between two runs of the same artifacts.
 
     Attributes:
+        notes: sentences on models that did badly.
         benchmarks: scores of models, in the manifest's order.
         gains: what training gave.
         curve: of the training; empty: there was none.
@@ -73,6 +74,7 @@ class ReportInput(NamedTuple):
     tournament: str
     run: str
     standings: Standings
+    notes: tuple[str, ...]
     data: DataSummary
     benchmarks: tuple[BenchmarkScore, ...]
     gains: tuple[Gain, ...]

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from tiltyard_jobs.report.formats import DASH, compact, count, decimal, percent, share, visible
 from tiltyard_jobs.results.documents import JudgeReportCard
+from tiltyard_jobs.results.shortfalls import MAX_VOID
 
 ENOUGH = 30
 """Cases behind a number before it can be an outlier: with fewer, chance alone makes some."""
-MAX_VOID = 0.05
 FAIR_FIRST = (0.4, 0.6)
 MIN_CONSISTENCY = 0.7
 MAX_SLOPE_GAP = 1.0

@@ -47,6 +47,7 @@ def view(given: ReportInput) -> dict[str, Any]:
         "tournament": visible(given.tournament),
         "run": visible(given.run),
         "headline": headline(standings),
+        "notes": [f"{visible(note, 400)}." for note in given.notes],
         "facts": _facts(given),
         "best_alone": best_alone(standings),
         "length_note": length_note(standings),

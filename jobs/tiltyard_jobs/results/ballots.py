@@ -24,7 +24,7 @@ from tiltyard_jobs.contracts.layout import artifact_prefix
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import Lineup, PlayerRecipe
 from tiltyard_jobs.contracts.vocabulary import Ties
-from tiltyard_jobs.errors import PermanentError
+from tiltyard_jobs.errors import PermanentError, VoidReason
 from tiltyard_jobs.rating.report_card import Families
 from tiltyard_jobs.rating.style import length_difference
 from tiltyard_jobs.rating.votes import Tally, Verdicts, shorter_wins, tally
@@ -82,7 +82,8 @@ class Ballots(NamedTuple):
             tokens of its own.
         answered: (I, N) False where the answer is void.
         verdicts: all that were asked for, in the order of the matches; void ones have NaN for their vote.
-        voids: for each judge, its void verdicts by reason.
+        voids: for each judge, its void verdicts by reason. One that was not asked for, since an answer is void, is not
+            the judge's.
     """
 
     ids: pa.StringArray
@@ -195,7 +196,7 @@ def _verdicts(
             instructions.append(place.to_numpy(zero_copy_only=False).astype(np.int64) + starts[attacker])
             votes.append(pc.fill_null(vote, float("nan")).to_numpy(zero_copy_only=False))
             firsts.append(pc.equal(batch.column("order"), pa.scalar("AB")).to_numpy(zero_copy_only=False))
-            voids[judge].update(reason for reason in void.to_pylist() if reason is not None)
+            voids[judge].update(reason for reason in void.to_pylist() if reason not in (None, VoidReason.INPUT_VOID))
             rows += batch.num_rows
         sizes.append(rows)
         pace.step()

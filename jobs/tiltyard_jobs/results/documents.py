@@ -222,6 +222,7 @@ class Manifest(Contract):
 
     Attributes:
         versions: of the packages that can change a result, and of the stages' code.
+        notes: what a reader of the results should know, such as which models did badly.
         outputs: paths beside the manifest by name (manifest, report, dataset), so that a copy elsewhere is as good.
         instructions: one line: how many there were, how many are used, and why the others are not.
     """
@@ -231,6 +232,7 @@ class Manifest(Contract):
     seed: int
     versions: dict[str, str]
     leaderboard: tuple[Standing, ...]
+    notes: tuple[str, ...] = ()
     outputs: dict[str, str]
     instructions: str = ""
     files: tuple[ManifestFile, ...]

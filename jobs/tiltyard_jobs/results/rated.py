@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard_jobs.contracts.recipes import RateRecipe
-from tiltyard_jobs.errors import PermanentError
+from tiltyard_jobs.contracts.tasks import Limits
+from tiltyard_jobs.errors import PermanentError, VoidReason
 from tiltyard_jobs.rating.battles import WinRates, sum_by, win_rates
 from tiltyard_jobs.rating.bootstrap import Intervals, clustered
 from tiltyard_jobs.rating.bradley_terry import BradleyTerryRatings, bradley_terry
@@ -20,6 +21,7 @@ from tiltyard_jobs.rating.report_card import ReportCard, report_card
 from tiltyard_jobs.rating.style import StyleRatings, style_controlled
 from tiltyard_jobs.rating.votes import Tally
 from tiltyard_jobs.results.ballots import Ballots, Roster
+from tiltyard_jobs.results.shortfalls import Account
 
 
 class Rated(NamedTuple):
@@ -123,11 +125,33 @@ def require_instructions(counts: Mapping[str, int]) -> None:
     )
 
 
+def require_opinions(ballots: Ballots, roster: Roster, limits: Limits) -> None:
+    """Make sure that each judge gave as many votes as `spec.jobs.maxVoidFraction` asks for.
+
+    Its shards are held to the same, but a small shard alone says little.
+
+    Raises:
+        PermanentError: a judge did not.
+    """
+    verdicts = ballots.verdicts
+    votes = np.bincount(verdicts.judge[~np.isnan(verdicts.vote)], minlength=verdicts.judges).tolist()
+    for judge, count, voids in zip(roster.judges, votes, ballots.voids, strict=True):
+        void = sum(voids.values())
+        allowed = limits.max_failures(count + void) + limits.max_undecided(count + void)
+        if void > allowed or (void > 1 and not count):
+            raise PermanentError(
+                f"{Account(judge.name, 'judge', count + void, voids)}; spec.jobs.maxVoidFraction allows {allowed}: use"
+                " another judge, try another spec.battles.verdict.method, or raise the fraction; verdicts are kept."
+            )
+
+
 def nothing_decided(ballots: Ballots) -> str:
     """Why there is nothing to rate, as a sentence."""
     voids: Counter[str] = Counter()
     for by_reason in ballots.voids:
         voids.update(by_reason)
+    if not_asked := int(np.isnan(ballots.verdicts.vote).sum()) - voids.total():
+        voids[VoidReason.INPUT_VOID] = not_asked
     reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(voids.items()))
     return (
         f"Not one of {len(ballots.verdicts.vote)} verdicts gave a vote{f' ({reasons})' if reasons else ''}, so there is"

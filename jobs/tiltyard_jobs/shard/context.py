@@ -68,6 +68,7 @@ class Outcome:
         rows: rows of the parts' main tables.
         voids: void rows by reason.
         leaderboard: from the rate stage.
+        notes: what a reader of the results should know, from the rate stage and the last one.
         outputs: URIs by name, from the last stages.
         instructions: one line about them, from the last stage.
     """
@@ -75,6 +76,7 @@ class Outcome:
     rows: int = 0
     voids: Mapping[str, int] = field(default_factory=dict)
     leaderboard: tuple[Standing, ...] = ()
+    notes: tuple[str, ...] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)
     instructions: str = ""
 
@@ -140,11 +142,6 @@ class ShardContext(Generic[RecipeT_co]):
     def field(self) -> str:
         """The manifest's field that asked for the model, for messages; empty where there is no model."""
         return self.task.endpoint.field if self.task.endpoint else ""
-
-    def max_failures(self, total: int) -> int:
-        """How many of `total` records may fail: `spec.jobs.maxVoidFraction`, rounded down; but one if it is not 0."""
-        fraction = self.task.limits.max_void_fraction
-        return max(int(fraction * total), 1 if fraction else 0)
 
     def open_journal(self) -> Journal:
         """The journal of the parts, with what earlier attempts did. It blocks: call it from a thread."""

@@ -16,6 +16,7 @@ from tiltyard_jobs.errors import (
     NothingUsableError,
     PermanentError,
     RecordVoidError,
+    TooManyVoidsError,
     TransientError,
     VoidReason,
     told,
@@ -32,8 +33,9 @@ DRAIN_SECONDS = 5.0  # for replies under way when the shard is told to stop,
 DRAIN_SILENCE_SECONDS = 1.0  # as long as some come in
 MAX_DETAIL = 500  # characters: a detail may quote a model
 MAX_TOLD_DETAIL = 120  # of them in a message
+LOGGED_REASONS = 8
 FIRST_RECORDS = 16  # without a usable one among them end the shard,
-FEWEST_RECORDS = 4  # as do so many, or more, where there are no others
+FEWEST_RECORDS = 4  # as do so many, or more, where there are no others: fewer say little
 _BREATH = 64  # records that one worker may finish without a pause: signals and exports want their turn
 
 log = structlog.get_logger(__name__)
@@ -66,6 +68,7 @@ async def run_records(
     progress: Progress,
     max_failures: int,
     failing: frozenset[VoidReason],
+    max_undecided: int = 0,
     export_seconds: float = EXPORT_SECONDS,
     export_records: int = EXPORT_RECORDS,
 ) -> None:
@@ -85,17 +88,18 @@ async def run_records(
         progress: told of each record.
         max_failures: more failing records than this fail the shard.
         failing: reasons that count as failures.
+        max_undecided: so many that are `Undecided` do not count.
         export_seconds: changes are exported this often, where the journal has checkpoints.
         export_records: and after this many records.
 
     Raises:
         Stopped: `stop` was set; the journal is exported.
-        PermanentError: too many records failed. They are forgotten, so that a later attempt asks them again.
+        TooManyVoidsError: too many records failed. They are forgotten, so that a later attempt asks them again.
         NothingUsableError: so are all voids where the first records are nothing else. Those that were not asked, since
             what they are made from is void, say nothing of the model.
         Exception: whatever else `items` or `work` raised; the journal is exported.
     """
-    run = _Run(items, work, void, journal, total, progress, max_failures, failing, export_records)
+    run = _Run(items, work, void, journal, total, progress, max_failures, failing, max_undecided, export_records)
     run.recall()
     await run.run(concurrency, stop, export_seconds)
 
@@ -113,6 +117,7 @@ class _Run(Generic[T]):
         progress: Progress,
         max_failures: int,
         failing: frozenset[VoidReason],
+        max_undecided: int,
         export_records: int,
     ) -> None:
         self._items = items
@@ -123,11 +128,14 @@ class _Run(Generic[T]):
         self._progress = progress
         self._max_failures = max_failures
         self._failing = frozenset(str(reason) for reason in failing)
+        self._max_undecided = max_undecided
         self._failed: list[tuple[int, int]] = []
         self._reasons: Counter[str] = Counter()
         self._details: Counter[tuple[str, str]] = Counter()
         self._unusable: list[tuple[int, int]] = []  # until the first usable record is seen
         self._any_usable = False
+        self._asking = 0
+        self._noted = asyncio.Event()
         self._done = 0
         self._export_records = export_records
         self._export_due = asyncio.Event()
@@ -166,6 +174,8 @@ class _Run(Generic[T]):
             self._export_due.set()  # the exporter ends by itself: a thread cannot be cancelled in the middle of a put
             results = await asyncio.gather(working, exporting, stopping, *workers, return_exceptions=True)
             nothing = self._nothing_usable() if complete and len(self._unusable) >= FEWEST_RECORDS else None
+            if nothing is not None or isinstance(results[0], PermanentError):
+                self._log_voids()
             complete = complete and nothing is None
             self._forget_failures()
             if nothing is not None or isinstance(results[0], NothingUsableError):
@@ -193,18 +203,22 @@ class _Run(Generic[T]):
     async def _worker(self) -> None:
         """One slot. All slots draw from one iterator, so items are taken in order and each once."""
         for count, item in enumerate(self._items):
-            if self._draining:
-                return
             part, row, payload = item
             if (part, row) in self._journal:
                 continue
+            await self._leave_to_ask()
+            if self._draining:
+                return
             try:
                 made = await self._work(payload)
             except RecordVoidError as error:
                 made = self._void(payload, error.reason, error.detail[:MAX_DETAIL])
+            finally:
+                self._asking -= 1
+                self._noted.set()
             self._journal.append(part, row, row_json(made))
             self._note(part, row, made)
-            if len(self._failed) > self._max_failures:
+            if self._failed_too_often():
                 raise self._too_many()
             if len(self._unusable) >= FIRST_RECORDS:
                 raise self._nothing_usable()
@@ -213,6 +227,13 @@ class _Run(Generic[T]):
                 self._export_due.set()
             if count % _BREATH == 0:
                 await asyncio.sleep(0)
+
+    async def _leave_to_ask(self) -> None:
+        """Until one record is usable, no more are paid for than show that none will be."""
+        while not self._draining and not self._any_usable and self._asking + len(self._unusable) >= FIRST_RECORDS:
+            self._noted.clear()
+            await self._noted.wait()
+        self._asking += 1
 
     def _note(self, part: int, row: int, made: Mapping[str, Any]) -> None:
         self._done += 1
@@ -228,9 +249,13 @@ class _Run(Generic[T]):
             self._failed.append((part, row))
             self._reasons[reason] += 1
 
+    def _failed_too_often(self) -> bool:
+        undecided = min(self._reasons[VoidReason.UNDECIDED], self._max_undecided)
+        return len(self._failed) - undecided > self._max_failures
+
     def _forget_failures(self) -> None:
         """Where too many records failed, none of these failures is kept: whoever mends the cause may ask them again."""
-        if len(self._failed) <= self._max_failures:
+        if not self._failed_too_often():
             return
         for part, row in self._failed:
             self._journal.forget(part, row)
@@ -245,13 +270,14 @@ class _Run(Generic[T]):
                 self._done -= 1
         self._unusable.clear()
 
-    def _too_many(self) -> PermanentError:
+    def _too_many(self) -> TooManyVoidsError:
         reasons = ", ".join(f"{name} {count}" for name, count in sorted(self._reasons.items()))
-        most = told(*self._commonest(self._failing))
-        return PermanentError(
+        reason, detail = self._commonest(self._failing)
+        undecided = f" (and {self._max_undecided} Undecided)" if VoidReason.UNDECIDED in self._reasons else ""
+        return TooManyVoidsError(
             f"{len(self._failed)} of {self._total} records could not be made ({reasons}), most often for this reason:"
-            f" {most}; spec.jobs.maxVoidFraction allows {self._max_failures}: fix the cause, or raise the fraction;"
-            " the next attempt retries these records."
+            f" {told(reason, detail)}; spec.jobs.maxVoidFraction allows {self._max_failures}{undecided}",
+            VoidReason(reason),
         )
 
     def _nothing_usable(self) -> NothingUsableError:
@@ -263,6 +289,10 @@ class _Run(Generic[T]):
         counts = {key: count for key, count in self._details.items() if key[0] in reasons}
         reason, detail = min(counts, key=lambda key: (-counts[key], key))
         return reason, detail[:MAX_TOLD_DETAIL]
+
+    def _log_voids(self) -> None:
+        for (reason, detail), count in self._details.most_common(LOGGED_REASONS):
+            log.info("void records", reason=reason, detail=detail[:MAX_TOLD_DETAIL], records=count)
 
     async def _export_regularly(self, seconds: float) -> None:
         while not self._over:

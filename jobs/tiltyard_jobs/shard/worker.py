@@ -52,6 +52,7 @@ class Tally:
             seconds=round(self.meter.seconds, 3),
             leaderboard=self.outcome.leaderboard,
             instructions=self.outcome.instructions,
+            notes=self.outcome.notes,
             outputs=dict(sorted(self.outcome.outputs.items())),
             **self.meter.usage._asdict(),
         )

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Recipe
-from tiltyard_jobs.errors import ConfigurationError, NothingUsableError, PermanentError, VoidReason
+from tiltyard_jobs.errors import ConfigurationError, NothingUsableError, PermanentError, TooManyVoidsError, VoidReason
 from tiltyard_jobs.llm.client import ModelClient
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.context import Outcome, ShardContext
@@ -28,8 +28,9 @@ NO_OPINION = SERVER_FAILURES | {
     VoidReason.TRUNCATED,
     VoidReason.THOUGHT_UNFINISHED,
     VoidReason.NO_ANSWER,
+    VoidReason.UNDECIDED,
 }
-"""Of a judge or a grader, also what was cut or left empty."""
+"""Of a judge or a grader, also what was cut, left empty or left undecided."""
 
 # The field that limits a reply's length, for the message about a model that does not finish within it.
 _LENGTH_FIELDS = {
@@ -81,7 +82,7 @@ async def ask_all(
         documents: JSON files that each part gets beside its table, by short name.
     """
     assert context.task.endpoint is not None
-    total = sum(rows)
+    total, limits = sum(rows), context.task.limits
     journal = await asyncio.to_thread(context.open_journal)
     try:
         await run_records(
@@ -93,21 +94,28 @@ async def ask_all(
             concurrency=min(context.task.endpoint.max_concurrency, max(1, total)),
             stop=context.stop,
             progress=context.progress,
-            max_failures=context.max_failures(total),
+            max_failures=limits.max_failures(total),
+            max_undecided=limits.max_undecided(total),
             failing=failing,
         )
         parts = await finish_parts(context, journal, schema=schema, rows=rows, documents=documents)
         return Outcome.of(parts)
     except NothingUsableError as error:
-        raise PermanentError(f"{context.field or context.task.stage}: {error}: {_advice(context, error)}") from error
+        remedy = _remedy(context.task.stage, error.reason)
+        raise PermanentError(f"{context.field or context.task.stage}: {error}: {remedy}") from error
+    except TooManyVoidsError as error:
+        if error.reason in SERVER_FAILURES:
+            raise
+        raise TooManyVoidsError(error.what, error.reason, _remedy(context.task.stage, error.reason)) from error
     finally:
         journal.close()
 
 
-def _advice(context: ShardContext[Recipe], error: NothingUsableError) -> str:
-    """What to do about a model none of whose replies is usable."""
-    stage = context.task.stage
-    if error.reason is VoidReason.TRUNCATED:
+def _remedy(stage: str, reason: VoidReason) -> str:
+    """What to do about a model whose records are void for this reason."""
+    if reason in (VoidReason.UNAVAILABLE, VoidReason.KILLED_SERVER, VoidReason.REFUSED_BY_SERVER):
+        return "fix the cause"
+    if reason is VoidReason.TRUNCATED:
         return f"raise {_LENGTH_FIELDS[stage]}, or use another model"
-    other = ", or try another spec.battles.verdict.method" if stage == "judge" else ""
+    other = " or another spec.battles.verdict.method" if stage == "judge" else ""
     return f"look at its replies, and use another model{other}"

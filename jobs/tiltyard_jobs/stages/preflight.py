@@ -69,8 +69,9 @@ async def preflight(context: PreflightContext) -> Summary:
         return result
     trained = next((ref for ref in task.artifacts if ref.stage == TrainRecipe.STAGE), None)
     outputs = outputs_of(context.store, task.run, trained)
-    found = {"leaderboard": finished.manifest.leaderboard, "outputs": outputs}
-    return result.model_copy(update={**found, "instructions": finished.manifest.instructions})
+    manifest = finished.manifest
+    told = {"leaderboard": manifest.leaderboard, "notes": manifest.notes, "instructions": manifest.instructions}
+    return result.model_copy(update=told | {"outputs": outputs})
 
 
 async def find_problems(context: PreflightContext, seen: list[str]) -> list[str]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterator
 
+from tiltyard_jobs.contracts.layout import Seal
 from tiltyard_jobs.contracts.recipes import Lineup, RateRecipe
 from tiltyard_jobs.results.ballots import Roster, read_ballots, sources_of
-from tiltyard_jobs.results.rated import rate_ballots, require_instructions
+from tiltyard_jobs.results.rated import rate_ballots, require_instructions, require_opinions
 from tiltyard_jobs.results.run_tables import RATINGS, SCORES
+from tiltyard_jobs.results.shortfalls import accounts, shortfalls
 from tiltyard_jobs.results.standings import leaderboard_of, rating_rows, score_rows, standings_of
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.context import Outcome, ShardContext
@@ -28,6 +31,7 @@ def _rate(context: ShardContext[RateRecipe]) -> Outcome:
     pace = Pace(context.stop, context.progress, len(sources_of(lineup)) + 1)
     ballots = read_ballots(context.artifacts, lineup, pace)
     rated = rate_ballots(ballots, roster, recipe)
+    require_opinions(ballots, roster, context.task.limits)
     pace.step()
     standings = standings_of(ballots, rated, roster, recipe)
 
@@ -45,10 +49,20 @@ def _rate(context: ShardContext[RateRecipe]) -> Outcome:
         {name: folder / f"{name}.{kind}" for name, kind in FILES.items()},
         rows=len(ballots.ids) * len(roster.players),
     )
-    return Outcome(rows=seal.rows, leaderboard=leaderboard_of(standings))
+    notes = shortfalls(accounts(replies_of(context.artifacts, lineup)))
+    return Outcome(rows=seal.rows, leaderboard=leaderboard_of(standings), notes=notes)
 
 
 FILES = {"ratings": "parquet", "scores": "parquet", "standings": "json"}
+
+
+def replies_of(artifacts: Artifacts, lineup: Lineup) -> Iterator[tuple[str, list[Seal]]]:
+    """The seals of all answers and verdicts, by stage and model."""
+    for player, by_attacker in lineup.answers.items():
+        for ref in by_attacker.values():
+            yield f"{ref.stage}/{player}", artifacts.require(ref)
+    for match in lineup.matches:
+        yield f"{match.verdicts.stage}/{match.judge}", artifacts.require(match.verdicts)
 
 
 def curation_counts(artifacts: Artifacts, lineup: Lineup) -> Counter[str]:

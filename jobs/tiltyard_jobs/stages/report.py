@@ -25,6 +25,7 @@ from tiltyard_jobs.results.run_folder import (
     sorted_files,
     written_file,
 )
+from tiltyard_jobs.results.shortfalls import accounts, shortfalls
 from tiltyard_jobs.results.standings import leaderboard_of
 from tiltyard_jobs.results.used_line import used_line
 from tiltyard_jobs.shard.context import Outcome, ShardContext
@@ -54,6 +55,7 @@ def _report(context: ShardContext[ReportRecipe]) -> Outcome:
     surveyed = survey(artifacts, recipe.dataset, [player.name for player in recipe.lineup.players])
     pace.step()
     files = sealed_files(artifacts, recipe.ratings, recipe.dataset)
+    notes = shortfalls(accounts((one.role, artifacts.require(one.ref)) for one in recipe.artifacts))
     document = leaderboard_document(recipe.tournament, run, standings)
     files.append(written_file(context.work_dir, LEADERBOARD, document))
     pace.step()
@@ -68,6 +70,7 @@ def _report(context: ShardContext[ReportRecipe]) -> Outcome:
             tournament=recipe.tournament,
             run=run,
             standings=standings,
+            notes=notes,
             data=data,
             instructions=instructions,
             benchmarks=scores,
@@ -90,6 +93,7 @@ def _report(context: ShardContext[ReportRecipe]) -> Outcome:
         seed=recipe.seed,
         versions=versions,
         leaderboard=leaderboard_of(standings),
+        notes=notes,
         outputs=OUTPUTS,
         instructions=instructions,
         files=sorted_files(files),
@@ -100,6 +104,7 @@ def _report(context: ShardContext[ReportRecipe]) -> Outcome:
     pace.step()
     return Outcome(
         leaderboard=manifest.leaderboard,
+        notes=notes,
         outputs=outputs_of(store, run, recipe.trained),
         instructions=instructions,
     )

@@ -22,8 +22,10 @@ class Jobs(ApiModel):
     backoff_limit_per_shard: Annotated[int, Whole(0, 100)] = 3
     """The number of retries of a shard before it has failed. Default: 3."""
     max_void_fraction: Share = Decimal("0.01")
-    """The share of a shard's records that may fail: records on which the server failed, and verdicts and grades that
-    are cut or empty. One record may always fail, unless this is 0. Default: 0.01."""
+    """The share of a shard's records that may fail, rounded up: records on which the server failed, and verdicts and
+    grades that are cut, empty or undecided. Unless this is 0, three may always fail, if these are not
+    all, and a judge may leave a tenth of its verdicts undecided besides. The same holds for all verdicts of a judge
+    together. Default: 0.01."""
     resources: Resources = Resources(requests={"cpu": "500m", "memory": "512Mi"})
     """The resources of one worker. Default: requests of cpu 500m and memory 512Mi."""
     pod: PodPatch = PodPatch()

@@ -139,6 +139,8 @@ class TournamentStatus(ApiModel):
     """The top rows of the leaderboard. The rest is in the bucket."""
     instructions: Message | None = None
     """The number of instructions, how many of them are used, and why the others are not, in one line."""
+    notes: Annotated[tuple[Message, ...], Field(max_length=32, json_schema_extra=ATOMIC)] = ()
+    """What a reader of the results should know, a sentence each: which models did badly, and why."""
     usage: UsageStatus | None = None
     """What the tournament has cost so far."""
     outputs: Outputs | None = None

@@ -106,6 +106,8 @@ def run(options: argparse.Namespace) -> int:
         raise KeyboardInterrupt
     if last.state is TournamentState.FAILED:
         print(last.message, file=sys.stderr)
+        if status is not None:
+            show.print_notes(status.notes)
         return WRONG_INPUT if machine.wrong_input else FAILED
     if last.state is TournamentState.SUSPENDED:
         print(last.message)
@@ -151,6 +153,7 @@ def report(options: argparse.Namespace) -> int:
     show.print_instructions(summary.instructions)
     show.print_leaderboard(summary.leaderboard)
     show.print_outputs(summary.outputs)
+    show.print_notes(summary.notes)
     return 0
 
 

@@ -105,12 +105,12 @@ def print_status(status: TournamentStatus, *, at_work: bool) -> None:
         console.print(models)
     for condition in status.conditions:
         if condition.type == "Failed" and condition.status == "True":
-            console.print(condition.message, style="red", highlight=False, markup=False)
+            console.print(condition.message, style="red", highlight=False, markup=False, soft_wrap=True)
     print_result(status)
 
 
 def print_result(status: TournamentStatus) -> None:
-    """What became of the instructions, the leaderboard, and where the results are."""
+    """What became of the instructions, the leaderboard, where the results are, and what their reader should know."""
     print_instructions(status.instructions or "")
     print_leaderboard(
         [
@@ -126,6 +126,7 @@ def print_result(status: TournamentStatus) -> None:
     )
     if status.outputs is not None:
         print_outputs(status.outputs.model_dump(exclude_none=True))
+    print_notes(status.notes)
 
 
 def print_instructions(line: str) -> None:
@@ -163,6 +164,12 @@ def print_outputs(outputs: Mapping[str, str]) -> None:
     """URIs by name; a folder on this machine as its path."""
     for name, uri in outputs.items():
         print(f"{name:<9} {readable(uri)}")
+
+
+def print_notes(notes: Sequence[str]) -> None:
+    """What a reader of the results should know, a line each."""
+    for note in notes:
+        Console().print(note, style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 def print_prompts(prompts: Sequence[ShownPrompt]) -> None:

@@ -141,11 +141,12 @@ class LocalJob:
             if summary.exit_code == ExitCode.COMPLETE:
                 return
             if summary.exit_code in FINAL:
-                self._fail(summary.message)
+                self._fail(_with_log(summary.message, self._log(index)))
             elif summary.exit_code != ExitCode.STOPPED:
                 attempt += 1
                 if attempt > self.workshop.backoff_limit:
-                    self._fail(f"shard {index} failed {attempt} times; the last time: {summary.message}")
+                    message = f"shard {index} failed {attempt} times; the last time: {summary.message}"
+                    self._fail(_with_log(message, self._log(index)))
                 else:
                     await asyncio.sleep(min(BACKOFF_SECONDS * 2 ** (attempt - 1), BACKOFF_LIMIT_SECONDS))
 
@@ -154,7 +155,7 @@ class LocalJob:
         command = [self.workshop.python, "-m", "tiltyard_jobs", self.task.stage]
         command += ["--task", str(self.folder / "task.json"), "--index", str(index)]
         command += ["--work-dir", str(self.workshop.work_dir), "--no-checkpoints"]
-        log, report = self.folder / f"{index}.log", self.folder / f"{index}.summary.json"
+        log, report = self._log(index), self.folder / f"{index}.summary.json"
         report.unlink(missing_ok=True)
         environment = {"TILTYARD_SUMMARY": str(report), "TILTYARD_PROGRESS": str(self._progress_file(index))}
         process = await spawn(command, log, environment, self.workshop.occupancy)
@@ -173,6 +174,9 @@ class LocalJob:
         self.phase, self.message = JobPhase.FAILED, message
         self.failed += 1
 
+    def _log(self, index: int) -> Path:
+        return self.folder / f"{index}.log"
+
     def _progress_file(self, index: int) -> Path:
         return self.folder / f"{index}.progress.json"
 
@@ -182,6 +186,10 @@ class LocalJob:
             return float(document["done"]) / max(1.0, float(document["total"]))
         except (OSError, ValueError, KeyError, TypeError):
             return 0.0
+
+
+def _with_log(message: str, log: Path) -> str:
+    return message if str(log) in message else f"{message.rstrip('.')}; its log is {log}"
 
 
 def read_summary(path: Path, code: int, log: Path) -> Summary:

@@ -178,6 +178,7 @@ class Machine:
             voids=ledger.voids,
             ledger=ledger.table(),
             leaderboard=ledger.leaderboard,
+            notes=ledger.notes,
             outputs=ledger.outputs,
             instructions=ledger.instructions,
             elapsed=ledger.seconds,
@@ -250,6 +251,7 @@ class Machine:
             ledger.outputs |= summary.outputs
             ledger.leaderboard = summary.leaderboard or ledger.leaderboard
             ledger.instructions = summary.instructions or ledger.instructions
+            ledger.notes = summary.notes or ledger.notes
             self._save_ledger()
             self._preflight = PreflightPhase.PASSED
         else:

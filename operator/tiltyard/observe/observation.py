@@ -52,7 +52,12 @@ def observe(snapshot: Snapshot, settings: ClusterSettings, now: float) -> Observ
     """
     graph = snapshot.graph
     preflight, message, wait, reused, first = _preflight(snapshot, now)
-    costs = Costs(leaderboard=first.leaderboard, outputs=dict(first.outputs), instructions=first.instructions)
+    costs = Costs(
+        leaderboard=first.leaderboard,
+        notes=first.notes,
+        outputs=dict(first.outputs),
+        instructions=first.instructions,
+    )
     done = {key: set(parts) for key, parts in reused.items()}
     jobs: dict[str, JobSeen] = {}
     for job in snapshot.jobs.values():
@@ -83,6 +88,7 @@ def observe(snapshot: Snapshot, settings: ClusterSettings, now: float) -> Observ
         voids=costs.voids,
         ledger=costs.table(),
         leaderboard=costs.leaderboard,
+        notes=costs.notes,
         outputs=costs.outputs,
         instructions=costs.instructions,
         failure=_final_failure(snapshot),
@@ -130,13 +136,13 @@ def _preflight(
 
 def _job(snapshot: Snapshot, job: JobRecord, now: float) -> JobSeen:
     pods = snapshot.pods_of(job)
-    summaries = [summary for pod in pods if (summary := summary_of(pod)) is not None]
+    ended = [(summary, pod) for pod in pods if (summary := summary_of(pod)) is not None]
     # A TrainJob starts such a pod again: its runtime has no pod failure policy of ours.
-    is_final = job.kind is TRAIN_JOBS and any(summary.exit_code in FINAL for summary in summaries)
+    is_final = job.kind is TRAIN_JOBS and any(summary.exit_code in FINAL for summary, _ in ended)
     if job.terminal or is_final:
         # Others may have failed for want of the one that had a reason.
-        summaries.sort(key=lambda summary: summary.exit_code in FINAL)
-        words = [summary.message for summary in summaries if summary.exit_code and summary.message]
+        ended.sort(key=lambda one: one[0].exit_code in FINAL)
+        words = [_with_log(summary.message, pod) for summary, pod in ended if summary.exit_code and summary.message]
         failed = max(1, job.failed)
         return JobSeen(JobPhase.FAILED, job.version, 0, failed, words[-1] if words else job.why)
     if job.suspended and not job.queued:
@@ -145,6 +151,10 @@ def _job(snapshot: Snapshot, job: JobRecord, now: float) -> JobSeen:
     if diagnosis is not None and _is_final(snapshot, diagnosis, job.created, now):
         return JobSeen(JobPhase.FAILED, job.version, job.active, 1, diagnosis.message)
     return JobSeen(JobPhase.ACTIVE, job.version, job.active, wait=_jobs_wait(job, diagnosis, now))
+
+
+def _with_log(message: str, pod: PodRecord) -> str:
+    return f"{message.rstrip('.')}; its log: `kubectl -n {_namespace(pod.owner)} logs {pod.name}`"
 
 
 def _jobs_wait(job: JobRecord, diagnosis: Diagnosis | None, now: float) -> Wait | None:

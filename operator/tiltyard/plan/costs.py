@@ -18,6 +18,7 @@ class Costs(BaseModel):
         rows: cost by `stage/model`.
         voids: void records by stage.
         leaderboard: once the ratings are there.
+        notes: what a reader of the results should know, once they are there.
         outputs: URIs by name, once they are there.
         instructions: one line about them: what preflight has seen, then what became of them.
     """
@@ -25,6 +26,7 @@ class Costs(BaseModel):
     rows: dict[str, LedgerRow] = Field(default_factory=dict)
     voids: Counter[str] = Field(default_factory=Counter)
     leaderboard: tuple[Standing, ...] = ()
+    notes: tuple[str, ...] = ()
     outputs: dict[str, str] = Field(default_factory=dict)
     instructions: str = ""
 
@@ -33,6 +35,7 @@ class Costs(BaseModel):
         if summary.exit_code == 0:
             self.voids[stage] += sum(summary.voids.values())
             self.leaderboard = summary.leaderboard or self.leaderboard
+            self.notes = summary.notes or self.notes
             self.outputs |= summary.outputs
             self.instructions = summary.instructions or self.instructions
         if model is not None:
@@ -45,6 +48,7 @@ class Costs(BaseModel):
             self._add_row(row)
         self.voids += other.voids
         self.leaderboard = other.leaderboard or self.leaderboard
+        self.notes = other.notes or self.notes
         self.outputs |= other.outputs
         self.instructions = other.instructions or self.instructions
 

@@ -115,6 +115,7 @@ class Observed:
         voids: void records of this run, by stage.
         ledger: what this run has cost, by stage and model.
         leaderboard: once the ratings are there.
+        notes: what a reader of the results should know, once they are there.
         outputs: URIs by name, once they are there.
         instructions: one line about them: how many there are, how many are used, and why the others are not.
         failure: why this run failed, once it has: that is final, until the manifest's next run.
@@ -131,6 +132,7 @@ class Observed:
     voids: Mapping[str, int] = field(default_factory=dict)
     ledger: tuple[LedgerRow, ...] = ()
     leaderboard: tuple[Standing, ...] = ()
+    notes: tuple[str, ...] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)
     instructions: str = ""
     failure: str | None = None

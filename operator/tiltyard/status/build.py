@@ -86,6 +86,7 @@ def build_status(
             for row in observed.leaderboard[:LEADERBOARD_ROWS]
         ),
         instructions=observed.instructions or None,
+        notes=observed.notes,
         usage=_usage(observed),
         outputs=Outputs(
             manifest=observed.outputs.get("manifest"),

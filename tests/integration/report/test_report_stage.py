@@ -315,9 +315,11 @@ def test_what_models_said_is_shown_and_never_obeyed(tmp_path: Path) -> None:
     assert len(page) < 200_000
 
 
-def ada_beats_bob(asked: Asked) -> float | None:
+def ada_beats_bob(asked: Asked) -> float | dict[str, Any]:
     """The only match that anybody can decide."""
-    return float(asked.player_a == "ada") if {asked.player_a, asked.player_b} == {"ada", "bob"} else None
+    if {asked.player_a, asked.player_b} == {"ada", "bob"}:
+        return float(asked.player_a == "ada")
+    return {"vote": None, "void": "InputVoid"}
 
 
 def test_a_tournament_in_which_little_was_decided(tmp_path: Path) -> None:

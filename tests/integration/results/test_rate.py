@@ -155,20 +155,69 @@ def test_voids_are_abstentions_counted_and_never_scored(tmp_path: Path) -> None:
     def vote(asked: Asked) -> float | None:
         if asked.row == 1:
             return None  # nobody says anything of the second instruction
-        return None if asked.judge == "kim" else two_of_three(asked)
+        return None if asked.judge == "kim" and asked.order == "BA" else two_of_three(asked)
 
     world = ArtifactWorld(tmp_path, ["ada", "bob"], neutral=THREE_JUDGES)
     world.play({"ada": ["Reverse a list.", "Sort a list."]}, vote=vote)
     recipe, standings = rated(world)
     rows = world.rows(recipe.ref, "scores")
-    assert [row["votes"] for row in rows] == [2.0, 2.0, 0.0, 0.0]  # jon's two, lea's two, none
+    assert [row["votes"] for row in rows] == [3.0, 2.0, 0.0, 0.0]  # jon's two and kim's one, lea's two, none
     assert [row["score"] is None for row in rows] == [False, False, True, True]
     assert [row["opponents"] for row in rows] == [1, 1, 0, 0]
     assert [row["quorum"] for row in rows] == [True, True, False, False]
     assert (standings["matches"], standings["undecided"], standings["unjudged"]) == (1, 1, 1)
     assert standings["withoutQuorum"] == 1
-    assert [judge["voids"] for judge in standings["judges"]] == [{"Undecided": n} for n in (2, 4, 2)]
-    assert [judge["verdicts"] for judge in standings["judges"]] == [2, 0, 2]
+    assert [judge["voids"] for judge in standings["judges"]] == [{"Undecided": n} for n in (2, 3, 2)]
+    assert [judge["verdicts"] for judge in standings["judges"]] == [2, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("rows", "void", "told"),
+    [
+        (4, 3, None),  # of eight: as many as a shard may lose
+        (4, 4, "kim decided 4 of 8 verdicts: it names no side (4); spec.jobs.maxVoidFraction allows 3: use another"),
+        (20, 7, None),  # of forty: a tenth more
+        (20, 8, "kim decided 32 of 40 verdicts: it names no side (8); spec.jobs.maxVoidFraction allows 7: use another"),
+        (1, 2, "kim decided 0 of 2 verdicts: it names no side (2); spec.jobs.maxVoidFraction allows 1: use another"),
+    ],
+)
+def test_a_judge_with_too_many_voids_ends_the_tournament(
+    tmp_path: Path, rows: int, void: int, told: str | None
+) -> None:
+    """However few there are of them in each of its shards."""
+
+    def vote(asked: Asked) -> float | None:
+        return None if asked.judge == "kim" and 2 * asked.row + (asked.order == "BA") < void else 1.0
+
+    world = ArtifactWorld(tmp_path, ["ada", "bob"], neutral=THREE_JUDGES)
+    world.play({"ada": [f"Task {row}." for row in range(rows)]}, vote=vote)
+    ran = world.run(world.rate())
+    if told is None:
+        assert ran.code == 0
+        assert ran.summary["notes"] == [
+            f"kim decided {2 * rows - void} of {2 * rows} verdicts: it names no side ({void})"
+        ]
+    else:
+        assert ran.code == 3
+        assert ran.summary["message"].startswith(told)
+
+
+def test_a_competitors_void_answer_is_not_its_judges(tmp_path: Path) -> None:
+    def vote(asked: Asked) -> float | dict[str, Any]:
+        return {"vote": None, "void": "InputVoid"} if asked.row < 9 else 1.0
+
+    world = ArtifactWorld(tmp_path, ["ada", "bob"], neutral=THREE_JUDGES)
+    world.play(
+        {"ada": [f"Task {row}." for row in range(10)]},
+        answer=lambda player, attacker, row: None if player == "bob" and row < 9 else f"{player}'s answer",
+        vote=vote,
+    )
+    recipe = world.rate()
+    ran = world.run(recipe)
+    assert ran.code == 0
+    judges = world.document(recipe.ref, "standings")["judges"]
+    assert [(judge["verdicts"], judge.get("voids", {})) for judge in judges] == [(2, {})] * 3
+    assert [note.split(":")[0] for note in ran.summary["notes"]] == ["bob answered 1 of 10 instructions"]
 
 
 def test_who_did_not_answer_gets_no_score_and_no_gold(tmp_path: Path) -> None:

@@ -156,12 +156,42 @@ def test_an_answer_that_is_void_is_not_judged(world: StageWorld) -> None:
 
 
 @pytest.mark.parametrize("reply", ['{"winner": "A"}', '{"winner": null}', '{"winner": ["1"]}', '{"winner": 3}'])
-def test_a_judge_that_names_no_side_is_undecided_and_no_failure(world: StageWorld, reply: str) -> None:
+def test_a_judge_that_names_no_side_is_undecided(world: StageWorld, reply: str) -> None:
     recipe = match(world, ["good"], ["poor"])
     with stub(lambda asked: reply) as server:
-        ran = world.run(recipe, endpoint=server.endpoint, max_void_fraction="0")
+        strict = world.run(recipe, endpoint=server.endpoint, max_void_fraction="0")
+        assert (strict.code, strict.summary.get("voids")) == (3, None)
+        assert "(Undecided 1)" in strict.summary["message"]
+        assert world.run(recipe, endpoint=server.endpoint).code == 3  # two of two
+        ran = world.run(recipe, endpoint=server.endpoint, max_void_fraction="1")
     assert (ran.code, ran.summary["voids"]) == (0, {"Undecided": 2})
     assert set(world.column(recipe.ref, "vote")) == {None}
+
+
+@pytest.mark.parametrize(("sure", "code"), [(18, 0), (15, 0), (14, 3), (0, 3)])
+def test_an_honest_judge_may_leave_a_tenth_undecided_and_no_more(world: StageWorld, sure: int, code: int) -> None:
+    """Two of twenty, and three more, as for all that fails."""
+    texts = [f"Write a function number {number} that sorts a list in place." for number in range(10)]
+    curated = world.instructions(texts, stage="curate")
+    players = [(name, world.answers(name, [name] * 10)) for name in ("good", "poor")]
+    recipe = judge_recipe(curated, players[0], players[1], rows=10)
+    asked = 0
+
+    def reply(prompt: Asked) -> Given:
+        nonlocal asked
+        asked += 1
+        return choice("1") if asked <= sure else '{"winner": "neither"}'
+
+    with stub(reply) as server:
+        ran = world.run(recipe, endpoint=server.endpoint)
+    assert ran.code == code
+    if code == 0:
+        assert ran.summary["voids"] == {"Undecided": 20 - sure}
+    else:
+        assert (
+            "often for this reason: Undecided: the verdict names no side; spec.jobs.maxVoid" in ran.summary["message"]
+        )
+        assert "allows 3 (and 2 Undecided): look at its replies, and use another model" in ran.summary["message"]
 
 
 @pytest.mark.parametrize(
@@ -233,7 +263,7 @@ def test_an_abstention_of_a_simulated_judge_is_undecided(world: StageWorld, sim:
     curated = world.instructions(texts, stage="curate")
     players = [(name, world.answers(name, [f"{name}: see {row}" for row in range(40)])) for name in "ab"]
     recipe = judge_recipe(curated, players[0], players[1], rows=40, method="Logprobs")
-    ran = world.run(recipe, endpoint=sim.endpoint, max_void_fraction="0")
+    ran = world.run(recipe, endpoint=sim.endpoint, max_void_fraction="0.1")
     assert ran.code == 0
     assert ran.summary["voids"].keys() == {str(VoidReason.UNDECIDED)}
     assert 1 <= ran.summary["voids"]["Undecided"] <= 20

@@ -18,6 +18,7 @@ from tiltyard_jobs.contracts.layout import file_key, seal_key, shard_of_seal
 from tiltyard_jobs.contracts.recipe import ArtifactRef, in_key_if_set, parts
 from tiltyard_jobs.contracts.recipes import AnswerRecipe, JudgeRecipe, SamplingRecipe
 from tiltyard_jobs.contracts.summary import CUT, MAX_BYTES, Standing, Summary, pack_bits, parts_done, unpack_bits
+from tiltyard_jobs.contracts.tasks import Limits
 from tiltyard_jobs.contracts.vocabulary import Criteria
 from tiltyard_jobs.prompts.judge import CRITERIA
 
@@ -131,6 +132,7 @@ def test_a_message_is_what_a_pod_may_say(
         exit_code=3,
         message=sentence,
         leaderboard=tuple(Standing(name=name, rating=1000 / 7) for name in players),
+        notes=tuple(f"{name} did badly" for name in players),
         outputs={str(place): uri for place, uri in enumerate(uris)},
         done=pack_bits(bits),
     )
@@ -139,13 +141,37 @@ def test_a_message_is_what_a_pod_may_say(
     told = Summary.model_validate_json(message)
     assert (told.exit_code, told.outputs) == (3, summary.outputs)
     assert told.leaderboard == summary.leaderboard[: len(told.leaderboard)]
-    if told.message != sentence:
+    assert told.notes == summary.notes[: len(told.notes)]
+    if told.notes != summary.notes:
         assert not told.leaderboard
+    if told.message != sentence:
+        assert not told.notes
         assert sentence.startswith(told.message.removesuffix(CUT))
     there = unpack_bits(told.done, parts)
     assert there == bits or (told.message == "" and not any(a and not b for a, b in zip(there, bits, strict=True)))
     whole = summary.model_dump_json(by_alias=True, exclude_defaults=True)
     assert (message == whole) == (len(whole.encode()) <= MAX_BYTES)
+
+
+@pytest.mark.parametrize(
+    ("fraction", "total", "failures", "undecided"),
+    [
+        ("0.01", 0, 0, 0),
+        ("0.01", 1, 1, 0),
+        ("0.01", 2, 1, 0),
+        ("0.01", 3, 2, 0),
+        ("0.01", 4, 3, 0),
+        ("0.01", 20, 3, 2),
+        ("0.01", 301, 4, 30),  # rounded up
+        ("0.01", 512, 6, 51),
+        ("0.5", 100, 50, 10),
+        ("1", 20, 20, 2),
+        ("0", 512, 0, 0),
+    ],
+)
+def test_how_many_records_may_fail(fraction: str, total: int, failures: int, undecided: int) -> None:
+    limits = Limits(max_void_fraction=Decimal(fraction))
+    assert (limits.max_failures(total), limits.max_undecided(total)) == (failures, undecided)
 
 
 def test_a_long_message_takes_all_the_room_and_ends_with_a_sentence() -> None:

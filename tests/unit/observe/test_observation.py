@@ -96,9 +96,9 @@ def test_what_was_written_down_outlives_the_pods(cluster: Cluster) -> None:
     cluster.preflight()
     job = cluster.job("rate")
     standing = Standing(name="m0", rating=1000.0)
-    cluster.end_pod(job, 0, Summary(exit_code=0, leaderboard=(standing,)))
+    cluster.end_pod(job, 0, Summary(exit_code=0, leaderboard=(standing,), notes=("m1 did badly",)))
     finish(job, "Complete", completed="0")
-    assert seen(cluster).leaderboard == (standing,)
+    assert (seen(cluster).leaderboard, seen(cluster).notes) == ((standing,), ("m1 did badly",))
     job["metadata"]["annotations"]["tiltyard.dev/result"] = '{"leaderboard": [{"name": "m0", "rating": 1000.0}]}'
     cluster.pods = {name: pod for name, pod in cluster.pods.items() if "preflight" in name}
     assert seen(cluster).leaderboard == (standing,)
@@ -107,10 +107,12 @@ def test_what_was_written_down_outlives_the_pods(cluster: Cluster) -> None:
 def test_a_failed_job_gives_the_workers_words(cluster: Cluster) -> None:
     cluster.preflight()
     job = cluster.job("mine/m1")
-    cluster.end_pod(job, 1, Summary(exit_code=3, message="too many voids"))
+    cluster.end_pod(job, 1, Summary(exit_code=3, message="Too many voids."))
     finish(job, "Failed", "Pod failed", failed="1")
     failed = seen(cluster).jobs["mine/m1"]
-    assert (failed.phase, failed.failed, failed.message) == (JobPhase.FAILED, 1, "too many voids")
+    assert (failed.phase, failed.failed) == (JobPhase.FAILED, 1)
+    (pod,) = (name for name in cluster.pods if "mine-m1" in name)
+    assert failed.message == f"Too many voids; its log: `kubectl -n arena logs {pod}`"
 
 
 def test_a_job_that_we_suspended_is_not_running_and_one_that_a_queue_holds_is(cluster: Cluster) -> None:
@@ -363,4 +365,5 @@ def test_what_no_retry_can_mend_fails_a_train_job_before_its_controller_gives_up
     assert seen(many_nodes).jobs["train"].phase is JobPhase.ACTIVE
     many_nodes.end_pod(job, 0, Summary(exit_code=2, message="spec.training: there are no rows"))
     failed = seen(many_nodes).jobs["train"]
-    assert (failed.phase, failed.message) == (JobPhase.FAILED, "spec.training: there are no rows")
+    assert failed.phase is JobPhase.FAILED
+    assert failed.message.startswith("spec.training: there are no rows; its log: `kubectl -n arena logs test-train-")

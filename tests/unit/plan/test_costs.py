@@ -37,18 +37,20 @@ def test_a_process_that_failed_cost_as_much_and_made_nothing() -> None:
     told: dict[str, Any] = {
         "voids": {"Unavailable": 2, "Malformed": 1},
         "leaderboard": BOARD,
+        "notes": ("m0 did badly",),
         "outputs": {"report": "r"},
     }
     costs.add("answer", "m0", summary(3, **told))
-    assert (costs.voids, costs.leaderboard, costs.outputs) == ({}, (), {})
+    assert (costs.voids, costs.leaderboard, costs.notes, costs.outputs) == ({}, (), (), {})
     costs.add("answer", "m0", summary(0, **told))
     assert (costs.voids, costs.leaderboard, costs.outputs) == ({"answer": 3}, BOARD, {"report": "r"})
+    assert costs.notes == ("m0 did badly",)
     assert costs.table() == (row("answer", "m0", 2),)
 
 
 def test_what_was_known_stays_where_a_later_process_says_nothing_of_it() -> None:
     costs = Costs()
-    costs.add("rate", None, summary(leaderboard=BOARD, outputs={"manifest": "m"}))
+    costs.add("rate", None, summary(leaderboard=BOARD, notes=("n",), outputs={"manifest": "m"}))
     costs.add("report", None, summary(outputs={"report": "r"}))
     assert (costs.leaderboard, costs.outputs) == (BOARD, {"manifest": "m", "report": "r"})
     assert costs.table() == ()
@@ -56,7 +58,9 @@ def test_what_was_known_stays_where_a_later_process_says_nothing_of_it() -> None
     assert (costs.leaderboard, costs.outputs) == (BOARD, {"manifest": "m", "report": "r", "model": "t"})
     other = (Standing(name="b", rating=1.0),)
     costs.merge(Costs(leaderboard=other))
-    assert costs.leaderboard == other
+    assert (costs.leaderboard, costs.notes) == (other, ("n",))
+    costs.merge(Costs(notes=("o",)))
+    assert costs.notes == ("o",)
 
 
 ENDED = st.lists(

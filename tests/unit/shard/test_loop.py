@@ -25,7 +25,7 @@ from tiltyard_jobs.shard.recordlog import RecordLog
 from tiltyard_jobs.shard.stopping import Stopped
 from tiltyard_jobs.store.folder import FolderStore
 
-FAILING = frozenset({VoidReason.UNAVAILABLE, VoidReason.MALFORMED})
+FAILING = frozenset({VoidReason.UNAVAILABLE, VoidReason.MALFORMED, VoidReason.UNDECIDED})
 
 
 class Shard:
@@ -36,6 +36,7 @@ class Shard:
         self.total = total
         self.concurrency = concurrency
         self.max_failures = max_failures
+        self.max_undecided = 100
         self.store = FolderStore(folder / "store")
         self.stop = asyncio.Event()
         self.asked: list[int] = []
@@ -74,6 +75,7 @@ class Shard:
             progress=Progress(self.folder / "progress", lambda: 0.0),
             max_failures=self.max_failures,
             failing=FAILING,
+            max_undecided=self.max_undecided,
             export_records=self.export_records,
             export_seconds=self.export_seconds,
         )
@@ -149,17 +151,40 @@ async def test_unavailable_records_are_asked_again_and_other_voids_are_not(tmp_p
 
 async def test_too_many_failures_end_the_shard_with_the_limit_and_its_field(tmp_path: Path) -> None:
     shard = Shard(tmp_path, 20, concurrency=1, max_failures=2)
+    shard.max_undecided = 1
     shard.voids = dict.fromkeys([1, 5, 8], VoidReason.MALFORMED) | {3: VoidReason.UNDECIDED}
     with shard.journal() as journal:
-        with pytest.raises(PermanentError, match=r"^3 of 20 records .*\(Malformed 3\).*maxVoidFraction allows 2:"):
+        with pytest.raises(
+            PermanentError,
+            match=r"^4 of 20 records .*\(Malformed 3, Undecided 1\).*maxVoidFraction allows 2 \(and 1 Undecided\):",
+        ):
             await shard.run(journal)
-        assert list(rows_in(journal)) == [0, 2, 3, 4, 6, 7]
+        assert list(rows_in(journal)) == [0, 2, 4, 6, 7]
     # Whoever mended the cause gets the failed ones asked again, and nothing else.
     shard.asked.clear()
     shard.voids.clear()
     with shard.journal() as journal:
         await shard.run(journal)
-    assert shard.asked == [1, 5, 8, *range(9, 20)]
+    assert shard.asked == [1, 3, 5, 8, *range(9, 20)]
+
+
+async def test_the_undecided_count_where_they_are_more_than_a_judge_may_leave(tmp_path: Path) -> None:
+    shard = Shard(tmp_path, 20, concurrency=1, max_failures=2)
+    shard.max_undecided = 3
+    shard.voids = dict.fromkeys([1, 2, 5, 8], VoidReason.UNDECIDED) | {3: VoidReason.MALFORMED}
+    with shard.journal() as journal:
+        await shard.run(journal)  # one Undecided of four, and one Malformed
+    shard = Shard(tmp_path / "more", 20, concurrency=1, max_failures=2)
+    (tmp_path / "more").mkdir()
+    shard.max_undecided = 3
+    shard.voids = dict.fromkeys([1, 2, 5, 8, 9], VoidReason.UNDECIDED) | {3: VoidReason.MALFORMED}
+    with shard.journal() as journal:
+        with pytest.raises(
+            PermanentError,
+            match=r"^6 of 20 records .*\(Malformed 1, Undecided 5\).* allows 2 \(and 3 Undecided\): fix",
+        ):
+            await shard.run(journal)
+        assert list(rows_in(journal)) == [0, 4, 6, 7]
 
 
 @pytest.mark.parametrize(("total", "asked", "left"), [(100, 16, 0), (6, 6, 0), (3, 3, 3)])
@@ -184,6 +209,32 @@ async def test_nothing_usable_ends_the_shard_early_with_the_commonest_reason(
     with shard.journal() as journal:  # mended: all of them are asked again
         await shard.run(journal)
     assert len(shard.asked) == total - left
+
+
+async def test_no_more_than_the_first_records_are_paid_for_until_one_is_usable(tmp_path: Path) -> None:
+    """However many may be under way at once; what is void without a question is not among them."""
+    shard = Shard(tmp_path, 200, concurrency=64, max_failures=200)
+    shard.voids = dict.fromkeys(range(200), VoidReason.UNDECIDED) | dict.fromkeys(
+        range(0, 40, 2), VoidReason.INPUT_VOID
+    )
+    with shard.journal() as journal, pytest.raises(NothingUsableError):
+        await shard.run(journal)
+    assert len([row for row in shard.asked if shard.voids[row] is VoidReason.UNDECIDED]) == 16
+    running = most = 0
+
+    async def behave(row: int) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.01 if row == 3 else 0.03)
+        running -= 1
+
+    other = Shard(tmp_path / "other", 200, concurrency=64)
+    (tmp_path / "other").mkdir()
+    other.behave = behave  # type: ignore[method-assign]
+    with other.journal() as journal:
+        await other.run(journal)
+    assert (len(other.asked), most) == (200, 64)
 
 
 async def test_one_usable_record_is_enough_and_what_was_not_asked_says_nothing(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ class ReportRecipe(Recipe):
     SHOWS_COSTS: ClassVar[bool] = True
 
     stage: Literal["report"] = "report"
+    version: int = 2
     tournament: str
     lineup: Lineup
     ratings: ArtifactRef

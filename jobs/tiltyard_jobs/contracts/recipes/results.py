@@ -69,6 +69,7 @@ class RateRecipe(Recipe):
     PHASE: ClassVar[Phase] = "Rating"
 
     stage: Literal["rate"] = "rate"
+    version: int = 2
     lineup: Lineup
     alpha: Fraction
     k: Fraction

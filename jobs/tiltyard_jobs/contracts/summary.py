@@ -60,6 +60,7 @@ class Summary(Contract):
         reused: rows in the parts that were there already.
         voids: void rows by reason.
         seconds: time that the model was used.
+        warnings: sentences for people about what did not end it.
         leaderboard: from the rate stage alone; top rows.
         outputs: URIs by name, from the last stages alone.
         done: preflight's bitmap, see `pack_bits`.
@@ -77,6 +78,7 @@ class Summary(Contract):
     cached_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0
+    warnings: tuple[str, ...] = ()
     leaderboard: tuple[Standing, ...] = ()
     outputs: dict[str, str] = Field(default_factory=dict)
     done: str = ""
@@ -85,14 +87,15 @@ class Summary(Contract):
     def to_message(self) -> str:
         """JSON of at most `MAX_BYTES` bytes of UTF-8.
 
-        The leaderboard's tail gives way first, then the sentence's. The bitmap of a very large tournament, half made
-        without any order, may be too long by itself: its beginning is told, and who reads it takes the other parts for
-        missing. That is safe, since a worker looks for its parts before it makes them.
+        The leaderboard's tail gives way first, then the warnings', then the sentence's. The bitmap of a very large
+        tournament, half made without any order, may be too long by itself: its beginning is told, and who reads it
+        takes the other parts for missing. That is safe, since a worker looks for its parts before it makes them.
         """
         if self._fits():
             return self._json()
         bitmap = _inflated(self.done)
         document = self._cut("leaderboard", len(self.leaderboard), lambda size: self.leaderboard[:size])
+        document = document._cut("warnings", len(self.warnings), lambda size: self.warnings[:size])
         document = document._cut("message", len(self.message), lambda size: _beginning(self.message, size))
         document = document._cut("done", len(bitmap), lambda size: _deflated(bitmap[:size]))
         return document._json()

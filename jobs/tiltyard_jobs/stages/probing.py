@@ -222,7 +222,19 @@ def _commonest(failures: Sequence[RecordVoidError]) -> str:
     return Counter(map(str, failures)).most_common(1)[0][0]
 
 
+_ROLES = {"judge": "judge", "grade": "model", "answer": "model"}
 _WANTED = {"judge": "a verdict", "grade": "a grade", "answer": "an answer"}
+
+
+def _wants_json(recipe: JudgeRecipe | GradeRecipe | AnswerRecipe) -> bool:
+    if isinstance(recipe, JudgeRecipe):
+        return VERDICT_METHODS[recipe.method].schema is not None
+    return isinstance(recipe, GradeRecipe)
+
+
+def _either(remedies: Sequence[str]) -> str:
+    *others, last = remedies
+    return ", ".join([*others, f"or {last}"]) if others else last
 
 
 def _unable(
@@ -233,20 +245,18 @@ def _unable(
     error = next(one for one in failures if str(one) == commonest)
     limit = recipe.sampling.max_tokens if isinstance(recipe, AnswerRecipe) else recipe.max_tokens
     wanted, field = _WANTED[recipe.stage], LENGTH_FIELDS[recipe.stage]
-    schema = not isinstance(recipe, AnswerRecipe) and (
-        isinstance(recipe, GradeRecipe) or VERDICT_METHODS[recipe.method].schema is not None
-    )
-    form = " or where response_format json_schema is enforced" if schema else ""
+    remedies = [f"use another {_ROLES[recipe.stage]}"]
     if isinstance(recipe, JudgeRecipe):
         others = " or ".join(name for name in VERDICT_METHODS if name != recipe.method)
-        other = f"take spec.battles.verdict.method {others}, or use another judge{form}"
-    else:
-        other = f"use another model{form}"
+        remedies.insert(0, f"take spec.battles.verdict.method {others}")
+    other = _either(remedies)
+    if _wants_json(recipe):
+        remedies.insert(0, "serve it where response_format json_schema is enforced")
     kind, what, advice = Kind.SILENT, f"says nothing, asked for {wanted}", other
     match error.reason:
         case VoidReason.TRUNCATED if error.detail == thought_cut(limit).detail:
             kind, what = Kind.THOUGHT_NEVER_ENDS, f"begins with a thought and never ends it within {limit} tokens"
-            advice = f"raise {field}, let it think less, or use another model"
+            advice = f"raise {field}, let it think less, or use another {_ROLES[recipe.stage]}"
         case VoidReason.THOUGHT_UNFINISHED:
             kind, what = Kind.THOUGHT_NEVER_ENDS, f"begins with a thought and never ends it, asked for {wanted}"
         case VoidReason.NO_ANSWER:
@@ -256,8 +266,10 @@ def _unable(
             advice = f"raise {field}, or {other}"
         case VoidReason.REFUSED_BY_SERVER:
             kind, what = Kind.REFUSED, f"refuses to be asked for {wanted} ({error.detail}{error.quoted})"
+            advice = _either(remedies)
         case VoidReason.UNDECIDED:
             kind, what = Kind.UNDECIDED, f"names no side in any of {len(failures)} verdicts ({error.detail})"
         case VoidReason.MALFORMED:
             kind, what = Kind.NOT_AS_ASKED, f"does not reply with {wanted} as it is asked to ({error.detail})"
+            advice = _either(remedies)
     return Finding(kind, f"{client.url}: model {client.model!r} {what}: {advice}")

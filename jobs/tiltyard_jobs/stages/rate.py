@@ -7,6 +7,7 @@ from collections import Counter
 
 from tiltyard_jobs.contracts.recipes import Lineup, RateRecipe
 from tiltyard_jobs.results.ballots import Roster, read_ballots, sources_of
+from tiltyard_jobs.results.by_place import by_place
 from tiltyard_jobs.results.rated import rate_ballots, require_instructions
 from tiltyard_jobs.results.run_tables import RATINGS, SCORES
 from tiltyard_jobs.results.standings import leaderboard_of, rating_rows, score_rows, standings_of
@@ -30,6 +31,7 @@ def _rate(context: ShardContext[RateRecipe]) -> Outcome:
     rated = rate_ballots(ballots, roster, recipe)
     pace.step()
     standings = standings_of(ballots, rated, roster, recipe)
+    context.warnings.extend(by_place(standings.judges))
 
     folder = context.work_dir
     with TableWriter(folder / "ratings.parquet", RATINGS) as table:

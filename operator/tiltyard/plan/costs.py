@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Self
 
 from pydantic import BaseModel, Field
@@ -19,12 +20,14 @@ class Costs(BaseModel):
         voids: void records by stage.
         leaderboard: once the ratings are there.
         outputs: URIs by name, once they are there.
+        warnings: what was found out about models, each sentence once.
     """
 
     rows: dict[str, LedgerRow] = Field(default_factory=dict)
     voids: Counter[str] = Field(default_factory=Counter)
     leaderboard: tuple[Standing, ...] = ()
     outputs: dict[str, str] = Field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     def add(self, stage: str, model: str | None, summary: Summary) -> None:
         """Count a shard's process that has ended: what it cost, and where the shard is complete what it made."""
@@ -32,6 +35,7 @@ class Costs(BaseModel):
             self.voids[stage] += sum(summary.voids.values())
             self.leaderboard = summary.leaderboard or self.leaderboard
             self.outputs |= summary.outputs
+        self.warn(summary.warnings)
         if model is not None:
             cost = {name: getattr(summary, name) for name in LedgerRow.COSTS}
             self._add_row(LedgerRow.model_validate({"stage": stage, "model": model, **cost}))
@@ -43,6 +47,11 @@ class Costs(BaseModel):
         self.voids += other.voids
         self.leaderboard = other.leaderboard or self.leaderboard
         self.outputs |= other.outputs
+        self.warn(other.warnings)
+
+    def warn(self, warnings: Sequence[str]) -> None:
+        """Keep what is not known yet."""
+        self.warnings = tuple(dict.fromkeys((*self.warnings, *warnings)))
 
     def table(self) -> tuple[LedgerRow, ...]:
         """All rows, by name."""

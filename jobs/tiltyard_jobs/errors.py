@@ -99,9 +99,21 @@ def told(reason: str, detail: str) -> str:
 
 
 class RecordVoidError(Exception):
-    """One record could not be made. Caught by the shard loop, which writes a void row and goes on."""
+    """One record could not be made. Caught by the shard loop, which writes a void row and goes on.
 
-    def __init__(self, reason: VoidReason, detail: str = "") -> None:
+    Args:
+        reason: why.
+        detail: in our own words.
+        words: the server's own, cut and escaped. They may quote the prompt.
+    """
+
+    def __init__(self, reason: VoidReason, detail: str = "", words: str = "") -> None:
         super().__init__(told(reason, detail))
         self.reason = reason
         self.detail = detail
+        self.words = words
+
+    @property
+    def quoted(self) -> str:
+        """The server's own words, to be put behind the detail; only for a prompt of our own."""
+        return f'; the server says "{self.words}"' if self.words else ""

@@ -60,6 +60,7 @@ class Summary(Contract):
         reused: rows in the parts that were there already.
         voids: void rows by reason.
         seconds: time that the model was used.
+        warnings: sentences for people about what did not end it.
         leaderboard: from the rate stage alone; top rows.
         notes: from the rate stage and the last one; a sentence for each thing that a reader of the results should know.
         outputs: URIs by name, from the last stages alone.
@@ -80,6 +81,7 @@ class Summary(Contract):
     cached_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0
+    warnings: tuple[str, ...] = ()
     leaderboard: tuple[Standing, ...] = ()
     notes: tuple[str, ...] = ()
     outputs: dict[str, str] = Field(default_factory=dict)
@@ -90,15 +92,16 @@ class Summary(Contract):
     def to_message(self) -> str:
         """JSON of at most `MAX_BYTES` bytes of UTF-8.
 
-        The leaderboard's tail gives way first, then the notes', then the sentence's. The bitmap of a very large
-        tournament, half made without any order, may be too long by itself: its beginning is told, and who reads it
-        takes the other parts for missing. That is safe, since a worker looks for its parts before it makes them.
+        The leaderboard's tail gives way first, then the notes', the warnings' and the sentence's. The bitmap of a very
+        large tournament, half made without any order, may be too long by itself: its beginning is told, and who reads
+        it takes the other parts for missing. That is safe, since a worker looks for its parts before it makes them.
         """
         if self._fits():
             return self._json()
         bitmap = _inflated(self.done)
         document = self._cut("leaderboard", len(self.leaderboard), lambda size: self.leaderboard[:size])
         document = document._cut("notes", len(self.notes), lambda size: self.notes[:size])
+        document = document._cut("warnings", len(self.warnings), lambda size: self.warnings[:size])
         document = document._cut("message", len(self.message), lambda size: _beginning(self.message, size))
         document = document._cut("done", len(bitmap), lambda size: _deflated(bitmap[:size]))
         return document._json()

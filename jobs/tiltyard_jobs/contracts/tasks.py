@@ -43,6 +43,8 @@ class EndpointRef(Contract):
         api_key_env: environment variable that holds the key.
         field: the manifest's field that asked for it, for messages: `spec.competitors[2]`.
         max_concurrency: requests at once from one shard, at most; fewer where the server asks for it.
+        probe: preflight could not ask it, since it is up only now: the first index of each Job finds out whether it can
+            do its part.
     """
 
     url: str
@@ -51,6 +53,7 @@ class EndpointRef(Contract):
     ca_bundle: str | None = None
     field: str = ""
     max_concurrency: int = Field(default=64, ge=1)
+    probe: bool = False
 
 
 class Limits(Contract):
@@ -183,6 +186,7 @@ class NamedEndpoint(Contract):
         needs_prefix: no `chatTemplatePrefix` is given: its template must be known.
         needs_logprobs: it judges by the log-probabilities of its first token.
         needs_embeddings: it turns texts into vectors.
+        probes: how it will be asked first for a grade, an answer and a verdict.
     """
 
     name: str
@@ -191,6 +195,7 @@ class NamedEndpoint(Contract):
     needs_prefix: bool = False
     needs_logprobs: bool = False
     needs_embeddings: bool = False
+    probes: tuple[AnyRecipe, ...] = ()
 
 
 class ReadableFile(Contract):

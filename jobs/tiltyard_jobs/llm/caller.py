@@ -341,7 +341,7 @@ class Caller:
         self._heard()
         if status < 300:
             return RecordVoidError(VoidReason.MALFORMED, f"HTTP {status}")
-        return RecordVoidError(VoidReason.REFUSED_BY_SERVER, error.detail(status))
+        return RecordVoidError(VoidReason.REFUSED_BY_SERVER, error.detail(status), error.words)
 
     async def _answers_others(self, path: str, *, since: float) -> bool:
         """Whether the endpoint has answered anybody since then; asks for one token itself where nobody else did."""

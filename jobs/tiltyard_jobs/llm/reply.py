@@ -25,6 +25,7 @@ from tiltyard_jobs.prompts.whole import unwrapped
 
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _PARAMETER = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
+_SHOWN = 200  # characters of a server's own words
 # What servers say of one request, by their words (vLLM, llama.cpp, Ollama, OpenAI), and ours for it.
 _MEANINGS = (
     (
@@ -283,6 +284,13 @@ class ServerError(NamedTuple):
     def is_loading(self) -> bool:
         """Whether the model will be there soon (llama.cpp, the Hugging Face hub)."""
         return _LOADING.search(self.message) is not None
+
+    @property
+    def words(self) -> str:
+        """The beginning of the message in one line, to be shown where the prompt is ours."""
+        line = " ".join(self.message.split())
+        shown = line if len(line) <= _SHOWN else f"{line[:_SHOWN].rstrip()}…"
+        return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in shown)
 
     def detail(self, status: int) -> str:
         """What is wrong with a request, without the words of the server."""

@@ -85,7 +85,7 @@ def parse_logprobs(first_token: Mapping[str, float] | None, answer: str) -> Verd
             mass[word] += math.exp(min(value, 0.0))
     total = sum(mass.values())
     if total < MIN_MASS:
-        raise RecordVoidError(VoidReason.UNDECIDED, f"only {total:.2f} of the probability is on a verdict")
+        raise RecordVoidError(VoidReason.UNDECIDED, f"only {total:.2f} of the probability is on 1, 2 and T")
     if written is None and _label(answer.strip()[:1]) is not None:
         raise RecordVoidError(VoidReason.UNDECIDED, "the answer goes on behind a label")
     return Verdict(round((mass["1"] + mass["T"] / 2) / total, 6))

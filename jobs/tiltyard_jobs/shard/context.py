@@ -110,6 +110,7 @@ class ShardContext(Generic[RecipeT_co]):
         rng: for jitter; nothing that it draws shows in a result.
         log: bound to tournament, stage and index.
         meter: what models cost.
+        warnings: sentences for the user about what does not end the shard.
     """
 
     task: BundleTask
@@ -126,6 +127,7 @@ class ShardContext(Generic[RecipeT_co]):
     rng: random.Random
     log: FilteringBoundLogger
     meter: Meter = field(default_factory=Meter)
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def recipe(self) -> RecipeT_co:
@@ -203,6 +205,8 @@ class TaskContext(Generic[Task]):
         clock: monotonic seconds.
         rng: for jitter.
         log: bound to tournament and stage.
+        meter: what models cost.
+        warnings: sentences for the user about what does not end the task.
     """
 
     task: Task
@@ -211,6 +215,8 @@ class TaskContext(Generic[Task]):
     clock: Callable[[], float]
     rng: random.Random
     log: FilteringBoundLogger
+    meter: Meter = field(default_factory=Meter)
+    warnings: list[str] = field(default_factory=list)
 
 
 PreflightContext: TypeAlias = TaskContext[PreflightTask]

@@ -40,6 +40,7 @@ class Tally:
     meter: Meter = field(default_factory=Meter)
     outcome: Outcome = field(default_factory=Outcome)
     reused: int = 0
+    warnings: list[str] = field(default_factory=list)
 
     def summary(self, exit_code: int, message: str = "") -> Summary:
         """The summary of a bundle's index."""
@@ -49,13 +50,20 @@ class Tally:
             rows=self.outcome.rows,
             reused=self.reused,
             voids=dict(sorted(self.outcome.voids.items())),
-            seconds=round(self.meter.seconds, 3),
+            **self._costs(),
+            warnings=tuple(self.warnings),
             leaderboard=self.outcome.leaderboard,
             instructions=self.outcome.instructions,
             notes=self.outcome.notes,
             outputs=dict(sorted(self.outcome.outputs.items())),
-            **self.meter.usage._asdict(),
         )
+
+    def added_to(self, summary: Summary) -> Summary:
+        """What a task without an artifact reports of itself, with what it cost."""
+        return summary.model_copy(update={**self._costs(), "warnings": tuple(self.warnings)})
+
+    def _costs(self) -> dict[str, Any]:
+        return {"seconds": round(self.meter.seconds, 3), **self.meter.usage._asdict()}
 
 
 class Worker:
@@ -83,9 +91,10 @@ class Worker:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         with _opened(task.store) as store:
             if not isinstance(task, BundleTask):
-                context = TaskContext(task, store, stop, time.monotonic, self._rng, log)
+                tally = self.tally
+                context = TaskContext(task, store, stop, time.monotonic, self._rng, log, tally.meter, tally.warnings)
                 summary: Summary = await unless_stopped(self._stage_of(task.stage)(context), stop)
-                return summary
+                return tally.added_to(summary)
             with _work_dir(self._options.work_dir) as work_dir:
                 await self._run_index(task, store, work_dir, stop)
         return self.tally.summary(ExitCode.COMPLETE)
@@ -123,6 +132,7 @@ class Worker:
             rng=self._rng,
             log=log,
             meter=self.tally.meter,
+            warnings=self.tally.warnings,
         )
 
 

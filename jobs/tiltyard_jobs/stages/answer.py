@@ -7,14 +7,13 @@ from typing import Any
 
 from tiltyard_jobs.contracts.recipes import AnswerRecipe
 from tiltyard_jobs.errors import VoidReason
-from tiltyard_jobs.llm.client import Sampling
-from tiltyard_jobs.prompts.answer import answer_messages
 from tiltyard_jobs.records import seed_of
 from tiltyard_jobs.results.columns import with_thoughts
 from tiltyard_jobs.results.stage_tables import ANSWERS
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.loop import WorkItem
 from tiltyard_jobs.stages.asking import SERVER_FAILURES, ask_all, model_of, rows_of_part
+from tiltyard_jobs.stages.chats import ask_answer
 
 FAILING = SERVER_FAILURES | {VoidReason.EMPTY}
 
@@ -23,19 +22,14 @@ async def answer(context: ShardContext[AnswerRecipe]) -> Outcome:
     """Make one part of `answers[c, a]`. An answer cut by the token limit is an answer; its finish reason says so."""
     recipe, shard = context.recipe, context.shard
     part = rows_of_part(context.artifacts, recipe.instructions, shard, recipe.shard_size)
-    setting = recipe.sampling
     keeps_thoughts = recipe.thoughts == "Keep"
     schema = with_thoughts(ANSWERS) if keeps_thoughts else ANSWERS
-    sampling = Sampling(float(setting.temperature), float(setting.top_p), setting.max_tokens)
 
     async with model_of(context) as client:
 
         async def ask(instruction: dict[str, Any]) -> dict[str, Any]:
-            reply = await client.chat(
-                answer_messages(instruction["instruction"], recipe.system, instruction.get("history")),
-                sampling=sampling,
-                seed=seed_of(recipe.seed, recipe.model.id, instruction["instruction_id"]),
-            )
+            seed = seed_of(recipe.seed, recipe.model.id, instruction["instruction_id"])
+            reply = await ask_answer(client, recipe, instruction["instruction"], seed, instruction.get("history"))
             return {
                 "instruction_id": instruction["instruction_id"],
                 "model_id": recipe.model.id,

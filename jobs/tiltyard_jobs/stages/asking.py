@@ -10,12 +10,22 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Recipe
-from tiltyard_jobs.errors import ConfigurationError, NothingUsableError, PermanentError, TooManyVoidsError, VoidReason
+from tiltyard_jobs.errors import (
+    ConfigurationError,
+    NothingUsableError,
+    PermanentError,
+    RecordVoidError,
+    TooManyVoidsError,
+    VoidReason,
+)
 from tiltyard_jobs.llm.client import ModelClient
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.finish import finish_parts
 from tiltyard_jobs.shard.loop import WorkItem, run_records
+from tiltyard_jobs.shard.stopping import unless_stopped
+from tiltyard_jobs.stages.chats import LENGTH_FIELDS
+from tiltyard_jobs.stages.probing import probe
 
 T = TypeVar("T")
 
@@ -32,15 +42,6 @@ NO_OPINION = SERVER_FAILURES | {
 }
 """Of a judge or a grader, also what was cut, left empty or left undecided."""
 
-# The field that limits a reply's length, for the message about a model that does not finish within it.
-_LENGTH_FIELDS = {
-    "mine": "spec.instructions.mine.maxTokens",
-    "grade": "spec.curation.difficulty.maxTokens",
-    "answer": "spec.battles.answer.maxTokens",
-    "judge": "spec.battles.verdict.maxTokens",
-    "solve": "spec.evaluation.maxTokens",
-}
-
 
 def rows_of_part(artifacts: Artifacts, source: ArtifactRef, shard: int, size: int) -> range:
     """The rows of `source` that part `shard` is about; none where the source ends before it."""
@@ -50,12 +51,36 @@ def rows_of_part(artifacts: Artifacts, source: ArtifactRef, shard: int, size: in
 
 @asynccontextmanager
 async def model_of(context: ShardContext[Recipe]) -> AsyncIterator[ModelClient]:
-    """A client of the bundle's model; what is wrong with its endpoint is said under the manifest's field."""
+    """A client of the bundle's model; what is wrong with its endpoint is said under the manifest's field.
+
+    A model that is up only now is probed, once for each Job: by its first index, unless it goes on with a journal.
+    """
     try:
         async with context.connect() as client:
+            if _is_first_to_ask(context):
+                await unless_stopped(_probe(context, client), context.stop)
             yield client
     except ConfigurationError as error:
         raise error.under(context.field) from error
+
+
+def _is_first_to_ask(context: ShardContext[Recipe]) -> bool:
+    endpoint = context.task.endpoint
+    assert endpoint is not None
+    return endpoint.probe and context.index == 0 and not any(folder.journal.exists() for folder in context.folders)
+
+
+async def _probe(context: ShardContext[Recipe], client: ModelClient) -> None:
+    first, _ = context.parts[0]
+    try:
+        findings = await probe(client, [first])
+    except RecordVoidError as error:  # the records will meet the same, and have a journal
+        context.log.warning("the model could not be probed", reason=str(error.reason))
+        return
+    for finding in findings:
+        warning = f"{context.field}: {finding.sentence}"
+        context.log.warning(warning, finding=str(finding.kind))
+        context.warnings.append(warning)
 
 
 async def ask_all(
@@ -116,6 +141,6 @@ def _remedy(stage: str, reason: VoidReason) -> str:
     if reason in (VoidReason.UNAVAILABLE, VoidReason.KILLED_SERVER, VoidReason.REFUSED_BY_SERVER):
         return "fix the cause"
     if reason is VoidReason.TRUNCATED:
-        return f"raise {_LENGTH_FIELDS[stage]}, or use another model"
+        return f"raise {LENGTH_FIELDS[stage]}, or use another model"
     other = " or another spec.battles.verdict.method" if stage == "judge" else ""
     return f"look at its replies, and use another model{other}"

@@ -7,21 +7,18 @@ from typing import Any
 
 from tiltyard_jobs.contracts.recipes import GradeRecipe
 from tiltyard_jobs.errors import VoidReason
-from tiltyard_jobs.llm.client import Sampling
-from tiltyard_jobs.prompts.grade import ENOUGH_TOKENS, SCHEMA, grade_messages, parse_grade
 from tiltyard_jobs.records import seed_of
 from tiltyard_jobs.results.stage_tables import GRADES
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.loop import WorkItem
 from tiltyard_jobs.stages.asking import NO_OPINION, ask_all, model_of, rows_of_part
+from tiltyard_jobs.stages.chats import ask_grade
 
 
 async def grade(context: ShardContext[GradeRecipe]) -> Outcome:
     """Make one part of `grades[g, a]`."""
     recipe, shard = context.recipe, context.shard
     part = rows_of_part(context.artifacts, recipe.instructions, shard, recipe.shard_size)
-    salt = recipe.instructions.key
-    sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=recipe.max_tokens)
 
     async with model_of(context) as client:
 
@@ -29,17 +26,13 @@ async def grade(context: ShardContext[GradeRecipe]) -> Outcome:
             return {"instruction_id": instruction["instruction_id"], "grader_id": recipe.grader.id}
 
         async def ask(instruction: dict[str, Any]) -> dict[str, Any]:
-            reply = await client.chat(
-                grade_messages(instruction["instruction"], salt, recipe.criteria, instruction.get("history")),
-                sampling=sampling,
-                seed=seed_of(recipe.grader.id, instruction["instruction_id"]),
-                json_schema=SCHEMA,
-                enough=ENOUGH_TOKENS,
-            )
+            seed = seed_of(recipe.grader.id, instruction["instruction_id"])
+            history = instruction.get("history")
+            score, usage = await ask_grade(client, recipe, instruction["instruction"], seed, history)
             return blank(instruction) | {
-                "score": parse_grade(reply.answer),
-                "prompt_tokens": reply.usage.prompt_tokens,
-                "completion_tokens": reply.usage.completion_tokens,
+                "score": score,
+                "prompt_tokens": usage.prompt_tokens,
+                "completion_tokens": usage.completion_tokens,
             }
 
         def void(instruction: dict[str, Any], reason: VoidReason, detail: str) -> dict[str, Any]:

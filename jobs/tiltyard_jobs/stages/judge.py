@@ -14,14 +14,13 @@ from tiltyard_jobs.contracts.conversation import Turns
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import JudgeRecipe
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
-from tiltyard_jobs.llm.client import Sampling
 from tiltyard_jobs.prompts.judge import JudgePrompt
-from tiltyard_jobs.prompts.verdicts import VERDICT_METHODS
 from tiltyard_jobs.records import seed_of
 from tiltyard_jobs.results.stage_tables import VERDICTS
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.loop import WorkItem
 from tiltyard_jobs.stages.asking import NO_OPINION, ask_all, model_of, rows_of_part
+from tiltyard_jobs.stages.chats import ask_verdict
 
 
 class Comparison(NamedTuple):
@@ -41,9 +40,7 @@ async def judge(context: ShardContext[JudgeRecipe]) -> Outcome:
     recipes = [recipe for recipe, _ in context.parts]
     first, shard = recipes[0], context.shard
     part = rows_of_part(context.artifacts, first.instructions, shard, first.instructions_per_shard)
-    method = VERDICT_METHODS[first.method]
     prompt = JudgePrompt.of(first)
-    sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=first.max_tokens)
 
     async with model_of(context) as client:
 
@@ -61,20 +58,14 @@ async def judge(context: ShardContext[JudgeRecipe]) -> Outcome:
                 raise RecordVoidError(VoidReason.INPUT_VOID)
             a_first = item.order == "AB"
             answers = (item.answer_a, item.answer_b)
-            reply = await client.chat(
-                prompt.messages(item.instruction, *(answers if a_first else answers[::-1]), history=item.history),
-                sampling=sampling,
-                seed=seed_of(first.seed, item.instruction_id, *pair_and_order(item)),
-                json_schema=method.schema,
-                top_logprobs=method.top_logprobs,
-                enough=method.enough,
-            )
-            verdict = method.read(reply)
+            shown = (item.instruction, *(answers if a_first else answers[::-1]))
+            seed = seed_of(first.seed, item.instruction_id, *pair_and_order(item))
+            verdict, usage = await ask_verdict(client, first, prompt, shown, seed, item.history)
             return blank(item) | {
                 "vote": verdict.vote if a_first else round(1 - verdict.vote, 6),
                 "reason": verdict.reason,
-                "prompt_tokens": reply.usage.prompt_tokens,
-                "completion_tokens": reply.usage.completion_tokens,
+                "prompt_tokens": usage.prompt_tokens,
+                "completion_tokens": usage.completion_tokens,
             }
 
         def void(item: Comparison, reason: VoidReason, detail: str) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -40,11 +40,13 @@ from tiltyard_jobs.sandbox.host import Limits, run_program
 from tiltyard_jobs.shard.context import PreflightContext
 from tiltyard_jobs.sim.parameters import parse_sim_uri
 from tiltyard_jobs.stages.finished import finished_run
+from tiltyard_jobs.stages.probing import probe
 from tiltyard_jobs.store import Store
 from tiltyard_jobs.usertexts import check_texts
 
 ENDPOINT_SECONDS = 8.0  # of refused connections and failures, until an endpoint counts as down
 ANSWER_SECONDS = 120.0  # for all that it is asked: a model may have to be loaded first
+PROBE_SECONDS = 600.0  # for the probe, in which a model may think: as long as a record may take
 ONE_TOKEN = Sampling(temperature=0.0, top_p=1.0, max_tokens=1)
 _LISTERS = 8  # listings of artifacts at once
 
@@ -207,20 +209,37 @@ async def check_endpoint(context: PreflightContext, named: NamedEndpoint) -> str
         api_key_env=ref.api_key_env,
         ca_bundle=Path(ref.ca_bundle) if ref.ca_bundle else None,
     )
-    policy = RetryPolicy(endpoint_deadline=ENDPOINT_SECONDS)
+    policy, patience = RetryPolicy(endpoint_deadline=ENDPOINT_SECONDS), ANSWER_SECONDS
     try:
         async with (
-            asyncio.timeout(ANSWER_SECONDS),
-            connect(server, rng=context.rng, policy=policy, clock=context.clock) as client,
+            asyncio.timeout(patience) as time,
+            _metered(context, connect(server, rng=context.rng, policy=policy, clock=context.clock)) as client,
         ):
             await _ask_all_that_will_be_asked(client, named, systems_of(context.task))
+            time.reschedule(asyncio.get_running_loop().time() + PROBE_SECONDS)
+            patience = PROBE_SECONDS
+            for finding in await probe(client, named.probes):
+                context.warnings.append(f"{ref.field}: {finding.sentence}")
+                context.log.warning(context.warnings[-1], finding=str(finding.kind))
     except (ConfigurationError, TransientError) as error:
         return str(error.under(ref.field))
     except TimeoutError:
-        return f"{ref.field}: {ref.url} did not answer within {ANSWER_SECONDS:.0f} s: check that the model is running"
+        return f"{ref.field}: {ref.url} did not answer within {patience:.0f} s: check that the model is running"
     except RecordVoidError as error:
-        return f"{ref.field}: {ref.url} does not answer as model {ref.model!r} should: {error}"
+        return f"{ref.field}: {ref.url} does not answer as model {ref.model!r} should: {error}{error.quoted}"
     return None
+
+
+@asynccontextmanager
+async def _metered(
+    context: PreflightContext, connection: AbstractAsyncContextManager[ModelClient]
+) -> AsyncIterator[ModelClient]:
+    started = context.clock()
+    async with connection as client:
+        try:
+            yield client
+        finally:
+            context.meter.add(client.usage, context.clock() - started)
 
 
 async def _ask_all_that_will_be_asked(client: ModelClient, named: NamedEndpoint, systems: Iterable[str | None]) -> None:

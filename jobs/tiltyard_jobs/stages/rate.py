@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from tiltyard_jobs.contracts.layout import Seal
 from tiltyard_jobs.contracts.recipes import Lineup, RateRecipe
 from tiltyard_jobs.results.ballots import Roster, read_ballots, sources_of
+from tiltyard_jobs.results.by_place import by_place
 from tiltyard_jobs.results.rated import rate_ballots, require_instructions, require_opinions
 from tiltyard_jobs.results.run_tables import RATINGS, SCORES
 from tiltyard_jobs.results.shortfalls import accounts, shortfalls
@@ -34,6 +35,7 @@ def _rate(context: ShardContext[RateRecipe]) -> Outcome:
     require_opinions(ballots, roster, context.task.limits)
     pace.step()
     standings = standings_of(ballots, rated, roster, recipe)
+    context.warnings.extend(by_place(standings.judges))
 
     folder = context.work_dir
     with TableWriter(folder / "ratings.parquet", RATINGS) as table:

@@ -59,6 +59,8 @@ def plan(options: argparse.Namespace) -> int:
     # What engines need is the run's to say: a plan takes none of them.
     task = preflight_task(tournament, graph, settings.store, check_store=False).model_copy(update={"lm_eval": ()})
     summary = _look(task, settings)
+    for warning in summary.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     done = parts_done(graph.artifacts, summary.done)
     costs = estimate(graph, done)
     try:
@@ -102,6 +104,8 @@ def run(options: argparse.Namespace) -> int:
             status = _read_status(settings.state)
     except StateError as error:
         raise UserError(str(error)) from None
+    for warning in machine.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     if last is None:
         raise KeyboardInterrupt
     if last.state is TournamentState.FAILED:

@@ -141,6 +141,11 @@ class Machine:
         """Whether the run failed for what the user gave, and not for what happened to it."""
         return self._wrong_input
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was found out about models that does not end the run, a sentence each."""
+        return self._ledger.warnings
+
     def stop(self) -> None:
         """End the run early: `run` stops all that it started, keeps what is made, and returns None."""
         self._stopping = True
@@ -252,6 +257,7 @@ class Machine:
             ledger.leaderboard = summary.leaderboard or ledger.leaderboard
             ledger.instructions = summary.instructions or ledger.instructions
             ledger.notes = summary.notes or ledger.notes
+            ledger.warn(summary.warnings)
             self._save_ledger()
             self._preflight = PreflightPhase.PASSED
         else:

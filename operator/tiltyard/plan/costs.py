@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Self
 
 from pydantic import BaseModel, Field
@@ -21,6 +22,7 @@ class Costs(BaseModel):
         notes: what a reader of the results should know, once they are there.
         outputs: URIs by name, once they are there.
         instructions: one line about them: what preflight has seen, then what became of them.
+        warnings: what was found out about models, each sentence once.
     """
 
     rows: dict[str, LedgerRow] = Field(default_factory=dict)
@@ -29,6 +31,7 @@ class Costs(BaseModel):
     notes: tuple[str, ...] = ()
     outputs: dict[str, str] = Field(default_factory=dict)
     instructions: str = ""
+    warnings: tuple[str, ...] = ()
 
     def add(self, stage: str, model: str | None, summary: Summary) -> None:
         """Count a shard's process that has ended: what it cost, and where the shard is complete what it made."""
@@ -38,6 +41,7 @@ class Costs(BaseModel):
             self.notes = summary.notes or self.notes
             self.outputs |= summary.outputs
             self.instructions = summary.instructions or self.instructions
+        self.warn(summary.warnings)
         if model is not None:
             cost = {name: getattr(summary, name) for name in LedgerRow.COSTS}
             self._add_row(LedgerRow.model_validate({"stage": stage, "model": model, **cost}))
@@ -51,6 +55,11 @@ class Costs(BaseModel):
         self.notes = other.notes or self.notes
         self.outputs |= other.outputs
         self.instructions = other.instructions or self.instructions
+        self.warn(other.warnings)
+
+    def warn(self, warnings: Sequence[str]) -> None:
+        """Keep what is not known yet."""
+        self.warnings = tuple(dict.fromkeys((*self.warnings, *warnings)))
 
     def table(self) -> tuple[LedgerRow, ...]:
         """All rows, by name."""

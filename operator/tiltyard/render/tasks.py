@@ -62,7 +62,7 @@ def endpoint_of(tournament: Tournament, model: str, url: str | None, served_as: 
     if one.participant.endpoint is not None:
         return external_endpoint(one.participant.endpoint, f"{one.field}.endpoint")
     assert url is not None, f"{model} is not served"
-    return EndpointRef(url=url, model=served_as or model, field=one.field)
+    return EndpointRef(url=url, model=served_as or model, field=one.field, probe=True)
 
 
 def bundle_task(
@@ -128,7 +128,7 @@ def preflight_task(
         return task
     return task.model_copy(
         update={
-            "endpoints": tuple(_endpoints(tournament)),
+            "endpoints": tuple(_endpoints(tournament, graph)),
             "files": tuple(_files(tournament)),
             "benchmarks": tournament.spec.curation.decontaminate,
             "task_sets": tuple(one.tasks for one in graph.benchmarks if isinstance(one.tasks, TaskSetRecipe)),
@@ -199,17 +199,24 @@ def _lm_eval_tasks(tournament: Tournament, graph: Graph) -> Iterator[LmEvalTask]
             yield LmEvalTask(field=field, tasks=recipe.tasks, metric=recipe.by.metric)
 
 
-def _endpoints(tournament: Tournament) -> Iterator[NamedEndpoint]:
+_PROBED = ("grade", "answer", "judge")
+
+
+def _endpoints(tournament: Tournament, graph: Graph) -> Iterator[NamedEndpoint]:
     """Servers that run already."""
+    asked = first_asked(graph)
     verdicts = VERDICT_METHODS[tournament.spec.battles.verdict.method]
     for used in used_endpoints(tournament):
         named, one = NamedEndpoint(name=used.name, endpoint=external_endpoint(used.endpoint, used.field)), used.used_by
-        needs = {"needs_embeddings": True}
+        needs: dict[str, object] = {"needs_embeddings": True}
         if one is not None:
             needs = {
                 "needs_completions": one.mines,
                 "needs_prefix": one.mines and one.participant.chat_template_prefix is None,
                 "needs_logprobs": one.judges and verdicts.needs_logprobs,
+                "probes": tuple(
+                    first.recipe for first in asked if first.model == used.name and first.recipe.stage in _PROBED
+                ),
             }
         yield named.model_copy(update=needs)
 

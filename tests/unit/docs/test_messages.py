@@ -22,12 +22,12 @@ VARIES = re.compile(r"…|'[^']*'|\"[^\"]*\"|[()]|[,;:] |\S*[^a-z',;:()\s-]\S*")
 
 
 def quotes() -> list[tuple[str, str]]:
-    """The first column of each table of messages, with the document's name."""
+    """The column of messages of each table that has one, with the document's name."""
     found = []
     for path in sorted((ROOT / "docs").glob("*.md")):
         for header, rows in tables(path.read_text()):
-            if header[0] in HEADERS:
-                found += [(path.name, text) for row in rows for text in code_spans(row[0])]
+            for place in (place for place, name in enumerate(header) if name in HEADERS):
+                found += [(path.name, text) for row in rows for text in code_spans(row[place])]
     return found
 
 

@@ -81,3 +81,11 @@ def test_accounts_that_are_merged_are_as_one(
     assert one.voids == together.voids
     names = [f"{line.stage}/{line.model}" for line in together.table()]
     assert names == sorted(set(names))
+
+
+def test_a_warning_is_kept_once_whoever_gives_it() -> None:
+    costs = Costs()
+    costs.add("judge", "m0", summary(warnings=("goes by place",)))
+    costs.add("judge", "m0", summary(warnings=("goes by place", "cannot tell")))
+    costs.merge(Costs(warnings=("cannot tell", "third")))
+    assert costs.warnings == ("goes by place", "cannot tell", "third")

@@ -1,0 +1,275 @@
+"""The probe: a few questions of our own, by which is found what a model cannot do before it costs anything.
+
+Each is asked exactly as its stage asks (`chats`): the same method, schema, token limits and parameters.
+
+| before | is asked for |
+|---|---|
+| a judge | verdicts on a right and a plainly wrong answer, twice, in both orders |
+| a grader | a grade |
+| a player | an answer |
+
+A grader or player whose first reply is not usable is asked once more, about something else. An author has its smoke
+check (`mine`). Endpoints that run already are probed in preflight; models that are served by the first index of each of
+their Jobs, unless it goes on with a journal (`asking.model_of`). Nothing of it is in any table; what it costs is
+counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from enum import StrEnum
+from functools import partial
+from typing import NamedTuple
+
+from tiltyard_jobs.contracts.recipe import Recipe
+from tiltyard_jobs.contracts.recipes import AnswerRecipe, GradeRecipe, JudgeRecipe
+from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, VoidReason
+from tiltyard_jobs.llm.client import ModelClient
+from tiltyard_jobs.llm.probe import require_logprobs
+from tiltyard_jobs.llm.reply import thought_cut
+from tiltyard_jobs.prompts.judge import JudgePrompt
+from tiltyard_jobs.prompts.verdicts import TOP_LOGPROBS, VERDICT_METHODS, Verdict
+from tiltyard_jobs.records import seed_of
+from tiltyard_jobs.stages.chats import LENGTH_FIELDS, ask_answer, ask_grade, ask_verdict
+
+NO_FINDING = frozenset({VoidReason.UNAVAILABLE, VoidReason.KILLED_SERVER})
+"""They tell nothing of what a model can do."""
+
+
+class Kind(StrEnum):
+    """What was found."""
+
+    THOUGHT_NEVER_ENDS = "ThoughtNeverEnds"
+    CUT = "Cut"
+    SILENT = "Silent"
+    REFUSED = "Refused"
+    NOT_AS_ASKED = "NotAsAsked"
+    UNDECIDED = "Undecided"
+    PARTLY_UNUSABLE = "PartlyUnusable"
+    GOES_BY_PLACE = "GoesByPlace"
+    SEES_NO_DIFFERENCE = "SeesNoDifference"
+
+
+WARNINGS = frozenset({Kind.PARTLY_UNUSABLE, Kind.GOES_BY_PLACE, Kind.SEES_NO_DIFFERENCE})
+"""Kinds that do not end the run."""
+
+
+class Finding(NamedTuple):
+    """What a model cannot do, and a sentence for the user."""
+
+    kind: Kind
+    sentence: str
+
+
+class Example(NamedTuple):
+    """A request with an answer that is right and one that is plainly wrong."""
+
+    instruction: str
+    right: str
+    wrong: str
+
+
+EXAMPLES = (
+    Example(
+        "Write a Python function `add(a, b)` that returns the sum of two numbers.",
+        """\
+1. Take both numbers as arguments.
+2. Return their sum with the operator `+`.
+
+```python
+def add(a, b):
+    return a + b
+
+
+assert add(2, 3) == 5
+assert add(-1, 1) == 0
+```
+
+- It works for whole numbers and for decimals.
+- Negative numbers and zero are added correctly.""",
+        """\
+I am not sure. Maybe this, but it may not work:
+
+```python
+def add(a, b):
+    return a - b  # TODO: wrong sign, fix later
+```""",
+    ),
+    Example(
+        "Write a Python function `largest(numbers)` that returns the largest number of a list, and None if the list is"
+        " empty.",
+        """\
+1. Return None at once if the list is empty.
+2. Otherwise return what `max` finds.
+
+```python
+def largest(numbers):
+    if not numbers:
+        return None
+    return max(numbers)
+
+
+assert largest([3, 9, 4]) == 9
+assert largest([]) is None
+```
+
+- An empty list gives None, as was asked.
+- A list of negative numbers works too.""",
+        """\
+I am not sure. Probably this, but it is not tested:
+
+```python
+def largest(numbers):
+    return numbers[0]  # FIXME: only the first number
+```""",
+    ),
+)
+
+
+async def probe(client: ModelClient, recipes: Iterable[Recipe]) -> list[Finding]:
+    """What a model cannot do that these recipes ask of it; the findings are warnings.
+
+    Raises:
+        ConfigurationError: one sentence with the model, what it cannot do, and what to do; or as any request.
+        RecordVoidError: the model cannot be asked, for one of `NO_FINDING`.
+        TransientError: the endpoint is down.
+    """
+    findings: list[Finding] = []
+    for recipe in recipes:
+        found: list[Finding] = []
+        match recipe:
+            case JudgeRecipe():
+                found = await _probe_judge(client, recipe)
+            case GradeRecipe():
+                found = await _probe_twice(client, recipe, partial(ask_grade, client, recipe))
+            case AnswerRecipe():
+                found = await _probe_twice(client, recipe, partial(ask_answer, client, recipe))
+        for finding in found:
+            if finding.kind not in WARNINGS:
+                raise ConfigurationError(finding.sentence)
+        findings += found
+    return findings
+
+
+async def _probe_twice(
+    client: ModelClient, recipe: GradeRecipe | AnswerRecipe, ask: Callable[[str, int], Awaitable[object]]
+) -> list[Finding]:
+    failures = []
+    for place, example in enumerate(EXAMPLES):
+        try:
+            await ask(example.instruction, seed_of("probe", recipe.ref.key, place))
+        except RecordVoidError as error:
+            if error.reason in NO_FINDING:
+                raise
+            failures.append(error)
+        else:
+            break
+    if len(failures) < len(EXAMPLES):
+        return []
+    return [_unable(client, recipe, failures)]
+
+
+async def _probe_judge(client: ModelClient, recipe: JudgeRecipe) -> list[Finding]:
+    prompt = JudgePrompt.of(recipe)
+
+    async def ask(example: Example, order: str) -> Verdict | RecordVoidError:
+        answers = (example.right, example.wrong) if order == "AB" else (example.wrong, example.right)
+        seed = seed_of("probe", recipe.ref.key, EXAMPLES.index(example), order)
+        try:
+            verdict, _ = await ask_verdict(client, recipe, prompt, (example.instruction, *answers), seed)
+        except RecordVoidError as error:
+            return error
+        return verdict
+
+    shown = [(example, order) for example in EXAMPLES for order in ("AB", "BA")]
+    given = await asyncio.gather(*(ask(example, order) for example, order in shown))
+    failures = [one for one in given if isinstance(one, RecordVoidError)]
+    for error in failures:
+        if error.reason in NO_FINDING:
+            raise error
+    if len(failures) == len(given):
+        if VERDICT_METHODS[recipe.method].top_logprobs is not None:
+            await require_logprobs(client, TOP_LOGPROBS)
+        return [_unable(client, recipe, failures)]
+    if failures:
+        what = f"{len(failures)} of {len(given)} verdicts on answers of our own cannot be used ({_commonest(failures)})"
+        return [_warning(client, Kind.PARTLY_UNUSABLE, f"{what}: expect as many void verdicts")]
+    votes = [one.vote for one in given if isinstance(one, Verdict)]
+    if (place := preferred_place(votes)) is not None:
+        what = f"it prefers the answer shown {place}, whatever it is"
+        return [_warning(client, Kind.GOES_BY_PLACE, f"{what}: use another judge, or keep spec.battles.orders Both")]
+    share = sum(vote if order == "AB" else 1 - vote for (_, order), vote in zip(shown, votes, strict=True)) / len(votes)
+    if share <= 0.5:
+        what = f"it cannot tell right from wrong: {share:.2f} of its votes are for the right one of two answers"
+        return [_warning(client, Kind.SEES_NO_DIFFERENCE, f"{what}: use another judge, or other criteria")]
+    return []
+
+
+def preferred_place(votes: Sequence[float]) -> str | None:
+    """`first` or `second` where all votes, each for the answer shown first, prefer that place; else None."""
+    if all(vote > 0.5 for vote in votes):
+        return "first"
+    return "second" if all(vote < 0.5 for vote in votes) else None
+
+
+def _warning(client: ModelClient, kind: Kind, what: str) -> Finding:
+    return Finding(kind, f"{client.url}: judge {client.model!r}: {what}")
+
+
+def _commonest(failures: Sequence[RecordVoidError]) -> str:
+    return Counter(map(str, failures)).most_common(1)[0][0]
+
+
+_ROLES = {"judge": "judge", "grade": "model", "answer": "model"}
+_WANTED = {"judge": "a verdict", "grade": "a grade", "answer": "an answer"}
+
+
+def _wants_json(recipe: JudgeRecipe | GradeRecipe | AnswerRecipe) -> bool:
+    if isinstance(recipe, JudgeRecipe):
+        return VERDICT_METHODS[recipe.method].schema is not None
+    return isinstance(recipe, GradeRecipe)
+
+
+def _either(remedies: Sequence[str]) -> str:
+    *others, last = remedies
+    return ", ".join([*others, f"or {last}"]) if others else last
+
+
+def _unable(
+    client: ModelClient, recipe: JudgeRecipe | GradeRecipe | AnswerRecipe, failures: Sequence[RecordVoidError]
+) -> Finding:
+    """The finding about a model of which no reply is usable."""
+    commonest = _commonest(failures)
+    error = next(one for one in failures if str(one) == commonest)
+    limit = recipe.sampling.max_tokens if isinstance(recipe, AnswerRecipe) else recipe.max_tokens
+    wanted, field = _WANTED[recipe.stage], LENGTH_FIELDS[recipe.stage]
+    remedies = [f"use another {_ROLES[recipe.stage]}"]
+    if isinstance(recipe, JudgeRecipe):
+        others = " or ".join(name for name in VERDICT_METHODS if name != recipe.method)
+        remedies.insert(0, f"take spec.battles.verdict.method {others}")
+    other = _either(remedies)
+    if _wants_json(recipe):
+        remedies.insert(0, "serve it where response_format json_schema is enforced")
+    kind, what, advice = Kind.SILENT, f"says nothing, asked for {wanted}", other
+    match error.reason:
+        case VoidReason.TRUNCATED if error.detail == thought_cut(limit).detail:
+            kind, what = Kind.THOUGHT_NEVER_ENDS, f"begins with a thought and never ends it within {limit} tokens"
+            advice = f"raise {field}, let it think less, or use another {_ROLES[recipe.stage]}"
+        case VoidReason.THOUGHT_UNFINISHED:
+            kind, what = Kind.THOUGHT_NEVER_ENDS, f"begins with a thought and never ends it, asked for {wanted}"
+        case VoidReason.NO_ANSWER:
+            what = f"thinks, and then says nothing, asked for {wanted}"
+        case VoidReason.TRUNCATED:
+            kind, what = Kind.CUT, f"does not end {wanted} within {limit} tokens ({error.detail})"
+            advice = f"raise {field}, or {other}"
+        case VoidReason.REFUSED_BY_SERVER:
+            kind, what = Kind.REFUSED, f"refuses to be asked for {wanted} ({error.detail}{error.quoted})"
+            advice = _either(remedies)
+        case VoidReason.UNDECIDED:
+            kind, what = Kind.UNDECIDED, f"names no side in any of {len(failures)} verdicts ({error.detail})"
+        case VoidReason.MALFORMED:
+            kind, what = Kind.NOT_AS_ASKED, f"does not reply with {wanted} as it is asked to ({error.detail})"
+            advice = _either(remedies)
+    return Finding(kind, f"{client.url}: model {client.model!r} {what}: {advice}")

@@ -1,0 +1,239 @@
+"""Each row of the table of what a model or an endpoint cannot do: over a real socket, before anything is paid."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from integration.stages.test_probe import SOURCE, distribution, judge, judging, sure
+from support.documents import ROOT, code_spans, tables
+from support.stage_world import Asked, Given, StageWorld, answer_recipe, grade_recipe, not_found, stub
+from tiltyard_jobs.contracts.recipes import AnyRecipe
+from tiltyard_jobs.contracts.tasks import EndpointRef, NamedEndpoint, PreflightTask
+from tiltyard_jobs.stages import preflight
+
+ROWS = {
+    row[0]: code_spans(row[1])[0]
+    for header, rows in tables((ROOT / "docs/troubleshooting.md").read_text())
+    if header[0] == "it cannot"
+    for row in rows
+}
+FIELD = "spec.competitors[1].endpoint"
+WARNINGS = ("decide each time", "look at more than the place", "tell right from wrong")
+
+Case = Callable[[StageWorld, pytest.MonkeyPatch], tuple[int, str]]
+"""The exit code of a preflight, and what it says."""
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "ENDPOINT_SECONDS", 0.3)
+
+
+def run(world: StageWorld, endpoint: EndpointRef, **members: Any) -> tuple[int, str]:
+    named = NamedEndpoint(name="x", endpoint=endpoint, **members)
+    ran = world.run_task(
+        PreflightTask(tournament="test", store=world.store_ref, run="0" * 12, artifacts=(), endpoints=(named,))
+    )
+    return ran.code, "\n".join([ran.summary.get("message", ""), *ran.summary.get("warnings", [])])
+
+
+def at(url: str) -> Case:
+    return lambda world, monkeypatch: run(world, EndpointRef(url=url, model="m", field=FIELD))
+
+
+def replying(reply: Callable[[Asked], Given], *, models: tuple[str, ...] | None = ("m",), **members: Any) -> Case:
+    def case(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+        with stub(reply, models=models) as server:
+            return run(world, server.endpoint, **members)
+
+    return case
+
+
+def refusing(status: int, *, models: tuple[str, ...] | None = ("m",), headers: Any = None, **error: Any) -> Case:
+    return replying(lambda asked: web.json_response({"error": error}, status=status, headers=headers), models=models)
+
+
+def refusing_verdicts(**error: Any) -> Case:
+    def reply(asked: Asked) -> Given:
+        return "fine" if asked.prompt == "1" else web.json_response({"error": error}, status=400)
+
+    return replying(reply, probes=(judging(method="Choice"),))
+
+
+def saying(given: Given, *probes: AnyRecipe) -> Case:
+    """A model that says the same to all but preflight's one word."""
+    return replying(lambda asked: "fine" if asked.prompt == "1" else given, probes=probes)
+
+
+@contextmanager
+def listening(answer: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A server below HTTP; gives its port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection:
+                    answer(connection)
+
+        threading.Thread(target=serve, daemon=True).start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+
+
+def nobody(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return run(world, EndpointRef(url=f"http://127.0.0.1:{held.getsockname()[1]}/v1", model="m", field=FIELD))
+
+
+def through(monkeypatch: pytest.MonkeyPatch, port: int) -> None:
+    for name in ("no_proxy", "NO_PROXY", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
+
+
+def dead_proxy(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        through(monkeypatch, held.getsockname()[1])
+        return run(world, EndpointRef(url="http://model.test/v1", model="m", field=FIELD))
+
+
+def strict_proxy(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    def refuse(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+
+    with listening(refuse) as port:
+        through(monkeypatch, port)
+        return run(world, EndpointRef(url="http://model.test/v1", model="m", field=FIELD))
+
+
+def plain(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    with stub(lambda asked: "fine") as server:
+        return run(world, server.endpoint.model_copy(update={"url": server.url.replace("http:", "https:")}))
+
+
+def gateway(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    def refuse(connection: socket.socket) -> None:
+        connection.recv(4096)
+        words = b"The plain HTTP request was sent to HTTPS port"
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\n\r\n%b" % (len(words), words))
+
+    with listening(refuse) as port:
+        return run(world, EndpointRef(url=f"http://127.0.0.1:{port}/v1", model="m", field=FIELD))
+
+
+def slow(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    monkeypatch.setattr(preflight, "ANSWER_SECONDS", 0.2)
+
+    def hang(asked: Asked) -> Given:
+        time.sleep(0.5)
+        return "late"
+
+    return replying(hang)(world, monkeypatch)
+
+
+def cut(text: str) -> Mapping[str, Any]:
+    return {"message": {"content": text}, "finish_reason": "length"}
+
+
+def undecided(asked: Asked) -> Given:
+    top = [{"token": token, "logprob": value} for token, value in (("The", -0.03), ("1", -3.5))]
+    return {"message": {"content": "The"}, "logprobs": {"content": [{"token": "The", "top_logprobs": top}]}}
+
+
+PLAYER, GRADER = answer_recipe(SOURCE, rows=3), grade_recipe(SOURCE, rows=3, max_tokens=40)
+CASES: Mapping[str, Case] = {
+    "be found by its name": at("http://no-such-host.invalid/v1"),
+    "be connected to": nobody,
+    "be reached through the proxy": dead_proxy,
+    "pass the proxy": strict_proxy,
+    "speak TLS": plain,
+    "do without TLS": gateway,
+    "answer in time": slow,
+    "answer at all": refusing(500, message="out of memory"),
+    "answer yet": refusing(503, message="Loading model"),
+    "answer from this address": replying(
+        lambda asked: web.Response(status=307, headers={"Location": "https://other.test"}), models=("m",)
+    ),
+    "accept the key": refusing(401, message="Incorrect API key provided"),
+    "be paid": refusing(402, message="Insufficient credits"),
+    "be asked more today": refusing(429, message="Rate limit reached on tokens per day (TPD)"),
+    "serve this model": replying(lambda asked: "fine", models=("a", "b")),
+    "know this model": refusing(404, models=None, message="model 'm' not found"),
+    "chat": replying(lambda asked: not_found()),
+    "reply in JSON": replying(lambda asked: b"<!doctype html><title>Sign in</title>"),
+    "take a parameter": refusing(
+        400, message="'seed' is not supported with this model.", code="unsupported_parameter", param="seed"
+    ),
+    "render a conversation": refusing(400, message="default chat template is no longer allowed", code=400),
+    "complete raw prompts": replying(
+        lambda asked: "fine" if asked.path == "/v1/chat/completions" else not_found(), needs_completions=True
+    ),
+    "tell its chat template": replying(lambda asked: "fine", needs_completions=True, needs_prefix=True),
+    "tell log-probabilities": replying(lambda asked: "1", needs_logprobs=True),
+    "embed": replying(lambda asked: not_found(), needs_embeddings=True),
+    "end its thought before a verdict": saying(cut("<think>Hm."), judging(method="Choice", max_tokens=40)),
+    "end its thought before a grade": saying(cut("<think>Hm."), GRADER),
+    "end its thought before an answer": saying(cut("<think>Hm."), PLAYER),
+    "end its turn with more than a thought": saying("<think>Hm.</think>", PLAYER),
+    "say anything": saying("", PLAYER),
+    "write JSON alone": saying('The first. {"winner": "1"}', judging(method="Choice")),
+    "end its JSON": saying(cut('{"reason": "It is'), judging(method="Reasoned", max_tokens=40)),
+    "take a JSON schema": refusing_verdicts(
+        message="json_schema is not supported", type="invalid_request_error", param="response_format"
+    ),
+    "hold the prompt of a judge": refusing_verdicts(message="maximum context length is 64 tokens"),
+    "name a side": replying(undecided, probes=(judging(method="Logprobs"),)),
+    "grade from 1 to 10": saying('{"grade": 85}', GRADER),
+    "decide each time": replying(
+        judge(lambda right_first: "1" if right_first else "?"), probes=(judging(method="Choice"),)
+    ),
+    "look at more than the place": replying(
+        judge(lambda right_first: "1", distribution), probes=(judging(method="Logprobs"),)
+    ),
+    "tell right from wrong": replying(
+        judge(lambda right_first: "2" if sure(right_first) == "1" else "1"), probes=(judging(method="Choice"),)
+    ),
+}
+
+
+def test_each_row_has_a_case() -> None:
+    assert list(ROWS) == list(CASES)
+    assert len(ROWS) >= 25
+
+
+@pytest.mark.parametrize("what", ROWS)
+def test_what_it_cannot_do_is_found_before_anything_is_paid(
+    what: str, world: StageWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, said = CASES[what](world, monkeypatch)
+    assert code == (0 if what in WARNINGS else 2)
+    pattern = ".*".join(map(re.escape, re.split(r" ?'?…'? ?", ROWS[what])))
+    (sentence,) = [line for line in said.split("\n") if line]
+    assert re.search(pattern, sentence), sentence
+    assert sentence.startswith(FIELD)
+
+
+def test_the_words_of_a_server_are_cut_and_escaped(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    message = "no \x1b[31m\n\u202ered " + "x" * 500
+    _, said = refusing(400, message=message)(world, monkeypatch)
+    assert r'; the server says "no \x1b[31m \u202ered xxx' in said
+    assert said.rstrip().endswith('x…"')
+    assert len(said) < 500

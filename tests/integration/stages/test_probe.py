@@ -1,0 +1,193 @@
+"""The probe: what is found of judges, graders and players by questions of our own, in preflight and in shards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from support.artifact_world import Ran, key_of
+from support.stage_world import Asked, Given, Sim, StageWorld, Stub, answer_recipe, grade_recipe, judge_recipe, stub
+from tiltyard_jobs.contracts.recipe import ArtifactRef
+from tiltyard_jobs.contracts.recipes import AnyRecipe, JudgeRecipe
+from tiltyard_jobs.contracts.tasks import NamedEndpoint, PreflightTask
+from tiltyard_jobs.sim.fences import fenced_parts
+from tiltyard_jobs.stages.probing import EXAMPLES, preferred_place
+
+SOURCE = ArtifactRef(stage="curate", key=key_of("curated"), shards=1)
+RIGHT = frozenset(example.right for example in EXAMPLES)
+Verdict = Callable[[bool], str]
+"""From whether the answer shown first is the right one to a label."""
+
+
+def judging(**changes: Any) -> JudgeRecipe:
+    return judge_recipe(SOURCE, ("a", SOURCE), ("b", SOURCE), rows=3, **changes)
+
+
+def judge(verdict: Verdict, write: Callable[[str], Given] = lambda label: json.dumps({"winner": label})) -> Any:
+    """A server whose judge gives these verdicts, and says `fine` to all else."""
+
+    def reply(asked: Asked) -> Given:
+        parts = fenced_parts(asked.prompt)
+        return write(verdict(parts["ANSWER 1"] in RIGHT)) if "ANSWER 1" in parts else "fine"
+
+    return reply
+
+
+def sure(right_first: bool) -> str:
+    return "1" if right_first else "2"
+
+
+def distribution(label: str) -> Given:
+    top = [{"token": token, "logprob": -0.1 if token == label else -4.0} for token in ("1", "2", "T")]
+    return {"message": {"content": label}, "logprobs": {"content": [{"token": label, "top_logprobs": top}]}}
+
+
+def preflight(world: StageWorld, server: Stub, *probes: AnyRecipe) -> Ran:
+    named = NamedEndpoint(name="x", endpoint=server.endpoint, probes=probes)
+    return world.run_task(
+        PreflightTask(tournament="test", store=world.store_ref, run="0" * 12, artifacts=(), endpoints=(named,))
+    )
+
+
+@pytest.mark.parametrize("method", ["Choice", "Reasoned", "Logprobs"])
+def test_a_judge_is_asked_four_times_as_it_will_be_and_nothing_is_found(world: StageWorld, method: str) -> None:
+    recipe = judging(method=method)
+
+    def write(label: str) -> Given:
+        if method == "Logprobs":
+            return distribution(label)
+        return f'```json\n{{"reason": "so", "winner": {label}}}\n```'  # what the reader accepts is no finding
+
+    with stub(judge(sure, write)) as server:
+        ran = preflight(world, server, recipe)
+        asked = [one for one in server.asked if "ANSWER 1" in one.prompt]
+        again = preflight(world, server, recipe)
+    assert (ran.code, ran.summary.get("warnings", [])) == (0, [])
+    shown = [fenced_parts(one.prompt) for one in asked]
+    orders = {(parts["INSTRUCTION"], parts["ANSWER 1"] in RIGHT, parts["ANSWER 2"] in RIGHT) for parts in shown}
+    assert orders == {(one.instruction, first, not first) for one in EXAMPLES for first in (True, False)}
+    assert len(asked) == 4
+    assert {one.document.get("top_logprobs") for one in asked} == {20 if method == "Logprobs" else None}
+    assert all(("response_format" in one.document) == (method != "Logprobs") for one in asked)
+    assert len({one.document["seed"] for one in asked}) == 4
+    # Counted, and the same each time.
+    assert (ran.summary["requests"], ran.summary["promptTokens"]) == (7, 5 * 7)  # a list, and no `/tokenize`
+    assert [one.document for one in server.asked[5:]] == [one.document for one in server.asked[:5]]
+    assert again.summary["requests"] == ran.summary["requests"]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [
+        (lambda right_first: "1", "prefers the answer shown first, whatever it is"),
+        (lambda right_first: "2", "prefers the answer shown second, whatever it is"),
+        (lambda right_first: "2" if right_first else "1", "cannot tell right from wrong: 0.00 of its votes"),
+        (lambda right_first: "T", "cannot tell right from wrong: 0.50 of its votes"),
+        (lambda right_first: "1" if right_first else "neither", "2 of 4 verdicts on answers of our own cannot be used"),
+    ],
+)
+def test_what_a_judge_makes_of_right_and_wrong_is_a_warning(world: StageWorld, verdict: Verdict, words: str) -> None:
+    with stub(judge(verdict)) as server:
+        ran = preflight(world, server, judging(method="Choice"))
+    assert ran.code == 0
+    (warning,) = ran.summary["warnings"]
+    assert warning.startswith(f"spec.competitors[1].endpoint: {server.url}: judge 'm': ")
+    assert words in warning
+
+
+def test_one_vote_for_the_other_place_is_no_preference_of_a_place() -> None:
+    assert preferred_place([1.0, 0.9, 0.51, 1.0]) == "first"
+    assert preferred_place([0.0, 0.4, 0.1, 0.0]) == "second"
+    assert preferred_place([1.0, 0.5, 1.0, 1.0]) is None
+    assert preferred_place([1.0, 0.0, 1.0, 1.0]) is None
+
+
+@pytest.mark.parametrize("recipe", [grade_recipe(SOURCE, rows=3), answer_recipe(SOURCE, rows=3)])
+def test_a_grader_or_a_player_may_fail_once(world: StageWorld, recipe: AnyRecipe) -> None:
+    good = '{"grade": 7}' if recipe.stage == "grade" else "def add(a, b): ..."
+
+    def fails(times: int) -> Any:
+        left = iter([""] * times)
+        return lambda asked: "fine" if asked.prompt == "1" else next(left, good)
+
+    asked = []
+    for times in range(3):
+        with stub(fails(times)) as server:
+            ran = preflight(world, server, recipe)
+        assert ran.code == (2 if times == 2 else 0)
+        asked.append(len(server.asked) - 1)
+    assert asked == [1, 2, 2]
+    assert ran.summary["message"].startswith(f"spec.competitors[1].endpoint: {server.url}: model 'm' says nothing,")
+
+
+def served(server: Stub) -> Any:
+    return server.endpoint.model_copy(update={"probe": True})
+
+
+def with_match(world: StageWorld, **changes: Any) -> JudgeRecipe:
+    texts = [f"Sort list {number}." for number in range(3)]
+    curated = world.instructions(texts, stage="curate")
+    return judge_recipe(
+        curated, ("a", world.answers("a", ["x"] * 3)), ("b", world.answers("b", ["y"] * 3)), rows=3, **changes
+    )
+
+
+def test_a_served_judge_that_cannot_vote_ends_the_run_before_the_first_record(world: StageWorld) -> None:
+    recipe = with_match(world, method="Choice")
+    with stub(judge(sure, lambda label: f"The better one is {label}.")) as server:
+        ran = world.run(recipe, endpoint=served(server))
+    assert ran.code == 2
+    assert len(server.asked) == 4
+    assert ran.summary["message"] == (
+        f"spec.competitors[1].endpoint: {server.url}: model 'm' does not reply with a verdict as it is asked to (the"
+        " answer is no JSON): serve it where response_format json_schema is enforced, take spec.battles.verdict.method"
+        " Logprobs or Reasoned, or use another judge"
+    )
+
+
+def test_a_served_judge_is_probed_once_for_a_job_and_it_leaves_no_row(world: StageWorld) -> None:
+    recipe = with_match(world, method="Choice", shard_size=2)
+
+    def first(asked: Asked) -> Given:
+        return json.dumps({"winner": "1"})
+
+    with stub(first) as server:
+        ran = world.run(recipe, endpoint=served(server))
+    assert ran.code == 0
+    assert len(server.asked) == 4 + 2
+    assert ran.summary["requests"] == 4 + 2 + 1  # and no `/tokenize`
+    assert ran.summary["rows"] == 2
+    (warning,) = ran.summary["warnings"]
+    assert "prefers the answer shown first, whatever it is" in warning
+    assert {row["instruction_id"] for row in world.rows(ArtifactRef(**recipe.ref.model_dump() | {"shards": 1}))} == {
+        f"{0:020x}"
+    }
+
+
+def test_a_shard_that_goes_on_is_not_probed_again(world: StageWorld) -> None:
+    recipe = with_match(world, method="Choice")
+    asked = 0
+
+    def dies(request: Asked) -> Given:
+        nonlocal asked
+        asked += 1
+        return json.dumps({"winner": "1"}) if asked <= 6 else b""
+
+    with stub(dies) as server:
+        assert world.run(recipe, endpoint=served(server), max_void_fraction="0").code == 3
+    with stub(lambda request: json.dumps({"winner": "1"})) as server:
+        assert world.run(recipe, endpoint=served(server)).code == 0
+    assert len(server.asked) == 4  # of six records two were kept
+
+
+def test_the_simulated_judge_tells_right_from_wrong(world: StageWorld, sim: Sim) -> None:
+    recipes = [judging(method=method) for method in ("Choice", "Reasoned", "Logprobs")]
+    probes = (grade_recipe(SOURCE, rows=3), answer_recipe(SOURCE, rows=3), *recipes)
+    named = NamedEndpoint(name="x", endpoint=sim.endpoint, probes=probes)
+    ran = world.run_task(
+        PreflightTask(tournament="test", store=world.store_ref, run="0" * 12, artifacts=(), endpoints=(named,))
+    )
+    assert (ran.code, ran.summary.get("warnings", [])) == (0, [])

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from typing import Any
+
+from tiltyard_jobs.results.by_place import by_place
+from tiltyard_jobs.results.documents import JudgeReportCard
+
+
+def card(name: str, first: float | None, verdicts: int = 32) -> JudgeReportCard:
+    members: dict[str, Any] = {"name": name, "model_id": name, "verdicts": verdicts, "first_position_rate": first}
+    return JudgeReportCard(**members)
+
+
+def test_judges_that_go_by_place_are_told_with_the_share_of_their_votes() -> None:
+    judges = [card("fair", 0.55), card("ada", 1.0), card("bob", 0.2), card("few", 1.0, verdicts=15), card("mute", None)]
+    assert by_place(judges) == (
+        "judge ada goes by place: it gave 1.00 of its 32 votes to the answer shown first",
+        "judge bob goes by place: it gave 0.80 of its 32 votes to the answer shown second",
+    )
+    assert by_place([card("edge", 0.75), card("below", 0.74)])[0].startswith("judge edge ")
+    assert len(by_place([card("edge", 0.75), card("below", 0.74)])) == 1

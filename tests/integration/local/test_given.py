@@ -64,7 +64,7 @@ def test_nothing_is_left(curation: dict[str, Any], sentence: str, make_run: Make
 @pytest.mark.parametrize(
     ("name", "data", "line"),
     [
-        ("Meine Fragen.txt.gz", gzip.compress("Über Bäume?\n\nSort.\n".encode("utf-16")), READ_BY_LINE),
+        ("Meine Fragen.txt.gz", gzip.compress("Über Bäume?\n\nSort.\n".encode("utf-16"), mtime=0), READ_BY_LINE),
         ("a.csv", b"sep=;\r\nid;prompt\r\n1;Sort, then print\r\n", "1 given; read with a semicolon between cells"),
         ("a.jsonl", b'{"prompt": "Sort."}\n{"prompt": 1}\n', "1 given; passed over: 1 bad (line 2)"),
         ("a.json", json.dumps(["Sort.", "Sort. "]).encode(), "2 given: 1 exact repeat"),

@@ -93,6 +93,9 @@ def sample(
         length_points=61.25,
         length_low=48.5,
         length_high=73.0,
+        home_points=24.0,
+        home_low=11.0,
+        home_high=37.0,
         instructions=instructions,
         matches=matches,
         undecided=3,
@@ -332,7 +335,7 @@ def _data(
         },
         sft=max(instructions - 40, 0),
         preference=max(instructions - 90, 0),
-        cut={"NoGold": 2, "Contaminated": 12, "Margin": 26},
+        cut={"NoGold": 2, "Contaminated": 12, "Margin": 26, "Tied": 9},
         preference_cut={"OneAnswer": 50},
         gold_by_player={player.name: player.gold for player in players},
     )

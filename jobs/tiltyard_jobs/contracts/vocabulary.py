@@ -47,6 +47,12 @@ ScheduleType = Literal["RoundRobin", "Pruned"]
 Ties = Literal["Half", "Shorter"]
 """Who gets the vote of a verdict that names neither answer: half to each, or all to the shorter."""
 
+GoldRule = Literal["Pairwise", "Mean", "Sum"]
+"""How the gold answer is chosen: see `rating.gold`."""
+
+Tied = Literal["Skip", "Keep"]
+"""What becomes of a gold answer that leads no other."""
+
 DatasetFormat = Literal["Sft", "Preference"]
 """Kinds of training rows."""
 

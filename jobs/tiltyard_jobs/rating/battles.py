@@ -28,6 +28,14 @@ class Battles(NamedTuple):
         """The battles of these rows: a mask, or indices in any order and number."""
         return Battles(self.instruction[rows], self.player_a[rows], self.player_b[rows], self.score[rows], self.players)
 
+    def turned(self, rows: NDArray[np.bool_]) -> Battles:
+        """The same battles, with the players of these rows exchanged."""
+        return self._replace(
+            player_a=np.where(rows, self.player_b, self.player_a),
+            player_b=np.where(rows, self.player_a, self.player_b),
+            score=np.where(rows, 1.0 - self.score, self.score),
+        )
+
     def checked(self) -> Battles:
         """The same battles, once it is sure that they are battles.
 

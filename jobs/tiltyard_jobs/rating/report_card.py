@@ -69,7 +69,7 @@ def report_card(
     Args:
         verdicts: all verdicts asked, voids included.
         length_difference: (V,), z of the attacker's answer against the defender's for each verdict (see
-            `style.length_difference`), NaN where unknown; None: the slopes are NaN.
+            `covariate.length_difference`), NaN where unknown; None: the slopes are NaN.
         families: None: nobody is kin to anybody.
 
     Raises:

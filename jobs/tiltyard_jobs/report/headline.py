@@ -136,6 +136,17 @@ def best_alone(standings: Standings) -> str | None:
     )
 
 
+def home_note(standings: Standings) -> str | None:
+    """What it is worth to answer one's own instruction; None where the votes cannot tell."""
+    worth, low, high = standings.home_points, standings.home_low, standings.home_high
+    if worth is None or low is None or high is None:
+        return None
+    return (
+        f"Answering its own instruction is worth {decimal(worth, 0, plus=True)} points to a player (95\u00a0% interval "
+        f"{points(low)} to {points(high)})."
+    )
+
+
 def length_note(standings: Standings) -> str | None:
     """What length is worth; None where it was not estimated."""
     worth, low, high = standings.length_points, standings.length_low, standings.length_high

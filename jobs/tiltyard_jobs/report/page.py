@@ -14,8 +14,8 @@ from markupsafe import Markup
 
 from tiltyard_jobs.report.benchmarks import AXIS, benchmark_tables
 from tiltyard_jobs.report.costs import cost_tables, token_table, void_table
-from tiltyard_jobs.report.formats import count, decimal, size, visible
-from tiltyard_jobs.report.headline import best_alone, headline, length_note
+from tiltyard_jobs.report.formats import count, size, visible
+from tiltyard_jobs.report.headline import best_alone, headline, home_note, length_note
 from tiltyard_jobs.report.inputs import ReportInput
 from tiltyard_jobs.report.instructions import (
     MOST_OVERLAPS,
@@ -30,6 +30,7 @@ from tiltyard_jobs.report.jury import COLUMNS, ENOUGH, report_cards
 from tiltyard_jobs.report.leaderboard import leaderboard
 from tiltyard_jobs.report.matrix import vote_matrix, win_matrix
 from tiltyard_jobs.report.training import curves, gain_rows
+from tiltyard_jobs.results.standings import gold_rule
 
 _CUTS = 12  # reasons shown for what gave no training row
 _LONGEST = 8_192  # characters of any one value; what is meant to be long is cut before, with a note that says so
@@ -51,6 +52,7 @@ def view(given: ReportInput) -> dict[str, Any]:
         "facts": _facts(given),
         "best_alone": best_alone(standings),
         "length_note": length_note(standings),
+        "home_note": home_note(standings),
         "leaderboard": leaderboard(standings),
         "wins": win_matrix(standings),
         "votes": vote_matrix(standings),
@@ -85,8 +87,7 @@ def view(given: ReportInput) -> dict[str, Any]:
         "stages": [(one.stage, count(one.artifacts), count(one.parts), count(one.rows)) for one in given.stages],
         "versions": sorted(given.versions.items()),
         "method": {
-            "alpha": decimal(standings.alpha, 2),
-            "rest": decimal(1 - standings.alpha, 2),
+            "gold": gold_rule(standings),
             "k": f"{standings.k:g}",
             "bootstrap": count(standings.bootstrap),
         },

@@ -25,8 +25,8 @@ from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import Lineup, PlayerRecipe
 from tiltyard_jobs.contracts.vocabulary import Ties
 from tiltyard_jobs.errors import PermanentError, VoidReason
+from tiltyard_jobs.rating.covariate import length_difference
 from tiltyard_jobs.rating.report_card import Families
-from tiltyard_jobs.rating.style import length_difference
 from tiltyard_jobs.rating.votes import Tally, Verdicts, shorter_wins, tally
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.pace import Pace
@@ -96,7 +96,7 @@ class Ballots(NamedTuple):
     def difference(
         self, instruction: NDArray[np.int64], a: NDArray[np.int64], b: NDArray[np.int64]
     ) -> NDArray[np.float64]:
-        """The normalised difference of the lengths of a's and b's answers, in [-1, 1]; see `rating.style`."""
+        """The normalised difference of the lengths of a's and b's answers, in [-1, 1]; see `rating.covariate`."""
         return length_difference(self.lengths[instruction, a], self.lengths[instruction, b])
 
     def counted(self, ties: Ties) -> Tally:

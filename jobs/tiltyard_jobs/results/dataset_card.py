@@ -16,6 +16,7 @@ from tiltyard_jobs.curation.decontaminate import NGRAM_WORDS
 from tiltyard_jobs.results.documents import DataSummary, Standings
 from tiltyard_jobs.results.dropped import are_given
 from tiltyard_jobs.results.run_tables import DATASET_PATHS
+from tiltyard_jobs.results.standings import gold_rule
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _ABOUT = {
@@ -135,9 +136,7 @@ def _method(recipe: DatasetRecipe, standings: Standings) -> str:
         f" The competitors answered {standings.instructions} instructions and met in {standings.matches} matches that"
         f" judges decided by {standings.verdicts} verdicts ({standings.undecided} matches had none that counts;"
         f" {standings.without_quorum} were decided by fewer than two judges where three could have)."
-        " No model judged a match that it played in. An answer's final score is the mean over its opponents of"
-        f" {standings.alpha:g} times the win expected from Elo ratings (K = {standings.k:g}) and"
-        f" {1 - standings.alpha:g} times its share of the votes; the answer with the highest is the gold answer."
+        f" No model judged a match that it played in. {gold_rule(standings)}"
         f" Ratings are Bradley–Terry, with intervals from {standings.bootstrap} resamples of the instructions."
     )
 

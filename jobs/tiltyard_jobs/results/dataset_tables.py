@@ -114,7 +114,12 @@ def write_instructions(
         for instruction, benchmark in zip(instructions, contaminated, strict=True):
             origin = origin_of(instruction.curated, recipe.keep) if given else {}
             chosen = select(
-                instruction, players, min_margin=float(recipe.min_margin), contaminated=benchmark, repeats=repeats
+                instruction,
+                players,
+                min_margin=float(recipe.min_margin),
+                tied=recipe.tied,
+                contaminated=benchmark,
+                repeats=repeats,
             )
             written.count(chosen)
             write("instructions", instruction_row(instruction, chosen, benchmark))

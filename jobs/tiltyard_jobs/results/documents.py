@@ -15,6 +15,7 @@ from pydantic import Field
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.summary import Standing
+from tiltyard_jobs.contracts.vocabulary import GoldRule
 from tiltyard_jobs.shard.artifacts import Artifacts
 
 Document = TypeVar("Document", bound=Contract)
@@ -68,6 +69,7 @@ class Standings(Contract):
         win_counts: battles behind it.
         expected: X(a > b) from Elo.
         length_points: rating points that a length difference of one is worth (style control); with a 95 % interval.
+        home_points: rating points that it is worth to answer one's own instruction; with a 95 % interval.
         instructions: all that were curated.
         matches: battles in which a judge voted.
         undecided: battles in which every verdict is void: asked for, never scored.
@@ -75,6 +77,7 @@ class Standings(Contract):
         without_quorum: battles in which fewer than two judges voted, where three could have.
         unjudged: instructions without a gold answer.
         best_alone: share of instructions whose gold answer is the leader's: what picking the best model would get.
+        gold: the rule that chose the gold answers.
         alpha: weight of the global score in the final scores; `k` is Elo's, `bootstrap` the number of resamples.
     """
 
@@ -86,6 +89,9 @@ class Standings(Contract):
     length_points: float | None
     length_low: float | None = None
     length_high: float | None = None
+    home_points: float | None = None
+    home_low: float | None = None
+    home_high: float | None = None
     instructions: int
     matches: int
     undecided: int = 0
@@ -93,6 +99,7 @@ class Standings(Contract):
     without_quorum: int
     unjudged: int
     best_alone: float | None
+    gold: GoldRule = "Mean"
     alpha: float
     k: float
     bootstrap: int

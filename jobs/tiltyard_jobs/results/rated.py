@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from tiltyard_jobs.contracts.recipes import RateRecipe
 from tiltyard_jobs.contracts.tasks import Limits
 from tiltyard_jobs.errors import PermanentError, VoidReason
-from tiltyard_jobs.rating.battles import WinRates, sum_by, win_rates
+from tiltyard_jobs.rating.battles import Battles, WinRates, sum_by, win_rates
 from tiltyard_jobs.rating.bootstrap import Intervals, clustered
 from tiltyard_jobs.rating.bradley_terry import BradleyTerryRatings, bradley_terry
+from tiltyard_jobs.rating.covariate import CovariateRatings, home_side, with_covariate
 from tiltyard_jobs.rating.elo import EloRatings, elo
 from tiltyard_jobs.rating.gold import Gold, gold_answers
 from tiltyard_jobs.rating.report_card import ReportCard, report_card
-from tiltyard_jobs.rating.style import StyleRatings, style_controlled
 from tiltyard_jobs.rating.votes import Tally
 from tiltyard_jobs.results.ballots import Ballots, Roster
 from tiltyard_jobs.results.shortfalls import Account
@@ -32,7 +32,8 @@ class Rated(NamedTuple):
     elo: EloRatings
     bradley_terry: BradleyTerryRatings
     intervals: Intervals
-    style: StyleRatings
+    style: CovariateRatings
+    home: CovariateRatings
     gold: Gold
     card: ReportCard
 
@@ -61,6 +62,8 @@ def rate_ballots(ballots: Ballots, roster: Roster, recipe: RateRecipe) -> Rated:
     if not len(battles.score):
         raise PermanentError(nothing_decided(ballots))
     rated = elo(battles, seed=recipe.seed, k=float(recipe.k))
+    side = home_side(battles, ballots.attacker)
+    home = with_covariate(battles, side)
     difference = ballots.difference(battles.instruction, battles.player_a, battles.player_b)
     asked = ballots.verdicts
     return Rated(
@@ -69,19 +72,33 @@ def rate_ballots(ballots: Ballots, roster: Roster, recipe: RateRecipe) -> Rated:
         elo=rated,
         bradley_terry=bradley_terry(battles),
         intervals=clustered(battles, seed=recipe.seed, samples=recipe.bootstrap),
-        style=style_controlled(battles, difference),
-        gold=gold_answers(
-            battles,
-            rated.ratings,
-            instructions=len(ballots.ids),
-            alpha=float(recipe.alpha),
-            answered=ballots.answered,
-        ),
+        style=with_covariate(battles, difference),
+        home=home,
+        gold=_gold(ballots, battles, rated, home, recipe),
         card=report_card(
             asked,
             length_difference=ballots.difference(asked.instruction, asked.attacker, asked.defender),
             families=roster.families(),
         ),
+    )
+
+
+def _gold(ballots: Ballots, battles: Battles, rated: EloRatings, home: CovariateRatings, recipe: RateRecipe) -> Gold:
+    side, rule = home_side(battles, ballots.attacker), recipe.gold
+    if rule != "Pairwise":
+        side, ratings = np.zeros_like(side), rated.ratings
+    else:
+        # Where players meet on a third one's instruction, no answer has met all others: their means are compared.
+        ratings, rule = home.ratings, "Pairwise" if side.all() else "Mean"
+        battles, side = battles.turned(side < 0), np.abs(side)
+    return gold_answers(
+        battles,
+        ratings,
+        instructions=len(ballots.ids),
+        alpha=float(recipe.alpha),
+        answered=ballots.answered,
+        rule=rule,
+        home=home.worth * side,
     )
 
 

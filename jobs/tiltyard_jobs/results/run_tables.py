@@ -49,7 +49,10 @@ SCORES = table(
     | {
         "attacker_id": text("who wrote the instruction"),
         "model_id": text("who answered: every player, in the manifest's order, for each instruction"),
-        "score": real("mean over opponents of alpha*X + (1 - alpha)*x; null: the answer is void, or met nobody"),
+        "score": real(
+            "alpha*X + (1 - alpha)*x: by the rule Pairwise against the attacker, whose own is 0.5; by Mean or Sum that "
+            "of all opponents; null: the answer is void, or met nobody"
+        ),
         "votes": real("votes won in its battles on this instruction"),
         "verdicts": integer("votes cast in these battles", 32),
         "opponents": integer("opponents in decided battles", 32),

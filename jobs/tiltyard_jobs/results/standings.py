@@ -31,9 +31,12 @@ def standings_of(ballots: Ballots, rated: Rated, roster: Roster, recipe: RateRec
         win_rates=tuple(tuple(rounded_column(row)) for row in rates),
         win_counts=tuple(tuple(row) for row in counts.tolist()),
         expected=tuple(tuple(fixed(value) for value in row) for row in expected),
-        length_points=points(rated.style.length_points),
-        length_low=points(rated.style.length_low),
-        length_high=points(rated.style.length_high),
+        length_points=points(rated.style.worth),
+        length_low=points(rated.style.worth_low),
+        length_high=points(rated.style.worth_high),
+        home_points=points(rated.home.worth),
+        home_low=points(rated.home.worth_low),
+        home_high=points(rated.home.worth_high),
         instructions=len(ballots.ids),
         matches=int(np.sum(~np.isnan(rated.tally.score))),
         undecided=int(np.sum(np.isnan(rated.tally.score))),
@@ -41,9 +44,28 @@ def standings_of(ballots: Ballots, rated: Rated, roster: Roster, recipe: RateRec
         without_quorum=int(rated.tally.lacks_quorum.sum()),
         unjudged=len(ballots.ids) - len(gold),
         best_alone=rounded(float(np.mean(gold == order[0]))) if len(gold) else None,
+        gold=recipe.gold,
         alpha=float(recipe.alpha),
         k=float(recipe.k),
         bootstrap=recipe.bootstrap,
+    )
+
+
+def gold_rule(standings: Standings) -> str:
+    """How gold answers were chosen, in words."""
+    alpha, rest = f"{standings.alpha:g}", f"{1 - standings.alpha:g}"
+    if standings.gold == "Pairwise":
+        return (
+            f"A defender's score is {alpha} times the win against the attacker that its rating makes expected, the"
+            f" attacker's advantage on its own instruction counted in, and {rest} times its share of the votes against"
+            " it. The gold answer is the attacker's, unless a defender's score exceeds one half: then the defender's"
+            " with the highest. Where players also meet on others' instructions, the score is the mean over an answer's"
+            " opponents instead, and the highest is the gold answer."
+        )
+    return (
+        f"An answer's score is the {standings.gold.lower()} over its opponents of {alpha} times the win expected from"
+        f" Elo ratings (K = {standings.k:g}) and {rest} times its share of the votes; the answer with the highest is"
+        " the gold answer."
     )
 
 

@@ -1,8 +1,9 @@
 """Which instructions give training rows, and what is in them.
 
 An instruction is cut for the first of these reasons that holds: no answer was judged, it or its gold answer repeats a
-benchmark, the gold answer was cut by the token limit, it leads the second best by too little. What is left gives a row
-for fine-tuning; and one for preference training where some judged answer, the lowest, is strictly worse.
+benchmark, the gold answer was cut by the token limit, it leads the second best by too little or not at all. What is
+left gives a row for fine-tuning; and one for preference training where some judged answer, the lowest, is strictly
+worse.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from tiltyard_jobs.contracts.recipes import PlayerRecipe
+from tiltyard_jobs.contracts.vocabulary import Tied
 from tiltyard_jobs.results.answered import AnsweredInstruction
 from tiltyard_jobs.results.columns import Row
 from tiltyard_jobs.results.run_tables import provenance
@@ -24,6 +26,7 @@ class Cut(StrEnum):
     CONTAMINATED = "Contaminated"  # followed by a colon and the benchmark's name
     TRUNCATED = "Truncated"  # the gold answer was cut by the token limit
     MARGIN = "Margin"  # below spec.dataset.minMargin
+    TIED = "Tied"  # the gold answer leads no other: a rule chose it, not the votes
     NO_REJECTED = "NoRejected"  # no judged answer is worse than the gold one: for preference rows alone
 
 
@@ -56,6 +59,7 @@ def select(
     players: tuple[PlayerRecipe, ...],
     *,
     min_margin: float,
+    tied: Tied = "Skip",
     contaminated: str | None,
     repeats: Callable[[str], str | None],
 ) -> Selection:
@@ -65,6 +69,7 @@ def select(
         instruction: with its answers and scores.
         players: authors of its answers, in their order.
         min_margin: the least lead of a gold answer, in final score.
+        tied: what becomes of a gold answer without a lead.
         contaminated: the benchmark that the instruction repeats.
         repeats: names the benchmark that an answer repeats.
     """
@@ -77,8 +82,11 @@ def select(
         return Selection(gold, cut=f"{Cut.CONTAMINATED}:{benchmark}")
     if gold.answer["finish_reason"] == "length":
         return Selection(gold, cut=Cut.TRUNCATED)
-    if (gold.score["margin"] or 0.0) < min_margin:
+    margin = gold.score["margin"] or 0.0
+    if margin < min_margin:
         return Selection(gold, cut=Cut.MARGIN)
+    if not margin and tied == "Skip":
+        return Selection(gold, cut=Cut.TIED)
 
     judged = (entry for entry in entries if entry.score["score"] is not None)
     rejected = min(judged, key=lambda entry: entry.score["score"])

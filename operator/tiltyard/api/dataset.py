@@ -10,7 +10,7 @@ from pydantic import Field
 from tiltyard.api.base import ApiModel
 from tiltyard.api.scalars import Share
 from tiltyard.api.shapes import Distinct
-from tiltyard_jobs.contracts.vocabulary import DatasetFormat
+from tiltyard_jobs.contracts.vocabulary import DatasetFormat, Tied
 
 
 class Dataset(ApiModel):
@@ -25,3 +25,6 @@ class Dataset(ApiModel):
     min_margin: Share = Decimal("0")
     """The lead in score that a gold answer must have over the second. Instructions with a smaller lead give no
     training row. Default: 0."""
+    tied: Tied = "Skip"
+    """What happens to an instruction whose gold answer leads no other, so that a rule and not the votes chose it. Skip:
+    it gives no training row. Keep: it does. Default: Skip."""

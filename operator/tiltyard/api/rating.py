@@ -8,15 +8,21 @@ from typing import Annotated
 from tiltyard.api.base import ApiModel
 from tiltyard.api.scalars import Share
 from tiltyard.api.shapes import Whole
-from tiltyard_jobs.contracts.vocabulary import Ties
+from tiltyard_jobs.contracts.vocabulary import GoldRule, Ties
 
 
 class Rating(ApiModel):
     """How votes become ratings and gold answers."""
 
     alpha: Share = Decimal("0.7")
-    """The weight of the competitors' Elo ratings in an answer's score; the votes on the instruction have the rest
-    (paper, section 3.4). Default: 0.7."""
+    """The weight of the competitors' ratings in an answer's score; the votes on the instruction have the rest (paper,
+    section 3.4). Default: 0.7."""
+    gold: GoldRule = "Pairwise"
+    """The rule that chooses the gold answer. Pairwise: the attacker's answer, unless a defender's has a score above one
+    half against it; then the defender's with the highest score (with `pairing: AllPairs`: the answer with the highest
+    mean score). Ratings are Bradley–Terry beside what it is worth to answer one's own instruction. Mean: the answer
+    with the highest mean score over its opponents, with Elo ratings. Sum: with the highest sum, likewise (the paper).
+    Default: Pairwise."""
     k: Annotated[int, Whole(1, 400)] = 40
     """The K of Elo, in points. Default: 40."""
     ties: Ties = "Half"

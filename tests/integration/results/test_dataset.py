@@ -149,9 +149,11 @@ def test_why_an_instruction_gives_no_row(tmp_path: Path) -> None:
 
 def test_equal_answers_give_no_preference(tmp_path: Path) -> None:
     world = played(tmp_path, lambda asked: 0.5)
-    recipe = made(world)
+    recipe = made(world, tied="Keep")
     summary = world.document(recipe.ref, "summary")
     assert (summary["sft"], summary["preference"], summary["preferenceCut"]) == (3, 0, {"NoRejected": 3})
+    summary = world.document(made(world).ref, "summary")
+    assert (summary["sft"], summary["preference"], summary["cut"]) == (0, 0, {"Tied": 3})
     assert world.rows(recipe.ref, "preference") == []
 
 

@@ -40,7 +40,7 @@ def two_of_three(asked: Asked) -> float:
 
 def test_the_papers_formulas_by_hand(tmp_path: Path) -> None:
     world = two_players(tmp_path, two_of_three)
-    recipe, standings = rated(world)
+    recipe, standings = rated(world, gold="Mean")
 
     local = 4 / 6  # x(ada > bob)
     ada, bob = 1000 + 40 * (local - 0.5), 1000 - 40 * (local - 0.5)  # one battle between equals
@@ -91,7 +91,7 @@ def test_a_players_score_is_the_mean_over_its_opponents(tmp_path: Path) -> None:
     world = ArtifactWorld(tmp_path, ["ada", "bob", "cyd"], neutral=THREE_JUDGES)
     votes = {("ada", "bob"): 1.0, ("ada", "cyd"): 0.25}
     world.play({"ada": ["Reverse a list."]}, vote=lambda asked: votes[asked.player_a, asked.player_b])
-    recipe, standings = rated(world)
+    recipe, standings = rated(world, gold="Mean")
     order = [player["name"] for player in standings["players"]]
 
     def expected(a: str, b: str) -> float:
@@ -108,6 +108,24 @@ def test_a_players_score_is_the_mean_over_its_opponents(tmp_path: Path) -> None:
     assert max(scores, key=lambda name: scores[name]) == "cyd" == order[0]
 
 
+def test_no_answer_is_gold_that_lost_to_a_better_players(tmp_path: Path) -> None:
+    """bob asks, loses to ada and wins everything against cyd: the mean would make its answer gold."""
+    world = ArtifactWorld(tmp_path, ["ada", "bob", "cyd"], neutral=THREE_JUDGES)
+    votes = {("bob", "ada"): 0.4, ("bob", "cyd"): 1.0, ("ada", "bob"): 0.6, ("ada", "cyd"): 0.9, ("cyd", "ada"): 0.1}
+    world.play(
+        {name: [f"{name} {row}" for row in range(4)] for name in world.names},
+        vote=lambda asked: votes.get((asked.player_a, asked.player_b), 0.2),
+    )
+    recipe, standings = rated(world)
+    rows = world.rows(recipe.ref, "scores")[3 * 4 : 3 * 8]  # bob's instructions
+    assert [row["gold"] for row in rows] == [True, False, False] * 4
+    assert [row["score"] for row in rows[1::3]] == [0.5] * 4
+    assert rows[0]["margin"] == pytest.approx(rows[0]["score"] - 0.5)
+    assert standings["homeLow"] < standings["homePoints"] < standings["homeHigh"]
+    mean, _ = rated(world, gold="Mean")
+    assert [row["gold"] for row in world.rows(mean.ref, "scores")[12:24]] == [False, True, False] * 4
+
+
 def test_alpha_moves_gold_between_the_vote_and_the_reputation(tmp_path: Path) -> None:
     world = ArtifactWorld(tmp_path, ["ada", "bob"], neutral=THREE_JUDGES)
     # ada wins all but the last of ten instructions, which bob wins.
@@ -115,7 +133,7 @@ def test_alpha_moves_gold_between_the_vote_and_the_reputation(tmp_path: Path) ->
     world.play({"ada": texts}, vote=lambda asked: float(asked.row < 9))
     last = {}
     for alpha in ("0", "1"):
-        recipe, _ = rated(world, alpha=Decimal(alpha))
+        recipe, _ = rated(world, alpha=Decimal(alpha), gold="Mean")
         rows = world.rows(recipe.ref, "scores")[-2:]
         last[alpha] = [row["gold"] for row in rows]
         if alpha == "0":  # the votes alone

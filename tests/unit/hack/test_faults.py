@@ -61,7 +61,7 @@ def test_each_kind_of_fault_is_planted_where_it_belongs(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("module", ["operator/tiltyard/plan/search.py", "jobs/tiltyard_jobs/rating/style.py"])
+@pytest.mark.parametrize("module", ["operator/tiltyard/plan/search.py", "jobs/tiltyard_jobs/rating/covariate.py"])
 def test_what_is_planted_is_python_and_another_program(module: str) -> None:
     path = ROOT / module
     before = ast.dump(ast.parse(path.read_text()))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipes import PlayerRecipe
+from tiltyard_jobs.contracts.vocabulary import Tied
 from tiltyard_jobs.results.answered import AnsweredInstruction
 from tiltyard_jobs.results.run_tables import PREFERENCE, SFT
 from tiltyard_jobs.results.training_rows import Selection, preference_row, select, sft_row
@@ -45,11 +46,14 @@ def instruction(
     )
 
 
-def chosen(made: AnsweredInstruction, *, min_margin: float = 0.0, contaminated: str | None = None) -> Selection:
+def chosen(
+    made: AnsweredInstruction, *, min_margin: float = 0.0, tied: Tied = "Skip", contaminated: str | None = None
+) -> Selection:
     return select(
         made,
         PLAYERS,
         min_margin=min_margin,
+        tied=tied,
         contaminated=contaminated,
         repeats=lambda answer: "bench" if answer == LEAK else None,
     )
@@ -66,6 +70,9 @@ def chosen(made: AnsweredInstruction, *, min_margin: float = 0.0, contaminated: 
         (instruction([0.9, 0.8, None, None]), {"min_margin": 0.2}, "Margin"),
         (instruction([0.9, 0.7, None, None]), {"min_margin": 0.2}, None),
         (instruction([0.9, None, None, None]), {"min_margin": 0.1}, "Margin"),
+        (instruction([0.5, 0.5, None, None]), {}, "Tied"),
+        (instruction([0.5, 0.5, None, None]), {"tied": "Keep"}, None),
+        (instruction([0.5, 0.5, None, None]), {"min_margin": 0.1, "tied": "Keep"}, "Margin"),
     ],
 )
 def test_the_first_reason_that_holds(made: AnsweredInstruction, options: dict[str, Any], cut: str | None) -> None:

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Phase, Recipe, in_key_if_set
-from tiltyard_jobs.contracts.vocabulary import DatasetFormat, Thoughts, Ties
+from tiltyard_jobs.contracts.vocabulary import DatasetFormat, GoldRule, Thoughts, Tied, Ties
 
 
 class Match(Contract):
@@ -64,6 +64,7 @@ class RateRecipe(Recipe):
         k: Elo's K.
         bootstrap: resamples of the instructions for the intervals.
         ties: who gets the vote of a verdict that names neither answer.
+        gold: the rule that chooses the gold answers; where all pairs meet, Pairwise takes means.
     """
 
     PHASE: ClassVar[Phase] = "Rating"
@@ -75,6 +76,7 @@ class RateRecipe(Recipe):
     k: Fraction
     bootstrap: int
     ties: Ties = in_key_if_set("Half")
+    gold: GoldRule = in_key_if_set("Pairwise")
     seed: int
 
 
@@ -105,6 +107,7 @@ class DatasetRecipe(Recipe):
         sources: where the curated instructions came from: `mine/NAME` or `prompts/NAME`, `filter/NAME` and
             `grade/GRADER/NAME`.
         min_margin: gold answers that lead the next one by less give no training row.
+        tied: what becomes of a gold answer that leads no other.
         benchmarks: what repeats one of their texts gives no training row.
         thoughts: as the answers were made. Keep: training rows have an answer's thought beside its content.
         ties: as in `RateRecipe`.
@@ -114,11 +117,13 @@ class DatasetRecipe(Recipe):
     PHASE: ClassVar[Phase] = "Writing"
 
     stage: Literal["dataset"] = "dataset"
+    version: int = 2
     lineup: Lineup
     sources: tuple[StagedArtifact, ...]
     ratings: ArtifactRef
     formats: tuple[DatasetFormat, ...]
     min_margin: Fraction
+    tied: Tied = in_key_if_set("Skip")
     benchmarks: tuple[BenchmarkRecipe, ...]
     thoughts: Thoughts = in_key_if_set("Drop")
     ties: Ties = in_key_if_set("Half")

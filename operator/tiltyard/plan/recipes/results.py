@@ -58,6 +58,7 @@ class ResultRecipes:
             ratings=self.ratings.ref,
             formats=spec.dataset.formats,
             min_margin=spec.dataset.min_margin,
+            tied=spec.dataset.tied,
             benchmarks=(*known, *own),
             thoughts=spec.battles.answer.thoughts,
             ties=spec.rating.ties,

@@ -1,13 +1,18 @@
-"""Ratings controlled for length: what is left of a player's lead once longer answers no longer help it.
+"""Ratings with a covariate: what is left of a player's lead once something else than its strength is accounted for.
 
-Style control as in Chatbot Arena: the normalised difference of the answers' lengths, z = (|a| - |b|) / (|a| + |b|),
-stands beside the players in the logistic regression of the outcome,
+A number z of each battle, in [-1, 1], stands beside the players in the logistic regression of the outcome,
 
     logit P(a beats b) = s_a - s_b + c z,
 
-with scores between 0 and 1 as fractions of a win. c has a normal prior of standard deviation 10, which is flat for any
-real jury and keeps c finite where the longer answer always won; the players have one where `bradley_terry` has one.
-Intervals come from the sandwich estimator clustered by instruction, as the rows no longer collapse to sums per pair.
+with scores between 0 and 1 as fractions of a win. Two such numbers are in use:
+
+- *Length*: the normalised difference of the answers' lengths, z = (|a| - |b|) / (|a| + |b|): style control as in
+  Chatbot Arena.
+- *Home*: 1 where a answers an instruction of its own, -1 where b does. c is then what that is worth.
+
+c has a normal prior of standard deviation 10, which is flat for any real jury and keeps c finite where z alone decides
+everything; the players have one where `bradley_terry` has one. Intervals come from the sandwich estimator clustered by
+instruction, as the rows no longer collapse to sums per pair.
 """
 
 from __future__ import annotations
@@ -27,8 +32,8 @@ _MAX_STEPS = 200
 _NORMAL_975 = 1.959963984540054
 
 
-class StyleRatings(NamedTuple):
-    """Ratings at equal length, in points, with 95 % intervals."""
+class CovariateRatings(NamedTuple):
+    """Ratings where the covariate is zero, in points, with 95 % intervals."""
 
     ratings: NDArray[np.float64]
     """(N,): each component centred on 1000, as in `bradley_terry`; NaN for a player without a battle."""
@@ -36,10 +41,11 @@ class StyleRatings(NamedTuple):
     """(N,)."""
     high: NDArray[np.float64]
     """(N,)."""
-    length_points: float
-    """Points that an answer gains as z goes from 0 to 1: from equal lengths to all of the text. NaN without battles."""
-    length_low: float
-    length_high: float
+    worth: float
+    """Points that an answer gains as z goes from 0 to 1. NaN without battles."""
+    worth_low: float
+    """NaN where the votes cannot tell."""
+    worth_high: float
 
 
 def length_difference(length_a: NDArray[np.float64], length_b: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -50,40 +56,50 @@ def length_difference(length_a: NDArray[np.float64], length_b: NDArray[np.float6
     return difference
 
 
-def style_controlled(battles: Battles, difference: NDArray[np.float64]) -> StyleRatings:
-    """Rate with length as a covariate.
+def home_side(battles: Battles, attacker: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(M,): 1 where player a wrote the instruction, -1 where b did, 0 where neither; `attacker`: of each one."""
+    author = attacker[battles.instruction]
+    side: NDArray[np.float64] = (battles.player_a == author).astype(np.float64) - (battles.player_b == author)
+    return side
+
+
+def with_covariate(battles: Battles, covariate: NDArray[np.float64]) -> CovariateRatings:
+    """Rate beside a covariate.
 
     Args:
         battles: the outcomes.
-        difference: (M,), z of each battle, player a against player b.
+        covariate: (M,), z of each battle, in [-1, 1], for player a against player b.
 
     Raises:
-        ValueError: the battles are not battles, or `difference` has another length or is not finite.
+        ValueError: the battles are not battles, or `covariate` has another length or is not finite.
     """
     battles.checked()
-    if np.shape(difference) != np.shape(battles.score) or not np.isfinite(difference).all():
-        raise ValueError("the length difference must be one finite number for each battle")
+    if np.shape(covariate) != np.shape(battles.score) or not np.isfinite(covariate).all():
+        raise ValueError("the covariate must be one finite number for each battle")
     size = battles.players
     wins = pair_wins(battles)[None]
     graph = bt.connectivity(wins)
     same = graph.same[0]
-    parameters, hessian = _fit(battles, difference, same, graph.prior_precision()[0])
-    covariance = _sandwich(battles, difference, parameters, hessian)
+    parameters, hessian = _fit(battles, covariate, same, graph.prior_precision()[0])
+    covariance = _sandwich(battles, covariate, parameters, hessian)
     centring = np.eye(size) - same / same.sum(axis=1, keepdims=True)
     error = np.sqrt(np.maximum(np.diag(centring @ covariance[:size, :size] @ centring.T), 0.0))
     ratings = (centring @ parameters[:size]) * POINTS_PER_NAT + CENTRE
     absent = ~bt.played(wins)[0]
     ratings[absent] = np.nan
     margin = _NORMAL_975 * error * POINTS_PER_NAT
-    length_points = float(parameters[size]) * POINTS_PER_NAT if len(battles.score) else np.nan
-    length_margin = _NORMAL_975 * float(np.sqrt(covariance[size, size])) * POINTS_PER_NAT
-    return StyleRatings(
+    worth = float(parameters[size]) * POINTS_PER_NAT if len(battles.score) else np.nan
+    # Where the players alone explain the covariate (one attacker, equal lengths), the prior is all that is known of c.
+    told = float(1.0 / np.linalg.inv(hessian)[size, size]) > 2.0 * bt.PRIOR_PRECISION
+    worth_error = np.sqrt(max(float(covariance[size, size]), 0.0)) if told else np.nan
+    worth_margin = _NORMAL_975 * float(worth_error) * POINTS_PER_NAT
+    return CovariateRatings(
         ratings=ratings,
         low=ratings - margin,
         high=ratings + margin,
-        length_points=length_points,
-        length_low=length_points - length_margin,
-        length_high=length_points + length_margin,
+        worth=worth,
+        worth_low=worth - worth_margin,
+        worth_high=worth + worth_margin,
     )
 
 
@@ -106,7 +122,7 @@ def _fit(
         parameters += step * bt.damping(reach)
         if reach[0] < _LAST_STEP:
             return parameters, hessian
-    raise ArithmeticError(f"no convergence of the style-controlled fit after {_MAX_STEPS} steps")
+    raise ArithmeticError(f"no convergence of the fit with a covariate after {_MAX_STEPS} steps")
 
 
 def _probability(battles: Battles, z: NDArray[np.float64], parameters: NDArray[np.float64]) -> NDArray[np.float64]:

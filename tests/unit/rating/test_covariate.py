@@ -10,8 +10,8 @@ from scipy.special import expit
 
 from tiltyard_jobs.rating.battles import Battles
 from tiltyard_jobs.rating.bradley_terry import bradley_terry
+from tiltyard_jobs.rating.covariate import length_difference, with_covariate
 from tiltyard_jobs.rating.elo import CENTRE, POINTS_PER_NAT
-from tiltyard_jobs.rating.style import length_difference, style_controlled
 
 
 def biased(instructions: int, coefficient: float, *, seed: int = 0) -> tuple[Battles, np.ndarray, np.ndarray]:
@@ -33,12 +33,12 @@ def test_length_difference() -> None:
 
 def test_takes_out_what_length_gave() -> None:
     battles, z, truth = biased(4000, 2.0)
-    controlled = style_controlled(battles, z)
+    controlled = with_covariate(battles, z)
     assert bradley_terry(battles).ratings.argmax() == 2  # the wordiest leads
     assert controlled.ratings.argmax() == 0  # the best leads
     assert_allclose((controlled.ratings - CENTRE) / POINTS_PER_NAT, truth, atol=0.1)
-    assert_allclose(controlled.length_points / POINTS_PER_NAT, 2.0, atol=0.15)
-    assert controlled.length_low < 2.0 * POINTS_PER_NAT < controlled.length_high
+    assert_allclose(controlled.worth / POINTS_PER_NAT, 2.0, atol=0.15)
+    assert controlled.worth_low < 2.0 * POINTS_PER_NAT < controlled.worth_high
 
 
 def test_equals_a_general_optimiser() -> None:
@@ -50,26 +50,26 @@ def test_equals_a_general_optimiser() -> None:
         return float(np.sum(np.logaddexp(0.0, logit) - battles.score * logit) + 0.5 * parameters[3] ** 2 / 100)
 
     best = minimize(loss, np.zeros(4), method="BFGS", options={"gtol": 1e-8}).x
-    result = style_controlled(battles, z)
+    result = with_covariate(battles, z)
     assert_allclose(result.ratings, (best[:3] - best[:3].mean()) * POINTS_PER_NAT + CENTRE, atol=1e-3)
-    assert_allclose(result.length_points, best[3] * POINTS_PER_NAT, atol=1e-3)
+    assert_allclose(result.worth, best[3] * POINTS_PER_NAT, atol=1e-3)
 
 
 def test_equal_lengths_give_plain_ratings(make_battles: Callable[..., Battles]) -> None:
     battles = make_battles()
-    result = style_controlled(battles, np.zeros(len(battles.score)))
+    result = with_covariate(battles, np.zeros(len(battles.score)))
     assert_allclose(result.ratings, bradley_terry(battles).ratings, atol=1e-7)
-    assert_allclose(result.length_points, 0.0, atol=1e-12)
+    assert_allclose(result.worth, 0.0, atol=1e-12)
 
 
 def test_sides_are_exchangeable() -> None:
     battles, z, _ = biased(50, 1.0)
     mirrored = battles._replace(player_a=battles.player_b, player_b=battles.player_a, score=1.0 - battles.score)
-    one, other = style_controlled(battles, z), style_controlled(mirrored, -z)
+    one, other = with_covariate(battles, z), with_covariate(mirrored, -z)
     assert_allclose(other.ratings, one.ratings, rtol=1e-9)
     assert_allclose(other.low, one.low, rtol=1e-9)
-    assert_allclose(other.length_points, one.length_points, rtol=1e-9)
-    assert_allclose(other.length_high, one.length_high, rtol=1e-9)
+    assert_allclose(other.worth, one.worth, rtol=1e-9)
+    assert_allclose(other.worth_high, one.worth_high, rtol=1e-9)
 
 
 def test_intervals_cover() -> None:
@@ -77,25 +77,25 @@ def test_intervals_cover() -> None:
     hits = np.zeros(4)
     for seed in range(200):
         battles, z, truth = biased(100, 1.0, seed=seed)
-        result = style_controlled(battles, z)
+        result = with_covariate(battles, z)
         points = CENTRE + truth * POINTS_PER_NAT
         hits[:3] += (result.low <= points) & (points <= result.high)
-        hits[3] += result.length_low <= POINTS_PER_NAT <= result.length_high
+        hits[3] += result.worth_low <= POINTS_PER_NAT <= result.worth_high
     assert (hits > 180).all()  # 190 - 3.2 standard deviations
     assert (hits < 200).all()
 
 
 def test_votes_that_follow_length_without_exception_stay_finite() -> None:
     battles, z, _ = biased(100, 0.0)
-    result = style_controlled(battles._replace(score=(z > 0).astype(np.float64)), z)
+    result = with_covariate(battles._replace(score=(z > 0).astype(np.float64)), z)
     assert np.isfinite(result.ratings).all()
-    assert result.length_points > 2000
+    assert result.worth > 2000
 
 
 def test_undefeated_and_absent_players(make_battles: Callable[..., Battles]) -> None:
     battles = make_battles(3)
     a_wins = np.where(battles.player_a == 0, 1.0, np.where(battles.player_b == 0, 0.0, battles.score))
-    result = style_controlled(battles._replace(score=a_wins, players=4), np.zeros(len(a_wins)))
+    result = with_covariate(battles._replace(score=a_wins, players=4), np.zeros(len(a_wins)))
     assert result.ratings[:3].argmax() == 0
     assert np.isfinite(result.ratings[:3]).all()
     assert np.isnan(result.ratings[3])
@@ -104,18 +104,18 @@ def test_undefeated_and_absent_players(make_battles: Callable[..., Battles]) -> 
 @pytest.mark.parametrize("instructions", [0, 1])
 def test_too_little_for_an_interval(instructions: int, make_battles: Callable[..., Battles]) -> None:
     battles = make_battles(3, instructions)
-    result = style_controlled(battles, np.zeros(len(battles.score)))
+    result = with_covariate(battles, np.zeros(len(battles.score)))
     assert np.isnan(result.low).all()
-    assert np.isnan(result.length_low)
-    assert np.isnan(result.length_points) == (instructions == 0)
+    assert np.isnan(result.worth_low)
+    assert np.isnan(result.worth) == (instructions == 0)
 
 
 def test_length_difference_must_be_finite(make_battles: Callable[..., Battles]) -> None:
     battles = make_battles()
     with pytest.raises(ValueError, match="one finite number for each battle"):
-        style_controlled(battles, np.full(len(battles.score), np.nan))
+        with_covariate(battles, np.full(len(battles.score), np.nan))
     with pytest.raises(ValueError, match="one finite number for each battle"):
-        style_controlled(battles, np.zeros(3))
+        with_covariate(battles, np.zeros(3))
 
 
 @pytest.mark.parametrize(("count", "won"), [(2, 1), (5, 3), (40, 30)])
@@ -125,7 +125,7 @@ def test_two_players_have_the_interval_of_log_odds_by_hand(count: int, won: int)
     share = won / count
     scores = (np.arange(count) < won).astype(np.float64)
     battles = Battles(np.arange(count), np.zeros(count, np.int64), np.ones(count, np.int64), scores, 2)
-    result = style_controlled(battles, np.zeros(count))
+    result = with_covariate(battles, np.zeros(count))
     half = np.log(share / (1 - share)) / 2 * POINTS_PER_NAT
     margin = 1.959964 / 2 * POINTS_PER_NAT * np.sqrt(1 / (count * share * (1 - share)) * count / (count - 1))
     assert_allclose(result.ratings, [CENTRE + half, CENTRE - half], atol=1e-6)
@@ -141,9 +141,9 @@ def test_the_coefficients_interval_is_the_sandwich_by_instruction() -> None:
     apart = twice._replace(instruction=np.arange(len(rows)) % 2 * 1000 + twice.instruction)
 
     def width(played: Battles, difference: np.ndarray) -> float:
-        result = style_controlled(played, difference)
-        assert result.length_points == pytest.approx((result.length_low + result.length_high) / 2)
-        return result.length_high - result.length_low
+        result = with_covariate(played, difference)
+        assert result.worth == pytest.approx((result.worth_low + result.worth_high) / 2)
+        return result.worth_high - result.worth_low
 
     # The prior on the coefficient counts half beside twice the rows, so the widths are as good as equal.
     assert_allclose(width(twice, z[rows]), width(battles, z), rtol=1e-2)
@@ -153,4 +153,4 @@ def test_the_coefficients_interval_is_the_sandwich_by_instruction() -> None:
 def test_what_is_no_battle_is_refused() -> None:
     battles, z, _ = biased(5, 1.0)
     with pytest.raises(ValueError, match="against itself"):
-        style_controlled(battles._replace(player_b=battles.player_a), z)
+        with_covariate(battles._replace(player_b=battles.player_a), z)

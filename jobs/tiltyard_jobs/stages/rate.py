@@ -35,7 +35,6 @@ def _rate(context: ShardContext[RateRecipe]) -> Outcome:
     require_opinions(ballots, roster, context.task.limits)
     pace.step()
     standings = standings_of(ballots, rated, roster, recipe)
-    context.warnings.extend(by_place(standings.judges))
 
     folder = context.work_dir
     with TableWriter(folder / "ratings.parquet", RATINGS) as table:
@@ -51,7 +50,7 @@ def _rate(context: ShardContext[RateRecipe]) -> Outcome:
         {name: folder / f"{name}.{kind}" for name, kind in FILES.items()},
         rows=len(ballots.ids) * len(roster.players),
     )
-    notes = shortfalls(accounts(replies_of(context.artifacts, lineup)))
+    notes = (*shortfalls(accounts(replies_of(context.artifacts, lineup))), *by_place(standings.judges))
     return Outcome(rows=seal.rows, leaderboard=leaderboard_of(standings), notes=notes)
 
 

@@ -8,6 +8,7 @@ from tiltyard_jobs.contracts.recipes import BASE_MODEL, TRAINED_MODEL, PromptsRe
 from tiltyard_jobs.report.inputs import ReportInput, count_stages, read_samples, survey
 from tiltyard_jobs.report.page import render
 from tiltyard_jobs.results.benchmarks import read_gains, read_scores
+from tiltyard_jobs.results.by_place import by_place
 from tiltyard_jobs.results.documents import DataSummary, Manifest, Standings, read_curve, read_document
 from tiltyard_jobs.results.run_folder import (
     BENCHMARKS,
@@ -55,7 +56,8 @@ def _report(context: ShardContext[ReportRecipe]) -> Outcome:
     surveyed = survey(artifacts, recipe.dataset, [player.name for player in recipe.lineup.players])
     pace.step()
     files = sealed_files(artifacts, recipe.ratings, recipe.dataset)
-    notes = shortfalls(accounts((one.role, artifacts.require(one.ref)) for one in recipe.artifacts))
+    fell_short = shortfalls(accounts((one.role, artifacts.require(one.ref)) for one in recipe.artifacts))
+    notes = (*fell_short, *by_place(standings.judges))
     document = leaderboard_document(recipe.tournament, run, standings)
     files.append(written_file(context.work_dir, LEADERBOARD, document))
     pace.step()

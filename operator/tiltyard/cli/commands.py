@@ -104,8 +104,6 @@ def run(options: argparse.Namespace) -> int:
             status = _read_status(settings.state)
     except StateError as error:
         raise UserError(str(error)) from None
-    for warning in machine.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
     if last is None:
         raise KeyboardInterrupt
     if last.state is TournamentState.FAILED:

@@ -141,11 +141,6 @@ class Machine:
         """Whether the run failed for what the user gave, and not for what happened to it."""
         return self._wrong_input
 
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What was found out about models that does not end the run, a sentence each."""
-        return self._ledger.warnings
-
     def stop(self) -> None:
         """End the run early: `run` stops all that it started, keeps what is made, and returns None."""
         self._stopping = True
@@ -183,7 +178,7 @@ class Machine:
             voids=ledger.voids,
             ledger=ledger.table(),
             leaderboard=ledger.leaderboard,
-            notes=ledger.notes,
+            notes=ledger.told(),
             outputs=ledger.outputs,
             instructions=ledger.instructions,
             elapsed=ledger.seconds,

@@ -55,6 +55,7 @@ def observe(snapshot: Snapshot, settings: ClusterSettings, now: float) -> Observ
     costs = Costs(
         leaderboard=first.leaderboard,
         notes=first.notes,
+        warnings=first.warnings,
         outputs=dict(first.outputs),
         instructions=first.instructions,
     )
@@ -88,7 +89,7 @@ def observe(snapshot: Snapshot, settings: ClusterSettings, now: float) -> Observ
         voids=costs.voids,
         ledger=costs.table(),
         leaderboard=costs.leaderboard,
-        notes=costs.notes,
+        notes=costs.told(),
         outputs=costs.outputs,
         instructions=costs.instructions,
         failure=_final_failure(snapshot),

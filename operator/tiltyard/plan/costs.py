@@ -61,6 +61,10 @@ class Costs(BaseModel):
         """Keep what is not known yet."""
         self.warnings = tuple(dict.fromkeys((*self.warnings, *warnings)))
 
+    def told(self) -> tuple[str, ...]:
+        """What a reader of the results should know: the notes, and what was found out before there were results."""
+        return tuple(dict.fromkeys((*self.notes, *self.warnings)))
+
     def table(self) -> tuple[LedgerRow, ...]:
         """All rows, by name."""
         return tuple(row for _, row in sorted(self.rows.items()))

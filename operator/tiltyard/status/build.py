@@ -29,6 +29,7 @@ from tiltyard.status.conditions import (
 )
 
 LEADERBOARD_ROWS = 10
+NOTES = 32  # as many as the status may hold
 ETA_SLACK = 0.1  # of the time that is left: a smaller change is not worth a write
 
 
@@ -86,7 +87,7 @@ def build_status(
             for row in observed.leaderboard[:LEADERBOARD_ROWS]
         ),
         instructions=observed.instructions or None,
-        notes=observed.notes,
+        notes=observed.notes[:NOTES],
         usage=_usage(observed),
         outputs=Outputs(
             manifest=observed.outputs.get("manifest"),

@@ -43,8 +43,9 @@ def test_a_judge_that_cannot_vote_costs_four_verdicts(
 def test_a_judge_that_goes_by_place_is_told_of_twice(make_run: MakeRun, tmp_path: Path) -> None:
     uri = "sim://j?judge.position_bias=1&judge.abstain=0"
     run = make_run("run", judged_by(uri, tmp_path / "requests.jsonl"))
-    told = run.complete().err
-    assert "warning: spec.judges[0]: " in told
+    told = run.complete().out
+    assert "spec.judges[0]: " in told
     assert "judge 'j': it prefers the answer shown first, whatever it is" in told
-    assert "warning: judge j goes by place: it gave 0.9" in told
-    assert run.complete().err == told  # nothing is made again, and it is still so
+    assert "judge j goes by place: it gave 0.9" in told
+    again = run.complete().out  # nothing is made again, and it is still so
+    assert "judge j goes by place: it gave 0.9" in again

@@ -93,6 +93,10 @@ _VERBS = (
     "send|set|share|show|simplify|simulate|sketch|solve|sort|specify|split|state|store|study|suggest|suppose"
     "|summari[sz]e|swap|teach|tell|test|think|track|train|translate|try|turn|update|"
     "use|utili[sz]e|validate|verify|visuali[sz]e|what's|write"
+    "|aggregate|allow|annotate|avoid|benchmark|cache|decode|decrypt|do|document|download|encode|encrypt|enforce|expose"
+    "|guarantee|handle|hash|index|inspect|iterate|keep|limit|log|map|measure|migrate|mock|monitor|never|normali[sz]e"
+    "|partition|port|process|profile|put|query|reduce|reject|render|resize|rework|round|scan|schedule|seriali[sz]e"
+    "|shorten|speed|start|stop|stream|strip|sum|support|take|tidy|trace|transform|traverse|trim|upload|walk|wrap"
 )
 _REQUEST = re.compile(
     rf"(?:^|[.!?:;\n]\s*|\d[.)]\s+|[-*#>]\s+)(?:(?:first|then|now|next|finally|also|in \w+|using [\w ]+"
@@ -125,6 +129,14 @@ _REQUEST = re.compile(
 )
 _QUESTION = re.compile(r"[?？؟](?=[\s\"'”’)\]*_`]|$)|¿")
 _FIRST_PERSON = re.compile(r"\b(?:I|[Mm]y|me)\b|我(?!们)")
+
+# A sentence that states: its subject comes first, and all of the text ends with a full stop.
+_STATEMENT = re.compile(
+    r"\s*(?:according to|(?:the|an?|this|these|those|it|there|secondly,?|[A-Z]\w+) (?:[\w'`\"()-]+ ){0,6}?"
+    r"(?:is|are|was|were|has|have|can|may|will|reduces?|improves?|suggests?|means|provides?|allows?|contains?)\b)"
+    r"[\s\S]*[.。]\s*$",
+    re.IGNORECASE,
+)
 
 _FENCE = re.compile(r"[ \t]*(?:```|~~~)")
 _CODE_LINE = re.compile(
@@ -214,7 +226,7 @@ def has_request(text: str) -> bool:
         return False
     if any(map(_FIRST_PERSON.search, parts)):
         return True
-    return not code and len(parts) < 2 and not prose.rstrip().endswith((".", "。", ":", "："))
+    return not code and len(parts) < 2 and not _STATEMENT.match(prose)
 
 
 def asks(prose: str) -> bool:

@@ -193,14 +193,19 @@ async def _probe_judge(client: ModelClient, recipe: JudgeRecipe) -> list[Finding
         if VERDICT_METHODS[recipe.method].top_logprobs is not None:
             await require_logprobs(client, TOP_LOGPROBS)
         return [_unable(client, recipe, failures)]
-    if failures:
+    if 2 * len(failures) >= len(given):  # one of four happens to a judge that is seldom undecided
         what = f"{len(failures)} of {len(given)} verdicts on answers of our own cannot be used ({_commonest(failures)})"
         return [_warning(client, Kind.PARTLY_UNUSABLE, f"{what}: expect as many void verdicts")]
     votes = [one.vote for one in given if isinstance(one, Verdict)]
     if (place := preferred_place(votes)) is not None:
         what = f"it prefers the answer shown {place}, whatever it is"
         return [_warning(client, Kind.GOES_BY_PLACE, f"{what}: use another judge, or keep spec.battles.orders Both")]
-    share = sum(vote if order == "AB" else 1 - vote for (_, order), vote in zip(shown, votes, strict=True)) / len(votes)
+    right = [
+        one.vote if order == "AB" else 1 - one.vote
+        for (_, order), one in zip(shown, given, strict=True)
+        if isinstance(one, Verdict)
+    ]
+    share = sum(right) / len(right)
     if share <= 0.5:
         what = f"it cannot tell right from wrong: {share:.2f} of its votes are for the right one of two answers"
         return [_warning(client, Kind.SEES_NO_DIFFERENCE, f"{what}: use another judge, or other criteria")]

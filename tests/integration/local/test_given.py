@@ -16,6 +16,7 @@ from support.manifests import manifest
 from support.stage_world import Asked, stub
 from tiltyard_jobs.contracts.conversation import as_text
 from tiltyard_jobs.sim.fences import fenced_parts
+from tiltyard_jobs.stages.probing import EXAMPLES
 
 CURATION: dict[str, Any] = {"decontaminate": []}
 READ_BY_LINE = "2 given; passed over: 1 blank; read as UTF-16; read by line"
@@ -57,7 +58,7 @@ def test_nothing_is_left(curation: dict[str, Any], sentence: str, make_run: Make
     for _ in range(2):  # what was made does not hide it from the next run
         finished = run.run()
         assert finished.code == 2, finished
-        assert finished.err.strip().removesuffix(".") == sentence
+        assert finished.err.strip().partition("; its log is ")[0] == sentence
     assert run.models_started() == ({"m0", "m1"} if "difficulty" in curation else set())
 
 
@@ -87,11 +88,17 @@ CONVERSATIONS: list[dict[str, Any]] = [
 HISTORIES = [[SYSTEM, *EARLIER], [{"role": "system", "content": "Be kind."}], []]
 
 
+def is_probe(asked: Asked) -> bool:
+    return any(example.instruction in asked.prompt for example in EXAMPLES)
+
+
 def reply(asked: Asked) -> str:
     system = str(asked.document["messages"][0]["content"])
     if system.startswith("TASK: grade"):
         return '{"grade": 9}'
     if system.startswith("TASK: judge"):
+        if is_probe(asked):
+            return json.dumps({"winner": "T"})
         first, second = (asked.prompt.index(f"An answer of {name}") for name in ("m0", "m1"))
         return json.dumps({"winner": "1" if first < second else "2"})
     return f"An answer of {asked.document['model']}."
@@ -114,7 +121,7 @@ def test_whole_conversations_go_to_all_and_into_the_training_rows(make_run: Make
     assert finished.code == 0, finished
     assert "Instructions: 3 given, 3 used\n" in finished.out
     kinds: dict[str, list[Any]] = {"grade": [], "judge": [], "answer": []}
-    for asked in server.asked:
+    for asked in (one for one in server.asked if not is_probe(one)):
         messages = asked.document["messages"]
         kind = str(messages[0]["content"]).partition("TASK: ")[2].partition("\n")[0] or "answer"
         if kind != "answer" or messages[-1]["content"] == "By size.":

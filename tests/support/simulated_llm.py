@@ -82,7 +82,7 @@ class MortalServer(SimulatedServer):
     ) -> None:
         super().__init__(lambda *_: completion(), latency)
         self._killers = killers
-        self._down = down
+        self.down = down
         self._last_words = last_words
         self._back_at = 0.0
         self.deaths = 0
@@ -93,7 +93,7 @@ class MortalServer(SimulatedServer):
         reply = await super().post(path, body)
         if self.deaths == lives and orjson.loads(body)["prompt"] in self._killers:
             self.deaths += 1
-            self._back_at = virtual_time.now() + self._down
+            self._back_at = virtual_time.now() + self.down
         if self.deaths == lives:
             return reply
         if isinstance(self._last_words, TransportError):

@@ -18,7 +18,8 @@ shard, and a server that dies costs a retry of the shard and not a thousand void
 A server has died where a request that it had taken came to nothing and the next connection is refused. Where a
 connection is cut, that connection is tried at once, since a server may be back before the request is repeated. All that
 was under way then is suspected, and asked one by one with nothing beside it before anything else is asked: whatever is
-alone when the server dies again is not asked a third time. Other shards that ask the same server know nothing of this.
+alone when the server dies again, and comes back, is not asked a third time. Other shards that ask the same server know
+nothing of this.
 """
 
 from __future__ import annotations
@@ -205,6 +206,7 @@ class Caller:
             if self._refused_at >= broken_at:
                 if suspected:
                     self._silent_since = broken_at  # until then it was up
+                    await self._until_somebody_listens()
                     raise RecordVoidError(VoidReason.KILLED_SERVER, _KILLED)
                 suspicion.enter_context(isolation.suspicion())
                 suspected, broken_at = True, math.inf
@@ -252,6 +254,19 @@ class Caller:
             except NobodyListens:
                 self._refused_at = self._clock()
             except TransportError:
+                return
+
+    async def _until_somebody_listens(self) -> None:
+        """Wait for the server. Where all of the run ends, it does not come back, and no request has killed it."""
+        tries = 0
+        while True:
+            tries += 1
+            await self._sleep(jittered_delay(self._policy, tries, self._rng))
+            try:
+                await self._transport.get(self._models_path)
+            except TransportError as error:
+                self._raise_if_down(self._unheard(str(error)))
+            else:
                 return
 
     async def _send(self, path: str, body: bytes | None) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from typing import Any
 
@@ -185,6 +186,19 @@ def test_the_last_record_is_void_where_it_kills_its_server() -> None:
     with pytest.raises(RecordVoidError, match="the second time with nothing else") as caught:
         virtual_time.run(main())
     assert caught.value.reason is VoidReason.KILLED_SERVER
+
+
+def test_a_server_that_does_not_come_back_was_not_killed_by_a_request() -> None:
+    async def main() -> None:
+        server = MortalServer(frozenset({SECRET}), down=2.0, last_words=ConnectionCut("cut"))
+        asking = asyncio.ensure_future(ask(client_of(server)))
+        await asyncio.sleep(1.0)
+        assert server.deaths == 1
+        server.down = math.inf
+        await asking
+
+    with pytest.raises(TransientError, match="has answered nothing for"):
+        virtual_time.run(main())
 
 
 def test_a_dead_endpoint_voids_nothing_and_ends_the_shard() -> None:

@@ -115,7 +115,7 @@ def test_replies_to_other_questions_are_not_measured(world: StageWorld, python: 
     task(tmp_path, "gsm8k", [{**row, "question": f"Again: {row['question']}"} for row in SUMS], "test")
     ran = world.run_task(world.bundle(score, lm_eval_python=python))
     assert ran.code == 2
-    assert "the questions of gsm8k are not those that were asked" in ran.summary["message"]
+    assert "the questions of gsm8k are not those that were sent to the models" in ran.summary["message"]
 
 
 def test_a_base_model_goes_on_with_the_text(world: StageWorld, python: str, tmp_path: Path) -> None:

@@ -60,4 +60,4 @@ def test_of_the_texts_of_a_real_model_requests_are_kept_and_most_others_are_not(
         if row["id"] in kept
     )
     assert sum(row["id"] in kept for row in requests) >= 0.95 * len(requests)
-    assert alone >= 0.85 * len(kept)  # 0.60 without these rules
+    assert alone >= 0.85 * len(kept)  # 0.59 without these rules

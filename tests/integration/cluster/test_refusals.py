@@ -231,8 +231,9 @@ async def test_a_model_that_is_refused_later_delays_no_other(
         await asyncio.sleep(0.1)
     first, binding = policy(arena.namespace, "serving.kserve.io", "inferenceservices")
     first.body["spec"]["validations"][0]["expression"] = "!object.metadata.name.contains('-m0-')"
-    arena.player.rules.clear()
     stand(plane, refusers, [first, binding])
+    await in_force(arena, binding.path)
+    arena.player.rules.clear()  # only now: what is made before the policy is in force is not refused
     told = await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Refused", limit=TOLD_SECONDS)
     pattern = r"model m0: InferenceService test-m0-[\w-]+ is refused by the API server \(422\): .* cost-center .*"
     assert re.fullmatch(pattern, condition(told, "Waiting")["message"])

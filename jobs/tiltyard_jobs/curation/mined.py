@@ -189,15 +189,11 @@ class Cleaned(NamedTuple):
 
     Attributes:
         text: the request; the text itself where nothing was taken off.
-        role_mark: a mark such as `Q:` stood before it.
         answer: an answer stood behind it.
-        switch: it held a soft switch such as `/no_think`.
     """
 
     text: str
-    role_mark: bool = False
     answer: bool = False
-    switch: bool = False
 
 
 def clean(text: str) -> Cleaned:
@@ -211,7 +207,7 @@ def clean(text: str) -> Cleaned:
     body = switched[mark.end() :] if mark else switched
     cut = _answer_at(body)
     request = body if cut is None else body[:cut].rstrip(" \t\n#*>-")
-    return Cleaned(request, mark is not None, cut is not None, switched != text)
+    return Cleaned(request, cut is not None)
 
 
 def has_request(text: str) -> bool:

@@ -23,14 +23,13 @@ from tiltyard_jobs.errors import (
 )
 from tiltyard_jobs.shard.journal import Journal
 from tiltyard_jobs.shard.progress import Progress
-from tiltyard_jobs.shard.stopping import Stopped
+from tiltyard_jobs.shard.stopping import DRAIN_SECONDS, Stopped
 
 T = TypeVar("T")
 
 EXPORT_SECONDS = 30.0  # what the death of a machine may cost, in time
 EXPORT_RECORDS = 1000  # and in records
-DRAIN_SECONDS = 5.0  # for replies under way when the shard is told to stop,
-DRAIN_SILENCE_SECONDS = 1.0  # as long as some come in
+DRAIN_SILENCE_SECONDS = 1.0  # of `DRAIN_SECONDS`, as long as some come in
 MAX_DETAIL = 500  # characters: a detail may quote a model
 MAX_TOLD_DETAIL = 120  # of them in a message
 LOGGED_REASONS = 8

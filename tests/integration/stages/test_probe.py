@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -181,6 +183,26 @@ def test_a_shard_that_goes_on_is_not_probed_again(world: StageWorld) -> None:
     with stub(lambda request: json.dumps({"winner": "1"})) as server:
         assert world.run(recipe, endpoint=served(server)).code == 0
     assert len(server.asked) == 4  # of six records two were kept
+
+
+@pytest.mark.parametrize("stage", ["answer", "judge"])
+def test_a_probe_that_is_answered_after_a_stop_is_not_asked_again(world: StageWorld, stage: str) -> None:
+    answering = answer_recipe(world.instructions([f"Sort list {number}." for number in range(3)]), rows=3)
+    recipe = with_match(world, method="Choice") if stage == "judge" else answering
+    write: Callable[[Asked], Given] = judge(sure)
+
+    def stops(asked: Asked) -> Given:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return write(asked)
+
+    with stub(stops) as server:
+        assert world.run(recipe, endpoint=served(server)).code == 143
+    probed = [one.document for one in server.asked]
+    assert len(probed) == (4 if stage == "judge" else 1)
+    with stub(write) as server:
+        assert world.run(recipe, endpoint=served(server)).code == 0
+    assert len(server.asked) == (6 if stage == "judge" else 3)
+    assert not [one for one in server.asked if one.document in probed]
 
 
 def test_the_simulated_judge_tells_right_from_wrong(world: StageWorld, sim: Sim) -> None:

@@ -188,12 +188,14 @@ class Cleaned(NamedTuple):
     """A mined text without what does not belong to the request.
 
     Attributes:
-        text: the request; the text itself where nothing was taken off.
-        answer: an answer stood behind it.
+        text: the request; the text itself where nothing was cut off.
+        answer: an answer stood behind it, and is cut off.
+        mark: a role mark or a soft switch (`/no_think`) is cut off.
     """
 
     text: str
     answer: bool = False
+    mark: bool = False
 
 
 def clean(text: str) -> Cleaned:
@@ -207,7 +209,7 @@ def clean(text: str) -> Cleaned:
     body = switched[mark.end() :] if mark else switched
     cut = _answer_at(body)
     request = body if cut is None else body[:cut].rstrip(" \t\n#*>-")
-    return Cleaned(request, cut is not None)
+    return Cleaned(request, answer=cut is not None, mark=mark is not None or switched != text)
 
 
 def has_request(text: str) -> bool:

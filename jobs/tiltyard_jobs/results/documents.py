@@ -110,12 +110,15 @@ class Funnel(Contract):
 
     Attributes:
         noted: what the linter says of instructions that were not dropped for it; left out where there is nothing.
+        cut_off: of how many mined texts that passed lint and deduplication an `answer` behind the request, or a role
+            `mark`, was cut off; left out where there is nothing.
     """
 
     attacker: str
     asked: int
     dropped: dict[str, int] = Field(default_factory=dict)  # by reason, voids among them
     noted: dict[str, int] = Field(default_factory=dict, exclude_if=lambda counts: not counts)
+    cut_off: dict[str, int] = Field(default_factory=dict, exclude_if=lambda counts: not counts)
     curated: int
     scores: dict[str, int] = Field(default_factory=dict)  # how many were graded 1 … 10, before the cut
     task_types: dict[str, int] = Field(default_factory=dict)  # of the curated

@@ -94,6 +94,7 @@ def _funnel(attacker: str, asked: int, filtered: list[Seal], curated: list[Seal]
         asked=asked,
         dropped=dict(sorted(named("dropped"))),
         noted=dict(sorted(named("lint"))),
+        cut_off=dict(sorted(named("cut"))),
         curated=sum(seal.rows for seal in curated),
         scores=dict(sorted(named("score"), key=lambda entry: int(entry[0]))),
         task_types=dict(sorted(named("task"))),

@@ -25,10 +25,16 @@ def reasons(counts: Mapping[str, int]) -> str:
 def used_line(funnels: Sequence[Funnel], origin: str) -> str:
     """The line of a tournament that is complete: `60 given, 58 used: 2 exact repeats`.
 
+    Of mined texts it ends with what was cut off those that passed lint and deduplication: `; cut off: 7 answers`.
+
     Args:
         funnels: of all attackers.
         origin: given or mined.
     """
     dropped = sum((Counter(one.dropped) for one in funnels), Counter[str]())
     line = f"{sum(one.asked for one in funnels)} {origin}, {sum(one.curated for one in funnels)} used"
-    return f"{line}: {why}" if (why := reasons(dropped)) else line
+    if why := reasons(dropped):
+        line += f": {why}"
+    cut_off = sum((Counter(one.cut_off) for one in funnels), Counter[str]())
+    parts = [f"{count} {name}{'s' * (count > 1)}" for name, count in sorted(cut_off.items())]
+    return f"{line}; cut off: {', '.join(parts)}" if parts else line

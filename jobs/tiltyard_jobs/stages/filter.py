@@ -29,22 +29,36 @@ DUPLICATE, REPEAT = "Duplicate", "Repeat"  # near to another one; equal to it
 async def filter(context: ShardContext[FilterRecipe]) -> Outcome:  # noqa: A001  the stage's name
     """Make `filtered[a]`: its `rows` are what is kept, its `dropped` says what became of the rest."""
     recipe = context.recipe
-    found = await asyncio.to_thread(lambda: [look_at(row, recipe.lint) for row in source_rows(context)])
+    found = await asyncio.to_thread(lambda: [look_at(source.row, recipe.lint) for source in sources(context)])
     issues = [one.issue for one in found]
     twins = await find_twins(context, issues)
     noted = Counter(f"lint.{one.noted}" for one in found if one.noted is not None)
     return await asyncio.to_thread(_write, context, issues, twins, noted)
 
 
-def source_rows(context: ShardContext[FilterRecipe]) -> Iterator[dict[str, Any]]:
-    """The rows to look at. Of a mined text what is no part of a request is taken off; a given text stays as it is."""
+class Source(NamedTuple):
+    """A row to look at.
+
+    Attributes:
+        row: with the instruction as it may be kept.
+        cut_off: what was cut off it, by the names of the counts `cut.*`.
+    """
+
+    row: dict[str, Any]
+    cut_off: tuple[str, ...] = ()
+
+
+def sources(context: ShardContext[FilterRecipe]) -> Iterator[Source]:
+    """The rows to look at. Of a mined text what is no part of a request is cut off; a given text stays as it is."""
     recipe = context.recipe
-    rows = context.artifacts.rows(recipe.source)
-    if recipe.source.stage != MineRecipe.STAGE or recipe.lint == "None":
-        yield from rows
-        return
-    for row in rows:
-        yield row if row["void"] is not None else row | {"instruction": clean(row["instruction"]).text}
+    cleans = recipe.source.stage == MineRecipe.STAGE and recipe.lint != "None"
+    for row in context.artifacts.rows(recipe.source):
+        if not cleans or row["void"] is not None:
+            yield Source(row)
+            continue
+        cleaned = clean(row["instruction"])
+        names = (("answer",) if cleaned.answer else ()) + (("mark",) if cleaned.mark else ())
+        yield Source(row | {"instruction": cleaned.text}, names)
 
 
 class Finding(NamedTuple):
@@ -82,7 +96,7 @@ async def find_twins(context: ShardContext[FilterRecipe], issues: list[str | Non
         return whole_text(row["instruction"], row.get("history"))
 
     def texts() -> Iterator[str]:
-        return (whole(row) for row, issue in zip(source_rows(context), issues, strict=True) if issue is None)
+        return (whole(source.row) for source, issue in zip(sources(context), issues, strict=True) if issue is None)
 
     def earlier() -> Iterator[str]:
         for ref in recipe.earlier:
@@ -118,13 +132,14 @@ def _write(
     counts = Counter(noted)
     place = -1
     with TableWriter(kept_path, INSTRUCTIONS) as kept, TableWriter(dropped_path, DROPPED) as dropped:
-        for row, issue in zip(source_rows(context), issues, strict=True):
+        for (row, cut_off), issue in zip(sources(context), issues, strict=True):
             twin = None
             if issue is None:
                 place += 1
                 if twins is None or twins.kept[place]:
                     kept.write(row)
                     counts["kept"] += 1
+                    counts.update(f"cut.{what}" for what in cut_off)
                     continue
                 issue, within = REPEAT if recipe.dedup == "Exact" else DUPLICATE, int(twins.twin[place])
                 twin = passed[within] if within >= 0 else earlier_ids[int(twins.earlier_twin[place])]

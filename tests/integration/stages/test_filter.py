@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -23,7 +23,7 @@ SEMANTIC = {"dedup": "Semantic", "embedder": EmbedderRecipe()}
 BY_ENDPOINT = {"dedup": "Semantic", "embedder": EmbedderRecipe(method="Endpoint", model="http://e/v1#m")}
 
 
-def mined(world: StageWorld, rows: list[str | dict[str, Any]], name: str = "a") -> ArtifactRef:
+def mined(world: StageWorld, rows: Sequence[str | dict[str, Any]], name: str = "a") -> ArtifactRef:
     """Seal mined instructions: a text, or columns of a row."""
     made = [
         {"instruction_id": f"{name}{row}", "finish_reason": "stop", "temperature": 0.6}
@@ -44,6 +44,20 @@ def check_counts(world: StageWorld, ref: ArtifactRef) -> None:
     assert seal.rows == len(world.rows(ref))
     reasons = Counter(f"dropped.{row['reason']}" for row in world.rows(ref, "dropped"))
     assert Counter(seal.counts) == reasons
+
+
+def test_what_is_cut_off_a_text_that_is_kept_is_counted(world: StageWorld) -> None:
+    answer = "\n\nCertainly! Below is the code that you asked for."
+    texts = [SORT + answer, f"Q: {TREE}", f"Question: {CACHE}{answer}", "Hi" + answer, SORT]
+    recipe = filter_recipe(mined(world, texts))
+    world.make(recipe)
+    assert world.column(recipe.ref, "instruction") == [SORT, TREE, CACHE]
+    (seal,) = world.seals(recipe.ref)
+    counts = {name: count for name, count in seal.counts.items() if name.startswith("cut.")}
+    assert counts == {"cut.answer": 2, "cut.mark": 2}
+    raw = filter_recipe(mined(world, texts), lint="None")
+    world.make(raw)
+    assert not any(name.startswith("cut.") for seal in world.seals(raw.ref) for name in seal.counts)
 
 
 def test_what_is_no_instruction_or_was_said_before_is_dropped(world: StageWorld) -> None:

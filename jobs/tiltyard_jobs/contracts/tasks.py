@@ -235,11 +235,13 @@ class ModelFolder(Contract):
 
     Attributes:
         needs_template: mining needs its chat template.
+        chat_template: what its server is given by `--chat-template`: a path, or a template.
     """
 
     field: str
     path: str
     needs_template: bool = False
+    chat_template: str | None = None
 
 
 class SimulatedModel(Contract):

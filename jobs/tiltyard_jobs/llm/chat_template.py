@@ -23,6 +23,8 @@ from tiltyard_jobs.errors import ConfigurationError
 # The day that Llama's templates fall back to. A prefix with today's date would be another one tomorrow.
 TEMPLATE_DATE = datetime(2024, 7, 26, tzinfo=UTC)
 TEMPLATE_FILE = "chat_template.jinja"
+TEMPLATE_DOCUMENT = "chat_template.json"  # of models with a processor
+TEKKEN_FILE = "tekken.json"
 CONFIG_FILE = "tokenizer_config.json"
 TOKENIZER_FILE = "tokenizer.json"
 SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
@@ -68,31 +70,63 @@ class ChatTemplate:
             raise ConfigurationError(f"the chat template of {self._origin} fails on a user message: {error}") from error
 
 
-def load_chat_template(folder: Path) -> ChatTemplate:
+def load_chat_template(folder: Path, given: str | None = None) -> ChatTemplate:
     """Read the template and the special tokens of a tokenizer folder, as `save_pretrained` writes it.
 
-    `chat_template.jinja` goes before the `chat_template` of `tokenizer_config.json`, of which, where there are several,
-    the one named `default` is taken.
+    A template is looked for where vLLM does: `chat_template.jinja`, the `chat_template` of `tokenizer_config.json`, of
+    which, where there are several, the one named `default` is taken, and that of `chat_template.json`.
+
+    Args:
+        folder: with the tokenizer.
+        given: as vLLM takes it by `--chat-template`, in place of the folder's: a path, or the template itself.
 
     Raises:
         ConfigurationError: there is none, or a file cannot be read.
     """
     config = _read_json(folder / CONFIG_FILE)
-    file = folder / TEMPLATE_FILE
-    try:
-        source: object = file.read_text(encoding="utf-8") if file.is_file() else config.get("chat_template")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file} cannot be read: {error}") from error
-    if isinstance(source, list):
-        named = {entry.get("name"): entry.get("template") for entry in source if isinstance(entry, dict)}
-        source = named.get("default")
+    source = _template_in(folder, config) if given is None else _given_template(given)
     if not isinstance(source, str):
-        raise ConfigurationError(f"{folder} has no chat template: give chatTemplatePrefix, or serve a model with one")
+        raise ConfigurationError(
+            f"{folder} has no chat template: give chatTemplatePrefix, serve a model with one, or name a file in"
+            " serving.args by --chat-template"
+        )
     tokens = {name: text for name in SPECIAL_TOKENS if (text := _token_text(config.get(name))) is not None}
     bos = tokens.get("bos_token", "")
     return ChatTemplate(
         source, special_tokens=tokens, bos=bos if _adds_bos(folder, config, bos) else "", origin=str(folder)
     )
+
+
+def _template_in(folder: Path, config: Mapping[str, Any]) -> object:
+    file = folder / TEMPLATE_FILE
+    if file.is_file():
+        return _read_text(file)
+    for document in (config, _read_json(folder / TEMPLATE_DOCUMENT)):
+        source: object = document.get("chat_template")
+        if isinstance(source, list):
+            source = {one.get("name"): one.get("template") for one in source if isinstance(one, dict)}.get("default")
+        if isinstance(source, str):
+            return source
+    return None
+
+
+def _given_template(given: str) -> str:
+    """As vLLM reads the option: a file where there is one; what cannot be a path is the template itself."""
+    try:
+        if Path(given).is_file():
+            return _read_text(Path(given))
+    except (OSError, ValueError):  # too long for a path, or with a NUL
+        return given
+    if not any(character in given for character in "{}\n"):
+        raise ConfigurationError(f"serving.args: there is no chat template {given}: correct --chat-template")
+    return given
+
+
+def _read_text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file} cannot be read: {error}") from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -19,13 +19,13 @@ from tiltyard_jobs.contracts.layout import artifact_prefix, shard_of_seal
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import TrainRecipe
 from tiltyard_jobs.contracts.summary import Summary, pack_bits
-from tiltyard_jobs.contracts.tasks import NamedEndpoint, PreflightTask, ReadableFile, StoreRef
+from tiltyard_jobs.contracts.tasks import ModelFolder, NamedEndpoint, PreflightTask, ReadableFile, StoreRef
 from tiltyard_jobs.errors import ConfigurationError, JobError, RecordVoidError, TransientError
 from tiltyard_jobs.evaluation.known_texts import load_known
 from tiltyard_jobs.evaluation.lm_tasks import FIELD, Harness
 from tiltyard_jobs.evaluation.tasks import load_tasks
 from tiltyard_jobs.llm.caller import NotServedError
-from tiltyard_jobs.llm.chat_template import load_chat_template
+from tiltyard_jobs.llm.chat_template import TEKKEN_FILE, load_chat_template
 from tiltyard_jobs.llm.client import ModelClient, Sampling
 from tiltyard_jobs.llm.endpoint import ModelEndpoint, connect
 from tiltyard_jobs.llm.probe import SERVED, require_logprobs, require_raw_completions
@@ -118,7 +118,7 @@ def local_checks(task: PreflightTask, seen: list[str]) -> Iterator[tuple[str, Ca
     for field, variable in task.secrets.items():
         yield field, partial(check_secret, variable, task.secret_places.get(variable))
     for folder in task.folders:
-        yield folder.field, partial(check_folder, Path(folder.path), systems_of(task) if folder.needs_template else ())
+        yield folder.field, partial(check_folder, folder, systems_of(task) if folder.needs_template else ())
     for model in task.simulated:
         yield model.field, partial(parse_sim_uri, model.uri)
     for file in task.files:
@@ -192,12 +192,15 @@ def systems_of(task: PreflightTask) -> tuple[str | None, ...]:
     return task.system_prompts or (None,)
 
 
-def check_folder(folder: Path, systems: Iterable[str | None]) -> None:
+def check_folder(model: ModelFolder, systems: Iterable[str | None]) -> None:
     """A model is on this machine; where it mines, with a chat template that gives a prefix with each of `systems`."""
+    folder = Path(model.path)
     if not folder.is_dir():
         raise ConfigurationError(f"{folder} is not a folder on this machine")
+    if model.chat_template is None and (folder / TEKKEN_FILE).is_file():
+        return  # its tokenizer has the template in its code: the server tells the prefix
     for system in systems:
-        prefix_from_template(load_chat_template(folder), system=system)
+        prefix_from_template(load_chat_template(folder, model.chat_template), system=system)
 
 
 async def check_endpoint(context: PreflightContext, named: NamedEndpoint) -> str | None:

@@ -56,6 +56,15 @@ class ModelServing(ApiModel):
     pod: PodPatch = PodPatch()
     """Additions to the model's pods."""
 
+    def option(self, name: str) -> str | None:
+        """The last value of one of the server's options, as `--name=value` or in two arguments; None: not given."""
+        value = None
+        for position, argument in enumerate(self.args):
+            option, equals, given = argument.partition("=")
+            if option.replace("_", "-") == name:
+                value = given if equals else "".join(self.args[position + 1 : position + 2])
+        return value
+
     def demand(self) -> dict[str, Decimal]:
         """What the model takes from `spec.serving.budget` while it is up, all replicas together."""
         return {name: amount * self.replicas for name, amount in self.resources.demand().items()}

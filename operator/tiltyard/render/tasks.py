@@ -284,6 +284,7 @@ def _folders(tournament: Tournament) -> Iterator[ModelFolder]:
                 field=one.weights_field,
                 path=unquote(model.uri.removeprefix("file://")),
                 needs_template=one.mines and one.participant.chat_template_prefix is None,
+                chat_template=one.participant.serving_or_default.option("--chat-template"),
             )
 
 

@@ -81,7 +81,11 @@ def test_no_vllm(make_run: MakeRun) -> None:
     ("template", "sentence"),
     [
         (None, "{folder} is not a folder on this machine"),
-        ({}, "{folder} has no chat template: give chatTemplatePrefix, or serve a model with one"),
+        (
+            {},
+            "{folder} has no chat template: give chatTemplatePrefix, serve a model with one, or name a file in"
+            " serving.args by --chat-template",
+        ),
         (
             {"chat_template": "{{ messages[0]['role'] }}"},
             "the chat template drops or alters the user's message, so no prefix can be cut: give chatTemplatePrefix",

@@ -50,6 +50,11 @@ def task(world: StageWorld, **members: Any) -> PreflightTask:
     return PreflightTask(**values | members)
 
 
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
 def problems(world: StageWorld, **members: Any) -> list[str]:
     """The sentences of a preflight that did not pass."""
     ran = world.run_task(task(world, **members))
@@ -97,7 +102,11 @@ def test_all_is_well(world: StageWorld, sim: Sim, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("template", "sentence"),
     [
-        (None, "has no chat template: give chatTemplatePrefix, or serve a model with one"),
+        (
+            None,
+            "has no chat template: give chatTemplatePrefix, serve a model with one, or name a file in"
+            " serving.args by --chat-template",
+        ),
         ("<|im_start|>user\n", "the chat template drops or alters the user's message, so no prefix can be cut"),
         ("{{ messages[0].content.upper() }}", "the chat template drops or alters the user's message"),
         ("<s>{{ messages[0].content }}{{ messages[0].content }}", "the chat template repeats the user's message"),
@@ -110,6 +119,32 @@ def test_a_folder_without_a_user_turn(world: StageWorld, template: str | None, s
     (found,) = problems(world, folders=(folder_with(world.root / "model", template),))
     assert found.startswith("spec.competitors[0].model.uri: ")
     assert sentence in found
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda root: {"chat_template": str(write(root / "given.jinja", CHATML))},
+        lambda root: {"chat_template": CHATML},
+        lambda root: write(root / "model/chat_template.json", json.dumps({"chat_template": CHATML})) and {},
+        lambda root: write(root / "model/tekken.json", "{}") and {},
+    ],
+)
+def test_a_template_that_the_server_has_from_elsewhere(
+    world: StageWorld, given: Callable[[Path], dict[str, str]]
+) -> None:
+    folder = folder_with(world.root / "model", None)
+    assert len(problems(world, folders=(folder,))) == 1
+    assert world.run_task(task(world, folders=(folder.model_copy(update=given(world.root)),))).code == 0
+
+
+def test_a_given_template_that_is_not_there_or_has_no_user_turn(world: StageWorld) -> None:
+    folder = folder_with(world.root / "model", CHATML)
+    assert problems(world, folders=(folder.model_copy(update={"chat_template": "/no/such.jinja"}),)) == [
+        "spec.competitors[0].model.uri: serving.args: there is no chat template /no/such.jinja: correct --chat-template"
+    ]
+    (found,) = problems(world, folders=(folder.model_copy(update={"chat_template": "{{ messages[0].content }}"}),))
+    assert "the chat template puts nothing before the user's message" in found
 
 
 def test_a_folder_that_is_not_there(world: StageWorld) -> None:

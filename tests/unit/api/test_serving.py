@@ -10,6 +10,7 @@ import yaml
 from support.admission import Admission
 from support.manifests import manifest
 from tiltyard.api import ManifestError, load_tournament
+from tiltyard.api.serving import ModelServing
 
 TAKEN = [
     "--model=other", "--revision=v2", "--uri=sim://other", "--served-model-name=x", "--host=0.0.0.0", "--port=1",
@@ -43,3 +44,17 @@ def test_what_only_looks_like_it_is_free(admission: Admission) -> None:
     document = with_args(*FREE)
     assert load_tournament(yaml.safe_dump(document)).spec.judges[0].serving_or_default.args == tuple(FREE)
     assert admission.refusals(document) == []
+
+
+@pytest.mark.parametrize(
+    ("args", "value"),
+    [
+        ([], None),
+        (["--chat-template=/a b.jinja"], "/a b.jinja"),
+        (["--chat_template", "/a.jinja", "--enforce-eager"], "/a.jinja"),
+        (["--chat-template=/a.jinja", "--chat-template=/b.jinja"], "/b.jinja"),
+        (["--chat-template-content-format=openai"], None),
+    ],
+)
+def test_the_value_of_an_option(args: list[str], value: str | None) -> None:
+    assert ModelServing(args=tuple(args)).option("--chat-template") == value

@@ -94,7 +94,8 @@ class LocalRun:
                 process.kill()
             process.communicate()
         for pid in alive(self.pids()):
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def finish(self, process: subprocess.Popen[str], timeout: float = TIME_OUT) -> Finished:
         """Wait for a command's end; none of its processes may be left."""

@@ -110,8 +110,9 @@ class PodPlayer:
         """SIGKILL a running pod's process; returns the pod's name, None: no such pod runs."""
         for name, process in self._processes.items():
             if part_of_name in name and process.returncode is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                return name
+                with suppress(ProcessLookupError):  # it has ended, and the loop has not heard of it yet
+                    os.killpg(process.pid, signal.SIGKILL)
+                    return name
         return None
 
     def port_of(self, service: str) -> int:
@@ -199,7 +200,8 @@ class PodPlayer:
             with suppress(TimeoutError):
                 await asyncio.wait_for(ending.wait(), min(5.0, 0.3 * 2**restarts))
         for sidecar in sidecars:
-            sidecar.send_signal(signal.SIGTERM)
+            with suppress(ProcessLookupError):  # it has ended by itself
+                sidecar.send_signal(signal.SIGTERM)
             await sidecar.wait()
         phase = "Succeeded" if code == 0 else "Failed"
         terminated = self._terminated(pod, container, code)
@@ -250,10 +252,12 @@ class PodPlayer:
             await asyncio.wait({ended, told}, return_when=asyncio.FIRST_COMPLETED)
             if not ended.done():
                 grace = min(MAX_GRACE, pod["spec"].get("terminationGracePeriodSeconds", 30))
-                process.send_signal(signal.SIGTERM)
+                with suppress(ProcessLookupError):  # it ends by itself just now
+                    process.send_signal(signal.SIGTERM)
                 await asyncio.wait({ended}, timeout=grace)
-                if not ended.done():
-                    os.killpg(process.pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    if not ended.done():
+                        os.killpg(process.pid, signal.SIGKILL)
             return await ended
         finally:
             for task in (told, ready):

@@ -107,16 +107,21 @@ class Killing:
 
     def kill(self, of_kind: Callable[[int], bool]) -> None:
         """Kill one process of a kind, once there is one."""
-        found: list[int] = []
 
-        def look() -> bool:
-            found[:] = [pid for pid in self.run.pids() if of_kind(pid)]
-            return bool(found)
+        def strike() -> bool:
+            found = [pid for pid in self.run.pids() if of_kind(pid)]
+            if not found:
+                return False
+            victim = self.rng.choice(found)
+            command = command_of(victim)
+            try:
+                os.kill(victim, signal.SIGKILL)
+            except ProcessLookupError:  # it has ended by itself meanwhile
+                return False
+            self.kills.append(command)
+            return True
 
-        self.wait_until(look)
-        victim = self.rng.choice(found)
-        self.kills.append(command_of(victim))
-        os.kill(victim, signal.SIGKILL)
+        self.wait_until(strike)
 
     def kill_main(self) -> None:
         """Kill the main process and run it again at once."""

@@ -155,6 +155,7 @@ class BundleTask(Contract):
             that prompts with a common prefix are sent together.
         others: what the last filter or curate bundle waits for: those of the other attackers, to see whether anything
             is left of all instructions.
+        probes: what later bundles ask the model for, where this is its first.
         endpoint: the model that makes them.
         embedder: for a recipe with an `Endpoint` embedder.
         ledger: for the report alone.
@@ -169,6 +170,7 @@ class BundleTask(Contract):
     recipes: tuple[AnyRecipe, ...]
     indices: tuple[tuple[Part, ...], ...]
     others: tuple[ArtifactRef, ...] = Field(default=(), exclude_if=lambda refs: not refs)
+    probes: tuple[AnyRecipe, ...] = Field(default=(), exclude_if=lambda recipes: not recipes)
     endpoint: EndpointRef | None = None
     embedder: EndpointRef | None = None
     limits: Limits = Limits()

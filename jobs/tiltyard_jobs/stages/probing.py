@@ -9,9 +9,9 @@ Each is asked exactly as its stage asks (`chats`): the same method, schema, toke
 | a player | an answer |
 
 A grader or player whose first reply is not usable is asked once more, about something else. An author has its smoke
-check (`mine`). Endpoints that run already are probed in preflight; models that are served by the first index of each of
-their Jobs, unless it goes on with a journal (`asking.model_of`). Nothing of it is in any table; what it costs is
-counted.
+check (`mine`). Endpoints that run already are probed in preflight. A model that is served is probed by its first Job,
+for all that it will be asked, and by the first index of each later one, unless that goes on with a journal
+(`asking.model_of`). Nothing of it is in any table; what it costs is counted.
 """
 
 from __future__ import annotations

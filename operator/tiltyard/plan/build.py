@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tiltyard.api import Participant, Tournament
-from tiltyard.plan.graph import Graph, ModelNode, bundle
+from tiltyard.plan.graph import Bundle, Graph, ModelNode, bundle
 from tiltyard.plan.participants import participations
 from tiltyard.plan.recipes.battles import BattleRecipes
 from tiltyard.plan.recipes.evaluation import EvaluationRecipes
@@ -11,6 +13,7 @@ from tiltyard.plan.recipes.instructions import InstructionRecipes
 from tiltyard.plan.recipes.results import ResultRecipes
 from tiltyard.plan.recipes.training import train_recipe
 from tiltyard_jobs.contracts.frozen import digest
+from tiltyard_jobs.contracts.recipe import Recipe
 from tiltyard_jobs.contracts.recipes import TRAINED_MODEL, TrainRecipe
 
 RUN_LENGTH = 12
@@ -34,19 +37,43 @@ def build_graph(tournament: Tournament) -> Graph:
     return Graph(
         tournament=tournament.metadata.name,
         run=report.ref.key[:RUN_LENGTH],
-        bundles=(
-            *instructions.bundles(),
-            *battles.bundles(),
-            *results.bundles(),
-            *([bundle(trained)] if trained is not None else []),
-            *evaluation.bundles(),
-            bundle(report),
+        bundles=_with_probes(
+            (
+                *instructions.bundles(),
+                *battles.bundles(),
+                *results.bundles(),
+                *([bundle(trained)] if trained is not None else []),
+                *evaluation.bundles(),
+                bundle(report),
+            )
         ),
         models=tuple(
             _model_node(one.participant, trained if one.participant.name == TRAINED_MODEL else None)
             for one in participations(tournament).values()
         ),
     )
+
+
+PROBED = ("grade", "answer", "judge")
+"""Stages of which a few questions of our own tell whether a model can do what they ask."""
+
+
+def _with_probes(bundles: tuple[Bundle, ...]) -> tuple[Bundle, ...]:
+    """Each model's first bundle is told what the model is asked for later."""
+    asked: dict[str, dict[str, Recipe]] = {}
+    for one in bundles:
+        if one.model is not None:
+            by_stage = asked.setdefault(one.model, {})
+            if one.stage in PROBED:
+                by_stage.setdefault(one.stage, one.recipes[0])
+    told, seen = [], set[str]()
+    for one in bundles:
+        if one.model is not None and one.model not in seen:
+            seen.add(one.model)
+            later = (recipe for stage, recipe in asked[one.model].items() if stage != one.stage)
+            one = replace(one, probes=tuple(later))
+        told.append(one)
+    return tuple(told)
 
 
 def _model_node(participant: Participant, made_by: TrainRecipe | None = None) -> ModelNode:

@@ -46,6 +46,8 @@ class Bundle:
         recipes: what it makes; all of one stage.
         needs: keys of the artifacts that must be complete before it starts.
         after: of these, what its recipes do not name: it changes when the bundle starts, not what it makes.
+        probes: of a model's first bundle, what later ones ask the model for, one recipe for each stage: whether the
+            model can do that is found out before it is asked for anything.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Bundle:
     recipes: tuple[Recipe, ...]
     needs: frozenset[str]
     after: tuple[ArtifactRef, ...] = ()
+    probes: tuple[Recipe, ...] = ()
 
     @property
     def stage(self) -> str:

@@ -9,6 +9,7 @@ from tiltyard.api import Endpoint, GivenInstructions, ProgramEnvironment, Texts,
 from tiltyard.api import secret_variable as secret_variable
 from tiltyard.api.fields import walk
 from tiltyard.api.problems import path_text
+from tiltyard.plan.build import PROBED
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.participants import TARGETS, UsedEndpoint, participations, used_endpoints
 from tiltyard.plan.planner import JobOrder
@@ -84,6 +85,7 @@ def bundle_task(
         served_as: the name by which the server knows the model, where that is not its own.
     """
     bundle = order.bundle
+    endpoint = endpoint_of(tournament, bundle.model, url, served_as) if bundle.model else None
     return BundleTask(
         stage=bundle.stage,
         tournament=tournament.metadata.name,
@@ -91,7 +93,8 @@ def bundle_task(
         recipes=bundle.recipes,
         indices=order.indices,
         others=bundle.after if bundle.model is None else (),
-        endpoint=endpoint_of(tournament, bundle.model, url, served_as) if bundle.model else None,
+        probes=bundle.probes if endpoint is not None and endpoint.probe else (),
+        endpoint=endpoint,
         embedder=next(
             (
                 external_endpoint(used.endpoint, used.field)
@@ -199,9 +202,6 @@ def _lm_eval_tasks(tournament: Tournament, graph: Graph) -> Iterator[LmEvalTask]
             yield LmEvalTask(field=field, tasks=recipe.tasks, metric=recipe.by.metric)
 
 
-_PROBED = ("grade", "answer", "judge")
-
-
 def _endpoints(tournament: Tournament, graph: Graph) -> Iterator[NamedEndpoint]:
     """Servers that run already."""
     asked = first_asked(graph)
@@ -215,7 +215,7 @@ def _endpoints(tournament: Tournament, graph: Graph) -> Iterator[NamedEndpoint]:
                 "needs_prefix": one.mines and one.participant.chat_template_prefix is None,
                 "needs_logprobs": one.judges and verdicts.needs_logprobs,
                 "probes": tuple(
-                    first.recipe for first in asked if first.model == used.name and first.recipe.stage in _PROBED
+                    first.recipe for first in asked if first.model == used.name and first.recipe.stage in PROBED
                 ),
             }
         yield named.model_copy(update=needs)

@@ -14,7 +14,7 @@ from support.artifact_world import Ran, key_of
 from support.stage_world import Asked, Given, Sim, StageWorld, Stub, answer_recipe, grade_recipe, judge_recipe, stub
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import AnyRecipe, JudgeRecipe
-from tiltyard_jobs.contracts.tasks import NamedEndpoint, PreflightTask
+from tiltyard_jobs.contracts.tasks import Limits, NamedEndpoint, PreflightTask
 from tiltyard_jobs.sim.fences import fenced_parts
 from tiltyard_jobs.stages.probing import EXAMPLES, preferred_place
 
@@ -167,6 +167,23 @@ def test_a_served_judge_is_probed_once_for_a_job_and_it_leaves_no_row(world: Sta
     assert {row["instruction_id"] for row in world.rows(ArtifactRef(**recipe.ref.model_dump() | {"shards": 1}))} == {
         f"{0:020x}"
     }
+
+
+def test_a_served_model_s_first_job_asks_for_what_later_ones_will(world: StageWorld) -> None:
+    recipe = answer_recipe(world.instructions([f"Sort list {number}." for number in range(3)]), rows=3)
+    limits = Limits(record_deadline_seconds=5, endpoint_deadline_seconds=5)
+    with stub(judge(sure, lambda label: f"The better one is {label}.")) as server:
+        task = world.bundle(recipe, endpoint=served(server), limits=limits, probes=(judging(method="Choice"),))
+        ran = world.run_task(task)
+        assert ran.code == 2
+        assert "model 'm' does not reply with a verdict as it is asked to" in ran.summary["message"]
+        assert len(server.asked) == 1 + 4  # and none of the records
+    with stub(judge(lambda right_first: "1")) as server:
+        ran = world.run_task(task.model_copy(update={"endpoint": served(server)}))
+    assert ran.code == 0
+    (warning,) = ran.summary["warnings"]
+    assert "prefers the answer shown first, whatever it is" in warning
+    assert len(server.asked) == 1 + 4 + 3
 
 
 def test_a_shard_that_goes_on_is_not_probed_again(world: StageWorld) -> None:

@@ -7,14 +7,17 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import orjson
+import structlog
 
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
 from tiltyard_jobs.llm.caller import Caller, NotServedError, Sleep
+from tiltyard_jobs.llm.form import RequestForm
 from tiltyard_jobs.llm.manner import MANNER_TOKENS, QUESTION, Manner, MannerOf, manner_of
 from tiltyard_jobs.llm.reply import (
     ChatReply,
@@ -35,6 +38,8 @@ from tiltyard_jobs.llm.thoughts import State
 from tiltyard_jobs.llm.transport import Transport
 from tiltyard_jobs.llm.usage import Usage
 
+log = structlog.get_logger(__name__)
+
 TOKENIZE = "/tokenize"
 DETOKENIZE = "/detokenize"
 
@@ -53,6 +58,9 @@ class Sampling:
 
 class ModelClient:
     """Calls to one model. For one event loop; any number of tasks.
+
+    Attributes:
+        warnings: sentences for the user about what the server does not take, as they are found.
 
     Args:
         transport: the way to the server.
@@ -105,7 +113,22 @@ class ModelClient:
         )
         self._lacking: set[str] = set()
         self._manner = MannerOf(self._ask_manner)
-        self._system = SystemRole(f"{url}: model {model!r}", render=self._rendered, ask=self._ask_one_token)
+        where = f"{url}: model {model!r}"
+        self._system = SystemRole(where, render=self._rendered, ask=self._ask_one_token)
+        self.warnings: list[str] = []
+        questions: dict[str, dict[str, Any]] = {
+            self._completions: {"model": model, "prompt": "1"},
+            self._chat: {"model": model, "messages": one_word},
+        }
+        self._forms = {
+            path: RequestForm(where, partial(self._caller.ask, path), question, self._warn)
+            for path, question in questions.items()
+        }
+
+    def _warn(self, sentence: str) -> None:
+        if sentence not in self.warnings:  # the same may be found at each path
+            self.warnings.append(sentence)
+            log.warning(sentence)
 
     @property
     def usage(self) -> Usage:
@@ -146,7 +169,7 @@ class ModelClient:
         if stop_token_ids:
             document["stop_token_ids"] = stop_token_ids
             document["skip_special_tokens"] = False  # so that `stop` is found where it is a special token
-        reply, usage = await self._caller.ask(self._completions, _drawn(document, sampling, seed))
+        reply, usage = await self._forms[self._completions].ask(_drawn(document, sampling, seed))
         return completion_of(reply, usage, limit=sampling.max_tokens)
 
     async def chat(
@@ -214,12 +237,12 @@ class ModelClient:
     async def _ask_chat(self, document: dict[str, Any], messages: Messages) -> tuple[dict[str, Any], Usage]:
         """Ask; where the model turns out to have no system role, change the document so and ask again."""
         try:
-            return await self._caller.ask(self._chat, document)
+            return await self._forms[self._chat].ask(document)
         except RecordVoidError as error:
             if document["messages"] is not messages or not await self._system.explains(error, messages):
                 raise
             document["messages"] = in_user_turn(messages)
-            return await self._caller.ask(self._chat, document)
+            return await self._forms[self._chat].ask(document)
 
     async def _lacks_room(self, reply: dict[str, Any]) -> bool:
         """Whether a reply was cut while the model thought."""
@@ -232,7 +255,7 @@ class ModelClient:
         document: dict[str, Any] = {"model": self.model, "messages": [{"role": "user", "content": QUESTION}]}
         sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=MANNER_TOKENS)
         try:
-            reply, _ = await self._caller.ask(self._chat, _drawn(document, sampling, 0))
+            reply, _ = await self._forms[self._chat].ask(_drawn(document, sampling, 0), quiet=True)
             parts, _ = chat_parts_of(reply)
         except RecordVoidError as error:
             if error.reason is VoidReason.UNAVAILABLE:
@@ -303,7 +326,7 @@ class ModelClient:
         """
         document = {"model": self.model, "prompt": tokens, "echo": True, "logprobs": 1}
         sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=1)  # vLLM writes one token at least
-        reply, usage = await self._caller.ask(self._completions, _drawn(document, sampling, seed))
+        reply, usage = await self._forms[self._completions].ask(_drawn(document, sampling, seed))
         return echo_of(reply, usage, count=len(tokens))
 
     async def detokenize(self, tokens: Sequence[int]) -> str | None:
@@ -317,7 +340,7 @@ class ModelClient:
         return None if tokens is None else await self.detokenize(tokens)
 
     async def _ask_one_token(self, messages: Messages) -> None:
-        await self._caller.ask(self._chat, {"model": self.model, "messages": messages, "max_tokens": 1})
+        await self._forms[self._chat].ask({"model": self.model, "messages": messages, "max_tokens": 1})
 
     async def _tokens(self, document: dict[str, Any]) -> list[int] | None:
         reply = await self._ask_extension(TOKENIZE, document)

@@ -192,6 +192,7 @@ class ShardContext(Generic[RecipeT_co]):
                 yield client
             finally:
                 self.meter.add(client.usage, self.clock() - started)
+                self.warnings.extend(f"{ref.field}: {sentence}" for sentence in client.warnings)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from tiltyard_jobs.sim.metrics import Metrics
 from tiltyard_jobs.sim.parameters import SimParameters
 from tiltyard_jobs.sim.prefix_cache import BLOCK, PrefixCache
 from tiltyard_jobs.sim.protocol import Generation, RequestError
+from tiltyard_jobs.sim.refusals import RefusedMember, refuse
 from tiltyard_jobs.sim.request_log import CLIENT_GONE, RequestLogWriter
 from tiltyard_jobs.sim.thinking import message_of
 from tiltyard_jobs.sim.tokenizer import count_tokens, encode, token_bytes
@@ -96,6 +97,7 @@ class SimServer:
         self._expert = Expert(parameters)
         self._longest = parameters.max_model_len
         self._thoughts = parameters.thoughts.form
+        self._refuses = parameters.refuses
         self._cache = PrefixCache()
         self._metrics = Metrics()
         self._places = asyncio.Semaphore(options.max_running)
@@ -159,7 +161,7 @@ class SimServer:
                 raise RequestError(400, "The body must be a JSON object.")
             done = await self._serve(request.path, document, generation, overlong=fault is Fault.OVERLONG)
         except RequestError as refusal:
-            return _json(protocol.error_body(refusal.status, str(refusal), refusal.param), refusal.status)
+            return _json(protocol.error_body(refusal.status, str(refusal), refusal.param, refusal.code), refusal.status)
         body = orjson.dumps(done.body)
         if fault is Fault.GARBAGE:
             return web.Response(body=_GARBAGE[len(body) % len(_GARBAGE)], content_type="application/json")
@@ -193,12 +195,15 @@ class SimServer:
             model = document.get("model")
             if model is not None and model != self._options.model:
                 raise RequestError(404, f"The model `{model}` does not exist.", "model")
+            refuse(self._refuses, document)
             if path == protocol.COMPLETIONS:
                 return protocol.completion_request(document), None
             if path == protocol.CHAT:
                 return protocol.chat_request(document), None
         except RequestError as error:
             return None, error
+        except RefusedMember as error:
+            return None, RequestError(400, str(error), error.param, error.code)
         return None, None
 
     async def _serve(self, path: str, document: Document, generation: Generation | None, *, overlong: bool) -> _Work:
@@ -234,7 +239,8 @@ class SimServer:
         content: Document
         if chat:
             entries = reply.logprobs and {"content": [_logprob_entry(entry) for entry in reply.logprobs]}
-            content = {"message": message_of(self._thoughts, reply.text), "logprobs": entries}
+            form = self._thoughts if generation.thinks else "none"
+            content = {"message": message_of(form, reply.text), "logprobs": entries}
         else:
             content = {"text": reply.text, "logprobs": None}
         body = {

@@ -47,7 +47,7 @@ from tiltyard_jobs.usertexts import check_texts
 ENDPOINT_SECONDS = 8.0  # of refused connections and failures, until an endpoint counts as down
 ANSWER_SECONDS = 120.0  # for all that it is asked: a model may have to be loaded first
 PROBE_SECONDS = 600.0  # for the probe, in which a model may think: as long as a record may take
-ONE_TOKEN = Sampling(temperature=0.0, top_p=1.0, max_tokens=1)
+ONE_TOKEN = Sampling(temperature=1.0, top_p=1.0, max_tokens=1)
 _LISTERS = 8  # listings of artifacts at once
 
 
@@ -221,6 +221,7 @@ async def check_endpoint(context: PreflightContext, named: NamedEndpoint) -> str
             for finding in await probe(client, named.probes):
                 context.warnings.append(f"{ref.field}: {finding.sentence}")
                 context.log.warning(context.warnings[-1], finding=str(finding.kind))
+            context.warnings.extend(f"{ref.field}: {sentence}" for sentence in client.warnings)
     except (ConfigurationError, TransientError) as error:
         return str(error.under(ref.field))
     except TimeoutError:

@@ -27,7 +27,13 @@ ROWS = {
     for row in rows
 }
 FIELD = "spec.competitors[1].endpoint"
-WARNINGS = ("decide each time", "look at more than the place", "tell right from wrong")
+WARNINGS = (
+    "be given a seed",
+    "be given this temperature",
+    "decide each time",
+    "look at more than the place",
+    "tell right from wrong",
+)
 
 Case = Callable[[StageWorld, pytest.MonkeyPatch], tuple[int, str]]
 """The exit code of a preflight, and what it says."""
@@ -67,6 +73,16 @@ def refusing_verdicts(**error: Any) -> Case:
         return "fine" if asked.prompt == "1" else web.json_response({"error": error}, status=400)
 
     return replying(reply, probes=(judging(method="Choice"),))
+
+
+def refusing_member(name: str, *probes: AnyRecipe) -> Case:
+    def reply(asked: Asked) -> Given:
+        if name not in asked.document:
+            return "fine"
+        error = {"message": f"Unsupported parameter: '{name}'", "code": "unsupported_parameter", "param": name}
+        return web.json_response({"error": error}, status=400)
+
+    return replying(reply, probes=probes)
 
 
 def saying(given: Given, *probes: AnyRecipe) -> Case:
@@ -180,7 +196,7 @@ CASES: Mapping[str, Case] = {
     "chat": replying(lambda asked: not_found()),
     "reply in JSON": replying(lambda asked: b"<!doctype html><title>Sign in</title>"),
     "take a parameter": refusing(
-        400, message="'seed' is not supported with this model.", code="unsupported_parameter", param="seed"
+        400, message="'stop' is not supported with this model.", code="unsupported_parameter", param="stop"
     ),
     "render a conversation": refusing(400, message="default chat template is no longer allowed", code=400),
     "complete raw prompts": replying(
@@ -202,6 +218,8 @@ CASES: Mapping[str, Case] = {
     "hold the prompt of a judge": refusing_verdicts(message="maximum context length is 64 tokens"),
     "name a side": replying(undecided, probes=(judging(method="Logprobs"),)),
     "grade from 1 to 10": saying('{"grade": 85}', GRADER),
+    "be given a seed": refusing_member("seed", PLAYER),
+    "be given this temperature": refusing_member("temperature", PLAYER),
     "decide each time": replying(
         judge(lambda right_first: "1" if right_first else "?"), probes=(judging(method="Choice"),)
     ),

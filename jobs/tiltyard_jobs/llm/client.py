@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,7 @@ class ModelClient:
         rng: the source of jitter; draws nothing that shows in a result.
         policy: when to retry and when to give up.
         version: the path segment of the OpenAI API below the server's root.
+        extra_body: members that are added to each request for text.
         clock: monotonic seconds.
         sleep: waits.
     """
@@ -84,6 +86,7 @@ class ModelClient:
         rng: random.Random,
         policy: RetryPolicy | None = None,
         version: str = "v1",
+        extra_body: Mapping[str, Any] = MappingProxyType({}),
         clock: Callable[[], float] = time.monotonic,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
@@ -111,6 +114,7 @@ class ModelClient:
             clock=clock,
             sleep=sleep,
         )
+        self._extra_body = extra_body
         self._lacking: set[str] = set()
         self._manner = MannerOf(self._ask_manner)
         where = f"{url}: model {model!r}"
@@ -121,7 +125,7 @@ class ModelClient:
             self._chat: {"model": model, "messages": one_word},
         }
         self._forms = {
-            path: RequestForm(where, partial(self._caller.ask, path), question, self._warn)
+            path: RequestForm(where, partial(self._generate, path), question, self._warn)
             for path, question in questions.items()
         }
 
@@ -234,6 +238,9 @@ class ModelClient:
             reply, usage, json_schema=json_schema, logprobs=top_logprobs is not None, limit=sampling.max_tokens
         )
 
+    async def _generate(self, path: str, document: dict[str, Any]) -> tuple[dict[str, Any], Usage]:
+        return await self._caller.ask(path, {**self._extra_body, **document})
+
     async def _ask_chat(self, document: dict[str, Any], messages: Messages) -> tuple[dict[str, Any], Usage]:
         """Ask; where the model turns out to have no system role, change the document so and ask again."""
         try:
@@ -295,12 +302,13 @@ class ModelClient:
         Raises:
             RecordVoidError: the server cannot render these messages.
         """
+        settings = self._extra_body.get("chat_template_kwargs")
         # Templates that print today's date (Llama's) take this one: the same prefix every day.
         document = {
             "model": self.model,
             "messages": messages,
             "add_generation_prompt": True,
-            "chat_template_kwargs": {"date_string": "26 Jul 2024"},
+            "chat_template_kwargs": {"date_string": "26 Jul 2024", **(settings if isinstance(settings, dict) else {})},
         }
         return await self._tokens(document)
 

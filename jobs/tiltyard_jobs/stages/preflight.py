@@ -203,12 +203,7 @@ def check_folder(folder: Path, systems: Iterable[str | None]) -> None:
 async def check_endpoint(context: PreflightContext, named: NamedEndpoint) -> str | None:
     """What is wrong with an endpoint that runs already; None where nothing is."""
     ref = named.endpoint
-    server = ModelEndpoint(
-        url=ref.url,
-        model=ref.model,
-        api_key_env=ref.api_key_env,
-        ca_bundle=Path(ref.ca_bundle) if ref.ca_bundle else None,
-    )
+    server = ModelEndpoint.of(ref)
     policy, patience = RetryPolicy(endpoint_deadline=ENDPOINT_SECONDS), ANSWER_SECONDS
     try:
         async with (

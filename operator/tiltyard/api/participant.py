@@ -10,6 +10,7 @@ from pydantic import Field
 from tiltyard.api.base import ApiModel
 from tiltyard.api.identity import identity_options
 from tiltyard.api.pods import KeyReference
+from tiltyard.api.request import ExtraRequest
 from tiltyard.api.rules import Rule, Violation, no_file_uri
 from tiltyard.api.scalars import EndpointUrl, Line, ModelUri, ParticipantName, Prefix, Stop, WeightsUri, Word
 from tiltyard.api.serving import ModelServing
@@ -109,6 +110,8 @@ class Participant(ApiModel):
     """How `model` is served. Absent: all defaults."""
     endpoint: Endpoint | None = None
     """A server that is already running, instead of `model`."""
+    request: ExtraRequest | None = None
+    """What is added to the requests to the model."""
     chat_template_prefix: Prefix | None = None
     """The text before the user's words in the model's chat template; instructions are mined by completing it.
     Absent: it is derived from the served model's own chat template, checked and recorded."""
@@ -125,11 +128,12 @@ class Participant(ApiModel):
         """What its replies depend on: never its name, its licence, its resources or the number of replicas.
 
         For a model the uri, the revision and the arguments of `serving.args` that can change replies (see
-        `tiltyard.api.identity`); for an endpoint `URL#model`.
+        `tiltyard.api.identity`); for an endpoint `URL#model`; for both what is added to requests.
         """
+        extra = self.request.identity if self.request is not None else ""
         if self.endpoint is not None:
-            return ModelIdentity(uri=self.endpoint.identity_uri)
+            return ModelIdentity(uri=self.endpoint.identity_uri, extra_body=extra)
         if self.model is None:
             raise ValueError(f"{self.name} has neither model nor endpoint")  # no valid manifest holds one
         options = identity_options(self.serving.args) if self.serving is not None else ()
-        return ModelIdentity(uri=self.model.uri, revision=self.model.revision, options=options)
+        return ModelIdentity(uri=self.model.uri, revision=self.model.revision, options=options, extra_body=extra)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from tiltyard.api import Endpoint, ModelSource, Participant, Tournament
 from tiltyard.plan.curation import curation_rules
@@ -48,6 +48,11 @@ class UsedEndpoint(NamedTuple):
     endpoint: Endpoint
     used_by: Participation | None
 
+    @classmethod
+    def of(cls, one: Participation, endpoint: Endpoint) -> Self:
+        """The endpoint of a participant."""
+        return cls(one.participant.name, f"{one.field}.endpoint", endpoint, one)
+
 
 EMBEDDER = "embedder"
 
@@ -74,9 +79,9 @@ def participants(tournament: Tournament) -> Mapping[str, Participant]:
 
 def used_endpoints(tournament: Tournament) -> Iterator[UsedEndpoint]:
     """Every endpoint that the tournament asks, in the manifest's order."""
-    for name, one in participations(tournament).items():
+    for one in participations(tournament).values():
         if one.participant.endpoint is not None:
-            yield UsedEndpoint(name, f"{one.field}.endpoint", one.participant.endpoint, one)
+            yield UsedEndpoint.of(one, one.participant.endpoint)
     embedder, rules = tournament.spec.curation.diversity.embedder.endpoint, curation_rules(tournament)
     if embedder is not None and (rules.dedup == "Semantic" or rules.diversity == "KCenterGreedy"):
         yield UsedEndpoint(EMBEDDER, "spec.curation.diversity.embedder.endpoint", embedder, None)
@@ -92,4 +97,7 @@ def _targets(tournament: Tournament) -> tuple[Participant, ...]:
         return ()
     base = training.base_model
     source = ModelSource(uri=base.uri, revision=base.revision, license=base.license)
-    return tuple(Participant.model_construct(name=name, model=source, serving=evaluation.serving) for name in TARGETS)
+    serving, request = evaluation.serving, evaluation.request
+    return tuple(
+        Participant.model_construct(name=name, model=source, serving=serving, request=request) for name in TARGETS
+    )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import unquote
 
-from tiltyard.api import Endpoint, GivenInstructions, ProgramEnvironment, Texts, Tournament
+from pydantic import JsonValue
+
+from tiltyard.api import GivenInstructions, Participant, ProgramEnvironment, Texts, Tournament
 from tiltyard.api import secret_variable as secret_variable
 from tiltyard.api.fields import walk
 from tiltyard.api.problems import path_text
@@ -38,14 +40,21 @@ from tiltyard_jobs.contracts.tasks import (
 from tiltyard_jobs.contracts.verdicts import VERDICT_METHODS
 
 
-def external_endpoint(endpoint: Endpoint, field: str) -> EndpointRef:
+def _extra_body(participant: Participant) -> dict[str, JsonValue]:
+    request = participant.request
+    return dict(request.extra_body or {}) if request is not None else {}
+
+
+def external_endpoint(used: UsedEndpoint) -> EndpointRef:
     """An endpoint that runs already."""
+    endpoint = used.endpoint
     secret = endpoint.api_key_secret_ref
     return EndpointRef(
         url=endpoint.url,
         model=endpoint.model,
         api_key_env=secret_variable(secret) if secret else None,
-        field=field,
+        extra_body=_extra_body(used.used_by.participant) if used.used_by is not None else {},
+        field=used.field,
     )
 
 
@@ -60,9 +69,10 @@ def endpoint_of(tournament: Tournament, model: str, url: str | None, served_as: 
     """
     one = participations(tournament)[model]
     if one.participant.endpoint is not None:
-        return external_endpoint(one.participant.endpoint, f"{one.field}.endpoint")
+        return external_endpoint(UsedEndpoint.of(one, one.participant.endpoint))
     assert url is not None, f"{model} is not served"
-    return EndpointRef(url=url, model=served_as or model, field=one.field, probe=True)
+    extra_body = _extra_body(one.participant)
+    return EndpointRef(url=url, model=served_as or model, extra_body=extra_body, field=one.field, probe=True)
 
 
 def bundle_task(
@@ -94,7 +104,7 @@ def bundle_task(
         endpoint=endpoint_of(tournament, bundle.model, url, served_as) if bundle.model else None,
         embedder=next(
             (
-                external_endpoint(used.endpoint, used.field)
+                external_endpoint(used)
                 for used in used_endpoints(tournament)
                 if is_asked_by(used, bundle) and used.used_by is None
             ),
@@ -207,7 +217,7 @@ def _endpoints(tournament: Tournament, graph: Graph) -> Iterator[NamedEndpoint]:
     asked = first_asked(graph)
     verdicts = VERDICT_METHODS[tournament.spec.battles.verdict.method]
     for used in used_endpoints(tournament):
-        named, one = NamedEndpoint(name=used.name, endpoint=external_endpoint(used.endpoint, used.field)), used.used_by
+        named, one = NamedEndpoint(name=used.name, endpoint=external_endpoint(used)), used.used_by
         needs: dict[str, object] = {"needs_embeddings": True}
         if one is not None:
             needs = {

@@ -339,7 +339,8 @@ class Caller:
             return self._unheard(f"HTTP {status}", retry_after=reply.retry_after, broke=status >= 500)
         if status in _FORBIDDEN:
             return ConfigurationError(
-                f"{self._url} refuses access to model {self._model!r} (HTTP {status}): check the endpoint's API key"
+                f"{self._url} refuses access to model {self._model!r} (HTTP {status}): check the endpoint's API key and"
+                " request.headers"
             )
         if status in _NOT_SERVED:
             if error.names_the_model:

@@ -32,6 +32,8 @@ class ModelEndpoint:
         api_key_env: the environment variable that holds the bearer token; None where none is needed.
         ca_bundle: a PEM file of the authorities to trust; None trusts the system's.
         max_concurrency: the most requests under way at once.
+        headers: sent with each request.
+        header_env: likewise; by header the environment variable that holds its value.
         extra_body: members that are added to each request for text.
     """
 
@@ -40,6 +42,8 @@ class ModelEndpoint:
     api_key_env: str | None = None
     ca_bundle: Path | None = None
     max_concurrency: int = 64
+    headers: Mapping[str, str] = field(default_factory=dict)
+    header_env: Mapping[str, str] = field(default_factory=dict)
     extra_body: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -51,6 +55,8 @@ class ModelEndpoint:
             api_key_env=ref.api_key_env,
             ca_bundle=Path(ref.ca_bundle) if ref.ca_bundle else None,
             max_concurrency=ref.max_concurrency,
+            headers=ref.headers,
+            header_env=ref.header_env,
             extra_body=ref.extra_body,
         )
 
@@ -98,6 +104,8 @@ async def connect(
         max_connections=endpoint.max_concurrency,
         api_key_env=endpoint.api_key_env,
         ca_bundle=endpoint.ca_bundle,
+        headers=endpoint.headers,
+        header_env=endpoint.header_env,
         time_outs=time_outs,
     )
     try:

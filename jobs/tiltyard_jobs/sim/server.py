@@ -65,6 +65,7 @@ class ServerOptions:
         max_running: requests served at once; the others wait.
         retry_after_s: the Retry-After of a 429, whole seconds.
         log: where requests are logged.
+        headers: without any one of these a request is answered with 401.
     """
 
     model: str
@@ -74,6 +75,7 @@ class ServerOptions:
     max_running: int = 256
     retry_after_s: int = 1
     log: RequestLogWriter | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ class SimServer:
         if log is not None:
             sequence = log.arrived(path, digest, protocol.kind_of(path, generation), fault)
         try:
-            response = await self._respond(request, document, generation, error, fault)
+            response = self._barred(request) or await self._respond(request, document, generation, error, fault)
             if not response.prepared:
                 await response.prepare(request)
                 await response.write_eof()
@@ -168,6 +170,12 @@ class SimServer:
         if fault is Fault.CUT:
             return await _cut(request, body)
         return web.Response(body=body, content_type="application/json")
+
+    def _barred(self, request: web.BaseRequest) -> web.StreamResponse | None:
+        for name, value in self._options.headers:
+            if request.headers.get(name) != value and request.path != "/health":
+                return _json(protocol.error_body(401, f"The header {name} is missing or wrong.", None), 401)
+        return None
 
     def _plain(self, request: web.BaseRequest) -> web.Response:
         match request.path:

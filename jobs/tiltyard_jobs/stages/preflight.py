@@ -89,7 +89,7 @@ async def find_problems(context: PreflightContext, seen: list[str]) -> list[str]
     missing = {variable for variable in task.secrets.values() if not os.environ.get(variable)}
     if task.check_store and not any(field.startswith("spec.output.") for field in _fields_of(task, missing)):
         checks.insert(0, ("spec.output", context.store.check))
-    able = [named for named in task.endpoints if named.endpoint.api_key_env not in missing]
+    able = [named for named in task.endpoints if not named.endpoint.variables & missing]
     async with asyncio.TaskGroup() as group:
         asking = [group.create_task(check_endpoint(context, named)) for named in able]
         problems = [

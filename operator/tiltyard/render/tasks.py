@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from pydantic import JsonValue
 
-from tiltyard.api import GivenInstructions, Participant, ProgramEnvironment, Texts, Tournament
+from tiltyard.api import CaBundle, GivenInstructions, Participant, ProgramEnvironment, Texts, Tournament
 from tiltyard.api import secret_variable as secret_variable
 from tiltyard.api.fields import walk
 from tiltyard.api.problems import path_text
@@ -45,6 +45,19 @@ def _extra_body(participant: Participant) -> dict[str, JsonValue]:
     return dict(request.extra_body or {}) if request is not None else {}
 
 
+CA_FOLDERS, CA_FILE = "/etc/tiltyard-endpoint-ca", "ca.pem"
+"""Where a pod that asks endpoints finds the certificates by which theirs are checked."""
+
+
+def ca_path(bundle: CaBundle) -> str:
+    """Where a worker finds the certificates: on this machine, or in its pod."""
+    if bundle.file is not None:
+        return unquote(bundle.file.removeprefix("file://"))
+    kind, reference = ("configmap", bundle.config_map_ref) if bundle.config_map_ref else ("secret", bundle.secret_ref)
+    assert reference is not None, "a CA bundle has a source"
+    return f"{CA_FOLDERS}/{kind}/{reference.name}/{reference.key}/{CA_FILE}"
+
+
 def external_endpoint(used: UsedEndpoint) -> EndpointRef:
     """An endpoint that runs already."""
     endpoint = used.endpoint
@@ -53,6 +66,11 @@ def external_endpoint(used: UsedEndpoint) -> EndpointRef:
         url=endpoint.url,
         model=endpoint.model,
         api_key_env=secret_variable(secret) if secret else None,
+        headers={one.name: one.value for one in used.headers if one.value is not None},
+        header_env={
+            one.name: secret_variable(one.value_secret_ref) for one in used.headers if one.value_secret_ref is not None
+        },
+        ca_bundle=ca_path(used.ca_bundle) if used.ca_bundle is not None else None,
         extra_body=_extra_body(used.used_by.participant) if used.used_by is not None else {},
         field=used.field,
     )
@@ -308,9 +326,7 @@ def _simulated(tournament: Tournament) -> Iterator[SimulatedModel]:
 def _secrets(tournament: Tournament) -> dict[str, str]:
     """Environment variables that must be set, by field."""
     return {
-        f"{used.field}.apiKeySecretRef": secret_variable(used.endpoint.api_key_secret_ref)
-        for used in used_endpoints(tournament)
-        if used.endpoint.api_key_secret_ref is not None
+        field: secret_variable(reference) for used in used_endpoints(tournament) for field, reference in used.secrets
     }
 
 

@@ -7,13 +7,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from integration.stages.test_probe import SOURCE, distribution, judge, judging, sure
+from support.certificates import self_signed, tls_of
 from support.documents import ROOT, code_spans, tables
 from support.stage_world import Asked, Given, StageWorld, answer_recipe, grade_recipe, not_found, stub
 from tiltyard_jobs.contracts.recipes import AnyRecipe
@@ -155,6 +156,17 @@ def gateway(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, st
         return run(world, EndpointRef(url=f"http://127.0.0.1:{port}/v1", model="m", field=FIELD))
 
 
+def unknown_authority(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    context = tls_of(self_signed(world.root))
+
+    def greet(connection: socket.socket) -> None:
+        with suppress(OSError):  # the client goes away
+            context.wrap_socket(connection, server_side=True).close()
+
+    with listening(greet) as port:
+        return run(world, EndpointRef(url=f"https://127.0.0.1:{port}/v1", model="m", field=FIELD))
+
+
 def slow(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
     monkeypatch.setattr(preflight, "ANSWER_SECONDS", 0.2)
 
@@ -182,6 +194,7 @@ CASES: Mapping[str, Case] = {
     "pass the proxy": strict_proxy,
     "speak TLS": plain,
     "do without TLS": gateway,
+    "show a certificate that is trusted": unknown_authority,
     "answer in time": slow,
     "answer at all": refusing(500, message="out of memory"),
     "answer yet": refusing(503, message="Loading model"),

@@ -334,7 +334,7 @@ class ModelClient:
         """
         document = {"model": self.model, "prompt": tokens, "echo": True, "logprobs": 1}
         sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=1)  # vLLM writes one token at least
-        reply, usage = await self._forms[self._completions].ask(_drawn(document, sampling, seed))
+        reply, usage = await self._forms[self._completions].ask(_drawn(document, sampling, seed), quiet=True)
         return echo_of(reply, usage, count=len(tokens))
 
     async def detokenize(self, tokens: Sequence[int]) -> str | None:

@@ -63,7 +63,7 @@ class ExtraRequest(ApiModel):
 
 
 # What HTTP and Tiltyard set; and what opens doors, which a manifest would show to all who may read it.
-_OUR_HEADERS = "^(?i)(host|connection|expect|te|trailer|upgrade|user-agent|accept-encoding|content-.*|transfer-.*)$"
+_OUR_HEADERS = "^(?i)(host|connection|expect|trailer|upgrade|user-agent|accept-encoding|content-.*|transfer-.*)$"
 _CREDENTIALS = "^(?i)(authorization|proxy-authorization|cookie|(.*-)?(api-?key|token|secret))$"
 
 

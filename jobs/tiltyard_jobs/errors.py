@@ -105,13 +105,17 @@ class RecordVoidError(Exception):
         reason: why.
         detail: in our own words.
         words: the server's own, cut and escaped. They may quote the prompt.
+        members: those of the request that the server names.
     """
 
-    def __init__(self, reason: VoidReason, detail: str = "", words: str = "") -> None:
+    def __init__(
+        self, reason: VoidReason, detail: str = "", words: str = "", members: frozenset[str] = frozenset()
+    ) -> None:
         super().__init__(told(reason, detail))
         self.reason = reason
         self.detail = detail
         self.words = words
+        self.members = members
 
     @property
     def quoted(self) -> str:

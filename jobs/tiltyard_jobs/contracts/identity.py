@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from pydantic import Field
+
 from tiltyard_jobs.contracts.frozen import Contract, key_of
 
 
@@ -14,11 +16,18 @@ class ModelIdentity(Contract):
         uri: where the weights are (`hf://…`), `sim://…`, or for an endpoint `URL#model`.
         revision: the weights' revision, where the uri has one.
         options: serving options that can change replies (a quantisation, say), sorted.
+        extra_body: what is added to each request for text, as canonical JSON; empty where there is nothing.
     """
 
     uri: str
     revision: str | None = None
     options: tuple[str, ...] = ()
+    extra_body: str = Field(default="", exclude_if=lambda text: not text)
+
+    @property
+    def bare(self) -> ModelIdentity:
+        """The model, however it is asked."""
+        return self.model_copy(update={"extra_body": ""})
 
     @cached_property
     def id(self) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from decimal import ROUND_CEILING, Decimal
 from typing import ClassVar, Literal, Self, get_args
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.recipe import ArtifactRef
@@ -41,6 +41,10 @@ class EndpointRef(Contract):
         url: base URL of the OpenAI-compatible API, with its `/v1`.
         model: the name it is served by.
         api_key_env: environment variable that holds the key.
+        ca_bundle: path of a PEM file with the authorities that are trusted instead of the system's.
+        headers: sent with each request.
+        header_env: likewise; by header the environment variable that holds its value.
+        extra_body: members that are added to each request for text.
         field: the manifest's field that asked for it, for messages: `spec.competitors[2]`.
         max_concurrency: requests at once from one shard, at most; fewer where the server asks for it.
         probe: preflight could not ask it, since it is up only now: the first index of each Job finds out whether it can
@@ -51,9 +55,17 @@ class EndpointRef(Contract):
     model: str
     api_key_env: str | None = None
     ca_bundle: str | None = None
+    headers: dict[str, str] = Field(default_factory=dict, exclude_if=lambda headers: not headers)
+    header_env: dict[str, str] = Field(default_factory=dict, exclude_if=lambda headers: not headers)
+    extra_body: dict[str, JsonValue] = Field(default_factory=dict, exclude_if=lambda body: not body)
     field: str = ""
     max_concurrency: int = Field(default=64, ge=1)
     probe: bool = False
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """The environment variables that must be set."""
+        return frozenset(self.header_env.values()) | ({self.api_key_env} if self.api_key_env else set())
 
 
 class Limits(Contract):

@@ -37,8 +37,9 @@ import orjson
 from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, TransientError, VoidReason
 from tiltyard_jobs.llm.isolation import Isolation
 from tiltyard_jobs.llm.limiter import Limiter, RequestOutcome
-from tiltyard_jobs.llm.reply import document_of, server_error_of
+from tiltyard_jobs.llm.reply import document_of, thought_cut
 from tiltyard_jobs.llm.retry import RetryBudget, RetryPolicy, jittered_delay
+from tiltyard_jobs.llm.server_error import server_error_of
 from tiltyard_jobs.llm.transport import (
     ConnectionCut,
     NobodyListens,
@@ -338,7 +339,8 @@ class Caller:
             return self._unheard(f"HTTP {status}", retry_after=reply.retry_after, broke=status >= 500)
         if status in _FORBIDDEN:
             return ConfigurationError(
-                f"{self._url} refuses access to model {self._model!r} (HTTP {status}): check the endpoint's API key"
+                f"{self._url} refuses access to model {self._model!r} (HTTP {status}): check the endpoint's API key and"
+                " request.headers"
             )
         if status in _NOT_SERVED:
             if error.names_the_model:
@@ -356,7 +358,9 @@ class Caller:
         self._heard()
         if status < 300:
             return RecordVoidError(VoidReason.MALFORMED, f"HTTP {status}")
-        return RecordVoidError(VoidReason.REFUSED_BY_SERVER, error.detail(status), error.words)
+        if error.is_about_room:
+            return thought_cut(None)
+        return RecordVoidError(VoidReason.REFUSED_BY_SERVER, error.detail(status), error.words, error.members)
 
     async def _answers_others(self, path: str, *, since: float) -> bool:
         """Whether the endpoint has answered anybody since then; asks for one token itself where nobody else did."""

@@ -7,14 +7,18 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import orjson
+import structlog
 
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
 from tiltyard_jobs.llm.caller import Caller, NotServedError, Sleep
+from tiltyard_jobs.llm.form import RequestForm
 from tiltyard_jobs.llm.manner import MANNER_TOKENS, QUESTION, Manner, MannerOf, manner_of
 from tiltyard_jobs.llm.reply import (
     ChatReply,
@@ -35,6 +39,8 @@ from tiltyard_jobs.llm.thoughts import State
 from tiltyard_jobs.llm.transport import Transport
 from tiltyard_jobs.llm.usage import Usage
 
+log = structlog.get_logger(__name__)
+
 TOKENIZE = "/tokenize"
 DETOKENIZE = "/detokenize"
 
@@ -54,6 +60,9 @@ class Sampling:
 class ModelClient:
     """Calls to one model. For one event loop; any number of tasks.
 
+    Attributes:
+        warnings: sentences for the user about what the server does not take, as they are found.
+
     Args:
         transport: the way to the server.
         url: the endpoint as the user wrote it, for messages.
@@ -62,6 +71,7 @@ class ModelClient:
         rng: the source of jitter; draws nothing that shows in a result.
         policy: when to retry and when to give up.
         version: the path segment of the OpenAI API below the server's root.
+        extra_body: members that are added to each request for text.
         clock: monotonic seconds.
         sleep: waits.
     """
@@ -76,6 +86,7 @@ class ModelClient:
         rng: random.Random,
         policy: RetryPolicy | None = None,
         version: str = "v1",
+        extra_body: Mapping[str, Any] = MappingProxyType({}),
         clock: Callable[[], float] = time.monotonic,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
@@ -103,9 +114,25 @@ class ModelClient:
             clock=clock,
             sleep=sleep,
         )
+        self._extra_body = extra_body
         self._lacking: set[str] = set()
         self._manner = MannerOf(self._ask_manner)
-        self._system = SystemRole(f"{url}: model {model!r}", render=self._rendered, ask=self._ask_one_token)
+        where = f"{url}: model {model!r}"
+        self._system = SystemRole(where, render=self._rendered, ask=self._ask_one_token)
+        self.warnings: list[str] = []
+        questions: dict[str, dict[str, Any]] = {
+            self._completions: {"model": model, "prompt": "1"},
+            self._chat: {"model": model, "messages": one_word},
+        }
+        self._forms = {
+            path: RequestForm(where, partial(self._generate, path), question, self._warn)
+            for path, question in questions.items()
+        }
+
+    def _warn(self, sentence: str) -> None:
+        if sentence not in self.warnings:  # the same may be found at each path
+            self.warnings.append(sentence)
+            log.warning(sentence)
 
     @property
     def usage(self) -> Usage:
@@ -146,7 +173,7 @@ class ModelClient:
         if stop_token_ids:
             document["stop_token_ids"] = stop_token_ids
             document["skip_special_tokens"] = False  # so that `stop` is found where it is a special token
-        reply, usage = await self._caller.ask(self._completions, _drawn(document, sampling, seed))
+        reply, usage = await self._forms[self._completions].ask(_drawn(document, sampling, seed))
         return completion_of(reply, usage, limit=sampling.max_tokens)
 
     async def chat(
@@ -211,15 +238,18 @@ class ModelClient:
             reply, usage, json_schema=json_schema, logprobs=top_logprobs is not None, limit=sampling.max_tokens
         )
 
+    async def _generate(self, path: str, document: dict[str, Any]) -> tuple[dict[str, Any], Usage]:
+        return await self._caller.ask(path, {**self._extra_body, **document})
+
     async def _ask_chat(self, document: dict[str, Any], messages: Messages) -> tuple[dict[str, Any], Usage]:
         """Ask; where the model turns out to have no system role, change the document so and ask again."""
         try:
-            return await self._caller.ask(self._chat, document)
+            return await self._forms[self._chat].ask(document)
         except RecordVoidError as error:
             if document["messages"] is not messages or not await self._system.explains(error, messages):
                 raise
             document["messages"] = in_user_turn(messages)
-            return await self._caller.ask(self._chat, document)
+            return await self._forms[self._chat].ask(document)
 
     async def _lacks_room(self, reply: dict[str, Any]) -> bool:
         """Whether a reply was cut while the model thought."""
@@ -232,7 +262,7 @@ class ModelClient:
         document: dict[str, Any] = {"model": self.model, "messages": [{"role": "user", "content": QUESTION}]}
         sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=MANNER_TOKENS)
         try:
-            reply, _ = await self._caller.ask(self._chat, _drawn(document, sampling, 0))
+            reply, _ = await self._forms[self._chat].ask(_drawn(document, sampling, 0), quiet=True)
             parts, _ = chat_parts_of(reply)
         except RecordVoidError as error:
             if error.reason is VoidReason.UNAVAILABLE:
@@ -272,12 +302,13 @@ class ModelClient:
         Raises:
             RecordVoidError: the server cannot render these messages.
         """
+        settings = self._extra_body.get("chat_template_kwargs")
         # Templates that print today's date (Llama's) take this one: the same prefix every day.
         document = {
             "model": self.model,
             "messages": messages,
             "add_generation_prompt": True,
-            "chat_template_kwargs": {"date_string": "26 Jul 2024"},
+            "chat_template_kwargs": {"date_string": "26 Jul 2024", **(settings if isinstance(settings, dict) else {})},
         }
         return await self._tokens(document)
 
@@ -303,7 +334,7 @@ class ModelClient:
         """
         document = {"model": self.model, "prompt": tokens, "echo": True, "logprobs": 1}
         sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=1)  # vLLM writes one token at least
-        reply, usage = await self._caller.ask(self._completions, _drawn(document, sampling, seed))
+        reply, usage = await self._forms[self._completions].ask(_drawn(document, sampling, seed), quiet=True)
         return echo_of(reply, usage, count=len(tokens))
 
     async def detokenize(self, tokens: Sequence[int]) -> str | None:
@@ -317,7 +348,7 @@ class ModelClient:
         return None if tokens is None else await self.detokenize(tokens)
 
     async def _ask_one_token(self, messages: Messages) -> None:
-        await self._caller.ask(self._chat, {"model": self.model, "messages": messages, "max_tokens": 1})
+        await self._forms[self._chat].ask({"model": self.model, "messages": messages, "max_tokens": 1})
 
     async def _tokens(self, document: dict[str, Any]) -> list[int] | None:
         reply = await self._ask_extension(TOKENIZE, document)

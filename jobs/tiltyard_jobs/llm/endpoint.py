@@ -6,11 +6,13 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Self
 
+from tiltyard_jobs.contracts.tasks import EndpointRef
 from tiltyard_jobs.llm.caller import Sleep
 from tiltyard_jobs.llm.client import ModelClient
 from tiltyard_jobs.llm.retry import RetryPolicy
@@ -30,6 +32,9 @@ class ModelEndpoint:
         api_key_env: the environment variable that holds the bearer token; None where none is needed.
         ca_bundle: a PEM file of the authorities to trust; None trusts the system's.
         max_concurrency: the most requests under way at once.
+        headers: sent with each request.
+        header_env: likewise; by header the environment variable that holds its value.
+        extra_body: members that are added to each request for text.
     """
 
     url: str
@@ -37,6 +42,23 @@ class ModelEndpoint:
     api_key_env: str | None = None
     ca_bundle: Path | None = None
     max_concurrency: int = 64
+    headers: Mapping[str, str] = field(default_factory=dict)
+    header_env: Mapping[str, str] = field(default_factory=dict)
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, ref: EndpointRef) -> Self:
+        """The endpoint that a task names."""
+        return cls(
+            url=ref.url,
+            model=ref.model,
+            api_key_env=ref.api_key_env,
+            ca_bundle=Path(ref.ca_bundle) if ref.ca_bundle else None,
+            max_concurrency=ref.max_concurrency,
+            headers=ref.headers,
+            header_env=ref.header_env,
+            extra_body=ref.extra_body,
+        )
 
     @property
     def root(self) -> str:
@@ -82,6 +104,8 @@ async def connect(
         max_connections=endpoint.max_concurrency,
         api_key_env=endpoint.api_key_env,
         ca_bundle=endpoint.ca_bundle,
+        headers=endpoint.headers,
+        header_env=endpoint.header_env,
         time_outs=time_outs,
     )
     try:
@@ -93,6 +117,7 @@ async def connect(
             rng=rng,
             policy=policy,
             version=endpoint.version,
+            extra_body=endpoint.extra_body,
             clock=clock,
             sleep=sleep,
         )

@@ -13,11 +13,13 @@ import math
 import os
 import re
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 from urllib.request import getproxies, proxy_bypass
 
@@ -35,6 +37,7 @@ SPARE_CONNECTIONS = 2
 # A gateway's mistake must not put a worker to sleep for a day.
 LONGEST_RETRY_AFTER = 120.0
 _GREETING_SECONDS = 5.0
+_HIDDEN, _LEAST_HIDDEN = b"(not shown)", 6  # characters: shorter ones are words that stand in any text
 _PROXY_WANTS_CREDENTIALS = 407
 # X509_V_ERR_CERT_NOT_YET_VALID, _CERT_HAS_EXPIRED, _HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH
 _NO_MATTER_OF_AUTHORITY = frozenset({9, 10, 62, 64})
@@ -116,6 +119,8 @@ class HttpTransport:
         max_connections: the pool's size.
         api_key_env: the environment variable that holds the bearer token; None sends none.
         ca_bundle: a PEM file of the authorities to trust in place of the system's.
+        headers: sent with each request, besides our own.
+        header_env: likewise; by header the environment variable that holds its value.
         time_outs: when a request is given up.
         max_reply_bytes: a larger reply is cut off and raises ReplyTooLarge.
 
@@ -130,6 +135,8 @@ class HttpTransport:
         max_connections: int,
         api_key_env: str | None = None,
         ca_bundle: Path | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        header_env: Mapping[str, str] = MappingProxyType({}),
         time_outs: TimeOuts | None = None,
         max_reply_bytes: int = MAX_REPLY_BYTES,
     ) -> None:
@@ -141,9 +148,15 @@ class HttpTransport:
         self._max_reply_bytes = max_reply_bytes
         self._urls: dict[str, URL] = {}
         time_outs = time_outs or TimeOuts()
-        headers = CIMultiDict({"Content-Type": "application/json", "Accept-Encoding": "identity"})
+        sent = CIMultiDict({"Content-Type": "application/json", "Accept-Encoding": "identity", **headers})
+        secrets = {name: _secret(variable, f"header {name}") for name, variable in header_env.items()}
+        sent.update(secrets)
         if api_key_env is not None:
-            headers["Authorization"] = f"Bearer {_api_key(api_key_env)}"
+            secrets["Authorization"] = _secret(api_key_env, "API key")
+            sent["Authorization"] = f"Bearer {secrets['Authorization']}"
+        # What a server repeats of them in an error is not shown. The longest first: one may be a part of another.
+        values = (value.encode() for value in (*secrets.values(), *headers.values()) if len(value) >= _LEAST_HIDDEN)
+        self._hidden = sorted(values, key=len, reverse=True)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=max_connections + SPARE_CONNECTIONS,
@@ -151,7 +164,7 @@ class HttpTransport:
                 ssl=_ssl_context(ca_bundle) if ca_bundle is not None else True,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers=headers,
+            headers=sent,
             skip_auto_headers=("Accept",),
             timeout=aiohttp.ClientTimeout(total=time_outs.total, sock_connect=time_outs.connect),
         )
@@ -193,6 +206,9 @@ class HttpTransport:
             raise self._expects_tls()
         headers = response.headers
         retry_after = _retry_after(headers) if response.status >= 400 and "Retry-After" in headers else None
+        if response.status >= 400:
+            for value in self._hidden:
+                data = data.replace(value, _HIDDEN)
         return Reply(response.status, data, retry_after)
 
     def _fault(self, error: Exception) -> TransportError | ConfigurationError:
@@ -260,20 +276,20 @@ def _parse_root(root: str) -> URL:
     return url
 
 
-def _api_key(variable: str) -> str:
-    key = os.environ.get(variable, "").strip()  # secrets made from files often end in a newline
-    if not key:
-        raise ConfigurationError(f"the environment variable {variable} for the endpoint's API key is empty or not set")
-    if not key.isascii() or not key.isprintable():
-        raise ConfigurationError(f"the environment variable {variable} holds characters that no API key can have")
-    return key
+def _secret(variable: str, what: str) -> str:
+    value = os.environ.get(variable, "").strip()  # secrets made from files often end in a newline
+    if not value:
+        raise ConfigurationError(f"the environment variable {variable} for the endpoint's {what} is empty or not set")
+    if not value.isascii() or not value.isprintable():
+        raise ConfigurationError(f"the environment variable {variable} holds characters that no {what} can have")
+    return value
 
 
 def _ssl_context(ca_bundle: Path) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=str(ca_bundle))
     except OSError as error:  # ssl.SSLError is one
-        raise ConfigurationError(f"the CA bundle {ca_bundle} cannot be read as PEM: {error}") from error
+        raise ConfigurationError(f"the CA bundle {ca_bundle} (request.caBundle) cannot be read: {error}") from error
 
 
 def _distrust(place: str, error: Exception) -> ConfigurationError:
@@ -283,7 +299,7 @@ def _distrust(place: str, error: Exception) -> ConfigurationError:
         return ConfigurationError(f"the certificate of {place} is not valid ({reason}): renew it, or correct the url")
     return ConfigurationError(
         f"the certificate of {place} is not trusted ({reason}): name a PEM file with the CA bundle that signed it in"
-        " the environment variable SSL_CERT_FILE"
+        " request.caBundle, or in the environment variable SSL_CERT_FILE"
     )
 
 

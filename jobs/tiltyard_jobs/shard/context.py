@@ -175,23 +175,17 @@ class ShardContext(Generic[RecipeT_co]):
         ref = endpoint or self.task.endpoint
         if ref is None:
             raise ValueError(f"stage {self.task.stage} has no model")
-        server = ModelEndpoint(
-            url=ref.url,
-            model=ref.model,
-            api_key_env=ref.api_key_env,
-            ca_bundle=Path(ref.ca_bundle) if ref.ca_bundle else None,
-            max_concurrency=ref.max_concurrency,
-        )
         limits = self.task.limits
         policy = RetryPolicy(
             deadline=limits.record_deadline_seconds, endpoint_deadline=limits.endpoint_deadline_seconds
         )
         started = self.clock()
-        async with connect(server, rng=self.rng, policy=policy, clock=self.clock) as client:
+        async with connect(ModelEndpoint.of(ref), rng=self.rng, policy=policy, clock=self.clock) as client:
             try:
                 yield client
             finally:
                 self.meter.add(client.usage, self.clock() - started)
+                self.warnings.extend(f"{ref.field}: {sentence}" for sentence in client.warnings)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import math
 import re
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         faults = FaultPlan({fault: getattr(options, f"fault_{fault}") for fault in Fault}, options.fault_seed)
         listener = _listen(options.host, options.port)
         log = _open_log(options.request_log)
+        tls = _tls(options.ssl_certfile, options.ssl_keyfile)
     except ConfigurationError as error:
         print(f"error: {error}", file=sys.stderr)
         return ExitCode.CONFIGURATION
@@ -49,16 +51,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         max_running=options.max_num_seqs,
         retry_after_s=options.retry_after,
         log=log,
+        headers=tuple(options.require_header),
     )
     try:
-        asyncio.run(_serve(parameters, server_options, listener))
+        asyncio.run(_serve(parameters, server_options, listener, tls))
     finally:
         if log is not None:
             log.close()
     return ExitCode.COMPLETE
 
 
-async def _serve(parameters: SimParameters, options: ServerOptions, listener: socket.socket) -> None:
+async def _serve(
+    parameters: SimParameters, options: ServerOptions, listener: socket.socket, tls: ssl.SSLContext | None
+) -> None:
     server = SimServer(parameters, options)
     told_to_stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -69,9 +74,10 @@ async def _serve(parameters: SimParameters, options: ServerOptions, listener: so
         web.Server(server.handle, handler_cancellation=True, access_log=None), shutdown_timeout=_GRACE_S
     )
     await runner.setup()
-    await web.SockSite(runner, listener, backlog=1024).start()
+    await web.SockSite(runner, listener, backlog=1024, ssl_context=tls).start()
     host, port = listener.getsockname()[:2]
-    print(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
+    scheme = "http" if tls is None else "https"
+    print(f"listening on {scheme}://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
     await told_to_stop.wait()
     server.stop()
     await runner.cleanup()
@@ -94,6 +100,24 @@ def _open_log(path: Path | None) -> RequestLogWriter | None:
         raise ConfigurationError(f"--request-log {path}: {error.strerror or error}") from error
 
 
+def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    if certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(certificate, key)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigurationError(f"--ssl-certfile {certificate}: {error.strerror or error}") from error
+    return context
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon:
+        raise argparse.ArgumentTypeError(f"{text!r} must be NAME: VALUE")
+    return name.strip(), value.strip()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tiltyard_jobs.sim", description=__doc__, allow_abbrev=False)
     parser.add_argument("--uri", required=True, help="sim://NAME?parameter=value&…: who the expert is")
@@ -101,6 +125,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=_Whole(0, 65_535), default=8000, help="0: a free one; it is printed")
     parser.add_argument("--request-log", type=Path, metavar="FILE", help="append a line for each request")
+    parser.add_argument("--ssl-certfile", type=Path, metavar="FILE", help="serve TLS with this certificate (PEM)")
+    parser.add_argument("--ssl-keyfile", type=Path, metavar="FILE", help="its key")
+    parser.add_argument(
+        "--require-header",
+        type=_header,
+        action="append",
+        default=[],
+        metavar="NAME: VALUE",
+        help="answer 401 without it; may be repeated",
+    )
     parser.add_argument("--latency-ms", type=_number, default=0.0, help="before each reply")
     parser.add_argument("--latency-per-token-ms", type=_number, default=0.0, help="more for each token written")
     parser.add_argument("--max-num-seqs", type=_Whole(1, 100_000), default=256, help="requests served at once")

@@ -127,7 +127,11 @@ class Expert:
 
     def _thought(self, request: Generation, room: int) -> Thought:
         """What it thinks before it replies to a chat."""
-        return think(self.parameters.thoughts, self._chance("thought", request), room) if request.chat else Thought("")
+        return (
+            think(self.parameters.thoughts, self._chance("thought", request), room)
+            if request.chat and request.thinks
+            else Thought("")
+        )
 
     def _draft(self, request: Generation) -> _Draft:
         if (solution := solution_of(self.parameters, request)) is not None:

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.sim.chance import Chance
 from tiltyard_jobs.sim.domains import Domain
+from tiltyard_jobs.sim.refusals import REFUSALS
 
 _SCHEME = "sim://"
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
@@ -76,6 +77,7 @@ class SimParameters:
         thoughts: how it thinks.
         fences: whether JSON that it writes stands in a code fence.
         numbers: whether it writes the labels 1 and 2 as numbers in JSON.
+        refuses: what its server does not take of a request; see `refusals`.
         humaneval_breaks: it knows HumanEval's solutions, and breaks every n-th (0: none); None: it knows none.
     """
 
@@ -90,6 +92,7 @@ class SimParameters:
     thoughts: ThoughtParameters = ThoughtParameters()
     fences: bool = False
     numbers: bool = False
+    refuses: frozenset[str] = frozenset()
     humaneval_breaks: int | None = None
 
     def skill_in(self, domain: Domain) -> float:
@@ -129,12 +132,25 @@ class _OneOf:
         return text if text in self._words else None
 
 
+class _SomeOf:
+    """Some of some words, between commas."""
+
+    def __init__(self, *words: str) -> None:
+        self._words = frozenset(words)
+        self.allowed = f"one or more of {', '.join(words)}, with commas between them"
+
+    def __call__(self, text: str) -> frozenset[str] | None:
+        """The words, or None where one of them is unknown."""
+        given = frozenset(text.split(","))
+        return given if given <= self._words else None
+
+
 THOUGHT_FORMS = ("none", "inline", "unopened", "reasoning", "reasoning_content", "channels")
 """See `thinking`."""
 
 _SHARE = _Range(0, 1)
 _FLAG = _Range(0, 1, whole=True)
-RANGES: Mapping[str, _Range | _OneOf] = MappingProxyType(
+RANGES: Mapping[str, _Range | _OneOf | _SomeOf] = MappingProxyType(
     {
         "seed": _Range(0, 10**15, whole=True),
         "skill": _SHARE,
@@ -156,6 +172,7 @@ RANGES: Mapping[str, _Range | _OneOf] = MappingProxyType(
         "thoughts.silent": _SHARE,
         "fences": _FLAG,
         "numbers": _FLAG,
+        "refuses": _SomeOf(*REFUSALS),
         "humaneval.breaks": _Range(0, 164, whole=True),
     }
 )
@@ -194,6 +211,7 @@ def parse_sim_uri(uri: str) -> SimParameters:
         thoughts=ThoughtParameters(form=values.get("thoughts", "none"), **of_thoughts),
         fences=bool(values.get("fences", 0)),
         numbers=bool(values.get("numbers", 0)),
+        refuses=values.get("refuses", frozenset()),
         humaneval_breaks=int(values["humaneval.breaks"]) if "humaneval.breaks" in values else None,
         **plain,
     )

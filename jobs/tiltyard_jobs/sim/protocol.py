@@ -27,12 +27,14 @@ class RequestError(Exception):
         status: HTTP status.
         message: one sentence.
         param: the member at fault.
+        code: a short code in place of the status.
     """
 
-    def __init__(self, status: int, message: str, param: str | None = None) -> None:
+    def __init__(self, status: int, message: str, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.param = param
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Generation:
         schema: JSON schema that the reply must satisfy.
         echo: the prompt is repeated before the reply.
         chat: it was asked as a conversation, so that an expert may think before it replies.
+        thinks: it was not told to do without.
     """
 
     kind: RequestKind
@@ -64,12 +67,13 @@ class Generation:
     schema: Mapping[str, Any] | None = None
     echo: bool = False
     chat: bool = False
+    thinks: bool = True
 
 
-def error_body(status: int, message: str, param: str | None) -> dict[str, Any]:
+def error_body(status: int, message: str, param: str | None, code: str | None = None) -> dict[str, Any]:
     """An error as vLLM sends it."""
     kinds = {404: "NotFoundError", 429: "TooManyRequestsError", 500: "InternalServerError"}
-    error = {"message": message, "type": kinds.get(status, "BadRequestError"), "param": param, "code": status}
+    error = {"message": message, "type": kinds.get(status, "BadRequestError"), "param": param, "code": code or status}
     return {"error": error}
 
 
@@ -119,8 +123,16 @@ def chat_request(document: Mapping[str, Any]) -> Generation:
         top_logprobs=top_logprobs,
         schema=_schema(document.get("response_format")),
         chat=True,
+        thinks=not _told_not_to_think(document),
         **_sampling(document),
     )
+
+
+def _told_not_to_think(document: Mapping[str, Any]) -> bool:
+    settings = document.get("chat_template_kwargs") or {}
+    if not isinstance(settings, dict):
+        raise RequestError(400, "chat_template_kwargs must be an object.", "chat_template_kwargs")
+    return settings.get("enable_thinking") is False or document.get("reasoning_effort") == "none"
 
 
 def turns_of_messages(document: Mapping[str, Any]) -> tuple[Turn, ...]:

@@ -22,6 +22,7 @@ from tiltyard_jobs.sim.metrics import Metrics
 from tiltyard_jobs.sim.parameters import SimParameters
 from tiltyard_jobs.sim.prefix_cache import BLOCK, PrefixCache
 from tiltyard_jobs.sim.protocol import Generation, RequestError
+from tiltyard_jobs.sim.refusals import RefusedMember, refuse
 from tiltyard_jobs.sim.request_log import CLIENT_GONE, RequestLogWriter
 from tiltyard_jobs.sim.thinking import message_of
 from tiltyard_jobs.sim.tokenizer import count_tokens, encode, token_bytes
@@ -64,6 +65,7 @@ class ServerOptions:
         max_running: requests served at once; the others wait.
         retry_after_s: the Retry-After of a 429, whole seconds.
         log: where requests are logged.
+        headers: without any one of these a request is answered with 401.
     """
 
     model: str
@@ -73,6 +75,7 @@ class ServerOptions:
     max_running: int = 256
     retry_after_s: int = 1
     log: RequestLogWriter | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ class SimServer:
         self._expert = Expert(parameters)
         self._longest = parameters.max_model_len
         self._thoughts = parameters.thoughts.form
+        self._refuses = parameters.refuses
         self._cache = PrefixCache()
         self._metrics = Metrics()
         self._places = asyncio.Semaphore(options.max_running)
@@ -119,7 +123,7 @@ class SimServer:
         if log is not None:
             sequence = log.arrived(path, digest, protocol.kind_of(path, generation), fault)
         try:
-            response = await self._respond(request, document, generation, error, fault)
+            response = self._barred(request) or await self._respond(request, document, generation, error, fault)
             if not response.prepared:
                 await response.prepare(request)
                 await response.write_eof()
@@ -159,13 +163,19 @@ class SimServer:
                 raise RequestError(400, "The body must be a JSON object.")
             done = await self._serve(request.path, document, generation, overlong=fault is Fault.OVERLONG)
         except RequestError as refusal:
-            return _json(protocol.error_body(refusal.status, str(refusal), refusal.param), refusal.status)
+            return _json(protocol.error_body(refusal.status, str(refusal), refusal.param, refusal.code), refusal.status)
         body = orjson.dumps(done.body)
         if fault is Fault.GARBAGE:
             return web.Response(body=_GARBAGE[len(body) % len(_GARBAGE)], content_type="application/json")
         if fault is Fault.CUT:
             return await _cut(request, body)
         return web.Response(body=body, content_type="application/json")
+
+    def _barred(self, request: web.BaseRequest) -> web.StreamResponse | None:
+        for name, value in self._options.headers:
+            if request.headers.get(name) != value and request.path != "/health":
+                return _json(protocol.error_body(401, f"The header {name} is missing or wrong.", None), 401)
+        return None
 
     def _plain(self, request: web.BaseRequest) -> web.Response:
         match request.path:
@@ -193,12 +203,15 @@ class SimServer:
             model = document.get("model")
             if model is not None and model != self._options.model:
                 raise RequestError(404, f"The model `{model}` does not exist.", "model")
+            refuse(self._refuses, document)
             if path == protocol.COMPLETIONS:
                 return protocol.completion_request(document), None
             if path == protocol.CHAT:
                 return protocol.chat_request(document), None
         except RequestError as error:
             return None, error
+        except RefusedMember as error:
+            return None, RequestError(400, str(error), error.param, error.code)
         return None, None
 
     async def _serve(self, path: str, document: Document, generation: Generation | None, *, overlong: bool) -> _Work:
@@ -234,7 +247,8 @@ class SimServer:
         content: Document
         if chat:
             entries = reply.logprobs and {"content": [_logprob_entry(entry) for entry in reply.logprobs]}
-            content = {"message": message_of(self._thoughts, reply.text), "logprobs": entries}
+            form = self._thoughts if generation.thinks else "none"
+            content = {"message": message_of(form, reply.text), "logprobs": entries}
         else:
             content = {"text": reply.text, "logprobs": None}
         body = {

@@ -47,7 +47,7 @@ from tiltyard_jobs.usertexts import check_texts
 ENDPOINT_SECONDS = 8.0  # of refused connections and failures, until an endpoint counts as down
 ANSWER_SECONDS = 120.0  # for all that it is asked: a model may have to be loaded first
 PROBE_SECONDS = 600.0  # for the probe, in which a model may think: as long as a record may take
-ONE_TOKEN = Sampling(temperature=0.0, top_p=1.0, max_tokens=1)
+ONE_TOKEN = Sampling(temperature=1.0, top_p=1.0, max_tokens=1)
 _LISTERS = 8  # listings of artifacts at once
 
 
@@ -89,7 +89,7 @@ async def find_problems(context: PreflightContext, seen: list[str]) -> list[str]
     missing = {variable for variable in task.secrets.values() if not os.environ.get(variable)}
     if task.check_store and not any(field.startswith("spec.output.") for field in _fields_of(task, missing)):
         checks.insert(0, ("spec.output", context.store.check))
-    able = [named for named in task.endpoints if named.endpoint.api_key_env not in missing]
+    able = [named for named in task.endpoints if not named.endpoint.variables & missing]
     async with asyncio.TaskGroup() as group:
         asking = [group.create_task(check_endpoint(context, named)) for named in able]
         problems = [
@@ -206,12 +206,7 @@ def check_folder(model: ModelFolder, systems: Iterable[str | None]) -> None:
 async def check_endpoint(context: PreflightContext, named: NamedEndpoint) -> str | None:
     """What is wrong with an endpoint that runs already; None where nothing is."""
     ref = named.endpoint
-    server = ModelEndpoint(
-        url=ref.url,
-        model=ref.model,
-        api_key_env=ref.api_key_env,
-        ca_bundle=Path(ref.ca_bundle) if ref.ca_bundle else None,
-    )
+    server = ModelEndpoint.of(ref)
     policy, patience = RetryPolicy(endpoint_deadline=ENDPOINT_SECONDS), ANSWER_SECONDS
     try:
         async with (
@@ -224,6 +219,7 @@ async def check_endpoint(context: PreflightContext, named: NamedEndpoint) -> str
             for finding in await probe(client, named.probes):
                 context.warnings.append(f"{ref.field}: {finding.sentence}")
                 context.log.warning(context.warnings[-1], finding=str(finding.kind))
+            context.warnings.extend(f"{ref.field}: {sentence}" for sentence in client.warnings)
     except (ConfigurationError, TransientError) as error:
         return str(error.under(ref.field))
     except TimeoutError:

@@ -17,6 +17,7 @@ from tiltyard.api.places import problems_on_cluster, problems_on_machine, unsupp
 from tiltyard.api.pods import KeyReference, ObjectReference, PodPatch, Resources, secret_variable
 from tiltyard.api.problems import ManifestError, Problem
 from tiltyard.api.rating import Rating
+from tiltyard.api.request import CaBundle, Header, ParticipantRequest
 from tiltyard.api.scalars import INFERENCE_SERVICE_SCHEME, local_path, parse_quantity
 from tiltyard.api.serving import ModelServing, Serving
 from tiltyard.api.spec import TournamentSpec
@@ -42,6 +43,7 @@ __all__ = [
     "Battles",
     "BenchmarkFile",
     "Bucket",
+    "CaBundle",
     "Condition",
     "Curation",
     "Dataset",
@@ -52,6 +54,7 @@ __all__ = [
     "Endpoint",
     "Evaluation",
     "GivenInstructions",
+    "Header",
     "Instructions",
     "Jobs",
     "KeyReference",
@@ -67,6 +70,7 @@ __all__ = [
     "Output",
     "Outputs",
     "Participant",
+    "ParticipantRequest",
     "PodPatch",
     "Problem",
     "ProgramEnvironment",

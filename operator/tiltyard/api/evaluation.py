@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from tiltyard.api.base import MAP_BY_NAME, ApiModel
+from tiltyard.api.request import ExtraRequest
 from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import Sha256, TextsUri, TokenLimit
 from tiltyard.api.serving import ModelServing
@@ -210,6 +211,8 @@ class Evaluation(ApiModel):
     """Tasks of lm-evaluation-harness. Replies are measured; no code that a model wrote is run."""
     serving: ModelServing = ModelServing()
     """How the base model and the trained model are served."""
+    request: ExtraRequest | None = None
+    """What is added to the requests to the base model and the trained model."""
     competitors: bool = False
     """Whether the competitors are evaluated too. Default: false."""
     allow_code_execution: bool = False

@@ -27,6 +27,9 @@ _SAME = (
 )
 
 
+_TWINS = f"!(has(a.request) && has(a.request.extraBody)) && !(has(b.request) && has(b.request.extraBody)) && ({_SAME})"
+
+
 def _enough(spec: TournamentSpec) -> Iterator[Violation]:
     if not spec.judges and len(spec.competitors) < 3:
         yield Violation(("judges",), f"{len(spec.competitors)} competitors and no judges")
@@ -61,9 +64,10 @@ def _twins(field: str, participants: tuple[Participant, ...]) -> Iterator[Violat
 
 
 def _self_judging(spec: TournamentSpec) -> Iterator[Violation]:
-    players = {identity: c.name for c in spec.competitors if (identity := _identity(c)) is not None}
+    # However it is asked, it is the same model.
+    players = {identity.bare: c.name for c in spec.competitors if (identity := _identity(c)) is not None}
     for position, judge in enumerate(spec.judges):
-        identity = _identity(judge)
+        identity = of_judge.bare if (of_judge := _identity(judge)) is not None else None
         if identity is not None and identity in players:
             yield Violation(("judges", position), f'"{identity.uri}", which competes as {players[identity]}')
 
@@ -116,15 +120,16 @@ UNIQUE_NAMES: Rule[TournamentSpec] = Rule(
     field_path=".judges",
 )
 TWIN_COMPETITORS: Rule[TournamentSpec] = Rule(
-    sentence="must differ from every other competitor in uri, revision or arguments that change replies",
+    sentence="must differ from every other competitor in uri, revision, request.extraBody or arguments that change"
+    " replies",
     check=_twin_competitors,
-    cel=f"self.competitors.all(a, !self.competitors.exists(b, a.name != b.name && ({_SAME})))",
+    cel=f"self.competitors.all(a, !self.competitors.exists(b, a.name != b.name && {_TWINS}))",
     field_path=".competitors",
 )
 TWIN_JUDGES: Rule[TournamentSpec] = Rule(
-    sentence="must differ from every other judge in uri, revision or arguments that change replies",
+    sentence="must differ from every other judge in uri, revision, request.extraBody or arguments that change replies",
     check=_twin_judges,
-    cel=f"!has(self.judges) || self.judges.all(a, !self.judges.exists(b, a.name != b.name && ({_SAME})))",
+    cel=f"!has(self.judges) || self.judges.all(a, !self.judges.exists(b, a.name != b.name && {_TWINS}))",
     field_path=".judges",
 )
 NO_SELF_JUDGING: Rule[TournamentSpec] = Rule(

@@ -10,6 +10,7 @@ from pydantic import Field
 from tiltyard.api.base import ApiModel
 from tiltyard.api.identity import identity_options
 from tiltyard.api.pods import KeyReference
+from tiltyard.api.request import ParticipantRequest
 from tiltyard.api.rules import Rule, Violation, no_file_uri
 from tiltyard.api.scalars import EndpointUrl, Line, ModelUri, ParticipantName, Prefix, Stop, WeightsUri, Word
 from tiltyard.api.serving import ModelServing
@@ -96,10 +97,45 @@ OWN_NAME: Rule[Participant] = Rule(
 )
 
 
+def _headers_of_endpoint(participant: Participant) -> Iterator[Violation]:
+    request = participant.request
+    if request is None or participant.endpoint is not None:
+        return
+    if request.headers:
+        yield Violation(("request", "headers"), f"{len(request.headers)} for a model")
+    if request.ca_bundle is not None:
+        yield Violation(("request", "caBundle"), "one for a model")
+
+
+def _key_and_authorization(participant: Participant) -> Iterator[Violation]:
+    endpoint, request = participant.endpoint, participant.request
+    if endpoint is None or endpoint.api_key_secret_ref is None or request is None:
+        return
+    for place, header in enumerate(request.headers):
+        if header.name.lower() == "authorization":
+            yield Violation(("request", "headers", place), f"{header.name} and apiKeySecretRef")
+
+
+HEADERS_OF_ENDPOINT: Rule[Participant] = Rule(
+    sentence="must not be set without an endpoint: a model that Tiltyard serves needs none",
+    check=_headers_of_endpoint,
+    cel="has(self.endpoint) || !has(self.request) || !(has(self.request.caBundle)"
+    " || (has(self.request.headers) && size(self.request.headers) > 0))",
+    field_path=".request",
+)
+ONE_AUTHORIZATION: Rule[Participant] = Rule(
+    sentence="must not be Authorization where endpoint.apiKeySecretRef sets it: remove one of the two",
+    check=_key_and_authorization,
+    cel="!has(self.endpoint) || !has(self.endpoint.apiKeySecretRef) || !has(self.request)"
+    " || !has(self.request.headers) || !self.request.headers.exists(h, h.name.matches('^(?i)authorization$'))",
+    field_path=".request.headers",
+)
+
+
 class Participant(ApiModel):
     """A competitor or a neutral judge."""
 
-    RULES = (ONE_SOURCE, NOTHING_TO_SERVE, OWN_NAME)
+    RULES = (ONE_SOURCE, NOTHING_TO_SERVE, OWN_NAME, HEADERS_OF_ENDPOINT, ONE_AUTHORIZATION)
 
     name: ParticipantName
     """The participant's name in this tournament: a DNS label of at most 32 characters."""
@@ -109,6 +145,8 @@ class Participant(ApiModel):
     """How `model` is served. Absent: all defaults."""
     endpoint: Endpoint | None = None
     """A server that is already running, instead of `model`."""
+    request: ParticipantRequest | None = None
+    """What is added to the requests to the model."""
     chat_template_prefix: Prefix | None = None
     """The text before the user's words in the model's chat template; instructions are mined by completing it.
     Absent: it is derived from the served model's own chat template, checked and recorded."""
@@ -125,11 +163,12 @@ class Participant(ApiModel):
         """What its replies depend on: never its name, its licence, its resources or the number of replicas.
 
         For a model the uri, the revision and the arguments of `serving.args` that can change replies (see
-        `tiltyard.api.identity`); for an endpoint `URL#model`.
+        `tiltyard.api.identity`); for an endpoint `URL#model`; for both what is added to requests.
         """
+        extra = self.request.identity if self.request is not None else ""
         if self.endpoint is not None:
-            return ModelIdentity(uri=self.endpoint.identity_uri)
+            return ModelIdentity(uri=self.endpoint.identity_uri, extra_body=extra)
         if self.model is None:
             raise ValueError(f"{self.name} has neither model nor endpoint")  # no valid manifest holds one
         options = identity_options(self.serving.args) if self.serving is not None else ()
-        return ModelIdentity(uri=self.model.uri, revision=self.model.revision, options=options)
+        return ModelIdentity(uri=self.model.uri, revision=self.model.revision, options=options, extra_body=extra)

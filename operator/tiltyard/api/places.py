@@ -8,6 +8,7 @@ from typing import NamedTuple
 from tiltyard.api.fields import broken_rules, walk
 from tiltyard.api.participant import Endpoint, ModelSource
 from tiltyard.api.problems import Problem, given_text, path_text
+from tiltyard.api.request import CaBundle
 from tiltyard.api.scalars import INFERENCE_SERVICE_SCHEME
 from tiltyard.api.tournament import Tournament
 
@@ -83,6 +84,7 @@ def problems_on_machine(tournament: Tournament, *, folder_given: bool) -> list[P
         folder_given: a folder stands in for `spec.output` (`--out DIR`).
     """
     problems = [*_cluster_models(tournament), *_cluster_endpoints(tournament), *_cluster_training(tournament)]
+    problems += _cluster_authorities(tournament)
     if tournament.spec.output is None and not folder_given:
         problems.append(Problem("spec.output", "is missing; set output.s3.uri, or give a folder with --out DIR"))
     return problems
@@ -108,6 +110,12 @@ def _cluster_models(tournament: Tournament) -> Iterator[Problem]:
                 path_text((*path, "uri")),
                 f"must be hf://, file:// or sim:// on one machine (or use an endpoint), given {given_text(model.uri)}",
             )
+
+
+def _cluster_authorities(tournament: Tournament) -> Iterator[Problem]:
+    for path, bundle in walk(tournament):
+        if isinstance(bundle, CaBundle) and bundle.file is None:
+            yield Problem(path_text(path), "must be a file on one machine: give caBundle.file")
 
 
 def _cluster_endpoints(tournament: Tournament) -> Iterator[Problem]:

@@ -61,8 +61,11 @@ def given_text(value: Any, path: Iterable[str | int] = ()) -> str:
         return "a mapping" if value else "an empty mapping"
     if isinstance(value, list | tuple):
         return f"a list of {len(value)}"
-    if isinstance(value, str) and any("secret" in str(step).lower() for step in path):
+    steps = [str(step).lower() for step in path]
+    if isinstance(value, str) and any("secret" in step or step == "headers" for step in steps):
         return "a text (not shown)"
+    if "headers" in steps:
+        return "a value (not shown)"
     if isinstance(value, str):
         return _quoted(re.sub(r"//[^/\s]*@", "//…@", value))
     return _shortened(json.dumps(value))

@@ -92,6 +92,11 @@ RubricLine = Annotated[
     ),
 ]
 Stop = Annotated[str, Text("a text of at most 256 characters", None, 256)]
+HeaderName = Annotated[str, Text("the name of an HTTP header", r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", 128)]
+HeaderText = Annotated[
+    str, Text("one line of at most 4096 visible ASCII characters and blanks", r"[!-~]([ -~]*[!-~])?", 4096)
+]
+FileUri = Annotated[str, Text("file:///PATH or file://./PATH", _FILE, 512)]
 ColumnName = Annotated[str, Text("the name of a column, at most 128 characters", r"[^\n\r]+", 128)]
 _PLAIN = r"[^{}]|\{\{|\}\}"
 TextTemplate = Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -159,6 +160,33 @@ class Quantity:
 @dataclass(frozen=True)
 class Opaque:
     """An object of Kubernetes' own that is passed on as it is: the API server checks it when the child is made."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+
+
+@dataclass(frozen=True)
+class JsonObject:
+    """A JSON object of any members, of at most this many bytes when it is written.
+
+    Attributes:
+        max_bytes: of UTF-8, without blanks.
+    """
+
+    max_bytes: int
+
+    def check(self, value: dict[str, Any]) -> dict[str, Any]:
+        """The object when JSON can hold it."""
+        try:
+            text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        except ValueError:  # UnicodeEncodeError is one
+            refuse("must hold only what JSON can: no infinite number, and text that is Unicode")
+        if len(text) > self.max_bytes:
+            refuse(f"must be at most {self.max_bytes} bytes of JSON")
+        return value
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {"type": "object", "x-kubernetes-preserve-unknown-fields": True}

@@ -21,6 +21,7 @@ from tiltyard.api.participant import Endpoint, Participant
 from tiltyard.api.pods import KeyReference, secret_variable
 from tiltyard.api.problems import path_text
 from tiltyard.api.rating import Rating
+from tiltyard.api.request import Header
 from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import Count, Seconds
 from tiltyard.api.serving import Serving
@@ -60,7 +61,7 @@ SOMETHING_TO_LEARN: Rule[TournamentSpec] = Rule(
 
 def _shared_variables(spec: TournamentSpec) -> Iterator[Violation]:
     first: dict[str, tuple[Path, KeyReference]] = {}
-    for path, secret in _api_keys(spec):
+    for path, secret in _secrets(spec):
         variable = secret_variable(secret)
         place, other = first.setdefault(variable, (path, secret))
         if other != secret:
@@ -68,14 +69,16 @@ def _shared_variables(spec: TournamentSpec) -> Iterator[Violation]:
             yield Violation(path, given)
 
 
-def _api_keys(spec: TournamentSpec) -> Iterator[tuple[Path, KeyReference]]:
-    for path, endpoint in walk(spec):
-        if isinstance(endpoint, Endpoint) and endpoint.api_key_secret_ref is not None:
-            yield (*path, "apiKeySecretRef"), endpoint.api_key_secret_ref
+def _secrets(spec: TournamentSpec) -> Iterator[tuple[Path, KeyReference]]:
+    for path, model in walk(spec):
+        if isinstance(model, Endpoint) and model.api_key_secret_ref is not None:
+            yield (*path, "apiKeySecretRef"), model.api_key_secret_ref
+        if isinstance(model, Header) and model.value_secret_ref is not None:
+            yield (*path, "valueSecretRef"), model.value_secret_ref
 
 
 OWN_VARIABLES: Rule[TournamentSpec] = Rule(
-    sentence="must not share its environment variable with another API key: rename the Secret or its key",
+    sentence="must not share its environment variable with another API key or header: rename the Secret or its key",
     check=_shared_variables,  # CEL would compare every two of 65 references, text by text: left to Python
 )
 

@@ -56,10 +56,15 @@ def with_files_of(tournament: Tournament, folder: Path) -> Tournament:
         return (folder / path).resolve().as_uri()
 
     def player(participant: Participant) -> Participant:
-        model = participant.model
-        if model is None:
-            return participant
-        return participant.model_copy(update={"model": model.model_copy(update={"uri": absolute(model.uri)})})
+        model, request = participant.model, participant.request
+        if model is not None:
+            participant = participant.model_copy(
+                update={"model": model.model_copy(update={"uri": absolute(model.uri)})}
+            )
+        if request is not None and (bundle := request.ca_bundle) is not None and bundle.file is not None:
+            found = bundle.model_copy(update={"file": absolute(bundle.file)})
+            participant = participant.model_copy(update={"request": request.model_copy(update={"ca_bundle": found})})
+        return participant
 
     def texts(source: T) -> T:
         uri = absolute(source.uri)

@@ -78,7 +78,7 @@ def _with_probes(bundles: tuple[Bundle, ...]) -> tuple[Bundle, ...]:
 
 def _model_node(participant: Participant, made_by: TrainRecipe | None = None) -> ModelNode:
     served = participant.endpoint is None
-    described = participant.model_dump_json() + (made_by.ref.key if made_by else "")
+    described = participant.model_dump_json(exclude={"request"}) + (made_by.ref.key if made_by else "")
     return ModelNode(
         name=participant.name,
         served=served,

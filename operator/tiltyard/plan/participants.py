@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
-from tiltyard.api import Endpoint, ModelSource, Participant, Tournament
+from tiltyard.api import (
+    CaBundle,
+    Endpoint,
+    Header,
+    KeyReference,
+    ModelSource,
+    Participant,
+    ParticipantRequest,
+    Tournament,
+)
 from tiltyard.plan.curation import curation_rules
 from tiltyard_jobs.contracts.recipes import BASE_MODEL, TRAINED_MODEL
 
@@ -48,6 +57,33 @@ class UsedEndpoint(NamedTuple):
     endpoint: Endpoint
     used_by: Participation | None
 
+    @property
+    def headers(self) -> tuple[Header, ...]:
+        """What is sent with each request to it."""
+        request = self.used_by.participant.request if self.used_by is not None else None
+        return request.headers if request is not None else ()
+
+    @property
+    def ca_bundle(self) -> CaBundle | None:
+        """By which its certificate is checked; None: by the system's."""
+        request = self.used_by.participant.request if self.used_by is not None else None
+        return request.ca_bundle if request is not None else None
+
+    @property
+    def secrets(self) -> Iterator[tuple[str, KeyReference]]:
+        """What of it is secret, by field."""
+        if self.endpoint.api_key_secret_ref is not None:
+            yield f"{self.field}.apiKeySecretRef", self.endpoint.api_key_secret_ref
+        for place, header in enumerate(self.headers):
+            if header.value_secret_ref is not None:
+                of = self.field.removesuffix(".endpoint")
+                yield f"{of}.request.headers[{place}].valueSecretRef", header.value_secret_ref
+
+    @classmethod
+    def of(cls, one: Participation, endpoint: Endpoint) -> Self:
+        """The endpoint of a participant."""
+        return cls(one.participant.name, f"{one.field}.endpoint", endpoint, one)
+
 
 EMBEDDER = "embedder"
 
@@ -74,9 +110,9 @@ def participants(tournament: Tournament) -> Mapping[str, Participant]:
 
 def used_endpoints(tournament: Tournament) -> Iterator[UsedEndpoint]:
     """Every endpoint that the tournament asks, in the manifest's order."""
-    for name, one in participations(tournament).items():
+    for one in participations(tournament).values():
         if one.participant.endpoint is not None:
-            yield UsedEndpoint(name, f"{one.field}.endpoint", one.participant.endpoint, one)
+            yield UsedEndpoint.of(one, one.participant.endpoint)
     embedder, rules = tournament.spec.curation.diversity.embedder.endpoint, curation_rules(tournament)
     if embedder is not None and (rules.dedup == "Semantic" or rules.diversity == "KCenterGreedy"):
         yield UsedEndpoint(EMBEDDER, "spec.curation.diversity.embedder.endpoint", embedder, None)
@@ -92,4 +128,8 @@ def _targets(tournament: Tournament) -> tuple[Participant, ...]:
         return ()
     base = training.base_model
     source = ModelSource(uri=base.uri, revision=base.revision, license=base.license)
-    return tuple(Participant.model_construct(name=name, model=source, serving=evaluation.serving) for name in TARGETS)
+    serving = evaluation.serving
+    request = ParticipantRequest(extra_body=evaluation.request.extra_body) if evaluation.request is not None else None
+    return tuple(
+        Participant.model_construct(name=name, model=source, serving=serving, request=request) for name in TARGETS
+    )

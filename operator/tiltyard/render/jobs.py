@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import base64
 import gzip
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tiltyard.api import Bucket, KeyReference, Tournament, Training, secret_variable
 from tiltyard.plan.graph import Bundle, Graph
-from tiltyard.plan.participants import used_endpoints
+from tiltyard.plan.participants import UsedEndpoint, used_endpoints
 from tiltyard.plan.planner import JobOrder
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.names import BUNDLE, PARTS, QUEUE, STAGE, VERSION, child_metadata, job_name, labels
 from tiltyard.render.pods import CONTAINER_SECURITY, NOBODY, POD_SECURITY, container_fields, pod_fields, resource_fields
 from tiltyard.render.tasks import (
     BASE_FOLDER,
+    CA_FILE,
+    ca_path,
     engine_of,
     environment_of,
     is_asked_by,
@@ -82,7 +84,7 @@ def cluster_preflight_task(tournament: Tournament, graph: Graph) -> PreflightTas
     task = preflight_task(tournament, graph, store_ref(tournament))
     places = {
         variable: f"the key {reference.key} of the Secret {reference.name} in this namespace"
-        for variable, reference in _api_keys(tournament, None)
+        for variable, reference in _secrets_of(used_endpoints(tournament)).items()
     }
     secrets = dict(task.secrets)
     bucket = bucket_of(tournament)
@@ -97,11 +99,11 @@ def preflight_objects(
     tournament: Tournament, task: PreflightTask, settings: ClusterSettings
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Preflight's ConfigMap and Job: the one pod that holds every secret of the manifest."""
-    secrets = dict(_api_keys(tournament, None))
+    asked = tuple(used_endpoints(tournament))
     version = preflight_version(task)
     spec = {"backoffLimit": 3}
     annotations = {BUNDLE: PREFLIGHT, VERSION: version}
-    return _objects(tournament, PREFLIGHT, version, task, secrets, settings, annotations, spec)
+    return _objects(tournament, PREFLIGHT, version, task, asked, settings, annotations, spec)
 
 
 def preflight_version(task: PreflightTask) -> str:
@@ -127,8 +129,8 @@ def bundle_objects(
         "backoffLimitPerIndex": jobs.backoff_limit_per_shard,
         "maxFailedIndexes": 0,  # a bundle that lacks a shard is of no use: the rest can wait
     }
-    secrets = dict(_api_keys(tournament, bundle))
-    return _objects(tournament, bundle.name, bundle.version, task, secrets, settings, annotations, spec)
+    asked = tuple(used for used in used_endpoints(tournament) if is_asked_by(used, bundle))
+    return _objects(tournament, bundle.name, bundle.version, task, asked, settings, annotations, spec)
 
 
 def parallelism(tournament: Tournament, completions: int) -> int:
@@ -153,7 +155,7 @@ def _objects(
     bundle: str,
     version: str,
     task: BundleTask | PreflightTask,
-    secrets: Mapping[str, KeyReference],
+    endpoints: tuple[UsedEndpoint, ...],
     settings: ClusterSettings,
     annotations: dict[str, str],
     job_spec: dict[str, Any],
@@ -170,7 +172,7 @@ def _objects(
         "immutable": True,
         **data,
     }
-    pod = _pod(tournament, name, task, key, secrets, settings)
+    pod = _pod(tournament, name, task, key, endpoints, settings)
     job = {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -200,7 +202,7 @@ def _pod(
     name: str,
     task: BundleTask | PreflightTask,
     key: str,
-    secrets: Mapping[str, KeyReference],
+    endpoints: tuple[UsedEndpoint, ...],
     settings: ClusterSettings,
 ) -> dict[str, Any]:
     bucket, stage = bucket_of(tournament), task.stage
@@ -221,6 +223,9 @@ def _pod(
     if bucket.ca_bundle_ref is not None:
         volumes.append({"name": "ca", "configMap": {"name": bucket.ca_bundle_ref.name}})
         mounts.append({"name": "ca", "mountPath": CA_FOLDER, "readOnly": True})
+    their_volumes, their_mounts = _authorities_of(endpoints)
+    volumes += their_volumes
+    mounts += their_mounts
     if training is not None:
         _add_training(training, volumes, mounts)
     sandbox = _sandbox(tournament, task, settings) if runs_programs(task) else []
@@ -232,7 +237,7 @@ def _pod(
         {"name": "TILTYARD_SUMMARY", "value": "/dev/termination-log"},
         {"name": "TILTYARD_WORK_DIR", "value": "/work"},
         *([{"name": "TILTYARD_SANDBOX", "value": PROGRAMS_FOLDER}] if sandbox else []),
-        *(_secret_env(variable, reference) for variable, reference in sorted(secrets.items())),
+        *(_secret_env(variable, reference) for variable, reference in sorted(_secrets_of(endpoints).items())),
         *bucket_env(bucket),
         *own.pop("env", []),
     ]
@@ -327,9 +332,30 @@ def _secret_env(variable: str, reference: KeyReference) -> dict[str, Any]:
     return {"name": variable, "valueFrom": {"secretKeyRef": selector}}
 
 
-def _api_keys(tournament: Tournament, bundle: Bundle | None) -> Iterator[tuple[str, KeyReference]]:
-    """The API keys that a bundle's pods need, by variable; all of them for preflight."""
-    for used in used_endpoints(tournament):
-        reference = used.endpoint.api_key_secret_ref
-        if reference is not None and (bundle is None or is_asked_by(used, bundle)):
-            yield secret_variable(reference), reference
+def _secrets_of(asked: Iterable[UsedEndpoint]) -> dict[str, KeyReference]:
+    """The secrets of endpoints, by variable."""
+    return {secret_variable(reference): reference for used in asked for _, reference in used.secrets}
+
+
+def _authorities_of(asked: Iterable[UsedEndpoint]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Volumes with the certificates by which endpoints are checked, and their mounts.
+
+    They are optional as secrets are: a missing one is a worker's sentence.
+    """
+    sources = {}
+    for bundle in (used.ca_bundle for used in asked):
+        if bundle is None:
+            continue
+        reference = bundle.config_map_ref or bundle.secret_ref
+        assert reference is not None, "a cluster's manifest names an object"
+        items = {"items": [{"key": reference.key, "path": CA_FILE}], "optional": True}
+        sources[ca_path(bundle)] = (
+            {"configMap": {"name": reference.name, **items}}
+            if bundle.config_map_ref
+            else {"secret": {"secretName": reference.name, **items}}
+        )
+    names = {path: f"endpoint-ca-{place}" for place, path in enumerate(sorted(sources))}
+    volumes = [{"name": names[path], **sources[path]} for path in names]
+    return volumes, [
+        {"name": name, "mountPath": path.rpartition("/")[0], "readOnly": True} for path, name in names.items()
+    ]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import unquote
 
-from tiltyard.api import Endpoint, GivenInstructions, ProgramEnvironment, Texts, Tournament
+from pydantic import JsonValue
+
+from tiltyard.api import CaBundle, GivenInstructions, Participant, ProgramEnvironment, Texts, Tournament
 from tiltyard.api import secret_variable as secret_variable
 from tiltyard.api.fields import walk
 from tiltyard.api.problems import path_text
@@ -39,14 +41,39 @@ from tiltyard_jobs.contracts.tasks import (
 from tiltyard_jobs.contracts.verdicts import VERDICT_METHODS
 
 
-def external_endpoint(endpoint: Endpoint, field: str) -> EndpointRef:
+def _extra_body(participant: Participant) -> dict[str, JsonValue]:
+    request = participant.request
+    return dict(request.extra_body or {}) if request is not None else {}
+
+
+CA_FOLDERS, CA_FILE = "/etc/tiltyard-endpoint-ca", "ca.pem"
+"""Where a pod that asks endpoints finds the certificates by which theirs are checked."""
+
+
+def ca_path(bundle: CaBundle) -> str:
+    """Where a worker finds the certificates: on this machine, or in its pod."""
+    if bundle.file is not None:
+        return unquote(bundle.file.removeprefix("file://"))
+    kind, reference = ("configmap", bundle.config_map_ref) if bundle.config_map_ref else ("secret", bundle.secret_ref)
+    assert reference is not None, "a CA bundle has a source"
+    return f"{CA_FOLDERS}/{kind}/{reference.name}/{reference.key}/{CA_FILE}"
+
+
+def external_endpoint(used: UsedEndpoint) -> EndpointRef:
     """An endpoint that runs already."""
+    endpoint = used.endpoint
     secret = endpoint.api_key_secret_ref
     return EndpointRef(
         url=endpoint.url,
         model=endpoint.model,
         api_key_env=secret_variable(secret) if secret else None,
-        field=field,
+        headers={one.name: one.value for one in used.headers if one.value is not None},
+        header_env={
+            one.name: secret_variable(one.value_secret_ref) for one in used.headers if one.value_secret_ref is not None
+        },
+        ca_bundle=ca_path(used.ca_bundle) if used.ca_bundle is not None else None,
+        extra_body=_extra_body(used.used_by.participant) if used.used_by is not None else {},
+        field=used.field,
     )
 
 
@@ -61,9 +88,10 @@ def endpoint_of(tournament: Tournament, model: str, url: str | None, served_as: 
     """
     one = participations(tournament)[model]
     if one.participant.endpoint is not None:
-        return external_endpoint(one.participant.endpoint, f"{one.field}.endpoint")
+        return external_endpoint(UsedEndpoint.of(one, one.participant.endpoint))
     assert url is not None, f"{model} is not served"
-    return EndpointRef(url=url, model=served_as or model, field=one.field, probe=True)
+    extra_body = _extra_body(one.participant)
+    return EndpointRef(url=url, model=served_as or model, extra_body=extra_body, field=one.field, probe=True)
 
 
 def bundle_task(
@@ -97,7 +125,7 @@ def bundle_task(
         endpoint=endpoint,
         embedder=next(
             (
-                external_endpoint(used.endpoint, used.field)
+                external_endpoint(used)
                 for used in used_endpoints(tournament)
                 if is_asked_by(used, bundle) and used.used_by is None
             ),
@@ -207,7 +235,7 @@ def _endpoints(tournament: Tournament, graph: Graph) -> Iterator[NamedEndpoint]:
     asked = first_asked(graph)
     verdicts = VERDICT_METHODS[tournament.spec.battles.verdict.method]
     for used in used_endpoints(tournament):
-        named, one = NamedEndpoint(name=used.name, endpoint=external_endpoint(used.endpoint, used.field)), used.used_by
+        named, one = NamedEndpoint(name=used.name, endpoint=external_endpoint(used)), used.used_by
         needs: dict[str, object] = {"needs_embeddings": True}
         if one is not None:
             needs = {
@@ -299,9 +327,7 @@ def _simulated(tournament: Tournament) -> Iterator[SimulatedModel]:
 def _secrets(tournament: Tournament) -> dict[str, str]:
     """Environment variables that must be set, by field."""
     return {
-        f"{used.field}.apiKeySecretRef": secret_variable(used.endpoint.api_key_secret_ref)
-        for used in used_endpoints(tournament)
-        if used.endpoint.api_key_secret_ref is not None
+        field: secret_variable(reference) for used in used_endpoints(tournament) for field, reference in used.secrets
     }
 
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
-import ssl
-import subprocess
 import sys
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -15,6 +12,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from support.certificates import self_signed, tls_of
 from support.stub_llm import Handler, reset, serving
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.llm.transport import (
@@ -319,21 +317,7 @@ async def test_connections_are_kept_and_bounded() -> None:
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    """A self-signed certificate for 127.0.0.1 and its key."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl, which makes the certificate, is not installed")
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
-    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run([*command, *names, "-keyout", key, "-out", cert], check=True, capture_output=True)
-    return cert, key
-
-
-def tls_of(certificate: tuple[Path, Path]) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(*certificate)
-    return context
+    return self_signed(tmp_path)
 
 
 async def test_tls_trusts_the_bundle_and_nothing_else(certificate: tuple[Path, Path]) -> None:
@@ -375,3 +359,36 @@ async def test_environment_proxies_are_used_but_never_for_loopback(monkeypatch: 
         assert (await past.get("/y")).body == b"direct"
         await past.aclose()
     assert targets == ["http://model.test/x"]
+
+
+async def test_headers_are_sent_and_an_error_that_repeats_them_does_not_show_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TICKET", " ticket-0f9a3c\n")
+    monkeypatch.setenv("KEY", "ticket-0f9a3c-longer")
+
+    async def repeat(request: web.Request) -> web.StreamResponse:
+        names = ("X-Ticket", "X-Team", "X-Tier", "Authorization")
+        text = " ".join(request.headers[name] for name in names)
+        return web.json_response({"error": text}, status=200 if request.method == "GET" else 400)
+
+    async with serving({"/x": repeat}) as root:
+        transport = HttpTransport(
+            root,
+            max_connections=1,
+            api_key_env="KEY",
+            headers={"X-Team": "team-7be1d2", "X-Tier": "gold"},
+            header_env={"X-Ticket": "TICKET"},
+        )
+        said = (await transport.get("/x")).body
+        refused = (await transport.post("/x", b"{}")).body
+        await transport.aclose()
+    assert said == b'{"error": "ticket-0f9a3c team-7be1d2 gold Bearer ticket-0f9a3c-longer"}'
+    assert refused == b'{"error": "(not shown) (not shown) gold Bearer (not shown)"}'
+
+
+@pytest.mark.parametrize(("value", "why"), [("", "is empty or not set"), ("a\nb", "holds characters that no header")])
+async def test_a_header_whose_value_cannot_be_sent(value: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TICKET", value)
+    with pytest.raises(ConfigurationError, match=why):
+        HttpTransport("http://127.0.0.1", max_connections=1, header_env={"X-Ticket": "TICKET"})

@@ -7,13 +7,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from integration.stages.test_probe import SOURCE, distribution, judge, judging, sure
+from support.certificates import self_signed, tls_of
 from support.documents import ROOT, code_spans, tables
 from support.stage_world import Asked, Given, StageWorld, answer_recipe, grade_recipe, not_found, stub
 from tiltyard_jobs.contracts.recipes import AnyRecipe
@@ -27,7 +28,13 @@ ROWS = {
     for row in rows
 }
 FIELD = "spec.competitors[1].endpoint"
-WARNINGS = ("decide each time", "look at more than the place", "tell right from wrong")
+WARNINGS = (
+    "be given a seed",
+    "be given this temperature",
+    "decide each time",
+    "look at more than the place",
+    "tell right from wrong",
+)
 
 Case = Callable[[StageWorld, pytest.MonkeyPatch], tuple[int, str]]
 """The exit code of a preflight, and what it says."""
@@ -67,6 +74,16 @@ def refusing_verdicts(**error: Any) -> Case:
         return "fine" if asked.prompt == "1" else web.json_response({"error": error}, status=400)
 
     return replying(reply, probes=(judging(method="Choice"),))
+
+
+def refusing_member(name: str, *probes: AnyRecipe) -> Case:
+    def reply(asked: Asked) -> Given:
+        if name not in asked.document:
+            return "fine"
+        error = {"message": f"Unsupported parameter: '{name}'", "code": "unsupported_parameter", "param": name}
+        return web.json_response({"error": error}, status=400)
+
+    return replying(reply, probes=probes)
 
 
 def saying(given: Given, *probes: AnyRecipe) -> Case:
@@ -139,6 +156,17 @@ def gateway(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, st
         return run(world, EndpointRef(url=f"http://127.0.0.1:{port}/v1", model="m", field=FIELD))
 
 
+def unknown_authority(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    context = tls_of(self_signed(world.root))
+
+    def greet(connection: socket.socket) -> None:
+        with suppress(OSError):  # the client goes away
+            context.wrap_socket(connection, server_side=True).close()
+
+    with listening(greet) as port:
+        return run(world, EndpointRef(url=f"https://127.0.0.1:{port}/v1", model="m", field=FIELD))
+
+
 def slow(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
     monkeypatch.setattr(preflight, "ANSWER_SECONDS", 0.2)
 
@@ -166,6 +194,7 @@ CASES: Mapping[str, Case] = {
     "pass the proxy": strict_proxy,
     "speak TLS": plain,
     "do without TLS": gateway,
+    "show a certificate that is trusted": unknown_authority,
     "answer in time": slow,
     "answer at all": refusing(500, message="out of memory"),
     "answer yet": refusing(503, message="Loading model"),
@@ -180,7 +209,7 @@ CASES: Mapping[str, Case] = {
     "chat": replying(lambda asked: not_found()),
     "reply in JSON": replying(lambda asked: b"<!doctype html><title>Sign in</title>"),
     "take a parameter": refusing(
-        400, message="'seed' is not supported with this model.", code="unsupported_parameter", param="seed"
+        400, message="'stop' is not supported with this model.", code="unsupported_parameter", param="stop"
     ),
     "render a conversation": refusing(400, message="default chat template is no longer allowed", code=400),
     "complete raw prompts": replying(
@@ -202,6 +231,8 @@ CASES: Mapping[str, Case] = {
     "hold the prompt of a judge": refusing_verdicts(message="maximum context length is 64 tokens"),
     "name a side": replying(undecided, probes=(judging(method="Logprobs"),)),
     "grade from 1 to 10": saying('{"grade": 85}', GRADER),
+    "be given a seed": refusing_member("seed", PLAYER),
+    "be given this temperature": refusing_member("temperature", PLAYER),
     "decide each time": replying(
         judge(lambda right_first: "1" if right_first else "?"), probes=(judging(method="Choice"),)
     ),

@@ -137,8 +137,10 @@ def test_every_rule_that_cel_can_say_is_there_in_its_own_words(crd: dict[str, An
         assert "\n" not in validation["message"]
         assert len(validation["message"]) < 256
     assert {rule.sentence for model in models(Tournament) for rule in model.RULES if rule.cel is None} == {
+        "must not be here, since Tiltyard sets it",
+        "must be there once: capitals make no other header",
         "must fit into spec.serving.budget on its own, or the model can never start",
-        "must not share its environment variable with another API key: rename the Secret or its key",
+        "must not share its environment variable with another API key or header: rename the Secret or its key",
     }
 
 

@@ -1,0 +1,128 @@
+"""What a server says of a request that it does not answer, in whichever form it says it."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import orjson
+
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_PARAMETER = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
+_NAME = re.compile(r"\b[a-z]+(?:_[a-z]+)*\b")
+_SHOWN = 200  # characters of a server's own words
+# What servers say of one request, by their words (vLLM, llama.cpp, Ollama, OpenAI), and ours for it.
+_MEANINGS = (
+    (
+        re.compile(
+            r"context[ _](?:length|size|window)|max_model_len|too (?:long|many tokens)|longer than", re.IGNORECASE
+        ),
+        "the prompt is too long for the model",
+    ),
+    (re.compile(r"system role|roles? must alternate", re.IGNORECASE), "the chat template refuses these roles"),
+    (re.compile(r"chat[ _]template", re.IGNORECASE), "the model has no chat template that works"),
+    (re.compile(r"does not support (?:chat|generate|completion)", re.IGNORECASE), "the model does not offer this"),
+    (re.compile(r"max(?:imum)? (?:allowed|logprobs)", re.IGNORECASE), "a value is above the server's maximum"),
+)
+_NO_CREDIT = re.compile(r"insufficient[ _](?:quota|funds|credits?|balance)", re.IGNORECASE)
+_DAILY = re.compile(r"per[ _-]?day|daily|\b[TR]PD\b", re.IGNORECASE)
+_SOON = re.compile(r"per[ _-]?(?:minute|second|hour)|\b[TR]P[MSH]\b", re.IGNORECASE)
+# OpenAI's, of a model that thinks: a reply without an answer is an error there.
+_NO_ROOM = re.compile(r"could not finish the message because max_tokens", re.IGNORECASE)
+_LOADING = re.compile(r"\bloading|being loaded", re.IGNORECASE)
+
+
+class ServerError(NamedTuple):
+    """What an error's body says, in the form of whichever server; empty where it says nothing.
+
+    Attributes:
+        message: the server's words, which may quote the prompt.
+        code: a short code, else the error's type.
+        param: the member of the request that is at fault.
+    """
+
+    message: str = ""
+    code: str = ""
+    param: str = ""
+
+    @property
+    def names_the_model(self) -> bool:
+        """Whether a 404 is about the model's name (vLLM: `param`; OpenAI: `code`) and not about the path."""
+        return self.param == "model" or self.code == "model_not_found" or "model" in self.message.lower()
+
+    @property
+    def is_about_credit(self) -> bool:
+        """Whether the account is empty, which waiting does not fill."""
+        return _NO_CREDIT.search(f"{self.code} {self.message}") is not None
+
+    @property
+    def is_about_the_day(self) -> bool:
+        """Whether it is the day's limit that is reached, and no other one's words stand beside it."""
+        text = f"{self.code} {self.message}"
+        return _DAILY.search(text) is not None and _SOON.search(text) is None
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether the model will be there soon (llama.cpp, the Hugging Face hub)."""
+        return _LOADING.search(self.message) is not None
+
+    @property
+    def is_about_room(self) -> bool:
+        """Whether the token limit ended the thought of a model that thinks."""
+        return _NO_ROOM.search(self.message) is not None
+
+    @property
+    def members(self) -> frozenset[str]:
+        """Members of a request that may be at fault: `param`, and whatever name stands in the message."""
+        return frozenset({self.param, *_NAME.findall(self.message)}) - {""}
+
+    @property
+    def words(self) -> str:
+        """The beginning of the message in one line, to be shown where the prompt is ours."""
+        line = " ".join(self.message.split())
+        shown = line if len(line) <= _SHOWN else f"{line[:_SHOWN].rstrip()}…"
+        return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in shown)
+
+    def detail(self, status: int) -> str:
+        """What is wrong with a request, without the words of the server."""
+        what = f"HTTP {status}"
+        meaning = next((ours for words, ours in _MEANINGS if words.search(f"{self.code} {self.message}")), None)
+        if meaning is not None:
+            what += f": {meaning}"
+        elif self.code:
+            what += f" {self.code}"
+        return f"{what} (parameter {self.param})" if self.param else what
+
+
+def server_error_of(body: bytes) -> ServerError:
+    """Read an error's body.
+
+    `{"error": {"message", "type", "code", "param"}}` is OpenAI's, vLLM's, llama.cpp's and Ollama's form; earlier vLLM
+    has the members at the top, Ollama's own API a text as `error`, FastAPI `detail`, Gemini a list around it.
+    """
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return ServerError()
+    if isinstance(document, list) and document:
+        document = document[0]
+    if not isinstance(document, dict):
+        return ServerError()
+    error = document.get("error", document)
+    if isinstance(error, str):
+        return ServerError(error)
+    if not isinstance(error, dict):
+        return ServerError()
+    message, param = error.get("message"), error.get("param")
+    detail = error.get("detail")
+    if isinstance(detail, str):
+        message = detail
+    elif isinstance(detail, list) and detail and isinstance(detail[0], dict):
+        place = detail[0].get("loc")
+        message, param = detail[0].get("msg"), place[-1] if isinstance(place, list) and place else None
+    codes = (code for code in (error.get("code"), error.get("type")) if isinstance(code, str) and _CODE.fullmatch(code))
+    return ServerError(
+        message if isinstance(message, str) else "",
+        next(codes, ""),
+        param if isinstance(param, str) and _PARAMETER.fullmatch(param) else "",
+    )

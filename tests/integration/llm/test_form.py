@@ -1,0 +1,158 @@
+"""Servers that do not take a request as it is: asked in the form that they take, found once, told where it matters."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from integration.sim.process import SimProcess
+from support.stub_llm import serving
+from tiltyard_jobs.errors import RecordVoidError, VoidReason
+from tiltyard_jobs.llm.client import ModelClient, Sampling
+from tiltyard_jobs.llm.endpoint import ModelEndpoint, connect
+
+USER = [{"role": "user", "content": "Sort a list."}]
+WARM = Sampling(temperature=0.7, top_p=0.9, max_tokens=64)
+Document = dict[str, Any]
+
+
+@asynccontextmanager
+async def client_at(url: str, model: str) -> AsyncIterator[ModelClient]:
+    async with connect(ModelEndpoint(f"{url}/v1", model), rng=random.Random(0)) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("refuses", "told"),
+    [
+        ("max_tokens", []),
+        ("long_seed", []),
+        ("seed", ["refuses a seed"]),
+        ("temperature", ["refuses temperature 0.7"]),
+        ("top_p", ["refuses top_p 0.9"]),
+        ("system", []),
+        (
+            "max_tokens,seed,temperature,top_p,system",
+            ["refuses a seed", "refuses temperature 0.7", "refuses top_p 0.9"],
+        ),
+    ],
+)
+async def test_an_expert_that_refuses_is_asked_as_it_takes_it(refuses: str, told: list[str]) -> None:
+    async with (
+        SimProcess(f"sim://alpha?refuses={refuses}") as sim,
+        client_at(sim.url, "alpha") as client,
+    ):
+        messages = [{"role": "system", "content": "Be short."}, *USER]
+        replies = await asyncio.gather(
+            *(client.chat(messages, sampling=WARM, seed=2**40 + record) for record in range(20))
+        )
+        asked = client.usage.requests
+        assert all(reply.answer for reply in replies)
+        await client.chat(messages, sampling=WARM, seed=2**41)
+        assert client.usage.requests == asked + 1  # it is remembered
+        completion = await client.complete("<|im_start|>user\n", sampling=WARM, seed=2**40)
+        assert completion.answer
+    warned = [line for line in client.warnings if any(words in line for words in told)]
+    assert len(client.warnings) == len(warned) == len(told)
+    assert all("; the server says " in line and f"{sim.url}/v1: model 'alpha' " in line for line in warned)
+
+
+class Server:
+    """Answers a chat unless `refusal` has words for it.
+
+    Attributes:
+        asked: every document.
+    """
+
+    def __init__(self, refusal: Callable[[Document], Any], status: int = 400) -> None:
+        self._refusal = refusal
+        self._status = status
+        self.asked: list[Document] = []
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        document = await request.json()
+        self.asked.append(document)
+        if (body := self._refusal(document)) is not None:
+            return web.json_response(body, status=self._status)
+        return web.json_response({"choices": [{"message": {"content": "fine"}, "finish_reason": "stop"}]})
+
+
+@asynccontextmanager
+async def client_of(server: Server) -> AsyncIterator[ModelClient]:
+    async with serving({"/v1/chat/completions": server.chat}) as root, client_at(root, "m") as client:
+        yield client
+
+
+def says(message: str) -> Document:
+    return {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": None}}
+
+
+def both_refused(document: Document) -> Document | None:
+    both = "temperature" in document and "top_p" in document
+    return says("`temperature` and `top_p` cannot both be specified for this model.") if both else None
+
+
+def cold_refused(document: Document) -> Document | None:
+    return says("temperature must be greater than 0") if document.get("temperature") == 0 else None
+
+
+def extra_refused(document: Document) -> Document | None:
+    detail = [{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}]
+    return {"detail": detail} if "seed" in document else None
+
+
+@pytest.mark.parametrize(
+    ("refusal", "status", "dropped", "told"),
+    [
+        (both_refused, 400, {"top_p"}, 0),  # 1 is what a server does without it
+        (cold_refused, 400, {"temperature"}, 1),
+        (extra_refused, 422, {"seed"}, 1),
+        (lambda d: says("don't support temperature=0.0") if "temperature" in d else None, 400, {"temperature"}, 1),
+    ],
+)
+async def test_what_is_refused_in_words_is_left_out(
+    refusal: Callable[[Document], Any], status: int, dropped: set[str], told: int
+) -> None:
+    server = Server(refusal, status)
+    async with client_of(server) as client:
+        await client.chat(USER, sampling=Sampling(0.0, 1.0, 8), seed=5)
+    assert {"temperature", "top_p", "seed", "max_tokens"} - set(server.asked[-1]) == dropped
+    assert len(client.warnings) == told
+
+
+async def test_a_value_that_is_taken_is_still_sent() -> None:
+    server = Server(cold_refused)
+    async with client_of(server) as client:
+        await client.chat(USER, sampling=Sampling(0.0, 1.0, 8), seed=5)
+        await client.chat(USER, sampling=Sampling(0.8, 1.0, 8), seed=5)
+    assert server.asked[-1]["temperature"] == 0.8
+
+
+async def test_a_record_that_is_refused_for_itself_changes_nothing() -> None:
+    def refusal(document: Document) -> Document | None:
+        return says("max_tokens is too large: the temperature rises") if document["messages"] == USER else None
+
+    server = Server(refusal)
+    async with client_of(server) as client:
+        for _ in range(3):
+            with pytest.raises(RecordVoidError) as caught:
+                await client.chat(USER, sampling=WARM, seed=5)
+            assert caught.value.reason is VoidReason.REFUSED_BY_SERVER
+        await client.chat([{"role": "user", "content": "Hello."}], sampling=WARM, seed=5)
+    assert len(server.asked) == 5  # our own question once
+    assert set(server.asked[-1]) == {"model", "messages", "temperature", "top_p", "max_tokens", "seed"}
+    assert client.warnings == []
+
+
+async def test_an_error_about_room_is_a_thought_that_was_cut() -> None:
+    words = "Could not finish the message because max_tokens or model output limit was reached."
+    async with client_of(Server(lambda document: says(words))) as client:
+        with pytest.raises(RecordVoidError) as caught:
+            await client.chat(USER, sampling=WARM, seed=5)
+    assert caught.value.reason is VoidReason.TRUNCATED

@@ -2,8 +2,8 @@
 
 A pod's own command runs with its own environment and volumes, in folders; mount paths in them are rewritten. What a
 cluster's network would do is done by rewriting too: each Service of a model has a port on 127.0.0.1 that it keeps over
-restarts, and the addresses `http://NAME.NAMESPACE.svc.cluster.local` in ConfigMaps become those. A rule makes pods fail
-as told instead.
+restarts, and the addresses `http://NAME.NAMESPACE.svc.cluster.local` in ConfigMaps (`:8080` of a headless one) become
+those. A rule makes pods fail as told instead.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SECRETS = Kind("v1", "Secret", "secrets")
 NODE = "player"
 MAX_GRACE = 10.0
-SERVICE = re.compile(r"http://([a-z0-9-]+)\.([a-z0-9-]+)\.svc\.cluster\.local(:80)?")
+SERVICE = re.compile(r"http://([a-z0-9-]+)\.([a-z0-9-]+)\.svc\.cluster\.local(:80(80)?)?")
 MODEL_LABEL = "serving.kserve.io/inferenceservice"
 
 Pod = Mapping[str, Any]

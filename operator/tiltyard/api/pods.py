@@ -45,6 +45,13 @@ def secret_variable(reference: KeyReference) -> str:
     return "TILTYARD_SECRET_" + re.sub(r"[^A-Z0-9]", "_", f"{reference.name}_{reference.key}".upper())
 
 
+_GPU = re.compile(
+    r"nvidia\.com/(gpu|gpu\.shared|mig-.+)|amd\.com/gpu.*|habana\.ai/gaudi|intel\.com/gpu"
+    r"|gpu\.intel\.com/(?!.*(_monitoring|millicores|memory\.max|tiles)$).+"
+)
+"""Names of the resources that device plugins give to GPUs. Intel's others are shares of one."""
+
+
 class Resources(ApiModel):
     """The resources of one container, as in Kubernetes."""
 
@@ -52,6 +59,11 @@ class Resources(ApiModel):
     """The limit of each resource, for example `nvidia.com/gpu: "4"`."""
     requests: Quantities = Field(default_factory=dict)
     """The request of each resource. Absent: the limit."""
+
+    @property
+    def gpus(self) -> dict[str, int]:
+        """The GPUs of one replica, by resource name: those of any maker, whole or in parts."""
+        return {name: int(amount) for name, amount in self.demand().items() if amount and _GPU.fullmatch(name)}
 
     def demand(self) -> dict[str, Decimal]:
         """What one replica takes from a budget: its requests, else its limits."""

@@ -146,3 +146,8 @@ class Training(ApiModel):
     """The resources of one pod, and so the number of GPUs. On one machine only the number of GPUs counts."""
     pod: PodPatch = PodPatch()
     """Additions to the training pods."""
+
+    @property
+    def gpus(self) -> int:
+        """The GPUs of one pod."""
+        return sum(self.resources.gpus.values())

@@ -213,7 +213,7 @@ class Reconciler:
             request.now,
             before=request.status,
             waits=waits,
-            warnings=resolved.warnings,
+            warnings=[warning.message for warning in resolved.warnings],
             retry=True,
         )
         # After a restart of the operator waits are reported once more.

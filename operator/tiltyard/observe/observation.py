@@ -32,7 +32,7 @@ from tiltyard.plan.observed import (
 )
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.jobs import PREFLIGHT
-from tiltyard.render.serving import service_url
+from tiltyard.render.serving import API_PATH, service_url
 from tiltyard.status.conditions import FAILED, RECONCILING, find_true
 from tiltyard_jobs.contracts.exit_codes import FINAL
 from tiltyard_jobs.contracts.summary import Summary, parts_done
@@ -211,7 +211,8 @@ def _model(snapshot: Snapshot, service: ServiceRecord, settings: ClusterSettings
         phase = ModelPhase.STOPPING if pods else ModelPhase.STOPPED
         return ModelSeen(phase, service.version, service.loads)
     if service.ready:
-        url = service_url(snapshot.tournament, service.model, settings)
+        expected = service_url(snapshot.tournament, service.model, settings)
+        url = expected if service.address is None else f"{service.address}{API_PATH}"
         return ModelSeen(ModelPhase.READY, service.version, service.loads, url)
     diagnosis = _pods_diagnosis(pods, now)
     deadline = snapshot.tournament.spec.serving.startup_deadline_seconds

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from tiltyard.observe.diagnose import Diagnosis, diagnose
 from tiltyard.observe.kinds import JOBS, TRAIN_JOBS, Kind, Object
@@ -208,6 +209,7 @@ class ServiceRecord:
         unready_since: when it stopped answering; None: it never did, or it does.
         message: KServe's words where it is not ready.
         refused: why none of its pods can be created; empty: they can, as far as is known.
+        address: see `address_of`.
     """
 
     owner: str
@@ -223,6 +225,7 @@ class ServiceRecord:
     message: str
     refused: str
     deleting: bool
+    address: str | None
 
     @classmethod
     def of(cls, document: Object) -> ServiceRecord | None:
@@ -248,7 +251,21 @@ class ServiceRecord:
             message=ready.get("message", ""),
             refused=_refused(status, ready),
             deleting="deletionTimestamp" in meta,
+            address=address_of(document),
         )
+
+
+def address_of(service: Object) -> str | None:
+    """Scheme, host and port of an InferenceService, as KServe has written them; None: it has not.
+
+    The port is there where the Service has no address of its own (a headless one): a pod answers at its own port.
+    """
+    status = service.get("status", {})
+    url = status.get("address", {}).get("url") or status.get("url")
+    if not url:
+        return None
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def parse_indexes(text: str) -> frozenset[int]:

@@ -26,7 +26,7 @@ from tiltyard.plan.schedule import Room
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.jobs import PREFLIGHT, bundle_objects, cluster_preflight_task, preflight_objects, store_ref
 from tiltyard.render.names import service_name
-from tiltyard.render.serving import inference_service, service_url, with_service_urls
+from tiltyard.render.serving import Addresses, inference_service, service_url, with_service_urls
 from tiltyard.render.tasks import bundle_task, trainer_ref
 from tiltyard.render.train_job import runtime_of, train_job_objects
 from tiltyard_jobs.contracts.tasks import LedgerRow, PreflightTask
@@ -59,13 +59,16 @@ class Child(NamedTuple):
     body: dict[str, Any]
 
 
-def prepare(tournament: Tournament, settings: ClusterSettings, source: str) -> Prepared:
+def prepare(
+    tournament: Tournament, settings: ClusterSettings, source: str, addresses: Addresses | None = None
+) -> Prepared:
     """Check that a cluster can run a tournament, and work out what its children are made from.
 
     Args:
         tournament: a valid one.
         settings: of the operator.
         source: the manifest's name, for sentences.
+        addresses: of InferenceServices that its endpoints name, as far as they are known.
 
     Raises:
         ManifestError: all that keeps it from a cluster.
@@ -74,12 +77,17 @@ def prepare(tournament: Tournament, settings: ClusterSettings, source: str) -> P
     if problems:
         raise ManifestError(source, problems)
     graph = build_graph(tournament)
-    tournament = with_service_urls(tournament, settings)
+    tournament = with_service_urls(tournament, settings, addresses or {})
     return Prepared(source, tournament, graph, cluster_preflight_task(tournament, graph))
 
 
 def job_objects(
-    tournament: Tournament, graph: Graph, order: JobOrder, settings: ClusterSettings, ledger: tuple[LedgerRow, ...] = ()
+    tournament: Tournament,
+    graph: Graph,
+    order: JobOrder,
+    settings: ClusterSettings,
+    ledger: tuple[LedgerRow, ...] = (),
+    url: str | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The ConfigMap of a bundle, and the Job or TrainJob that makes it.
 
@@ -89,12 +97,13 @@ def job_objects(
         order: the bundle, and which of its parts are to make.
         settings: of the operator.
         ledger: what the run has cost so far, for the report.
+        url: where its model is served, once it is.
     """
     bundle = order.bundle
-    url = served_as = None
+    served_as = None
     if bundle.model is not None and graph.model[bundle.model].served:
         # KServe's runtimes serve a model by the name of its InferenceService.
-        url = service_url(tournament, bundle.model, settings)
+        url = url or service_url(tournament, bundle.model, settings)
         served_as = service_name(tournament.metadata.name, bundle.model)
     task = bundle_task(tournament, order, store_ref(tournament), url, ledger, served_as)
     if bundle.engine == "Trl":

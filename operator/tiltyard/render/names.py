@@ -33,6 +33,8 @@ STARTED: Final = "tiltyard.dev/started"
 SUSPENDED: Final = "tiltyard.dev/suspended"
 """Annotation of a Job: the operator has suspended it, and nobody else."""
 STOP: Final = "serving.kserve.io/stop"
+CLUSTER_LOCAL: Final = {"networking.kserve.io/visibility": "cluster-local"}
+"""Label of an InferenceService: KServe makes no Ingress or route for it, where the default is to publish it."""
 
 # A pod's name is its Job's and `-<index>-<five letters>`, or its TrainJob's and `-node-0-<index>-<five letters>`; a
 # Service's is `<InferenceService>-predictor`. All are DNS labels of at most 63 characters, a TrainJob's as of RFC 1035.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from tiltyard.api import INFERENCE_SERVICE_SCHEME, Endpoint, ModelSource, Participant, Tournament
 from tiltyard.plan.graph import ModelNode
-from tiltyard.plan.participants import participants
+from tiltyard.plan.participants import participants, used_endpoints
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.jobs import CA_FOLDER, TASK_FOLDER, TASK_KEY, bucket_env, bucket_of, store_ref
 from tiltyard.render.names import (
+    CLUSTER_LOCAL,
     LOADS,
     MODEL,
     STARTED,
@@ -35,42 +37,68 @@ FETCH = "tiltyard.dev/fetch"
 STANDARD = {"serving.kserve.io/deploymentMode": "Standard", "serving.kserve.io/autoscalerClass": "none"}
 
 
+API_PATH = "/v1"
+Addresses = Mapping[tuple[str, str], str]
+"""Of InferenceServices by namespace and name: scheme, host and port, as KServe has written them."""
+
+
 def service_url(tournament: Tournament, model: str, settings: ClusterSettings) -> str:
-    """Where a model is served, with its `/v1`. KServe's Service keeps its name, so a waiting shard finds it again."""
+    """Where a model will be served, with its `/v1`, by KServe's own rule: what it writes once it is up comes first."""
     return _predictor_url(service_name(tournament.metadata.name, model), tournament.metadata.namespace, settings)
 
 
-def with_service_urls(tournament: Tournament, settings: ClusterSettings) -> Tournament:
+def with_service_urls(tournament: Tournament, settings: ClusterSettings, addresses: Addresses) -> Tournament:
     """The manifest with the URL in place of each InferenceService that an endpoint names.
 
     Only for what workers are told: in the identity of a model its name stays, which is the same in every cluster.
+
+    Args:
+        tournament: the manifest.
+        settings: of the operator.
+        addresses: those that are known.
     """
     spec = tournament.spec
     embedder = spec.curation.diversity.embedder
     diversity = spec.curation.diversity.model_copy(
-        update={"embedder": embedder.model_copy(update=_resolved(embedder.endpoint, tournament, settings))}
+        update={"embedder": embedder.model_copy(update=_resolved(embedder.endpoint, tournament, settings, addresses))}
     )
     update: dict[str, Any] = {"curation": spec.curation.model_copy(update={"diversity": diversity})}
     for kind in ("competitors", "judges"):
         update[kind] = tuple(
-            participant.model_copy(update=_resolved(participant.endpoint, tournament, settings))
+            participant.model_copy(update=_resolved(participant.endpoint, tournament, settings, addresses))
             for participant in getattr(spec, kind)
         )
     return tournament.model_copy(update={"spec": spec.model_copy(update=update)})
 
 
-def _resolved(
-    endpoint: Endpoint | None, tournament: Tournament, settings: ClusterSettings
-) -> dict[str, Endpoint | None]:
-    if endpoint is None or not endpoint.url.startswith(INFERENCE_SERVICE_SCHEME):
-        return {}
+def named_services(tournament: Tournament) -> set[tuple[str, str]]:
+    """Namespace and name of each InferenceService that an endpoint names."""
+    services = (_service_of(used.endpoint, tournament) for used in used_endpoints(tournament))
+    return {(service[0], service[1]) for service in services if service is not None}
+
+
+def _service_of(endpoint: Endpoint, tournament: Tournament) -> tuple[str, str, str] | None:
+    """Namespace, name and path of the InferenceService that an endpoint names; None: it names none."""
+    if not endpoint.url.startswith(INFERENCE_SERVICE_SCHEME):
+        return None
     place, _, path = endpoint.url.removeprefix(INFERENCE_SERVICE_SCHEME).partition("?path=")
     namespace, _, name = place.rpartition("/")
-    url = _predictor_url(name, namespace or tournament.metadata.namespace, settings, path or "/v1")
+    return namespace or str(tournament.metadata.namespace), name, path or API_PATH
+
+
+def _resolved(
+    endpoint: Endpoint | None, tournament: Tournament, settings: ClusterSettings, addresses: Addresses
+) -> dict[str, Endpoint | None]:
+    service = None if endpoint is None else _service_of(endpoint, tournament)
+    if endpoint is None or service is None:
+        return {}
+    namespace, name, path = service
+    address = addresses.get((namespace, name))
+    url = _predictor_url(name, namespace, settings, path) if address is None else f"{address}{path}"
     return {"endpoint": endpoint.model_copy(update={"url": url})}
 
 
-def _predictor_url(name: str, namespace: str | None, settings: ClusterSettings, path: str = "/v1") -> str:
+def _predictor_url(name: str, namespace: str | None, settings: ClusterSettings, path: str = API_PATH) -> str:
     return f"http://{name}-predictor.{namespace}.svc.{settings.domain}{path}"
 
 
@@ -96,7 +124,7 @@ def inference_service(
     return {
         "apiVersion": API_VERSION,
         "kind": KIND,
-        "metadata": child_metadata(tournament, name, its_labels, annotations),
+        "metadata": child_metadata(tournament, name, its_labels | CLUSTER_LOCAL, annotations),
         "spec": {"predictor": predictor},
     }
 

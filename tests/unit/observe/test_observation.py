@@ -160,6 +160,21 @@ def test_a_shard_that_waits_for_other_shards_is_in_no_trouble(cluster: Cluster) 
     assert words in wait.message
 
 
+@pytest.mark.parametrize(
+    ("status", "url"),
+    [
+        ({}, "http://{name}-predictor.arena.svc.cluster.local/v1"),
+        ({"url": "http://m0.example.com"}, "http://m0.example.com/v1"),
+        ({"url": "http://m0.example.com", "address": {"url": "http://m0.arena:8080"}}, "http://m0.arena:8080/v1"),
+        ({"address": {"url": "https://m0.arena/v1/models/m0:predict"}}, "https://m0.arena/v1"),
+    ],
+)
+def test_a_model_is_where_kserve_says(cluster: Cluster, status: dict[str, Any], url: str) -> None:
+    service = cluster.service("m0", ready=True)
+    service["status"] |= status
+    assert seen(cluster).models["m0"].url == url.format(name=service["metadata"]["name"])
+
+
 def test_models_and_their_phases(cluster: Cluster) -> None:
     cluster.service("m0", ready=True)
     cluster.service("m1")

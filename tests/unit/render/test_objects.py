@@ -243,7 +243,7 @@ def test_an_inference_service_that_runs_already_is_found_by_its_name(given: str,
         curation={"decontaminate": [], "diversity": {"embedder": embedder}},
     )
     graph = Cluster(tournament).graph
-    task = preflight_task(with_service_urls(tournament, SETTINGS), graph, store_ref(tournament))
+    task = preflight_task(with_service_urls(tournament, SETTINGS, {}), graph, store_ref(tournament))
     assert [(one.name, one.endpoint.url) for one in task.endpoints] == [("c", url), ("embedder", url)]
     assert tournament.spec.competitors[2].identity().uri == f"{given}#m"
 

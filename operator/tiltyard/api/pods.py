@@ -56,7 +56,7 @@ class Resources(ApiModel):
     """The resources of one container, as in Kubernetes."""
 
     limits: Quantities = Field(default_factory=dict)
-    """The limit of each resource, for example `nvidia.com/gpu: "4"`."""
+    """The limit of each resource, for example `nvidia.com/gpu: "4"`. Absent: on a cluster, the request."""
     requests: Quantities = Field(default_factory=dict)
     """The request of each resource. Absent: the limit."""
 
@@ -112,6 +112,10 @@ class VolumeMount(ApiModel):
 class PodPatch(ApiModel):
     """Additions to pods. The operator sets everything else in them."""
 
+    labels: Annotated[dict[Line, LooseLine], Field(max_length=32)] = Field(default_factory=dict)
+    """Additional labels. Tiltyard's own take precedence."""
+    annotations: Annotated[dict[Line, Message], Field(max_length=32)] = Field(default_factory=dict)
+    """Additional annotations. Tiltyard's own take precedence."""
     node_selector: Annotated[dict[Line, LooseLine], Field(max_length=32)] = Field(default_factory=dict)
     """The labels that a node must have."""
     tolerations: Annotated[tuple[Toleration, ...], Field(max_length=32)] = ()
@@ -128,5 +132,16 @@ class PodPatch(ApiModel):
     """The Secrets with which images are pulled."""
     priority_class_name: ObjectName | None = None
     """The pods' PriorityClass."""
+    runtime_class_name: ObjectName | None = None
+    """The pods' RuntimeClass."""
+    scheduler_name: ObjectName | None = None
+    """The scheduler of the pods. Absent: the cluster's default."""
+    topology_spread_constraints: Annotated[tuple[OpaqueObject, ...], Field(max_length=16)] = ()
+    """How the pods are spread over nodes, as in Kubernetes."""
+    security_context: OpaqueObject | None = None
+    """A Kubernetes PodSecurityContext. What it does not set stays as the `restricted` Pod Security Standard asks."""
+    resource_claims: Annotated[tuple[OpaqueObject, ...], Field(max_length=16)] = ()
+    """Claims of Dynamic Resource Allocation, as in Kubernetes; the main container gets each of them. In training each
+    counts as one GPU."""
     service_account_name: ObjectName | None = None
     """The pods' service account. Absent: the namespace's default, and no token is mounted."""

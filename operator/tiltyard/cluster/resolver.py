@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 
 from tiltyard.api import ManifestError, Problem, Tournament, tournament_from_object
@@ -31,6 +31,7 @@ class Resolved:
     """What follows from a manifest.
 
     Attributes:
+        meta: of the object that was resolved, as far as anything follows from it.
         tournament: the manifest.
         graph: its graph.
         task: preflight's.
@@ -38,8 +39,7 @@ class Resolved:
         warnings: what its author should know.
     """
 
-    uid: str
-    generation: int
+    meta: Mapping[str, object]
     tournament: Tournament
     graph: Graph
     task: PreflightTask
@@ -78,7 +78,8 @@ class Resolver:
         """
         key, meta = record.owner, record.document["metadata"]
         known = self._resolved.get(key)
-        if known is not None and (known.uid, known.generation) == (meta["uid"], meta["generation"]):
+        tournament_meta = _identity(meta)
+        if known is not None and known.meta == tournament_meta:
             return known
         tournament = tournament_from_object({k: v for k, v in record.document.items() if k != "status"})
         addresses = await self.kserve.addresses(named_services(tournament))
@@ -87,7 +88,7 @@ class Resolver:
         warnings = tuple([event async for event in self._warnings(tournament)])
         tournament, graph, task = prepared.tournament, prepared.graph, prepared.preflight
         version = preflight_version(task)
-        resolved = Resolved(meta["uid"], meta["generation"], tournament, graph, task, version, warnings)
+        resolved = Resolved(tournament_meta, tournament, graph, task, version, warnings)
         self._resolved[key] = resolved
         return resolved
 
@@ -130,3 +131,8 @@ class Resolver:
                 f" `kubectl get {kind.plural}` lists those that exist; Kubeflow Trainer (v2) installs them"
             )
             raise RuntimeMissing(key, [Problem(place, words)]) from None
+
+
+def _identity(meta: Mapping[str, object]) -> Mapping[str, object]:
+    """What of an object's metadata its children depend on; labels and annotations change without the generation."""
+    return {name: meta.get(name) for name in ("uid", "generation", "labels", "annotations")}

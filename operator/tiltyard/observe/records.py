@@ -8,9 +8,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from tiltyard.observe.diagnose import Diagnosis, diagnose
+from tiltyard.observe.diagnose import WORKERS, Diagnosis, diagnose
 from tiltyard.observe.kinds import JOBS, TRAIN_JOBS, Kind, Object
-from tiltyard.render import train_job
 from tiltyard.render.names import (
     BUNDLE,
     LOADS,
@@ -175,7 +174,7 @@ class PodRecord:
         if TOURNAMENT not in its_labels:
             return None
         statuses = status.get("containerStatuses", ())
-        worker: Object = next((c for c in statuses if c["name"] in ("worker", train_job.NODE)), {})
+        worker: Object = next((c for c in statuses if c["name"] in WORKERS), {})
         state = worker.get("state", {})
         terminated = state.get("terminated") or {}
         if "waiting" in state:  # a runtime of Trainer starts a container again in its pod

@@ -51,7 +51,8 @@ def build_graph(tournament: Tournament) -> Graph:
 
 def _model_node(participant: Participant, made_by: TrainRecipe | None = None) -> ModelNode:
     served = participant.endpoint is None
-    described = participant.model_dump_json() + (made_by.ref.key if made_by else "")
+    # A field of a later release that is left at its default restarts no model.
+    described = participant.model_dump_json(exclude_defaults=True) + (made_by.ref.key if made_by else "")
     return ModelNode(
         name=participant.name,
         served=served,

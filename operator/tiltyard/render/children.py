@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from tiltyard.api import (
     ManifestError,
+    PodPatch,
     Problem,
     Tournament,
     problems_on_cluster,
@@ -20,10 +21,12 @@ from tiltyard.api import (
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.observed import ModelPhase, ModelSeen, Observed, PreflightPhase
+from tiltyard.plan.participants import participants
 from tiltyard.plan.planner import JobOrder, Policy, TournamentState, plan
 from tiltyard.plan.policy import policy_of
 from tiltyard.plan.schedule import Room
 from tiltyard.render.cluster import ClusterSettings
+from tiltyard.render.defaults import with_pod_defaults
 from tiltyard.render.jobs import PREFLIGHT, bundle_objects, cluster_preflight_task, preflight_objects, store_ref
 from tiltyard.render.names import service_name
 from tiltyard.render.serving import Addresses, inference_service, service_url, with_service_urls
@@ -41,7 +44,7 @@ class Prepared:
 
     Attributes:
         source: the manifest's name, for sentences.
-        tournament: with the URLs of the InferenceServices that its endpoints name.
+        tournament: with the URLs of the InferenceServices that its endpoints name, and the cluster's defaults for pods.
         graph: of the manifest as it is written: a model's identity is the same in every cluster.
         preflight: the task of its first Job.
     """
@@ -77,6 +80,7 @@ def prepare(
     if problems:
         raise ManifestError(source, problems)
     graph = build_graph(tournament)
+    tournament = with_pod_defaults(tournament, settings.children.pods)
     tournament = with_service_urls(tournament, settings, addresses or {})
     return Prepared(source, tournament, graph, cluster_preflight_task(tournament, graph))
 
@@ -116,7 +120,7 @@ def job_objects(
 def one_of_each_kind(
     tournament: Tournament, graph: Graph, preflight: PreflightTask, settings: ClusterSettings
 ) -> Iterator[dict[str, Any]]:
-    """One child of each kind that will be made, for whoever wants to know whether it is accepted.
+    """One child of each kind and for each `pod` of the manifest, for whoever wants to know whether it is accepted.
 
     Args:
         tournament: see `Prepared`.
@@ -125,10 +129,14 @@ def one_of_each_kind(
         settings: of the operator.
     """
     yield from preflight_objects(tournament, preflight, settings)
-    if (model := next((model for model in graph.models if model.served), None)) is not None:
-        yield inference_service(tournament, model, settings, loads=1, started=NO_TIME)
-    bundles = (bundle for bundle in graph.bundles if runtime_of(tournament, bundle) is not None)
-    if (bundle := next(bundles, None)) is not None:
+    tried: list[tuple[bool, PodPatch]] = []
+    for model in graph.models:
+        one = participants(tournament)[model.name]
+        pod = (one.model is not None and one.model.uri.startswith("sim://"), one.serving_or_default.pod)
+        if model.served and pod not in tried:
+            tried.append(pod)
+            yield inference_service(tournament, model, settings, loads=1, started=NO_TIME)
+    if (bundle := next((bundle for bundle in graph.bundles if bundle.engine == "Trl"), None)) is not None:
         yield job_objects(tournament, graph, JobOrder(bundle, bundle.missing({})), settings)[1]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tiltyard.api import INFERENCE_SERVICE_SCHEME, Endpoint, ModelSource, Participant, Tournament
+from tiltyard.api import INFERENCE_SERVICE_SCHEME, Endpoint, ModelSource, Participant, Resources, Tournament
 from tiltyard.plan.graph import ModelNode
 from tiltyard.plan.participants import participants, used_endpoints
 from tiltyard.render.cluster import ClusterSettings
@@ -21,7 +21,14 @@ from tiltyard.render.names import (
     labels,
     service_name,
 )
-from tiltyard.render.pods import CONTAINER_SECURITY, POD_SECURITY, container_fields, pod_fields, resource_fields
+from tiltyard.render.pods import (
+    CONTAINER_SECURITY,
+    POD_SECURITY,
+    container_fields,
+    pod_fields,
+    resource_fields,
+    security_of,
+)
 from tiltyard_jobs.contracts.layout import artifact_prefix
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.tasks import FetchTask
@@ -30,6 +37,8 @@ API_VERSION = "serving.kserve.io/v1beta1"
 KIND = "InferenceService"
 PORT = 8080
 FETCHED = "/fetched"
+FETCH_REQUESTS, FETCH_LIMITS = {"cpu": "100m", "memory": "256Mi"}, {"cpu": "2", "memory": "2Gi"}
+EXPERT_REQUESTS, EXPERT_LIMITS = {"cpu": "100m", "memory": "128Mi"}, {"cpu": "1", "memory": "1Gi"}
 FETCH = "tiltyard.dev/fetch"
 """The annotation of a pod that says which model its init container brings."""
 
@@ -116,15 +125,20 @@ def inference_service(
     """
     participant = participants(tournament)[model.name]
     name = service_name(tournament.metadata.name, model.name)
-    its_labels = labels(tournament, "model", **{MODEL: model.name})
-    predictor = _predictor(participant, name, its_labels, settings)
+    copied = settings.children.labels_of(tournament.metadata.labels)
+    notes = settings.children.annotations_of(tournament.metadata.annotations)
+    own, patch = labels(tournament, "model", **{MODEL: model.name}), participant.serving_or_default.pod
+    its_annotations = {**notes, **patch.annotations}
+    predictor = _predictor(participant, name, {**copied, **patch.labels, **own}, settings)
+    if its_annotations:
+        predictor["annotations"] = its_annotations
     if model.artifact is not None:
         predictor = _from_bucket(predictor, tournament, model.artifact, settings)
-    annotations = {**STANDARD, STOP: "false", VERSION: model.version, LOADS: str(loads), STARTED: started}
+    annotations = {**notes, **STANDARD, STOP: "false", VERSION: model.version, LOADS: str(loads), STARTED: started}
     return {
         "apiVersion": API_VERSION,
         "kind": KIND,
-        "metadata": child_metadata(tournament, name, its_labels | CLUSTER_LOCAL, annotations),
+        "metadata": child_metadata(tournament, name, {**copied, **own, **CLUSTER_LOCAL}, annotations),
         "spec": {"predictor": predictor},
     }
 
@@ -147,7 +161,7 @@ def _predictor(
         return {
             **common,
             **({"imagePullSecrets": pull} if pull else {}),
-            "securityContext": POD_SECURITY,
+            "securityContext": security_of(serving.pod),
             "containers": [_simulated_expert(participant, name, settings)],
         }
     assert participant.model is not None
@@ -196,6 +210,7 @@ def _from_bucket(
         "imagePullPolicy": settings.pull_policy,
         "command": ["python", "-m", "tiltyard_jobs", "fetch", "--task", f"{TASK_FOLDER}/{TASK_KEY}"],
         "env": [*bucket_env(bucket)],
+        "resources": resource_fields(Resources(), requests=FETCH_REQUESTS, limits=FETCH_LIMITS),
         "securityContext": {**CONTAINER_SECURITY, **POD_SECURITY},
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [*mounts, {"name": "fetch-tmp", "mountPath": "/tmp"}],  # noqa: S108
@@ -204,7 +219,7 @@ def _from_bucket(
         **predictor,
         "model": model,
         **({"serviceAccountName": bucket.service_account_name} if bucket.service_account_name else {}),
-        "annotations": {FETCH: task.model_dump_json(by_alias=True)},
+        "annotations": {**predictor.get("annotations", {}), FETCH: task.model_dump_json(by_alias=True)},
         "initContainers": [fetch],
         "volumes": [*predictor.get("volumes", []), *volumes],
     }
@@ -233,10 +248,11 @@ def _simulated_expert(participant: Participant, name: str, settings: ClusterSett
         "securityContext": CONTAINER_SECURITY,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         **container_fields(participant.serving_or_default.pod),
-        **_resources(participant, default={"requests": {"cpu": "100m", "memory": "128Mi"}}),
+        **_resources(participant, requests=EXPERT_REQUESTS, limits=EXPERT_LIMITS),
     }
 
 
-def _resources(participant: Participant, default: dict[str, Any] | None = None) -> dict[str, Any]:
-    resources = resource_fields(participant.serving_or_default.resources) or default
+def _resources(participant: Participant, **defaults: dict[str, str]) -> dict[str, Any]:
+    serving = participant.serving_or_default
+    resources = resource_fields(serving.resources, serving.pod, **defaults)
     return {"resources": resources} if resources else {}

@@ -21,7 +21,7 @@ TOO_LARGE: Final = "TooLarge"  # a spec was accepted though one of its pods asks
 NO_MEMORY: Final = "NoMemory"  # likewise, though one of its pods asks for GPUs and no memory
 NO_GPU: Final = "NoGpu"  # likewise, though a model is trained on the CPU, or served on it by a pod that holds GPUs
 KSERVE_UNSUPPORTED: Final = "KServeUnsupported"  # likewise, though the installed KServe is too old
-WAITING: Final = "Waiting"  # a Job or a model that is under way cannot go on: its pod fits no node, or does not start
+WAITING: Final = "Waiting"  # a Job or a model cannot go on: its pod fits no node, does not start, or stays
 REFUSED: Final = "Refused"  # a Job or a model cannot be made, or its pods: a quota, a policy, a webhook
 QUEUED: Final = "Queued"  # a queue has not admitted a Job
 # Reasons of events about one model.
@@ -48,6 +48,7 @@ ON_CONDITION: Final[Mapping[str, str]] = {
 ON_WAIT: Final[Mapping[WaitReason, str]] = {
     WaitReason.REFUSED: REFUSED,
     WaitReason.NOT_STARTING: WAITING,
+    WaitReason.NOT_ENDING: WAITING,
     WaitReason.UNSCHEDULABLE: WAITING,
     WaitReason.QUEUED: QUEUED,
 }

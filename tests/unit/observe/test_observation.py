@@ -160,6 +160,26 @@ def test_a_shard_that_waits_for_other_shards_is_in_no_trouble(cluster: Cluster) 
     assert words in wait.message
 
 
+def test_a_container_that_outlives_the_worker_is_told_after_a_while(cluster: Cluster) -> None:
+    cluster.preflight()
+    cluster.service("m0", ready=True)
+    job = cluster.job("mine/m0")
+    ended = {"exitCode": 0, "finishedAt": "2026-01-01T00:01:00Z"}
+    worker = {"name": "worker", "state": {"terminated": ended}}
+    stays = {"name": "istio-proxy", "state": {"running": {}}}
+    cluster.worker_pod(job, phase="Running", containerStatuses=[stays, worker])
+    assert seen(cluster, T0 + 69).jobs["mine/m0"].wait is None
+    wait = seen(cluster, T0 + 71).jobs["mine/m0"].wait
+    assert wait is not None
+    assert wait.reason is WaitReason.NOT_ENDING
+    assert "container istio-proxy runs on and keeps the Job from its end" in wait.message
+    assert requeue_after(cluster.snapshot(), Observed(), T0 + 69) == 1.0
+    # Native sidecars are init containers, and end with it.
+    cluster.pods.clear()
+    cluster.worker_pod(job, phase="Running", containerStatuses=[worker], initContainerStatuses=[stays])
+    assert seen(cluster, T0 + 600).jobs["mine/m0"].wait is None
+
+
 @pytest.mark.parametrize(
     ("status", "url"),
     [

@@ -95,6 +95,7 @@ def test_warnings_are_told_once_for_each_generation_that_is_accepted() -> None:
     [
         (WaitReason.UNSCHEDULABLE, "Waiting", True),
         (WaitReason.NOT_STARTING, "Waiting", True),
+        (WaitReason.NOT_ENDING, "Waiting", True),
         (WaitReason.REFUSED, "Refused", True),
         (WaitReason.QUEUED, "Queued", False),
     ],

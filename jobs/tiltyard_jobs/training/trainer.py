@@ -46,8 +46,8 @@ def _train(order: dict[str, Any], stage: dict[str, Any], base: str, folder: Path
 
     if not (order["cpu"] or torch.accelerator.is_available()):
         _refuse(
-            "spec.training.resources requests GPUs, and PyTorch sees none: take an image of the trainer whose PyTorch is"
-            " for them, or request none to train on the CPU"
+            "spec.training.resources requests GPUs, and PyTorch sees none: take an image of the trainer whose PyTorch"
+            " is for them, or request none to train on the CPU"
         )
     set_seed(order["seed"])
     tokenizer = _tokenizer(order, base)

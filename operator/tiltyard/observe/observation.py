@@ -216,6 +216,22 @@ def _stayings(pods: Iterable[PodRecord], now: float) -> Iterator[Diagnosis]:
             yield pod.diagnosis
 
 
+def outdated_jobs(snapshot: Snapshot, now: float) -> list[JobRecord]:
+    """Jobs whose pods cannot start, as an older generation of the manifest wants them: an edit may have mended that.
+
+    Nothing is lost with such a Job: none of its pods is at work, and none has made anything.
+    """
+    generation = snapshot.tournament.metadata.generation
+    return [
+        job
+        for job in snapshot.jobs.values()
+        if job.generation not in (None, generation)
+        and not (job.terminal or job.suspended or job.deleting or job.succeeded)
+        and _workers_diagnosis(snapshot, job, now) is not None
+        and not any(pod.phase == "Running" for pod in snapshot.pods_of(job))
+    ]
+
+
 def _is_final(snapshot: Snapshot, diagnosis: Diagnosis, since: float, now: float) -> bool:
     """Whether a pod that does not start has had its time."""
     return diagnosis.reason in LASTING and now - since > snapshot.tournament.spec.serving.startup_deadline_seconds

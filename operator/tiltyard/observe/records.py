@@ -12,6 +12,7 @@ from tiltyard.observe.diagnose import WORKERS, Diagnosis, diagnose
 from tiltyard.observe.kinds import JOBS, TRAIN_JOBS, Kind, Object
 from tiltyard.render.names import (
     BUNDLE,
+    GENERATION,
     LOADS,
     MODEL,
     PARTS,
@@ -59,6 +60,7 @@ class JobRecord:
         kind: which of the two.
         bundle: the bundle's name, or `preflight`.
         parts: which parts its indices make.
+        generation: of the Tournament whose pods it makes; None: an older operator made it.
         succeeded: indices that are complete.
         terminal: type of the condition that ends it: Complete, Failed, or FailureTarget once it is to fail; else empty.
         why: the API server's words of a failed one.
@@ -75,6 +77,7 @@ class JobRecord:
     stage: str
     version: str
     parts: str
+    generation: int | None
     completions: int
     parallelism: int
     succeeded: frozenset[int]
@@ -119,6 +122,7 @@ class JobRecord:
             stage=meta.get("labels", {}).get(STAGE, ""),
             version=notes.get(VERSION, ""),
             parts=notes.get(PARTS, ""),
+            generation=int(notes[GENERATION]) if GENERATION in notes else None,
             completions=spec.get("completions") or 1,
             parallelism=spec.get("parallelism") or 1,
             succeeded=parse_indexes(status.get("completedIndexes", "")) if indexed else frozenset(),

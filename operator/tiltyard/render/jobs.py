@@ -12,7 +12,7 @@ from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.participants import used_endpoints
 from tiltyard.plan.planner import JobOrder
 from tiltyard.render.cluster import ClusterSettings
-from tiltyard.render.names import BUNDLE, PARTS, QUEUE, STAGE, VERSION, child_metadata, job_name, labels
+from tiltyard.render.names import BUNDLE, GENERATION, PARTS, QUEUE, STAGE, VERSION, child_metadata, job_name, labels
 from tiltyard.render.pods import (
     CONTAINER_SECURITY,
     ENDS_WITH_WORKER,
@@ -193,7 +193,7 @@ def _objects(
     job = {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": child_metadata(tournament, name, job_labels, {**notes, **annotations}),
+        "metadata": child_metadata(tournament, name, job_labels, {**notes, **annotations, **_generation(tournament)}),
         "spec": {
             **job_spec,
             # With a queue it is the queue's to start the Job.
@@ -203,6 +203,12 @@ def _objects(
         },
     }
     return config_map, job
+
+
+def _generation(tournament: Tournament) -> dict[str, str]:
+    """Nothing for a manifest that no cluster has."""
+    generation = tournament.metadata.generation
+    return {} if generation is None else {GENERATION: str(generation)}
 
 
 def _task_data(task: BundleTask | PreflightTask) -> tuple[str, dict[str, Any]]:

@@ -212,6 +212,11 @@ async def test_pods_that_pod_security_refuses_are_told(arena: Arena, plane: Cont
         r" allow it by the namespace's label pod-security.kubernetes.io/enforce; it is tried again by itself"
     )
     assert re.fullmatch(sentence, condition(told, "Waiting")["message"])
+    # An edit makes the Job anew; without that volume all pods of ours are as restricted as they can be.
+    await arena.patch(jobs={**SMALL["jobs"], "pod": None})
+    passed = await arena.wait(lambda one: condition(one, "Preflighted").get("status") == "True", limit=60)
+    assert condition(passed, "Failed")["status"] == "False"
+    await arena.wait(lambda one: any(m["state"] == "Ready" for m in one["status"].get("models", ())), limit=60)
 
 
 class TooMany(BaseHTTPRequestHandler):

@@ -10,7 +10,7 @@ import pytest
 
 from support.cluster_objects import SETTINGS, T0, Cluster, cluster_tournament, finish, with_generation
 from tiltyard.api import Condition, TournamentStatus
-from tiltyard.observe.observation import observe, requeue_after
+from tiltyard.observe.observation import observe, outdated_jobs, requeue_after
 from tiltyard.observe.snapshot import failed_before, failed_children, stale_jobs, stale_services, without_pods
 from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Observed, PreflightPhase, Wait, WaitReason
 from tiltyard_jobs.contracts.summary import Standing, Summary
@@ -248,6 +248,30 @@ def test_a_model_that_stops_answering_has_its_time_once_more(cluster: Cluster) -
     service["status"]["conditions"][0]["lastTransitionTime"] = lost
     assert seen(cluster, T0 + 10799).models["m1"].phase is ModelPhase.STARTING
     assert seen(cluster, T0 + 10800).models["m1"].phase is ModelPhase.FAILED
+
+
+def test_a_job_whose_pods_cannot_start_is_outdated_by_an_edit(cluster: Cluster) -> None:
+    cluster.preflight()
+    job = cluster.job("mine/m0")
+    no_node = [{"type": "PodScheduled", "status": "False", "message": "no room"}]
+
+    def outdated(generation: int, **refusals: str) -> list[str]:
+        meta = cluster.tournament.metadata.model_copy(update={"generation": generation})
+        tournament = cluster.tournament.model_copy(update={"metadata": meta})
+        snapshot = replace(cluster.snapshot(), tournament=tournament, refusals=refusals)
+        return [job.bundle for job in outdated_jobs(snapshot, T0 + 60)]
+
+    refused = {job["metadata"]["name"]: "exceeded quota"}
+    assert outdated(1, **refused) == []
+    assert outdated(2, **refused) == ["mine/m0"]
+    assert outdated(2) == []  # nothing keeps it from its work
+    cluster.worker_pod(job, 0, phase="Pending", conditions=no_node)
+    assert outdated(2) == ["mine/m0"]
+    cluster.worker_pod(job, 1, phase="Running")
+    assert outdated(2) == []
+    cluster.pods.clear()
+    job["status"] = {"completedIndexes": "0"}
+    assert outdated(2, **refused) == []  # it keeps count of what it has made
 
 
 def test_children_of_an_older_manifest_are_stale() -> None:

@@ -59,4 +59,4 @@ async def test_three_models_with_a_gpu_for_one_come_by_turns(arena: Arena, sched
 
     done = await arena.wait(is_at_its_end, limit=500)
     assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])
-    assert most == 1
+    assert most <= 1

@@ -57,7 +57,10 @@ async def test_the_quick_start_from_apply_to_the_report_in_s3(arena: Arena) -> N
 
 
 async def test_more_gpus_than_any_node_has_are_told_of_before_a_model_starts(arena: Arena) -> None:
-    training = {"baseModel": {"uri": "hf://org/base"}, "resources": {"limits": {"nvidia.com/gpu": "64"}}}
+    training = {
+        "baseModel": {"uri": "hf://org/base"},
+        "resources": {"limits": {"nvidia.com/gpu": "64", "memory": "1Gi"}},
+    }
     await arena.apply(manifest(2, **SMALL, training=training, suspend=True))
     told = (
         "the manifest is valid; spec.training.resources requests 64 nvidia.com/gpu, but no node has any:"

@@ -216,6 +216,16 @@ def test_two_processes_share_a_model_and_continue(base: Path, tmp_path: Path) ->
     assert learn(base, tmp_path / "together", *two, env=env) == pytest.approx(together, rel=1e-4)
 
 
+def test_gpus_that_pytorch_does_not_see_are_told_and_nothing_is_trained_on_the_cpu(tmp_path: Path) -> None:
+    order = {"out": str(tmp_path), "base": "org/base", "stages": [{"kind": "sft"}], "cpu": False}
+    (tmp_path / "order.json").write_text(json.dumps(order))
+    command = [str(envs.ensure("train")), str(TRAINER), str(tmp_path / "order.json")]
+    environment = server_environment() | {"CUDA_VISIBLE_DEVICES": ""}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 2
+    assert "tiltyard: spec.training.resources requests GPUs, and PyTorch sees none" in ended.stdout + ended.stderr
+
+
 def test_no_template_and_no_rows_are_told_in_a_sentence(base: Path, tmp_path: Path) -> None:
     bare = tmp_path / "bare"
     bare.mkdir()

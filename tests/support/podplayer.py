@@ -2,8 +2,8 @@
 
 A pod's own command runs with its own environment and volumes, in folders; mount paths in them are rewritten. What a
 cluster's network would do is done by rewriting too: each Service of a model has a port on 127.0.0.1 that it keeps over
-restarts, and the addresses `http://NAME.NAMESPACE.svc.cluster.local` in ConfigMaps become those. A rule makes pods fail
-as told instead.
+restarts, and the addresses `http://NAME.NAMESPACE.svc.cluster.local` in ConfigMaps (`:8080` of a headless one) become
+those. A rule makes pods fail as told instead.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SECRETS = Kind("v1", "Secret", "secrets")
 NODE = "player"
 MAX_GRACE = 10.0
-SERVICE = re.compile(r"http://([a-z0-9-]+)\.([a-z0-9-]+)\.svc\.cluster\.local(:80)?")
+SERVICE = re.compile(r"http://([a-z0-9-]+)\.([a-z0-9-]+)\.svc\.cluster\.local(:80(80)?)?")
 MODEL_LABEL = "serving.kserve.io/inferenceservice"
 
 Pod = Mapping[str, Any]
@@ -64,6 +64,7 @@ class PodPlayer:
         namespace: whose pods.
         folder: for the pods' files and logs.
         rules: the first that matches a pod applies.
+        binds: puts pods on the node at once; otherwise a scheduler does.
         started: names of the pods whose process was started, in order.
     """
 
@@ -71,6 +72,7 @@ class PodPlayer:
     namespace: str
     folder: Path
     rules: list[Rule] = field(default_factory=list)
+    binds: bool = True
     started: list[str] = field(default_factory=list)
     _ports: dict[str, int] = field(default_factory=dict)
     _plays: dict[str, asyncio.Task[None]] = field(default_factory=dict)
@@ -150,6 +152,8 @@ class PodPlayer:
                 self._ending[uid] = asyncio.Event()
                 self._ending[uid].set()
                 self._plays[uid] = asyncio.create_task(self._guard(self._finish(pod)))
+        elif not self.binds and "nodeName" not in pod["spec"]:
+            pass
         elif uid not in self._plays and pod.get("status", {}).get("phase", "Pending") == "Pending":
             self._ending[uid] = asyncio.Event()
             self._plays[uid] = asyncio.create_task(self._guard(self._play(pod)))
@@ -173,14 +177,15 @@ class PodPlayer:
             await ending.wait()
             await self._finish(pod)
             return
-        target = {"apiVersion": "v1", "kind": "Node", "name": NODE}
-        binding = {
-            "apiVersion": "v1",
-            "kind": "Binding",
-            "metadata": {"name": meta["name"], "namespace": self.namespace},
-        }
-        path = PODS.path(self.namespace, meta["name"], "binding")
-        await self.kube._call("POST", PODS, path, query={}, body={**binding, "target": target})
+        if self.binds:
+            target = {"apiVersion": "v1", "kind": "Node", "name": NODE}
+            binding = {
+                "apiVersion": "v1",
+                "kind": "Binding",
+                "metadata": {"name": meta["name"], "namespace": self.namespace},
+            }
+            path = PODS.path(self.namespace, meta["name"], "binding")
+            await self.kube._call("POST", PODS, path, query={}, body={**binding, "target": target})
         container = pod["spec"]["containers"][0]
         place = self.folder / meta["name"]
         shutil.rmtree(place, ignore_errors=True)

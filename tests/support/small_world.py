@@ -12,12 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tiltyard.plan.graph import Graph
-from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Observed, PreflightPhase
+from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Observed, PreflightPhase, Wait, WaitReason
 from tiltyard.plan.planner import JobOrder, Plan, Policy, TournamentState, plan
 
 MAX_STEPS = 20_000
 MAX_STILL = 100.0  # the longest that nothing changes: a load takes 60 at most, a shard 20
 NEVER = math.inf
+NO_NODE = Wait(WaitReason.UNSCHEDULABLE, "no node takes it")
 ENDED = frozenset(TournamentState) - {TournamentState.RUNNING}
 
 
@@ -32,6 +33,7 @@ class World:
         model_dies: whether a load of a model comes to nothing, by (name, load).
         dies: whether a model that is ready dies in a step, by (name, step); its shards wait, and keep their slots.
         slots: shards that run at once; None: no bound.
+        nodes: models for which there are nodes; others that start wait for one. None: no bound.
         instant: shards, stops and preflight take no time: only loads are left to decide.
     """
 
@@ -41,6 +43,7 @@ class World:
     model_dies: Callable[[str, int], bool] = lambda name, load: False
     dies: Callable[[str, int], bool] = lambda name, step: False
     slots: int | None = None
+    nodes: int | None = None
     instant: bool = False
 
     steps: int = 0
@@ -93,7 +96,8 @@ class World:
             done=dict(self.done),
             jobs=jobs,
             models={
-                name: ModelSeen(phase, version, self.loads[name]) for name, (phase, _, version) in self._models.items()
+                name: ModelSeen(phase, version, self.loads[name], wait=NO_NODE if at == NEVER else None)
+                for name, (phase, at, version) in self._models.items()
             },
             failure=self._failure,
             elapsed=self.now,
@@ -141,7 +145,8 @@ class World:
                 self._models[name] = (ModelPhase.STOPPING, self.now + self._time(3), self._models[name][2])
         for name in decided.start_models:
             self.loads[name] += 1
-            self._models[name] = (ModelPhase.STARTING, self.now + self._time(30), graph.model[name].version)
+            self._models[name] = (ModelPhase.STARTING, NEVER, graph.model[name].version)
+        self._schedule()
         for order in decided.start_jobs:
             self.bundles_run.append(order.bundle.name)
             self._jobs[order.bundle.name] = (
@@ -152,6 +157,15 @@ class World:
         if decided.preflight or decided.start_models or decided.start_jobs:
             self._moved = self.now
         self._hand_out_slots()
+
+    def _schedule(self) -> None:
+        """Nodes take the models that wait for one, in any order."""
+        waiting = [name for name, (_, at, _) in self._models.items() if at == NEVER]
+        self.rng.shuffle(waiting)
+        for name in waiting:
+            held = [phase for phase, at, _ in self._models.values() if at < NEVER and phase is not ModelPhase.STOPPED]
+            if self.nodes is None or len(held) < self.nodes:
+                self._models[name] = (ModelPhase.STARTING, self.now + self._time(30), self._models[name][2])
 
     def _hand_out_slots(self) -> None:
         """Shards begin in the order of their Jobs, as slots come free."""
@@ -170,7 +184,8 @@ class World:
 
     def _advance(self, decided: Plan) -> None:
         """Go to the next moment at which something ends."""
-        waiting = [at for phase, at, _ in self._models.values() if phase in (ModelPhase.STARTING, ModelPhase.STOPPING)]
+        moving = (ModelPhase.STARTING, ModelPhase.STOPPING)
+        waiting = [at for phase, at, _ in self._models.values() if phase in moving and at < NEVER]
         waiting += [at for _, ends, _ in self._jobs.values() for at in ends.values() if at < NEVER]
         waiting += self._stopping.values()
         if self._preflight[0] is PreflightPhase.ACTIVE:
@@ -185,6 +200,7 @@ class World:
         for name, (phase, at, version) in list(self._models.items()):
             if (following := self._next_phase(name, phase, at)) is not phase:
                 self._models[name], self._moved = (following, at, version), self.now
+        self._schedule()
         for name in [name for name, at in self._stopping.items() if at <= self.now]:
             del self._stopping[name], self._jobs[name]
             self._moved = self.now

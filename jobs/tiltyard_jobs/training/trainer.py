@@ -44,6 +44,11 @@ def _train(order: dict[str, Any], stage: dict[str, Any], base: str, folder: Path
     from datasets import Dataset
     from transformers import AutoModelForCausalLM, set_seed
 
+    if not (order["cpu"] or torch.accelerator.is_available()):
+        _refuse(
+            "spec.training.resources requests GPUs, and PyTorch sees none: take an image of the trainer whose PyTorch"
+            " is for them, or request none to train on the CPU"
+        )
     set_seed(order["seed"])
     tokenizer = _tokenizer(order, base)
     # Weights that are trained are kept in 32 bits, whatever is computed in: of 16, a step of a small learning rate

@@ -27,6 +27,7 @@ class Jobs(ApiModel):
     all, and a judge may leave a tenth of its verdicts undecided besides. The same holds for all verdicts of a judge
     together. Default: 0.01."""
     resources: Resources = Resources(requests={"cpu": "500m", "memory": "512Mi"})
-    """The resources of one worker. Default: requests of cpu 500m and memory 512Mi."""
+    """The resources of one worker. On a cluster its limits are 4 CPUs and 8Gi where none are given, or its requests if
+    these are more. Default: requests of cpu 500m and memory 512Mi."""
     pod: PodPatch = PodPatch()
     """Additions to the workers' pods."""

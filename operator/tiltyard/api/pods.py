@@ -45,13 +45,25 @@ def secret_variable(reference: KeyReference) -> str:
     return "TILTYARD_SECRET_" + re.sub(r"[^A-Z0-9]", "_", f"{reference.name}_{reference.key}".upper())
 
 
+_GPU = re.compile(
+    r"nvidia\.com/(gpu|gpu\.shared|mig-.+)|amd\.com/gpu.*|habana\.ai/gaudi|intel\.com/gpu"
+    r"|gpu\.intel\.com/(?!.*(_monitoring|millicores|memory\.max|tiles)$).+"
+)
+"""Names of the resources that device plugins give to GPUs. Intel's others are shares of one."""
+
+
 class Resources(ApiModel):
     """The resources of one container, as in Kubernetes."""
 
     limits: Quantities = Field(default_factory=dict)
-    """The limit of each resource, for example `nvidia.com/gpu: "4"`."""
+    """The limit of each resource, for example `nvidia.com/gpu: "4"`. Absent: on a cluster, the request."""
     requests: Quantities = Field(default_factory=dict)
     """The request of each resource. Absent: the limit."""
+
+    @property
+    def gpus(self) -> dict[str, int]:
+        """The GPUs of one replica, by resource name: those of any maker, whole or in parts."""
+        return {name: int(amount) for name, amount in self.demand().items() if amount and _GPU.fullmatch(name)}
 
     def demand(self) -> dict[str, Decimal]:
         """What one replica takes from a budget: its requests, else its limits."""
@@ -100,6 +112,10 @@ class VolumeMount(ApiModel):
 class PodPatch(ApiModel):
     """Additions to pods. The operator sets everything else in them."""
 
+    labels: Annotated[dict[Line, LooseLine], Field(max_length=32)] = Field(default_factory=dict)
+    """Additional labels. Tiltyard's own take precedence."""
+    annotations: Annotated[dict[Line, Message], Field(max_length=32)] = Field(default_factory=dict)
+    """Additional annotations. Tiltyard's own take precedence."""
     node_selector: Annotated[dict[Line, LooseLine], Field(max_length=32)] = Field(default_factory=dict)
     """The labels that a node must have."""
     tolerations: Annotated[tuple[Toleration, ...], Field(max_length=32)] = ()
@@ -116,5 +132,16 @@ class PodPatch(ApiModel):
     """The Secrets with which images are pulled."""
     priority_class_name: ObjectName | None = None
     """The pods' PriorityClass."""
+    runtime_class_name: ObjectName | None = None
+    """The pods' RuntimeClass."""
+    scheduler_name: ObjectName | None = None
+    """The scheduler of the pods. Absent: the cluster's default."""
+    topology_spread_constraints: Annotated[tuple[OpaqueObject, ...], Field(max_length=16)] = ()
+    """How the pods are spread over nodes, as in Kubernetes."""
+    security_context: OpaqueObject | None = None
+    """A Kubernetes PodSecurityContext. What it does not set stays as the `restricted` Pod Security Standard asks."""
+    resource_claims: Annotated[tuple[OpaqueObject, ...], Field(max_length=16)] = ()
+    """Claims of Dynamic Resource Allocation, as in Kubernetes; the main container gets each of them. In training each
+    counts as one GPU."""
     service_account_name: ObjectName | None = None
     """The pods' service account. Absent: the namespace's default, and no token is mounted."""

@@ -74,7 +74,8 @@ class Serving(ApiModel):
     """How many models run at once, and how long one may take to start."""
 
     max_active: Annotated[int, Whole(1, 64)] | None = None
-    """The number of models that run at once, at most. Absent: no limit."""
+    """The number of models that run at once, at most. Absent: no limit; on a cluster models that fit no node wait, and
+    those that have nothing to do for now give way to them."""
     budget: Quantities = Field(default_factory=dict)
     """The resources that all running models may take together, for example `nvidia.com/gpu: "8"`. Resources that are
     not listed are not limited."""

@@ -28,7 +28,8 @@ class ObjectMeta(ApiModel):
     namespace: ObjectName | None = None
     """The tournament's namespace."""
     labels: dict[Line, LooseLine] = Field(default_factory=dict)
-    """The tournament's labels. `kueue.x-k8s.io/queue-name` is copied to every Job."""
+    """The tournament's labels. `kueue.x-k8s.io/queue-name` is copied to every Job, and those of the chart's
+    `children.copiedLabels` to every child."""
     annotations: dict[Line, Message] = Field(default_factory=dict)
     """The tournament's annotations."""
     uid: Line | None = None

@@ -122,10 +122,36 @@ PRIORITY_OF_RUNTIME: Rule[Training] = Rule(
 )
 
 
+_OF_RUNTIME = {
+    "runtimeClassName": "runtime_class_name",
+    "schedulerName": "scheduler_name",
+    "topologySpreadConstraints": "topology_spread_constraints",
+    "securityContext": "security_context",
+    "resourceClaims": "resource_claims",
+}
+"""Fields of `pod` that a TrainJob cannot set, with their names in Python."""
+
+
+def _of_runtime(training: Training) -> Iterator[Violation]:
+    given = [name for name, attribute in _OF_RUNTIME.items() if getattr(training.pod, attribute)]
+    if training.trainer.kind == "TrainJob" and given:
+        yield Violation(("pod",), " and ".join(given))
+
+
+FIELDS_OF_RUNTIME: Rule[Training] = Rule(
+    sentence=f"must not set {', '.join(_OF_RUNTIME)} for a TrainJob: its runtime sets them",
+    check=_of_runtime,
+    cel="!has(self.trainer) || self.trainer.kind != 'TrainJob' || !has(self.pod) || !("
+    + " || ".join(f"has(self.pod.{name})" for name in _OF_RUNTIME)
+    + ")",
+    field_path=".pod",
+)
+
+
 class Training(ApiModel):
     """Fine-tuning of a target model on the training data."""
 
-    RULES = (PRIORITY_OF_RUNTIME,)
+    RULES = (PRIORITY_OF_RUNTIME, FIELDS_OF_RUNTIME)
 
     base_model: Weights
     """The model to start from."""
@@ -143,6 +169,12 @@ class Training(ApiModel):
     lora: Lora | None = None
     """Low-rank adapters instead of all weights. Absent: all weights are trained."""
     resources: Resources = Resources()
-    """The resources of one pod, and so the number of GPUs. On one machine only the number of GPUs counts."""
+    """The resources of one pod, and so the number of GPUs, of any maker. On a cluster the limits are 16 CPUs and 64Gi
+    for each GPU where none are given. On one machine only the number of GPUs counts."""
     pod: PodPatch = PodPatch()
     """Additions to the training pods."""
+
+    @property
+    def gpus(self) -> int:
+        """The GPUs of one pod."""
+        return sum(self.resources.gpus.values()) + len(self.pod.resource_claims)

@@ -168,6 +168,9 @@ def _operator(command: argparse.ArgumentParser) -> None:
     command.add_argument("--lm-eval-python", metavar="PATH", help="the interpreter in that image that has lm-eval")
     command.add_argument("--worker-image-pull-policy", default="IfNotPresent", metavar="POLICY")
     command.add_argument("--worker-image-pull-secret", action="append", default=[], metavar="NAME", help=several)
+    command.add_argument(
+        "--children", default="{}", metavar="JSON", help="the chart's value `children`: what all children have"
+    )
     command.add_argument("--cluster-domain", default="cluster.local", metavar="DOMAIN", help="default: cluster.local")
     command.add_argument(
         "--port", type=int, default=8080, help="the port of /metrics, /healthz and /readyz (default: 8080)"

@@ -18,7 +18,7 @@ from tiltyard.api.problems import given_text
 from tiltyard.api.scalars import Line, LooseLine, ObjectName
 from tiltyard.api.sentences import to_problem
 from tiltyard.cli.errors import UserError
-from tiltyard.render.cluster import ClusterSettings
+from tiltyard.render.cluster import ChildrenSettings, ClusterSettings
 
 DEFAULTS: Mapping[str, Any] = {
     "worker": {
@@ -33,6 +33,7 @@ DEFAULTS: Mapping[str, Any] = {
         "image": {"repository": "ghcr.io/tiltyard/lm-eval", "tag": "", "digest": ""},
         "python": "/opt/lm-eval/bin/python",
     },
+    "children": {"pods": {"models": {}, "workers": {}, "training": {}}, "copiedLabels": [], "copiedAnnotations": []},
     "clusterDomain": "cluster.local",
 }
 """Of `charts/tiltyard/values.yaml`, what the children depend on."""
@@ -79,6 +80,7 @@ class _Values(ApiModel):
     worker: _Worker
     trainer: _Engine
     lm_eval: _Engine
+    children: ChildrenSettings
     cluster_domain: Line
 
 
@@ -108,6 +110,7 @@ def settings_of(files: Sequence[Path]) -> ClusterSettings:
         trainer_python=known.trainer.python or None,
         lm_eval_image=known.lm_eval.image.reference,
         lm_eval_python=known.lm_eval.python or None,
+        children=known.children,
     )
 
 

@@ -17,7 +17,7 @@ from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, ApiException, Configuration
 
 from tiltyard.cluster import metrics
-from tiltyard.observe.kinds import Kind, Object
+from tiltyard.observe.kinds import SCHEMAS, Kind, Object
 from tiltyard.render.names import MANAGER
 
 CALL_SECONDS = 30.0
@@ -128,6 +128,11 @@ class Client:
             raise ApiError(0, f"the watch of {kind.plural} was interrupted: {error}") from error
         finally:
             response.close()
+
+    async def schema(self, kind: Kind) -> Object:
+        """The API server's document of OpenAPI v3 for a kind's group and version."""
+        found: Object = await self._call("GET", SCHEMAS, f"/openapi/v3/apis/{kind.api}", query={})
+        return found
 
     async def apply(self, kind: Kind, body: Object, *, subresource: str | None = None, dry_run: bool = False) -> Object:
         """Server-side apply: what the body names is ours, also where someone else has set it.

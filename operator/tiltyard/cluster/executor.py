@@ -184,7 +184,10 @@ class Executor:
         if before is not None:  # it ended though parts are missing: somebody has deleted them from the bucket
             await self.delete_job(before)
         kind = JOBS if runtime_of(tournament, bundle) is None else TRAIN_JOBS
-        await self._create(kind, *job_objects(tournament, snapshot.graph, order, self.settings, observed.ledger))
+        model = observed.models.get(bundle.model or "")
+        url = None if model is None else model.url
+        objects = job_objects(tournament, snapshot.graph, order, self.settings, observed.ledger, url)
+        await self._create(kind, *objects)
         metrics.JOBS_STARTED.labels(bundle.stage).inc()
         log.info("job started", job=name, bundle=bundle.name, stage=bundle.stage, shards=len(order.indices))
 

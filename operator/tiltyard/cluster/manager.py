@@ -13,6 +13,7 @@ import structlog
 from tiltyard.cluster import metrics
 from tiltyard.cluster.cache import Caches
 from tiltyard.cluster.client import Client
+from tiltyard.cluster.kserve import KServe
 from tiltyard.cluster.reconciler import Reconciler
 from tiltyard.cluster.resolver import Resolver
 from tiltyard.cluster.workqueue import WORKERS, WorkQueue
@@ -42,7 +43,8 @@ class Manager:
     def __post_init__(self) -> None:
         self._queue = WorkQueue(self._reconcile, self._exists, self.rng)
         self._caches = Caches(self.client, self.namespaces, self._queue.add, self.rng)
-        resolver = Resolver(self.client, self.settings, self.clock, nodes_visible=not self.namespaces)
+        self._kserve = KServe(self.client, self.clock)
+        resolver = Resolver(self.client, self.settings, self.clock, not self.namespaces, self._kserve)
         self._reconciler = Reconciler(self.client, self._caches, self._queue, self.settings, resolver, self.clock)
 
     @property
@@ -58,6 +60,8 @@ class Manager:
                     group.create_task(informer.run())
                 for informer in self._caches.informers:
                     await informer.synced.wait()
+                if (warning := await self._kserve.warning()) is not None:
+                    log.warning(warning)
                 log.info("ready", namespaces=list(self.namespaces) or "all")
                 for _ in range(WORKERS):
                     group.create_task(self._queue.work())

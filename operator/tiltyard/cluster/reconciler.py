@@ -22,7 +22,7 @@ from tiltyard.cluster.recorder import Recorder
 from tiltyard.cluster.refusals import Refusals
 from tiltyard.cluster.resolver import Resolved, Resolver, RuntimeMissing
 from tiltyard.cluster.workqueue import WorkQueue
-from tiltyard.observe.observation import observe, requeue_after
+from tiltyard.observe.observation import observe, outdated_jobs, requeue_after
 from tiltyard.observe.records import TournamentRecord
 from tiltyard.observe.snapshot import (
     Snapshot,
@@ -113,7 +113,7 @@ class Reconciler:
         # 5. What an older manifest has left goes first.
         executing = self.queue.is_executing(key)
         executor = self._executor(request)
-        if not executing and await _delete_leftovers(executor, snapshot):
+        if not executing and await _delete_leftovers(executor, snapshot, request.now):
             return None
         # 6. What was observed, and what to do next.
         observed = observe(snapshot, self.settings, request.now)
@@ -213,7 +213,7 @@ class Reconciler:
             request.now,
             before=request.status,
             waits=waits,
-            warnings=resolved.warnings,
+            warnings=[warning.message for warning in resolved.warnings],
             retry=True,
         )
         # After a restart of the operator waits are reported once more.
@@ -242,9 +242,9 @@ class Reconciler:
         return None
 
 
-async def _delete_leftovers(executor: Executor, snapshot: Snapshot) -> bool:
+async def _delete_leftovers(executor: Executor, snapshot: Snapshot, now: float) -> bool:
     """Step 5; True: reconcile again before anything else, once the deletions were seen."""
-    for job in stale_jobs(snapshot):
+    for job in (*stale_jobs(snapshot), *outdated_jobs(snapshot, now)):
         await executor.delete_job(job)
     for service in stale_services(snapshot):
         await executor.delete_model(service)

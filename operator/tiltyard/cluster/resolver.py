@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 
 from tiltyard.api import ManifestError, Problem, Tournament, tournament_from_object
 from tiltyard.cluster.client import FORBIDDEN, NOT_FOUND, ApiError, Client
+from tiltyard.cluster.kserve import KServe
 from tiltyard.cluster.node_lister import NodeLister
 from tiltyard.observe.capacity import too_large
+from tiltyard.observe.gpus import without_gpu, without_memory
 from tiltyard.observe.kinds import RUNTIMES
 from tiltyard.observe.records import TournamentRecord
 from tiltyard.plan.graph import Graph
 from tiltyard.render.children import prepare
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.jobs import preflight_version
+from tiltyard.render.serving import named_services
+from tiltyard.status.events import KSERVE_UNSUPPORTED, NO_GPU, NO_MEMORY, TOO_LARGE, Event
 from tiltyard_jobs.contracts.tasks import PreflightTask
 
 
@@ -27,6 +31,7 @@ class Resolved:
     """What follows from a manifest.
 
     Attributes:
+        meta: of the object that was resolved, as far as anything follows from it.
         tournament: the manifest.
         graph: its graph.
         task: preflight's.
@@ -34,13 +39,12 @@ class Resolved:
         warnings: what its author should know.
     """
 
-    uid: str
-    generation: int
+    meta: Mapping[str, object]
     tournament: Tournament
     graph: Graph
     task: PreflightTask
     preflight: str
-    warnings: tuple[str, ...]
+    warnings: tuple[Event, ...]
 
 
 @dataclass
@@ -52,12 +56,14 @@ class Resolver:
         settings: how children are rendered.
         clock: seconds since the epoch.
         nodes_visible: the operator may list nodes: not where its rights are those of single namespaces.
+        kserve: the cluster's.
     """
 
     client: Client
     settings: ClusterSettings
     clock: Callable[[], float]
     nodes_visible: bool
+    kserve: KServe
     _resolved: dict[str, Resolved] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -72,22 +78,34 @@ class Resolver:
         """
         key, meta = record.owner, record.document["metadata"]
         known = self._resolved.get(key)
-        if known is not None and (known.uid, known.generation) == (meta["uid"], meta["generation"]):
+        tournament_meta = _identity(meta)
+        if known is not None and known.meta == tournament_meta:
             return known
         tournament = tournament_from_object({k: v for k, v in record.document.items() if k != "status"})
-        prepared = prepare(tournament, self.settings, key)
+        addresses = await self.kserve.addresses(named_services(tournament))
+        prepared = prepare(tournament, self.settings, key, addresses)
         await self._check_runtime(key, tournament)
-        largest = await self._nodes.largest_allocatable() if self.nodes_visible else {}
-        warnings = tuple(too_large(tournament, largest))
+        warnings = tuple([event async for event in self._warnings(tournament)])
         tournament, graph, task = prepared.tournament, prepared.graph, prepared.preflight
         version = preflight_version(task)
-        resolved = Resolved(meta["uid"], meta["generation"], tournament, graph, task, version, warnings)
+        resolved = Resolved(tournament_meta, tournament, graph, task, version, warnings)
         self._resolved[key] = resolved
         return resolved
 
     def forget(self, key: str) -> None:
         """A tournament was deleted."""
         self._resolved.pop(key, None)
+
+    async def _warnings(self, tournament: Tournament) -> AsyncIterator[Event]:
+        largest = await self._nodes.largest_allocatable() if self.nodes_visible else {}
+        for message in too_large(tournament, largest):
+            yield Event(TOO_LARGE, message)
+        for message in without_memory(tournament):
+            yield Event(NO_MEMORY, message)
+        for message in without_gpu(tournament):
+            yield Event(NO_GPU, message)
+        if (message_of_kserve := await self.kserve.warning()) is not None:
+            yield Event(KSERVE_UNSUPPORTED, message_of_kserve)
 
     async def _check_runtime(self, key: str, tournament: Tournament) -> None:
         """Check that the runtime of a TrainJob is there, before any work is done that only training pays for.
@@ -113,3 +131,8 @@ class Resolver:
                 f" `kubectl get {kind.plural}` lists those that exist; Kubeflow Trainer (v2) installs them"
             )
             raise RuntimeMissing(key, [Problem(place, words)]) from None
+
+
+def _identity(meta: Mapping[str, object]) -> Mapping[str, object]:
+    """What of an object's metadata its children depend on; labels and annotations change without the generation."""
+    return {name: meta.get(name) for name in ("uid", "generation", "labels", "annotations")}

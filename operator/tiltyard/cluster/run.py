@@ -8,21 +8,29 @@ import signal
 from contextlib import suppress
 
 import structlog
+from pydantic import ValidationError
 
+from tiltyard.api.sentences import to_problem
 from tiltyard.cluster.client import ApiError, Client
 from tiltyard.cluster.manager import Manager
 from tiltyard.cluster.server import serve
-from tiltyard.render.cluster import ClusterSettings
+from tiltyard.render.cluster import ChildrenSettings, ClusterSettings
 from tiltyard_jobs.contracts.logs import configure_logging
 
 log = structlog.get_logger(__name__)
 
-NO_CLUSTER = 2
+WRONG_INPUT = NO_CLUSTER = 2
 
 
 def operate(options: argparse.Namespace) -> int:
     """Run the operator until SIGTERM; what is under way is brought to its end."""
     configure_logging("tiltyard", options.log_level, {})
+    try:
+        children = ChildrenSettings.model_validate_json(options.children, by_name=False)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            log.error("cannot start", error=f"--children: {to_problem(ChildrenSettings, detail)}")
+        return WRONG_INPUT
     settings = ClusterSettings(
         worker_image=options.worker_image,
         pull_policy=options.worker_image_pull_policy,
@@ -32,6 +40,7 @@ def operate(options: argparse.Namespace) -> int:
         trainer_python=options.trainer_python,
         lm_eval_image=options.lm_eval_image,
         lm_eval_python=options.lm_eval_python,
+        children=children,
     )
     try:
         asyncio.run(_operate(settings, tuple(options.namespace), options.port))

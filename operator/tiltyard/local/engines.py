@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from tiltyard.api import Tournament
 from tiltyard.local.servers import is_simulated
 from tiltyard.plan.participants import participations
-from tiltyard.render.tasks import GPU
 
 ASK_SECONDS = 30.0
 
@@ -43,10 +42,10 @@ async def engine_problems(
         if (lack := await _lack(train_python, "trl")) is not None:
             advice = "give an interpreter that has it with --train-python"
             problems.append(f"spec.training: needs TRL, and {lack}: {advice}")
-        elif (gpus := int(training.resources.demand().get(GPU, 0))) and (
+        elif (gpus := training.gpus) and (
             lack := await _why_not(train_python, _HAS_GPUS, str(gpus), otherwise="this machine has fewer")
         ):
-            problems.append(f"spec.training.resources: requests {gpus} {GPU}, but {lack}")
+            problems.append(f"spec.training.resources: requests {gpus} GPUs, but {lack}")
     evaluation = tournament.spec.evaluation
     for place, environment in enumerate(evaluation.environments if evaluation is not None else ()):
         name, field = environment.benchmark, f"spec.evaluation.environments[{place}]"

@@ -30,7 +30,7 @@ def too_large(tournament: Tournament, most: Mapping[str, Decimal]) -> Iterator[s
     """
     if not most:
         return
-    for place, resources in _pods(tournament):
+    for place, resources in pods_of(tournament):
         for name, amount in sorted(resources.demand().items()):
             if amount > (has := most.get(name, Decimal(0))):
                 largest = f"but the largest node has {_shown(has)}" if has else "but no node has any"
@@ -44,7 +44,7 @@ def _shown(amount: Decimal) -> str:
     return f"{amount / 2**30:.1f}Gi" if amount >= 2**30 else f"{amount.normalize():f}"
 
 
-def _pods(tournament: Tournament) -> Iterator[tuple[str, Resources]]:
+def pods_of(tournament: Tournament) -> Iterator[tuple[str, Resources]]:
     """What one pod of each kind asks for, by the manifest's field."""
     spec = tournament.spec
     for one in participations(tournament).values():

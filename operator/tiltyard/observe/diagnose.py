@@ -6,11 +6,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from tiltyard.render.train_job import NODE
+
 # What keeps a pod from its work.
 UNSCHEDULABLE = "Unschedulable"  # no node takes it
 IMAGE_PULL = "ImagePull"  # its image cannot be pulled
 POD_CONFIGURATION = "PodConfiguration"  # a container cannot be created: a ConfigMap, a Secret, a mount
 CRASH_LOOP = "CrashLoop"  # a container has ended, and is not back
+NOT_ENDING = "NotEnding"  # its worker has ended, and another container stays
 PODS_REFUSED = "PodsRefused"  # there is none: it cannot be created
 
 # The kubelet's words for two of them.
@@ -30,6 +33,15 @@ CLASSES = (
     (r"resolve|getaddrinfo|Connection refused|Max retries|timed out|Network is unreachable",
      "the model's source cannot be reached from the pod: check its network and uri"),
 )  # fmt: skip
+
+
+NOT_ENDING_MESSAGE = (
+    "pod {pod} stays though its worker has ended: container {container} runs on and keeps the Job from its end; let it"
+    " be injected as a native sidecar (Istio and Linkerd do so by the pod's annotations, if their release can), or keep"
+    " it out of these pods by jobs.pod.labels or jobs.pod.annotations, as sidecar.istio.io/inject"
+)
+WORKERS = ("worker", NODE)
+"""Names of the container that does a Job's, or a TrainJob's, work."""
 
 
 class Diagnosis(NamedTuple):
@@ -54,6 +66,8 @@ def diagnose(pod: Mapping[str, Any]) -> Diagnosis | None:
             # What the scheduler adds about preemption says nothing that one could do.
             words = shorten(condition.get("message", "no node takes it").partition(" preemption:")[0])
             return Diagnosis(UNSCHEDULABLE, f"pod {name} fits no node: {words}")
+    if (staying := _staying(status)) is not None:
+        return Diagnosis(NOT_ENDING, NOT_ENDING_MESSAGE.format(pod=name, container=staying))
     for container in _containers(status):
         if found := _diagnose_container(name, container):
             return found
@@ -62,6 +76,14 @@ def diagnose(pod: Mapping[str, Any]) -> Diagnosis | None:
     if unseen and "schedulerName" in spec and "nodeName" not in spec and status.get("phase") == "Pending":
         scheduler = spec["schedulerName"]
         return Diagnosis(UNSCHEDULABLE, f"pod {name} waits for the scheduler {scheduler}: check that it is at work")
+    return None
+
+
+def _staying(status: Mapping[str, Any]) -> str | None:
+    """The container that runs on in a pod whose worker has ended: a sidecar that somebody has put there."""
+    states = {one["name"]: one.get("state", {}) for one in status.get("containerStatuses", ())}
+    if any("terminated" in states.get(name, ()) for name in WORKERS):
+        return next((name for name, state in states.items() if "running" in state), None)
     return None
 
 

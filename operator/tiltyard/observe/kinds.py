@@ -44,4 +44,5 @@ RUNTIMES = {
 PODS = Kind("v1", "Pod", "pods")
 NODES = Kind("v1", "Node", "nodes")
 CONFIG_MAPS = Kind("v1", "ConfigMap", "configmaps")
+SCHEMAS = Kind("openapi/v3", "OpenAPI", "openapi")
 EVENTS = Kind("events.k8s.io/v1", "Event", "events")

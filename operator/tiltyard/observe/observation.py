@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from tiltyard.observe.diagnose import IMAGE_PULL, POD_CONFIGURATION, PODS_REFUSED, UNSCHEDULABLE, Diagnosis
+from tiltyard.observe.diagnose import (
+    IMAGE_PULL,
+    NOT_ENDING,
+    POD_CONFIGURATION,
+    PODS_REFUSED,
+    UNSCHEDULABLE,
+    Diagnosis,
+)
 from tiltyard.observe.kinds import SERVICES, TRAIN_JOBS
-from tiltyard.observe.records import JobRecord, PodRecord, ServiceRecord
+from tiltyard.observe.records import JobRecord, PodRecord, ServiceRecord, seconds
 from tiltyard.observe.refusal import pods_refused
 from tiltyard.observe.results import (
     LAST_WORDS_SECONDS,
@@ -32,7 +39,7 @@ from tiltyard.plan.observed import (
 )
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.jobs import PREFLIGHT
-from tiltyard.render.serving import service_url
+from tiltyard.render.serving import API_PATH, service_url
 from tiltyard.status.conditions import FAILED, RECONCILING, find_true
 from tiltyard_jobs.contracts.exit_codes import FINAL
 from tiltyard_jobs.contracts.summary import Summary, parts_done
@@ -173,7 +180,11 @@ def _jobs_wait(job: JobRecord, diagnosis: Diagnosis | None, now: float) -> Wait 
 def _wait(diagnosis: Diagnosis | None) -> Wait | None:
     if diagnosis is None:
         return None
-    reasons = {UNSCHEDULABLE: WaitReason.UNSCHEDULABLE, PODS_REFUSED: WaitReason.REFUSED}
+    reasons = {
+        UNSCHEDULABLE: WaitReason.UNSCHEDULABLE,
+        PODS_REFUSED: WaitReason.REFUSED,
+        NOT_ENDING: WaitReason.NOT_ENDING,
+    }
     return Wait(reasons.get(diagnosis.reason, WaitReason.NOT_STARTING), diagnosis.message)
 
 
@@ -194,7 +205,31 @@ def _workers_diagnosis(snapshot: Snapshot, job: JobRecord, now: float) -> Diagno
     if diagnosis is not None and diagnosis.reason == UNSCHEDULABLE:
         busy = any(pod.job and pod.phase == "Running" for pod in snapshot.pods.values())
         return None if busy else diagnosis
-    return diagnosis
+    return diagnosis or next(_stayings(snapshot.pods_of(job), now), None)
+
+
+def _stayings(pods: Iterable[PodRecord], now: float) -> Iterator[Diagnosis]:
+    """Pods whose worker has ended for a while."""
+    for pod in pods:
+        stays = pod.diagnosis is not None and pod.diagnosis.reason == NOT_ENDING and pod.phase == "Running"
+        if pod.diagnosis is not None and stays and now - seconds(pod.ended) >= PATIENCE_SECONDS:
+            yield pod.diagnosis
+
+
+def outdated_jobs(snapshot: Snapshot, now: float) -> list[JobRecord]:
+    """Jobs whose pods cannot start, as an older generation of the manifest wants them: an edit may have mended that.
+
+    Nothing is lost with such a Job: none of its pods is at work, and none has made anything.
+    """
+    generation = snapshot.tournament.metadata.generation
+    return [
+        job
+        for job in snapshot.jobs.values()
+        if job.generation not in (None, generation)
+        and not (job.terminal or job.suspended or job.deleting or job.succeeded)
+        and _workers_diagnosis(snapshot, job, now) is not None
+        and not any(pod.phase == "Running" for pod in snapshot.pods_of(job))
+    ]
 
 
 def _is_final(snapshot: Snapshot, diagnosis: Diagnosis, since: float, now: float) -> bool:
@@ -211,7 +246,8 @@ def _model(snapshot: Snapshot, service: ServiceRecord, settings: ClusterSettings
         phase = ModelPhase.STOPPING if pods else ModelPhase.STOPPED
         return ModelSeen(phase, service.version, service.loads)
     if service.ready:
-        url = service_url(snapshot.tournament, service.model, settings)
+        expected = service_url(snapshot.tournament, service.model, settings)
+        url = expected if service.address is None else f"{service.address}{API_PATH}"
         return ModelSeen(ModelPhase.READY, service.version, service.loads, url)
     diagnosis = _pods_diagnosis(pods, now)
     deadline = snapshot.tournament.spec.serving.startup_deadline_seconds
@@ -271,6 +307,7 @@ def requeue_after(snapshot: Snapshot, observed: Observed, now: float) -> float |
         and (began := _startup_began(service, _pods_of_model(snapshot, service))) is not None
     ]
     due += [pod.created + PATIENCE_SECONDS for pod in snapshot.pods.values() if pod.diagnosis is not None]
+    due += [seconds(pod.ended) + PATIENCE_SECONDS for pod in snapshot.pods.values() if pod.diagnosis and pod.ended]
     for job in snapshot.jobs.values():
         if job.terminal == "Complete" and job.finished is not None and not is_fully_reported(snapshot, job):
             due.append(job.finished + LAST_WORDS_SECONDS)

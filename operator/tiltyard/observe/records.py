@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
-from tiltyard.observe.diagnose import Diagnosis, diagnose
+from tiltyard.observe.diagnose import WORKERS, Diagnosis, diagnose
 from tiltyard.observe.kinds import JOBS, TRAIN_JOBS, Kind, Object
-from tiltyard.render import train_job
 from tiltyard.render.names import (
     BUNDLE,
+    GENERATION,
     LOADS,
     MODEL,
     PARTS,
@@ -59,6 +60,7 @@ class JobRecord:
         kind: which of the two.
         bundle: the bundle's name, or `preflight`.
         parts: which parts its indices make.
+        generation: of the Tournament whose pods it makes; None: an older operator made it.
         succeeded: indices that are complete.
         terminal: type of the condition that ends it: Complete, Failed, or FailureTarget once it is to fail; else empty.
         why: the API server's words of a failed one.
@@ -75,6 +77,7 @@ class JobRecord:
     stage: str
     version: str
     parts: str
+    generation: int | None
     completions: int
     parallelism: int
     succeeded: frozenset[int]
@@ -119,6 +122,7 @@ class JobRecord:
             stage=meta.get("labels", {}).get(STAGE, ""),
             version=notes.get(VERSION, ""),
             parts=notes.get(PARTS, ""),
+            generation=int(notes[GENERATION]) if GENERATION in notes else None,
             completions=spec.get("completions") or 1,
             parallelism=spec.get("parallelism") or 1,
             succeeded=parse_indexes(status.get("completedIndexes", "")) if indexed else frozenset(),
@@ -174,7 +178,7 @@ class PodRecord:
         if TOURNAMENT not in its_labels:
             return None
         statuses = status.get("containerStatuses", ())
-        worker: Object = next((c for c in statuses if c["name"] in ("worker", train_job.NODE)), {})
+        worker: Object = next((c for c in statuses if c["name"] in WORKERS), {})
         state = worker.get("state", {})
         terminated = state.get("terminated") or {}
         if "waiting" in state:  # a runtime of Trainer starts a container again in its pod
@@ -208,6 +212,7 @@ class ServiceRecord:
         unready_since: when it stopped answering; None: it never did, or it does.
         message: KServe's words where it is not ready.
         refused: why none of its pods can be created; empty: they can, as far as is known.
+        address: see `address_of`.
     """
 
     owner: str
@@ -223,6 +228,7 @@ class ServiceRecord:
     message: str
     refused: str
     deleting: bool
+    address: str | None
 
     @classmethod
     def of(cls, document: Object) -> ServiceRecord | None:
@@ -248,7 +254,21 @@ class ServiceRecord:
             message=ready.get("message", ""),
             refused=_refused(status, ready),
             deleting="deletionTimestamp" in meta,
+            address=address_of(document),
         )
+
+
+def address_of(service: Object) -> str | None:
+    """Scheme, host and port of an InferenceService, as KServe has written them; None: it has not.
+
+    The port is there where the Service has no address of its own (a headless one): a pod answers at its own port.
+    """
+    status = service.get("status", {})
+    url = status.get("address", {}).get("url") or status.get("url")
+    if not url:
+        return None
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def parse_indexes(text: str) -> frozenset[int]:

@@ -16,6 +16,7 @@ class WaitReason(StrEnum):
 
     REFUSED = "Refused"  # the API server, a quota, a policy or a webhook refuses the object, or each of its pods
     NOT_STARTING = "NotStarting"  # its pod's containers do not start
+    NOT_ENDING = "NotEnding"  # its worker has ended, and another container of its pod stays
     UNSCHEDULABLE = "Unschedulable"  # its pod fits no node
     QUEUED = "Queued"  # a queue has not admitted it
 

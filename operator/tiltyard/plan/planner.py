@@ -8,12 +8,13 @@ and look again.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
 from tiltyard.plan.graph import Bundle, Graph
-from tiltyard.plan.observed import JobPhase, ModelPhase, Observed, PreflightPhase
+from tiltyard.plan.observed import JobPhase, ModelPhase, Observed, PreflightPhase, WaitReason
 from tiltyard.plan.schedule import Room, decide
 from tiltyard_jobs.contracts.tasks import Part
 
@@ -159,7 +160,11 @@ def _work(graph: Graph, policy: Policy, observed: Observed, undone: list[Bundle]
     working = {bundle.name: bundle.model for bundle in undone if bundle.model is not None and bundle.name in running}
     decision = decide(graph, complete, frozenset(up), policy.room, frozenset(working.values()))
     # Room is free only once a model is gone: until then nothing takes its place.
-    leaving = [*strangers, *decision.stop]
+    leaving = [
+        *strangers,
+        *decision.stop,
+        *_giving_way(graph, observed, up.difference(decision.stop), undone, complete),
+    ]
     there = {*up, *gone, *strangers} & set(graph.model)
     start_models = []
     for name in decision.start:
@@ -168,7 +173,7 @@ def _work(graph: Graph, policy: Policy, observed: Observed, undone: list[Bundle]
         there.add(name)
         start_models.append(name)
 
-    ready = {name for name in up.difference(decision.stop) if observed.models[name].phase is ModelPhase.READY}
+    ready = {name for name in up.difference(leaving) if observed.models[name].phase is ModelPhase.READY}
     ready |= {model.name for model in graph.models if not model.served}
     # Shards that wait for a model for which there is no room would only keep others from work.
     waited_for = {*up, *decision.start, *(model.name for model in graph.models if not model.served)}
@@ -190,6 +195,29 @@ def _work(graph: Graph, policy: Policy, observed: Observed, undone: list[Bundle]
         start_models=tuple(start_models),
         start_jobs=tuple(orders),
     )
+
+
+def _giving_way(
+    graph: Graph, observed: Observed, up: Iterable[str], undone: Iterable[Bundle], complete: frozenset[str]
+) -> list[str]:
+    """Models that have nothing to do for now, where another of the tournament waits for a node that they may hold.
+
+    Nobody said how many fit: the nodes do. What waits has work, and what is stopped comes back once it has some again,
+    so they come by turns.
+    """
+    seen = {name: observed.models[name] for name in sorted(up)}
+    waiting = [
+        graph.model[name].resources
+        for name, model in seen.items()
+        if model.wait is not None and model.wait.reason is WaitReason.UNSCHEDULABLE
+    ]
+    busy = {bundle.model for bundle in undone if bundle.needs <= complete}
+    idle = (name for name, model in seen.items() if model.phase is ModelPhase.READY and name not in busy)
+    return [
+        name
+        for name in idle
+        if any(not wanted or wanted.keys() & graph.model[name].resources.keys() for wanted in waiting)
+    ]
 
 
 def _is_current(graph: Graph, name: str, version: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from tiltyard.api import (
     ManifestError,
+    PodPatch,
     Problem,
     Tournament,
     problems_on_cluster,
@@ -20,13 +21,15 @@ from tiltyard.api import (
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.observed import ModelPhase, ModelSeen, Observed, PreflightPhase
+from tiltyard.plan.participants import participants
 from tiltyard.plan.planner import JobOrder, Policy, TournamentState, plan
 from tiltyard.plan.policy import policy_of
 from tiltyard.plan.schedule import Room
 from tiltyard.render.cluster import ClusterSettings
+from tiltyard.render.defaults import with_pod_defaults
 from tiltyard.render.jobs import PREFLIGHT, bundle_objects, cluster_preflight_task, preflight_objects, store_ref
 from tiltyard.render.names import service_name
-from tiltyard.render.serving import inference_service, service_url, with_service_urls
+from tiltyard.render.serving import Addresses, inference_service, service_url, with_service_urls
 from tiltyard.render.tasks import bundle_task, trainer_ref
 from tiltyard.render.train_job import runtime_of, train_job_objects
 from tiltyard_jobs.contracts.tasks import LedgerRow, PreflightTask
@@ -41,7 +44,7 @@ class Prepared:
 
     Attributes:
         source: the manifest's name, for sentences.
-        tournament: with the URLs of the InferenceServices that its endpoints name.
+        tournament: with the URLs of the InferenceServices that its endpoints name, and the cluster's defaults for pods.
         graph: of the manifest as it is written: a model's identity is the same in every cluster.
         preflight: the task of its first Job.
     """
@@ -59,13 +62,16 @@ class Child(NamedTuple):
     body: dict[str, Any]
 
 
-def prepare(tournament: Tournament, settings: ClusterSettings, source: str) -> Prepared:
+def prepare(
+    tournament: Tournament, settings: ClusterSettings, source: str, addresses: Addresses | None = None
+) -> Prepared:
     """Check that a cluster can run a tournament, and work out what its children are made from.
 
     Args:
         tournament: a valid one.
         settings: of the operator.
         source: the manifest's name, for sentences.
+        addresses: of InferenceServices that its endpoints name, as far as they are known.
 
     Raises:
         ManifestError: all that keeps it from a cluster.
@@ -74,12 +80,18 @@ def prepare(tournament: Tournament, settings: ClusterSettings, source: str) -> P
     if problems:
         raise ManifestError(source, problems)
     graph = build_graph(tournament)
-    tournament = with_service_urls(tournament, settings)
+    tournament = with_pod_defaults(tournament, settings.children.pods)
+    tournament = with_service_urls(tournament, settings, addresses or {})
     return Prepared(source, tournament, graph, cluster_preflight_task(tournament, graph))
 
 
 def job_objects(
-    tournament: Tournament, graph: Graph, order: JobOrder, settings: ClusterSettings, ledger: tuple[LedgerRow, ...] = ()
+    tournament: Tournament,
+    graph: Graph,
+    order: JobOrder,
+    settings: ClusterSettings,
+    ledger: tuple[LedgerRow, ...] = (),
+    url: str | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The ConfigMap of a bundle, and the Job or TrainJob that makes it.
 
@@ -89,12 +101,13 @@ def job_objects(
         order: the bundle, and which of its parts are to make.
         settings: of the operator.
         ledger: what the run has cost so far, for the report.
+        url: where its model is served, once it is.
     """
     bundle = order.bundle
-    url = served_as = None
+    served_as = None
     if bundle.model is not None and graph.model[bundle.model].served:
         # KServe's runtimes serve a model by the name of its InferenceService.
-        url = service_url(tournament, bundle.model, settings)
+        url = url or service_url(tournament, bundle.model, settings)
         served_as = service_name(tournament.metadata.name, bundle.model)
     task = bundle_task(tournament, order, store_ref(tournament), url, ledger, served_as)
     if bundle.engine == "Trl":
@@ -107,7 +120,7 @@ def job_objects(
 def one_of_each_kind(
     tournament: Tournament, graph: Graph, preflight: PreflightTask, settings: ClusterSettings
 ) -> Iterator[dict[str, Any]]:
-    """One child of each kind that will be made, for whoever wants to know whether it is accepted.
+    """One child of each kind and for each `pod` of the manifest, for whoever wants to know whether it is accepted.
 
     Args:
         tournament: see `Prepared`.
@@ -116,10 +129,14 @@ def one_of_each_kind(
         settings: of the operator.
     """
     yield from preflight_objects(tournament, preflight, settings)
-    if (model := next((model for model in graph.models if model.served), None)) is not None:
-        yield inference_service(tournament, model, settings, loads=1, started=NO_TIME)
-    bundles = (bundle for bundle in graph.bundles if runtime_of(tournament, bundle) is not None)
-    if (bundle := next(bundles, None)) is not None:
+    tried: list[tuple[bool, PodPatch]] = []
+    for model in graph.models:
+        one = participants(tournament)[model.name]
+        pod = (one.model is not None and one.model.uri.startswith("sim://"), one.serving_or_default.pod)
+        if model.served and pod not in tried:
+            tried.append(pod)
+            yield inference_service(tournament, model, settings, loads=1, started=NO_TIME)
+    if (bundle := next((bundle for bundle in graph.bundles if bundle.engine == "Trl"), None)) is not None:
         yield job_objects(tournament, graph, JobOrder(bundle, bundle.missing({})), settings)[1]
 
 

@@ -2,7 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import Field
+
+from tiltyard.api import PodPatch
+from tiltyard.api.base import ApiModel
+from tiltyard.api.scalars import Line
+
+Keys = Annotated[tuple[Line, ...], Field(max_length=64)]
+
+
+class PodDefaults(ApiModel):
+    """What pods get besides the manifest's own `pod`, whose fields take precedence."""
+
+    models: PodPatch = PodPatch()
+    workers: PodPatch = PodPatch()
+    training: PodPatch = PodPatch()
+
+
+class ChildrenSettings(ApiModel):
+    """What all children of a cluster's Tournaments have, in the words of the chart's values."""
+
+    pods: PodDefaults = PodDefaults()
+    copied_labels: Keys = ()
+    copied_annotations: Keys = ()
+
+    def labels_of(self, labels: Mapping[str, str]) -> dict[str, str]:
+        """Those labels of a Tournament that its children and their pods get too."""
+        return _copied(labels, self.copied_labels)
+
+    def annotations_of(self, annotations: Mapping[str, str]) -> dict[str, str]:
+        """Likewise, of annotations."""
+        return _copied(annotations, self.copied_annotations)
+
+
+def _copied(given: Mapping[str, str], keys: Keys) -> dict[str, str]:
+    """Those whose key is listed; a key that ends in `*` stands for all that begin so."""
+    beginnings = tuple(key[:-1] for key in keys if key.endswith("*"))
+    return {key: text for key, text in given.items() if key in keys or (beginnings and key.startswith(beginnings))}
 
 
 @dataclass(frozen=True)
@@ -18,6 +58,7 @@ class ClusterSettings:
         trainer_python: the interpreter in it that has TRL; None: the worker's own.
         lm_eval_image: the image of `tiltyard_jobs` with lm-evaluation-harness; empty: the worker's.
         lm_eval_python: the interpreter in it that has the harness; None: the worker's own.
+        children: what all children have.
     """
 
     worker_image: str
@@ -28,3 +69,4 @@ class ClusterSettings:
     trainer_python: str | None = None
     lm_eval_image: str = ""
     lm_eval_python: str | None = None
+    children: ChildrenSettings = field(default_factory=ChildrenSettings)

@@ -7,13 +7,21 @@ import gzip
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tiltyard.api import Bucket, KeyReference, Tournament, Training, secret_variable
+from tiltyard.api import Bucket, Jobs, KeyReference, Tournament, Training, secret_variable
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.participants import UsedEndpoint, used_endpoints
 from tiltyard.plan.planner import JobOrder
 from tiltyard.render.cluster import ClusterSettings
-from tiltyard.render.names import BUNDLE, PARTS, QUEUE, STAGE, VERSION, child_metadata, job_name, labels
-from tiltyard.render.pods import CONTAINER_SECURITY, NOBODY, POD_SECURITY, container_fields, pod_fields, resource_fields
+from tiltyard.render.names import BUNDLE, GENERATION, PARTS, QUEUE, STAGE, VERSION, child_metadata, job_name, labels
+from tiltyard.render.pods import (
+    CONTAINER_SECURITY,
+    ENDS_WITH_WORKER,
+    NOBODY,
+    container_fields,
+    pod_fields,
+    resource_fields,
+    security_of,
+)
 from tiltyard.render.tasks import (
     BASE_FOLDER,
     CA_FILE,
@@ -37,6 +45,9 @@ PREFLIGHT = "preflight"
 TASK_FOLDER, CA_FOLDER, PROGRAMS_FOLDER = "/etc/tiltyard", "/etc/tiltyard-ca", "/programs"
 TASK_KEY = "task.json"
 READABLE_BYTES = 512 * 1024  # a ConfigMap holds 1 MiB
+WORKER_REQUESTS = {"cpu": "500m", "memory": "512Mi"}
+WORKER_LIMITS = {"cpu": "4", "memory": "8Gi"}
+TRAINER_LIMITS_A_GPU = (16, 64)  # CPUs, GiB
 GRACE_SECONDS = 60  # to flush what is written and to upload the journal
 
 # What is neither ignored nor final is tried again.
@@ -161,14 +172,22 @@ def _objects(
     job_spec: dict[str, Any],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     name = job_name(tournament.metadata.name, bundle, version)
-    its_labels = labels(tournament, "worker", **{STAGE: task.stage})
+    copied = settings.children.labels_of(tournament.metadata.labels)
+    notes = settings.children.annotations_of(tournament.metadata.annotations)
+    own = labels(tournament, "worker", **{STAGE: task.stage})
+    its_labels = {**copied, **own}
     queue = tournament.metadata.labels.get(QUEUE)
     job_labels = {**its_labels, **({QUEUE: queue} if queue else {})}
+    patch = _asked(tournament, task).pod
+    pod_metadata = {
+        "labels": {**copied, **patch.labels, **own},
+        "annotations": {**ENDS_WITH_WORKER, **notes, **patch.annotations},
+    }
     key, data = _task_data(task.model_copy(update=told_of_lm_eval(task, settings.lm_eval_python)))
     config_map = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": child_metadata(tournament, name, its_labels),
+        "metadata": child_metadata(tournament, name, its_labels, notes),
         "immutable": True,
         **data,
     }
@@ -176,16 +195,22 @@ def _objects(
     job = {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": child_metadata(tournament, name, job_labels, annotations),
+        "metadata": child_metadata(tournament, name, job_labels, {**notes, **annotations, **_generation(tournament)}),
         "spec": {
             **job_spec,
             # With a queue it is the queue's to start the Job.
             **({"suspend": True} if queue else {}),
             "podFailurePolicy": FAILURE_POLICY,
-            "template": {"metadata": {"labels": its_labels}, "spec": pod},
+            "template": {"metadata": pod_metadata, "spec": pod},
         },
     }
     return config_map, job
+
+
+def _generation(tournament: Tournament) -> dict[str, str]:
+    """Nothing for a manifest that no cluster has."""
+    generation = tournament.metadata.generation
+    return {} if generation is None else {GENERATION: str(generation)}
 
 
 def _task_data(task: BundleTask | PreflightTask) -> tuple[str, dict[str, Any]]:
@@ -206,8 +231,8 @@ def _pod(
     settings: ClusterSettings,
 ) -> dict[str, Any]:
     bucket, stage = bucket_of(tournament), task.stage
-    training = tournament.spec.training if engine_of(task) == "Trl" else None
-    asked = training or tournament.spec.jobs
+    asked = _asked(tournament, task)
+    training = asked if isinstance(asked, Training) else None
     patch = pod_fields(asked.pod)
     own = container_fields(asked.pod)
     volumes: list[dict[str, Any]] = [
@@ -246,9 +271,9 @@ def _pod(
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "securityContext": POD_SECURITY,
         **({"serviceAccountName": bucket.service_account_name} if bucket.service_account_name else {}),
         **patch,
+        "securityContext": security_of(asked.pod),
         **({"imagePullSecrets": pull} if pull else {}),
         "volumes": [*volumes, *patch.get("volumes", [])],
         **({"initContainers": sandbox} if sandbox else {}),
@@ -259,13 +284,27 @@ def _pod(
                 "imagePullPolicy": settings.pull_policy,
                 "command": ["python", "-m", "tiltyard_jobs", stage, "--task", f"{TASK_FOLDER}/{key}"],
                 "env": env,
-                "resources": resource_fields(asked.resources),
+                "resources": _resources(asked),
                 "securityContext": CONTAINER_SECURITY,
                 "terminationMessagePolicy": "FallbackToLogsOnError",
                 "volumeMounts": [*mounts, *own.get("volumeMounts", [])],
             }
         ],
     }
+
+
+def _asked(tournament: Tournament, task: BundleTask | PreflightTask) -> Jobs | Training:
+    """The part of the manifest that says what a task's pods are like."""
+    training = tournament.spec.training if engine_of(task) == "Trl" else None
+    return training or tournament.spec.jobs
+
+
+def _resources(asked: Jobs | Training) -> dict[str, Any]:
+    limits = WORKER_LIMITS
+    if isinstance(asked, Training):
+        cpus, memory = (amount * max(1, asked.gpus) for amount in TRAINER_LIMITS_A_GPU)
+        limits = {"cpu": str(cpus), "memory": f"{memory}Gi"}
+    return resource_fields(asked.resources, asked.pod, requests=WORKER_REQUESTS, limits=limits)
 
 
 def _image(task: BundleTask | PreflightTask, settings: ClusterSettings) -> str:
@@ -292,8 +331,10 @@ def _sandbox(
 
     Where they need an image of their own, which has no Tiltyard, what runs them is put beside it as one file.
     """
+    jobs = tournament.spec.jobs
+    user = (jobs.pod.security_context or {}).get("runAsUser", NOBODY)
     common = {
-        "resources": resource_fields(tournament.spec.jobs.resources),
+        "resources": resource_fields(jobs.resources, requests=WORKER_REQUESTS, limits=WORKER_LIMITS),
         "securityContext": CONTAINER_SECURITY,
         "volumeMounts": [
             {"name": "programs", "mountPath": PROGRAMS_FOLDER},
@@ -314,7 +355,7 @@ def _sandbox(
             "image": environment.image,
             "command": command,
             # Most images are root's, or name a user without a number: a pod that must not be root's refuses both.
-            "securityContext": {**CONTAINER_SECURITY, "runAsUser": NOBODY, "runAsGroup": NOBODY},
+            "securityContext": {**CONTAINER_SECURITY, "runAsUser": user, "runAsGroup": user},
         },
     ]
 

@@ -24,6 +24,8 @@ BUNDLE: Final = "tiltyard.dev/bundle"
 """Annotation of a Job: the bundle's name, `judge/qwen/llama`."""
 PARTS: Final = "tiltyard.dev/parts"
 """Annotation of a Job: which parts of its bundle its indices make (`pack_bits`)."""
+GENERATION: Final = "tiltyard.dev/generation"
+"""Annotation of a Job: the Tournament's generation that its pods are of."""
 RESULT: Final = "tiltyard.dev/result"
 """Annotation of an ended Job: what its pods reported, kept for when they are gone."""
 LOADS: Final = "tiltyard.dev/loads"
@@ -33,6 +35,8 @@ STARTED: Final = "tiltyard.dev/started"
 SUSPENDED: Final = "tiltyard.dev/suspended"
 """Annotation of a Job: the operator has suspended it, and nobody else."""
 STOP: Final = "serving.kserve.io/stop"
+CLUSTER_LOCAL: Final = {"networking.kserve.io/visibility": "cluster-local"}
+"""Label of an InferenceService: KServe makes no Ingress or route for it, where the default is to publish it."""
 
 # A pod's name is its Job's and `-<index>-<five letters>`, or its TrainJob's and `-node-0-<index>-<five letters>`; a
 # Service's is `<InferenceService>-predictor`. All are DNS labels of at most 63 characters, a TrainJob's as of RFC 1035.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from tiltyard.api import INFERENCE_SERVICE_SCHEME, Endpoint, ModelSource, Participant, Tournament
+from tiltyard.api import INFERENCE_SERVICE_SCHEME, Endpoint, ModelSource, Participant, Resources, Tournament
 from tiltyard.plan.graph import ModelNode
-from tiltyard.plan.participants import participants
+from tiltyard.plan.participants import participants, used_endpoints
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.jobs import CA_FOLDER, TASK_FOLDER, TASK_KEY, bucket_env, bucket_of, store_ref
 from tiltyard.render.names import (
+    CLUSTER_LOCAL,
     LOADS,
     MODEL,
     STARTED,
@@ -19,7 +21,14 @@ from tiltyard.render.names import (
     labels,
     service_name,
 )
-from tiltyard.render.pods import CONTAINER_SECURITY, POD_SECURITY, container_fields, pod_fields, resource_fields
+from tiltyard.render.pods import (
+    CONTAINER_SECURITY,
+    POD_SECURITY,
+    container_fields,
+    pod_fields,
+    resource_fields,
+    security_of,
+)
 from tiltyard_jobs.contracts.layout import artifact_prefix
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.tasks import FetchTask
@@ -28,6 +37,8 @@ API_VERSION = "serving.kserve.io/v1beta1"
 KIND = "InferenceService"
 PORT = 8080
 FETCHED = "/fetched"
+FETCH_REQUESTS, FETCH_LIMITS = {"cpu": "100m", "memory": "256Mi"}, {"cpu": "2", "memory": "2Gi"}
+EXPERT_REQUESTS, EXPERT_LIMITS = {"cpu": "100m", "memory": "128Mi"}, {"cpu": "1", "memory": "1Gi"}
 FETCH = "tiltyard.dev/fetch"
 """The annotation of a pod that says which model its init container brings."""
 
@@ -35,42 +46,68 @@ FETCH = "tiltyard.dev/fetch"
 STANDARD = {"serving.kserve.io/deploymentMode": "Standard", "serving.kserve.io/autoscalerClass": "none"}
 
 
+API_PATH = "/v1"
+Addresses = Mapping[tuple[str, str], str]
+"""Of InferenceServices by namespace and name: scheme, host and port, as KServe has written them."""
+
+
 def service_url(tournament: Tournament, model: str, settings: ClusterSettings) -> str:
-    """Where a model is served, with its `/v1`. KServe's Service keeps its name, so a waiting shard finds it again."""
+    """Where a model will be served, with its `/v1`, by KServe's own rule: what it writes once it is up comes first."""
     return _predictor_url(service_name(tournament.metadata.name, model), tournament.metadata.namespace, settings)
 
 
-def with_service_urls(tournament: Tournament, settings: ClusterSettings) -> Tournament:
+def with_service_urls(tournament: Tournament, settings: ClusterSettings, addresses: Addresses) -> Tournament:
     """The manifest with the URL in place of each InferenceService that an endpoint names.
 
     Only for what workers are told: in the identity of a model its name stays, which is the same in every cluster.
+
+    Args:
+        tournament: the manifest.
+        settings: of the operator.
+        addresses: those that are known.
     """
     spec = tournament.spec
     embedder = spec.curation.diversity.embedder
     diversity = spec.curation.diversity.model_copy(
-        update={"embedder": embedder.model_copy(update=_resolved(embedder.endpoint, tournament, settings))}
+        update={"embedder": embedder.model_copy(update=_resolved(embedder.endpoint, tournament, settings, addresses))}
     )
     update: dict[str, Any] = {"curation": spec.curation.model_copy(update={"diversity": diversity})}
     for kind in ("competitors", "judges"):
         update[kind] = tuple(
-            participant.model_copy(update=_resolved(participant.endpoint, tournament, settings))
+            participant.model_copy(update=_resolved(participant.endpoint, tournament, settings, addresses))
             for participant in getattr(spec, kind)
         )
     return tournament.model_copy(update={"spec": spec.model_copy(update=update)})
 
 
-def _resolved(
-    endpoint: Endpoint | None, tournament: Tournament, settings: ClusterSettings
-) -> dict[str, Endpoint | None]:
-    if endpoint is None or not endpoint.url.startswith(INFERENCE_SERVICE_SCHEME):
-        return {}
+def named_services(tournament: Tournament) -> set[tuple[str, str]]:
+    """Namespace and name of each InferenceService that an endpoint names."""
+    services = (_service_of(used.endpoint, tournament) for used in used_endpoints(tournament))
+    return {(service[0], service[1]) for service in services if service is not None}
+
+
+def _service_of(endpoint: Endpoint, tournament: Tournament) -> tuple[str, str, str] | None:
+    """Namespace, name and path of the InferenceService that an endpoint names; None: it names none."""
+    if not endpoint.url.startswith(INFERENCE_SERVICE_SCHEME):
+        return None
     place, _, path = endpoint.url.removeprefix(INFERENCE_SERVICE_SCHEME).partition("?path=")
     namespace, _, name = place.rpartition("/")
-    url = _predictor_url(name, namespace or tournament.metadata.namespace, settings, path or "/v1")
+    return namespace or str(tournament.metadata.namespace), name, path or API_PATH
+
+
+def _resolved(
+    endpoint: Endpoint | None, tournament: Tournament, settings: ClusterSettings, addresses: Addresses
+) -> dict[str, Endpoint | None]:
+    service = None if endpoint is None else _service_of(endpoint, tournament)
+    if endpoint is None or service is None:
+        return {}
+    namespace, name, path = service
+    address = addresses.get((namespace, name))
+    url = _predictor_url(name, namespace, settings, path) if address is None else f"{address}{path}"
     return {"endpoint": endpoint.model_copy(update={"url": url})}
 
 
-def _predictor_url(name: str, namespace: str | None, settings: ClusterSettings, path: str = "/v1") -> str:
+def _predictor_url(name: str, namespace: str | None, settings: ClusterSettings, path: str = API_PATH) -> str:
     return f"http://{name}-predictor.{namespace}.svc.{settings.domain}{path}"
 
 
@@ -88,15 +125,20 @@ def inference_service(
     """
     participant = participants(tournament)[model.name]
     name = service_name(tournament.metadata.name, model.name)
-    its_labels = labels(tournament, "model", **{MODEL: model.name})
-    predictor = _predictor(participant, name, its_labels, settings)
+    copied = settings.children.labels_of(tournament.metadata.labels)
+    notes = settings.children.annotations_of(tournament.metadata.annotations)
+    own, patch = labels(tournament, "model", **{MODEL: model.name}), participant.serving_or_default.pod
+    its_annotations = {**notes, **patch.annotations}
+    predictor = _predictor(participant, name, {**copied, **patch.labels, **own}, settings)
+    if its_annotations:
+        predictor["annotations"] = its_annotations
     if model.artifact is not None:
         predictor = _from_bucket(predictor, tournament, model.artifact, settings)
-    annotations = {**STANDARD, STOP: "false", VERSION: model.version, LOADS: str(loads), STARTED: started}
+    annotations = {**notes, **STANDARD, STOP: "false", VERSION: model.version, LOADS: str(loads), STARTED: started}
     return {
         "apiVersion": API_VERSION,
         "kind": KIND,
-        "metadata": child_metadata(tournament, name, its_labels, annotations),
+        "metadata": child_metadata(tournament, name, {**copied, **own, **CLUSTER_LOCAL}, annotations),
         "spec": {"predictor": predictor},
     }
 
@@ -119,7 +161,7 @@ def _predictor(
         return {
             **common,
             **({"imagePullSecrets": pull} if pull else {}),
-            "securityContext": POD_SECURITY,
+            "securityContext": security_of(serving.pod),
             "containers": [_simulated_expert(participant, name, settings)],
         }
     assert participant.model is not None
@@ -168,6 +210,7 @@ def _from_bucket(
         "imagePullPolicy": settings.pull_policy,
         "command": ["python", "-m", "tiltyard_jobs", "fetch", "--task", f"{TASK_FOLDER}/{TASK_KEY}"],
         "env": [*bucket_env(bucket)],
+        "resources": resource_fields(Resources(), requests=FETCH_REQUESTS, limits=FETCH_LIMITS),
         "securityContext": {**CONTAINER_SECURITY, **POD_SECURITY},
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [*mounts, {"name": "fetch-tmp", "mountPath": "/tmp"}],  # noqa: S108
@@ -176,7 +219,7 @@ def _from_bucket(
         **predictor,
         "model": model,
         **({"serviceAccountName": bucket.service_account_name} if bucket.service_account_name else {}),
-        "annotations": {FETCH: task.model_dump_json(by_alias=True)},
+        "annotations": {**predictor.get("annotations", {}), FETCH: task.model_dump_json(by_alias=True)},
         "initContainers": [fetch],
         "volumes": [*predictor.get("volumes", []), *volumes],
     }
@@ -205,10 +248,11 @@ def _simulated_expert(participant: Participant, name: str, settings: ClusterSett
         "securityContext": CONTAINER_SECURITY,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         **container_fields(participant.serving_or_default.pod),
-        **_resources(participant, default={"requests": {"cpu": "100m", "memory": "128Mi"}}),
+        **_resources(participant, requests=EXPERT_REQUESTS, limits=EXPERT_LIMITS),
     }
 
 
-def _resources(participant: Participant, default: dict[str, Any] | None = None) -> dict[str, Any]:
-    resources = resource_fields(participant.serving_or_default.resources) or default
+def _resources(participant: Participant, **defaults: dict[str, str]) -> dict[str, Any]:
+    serving = participant.serving_or_default
+    resources = resource_fields(serving.resources, serving.pod, **defaults)
     return {"resources": resources} if resources else {}

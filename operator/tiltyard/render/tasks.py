@@ -282,18 +282,14 @@ def trainer_ref(tournament: Tournament, python: str | None) -> TrainerRef:
     assert training is not None
     scheme, _, place = training.base_model.uri.partition("://")
     base = {"file": unquote(place), "pvc": f"{BASE_FOLDER}/{place.partition('/')[2]}"}.get(scheme, place)
-    devices = int(training.resources.demand().get(GPU, 0))
     trainer = training.trainer
     return TrainerRef(
-        python=python, base=base, devices=devices, nodes=trainer.num_nodes, device_batch=trainer.device_batch_size
+        python=python, base=base, devices=training.gpus, nodes=trainer.num_nodes, device_batch=trainer.device_batch_size
     )
 
 
 BASE_FOLDER = "/base"
 """Where a pod that trains finds the claim that holds the base model."""
-
-
-GPU = "nvidia.com/gpu"
 
 
 def _folders(tournament: Tournament) -> Iterator[ModelFolder]:

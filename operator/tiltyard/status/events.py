@@ -18,7 +18,10 @@ FAILED: Final = "Failed"  # likewise
 SUSPENDED: Final = "Suspended"  # likewise
 PHASE_CHANGED: Final = "PhaseChanged"  # another stage is at work; an end has its own condition's event
 TOO_LARGE: Final = "TooLarge"  # a spec was accepted though one of its pods asks for more than any node has
-WAITING: Final = "Waiting"  # a Job or a model that is under way cannot go on: its pod fits no node, or does not start
+NO_MEMORY: Final = "NoMemory"  # likewise, though one of its pods asks for GPUs and no memory
+NO_GPU: Final = "NoGpu"  # likewise, though a model is trained on the CPU, or served on it by a pod that holds GPUs
+KSERVE_UNSUPPORTED: Final = "KServeUnsupported"  # likewise, though the installed KServe is too old
+WAITING: Final = "Waiting"  # a Job or a model cannot go on: its pod fits no node, does not start, or stays
 REFUSED: Final = "Refused"  # a Job or a model cannot be made, or its pods: a quota, a policy, a webhook
 QUEUED: Final = "Queued"  # a queue has not admitted a Job
 # Reasons of events about one model.
@@ -28,7 +31,9 @@ MODEL_LOST: Final = "ModelLost"  # it answered and does not any more
 MODEL_STOPPED: Final = "ModelStopped"  # its pods are gone
 MODEL_FAILED: Final = "ModelFailed"  # it was not ready in time
 
-WARNINGS: Final = frozenset({FAILED, TOO_LARGE, WAITING, REFUSED, MODEL_LOST, MODEL_FAILED})
+WARNINGS: Final = frozenset(
+    {FAILED, TOO_LARGE, NO_MEMORY, NO_GPU, KSERVE_UNSUPPORTED, WAITING, REFUSED, MODEL_LOST, MODEL_FAILED}
+)
 """Events of type Warning: somebody should act. All others are Normal."""
 
 ON_CONDITION: Final[Mapping[str, str]] = {
@@ -43,6 +48,7 @@ ON_CONDITION: Final[Mapping[str, str]] = {
 ON_WAIT: Final[Mapping[WaitReason, str]] = {
     WaitReason.REFUSED: REFUSED,
     WaitReason.NOT_STARTING: WAITING,
+    WaitReason.NOT_ENDING: WAITING,
     WaitReason.UNSCHEDULABLE: WAITING,
     WaitReason.QUEUED: QUEUED,
 }
@@ -82,7 +88,7 @@ def events_of(
     after: TournamentStatus,
     observed: Observed,
     *,
-    warnings: Sequence[str] = (),
+    warnings: Sequence[Event] = (),
     waiting: Mapping[str, Wait] | None = None,
 ) -> Iterator[Event]:
     """What has changed between two states that is worth an event.
@@ -105,7 +111,7 @@ def events_of(
             yield from _model_events(model, states.get(model.name), observed)
     accepted = conditions.find_true(before.conditions, conditions.ACCEPTED)
     if accepted is None or accepted.observed_generation != after.observed_generation:
-        yield from (Event(TOO_LARGE, warning) for warning in warnings)
+        yield from warnings
     for what, wait in (waiting or {}).items():
         yield Event(ON_WAIT[wait.reason], conditions.WAITS_MESSAGE.format(what=what, why=wait.message))
 

@@ -15,6 +15,7 @@ import yaml
 
 from integration.chart.helm import CHART, Helm, Refused, Render
 from tiltyard.cli.main import parser
+from tiltyard.render.cluster import ChildrenSettings
 
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
 RIGHTS = {
@@ -43,6 +44,11 @@ DEFAULT = {
     ("NetworkPolicy", "tiltyard-system", "arena-tiltyard"),
 }
 RELEASE = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
+CHILDREN: dict[str, Any] = {
+    "pods": {"models": {"schedulerName": "volcano"}, "workers": {"annotations": {"a": '"<b>" '}}, "training": {}},
+    "copiedLabels": ["team", "example.com/*"],
+    "copiedAnnotations": [],
+}
 EVERYTHING: dict[str, Any] = {
     "image": {"digest": DIGEST},
     "worker": {"image": {"tag": "1.2.3", "pullPolicy": "Always"}, "imagePullSecrets": ["mirror", "other"]},
@@ -50,6 +56,7 @@ EVERYTHING: dict[str, Any] = {
     "lmEval": {"image": {"repository": "registry.example/lm-eval"}, "python": "/opt/lm-eval/bin/python"},
     "imagePullSecrets": ["mirror"],
     "watchNamespaces": ["red", "blue"],
+    "children": CHILDREN,
     "clusterDomain": "arena.example",
     "logLevel": "debug",
     "serviceAccount": {"annotations": {"a": "b"}},
@@ -195,6 +202,8 @@ def test_the_operator_understands_its_command_line(render: Render) -> None:
     assert container["image"] == f"ghcr.io/tiltyard/operator@{DIGEST}"
     assert container["command"] == ["python", "-m", "tiltyard", "operator"]
     given = vars(parser().parse_args(["operator", *container["args"]]))
+    assert json.loads(given["children"]) == CHILDREN
+    ChildrenSettings.model_validate_json(given["children"])
     assert (
         given.items()
         >= {

@@ -11,7 +11,7 @@ import yaml
 from integration.chart.helm import Render
 from tiltyard.cli.main import parser
 from tiltyard.cli.values import settings_of
-from tiltyard.render.cluster import ClusterSettings
+from tiltyard.render.cluster import ChildrenSettings, ClusterSettings
 
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
 
@@ -27,6 +27,7 @@ DIGEST = f"sha256:{'0123456789abcdef' * 4}"
             },
             "trainer": {"image": {"repository": "r/t", "digest": DIGEST, "tag": "2"}, "python": "/t"},
             "lmEval": {"image": {"tag": "3"}, "python": ""},
+            "children": {"pods": {"workers": {"labels": {"a": "b"}}}, "copiedAnnotations": ["team"]},
             "clusterDomain": "arena.example",
             "logLevel": "debug",
             "watchNamespaces": ["red"],
@@ -50,4 +51,5 @@ def test_the_chart_says_the_same_to_the_operator(values: dict[str, Any], render:
         trainer_python=options.trainer_python,
         lm_eval_image=options.lm_eval_image,
         lm_eval_python=options.lm_eval_python,
+        children=ChildrenSettings.model_validate_json(options.children),
     )

@@ -131,6 +131,8 @@ class Operator:
             self.namespace,
             "--port",
             str(self.port),
+            "--children",
+            '{"copiedLabels": ["example.com/*"]}',
         ]
         environment = {"PYTHONPATH": f"{ROOT / 'operator'}:{ROOT / 'jobs'}", "KUBECONFIG": str(self.kubeconfig)}
         with self.log.open("ab") as log:

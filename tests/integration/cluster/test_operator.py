@@ -317,8 +317,12 @@ USED = {
     ("inferenceservices", "list"), ("inferenceservices", "watch"), ("inferenceservices", "patch"),
     ("inferenceservices", "delete"), ("jobs", "list"), ("jobs", "watch"), ("jobs", "patch"), ("jobs", "delete"),
     ("configmaps", "patch"), ("configmaps", "delete"), ("pods", "list"), ("pods", "watch"), ("events", "post"),
+    ("openapi", "get"),
 }  # fmt: skip
-"""The calls behind the chart's rules: applying something new takes `create` beside `patch`, events are posted."""
+"""The calls behind the chart's rules: applying something new takes `create` beside `patch`, events are posted.
+
+Who is authenticated may read the schemas.
+"""
 
 
 async def test_ended_children_go_after_their_time_and_do_not_come_back(arena: Arena) -> None:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import re
+import ssl
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
 import pytest
 
+from cluster import managers
 from cluster.controlplane import ControlPlane
 from integration.cluster.conftest import Arena, condition
 from integration.cluster.test_operator import SMALL
@@ -123,7 +129,7 @@ CASES: dict[str, tuple[Callable[[str], list[Refuser]], str]] = {
     ),
     "pods by a LimitRange's most": (
         lambda namespace: limits(namespace, max={"cpu": "1m"}),
-        r"preflight: no pod of Job test-preflight-[\w-]+ can be created: .* equal to cpu limit of 1m;"
+        r"preflight: no pod of Job test-preflight-[\w-]+ can be created: .*maximum cpu usage per Container is 1m.*;"
         r" change the namespace's LimitRange, or spec.jobs.resources; .*",
     ),
     "pods of models by policy": (
@@ -164,7 +170,7 @@ async def in_force(arena: Arena, path: str) -> None:
 
 async def refused_calls(arena: Arena) -> int:
     """Calls that the API server has refused, by the operator's metrics."""
-    pattern = r'^tiltyard_api_requests_total\{code="(?:403|422|500)",resource="\w+",verb="patch"\} (\S+)'
+    pattern = r'^tiltyard_api_requests_total\{code="(?:403|422|429|500)",resource="\w+",verb="patch"\} (\S+)'
     return sum(int(float(count)) for count in re.findall(pattern, await arena.operator.metrics(), re.MULTILINE))
 
 
@@ -188,6 +194,81 @@ async def test_a_refusal_is_told_once_and_passes(
     events = [note for kind, reason, note in await arena.events() if (kind, reason) == ("Warning", "Refused")]
     assert len([note for note in events if re.fullmatch(sentence, note)]) == 1
     assert len(events) == len({note.partition(":")[0] for note in events})
+    remove(plane, refusers)
+    passed = await arena.wait(lambda one: condition(one, "Waiting")["reason"] == "NothingWaits", limit=60)
+    assert condition(passed, "Failed")["status"] == "False"
+
+
+async def test_pods_that_pod_security_refuses_are_told(arena: Arena, plane: ControlPlane) -> None:
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    path, content = f"/api/v1/namespaces/{arena.namespace}", "application/merge-patch+json"
+    plane.request("PATCH", path, {"metadata": {"labels": labels}}, content)
+    pod = {"volumes": [{"name": "host", "hostPath": {"path": "/data"}}]}
+    await arena.apply(arena.manifest(2, **{**SMALL, "jobs": {**SMALL["jobs"], "pod": pod}}))
+    told = await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Refused", limit=TOLD_SECONDS)
+    sentence = (
+        r'preflight: no pod of Job test-preflight-[\w-]+ can be created: violates PodSecurity "restricted:latest":'
+        r' .*"host" uses restricted volume type "hostPath".*;'
+        r" allow it by the namespace's label pod-security.kubernetes.io/enforce; it is tried again by itself"
+    )
+    assert re.fullmatch(sentence, condition(told, "Waiting")["message"])
+    # An edit makes the Job anew; without that volume all pods of ours are as restricted as they can be.
+    await arena.patch(jobs={**SMALL["jobs"], "pod": None})
+    passed = await arena.wait(lambda one: condition(one, "Preflighted").get("status") == "True", limit=60)
+    assert condition(passed, "Failed")["status"] == "False"
+    await arena.wait(lambda one: any(m["state"] == "Ready" for m in one["status"].get("models", ())), limit=60)
+
+
+class TooMany(BaseHTTPRequestHandler):
+    """A webhook that says of everything that there are too many."""
+
+    def do_POST(self) -> None:
+        review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        status = {"code": 429, "reason": "TooManyRequests", "message": "come back later"}
+        answer = {"uid": review["request"]["uid"], "allowed": False, "status": status}
+        body = json.dumps({**review, "response": answer}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def too_many(plane: ControlPlane, namespace: str, refusers: list[Refuser]) -> Iterator[None]:
+    """It stands, for the Jobs of the test's namespace."""
+    scratch, certificate = managers.certify(plane, f"webhook-{namespace}", "127.0.0.1")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(scratch / managers.SERVED / "tls.crt", scratch / managers.SERVED / "tls.key")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), TooMany)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    (hook,) = webhook(namespace)
+    bundle = base64.b64encode(certificate.encode()).decode()
+    client = {"url": f"https://127.0.0.1:{server.server_port}/", "caBundle": bundle}
+    hook.body["webhooks"][0]["clientConfig"] = client
+    stand(plane, refusers, [hook])
+    yield
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+async def test_a_server_that_has_too_many_requests_is_asked_more_and_more_rarely(
+    arena: Arena, plane: ControlPlane, too_many: None, refusers: list[Refuser]
+) -> None:
+    await in_force(arena, "")
+    await arena.apply(arena.manifest(2, **SMALL))
+    told = await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Refused", limit=TOLD_SECONDS)
+    pattern = (
+        r"preflight: Job test-preflight-[\w-]+ is refused by the API server \(429, in a dry run\): .*come back later.*"
+    )
+    assert re.fullmatch(pattern, condition(told, "Waiting")["message"])
+    await asyncio.sleep(20)
+    assert await refused_calls(arena) <= 9  # 0.2, 0.4, 0.8 … seconds
     remove(plane, refusers)
     passed = await arena.wait(lambda one: condition(one, "Waiting")["reason"] == "NothingWaits", limit=60)
     assert condition(passed, "Failed")["status"] == "False"

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tiltyard.api import PodPatch
 from tiltyard.cli.errors import UserError
 from tiltyard.cli.values import DEFAULTS, WITHOUT_EFFECT, settings_of
-from tiltyard.render.cluster import ClusterSettings
+from tiltyard.render.cluster import ChildrenSettings, ClusterSettings, PodDefaults
 
 CHART = Path(__file__).resolve().parents[3] / "charts/tiltyard"
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
@@ -54,10 +56,13 @@ def test_everything_that_children_depend_on(tmp_path: Path) -> None:
         },
         "trainer": {"image": {"repository": "r/t", "tag": "2"}, "python": "/t"},
         "lmEval": {"image": {"repository": "r/l", "tag": "3"}, "python": "/l"},
+        "children": {"pods": {"models": {"schedulerName": "volcano"}}, "copiedLabels": ["team"]},
         "clusterDomain": "arena.example",
         "logLevel": "debug",
     }
     expected = ClusterSettings(f"r/w@{DIGEST}", "Always", ("a", "b"), "arena.example", "r/t:2", "/t", "r/l:3", "/l")
+    pods = PodDefaults(models=PodPatch(scheduler_name="volcano"))
+    expected = replace(expected, children=ChildrenSettings(pods=pods, copied_labels=("team",)))
     assert settings(tmp_path, given) == expected
 
 
@@ -89,7 +94,7 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (
             {"wroker": {}},
-            'wroker: is not a value of the chart, did you mean "worker"; allowed: affinity, clusterDomain',
+            'wroker: is not a value of the chart, did you mean "worker"; allowed: affinity, children',
         ),
         ({"worker": {"imge": {}}}, 'worker.imge: is not a field here, did you mean "image"'),
         (
@@ -98,6 +103,10 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         ({"worker": {"image": {"pullPolicy": "never"}}}, "worker.image.pullPolicy: must be Always, IfNotPresent or"),
         ({"worker": {"imagePullSecrets": "mirror"}}, "worker.imagePullSecrets: must be a list, given a"),
+        (
+            {"children": {"pods": {"models": {"schedulerNam": "volcano"}}}},
+            'children.pods.models.schedulerNam: is not a field here, did you mean "schedulerName"',
+        ),
         ({"clusterDomain": ""}, 'clusterDomain: must be one line of at most 253 characters, given ""'),
         ("- a\n", "must be a mapping of the chart's values, given a list of 1"),
         ("a: [", "is not valid YAML with JSON's types: "),

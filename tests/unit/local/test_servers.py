@@ -80,7 +80,7 @@ async def test_more_gpus_than_this_machine_has(tmp_path: Path) -> None:
     has_two.write_text('#!/bin/sh\n[ "$3" = trl ] || [ "$3" -le 2 ]\n')
     has_two.chmod(0o755)
     assert (await problems(asking("3"), str(has_two)))[-1] == (
-        "spec.training.resources: requests 3 nvidia.com/gpu, but this machine has fewer"
+        "spec.training.resources: requests 3 GPUs, but this machine has fewer"
     )
     assert not [one for one in await problems(asking("2"), str(has_two)) if "gpu" in one]
 

@@ -10,7 +10,7 @@ import pytest
 
 from support.cluster_objects import SETTINGS, T0, Cluster, cluster_tournament, finish, with_generation
 from tiltyard.api import Condition, TournamentStatus
-from tiltyard.observe.observation import observe, requeue_after
+from tiltyard.observe.observation import observe, outdated_jobs, requeue_after
 from tiltyard.observe.snapshot import failed_before, failed_children, stale_jobs, stale_services, without_pods
 from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Observed, PreflightPhase, Wait, WaitReason
 from tiltyard_jobs.contracts.summary import Standing, Summary
@@ -160,6 +160,41 @@ def test_a_shard_that_waits_for_other_shards_is_in_no_trouble(cluster: Cluster) 
     assert words in wait.message
 
 
+def test_a_container_that_outlives_the_worker_is_told_after_a_while(cluster: Cluster) -> None:
+    cluster.preflight()
+    cluster.service("m0", ready=True)
+    job = cluster.job("mine/m0")
+    ended = {"exitCode": 0, "finishedAt": "2026-01-01T00:01:00Z"}
+    worker = {"name": "worker", "state": {"terminated": ended}}
+    stays = {"name": "istio-proxy", "state": {"running": {}}}
+    cluster.worker_pod(job, phase="Running", containerStatuses=[stays, worker])
+    assert seen(cluster, T0 + 69).jobs["mine/m0"].wait is None
+    wait = seen(cluster, T0 + 71).jobs["mine/m0"].wait
+    assert wait is not None
+    assert wait.reason is WaitReason.NOT_ENDING
+    assert "container istio-proxy runs on and keeps the Job from its end" in wait.message
+    assert requeue_after(cluster.snapshot(), Observed(), T0 + 69) == 1.0
+    # Native sidecars are init containers, and end with it.
+    cluster.pods.clear()
+    cluster.worker_pod(job, phase="Running", containerStatuses=[worker], initContainerStatuses=[stays])
+    assert seen(cluster, T0 + 600).jobs["mine/m0"].wait is None
+
+
+@pytest.mark.parametrize(
+    ("status", "url"),
+    [
+        ({}, "http://{name}-predictor.arena.svc.cluster.local/v1"),
+        ({"url": "http://m0.example.com"}, "http://m0.example.com/v1"),
+        ({"url": "http://m0.example.com", "address": {"url": "http://m0.arena:8080"}}, "http://m0.arena:8080/v1"),
+        ({"address": {"url": "https://m0.arena/v1/models/m0:predict"}}, "https://m0.arena/v1"),
+    ],
+)
+def test_a_model_is_where_kserve_says(cluster: Cluster, status: dict[str, Any], url: str) -> None:
+    service = cluster.service("m0", ready=True)
+    service["status"] |= status
+    assert seen(cluster).models["m0"].url == url.format(name=service["metadata"]["name"])
+
+
 def test_models_and_their_phases(cluster: Cluster) -> None:
     cluster.service("m0", ready=True)
     cluster.service("m1")
@@ -213,6 +248,30 @@ def test_a_model_that_stops_answering_has_its_time_once_more(cluster: Cluster) -
     service["status"]["conditions"][0]["lastTransitionTime"] = lost
     assert seen(cluster, T0 + 10799).models["m1"].phase is ModelPhase.STARTING
     assert seen(cluster, T0 + 10800).models["m1"].phase is ModelPhase.FAILED
+
+
+def test_a_job_whose_pods_cannot_start_is_outdated_by_an_edit(cluster: Cluster) -> None:
+    cluster.preflight()
+    job = cluster.job("mine/m0")
+    no_node = [{"type": "PodScheduled", "status": "False", "message": "no room"}]
+
+    def outdated(generation: int, **refusals: str) -> list[str]:
+        meta = cluster.tournament.metadata.model_copy(update={"generation": generation})
+        tournament = cluster.tournament.model_copy(update={"metadata": meta})
+        snapshot = replace(cluster.snapshot(), tournament=tournament, refusals=refusals)
+        return [job.bundle for job in outdated_jobs(snapshot, T0 + 60)]
+
+    refused = {job["metadata"]["name"]: "exceeded quota"}
+    assert outdated(1, **refused) == []
+    assert outdated(2, **refused) == ["mine/m0"]
+    assert outdated(2) == []  # nothing keeps it from its work
+    cluster.worker_pod(job, 0, phase="Pending", conditions=no_node)
+    assert outdated(2) == ["mine/m0"]
+    cluster.worker_pod(job, 1, phase="Running")
+    assert outdated(2) == []
+    cluster.pods.clear()
+    job["status"] = {"completedIndexes": "0"}
+    assert outdated(2, **refused) == []  # it keeps count of what it has made
 
 
 def test_children_of_an_older_manifest_are_stale() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -17,7 +18,8 @@ from tiltyard.api import load_tournament
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.estimate import estimate, expected_loads
 from tiltyard.plan.graph import Graph
-from tiltyard.plan.planner import Policy, TournamentState
+from tiltyard.plan.observed import ModelPhase, ModelSeen, Observed, PreflightPhase, Wait, WaitReason
+from tiltyard.plan.planner import Policy, TournamentState, plan
 from tiltyard.plan.schedule import Room
 from tiltyard_jobs.contracts.recipes import JudgeRecipe
 
@@ -82,6 +84,42 @@ def test_any_manifest_in_any_room_is_played_to_the_end(
     assert world.play(graph, Policy(room)).state is TournamentState.COMPLETE
     assert is_complete(graph, world)
     assert set(world.made.values()) == {1}
+
+
+@given(st.integers(0, 2**32), st.integers(1, 4), st.integers(0, 2))
+@settings(deadline=None, max_examples=25)
+def test_models_for_which_there_are_too_few_nodes_come_by_turns(seed: int, nodes: int, judges: int) -> None:
+    graph, world = build_graph(tournament(3, judges=judges)), World(random.Random(seed), nodes=nodes)
+    assert world.play(graph, Policy()).state is TournamentState.COMPLETE
+    assert is_complete(graph, world)
+    assert set(world.made.values()) == {1}
+
+
+def test_where_all_fit_nothing_gives_way() -> None:
+    graph, world = build_graph(tournament(4)), World(random.Random(1), nodes=4)
+    assert world.play(graph, Policy()).state is TournamentState.COMPLETE
+    assert set(world.loads.values()) == {1}
+
+
+def test_only_what_may_be_in_the_way_gives_way() -> None:
+    def gpus(name: str, kind: str) -> dict[str, Any]:
+        return {"name": name, "model": {"uri": f"hf://org/{name}"}, "serving": {"resources": {"limits": {kind: "1"}}}}
+
+    document = manifest(3)
+    document["spec"]["competitors"] = [gpus("a", "amd.com/gpu"), gpus("b", "nvidia.com/gpu"), gpus("c", "amd.com/gpu")]
+    graph = build_graph(load_tournament(yaml.safe_dump(document)))
+    done = {ref.key: frozenset(range(ref.shards)) for name in ("mine/a", "mine/b") for ref in graph.by_name[name].makes}
+    version = {model.name: model.version for model in graph.models}
+    up = {name: ModelSeen(ModelPhase.READY, version[name], 1) for name in ("a", "b")}
+    waits = ModelSeen(ModelPhase.STARTING, version["c"], 1, wait=Wait(WaitReason.UNSCHEDULABLE, "no node"))
+    observed = Observed(PreflightPhase.PASSED, done=done, models=up | {"c": waits})
+    assert plan(graph, Policy(), observed).stop_models == ("a",)
+    # What merely starts, or waits for something else, moves nobody.
+    for wait in (None, Wait(WaitReason.NOT_STARTING, "no image")):
+        seen = replace(observed, models=up | {"c": replace(waits, wait=wait)})
+        assert plan(graph, Policy(), seen).stop_models == ()
+    # Nor does it move what has work.
+    assert plan(graph, Policy(), replace(observed, done={})).stop_models == ()
 
 
 @given(st.integers(0, 2**32), st.integers(1, 3))

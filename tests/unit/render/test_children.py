@@ -60,9 +60,9 @@ def test_one_of_each_kind_is_there_to_be_tried(tournament: Tournament) -> None:
     prepared = prepare(tournament, SETTINGS, "test.yaml")
     made = list(in_order(prepared, SETTINGS))
     tried = [*one_of_each_kind(prepared.tournament, prepared.graph, prepared.preflight, SETTINGS)]
-    kinds = [body["kind"] for body in tried]
-    assert len(kinds) == len(set(kinds))
-    assert set(kinds) == {child.body["kind"] for child in made}
+    names = [(body["kind"], body["metadata"]["name"]) for body in tried]
+    assert len(names) == len(set(names)) <= 5  # preflight's two, a model of each sort, the training
+    assert {kind for kind, _ in names} == {child.body["kind"] for child in made}
     assert all(body in [child.body for child in made] for body in tried)
 
 

@@ -80,7 +80,7 @@ VARIANTS: dict[str, tuple[Callable[[], Tournament], ClusterSettings]] = {
 
 def objects(tournament: Tournament, settings: ClusterSettings) -> Iterator[dict[str, Any]]:
     """Preflight's, those of a bundle of each stage and kind of model, and all models'."""
-    graph, resolved = build_graph(tournament), with_service_urls(tournament, settings)
+    graph, resolved = build_graph(tournament), with_service_urls(tournament, settings, {})
     preflight = cluster_preflight_task(resolved, graph)
     for document in preflight_objects(tournament, preflight, settings):
         yield masked(document, preflight_version(preflight))

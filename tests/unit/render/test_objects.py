@@ -304,7 +304,7 @@ def test_a_model_of_weights_is_served_by_its_runtime() -> None:
         "storageUri": "hf://org/a:abc",
         "args": ["--enable-prompt-tokens-details", "--max-model-len=4096"],
         "env": [{"name": "A", "value": "1"}],
-        "resources": {"limits": {"nvidia.com/gpu": "1"}},
+        "resources": {"limits": {"nvidia.com/gpu": "1"}, "requests": {"nvidia.com/gpu": "1"}},
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
     notes = service["metadata"]["annotations"]
@@ -332,7 +332,7 @@ def test_an_inference_service_that_runs_already_is_found_by_its_name(given: str,
         curation={"decontaminate": [], "diversity": {"embedder": embedder}},
     )
     graph = Cluster(tournament).graph
-    task = preflight_task(with_service_urls(tournament, SETTINGS), graph, store_ref(tournament))
+    task = preflight_task(with_service_urls(tournament, SETTINGS, {}), graph, store_ref(tournament))
     assert [(one.name, one.endpoint.url) for one in task.endpoints] == [("c", url), ("embedder", url)]
     assert tournament.spec.competitors[2].identity().uri == f"{given}#m"
 
@@ -358,7 +358,10 @@ def test_what_trains_has_its_own_resources_its_own_image_and_the_base_model() ->
     pod = pod_of(job)
     (container,) = pod["containers"]
     assert container["image"] == "tiltyard/trainer:test"
-    assert container["resources"] == {"limits": {"nvidia.com/gpu": "2"}}
+    assert container["resources"] == {
+        "limits": {"cpu": "32", "memory": "128Gi", "nvidia.com/gpu": "2"},
+        "requests": {"cpu": "500m", "memory": "512Mi", "nvidia.com/gpu": "2"},
+    }
     assert {"name": "base", "mountPath": "/base", "readOnly": True} in container["volumeMounts"]
     assert {"name": "base", "persistentVolumeClaim": {"claimName": "models", "readOnly": True}} in pod["volumes"]
     trainer = trainer_ref(TARGET, None)

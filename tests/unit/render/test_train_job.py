@@ -47,7 +47,8 @@ def test_all_that_our_job_has_is_in_it() -> None:
     assert trainer["command"] == [*worker["command"], "--index", "0"]
     assert (trainer["image"], trainer["env"]) == (worker["image"], worker["env"])
     assert (trainer["numNodes"], trainer["numProcPerNode"]) == (3, 2)
-    assert trainer["resourcesPerNode"] == {"limits": {"nvidia.com/gpu": "2"}}
+    assert trainer["resourcesPerNode"]["limits"]["nvidia.com/gpu"] == "2"
+    assert trainer["resourcesPerNode"] == job["spec"]["template"]["spec"]["containers"][0]["resources"]
     (override,) = spec["podTemplateOverrides"]
     assert override["targetJobs"] == [{"name": "node"}]
     assert override["metadata"]["labels"] == job["spec"]["template"]["metadata"]["labels"]

@@ -80,7 +80,8 @@ def test_a_phase_is_told_with_what_is_done_and_an_end_by_its_condition_alone() -
 def test_warnings_are_told_once_for_each_generation_that_is_accepted() -> None:
     def told(before: Sequence[Condition]) -> list[Event]:
         after = TournamentStatus(observed_generation=2, conditions=(condition("Accepted", generation=2),))
-        return list(events_of(TournamentStatus(conditions=tuple(before)), after, Observed(), warnings=("a is large",)))
+        warnings = [Event("TooLarge", "a is large")]
+        return list(events_of(TournamentStatus(conditions=tuple(before)), after, Observed(), warnings=warnings))
 
     (event,) = told([])
     assert (event, event.warning) == (Event("TooLarge", "a is large"), True)
@@ -94,6 +95,7 @@ def test_warnings_are_told_once_for_each_generation_that_is_accepted() -> None:
     [
         (WaitReason.UNSCHEDULABLE, "Waiting", True),
         (WaitReason.NOT_STARTING, "Waiting", True),
+        (WaitReason.NOT_ENDING, "Waiting", True),
         (WaitReason.REFUSED, "Refused", True),
         (WaitReason.QUEUED, "Queued", False),
     ],
@@ -108,7 +110,7 @@ def test_reasons_are_camel_case_words_and_differ() -> None:
     reasons = [value for name, value in vars(events).items() if isinstance(value, str) and name.isupper()]
     reasons = [reason for reason in reasons if " " not in reason and "{" not in reason]
     assert len(reasons) == len(set(reasons))
-    assert all(re.fullmatch("([A-Z][a-z]+)+", reason) for reason in reasons)
+    assert all(re.fullmatch("([A-Z][a-z]+|KServe)+", reason) for reason in reasons)
     assert set(events.WARNINGS) | set(events.ON_CONDITION.values()) < set(reasons)
 
 

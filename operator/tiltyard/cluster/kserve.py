@@ -1,0 +1,59 @@
+"""What the installed KServe is and says: whether it is one that we support, and where its services are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from tiltyard.cluster.client import FORBIDDEN, NOT_FOUND, ApiError, Client
+from tiltyard.observe.kinds import SERVICES
+from tiltyard.observe.kserve import TOO_OLD, is_supported
+from tiltyard.observe.records import address_of
+from tiltyard.render.serving import Addresses
+
+KEPT_SECONDS = 600.0  # KServe is upgraded rarely, and its schema is long
+
+
+@dataclass
+class KServe:
+    """The KServe of the cluster.
+
+    Args:
+        client: the connection.
+        clock: seconds since the epoch.
+    """
+
+    client: Client
+    clock: Callable[[], float]
+    _warning: str | None = None
+    _read: float = field(default=-KEPT_SECONDS)
+
+    async def warning(self) -> str | None:
+        """What is wrong with it; None: nothing, as far as its schema can be read."""
+        if self.clock() - self._read >= KEPT_SECONDS:
+            try:
+                schema = await self.client.schema(SERVICES)
+            except ApiError:  # nothing depends on it
+                return None
+            self._warning = None if is_supported(schema) else TOO_OLD
+            self._read = self.clock()
+        return self._warning
+
+    async def addresses(self, services: Iterable[tuple[str, str]]) -> Addresses:
+        """Where InferenceServices are, by namespace and name; those are left out of which nothing is known.
+
+        Raises:
+            ApiError: they cannot be listed.
+        """
+        found = {}
+        for namespace, name in sorted(services):
+            try:
+                items, _ = await self.client.list(SERVICES, namespace, "", f"metadata.name={name}")
+            except ApiError as error:
+                if error.status in (FORBIDDEN, NOT_FOUND):  # of a namespace that is not ours; KServe is not there yet
+                    continue
+                raise
+            for address in map(address_of, items):
+                if address is not None:
+                    found[namespace, name] = address
+        return found

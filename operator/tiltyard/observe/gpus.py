@@ -1,0 +1,57 @@
+"""GPUs that would be held in vain, and work that would be done without one: its author is warned beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tiltyard.api import Resources, Tournament
+from tiltyard.observe.capacity import pods_of
+from tiltyard.plan.participants import TARGETS, participations
+
+GIB_A_GPU = 32
+"""Memory with which a server or a trainer begins well, for each of its GPUs."""
+DEFAULT_RUNTIME = "kserve-vllmserver"
+NVIDIA = "nvidia.com/"
+
+
+def without_memory(tournament: Tournament) -> Iterator[str]:
+    """A sentence for each kind of pod that asks for GPUs and for no memory."""
+    for place, resources in pods_of(tournament):
+        count = sum(resources.gpus.values())
+        if count and "memory" not in resources.demand():
+            given = (
+                "a runtime of KServe gives it its own default then, kserve-vllmserver 2Gi,"
+                if "serving" in place
+                else "it has then what is left on its node, as the first that has to go,"
+            )
+            yield (
+                f"{place} requests {_named(resources)} and no memory: {given} and it may be killed while it loads its"
+                f" weights; set requests and limits of memory, {GIB_A_GPU}Gi for each GPU"
+                f" ({GIB_A_GPU * count}Gi) to begin with"
+            )
+
+
+def without_gpu(tournament: Tournament) -> Iterator[str]:
+    """A sentence for training on the CPU, and for each model that would be served on it by a pod that holds GPUs."""
+    training = tournament.spec.training
+    if training is not None and not training.gpus:
+        yield (
+            "spec.training.resources requests no GPU: the target model is trained on the CPU, which is slow; request"
+            " one, for example limits of nvidia.com/gpu, or do nothing if that is meant"
+        )
+    served = {
+        "spec.evaluation" if one.participant.name in TARGETS else one.field: one.participant.serving
+        for one in participations(tournament).values()
+    }
+    for place, serving in served.items():
+        gpus = {} if serving is None or serving.runtime != DEFAULT_RUNTIME else serving.resources.gpus
+        if serving is not None and gpus and not any(name.startswith(NVIDIA) for name in gpus):
+            yield (
+                f"{place}.serving.resources requests {_named(serving.resources)}, but {DEFAULT_RUNTIME} is for NVIDIA's"
+                f" GPUs: for others KServe takes its image for CPUs; name a runtime that is for them in"
+                f" {place}.serving.runtime"
+            )
+
+
+def _named(resources: Resources) -> str:
+    return " and ".join(f"{count} {name}" for name, count in resources.gpus.items())

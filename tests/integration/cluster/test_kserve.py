@@ -1,0 +1,103 @@
+"""KServe as it is installed: its Services with and without an address, published or not, and one that is too old."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+import yaml
+
+from cluster import kserve, managers
+from cluster.controlplane import ControlPlane
+from integration.cluster.conftest import Arena
+from integration.cluster.test_operator import SMALL
+from tiltyard.cluster.client import Client
+from tiltyard.cluster.kserve import KServe
+from tiltyard.observe.kinds import CONFIG_MAPS, SERVICES, Kind
+from tiltyard.observe.kserve import TOO_OLD
+from tiltyard.render.names import service_name
+
+pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
+
+CONFIGURATION = f"/api/v1/namespaces/{kserve.NAMESPACE}/configmaps/inferenceservice-config"
+INGRESSES = Kind("networking.k8s.io/v1", "Ingress", "ingresses")
+
+Configure = Callable[[str, Mapping[str, Any]], None]
+
+
+@pytest.fixture
+def configure(plane: ControlPlane) -> Iterator[Configure]:
+    """Changes a part of KServe's configuration, which is read at each reconciliation; as it was after the test."""
+    before = plane.request("GET", CONFIGURATION)["data"]
+
+    def change(part: str, values: Mapping[str, Any]) -> None:
+        data = {**before, part: json.dumps({**json.loads(before.get(part, "{}")), **values})}
+        write(data)
+
+    def write(data: Mapping[str, str]) -> None:
+        meta = {"name": "inferenceservice-config", "namespace": kserve.NAMESPACE}
+        plane.apply(CONFIGURATION, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data})
+
+    yield change
+    write(before)
+
+
+async def test_models_behind_headless_services_are_asked_at_the_port_of_their_pods(
+    arena: Arena, configure: Configure
+) -> None:
+    configure("service", {"serviceClusterIPNone": True})
+    await arena.apply(arena.manifest(2, **SMALL))
+    seen = await arena.wait(lambda one: any(model.get("url") for model in one.get("status", {}).get("models", ())))
+    up = next(model for model in seen["status"]["models"] if model.get("url"))
+    host = f"{service_name('test', up['name'])}-predictor.{arena.namespace}.svc.cluster.local"
+    assert up["url"] == f"http://{host}:8080/v1"
+    # Who names it as an endpoint finds it there too, while it is up.
+    service = (arena.namespace, service_name("test", up["name"]))
+    found = await KServe(arena.kube, lambda: 0.0).addresses([service, (arena.namespace, "none"), ("nowhere", "none")])
+    assert found == {service: f"http://{host}:8080"}
+    await arena.wait_for_phase("Judging", "Rating", "Complete")
+    tasks = [one["data"]["task.json"] for one in await arena.children(CONFIG_MAPS)]
+    asked = [json.loads(task)["endpoint"]["url"] for task in tasks if json.loads(task).get("endpoint")]
+    assert asked
+    assert all(url.endswith(".svc.cluster.local:8080/v1") for url in asked)
+    done = await arena.wait_for_phase("Complete", "Failed")
+    assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])
+
+
+async def test_models_are_not_published(arena: Arena, configure: Configure) -> None:
+    configure("ingress", {"disableIngressCreation": False, "ingressClassName": "any"})
+    await arena.apply(arena.manifest(2, **SMALL))
+    await arena.wait(lambda one: any(model["state"] == "Ready" for model in one.get("status", {}).get("models", ())))
+    (first, *_) = await arena.children(SERVICES)
+    assert first["metadata"]["labels"]["networking.kserve.io/visibility"] == "cluster-local"
+    assert (await arena.kube.list(INGRESSES, arena.namespace, ""))[0] == []
+
+
+@pytest.fixture
+def old_kserve(plane: ControlPlane) -> Iterator[None]:
+    """The CRD of InferenceServices without what came with the oldest KServe that is supported."""
+    file = managers.module_folder("kserve", "github.com/kserve/kserve") / "config" / "crd" / "full"
+    text = (file / "serving.kserve.io_inferenceservices.yaml").read_text()
+    crd = yaml.safe_load(text)
+    (version,) = (one for one in crd["spec"]["versions"] if one["name"] == "v1beta1")
+    spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    del spec["properties"]["predictor"]["properties"]["storageUris"]
+    path = f"{managers.CRD_PATH}/inferenceservices.serving.kserve.io"
+    plane.apply(path, crd)
+    yield
+    plane.apply(path, text.encode())
+
+
+async def test_a_kserve_that_is_too_old_is_told(kube: Client, old_kserve: None) -> None:
+    async with asyncio.timeout(60):
+        while await KServe(kube, lambda: 0.0).warning() != TOO_OLD:  # noqa: ASYNC110  (a schema is published later)
+            await asyncio.sleep(0.2)
+
+
+async def test_the_one_that_is_installed_is_supported(kube: Client) -> None:
+    async with asyncio.timeout(60):
+        while await KServe(kube, lambda: 0.0).warning() is not None:  # noqa: ASYNC110
+            await asyncio.sleep(0.2)

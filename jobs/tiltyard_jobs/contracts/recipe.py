@@ -132,6 +132,10 @@ class Recipe(Contract):
         """The artifacts that it is made of, each once, in the order of the fields."""
         return tuple({ref.key: ref for ref in _references(self)}.values())
 
+    def reads(self, shard: int) -> Iterator[tuple[ArtifactRef, int]]:
+        """The parts whose content can change part `shard`: all of all inputs, unless the stage says less."""
+        return ((ref, number) for ref in self.inputs for number in range(ref.shards))
+
     @property
     def shards(self) -> int:
         """How many parts the artifact has."""

@@ -16,12 +16,15 @@ from tiltyard.api import (
     TaskFile,
     Texts,
     Tournament,
+    Weights,
     load_tournament,
     unsupported,
 )
+from tiltyard.cli.modelfolders import digest_of_model
 from tiltyard.cli.textfiles import look_at
 
 T = TypeVar("T", bound=Texts)
+WeightsT = TypeVar("WeightsT", bound=Weights)
 FileT = TypeVar("FileT", BenchmarkFile, TaskFile)
 
 
@@ -45,8 +48,8 @@ def refuse(file: Path, problems: list[Problem]) -> None:
 def with_files_of(tournament: Tournament, folder: Path) -> Tournament:
     """The tournament with `folder` filled in where a URI or path is relative, and with what the files themselves tell.
 
-    That is the digests of texts on this machine, and how many instructions there are at most, so that nothing is
-    planned for those that cannot be. An absolute URI and a digest stay as they are written.
+    That is the digests of texts and of models on this machine, and how many instructions there are at most, so that
+    nothing is planned for those that cannot be. An absolute URI, a digest and a revision stay as they are written.
     """
 
     def absolute(uri: str) -> str:
@@ -55,11 +58,15 @@ def with_files_of(tournament: Tournament, folder: Path) -> Tournament:
         path = os.path.expanduser(unquote(uri.removeprefix("file://")) if "://" in uri else uri)
         return (folder / path).resolve().as_uri()
 
+    def weights(model: WeightsT) -> WeightsT:
+        uri = absolute(model.uri)
+        return model.model_copy(update={"uri": uri, "revision": model.revision or digest_of_model(uri)})
+
     def player(participant: Participant) -> Participant:
         model = participant.model
         if model is None:
             return participant
-        return participant.model_copy(update={"model": model.model_copy(update={"uri": absolute(model.uri)})})
+        return participant.model_copy(update={"model": weights(model)})
 
     def texts(source: T) -> T:
         uri = absolute(source.uri)
@@ -91,9 +98,7 @@ def with_files_of(tournament: Tournament, folder: Path) -> Tournament:
         files = tuple(map(benchmark, evaluation.files))
         evaluation = evaluation.model_copy(update={"files": files, "lm_eval": lm_eval})
     if training is not None:
-        base = training.base_model
-        base = base.model_copy(update={"uri": absolute(base.uri)})
-        training = training.model_copy(update={"base_model": base})
+        training = training.model_copy(update={"base_model": weights(training.base_model)})
     return tournament.model_copy(
         update={
             "spec": spec.model_copy(

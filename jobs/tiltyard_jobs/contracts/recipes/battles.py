@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from tiltyard_jobs.contracts.frozen import Contract
@@ -98,6 +99,15 @@ class JudgeRecipe(Recipe):
     def shards(self) -> int:
         """Parts of `instructions_per_shard` instructions."""
         return parts(self.rows, self.instructions_per_shard)
+
+    def reads(self, shard: int) -> Iterator[tuple[ArtifactRef, int]]:
+        """Of the answers, which are split by the same `shard_size`, those parts that hold this part's instructions."""
+        first = shard * self.instructions_per_shard
+        last = max(first, min(first + self.instructions_per_shard, self.rows) - 1)
+        for ref, number in super().reads(shard):
+            aligned = ref.stage == AnswerRecipe.STAGE and ref.shards == parts(self.rows, self.shard_size)
+            if not aligned or first // self.shard_size <= number <= last // self.shard_size:
+                yield ref, number
 
     def requests(self, answer_tokens: int) -> Requests:
         """A verdict for each row and order."""

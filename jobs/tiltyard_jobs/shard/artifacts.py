@@ -67,6 +67,10 @@ class Artifacts:
             None,
         )
 
+    def knows(self, key: str) -> bool:
+        """Whether a seal with this key was seen."""
+        return key in self._seals
+
     def reads_of(self, recipe: Recipe, shard: int) -> Mapping[str, str]:
         """What a part will be made from, as its seal will have it. An input that is not there is not among it.
 
@@ -78,7 +82,7 @@ class Artifacts:
             seals = [seal for seal in self.seals(recipe.reads(shard)) if seal is not None]
             for seal in seals:
                 source = self.changed(seal)
-                if source is not None and self._seals.get(source) is not None:
+                if source is not None and self.knows(source):
                     raise TransientError(
                         f"{_key_of(seal)} in {self._store.place} was made from an earlier {source}: run again, so that"
                         " it is recomputed"

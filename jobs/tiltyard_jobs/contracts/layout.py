@@ -3,6 +3,7 @@
     <stage>/<key>/<part>.json                     the part's seal: written last, it makes the part complete
     <stage>/<key>/<part>.<digest>.<name>.parquet  a table of that part, named by its content
     checkpoints/<stage>/<key>/<part>/…/<n>.journal  work so far of a part that is not sealed
+    rows/<procedure>/<stage>.<key>.<part>         what texts each row of a part is about, by how it was made
     runs/<run>/…                                  a run's results under names that people know
     runs/<run>/manifest.json                      the artifacts that the run is made of; written last
 
@@ -109,6 +110,22 @@ def number_of_checkpoint(name: str) -> int | None:
     """The number of the chunk that lies under this key; None where it is no chunk."""
     base = name.rsplit("/", 1)[-1]
     return int(base[:8]) if len(base) == 16 and base.endswith(".journal") and base[:8].isdigit() else None
+
+
+def digests_prefix(procedure: str) -> str:
+    """The digests of the rows of all parts that were made by one procedure, see `Recipe.procedure`."""
+    return f"rows/{procedure}/"
+
+
+def digests_key(procedure: str, artifact: ArtifactRef, shard: int) -> str:
+    """The digests of the rows of one part: what texts they are about."""
+    return f"{digests_prefix(procedure)}{artifact.stage}.{artifact.key}.{shard:05d}"
+
+
+def part_of_digests(name: str) -> tuple[ArtifactRef, int] | None:
+    """The part whose rows' digests lie under this key; None where it has another form."""
+    stage, key, number = [*name.rsplit("/", 1)[-1].split("."), "", ""][:3]
+    return (ArtifactRef(stage=stage, key=key), int(number)) if key and number.isdigit() else None
 
 
 def run_prefix(run: str) -> str:

@@ -161,6 +161,11 @@ class Artifacts:
                 yield from iter_rows(self.fetch(sealed), columns, low, high)
             first += sealed.rows
 
+    def row(self, seal: Seal, number: int) -> dict[str, Any] | None:
+        """One row of a part's main table; None where it has no such row."""
+        sealed = seal.files.get("rows")
+        return None if sealed is None else next(iter_rows(self.fetch(sealed), None, number, number + 1), None)
+
     def publish(
         self,
         ref: ArtifactRef,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from tiltyard_jobs.contracts.frozen import Contract
+from tiltyard_jobs.contracts.frozen import Contract, key_of
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Phase, Recipe, Requests, in_key_if_set, parts
 from tiltyard_jobs.contracts.recipes.instructions import INSTRUCTION_TOKENS, SamplingRecipe
@@ -108,6 +108,11 @@ class JudgeRecipe(Recipe):
             aligned = ref.stage == AnswerRecipe.STAGE and ref.shards == parts(self.rows, self.shard_size)
             if not aligned or first // self.shard_size <= number <= last // self.shard_size:
                 yield ref, number
+
+    def without_order(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Whoever is A: a verdict is about the answer that is shown first and the other."""
+        players = sorted(key_of(player) for player in (self.player_a, self.player_b))
+        return document | {"playerA": players[0], "playerB": players[1]}
 
     def requests(self, answer_tokens: int) -> Requests:
         """A verdict for each row and order."""

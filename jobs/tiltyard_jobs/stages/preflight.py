@@ -279,7 +279,7 @@ def existing_parts(store: Store, refs: tuple[ArtifactRef, ...]) -> tuple[dict[st
 
     def look(ref: ArtifactRef) -> list[int]:
         names = (shard_of_seal(info.key) for info in store.list(artifact_prefix(ref)))
-        return [number for number in names if number is not None]
+        return [number for number in names if number is not None and number < ref.shards]
 
     with ThreadPoolExecutor(_LISTERS) as pool:
         sealed = list(zip(refs, pool.map(look, refs), strict=True))

@@ -33,7 +33,8 @@ class Run(NamedTuple):
     state: Path
 
     def status(self) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads((self.state / "status.json").read_bytes())
+        (file,) = self.state.glob("runs/*/status.json")
+        document: dict[str, Any] = json.loads(file.read_bytes())
         return document
 
     def table(self, stage: str) -> list[dict[str, Any]]:

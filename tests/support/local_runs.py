@@ -128,10 +128,15 @@ class LocalRun:
         """The models that were ever started."""
         return {log.stem for log in (self.state / "models").glob("*.log")}
 
+    def run_folder(self) -> Path | None:
+        """The folder of the latest run's own account and status."""
+        return max((self.state / "runs").glob("*/"), key=lambda folder: folder.stat().st_mtime_ns, default=None)
+
     def status(self) -> dict[str, Any]:
         """The status as it was written last; empty where there is none."""
+        folder = self.run_folder()
         try:
-            document: dict[str, Any] = json.loads((self.state / "status.json").read_bytes())
+            document: dict[str, Any] = json.loads((folder / "status.json").read_bytes()) if folder else {}
         except (FileNotFoundError, ValueError):
             return {}
         return document

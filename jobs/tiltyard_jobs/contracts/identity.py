@@ -6,15 +6,16 @@ from functools import cached_property
 
 from pydantic import Field
 
-from tiltyard_jobs.contracts.frozen import Contract, key_of
+from tiltyard_jobs.contracts.frozen import key_of
+from tiltyard_jobs.contracts.located import Located
 
 
-class ModelIdentity(Contract):
+class ModelIdentity(Located):
     """The part of a model's description that can change what it says; its name in a tournament is not in it.
 
     Attributes:
         uri: where the weights are (`hf://…`), `sim://…`, or for an endpoint `URL#model`.
-        revision: the weights' revision, where the uri has one.
+        revision: the weights' revision, where the uri has one; `sha256:…` where it is the digest of their files.
         options: serving options that can change replies (a quantisation, say), sorted.
         extra_body: what is added to each request for text, as canonical JSON; empty where there is nothing.
     """

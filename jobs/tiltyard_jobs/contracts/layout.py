@@ -2,7 +2,8 @@
 
     <stage>/<key>/<part>.json                     the part's seal: written last, it makes the part complete
     <stage>/<key>/<part>.<digest>.<name>.parquet  a table of that part, named by its content
-    checkpoints/<stage>/<key>/<part>/<n>.journal  work so far of a part that is not sealed
+    checkpoints/<stage>/<key>/<part>/…/<n>.journal  work so far of a part that is not sealed
+    rows/<procedure>/<stage>.<key>.<part>         what texts each row of a part is about, by how it was made
     runs/<run>/…                                  a run's results under names that people know
     runs/<run>/manifest.json                      the artifacts that the run is made of; written last
 
@@ -12,11 +13,13 @@ says whose files count.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cached_property
 from urllib.parse import unquote
 
 from pydantic import Field
 
-from tiltyard_jobs.contracts.frozen import Contract
+from tiltyard_jobs.contracts.frozen import KEY_LENGTH, Contract, digest
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 
 
@@ -46,6 +49,7 @@ class Seal(Contract):
         counts: other counts worth keeping (duplicates dropped, grades given), sorted by name.
         prompt_tokens: tokens read, as the server counted them, for the replies that are in the table.
         completion_tokens: tokens written, likewise.
+        reads: what the part was made from: the contents of other parts, by their seals' keys.
     """
 
     stage: str
@@ -57,6 +61,12 @@ class Seal(Contract):
     counts: dict[str, int] = Field(default_factory=dict)
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    reads: dict[str, str] = Field(default_factory=dict)
+
+    @cached_property
+    def content(self) -> str:
+        """Digest of what the part holds: the same for the same rows, whatever they were made from."""
+        return digest(self.model_copy(update={"reads": {}}).canonical())[:KEY_LENGTH]
 
 
 def seal_key(artifact: ArtifactRef, shard: int) -> str:
@@ -80,9 +90,15 @@ def file_key(artifact: ArtifactRef, shard: int, sha256: str, name: str) -> str:
     return f"{artifact.stage}/{artifact.key}/{shard:05d}.{sha256[:16]}.{name}"
 
 
-def checkpoint_prefix(artifact: ArtifactRef, shard: int) -> str:
-    """Checkpoints of one part."""
-    return f"checkpoints/{artifact.stage}/{artifact.key}/{shard:05d}/"
+def digest_of_reads(reads: Mapping[str, str]) -> str:
+    """Twelve hex digits that stand for what a part is made from; empty where it is made from nothing."""
+    return digest(repr(sorted(reads.items())).encode())[:12] if reads else ""
+
+
+def checkpoint_prefix(artifact: ArtifactRef, shard: int, reads: Mapping[str, str] | None = None) -> str:
+    """Checkpoints of one part; with `reads` those of the work on these inputs alone."""
+    about = digest_of_reads(reads or {})
+    return f"checkpoints/{artifact.stage}/{artifact.key}/{shard:05d}/" + (f"{about}/" if about else "")
 
 
 def checkpoint_key(prefix: str, number: int) -> str:
@@ -94,6 +110,22 @@ def number_of_checkpoint(name: str) -> int | None:
     """The number of the chunk that lies under this key; None where it is no chunk."""
     base = name.rsplit("/", 1)[-1]
     return int(base[:8]) if len(base) == 16 and base.endswith(".journal") and base[:8].isdigit() else None
+
+
+def digests_prefix(procedure: str) -> str:
+    """The digests of the rows of all parts that were made by one procedure, see `Recipe.procedure`."""
+    return f"rows/{procedure}/"
+
+
+def digests_key(procedure: str, artifact: ArtifactRef, shard: int) -> str:
+    """The digests of the rows of one part: what texts they are about."""
+    return f"{digests_prefix(procedure)}{artifact.stage}.{artifact.key}.{shard:05d}"
+
+
+def part_of_digests(name: str) -> tuple[ArtifactRef, int] | None:
+    """The part whose rows' digests lie under this key; None where it has another form."""
+    stage, key, number = [*name.rsplit("/", 1)[-1].split("."), "", ""][:3]
+    return (ArtifactRef(stage=stage, key=key), int(number)) if key and number.isdigit() else None
 
 
 def run_prefix(run: str) -> str:

@@ -9,14 +9,15 @@ A version is raised by hand when the stage's code changes what it makes; a promp
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from decimal import Decimal
 from functools import cached_property
-from typing import Annotated, ClassVar, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 from pydantic import Field, PlainSerializer
 
-from tiltyard_jobs.contracts.frozen import Contract, key_of
+from tiltyard_jobs.contracts.frozen import IN_KEY, KEY_LENGTH, Contract, digest, key_of
 
 
 def _plain(value: Decimal) -> str:
@@ -83,6 +84,7 @@ class Recipe(Contract):
         STAGE: the stage's name, as in `stage`.
         PHASE: the tournament's phase while this is the earliest work that is left.
         MILESTONE: what is reached when all of the stage's artifacts are there; None: nothing that a user waits for.
+        NOT_OF_A_ROW: fields that decide which rows there are, and nothing in one of them.
         SHOWS_COSTS: the stage shows what the run has cost.
         shard_size: rows in one part; part i holds rows [i·size, (i+1)·size). In the recipe since it shapes the files.
     """
@@ -91,6 +93,7 @@ class Recipe(Contract):
     PHASE: ClassVar[Phase]
     MILESTONE: ClassVar[Milestone | None] = None
     SHOWS_COSTS: ClassVar[bool] = False
+    NOT_OF_A_ROW: ClassVar[frozenset[str]] = frozenset({"rows", "shard_size", "orders"})
 
     stage: str
     version: int = 1
@@ -131,6 +134,21 @@ class Recipe(Contract):
     def inputs(self) -> tuple[ArtifactRef, ...]:
         """The artifacts that it is made of, each once, in the order of the fields."""
         return tuple({ref.key: ref for ref in _references(self)}.values())
+
+    def reads(self, shard: int) -> Iterator[tuple[ArtifactRef, int]]:
+        """The parts whose content can change part `shard`: all of all inputs, unless the stage says less."""
+        return ((ref, number) for ref in self.inputs for number in range(ref.shards))
+
+    @cached_property
+    def procedure(self) -> str:
+        """A digest of how a row is made of its texts: the recipe without where the texts are and how many there are."""
+        inputs = {name for name in type(self).model_fields if isinstance(getattr(self, name), ArtifactRef)}
+        document = self.model_dump(mode="json", by_alias=True, context=IN_KEY, exclude=inputs | self.NOT_OF_A_ROW)
+        return digest(json.dumps(self.without_order(document), sort_keys=True).encode())[:KEY_LENGTH]
+
+    def without_order(self, document: dict[str, Any]) -> dict[str, Any]:
+        """The document of `procedure` with what a row can be turned round by in one order."""
+        return document
 
     @property
     def shards(self) -> int:

@@ -172,6 +172,7 @@ class BundleTask(Contract):
         embedder: for a recipe with an `Endpoint` embedder.
         ledger: for the report alone.
         trainer: how the train stage runs.
+        given: the instructions come from a file, which may be edited: rows about the same texts are looked for.
         lm_eval_python: an interpreter with lm-evaluation-harness; None: the worker's own.
         programs_python: an interpreter with what the programs of a benchmark use; None: the worker's own.
     """
@@ -187,6 +188,7 @@ class BundleTask(Contract):
     embedder: EndpointRef | None = None
     limits: Limits = Limits()
     ledger: tuple[LedgerRow, ...] = ()
+    given: bool = Field(default=False, exclude_if=lambda value: not value)
     trainer: TrainerRef | None = None
     lm_eval_python: str | None = None
     programs_python: str | None = None

@@ -29,11 +29,17 @@ class Checkpoints:
     """Numbered chunks of frames below one part's checkpoint prefix. A later chunk overrules an earlier one.
 
     They spare work and decide nothing: a chunk that is damaged is passed over, and what it held is asked again.
+
+    Args:
+        store: where they live.
+        prefix: of the work on the part's inputs as they are.
+        every: of all work on the part, which `delete` removes; absent: `prefix`.
     """
 
-    def __init__(self, store: Store, prefix: str) -> None:
+    def __init__(self, store: Store, prefix: str, every: str | None = None) -> None:
         self._store = store
         self._prefix = prefix
+        self._every = prefix if every is None else every
         self._next = 0
 
     def read(self) -> Iterator[SavedRecord]:
@@ -64,7 +70,7 @@ class Checkpoints:
 
     def delete(self) -> None:
         """Remove all chunks."""
-        for info in list(self._store.list(self._prefix)):
+        for info in list(self._store.list(self._every)):
             self._store.delete(info.key)
 
     def _put(self, chunk: bytes) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tiltyard_jobs.contracts.layout import Seal
+from tiltyard_jobs.contracts.layout import Seal, digest_of_reads
 from tiltyard_jobs.contracts.recipes import AnyRecipe
 from tiltyard_jobs.errors import TransientError
 from tiltyard_jobs.shard.artifacts import Artifacts
@@ -25,11 +25,15 @@ class Claims:
         parts: (recipe, shard number), in the index's order.
         folders: theirs, in the same order.
         reused: the seals of the parts that were there already.
+        outdated: of the parts to make, those that were there and made from other inputs: their stage and the input's.
+        artifacts: the store, with all that was seen of it.
     """
 
     parts: tuple[tuple[AnyRecipe, int], ...]
     folders: tuple[PartFolder, ...]
     reused: tuple[Seal, ...]
+    outdated: tuple[tuple[str, str], ...]
+    artifacts: Artifacts
 
     def __enter__(self) -> Self:
         return self
@@ -49,18 +53,31 @@ class Claims:
 def claim_parts(store: Store, root: Path, parts: Sequence[tuple[AnyRecipe, int]]) -> Claims:
     """Look up what is sealed, and claim the rest. Folders of sealed parts that an attempt left behind are removed.
 
+    A part that was made from inputs with another content than they have now is no longer sealed: it is among the rest.
+
     Raises:
-        TransientError: another process makes one of them at this moment.
+        TransientError: another process makes one of them at this moment, or an input is made again.
     """
     claimed: dict[int, PartFolder] = {}
     places = [folder_of(root, recipe.ref, shard) for recipe, shard in parts]
-    missing = [position for position, seal in enumerate(_look(store, root, parts)) if seal is None]
+    artifacts, seals = _look(store, root, parts)
+    missing = [position for position, seal in enumerate(seals) if seal is None or artifacts.changed(seal)]
+    outdated = []
     try:
         for position in sorted(missing, key=places.__getitem__):  # in one order, or two processes could wait in a ring
             recipe, shard = parts[position]
             claimed[position] = PartFolder.claim(root, recipe.ref, shard)
         # Whoever held a folder until now may have sealed its part. What is missing now stays so until we seal it.
-        seals = _look(store, root, parts)
+        artifacts, seals = _look(store, root, parts)
+        for position, folder in claimed.items():
+            (recipe, shard), seal = parts[position], seals[position]
+            source = artifacts.changed(seal) if seal is not None else None
+            if seal is None or source is not None:
+                folder.keep_if_about(digest_of_reads(artifacts.reads_of(recipe, shard)))
+            if source is not None:
+                artifacts.unseal(recipe.ref, shard)
+                seals[position] = None
+                outdated.append((recipe.stage, source.partition("/")[0]))
     except BaseException:
         for folder in claimed.values():
             folder.release()
@@ -79,8 +96,11 @@ def claim_parts(store: Store, root: Path, parts: Sequence[tuple[AnyRecipe, int]]
         parts=tuple(parts[position] for position in order),
         folders=tuple(claimed[position] for position in order),
         reused=tuple(seal for seal in seals if seal is not None),
+        outdated=tuple(outdated),
+        artifacts=artifacts,
     )
 
 
-def _look(store: Store, root: Path, parts: Sequence[tuple[AnyRecipe, int]]) -> list[Seal | None]:
-    return Artifacts(store, root).seals((recipe.ref, shard) for recipe, shard in parts)
+def _look(store: Store, root: Path, parts: Sequence[tuple[AnyRecipe, int]]) -> tuple[Artifacts, list[Seal | None]]:
+    artifacts = Artifacts(store, root)
+    return artifacts, artifacts.seals((recipe.ref, shard) for recipe, shard in parts)

@@ -150,8 +150,9 @@ class ShardContext(Generic[RecipeT_co]):
         opened: list[PartLog] = []
         try:
             for (recipe, shard), folder in zip(self.parts, self.folders, strict=True):
-                prefix = checkpoint_prefix(recipe.ref, shard)
-                checkpoints = Checkpoints(self.store, prefix) if self.checkpoints else None
+                prefix = checkpoint_prefix(recipe.ref, shard, self.artifacts.reads_of(recipe, shard))
+                every = checkpoint_prefix(recipe.ref, shard)
+                checkpoints = Checkpoints(self.store, prefix, every) if self.checkpoints else None
                 opened.append(PartLog(RecordLog(folder.journal), checkpoints))
             journal = Journal(opened)
             journal.restore()

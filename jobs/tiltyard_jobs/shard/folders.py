@@ -60,6 +60,18 @@ class PartFolder:
                 )
             sleep(_POLL_SECONDS)
 
+    def keep_if_about(self, reads: str) -> None:
+        """Empty the folder unless its work is about these inputs, given by `digest_of_reads`."""
+        note = self.path / "reads"
+        if reads == (note.read_text() if note.exists() else ""):
+            return
+        for entry in self.path.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif entry.name not in ("lock", "reads"):
+                entry.unlink()
+        note.write_text(reads)  # last: a process that dies before begins with an empty folder once more
+
     def release(self) -> None:
         """End the claim; the folder stays."""
         if self._lock >= 0:

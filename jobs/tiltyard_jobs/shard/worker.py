@@ -20,7 +20,6 @@ from tiltyard_jobs.contracts.recipe import Recipe
 from tiltyard_jobs.contracts.summary import Summary
 from tiltyard_jobs.contracts.tasks import BundleTask, SoloTask, StoreRef
 from tiltyard_jobs.errors import ConfigurationError
-from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.claims import Claims, claim_parts
 from tiltyard_jobs.shard.context import Meter, Outcome, ShardContext, TaskContext
 from tiltyard_jobs.shard.options import Options
@@ -104,6 +103,7 @@ class Worker:
         with await asyncio.to_thread(claim_parts, store, work_dir, wanted) as claims:
             self.tally.reused = sum(seal.rows for seal in claims.reused)
             log.info("shard started", parts=len(claims.parts), reused_parts=len(claims.reused))
+            self.tally.warnings += [_recomputed(*both) for both in dict.fromkeys(claims.outdated)]
             if stop.is_set():
                 raise Stopped
             if not claims.parts:
@@ -114,7 +114,8 @@ class Worker:
             claims.remove()
 
     def _context(self, task: BundleTask, store: Store, claims: Claims, stop: asyncio.Event) -> ShardContext[Recipe]:
-        folder = claims.folders[0].path
+        folder, artifacts = claims.folders[0].path, claims.artifacts
+        artifacts.cache = folder / "cache"
         scratch = folder / "scratch"
         scratch.mkdir(exist_ok=True)
         return ShardContext(
@@ -123,7 +124,7 @@ class Worker:
             parts=claims.parts,
             folders=claims.folders,
             store=store,
-            artifacts=Artifacts(store, folder / "cache"),
+            artifacts=artifacts,
             work_dir=scratch,
             checkpoints=self._options.checkpoints,
             stop=stop,
@@ -134,6 +135,13 @@ class Worker:
             meter=self.tally.meter,
             warnings=self.tally.warnings,
         )
+
+
+def _recomputed(stage: str, source: str) -> str:
+    return (
+        f"{stage}: recomputed, since what was there was made from earlier results of {source}; these were lost, or"
+        " recomputed themselves, and came out otherwise"
+    )
 
 
 def _check_sealed(context: ShardContext[Recipe]) -> None:

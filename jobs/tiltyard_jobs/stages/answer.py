@@ -11,9 +11,11 @@ from tiltyard_jobs.records import seed_of
 from tiltyard_jobs.results.columns import with_thoughts
 from tiltyard_jobs.results.stage_tables import ANSWERS
 from tiltyard_jobs.shard.context import Outcome, ShardContext
+from tiltyard_jobs.shard.earlier import about
 from tiltyard_jobs.shard.loop import WorkItem
 from tiltyard_jobs.stages.asking import SERVER_FAILURES, ask_all, model_of, rows_of_part
 from tiltyard_jobs.stages.chats import ask_answer
+from tiltyard_jobs.stages.reuse import Texts
 
 FAILING = SERVER_FAILURES | {VoidReason.EMPTY}
 
@@ -51,4 +53,14 @@ async def answer(context: ShardContext[AnswerRecipe]) -> Outcome:
         columns = ["instruction_id", "instruction", "history"]
         rows = context.artifacts.rows(recipe.instructions, columns=columns, start=part.start, stop=part.stop)
         items: Iterator[WorkItem[dict[str, Any]]] = (WorkItem(0, row, payload) for row, payload in enumerate(rows))
-        return await ask_all(context, items, ask, void, schema=schema, rows=(len(part),), failing=FAILING)
+        return await ask_all(
+            context,
+            items,
+            ask,
+            void,
+            schema=schema,
+            rows=(len(part),),
+            failing=FAILING,
+            texts=lambda one: Texts(recipe, about(one["instruction"], one.get("history") or None)),
+            again=lambda one, row: row | {"instruction_id": one["instruction_id"]},
+        )

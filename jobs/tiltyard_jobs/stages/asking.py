@@ -26,6 +26,7 @@ from tiltyard_jobs.shard.loop import WorkItem, run_records
 from tiltyard_jobs.shard.stopping import DRAIN_SECONDS, Stopped, unless_stopped
 from tiltyard_jobs.stages.chats import LENGTH_FIELDS
 from tiltyard_jobs.stages.probing import probe
+from tiltyard_jobs.stages.reuse import Reuse, Texts
 
 T = TypeVar("T")
 
@@ -98,8 +99,12 @@ async def ask_all(
     rows: Sequence[int],
     failing: frozenset[VoidReason] = SERVER_FAILURES,
     documents: Mapping[str, bytes] | None = None,
+    texts: Callable[[T], Texts] | None = None,
+    again: Callable[[T, dict[str, Any]], dict[str, Any]] | None = None,
 ) -> Outcome:
     """Make all rows of the index's parts and seal them.
+
+    Of given instructions, a row about the same texts that was made by the same procedure before is taken over.
 
     Args:
         context: the shard.
@@ -110,9 +115,15 @@ async def ask_all(
         rows: rows of each part.
         failing: reasons that count against `spec.jobs.maxVoidFraction`.
         documents: JSON files that each part gets beside its table, by short name.
+        texts: what a record is about.
+        again: the row of a record, made of an earlier one about the same texts.
     """
     assert context.task.endpoint is not None
     total, limits = sum(rows), context.task.limits
+    reuse: Reuse[T] | None = None
+    if context.task.given and texts is not None and again is not None:
+        reuse = await asyncio.to_thread(Reuse, context, rows, texts, again)
+        items, ask = reuse.noting(items), reuse.before(ask)
     journal = await asyncio.to_thread(context.open_journal)
     try:
         await run_records(
@@ -129,6 +140,8 @@ async def ask_all(
             failing=failing,
         )
         parts = await finish_parts(context, journal, schema=schema, rows=rows, documents=documents)
+        if reuse is not None:
+            await asyncio.to_thread(reuse.write, context, parts)
         return Outcome.of(parts)
     except NothingUsableError as error:
         remedy = _remedy(context.task.stage, error.reason)

@@ -30,8 +30,13 @@ def _compare(context: CompareContext) -> Agreement:
     with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
         artifacts = Artifacts(context.store, Path(folder))
         for ref in (task.first, task.second):
-            if artifacts.seal(ref, 0) is None:
+            seal = artifacts.seal(ref, 0)
+            if seal is None:
                 raise ConfigurationError(f"ratings {ref.key} are not in {context.store.place}: finish that run first")
+            if (source := artifacts.changed(seal)) is not None and artifacts.knows(source):
+                raise ConfigurationError(
+                    f"ratings {ref.key} in {context.store.place} were made from an earlier {source}: run that one again"
+                )
         return agreement(artifacts, task.first, task.second)
 
 

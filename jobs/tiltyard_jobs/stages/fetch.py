@@ -24,16 +24,17 @@ async def fetch(context: FetchContext) -> Summary:
 
 
 def copy_model(store: Store, model: ArtifactRef, folder: Path) -> None:
-    """Copy a trained model to a folder, verified by its digests.
+    """Copy a trained model to a folder, verified by its digests. One that was trained anew replaces the one before.
 
     Raises:
         ConfigurationError: the folder cannot be written.
         PermanentError: the model is not made, or a file is damaged or gone.
     """
-    if folder.is_dir():
-        return
     artifacts = Artifacts(store, folder)
     (seal,) = artifacts.require(model)
+    note = folder.with_name(f".{folder.name}.content")
+    if folder.is_dir() and (not note.is_file() or note.read_text() == seal.content):
+        return
     staged = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
         staged.mkdir(parents=True)
@@ -42,6 +43,9 @@ def copy_model(store: Store, model: ArtifactRef, folder: Path) -> None:
                 if name.startswith(MODEL):
                     target = staged / (name.removeprefix(MODEL) + Path(sealed.path).suffix)
                     store.get_file(sealed.path, target, sha256=sealed.sha256)
+            if note.is_file() and note.read_text() != seal.content:
+                shutil.rmtree(folder, ignore_errors=True)
+            note.write_text(seal.content)
             staged.rename(folder)
         finally:
             shutil.rmtree(staged, ignore_errors=True)

@@ -10,9 +10,11 @@ from tiltyard_jobs.errors import VoidReason
 from tiltyard_jobs.records import seed_of
 from tiltyard_jobs.results.stage_tables import GRADES
 from tiltyard_jobs.shard.context import Outcome, ShardContext
+from tiltyard_jobs.shard.earlier import about
 from tiltyard_jobs.shard.loop import WorkItem
 from tiltyard_jobs.stages.asking import NO_OPINION, ask_all, model_of, rows_of_part
 from tiltyard_jobs.stages.chats import ask_grade
+from tiltyard_jobs.stages.reuse import Texts
 
 
 async def grade(context: ShardContext[GradeRecipe]) -> Outcome:
@@ -41,4 +43,14 @@ async def grade(context: ShardContext[GradeRecipe]) -> Outcome:
         columns = ["instruction_id", "instruction", "history"]
         rows = context.artifacts.rows(recipe.instructions, columns=columns, start=part.start, stop=part.stop)
         items: Iterator[WorkItem[dict[str, Any]]] = (WorkItem(0, row, payload) for row, payload in enumerate(rows))
-        return await ask_all(context, items, ask, void, schema=GRADES, rows=(len(part),), failing=NO_OPINION)
+        return await ask_all(
+            context,
+            items,
+            ask,
+            void,
+            schema=GRADES,
+            rows=(len(part),),
+            failing=NO_OPINION,
+            texts=lambda one: Texts(recipe, about(one["instruction"], one.get("history") or None)),
+            again=lambda one, row: row | blank(one),
+        )

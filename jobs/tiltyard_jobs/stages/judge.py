@@ -18,9 +18,11 @@ from tiltyard_jobs.prompts.judge import JudgePrompt
 from tiltyard_jobs.records import seed_of
 from tiltyard_jobs.results.stage_tables import VERDICTS
 from tiltyard_jobs.shard.context import Outcome, ShardContext
+from tiltyard_jobs.shard.earlier import about
 from tiltyard_jobs.shard.loop import WorkItem
 from tiltyard_jobs.stages.asking import NO_OPINION, ask_all, model_of, rows_of_part
 from tiltyard_jobs.stages.chats import ask_verdict
+from tiltyard_jobs.stages.reuse import Texts
 
 
 class Comparison(NamedTuple):
@@ -71,10 +73,30 @@ async def judge(context: ShardContext[JudgeRecipe]) -> Outcome:
         def void(item: Comparison, reason: VoidReason, detail: str) -> dict[str, Any]:
             return blank(item) | {"void": str(reason), "detail": detail}
 
+        def texts(item: Comparison) -> Texts:
+            shown = (item.answer_a, item.answer_b) if item.order == "AB" else (item.answer_b, item.answer_a)
+            return Texts(item.recipe, about(item.instruction, item.history or None, *shown))
+
+        def again(item: Comparison, row: dict[str, Any]) -> dict[str, Any]:
+            # The vote is for A, who may have been the one that was shown second.
+            return (
+                row | blank(item) | {"vote": row["vote"] if row["order"] == item.order else round(1 - row["vote"], 6)}
+            )
+
         count = len(part) * (2 if first.orders == "Both" else 1)
         items = comparisons(context, recipes, part)
         counts = (count,) * len(recipes)
-        return await ask_all(context, items, ask, void, schema=VERDICTS, rows=counts, failing=NO_OPINION)
+        return await ask_all(
+            context,
+            items,
+            ask,
+            void,
+            schema=VERDICTS,
+            rows=counts,
+            failing=NO_OPINION,
+            texts=texts,
+            again=again,
+        )
 
 
 def pair_and_order(item: Comparison) -> tuple[str, str, str, str]:

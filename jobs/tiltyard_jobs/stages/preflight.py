@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from tiltyard_jobs.contracts.layout import artifact_prefix, shard_of_seal
+from tiltyard_jobs.contracts.layout import artifact_prefix, seal_key, shard_of_seal
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import TrainRecipe
 from tiltyard_jobs.contracts.summary import Summary, pack_bits
@@ -37,6 +38,7 @@ from tiltyard_jobs.results.run_tables import DATASET_TABLES
 from tiltyard_jobs.results.used_line import reasons
 from tiltyard_jobs.sandbox.confine import ConfinementError
 from tiltyard_jobs.sandbox.host import Limits, run_program
+from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.context import PreflightContext
 from tiltyard_jobs.sim.parameters import parse_sim_uri
 from tiltyard_jobs.stages.finished import finished_run
@@ -62,7 +64,8 @@ async def preflight(context: PreflightContext) -> Summary:
     problems = await find_problems(context, seen)
     if problems:
         raise ConfigurationError("\n".join(problems))
-    done = await asyncio.to_thread(existing_parts, context.store, task.artifacts)
+    done, lost = await asyncio.to_thread(existing_parts, context.store, task.artifacts)
+    context.warnings.extend(lost)
     bits = [part in done[ref.key] for ref in task.artifacts for part in range(ref.shards)]
     context.log.info("preflight passed", parts=len(bits), exist=sum(bits))
     result = Summary(exit_code=0, done=pack_bits(bits), instructions="; ".join(seen))
@@ -262,12 +265,39 @@ async def _ask_all_that_will_be_asked(client: ModelClient, named: NamedEndpoint,
         await find_prefix(client, system=system)
 
 
-def existing_parts(store: Store, artifacts: tuple[ArtifactRef, ...]) -> dict[str, set[int]]:
-    """Which parts are sealed, by artifact key. One listing for each artifact."""
+def existing_parts(store: Store, refs: tuple[ArtifactRef, ...]) -> tuple[dict[str, set[int]], list[str]]:
+    """Which parts can be used as they are, by artifact key; and a sentence where some have lost what they are about.
 
-    def look(ref: ArtifactRef) -> set[int]:
+    A part that was made from one that is gone, or has another content by now, is not among them: whether it can be
+    kept is known once the other is there. One listing for each artifact, and one look at each seal.
+
+    Args:
+        store: where they live.
+        refs: what a part is made from comes before it.
+    """
+
+    def look(ref: ArtifactRef) -> list[int]:
         names = (shard_of_seal(info.key) for info in store.list(artifact_prefix(ref)))
-        return {number for number in names if number is not None}
+        return [number for number in names if number is not None and number < ref.shards]
 
     with ThreadPoolExecutor(_LISTERS) as pool:
-        return dict(zip((ref.key for ref in artifacts), pool.map(look, artifacts), strict=True))
+        sealed = list(zip(refs, pool.map(look, refs), strict=True))
+    parts = [(ref, number) for ref, numbers in sealed for number in numbers]
+    done: dict[str, set[int]] = {ref.key: set() for ref in refs}
+    contents: dict[str, str] = {}
+    doubtful: Counter[str] = Counter()
+    for (ref, number), seal in zip(parts, Artifacts(store, Path()).seals(parts), strict=True):
+        if seal is None:
+            continue
+        if any(contents.get(key) != content for key, content in seal.reads.items()):
+            doubtful[ref.stage] += 1
+            continue
+        done[ref.key].add(number)
+        contents[seal_key(ref, number)] = seal.content
+    if not doubtful:
+        return done, []
+    counts = ", ".join(f"{stage} {count}" for stage, count in doubtful.items())
+    return done, [
+        f"{doubtful.total()} parts are there ({counts}) that were made from parts that are gone or changed: these are"
+        " recomputed first, and what was made from them is kept only where they come out the same"
+    ]

@@ -55,7 +55,8 @@ async def train(context: ShardContext[TrainRecipe]) -> Outcome:
             cpu=trainer.devices == 0,
             device_batch=trainer.device_batch,
         )
-        saved = SavedTraining(context.store, checkpoint_prefix(recipe.ref, shard), folder)
+        prefix = checkpoint_prefix(recipe.ref, shard, context.artifacts.reads_of(recipe, shard))
+        saved = SavedTraining(context.store, prefix, folder, checkpoint_prefix(recipe.ref, shard))
         if nodes.count > 1:
             shutil.rmtree(out, ignore_errors=True)  # what a machine has for itself the others may lack
         out.mkdir(exist_ok=True)

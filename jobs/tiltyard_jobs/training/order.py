@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tiltyard_jobs.contracts.located import DIGEST
 from tiltyard_jobs.contracts.recipes import TrainRecipe
 from tiltyard_jobs.training import trainer
 
@@ -42,7 +43,7 @@ def order_of(
     steps = sum(recipe.epochs * max(1, counts[stage["kind"]] // recipe.global_batch_size) for stage in stages)
     return {
         "base": base,
-        "revision": recipe.base.revision,
+        "revision": None if (recipe.base.revision or "").startswith(DIGEST) else recipe.base.revision,
         "chatTemplate": recipe.chat_template,
         "out": str(out),
         "stages": stages,

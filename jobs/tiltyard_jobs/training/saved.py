@@ -25,13 +25,15 @@ class SavedTraining:
 
     Args:
         store: where artifacts live.
-        prefix: of the part's checkpoints.
+        prefix: of the part's checkpoints on its inputs as they are.
         scratch: a folder for archives on their way.
+        every: of all checkpoints of the part, which `discard` removes; absent: `prefix`.
     """
 
-    def __init__(self, store: Store, prefix: str, scratch: Path) -> None:
+    def __init__(self, store: Store, prefix: str, scratch: Path, every: str | None = None) -> None:
         self._store = store
         self._prefix = prefix
+        self._every = prefix if every is None else every
         self._scratch = scratch
         self._saved: tuple[str, ...] = ()
         self._saving = Lock()
@@ -82,7 +84,7 @@ class SavedTraining:
 
     def discard(self) -> None:
         """Delete what is saved: the part is sealed."""
-        for info in list(self._store.list(self._prefix)):
+        for info in list(self._store.list(self._every)):
             self._store.delete(info.key)
 
 

@@ -17,6 +17,7 @@ from tiltyard.api import Tournament, TournamentStatus, problems_on_machine
 from tiltyard.cli import show
 from tiltyard.cli.errors import UserError
 from tiltyard.cli.manifest import load_manifest, refuse
+from tiltyard.local.ledger import run_folder
 from tiltyard.local.look import look
 from tiltyard.local.machine import Machine, Settings
 from tiltyard.local.occupancy import StateError, is_occupied, occupied
@@ -97,11 +98,11 @@ def run(options: argparse.Namespace) -> int:
     """Run a tournament to its end, or until SIGINT, SIGTERM or SIGHUP; a second one finds stopping under way."""
     tournament, graph, settings = _prepare(options)
     try:
-        with occupied(settings.state, lambda sentence: print(sentence, file=sys.stderr)) as occupancy:
+        with occupied(settings.state, graph.run, lambda sentence: print(sentence, file=sys.stderr)) as occupancy:
             with show.progress(options.progress) as display:
                 machine = Machine(tournament, graph, settings, display, occupancy)
                 last = asyncio.run(_until_told_to_stop(machine))
-            status = _read_status(settings.state)
+            status = _read_status(settings.state, graph.run)
     except StateError as error:
         raise UserError(str(error)) from None
     if last is None:
@@ -125,10 +126,11 @@ def status(options: argparse.Namespace) -> int:
     else:
         tournament = load_manifest(options.manifest)
         state = _state_folder(options, tournament)
-        here = _read_status(state)
+        run = build_graph(tournament).run
+        here = _read_status(state, run)
         if here is None:
-            raise UserError(f"{state} contains no run of {tournament.metadata.name}: start one with `tiltyard run`")
-        seen, at_work = here, is_occupied(state)
+            raise UserError(_no_run(state, tournament.metadata.name, run))
+        seen, at_work = here, is_occupied(state, run)
     if options.output == "json":
         print(seen.model_dump_json(by_alias=True, indent=2, exclude_none=True))
     else:
@@ -166,6 +168,7 @@ def compare(options: argparse.Namespace) -> int:
     task = CompareTask(tournament=graph.tournament, store=settings.store, first=_ratings(graph), second=_ratings(other))
     agreement = _look(task, settings).agreement
     assert agreement is not None
+    print(f"runs                 {graph.run} and {other.run}")
     show.print_agreement(agreement)
     return 0
 
@@ -216,13 +219,15 @@ def _look(task: SoloTask, settings: Settings) -> Summary:
 
 
 def _store(options: argparse.Namespace, tournament: Tournament) -> StoreRef:
-    """Where artifacts go: `--out` before the manifest."""
-    if options.out is not None:
-        return StoreRef(uri=options.out.absolute().as_uri())
-    output = tournament.spec.output
-    assert output is not None
+    """Where artifacts go: `--out` before the manifest, whose server serves a bucket that `--out` names."""
+    out, output = options.out, tournament.spec.output
+    if isinstance(out, Path):
+        return StoreRef(uri=out.absolute().as_uri())
+    if output is None:
+        return StoreRef(uri=out)
     variable = output.bucket.facts.ca_bundle
-    return output.bucket.to_ref(os.environ.get(variable) if variable is not None else None)
+    bucket = output.bucket.to_ref(os.environ.get(variable) if variable is not None else None)
+    return bucket if out is None else bucket.model_copy(update={"uri": out})
 
 
 def _state_folder(options: argparse.Namespace, tournament: Tournament) -> Path:
@@ -241,11 +246,22 @@ def _cluster_status(namespace: str, name: str) -> TournamentStatus:
         raise UserError(str(error)) from None
 
 
-def _read_status(state: Path) -> TournamentStatus | None:
+def _read_status(state: Path, run: str) -> TournamentStatus | None:
     try:
-        return TournamentStatus.model_validate_json((state / "status.json").read_bytes())
+        return TournamentStatus.model_validate_json((run_folder(state, run) / "status.json").read_bytes())
     except (OSError, ValueError):
         return None
+
+
+def _no_run(state: Path, name: str, run: str) -> str:
+    """What to say where a run has left nothing; others of its name may have."""
+    others = sorted(folder.name for folder in run_folder(state, run).parent.glob("*/"))
+    if not others:
+        return f"{state} contains no run of {name}: start one with `tiltyard run`"
+    return (
+        f"{state} contains no run {run} of {name}, only {', '.join(others)}: the manifest, or a file that it names, was"
+        " another then; start this one with `tiltyard run`"
+    )
 
 
 async def _until_told_to_stop(machine: Machine) -> Plan | None:

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 WRONG_INPUT, INTERRUPTED = 2, 130
 
@@ -183,8 +184,25 @@ def _state(command: argparse.ArgumentParser) -> None:
 
 
 def _place(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--out", type=Path, metavar="DIR", help="a folder for the results instead of spec.output")
+    command.add_argument(
+        "--out",
+        type=_place_of_results,
+        metavar="DIR",
+        help="a folder for the results instead of spec.output, or a bucket: s3://BUCKET/PREFIX, on the server of"
+        " spec.output, or else of AWS's own variables",
+    )
     _state(command)
+
+
+def _place_of_results(text: str) -> Path | str:
+    scheme, colon, rest = text.partition(":")
+    if not colon or not rest.startswith("/") or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]+", scheme):
+        return Path(text)
+    if scheme == "file" and rest.startswith("///"):
+        return Path(unquote(rest[2:]))
+    if scheme == "s3" and re.fullmatch(r"//[A-Za-z0-9][A-Za-z0-9._-]{1,254}(/[^\s?#]*)?", rest):
+        return text
+    raise argparse.ArgumentTypeError(f"must be a folder, file:///PATH or s3://BUCKET/PREFIX, given {text}")
 
 
 def _named_path(text: str) -> tuple[str, str]:

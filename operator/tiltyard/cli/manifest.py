@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import unquote
@@ -16,12 +17,16 @@ from tiltyard.api import (
     TaskFile,
     Texts,
     Tournament,
+    Weights,
     load_tournament,
     unsupported,
 )
+from tiltyard.api.request import ParticipantRequest
+from tiltyard.cli.modelfolders import digest_of_model
 from tiltyard.cli.textfiles import look_at
 
 T = TypeVar("T", bound=Texts)
+WeightsT = TypeVar("WeightsT", bound=Weights)
 FileT = TypeVar("FileT", BenchmarkFile, TaskFile)
 
 
@@ -42,29 +47,42 @@ def refuse(file: Path, problems: list[Problem]) -> None:
         raise ManifestError(str(file), problems)
 
 
+def absolute_uri(folder: Path, uri: str) -> str:
+    """A relative path or `file://` URI, or one from the home folder, as an absolute URI; any other as it is."""
+    if "://" in uri and not uri.startswith(("file://.", "file://~")):
+        return uri
+    path = os.path.expanduser(unquote(uri.removeprefix("file://")) if "://" in uri else uri)
+    return (folder / path).resolve().as_uri()
+
+
+def with_ca_file(request: ParticipantRequest, folder: Path) -> ParticipantRequest:
+    """With the CA bundle's file, if it is one, as an absolute URI."""
+    bundle = request.ca_bundle
+    if bundle is None or bundle.file is None:
+        return request
+    return request.model_copy(
+        update={"ca_bundle": bundle.model_copy(update={"file": absolute_uri(folder, bundle.file)})}
+    )
+
+
 def with_files_of(tournament: Tournament, folder: Path) -> Tournament:
     """The tournament with `folder` filled in where a URI or path is relative, and with what the files themselves tell.
 
-    That is the digests of texts on this machine, and how many instructions there are at most, so that nothing is
-    planned for those that cannot be. An absolute URI and a digest stay as they are written.
+    That is the digests of texts and of models on this machine, and how many instructions there are at most, so that
+    nothing is planned for those that cannot be. An absolute URI, a digest and a revision stay as they are written.
     """
 
-    def absolute(uri: str) -> str:
-        if "://" in uri and not uri.startswith(("file://.", "file://~")):
-            return uri
-        path = os.path.expanduser(unquote(uri.removeprefix("file://")) if "://" in uri else uri)
-        return (folder / path).resolve().as_uri()
+    absolute = partial(absolute_uri, folder)
+
+    def weights(model: WeightsT) -> WeightsT:
+        uri = absolute(model.uri)
+        return model.model_copy(update={"uri": uri, "revision": model.revision or digest_of_model(uri)})
 
     def player(participant: Participant) -> Participant:
         model, request = participant.model, participant.request
         if model is not None:
-            participant = participant.model_copy(
-                update={"model": model.model_copy(update={"uri": absolute(model.uri)})}
-            )
-        if request is not None and (bundle := request.ca_bundle) is not None and bundle.file is not None:
-            found = bundle.model_copy(update={"file": absolute(bundle.file)})
-            participant = participant.model_copy(update={"request": request.model_copy(update={"ca_bundle": found})})
-        return participant
+            participant = participant.model_copy(update={"model": weights(model)})
+        return participant.model_copy(update={"request": with_ca_file(request, folder) if request else None})
 
     def texts(source: T) -> T:
         uri = absolute(source.uri)
@@ -96,9 +114,7 @@ def with_files_of(tournament: Tournament, folder: Path) -> Tournament:
         files = tuple(map(benchmark, evaluation.files))
         evaluation = evaluation.model_copy(update={"files": files, "lm_eval": lm_eval})
     if training is not None:
-        base = training.base_model
-        base = base.model_copy(update={"uri": absolute(base.uri)})
-        training = training.model_copy(update={"base_model": base})
+        training = training.model_copy(update={"base_model": weights(training.base_model)})
     return tournament.model_copy(
         update={
             "spec": spec.model_copy(

@@ -37,7 +37,14 @@ from tiltyard.plan.observed import Observed, Wait
 from tiltyard.plan.planner import Plan, TournamentState, plan
 from tiltyard.plan.policy import policy_of
 from tiltyard.render.cluster import ClusterSettings
-from tiltyard.status.build import build_status, invalid_status, is_complete, waits_of
+from tiltyard.status.build import (
+    build_status,
+    invalid_status,
+    is_complete,
+    of_earlier_release,
+    waits_of,
+    was_complete,
+)
 from tiltyard.status.conditions import COMPLETE, FAILED, find_true
 from tiltyard.status.events import Event, events_of
 from tiltyard.status.objects import status_of
@@ -104,11 +111,14 @@ class Reconciler:
         try:
             resolved = await self.resolver.resolve(request.record)
         except ManifestError as error:
+            if was_complete(request.status, request.record.document["metadata"]["generation"]):
+                return None  # an earlier release took this manifest, and has done what it asks for
             return await self._write_invalid(request, error)
         # 3. Its children, at this moment.
         snapshot = await self._snapshot(request, resolved)
-        # 4. A complete run stays as it is.
-        if is_complete(request.status, resolved.graph.run):
+        # 4. A complete run stays as it is, whichever release has made it.
+        generation = resolved.tournament.metadata.generation
+        if is_complete(request.status, resolved.graph.run) or was_complete(request.status, generation):
             return await self._keep_complete(request, snapshot)
         # 5. What an older manifest has left goes first.
         executing = self.queue.is_executing(key)
@@ -176,10 +186,12 @@ class Reconciler:
         return replace(snapshot, refusals=await self._pod_refusals.of(key, without))
 
     async def _keep_complete(self, request: Request, snapshot: Snapshot) -> float | None:
-        """Step 4: only edits that change no result are taken note of, and the TTL."""
+        """Step 4: only edits that change no result are taken note of, another release's run, and the TTL."""
         generation, status = snapshot.tournament.metadata.generation, request.status
-        if status.observed_generation != generation:
-            noted = status.model_copy(update={"observed_generation": generation})
+        noted = status.model_copy(update={"observed_generation": generation})
+        if not is_complete(status, snapshot.graph.run):
+            noted = of_earlier_release(noted, snapshot.graph.run)
+        if noted != status:
             await self._recorder.write(request.cache.tournaments, request.record, status, noted)
         return await self._expire(self._executor(request), snapshot, status, request.now)
 

@@ -34,6 +34,11 @@ def place_of(store: StoreRef) -> str:
     return store.uri if store.endpoint is None else f"{store.uri} at {store.endpoint}"
 
 
+def run_folder(state: Path, run: str) -> Path:
+    """Where in a state folder a run's own account and status are. Logs and unfinished work are shared by all runs."""
+    return state / "runs" / run
+
+
 def load_ledger(path: Path, run: str, place: str) -> Ledger:
     """The ledger of a run that was interrupted; a new one where the file holds none, or another run or place has it."""
     new = Ledger(run=run, place=place)

@@ -14,7 +14,7 @@ from pathlib import Path
 from tiltyard.api import Tournament, TournamentStatus
 from tiltyard.local.engines import engine_problems
 from tiltyard.local.jobs import Attempt, LocalJob, Workshop
-from tiltyard.local.ledger import Ledger, load_ledger, place_of, write_atomically
+from tiltyard.local.ledger import Ledger, load_ledger, place_of, run_folder, write_atomically
 from tiltyard.local.occupancy import Occupancy
 from tiltyard.local.oneshot import run_once
 from tiltyard.local.servers import FetchError, Server
@@ -300,7 +300,7 @@ class Machine:
         )
         if status != self._status:
             self._status = status
-            write_atomically(self._settings.state / "status.json", status.model_dump_json(by_alias=True, indent=2))
+            write_atomically(self._folder / "status.json", status.model_dump_json(by_alias=True, indent=2))
         self._show(status)
 
     async def _stop_all(self) -> None:
@@ -313,8 +313,12 @@ class Machine:
         self._save_ledger()
 
     @property
+    def _folder(self) -> Path:
+        return run_folder(self._settings.state, self._graph.run)
+
+    @property
     def _ledger_path(self) -> Path:
-        return self._settings.state / "ledger.json"
+        return self._folder / "ledger.json"
 
     def _save_ledger(self) -> None:
         write_atomically(self._ledger_path, self._ledger.model_dump_json(indent=2))

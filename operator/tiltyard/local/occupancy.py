@@ -44,11 +44,14 @@ class Occupancy:
 
 
 @contextmanager
-def occupied(state: Path, note: Callable[[str], None], wait_seconds: float = WAIT_SECONDS) -> Iterator[Occupancy]:
+def occupied(
+    state: Path, run: str, note: Callable[[str], None], wait_seconds: float = WAIT_SECONDS
+) -> Iterator[Occupancy]:
     """Hold a state folder, which is made where it is missing.
 
     Args:
         state: the folder.
+        run: who holds it.
         note: told what is waited for, once that takes a while.
         wait_seconds: for processes of an earlier run.
 
@@ -62,6 +65,8 @@ def occupied(state: Path, note: Callable[[str], None], wait_seconds: float = WAI
             raise OccupiedError(f"{state}: another `tiltyard run` is at work here; wait for it, or give --state")
         _wait(processes, state, note, wait_seconds)
         os.ftruncate(processes, 0)
+        os.ftruncate(lock, 0)
+        os.write(lock, run.encode())
         yield Occupancy(processes)
 
 
@@ -80,11 +85,11 @@ def _opened(state: Path, held: ExitStack) -> list[int]:
     return descriptors
 
 
-def is_occupied(state: Path) -> bool:
-    """Whether a run is at work in a state folder."""
+def is_occupied(state: Path, run: str | None = None) -> bool:
+    """Whether a run, or this one, is at work in a state folder."""
     try:
         with (state / "lock").open() as lock:
-            return not _try(lock.fileno(), fcntl.LOCK_SH)
+            return not _try(lock.fileno(), fcntl.LOCK_SH) and run in (None, lock.read())
     except OSError:
         return False
 

@@ -47,8 +47,9 @@ def server_command(participant: Participant, port: int, *, python: str, vllm_pyt
     address = ["--served-model-name", participant.name, "--host", "127.0.0.1", "--port", str(port)]
     if is_simulated(participant):
         return [python, "-m", "tiltyard_jobs.sim", "--uri", uri, *address, *args]
-    model = str(local_path(uri, Path.cwd())) if uri.startswith("file://") else uri.removeprefix("hf://")
-    revision = ["--revision", participant.model.revision] if participant.model.revision else []
+    is_folder = uri.startswith("file://")  # its revision is a digest of what is in it, and nothing to look for
+    model = str(local_path(uri, Path.cwd())) if is_folder else uri.removeprefix("hf://")
+    revision = ["--revision", participant.model.revision] if participant.model.revision and not is_folder else []
     server = [vllm_python, "-m", "vllm.entrypoints.openai.api_server", "--model", model, *revision]
     # Without this flag vLLM keeps to itself how many prompt tokens its prefix cache served.
     return [*server, "--enable-prompt-tokens-details", *address, *args]

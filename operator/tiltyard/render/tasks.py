@@ -133,6 +133,7 @@ def bundle_task(
         ),
         limits=Limits(max_void_fraction=tournament.spec.jobs.max_void_fraction),
         ledger=ledger if any(recipe.SHOWS_COSTS for recipe in bundle.recipes) else (),
+        given=tournament.spec.instructions.given is not None and bundle.model is not None,
     )
 
 

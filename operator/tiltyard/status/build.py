@@ -125,6 +125,25 @@ def is_complete(status: TournamentStatus, run: str) -> bool:
     return find_true(status.conditions, COMPLETE) is not None and status.run == run
 
 
+def was_complete(status: TournamentStatus, generation: int | None) -> bool:
+    """Whether the spec is as it was when its run was complete: no other release starts that run again by itself."""
+    complete = find_true(status.conditions, COMPLETE)
+    return complete is not None and generation is not None and status.observed_generation == generation
+
+
+def of_earlier_release(status: TournamentStatus, run: str) -> TournamentStatus:
+    """The status of a complete run that this release would call `run`: it says so, once."""
+    told = (
+        f"run {status.run} was made by an earlier release and stays as it is; this release would make it again as run"
+        f" {run}: for that, edit the spec, or delete the Tournament and apply it again"
+    )
+    conditions = tuple(
+        one.model_copy(update={"message": told}) if one.type == COMPLETE else one for one in status.conditions
+    )
+    others = tuple(note for note in status.notes if not note.startswith(f"run {status.run} was made by an earlier"))
+    return status.model_copy(update={"conditions": conditions, "notes": (told, *others)[:NOTES]})
+
+
 def waits_of(observed: Observed) -> dict[str, Wait]:
     """Why something that is under way waits, by what it is: a model, a bundle's Job, or preflight."""
     found = {

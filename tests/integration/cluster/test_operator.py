@@ -343,6 +343,32 @@ async def test_ended_children_go_after_their_time_and_do_not_come_back(arena: Ar
     assert (await arena.get())["status"]["phase"] == "Complete"
 
 
+async def test_another_release_does_not_start_a_finished_run_again(arena: Arena) -> None:
+    await arena.operator.kill()
+    await arena.apply(arena.manifest(2, **SMALL))
+    created = await arena.get()
+    complete = {"type": "Complete", "status": "True", "reason": "Complete", "observedGeneration": 1}
+    status = {
+        "observedGeneration": created["metadata"]["generation"],
+        "phase": "Complete",
+        "run": "0123456789ab",  # as the release before has called it
+        "conditions": [complete | {"message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}],
+    }
+    body = {name: created[name] for name in ("apiVersion", "kind")} | {
+        "metadata": {name: created["metadata"][name] for name in ("name", "namespace")},
+        "status": status,
+    }
+    await arena.kube.apply(TOURNAMENTS, body, subresource="status")
+    await arena.operator.start()
+    done = await arena.wait(lambda one: bool(one["status"].get("notes")))
+    assert "run 0123456789ab was made by an earlier release and stays as it is" in done["status"]["notes"][0]
+    assert condition(done, "Complete")["message"] == done["status"]["notes"][0]
+    assert (done["status"]["phase"], done["status"]["run"]) == ("Complete", "0123456789ab")
+    assert await arena.children(JOBS) == []
+    await arena.patch(rating={"alpha": "0.4"})  # whoever edits it wants it
+    await arena.wait(lambda one: one["status"]["phase"] == "Preflight")
+
+
 async def test_a_name_of_63_characters_beside_a_twin_of_the_same_recipe(arena: Arena) -> None:
     long = "x" * 63
     await asyncio.gather(

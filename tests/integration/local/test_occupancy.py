@@ -18,28 +18,30 @@ ASLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 
 def test_one_run_at_a_time(tmp_path: Path) -> None:
     assert not is_occupied(tmp_path)
-    with occupied(tmp_path / "state", print):
+    with occupied(tmp_path / "state", "r", print):
         assert is_occupied(tmp_path / "state")
+        assert is_occupied(tmp_path / "state", "r")
+        assert not is_occupied(tmp_path / "state", "another")
         refused = pytest.raises(OccupiedError, match="another `tiltyard run` is at work here")
-        with refused, occupied(tmp_path / "state", print):
+        with refused, occupied(tmp_path / "state", "r", print):
             pass
     assert not is_occupied(tmp_path / "state")
-    with occupied(tmp_path / "state", print):
+    with occupied(tmp_path / "state", "r", print):
         pass
 
 
 async def test_what_an_earlier_run_left_is_waited_for(tmp_path: Path) -> None:
     notes: list[str] = []
-    with occupied(tmp_path, notes.append) as occupancy:
+    with occupied(tmp_path, "r", notes.append) as occupancy:
         process = await spawn(ASLEEP, tmp_path / "log", {}, occupancy)
     try:
         refused = pytest.raises(OccupiedError, match=rf"are still running \({process.pid}\); kill them and run again$")
-        with refused, occupied(tmp_path, notes.append, wait_seconds=0.2):
+        with refused, occupied(tmp_path, "r", notes.append, wait_seconds=0.2):
             pass
         assert notes == []
 
         def follow() -> list[str]:
-            with occupied(tmp_path, notes.append):
+            with occupied(tmp_path, "r", notes.append):
                 return (tmp_path / "processes").read_text().split()
 
         following = asyncio.create_task(asyncio.to_thread(follow))

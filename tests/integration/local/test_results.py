@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -89,6 +90,14 @@ def test_a_bucket_holds_the_same_bytes_as_a_folder(
     store = open_store(StoreRef(uri=s3_uri, endpoint=server.endpoint))
     assert contents(store) == done.contents
     store.close()
+
+    named = make_run("named", small(), out=None, env={**server.env, "AWS_ENDPOINT_URL": server.endpoint})
+    report = named.finish(named.start("report", "--out", s3_uri))
+    assert report.code == 0, report.err
+    assert f"{s3_uri}/runs/" in report.out
+    other = named.finish(named.start("report", "--out", f"{s3_uri}/other"))
+    assert f"is not complete in {s3_uri}/other" in other.err
+    assert not (named.folder / "s3:").exists()
 
 
 def test_faulty_experts_cost_retries_and_no_record(done: Done, tmp_path: Path, make_run: MakeRun) -> None:
@@ -177,6 +186,24 @@ def test_status_of_a_finished_run(done: Done, make_run: MakeRun) -> None:
     finished = nothing.finish(nothing.start("status"))
     assert finished.code == 2
     assert finished.err == f"{nothing.state} contains no run of test: start one with `tiltyard run`\n"
+
+
+def test_the_status_is_of_the_run_that_the_manifest_describes(done: Done, make_run: MakeRun) -> None:
+    first = make_run("edited", small())
+    first.complete()
+    before = first.finish(first.start("status"))
+    edited = small()
+    edited["spec"]["rating"] = {"alpha": "0.4"}
+    first.write(edited)
+    unknown = first.finish(first.start("status"))
+    assert unknown.code == 2
+    assert unknown.out == ""
+    runs = re.findall(r"run ([0-9a-f]{12})", before.out)
+    assert f"of test, only {runs[0]}: the manifest, or a file that it names, was another then" in unknown.err
+    first.complete()
+    assert runs[0] not in first.finish(first.start("status")).out
+    first.write(small())
+    assert first.finish(first.start("status")).out == before.out
 
 
 def test_report_copies_what_the_manifest_names(done: Done, tmp_path: Path, make_run: MakeRun) -> None:

@@ -73,7 +73,9 @@ def test_a_run_that_is_stopped_again_and_again_goes_on_and_asks_nothing_twice(
     at_work -= time.monotonic()
     run.complete()
     at_work += time.monotonic()
-    ledger = json.loads((run.state / "ledger.json").read_bytes())
+    folder = run.run_folder()
+    assert folder is not None
+    ledger = json.loads((folder / "ledger.json").read_bytes())
     assert at_work / 4 < ledger["seconds"] < at_work
     assert parts_reused(run) == 0  # what the run itself has made is not reused
     assert "interrupted" not in run.finish(run.start("status")).out

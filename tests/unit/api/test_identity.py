@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiltyard.api import Endpoint, ModelServing, ModelSource, Participant, Resources
-from tiltyard.api.identity import PERFORMANCE_ARGUMENTS, identity_options
+from tiltyard.api.identity import _REASONS, CHANGES_REPLIES, PERFORMANCE_ARGUMENTS, identity_options
 from tiltyard_jobs.contracts.identity import ModelIdentity
 
 
@@ -49,6 +49,12 @@ def test_an_endpoint_is_its_url_and_model() -> None:
         (["stray"], ("stray",)),
         (["--latency-ms=5", "--fault-429=0.1", "--request-log", "/tmp/l", "--retry-after=1"], ()),
         (["--logprobs-mode=raw_logprobs"], ("--logprobs-mode=raw_logprobs",)),
+        (["--load-format=runai_streamer", "--enable-sleep-mode", "--no-enable-sleep-mode"], ()),
+        (["--kv-offloading-size=8", "--kv_offloading_backend", "native", "--api-server-count", "4", "-asc", "2"], ()),
+        (["--kv-transfer-config", '{"kv_connector": "OffloadingConnector"}', "--no-async-scheduling"], ()),
+        (["--load-format", "dummy"], ("--load-format=dummy",)),
+        (["--kv-cache-dtype=fp8", "--speculative-config={}"], ("--kv-cache-dtype=fp8", "--speculative-config={}")),
+        (["--no-trust-remote-code"], ("--no-trust-remote-code",)),
         ([], ()),
     ],
 )
@@ -69,3 +75,9 @@ def test_neither_order_nor_performance_changes_it(args: list[str], random: objec
     shuffled = list(args)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     assert identity_options(shuffled) == identity_options([a for a in args if a not in PERFORMANCE_ARGUMENTS])
+
+
+def test_each_has_a_reason_and_none_is_named_twice() -> None:
+    assert all(flag.startswith("-") and why for flag, why in PERFORMANCE_ARGUMENTS.items())
+    assert len(PERFORMANCE_ARGUMENTS) == sum(len(flags.split()) for flags in _REASONS.values())
+    assert {flag for flag, _ in CHANGES_REPLIES} <= PERFORMANCE_ARGUMENTS.keys()

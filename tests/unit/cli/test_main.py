@@ -9,6 +9,7 @@ import yaml
 
 from support.manifests import manifest
 from tiltyard.cli import main
+from tiltyard.cli.main import parser
 
 
 def test_a_valid_manifest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,6 +51,16 @@ def test_a_manifest_that_cannot_be_used(
         (["run", "x.yaml", "--workers", "0"], "argument --workers: must be 1 or more, given 0"),
         (["run", "x.yaml", "--workers", "many"], "argument --workers: "),
         (["render", "x.yaml", "-n", "A_b"], "argument -n/--namespace: must be a DNS label of at most 63 characters"),
+        (
+            ["run", "x.yaml", "--out", "gs://b/p"],
+            "--out: must be a folder, file:///PATH or s3://BUCKET/PREFIX, given gs",
+        ),
+        (
+            ["run", "x.yaml", "--out", "s3:/b/p"],
+            "--out: must be a folder, file:///PATH or s3://BUCKET/PREFIX, given s3",
+        ),
+        (["plan", "x.yaml", "--out", "s3://"], "--out: must be a folder, file:///PATH or s3://BUCKET/PREFIX, given s3"),
+        (["report", "x.yaml", "--out", "file://./x"], "--out: must be a folder, file:///PATH or s3://BUCKET/PREFIX"),
         (["plan", "x.yaml", "--output", "xml"], "argument --output: invalid choice: 'xml'"),
     ],
 )
@@ -60,3 +71,16 @@ def test_a_command_line_that_cannot_be_used(
         main(arguments)
     assert ended.value.code == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_where_results_go() -> None:
+    def out(text: str) -> object:
+        return parser().parse_args(["plan", "x.yaml", "--out", text]).out
+
+    assert out("s3://bucket/prefix") == "s3://bucket/prefix"
+    assert [out("file:///a/b%20c"), out("out"), out("C:x"), out("10:00/x")] == [
+        Path("/a/b c"),
+        Path("out"),
+        Path("C:x"),
+        Path("10:00/x"),
+    ]

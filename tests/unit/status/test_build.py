@@ -11,7 +11,14 @@ from tiltyard.plan.build import build_graph
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Observed, PreflightPhase, Wait, WaitReason
 from tiltyard.plan.planner import Policy, plan
-from tiltyard.status.build import build_status, is_complete, waits_of, worth_writing
+from tiltyard.status.build import (
+    build_status,
+    is_complete,
+    of_earlier_release,
+    waits_of,
+    was_complete,
+    worth_writing,
+)
 
 NOW = 1_800_000_000.0
 TOURNAMENT = tournament(4)
@@ -65,6 +72,18 @@ def test_a_complete_run_is_final_and_another_run_is_not() -> None:
     assert not is_complete(status, "def")
     assert not is_complete(TournamentStatus(run="abc"), "abc")
     assert not is_complete(TournamentStatus(run="abc", conditions=(complete("False"),)), "abc")
+
+
+def test_a_run_of_an_earlier_release_is_told_once_and_left_alone() -> None:
+    complete = Condition(type="Complete", status="True", reason="Complete", last_transition_time=MOMENT)
+    status = TournamentStatus(observed_generation=3, run="abc", conditions=(complete,), notes=("m1 did badly",))
+    assert was_complete(status, 3)
+    assert not was_complete(status, 4)
+    assert not was_complete(status.model_copy(update={"conditions": ()}), 3)
+    told = of_earlier_release(status, "def")
+    assert [note[:42] for note in told.notes] == ["run abc was made by an earlier release and", "m1 did badly"]
+    assert told.conditions[0].message == told.notes[0]
+    assert (told.run, of_earlier_release(told, "def")) == ("abc", told)
 
 
 def test_waits_are_of_what_is_under_way() -> None:

@@ -46,7 +46,14 @@ from tiltyard_jobs.contracts.recipes.results import (
     RateRecipe,
     StagedArtifact,
 )
-from tiltyard_jobs.contracts.recipes.training import BASE_MODEL, TRAINED_MODEL, LoraRecipe, SelectRecipe, TrainRecipe
+from tiltyard_jobs.contracts.recipes.training import (
+    BASE_MODEL,
+    TRAINED_MODEL,
+    TRAINED_SCHEME,
+    LoraRecipe,
+    SelectRecipe,
+    TrainRecipe,
+)
 
 _PARTS = (instructions, battles, results, training, evaluation, report)  # of the method, in plan order
 
@@ -67,6 +74,7 @@ __all__ = [
     "BASE_MODEL",
     "RECIPES",
     "TRAINED_MODEL",
+    "TRAINED_SCHEME",
     "AnswerRecipe",
     "AnyRecipe",
     "BenchmarkRecipe",

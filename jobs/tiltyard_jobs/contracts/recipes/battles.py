@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal
 
-from tiltyard_jobs.contracts.frozen import Contract
+from tiltyard_jobs.contracts.frozen import Contract, key_of
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Phase, Recipe, Requests, in_key_if_set, parts
 from tiltyard_jobs.contracts.recipes.instructions import INSTRUCTION_TOKENS, SamplingRecipe
@@ -98,6 +99,20 @@ class JudgeRecipe(Recipe):
     def shards(self) -> int:
         """Parts of `instructions_per_shard` instructions."""
         return parts(self.rows, self.instructions_per_shard)
+
+    def reads(self, shard: int) -> Iterator[tuple[ArtifactRef, int]]:
+        """Of the answers, which are split by the same `shard_size`, those parts that hold this part's instructions."""
+        first = shard * self.instructions_per_shard
+        last = max(first, min(first + self.instructions_per_shard, self.rows) - 1)
+        for ref, number in super().reads(shard):
+            aligned = ref.stage == AnswerRecipe.STAGE and ref.shards == parts(self.rows, self.shard_size)
+            if not aligned or first // self.shard_size <= number <= last // self.shard_size:
+                yield ref, number
+
+    def without_order(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Whoever is A: a verdict is about the answer that is shown first and the other."""
+        players = sorted(key_of(player) for player in (self.player_a, self.player_b))
+        return document | {"playerA": players[0], "playerB": players[1]}
 
     def requests(self, answer_tokens: int) -> Requests:
         """A verdict for each row and order."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from tiltyard_jobs.contracts.benchmarks import BenchmarkName
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.identity import ModelIdentity
+from tiltyard_jobs.contracts.located import Located
 from tiltyard_jobs.contracts.recipe import ArtifactRef, EngineName, Milestone, Phase, Recipe, Requests, parts
+from tiltyard_jobs.contracts.recipes.training import TRAINED_SCHEME, TrainRecipe
 from tiltyard_jobs.contracts.vocabulary import Style
 
 # Tokens, for estimates.
@@ -16,7 +19,7 @@ REPLY_SHARE = 0.5  # of `maxTokens` that a reply takes
 LM_EVAL_QUESTIONS = 1000  # of a harness's task without a limit: only the harness knows
 
 
-class TaskSetRecipe(Contract):
+class TaskSetRecipe(Located):
     """A benchmark of programming tasks.
 
     Attributes:
@@ -32,7 +35,7 @@ class TaskSetRecipe(Contract):
     rows: int
 
 
-class SplitFile(Contract):
+class SplitFile(Located):
     """One split of a task's data, in a file of the user's."""
 
     split: str
@@ -137,6 +140,12 @@ class SolveRecipe(Recipe):
     def shards(self) -> int:
         """Parts of `shard_size` rows; one part of questions, whose number only the harness knows."""
         return parts(self.tasks.rows, self.shard_size) if isinstance(self.tasks, TaskSetRecipe) else 1
+
+    def reads(self, shard: int) -> Iterator[tuple[ArtifactRef, int]]:
+        """A harness's questions, and the model where the tournament trains it."""
+        yield from super().reads(shard)
+        if self.model.uri.startswith(TRAINED_SCHEME):
+            yield ArtifactRef(stage=TrainRecipe.STAGE, key=self.model.uri.removeprefix(TRAINED_SCHEME)), 0
 
     def requests(self, answer_tokens: int) -> Requests:
         """A reply to each task."""

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.identity import ModelIdentity
+from tiltyard_jobs.contracts.located import Located
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Phase, Recipe, Requests, in_key_if_set, parts
 from tiltyard_jobs.contracts.vocabulary import (
     BadRowRule,
@@ -76,7 +77,7 @@ class MineRecipe(Recipe):
         return Requests(self.rows, PREFIX_TOKENS, max(setting.max_tokens for setting in self.settings))
 
 
-class PromptsRecipe(Recipe):
+class PromptsRecipe(Recipe, Located):
     """Instructions read from a file of the user's instead of mined.
 
     Attributes:
@@ -88,7 +89,7 @@ class PromptsRecipe(Recipe):
         on_bad_row: what becomes of a row that is not what it should be.
         id_field: a column with an id of each row.
         keep: columns that go into the tables.
-        sha256: the file's digest, where it is known: another file in its place is refused.
+        sha256: the file's digest, where it is known: another file in its place is refused, and `uri` is not in the key.
         attacker_field: the column that names the attacker; None: rows are dealt to the attackers in turn.
         attacker: the value looked for in `attacker_field`.
         attacker_id: the attacker's model.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import ClassVar, Literal
 
@@ -37,3 +38,7 @@ class ReportRecipe(Recipe):
         """The last ones: `artifacts` and `lineup` list what these are made of."""
         trained = (self.trained,) if self.trained is not None else ()
         return (self.dataset, self.ratings, *(model.scores for model in self.scores), *trained)
+
+    def reads(self, shard: int) -> Iterator[tuple[ArtifactRef, int]]:
+        """All that the run is made of: its manifest has their digests."""
+        return ((one.ref, number) for one in self.artifacts for number in range(one.ref.shards))

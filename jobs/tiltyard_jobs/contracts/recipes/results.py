@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.identity import ModelIdentity
+from tiltyard_jobs.contracts.located import Located
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Phase, Recipe, in_key_if_set
 from tiltyard_jobs.contracts.vocabulary import DatasetFormat, GoldRule, Thoughts, Tied, Ties
 
@@ -80,7 +81,7 @@ class RateRecipe(Recipe):
     seed: int
 
 
-class BenchmarkRecipe(Contract):
+class BenchmarkRecipe(Located):
     """A benchmark against which the data is decontaminated: known by name, or a file of the user's."""
 
     name: str

@@ -12,6 +12,9 @@ from tiltyard_jobs.contracts.vocabulary import Precision, SelectBy, TrainingMeth
 BASE_MODEL, TRAINED_MODEL = "base-model", "trained-model"
 """Under which names the target of a training is served and scored; no competitor and no judge has them."""
 
+TRAINED_SCHEME = "trained://"
+"""Begins the identity of a model that a tournament trains: the key of its artifact follows."""
+
 
 class LoraRecipe(Contract):
     """Low-rank adapters on all linear layers (arXiv 2106.09685), merged into the weights in the end."""

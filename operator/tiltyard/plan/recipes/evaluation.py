@@ -9,13 +9,13 @@ from typing import NamedTuple
 from tiltyard.api import Evaluation, Tournament
 from tiltyard.api.identity import identity_options
 from tiltyard.plan.graph import Bundle, bundle
-from tiltyard.plan.recipes.training import TRAINED_SCHEME
 from tiltyard_jobs.contracts.benchmarks import BENCHMARKS
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import (
     BASE_MODEL,
     TRAINED_MODEL,
+    TRAINED_SCHEME,
     LmEvalRecipe,
     MetricRecipe,
     ProgramsRecipe,

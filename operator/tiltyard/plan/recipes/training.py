@@ -7,9 +7,6 @@ from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import LoraRecipe, SelectRecipe, TrainRecipe
 
-TRAINED_SCHEME = "trained://"
-"""Begins the identity of a model that a tournament trains: the key of its artifact follows."""
-
 
 def train_recipe(tournament: Tournament, dataset: ArtifactRef) -> TrainRecipe | None:
     """How the target is trained; None where the manifest asks for no training."""

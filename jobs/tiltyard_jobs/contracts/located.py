@@ -1,0 +1,41 @@
+"""What lies somewhere and whose content may be known: where it is known, the place is no part of a key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import SerializationInfo, SerializerFunctionWrapHandler, model_serializer
+
+from tiltyard_jobs.contracts.frozen import IN_KEY, Contract
+from tiltyard_jobs.contracts.textfile import BadTextFileError, kind_of
+
+DIGEST = "sha256:"
+"""Begins the revision of a model whose revision is the digest of its files."""
+
+
+class Located(Contract):
+    """A document with a `uri`, and a `sha256` of what is there, or a `revision` that is a digest.
+
+    In the key of one whose digest is known, `uri` is no more than the kind of the file: whoever has the same content in
+    another folder, or on another machine, has the same artifacts.
+    """
+
+    @model_serializer(mode="wrap")
+    def _serialized(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        document: dict[str, Any] = handler(self)
+        uri = document.get("uri")
+        if info.context == IN_KEY and uri is not None and _is_known(document):
+            document["uri"] = _kind_of(uri)
+        return document
+
+
+def _is_known(document: dict[str, Any]) -> bool:
+    return document.get("sha256") is not None or str(document.get("revision")).startswith(DIGEST)
+
+
+def _kind_of(uri: str) -> str:
+    """How a file is read, as its name says; nothing where it says nothing."""
+    try:
+        return kind_of(uri)
+    except BadTextFileError:
+        return ""

@@ -19,6 +19,7 @@ from tiltyard_jobs.results.documents import (
     BenchmarkScore,
     CurvePoint,
     DataSummary,
+    Estimate,
     Funnel,
     Gain,
     JudgeReportCard,
@@ -260,17 +261,23 @@ def _judge(
         model_id=_digest(name)[:12],
         verdicts=verdicts,
         voids={"Undecided": 31, "Malformed": 9} if odd else {"Undecided": 4 + place},
-        first_position_rate=0.66 if odd else rng.uniform(0.47, 0.55),
+        first_position=_estimate(0.66 if odd else rng.uniform(0.47, 0.55), 0.01, odd),
         consistency=consistency,
         exchanged=exchanged,
         flips=int(exchanged * (1 - consistency)),
-        length_slope=2.4 if place == 1 else rng.uniform(0.1, 0.6),
         agreement=0.58 if odd else rng.uniform(0.7, 0.8),
         compared=verdicts * (len(names) - 3),
-        family_excess={0: 0.083, 3: -0.012}.get(place),
+        shared=verdicts // 2,
+        scale=_estimate(0.44 if odd else rng.uniform(0.9, 1.2), 0.02, odd),
+        length=_estimate(0.11 if place == 1 else rng.uniform(-0.02, 0.02), 0.015, place == 1),
+        family={0: _estimate(0.083, 0.02, True), 3: _estimate(-0.012, 0.03, False)}.get(place),
         family_battles=420 if place in (0, 3) else 0,
         votes_for=votes,
     )
+
+
+def _estimate(value: float, margin: float, marked: bool) -> Estimate:
+    return Estimate(value=round(value, 6), low=round(value - margin, 6), high=round(value + margin, 6), marked=marked)
 
 
 def _pairs(

@@ -10,15 +10,41 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
-from tiltyard_jobs.rating import bradley_terry as bt
 from tiltyard_jobs.rating.battles import ratio, sum_by
+from tiltyard_jobs.rating.judge_bias import (
+    FAMILY,
+    LENGTH,
+    PLACE,
+    SCALE,
+    Estimates,
+    Families,
+    Regressions,
+    Seats,
+    mean_of,
+    regress,
+    seats_of,
+)
 from tiltyard_jobs.rating.votes import Matches, Verdicts, group
 
-_SLOPE_PRIOR_PRECISION = 1.0 / 10.0**2
-_LAST_STEP = 1e-6
-_MAX_STEPS = 200
+FAIR_POSITION = (0.45, 0.55)
+"""First-position rates that are no fault: nearly every model has a slight preference."""
+LEAST_SCALE = 0.5
+"""A judge whose scale is below has more of its own noise in its votes than of what the others see."""
+LEAST_EXCESS = 0.02
+"""An excess below is too small to matter, however sure."""
+_CHANCE = 0.04  # of any mark in a column of a jury without a fault; errors are estimates, so less than 5 %
+_THREE_TIMES = 0.5  # length difference of an answer three times as long: (3 - 1) / (3 + 1)
+
+
+class Column(NamedTuple):
+    """A number of each of the J judges, with its 95 % interval; NaN: the votes do not tell."""
+
+    value: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    marked: NDArray[np.bool_]
+    """It is a fault, for sure: see `report_card`."""
 
 
 class ReportCard(NamedTuple):
@@ -26,36 +52,38 @@ class ReportCard(NamedTuple):
 
     verdicts: NDArray[np.int64]
     """Verdicts asked and answered."""
-    voids: NDArray[np.int64]
-    """Verdicts asked and not answered (no reply, an abstention, nothing to judge)."""
-    first_position_rate: NDArray[np.float64]
-    """Mean share of the vote for the answer shown first; 1/2 for a judge without position bias, judging both orders."""
     exchanged: NDArray[np.int64]
     """Battles in which the judge took a side in both orders."""
     flips: NDArray[np.int64]
     """Those of them in which the side changed with the order."""
     consistency: NDArray[np.float64]
     """1 - flips / exchanged."""
-    length_slope: NDArray[np.float64]
-    """Log-odds of the vote for a unit of the normalised length difference. Better answers may be longer, so that only
-    the difference between judges of the same battles tells of a bias."""
     compared: NDArray[np.int64]
     """Comparisons with another judge that took a side on the same battle in the same order."""
     agreement: NDArray[np.float64]
     """Share of them with the same side."""
+    position: Column
+    """Mean share of the vote for the answer shown first; 1/2 for a judge without position bias, judging both orders."""
+    shared: NDArray[np.int64]
+    """Battles on which the judge is compared with at least two others: what the next columns rest on."""
+    scale: Column
+    """How far its vote goes when the others' mean goes one, where the jury's mean is 1: noise draws it towards 0."""
+    length: Column
+    """Share of the vote that it gives an answer three times as long as the other, beyond what the others see."""
+    family: Column
+    """Share of the vote that it gives a player of its own family, beyond what judges of other families see."""
     family_battles: NDArray[np.int64]
-    """Battles with one player of the judge's family, also judged by judges of other families."""
-    family_excess: NDArray[np.float64]
-    """Mean share of the vote that the judge gave its family's player there, less what judges of other families gave."""
+    """Battles behind it."""
 
+    @property
+    def family_excess(self) -> NDArray[np.float64]:
+        """The numbers of `family`."""
+        return self.family.value
 
-class Families(NamedTuple):
-    """Who is kin to whom, by integer family; negative: no family."""
-
-    players: NDArray[np.int64]
-    """(N,)."""
-    judges: NDArray[np.int64]
-    """(J,)."""
+    @property
+    def marked(self) -> NDArray[np.bool_]:
+        """(J,): a judge with a mark in any column."""
+        return self.position.marked | self.scale.marked | self.length.marked | self.family.marked
 
 
 def report_card(
@@ -66,41 +94,103 @@ def report_card(
 ) -> ReportCard:
     """Report on every judge.
 
+    A number is marked if it is worse than what is fair (the constants above; 0 for an excess) for sure: its p-value is
+    small enough after Holm's correction for the number of cells (S. Holm, Scandinavian Journal of Statistics 6, 1979),
+    so that a jury without a fault gets any mark at all in one tournament of twenty at most, whatever the cells have to
+    do with one another. What is marked is taken off that judge's votes before others are compared with them, the
+    surest first: without that, those who share battles with a biased judge look biased the other way.
+
     Args:
         verdicts: all verdicts asked, voids included.
         length_difference: (V,), z of the attacker's answer against the defender's for each verdict (see
-            `covariate.length_difference`), NaN where unknown; None: the slopes are NaN.
+            `covariate.length_difference`), NaN where unknown; None: nothing is said of length.
         families: None: nobody is kin to anybody.
 
     Raises:
         ValueError: the verdicts are not verdicts (see `votes.group`), or another argument has the wrong shape.
     """
     matches = group(verdicts)
-    answered = ~np.isnan(verdicts.vote)
     judges = verdicts.judges
     if families is None:
         families = Families(np.full(verdicts.players, -1), np.full(judges, -1))
     if np.shape(families.players) != (verdicts.players,) or np.shape(families.judges) != (judges,):
         raise ValueError("families must name one family for each player and each judge")
-    judge = verdicts.judge[answered]
-    first = np.where(verdicts.attacker_first, verdicts.vote, 1.0 - verdicts.vote)[answered]
-    count = np.bincount(judge, minlength=judges)
+    if length_difference is not None and np.shape(length_difference) != np.shape(verdicts.vote):
+        raise ValueError("the length difference must be one number for each verdict")
     exchanged, flips = _exchange(verdicts, matches)
     compared, agreed = _agreement(verdicts, matches)
-    family_battles, excess = _family(verdicts, matches, families)
+    position = _position(verdicts, matches)
+    found, marks = _marked(seats_of(verdicts, matches, length_difference, families), position)
     return ReportCard(
-        verdicts=count,
-        voids=np.bincount(verdicts.judge[~answered], minlength=judges),
-        first_position_rate=ratio(sum_by(judge, first, judges), count.astype(np.float64)),
+        verdicts=np.bincount(verdicts.judge[~np.isnan(verdicts.vote)], minlength=judges),
         exchanged=exchanged,
         flips=flips,
         consistency=ratio((exchanged - flips).astype(np.float64), exchanged.astype(np.float64)),
-        length_slope=_length_slopes(verdicts, length_difference),
         compared=compared,
         agreement=ratio(agreed, compared.astype(np.float64)),
-        family_battles=family_battles,
-        family_excess=ratio(excess, family_battles.astype(np.float64)),
+        position=_column(position, marks[:, PLACE]),
+        shared=found.battles,
+        scale=_column(found.column(SCALE), marks[:, SCALE]),
+        length=_column(_of_three_times(found), marks[:, LENGTH]),
+        family=_column(found.column(FAMILY), marks[:, FAMILY]),
+        family_battles=found.kin_battles,
     )
+
+
+def _column(estimates: Estimates, marked: NDArray[np.bool_]) -> Column:
+    return Column(estimates.value, *estimates.interval(), marked)
+
+
+def _of_three_times(found: Regressions) -> Estimates:
+    length = found.column(LENGTH)
+    return length._replace(value=length.value * _THREE_TIMES, error=length.error * _THREE_TIMES)
+
+
+def _marked(seats: Seats, position: Estimates) -> tuple[Regressions, NDArray[np.bool_]]:
+    """The regressions, each free of what is marked in the others, and the marks, (J, 4)."""
+    freed = np.zeros((seats.judges, 4), dtype=np.bool_)
+    freed[:, PLACE] = True  # it counts where orders alternate, and says nothing there but how judges differ
+    while True:
+        found = regress(seats, freed)
+        chances = np.ones(freed.shape)
+        chances[:, SCALE] = found.column(SCALE).chance(LEAST_SCALE, np.inf)
+        chances[:, PLACE] = position.chance(*FAIR_POSITION)
+        for column, excess in ((LENGTH, _of_three_times(found)), (FAMILY, found.column(FAMILY))):
+            chances[:, column] = np.where(np.abs(excess.value) < LEAST_EXCESS, 1.0, excess.chance(0.0, 0.0))
+        marks = np.stack([_holm(column) for column in chances.T], axis=1)
+        new = marks & ~freed
+        new[:, [SCALE, PLACE]] = False
+        if not new.any():
+            return found, marks
+        certainty = np.divide(
+            np.abs(found.coefficients), found.errors, out=np.full(freed.shape, np.inf), where=found.errors > 0
+        )
+        freed.flat[np.argmax(np.where(new, certainty, -1.0))] = True
+
+
+def _holm(chances: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which of a column's p-values stand after Holm's correction; NaN: no cell."""
+    cells = chances[~np.isnan(chances)]
+    order = np.argsort(cells)
+    stands = np.minimum.accumulate(cells[order] <= _CHANCE / np.arange(len(cells), 0, -1))
+    threshold = cells[order][stands].max(initial=-1.0)
+    kept: NDArray[np.bool_] = np.nan_to_num(chances, nan=np.inf) <= threshold
+    return kept
+
+
+def _position(verdicts: Verdicts, matches: Matches) -> Estimates:
+    """Each judge's mean share of the vote for the answer shown first.
+
+    Over the battles that it judged in both orders, so that no answer's quality comes in; over all of its verdicts
+    where there is no such battle, as with orders that alternate.
+    """
+    answered = ~np.isnan(verdicts.vote)
+    orders = np.bincount(matches.seat[answered], minlength=len(matches.seat_battle))[matches.seat]
+    twice = np.bincount(verdicts.judge[answered & (orders == 2)], minlength=verdicts.judges) > 0
+    rows = answered & ((orders == 2) | ~twice[verdicts.judge])
+    first = np.where(verdicts.attacker_first, verdicts.vote, 1.0 - verdicts.vote)[rows]
+    instruction = np.unique(verdicts.instruction, return_inverse=True)[1][rows]
+    return mean_of(verdicts.judge[rows], instruction, first, verdicts.judges)
 
 
 def _side(vote: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -136,71 +226,3 @@ def _agreement(verdicts: Verdicts, matches: Matches) -> tuple[NDArray[np.int64],
     judge = verdicts.judge[sided]
     compared = sum_by(judge, others.astype(np.float64), verdicts.judges).astype(np.int64)
     return compared, sum_by(judge, same.astype(np.float64), verdicts.judges)
-
-
-def _family(verdicts: Verdicts, matches: Matches, families: Families) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """For each judge, the battles that tell of a preference for its family, and the sum of its excess over them."""
-    answered = ~np.isnan(verdicts.vote)
-    vote = np.where(answered, verdicts.vote, 0.0)
-    seats, battles = len(matches.seat_battle), len(matches.first)
-    given = sum_by(matches.seat, vote, seats)
-    asked = sum_by(matches.seat, answered, seats)
-
-    # What judges of the same family gave the battle is taken out of the comparison. Judges without one stand alone.
-    alone = families.judges.max(initial=-1) + 1 + np.arange(verdicts.judges)
-    kin = np.where(families.judges < 0, alone, families.judges)[matches.seat_judge]
-    width = int(kin.max(initial=0)) + 1
-    clans, clan = np.unique(matches.seat_battle * width + kin, return_inverse=True)
-    others_given = (
-        sum_by(matches.seat_battle, given, battles)[matches.seat_battle] - sum_by(clan, given, len(clans))[clan]
-    )
-    others_asked = (
-        sum_by(matches.seat_battle, asked, battles)[matches.seat_battle] - sum_by(clan, asked, len(clans))[clan]
-    )
-
-    own = families.judges[matches.seat_judge]
-    attacker = families.players[verdicts.attacker[matches.first]][matches.seat_battle] == own
-    defender = families.players[verdicts.defender[matches.first]][matches.seat_battle] == own
-    telling = (own >= 0) & (attacker != defender) & (asked > 0) & (others_asked > 0)
-    excess = given[telling] / asked[telling] - others_given[telling] / others_asked[telling]
-    judge = matches.seat_judge[telling]
-    return (
-        np.bincount(judge, minlength=verdicts.judges),
-        sum_by(judge, np.where(attacker[telling], excess, -excess), verdicts.judges),
-    )
-
-
-def _length_slopes(verdicts: Verdicts, difference: NDArray[np.float64] | None) -> NDArray[np.float64]:
-    """Slope of each judge's logistic regression, with an intercept, of the vote on the length difference.
-
-    Both coefficients have a normal prior of standard deviation 10, so that they are finite for a judge that always
-    votes one way. All judges are fitted at once by damped Newton steps (see `bradley_terry.fit`).
-    """
-    slopes = np.full(verdicts.judges, np.nan)
-    if difference is None:
-        return slopes
-    if np.shape(difference) != np.shape(verdicts.vote):
-        raise ValueError("the length difference must be one number for each verdict")
-    usable = ~np.isnan(verdicts.vote) & ~np.isnan(difference)
-    judge, vote, z = verdicts.judge[usable], verdicts.vote[usable], difference[usable]
-    judges = verdicts.judges
-    coefficient = np.zeros((judges, 2))
-    for _ in range(_MAX_STEPS):
-        probability = expit(coefficient[judge, 0] + coefficient[judge, 1] * z)
-        residual, weight = vote - probability, probability * (1.0 - probability)
-        gradient = np.stack([sum_by(judge, residual, judges), sum_by(judge, residual * z, judges)], axis=1)
-        gradient -= _SLOPE_PRIOR_PRECISION * coefficient
-        hessian = np.empty((judges, 2, 2))
-        hessian[:, 0, 0] = sum_by(judge, weight, judges) + _SLOPE_PRIOR_PRECISION
-        hessian[:, 0, 1] = hessian[:, 1, 0] = sum_by(judge, weight * z, judges)
-        hessian[:, 1, 1] = sum_by(judge, weight * z * z, judges) + _SLOPE_PRIOR_PRECISION
-        step = np.linalg.solve(hessian, gradient[..., None])[..., 0]
-        reach = np.abs(step).sum(axis=1)  # the most that any log-odds can change, as |z| <= 1
-        coefficient += step * bt.damping(reach)[:, None]
-        if reach.max(initial=0.0) < _LAST_STEP:
-            break
-    else:
-        raise ArithmeticError(f"no convergence of the length slopes after {_MAX_STEPS} steps")
-    seen = np.bincount(judge, minlength=judges) > 0
-    slopes[seen] = coefficient[seen, 1]
-    return slopes

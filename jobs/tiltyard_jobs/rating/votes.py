@@ -35,6 +35,10 @@ class Verdicts(NamedTuple):
     players: int
     judges: int
 
+    def select(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Verdicts:
+        """The verdicts of these rows: a mask, or indices in any order."""
+        return self._replace(**{name: getattr(self, name)[rows] for name in self._fields[:6]})
+
 
 class Tally(NamedTuple):
     """Columns of length M, one row for each battle, sorted by instruction, attacker, defender."""

@@ -26,7 +26,7 @@ from tiltyard_jobs.contracts.recipes import Lineup, PlayerRecipe
 from tiltyard_jobs.contracts.vocabulary import Ties
 from tiltyard_jobs.errors import PermanentError, VoidReason
 from tiltyard_jobs.rating.covariate import length_difference
-from tiltyard_jobs.rating.report_card import Families
+from tiltyard_jobs.rating.judge_bias import Families
 from tiltyard_jobs.rating.votes import Tally, Verdicts, shorter_wins, tally
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.pace import Pace

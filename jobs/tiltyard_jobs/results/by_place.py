@@ -15,8 +15,10 @@ def by_place(judges: Iterable[JudgeReportCard]) -> tuple[str, ...]:
     """The sentences, in the order of the judges."""
     found = []
     for judge in judges:
-        first = judge.first_position_rate
-        if first is None or judge.verdicts < FEWEST_VERDICTS or max(first, 1 - first) < BY_PLACE:
+        if judge.first_position is None or judge.verdicts < FEWEST_VERDICTS:
+            continue
+        first = judge.first_position.value
+        if max(first, 1 - first) < BY_PLACE:
             continue
         place, share = ("first", first) if first > 0.5 else ("second", 1 - first)
         found.append(

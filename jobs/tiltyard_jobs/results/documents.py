@@ -40,23 +40,53 @@ class PlayerStanding(Contract):
     group: int = 0
 
 
+class Estimate(Contract):
+    """A number with its 95 % interval; None where the votes give none. Marked: it is a fault, for sure."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    marked: bool = False
+
+
 class JudgeReportCard(Contract):
-    """A judge's report card; see `rating.report_card`. None: there was nothing to tell it from."""
+    """A judge's report card; see `rating.report_card`. None: there was nothing to tell it from.
+
+    Attributes:
+        voids: verdicts that it did not answer, by reason; those on void answers are not its own.
+        shared: battles on which it is compared with two other judges or more, for `scale`, `length` and `family`.
+        votes_for: its votes by player.
+    """
 
     name: str
     model_id: str
     verdicts: int  # that it answered
-    voids: dict[str, int] = Field(default_factory=dict)  # that it did not, by reason
-    first_position_rate: float | None = None
+    voids: dict[str, int] = Field(default_factory=dict)
+    first_position: Estimate | None = None
     consistency: float | None = None
     exchanged: int = 0
     flips: int = 0
-    length_slope: float | None = None
     agreement: float | None = None
     compared: int = 0
-    family_excess: float | None = None
+    shared: int = 0
+    scale: Estimate | None = None
+    length: Estimate | None = None
+    family: Estimate | None = None
     family_battles: int = 0
-    votes_for: dict[str, float] = Field(default_factory=dict)  # its votes by player
+    votes_for: dict[str, float] = Field(default_factory=dict)
+
+    @property
+    def marked(self) -> bool:
+        """Whether any number is marked."""
+        columns = (self.first_position, self.scale, self.length, self.family)
+        return any(one is not None and one.marked for one in columns)
+
+
+class WithoutJudges(Contract):
+    """The ratings without the votes of some judges; None for a player that then has no battle."""
+
+    judges: tuple[str, ...]
+    ratings: dict[str, float | None]
 
 
 class Standings(Contract):
@@ -65,6 +95,7 @@ class Standings(Contract):
     Attributes:
         players: by rank; the matrices' rows and columns have the same order.
         judges: in the manifest's order.
+        without: for each judge with a mark, and where there are several for all of them, the ratings without it.
         win_rates: win_rates[a][b]: mean share of the votes of a against b; None where they never met.
         win_counts: battles behind it.
         expected: X(a > b) from Elo.
@@ -83,6 +114,7 @@ class Standings(Contract):
 
     players: tuple[PlayerStanding, ...]
     judges: tuple[JudgeReportCard, ...]
+    without: tuple[WithoutJudges, ...] = ()
     win_rates: tuple[tuple[float | None, ...], ...]
     win_counts: tuple[tuple[int, ...], ...]
     expected: tuple[tuple[float, ...], ...]

@@ -36,6 +36,8 @@ class Rated(NamedTuple):
     home: CovariateRatings
     gold: Gold
     card: ReportCard
+    without: tuple[tuple[tuple[int, ...], NDArray[np.float64]], ...]
+    """For each judge with a mark, and for all of them together, the ratings without their votes."""
 
 
 class AnswerVotes(NamedTuple):
@@ -66,6 +68,11 @@ def rate_ballots(ballots: Ballots, roster: Roster, recipe: RateRecipe) -> Rated:
     home = with_covariate(battles, side)
     difference = ballots.difference(battles.instruction, battles.player_a, battles.player_b)
     asked = ballots.verdicts
+    card = report_card(
+        asked,
+        length_difference=ballots.difference(asked.instruction, asked.attacker, asked.defender),
+        families=roster.families(),
+    )
     return Rated(
         tally=counted,
         rates=win_rates(battles),
@@ -75,12 +82,20 @@ def rate_ballots(ballots: Ballots, roster: Roster, recipe: RateRecipe) -> Rated:
         style=with_covariate(battles, difference),
         home=home,
         gold=_gold(ballots, battles, rated, home, recipe),
-        card=report_card(
-            asked,
-            length_difference=ballots.difference(asked.instruction, asked.attacker, asked.defender),
-            families=roster.families(),
-        ),
+        card=card,
+        without=tuple((judges, _ratings_without(ballots, judges, recipe)) for judges in _suspects(card)),
     )
+
+
+def _suspects(card: ReportCard) -> list[tuple[int, ...]]:
+    """Each judge with a mark, then all of them."""
+    marked = tuple(np.flatnonzero(card.marked).tolist())
+    return [(judge,) for judge in marked] + ([marked] if len(marked) > 1 else [])
+
+
+def _ratings_without(ballots: Ballots, judges: tuple[int, ...], recipe: RateRecipe) -> NDArray[np.float64]:
+    left = ballots.verdicts.select(~np.isin(ballots.verdicts.judge, judges))
+    return bradley_terry(ballots._replace(verdicts=left).counted(recipe.ties).battles()).ratings
 
 
 def _gold(ballots: Ballots, battles: Battles, rated: EloRatings, home: CovariateRatings, recipe: RateRecipe) -> Gold:

@@ -58,11 +58,13 @@ def written_file(folder: Path, name: str, text: str) -> RunFile:
 
 
 def leaderboard_document(tournament: str, run: str, standings: Standings) -> str:
-    """The leaderboard for programs: every player with all that is known of it, by rank."""
+    """The leaderboard for programs: every player and judge with all that is known of it, players by rank."""
     document = {
         "tournament": tournament,
         "run": run,
         "players": [one.model_dump(mode="json", by_alias=True) for one in standings.players],
+        "judges": [one.model_dump(mode="json", by_alias=True) for one in standings.judges],
+        "without": [one.model_dump(mode="json", by_alias=True) for one in standings.without],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 

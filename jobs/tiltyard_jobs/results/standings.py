@@ -12,9 +12,10 @@ from tiltyard_jobs.contracts.recipes import RateRecipe
 from tiltyard_jobs.contracts.summary import Standing
 from tiltyard_jobs.rating.battles import pair_wins, ratio, sum_by
 from tiltyard_jobs.rating.elo import expected_scores
+from tiltyard_jobs.rating.report_card import Column
 from tiltyard_jobs.results.ballots import Ballots, Roster
 from tiltyard_jobs.results.columns import POINTS, fixed, points, rounded, rounded_column
-from tiltyard_jobs.results.documents import JudgeReportCard, PlayerStanding, Standings
+from tiltyard_jobs.results.documents import Estimate, JudgeReportCard, PlayerStanding, Standings, WithoutJudges
 from tiltyard_jobs.results.rated import Rated, answer_votes
 
 
@@ -28,6 +29,13 @@ def standings_of(ballots: Ballots, rated: Rated, roster: Roster, recipe: RateRec
     return Standings(
         players=_players(rated, roster, order),
         judges=_judges(ballots, rated, roster),
+        without=tuple(
+            WithoutJudges(
+                judges=tuple(roster.judges[judge].name for judge in judges),
+                ratings={player.name: points(rating) for player, rating in zip(roster.players, ratings, strict=True)},
+            )
+            for judges, ratings in rated.without
+        ),
         win_rates=tuple(tuple(rounded_column(row)) for row in rates),
         win_counts=tuple(tuple(row) for row in counts.tolist()),
         expected=tuple(tuple(fixed(value) for value in row) for row in expected),
@@ -152,14 +160,16 @@ def _judges(ballots: Ballots, rated: Rated, roster: Roster) -> tuple[JudgeReport
             model_id=judge.model.id,
             verdicts=int(card.verdicts[number]),
             voids=dict(sorted(ballots.voids[number].items())),
-            first_position_rate=rounded(card.first_position_rate[number]),
+            first_position=_estimate(card.position, number),
             consistency=rounded(card.consistency[number]),
             exchanged=int(card.exchanged[number]),
             flips=int(card.flips[number]),
-            length_slope=rounded(card.length_slope[number]),
             agreement=rounded(card.agreement[number]),
             compared=int(card.compared[number]),
-            family_excess=rounded(card.family_excess[number]),
+            shared=int(card.shared[number]),
+            scale=_estimate(card.scale, number),
+            length=_estimate(card.length, number),
+            family=_estimate(card.family, number),
             family_battles=int(card.family_battles[number]),
             votes_for={
                 player.name: fixed(votes)
@@ -169,6 +179,14 @@ def _judges(ballots: Ballots, rated: Rated, roster: Roster) -> tuple[JudgeReport
         )
         for number, judge in enumerate(roster.judges)
     )
+
+
+def _estimate(column: Column, judge: int) -> Estimate | None:
+    value = rounded(column.value[judge])
+    if value is None:
+        return None
+    low, high = rounded(column.low[judge]), rounded(column.high[judge])
+    return Estimate(value=value, low=low, high=high, marked=bool(column.marked[judge]))
 
 
 def _votes_given(ballots: Ballots) -> NDArray[np.float64]:

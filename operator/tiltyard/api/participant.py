@@ -141,6 +141,9 @@ class Participant(ApiModel):
     """The participant's name in this tournament: a DNS label of at most 32 characters."""
     model: ModelSource | None = None
     """The model to serve."""
+    family: Word | None = None
+    """What makes it kin to other models: the report card says whether a judge favours its own family. Absent: the
+    first word of the model's name without its version, such as qwen for Qwen2.5-7B-Instruct-AWQ."""
     serving: ModelServing | None = None
     """How `model` is served. Absent: all defaults."""
     endpoint: Endpoint | None = None

@@ -71,7 +71,6 @@ def with_files_of(tournament: Tournament, folder: Path) -> Tournament:
     That is the digests of texts and of models on this machine, and how many instructions there are at most, so that
     nothing is planned for those that cannot be. An absolute URI, a digest and a revision stay as they are written.
     """
-
     absolute = partial(absolute_uri, folder)
 
     def weights(model: WeightsT) -> WeightsT:

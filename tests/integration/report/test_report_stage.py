@@ -211,6 +211,7 @@ def test_the_page_shows_this_tournament(made: tuple[ReportWorld, dict[str, Any]]
     assert 'aria-label="Instructions by difficulty. 1: 0;' in page
     document = json.loads(world.get("leaderboard.json"))
     assert [row["name"] for row in document["players"]] == list(NAMES)
+    assert [row["name"] for row in document["judges"]] == list(NAMES)
     assert (document["run"], document["players"][0]["rank"]) == (world.run, 1)
     for file in world.manifest.files:
         assert (file.sha256 in page) == (file.path != "report.html")

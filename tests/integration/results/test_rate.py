@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from decimal import Decimal
+from math import sin
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -275,11 +278,42 @@ def test_the_judges_report_card(tmp_path: Path) -> None:
     world.play({"ada": [f"Task {row}." for row in range(4)]}, vote=vote)
     _, standings = rated(world)
     jon, kim, lea = standings["judges"]
-    assert (jon["firstPositionRate"], jon["consistency"], jon["flips"], jon["exchanged"]) == (1.0, 0.0, 4, 4)
-    assert (kim["firstPositionRate"], kim["consistency"], kim["flips"]) == (0.5, 1.0, 0)
-    assert (kim["familyBattles"], kim["familyExcess"]) == (4, 0.625)  # 1 less the mean of 1/2 and 1/4
-    assert (jon["familyBattles"], jon["familyExcess"]) == (0, None)
+    assert jon["firstPosition"] == {"value": 1.0, "low": 1.0, "high": 1.0, "marked": True}
+    assert (jon["consistency"], jon["flips"], jon["exchanged"]) == (0.0, 4, 4)
+    assert (kim["firstPosition"]["value"], kim["consistency"], kim["flips"]) == (0.5, 1.0, 0)
+    # Each judge says the same of every battle, so nothing tells what it sees from what it likes.
+    assert [(one["shared"], one["scale"], one["family"]) for one in (jon, kim, lea)] == [(4, None, None)] * 3
+    assert (jon["familyBattles"], kim["familyBattles"]) == (0, 4)
     assert lea["votesFor"] == {"ada": 2.0, "bob": 6.0}
+
+
+def test_what_a_marked_judge_does_to_the_leaderboard(tmp_path: Path) -> None:
+    def vote(asked: Asked) -> float:
+        seen = 0.44 + 0.1 * sin(asked.row) + Random(repr(asked)).uniform(-0.05, 0.05)
+        return seen + 0.4 if asked.judge == "kim" else seen
+
+    world = ArtifactWorld(tmp_path, ["ada", "bob"], neutral=[*THREE_JUDGES, "max"], families={"kim": "f", "ada": "f"})
+    world.play({"ada": [f"Task {row}." for row in range(60)]}, vote=vote)
+    recipe = world.rate()
+    ran = world.run(recipe)
+    standings = world.document(recipe.ref, "standings")
+    assert [(one["name"], one["family"] and one["family"]["marked"]) for one in standings["judges"]] == [
+        ("jon", None),
+        ("kim", True),
+        ("lea", None),
+        ("max", None),
+    ]
+    (without,) = standings["without"]
+    ada, bob = (one["rating"] for one in standings["players"])
+    assert without["judges"] == ["kim"]
+    assert without["ratings"]["ada"] < without["ratings"]["bob"]
+    assert standings["players"][0]["name"] == "ada"
+    (note,) = ran.summary["notes"]
+    assert re.match(
+        r"judge kim favours its own family \(by (39|40|41) points of its vote\); without it bob would lead", note
+    )
+    assert f"from {ada:.0f} to {without['ratings']['ada']:.0f} points" in note
+    assert bob < ada
 
 
 def test_length_gets_the_credit_where_the_longer_answer_wins(tmp_path: Path) -> None:

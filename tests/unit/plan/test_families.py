@@ -8,23 +8,63 @@ import yaml
 from support.manifests import manifest
 from tiltyard.api import load_tournament
 from tiltyard.plan.build import build_graph
+from tiltyard.plan.graph import Graph
 from tiltyard_jobs.contracts.recipes import RateRecipe
 
 
 @pytest.mark.parametrize(
     ("source", "family"),
     [
+        ({"model": {"uri": "hf://Qwen/Qwen2.5-7B-Instruct"}}, "qwen"),
+        ({"model": {"uri": "hf://Qwen/Qwen2.5-7B-Instruct-AWQ"}}, "qwen"),
+        ({"model": {"uri": "hf://unsloth/Qwen2.5-7B-bnb-4bit"}}, "qwen"),
+        ({"model": {"uri": "s3://models/qwen2.5-7b-instruct-q4_k_m.gguf"}}, "qwen"),
+        ({"endpoint": {"url": "http://127.0.0.1:1/v1", "model": "qwen2.5:7b-instruct-q4_K_M"}}, "qwen"),
+        ({"endpoint": {"url": "http://127.0.0.1:1/v1", "model": "qwen:latest"}}, "qwen"),
+        ({"endpoint": {"url": "http://127.0.0.1:1/v1", "model": "Qwen/Qwen3_Coder"}}, "qwen"),
         ({"model": {"uri": "hf://Qwen/QwQ-32B"}}, "qwen"),
+        ({"model": {"uri": "hf://Qwen/CodeQwen1.5-7B-Chat"}}, "qwen"),
         ({"model": {"uri": "s3://models/Llama-3.3-70b"}}, "llama"),
+        ({"model": {"uri": "hf://meta-llama/Meta-Llama-3-8B-Instruct"}}, "llama"),
+        ({"model": {"uri": "hf://TheBloke/CodeLlama-7B-GPTQ"}}, "llama"),
+        ({"endpoint": {"url": "http://127.0.0.1:1/v1", "model": "llama3.1:8b"}}, "llama"),
+        ({"model": {"uri": "hf://mistralai/Mixtral-8x7B-Instruct-v0.1"}}, "mistral"),
+        ({"endpoint": {"url": "http://127.0.0.1:1/v1", "model": "mistral-small@2501"}}, "mistral"),
+        ({"endpoint": {"url": "http://127.0.0.1:1/v1", "model": "gpt-4o"}}, "gpt"),
+        ({"model": {"uri": "hf://openai/gpt-oss-20b"}}, "gpt"),
         ({"model": {"uri": "s3://models/phiX"}}, "phix"),
         ({"model": {"uri": "pvc://claim/models/yi-34b/"}}, "yi"),
-        ({"model": {"uri": "sim://gemma-2?skill=0.5"}}, "gemma"),
         ({"endpoint": {"url": "http://127.0.0.1:1/v1", "model": "org/Athene-v2"}}, "athene"),
+        ({"endpoint": {"url": "http://127.0.0.1:1/v1", "model": "internlmv2"}}, "internlm"),
+        ({"endpoint": {"url": "http://127.0.0.1:1/v1", "model": "o3"}}, "o3"),
+        ({"endpoint": {"url": "http://127.0.0.1:1/v1", "model": "01-ai"}}, "01"),
+        ({"model": {"uri": "sim://gemma-2?skill=0.5"}}, "gemma"),
+        ({"model": {"uri": "sim://expert2?skill=0.5"}}, "expert2"),
+        ({"model": {"uri": "hf://org/Athene-v2"}, "family": "Qwen"}, "qwen"),
+        ({"endpoint": {"url": "http://127.0.0.1:1/v1", "model": "judge"}, "family": "gpt"}, "gpt"),
     ],
 )
-def test_a_publisher_or_the_first_word_of_a_name(source: dict[str, object], family: str) -> None:
+def test_the_field_or_the_first_word_of_a_name(source: dict[str, object], family: str) -> None:
+    assert families({"name": "m1", **source}) == ["m0", family, "m2"]
+
+
+def test_a_family_changes_the_ratings_alone() -> None:
+    def keys(graph: Graph, stage: str) -> set[str]:
+        return {recipe.ref.key for bundle in graph.bundles for recipe in bundle.recipes if recipe.stage == stage}
+
+    plain, named = (graph_with({"name": "m1", "model": {"uri": "sim://m1"}, **more}) for more in ({}, {"family": "f"}))
+    assert keys(plain, "judge") == keys(named, "judge")
+    assert keys(plain, "rate") != keys(named, "rate")
+    # What the name says anyway is no other tournament.
+    assert keys(graph_with({"name": "m1", "model": {"uri": "sim://m1"}, "family": "M1"}), "rate") == keys(plain, "rate")
+
+
+def graph_with(competitor: dict[str, object]) -> Graph:
     document = manifest(3)
-    document["spec"]["competitors"][1] = {"name": "m1", **source}
-    graph = build_graph(load_tournament(yaml.safe_dump(document)))
-    (rate,) = (recipe for recipe in graph.by_name["rate"].recipes if isinstance(recipe, RateRecipe))
-    assert [player.family for player in rate.lineup.players] == ["m0", family, "m2"]
+    document["spec"]["competitors"][1] = competitor
+    return build_graph(load_tournament(yaml.safe_dump(document)))
+
+
+def families(competitor: dict[str, object]) -> list[str]:
+    (rate,) = (recipe for recipe in graph_with(competitor).by_name["rate"].recipes if isinstance(recipe, RateRecipe))
+    return [player.family for player in rate.lineup.players]

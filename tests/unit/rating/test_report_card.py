@@ -1,15 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import product
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.optimize import minimize
-from scipy.special import expit
+from numpy.typing import NDArray
 
-from tiltyard_jobs.rating.report_card import Families, report_card
+from tiltyard_jobs.rating.judge_bias import Families
+from tiltyard_jobs.rating.report_card import LEAST_EXCESS, Column, ReportCard, report_card
 from tiltyard_jobs.rating.votes import Verdicts
 
 NAN = float("nan")
@@ -39,13 +40,14 @@ def test_counts_exchange_and_position(make_verdicts: MakeVerdicts) -> None:
         )
     )
     assert card.verdicts.tolist() == [7, 2, 0, 0]
-    assert card.voids.tolist() == [1, 0, 1, 0]
     assert card.exchanged.tolist() == [2, 1, 0, 0]
     assert card.flips.tolist() == [1, 1, 0, 0]
     assert_array_equal(card.consistency, [0.5, 0.0, NAN, NAN])
-    assert_allclose(card.first_position_rate, [(1 + 0.2 + 1 + 1 + 0.5 + 0 + 1) / 7, 0.0, NAN, NAN])
-    assert np.isnan(card.length_slope).all()
+    # Instruction 3 was judged in one order: what the answer was worth is in that vote too.
+    assert_allclose(card.position.value, [(1 + 0.2 + 1 + 1 + 0.5 + 0) / 6, 0.0, NAN, NAN])
+    assert np.isnan([card.scale.value, card.length.value, card.family.value]).all()
     assert card.family_battles.tolist() == [0, 0, 0, 0]
+    assert not card.marked.any()
 
 
 def test_agreement_is_on_the_same_battle_and_order(make_verdicts: MakeVerdicts) -> None:
@@ -67,71 +69,191 @@ def test_agreement_is_on_the_same_battle_and_order(make_verdicts: MakeVerdicts) 
     assert_allclose(card.agreement, [2 / 3, 1 / 2, 1 / 3, NAN, NAN])
 
 
-def test_preference_for_the_own_family(make_verdicts: MakeVerdicts) -> None:
-    # Players 0 and 1 are of family 7, player 2 of family 8, player 3 of none. Judges 0 and 1 are of family 7.
-    families = Families(np.array([7, 7, 8, -1]), np.array([7, 7, 8, -1]))
-    card = report_card(
-        make_verdicts(
-            [
-                (0, 0, 2, 0, "AB", 1.0),  # judge 0 gives its family's attacker all, in both orders
-                (0, 0, 2, 0, "BA", 1.0),
-                (0, 0, 2, 1, "AB", 0.9),  # kin: not what judge 0 is compared with
-                (0, 0, 2, 3, "AB", 0.6),
-                (1, 3, 1, 0, "AB", 0.5),  # the family's player defends
-                (1, 3, 1, 3, "AB", 0.7),
-                (1, 3, 1, 3, "BA", 0.9),
-                (2, 0, 1, 0, "AB", 1.0),  # both are kin: tells nothing
-                (2, 0, 1, 3, "AB", 0.0),
-                (3, 0, 3, 0, "AB", 1.0),  # judged by kin alone: nothing to compare with
-                (3, 0, 3, 1, "AB", 0.0),
-            ],
-            players=4,
-            judges=4,
-        ),
-        families=families,
+class World(NamedTuple):
+    """Votes of neutral judges on 4 players, with planted faults; both orders."""
+
+    verdicts: Verdicts
+    difference: NDArray[np.float64]
+
+    def card(self, judges: Sequence[int] | None = None, players: Sequence[int] = (0, 1, 2, 3)) -> ReportCard:
+        families = None if judges is None else Families(np.array(players), np.array(judges))
+        return report_card(self.verdicts, length_difference=self.difference, families=families)
+
+
+def world(
+    seed: int,
+    *,
+    instructions: int = 300,
+    noise: Sequence[float] = (0.1, 0.1, 0.1, 0.1),
+    scale: Sequence[float] = (1, 1, 1, 1),
+    place: Sequence[float] = (0, 0, 0, 0),
+    length: Sequence[float] = (0, 0, 0, 0),
+    family: Sequence[float] = (0, 0, 0, 0),
+    kin: int = 0,
+    all_see: bool = True,
+) -> World:
+    """A vote is linear in the truth: 1/2 + scale · truth + length · 2z + family · k, and place for the first answer.
+
+    Player 0 is the strongest and 3 the weakest. Unless `all_see`, judge j sees no battle of player j.
+    """
+    rng = np.random.default_rng(seed)
+    instruction = np.repeat(np.arange(instructions), 3)
+    attacker = instruction % 4
+    defender = (attacker + np.tile([1, 2, 3], instructions)) % 4
+    z = rng.uniform(-0.7, 0.7, len(instruction))
+    strength = np.array([0.12, 0.05, -0.04, -0.13])
+    truth = strength[attacker] - strength[defender] + 0.1 * z + rng.uniform(-0.12, 0.12, len(z))
+    k = (attacker == kin).astype(float) - (defender == kin)
+    rows = []
+    for judge in range(len(noise)):
+        sees = np.flatnonzero((attacker != judge) & (defender != judge) | all_see)
+        size = len(sees)
+        mean = 0.5 + scale[judge] * truth[sees] + length[judge] * 2 * z[sees] + family[judge] * k[sees]
+        mean += noise[judge] * rng.uniform(-1, 1, size)
+        for first in (True, False):
+            vote = np.clip(mean + (place[judge] if first else -place[judge]) + 0.05 * rng.uniform(-1, 1, size), 0, 1)
+            battle = (instruction[sees], attacker[sees], defender[sees])
+            rows.append((*battle, np.full(size, judge), np.full(size, first), vote, z[sees]))
+    columns: list[Any] = [np.concatenate(column) for column in zip(*rows, strict=True)]
+    instruction, attacker, defender, judge, first, vote, difference = columns
+    return World(Verdicts(instruction, attacker, defender, judge, first, vote, 4, len(noise)), difference)
+
+
+def test_what_is_planted_is_estimated() -> None:
+    card = world(0, instructions=2000, scale=(1, 1, 0.5, 1), length=(0.06, 0, 0, 0), family=(0, 0.05, 0, 0)).card(
+        [9, 0, 8, 7]
     )
-    assert card.family_battles.tolist() == [2, 1, 0, 0]
-    # Judge 0: 1 - 0.6 on instruction 0; (1 - 0.5) - (1 - 0.8) on instruction 1. Judge 1: 0.9 - 0.6.
-    assert_allclose(card.family_excess, [(0.4 + 0.3) / 2, 0.3, NAN, NAN])
-
-
-def test_kinless_judges_are_each_compared_with_the_other(make_verdicts: MakeVerdicts) -> None:
-    rows = [(0, 0, 1, judge, "AB", vote) for judge, vote in enumerate([1.0, 0.0, 0.5])]
-    card = report_card(
-        make_verdicts(rows, players=2, judges=3), families=Families(np.array([2, 5]), np.array([2, -1, -1]))
+    assert_allclose(card.scale.value, np.array([1, 1, 0.5, 1]) / 0.875, atol=0.03)
+    assert_allclose(card.length.value, [0.06, 0, 0, 0], atol=0.012)
+    assert_allclose(card.family.value, [NAN, 0.05, NAN, NAN], atol=0.012)
+    assert card.shared.tolist() == [6000] * 4
+    assert card.family_battles.tolist() == [0, 3000, 0, 0]
+    assert (card.length.marked.tolist(), card.family.marked.tolist()) == (
+        [True, *[False] * 3],
+        [False, True, False, False],
     )
-    assert_allclose(card.family_excess, [0.75, NAN, NAN])
 
 
-def test_length_slope_finds_the_judge_that_likes_length(make_verdicts: MakeVerdicts) -> None:
+@pytest.mark.parametrize("kin", [0, 3])
+def test_noise_is_not_called_a_preference_for_the_family(kin: int) -> None:
+    # Half of what judge 0 says is noise, and so much of the others' that plain least squares would err.
+    card = world(1, instructions=3000, scale=(0.5, 1, 1, 1), noise=(0.25, 0.2, 0.2, 0.2)).card([kin, 9, 8, 7])
+    assert card.scale.value[0] < 0.65
+    assert abs(card.family.value[0]) < 0.01
+    assert not card.marked.any()
+
+
+def test_one_biased_judge_does_not_make_the_others_look_biased() -> None:
+    card = world(2, instructions=1000, length=(0.1, 0, 0, 0), family=(0, 0.1, 0, 0)).card([9, 0, 1, 2])
+    assert card.length.marked.tolist() == [True, False, False, False]
+    assert card.family.marked.tolist() == [False, True, False, False]
+    assert_allclose(card.length.value[1:], 0, atol=0.01)
+
+
+def test_judges_of_one_family_are_not_each_others_measure() -> None:
+    # All but judges 2 and 3 favour player 0: each of the two is measured by judges 2 and 3 alone.
+    planted = world(3, instructions=1500, family=(0.1, 0.1, 0, 0))
+    card = planted.card([0, 0, -1, -1])
+    assert_allclose(card.family.value, [0.1, 0.1, NAN, NAN], atol=0.015)
+    assert card.family.marked.tolist() == [True, True, False, False]
+    assert_allclose(card.family_excess, card.family.value)
+    # Both players of a battle are kin: it tells nothing. Of 6 pairs 4 have one of players 0 and 1.
+    assert planted.card([0, 9, 9, 9], players=(0, 0, 2, 3)).family_battles.tolist() == [3000, 0, 0, 0]
+
+
+def test_judges_that_saw_different_matches_are_compared_on_what_they_share() -> None:
+    card = world(
+        4,
+        instructions=2000,
+        noise=(0.1,) * 5,
+        scale=(1,) * 5,
+        place=(0,) * 5,
+        length=(0.08, 0, 0, 0, 0),
+        family=(0,) * 5,
+        all_see=False,
+    ).card()
+    # A battle of two players is judged by the two others and by judge 4.
+    assert card.shared.tolist() == [3000] * 4 + [6000]
+    assert card.length.marked.tolist() == [True, *[False] * 4]
+    assert_allclose(card.length.value, [0.08, 0, 0, 0, 0], atol=0.015)
+
+
+def test_position_is_apart_and_a_slight_one_is_fair() -> None:
+    card = world(5, place=(0.1, 0.03, -0.1, 0)).card([0, 1, 2, 3])
+    assert_allclose(card.position.value, [0.6, 0.53, 0.4, 0.5], atol=0.01)
+    assert card.position.marked.tolist() == [True, False, True, False]
+    assert not (card.length.marked | card.family.marked | card.scale.marked).any()
+
+
+def test_a_judge_of_noise_is_marked_for_its_scale_alone() -> None:
+    card = world(6, scale=(0.1, 1, 1, 1), noise=(0.3, 0.1, 0.1, 0.1)).card([0, 1, 2, 3])
+    assert card.scale.marked.tolist() == [True, False, False, False]
+    assert not (card.position.marked | card.length.marked | card.family.marked).any()
+
+
+def test_with_one_other_judge_nothing_is_told() -> None:
+    card = world(7, noise=(0.1, 0.1), length=(0.3, 0)).card([0, 1])
+    assert card.shared.tolist() == [0, 0]
+    assert np.isnan([card.scale.value, card.length.value, card.family.value]).all()
+    assert not card.marked.any()
+
+
+def test_what_the_votes_cannot_tell_apart_has_no_number() -> None:
+    one = world(8)
+    # Equal lengths tell nothing of length; players of two instructions alone tell hardly anything.
+    assert np.isnan(one._replace(difference=np.zeros_like(one.difference)).card().length.value).all()
+    few = one.verdicts.instruction < 1
+    card = World(one.verdicts.select(few), one.difference[few]).card([0, 1, 2, 3])
+    assert np.isnan([card.scale.value, card.length.value, card.family.value]).all()
+    assert np.isnan(card.position.low).all()
+    # Judges that all say the same of every battle see no difference.
+    flat = one.verdicts._replace(vote=np.full(len(one.verdicts.vote), 0.5))
+    assert np.isnan(report_card(flat).scale.value).all()
+
+
+def test_small_excesses_are_not_marked_however_sure() -> None:
+    card = world(9, instructions=20_000, noise=(0.05,) * 4, family=(0.012, 0, 0, 0)).card([0, 9, 8, 7])
+    assert card.family.low[0] > 0
+    assert card.family.value[0] < LEAST_EXCESS
+    assert not card.marked.any()
+
+
+def test_the_sides_and_the_order_of_rows_do_not_matter() -> None:
+    one = world(10, instructions=60, length=(0.1, 0, 0, 0), family=(0, 0, 0.1, 0))
+    card = one.card([0, 1, 2, 3])
     rng = np.random.default_rng(0)
-    size = 30_000
-    z = rng.uniform(-0.8, 0.8, size)
-    judge = np.arange(size) % 3
-    slope = np.array([0.0, 1.5, -0.7])
-    vote = (rng.random(size) < expit(0.4 + slope[judge] * z)).astype(np.float64)
-    verdicts = Verdicts(
-        instruction=np.arange(size),
-        attacker=np.zeros(size, dtype=np.int64),
-        defender=np.ones(size, dtype=np.int64),
-        judge=judge,
-        attacker_first=np.ones(size, dtype=np.bool_),
-        vote=np.where(rng.random(size) < 0.05, NAN, vote),
-        players=2,
-        judges=4,
+    turn, rows = rng.random(60)[one.verdicts.instruction] < 0.5, rng.permutation(len(one.difference))
+    v = one.verdicts
+    turned = v._replace(
+        attacker=np.where(turn, v.defender, v.attacker),
+        defender=np.where(turn, v.attacker, v.defender),
+        attacker_first=v.attacker_first ^ turn,
+        vote=np.where(turn, 1 - v.vote, v.vote),
     )
-    z[rng.random(size) < 0.05] = NAN
-    card = report_card(verdicts, length_difference=z)
-    assert_allclose(card.length_slope[:3], slope, atol=0.15)
-    assert np.isnan(card.length_slope[3])
+    moved = World(turned.select(rows), np.where(turn, -one.difference, one.difference)[rows]).card([0, 1, 2, 3])
+    for before, after in zip(card, moved, strict=True):
+        if isinstance(before, Column):
+            assert_allclose(np.array(after), np.array(before), atol=1e-6)
 
 
-def test_length_slope_of_one_sided_judges_is_finite(make_verdicts: MakeVerdicts) -> None:
-    rows = [(i, 0, 1, judge, "AB", float(judge or i % 2)) for i in range(50) for judge in (0, 1)]
-    z = np.array([0.5 if row[0] % 2 else -0.5 for row in rows])
-    card = report_card(make_verdicts(rows, judges=2), length_difference=z)
-    assert card.length_slope[0] > 5  # votes for the longer without exception
-    assert_allclose(card.length_slope[1], 0.0, atol=1e-6)  # votes for the attacker without exception
+def test_the_intervals_cover() -> None:
+    cards = [world(seed, instructions=30, length=(0.05, 0, 0, 0)).card([0, 1, 2, 3]) for seed in range(60)]
+    for column, planted in (("length", 0.05), ("family", 0.0), ("position", 0.5)):
+        covered = [getattr(one, column).low[0] <= planted <= getattr(one, column).high[0] for one in cards]
+        assert 0.9 <= np.mean(covered) <= 1.0
+    assert (
+        np.mean([one.length.marked[1:].any() | one.family.marked.any() | one.position.marked.any() for one in cards])
+        < 0.1
+    )
+
+
+def test_orders_that_alternate() -> None:
+    one = world(11, instructions=1200, place=(0.15, 0, 0, 0), length=(0, 0, 0.08, 0))
+    rows = one.verdicts.attacker_first == (one.verdicts.instruction // 4 % 2 == 0)
+    card = World(one.verdicts.select(rows), one.difference[rows]).card([0, 1, 2, 3])
+    assert card.position.marked.tolist() == [True, False, False, False]
+    assert card.length.marked.tolist() == [False, False, True, False]
+    assert not card.family.marked.any()
 
 
 VOTES = np.array([NAN, 0.0, 0.25, 0.5, 0.75, 1.0])
@@ -148,15 +270,14 @@ def test_agrees_with_plain_loops(make_verdicts: MakeVerdicts, seed: int) -> None
     card = report_card(make_verdicts(rows, players=3, judges=5), families=Families(np.array(players), np.array(judges)))
     answered = {key: vote for key, vote in votes.items() if vote == vote}
 
-    def given_by(battle: tuple[int, int, int], judge: int) -> list[float]:
-        return [vote for (b, j, _), vote in answered.items() if (b, j) == (battle, judge)]
-
     for judge in range(5):
         own = {(battle, order): vote for (battle, j, order), vote in answered.items() if j == judge}
         assert card.verdicts[judge] == len(own)
-        assert card.voids[judge] == sum(j == judge and vote != vote for (_, j, _), vote in votes.items())
-        first = [vote if order == "AB" else 1 - vote for (_, order), vote in own.items()]
-        assert_allclose(card.first_position_rate[judge], np.mean(first) if first else NAN)
+        twice = {battle for battle, order in own if order == "AB" and (battle, "BA") in own}
+        first = [
+            vote if order == "AB" else 1 - vote for (battle, order), vote in own.items() if battle in twice or not twice
+        ]
+        assert_allclose(card.position.value[judge], np.mean(first) if first else NAN)
 
         sides = {key: vote > 0.5 for key, vote in own.items() if vote != 0.5}
         both = [battle for battle, order in sides if order == "AB" and (battle, "BA") in sides]
@@ -171,39 +292,12 @@ def test_agrees_with_plain_loops(make_verdicts: MakeVerdicts, seed: int) -> None
         assert card.compared[judge] == len(same)
         assert_allclose(card.agreement[judge], np.mean(same) if same else NAN)
 
-        excess = []
-        for battle in sorted({battle for battle, _ in own}):
-            kin = [judges[judge] >= 0 and players[player] == judges[judge] for player in battle[1:]]
-            stranger = [j for j in range(5) if judges[j] != judges[judge] or (judges[j] < 0 and j != judge)]
-            others = [vote for j in stranger for vote in given_by(battle, j)]
-            if kin[0] != kin[1] and others:
-                lead = np.mean(given_by(battle, judge)) - np.mean(others)
-                excess.append(lead if kin[0] else -lead)
-        assert card.family_battles[judge] == len(excess)
-        assert_allclose(card.family_excess[judge], np.mean(excess) if excess else NAN, atol=1e-12)
-
-
-def test_length_slope_is_the_maximum_of_its_likelihood(make_verdicts: MakeVerdicts) -> None:
-    rng = np.random.default_rng(3)
-    z = rng.uniform(-0.2, 0.9, 40)  # far from centred: slope and intercept hang together
-    votes = np.round(expit(-1.0 + 2.5 * z + rng.normal(0, 1, 40)), 1)
-    card = report_card(
-        make_verdicts([(i, 0, 1, 1, "AB", vote) for i, vote in enumerate(votes)], judges=2), length_difference=z
-    )
-
-    def loss(coefficient: np.ndarray) -> float:
-        logit = coefficient[0] + coefficient[1] * z
-        prior = 0.5 * float(coefficient @ coefficient) / 10.0**2
-        return float(np.sum(np.logaddexp(0.0, logit) - votes * logit)) + prior
-
-    best = minimize(loss, np.zeros(2), method="BFGS", options={"gtol": 1e-9}).x
-    assert_allclose(card.length_slope, [NAN, best[1]], atol=1e-5)
-
 
 def test_no_verdicts(make_verdicts: MakeVerdicts) -> None:
     card = report_card(make_verdicts([]), length_difference=np.array([]))
     assert card.verdicts.tolist() == [0] * 5
-    assert np.isnan(card.agreement).all()
+    assert np.isnan([card.agreement, card.position.value, card.scale.value]).all()
+    assert not card.marked.any()
 
 
 def test_bad_arguments_are_refused(make_verdicts: MakeVerdicts) -> None:

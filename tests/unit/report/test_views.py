@@ -13,7 +13,7 @@ from tiltyard_jobs.report.instructions import difficulty, funnel_table, overlaps
 from tiltyard_jobs.report.jury import COLUMNS, report_cards
 from tiltyard_jobs.report.leaderboard import leaderboard
 from tiltyard_jobs.report.matrix import vote_matrix, win_matrix
-from tiltyard_jobs.results.documents import BenchmarkScore, Funnel, JudgeReportCard, Overlap
+from tiltyard_jobs.results.documents import BenchmarkScore, Estimate, Funnel, JudgeReportCard, Overlap
 
 
 def judge(name: str = "ada", **changes: Any) -> JudgeReportCard:
@@ -21,43 +21,53 @@ def judge(name: str = "ada", **changes: Any) -> JudgeReportCard:
         "verdicts": 1000,
         "consistency": 0.9,
         "exchanged": 400,
-        "first_position_rate": 0.5,
-        "length_slope": 0.3,
+        "first_position": Estimate(value=0.5, low=0.48, high=0.52),
+        "scale": Estimate(value=1.01, low=0.95, high=1.07),
+        "length": Estimate(value=0.003, low=-0.01, high=0.016),
         "agreement": 0.75,
         "compared": 900,
-        "family_excess": 0.01,
+        "family": Estimate(value=-0.01, low=-0.04, high=0.02),
         "family_battles": 300,
     }
     return JudgeReportCard(name=name, model_id=name, **fair | changes)
 
 
-def marked(one: JudgeReportCard, *others: JudgeReportCard) -> list[str]:
-    row = report_cards([one, *others])[0]
+def marked(one: JudgeReportCard) -> list[str]:
+    (row,) = report_cards([one])
     assert len(row.cells) == len(COLUMNS)
     return [column.title for column, cell in zip(COLUMNS, row.cells, strict=True) if cell.outlier]
 
 
-def test_outliers_of_the_report_card() -> None:
-    peers = [judge("bob"), judge("cyd")]
-    assert marked(judge(), *peers) == []
-    assert marked(judge(consistency=0.69), *peers) == ["Consistency"]
-    assert marked(judge(first_position_rate=0.61), *peers) == ["First position"]
-    assert marked(judge(first_position_rate=0.39), *peers) == ["First position"]
-    assert marked(judge(length_slope=-0.8), *peers) == ["Length slope"]
-    assert marked(judge(length_slope=-0.8), peers[0]) == []  # two judges have no typical one
-    assert marked(judge(agreement=0.59), *peers) == ["Agreement"]
-    assert marked(judge(family_excess=-0.06), *peers) == ["Own family"]
-    assert marked(judge(voids={"Undecided": 60}), *peers) == ["Void"]
-    few = judge(verdicts=20, exchanged=20, compared=20, family_battles=20, consistency=0.1, agreement=0.1)
-    assert marked(few, *peers) == []
+def test_a_cell_is_marked_where_its_estimate_is() -> None:
+    assert marked(judge()) == []
+    assert marked(judge(consistency=0.1, agreement=0.1)) == []
+    for field, title in (
+        ("first_position", "First position"),
+        ("scale", "Scale"),
+        ("length", "Length"),
+        ("family", "Own family"),
+    ):
+        changes: dict[str, Any] = {field: Estimate(value=0.3, low=0.2, high=0.4, marked=True)}
+        assert marked(judge(**changes)) == [title]
+    assert marked(judge(voids={"Undecided": 60})) == ["Void"]
+    assert marked(judge(verdicts=20, voids={"Undecided": 9})) == []
+
+
+def test_estimates_have_their_interval_below() -> None:
+    cells = report_cards([judge(scale=Estimate(value=1.0))])[0].cells
+    texts = [(cell.text.replace("\u00a0", " "), cell.note.replace("\u00a0", " ")) for cell in cells[4:]]
+    assert texts == [
+        ("50 %", "48 % to 52 %"),
+        ("1.00", ""),
+        ("+0.3", "\u22121.0 to +1.6"),
+        ("\u22121.0", "\u22124.0 to +2.0"),
+    ]
 
 
 def test_a_judge_without_a_verdict_has_dashes() -> None:
-    nothing: dict[str, Any] = dict.fromkeys(
-        ("consistency", "first_position_rate", "length_slope", "agreement", "family_excess")
-    )
+    nothing: dict[str, Any] = dict.fromkeys(("consistency", "agreement", "first_position", "scale", "length", "family"))
     (row,) = report_cards([judge(verdicts=0, exchanged=0, compared=0, family_battles=0, **nothing)])
-    assert [cell.text for cell in row.cells] == ["0", *["–"] * 6]
+    assert [cell.text for cell in row.cells] == ["0", *["–"] * 7]
 
 
 def test_the_leaderboard_draws_one_scale() -> None:

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-from typing import Any
-
 from tiltyard_jobs.results.by_place import by_place
-from tiltyard_jobs.results.documents import JudgeReportCard
+from tiltyard_jobs.results.documents import Estimate, JudgeReportCard
 
 
 def card(name: str, first: float | None, verdicts: int = 32) -> JudgeReportCard:
-    members: dict[str, Any] = {"name": name, "model_id": name, "verdicts": verdicts, "first_position_rate": first}
-    return JudgeReportCard(**members)
+    position = None if first is None else Estimate(value=first)
+    return JudgeReportCard(name=name, model_id=name, verdicts=verdicts, first_position=position)
 
 
 def test_judges_that_go_by_place_are_told_with_the_share_of_their_votes() -> None:

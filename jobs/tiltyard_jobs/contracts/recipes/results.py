@@ -30,7 +30,7 @@ class PlayerRecipe(Contract):
     """A competitor as the final tables know it: here names and licences come in.
 
     Attributes:
-        family: what makes two models kin (for a judge's preference of its own), from the uri.
+        family: what makes two models kin (for a judge's preference of its own), as given or from the model's name.
     """
 
     name: str
@@ -71,7 +71,7 @@ class RateRecipe(Recipe):
     PHASE: ClassVar[Phase] = "Rating"
 
     stage: Literal["rate"] = "rate"
-    version: int = 2
+    version: int = 3
     lineup: Lineup
     alpha: Fraction
     k: Fraction

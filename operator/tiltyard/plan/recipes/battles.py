@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import Any
 
 from tiltyard.api import Participant, Tournament
+from tiltyard.plan.families import family_of
 from tiltyard.plan.graph import Bundle, bundle
 from tiltyard.plan.recipes.instructions import InstructionRecipes
 from tiltyard_jobs.contracts.recipe import ArtifactRef
@@ -152,18 +153,5 @@ def _player(participant: Participant) -> PlayerRecipe:
         name=participant.name,
         model=participant.identity(),
         license=participant.model.license if participant.model else None,
-        family=_family(participant),
+        family=family_of(participant),
     )
-
-
-def _family(participant: Participant) -> str:
-    """What makes two models kin: the publisher of `hf://publisher/name`, else the first word of the model's name."""
-    if participant.endpoint is not None:
-        path = participant.endpoint.model
-    else:
-        assert participant.model is not None
-        path = participant.model.uri.partition("://")[2].partition("?")[0].rstrip("/")
-    publisher, slash, name = path.rpartition("/")
-    if participant.model is not None and participant.model.uri.startswith("hf://") and slash:
-        return publisher.lower()
-    return name.partition("-")[0].lower()

@@ -1,0 +1,54 @@
+"""Which models are kin, read from their names where the manifest does not say.
+
+Whoever serves a model, quantises it or copies it keeps the name that its makers gave it, and changes what stands around
+it: the publisher, a tag, the format. So the first word of the name is what tells, without its version: of
+hf://Qwen/Qwen2.5-7B-Instruct-AWQ, hf://unsloth/Qwen2.5-7B-bnb-4bit and an endpoint's qwen2.5:7b-q4_K_M it is qwen.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tiltyard.api import Participant
+
+_PUBLISHER = {"meta"}
+"""Words before the first one that tells: Meta-Llama-3-8B."""
+_OF = {
+    "chatglm": "glm",
+    "chatgpt": "gpt",
+    "codegemma": "gemma",
+    "codellama": "llama",
+    "codeqwen": "qwen",
+    "codestral": "mistral",
+    "devstral": "mistral",
+    "magistral": "mistral",
+    "ministral": "mistral",
+    "mixtral": "mistral",
+    "pixtral": "mistral",
+    "qvq": "qwen",
+    "qwq": "qwen",
+}
+"""Names that one family's makers gave to some of its models."""
+_WORDS = re.compile(r"[-_ :@]+")
+_NAME = re.compile(r"[a-z]{2,}?(?=v?\d|\.|$)")
+
+
+def family_of(participant: Participant) -> str:
+    """What makes two models kin: the field, else the first word of the model's name without its version."""
+    if participant.family is not None:
+        return participant.family.lower()
+    if participant.endpoint is not None:
+        return _named(participant.endpoint.model)
+    assert participant.model is not None
+    scheme, _, path = participant.model.uri.partition("://")
+    # A simulated expert's name is its own, up to the first dash.
+    name = path.partition("?")[0]
+    return name.partition("-")[0].lower() if scheme == "sim" else _named(name)
+
+
+def _named(path: str) -> str:
+    words = _WORDS.split(path.rstrip("/").rpartition("/")[2].lower())
+    word = next((word for word in words if word and word not in _PUBLISHER), "")
+    found = _NAME.match(word)
+    name = found[0] if found else word
+    return _OF.get(name, name)

@@ -29,6 +29,10 @@ from tiltyard_jobs.rating.elo import CENTRE, POINTS_PER_NAT
 # A share of a pair's score below this counts as no win at all: odds of a thousand million to one (3,600 points) would
 # only make the equations ill-conditioned. A real vote among fewer battles than that is far larger.
 _NO_WIN = 1e-9
+# Across a cut between the better and the worse players, a lower side with less than half a battle, and less than a
+# twentieth of what was fought, has won nothing that could be told from nothing.
+_HARDLY_WON = 0.5
+_HARDLY_A_SHARE = 0.05
 # Of the normal prior on a strength in nats, where there is one; flat for all but such players.
 PRIOR_PRECISION = 1.0 / 10.0**2
 # Newton converges quadratically: after a step below this (in nats) the error is about its square.
@@ -44,8 +48,8 @@ class BradleyTerryRatings(NamedTuple):
     component: NDArray[np.int64]
     """(N,): lowest player that this one is compared with, directly or through others; equal labels are comparable."""
     group: NDArray[np.int64]
-    """(N,): lowest player whose difference from this one the data alone bound; where the labels of two players of a
-    component differ, what lies between them rests on the prior."""
+    """(N,): lowest player whose difference from this one the votes bound on both sides; where the labels of two
+    players of a component differ, the votes say which is far above, but not how far (see `reach`)."""
 
 
 class Connectivity(NamedTuple):
@@ -69,13 +73,37 @@ def bradley_terry(battles: Battles) -> BradleyTerryRatings:
     """
     wins = pair_wins(battles.checked())[None]
     graph = connectivity(wins)
-    ratings = to_points(fit(wins, graph), graph.same)[0]
+    strength = fit(wins, graph)
+    ratings = to_points(strength, graph.same)[0]
     ratings[~played(wins)[0]] = np.nan
+    within = reach(wins[0], graph.same[0], strength[0])
     return BradleyTerryRatings(
         ratings=ratings,
         component=graph.same[0].argmax(axis=1),
-        group=graph.bounded[0].argmax(axis=1),
+        group=(within & within.T).argmax(axis=1),
     )
+
+
+def reach(wins: NDArray[np.float64], same: NDArray[np.bool_], strength: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(N, N): wins that count lead from the row's player to the column's, so that the votes bound its lead from below.
+
+    Wins across a cut between the better and the worse players do not count where there are hardly any: shares of votes
+    that add up to less than half a battle bound nothing, though the likelihood has a maximum.
+
+    Args:
+        wins: (N, N).
+        same: (N, N), of `Connectivity`.
+        strength: (N,).
+    """
+    above = same & (strength[None, :] >= strength[:, None])  # (cut, player)
+    below = same & ~above
+    won = np.einsum("ci,ij,cj->c", below, wins, above)
+    fought = won + np.einsum("ci,ij,cj->c", above, wins, below)
+    hardly = (won < _HARDLY_WON) & (won < _HARDLY_A_SHARE * fought)
+    ignored = np.einsum("ci,cj->ij", (below & hardly[:, None]).astype(np.float64), above.astype(np.float64)) > 0.0
+    beats = (wins > _NO_WIN * (wins + wins.T)) & ~ignored
+    closed: NDArray[np.bool_] = _closure(beats[None])[0]
+    return closed
 
 
 def connectivity(wins: NDArray[np.float64]) -> Connectivity:

@@ -69,6 +69,15 @@ def points(value: float | None) -> str:
     return _signed(f"{value:.0f}") if value is not None and _usable(value) else DASH
 
 
+def within(low: float | None, high: float | None) -> str:
+    """An interval of ratings; an end that is None is open."""
+    if low is None and high is None:
+        return DASH
+    if low is None:
+        return f"at most {points(high)}"
+    return f"at least {points(low)}" if high is None else f"{points(low)} to {points(high)}"
+
+
 def decimal(value: float | None, digits: int = 2, *, plus: bool = False) -> str:
     """A number with a fixed number of digits; `plus` puts a sign before positive ones."""
     if value is None or not _usable(value):

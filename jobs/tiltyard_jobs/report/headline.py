@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from tiltyard_jobs.report.formats import count, decimal, percent, points, visible
+from tiltyard_jobs.report.formats import count, decimal, percent, points, visible, within
 from tiltyard_jobs.results.documents import PlayerStanding, Standings
 
 _NAMED = 4  # names in one list; the rest are counted
@@ -24,12 +24,9 @@ def headline(standings: Standings) -> Headline:
 
 
 def contenders(standings: Standings) -> list[PlayerStanding]:
-    """Players whose interval reaches the leader's: the votes do not tell them from it. The leader is not among them."""
+    """Players that may be first too: the votes do not tell them from the best. The leader is not among them."""
     rated = _rated(standings)
-    if not rated or rated[0].low is None:
-        return []
-    leader, least = rated[0], rated[0].low
-    return [one for one in rated[1:] if _comparable(leader, one) and one.high is not None and one.high >= least]
+    return [one for one in rated[1:] if _comparable(rated[0], one) and one.best_rank == 1]
 
 
 def _rated(standings: Standings) -> list[PlayerStanding]:
@@ -47,15 +44,12 @@ def _lead(standings: Standings) -> Iterator[str]:
         return
     leader, *others = rated
     name = visible(leader.name)
-    within = (
-        ""
-        if leader.low is None or leader.high is None
-        else f" (95\u00a0% interval {points(leader.low)} to {points(leader.high)})"
-    )
-    yield f"{name} leads with {points(leader.rating)} points{within}."
+    known = leader.low is not None or leader.high is not None
+    interval = f" (95\u00a0% interval {within(leader.low, leader.high)})" if known else ""
+    yield f"{name} leads with {points(leader.rating)} points{interval}."
     if others:
         yield from _gap(leader, others[0])
-        yield from _certainty(leader, standings, bool(within))
+        yield from _certainty(leader, standings, known)
     controlled = [one for one in rated if one.length_controlled is not None]
     fairest = max(controlled, key=lambda one: (one.length_controlled or 0.0, -one.rank), default=leader)
     if fairest is not leader and leader.length_controlled is not None:
@@ -69,14 +63,27 @@ def _gap(leader: PlayerStanding, second: PlayerStanding) -> Iterator[str]:
         yield f"No chain of battles connects it with {visible(second.name)}, so the two cannot be compared."
         return
     if leader.group != second.group:
-        yield f"It is far above {visible(second.name)}: no vote went the other way, so the size of the gap is unknown."
+        yield (
+            f"It is far above {visible(second.name)}: hardly a vote went the other way, so the size of the gap is "
+            f"unknown{_at_least(leader)}."
+        )
         return
     gap = leader.rating - second.rating
     wins = 1 / (1 + 10 ** (-gap / 400))
     yield (
-        f"{visible(second.name)} follows {points(gap)} points behind; at that gap the leader's answer is the better "
-        f"one in about {count(100 * wins)} of 100 battles between them."
+        f"{visible(second.name)} follows {points(gap)} points behind{_between(leader)}; at that gap the leader's "
+        f"answer is the better one in about {count(100 * wins)} of 100 battles between them."
     )
+
+
+def _between(leader: PlayerStanding) -> str:
+    if leader.gap_low is None and leader.gap_high is None:
+        return ""
+    return f" (95\u00a0% interval {within(leader.gap_low, leader.gap_high)})"
+
+
+def _at_least(leader: PlayerStanding) -> str:
+    return "" if leader.gap_low is None else f", but at least {points(leader.gap_low)} points"
 
 
 def _certainty(leader: PlayerStanding, standings: Standings, has_interval: bool) -> Iterator[str]:
@@ -86,12 +93,11 @@ def _certainty(leader: PlayerStanding, standings: Standings, has_interval: bool)
     rivals = contenders(standings)
     if rivals:
         yield (
-            f"That lead is not certain: {_names(rivals)} {'has an interval' if len(rivals) == 1 else 'have intervals'} "
-            f"that {'reaches' if len(rivals) == 1 else 'reach'} the leader's, so other instructions could change the "
+            f"That lead is not certain: {_names(rivals)} may be first too, as other instructions could change the "
             "order."
         )
     else:
-        yield "No other interval reaches the leader's, so its place is very unlikely to be chance."
+        yield "The votes tell it from all others, so its place is very unlikely to be chance."
 
 
 def _names(players: Sequence[PlayerStanding]) -> str:
@@ -152,9 +158,9 @@ def length_note(standings: Standings) -> str | None:
     worth, low, high = standings.length_points, standings.length_low, standings.length_high
     if worth is None:
         return None
-    within = "" if low is None or high is None else f" (95\u00a0% interval {points(low / 2)} to {points(high / 2)})"
+    interval = "" if low is None or high is None else f" (95\u00a0% interval {points(low / 2)} to {points(high / 2)})"
     # At three times the length the normalised difference (3 - 1) / (3 + 1) is one half.
     return (
         f"An answer three times as long as its opponent's gets {decimal(worth / 2, 0, plus=True)} points for its "
-        f"length alone{within}; the length-controlled rating excludes this."
+        f"length alone{interval}; the length-controlled rating excludes this."
     )

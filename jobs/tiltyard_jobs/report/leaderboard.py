@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tiltyard_jobs.report.charts import Axis, Whisker
-from tiltyard_jobs.report.formats import DASH, count, percent, points, share, visible
+from tiltyard_jobs.report.formats import count, percent, points, share, visible, within
 from tiltyard_jobs.results.documents import PlayerStanding, Standings
 
 
@@ -49,13 +49,12 @@ def leaderboard(standings: Standings) -> Leaderboard:
 
 
 def _row(one: PlayerStanding, axis: Axis, judged: int) -> LeaderboardRow:
-    known = one.low is not None and one.high is not None
     return LeaderboardRow(
         rank=count(one.rank),
         name=visible(one.name),
         uri=visible(one.uri, 160),
         rating=points(one.rating),
-        interval=f"{points(one.low)} to {points(one.high)}" if known else DASH,
+        interval=within(one.low, one.high),
         mark=Whisker.on(axis, one.rating, one.low, one.high),
         controlled=points(one.length_controlled),
         elo=points(one.elo),

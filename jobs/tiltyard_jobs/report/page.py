@@ -89,7 +89,6 @@ def view(given: ReportInput) -> dict[str, Any]:
         "method": {
             "gold": gold_rule(standings),
             "k": f"{standings.k:g}",
-            "bootstrap": count(standings.bootstrap),
         },
     }
 

@@ -137,7 +137,8 @@ def _method(recipe: DatasetRecipe, standings: Standings) -> str:
         f" judges decided by {standings.verdicts} verdicts ({standings.undecided} matches had none that counts;"
         f" {standings.without_quorum} were decided by fewer than two judges where three could have)."
         f" No model judged a match that it played in. {gold_rule(standings)}"
-        f" Ratings are Bradley–Terry, with intervals from {standings.bootstrap} resamples of the instructions."
+        f" Ratings are Bradley–Terry, with 95 % intervals from the likelihood's profile and a jackknife over"
+        " instructions."
     )
 
 
@@ -173,7 +174,9 @@ def _points(value: float | None) -> str:
 
 
 def _interval(low: float | None, high: float | None) -> str:
-    return "–" if low is None or high is None else f"{low:.0f} to {high:.0f}"
+    if low is None or high is None:
+        return "–" if low is high else f"at most {high:.0f}" if low is None else f"at least {low:.0f}"
+    return f"{low:.0f} to {high:.0f}"
 
 
 _LIMITATIONS = """\

@@ -31,6 +31,11 @@ class PlayerStanding(Contract):
     rating: float | None
     low: float | None
     high: float | None
+    best_rank: int | None = None
+    worst_rank: int | None = None
+    gap: float | None = None
+    gap_low: float | None = None
+    gap_high: float | None = None
     elo: float
     length_controlled: float | None
     win_rate: float | None

@@ -13,14 +13,15 @@ from tiltyard_jobs.contracts.recipes import RateRecipe
 from tiltyard_jobs.contracts.tasks import Limits
 from tiltyard_jobs.errors import PermanentError, VoidReason
 from tiltyard_jobs.rating.battles import Battles, WinRates, sum_by, win_rates
-from tiltyard_jobs.rating.bootstrap import Intervals, clustered
 from tiltyard_jobs.rating.bradley_terry import BradleyTerryRatings, bradley_terry
 from tiltyard_jobs.rating.covariate import CovariateRatings, home_side, with_covariate
 from tiltyard_jobs.rating.elo import EloRatings, elo
 from tiltyard_jobs.rating.gold import Gold, gold_answers
+from tiltyard_jobs.rating.intervals import Intervals, intervals
 from tiltyard_jobs.rating.report_card import ReportCard, report_card
 from tiltyard_jobs.rating.votes import Tally
 from tiltyard_jobs.results.ballots import Ballots, Roster
+from tiltyard_jobs.results.columns import POINTS, fixed, points
 from tiltyard_jobs.results.shortfalls import Account
 
 
@@ -31,6 +32,8 @@ class Rated(NamedTuple):
     rates: WinRates
     elo: EloRatings
     bradley_terry: BradleyTerryRatings
+    order: list[int]
+    """Players by rank."""
     intervals: Intervals
     style: CovariateRatings
     home: CovariateRatings
@@ -66,6 +69,8 @@ def rate_ballots(ballots: Ballots, roster: Roster, recipe: RateRecipe) -> Rated:
     rated = elo(battles, seed=recipe.seed, k=float(recipe.k))
     side = home_side(battles, ballots.attacker)
     home = with_covariate(battles, side)
+    strengths = bradley_terry(battles)
+    order = ranking(strengths, rated)
     difference = ballots.difference(battles.instruction, battles.player_a, battles.player_b)
     asked = ballots.verdicts
     card = report_card(
@@ -77,8 +82,9 @@ def rate_ballots(ballots: Ballots, roster: Roster, recipe: RateRecipe) -> Rated:
         tally=counted,
         rates=win_rates(battles),
         elo=rated,
-        bradley_terry=bradley_terry(battles),
-        intervals=clustered(battles, seed=recipe.seed, samples=recipe.bootstrap),
+        bradley_terry=strengths,
+        order=order,
+        intervals=intervals(battles, order),
         style=with_covariate(battles, difference),
         home=home,
         gold=_gold(ballots, battles, rated, home, recipe),
@@ -96,6 +102,16 @@ def _suspects(card: ReportCard) -> list[tuple[int, ...]]:
 def _ratings_without(ballots: Ballots, judges: tuple[int, ...], recipe: RateRecipe) -> NDArray[np.float64]:
     left = ballots.verdicts.select(~np.isin(ballots.verdicts.judge, judges))
     return bradley_terry(ballots._replace(verdicts=left).counted(recipe.ties).battles()).ratings
+
+
+def ranking(ratings: BradleyTerryRatings, other: EloRatings) -> list[int]:
+    """Players by rank: by Bradley–Terry rating as it is written down, then Elo, then their order; unrated last."""
+
+    def key(player: int) -> tuple[float, float, int]:
+        rating = points(ratings.ratings[player])
+        return (np.inf if rating is None else -rating, -fixed(other.ratings[player], POINTS), player)
+
+    return sorted(range(len(other.ratings)), key=key)
 
 
 def _gold(ballots: Ballots, battles: Battles, rated: EloRatings, home: CovariateRatings, recipe: RateRecipe) -> Gold:

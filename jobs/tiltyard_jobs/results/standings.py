@@ -12,6 +12,7 @@ from tiltyard_jobs.contracts.recipes import RateRecipe
 from tiltyard_jobs.contracts.summary import Standing
 from tiltyard_jobs.rating.battles import pair_wins, ratio, sum_by
 from tiltyard_jobs.rating.elo import expected_scores
+from tiltyard_jobs.rating.intervals import rank_range
 from tiltyard_jobs.rating.report_card import Column
 from tiltyard_jobs.results.ballots import Ballots, Roster
 from tiltyard_jobs.results.columns import POINTS, fixed, points, rounded, rounded_column
@@ -21,7 +22,7 @@ from tiltyard_jobs.results.rated import Rated, answer_votes
 
 def standings_of(ballots: Ballots, rated: Rated, roster: Roster, recipe: RateRecipe) -> Standings:
     """Where all stand, players by rank."""
-    order = ranking(rated)
+    order = rated.order
     ranked = np.array(order)
     gold = rated.gold.player[rated.gold.player >= 0]
     rates, counts = rated.rates.rate[np.ix_(ranked, ranked)], rated.rates.battles[np.ix_(ranked, ranked)]
@@ -77,16 +78,6 @@ def gold_rule(standings: Standings) -> str:
     )
 
 
-def ranking(rated: Rated) -> list[int]:
-    """Players by rank: by Bradley–Terry rating as it is written down, then Elo, then their order; unrated last."""
-
-    def key(player: int) -> tuple[float, float, int]:
-        rating = points(rated.bradley_terry.ratings[player])
-        return (np.inf if rating is None else -rating, -fixed(rated.elo.ratings[player], POINTS), player)
-
-    return sorted(range(len(rated.elo.ratings)), key=key)
-
-
 def leaderboard_of(standings: Standings) -> tuple[Standing, ...]:
     """The rated players, as a shard's summary holds them."""
     return tuple(
@@ -131,15 +122,27 @@ def _players(rated: Rated, roster: Roster, order: list[int]) -> tuple[PlayerStan
     matches = rated.rates.battles.sum(axis=1)
     rate = ratio(pair_wins(battles).sum(axis=1), matches.astype(np.float64))
     gold = np.bincount(rated.gold.player[rated.gold.player >= 0], minlength=len(order))
+    written = {player: points(rated.bradley_terry.ratings[player]) for player in order}
+    rated_players = [player for player in order if written[player] is not None]
+    # Equal ratings share a rank, and so do the players that have none.
+    first = {rating: place for place, rating in reversed(list(enumerate(map(written.get, order), start=1)))}
+    ranks = {player: first[rating] for player, rating in written.items()}
+    best, worst = rank_range(rated.intervals.above)
+    worst -= len(order) - len(rated_players)
     return tuple(
         PlayerStanding(
             name=roster.players[player].name,
             model_id=roster.players[player].model.id,
             uri=roster.players[player].model.uri,
-            rank=rank,
+            rank=ranks[player],
             rating=points(rated.bradley_terry.ratings[player]),
             low=points(rated.intervals.low[player]),
             high=points(rated.intervals.high[player]),
+            best_rank=int(best[player]) if player in rated_players else None,
+            worst_rank=int(worst[player]) if player in rated_players else None,
+            gap=points(rated.intervals.gap[player]),
+            gap_low=points(rated.intervals.gap_low[player]),
+            gap_high=points(rated.intervals.gap_high[player]),
             elo=fixed(rated.elo.ratings[player], POINTS),
             length_controlled=points(rated.style.ratings[player]),
             win_rate=rounded(rate[player]),
@@ -148,7 +151,7 @@ def _players(rated: Rated, roster: Roster, order: list[int]) -> tuple[PlayerStan
             component=int(rated.bradley_terry.component[player]),
             group=int(rated.bradley_terry.group[player]),
         )
-        for rank, player in enumerate(order, start=1)
+        for player in order
     )
 
 

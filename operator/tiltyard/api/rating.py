@@ -30,4 +30,5 @@ class Rating(ApiModel):
     answer, in characters. With `verdict.method: Logprobs` a vote is a share, which is seldom exactly a half. Default:
     Half."""
     bootstrap: Annotated[int, Whole(1, 100_000)] = 1000
-    """The number of bootstrap resamples of the instructions, for the confidence intervals. Default: 1000."""
+    """Has no effect: confidence intervals come from the profile of the likelihood and need no resamples. Default:
+    1000."""

@@ -141,7 +141,10 @@ def print_leaderboard(rows: Sequence[Standing]) -> None:
         return
     table = Table("RANK", "NAME", "RATING", "95 %", "WIN RATE", box=None)
     for rank, row in enumerate(rows, 1):
-        interval = "" if row.low is None or row.high is None else f"{row.low:.0f} … {row.high:.0f}"
+        if row.low is None or row.high is None:
+            interval = "" if row.low is row.high else f"≤ {row.high:.0f}" if row.low is None else f"≥ {row.low:.0f}"
+        else:
+            interval = f"{row.low:.0f} … {row.high:.0f}"
         win_rate = "" if row.win_rate is None else f"{row.win_rate:.2f}"
         table.add_row(str(rank), row.name, f"{row.rating:.0f}", interval, win_rate)
     Console().print(table)

@@ -11,8 +11,8 @@ from numpy.testing import assert_allclose
 
 from tiltyard_jobs.errors import PermanentError
 from tiltyard_jobs.rating.votes import Verdicts, tally
-from tiltyard_jobs.results.rated import answer_votes, require_instructions
-from tiltyard_jobs.results.standings import leaderboard_of, ranking
+from tiltyard_jobs.results.rated import answer_votes, ranking, require_instructions
+from tiltyard_jobs.results.standings import leaderboard_of
 
 Vote = tuple[int, int, int, int, bool, float]
 
@@ -50,17 +50,15 @@ def test_votes_of_answers_agree_with_a_plain_loop(asked: dict[tuple[int, int, in
 
 
 def rated(ratings: list[float], elo: list[float]) -> Any:
-    return SimpleNamespace(
-        bradley_terry=SimpleNamespace(ratings=np.array(ratings)), elo=SimpleNamespace(ratings=np.array(elo))
-    )
+    return SimpleNamespace(ratings=np.array(ratings)), SimpleNamespace(ratings=np.array(elo))
 
 
 def test_ranks_by_what_is_written_down_then_elo_then_order() -> None:
     nan = float("nan")
-    assert ranking(rated([1000.0, 1200.0, nan, 1100.0], [1000.0] * 4)) == [1, 3, 0, 2]
+    assert ranking(*rated([1000.0, 1200.0, nan, 1100.0], [1000.0] * 4)) == [1, 3, 0, 2]
     # Equal but for the last bits: Elo decides, and where that is equal too, the manifest's order.
     close = [1000.0, np.nextafter(1000.0, 2000.0), 1000.0]
-    assert ranking(rated(close, [1000.0, 1000.0, 1001.0])) == [2, 0, 1]
+    assert ranking(*rated(close, [1000.0, 1000.0, 1001.0])) == [2, 0, 1]
 
 
 def test_who_has_no_rating_is_not_on_the_leaderboard() -> None:

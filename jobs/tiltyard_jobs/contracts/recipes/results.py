@@ -63,7 +63,7 @@ class RateRecipe(Recipe):
     Attributes:
         alpha: weight of the global score against the local one (paper, equation 4).
         k: Elo's K.
-        bootstrap: resamples of the instructions for the intervals.
+        bootstrap: without effect: intervals come from the likelihood's profile.
         ties: who gets the vote of a verdict that names neither answer.
         gold: the rule that chooses the gold answers; where all pairs meet, Pairwise takes means.
     """

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from tiltyard_jobs.report.formats import count, decimal, percent, points, visible, within
 from tiltyard_jobs.results.documents import PlayerStanding, Standings
+from tiltyard_jobs.results.level import level
 
 _NAMED = 4  # names in one list; the rest are counted
 
@@ -42,10 +43,17 @@ def _lead(standings: Standings) -> Iterator[str]:
     if not rated:
         yield "No battle was decided, so there is no ranking."
         return
+    if level(standings):
+        yield "The votes separate no two players: all have the same rating, which says nothing about the models."
+        return
     leader, *others = rated
     name = visible(leader.name)
     known = leader.low is not None or leader.high is not None
     interval = f" (95\u00a0% interval {within(leader.low, leader.high)})" if known else ""
+    first = [one for one in rated if one.rank == leader.rank]
+    if len(first) > 1:
+        yield f"{_names(first)} share the first place with {points(leader.rating)} points."
+        return
     yield f"{name} leads with {points(leader.rating)} points{interval}."
     if others:
         yield from _gap(leader, others[0])
@@ -83,7 +91,7 @@ def _between(leader: PlayerStanding) -> str:
 
 
 def _at_least(leader: PlayerStanding) -> str:
-    return "" if leader.gap_low is None else f", but at least {points(leader.gap_low)} points"
+    return "" if leader.gap_low is None or leader.gap_low <= 0 else f", but at least {points(leader.gap_low)} points"
 
 
 def _certainty(leader: PlayerStanding, standings: Standings, has_interval: bool) -> Iterator[str]:

@@ -12,10 +12,10 @@ FEWEST_VERDICTS = 16  # of which a share is told
 
 
 def by_place(judges: Iterable[JudgeReportCard]) -> tuple[str, ...]:
-    """The sentences, in the order of the judges."""
+    """The sentences, in the order of the judges. Those whose card marks it are told by `marked_judges`."""
     found = []
     for judge in judges:
-        if judge.first_position is None or judge.verdicts < FEWEST_VERDICTS:
+        if judge.first_position is None or judge.first_position.marked or judge.verdicts < FEWEST_VERDICTS:
             continue
         first = judge.first_position.value
         if max(first, 1 - first) < BY_PLACE:

@@ -35,7 +35,7 @@ def _faults(judge: JudgeReportCard) -> Iterator[str]:
         longer, more = "longer" if length.value > 0 else "shorter", 100 * abs(length.value)
         yield f"favours {longer} answers (by {more:.0f} points of its vote at three times the length)"
     if family is not None and family.marked:
-        verb = "favours" if family.value > 0 else "puts down"
+        verb = "favours" if family.value > 0 else "disfavours"
         yield f"{verb} its own family (by {100 * abs(family.value):.0f} points of its vote)"
 
 

@@ -140,7 +140,8 @@ def print_leaderboard(rows: Sequence[Standing]) -> None:
     if not rows:
         return
     table = Table("RANK", "NAME", "RATING", "95 %", "WIN RATE", box=None)
-    for rank, row in enumerate(rows, 1):
+    for row in rows:
+        rank = 1 + sum(other.rating > row.rating for other in rows)  # equal ratings share one
         if row.low is None or row.high is None:
             interval = "" if row.low is row.high else f"≤ {row.high:.0f}" if row.low is None else f"≥ {row.low:.0f}"
         else:

@@ -8,6 +8,7 @@ import pytest
 
 from tiltyard.api import Condition, ShardCounts, StageStatus, TournamentStatus
 from tiltyard.cli import show
+from tiltyard_jobs.contracts.summary import Standing
 
 
 def status(phase: str, progress: str, *, ended: str | None = None, message: str = "") -> TournamentStatus:
@@ -56,4 +57,22 @@ def test_a_folder_is_shown_as_its_path(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out.splitlines() == [
         "report    /my out/ü/report.html",
         "dataset   s3://bucket/my%20out/",
+    ]
+
+
+def test_equal_ratings_share_a_rank_and_open_intervals_are_bounds(capsys: pytest.CaptureFixture[str]) -> None:
+    show.print_leaderboard(
+        [
+            Standing(name="ada", rating=1100.0, low=1050.0),
+            Standing(name="bob", rating=1000.0, low=950.0, high=1050.0, win_rate=0.5),
+            Standing(name="cleo", rating=1000.0),
+            Standing(name="dan", rating=900.0, high=940.0),
+        ]
+    )
+    _, *rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert rows == [
+        ["1", "ada", "1100", "≥", "1050"],
+        ["2", "bob", "1000", "950", "…", "1050", "0.50"],
+        ["2", "cleo", "1000"],
+        ["4", "dan", "900", "≤", "940"],
     ]

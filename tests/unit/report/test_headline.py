@@ -42,6 +42,15 @@ def test_a_lead_that_may_be_chance_names_who_may_lead() -> None:
     assert "athene and llama may be first too" in lead(standings)
 
 
+def test_equal_ratings_have_no_leader() -> None:
+    level = [{"rating": 1000.0, "rank": 1} for _ in GIVEN.players]
+    assert lead(ranked(*level)) == (
+        "The votes separate no two players: all have the same rating, which says nothing about the models."
+    )
+    shared = lead(ranked({"rating": 1100.0, "rank": 1}, {"rating": 1100.0, "rank": 1}))
+    assert shared == "qwen and athene share the first place with 1100 points."
+
+
 def test_without_intervals_nothing_is_claimed() -> None:
     text = lead(ranked({"low": None, "high": None}))
     assert "95" not in text
@@ -54,6 +63,8 @@ def test_players_that_cannot_be_compared() -> None:
     text = lead(ranked({"group": 1}))
     assert "It is far above athene" in text
     assert "follows" not in text
+    assert "but at least 300 points" in lead(ranked({"group": 1, "gap_low": 300.0}))
+    assert "but at least" not in lead(ranked({"group": 1, "gap_low": -20.0}))
 
 
 def test_length_may_make_the_leader() -> None:

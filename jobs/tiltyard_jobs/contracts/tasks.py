@@ -47,8 +47,6 @@ class EndpointRef(Contract):
         extra_body: members that are added to each request for text.
         field: the manifest's field that asked for it, for messages: `spec.competitors[2]`.
         max_concurrency: requests at once from one shard, at most; fewer where the server asks for it.
-        probe: preflight could not ask it, since it is up only now: the first index of each Job finds out whether it can
-            do its part.
     """
 
     url: str
@@ -60,7 +58,6 @@ class EndpointRef(Contract):
     extra_body: dict[str, JsonValue] = Field(default_factory=dict, exclude_if=lambda body: not body)
     field: str = ""
     max_concurrency: int = Field(default=64, ge=1)
-    probe: bool = False
 
     @property
     def variables(self) -> frozenset[str]:
@@ -167,7 +164,8 @@ class BundleTask(Contract):
             that prompts with a common prefix are sent together.
         others: what the last filter or curate bundle waits for: those of the other attackers, to see whether anything
             is left of all instructions.
-        probes: what later bundles ask the model for, where this is its first.
+        probes: of a model that is up only now: what it is, or will be, asked for, and is tried with before anything
+            else, by the first index.
         endpoint: the model that makes them.
         embedder: for a recipe with an `Endpoint` embedder.
         ledger: for the report alone.

@@ -54,9 +54,9 @@ def rows_of_part(artifacts: Artifacts, source: ArtifactRef, shard: int, size: in
 async def model_of(context: ShardContext[Recipe]) -> AsyncIterator[ModelClient]:
     """A client of the bundle's model; what is wrong with its endpoint is said under the manifest's field.
 
-    A model that is up only now is probed, once for each Job: by its first index, unless it goes on with a journal. The
-    model's first Job asks for what later ones will ask, before anything is paid for. A
-    stop leaves the probe some seconds to be answered, and an answered probe leaves a journal: it is not asked again.
+    A model that is up only now is probed with the task's `probes`, by the first index, unless it goes on with a
+    journal. A stop leaves the probe some seconds to be answered, and an answered probe leaves a journal: it is not
+    asked again.
     """
     try:
         async with context.connect() as client:
@@ -71,15 +71,14 @@ async def model_of(context: ShardContext[Recipe]) -> AsyncIterator[ModelClient]:
 
 
 def _is_first_to_ask(context: ShardContext[Recipe]) -> bool:
-    endpoint = context.task.endpoint
-    assert endpoint is not None
-    return endpoint.probe and context.index == 0 and not any(folder.journal.exists() for folder in context.folders)
+    going_on = any(folder.journal.exists() for folder in context.folders)
+    return bool(context.task.probes) and context.index == 0 and not going_on
 
 
 async def _probe(context: ShardContext[Recipe], client: ModelClient) -> None:
     first, _ = context.parts[0]
     try:
-        findings = await probe(client, [first, *context.task.probes])
+        findings = await probe(client, context.task.probes, asker=first.ref.key)
     except RecordVoidError as error:  # the records will meet the same, and have a journal
         context.log.warning("the model could not be probed", reason=str(error.reason))
         return

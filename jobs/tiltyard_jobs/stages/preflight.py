@@ -219,7 +219,7 @@ async def check_endpoint(context: PreflightContext, named: NamedEndpoint) -> str
             await _ask_all_that_will_be_asked(client, named, systems_of(context.task))
             time.reschedule(asyncio.get_running_loop().time() + PROBE_SECONDS)
             patience = PROBE_SECONDS
-            for finding in await probe(client, named.probes):
+            for finding in await probe(client, named.probes, asker="preflight"):
                 context.warnings.append(f"{ref.field}: {finding.sentence}")
                 context.log.warning(context.warnings[-1], finding=str(finding.kind))
             context.warnings.extend(f"{ref.field}: {sentence}" for sentence in client.warnings)

@@ -8,10 +8,10 @@ Each is asked exactly as its stage asks (`chats`): the same method, schema, toke
 | a grader | a grade |
 | a player | an answer |
 
-A grader or player whose first reply is not usable is asked once more, about something else. An author has its smoke
-check (`mine`). Endpoints that run already are probed in preflight. A model that is served is probed by its first Job,
-for all that it will be asked, and by the first index of each later one, unless that goes on with a journal
-(`asking.model_of`). Nothing of it is in any table; what it costs is counted.
+A grader or player whose reply is not usable is asked again, up to three times, about something else or with another
+seed. An author has its smoke check (`mine`). Endpoints that run already are probed in preflight. A model that is served
+is probed by its first Job, for all that it will be asked, and by the first of each stage (`Bundle.probes`). Nothing of
+it is in any table; what it costs is counted.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from tiltyard_jobs.prompts.verdicts import TOP_LOGPROBS, VERDICT_METHODS, Verdic
 from tiltyard_jobs.records import seed_of
 from tiltyard_jobs.stages.chats import LENGTH_FIELDS, ask_answer, ask_grade, ask_verdict
 
+TRIES = 4  # of a grader or player: of one that fails at three in ten records one run in a hundred would end by chance
 NO_FINDING = frozenset({VoidReason.UNAVAILABLE, VoidReason.KILLED_SERVER})
 """They tell nothing of what a model can do."""
 
@@ -128,8 +129,13 @@ def largest(numbers):
 )
 
 
-async def probe(client: ModelClient, recipes: Iterable[Recipe]) -> list[Finding]:
+async def probe(client: ModelClient, recipes: Iterable[Recipe], *, asker: str) -> list[Finding]:
     """What a model cannot do that these recipes ask of it; the findings are warnings.
+
+    Args:
+        client: of the model.
+        recipes: what it is asked for.
+        asker: who asks, a Job or preflight: the seeds are of the two, so that no two of them ask the very same.
 
     Raises:
         ConfigurationError: one sentence with the model, what it cannot do, and what to do; or as any request.
@@ -141,11 +147,11 @@ async def probe(client: ModelClient, recipes: Iterable[Recipe]) -> list[Finding]
         found: list[Finding] = []
         match recipe:
             case JudgeRecipe():
-                found = await _probe_judge(client, recipe)
+                found = await _probe_judge(client, recipe, asker)
             case GradeRecipe():
-                found = await _probe_twice(client, recipe, partial(ask_grade, client, recipe))
+                found = await _probe_replies(client, recipe, partial(ask_grade, client, recipe), asker)
             case AnswerRecipe():
-                found = await _probe_twice(client, recipe, partial(ask_answer, client, recipe))
+                found = await _probe_replies(client, recipe, partial(ask_answer, client, recipe), asker)
         for finding in found:
             if finding.kind not in WARNINGS:
                 raise ConfigurationError(finding.sentence)
@@ -153,30 +159,29 @@ async def probe(client: ModelClient, recipes: Iterable[Recipe]) -> list[Finding]
     return findings
 
 
-async def _probe_twice(
-    client: ModelClient, recipe: GradeRecipe | AnswerRecipe, ask: Callable[[str, int], Awaitable[object]]
+async def _probe_replies(
+    client: ModelClient, recipe: GradeRecipe | AnswerRecipe, ask: Callable[[str, int], Awaitable[object]], asker: str
 ) -> list[Finding]:
     failures = []
-    for place, example in enumerate(EXAMPLES):
+    for number in range(TRIES):
+        example = EXAMPLES[number % len(EXAMPLES)]
         try:
-            await ask(example.instruction, seed_of("probe", recipe.ref.key, place))
+            await ask(example.instruction, seed_of("probe", asker, recipe.ref.key, number))
         except RecordVoidError as error:
             if error.reason in NO_FINDING:
                 raise
             failures.append(error)
         else:
-            break
-    if len(failures) < len(EXAMPLES):
-        return []
+            return []
     return [_unable(client, recipe, failures)]
 
 
-async def _probe_judge(client: ModelClient, recipe: JudgeRecipe) -> list[Finding]:
+async def _probe_judge(client: ModelClient, recipe: JudgeRecipe, asker: str) -> list[Finding]:
     prompt = JudgePrompt.of(recipe)
 
     async def ask(example: Example, order: str) -> Verdict | RecordVoidError:
         answers = (example.right, example.wrong) if order == "AB" else (example.wrong, example.right)
-        seed = seed_of("probe", recipe.ref.key, EXAMPLES.index(example), order)
+        seed = seed_of("probe", asker, recipe.ref.key, EXAMPLES.index(example), order)
         try:
             verdict, _ = await ask_verdict(client, recipe, prompt, (example.instruction, *answers), seed)
         except RecordVoidError as error:

@@ -238,6 +238,9 @@ class WorkQueue:
             self._retry(key, entry, error, more=tries_all)
         elif tries_all:
             entry.execution_failures, entry.retry_at, entry.blocked = 0, None, False
+        # A reconciliation ends the timer, and sets none while a plan is executed.
+        if entry.retry_at is not None and not (entry.queued or entry.processing):
+            entry.set_timer(entry.retry_at, partial(self.add, key))
         if entry.overlapped:
             self.add(key)
 
@@ -247,8 +250,6 @@ class WorkQueue:
             entry.execution_failures += 1
             entry.retry_at = _now() + self._back_off(error, "plan not executed", entry.execution_failures)
         entry.blocked = not isinstance(error, Refused)
-        if entry.retry_at is not None and not (entry.queued or entry.processing):
-            entry.set_timer(entry.retry_at, partial(self.add, key))
 
     def _back_off(self, error: Exception, event: str, failures: int) -> float:
         """Log a failure; returns seconds until the next attempt."""

@@ -59,7 +59,11 @@ PROBED = ("grade", "answer", "judge")
 
 
 def _with_probes(bundles: tuple[Bundle, ...]) -> tuple[Bundle, ...]:
-    """Each model's first bundle is told what the model is asked for later."""
+    """Each model's first bundle tries it with all that it will be asked for; the first of a stage with that alone.
+
+    The latter is for a run that finds the former made already. Where the first of a stage is made already too, the
+    model can do what is asked there.
+    """
     asked: dict[str, dict[str, Recipe]] = {}
     for one in bundles:
         if one.model is not None:
@@ -68,10 +72,13 @@ def _with_probes(bundles: tuple[Bundle, ...]) -> tuple[Bundle, ...]:
                 by_stage.setdefault(one.stage, one.recipes[0])
     told, seen = [], set[str]()
     for one in bundles:
-        if one.model is not None and one.model not in seen:
-            seen.add(one.model)
-            later = (recipe for stage, recipe in asked[one.model].items() if stage != one.stage)
-            one = replace(one, probes=tuple(later))
+        if one.model is not None:
+            by_stage = asked[one.model]
+            if one.model not in seen:
+                seen.add(one.model)
+                one = replace(one, probes=tuple(by_stage.values()))
+            elif by_stage.get(one.stage) is one.recipes[0]:
+                one = replace(one, probes=one.recipes[:1])
         told.append(one)
     return tuple(told)
 

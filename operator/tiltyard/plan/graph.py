@@ -46,8 +46,8 @@ class Bundle:
         recipes: what it makes; all of one stage.
         needs: keys of the artifacts that must be complete before it starts.
         after: of these, what its recipes do not name: it changes when the bundle starts, not what it makes.
-        probes: of a model's first bundle, what later ones ask the model for, one recipe for each stage: whether the
-            model can do that is found out before it is asked for anything.
+        probes: one recipe for each stage that the model is tried with first: of its first bundle those of all stages,
+            of the first bundle of a stage that stage's.
     """
 
     name: str

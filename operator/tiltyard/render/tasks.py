@@ -91,7 +91,7 @@ def endpoint_of(tournament: Tournament, model: str, url: str | None, served_as: 
         return external_endpoint(UsedEndpoint.of(one, one.participant.endpoint))
     assert url is not None, f"{model} is not served"
     extra_body = _extra_body(one.participant)
-    return EndpointRef(url=url, model=served_as or model, extra_body=extra_body, field=one.field, probe=True)
+    return EndpointRef(url=url, model=served_as or model, extra_body=extra_body, field=one.field)
 
 
 def bundle_task(
@@ -121,7 +121,7 @@ def bundle_task(
         recipes=bundle.recipes,
         indices=order.indices,
         others=bundle.after if bundle.model is None else (),
-        probes=bundle.probes if endpoint is not None and endpoint.probe else (),
+        probes=bundle.probes if url is not None else (),
         endpoint=endpoint,
         embedder=next(
             (

@@ -16,7 +16,7 @@ from integration.cluster.conftest import Arena
 from support.manifests import manifest
 from tiltyard.cli import main
 from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, SERVICES, TRAIN_JOBS
-from tiltyard.render.names import LOADS, MANAGER, STARTED, STOP
+from tiltyard.render.names import GENERATION, LOADS, MANAGER, STARTED, STOP
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
 
@@ -78,6 +78,8 @@ def as_in_the_cluster(document: str, live: Any) -> tuple[str, Any]:
     if body["kind"] == "InferenceService":
         for name in (STARTED, LOADS, STOP):
             body["metadata"]["annotations"][name] = live["metadata"]["annotations"][name]
+    if body["kind"] == "Job":
+        body["metadata"]["annotations"][GENERATION] = live["metadata"]["annotations"][GENERATION]
     task = None
     if body["kind"] == "ConfigMap":
         task = json.loads(body["data"]["task.json"])

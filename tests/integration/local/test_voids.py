@@ -85,7 +85,7 @@ def test_a_grader_of_whom_nothing_is_usable_ends_the_run(make_run: MakeRun) -> N
     player = "thoughts=inline&thoughts.silent=1"
     ended = make_run("run", tournament(allowed="1", player=player, keep=("Excellent", "Good"))).run()
     assert ended.code == 2
-    assert re.match(r"grade/m0/m\d: spec\.competitors\[0\]: \S+ model 'm0' thinks, and then", ended.err), ended.err
+    assert re.match(r"mine/m0: spec\.competitors\[0\]: \S+ model 'm0' thinks, and then", ended.err), ended.err
 
 
 def test_a_run_in_which_all_goes_well_says_nothing(make_run: MakeRun) -> None:

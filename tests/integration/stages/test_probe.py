@@ -108,7 +108,7 @@ def test_one_vote_for_the_other_place_is_no_preference_of_a_place() -> None:
 
 
 @pytest.mark.parametrize("recipe", [grade_recipe(SOURCE, rows=3), answer_recipe(SOURCE, rows=3)])
-def test_a_grader_or_a_player_may_fail_once(world: StageWorld, recipe: AnyRecipe) -> None:
+def test_a_grader_or_a_player_may_fail_three_times(world: StageWorld, recipe: AnyRecipe) -> None:
     good = '{"grade": 7}' if recipe.stage == "grade" else "def add(a, b): ..."
 
     def fails(times: int) -> Any:
@@ -116,17 +116,13 @@ def test_a_grader_or_a_player_may_fail_once(world: StageWorld, recipe: AnyRecipe
         return lambda asked: "fine" if asked.prompt == "1" else next(left, good)
 
     asked = []
-    for times in range(3):
+    for times in range(5):
         with stub(fails(times)) as server:
             ran = preflight(world, server, recipe)
-        assert ran.code == (2 if times == 2 else 0)
+        assert ran.code == (2 if times == 4 else 0)
         asked.append(len(server.asked) - 1)
-    assert asked == [1, 2, 2]
+    assert asked == [1, 2, 3, 4, 4]
     assert ran.summary["message"].startswith(f"spec.competitors[1].endpoint: {server.url}: model 'm' says nothing,")
-
-
-def served(server: Stub) -> Any:
-    return server.endpoint.model_copy(update={"probe": True})
 
 
 def with_match(world: StageWorld, **changes: Any) -> JudgeRecipe:
@@ -140,7 +136,7 @@ def with_match(world: StageWorld, **changes: Any) -> JudgeRecipe:
 def test_a_served_judge_that_cannot_vote_ends_the_run_before_the_first_record(world: StageWorld) -> None:
     recipe = with_match(world, method="Choice")
     with stub(judge(sure, lambda label: f"The better one is {label}.")) as server:
-        ran = world.run(recipe, endpoint=served(server))
+        ran = world.run(recipe, endpoint=server.endpoint, probes=(recipe,))
     assert ran.code == 2
     assert len(server.asked) == 4
     assert ran.summary["message"] == (
@@ -150,14 +146,14 @@ def test_a_served_judge_that_cannot_vote_ends_the_run_before_the_first_record(wo
     )
 
 
-def test_a_served_judge_is_probed_once_for_a_job_and_it_leaves_no_row(world: StageWorld) -> None:
+def test_a_served_judge_is_probed_by_the_first_index_and_it_leaves_no_row(world: StageWorld) -> None:
     recipe = with_match(world, method="Choice", shard_size=2)
 
     def first(asked: Asked) -> Given:
         return json.dumps({"winner": "1"})
 
     with stub(first) as server:
-        ran = world.run(recipe, endpoint=served(server))
+        ran = world.run(recipe, endpoint=server.endpoint, probes=(recipe,))
     assert ran.code == 0
     assert len(server.asked) == 4 + 2
     assert ran.summary["requests"] == 4 + 2 + 1  # and no `/tokenize`
@@ -173,13 +169,13 @@ def test_a_served_model_s_first_job_asks_for_what_later_ones_will(world: StageWo
     recipe = answer_recipe(world.instructions([f"Sort list {number}." for number in range(3)]), rows=3)
     limits = Limits(record_deadline_seconds=5, endpoint_deadline_seconds=5)
     with stub(judge(sure, lambda label: f"The better one is {label}.")) as server:
-        task = world.bundle(recipe, endpoint=served(server), limits=limits, probes=(judging(method="Choice"),))
+        task = world.bundle(recipe, endpoint=server.endpoint, limits=limits, probes=(recipe, judging(method="Choice")))
         ran = world.run_task(task)
         assert ran.code == 2
         assert "model 'm' does not reply with a verdict as it is asked to" in ran.summary["message"]
         assert len(server.asked) == 1 + 4  # and none of the records
     with stub(judge(lambda right_first: "1")) as server:
-        ran = world.run_task(task.model_copy(update={"endpoint": served(server)}))
+        ran = world.run_task(task.model_copy(update={"endpoint": server.endpoint}))
     assert ran.code == 0
     (warning,) = ran.summary["warnings"]
     assert "prefers the answer shown first, whatever it is" in warning
@@ -196,9 +192,9 @@ def test_a_shard_that_goes_on_is_not_probed_again(world: StageWorld) -> None:
         return json.dumps({"winner": "1"}) if asked <= 6 else b""
 
     with stub(dies) as server:
-        assert world.run(recipe, endpoint=served(server), max_void_fraction="0").code == 3
+        assert world.run(recipe, endpoint=server.endpoint, probes=(recipe,), max_void_fraction="0").code == 3
     with stub(lambda request: json.dumps({"winner": "1"})) as server:
-        assert world.run(recipe, endpoint=served(server)).code == 0
+        assert world.run(recipe, endpoint=server.endpoint, probes=(recipe,)).code == 0
     assert len(server.asked) == 4  # of six records two were kept
 
 
@@ -213,11 +209,11 @@ def test_a_probe_that_is_answered_after_a_stop_is_not_asked_again(world: StageWo
         return write(asked)
 
     with stub(stops) as server:
-        assert world.run(recipe, endpoint=served(server)).code == 143
+        assert world.run(recipe, endpoint=server.endpoint, probes=(recipe,)).code == 143
     probed = [one.document for one in server.asked]
     assert len(probed) == (4 if stage == "judge" else 1)
     with stub(write) as server:
-        assert world.run(recipe, endpoint=served(server)).code == 0
+        assert world.run(recipe, endpoint=server.endpoint, probes=(recipe,)).code == 0
     assert len(server.asked) == (6 if stage == "judge" else 3)
     assert not [one for one in server.asked if one.document in probed]
 

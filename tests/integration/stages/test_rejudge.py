@@ -18,6 +18,8 @@ from tiltyard_jobs.store.folder import FolderStore
 pytestmark = pytest.mark.timeout(240)
 
 PLAYERS, JUDGES = ("m0", "m1", "m2"), ("j0", "j1")
+CURATED = 4  # instructions of each player
+PROBE = 4  # verdicts that a judge is asked for before anything else
 
 
 def document(logs: Path, judges: int) -> dict[str, Any]:
@@ -26,7 +28,7 @@ def document(logs: Path, judges: int) -> dict[str, Any]:
         len(PLAYERS),
         judges=judges,
         per_competitor=10,
-        curation={"decontaminate": [], "diversity": {"perCompetitor": 4}},
+        curation={"decontaminate": [], "diversity": {"perCompetitor": CURATED}},
         rating={"bootstrap": 50},
         jobs={"shardSize": 100},
     )
@@ -78,10 +80,12 @@ def test_another_jury_over_the_same_answers(runs: tuple[LocalRun, LocalRun], tmp
     second.complete()
     assert second.models_started() == set(JUDGES)  # nothing is mined, graded or answered: no player is needed
     assert {name: work(logs, name) for name in PLAYERS} == before
-    # Each instruction is fought over by its attacker and both others, in both orders; no answer was void.
-    instructions = total[RequestKind.ANSWER] // len(PLAYERS)
+    # Each instruction is fought over by its attacker and both others, in both orders; no answer was void. Each player
+    # is asked for one answer by its first Job, and for one by the first that answers.
+    instructions = CURATED * len(PLAYERS)
+    assert total[RequestKind.ANSWER] == len(PLAYERS) * (instructions + 1 + 1)
     for name in JUDGES:
-        assert work(logs, name) == {RequestKind.JUDGE: instructions * 2 * 2}
+        assert work(logs, name) == {RequestKind.JUDGE: instructions * 2 * 2 + PROBE}
     assert stored_before <= stored(second)
     assert {key.partition("/")[0] for key in stored(second) - stored_before} == {
         "judge",

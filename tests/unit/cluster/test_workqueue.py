@@ -185,6 +185,36 @@ def test_a_plan_that_fails_is_tried_again_by_one_timer_up_to_a_minute_apart(erro
     assert isinstance(error, Refused) or executed == tries
 
 
+def test_a_plan_that_is_executed_in_a_pause_leaves_the_timer_of_what_was_refused() -> None:
+    tries = list[float]()
+
+    async def reconcile(key: str) -> None:
+        backing_off = queue.is_backing_off(key)
+
+        async def execute() -> None:
+            await asyncio.sleep(0.1)  # the reconciliation ends before
+            if not backing_off:
+                tries.append(asyncio.get_running_loop().time())
+                raise Refused(422, "no")
+
+        queue.execute(key, execute)
+
+    queue = WorkQueue(reconcile, lambda key: True, Random(0))
+
+    async def main() -> None:
+        worker = asyncio.create_task(queue.work())
+        queue.add("ns/t")
+        while len(tries) < 3:  # noqa: ASYNC110  (time is virtual)
+            await asyncio.sleep(0.01)
+        queue.add("ns/t")  # within the pause; nothing changes after it
+        await asyncio.sleep(120)
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+
+    virtual_time.run(main())
+    assert len(tries) >= 8
+
+
 def test_a_plan_that_succeeds_ends_the_pauses() -> None:
     fails, tries = True, list[float]()
 

@@ -10,8 +10,8 @@ Each is asked exactly as its stage asks (`chats`): the same method, schema, toke
 
 A grader or player whose reply is not usable is asked again, up to three times, about something else or with another
 seed. An author has its smoke check (`mine`). Endpoints that run already are probed in preflight. A model that is served
-is probed by its first Job, for all that it will be asked, and by the first of each stage (`Bundle.probes`). Nothing of
-it is in any table; what it costs is counted.
+is probed by its first Job, for all that it will be asked, and by each later one for its own stage (`Bundle.probes`).
+Nothing of it is in any table; what it costs is counted.
 """
 
 from __future__ import annotations

@@ -59,10 +59,9 @@ PROBED = ("grade", "answer", "judge")
 
 
 def _with_probes(bundles: tuple[Bundle, ...]) -> tuple[Bundle, ...]:
-    """Each model's first bundle tries it with all that it will be asked for; the first of a stage with that alone.
+    """Each model's first bundle tries it with all that it will be asked for, each later one with its own stage alone.
 
-    The latter is for a run that finds the former made already. Where the first of a stage is made already too, the
-    model can do what is asked there.
+    The latter is for a run that finds the former made already, and for bundles that begin side by side.
     """
     asked: dict[str, dict[str, Recipe]] = {}
     for one in bundles:
@@ -77,7 +76,7 @@ def _with_probes(bundles: tuple[Bundle, ...]) -> tuple[Bundle, ...]:
             if one.model not in seen:
                 seen.add(one.model)
                 one = replace(one, probes=tuple(by_stage.values()))
-            elif by_stage.get(one.stage) is one.recipes[0]:
+            elif one.stage in PROBED:
                 one = replace(one, probes=one.recipes[:1])
         told.append(one)
     return tuple(told)

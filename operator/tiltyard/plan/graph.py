@@ -47,7 +47,7 @@ class Bundle:
         needs: keys of the artifacts that must be complete before it starts.
         after: of these, what its recipes do not name: it changes when the bundle starts, not what it makes.
         probes: one recipe for each stage that the model is tried with first: of its first bundle those of all stages,
-            of the first bundle of a stage that stage's.
+            of each later one its own.
     """
 
     name: str

@@ -11,7 +11,7 @@ from support.manifests import manifest
 from tiltyard_jobs.sim.request_log import MODEL_WORK, LoggedRequest, RequestKind, asked_twice
 
 CURATED = 6
-PROBE = 4  # verdicts that a judge is asked for before all others; of an answer it is one
+PROBE = 4  # verdicts that a judge is asked for before those on one attacker's instructions; of an answer it is one
 
 
 def logged(competitors: int, logs: Path, **spec: Any) -> dict[str, Any]:
@@ -41,16 +41,16 @@ def test_a_new_competitor_costs_its_own_column_and_row(tmp_path: Path, make_run:
         new = work(tmp_path, name)[before[name] :]
         kinds = [request.kind for request in new]
         assert kinds.count(RequestKind.MINE) == 0
-        assert kinds.count(RequestKind.ANSWER) == CURATED
+        assert kinds.count(RequestKind.ANSWER) == CURATED + 1
         # Its instructions against the two others; and each of theirs against it. Both orders.
-        assert kinds.count(RequestKind.JUDGE) == (2 + 2) * CURATED * 2 + PROBE
+        assert kinds.count(RequestKind.JUDGE) == (2 + 2) * CURATED * 2 + 3 * PROBE
         assert (kinds.count(RequestKind.GRADE) > 0) == (name == "m0")
     newcomer = [request.kind for request in work(tmp_path, "m3")]
     assert newcomer.count(RequestKind.MINE) == 30
-    # Its first Job asks for all that comes, and the first of each stage for its own.
-    assert newcomer.count(RequestKind.ANSWER) == 4 * CURATED + 1 + 1
+    # Its first Job asks for all that comes, each later one for its own stage.
+    assert newcomer.count(RequestKind.ANSWER) == 4 * (CURATED + 1) + 1
     assert newcomer.count(RequestKind.GRADE) == 0
-    assert newcomer.count(RequestKind.JUDGE) == 3 * 2 * CURATED * 2 + 2 * PROBE
+    assert newcomer.count(RequestKind.JUDGE) == 3 * (2 * CURATED * 2 + PROBE) + PROBE
     assert asked_twice(sorted(tmp_path.glob("*.jsonl"))).asked_twice == 0
 
     finished = (run.models_started(), {path: path.stat().st_size for path in tmp_path.glob("*.jsonl")})

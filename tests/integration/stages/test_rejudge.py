@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(240)
 
 PLAYERS, JUDGES = ("m0", "m1", "m2"), ("j0", "j1")
 CURATED = 4  # instructions of each player
-PROBE = 4  # verdicts that a judge is asked for before anything else
+PROBE = 4  # verdicts that a judge is asked for before those on one attacker's instructions
 
 
 def document(logs: Path, judges: int) -> dict[str, Any]:
@@ -81,11 +81,11 @@ def test_another_jury_over_the_same_answers(runs: tuple[LocalRun, LocalRun], tmp
     assert second.models_started() == set(JUDGES)  # nothing is mined, graded or answered: no player is needed
     assert {name: work(logs, name) for name in PLAYERS} == before
     # Each instruction is fought over by its attacker and both others, in both orders; no answer was void. Each player
-    # is asked for one answer by its first Job, and for one by the first that answers.
+    # is asked for one answer by its first Job, and for one at the beginning of those on one attacker's instructions.
     instructions = CURATED * len(PLAYERS)
-    assert total[RequestKind.ANSWER] == len(PLAYERS) * (instructions + 1 + 1)
+    assert total[RequestKind.ANSWER] == len(PLAYERS) * (instructions + 1 + len(PLAYERS))
     for name in JUDGES:
-        assert work(logs, name) == {RequestKind.JUDGE: instructions * 2 * 2 + PROBE}
+        assert work(logs, name) == {RequestKind.JUDGE: instructions * 2 * 2 + len(PLAYERS) * PROBE}
     assert stored_before <= stored(second)
     assert {key.partition("/")[0] for key in stored(second) - stored_before} == {
         "judge",

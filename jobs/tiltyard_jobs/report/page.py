@@ -61,7 +61,7 @@ def view(given: ReportInput) -> dict[str, Any]:
         "enough": ENOUGH,
         "difficulty": difficulty(given),
         "funnel": funnel_table(data.funnels),
-        "instructions": visible(given.instructions),
+        "instructions": visible(given.instructions, 400),
         "noted": noted(data.funnels),
         "task_types": task_types(data.funnels),
         "benchmarks": benchmark_tables(given.benchmarks),

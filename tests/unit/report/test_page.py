@@ -232,3 +232,11 @@ def test_text_has_contrast_on_every_ground(scheme: int) -> None:
         small = [0.85 * ink + 0.15 * under for ink, under in zip(rgb(colours["text"]), (red, green, blue), strict=True)]
         assert contrast((small[0], small[1], small[2]), (red, green, blue)) >= 4.5, heat
     assert contrast(rgb(colours["mark"]), page) >= 3
+
+
+def test_the_line_about_the_instructions_is_whole() -> None:
+    line = (
+        "2000 mined, 250 used: 792 left out by curation.diversity, 691 of a difficulty that is not kept, 206 near"
+        " duplicates, 19 Empty, 18 TooShort, 16 NoRequest, 7 AssistantVoice, 1 Truncated; cut off: 45 answers, 12 marks"
+    )
+    assert f"<p>Instructions: {line}.</p>" in render(sample()._replace(instructions=line))

@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -16,6 +17,8 @@ from pathlib import Path
 
 import boto3
 from botocore.config import Config
+
+from cluster.processes import die_with_parent
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _HEALTH = "/healthz"
@@ -97,9 +100,16 @@ class S3Server:
         """Start, and wait until it answers."""
         assert self._process is None, "the server runs already"
         environment = {**os.environ, "ROOT_ACCESS_KEY_ID": self.access_key, "ROOT_SECRET_ACCESS_KEY": self.secret_key}
+        # A test run that is cut off leaves nothing. The kernel means the thread, and others end before the test.
+        lasting = threading.current_thread() is threading.main_thread()
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [str(build()), *self._command], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [str(build()), *self._command],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=die_with_parent() if lasting else None,
             )
         self._wait_until_ready()
 

@@ -106,7 +106,6 @@ def sample(
         best_alone=round(players[0].gold / sum(player.gold for player in players), 6),
         alpha=0.7,
         k=40,
-        bootstrap=1000,
     )
     return ReportInput(
         tournament="code-experts",

@@ -80,12 +80,6 @@ class JudgeReportCard(Contract):
     family_battles: int = 0
     votes_for: dict[str, float] = Field(default_factory=dict)
 
-    @property
-    def marked(self) -> bool:
-        """Whether any number is marked."""
-        columns = (self.first_position, self.scale, self.length, self.family)
-        return any(one is not None and one.marked for one in columns)
-
 
 class WithoutJudges(Contract):
     """The ratings without the votes of some judges; None for a player that then has no battle."""
@@ -114,7 +108,7 @@ class Standings(Contract):
         unjudged: instructions without a gold answer.
         best_alone: share of instructions whose gold answer is the leader's: what picking the best model would get.
         gold: the rule that chose the gold answers.
-        alpha: weight of the global score in the final scores; `k` is Elo's, `bootstrap` the number of resamples.
+        alpha: weight of the global score in the final scores; `k` is Elo's.
     """
 
     players: tuple[PlayerStanding, ...]
@@ -139,7 +133,6 @@ class Standings(Contract):
     gold: GoldRule = "Mean"
     alpha: float
     k: float
-    bootstrap: int
 
 
 class Funnel(Contract):

@@ -56,7 +56,6 @@ def standings_of(ballots: Ballots, rated: Rated, roster: Roster, recipe: RateRec
         gold=recipe.gold,
         alpha=float(recipe.alpha),
         k=float(recipe.k),
-        bootstrap=recipe.bootstrap,
     )
 
 

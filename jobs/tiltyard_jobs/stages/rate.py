@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from tiltyard_jobs.contracts.layout import Seal
 from tiltyard_jobs.contracts.recipes import Lineup, RateRecipe
 from tiltyard_jobs.results.ballots import Roster, read_ballots, sources_of
-from tiltyard_jobs.results.by_place import by_place
-from tiltyard_jobs.results.marked_judges import marked_judges
+from tiltyard_jobs.results.doubts import doubts
 from tiltyard_jobs.results.rated import rate_ballots, require_instructions, require_opinions
 from tiltyard_jobs.results.run_tables import RATINGS, SCORES
 from tiltyard_jobs.results.shortfalls import accounts, shortfalls
@@ -51,11 +50,7 @@ def _rate(context: ShardContext[RateRecipe]) -> Outcome:
         {name: folder / f"{name}.{kind}" for name, kind in FILES.items()},
         rows=len(ballots.ids) * len(roster.players),
     )
-    notes = (
-        *shortfalls(accounts(replies_of(context.artifacts, lineup))),
-        *by_place(standings.judges),
-        *marked_judges(standings),
-    )
+    notes = (*shortfalls(accounts(replies_of(context.artifacts, lineup))), *doubts(standings))
     return Outcome(rows=seal.rows, leaderboard=leaderboard_of(standings), notes=notes)
 
 

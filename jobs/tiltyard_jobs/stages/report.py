@@ -8,10 +8,8 @@ from tiltyard_jobs.contracts.recipes import BASE_MODEL, TRAINED_MODEL, PromptsRe
 from tiltyard_jobs.report.inputs import ReportInput, count_stages, read_samples, survey
 from tiltyard_jobs.report.page import render
 from tiltyard_jobs.results.benchmarks import read_gains, read_scores
-from tiltyard_jobs.results.by_place import by_place
 from tiltyard_jobs.results.documents import DataSummary, Manifest, Standings, read_curve, read_document
-from tiltyard_jobs.results.level import level
-from tiltyard_jobs.results.marked_judges import marked_judges
+from tiltyard_jobs.results.doubts import doubts
 from tiltyard_jobs.results.run_folder import (
     BENCHMARKS,
     LEADERBOARD,
@@ -59,7 +57,7 @@ def _report(context: ShardContext[ReportRecipe]) -> Outcome:
     pace.step()
     files = sealed_files(artifacts, recipe.ratings, recipe.dataset)
     fell_short = shortfalls(accounts((one.role, artifacts.require(one.ref)) for one in recipe.artifacts))
-    notes = (*level(standings), *fell_short, *by_place(standings.judges), *marked_judges(standings))
+    notes = (*fell_short, *doubts(standings))
     document = leaderboard_document(recipe.tournament, run, standings)
     files.append(written_file(context.work_dir, LEADERBOARD, document))
     pace.step()

@@ -12,7 +12,7 @@ import orjson
 from support import virtual_time
 from tiltyard_jobs.llm.client import ModelClient, Sampling
 from tiltyard_jobs.llm.retry import RetryPolicy
-from tiltyard_jobs.llm.transport import NobodyListens, Reply, TransportError
+from tiltyard_jobs.llm.transport import ConnectionCut, NobodyListens, Reply, TransportError
 
 SAMPLING = Sampling(temperature=0.0, top_p=1.0, max_tokens=8)
 Answer = Callable[[str, dict[str, Any]], Reply | TransportError]
@@ -75,16 +75,25 @@ class MortalServer(SimulatedServer):
         killers: the prompts that it dies of.
         down: seconds until it is back.
         last_words: its answer to what is under way when it dies.
+        closing: seconds for which its socket still takes connections then, and cuts them.
     """
 
     def __init__(
-        self, killers: frozenset[str], *, down: float, last_words: Reply | TransportError, latency: float = 0.1
+        self,
+        killers: frozenset[str],
+        *,
+        down: float,
+        last_words: Reply | TransportError,
+        latency: float = 0.1,
+        closing: float = 0.0,
     ) -> None:
         super().__init__(lambda *_: completion(), latency)
         self._killers = killers
         self.down = down
         self._last_words = last_words
         self._back_at = 0.0
+        self._closing = closing
+        self._closed_at = 0.0
         self.deaths = 0
 
     async def post(self, path: str, body: bytes) -> Reply:
@@ -94,6 +103,7 @@ class MortalServer(SimulatedServer):
         if self.deaths == lives and orjson.loads(body)["prompt"] in self._killers:
             self.deaths += 1
             self._back_at = virtual_time.now() + self.down
+            self._closed_at = virtual_time.now() + self._closing
         if self.deaths == lives:
             return reply
         if isinstance(self._last_words, TransportError):
@@ -105,5 +115,7 @@ class MortalServer(SimulatedServer):
         return await super().get(path)
 
     def _require_up(self) -> None:
+        if virtual_time.now() < self._closed_at:
+            raise ConnectionCut("cut")
         if virtual_time.now() < self._back_at:
             raise NobodyListens("no connection")

@@ -54,6 +54,9 @@ from tiltyard_jobs.llm.usage import Usage, usage_of
 # Below a clock's resolution a wait might never end.
 SHORTEST_SLEEP = 0.001
 
+# After a cut: how often to look whether the server listens, as long as these looks are cut too, and the pause between.
+LOOKS, LOOK_PAUSE = 10, 0.05
+
 # So many retries count against a record without asking whether the endpoint answers others.
 UNASKED_RETRIES = 3
 
@@ -250,11 +253,16 @@ class Caller:
             if max(self._looked_at, self._refused_at) >= since:
                 return
             self._looked_at = self._clock()
-            try:
-                await self._transport.get(self._models_path)
-            except NobodyListens:
-                self._refused_at = self._clock()
-            except TransportError:
+            for _ in range(LOOKS):
+                try:
+                    await self._transport.get(self._models_path)
+                except NobodyListens:
+                    self._refused_at = self._clock()
+                except ConnectionCut:  # by a process in its last moment, whose socket still took it
+                    await self._sleep(LOOK_PAUSE)
+                    continue
+                except TransportError:
+                    return
                 return
 
     async def _until_somebody_listens(self) -> None:

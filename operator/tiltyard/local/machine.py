@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from tiltyard.api import Tournament, TournamentStatus
@@ -130,6 +131,7 @@ class Machine:
                 look_again=self._again.set,
                 occupancy=occupancy,
                 fetch=self._fetch_trained if model.name == TRAINED_MODEL else None,
+                work=partial(self._work_under_way, model.name),
                 loads=self._ledger.loads[model.name],
             )
             for model in graph.models
@@ -271,6 +273,10 @@ class Machine:
         if summary.exit_code != ExitCode.COMPLETE:
             raise FetchError(f"the trained model cannot be fetched: {summary.message}")
         return folder
+
+    def _work_under_way(self, model: str) -> float:
+        """Shards' worth of work that running shards have done with a model."""
+        return sum(job.progress() for job in self._jobs.values() if job.order.bundle.model == model)
 
     def _ended(self, attempt: Attempt) -> None:
         bundle = attempt.order.bundle

@@ -18,7 +18,7 @@ from tiltyard.plan.observed import ModelPhase, ModelSeen
 POLL_SECONDS = 0.1
 HEALTH_SECONDS = 2.0
 GRACE_SECONDS = 20.0
-MAX_CRASHES = 5  # in a row, without a shard done between them
+MAX_CRASHES = 5  # in a row, without anything done between them
 
 # vLLM as a library of this machine's user: no telemetry, no look at the network for what is on disk.
 VLLM_ENVIRONMENT = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
@@ -70,6 +70,7 @@ class Server:
         look_again: called when something changed.
         occupancy: the run that it belongs to.
         fetch: brings the model to a folder of this machine first; None: it is where its uri says.
+        work: how much has been done with it, in any measure; crashes before a change of it are forgiven.
         loads: times that it was started before.
     """
 
@@ -83,11 +84,13 @@ class Server:
     look_again: Callable[[], None]
     occupancy: Occupancy | None = None
     fetch: Callable[[], Awaitable[Path]] | None = None
+    work: Callable[[], float] = lambda: 0.0
     loads: int = 0
     port: Port = field(default_factory=Port)
     phase: ModelPhase = ModelPhase.STOPPED
     message: str = ""
     _crashes: int = 0
+    _work_at_crash: float = 0.0
     _was_ready: bool = False
     _process: asyncio.subprocess.Process | None = None
     _watcher: asyncio.Task[None] | None = None
@@ -182,6 +185,8 @@ class Server:
             return  # the stop that is under way says when it is done
         # One that never came up and ended by itself does not like what it was given.
         crashed = self._was_ready or code < 0
+        if (work := self.work()) != self._work_at_crash:
+            self._crashes, self._work_at_crash = 0, work
         self._crashes += 1
         if crashed and self._crashes <= MAX_CRASHES:
             with self.log.open("a") as log:

@@ -110,6 +110,18 @@ async def test_a_start_after_a_stop_is_the_last_word(server: Server) -> None:
     assert server.loads == 2
 
 
+async def test_crashes_between_which_work_is_done_are_forgiven(server: Server) -> None:
+    done = 0.0
+    server.work = lambda: done
+    for _ in range(MAX_CRASHES + 2):
+        await server.start()
+        pid = await ready(server)
+        done += 0.1
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: server.phase is not ModelPhase.READY)
+        assert phase(server) is ModelPhase.STOPPED
+
+
 async def test_one_that_crashes_leaves_a_line_and_is_started_again_so_many_times(server: Server) -> None:
     for _ in range(MAX_CRASHES):
         await server.start()

@@ -188,6 +188,18 @@ def test_the_last_record_is_void_where_it_kills_its_server() -> None:
     assert caught.value.reason is VoidReason.KILLED_SERVER
 
 
+def test_a_server_whose_socket_outlives_it_for_a_moment_is_seen_to_die() -> None:
+    server = MortalServer(frozenset({SECRET}), down=0.12, last_words=ConnectionCut("cut"), closing=0.06)
+
+    async def main() -> None:
+        await ask(client_of(server))
+
+    with pytest.raises(RecordVoidError, match="the second time with nothing else") as caught:
+        virtual_time.run(main())
+    assert caught.value.reason is VoidReason.KILLED_SERVER
+    assert server.deaths == 2
+
+
 def test_a_server_that_does_not_come_back_was_not_killed_by_a_request() -> None:
     async def main() -> None:
         server = MortalServer(frozenset({SECRET}), down=2.0, last_words=ConnectionCut("cut"))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tiltyard_jobs.curation.task_types import RULES, TaskType, task_type
+from tiltyard_jobs.curation.task_types import RULES, Rule, TaskType, task_type
 
 EXAMPLES = {
     TaskType.GENERATION: [
@@ -81,6 +81,14 @@ ODD = ["TypeError:", "fails", "crashes", "x_fix", "3", "é", "\u017ftack trace",
 @settings(max_examples=500)
 def test_words_leave_out_no_pattern_that_matches(text: str, upper: bool) -> None:
     text = text.upper() if upper else text
+    assert task_type(text) is every_pattern_tried(text)
+
+
+@pytest.mark.parametrize("rule", [rule for rules in RULES.values() for rule in rules], ids=lambda rule: rule.pattern)
+@given(data=st.data())
+@settings(max_examples=60)
+def test_what_a_rule_matches_has_its_words(rule: Rule, data: st.DataObject) -> None:
+    text = data.draw(st.from_regex(rule.pattern, fullmatch=True))
     assert task_type(text) is every_pattern_tried(text)
 
 

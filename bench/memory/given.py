@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,8 +54,8 @@ def write(path: Path, count: int, size: int) -> None:
     rows = rows_of(count, size)
     kind = path.name.partition(".")[2]
     if kind in ("parquet", "arrow"):
-        schema = pa.schema({"id": pa.int64(), "prompt": pa.string()})
-        writer = pq.ParquetWriter(path, schema) if kind == "parquet" else pa.ipc.new_file(path, schema)
+        schema = pa.schema([pa.field("id", pa.int64()), pa.field("prompt", pa.string())])
+        writer = pq.ParquetWriter(path, schema) if kind == "parquet" else pa.ipc.new_file(str(path), schema)
         with writer:
             while batch := list(islice(rows, BATCH)):
                 writer.write_table(pa.Table.from_pylist(batch, schema=schema))
@@ -68,10 +69,11 @@ def write(path: Path, count: int, size: int) -> None:
     lines = (f"{row['prompt']}\n" if kind == "txt" else json.dumps(row) + "\n" for row in rows)
     if kind == "json":
         lines = (("[" if number == 0 else ",") + line for number, line in enumerate(lines))
-    opened: Any = {
-        "jsonl.gz": lambda: gzip.open(path, "wb", compresslevel=1),  # noqa: SIM115
-        "jsonl.zst": lambda: pa.CompressedOutputStream(str(path), "zstd"),
-    }.get(kind, lambda: path.open("wb"))()
+    openers: dict[str, Any] = {
+        "jsonl.gz": partial(gzip.open, mode="wb", compresslevel=1),
+        "jsonl.zst": pa.output_stream,
+    }
+    opened = openers.get(kind, partial(open, mode="wb"))(str(path))
     with opened as packed:
         for line in lines:
             packed.write(line.encode())
@@ -93,7 +95,8 @@ def measure(kind: str, rows: int, size: int) -> Measured:
         write(path, rows, size)
         command = [sys.executable, __file__, "--child", str(path)]
         output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        return Measured(*json.loads(output), path.stat().st_size / (1 << 20))
+        peak, seconds = json.loads(output)
+        return Measured(peak, seconds, path.stat().st_size / (1 << 20))
 
 
 def main() -> None:

@@ -12,7 +12,8 @@ from tiltyard_jobs.records import instruction_id
 from tiltyard_jobs.results.stage_tables import INSTRUCTIONS
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.tables import TableWriter
-from tiltyard_jobs.usertexts import GivenText, Pick, Texts, read_texts
+from tiltyard_jobs.textrows import GivenText
+from tiltyard_jobs.usertexts import Pick, Texts, read_texts
 
 FIELD = "spec.instructions.from"
 

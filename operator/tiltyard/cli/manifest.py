@@ -81,22 +81,25 @@ def given_with_files(given: GivenInstructions, folder: Path, competitors: int) -
         NoFilesError: a folder or a pattern stands for nothing.
     """
     paths = files_of(folder, given.uri) if given.uri is not None else None
-    several = given.files if paths is None else tuple(TextFile(uri=path.as_uri()) for path in paths)
-    files = several or (TextFile.model_construct(uri=given.uri, sha256=given.sha256),)
-    uris = [absolute_uri(folder, file.uri) for file in files]
-    looks = [look_at(uri) for uri in uris]
-    known = [
-        file.model_copy(update={"uri": uri, "sha256": file.sha256 or (look.sha256 if look else None)})
-        for file, uri, look in zip(files, uris, looks, strict=True)
-    ]
-    update: dict[str, object] = {"uri": None, "files": tuple(known)}
-    if not several:
-        update = {"uri": known[0].uri, "sha256": known[0].sha256}
-    rows = [look.rows for look in looks if look is not None and look.rows is not None]
-    if (taken := given.limit or given.sample) is not None or (len(rows) == len(files) and sum(rows)):
-        least = min(count for count in (taken, sum(rows) if len(rows) == len(files) else None) if count)
+    files = given.files if paths is None else tuple(TextFile(uri=path.as_uri()) for path in paths)
+    update: dict[str, object]
+    if given.uri is not None and not files:
+        uri = absolute_uri(folder, given.uri)
+        looks = [look_at(uri)]
+        update = {"uri": uri, "sha256": given.sha256 or (looks[0].sha256 if looks[0] else None)}
+    else:
+        uris = [absolute_uri(folder, file.uri) for file in files]
+        looks = [look_at(uri) for uri in uris]
+        known = [
+            file.model_copy(update={"uri": uri, "sha256": file.sha256 or (look.sha256 if look else None)})
+            for file, uri, look in zip(files, uris, looks, strict=True)
+        ]
+        update = {"uri": None, "files": tuple(known)}
+    rows = [None if look is None else look.rows for look in looks]
+    all_rows = None if None in rows else sum(count or 0 for count in rows)
+    if bounds := [count for count in (given.limit, given.sample, all_rows) if count]:
         # Dealt out in turn, or in the worst case all of one competitor.
-        most = least if given.attacker_field else -(-least // competitors)
+        most = min(bounds) if given.attacker_field else -(-min(bounds) // competitors)
         update["per_competitor"] = min(given.per_competitor, most)
     return given.model_copy(update=update)
 

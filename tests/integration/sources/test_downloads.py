@@ -6,70 +6,25 @@ import gzip
 import hashlib
 import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import ClassVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from support.certificates import self_signed, tls_of
+from support.certificates import self_signed
+from support.file_server import FileServer
+from support.s3server import S3Server
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.download import download
 from tiltyard_jobs.errors import ConfigurationError, TransientError
+from tiltyard_jobs.store import open_store
 from tiltyard_jobs.usertexts import check_texts, read_texts
 
 STORE = StoreRef(uri="file:///nowhere")
 LINES = "".join(json.dumps({"prompt": text}) + "\n" for text in ("Sort.", "Über Bäume?")).encode()
 DIGEST = hashlib.sha256(LINES).hexdigest()
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-
-
-class Server:
-    """A server whose replies are set by path: bytes, a status, or where it leads; it remembers what it was asked."""
-
-    def __init__(self, certificate: tuple[Path, Path] | None) -> None:
-        self.replies: dict[str, bytes | int | str] = {}
-        self.asked: list[tuple[str, str | None]] = []
-        self.cut: set[str] = set()
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version: ClassVar[str] = "HTTP/1.0"
-
-            def do_GET(self) -> None:
-                server.asked.append((self.path, self.headers.get("Authorization")))
-                reply = server.replies.get(self.path, 404)
-                if isinstance(reply, bytes):
-                    self.send_response(200)
-                    self.send_header("Content-Length", str(len(reply)))
-                    self.end_headers()
-                    self.wfile.write(reply[: len(reply) // 2] if self.path in server.cut else reply)
-                    server.cut.discard(self.path)
-                    return
-                self.send_response(302 if isinstance(reply, str) else reply)
-                if isinstance(reply, str):
-                    self.send_header("Location", reply)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        scheme = "http"
-        if certificate is not None:
-            self._http.socket = tls_of(certificate).wrap_socket(self._http.socket, server_side=True)
-            scheme = "https"
-        self.url = f"{scheme}://127.0.0.1:{self._http.server_address[1]}"
-        self._thread = Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05})
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
 
 
 @pytest.fixture
@@ -80,8 +35,8 @@ def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, 
 
 
 @pytest.fixture
-def hub(certificate: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    server = Server(certificate)
+def hub(certificate: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
+    server = FileServer(certificate)
     monkeypatch.setenv("HF_ENDPOINT", f"{server.url}/")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
     for variable in ("HF_TOKEN", "HF_TOKEN_PATH"):
@@ -91,15 +46,15 @@ def hub(certificate: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.fixture
-def elsewhere(certificate: tuple[Path, Path]) -> Iterator[Server]:
-    server = Server(certificate)
+def elsewhere(certificate: tuple[Path, Path]) -> Iterator[FileServer]:
+    server = FileServer(certificate)
     yield server
     server.stop()
 
 
 @pytest.fixture
-def plain() -> Iterator[Server]:
-    server = Server(None)
+def plain() -> Iterator[FileServer]:
+    server = FileServer(None)
     yield server
     server.stop()
 
@@ -122,7 +77,7 @@ def texts(uri: str, sha256: str | None = None) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "sub/ä b.jsonl.gz", "a.parquet"])
-def test_a_file_on_the_hub(hub: Server, tmp_path: Path, name: str) -> None:
+def test_a_file_on_the_hub(hub: FileServer, tmp_path: Path, name: str) -> None:
     data = parquet(tmp_path) if name.endswith("parquet") else LINES
     address = resolve(name.replace("ä b", "%C3%A4%20b"))
     hub.replies[address] = gzip.compress(data, mtime=0) if name.endswith("gz") else data
@@ -134,7 +89,7 @@ def test_a_file_on_the_hub(hub: Server, tmp_path: Path, name: str) -> None:
 
 
 def test_the_token_goes_to_the_hub_alone(
-    hub: Server, elsewhere: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hub: FileServer, elsewhere: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.replies[resolve("a.jsonl")] = f"{elsewhere.url}/blob"
     hub.replies[resolve("b.jsonl")] = resolve("c.jsonl")
@@ -145,7 +100,8 @@ def test_the_token_goes_to_the_hub_alone(
     for variable, token in ((None, "left by hf auth login"), ("hf_own", "hf_own")):
         if variable is not None:
             monkeypatch.setenv("HF_TOKEN", variable)
-        hub.asked.clear(), elsewhere.asked.clear()
+        hub.asked.clear()
+        elsewhere.asked.clear()
         assert len(texts(on_hub("a.jsonl"), DIGEST)) == len(texts(on_hub("b.jsonl"), DIGEST)) == 2
         bearer = f"Bearer {token}"
         assert hub.asked == [(resolve(f"{name}.jsonl"), bearer) for name in "abc"]
@@ -154,7 +110,7 @@ def test_the_token_goes_to_the_hub_alone(
     assert elsewhere.asked[-1][1] is None
 
 
-def test_redirects_lead_to_https_alone(hub: Server, plain: Server) -> None:
+def test_redirects_lead_to_https_alone(hub: FileServer, plain: FileServer) -> None:
     plain.replies["/a.jsonl"] = LINES
     hub.replies[resolve("a.jsonl")] = f"{plain.url}/a.jsonl"
     with pytest.raises(ConfigurationError, match=r" leads to http://127\.0\.0\.1:\d+, and not to https://: it is not"):
@@ -179,7 +135,7 @@ def test_redirects_lead_to_https_alone(hub: Server, plain: Server) -> None:
     ],
 )
 def test_what_a_server_refuses(
-    hub: Server, status: int, token: str | None, sentence: str, monkeypatch: pytest.MonkeyPatch
+    hub: FileServer, status: int, token: str | None, sentence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if token is not None:
         monkeypatch.setenv("HF_TOKEN", token)
@@ -190,7 +146,7 @@ def test_what_a_server_refuses(
     assert len(hub.asked) == 1
 
 
-def test_what_passes_is_tried_again(hub: Server, tmp_path: Path) -> None:
+def test_what_passes_is_tried_again(hub: FileServer, tmp_path: Path) -> None:
     waits: list[float] = []
     address, path = resolve("a.jsonl"), tmp_path / "a.jsonl"
     hub.replies[address] = LINES
@@ -204,7 +160,7 @@ def test_what_passes_is_tried_again(hub: Server, tmp_path: Path) -> None:
     assert waits == [1.0, 1.0, 2.0, 4.0]
 
 
-def test_another_content_and_too_much_of_it(hub: Server, tmp_path: Path) -> None:
+def test_another_content_and_too_much_of_it(hub: FileServer, tmp_path: Path) -> None:
     hub.replies["/a.jsonl"] = LINES
     with pytest.raises(ConfigurationError, match=rf"a\.jsonl has the SHA-256 digest {DIGEST}, not {'0' * 64}: another"):
         texts(f"{hub.url}/a.jsonl", "0" * 64)
@@ -214,14 +170,39 @@ def test_another_content_and_too_much_of_it(hub: Server, tmp_path: Path) -> None
         download(f"{hub.url}/large", tmp_path / "large", largest=1 << 20)
 
 
-def test_a_certificate_that_nobody_signed(hub: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_certificate_that_nobody_signed(hub: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
     with pytest.raises(ConfigurationError, match=r"the certificate of 127\.0\.0\.1:\d+ is not trusted .*: name "):
         download(on_hub("a.jsonl"), tmp_path / "a.jsonl")
     assert hub.asked == []
 
 
-def test_a_hub_that_is_not_there(hub: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_that_is_not_there(hub: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(TransientError, match=r"^hf://.* cannot be fetched from 127\.0\.0\.1:9: "):
         download(on_hub("a.jsonl"), tmp_path / "a.jsonl", sleep=lambda _: None)
+
+
+def test_a_prefix_and_a_pattern_of_a_bucket(credentials: S3Server, s3_uri: str) -> None:
+    ref = StoreRef(uri=s3_uri, endpoint=credentials.endpoint)
+    store = open_store(ref)
+    for name, text in (("b.jsonl", "B"), ("a.jsonl", "A"), ("more/c.jsonl", "C"), (".d.jsonl", "D")):
+        store.put(f"in/{name}", json.dumps({"prompt": text}).encode())
+    store.put("in/README.md", b"no prompts")
+    store.put("inner.jsonl", json.dumps({"prompt": "E"}).encode())
+    store.close()
+
+    def rows(path: str) -> list[tuple[str, str, int]]:
+        return [(one.text, one.file, one.row) for one in read_texts(f"{s3_uri}/{path}", "prompt", ref).given()]
+
+    assert rows("in/") == [("A", "a.jsonl", 0), ("B", "b.jsonl", 0), ("C", "more/c.jsonl", 0)]
+    assert rows("in/[ab].jsonl") == [("A", "a.jsonl", 0), ("B", "b.jsonl", 0)]
+    assert rows("in/a.jsonl") == [("A", "", 0)]
+    for path, sentence in (
+        ("gone/", "for no file that can be read: check the prefix"),
+        ("gone.jsonl", "does not exist"),
+    ):
+        with pytest.raises(ConfigurationError, match=rf"{path} .*{sentence}$"):
+            rows(path)
+    with pytest.raises(ConfigurationError, match=r"in/ stands for several files, and sha256 is the digest of one$"):
+        read_texts(f"{s3_uri}/in/", "prompt", ref, sha256="0" * 64)

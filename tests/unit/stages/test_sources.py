@@ -7,6 +7,7 @@ import gzip
 import json
 import random
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def test_a_sample_hangs_on_the_rows_and_the_seed_alone(tmp_path: Path, own_ids: 
     def taken(rows: list[dict[str, Any]], seed: int = 0, count: int = 20) -> list[str]:
         half = len(rows) // 2
         files = written(tmp_path, a=rows[:half], b=rows[half:])
-        columns = {"id": "id"} if own_ids else {}
+        columns: dict[str, Any] = {"id": "id"} if own_ids else {}
         pick = Pick(sample=sample(count, seed))
         return [one.text for one in read_texts("", "text", STORE, files=files, pick=pick, **columns).given()]
 
@@ -121,17 +122,14 @@ def long_rows() -> list[dict[str, Any]]:
 def test_long_files_come_out_whole(tmp_path: Path, name: str) -> None:
     rows = long_rows()
     lines = "".join(json.dumps(row) + "\n" for row in rows)
-    data = {
-        "json": lambda: json.dumps(rows, indent=1 if name[0] == "a" else None, ensure_ascii=name[0] == "b"),
-        "csv": lambda: (
-            "text,n\r\n" + "".join(f'"{r["text"].replace(chr(34), chr(34) * 2)}",{r["n"]}\r\n' for r in rows)
-        ),
-    }.get(name.rpartition(".")[2], lambda: lines)()
-    packed = {
-        "gz": lambda data: gzip.compress(data, mtime=0),
-        "zst": lambda data: pa.compress(data, codec="zstd", asbytes=True),
-        "bz2": bz2.compress,
-    }.get(name.rpartition(".")[2], bytes)(data.encode())
+    kind = name.rpartition(".")[2]
+    if kind == "json":
+        lines = json.dumps(rows, indent=1 if name[0] == "a" else None, ensure_ascii=name[0] == "b")
+    elif kind == "csv":
+        lines = "text,n\r\n" + "".join(f"{quoted(row['text'])},{row['n']}\r\n" for row in rows)
+    packers: dict[str, Any] = {"gz": gzip.compress, "bz2": bz2.compress}
+    packers["zst"] = partial(pa.compress, codec="zstd", asbytes=True)
+    packed = packers.get(kind, bytes)(lines.encode())
     (tmp_path / name).write_bytes(packed)
     given = list(read_texts((tmp_path / name).as_uri(), "text", STORE).given())
     assert [one.text for one in given] == [row["text"] for row in rows]
@@ -202,7 +200,7 @@ def test_arrow_files_of_one_large_batch(tmp_path: Path, packed: bool) -> None:
     table = pa.table({"text": [f"text {number}" for number in range(5000)], "other": list(range(5000))})
     for name, new in (("file", pa.ipc.new_file), ("stream", pa.ipc.new_stream)):
         path = tmp_path / f"{name}.arrow"
-        with new(path, table.schema) as writer:
+        with new(str(path), table.schema) as writer:
             writer.write_table(table)
         if packed:
             path.write_bytes(gzip.compress(path.read_bytes(), mtime=0))

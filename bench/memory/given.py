@@ -54,7 +54,7 @@ def write(path: Path, count: int, size: int) -> None:
     rows = rows_of(count, size)
     kind = path.name.partition(".")[2]
     if kind in ("parquet", "arrow"):
-        schema = pa.schema([pa.field("id", pa.int64()), pa.field("prompt", pa.string())])
+        schema = pa.Table.from_pylist([{"id": 0, "prompt": ""}]).schema
         writer = pq.ParquetWriter(path, schema) if kind == "parquet" else pa.ipc.new_file(str(path), schema)
         with writer:
             while batch := list(islice(rows, BATCH)):

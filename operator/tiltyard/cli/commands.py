@@ -9,14 +9,14 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tiltyard.api import Tournament, TournamentStatus, problems_on_machine
 from tiltyard.cli import show
 from tiltyard.cli.errors import UserError
-from tiltyard.cli.manifest import load_manifest, refuse
+from tiltyard.cli.manifest import called, load_manifest, refuse
 from tiltyard.local.ledger import run_folder
 from tiltyard.local.look import look
 from tiltyard.local.machine import Machine, Settings
@@ -48,7 +48,9 @@ def validate(options: argparse.Namespace) -> int:
     """Check a manifest without looking at the world."""
     tournament = load_manifest(options.manifest)
     graph = build_graph(tournament)
-    print(f"{options.manifest}: {tournament.metadata.name} is valid ({len(graph.bundles)} bundles, run {graph.run})")
+    print(
+        f"{called(options.manifest)}: {tournament.metadata.name} is valid ({len(graph.bundles)} bundles, run {graph.run})"
+    )
     return 0
 
 
@@ -171,16 +173,6 @@ def compare(options: argparse.Namespace) -> int:
     print(f"runs                 {graph.run} and {other.run}")
     show.print_agreement(agreement)
     return 0
-
-
-COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
-    "validate": validate,
-    "plan": plan,
-    "run": run,
-    "status": status,
-    "report": report,
-    "compare": compare,
-}
 
 
 def _prepare(options: argparse.Namespace) -> tuple[Tournament, Graph, Settings]:

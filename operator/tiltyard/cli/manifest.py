@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +23,7 @@ from tiltyard.api import (
     unsupported,
 )
 from tiltyard.api.request import ParticipantRequest
+from tiltyard.api.yamlfile import MAX_BYTES
 from tiltyard.cli.modelfolders import digest_of_model
 from tiltyard.cli.textfiles import look_at
 
@@ -36,15 +38,31 @@ def load_manifest(file: Path) -> Tournament:
     Raises:
         ManifestError: all that is wrong with it, or what it asks for that this release lacks.
     """
-    tournament = load_tournament(file)
+    tournament = read_manifest(file)
     refuse(file, unsupported(tournament))
     return with_files_of(tournament, file.absolute().parent)
+
+
+def read_manifest(file: Path) -> Tournament:
+    """The tournament in a manifest, as it is written; `-` is standard input, whose folder is the working directory.
+
+    Raises:
+        ManifestError: all that is wrong with it.
+    """
+    if str(file) != "-":
+        return load_tournament(file)
+    return load_tournament(sys.stdin.buffer.read(MAX_BYTES + 1), source=called(file))
+
+
+def called(file: Path) -> str:
+    """What messages call a manifest."""
+    return "standard input" if str(file) == "-" else str(file)
 
 
 def refuse(file: Path, problems: list[Problem]) -> None:
     """Raise ManifestError where there are problems."""
     if problems:
-        raise ManifestError(str(file), problems)
+        raise ManifestError(called(file), problems)
 
 
 def absolute_uri(folder: Path, uri: str) -> str:

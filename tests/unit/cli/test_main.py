@@ -47,7 +47,6 @@ def test_a_manifest_that_cannot_be_used(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "the following arguments are required: COMMAND"),
         (["run", "x.yaml", "--workers", "0"], "argument --workers: must be 1 or more, given 0"),
         (["run", "x.yaml", "--workers", "many"], "argument --workers: "),
         (["render", "x.yaml", "-n", "A_b"], "argument -n/--namespace: must be a DNS label of at most 63 characters"),
@@ -62,6 +61,8 @@ def test_a_manifest_that_cannot_be_used(
         (["plan", "x.yaml", "--out", "s3://"], "--out: must be a folder, file:///PATH or s3://BUCKET/PREFIX, given s3"),
         (["report", "x.yaml", "--out", "file://./x"], "--out: must be a folder, file:///PATH or s3://BUCKET/PREFIX"),
         (["plan", "x.yaml", "--output", "xml"], "argument --output: invalid choice: 'xml'"),
+        (["plan", "x.yaml", "--prom"], "unrecognized arguments: --prom"),
+        (["--vers"], "the following arguments are required: COMMAND"),
     ],
 )
 def test_a_command_line_that_cannot_be_used(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -23,6 +24,10 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**{"allow_abbrev": False, "formatter_class": Formatter, **given})
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """As argparse does, which keeps it to itself if this fails."""
+        print(message, end="", file=file or sys.stderr)
 
 
 def add_manifest(command: argparse.ArgumentParser) -> None:
@@ -45,6 +50,20 @@ def add_place(command: argparse.ArgumentParser) -> None:
         " spec.output, or else of AWS's own variables",
     )
     add_state(command)
+
+
+def add_output(command: argparse.ArgumentParser) -> None:
+    """`-o`, `-q` and `-v`."""
+    command.add_argument(
+        "-o",
+        "--output",
+        choices=["table", "json", "yaml"],
+        default="table",
+        help="the form of the result on standard output (default: table); `tiltyard schema` has the schemas",
+    )
+    amount = command.add_mutually_exclusive_group()
+    amount.add_argument("-q", "--quiet", action="store_true", help="print nothing but the result and what is wrong")
+    amount.add_argument("-v", "--verbose", action="store_true", help="print details, too")
 
 
 def named_path(text: str) -> tuple[str, str]:

@@ -10,10 +10,21 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from tiltyard.cli.arguments import EXAMPLES, Parser, add_manifest, add_place, add_state, named_path, namespace, positive
+from tiltyard.cli.arguments import (
+    EXAMPLES,
+    Parser,
+    add_manifest,
+    add_output,
+    add_place,
+    add_state,
+    named_path,
+    namespace,
+    positive,
+)
 
-WRITE, RUN, RESULTS, CLUSTER = "Write a manifest", "Run a tournament", "Look at results", "On a cluster"
-GROUPS = (WRITE, RUN, RESULTS, CLUSTER)
+WRITE, RUN, RESULTS = "Write a manifest", "Run a tournament", "Look at results"
+CLUSTER, SHELL = "On a cluster", "In your shell"
+GROUPS = (WRITE, RUN, RESULTS, CLUSTER, SHELL)
 """The groups of commands in `tiltyard --help`, in order."""
 
 
@@ -83,7 +94,10 @@ class _Version(argparse.Action):
 
 
 def _validate(command: argparse.ArgumentParser) -> None:
-    add_manifest(command)
+    command.add_argument(
+        "manifests", type=Path, nargs="+", metavar="FILE", help="Tournaments, YAML, one in each; - is standard input"
+    )
+    add_output(command)
 
 
 def _plan(command: argparse.ArgumentParser) -> None:
@@ -94,7 +108,7 @@ def _plan(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="show instead the first prompt of each kind that each model would get, word for word; asks no server",
     )
-    command.add_argument("--output", choices=["table", "json"], default="table", help="default: table")
+    add_output(command)
 
 
 def _run(command: argparse.ArgumentParser) -> None:
@@ -116,6 +130,7 @@ def _run(command: argparse.ArgumentParser) -> None:
         metavar="BENCHMARK=PATH",
         help="the interpreter that has the libraries of a benchmark's programs; may be given more than once",
     )
+    add_output(command)
     command.add_argument("--progress", choices=["auto", "bars", "lines", "none"], default="auto", help="default: auto")
 
 
@@ -125,7 +140,7 @@ def _status(command: argparse.ArgumentParser) -> None:
         "-n", "--namespace", metavar="NS", help="the Tournament's namespace on the cluster of KUBECONFIG"
     )
     add_state(command)
-    command.add_argument("--output", choices=["table", "json"], default="table", help="default: table")
+    add_output(command)
 
 
 def _report(command: argparse.ArgumentParser) -> None:
@@ -134,12 +149,66 @@ def _report(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--to", type=Path, metavar="DIR", help="copy report, tables, training data and trained model to this folder"
     )
+    add_output(command)
 
 
 def _compare(command: argparse.ArgumentParser) -> None:
     add_manifest(command)
     command.add_argument("other", type=Path, metavar="OTHER", help="the other run's manifest, with the same output")
     add_place(command)
+    add_output(command)
+
+
+def _init(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "file",
+        nargs="?",
+        type=Path,
+        default=Path("tournament.yaml"),
+        metavar="FILE",
+        help="the manifest to write, which must not exist; - prints it (default: tournament.yaml)",
+    )
+    command.add_argument(
+        "--template",
+        choices=["simulated", "one-gpu", "endpoints", "cluster"],
+        help="what to begin with; without it, the command asks",
+    )
+    command.add_argument("--name", metavar="NAME", help="the tournament's name (default: the template's)")
+    command.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="URI",
+        help="a competitor's model: hf://ORG/NAME, file:///PATH, or URL#MODEL for an endpoint; may be given more than"
+        " once (default: the template's models)",
+    )
+
+
+def _completion(command: argparse.ArgumentParser) -> None:
+    command.add_argument("shell", choices=["bash", "zsh", "fish"], help="the shell")
+
+
+def _explain(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "path",
+        nargs="?",
+        default="",
+        metavar="FIELD",
+        help="such as spec.battles.verdict (default: the whole manifest)",
+    )
+    command.add_argument("--recursive", action="store_true", help="show all fields below it, without their texts")
+
+
+def _schema(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "kind",
+        nargs="?",
+        choices=["Tournament", "Validation", "Plan", "Prompts", "Status", "Report", "Comparison"],
+        default="Tournament",
+        metavar="KIND",
+        help="Tournament (the manifest; the default), or what a command prints with -o json: Validation, Plan, Prompts,"
+        " Status, Report or Comparison",
+    )
 
 
 def _render(command: argparse.ArgumentParser) -> None:
@@ -199,12 +268,39 @@ _HERE = "tiltyard.cli.commands"
 
 COMMANDS = (
     Command(
+        "init",
+        WRITE,
+        "write a first manifest from a template",
+        "tiltyard.cli.init:init",
+        _init,
+        (
+            "tiltyard init",
+            "tiltyard init mine.yaml --template one-gpu --model hf://ORG/A --model hf://ORG/B --model hf://ORG/C",
+        ),
+    ),
+    Command(
         "validate",
         WRITE,
         "check a manifest; nothing is started",
         f"{_HERE}:validate",
         _validate,
-        ("tiltyard validate tournament.yaml",),
+        ("tiltyard validate *.yaml", "kubectl get tournament quickstart -o yaml | tiltyard validate - -o json"),
+    ),
+    Command(
+        "explain",
+        WRITE,
+        "explain a field of the manifest",
+        "tiltyard.cli.explain:explain",
+        _explain,
+        ("tiltyard explain spec.battles.verdict", "tiltyard explain spec.curation --recursive"),
+    ),
+    Command(
+        "schema",
+        WRITE,
+        "print the JSON schema of the manifest, for editors, or of what a command prints",
+        "tiltyard.cli.schema:schema",
+        _schema,
+        ("tiltyard schema > tournament.schema.json", "tiltyard schema Plan"),
     ),
     Command(
         "plan",
@@ -231,7 +327,7 @@ COMMANDS = (
         "show a run's progress, on this machine or (with -n) on a cluster",
         f"{_HERE}:status",
         _status,
-        ("tiltyard status tournament.yaml", "tiltyard status -n research quickstart"),
+        ("tiltyard status tournament.yaml", "tiltyard status -n research quickstart -o yaml"),
     ),
     Command(
         "report",
@@ -248,6 +344,18 @@ COMMANDS = (
         f"{_HERE}:compare",
         _compare,
         ("tiltyard compare first.yaml second.yaml --out results",),
+    ),
+    Command(
+        "completion",
+        SHELL,
+        "print a script with which bash, zsh or fish completes the command line",
+        "tiltyard.cli.completion:completion",
+        _completion,
+        (
+            "tiltyard completion bash > ~/.local/share/bash-completion/completions/tiltyard",
+            "tiltyard completion zsh > ~/.zfunc/_tiltyard",
+            "tiltyard completion fish > ~/.config/fish/completions/tiltyard.fish",
+        ),
     ),
     Command(
         "render",

@@ -6,11 +6,13 @@ import argparse
 import asyncio
 import json
 import os
+import shlex
 import signal
 import sys
 import tempfile
+import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from tiltyard.cli.documents import (
     Prompt,
     Prompts,
     Report,
+    Status,
     Validation,
     leaderboard_row,
     plan_document,
@@ -55,7 +58,8 @@ from tiltyard_jobs.contracts.tasks import (
     StoreRef,
 )
 
-FAILED, WRONG_INPUT = 1, 2
+FAILED, WRONG_INPUT, STOPPED = 1, 2, 3
+WATCH_SECONDS = 1.0  # between two looks at a status
 
 
 def validate(options: argparse.Namespace) -> int:
@@ -167,27 +171,55 @@ def run(options: argparse.Namespace) -> int:
             show.print_notes(status.notes)
     if status is not None:
         printer.result(status_document(status, graph.tournament, at_work=False), as_table)
-    if not failed:
-        return 0
-    return WRONG_INPUT if machine.wrong_input else FAILED
+    if failed:
+        return WRONG_INPUT if machine.wrong_input else FAILED
+    if printer.for_people and last.state is not TournamentState.SUSPENDED and str(options.manifest) != "-":
+        printer.note(f"\nNext:\n    {_report_line(options)}   # copies all results to a folder")
+    return 0
+
+
+def _report_line(options: argparse.Namespace) -> str:
+    """The command that copies the results of a run, with the options that the run was given."""
+    words = ["tiltyard", "report", str(options.manifest)]
+    for name in ("out", "state"):
+        if (value := getattr(options, name)) is not None:
+            words += [f"--{name}", str(value)]
+    return shlex.join([*words, "--to", "results"])
 
 
 def status(options: argparse.Namespace) -> int:
-    """Say how far a run is."""
+    """Say how far a run is, now or until it ends."""
+    printer = Printer.of(options)
+    look = _status_reader(options)
+    document = look()
+    if options.watch:
+        with show.progress("none" if printer.quiet else "auto") as display:
+            while document.activity == "Running":
+                display(document)
+                time.sleep(WATCH_SECONDS)
+                document = look()
+    printer.result(document, lambda: show.print_status(document))
+    if document.activity == "Interrupted":
+        return STOPPED
+    return FAILED if any(each.type == "Failed" and each.status == "True" for each in document.conditions) else 0
+
+
+def _status_reader(options: argparse.Namespace) -> Callable[[], Status]:
+    """What reads a run's status, here or on a cluster."""
     if options.namespace is not None:
-        name = str(options.manifest)
-        document = status_document(_cluster_status(options.namespace, name), name, at_work=True)
-    else:
-        tournament = load_manifest(options.manifest)
-        name, state = tournament.metadata.name, _state_folder(options, tournament)
-        run = build_graph(tournament).run
+        name, namespace = str(options.manifest), options.namespace
+        return lambda: status_document(_cluster_status(namespace, name), name, at_work=True)
+    tournament = load_manifest(options.manifest)
+    name, state, run = tournament.metadata.name, _state_folder(options, tournament), build_graph(tournament).run
+
+    def look() -> Status:
         at_work = is_occupied(state, run)  # before the status: what ends in between has written its last one
         here = _read_status(state, run)
         if here is None:
             raise UserError(_no_run(state, name, run))
-        document = status_document(here, name, at_work=at_work)
-    Printer.of(options).result(document, lambda: show.print_status(document))
-    return 0
+        return status_document(here, name, at_work=at_work)
+
+    return look
 
 
 def report(options: argparse.Namespace) -> int:

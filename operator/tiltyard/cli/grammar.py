@@ -140,6 +140,9 @@ def _status(command: argparse.ArgumentParser) -> None:
         "-n", "--namespace", metavar="NS", help="the Tournament's namespace on the cluster of KUBECONFIG"
     )
     add_state(command)
+    command.add_argument(
+        "-w", "--watch", action="store_true", help="show the progress until the run ends or stops, then its status"
+    )
     add_output(command)
 
 
@@ -327,7 +330,11 @@ COMMANDS = (
         "show a run's progress, on this machine or (with -n) on a cluster",
         f"{_HERE}:status",
         _status,
-        ("tiltyard status tournament.yaml", "tiltyard status -n research quickstart -o yaml"),
+        (
+            "tiltyard status tournament.yaml",
+            "tiltyard status tournament.yaml --watch",
+            "tiltyard status -n research quickstart -o yaml",
+        ),
     ),
     Command(
         "report",

@@ -23,6 +23,7 @@ Display = Callable[[TournamentStatus], None]
 _WIDE = 1 << 14  # in a file or a pipe nothing is cut
 _BESIDE_NAMES = 44  # columns of the leaderboard beside the names, at most
 _NAME_IN_BAR = 20
+PREFLIGHT = "Preflight"
 
 
 def _console() -> Console:
@@ -79,6 +80,7 @@ class _Bars:
         up = ", ".join(
             name for name, model in zip(names, status.models, strict=True) if model.state in ("Starting", "Ready")
         )
+        self._show_phase(status)
         for stage in status.stages:
             if stage.name not in self._tasks:
                 self._tasks[stage.name] = self._bars.add_task(
@@ -93,11 +95,21 @@ class _Bars:
             if stage.state == "Complete":
                 self._bars.stop_task(task)
 
+    def _show_phase(self, status: TournamentStatus) -> None:
+        """A phase that is no stage, such as preflight, has a bar of no length while it lasts."""
+        phase = status.phase or ""
+        if phase == PREFLIGHT and phase not in self._tasks:
+            self._tasks[phase] = self._bars.add_task(phase, total=None, note="")
+        elif phase != PREFLIGHT and (task := self._tasks.pop(PREFLIGHT, None)) is not None:
+            self._bars.remove_task(task)
+
 
 def print_status(status: Status) -> None:
     """A run's status."""
     console = _console()
     console.print(f"{status.phase} {status.progress}  run {status.run}", highlight=False)
+    if status.eta is not None and status.activity == "Running":
+        console.print(f"complete at about {status.eta.astimezone():%Y-%m-%d %H:%M}", highlight=False)
     if status.activity == "Interrupted":
         console.print("interrupted: `tiltyard run` continues from here", style="yellow", highlight=False)
     table = Table("STAGE", "STATE", "DONE", "REUSED", "ACTIVE", "VOID", box=None)

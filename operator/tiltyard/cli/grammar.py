@@ -21,6 +21,7 @@ from tiltyard.cli.arguments import (
     namespace,
     positive,
 )
+from tiltyard.cli.operator_arguments import add_operator
 
 WRITE, RUN, RESULTS = "Write a manifest", "Run a tournament", "Look at results"
 CLUSTER, SHELL = "On a cluster", "In your shell"
@@ -241,32 +242,6 @@ def _render(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _operator(command: argparse.ArgumentParser) -> None:
-    several = "may be given more than once"
-    command.add_argument(
-        "--namespace", action="append", default=[], metavar="NS", help=f"watch this namespace instead of all; {several}"
-    )
-    command.add_argument("--worker-image", required=True, metavar="IMAGE", help="the image of the workers")
-    command.add_argument(
-        "--trainer-image", default="", metavar="IMAGE", help="the image with TRL (default: --worker-image)"
-    )
-    command.add_argument("--trainer-python", metavar="PATH", help="the interpreter in that image that has TRL")
-    command.add_argument(
-        "--lm-eval-image", default="", metavar="IMAGE", help="the image with lm-eval (default: --worker-image)"
-    )
-    command.add_argument("--lm-eval-python", metavar="PATH", help="the interpreter in that image that has lm-eval")
-    command.add_argument("--worker-image-pull-policy", default="IfNotPresent", metavar="POLICY")
-    command.add_argument("--worker-image-pull-secret", action="append", default=[], metavar="NAME", help=several)
-    command.add_argument(
-        "--children", default="{}", metavar="JSON", help="the chart's value `children`: what all children have"
-    )
-    command.add_argument("--cluster-domain", default="cluster.local", metavar="DOMAIN", help="default: cluster.local")
-    command.add_argument(
-        "--port", type=int, default=8080, help="the port of /metrics, /healthz and /readyz (default: 8080)"
-    )
-    command.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
-
-
 _HERE = "tiltyard.cli.commands"
 
 COMMANDS = (
@@ -384,7 +359,7 @@ COMMANDS = (
         CLUSTER,
         "run the operator, as the Helm chart does on a cluster",
         "tiltyard.cluster.run:operate",
-        _operator,
+        add_operator,
         ("tiltyard operator --worker-image ghcr.io/tiltyard/worker:0.1.0",),
     ),
 )

@@ -47,7 +47,7 @@ def sentence_of(error: OSError) -> str | None:
     if error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     if error.errno in _NO_ROOM:
-        return f"standard output: cannot be written: {error.strerror}"
+        return f"standard output, or a file: cannot be written: {error.strerror}"
     return None
 
 

@@ -13,6 +13,8 @@ import pytest
 import yaml
 
 from support.documents import ROOT
+from tiltyard.cli.streams import sentence_of
+from tiltyard.local.ledger import write_atomically
 
 QUICK_START = ROOT / "examples/quickstart.yaml"
 TIME_OUT = 100.0
@@ -63,7 +65,18 @@ def test_a_full_disk_is_one_sentence(arguments: tuple[str, ...]) -> None:
         ended = called(*arguments, out=full)
     finally:
         os.close(full)
-    assert (ended.returncode, ended.stderr) == (1, "standard output: cannot be written: No space left on device\n")
+    assert (ended.returncode, ended.stderr) == (
+        1,
+        "standard output, or a file: cannot be written: No space left on device\n",
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_file_for_which_a_disk_has_no_room_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".status.json.next").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left on device") as refused:
+        write_atomically(tmp_path / "status.json", "{}")
+    assert sentence_of(refused.value) == f"{tmp_path / 'status.json'}: No space left on device"
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])

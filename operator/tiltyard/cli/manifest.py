@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -23,6 +24,7 @@ from tiltyard.api import (
     unsupported,
 )
 from tiltyard.api.request import ParticipantRequest
+from tiltyard.api.yamlfile import MAX_BYTES
 from tiltyard.cli.modelfolders import digest_of_model
 from tiltyard.cli.textfiles import NoFilesError, files_of, look_at
 
@@ -37,7 +39,7 @@ def load_manifest(file: Path) -> Tournament:
     Raises:
         ManifestError: all that is wrong with it, or what it asks for that this release lacks.
     """
-    tournament = load_tournament(file)
+    tournament = read_manifest(file)
     refuse(file, unsupported(tournament))
     try:
         return with_files_of(tournament, file.absolute().parent)
@@ -45,10 +47,26 @@ def load_manifest(file: Path) -> Tournament:
         raise ManifestError(str(file), [Problem("spec.instructions.from.uri", str(error))]) from None
 
 
+def read_manifest(file: Path) -> Tournament:
+    """The tournament in a manifest, as it is written; `-` is standard input, whose folder is the working directory.
+
+    Raises:
+        ManifestError: all that is wrong with it.
+    """
+    if str(file) != "-":
+        return load_tournament(file)
+    return load_tournament(sys.stdin.buffer.read(MAX_BYTES + 1), source=called(file))
+
+
+def called(file: Path) -> str:
+    """What messages call a manifest."""
+    return "standard input" if str(file) == "-" else str(file)
+
+
 def refuse(file: Path, problems: list[Problem]) -> None:
     """Raise ManifestError where there are problems."""
     if problems:
-        raise ManifestError(str(file), problems)
+        raise ManifestError(called(file), problems)
 
 
 def absolute_uri(folder: Path, uri: str) -> str:

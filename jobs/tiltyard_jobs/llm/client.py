@@ -35,7 +35,7 @@ from tiltyard_jobs.llm.reply import (
 )
 from tiltyard_jobs.llm.retry import RetryPolicy
 from tiltyard_jobs.llm.roles import Messages, SystemRole, in_user_turn
-from tiltyard_jobs.llm.thoughts import State
+from tiltyard_jobs.llm.thoughts import PAIRS, Pair, Parts, State
 from tiltyard_jobs.llm.transport import Transport
 from tiltyard_jobs.llm.usage import Usage
 
@@ -72,6 +72,7 @@ class ModelClient:
         policy: when to retry and when to give up.
         version: the path segment of the OpenAI API below the server's root.
         extra_body: members that are added to each request for text.
+        pairs: the marks of its thoughts.
         clock: monotonic seconds.
         sleep: waits.
     """
@@ -87,6 +88,7 @@ class ModelClient:
         policy: RetryPolicy | None = None,
         version: str = "v1",
         extra_body: Mapping[str, Any] = MappingProxyType({}),
+        pairs: tuple[Pair, ...] = PAIRS,
         clock: Callable[[], float] = time.monotonic,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
@@ -115,6 +117,7 @@ class ModelClient:
             sleep=sleep,
         )
         self._extra_body = extra_body
+        self._pairs = pairs
         self._lacking: set[str] = set()
         self._manner = MannerOf(self._ask_manner)
         where = f"{url}: model {model!r}"
@@ -174,7 +177,7 @@ class ModelClient:
             document["stop_token_ids"] = stop_token_ids
             document["skip_special_tokens"] = False  # so that `stop` is found where it is a special token
         reply, usage = await self._forms[self._completions].ask(_drawn(document, sampling, seed))
-        return completion_of(reply, usage, limit=sampling.max_tokens)
+        return completion_of(reply, usage, limit=sampling.max_tokens, pairs=self._pairs)
 
     async def chat(
         self,
@@ -219,24 +222,24 @@ class ModelClient:
             document["logprobs"] = True
             document["top_logprobs"] = top_logprobs
         _drawn(document, sampling, seed)
+        read = partial(chat_reply_of, json_schema=json_schema, logprobs=top_logprobs is not None, pairs=self._pairs)
         thinks = self._manner.known not in (None, Manner.PLAIN)
         if enough is not None and enough < sampling.max_tokens and not thinks:
             document["max_tokens"] = enough
             reply, usage = await self._ask_chat(document, messages)
             if not await self._lacks_room(reply):
-                return chat_reply_of(
-                    reply, usage, json_schema=json_schema, logprobs=top_logprobs is not None, limit=enough
-                )
+                return read(reply, usage, limit=enough)
             document["max_tokens"] = sampling.max_tokens
         if enough is not None and top_logprobs is not None:
             document["top_logprobs"] = min(top_logprobs, TOP_LOGPROBS_BEHIND_THOUGHTS)
         reply, usage = await self._ask_chat(document, messages)
-        parts, finish_reason = chat_parts_of(reply)
+        parts, finish_reason = self._parts(reply)
         if parts.state is State.NONE and finish_reason == "length" and await self._manner.find() is Manner.UNOPENED:
             raise thought_cut(sampling.max_tokens)
-        return chat_reply_of(
-            reply, usage, json_schema=json_schema, logprobs=top_logprobs is not None, limit=sampling.max_tokens
-        )
+        return read(reply, usage, limit=sampling.max_tokens)
+
+    def _parts(self, reply: dict[str, Any]) -> tuple[Parts, str]:
+        return chat_parts_of(reply, pairs=self._pairs)
 
     async def _generate(self, path: str, document: dict[str, Any]) -> tuple[dict[str, Any], Usage]:
         return await self._caller.ask(path, {**self._extra_body, **document})
@@ -253,7 +256,7 @@ class ModelClient:
 
     async def _lacks_room(self, reply: dict[str, Any]) -> bool:
         """Whether a reply was cut while the model thought."""
-        parts, finish_reason = chat_parts_of(reply)
+        parts, finish_reason = self._parts(reply)
         if finish_reason != "length":
             return parts.state is State.UNFINISHED  # a server that does not tell its limit
         return await self._manner.find() is not Manner.PLAIN or parts.state is not State.NONE
@@ -263,7 +266,7 @@ class ModelClient:
         sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=MANNER_TOKENS)
         try:
             reply, _ = await self._forms[self._chat].ask(_drawn(document, sampling, 0), quiet=True)
-            parts, _ = chat_parts_of(reply)
+            parts, _ = self._parts(reply)
         except RecordVoidError as error:
             if error.reason is VoidReason.UNAVAILABLE:
                 raise

@@ -131,5 +131,8 @@ def _targets(tournament: Tournament) -> tuple[Participant, ...]:
     serving = evaluation.serving
     request = ParticipantRequest(extra_body=evaluation.request.extra_body) if evaluation.request is not None else None
     return tuple(
-        Participant.model_construct(name=name, model=source, serving=serving, request=request) for name in TARGETS
+        Participant.model_construct(
+            name=name, model=source, serving=serving, request=request, thought_marks=evaluation.thought_marks
+        )
+        for name in TARGETS
     )

@@ -17,10 +17,19 @@ EXPERTS = {
     "parsed": "thoughts=reasoning_content",
     "unopened": "thoughts=unopened&fences=1",
     "plain": "numbers=1",
-    "fenced": "fences=1",
+    "own": "thoughts=inline&thoughts.opening=%7Bhm%7D&thoughts.closing=%7B%2Fhm%7D&fences=1",
 }
-THINKERS = ("inline", "parsed", "unopened")
-PARTS_OF_THOUGHTS = ("think>", "<|", "Okay, let me look", "Or is it 2?", "def thought", "Let me check that again")
+THINKERS = ("inline", "parsed", "unopened", "own")
+MARKS = {"own": {"opening": "{hm}", "closing": "{/hm}"}}
+PARTS_OF_THOUGHTS = (
+    "think>",
+    "hm}",
+    "<|",
+    "Okay, let me look",
+    "Or is it 2?",
+    "def thought",
+    "Let me check that again",
+)
 
 
 def tables(run: LocalRun) -> dict[str, list[dict[str, Any]]]:
@@ -34,6 +43,7 @@ def played(make_run: MakeRun, **spec: Any) -> LocalRun:
     document = manifest(len(EXPERTS), jobs={"shardSize": 64}, **spec)
     document["spec"]["competitors"] = [
         {"name": name, "model": {"uri": f"sim://{name}?judge.abstain=0&junk=0&{query}"}}
+        | ({"thoughtMarks": MARKS[name]} if name in MARKS else {})
         for name, query in EXPERTS.items()
     ]
     run = make_run("run", document)

@@ -202,3 +202,19 @@ def test_an_authority_is_a_file_on_one_machine_and_an_object_on_a_cluster(admiss
     assert problems_on_machine(loaded(file), folder_given=True) == []
     assert admission.refusals(file) != []
     assert admission.refusals(ref) == []
+
+
+def test_marks_of_thoughts_make_another_competitor_of_the_same_model(admission: Admission) -> None:
+    document = with_requests({}, {})
+    plain = build_graph(loaded(with_requests({}, {"extraBody": THINKS_NOT})))
+    document["spec"]["competitors"][1]["thoughtMarks"] = {"opening": "<scratchpad>", "closing": "</scratchpad>"}
+    graph = build_graph(loaded(document))
+    first, second = (player.identity() for player in loaded(document).spec.competitors)
+    assert (first.thought_marks, second.thought_marks) == ((), ("<scratchpad>", "</scratchpad>"))
+    assert first.bare == second.bare
+    assert graph.models == plain.models
+    assert admission.refusals(document) == []
+    document["spec"]["judges"] = [document["spec"]["competitors"][1] | {"name": "j"}]
+    document["spec"]["competitors"][1] = {"name": "other", "model": {"uri": "sim://other"}}
+    (problem,) = problems(document)
+    assert problem.startswith("spec.judges[0]: must not be the model of a competitor")

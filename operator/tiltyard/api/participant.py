@@ -10,7 +10,7 @@ from pydantic import Field
 from tiltyard.api.base import ApiModel
 from tiltyard.api.identity import identity_options
 from tiltyard.api.pods import KeyReference
-from tiltyard.api.request import ParticipantRequest
+from tiltyard.api.request import ParticipantRequest, authorizations
 from tiltyard.api.rules import Rule, Violation, no_file_uri
 from tiltyard.api.scalars import EndpointUrl, Line, ModelUri, ParticipantName, Prefix, Stop, WeightsUri, Word
 from tiltyard.api.serving import ModelServing
@@ -112,9 +112,7 @@ def _key_and_authorization(participant: Participant) -> Iterator[Violation]:
     endpoint, request = participant.endpoint, participant.request
     if endpoint is None or endpoint.api_key_secret_ref is None or request is None:
         return
-    for place, header in enumerate(request.headers):
-        if header.name.lower() == "authorization":
-            yield Violation(("request", "headers", place), f"{header.name} and apiKeySecretRef")
+    yield from authorizations(request)
 
 
 HEADERS_OF_ENDPOINT: Rule[Participant] = Rule(

@@ -218,3 +218,29 @@ def test_marks_of_thoughts_make_another_competitor_of_the_same_model(admission: 
     document["spec"]["competitors"][1] = {"name": "other", "model": {"uri": "sim://other"}}
     (problem,) = problems(document)
     assert problem.startswith("spec.judges[0]: must not be the model of a competitor")
+
+
+def with_embedder(request: Any, **endpoint: Any) -> dict[str, Any]:
+    document = with_requests({}, {"extraBody": THINKS_NOT})
+    server = {"url": "https://vectors.example/v1", "model": "v", **endpoint}
+    embedder = {"method": "Endpoint", "endpoint": server, "request": request}
+    document["spec"]["curation"] |= {"diversity": {"embedder": embedder}}
+    return document
+
+
+def test_an_embedder_behind_a_gate(admission: Admission) -> None:
+    header = {"name": "Authorization", "valueSecretRef": REF}
+    document = with_embedder({"headers": [header], "caBundle": {"configMapRef": {"name": "ca", "key": "ca.crt"}}})
+    assert admission.refusals(document) == []
+    assert build_graph(loaded(document)).artifacts == build_graph(loaded(with_embedder({}))).artifacts
+
+    twice = with_embedder({"headers": [header]}, apiKeySecretRef={"name": "a", "key": "b"})
+    (problem,) = problems(twice)
+    assert problem.startswith("spec.curation.diversity.embedder.request.headers[0]: must not be Authorization where")
+    assert admission.refusals(twice) != []
+
+    del document["spec"]["curation"]["diversity"]["embedder"]["endpoint"]
+    document["spec"]["curation"]["diversity"]["embedder"]["method"] = "HashedNgrams"
+    (problem,) = problems(document)
+    assert problem.startswith("spec.curation.diversity.embedder.request: must not be set without an endpoint")
+    assert admission.refusals(document) != []

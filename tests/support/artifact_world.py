@@ -195,7 +195,7 @@ class ArtifactWorld:
     def rate(self, **changes: Any) -> RateRecipe:
         """The recipe of the ratings."""
         assert self.lineup is not None
-        values = {"alpha": Decimal("0.7"), "k": Decimal(40), "bootstrap": 100, "seed": 0}
+        values = {"alpha": Decimal("0.7"), "k": Decimal(40), "seed": 0}
         return RateRecipe(lineup=self.lineup, **values | changes)
 
     def dataset(self, ratings: RateRecipe | None = None, **changes: Any) -> DatasetRecipe:

@@ -24,6 +24,7 @@ class LeaderboardRow(NamedTuple):
     matches: str
     gold: str
     gold_share: str
+    answered: str
 
 
 class Leaderboard(NamedTuple):
@@ -62,4 +63,5 @@ def _row(one: PlayerStanding, axis: Axis, judged: int) -> LeaderboardRow:
         matches=count(one.matches),
         gold=count(one.gold),
         gold_share=share(one.gold, judged),
+        answered=percent(one.answered),
     )

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from tiltyard_jobs.report.benchmarks import AXIS, benchmark_tables
+from tiltyard_jobs.report.breakdowns import breakdowns, control_rows
 from tiltyard_jobs.report.costs import cost_tables, token_table, void_table
 from tiltyard_jobs.report.formats import count, size, visible
 from tiltyard_jobs.report.headline import best_alone, headline, home_note, length_note
@@ -54,6 +55,8 @@ def view(given: ReportInput) -> dict[str, Any]:
         "length_note": length_note(standings),
         "home_note": home_note(standings),
         "leaderboard": leaderboard(standings),
+        "controls": control_rows(standings),
+        "breakdowns": breakdowns(standings),
         "wins": win_matrix(standings),
         "votes": vote_matrix(standings),
         "card_columns": COLUMNS,

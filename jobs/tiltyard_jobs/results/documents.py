@@ -41,6 +41,7 @@ class PlayerStanding(Contract):
     win_rate: float | None
     matches: int
     gold: int
+    answered: float | None = None
     component: int = 0
     group: int = 0
 
@@ -88,6 +89,43 @@ class WithoutJudges(Contract):
     ratings: dict[str, float | None]
 
 
+class PartStanding(Contract):
+    """A player over a part of the instructions; see `run_tables.BREAKDOWNS` for units."""
+
+    name: str
+    rank: int
+    rating: float | None
+    low: float | None
+    high: float | None
+    win_rate: float | None
+    matches: int
+    gold: int
+
+
+class Breakdown(Contract):
+    """The ratings over the instructions with one value of a column; players by rank."""
+
+    by: str
+    value: str
+    instructions: int
+    players: tuple[PartStanding, ...]
+
+
+class ControlPicks(Contract):
+    """What a simpler rule would have picked.
+
+    Attributes:
+        rule: Gold: the gold answers themselves. Ratings: the same rule with alpha 1, so without a vote on the
+            instruction. Votes: with alpha 0. Leader, Longest, MostAgreed (most like the others), Random.
+        same: share of the instructions with a gold answer in which it picks that answer.
+        win_rate: mean share of the votes that its picks won.
+    """
+
+    rule: str
+    same: float
+    win_rate: float | None
+
+
 class Standings(Contract):
     """Where all players and judges of a tournament stand.
 
@@ -107,6 +145,8 @@ class Standings(Contract):
         without_quorum: battles in which fewer than two judges voted, where three could have.
         unjudged: instructions without a gold answer.
         best_alone: share of instructions whose gold answer is the leader's: what picking the best model would get.
+        controls: simpler rules beside the gold.
+        breakdowns: the ratings by kind of instruction, difficulty, attacker and the user's own columns.
         gold: the rule that chose the gold answers.
         alpha: weight of the global score in the final scores; `k` is Elo's.
     """
@@ -130,6 +170,8 @@ class Standings(Contract):
     without_quorum: int
     unjudged: int
     best_alone: float | None
+    controls: tuple[ControlPicks, ...] = ()
+    breakdowns: tuple[Breakdown, ...] = ()
     gold: GoldRule = "Mean"
     alpha: float
     k: float

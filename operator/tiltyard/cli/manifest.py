@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -38,6 +39,8 @@ def load_manifest(file: Path) -> Tournament:
     """
     tournament = load_tournament(file)
     refuse(file, unsupported(tournament))
+    if tournament.spec.rating.bootstrap is not None:
+        print(f"warning: {file}: spec.rating.bootstrap has no effect: delete it", file=sys.stderr)
     return with_files_of(tournament, file.absolute().parent)
 
 

@@ -80,9 +80,15 @@ def build_status(
             LeaderboardRow(
                 name=row.name,
                 rating=_points(row.rating),
-                low=None if row.low is None else _points(row.low),
-                high=None if row.high is None else _points(row.high),
-                win_rate=None if row.win_rate is None else f"{row.win_rate:.2f}",
+                low=_points(row.low),
+                high=_points(row.high),
+                best_rank=row.best_rank,
+                worst_rank=row.worst_rank,
+                gap=_points(row.gap),
+                gap_low=_points(row.gap_low),
+                gap_high=_points(row.gap_high),
+                win_rate=_share(row.win_rate),
+                answered=_share(row.answered),
             )
             for row in observed.leaderboard[:LEADERBOARD_ROWS]
         ),
@@ -154,8 +160,12 @@ def waits_of(observed: Observed) -> dict[str, Wait]:
     return {what: wait for what, wait in sorted(found.items()) if wait is not None}
 
 
-def _points(value: float) -> str:
-    return f"{value:.0f}"
+def _points(value: float | None) -> str | None:
+    return None if value is None else f"{value:.0f}"
+
+
+def _share(value: float | None) -> str | None:
+    return None if value is None else f"{value:.2f}"
 
 
 def _eta(graph: Graph, observed: Observed, plan: Plan, share: float, now: float) -> datetime | None:

@@ -27,7 +27,7 @@ from tiltyard_jobs.report.instructions import (
     share_rows,
     task_types,
 )
-from tiltyard_jobs.report.jury import COLUMNS, ENOUGH, report_cards
+from tiltyard_jobs.report.jury import COLUMNS, ENOUGH, jury_worth, report_cards
 from tiltyard_jobs.report.leaderboard import leaderboard
 from tiltyard_jobs.report.matrix import vote_matrix, win_matrix
 from tiltyard_jobs.report.training import curves, gain_rows
@@ -61,6 +61,7 @@ def view(given: ReportInput) -> dict[str, Any]:
         "votes": vote_matrix(standings),
         "card_columns": COLUMNS,
         "card_rows": report_cards(standings.judges),
+        "jury_worth": jury_worth(standings),
         "enough": ENOUGH,
         "difficulty": difficulty(given),
         "funnel": funnel_table(data.funnels),

@@ -89,6 +89,27 @@ class WithoutJudges(Contract):
     ratings: dict[str, float | None]
 
 
+class JuryWorth(Contract):
+    """What the jury is worth where the higher-rated player's answer stands in for the better one; see `rating.jury`.
+
+    Attributes:
+        judges_each: judges in a battle, on average.
+        votes: the effective number of votes.
+        correlation: mean of two judges' errors.
+        right: how often the jury prefers the higher-rated player's answer, and `independent`: if errors were.
+        agreement: Krippendorff's alpha.
+        adds: by judge, how much more often the jury is right with it; marked: for sure by nothing that matters.
+    """
+
+    judges_each: float | None
+    votes: Estimate | None
+    correlation: float | None
+    right: Estimate | None
+    independent: float | None
+    agreement: float | None
+    adds: dict[str, Estimate]
+
+
 class PartStanding(Contract):
     """A player over a part of the instructions; see `run_tables.BREAKDOWNS` for units."""
 
@@ -146,6 +167,7 @@ class Standings(Contract):
         unjudged: instructions without a gold answer.
         best_alone: share of instructions whose gold answer is the leader's: what picking the best model would get.
         controls: simpler rules beside the gold.
+        jury: what the judges are worth together.
         breakdowns: the ratings by kind of instruction, difficulty, attacker and the user's own columns.
         gold: the rule that chose the gold answers.
         alpha: weight of the global score in the final scores; `k` is Elo's.
@@ -171,6 +193,7 @@ class Standings(Contract):
     unjudged: int
     best_alone: float | None
     controls: tuple[ControlPicks, ...] = ()
+    jury: JuryWorth | None = None
     breakdowns: tuple[Breakdown, ...] = ()
     gold: GoldRule = "Mean"
     alpha: float

@@ -20,6 +20,7 @@ from tiltyard_jobs.rating.covariate import CovariateRatings, home_side, with_cov
 from tiltyard_jobs.rating.elo import EloRatings, elo
 from tiltyard_jobs.rating.gold import Gold, gold_answers
 from tiltyard_jobs.rating.intervals import Intervals, intervals
+from tiltyard_jobs.rating.jury import Opinions, Worth, agreement, opinions_of, worth
 from tiltyard_jobs.rating.report_card import ReportCard, report_card
 from tiltyard_jobs.rating.votes import Tally
 from tiltyard_jobs.results.ballots import Ballots, Roster
@@ -45,6 +46,9 @@ class Rated(NamedTuple):
     breakdowns: tuple[tuple[str, Part], ...]
     """The ratings over each part of the instructions, with the column by which the part is taken."""
     card: ReportCard
+    worth: Worth
+    """Of the jury, where the higher-rated player's answer stands in for the better one."""
+    agreement: float
     without: tuple[tuple[tuple[int, ...], NDArray[np.float64]], ...]
     """For each judge with a mark, and for all of them together, the ratings without their votes."""
 
@@ -88,7 +92,7 @@ def rate_ballots(
     order = ranking(strengths, rated)
     difference = ballots.difference(battles.instruction, battles.player_a, battles.player_b)
     gold = _gold(ballots, battles, rated, home, recipe)
-    asked = ballots.verdicts
+    asked, opinions = ballots.verdicts, opinions_of(ballots.verdicts)
     card = report_card(
         asked,
         length_difference=ballots.difference(asked.instruction, asked.attacker, asked.defender),
@@ -109,8 +113,16 @@ def rate_ballots(
             (by, part) for by, values in facets.items() for part in parts_by(battles, gold.player, values)
         ),
         card=card,
+        worth=_worth(opinions, strengths.ratings),
+        agreement=agreement(opinions),
         without=tuple((judges, _ratings_without(ballots, judges, recipe)) for judges in _suspects(card)),
     )
+
+
+def _worth(opinions: Opinions, ratings: NDArray[np.float64]) -> Worth:
+    above = ratings[opinions.attacker] - ratings[opinions.defender]
+    told = np.abs(np.nan_to_num(above)) > 0.5 * 10.0**-POINTS
+    return worth(opinions.select(told), above[told] > 0)
 
 
 def _suspects(card: ReportCard) -> list[tuple[int, ...]]:

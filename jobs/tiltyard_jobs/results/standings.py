@@ -14,6 +14,7 @@ from tiltyard_jobs.rating.battles import pair_wins, ratio, sum_by
 from tiltyard_jobs.rating.breakdown import Part
 from tiltyard_jobs.rating.elo import expected_scores
 from tiltyard_jobs.rating.intervals import rank_range
+from tiltyard_jobs.rating.jury import Spread
 from tiltyard_jobs.rating.report_card import Column
 from tiltyard_jobs.results.ballots import Ballots, Roster
 from tiltyard_jobs.results.columns import POINTS, fixed, points, rounded, rounded_column
@@ -22,6 +23,7 @@ from tiltyard_jobs.results.documents import (
     ControlPicks,
     Estimate,
     JudgeReportCard,
+    JuryWorth,
     PartStanding,
     PlayerStanding,
     Standings,
@@ -66,6 +68,7 @@ def standings_of(ballots: Ballots, rated: Rated, roster: Roster, recipe: RateRec
         controls=tuple(
             ControlPicks(rule=one.name, same=fixed(one.same), win_rate=rounded(one.win_rate)) for one in rated.controls
         ),
+        jury=_jury(rated, roster),
         breakdowns=tuple(_breakdown(by, part, roster) for by, part in rated.breakdowns),
         gold=recipe.gold,
         alpha=float(recipe.alpha),
@@ -245,6 +248,30 @@ def _judges(ballots: Ballots, rated: Rated, roster: Roster) -> tuple[JudgeReport
         )
         for number, judge in enumerate(roster.judges)
     )
+
+
+def _jury(rated: Rated, roster: Roster) -> JuryWorth:
+    value, names = rated.worth, [judge.name for judge in roster.judges]
+    return JuryWorth(
+        judges_each=rounded(value.judges),
+        votes=_spread(value.votes, 0),
+        correlation=rounded(value.correlation),
+        right=_spread(value.right, len(names)),
+        independent=rounded(value.independent),
+        agreement=rounded(rated.agreement),
+        adds={
+            name: found.model_copy(update={"marked": bool(value.adds_nothing[place])})
+            for place, name in enumerate(names)
+            if (found := _spread(value.gain, place)) is not None
+        },
+    )
+
+
+def _spread(spread: Spread, place: int) -> Estimate | None:
+    value = rounded(spread.value[place])
+    if value is None:
+        return None
+    return Estimate(value=value, low=rounded(spread.low[place]), high=rounded(spread.high[place]))
 
 
 def _estimate(column: Column, judge: int) -> Estimate | None:

@@ -15,8 +15,9 @@ from typing import Any
 
 from tiltyard.api import Tournament, TournamentStatus, problems_on_machine
 from tiltyard.cli import show
+from tiltyard.cli.calibration import print_calibration
 from tiltyard.cli.errors import UserError
-from tiltyard.cli.manifest import load_manifest, refuse
+from tiltyard.cli.manifest import absolute_uri, load_manifest, refuse
 from tiltyard.local.ledger import run_folder
 from tiltyard.local.look import look
 from tiltyard.local.machine import Machine, Settings
@@ -27,11 +28,13 @@ from tiltyard.plan.graph import Graph
 from tiltyard.plan.planner import Plan, TournamentState
 from tiltyard.plan.policy import policy_of
 from tiltyard.render.tasks import first_asked, preflight_task
+from tiltyard_jobs.contracts.calibration import Calibration
 from tiltyard_jobs.contracts.layout import readable
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import RateRecipe, TrainRecipe
 from tiltyard_jobs.contracts.summary import Summary, parts_done
 from tiltyard_jobs.contracts.tasks import (
+    CalibrateTask,
     CompareTask,
     ExportTask,
     FetchTask,
@@ -173,6 +176,29 @@ def compare(options: argparse.Namespace) -> int:
     return 0
 
 
+def calibrate(options: argparse.Namespace) -> int:
+    """Say how far a run's judges can be trusted, by labels."""
+    _, graph, settings = _prepare(options)
+    with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
+        file = Path(folder, "calibration.json")
+        _look(
+            CalibrateTask(
+                tournament=graph.tournament,
+                store=settings.store,
+                ratings=graph.recipes(RateRecipe)[0],
+                labels=absolute_uri(Path.cwd(), options.labels),
+                file=str(file),
+            ),
+            settings,
+        )
+        found = Calibration.model_validate_json(file.read_bytes())
+    if options.output == "json":
+        print(json.dumps(found.model_dump(mode="json", by_alias=True), indent=2, ensure_ascii=False))
+    else:
+        print_calibration(found)
+    return 0
+
+
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "validate": validate,
     "plan": plan,
@@ -180,6 +206,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "status": status,
     "report": report,
     "compare": compare,
+    "calibrate": calibrate,
 }
 
 

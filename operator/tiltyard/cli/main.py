@@ -1,4 +1,4 @@
-"""`tiltyard validate | plan | run | status | report | compare | render | operator`."""
+"""`tiltyard validate | plan | run | status | report | compare | calibrate | render | operator`."""
 
 from __future__ import annotations
 
@@ -106,6 +106,19 @@ def parser() -> argparse.ArgumentParser:
     _manifest(compare)
     compare.add_argument("other", type=Path, metavar="OTHER", help="the other run's manifest, with the same output")
     _place(compare)
+
+    calibrate = commands.add_parser(
+        "calibrate", help="hold a run's judges against labels of yours: pairs of answers with the better one named"
+    )
+    _manifest(calibrate)
+    calibrate.add_argument(
+        "labels",
+        metavar="LABELS",
+        help="a file with the columns instruction_id, model_a, model_b and winner (model_a, model_b or tie), like"
+        " tables/battles.parquet",
+    )
+    _place(calibrate)
+    calibrate.add_argument("--output", choices=["table", "json"], default="table", help="default: table")
 
     render = commands.add_parser(
         "render",

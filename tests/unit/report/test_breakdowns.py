@@ -1,12 +1,13 @@
-"""Ratings by kind of instruction and simpler rules, as the page shows them."""
+"""Ratings by kind of instruction, simpler rules, and what the jury is worth, as the page shows them."""
 
 from __future__ import annotations
 
 from support.report_samples import FIVE, HOSTILE, sample
 from tiltyard_jobs.report.breakdowns import breakdowns, control_rows
 from tiltyard_jobs.report.headline import headline
+from tiltyard_jobs.report.jury import jury_worth
 from tiltyard_jobs.report.page import render
-from tiltyard_jobs.results.documents import Breakdown, ControlPicks, PartStanding, Standings
+from tiltyard_jobs.results.documents import Breakdown, ControlPicks, Estimate, JuryWorth, PartStanding, Standings
 
 GIVEN = sample()
 
@@ -75,3 +76,25 @@ def test_the_first_paragraph_says_that_the_votes_decide_nothing() -> None:
     assert any(line.startswith(sentence) for line in headline(with_parts(ratings=0.97)).lead)
     assert not any("decide nothing" in line for line in headline(with_parts(ratings=0.94)).lead)
     assert not any("decide nothing" in line for line in headline(GIVEN.standings).lead)
+
+
+def test_what_the_jury_is_worth() -> None:
+    name = GIVEN.standings.judges[0].name
+    jury = JuryWorth(
+        judges_each=3.0,
+        votes=Estimate(value=1.626, low=1.547, high=1.705),
+        correlation=0.42,
+        right=None,
+        independent=0.8,
+        agreement=0.52,
+        adds={
+            name: Estimate(value=-0.001, low=-0.01, high=0.009, marked=True),
+            FIVE[1]: Estimate(value=0.01, low=0.0, high=0.02),
+        },
+    )
+    told = jury_worth(GIVEN.standings.model_copy(update={"jury": jury}))
+    assert told[0].startswith("The 3.0 judges of a battle are worth 1.63 independent votes (1.55 to ")
+    assert told[1] == "Agreement beyond chance: Krippendorff's alpha is 0.52."
+    assert [line.split(" adds nothing")[0] for line in told[2:]] == [name]
+    assert jury_worth(GIVEN.standings.model_copy(update={"jury": jury.model_copy(update={"judges_each": 1.0})})) == ()
+    assert jury_worth(GIVEN.standings) == ()

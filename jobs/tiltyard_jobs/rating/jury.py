@@ -24,6 +24,7 @@ from tiltyard_jobs.rating.battles import ratio, sum_by
 from tiltyard_jobs.rating.votes import Verdicts, group
 
 GROUPS = 100
+_NOTHING = 1e-12  # of a column's squares: what rounding leaves of no spread
 LEAST_GAIN = 0.01
 """A judge adds nothing if the jury is for sure right by no more than this share more often with it."""
 
@@ -101,25 +102,23 @@ def worth(opinions: Opinions, attacker_better: NDArray[np.bool_]) -> Worth:
     opinions, attacker_better = opinions.select(told), attacker_better[told]
     right = np.where(attacker_better[:, None], opinions.share, 1.0 - opinions.share)
     judges = float(np.mean((~np.isnan(right)).sum(axis=1))) if len(right) else np.nan
-    jury = _jury(right)
-    without = np.stack([_jury(np.delete(right, judge, axis=1)) for judge in range(right.shape[1])], axis=1)
+    known = ~np.isnan(right)
+    votes, count = np.where(known, right, 0.0), known.sum(axis=1)
+    jury = _prefers(votes.sum(axis=1), count)
     # Only where it voted, and not alone, does a judge make a difference.
-    differs = np.where(np.isnan(right) | np.isnan(without), 0.0, jury[:, None] - without)
-
-    def means(rows: NDArray[np.bool_]) -> NDArray[np.float64]:
-        return np.concatenate([_column_means(right[rows]), _column_means(jury[rows, None])])
-
-    def votes(rows: NDArray[np.bool_]) -> NDArray[np.float64]:
-        return np.array([effective(judges, mean_correlation(right[rows]))])
-
+    without = _prefers(votes.sum(axis=1)[:, None] - votes, count[:, None] - known)
+    differs = np.where(known & ~np.isnan(without), jury[:, None] - without, 0.0)
+    groups = Groups.of(opinions.instruction)
     return Worth(
         battles=len(right),
         judges=judges,
-        right=jackknife(means, opinions.instruction),
-        correlation=mean_correlation(right),
-        votes=jackknife(votes, opinions.instruction),
+        right=groups.jackknife(_quotient, _counted(np.concatenate([right, jury[:, None]], axis=1))),
+        correlation=float(_correlation(groups.moments(right).sum(axis=0))),
+        votes=groups.jackknife(
+            lambda moments: np.array([effective(judges, _correlation(moments))]), groups.moments(right), summed=True
+        ),
         independent=_independent(right),
-        gain=jackknife(lambda rows: _column_means(differs[rows]), opinions.instruction),
+        gain=groups.jackknife(_quotient, _counted(differs)),
     )
 
 
@@ -130,14 +129,25 @@ def effective(judges: float, correlation: float) -> float:
 
 def mean_correlation(columns: NDArray[np.float64]) -> float:
     """Mean correlation of two columns over the rows that both have; pairs that cannot be told are left out."""
-    found = []
-    for one in range(columns.shape[1]):
-        for other in range(one):
-            both = ~np.isnan(columns[:, one]) & ~np.isnan(columns[:, other])
-            x, y = columns[both, one], columns[both, other]
-            if len(x) > 1 and np.ptp(x) > 0 and np.ptp(y) > 0:
-                found.append(float(np.corrcoef(x, y)[0, 1]))
-    return float(np.mean(found)) if found else float("nan")
+    return _correlation(_moments(columns))
+
+
+def _moments(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(4, J, J): of each two columns, over the rows that both have: their number, and the sums of x, x², and x y."""
+    known = (~np.isnan(columns)).astype(np.float64)
+    value = np.nan_to_num(columns)
+    return np.stack([known.T @ known, value.T @ known, (value**2).T @ known, value.T @ value])
+
+
+def _correlation(moments: NDArray[np.float64]) -> float:
+    number, first, square, product = moments
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = square - first**2 / number
+        spread[spread < _NOTHING * square] = np.nan
+        correlation = (product - first * first.T / number) / np.sqrt(spread * spread.T)
+    pairs = correlation[np.tril_indices(len(correlation), -1)]
+    pairs = pairs[np.isfinite(pairs)]
+    return float(pairs.mean()) if len(pairs) else float("nan")
 
 
 def agreement(opinions: Opinions) -> float:
@@ -158,36 +168,68 @@ def agreement(opinions: Opinions) -> float:
     return float(1.0 - within / total / over_all) if over_all > 0 else float("nan")
 
 
-def jackknife(statistic: Callable[[NDArray[np.bool_]], NDArray[np.float64]], instruction: NDArray[np.int64]) -> Spread:
-    """A statistic of a selection of rows with its interval; instructions are left out together.
+class Groups(NamedTuple):
+    """Battles in groups of whole instructions, of which one at a time is left out."""
 
-    Args:
-        statistic: of the rows that are selected, by a mask.
-        instruction: of each row, as ranks.
-    """
-    value = statistic(np.ones(len(instruction), dtype=np.bool_))
-    number = len(np.unique(instruction))
-    groups = min(number, GROUPS)
-    if groups < 2:
-        unknown = np.full(len(value), np.nan)
-        return Spread(value, unknown, unknown)
-    part = np.unique(instruction, return_inverse=True)[1] * groups // number
-    left = np.stack([statistic(part != one) for one in range(groups)])
-    error = np.sqrt(np.sum((left - left.mean(axis=0)) ** 2, axis=0) * (groups - 1) / groups)
-    margin = float(stdtrit(groups - 1, 0.975)) * error
-    return Spread(value, value - margin, value + margin)
+    order: NDArray[np.int64]
+    """(M,): the battles, group by group."""
+    first: NDArray[np.int64]
+    """(G,): where each group begins in that order."""
+
+    @classmethod
+    def of(cls, instruction: NDArray[np.int64]) -> Groups:
+        """At most `GROUPS` of them."""
+        names, rank = np.unique(instruction, return_inverse=True)
+        part = rank * min(len(names), GROUPS) // max(len(names), 1)
+        order = np.argsort(part, kind="stable")
+        return cls(order, np.flatnonzero(np.diff(part[order], prepend=-1)))
+
+    def moments(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(G, 4, J, J): see `_moments`, by group."""
+        found = [_moments(rows) for rows in np.split(columns[self.order], self.first[1:])]
+        return np.stack(found)
+
+    def jackknife(
+        self,
+        statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+        values: NDArray[np.float64],
+        *,
+        summed: bool = False,
+    ) -> Spread:
+        """A statistic of sums over the battles, with its interval.
+
+        Args:
+            statistic: of the sums.
+            values: (M, …) to be summed, or with `summed` (G, …), the sums of each group.
+            summed: they are.
+        """
+        number = len(self.first)
+        sums = values if summed or not number else np.add.reduceat(values[self.order], self.first)
+        total = sums.sum(axis=0)
+        value = statistic(total)
+        if number < 2:
+            unknown = np.full(len(value), np.nan)
+            return Spread(value, unknown, unknown)
+        left = np.stack([statistic(total - one) for one in sums])
+        error = np.sqrt(np.sum((left - left.mean(axis=0)) ** 2, axis=0) * (number - 1) / number)
+        margin = float(stdtrit(number - 1, 0.975)) * error
+        return Spread(value, value - margin, value + margin)
 
 
-def _jury(right: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(M,): 1 where the mean of the judges is for the better answer, 1/2 at a tie; NaN where nobody voted."""
-    known = ~np.isnan(right)
-    mean = ratio(np.where(known, right, 0.0).sum(axis=1), known.sum(axis=1).astype(np.float64))
-    return np.asarray((np.sign(np.round(mean - 0.5, 9)) + 1.0) / 2.0, dtype=np.float64)
-
-
-def _column_means(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+def _counted(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(M, 2, C): values, zero where there is none, and whether there is one."""
     known = ~np.isnan(columns)
-    return ratio(np.where(known, columns, 0.0).sum(axis=0), known.sum(axis=0).astype(np.float64))
+    return np.stack([np.where(known, columns, 0.0), known.astype(np.float64)], axis=1)
+
+
+def _quotient(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    return ratio(sums[0], sums[1])
+
+
+def _prefers(votes: NDArray[np.float64], count: NDArray[np.int64]) -> NDArray[np.float64]:
+    """1 where the mean of the votes is for the better answer, 1/2 at a tie; NaN where nobody voted."""
+    mean = ratio(votes, count.astype(np.float64))
+    return np.asarray((np.sign(np.round(mean - 0.5, 9)) + 1.0) / 2.0, dtype=np.float64)
 
 
 def _independent(right: NDArray[np.float64], steps: int = 120) -> float:
@@ -200,9 +242,10 @@ def _independent(right: NDArray[np.float64], steps: int = 120) -> float:
         np.bincount(np.rint(column[there] * steps).astype(np.int64), minlength=steps + 1) / max(int(there.sum()), 1)
         for column, there in zip(right.T, known.T, strict=True)
     ]
-    seen, counts = np.unique(known, axis=0, return_counts=True)
+    # Rows by who voted, as bits; there are 32 judges at most.
+    _, first, counts = np.unique(known @ (1 << np.arange(known.shape[1])), return_index=True, return_counts=True)
     total = 0.0
-    for who, count in zip(seen, counts, strict=True):
+    for who, count in zip(known[first], counts, strict=True):
         sums = np.ones(1)
         for judge in np.flatnonzero(who):
             sums = np.convolve(sums, spread[judge])

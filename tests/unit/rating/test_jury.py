@@ -102,3 +102,10 @@ def test_what_cannot_be_told_is_not() -> None:
     assert effective(3.0, -0.4) == 3.0  # never more votes than judges
     lone = worth(of([[1.0, 0.0]]), np.array([True]))
     assert np.isnan(lone.right.low).all()
+
+
+def test_no_battle_at_all() -> None:
+    none = worth(of(np.zeros((0, 3))), np.zeros(0, dtype=np.bool_))
+    assert none.battles == 0
+    assert np.isnan(none.votes.value).all()
+    assert np.isnan(none.right.value).all()

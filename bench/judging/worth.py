@@ -44,14 +44,10 @@ def recorded(path: str) -> tuple[Verdicts, list[Any], list[str]]:
     def column(name: str, place: list[Any]) -> NDArray[np.int64]:
         return np.array([place.index(row[name]) for row in rows])
 
-    verdicts = Verdicts(
-        column("instruction_id", ids),
-        *(column(name, names) for name in ("model_a", "model_b", "judge")),
-        np.array([row["order"] == "AB" for row in rows]),
-        np.array([VOTES.get(row["winner"], 0.5) for row in rows]),
-        players=len(names),
-        judges=len(names),
-    )
+    a, b, judge = (column(name, names) for name in ("model_a", "model_b", "judge"))
+    in_order = np.array([row["order"] == "AB" for row in rows])
+    votes = np.array([VOTES.get(row["winner"], 0.5) for row in rows])
+    verdicts = Verdicts(column("instruction_id", ids), a, b, judge, in_order, votes, len(names), len(names))
     return verdicts, ids, names
 
 

@@ -41,7 +41,7 @@ class Opinions(NamedTuple):
 
     def select(self, rows: NDArray[np.bool_]) -> Opinions:
         """Some of the battles."""
-        return Opinions(*(column[rows] for column in self))
+        return Opinions(self.instruction[rows], self.attacker[rows], self.defender[rows], self.share[rows])
 
 
 class Spread(NamedTuple):
@@ -98,7 +98,7 @@ def worth(opinions: Opinions, attacker_better: NDArray[np.bool_]) -> Worth:
         opinions: of battles whose better answer is known.
         attacker_better: (M,): it is the attacker's.
     """
-    told = ~np.isnan(opinions.share).all(axis=1)
+    told = np.any(~np.isnan(opinions.share), axis=1)
     opinions, attacker_better = opinions.select(told), attacker_better[told]
     right = np.where(attacker_better[:, None], opinions.share, 1.0 - opinions.share)
     judges = float(np.mean((~np.isnan(right)).sum(axis=1))) if len(right) else np.nan

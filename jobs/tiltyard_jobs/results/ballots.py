@@ -23,10 +23,11 @@ from numpy.typing import NDArray
 from tiltyard_jobs.contracts.layout import artifact_prefix
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import Lineup, PlayerRecipe
-from tiltyard_jobs.contracts.vocabulary import Ties, Unanswered
+from tiltyard_jobs.contracts.vocabulary import Ties, Unanswered, VoteKind
 from tiltyard_jobs.errors import PermanentError, VoidReason
 from tiltyard_jobs.rating.covariate import length_difference
 from tiltyard_jobs.rating.judge_bias import Families
+from tiltyard_jobs.rating.probability import calibrated, scales
 from tiltyard_jobs.rating.votes import Tally, Verdicts, forfeits_lose, shorter_wins, tally
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.pace import Pace
@@ -103,9 +104,9 @@ class Ballots(NamedTuple):
         both = self.answered[instruction, a] & self.answered[instruction, b]
         return np.where(both, length_difference(self.lengths[instruction, a], self.lengths[instruction, b]), 0.0)
 
-    def counted(self, ties: Ties, unanswered: Unanswered = "Void") -> Tally:
-        """The votes of each battle; what ties and missing answers are worth is the rules' to say."""
-        asked = self.verdicts
+    def counted(self, ties: Ties, unanswered: Unanswered = "Void", votes: VoteKind = "Plain") -> Tally:
+        """The votes of each battle; what they, ties and missing answers are worth is the rules' to say."""
+        asked = self.verdicts if votes == "Plain" else calibrated(self.verdicts, scales(self.verdicts))
         if ties == "Shorter":
             asked = shorter_wins(asked, self.difference(asked.instruction, asked.attacker, asked.defender))
         counted = tally(asked)

@@ -42,6 +42,8 @@ class PlayerStanding(Contract):
     matches: int
     gold: int
     answered: float | None = None
+    plain: float | None = None
+    calibrated: float | None = None
     component: int = 0
     group: int = 0
 
@@ -61,6 +63,8 @@ class JudgeReportCard(Contract):
     Attributes:
         voids: verdicts that it did not answer, by reason; those on void answers are not its own.
         shared: battles on which it is compared with two other judges or more, for `scale`, `length` and `family`.
+        vote_scale: by which its log-odds are multiplied in calibrated votes, and `vote_position`, what is taken off
+            for the answer shown first; None: they cannot be told (see `rating.probability`).
         votes_for: its votes by player.
     """
 
@@ -79,6 +83,8 @@ class JudgeReportCard(Contract):
     length: Estimate | None = None
     family: Estimate | None = None
     family_battles: int = 0
+    vote_scale: float | None = None
+    vote_position: float | None = None
     votes_for: dict[str, float] = Field(default_factory=dict)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tiltyard_jobs.contracts.recipes import RateRecipe
 from tiltyard_jobs.contracts.tasks import Limits
+from tiltyard_jobs.contracts.vocabulary import VoteKind
 from tiltyard_jobs.errors import PermanentError, VoidReason
 from tiltyard_jobs.rating.battles import Battles, WinRates, sum_by, win_rates
 from tiltyard_jobs.rating.bradley_terry import BradleyTerryRatings, bradley_terry
@@ -21,6 +22,7 @@ from tiltyard_jobs.rating.elo import EloRatings, elo
 from tiltyard_jobs.rating.gold import Gold, gold_answers
 from tiltyard_jobs.rating.intervals import Intervals, intervals
 from tiltyard_jobs.rating.jury import Opinions, Worth, agreement, opinions_of, worth
+from tiltyard_jobs.rating.probability import Scales, scales
 from tiltyard_jobs.rating.report_card import ReportCard, report_card
 from tiltyard_jobs.rating.votes import Tally
 from tiltyard_jobs.results.ballots import Ballots, Roster
@@ -49,6 +51,9 @@ class Rated(NamedTuple):
     worth: Worth
     """Of the jury, where the higher-rated player's answer stands in for the better one."""
     agreement: float
+    scales: Scales
+    by_kind: dict[VoteKind, NDArray[np.float64]]
+    """The ratings by plain and by calibrated votes; empty where no judge can be calibrated."""
     without: tuple[tuple[tuple[int, ...], NDArray[np.float64]], ...]
     """For each judge with a mark, and for all of them together, the ratings without their votes."""
 
@@ -81,7 +86,7 @@ def rate_ballots(
     Raises:
         PermanentError: not one vote was given, so there is nothing to rate.
     """
-    counted = ballots.counted(recipe.ties, recipe.unanswered)
+    counted = ballots.counted(recipe.ties, recipe.unanswered, recipe.votes)
     battles = counted.battles()
     if not len(battles.score):
         raise PermanentError(nothing_decided(ballots))
@@ -93,6 +98,7 @@ def rate_ballots(
     difference = ballots.difference(battles.instruction, battles.player_a, battles.player_b)
     gold = _gold(ballots, battles, rated, home, recipe)
     asked, opinions = ballots.verdicts, opinions_of(ballots.verdicts)
+    fitted = scales(asked)
     card = report_card(
         asked,
         length_difference=ballots.difference(asked.instruction, asked.attacker, asked.defender),
@@ -115,6 +121,8 @@ def rate_ballots(
         card=card,
         worth=_worth(opinions, strengths.ratings),
         agreement=agreement(opinions),
+        scales=fitted,
+        by_kind=_by_kind(ballots, recipe, fitted),
         without=tuple((judges, _ratings_without(ballots, judges, recipe)) for judges in _suspects(card)),
     )
 
@@ -125,6 +133,14 @@ def _worth(opinions: Opinions, ratings: NDArray[np.float64]) -> Worth:
     return worth(opinions.select(told), above[told] > 0)
 
 
+def _by_kind(ballots: Ballots, recipe: RateRecipe, fitted: Scales) -> dict[VoteKind, NDArray[np.float64]]:
+    if np.isnan(fitted.scale).all():
+        return {}
+    kinds: tuple[VoteKind, ...] = ("Plain", "Calibrated")
+    tallies = {kind: ballots.counted(recipe.ties, recipe.unanswered, kind) for kind in kinds}
+    return {kind: bradley_terry(counted.battles()).ratings for kind, counted in tallies.items()}
+
+
 def _suspects(card: ReportCard) -> list[tuple[int, ...]]:
     """Each judge with a mark, then all of them."""
     marked = tuple(np.flatnonzero(card.marked).tolist())
@@ -133,7 +149,9 @@ def _suspects(card: ReportCard) -> list[tuple[int, ...]]:
 
 def _ratings_without(ballots: Ballots, judges: tuple[int, ...], recipe: RateRecipe) -> NDArray[np.float64]:
     left = ballots.verdicts.select(~np.isin(ballots.verdicts.judge, judges))
-    return bradley_terry(ballots._replace(verdicts=left).counted(recipe.ties, recipe.unanswered).battles()).ratings
+    return bradley_terry(
+        ballots._replace(verdicts=left).counted(recipe.ties, recipe.unanswered, recipe.votes).battles()
+    ).ratings
 
 
 def ranking(ratings: BradleyTerryRatings, other: EloRatings) -> list[int]:

@@ -45,6 +45,8 @@ RATINGS = table(
         "matches": integer("battles of its in which a judge voted"),
         "gold": integer("instructions of which it wrote the gold answer"),
         "answered": real("share of the instructions that it answered"),
+        "plain": real("the rating by plain votes; null: no judge's votes can be calibrated"),
+        "calibrated": real("the rating by calibrated votes; null likewise"),
         "component": integer("ratings compare only players with the same number here", 32),
         "group": integer("between two groups of a component the votes say 'far above', but not how far", 32),
     }

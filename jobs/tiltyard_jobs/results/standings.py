@@ -184,6 +184,8 @@ def _players(ballots: Ballots, rated: Rated, roster: Roster, order: list[int]) -
             matches=int(matches[player]),
             gold=int(gold[player]),
             answered=rounded(answered[player]),
+            plain=points(rated.by_kind["Plain"][player]) if rated.by_kind else None,
+            calibrated=points(rated.by_kind["Calibrated"][player]) if rated.by_kind else None,
             component=int(rated.bradley_terry.component[player]),
             group=int(rated.bradley_terry.group[player]),
         )
@@ -239,6 +241,8 @@ def _judges(ballots: Ballots, rated: Rated, roster: Roster) -> tuple[JudgeReport
             scale=_estimate(card.scale, number),
             length=_estimate(card.length, number),
             family=_estimate(card.family, number),
+            vote_scale=rounded(rated.scales.scale[number]),
+            vote_position=rounded(rated.scales.position[number]),
             family_battles=int(card.family_battles[number]),
             votes_for={
                 player.name: fixed(votes)

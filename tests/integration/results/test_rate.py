@@ -511,3 +511,31 @@ def test_simpler_rules_beside_the_gold(tmp_path: Path) -> None:
     assert picked["Longest"] == (0.0, pytest.approx((0 + 0.5 + 1) / 3, abs=1e-6))
     assert picked["MostAgreed"] == picked["Longest"]
     assert picked["Random"] == (pytest.approx(1 / 3, abs=1e-6), pytest.approx(0.5, abs=1e-6))
+
+
+def test_votes_by_probabilities_may_be_calibrated(tmp_path: Path) -> None:
+    """Judges that see who is better, in probabilities near one half that go by place: the board shows both ratings."""
+
+    def vote(asked: Asked) -> float:
+        chance = Random(repr(asked))
+        better = 0.02 if Random(asked.row).random() < 0.7 else -0.02
+        place = 0.03 if asked.order == "AB" else -0.03
+        return 0.5 + better + chance.gauss(0, 0.01) + place
+
+    world = ArtifactWorld(tmp_path, ["ada", "bob"], neutral=THREE_JUDGES)
+    world.play({"ada": [f"Task {row}." for row in range(60)]}, vote=vote)
+    plain, first = rated(world)
+    recipe, second = rated(world, votes="Calibrated")
+    assert plain.ref.key != recipe.ref.key
+    for standings, kind in ((first, "plain"), (second, "calibrated")):
+        assert [one["rating"] for one in standings["players"]] == [one[kind] for one in standings["players"]]
+        assert all(judge["voteScale"] > 10 for judge in standings["judges"])
+        assert [judge["votePosition"] for judge in standings["judges"]] == pytest.approx([0.12] * 3, abs=0.02)
+    ada = first["players"][0]
+    assert ada["plain"] < 1010 < 1050 < ada["calibrated"]
+    data = world.dataset(recipe, votes="Calibrated")
+    assert world.run(data).code == 0
+    rows = world.rows(data.ref, "battles")
+    ada_s, bob_s = np.zeros(60, dtype=np.int64), np.ones(60, dtype=np.int64)
+    battles = Battles(np.arange(60), ada_s, bob_s, np.array([row["score"] for row in rows]), 2)
+    assert bradley_terry(battles).ratings[0] == pytest.approx(ada["calibrated"], abs=0.01)

@@ -98,3 +98,17 @@ def test_what_the_jury_is_worth() -> None:
     assert [line.split(" adds nothing")[0] for line in told[2:]] == [name]
     assert jury_worth(GIVEN.standings.model_copy(update={"jury": jury.model_copy(update={"judges_each": 1.0})})) == ()
     assert jury_worth(GIVEN.standings) == ()
+
+
+def test_the_board_has_the_rating_by_the_other_kind_of_votes() -> None:
+    def board(other: str) -> str:
+        players = tuple(
+            one.model_copy(update={"plain": one.rating, "calibrated": one.rating} | {other: 1234.0})
+            for one in GIVEN.standings.players
+        )
+        return render(GIVEN._replace(standings=GIVEN.standings.model_copy(update={"players": players})))
+
+    assert "Calibrated<br>votes" in board("calibrated")
+    assert "Plain<br>votes" in board("plain")
+    assert "<td>1234</td>" in board("plain")
+    assert "<br>votes" not in render(GIVEN)

@@ -63,6 +63,7 @@ class ResultRecipes:
             thoughts=spec.battles.answer.thoughts,
             ties=spec.rating.ties,
             unanswered=spec.rating.unanswered,
+            votes=spec.rating.votes,
             keep=spec.instructions.given.keep if spec.instructions.given is not None else (),
             tournament=self.tournament.metadata.name,
         )

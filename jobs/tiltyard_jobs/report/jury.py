@@ -86,23 +86,15 @@ def report_cards(judges: Sequence[JudgeReportCard]) -> tuple[CardRow, ...]:
 
 
 def jury_worth(standings: Standings) -> tuple[str, ...]:
-    """What the judges are worth together, and who adds nothing; nothing where there are fewer than two in a battle."""
+    """What the judges are worth together; nothing where there are fewer than two in a battle."""
     jury = standings.jury
     if jury is None or jury.votes is None or jury.judges_each is None or jury.judges_each < 1.5:
         return ()
-    verdicts = {judge.name: judge.verdicts for judge in standings.judges}
     return (
         f"The {decimal(jury.judges_each, 1)} judges of a battle are worth {decimal(jury.votes.value)} independent votes"
         f"{_within(jury.votes)}: their errors have a correlation of {decimal(jury.correlation)}, where the higher-rated"
         " player's answer stands in for the better one. tiltyard calibrate tells it from labels.",
         f"Agreement beyond chance: Krippendorff's alpha is {decimal(jury.agreement)}.",
-        *(
-            f"{visible(name)} adds nothing: with its {count(verdicts.get(name))} verdicts the jury is right in"
-            f" {decimal(100 * one.value, 1, plus=True)} points more battles"
-            f" ({decimal(100 * (one.low or 0.0), 1)} to {decimal(100 * (one.high or 0.0), 1)})."
-            for name, one in jury.adds.items()
-            if one.marked
-        ),
     )
 
 

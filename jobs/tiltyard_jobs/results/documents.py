@@ -104,7 +104,7 @@ class JuryWorth(Contract):
         correlation: mean of two judges' errors.
         right: how often the jury prefers the higher-rated player's answer, and `independent`: if errors were.
         agreement: Krippendorff's alpha.
-        adds: by judge, how much more often the jury is right with it; marked: for sure by nothing that matters.
+        adds: by judge, how much more often the jury is right with it. Nobody is marked: that takes labels.
     """
 
     judges_each: float | None

@@ -263,11 +263,7 @@ def _jury(rated: Rated, roster: Roster) -> JuryWorth:
         right=_spread(value.right, len(names)),
         independent=rounded(value.independent),
         agreement=rounded(rated.agreement),
-        adds={
-            name: found.model_copy(update={"marked": bool(value.adds_nothing[place])})
-            for place, name in enumerate(names)
-            if (found := _spread(value.gain, place)) is not None
-        },
+        adds={name: found for place, name in enumerate(names) if (found := _spread(value.gain, place)) is not None},
     )
 
 

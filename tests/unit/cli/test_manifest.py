@@ -121,3 +121,15 @@ def test_benchmarks_and_the_base_model_lie_beside_the_manifest(tmp_path: Path) -
     for file in (ours, theirs):
         assert file.uri == (tmp_path / "tasks.jsonl").as_uri()
         assert file.sha256 == hashlib.sha256(b"{}").hexdigest()
+
+
+def test_a_field_without_effect_is_told_of_and_changes_no_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = []
+    for rating in ({}, {"bootstrap": 50}):
+        (tmp_path / "tournament.yaml").write_text(yaml.safe_dump(manifest(3, rating=rating)))
+        runs.append(build_graph(load_manifest(tmp_path / "tournament.yaml")).run)
+    assert runs[0] == runs[1]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"warning: {tmp_path / 'tournament.yaml'}: spec.rating.bootstrap has no effect: delete it"

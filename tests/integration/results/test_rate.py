@@ -492,6 +492,30 @@ def test_ratings_by_attacker_and_difficulty(tmp_path: Path) -> None:
     assert sum(part["instructions"] for part in standings["breakdowns"] if part["by"] == "difficulty") == 20
 
 
+def test_ratings_by_a_column_of_the_users(tmp_path: Path) -> None:
+    """A column that some rows lack, one that has a value for each row, and one of long texts, which names no part."""
+
+    def kept(attacker: str, row: int) -> str | None:
+        own = {"id": f"{attacker}{row}", "text": "x" * 200 if row % 2 else "y" * 200}
+        return json.dumps(own | ({"topic": "sql" if row % 2 else "web"} if row else {})) if attacker == "ada" else None
+
+    world = ArtifactWorld(tmp_path, ["ada", "bob", "cyd"], neutral=THREE_JUDGES)
+    world.play(
+        {"ada": [f"ada {row}" for row in range(13)], "bob": [f"bob {row}" for row in range(3)]},
+        vote=lambda asked: 0.9 if asked.row % 2 else 0.2,
+        kept=kept,
+    )
+    recipe, _ = rated(world)
+    rows = [row for row in world.rows(recipe.ref, "breakdowns") if row["by"].startswith("kept.")]
+    assert {(row["by"], row["value"], row["instructions"]) for row in rows} == {
+        ("kept.topic", "sql", 6),
+        ("kept.topic", "web", 6),
+    }
+    first = {row["value"]: row["player"] for row in rows if row["rank"] == 1}
+    assert first["sql"] == "ada"
+    assert first["web"] != "ada"
+
+
 def test_simpler_rules_beside_the_gold(tmp_path: Path) -> None:
     """bob's answers are the longest and like cyd's; ada's win."""
     texts = {

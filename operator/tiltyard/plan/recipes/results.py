@@ -64,7 +64,7 @@ class ResultRecipes:
             ties=spec.rating.ties,
             unanswered=spec.rating.unanswered,
             votes=spec.rating.votes,
-            keep=spec.instructions.given.keep if spec.instructions.given is not None else (),
+            keep=self.battles.instructions.kept,
             tournament=self.tournament.metadata.name,
         )
 

@@ -109,6 +109,7 @@ class ArtifactWorld:
         self.judges = tuple(map(self._player, self.neutral))
         self.sources: list[StagedArtifact] = []
         self.before = 0
+        self.kept: Callable[[str, int], str | None] = lambda attacker, row: None
         self.lineup: Lineup | None = None
 
     def _player(self, name: str) -> PlayerRecipe:
@@ -126,6 +127,7 @@ class ArtifactWorld:
         answer: Callable[[str, str, int], str | Row | None] = plain_answer,
         vote: Callable[[Asked], float | Row | None] = by_name,
         dropped: Mapping[str, int] | None = None,
+        kept: Callable[[str, int], str | None] = lambda attacker, row: None,
     ) -> None:
         """Seal everything up to the verdicts.
 
@@ -134,7 +136,9 @@ class ArtifactWorld:
             answer: of (player, attacker, row): a text, None for a void, or columns of the answer's row.
             vote: of what is asked: a vote for A in [0, 1], None for a void, or columns of the verdict's row.
             dropped: how many of each attacker's instructions were mined and dropped, by reason.
+            kept: of (attacker, row): the user's own columns, as JSON.
         """
+        self.kept = kept
         self.before = sum(count for reason, count in (dropped or {}).items() if reason in BY_CURATE)
         curated: dict[str, ArtifactRef] = {}
         for player in self.players:
@@ -195,7 +199,7 @@ class ArtifactWorld:
     def rate(self, **changes: Any) -> RateRecipe:
         """The recipe of the ratings."""
         assert self.lineup is not None
-        values = {"alpha": Decimal("0.7"), "k": Decimal(40), "bootstrap": 100, "seed": 0}
+        values = {"alpha": Decimal("0.7"), "k": Decimal(40), "seed": 0}
         return RateRecipe(lineup=self.lineup, **values | changes)
 
     def dataset(self, ratings: RateRecipe | None = None, **changes: Any) -> DatasetRecipe:
@@ -312,8 +316,9 @@ class ArtifactWorld:
                 "score": score,
                 "grade": "Excellent" if score >= 9 else "Good",
                 "task_type": "Generation",
+                "kept": self.kept(name, place),
             }
-            for row, score in zip(mined[self.before :], scores[self.before :], strict=True)
+            for place, (row, score) in enumerate(zip(mined[self.before :], scores[self.before :], strict=True))
         ]
         counts = {f"score.{score}": count for score, count in Counter(scores[late.get("Ungraded", 0) :]).items()}
         counts |= {f"dropped.{reason}": count for reason, count in late.items()} | {"task.Generation": len(texts)}

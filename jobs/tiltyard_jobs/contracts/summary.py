@@ -24,10 +24,16 @@ class Standing(Contract):
     """One row of the leaderboard, as small as it can be."""
 
     name: str
-    rating: float
+    rating: float | None = None
     low: float | None = None
     high: float | None = None
+    best_rank: int | None = None
+    worst_rank: int | None = None
+    gap: float | None = None
+    gap_low: float | None = None
+    gap_high: float | None = None
     win_rate: float | None = None
+    answered: float | None = None
 
 
 class Agreement(Contract):

@@ -15,7 +15,7 @@ from pydantic import Field, JsonValue
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.located import LocatedFile
 from tiltyard_jobs.contracts.recipe import ArtifactRef
-from tiltyard_jobs.contracts.recipes import AnyRecipe, LmEvalRecipe, SampleRecipe, TaskSetRecipe
+from tiltyard_jobs.contracts.recipes import AnyRecipe, LmEvalRecipe, RateRecipe, SampleRecipe, TaskSetRecipe
 from tiltyard_jobs.contracts.vocabulary import BadRowRule
 
 
@@ -339,12 +339,7 @@ class FetchTask(Contract):
 
 
 class CompareTask(Contract):
-    """Compare the ratings of two runs: another jury on the same answers, say.
-
-    Attributes:
-        first: the ratings of one run.
-        second: those of the other.
-    """
+    """Compare the ratings of two runs: another jury on the same answers, say."""
 
     stage: Literal["compare"] = "compare"
     tournament: str
@@ -353,13 +348,19 @@ class CompareTask(Contract):
     second: ArtifactRef
 
 
-class AskedModel(Contract):
-    """A recipe for which a model is asked.
+class CalibrateTask(Contract):
+    """Hold a run's verdicts against labels, a file of the user's; a JSON `Calibration` is written to `file`."""
 
-    Attributes:
-        model: its name in the manifest.
-        about: the attacker whose instructions it is about.
-    """
+    stage: Literal["calibrate"] = "calibrate"
+    tournament: str
+    store: StoreRef
+    ratings: RateRecipe
+    labels: str
+    file: str
+
+
+class AskedModel(Contract):
+    """A recipe for which a model, by its name in the manifest, is asked; `about` an attacker's instructions."""
 
     model: str
     about: str | None
@@ -367,13 +368,7 @@ class AskedModel(Contract):
 
 
 class ShownPrompt(Contract):
-    """What a model is asked: a raw prompt, or messages; where neither is known yet, a sentence on where it comes from.
-
-    Attributes:
-        stage: the stage that asks.
-        model: as in `AskedModel`.
-        about: as in `AskedModel`.
-    """
+    """What a model is asked: a raw prompt or messages; where neither is known yet, a sentence on its source."""
 
     stage: str
     model: str
@@ -398,7 +393,7 @@ class ShowPromptsTask(Contract):
     file: str
 
 
-SoloTask = PreflightTask | ExportTask | FetchTask | CompareTask | ShowPromptsTask
+SoloTask = PreflightTask | ExportTask | FetchTask | CompareTask | CalibrateTask | ShowPromptsTask
 """Tasks that make no artifact and have no index."""
 
 SOLO_TASKS: Mapping[str, type[SoloTask]] = {task.model_fields["stage"].default: task for task in get_args(SoloTask)}

@@ -47,6 +47,12 @@ ScheduleType = Literal["RoundRobin", "Pruned"]
 Ties = Literal["Half", "Shorter"]
 """Who gets the vote of a verdict that names neither answer: half to each, or all to the shorter."""
 
+Unanswered = Literal["Void", "Loss"]
+"""What becomes of a battle in which one of the two gave no answer: nothing, or a loss of that one."""
+
+VoteKind = Literal["Plain", "Calibrated"]
+"""Votes as judges gave them, or by each judge's own scale and position: see `rating.probability`."""
+
 GoldRule = Literal["Pairwise", "Mean", "Sum"]
 """How the gold answer is chosen: see `rating.gold`."""
 

@@ -140,6 +140,18 @@ def shorter_wins(verdicts: Verdicts, difference: NDArray[np.float64]) -> Verdict
     return verdicts._replace(vote=vote)
 
 
+def forfeits_lose(counted: Tally, of_attacker: NDArray[np.bool_], of_defender: NDArray[np.bool_]) -> Tally:
+    """The tally with a loss, without any vote, for the one side that gave no answer.
+
+    Args:
+        counted: as the votes have it.
+        of_attacker: (M,): whether the attacker answered.
+        of_defender: (M,): whether the defender did.
+    """
+    forfeit = np.isnan(counted.score) & (of_attacker != of_defender)
+    return counted._replace(score=np.where(forfeit, of_attacker.astype(np.float64), counted.score))
+
+
 def _check(verdicts: Verdicts) -> None:
     columns = verdicts[:6]
     if len({len(column) for column in columns}) != 1:

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from tiltyard_jobs.contracts.intervals import interval_text
 from tiltyard_jobs.contracts.recipes import RECIPES
 
 DASH = "–"
@@ -71,11 +72,7 @@ def points(value: float | None) -> str:
 
 def within(low: float | None, high: float | None) -> str:
     """An interval of ratings; an end that is None is open."""
-    if low is None and high is None:
-        return DASH
-    if low is None:
-        return f"at most {points(high)}"
-    return f"at least {points(low)}" if high is None else f"{points(low)} to {points(high)}"
+    return interval_text(low, high, points) or DASH
 
 
 def decimal(value: float | None, digits: int = 2, *, plus: bool = False) -> str:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from tiltyard_jobs.report.formats import count, decimal, percent, points, visible, within
 from tiltyard_jobs.results.documents import PlayerStanding, Standings
 from tiltyard_jobs.results.level import level
+from tiltyard_jobs.results.zero_verdict import zero_verdict
 
 _NAMED = 4  # names in one list; the rest are counted
 
@@ -21,7 +22,8 @@ class Headline(NamedTuple):
 
 def headline(standings: Standings) -> Headline:
     """The paragraph."""
-    return Headline(tuple(_lead(standings)), (_scale(standings), *_caveats(standings)))
+    decided = (f"{sentence[0].upper()}{sentence[1:]}." for sentence in zero_verdict(standings))
+    return Headline((*_lead(standings), *decided), (_scale(standings), *_caveats(standings)))
 
 
 def contenders(standings: Standings) -> list[PlayerStanding]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tiltyard_jobs.rating.report_card import FAIR_POSITION, LEAST_EXCESS, LEAST_SCALE
 from tiltyard_jobs.report.formats import DASH, compact, count, decimal, percent, share, visible
-from tiltyard_jobs.results.documents import Estimate, JudgeReportCard
+from tiltyard_jobs.results.documents import Estimate, JudgeReportCard, Standings
 from tiltyard_jobs.results.shortfalls import MAX_VOID
 
 ENOUGH = 30
@@ -83,6 +83,23 @@ COLUMNS = (
 def report_cards(judges: Sequence[JudgeReportCard]) -> tuple[CardRow, ...]:
     """A row for each judge, in their order."""
     return tuple(map(_row, judges))
+
+
+def jury_worth(standings: Standings) -> tuple[str, ...]:
+    """What the judges are worth together; nothing where there are fewer than two in a battle."""
+    jury = standings.jury
+    if jury is None or jury.votes is None or jury.judges_each is None or jury.judges_each < 1.5:
+        return ()
+    return (
+        f"The {decimal(jury.judges_each, 1)} judges of a battle are worth {decimal(jury.votes.value)} independent votes"
+        f"{_within(jury.votes)}: their errors have a correlation of {decimal(jury.correlation)}, where the higher-rated"
+        " player's answer stands in for the better one. tiltyard calibrate tells it from labels.",
+        f"Agreement beyond chance: Krippendorff's alpha is {decimal(jury.agreement)}.",
+    )
+
+
+def _within(one: Estimate) -> str:
+    return "" if one.low is None or one.high is None else f" ({decimal(one.low)} to {decimal(one.high)})"
 
 
 def _row(one: JudgeReportCard) -> CardRow:

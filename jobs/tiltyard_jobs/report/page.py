@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from tiltyard_jobs.report.benchmarks import AXIS, benchmark_tables
+from tiltyard_jobs.report.breakdowns import breakdowns, control_rows
 from tiltyard_jobs.report.costs import cost_tables, token_table, void_table
 from tiltyard_jobs.report.formats import count, size, visible
 from tiltyard_jobs.report.headline import best_alone, headline, home_note, length_note
@@ -26,7 +27,7 @@ from tiltyard_jobs.report.instructions import (
     share_rows,
     task_types,
 )
-from tiltyard_jobs.report.jury import COLUMNS, ENOUGH, report_cards
+from tiltyard_jobs.report.jury import COLUMNS, ENOUGH, jury_worth, report_cards
 from tiltyard_jobs.report.leaderboard import leaderboard
 from tiltyard_jobs.report.matrix import vote_matrix, win_matrix
 from tiltyard_jobs.report.training import curves, gain_rows
@@ -54,10 +55,13 @@ def view(given: ReportInput) -> dict[str, Any]:
         "length_note": length_note(standings),
         "home_note": home_note(standings),
         "leaderboard": leaderboard(standings),
+        "controls": control_rows(standings),
+        "breakdowns": breakdowns(standings),
         "wins": win_matrix(standings),
         "votes": vote_matrix(standings),
         "card_columns": COLUMNS,
         "card_rows": report_cards(standings.judges),
+        "jury_worth": jury_worth(standings),
         "enough": ENOUGH,
         "difficulty": difficulty(given),
         "funnel": funnel_table(data.funnels),

@@ -23,11 +23,12 @@ from numpy.typing import NDArray
 from tiltyard_jobs.contracts.layout import artifact_prefix
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import Lineup, PlayerRecipe
-from tiltyard_jobs.contracts.vocabulary import Ties
+from tiltyard_jobs.contracts.vocabulary import Ties, Unanswered, VoteKind
 from tiltyard_jobs.errors import PermanentError, VoidReason
 from tiltyard_jobs.rating.covariate import length_difference
 from tiltyard_jobs.rating.judge_bias import Families
-from tiltyard_jobs.rating.votes import Tally, Verdicts, shorter_wins, tally
+from tiltyard_jobs.rating.probability import calibrated, scales
+from tiltyard_jobs.rating.votes import Tally, Verdicts, forfeits_lose, shorter_wins, tally
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.pace import Pace
 
@@ -96,15 +97,23 @@ class Ballots(NamedTuple):
     def difference(
         self, instruction: NDArray[np.int64], a: NDArray[np.int64], b: NDArray[np.int64]
     ) -> NDArray[np.float64]:
-        """The normalised difference of the lengths of a's and b's answers, in [-1, 1]; see `rating.covariate`."""
-        return length_difference(self.lengths[instruction, a], self.lengths[instruction, b])
+        """The normalised difference of the lengths of a's and b's answers, in [-1, 1]; see `rating.covariate`.
 
-    def counted(self, ties: Ties) -> Tally:
-        """The votes of each battle; who gets those of ties is a rule's to say."""
-        asked = self.verdicts
+        It is 0 where one of them is void: what is not there is not short.
+        """
+        both = self.answered[instruction, a] & self.answered[instruction, b]
+        return np.where(both, length_difference(self.lengths[instruction, a], self.lengths[instruction, b]), 0.0)
+
+    def counted(self, ties: Ties, unanswered: Unanswered = "Void", votes: VoteKind = "Plain") -> Tally:
+        """The votes of each battle; what they, ties and missing answers are worth is the rules' to say."""
+        asked = self.verdicts if votes == "Plain" else calibrated(self.verdicts, scales(self.verdicts))
         if ties == "Shorter":
             asked = shorter_wins(asked, self.difference(asked.instruction, asked.attacker, asked.defender))
-        return tally(asked)
+        counted = tally(asked)
+        if unanswered == "Void":
+            return counted
+        of_a, of_b = (self.answered[counted.instruction, side] for side in (counted.attacker, counted.defender))
+        return forfeits_lose(counted, of_a, of_b)
 
 
 def sources_of(lineup: Lineup) -> list[ArtifactRef]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from tiltyard_jobs.contracts.intervals import interval_text
 from tiltyard_jobs.contracts.recipes import DatasetRecipe, PlayerRecipe
 from tiltyard_jobs.curation.decontaminate import NGRAM_WORDS
 from tiltyard_jobs.results.documents import DataSummary, Standings
@@ -111,7 +112,7 @@ def _models(recipe: DatasetRecipe, standings: Standings) -> str:
             cell(one.name),
             *described(by_name[one.name]),
             _points(one.rating),
-            _interval(one.low, one.high),
+            interval_text(one.low, one.high, _points) or "–",
             one.gold,
         )
         for one in standings.players
@@ -171,12 +172,6 @@ def _reasons(counts: Mapping[str, int]) -> str:
 
 def _points(value: float | None) -> str:
     return "–" if value is None else f"{value:.0f}"
-
-
-def _interval(low: float | None, high: float | None) -> str:
-    if low is None or high is None:
-        return "–" if low is high else f"at most {high:.0f}" if low is None else f"at least {low:.0f}"
-    return f"{low:.0f} to {high:.0f}"
 
 
 _LIMITATIONS = """\

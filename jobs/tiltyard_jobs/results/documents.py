@@ -41,6 +41,9 @@ class PlayerStanding(Contract):
     win_rate: float | None
     matches: int
     gold: int
+    answered: float | None = None
+    plain: float | None = None
+    calibrated: float | None = None
     component: int = 0
     group: int = 0
 
@@ -60,6 +63,8 @@ class JudgeReportCard(Contract):
     Attributes:
         voids: verdicts that it did not answer, by reason; those on void answers are not its own.
         shared: battles on which it is compared with two other judges or more, for `scale`, `length` and `family`.
+        vote_scale: by which its log-odds are multiplied in calibrated votes, and `vote_position`, what is taken off
+            for the answer shown first; None: they cannot be told (see `rating.probability`).
         votes_for: its votes by player.
     """
 
@@ -78,6 +83,8 @@ class JudgeReportCard(Contract):
     length: Estimate | None = None
     family: Estimate | None = None
     family_battles: int = 0
+    vote_scale: float | None = None
+    vote_position: float | None = None
     votes_for: dict[str, float] = Field(default_factory=dict)
 
 
@@ -86,6 +93,64 @@ class WithoutJudges(Contract):
 
     judges: tuple[str, ...]
     ratings: dict[str, float | None]
+
+
+class JuryWorth(Contract):
+    """What the jury is worth where the higher-rated player's answer stands in for the better one; see `rating.jury`.
+
+    Attributes:
+        judges_each: judges in a battle, on average.
+        votes: the effective number of votes.
+        correlation: mean of two judges' errors.
+        right: how often the jury prefers the higher-rated player's answer, and `independent`: if errors were.
+        agreement: Krippendorff's alpha.
+        adds: by judge, how much more often the jury is right with it. Nobody is marked: that takes labels.
+    """
+
+    judges_each: float | None
+    votes: Estimate | None
+    correlation: float | None
+    right: Estimate | None
+    independent: float | None
+    agreement: float | None
+    adds: dict[str, Estimate]
+
+
+class PartStanding(Contract):
+    """A player over a part of the instructions; see `run_tables.BREAKDOWNS` for units."""
+
+    name: str
+    rank: int
+    rating: float | None
+    low: float | None
+    high: float | None
+    win_rate: float | None
+    matches: int
+    gold: int
+
+
+class Breakdown(Contract):
+    """The ratings over the instructions with one value of a column; players by rank."""
+
+    by: str
+    value: str
+    instructions: int
+    players: tuple[PartStanding, ...]
+
+
+class ControlPicks(Contract):
+    """What a simpler rule would have picked.
+
+    Attributes:
+        rule: Gold: the gold answers themselves. Ratings: the same rule with alpha 1, so without a vote on the
+            instruction. Votes: with alpha 0. Leader, Longest, MostAgreed (most like the others), Random.
+        same: share of the instructions with a gold answer in which it picks that answer.
+        win_rate: mean share of the votes that its picks won.
+    """
+
+    rule: str
+    same: float
+    win_rate: float | None
 
 
 class Standings(Contract):
@@ -107,6 +172,9 @@ class Standings(Contract):
         without_quorum: battles in which fewer than two judges voted, where three could have.
         unjudged: instructions without a gold answer.
         best_alone: share of instructions whose gold answer is the leader's: what picking the best model would get.
+        controls: simpler rules beside the gold.
+        jury: what the judges are worth together.
+        breakdowns: the ratings by kind of instruction, difficulty, attacker and the user's own columns.
         gold: the rule that chose the gold answers.
         alpha: weight of the global score in the final scores; `k` is Elo's.
     """
@@ -130,6 +198,9 @@ class Standings(Contract):
     without_quorum: int
     unjudged: int
     best_alone: float | None
+    controls: tuple[ControlPicks, ...] = ()
+    jury: JuryWorth | None = None
+    breakdowns: tuple[Breakdown, ...] = ()
     gold: GoldRule = "Mean"
     alpha: float
     k: float

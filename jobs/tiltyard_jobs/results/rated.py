@@ -11,17 +11,23 @@ from numpy.typing import NDArray
 
 from tiltyard_jobs.contracts.recipes import RateRecipe
 from tiltyard_jobs.contracts.tasks import Limits
+from tiltyard_jobs.contracts.vocabulary import VoteKind
 from tiltyard_jobs.errors import PermanentError, VoidReason
 from tiltyard_jobs.rating.battles import Battles, WinRates, sum_by, win_rates
 from tiltyard_jobs.rating.bradley_terry import BradleyTerryRatings, bradley_terry
+from tiltyard_jobs.rating.breakdown import Part, parts_by
+from tiltyard_jobs.rating.controls import AGREED, LEADER, LONGEST, RATINGS, VOTES, Control, controls, longest, shares_of
 from tiltyard_jobs.rating.covariate import CovariateRatings, home_side, with_covariate
 from tiltyard_jobs.rating.elo import EloRatings, elo
 from tiltyard_jobs.rating.gold import Gold, gold_answers
 from tiltyard_jobs.rating.intervals import Intervals, intervals
+from tiltyard_jobs.rating.jury import Opinions, Worth, agreement, opinions_of, worth
+from tiltyard_jobs.rating.probability import Scales, scales
 from tiltyard_jobs.rating.report_card import ReportCard, report_card
 from tiltyard_jobs.rating.votes import Tally
 from tiltyard_jobs.results.ballots import Ballots, Roster
 from tiltyard_jobs.results.columns import POINTS, fixed, points
+from tiltyard_jobs.results.facets import Facets
 from tiltyard_jobs.results.shortfalls import Account
 
 
@@ -38,7 +44,16 @@ class Rated(NamedTuple):
     style: CovariateRatings
     home: CovariateRatings
     gold: Gold
+    controls: tuple[Control, ...]
+    breakdowns: tuple[tuple[str, Part], ...]
+    """The ratings over each part of the instructions, with the column by which the part is taken."""
     card: ReportCard
+    worth: Worth
+    """Of the jury, where the higher-rated player's answer stands in for the better one."""
+    agreement: float
+    scales: Scales
+    by_kind: dict[VoteKind, NDArray[np.float64]]
+    """The ratings by plain and by calibrated votes; empty where no judge can be calibrated."""
     without: tuple[tuple[tuple[int, ...], NDArray[np.float64]], ...]
     """For each judge with a mark, and for all of them together, the ratings without their votes."""
 
@@ -56,13 +71,22 @@ class AnswerVotes(NamedTuple):
     """None of its battles lacks a quorum."""
 
 
-def rate_ballots(ballots: Ballots, roster: Roster, recipe: RateRecipe) -> Rated:
+def rate_ballots(
+    ballots: Ballots, roster: Roster, recipe: RateRecipe, facets: Facets, agreed: NDArray[np.int64]
+) -> Rated:
     """Rate.
+
+    Args:
+        ballots: all that is rated.
+        roster: who takes part.
+        recipe: the rules.
+        facets: by what the ratings are broken down.
+        agreed: (I,): whose answer is most like the others; -1 for none.
 
     Raises:
         PermanentError: not one vote was given, so there is nothing to rate.
     """
-    counted = ballots.counted(recipe.ties)
+    counted = ballots.counted(recipe.ties, recipe.unanswered, recipe.votes)
     battles = counted.battles()
     if not len(battles.score):
         raise PermanentError(nothing_decided(ballots))
@@ -72,7 +96,9 @@ def rate_ballots(ballots: Ballots, roster: Roster, recipe: RateRecipe) -> Rated:
     strengths = bradley_terry(battles)
     order = ranking(strengths, rated)
     difference = ballots.difference(battles.instruction, battles.player_a, battles.player_b)
-    asked = ballots.verdicts
+    gold = _gold(ballots, battles, rated, home, recipe)
+    asked, opinions = ballots.verdicts, opinions_of(ballots.verdicts)
+    fitted = scales(asked)
     card = report_card(
         asked,
         length_difference=ballots.difference(asked.instruction, asked.attacker, asked.defender),
@@ -87,10 +113,32 @@ def rate_ballots(ballots: Ballots, roster: Roster, recipe: RateRecipe) -> Rated:
         intervals=intervals(battles, order),
         style=with_covariate(battles, difference),
         home=home,
-        gold=_gold(ballots, battles, rated, home, recipe),
+        gold=gold,
+        controls=_controls(ballots, battles, (rated, home, recipe), gold, order[0], agreed),
+        breakdowns=tuple(
+            (by, part) for by, values in facets.items() for part in parts_by(battles, gold.player, values)
+        ),
         card=card,
+        worth=_worth(opinions, strengths.ratings),
+        agreement=agreement(opinions),
+        scales=fitted,
+        by_kind=_by_kind(ballots, recipe, fitted),
         without=tuple((judges, _ratings_without(ballots, judges, recipe)) for judges in _suspects(card)),
     )
+
+
+def _worth(opinions: Opinions, ratings: NDArray[np.float64]) -> Worth:
+    above = ratings[opinions.attacker] - ratings[opinions.defender]
+    told = np.abs(np.nan_to_num(above)) > 0.5 * 10.0**-POINTS
+    return worth(opinions.select(told), above[told] > 0)
+
+
+def _by_kind(ballots: Ballots, recipe: RateRecipe, fitted: Scales) -> dict[VoteKind, NDArray[np.float64]]:
+    if np.isnan(fitted.scale).all():
+        return {}
+    kinds: tuple[VoteKind, ...] = ("Plain", "Calibrated")
+    tallies = {kind: ballots.counted(recipe.ties, recipe.unanswered, kind) for kind in kinds}
+    return {kind: bradley_terry(counted.battles()).ratings for kind, counted in tallies.items()}
 
 
 def _suspects(card: ReportCard) -> list[tuple[int, ...]]:
@@ -101,7 +149,9 @@ def _suspects(card: ReportCard) -> list[tuple[int, ...]]:
 
 def _ratings_without(ballots: Ballots, judges: tuple[int, ...], recipe: RateRecipe) -> NDArray[np.float64]:
     left = ballots.verdicts.select(~np.isin(ballots.verdicts.judge, judges))
-    return bradley_terry(ballots._replace(verdicts=left).counted(recipe.ties).battles()).ratings
+    return bradley_terry(
+        ballots._replace(verdicts=left).counted(recipe.ties, recipe.unanswered, recipe.votes).battles()
+    ).ratings
 
 
 def ranking(ratings: BradleyTerryRatings, other: EloRatings) -> list[int]:
@@ -114,7 +164,34 @@ def ranking(ratings: BradleyTerryRatings, other: EloRatings) -> list[int]:
     return sorted(range(len(other.ratings)), key=key)
 
 
-def _gold(ballots: Ballots, battles: Battles, rated: EloRatings, home: CovariateRatings, recipe: RateRecipe) -> Gold:
+def _controls(
+    ballots: Ballots,
+    battles: Battles,
+    made_by: tuple[EloRatings, CovariateRatings, RateRecipe],
+    gold: Gold,
+    leader: int,
+    agreed: NDArray[np.int64],
+) -> tuple[Control, ...]:
+    scored = ~np.isnan(gold.scores)
+    shares = np.where(scored, shares_of(battles, len(ballots.ids)), np.nan)
+    picks = {
+        RATINGS: _gold(ballots, battles, *made_by, alpha=1.0).player,
+        VOTES: _gold(ballots, battles, *made_by, alpha=0.0).player,
+        LEADER: np.where(scored[:, leader], leader, -1),
+        LONGEST: longest(ballots.lengths, scored),
+        AGREED: agreed,
+    }
+    return controls(gold.player, shares, picks)
+
+
+def _gold(
+    ballots: Ballots,
+    battles: Battles,
+    rated: EloRatings,
+    home: CovariateRatings,
+    recipe: RateRecipe,
+    alpha: float | None = None,
+) -> Gold:
     side, rule = home_side(battles, ballots.attacker), recipe.gold
     if rule != "Pairwise":
         side, ratings = np.zeros_like(side), rated.ratings
@@ -126,7 +203,7 @@ def _gold(ballots: Ballots, battles: Battles, rated: EloRatings, home: Covariate
         battles,
         ratings,
         instructions=len(ballots.ids),
-        alpha=float(recipe.alpha),
+        alpha=float(recipe.alpha) if alpha is None else alpha,
         answered=ballots.answered,
         rule=rule,
         home=home.worth * side,

@@ -64,6 +64,9 @@ def leaderboard_document(tournament: str, run: str, standings: Standings) -> str
         "run": run,
         "players": [one.model_dump(mode="json", by_alias=True) for one in standings.players],
         "judges": [one.model_dump(mode="json", by_alias=True) for one in standings.judges],
+        "controls": [one.model_dump(mode="json", by_alias=True) for one in standings.controls],
+        "jury": None if standings.jury is None else standings.jury.model_dump(mode="json", by_alias=True),
+        "breakdowns": [one.model_dump(mode="json", by_alias=True) for one in standings.breakdowns],
         "without": [one.model_dump(mode="json", by_alias=True) for one in standings.without],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

@@ -44,8 +44,27 @@ RATINGS = table(
         "win_rate": real("mean share of the votes over its battles"),
         "matches": integer("battles of its in which a judge voted"),
         "gold": integer("instructions of which it wrote the gold answer"),
+        "answered": real("share of the instructions that it answered"),
+        "plain": real("the rating by plain votes; null: no judge's votes can be calibrated"),
+        "calibrated": real("the rating by calibrated votes; null likewise"),
         "component": integer("ratings compare only players with the same number here", 32),
         "group": integer("between two groups of a component the votes say 'far above', but not how far", 32),
+    }
+)
+
+BREAKDOWNS = table(
+    {
+        "by": text("what parts the instructions: attacker, task_type, difficulty, or kept. and a column's name"),
+        "value": text("the value that these instructions have"),
+        "instructions": integer("how many they are"),
+        "player": text("the competitor's name"),
+        "rank": integer("over these instructions; equal ratings share a rank", 32),
+        "rating": real("Bradley–Terry with ties over these instructions, centred on 1000; null: no battle was decided"),
+        "low": real("lower end of the rating's 95 % interval; null: open"),
+        "high": real("upper end of that interval; null: open"),
+        "win_rate": real("mean share of the votes over its battles"),
+        "matches": integer("decided battles of its"),
+        "gold": integer("of these instructions, those of which it wrote the gold answer"),
     }
 )
 
@@ -233,5 +252,5 @@ DATASET_PATHS = {
 }
 """Where each lies in a run's folder."""
 
-RATING_PATHS = {name: f"tables/{name}.parquet" for name in ("ratings", "scores")}
+RATING_PATHS = {name: f"tables/{name}.parquet" for name in ("ratings", "breakdowns", "scores")}
 """Likewise, of what `rate` makes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,24 @@ from numpy.typing import NDArray
 from tiltyard_jobs.contracts.recipes import RateRecipe
 from tiltyard_jobs.contracts.summary import Standing
 from tiltyard_jobs.rating.battles import pair_wins, ratio, sum_by
+from tiltyard_jobs.rating.breakdown import Part
 from tiltyard_jobs.rating.elo import expected_scores
 from tiltyard_jobs.rating.intervals import rank_range
+from tiltyard_jobs.rating.jury import Spread
 from tiltyard_jobs.rating.report_card import Column
 from tiltyard_jobs.results.ballots import Ballots, Roster
 from tiltyard_jobs.results.columns import POINTS, fixed, points, rounded, rounded_column
-from tiltyard_jobs.results.documents import Estimate, JudgeReportCard, PlayerStanding, Standings, WithoutJudges
+from tiltyard_jobs.results.documents import (
+    Breakdown,
+    ControlPicks,
+    Estimate,
+    JudgeReportCard,
+    JuryWorth,
+    PartStanding,
+    PlayerStanding,
+    Standings,
+    WithoutJudges,
+)
 from tiltyard_jobs.results.rated import Rated, answer_votes
 
 
@@ -28,7 +40,7 @@ def standings_of(ballots: Ballots, rated: Rated, roster: Roster, recipe: RateRec
     rates, counts = rated.rates.rate[np.ix_(ranked, ranked)], rated.rates.battles[np.ix_(ranked, ranked)]
     expected = expected_scores(rated.elo.ratings)[np.ix_(ranked, ranked)]
     return Standings(
-        players=_players(rated, roster, order),
+        players=_players(ballots, rated, roster, order),
         judges=_judges(ballots, rated, roster),
         without=tuple(
             WithoutJudges(
@@ -53,6 +65,11 @@ def standings_of(ballots: Ballots, rated: Rated, roster: Roster, recipe: RateRec
         without_quorum=int(rated.tally.lacks_quorum.sum()),
         unjudged=len(ballots.ids) - len(gold),
         best_alone=rounded(float(np.mean(gold == order[0]))) if len(gold) else None,
+        controls=tuple(
+            ControlPicks(rule=one.name, same=fixed(one.same), win_rate=rounded(one.win_rate)) for one in rated.controls
+        ),
+        jury=_jury(rated, roster),
+        breakdowns=tuple(_breakdown(by, part, roster) for by, part in rated.breakdowns),
         gold=recipe.gold,
         alpha=float(recipe.alpha),
         k=float(recipe.k),
@@ -78,11 +95,22 @@ def gold_rule(standings: Standings) -> str:
 
 
 def leaderboard_of(standings: Standings) -> tuple[Standing, ...]:
-    """The rated players, as a shard's summary holds them."""
+    """The players, as a shard's summary holds them."""
     return tuple(
-        Standing(name=one.name, rating=one.rating, low=one.low, high=one.high, win_rate=one.win_rate)
+        Standing(
+            name=one.name,
+            rating=one.rating,
+            low=one.low,
+            high=one.high,
+            best_rank=one.best_rank,
+            worst_rank=one.worst_rank,
+            gap=one.gap,
+            gap_low=one.gap_low,
+            gap_high=one.gap_high,
+            win_rate=one.win_rate,
+            answered=one.answered,
+        )
         for one in standings.players
-        if one.rating is not None
     )
 
 
@@ -92,6 +120,15 @@ def rating_rows(standings: Standings) -> Iterator[dict[str, Any]]:
         row = one.model_dump()
         del row["uri"]
         yield {"player": row.pop("name"), **row}
+
+
+def breakdown_rows(standings: Standings) -> Iterator[dict[str, Any]]:
+    """Rows of `run_tables.BREAKDOWNS`."""
+    for part in standings.breakdowns:
+        about = {"by": part.by, "value": part.value, "instructions": part.instructions}
+        for one in part.players:
+            row = one.model_dump()
+            yield {**about, "player": row.pop("name"), **row}
 
 
 def score_rows(ballots: Ballots, rated: Rated, roster: Roster) -> Iterator[dict[str, Any]]:
@@ -116,16 +153,15 @@ def score_rows(ballots: Ballots, rated: Rated, roster: Roster) -> Iterator[dict[
             }
 
 
-def _players(rated: Rated, roster: Roster, order: list[int]) -> tuple[PlayerStanding, ...]:
+def _players(ballots: Ballots, rated: Rated, roster: Roster, order: list[int]) -> tuple[PlayerStanding, ...]:
     battles = rated.tally.battles()
     matches = rated.rates.battles.sum(axis=1)
     rate = ratio(pair_wins(battles).sum(axis=1), matches.astype(np.float64))
     gold = np.bincount(rated.gold.player[rated.gold.player >= 0], minlength=len(order))
     written = {player: points(rated.bradley_terry.ratings[player]) for player in order}
     rated_players = [player for player in order if written[player] is not None]
-    # Equal ratings share a rank, and so do the players that have none.
-    first = {rating: place for place, rating in reversed(list(enumerate(map(written.get, order), start=1)))}
-    ranks = {player: first[rating] for player, rating in written.items()}
+    ranks = _ranks(order, written)
+    answered = ballots.answered.mean(axis=0) if len(ballots.ids) else np.full(len(order), np.nan)
     best, worst = rank_range(rated.intervals.above)
     worst -= len(order) - len(rated_players)
     return tuple(
@@ -147,10 +183,43 @@ def _players(rated: Rated, roster: Roster, order: list[int]) -> tuple[PlayerStan
             win_rate=rounded(rate[player]),
             matches=int(matches[player]),
             gold=int(gold[player]),
+            answered=rounded(answered[player]),
+            plain=points(rated.by_kind["Plain"][player]) if rated.by_kind else None,
+            calibrated=points(rated.by_kind["Calibrated"][player]) if rated.by_kind else None,
             component=int(rated.bradley_terry.component[player]),
             group=int(rated.bradley_terry.group[player]),
         )
         for player in order
+    )
+
+
+def _ranks(order: list[int], written: Mapping[int, float | None]) -> dict[int, int]:
+    """Equal ratings share a rank, and so do the players that have none."""
+    first = {rating: place for place, rating in reversed(list(enumerate(map(written.get, order), start=1)))}
+    return {player: first[rating] for player, rating in written.items()}
+
+
+def _breakdown(by: str, part: Part, roster: Roster) -> Breakdown:
+    written = {player: points(rating) for player, rating in enumerate(part.ratings)}
+    order = sorted(written, key=lambda player: -np.inf if (rating := written[player]) is None else rating, reverse=True)
+    ranks = _ranks(order, written)
+    return Breakdown(
+        by=by,
+        value=part.value,
+        instructions=part.instructions,
+        players=tuple(
+            PartStanding(
+                name=roster.players[player].name,
+                rank=ranks[player],
+                rating=written[player],
+                low=points(part.low[player]),
+                high=points(part.high[player]),
+                win_rate=rounded(part.win_rate[player]),
+                matches=int(part.battles[player]),
+                gold=int(part.gold[player]),
+            )
+            for player in order
+        ),
     )
 
 
@@ -172,6 +241,8 @@ def _judges(ballots: Ballots, rated: Rated, roster: Roster) -> tuple[JudgeReport
             scale=_estimate(card.scale, number),
             length=_estimate(card.length, number),
             family=_estimate(card.family, number),
+            vote_scale=rounded(rated.scales.scale[number]),
+            vote_position=rounded(rated.scales.position[number]),
             family_battles=int(card.family_battles[number]),
             votes_for={
                 player.name: fixed(votes)
@@ -181,6 +252,26 @@ def _judges(ballots: Ballots, rated: Rated, roster: Roster) -> tuple[JudgeReport
         )
         for number, judge in enumerate(roster.judges)
     )
+
+
+def _jury(rated: Rated, roster: Roster) -> JuryWorth:
+    value, names = rated.worth, [judge.name for judge in roster.judges]
+    return JuryWorth(
+        judges_each=rounded(value.judges),
+        votes=_spread(value.votes, 0),
+        correlation=rounded(value.correlation),
+        right=_spread(value.right, len(names)),
+        independent=rounded(value.independent),
+        agreement=rounded(rated.agreement),
+        adds={name: found for place, name in enumerate(names) if (found := _spread(value.gain, place)) is not None},
+    )
+
+
+def _spread(spread: Spread, place: int) -> Estimate | None:
+    value = rounded(spread.value[place])
+    if value is None:
+        return None
+    return Estimate(value=value, low=rounded(spread.low[place]), high=rounded(spread.high[place]))
 
 
 def _estimate(column: Column, judge: int) -> Estimate | None:

@@ -52,7 +52,7 @@ def _dataset(context: ShardContext[DatasetRecipe]) -> Outcome:
     fought = answered_instructions(artifacts, lineup, recipe.ratings, by_attacker(recipe, FilterRecipe.STAGE))
     written = write_instructions(folder, recipe, fought, contaminated, contamination.repeats, pace)
     verdicts = write_table(folder, "verdicts", verdict_rows(artifacts, lineup, pace))
-    counted, roster = ballots.counted(recipe.ties), Roster.of(lineup)
+    counted, roster = ballots.counted(recipe.ties, recipe.unanswered, recipe.votes), Roster.of(lineup)
     if are_given(recipe):
         rows_back = battle_rows(ballots, counted, roster, origins(artifacts, lineup, recipe.keep))
         battles = write_table(folder, "battles", rows_back, with_origin(BATTLES, recipe.keep))

@@ -11,10 +11,11 @@ from tiltyard_jobs.contracts.recipes import Lineup, RateRecipe
 from tiltyard_jobs.errors import PermanentError
 from tiltyard_jobs.results.ballots import Roster, read_ballots, sources_of
 from tiltyard_jobs.results.doubts import doubts
+from tiltyard_jobs.results.facets import agreed_of, facets_of
 from tiltyard_jobs.results.rated import rate_ballots, require_instructions, require_opinions
-from tiltyard_jobs.results.run_tables import RATINGS, SCORES
+from tiltyard_jobs.results.run_tables import BREAKDOWNS, RATINGS, SCORES
 from tiltyard_jobs.results.shortfalls import accounts, shortfalls
-from tiltyard_jobs.results.standings import leaderboard_of, rating_rows, score_rows, standings_of
+from tiltyard_jobs.results.standings import breakdown_rows, leaderboard_of, rating_rows, score_rows, standings_of
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.pace import Pace
@@ -22,7 +23,10 @@ from tiltyard_jobs.shard.tables import TableWriter
 
 
 async def rate(context: ShardContext[RateRecipe]) -> Outcome:
-    """Make `ratings`: the tables `ratings` and `scores`, and the document `standings`. The seal counts `scores`."""
+    """Make `ratings`: the tables `ratings`, `breakdowns` and `scores`, and the document `standings`.
+
+    The seal counts `scores`.
+    """
     return await asyncio.to_thread(_rate, context)
 
 
@@ -31,9 +35,10 @@ def _rate(context: ShardContext[RateRecipe]) -> Outcome:
     lineup, roster = recipe.lineup, Roster.of(recipe.lineup)
     require_instructions(curation_counts(context.artifacts, lineup))
     require_grades(context.artifacts, lineup)
-    pace = Pace(context.stop, context.progress, len(sources_of(lineup)) + 1)
+    pace = Pace(context.stop, context.progress, len(sources_of(lineup)) + len(lineup.players) + 1)
     ballots = read_ballots(context.artifacts, lineup, pace)
-    rated = rate_ballots(ballots, roster, recipe)
+    agreed = agreed_of(context.artifacts, lineup, ballots.answered, pace)
+    rated = rate_ballots(ballots, roster, recipe, facets_of(context.artifacts, lineup), agreed)
     require_opinions(ballots, roster, context.task.limits)
     pace.step()
     standings = standings_of(ballots, rated, roster, recipe)
@@ -41,6 +46,9 @@ def _rate(context: ShardContext[RateRecipe]) -> Outcome:
     folder = context.work_dir
     with TableWriter(folder / "ratings.parquet", RATINGS) as table:
         for row in rating_rows(standings):
+            table.write(row)
+    with TableWriter(folder / "breakdowns.parquet", BREAKDOWNS) as table:
+        for row in breakdown_rows(standings):
             table.write(row)
     with TableWriter(folder / "scores.parquet", SCORES) as table:
         for row in score_rows(ballots, rated, roster):
@@ -56,7 +64,7 @@ def _rate(context: ShardContext[RateRecipe]) -> Outcome:
     return Outcome(rows=seal.rows, leaderboard=leaderboard_of(standings), notes=notes)
 
 
-FILES = {"ratings": "parquet", "scores": "parquet", "standings": "json"}
+FILES = {"ratings": "parquet", "breakdowns": "parquet", "scores": "parquet", "standings": "json"}
 
 
 def replies_of(artifacts: Artifacts, lineup: Lineup) -> Iterator[tuple[str, list[Seal]]]:

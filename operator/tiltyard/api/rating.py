@@ -8,7 +8,7 @@ from typing import Annotated
 from tiltyard.api.base import ApiModel
 from tiltyard.api.scalars import Share
 from tiltyard.api.shapes import Whole
-from tiltyard_jobs.contracts.vocabulary import GoldRule, Ties
+from tiltyard_jobs.contracts.vocabulary import GoldRule, Ties, Unanswered, VoteKind
 
 
 class Rating(ApiModel):
@@ -29,6 +29,15 @@ class Rating(ApiModel):
     """Who gets the vote of a verdict that names neither answer. Half: half a vote to each. Shorter: the shorter
     answer, in characters. With `verdict.method: Logprobs` a vote is a share, which is seldom exactly a half. Default:
     Half."""
-    bootstrap: Annotated[int, Whole(1, 100_000)] = 1000
-    """Has no effect: confidence intervals come from the profile of the likelihood and need no resamples. Default:
-    1000."""
+    unanswered: Unanswered = "Void"
+    """What becomes of a battle in which one of the two competitors gave no answer. Void: it is not counted. Loss: it is
+    lost by the one without an answer. An instruction without an answer of its attacker has no gold answer either way.
+    Default: Void."""
+    votes: VoteKind = "Plain"
+    """What a vote by probabilities counts. Plain: the probability. Calibrated: it is first freed of the place of the
+    answer and brought to the judge's own scale, found from its two orders; a judge of which they cannot be told keeps
+    its votes. Small models' probabilities lie near one half, which makes plain ratings lie too close together.
+    Default: Plain."""
+    bootstrap: Annotated[int, Whole(1, 100_000)] | None = None
+    """Deprecated, and without effect: confidence intervals come from the likelihood and need no resamples. Delete it.
+    Absent: the same."""

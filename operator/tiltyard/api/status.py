@@ -63,14 +63,26 @@ class LeaderboardRow(ApiModel):
 
     name: ParticipantName
     """The competitor's name."""
-    rating: DecimalText
-    """The competitor's rating, in Elo points."""
+    rating: DecimalText | None = None
+    """The competitor's rating, in Elo points. Absent: no battle of it was decided."""
     low: DecimalText | None = None
     """The lower end of the rating's 95 % confidence interval."""
     high: DecimalText | None = None
     """The upper end of the rating's 95 % confidence interval."""
+    best_rank: Count | None = None
+    """The best rank that the votes leave possible: 1 for a competitor that may be first."""
+    worst_rank: Count | None = None
+    """The worst rank that the votes leave possible."""
+    gap: DecimalText | None = None
+    """The rating less that of the next competitor."""
+    gap_low: DecimalText | None = None
+    """The lower end of the gap's 95 % confidence interval."""
+    gap_high: DecimalText | None = None
+    """The upper end of the gap's 95 % confidence interval."""
     win_rate: DecimalText | None = None
     """The competitor's mean share of the votes in its battles."""
+    answered: DecimalText | None = None
+    """The share of the instructions that the competitor answered."""
 
 
 class UsageStatus(ApiModel):

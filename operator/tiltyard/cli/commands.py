@@ -27,7 +27,6 @@ from tiltyard.cli.documents import (
     Report,
     Status,
     Validation,
-    leaderboard_row,
     plan_document,
     status_document,
 )
@@ -44,6 +43,7 @@ from tiltyard.plan.graph import Graph
 from tiltyard.plan.planner import Plan, TournamentState
 from tiltyard.plan.policy import policy_of
 from tiltyard.render.tasks import first_asked, preflight_task
+from tiltyard.status.build import leaderboard_row
 from tiltyard_jobs.contracts.layout import readable
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import RateRecipe, TrainRecipe
@@ -102,10 +102,10 @@ def plan(options: argparse.Namespace) -> int:
     if options.prompts:
         return _show_prompts(options)
     printer = Printer.of(options)
-    tournament, graph, settings = _prepare(options, printer)
+    tournament, graph, settings = prepare(options, printer)
     # What engines need is the run's to say: a plan takes none of them.
     task = preflight_task(tournament, graph, settings.store, check_store=False).model_copy(update={"lm_eval": ()})
-    summary = _look(task, settings)
+    summary = ask(task, settings)
     for warning in summary.warnings:
         printer.note(f"warning: {warning}")
     done = parts_done(graph.artifacts, summary.done)
@@ -133,7 +133,7 @@ def _show_prompts(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
         file, store = Path(folder, "prompts.json"), StoreRef(uri=Path(folder, "store").as_uri())
         settings = Settings(store=store, state=Path(folder))
-        _look(
+        ask(
             ShowPromptsTask(tournament=graph.tournament, store=store, asked=first_asked(graph), file=str(file)),
             settings,
         )
@@ -146,7 +146,7 @@ def _show_prompts(options: argparse.Namespace) -> int:
 def run(options: argparse.Namespace) -> int:
     """Run a tournament to its end, or until SIGINT, SIGTERM or SIGHUP; a second one finds stopping under way."""
     printer = Printer.of(options)
-    tournament, graph, settings = _prepare(options, printer)
+    tournament, graph, settings = prepare(options, printer)
     try:
         with occupied(settings.state, graph.run, printer.note) as occupancy:
             with show.progress("none" if printer.quiet else options.progress) as display:
@@ -225,19 +225,17 @@ def _status_reader(options: argparse.Namespace) -> Callable[[], Status]:
 def report(options: argparse.Namespace) -> int:
     """Say where the results are, and copy them if asked."""
     printer = Printer.of(options)
-    tournament, graph, settings = _prepare(options, printer)
-    summary = _look(preflight_task(tournament, graph, settings.store, only_look=True), settings)
+    tournament, graph, settings = prepare(options, printer)
+    summary = ask(preflight_task(tournament, graph, settings.store, only_look=True), settings)
     if not summary.outputs:
         place = readable(settings.store.uri)
         raise UserError(f"run {graph.run} is not complete in {place}: finish it with `tiltyard run`")
     if options.to is not None:
         folder = str(options.to.absolute())
-        _look(ExportTask(tournament=graph.tournament, store=settings.store, run=graph.run, folder=folder), settings)
+        ask(ExportTask(tournament=graph.tournament, store=settings.store, run=graph.run, folder=folder), settings)
         for recipe in graph.recipes(TrainRecipe):
             model = str(options.to.absolute() / "model")
-            _look(
-                FetchTask(tournament=graph.tournament, store=settings.store, model=recipe.ref, folder=model), settings
-            )
+            ask(FetchTask(tournament=graph.tournament, store=settings.store, model=recipe.ref, folder=model), settings)
 
     def as_table() -> None:
         if options.to is not None:
@@ -263,10 +261,10 @@ def report(options: argparse.Namespace) -> int:
 def compare(options: argparse.Namespace) -> int:
     """Say how far the ratings of two runs agree."""
     printer = Printer.of(options)
-    _, graph, settings = _prepare(options, printer)
+    _, graph, settings = prepare(options, printer)
     other = build_graph(load_manifest(options.other))
     task = CompareTask(tournament=graph.tournament, store=settings.store, first=_ratings(graph), second=_ratings(other))
-    agreement = _look(task, settings).agreement
+    agreement = ask(task, settings).agreement
     assert agreement is not None
 
     def as_table() -> None:
@@ -277,7 +275,7 @@ def compare(options: argparse.Namespace) -> int:
     return 0
 
 
-def _prepare(options: argparse.Namespace, printer: Printer) -> tuple[Tournament, Graph, Settings]:
+def prepare(options: argparse.Namespace, printer: Printer) -> tuple[Tournament, Graph, Settings]:
     """A manifest that can run on this machine, its graph, and where it runs."""
     tournament = load_manifest(options.manifest)
     refuse(options.manifest, problems_on_machine(tournament, folder_given=options.out is not None))
@@ -309,7 +307,7 @@ def _ratings(graph: Graph) -> ArtifactRef:
     return graph.recipes(RateRecipe)[0].ref
 
 
-def _look(task: SoloTask, settings: Settings) -> Summary:
+def ask(task: SoloTask, settings: Settings) -> Summary:
     """What a process that makes nothing says, or its sentence as an error."""
     summary = asyncio.run(look(task, settings.python))
     if summary.exit_code != 0:

@@ -12,7 +12,7 @@ from tiltyard.api import LeaderboardRow, Outputs, TournamentStatus
 from tiltyard.api.base import ApiModel
 from tiltyard.plan.estimate import Cost
 from tiltyard.plan.graph import Graph
-from tiltyard_jobs.contracts.summary import Standing
+from tiltyard_jobs.contracts import calibration
 
 API_VERSION: Final = "cli.tiltyard.dev/v1alpha1"
 _ENDS = ("Complete", "Failed", "Suspended")
@@ -217,8 +217,21 @@ class Comparison(Document):
     """The number of instructions with a gold answer in both runs."""
 
 
+class Calibration(Document):
+    """`tiltyard calibrate`."""
+
+    kind: Literal["Calibration"] = "Calibration"
+    """The kind of the document."""
+    tournament: str
+    """The tournament's name."""
+    run: str
+    """The run."""
+    judging: calibration.Calibration
+    """What the labels say of the judges and of the players' win rates."""
+
+
 KINDS: Mapping[str, type[ApiModel]] = {
-    model.__name__: model for model in (Validation, Plan, Prompts, Status, Report, Comparison)
+    model.__name__: model for model in (Validation, Plan, Prompts, Status, Report, Comparison, Calibration)
 }
 """The documents by their kind."""
 
@@ -254,17 +267,6 @@ def plan_document(
         training_gpu_hours=None if training is None else round(training, 2),
         instructions=instructions or None,
         warnings=tuple(warnings),
-    )
-
-
-def leaderboard_row(row: Standing) -> LeaderboardRow:
-    """A row of the leaderboard as the status has it."""
-    return LeaderboardRow(
-        name=row.name,
-        rating=f"{row.rating:.0f}",
-        low=None if row.low is None else f"{row.low:.0f}",
-        high=None if row.high is None else f"{row.high:.0f}",
-        win_rate=None if row.win_rate is None else f"{row.win_rate:.2f}",
     )
 
 

@@ -163,6 +163,18 @@ def _compare(command: argparse.ArgumentParser) -> None:
     add_output(command)
 
 
+def _calibrate(command: argparse.ArgumentParser) -> None:
+    add_manifest(command)
+    command.add_argument(
+        "labels",
+        metavar="LABELS",
+        help="a file with the columns instruction_id, model_a, model_b and winner (model_a, model_b or tie), like"
+        " tables/battles.parquet",
+    )
+    add_place(command)
+    add_output(command)
+
+
 def _init(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "file",
@@ -207,11 +219,11 @@ def _schema(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "kind",
         nargs="?",
-        choices=["Tournament", "Validation", "Plan", "Prompts", "Status", "Report", "Comparison"],
+        choices=["Tournament", "Validation", "Plan", "Prompts", "Status", "Report", "Comparison", "Calibration"],
         default="Tournament",
         metavar="KIND",
         help="Tournament (the manifest; the default), or what a command prints with -o json: Validation, Plan, Prompts,"
-        " Status, Report or Comparison",
+        " Status, Report, Comparison or Calibration",
     )
 
 
@@ -326,6 +338,14 @@ COMMANDS = (
         f"{_HERE}:compare",
         _compare,
         ("tiltyard compare first.yaml second.yaml --out results",),
+    ),
+    Command(
+        "calibrate",
+        RESULTS,
+        "hold a run's judges against labels of yours: pairs of answers with the better one named",
+        "tiltyard.cli.calibration:calibrate",
+        _calibrate,
+        ("tiltyard calibrate tournament.yaml labels.csv --out results",),
     ),
     Command(
         "completion",

@@ -42,6 +42,8 @@ def load_manifest(file: Path) -> Tournament:
     """
     tournament = read_manifest(file)
     refuse(file, unsupported(tournament))
+    if tournament.spec.rating.bootstrap is not None:
+        print(f"warning: {file}: spec.rating.bootstrap has no effect: delete it", file=sys.stderr)
     try:
         return with_files_of(tournament, file.absolute().parent)
     except NoFilesError as error:

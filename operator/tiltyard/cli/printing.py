@@ -57,7 +57,7 @@ class Printer:
 
 def as_text(document: ApiModel, form: str) -> str:
     """A document as JSON or YAML; fields without a value are left out."""
-    content = document.model_dump(mode="json", exclude_none=True)
+    content = document.model_dump(mode="json", exclude_none=True, by_alias=True)
     first = {name: content.pop(name) for name in ("apiVersion", "kind")}
     if form == "json":
         return json.dumps(first | content, indent=2, ensure_ascii=False) + "\n"

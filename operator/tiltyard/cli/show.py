@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from tiltyard.cli.documents import Status
 from tiltyard.cli.names import shortened
 from tiltyard.plan.estimate import Cost
 from tiltyard.plan.graph import Bundle, Graph
+from tiltyard_jobs.contracts.intervals import IN_SIGNS, interval_text
 from tiltyard_jobs.contracts.layout import readable
 from tiltyard_jobs.contracts.summary import Agreement, Standing
 from tiltyard_jobs.contracts.tasks import ShownPrompt
@@ -135,13 +137,8 @@ def print_result(status: TournamentStatus) -> None:
     print_instructions(status.instructions or "")
     print_leaderboard(
         [
-            Standing(
-                name=row.name,
-                rating=float(row.rating),
-                low=None if row.low is None else float(row.low),
-                high=None if row.high is None else float(row.high),
-                win_rate=None if row.win_rate is None else float(row.win_rate),
-            )
+            # Numbers are texts in a status.
+            Standing.model_validate_json(json.dumps(row.model_dump(exclude_none=True, mode="json", by_alias=True)))
             for row in status.leaderboard
         ]
     )
@@ -160,16 +157,31 @@ def print_leaderboard(rows: Sequence[Standing]) -> None:
     """The leaderboard, where there is one."""
     if not rows:
         return
-    table = Table("RANK", "NAME", "RATING", "95 %", "WIN RATE", box=None)
+    table = Table("RANK", "NAME", "RATING", "95 %", "WIN RATE", "RANKS", "GAP", "ANSWERED", box=None)
+    rated = [row.rating for row in rows if row.rating is not None]
     for name, row in zip(_names([row.name for row in rows]), rows, strict=True):
-        rank = 1 + sum(other.rating > row.rating for other in rows)  # equal ratings share one
-        if row.low is None or row.high is None:
-            interval = "" if row.low is row.high else f"≤ {row.high:.0f}" if row.low is None else f"≥ {row.low:.0f}"
-        else:
-            interval = f"{row.low:.0f} … {row.high:.0f}"
-        win_rate = "" if row.win_rate is None else f"{row.win_rate:.2f}"
-        table.add_row(str(rank), name, f"{row.rating:.0f}", interval, win_rate)
+        # Equal ratings share a rank; those without one are last.
+        rank = 1 + (len(rated) if row.rating is None else sum(other > row.rating for other in rated))
+        ranks = "" if row.best_rank is None or row.worst_rank is None else f"{row.best_rank} … {row.worst_rank}"
+        table.add_row(
+            str(rank),
+            name,
+            _whole(row.rating) or "–",
+            interval_text(row.low, row.high, _whole, IN_SIGNS),
+            "" if row.win_rate is None else f"{row.win_rate:.2f}",
+            f"{row.best_rank}" if row.best_rank == row.worst_rank and row.best_rank else ranks,
+            " ".join((_whole(row.gap), _in_brackets(interval_text(row.gap_low, row.gap_high, _whole, IN_SIGNS)))),
+            "" if row.answered is None else f"{100 * row.answered:.0f} %",
+        )
     _console().print(table)
+
+
+def _whole(value: float | None) -> str:
+    return "" if value is None else f"{value:.0f}"
+
+
+def _in_brackets(text: str) -> str:
+    return f"({text})" if text else ""
 
 
 def print_agreement(agreement: Agreement) -> None:

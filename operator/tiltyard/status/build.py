@@ -27,6 +27,7 @@ from tiltyard.status.conditions import (
     conditions_of_invalid,
     find_true,
 )
+from tiltyard_jobs.contracts.summary import Standing
 
 LEADERBOARD_ROWS = 10
 NOTES = 32  # as many as the status may hold
@@ -76,16 +77,7 @@ def build_status(
             for model in graph.models
             if (seen := observed.models.get(model.name)) is not None
         ),
-        leaderboard=tuple(
-            LeaderboardRow(
-                name=row.name,
-                rating=_points(row.rating),
-                low=None if row.low is None else _points(row.low),
-                high=None if row.high is None else _points(row.high),
-                win_rate=None if row.win_rate is None else f"{row.win_rate:.2f}",
-            )
-            for row in observed.leaderboard[:LEADERBOARD_ROWS]
-        ),
+        leaderboard=tuple(map(leaderboard_row, observed.leaderboard[:LEADERBOARD_ROWS])),
         instructions=observed.instructions or None,
         notes=observed.notes[:NOTES],
         usage=_usage(observed),
@@ -154,8 +146,29 @@ def waits_of(observed: Observed) -> dict[str, Wait]:
     return {what: wait for what, wait in sorted(found.items()) if wait is not None}
 
 
-def _points(value: float) -> str:
-    return f"{value:.0f}"
+def leaderboard_row(row: Standing) -> LeaderboardRow:
+    """A row of the leaderboard as the status has it: numbers as texts."""
+    return LeaderboardRow(
+        name=row.name,
+        rating=_points(row.rating),
+        low=_points(row.low),
+        high=_points(row.high),
+        best_rank=row.best_rank,
+        worst_rank=row.worst_rank,
+        gap=_points(row.gap),
+        gap_low=_points(row.gap_low),
+        gap_high=_points(row.gap_high),
+        win_rate=_share(row.win_rate),
+        answered=_share(row.answered),
+    )
+
+
+def _points(value: float | None) -> str | None:
+    return None if value is None else f"{value:.0f}"
+
+
+def _share(value: float | None) -> str | None:
+    return None if value is None else f"{value:.2f}"
 
 
 def _eta(graph: Graph, observed: Observed, plan: Plan, share: float, now: float) -> datetime | None:

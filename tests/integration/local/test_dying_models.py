@@ -29,7 +29,6 @@ def narrow(logs: Path, *, latency_ms: int = 0, **args: list[str]) -> dict[str, A
         "curation": {"decontaminate": [], "diversity": {"perCompetitor": 24}},
         "serving": {"maxActive": 1},
         "jobs": {"shardSize": 16, "maxVoidFraction": "0.5"},
-        "rating": {"bootstrap": 50},
     }
     return document
 

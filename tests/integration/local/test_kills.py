@@ -39,7 +39,6 @@ def big(logs: Path) -> dict[str, Any]:
         player["serving"] = {"args": [f"--request-log={logs / player['name']}.jsonl"]}
     document["spec"] |= {
         "curation": {"decontaminate": [], "diversity": {"perCompetitor": 2700}},
-        "rating": {"bootstrap": 50},
         "jobs": {"shardSize": 4096, "backoffLimitPerShard": 8},
     }
     return document

@@ -178,7 +178,8 @@ def test_the_manifest_tells_all_and_tells_the_truth(made: tuple[ReportWorld, dic
         "data/sft.parquet",
         "leaderboard.json",
         "report.html",
-        *(f"tables/{name}.parquet" for name in ("answers", "battles", "instructions", "ratings", "scores", "verdicts")),
+        *(f"tables/{name}.parquet" for name in ("answers", "battles", "breakdowns", "instructions")),
+        *(f"tables/{name}.parquet" for name in ("ratings", "scores", "verdicts")),
     ]
     for file in manifest.files:
         data = world.get(file.path)
@@ -327,7 +328,7 @@ def test_a_tournament_in_which_little_was_decided(tmp_path: Path) -> None:
     world = ReportWorld(tmp_path, vote=ada_beats_bob)
     code, summary = world.report()
     assert code == 0
-    assert [row["name"] for row in summary["leaderboard"]] == ["ada", "bob"]
+    assert [row["name"] for row in summary["leaderboard"]] == ["ada", "bob", "cyd", "dee"]
     assert "60 battles have no vote" in world.page
     assert "It is far above bob" in world.page
 

@@ -29,7 +29,6 @@ def document(logs: Path, judges: int) -> dict[str, Any]:
         judges=judges,
         per_competitor=10,
         curation={"decontaminate": [], "diversity": {"perCompetitor": CURATED}},
-        rating={"bootstrap": 50},
         jobs={"shardSize": 100},
     )
     for one in [*made["spec"]["competitors"], *made["spec"]["judges"]]:

@@ -186,3 +186,15 @@ def test_what_stands_for_nothing_is_refused(uri: str, sentence: str, tmp_path: P
         load(tmp_path, uri=uri)
     wanted = f"spec.instructions.from.uri: {sentence.format(tmp_path / 'empty')}"
     assert str(caught.value.problems[0]).startswith(wanted)
+
+
+def test_a_field_without_effect_is_told_of_and_changes_no_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = []
+    for rating in ({}, {"bootstrap": 50}):
+        (tmp_path / "tournament.yaml").write_text(yaml.safe_dump(manifest(3, rating=rating)))
+        runs.append(build_graph(load_manifest(tmp_path / "tournament.yaml")).run)
+    assert runs[0] == runs[1]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"warning: {tmp_path / 'tournament.yaml'}: spec.rating.bootstrap has no effect: delete it"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tiltyard.api import Condition, ShardCounts, StageStatus, TournamentStatus
+from tiltyard.api import Condition, LeaderboardRow, ShardCounts, StageStatus, TournamentStatus
 from tiltyard.cli import show
 from tiltyard.cli.documents import status_document
 from tiltyard_jobs.contracts.summary import Standing
@@ -77,3 +77,30 @@ def test_equal_ratings_share_a_rank_and_open_intervals_are_bounds(capsys: pytest
         ["2", "cleo", "1000"],
         ["4", "dan", "900", "≤", "940"],
     ]
+
+
+def test_the_board_has_ranks_gaps_and_who_did_not_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    gap = {"gap": 80.2, "gap_low": 51.6, "gap_high": 107.4}
+    show.print_leaderboard(
+        [
+            Standing(name="ada", rating=1100.0, best_rank=1, worst_rank=1, answered=1.0, **gap),
+            Standing(name="bob", rating=1020.0, best_rank=2, worst_rank=3, answered=0.5, gap=10.0, gap_low=-5.0),
+            Standing(name="eve", answered=0.0),
+        ]
+    )
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split()[-3:] == ["RANKS", "GAP", "ANSWERED"]
+    assert [" ".join(row.split()) for row in rows] == [
+        "1 ada 1100 1 80 (52 … 107) 100 %",
+        "2 bob 1020 2 … 3 10 (≥ -5) 50 %",
+        "3 eve – 0 %",
+    ]
+
+
+def test_a_status_keeps_ranks_and_gaps(capsys: pytest.CaptureFixture[str]) -> None:
+    """Numbers are texts in a status."""
+    row = LeaderboardRow(name="ada", rating="1100", best_rank=1, worst_rank=2, gap="80", gap_low="-3", answered="0.98")
+    nobody = LeaderboardRow(name="eve", answered="0.00")
+    show.print_result(TournamentStatus(leaderboard=(row, nobody)))
+    _, *rows = capsys.readouterr().out.splitlines()
+    assert [" ".join(one.split()) for one in rows] == ["1 ada 1100 1 … 2 80 (≥ -3) 98 %", "2 eve – 0 %"]

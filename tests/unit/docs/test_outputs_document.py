@@ -37,6 +37,7 @@ HEADINGS = {
     "`solve/` of lm-evaluation-harness": stage_tables.HARNESS_REPLIES,
     "`score/`": stage_tables.TASK_SCORES,
     f"`{RATING_PATHS['ratings']}`": run_tables.RATINGS,
+    f"`{RATING_PATHS['breakdowns']}`": run_tables.BREAKDOWNS,
     f"`{RATING_PATHS['scores']}`": run_tables.SCORES,
     **{f"`{DATASET_PATHS[name]}`": schema for name, schema in (DATASET_TABLES | GIVEN_TABLES).items()},
 }

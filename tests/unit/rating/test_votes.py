@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from tiltyard_jobs.rating.votes import Verdicts, group, tally
+from tiltyard_jobs.rating.votes import Verdicts, forfeits_lose, group, tally
 
 VerdictRow = tuple[int, int, int, int, str, float]
 MakeVerdicts = Callable[[list[VerdictRow]], Verdicts]
@@ -127,3 +127,10 @@ def test_tally_agrees_with_a_plain_loop(
         assert_allclose(result.votes_defender[index], len(answered) - sum(answered), atol=1e-12)
         assert_allclose(result.score[index], sum(answered) / len(answered) if answered else NAN, atol=1e-12)
     assert_array_equal((result.score >= 0.0) & (result.score <= 1.0), ~np.isnan(result.score))
+
+
+def test_a_missing_answer_loses_without_a_vote(make_verdicts: MakeVerdicts) -> None:
+    counted = tally(make_verdicts([(0, 0, 1, 2, "AB", NAN), (1, 0, 1, 2, "AB", NAN), (2, 0, 1, 2, "AB", 0.25)]))
+    lost = forfeits_lose(counted, np.array([True, False, False]), np.array([False, False, True]))
+    assert_array_equal(lost.score, [1.0, NAN, 0.25])  # nobody answered the second
+    assert lost.votes_attacker.tolist() == [0.0, 0.0, 0.25]

@@ -61,13 +61,17 @@ def test_ranks_by_what_is_written_down_then_elo_then_order() -> None:
     assert ranking(*rated(close, [1000.0, 1000.0, 1001.0])) == [2, 0, 1]
 
 
-def test_who_has_no_rating_is_not_on_the_leaderboard() -> None:
+def test_who_has_no_rating_is_on_the_leaderboard_too() -> None:
+    nothing = dict.fromkeys(("low", "high", "best_rank", "worst_rank", "gap", "gap_low", "gap_high", "win_rate"))
     players = [
-        SimpleNamespace(name="a", rating=1010.0, low=None, high=None, win_rate=0.6),
-        SimpleNamespace(name="b", rating=None, low=None, high=None, win_rate=None),
+        SimpleNamespace(name="a", rating=1010.0, answered=1.0, **nothing),
+        SimpleNamespace(name="b", rating=None, answered=0.0, **nothing),
     ]
     standings: Any = SimpleNamespace(players=players)
-    assert [one.name for one in leaderboard_of(standings)] == ["a"]
+    assert [(one.name, one.rating, one.answered) for one in leaderboard_of(standings)] == [
+        ("a", 1010.0, 1.0),
+        ("b", None, 0.0),
+    ]
 
 
 def test_something_must_be_left() -> None:

@@ -264,6 +264,19 @@ def test_the_leaderboard_is_cut_and_rounded() -> None:
     assert (board[1].rating, board[1].low, board[1].high, board[1].win_rate) == ("1000", "950", "1101", "0.46")
 
 
+def test_the_leaderboard_has_ranks_gaps_and_who_did_not_answer() -> None:
+    rows = (
+        Standing(
+            name="a", rating=1.0, best_rank=1, worst_rank=3, gap=80.4, gap_low=-2.6, gap_high=99.9, answered=0.987
+        ),
+        Standing(name="b", answered=0.0),
+    )
+    first, last = status_of(passed(leaderboard=rows)).leaderboard
+    assert (first.best_rank, first.worst_rank, first.answered) == (1, 3, "0.99")
+    assert (first.gap, first.gap_low, first.gap_high) == ("80", "-3", "100")
+    assert (last.rating, last.gap, last.best_rank, last.answered) == (None, None, None, "0.00")
+
+
 def test_usage_is_the_sum_of_the_ledger() -> None:
     ledger = (
         LedgerRow(stage="mine", model="a", prompt_tokens=1, cached_tokens=2, completion_tokens=3, seconds=4.4),

@@ -8,7 +8,7 @@ from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.located import Located
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Phase, Recipe, in_key_if_set
-from tiltyard_jobs.contracts.vocabulary import DatasetFormat, GoldRule, Thoughts, Tied, Ties
+from tiltyard_jobs.contracts.vocabulary import DatasetFormat, GoldRule, Thoughts, Tied, Ties, Unanswered, VoteKind
 
 
 class Match(Contract):
@@ -63,20 +63,22 @@ class RateRecipe(Recipe):
     Attributes:
         alpha: weight of the global score against the local one (paper, equation 4).
         k: Elo's K.
-        bootstrap: without effect: intervals come from the likelihood's profile.
         ties: who gets the vote of a verdict that names neither answer.
+        unanswered: what becomes of a battle in which one of the two gave no answer.
+        votes: whether the votes by probabilities are calibrated first.
         gold: the rule that chooses the gold answers; where all pairs meet, Pairwise takes means.
     """
 
     PHASE: ClassVar[Phase] = "Rating"
 
     stage: Literal["rate"] = "rate"
-    version: int = 3
+    version: int = 4
     lineup: Lineup
     alpha: Fraction
     k: Fraction
-    bootstrap: int
     ties: Ties = in_key_if_set("Half")
+    unanswered: Unanswered = in_key_if_set("Void")
+    votes: VoteKind = in_key_if_set("Plain")
     gold: GoldRule = in_key_if_set("Pairwise")
     seed: int
 
@@ -111,7 +113,7 @@ class DatasetRecipe(Recipe):
         tied: what becomes of a gold answer that leads no other.
         benchmarks: what repeats one of their texts gives no training row.
         thoughts: as the answers were made. Keep: training rows have an answer's thought beside its content.
-        ties: as in `RateRecipe`.
+        ties: as in `RateRecipe`; so are `unanswered` and `votes`.
         keep: as in `PromptsRecipe`.
     """
 
@@ -128,5 +130,7 @@ class DatasetRecipe(Recipe):
     benchmarks: tuple[BenchmarkRecipe, ...]
     thoughts: Thoughts = in_key_if_set("Drop")
     ties: Ties = in_key_if_set("Half")
+    unanswered: Unanswered = in_key_if_set("Void")
+    votes: VoteKind = in_key_if_set("Plain")
     keep: tuple[str, ...] = in_key_if_set(())
     tournament: str

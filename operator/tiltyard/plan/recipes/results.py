@@ -41,7 +41,7 @@ class ResultRecipes:
     def ratings(self) -> RateRecipe:
         """Ratings, scores and gold answers."""
         spec = self.tournament.spec
-        return RateRecipe(lineup=self.battles.lineup, seed=spec.seed, **spec.rating.model_dump())
+        return RateRecipe(lineup=self.battles.lineup, seed=spec.seed, **spec.rating.model_dump(exclude={"bootstrap"}))
 
     @cached_property
     def dataset(self) -> DatasetRecipe:
@@ -62,6 +62,8 @@ class ResultRecipes:
             benchmarks=(*known, *own),
             thoughts=spec.battles.answer.thoughts,
             ties=spec.rating.ties,
+            unanswered=spec.rating.unanswered,
+            votes=spec.rating.votes,
             keep=self.battles.instructions.kept,
             tournament=self.tournament.metadata.name,
         )

@@ -70,6 +70,7 @@ lock: ## Compile the lock files (needs uv)
 	$(LOCK) pyproject.toml --extra jobs -c requirements/dev.txt -o requirements/worker.txt
 	for name in vllm interop train lm-eval bench; do \
 	  $(LOCK) requirements/$$name.in --override requirements/vllm-overrides.txt -o requirements/$$name.txt; done
+	$(LOCK) --no-deps requirements/readers.in >> requirements/interop.txt
 	$(LOCK) requirements/train.in -c requirements/train.txt -o requirements/trainer.txt
 	$(LOCK) requirements/real-models.in --override requirements/vllm-overrides.txt -c requirements/train.txt -o requirements/real-models.txt
 

@@ -1,4 +1,4 @@
-"""Copying a complete run's files out of the store."""
+"""Copying a complete run's files out of the store, or writing its tables in another tool's form."""
 
 from __future__ import annotations
 
@@ -7,17 +7,43 @@ from pathlib import Path
 
 from tiltyard_jobs.contracts.layout import run_prefix
 from tiltyard_jobs.contracts.summary import Summary
+from tiltyard_jobs.contracts.vocabulary import ExportForm
 from tiltyard_jobs.errors import ConfigurationError
+from tiltyard_jobs.results.exported import Exported, export_tables
 from tiltyard_jobs.shard.context import ExportContext
 from tiltyard_jobs.stages.finished import finished_run
 from tiltyard_jobs.store import Store
 
 
 async def export(context: ExportContext) -> Summary:
-    """Copy what the run's manifest names, and the manifest last."""
+    """Copy what the run's manifest names, and the manifest last; or write tables in a form."""
     task = context.task
-    await asyncio.to_thread(copy_run, context.store, task.run, Path(task.folder))
-    return Summary(exit_code=0)
+    if task.form is None:
+        await asyncio.to_thread(copy_run, context.store, task.run, Path(task.folder))
+        return Summary(exit_code=0)
+    done = await asyncio.to_thread(_write_tables, context, task.form)
+    outputs = {file: str(Path(task.folder) / file) for file in done.rows}
+    return Summary(exit_code=0, rows=sum(done.rows.values()), outputs=outputs, notes=tuple(done.told))
+
+
+def _write_tables(context: ExportContext, form: ExportForm) -> Exported:
+    task, store = context.task, context.store
+    finished = finished_run(store, task.run)
+    if finished is None:
+        raise ConfigurationError(
+            f"run {task.run} is not complete in {store.place}: finish it with `tiltyard run`"
+            if task.run
+            else f"{store.place} has no manifest.json: name the folder of a complete run, such as out/runs/0123456789ab"
+        )
+    return export_tables(
+        store,
+        finished.manifest,
+        run_prefix(task.run),
+        form=form,
+        wanted=task.tables,
+        folder=Path(task.folder),
+        must_stop=context.stop.is_set,
+    )
 
 
 def copy_run(store: Store, run: str, folder: Path) -> None:

@@ -56,10 +56,10 @@ def plan(options: argparse.Namespace) -> int:
     """Say what a run would do, or ask."""
     if options.prompts:
         return _show_prompts(options)
-    tournament, graph, settings = _prepare(options)
+    tournament, graph, settings = prepare(options)
     # What engines need is the run's to say: a plan takes none of them.
     task = preflight_task(tournament, graph, settings.store, check_store=False).model_copy(update={"lm_eval": ()})
-    summary = _look(task, settings)
+    summary = ask(task, settings)
     for warning in summary.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     done = parts_done(graph.artifacts, summary.done)
@@ -82,7 +82,7 @@ def _show_prompts(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
         file, store = Path(folder, "prompts.json"), StoreRef(uri=Path(folder, "store").as_uri())
         settings = Settings(store=store, state=Path(folder))
-        _look(
+        ask(
             ShowPromptsTask(tournament=graph.tournament, store=store, asked=first_asked(graph), file=str(file)),
             settings,
         )
@@ -96,7 +96,7 @@ def _show_prompts(options: argparse.Namespace) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Run a tournament to its end, or until SIGINT, SIGTERM or SIGHUP; a second one finds stopping under way."""
-    tournament, graph, settings = _prepare(options)
+    tournament, graph, settings = prepare(options)
     try:
         with occupied(settings.state, graph.run, lambda sentence: print(sentence, file=sys.stderr)) as occupancy:
             with show.progress(options.progress) as display:
@@ -140,19 +140,17 @@ def status(options: argparse.Namespace) -> int:
 
 def report(options: argparse.Namespace) -> int:
     """Say where the results are, and copy them if asked."""
-    tournament, graph, settings = _prepare(options)
-    summary = _look(preflight_task(tournament, graph, settings.store, only_look=True), settings)
+    tournament, graph, settings = prepare(options)
+    summary = ask(preflight_task(tournament, graph, settings.store, only_look=True), settings)
     if not summary.outputs:
         place = readable(settings.store.uri)
         raise UserError(f"run {graph.run} is not complete in {place}: finish it with `tiltyard run`")
     if options.to is not None:
         folder = str(options.to.absolute())
-        _look(ExportTask(tournament=graph.tournament, store=settings.store, run=graph.run, folder=folder), settings)
+        ask(ExportTask(tournament=graph.tournament, store=settings.store, run=graph.run, folder=folder), settings)
         for recipe in graph.recipes(TrainRecipe):
             model = str(options.to.absolute() / "model")
-            _look(
-                FetchTask(tournament=graph.tournament, store=settings.store, model=recipe.ref, folder=model), settings
-            )
+            ask(FetchTask(tournament=graph.tournament, store=settings.store, model=recipe.ref, folder=model), settings)
         print(f"copied to {options.to}")
     show.print_instructions(summary.instructions)
     show.print_leaderboard(summary.leaderboard)
@@ -163,10 +161,10 @@ def report(options: argparse.Namespace) -> int:
 
 def compare(options: argparse.Namespace) -> int:
     """Say how far the ratings of two runs agree."""
-    _, graph, settings = _prepare(options)
+    _, graph, settings = prepare(options)
     other = build_graph(load_manifest(options.other))
     task = CompareTask(tournament=graph.tournament, store=settings.store, first=_ratings(graph), second=_ratings(other))
-    agreement = _look(task, settings).agreement
+    agreement = ask(task, settings).agreement
     assert agreement is not None
     print(f"runs                 {graph.run} and {other.run}")
     show.print_agreement(agreement)
@@ -183,7 +181,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
 }
 
 
-def _prepare(options: argparse.Namespace) -> tuple[Tournament, Graph, Settings]:
+def prepare(options: argparse.Namespace) -> tuple[Tournament, Graph, Settings]:
     """A manifest that can run on this machine, its graph, and where it runs."""
     tournament = load_manifest(options.manifest)
     refuse(options.manifest, problems_on_machine(tournament, folder_given=options.out is not None))
@@ -210,7 +208,7 @@ def _ratings(graph: Graph) -> ArtifactRef:
     return graph.recipes(RateRecipe)[0].ref
 
 
-def _look(task: SoloTask, settings: Settings) -> Summary:
+def ask(task: SoloTask, settings: Settings) -> Summary:
     """What a process that makes nothing says, or its sentence as an error."""
     summary = asyncio.run(look(task, settings.python))
     if summary.exit_code != 0:

@@ -1,4 +1,4 @@
-"""`tiltyard validate | plan | run | status | report | compare | render | operator`."""
+"""`tiltyard validate | plan | run | status | report | export | compare | render | operator`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import unquote
+
+from tiltyard.cli.export import add_export
 
 WRONG_INPUT, INTERRUPTED = 2, 130
 
@@ -43,6 +45,10 @@ def _command(name: str) -> Callable[[argparse.Namespace], int]:
         from tiltyard.cli.render import render
 
         return render
+    if name == "export":
+        from tiltyard.cli.export import export
+
+        return export
     from tiltyard.cli.commands import COMMANDS
 
     return COMMANDS[name]
@@ -99,6 +105,8 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument(
         "--to", type=Path, metavar="DIR", help="copy report, tables, training data and trained model to this folder"
     )
+
+    add_export(commands, _place_of_results)
 
     compare = commands.add_parser(
         "compare", help="show how far two runs agree, for example two juries on the same answers"

@@ -25,7 +25,9 @@ test-integration: .venv/.dev tools ## Real API server, KServe controller, S3 ser
 	$(PYTEST) tests/integration -q -n 2 --dist loadgroup
 
 test-interop: .venv/.dev ## Other projects' tools read our outputs (datasets, TRL, DuckDB, arena-rank, KServe)
-	rm -rf .tiltyard/interop && $(BIN)/tiltyard run tests/interop/tournament.yaml --out .tiltyard/interop/out --state .tiltyard/interop/state
+	rm -rf .tiltyard/interop && mkdir -p .tiltyard/interop
+	$(BIN)/tiltyard run tests/interop/tournament.yaml --out .tiltyard/interop/out --state .tiltyard/interop/state \
+	  > .tiltyard/interop/printed && cat .tiltyard/interop/printed
 	$$($(BIN)/python hack/envs.py interop) -m pytest -c tests/interop/pytest.ini tests/interop --outputs .tiltyard/interop/out
 
 test-e2e: .venv/.dev ## Real vLLM processes; a real node with KServe (root)

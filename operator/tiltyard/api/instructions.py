@@ -10,7 +10,7 @@ from pydantic import Field
 
 from tiltyard.api.base import ApiModel
 from tiltyard.api.rules import Rule, Violation
-from tiltyard.api.scalars import ColumnName, PositiveShare, SystemMessage, Temperature, TextTemplate, TokenLimit
+from tiltyard.api.scalars import ColumnName, Line, PositiveShare, SystemMessage, Temperature, TextTemplate, TokenLimit
 from tiltyard.api.shapes import Distinct, Whole
 from tiltyard.api.texts import Texts
 from tiltyard_jobs.contracts.vocabulary import BadRowRule
@@ -82,6 +82,8 @@ class GivenInstructions(Texts):
     """What becomes of a row that is not what it should be: not JSON, more or fewer cells than the header, no text.
     Refuse: the file is refused, with the number of such rows and the first of them. Skip: they are passed over and
     counted. Default: Refuse."""
+    license: Line | None = None
+    """The licence of the instructions. It is recorded on every training row. Absent: unknown."""
     attacker_field: ColumnName | None = None
     """The column that names the competitor to which an instruction belongs. Absent: the competitors get the
     instructions in turn."""

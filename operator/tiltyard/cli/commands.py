@@ -73,6 +73,7 @@ def plan(options: argparse.Namespace) -> int:
     else:
         show.print_plan(graph, done, costs, loads, expected_training(graph, done))
         show.print_instructions(summary.instructions)
+        show.print_licenses(tournament)
     return 0
 
 

@@ -44,6 +44,7 @@ from tiltyard_jobs.contracts.recipes.results import (
     Match,
     PlayerRecipe,
     RateRecipe,
+    SourceRecipe,
     StagedArtifact,
 )
 from tiltyard_jobs.contracts.recipes.training import (
@@ -105,6 +106,7 @@ __all__ = [
     "ScoredModel",
     "SelectRecipe",
     "SolveRecipe",
+    "SourceRecipe",
     "SplitFile",
     "StagedArtifact",
     "TaskSetRecipe",

@@ -90,6 +90,19 @@ class BenchmarkRecipe(Located):
     sha256: str | None = None
 
 
+class SourceRecipe(Located):
+    """Where given instructions come from.
+
+    Attributes:
+        uri: of the file; None where there are several.
+        license: as the manifest states it.
+    """
+
+    uri: str | None = None
+    sha256: str | None = None
+    license: str | None = None
+
+
 class StagedArtifact(Contract):
     """One artifact in a run's manifest.
 
@@ -113,12 +126,14 @@ class DatasetRecipe(Recipe):
         thoughts: as the answers were made. Keep: training rows have an answer's thought beside its content.
         ties: as in `RateRecipe`.
         keep: as in `PromptsRecipe`.
+        source: of given instructions.
+        licenses: a training row for which another licence counts is left out; empty: none is.
     """
 
     PHASE: ClassVar[Phase] = "Writing"
 
     stage: Literal["dataset"] = "dataset"
-    version: int = 2
+    version: int = 3
     lineup: Lineup
     sources: tuple[StagedArtifact, ...]
     ratings: ArtifactRef
@@ -129,4 +144,6 @@ class DatasetRecipe(Recipe):
     thoughts: Thoughts = in_key_if_set("Drop")
     ties: Ties = in_key_if_set("Half")
     keep: tuple[str, ...] = in_key_if_set(())
+    source: SourceRecipe | None = in_key_if_set(None)
+    licenses: tuple[str, ...] = in_key_if_set(())
     tournament: str

@@ -15,6 +15,7 @@ from tiltyard_jobs.contracts.recipes import (
     RateRecipe,
     ReportRecipe,
     ScoredModel,
+    SourceRecipe,
     StagedArtifact,
     TrainRecipe,
 )
@@ -52,6 +53,7 @@ class ResultRecipes:
             BenchmarkRecipe(name=texts.uri.rpartition("/")[2], uri=texts.uri, field=texts.field, sha256=texts.sha256)
             for texts in spec.curation.held_out
         ]
+        given = spec.instructions.given
         return DatasetRecipe(
             lineup=self.battles.lineup,
             sources=_staged(self.battles.instructions.origins),
@@ -62,7 +64,9 @@ class ResultRecipes:
             benchmarks=(*known, *own),
             thoughts=spec.battles.answer.thoughts,
             ties=spec.rating.ties,
-            keep=spec.instructions.given.keep if spec.instructions.given is not None else (),
+            keep=given.keep if given is not None else (),
+            source=SourceRecipe(uri=given.uri, sha256=given.sha256, license=given.license) if given else None,
+            licenses=spec.dataset.licenses.allow,
             tournament=self.tournament.metadata.name,
         )
 

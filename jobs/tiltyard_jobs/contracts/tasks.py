@@ -288,6 +288,7 @@ class ExportTask(Contract):
         folder: an absolute path; made where it is not there. With a form it must be empty then.
         form: what the tables are written for; None: the files are copied as they are.
         tables: their names, with a form; none: all training rows.
+        hub: instead, the dataset on the Hugging Face hub to which the files are uploaded; no folder is written.
     """
 
     stage: Literal["export"] = "export"
@@ -297,6 +298,7 @@ class ExportTask(Contract):
     folder: str
     form: ExportForm | None = None
     tables: tuple[str, ...] = ()
+    hub: str | None = None
 
 
 class FetchTask(Contract):

@@ -28,7 +28,14 @@ def add_export(commands: Any, place: Callable[[str], object]) -> None:
         metavar="RUN|FILE",
         help="a run's folder or a copy of it, s3://BUCKET/PREFIX/runs/RUN, or the Tournament, YAML",
     )
-    command.add_argument("--to", choices=get_args(ExportForm), required=True, help="the form")
+    form = command.add_mutually_exclusive_group(required=True)
+    form.add_argument("--to", choices=get_args(ExportForm), help="the form")
+    form.add_argument(
+        "--push-to-hub",
+        metavar="ORG/NAME",
+        help="upload the run instead, as a dataset of the Hugging Face hub, private where it is new; needs HF_TOKEN and"
+        ' "tiltyard[hub]"',
+    )
     command.add_argument(
         "--table",
         action="append",
@@ -37,7 +44,7 @@ def add_export(commands: Any, place: Callable[[str], object]) -> None:
         help="sft or preference; with csv and jsonl any table, such as battles; may be given more than once (default:"
         " all training rows)",
     )
-    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder for the files")
+    command.add_argument("--out", type=Path, metavar="DIR", help="with --to: a new folder for the files")
     command.add_argument(
         "--from",
         dest="results",
@@ -50,17 +57,23 @@ def add_export(commands: Any, place: Callable[[str], object]) -> None:
 def export(options: argparse.Namespace) -> int:
     """Write a run's tables in a form, and report what the form has no place for."""
     from tiltyard.cli import commands
+    from tiltyard.cli.errors import UserError
     from tiltyard.local.machine import Settings
     from tiltyard_jobs.contracts.tasks import ExportTask
 
+    if (options.out is None) == (options.to is not None) or (options.push_to_hub and options.table):
+        raise UserError(
+            "export takes --to FORM with --out DIR, and --table where wanted; or --push-to-hub ORG/NAME alone"
+        )
     run, store = place_of(options)
     task = ExportTask(
         tournament=run or options.run,
         store=store,
         run=run,
-        folder=str(options.out.absolute()),
+        folder=str(options.out.absolute()) if options.out is not None else "",
         form=options.to,
         tables=tuple(options.table),
+        hub=options.push_to_hub,
     )
     summary = commands.ask(task, Settings(store=store, state=Path()))
     for path in summary.outputs.values():

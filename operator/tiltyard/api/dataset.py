@@ -20,7 +20,7 @@ class Licenses(ApiModel):
     allow: Annotated[tuple[LicenseId, ...], Field(max_length=64), Distinct()] = ()
     """A training row is left out, and counted, unless the licences of its answers and of its instruction are all in
     this list, as models and `instructions.from` state them. other is any licence without an identifier here, unknown
-    one that is not stated. Empty: no row is left out for it. Default: empty."""
+    one that is not stated. Empty: no row is left out for it."""
 
 
 class Dataset(ApiModel):

@@ -64,7 +64,7 @@ class ResultRecipes:
             benchmarks=(*known, *own),
             thoughts=spec.battles.answer.thoughts,
             ties=spec.rating.ties,
-            keep=given.keep if given is not None else (),
+            keep=self.battles.instructions.kept,
             source=SourceRecipe(uri=given.uri, sha256=given.sha256, license=given.license) if given else None,
             licenses=spec.dataset.licenses.allow,
             tournament=self.tournament.metadata.name,

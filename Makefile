@@ -25,7 +25,9 @@ test-integration: .venv/.dev tools ## Real API server, KServe controller, S3 ser
 	$(PYTEST) tests/integration -q -n 2 --dist loadgroup
 
 test-interop: .venv/.dev ## Other projects' tools read our outputs (datasets, TRL, DuckDB, arena-rank, KServe)
-	rm -rf .tiltyard/interop && $(BIN)/tiltyard run tests/interop/tournament.yaml --out .tiltyard/interop/out --state .tiltyard/interop/state
+	rm -rf .tiltyard/interop && mkdir -p .tiltyard/interop
+	$(BIN)/tiltyard run tests/interop/tournament.yaml --out .tiltyard/interop/out --state .tiltyard/interop/state \
+	  > .tiltyard/interop/printed && cat .tiltyard/interop/printed
 	$$($(BIN)/python hack/envs.py interop) -m pytest -c tests/interop/pytest.ini tests/interop --outputs .tiltyard/interop/out
 
 test-e2e: .venv/.dev ## Real vLLM processes; a real node with KServe (root)
@@ -71,6 +73,7 @@ lock: ## Compile the lock files (needs uv)
 	$(LOCK) pyproject.toml --extra jobs -c requirements/dev.txt -o requirements/worker.txt
 	for name in vllm interop train lm-eval bench; do \
 	  $(LOCK) requirements/$$name.in --override requirements/vllm-overrides.txt -o requirements/$$name.txt; done
+	$(LOCK) --no-deps requirements/readers.in >> requirements/interop.txt
 	$(LOCK) requirements/train.in -c requirements/train.txt -o requirements/trainer.txt
 	$(LOCK) requirements/real-models.in --override requirements/vllm-overrides.txt -c requirements/train.txt -o requirements/real-models.txt
 

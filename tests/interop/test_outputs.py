@@ -28,8 +28,9 @@ from transformers import PreTrainedTokenizerFast
 from trl.data_utils import apply_chat_template, extract_prompt, is_conversational, unpair_preference_dataset
 
 from support.artifact_world import ArtifactWorld, Asked
-from tiltyard_jobs.results.run_tables import DATASET_TABLES
+from tiltyard_jobs.results.run_tables import DATASET_TABLES, RATINGS, SCORES
 
+CONFIGURATIONS = DATASET_TABLES | {"ratings": RATINGS, "scores": SCORES}
 PLAYERS = ("ada", "bob", "cyd", "dot")
 SKILL = {"ada": 0.8, "bob": 0.3, "cyd": 0.0, "dot": -0.9}
 TEMPLATE = (
@@ -91,13 +92,13 @@ def load(outcome: Results, name: str | None = None) -> Any:
 
 
 def test_the_card_names_every_configuration(outcome: Results) -> None:
-    assert get_dataset_config_names(str(outcome.folder)) == list(DATASET_TABLES)
+    assert get_dataset_config_names(str(outcome.folder)) == list(CONFIGURATIONS)
 
 
-@pytest.mark.parametrize("name", list(DATASET_TABLES))
+@pytest.mark.parametrize("name", list(CONFIGURATIONS))
 def test_datasets_loads_every_configuration(outcome: Results, name: str) -> None:
     rows = load(outcome, name)
-    assert rows.column_names == DATASET_TABLES[name].names
+    assert rows.column_names == CONFIGURATIONS[name].names
     assert rows.num_rows > 0
     if name in outcome.summary:
         assert rows.num_rows == outcome.summary[name]
@@ -112,7 +113,7 @@ def test_a_table_without_rows_is_no_configuration(tmp_path: Path) -> None:
     empty = build(tmp_path, min_margin=Decimal(1))
     assert empty.summary["sft"] == empty.summary["preference"] == 0
     assert get_dataset_config_names(str(empty.folder)) == [
-        name for name in DATASET_TABLES if name not in ("sft", "preference")
+        name for name in CONFIGURATIONS if name not in ("sft", "preference")
     ]
     assert load(empty).column_names == DATASET_TABLES["instructions"].names
     assert list(pd.read_parquet(empty.folder / "data" / "sft.parquet").columns) == DATASET_TABLES["sft"].names

@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("trl", reason="needs the interpreter with other people's tools (`python hack/envs.py interop`)")
 
+import datasets
 import duckdb
 from datasets import load_dataset
 from trl.data_utils import is_conversational
@@ -28,6 +29,20 @@ def test_datasets_reads_the_folder_by_its_card_and_trl_knows_the_form(run: Path,
     assert rows.num_rows == files[f"data/{name}.parquet"] > 0
     assert is_conversational(rows[0])
     assert all(turn["content"] for row in rows for turn in row[column])
+
+
+def test_what_the_end_of_a_run_prints_loads_as_printed(outputs: Path, run: Path) -> None:
+    printed = (outputs.parent / "printed").read_text().splitlines()
+    (line,) = [line.removeprefix("load").strip() for line in printed if line.startswith("load ")]
+    loaded = eval(line, {"datasets": datasets})
+    files = {file["path"]: file["rows"] for file in json.loads((run / "manifest.json").read_text())["files"]}
+    assert loaded["train"].num_rows == files["data/sft.parquet"]
+
+
+@pytest.mark.parametrize("name", ["ratings", "scores"])
+def test_ratings_and_scores_are_configurations(run: Path, name: str) -> None:
+    files = {file["path"]: file["rows"] for file in json.loads((run / "manifest.json").read_text())["files"]}
+    assert load_dataset(str(run), name, split="train").num_rows == files[f"tables/{name}.parquet"]
 
 
 def test_duckdb_finds_in_the_tables_what_the_leaderboard_says(run: Path) -> None:

@@ -129,8 +129,11 @@ def part_of_digests(name: str) -> tuple[ArtifactRef, int] | None:
 
 
 def run_prefix(run: str) -> str:
-    """A run's own files, under names that people know: report, tables, training data, manifest."""
-    return f"runs/{run}/"
+    """A run's own files, under names that people know: report, tables, training data, manifest.
+
+    Of no run: where the store is a run's folder itself.
+    """
+    return f"runs/{run}/" if run else ""
 
 
 def manifest_key(run: str) -> str:

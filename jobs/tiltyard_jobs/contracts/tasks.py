@@ -16,7 +16,8 @@ from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.located import LocatedFile
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import AnyRecipe, LmEvalRecipe, RateRecipe, SampleRecipe, TaskSetRecipe
-from tiltyard_jobs.contracts.vocabulary import BadRowRule
+from tiltyard_jobs.contracts.trainer import TrainerRef
+from tiltyard_jobs.contracts.vocabulary import BadRowRule, ExportForm
 
 
 class StoreRef(Contract):
@@ -122,26 +123,6 @@ class LedgerRow(Contract):
         """The sum of two rows of the same stage and model."""
         sums = {name: getattr(self, name) + getattr(other, name) for name in self.COSTS}
         return self.model_copy(update={**sums, "seconds": round(sums["seconds"], 3)})
-
-
-class TrainerRef(Contract):
-    """What fine-tunes. None of it is in a key: it is how, not what.
-
-    Attributes:
-        python: an interpreter with TRL; None: the worker's own.
-        base: where the base model is: a folder, or a name on the Hugging Face hub.
-        devices: GPUs of one node; 0: none, the CPU.
-        nodes: machines that train together.
-        device_batch: sequences that a device takes at once.
-        field: the manifest's field, for messages.
-    """
-
-    python: str | None = None
-    base: str
-    devices: int = 0
-    nodes: int = 1
-    device_batch: int = 1
-    field: str = "spec.training"
 
 
 class LmEvalTask(Contract):
@@ -309,11 +290,14 @@ class PreflightTask(Contract):
 
 
 class ExportTask(Contract):
-    """Copy a complete run's files to a folder of this machine.
+    """Copy a complete run's files to a folder of this machine, or write its tables there in another tool's form.
 
     Attributes:
-        run: 12 hex digits, see `layout.run_prefix`.
-        folder: an absolute path; made where it is not there.
+        run: 12 hex digits, see `layout.run_prefix`; empty: the store is the run's folder, or a copy of it.
+        folder: an absolute path; made where it is not there. With a form it must be empty then.
+        form: what the tables are written for; None: the files are copied as they are.
+        tables: their names, with a form; none: all training rows.
+        hub: instead, the dataset on the Hugging Face hub to which the files are uploaded; no folder is written.
     """
 
     stage: Literal["export"] = "export"
@@ -321,6 +305,9 @@ class ExportTask(Contract):
     store: StoreRef
     run: str
     folder: str
+    form: ExportForm | None = None
+    tables: tuple[str, ...] = ()
+    hub: str | None = None
 
 
 class FetchTask(Contract):

@@ -62,6 +62,9 @@ Tied = Literal["Skip", "Keep"]
 DatasetFormat = Literal["Sft", "Preference"]
 """Kinds of training rows."""
 
+ExportForm = Literal["openai", "sharegpt", "alpaca", "llamafactory", "csv", "jsonl"]
+"""For what tools `tiltyard export` writes tables."""
+
 TrainingMethod = Literal["Sft", "SftThenDpo"]
 """How a target model is fine-tuned."""
 

@@ -12,11 +12,12 @@ from typing import Any
 import yaml
 
 from tiltyard_jobs.contracts.intervals import interval_text
-from tiltyard_jobs.contracts.recipes import DatasetRecipe, PlayerRecipe
+from tiltyard_jobs.contracts.licenses import asked, identifier, named
+from tiltyard_jobs.contracts.recipes import DatasetRecipe, PlayerRecipe, SourceRecipe
 from tiltyard_jobs.curation.decontaminate import NGRAM_WORDS
 from tiltyard_jobs.results.documents import DataSummary, Standings
 from tiltyard_jobs.results.dropped import are_given
-from tiltyard_jobs.results.run_tables import DATASET_PATHS
+from tiltyard_jobs.results.run_tables import DATASET_PATHS, RATING_PATHS
 from tiltyard_jobs.results.standings import gold_rule
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -27,6 +28,8 @@ _ABOUT = {
     "answers": "every answer, with its final score; a void one has its reason",
     "verdicts": "every verdict asked for; a void one has its reason",
     "battles": "the outcome of every match that a judge decided, in the columns that `arena-rank` reads",
+    "ratings": "every competitor, with its rating and its interval",
+    "scores": "every curated instruction and competitor: the final score of its answer",
     "dropped": "every given instruction that was dropped, with the reason, and the text that it repeats",
 }
 
@@ -53,6 +56,7 @@ def card(recipe: DatasetRecipe, standings: Standings, summary: DataSummary, rows
         "## How it was made\n\n" + _method(recipe, standings),
         "## From instructions to rows\n\n" + _counts(summary),
         "## Decontamination\n\n" + _decontamination(summary),
+        "## Licences\n\n" + _licenses(recipe, summary),
         "## Limitations\n\n" + _LIMITATIONS,
     ]
     return f"---\n{front_matter(recipe, rows)}---\n\n" + "\n\n".join(sections) + "\n"
@@ -61,7 +65,7 @@ def card(recipe: DatasetRecipe, standings: Standings, summary: DataSummary, rows
 def front_matter(recipe: DatasetRecipe, rows: Mapping[str, int]) -> str:
     """YAML that the Hugging Face libraries read: the configurations name their files in a run's folder."""
     there = loadable(rows)
-    licenses = sorted({player.license or "unknown" for player in recipe.lineup.players})
+    licenses = sorted({identifier(stated) for stated in _stated(recipe)})
     document: dict[str, Any] = {
         "pretty_name": recipe.tournament,
         "license": licenses,
@@ -69,7 +73,8 @@ def front_matter(recipe: DatasetRecipe, rows: Mapping[str, int]) -> str:
         "tags": ["tiltyard", "synthetic", "instruction-tuning", "preference"],
         "size_categories": [next((name for bound, name in _SIZES if max(there.values()) < bound), "n>1M")],
         "configs": [
-            {"config_name": name, "data_files": DATASET_PATHS[name]} | ({"default": True} if place == 0 else {})
+            {"config_name": name, "data_files": (DATASET_PATHS | RATING_PATHS)[name]}
+            | ({"default": True} if place == 0 else {})
             for place, name in enumerate(there)
         ],
     }
@@ -164,6 +169,25 @@ def _decontamination(summary: DataSummary) -> str:
         " duplicate of one, gave no row.\n\n"
         + table(("benchmark", "texts", "instructions and answers that repeat one"), found)
     )
+
+
+def _stated(recipe: DatasetRecipe) -> list[str | None]:
+    """The licences of all that may be in the data: of the competitors, and of given instructions."""
+    source = recipe.source or SourceRecipe()
+    return [*(player.license for player in recipe.lineup.players), *([source.license] if are_given(recipe) else [])]
+
+
+def _licenses(recipe: DatasetRecipe, summary: DataSummary) -> str:
+    lines = [
+        f"{count} of {sum(summary.gold_by_license.values())} gold answers are {cell(name)}"
+        for name, count in summary.gold_by_license.items()
+    ]
+    text = f"{'; '.join(lines) or 'There is no gold answer'}. `row_license` has the licences of all parts of a row."
+    asks = [
+        (cell(name), ", ".join(asked([stated])) or "nothing")
+        for name, stated in sorted({named(stated): stated for stated in _stated(recipe)}.items())
+    ]
+    return f"{text}\n\n" + table(("licence, as stated", "asks for"), asks)
 
 
 def _reasons(counts: Mapping[str, int]) -> str:

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from tiltyard_jobs.contracts.recipes import DatasetRecipe, Lineup
+from tiltyard_jobs.contracts.licenses import named
+from tiltyard_jobs.contracts.recipes import DatasetRecipe, Lineup, SourceRecipe
 from tiltyard_jobs.rating.votes import Tally
 from tiltyard_jobs.results.answered import AnsweredInstruction
 from tiltyard_jobs.results.ballots import Ballots, Roster
@@ -41,12 +42,14 @@ class Written:
         cut: instructions that gave no training row, by reason.
         preference_cut: those of the others that gave no preference row, by reason.
         gold: training rows by who wrote the gold answer.
+        licenses: likewise by its author's licence.
     """
 
     rows: Counter[str] = field(default_factory=Counter)
     cut: Counter[str] = field(default_factory=Counter)
     preference_cut: Counter[str] = field(default_factory=Counter)
     gold: Counter[str] = field(default_factory=Counter)
+    licenses: Counter[str] = field(default_factory=Counter)
 
     def count(self, selection: Selection) -> None:
         """Count what became of one instruction."""
@@ -54,6 +57,7 @@ class Written:
             self.cut[selection.cut] += 1
         elif selection.gold is not None:
             self.gold[selection.gold.author.name] += 1
+            self.licenses[named(selection.gold.author.license)] += 1
         if selection.preference_cut is not None:
             self.preference_cut[selection.preference_cut] += 1
 
@@ -99,6 +103,7 @@ def write_instructions(
         if recipe.thoughts == "Keep":
             schemas = {name: with_thoughts(schema) for name, schema in schemas.items()}
         given = are_given(recipe)
+        source = (recipe.source or SourceRecipe()) if given else None
         if given:
             schemas = {name: with_origin(schema, recipe.keep) for name, schema in schemas.items()}
         tables = {
@@ -112,7 +117,7 @@ def write_instructions(
             written.rows[name] += 1
 
         for instruction, benchmark in zip(instructions, contaminated, strict=True):
-            origin = origin_of(instruction.curated, recipe.keep) if given else {}
+            origin = origin_of(instruction.curated, recipe) if given else {}
             chosen = select(
                 instruction,
                 players,
@@ -120,25 +125,30 @@ def write_instructions(
                 tied=recipe.tied,
                 contaminated=benchmark,
                 repeats=repeats,
+                source=source,
+                allowed=recipe.licenses,
             )
             written.count(chosen)
-            write("instructions", instruction_row(instruction, chosen, benchmark))
+            write("instructions", instruction_row(instruction, chosen, benchmark, given=given))
             for player, answer, score in zip(players, instruction.answers, instruction.scores, strict=True):
                 write("answers", answer_row(instruction, player.name, answer, score))
             if chosen.gold is not None and chosen.cut is None and "sft" in tables:
-                write("sft", sft_row(instruction, chosen.gold, recipe.tournament))
+                write("sft", sft_row(instruction, chosen.gold, recipe.tournament, source))
             if chosen.gold is not None and chosen.rejected is not None and "preference" in tables:
-                write("preference", preference_row(instruction, chosen.gold, chosen.rejected, recipe.tournament))
+                pair = preference_row(instruction, chosen.gold, chosen.rejected, recipe.tournament, source)
+                write("preference", pair)
             pace.step()
     return written
 
 
-def instruction_row(instruction: AnsweredInstruction, chosen: Selection, contaminated: str | None) -> Row:
+def instruction_row(
+    instruction: AnsweredInstruction, chosen: Selection, contaminated: str | None, *, given: bool
+) -> Row:
     """A row of `run_tables.RUN_INSTRUCTIONS`."""
     row, gold = instruction.curated, chosen.gold
     return {
         "instruction_id": row["instruction_id"],
-        **provenance("attacker", instruction.attacker),
+        **provenance("attacker", instruction.attacker, wrote=not given),
         "instruction": row["instruction"],
         "history": row.get("history"),
         "difficulty": row["score"],

@@ -247,6 +247,7 @@ class DataSummary(Contract):
             to all curated instructions.
         preference_cut: those of the others that gave no preference row, by reason.
         gold_by_player: training rows by who wrote the gold answer.
+        gold_by_license: likewise by its author's licence.
     """
 
     funnels: tuple[Funnel, ...]
@@ -258,6 +259,7 @@ class DataSummary(Contract):
     cut: dict[str, int] = Field(default_factory=dict)
     preference_cut: dict[str, int] = Field(default_factory=dict)
     gold_by_player: dict[str, int] = Field(default_factory=dict)
+    gold_by_license: dict[str, int] = Field(default_factory=dict)
 
 
 class BenchmarkScore(Contract):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 
-from tiltyard_jobs.contracts.recipes import Lineup
+from tiltyard_jobs.contracts.recipes import DatasetRecipe, SourceRecipe
 from tiltyard_jobs.results.columns import Row, integer, table, text
 from tiltyard_jobs.shard.artifacts import Artifacts
 
@@ -26,20 +27,35 @@ def with_origin(schema: pa.Schema, keep: Sequence[str]) -> pa.Schema:
     own = {
         "source_row": integer("the record's number in the file of instructions, from 0"),
         "source_id": text("its id there; null without `idField`"),
+        "source_uri": text("the file: its name, where it was on the machine that made this, or else its address"),
+        "source_sha256": text("the file's digest; null where it was not known before the run"),
+        "source_license": text("the licence of the instructions, as the manifest states it"),
     }
     return table({kind.name: kind for kind in schema} | own | {name: text("the user's own column") for name in keep})
 
 
-def origin_of(row: Mapping[str, Any], keep: Sequence[str]) -> Row:
+def origin_of(row: Mapping[str, Any], recipe: DatasetRecipe) -> Row:
     """The values of these columns, of a row of a stage's table."""
-    kept = json.loads(row.get("kept") or "{}")
-    return {"source_row": row.get("source_row"), "source_id": row.get("source_id")} | {
-        name: kept.get(name) for name in keep
-    }
+    kept, source = json.loads(row.get("kept") or "{}"), recipe.source or SourceRecipe()
+    return {
+        "source_row": row.get("source_row"),
+        "source_id": row.get("source_id"),
+        "source_uri": _public(source.uri),
+        "source_sha256": source.sha256,
+        "source_license": source.license,
+    } | {name: kept.get(name) for name in recipe.keep}
 
 
-def origins(artifacts: Artifacts, lineup: Lineup, keep: Sequence[str]) -> Iterator[Row]:
+def _public(uri: str | None) -> str | None:
+    """An address without what is nobody else's: the folders of this machine, a query with a token."""
+    if not uri:
+        return None
+    plain = uri.split("?", 1)[0].split("#", 1)[0]
+    return unquote(plain.rstrip("/").rpartition("/")[2]) if plain.startswith("file:") else plain
+
+
+def origins(artifacts: Artifacts, recipe: DatasetRecipe) -> Iterator[Row]:
     """Of all curated instructions, attacker by attacker in the manifest's order."""
-    for player in lineup.players:
-        for row in artifacts.rows(lineup.instructions[player.name], columns=COLUMNS):
-            yield origin_of(row, keep)
+    for player in recipe.lineup.players:
+        for row in artifacts.rows(recipe.lineup.instructions[player.name], columns=COLUMNS):
+            yield origin_of(row, recipe)

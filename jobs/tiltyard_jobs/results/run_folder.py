@@ -23,7 +23,6 @@ from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.store.base import Store
 
 REPORT, MANIFEST, LEADERBOARD, BENCHMARKS = "report.html", "manifest.json", "leaderboard.json", "benchmarks.json"
-DATA = "data/"
 
 _OF_DATASET = {"README": "README.md", **DATASET_PATHS}
 _PACKAGES = ("numpy", "pyarrow", "tiltyard")
@@ -114,14 +113,14 @@ def _described(artifacts: Artifacts, staged: StagedArtifact) -> ManifestArtifact
     )
 
 
-OUTPUTS = {"dataset": DATA, "manifest": MANIFEST, "report": REPORT}
-"""What a user looks for, beside the manifest."""
+OUTPUTS = {"dataset": "./", "manifest": MANIFEST, "report": REPORT}
+"""What a user looks for, beside the manifest. `datasets` reads the folder itself, by the card in it."""
 
 
 def outputs_of(store: Store, run: str, trained: ArtifactRef | None) -> dict[str, str]:
     """URIs of what a user looks for; the trained model, which is too large for a second place, where it lies."""
     root = store.uri.rstrip("/")
-    outputs = {name: f"{root}/{run_prefix(run)}{path}" for name, path in OUTPUTS.items()}
+    outputs = {name: f"{root}/{run_prefix(run)}{path.removeprefix('./')}" for name, path in OUTPUTS.items()}
     return outputs | ({"model": f"{root}/{artifact_prefix(trained)}"} if trained is not None else {})
 
 

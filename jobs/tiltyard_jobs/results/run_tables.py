@@ -97,8 +97,10 @@ def provenance_columns(role: str, who: str) -> Columns:
     }
 
 
-def provenance(role: str, author: PlayerRecipe) -> dict[str, str | None]:
-    """Values of these columns."""
+def provenance(role: str, author: PlayerRecipe, *, wrote: bool = True) -> dict[str, str | None]:
+    """Values of these columns; of who did not write it but was only given it, the name."""
+    if not wrote:
+        return {role: author.name}
     return {
         role: author.name,
         f"{role}_uri": author.model.uri,
@@ -120,7 +122,7 @@ _MATCH: Columns = {
 
 RUN_INSTRUCTIONS = table(
     INSTRUCTION
-    | provenance_columns("attacker", "the player that wrote it")
+    | provenance_columns("attacker", "the player that wrote it; a given one has no author, only the player whose it is")
     | {"instruction": text("what is asked"), "history": messages(HISTORY)}
     | _GRADED
     | {
@@ -199,8 +201,9 @@ RUN_DROPPED = table(
 _TRAINING: Columns = (
     INSTRUCTION
     | {"tournament": text("the manifest's metadata.name")}
-    | provenance_columns("attacker", "the player that wrote the instruction")
+    | provenance_columns("attacker", "the player that wrote the instruction; of a given one its name alone")
     | _GRADED
+    | {"row_license": text("the licences of the instruction and of all answers in the row, joined by AND")}
 )
 
 SFT = table(

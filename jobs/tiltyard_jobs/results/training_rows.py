@@ -8,11 +8,12 @@ worse.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from tiltyard_jobs.contracts.recipes import PlayerRecipe
+from tiltyard_jobs.contracts.licenses import combined, identifier
+from tiltyard_jobs.contracts.recipes import PlayerRecipe, SourceRecipe
 from tiltyard_jobs.contracts.vocabulary import Tied
 from tiltyard_jobs.results.answered import AnsweredInstruction
 from tiltyard_jobs.results.columns import Row
@@ -26,6 +27,7 @@ class Cut(StrEnum):
     CONTAMINATED = "Contaminated"  # followed by a colon and the benchmark's name
     TRUNCATED = "Truncated"  # the gold answer was cut by the token limit
     MARGIN = "Margin"  # below spec.dataset.minMargin
+    LICENSE = "License"  # followed by a colon and the licence that spec.dataset.licenses.allow does not have
     TIED = "Tied"  # the gold answer leads no other: a rule chose it, not the votes
     NO_REJECTED = "NoRejected"  # no judged answer is worse than the gold one: for preference rows alone
 
@@ -62,6 +64,8 @@ def select(
     tied: Tied = "Skip",
     contaminated: str | None,
     repeats: Callable[[str], str | None],
+    source: SourceRecipe | None = None,
+    allowed: Collection[str] = (),
 ) -> Selection:
     """Pick the answers to train on.
 
@@ -72,6 +76,8 @@ def select(
         tied: what becomes of a gold answer without a lead.
         contaminated: the benchmark that the instruction repeats.
         repeats: names the benchmark that an answer repeats.
+        source: of a given instruction.
+        allowed: licences; none: all are.
     """
     entries = [Entry(*entry) for entry in zip(players, instruction.answers, instruction.scores, strict=True)]
     gold = next((entry for entry in entries if entry.score["gold"]), None)
@@ -87,6 +93,8 @@ def select(
         return Selection(gold, cut=Cut.MARGIN)
     if not margin and tied == "Skip":
         return Selection(gold, cut=Cut.TIED)
+    if (bars := refused((_license_asked(instruction, source), gold.author.license), allowed)) is not None:
+        return Selection(gold, cut=f"{Cut.LICENSE}:{bars}")
 
     judged = (entry for entry in entries if entry.score["score"] is not None)
     rejected = min(judged, key=lambda entry: entry.score["score"])
@@ -95,39 +103,56 @@ def select(
     benchmark = repeats(rejected.answer["answer"])
     if benchmark is not None:
         return Selection(gold, preference_cut=f"{Cut.CONTAMINATED}:{benchmark}")
+    if (bars := refused((rejected.author.license,), allowed)) is not None:
+        return Selection(gold, preference_cut=f"{Cut.LICENSE}:{bars}")
     return Selection(gold, rejected)
 
 
-def common_columns(instruction: AnsweredInstruction, tournament: str) -> Row:
-    """What both kinds of rows say of their instruction."""
+def refused(stated: Iterable[str | None], allowed: Collection[str]) -> str | None:
+    """The first of these licences that is not allowed, by its identifier; None where all are."""
+    return next((name for name in map(identifier, stated) if allowed and name not in allowed), None)
+
+
+def _license_asked(instruction: AnsweredInstruction, source: SourceRecipe | None) -> str | None:
+    return instruction.attacker.license if source is None else source.license
+
+
+def _common(
+    instruction: AnsweredInstruction, tournament: str, source: SourceRecipe | None, answers: Sequence[Entry]
+) -> Row:
+    """What both kinds of rows say of their instruction, and of all that is in the row."""
     row = instruction.curated
+    stated = (_license_asked(instruction, source), *(entry.author.license for entry in answers))
     return {
         "instruction_id": row["instruction_id"],
         "tournament": tournament,
-        **provenance("attacker", instruction.attacker),
+        **provenance("attacker", instruction.attacker, wrote=source is None),
         "difficulty": row["score"],
         "grade": row["grade"],
         "task_type": row["task_type"],
+        "row_license": combined(stated),
     }
 
 
-def sft_row(instruction: AnsweredInstruction, gold: Entry, tournament: str) -> Row:
+def sft_row(instruction: AnsweredInstruction, gold: Entry, tournament: str, source: SourceRecipe | None = None) -> Row:
     """A row of `run_tables.SFT`."""
     return {
         "messages": [*_asked(instruction), _answered(gold)],
-        **common_columns(instruction, tournament),
+        **_common(instruction, tournament, source, (gold,)),
         **provenance("model", gold.author),
         **{name: gold.score[name] for name in ("score", "margin", "votes", "verdicts", "quorum")},
     }
 
 
-def preference_row(instruction: AnsweredInstruction, gold: Entry, rejected: Entry, tournament: str) -> Row:
+def preference_row(
+    instruction: AnsweredInstruction, gold: Entry, rejected: Entry, tournament: str, source: SourceRecipe | None = None
+) -> Row:
     """A row of `run_tables.PREFERENCE`."""
     return {
         "prompt": _asked(instruction),
         "chosen": [_answered(gold)],
         "rejected": [_answered(rejected)],
-        **common_columns(instruction, tournament),
+        **_common(instruction, tournament, source, (gold, rejected)),
         **provenance("chosen_model", gold.author),
         **provenance("rejected_model", rejected.author),
         "chosen_score": gold.score["score"],

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from tiltyard_jobs.errors import PermanentError
 
 GROUP_ROWS = 1024
-GROUP_BYTES = 8 << 20  # of text: a row group of very long replies ends early, so that memory stays bounded
+GROUP_BYTES = 8 << 20  # of text in UTF-8: a row group of very long replies ends early, so that memory stays bounded
 
 
 class TableWriter:
@@ -67,7 +67,7 @@ class TableWriter:
             raise KeyError(", ".join(sorted(row.keys() - self._columns.keys())))
         for name, values in self._columns.items():
             values.append(row.get(name))
-        self._bytes += sum(_characters(row.get(name)) for name in self._texts)
+        self._bytes += sum(_size(row.get(name)) for name in self._texts)
         self._buffered += 1
         if self._buffered >= GROUP_ROWS or self._bytes >= GROUP_BYTES:
             self._flush()
@@ -100,13 +100,13 @@ def _holds_text(kind: pa.DataType) -> bool:
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_nested(kind)
 
 
-def _characters(value: object) -> int:
-    """Of a text, or of all texts in a list or a record."""
+def _size(value: object) -> int:
+    """Bytes of a text, or of all texts in a list or a record."""
     if isinstance(value, str):
-        return len(value)
+        return len(value) if value.isascii() else len(value.encode(errors="surrogatepass"))
     if isinstance(value, Mapping):
-        return sum(map(_characters, value.values()))
-    return sum(map(_characters, value)) if isinstance(value, Sequence) else 0
+        return sum(map(_size, value.values()))
+    return sum(map(_size, value)) if isinstance(value, Sequence) else 0
 
 
 def iter_rows(

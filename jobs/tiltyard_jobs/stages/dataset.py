@@ -24,7 +24,7 @@ from tiltyard_jobs.results.documents import DataSummary, Standings
 from tiltyard_jobs.results.dropped import are_given, dropped_rows
 from tiltyard_jobs.results.funnels import by_attacker, funnels_of, reply_counts
 from tiltyard_jobs.results.origins import origins, with_origin
-from tiltyard_jobs.results.run_tables import BATTLES
+from tiltyard_jobs.results.run_tables import BATTLES, RATING_PATHS
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.pace import Pace
 from tiltyard_jobs.usertexts import read_texts
@@ -54,7 +54,7 @@ def _dataset(context: ShardContext[DatasetRecipe]) -> Outcome:
     verdicts = write_table(folder, "verdicts", verdict_rows(artifacts, lineup, pace))
     counted, roster = ballots.counted(recipe.ties, recipe.unanswered, recipe.votes), Roster.of(lineup)
     if are_given(recipe):
-        rows_back = battle_rows(ballots, counted, roster, origins(artifacts, lineup, recipe.keep))
+        rows_back = battle_rows(ballots, counted, roster, origins(artifacts, recipe))
         battles = write_table(folder, "battles", rows_back, with_origin(BATTLES, recipe.keep))
     else:
         battles = write_table(folder, "battles", battle_rows(ballots, counted, roster))
@@ -65,7 +65,8 @@ def _dataset(context: ShardContext[DatasetRecipe]) -> Outcome:
     rows |= {"verdicts": verdicts, "battles": battles}
     if are_given(recipe):
         rows["dropped"] = write_table(folder, "dropped", dropped_rows(artifacts, recipe))
-    (folder / "README.md").write_text(card(recipe, standings, summary, rows), encoding="utf-8")
+    beside = {name: sealed.files[name].rows for name in RATING_PATHS}
+    (folder / "README.md").write_text(card(recipe, standings, summary, rows | beside), encoding="utf-8")
     (folder / "summary.json").write_bytes(summary.canonical())
     files = {name: table_path(folder, name) for name in rows}
     files |= {"README": folder / "README.md", "summary": folder / "summary.json"}
@@ -111,4 +112,5 @@ def _summary(context: ShardContext[DatasetRecipe], contamination: Contamination,
         cut=dict(sorted(written.cut.items())),
         preference_cut=dict(sorted(written.preference_cut.items())),
         gold_by_player=dict(sorted(written.gold.items())),
+        gold_by_license=dict(sorted(written.licenses.items())),
     )

@@ -164,7 +164,8 @@ def check_file(file: ReadableFile, store: StoreRef, seen: list[str]) -> None:
         keep=file.keep,
     )
     taken = {name for schema in DATASET_TABLES.values() for name in schema.names}
-    if mine := [name for name in file.keep if name in taken | {"source_row", "source_id", FILE_COLUMN, "thought"}]:
+    taken |= {"source_row", "source_id", "source_uri", "source_sha256", "source_license", FILE_COLUMN, "thought"}
+    if mine := [name for name in file.keep if name in taken]:
         raise ConfigurationError(
             f"{file.field}.keep: {mine[0]!r} is a column that the tables have already; rename it in the file"
         )

@@ -14,7 +14,7 @@ from typing import Any
 
 from tiltyard_jobs.contracts.layout import checkpoint_prefix
 from tiltyard_jobs.contracts.recipes import TrainRecipe
-from tiltyard_jobs.contracts.tasks import TrainerRef
+from tiltyard_jobs.contracts.trainer import TrainerRef
 from tiltyard_jobs.errors import ConfigurationError, TransientError
 from tiltyard_jobs.results.model_card import model_card
 from tiltyard_jobs.shard.context import Outcome, ShardContext

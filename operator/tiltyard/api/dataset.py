@@ -10,7 +10,17 @@ from pydantic import Field
 from tiltyard.api.base import ApiModel
 from tiltyard.api.scalars import Share
 from tiltyard.api.shapes import Distinct
+from tiltyard_jobs.contracts.licenses import LicenseId
 from tiltyard_jobs.contracts.vocabulary import DatasetFormat, Tied
+
+
+class Licenses(ApiModel):
+    """Licences of the training rows."""
+
+    allow: Annotated[tuple[LicenseId, ...], Field(max_length=64), Distinct()] = ()
+    """A training row is left out, and counted, unless the licences of its answers and of its instruction are all in
+    this list, as models and `instructions.from` state them. other is any licence without an identifier here, unknown
+    one that is not stated. Empty: no row is left out for it."""
 
 
 class Dataset(ApiModel):
@@ -28,3 +38,5 @@ class Dataset(ApiModel):
     tied: Tied = "Skip"
     """What happens to an instruction whose gold answer leads no other, so that a rule and not the votes chose it. Skip:
     it gives no training row. Keep: it does. Default: Skip."""
+    licenses: Licenses = Licenses()
+    """Licences of the training rows."""

@@ -12,6 +12,7 @@ from tiltyard.api.base import ApiModel
 from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import (
     ColumnName,
+    Line,
     PositiveShare,
     Sha256,
     SystemMessage,
@@ -155,6 +156,8 @@ class GivenInstructions(ApiModel):
     """What becomes of a row that is not what it should be: not JSON, more or fewer cells than the header, no text.
     Refuse: the file is refused, with the number of such rows and the first of them. Skip: they are passed over and
     counted. Default: Refuse."""
+    license: Line | None = None
+    """The licence of the instructions. It is recorded on every training row. Absent: unknown."""
     attacker_field: ColumnName | None = None
     """The column that names the competitor to which an instruction belongs. Absent: the competitors get the
     instructions in turn."""

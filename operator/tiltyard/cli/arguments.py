@@ -44,7 +44,7 @@ def add_place(command: argparse.ArgumentParser) -> None:
     """`--out` and `--state`."""
     command.add_argument(
         "--out",
-        type=_place_of_results,
+        type=place_of_results,
         metavar="DIR",
         help="a folder for the results instead of spec.output, or a bucket: s3://BUCKET/PREFIX, on the server of"
         " spec.output, or else of AWS's own variables",
@@ -89,7 +89,8 @@ def positive(text: str) -> int:
     return number
 
 
-def _place_of_results(text: str) -> Path | str:
+def place_of_results(text: str) -> Path | str:
+    """A folder, or a bucket as s3://BUCKET/PREFIX."""
     scheme, colon, rest = text.partition(":")
     if not colon or not rest.startswith("/") or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]+", scheme):
         return Path(text)

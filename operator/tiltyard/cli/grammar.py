@@ -21,6 +21,7 @@ from tiltyard.cli.arguments import (
     namespace,
     positive,
 )
+from tiltyard.cli.export import add_export
 from tiltyard.cli.operator_arguments import add_operator
 
 WRITE, RUN, RESULTS = "Write a manifest", "Run a tournament", "Look at results"
@@ -330,6 +331,17 @@ COMMANDS = (
         f"{_HERE}:report",
         _report,
         ("tiltyard report tournament.yaml --out results", "tiltyard report tournament.yaml --out results --to copy"),
+    ),
+    Command(
+        "export",
+        RESULTS,
+        "write a complete run's training rows or tables in the form of another tool",
+        "tiltyard.cli.export:export",
+        add_export,
+        (
+            "tiltyard export results/runs/af4041b349f0 --to llamafactory --out rows",
+            "tiltyard export tournament.yaml --from results --to csv --table battles --out tables",
+        ),
     ),
     Command(
         "compare",

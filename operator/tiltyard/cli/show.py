@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -11,13 +12,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tiltyard.api import TournamentStatus
+from tiltyard.api import Tournament, TournamentStatus
 from tiltyard.cli.documents import Status
 from tiltyard.cli.names import shortened
 from tiltyard.plan.estimate import Cost
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard_jobs.contracts.intervals import IN_SIGNS, interval_text
 from tiltyard_jobs.contracts.layout import readable
+from tiltyard_jobs.contracts.licenses import asked, named
 from tiltyard_jobs.contracts.summary import Agreement, Standing
 from tiltyard_jobs.contracts.tasks import ShownPrompt
 
@@ -153,6 +155,20 @@ def print_instructions(line: str) -> None:
         print(f"Instructions: {line}")
 
 
+def print_licenses(tournament: Tournament) -> None:
+    """How many competitors, whose answers become training rows, have which licence, and what it asks for."""
+    stated = [one.model.license if one.model is not None else None for one in tournament.spec.competitors]
+    given = tournament.spec.instructions.given
+    sources = [] if given is None else [f"the instructions are {named(given.license)}"]
+    counts = sorted(Counter(map(named, stated)).items())
+    line = [f"{count} of {len(stated)} competitors are {name} ({_asks(name)})" for name, count in counts]
+    print(f"Licences: {', '.join([*line, *sources])}")
+
+
+def _asks(name: str) -> str:
+    return ", ".join(asked([name])) or "asks for nothing"
+
+
 def print_leaderboard(rows: Sequence[Standing]) -> None:
     """The leaderboard, where there is one."""
     if not rows:
@@ -198,9 +214,12 @@ def print_agreement(agreement: Agreement) -> None:
 
 
 def print_outputs(outputs: Mapping[str, str]) -> None:
-    """URIs by name; a folder on this machine as its path."""
+    """URIs by name; a folder on this machine as its path, and how `datasets` loads it."""
     for name, uri in outputs.items():
         print(f"{name:<9} {readable(uri)}")
+    dataset = readable(outputs.get("dataset", ""))
+    if dataset.startswith("/"):
+        print(f"load      datasets.load_dataset({json.dumps(dataset, ensure_ascii=False)})")
 
 
 def print_notes(notes: Sequence[str]) -> None:

@@ -37,8 +37,8 @@ from tiltyard_jobs.contracts.tasks import (
     ReadableFile,
     SimulatedModel,
     StoreRef,
-    TrainerRef,
 )
+from tiltyard_jobs.contracts.trainer import TrainerRef
 from tiltyard_jobs.contracts.verdicts import VERDICT_METHODS
 
 

@@ -17,6 +17,7 @@ from support.local_runs import LocalRun
 from support.manifests import manifest
 from support.stage_world import Asked, stub
 from tiltyard_jobs.contracts.conversation import as_text
+from tiltyard_jobs.contracts.frozen import digest
 from tiltyard_jobs.sim.fences import fenced_parts
 from tiltyard_jobs.stages.probing import EXAMPLES
 
@@ -143,7 +144,7 @@ def test_whole_conversations_go_to_all_and_into_the_training_rows(make_run: Make
 
 
 def test_the_way_back_to_the_rows_of_the_file(make_run: MakeRun) -> None:
-    source = {"uri": "p.csv", "idField": "case", "keep": ["category", "level"]}
+    source = {"uri": "p.csv", "idField": "case", "keep": ["category", "level"], "license": "CC-BY-4.0"}
     run = make_run("run", manifest(3, instructions={"from": source}, curation=CURATION))
     rows = [f"{number},Explain case {number} to me.,{'math' if number % 2 else ''},{number}" for number in range(8)]
     rows[4] = rows[1].replace("1,", "4,", 1)  # a repeat
@@ -162,6 +163,10 @@ def test_the_way_back_to_the_rows_of_the_file(make_run: MakeRun) -> None:
             number = given[row["instruction_id"]]["source_row"]
             back = (row["source_row"], row["source_id"], row["category"], row["level"])
             assert back == (number, str(number), "math" if number % 2 else "", str(number))
+            assert (row["source_uri"], row["source_license"]) == ("p.csv", "CC-BY-4.0")
+            assert row["source_sha256"] == digest((run.folder / "p.csv").read_bytes())
+            assert row.get("attacker_uri") is None
+            assert row.get("row_license", "cc-by-4.0 AND unknown") == "cc-by-4.0 AND unknown"
     # What we write ourselves can be read.
     (written,) = (Path(str(run.out)) / "runs").iterdir()
     for name, field, said in (("sft", "messages", "; messages after"), ("preference", "prompt", "")):

@@ -156,7 +156,7 @@ def test_the_summary_names_the_outputs_and_the_leaders(made: tuple[ReportWorld, 
     world, summary = made
     folder = f"{world.store.uri}/runs/{world.run}/"
     assert summary["outputs"] == {
-        "dataset": f"{folder}data/",
+        "dataset": folder,
         "manifest": f"{folder}manifest.json",
         "report": f"{folder}report.html",
     }
@@ -168,7 +168,7 @@ def test_the_manifest_tells_all_and_tells_the_truth(made: tuple[ReportWorld, dic
     world, _ = made
     manifest = world.manifest
     assert (manifest.tournament, manifest.run, manifest.seed) == ("code-experts", world.run, 7)
-    assert manifest.outputs == {"dataset": "data/", "manifest": "manifest.json", "report": "report.html"}
+    assert manifest.outputs == {"dataset": "./", "manifest": "manifest.json", "report": "report.html"}
     assert set(manifest.versions) == {"numpy", "pyarrow", "python", "tiltyard"}
     lying = {info.key.removeprefix(run_prefix(world.run)) for info in world.store.list(run_prefix(world.run))}
     assert lying == {file.path for file in manifest.files} | {"manifest.json"}

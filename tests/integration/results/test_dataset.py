@@ -66,6 +66,7 @@ def test_a_training_row_holds_the_gold_answer_and_where_it_came_from(tmp_path: P
         "difficulty": 6,
         "grade": "Good",
         "task_type": "Generation",
+        "row_license": "apache-2.0",
         "model": "ada",
         "model_uri": "hf://lab/ada",
         "model_revision": "ada-r1",
@@ -269,9 +270,10 @@ def test_the_card_says_what_the_manifest_says_and_nothing_else(tmp_path: Path) -
     card = world.file(recipe.ref, "README").decode()
     _, front, body = card.split("---\n", 2)
     document = yaml.safe_load(front)
-    assert document["license"] == ["unknown", 'x: y | <b>"\n- [link](http://a)']
+    assert document["license"] == ["other", "unknown"]
     assert document["size_categories"] == ["n<1K"]
-    assert [entry["config_name"] for entry in document["configs"]] == list(DATASET_TABLES)
+    assert [entry["config_name"] for entry in document["configs"]] == [*DATASET_TABLES, "ratings", "scores"]
+    assert document["configs"][-1]["data_files"] == "tables/scores.parquet"
     assert r"x: y \| \<b\>" in body
     assert "<b>" not in body
     tables = [line for line in body.splitlines() if line.startswith("|")]

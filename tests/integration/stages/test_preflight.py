@@ -414,7 +414,7 @@ def test_a_complete_run_tells_its_results(world: StageWorld) -> None:
     ran = world.run_task(task(world, artifacts=artifacts))
     folder = f"{world.store.uri}/runs/{RUN}"
     assert ran.summary["outputs"] == {
-        "dataset": f"{folder}/data/",
+        "dataset": f"{folder}/",
         "manifest": f"{folder}/manifest.json",
         "report": f"{folder}/report.html",
     }

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+import yaml
 
-from tiltyard.api import Condition, LeaderboardRow, ShardCounts, StageStatus, TournamentStatus
+from support.manifests import manifest
+from tiltyard.api import Condition, LeaderboardRow, ShardCounts, StageStatus, TournamentStatus, load_tournament
 from tiltyard.cli import show
 from tiltyard.cli.documents import status_document
 from tiltyard_jobs.contracts.summary import Standing
@@ -59,6 +61,29 @@ def test_a_folder_is_shown_as_its_path(capsys: pytest.CaptureFixture[str]) -> No
         "report    /my out/ü/report.html",
         "dataset   s3://bucket/my%20out/",
     ]
+
+
+def test_a_dataset_on_this_machine_is_shown_with_the_line_that_loads_it(capsys: pytest.CaptureFixture[str]) -> None:
+    show.print_outputs({"dataset": "file:///my%20out/runs/0123456789ab/"})
+    assert capsys.readouterr().out.splitlines() == [
+        "dataset   /my out/runs/0123456789ab/",
+        'load      datasets.load_dataset("/my out/runs/0123456789ab/")',
+    ]
+
+
+def test_a_plan_says_which_licences_the_competitors_have(capsys: pytest.CaptureFixture[str]) -> None:
+    models = {"ada": "MIT", "bob": "cc-by-nc-4.0", "cyd": None, "dot": "Mine"}
+    competitors = [
+        {"name": name, "model": {"uri": f"sim://{name}"} | ({"license": stated} if stated else {})}
+        for name, stated in models.items()
+    ]
+    document = manifest()
+    document["spec"]["competitors"] = competitors
+    show.print_licenses(load_tournament(yaml.safe_dump(document)))
+    assert capsys.readouterr().out == (
+        "Licences: 1 of 4 competitors are cc-by-nc-4.0 (naming, non-commercial), 1 of 4 competitors are mit (naming),"
+        " 1 of 4 competitors are other: Mine (not known here), 1 of 4 competitors are unknown (not known here)\n"
+    )
 
 
 def test_equal_ratings_share_a_rank_and_open_intervals_are_bounds(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiltyard_jobs.contracts.identity import ModelIdentity
-from tiltyard_jobs.contracts.recipes import PlayerRecipe
+from tiltyard_jobs.contracts.recipes import PlayerRecipe, SourceRecipe
 from tiltyard_jobs.contracts.vocabulary import Tied
 from tiltyard_jobs.results.answered import AnsweredInstruction
 from tiltyard_jobs.results.run_tables import PREFERENCE, SFT
@@ -90,6 +90,46 @@ def test_a_leak_in_the_rejected_answer_spares_the_other_row() -> None:
     selection = chosen(instruction([0.5, 0.2, None, None], texts=["x", LEAK, "", ""]))
     assert (selection.cut, selection.preference_cut) == (None, "Contaminated:bench")
     assert selection.rejected is None
+
+
+def test_a_row_is_left_out_for_a_licence_that_is_not_allowed() -> None:
+    made = instruction([0.9, 0.1, None, None])
+
+    def cuts(*allowed: str, source: str = "cc0-1.0") -> tuple[str | None, str | None]:
+        players = (PLAYERS[0].model_copy(update={"license": "Apache-2.0"}), *PLAYERS[1:])
+        selection = select(
+            made,
+            players,
+            min_margin=0.0,
+            contaminated=None,
+            repeats=lambda answer: None,
+            source=SourceRecipe(license=source),
+            allowed=allowed,
+        )
+        return selection.cut, selection.preference_cut
+
+    assert cuts() == (None, None)
+    assert cuts("mit", "cc0-1.0") == ("License:apache-2.0", None)
+    assert cuts("apache-2.0", "cc0-1.0") == (None, "License:unknown")
+    assert cuts("apache-2.0", "cc0-1.0", "unknown") == (None, None)
+    assert cuts("apache-2.0", "unknown", source="My own") == ("License:other", None)
+
+
+def test_a_given_instruction_has_no_author_among_the_players() -> None:
+    made = instruction([0.9, 0.1, None, None])
+    selection = chosen(made)
+    assert selection.gold is not None
+    assert selection.rejected is not None
+    mined = sft_row(made, selection.gold, "t")
+    assert (mined["attacker"], mined["attacker_uri"]) == (made.attacker.name, made.attacker.model.uri)
+    source = SourceRecipe(license="CC-BY-NC-4.0")
+    for row in (
+        sft_row(made, selection.gold, "t", source),
+        preference_row(made, selection.gold, selection.rejected, "t", source),
+    ):
+        assert row["attacker"] == made.attacker.name
+        assert not {"attacker_uri", "attacker_revision", "attacker_license"} & row.keys()
+        assert row["row_license"] == "cc-by-nc-4.0 AND unknown"
 
 
 @settings(deadline=None)

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from tiltyard_jobs.results.columns import fixed, points, rounded, rounded_column
 from tiltyard_jobs.results.dataset_card import cell, loadable, table
 from tiltyard_jobs.results.dataset_tables import winner
-from tiltyard_jobs.results.run_folder import DATA
 from tiltyard_jobs.results.run_tables import DATASET_PATHS, DATASET_TABLES, GIVEN_TABLES
 from tiltyard_jobs.shard.pace import Pace
 from tiltyard_jobs.shard.progress import Progress
@@ -57,7 +56,6 @@ def test_a_table_without_rows_is_no_configuration() -> None:
 
 def test_every_table_has_a_place() -> None:
     assert len(set(DATASET_PATHS.values())) == len(DATASET_TABLES) + len(GIVEN_TABLES)
-    assert DATASET_PATHS["sft"].startswith(DATA)
 
 
 async def test_a_step_is_seen_and_can_be_the_last(tmp_path: Path) -> None:

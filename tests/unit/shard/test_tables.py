@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tiltyard_jobs.errors import PermanentError
 from tiltyard_jobs.results import columns
-from tiltyard_jobs.results.run_tables import SFT
+from tiltyard_jobs.results.run_tables import PREFERENCE, SFT
 from tiltyard_jobs.shard import tables
 from tiltyard_jobs.shard.tables import TableWriter, count_rows, iter_rows
 
@@ -94,6 +94,21 @@ def test_turns_of_conversations_count_as_text(tmp_path: Path, monkeypatch: pytes
         for _ in range(9):
             table.write({"messages": turns})
     assert pq.ParquetFile(path).num_row_groups == 3
+
+
+@pytest.mark.parametrize("letter", ["x", "\u4e00", "\U0001f701"], ids=["one byte", "three bytes", "four bytes"])
+def test_no_row_group_of_long_replies_is_larger_than_its_bound_and_a_row(tmp_path: Path, letter: str) -> None:
+    """In bytes: 100,000 characters may be 400,000 of them."""
+    path, reply = tmp_path / "preference.parquet", 100_000
+    turn = [{"role": "assistant", "content": letter * reply}]
+    with TableWriter(path, pa.schema([PREFERENCE.field(name) for name in ("chosen", "rejected")])) as table:
+        for number in range(90):
+            table.write({"chosen": [{"role": "assistant", "content": f"{number}" + letter * reply}], "rejected": turn})
+    file = pq.ParquetFile(path)
+    groups = [file.read_row_group(number) for number in range(file.num_row_groups)]
+    row = 2 * reply * len(letter.encode()) + 1000
+    assert max(group.nbytes for group in groups) <= tables.GROUP_BYTES + row
+    assert min(group.nbytes for group in groups[:-1]) >= tables.GROUP_BYTES
 
 
 def test_absent_columns_are_null_and_unknown_ones_refused(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ from tiltyard_jobs.contracts.recipes.results import (
     Match,
     PlayerRecipe,
     RateRecipe,
+    SourceRecipe,
     StagedArtifact,
 )
 from tiltyard_jobs.contracts.recipes.training import (
@@ -109,6 +110,7 @@ __all__ = [
     "ScoredModel",
     "SelectRecipe",
     "SolveRecipe",
+    "SourceRecipe",
     "SplitFile",
     "StagedArtifact",
     "TaskSetRecipe",

@@ -92,6 +92,19 @@ class BenchmarkRecipe(Located):
     sha256: str | None = None
 
 
+class SourceRecipe(Located):
+    """Where given instructions come from.
+
+    Attributes:
+        uri: of the file; None where there are several.
+        license: as the manifest states it.
+    """
+
+    uri: str | None = None
+    sha256: str | None = None
+    license: str | None = None
+
+
 class StagedArtifact(Contract):
     """One artifact in a run's manifest.
 
@@ -115,12 +128,14 @@ class DatasetRecipe(Recipe):
         thoughts: as the answers were made. Keep: training rows have an answer's thought beside its content.
         ties: as in `RateRecipe`; so are `unanswered` and `votes`.
         keep: as in `PromptsRecipe`.
+        source: of given instructions.
+        licenses: a training row for which another licence counts is left out; empty: none is.
     """
 
     PHASE: ClassVar[Phase] = "Writing"
 
     stage: Literal["dataset"] = "dataset"
-    version: int = 2
+    version: int = 3
     lineup: Lineup
     sources: tuple[StagedArtifact, ...]
     ratings: ArtifactRef
@@ -133,4 +148,6 @@ class DatasetRecipe(Recipe):
     unanswered: Unanswered = in_key_if_set("Void")
     votes: VoteKind = in_key_if_set("Plain")
     keep: tuple[str, ...] = in_key_if_set(())
+    source: SourceRecipe | None = in_key_if_set(None)
+    licenses: tuple[str, ...] = in_key_if_set(())
     tournament: str

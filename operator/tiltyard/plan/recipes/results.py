@@ -15,6 +15,7 @@ from tiltyard_jobs.contracts.recipes import (
     RateRecipe,
     ReportRecipe,
     ScoredModel,
+    SourceRecipe,
     StagedArtifact,
     TrainRecipe,
 )
@@ -52,6 +53,7 @@ class ResultRecipes:
             BenchmarkRecipe(name=texts.uri.rpartition("/")[2], uri=texts.uri, field=texts.field, sha256=texts.sha256)
             for texts in spec.curation.held_out
         ]
+        given = spec.instructions.given
         return DatasetRecipe(
             lineup=self.battles.lineup,
             sources=_staged(self.battles.instructions.origins),
@@ -65,6 +67,8 @@ class ResultRecipes:
             unanswered=spec.rating.unanswered,
             votes=spec.rating.votes,
             keep=self.battles.instructions.kept,
+            source=SourceRecipe(uri=given.uri, sha256=given.sha256, license=given.license) if given else None,
+            licenses=spec.dataset.licenses.allow,
             tournament=self.tournament.metadata.name,
         )
 

@@ -1,0 +1,88 @@
+"""Licences: the identifiers that SPDX and the Hugging Face hub share, and what each asks of who uses the data.
+
+A licence is stated as free text. What is no identifier here, whatever its case, is `other`, with its name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Literal, get_args
+
+OTHER, UNKNOWN = "other", "unknown"
+
+_Free = Literal["cc0-1.0", "pddl", "unlicense", "wtfpl"]
+_Naming = Literal[
+    "afl-3.0", "apache-2.0", "artistic-2.0", "bsd", "bsd-2-clause", "bsd-3-clause", "bsd-3-clause-clear", "bsl-1.0",
+    "c-uda", "cc-by-2.0", "cc-by-2.5", "cc-by-3.0", "cc-by-4.0", "cdla-permissive-1.0", "cdla-permissive-2.0",
+    "ecl-2.0", "etalab-2.0", "isc", "mit", "ms-pl", "ncsa", "odc-by", "postgresql", "zlib",
+]  # fmt: skip
+_ShareAlike = Literal[
+    "agpl-3.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cdla-sharing-1.0", "epl-1.0", "epl-2.0", "eupl-1.1", "eupl-1.2",
+    "gfdl", "gpl", "gpl-2.0", "gpl-3.0", "lgpl", "lgpl-2.1", "lgpl-3.0", "lgpl-lr", "mpl-2.0", "odbl", "ofl-1.1",
+    "osl-3.0",
+]  # fmt: skip
+_NonCommercial = Literal["cc-by-nc-2.0", "cc-by-nc-3.0", "cc-by-nc-4.0"]
+_NonCommercialShareAlike = Literal["cc-by-nc-sa-2.0", "cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0"]
+_NoDerivatives = Literal["cc-by-nd-4.0"]
+_NonCommercialNoDerivatives = Literal["cc-by-nc-nd-3.0", "cc-by-nc-nd-4.0"]
+_Limits = Literal[
+    "bigcode-openrail-m", "bigscience-bloom-rail-1.0", "bigscience-openrail-m", "creativeml-openrail-m", "gemma",
+    "llama2", "llama3", "llama3.1", "llama3.2", "llama3.3", "llama4", "openrail", "openrail++",
+]  # fmt: skip
+_Nobody = Literal["other", "unknown"]
+
+LicenseId = Literal[
+    _Free,
+    _Naming,
+    _ShareAlike,
+    _NonCommercial,
+    _NonCommercialShareAlike,
+    _NoDerivatives,
+    _NonCommercialNoDerivatives,
+    _Limits,
+    _Nobody,
+]
+"""An identifier; `other` is any other licence, `unknown` one that nobody has stated."""
+
+_ASKS: tuple[tuple[object, tuple[str, ...]], ...] = (
+    (_Free, ()),
+    (_Naming, ("naming",)),
+    (_ShareAlike, ("naming", "share alike")),
+    (_NonCommercial, ("naming", "non-commercial")),
+    (_NonCommercialShareAlike, ("naming", "non-commercial", "share alike")),
+    (_NoDerivatives, ("naming", "no derivatives")),
+    (_NonCommercialNoDerivatives, ("naming", "non-commercial", "no derivatives")),
+    (_Limits, ("naming", "limits of use")),
+)
+
+ASKS: Mapping[str, tuple[str, ...]] = {name: asks for kind, asks in _ASKS for name in get_args(kind)}
+"""What each asks, by identifier; of another licence nobody here knows."""
+
+_SPDX_ENDS = re.compile(r"-(only|or-later)$")
+
+
+def identifier(stated: str | None) -> str:
+    """The identifier of a licence as somebody stated it."""
+    if stated is None or not stated.strip():
+        return UNKNOWN
+    name = _SPDX_ENDS.sub("", "-".join(stated.strip().lower().split()))
+    return name if name in ASKS or name == UNKNOWN else OTHER
+
+
+def named(stated: str | None) -> str:
+    """The identifier, and of another licence its name."""
+    name = identifier(stated)
+    return f"{OTHER}: {' '.join((stated or '').split())}" if name == OTHER else name
+
+
+def combined(stated: Iterable[str | None]) -> str:
+    """The licences of all parts of something, as SPDX joins them: `apache-2.0 AND cc-by-nc-4.0`."""
+    return " AND ".join(sorted({named(one) for one in stated}))
+
+
+def asked(stated: Iterable[str | None]) -> list[str]:
+    """What the licences of all parts ask together; of one that is not known that it is not."""
+    names = {identifier(one) for one in stated}
+    asks = sorted({ask for name in names for ask in ASKS.get(name, ())})
+    return [*asks, *(["not known here"] if names & {OTHER, UNKNOWN} else [])]

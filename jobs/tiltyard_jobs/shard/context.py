@@ -22,6 +22,7 @@ from tiltyard_jobs.contracts.tasks import (
     EndpointRef,
     ExportTask,
     FetchTask,
+    PagesTask,
     PreflightTask,
     ShowPromptsTask,
     SoloTask,
@@ -191,7 +192,7 @@ class ShardContext(Generic[RecipeT_co]):
 
 @dataclass(frozen=True)
 class TaskContext(Generic[Task]):
-    """What a task is given that makes no artifact: preflight, export, fetch, compare, show_prompts.
+    """What a task is given that makes no artifact: preflight, export, fetch, compare, pages, show_prompts.
 
     Attributes:
         task: what is to be done.
@@ -218,4 +219,5 @@ PreflightContext: TypeAlias = TaskContext[PreflightTask]
 ExportContext: TypeAlias = TaskContext[ExportTask]
 FetchContext: TypeAlias = TaskContext[FetchTask]
 CompareContext: TypeAlias = TaskContext[CompareTask]
+PagesContext: TypeAlias = TaskContext[PagesTask]
 ShowPromptsContext: TypeAlias = TaskContext[ShowPromptsTask]

@@ -27,7 +27,7 @@ from tiltyard.plan.graph import Graph
 from tiltyard.plan.planner import Plan, TournamentState
 from tiltyard.plan.policy import policy_of
 from tiltyard.render.tasks import first_asked, preflight_task
-from tiltyard_jobs.contracts.layout import readable
+from tiltyard_jobs.contracts.layout import battles_key, readable
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import RateRecipe, TrainRecipe
 from tiltyard_jobs.contracts.summary import Summary, parts_done
@@ -35,6 +35,7 @@ from tiltyard_jobs.contracts.tasks import (
     CompareTask,
     ExportTask,
     FetchTask,
+    PagesTask,
     ShownPrompt,
     ShowPromptsTask,
     SoloTask,
@@ -56,7 +57,7 @@ def plan(options: argparse.Namespace) -> int:
     """Say what a run would do, or ask."""
     if options.prompts:
         return _show_prompts(options)
-    tournament, graph, settings = _prepare(options)
+    tournament, graph, settings = prepare(options)
     # What engines need is the run's to say: a plan takes none of them.
     task = preflight_task(tournament, graph, settings.store, check_store=False).model_copy(update={"lm_eval": ()})
     summary = _look(task, settings)
@@ -96,7 +97,7 @@ def _show_prompts(options: argparse.Namespace) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Run a tournament to its end, or until SIGINT, SIGTERM or SIGHUP; a second one finds stopping under way."""
-    tournament, graph, settings = _prepare(options)
+    tournament, graph, settings = prepare(options)
     try:
         with occupied(settings.state, graph.run, lambda sentence: print(sentence, file=sys.stderr)) as occupancy:
             with show.progress(options.progress) as display:
@@ -140,7 +141,7 @@ def status(options: argparse.Namespace) -> int:
 
 def report(options: argparse.Namespace) -> int:
     """Say where the results are, and copy them if asked."""
-    tournament, graph, settings = _prepare(options)
+    tournament, graph, settings = prepare(options)
     summary = _look(preflight_task(tournament, graph, settings.store, only_look=True), settings)
     if not summary.outputs:
         place = readable(settings.store.uri)
@@ -154,6 +155,13 @@ def report(options: argparse.Namespace) -> int:
                 FetchTask(tournament=graph.tournament, store=settings.store, model=recipe.ref, folder=model), settings
             )
         print(f"copied to {options.to}")
+    if options.battles is not None:
+        copy = str(options.to.absolute()) if options.to is not None else None
+        task = PagesTask(
+            tournament=graph.tournament, store=settings.store, run=graph.run, most=options.battles, folder=copy
+        )
+        _look(task, settings)
+        summary.outputs["battles"] = f"{settings.store.uri.rstrip('/')}/{battles_key(graph.run, 'index.html')}"
     show.print_instructions(summary.instructions)
     show.print_leaderboard(summary.leaderboard)
     show.print_outputs(summary.outputs)
@@ -163,7 +171,7 @@ def report(options: argparse.Namespace) -> int:
 
 def compare(options: argparse.Namespace) -> int:
     """Say how far the ratings of two runs agree."""
-    _, graph, settings = _prepare(options)
+    _, graph, settings = prepare(options)
     other = build_graph(load_manifest(options.other))
     task = CompareTask(tournament=graph.tournament, store=settings.store, first=_ratings(graph), second=_ratings(other))
     agreement = _look(task, settings).agreement
@@ -183,7 +191,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
 }
 
 
-def _prepare(options: argparse.Namespace) -> tuple[Tournament, Graph, Settings]:
+def prepare(options: argparse.Namespace) -> tuple[Tournament, Graph, Settings]:
     """A manifest that can run on this machine, its graph, and where it runs."""
     tournament = load_manifest(options.manifest)
     refuse(options.manifest, problems_on_machine(tournament, folder_given=options.out is not None))

@@ -1,4 +1,4 @@
-"""`tiltyard validate | plan | run | status | report | compare | render | operator`."""
+"""`tiltyard validate | plan | run | status | report | view | show | compare | render | operator`."""
 
 from __future__ import annotations
 
@@ -43,6 +43,10 @@ def _command(name: str) -> Callable[[argparse.Namespace], int]:
         from tiltyard.cli.render import render
 
         return render
+    if name in ("view", "show"):
+        from tiltyard.cli import view
+
+        return view.view if name == "view" else view.show
     from tiltyard.cli.commands import COMMANDS
 
     return COMMANDS[name]
@@ -100,6 +104,26 @@ def parser() -> argparse.ArgumentParser:
         "--to", type=Path, metavar="DIR", help="copy report, tables, training data and trained model to this folder"
     )
 
+    report.add_argument(
+        "--battles",
+        type=_positive,
+        nargs="?",
+        const=1000,
+        metavar="N",
+        help="write at most N battles (default: 1000), those worth reading first, as pages beside the report",
+    )
+
+    view = commands.add_parser("view", help="read a run's battles in a browser, while it is at work or after")
+    _readable(view, "?")
+    view.add_argument("--port", type=_port, metavar="N", help="the port on 127.0.0.1 (default: 8642, or any)")
+    view.add_argument("--no-browser", dest="browse", action="store_false", help="print the address alone")
+
+    show = commands.add_parser("show", help="print battles of a run")
+    _readable(show, None)
+    show.add_argument(
+        "battles", nargs="+", metavar="ID", help="an instruction's id or its first digits, or INSTRUCTION/A/B"
+    )
+
     compare = commands.add_parser(
         "compare", help="show how far two runs agree, for example two juries on the same answers"
     )
@@ -121,6 +145,17 @@ def parser() -> argparse.ArgumentParser:
     operator = commands.add_parser("operator", help="run the operator, as the Helm chart does on a cluster")
     _operator(operator)
     return top
+
+
+def _readable(command: argparse.ArgumentParser, nargs: str | None) -> None:
+    command.add_argument(
+        "run",
+        nargs=nargs,
+        metavar="RUN",
+        help="a run's folder or its name, a folder or s3://BUCKET/PREFIX with runs, or the tournament's FILE"
+        + (" (default: the last complete run in this folder, or in one of its folders)" if nargs else ""),
+    )
+    _place(command)
 
 
 def _manifest(command: argparse.ArgumentParser) -> None:
@@ -216,6 +251,12 @@ def _namespace(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", text):
         raise argparse.ArgumentTypeError(f"must be a DNS label of at most 63 characters (a-z, 0-9, -), given {text}")
     return text
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"must be 0 to 65535 (0: any that is free), given {text}")
+    return int(text)
 
 
 def _positive(text: str) -> int:

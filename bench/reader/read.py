@@ -9,7 +9,8 @@ which is read again where it is there). Times are wall-clock seconds in one proc
 loopback device.
 
 Beside each stands DuckDB's own query for the same rows of the same files, without drawing anything: for opening, the
-share and the flipped orders of all battles; for a list, the battles in order and the instructions of the first page; for a battle, its instruction, answers and verdicts.
+share and the flipped orders of all battles; for a list, the battles in order and the instructions of the first page;
+for a battle, its instruction, answers and verdicts.
 """
 
 from __future__ import annotations

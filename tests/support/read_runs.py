@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 from support.artifact_world import ArtifactWorld, Asked
 from support.report_samples import HOSTILE
 from tiltyard_jobs.contracts.recipes import DatasetRecipe, StagedArtifact
-from tiltyard_jobs.results.documents import Manifest, Standings, read_document
+from tiltyard_jobs.results.documents import Manifest, ManifestFile, Standings, read_document
 from tiltyard_jobs.results.run_folder import (
     LEADERBOARD,
+    RunFile,
     leaderboard_document,
     put_files,
     put_manifest,
@@ -28,6 +29,8 @@ from tiltyard_jobs.results.run_folder import (
     sorted_files,
     written_file,
 )
+from tiltyard_jobs.results.run_tables import RUN_DROPPED
+from tiltyard_jobs.shard.tables import TableWriter
 
 NAMES = ("ada", "bob", "cyd", "dee")
 RUN = "0123456789ab"
@@ -90,6 +93,7 @@ def make_run(root: Path) -> Run:
     standings = read_document(world.artifacts, ratings.ref, "standings", Standings)
     files = sealed_files(world.artifacts, ratings.ref, dataset.ref)
     files.append(written_file(root, LEADERBOARD, leaderboard_document("birds", RUN, standings)))
+    files.append(dropped_file(root))
     put_files(world.store, RUN, files)
     staged = [*world.sources]
     staged += [StagedArtifact(role=f"curate/{name}", ref=ref) for name, ref in dataset.lineup.instructions.items()]
@@ -105,6 +109,19 @@ def make_run(root: Path) -> Run:
     )
     put_manifest(world.store, manifest)
     return Run(world, dataset)
+
+
+def dropped_file(root: Path) -> RunFile:
+    """The table of instructions that were dropped, with a twin and without."""
+    path = root / "dropped.parquet"
+    twin = {"reason": "Duplicate", "stage": "filter", "twin_id": "f" * 20, "twin": f"kept: {ATTACKS[0]}"}
+    with TableWriter(path, RUN_DROPPED) as table:
+        for row, text in enumerate(ATTACKS):
+            about = {"instruction_id": f"{row:020x}", "attacker": NAMES[row % 4], "instruction": f"dropped: {text}"}
+            table.write(about | (twin if row == 3 else {"reason": "Diversity", "stage": "curate"}))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    described = ManifestFile(path="tables/dropped.parquet", sha256=digest, size=path.stat().st_size, rows=len(ATTACKS))
+    return RunFile(described, path)
 
 
 class Answered(NamedTuple):

@@ -1,8 +1,9 @@
 """The pages on 127.0.0.1, for one reader.
 
 A page of another site cannot read them: requests under another name than the server's own are refused (DNS rebinding),
-as are those that another site's page makes (Sec-Fetch-Site). Nothing can be changed through the server. The policy lets
-a page load the reader's own style sheet and script, and nothing else from anywhere.
+as are those that another site's page makes (Sec-Fetch-Site), except where a person follows a link. Nothing can be
+changed through the server. The policy lets a page load the reader's own style sheet and script, and nothing else from
+anywhere.
 """
 
 from __future__ import annotations
@@ -143,7 +144,8 @@ class Reader:
     async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.host not in (f"{name}:{self.port}" for name in (HOST, "localhost")):
             return web.Response(status=403, text=f"open http://{HOST}:{self.port}/")
-        if request.headers.get("Sec-Fetch-Site") not in (None, "same-origin", "none"):
+        site, kind = request.headers.get("Sec-Fetch-Site"), request.headers.get("Sec-Fetch-Dest")
+        if site not in (None, "same-origin", "none") and kind != "document":
             return web.Response(status=403, text="asked for by a page of another site")
         try:
             return await handler(request)

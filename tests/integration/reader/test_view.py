@@ -216,7 +216,10 @@ def test_requests_under_other_names_and_from_other_sites_are_refused(reader: Ser
     for headers in ({"Host": "evil.example"}, {"Host": f"evil.example:{reader.port}"}, {"Host": "127.0.0.1"}):
         assert reader.get("/all", **headers).status == 403
     assert reader.get("/all", Sec_Fetch_Site="cross-site").status == 403
-    assert reader.get("/all", Sec_Fetch_Site="same-site").status == 403
+    assert reader.get("/all", Sec_Fetch_Site="same-site", Sec_Fetch_Dest="iframe").status == 403
+    assert reader.get("/all", Sec_Fetch_Site="cross-site", Sec_Fetch_Dest="document").status == 200, (
+        "a link that is followed"
+    )
     assert reader.get("/all", Host=f"localhost:{reader.port}", Sec_Fetch_Site="same-origin").status == 200
     assert reader.get("/all", method="POST").status == 405
 
@@ -241,6 +244,16 @@ def test_odd_pages_and_places_are_no_errors(reader: Served) -> None:
     assert "Nothing." in reader.get("/all?page=99").text
     (link,) = battles(reader, "/close")[:1]
     assert reader.get(link.replace("at=0", "at=999999")).status == 200
+
+
+def test_dropped_instructions_stand_beside_their_twins(reader: Served) -> None:
+    page = harmless(reader.get("/dropped").text)
+    assert page.text.index("kept: </script>") < page.text.index("Diversity · curate")
+    assert "Duplicate · filter · dee" in page.text
+    bob = harmless(reader.get("/dropped?player=bob&value=Diversity").text)
+    assert "curate · bob" in bob.text
+    assert "curate · ada" not in bob.text
+    assert "Nothing." in reader.get("/dropped?value=nix").text
 
 
 def test_a_copied_folder_of_a_run_is_read_alone(made: Run, tmp_path: Path) -> None:

@@ -209,6 +209,12 @@ def _operator(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--cluster-domain", default="cluster.local", metavar="DOMAIN", help="default: cluster.local")
     command.add_argument(
+        "--lease",
+        type=_lease,
+        metavar="NS/NAME",
+        help="of several operators only the one that holds this Lease works (default: this one works)",
+    )
+    command.add_argument(
         "--port", type=int, default=8080, help="the port of /metrics, /healthz and /readyz (default: 8080)"
     )
     command.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
@@ -257,6 +263,13 @@ def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"must be 0 to 65535 (0: any that is free), given {text}")
     return int(text)
+
+
+def _lease(text: str) -> tuple[str, str]:
+    namespace, _, name = text.partition("/")
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", name):
+        raise argparse.ArgumentTypeError(f"must be NAMESPACE/NAME, given {text}")
+    return _namespace(namespace), name
 
 
 def _positive(text: str) -> int:

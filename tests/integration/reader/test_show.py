@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.read_runs import RUN, Run, make_run
+from support.s3server import S3Server
 from tiltyard_jobs.contracts.layout import seal_key
 from tiltyard_jobs.contracts.reading import ReadTask
 from tiltyard_jobs.contracts.tasks import StoreRef
@@ -25,7 +26,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return make_run(tmp_path_factory.mktemp("made"))
 
 
-def show(run: Path, *battles: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def show(run: Path | str, *battles: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tiltyard", "show", str(run), *battles]
     return subprocess.run(
         command, capture_output=True, text=True, timeout=100, check=False, env={**os.environ, **environment}
@@ -66,15 +67,28 @@ def whole(store: Store) -> list[object]:
     return [read_battle(index, number) for number in range(len(index.battles.a))]
 
 
-def test_a_bucket_reads_as_a_folder_does(made: Run, s3_uri: str, credentials: object) -> None:
-    endpoint = credentials.endpoint  # type: ignore[attr-defined]
-    bucket = open_store(StoreRef(uri=s3_uri, endpoint=endpoint))
+def test_a_bucket_reads_as_a_folder_does(made: Run, s3_uri: str, credentials: S3Server) -> None:
+    bucket = open_store(StoreRef(uri=s3_uri, endpoint=credentials.endpoint))
     try:
         for info in made.world.store.list(""):
             bucket.put(info.key, made.world.store.get(info.key) or b"")
         assert whole(bucket) == whole(made.world.store)
     finally:
         bucket.close()
+
+
+def test_a_bucket_is_named_by_its_uri(made: Run, s3_uri: str, credentials: S3Server) -> None:
+    bucket = open_store(StoreRef(uri=s3_uri, endpoint=credentials.endpoint))
+    try:
+        for info in made.world.store.list(f"runs/{RUN}/"):
+            bucket.put(info.key, made.world.store.get(info.key) or b"")
+    finally:
+        bucket.close()
+    identity = made.world.id_of("bob", 2)
+    for place in (s3_uri, f"{s3_uri}/runs/{RUN}"):
+        ended = show(place, identity, AWS_ENDPOINT_URL_S3=credentials.endpoint)
+        assert ended.stdout.count("=== ") == 3, ended.stderr
+    assert "has no complete run" in show(f"{s3_uri}/nix", identity, AWS_ENDPOINT_URL_S3=credentials.endpoint).stderr
 
 
 def test_a_run_at_work_shows_what_is_sealed(made: Run, tmp_path: Path) -> None:

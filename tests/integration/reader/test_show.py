@@ -16,9 +16,11 @@ from tiltyard_jobs.contracts.reading import ReadTask
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.reader.battle import read_battle, resolve
 from tiltyard_jobs.reader.index import build_index
+from tiltyard_jobs.reader.lists import LISTS, Filter, choose
 from tiltyard_jobs.reader.session import Session
 from tiltyard_jobs.reader.source import folder_of, run_folder
 from tiltyard_jobs.store import Store, open_store
+from tiltyard_jobs.store.folder import FolderStore
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +123,16 @@ def test_a_run_at_work_shows_what_is_sealed(made: Run, tmp_path: Path) -> None:
     assert more.ids.to_pylist() == complete.ids.to_pylist()
     assert more.battles.flips.tolist() == complete.battles.flips.tolist()
     assert resolve(more, f"{run.world.id_of('ada', 0)}/ada/bob") == [0]
+
+
+def test_a_run_that_has_not_begun_has_no_battles(made: Run, tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    task = ReadTask(action="Show", store=StoreRef(uri=store.uri), run=RUN, recipe=made.recipe)
+    index = Session(store, task).index()
+    assert len(index.battles.a) == 0
+    for name in LISTS:
+        assert choose(index, name, Filter(judge="ada", text="x")).tolist() == []
+    assert resolve(index, "a") == []
 
 
 def test_a_damaged_part_is_left_out_and_named(tmp_path: Path) -> None:

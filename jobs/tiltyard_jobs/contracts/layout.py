@@ -141,6 +141,11 @@ def manifest_key(run: str) -> str:
     return f"{run_prefix(run)}manifest.json"
 
 
+def battles_key(run: str, name: str) -> str:
+    """A page of a run's battles."""
+    return f"{run_prefix(run)}battles/{name}"
+
+
 def readable(uri: str) -> str:
     """A URI for people: a folder or file of this machine as its path, anything else as it is."""
     return unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri

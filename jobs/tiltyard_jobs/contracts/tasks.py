@@ -335,6 +335,23 @@ class CompareTask(Contract):
     second: ArtifactRef
 
 
+class PagesTask(Contract):
+    """Write a complete run's battles as pages beside its report.
+
+    Attributes:
+        run: 12 hex digits.
+        most: battles with a page.
+        folder: an absolute path of a copy of the run, which gets the pages too.
+    """
+
+    stage: Literal["pages"] = "pages"
+    tournament: str
+    store: StoreRef
+    run: str
+    most: int = Field(ge=1)
+    folder: str | None = None
+
+
 class CalibrateTask(Contract):
     """Hold a run's verdicts against labels, a file of the user's; a JSON `Calibration` is written to `file`."""
 
@@ -380,7 +397,7 @@ class ShowPromptsTask(Contract):
     file: str
 
 
-SoloTask = PreflightTask | ExportTask | FetchTask | CompareTask | CalibrateTask | ShowPromptsTask
+SoloTask = PreflightTask | ExportTask | FetchTask | CompareTask | CalibrateTask | PagesTask | ShowPromptsTask
 """Tasks that make no artifact and have no index."""
 
 SOLO_TASKS: Mapping[str, type[SoloTask]] = {task.model_fields["stage"].default: task for task in get_args(SoloTask)}

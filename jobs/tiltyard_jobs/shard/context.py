@@ -23,6 +23,7 @@ from tiltyard_jobs.contracts.tasks import (
     EndpointRef,
     ExportTask,
     FetchTask,
+    PagesTask,
     PreflightTask,
     ShowPromptsTask,
     SoloTask,
@@ -192,7 +193,7 @@ class ShardContext(Generic[RecipeT_co]):
 
 @dataclass(frozen=True)
 class TaskContext(Generic[Task]):
-    """What a task is given that makes no artifact: preflight, export, fetch, compare, calibrate, show_prompts.
+    """What a task is given that makes no artifact: preflight, export, fetch, compare, calibrate, pages, show_prompts.
 
     Attributes:
         task: what is to be done.
@@ -220,4 +221,5 @@ ExportContext: TypeAlias = TaskContext[ExportTask]
 FetchContext: TypeAlias = TaskContext[FetchTask]
 CompareContext: TypeAlias = TaskContext[CompareTask]
 CalibrateContext: TypeAlias = TaskContext[CalibrateTask]
+PagesContext: TypeAlias = TaskContext[PagesTask]
 ShowPromptsContext: TypeAlias = TaskContext[ShowPromptsTask]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from tiltyard_jobs.errors import PermanentError
 
@@ -50,6 +50,16 @@ class Store(Protocol):
         Raises:
             PermanentError: there is no such object, or its bytes have another digest; nothing is at `path` then.
             OSError: `path` cannot be written.
+        """
+        ...
+
+    def open(self, key: str, size: int) -> BinaryIO:
+        """A file to read from at any place, for tables of which a few columns are wanted: only these are fetched.
+
+        Nothing is verified. `size` is the object's, as its seal or the run's manifest has it.
+
+        Raises:
+            PermanentError: there is no such object; here, or at the first read.
         """
         ...
 

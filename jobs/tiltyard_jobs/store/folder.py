@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import unquote
 
 from tiltyard_jobs.contracts.tasks import StoreRef
@@ -83,6 +84,14 @@ class FolderStore:
                 raise digest_mismatch(self.uri, key, wanted=sha256, found=digest.hexdigest())
             staged.publish()
 
+    def open(self, key: str, size: int) -> BinaryIO:
+        """See `Store.open`."""
+        with self._errors("read", key):
+            try:
+                return self._path(key).open("rb")
+            except _ABSENT:
+                raise self._no_object(key) from None
+
     def put(self, key: str, data: bytes) -> None:
         """See `Store.put`."""
         with self._errors("write", key), StagedFile(self._path(key)) as staged:
@@ -133,7 +142,10 @@ class FolderStore:
                     while piece := source.read(PIECE):
                         yield piece
             except _ABSENT:
-                raise PermanentError(f"There is no object {key!r} in {self.place}.") from None
+                raise self._no_object(key) from None
+
+    def _no_object(self, key: str) -> PermanentError:
+        return PermanentError(f"There is no object {key!r} in {self.place}.")
 
     def _path(self, key: str) -> Path:
         return self._root / check_key(key)

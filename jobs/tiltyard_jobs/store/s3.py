@@ -9,7 +9,7 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 from urllib.parse import urlsplit
 
 import boto3
@@ -23,6 +23,7 @@ from tiltyard_jobs.errors import ConfigurationError, PermanentError
 from tiltyard_jobs.store.base import PIECE, ObjectInfo, digest_mismatch
 from tiltyard_jobs.store.keys import check_key, check_prefix
 from tiltyard_jobs.store.probe import probe
+from tiltyard_jobs.store.ranged import RangedFile
 from tiltyard_jobs.store.s3_errors import CUT_BODY, Subject, UnreachableError, error_code, translate, translated
 from tiltyard_jobs.store.staging import StagedFile
 
@@ -157,10 +158,21 @@ class S3Store:
                 staged.write(piece)
 
             if self._download(key, write) is None:
-                raise PermanentError(f"There is no object {key!r} in {self.uri}.")
+                raise self._no_object(key)
             if sha256 is not None and digest.hexdigest() != sha256:
                 raise digest_mismatch(self.uri, key, wanted=sha256, found=digest.hexdigest())
             staged.publish()
+
+    def open(self, key: str, size: int) -> BinaryIO:
+        """See `Store.open`. One request for each read."""
+
+        def read(start: int, stop: int) -> bytes:
+            body = bytearray()
+            if self._download(key, body.extend, start, stop) is None:
+                raise self._no_object(key)
+            return bytes(body)
+
+        return cast("BinaryIO", RangedFile(size, read))
 
     def put(self, key: str, data: bytes) -> None:
         """See `Store.put`."""
@@ -237,15 +249,21 @@ class S3Store:
         """See `Store.close`."""
         self._client.close()
 
-    def _download(self, key: str, write: Callable[[bytes], object]) -> dict[str, str] | None:
-        """Hand the object's bytes to `write`, in order and once each; return its metadata, or None where it is not.
+    def _download(
+        self, key: str, write: Callable[[bytes], object], start: int = 0, stop: int | None = None
+    ) -> dict[str, str] | None:
+        """Hand the object's bytes [start, stop) to `write`, in order and once each.
+
+        Returns its metadata, or None where there is no such object.
 
         boto3 repeats a request whose answer does not begin. Where an answer breaks off, the rest is asked for here, of
         the same object (If-Match): what another writer put there since is never mixed in.
         """
         request: GetObjectRequestTypeDef = {"Bucket": self._bucket, "Key": self._key(key)}
         metadata: dict[str, str] = {}
-        offset = 0
+        offset, last = start, "" if stop is None else stop - 1
+        if stop is not None:
+            request |= {"Range": f"bytes={start}-{last}"}
         subject = self._subject("read", key)
         with translated(subject):
             for delay in self._delays():
@@ -258,8 +276,8 @@ class S3Store:
                 except CUT_BODY as error:
                     if delay is None:
                         raise translate(error, subject) from error
-                    if offset:
-                        request |= {"Range": f"bytes={offset}-", "IfMatch": answer["ETag"]}
+                    if offset > start:
+                        request |= {"Range": f"bytes={offset}-{last}", "IfMatch": answer["ETag"]}
                     self._sleep(delay)
                 except ClientError as error:
                     if error_code(error) in ("NoSuchKey", "404"):
@@ -268,6 +286,9 @@ class S3Store:
                 else:
                     return metadata
         raise AssertionError("the last delay is None")
+
+    def _no_object(self, key: str) -> PermanentError:
+        return PermanentError(f"There is no object {key!r} in {self.uri}.")
 
     def _token(self, key: str) -> str | None:
         return self._client.head_object(Bucket=self._bucket, Key=self._key(key))["Metadata"].get(_TOKEN)

@@ -44,7 +44,7 @@ from tiltyard.plan.planner import Plan, TournamentState
 from tiltyard.plan.policy import policy_of
 from tiltyard.render.tasks import first_asked, preflight_task
 from tiltyard.status.build import leaderboard_row
-from tiltyard_jobs.contracts.layout import readable
+from tiltyard_jobs.contracts.layout import battles_key, readable
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import RateRecipe, TrainRecipe
 from tiltyard_jobs.contracts.summary import Summary, parts_done
@@ -52,6 +52,7 @@ from tiltyard_jobs.contracts.tasks import (
     CompareTask,
     ExportTask,
     FetchTask,
+    PagesTask,
     ShownPrompt,
     ShowPromptsTask,
     SoloTask,
@@ -237,6 +238,13 @@ def report(options: argparse.Namespace) -> int:
         for recipe in graph.recipes(TrainRecipe):
             model = str(options.to.absolute() / "model")
             ask(FetchTask(tournament=graph.tournament, store=settings.store, model=recipe.ref, folder=model), settings)
+    if options.battles is not None:
+        copy = str(options.to.absolute()) if options.to is not None else None
+        pages = PagesTask(
+            tournament=graph.tournament, store=settings.store, run=graph.run, most=options.battles, folder=copy
+        )
+        ask(pages, settings)
+        summary.outputs["battles"] = f"{settings.store.uri.rstrip('/')}/{battles_key(graph.run, 'index.html')}"
 
     def as_table() -> None:
         if options.to is not None:

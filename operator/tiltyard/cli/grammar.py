@@ -23,6 +23,7 @@ from tiltyard.cli.arguments import (
 )
 from tiltyard.cli.export import add_export
 from tiltyard.cli.operator_arguments import add_operator
+from tiltyard.cli.view import add_show, add_view
 
 WRITE, RUN, RESULTS = "Write a manifest", "Run a tournament", "Look at results"
 CLUSTER, SHELL = "On a cluster", "In your shell"
@@ -153,6 +154,14 @@ def _report(command: argparse.ArgumentParser) -> None:
     add_place(command)
     command.add_argument(
         "--to", type=Path, metavar="DIR", help="copy report, tables, training data and trained model to this folder"
+    )
+    command.add_argument(
+        "--battles",
+        type=positive,
+        nargs="?",
+        const=1000,
+        metavar="N",
+        help="write at most N battles (default: 1000), those worth reading first, as pages beside the report",
     )
     add_output(command)
 
@@ -331,6 +340,22 @@ COMMANDS = (
         f"{_HERE}:report",
         _report,
         ("tiltyard report tournament.yaml --out results", "tiltyard report tournament.yaml --out results --to copy"),
+    ),
+    Command(
+        "view",
+        RESULTS,
+        "read a run's battles in a browser, while it is at work or after",
+        "tiltyard.cli.view:view",
+        add_view,
+        ("tiltyard view results", "tiltyard view s3://bucket/prefix/runs/af4041b349f0 --no-browser"),
+    ),
+    Command(
+        "show",
+        RESULTS,
+        "print battles of a run",
+        "tiltyard.cli.view:show",
+        add_show,
+        ("tiltyard show results/runs/af4041b349f0 3f2a",),
     ),
     Command(
         "export",

@@ -71,6 +71,21 @@ def test_put_new_writes_only_where_nothing_is(store: Store) -> None:
     assert store.put_new("c", b"two") is False
 
 
+def test_open_reads_any_place_of_an_object(store: Store) -> None:
+    data = bytes(range(256)) * 5000
+    store.put("a/b", data)
+    with store.open("a/b", len(data)) as file:
+        file.seek(-7, os.SEEK_END)
+        assert file.read() == data[-7:]
+        assert file.seek(1000) == file.tell() == 1000
+        assert file.read(500) == data[1000:1500]
+        assert file.read(3) == data[1500:1503]
+        file.seek(len(data))
+        assert file.read(10) == b""
+    with pytest.raises(PermanentError, match="There is no object 'a/c'"), store.open("a/c", 10) as file:
+        file.read(1)
+
+
 def test_delete(store: Store) -> None:
     store.put("a/b", b"one")
     store.delete("a/b")

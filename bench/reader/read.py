@@ -1,0 +1,287 @@
+"""How long the battle reader takes: to open a run, to draw each list, to draw a battle, to search all texts.
+
+    python bench/reader/read.py [--instructions 70000] [--battles 50] [--keep DIR]
+
+Needs the `local` extra, and duckdb for the peer; `PYTHONPATH=operator:jobs` where tiltyard is not installed. Makes a
+run of five players first, three judges for each battle in both orders: 70,000 instructions are 280,000 battles,
+1,680,000 verdicts and 350,000 answers of some 1,200 characters (a minute; 300 MB in a temporary folder, or in DIR,
+which is read again where it is there). Times are wall-clock seconds in one process; a server adds a request on the
+loopback device.
+
+Beside each stands DuckDB's own query for the same rows of the same files, without drawing anything: for opening, the
+share and the flipped orders of all battles; for a list, the battles in order and the instructions of the first page;
+for a battle, its instruction, answers and verdicts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from tiltyard_jobs.reader.battle import read_battle
+from tiltyard_jobs.reader.index import Index, build_index
+from tiltyard_jobs.reader.lists import LISTS, Filter, choose
+from tiltyard_jobs.reader.pages import PAGE_ROWS, Pages
+from tiltyard_jobs.reader.server import IndexedLinks
+from tiltyard_jobs.reader.source import run_folder
+from tiltyard_jobs.results.documents import Manifest, ManifestFile
+from tiltyard_jobs.results.run_tables import BATTLES, RATINGS, RUN_ANSWERS, RUN_INSTRUCTIONS, RUN_VERDICTS
+from tiltyard_jobs.shard.tables import GROUP_ROWS
+from tiltyard_jobs.store.folder import FolderStore
+
+Numbers = NDArray[Any]
+
+PLAYERS = ("ada", "blaise", "charles", "dorothy", "edsger")
+WORDS = "the of sort list tree when value returns empty each index queue lock retry parse key row".split()  # noqa: SIM905
+BLOCK = 16  # row groups written at a time
+
+
+def main() -> None:
+    """Make or find a run, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--instructions", type=int, default=70_000)
+    parser.add_argument("--battles", type=int, default=50, help="how many battles are drawn")
+    parser.add_argument("--keep", type=Path, help="the folder of the run")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder: Path = options.keep or Path(temporary)
+        if not (folder / "manifest.json").exists():
+            seconds, _ = timed(lambda: make(folder, options.instructions))
+            print(f"made {options.instructions:,} instructions in {seconds:.0f} s")
+        measure(folder, options.battles)
+
+
+def timed(work: Callable[[], object]) -> tuple[float, object]:
+    """Seconds, and what came out."""
+    started = time.perf_counter()
+    result = work()
+    return time.perf_counter() - started, result
+
+
+def measure(folder: Path, many: int) -> None:
+    """Time the reader, and DuckDB where it is installed."""
+    store = FolderStore(folder)
+    index: Index
+    seconds, index = timed(lambda: build_index(run_folder(store, "")))  # type: ignore[assignment]
+    duck = Duck(folder)
+    row("open", seconds, duck.time(duck.open))
+    pages = Pages.over(index, IndexedLinks(index))
+    for name in LISTS:
+        ours, _ = timed(partial(page, pages, name, Filter()))
+        row(f"list {name}", ours, duck.time(duck.close) if name == "close" else None)
+    ours, _ = timed(partial(page, pages, "flips", Filter(player="ada", judge="blaise")))
+    row("list flips, one player, one judge", ours, None)
+    numbers: list[int] = np.random.default_rng(1).integers(0, len(index.battles.a), many).tolist()
+    drawn = [timed(partial(pages.battle, number))[0] for number in numbers]
+    read = [duck.time(partial(duck.battle, read_battle(index, number).identity)) for number in numbers[:5]]
+    row(f"battle, median of {many}", statistics.median(drawn), read[2])
+    row("battle, slowest", max(drawn), None)
+    ours, _ = timed(partial(choose, index, "all", Filter(text="nowhere to be found")))
+    row("search", ours, duck.time(duck.search))
+
+
+def page(pages: Pages, name: str, wanted: Filter) -> str:
+    """The first page of a list."""
+    return pages.battles(name, wanted, 1, choose(pages.index, name, wanted).tolist())
+
+
+def row(what: str, ours: float, theirs: float | None) -> None:
+    """A line of the table."""
+    beside = "" if theirs is None else f"{theirs:8.3f} s   ratio {ours / theirs:.2f}"
+    print(f"{what:<36}{ours:8.3f} s   {beside}", flush=True)
+
+
+class Duck:
+    """DuckDB over the same files."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            import duckdb
+        except ImportError:
+            print("duckdb is not installed: no peer")
+            self.there = False
+            return
+        self.there = True
+        self._base = duckdb.connect()
+        self._tables = folder / "tables"
+
+    def time(self, query: Callable[[], object]) -> float | None:
+        """Seconds of a query."""
+        return timed(query)[0] if self.there else None
+
+    def open(self) -> None:
+        """What the lists are made of: for each battle its share, and the judges that flipped."""
+        self._all(
+            "select instruction_id, model_a, model_b, avg((ab + ba) / 2), count(*) filter ((ab - .5) * (ba - .5) < 0)"
+            " from (select instruction_id, model_a, model_b, judge, max(vote) filter (\"order\" = 'AB') ab,"
+            " max(vote) filter (\"order\" = 'BA') ba from 'T/verdicts.parquet' group by all) group by all"
+        )
+
+    def close(self) -> None:
+        """The closest battles, and the first page's instructions."""
+        self._all(
+            "select b.*, i.instruction from (select * from 'T/battles.parquet' order by abs(score - 0.5) limit"
+            f" {PAGE_ROWS}) b join 'T/instructions.parquet' i using (instruction_id)"
+        )
+
+    def battle(self, identity: str) -> None:
+        """All that a battle's page shows."""
+        for table in ("instructions", "answers", "verdicts"):
+            self._all(f"select * from 'T/{table}.parquet' where instruction_id = '{identity}'")
+
+    def search(self) -> None:
+        """A text in instructions and answers."""
+        for table, column in (("instructions", "instruction"), ("answers", "answer")):
+            self._all(f"select instruction_id from 'T/{table}.parquet' where {column} ilike '%nowhere to be found%'")
+
+    def _all(self, query: str) -> None:
+        self._base.execute(query.replace("T/", f"{self._tables}/")).fetchall()
+
+
+def make(folder: Path, many: int) -> None:
+    """Write the tables of a run's folder, and a manifest."""
+    (folder / "tables").mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    ids = np.array([hashlib.sha256(b"%d" % number).hexdigest()[:20] for number in range(many)])
+    attacker = np.arange(many) * len(PLAYERS) // many
+    texts = [" ".join(rng.choice(WORDS, 240)) for _ in range(512)]
+    names = np.array(PLAYERS)
+
+    def said(number: int, length: int) -> str:
+        return f"{number:x} {texts[number * 7919 % 512][:length]}"
+
+    def instructions(rows: Numbers) -> dict[str, Any]:
+        return {
+            "instruction_id": ids[rows],
+            "attacker": names[attacker[rows]],
+            "instruction": [said(int(number), 400) for number in rows],
+            "difficulty": rows % 5 + 6,
+            "task_type": np.array(["Generation", "Debugging", "Theory"])[rows % 3],
+            "gold": names[rows % 5],
+            "margin": np.full(len(rows), 0.1),
+        }
+
+    def answers(rows: Numbers) -> dict[str, Any]:
+        number, player = rows // 5, rows % 5
+        return {
+            "instruction_id": ids[number],
+            "attacker": names[attacker[number]],
+            "model": names[player],
+            "answer": [said(int(one) + 99, 1_200) for one in rows],
+            "score": (rows * 37 % 100) / 100,
+            "gold": player == number % 5,
+        }
+
+    def who(number: Numbers, opponent: Numbers) -> tuple[Numbers, Numbers]:
+        a = attacker[number]
+        return a, opponent + (opponent >= a)
+
+    def battles(rows: Numbers) -> dict[str, Any]:
+        number, opponent = rows // 4, rows % 4
+        a, b = who(number, opponent)
+        return {
+            "instruction_id": ids[number],
+            "attacker": names[a],
+            "model_a": names[a],
+            "model_b": names[b],
+            "score": (rows * 7919 % 1009) / 1009,
+        }
+
+    each = np.bincount(attacker, minlength=5)
+    starts = np.concatenate([[0], np.cumsum(each)])
+    # As the stages write them: a match at a time (attacker, B, judge), its instructions in order, each in both orders.
+    order = np.concatenate(
+        [
+            np.repeat(np.arange(starts[one], starts[one + 1]), 2) * 24
+            + opponent * 6
+            + judge * 2
+            + np.tile([0, 1], each[one])
+            for one in range(5)
+            for opponent in range(4)
+            for judge in range(3)
+        ]
+    )
+
+    def verdicts(rows: Numbers) -> dict[str, Any]:
+        place = order[rows]
+        number, opponent, judge, turned = place // 24, place // 6 % 4, place // 2 % 3, place % 2
+        a, b = who(number, opponent)
+        others = np.array(
+            [[[j for j in range(5) if j not in (x, y)] if x != y else [0, 0, 0] for y in range(5)] for x in range(5)]
+        )
+        vote = (place * 104_729 % 1_013) / 1_013
+        return {
+            "instruction_id": ids[number],
+            "attacker": names[a],
+            "model_a": names[a],
+            "model_b": names[b],
+            "judge": names[others[a, b, judge]],
+            "order": np.array(["AB", "BA"])[turned],
+            "vote": pa.array(vote, mask=place % 500 == 0),
+            "reason": [said(int(one), 80) for one in place],
+            "void": pa.array(np.full(len(rows), "Undecided"), mask=place % 500 != 0),
+        }
+
+    def ratings(rows: Numbers) -> dict[str, Any]:
+        return {"player": names[rows], "rating": 1_000.0 - 40 * rows, "rank": rows + 1}
+
+    files = []
+    for name, schema, rows, columns in (
+        ("instructions", RUN_INSTRUCTIONS, many, instructions),
+        ("answers", RUN_ANSWERS, 5 * many, answers),
+        ("battles", BATTLES, 4 * many, battles),
+        ("verdicts", RUN_VERDICTS, 24 * many, verdicts),
+        ("ratings", RATINGS, 5, ratings),
+    ):
+        path = folder / "tables" / f"{name}.parquet"
+        write(path, schema, rows, columns)
+        files.append(ManifestFile(path=f"tables/{name}.parquet", sha256="", size=path.stat().st_size, rows=rows))
+    manifest = Manifest(
+        tournament="bench",
+        run="0" * 12,
+        seed=0,
+        versions={},
+        leaderboard=(),
+        outputs={},
+        files=tuple(files),
+        artifacts=(),
+    )
+    (folder / "manifest.json").write_text(json.dumps(manifest.model_dump(mode="json", by_alias=True)))
+
+
+def write(path: Path, schema: pa.Schema, rows: int, columns: Callable[[Numbers], dict[str, Any]]) -> None:
+    """Write a table as `TableWriter` does; a column that is not given is null."""
+    schema = pa.schema([field.remove_metadata() for field in schema])
+    with pq.ParquetWriter(path, schema, compression="zstd", compression_level=3) as writer:
+        for block in blocks(rows):
+            given = columns(block)
+            arrays = [
+                pa.array(given[field.name]).cast(field.type)
+                if field.name in given
+                else pa.nulls(len(block), field.type)
+                for field in schema
+            ]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema), row_group_size=GROUP_ROWS)
+
+
+def blocks(rows: int) -> Iterator[Numbers]:
+    """Numbers of rows, a block at a time."""
+    for start in range(0, rows, BLOCK * GROUP_ROWS):
+        yield np.arange(start, min(rows, start + BLOCK * GROUP_ROWS))
+
+
+if __name__ == "__main__":
+    main()

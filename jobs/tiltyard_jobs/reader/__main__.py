@@ -1,0 +1,67 @@
+"""`python -m tiltyard_jobs.reader --task FILE`: what `tiltyard view` and `tiltyard show` become.
+
+The file is deleted once it is read. Exit codes are those of the command line: 0, or 2 with a sentence.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from tiltyard_jobs.contracts.exit_codes import ExitCode
+from tiltyard_jobs.contracts.reading import ReadTask
+from tiltyard_jobs.errors import ConfigurationError, JobError
+from tiltyard_jobs.reader.battle import read_battle, resolve
+from tiltyard_jobs.reader.session import Session
+from tiltyard_jobs.reader.terminal import lines
+from tiltyard_jobs.store import open_store
+
+
+def main() -> int:
+    """Serve or print battles."""
+    options = argparse.ArgumentParser()
+    options.add_argument("--task", type=Path, required=True)
+    file: Path = options.parse_args().task
+    task = ReadTask.model_validate_json(file.read_bytes())
+    file.unlink(missing_ok=True)
+    try:
+        store = open_store(task.store)
+        try:
+            session = Session(store, task)
+            if task.action == "Show":
+                _show(session, task)
+            else:
+                from tiltyard_jobs.reader.server import serve
+
+                asyncio.run(serve(session, task.port, browse=task.browse))
+        finally:
+            store.close()
+    except JobError as error:
+        print(error, file=sys.stderr)
+        return int(ExitCode.CONFIGURATION)
+    except BrokenPipeError:
+        sys.stderr.close()  # nobody reads any more, as behind `head`
+    return 0
+
+
+def _show(session: Session, task: ReadTask) -> None:
+    index = session.index()
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    for name in task.battles:
+        found = resolve(index, name)
+        if not found:
+            raise ConfigurationError(
+                f"run {index.source.run} has no battle {name}, or several instructions begin so: give an instruction's"
+                " id, or INSTRUCTION/A/B with the names of the two players"
+            )
+        for number in found:
+            for line in lines(read_battle(index, number), complete=index.source.complete):
+                print(line)
+            print()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

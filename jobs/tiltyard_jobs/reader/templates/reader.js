@@ -1,0 +1,53 @@
+// Keys, and a box that narrows a page of a list down. The pages work without it.
+"use strict";
+
+const links = () => [...document.querySelectorAll(".battles > li:not([hidden]) > a")];
+
+function move(by) {
+  const rows = links();
+  if (!rows.length) {
+    document.querySelector(by > 0 ? "a[rel=next]" : "a[rel=prev]")?.click();
+    return;
+  }
+  const at = rows.indexOf(document.activeElement);
+  rows[Math.min(rows.length - 1, Math.max(0, at < 0 ? 0 : at + by))].focus();
+}
+
+function fold(selector) {
+  const all = [...document.querySelectorAll(selector)];
+  const open = !all.every((one) => one.open);
+  for (const one of all) one.open = open;
+}
+
+const keys = {
+  j: () => move(1),
+  k: () => move(-1),
+  u: () => document.querySelector("a[rel=up]")?.click(),
+  "/": () => document.querySelector("input[type=search]")?.focus(),
+  t: () => fold("details.thought"),
+  w: () => fold("details.written"),
+  d: () => document.querySelector("#difference") ? fold("#difference") : document.querySelector("#difference-link")?.click(),
+  "?": () => fold("#keys"),
+};
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target instanceof Element && event.target.matches("input, select, textarea");
+  if (event.key === "Escape" && typing) event.target.blur();
+  if (typing || event.ctrlKey || event.metaKey || event.altKey || !Object.hasOwn(keys, event.key)) return;
+  event.preventDefault();
+  keys[event.key]();
+});
+
+// Static pages have no form: the box searches what the page shows.
+const list = document.querySelector(".battles");
+if (list && !document.querySelector("form.filters")) {
+  const box = document.createElement("input");
+  box.type = "search";
+  box.placeholder = "search this page";
+  box.setAttribute("aria-label", box.placeholder);
+  box.addEventListener("input", () => {
+    const wanted = box.value.toLowerCase();
+    for (const row of list.children) row.hidden = !row.textContent.toLowerCase().includes(wanted);
+  });
+  list.before(box);
+}

@@ -1,0 +1,59 @@
+"""Battles on a terminal: nothing that a model wrote can move its cursor or change its colours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tiltyard_jobs.reader.battle import Answer, Battle
+from tiltyard_jobs.reader.sentences import about_answer, about_battle, gold_sentence, outcome
+from tiltyard_jobs.report.formats import excerpt
+
+_LONGEST = 1 << 30
+
+
+def lines(battle: Battle, *, complete: bool) -> Iterator[str]:
+    """A battle as text.
+
+    Args:
+        battle: the battle.
+        complete: the run is.
+    """
+    yield f"=== {battle.identity}/{battle.a.player}/{battle.b.player}"
+    yield about_battle(battle)
+    yield outcome(battle)
+    for role, text in battle.history:
+        yield from _titled(f"turn before: {role}", text)
+    yield from _titled("instruction", battle.instruction)
+    for answer in (battle.a, battle.b):
+        yield from _answer(battle, answer)
+    yield ""
+    yield f"--- votes (for {battle.a.player}: 1; for {battle.b.player}: 0)"
+    for one in battle.verdicts:
+        vote = f"void: {one.void}" if one.vote is None else f"{one.vote:.2f}"
+        yield f"{one.judge}, {one.first} shown first: {vote}"
+        for text in (one.reason, one.detail):
+            if text:
+                yield from (f"    {line}" for line in _shown(text).splitlines())
+    yield ""
+    yield gold_sentence(battle, complete=complete)
+    for standing in battle.standings:
+        score = "void" if standing.void else "–" if standing.score is None else f"{standing.score:.3f}"
+        yield f"  {score}  {standing.player}"
+
+
+def _answer(battle: Battle, answer: Answer) -> Iterator[str]:
+    yield ""
+    yield f"--- {answer.player}: {about_answer(battle, answer)}"
+    if answer.text is not None:
+        yield _shown(answer.text)
+
+
+def _titled(title: str, text: str) -> Iterator[str]:
+    yield ""
+    yield f"--- {_shown(title)}"
+    yield _shown(text)
+
+
+def _shown(text: str) -> str:
+    """Control characters, and those that hide or reorder text, as their numbers."""
+    return excerpt(text, _LONGEST).text

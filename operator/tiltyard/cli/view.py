@@ -1,0 +1,134 @@
+"""`tiltyard view` and `tiltyard show`: which run, and the process that reads it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tiltyard.cli.arguments import add_place
+from tiltyard.cli.errors import UserError
+from tiltyard.cli.printing import Printer
+from tiltyard_jobs.contracts.layout import run_prefix
+from tiltyard_jobs.contracts.reading import Action, ReadTask
+from tiltyard_jobs.contracts.recipes import DatasetRecipe
+from tiltyard_jobs.contracts.tasks import StoreRef
+
+_RUN = re.compile(r"[0-9a-f]{12}")
+_S3_RUN = re.compile(r"(s3://\S+?)/runs/([0-9a-f]{12})/?")
+
+
+def add_view(command: argparse.ArgumentParser) -> None:
+    """Add the arguments of `view`."""
+    _add_run(command, "?", " (default: the last complete run in this folder, or in one of its folders)")
+    command.add_argument("--port", type=_port, metavar="N", help="the port on 127.0.0.1 (default: 8642, or any)")
+    command.add_argument("--no-browser", dest="browse", action="store_false", help="print the address alone")
+
+
+def add_show(command: argparse.ArgumentParser) -> None:
+    """Add the arguments of `show`."""
+    _add_run(command, None, "")
+    command.add_argument(
+        "battles", nargs="+", metavar="ID", help="an instruction's id or its first digits, or INSTRUCTION/A/B"
+    )
+
+
+def _add_run(command: argparse.ArgumentParser, nargs: str | None, default: str) -> None:
+    command.add_argument(
+        "run",
+        nargs=nargs,
+        metavar="RUN",
+        help=f"a run's folder or its name, a folder or s3://BUCKET/PREFIX with runs, or the tournament's FILE{default}",
+    )
+    add_place(command)
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"must be 0 to 65535 (0: any that is free), given {text}")
+    return int(text)
+
+
+def view(options: argparse.Namespace) -> int:
+    """Serve a run's battles as pages; this process becomes the server."""
+    return _become_reader("View", options, port=options.port, browse=options.browse)
+
+
+def show(options: argparse.Namespace) -> int:
+    """Print battles."""
+    return _become_reader("Show", options, battles=tuple(options.battles))
+
+
+def _become_reader(action: Action, options: argparse.Namespace, **more: Any) -> int:
+    task = ReadTask(action=action, **_which(options), **more)
+    handle, name = tempfile.mkstemp(prefix="tiltyard-", suffix=".json")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(task.model_dump_json(by_alias=True))
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "tiltyard_jobs.reader", "--task", name])  # noqa: S606 - no shell
+
+
+def _which(options: argparse.Namespace) -> dict[str, Any]:
+    """The store and the run of RUN, FILE or s3://…; without it those of this folder."""
+    given: str | None = options.run
+    if given is None:
+        return _of_folder(_newest(Path("."), "give a run's folder, a bucket or the tournament's FILE"))
+    if given.startswith("s3://"):
+        match = _S3_RUN.fullmatch(given)
+        uri, run = match.groups() if match else (given.rstrip("/"), "")
+        return {"store": StoreRef(uri=uri), "run": run}
+    path = Path(given)
+    if path.is_dir():
+        return _of_folder(path if _is_run(path) else _newest(path, "give a run's folder or the tournament's FILE"))
+    if path.is_file():
+        return _of_manifest(options)
+    if _RUN.fullmatch(given):
+        if options.out is not None:
+            uri = options.out if isinstance(options.out, str) else options.out.absolute().as_uri()
+            return {"store": StoreRef(uri=uri), "run": given}
+        found = [place for place in _runs_below(Path(".")) if place.name == given]
+        if found:
+            return _of_folder(found[0])
+        raise UserError(f"{given}: no such run here, nor in a folder of this one; add --out DIR")
+    raise UserError(
+        f"{given}: no such file or folder; give a run's folder, s3://BUCKET/PREFIX or the tournament's FILE"
+    )
+
+
+def _of_folder(run: Path) -> dict[str, Any]:
+    """A run's folder: in the store that it was made in, or a copy."""
+    run = run.absolute()
+    if run.parent.name == "runs" and _RUN.fullmatch(run.name):
+        return {"store": StoreRef(uri=run.parent.parent.as_uri()), "run": run.name}
+    return {"store": StoreRef(uri=run.as_uri()), "run": None}
+
+
+def _of_manifest(options: argparse.Namespace) -> dict[str, Any]:
+    from tiltyard.cli.commands import prepare
+
+    options.manifest = Path(options.run)
+    _, graph, settings = prepare(options, Printer())
+    (recipe,) = graph.recipes(DatasetRecipe)
+    return {"store": settings.store, "run": graph.run, "recipe": recipe}
+
+
+def _newest(folder: Path, otherwise: str) -> Path:
+    """The run below a folder that was completed last."""
+    runs = _runs_below(folder)
+    if not runs:
+        raise UserError(f"{folder.absolute()} has no complete run: {otherwise}")
+    return max(runs, key=lambda run: ((run / "manifest.json").stat().st_mtime, run.name))
+
+
+def _runs_below(folder: Path) -> list[Path]:
+    """The complete runs of stores at a folder, and in its own folders."""
+    pattern = f"{run_prefix('*')}manifest.json"
+    return [file.parent for deep in ("", "*/") for file in folder.glob(deep + pattern)]
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / "manifest.json").is_file() and (folder / "tables").is_dir()

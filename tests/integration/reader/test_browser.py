@@ -1,0 +1,103 @@
+"""The pages in a real browser: nothing that a model wrote runs or asks for anything, and the keys work.
+
+TILTYARD_BROWSER=$(which chromium) .venv/bin/python -m pytest tests/integration/reader/test_browser.py
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from support.browser import VARIABLE, Browser, browser
+from support.read_runs import Run, make_run, served
+from tiltyard_jobs.stages.pages import write_pages
+
+pytestmark = [
+    pytest.mark.skipif(not os.environ.get(VARIABLE), reason=f"{VARIABLE} names no browser"),
+    pytest.mark.timeout(600),
+]
+PICTURES = os.environ.get("TILTYARD_PICTURES")
+"""A folder for pictures to look at."""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    run = make_run(tmp_path_factory.mktemp("made"))
+    write_pages(run.world.store, "0123456789ab", 100)
+    return run
+
+
+async def read_everything(tab: Browser, start: str, allowed: str) -> None:
+    """Open each list, and each battle of all battles; then see what the browser was asked for."""
+    await tab.open(start)
+    lists = await tab.value("[...document.querySelectorAll('header nav a')].map((one) => one.href)")
+    assert len(lists) == 7
+    battles: list[str] = []
+    for address in lists:
+        await tab.open(address)
+        battles += await tab.value("[...document.querySelectorAll('.battles > li > a')].map((one) => one.href)")
+    for address in dict.fromkeys(battles):
+        await tab.open(address)
+        assert await tab.value("getComputedStyle(document.querySelector('.pair')).display") == "grid", "no style sheet"
+    assert len(set(battles)) >= 48
+    assert tab.faults == []
+    assert [one for one in tab.requests if not one.startswith((allowed, "data:"))] == []
+
+
+async def use_the_keys(tab: Browser, start: str) -> None:
+    """From a list to a battle, through the battle, and back."""
+    await tab.open(start)
+    await tab.press("j")
+    await tab.press("j")
+    second = await tab.value("document.activeElement.href")
+    assert second == await tab.value("document.querySelectorAll('.battles > li > a')[1].href")
+    await tab.press("k")
+    await tab.press("Enter")
+    await tab.until("document.querySelector('#votes') !== null")
+    assert not await tab.value("document.querySelector('details.written').open")
+    await tab.press("w")
+    assert await tab.value("document.querySelector('details.written').open")
+    await tab.press("d")
+    await tab.until(
+        "document.querySelector('#difference')?.open && document.querySelector('#difference mark') !== null"
+    )
+    before = await tab.value("location.pathname")
+    await tab.press("j")
+    await tab.until(f"location.pathname !== {before!r} && document.querySelector('#votes') !== null")
+    await tab.press("u")
+    await tab.until("document.querySelector('.battles') !== null")
+
+
+async def test_served_pages(made: Run) -> None:
+    with served(str(made.store), folder=made.world.root) as reader:
+        origin = f"http://127.0.0.1:{reader.port}/"
+        async with browser() as tab:
+            await read_everything(tab, f"{origin}all", origin)
+            await use_the_keys(tab, f"{origin}flips")
+            await tab.open(f"{origin}all")
+            await tab.press("/")
+            await tab.call("Input.insertText", text="heron")
+            await tab.press("Enter")
+            await tab.until(
+                "location.search.includes('heron') && document.querySelectorAll('.battles > li').length === 1"
+            )
+            if PICTURES:
+                battle = await tab.value("document.querySelector('.battles > li > a').href")
+                for name, address in (("list", f"{origin}all"), ("battle", battle)):
+                    await tab.open(address)
+                    await tab.picture(Path(PICTURES, f"{name}.png"), 1280, 1400)
+                    await tab.picture(Path(PICTURES, f"{name}-phone.png"), 390, 844)
+                    await tab.picture(Path(PICTURES, f"{name}-dark.png"), 1280, 1400, dark=True)
+
+
+async def test_pages_from_a_folder(made: Run) -> None:
+    folder = (made.folder / "battles").as_uri()
+    async with browser() as tab:
+        await read_everything(tab, f"{folder}/all.html", folder)
+        await tab.open(f"{folder}/all.html")
+        await tab.value("document.querySelector('input[type=search]').focus()")
+        await tab.call("Input.insertText", text="no such text")
+        assert await tab.value("document.querySelectorAll('.battles > li:not([hidden])').length") == 0
+        assert tab.faults == []

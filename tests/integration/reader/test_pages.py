@@ -1,0 +1,82 @@
+"""The pages as files: `tiltyard report --battles`."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from support.read_runs import LONG, RUN, Page, Run, make_run
+from tiltyard_jobs.contracts.tasks import PagesTask, StoreRef
+from tiltyard_jobs.errors import ConfigurationError
+from tiltyard_jobs.shard.entry import main
+from tiltyard_jobs.stages.pages import write_pages
+
+POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; form-action 'none'; base-uri 'none'"
+BATTLE = re.compile(r"[0-9a-f]{20}\.[a-z]+\.[a-z]+\.html")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return make_run(tmp_path_factory.mktemp("made"))
+
+
+def write(run: Run, most: int, folder: Path | None = None) -> dict[str, str]:
+    """The stage as a worker runs it; the files that it leaves, by name."""
+    task = PagesTask(
+        tournament="test",
+        store=StoreRef(uri=run.world.store.uri),
+        run=RUN,
+        most=most,
+        folder=str(folder) if folder is not None else None,
+    )
+    path, summary = run.world.root / "pages.json", run.world.root / "pages-summary.json"
+    path.write_bytes(task.canonical())
+    code = main(["pages", "--task", str(path)], environment={"TILTYARD_SUMMARY": str(summary)})
+    assert code == 0, json.loads(summary.read_text())
+    return {file.name: file.read_text() for file in (run.folder / "battles").iterdir()}
+
+
+def test_every_page_is_harmless_and_every_link_leads_to_a_file(made: Run) -> None:
+    files = write(made, 1_000)
+    assert sum(bool(BATTLE.fullmatch(name)) for name in files) == 48
+    for name, text in files.items():
+        if not name.endswith(".html"):
+            continue
+        page = Page(text)
+        metas = [attributes for tag, attributes in page.elements if tag == "meta"]
+        (policy,) = [one["content"] for one in metas if one.get("http-equiv") == "Content-Security-Policy"]
+        assert policy == POLICY
+        scripts = [attributes for tag, attributes in page.elements if tag == "script"]
+        assert scripts == [{"src": "reader.js", "defer": None}]
+        assert not [tag for tag, _ in page.elements if tag in ("img", "iframe", "form", "object", "style", "base")]
+        for _, attributes in page.elements:
+            assert not any(each.startswith("on") or each == "style" for each in attributes)
+            for address in (attributes.get("href"), attributes.get("src")):
+                assert address in (None, "data:,") or address in files, (name, address)
+
+
+def test_a_long_answer_has_a_file_of_its_own(made: Run) -> None:
+    files = write(made, 1_000)
+    assert files[f"{made.world.id_of('ada', 2)}.bob.txt"] == f"{LONG} the end"
+    assert len(files[f"{made.world.id_of('ada', 2)}.ada.bob.html"]) < 300_000
+
+
+def test_what_is_left_out_is_said_and_pages_of_an_earlier_call_go(made: Run, tmp_path: Path) -> None:
+    write(made, 1_000)
+    files = write(made, 7, tmp_path / "copy")
+    assert sum(bool(BATTLE.fullmatch(name)) for name in files) == 7
+    assert "7 in this list; 41 more are not among these pages" in Page(files["all.html"]).text
+    copy = {file.name: file.read_text() for file in (tmp_path / "copy" / "battles").iterdir()}
+    assert copy == files
+
+
+def test_the_same_run_gives_the_same_pages(made: Run) -> None:
+    assert write(made, 9) == write(made, 9)
+
+
+def test_a_run_that_is_not_complete_is_refused(made: Run) -> None:
+    with pytest.raises(ConfigurationError, match="is no folder of a run"):
+        write_pages(made.world.store, "ffffffffffff", 10)

@@ -35,8 +35,8 @@ CUT = [
     ),
     ("Is it possible to do both?\n\nNo, only one of them can be done at a time.", "Is it possible to do both?"),
     (
-        "What is a closure?\n\nA closure is a function together with the variables that it uses from outside. They live as"
-        " long as the function does, even where the block around it has ended.",
+        "What is a closure?\n\nA closure is a function together with the variables that it uses from outside. They live"
+        " as long as the function does, even where the block around it has ended.",
         "What is a closure?",
     ),
     ("Python 中如何读取文件？\n\n在 Python 中，你可以使用 open 函数来读取文件。", "Python 中如何读取文件？"),

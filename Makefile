@@ -33,7 +33,7 @@ test-e2e: .venv/.dev ## Real vLLM processes; a real node with KServe (root)
 	@for name in train lm-eval; do $(BIN)/python hack/envs.py $$name > /dev/null || exit 1; done
 	$(PYTEST) tests/e2e -q
 
-test-real: .venv/.dev ## Three real models play, learn and are scored on the CPU; three quarters of an hour, 10 GB of disk
+test-real: .venv/.dev ## Three real models play, learn and are scored on the CPU; half an hour, 10 GB of disk
 	@$(BIN)/python hack/real_models.py > /dev/null
 	@for name in vllm train; do $(BIN)/python hack/envs.py $$name > /dev/null || exit 1; done
 	rm -rf .tiltyard/real && $(PYTEST) tests/real -q -s

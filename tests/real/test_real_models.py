@@ -1,4 +1,4 @@
-"""The whole loop with three real models on the CPU: `make test-real`. It takes three quarters of an hour on two cores.
+"""The whole loop with three real models on the CPU: `make test-real`. It takes half an hour on two cores.
 
 Models of this size judge badly and mine poorly, so nothing here asserts that they do well. The loop must work to its
 end, and what comes out must be believable or be told on the command line. Figures are printed, and written to
@@ -37,6 +37,7 @@ pytestmark = pytest.mark.timeout(7200)
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".tiltyard" / "real"
+UNABLE = 2  # the exit code where a model cannot do what the manifest asks of it
 TASKS = 8  # of HumanEval, the first ones
 TEMPLATE = (  # the base model has none
     "{{ bos_token }}{% for m in messages %}"
@@ -120,6 +121,14 @@ def finished(run: LocalRun) -> Finished:
     return ended
 
 
+@pytest.fixture
+def complete(finished: Finished) -> Finished:
+    """The tournament, where it came to its end; the first test says whether it had a reason not to."""
+    if finished.code == UNABLE:
+        pytest.skip("a model cannot do its part, and the run says so")
+    return finished
+
+
 def results_of(run: LocalRun) -> Path:
     assert run.out is not None
     (results,) = (run.out / "runs").iterdir()
@@ -140,6 +149,9 @@ def note(name: str, figures: object) -> None:
 
 
 def test_the_tournament_ends_with_a_board_to_believe_or_says_why_not(run: LocalRun, finished: Finished) -> None:
+    if finished.code == UNABLE:
+        assert any("spec." in line for line in finished.err.splitlines())
+        return
     assert finished.code == 0, f"{finished.err}\n{run.logs()}"
     board = json.loads((results_of(run) / "leaderboard.json").read_text())["players"]
     assert {player["name"] for player in board} == MODELS.keys()
@@ -151,7 +163,7 @@ def test_the_tournament_ends_with_a_board_to_believe_or_says_why_not(run: LocalR
     assert believable or said
 
 
-def test_what_is_kept_of_the_mined_texts_is_what_the_linter_calls_a_request(run: LocalRun, finished: Finished) -> None:
+def test_what_is_kept_of_the_mined_texts_is_what_the_linter_calls_a_request(run: LocalRun, complete: Finished) -> None:
     assert run.out is not None
     mined = [pq.read_table(path).to_pylist() for path in sorted((run.out / "mine").glob("*/*.rows.parquet"))]
     dropped = [pq.read_table(path).to_pylist() for path in sorted((run.out / "filter").glob("*/*.dropped.parquet"))]
@@ -164,7 +176,7 @@ def test_what_is_kept_of_the_mined_texts_is_what_the_linter_calls_a_request(run:
         assert clean(row["instruction"]).text == row["instruction"]
 
 
-def test_each_judge_says_which_answer_it_prefers(run: LocalRun, finished: Finished) -> None:
+def test_each_judge_says_which_answer_it_prefers(run: LocalRun, complete: Finished) -> None:
     verdicts = rows(run, "tables/verdicts")
     figures = {}
     for judge in MODELS:
@@ -191,11 +203,11 @@ def test_each_judge_says_which_answer_it_prefers(run: LocalRun, finished: Finish
         if one["votes for the answer shown first"] in (0, one["verdicts"] - one["void"])
     }
     for name in one_sided:  # such a judge's verdicts say nothing, and the run says so
-        assert any(name in line and "shown" in line for line in finished.err.splitlines())
+        assert any(name in line and "shown" in line for line in complete.err.splitlines())
 
 
 def test_the_base_model_learns_from_what_was_won_and_is_scored_before_and_after(
-    run: LocalRun, finished: Finished
+    run: LocalRun, complete: Finished
 ) -> None:
     assert run.out is not None
     (path,) = (run.out / "train").glob("*/*.curve.json")

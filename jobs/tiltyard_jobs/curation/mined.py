@@ -179,7 +179,9 @@ def _answer_at(text: str) -> int | None:
 
 
 def _in_a_fence(text: str, place: int) -> bool:
-    return len(re.findall(r"^[ \t]*(?:```|~~~)", text[:place], re.MULTILINE)) % 2 == 1
+    """Whether a place is within a fence; a first one that stands below code closes it."""
+    below_code = bool(like.CODE_LINE.match(text.split("\n")[0]))
+    return (len(re.findall(r"^[ \t]*(?:```|~~~)", text[:place], re.MULTILINE)) + below_code) % 2 == 1
 
 
 def _is_option(text: str, place: int) -> bool:
@@ -245,6 +247,11 @@ def _is_made(code: str, order: str) -> bool:
     """Whether a program is what was ordered above it, rather than given with the order."""
     block = code.split("```")[1] if code.lstrip().startswith("```") else code.split("\n\n\n")[0]
     lines = [line for line in block.split("\n") if line.strip()]
+    named = [
+        name for name in like.NAMED.finditer(order) if re.search(rf"\b(?:def|class|func\w*|fn)\s+{name[1]}\b", block)
+    ]
+    if any(not like.MADE_BY_NAME.search(order[: name.start()]) for name in named):
+        return False
     wants = like.WRITES.search(order) and asks(order) and not like.GIVEN.search(order)
     return bool(wants) and len(lines) > LEAST_PROGRAM and not (like.STUB.search(block) or like.OPTION.match(code))
 

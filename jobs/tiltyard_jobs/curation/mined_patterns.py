@@ -19,7 +19,7 @@ SOFT_SWITCH = re.compile(r"(?<!\S)/(?:no_?)?think(?!\S)", re.IGNORECASE)
 
 ANSWER_LABEL = re.compile(
     r"^[ \t]*(?:[#>*\-]+ *)?(?:\*\*)?(?:(?:created |sample |expected |correct |model )?answer|a|response|(?:possible "
-    r"|sample )?solution|assistant|ai|bot"
+    r"|sample |example |correct |python |java |javascript |c\+\+ )?solution|assistant|ai|bot"
     r"|output by the assistant"
     r"|答案?|回答|解答|答复|助手|解决方案|解决方法|答え|답변?|ответ|antwort|respuesta|réponse|resposta"
     r"|risposta)(?: ?\d{1,3})?(?:\*\*)? ?[:：]"
@@ -36,7 +36,9 @@ ANSWER_LABEL_GLUED = re.compile(
 )
 
 ANSWER_SAID = re.compile(
-    r"(?<=\n)[^\n]{0,20}\b(?:the )?(?:correct |right |expected )?answer (?:is|to)\b|(?<=\n)[^\n]{0,8}(?:正确)?答案是",
+    r"(?<=\n)(?:(?:so|therefore|thus|hence),? )?(?:the )?(?:correct |right |expected )?answer (?:is|to (?:this|the"
+    r"|your))\b"
+    r"|(?<=\n)[^\n]{0,8}(?:正确)?答案是",
     re.IGNORECASE,
 )
 
@@ -228,7 +230,8 @@ SOLICITS = re.compile(
     r"(?:please )?(?:provide|share|give|tell|describe|specify|send|paste|ask|let me know)\b[^.?!\n]{0,120}"
     r"\b(?:(?:you|i) (?:need|want|would like|'d like)\b[^.?!\n]{0,30}\b(?:help|assist\w*|solve)|(?:i|we) can (?:help"
     r"|assist)"
-    r"|(?:how|what) (?:i|we) can (?:help|do|assist))\b[^.?!\n]*[.?!]?"
+    r"|you(?:'re| are) (?:encountering|having|facing|getting|working with)|(?:how|what) (?:i|we) can (?:help|do"
+    r"|assist))\b[^.?!\n]*[.?!]?"
     r"|(?:please )?(?:let me know|feel free)\b[^\n]*|(?:if you have|do you have) (?:any )?(?:other |more |further )?"
     r"(?:specific )?questions?(?= *(?:[?.,!]|or\b|about\b|for me\b|regarding\b|$))[^\n]*|would you like (?:me|to know"
     r"|help|another)\b[^\n]*"
@@ -265,12 +268,21 @@ TURNS = re.compile(
     re.IGNORECASE,
 )
 # What a program is ordered with, and what says that the code below is given rather than made.
+_MAKES = r"(?:write|create|implement|develop|generate|build|design|craft|make)"
 WRITES = re.compile(
-    r"\b(?:write|create|implement|develop|generate|build|design|craft|make|calculate|takes?|returns?|program|script)\b"
-    r"|\bhow (?:to|do i|can i) (?:write|create|implement|make|build)\b|写|实现|生成|创建|定义|設計|作成|작성"
-    r"|\b(?:escrib|cre[ae]|écri|crée|schreib|erstell|scriv|напиш|созда)\w*",
+    rf"\b{_MAKES}\b(?: me)? (?:[\w+#.-]+ ){{0,5}}?(?:function|program|script|class|method|code|quer(?:y|ies)|app"
+    rf"|application"
+    r"|component|module|api|regex|command|algorithm|solution|snippet)s?\b(?! coverage)"
+    rf"|\bhow (?:to|do i|can i|can we) {_MAKES}\b|^\W*(?:\w+ )?(?:program|script|function|code) (?:to|that|which)\b"
+    r"|(?:写|实现|生成|创建|定义)[^。\n]{0,30}(?:函数|程序|类|脚本|代码|方法|示例)|(?:関数|プログラム)[^。\n]{0,20}(?:書|作成)|함수[^.\n]{0,20}작성"
+    r"|\b(?:escrib|cre[ae]|écri|crée|schreib|erstell|scriv|напиш|созда)\w*[^.\n]{0,30}\b(?:func|fonction|funktion"
+    r"|funzion|função"
+    r"|програм|функци|script|skript|program)\w*",
     re.IGNORECASE,
 )
+# A program by its name: what is asked about it needs the program, but for the order to make it.
+NAMED = re.compile(r"`([A-Za-z_]\w*)[^`\n]{0,60}`")
+MADE_BY_NAME = re.compile(rf"\b{_MAKES}\b[^.\n]{{0,80}}$", re.IGNORECASE)
 GIVEN = re.compile(
     r"\b(?:following|below|above|the given|given (?:code|function|program|class|snippet)|provided|existing|current"
     r"|here(?:'s| is| are)|sample"

@@ -8,9 +8,8 @@ The opening words count double: they say what is wanted, while the rest describe
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class TaskType(StrEnum):
@@ -40,66 +39,118 @@ _PRODUCT = (
 )
 _GIVEN = r"(?:following|code|snippet|function|script|command|line|output|query|program|expression)"
 
-_PATTERNS: dict[TaskType, tuple[tuple[int, str], ...]] = {
+_FIRST_WORDS = re.findall(r"[(|:](\w+)", _PRODUCT)
+_PRODUCT_WORDS = " ".join(word + end for word in _FIRST_WORDS for end in ("", "s"))
+_ANY_ERROR = "error:"  # the end of a word, such as TypeError
+_NOT_ASCII = str.maketrans("\u017f\u212a\u0130\u0131", "skii")  # what matches an ASCII letter where case is ignored
+
+
+class Rule(NamedTuple):
+    """A pattern of lower case text. It matches only where each set of words has one in the text: most are not tried."""
+
+    weight: int
+    pattern: str
+    words: tuple[str, ...]
+
+
+RULES: dict[TaskType, tuple[Rule, ...]] = {
     TaskType.DEBUGGING: (
-        (4, r"\b(?:debug|fix|troubleshoot|repair)\b"),
-        (4, rf"\b(?:find|identify|spot|locate|correct|resolve)\b{_NEAR}\b(?:bug|error|mistake|issue)s?\b"),
-        (3, r"\b(?:doesn't|does not|don't|do not|isn't|is not|not) (?:seem to )?(?:work|compil|run)(?:e|ing)?\b"),
-        (3, r"\b(?:get|gets|getting|got|gives?|throws?|raises?|seeing)\b[^.?!\n]{0,30}\b(?:error|exception)\b"),
-        (3, r"\b(?:traceback|segmentation fault|stack trace|nullpointerexception)\b|\b\w+error:"),
-        (4, rf"\bwhat(?:'s| is) wrong\b|\bwhy\b{_NEAR}\b(?:errors?|fail\w*|wrong|crash\w*|null|undefined|nan)\b"),
+        Rule(4, r"\b(?:debug|fix|troubleshoot|repair)\b", ("debug fix troubleshoot repair",)),
+        Rule(4, rf"\b(?:find|identify|spot|locate|correct|resolve)\b{_NEAR}\b(?:bug|error|mistake|issue)s?\b",
+            ("find identify spot locate correct resolve", "bug bugs error errors mistake mistakes issue issues")),
+        Rule(3, r"\b(?:doesn't|does not|don't|do not|isn't|is not|not) (?:seem to )?(?:work|compil|run)(?:e|ing)?\b",
+            ("doesn don isn not", "work worke working compil compile compiling run rune runing")),
+        Rule(3, r"\b(?:get|gets|getting|got|gives?|throws?|raises?|seeing)\b[^.?!\n]{0,30}\b(?:error|exception)\b",
+            ("get gets getting got give gives throw throws raise raises seeing", "error exception")),
+        Rule(3, r"\b(?:traceback|segmentation fault|stack trace|nullpointerexception)\b|\b\w+error:",
+            (f"traceback segmentation stack nullpointerexception {_ANY_ERROR}",)),
+        Rule(4, rf"\bwhat(?:'s| is) wrong\b|\bwhy\b{_NEAR}\b(?:errors?|fail\w*|wrong|crash\w*|null|undefined|nan)\b",
+            ("what why",)),
     ),
     TaskType.TESTING: (
-        (8, rf"\b(?:write|create|generate|add|implement|design|develop|provide)\b{_NEAR}\b(?:unit|integration|test)"
-            r"[ -](?:tests?|cases?|suites?)\b"),
-        (8, r"\b(?:write|create|generate|add|implement|provide)\b[^.?!\n]{0,20}\btests (?:for|using|that|to)\b"),
-        (3, r"\b(?:pytest|unittest|junit|mockito|jest|property-based test\w*|test coverage)\b"),
+        Rule(8, rf"\b(?:write|create|generate|add|implement|design|develop|provide)\b{_NEAR}\b"
+            r"(?:unit|integration|test)[ -](?:tests?|cases?|suites?)\b",
+            ("write create generate add implement design develop provide", "test tests case cases suite suites")),
+        Rule(8, r"\b(?:write|create|generate|add|implement|provide)\b[^.?!\n]{0,20}\btests (?:for|using|that|to)\b",
+            ("write create generate add implement provide", "tests")),
+        Rule(3, r"\b(?:pytest|unittest|junit|mockito|jest|property-based test\w*|test coverage)\b",
+            ("pytest unittest junit mockito jest property coverage",)),
     ),
     TaskType.OPTIMISATION: (
-        (5, r"\b(?:optimi[sz]e|refactor|speed up|simplify|clean up|streamline|rewrite)\b"),
-        (5, rf"\b(?:make|improve)\b{_NEAR}\b(?:faster|efficien\w+|performance|readab\w+|cleaner|shorter|quality)\b"),
-        (3, r"\b(?:reduce|lower)\b[^.?!\n]{0,30}\b(?:complexity|memory|latency|running time|runtime)\b"),
+        Rule(5, r"\b(?:optimi[sz]e|refactor|speed up|simplify|clean up|streamline|rewrite)\b",
+            ("optimise optimize refactor speed simplify clean streamline rewrite",)),
+        Rule(5, rf"\b(?:make|improve)\b{_NEAR}\b"
+            r"(?:faster|efficien\w+|performance|readab\w+|cleaner|shorter|quality)\b",
+            ("make improve",)),
+        Rule(3, r"\b(?:reduce|lower)\b[^.?!\n]{0,30}\b(?:complexity|memory|latency|running time|runtime)\b",
+            ("reduce lower", "complexity memory latency running runtime")),
     ),
     TaskType.EXPLANATION: (
-        (6, rf"\b(?:explain|describe|clarify|summari[sz]e|comment)\b{_NEAR}\b(?:code|snippet|script|command|output)\b"),
-        (6, rf"\b(?:explain|describe)\b{_NEAR}\b(?:this|following|above) {_PRODUCT}\b"),
-        (6, rf"\bwhat (?:does|do|will|is) (?:the |this |that )?(?:\w+ )?{_GIVEN}\b"),
-        (5, r"\bline by line\b|\bhow does (?:this|the following|the above)\b"),
+        Rule(6, rf"\b(?:explain|describe|clarify|summari[sz]e|comment)\b{_NEAR}\b"
+            r"(?:code|snippet|script|command|output)\b",
+            ("explain describe clarify summarise summarize comment", "code snippet script command output")),
+        Rule(6, rf"\b(?:explain|describe)\b{_NEAR}\b(?:this|following|above) {_PRODUCT}\b",
+            ("explain describe", "this following above", _PRODUCT_WORDS)),
+        Rule(6, rf"\bwhat (?:does|do|will|is) (?:the |this |that )?(?:\w+ )?{_GIVEN}\b", ("what", "does do will is")),
+        Rule(5, r"\bline by line\b|\bhow does (?:this|the following|the above)\b", ("line how", "line does")),
     ),
     TaskType.THEORY: (
-        (4, r"\b(?:explain|describe|compare|discuss|define|clarify)\b"),
-        (4, r"\bwhat (?:is|are) |\bwhat's the (?:difference|purpose|meaning)\b|\bdifferences? between\b"),
-        (3, r"\bhow (?:does|do|is|are) (?!i\b|you\b|we\b)|\bwhen should\b|\bpros and cons\b|\badvantages\b"),
-        (3, r"\bwhy (?:does|do|is|are)\b|\bbest practices\b|\b(?:time|space) complexity of\b"),
+        Rule(4, r"\b(?:explain|describe|compare|discuss|define|clarify)\b",
+            ("explain describe compare discuss define clarify",)),
+        Rule(4, r"\bwhat (?:is|are) |\bwhat's the (?:difference|purpose|meaning)\b|\bdifferences? between\b",
+            ("what difference differences",)),
+        Rule(3, r"\bhow (?:does|do|is|are) (?!i\b|you\b|we\b)|\bwhen should\b|\bpros and cons\b|\badvantages\b",
+            ("how when pros advantages", "does do is are should cons advantages")),
+        Rule(3, r"\bwhy (?:does|do|is|are)\b|\bbest practices\b|\b(?:time|space) complexity of\b",
+            ("why practices complexity",)),
     ),
     TaskType.GENERATION: (
-        (5, rf"\b(?:translate|port|convert|migrate|rewrite)\b{_NEAR}\b(?:to|into|in|from) {_LANGUAGE}"),
-        (4, rf"\b(?:write|create|implement|develop|build|design|generate|code|make|define)\b{_NEAR}\b{_PRODUCT}\b"),
-        (3, r"\b(?:write|implement|develop|build|create|complete|generate)\b"),
-        (2, r"\b(?:given (?:an?|the|two)|(?:return|print) the|you are given|how (?:can|do|would|to) (?:i|you|we))\b"),
+        Rule(5, rf"\b(?:translate|port|convert|migrate|rewrite)\b{_NEAR}\b(?:to|into|in|from) {_LANGUAGE}",
+            ("translate port convert migrate rewrite",)),
+        Rule(4, rf"\b(?:write|create|implement|develop|build|design|generate|code|make|define)\b{_NEAR}\b{_PRODUCT}\b",
+            ("write create implement develop build design generate code make define", _PRODUCT_WORDS)),
+        Rule(3, r"\b(?:write|implement|develop|build|create|complete|generate)\b",
+            ("write implement develop build create complete generate",)),
+        Rule(2, r"\b(?:given (?:an?|the|two)|(?:return|print) the|you are given|"
+            r"how (?:can|do|would|to) (?:i|you|we))\b",
+            ("given return print how",)),
     ),
 }  # fmt: skip
-_COMPILED = tuple(
-    (kind, weight, re.compile(pattern, re.IGNORECASE))
-    for kind, patterns in _PATTERNS.items()
-    for weight, pattern in patterns
-)
+
+
+def _compiled() -> tuple[dict[str, int], tuple[tuple[int, TaskType, int, re.Pattern[str]], ...]]:
+    """For each word, the bits of the sets that it is in; the rules, each with the bits that it needs."""
+    bits: dict[str, int] = {}
+    rules, bit = [], 1
+    for kind, rules_of_kind in RULES.items():
+        for rule in rules_of_kind:
+            needed = 0
+            for words in rule.words:
+                for word in words.split():
+                    bits[word] = bits.get(word, 0) | bit
+                needed |= bit
+                bit <<= 1
+            rules.append((needed, kind, rule.weight, re.compile(rule.pattern)))
+    return bits, tuple(rules)
+
+
+_BITS, _COMPILED = _compiled()
+_KNOWN = frozenset(_BITS)
+_WORD = re.compile("[a-z]+")
 
 
 def task_type(instruction: str) -> TaskType:
     """The type of one instruction; deterministic, of any text."""
     text = instruction[:_LONGEST]
-    scores: Counter[TaskType] = Counter()
-    for kind, weight, pattern in _COMPILED:
-        match = pattern.search(text)
-        if match:
-            scores[kind] += weight * (2 if match.start() < _OPENING else 1)
+    text = (text if text.isascii() else text.translate(_NOT_ASCII)).lower()
+    found = 0
+    for word in _KNOWN.intersection(_WORD.findall(text)):
+        found |= _BITS[word]
+    if _ANY_ERROR in text:
+        found |= _BITS[_ANY_ERROR]
+    scores: dict[TaskType, int] = {}
+    for needed, kind, weight, pattern in _COMPILED:
+        if found & needed == needed and (match := pattern.search(text)):
+            scores[kind] = scores.get(kind, 0) + weight * (2 if match.start() < _OPENING else 1)
     best = max(scores.values(), default=0)
-    return next((kind for kind in TaskType if best and scores[kind] == best), TaskType.OTHER)
-
-
-def task_type_shares(instructions: Iterable[str]) -> dict[TaskType, float]:
-    """The share of each type, in [0, 1], all seven in their order; zeros where there is no instruction."""
-    counts = Counter(task_type(instruction) for instruction in instructions)
-    total = max(1, counts.total())
-    return {kind: counts[kind] / total for kind in TaskType}
+    return next((kind for kind, score in scores.items() if score == best), TaskType.OTHER)

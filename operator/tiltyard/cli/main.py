@@ -174,6 +174,12 @@ def _operator(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--cluster-domain", default="cluster.local", metavar="DOMAIN", help="default: cluster.local")
     command.add_argument(
+        "--lease",
+        type=_lease,
+        metavar="NS/NAME",
+        help="of several operators only the one that holds this Lease works (default: this one works)",
+    )
+    command.add_argument(
         "--port", type=int, default=8080, help="the port of /metrics, /healthz and /readyz (default: 8080)"
     )
     command.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
@@ -216,6 +222,13 @@ def _namespace(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", text):
         raise argparse.ArgumentTypeError(f"must be a DNS label of at most 63 characters (a-z, 0-9, -), given {text}")
     return text
+
+
+def _lease(text: str) -> tuple[str, str]:
+    namespace, _, name = text.partition("/")
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", name):
+        raise argparse.ArgumentTypeError(f"must be NAMESPACE/NAME, given {text}")
+    return _namespace(namespace), name
 
 
 def _positive(text: str) -> int:

@@ -40,8 +40,8 @@ DEFAULTS: Mapping[str, Any] = {
 
 WITHOUT_EFFECT = (
     "affinity", "crds", "global", "image", "imagePullSecrets", "logLevel", "metrics", "networkPolicy", "nodeSelector",
-    "podAnnotations", "podDisruptionBudget", "podLabels", "priorityClassName", "rbac", "resources", "serviceAccount",
-    "tolerations", "watchNamespaces",
+    "podAnnotations", "podDisruptionBudget", "podLabels", "priorityClassName", "rbac", "replicas", "resources",
+    "serviceAccount", "tolerations", "watchNamespaces",
 )  # fmt: skip
 """The chart's other values: they are of the operator's own objects."""
 

@@ -155,8 +155,19 @@ class Client:
         changed: Object = await self._call("PATCH", kind, path, query=query, body=body, content=content)
         return changed
 
+    async def replace(self, kind: Kind, body: Object) -> Object:
+        """Write an object as a whole.
+
+        Raises:
+            ApiError: 409 where it has changed since it was read.
+        """
+        meta = body["metadata"]
+        path = kind.path(meta["namespace"], meta["name"])
+        written: Object = await self._call("PUT", kind, path, query={"fieldManager": MANAGER}, body=body)
+        return written
+
     async def create(self, kind: Kind, body: Object) -> Object:
-        """Make an object that has no name yet."""
+        """Make an object that is not there yet."""
         path = kind.path(body["metadata"]["namespace"])
         created: Object = await self._call("POST", kind, path, query={"fieldManager": MANAGER}, body=body)
         return created

@@ -15,6 +15,7 @@ TOURNAMENTS = Gauge("tiltyard_tournaments", "Tournaments by phase.", ["phase"])
 MODELS = Gauge("tiltyard_models", "Models served for tournaments, by state.", ["state"])
 JOBS_ACTIVE = Gauge("tiltyard_jobs_active", "Jobs of tournaments with a running pod.")
 WATCHED = Gauge("tiltyard_watched_objects", "Objects in memory, by resource.", ["resource"])
+LEADER = Gauge("tiltyard_leader", "1 where this operator works, 0 where it stands by.")
 QUEUE = Gauge("tiltyard_queue", "Tournaments that wait to be reconciled.")
 
 # What the operator has done.

@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
+import socket
 from contextlib import suppress
+from uuid import uuid4
 
 import structlog
 from pydantic import ValidationError
 
 from tiltyard.api.sentences import to_problem
 from tiltyard.cluster.client import ApiError, Client
+from tiltyard.cluster.election import Election, LostLeaseError
 from tiltyard.cluster.manager import Manager
 from tiltyard.cluster.server import serve
 from tiltyard.render.cluster import ChildrenSettings, ClusterSettings
@@ -19,7 +22,7 @@ from tiltyard_jobs.contracts.logs import configure_logging
 
 log = structlog.get_logger(__name__)
 
-WRONG_INPUT = NO_CLUSTER = 2
+LOST_LEASE, WRONG_INPUT, NO_CLUSTER = 1, 2, 2
 
 
 def operate(options: argparse.Namespace) -> int:
@@ -43,18 +46,27 @@ def operate(options: argparse.Namespace) -> int:
         children=children,
     )
     try:
-        asyncio.run(_operate(settings, tuple(options.namespace), options.port))
+        asyncio.run(_operate(settings, tuple(options.namespace), options.port, options.lease))
     except ApiError as error:
         log.error("cannot start", error=str(error))
         return NO_CLUSTER
+    except LostLeaseError as error:
+        log.error("ended", error=str(error))
+        return LOST_LEASE
     return 0
 
 
-async def _operate(settings: ClusterSettings, namespaces: tuple[str, ...], port: int) -> None:
+async def _operate(
+    settings: ClusterSettings, namespaces: tuple[str, ...], port: int, lease: tuple[str, str] | None
+) -> None:
     async with await Client.connect() as client:
         manager = Manager(client, settings, namespaces)
-        runner = await serve(port, lambda: manager.ready, manager.measure)
-        work = asyncio.create_task(manager.run())
+        election = Election(client, *lease, identity=f"{socket.gethostname()}_{uuid4()}") if lease else None
+        # One that stands by is ready to take over.
+        runner = await serve(
+            port, lambda: manager.ready or (election is not None and not election.leads), manager.measure
+        )
+        work = asyncio.create_task(election.lead(manager.run) if election is not None else manager.run())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, work.cancel)

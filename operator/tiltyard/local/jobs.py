@@ -15,15 +15,14 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from tiltyard.local.occupancy import Occupancy
-from tiltyard.local.processes import end, how_it_ended, spawn
+from tiltyard.local.processes import Process, end, how_it_ended
+from tiltyard.local.workers import GRACE_SECONDS, Workers
 from tiltyard.plan.observed import JobPhase, JobSeen
 from tiltyard.plan.planner import JobOrder
 from tiltyard_jobs.contracts.exit_codes import FINAL, ExitCode
 from tiltyard_jobs.contracts.summary import Summary
 from tiltyard_jobs.contracts.tasks import BundleTask
 
-GRACE_SECONDS = 30.0
 BACKOFF_SECONDS = 1.0  # before the first retry of a shard, doubled with each
 BACKOFF_LIMIT_SECONDS = 60.0
 
@@ -47,7 +46,7 @@ class Workshop:
     """What all Jobs of a run share.
 
     Attributes:
-        python: interpreter with tiltyard_jobs.
+        workers: start the shards' processes.
         folder: task documents, logs and summaries.
         work_dir: where shards keep their journals.
         slots: shard processes at once, over all Jobs.
@@ -55,10 +54,9 @@ class Workshop:
         parallelism: shards of one Job at once.
         ended: told of each process that has ended, whatever became of it.
         look_again: called when something changed.
-        occupancy: the run that the processes belong to.
     """
 
-    python: str
+    workers: Workers
     folder: Path
     work_dir: Path
     slots: asyncio.Semaphore
@@ -66,7 +64,6 @@ class Workshop:
     parallelism: int
     ended: Callable[[Attempt], None]
     look_again: Callable[[], None]
-    occupancy: Occupancy | None = None
 
 
 @dataclass
@@ -85,7 +82,7 @@ class LocalJob:
     phase: JobPhase = JobPhase.ACTIVE
     failed: int = 0
     message: str = ""
-    _running: dict[int, asyncio.subprocess.Process] = field(default_factory=dict)
+    _running: dict[int, Process] = field(default_factory=dict)
     _workers: list[asyncio.Task[None]] = field(default_factory=list)
     _stopping: bool = False
 
@@ -152,13 +149,12 @@ class LocalJob:
 
     async def _attempt(self, index: int) -> Summary:
         """Run the shard's process to its end."""
-        command = [self.workshop.python, "-m", "tiltyard_jobs", self.task.stage]
-        command += ["--task", str(self.folder / "task.json"), "--index", str(index)]
-        command += ["--work-dir", str(self.workshop.work_dir), "--no-checkpoints"]
+        arguments = [self.task.stage, "--task", str(self.folder / "task.json"), "--index", str(index)]
+        arguments += ["--work-dir", str(self.workshop.work_dir), "--no-checkpoints"]
         log, report = self._log(index), self.folder / f"{index}.summary.json"
         report.unlink(missing_ok=True)
         environment = {"TILTYARD_SUMMARY": str(report), "TILTYARD_PROGRESS": str(self._progress_file(index))}
-        process = await spawn(command, log, environment, self.workshop.occupancy)
+        process = await self.workshop.workers.start(arguments, log, environment)
         self._running[index] = process
         try:
             await process.wait()

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from tiltyard.local.oneshot import run_once
+from tiltyard.local.workers import Workers
 from tiltyard_jobs.contracts.exit_codes import ExitCode
 from tiltyard_jobs.contracts.summary import Summary
 from tiltyard_jobs.contracts.tasks import SoloTask
@@ -20,7 +21,7 @@ async def look(task: SoloTask, python: str) -> Summary:
         python: interpreter with tiltyard_jobs.
     """
     folder = Path(tempfile.mkdtemp(prefix="tiltyard-"))
-    summary = await run_once(task, folder, python)
+    summary = await run_once(task, folder, Workers(python, folder / "log", many=False))
     if summary.exit_code in set(ExitCode):  # its sentence says all; the log of any other is worth keeping
         shutil.rmtree(folder)
         return summary

@@ -19,6 +19,7 @@ from tiltyard.local.ledger import Ledger, load_ledger, place_of, run_folder, wri
 from tiltyard.local.occupancy import Occupancy
 from tiltyard.local.oneshot import run_once
 from tiltyard.local.servers import FetchError, Server
+from tiltyard.local.workers import Workers
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.observed import JobPhase, Observed, PreflightPhase
 from tiltyard.plan.participants import participations
@@ -92,7 +93,6 @@ class Machine:
         occupancy: Occupancy | None = None,
     ) -> None:
         self._tournament, self._graph, self._settings, self._show = tournament, graph, settings, show
-        self._occupancy = occupancy
         self._policy = policy_of(tournament)
         self._again = asyncio.Event()
         self._preflight = PreflightPhase.PENDING
@@ -107,8 +107,9 @@ class Machine:
         self._mistake: BaseException | None = None
         self._stopping = False
         self._wrong_input = False
+        self._workers = Workers(settings.python, settings.state / "jobs" / "fork-server.log", occupancy)
         self._workshop = Workshop(
-            python=settings.python,
+            workers=self._workers,
             folder=settings.state / "jobs",
             work_dir=settings.state / "work",
             slots=asyncio.Semaphore(settings.workers),
@@ -116,7 +117,6 @@ class Machine:
             parallelism=tournament.spec.jobs.parallelism,
             ended=self._ended,
             look_again=self._again.set,
-            occupancy=occupancy,
         )
         people = participations(tournament)
         self._servers = {
@@ -236,7 +236,7 @@ class Machine:
         task = preflight_task(self._tournament, self._graph, settings.store)
         task = task.model_copy(update=told_of_lm_eval(task, settings.lm_eval_python))
         summary, problems = await asyncio.gather(
-            run_once(task, settings.state / "jobs" / "preflight", settings.python, self._occupancy),
+            run_once(task, settings.state / "jobs" / "preflight", self._workers),
             engine_problems(
                 self._tournament,
                 vllm_python=settings.vllm_python,
@@ -269,7 +269,7 @@ class Machine:
         assert ref is not None
         folder = self._settings.state.absolute() / "trained" / ref.key
         task = FetchTask(tournament=self._graph.tournament, store=self._settings.store, model=ref, folder=str(folder))
-        summary = await run_once(task, self._settings.state / "jobs" / "fetch", self._settings.python, self._occupancy)
+        summary = await run_once(task, self._settings.state / "jobs" / "fetch", self._workers)
         if summary.exit_code != ExitCode.COMPLETE:
             raise FetchError(f"the trained model cannot be fetched: {summary.message}")
         return folder
@@ -316,6 +316,7 @@ class Machine:
         await asyncio.gather(*(job.stop() for job in self._jobs.values()), return_exceptions=True)
         await asyncio.gather(*self._acting, return_exceptions=True)
         await asyncio.gather(*(server.close() for server in self._servers.values()), return_exceptions=True)
+        await self._workers.close()
         self._save_ledger()
 
     @property

@@ -10,14 +10,34 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from tiltyard.local.occupancy import Occupancy
 
 _SET_PARENT_DEATH_SIGNAL = 1  # prctl(2): PR_SET_PDEATHSIG
 
 
+class Process(Protocol):
+    """A process that we have started; `asyncio.subprocess.Process` is one."""
+
+    @property
+    def pid(self) -> int:
+        """Its id, and that of its group."""
+
+    @property
+    def returncode(self) -> int | None:
+        """None while it runs."""
+
+    async def wait(self) -> int:
+        """Its exit code, or the signal that ended it with a minus."""
+
+
 async def spawn(
-    command: Sequence[str], log: Path, environment: Mapping[str, str], occupancy: Occupancy | None = None
+    command: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str],
+    occupancy: Occupancy | None = None,
+    descriptors: Sequence[int] = (),
 ) -> asyncio.subprocess.Process:
     """Start a process in a session of its own, so that Ctrl-C at the terminal is ours alone to act on.
 
@@ -26,6 +46,7 @@ async def spawn(
         log: its standard output and error are appended here.
         environment: added to ours.
         occupancy: the run that it belongs to; a later run in the same folder waits for its end.
+        descriptors: it inherits these, too.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
@@ -36,7 +57,7 @@ async def spawn(
             stderr=output,
             env={**os.environ, **environment},
             start_new_session=True,
-            pass_fds=() if occupancy is None else (occupancy.descriptor,),
+            pass_fds=(*descriptors, *(() if occupancy is None else (occupancy.descriptor,))),
             preexec_fn=_die_with_parent(),
         )
     if occupancy is not None:
@@ -58,7 +79,7 @@ def _die_with_parent() -> Callable[[], None] | None:
     return ask_kernel
 
 
-async def end(process: asyncio.subprocess.Process, grace_seconds: float) -> None:
+async def end(process: Process, grace_seconds: float) -> None:
     """End a process and its group: SIGTERM, then after `grace_seconds` SIGKILL. Returns once it is gone."""
     if process.returncode is None:
         _signal_group(process, signal.SIGTERM)
@@ -78,6 +99,6 @@ def how_it_ended(code: int) -> str:
         return f"was killed by signal {-code}"
 
 
-def _signal_group(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+def _signal_group(process: Process, number: signal.Signals) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)

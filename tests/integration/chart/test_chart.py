@@ -36,6 +36,8 @@ DEFAULT = {
     ("ServiceAccount", "tiltyard-system", "arena-tiltyard"),
     ("ClusterRole", "", "arena-tiltyard"),
     ("ClusterRoleBinding", "", "arena-tiltyard"),
+    ("Role", "tiltyard-system", "arena-tiltyard-lease"),
+    ("RoleBinding", "tiltyard-system", "arena-tiltyard-lease"),
     ("ClusterRole", "", "arena-tiltyard-viewer"),
     ("ClusterRole", "", "arena-tiltyard-editor"),
     ("Service", "tiltyard-system", "arena-tiltyard-metrics"),
@@ -119,7 +121,10 @@ def test_a_pods_labels_cannot_take_the_selectors_place(render: Render) -> None:
     ("value", "kinds"),
     [
         ({"crds": {"install": False}}, {"CustomResourceDefinition"}),
-        ({"rbac": {"create": False, "aggregate": False}}, {"ClusterRole", "ClusterRoleBinding"}),
+        (
+            {"rbac": {"create": False, "aggregate": False}},
+            {"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"},
+        ),
         ({"serviceAccount": {"create": False, "name": "arena-tiltyard"}}, {"ServiceAccount"}),
         ({"podDisruptionBudget": {"enabled": False}}, {"PodDisruptionBudget"}),
         ({"networkPolicy": {"enabled": False}}, {"NetworkPolicy"}),
@@ -132,12 +137,25 @@ def test_what_can_be_left_out(render: Render, value: dict[str, Any], kinds: set[
 
 def test_the_operator_has_the_rights_that_it_uses_and_no_other(render: Render) -> None:
     expected = sorted((*key, verb) for key, verbs in RIGHTS.items() for verb in verbs.split())
-    chosen = render(watchNamespaces=["red", "blue"]).of("Role")
-    assert len(chosen) == 2
+    made = render(watchNamespaces=["red", "blue"])
+    chosen = [made[("Role", namespace, "arena-tiltyard")] for namespace in ("red", "blue")]
+    assert len(made.of("Role")) == 3
     for role in chosen:
         assert sorted(rights(role["rules"])) == expected
     cluster = render()[("ClusterRole", "", "arena-tiltyard")]
     assert sorted(rights(cluster["rules"])) == sorted([*expected, ("", "nodes", "list")])
+
+
+def test_the_lease_is_the_operators_alone(render: Render) -> None:
+    made = render(replicas=2)
+    lease = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}
+    assert made[("Role", "tiltyard-system", "arena-tiltyard-lease")]["rules"] == [
+        lease | {"verbs": ["create"]},
+        lease | {"resourceNames": ["arena-tiltyard"], "verbs": ["get", "update"]},
+    ]
+    deployment = made.one("Deployment")
+    assert deployment["spec"]["replicas"] == 2
+    assert "--lease=tiltyard-system/arena-tiltyard" in pod_of(deployment)[1]["args"]
 
 
 def test_bindings_name_the_role_and_the_account(render: Render) -> None:
@@ -147,7 +165,7 @@ def test_bindings_name_the_role_and_the_account(render: Render) -> None:
         assert made.one("ServiceAccount")["metadata"]["name"] == "mine"
         assert pod_of(made.one("Deployment"))[0]["serviceAccountName"] == "mine"
         bindings = made.of("ClusterRoleBinding") + made.of("RoleBinding")
-        assert len(bindings) == max(1, len(namespaces))
+        assert len(bindings) == max(1, len(namespaces)) + 1
         for binding in bindings:
             role = binding["roleRef"]
             assert binding["subjects"] == [account]
@@ -190,7 +208,7 @@ def test_the_pod_is_restricted(render: Render, values: dict[str, Any]) -> None:
 def test_one_operator_at_a_time_is_probed(render: Render) -> None:
     made = render()
     spec = made.one("Deployment")["spec"]
-    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    assert spec["replicas"] == 1
     _, container = pod_of(made.one("Deployment"))
     assert container["ports"] == [{"name": "http", "containerPort": 8080}]
     assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "http"}
@@ -216,6 +234,7 @@ def test_the_operator_understands_its_command_line(render: Render) -> None:
             "worker_image_pull_secret": ["mirror", "other"],
             "namespace": ["red", "blue"],
             "cluster_domain": "arena.example",
+            "lease": ("tiltyard-system", "arena-tiltyard"),
             "log_level": "debug",
             "port": 8080,
         }.items()

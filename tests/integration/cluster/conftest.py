@@ -73,6 +73,8 @@ def rights(plane: ControlPlane) -> Path:
         "ServiceAccount": "/api/v1/namespaces/default/serviceaccounts",
         "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
         "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+        "Role": "/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles",
+        "RoleBinding": "/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings",
     }
     for document in yaml.safe_load_all(rendered):
         if document and document["kind"] in paths:
@@ -120,8 +122,17 @@ class Operator:
     log: Path
     port: int = field(default_factory=free_port)
     process: asyncio.subprocess.Process | None = None
+    arguments: tuple[str, ...] = ()
 
     async def start(self) -> None:
+        began = await self.launch()
+        assert self.process is not None
+        while self.log.read_text().count('"event": "ready"') == began:
+            assert self.process.returncode is None, self.log.read_text()[-3000:]
+            await asyncio.sleep(0.05)
+
+    async def launch(self) -> int:
+        """Start the process, and do not wait until it works; how often it has worked before."""
         command = [
             sys.executable,
             "-m",
@@ -133,16 +144,14 @@ class Operator:
             str(self.port),
             "--children",
             '{"copiedLabels": ["example.com/*"]}',
+            *self.arguments,
         ]
         environment = {"PYTHONPATH": f"{ROOT / 'operator'}:{ROOT / 'jobs'}", "KUBECONFIG": str(self.kubeconfig)}
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 *command, "--worker-image", "tiltyard/worker", stdout=log, stderr=log, env={**os.environ, **environment}
             )
-        began = self.log.read_text().count('"event": "ready"')
-        while self.log.read_text().count('"event": "ready"') == began:
-            assert self.process.returncode is None, self.log.read_text()[-3000:]
-            await asyncio.sleep(0.05)
+        return self.log.read_text().count('"event": "ready"')
 
     async def metrics(self) -> str:
         """What Prometheus would read."""

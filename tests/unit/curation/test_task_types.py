@@ -1,6 +1,11 @@
-import pytest
+import re
+from collections import Counter
 
-from tiltyard_jobs.curation.task_types import TaskType, task_type, task_type_shares
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tiltyard_jobs.curation.task_types import RULES, Rule, TaskType, task_type
 
 EXAMPLES = {
     TaskType.GENERATION: [
@@ -51,12 +56,40 @@ def test_examples(kind: TaskType, text: str) -> None:
     assert task_type(text) is kind
 
 
-def test_shares_name_all_seven_types() -> None:
-    shares = task_type_shares([EXAMPLES[TaskType.TESTING][0], EXAMPLES[TaskType.THEORY][0], "", ""])
-    assert list(shares) == list(TaskType)
-    assert len(shares) == 7
-    assert (shares[TaskType.TESTING], shares[TaskType.THEORY], shares[TaskType.OTHER]) == (0.25, 0.25, 0.5)
-    assert set(task_type_shares([]).values()) == {0.0}
+def every_pattern_tried(text: str) -> TaskType:
+    scores: Counter[TaskType] = Counter()
+    for kind, rules in RULES.items():
+        for rule in rules:
+            match = re.search(rule.pattern, text, re.IGNORECASE)
+            if match:
+                scores[kind] += rule.weight * (2 if match.start() < 160 else 1)
+    best = max(scores.values(), default=0)
+    return next((kind for kind in TaskType if best and scores[kind] == best), TaskType.OTHER)
+
+
+WORDS = sorted({word for rules in RULES.values() for rule in rules for words in rule.words for word in words.split()})
+GLUE = ["a", "the", "is", "not", "that", "you", "to", "from", "python", "c++", "unit", "up", "by", "and", "of", "wrong"]
+ODD = ["TypeError:", "fails", "crashes", "x_fix", "3", "é", "\u017ftack trace", "\u212a", "\u0130\u0131", ". ", "?\n"]
+
+
+@given(
+    st.lists(st.sampled_from([*WORDS, *GLUE, *ODD]), max_size=40).flatmap(
+        lambda words: st.sampled_from([" ", "-", "'", "  "]).map(lambda between: between.join(words))
+    ),
+    st.booleans(),
+)
+@settings(max_examples=500)
+def test_words_leave_out_no_pattern_that_matches(text: str, upper: bool) -> None:
+    text = text.upper() if upper else text
+    assert task_type(text) is every_pattern_tried(text)
+
+
+@pytest.mark.parametrize("rule", [rule for rules in RULES.values() for rule in rules], ids=lambda rule: rule.pattern)
+@given(data=st.data())
+@settings(max_examples=60)
+def test_what_a_rule_matches_has_its_words(rule: Rule, data: st.DataObject) -> None:
+    text = data.draw(st.from_regex(rule.pattern, fullmatch=True))
+    assert task_type(text) is every_pattern_tried(text)
 
 
 def test_hostile_text_costs_little() -> None:

@@ -1,0 +1,101 @@
+"""Two operators: one works, the other takes over."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster.controlplane import ControlPlane
+from integration.cluster.conftest import Operator
+from tiltyard.cluster.client import ApiError, Client
+from tiltyard.observe.kinds import LEASES
+
+LEASE = "tiltyard"  # the chart's operator may hold this one alone
+NAMESPACE = "default"
+
+
+@pytest.fixture
+async def two(
+    plane: ControlPlane, kube: Client, rights: Path, namespace: str, tmp_path: Path
+) -> AsyncIterator[list[Operator]]:
+    operators = [
+        Operator(rights, namespace, tmp_path / f"{name}.log", arguments=(f"--lease={NAMESPACE}/{LEASE}",))
+        for name in ("first", "second")
+    ]
+    yield operators
+    for operator in operators:
+        if operator.process is not None and operator.process.returncode is None:
+            operator.process.send_signal(signal.SIGCONT)
+            await operator.stop()
+    await kube.delete(LEASES, NAMESPACE, LEASE)
+
+
+async def holder(kube: Client) -> str:
+    try:
+        lease: dict[str, Any] = dict(await kube.get(LEASES, NAMESPACE, LEASE))
+    except ApiError:
+        return ""
+    return str(lease["spec"].get("holderIdentity") or "")
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+def says(operator: Operator, event: str) -> bool:
+    return f'"event": "{event}"' in operator.log.read_text()
+
+
+async def begin(first: Operator, second: Operator) -> None:
+    """The first works, the second stands by."""
+    await first.start()
+    await second.launch()
+    await until(lambda: says(second, "standing by"))
+
+
+async def leader(operator: Operator) -> str:
+    return next(line for line in (await operator.metrics()).splitlines() if line.startswith("tiltyard_leader "))
+
+
+async def test_one_that_ends_hands_over(two: list[Operator], kube: Client) -> None:
+    first, second = two
+    await begin(first, second)
+    held = await holder(kube)
+    assert held
+    assert not says(second, "ready")
+    assert (await leader(first), await leader(second)) == ("tiltyard_leader 1.0", "tiltyard_leader 0.0")
+    assert await first.stop() == 0
+    await until(lambda: says(second, "ready"))
+    assert await holder(kube) not in ("", held)
+    assert await second.stop() == 0
+    assert await holder(kube) == ""
+
+
+async def test_one_that_is_killed_is_replaced(two: list[Operator], kube: Client) -> None:
+    first, second = two
+    await begin(first, second)
+    held = await holder(kube)
+    await first.kill()
+    await until(lambda: says(second, "ready"))
+    assert await holder(kube) not in ("", held)
+
+
+async def test_one_that_stood_still_does_not_go_on(two: list[Operator], kube: Client) -> None:
+    first, second = two
+    await begin(first, second)
+    assert first.process is not None
+    first.process.send_signal(signal.SIGSTOP)
+    await until(lambda: says(second, "ready"))
+    held = await holder(kube)
+    first.process.send_signal(signal.SIGCONT)
+    async with asyncio.timeout(60):
+        assert await first.process.wait() == 1
+    assert "could not be renewed" in first.log.read_text()
+    assert await holder(kube) == held

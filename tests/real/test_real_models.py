@@ -80,7 +80,7 @@ def manifest(benchmark: Path) -> dict[str, Any]:
             "chatTemplate": TEMPLATE,
             "lora": {"rank": 8},
             "hyperparameters": {
-                "learningRate": "0.0005", "epochs": 3, "globalBatchSize": 4, "maxLength": 512, "precision": "Float32",
+                "learningRate": "0.0001", "epochs": 3, "globalBatchSize": 4, "maxLength": 512, "precision": "Float32",
             },
         },
         "evaluation": {
@@ -129,6 +129,11 @@ def complete(finished: Finished) -> Finished:
     return finished
 
 
+def told_by(ended: Finished) -> list[str]:
+    """The sentences below the board, and what went wrong."""
+    return [line for line in (ended.out + ended.err).splitlines() if "judge" in line or line.startswith("spec.")]
+
+
 def results_of(run: LocalRun) -> Path:
     assert run.out is not None
     (results,) = (run.out / "runs").iterdir()
@@ -150,7 +155,7 @@ def note(name: str, figures: object) -> None:
 
 def test_the_tournament_ends_with_a_board_to_believe_or_says_why_not(run: LocalRun, finished: Finished) -> None:
     if finished.code == UNABLE:
-        assert any("spec." in line for line in finished.err.splitlines())
+        assert told_by(finished)
         return
     assert finished.code == 0, f"{finished.err}\n{run.logs()}"
     board = json.loads((results_of(run) / "leaderboard.json").read_text())["players"]
@@ -158,9 +163,8 @@ def test_the_tournament_ends_with_a_board_to_believe_or_says_why_not(run: LocalR
     ratings = {player["name"]: player["rating"] for player in board}
     note("ratings", ratings)
     believable = ratings["qwen-15b"] > ratings["gemma-270m"]
-    said = [line for line in finished.err.splitlines() if line.startswith("spec.") or "judge" in line]
-    note("said", said)
-    assert believable or said
+    note("told", told_by(finished))
+    assert believable or told_by(finished)
 
 
 def test_what_is_kept_of_the_mined_texts_is_what_the_linter_calls_a_request(run: LocalRun, complete: Finished) -> None:
@@ -203,7 +207,7 @@ def test_each_judge_says_which_answer_it_prefers(run: LocalRun, complete: Finish
         if one["votes for the answer shown first"] in (0, one["verdicts"] - one["void"])
     }
     for name in one_sided:  # such a judge's verdicts say nothing, and the run says so
-        assert any(name in line and "shown" in line for line in complete.err.splitlines())
+        assert any(name in line and "shown" in line for line in told_by(complete))
 
 
 def test_the_base_model_learns_from_what_was_won_and_is_scored_before_and_after(

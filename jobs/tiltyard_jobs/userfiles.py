@@ -1,29 +1,32 @@
-"""Files that the user brings: JSON Lines, CSV, text, parquet or Arrow, on this machine or in S3.
+"""Files that the user brings: JSON Lines, CSV, text, parquet or Arrow, read as they stream by.
 
-What is in their columns is for `usertexts` to say; how a file of text is written, `contracts.textfile` knows.
+Where they lie, `sources` knows; what is in their columns is for `usertexts` to say; how a file of text is written,
+`contracts.textfile` knows.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
+import tempfile
 from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import unquote, urlsplit
+from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tiltyard_jobs.contracts import textfile
-from tiltyard_jobs.contracts.layout import readable
+from tiltyard_jobs.contracts.located import LocatedFile
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.contracts.textfield import column_of, field_advice
-from tiltyard_jobs.contracts.textfile import BadTextFileError, Record, Records
+from tiltyard_jobs.contracts.textfile import Records
+from tiltyard_jobs.contracts.textstream import PIECE, BadTextFileError, Open, Record
 from tiltyard_jobs.errors import ConfigurationError
-from tiltyard_jobs.store import open_store
+from tiltyard_jobs.sources import LocalFile, fetched
 
 _BATCH_ROWS = 1024
+_PAGES = 1 << 20  # bytes of a column that are read at once
 
 
 def read_records(uri: str, store: StoreRef, *, sha256: str | None = None) -> Iterator[dict[str, Any]]:
@@ -37,61 +40,48 @@ def read_records(uri: str, store: StoreRef, *, sha256: str | None = None) -> Ite
     Raises:
         ConfigurationError: the file is not there, is no such file, or has another digest.
     """
-    data, uri = checked_bytes(uri, store, sha256)
-    return _good_rows(uri, records_of(uri, data, []).rows)
+    file = fetched(LocatedFile(uri=uri, sha256=sha256), store)
+    return _good_rows(file, records_of(file, []).rows)
 
 
-def _good_rows(uri: str, records: Iterator[Record]) -> Iterator[dict[str, Any]]:
+def _good_rows(file: LocalFile, records: Iterator[Record]) -> Iterator[dict[str, Any]]:
     for place, row, bad in records:
         if bad is not None:
-            raise ConfigurationError(f"{uri}: {place} {bad}")
+            raise ConfigurationError(f"{file.place}: {place} {bad}")
         yield row
 
 
-def checked_bytes(uri: str, store: StoreRef, sha256: str | None) -> tuple[bytes, str]:
-    """A file, and its URI for people."""
-    data, uri = _bytes(uri, store), readable(uri)
-    if sha256 is not None and (found := hashlib.sha256(data).hexdigest()) != sha256:
-        raise ConfigurationError(f"{uri} has the SHA-256 digest {found}, not {sha256}: another file, or a changed one")
-    return data, uri
+def records_of(file: LocalFile, wanted: list[str]) -> Records:
+    """The records of a file; what is wrong with it is told under its name.
 
-
-def _bytes(uri: str, store: StoreRef) -> bytes:
-    parts = urlsplit(uri)
-    if parts.scheme == "file":
-        path = Path(unquote(parts.path))
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
-    bucket = open_store(store.model_copy(update={"uri": f"{parts.scheme}://{parts.netloc}"}))
+    Args:
+        file: the file.
+        wanted: what is read of a record, as columns or paths; empty: all of it.
+    """
     try:
-        data = bucket.get(parts.path.lstrip("/"))
-    finally:
-        bucket.close()
-    if data is None:
-        raise ConfigurationError(f"{uri} does not exist")
-    return data
-
-
-def records_of(uri: str, data: bytes, wanted: list[str]) -> Records:
-    """The records of a file; what is wrong with it is told under its name."""
-    try:
-        kind = textfile.kind_of(uri)
-        data = textfile.unpack(data, lambda packed: pa.CompressedInputStream(pa.BufferReader(packed), "zstd").read())
+        kind = textfile.kind_of(file.uri)
+        opened, packed = textfile.unpacked(partial(_open, file.path), _zstandard)
         if kind == "parquet" or kind in textfile.ARROW:
-            return Records((), _table_rows(uri, kind, data, wanted))
-        records = textfile.read_records(kind, data)
+            return Records((), _table_rows(file, kind, opened if packed else None, wanted))
+        records = textfile.read_records(kind, opened)
     except BadTextFileError as error:
-        raise ConfigurationError(f"{uri}{error}") from None
-    return records._replace(rows=_named(uri, records.rows))
+        raise ConfigurationError(f"{file.place}{error}") from None
+    return records._replace(rows=_named(file, records.rows))
 
 
-def _named(uri: str, rows: Iterator[Record]) -> Iterator[Record]:
+def _open(path: Path) -> BinaryIO:
+    return path.open("rb")
+
+
+def _zstandard(packed: Any) -> Any:
+    return pa.CompressedInputStream(pa.PythonFile(packed, "r"), "zstd")
+
+
+def _named(file: LocalFile, rows: Iterator[Record]) -> Iterator[Record]:
     try:
         yield from rows
     except BadTextFileError as error:
-        raise ConfigurationError(f"{uri}{error}") from None
+        raise ConfigurationError(f"{file.place}{error}") from None
 
 
 class _Table(NamedTuple):
@@ -101,41 +91,84 @@ class _Table(NamedTuple):
     batches: Callable[[list[str] | None], Iterator[pa.RecordBatch]]
 
 
-def _table(kind: str, data: bytes) -> _Table:
+def _table(kind: str, path: Path, files: ExitStack) -> _Table:
     if kind == "parquet":
-        file = pq.ParquetFile(io.BytesIO(data))
-        return _Table(file.schema_arrow.names, lambda columns: file.iter_batches(_BATCH_ROWS, columns=columns))
-    opened = pa.ipc.open_file if data.startswith(textfile.ARROW_FILE) else pa.ipc.open_stream
-    table = opened(pa.BufferReader(data)).read_all()
-    return _Table(
-        table.column_names, lambda columns: iter(table.select(columns or table.column_names).to_batches(_BATCH_ROWS))
-    )
+        parquet = files.enter_context(pq.ParquetFile(path, buffer_size=_PAGES, pre_buffer=False))
+        names = parquet.schema_arrow.names
+        return _Table(names, lambda columns: parquet.iter_batches(_BATCH_ROWS, columns=columns, use_threads=False))
+    file = files.enter_context(pa.OSFile(str(path), "r"))
+    if file.read(len(textfile.ARROW_FILE)) == textfile.ARROW_FILE:
+        whole = pa.ipc.open_file(file)
+        return _Table(
+            whole.schema.names,
+            lambda columns: _sliced((whole.get_batch(number) for number in range(whole.num_record_batches)), columns),
+        )
+    file.seek(0)
+    names = pa.ipc.open_stream(file).schema.names
+
+    def batches(columns: list[str] | None) -> Iterator[pa.RecordBatch]:
+        file.seek(0)
+        return _sliced(pa.ipc.open_stream(file), columns)
+
+    return _Table(names, batches)
 
 
-def _table_rows(uri: str, kind: str, data: bytes, wanted: list[str]) -> Iterator[Record]:
-    """Only the columns that are wanted are read; all of them where none is named."""
+def _sliced(batches: Iterator[pa.RecordBatch], columns: list[str] | None) -> Iterator[pa.RecordBatch]:
+    """Batches of no more rows than are turned into Python's objects at once."""
+    for batch in batches:
+        chosen = batch.select(columns) if columns else batch
+        for start in range(0, chosen.num_rows, _BATCH_ROWS):
+            yield chosen.slice(start, _BATCH_ROWS)
+
+
+def _table_rows(file: LocalFile, kind: str, packed: Open | None, wanted: list[str]) -> Iterator[Record]:
+    """Only the columns that are wanted are read; all of them where none is named.
+
+    Args:
+        file: the file.
+        kind: what its name says.
+        packed: opens what is in it, where it is packed.
+        wanted: as in `records_of`.
+    """
     number = 0
-    try:
-        table = _table(kind, data)
-        columns = list(dict.fromkeys(column_of(path, table.names) for path in wanted))
-        for name in columns:
-            if name not in table.names:
-                # The first record, whole, shows a shape that is known.
-                first = next((row for batch in table.batches(None) for row in batch.slice(0, 1).to_pylist()), {})
-                names = listed(table.names)
-                raise ConfigurationError(f"{uri} has no column {name!r}; it has {names}{field_advice(first, name)}")
-        for batch in table.batches(columns or None):
-            for row in batch.to_pylist():
-                number += 1
-                yield Record(f"row {number}", row)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        if kind == "parquet" and not data.startswith(textfile.PARQUET):
-            sentence = f"{uri} is not a parquet file by its first bytes: let its name end in what it is"
-            raise ConfigurationError(sentence) from None
-        name = "a complete parquet" if kind == "parquet" else "a complete Arrow"
-        raise ConfigurationError(
-            f"{uri} is not {name} file ({type(error).__name__}): fetch or write it again"
-        ) from None
+    with ExitStack() as files:
+        try:
+            path = file.path if packed is None else _unpacked(packed, files)
+            table = _table(kind, path, files)
+            columns = list(dict.fromkeys(column_of(name, table.names) for name in wanted))
+            for name in columns:
+                if name not in table.names:
+                    # The first record, whole, shows a shape that is known.
+                    first = next((row for batch in table.batches(None) for row in batch.slice(0, 1).to_pylist()), {})
+                    names = listed(table.names)
+                    advice = field_advice(first, name)
+                    raise ConfigurationError(f"{file.place} has no column {name!r}; it has {names}{advice}")
+            for batch in table.batches(columns or None):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield Record(f"row {number}", row)
+        except BadTextFileError as error:
+            raise ConfigurationError(f"{file.place}{error}") from None
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"{file.place}{_no_table(kind, file.path, error)}") from None
+
+
+def _unpacked(packed: Open, files: ExitStack) -> Path:
+    """A table that was packed as a whole, beside: it is not read from start to end."""
+    beside = Path(files.enter_context(tempfile.TemporaryDirectory(prefix="tiltyard-"))) / "table"
+    with packed() as inside, beside.open("wb") as table:
+        while piece := inside.read(PIECE):
+            table.write(piece)
+    return beside
+
+
+def _no_table(kind: str, path: Path, error: Exception) -> str:
+    if kind == "parquet":
+        with path.open("rb") as file:
+            if file.read(len(textfile.PARQUET)) not in (textfile.PARQUET, textfile.ZSTANDARD):
+                return " is not a parquet file by its first bytes: let its name end in what it is"
+    name = "a complete parquet" if kind == "parquet" else "a complete Arrow"
+    return f" is not {name} file ({type(error).__name__}): fetch or write it again"
 
 
 def listed(names: Collection[object]) -> str:

@@ -1,147 +1,82 @@
-"""Texts that the user brings: JSON Lines, CSV, text, parquet or Arrow, on this machine or in S3.
+"""Texts that the user brings, in one file or several.
 
 The one reader of such files: instructions (`stages.prompts`), held-out benchmarks (`stages.dataset`), and the check of
-both before anything starts (`stages.preflight`). How a file is read, `userfiles` knows.
+both before anything starts (`stages.preflight`). How a file is read, `userfiles` knows; where it lies, `sources`. Of
+each text no more than a digest is in memory, whatever the number.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any, NamedTuple, TypedDict, Unpack
+import hashlib
+from array import array
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple, Unpack
+
+import numpy as np
 
 from tiltyard_jobs.contracts.conversation import BadConversationError, Turns, read_conversation, whole_text
-from tiltyard_jobs.contracts.layout import readable
+from tiltyard_jobs.contracts.located import LocatedFile
+from tiltyard_jobs.contracts.recipes import SampleRecipe
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.contracts.textfield import MISSING, Template, field_advice, value_at
-from tiltyard_jobs.contracts.textfile import Records
 from tiltyard_jobs.contracts.vocabulary import BadRowRule
 from tiltyard_jobs.curation.exact import digest_of
 from tiltyard_jobs.errors import ConfigurationError
-from tiltyard_jobs.userfiles import checked_bytes, listed, records_of
+from tiltyard_jobs.sources import LocalFile, expanded, fetched
+from tiltyard_jobs.textrows import BadRowError, BadRows, Columns, GivenText, MoreColumns, as_text
+from tiltyard_jobs.userfiles import listed, records_of
 
-_SHOWN = 5  # bad rows
 _KINDS = {bool: "a truth value", int: "a number", float: "a number", list: "a list", dict: "a mapping"}
 
 
-class Columns(NamedTuple):
-    """What is read of each record; all but `also` are names of columns or paths.
+class Pick(NamedTuple):
+    """Which of the texts are taken.
 
     Attributes:
-        column: the text.
-        template: makes the text of several columns, instead of `column`.
-        messages: a conversation, instead of `column`: its last turn of the user is the text.
-        system: a system message that goes before the text.
-        also: another column.
-        id: what no other record has.
-        keep: what stands beside the text in these columns.
+        limit: the first ones, at most so many; None: all.
+        sample: so many of all, by chance.
     """
 
-    column: str
-    template: str | None = None
-    messages: str | None = None
-    system: str | None = None
-    also: str | None = None
-    id: str | None = None
-    keep: tuple[str, ...] = ()
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """Where the text is."""
-        if self.template is not None:
-            return Template(self.template).paths
-        return (self.messages or self.column,)
-
-    @property
-    def wanted(self) -> list[str]:
-        """All of them."""
-        return [*self.texts, *(name for name in (self.system, self.also, self.id, *self.keep) if name is not None)]
+    limit: int | None = None
+    sample: SampleRecipe | None = None
 
 
-class MoreColumns(TypedDict, total=False):
-    """All of `Columns` but the first."""
-
-    template: str | None
-    messages: str | None
-    system: str | None
-    also: str | None
-    id: str | None
-    keep: tuple[str, ...]
-
-
-class GivenText(NamedTuple):
-    """One text of a file.
-
-    Attributes:
-        beside: what stands in the other column.
-        history: the turns before it.
-        row: its record's number, from 0.
-        id: as in `Columns`.
-        kept: what stands in the columns of `keep`, as text.
-    """
-
-    text: str
-    beside: str | None
-    history: Turns
-    row: int
-    id: str | None
-    kept: dict[str, str | None]
-
-
-def as_text(value: Any) -> str | None:
-    """A value of the user's as it is kept: text as it is, anything else as JSON."""
-    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-
-
-class BadRowError(ValueError):
-    """A row holds what is no text; the sentence goes on from the file's name."""
-
-
-class BadRows:
-    """Rows that are not what they should be: all are counted, few are shown."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._first = ""
-        self._places: list[str] = []
-
-    def add(self, place: str, sentence: str) -> None:
-        """Count a row."""
-        self._first = self._first or sentence
-        self.count += 1
-        if self.count <= _SHOWN:
-            self._places.append(place)
-
-    @property
-    def places(self) -> str:
-        """Where they are."""
-        return ", ".join(self._places) + (", …" if self.count > len(self._places) else "")
-
-    def __str__(self) -> str:
-        """What is wrong with the first, and where the others are."""
-        if self.count < 2:
-            return self._first
-        return f"{self._first} ({self.count} bad rows: {self.places}; onBadRow: Skip passes over those of instructions)"
+ALL = Pick()
 
 
 class Texts:
-    """The texts of a file in order, each with what stands beside it in another column.
+    """The texts of files in order, each with what stands beside it in another column.
 
     Attributes:
-        notes: how the file was read, where that may surprise.
         blank: texts that were empty or null and passed over so far.
         missing: records so far that have none of the columns; they count as null.
         left_out: turns after the text so far.
         bad: rows so far that are not what they should be.
     """
 
-    def __init__(self, uri: str, records: Records, columns: Columns, on_bad_row: BadRowRule) -> None:
-        self._uri, self._records, self._columns = uri, records.rows, columns
+    def __init__(self, files: Sequence[LocalFile], columns: Columns, on_bad_row: BadRowRule, pick: Pick) -> None:
+        self._files, self._columns, self._pick = files, columns, pick
         self._template = None if columns.template is None else Template(columns.template)
         self._paths = columns.texts
-        self.notes, self._on_bad_row = records.notes, on_bad_row
+        self._on_bad_row = on_bad_row
+        self._notes: dict[str, None] = {} if len(files) == 1 else {f"{len(files)} files": None}
         self.bad = BadRows()
         self.blank = self.missing = self.left_out = 0
+
+    @property
+    def place(self) -> str:
+        """Where the texts are, for people."""
+        return self._files[0].place if len(self._files) == 1 else f"all {len(self._files)} files"
+
+    def place_of(self, given: GivenText) -> str:
+        """The file in which a text is, for people."""
+        return next(file.place for file in self._files if file.name == given.file)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How the files were read so far, where that may surprise."""
+        return tuple(self._notes)
 
     def __iter__(self) -> Iterator[tuple[str, str | None]]:
         """Texts that are not blank; raises as `given` does."""
@@ -151,23 +86,57 @@ class Texts:
         """Texts that are not blank, with the turns before them.
 
         Raises:
-            ConfigurationError: the file is damaged, no record has a column, or something in it is no text (after all
+            ConfigurationError: a file is damaged, no record has a column, or something in it is no text (after all
                 rows that are good, unless such rows are passed over).
         """
+        if self._pick.sample is not None:
+            return self._sampled(self._pick.sample)
+        return islice(self._all(), self._pick.limit)
+
+    def _sampled(self, sample: SampleRecipe) -> Iterator[GivenText]:
+        """Each text has a rank of its own, so that another text in the file moves no more than one of the sample."""
+        ranks = array("Q")
+        for given in self._all():
+            name = given.id.encode() if given.id is not None else digest_of(whole_text(given.text, given.history))
+            ranks.append(_number_of(b"%d/" % sample.seed + name))
+        chosen = np.zeros(len(ranks), dtype=np.bool_)
+        chosen[np.argsort(np.frombuffer(ranks, dtype=np.uint64), kind="stable")[: sample.rows]] = True
+        self._notes[f"a sample of {chosen.sum()} of {len(ranks)}"] = None
+        for taken, given in zip(chosen, self.again().given(), strict=True):
+            if taken:
+                yield given
+
+    def again(self) -> Texts:
+        """All of the texts, from the start."""
+        return Texts(self._files, self._columns, self._on_bad_row, ALL)
+
+    def _all(self) -> Iterator[GivenText]:
+        for file in self._files:
+            yield from self._texts_of(file)
+        self._refuse_bad_rows()
+
+    def _refuse_bad_rows(self) -> None:
+        if self.bad.count and self._on_bad_row == "Refuse":
+            raise ConfigurationError(str(self.bad))
+
+    def _texts_of(self, file: LocalFile) -> Iterator[GivenText]:
+        records = records_of(file, self._columns.wanted)
+        self._notes |= dict.fromkeys(records.notes)
         first: Mapping[str, Any] = {}
         columns = self._columns
         beside = [name for name in (columns.system, columns.id, *columns.keep) if name is not None]
         never = {*self._paths, *beside}
-        for number, (place, row, bad) in enumerate(self._records):
+        several = f"{file.name} " if file.name else ""
+        for number, (place, row, bad) in enumerate(records.rows):
             if bad is not None:
-                self.bad.add(place, f": {place} {bad}")
+                self.bad.add(several + place, f"{file.place}: {place} {bad}")
                 continue
             first = first or row
             values = {path: found for path in (*self._paths, *beside) if (found := value_at(row, path)) is not MISSING}
             never -= values.keys()
             also = None if columns.also is None else value_at(row, columns.also)
             if also is MISSING:
-                raise ConfigurationError(f"{self._uri}: {place} has no {columns.also!r}; it has {listed(row)}")
+                raise ConfigurationError(f"{file.place}: {place} has no {columns.also!r}; it has {listed(row)}")
             if values.keys().isdisjoint(self._paths):
                 self.missing += 1
                 continue
@@ -175,18 +144,20 @@ class Texts:
                 text, history = self._asked(values, place, row)
                 own_id = self._id(values, place)
             except BadRowError as error:
-                self.bad.add(place, str(error))
+                self.bad.add(several + place, f"{file.place}{error}")
                 continue
             if not text or text.isspace():
                 self.blank += 1
                 continue
             kept = {name: as_text(values.get(name)) for name in columns.keep}
-            yield GivenText(text, None if columns.also is None else str(also), history, number, own_id, kept)
-        if self.bad.count and self._on_bad_row == "Refuse":
-            raise ConfigurationError(f"{self._uri}{self.bad}")
+            beside_it = None if columns.also is None else str(also)
+            yield GivenText(text, beside_it, history, number, file.name, own_id, kept)
         if first and never:
+            self._refuse_bad_rows()
             advice = field_advice(first, min(never)) if never & {*self._paths} else ""
-            raise ConfigurationError(f"{self._uri} has no {min(never)!r}; its first record has {listed(first)}{advice}")
+            raise ConfigurationError(
+                f"{file.place} has no {min(never)!r}; its first record has {listed(first)}{advice}"
+            )
 
     def _id(self, values: Mapping[str, Any], place: str) -> str | None:
         path = self._columns.id
@@ -226,31 +197,42 @@ class Texts:
         return value
 
 
+def _number_of(name: bytes) -> int:
+    """What stands for a text or an id in memory: 64 bits of its digest."""
+    return int.from_bytes(hashlib.sha256(name).digest()[:8], "big")
+
+
 def read_texts(
     uri: str,
     column: str,
     store: StoreRef,
     *,
     sha256: str | None = None,
+    files: tuple[LocatedFile, ...] = (),
     on_bad_row: BadRowRule = "Refuse",
+    pick: Pick = ALL,
     **columns: Unpack[MoreColumns],
 ) -> Texts:
-    """The texts of a file; blank ones are passed over and counted.
+    """The texts of a file, or of several; blank ones are passed over and counted.
 
     Args:
-        uri: `file:///…` or `s3://bucket/key`, ending as one of `textfile.KINDS`; it may be packed.
+        uri: `file:///…`, `s3://bucket/key`, `hf://datasets/…` or `https://…`, ending as one of `textfile.KINDS`; it may
+            be packed. In a bucket also a prefix that ends in /, or a pattern.
         column: as in `Columns`.
         store: S3's endpoint, region and certificates.
         sha256: the file's digest, where it is known.
+        files: several, instead of `uri`.
         on_bad_row: whether a row that is not what it should be is an error, or passed over and counted.
+        pick: which of the texts are taken.
         columns: as in `Columns`.
 
     Raises:
-        ConfigurationError: the file is not there, is no such file, or has another digest.
+        ConfigurationError: a file is not there, is no such file, or has another digest.
+        TransientError: a file cannot be fetched now.
     """
-    all_columns = Columns(column, **columns)
-    data, uri = checked_bytes(uri, store, sha256)
-    return Texts(uri, records_of(uri, data, all_columns.wanted), all_columns, on_bad_row)
+    sources = files or (LocatedFile(uri=uri, sha256=sha256),)
+    local = [fetched(source, store) for source in expanded(sources, store)]
+    return Texts(local, Columns(column, **columns), on_bad_row, pick)
 
 
 class TextsFound(NamedTuple):
@@ -281,47 +263,70 @@ def check_texts(
     store: StoreRef,
     *,
     sha256: str | None = None,
+    files: tuple[LocatedFile, ...] = (),
     names: Collection[str] = (),
     on_bad_row: BadRowRule = "Refuse",
+    pick: Pick = ALL,
     **columns: Unpack[MoreColumns],
 ) -> TextsFound:
-    """Read a whole file and say what it holds.
+    """Read all texts and say what there is.
 
     Args:
         uri: as in `read_texts`.
         column: likewise.
         store: likewise.
         sha256: likewise.
+        files: likewise.
         names: what may stand in the column `also`.
         on_bad_row: as in `read_texts`.
+        pick: likewise.
         columns: likewise.
 
     Raises:
-        ConfigurationError: as in `read_texts`; or the file holds no text, something else stands in `also`, or two rows
-            have one id.
+        ConfigurationError: as in `read_texts`; or there is no text, something else stands in `also`, or two rows have
+            one id.
+        TransientError: as in `read_texts`.
     """
-    texts = read_texts(uri, column, store, sha256=sha256, on_bad_row=on_bad_row, **columns)
-    uri, count, also = readable(uri), 0, columns.get("also")
-    distinct, ids = set(), set()
+    texts = read_texts(uri, column, store, sha256=sha256, files=files, on_bad_row=on_bad_row, pick=pick, **columns)
+    also, id_column = columns.get("also"), columns.get("id")
+    seen, ids = array("Q"), array("Q")
     for given in texts.given():
-        count += 1
-        distinct.add(digest_of(whole_text(given.text, given.history)))
+        seen.append(_number_of(digest_of(whole_text(given.text, given.history))))
         if also is not None and given.beside not in names:
             raise ConfigurationError(
-                f"{uri}: {also!r} is {given.beside!r} beside text {count}, but must be one of {listed(names)}"
+                f"{texts.place_of(given)}: {also!r} is {given.beside!r} beside text {len(seen)}, but must be one of"
+                f" {listed(names)}"
             )
-        if given.id is not None and given.id in ids:
-            raise ConfigurationError(f"{uri}: {columns.get('id')!r} is {given.id!r} in two rows; ids must differ")
-        ids.add(given.id)
-    if count == 0 and texts.bad.count:
-        raise ConfigurationError(f"{uri}{texts.bad}")
-    if count == 0:
-        raise ConfigurationError(
-            f"{uri} has no text in {columns.get('template') or columns.get('messages') or column!r}"
-        )
+        if given.id is not None:
+            ids.append(_number_of(given.id.encode()))
+    if repeated := set(_again(ids)):
+        _refuse_repeated_id(texts.again(), id_column, repeated)
+    if not seen and texts.bad.count:
+        raise ConfigurationError(str(texts.bad))
+    if not seen:
+        wanted = columns.get("template") or columns.get("messages") or column
+        raise ConfigurationError(f"{texts.place} has no text in {wanted!r}")
     notes = texts.notes
     if texts.left_out:
         notes = (*notes, f"messages after the user's last one left out: {texts.left_out}")
-    return TextsFound(
-        count, count - len(distinct), texts.blank, texts.missing, texts.bad.count, texts.bad.places, notes
-    )
+    repeats = len(_again(seen))
+    return TextsFound(len(seen), repeats, texts.blank, texts.missing, texts.bad.count, texts.bad.places, notes)
+
+
+def _again(numbers: array[int]) -> list[int]:
+    """Each number as often as it stands there again; the array is sorted in its place."""
+    values = np.frombuffer(numbers, dtype=np.uint64)
+    values.sort()
+    found: list[int] = values[1:][values[1:] == values[:-1]].tolist()
+    return found
+
+
+def _refuse_repeated_id(texts: Texts, column: str | None, repeated: set[int]) -> None:
+    """Refuse the first id that two rows have; `repeated` are the numbers of those that may be."""
+    before: set[str] = set()
+    for given in texts.given():
+        if given.id is not None and _number_of(given.id.encode()) in repeated:
+            if given.id in before:
+                place = texts.place_of(given)
+                raise ConfigurationError(f"{place}: {column!r} is {given.id!r} in two rows; ids must differ")
+            before.add(given.id)

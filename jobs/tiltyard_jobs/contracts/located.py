@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import SerializationInfo, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field, SerializationInfo, SerializerFunctionWrapHandler, model_serializer
 
 from tiltyard_jobs.contracts.frozen import IN_KEY, Contract
-from tiltyard_jobs.contracts.textfile import BadTextFileError, kind_of
+from tiltyard_jobs.contracts.textfile import kind_of
+from tiltyard_jobs.contracts.textstream import BadTextFileError
 
 DIGEST = "sha256:"
 """Begins the revision of a model whose revision is the digest of its files."""
@@ -39,3 +40,23 @@ def _kind_of(uri: str) -> str:
         return kind_of(uri)
     except BadTextFileError:
         return ""
+
+
+class LocatedFile(Located):
+    """A file of the user's.
+
+    Attributes:
+        uri: where it lies.
+        name: among several: its path below the folder that holds all of them. It is written beside its rows.
+        sha256: its digest, where it is known.
+    """
+
+    uri: str
+    name: str = Field(default="", exclude_if=lambda name: not name)
+    sha256: str | None = None
+
+
+def is_many(uri: str) -> bool:
+    """Whether a URI of a bucket stands for several files: a prefix that ends in /, or a pattern."""
+    scheme, _, path = uri.partition("://")
+    return scheme not in ("file", "hf", "https") and (path.endswith("/") or "*" in path or "[" in path)

@@ -13,8 +13,9 @@ from typing import ClassVar, Literal, Self, get_args
 from pydantic import Field, JsonValue
 
 from tiltyard_jobs.contracts.frozen import Contract
+from tiltyard_jobs.contracts.located import LocatedFile
 from tiltyard_jobs.contracts.recipe import ArtifactRef
-from tiltyard_jobs.contracts.recipes import AnyRecipe, LmEvalRecipe, TaskSetRecipe
+from tiltyard_jobs.contracts.recipes import AnyRecipe, LmEvalRecipe, SampleRecipe, TaskSetRecipe
 from tiltyard_jobs.contracts.vocabulary import BadRowRule
 
 
@@ -213,9 +214,12 @@ class NamedEndpoint(Contract):
 
 
 class ReadableFile(Contract):
-    """A file of the user's that a stage will read.
+    """A file of the user's that a stage will read, or several.
 
     Attributes:
+        files: as in `PromptsRecipe`.
+        limit: likewise.
+        sample: likewise.
         column: holds the texts, or a path to them.
         template: as in `PromptsRecipe`.
         messages: likewise `messages_field`.
@@ -231,6 +235,9 @@ class ReadableFile(Contract):
 
     field: str
     uri: str
+    files: tuple[LocatedFile, ...] = Field(default=(), exclude_if=lambda files: not files)
+    limit: int | None = Field(default=None, exclude_if=lambda limit: limit is None)
+    sample: SampleRecipe | None = Field(default=None, exclude_if=lambda sample: sample is None)
     column: str
     template: str | None = Field(default=None, exclude_if=lambda template: template is None)
     messages: str | None = Field(default=None, exclude_if=lambda path: path is None)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tiltyard_jobs.contracts.layout import artifact_prefix, seal_key, shard_of_seal
 from tiltyard_jobs.contracts.recipe import ArtifactRef
-from tiltyard_jobs.contracts.recipes import TrainRecipe
+from tiltyard_jobs.contracts.recipes import FILE_COLUMN, TrainRecipe
 from tiltyard_jobs.contracts.summary import Summary, pack_bits
 from tiltyard_jobs.contracts.tasks import ModelFolder, NamedEndpoint, PreflightTask, ReadableFile, StoreRef
 from tiltyard_jobs.errors import ConfigurationError, JobError, RecordVoidError, TransientError
@@ -44,7 +44,7 @@ from tiltyard_jobs.sim.parameters import parse_sim_uri
 from tiltyard_jobs.stages.finished import finished_run
 from tiltyard_jobs.stages.probing import probe
 from tiltyard_jobs.store import Store
-from tiltyard_jobs.usertexts import check_texts
+from tiltyard_jobs.usertexts import Pick, check_texts
 
 ENDPOINT_SECONDS = 8.0  # of refused connections and failures, until an endpoint counts as down
 ANSWER_SECONDS = 120.0  # for all that it is asked: a model may have to be loaded first
@@ -152,6 +152,8 @@ def check_file(file: ReadableFile, store: StoreRef, seen: list[str]) -> None:
         file.column,
         store,
         sha256=file.sha256,
+        files=file.files,
+        pick=Pick(file.limit, file.sample),
         also=file.also,
         names=file.names,
         template=file.template,
@@ -162,7 +164,7 @@ def check_file(file: ReadableFile, store: StoreRef, seen: list[str]) -> None:
         keep=file.keep,
     )
     taken = {name for schema in DATASET_TABLES.values() for name in schema.names}
-    if mine := [name for name in file.keep if name in taken | {"source_row", "source_id", "thought"}]:
+    if mine := [name for name in file.keep if name in taken | {"source_row", "source_id", FILE_COLUMN, "thought"}]:
         raise ConfigurationError(
             f"{file.field}.keep: {mine[0]!r} is a column that the tables have already; rename it in the file"
         )

@@ -1,4 +1,4 @@
-"""Instructions from a file of the user's, instead of mined ones."""
+"""Instructions from files of the user's, instead of mined ones."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import asyncio
 import json
 from collections.abc import Iterator
 
-from tiltyard_jobs.contracts.layout import readable
-from tiltyard_jobs.contracts.recipes import PromptsRecipe
+from tiltyard_jobs.contracts.recipes import FILE_COLUMN, PromptsRecipe
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.records import instruction_id
 from tiltyard_jobs.results.stage_tables import INSTRUCTIONS
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.tables import TableWriter
-from tiltyard_jobs.usertexts import GivenText, read_texts
+from tiltyard_jobs.textrows import GivenText
+from tiltyard_jobs.usertexts import Pick, Texts, read_texts
 
 FIELD = "spec.instructions.from"
 
@@ -31,33 +31,45 @@ def _prompts(context: ShardContext[PromptsRecipe]) -> Outcome:
     path = context.work_dir / "rows.parquet"
     with TableWriter(path, INSTRUCTIONS) as table:
         rows = 0
-        for given in share_of(context):
+        texts = texts_of(context)
+        for given in share_of(context.recipe, texts):
             if rows == recipe.rows:
                 raise ConfigurationError(
-                    f"{FIELD}.perCompetitor: {readable(recipe.uri)} holds more than {recipe.rows} instructions for"
+                    f"{FIELD}.perCompetitor: {texts.place} holds more than {recipe.rows} instructions for"
                     " one competitor; raise it, or shorten the file"
                 )
+            kept = ({FILE_COLUMN: given.file} if recipe.several else {}) | given.kept
             row = {
                 "attacker_id": recipe.attacker_id,
                 "instruction": given.text,
                 "history": given.history or None,
                 "source_row": given.row,
                 "source_id": given.id,
-                "kept": json.dumps(given.kept, ensure_ascii=False) if recipe.keep else None,
+                "kept": json.dumps(kept, ensure_ascii=False) if kept else None,
             }
             table.write(row | {"instruction_id": instruction_id(recipe.ref.key, rows)})
             rows += 1
     return Outcome.of([context.artifacts.publish(recipe.ref, shard, {"rows": path}, rows=rows)])
 
 
-def share_of(context: ShardContext[PromptsRecipe]) -> Iterator[GivenText]:
+def share_of(recipe: PromptsRecipe, texts: Texts) -> Iterator[GivenText]:
     """The attacker's texts: those that name it, or every `turns`-th one."""
+    for number, given in enumerate(texts.given()):
+        mine = given.beside == recipe.attacker if recipe.attacker_field else number % recipe.turns == recipe.turn
+        if mine:
+            yield given
+
+
+def texts_of(context: ShardContext[PromptsRecipe]) -> Texts:
+    """The texts of all attackers."""
     recipe = context.recipe
-    texts = read_texts(
+    return read_texts(
         recipe.uri,
         recipe.field,
         context.task.store,
         sha256=recipe.sha256,
+        files=recipe.files,
+        pick=Pick(recipe.limit, recipe.sample),
         also=recipe.attacker_field,
         template=recipe.template,
         messages=recipe.messages_field,
@@ -66,7 +78,3 @@ def share_of(context: ShardContext[PromptsRecipe]) -> Iterator[GivenText]:
         id=recipe.id_field,
         keep=recipe.keep,
     )
-    for number, given in enumerate(texts.given()):
-        mine = given.beside == recipe.attacker if recipe.attacker_field else number % recipe.turns == recipe.turn
-        if mine:
-            yield given

@@ -42,8 +42,10 @@ class Store(Protocol):
         """The object's bytes, checked against the store's own checksum where it has one; None where there is none."""
         ...
 
-    def get_file(self, key: str, path: Path, *, sha256: str) -> None:
+    def get_file(self, key: str, path: Path, *, sha256: str | None) -> None:
         """Download to `path` in pieces (memory does not grow with size), verifying `sha256` (hex) of the whole.
+
+        Where the digest is not known, None.
 
         Raises:
             PermanentError: there is no such object, or its bytes have another digest; nothing is at `path` then.

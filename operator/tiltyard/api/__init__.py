@@ -33,7 +33,7 @@ from tiltyard.api.status import (
     TournamentStatus,
     UsageStatus,
 )
-from tiltyard.api.texts import Texts
+from tiltyard.api.texts import TextFile, Texts
 from tiltyard.api.tournament import ObjectMeta, Tournament
 from tiltyard.api.training import RuntimeReference, Training
 
@@ -83,6 +83,7 @@ __all__ = [
     "StageState",
     "StageStatus",
     "TaskFile",
+    "TextFile",
     "Texts",
     "Tournament",
     "TournamentSpec",

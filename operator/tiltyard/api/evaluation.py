@@ -13,7 +13,7 @@ from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import Sha256, TextsUri, TokenLimit
 from tiltyard.api.serving import ModelServing
 from tiltyard.api.shapes import Distinct, Text, Whole
-from tiltyard.api.texts import TEXTS_IN_CLUSTER
+from tiltyard.api.texts import DIGEST_OF_ADDRESS, TEXTS_IN_CLUSTER
 from tiltyard_jobs.contracts.benchmarks import BENCHMARKS, BenchmarkName
 
 _WITH_LIBRARIES = [name for name, facts in BENCHMARKS.items() if facts.libraries]
@@ -32,15 +32,17 @@ Metric = Annotated[
 class BenchmarkFile(ApiModel):
     """A benchmark's records in a file, where the Hugging Face hub cannot be reached."""
 
+    RULES = (DIGEST_OF_ADDRESS,)
     CLUSTER_RULES = (TEXTS_IN_CLUSTER,)
 
     benchmark: BenchmarkName
     """The benchmark."""
     uri: TextsUri
-    """The records as the benchmark's authors publish them, JSON Lines or parquet, at s3://BUCKET/KEY; on one machine
-    also a path, relative to the manifest, with ~/ or in full, or file:///PATH."""
+    """The records as the benchmark's authors publish them, JSON Lines or parquet, at s3://BUCKET/KEY,
+    hf://datasets/ORG/NAME@REVISION/PATH or https://HOST/PATH; on one machine also a path, relative to the manifest,
+    with ~/ or in full, or file:///PATH."""
     sha256: Sha256 | None = None
-    """The file's SHA-256 digest. A file with another digest is refused."""
+    """The file's SHA-256 digest. A file with another digest is refused. Required for https://."""
 
 
 class ProgramEnvironment(ApiModel):
@@ -58,15 +60,16 @@ class ProgramEnvironment(ApiModel):
 class TaskFile(ApiModel):
     """One split of a harness task's data in a file, where the Hugging Face hub cannot be reached."""
 
+    RULES = (DIGEST_OF_ADDRESS,)
     CLUSTER_RULES = (TEXTS_IN_CLUSTER,)
 
     split: TaskName = "test"
     """The split, under the task's own name for it. Default: test."""
     uri: TextsUri
-    """The records as on the hub, JSON Lines, CSV or parquet, at s3://BUCKET/KEY; on one machine also a
-    path, relative to the manifest, with ~/ or in full, or file:///PATH."""
+    """The records as on the hub, JSON Lines, CSV or parquet, at s3://BUCKET/KEY, hf://datasets/ORG/NAME@REVISION/PATH
+    or https://HOST/PATH; on one machine also a path, relative to the manifest, with ~/ or in full, or file:///PATH."""
     sha256: Sha256 | None = None
-    """The file's SHA-256 digest. A file with another digest is refused."""
+    """The file's SHA-256 digest. A file with another digest is refused. Required for https://."""
 
 
 def _own_benchmark(task: LmEvalTask) -> Iterator[Violation]:

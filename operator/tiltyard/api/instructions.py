@@ -10,9 +10,18 @@ from pydantic import Field
 
 from tiltyard.api.base import ApiModel
 from tiltyard.api.rules import Rule, Violation
-from tiltyard.api.scalars import ColumnName, PositiveShare, SystemMessage, Temperature, TextTemplate, TokenLimit
+from tiltyard.api.scalars import (
+    ColumnName,
+    PositiveShare,
+    Sha256,
+    SystemMessage,
+    Temperature,
+    TextsUri,
+    TextTemplate,
+    TokenLimit,
+)
 from tiltyard.api.shapes import Distinct, Whole
-from tiltyard.api.texts import Texts
+from tiltyard.api.texts import DIGEST_OF_ADDRESS, TEXTS_IN_CLUSTER, TextFile
 from tiltyard_jobs.contracts.vocabulary import BadRowRule
 
 
@@ -55,11 +64,75 @@ ONE_TEXT: Rule[GivenInstructions] = Rule(
 )
 
 
-class GivenInstructions(Texts):
-    """Instructions from a file, instead of mining."""
+def _one_place(given: GivenInstructions) -> Iterator[Violation]:
+    if (given.uri is None) == (not given.files):
+        yield Violation((), "neither" if given.uri is None else "both")
+    if given.files and given.sha256 is not None:
+        yield Violation(("sha256",), f'"{given.sha256}"')
 
-    RULES = (ONE_TEXT,)
 
+ONE_PLACE: Rule[GivenInstructions] = Rule(
+    sentence="must have exactly one of uri and files, and sha256 beside uri alone",
+    check=_one_place,
+    cel="has(self.uri) != (has(self.files) && size(self.files) > 0)"
+    " && !(has(self.sha256) && has(self.files) && size(self.files) > 0)",
+)
+
+
+def _one_pick(given: GivenInstructions) -> Iterator[Violation]:
+    if given.limit is not None and given.sample is not None:
+        yield Violation(("sample",), "both")
+
+
+ONE_PICK: Rule[GivenInstructions] = Rule(
+    sentence="must not be set together with limit",
+    check=_one_pick,
+    cel="!(has(self.limit) && has(self.sample))",
+    field_path=".sample",
+)
+
+
+def _given_here(given: GivenInstructions) -> Iterator[Violation]:
+    if given.uri is not None and (given.uri.startswith("file://") or "://" not in given.uri):
+        yield Violation(("uri",), f'"{given.uri}"')
+
+
+GIVEN_IN_CLUSTER: Rule[GivenInstructions] = Rule(
+    TEXTS_IN_CLUSTER.sentence,
+    _given_here,
+    cel="!has(self.uri) || (self.uri.contains('://') && !self.uri.startsWith('file://'))",
+    field_path=".uri",
+)
+
+
+class GivenInstructions(ApiModel):
+    """Instructions from a file, or from several, instead of mining."""
+
+    RULES = (ONE_TEXT, ONE_PLACE, ONE_PICK, DIGEST_OF_ADDRESS)
+    CLUSTER_RULES = (GIVEN_IN_CLUSTER,)
+
+    uri: TextsUri | None = None
+    """The file at s3://BUCKET/KEY, hf://datasets/ORG/NAME@REVISION/PATH on the Hugging Face hub or https://HOST/PATH;
+    on one machine also a path, relative to the manifest, with ~/ or in full, or file:///PATH. As its name ends it is
+    JSON Lines, JSON, CSV, TSV, text with one instruction a line (.txt), parquet or Arrow; all of them packed or not.
+    It may stand for several files, which are read in the order of their names: a folder, or a prefix s3://BUCKET/KEY/
+    that ends in /, for all files below it whose names end so; or a pattern such as `prompts/*.jsonl`. The tables name
+    each row's file in `source_file`. Absent: the files in `files`."""
+    files: Annotated[tuple[TextFile, ...], Field(max_length=256)] = ()
+    """Several files, instead of `uri`, read in this order."""
+    sha256: Sha256 | None = None
+    """The SHA-256 digest of the file in `uri`. A file with another digest is refused; a new digest here recomputes what
+    was made from the file. Required for https://. Absent: on one machine the digest of a file is filled in; otherwise a
+    change of the file under the same name goes unnoticed."""
+    limit: Annotated[int, Whole(1, 10_000_000)] | None = None
+    """Only the first so many instructions are read. Absent: all."""
+    sample: Annotated[int, Whole(1, 10_000_000)] | None = None
+    """Only so many instructions are taken, by chance: `spec.seed` and each row's own id (`idField`), or its words, say
+    which, so that another row in the file changes no more than one of them. They stay in the file's order.
+    Absent: all."""
+    field: ColumnName = "prompt"
+    """The column that holds the text, or a path to it: `messages[-1].content`, `conversations[0].value`, `turns[0]`.
+    Default: prompt."""
     per_competitor: Annotated[int, Whole(1, 10_000_000)] = 10000
     """The number of instructions per competitor, at most. A file with more is refused. Default: 10000."""
 
@@ -110,4 +183,4 @@ class Instructions(ApiModel):
     mine: Mine | None = None
     """Mine the instructions from the competitors. `{}` takes all defaults."""
     given: GivenInstructions | None = Field(default=None, alias="from")
-    """Read the instructions from a file."""
+    """Read the instructions from a file, or from several."""

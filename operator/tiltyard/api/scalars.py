@@ -45,11 +45,14 @@ _READ = (
     *(rf"{scheme}://{_BUCKET}/{_PATH}" for scheme in _BUCKETS),
     r"file://(/|\.{1,2}/|~/)[^?#\n\r]*[^?#\s]",
     r"[^:\s]([^:\n\r]*[^:\s])?",  # a path, blanks and all: it has no scheme
+    rf"{_HUB.replace('hf://', 'hf://datasets/')}@[^\s?#/]+/{_PATH}",
+    rf"https://[^\s/?#@]+/{_PATH}",
 )
 TextsUri = Annotated[
     str,
     Text(
-        f"{_KEYS}, or on one machine a path, relative to the manifest, with ~/ or in full, or file:///PATH",
+        f"{_KEYS}, hf://datasets/ORG/NAME@REVISION/PATH or https://HOST/PATH, or on one machine a path, relative to the"
+        " manifest, with ~/ or in full, or file:///PATH",
         "|".join(_READ),
         512,
     ),

@@ -2,27 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Protocol
+
 from tiltyard.api.base import ApiModel
-from tiltyard.api.rules import no_file_uri
+from tiltyard.api.rules import Rule, Violation, no_file_uri
 from tiltyard.api.scalars import ColumnName, Sha256, TextsUri
 
-TEXTS_IN_CLUSTER = no_file_uri("must be s3://BUCKET/KEY on a cluster, which cannot read files of this machine")
+TEXTS_IN_CLUSTER = no_file_uri(
+    "must be s3://BUCKET/KEY, hf://datasets/… or https://… on a cluster, which cannot read files of this machine"
+)
 
 
-class Texts(ApiModel):
-    """One column of a file."""
+class HasDigest(Protocol):
+    """A file whose content may be known."""
 
+    @property
+    def uri(self) -> str | None:
+        """Where it is."""
+        ...
+
+    @property
+    def sha256(self) -> str | None:
+        """Its digest."""
+        ...
+
+
+def _no_digest(file: HasDigest) -> Iterator[Violation]:
+    if file.uri is not None and file.uri.startswith("https://") and file.sha256 is None:
+        yield Violation(("sha256",), "none")
+
+
+DIGEST_OF_ADDRESS: Rule[HasDigest] = Rule(
+    sentence="must be given for an https:// address: its digest alone says that the file is still the same",
+    check=_no_digest,
+    cel="!(has(self.uri) && self.uri.startsWith('https://')) || has(self.sha256)",
+    field_path=".sha256",
+)
+
+
+class TextFile(ApiModel):
+    """A file of texts."""
+
+    RULES = (DIGEST_OF_ADDRESS,)
     CLUSTER_RULES = (TEXTS_IN_CLUSTER,)
 
     uri: TextsUri
-    """The file at s3://BUCKET/KEY; on one machine also a path, relative to the manifest, with ~/ or in full, or
-    file:///PATH. As its name ends it is JSON Lines, JSON, CSV, TSV, text with one instruction a line (.txt), parquet or
-    Arrow; all of them packed or not."""
+    """The file at s3://BUCKET/KEY, hf://datasets/ORG/NAME@REVISION/PATH on the Hugging Face hub or https://HOST/PATH;
+    on one machine also a path, relative to the manifest, with ~/ or in full, or file:///PATH. As its name ends it is
+    JSON Lines, JSON, CSV, TSV, text with one instruction a line (.txt), parquet or Arrow; all of them packed or not."""
+    sha256: Sha256 | None = None
+    """The file's SHA-256 digest. A file with another digest is refused; a new digest here recomputes what was made
+    from the file. Required for https://. Absent: on one machine the digest of a file is filled in; otherwise a change
+    of the file under the same name goes unnoticed."""
+
+
+class Texts(TextFile):
+    """One column of a file."""
+
     field: ColumnName = "prompt"
     """The column that holds the text, or a path to it: `messages[-1].content`, `conversations[0].value`, `turns[0]`.
     Default: prompt."""
-
-    sha256: Sha256 | None = None
-    """The file's SHA-256 digest. A file with another digest is refused; a new digest here recomputes what was made
-    from the file. Absent: on one machine the digest of a file is filled in; otherwise a change of the file under the
-    same name goes unnoticed."""

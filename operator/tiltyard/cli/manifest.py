@@ -15,6 +15,7 @@ from tiltyard.api import (
     Participant,
     Problem,
     TaskFile,
+    TextFile,
     Texts,
     Tournament,
     Weights,
@@ -23,7 +24,7 @@ from tiltyard.api import (
 )
 from tiltyard.api.request import ParticipantRequest
 from tiltyard.cli.modelfolders import digest_of_model
-from tiltyard.cli.textfiles import look_at
+from tiltyard.cli.textfiles import NoFilesError, files_of, look_at
 
 T = TypeVar("T", bound=Texts)
 WeightsT = TypeVar("WeightsT", bound=Weights)
@@ -38,7 +39,10 @@ def load_manifest(file: Path) -> Tournament:
     """
     tournament = load_tournament(file)
     refuse(file, unsupported(tournament))
-    return with_files_of(tournament, file.absolute().parent)
+    try:
+        return with_files_of(tournament, file.absolute().parent)
+    except NoFilesError as error:
+        raise ManifestError(str(file), [Problem("spec.instructions.from.uri", str(error))]) from None
 
 
 def refuse(file: Path, problems: list[Problem]) -> None:
@@ -65,6 +69,41 @@ def with_ca_file(request: ParticipantRequest, folder: Path) -> ParticipantReques
     )
 
 
+def given_with_files(given: GivenInstructions, folder: Path, competitors: int) -> GivenInstructions:
+    """The instructions with what this machine's files tell: which they are, their digests, and how many rows they have.
+
+    Args:
+        given: as they are written.
+        folder: the manifest's.
+        competitors: how many there are.
+
+    Raises:
+        NoFilesError: a folder or a pattern stands for nothing.
+    """
+    paths = files_of(folder, given.uri) if given.uri is not None else None
+    files = given.files if paths is None else tuple(TextFile(uri=path.as_uri()) for path in paths)
+    update: dict[str, object]
+    if given.uri is not None and not files:
+        uri = absolute_uri(folder, given.uri)
+        looks = [look_at(uri)]
+        update = {"uri": uri, "sha256": given.sha256 or (looks[0].sha256 if looks[0] else None)}
+    else:
+        uris = [absolute_uri(folder, file.uri) for file in files]
+        looks = [look_at(uri) for uri in uris]
+        known = [
+            file.model_copy(update={"uri": uri, "sha256": file.sha256 or (look.sha256 if look else None)})
+            for file, uri, look in zip(files, uris, looks, strict=True)
+        ]
+        update = {"uri": None, "files": tuple(known)}
+    rows = [None if look is None else look.rows for look in looks]
+    all_rows = None if None in rows else sum(count or 0 for count in rows)
+    if bounds := [count for count in (given.limit, given.sample, all_rows) if count]:
+        # Dealt out in turn, or in the worst case all of one competitor.
+        most = min(bounds) if given.attacker_field else -(-min(bounds) // competitors)
+        update["per_competitor"] = min(given.per_competitor, most)
+    return given.model_copy(update=update)
+
+
 def with_files_of(tournament: Tournament, folder: Path) -> Tournament:
     """The tournament with `folder` filled in where a URI or path is relative, and with what the files themselves tell.
 
@@ -86,18 +125,14 @@ def with_files_of(tournament: Tournament, folder: Path) -> Tournament:
     def texts(source: T) -> T:
         uri = absolute(source.uri)
         file = look_at(uri)
-        known: dict[str, object] = {"uri": uri, "sha256": source.sha256 or (file.sha256 if file else None)}
-        if isinstance(source, GivenInstructions) and file is not None and file.rows:
-            # Dealt out in turn, or in the worst case all of one competitor.
-            most = file.rows if source.attacker_field else -(-file.rows // len(tournament.spec.competitors))
-            known["per_competitor"] = min(source.per_competitor, most)
-        return source.model_copy(update=known)
+        return source.model_copy(update={"uri": uri, "sha256": source.sha256 or (file.sha256 if file else None)})
 
     spec = tournament.spec
     given, curation = spec.instructions.given, spec.curation
     instructions = spec.instructions
     if given is not None:
-        instructions = instructions.model_copy(update={"given": texts(given)})
+        found = given_with_files(given, folder, len(tournament.spec.competitors))
+        instructions = instructions.model_copy(update={"given": found})
     held_out = tuple(map(texts, curation.held_out))
 
     def benchmark(file: FileT) -> FileT:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
-import io
+import os
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, BinaryIO, NamedTuple
+from urllib.parse import unquote
 
 from tiltyard.api import local_path
 from tiltyard_jobs.contracts import textfile
+from tiltyard_jobs.contracts.textstream import BadTextFileError, Open
 
 
-class TextFile(NamedTuple):
+class FoundFile(NamedTuple):
     """What is known of a file before anything runs.
 
     Attributes:
@@ -23,30 +28,104 @@ class TextFile(NamedTuple):
     rows: int | None
 
 
-def look_at(uri: str) -> TextFile | None:
+def look_at(uri: str) -> FoundFile | None:
     """A file of this machine; None for any other, and for one that preflight will find unreadable."""
     if not uri.startswith("file://"):
         return None
     path = local_path(uri, Path("/"))
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return None
-    return TextFile(hashlib.sha256(data).hexdigest(), _rows_at_most(path, data))
+    return FoundFile(digest, _rows_at_most(path))
 
 
-def _rows_at_most(path: Path, data: bytes) -> int | None:
+class NoFilesError(ValueError):
+    """A folder or a pattern stands for nothing; the sentence goes on from its name."""
+
+
+def files_of(folder: Path, uri: str) -> list[Path] | None:
+    """The files of this machine that a folder or a pattern stands for, in the order of their names.
+
+    Hidden files are never among them, nor those of a folder whose names do not say that they can be read.
+
+    Args:
+        folder: the manifest's, where a relative path begins.
+        uri: as it is written there.
+
+    Returns:
+        None for what is one file, or no path of this machine.
+
+    Raises:
+        NoFilesError: there is none.
+    """
+    if "://" in uri and not uri.startswith("file://"):
+        return None
+    written = os.path.expanduser(unquote(uri.removeprefix("file://")) if "://" in uri else uri)
+    path = folder / written
+    if path.is_dir():
+        found = sorted(inside for inside in _below(path) if _is_known(inside))
+        if not found:
+            kinds = ", ".join(f".{kind}" for kind in textfile.KINDS)
+            raise NoFilesError(f"the folder {path.resolve()} has no file that ends in {kinds}")
+        return found
+    if path.exists() or not glob.has_magic(written):
+        return None
+    matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
+    if not (found := [match.resolve() for match in matches if match.is_file()]):
+        raise NoFilesError(f"no file matches {path}")
+    return found
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for inside, folders, names in os.walk(folder.resolve()):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(inside, name) for name in names if not name.startswith("."))
+
+
+def _is_known(path: Path) -> bool:
+    try:
+        textfile.kind_of(path.name)
+    except BadTextFileError:
+        return False
+    return True
+
+
+def _rows_at_most(path: Path) -> int | None:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
         kind = textfile.kind_of(path.name)
-        data = textfile.unpack(data, lambda packed: pa.CompressedInputStream(pa.BufferReader(packed), "zstd").read())
-        if kind == "parquet":
-            return int(pq.read_metadata(io.BytesIO(data)).num_rows)
-        if kind in textfile.ARROW:
-            opened = pa.ipc.open_file if data.startswith(textfile.ARROW_FILE) else pa.ipc.open_stream
-            return int(opened(pa.BufferReader(data)).read_all().num_rows)
-        return sum(1 for _ in textfile.read_records(kind, data).rows)
-    except (textfile.BadTextFileError, pa.ArrowException, OSError):
+        opened, packed = textfile.unpacked(partial(_open, path), _zstandard)
+        if kind == "parquet" or kind in textfile.ARROW:
+            return _rows_of_table(kind, path, opened, packed)
+        return sum(1 for _ in textfile.read_records(kind, opened).rows)
+    except (BadTextFileError, pa.ArrowException, OSError):
         return None
+
+
+def _open(path: Path) -> BinaryIO:
+    return path.open("rb")
+
+
+def _zstandard(packed: Any) -> Any:
+    import pyarrow as pa
+
+    return pa.CompressedInputStream(pa.PythonFile(packed, "r"), "zstd")
+
+
+def _rows_of_table(kind: str, path: Path, opened: Open, packed: bool) -> int:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with opened() as file:
+        source: Any = pa.BufferReader(file.read()) if packed else pa.OSFile(str(path), "r")
+        if kind == "parquet":
+            return int(pq.read_metadata(source).num_rows)
+        arrow = source.read(len(textfile.ARROW_FILE)) == textfile.ARROW_FILE
+        source.seek(0)
+        if arrow:
+            whole = pa.ipc.open_file(source)
+            return sum(whole.get_batch(number).num_rows for number in range(whole.num_record_batches))
+        return sum(batch.num_rows for batch in pa.ipc.open_stream(source))

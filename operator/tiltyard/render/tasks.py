@@ -15,6 +15,7 @@ from tiltyard.plan.build import PROBED
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.participants import TARGETS, UsedEndpoint, participations, used_endpoints
 from tiltyard.plan.planner import JobOrder
+from tiltyard.plan.recipes.instructions import located, sample_of
 from tiltyard_jobs.contracts.recipe import EngineName
 from tiltyard_jobs.contracts.recipes import (
     LmEvalRecipe,
@@ -254,10 +255,13 @@ def _files(tournament: Tournament) -> Iterator[ReadableFile]:
     """Files of the user's that a stage will read."""
     names = tuple(player.name for player in tournament.spec.competitors)
     for path, texts in walk(tournament):
-        if isinstance(texts, Texts):
-            file = ReadableFile(field=path_text(path), uri=texts.uri, column=texts.field, sha256=texts.sha256)
+        if isinstance(texts, Texts | GivenInstructions):
+            file = ReadableFile(field=path_text(path), uri=texts.uri or "", column=texts.field, sha256=texts.sha256)
             if isinstance(texts, GivenInstructions):
                 given = {
+                    "files": located(texts),
+                    "limit": texts.limit,
+                    "sample": sample_of(tournament),
                     "template": texts.template,
                     "messages": texts.messages_field,
                     "system": texts.system_field,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import subprocess
 import sys
@@ -128,6 +129,33 @@ def test_instruction_files(
     assert said.startswith("spec.instructions.from: ")
     assert str(file) in said
     assert sentence in said
+
+
+GOOD = b'{"prompt": "Sort."}\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "sentence"),
+    [
+        ("a.jsonl", GOOD + b'{"prompt": "So', ": line 2 is not JSON: "),
+        ("a.jsonl.gz", gzip.compress(GOOD * 999, mtime=0)[:-9], " is a torn gzip file ("),
+        ("a.jsonl", b"", " is empty"),
+        ("a.jsonl", b"PAR1" + bytes(99), " is a parquet file by its first bytes: let its name end in .parquet"),
+        ("a.parquet", GOOD, " is not a parquet file by its first bytes: let its name end in what it is"),
+        ("a.csv", b"PK\x03\x04" + bytes(99), " is a ZIP archive or a spreadsheet by its first bytes: unpack it, or sa"),
+        ("a.jsonl", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", " is a Git LFS pointer and not the"),
+        ("a.jsonl", GOOD + b'{"prompt": "Sort \\ud83d it"}\n', ": line 2 has half of a character (a lone surrogate)"),
+        ("a.jsonl", GOOD + b'{"prompt": "Sort.", "n": NaN}\n', ": line 2 is not JSON: NaN is no number that JSON has"),
+        ("a.jsonl", GOOD + b'{"prompt": "' + b"x" * (50 << 20) + b'"}\n', ": line 2 is longer than 16 Mi characters: "),
+        ("a.jsonl", GOOD + b"\0\0\0", ": line 2 holds a NUL byte: the file is damaged, or not text"),
+    ],
+    ids=lambda value: value[:24].strip() if isinstance(value, str) else "",
+)
+def test_damaged_files(name: str, data: bytes, sentence: str, tmp_path: Path, make_run: MakeRun) -> None:
+    (tmp_path / name).write_bytes(data)
+    said = refused(make_run("run", given(tmp_path / name)))
+    assert said.startswith(f"spec.instructions.from: {tmp_path / name}{sentence}")
+    assert len(said.splitlines()) == 1
 
 
 def test_more_instructions_than_the_manifest_allows(tmp_path: Path, make_run: MakeRun) -> None:

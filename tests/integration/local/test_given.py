@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from integration.local.conftest import MakeRun
+from support.certificates import self_signed
+from support.file_server import FileServer
 from support.local_runs import LocalRun
 from support.manifests import manifest
 from support.stage_world import Asked, stub
@@ -171,6 +173,48 @@ def test_the_way_back_to_the_rows_of_the_file(make_run: MakeRun) -> None:
     refused = run.finish(run.start("plan"))
     sentence = "spec.instructions.from.keep: 'prompt' is a column that the tables have already; rename it in the file"
     assert (refused.code, refused.err.strip().removesuffix(".")) == (2, sentence)
+
+
+def test_the_rows_of_a_folder_lead_back_to_their_files(make_run: MakeRun) -> None:
+    source = {"uri": "Meine Fragen", "idField": "id", "keep": ["level"], "sample": 5}
+    run = make_run("run", manifest(3, instructions={"from": source}, curation=CURATION))
+    folder = run.folder / "Meine Fragen"
+    folder.mkdir()
+    for name in ("a", "b"):
+        rows = [{"prompt": f"Explain {name}{n}.", "id": f"{name}{n}", "level": n} for n in range(4)]
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert "Instructions: 5 given; 2 files; a sample of 5 of 8\n" in run.finish(run.start("plan")).out
+    finished = run.run()
+    assert finished.code == 0, finished
+    assert "Instructions: 5 given, 5 used\n" in finished.out
+    for name, within in (("instructions", "tables"), ("battles", "tables"), ("sft", "data")):
+        for row in table(run, name, within):
+            file, number = row["source_file"], row["source_row"]
+            assert (row["source_id"], row["level"]) == (f"{file[0]}{number}", str(number))
+            assert file in ("a.jsonl", "b.jsonl")
+    before = table(run, "battles")
+    folder.rename(run.folder / "renamed")
+    run.write(manifest(3, instructions={"from": source | {"uri": "renamed"}}, curation=CURATION))
+    assert "Instructions: 5 given, 5 used\n" in run.finish(run.start("plan")).out  # all is there
+    assert table(run, "battles") == before
+
+
+def test_instructions_from_the_hub(make_run: MakeRun, tmp_path: Path) -> None:
+    certificate = self_signed(tmp_path)
+    server = FileServer(certificate)
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    server.replies[f"/datasets/org/prompts/resolve/{commit}/p.jsonl"] = b'{"prompt": "Sort."}\n{"prompt": "Merge."}\n'
+    try:
+        source = {"uri": f"hf://datasets/org/prompts@{commit}/p.jsonl", "perCompetitor": 1}
+        env = {"HF_ENDPOINT": server.url, "HF_TOKEN": "hf_secret", "SSL_CERT_FILE": str(certificate[0])}
+        run = make_run("run", manifest(3, instructions={"from": source}, curation=CURATION), env=env)
+        finished = run.run()
+    finally:
+        server.stop()
+    assert finished.code == 0, finished
+    assert "Instructions: 2 given, 2 used\n" in finished.out
+    assert {authorization for _, authorization in server.asked} == {"Bearer hf_secret"}
+    assert "hf_secret" not in run.logs()
 
 
 def table(run: LocalRun, name: str, within: str = "tables") -> list[dict[str, Any]]:

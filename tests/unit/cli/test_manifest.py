@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,13 +14,16 @@ import pytest
 import yaml
 
 from support.manifests import manifest
-from tiltyard.api import Tournament
+from tiltyard.api import ManifestError, Tournament
 from tiltyard.cli.manifest import load_manifest
 from tiltyard.plan.build import build_graph
+from tiltyard_jobs.contracts.recipes import PromptsRecipe
 
 
 def load(folder: Path, **source: Any) -> Tournament:
-    document = manifest(3, instructions={"from": {"uri": "file://./prompts.jsonl", **source}})
+    document = manifest(3, instructions={"from": {"uri": "file://./prompts.jsonl"} | source})
+    if source.get("files"):
+        del document["spec"]["instructions"]["from"]["uri"]
     document["spec"]["curation"]["heldOut"] = [{"uri": "file://./held-out.jsonl"}]
     (folder / "tournament.yaml").write_text(yaml.safe_dump(document))
     return load_manifest(folder / "tournament.yaml")
@@ -121,3 +126,63 @@ def test_benchmarks_and_the_base_model_lie_beside_the_manifest(tmp_path: Path) -
     for file in (ours, theirs):
         assert file.uri == (tmp_path / "tasks.jsonl").as_uri()
         assert file.sha256 == hashlib.sha256(b"{}").hexdigest()
+
+
+def prompts_in(folder: Path, **names: str) -> None:
+    """Files of prompts; a name's `__` stands for a folder."""
+    for name, texts in names.items():
+        path = folder / f"{name.replace('__', '/')}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(json.dumps({"prompt": text}) + "\n" for text in texts))
+
+
+@pytest.mark.parametrize(
+    "written", ["Über uns", "./Über uns/", "~/Über uns", "Über uns/**/*.jsonl", "file://./Über%20uns"]
+)
+def test_a_folder_and_a_pattern_stand_for_files(written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    prompts_in(tmp_path / "Über uns", b="AB", a="CDE", more__z="F")
+    (tmp_path / "Über uns" / "README.md").write_text("no prompts")
+    prompts_in(tmp_path / "Über uns" / ".cache", a="G")
+    tournament = load(tmp_path, uri=written)
+    given = tournament.spec.instructions.given
+    assert given is not None
+    assert given.uri is None
+    assert [(Path(unquote(file.uri)).name, file.sha256 is None) for file in given.files] == [
+        ("a.jsonl", False),
+        ("b.jsonl", False),
+        ("z.jsonl", False),
+    ]
+    assert given.per_competitor == 2  # of six for three
+    (first, *_) = build_graph(tournament).recipes(PromptsRecipe)
+    assert [file.name for file in first.files] == ["a.jsonl", "b.jsonl", "more/z.jsonl"]
+    run = build_graph(tournament).run
+    (tmp_path / "Über uns").rename(tmp_path / "elsewhere")
+    assert build_graph(load(tmp_path, uri="elsewhere")).run == run
+
+
+def test_a_list_of_files(tmp_path: Path) -> None:
+    prompts_in(tmp_path, one__p="AB", two__p="C")
+    tournament = load(tmp_path, uri=None, files=[{"uri": "two/p.jsonl"}, {"uri": "one/p.jsonl"}])
+    (first, *_) = build_graph(tournament).recipes(PromptsRecipe)
+    assert [file.name for file in first.files] == ["two/p.jsonl", "one/p.jsonl"]
+    assert (first.uri, first.several, first.rows) == ("", True, 1)
+    other = load(tmp_path, uri=None, files=[{"uri": "one/p.jsonl"}, {"uri": "two/p.jsonl"}])
+    assert build_graph(other).run != build_graph(tournament).run  # in another order they are dealt to others
+
+
+@pytest.mark.parametrize(("source", "most"), [({"limit": 4}, 2), ({"sample": 2}, 1), ({"limit": 99}, 3)])
+def test_no_more_is_planned_than_is_taken(source: dict[str, int], most: int, tmp_path: Path) -> None:
+    prompts_in(tmp_path, prompts="ABCDEFG")
+    given = load(tmp_path, **source).spec.instructions.given
+    assert given is not None
+    assert given.per_competitor == most
+
+
+@pytest.mark.parametrize(("uri", "sentence"), [("empty", "the folder {} has no file that ends"), ("*.x", "no file ")])
+def test_what_stands_for_nothing_is_refused(uri: str, sentence: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ManifestError) as caught:
+        load(tmp_path, uri=uri)
+    wanted = f"spec.instructions.from.uri: {sentence.format(tmp_path / 'empty')}"
+    assert str(caught.value.problems[0]).startswith(wanted)

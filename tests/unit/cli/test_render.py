@@ -132,8 +132,8 @@ def test_the_example_for_a_cluster(capsys: pytest.CaptureFixture[str]) -> None:
         (
             "endpoints",
             [
-                "spec.instructions.from.uri: must be s3://BUCKET/KEY on a cluster, which cannot read files of"
-                ' this machine, given "prompts.jsonl"',
+                "spec.instructions.from.uri: must be s3://BUCKET/KEY, hf://datasets/… or https://… on a cluster, which"
+                ' cannot read files of this machine, given "prompts.jsonl"',
                 "spec.output: is missing; on a cluster set output.s3.uri to a bucket",
             ],
         ),

@@ -7,7 +7,7 @@ from tiltyard_jobs.curation.shingles import ShingleSets, mix, shingle_sets
 
 
 @pytest.mark.parametrize(
-    ("threshold", "bands"), [(0.5, Bands(22, 4)), (0.7, Bands(17, 7)), (0.8, Bands(10, 9)), (1.0, Bands(1, 128))]
+    ("threshold", "bands"), [(0.5, Bands(18, 3)), (0.7, Bands(19, 6)), (0.8, Bands(13, 8)), (1.0, Bands(1, 128))]
 )
 def test_bands(threshold: float, bands: Bands) -> None:
     assert choose_bands(threshold, 128) == bands
@@ -52,7 +52,7 @@ def test_agreement_has_the_mean_and_the_spread_of_independent_permutations() -> 
 
 
 def test_candidates_come_as_often_as_the_formula_says() -> None:
-    bands = Bands(22, 4)
+    bands = Bands(18, 3)
     for shared, own in ((20, 10), (12, 14), (30, 3)):
         keys = band_keys(pairs_with_jaccard(2000, shared, own), bands)
         found = (keys[:, 0::2] == keys[:, 1::2]).any(axis=0).mean()

@@ -347,7 +347,7 @@ def test_a_missing_key_is_null_and_counted(tmp_path: Path) -> None:
         ("a.jsonl", b'{"text": "a\nb"}\n', "line 1 has a line break or another control character in a text, at"),
         ("a.jsonl", b'{"text": "a", "text": "b"}\n', "line 1 is not JSON: it names 'text' twice; give each a name of"),
         ("a.json", b'[{"text": "a"}', "line 1 is not JSON: Expecting ',' delimiter (the file ends there: it is torn)"),
-        ("a.json", b"[" * 100_000, "is nested too deeply"),
+        ("a.json", b"[" * 100_000, "record 1 is nested too deeply"),
         ("a.csv", b"other,id\na,b\n", "has no 'text'; its first record has id, other"),
         ("a.csv", b"\xff\xfe\x00\xd8\n\x00", "line 1 is not UTF-16 (illegal UTF-16 surrogate): save the file as UTF-8"),
         ("a.txt", b"a\n" * 50_000 + b"\xff", "line 50001 is not UTF-8 (invalid start byte): save the file as UTF-8"),

@@ -28,12 +28,14 @@ from tiltyard_jobs.contracts.recipes.evaluation import (
     TaskSetRecipe,
 )
 from tiltyard_jobs.contracts.recipes.instructions import (
+    FILE_COLUMN,
     CurateRecipe,
     EmbedderRecipe,
     FilterRecipe,
     GradeRecipe,
     MineRecipe,
     PromptsRecipe,
+    SampleRecipe,
     SamplingRecipe,
 )
 from tiltyard_jobs.contracts.recipes.report import ReportRecipe
@@ -72,6 +74,7 @@ else:
 
 __all__ = [
     "BASE_MODEL",
+    "FILE_COLUMN",
     "RECIPES",
     "TRAINED_MODEL",
     "TRAINED_SCHEME",
@@ -100,6 +103,7 @@ __all__ = [
     "ReferencesRecipe",
     "ReportRecipe",
     "RubricPoint",
+    "SampleRecipe",
     "SamplingRecipe",
     "ScoreRecipe",
     "ScoredModel",

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.identity import ModelIdentity
-from tiltyard_jobs.contracts.located import Located
+from tiltyard_jobs.contracts.located import Located, LocatedFile, is_many
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Phase, Recipe, Requests, in_key_if_set, parts
 from tiltyard_jobs.contracts.vocabulary import (
     BadRowRule,
@@ -77,11 +77,26 @@ class MineRecipe(Recipe):
         return Requests(self.rows, PREFIX_TOKENS, max(setting.max_tokens for setting in self.settings))
 
 
-class PromptsRecipe(Recipe, Located):
-    """Instructions read from a file of the user's instead of mined.
+class SampleRecipe(Contract):
+    """Some texts by chance.
 
     Attributes:
-        uri: JSON lines, CSV or parquet.
+        rows: how many.
+        seed: with each text's own id, or its words, it says which.
+    """
+
+    rows: int
+    seed: int
+
+
+class PromptsRecipe(Recipe, Located):
+    """Instructions read from a file of the user's, or from several, instead of mined.
+
+    Attributes:
+        uri: JSON lines, CSV or parquet; empty where `files` are given.
+        files: several, in order.
+        limit: no more than the first so many texts are read.
+        sample: likewise, by chance.
         field: the column that holds the instruction, or a path to it.
         template: makes the text of several columns; None: the text is in `field`.
         messages_field: a conversation instead: its last turn of the user is the instruction.
@@ -102,6 +117,9 @@ class PromptsRecipe(Recipe, Located):
     stage: Literal["prompts"] = "prompts"
     version: int = 2
     uri: str
+    files: tuple[LocatedFile, ...] = in_key_if_set(())
+    limit: int | None = in_key_if_set(None)
+    sample: SampleRecipe | None = in_key_if_set(None)
     field: str
     template: str | None = in_key_if_set(None)
     messages_field: str | None = in_key_if_set(None)
@@ -116,6 +134,15 @@ class PromptsRecipe(Recipe, Located):
     turn: int
     turns: int
     rows: int
+
+    @property
+    def several(self) -> bool:
+        """Whether there may be more files than one: the name of its file is kept beside each row."""
+        return bool(self.files) or is_many(self.uri)
+
+
+FILE_COLUMN = "source_file"
+"""Of the kept columns, the one that names the file."""
 
 
 class EmbedderRecipe(Contract):

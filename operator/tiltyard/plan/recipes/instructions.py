@@ -6,27 +6,54 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import cached_property
 
-from tiltyard.api import Participant, Tournament
+from tiltyard.api import GivenInstructions, Participant, Tournament
 from tiltyard.plan.curation import curation_rules
 from tiltyard.plan.graph import Bundle, bundle
+from tiltyard_jobs.contracts.layout import readable
+from tiltyard_jobs.contracts.located import LocatedFile
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import (
+    FILE_COLUMN,
     CurateRecipe,
     EmbedderRecipe,
     FilterRecipe,
     GradeRecipe,
     MineRecipe,
     PromptsRecipe,
+    SampleRecipe,
     SamplingRecipe,
 )
 from tiltyard_jobs.contracts.versions import GRADE_PROMPT, OWN_GRADE_PROMPT
+
+
+def located(given: GivenInstructions) -> tuple[LocatedFile, ...]:
+    """The files of given instructions, where these are several.
+
+    Each has a name by which people know it: its path below the folder that holds all of them.
+    """
+    paths = [readable(file.uri).split("/") for file in given.files]
+    common = 0
+    while all(len(path) > common + 1 and path[common] == paths[0][common] for path in paths) and paths:
+        common += 1
+    return tuple(
+        LocatedFile(uri=file.uri, name="/".join(path[common:]), sha256=file.sha256)
+        for file, path in zip(given.files, paths, strict=True)
+    )
+
+
+def sample_of(tournament: Tournament) -> SampleRecipe | None:
+    """How given instructions are taken by chance."""
+    given = tournament.spec.instructions.given
+    if given is None or given.sample is None:
+        return None
+    return SampleRecipe(rows=given.sample, seed=tournament.spec.seed)
 
 
 class InstructionRecipes:
     """By attacker."""
 
     def __init__(self, tournament: Tournament) -> None:
-        self.spec, self.rules = tournament.spec, curation_rules(tournament)
+        self.tournament, self.spec, self.rules = tournament, tournament.spec, curation_rules(tournament)
         self.players = {player.name: player for player in self.spec.competitors}
 
     def bundles(self) -> Iterator[Bundle]:
@@ -110,7 +137,10 @@ class InstructionRecipes:
         assert given is not None
         return {
             name: PromptsRecipe(
-                uri=given.uri,
+                uri=given.uri or "",
+                files=located(given),
+                limit=given.limit,
+                sample=sample_of(self.tournament),
                 field=given.field,
                 template=given.template,
                 messages_field=given.messages_field,
@@ -128,6 +158,15 @@ class InstructionRecipes:
             )
             for turn, (name, player) in enumerate(self.players.items())
         }
+
+    @cached_property
+    def kept(self) -> tuple[str, ...]:
+        """Columns of the given instructions that go into the tables: the file's name where there are several."""
+        given = self.spec.instructions.given
+        if given is None:
+            return ()
+        several = any(isinstance(source, PromptsRecipe) and source.several for source in self.sources.values())
+        return ((FILE_COLUMN,) if several else ()) + given.keep
 
     @cached_property
     def embedder(self) -> EmbedderRecipe:

@@ -62,7 +62,7 @@ class ResultRecipes:
             benchmarks=(*known, *own),
             thoughts=spec.battles.answer.thoughts,
             ties=spec.rating.ties,
-            keep=spec.instructions.given.keep if spec.instructions.given is not None else (),
+            keep=self.battles.instructions.kept,
             tournament=self.tournament.metadata.name,
         )
 

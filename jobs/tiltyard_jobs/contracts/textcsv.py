@@ -1,0 +1,88 @@
+"""CSV with any of the usual delimiters, a row at a time."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tiltyard_jobs.contracts.textstream import LONGEST, TOO_LONG, BadTextFileError, Record, TextStream
+
+DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
+_SEPARATOR_LINE = re.compile(r"sep=([,;\t|])\r?\n")  # Excel's own
+
+
+class Layout(NamedTuple):
+    """How a file is written.
+
+    Attributes:
+        delimiter: what stands between the cells of the header, the most frequent of `DELIMITERS`.
+        told: a line before the header says so.
+    """
+
+    delimiter: str
+    told: bool = False
+
+
+def layout_of(start: str) -> Layout:
+    """What the first characters of a file show."""
+    said = _SEPARATOR_LINE.match(start)
+    if said is not None:
+        return Layout(said[1], told=True)
+    header = re.sub(r'"[^"]*"', "", start.partition("\n")[0])
+    return Layout(max(DELIMITERS, key=header.count))  # the first of equals: a comma
+
+
+def rows(stream: TextStream, layout: Layout) -> Iterator[Record]:
+    """The records below the header.
+
+    Raises:
+        BadTextFileError: the header names a column twice, or quotes are open.
+    """
+    csv.field_size_limit(LONGEST)
+    delimiter = layout.delimiter
+    # Line breaks inside quotes stay as they are.
+    lines = _lines(stream)
+    if layout.told:
+        next(lines)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    header: list[str] | None = None
+    line = before = 1 + layout.told
+    try:
+        for row in reader:
+            place, line = f"line {line}", reader.line_num + before
+            if header is None:
+                header = row
+                if twice := [name for number, name in enumerate(row) if name in row[:number]]:
+                    raise BadTextFileError(f": {place} names two columns {twice[0]!r}: give each a name of its own")
+                continue
+            if len(row) == len(header):
+                yield Record(place, dict(zip(header, row, strict=True)))
+            elif "".join(row).strip() or len(row) > 1:  # else an empty line
+                yield Record(place, {}, _other_cells(row, header, delimiter))
+    except csv.Error as error:
+        if str(error).startswith("field larger than"):
+            sentence = f": line {line} has a cell of more than {LONGEST >> 20} Mi characters: a quote may be open there"
+            raise BadTextFileError(sentence) from None
+        raise BadTextFileError(
+            f": line {line} is not CSV: {error}; put a text with quotes or line breaks into quotes"
+        ) from None
+
+
+def _lines(stream: TextStream) -> Iterator[str]:
+    for number, line in enumerate(stream.lines(newline=""), start=1):
+        if line is None:
+            raise BadTextFileError(f": line {number} {TOO_LONG}")
+        yield line
+
+
+def _other_cells(row: list[str], header: list[str], delimiter: str) -> str:
+    cells, names = len(row), ", ".join(header[:8]) + (", …" if len(header) > 8 else "")
+    if cells < len(header):
+        advice = "write an empty cell for each that is missing, and put a text with line breaks into double quotes"
+    elif any(cell.strip() for cell in row[len(header) :]):
+        advice = f"put a text with {DELIMITERS[delimiter]} in it into double quotes"
+    else:
+        advice = f"take {DELIMITERS[delimiter]} off its end"
+    return f"has {cells} {'cell' if cells == 1 else 'cells'}, but the header has {len(header)} ({names}): {advice}"

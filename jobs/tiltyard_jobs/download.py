@@ -1,0 +1,142 @@
+"""Fetching a file from the Hugging Face hub or from an https:// address.
+
+What a server says is not trusted: redirects lead to https:// (or stay on the host), a token never goes to another
+host, and no more than a limit is written.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+from urllib.parse import quote, unquote, urlsplit
+
+from tiltyard_jobs.contracts.textstream import PIECE
+from tiltyard_jobs.errors import ConfigurationError, TransientError
+
+HUB = "https://huggingface.co"
+LARGEST = 8 << 30  # bytes
+_SECONDS = 60.0  # without a byte
+_TRIES = 4
+_REDIRECTS = 5
+
+
+def download(uri: str, path: Path, *, largest: int = LARGEST, sleep: Callable[[float], object] = time.sleep) -> None:
+    """Fetch a file, a piece at a time.
+
+    Args:
+        uri: `https://…` or `hf://datasets/ORG/NAME@REVISION/PATH`.
+        path: where it is written.
+        largest: bytes that it may have.
+        sleep: waits the seconds given, between tries.
+
+    Raises:
+        ConfigurationError: it is not there, may not be read, is too large, or a redirect leads where none may.
+        TransientError: the server cannot be reached, or fails.
+    """
+    url, token = address_of(uri), hub_token() if uri.startswith("hf://") else None
+    request = urllib.request.Request(url)  # noqa: S310 - the scheme is known
+    if token is not None:
+        request.add_header("Authorization", f"Bearer {token}")
+    opener = urllib.request.build_opener(_Redirects())
+    for attempt in range(_TRIES):
+        try:
+            _fetch(opener, request, uri, path, largest)
+            return
+        except urllib.error.HTTPError as error:
+            error.close()
+            failed: ConfigurationError | TransientError = _answered(uri, error.code, token)
+        except (OSError, http.client.HTTPException) as error:
+            failed = _unanswered(uri, urlsplit(url).netloc, getattr(error, "reason", None) or error)
+        if isinstance(failed, ConfigurationError) or attempt == _TRIES - 1:
+            raise failed
+        sleep(2.0**attempt)
+    raise AssertionError("the last try raises")
+
+
+def address_of(uri: str) -> str:
+    """Where a file is fetched: of the hub that `HF_ENDPOINT` names, where the URI is one of its."""
+    if not uri.startswith("hf://"):
+        return uri
+    _, owner, rest = uri.removeprefix("hf://").split("/", 2)
+    name, _, rest = rest.partition("@")
+    revision, _, path = rest.partition("/")
+    hub = os.environ.get("HF_ENDPOINT", HUB).rstrip("/")
+    return f"{hub}/datasets/{owner}/{name}/resolve/{quote(unquote(revision), safe='')}/{quote(unquote(path))}"
+
+
+def hub_token() -> str | None:
+    """The token for gated and private data: `HF_TOKEN`, or what `hf auth login` left on this machine."""
+    token = os.environ.get("HF_TOKEN", "").strip()
+    home = os.environ.get("HF_HOME") or Path.home() / ".cache/huggingface"
+    try:
+        return token or Path(os.environ.get("HF_TOKEN_PATH") or Path(home) / "token").read_text().strip() or None
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _fetch(
+    opener: urllib.request.OpenerDirector, request: urllib.request.Request, uri: str, path: Path, largest: int
+) -> None:
+    written = 0
+    with opener.open(request, timeout=_SECONDS) as reply, path.open("wb") as file:
+        length = reply.headers.get("Content-Length")
+        while piece := reply.read(PIECE):
+            written += len(piece)
+            if written > largest or int(length or 0) > largest:
+                raise ConfigurationError(f"{uri} is larger than {largest >> 20} MiB: fetch a part of it yourself")
+            file.write(piece)
+    if length is not None and written < int(length):
+        raise http.client.IncompleteRead(b"", int(length) - written)
+
+
+def _answered(uri: str, code: int, token: str | None) -> ConfigurationError | TransientError:
+    """What an answer means that is no file."""
+    if code in (408, 429) or code >= 500:
+        return TransientError(f"{uri} cannot be fetched: the server answers {code}")
+    if code in (401, 403) and uri.startswith("hf://"):
+        held = "the token in HF_TOKEN may not read it" if token else "set HF_TOKEN to a token that may read it"
+        return ConfigurationError(f"{uri} cannot be fetched (the hub answers {code}): {held}, or check the name")
+    what = {404: "there is no such file: check the address", 401: "it asks for a login", 403: "it refuses access"}
+    return ConfigurationError(f"{uri} cannot be fetched: {what.get(code, f'the server answers {code}')}")
+
+
+def _unanswered(uri: str, host: str, reason: object) -> ConfigurationError | TransientError:
+    """What it means that there was no answer, or half of one."""
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        why = f"{reason.verify_message}): name its authority's file in SSL_CERT_FILE"
+        return ConfigurationError(f"{uri} cannot be fetched: the certificate of {host} is not trusted ({why}")
+    return TransientError(f"{uri} cannot be fetched from {host}: {reason}")
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Only to https://, or on the same host; without the token to any other."""
+
+    max_redirections = _REDIRECTS
+
+    def redirect_request(
+        self,
+        request: urllib.request.Request,
+        reply: IO[bytes],
+        code: int,
+        message: str,
+        headers: http.client.HTTPMessage,
+        url: str,
+    ) -> urllib.request.Request | None:
+        here, there = urlsplit(request.full_url), urlsplit(url)
+        same = (here.scheme, here.netloc) == (there.scheme, there.netloc)
+        if there.scheme != "https" and not same:
+            reply.close()
+            raise ConfigurationError(
+                f"{request.full_url} leads to {there.scheme}://{there.netloc}, and not to https://: it is not followed"
+            )
+        following = super().redirect_request(request, reply, code, message, headers, url)
+        if following is not None and not same:
+            following.remove_header("Authorization")
+        return following

@@ -10,26 +10,21 @@ from __future__ import annotations
 
 import argparse
 import inspect
-import json
 import re
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+from typing import Any, NamedTuple, get_origin
 
-from annotated_types import MaxLen, MinLen
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import to_jsonable_python
 
 from tiltyard.api.base import ApiModel
 from tiltyard.api.fields import listed, model_in, wire_fields
 from tiltyard.api.places import NOT_YET, NOT_YET_ON_CLUSTER
 from tiltyard.api.rules import Rule
-from tiltyard.api.shapes import Fraction, Opaque, Quantity, Text, Whole
 from tiltyard.api.tournament import API_VERSION, Tournament
+from tiltyard.cli.described import default_text, meaning, type_text
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "manifest.md"
 COMMAND = "python hack/generate_manifest_docs.py --write"
@@ -145,8 +140,8 @@ def filled(text: str, indent: str = "") -> str:
 
 
 def row(name: str, field: FieldInfo, links: dict[type[ApiModel], str]) -> str:
-    meaning = re.sub(r"\s*Default:\s.*$", "", field.description or "", flags=re.DOTALL)
-    cells = (f"`{name}`", type_text(field.annotation, field.metadata, links), default_text(field), meaning)
+    kind = type_text(field.annotation, field.metadata, lambda model: f"[mapping](#{links[model]})")
+    cells = (f"`{name}`", kind, default_text(field), meaning(field))
     return "| " + " | ".join(" ".join(cell.split()).replace("|", r"\|") for cell in cells) + " |"
 
 
@@ -157,51 +152,6 @@ def rules_of(rules: Sequence[Rule[Any]], title: str) -> Iterator[str]:
             field = f"`{rule.field_path[1:]}`: " if rule.field_path else ""
             yield filled(f"- {field}{rule.sentence}", "  ")
         yield ""
-
-
-def type_text(annotation: Any, metadata: Sequence[Any], links: dict[type[ApiModel], str]) -> str:
-    """What a field takes, in words."""
-    shape = next((piece for piece in metadata if isinstance(piece, Text | Whole | Fraction | Quantity)), None)
-    if shape is not None:
-        return shape.allowed
-    if any(isinstance(piece, Opaque) for piece in metadata):
-        return "a mapping, passed on as it is"
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return type_text(arguments[0], arguments[1:], links)
-    if origin in (Union, UnionType):
-        (inner,) = (argument for argument in arguments if argument is not NoneType)
-        return type_text(inner, (), links)
-    if origin is Literal:
-        return listed((f"`{word}`" for word in arguments), "or")
-    if origin is tuple:
-        return f"list{bounds(metadata)}: {type_text(arguments[0], (), links)}"
-    if origin is dict:
-        return f"mapping{bounds(metadata)}: names to {type_text(arguments[1], (), links)}"
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        assert issubclass(annotation, ApiModel)
-        return f"[mapping](#{links[annotation]})"
-    return {"bool": "true or false", "AwareDatetime": "a time with its zone"}.get(annotation.__name__, "any value")
-
-
-def bounds(metadata: Sequence[Any]) -> str:
-    least = next((piece.min_length for piece in metadata if isinstance(piece, MinLen)), 0)
-    most = next((piece.max_length for piece in metadata if isinstance(piece, MaxLen)), None)
-    if most is None:
-        return ""
-    return f" ({least} to {most})" if least else f" (at most {most})"
-
-
-def default_text(field: FieldInfo) -> str:
-    if field.is_required():
-        return "required"
-    default = field.get_default(call_default_factory=True)
-    if default is None:
-        return ""
-    if isinstance(default, ApiModel):
-        given = default.model_dump(mode="json", exclude_defaults=True)
-        return f"`{json.dumps(given)}`" if given else "its defaults"
-    return f"`{json.dumps(to_jsonable_python(default))}`"
 
 
 def main() -> int:

@@ -315,7 +315,7 @@ class ArtifactWorld:
             }
             for row, score in zip(mined[self.before :], scores[self.before :], strict=True)
         ]
-        counts = {f"score.{score}": count for score, count in Counter(scores).items()}
+        counts = {f"score.{score}": count for score, count in Counter(scores[late.get("Ungraded", 0) :]).items()}
         counts |= {f"dropped.{reason}": count for reason, count in late.items()} | {"task.Generation": len(texts)}
         return self._publish("curate", name, CURATED, curated, counts=counts)
 

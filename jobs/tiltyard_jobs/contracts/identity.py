@@ -18,17 +18,19 @@ class ModelIdentity(Located):
         revision: the weights' revision, where the uri has one; `sha256:…` where it is the digest of their files.
         options: serving options that can change replies (a quantisation, say), sorted.
         extra_body: what is added to each request for text, as canonical JSON; empty where there is nothing.
+        thought_marks: the opening and the closing mark of its thoughts, where they are the user's own.
     """
 
     uri: str
     revision: str | None = None
     options: tuple[str, ...] = ()
     extra_body: str = Field(default="", exclude_if=lambda text: not text)
+    thought_marks: tuple[str, ...] = Field(default=(), exclude_if=lambda marks: not marks)
 
     @property
     def bare(self) -> ModelIdentity:
-        """The model, however it is asked."""
-        return self.model_copy(update={"extra_body": ""})
+        """The model, however it is asked and read."""
+        return self.model_copy(update={"extra_body": "", "thought_marks": ()})
 
     @cached_property
     def id(self) -> str:

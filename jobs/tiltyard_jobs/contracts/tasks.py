@@ -46,6 +46,7 @@ class EndpointRef(Contract):
         headers: sent with each request.
         header_env: likewise; by header the environment variable that holds its value.
         extra_body: members that are added to each request for text.
+        thought_marks: the opening and the closing mark of its thoughts, where they are the user's own.
         field: the manifest's field that asked for it, for messages: `spec.competitors[2]`.
         max_concurrency: requests at once from one shard, at most; fewer where the server asks for it.
     """
@@ -57,6 +58,7 @@ class EndpointRef(Contract):
     headers: dict[str, str] = Field(default_factory=dict, exclude_if=lambda headers: not headers)
     header_env: dict[str, str] = Field(default_factory=dict, exclude_if=lambda headers: not headers)
     extra_body: dict[str, JsonValue] = Field(default_factory=dict, exclude_if=lambda body: not body)
+    thought_marks: tuple[str, ...] = Field(default=(), exclude_if=lambda marks: not marks)
     field: str = ""
     max_concurrency: int = Field(default=64, ge=1)
 

@@ -58,8 +58,9 @@ RULES: dict[TaskType, tuple[Rule, ...]] = {
         Rule(4, r"\b(?:debug|fix|troubleshoot|repair)\b", ("debug fix troubleshoot repair",)),
         Rule(4, rf"\b(?:find|identify|spot|locate|correct|resolve)\b{_NEAR}\b(?:bug|error|mistake|issue)s?\b",
             ("find identify spot locate correct resolve", "bug bugs error errors mistake mistakes issue issues")),
-        Rule(3, r"\b(?:doesn't|does not|don't|do not|isn't|is not|not) (?:seem to )?(?:work|compil|run)(?:e|ing)?\b",
-            ("doesn don isn not", "work worke working compil compile compiling run rune runing")),
+        Rule(3, r"\b(?:doesn't|does not|don't|do not|isn't|is not|not) (?:seem to )?"
+            r"(?:work(?:ing)?|compil(?:e|ing)|run(?:ning)?)\b",
+            ("doesn don isn not", "work working compile compiling run running")),
         Rule(3, r"\b(?:get|gets|getting|got|gives?|throws?|raises?|seeing)\b[^.?!\n]{0,30}\b(?:error|exception)\b",
             ("get gets getting got give gives throw throws raise raises seeing", "error exception")),
         Rule(3, r"\b(?:traceback|segmentation fault|stack trace|nullpointerexception)\b|\b\w+error:",

@@ -20,6 +20,7 @@ from tiltyard_jobs.errors import RecordVoidError, VoidReason
 from tiltyard_jobs.llm.caller import Caller, NotServedError, Sleep
 from tiltyard_jobs.llm.form import RequestForm
 from tiltyard_jobs.llm.manner import MANNER_TOKENS, QUESTION, Manner, MannerOf, manner_of
+from tiltyard_jobs.llm.rendering import DETOKENIZE, TEMPLATE_SETTINGS, TOKENIZE, Messages, Rendered, rendered_text
 from tiltyard_jobs.llm.reply import (
     ChatReply,
     Completion,
@@ -34,15 +35,12 @@ from tiltyard_jobs.llm.reply import (
     thought_cut,
 )
 from tiltyard_jobs.llm.retry import RetryPolicy
-from tiltyard_jobs.llm.roles import Messages, SystemRole, in_user_turn
-from tiltyard_jobs.llm.thoughts import State
+from tiltyard_jobs.llm.roles import SystemRole, in_user_turn
+from tiltyard_jobs.llm.thoughts import PAIRS, Pair, Parts, State
 from tiltyard_jobs.llm.transport import Transport
 from tiltyard_jobs.llm.usage import Usage
 
 log = structlog.get_logger(__name__)
-
-TOKENIZE = "/tokenize"
-DETOKENIZE = "/detokenize"
 
 # Of each token of a reply with a thought: behind one the distribution is sharp, and twenty make megabytes.
 TOP_LOGPROBS_BEHIND_THOUGHTS = 5
@@ -72,6 +70,7 @@ class ModelClient:
         policy: when to retry and when to give up.
         version: the path segment of the OpenAI API below the server's root.
         extra_body: members that are added to each request for text.
+        pairs: the marks of its thoughts.
         clock: monotonic seconds.
         sleep: waits.
     """
@@ -87,6 +86,7 @@ class ModelClient:
         policy: RetryPolicy | None = None,
         version: str = "v1",
         extra_body: Mapping[str, Any] = MappingProxyType({}),
+        pairs: tuple[Pair, ...] = PAIRS,
         clock: Callable[[], float] = time.monotonic,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
@@ -115,10 +115,13 @@ class ModelClient:
             sleep=sleep,
         )
         self._extra_body = extra_body
+        settings = extra_body.get("chat_template_kwargs")
+        self._template_settings: Mapping[str, Any] = settings if isinstance(settings, dict) else {}
+        self._pairs = pairs
         self._lacking: set[str] = set()
         self._manner = MannerOf(self._ask_manner)
         where = f"{url}: model {model!r}"
-        self._system = SystemRole(where, render=self._rendered, ask=self._ask_one_token)
+        self._system = SystemRole(where, render=self.rendered, ask=self._ask_one_token)
         self.warnings: list[str] = []
         questions: dict[str, dict[str, Any]] = {
             self._completions: {"model": model, "prompt": "1"},
@@ -152,6 +155,7 @@ class ModelClient:
         seed: int,
         stop: Sequence[str] = (),
         stop_token_ids: Sequence[int] = (),
+        preserved_tokens: Sequence[str] = (),
     ) -> Completion:
         """Continue a raw prompt, given as text or as token ids.
 
@@ -161,6 +165,7 @@ class ModelClient:
             seed: 0 to 2**63 - 1, from the record's id.
             stop: texts that end the completion and are not part of it; four at most by OpenAI's API.
             stop_token_ids: tokens that do (vLLM's extension; only sent where given).
+            preserved_tokens: special tokens that are not left out of the text (llama.cpp's extension; likewise).
 
         Raises:
             RecordVoidError: this record has no completion.
@@ -173,8 +178,10 @@ class ModelClient:
         if stop_token_ids:
             document["stop_token_ids"] = stop_token_ids
             document["skip_special_tokens"] = False  # so that `stop` is found where it is a special token
+        if preserved_tokens:
+            document["preserved_tokens"] = preserved_tokens
         reply, usage = await self._forms[self._completions].ask(_drawn(document, sampling, seed))
-        return completion_of(reply, usage, limit=sampling.max_tokens)
+        return completion_of(reply, usage, limit=sampling.max_tokens, pairs=self._pairs)
 
     async def chat(
         self,
@@ -219,24 +226,24 @@ class ModelClient:
             document["logprobs"] = True
             document["top_logprobs"] = top_logprobs
         _drawn(document, sampling, seed)
+        read = partial(chat_reply_of, json_schema=json_schema, logprobs=top_logprobs is not None, pairs=self._pairs)
         thinks = self._manner.known not in (None, Manner.PLAIN)
         if enough is not None and enough < sampling.max_tokens and not thinks:
             document["max_tokens"] = enough
             reply, usage = await self._ask_chat(document, messages)
             if not await self._lacks_room(reply):
-                return chat_reply_of(
-                    reply, usage, json_schema=json_schema, logprobs=top_logprobs is not None, limit=enough
-                )
+                return read(reply, usage, limit=enough)
             document["max_tokens"] = sampling.max_tokens
         if enough is not None and top_logprobs is not None:
             document["top_logprobs"] = min(top_logprobs, TOP_LOGPROBS_BEHIND_THOUGHTS)
         reply, usage = await self._ask_chat(document, messages)
-        parts, finish_reason = chat_parts_of(reply)
+        parts, finish_reason = self._parts(reply)
         if parts.state is State.NONE and finish_reason == "length" and await self._manner.find() is Manner.UNOPENED:
             raise thought_cut(sampling.max_tokens)
-        return chat_reply_of(
-            reply, usage, json_schema=json_schema, logprobs=top_logprobs is not None, limit=sampling.max_tokens
-        )
+        return read(reply, usage, limit=sampling.max_tokens)
+
+    def _parts(self, reply: dict[str, Any]) -> tuple[Parts, str]:
+        return chat_parts_of(reply, pairs=self._pairs)
 
     async def _generate(self, path: str, document: dict[str, Any]) -> tuple[dict[str, Any], Usage]:
         return await self._caller.ask(path, {**self._extra_body, **document})
@@ -253,7 +260,7 @@ class ModelClient:
 
     async def _lacks_room(self, reply: dict[str, Any]) -> bool:
         """Whether a reply was cut while the model thought."""
-        parts, finish_reason = chat_parts_of(reply)
+        parts, finish_reason = self._parts(reply)
         if finish_reason != "length":
             return parts.state is State.UNFINISHED  # a server that does not tell its limit
         return await self._manner.find() is not Manner.PLAIN or parts.state is not State.NONE
@@ -263,7 +270,7 @@ class ModelClient:
         sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=MANNER_TOKENS)
         try:
             reply, _ = await self._forms[self._chat].ask(_drawn(document, sampling, 0), quiet=True)
-            parts, _ = chat_parts_of(reply)
+            parts, _ = self._parts(reply)
         except RecordVoidError as error:
             if error.reason is VoidReason.UNAVAILABLE:
                 raise
@@ -294,23 +301,40 @@ class ModelClient:
         body, _ = await self._caller.call(self._models, None)
         return model_names_of(document_of(body))
 
-    async def tokenize_chat(self, messages: Sequence[Mapping[str, str]]) -> list[int] | None:
+    async def tokenize_chat(self, messages: Messages) -> list[int] | None:
         """Token ids of a conversation in the served model's own template, up to where its reply would begin.
 
-        vLLM's extension: None where the endpoint has no such path, or knows nothing of `messages`.
+        None where the endpoint has no such path, or knows nothing of `messages`.
 
         Raises:
             RecordVoidError: the server cannot render these messages.
         """
-        settings = self._extra_body.get("chat_template_kwargs")
-        # Templates that print today's date (Llama's) take this one: the same prefix every day.
-        document = {
-            "model": self.model,
-            "messages": messages,
-            "add_generation_prompt": True,
-            "chat_template_kwargs": {"date_string": "26 Jul 2024", **(settings if isinstance(settings, dict) else {})},
-        }
-        return await self._tokens(document)
+        settings = {**TEMPLATE_SETTINGS, **self._template_settings}
+        document = {"model": self.model, "messages": messages, "add_generation_prompt": True}
+        return await self._tokens({**document, "chat_template_kwargs": settings})
+
+    async def rendered(self, messages: Messages) -> Rendered | None:
+        """A conversation in the served model's own template; None where the server does not tell.
+
+        Raises:
+            RecordVoidError: the server cannot render these messages.
+        """
+        refusal: RecordVoidError | None = None
+        try:
+            tokens = await self.tokenize_chat(messages)
+        except RecordVoidError as error:
+            if error.reason is not VoidReason.REFUSED_BY_SERVER:
+                raise
+            refusal, tokens = error, None  # of these messages, or of any: TGI's path takes none
+        text = None if tokens is None else await self.detokenize(tokens)
+        if text is not None:
+            return Rendered(text, TOKENIZE[1:], tokens)
+        found = await rendered_text(self._ask_extension, messages, self._template_settings, self.url)
+        if found is not None:
+            self._lacking |= {TOKENIZE, DETOKENIZE}  # they are there, and of another form
+        elif refusal is not None:
+            raise refusal
+        return found
 
     async def tokenize(self, text: str, *, special: bool = False) -> list[int] | None:
         """Token ids of a text (vLLM's extension); None where there is no such path.
@@ -338,14 +362,11 @@ class ModelClient:
         return echo_of(reply, usage, count=len(tokens))
 
     async def detokenize(self, tokens: Sequence[int]) -> str | None:
-        """The text of token ids, special tokens included (vLLM's extension); None where there is no such path."""
-        reply = await self._ask_extension(DETOKENIZE, {"model": self.model, "tokens": tokens})
-        text = None if reply is None else reply.get("prompt")
+        """The text of token ids, special tokens included; None where there is no such path."""
+        document = {"model": self.model, "tokens": tokens, "skip_special_tokens": False}  # which SGLang would do
+        reply = await self._ask_extension(DETOKENIZE, document)
+        text = None if reply is None else reply.get("prompt", reply.get("text"))
         return text if isinstance(text, str) else None
-
-    async def _rendered(self, messages: Messages) -> str | None:
-        tokens = await self.tokenize_chat(messages)
-        return None if tokens is None else await self.detokenize(tokens)
 
     async def _ask_one_token(self, messages: Messages) -> None:
         await self._forms[self._chat].ask({"model": self.model, "messages": messages, "max_tokens": 1})
@@ -357,16 +378,18 @@ class ModelClient:
             return None
         return tokens
 
-    async def _ask_extension(self, path: str, document: dict[str, Any]) -> dict[str, Any] | None:
-        """Ask what a server may not offer; that it does not is remembered."""
+    async def _ask_extension(self, path: str, document: dict[str, Any] | bytes | None) -> dict[str, Any] | None:
+        """Ask what a server may not offer; that it does not is remembered. A bare list comes as `list`."""
         if path in self._lacking:
             return None
         try:
-            reply, _ = await self._caller.ask(path, document)
+            if not isinstance(document, dict):
+                body, _ = await self._caller.call(path, document)
+                return document_of(b'{"list":%b}' % body if body.startswith(b"[") else body)
+            return (await self._caller.ask(path, document))[0]
         except NotServedError:
             self._lacking.add(path)
             return None
-        return reply
 
 
 def _drawn(document: dict[str, Any], sampling: Sampling, seed: int) -> dict[str, Any]:

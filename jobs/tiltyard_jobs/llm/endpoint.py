@@ -16,6 +16,7 @@ from tiltyard_jobs.contracts.tasks import EndpointRef
 from tiltyard_jobs.llm.caller import Sleep
 from tiltyard_jobs.llm.client import ModelClient
 from tiltyard_jobs.llm.retry import RetryPolicy
+from tiltyard_jobs.llm.thoughts import with_own_pair
 from tiltyard_jobs.llm.transport import HttpTransport, TimeOuts
 
 _VERSION = re.compile(r"(?P<root>.*)/(?P<version>v\d+[a-z0-9]*)")
@@ -35,6 +36,7 @@ class ModelEndpoint:
         headers: sent with each request.
         header_env: likewise; by header the environment variable that holds its value.
         extra_body: members that are added to each request for text.
+        thought_marks: the opening and the closing mark of its thoughts, where they are the user's own.
     """
 
     url: str
@@ -45,6 +47,7 @@ class ModelEndpoint:
     headers: Mapping[str, str] = field(default_factory=dict)
     header_env: Mapping[str, str] = field(default_factory=dict)
     extra_body: Mapping[str, Any] = field(default_factory=dict)
+    thought_marks: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, ref: EndpointRef) -> Self:
@@ -58,6 +61,7 @@ class ModelEndpoint:
             headers=ref.headers,
             header_env=ref.header_env,
             extra_body=ref.extra_body,
+            thought_marks=ref.thought_marks,
         )
 
     @property
@@ -118,6 +122,7 @@ async def connect(
             policy=policy,
             version=endpoint.version,
             extra_body=endpoint.extra_body,
+            pairs=with_own_pair(endpoint.thought_marks),
             clock=clock,
             sleep=sleep,
         )

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import orjson
 
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
-from tiltyard_jobs.llm.thoughts import Parts, State, answer_token, parts_of_message, split_thought
+from tiltyard_jobs.llm.thoughts import PAIRS, Pair, Parts, State, answer_token, parts_of_message, split_thought
 from tiltyard_jobs.llm.usage import Usage
 from tiltyard_jobs.prompts.whole import unwrapped
 
@@ -88,13 +88,16 @@ def document_of(body: bytes) -> dict[str, Any]:
     return document
 
 
-def completion_of(document: dict[str, Any], usage: Usage, *, limit: int | None = None) -> Completion:
+def completion_of(
+    document: dict[str, Any], usage: Usage, *, limit: int | None = None, pairs: tuple[Pair, ...] = PAIRS
+) -> Completion:
     """Read a reply of `/v1/completions`.
 
     Args:
         document: the reply.
         usage: what the call cost.
         limit: the most tokens that it was allowed, for messages.
+        pairs: the marks of a thought.
 
     Raises:
         RecordVoidError: Malformed, Empty, RefusedByServer, or as `require_answer`.
@@ -103,12 +106,12 @@ def completion_of(document: dict[str, Any], usage: Usage, *, limit: int | None =
     text, finish_reason = choice.get("text"), _finish_reason(choice)
     if not isinstance(text, str):
         raise _malformed("the reply holds no text")
-    parts = split_thought(text, unopened=False)
+    parts = split_thought(text, pairs=pairs, unopened=False)
     require_answer(parts, finish_reason, limit)
     return Completion(parts.answer, finish_reason, usage, parts.thought)
 
 
-def chat_parts_of(document: dict[str, Any]) -> tuple[Parts, str]:
+def chat_parts_of(document: dict[str, Any], *, pairs: tuple[Pair, ...] = PAIRS) -> tuple[Parts, str]:
     """The thought and the answer in a reply of `/v1/chat/completions`, and its finish reason.
 
     Raises:
@@ -119,7 +122,7 @@ def chat_parts_of(document: dict[str, Any]) -> tuple[Parts, str]:
     if not isinstance(message, dict):
         raise _malformed("the reply holds no message")
     try:
-        return parts_of_message(message), finish_reason
+        return parts_of_message(message, pairs=pairs), finish_reason
     except (TypeError, KeyError) as error:
         raise _malformed("the message's content is no text") from error
 
@@ -152,6 +155,7 @@ def chat_reply_of(
     json_schema: Mapping[str, Any] | None = None,
     logprobs: bool = False,
     limit: int | None = None,
+    pairs: tuple[Pair, ...] = PAIRS,
 ) -> ChatReply:
     """Read a reply of `/v1/chat/completions`.
 
@@ -161,13 +165,14 @@ def chat_reply_of(
         json_schema: the schema asked for: the answer must be a JSON object with its `required` members.
         logprobs: whether log-probabilities were asked for: they must be there.
         limit: as in `completion_of`.
+        pairs: as in `completion_of`.
 
     Raises:
         RecordVoidError: Malformed, Truncated (a structure or a thought cut by the token limit), Empty, RefusedByServer,
             or as `require_answer`.
     """
-    parts, finish_reason = chat_parts_of(document)
-    first = _first_token_logprobs(_first_choice(document).get("logprobs"), parts) if logprobs else None
+    parts, finish_reason = chat_parts_of(document, pairs=pairs)
+    first = _first_token_logprobs(_first_choice(document).get("logprobs"), parts, pairs) if logprobs else None
     if first is None or parts.state is not State.NONE:
         require_answer(parts, finish_reason, limit)
     structure = _structure(parts.answer, json_schema, finish_reason) if json_schema is not None else None
@@ -250,7 +255,7 @@ def _finish_reason(choice: dict[str, Any]) -> str:
     return reason if isinstance(reason, str) and _CODE.fullmatch(reason) else ""
 
 
-def _first_token_logprobs(logprobs: object, parts: Parts) -> dict[str, float] | None:
+def _first_token_logprobs(logprobs: object, parts: Parts, pairs: tuple[Pair, ...]) -> dict[str, float] | None:
     """Log-probability by token text; of tokens with the same text (bytes of one character) the likeliest.
 
     None where the reply has a thought, and the tokens of the answer behind it are not told.
@@ -258,7 +263,7 @@ def _first_token_logprobs(logprobs: object, parts: Parts) -> dict[str, float] | 
     found: dict[str, float] = {}
     try:
         entries = logprobs["content"]  # type: ignore[index]  # whatever it is, see except
-        place = answer_token([entry["token"] for entry in entries], parts)
+        place = answer_token([entry["token"] for entry in entries], parts, pairs=pairs)
         if place is None and parts.state is not State.NONE:
             return None
         for entry in entries[place or 0]["top_logprobs"]:

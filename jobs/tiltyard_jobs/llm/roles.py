@@ -2,22 +2,21 @@
 
 A template may refuse a system message (Gemma 1 and 2, the first Mistral), so that every record is void, or leave it out
 without a word (the first Phi-3, Orion), so that a judge votes on no criteria at all. A server that renders
-(`/tokenize`) tells both before the first record; of another server the refusal is seen, and asked about with two
+(`rendering`) tells both before the first record; of another server the refusal is seen, and asked about with two
 requests of our own, since a prompt may be refused for itself.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 
 import structlog
 
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
+from tiltyard_jobs.llm.rendering import Messages, Rendered
 
 log = structlog.get_logger(__name__)
-
-Messages = Sequence[Mapping[str, str]]
 
 _MARK = "Quiet tilt-Yard 7, mark Z9v"
 _USER = [{"role": "user", "content": "1"}]
@@ -37,7 +36,7 @@ class SystemRole:
         self,
         where: str,
         *,
-        render: Callable[[Messages], Awaitable[str | None]],
+        render: Callable[[Messages], Awaitable[Rendered | None]],
         ask: Callable[[Messages], Awaitable[object]],
     ) -> None:
         self._where = where
@@ -72,15 +71,15 @@ class SystemRole:
 
     async def _look_at_rendering(self) -> None:
         try:
-            text = await self._render(_BOTH)
+            rendered = await self._render(_BOTH)
         except RecordVoidError as error:
             if error.reason is VoidReason.REFUSED_BY_SERVER and not await _is_refused(self._render, _USER):
                 self._lacks("refuses")
             return
-        if text is None:
+        if rendered is None:
             return
         self._known = True
-        if _MARK not in text:
+        if _MARK not in rendered.text:
             self._lacks("leaves out")
 
     def _lacks(self, how: str) -> None:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from tiltyard_jobs.errors import ConfigurationError, RecordVoidError
 from tiltyard_jobs.llm.chat_template import TEMPLATE_DATE, ChatTemplate, load_chat_template
 from tiltyard_jobs.llm.client import ModelClient
+from tiltyard_jobs.llm.rendering import Rendered
 
 # Upper and lower case, digits, a space and punctuation: a template that alters any of them alters the mark. The two
 # begin and end differently, so that their common tokens are the template's own.
@@ -38,8 +39,10 @@ class PromptPrefix(NamedTuple):
         token_ids: the same as token ids, beginning-of-sequence token included, where the server gave them.
         stop: texts at which the user's words end; empty where only the end-of-sequence token tells.
         stop_token_ids: those of them that are one token of the model.
-        source: `chatTemplatePrefix`, `tokenize`, or `tokenizer` (a folder).
+        source: `chatTemplatePrefix`, the path by which a server told it (`tokenize`, `apply-template`, …), or
+            `tokenizer` (a folder).
         stop_source: the same for `stop`, `chatTemplateStops`, or `none`.
+        hides_special: see `Rendered`.
     """
 
     text: str
@@ -48,6 +51,12 @@ class PromptPrefix(NamedTuple):
     stop_token_ids: tuple[int, ...]
     source: str
     stop_source: str = ""
+    hides_special: bool = False
+
+    @property
+    def preserved_tokens(self) -> tuple[str, ...]:
+        """The stops that a server would leave out of a completion, so that none of them were found."""
+        return tuple(stop for stop in self.stop if _SPECIAL.fullmatch(stop)) if self.hides_special else ()
 
     def document(self) -> dict[str, Any]:
         """To be written as JSON and read by people."""
@@ -70,11 +79,11 @@ class _Rendering(NamedTuple):
     """A marked message in the served model's template.
 
     Attributes:
-        text: with the first mark.
+        told: with the first mark.
         head: the tokens before the user's words.
     """
 
-    text: str
+    told: Rendered
     head: list[int]
 
 
@@ -89,8 +98,8 @@ async def find_prefix(
 ) -> PromptPrefix:
     """The prefix of a served model, and where the user's words end.
 
-    Sources, in this order: the text that the user gave; the server's own `/tokenize` and `/detokenize`; the model's
-    tokenizer folder. The ends of a text that the user gave come from the other two.
+    Sources, in this order: the text that the user gave; the server itself (`rendering`); the model's tokenizer folder.
+    The ends of a text that the user gave come from the other two.
 
     Args:
         client: the served model.
@@ -113,8 +122,8 @@ async def find_prefix(
             found = prefix_from_template(load_chat_template(tokenizer), system=system)
         if found is None:
             raise ConfigurationError(
-                f"{client.url} does not provide the chat template of model {client.model!r} (it has no /tokenize): "
-                "give chatTemplatePrefix"
+                f"{client.url} does not provide the chat template of model {client.model!r} (it has no"
+                " /tokenize): give chatTemplatePrefix"
             )
         prefix = found
     if stops:
@@ -132,8 +141,8 @@ async def _given(client: ModelClient, text: str, tokenizer: Path | None) -> Prom
         rendering = await _render(client)
     except RecordVoidError:  # a template that fails on a user message may be why the prefix was given
         rendering = None
-    if rendering is not None and rendering.text.count(MARKS[0]) == 1:
-        after, source = rendering.text.partition(MARKS[0])[2], "tokenize"
+    if rendering is not None and rendering.told.text.count(MARKS[0]) == 1:
+        after, source = rendering.told.text.partition(MARKS[0])[2], rendering.told.source
     elif tokenizer is not None:
         rendered = load_chat_template(tokenizer).render(_turns(MARKS[0], None))
         after, source = _cut(rendered, MARKS[0], "the chat template")[1], "tokenizer"
@@ -144,7 +153,8 @@ async def _given(client: ModelClient, text: str, tokenizer: Path | None) -> Prom
         ids, stop_ids = await _ids_with_one_bos(client, text), await _stop_ids(client, stop)
     except RecordVoidError:  # no server that tells tokens after all
         ids, stop_ids = None, ()
-    return PromptPrefix(text, ids, stop, stop_ids, "chatTemplatePrefix", source)
+    hides = rendering is not None and rendering.told.hides_special
+    return PromptPrefix(text, ids, stop, stop_ids, "chatTemplatePrefix", source, hides)
 
 
 def prefix_from_template(template: ChatTemplate, *, system: str | None = None) -> PromptPrefix:
@@ -178,9 +188,9 @@ async def prefix_from_server(
         ) from error
     if rendering is None:
         return None
-    head = rendering.head
+    told, head = rendering
     template = f"the chat template of model {client.model!r} at {client.url}"
-    before, after = _cut(rendering.text, MARKS[0], template)
+    before, after = _cut(told.text, MARKS[0], template)
     _require_system(before, system, template)
     stop = ends(before, after)
     stop_ids = await _stop_ids(client, stop)
@@ -189,9 +199,11 @@ async def prefix_from_server(
     # A template's last space may be one token with the first word ("▁Write"): the ids then end before it, and the model
     # writes that token itself. If they differ from the text by more than space, the text is tokenized alone.
     if head_text is not None and head_text.rstrip() == undated.rstrip():
-        return PromptPrefix(head_text, tuple(head), stop, stop_ids, "tokenize")
-    ids = await client.tokenize(undated)
-    return PromptPrefix(undated, None if ids is None else tuple(ids), stop, stop_ids, "tokenize")
+        return PromptPrefix(head_text, tuple(head), stop, stop_ids, told.source)
+    ids = await client.tokenize(undated) if told.tokens is not None else None
+    return PromptPrefix(
+        undated, None if ids is None else tuple(ids), stop, stop_ids, told.source, hides_special=told.hides_special
+    )
 
 
 async def _render(client: ModelClient, system: str | None = None) -> _Rendering | None:
@@ -200,13 +212,12 @@ async def _render(client: ModelClient, system: str | None = None) -> _Rendering 
     Raises:
         RecordVoidError: the server cannot render a user message.
     """
-    rendered = [await client.tokenize_chat(_turns(mark, system)) for mark in MARKS]
-    first, second = rendered
-    if first is None or second is None:
+    told = await client.rendered(_turns(MARKS[0], system))
+    if told is None:
         return None
-    text = await client.detokenize(first)
+    second = await client.tokenize_chat(_turns(MARKS[1], system)) if told.tokens else None
     # What the two renderings share at the beginning is the template.
-    return None if text is None else _Rendering(text, _shared(first, second))
+    return _Rendering(told, _shared(told.tokens or [], second or []))
 
 
 def ends(before: str, after: str) -> tuple[str, ...]:

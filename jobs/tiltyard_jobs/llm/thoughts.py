@@ -25,12 +25,19 @@ class Pair(NamedTuple):
     Attributes:
         opening: before it; a tag (`<think>`) may carry attributes.
         closing: after it.
-        words: the marks are words that an answer may begin with too: they are marks only where both are there.
+        unclosed: whether the opening mark alone begins a thought, which then does not end.
+        unopened: whether the closing mark alone ends one.
     """
 
     opening: str
     closing: str
-    words: bool = False
+    unclosed: bool = True
+    unopened: bool = True
+
+
+def _words(opening: str, closing: str) -> Pair:
+    """Words that an answer may begin with too: they are marks only where both are there."""
+    return Pair(opening, closing, unclosed=False, unopened=False)
 
 
 PAIRS = (
@@ -46,11 +53,28 @@ PAIRS = (
     Pair("<|START_THINKING|>", "<|END_THINKING|>"),  # Command A
     Pair("<|inner_prefix|>", "<|inner_suffix|>"),  # Apertus
     Pair("<|begin_of_thought|>", "<|end_of_thought|>"),  # Sky-T1, OpenThinker
-    Pair("Here is my thought process:", "Here is my response:", words=True),  # Granite
-    Pair("Here's my thought process:", "Here's my response:", words=True),
-    Pair("analysis", "assistantfinal", words=True),  # gpt-oss, where its special tokens were taken out
+    _words("Here is my thought process:", "Here is my response:"),  # Granite
+    _words("Here's my thought process:", "Here's my response:"),
+    _words("analysis", "assistantfinal"),  # gpt-oss, where its special tokens were taken out
 )
 """What models of 2024 to 2026 write."""
+
+
+def with_own_pair(marks: Sequence[str]) -> tuple[Pair, ...]:
+    """`PAIRS`, and before them a user's own pair, if there is one.
+
+    Its opening mark always begins a thought. Its closing mark ends one alone, unless it is words, as "Answer:" is.
+
+    Args:
+        marks: the opening and the closing one; or none.
+    """
+    if not marks:
+        return PAIRS
+    opening, closing = marks
+    return (Pair(opening, closing, unopened=_WORDS.fullmatch(closing) is None), *PAIRS)
+
+
+_WORDS = re.compile(r"[\w\s.,:;!?'’*#_-]+")
 
 WRAPPERS = (
     ("<answer>", "</answer>"),
@@ -172,7 +196,8 @@ def answer_token(tokens: Sequence[str], parts: Parts, *, pairs: tuple[Pair, ...]
 class _Marks(NamedTuple):
     opening: re.Pattern[str]
     closing: re.Pattern[str]
-    words: bool
+    unclosed: bool
+    unopened: bool
 
 
 # A text of a megabyte may be made of marks: no more thoughts in a row, nor closing marks of a kind, are looked at.
@@ -196,7 +221,7 @@ _HEADER_CUT = re.compile(r"(?:<\|start\|>[^<]{0,200}(?:<\|channel\|>[^<]{0,200})
 
 @lru_cache(maxsize=16)
 def _compiled(pairs: tuple[Pair, ...]) -> tuple[_Marks, ...]:
-    return tuple(_Marks(_opening(pair.opening), _closing(pair.closing), pair.words) for pair in pairs)
+    return tuple(_Marks(_opening(pair.opening), _closing(pair.closing), *pair[2:]) for pair in pairs)
 
 
 def _opening(mark: str) -> re.Pattern[str]:
@@ -223,7 +248,7 @@ def _next_thought(text: str, at: int, marks: tuple[_Marks, ...], *, unopened: bo
         if opening is None:
             continue
         closing = mark.closing.search(text, opening.end())
-        if closing is not None or not mark.words:
+        if closing is not None or mark.unclosed:
             return _bounded(text, opening.end(), closing)
     return _unopened_thought(text, at, marks) if unopened else None
 
@@ -245,10 +270,10 @@ def _unopened_thought(text: str, at: int, marks: tuple[_Marks, ...]) -> tuple[st
             None,
         )
         for mark in marks
-        if not mark.words
+        if mark.unopened
     )
     first = min((found for found in closings if found is not None), key=lambda found: found.start(), default=None)
-    if first is None or any(mark.opening.search(text, at, first.start()) for mark in marks if not mark.words):
+    if first is None or any(mark.opening.search(text, at, first.start()) for mark in marks if mark.unclosed):
         return None
     return text[at : first.start()], first.end(), True
 

@@ -53,12 +53,16 @@ class ThoughtParameters:
         words: of a thought, at least.
         endless: share of thoughts that do not end before the token limit.
         silent: share of thoughts that nothing follows.
+        opening: the mark before a thought in the text, in the form `inline`.
+        closing: the mark behind it, also in the form `unopened`.
     """
 
     form: str = "none"
     words: int = 40
     endless: float = 0.0
     silent: float = 0.0
+    opening: str = "<think>"
+    closing: str = "</think>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +136,16 @@ class _OneOf:
         return text if text in self._words else None
 
 
+class _Text:
+    """A text without line breaks."""
+
+    allowed = "1 to 64 characters without a line break"
+
+    def __call__(self, text: str) -> str | None:
+        """The text, or None where it is blank, too long or more than a line."""
+        return text if text.strip() and len(text) <= 64 and text.isprintable() else None
+
+
 class _SomeOf:
     """Some of some words, between commas."""
 
@@ -150,7 +164,7 @@ THOUGHT_FORMS = ("none", "inline", "unopened", "reasoning", "reasoning_content",
 
 _SHARE = _Range(0, 1)
 _FLAG = _Range(0, 1, whole=True)
-RANGES: Mapping[str, _Range | _OneOf | _SomeOf] = MappingProxyType(
+RANGES: Mapping[str, _Range | _OneOf | _SomeOf | _Text] = MappingProxyType(
     {
         "seed": _Range(0, 10**15, whole=True),
         "skill": _SHARE,
@@ -170,6 +184,8 @@ RANGES: Mapping[str, _Range | _OneOf | _SomeOf] = MappingProxyType(
         "thoughts.words": _Range(0, 100_000, whole=True),
         "thoughts.endless": _SHARE,
         "thoughts.silent": _SHARE,
+        "thoughts.opening": _Text(),
+        "thoughts.closing": _Text(),
         "fences": _FLAG,
         "numbers": _FLAG,
         "refuses": _SomeOf(*REFUSALS),

@@ -7,6 +7,8 @@
 | `unopened` | the same without the opening mark, which the chat template wrote |
 | `reasoning`, `reasoning_content` | the thought in this field, as a parser has it; no `content` until it has ended |
 | `channels` | harmony's messages `analysis` and `final` |
+
+The marks in the text are `<think>` and `</think>`, or the expert's own.
 """
 
 from __future__ import annotations
@@ -19,8 +21,6 @@ from tiltyard_jobs.sim.parameters import ThoughtParameters
 # Marks around a thought, by form. A parser takes those of `inline` off.
 _INLINE = ("<think>\n", "\n</think>\n\n")
 _MARKS = {
-    "inline": _INLINE,
-    "unopened": ("", "\n</think>\n\n"),
     "reasoning": _INLINE,
     "reasoning_content": _INLINE,
     "channels": ("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),
@@ -65,7 +65,9 @@ def think(parameters: ThoughtParameters, chance: Chance, room: int) -> Thought:
     """
     if parameters.form == "none":
         return Thought("")
-    opening, closing = _MARKS[parameters.form]
+    opening, closing = _MARKS.get(parameters.form) or (f"{parameters.opening}\n", f"\n{parameters.closing}\n\n")
+    if parameters.form == "unopened":
+        opening = ""
     endless, silent = chance.happens(parameters.endless), chance.happens(parameters.silent)
     sentences: list[str] = []
     words = 0

@@ -107,6 +107,7 @@ async def mine(context: ShardContext[MineRecipe]) -> Outcome:
                     seed=seed_of(recipe.seed, key, row),
                     stop=prefix.stop,
                     stop_token_ids=prefix.stop_token_ids,
+                    preserved_tokens=prefix.preserved_tokens,
                 )
                 # A server may know the stops and still show them, or know only its own end of sequence.
                 cut = prefix.cut(reply.answer)

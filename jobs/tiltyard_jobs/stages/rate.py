@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from tiltyard_jobs.contracts.layout import Seal
 from tiltyard_jobs.contracts.recipes import Lineup, RateRecipe
+from tiltyard_jobs.errors import PermanentError
 from tiltyard_jobs.results.ballots import Roster, read_ballots, sources_of
 from tiltyard_jobs.results.doubts import doubts
 from tiltyard_jobs.results.rated import rate_ballots, require_instructions, require_opinions
@@ -29,6 +30,7 @@ def _rate(context: ShardContext[RateRecipe]) -> Outcome:
     recipe, shard = context.recipe, context.shard
     lineup, roster = recipe.lineup, Roster.of(recipe.lineup)
     require_instructions(curation_counts(context.artifacts, lineup))
+    require_grades(context.artifacts, lineup)
     pace = Pace(context.stop, context.progress, len(sources_of(lineup)) + 1)
     ballots = read_ballots(context.artifacts, lineup, pace)
     rated = rate_ballots(ballots, roster, recipe)
@@ -64,6 +66,30 @@ def replies_of(artifacts: Artifacts, lineup: Lineup) -> Iterator[tuple[str, list
             yield f"{ref.stage}/{player}", artifacts.require(ref)
     for match in lineup.matches:
         yield f"{match.verdicts.stage}/{match.judge}", artifacts.require(match.verdicts)
+
+
+def require_grades(artifacts: Artifacts, lineup: Lineup) -> None:
+    """Make sure that no attacker is left out since its grader is of no use.
+
+    A shard of a single record passes with its void: a grader that gave nothing but these is found here.
+
+    Raises:
+        PermanentError: several instructions, all there are of some attackers, have no grade.
+    """
+    ungraded = Counter[str]()
+    for attacker, ref in lineup.instructions.items():
+        counts = Counter[str]()
+        for seal in artifacts.require(ref):
+            counts.update(seal.counts)
+        if not any(name.startswith("score.") and count for name, count in counts.items()):
+            ungraded[attacker] = counts["dropped.Ungraded"]
+    if ungraded.total() > 1:
+        whose = ", ".join(sorted(+ungraded))
+        raise PermanentError(
+            f"spec.curation.difficulty: no grade is usable of {ungraded.total()} instructions, all there are of"
+            f" {whose}: put another competitor first in spec.competitors, since the first ones grade, raise"
+            " spec.curation.difficulty.maxTokens, or switch grading off with spec.curation.difficulty.keep: []"
+        )
 
 
 def curation_counts(artifacts: Artifacts, lineup: Lineup) -> Counter[str]:

@@ -17,7 +17,7 @@ from tiltyard.api.places import problems_on_cluster, problems_on_machine, unsupp
 from tiltyard.api.pods import KeyReference, ObjectReference, PodPatch, Resources, secret_variable
 from tiltyard.api.problems import ManifestError, Problem
 from tiltyard.api.rating import Rating
-from tiltyard.api.request import CaBundle, Header, ParticipantRequest
+from tiltyard.api.request import CaBundle, EndpointRequest, Header, ParticipantRequest
 from tiltyard.api.scalars import INFERENCE_SERVICE_SCHEME, local_path, parse_quantity
 from tiltyard.api.serving import ModelServing, Serving
 from tiltyard.api.spec import TournamentSpec
@@ -52,6 +52,7 @@ __all__ = [
     "Diversity",
     "Embedder",
     "Endpoint",
+    "EndpointRequest",
     "Evaluation",
     "GivenInstructions",
     "Header",

@@ -9,7 +9,8 @@ from typing import Annotated
 from pydantic import Field
 
 from tiltyard.api.base import ApiModel
-from tiltyard.api.participant import Endpoint
+from tiltyard.api.participant import ONE_AUTHORIZATION, Endpoint
+from tiltyard.api.request import EndpointRequest, authorizations
 from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import CriteriaText, Line, PositiveShare, TokenLimit
 from tiltyard.api.shapes import Distinct, Whole
@@ -76,10 +77,35 @@ EMBEDDER_ENDPOINT: Rule[Embedder] = Rule(
 )
 
 
+def _request_of_endpoint(embedder: Embedder) -> Iterator[Violation]:
+    if embedder.request is not None and embedder.endpoint is None:
+        yield Violation(("request",), "one without an endpoint")
+
+
+def _key_and_authorization(embedder: Embedder) -> Iterator[Violation]:
+    endpoint, request = embedder.endpoint, embedder.request
+    if endpoint is not None and endpoint.api_key_secret_ref is not None and request is not None:
+        yield from authorizations(request)
+
+
+EMBEDDER_REQUEST: Rule[Embedder] = Rule(
+    sentence="must not be set without an endpoint: remove it",
+    check=_request_of_endpoint,
+    cel="has(self.endpoint) || !has(self.request)",
+    field_path=".request",
+)
+EMBEDDER_AUTHORIZATION: Rule[Embedder] = Rule(
+    sentence=ONE_AUTHORIZATION.sentence,
+    check=_key_and_authorization,
+    cel=ONE_AUTHORIZATION.cel,
+    field_path=".request.headers",
+)
+
+
 class Embedder(ApiModel):
     """What turns instructions into vectors."""
 
-    RULES = (EMBEDDER_MODEL, EMBEDDER_ENDPOINT)
+    RULES = (EMBEDDER_MODEL, EMBEDDER_ENDPOINT, EMBEDDER_REQUEST, EMBEDDER_AUTHORIZATION)
 
     method: EmbedderMethod = "HashedNgrams"
     """The source of the vectors. HashedNgrams: hashes of words, without a model. SentenceTransformers: `model`,
@@ -88,6 +114,8 @@ class Embedder(ApiModel):
     """The model's name or folder, for SentenceTransformers."""
     endpoint: Endpoint | None = None
     """The server, for Endpoint."""
+    request: EndpointRequest | None = None
+    """What the requests to the endpoint need beside a key."""
 
 
 class Diversity(ApiModel):

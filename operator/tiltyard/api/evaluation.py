@@ -14,6 +14,7 @@ from tiltyard.api.scalars import Sha256, TextsUri, TokenLimit
 from tiltyard.api.serving import ModelServing
 from tiltyard.api.shapes import Distinct, Text, Whole
 from tiltyard.api.texts import DIGEST_OF_ADDRESS, TEXTS_IN_CLUSTER
+from tiltyard.api.thoughts import ThoughtMarks
 from tiltyard_jobs.contracts.benchmarks import BENCHMARKS, BenchmarkName
 
 _WITH_LIBRARIES = [name for name, facts in BENCHMARKS.items() if facts.libraries]
@@ -216,6 +217,8 @@ class Evaluation(ApiModel):
     """How the base model and the trained model are served."""
     request: ExtraRequest | None = None
     """What is added to the requests to the base model and the trained model."""
+    thought_marks: ThoughtMarks | None = None
+    """The marks around the thoughts of the base model and the trained model, where they are none of the usual ones."""
     competitors: bool = False
     """Whether the competitors are evaluated too. Default: false."""
     allow_code_execution: bool = False

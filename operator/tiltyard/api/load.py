@@ -15,25 +15,27 @@ from tiltyard.api.fields import BrokenRule, Path, broken_rules, field_at, meant_
 from tiltyard.api.problems import ManifestError, Problem, given_text
 from tiltyard.api.sentences import to_problem
 from tiltyard.api.tournament import API_VERSION, KIND, Tournament
-from tiltyard.api.yamlfile import parse_yaml, read_text
+from tiltyard.api.yamlfile import decode, parse_yaml, read_text
 
 _MAX_PROBLEMS = 100
 _GONE = object()
 
 
-def load_tournament(manifest: FilePath | str, *, strict: bool = True) -> Tournament:
+def load_tournament(manifest: FilePath | str | bytes, *, strict: bool = True, source: str = "") -> Tournament:
     """Load a manifest.
 
     Args:
-        manifest: a `Path` is read; a `str` is the YAML (or JSON) itself.
+        manifest: a `Path` is read; a `str`, or `bytes` in UTF-8, is the YAML (or JSON) itself.
         strict: refuse fields that the API does not know. False: leave them out, as a cluster does.
+        source: what messages call a text; a file has its name.
 
     Raises:
         ManifestError: all that is wrong with it, at once.
     """
     if isinstance(manifest, FilePath):
         return _tournament(parse_yaml(read_text(manifest), str(manifest)), str(manifest), strict)
-    return _tournament(parse_yaml(manifest), "", strict)
+    text = decode(manifest, source) if isinstance(manifest, bytes) else manifest
+    return _tournament(parse_yaml(text, source), source, strict)
 
 
 def tournament_from_object(document: Mapping[str, Any]) -> Tournament:

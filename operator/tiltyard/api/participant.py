@@ -10,11 +10,12 @@ from pydantic import Field
 from tiltyard.api.base import ApiModel
 from tiltyard.api.identity import identity_options
 from tiltyard.api.pods import KeyReference
-from tiltyard.api.request import ParticipantRequest
+from tiltyard.api.request import ParticipantRequest, authorizations
 from tiltyard.api.rules import Rule, Violation, no_file_uri
 from tiltyard.api.scalars import EndpointUrl, Line, ModelUri, ParticipantName, Prefix, Stop, WeightsUri, Word
 from tiltyard.api.serving import ModelServing
 from tiltyard.api.shapes import Distinct
+from tiltyard.api.thoughts import ThoughtMarks
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipes import BASE_MODEL, TRAINED_MODEL
 
@@ -111,9 +112,7 @@ def _key_and_authorization(participant: Participant) -> Iterator[Violation]:
     endpoint, request = participant.endpoint, participant.request
     if endpoint is None or endpoint.api_key_secret_ref is None or request is None:
         return
-    for place, header in enumerate(request.headers):
-        if header.name.lower() == "authorization":
-            yield Violation(("request", "headers", place), f"{header.name} and apiKeySecretRef")
+    yield from authorizations(request)
 
 
 HEADERS_OF_ENDPOINT: Rule[Participant] = Rule(
@@ -156,6 +155,9 @@ class Participant(ApiModel):
     chat_template_stops: Annotated[tuple[Stop, ...], Field(min_length=1, max_length=4), Distinct()] | None = None
     """The texts at which a mined instruction ends, such as <|im_end|>. Absent: what the served model's own chat
     template puts after the user's words, and the tokens that open the next turn."""
+    thought_marks: ThoughtMarks | None = None
+    """The marks around the model's thoughts, where they are none of the usual ones and its server leaves them in the
+    text. They are part of the model's identity."""
 
     @property
     def serving_or_default(self) -> ModelServing:
@@ -166,12 +168,20 @@ class Participant(ApiModel):
         """What its replies depend on: never its name, its licence, its resources or the number of replicas.
 
         For a model the uri, the revision and the arguments of `serving.args` that can change replies (see
-        `tiltyard.api.identity`); for an endpoint `URL#model`; for both what is added to requests.
+        `tiltyard.api.identity`); for an endpoint `URL#model`; for both what is added to requests, and
+        the marks of its thoughts.
         """
         extra = self.request.identity if self.request is not None else ""
+        marks = self.thought_marks.identity if self.thought_marks is not None else ()
         if self.endpoint is not None:
-            return ModelIdentity(uri=self.endpoint.identity_uri, extra_body=extra)
+            return ModelIdentity(uri=self.endpoint.identity_uri, extra_body=extra, thought_marks=marks)
         if self.model is None:
             raise ValueError(f"{self.name} has neither model nor endpoint")  # no valid manifest holds one
         options = identity_options(self.serving.args) if self.serving is not None else ()
-        return ModelIdentity(uri=self.model.uri, revision=self.model.revision, options=options, extra_body=extra)
+        return ModelIdentity(
+            uri=self.model.uri,
+            revision=self.model.revision,
+            options=options,
+            extra_body=extra,
+            thought_marks=marks,
+        )

@@ -158,7 +158,7 @@ class CaBundle(ApiModel):
     """The file, on one machine: file:///PATH, or file://./PATH from the manifest's folder."""
 
 
-def _same_header(request: ParticipantRequest) -> Iterator[Violation]:
+def _same_header(request: EndpointRequest) -> Iterator[Violation]:
     seen = set[str]()
     for place, header in enumerate(request.headers):
         if header.name.lower() in seen:
@@ -166,18 +166,31 @@ def _same_header(request: ParticipantRequest) -> Iterator[Violation]:
         seen.add(header.name.lower())
 
 
-EACH_HEADER_ONCE: Rule[ParticipantRequest] = Rule(
+EACH_HEADER_ONCE: Rule[EndpointRequest] = Rule(
     sentence="must be there once: capitals make no other header",
     check=_same_header,  # the CRD has the list's keys, which tell capitals apart
 )
 
 
-class ParticipantRequest(ExtraRequest):
-    """What is added to the requests to a participant."""
+class EndpointRequest(ApiModel):
+    """What the requests to an endpoint need beside a key."""
 
-    RULES: ClassVar[tuple[Rule[Any], ...]] = (*ExtraRequest.RULES, EACH_HEADER_ONCE)
+    RULES: ClassVar[tuple[Rule[Any], ...]] = (EACH_HEADER_ONCE,)
 
     headers: Annotated[tuple[Header, ...], Field(max_length=16, json_schema_extra=MAP_BY_NAME)] = ()
     """Headers that are sent with each request to the endpoint. They are no part of the model's identity."""
     ca_bundle: CaBundle | None = None
     """The CA certificates (PEM) by which the endpoint's certificate is checked, instead of the system's."""
+
+
+def authorizations(request: EndpointRequest) -> Iterator[Violation]:
+    """A header that an API key sets."""
+    for place, header in enumerate(request.headers):
+        if header.name.lower() == "authorization":
+            yield Violation(("request", "headers", place), f"{header.name} and apiKeySecretRef")
+
+
+class ParticipantRequest(EndpointRequest, ExtraRequest):
+    """What is added to the requests to a participant."""
+
+    RULES: ClassVar[tuple[Rule[Any], ...]] = (*ExtraRequest.RULES, *EndpointRequest.RULES)

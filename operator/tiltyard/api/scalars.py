@@ -95,6 +95,9 @@ RubricLine = Annotated[
     ),
 ]
 Stop = Annotated[str, Text("a text of at most 256 characters", None, 256)]
+ThoughtMark = Annotated[
+    str, Text("a text of at most 64 characters on one line, without blanks around it", r"\S([^\n\r]*\S)?", 64)
+]
 HeaderName = Annotated[str, Text("the name of an HTTP header", r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", 128)]
 HeaderText = Annotated[
     str, Text("one line of at most 4096 visible ASCII characters and blanks", r"[!-~]([ -~]*[!-~])?", 4096)

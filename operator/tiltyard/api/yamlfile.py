@@ -52,12 +52,21 @@ def read_text(path: Path) -> str:
             data = stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise _error(str(path), f"cannot be read: {error.strerror or error}") from error
+    return decode(data, str(path))
+
+
+def decode(data: bytes, source: str) -> str:
+    """The text in a manifest's bytes.
+
+    Raises:
+        ManifestError: they are too large, or are not UTF-8.
+    """
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         if len(data) > MAX_BYTES:
-            raise _too_large(str(path)) from error
-        raise _error(str(path), f"is not UTF-8 text (byte {error.start}), so it is not a YAML manifest") from error
+            raise _too_large(source) from error
+        raise _error(source, f"is not UTF-8 text (byte {error.start}), so it is not a YAML manifest") from error
 
 
 def parse_yaml(text: str, source: str = "") -> Any:

@@ -6,18 +6,35 @@ import argparse
 import asyncio
 import json
 import os
+import shlex
 import signal
 import sys
 import tempfile
+import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tiltyard.api import Tournament, TournamentStatus, problems_on_machine
+from tiltyard.api import ManifestError, Outputs, Problem, Tournament, TournamentStatus, problems_on_machine
 from tiltyard.cli import show
+from tiltyard.cli.documents import (
+    CheckedFile,
+    Comparison,
+    ManifestProblem,
+    Prompt,
+    Prompts,
+    Report,
+    Status,
+    Validation,
+    leaderboard_row,
+    plan_document,
+    status_document,
+)
 from tiltyard.cli.errors import UserError
-from tiltyard.cli.manifest import load_manifest, refuse
-from tiltyard.local.ledger import run_folder
+from tiltyard.cli.manifest import called, load_manifest, refuse
+from tiltyard.cli.printing import Printer
+from tiltyard.local.ledger import place_of, run_folder
 from tiltyard.local.look import look
 from tiltyard.local.machine import Machine, Settings
 from tiltyard.local.occupancy import StateError, is_occupied, occupied
@@ -41,38 +58,72 @@ from tiltyard_jobs.contracts.tasks import (
     StoreRef,
 )
 
-FAILED, WRONG_INPUT = 1, 2
+FAILED, WRONG_INPUT, STOPPED = 1, 2, 3
+WATCH_SECONDS = 1.0  # between two looks at a status
 
 
 def validate(options: argparse.Namespace) -> int:
-    """Check a manifest without looking at the world."""
-    tournament = load_manifest(options.manifest)
-    graph = build_graph(tournament)
-    print(f"{options.manifest}: {tournament.metadata.name} is valid ({len(graph.bundles)} bundles, run {graph.run})")
-    return 0
+    """Check manifests without looking at the world."""
+    printer = Printer.of(options)
+    files = [_checked(file, printer) for file in options.manifests]
+
+    def as_lines() -> None:
+        for each in files:
+            if each.valid and not printer.quiet:
+                print(f"{each.file}: {each.tournament} is valid ({each.bundles} bundles, run {each.run})")
+
+    printer.result(Validation(files=tuple(files)), as_lines)
+    for each in files:
+        for problem in each.problems:
+            print(f"{each.file}: {Problem(problem.path, problem.message)}", file=sys.stderr)
+    return 0 if all(each.valid for each in files) else WRONG_INPUT
+
+
+def _checked(file: Path, printer: Printer) -> CheckedFile:
+    try:
+        tournament = load_manifest(file)
+        graph = build_graph(tournament)
+    except ManifestError as error:
+        found = tuple(ManifestProblem(path=problem.path, message=problem.message) for problem in error.problems)
+        return CheckedFile(file=called(file), valid=False, problems=found)
+    for phase, number in Counter(bundle.phase for bundle in graph.bundles).items():
+        printer.detail(f"{called(file)}: {phase}: {number} bundles")
+    return CheckedFile(
+        file=called(file),
+        valid=True,
+        tournament=tournament.metadata.name,
+        run=graph.run,
+        bundles=len(graph.bundles),
+    )
 
 
 def plan(options: argparse.Namespace) -> int:
     """Say what a run would do, or ask."""
     if options.prompts:
         return _show_prompts(options)
-    tournament, graph, settings = _prepare(options)
+    printer = Printer.of(options)
+    tournament, graph, settings = _prepare(options, printer)
     # What engines need is the run's to say: a plan takes none of them.
     task = preflight_task(tournament, graph, settings.store, check_store=False).model_copy(update={"lm_eval": ()})
     summary = _look(task, settings)
     for warning in summary.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        printer.note(f"warning: {warning}")
     done = parts_done(graph.artifacts, summary.done)
     costs = estimate(graph, done)
     try:
         loads = expected_loads(graph, done, policy_of(tournament).room)
     except ValueError as error:
         raise UserError(f"spec.serving: {error}; raise maxActive or budget") from None
-    if options.output == "json":
-        print(json.dumps(show.plan_document(graph, done, costs, loads, expected_training(graph, done)), indent=2))
-    else:
-        show.print_plan(graph, done, costs, loads, expected_training(graph, done))
+    training = expected_training(graph, done)
+
+    def as_table() -> None:
+        show.print_plan(graph, done, costs, loads, training)
         show.print_instructions(summary.instructions)
+
+    document = plan_document(
+        graph, done, costs, loads, training, instructions=summary.instructions, warnings=summary.warnings
+    )
+    printer.result(document, as_table)
     return 0
 
 
@@ -87,19 +138,18 @@ def _show_prompts(options: argparse.Namespace) -> int:
             settings,
         )
         prompts = [ShownPrompt.model_validate(prompt) for prompt in json.loads(file.read_bytes())]
-    if options.output == "json":
-        print(json.dumps([prompt.model_dump(by_alias=True) for prompt in prompts], indent=2, ensure_ascii=False))
-    else:
-        show.print_prompts(prompts)
+    shown = tuple(Prompt.model_validate_json(prompt.model_dump_json()) for prompt in prompts)
+    Printer.of(options).result(Prompts(tournament=graph.tournament, prompts=shown), lambda: show.print_prompts(prompts))
     return 0
 
 
 def run(options: argparse.Namespace) -> int:
     """Run a tournament to its end, or until SIGINT, SIGTERM or SIGHUP; a second one finds stopping under way."""
-    tournament, graph, settings = _prepare(options)
+    printer = Printer.of(options)
+    tournament, graph, settings = _prepare(options, printer)
     try:
-        with occupied(settings.state, graph.run, lambda sentence: print(sentence, file=sys.stderr)) as occupancy:
-            with show.progress(options.progress) as display:
+        with occupied(settings.state, graph.run, printer.note) as occupancy:
+            with show.progress("none" if printer.quiet else options.progress) as display:
                 machine = Machine(tournament, graph, settings, display, occupancy)
                 last = asyncio.run(_until_told_to_stop(machine))
             status = _read_status(settings.state, graph.run)
@@ -107,40 +157,75 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(str(error)) from None
     if last is None:
         raise KeyboardInterrupt
-    if last.state is TournamentState.FAILED:
+    failed = last.state is TournamentState.FAILED
+
+    def as_table() -> None:
+        if last.state is TournamentState.SUSPENDED:
+            print(last.message)
+        if status is not None and not failed:
+            show.print_result(status)
+
+    if failed:
         print(last.message, file=sys.stderr)
-        if status is not None:
+        if status is not None and printer.for_people:
             show.print_notes(status.notes)
-        return WRONG_INPUT if machine.wrong_input else FAILED
-    if last.state is TournamentState.SUSPENDED:
-        print(last.message)
     if status is not None:
-        show.print_result(status)
+        printer.result(status_document(status, graph.tournament, at_work=False), as_table)
+    if failed:
+        return WRONG_INPUT if machine.wrong_input else FAILED
+    if printer.for_people and last.state is not TournamentState.SUSPENDED and str(options.manifest) != "-":
+        printer.note(f"\nNext:\n    {_report_line(options)}   # copies all results to a folder")
     return 0
+
+
+def _report_line(options: argparse.Namespace) -> str:
+    """The command that copies the results of a run, with the options that the run was given."""
+    words = ["tiltyard", "report", str(options.manifest)]
+    for name in ("out", "state"):
+        if (value := getattr(options, name)) is not None:
+            words += [f"--{name}", str(value)]
+    return shlex.join([*words, "--to", "results"])
 
 
 def status(options: argparse.Namespace) -> int:
-    """Say how far a run is."""
+    """Say how far a run is, now or until it ends."""
+    printer = Printer.of(options)
+    look = _status_reader(options)
+    document = look()
+    if options.watch:
+        with show.progress("none" if printer.quiet else "auto") as display:
+            while document.activity == "Running":
+                display(document)
+                time.sleep(WATCH_SECONDS)
+                document = look()
+    printer.result(document, lambda: show.print_status(document))
+    if document.activity == "Interrupted":
+        return STOPPED
+    return FAILED if any(each.type == "Failed" and each.status == "True" for each in document.conditions) else 0
+
+
+def _status_reader(options: argparse.Namespace) -> Callable[[], Status]:
+    """What reads a run's status, here or on a cluster."""
     if options.namespace is not None:
-        seen, at_work = _cluster_status(options.namespace, str(options.manifest)), True
-    else:
-        tournament = load_manifest(options.manifest)
-        state = _state_folder(options, tournament)
-        run = build_graph(tournament).run
+        name, namespace = str(options.manifest), options.namespace
+        return lambda: status_document(_cluster_status(namespace, name), name, at_work=True)
+    tournament = load_manifest(options.manifest)
+    name, state, run = tournament.metadata.name, _state_folder(options, tournament), build_graph(tournament).run
+
+    def look() -> Status:
+        at_work = is_occupied(state, run)  # before the status: what ends in between has written its last one
         here = _read_status(state, run)
         if here is None:
-            raise UserError(_no_run(state, tournament.metadata.name, run))
-        seen, at_work = here, is_occupied(state, run)
-    if options.output == "json":
-        print(seen.model_dump_json(by_alias=True, indent=2, exclude_none=True))
-    else:
-        show.print_status(seen, at_work=at_work)
-    return 0
+            raise UserError(_no_run(state, name, run))
+        return status_document(here, name, at_work=at_work)
+
+    return look
 
 
 def report(options: argparse.Namespace) -> int:
     """Say where the results are, and copy them if asked."""
-    tournament, graph, settings = _prepare(options)
+    printer = Printer.of(options)
+    tournament, graph, settings = _prepare(options, printer)
     summary = _look(preflight_task(tournament, graph, settings.store, only_look=True), settings)
     if not summary.outputs:
         place = readable(settings.store.uri)
@@ -153,37 +238,46 @@ def report(options: argparse.Namespace) -> int:
             _look(
                 FetchTask(tournament=graph.tournament, store=settings.store, model=recipe.ref, folder=model), settings
             )
-        print(f"copied to {options.to}")
-    show.print_instructions(summary.instructions)
-    show.print_leaderboard(summary.leaderboard)
-    show.print_outputs(summary.outputs)
-    show.print_notes(summary.notes)
+
+    def as_table() -> None:
+        if options.to is not None:
+            print(f"copied to {options.to}")
+        show.print_instructions(summary.instructions)
+        show.print_leaderboard(summary.leaderboard)
+        show.print_outputs(summary.outputs)
+        show.print_notes(summary.notes)
+
+    document = Report(
+        tournament=graph.tournament,
+        run=graph.run,
+        instructions=summary.instructions or None,
+        leaderboard=tuple(map(leaderboard_row, summary.leaderboard)),
+        outputs=Outputs(**{name: summary.outputs[name] for name in Outputs.model_fields if name in summary.outputs}),
+        notes=summary.notes,
+        copied_to=None if options.to is None else str(options.to),
+    )
+    printer.result(document, as_table)
     return 0
 
 
 def compare(options: argparse.Namespace) -> int:
     """Say how far the ratings of two runs agree."""
-    _, graph, settings = _prepare(options)
+    printer = Printer.of(options)
+    _, graph, settings = _prepare(options, printer)
     other = build_graph(load_manifest(options.other))
     task = CompareTask(tournament=graph.tournament, store=settings.store, first=_ratings(graph), second=_ratings(other))
     agreement = _look(task, settings).agreement
     assert agreement is not None
-    print(f"runs                 {graph.run} and {other.run}")
-    show.print_agreement(agreement)
+
+    def as_table() -> None:
+        print(f"runs                 {graph.run} and {other.run}")
+        show.print_agreement(agreement)
+
+    printer.result(Comparison(first=graph.run, second=other.run, **agreement.model_dump(by_alias=False)), as_table)
     return 0
 
 
-COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
-    "validate": validate,
-    "plan": plan,
-    "run": run,
-    "status": status,
-    "report": report,
-    "compare": compare,
-}
-
-
-def _prepare(options: argparse.Namespace) -> tuple[Tournament, Graph, Settings]:
+def _prepare(options: argparse.Namespace, printer: Printer) -> tuple[Tournament, Graph, Settings]:
     """A manifest that can run on this machine, its graph, and where it runs."""
     tournament = load_manifest(options.manifest)
     refuse(options.manifest, problems_on_machine(tournament, folder_given=options.out is not None))
@@ -193,7 +287,12 @@ def _prepare(options: argparse.Namespace) -> tuple[Tournament, Graph, Settings]:
             given[name] = getattr(options, name)
     given["programs_pythons"] = _programs_pythons(options, tournament)
     settings = Settings(store=_store(options, tournament), state=_state_folder(options, tournament), **given)
-    return tournament, build_graph(tournament), settings
+    graph = build_graph(tournament)
+    printer.detail(f"run {graph.run} of {graph.tournament}: {len(graph.bundles)} bundles")
+    printer.detail(f"results: {readable(place_of(settings.store))}")
+    printer.detail(f"logs and unfinished work: {settings.state}")
+    printer.detail(f"worker: {settings.python}; vLLM: {settings.vllm_python}; TRL: {settings.train_python}")
+    return tournament, graph, settings
 
 
 def _programs_pythons(options: argparse.Namespace, tournament: Tournament) -> Mapping[str, str]:

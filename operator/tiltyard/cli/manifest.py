@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -22,12 +23,14 @@ from tiltyard.api import (
     load_tournament,
     unsupported,
 )
-from tiltyard.api.request import ParticipantRequest
+from tiltyard.api.request import EndpointRequest
+from tiltyard.api.yamlfile import MAX_BYTES
 from tiltyard.cli.modelfolders import digest_of_model
 from tiltyard.cli.textfiles import NoFilesError, files_of, look_at
 
 T = TypeVar("T", bound=Texts)
 WeightsT = TypeVar("WeightsT", bound=Weights)
+RequestT = TypeVar("RequestT", bound=EndpointRequest)
 FileT = TypeVar("FileT", BenchmarkFile, TaskFile)
 
 
@@ -37,7 +40,7 @@ def load_manifest(file: Path) -> Tournament:
     Raises:
         ManifestError: all that is wrong with it, or what it asks for that this release lacks.
     """
-    tournament = load_tournament(file)
+    tournament = read_manifest(file)
     refuse(file, unsupported(tournament))
     try:
         return with_files_of(tournament, file.absolute().parent)
@@ -45,10 +48,26 @@ def load_manifest(file: Path) -> Tournament:
         raise ManifestError(str(file), [Problem("spec.instructions.from.uri", str(error))]) from None
 
 
+def read_manifest(file: Path) -> Tournament:
+    """The tournament in a manifest, as it is written; `-` is standard input, whose folder is the working directory.
+
+    Raises:
+        ManifestError: all that is wrong with it.
+    """
+    if str(file) != "-":
+        return load_tournament(file)
+    return load_tournament(sys.stdin.buffer.read(MAX_BYTES + 1), source=called(file))
+
+
+def called(file: Path) -> str:
+    """What messages call a manifest."""
+    return "standard input" if str(file) == "-" else str(file)
+
+
 def refuse(file: Path, problems: list[Problem]) -> None:
     """Raise ManifestError where there are problems."""
     if problems:
-        raise ManifestError(str(file), problems)
+        raise ManifestError(called(file), problems)
 
 
 def absolute_uri(folder: Path, uri: str) -> str:
@@ -59,10 +78,10 @@ def absolute_uri(folder: Path, uri: str) -> str:
     return (folder / path).resolve().as_uri()
 
 
-def with_ca_file(request: ParticipantRequest, folder: Path) -> ParticipantRequest:
+def with_ca_file(request: RequestT | None, folder: Path) -> RequestT | None:
     """With the CA bundle's file, if it is one, as an absolute URI."""
-    bundle = request.ca_bundle
-    if bundle is None or bundle.file is None:
+    bundle = request.ca_bundle if request is not None else None
+    if request is None or bundle is None or bundle.file is None:
         return request
     return request.model_copy(
         update={"ca_bundle": bundle.model_copy(update={"file": absolute_uri(folder, bundle.file)})}
@@ -120,7 +139,7 @@ def with_files_of(tournament: Tournament, folder: Path) -> Tournament:
         model, request = participant.model, participant.request
         if model is not None:
             participant = participant.model_copy(update={"model": weights(model)})
-        return participant.model_copy(update={"request": with_ca_file(request, folder) if request else None})
+        return participant.model_copy(update={"request": with_ca_file(request, folder)})
 
     def texts(source: T) -> T:
         uri = absolute(source.uri)
@@ -134,6 +153,9 @@ def with_files_of(tournament: Tournament, folder: Path) -> Tournament:
         found = given_with_files(given, folder, len(tournament.spec.competitors))
         instructions = instructions.model_copy(update={"given": found})
     held_out = tuple(map(texts, curation.held_out))
+    embedder = curation.diversity.embedder
+    embedder = embedder.model_copy(update={"request": with_ca_file(embedder.request, folder)})
+    diversity = curation.diversity.model_copy(update={"embedder": embedder})
 
     def benchmark(file: FileT) -> FileT:
         uri = absolute(file.uri)
@@ -156,7 +178,7 @@ def with_files_of(tournament: Tournament, folder: Path) -> Tournament:
                     "competitors": tuple(map(player, spec.competitors)),
                     "judges": tuple(map(player, spec.judges)),
                     "instructions": instructions,
-                    "curation": curation.model_copy(update={"held_out": held_out}),
+                    "curation": curation.model_copy(update={"held_out": held_out, "diversity": diversity}),
                     "training": training,
                     "evaluation": evaluation,
                 }

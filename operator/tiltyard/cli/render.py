@@ -11,8 +11,9 @@ from typing import Any
 
 import yaml
 
-from tiltyard.api import Tournament, load_tournament
+from tiltyard.api import Tournament
 from tiltyard.cli.errors import UserError
+from tiltyard.cli.manifest import called, read_manifest
 from tiltyard.cli.values import settings_of
 from tiltyard.render.children import Child, in_order, prepare
 
@@ -23,9 +24,9 @@ NAMESPACE = "default"
 
 def render(options: argparse.Namespace) -> int:
     """Print the objects, checked first if asked."""
-    tournament = _placed(load_tournament(options.manifest), options.namespace)
+    tournament = _placed(read_manifest(options.manifest), options.namespace)
     settings = settings_of(options.values)
-    source = str(options.manifest)
+    source = called(options.manifest)
     children = list(in_order(prepare(tournament, settings, source), settings))
     if options.check:
         _check(children, source)

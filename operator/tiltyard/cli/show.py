@@ -5,22 +5,34 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from tiltyard.api import TournamentStatus
+from tiltyard.cli.documents import Status
+from tiltyard.cli.names import shortened
 from tiltyard.plan.estimate import Cost
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard_jobs.contracts.layout import readable
 from tiltyard_jobs.contracts.summary import Agreement, Standing
 from tiltyard_jobs.contracts.tasks import ShownPrompt
 
-ENDS = ("Complete", "Failed", "Suspended")
-
 Display = Callable[[TournamentStatus], None]
+_WIDE = 1 << 14  # in a file or a pipe nothing is cut
+_BESIDE_NAMES = 44  # columns of the leaderboard beside the names, at most
+_NAME_IN_BAR = 20
+PREFLIGHT = "Preflight"
+
+
+def _console() -> Console:
+    return Console() if sys.stdout is not None and sys.stdout.isatty() else Console(width=_WIDE)
+
+
+def _names(names: Sequence[str]) -> list[str]:
+    """Names as a table has room for them."""
+    return shortened(names, max(8, _console().width - _BESIDE_NAMES))
 
 
 @contextmanager
@@ -64,7 +76,11 @@ class _Bars:
         self._tasks: dict[str, TaskID] = {}
 
     def __call__(self, status: TournamentStatus) -> None:
-        up = ", ".join(model.name for model in status.models if model.state in ("Starting", "Ready"))
+        names = shortened([model.name for model in status.models], _NAME_IN_BAR)
+        up = ", ".join(
+            name for name, model in zip(names, status.models, strict=True) if model.state in ("Starting", "Ready")
+        )
+        self._show_phase(status)
         for stage in status.stages:
             if stage.name not in self._tasks:
                 self._tasks[stage.name] = self._bars.add_task(
@@ -79,18 +95,22 @@ class _Bars:
             if stage.state == "Complete":
                 self._bars.stop_task(task)
 
+    def _show_phase(self, status: TournamentStatus) -> None:
+        """A phase that is no stage, such as preflight, has a bar of no length while it lasts."""
+        phase = status.phase or ""
+        if phase == PREFLIGHT and phase not in self._tasks:
+            self._tasks[phase] = self._bars.add_task(phase, total=None, note="")
+        elif phase != PREFLIGHT and (task := self._tasks.pop(PREFLIGHT, None)) is not None:
+            self._bars.remove_task(task)
 
-def print_status(status: TournamentStatus, *, at_work: bool) -> None:
-    """A run's status.
 
-    Args:
-        status: as it was written last.
-        at_work: whether a process is at work on it now.
-    """
-    console = Console()
+def print_status(status: Status) -> None:
+    """A run's status."""
+    console = _console()
     console.print(f"{status.phase} {status.progress}  run {status.run}", highlight=False)
-    ended = any(condition.type in ENDS and condition.status == "True" for condition in status.conditions)
-    if not at_work and not ended:
+    if status.eta is not None and status.activity == "Running":
+        console.print(f"complete at about {status.eta.astimezone():%Y-%m-%d %H:%M}", highlight=False)
+    if status.activity == "Interrupted":
         console.print("interrupted: `tiltyard run` continues from here", style="yellow", highlight=False)
     table = Table("STAGE", "STATE", "DONE", "REUSED", "ACTIVE", "VOID", box=None)
     for stage in status.stages:
@@ -100,8 +120,9 @@ def print_status(status: TournamentStatus, *, at_work: bool) -> None:
     console.print(table)
     if status.models:
         models = Table("MODEL", "STATE", "LOADS", box=None)
-        for model in status.models:
-            models.add_row(model.name, model.state, str(model.loads))
+        names = _names([model.name for model in status.models])
+        for name, model in zip(names, status.models, strict=True):
+            models.add_row(name, model.state, str(model.loads))
         console.print(models)
     for condition in status.conditions:
         if condition.type == "Failed" and condition.status == "True":
@@ -140,15 +161,15 @@ def print_leaderboard(rows: Sequence[Standing]) -> None:
     if not rows:
         return
     table = Table("RANK", "NAME", "RATING", "95 %", "WIN RATE", box=None)
-    for row in rows:
+    for name, row in zip(_names([row.name for row in rows]), rows, strict=True):
         rank = 1 + sum(other.rating > row.rating for other in rows)  # equal ratings share one
         if row.low is None or row.high is None:
             interval = "" if row.low is row.high else f"≤ {row.high:.0f}" if row.low is None else f"≥ {row.low:.0f}"
         else:
             interval = f"{row.low:.0f} … {row.high:.0f}"
         win_rate = "" if row.win_rate is None else f"{row.win_rate:.2f}"
-        table.add_row(str(rank), row.name, f"{row.rating:.0f}", interval, win_rate)
-    Console().print(table)
+        table.add_row(str(rank), name, f"{row.rating:.0f}", interval, win_rate)
+    _console().print(table)
 
 
 def print_agreement(agreement: Agreement) -> None:
@@ -173,7 +194,7 @@ def print_outputs(outputs: Mapping[str, str]) -> None:
 def print_notes(notes: Sequence[str]) -> None:
     """What a reader of the results should know, a line each."""
     for note in notes:
-        Console().print(note, style="yellow", highlight=False, markup=False, soft_wrap=True)
+        _console().print(note, style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 def print_prompts(prompts: Sequence[ShownPrompt]) -> None:
@@ -190,43 +211,6 @@ def print_prompts(prompts: Sequence[ShownPrompt]) -> None:
         print()
 
 
-def plan_document(
-    graph: Graph,
-    done: Mapping[str, frozenset[int]],
-    costs: Mapping[str, Cost],
-    loads: Mapping[str, int],
-    training: float | None,
-) -> dict[str, Any]:
-    """A plan as JSON: `tiltyard plan --output json`."""
-    return {
-        "tournament": graph.tournament,
-        "run": graph.run,
-        "bundles": [
-            {
-                "name": bundle.name,
-                "stage": bundle.stage,
-                "model": bundle.model,
-                "shards": bundle.shards,
-                "exist": _exist(bundle, done),
-                "artifacts": [ref.key for ref in bundle.makes],
-                **_named(costs[bundle.name]),
-            }
-            for bundle in graph.bundles
-        ],
-        "total": _named(sum(costs.values(), Cost())),
-        "modelLoads": {"total": sum(loads.values()), **{"byModel": dict(loads)}},
-        "trainingGpuHours": None if training is None else round(training, 2),
-    }
-
-
-def _named(cost: Cost) -> dict[str, int]:
-    return {
-        "calls": cost.calls,
-        "promptTokens": cost.prompt_tokens,
-        "completionTokens": cost.completion_tokens,
-    }
-
-
 def _exist(bundle: Bundle, done: Mapping[str, frozenset[int]]) -> int:
     return sum(len(done.get(ref.key, ())) for ref in bundle.makes)
 
@@ -239,7 +223,7 @@ def print_plan(
     training: float | None,
 ) -> None:
     """A plan as a table, a row for each phase."""
-    console = Console()
+    console = _console()
     console.print(f"{graph.tournament}  run {graph.run}", highlight=False)
     table = Table(box=None)
     for title in ("PHASE", "BUNDLES", "SHARDS", "EXIST", "CALLS", "TOKENS READ", "TOKENS WRITTEN"):

@@ -53,5 +53,9 @@ def write_atomically(path: Path, document: str) -> None:
     """Replace a small file so that a reader sees the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_name(f".{path.name}.next")
-    staged.write_text(document, encoding="utf-8")
+    try:
+        staged.write_text(document, encoding="utf-8")
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk does not say which file it could not hold
+        raise
     staged.replace(path)

@@ -8,6 +8,7 @@ from typing import NamedTuple, Self
 from tiltyard.api import (
     CaBundle,
     Endpoint,
+    EndpointRequest,
     Header,
     KeyReference,
     ModelSource,
@@ -50,24 +51,24 @@ class UsedEndpoint(NamedTuple):
         name: the participant's; `EMBEDDER` for the embedder.
         field: the manifest's field.
         used_by: the participant; None: the embedder.
+        request: what requests to it need.
     """
 
     name: str
     field: str
     endpoint: Endpoint
     used_by: Participation | None
+    request: EndpointRequest | None
 
     @property
     def headers(self) -> tuple[Header, ...]:
         """What is sent with each request to it."""
-        request = self.used_by.participant.request if self.used_by is not None else None
-        return request.headers if request is not None else ()
+        return self.request.headers if self.request is not None else ()
 
     @property
     def ca_bundle(self) -> CaBundle | None:
         """By which its certificate is checked; None: by the system's."""
-        request = self.used_by.participant.request if self.used_by is not None else None
-        return request.ca_bundle if request is not None else None
+        return self.request.ca_bundle if self.request is not None else None
 
     @property
     def secrets(self) -> Iterator[tuple[str, KeyReference]]:
@@ -82,7 +83,7 @@ class UsedEndpoint(NamedTuple):
     @classmethod
     def of(cls, one: Participation, endpoint: Endpoint) -> Self:
         """The endpoint of a participant."""
-        return cls(one.participant.name, f"{one.field}.endpoint", endpoint, one)
+        return cls(one.participant.name, f"{one.field}.endpoint", endpoint, one, one.participant.request)
 
 
 EMBEDDER = "embedder"
@@ -113,9 +114,10 @@ def used_endpoints(tournament: Tournament) -> Iterator[UsedEndpoint]:
     for one in participations(tournament).values():
         if one.participant.endpoint is not None:
             yield UsedEndpoint.of(one, one.participant.endpoint)
-    embedder, rules = tournament.spec.curation.diversity.embedder.endpoint, curation_rules(tournament)
-    if embedder is not None and (rules.dedup == "Semantic" or rules.diversity == "KCenterGreedy"):
-        yield UsedEndpoint(EMBEDDER, "spec.curation.diversity.embedder.endpoint", embedder, None)
+    embedder, rules = tournament.spec.curation.diversity.embedder, curation_rules(tournament)
+    if embedder.endpoint is not None and (rules.dedup == "Semantic" or rules.diversity == "KCenterGreedy"):
+        field = "spec.curation.diversity.embedder.endpoint"
+        yield UsedEndpoint(EMBEDDER, field, embedder.endpoint, None, embedder.request)
 
 
 def _targets(tournament: Tournament) -> tuple[Participant, ...]:
@@ -131,5 +133,8 @@ def _targets(tournament: Tournament) -> tuple[Participant, ...]:
     serving = evaluation.serving
     request = ParticipantRequest(extra_body=evaluation.request.extra_body) if evaluation.request is not None else None
     return tuple(
-        Participant.model_construct(name=name, model=source, serving=serving, request=request) for name in TARGETS
+        Participant.model_construct(
+            name=name, model=source, serving=serving, request=request, thought_marks=evaluation.thought_marks
+        )
+        for name in TARGETS
     )

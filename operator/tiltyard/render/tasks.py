@@ -47,6 +47,10 @@ def _extra_body(participant: Participant) -> dict[str, JsonValue]:
     return dict(request.extra_body or {}) if request is not None else {}
 
 
+def _thought_marks(participant: Participant) -> tuple[str, ...]:
+    return participant.thought_marks.identity if participant.thought_marks is not None else ()
+
+
 CA_FOLDERS, CA_FILE = "/etc/tiltyard-endpoint-ca", "ca.pem"
 """Where a pod that asks endpoints finds the certificates by which theirs are checked."""
 
@@ -74,6 +78,7 @@ def external_endpoint(used: UsedEndpoint) -> EndpointRef:
         },
         ca_bundle=ca_path(used.ca_bundle) if used.ca_bundle is not None else None,
         extra_body=_extra_body(used.used_by.participant) if used.used_by is not None else {},
+        thought_marks=_thought_marks(used.used_by.participant) if used.used_by is not None else (),
         field=used.field,
     )
 
@@ -91,8 +96,13 @@ def endpoint_of(tournament: Tournament, model: str, url: str | None, served_as: 
     if one.participant.endpoint is not None:
         return external_endpoint(UsedEndpoint.of(one, one.participant.endpoint))
     assert url is not None, f"{model} is not served"
-    extra_body = _extra_body(one.participant)
-    return EndpointRef(url=url, model=served_as or model, extra_body=extra_body, field=one.field)
+    return EndpointRef(
+        url=url,
+        model=served_as or model,
+        extra_body=_extra_body(one.participant),
+        thought_marks=_thought_marks(one.participant),
+        field=one.field,
+    )
 
 
 def bundle_task(

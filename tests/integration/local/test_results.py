@@ -10,49 +10,18 @@ from typing import Any, NamedTuple
 
 import jsonschema
 import pytest
+import yaml
 
 from integration.local.conftest import MakeRun
 from support.local_runs import Finished, LocalRun, asked, contents
 from support.manifests import manifest
 from support.s3server import S3Server
+from tiltyard.cli.schema import schema_of
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.sim.request_log import MODEL_WORK
 from tiltyard_jobs.store import open_store
 
 FAULTS = ["--fault-429=0.1", "--fault-cut=0.02", "--fault-500=0.02", "--retry-after=0"]
-
-COST = {"calls": {"type": "integer"}, "promptTokens": {"type": "integer"}, "completionTokens": {"type": "integer"}}
-BUNDLE = {
-    "name": {"type": "string"},
-    "stage": {"type": "string"},
-    "model": {"type": ["string", "null"]},
-    "shards": {"type": "integer", "minimum": 1},
-    "exist": {"type": "integer", "minimum": 0},
-    "artifacts": {"type": "array", "items": {"type": "string", "pattern": "^[0-9a-f]{32}$"}},
-    **COST,
-}
-
-
-def closed(**properties: Any) -> dict[str, Any]:
-    """An object with exactly these members."""
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-PLAN = closed(
-    tournament={"type": "string"},
-    run={"type": "string", "pattern": "^[0-9a-f]{12}$"},
-    bundles={"type": "array", "items": closed(**BUNDLE)},
-    total=closed(**COST),
-    trainingGpuHours={"type": ["number", "null"], "minimum": 0},
-    modelLoads=closed(
-        total={"type": "integer"}, byModel={"type": "object", "additionalProperties": {"type": "integer"}}
-    ),
-)
 
 
 def small(*, args: list[str] | None = None, **spec: Any) -> dict[str, Any]:
@@ -152,7 +121,7 @@ def test_plan_before_and_after(done: Done, tmp_path: Path, make_run: MakeRun) ->
     finished = fresh.finish(fresh.start("plan", "--output", "json"))
     assert finished.code == 0, finished.err
     before = json.loads(finished.out)
-    jsonschema.validate(before, PLAN)
+    jsonschema.validate(before, schema_of("Plan"))
     assert all(bundle["exist"] == 0 for bundle in before["bundles"])
     assert before["total"]["calls"] > 0
     assert before["modelLoads"] == {"total": 3, "byModel": {"m0": 1, "m1": 1, "j0": 1}}
@@ -161,7 +130,7 @@ def test_plan_before_and_after(done: Done, tmp_path: Path, make_run: MakeRun) ->
     assert not fresh.out.exists()
 
     after = json.loads(done.run.finish(done.run.start("plan", "--output", "json")).out)
-    jsonschema.validate(after, PLAN)
+    jsonschema.validate(after, schema_of("Plan"))
     assert after["run"] == before["run"]
     assert all(bundle["exist"] == bundle["shards"] for bundle in after["bundles"])
     assert after["total"] == {"calls": 0, "promptTokens": 0, "completionTokens": 0}
@@ -231,3 +200,26 @@ def test_a_jury_compared_with_itself_agrees(done: Done) -> None:
     finished = done.run.finish(done.run.start("compare", str(done.run.file)))
     assert finished.code == 0, finished.err
     assert "same leader          yes" in finished.out
+
+
+@pytest.mark.parametrize(
+    ("command", "kind"),
+    [
+        (["run"], "Status"),
+        (["status"], "Status"),
+        (["plan"], "Plan"),
+        (["plan", "--prompts"], "Prompts"),
+        (["report"], "Report"),
+        (["compare", "{file}"], "Comparison"),
+        (["validate"], "Validation"),
+    ],
+)
+def test_with_json_standard_output_is_one_document_of_its_schema(done: Done, command: list[str], kind: str) -> None:
+    name, *options = (word.format(file=done.run.file) for word in command)
+    finished = done.run.finish(done.run.start(name, *options, "-o", "json"))
+    assert finished.code == 0, finished.err
+    document = json.loads(finished.out)
+    assert document["kind"] == kind
+    jsonschema.Draft202012Validator(schema_of(kind)).validate(document)
+    as_yaml = done.run.finish(done.run.start(name, *options, "-o", "yaml"))
+    assert {**yaml.safe_load(as_yaml.out), "conditions": None} == {**document, "conditions": None}

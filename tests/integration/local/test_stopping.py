@@ -54,6 +54,21 @@ def interrupt_impatiently(process: subprocess.Popen[str]) -> None:
         time.sleep(0.05)
 
 
+def test_who_watches_a_run_sees_that_it_was_stopped(tmp_path: Path, make_run: MakeRun) -> None:
+    document = slow(tmp_path)
+    for player in document["spec"]["competitors"]:
+        player["serving"]["args"][0] = "--latency-ms=3000"  # it is far from its end when it is stopped
+    run = make_run("run", document)
+    process = run.start()
+    wait_until(lambda: run.at_work("mine"))
+    watcher = run.start("status", "--watch", "--output", "json")
+    assert watcher.stderr is not None
+    assert "%" in watcher.stderr.readline()  # it has seen the run at work
+    stop(run, process, send(signal.SIGINT))
+    watched = run.finish(watcher)
+    assert (watched.code, json.loads(watched.out)["activity"]) == (3, "Interrupted")
+
+
 def test_a_run_that_is_stopped_again_and_again_goes_on_and_asks_nothing_twice(
     tmp_path: Path, make_run: MakeRun
 ) -> None:

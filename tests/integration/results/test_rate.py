@@ -375,6 +375,25 @@ def test_no_instruction_at_all(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(("ungraded", "code"), [(1, 3), (0, 0)])
+def test_a_grader_of_whom_nothing_is_usable_in_bundles_of_one_record(tmp_path: Path, ungraded: int, code: int) -> None:
+    world = ArtifactWorld(tmp_path, ["ada", "bob", "cyd"])
+    world.play({"ada": ["Sort a list."]}, dropped={"Ungraded": ungraded})
+    ran = world.run(world.rate())
+    assert ran.code == code
+    if code:
+        assert ran.summary["message"].startswith(
+            "spec.curation.difficulty: no grade is usable of 2 instructions, all there are of bob, cyd: put another"
+        )
+
+
+def test_one_void_grade_ends_no_run(tmp_path: Path) -> None:
+    world = ArtifactWorld(tmp_path, ["ada", "bob", "cyd"])
+    texts = ["Sort a list."]
+    world.play({"ada": texts, "bob": texts}, dropped={"Ungraded": 1})
+    assert world.run(world.rate()).code == 0
+
+
 def test_not_one_vote(tmp_path: Path) -> None:
     world = two_players(tmp_path, lambda asked: None)
     ran = world.run(world.rate())

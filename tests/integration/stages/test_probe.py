@@ -76,7 +76,7 @@ def test_a_judge_is_asked_four_times_as_it_will_be_and_nothing_is_found(world: S
     assert all(("response_format" in one.document) == (method != "Logprobs") for one in asked)
     assert len({one.document["seed"] for one in asked}) == 4
     # Counted, and the same each time.
-    assert (ran.summary["requests"], ran.summary["promptTokens"]) == (7, 5 * 7)  # a list, and no `/tokenize`
+    assert (ran.summary["requests"], ran.summary["promptTokens"]) == (10, 5 * 7)  # a list, four paths for a template
     assert [one.document for one in server.asked[5:]] == [one.document for one in server.asked[:5]]
     assert again.summary["requests"] == ran.summary["requests"]
 
@@ -156,7 +156,7 @@ def test_a_served_judge_is_probed_by_the_first_index_and_it_leaves_no_row(world:
         ran = world.run(recipe, endpoint=server.endpoint, probes=(recipe,))
     assert ran.code == 0
     assert len(server.asked) == 4 + 2
-    assert ran.summary["requests"] == 4 + 2 + 1  # and no `/tokenize`
+    assert ran.summary["requests"] == 4 + 2 + 4  # and the paths that would tell its template
     assert ran.summary["rows"] == 2
     (warning,) = ran.summary["warnings"]
     assert "prefers the answer shown first, whatever it is" in warning

@@ -67,7 +67,7 @@ def test_the_command_line_shows_one_prompt_of_each_kind_for_each_model(
     monkeypatch.chdir(tmp_path)
     manifest = str(SAMPLES / "own-words.yaml")
     assert main(["plan", manifest, "--prompts", "--output", "json"]) == 0
-    prompts = json.loads(capsys.readouterr().out)
+    prompts = json.loads(capsys.readouterr().out)["prompts"]
     kinds = [(prompt["stage"], prompt["model"]) for prompt in prompts]
     assert sorted(kinds) == sorted(
         (stage, m) for stage, ms in {"mine": "abc", "grade": "ab", "answer": "abc", "judge": "abc"}.items() for m in ms

@@ -7,10 +7,21 @@ from typing import Any
 
 import pytest
 
-from support.stage_world import Asked, Given, StageWorld, answer_recipe, grade_recipe, judge_recipe, mine_recipe, stub
+from support.stage_world import (
+    Asked,
+    Given,
+    Sim,
+    StageWorld,
+    answer_recipe,
+    grade_recipe,
+    judge_recipe,
+    mine_recipe,
+    stub,
+)
 from tiltyard_jobs.llm.manner import QUESTION
 
 TEXTS = ["Write a function that sorts a list.", "Write a function that adds two numbers.", "Explain a heap."]
+OWN = ("[scratch]", "[/scratch]")
 THOUGHT = "Hm, the first. Or 2?"
 THOUGHT_TOKENS = ["Hm", ",", " the", " first", ".", " Or", " ", "2", "?"]
 
@@ -119,6 +130,46 @@ def test_an_answer_that_is_all_thought_is_truncated_and_told_with_the_limit(worl
     assert set(world.column(short.ref, "detail")) == {"no answer within 8 tokens: all of them went into the thought"}
 
 
+@pytest.mark.parametrize(("thoughts", "form"), [("Drop", "inline"), ("Keep", "unopened")])
+def test_a_thought_between_marks_of_the_users_own_is_told_from_the_answer(
+    world: StageWorld, thoughts: str, form: str
+) -> None:
+    recipe = answer_recipe(world.instructions(TEXTS, stage="curate"), rows=3).model_copy(update={"thoughts": thoughts})
+    unread = recipe.model_copy(update={"seed": recipe.seed + 1})
+    sim = Sim(f"sim://one?thoughts={form}&thoughts.opening=%5Bscratch%5D&thoughts.closing=%5B%2Fscratch%5D", world.root)
+    try:
+        marked = sim.endpoint.model_copy(update={"thought_marks": OWN})
+        ran = world.run(recipe, endpoint=marked, max_void_fraction="0")
+        assert (ran.code, ran.summary.get("voids", {})) == (0, {})
+        read = world.rows(recipe.ref)
+        assert world.run(unread, endpoint=sim.endpoint, max_void_fraction="0").code == 0
+    finally:
+        sim.close()
+    assert not any("scratch]" in row["answer"] for row in read)
+    assert all("scratch]" in row["answer"] for row in world.rows(unread.ref))
+    assert [row.get("thought") is not None for row in read] == [thoughts == "Keep"] * 3
+
+
+@pytest.mark.parametrize("method", ["Logprobs", "Choice", "Reasoned"])
+def test_a_judge_and_a_grader_that_think_between_marks_of_the_users_own(world: StageWorld, method: str) -> None:
+    judge = judge_recipe(
+        world.instructions(TEXTS, stage="curate"),
+        ("a", world.answers("a", ["one"] * 3)),
+        ("b", world.answers("b", ["two"] * 3)),
+        rows=3,
+        method=method,
+    )
+    grade = grade_recipe(world.instructions(TEXTS), rows=3)
+    for recipe, reply in ((judge, verdict(method)), (grade, lambda asked: '{"grade":7}')):
+        with stub(thinks(Thinker([OWN[0], *THOUGHT_TOKENS, OWN[1]]), reply)) as server:
+            marked = server.endpoint.model_copy(update={"thought_marks": OWN})
+            ran = world.run(recipe, endpoint=marked, max_void_fraction="0")
+        assert (ran.code, ran.summary.get("voids", {})) == (0, {})
+    sure = 0.9 if method == "Logprobs" else 1.0
+    assert world.column(judge.ref, "vote") == pytest.approx([sure, 1 - sure] * 3, abs=1e-5)
+    assert world.column(grade.ref, "score") == [7] * 3
+
+
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [
@@ -208,10 +259,13 @@ def test_a_grader_that_thinks_grades(world: StageWorld, how: str) -> None:
     assert world.column(recipe.ref, "score") == [7] * 3
 
 
-def test_a_thought_in_the_place_of_an_instruction_is_none(world: StageWorld) -> None:
+@pytest.mark.parametrize(("opening", "closing"), [("<think>", "</think>"), OWN])
+def test_a_thought_in_the_place_of_an_instruction_is_none(world: StageWorld, opening: str, closing: str) -> None:
     recipe = mine_recipe(rows=4)
-    replies = iter(["<think>Hm.</think>\nSort a list.", "<think>Hm", "<think>Hm.</think>", "Add two numbers."])
+    whole = f"{opening}Hm.{closing}"
+    replies = iter([f"{whole}\nSort a list.", f"{opening}Hm", whole, "Add two numbers."])
     with stub(lambda asked: next(replies)) as server:
-        ran = world.run(recipe, endpoint=server.endpoint, max_void_fraction="0")
+        marked = server.endpoint.model_copy(update={"thought_marks": OWN})
+        ran = world.run(recipe, endpoint=marked, max_void_fraction="0")
     assert (ran.code, ran.summary["voids"]) == (0, {"ThoughtUnfinished": 1, "NoAnswer": 1})
     assert world.column(recipe.ref, "instruction") == ["Sort a list.", None, None, "Add two numbers."]

@@ -202,3 +202,45 @@ def test_an_authority_is_a_file_on_one_machine_and_an_object_on_a_cluster(admiss
     assert problems_on_machine(loaded(file), folder_given=True) == []
     assert admission.refusals(file) != []
     assert admission.refusals(ref) == []
+
+
+def test_marks_of_thoughts_make_another_competitor_of_the_same_model(admission: Admission) -> None:
+    document = with_requests({}, {})
+    plain = build_graph(loaded(with_requests({}, {"extraBody": THINKS_NOT})))
+    document["spec"]["competitors"][1]["thoughtMarks"] = {"opening": "<scratchpad>", "closing": "</scratchpad>"}
+    graph = build_graph(loaded(document))
+    first, second = (player.identity() for player in loaded(document).spec.competitors)
+    assert (first.thought_marks, second.thought_marks) == ((), ("<scratchpad>", "</scratchpad>"))
+    assert first.bare == second.bare
+    assert graph.models == plain.models
+    assert admission.refusals(document) == []
+    document["spec"]["judges"] = [document["spec"]["competitors"][1] | {"name": "j"}]
+    document["spec"]["competitors"][1] = {"name": "other", "model": {"uri": "sim://other"}}
+    (problem,) = problems(document)
+    assert problem.startswith("spec.judges[0]: must not be the model of a competitor")
+
+
+def with_embedder(request: Any, **endpoint: Any) -> dict[str, Any]:
+    document = with_requests({}, {"extraBody": THINKS_NOT})
+    server = {"url": "https://vectors.example/v1", "model": "v", **endpoint}
+    embedder = {"method": "Endpoint", "endpoint": server, "request": request}
+    document["spec"]["curation"] |= {"diversity": {"embedder": embedder}}
+    return document
+
+
+def test_an_embedder_behind_a_gate(admission: Admission) -> None:
+    header = {"name": "Authorization", "valueSecretRef": REF}
+    document = with_embedder({"headers": [header], "caBundle": {"configMapRef": {"name": "ca", "key": "ca.crt"}}})
+    assert admission.refusals(document) == []
+    assert build_graph(loaded(document)).artifacts == build_graph(loaded(with_embedder({}))).artifacts
+
+    twice = with_embedder({"headers": [header]}, apiKeySecretRef={"name": "a", "key": "b"})
+    (problem,) = problems(twice)
+    assert problem.startswith("spec.curation.diversity.embedder.request.headers[0]: must not be Authorization where")
+    assert admission.refusals(twice) != []
+
+    del document["spec"]["curation"]["diversity"]["embedder"]["endpoint"]
+    document["spec"]["curation"]["diversity"]["embedder"]["method"] = "HashedNgrams"
+    (problem,) = problems(document)
+    assert problem.startswith("spec.curation.diversity.embedder.request: must not be set without an endpoint")
+    assert admission.refusals(document) != []

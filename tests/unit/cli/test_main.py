@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import yaml
 
 from support.manifests import manifest
 from tiltyard.cli import main
+from tiltyard.cli.grammar import COMMANDS, GROUPS, Command
 from tiltyard.cli.main import parser
 
 
@@ -47,7 +49,6 @@ def test_a_manifest_that_cannot_be_used(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "the following arguments are required: COMMAND"),
         (["run", "x.yaml", "--workers", "0"], "argument --workers: must be 1 or more, given 0"),
         (["run", "x.yaml", "--workers", "many"], "argument --workers: "),
         (["render", "x.yaml", "-n", "A_b"], "argument -n/--namespace: must be a DNS label of at most 63 characters"),
@@ -61,7 +62,9 @@ def test_a_manifest_that_cannot_be_used(
         ),
         (["plan", "x.yaml", "--out", "s3://"], "--out: must be a folder, file:///PATH or s3://BUCKET/PREFIX, given s3"),
         (["report", "x.yaml", "--out", "file://./x"], "--out: must be a folder, file:///PATH or s3://BUCKET/PREFIX"),
-        (["plan", "x.yaml", "--output", "xml"], "argument --output: invalid choice: 'xml'"),
+        (["plan", "x.yaml", "--output", "xml"], "argument -o/--output: invalid choice: 'xml'"),
+        (["plan", "x.yaml", "--prom"], "unrecognized arguments: --prom"),
+        (["--vers"], "the following arguments are required: COMMAND"),
     ],
 )
 def test_a_command_line_that_cannot_be_used(
@@ -71,6 +74,42 @@ def test_a_command_line_that_cannot_be_used(
         main(arguments)
     assert ended.value.code == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_several_manifests_are_checked_and_each_mistake_is_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad, missing = (tmp_path / f"{name}.yaml" for name in ("good", "bad", "missing"))
+    good.write_text(yaml.safe_dump(manifest(3)))
+    bad.write_text("[]")
+    assert main(["validate", *map(str, (bad, good, missing))]) == 2
+    printed = capsys.readouterr()
+    assert printed.out.startswith(f"{good}: test is valid")
+    assert [line.split(": ")[0] for line in printed.err.splitlines()] == [str(bad), str(missing)]
+    assert main(["validate", "-q", str(good)]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_without_a_command_all_of_them_are_shown_in_groups(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    shown = capsys.readouterr().err
+    assert [group for group in GROUPS if f"\n{group}:\n" in shown] == list(GROUPS)
+    assert all(f"\n  {each.name:<10}  {each.summary}\n" in shown for each in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_each_command_shows_examples_that_its_grammar_takes(
+    command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command.name, "--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    for line in command.examples:
+        assert f"\n  {line}\n" in shown
+        _, words = line.split(" > ")[0].rsplit("tiltyard " + command.name, 1)
+        assert parser().parse_args([command.name, *shlex.split(words)]).command == command.name
+    assert callable(command.function())
 
 
 def test_where_results_go() -> None:

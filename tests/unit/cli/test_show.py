@@ -8,6 +8,7 @@ import pytest
 
 from tiltyard.api import Condition, ShardCounts, StageStatus, TournamentStatus
 from tiltyard.cli import show
+from tiltyard.cli.documents import status_document
 from tiltyard_jobs.contracts.summary import Standing
 
 
@@ -42,13 +43,13 @@ def test_a_line_for_each_phase_and_each_tenth(capsys: pytest.CaptureFixture[str]
 def test_whether_a_run_was_interrupted(
     ended: str | None, at_work: bool, interrupted: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    show.print_status(status("Mining", "3%", ended=ended), at_work=at_work)
+    show.print_status(status_document(status("Mining", "3%", ended=ended), "test", at_work=at_work))
     assert ("interrupted" in capsys.readouterr().out) == interrupted
 
 
 def test_a_failure_is_shown_as_it_was_said(capsys: pytest.CaptureFixture[str]) -> None:
     message = "spec.competitors[0]: its last output is '[red]no[/red]'"
-    show.print_status(status("Failed", "3%", ended="Failed", message=message), at_work=False)
+    show.print_status(status_document(status("Failed", "3%", ended="Failed", message=message), "test", at_work=False))
     assert message in capsys.readouterr().out
 
 

@@ -1,4 +1,4 @@
-"""Commands, options, make targets and files that the documents name exist, and the options are all documented."""
+"""Commands, options, make targets and files that the documents name exist."""
 
 from __future__ import annotations
 
@@ -34,37 +34,6 @@ def own_options(program: argparse.ArgumentParser) -> list[argparse.Action]:
     return [each for each in program._actions if each.option_strings and not isinstance(each, argparse._HelpAction)]
 
 
-def documented() -> dict[str, tuple[str, str]]:
-    """The table of commands: the call and the options of each."""
-    text = (ROOT / "docs/running-on-one-machine.md").read_text()
-    (rows,) = (rows for header, rows in tables(text) if header == ["command", "options"])
-    return {row[0].strip("`").split()[0]: (row[0].strip("`"), row[1]) for row in rows}
-
-
-def test_every_command_is_documented() -> None:
-    assert {*documented(), "operator"} == set(commands())
-
-
-@pytest.mark.parametrize("command", sorted(set(commands()) - {"operator"}))
-def test_the_table_has_the_options_of_the_parser(command: str) -> None:
-    call, text = documented()[command]
-    positionals = [action.metavar for action in commands()[command]._actions if not action.option_strings]
-    assert call.split() == [command, *positionals]
-    left = {}
-    for code in re.findall(r"`(-[^`]*)`", text):
-        name, _, value = code.partition(" ")
-        left[name] = value
-    for action in options(command):
-        written = [name for name in action.option_strings if name in left]
-        assert written, f"{command} {action.option_strings[-1]} is not documented"
-        value = left.pop(written[0])
-        if action.choices is not None:
-            assert value == "|".join(action.choices)
-        else:
-            assert bool(value) == (action.nargs != 0), f"{command} {written[0]} {value}"
-    assert left == {}, f"{command} has no such option"
-
-
 def test_a_table_of_options_has_those_of_the_program_of_its_section() -> None:
     sections = [each for path in documents() for each in re.split(r"^#+ ", path.read_text(), flags=re.MULTILINE)]
     found = [(text, rows) for text in sections for _, rows in tables(text) if rows[0][0].startswith("`-")]
@@ -93,9 +62,11 @@ def calls(text: str) -> Iterator[list[str]]:
 @pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_commands_in_documents_are_those_of_the_parser(path: Path) -> None:
     for command, *words in calls(path.read_text()):
+        if command.isupper():  # a word that stands for any command
+            continue
         assert command in commands(), f"tiltyard {command}"
         known = {name for action in options(command) for name in action.option_strings}
-        named = {word.partition("=")[0] for word in words if word.startswith("-")}
+        named = {word.partition("=")[0] for word in words if re.match("--?[a-z]", word)}
         assert named <= known, f"tiltyard {command} has no {named - known}"
 
 

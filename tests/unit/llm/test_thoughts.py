@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tiltyard_jobs.llm.thoughts import PAIRS, Pair, Parts, State, answer_token, parts_of_message, split_thought
+from tiltyard_jobs.llm.thoughts import (
+    PAIRS,
+    Pair,
+    Parts,
+    State,
+    answer_token,
+    parts_of_message,
+    split_thought,
+    with_own_pair,
+)
 
 CODE = "```python\ndef f(x):\n    return x\n```"
 CHANNELS = "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>"
@@ -224,6 +233,31 @@ PLAIN = st.text(st.characters(exclude_characters="<>[]◁▷|`~", exclude_catego
 )
 
 
+WORDS, TAGS, SIGNS = ("Thinking:", "Answer:"), ("<scratchpad>", "</scratchpad>"), ("(think)", "(/think)")
+
+
+@pytest.mark.parametrize(
+    ("marks", "text", "parts"),
+    [
+        (TAGS, "<scratchpad>Hm.</scratchpad>\n4", ("Hm.", "4", State.ENDED)),
+        (TAGS, "Hm.</scratchpad>\n4", ("Hm.", "4", State.ENDED)),  # the template wrote the opening mark
+        (TAGS, "<scratchpad>Hm", ("Hm", "", State.UNFINISHED)),
+        (TAGS, "<think>Hm.</think>4", ("Hm.", "4", State.ENDED)),  # the usual ones stay
+        (TAGS, "4, and no <scratchpad>", (None, "4, and no <scratchpad>", State.NONE)),
+        (SIGNS, "(think) Hm. (/think) 4", ("Hm.", "4", State.ENDED)),
+        (SIGNS, "Hm.(/think)4", ("Hm.", "4", State.ENDED)),
+        (WORDS, "Thinking: Hm.\nAnswer: 4", ("Hm.", "4", State.ENDED)),
+        (WORDS, "Thinking: Hm", ("Hm", "", State.UNFINISHED)),
+        (WORDS, "It is four.\nAnswer: 4", (None, "It is four.\nAnswer: 4", State.NONE)),  # words alone end nothing
+        ((), "<scratchpad>Hm.</scratchpad>4", (None, "<scratchpad>Hm.</scratchpad>4", State.NONE)),
+    ],
+)
+def test_a_pair_of_the_users_own(marks: tuple[str, ...], text: str, parts: tuple[str | None, str, State]) -> None:
+    pairs = with_own_pair(marks)
+    assert split_thought(text, pairs=pairs)[:3] == parts
+    assert parts_of_message({"content": text}, pairs=pairs)[:3] == parts
+
+
 @settings(deadline=None)
 @given(text=PLAIN)
 def test_a_text_without_marks_comes_back_byte_for_byte(text: str) -> None:
@@ -233,7 +267,7 @@ def test_a_text_without_marks_comes_back_byte_for_byte(text: str) -> None:
 
 @settings(deadline=None)
 @given(
-    pair=st.sampled_from([pair for pair in PAIRS if not pair.words]),
+    pair=st.sampled_from([pair for pair in PAIRS if pair.unopened]),
     thought=PLAIN,
     answer=PLAIN.filter(lambda text: text == text.lstrip()),
     between=st.sampled_from(["", "\n", "\n\n", " "]),

@@ -111,6 +111,25 @@ def test_an_embedder_is_asked_where_it_will_be() -> None:
     assert told(document).endpoints[-1].needs_embeddings
 
 
+def test_an_embedder_gets_its_headers_and_authorities() -> None:
+    document = mixed()
+    request = {
+        "headers": [
+            {"name": "X-Team", "value": "blue"},
+            {"name": "X-Ticket", "valueSecretRef": {"name": "gate", "key": "ticket"}},
+        ],
+        "caBundle": {"file": "file:///etc/ca.pem"},
+    }
+    embedder = {"method": "Endpoint", "endpoint": {"url": "http://vectors/v1", "model": "v"}, "request": request}
+    document["spec"]["curation"] |= {"diversity": {"embedder": embedder}}
+    task = told(document)
+    asked = task.endpoints[-1].endpoint
+    assert (asked.headers, asked.header_env) == ({"X-Team": "blue"}, {"X-Ticket": "TILTYARD_SECRET_GATE_TICKET"})
+    assert asked.ca_bundle == "/etc/ca.pem"
+    field = "spec.curation.diversity.embedder.request.headers[1].valueSecretRef"
+    assert task.secrets[field] == "TILTYARD_SECRET_GATE_TICKET"
+
+
 def test_a_look_checks_nothing() -> None:
     task = told(mixed(), only_look=True)
     everything = told(mixed())

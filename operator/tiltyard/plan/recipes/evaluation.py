@@ -119,9 +119,13 @@ def _models(
     if trained is not None:
         options = identity_options(evaluation.serving.args)
         # A base model was never taught to answer: it goes on with a task's text.
-        extra = evaluation.request.identity if evaluation.request is not None else ""
-        models[BASE_MODEL] = (trained.base.model_copy(update={"options": options, "extra_body": extra}), "Completion")
-        after = ModelIdentity(uri=f"{TRAINED_SCHEME}{trained.ref.key}", options=options, extra_body=extra)
+        asked = {
+            "options": options,
+            "extra_body": evaluation.request.identity if evaluation.request is not None else "",
+            "thought_marks": evaluation.thought_marks.identity if evaluation.thought_marks is not None else (),
+        }
+        models[BASE_MODEL] = (trained.base.model_copy(update=asked), "Completion")
+        after = ModelIdentity(uri=f"{TRAINED_SCHEME}{trained.ref.key}").model_copy(update=asked)
         models[TRAINED_MODEL] = (after, "Chat")
     if evaluation.competitors:
         models |= {player.name: (player.identity(), "Chat") for player in tournament.spec.competitors}

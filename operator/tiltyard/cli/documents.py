@@ -1,0 +1,282 @@
+"""What the commands print with `-o json` and `-o yaml`: one model for each kind of document.
+
+`tiltyard schema KIND` prints a document's JSON schema. A field that is absent has no value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final, Literal
+
+from tiltyard.api import LeaderboardRow, Outputs, TournamentStatus
+from tiltyard.api.base import ApiModel
+from tiltyard.plan.estimate import Cost
+from tiltyard.plan.graph import Graph
+from tiltyard_jobs.contracts.summary import Standing
+
+API_VERSION: Final = "cli.tiltyard.dev/v1alpha1"
+_ENDS = ("Complete", "Failed", "Suspended")
+
+Activity = Literal["Running", "Interrupted", "Ended"]
+
+
+class Document(ApiModel):
+    """Something that a command prints."""
+
+    api_version: Literal["cli.tiltyard.dev/v1alpha1"] = API_VERSION
+    """The version of the document's schema."""
+
+
+class ManifestProblem(ApiModel):
+    """One thing that is wrong with a manifest."""
+
+    path: str = ""
+    """The field; empty for the file as a whole."""
+    message: str
+    """What is allowed, and what was given."""
+
+
+class CheckedFile(ApiModel):
+    """One manifest that was checked."""
+
+    file: str
+    """The file, as it was given; `standard input` for `-`."""
+    valid: bool
+    """Whether the manifest can be used."""
+    tournament: str | None = None
+    """The tournament's name, if the manifest is valid."""
+    run: str | None = None
+    """The run that the manifest describes, if it is valid."""
+    bundles: int | None = None
+    """The number of the run's bundles, if the manifest is valid."""
+    problems: tuple[ManifestProblem, ...] = ()
+    """All that is wrong with the manifest."""
+
+
+class Validation(Document):
+    """`tiltyard validate`."""
+
+    kind: Literal["Validation"] = "Validation"
+    """The kind of the document."""
+    files: tuple[CheckedFile, ...]
+    """The manifests, in the order in which they were given."""
+
+
+class Costs(ApiModel):
+    """What something is expected to cost."""
+
+    calls: int
+    """The number of calls to models, at most."""
+    prompt_tokens: int
+    """The number of prompt tokens, estimated."""
+    completion_tokens: int
+    """The number of completion tokens, estimated."""
+
+
+class PlannedBundle(Costs):
+    """One bundle of a plan."""
+
+    name: str
+    """The bundle's name."""
+    stage: str
+    """The bundle's stage."""
+    model: str | None = None
+    """The model that the bundle calls, if any."""
+    shards: int
+    """The number of shards."""
+    exist: int
+    """The number of parts that exist already."""
+    artifacts: tuple[str, ...]
+    """The keys of the artifacts that the bundle makes."""
+
+
+class ModelLoads(ApiModel):
+    """How often models are expected to be started."""
+
+    total: int
+    """The number of loads of all models."""
+    by_model: dict[str, int]
+    """The number of loads of each model."""
+
+
+class Plan(Document):
+    """`tiltyard plan`."""
+
+    kind: Literal["Plan"] = "Plan"
+    """The kind of the document."""
+    tournament: str
+    """The tournament's name."""
+    run: str
+    """The run that the manifest describes."""
+    bundles: tuple[PlannedBundle, ...]
+    """The bundles, in order."""
+    total: Costs
+    """What is left to do, in total."""
+    model_loads: ModelLoads
+    """The model loads to expect."""
+    training_gpu_hours: float | None = None
+    """The GPU-hours of the training at most, if there is one whose size is known."""
+    instructions: str | None = None
+    """The number of instructions, how many of them are used, and why the others are not, once known."""
+    warnings: tuple[str, ...] = ()
+    """What the author of the manifest should know, a sentence each."""
+
+
+class Message(ApiModel):
+    """One message of a chat."""
+
+    role: str
+    """Who speaks."""
+    content: str
+    """The text."""
+
+
+class Prompt(ApiModel):
+    """What a model would be asked."""
+
+    stage: str
+    """The stage that asks."""
+    model: str
+    """The model that is asked."""
+    about: str | None = None
+    """Whose texts the prompt is about, if not the model's own."""
+    text: str | None = None
+    """The raw prompt, if it is one."""
+    messages: tuple[Message, ...] = ()
+    """The messages, if the prompt is a chat."""
+    note: str | None = None
+    """Where the prompt comes from, if it is not known yet."""
+
+
+class Prompts(Document):
+    """`tiltyard plan --prompts`."""
+
+    kind: Literal["Prompts"] = "Prompts"
+    """The kind of the document."""
+    tournament: str
+    """The tournament's name."""
+    prompts: tuple[Prompt, ...]
+    """The first prompt of each kind that each model would get."""
+
+
+class Status(TournamentStatus):
+    """`tiltyard status` and `tiltyard run`: the Tournament's status, and whether a process is at work."""
+
+    api_version: Literal["cli.tiltyard.dev/v1alpha1"] = API_VERSION
+    """The version of the document's schema."""
+    kind: Literal["Status"] = "Status"
+    """The kind of the document."""
+    tournament: str
+    """The tournament's name."""
+    activity: Activity
+    """Running: a process is at work. Interrupted: none is, and the run has not ended. Ended: the run is complete, has
+    failed or is suspended."""
+
+
+class Report(Document):
+    """`tiltyard report`."""
+
+    kind: Literal["Report"] = "Report"
+    """The kind of the document."""
+    tournament: str
+    """The tournament's name."""
+    run: str
+    """The run."""
+    instructions: str | None = None
+    """The number of instructions, how many of them are used, and why the others are not."""
+    leaderboard: tuple[LeaderboardRow, ...] = ()
+    """The top rows of the leaderboard."""
+    outputs: Outputs
+    """Where the results are."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the results should know, a sentence each."""
+    copied_to: str | None = None
+    """The folder to which the results were copied, if they were."""
+
+
+class Comparison(Document):
+    """`tiltyard compare`."""
+
+    kind: Literal["Comparison"] = "Comparison"
+    """The kind of the document."""
+    first: str
+    """The run of the first manifest."""
+    second: str
+    """The run of the second manifest."""
+    players: int
+    """The number of players in both runs."""
+    same_leader: bool
+    """Whether the same player leads in both."""
+    kendall: float | None = None
+    """Kendall's tau-b of the ratings; absent where a run rates all players alike."""
+    spearman: float | None = None
+    """Spearman's rank correlation of the ratings; absent where a run rates all players alike."""
+    gold_same: int
+    """The number of instructions with the same gold answer in both runs."""
+    gold_compared: int
+    """The number of instructions with a gold answer in both runs."""
+
+
+KINDS: Mapping[str, type[ApiModel]] = {
+    model.__name__: model for model in (Validation, Plan, Prompts, Status, Report, Comparison)
+}
+"""The documents by their kind."""
+
+
+def plan_document(
+    graph: Graph,
+    done: Mapping[str, frozenset[int]],
+    costs: Mapping[str, Cost],
+    loads: Mapping[str, int],
+    training: float | None,
+    *,
+    instructions: str = "",
+    warnings: Iterable[str] = (),
+) -> Plan:
+    """A plan as a document."""
+    return Plan(
+        tournament=graph.tournament,
+        run=graph.run,
+        bundles=tuple(
+            PlannedBundle(
+                name=bundle.name,
+                stage=bundle.stage,
+                model=bundle.model,
+                shards=bundle.shards,
+                exist=sum(len(done.get(ref.key, ())) for ref in bundle.makes),
+                artifacts=tuple(ref.key for ref in bundle.makes),
+                **costs[bundle.name]._asdict(),
+            )
+            for bundle in graph.bundles
+        ),
+        total=Costs(**sum(costs.values(), Cost())._asdict()),
+        model_loads=ModelLoads(total=sum(loads.values()), by_model=dict(loads)),
+        training_gpu_hours=None if training is None else round(training, 2),
+        instructions=instructions or None,
+        warnings=tuple(warnings),
+    )
+
+
+def leaderboard_row(row: Standing) -> LeaderboardRow:
+    """A row of the leaderboard as the status has it."""
+    return LeaderboardRow(
+        name=row.name,
+        rating=f"{row.rating:.0f}",
+        low=None if row.low is None else f"{row.low:.0f}",
+        high=None if row.high is None else f"{row.high:.0f}",
+        win_rate=None if row.win_rate is None else f"{row.win_rate:.2f}",
+    )
+
+
+def status_document(status: TournamentStatus, name: str, *, at_work: bool) -> Status:
+    """A status as a document.
+
+    Args:
+        status: as it was written last.
+        name: of the tournament.
+        at_work: whether a process is at work on it now.
+    """
+    ended = any(condition.type in _ENDS and condition.status == "True" for condition in status.conditions)
+    activity: Activity = "Ended" if ended else "Running" if at_work else "Interrupted"
+    fields = {field: getattr(status, field) for field in TournamentStatus.model_fields}
+    return Status(tournament=name, activity=activity, **fields)

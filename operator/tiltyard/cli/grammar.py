@@ -1,0 +1,366 @@
+"""The command line's grammar: `COMMANDS` has a line for each command."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from tiltyard.cli.arguments import (
+    EXAMPLES,
+    Parser,
+    add_manifest,
+    add_output,
+    add_place,
+    add_state,
+    named_path,
+    namespace,
+    positive,
+)
+from tiltyard.cli.operator_arguments import add_operator
+
+WRITE, RUN, RESULTS = "Write a manifest", "Run a tournament", "Look at results"
+CLUSTER, SHELL = "On a cluster", "In your shell"
+GROUPS = (WRITE, RUN, RESULTS, CLUSTER, SHELL)
+"""The groups of commands in `tiltyard --help`, in order."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command.
+
+    Attributes:
+        name: as it is typed.
+        group: one of GROUPS.
+        summary: its line in `tiltyard --help`.
+        does: module and function that do it, which is imported late: each command needs its own packages alone.
+        add: adds its arguments.
+        examples: a line each, for its own help.
+        description: what is worth saying before its arguments (default: the summary).
+    """
+
+    name: str
+    group: str
+    summary: str
+    does: str
+    add: Callable[[argparse.ArgumentParser], None]
+    examples: tuple[str, ...]
+    description: str = ""
+
+    def function(self) -> Callable[[argparse.Namespace], int]:
+        """What does it; from its options to an exit code."""
+        module, _, name = self.does.partition(":")
+        function: Callable[[argparse.Namespace], int] = getattr(import_module(module), name)
+        return function
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's grammar."""
+    top = _Top(prog="tiltyard", description="Run tournaments between language models.")
+    top.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+    for command in COMMANDS:
+        says = command.description or f"{command.summary[:1].upper()}{command.summary[1:]}."
+        examples = EXAMPLES + "".join(f"  {line}\n" for line in command.examples)
+        one = commands.add_parser(command.name, help=command.summary, description=says, epilog=examples)
+        command.add(one)
+    return top
+
+
+class _Top(Parser):
+    """Shows the commands in groups."""
+
+    def format_help(self) -> str:
+        lines = [f"usage: {self.prog} COMMAND [ARGUMENTS]", "", f"{self.description}"]
+        for group in GROUPS:
+            lines += ["", f"{group}:"]
+            lines += [f"  {each.name:<10}  {each.summary}" for each in COMMANDS if each.group == group]
+        lines += ["", f"`{self.prog} COMMAND --help` shows a command's arguments, with examples."]
+        lines += [f"`{self.prog} --version` prints the version."]
+        return "\n".join(lines) + "\n"
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        try:
+            release = version("tiltyard")
+        except PackageNotFoundError:
+            release = "of a checkout that is not installed"
+        print(f"{parser.prog} {release}")
+        parser.exit()
+
+
+def _validate(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "manifests", type=Path, nargs="+", metavar="FILE", help="Tournaments, YAML, one in each; - is standard input"
+    )
+    add_output(command)
+
+
+def _plan(command: argparse.ArgumentParser) -> None:
+    add_manifest(command)
+    add_place(command)
+    command.add_argument(
+        "--prompts",
+        action="store_true",
+        help="show instead the first prompt of each kind that each model would get, word for word; asks no server",
+    )
+    add_output(command)
+
+
+def _run(command: argparse.ArgumentParser) -> None:
+    add_manifest(command)
+    add_place(command)
+    command.add_argument(
+        "--workers", type=positive, metavar="N", help="worker processes at once (default: the cores, at least 2)"
+    )
+    command.add_argument("--vllm-python", metavar="PATH", help="the interpreter that has vLLM (default: this one)")
+    command.add_argument("--train-python", metavar="PATH", help="the interpreter that has TRL (default: this one)")
+    command.add_argument(
+        "--lm-eval-python", metavar="PATH", help="the interpreter that has lm-eval (default: this one)"
+    )
+    command.add_argument(
+        "--programs-python",
+        type=named_path,
+        action="append",
+        default=[],
+        metavar="BENCHMARK=PATH",
+        help="the interpreter that has the libraries of a benchmark's programs; may be given more than once",
+    )
+    add_output(command)
+    command.add_argument("--progress", choices=["auto", "bars", "lines", "none"], default="auto", help="default: auto")
+
+
+def _status(command: argparse.ArgumentParser) -> None:
+    command.add_argument("manifest", type=Path, metavar="FILE", help="the Tournament, YAML; with -n its name")
+    command.add_argument(
+        "-n", "--namespace", metavar="NS", help="the Tournament's namespace on the cluster of KUBECONFIG"
+    )
+    add_state(command)
+    command.add_argument(
+        "-w", "--watch", action="store_true", help="show the progress until the run ends or stops, then its status"
+    )
+    add_output(command)
+
+
+def _report(command: argparse.ArgumentParser) -> None:
+    add_manifest(command)
+    add_place(command)
+    command.add_argument(
+        "--to", type=Path, metavar="DIR", help="copy report, tables, training data and trained model to this folder"
+    )
+    add_output(command)
+
+
+def _compare(command: argparse.ArgumentParser) -> None:
+    add_manifest(command)
+    command.add_argument("other", type=Path, metavar="OTHER", help="the other run's manifest, with the same output")
+    add_place(command)
+    add_output(command)
+
+
+def _init(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "file",
+        nargs="?",
+        type=Path,
+        default=Path("tournament.yaml"),
+        metavar="FILE",
+        help="the manifest to write, which must not exist; - prints it (default: tournament.yaml)",
+    )
+    command.add_argument(
+        "--template",
+        choices=["simulated", "one-gpu", "endpoints", "cluster"],
+        help="what to begin with; without it, the command asks",
+    )
+    command.add_argument("--name", metavar="NAME", help="the tournament's name (default: the template's)")
+    command.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="URI",
+        help="a competitor's model: hf://ORG/NAME, file:///PATH, or URL#MODEL for an endpoint; may be given more than"
+        " once (default: the template's models)",
+    )
+
+
+def _completion(command: argparse.ArgumentParser) -> None:
+    command.add_argument("shell", choices=["bash", "zsh", "fish"], help="the shell")
+
+
+def _explain(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "path",
+        nargs="?",
+        default="",
+        metavar="FIELD",
+        help="such as spec.battles.verdict (default: the whole manifest)",
+    )
+    command.add_argument("--recursive", action="store_true", help="show all fields below it, without their texts")
+
+
+def _schema(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "kind",
+        nargs="?",
+        choices=["Tournament", "Validation", "Plan", "Prompts", "Status", "Report", "Comparison"],
+        default="Tournament",
+        metavar="KIND",
+        help="Tournament (the manifest; the default), or what a command prints with -o json: Validation, Plan, Prompts,"
+        " Status, Report or Comparison",
+    )
+
+
+def _render(command: argparse.ArgumentParser) -> None:
+    add_manifest(command)
+    command.add_argument(
+        "-n",
+        "--namespace",
+        type=namespace,
+        metavar="NS",
+        help="the namespace if the manifest has none (default: default)",
+    )
+    command.add_argument(
+        "-f",
+        "--values",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="the chart's values (images and more); - is standard input; may be given more than once, as with helm"
+        " (default: the chart's own values)",
+    )
+    command.add_argument("-o", "--output", choices=["yaml", "json"], default="yaml", help="default: yaml")
+    command.add_argument(
+        "--check",
+        action="store_true",
+        help='validate each object against the typed models of kserve and kubernetes; needs "tiltyard[render]"',
+    )
+
+
+_HERE = "tiltyard.cli.commands"
+
+COMMANDS = (
+    Command(
+        "init",
+        WRITE,
+        "write a first manifest from a template",
+        "tiltyard.cli.init:init",
+        _init,
+        (
+            "tiltyard init",
+            "tiltyard init mine.yaml --template one-gpu --model hf://ORG/A --model hf://ORG/B --model hf://ORG/C",
+        ),
+    ),
+    Command(
+        "validate",
+        WRITE,
+        "check a manifest; nothing is started",
+        f"{_HERE}:validate",
+        _validate,
+        ("tiltyard validate *.yaml", "kubectl get tournament quickstart -o yaml | tiltyard validate - -o json"),
+    ),
+    Command(
+        "explain",
+        WRITE,
+        "explain a field of the manifest",
+        "tiltyard.cli.explain:explain",
+        _explain,
+        ("tiltyard explain spec.battles.verdict", "tiltyard explain spec.curation --recursive"),
+    ),
+    Command(
+        "schema",
+        WRITE,
+        "print the JSON schema of the manifest, for editors, or of what a command prints",
+        "tiltyard.cli.schema:schema",
+        _schema,
+        ("tiltyard schema > tournament.schema.json", "tiltyard schema Plan"),
+    ),
+    Command(
+        "plan",
+        RUN,
+        "show what a run would do: work, reuse, calls, tokens, model loads",
+        f"{_HERE}:plan",
+        _plan,
+        ("tiltyard plan tournament.yaml --out results", "tiltyard plan tournament.yaml --prompts"),
+    ),
+    Command(
+        "run",
+        RUN,
+        "run a tournament on this machine, or continue an interrupted one",
+        f"{_HERE}:run",
+        _run,
+        (
+            "tiltyard run tournament.yaml --out results",
+            "tiltyard run tournament.yaml --out s3://bucket/prefix --vllm-python ~/vllm/bin/python",
+        ),
+    ),
+    Command(
+        "status",
+        RUN,
+        "show a run's progress, on this machine or (with -n) on a cluster",
+        f"{_HERE}:status",
+        _status,
+        (
+            "tiltyard status tournament.yaml",
+            "tiltyard status tournament.yaml --watch",
+            "tiltyard status -n research quickstart -o yaml",
+        ),
+    ),
+    Command(
+        "report",
+        RESULTS,
+        "print where the results are; with --to, copy them",
+        f"{_HERE}:report",
+        _report,
+        ("tiltyard report tournament.yaml --out results", "tiltyard report tournament.yaml --out results --to copy"),
+    ),
+    Command(
+        "compare",
+        RESULTS,
+        "show how far two runs agree, for example two juries on the same answers",
+        f"{_HERE}:compare",
+        _compare,
+        ("tiltyard compare first.yaml second.yaml --out results",),
+    ),
+    Command(
+        "completion",
+        SHELL,
+        "print a script with which bash, zsh or fish completes the command line",
+        "tiltyard.cli.completion:completion",
+        _completion,
+        (
+            "tiltyard completion bash > ~/.local/share/bash-completion/completions/tiltyard",
+            "tiltyard completion zsh > ~/.zfunc/_tiltyard",
+            "tiltyard completion fish > ~/.config/fish/completions/tiltyard.fish",
+        ),
+    ),
+    Command(
+        "render",
+        CLUSTER,
+        "print the objects that the operator would apply on a cluster, as YAML or JSON",
+        "tiltyard.cli.render:render",
+        _render,
+        (
+            "tiltyard render tournament.yaml --namespace research > objects.yaml",
+            "helm -n tiltyard get values tiltyard --all -o yaml | tiltyard render tournament.yaml -f -",
+        ),
+        "Print every object that the operator would apply for a Tournament, in the order of the plan, for"
+        " review and policy checks. No cluster is contacted and no artifact is looked up, so each Job makes all"
+        " of its parts, the Tournament's uid and the times at which models start are zeros, and the report's task"
+        " contains no costs.",
+    ),
+    Command(
+        "operator",
+        CLUSTER,
+        "run the operator, as the Helm chart does on a cluster",
+        "tiltyard.cluster.run:operate",
+        add_operator,
+        ("tiltyard operator --worker-image ghcr.io/tiltyard/worker:0.1.0",),
+    ),
+)
+"""Every command; another one is a line here, and a function that adds its arguments."""

@@ -1,0 +1,48 @@
+"""The arguments of `tiltyard operator`, which the chart gives it."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+from tiltyard.cli.arguments import namespace
+
+
+def add_operator(command: argparse.ArgumentParser) -> None:
+    """All of them."""
+    several = "may be given more than once"
+    command.add_argument(
+        "--namespace", action="append", default=[], metavar="NS", help=f"watch this namespace instead of all; {several}"
+    )
+    command.add_argument("--worker-image", required=True, metavar="IMAGE", help="the image of the workers")
+    command.add_argument(
+        "--trainer-image", default="", metavar="IMAGE", help="the image with TRL (default: --worker-image)"
+    )
+    command.add_argument("--trainer-python", metavar="PATH", help="the interpreter in that image that has TRL")
+    command.add_argument(
+        "--lm-eval-image", default="", metavar="IMAGE", help="the image with lm-eval (default: --worker-image)"
+    )
+    command.add_argument("--lm-eval-python", metavar="PATH", help="the interpreter in that image that has lm-eval")
+    command.add_argument("--worker-image-pull-policy", default="IfNotPresent", metavar="POLICY")
+    command.add_argument("--worker-image-pull-secret", action="append", default=[], metavar="NAME", help=several)
+    command.add_argument(
+        "--children", default="{}", metavar="JSON", help="the chart's value `children`: what all children have"
+    )
+    command.add_argument("--cluster-domain", default="cluster.local", metavar="DOMAIN", help="default: cluster.local")
+    command.add_argument(
+        "--lease",
+        type=_lease,
+        metavar="NS/NAME",
+        help="of several operators only the one that holds this Lease works (default: this one works)",
+    )
+    command.add_argument(
+        "--port", type=int, default=8080, help="the port of /metrics, /healthz and /readyz (default: 8080)"
+    )
+    command.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
+
+
+def _lease(text: str) -> tuple[str, str]:
+    place, _, name = text.partition("/")
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", name):
+        raise argparse.ArgumentTypeError(f"must be NAMESPACE/NAME, given {text}")
+    return namespace(place), name

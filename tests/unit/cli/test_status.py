@@ -1,0 +1,63 @@
+"""`tiltyard status`: what a run's last status, and the lock of its state folder, come to."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import yaml
+
+from support.manifests import manifest
+from tiltyard.api import Condition, TournamentStatus
+from tiltyard.cli import main
+from tiltyard.cli.manifest import load_manifest
+from tiltyard.local.ledger import run_folder
+from tiltyard.local.occupancy import occupied
+from tiltyard.plan.build import build_graph
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> str:
+    (tmp_path / "t.yaml").write_text(yaml.safe_dump(manifest(3)))
+    return build_graph(load_manifest(tmp_path / "t.yaml")).run
+
+
+def leave(folder: Path, run: str, ended: str | None) -> list[str]:
+    """Leave a status as a run does; returns the arguments that show it."""
+    since = datetime(2026, 1, 1, tzinfo=UTC)
+    conditions = [
+        Condition(type=kind, status="True" if kind == ended else "False", reason="R", last_transition_time=since)
+        for kind in ("Complete", "Failed", "Suspended")
+    ]
+    status = TournamentStatus(phase="Mining", progress="3%", run=run, conditions=tuple(conditions))
+    place = run_folder(folder / "state", run)
+    place.mkdir(parents=True)
+    (place / "status.json").write_text(status.model_dump_json(by_alias=True))
+    return ["status", str(folder / "t.yaml"), "--state", str(folder / "state"), "-o", "json"]
+
+
+@pytest.mark.parametrize(
+    ("ended", "activity", "code"),
+    [(None, "Interrupted", 3), ("Failed", "Ended", 1), ("Complete", "Ended", 0), ("Suspended", "Ended", 0)],
+)
+@pytest.mark.parametrize("watch", [False, True])
+def test_a_run_that_nobody_works_on(
+    ended: str | None,
+    activity: str,
+    code: int,
+    watch: bool,
+    run: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main([*leave(tmp_path, run, ended), *(["--watch"] if watch else [])]) == code
+    assert json.loads(capsys.readouterr().out)["activity"] == activity
+
+
+def test_a_run_at_work(run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = leave(tmp_path, run, None)
+    with occupied(tmp_path / "state", run, print):
+        assert main(arguments) == 0
+    assert json.loads(capsys.readouterr().out)["activity"] == "Running"

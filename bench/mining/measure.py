@@ -1,30 +1,30 @@
-"""How well lint tells requests among mined texts: python bench/mining/measure.py [TEXTS.jsonl]."""
+"""How well lint tells requests among mined texts: python bench/mining/measure.py [--wrong] [TEXTS.jsonl …]."""
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
-from tiltyard_jobs.curation.lint import lint
-from tiltyard_jobs.curation.mined import clean
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
-TEXTS = Path(__file__).parents[2] / "tests/unit/curation/mined/texts.jsonl"
+from support.mined_texts import DEVELOPED, HELD_OUT, is_right, kept_of, labelled, measure
 
 
-def main(path: Path = TEXTS) -> None:
-    """Print what is kept, and how much of it is a request alone."""
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    kept = [(row, clean(row["text"])) for row in rows if lint(clean(row["text"]).text) is None]
-    alone = [row for row, it in kept if row["label"] == "request" or (row["label"] == "answer" and it.answer)]
-    worth = [row for row in rows if row["label"] != "none"]
-    requests = [row for row in rows if row["label"] == "request"]
-    good = {row["id"] for row in alone}
-    print(f"texts {len(rows)}: {len(requests)} requests, {len(worth) - len(requests)} with an answer behind")
-    print(f"kept {len(kept)}, of these requests alone {len(alone)} ({len(alone) / len(kept):.1%})")
-    print(f"of the requests kept {sum(row['id'] in good for row in requests)} of {len(requests)}", end="; ")
-    print(f"of those with an answer {len(alone) - sum(row['id'] in good for row in requests)}")
+def main() -> None:
+    """Print what is kept, and how much of it is a request alone; --wrong: and each text that is treated wrongly."""
+    wrong = "--wrong" in sys.argv
+    for path in [Path(given) for given in sys.argv[1:] if given != "--wrong"] or [DEVELOPED, HELD_OUT]:
+        rows = labelled(path)
+        all_, kept, right, requests, requests_kept, answers, answers_kept = measure(rows)
+        print(f"{path.name}: {all_} texts: {requests} requests, {answers} requests with an answer behind")
+        print(f"  kept {kept}, of these requests alone {right} ({right / max(kept, 1):.1%})")
+        print(f"  of the requests kept {requests_kept} ({requests_kept / max(requests, 1):.1%})", end=", ")
+        print(f"of those with an answer {answers_kept} ({answers_kept / max(answers, 1):.1%})")
+        for row in rows if wrong else ():
+            text = kept_of(row)
+            if (text is None) != (row["label"] == "none") or not (text is None or is_right(row)):
+                print(f"  {row['id']} {row['label']}: kept {text!r}\n      of {row['text']!r}")
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    main()

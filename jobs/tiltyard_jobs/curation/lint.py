@@ -14,13 +14,13 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
 from tiltyard_jobs.contracts.vocabulary import LintRules
-from tiltyard_jobs.curation.mined import begins_in_the_middle, has_request, speaks_as_a_model
+from tiltyard_jobs.curation.mined import LONGEST, begins_in_the_middle, has_request, speaks_as_a_model
 from tiltyard_jobs.curation.text import words
 
 MIN_WORDS = 3
 """Fewer words ask for nothing ("Hello", "Python code")."""
 
-MAX_CHARACTERS = 16_384
+MAX_CHARACTERS = LONGEST
 """About 4,000 tokens: longer than the default 512 tokens of mining can write by far."""
 
 MAX_FOREIGN_SHARE = 0.02
@@ -58,6 +58,7 @@ _SPECIAL_TOKEN = re.compile(
     r"|\[/?INST\]|<</?SYS>>"  # Llama 2, Mistral
     r"|<(?:start|end)_of_turn>"  # Gemma
     r"|\[/?(?:SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]"  # Mistral
+    r"|<(?:bos|eos|pad|unk|mask)>|<(?:unused|reserved_?)\d+>|<0x[0-9A-F]{2}>|\[gMASK\]|</s>\s*$"  # of the vocabulary
     r"|</?think>|</?tool_call>",  # reasoning and tool markers
     re.IGNORECASE,
 )

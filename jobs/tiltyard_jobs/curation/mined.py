@@ -10,178 +10,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import NamedTuple
 
-_ROLE_MARK = re.compile(
-    r"\s*(?:#{1,4} *|\*\*)?(?:(?:new |next )?(?:q(?:uestion)?|user|human|prompt|query|instruction|problem"
-    r"|问题?|用户|提问|题目|質問|質問文|질문|вопрос|frage|pregunta|pergunta|domanda)(?: ?\d{1,3})?)"
-    r"(?:\*\*)? ?[:：](?:\*\*)?\s*(?=\S)",
-    re.IGNORECASE,
-)
-_SOFT_SWITCH = re.compile(r"(?<!\S)/(?:no_?)?think(?!\S)", re.IGNORECASE)
+from tiltyard_jobs.curation import mined_patterns as like
 
-_ANSWER_LABEL = re.compile(
-    r"^[ \t]*(?:[#>*\-]+ *)?(?:\*\*)?(?:(?:created |sample |expected )?answer|a|response|solution|assistant|ai|bot"
-    r"|output by the assistant"
-    r"|答案?|回答|解答|答复|助手|解决方案|解决方法|答え|답변?|ответ|antwort|respuesta|réponse|resposta"
-    r"|risposta)(?: ?\d{1,3})?(?:\*\*)? ?[:：]"
-    r"|^[ \t]*(?:#{1,6} *|\*\*)(?:answer|response|solution|assistant|答案|回答|解答|解决方案)(?:\*\*)?[ \t]*$"
-    r"|^[ \t]*assistant[ \t]*$|(?<=[a-z.?!。？])assistant(?=[\s,])",
-    re.IGNORECASE | re.MULTILINE,
-)
-_ANSWER_LABEL_GLUED = re.compile(
-    r"(?<=[.?!。？\s])(?:Assistant|ASSISTANT|assistant)(?=[A-Z])|^assistant(?=[A-Z])", re.MULTILINE
-)
-
-_ANSWER_SAID = re.compile(
-    r"(?<=\n)[^\n]{0,20}\b(?:the )?(?:correct |right |expected )?answer (?:is|to)\b|(?<=\n)[^\n]{0,8}(?:正确)?答案是",
-    re.IGNORECASE,
-)
-
-_MOST_PLACES = 8  # where an answer may begin; a hostile text has thousands
-_OPTION = re.compile(r"[ \t]*(?:\*\*)?([A-E])[).:](?!\S)")
-
-_OPENING = (
-    r"(?:certainly|sure(?: thing)?|of course|absolutely|great question|good question|no problem|got it|i'?d be happy to"
-    r"|i(?:'m| am) (?:happy|glad) to help|i can (?:certainly )?help(?: you)?|thank you for (?:your|the) question)\b"
-    r"|(?:当然|好的|没问题|可以的|很高兴|当然可以|claro|por supuesto|desde luego|bien sûr|certainement|natürlich|gerne"
-    r"|selbstverständlich"
-    r"|com certeza|certamente|certo|конечно|もちろん|承知しました|물론|네[,.!])(?![\w]{3})"
-)
-_VOICE = re.compile(
-    rf"(?:{_OPENING})[ \t]*[,!.:，！。：]"
-    r"|(?:below|following|here)(?:'s| is| are) (?:an?|the|one|some|how|what|two|three|several"
-    r"|your)\b(?! (?:\w+ ){0,4}(?:original|existing|current|starting|inputs?|outputs?|tables?|lists?|arrays?|texts?"
-    r"|paragraph|sentences?|passage|article|logs?|data|dataset|problem|question|error|message|task|code (?:i|we)"
-    r"|constraints))"
-    r"|(?:以下|下面)(?:是|为)|这(?:是|里是)一个(?:简单的)?(?:示例|例子|实现)"
-    r"|(?:aquí|aqui) (?:tienes|está|hay|vai)|voici|hier ist|hier sind|ecco|вот\b"
-    r"|(?:to|in order to|for|in|if|when|with|as|first)\b[^.?!\n]{0,160}?,? (?:you|we) (?:can|could|need to|should"
-    r"|will|may|would|have to)\b(?! (?:assume|also assume|not\b))"
-    r"|you can (?:use(?! any| either| only| whatever| one of)|do|achieve|create|implement|follow|solve|write|try"
-    r"|define|modify|install|calculate|find|get|add|set)\b[^?]*(?:`|:|follow|function|method|code|library|module"
-    r"|command|step)"
-    r"|(?:this|the above|the following|the provided|the given|these) (?:\w+ ){0,3}(?:code|function|program|script"
-    r"|snippets?|example|query|method|class|implementation|command|solution|regex|app|application|component|page)s?"
-    r" (?:\w+ )?(?:defines?|creates?|uses?|demonstrates?|shows?|takes?|calculates?|prints?|will (?:output|print"
-    r"|create|return|display|produce|generate)|assumes?|sorts?|returns?|reads?|includes?|consists?|provides?"
-    r"|implements?|checks?|generates?|displays?|allows?)\b"
-    r"|in this (?:code|example|script|implementation|program|function|solution|version|article|tutorial|guide|case)\b"
-    r"|(?:在这个|在上述|上述|上面的|这段|这个|此|该)(?:代码|函数|示例|程序|例子|脚本|方法|类)"
-    r"|(?:您|你|我们)可以(?:使用|通过|按照|尝试|在|将|用|根据|参考)|首先[，,]|步骤如下"
-    r"|(?:the )?(?:step-by-step|steps?)\b[^\n]{0,60}:|let's (?:break|start|create|define|assume|go|write|see|first)\b"
-    r"|let me\b|i'(?:ll|m going to) (?:provide|explain|show|help|write|create|give|use)\b"
-    r"|i(?:'m| am) (?:sorry|unable|not able|an ai|a language model)|as an ai\b|as an? (?:programming|coding|ai"
-    r"|helpful|language) (?:assistant|model)\b|i (?:cannot|can't) (?:assist|help|provide|fulfill)",
-    re.IGNORECASE,
-)
-
-_VERBS = (
-    "add|adapt|analy[sz]e|answer|apply|arrange|assume|build|calculate|change|check|choose|classify|clean|combine"
-    "|compare|complete|compose|compute|"
-    "configure|consider|construct|convert|correct|count|create|debug|decide|define|delete|demonstrate|deploy|derive"
-    "|describe|design|determine|develop|"
-    "discuss|divide|draft|draw|edit|ensure|estimate|evaluate|examine|explain|explore|extend|extract|fill|filter|find"
-    "|finish|fix|follow|format|formulate|generate|"
-    "get|give|given|group|guess|help|highlight|identify|illustrate|imagine|implement|improve|include|insert|install"
-    "|integrate|interpret|introduce|investigate|join|justify|"
-    "list|load|make|merge|modify|move|name|optimi[sz]e|organi[sz]e|outline|paraphrase|parse|perform|pick|plan|plot"
-    "|predict|prepare|present|print|propose|prove|provide|"
-    "rank|read|recommend|refactor|remove|rename|reorder|reorgani[sz]e|rephrase|replace|report|research|retrieve"
-    "|return|reverse|review|revise|rewrite|run|scrape|search|select|"
-    "send|set|share|show|simplify|simulate|sketch|solve|sort|specify|split|state|store|study|suggest|suppose"
-    "|summari[sz]e|swap|teach|tell|test|think|track|train|translate|try|turn|update|"
-    "use|utili[sz]e|validate|verify|visuali[sz]e|what's|write"
-    "|aggregate|allow|annotate|avoid|benchmark|cache|decode|decrypt|do|document|download|encode|encrypt|enforce|expose"
-    "|guarantee|handle|hash|index|inspect|iterate|keep|limit|log|map|measure|migrate|mock|monitor|never|normali[sz]e"
-    "|partition|port|process|profile|put|query|reduce|reject|render|resize|rework|round|scan|schedule|seriali[sz]e"
-    "|shorten|speed|start|stop|stream|strip|sum|support|take|tidy|trace|transform|traverse|trim|upload|walk|wrap"
-)
-_REQUEST = re.compile(
-    rf"(?:^|[.!?:;\n]\s*|\d[.)]\s+|[-*#>]\s+)(?:(?:first|then|now|next|finally|also|in \w+|using [\w ]+"
-    rf"|given [^,.\n]{1, 80}),? )?(?:please |kindly |now |then |also )?(?:{_VERBS})\b(?!\s*[=(.;])"
-    r"|(?:^|[.!?:;\n]\s*)[^.!?:;,\n]{2,80}, (?:please |then )?(?:write|create|implement|explain|find|design|list"
-    r"|describe|generate|build|develop|compare|suggest|translate|summari[sz]e|solve|calculate|determine)\b"
-    r"|\bplease\b|\b(?:can|could|would|will) (?:you|someone|anyone|somebody|anybody)\b|\b(?:help|tell|show|give|teach"
-    r"|ask) (?:me|us)\b"
-    r"|(?:^|[.!?:;\n#]\s*)(?:\w+,? )?(?:how to|how do|how can|why (?:does|do|is|are))\b"
-    r"|\bhow (?:do|can|could|should|would) (?:i|we|you)\b"
-    r"|\bi(?:'d| would) (?:like|love|appreciate)\b|\bi(?:'m| am)? ?(?:need|want|trying|try|wonder|wondering|looking"
-    r"|getting|stuck|struggling|having|have|get|cannot|can't|don't|tried|wrote|keep|want)\b"
-    r"|\b(?:we|my|our) (?:need|want|have|are|task|goal|code|app|team|program|company|project|teacher|boss)\b"
-    r"|\b(?:should|must|need to be|is required to|needs to|you have to|you are (?:given|asked|tasked|to|required)"
-    r"|you're (?:given|asked|tasked)|your (?:task|job|goal|program|function|code|solution))\b"
-    r"|(?:^|\n)you (?:need|have|want) to\b"
-    r"|\b(?:task|exercise|objective|requirements?|goal)\s*:"
-    r"|请|如何|怎[么样]|什么|为什么|为何|吗[？?。]|能否|可否|帮[我忙](?!的)|我(?:想|要|需要|希望|正在|有一)|要求[:：]"
-    r"|(?:^|[。！？；：:，,.\n]\s*|\d[.、]\s*|[#>*-] *)(?:现在|然后)?(?:[编撰改重续]?写(?:一|出|个|段|篇|下|代码|程序"
-    r"|函数)|用\S{1,12}(?:写|实现|编写)"
-    r"|实现|给(?:出|定|我|你)|创建|设计|解释|生成|计算|翻译|列[出举]|描述|修改|分析|比较|判断|证明|求)(?!了|的是)"
-    r"|してください|教えて|書いて|ください|ですか|ますか|とは|する(?:関数|プログラム|コード)|作成|주세요|해줘|하세요"
-    r"|하시오|인가요|까요|습니까|작성|알려|설명해"
-    r"|¿|\b(?:escrib[ea]|cre[ae]r?|cómo|como|qué|cuál|explica|necesito|quiero|genera|dame|escreva|crie|faça|explique"
-    r"|preciso|qual|écri(?:s|vez|re)|crée[rz]?|comment|pourquoi|expliquez?|quel(?:le)?s?|donne[rz]?|schreibe?n?"
-    r"|erstelle?n?|wie|warum|erkläre?n?|bitte|welche[rsn]?|gib|nenne|scrivi|crea|spiega|quali|come)\b"
-    r"|(?:напиш|созда|объясн|реализ|переве|опиш|сравни|найд|дай|состав|расскаж|помог)\w*|\b(?:как|почему|какой|какие"
-    r"|что)\b",
-    re.IGNORECASE,
-)
-_QUESTION = re.compile(r"[?？؟](?=[\s\"'”’)\]*_`]|$)|¿")
-_FIRST_PERSON = re.compile(r"\b(?:I|[Mm]y|me)\b|我(?!们)")
-
-# A sentence that states: its subject comes first, and all of the text ends with a full stop.
-_STATEMENT = re.compile(
-    r"\s*(?:according to|(?:the|an?|this|these|those|it|there|secondly,?|[A-Z]\w+) (?:[\w'`\"()-]+ ){0,6}?"
-    r"(?:is|are|was|were|has|have|can|may|will|reduces?|improves?|suggests?|means|provides?|allows?|contains?)\b)"
-    r"[\s\S]*[.。]\s*$",
-    re.IGNORECASE,
-)
-
-_FENCE = re.compile(r"[ \t]*(?:```|~~~)")
-_CODE_LINE = re.compile(
-    r"^(?:\s{2,}\S.*|\t.*"
-    r"|\s*(?:import|from|package|using|include|require|export|use|module|namespace|extern)\s+[\w.{*\"'<@:]+.*"
-    r"|\s*#\s*(?:include|define|ifn?def|endif|pragma|if|else|undef)\b.*|\s*#!.*"
-    r"|\s*(?:(?:async |static |public |private |protected |final |abstract |export |default |inline |virtual |const "
-    r"|unsigned )*"
-    r"(?:def|class|function|func|fn|struct|enum|interface|trait|impl|void|int|long|float|double|char|bool|boolean"
-    r"|string|String|auto|let|var|const|public|private|protected|static|template|typedef|type|val|sub"
-    r"|proc))\b[^.?!]*[\w(){}\[\];:=<>,*&]+\s*"
-    r"|\s*(?:if|for|while|switch|elif|else if|else|try|except|catch|finally|with|return|print|println|printf|echo"
-    r"|raise|throw|yield|assert|del|pass|break|continue|end|begin|do|then|fi|done)\b\s*[^.?!]*[:;(){}\[\]\"'\w]\s*"
-    r"|\s*(?:SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|FROM|WHERE|JOIN|GROUP BY|ORDER BY|VALUES)\b.*"
-    r"|\s*[\w.$\[\]\"'>-]+\s*(?:[-+*/|&%]?=|:=|<-|=>)\s*\S.*|\s*[\w.$:>-]+\(.*\)?[;,{]?\s*|.*[;{}]\s*"
-    r"|\s*[)\]}>]+[,;)]*\s*|.*=>\s*[{(]?"
-    r"|\s*</?[\w!-][^>]*>(?:.*>|[^.?!]*)\s*|\s*@\w+.*|\s*(?://|/\*|\*/|--|%%).*|\s*\*\s.*|\s*\"\"\".*|\s*'''.*"
-    r"|\s*\$ .*|\s*[\"'\w.-]+\s*:\s*[\[{\"'\d].*)$"
-)
-# A leading comment that asks for the program below it; a note on what the next line does is none.
-_TASK = re.compile(
-    r"\s*(?:\d+[.)] *)?(?:(?:your )?task:? |todo:? |problem:? )?(?:please |now )?(?:write|create|implement|generate"
-    r"|design|develop|build|complete|given|define|make)\b(?:\W+\w+){5,}"
-    r"|.*[?？]\s*$|.*(?:请|如何|怎么)|\s*(?:\d+[.、] *)?(?:[编]?写|实现|生成|创建|设计|定义|给定"
-    r"|用\S{1,12}[写实])(?:\W*\w){8,}",
-    re.IGNORECASE,
-)
-_COMMENT = re.compile(r"^\s*(?://+|/\*+|#+|--|\*|<!--|\"\"\"|''')\s*|\s*(?:\*/|-->|\"\"\"|''')\s*$")
-_HEADING = re.compile(r"^#{1,6} \S|^\*\*[^*\n]+\*\*:?$", re.MULTILINE)
-_MIDDLE = re.compile(r"\s*(?:[,;.)\]}，。；、）】？！?!:：](?![.\w]|\s*\d)|(?:```|~~~)\s*(?:\n\s*)?[A-Z][a-z]+ )")
-_ECHO = re.compile(
-    r"\s*you are (?:qwen|chatgpt|claude|llama|gemma|deepseek|mistral|(?:an? )?(?:helpful|useful|friendly|ai"
-    r"|programming|coding|code|intelligent)\b[^.\n]{0,40}\b(?:assistant|model|ai))\b",
-    re.IGNORECASE,
-)
-_INTRODUCTION = re.compile(
-    r"(?:^|[.!:\n]\s*)(?:(?:hi|hello|hey)[!,.]* )?(?:i(?:'m| am)|my name is|this is) (?:qwen|chatgpt|claude|llama"
-    r"|gemma|deepseek|mistral|tongyi|an? (?:ai|large language|language|virtual|helpful|code|coding) (?:\w+ )?(?:model"
-    r"|assistant|ai))\b"
-    r"|我(?:是|叫)(?:通义|千问|qwen|阿里|一个(?:人工智能|ai|大型语言模型|语言模型))|created by (?:alibaba|openai"
-    r"|anthropic|google|meta ai)"
-    r"|由阿里(?:巴巴|云)"
-    r"|^\s*(?:qwen|assistant|chatgpt|ai)\s*[:：]",
-    re.IGNORECASE,
-)
+LONGEST = 16_384  # characters of a text that is looked through; a longer one is no instruction (`lint`)
+MOST_PLACES = 8  # where an answer may begin; a hostile text has thousands
+LEAST_STATEMENT = 120  # characters: what stands below a question and is shorter may belong to it
+LEAST_PROGRAM = 3  # lines
 
 
 class Cleaned(NamedTuple):
@@ -204,42 +41,84 @@ def clean(text: str) -> Cleaned:
     Args:
         text: normalised (`text.normalise`).
     """
-    switched = _SOFT_SWITCH.sub("", text).strip() if "/" in text else text
-    mark = _ROLE_MARK.match(switched)
-    body = switched[mark.end() :] if mark else switched
+    if len(text) > LONGEST:
+        return Cleaned(text)
+    body = like.SOFT_SWITCH.sub("", text).strip() if "/" in text else text
+    while (mark := _mark(body)) is not None:
+        body = body[mark:]
     cut = _answer_at(body)
     request = body if cut is None else body[:cut].rstrip(" \t\n#*>-")
-    return Cleaned(request, answer=cut is not None, mark=mark is not None or switched != text)
+    return Cleaned(request, answer=cut is not None, mark=len(body) != len(text))
+
+
+def _mark(text: str) -> int | None:
+    """Where a speaker's mark ends; a model's counts as one only if what follows asks."""
+    if mark := like.ROLE_MARK.match(text):
+        return mark.end()
+    mark = like.MODEL_MARK.match(text)
+    return mark.end() if mark and asks(text[mark.end() :].split("\n")[0]) else None
 
 
 def has_request(text: str) -> bool:
     """Whether a text asks for something, or may: what has neither a request nor the form of an answer does."""
+    asked = _asks_in_all(text)
+    if asked is not None:
+        return asked
     code, prose = split_code(text)
-    parts = [part.strip() for part in prose.split("\n\n") if part.strip()]
-    if code:
-        parts = [part for part in parts if not _begins_an_answer(part)]
-    if any(asks(part) for part in parts):
-        return True
-    if any(map(_begins_an_answer, parts)) or _HEADING.search(prose):
+    return not code and "\n\n" not in prose.strip() and not like.STATEMENT.match(prose)
+
+
+def _asks_in_all(text: str) -> bool | None:
+    """Whether a text asks, or has the form of an answer; None: neither."""
+    code, prose = split_code(text)
+    begins_with_code = bool(code) and text.lstrip().startswith(code.split("\n")[0].strip())
+    paragraphs = [part.strip() for part in prose.split("\n\n") if part.strip()]
+    answering = hinted = False
+    for place, paragraph in enumerate(paragraphs):
+        part = like.SOLICITS.sub("", paragraph)
+        if place:
+            part = like.HEADING_LINE.sub("", part)
+        voice = _begins_an_answer(like.HEADING_LINE.sub("", paragraph).strip() or paragraph)
+        if (turns_to_somebody(part) and not (voice and place)) or (place and like.LAST_ORDER.match(part)):
+            return True
+        if voice or _only_solicits(paragraph, part):
+            answering = True
+        elif not answering:
+            if like.ORDERS.search(part):
+                return True
+            hinted = hinted or bool(like.HINTS.search(part) or like.FIRST_PERSON.search(part))
+    if answering or like.HEADING.search(prose):
         return False
-    if any(map(_FIRST_PERSON.search, parts)):
-        return True
-    return not code and len(parts) < 2 and not _STATEMENT.match(prose)
+    return True if hinted and not begins_with_code else None
+
+
+def _only_solicits(paragraph: str, rest: str) -> bool:
+    return len(rest) < len(paragraph) and not asks(rest)
+
+
+def turns_to_somebody(prose: str) -> bool:
+    """Whether there is a question in prose, or words that turn to somebody."""
+    return bool(like.QUESTION.search(prose) or like.TURNS_TO.search(prose))
 
 
 def asks(prose: str) -> bool:
     """Whether there is a request or a question in prose."""
-    return bool(_QUESTION.search(prose) or _REQUEST.search(prose))
+    return turns_to_somebody(prose) or bool(like.ORDERS.search(prose))
 
 
 def begins_in_the_middle(text: str) -> bool:
     """Whether a text goes on with something that it does not hold."""
-    return bool(_MIDDLE.match(text))
+    return bool(like.MIDDLE.match(text))
 
 
 def speaks_as_a_model(text: str) -> bool:
-    """Whether a text introduces a model, or says its system prompt."""
-    return bool(_ECHO.match(text) or _INTRODUCTION.search(text))
+    """Whether a text introduces a model, says its system prompt, offers its help, or is its thought."""
+    if like.ECHO.match(text) or like.INTRODUCTION.search(text) or like.OFFERS.search(text):
+        return True
+    if (maker := like.MAKER.match(text)) and not asks(maker[0]):
+        return True
+    thought = like.THOUGHT.match(text)
+    return thought is not None and not (thought["muses"] and like.QUESTION.search(text))
 
 
 def split_code(text: str) -> tuple[str, str]:
@@ -250,7 +129,7 @@ def split_code(text: str) -> tuple[str, str]:
     for place, line in enumerate(lines):
         if not is_code[place]:
             prose.append(line)
-        elif not code and _COMMENT.match(line) and _TASK.match(words := _COMMENT.sub("", line)):
+        elif not code and like.COMMENT.match(line) and like.TASK.match(words := like.COMMENT.sub("", line)):
             prose.append(words)
         elif line.strip():
             code.append(line)
@@ -259,8 +138,8 @@ def split_code(text: str) -> tuple[str, str]:
 
 def _code_lines(lines: list[str]) -> list[bool]:
     """Which lines are code: what stands in a fence, and what looks like it."""
-    fences = [place for place, line in enumerate(lines) if _FENCE.match(line)]
-    looks = [bool(line.strip() and _CODE_LINE.match(line)) for line in lines]
+    fences = [place for place, line in enumerate(lines) if like.FENCE.match(line)]
+    looks = [bool(line.strip() and like.CODE_LINE.match(line)) for line in lines]
     if len(fences) % 2 and any(looks[: fences[0]]) and not lines[fences[0]].strip("`~ "):
         fences.insert(0, -1)  # the text begins within a fence
     for first, last in zip_longest(fences[::2], fences[1::2], fillvalue=len(lines)):
@@ -276,23 +155,47 @@ def _code_lines(lines: list[str]) -> list[bool]:
 
 def _answer_at(text: str) -> int | None:
     """Where an answer begins behind a request."""
-    places = [match.start() for match in _ANSWER_LABEL.finditer(text) if match.start() > 0]
-    places += [match.start() for match in _ANSWER_LABEL_GLUED.finditer(text) if match.start() > 0]
-    places += [match.start() for match in _ANSWER_SAID.finditer(text)]
-    places += _options_again(text)
-    places += [start for start, paragraph in _later_paragraphs(text) if _begins_an_answer(paragraph)]
-    for place in sorted(places)[:_MOST_PLACES]:
-        if asks(split_code(text[:place])[1]):
+    labels = [match.start() for match in like.ANSWER_LABEL.finditer(text) if not _is_option(text, match.start())]
+    labels += [match.start() for match in like.ANSWER_LABEL_GLUED.finditer(text)]
+    labels += [match.start() for match in like.ANSWER_SAID.finditer(text)]
+    labels += _options_again(text)
+    voices = [start for start, paragraph in _later_paragraphs(text) if _begins_an_answer(paragraph)]
+    voices += [match.start() for match in re.finditer(r"\n(?!\n)", text) if _turns(text, match.start())]
+    below = (start for start, _ in _later_paragraphs(text) if text[:start].rstrip().endswith(("?", "？")))
+    voices += [start for start in islice(below, MOST_PLACES) if _states_below_a_question(text, start)]
+    voices += _programs(text)
+    if text.startswith("#"):  # an article below a title that asks
+        headings = (match for match in re.finditer(r"\n\n#{1,6} +", text))
+        voices += [match.start() for match in headings if not like.PART_OF_A_TASK.match(text, match.end())]
+    labelled = set(labels)
+    for place in sorted({place for place in (*labels, *voices) if place > 0})[:MOST_PLACES]:
+        if place not in labelled and _in_a_fence(text, place):
+            continue
+        if place not in labelled and like.ASKS_AGAIN.search(like.SOLICITS.sub("", split_code(text[place:])[1])):
+            continue
+        if _asks_in_all(text[:place]):
             return place
     return None
 
 
+def _in_a_fence(text: str, place: int) -> bool:
+    """Whether a place is within a fence; a first one that stands below code closes it."""
+    below_code = bool(like.CODE_LINE.match(text.split("\n")[0]))
+    return (len(re.findall(r"^[ \t]*(?:```|~~~)", text[:place], re.MULTILINE)) + below_code) % 2 == 1
+
+
+def _is_option(text: str, place: int) -> bool:
+    """Whether the label `A:` is an option's, as `B:` follows."""
+    line, _, rest = text[place:].lstrip().partition("\n")
+    return line[:1] in "Aa" and bool(re.match(r"A ?[:.)]", line)) and bool(re.match(r"\s*B ?[:.)]", rest))
+
+
 def _options_again(text: str) -> list[int]:
-    """Where an option of a question stands once more in a paragraph below it: the answer."""
+    """Where an option of a question stands once more below all of them, in full or as its letter: the answer."""
     seen, found, place, above = set[str](), [], 0, True
     for line in text.split("\n"):
-        option = _OPTION.match(line)
-        if option and above and option[1] in seen:
+        option = like.OPTION.match(line)
+        if (option and (above or option[1] == "A") and option[1] in seen) or (line.strip(" *.)") in seen):
             found.append(place)
         if option:
             seen.add(option[1])
@@ -301,8 +204,60 @@ def _options_again(text: str) -> list[int]:
     return found
 
 
+def _turns(text: str, place: int) -> bool:
+    """Whether a line goes on to the answer, below a question or its last option."""
+    before = text[:place].rsplit("\n", 1)[-1].rstrip()
+    ends = bool(before) and (before[-1] in "?？。.！" or like.OPTION.match(before) or before.startswith("#"))
+    return ends and bool(like.TURNS.match(text, place + 1))
+
+
+def _states_below_a_question(text: str, place: int) -> bool:
+    """Whether all that follows a question states, at some length, and nobody speaks of himself in it."""
+    before, rest = text[:place].rstrip(), text[place:].strip()
+    if len(rest.encode()) < LEAST_STATEMENT:
+        return False
+    first = rest.split("\n", 1)[0]
+    if any(pattern.match(first) for pattern in (like.OPTION, like.FENCE, like.CODE_LINE, like.CONTEXT)):
+        return False
+    prose = split_code(rest)[1].replace(before.rsplit("\n\n", 1)[-1], "")  # the question once more
+    return not (asks(prose) or like.FIRST_PERSON.search(prose) or like.HINTS.search(prose))
+
+
+def _programs(text: str) -> list[int]:
+    """Where a program stands below the order to write it."""
+    lines = text.split("\n")
+    is_code, found, place = _code_lines(lines), list[int](), 0
+    for number, line in enumerate(lines):
+        if found:
+            break
+        starts = is_code[number] and line.strip() and not like.COMMENT.match(line)
+        if starts and number and (number == 1 or not is_code[number - 1] or like.COMMENT.match(lines[number - 1])):
+            before = [one for one in lines[:number] if one.strip()]
+            comment = all(like.COMMENT.match(one) for one in before)
+            order = "\n".join(like.COMMENT.sub("", one) if comment else one for one in before)
+            if (comment or not any(is_code[:number])) and _is_made("\n".join(lines[number:]), order):
+                found.append(place)
+            elif not comment:
+                break
+        place += len(line) + 1
+    return found
+
+
+def _is_made(code: str, order: str) -> bool:
+    """Whether a program is what was ordered above it, rather than given with the order."""
+    block = code.split("```")[1] if code.lstrip().startswith("```") else code.split("\n\n\n")[0]
+    lines = [line for line in block.split("\n") if line.strip()]
+    named = [
+        name for name in like.NAMED.finditer(order) if re.search(rf"\b(?:def|class|func\w*|fn)\s+{name[1]}\b", block)
+    ]
+    if any(not like.MADE_BY_NAME.search(order[: name.start()]) for name in named):
+        return False
+    wants = like.WRITES.search(order) and asks(order) and not like.GIVEN.search(order)
+    return bool(wants) and len(lines) > LEAST_PROGRAM and not (like.STUB.search(block) or like.OPTION.match(code))
+
+
 def _begins_an_answer(paragraph: str) -> bool:
-    return bool(_VOICE.match(paragraph)) and not _QUESTION.search(paragraph.split("\n")[0])
+    return bool(like.VOICE.match(paragraph)) and not like.QUESTION.search(paragraph.split("\n")[0])
 
 
 def _later_paragraphs(text: str) -> Iterator[tuple[int, str]]:

@@ -29,7 +29,9 @@ DUPLICATE, REPEAT = "Duplicate", "Repeat"  # near to another one; equal to it
 async def filter(context: ShardContext[FilterRecipe]) -> Outcome:  # noqa: A001  the stage's name
     """Make `filtered[a]`: its `rows` are what is kept, its `dropped` says what became of the rest."""
     recipe = context.recipe
-    found = await asyncio.to_thread(lambda: [look_at(source.row, recipe.lint) for source in sources(context)])
+    found = await asyncio.to_thread(
+        lambda: [look_at(source.row, recipe.lint, whole="answer" in source.cut_off) for source in sources(context)]
+    )
     issues = [one.issue for one in found]
     twins = await find_twins(context, issues)
     noted = Counter(f"lint.{one.noted}" for one in found if one.noted is not None)
@@ -73,11 +75,17 @@ class Finding(NamedTuple):
     noted: str | None = None
 
 
-def look_at(row: dict[str, Any], rules: LintRules) -> Finding:
-    """What a mined or given row is worth."""
+def look_at(row: dict[str, Any], rules: LintRules, *, whole: bool = False) -> Finding:
+    """What a mined or given row is worth.
+
+    Args:
+        row: with the instruction as it may be kept.
+        rules: which issues drop it.
+        whole: an answer was cut off it, so that the token limit cut the answer, and the request is whole.
+    """
     if row["void"] is not None:
         return Finding(str(row["void"]))
-    if row["finish_reason"] == "length":
+    if row["finish_reason"] == "length" and not whole:
         return Finding(TRUNCATED)
     first = None
     for issue in issues_of(row["instruction"]):

@@ -113,7 +113,9 @@ TextTemplate = Annotated[
         16384,
     ),
 ]
-Argument = Annotated[str, Text("one command line argument of at most 512 characters", r"[^\n\r]+", 512)]
+Argument = Annotated[
+    str, Text("one command line argument of at most 512 characters, without line breaks", r"[^\n\r]+", 512)
+]
 QuantityText = Annotated[str, Quantity()]
 DecimalText = Annotated[str, Text("a decimal number, in quotes", r"-?[0-9]+(\.[0-9]+)?", 32)]
 

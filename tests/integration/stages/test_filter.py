@@ -48,7 +48,8 @@ def check_counts(world: StageWorld, ref: ArtifactRef) -> None:
 
 def test_what_is_cut_off_a_text_that_is_kept_is_counted(world: StageWorld) -> None:
     answer = "\n\nCertainly! Below is the code that you asked for."
-    texts = [SORT + answer, f"Q: {TREE}", f"Question: {CACHE}{answer}", "Hi" + answer, SORT]
+    cut = {"instruction": f"Question: {CACHE}{answer}", "finish_reason": "length"}  # only the answer was cut
+    texts: list[Any] = [SORT + answer, f"Q: {TREE}", cut, "Hi" + answer, SORT]
     recipe = filter_recipe(mined(world, texts))
     world.make(recipe)
     assert world.column(recipe.ref, "instruction") == [SORT, TREE, CACHE]

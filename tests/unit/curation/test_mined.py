@@ -1,14 +1,13 @@
-import json
 from pathlib import Path
 
 import pytest
 
+from support.mined_texts import DEVELOPED, FOLDER, HELD_OUT, labelled, measure
 from tiltyard_jobs.curation.lint import LintIssue, lint
-from tiltyard_jobs.curation.mined import clean
+from tiltyard_jobs.curation.mined import LONGEST, clean
 
-SAMPLES = Path(__file__).parent / "mined"
-HONEST = [line.replace("\\n", "\n") for line in (SAMPLES / "honest.txt").read_text().splitlines()]
-TEXTS = [json.loads(line) for line in (SAMPLES / "texts.jsonl").read_text().splitlines()]
+HONEST = [line.replace("\\n", "\n") for line in (FOLDER / "honest.txt").read_text().splitlines()]
+PROGRAM = "def mean(xs):\n    total = sum(xs)\n    count = len(xs)\n    return total / count"
 
 CUT = [
     ("Q: How do I sort a list?", "How do I sort a list?"),
@@ -21,6 +20,30 @@ CUT = [
     ("When does it rain?\nAnswer: Tomorrow.", "When does it rain?"),
     ("Which is right?\n\nA) one\nB) two\n\nB) two", "Which is right?\n\nA) one\nB) two"),
     ("Sort the list.\n\nHere's a simple solution:\n\nsorted(x)", "Sort the list."),
+    ("Qwen: What does the word mean?", "What does the word mean?"),
+    ("Q. Question: How does it work?", "How does it work?"),
+    ("What is the capital of Egypt?\nA: Cairo", "What is the capital of Egypt?"),
+    ("Which is it?\nA: one\nB: two\nC: three\nThe correct answer is B.", "Which is it?\nA: one\nB: two\nC: three"),
+    ("Which is it?\nA. one\nB. two\nTo determine this, let's read.", "Which is it?\nA. one\nB. two"),
+    (
+        f"Write a function that takes the mean of a list.\n\n```python\n{PROGRAM}\n```",
+        "Write a function that takes the mean of a list.",
+    ),
+    (
+        f"# Write a function that returns the mean of a list of numbers\n{PROGRAM}",
+        "# Write a function that returns the mean of a list of numbers",
+    ),
+    ("Is it possible to do both?\n\nNo, only one of them can be done at a time.", "Is it possible to do both?"),
+    (
+        "What is a closure?\n\nA closure is a function together with the variables that it uses from outside. They live"
+        " as long as the function does, even where the block around it has ended.",
+        "What is a closure?",
+    ),
+    ("Python 中如何读取文件？\n\n在 Python 中，你可以使用 open 函数来读取文件。", "Python 中如何读取文件？"),
+    ("¿Cómo se ordena una lista?\n\nClaro, aquí tienes un ejemplo: sorted(x)", "¿Cómo se ordena una lista?"),
+    ("Comment trier une liste ?\n\nBien sûr ! Voici un exemple : sorted(x)", "Comment trier une liste ?"),
+    ("Wie sortiere ich eine Liste?\nAntwort: Mit sorted.", "Wie sortiere ich eine Liste?"),
+    ("Как отсортировать список?\n\nКонечно! Вот пример: sorted(x)", "Как отсортировать список?"),
 ]
 REFUSED = [
     ("import numpy as np\n\nprint(np.zeros(3))", LintIssue.NO_REQUEST),
@@ -30,6 +53,17 @@ REFUSED = [
     ("I am Qwen, a large language model created by Alibaba Cloud.", LintIssue.ASSISTANT_VOICE),
     ("Qwen: I'm sorry, but I can't assist with that.", LintIssue.ASSISTANT_VOICE),
     (", and then the loop ends with a list of names.", LintIssue.FRAGMENT),
+    ("，并且返回列表的长度和最大值。", LintIssue.FRAGMENT),
+    ("Secondly, the list is sorted in place.", LintIssue.FRAGMENT),
+    ("Qwen is a large language model by Alibaba Cloud that answers questions.", LintIssue.ASSISTANT_VOICE),
+    ("Okay, the user wants a function that sorts a list.", LintIssue.ASSISTANT_VOICE),
+    ("好的，用户想要一个排序函数，我先看看要求。", LintIssue.ASSISTANT_VOICE),
+    ("Sure, go ahead! Please share the problem that you need help with.", LintIssue.NO_REQUEST),
+    ("I'd be happy to help you. Please describe the task.", LintIssue.ASSISTANT_VOICE),
+    ("Sort a list of names.</s>", LintIssue.TEMPLATE_LEAK),
+    ("To solve this problem, we need to write a loop. It runs over all names.", LintIssue.NO_REQUEST),
+    ("# 1. Overview\nIn this document, we will explore key-value stores.", LintIssue.NO_REQUEST),
+    ("这段代码定义了一个函数。\n\n```python\ndef f(): pass\n```", LintIssue.NO_REQUEST),
 ]
 
 
@@ -51,13 +85,19 @@ def test_what_asks_for_nothing_is_dropped(text: str, issue: LintIssue) -> None:
     assert lint(clean(text).text) is issue
 
 
-def test_of_the_texts_of_a_real_model_requests_are_kept_and_most_others_are_not() -> None:
-    kept = {row["id"]: clean(row["text"]) for row in TEXTS if lint(clean(row["text"]).text) is None}
-    requests = [row for row in TEXTS if row["label"] == "request"]
-    alone = sum(
-        row["label"] == "request" or (row["label"] == "answer" and kept[row["id"]].answer)
-        for row in TEXTS
-        if row["id"] in kept
-    )
-    assert sum(row["id"] in kept for row in requests) >= 0.95 * len(requests)
-    assert alone >= 0.85 * len(kept)  # 0.59 without these rules
+@pytest.mark.parametrize("path", [DEVELOPED, HELD_OUT], ids=["developed on", "held out"])
+def test_of_the_texts_of_real_models_requests_are_kept_and_others_are_not(path: Path) -> None:
+    figures = measure(labelled(path))
+    assert figures.right >= 0.95 * figures.kept
+    assert figures.requests_kept >= 0.95 * figures.requests
+    assert figures.requests_kept + figures.answers_kept >= 0.9 * (figures.requests + figures.answers)
+
+
+def test_there_are_enough_of_them() -> None:
+    assert sum(measure(labelled(path)).texts for path in (DEVELOPED, HELD_OUT)) >= 600
+
+
+def test_a_long_text_of_anything_is_looked_through_in_time() -> None:
+    for piece in ("?\n\nx ", "A: \n", "```\n", "to a ", "# write a\n", "\n\n"):
+        clean(piece * 200_000)
+        clean((piece * LONGEST)[:LONGEST])

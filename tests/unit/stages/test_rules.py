@@ -41,6 +41,11 @@ def test_why_a_text_is_no_instruction(row: dict[str, Any], issue: str | None) ->
     assert look_at({"void": None, "finish_reason": "stop", "instruction": TASK} | row, "Strict") == Finding(issue)
 
 
+def test_a_text_of_which_only_the_answer_was_cut_is_whole() -> None:
+    row = {"void": None, "finish_reason": "length", "instruction": TASK}
+    assert look_at(row, "Strict", whole=True) == Finding()
+
+
 @pytest.mark.parametrize(
     ("text", "basic", "none"),
     [

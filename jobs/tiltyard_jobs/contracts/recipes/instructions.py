@@ -169,7 +169,7 @@ class FilterRecipe(Recipe):
     PHASE: ClassVar[Phase] = "Curating"
 
     stage: Literal["filter"] = "filter"
-    version: int = 2
+    version: int = 3
     source: ArtifactRef
     earlier: tuple[ArtifactRef, ...]
     lint: LintRules = in_key_if_set("Strict")

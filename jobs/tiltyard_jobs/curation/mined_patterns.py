@@ -1,0 +1,328 @@
+"""What requests, answers and code look like, in a dozen languages: the patterns of `mined`."""
+
+from __future__ import annotations
+
+import re
+
+ROLE_MARK = re.compile(
+    r"\s*(?:#{1,4} *|\*\*)?(?:(?:new |next |created )?(?:q(?:uestion)?|user|human|student|client|customer|prompt|query"
+    r"|instruction|problem|问题?|用户|提问|题目|学生|質問|質問文|ユーザー|질문|사용자|вопрос|пользователь|frage|nutzer"
+    r"|pregunta|usuario|pergunta|usuário|utilisateur|domanda|utente)(?: ?\d{1,3})?)"
+    r"(?:\*\*)? ?[:：](?:\*\*)?\s*(?=\S)|\s*(?:user|human)[ \t]*\n+(?=\S)|\s*Q\d{0,2}\. +(?=[A-Z])",
+    re.IGNORECASE,
+)
+_MODELS = r"(?:qwen|tongyi|chatgpt|gpt|claude|llama|gemma|gemini|deepseek|mistral|phi|glm|chatglm|yi|copilot)[\w.-]*"
+MODEL_MARK = re.compile(rf"\s*(?:\*\*)?{_MODELS}(?:\*\*)? ?[:：](?:\*\*)?\s*(?=\S)", re.IGNORECASE)
+"""A speaker who is a model; it asks where what it says is a question."""
+
+SOFT_SWITCH = re.compile(r"(?<!\S)/(?:no_?)?think(?!\S)", re.IGNORECASE)
+
+ANSWER_LABEL = re.compile(
+    r"^[ \t]*(?:[#>*\-]+ *)?(?:\*\*)?(?:(?:created |sample |expected |correct |model )?answer|a|response|(?:possible "
+    r"|sample |example |correct |python |java |javascript |c\+\+ )?solution|assistant|ai|bot"
+    r"|output by the assistant"
+    r"|答案?|回答|解答|答复|助手|解决方案|解决方法|答え|답변?|ответ|antwort|respuesta|réponse|resposta"
+    r"|risposta)(?: ?\d{1,3})?(?:\*\*)? ?[:：]"
+    r"|^[ \t]*(?:#{1,6} *|\*\*)(?:answer|response|(?:possible |sample |my )?solution|explanation|assistant"
+    r"|答案|回答|解答"
+    r"|解决方案|解释)"
+    r"(?:\*\*)?[ \t]*[:：]?(?:\*\*)?[ \t]*$"
+    r"|(?<=\n\n)(?:\*\*)?(?:explanation|approach|step(?:-by-step)? ?1?|解释|说明|思路|解析|解题思路)(?:\*\*)? ?[:：]"
+    r"|^[ \t]*assistant[ \t]*(?:-[^\n]*)?$|(?<=[a-z.?!。？])assistant(?=[\s,])",
+    re.IGNORECASE | re.MULTILINE,
+)
+ANSWER_LABEL_GLUED = re.compile(
+    r"(?<=[.?!。？\s])(?:Assistant|ASSISTANT|assistant)(?=[A-Z])|^assistant(?=[A-Z])", re.MULTILINE
+)
+
+ANSWER_SAID = re.compile(
+    r"(?<=\n)(?:(?:so|therefore|thus|hence),? )?(?:the )?(?:correct |right |expected )?answer (?:is|to (?:this|the"
+    r"|your))\b"
+    r"|(?<=\n)[^\n]{0,8}(?:正确)?答案是",
+    re.IGNORECASE,
+)
+
+MOST_PLACES = 8  # where an answer may begin; a hostile text has thousands
+OPTION = re.compile(r"[ \t]*(?:\*\*)?([A-E])[).:](?!\S)")
+
+OPENING = (
+    r"(?:certainly|sure(?: thing)?|of course|absolutely|great question|good question|no problem|got it|i'?d be happy to"
+    r"|i(?:'m| am) (?:happy|glad) to help|i can (?:certainly )?help(?: you)?|thank you for (?:your|the) question)\b"
+    r"|(?:当然|好的|没问题|可以的|很高兴|当然可以|claro|por supuesto|desde luego|bien sûr|certainement|natürlich|gerne"
+    r"|selbstverständlich"
+    r"|com certeza|certamente|certo|конечно|もちろん|承知しました|물론|네[,.!])(?![\w]{3})"
+)
+VOICE = re.compile(
+    rf"(?:{OPENING})[ \t]*[,!.:，！。：]"
+    r"|(?:below|following|here)(?:'s| is| are) (?:an?|the|one|some|how|what|two|three|several"
+    r"|your)\b(?! (?:\w+ ){0,4}(?:original|existing|current|starting|inputs?|outputs?|tables?|lists?|arrays?|texts?"
+    r"|paragraph|sentences?|passage|article|logs?|data|dataset|problem|question|error|message|task|code (?:i|we)"
+    r"|constraints))"
+    r"|to (?:tackle|solve|address|approach|answer|complete|accomplish) (?:this|the)\b[^.?!\n]{0,60}, i\b"
+    r"|(?:yes|no|ja|nein|oui|non|sí|да|нет|是的|不是)[,，.] |(?:solution|answer)s? (?:to|for)\b"
+    r"|(?:以下|下面)(?:是|为)|示例代码|代码示例|这(?:是|里是)一个(?:简单的)?(?:示例|例子|实现)"
+    r"|(?:aquí|aqui) (?:tienes|está|hay|vai)|voici|hier ist|hier sind|ecco|вот\b"
+    r"|(?:to|in order to|for|in|if|when|with|as|first)\b(?:[^.?!\n]|[.?!](?=[\w\"'”])){0,160}?,? (?:(?:you|we) (?:can"
+    r"|could"
+    r"|(?:first )?need to"
+    r"|should|will|may|would|have to|must)\b(?! (?:assume|also assume|not\b))|let's\b|follow\b|i(?:'ll| will)\b"
+    r"|one can\b)"
+    r"|you can (?:use(?! any| either| only| whatever| one of)|do|achieve|create|implement|follow|solve|write|try"
+    r"|define|modify|install|calculate|find|get|add|set)\b[^?]*(?:`|:|follow|function|method|code|library|module"
+    r"|command|step)"
+    r"|(?:this|the above|the following|the provided|the given|these|the) (?:\w+ ){0,3}(?:code|function|program|script"
+    r"|snippets?|example|query|method|class|implementation|command|solution|regex|app|application|component|page)s?"
+    r" (?:(?!should|must|may|can|could|would|will|shall|needs?|has|does|to|that|is)\w+ )?(?:defines?|creates?"
+    r"|imports?|iterates?|works|works? by|converts?|counts?|reverses?|adds?|finds?"
+    r"|gets?|loads?"
+    r"|initiali[sz]es|declares|performs|sets?|outputs?|accepts?|multiplies|filters?|computes?|represents?"
+    r"|is (?:a (?:simple|basic)|written|designed)|uses?|demonstrates?|shows?|takes?|calculates?|prints?"
+    r"|will (?:output|print"
+    r"|create|return|display|produce|generate)|assumes?|sorts?|returns?|reads?|includes?|consists?|provides?"
+    r"|implements?|checks?|generates?|displays?|allows?)\b"
+    r"|in this (?:code|example|script|implementation|program|function|solution|version|article|tutorial|guide|case)\b"
+    r"|(?:在这个|在上述|上述|上面的|这段|这个|此|该)(?:代码|函数|示例|程序|例子|脚本|方法|类)"
+    r"|(?:在[^，。\n]{1,30}中，)?(?:您|你|我们)可以(?:使用|通过|按照|尝试|在|将|用|根据|参考)|首先[，,]|步骤如下"
+    r"|(?:the )?(?:step-by-step|steps?)\b[^\n]{0,60}:|let's (?:break|start|create|define|assume|go|write|see|first)\b"
+    r"|let me\b|i'(?:ll|m going to) (?:provide|explain|show|help|write|create|give|use)\b"
+    r"|i(?:'m| am) (?:sorry|unable|not able|an ai|a language model)|as an ai(?: language)?(?: model"
+    r"| assistant)?,? i\b|as an? (?:programming|coding|ai"
+    r"|helpful|language) (?:assistant|model)\b|i (?:cannot|can't) (?:assist|help|provide|fulfill)",
+    re.IGNORECASE,
+)
+
+VERBS = (
+    "act|add|adapt|analy[sz]e|answer|apply|arrange|assume|build|calculate|change|brainstorm|check|choose|classify|clean|combine"
+    "|compare|complete|compose|compute|"
+    "configure|consider|construct|continue|convert|correct|count|craft|create|debug|decide|define|delete|demonstrate|deploy|derive"
+    "|describe|design|determine|develop|"
+    "discuss|divide|draft|draw|edit|elaborate|ensure|enumerate|estimate|express|evaluate|examine|explain|explore|extend|extract|fill|filter|find"
+    "|finish|fix|follow|format|formulate|generate|"
+    "get|give|given|group|guess|help|highlight|identify|illustrate|imagine|implement|improve|include|insert|install"
+    "|integrate|interpret|introduce|investigate|join|justify|"
+    "list|load|make|merge|modify|move|name|optimi[sz]e|organi[sz]e|outline|paraphrase|parse|perform|pick|plan|plot"
+    "|predict|prepare|present|print|propose|prove|provide|"
+    "pretend|rank|read|recommend|refactor|remove|rename|reorder|reorgani[sz]e|rephrase|replace|report|research|retrieve"
+    "|return|reverse|review|revise|rewrite|run|scrape|search|select|"
+    "send|set|share|show|simplify|simulate|sketch|solve|sort|specify|split|state|store|study|suggest|suppose"
+    "|summari[sz]e|swap|teach|tell|test|think|track|train|translate|try|turn|update|"
+    "use|utili[sz]e|validate|verify|visuali[sz]e|what's|write"
+    "|aggregate|allow|annotate|avoid|benchmark|cache|decode|decrypt|do|document|download|encode|encrypt|enforce|expose"
+    "|guarantee|handle|hash|index|inspect|iterate|keep|limit|log|map|measure|migrate|mock|monitor|never|normali[sz]e"
+    "|partition|port|process|profile|put|query|reduce|reject|render|resize|rework|round|scan|schedule|seriali[sz]e"
+    "|shorten|speed|start|stop|stream|strip|sum|support|take|tidy|trace|troubleshoot|transform|traverse|trim|upload|walk|wrap"
+)
+# Three kinds of words that ask. Those that turn to somebody ask wherever they stand; those that order something ask
+# where no answer has begun; those that only sound like a task ask where nothing has the form of an answer.
+TURNS_TO = re.compile(
+    r"\bplease\b|\b(?:can|could|would|will) (?:you|someone|anyone|somebody|anybody)\b"
+    r"|\b(?:help|tell|show|give|teach|ask) (?:me|us)\b"
+    r"|(?:^|[.!?:;\n#]\s{0,4})(?:\w+,? )?(?:how to|how do|how can|why (?:does|do|is|are))\b"
+    r"|\bhow (?:do|can|could|should|would) (?:i|we|you)\b"
+    r"|\bi(?:'d| would) (?:like|love|appreciate)\b|\bwhat (?:is wrong|am i|should i|do i|can i)\b"
+    r"|\b(?:you are (?:given|asked|tasked|required)|you're (?:given|asked|tasked)|your (?:first |next )?(?:task|job"
+    r"|goal)"
+    r"|(?:the|our|my) (?:task|goal|challenge|problem) is to)\b"
+    r"|请(?!确保|注意|参考|记住|查看|检查)|如何|怎[么样]|为何|吗[？?。]|能否|可否|帮[我忙](?!的)|我(?:想|要|需要|希望|正在|有一)"
+    r"|してください|教えて|書いて|ください|ですか|ますか|주세요|해줘|하세요|하시오|인가요|까요|습니까|알려|설명해"
+    r"|¿|\b(?:necesito|quiero|preciso|puedes|podrías|você pode|pouvez-vous|peux-tu|j'ai besoin|aidez-moi|bitte"
+    r"|können sie|kannst du|ich (?:möchte|brauche)|puoi|potresti|vorrei|мне нужно|помоги\w*|пожалуйста|можете"
+    r"|можешь)\b",
+    re.IGNORECASE,
+)
+ORDERS = re.compile(
+    rf"(?:^|[.!?:;\n]\s{{0,4}}|\d[.)]\s+|[*#>%]\s*|-\s+)(?:(?:first|then|now|next|finally|also|in \w+|using [\w ]+"
+    rf"|given [^,.\n]{{1,80}}),? )?(?:please |kindly |now |then |also )?(?:{VERBS})\b(?!\s*[=(.;])"
+    r"|(?:^|[.!?:;\n]\s{0,4})[^.!?:;,\n]{2,80}, (?:please |then )?(?:write|create|implement|explain|find|design|list"
+    r"|describe|generate|build|develop|compare|suggest|translate|summari[sz]e|solve|calculate|determine)\b"
+    r"|^\s*(?:#+ *)?(?:a |an |the )?(?:[\w+#]+ ){0,3}(?:program|script|function|code|quer(?:y|ies)|class|method|regex"
+    r"|command|app|application|tool|test|controller|component|file)s? (?:snippet )?(?:to|that|which|for) \w"
+    r"|\bi(?:'m| am)? ?(?:need|want|trying|try|wonder|wondering|looking|getting|stuck|struggling|having|have|get|cannot"
+    r"|can't|don't|tried|wrote|keep)\b"
+    r"|什么|为什么|要求[:：]"
+    r"|(?:^|[。！？；：:，,.\n]\s{0,4}|\d[.、]\s*|[#>*-] *)(?:现在|然后)?(?:[编撰改重续]?写(?:一|出|个|段|篇|下|代码"
+    r"|程序"
+    r"|函数)|用\S{1,12}(?:写|实现|编写)"
+    r"|实现|给(?:出|定|我|你)|创建|设计|解释|生成|打印|计算|翻译|列[出举]|描述|修改|分析|比较|判断|证明|求|定义一个)(?!了|的是)"
+    r"|とは|する(?:関数|プログラム|コード)|作成|작성"
+    r"|\b(?:escrib[ea]|cre[ae]|cómo|qué|cuál|explica|genera|dame|escreva|crie|faça|explique|qual"
+    r"|écri(?:s|vez)|crée[rz]?|comment|pourquoi|expliquez?|quel(?:le)?s?|donne[rz]?|schreibe?|erstelle?|warum"
+    r"|erkläre?|welche[rsn]?|gib|nenne|scrivi|crea|spiega|quali)\b"
+    r"|(?:напиш|созда(?:й|т)|объясн|реализ|переве|опиш|сравни|найд|дай|состав|расскаж)\w*|\b(?:почему|какой|какие)\b",
+    re.IGNORECASE,
+)
+HINTS = re.compile(
+    r"\b(?:we|my|our) (?:need|want|have|are|task|goal|code|app|team|program|company|project|teacher|boss)\b"
+    r"|\b(?:should|must|need to be|is required to|needs to|you have to|your (?:program|function|code|solution))\b"
+    r"|(?:^|\n)you (?:need|have|want) to\b|\b(?:task|exercise|objective|requirements?|goal)\s*:"
+    r"|\b(?:escribir|crear|écrire|schreiben|erstellen|como|come|wie)\b|\b(?:как|что)\b",
+    re.IGNORECASE,
+)
+QUESTION = re.compile(r"[？؟]|\?(?=[\s\"'”’)\]*_`]|$)|¿")
+FIRST_PERSON = re.compile(r"\b(?:I|[Mm]y|me)\b|我(?!们)")
+
+# A sentence that states: its subject comes first, and all of the text ends with a full stop.
+STATEMENT = re.compile(
+    r"\s*(?:according to|(?:the|an?|this|these|those|it|there|secondly,?|[A-Z]\w+) (?:[\w'`\"()-]+ ){0,6}?"
+    r"(?:is|are|was|were|has|have|can|may|will|reduces?|improves?|suggests?|means|provides?|allows?|contains?)\b)"
+    r"[\s\S]*[.。]\s*$|\s*[\"“'][^\"“”\n]*[.。]\s*[\"”']\s*$",
+    re.IGNORECASE,
+)
+
+FENCE = re.compile(r"[ \t]*(?:```|~~~)")
+CODE_LINE = re.compile(
+    r"^(?:\s{2,}\S.*|\t.*"
+    r"|\s*(?:import|from|package|using|include|require|export|use|module|namespace|extern)\s+[\w.{*\"'<@:]+.*"
+    r"|\s*#\s*(?:include|define|ifn?def|endif|pragma|if|else|undef)\b.*|\s*#!.*"
+    r"|\s*(?:(?:async |static |public |private |protected |final |abstract |export |default |inline |virtual |const "
+    r"|unsigned )*"
+    r"(?:def|class|function|func|fn|struct|enum|interface|trait|impl|void|int|long|float|double|char|bool|boolean"
+    r"|string|String|auto|let|var|const|public|private|protected|static|template|typedef|type|val|sub"
+    r"|proc))\b[^.?!]*[\w(){}\[\];:=<>,*&]+\s*"
+    r"|\s*(?:if|for|while|switch|elif|else if|else|try|except|catch|finally|with|return|print|println|printf|echo"
+    r"|raise|throw|yield|assert|del|pass|break|continue|end|begin|do|then|fi|done)\b\s*[^.?!]*[:;(){}\[\]\"'\w]\s*"
+    r"|\s*(?:SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|FROM|WHERE|JOIN|GROUP BY|ORDER BY|VALUES)\b.*"
+    r"|\s*[\w.$\[\]\"'>-]+\s*(?:[-+*/|&%]?=|:=|<-|=>)\s*\S.*|\s*[\w.$:>-]+\(.*\)?[;,{]?\s*|.*[;{}]\s*"
+    r"|\s*[)\]}>]+[,;)]*\s*|.*=>\s*[{(]?"
+    r"|\s*</?[\w!-][^>]*>(?:.*>|[^.?!]*)\s*|\s*@\w+.*|\s*(?://|/\*|\*/|--|%%).*|\s*\*\s.*|\s*\"\"\".*|\s*'''.*"
+    r"|\s*\$ .*|\s*[\"'\w.-]+\s*:\s*[\[{\"'\d].*)$"
+)
+# A leading comment that asks for the program below it; a note on what the next line does is none.
+TASK = re.compile(
+    r"\s*(?:\d+[.)] *)?(?:(?:your )?task:? |todo:? |problem:? )?(?:please |now )?(?:write|create|implement|generate"
+    r"|design|develop|build|complete|given|define|make)\b(?:\W+\w+){5,}"
+    r"|.*[?？]\s*$|.*(?:请|如何|怎么)|\s*(?:\d+[.、] *)?(?:[编]?写|实现|生成|创建|设计|定义|给定"
+    r"|用\S{1,12}[写实])(?:\W*\w){8,}",
+    re.IGNORECASE,
+)
+COMMENT = re.compile(
+    r"^\s*(?://+|/\*+|#+(?!!|\s*(?:include|define|ifn?def|endif|pragma)\b)|--|\*|<!--|\"\"\"|''')\s*|\s*(?:\*/|-->"
+    r"|\"\"\"|''')\s*$"
+)
+HEADING_LINE = re.compile(r"^#{1,6} .*$", re.MULTILINE)
+HEADING = re.compile(r"^#{1,6} \S|^\*\*[^*\n]+\*\*:?$", re.MULTILINE)
+MIDDLE = re.compile(
+    r"\s*(?:[,;，。；、）】？！：](?!\d)|[.)\]}?!:](?![.\w]|\s*\d)"
+    r"|(?:secondly|thirdly|furthermore|moreover|additionally|therefore|thus|hence|and then),? |(?:其次|此外|因此|所以)"
+    r"|(?:```|~~~)\s*(?:\n\s*)?[A-Z][a-z]+ )",
+    re.IGNORECASE,
+)
+ECHO = re.compile(
+    r"\s*you are (?:qwen|chatgpt|claude|llama|gemma|deepseek|mistral|(?:an? )?(?:helpful|useful|friendly|ai"
+    r"|programming|coding|code|intelligent)\b[^.\n]{0,40}\b(?:assistant|model|ai))\b",
+    re.IGNORECASE,
+)
+INTRODUCTION = re.compile(
+    rf"(?:^|[.!:\n]\s{{0,4}})(?:(?:hi|hello|hey)[!,.]* )?(?:i(?:'m| am)|my name is|this is) (?:{_MODELS}"
+    r"|an? (?:ai|large language|language|virtual|helpful|code|coding) (?:\w+ )?(?:model|assistant|ai))\b"
+    r"|我(?:是|叫)(?:通义|千问|qwen|阿里|一个(?:人工智能|ai|大型语言模型|语言模型))|由阿里(?:巴巴|云)"
+    rf"|^\s*{_MODELS} (?:is|was) (?:an?|the) (?:[\w-]+ ){{0,4}}(?:model|assistant|chatbot|ai)\b"
+    rf"|^\s*(?:{_MODELS}|assistant|ai)\s*[:：]",
+    re.IGNORECASE,
+)
+MAKER = re.compile(
+    r"[^.\n]{0,80}\b(?:created|developed|trained|made) by"
+    r" (?:alibaba|openai|anthropic|google|meta|mistral|deepseek)\b[^.?!\n]*[.?!]?",
+    re.IGNORECASE,
+)
+# An assistant that turns to the user: it wants the task, or offers more.
+SOLICITS = re.compile(
+    r"(?:please )?(?:provide|share|give|tell|describe|specify|send|paste|ask|let me know)\b[^.?!\n]{0,120}"
+    r"\b(?:(?:you|i) (?:need|want|would like|'d like)\b[^.?!\n]{0,30}\b(?:help|assist\w*|solve)|(?:i|we) can (?:help"
+    r"|assist)"
+    r"|you(?:'re| are) (?:encountering|having|facing|getting|working with)|(?:how|what) (?:i|we) can (?:help|do"
+    r"|assist))\b[^.?!\n]*[.?!]?"
+    r"|(?:please )?(?:let me know|feel free)\b[^\n]*|(?:if you have|do you have) (?:any )?(?:other |more |further )?"
+    r"(?:specific )?questions?(?= *(?:[?.,!]|or\b|about\b|for me\b|regarding\b|$))[^\n]*|would you like (?:me|to know"
+    r"|help|another)\b[^\n]*"
+    r"|how (?:can|may) i (?:help|assist)\b[^\n]*|what (?:can i|would you like|do you need)\b[^.?!\n]*\b(?:help"
+    r"|assist)[^\n]*"
+    r"|(?:如果)?(?:你|您)有(?:任何|其他|什么)?(?:问题|疑问)[^\n]*|请(?:随时)?告诉我[^\n]*",
+    re.IGNORECASE,
+)
+# A model that thinks, where a request should stand.
+THOUGHT = re.compile(
+    r"\s*(?:(?:okay|ok|alright|hmm+|well|so|right)[,.]* (?:so,? )?)?(?:the user (?:is asking|is trying|wants|asked|asks"
+    r"|seems|says|gave|just)\b|(?P<muses>(?:let me|let's) (?:think|see|start by|break (?:this|it) down|analy[sz]e)\b))"
+    r"|\s*(?:嗯，|好的，(?:用户|我需要|让我|我来)|首先，?用户|用户(?:想|希望|要求|问|让))",
+    re.IGNORECASE,
+)
+# A user who asks once more behind what may be an answer.
+ASKS_AGAIN = re.compile(
+    r"\b(?:can|could|would) (?:you|someone|anyone) (?:please )?(?:help|explain|provide|show|tell|write|suggest|give"
+    r"|correct"
+    r"|modify|identify|fix|improve|complete)\b|\bhow (?:can|do|should|could|would) i\b"
+    r"|\bwhat (?:is wrong|am i|should i)\b|\bplease (?:help|explain|provide|correct|fix|write|complete|suggest"
+    r"|implement)\b"
+    r"|\bi (?:want|need|would like|'d like|get|keep|don't|cannot|can't|expect)\b"
+    r"|请(?:帮|提供|解释|给|写)|(?:如何|怎么)[^。\n]*？",
+    re.IGNORECASE,
+)
+# A line that goes on to the answer, below a question or its options.
+TURNS = re.compile(
+    r"(?:to (?:determine|solve|find|answer|calculate|compute|create|do)\b|let's (?:denote|analy[sz]e|break|start"
+    r"|solve)\b"
+    r"|the (?:correct|right) (?:answer|option|choice)\b|(?:在|对于)[^，。\n]{1,30}中，(?:您|你|我们)可以"
+    r"|here(?:'s| is) (?:an?|the|one) (?:[\w-]+ ){0,4}(?:code|example|snippet|solution|implementation|script|program"
+    rf"|function|query|answer)\b|(?:{OPENING})[ \t]*[,!，！])",
+    re.IGNORECASE,
+)
+# What a program is ordered with, and what says that the code below is given rather than made.
+_MAKES = r"(?:write|create|implement|develop|generate|build|design|craft|make)"
+WRITES = re.compile(
+    rf"\b{_MAKES}\b(?: me)? (?:[\w+#.-]+ ){{0,5}}?(?:function|program|script|class|method|code|quer(?:y|ies)|app"
+    rf"|application"
+    r"|component|module|api|regex|command|algorithm|solution|snippet)s?\b(?! coverage)"
+    rf"|\bhow (?:to|do i|can i|can we) {_MAKES}\b|^\W*(?:\w+ )?(?:program|script|function|code) (?:to|that|which)\b"
+    r"|(?:写|实现|生成|创建|定义)[^。\n]{0,30}(?:函数|程序|类|脚本|代码|方法|示例)|(?:関数|プログラム)[^。\n]{0,20}(?:書|作成)|함수[^.\n]{0,20}작성"
+    r"|\b(?:escrib|cre[ae]|écri|crée|schreib|erstell|scriv|напиш|созда)\w*[^.\n]{0,30}\b(?:func|fonction|funktion"
+    r"|funzion|função"
+    r"|програм|функци|script|skript|program)\w*",
+    re.IGNORECASE,
+)
+# A program by its name: what is asked about it needs the program, but for the order to make it.
+NAMED = re.compile(r"`([A-Za-z_]\w*)[^`\n]{0,60}`")
+MADE_BY_NAME = re.compile(rf"\b{_MAKES}\b[^.\n]{{0,80}}$", re.IGNORECASE)
+GIVEN = re.compile(
+    r"\b(?:following|below|above|the given|given (?:code|function|program|class|snippet)|provided|existing|current"
+    r"|here(?:'s| is| are)|sample"
+    r"|e\.g|such as"
+    r"|like this|signature|template|skeleton|start(?:s|er|ing)?|complete|finish|fix|debug|correct|refactor|rewrite"
+    r"|modify"
+    r"|my|i have|i wrote|i've|tried|this (?:code|function|program|class|script))\b|\b(?:examples?|inputs?"
+    r"|outputs?)\s*[:：]|[:：]\s*$|以下|下面|下列|给定|如下|这段|修改|修复",
+    re.IGNORECASE,
+)
+STUB = re.compile(
+    r"^\s*(?:pass|\.\.\.|raise NotImplementedError.*|todo!\(\).*)\s*(?:#.*)?$|your (?:code|implementation|solution)"
+    r"|todo|fixme|^>>> |(?:你的|您的)代码|在这里",
+    re.IGNORECASE | re.MULTILINE,
+)
+# What goes on with the request below a question.
+CONTEXT = re.compile(
+    r"\s*(?:here|below|for example|examples?|e\.g|inputs?|outputs?|note|given|constraints?|requirements?|assum\w+"
+    r"|suppose"
+    r"|consider|the following|hints?|details|context|background|data|code|error|示例|例如|输入|输出|要求|注意|假设)",
+    re.IGNORECASE,
+)
+PART_OF_A_TASK = re.compile(
+    r"(?:the )?(?:requirements?|examples?|constraints?|inputs?|outputs?|notes?|details|context|description|background"
+    r"|tasks?|function|specifications?|features|instructions?|goals?|data|code|format|hints?|criteria|parameters"
+    r"|returns?"
+    r"|要求|示例|例子|输入|输出|约束|注意|任务|描述|背景|提示|数据|参数)",
+    re.IGNORECASE,
+)
+OFFERS = re.compile(
+    r"\bi(?:'ll| will) (?:do my best|handle it|be (?:happy|glad) to|try my best)\b"
+    r"|\bi(?:'d| would) be (?:happy|glad) to (?:help|walk|assist|guide|explain)\b"
+    rf"|(?<=\w)assistant\s*{OPENING}",
+    re.IGNORECASE,
+)
+# Said below what is given: it asks even where the text began like an answer ("Here is my function: …").
+LAST_ORDER = re.compile(
+    r"(?:now |then |so |first |also )?(?:find|fix|explain|correct|rewrite|refactor|improve|optimi[sz]e|debug|write"
+    r"|describe"
+    r"|convert|translate|modify|complete|implement|identify|simplify|summari[sz]e|document|review|analy[sz]e|extend"
+    r"|answer)\b",
+    re.IGNORECASE,
+)

@@ -21,7 +21,7 @@ from tiltyard_jobs.results.run_tables import DATASET_PATHS, RATING_PATHS
 from tiltyard_jobs.results.standings import gold_rule
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
-_ABOUT = {
+ABOUT = {
     "sft": "one conversation for an instruction: the instruction and its gold answer, as `messages`",
     "preference": "`prompt`, `chosen` (the gold answer) and `rejected` (the lowest-scored one), as lists of messages",
     "instructions": "every curated instruction, and why it gave no training row where it gave none (`cut`)",
@@ -29,6 +29,7 @@ _ABOUT = {
     "verdicts": "every verdict asked for; a void one has its reason",
     "battles": "the outcome of every match that a judge decided, in the columns that `arena-rank` reads",
     "ratings": "every competitor, with its rating and its interval",
+    "breakdowns": "a competitor's rating over a part of the instructions: of an attacker, a task type, a difficulty, …",
     "scores": "every curated instruction and competitor: the final score of its answer",
     "dropped": "every given instruction that was dropped, with the reason, and the text that it repeats",
 }
@@ -50,7 +51,7 @@ def card(recipe: DatasetRecipe, standings: Standings, summary: DataSummary, rows
         " answers, was written by the models named below"
         + (" (instructions: see there)." if are_given(recipe) else "."),
         "## Tables\n\n"
-        + table(("configuration", "rows", "one row"), [(f"`{n}`", r, _ABOUT[n]) for n, r in rows.items()]),
+        + table(("configuration", "rows", "one row"), [(f"`{n}`", r, ABOUT[n]) for n, r in rows.items()]),
         _usage(next(iter(loadable(rows)))),
         "## Models\n\n" + _models(recipe, standings),
         "## How it was made\n\n" + _method(recipe, standings),

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiltyard_jobs.results.columns import fixed, points, rounded, rounded_column
-from tiltyard_jobs.results.dataset_card import cell, loadable, table
+from tiltyard_jobs.results.dataset_card import ABOUT, cell, loadable, table
 from tiltyard_jobs.results.dataset_tables import winner
-from tiltyard_jobs.results.run_tables import DATASET_PATHS, DATASET_TABLES, GIVEN_TABLES
+from tiltyard_jobs.results.run_tables import DATASET_PATHS, DATASET_TABLES, GIVEN_TABLES, RATING_PATHS
 from tiltyard_jobs.shard.pace import Pace
 from tiltyard_jobs.shard.progress import Progress
 from tiltyard_jobs.shard.stopping import Stopped
@@ -52,6 +52,10 @@ def test_outcomes_by_name(score: float, name: str) -> None:
 
 def test_a_table_without_rows_is_no_configuration() -> None:
     assert loadable({"sft": 0, "instructions": 3}) == {"instructions": 3}
+
+
+def test_every_table_is_described() -> None:
+    assert set(ABOUT) == {*DATASET_PATHS, *RATING_PATHS}
 
 
 def test_every_table_has_a_place() -> None:

@@ -18,11 +18,10 @@ from tiltyard.cli.arguments import (
     add_place,
     add_state,
     named_path,
-    namespace,
     positive,
 )
+from tiltyard.cli.cluster_arguments import add_operator, add_render
 from tiltyard.cli.export import add_export
-from tiltyard.cli.operator_arguments import add_operator
 from tiltyard.cli.view import add_show, add_view
 
 WRITE, RUN, RESULTS = "Write a manifest", "Run a tournament", "Look at results"
@@ -237,33 +236,6 @@ def _schema(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _render(command: argparse.ArgumentParser) -> None:
-    add_manifest(command)
-    command.add_argument(
-        "-n",
-        "--namespace",
-        type=namespace,
-        metavar="NS",
-        help="the namespace if the manifest has none (default: default)",
-    )
-    command.add_argument(
-        "-f",
-        "--values",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="the chart's values (images and more); - is standard input; may be given more than once, as with helm"
-        " (default: the chart's own values)",
-    )
-    command.add_argument("-o", "--output", choices=["yaml", "json"], default="yaml", help="default: yaml")
-    command.add_argument(
-        "--check",
-        action="store_true",
-        help='validate each object against the typed models of kserve and kubernetes; needs "tiltyard[render]"',
-    )
-
-
 _HERE = "tiltyard.cli.commands"
 
 COMMANDS = (
@@ -401,7 +373,7 @@ COMMANDS = (
         CLUSTER,
         "print the objects that the operator would apply on a cluster, as YAML or JSON",
         "tiltyard.cli.render:render",
-        _render,
+        add_render,
         (
             "tiltyard render tournament.yaml --namespace research > objects.yaml",
             "helm -n tiltyard get values tiltyard --all -o yaml | tiltyard render tournament.yaml -f -",

@@ -99,7 +99,7 @@ def test_a_run_in_a_finished_place_starts_no_model_and_makes_nothing(done: Done,
         again = run.complete()
         assert again.out == done.finished.out
         assert run.models_started() == set()
-        assert len(run.pids()) == 1  # preflight
+        assert len(run.pids()) == 2  # the fork server and preflight
     finally:
         run.state = state
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == before

@@ -1,15 +1,16 @@
-"""The arguments of `tiltyard operator`, which the chart gives it."""
+"""The arguments of `tiltyard operator`, which the chart gives it, and of `tiltyard render`."""
 
 from __future__ import annotations
 
 import argparse
 import re
+from pathlib import Path
 
-from tiltyard.cli.arguments import namespace
+from tiltyard.cli.arguments import add_manifest, namespace
 
 
 def add_operator(command: argparse.ArgumentParser) -> None:
-    """All of them."""
+    """Add the arguments of `tiltyard operator`."""
     several = "may be given more than once"
     command.add_argument(
         "--namespace", action="append", default=[], metavar="NS", help=f"watch this namespace instead of all; {several}"
@@ -46,3 +47,31 @@ def _lease(text: str) -> tuple[str, str]:
     if not re.fullmatch(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", name):
         raise argparse.ArgumentTypeError(f"must be NAMESPACE/NAME, given {text}")
     return namespace(place), name
+
+
+def add_render(command: argparse.ArgumentParser) -> None:
+    """Add the arguments of `tiltyard render`."""
+    add_manifest(command)
+    command.add_argument(
+        "-n",
+        "--namespace",
+        type=namespace,
+        metavar="NS",
+        help="the namespace if the manifest has none (default: default)",
+    )
+    command.add_argument(
+        "-f",
+        "--values",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="the chart's values (images and more); - is standard input; may be given more than once, as with helm"
+        " (default: the chart's own values)",
+    )
+    command.add_argument("-o", "--output", choices=["yaml", "json"], default="yaml", help="default: yaml")
+    command.add_argument(
+        "--check",
+        action="store_true",
+        help='validate each object against the typed models of kserve and kubernetes; needs "tiltyard[render]"',
+    )

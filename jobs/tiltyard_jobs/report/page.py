@@ -31,6 +31,7 @@ from tiltyard_jobs.report.jury import COLUMNS, ENOUGH, jury_worth, report_cards
 from tiltyard_jobs.report.leaderboard import leaderboard
 from tiltyard_jobs.report.matrix import vote_matrix, win_matrix
 from tiltyard_jobs.report.training import curves, gain_rows
+from tiltyard_jobs.results.documents import Standings
 from tiltyard_jobs.results.standings import gold_rule
 
 _CUTS = 12  # reasons shown for what gave no training row
@@ -49,7 +50,7 @@ def view(given: ReportInput) -> dict[str, Any]:
         "tournament": visible(given.tournament),
         "run": visible(given.run),
         "headline": headline(standings),
-        "notes": [f"{visible(note, 400)}." for note in given.notes],
+        "notes": [_sentence(note, standings) for note in given.notes],
         "facts": _facts(given),
         "best_alone": best_alone(standings),
         "length_note": length_note(standings),
@@ -95,6 +96,13 @@ def view(given: ReportInput) -> dict[str, Any]:
             "k": f"{standings.k:g}",
         },
     }
+
+
+def _sentence(note: str, standings: Standings) -> str:
+    """A note as a sentence; a name that begins it stays as it is written."""
+    names = {player.name for player in standings.players} | {judge.name for judge in standings.judges}
+    begins = note if note.partition(" ")[0] in names else f"{note[:1].upper()}{note[1:]}"
+    return f"{visible(begins, 400)}."
 
 
 def _facts(given: ReportInput) -> tuple[tuple[str, str], ...]:

@@ -11,7 +11,7 @@ import pytest
 
 from support.report_samples import FIVE, HOSTILE, TWELVE, hostile, sample
 from tiltyard_jobs.report.inputs import ReportInput
-from tiltyard_jobs.report.page import render
+from tiltyard_jobs.report.page import render, view
 
 LOCAL = re.compile(r"(data/|tables/)?\w+\.(parquet|json|md)")
 VOID_TAGS = frozenset({"meta", "br"})
@@ -240,3 +240,10 @@ def test_the_line_about_the_instructions_is_whole() -> None:
         " duplicates, 19 Empty, 18 TooShort, 16 NoRequest, 7 AssistantVoice, 1 Truncated; cut off: 45 answers, 12 marks"
     )
     assert f"<p>Instructions: {line}.</p>" in render(sample()._replace(instructions=line))
+
+
+def test_a_note_is_a_sentence_and_a_name_stays_as_it_is_written() -> None:
+    given = sample()
+    name = given.standings.judges[0].name
+    notes = view(given._replace(notes=("judge x votes", f"{name} decided nothing", "ünusual")))["notes"]
+    assert notes == ["Judge x votes.", f"{name} decided nothing.", "Ünusual."]

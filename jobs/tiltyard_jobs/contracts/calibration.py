@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from tiltyard_jobs.contracts.frozen import Contract
 
+FEW_LABELS = 30
+"""With fewer, intervals are too narrow, and no judge is said to add nothing."""
+
 
 class Ranged(Contract):
     """A number with its 95 % interval; None: it is not told."""

@@ -27,7 +27,7 @@ def lines(battle: Battle, *, complete: bool) -> Iterator[str]:
     for answer in (battle.a, battle.b):
         yield from _answer(battle, answer)
     yield ""
-    yield f"--- votes (for {battle.a.player}: 1; for {battle.b.player}: 0)"
+    yield f"--- votes: {battle.a.player}'s share of each (1: all for {battle.a.player}, 0: all for {battle.b.player})"
     for one in battle.verdicts:
         vote = f"void: {one.void}" if one.vote is None else f"{one.vote:.2f}"
         yield f"{one.judge}, {one.first} shown first: {vote}"

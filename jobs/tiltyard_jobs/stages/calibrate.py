@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard_jobs.contracts.calibration import CalibratedJudge, CalibratedRate, Calibration, Ranged
+from tiltyard_jobs.contracts.calibration import FEW_LABELS, CalibratedJudge, CalibratedRate, Calibration, Ranged
 from tiltyard_jobs.contracts.layout import readable
 from tiltyard_jobs.contracts.summary import Summary
 from tiltyard_jobs.errors import ConfigurationError
@@ -125,11 +125,11 @@ def calibration(opinions: Opinions, given: Labels, ballots: Ballots, roster: Ros
         jury = place == len(roster.judges)
         return CalibratedJudge(
             name=name,
-            sensitivity=_ranged(measured.sensitivity, place),
-            specificity=_ranged(measured.specificity, place),
-            right=_ranged(value.right, place),
+            sensitivity=_share(measured.sensitivity, place),
+            specificity=_share(measured.specificity, place),
+            right=_share(value.right, place),
             gain=None if jury else _ranged(value.gain, place),
-            adds_nothing=not jury and bool(value.adds_nothing[place]),
+            adds_nothing=not jury and value.battles >= FEW_LABELS and bool(value.adds_nothing[place]),
             verdicts=int(verdicts.sum() if jury else verdicts[place]),
             win_rates=tuple(
                 CalibratedRate(
@@ -160,9 +160,15 @@ def _ranged(spread: Spread, place: int) -> Ranged:
     return Ranged(value=rounded(spread.value[place]), low=rounded(spread.low[place]), high=rounded(spread.high[place]))
 
 
+def _share(spread: Spread, place: int) -> Ranged:
+    """Of something that is a share: the interval ends where shares do."""
+    return _within(spread.value[place], spread.low[place], spread.high[place])
+
+
 def _of(found: Corrected, place: int, player: int) -> Ranged:
-    return Ranged(
-        value=rounded(found.rate[place, player]),
-        low=rounded(found.low[place, player]),
-        high=rounded(found.high[place, player]),
-    )
+    return _within(found.rate[place, player], found.low[place, player], found.high[place, player])
+
+
+def _within(value: float, low: float, high: float) -> Ranged:
+    value, low, high = (float(np.clip(one, 0.0, 1.0)) for one in (value, low, high))
+    return Ranged(value=rounded(value), low=rounded(low), high=rounded(high))

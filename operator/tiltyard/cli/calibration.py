@@ -14,7 +14,7 @@ from tiltyard.cli import documents
 from tiltyard.cli.commands import ask, prepare
 from tiltyard.cli.manifest import absolute_uri
 from tiltyard.cli.printing import Printer
-from tiltyard_jobs.contracts.calibration import CalibratedJudge, Calibration, Ranged
+from tiltyard_jobs.contracts.calibration import FEW_LABELS, CalibratedJudge, Calibration, Ranged
 from tiltyard_jobs.contracts.intervals import IN_SIGNS, interval_text
 from tiltyard_jobs.contracts.recipes import RateRecipe
 from tiltyard_jobs.contracts.tasks import CalibrateTask
@@ -46,6 +46,8 @@ def _print(found: Calibration) -> None:
     """The judges, the jury's worth, and the players' win rates."""
     left_out = f" (ties: {found.ties}, other battles: {found.unknown})" if found.ties or found.unknown else ""
     print(f"labels               {found.labels}{left_out}")
+    if found.labels < FEW_LABELS:
+        print(f"{found.labels} labels are too few to judge the judges by: give at least {FEW_LABELS}")
     print(f"effective votes      {_ranged(found.votes, 1)} of {_text(found.judges_each)} judges on a battle")
     print(f"correlation          {_text(found.correlation)} of two judges' errors")
     print(

@@ -24,7 +24,12 @@ def add_operator(command: argparse.ArgumentParser) -> None:
         "--lm-eval-image", default="", metavar="IMAGE", help="the image with lm-eval (default: --worker-image)"
     )
     command.add_argument("--lm-eval-python", metavar="PATH", help="the interpreter in that image that has lm-eval")
-    command.add_argument("--worker-image-pull-policy", default="IfNotPresent", metavar="POLICY")
+    command.add_argument(
+        "--worker-image-pull-policy",
+        default="IfNotPresent",
+        metavar="POLICY",
+        help="Always, IfNotPresent or Never (default: IfNotPresent)",
+    )
     command.add_argument("--worker-image-pull-secret", action="append", default=[], metavar="NAME", help=several)
     command.add_argument(
         "--children", default="{}", metavar="JSON", help="the chart's value `children`: what all children have"
@@ -39,7 +44,12 @@ def add_operator(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--port", type=int, default=8080, help="the port of /metrics, /healthz and /readyz (default: 8080)"
     )
-    command.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
+    command.add_argument(
+        "--log-level",
+        default="info",
+        choices=["debug", "info", "warning", "error"],
+        help="how much is logged (default: info)",
+    )
 
 
 def _lease(text: str) -> tuple[str, str]:

@@ -231,6 +231,8 @@ def report(options: argparse.Namespace) -> int:
     summary = ask(preflight_task(tournament, graph, settings.store, only_look=True), settings)
     if not summary.outputs:
         place = readable(settings.store.uri)
+        if place.startswith("/") and not Path(place).exists():
+            raise UserError(f"{place}: there is no such folder; name that of the results with --out")
         raise UserError(f"run {graph.run} is not complete in {place}: finish it with `tiltyard run`")
     if options.to is not None:
         folder = str(options.to.absolute())
@@ -363,7 +365,10 @@ def _no_run(state: Path, name: str, run: str) -> str:
     """What to say where a run has left nothing; others of its name may have."""
     others = sorted(folder.name for folder in run_folder(state, run).parent.glob("*/"))
     if not others:
-        return f"{state} contains no run of {name}: start one with `tiltyard run`"
+        return (
+            f"{state} contains no run of {name}: name the folder of its state with --state, or start a run with"
+            " `tiltyard run`"
+        )
     return (
         f"{state} contains no run {run} of {name}, only {', '.join(others)}: the manifest, or a file that it names, was"
         " another then; start this one with `tiltyard run`"

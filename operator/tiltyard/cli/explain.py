@@ -44,7 +44,7 @@ def lines(path: str, *, recursive: bool = False, width: int = 80) -> Iterator[st
     yield f"KIND:     {KIND}"
     yield f"VERSION:  {API_VERSION}"
     if field is not None:
-        yield f"FIELD:    {path_text(steps)} <{_type(field)}>{_default(field)}"
+        yield f"FIELD:    {path_text(steps)} <{_type(field)}>{_default(steps[-1], field)}"
     texts = [] if field is None else [meaning(field)]
     if model is not None:
         texts += inspect.cleandoc(model.__doc__ or "").split("\n\n")
@@ -81,7 +81,7 @@ def _steps(path: str) -> tuple[str, ...]:
 
 def _fields(model: type[ApiModel], width: int) -> Iterator[str]:
     for name, field in wire_fields(model).items():
-        yield f"{' ' * _STEP}{name} <{_type(field)}>{_default(field)}"
+        yield f"{' ' * _STEP}{name} <{_type(field)}>{_default(name, field)}"
         yield _wrapped(meaning(field), 2 * _STEP, width)
 
 
@@ -98,8 +98,9 @@ def _type(field: FieldInfo) -> str:
     return inner if get_origin(field.annotation) is not tuple else inner.replace(": ", " of: ", 1)
 
 
-def _default(field: FieldInfo) -> str:
-    text = default_text(field).replace("`", "")
+def _default(name: str, field: FieldInfo) -> str:
+    # Everyone who reads a manifest tells by these what it is, so they are never taken for granted.
+    text = "required" if name in ("apiVersion", "kind") else default_text(field).replace("`", "")
     return " (required)" if text == "required" else f" (default: {text})" if text else ""
 
 

@@ -79,6 +79,7 @@ def place_of(options: argparse.Namespace) -> tuple[str, StoreRef]:
     """A run's name and its store; without a name the store is the run's folder."""
     from tiltyard.cli import commands
     from tiltyard.cli.errors import UserError
+    from tiltyard.cli.manifest import load_manifest
     from tiltyard.cli.printing import Printer
     from tiltyard_jobs.contracts.tasks import StoreRef
 
@@ -88,6 +89,8 @@ def place_of(options: argparse.Namespace) -> tuple[str, StoreRef]:
     if not is_folder:
         if not path.is_file():
             raise UserError(f"{given}: there is no such folder or file; name a run's folder or a manifest")
+        if options.results is None and load_manifest(path).spec.output is None:
+            raise UserError(f"{given}: spec.output is missing: name the folder of the results with --from DIR")
         place = argparse.Namespace(manifest=path, out=options.results, state=None)
         _, graph, settings = commands.prepare(place, Printer())
         return graph.run, settings.store

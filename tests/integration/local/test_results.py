@@ -154,7 +154,10 @@ def test_status_of_a_finished_run(done: Done, make_run: MakeRun) -> None:
     nothing = make_run("nothing", small())
     finished = nothing.finish(nothing.start("status"))
     assert finished.code == 2
-    assert finished.err == f"{nothing.state} contains no run of test: start one with `tiltyard run`\n"
+    assert finished.err == (
+        f"{nothing.state} contains no run of test: name the folder of its state with --state, or start a run with"
+        " `tiltyard run`\n"
+    )
 
 
 def test_the_status_is_of_the_run_that_the_manifest_describes(done: Done, make_run: MakeRun) -> None:

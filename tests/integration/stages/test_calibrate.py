@@ -85,6 +85,17 @@ def test_what_labels_say_of_the_judges(world: ArtifactWorld) -> None:
     assert ada.corrected.value + (bob.corrected.value or 0.0) == pytest.approx(1.0, abs=1e-6)
 
 
+def test_few_labels_condemn_nobody(world: ArtifactWorld) -> None:
+    _, file = calibrated(world, [label(world, row) for row in range(2)])
+    found = Calibration.model_validate_json(file.read_bytes())
+    assert found.labels == 2
+    assert not any(judge.adds_nothing for judge in found.judges)
+    for judge in (*found.judges, found.jury):
+        shares = [judge.right, judge.sensitivity, judge.specificity]
+        for one in shares + [each for rate in judge.win_rates for each in (rate.corrected, rate.by_rates)]:
+            assert all(bound is None or 0.0 <= bound <= 1.0 for bound in (one.value, one.low, one.high))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -70,3 +70,8 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert (kind, version) == ("KIND:     Tournament", "VERSION:  tiltyard.dev/v1alpha1")
     assert field.startswith("FIELD:    spec.rating <mapping>")
     assert main(["explain", "spec.ratin"]) == 2
+
+
+def test_what_tells_a_manifest_is_never_taken_for_granted() -> None:
+    for said in (explained(""), explained("apiVersion")):
+        assert "apiVersion <tiltyard.dev/v1alpha1> (required)" in said

@@ -89,10 +89,17 @@ class JudgeReportCard(Contract):
 
 
 class WithoutJudges(Contract):
-    """The ratings without the votes of some judges; None for a player that then has no battle."""
+    """The ratings without the votes of some judges; None for a player that then has no battle.
+
+    Attributes:
+        low: the ends of the 95 % intervals; None: open.
+        high: likewise.
+    """
 
     judges: tuple[str, ...]
     ratings: dict[str, float | None]
+    low: dict[str, float | None] = Field(default_factory=dict)
+    high: dict[str, float | None] = Field(default_factory=dict)
 
 
 class JuryWorth(Contract):

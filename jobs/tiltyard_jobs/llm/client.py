@@ -19,7 +19,7 @@ import structlog
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
 from tiltyard_jobs.llm.caller import Caller, NotServedError, Sleep
 from tiltyard_jobs.llm.form import RequestForm
-from tiltyard_jobs.llm.manner import MANNER_TOKENS, QUESTION, Manner, MannerOf, manner_of
+from tiltyard_jobs.llm.manner import QUESTION, Manner, MannerOf, manner_of
 from tiltyard_jobs.llm.rendering import DETOKENIZE, TEMPLATE_SETTINGS, TOKENIZE, Messages, Rendered, rendered_text
 from tiltyard_jobs.llm.reply import (
     ChatReply,
@@ -231,14 +231,15 @@ class ModelClient:
         if enough is not None and enough < sampling.max_tokens and not thinks:
             document["max_tokens"] = enough
             reply, usage = await self._ask_chat(document, messages)
-            if not await self._lacks_room(reply):
+            if not await self._lacks_room(reply, sampling.max_tokens):
                 return read(reply, usage, limit=enough)
             document["max_tokens"] = sampling.max_tokens
         if enough is not None and top_logprobs is not None:
             document["top_logprobs"] = min(top_logprobs, TOP_LOGPROBS_BEHIND_THOUGHTS)
         reply, usage = await self._ask_chat(document, messages)
         parts, finish_reason = self._parts(reply)
-        if parts.state is State.NONE and finish_reason == "length" and await self._manner.find() is Manner.UNOPENED:
+        cut = parts.state is State.NONE and finish_reason == "length"
+        if cut and await self._manner.find(sampling.max_tokens) is Manner.UNOPENED:
             raise thought_cut(sampling.max_tokens)
         return read(reply, usage, limit=sampling.max_tokens)
 
@@ -258,25 +259,24 @@ class ModelClient:
             document["messages"] = in_user_turn(messages)
             return await self._forms[self._chat].ask(document)
 
-    async def _lacks_room(self, reply: dict[str, Any]) -> bool:
+    async def _lacks_room(self, reply: dict[str, Any], limit: int) -> bool:
         """Whether a reply was cut while the model thought."""
         parts, finish_reason = self._parts(reply)
         if finish_reason != "length":
             return parts.state is State.UNFINISHED  # a server that does not tell its limit
-        return await self._manner.find() is not Manner.PLAIN or parts.state is not State.NONE
+        return await self._manner.find(limit) is not Manner.PLAIN or parts.state is not State.NONE
 
-    async def _ask_manner(self) -> Manner:
+    async def _ask_manner(self, room: int) -> Manner | None:
         document: dict[str, Any] = {"model": self.model, "messages": [{"role": "user", "content": QUESTION}]}
-        sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=MANNER_TOKENS)
+        sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=room)
         try:
             reply, _ = await self._forms[self._chat].ask(_drawn(document, sampling, 0), quiet=True)
-            parts, _ = self._parts(reply)
+            parts, finish_reason = self._parts(reply)
         except RecordVoidError as error:
             if error.reason is VoidReason.UNAVAILABLE:
                 raise
             return Manner.PLAIN
-        content = reply["choices"][0]["message"].get("content")
-        return manner_of(parts, content if isinstance(content, str) else "")
+        return manner_of(parts, reply["choices"][0]["message"].get("content"), finish_reason)
 
     async def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Embed texts, in one request.

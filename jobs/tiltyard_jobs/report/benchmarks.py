@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, get_args
 
 from tiltyard_jobs.errors import VoidReason
@@ -26,6 +26,7 @@ class BenchmarkRow(NamedTuple):
     passed: str
     failed: str
     timed_out: str
+    unanswered: str
     void: str
 
 
@@ -78,5 +79,10 @@ def _row(one: BenchmarkScore) -> BenchmarkRow:
         passed=count(outcomes.get("Passed", 0)),
         failed=count(outcomes.get("Failed", 0) + outcomes.get("Crashed", 0)),
         timed_out=count(outcomes.get("TimedOut", 0)),
-        void=", ".join(f"{count(number)} {visible(reason)}" for reason, number in sorted(one.voids.items())) or "0",
+        unanswered=_by_reason(one.unanswered),
+        void=_by_reason(one.voids),
     )
+
+
+def _by_reason(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count(number)} {visible(reason)}" for reason, number in sorted(counts.items())) or "0"

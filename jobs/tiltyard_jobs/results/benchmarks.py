@@ -3,22 +3,47 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tiltyard_jobs.contracts.recipe import ArtifactRef
-from tiltyard_jobs.contracts.recipes import ScoredModel
+from tiltyard_jobs.contracts.recipes import BASE_MODEL, TRAINED_MODEL, ScoredModel
+from tiltyard_jobs.errors import VoidReason
 from tiltyard_jobs.evaluation.intervals import mean, paired_difference
 from tiltyard_jobs.results.documents import BenchmarkScore, Gain
+from tiltyard_jobs.results.shortfalls import fell_short
 from tiltyard_jobs.shard.artifacts import Artifacts
 
+_WHO = {BASE_MODEL: "the base model", TRAINED_MODEL: "the trained model"}
 
-def read_scores(artifacts: Artifacts, scored: Sequence[ScoredModel]) -> tuple[BenchmarkScore, ...]:
+
+def read_scores(
+    artifacts: Artifacts, scored: Sequence[ScoredModel], solutions: Mapping[str, ArtifactRef]
+) -> tuple[BenchmarkScore, ...]:
     """The scores in the manifest's order.
+
+    Args:
+        artifacts: the store's.
+        scored: all scores.
+        solutions: the replies, by `solve/MODEL/BENCHMARK`.
 
     Raises:
         PermanentError: one is not made.
     """
-    return tuple(_score(artifacts, one) for one in scored)
+    return tuple(_score(artifacts, one, solutions[f"solve/{one.model}/{one.benchmark}"]) for one in scored)
+
+
+def silences(scores: Sequence[BenchmarkScore]) -> tuple[str, ...]:
+    """A sentence for each model and benchmark where many replies are empty: the score alone does not show it."""
+    return tuple(_silence(one) for one in scores if fell_short(one.replies, sum(one.unanswered.values())))
+
+
+def _silence(one: BenchmarkScore) -> str:
+    nothing = sum(one.unanswered.values())
+    reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(one.unanswered.items()))
+    return (
+        f"{_WHO.get(one.model, one.model)} answered nothing in {nothing} of {one.replies} tasks of {one.benchmark}"
+        f" ({reasons})"
+    )
 
 
 def read_gains(artifacts: Artifacts, scored: Sequence[ScoredModel], base: str, trained: str) -> tuple[Gain, ...]:
@@ -64,7 +89,19 @@ def _values(artifacts: Artifacts, scores: ArtifactRef) -> dict[str, float]:
     return {row["task_id"]: row["value"] for row in rows if row["value"] is not None}
 
 
-def _score(artifacts: Artifacts, scored: ScoredModel) -> BenchmarkScore:
+def _unanswered(artifacts: Artifacts, solutions: ArtifactRef) -> tuple[int, Counter[str]]:
+    """How many replies were written, and how many of them hold no answer, by reason: their score is 0."""
+    replies, reasons = 0, Counter[str]()
+    for row in artifacts.rows(solutions, columns=["reply", "detail"]):
+        if row["reply"] is None:
+            continue
+        replies += 1
+        if not row["reply"].strip():
+            reasons[(row["detail"] or VoidReason.EMPTY).partition(":")[0]] += 1
+    return replies, reasons
+
+
+def _score(artifacts: Artifacts, scored: ScoredModel, solutions: ArtifactRef) -> BenchmarkScore:
     outcomes: Counter[str] = Counter()
     voids: Counter[str] = Counter()
     values: list[float] = []
@@ -75,12 +112,15 @@ def _score(artifacts: Artifacts, scored: ScoredModel) -> BenchmarkScore:
         else:
             voids[row["void"]] += 1
     estimate = mean(values) if values else None
+    replies, unanswered = _unanswered(artifacts, solutions)
     return BenchmarkScore(
         model=scored.model,
         benchmark=scored.benchmark,
         tasks=len(values),
         outcomes=dict(sorted(outcomes.items())),
         voids=dict(sorted(voids.items())),
+        replies=replies,
+        unanswered=dict(sorted(unanswered.items())),
         score=estimate.value if estimate else None,
         low=estimate.low if estimate else None,
         high=estimate.high if estimate else None,

@@ -89,10 +89,17 @@ class JudgeReportCard(Contract):
 
 
 class WithoutJudges(Contract):
-    """The ratings without the votes of some judges; None for a player that then has no battle."""
+    """The ratings without the votes of some judges; None for a player that then has no battle.
+
+    Attributes:
+        low: the ends of the 95 % intervals; None: open.
+        high: likewise.
+    """
 
     judges: tuple[str, ...]
     ratings: dict[str, float | None]
+    low: dict[str, float | None] = Field(default_factory=dict)
+    high: dict[str, float | None] = Field(default_factory=dict)
 
 
 class JuryWorth(Contract):
@@ -269,6 +276,8 @@ class BenchmarkScore(Contract):
         tasks: that have a reply; a void one is not scored.
         outcomes: what became of programs: Passed, Failed, TimedOut, Crashed; of other replies: the metric's name.
         voids: replies that were never written, by reason.
+        replies: that were written.
+        unanswered: those of them that hold no answer, by reason; they are scored, and are worth nothing.
         score: the mean, in [0, 1], of programs the share that passed (pass@1), with its 95 % interval (see
             `evaluation.intervals`); None: no task has a reply.
     """
@@ -278,6 +287,8 @@ class BenchmarkScore(Contract):
     tasks: int
     outcomes: dict[str, int]
     voids: dict[str, int] = Field(default_factory=dict)
+    replies: int = 0
+    unanswered: dict[str, int] = Field(default_factory=dict)
     score: float | None
     low: float | None
     high: float | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from tiltyard_jobs.results.documents import JudgeReportCard, Standings, WithoutJudges
 
@@ -52,8 +52,24 @@ def _change(standings: Standings, without: WithoutJudges) -> str:
         lead = f"{leader} still leads and nobody changes places"
     else:
         lead = f"{leader} still leads, others change places"
+    lead += _overlap(standings, without)
     shift = {name: rating - before[name] for name, rating in after.items()}
     most = max(shift, key=lambda name: abs(shift[name]))
     if abs(shift[most]) < 1:
         return f"{lead}, and no rating changes by a point"
     return f"{lead}; the largest change is {most}'s, from {before[most]:.0f} to {after[most]:.0f} points"
+
+
+def _overlap(standings: Standings, without: WithoutJudges) -> str:
+    """What the intervals say of that; nothing where they part two players."""
+    if not without.low or not _all_overlap(without.low, without.high):
+        return ""
+    rated = [one for one in standings.players if one.rating is not None]
+    before = _all_overlap({one.name: one.low for one in rated}, {one.name: one.high for one in rated})
+    return f" by rating, but the intervals of all overlap {'before and after' if before else 'then'}"
+
+
+def _all_overlap(low: Mapping[str, float | None], high: Mapping[str, float | None]) -> bool:
+    """Whether one rating lies in all intervals, of which an end may be open."""
+    lows, highs = ([end for end in ends.values() if end is not None] for ends in (low, high))
+    return not lows or not highs or max(lows) <= min(highs)

@@ -31,6 +31,15 @@ from tiltyard_jobs.results.facets import Facets
 from tiltyard_jobs.results.shortfalls import Account
 
 
+class Without(NamedTuple):
+    """The ratings (N,) without the votes of some judges, and their intervals, as `Intervals` has them."""
+
+    judges: tuple[int, ...]
+    ratings: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
 class Rated(NamedTuple):
     """Everything that the votes say, by the numbers of the roster."""
 
@@ -54,8 +63,8 @@ class Rated(NamedTuple):
     scales: Scales
     by_kind: dict[VoteKind, NDArray[np.float64]]
     """The ratings by plain and by calibrated votes; empty where no judge can be calibrated."""
-    without: tuple[tuple[tuple[int, ...], NDArray[np.float64]], ...]
-    """For each judge with a mark, and for all of them together, the ratings without their votes."""
+    without: tuple[Without, ...]
+    """For each judge with a mark, and for all of them together."""
 
 
 class AnswerVotes(NamedTuple):
@@ -123,7 +132,7 @@ def rate_ballots(
         agreement=agreement(opinions),
         scales=fitted,
         by_kind=_by_kind(ballots, recipe, fitted),
-        without=tuple((judges, _ratings_without(ballots, judges, recipe)) for judges in _suspects(card)),
+        without=tuple(_without(ballots, judges, recipe) for judges in _suspects(card)),
     )
 
 
@@ -147,11 +156,14 @@ def _suspects(card: ReportCard) -> list[tuple[int, ...]]:
     return [(judge,) for judge in marked] + ([marked] if len(marked) > 1 else [])
 
 
-def _ratings_without(ballots: Ballots, judges: tuple[int, ...], recipe: RateRecipe) -> NDArray[np.float64]:
+def _without(ballots: Ballots, judges: tuple[int, ...], recipe: RateRecipe) -> Without:
     left = ballots.verdicts.select(~np.isin(ballots.verdicts.judge, judges))
-    return bradley_terry(
-        ballots._replace(verdicts=left).counted(recipe.ties, recipe.unanswered, recipe.votes).battles()
-    ).ratings
+    battles = ballots._replace(verdicts=left).counted(recipe.ties, recipe.unanswered, recipe.votes).battles()
+    ratings = bradley_terry(battles).ratings
+    if not len(battles.score):
+        return Without(judges, ratings, ratings, ratings)
+    spread = intervals(battles)
+    return Without(judges, ratings, spread.low, spread.high)
 
 
 def ranking(ratings: BradleyTerryRatings, other: EloRatings) -> list[int]:

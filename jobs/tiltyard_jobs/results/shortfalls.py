@@ -57,8 +57,7 @@ class Account(NamedTuple):
     @property
     def is_bad(self) -> bool:
         """Whether a reader of the results should know of it."""
-        void = self.asked - self.usable
-        return void > max(1, MAX_VOID * self.asked) or (void > 0 and self.usable == 0)
+        return fell_short(self.asked, self.asked - self.usable)
 
     def __str__(self) -> str:
         """Such as `thinker decided 0 of 108 verdicts: its thought does not end (108)`."""
@@ -66,6 +65,11 @@ class Account(NamedTuple):
         reasons = sorted(self.voids.items(), key=lambda one: (-one[1], one[0]))[:_MOST_REASONS]
         why = ", ".join(f"{_WHY[VoidReason(reason)]} ({count})" for reason, count in reasons)
         return f"{self.model} {did} {self.usable} of {self.asked} {what}: {why}"
+
+
+def fell_short(asked: int, lost: int) -> bool:
+    """Whether so many of the records are lost that a reader of the results should know of it."""
+    return lost > max(1, MAX_VOID * asked) or (lost > 0 and lost == asked)
 
 
 def accounts(sealed: Iterable[tuple[str, Iterable[Seal]]]) -> list[Account]:

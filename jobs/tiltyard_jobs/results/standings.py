@@ -44,10 +44,12 @@ def standings_of(ballots: Ballots, rated: Rated, roster: Roster, recipe: RateRec
         judges=_judges(ballots, rated, roster),
         without=tuple(
             WithoutJudges(
-                judges=tuple(roster.judges[judge].name for judge in judges),
-                ratings={player.name: points(rating) for player, rating in zip(roster.players, ratings, strict=True)},
+                judges=tuple(roster.judges[judge].name for judge in one.judges),
+                ratings=_by_player(roster, one.ratings),
+                low=_by_player(roster, one.low),
+                high=_by_player(roster, one.high),
             )
-            for judges, ratings in rated.without
+            for one in rated.without
         ),
         win_rates=tuple(tuple(rounded_column(row)) for row in rates),
         win_counts=tuple(tuple(row) for row in counts.tolist()),
@@ -92,6 +94,10 @@ def gold_rule(standings: Standings) -> str:
         f" Elo ratings (K = {standings.k:g}) and {rest} times its share of the votes; the answer with the highest is"
         " the gold answer."
     )
+
+
+def _by_player(roster: Roster, values: NDArray[np.float64]) -> dict[str, float | None]:
+    return {player.name: points(value) for player, value in zip(roster.players, values.tolist(), strict=True)}
 
 
 def leaderboard_of(standings: Standings) -> tuple[Standing, ...]:

@@ -20,7 +20,7 @@ from tiltyard_jobs.results.stage_tables import CURATED, DROPPED
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.tables import TableWriter
 from tiltyard_jobs.stages.embedding import embed_texts
-from tiltyard_jobs.stages.leftover import require_some
+from tiltyard_jobs.stages.leftover import require_grades, require_some
 
 _COLUMNS = ("instruction_id", "attacker_id", "instruction", "history", *COLUMNS)
 UNGRADED, DIFFICULTY, DIVERSITY = "Ungraded", "Difficulty", "Diversity"
@@ -96,6 +96,7 @@ def _write(context: ShardContext[CurateRecipe], scores: list[int | None], reason
             kept.write(made)
             counts[f"task.{made['task_type']}"] += 1
             rows += 1
+    require_grades(context, counts)
     require_some(context, rows, counts)
     files = {"rows": kept_path, "dropped": dropped_path}
     return Outcome.of([context.artifacts.publish(recipe.ref, shard, files, rows=rows, counts=counts)])

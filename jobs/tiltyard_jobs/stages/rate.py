@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 from tiltyard_jobs.contracts.layout import Seal
 from tiltyard_jobs.contracts.recipes import Lineup, RateRecipe
-from tiltyard_jobs.errors import PermanentError
 from tiltyard_jobs.results.ballots import Roster, read_ballots, sources_of
 from tiltyard_jobs.results.doubts import doubts
 from tiltyard_jobs.results.facets import agreed_of, facets_of
@@ -20,6 +19,7 @@ from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.pace import Pace
 from tiltyard_jobs.shard.tables import TableWriter
+from tiltyard_jobs.stages.leftover import nothing_graded, ungraded
 
 
 async def rate(context: ShardContext[RateRecipe]) -> Outcome:
@@ -77,27 +77,15 @@ def replies_of(artifacts: Artifacts, lineup: Lineup) -> Iterator[tuple[str, list
 
 
 def require_grades(artifacts: Artifacts, lineup: Lineup) -> None:
-    """Make sure that no attacker is left out since its grader is of no use.
-
-    A shard of a single record passes with its void: a grader that gave nothing but these is found here.
+    """Make sure that no attacker is left out since its grader is of no use; `curate` sees the same, but earlier.
 
     Raises:
         PermanentError: several instructions, all there are of some attackers, have no grade.
     """
-    ungraded = Counter[str]()
-    for attacker, ref in lineup.instructions.items():
-        counts = Counter[str]()
-        for seal in artifacts.require(ref):
-            counts.update(seal.counts)
-        if not any(name.startswith("score.") and count for name, count in counts.items()):
-            ungraded[attacker] = counts["dropped.Ungraded"]
-    if ungraded.total() > 1:
-        whose = ", ".join(sorted(+ungraded))
-        raise PermanentError(
-            f"spec.curation.difficulty: no grade is usable of {ungraded.total()} instructions, all there are of"
-            f" {whose}: put another competitor first in spec.competitors, since the first ones grade, raise"
-            " spec.curation.difficulty.maxTokens, or switch grading off with spec.curation.difficulty.keep: []"
-        )
+    seals = ((name, seal) for name, ref in lineup.instructions.items() for seal in artifacts.require(ref))
+    found = ungraded((name, seal.counts) for name, seal in seals)
+    if found.total() > 1:
+        raise nothing_graded(found, ", ".join(sorted(found)))
 
 
 def curation_counts(artifacts: Artifacts, lineup: Lineup) -> Counter[str]:

@@ -7,7 +7,7 @@ import asyncio
 from tiltyard_jobs.contracts.recipes import BASE_MODEL, TRAINED_MODEL, PromptsRecipe, ReportRecipe
 from tiltyard_jobs.report.inputs import ReportInput, count_stages, read_samples, survey
 from tiltyard_jobs.report.page import render
-from tiltyard_jobs.results.benchmarks import read_gains, read_scores
+from tiltyard_jobs.results.benchmarks import read_gains, read_scores, silences
 from tiltyard_jobs.results.documents import DataSummary, Manifest, Standings, read_curve, read_document
 from tiltyard_jobs.results.doubts import doubts
 from tiltyard_jobs.results.run_folder import (
@@ -57,12 +57,12 @@ def _report(context: ShardContext[ReportRecipe]) -> Outcome:
     pace.step()
     files = sealed_files(artifacts, recipe.ratings, recipe.dataset)
     fell_short = shortfalls(accounts((one.role, artifacts.require(one.ref)) for one in recipe.artifacts))
-    notes = (*fell_short, *doubts(standings))
+    scores = read_scores(artifacts, recipe.scores, {one.role: one.ref for one in recipe.artifacts})
+    notes = (*fell_short, *silences(scores), *doubts(standings))
     document = leaderboard_document(recipe.tournament, run, standings)
     files.append(written_file(context.work_dir, LEADERBOARD, document))
     pace.step()
     versions = package_versions()
-    scores = read_scores(artifacts, recipe.scores)
     gains = read_gains(artifacts, recipe.scores, BASE_MODEL, TRAINED_MODEL)
     if scores:
         document = benchmarks_document(recipe.tournament, run, scores, gains)

@@ -119,6 +119,7 @@ def plan(options: argparse.Namespace) -> int:
 
     def as_table() -> None:
         show.print_plan(graph, done, costs, loads, training)
+        show.print_allowed_voids(tournament)
         show.print_instructions(summary.instructions)
         show.print_licenses(tournament)
 

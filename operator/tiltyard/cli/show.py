@@ -21,7 +21,7 @@ from tiltyard_jobs.contracts.intervals import IN_SIGNS, interval_text
 from tiltyard_jobs.contracts.layout import readable
 from tiltyard_jobs.contracts.licenses import asked, named
 from tiltyard_jobs.contracts.summary import Agreement, Standing
-from tiltyard_jobs.contracts.tasks import ShownPrompt
+from tiltyard_jobs.contracts.tasks import Limits, ShownPrompt
 
 Display = Callable[[TournamentStatus], None]
 _WIDE = 1 << 14  # in a file or a pipe nothing is cut
@@ -167,6 +167,17 @@ def print_licenses(tournament: Tournament) -> None:
 
 def _asks(name: str) -> str:
     return ", ".join(asked([name])) or "asks for nothing"
+
+
+def print_allowed_voids(tournament: Tournament) -> None:
+    """How many records of a shard may fail: few are always allowed, so a small run is held to less than the share."""
+    jobs = tournament.spec.jobs
+    limits, field = Limits(max_void_fraction=jobs.max_void_fraction), "spec.jobs.maxVoidFraction"
+    few, most = Limits.FEWEST_FAILURES, limits.max_failures(jobs.shard_size)
+    line = f"Voids: {field} ({jobs.max_void_fraction}) allows {most} in a shard of {jobs.shard_size} records"
+    if 0 < few < most:
+        line += f", and always {few}, if these are not all"
+    _console().print(line, highlight=False)
 
 
 def print_leaderboard(rows: Sequence[Standing]) -> None:

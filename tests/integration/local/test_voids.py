@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,32 @@ def test_a_competitors_void_answers_are_its_own(make_run: MakeRun) -> None:
     out = run.complete().out
     assert re.search(r"^m0 answered \d+ of \d+ instructions: the token limit cuts its reply or its th", out, re.M)
     assert "decided" not in out
+
+
+def test_a_model_that_answers_nothing_to_a_benchmark_is_told(make_run: MakeRun, tmp_path: Path) -> None:
+    """A score of 0 looks the same for a model that writes wrong programs."""
+    file = tmp_path / "tasks.jsonl"
+    task = {
+        "prompt": "def f(x):\n",
+        "entry_point": "f",
+        "test": "def check(candidate):\n    assert candidate(1) == 1\n",
+    }
+    file.write_text("".join(json.dumps({"task_id": f"t/{number}"} | task) + "\n" for number in range(8)))
+    document = tournament(allowed="0.9", player="thoughts=inline&thoughts.silent=0.5")
+    document["spec"]["evaluation"] = {
+        "benchmarks": ["humaneval_plus"],
+        "files": [{"benchmark": "humaneval_plus", "uri": file.as_uri()}],
+        "competitors": True,
+        "allowCodeExecution": True,
+    }
+    run = make_run("run", document)
+    (said,) = re.finditer(r"^m0 answered nothing in (\d) of 8 tasks .*$", run.complete().out, re.MULTILINE)
+    assert said[0] == f"m0 answered nothing in {said[1]} of 8 tasks of humaneval_plus (NoAnswer {said[1]})"
+    assert said[0] in lines(run, "status")
+    assert run.out is not None
+    (scores,) = run.out.glob("runs/*/benchmarks.json")
+    unanswered = {one["model"]: one["unanswered"] for one in json.loads(scores.read_text())["scores"]}
+    assert unanswered == {"m0": {"NoAnswer": int(said[1])}, "m1": {}}
 
 
 def test_a_grader_of_whom_nothing_is_usable_ends_the_run(make_run: MakeRun) -> None:

@@ -307,6 +307,8 @@ def test_what_a_marked_judge_does_to_the_leaderboard(tmp_path: Path) -> None:
     (without,) = standings["without"]
     ada, bob = (one["rating"] for one in standings["players"])
     assert without["judges"] == ["kim"]
+    for name, rating in without["ratings"].items():
+        assert without["low"][name] < rating < without["high"][name]
     assert without["ratings"]["ada"] < without["ratings"]["bob"]
     assert standings["players"][0]["name"] == "ada"
     (note,) = ran.summary["notes"]

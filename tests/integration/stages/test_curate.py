@@ -118,6 +118,31 @@ def test_the_lower_median_of_several_graders_counts(world: StageWorld) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("attackers", "whose"),
+    [
+        ([[None, None]], "2 instructions, all there are of a competitor"),
+        ([[None], [None]], "2 instructions, all there are of 2 competitors"),
+        ([[None], [7, None], [None]], "2 instructions, all there are of 2 competitors"),
+        ([[7], [None]], ""),
+        ([[None, 7], [7, None]], ""),
+    ],
+)
+def test_a_grader_of_whom_nothing_is_usable_fails_before_answers_are_paid(
+    world: StageWorld, attackers: list[list[int | None]], whose: str
+) -> None:
+    chosen = []
+    for place, scores in enumerate(attackers):
+        source = world.instructions(TEXTS[: len(scores)], name=f"a{place}")
+        chosen.append(curate_recipe(source, graded(world, scores, f"g{place}")))
+    *before, last = chosen
+    assert all(world.run(recipe).code == 0 for recipe in before)
+    ran = world.run_task(world.bundle(last, others=tuple(recipe.ref for recipe in before)))
+    assert ran.code == (3 if whose else 0)
+    if whose:
+        assert ran.summary["message"].startswith(f"spec.curation.difficulty: no grade is usable of {whose}: put")
+
+
 def test_only_the_grades_to_keep(world: StageWorld) -> None:
     source = world.instructions(TEXTS)
     recipe = curate_recipe(source, graded(world, [1, 2, 3, 5, 6, 8, 9, 10]), keep=("Poor", "Excellent"))

@@ -18,10 +18,12 @@ from tiltyard_jobs.contracts.exit_codes import ExitCode
 from tiltyard_jobs.contracts.recipes import (
     ProgramsRecipe,
     ReferencesRecipe,
+    ScoredModel,
     ScoreRecipe,
     SolveRecipe,
     TaskSetRecipe,
 )
+from tiltyard_jobs.results.benchmarks import read_scores, silences
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="code of models runs on Linux alone")
 
@@ -109,6 +111,36 @@ def test_what_was_never_written_is_not_scored(world: StageWorld, tmp_path: Path)
     assert world.column(score.ref, "value") == [0.0, None, 1.0]  # to say nothing is to fail
     (seal,) = world.seals(score.ref)
     assert sum(seal.voids.values()) == 1
+
+
+@pytest.mark.parametrize(
+    ("replies", "unanswered", "told"),
+    [
+        (["", "", RIGHT], {"Empty": 2}, "answered nothing in 2 of 3 tasks of humaneval_plus (Empty 2)"),
+        (["<think>Hm.</think>", "", "<think>Hm."], {"Empty": 1, "NoAnswer": 1, "ThoughtUnfinished": 1},
+         "answered nothing in 3 of 3 tasks of humaneval_plus (Empty 1, NoAnswer 1, ThoughtUnfinished 1)"),
+        ([RIGHT, "", RIGHT], {"Empty": 1}, None),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(("name", "who"), [("trained-model", "the trained model"), ("ada", "ada")])
+def test_replies_without_an_answer_are_counted_by_reason_and_told(
+    world: StageWorld,
+    tmp_path: Path,
+    replies: list[str],
+    unanswered: dict[str, int],
+    told: str | None,
+    name: str,
+    who: str,
+) -> None:
+    solve, score = recipes(small(tmp_path, 3))
+    given = iter(replies)
+    with stub(lambda asked: next(given)) as server:
+        world.make(solve, endpoint=server.endpoint)
+    world.make(score)
+    scored = ScoredModel(model=name, benchmark="humaneval_plus", scores=score.ref)
+    (found,) = scores = read_scores(world.artifacts, [scored], {f"solve/{name}/humaneval_plus": solve.ref})
+    assert (found.replies, found.unanswered, found.voids) == (3, unanswered, {})
+    assert silences(scores) == (() if told is None else (f"{who} {told}",))
 
 
 BARE = str(vars(sys)["_base_executable"])  # without the packages of this environment

@@ -130,6 +130,17 @@ def test_an_answer_that_is_all_thought_is_truncated_and_told_with_the_limit(worl
     assert set(world.column(short.ref, "detail")) == {"no answer within 8 tokens: all of them went into the thought"}
 
 
+def test_whether_a_model_thinks_costs_a_few_answers_at_most(world: StageWorld) -> None:
+    """It talks on to any limit, and says in no reply whether it thinks: asked once, with room for little."""
+    recipe = answer_recipe(world.instructions(TEXTS, stage="curate"), rows=3)
+    short = recipe.model_copy(update={"sampling": recipe.sampling.model_copy(update={"max_tokens": 96})})
+    with stub(lambda asked: Thinker(["So", " on"] * 3000).reply(asked, "")) as server:
+        ran = world.run(short, endpoint=server.endpoint, max_void_fraction="0")
+    assert (ran.code, ran.summary.get("voids", {})) == (0, {})
+    assert set(world.column(short.ref, "finish_reason")) == {"length"}
+    assert [asked.document["max_tokens"] for asked in server.asked if asked.prompt == QUESTION] == [512]
+
+
 @pytest.mark.parametrize(("thoughts", "form"), [("Drop", "inline"), ("Keep", "unopened")])
 def test_a_thought_between_marks_of_the_users_own_is_told_from_the_answer(
     world: StageWorld, thoughts: str, form: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import yaml
@@ -129,3 +130,18 @@ def test_a_status_keeps_ranks_and_gaps(capsys: pytest.CaptureFixture[str]) -> No
     show.print_result(TournamentStatus(leaderboard=(row, nobody)))
     _, *rows = capsys.readouterr().out.splitlines()
     assert [" ".join(one.split()) for one in rows] == ["1 ada 1100 1 … 2 80 (≥ -3) 98 %", "2 eve – 0 %"]
+
+
+@pytest.mark.parametrize(
+    ("jobs", "said"),
+    [
+        ({}, "(0.01) allows 6 in a shard of 512 records, and always 3, if these are not all"),
+        ({"shardSize": 24}, "(0.01) allows 3 in a shard of 24 records"),
+        ({"shardSize": 2}, "(0.01) allows 1 in a shard of 2 records"),
+        ({"maxVoidFraction": "0.5"}, "(0.5) allows 256 in a shard of 512 records, and always 3, if these are not all"),
+        ({"maxVoidFraction": "0"}, "(0) allows 0 in a shard of 512 records"),
+    ],
+)
+def test_how_many_records_may_fail(jobs: dict[str, Any], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    show.print_allowed_voids(load_tournament(yaml.safe_dump(manifest(3, jobs=jobs))))
+    assert capsys.readouterr().out == f"Voids: spec.jobs.maxVoidFraction {said}\n"

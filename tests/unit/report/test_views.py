@@ -219,3 +219,12 @@ def test_a_task_that_is_not_scored_says_why() -> None:
     first, second = benchmark_tables(scores)
     assert [row.void for row in first.rows] == ["1 Unavailable, 2 Unsolvable", "0"]
     assert (first.unsolvable, second.unsolvable) == (True, False)
+
+
+def test_replies_without_an_answer_are_counted_in_the_table() -> None:
+    nothing = {"unanswered": {"Empty": 3, "Truncated": 1}, "replies": 5}
+    score = BenchmarkScore(
+        model="a", benchmark="mbpp", tasks=5, outcomes={"Failed": 5}, score=0.0, low=0.0, high=0.5, **nothing
+    )
+    ((row,),) = [table.rows for table in benchmark_tables([score])]
+    assert (row.unanswered, row.void) == ("3 Empty, 1 Truncated", "0")

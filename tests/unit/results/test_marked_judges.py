@@ -2,10 +2,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from support.report_samples import sample
 from tiltyard_jobs.results.documents import Estimate, JudgeReportCard, Standings, WithoutJudges
 from tiltyard_jobs.results.marked_judges import marked_judges
 
+Ends = tuple[float | None, float | None]
 SURE = {"low": None, "high": None, "marked": True}
 
 
@@ -77,3 +80,27 @@ def test_many_marked_judges_get_four_sentences_and_one_for_all() -> None:
         "judge j3",
         "without the 7 judges",
     ]
+
+
+WIDE: dict[str, Ends] = {"ada": (950.0, 1300.0), "bob": (None, 1100.0), "cyd": (800.0, None)}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (WIDE, WIDE, "nobody changes places by rating, but the intervals of all overlap before and after; the largest"),
+        (WIDE | {"cyd": (800.0, 940.0)}, WIDE, "places by rating, but the intervals of all overlap then; the largest"),
+        (WIDE, WIDE | {"cyd": (800.0, 940.0)}, "nobody changes places; the largest"),
+    ],
+)  # fmt: skip
+def test_a_leader_whose_interval_overlaps_all_others_is_no_news(
+    before: dict[str, Ends], after: dict[str, Ends], said: str
+) -> None:
+    given = standings(card("eve", scale=0.1), without={"eve": {"ada": 1120.0, "bob": 1000.0, "cyd": 880.0}})
+    players = tuple(
+        one.model_copy(update={"low": before[one.name][0], "high": before[one.name][1]}) for one in given.players
+    )
+    ends = {"low": {name: end[0] for name, end in after.items()}, "high": {name: end[1] for name, end in after.items()}}
+    (without,) = given.without
+    told = marked_judges(given.model_copy(update={"players": players, "without": (without.model_copy(update=ends),)}))
+    assert said in told[0]

@@ -50,6 +50,11 @@ def test_sums_over_artifacts_and_leaves_out_what_was_not_asked() -> None:
     )
 
 
+def test_of_several_graders_one_that_is_always_void_is_told() -> None:
+    found = accounts([("grade/fine/a", [seal(1), seal(1)]), ("grade/mute/a", [seal(1, Empty=1), seal(1, Empty=1)])])
+    assert shortfalls(found) == ("mute graded 0 of 2 instructions: it says nothing (2)",)
+
+
 def test_many_bad_models_are_counted() -> None:
     bad = [Account(f"m{number:02}", "grade", 10, {"Malformed": number}) for number in range(2, 11)] * 2
     told = shortfalls(bad)

@@ -72,7 +72,7 @@ class RateRecipe(Recipe):
     PHASE: ClassVar[Phase] = "Rating"
 
     stage: Literal["rate"] = "rate"
-    version: int = 4
+    version: int = 5
     lineup: Lineup
     alpha: Fraction
     k: Fraction

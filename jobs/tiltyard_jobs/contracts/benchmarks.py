@@ -18,19 +18,17 @@ class BenchmarkFacts(NamedTuple):
         tasks: how many it has, at most.
         libraries: its programs use libraries, so that they run in an environment that the manifest names; its authors
             give a solution of each task.
-        decontaminates: its texts can be held against training data: `spec.curation.decontaminate`.
     """
 
     family: str
     tasks: int
     libraries: bool = False
-    decontaminates: bool = False
 
 
 BENCHMARKS: Mapping[str, BenchmarkFacts] = {
-    "humaneval": BenchmarkFacts("humaneval", 164, decontaminates=True),
+    "humaneval": BenchmarkFacts("humaneval", 164),
     "humaneval_plus": BenchmarkFacts("humaneval", 164),
-    "mbpp": BenchmarkFacts("mbpp", 500, decontaminates=True),
+    "mbpp": BenchmarkFacts("mbpp", 500),
     "mbpp_plus": BenchmarkFacts("mbpp", 378),
     "cruxeval_input": BenchmarkFacts("cruxeval", 800),
     "cruxeval_output": BenchmarkFacts("cruxeval", 800),
@@ -43,7 +41,5 @@ BENCHMARKS: Mapping[str, BenchmarkFacts] = {
 # To pydantic these are the names in the table, to type checkers any text: they cannot read a table.
 if TYPE_CHECKING:
     BenchmarkName = str
-    DecontaminationBenchmarkName = str
 else:
     BenchmarkName = Literal[tuple(BENCHMARKS)]
-    DecontaminationBenchmarkName = Literal[tuple(name for name, facts in BENCHMARKS.items() if facts.decontaminates)]

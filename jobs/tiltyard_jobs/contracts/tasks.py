@@ -268,6 +268,7 @@ class PreflightTask(Contract):
         lm_eval: tasks of the harness that will be asked.
         lm_eval_python: as in `BundleTask`.
         check_store: write a probe.
+        warnings: of what the manifest lacks; told beside what is found.
     """
 
     stage: Literal["preflight"] = "preflight"
@@ -287,6 +288,7 @@ class PreflightTask(Contract):
     secrets: dict[str, str] = Field(default_factory=dict)
     secret_places: dict[str, str] = Field(default_factory=dict)
     check_store: bool = True
+    warnings: tuple[str, ...] = ()
 
 
 class ExportTask(Contract):

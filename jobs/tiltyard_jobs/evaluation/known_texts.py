@@ -1,4 +1,4 @@
-"""The texts of known benchmarks, for decontamination. Those of the user's own files come through `usertexts`.
+"""The texts that are kept out of training data: of known benchmarks, and of the user's own files.
 
 Answers are as telling as questions, so each known benchmark gives its prompts, then its reference solutions.
 """
@@ -6,15 +6,33 @@ Answers are as telling as questions, so each known benchmark gives its prompts, 
 from __future__ import annotations
 
 from tiltyard_jobs.contracts.benchmarks import BENCHMARKS
+from tiltyard_jobs.contracts.recipes import BenchmarkRecipe
+from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.evaluation.benchmarks import benchmark
 from tiltyard_jobs.evaluation.hub import hub_rows
+from tiltyard_jobs.userfiles import read_records
+from tiltyard_jobs.usertexts import read_texts
 
 FIELD = "spec.curation.decontaminate"
-KNOWN = tuple(name for name, facts in BENCHMARKS.items() if facts.decontaminates)
+KNOWN = tuple(BENCHMARKS)
 """Names that `load_known` takes."""
 
 _ADVICE = "or give {uri, field} of a file that holds its texts under spec.curation.heldOut"
+
+
+def benchmark_texts(recipe: BenchmarkRecipe, store: StoreRef) -> list[str]:
+    """All texts of a benchmark, from the file that the manifest names, else from where its authors publish it.
+
+    Raises:
+        ConfigurationError: they cannot be had.
+    """
+    if recipe.uri is None:
+        return load_known(recipe.name)
+    if recipe.field is not None:
+        return [text for text, _ in read_texts(recipe.uri, recipe.field, store, sha256=recipe.sha256)]
+    records = list(read_records(recipe.uri, store, sha256=recipe.sha256))
+    return [str(record[field]) for field in benchmark(recipe.name).texts for record in records if record.get(field)]
 
 
 def load_known(name: str) -> list[str]:

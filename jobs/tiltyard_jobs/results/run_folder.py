@@ -14,17 +14,24 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
+import pyarrow.parquet as pq
+import yaml
+
 from tiltyard_jobs.contracts.layout import artifact_prefix, manifest_key, run_prefix
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import StagedArtifact
+from tiltyard_jobs.results.croissant import DescribedTable, croissant
+from tiltyard_jobs.results.dataset_card import ABOUT
 from tiltyard_jobs.results.documents import BenchmarkScore, Gain, Manifest, ManifestArtifact, ManifestFile, Standings
-from tiltyard_jobs.results.run_tables import DATASET_PATHS, RATING_PATHS
+from tiltyard_jobs.results.run_tables import DATASET_PATHS, RATING_PATHS, meanings_of
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.store.base import Store
 
 REPORT, MANIFEST, LEADERBOARD, BENCHMARKS = "report.html", "manifest.json", "leaderboard.json", "benchmarks.json"
+CROISSANT = "croissant.json"
 
-_OF_DATASET = {"README": "README.md", **DATASET_PATHS}
+_CARD = "README.md"
+_OF_DATASET = {"README": _CARD, **DATASET_PATHS}
 _PACKAGES = ("numpy", "pyarrow", "tiltyard")
 
 
@@ -54,6 +61,18 @@ def written_file(folder: Path, name: str, text: str) -> RunFile:
     path = folder / name
     path.write_bytes(data)
     return RunFile(ManifestFile(path=name, sha256=hashlib.sha256(data).hexdigest(), size=len(data)), path)
+
+
+def croissant_document(tournament: str, run: str, files: Sequence[RunFile]) -> str:
+    """Croissant metadata of the tables with rows; the licences are those on the dataset card."""
+    by_path = {file.described.path: file for file in files}
+    _, front, _ = by_path[_CARD].local.read_text(encoding="utf-8").split("---\n", 2)
+    tables = [
+        DescribedTable(name, file.described, pq.read_schema(file.local), ABOUT[name], meanings_of(name))
+        for name, path in (DATASET_PATHS | RATING_PATHS).items()
+        if (file := by_path.get(path)) is not None and file.described.rows
+    ]
+    return croissant(tournament, run, yaml.safe_load(front)["license"], tables)
 
 
 def leaderboard_document(tournament: str, run: str, standings: Standings) -> str:

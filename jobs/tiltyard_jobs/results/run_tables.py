@@ -15,10 +15,12 @@ from tiltyard_jobs.results.columns import (
     FINISH,
     HISTORY,
     INSTRUCTION,
+    ORIGIN,
     TOKENS,
     VOID,
     Columns,
     integer,
+    meaning,
     messages,
     real,
     table,
@@ -249,11 +251,25 @@ DATASET_TABLES: dict[str, pa.Schema] = {
 GIVEN_TABLES: dict[str, pa.Schema] = {"dropped": RUN_DROPPED}
 """Likewise, where the user gave the instructions."""
 
+RATING_TABLES: dict[str, pa.Schema] = {"ratings": RATINGS, "breakdowns": BREAKDOWNS, "scores": SCORES}
+"""Likewise, of what `rate` makes."""
+
+
+def meanings_of(name: str) -> dict[str, str]:
+    """What the columns of a table mean, those of given instructions among them; columns that the user kept have none.
+
+    Args:
+        name: of the configuration.
+    """
+    kinds = (DATASET_TABLES | GIVEN_TABLES | RATING_TABLES)[name]
+    return {kind: meaning(column) for kind, column in ORIGIN.items()} | {kind.name: meaning(kind) for kind in kinds}
+
+
 DATASET_PATHS = {
     name: f"{'data' if name in ('sft', 'preference') else 'tables'}/{name}.parquet"
     for name in (*DATASET_TABLES, *GIVEN_TABLES)
 }
 """Where each lies in a run's folder."""
 
-RATING_PATHS = {name: f"tables/{name}.parquet" for name in ("ratings", "breakdowns", "scores")}
+RATING_PATHS = {name: f"tables/{name}.parquet" for name in RATING_TABLES}
 """Likewise, of what `rate` makes."""

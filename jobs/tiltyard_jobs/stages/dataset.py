@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tiltyard_jobs.contracts.conversation import whole_text
 from tiltyard_jobs.contracts.recipes import DatasetRecipe, FilterRecipe
-from tiltyard_jobs.evaluation.known_texts import load_known
+from tiltyard_jobs.evaluation import known_texts
 from tiltyard_jobs.results.answered import answered_instructions
 from tiltyard_jobs.results.ballots import Roster, read_ballots, sources_of
 from tiltyard_jobs.results.contamination import Contamination
@@ -27,7 +27,6 @@ from tiltyard_jobs.results.origins import origins, with_origin
 from tiltyard_jobs.results.run_tables import BATTLES, RATING_PATHS
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.pace import Pace
-from tiltyard_jobs.usertexts import read_texts
 
 
 async def dataset(context: ShardContext[DatasetRecipe]) -> Outcome:
@@ -82,12 +81,7 @@ def benchmark_texts(context: ShardContext[DatasetRecipe]) -> dict[str, list[str]
     recipe = context.recipe
     texts: dict[str, list[str]] = {}
     for benchmark in recipe.benchmarks:
-        if benchmark.uri is None or benchmark.field is None:
-            found = load_known(benchmark.name)
-        else:
-            rows = read_texts(benchmark.uri, benchmark.field, context.task.store, sha256=benchmark.sha256)
-            found = [text for text, _ in rows]
-        texts.setdefault(benchmark.name, []).extend(found)
+        texts.setdefault(benchmark.name, []).extend(known_texts.benchmark_texts(benchmark, context.task.store))
     return texts
 
 

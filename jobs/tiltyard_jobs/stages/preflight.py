@@ -65,7 +65,7 @@ async def preflight(context: PreflightContext) -> Summary:
     if problems:
         raise ConfigurationError("\n".join(problems))
     done, lost = await asyncio.to_thread(existing_parts, context.store, task.artifacts)
-    context.warnings.extend(lost)
+    context.warnings.extend((*task.warnings, *lost))
     bits = [part in done[ref.key] for ref in task.artifacts for part in range(ref.shards)]
     context.log.info("preflight passed", parts=len(bits), exist=sum(bits))
     result = Summary(exit_code=0, done=pack_bits(bits), instructions="; ".join(seen))

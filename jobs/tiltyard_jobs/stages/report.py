@@ -12,10 +12,12 @@ from tiltyard_jobs.results.documents import DataSummary, Manifest, Standings, re
 from tiltyard_jobs.results.doubts import doubts
 from tiltyard_jobs.results.run_folder import (
     BENCHMARKS,
+    CROISSANT,
     LEADERBOARD,
     OUTPUTS,
     REPORT,
     benchmarks_document,
+    croissant_document,
     leaderboard_document,
     outputs_of,
     package_versions,
@@ -56,6 +58,8 @@ def _report(context: ShardContext[ReportRecipe]) -> Outcome:
     surveyed = survey(artifacts, recipe.dataset, [player.name for player in recipe.lineup.players])
     pace.step()
     files = sealed_files(artifacts, recipe.ratings, recipe.dataset)
+    document = croissant_document(recipe.tournament, run, files)
+    files.append(written_file(context.work_dir, CROISSANT, document))
     fell_short = shortfalls(accounts((one.role, artifacts.require(one.ref)) for one in recipe.artifacts))
     scores = read_scores(artifacts, recipe.scores, {one.role: one.ref for one in recipe.artifacts})
     notes = (*fell_short, *silences(scores), *doubts(standings))

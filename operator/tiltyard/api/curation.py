@@ -15,7 +15,7 @@ from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import CriteriaText, Line, PositiveShare, TokenLimit
 from tiltyard.api.shapes import Distinct, Whole
 from tiltyard.api.texts import Texts
-from tiltyard_jobs.contracts.benchmarks import DecontaminationBenchmarkName
+from tiltyard_jobs.contracts.benchmarks import BenchmarkName
 from tiltyard_jobs.contracts.vocabulary import DedupMethod, DiversityMethod, EmbedderMethod, Grade, LintRules
 
 
@@ -146,11 +146,11 @@ class Curation(ApiModel):
     """Grading by difficulty."""
     diversity: Diversity = Diversity()
     """Reduction of many instructions to few that cover them."""
-    decontaminate: Annotated[tuple[DecontaminationBenchmarkName, ...], Field(max_length=16), Distinct()] = (
-        "humaneval",
-    )
+    decontaminate: Annotated[tuple[BenchmarkName, ...], Field(max_length=16), Distinct()] | None = None
     """Benchmarks to keep out of the training data: an instruction or gold answer that repeats one, or nearly does,
-    gives no training row and is counted. mbpp is read from the Hugging Face hub, which needs a network and the
-    package datasets. Default: humaneval."""
+    gives no training row and is counted. humaneval comes with Tiltyard; the others are read from the file in
+    `evaluation.files`, or from the Hugging Face hub, which needs a network and the package datasets. An empty list
+    keeps none out. Absent: humaneval and all of `evaluation.benchmarks`. Tasks of lm-evaluation-harness are not
+    among them: give files of their texts in `heldOut`."""
     held_out: Annotated[tuple[Texts, ...], Field(max_length=16)] = ()
     """Files of your own that are kept out of the training data as benchmarks are."""

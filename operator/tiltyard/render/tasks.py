@@ -12,6 +12,7 @@ from tiltyard.api import secret_variable as secret_variable
 from tiltyard.api.fields import walk
 from tiltyard.api.problems import path_text
 from tiltyard.plan.build import PROBED
+from tiltyard.plan.curation import decontaminated, not_decontaminated
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.participants import TARGETS, UsedEndpoint, participations, used_endpoints
 from tiltyard.plan.planner import JobOrder
@@ -169,17 +170,20 @@ def preflight_task(
     )
     if only_look:
         return task
+    task_sets = tuple(one.tasks for one in graph.benchmarks if isinstance(one.tasks, TaskSetRecipe))
+    read = {tasks.name for tasks in task_sets}
     return task.model_copy(
         update={
             "endpoints": tuple(_endpoints(tournament, graph)),
             "files": tuple(_files(tournament)),
-            "benchmarks": tournament.spec.curation.decontaminate,
-            "task_sets": tuple(one.tasks for one in graph.benchmarks if isinstance(one.tasks, TaskSetRecipe)),
+            "benchmarks": tuple(one.name for one in decontaminated(tournament) if one.name not in read),
+            "task_sets": task_sets,
             "lm_eval": tuple(_lm_eval_tasks(tournament, graph)),
             "folders": tuple(_folders(tournament)),
             "simulated": tuple(_simulated(tournament)),
             "system_prompts": mine.system_prompts if (mine := tournament.spec.instructions.mine) else (),
             "secrets": _secrets(tournament),
+            "warnings": tuple(filter(None, [not_decontaminated(tournament)])),
         }
     )
 

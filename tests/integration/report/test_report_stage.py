@@ -10,6 +10,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -174,6 +176,7 @@ def test_the_manifest_tells_all_and_tells_the_truth(made: tuple[ReportWorld, dic
     assert lying == {file.path for file in manifest.files} | {"manifest.json"}
     assert [file.path for file in manifest.files] == [
         "README.md",
+        "croissant.json",
         "data/preference.parquet",
         "data/sft.parquet",
         "leaderboard.json",
@@ -199,6 +202,27 @@ def test_the_card_finds_its_tables(made: tuple[ReportWorld, dict[str, Any]]) -> 
     configs = yaml.safe_load(front)["configs"]
     assert {one["config_name"] for one in configs} >= {"sft", "preference", "answers"}
     assert {one["data_files"] for one in configs} <= {file.path for file in world.manifest.files}
+
+
+def test_croissant_names_the_tables_with_their_digests_and_columns(made: tuple[ReportWorld, dict[str, Any]]) -> None:
+    world, _ = made
+    document = json.loads(world.get("croissant.json"))
+    _, front, _ = world.get("README.md").decode().split("---\n", 2)
+    card = yaml.safe_load(front)
+    assert document["license"] == card["license"]
+    digests = {file.path: file.sha256 for file in world.manifest.files}
+    assert {one["contentUrl"]: one["sha256"] for one in document["distribution"]} == {
+        one["data_files"]: digests[one["data_files"]] for one in card["configs"]
+    }
+    for records in document["recordSet"]:
+        (path,) = (one["data_files"] for one in card["configs"] if one["config_name"] == records["name"])
+        schema = pq.read_schema(pa.BufferReader(world.get(path)))
+        assert [one["name"] for one in records["field"]] == schema.names
+        assert all(one["description"] for one in records["field"])
+    fields = {field["@id"]: field for records in document["recordSet"] for field in records["field"]}
+    assert [part["@id"] for part in fields["sft/messages"]["subField"]] == ["sft/messages/role", "sft/messages/content"]
+    kinds = [fields[name]["dataType"] for name in ("sft/score", "sft/quorum", "answers/verdicts", "sft/attacker")]
+    assert kinds == ["sc:Float", "sc:Boolean", "sc:Integer", "sc:Text"]
 
 
 def test_the_page_shows_this_tournament(made: tuple[ReportWorld, dict[str, Any]]) -> None:

@@ -53,7 +53,7 @@ def test_a_benchmark_is_named_in_its_family_and_its_line() -> None:
     defaults = {
         (f"{API}/evaluation.py", "humaneval_plus"),
         (f"{API}/evaluation.py", "mbpp_plus"),
-        (f"{API}/curation.py", "humaneval"),
+        ("operator/tiltyard/plan/curation.py", "humaneval"),
     }
     families = {(f"{WORKER}/evaluation/benchmarks/{facts.family}.py", name) for name, facts in BENCHMARKS.items()}
     lines = {(f"{CONTRACTS}/benchmarks.py", name) for name in BENCHMARKS}

@@ -180,3 +180,18 @@ def test_the_store_is_tried_where_that_is_asked_for() -> None:
     assert told(mixed()).check_store
     assert not told(mixed(), check_store=False).check_store
     assert told(mixed(), check_store=False).endpoints
+
+
+def test_a_warning_where_a_task_of_the_harness_is_not_kept_out_of_the_data() -> None:
+    document = manifest(3)
+    tasks = [{"name": "gsm8k"}, {"name": "ifeval"}]
+    document["spec"]["evaluation"] = {"benchmarks": [], "lmEval": tasks, "competitors": True}
+    document["spec"].pop("curation", None)
+    (warning,) = told(document).warnings
+    assert warning == (
+        "spec.evaluation.lmEval: the training data may hold texts of gsm8k, ifeval: give files of them,"
+        " curation.heldOut: [{uri, field}], or set curation.decontaminate to say that this is meant"
+    )
+    for said in ({"decontaminate": []}, {"heldOut": [{"uri": "file:///gsm8k.jsonl", "field": "question"}]}):
+        document["spec"]["curation"] = said
+        assert told(document).warnings == ()

@@ -84,7 +84,11 @@ class RateRecipe(Recipe):
 
 
 class BenchmarkRecipe(Located):
-    """A benchmark against which the data is decontaminated: known by name, or a file of the user's."""
+    """A benchmark against which the data is decontaminated: known by name, or a file of the user's.
+
+    Attributes:
+        uri: of a file; where it has no `field`, it has the records of the known benchmark.
+    """
 
     name: str
     uri: str | None = None

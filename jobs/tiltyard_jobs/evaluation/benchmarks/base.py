@@ -75,8 +75,9 @@ class Benchmark:
         title: its name in a report.
         hub: where its records are published.
         read: a task of a record. Raises KeyError where a field is missing, TypeError or ValueError where it is wrong.
+        texts: fields of a record that training data must not repeat: the question, then the solution; a record of a
+            file may lack one.
         installed: its records from an installed package, in place of the hub; None where that is not installed.
-        texts: fields of a record that training data must not repeat: the question, then the solution.
         paper: what WarriorCoder scores on it, from 0 to 1, trained from DeepSeek-Coder-6.7B-base (arXiv 2412.17395,
             table 1); None: it is not in the paper.
     """
@@ -84,8 +85,8 @@ class Benchmark:
     title: str
     hub: HubDataset
     read: Callable[[Record], Task]
+    texts: tuple[str, ...]
     installed: Callable[[], list[dict[str, Any]] | None] = lambda: None
-    texts: tuple[str, ...] = ()
     paper: float | None = None
 
 

@@ -90,9 +90,13 @@ def _read(record: Record) -> SuiteTask:
     return SuiteTask(identifier(record), *(text(record, name) for name in names))
 
 
+_TEXTS = ("complete_prompt", "instruct_prompt", "canonical_solution")
+
 BENCHMARKS = {
-    "bigcodebench": Benchmark(title="BigCodeBench", hub=HubDataset("bigcode/bigcodebench", split="v0.1.4"), read=_read),
+    "bigcodebench": Benchmark(
+        title="BigCodeBench", hub=HubDataset("bigcode/bigcodebench", split="v0.1.4"), read=_read, texts=_TEXTS
+    ),
     "bigcodebench_hard": Benchmark(
-        title="BigCodeBench-Hard", hub=HubDataset("bigcode/bigcodebench-hard", split="v0.1.4"), read=_read
+        title="BigCodeBench-Hard", hub=HubDataset("bigcode/bigcodebench-hard", split="v0.1.4"), read=_read, texts=_TEXTS
     ),
 }

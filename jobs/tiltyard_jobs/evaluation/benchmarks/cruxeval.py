@@ -131,6 +131,10 @@ def read_task(record: Record, *, finds_output: bool) -> AssertionTask:
 _HUB = HubDataset("cruxeval-org/cruxeval")
 
 BENCHMARKS = {
-    "cruxeval_input": Benchmark(title="CRUXEval-I", hub=_HUB, read=partial(read_task, finds_output=False)),
-    "cruxeval_output": Benchmark(title="CRUXEval-O", hub=_HUB, read=partial(read_task, finds_output=True)),
+    "cruxeval_input": Benchmark(
+        title="CRUXEval-I", hub=_HUB, texts=("code",), read=partial(read_task, finds_output=False)
+    ),
+    "cruxeval_output": Benchmark(
+        title="CRUXEval-O", hub=_HUB, texts=("code",), read=partial(read_task, finds_output=True)
+    ),
 }

@@ -76,4 +76,8 @@ def _read(record: Record) -> SnippetTask:
     return SnippetTask(identifier(about, "problem_id"), text(record, "prompt"), text(record, "code_context"), solution)
 
 
-BENCHMARKS = {"ds1000": Benchmark(title="DS-1000", hub=HubDataset("xlangai/DS-1000"), read=_read)}
+BENCHMARKS = {
+    "ds1000": Benchmark(
+        title="DS-1000", hub=HubDataset("xlangai/DS-1000"), read=_read, texts=("prompt", "reference_code")
+    )
+}

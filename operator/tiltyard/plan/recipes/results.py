@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from tiltyard.api import Tournament
+from tiltyard.plan.curation import decontaminated
 from tiltyard.plan.graph import Bundle, bundle
 from tiltyard.plan.recipes.battles import BattleRecipes
 from tiltyard_jobs.contracts.recipe import ArtifactRef
@@ -48,7 +49,6 @@ class ResultRecipes:
     def dataset(self) -> DatasetRecipe:
         """Tables and training rows."""
         spec = self.tournament.spec
-        known = [BenchmarkRecipe(name=name) for name in spec.curation.decontaminate]
         own = [
             BenchmarkRecipe(name=texts.uri.rpartition("/")[2], uri=texts.uri, field=texts.field, sha256=texts.sha256)
             for texts in spec.curation.held_out
@@ -61,7 +61,7 @@ class ResultRecipes:
             formats=spec.dataset.formats,
             min_margin=spec.dataset.min_margin,
             tied=spec.dataset.tied,
-            benchmarks=(*known, *own),
+            benchmarks=(*decontaminated(self.tournament), *own),
             thoughts=spec.battles.answer.thoughts,
             ties=spec.rating.ties,
             unanswered=spec.rating.unanswered,

@@ -15,14 +15,17 @@ import pytest
 
 from support.read_runs import LONG, NAMES, RUN, Answered, Page, Run, Served, answer, make_run, served
 from tiltyard_jobs.contracts.calibration import Calibration
+from tiltyard_jobs.contracts.reading import ReadTask
 from tiltyard_jobs.contracts.tasks import CalibrateTask, StoreRef
 from tiltyard_jobs.errors import ConfigurationError, TransientError
 from tiltyard_jobs.reader.index import build_index
 from tiltyard_jobs.reader.labels import Label, LabelFile
-from tiltyard_jobs.reader.proposals import SAMPLE, TELLING, Proposals
+from tiltyard_jobs.reader.proposals import SAMPLE, TELLING, Proposals, agreement
+from tiltyard_jobs.reader.session import Session
 from tiltyard_jobs.reader.source import run_folder
 from tiltyard_jobs.shard.entry import main
 from tiltyard_jobs.store import open_store
+from tiltyard_jobs.store.folder import FolderStore
 
 ANY_NAME = re.compile(rf"\b({'|'.join(NAMES)})\b")
 
@@ -270,6 +273,15 @@ def test_parts_are_disjoint_and_the_telling_come_by_disagreement(proposals: Prop
     ]
     assert rank == pytest.approx(sorted(rank), abs=1e-5)
     assert all(proposals.find(proposals.name(one)) == one for one in order)
+
+
+def test_a_run_that_has_not_begun_proposes_nothing(made: Run, tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    task = ReadTask(action="View", store=StoreRef(uri=store.uri), run=RUN, recipe=made.recipe)
+    nothing = Proposals(Session(store, task).index())
+    assert (len(nothing), list(nothing), nothing.find("0" * 16), nothing.place_of(0)) == (0, [], None, None)
+    label = Label("a", "ada", "bob", "tie")
+    assert agreement(nothing, [label]) == (0, 1, 0, 0)
 
 
 def test_calibrate_takes_the_file(made: Run, tmp_path: Path) -> None:

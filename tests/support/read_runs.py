@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
@@ -82,10 +82,14 @@ class Run(NamedTuple):
         return self.store / "runs" / RUN
 
 
-def make_run(root: Path) -> Run:
+def make_run(
+    root: Path,
+    instructions: Mapping[str, list[str]] = INSTRUCTIONS,
+    answer: Callable[[str, str, int], str | dict[str, Any] | None] = answer,
+) -> Run:
     """A complete run."""
     world = ArtifactWorld(root, NAMES, thoughts="Keep", shard_size=3)
-    world.play(INSTRUCTIONS, answer=answer, vote=vote)
+    world.play(dict(instructions), answer=answer, vote=vote)
     ratings = world.rate()
     assert world.run(ratings).code == 0
     dataset = world.dataset(ratings, thoughts="Keep")
@@ -138,12 +142,12 @@ class Served(NamedTuple):
     port: int
     process: subprocess.Popen[str]
 
-    def get(self, path: str, *, method: str = "GET", **headers: str) -> Answered:
+    def get(self, path: str, *, method: str = "GET", body: str | None = None, **headers: str) -> Answered:
         """One request."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             named = {name.replace("_", "-"): value for name, value in headers.items()}
-            connection.request(method, path, headers=named)
+            connection.request(method, path, body, named)
             answer = connection.getresponse()
             text = answer.read().decode()
             return Answered(answer.status, {name.lower(): value for name, value in answer.getheaders()}, text)

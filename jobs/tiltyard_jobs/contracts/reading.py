@@ -23,6 +23,7 @@ class ReadTask(Contract):
         battles: ids: `INSTRUCTION`, its first digits, or `INSTRUCTION/A/B`.
         port: on 127.0.0.1; 0: any that is free; None: the usual one, or any that is free.
         browse: open a browser.
+        label: a file that a person's votes are appended to.
     """
 
     action: Action
@@ -32,3 +33,4 @@ class ReadTask(Contract):
     battles: tuple[str, ...] = ()
     port: int | None = None
     browse: bool = False
+    label: str | None = None

@@ -355,13 +355,18 @@ class PagesTask(Contract):
 
 
 class CalibrateTask(Contract):
-    """Hold a run's verdicts against labels, a file of the user's; a JSON `Calibration` is written to `file`."""
+    """Hold a run's verdicts against labels, a file of the user's; a JSON `Calibration` is written to `file`.
+
+    Attributes:
+        part: count only labels whose column `part` is this.
+    """
 
     stage: Literal["calibrate"] = "calibrate"
     tournament: str
     store: StoreRef
     ratings: RateRecipe
     labels: str
+    part: str | None = None
     file: str
 
 

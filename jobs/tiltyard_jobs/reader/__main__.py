@@ -8,12 +8,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 from tiltyard_jobs.contracts.exit_codes import ExitCode
 from tiltyard_jobs.contracts.reading import ReadTask
 from tiltyard_jobs.errors import ConfigurationError, JobError
 from tiltyard_jobs.reader.battle import read_battle, resolve
+from tiltyard_jobs.reader.labels import LabelFile
 from tiltyard_jobs.reader.session import Session
 from tiltyard_jobs.reader.terminal import lines
 from tiltyard_jobs.store import open_store
@@ -35,7 +38,10 @@ def main() -> int:
             else:
                 from tiltyard_jobs.reader.server import serve
 
-                asyncio.run(serve(session, task.port, browse=task.browse))
+                session.index()  # first: of a wrong run no label file is made
+                say = partial(print, file=sys.stderr)
+                with LabelFile(Path(task.label), say) if task.label else nullcontext() as labels:
+                    asyncio.run(serve(session, task.port, browse=task.browse, labels=labels))
         finally:
             store.close()
     except JobError as error:

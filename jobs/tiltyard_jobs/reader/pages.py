@@ -195,6 +195,25 @@ class Pages:
             ],
         )
 
+    def label(self, *, battle: Battle | None, name: str, a_is_left: bool, **about: Any) -> str:
+        """A battle for a person's vote: nothing on the page says who wrote what, or what the jury said.
+
+        Args:
+            battle: None where there is none left.
+            name: of the battle, which tells nothing of it.
+            a_is_left: A's answer is on the left.
+            about: token, labels so far, agreement.
+        """
+        given: dict[str, Any] = {"name": name, "answers": (), "history": (), "instruction": None} | about
+        if battle is not None:
+            order = (battle.a, battle.b) if a_is_left else (battle.b, battle.a)
+            given["history"] = [(role, shown(text)) for role, text in battle.history]
+            given["instruction"] = shown(battle.instruction, prose=True)
+            given["answers"] = [
+                shown(one.text or "", f"/label/{name}/{side}", prose=True) for side, one in enumerate(order, 1)
+            ]
+        return self._draw("label.html.j2", title="Which answer is better?", current="", **given)
+
     def message(self, title: str, message: str) -> str:
         """A page that says one thing."""
         return self._draw("message.html.j2", title=title, current="", message=message)

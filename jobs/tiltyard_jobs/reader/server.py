@@ -2,8 +2,8 @@
 
 A page of another site cannot read them: requests under another name than the server's own are refused (DNS rebinding),
 as are those that another site's page makes (Sec-Fetch-Site), except where a person follows a link. Nothing can be
-changed through the server. The policy lets a page load the reader's own style sheet and script, and nothing else from
-anywhere.
+changed through the server but a file of labels, where it was given one (`labelling`). The policy lets a page load the
+reader's own style sheet and script, and nothing else from anywhere.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from aiohttp import web
 from tiltyard_jobs.errors import ConfigurationError, JobError
 from tiltyard_jobs.reader.battle import read_battle, resolve
 from tiltyard_jobs.reader.index import Index
+from tiltyard_jobs.reader.labelling import Labelling
+from tiltyard_jobs.reader.labels import LabelFile
 from tiltyard_jobs.reader.lists import DROPPED, LISTS, Filter, choose
 from tiltyard_jobs.reader.pages import Pages, Place, asset
 from tiltyard_jobs.reader.session import Session
@@ -114,10 +116,12 @@ class Reader:
 
     Args:
         session: the run.
+        labels: where a person's votes go; None: nobody is asked.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, labels: LabelFile | None = None) -> None:
         self._session = session
+        self._labelling = Labelling(labels, lambda: self._pages().pages) if labels is not None else None
         self._over: _Over | None = None
         self._lock = threading.Lock()
         self.port = 0
@@ -133,6 +137,8 @@ class Reader:
         app.router.add_get("/battle/{identity}", self._battle)
         app.router.add_get("/battle/{identity}/{a}/{b}", self._battle)
         app.router.add_get("/text/{identity}/{player}", self._text)
+        if self._labelling is not None:
+            self._labelling.add_routes(app)
         return app
 
     @web.middleware
@@ -145,7 +151,7 @@ class Reader:
         if request.host not in (f"{name}:{self.port}" for name in (HOST, "localhost")):
             return web.Response(status=403, text=f"open http://{HOST}:{self.port}/")
         site, kind = request.headers.get("Sec-Fetch-Site"), request.headers.get("Sec-Fetch-Dest")
-        if site not in (None, "same-origin", "none") and kind != "document":
+        if site not in (None, "same-origin", "none") and (kind != "document" or request.method != "GET"):
             return web.Response(status=403, text="asked for by a page of another site")
         try:
             return await handler(request)
@@ -164,7 +170,7 @@ class Reader:
             return self._over
 
     async def _home(self, request: web.Request) -> web.Response:
-        raise web.HTTPFound("/close")
+        raise web.HTTPFound("/close" if self._labelling is None else "/label")
 
     async def _asset(self, request: web.Request) -> web.Response:
         name = request.path.removeprefix("/")
@@ -301,20 +307,21 @@ def _whole(text: str | None, least: int) -> int:
     return max(least, int(text)) if text is not None and text.isascii() and text.isdigit() and len(text) < 10 else least
 
 
-async def serve(session: Session, port: int | None, *, browse: bool) -> None:
+async def serve(session: Session, port: int | None, *, browse: bool, labels: LabelFile | None = None) -> None:
     """Serve until SIGINT, SIGTERM or SIGHUP.
 
     Args:
         session: the run.
         port: 0: any that is free; None: `PORT`, or any that is free.
         browse: open a browser.
+        labels: where a person's votes go.
 
     Raises:
         ConfigurationError: there is no such run, or the port is taken.
         PermanentError: a table is gone or damaged.
     """
     await asyncio.to_thread(session.index)
-    reader, stopped = Reader(session), asyncio.Event()
+    reader, stopped = Reader(session, labels), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopped.set)

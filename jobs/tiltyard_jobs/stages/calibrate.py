@@ -52,7 +52,11 @@ class Labels(NamedTuple):
 def _calibrate(context: CalibrateContext) -> Calibration:
     task = context.task
     roster = Roster.of(task.ratings.lineup)
-    records = list(read_records(task.labels, task.store))
+    records = [
+        row for row in read_records(task.labels, task.store) if task.part is None or row.get("part") == task.part
+    ]
+    if task.part is not None and not records:
+        raise ConfigurationError(f"{readable(task.labels)}: no label has {task.part!r} in its column 'part'")
     with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
         artifacts = Artifacts(context.store, Path(folder))
         pace = Pace(context.stop, Progress(None, context.clock), len(sources_of(task.ratings.lineup)))

@@ -32,6 +32,7 @@ def calibrate(options: argparse.Namespace) -> int:
                 store=settings.store,
                 ratings=graph.recipes(RateRecipe)[0],
                 labels=absolute_uri(Path.cwd(), options.labels),
+                part=options.part,
                 file=str(file),
             ),
             settings,

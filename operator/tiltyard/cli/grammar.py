@@ -180,6 +180,12 @@ def _calibrate(command: argparse.ArgumentParser) -> None:
         help="a file with the columns instruction_id, model_a, model_b and winner (model_a, model_b or tie), like"
         " tables/battles.parquet",
     )
+    command.add_argument(
+        "--part",
+        metavar="PART",
+        help="count only labels whose column 'part' is this: sample, of those that view --label wrote, gives rates"
+        " without bias",
+    )
     add_place(command)
     add_output(command)
 
@@ -319,7 +325,11 @@ COMMANDS = (
         "read a run's battles in a browser, while it is at work or after",
         "tiltyard.cli.view:view",
         add_view,
-        ("tiltyard view results", "tiltyard view s3://bucket/prefix/runs/af4041b349f0 --no-browser"),
+        (
+            "tiltyard view results",
+            "tiltyard view s3://bucket/prefix/runs/af4041b349f0 --no-browser",
+            "tiltyard view results --label labels.jsonl",
+        ),
     ),
     Command(
         "show",

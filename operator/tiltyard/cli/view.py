@@ -26,6 +26,13 @@ def add_view(command: argparse.ArgumentParser) -> None:
     """Add the arguments of `view`."""
     _add_run(command, "?", " (default: the last complete run in this folder, or in one of its folders)")
     command.add_argument("--port", type=_port, metavar="N", help="the port on 127.0.0.1 (default: 8642, or any)")
+    command.add_argument(
+        "--label",
+        type=Path,
+        metavar="LABELS",
+        help="vote yourself, without seeing whose answers they are; votes are appended to this file (.jsonl), which"
+        " calibrate takes",
+    )
     command.add_argument("--no-browser", dest="browse", action="store_false", help="print the address alone")
 
 
@@ -55,7 +62,9 @@ def _port(text: str) -> int:
 
 def view(options: argparse.Namespace) -> int:
     """Serve a run's battles as pages; this process becomes the server."""
-    return _become_reader("View", options, port=options.port, browse=options.browse)
+    return _become_reader(
+        "View", options, port=options.port, browse=options.browse, label=options.label and str(options.label)
+    )
 
 
 def show(options: argparse.Namespace) -> int:

@@ -92,6 +92,25 @@ async def test_served_pages(made: Run) -> None:
                     await tab.picture(Path(PICTURES, f"{name}-dark.png"), 1280, 1400, dark=True)
 
 
+async def test_votes_by_keys(made: Run, tmp_path: Path) -> None:
+    file = tmp_path / "labels.jsonl"
+    with served(str(made.store), "--label", str(file), folder=tmp_path) as reader:
+        origin = f"http://127.0.0.1:{reader.port}/"
+        battle = "document.querySelector('input[name=battle]').value"
+        async with browser() as tab:
+            await tab.open(origin)
+            for key, labels in (("1", 1), ("2", 2), ("t", 3), ("S", 3), ("z", 2)):
+                before = await tab.value(battle)
+                await tab.press(key)
+                await tab.until(f"document.querySelector('#agreement') !== null && {battle} !== {before!r}")
+                assert file.read_text().count("\n") == labels
+            if PICTURES:
+                for name, width, height in (("label", 1280, 1000), ("label-phone", 390, 844)):
+                    await tab.picture(Path(PICTURES, f"{name}.png"), width, height)
+            assert tab.faults == []
+            assert [one for one in tab.requests if not one.startswith((origin, "data:"))] == []
+
+
 async def test_pages_from_a_folder(made: Run) -> None:
     folder = (made.folder / "battles").as_uri()
     async with browser() as tab:

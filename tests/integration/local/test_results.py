@@ -196,6 +196,11 @@ def test_report_copies_what_the_manifest_names(done: Done, tmp_path: Path, make_
     unfinished = make_run("un finished", small())
     finished = unfinished.finish(unfinished.start("report"))
     assert finished.code == 2
+    assert f"{unfinished.out}: there is no such folder; name that of the results with --out" in finished.err
+    assert unfinished.out is not None
+    unfinished.out.mkdir(parents=True)
+    finished = unfinished.finish(unfinished.start("report"))
+    assert finished.code == 2
     assert f"is not complete in {unfinished.out}: finish it with `tiltyard run`" in finished.err
 
 

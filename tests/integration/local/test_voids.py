@@ -41,7 +41,7 @@ def lines(run: LocalRun, command: str) -> list[str]:
 
 
 def test_a_judge_that_decides_too_little_ends_the_run_with_its_reason_and_log(make_run: MakeRun) -> None:
-    ended = make_run("run", tournament(allowed="0.01", judge="judge.abstain=0.6")).run()
+    ended = make_run("run", tournament(allowed="0.01", judge="judge.abstain=0.4")).run()
     assert ended.code == 1
     said = re.fullmatch(
         r"judge/wavering/m\d: (\d+) of \d+ records could not be made \(Undecided \1\), most often for this reason:"
@@ -56,7 +56,7 @@ def test_a_judge_that_decides_too_little_ends_the_run_with_its_reason_and_log(ma
 
 def test_where_voids_are_allowed_the_end_says_who_did_badly(make_run: MakeRun) -> None:
     """At the end of `run`, of `status` and of `report`, on the page, and where a later run finds all of it."""
-    run = make_run("run", tournament(allowed="0.9", judge="judge.abstain=0.6"))
+    run = make_run("run", tournament(allowed="0.9", judge="judge.abstain=0.4"))
     out = run.complete().out
     told = re.search(r"^wavering decided (\d+) of (\d+) verdicts: it names no side \((\d+)\)$", out, re.MULTILINE)
     assert told is not None, out
@@ -117,5 +117,5 @@ def test_a_grader_of_whom_nothing_is_usable_ends_the_run(make_run: MakeRun) -> N
 
 def test_a_run_in_which_all_goes_well_says_nothing(make_run: MakeRun) -> None:
     run = make_run("run", tournament(allowed="0.01"))
-    assert run.complete().out.splitlines()[-1].startswith("report ")
+    assert run.complete().out.splitlines()[-1].startswith("load ")
     assert "notes" not in run.status() or run.status()["notes"] == []

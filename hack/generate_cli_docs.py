@@ -13,6 +13,7 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
+import generated
 from tiltyard.cli.documents import API_VERSION, KINDS
 from tiltyard.cli.grammar import COMMANDS, GROUPS, Command
 from tiltyard.cli.main import parser
@@ -98,23 +99,5 @@ def filled(text: str, indent: str = "") -> str:
     return textwrap.fill(text, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
-def main() -> int:
-    options_of_this = argparse.ArgumentParser(description="The reference of the command line, made from its grammar.")
-    action = options_of_this.add_mutually_exclusive_group()
-    action.add_argument("--check", action="store_true", help=f"exit with 1 when {PAGE.name} is not what it should be")
-    action.add_argument("--write", action="store_true", help=f"write {PAGE.name}")
-    options = options_of_this.parse_args()
-    text = page()
-    if options.write:
-        PAGE.write_text(text, encoding="utf-8")
-    elif options.check:
-        if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
-            print(f"docs/{PAGE.name} is not what the grammar says; run: {COMMAND}", file=sys.stderr)
-            return 1
-    else:
-        sys.stdout.write(text)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(generated.run(__doc__, PAGE, page, "the grammar", COMMAND))

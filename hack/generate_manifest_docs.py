@@ -8,7 +8,6 @@ CRD, so the page cannot say what the loader does not do. Needs the environment i
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import re
 import sys
@@ -19,6 +18,7 @@ from typing import Any, NamedTuple, get_origin
 
 from pydantic.fields import FieldInfo
 
+import generated
 from tiltyard.api.base import ApiModel
 from tiltyard.api.fields import listed, model_in, wire_fields
 from tiltyard.api.places import NOT_YET, NOT_YET_ON_CLUSTER
@@ -154,23 +154,9 @@ def rules_of(rules: Sequence[Rule[Any]], title: str) -> Iterator[str]:
         yield ""
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description="The reference of all fields of a Tournament, made from the models.")
-    action = parser.add_mutually_exclusive_group()
-    action.add_argument("--check", action="store_true", help=f"exit with 1 when {PAGE.name} is not what the models say")
-    action.add_argument("--write", action="store_true", help=f"write {PAGE.name}")
-    options = parser.parse_args()
-    text = page()
-    if options.write:
-        PAGE.write_text(text, encoding="utf-8")
-    elif options.check:
-        if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
-            print(f"docs/{PAGE.name} is not what the models say; run: {COMMAND}", file=sys.stderr)
-            return 1
-    else:
-        sys.stdout.write(text)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        generated.run(
+            "The reference of all fields of a Tournament, made from the models.", PAGE, page, "the API", COMMAND
+        )
+    )

@@ -192,6 +192,8 @@ def test_a_warning_where_a_task_of_the_harness_is_not_kept_out_of_the_data() -> 
         "spec.evaluation.lmEval: the training data may hold texts of gsm8k, ifeval: give files of them,"
         " curation.heldOut: [{uri, field}], or set curation.decontaminate to say that this is meant"
     )
-    for said in ({"decontaminate": []}, {"heldOut": [{"uri": "file:///gsm8k.jsonl", "field": "question"}]}):
+    held_out = [{"uri": "file:///gsm8k.jsonl", "field": "question"}]
+    cases: tuple[dict[str, Any], ...] = ({"decontaminate": []}, {"heldOut": held_out})
+    for said in cases:
         document["spec"]["curation"] = said
         assert told(document).warnings == ()

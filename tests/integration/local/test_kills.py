@@ -20,7 +20,7 @@ from support.local_runs import INTERRUPTED, LocalRun, alive, command_of, content
 from support.manifests import manifest
 from tiltyard.local.occupancy import is_occupied
 from tiltyard_jobs.contracts.tasks import StoreRef
-from tiltyard_jobs.sim.request_log import asked_twice
+from tiltyard_jobs.sim.request_log import MODEL_WORK, asked_twice, read_log
 from tiltyard_jobs.store import open_store
 
 SEED = 4
@@ -50,10 +50,10 @@ def written(logs: Path) -> int:
 
 
 def is_server_at_work(pid: int) -> bool:
-    """Whether a server has answered, since it began, more than was under way when it was killed before.
+    """Whether a server has answered, since it began, all that was under way when it was killed before.
 
-    What was is asked alone first, and a server that dies again then is said to be killed by it: so a second kill at
-    that moment would make a void.
+    That is asked alone first, by each shard for itself, and a server that dies again then is said to be killed by it:
+    so a second kill at that moment would make a void.
     """
     command = command_of(pid)
     log = re.search(r"--request-log[= ](\S+)", command) if "tiltyard_jobs.sim" in command else None
@@ -61,7 +61,10 @@ def is_server_at_work(pid: int) -> bool:
         return False
     last = Path(log[1]).read_bytes().splitlines()[-LINES_OF_SUSPECTS:]
     runs = {line["run"] for line in map(json.loads, last[:-1])}  # the last may be under way
-    return len(last) == LINES_OF_SUSPECTS and len(runs) == 1
+    if len(last) < LINES_OF_SUSPECTS or len(runs) != 1:
+        return False
+    latest = {(one.path, one.sha256): one for one in read_log(Path(log[1])).requests if one.kind in MODEL_WORK}
+    return all(one.status is not None or one.run in runs for one in latest.values())
 
 
 def is_shard_of(*stages: str) -> Callable[[int], bool]:

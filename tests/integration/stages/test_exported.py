@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from tiltyard_jobs.contracts.layout import run_prefix
 from tiltyard_jobs.contracts.tasks import ExportTask
 from tiltyard_jobs.results.documents import Manifest
 
-MEMORY = 256 << 20
+MEMORY = 384 << 20
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ def test_rows_are_read_and_written_in_bounded_memory(tmp_path: Path) -> None:
     """A table that is larger than the memory allowed for it; each of its rows is large."""
     folder, size = tmp_path / "run", 100_000
     (row,) = rows(1)["preference"]
-    large = [row | {"chosen": [{"role": "assistant", "content": chr(0x4E00 + n % 999) * size}]} for n in range(1000)]
+    large = [row | {"chosen": [{"role": "assistant", "content": chr(0x4E00 + n % 999) * size}]} for n in range(1500)]
     lay_out(folder, {"preference": large})
     del large
     task = ExportTask(
@@ -114,7 +115,11 @@ def test_rows_are_read_and_written_in_bounded_memory(tmp_path: Path) -> None:
     )
     (tmp_path / "task.json").write_bytes(task.canonical())
     line = [sys.executable, "-m", "tiltyard_jobs", "export", "--task", str(tmp_path / "task.json")]
-    done = subprocess.run(line, capture_output=True, text=True, check=False, preexec_fn=_limited)
+    # Threads, as many as there are cores, would count with the stacks and arenas that they might fill.
+    one = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+    done = subprocess.run(
+        line, capture_output=True, text=True, check=False, env={**os.environ, **one}, preexec_fn=_limited
+    )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "preference.jsonl").stat().st_size > MEMORY
     assert digest((folder / "data" / "preference.parquet").read_bytes()) in {
@@ -123,4 +128,5 @@ def test_rows_are_read_and_written_in_bounded_memory(tmp_path: Path) -> None:
 
 
 def _limited() -> None:
+    resource.setrlimit(resource.RLIMIT_STACK, (1 << 20, 1 << 20))
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))

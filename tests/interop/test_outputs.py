@@ -28,9 +28,9 @@ from transformers import PreTrainedTokenizerFast
 from trl.data_utils import apply_chat_template, extract_prompt, is_conversational, unpair_preference_dataset
 
 from support.artifact_world import ArtifactWorld, Asked
-from tiltyard_jobs.results.run_tables import DATASET_TABLES, RATINGS, SCORES
+from tiltyard_jobs.results.run_tables import BREAKDOWNS, DATASET_TABLES, RATINGS, SCORES
 
-CONFIGURATIONS = DATASET_TABLES | {"ratings": RATINGS, "scores": SCORES}
+CONFIGURATIONS = DATASET_TABLES | {"ratings": RATINGS, "breakdowns": BREAKDOWNS, "scores": SCORES}
 PLAYERS = ("ada", "bob", "cyd", "dot")
 SKILL = {"ada": 0.8, "bob": 0.3, "cyd": 0.0, "dot": -0.9}
 TEMPLATE = (

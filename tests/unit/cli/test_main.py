@@ -62,6 +62,8 @@ def test_a_manifest_that_cannot_be_used(
         ),
         (["plan", "x.yaml", "--out", "s3://"], "--out: must be a folder, file:///PATH or s3://BUCKET/PREFIX, given s3"),
         (["report", "x.yaml", "--out", "file://./x"], "--out: must be a folder, file:///PATH or s3://BUCKET/PREFIX"),
+        (["operator", "--worker-image", "w", "--lease", "tiltyard"], "--lease: must be NAMESPACE/NAME, given tiltyard"),
+        (["operator", "--worker-image", "w", "--lease", "A/b"], "--lease: must be a DNS label of at most 63"),
         (["plan", "x.yaml", "--output", "xml"], "argument -o/--output: invalid choice: 'xml'"),
         (["plan", "x.yaml", "--prom"], "unrecognized arguments: --prom"),
         (["--vers"], "the following arguments are required: COMMAND"),

@@ -37,7 +37,11 @@ class FileServer:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Http(ThreadingHTTPServer):
+            def handle_error(self, *_: object) -> None:
+                """A client that leaves, or that trusts no certificate, is what some tests are about."""
+
+        self._http = Http(("127.0.0.1", 0), Handler)
         scheme = "http"
         if certificate is not None:
             self._http.socket = tls_of(certificate).wrap_socket(self._http.socket, server_side=True)

@@ -111,7 +111,7 @@ class _ForkServer:
             return await asyncio.shield(wanted)
         except asyncio.CancelledError:  # it is started by now, and nobody would end it
             with suppress(OSError):
-                await end(await wanted, GRACE_SECONDS)
+                await end(await asyncio.shield(wanted), GRACE_SECONDS)
             raise
 
     async def _read(self, reader: asyncio.StreamReader) -> None:

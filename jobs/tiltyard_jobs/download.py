@@ -86,14 +86,14 @@ def _fetch(
 ) -> None:
     written = 0
     with opener.open(request, timeout=_SECONDS) as reply, path.open("wb") as file:
-        length = reply.headers.get("Content-Length")
+        length: int | None = reply.length  # None where the server does not say, or says what is no length
         while piece := reply.read(PIECE):
             written += len(piece)
-            if written > largest or int(length or 0) > largest:
+            if written > largest or (length or 0) > largest:
                 raise ConfigurationError(f"{uri} is larger than {largest >> 20} MiB: fetch a part of it yourself")
             file.write(piece)
-    if length is not None and written < int(length):
-        raise http.client.IncompleteRead(b"", int(length) - written)
+    if length is not None and written < length:
+        raise http.client.IncompleteRead(b"", length - written)
 
 
 def _answered(uri: str, code: int, token: str | None) -> ConfigurationError | TransientError:

@@ -16,6 +16,7 @@ class FileServer:
         self.replies: dict[str, bytes | int | str] = {}
         self.asked: list[tuple[str, str | None]] = []
         self.cut: set[str] = set()
+        self.lengths: dict[str, str] = {}
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -24,7 +25,7 @@ class FileServer:
                 reply = server.replies.get(self.path, 404)
                 if isinstance(reply, bytes):
                     self.send_response(200)
-                    self.send_header("Content-Length", str(len(reply)))
+                    self.send_header("Content-Length", server.lengths.get(self.path, str(len(reply))))
                     self.end_headers()
                     self.wfile.write(reply[: len(reply) // 2] if self.path in server.cut else reply)
                     server.cut.discard(self.path)

@@ -170,6 +170,13 @@ def test_another_content_and_too_much_of_it(hub: FileServer, tmp_path: Path) -> 
         download(f"{hub.url}/large", tmp_path / "large", largest=1 << 20)
 
 
+def test_a_length_that_is_none(hub: FileServer, tmp_path: Path) -> None:
+    """What the server says of the length is checked, and is no reason to fail where it says nothing."""
+    hub.replies["/a.jsonl"], hub.lengths["/a.jsonl"] = LINES, "many"
+    download(f"{hub.url}/a.jsonl", tmp_path / "a.jsonl")
+    assert (tmp_path / "a.jsonl").read_bytes() == LINES
+
+
 def test_a_certificate_that_nobody_signed(hub: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
     with pytest.raises(ConfigurationError, match=r"the certificate of 127\.0\.0\.1:\d+ is not trusted .*: name "):

@@ -20,7 +20,7 @@ def marked_judges(standings: Standings) -> tuple[str, ...]:
             f"judge {one.judges[0]} {' and '.join(_faults(cards[one.judges[0]]))}; without it {_change(standings, one)}"
             for one in alone[:MOST_JUDGES]
         ),
-        *(f"without the {len(one.judges)} judges that are marked {_change(standings, one)}" for one in together),
+        *(f"without the {len(one.judges)} marked judges {_change(standings, one)}" for one in together),
     )
 
 

@@ -63,7 +63,7 @@ def test_what_is_marked_and_what_becomes_of_the_ratings() -> None:
         " without it bob would lead instead of ada; the largest change is ada's, from 1100 to 990 points",
         "judge hal favours longer answers (by 7 points of its vote at three times the length) and favours its own"
         " family (by 8 points of its vote); without it no vote is left to rate anybody",
-        "without the 4 judges that are marked ada still leads and nobody changes places; the largest change is cyd's,"
+        "without the 4 marked judges ada still leads and nobody changes places; the largest change is cyd's,"
         " from 900 to 865 points",
     )
 
@@ -73,12 +73,12 @@ def test_many_marked_judges_get_four_sentences_and_one_for_all() -> None:
     left: dict[str, float | None] = {"ada": 1100.0, "bob": 1000.0, "cyd": 900.0}
     without = {name: left for name in (*names, " ".join(names))}
     told = marked_judges(standings(*(card(name, scale=0.1) for name in names), without=without))
-    assert [note.split(" follows")[0].split(" that")[0] for note in told] == [
+    assert [note.split(" follows")[0].split(" ada")[0] for note in told] == [
         "judge j0",
         "judge j1",
         "judge j2",
         "judge j3",
-        "without the 7 judges",
+        "without the 7 marked judges",
     ]
 
 

@@ -76,7 +76,8 @@ class S3Output(ApiModel):
     """The Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. On one machine these come from the environment
     instead."""
     service_account_name: ObjectName | None = None
-    """A service account that carries a cloud identity, instead of a Secret."""
+    """A service account that carries a cloud identity, instead of a Secret. Only workers and what fetches a trained
+    model get it."""
     ca_bundle_ref: KeyReference | None = None
     """The entry of a ConfigMap with the CA certificates (PEM) of the endpoint."""
 

@@ -273,6 +273,7 @@ class PreflightTask(Contract):
         secrets: environment variables that must be set, by field.
         secret_places: where such a variable comes from on a cluster, by variable: `the key token of the Secret athene`.
         task_sets: benchmarks that will be run.
+        needs_embeddings: workers embed instructions by a model of sentence-transformers.
         lm_eval: tasks of the harness that will be asked.
         lm_eval_python: as in `BundleTask`.
         check_store: write a probe.
@@ -288,6 +289,7 @@ class PreflightTask(Contract):
     files: tuple[ReadableFile, ...] = ()
     benchmarks: tuple[str, ...] = ()
     task_sets: tuple[TaskSetRecipe, ...] = ()
+    needs_embeddings: bool = False
     lm_eval: tuple[LmEvalTask, ...] = ()
     lm_eval_python: str | None = None
     folders: tuple[ModelFolder, ...] = ()

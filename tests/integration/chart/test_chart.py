@@ -194,8 +194,6 @@ def test_the_pod_is_restricted(render: Render, values: dict[str, Any]) -> None:
     pod, container = pod_of(render(**values).one("Deployment"))
     assert pod["securityContext"] == {
         "runAsNonRoot": True,
-        "runAsUser": 65532,
-        "runAsGroup": 65532,
         "seccompProfile": {"type": "RuntimeDefault"},
     }
     assert container["securityContext"] == {

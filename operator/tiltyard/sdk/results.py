@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -33,7 +35,6 @@ class Results:
 
     def __init__(self, run: str, folder: Path, *, notes: tuple[str, ...] = ()) -> None:
         self.run, self.folder, self.notes = run, folder, notes
-        self._copy: tempfile.TemporaryDirectory[str] | None = None  # deleted with this object
 
     @classmethod
     def open(cls, place: str | Path) -> Results:
@@ -126,8 +127,12 @@ def results_of(prepared: Prepared) -> Results:
 
 
 def _copied(task: ExportTask) -> Results:
-    copy = tempfile.TemporaryDirectory(prefix="tiltyard-")
-    ask(task.model_copy(update={"folder": copy.name}), Settings(store=task.store, state=Path()))
-    results = Results.open(copy.name)
-    results._copy = copy
+    copy = tempfile.mkdtemp(prefix="tiltyard-")
+    try:
+        ask(task.model_copy(update={"folder": copy}), Settings(store=task.store, state=Path()))
+        results = Results.open(copy)
+    except BaseException:
+        shutil.rmtree(copy, ignore_errors=True)
+        raise
+    weakref.finalize(results, shutil.rmtree, copy, ignore_errors=True)
     return results

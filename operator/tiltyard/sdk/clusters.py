@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -192,11 +193,12 @@ def _connect(kubeconfig: str | None, context: str | None) -> CustomObjectsApi:
         raise UserError(f"a cluster needs more packages ({error.name}): pip install 'tiltyard[operator]'") from None
     configuration = client.Configuration()
     try:
-        if kubeconfig is None and context is None:
-            config.load_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        file = kubeconfig or os.environ.get("KUBECONFIG")  # the package reads the variable when it is imported
+        if file is None and context is None and "KUBERNETES_SERVICE_HOST" in os.environ:
+            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         else:
             config.load_kube_config(  # type: ignore[no-untyped-call]
-                kubeconfig, context, client_configuration=configuration
+                file, context, client_configuration=configuration
             )
     except (config.ConfigException, OSError) as error:
         raise UserError(f"no cluster is configured: set KUBECONFIG, or give kubeconfig ({error})") from None

@@ -90,7 +90,7 @@ def test_what_is_wrong_is_raised_with_its_sentence(place: Path) -> None:
         tournament.results("nowhere")
     with pytest.raises(TypeError, match="worker is no option; options are state, "):
         tournament.run("out", worker=2)
-    with pytest.raises(tiltyard.UserError, match="no complete run is there: manifest.json"):
+    with pytest.raises(tiltyard.UserError, match=r"no complete run is there: manifest\.json"):
         tiltyard.Results.open(place)
     suspended = tiltyard.Tournament.from_dict(small(suspend=True))
     with pytest.raises(tiltyard.StoppedError):

@@ -1,8 +1,10 @@
-# Four images of one project: `operator` runs `tiltyard operator`, `worker` the stages and the simulated experts,
+# Images of one project: `operator` runs `tiltyard operator`, `worker` the stages and the simulated experts,
+# `worker-full` them too, with an embedder (sentence-transformers) and the hub's benchmarks (datasets; several GB),
 # `trainer` is the worker and an environment with TRL (several GB; only a tournament with `spec.training` needs it),
 # `lm-eval` the worker and lm-evaluation-harness (for `spec.evaluation.lmEval`).
 #   docker build --target operator -t tiltyard/operator .
 #   docker build --target worker -t tiltyard/worker .
+#   docker build --target worker-full -t tiltyard/worker-full .
 #   docker build --target trainer -t tiltyard/trainer .
 #   docker build --target lm-eval -t tiltyard/lm-eval .
 # Behind a package index or a proxy of one's own: --secret id=pip,src=/etc/pip.conf, --secret id=ca,src=BUNDLE.pem;
@@ -48,6 +50,11 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,ta
 COPY --from=wheel /dist /dist
 RUN $INSTALL --no-deps /dist/*.whl && $COMPILE $SITE/tiltyard $SITE/tiltyard_jobs
 
+FROM build-worker AS build-worker-full
+COPY requirements/worker-full.txt .
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
+    $INSTALL --require-hashes --only-binary :all: -r worker-full.txt
+
 # TRL and its dependencies, apart from the worker's: they need other versions of shared packages.
 FROM build AS build-trainer
 COPY requirements/trainer.txt .
@@ -82,6 +89,11 @@ WORKDIR /tmp
 FROM final AS worker
 LABEL org.opencontainers.image.title="tiltyard worker"
 COPY --from=build-worker /opt/tiltyard /opt/tiltyard
+ENTRYPOINT ["python", "-m", "tiltyard_jobs"]
+
+FROM final AS worker-full
+LABEL org.opencontainers.image.title="tiltyard worker-full"
+COPY --from=build-worker-full /opt/tiltyard /opt/tiltyard
 ENTRYPOINT ["python", "-m", "tiltyard_jobs"]
 
 FROM worker AS trainer

@@ -24,7 +24,8 @@ import tools
 ROOT = Path(__file__).resolve().parents[2]
 TARGETS = ("operator", "worker")
 IN_CLUSTER = (*TARGETS, "python")  # a bare Debian with Python, for root: in tests it is somebody else's image
-LOCKS = tuple(f"requirements/{name}.txt" for name in ("build", "operator", "worker", "trainer", "lm-eval"))
+_LOCKS = ("build", "operator", "worker", "worker-full", "trainer", "lm-eval")
+LOCKS = tuple(f"requirements/{name}.txt" for name in _LOCKS)
 SOURCES = ("hack/cluster/images.py", "Dockerfile", ".dockerignore", "pyproject.toml", "README.md", "LICENSE", *LOCKS)
 FOLDERS = ("operator/tiltyard", "jobs/tiltyard_jobs")
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from tiltyard_jobs.contracts.stores import STORES
 from tiltyard_jobs.errors import ConfigurationError, TransientError
@@ -60,6 +61,7 @@ async def run_engine(
     *,
     launched: bool = False,
     each: Callable[[], None] = lambda: None,
+    echo: BinaryIO | None = None,
 ) -> None:
     """Run a program to its end. It is ended when this is cancelled, and what it has written stays.
 
@@ -70,12 +72,14 @@ async def run_engine(
         log: gets the program's output.
         launched: by a launcher, which has an exit code of its own.
         each: called now and then.
+        echo: gets the program's output too.
 
     Raises:
         ConfigurationError: it refuses what it was given, or the interpreter lacks the software.
         TransientError: it ended otherwise than well.
     """
     with log.open("ab") as output:
+        copied = output.tell()
         try:
             process = await asyncio.create_subprocess_exec(
                 python, *arguments,
@@ -89,8 +93,10 @@ async def run_engine(
             with suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), POLL_SECONDS)
             each()
+            copied = _copy(log, copied, echo)
     finally:
         await asyncio.shield(_end(process))
+        _copy(log, copied, echo)
     if process.returncode == 0:
         return
     last = _last_words(log)
@@ -104,6 +110,17 @@ async def run_engine(
     raise TransientError(
         f"{engine.name} ended with {process.returncode}; its last output is {last!r}; its log is {log}"
     )
+
+
+def _copy(log: Path, start: int, out: BinaryIO | None) -> int:
+    """What a log has from a place on, to another file; returns where it ends."""
+    if out is None:
+        return start
+    with log.open("rb") as file:
+        file.seek(start)
+        shutil.copyfileobj(file, out)
+        out.flush()
+        return file.tell()
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

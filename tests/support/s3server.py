@@ -44,6 +44,7 @@ class S3Server:
         secret_key: of the only account.
         read_only: refuse all writes.
         metadata: keep objects' metadata; a server without it does not honour conditional writes.
+        domain: names buckets as hosts too: `bucket.DOMAIN`.
         tls: serve https, with a certificate that only `ca_bundle` vouches for (made with the `openssl` command).
     """
 
@@ -55,6 +56,7 @@ class S3Server:
         secret_key: str = "tiltyard-test-secret",
         read_only: bool = False,
         metadata: bool = True,
+        domain: str | None = None,
         tls: bool = False,
     ) -> None:
         self.access_key = access_key
@@ -65,6 +67,8 @@ class S3Server:
         self.ca_bundle = folder / "certificate.pem" if tls else None
         self._log = folder / "server.log"
         self._command = ["--port", f"127.0.0.1:{self.port}", "--health", _HEALTH, "--keep-alive", "--quiet"]
+        if domain:
+            self._command += ["--virtual-domain", domain]
         if read_only:
             self._command.append("--readonly")
         if self.ca_bundle:
@@ -165,10 +169,15 @@ class S3Server:
 
 @contextmanager
 def s3_server(
-    folder: Path, *buckets: str, read_only: bool = False, metadata: bool = True, tls: bool = False
+    folder: Path,
+    *buckets: str,
+    read_only: bool = False,
+    metadata: bool = True,
+    domain: str | None = None,
+    tls: bool = False,
 ) -> Iterator[S3Server]:
     """A server that runs for the block, with these buckets; the options are those of `S3Server`."""
-    server = S3Server(folder, read_only=read_only, metadata=metadata, tls=tls)
+    server = S3Server(folder, read_only=read_only, metadata=metadata, domain=domain, tls=tls)
     for bucket in buckets:  # a bucket is a folder; made so, a read-only server can have some too
         (server.objects / bucket).mkdir()
     server.start()

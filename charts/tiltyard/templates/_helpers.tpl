@@ -65,3 +65,12 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   resources: [events]
   verbs: [create, list]
 {{- end -}}
+
+{{/* Names are resolved; 5353 is where OpenShift's DNS pods listen. */}}
+{{- define "tiltyard.dnsEgress" -}}
+- ports:
+    {{- range list 53 5353 }}
+    - {port: {{ . }}, protocol: UDP}
+    - {port: {{ . }}, protocol: TCP}
+    {{- end }}
+{{- end -}}

@@ -17,7 +17,7 @@ from tiltyard_jobs.contracts.located import LocatedFile
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import AnyRecipe, LmEvalRecipe, RateRecipe, SampleRecipe, TaskSetRecipe
 from tiltyard_jobs.contracts.trainer import TrainerRef
-from tiltyard_jobs.contracts.vocabulary import BadRowRule, ExportForm
+from tiltyard_jobs.contracts.vocabulary import Addressing, BadRowRule, Encryption, ExportForm
 
 
 class StoreRef(Contract):
@@ -28,12 +28,20 @@ class StoreRef(Contract):
         endpoint: for S3 servers other than AWS.
         region: the bucket's region.
         ca_bundle: path of a PEM file that signs the endpoint's certificate.
+        addressing: where a request names the bucket.
+        encryption: asked for at each write; None: what the bucket has by itself.
+        encryption_key: of the key service; None: the bucket's own.
+        single_writer: nobody else writes there, so no write is conditional.
     """
 
     uri: str
     endpoint: str | None = None
     region: str | None = None
     ca_bundle: str | None = None
+    addressing: Addressing = "Auto"
+    encryption: Encryption | None = None
+    encryption_key: str | None = None
+    single_writer: bool = False
 
 
 class EndpointRef(Contract):
@@ -265,6 +273,7 @@ class PreflightTask(Contract):
         secrets: environment variables that must be set, by field.
         secret_places: where such a variable comes from on a cluster, by variable: `the key token of the Secret athene`.
         task_sets: benchmarks that will be run.
+        needs_embeddings: workers embed instructions by a model of sentence-transformers.
         lm_eval: tasks of the harness that will be asked.
         lm_eval_python: as in `BundleTask`.
         check_store: write a probe.
@@ -280,6 +289,7 @@ class PreflightTask(Contract):
     files: tuple[ReadableFile, ...] = ()
     benchmarks: tuple[str, ...] = ()
     task_sets: tuple[TaskSetRecipe, ...] = ()
+    needs_embeddings: bool = False
     lm_eval: tuple[LmEvalTask, ...] = ()
     lm_eval_python: str | None = None
     folders: tuple[ModelFolder, ...] = ()

@@ -8,6 +8,12 @@ from __future__ import annotations
 
 from typing import Literal
 
+Addressing = Literal["Auto", "Path", "Virtual"]
+"""Where a request names the bucket: in the path of its URL, or before the server's host name."""
+
+Encryption = Literal["SSE-S3", "SSE-KMS"]
+"""How a server encrypts what lies in a bucket: with a key of its own, or with one of a key service."""
+
 BadRowRule = Literal["Refuse", "Skip"]
 """What becomes of a row of a file of texts that is not what it should be."""
 

@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 from tiltyard_jobs.errors import ConfigurationError
+from tiltyard_jobs.packages import missing
 
 
 def hub_rows(
@@ -28,10 +29,7 @@ def hub_rows(
         splits = package.load_dataset(repository, configuration)
         return [dict(row) for name in sorted(splits) if split in (None, name) for row in splits[name]]
     except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"{what} comes from the Hugging Face hub, and the package {error.name} is not installed; install datasets,"
-            f" {advice}"
-        ) from error
+        raise missing(f"{what} comes from the Hugging Face hub", str(error.name), "datasets", advice) from error
     # The hub's client raises its own, its HTTP client's and the system's errors: all mean out of reach.
     except Exception as error:
         raise ConfigurationError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,16 +11,11 @@ from typing import Any, NamedTuple
 from tiltyard_jobs.contracts.layout import readable
 from tiltyard_jobs.contracts.recipes import LmEvalRecipe
 from tiltyard_jobs.contracts.tasks import LmEvalTask, StoreRef
-from tiltyard_jobs.engine import Engine, run_engine
 from tiltyard_jobs.errors import ConfigurationError, PermanentError
-from tiltyard_jobs.evaluation import harness
+from tiltyard_jobs.evaluation.beside import run_harness, shared_folder
 from tiltyard_jobs.sandbox import confine
 from tiltyard_jobs.userfiles import read_records
 
-HARNESS = Path(harness.__file__)
-ENGINE = Engine(
-    "the harness", "ask tasks", "lm-evaluation-harness", "--lm-eval-python", "more memory in spec.jobs.resources"
-)
 FIELD = "spec.evaluation.lmEval"
 # To read replies: what a model wrote may be made to be slow to read.
 MEASURE_SECONDS, SECONDS_A_REPLY = 600.0, 1.0
@@ -49,12 +43,17 @@ class Harness(NamedTuple):
     Attributes:
         python: an interpreter that has it; None: this one.
         store: S3's endpoint, region and certificates, for files of data.
-        folder: an existing one, for orders, data and replies.
+        own_folder: an existing one, for orders, data and replies.
     """
 
     python: str | None
     store: StoreRef
-    folder: Path
+    own_folder: Path
+
+    @property
+    def folder(self) -> Path:
+        """Where they lie: what runs the harness may see another one only."""
+        return shared_folder(self.own_folder)
 
     async def problems(self, tasks: Iterable[LmEvalTask]) -> list[str]:
         """A sentence for each task that cannot be asked, or not be measured as wanted.
@@ -141,7 +140,7 @@ class Harness(NamedTuple):
         out, order = self.folder / f"{command}.out", self.folder / f"{command}.json"
         document = {"command": command, "tasks": tasks, "out": str(out), **more}
         order.write_text(json.dumps(document))
-        await run_engine(ENGINE, self.python or sys.executable, [str(HARNESS), str(order)], self.folder / "harness.log")
+        await run_harness(self.python, order)
         return await asyncio.to_thread(out.read_text)
 
 

@@ -46,10 +46,10 @@ async def ask(
     (folder / ANSWER).unlink(missing_ok=True)
     write(folder / ORDER, json.dumps({"number": number, "limits": asdict(limits), "programs": list(programs)}))
     while True:
-        answer = _read(folder / ANSWER)
+        answer = read(folder / ANSWER)
         if answer is not None and answer.get("number") == number:
             break
-        each(int((_read(folder / PROGRESS) or {}).get("done", 0)), len(programs))
+        each(int((read(folder / PROGRESS) or {}).get("done", 0)), len(programs))
         await asyncio.sleep(POLL_SECONDS)
     if "refused" in answer:
         raise ConfinementError(str(answer["refused"]))
@@ -60,7 +60,7 @@ async def serve(folder: Path, at_once: int) -> None:
     """Run each order of a folder, until cancelled."""
     last = None
     while True:
-        order = _read(folder / ORDER)
+        order = read(folder / ORDER)
         if order is not None and order["number"] != last:
             last = order["number"]
             write(folder / ANSWER, json.dumps(await _run(folder, order, at_once)))
@@ -80,7 +80,8 @@ async def _run(folder: Path, order: dict[str, Any], at_once: int) -> dict[str, A
     return {"number": order["number"], "outcomes": [asdict(outcomes[place]) for place in range(len(programs))]}
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def read(path: Path) -> dict[str, Any] | None:
+    """A document; None: it is not there, or not whole."""
     try:
         document: dict[str, Any] = json.loads(path.read_bytes())
     except (OSError, ValueError):

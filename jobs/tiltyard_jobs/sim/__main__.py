@@ -83,8 +83,16 @@ async def _serve(
     await runner.cleanup()
 
 
+EVERYWHERE = "*"
+"""All addresses, of IPv4 and of IPv6."""
+
+
 def _listen(host: str, port: int) -> socket.socket:
     try:
+        if host == EVERYWHERE:
+            dual = socket.has_dualstack_ipv6()
+            family = socket.AF_INET6 if dual else socket.AF_INET
+            return socket.create_server(("", port), family=family, backlog=1024, dualstack_ipv6=dual)
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         return socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:

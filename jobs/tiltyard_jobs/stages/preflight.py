@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Itera
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 from tiltyard_jobs.contracts.layout import artifact_prefix, seal_key, shard_of_seal
@@ -32,6 +33,7 @@ from tiltyard_jobs.llm.endpoint import ModelEndpoint, connect
 from tiltyard_jobs.llm.probe import SERVED, require_logprobs, require_raw_completions
 from tiltyard_jobs.llm.retry import RetryPolicy
 from tiltyard_jobs.llm.template import find_prefix, prefix_from_template
+from tiltyard_jobs.packages import missing
 from tiltyard_jobs.prompts.verdicts import TOP_LOGPROBS
 from tiltyard_jobs.results.run_folder import outputs_of
 from tiltyard_jobs.results.run_tables import DATASET_TABLES
@@ -49,6 +51,7 @@ from tiltyard_jobs.usertexts import Pick, check_texts
 ENDPOINT_SECONDS = 8.0  # of refused connections and failures, until an endpoint counts as down
 ANSWER_SECONDS = 120.0  # for all that it is asked: a model may have to be loaded first
 PROBE_SECONDS = 600.0  # for the probe, in which a model may think: as long as a record may take
+EMBEDDER = "spec.curation.diversity.embedder.method"
 ONE_TOKEN = Sampling(temperature=1.0, top_p=1.0, max_tokens=1)
 _LISTERS = 8  # listings of artifacts at once
 
@@ -126,6 +129,8 @@ def local_checks(task: PreflightTask, seen: list[str]) -> Iterator[tuple[str, Ca
         yield model.field, partial(parse_sim_uri, model.uri)
     for file in task.files:
         yield file.field, partial(check_file, file, task.store, seen)
+    if task.needs_embeddings:
+        yield EMBEDDER, check_embedder
     for name in task.benchmarks:
         yield "spec.curation.decontaminate", partial(load_known, name)
     for tasks in task.task_sets:
@@ -176,6 +181,13 @@ def check_file(file: ReadableFile, store: StoreRef, seen: list[str]) -> None:
         passed = reasons({bad: found.bad, "blank": found.blank, f"without {source!r}": found.missing})
         line = f"{found.texts} given" + (f": {repeats}" if repeats else "")
         seen.append("; ".join([line, *([f"passed over: {passed}"] if passed else []), *found.notes]))
+
+
+def check_embedder() -> None:
+    """What embeds instructions is installed; it is not imported here, which takes seconds."""
+    if find_spec("sentence_transformers") is None:
+        needs = "SentenceTransformers needs the package sentence-transformers"
+        raise missing(needs, "it", "the extra tiltyard[embeddings]", "or give HashedNgrams or an endpoint")
 
 
 def check_sandbox() -> None:

@@ -5,8 +5,14 @@ from __future__ import annotations
 import secrets
 from contextlib import suppress
 
-from tiltyard_jobs.errors import ConfigurationError, JobError
+from tiltyard_jobs.errors import ConfigurationError, JobError, PermanentError
 from tiltyard_jobs.store.base import Store
+
+_UNCONDITIONAL = (
+    "conditional writes (If-None-Match: *) are not supported, so two runs at the same time would replace each other's "
+    "results, and what was made from these would be recomputed; use a server that supports them, as AWS S3 does, or "
+    "set output.s3.singleWriter to true and see that only one run at a time writes there"
+)
 
 
 def probe(store: Store) -> None:
@@ -26,13 +32,11 @@ def probe(store: Store) -> None:
         _expect(store.get(absent) is None, store, "an object that was never written is there")
         listed = [info.key for info in store.list(key)]
         _expect(listed == [key], store, "an object that was written is not listed")
-        refused = not store.put_new(key, second)
-        _expect(
-            refused and store.get(key) == first,
-            store,
-            "conditional writes (If-None-Match: *) are not supported, so two workers would overwrite one another; "
-            "use a server that supports them, as AWS S3 does",
-        )
+        try:
+            refused = not store.put_new(key, second)
+        except (ConfigurationError, PermanentError) as error:  # though a write without the condition was taken
+            raise _refused(store, f"{_UNCONDITIONAL} ({str(error).rstrip('.')})") from error
+        _expect(refused and store.get(key) == first, store, _UNCONDITIONAL)
         store.delete(key)
         _expect(store.get(key) is None, store, "an object that was deleted is still there")
     except BaseException:
@@ -43,4 +47,8 @@ def probe(store: Store) -> None:
 
 def _expect(condition: bool, store: Store, failure: str) -> None:
     if not condition:
-        raise ConfigurationError(f"{store.place} cannot hold a tournament: {failure}.")
+        raise _refused(store, failure)
+
+
+def _refused(store: Store, failure: str) -> ConfigurationError:
+    return ConfigurationError(f"{store.place} cannot hold a tournament: {failure}.")

@@ -1,4 +1,4 @@
-"""The store in S3, or in any server that speaks its protocol and honours conditional writes."""
+"""The store in S3, or in any server that speaks its protocol."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import re
 import secrets
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 from urllib.parse import urlsplit
 
 import boto3
@@ -19,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from s3transfer.manager import TransferManager
 
 from tiltyard_jobs.contracts.tasks import StoreRef
+from tiltyard_jobs.contracts.vocabulary import Addressing
 from tiltyard_jobs.errors import ConfigurationError, PermanentError
 from tiltyard_jobs.store.base import PIECE, ObjectInfo, digest_mismatch
 from tiltyard_jobs.store.keys import check_key, check_prefix
@@ -40,6 +41,9 @@ _THREADS = 4
 _DIGEST = "sha256"
 _TOKEN = "put-token"  # noqa: S105 - a name, no secret
 
+_STYLES: dict[Addressing, Literal["auto", "path", "virtual"]] = {"Auto": "auto", "Path": "path", "Virtual": "virtual"}
+_ENCRYPTIONS = {"SSE-S3": "AES256", "SSE-KMS": "aws:kms"}
+
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 
 
@@ -60,8 +64,17 @@ def open_store(ref: StoreRef) -> S3Store:
         _check_endpoint(ref.endpoint)
     if ref.ca_bundle is not None and not Path(ref.ca_bundle).is_file():
         raise ConfigurationError(f"The CA bundle {ref.ca_bundle} is no file.")
-    client = make_client(endpoint=ref.endpoint, region=ref.region, ca_bundle=ref.ca_bundle)
-    return S3Store(bucket, prefix, client)
+    client = make_client(
+        endpoint=ref.endpoint,
+        region=ref.region,
+        ca_bundle=ref.ca_bundle,
+        addressing=ref.addressing,
+        streamed_checksums=not ref.single_writer,
+    )
+    extra = {} if ref.encryption is None else {"ServerSideEncryption": _ENCRYPTIONS[ref.encryption]}
+    if ref.encryption_key is not None:
+        extra["SSEKMSKeyId"] = ref.encryption_key
+    return S3Store(bucket, prefix, client, written_with=extra, single_writer=ref.single_writer)
 
 
 def _check_endpoint(endpoint: str) -> None:
@@ -82,6 +95,8 @@ def make_client(
     endpoint: str | None = None,
     region: str | None = None,
     ca_bundle: str | None = None,
+    addressing: Addressing = "Auto",
+    streamed_checksums: bool = True,
     attempts: int = 8,
     connect_timeout: float = 5.0,
     read_timeout: float = 60.0,
@@ -89,6 +104,16 @@ def make_client(
     """An S3 client with time-outs (seconds), retries and a bounded pool; credentials come from boto3's usual chain.
 
     Eight attempts bridge some seconds of a server that is away, and up to a minute of one that asks for fewer requests.
+
+    Args:
+        endpoint: of servers other than AWS.
+        region: the bucket's.
+        ca_bundle: path of a PEM file.
+        addressing: where a request names the bucket; Auto: servers of one's own seldom have a DNS name for each.
+        streamed_checksums: a checksum may follow the bytes; older servers do not know that.
+        attempts: of one request.
+        connect_timeout: in seconds.
+        read_timeout: likewise.
 
     Raises:
         ConfigurationError: the environment or the AWS configuration files cannot be used.
@@ -99,8 +124,8 @@ def make_client(
         retries={"mode": "standard", "total_max_attempts": attempts},
         max_pool_connections=16,
         tcp_keepalive=True,
-        # Servers of one's own seldom have a DNS name for each bucket.
-        s3={"addressing_style": "path"} if endpoint else {},
+        s3={"addressing_style": _STYLES["Path" if addressing == "Auto" and endpoint else addressing]},
+        request_checksum_calculation="when_supported" if streamed_checksums else "when_required",
     )
     try:
         session = boto3.session.Session(region_name=region)
@@ -116,15 +141,26 @@ class S3Store:
         bucket: its name; it must exist.
         prefix: begins every key, without slashes at its ends; may be empty.
         client: from `make_client`; the store closes it.
+        written_with: arguments of each request that writes: the encryption.
+        single_writer: nobody else writes there: no write is conditional, none has a streamed checksum.
         sleep: waits the seconds given, between the tries that boto3 does not make itself.
     """
 
     def __init__(
-        self, bucket: str, prefix: str, client: S3Client, *, sleep: Callable[[float], object] = time.sleep
+        self,
+        bucket: str,
+        prefix: str,
+        client: S3Client,
+        *,
+        written_with: Mapping[str, Any] | None = None,
+        single_writer: bool = False,
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self._bucket = bucket
         self._prefix = f"{check_key(prefix)}/" if prefix else ""
         self._client = client
+        self._written_with = dict(written_with or {})
+        self._single_writer = single_writer
         self._sleep = sleep
 
     @property
@@ -184,10 +220,16 @@ class S3Store:
                 Body=data,
                 ChecksumSHA256=b64encode(digest.digest()).decode(),
                 Metadata={_DIGEST: digest.hexdigest()},
+                **self._written_with,
             )
 
     def put_new(self, key: str, data: bytes) -> bool:
         """See `Store.put_new`."""
+        if self._single_writer:
+            if self._is_there(key):
+                return False
+            self.put(key, data)
+            return True
         digest = hashlib.sha256(data)
         token = secrets.token_hex(16)
         repeated = False
@@ -201,6 +243,7 @@ class S3Store:
                         IfNoneMatch="*",
                         ChecksumSHA256=b64encode(digest.digest()).decode(),
                         Metadata={_DIGEST: digest.hexdigest(), _TOKEN: token},
+                        **self._written_with,
                     )
                 except ClientError as error:
                     repeated = repeated or error.response["ResponseMetadata"]["RetryAttempts"] > 0
@@ -219,7 +262,9 @@ class S3Store:
         with path.open("rb") as source:
             digest = hashlib.file_digest(source, "sha256")
         config = TransferConfig(multipart_threshold=_PART, multipart_chunksize=_PART, max_concurrency=_THREADS)
-        extra = {"ChecksumAlgorithm": "SHA256", "Metadata": {_DIGEST: digest.hexdigest()}}
+        extra = {"Metadata": {_DIGEST: digest.hexdigest()}, **self._written_with}
+        if not self._single_writer:
+            extra["ChecksumAlgorithm"] = "SHA256"
         with translated(self._subject("write", key)), TransferManager(self._client, config) as transfer:
             transfer.upload(str(path), self._bucket, self._key(key), extra_args=extra).result()
 
@@ -242,7 +287,7 @@ class S3Store:
         """See `Store.check`. An endpoint that does not answer at all is taken for a wrong one."""
         try:
             probe(self)
-        except UnreachableError as error:
+        except (UnreachableError, PermanentError) as error:
             raise ConfigurationError(str(error)) from error
 
     def close(self) -> None:
@@ -289,6 +334,16 @@ class S3Store:
 
     def _no_object(self, key: str) -> PermanentError:
         return PermanentError(f"There is no object {key!r} in {self.uri}.")
+
+    def _is_there(self, key: str) -> bool:
+        with translated(self._subject("read", key)):
+            try:
+                self._client.head_object(Bucket=self._bucket, Key=self._key(key))
+            except ClientError as error:
+                if error_code(error) in ("NoSuchKey", "NotFound", "404"):
+                    return False
+                raise
+        return True
 
     def _token(self, key: str) -> str | None:
         return self._client.head_object(Bucket=self._bucket, Key=self._key(key))["Metadata"].get(_TOKEN)

@@ -56,7 +56,9 @@ _PERMISSIONS = {
 }
 
 _DAMAGED = "the object is damaged or cut short; delete it, so that it is recomputed"
-_DENIED = "the credentials lack the right; grant them {permission} on the bucket {bucket!r}"
+_DENIED = "the credentials lack the right; grant them {permission} on the bucket {bucket!r}{encrypted}"
+_ENCRYPTED = ", or set output.s3.encryption if the bucket's policy demands it"
+_VIRTUAL = "the server wants the bucket in its host name; set output.s3.addressing to Virtual"
 _UNKNOWN_KEY = "the server does not know the access key; correct AWS_ACCESS_KEY_ID"
 _REGION = "the bucket {bucket!r} is in another region; set its region"
 _TOKEN = "the session token is not valid or has expired; renew the credentials"  # noqa: S105 - a sentence, no secret
@@ -78,7 +80,9 @@ _CONFIGURATION = {
     "PermanentRedirect": _REGION,
     "AuthorizationHeaderMalformed": _REGION,
     "IllegalLocationConstraintException": _REGION,
-    "NotImplemented": "the server does not support this; use one with conditional writes and checksums",
+    "NotImplemented": "the server does not support what is asked: checksums, and output.s3.encryption if it is set",
+    "SecondLevelDomainForbidden": _VIRTUAL,  # says Alibaba Cloud
+    "PathStyleDomainForbidden": _VIRTUAL,  # says Tencent Cloud
 }
 
 # Codes that a later try may not meet, beside every 5xx and 429.
@@ -157,8 +161,13 @@ def _from_answer(error: ClientError, subject: Subject) -> JobError:
         named += f" {_NO_CODE.sub('?', code[:64])}"  # what answers may be no S3 server
     if code in _CONFIGURATION:
         return ConfigurationError(_sentence(subject, _filled(_CONFIGURATION[code], subject)))
+    if "KMS" in code:
+        why = f"the key service refuses ({named}); correct output.s3.encryption, or let the credentials use the key"
+        return ConfigurationError(_sentence(subject, why))
     if code in _TRANSIENT:
         return TransientError(_sentence(subject, f"{_TRANSIENT[code]} ({code})"))
+    if status == 501:
+        return ConfigurationError(_sentence(subject, _CONFIGURATION["NotImplemented"]))
     if status >= 500 or status == 429:
         return TransientError(_sentence(subject, f"{named}, after retries"))
     if status in (401, 403):
@@ -178,7 +187,11 @@ def error_code(error: ClientError) -> str:
 
 
 def _filled(template: str, subject: Subject) -> str:
-    return template.format(bucket=subject.bucket, permission=_PERMISSIONS[subject.doing])
+    return template.format(
+        bucket=subject.bucket,
+        permission=_PERMISSIONS[subject.doing],
+        encrypted=_ENCRYPTED if subject.doing == "write" else "",
+    )
 
 
 def _sentence(subject: Subject, why: str) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tiltyard_jobs.engine import Engine, run_engine
+from tiltyard_jobs.packages import IMAGE_VARIABLE
 from tiltyard_jobs.training import trainer
 
 TRAINER = Path(trainer.__file__)
@@ -48,6 +51,8 @@ async def train(
         log,
         launched=bool(launcher),
         each=lambda: each(*_progress(out)),
+        # In a pod its log is the pod's.
+        echo=sys.stdout.buffer if IMAGE_VARIABLE in os.environ else None,
     )
 
 

@@ -11,42 +11,40 @@ from tiltyard.api import Bucket, Jobs, KeyReference, Tournament, Training, secre
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.participants import UsedEndpoint, used_endpoints
 from tiltyard.plan.planner import JobOrder
+from tiltyard.render.beside import SHARED, containers_beside
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.names import BUNDLE, GENERATION, PARTS, QUEUE, STAGE, VERSION, child_metadata, job_name, labels
 from tiltyard.render.pods import (
     CONTAINER_SECURITY,
     ENDS_WITH_WORKER,
-    NOBODY,
+    WORKER_LIMITS,
+    WORKER_REQUESTS,
     container_fields,
     pod_fields,
     resource_fields,
     security_of,
+    without_role,
 )
 from tiltyard.render.tasks import (
     BASE_FOLDER,
     CA_FILE,
     ca_path,
     engine_of,
-    environment_of,
     is_asked_by,
     preflight_task,
-    runs_programs,
     told_of_lm_eval,
 )
 from tiltyard_jobs.contracts.exit_codes import FINAL, ExitCode
 from tiltyard_jobs.contracts.frozen import digest
-from tiltyard_jobs.contracts.recipe import EngineName
 from tiltyard_jobs.contracts.summary import pack_bits, unpack_bits
 from tiltyard_jobs.contracts.tasks import BundleTask, Part, PreflightTask, StoreRef
 
 PREFLIGHT = "preflight"
 """The bundle name of the first Job of a run."""
 
-TASK_FOLDER, CA_FOLDER, PROGRAMS_FOLDER = "/etc/tiltyard", "/etc/tiltyard-ca", "/programs"
+TASK_FOLDER, CA_FOLDER = "/etc/tiltyard", "/etc/tiltyard-ca"
 TASK_KEY = "task.json"
 READABLE_BYTES = 512 * 1024  # a ConfigMap holds 1 MiB
-WORKER_REQUESTS = {"cpu": "500m", "memory": "512Mi"}
-WORKER_LIMITS = {"cpu": "4", "memory": "8Gi"}
 TRAINER_LIMITS_A_GPU = (16, 64)  # CPUs, GiB
 GRACE_SECONDS = 60  # to flush what is written and to upload the journal
 
@@ -192,6 +190,7 @@ def _objects(
         **data,
     }
     pod = _pod(tournament, name, task, key, endpoints, settings)
+    pod_metadata["annotations"] |= without_role(one["name"] for one in pod.get("initContainers", ()))
     job = {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -253,15 +252,16 @@ def _pod(
     mounts += their_mounts
     if training is not None:
         _add_training(training, volumes, mounts)
-    sandbox = _sandbox(tournament, task, settings) if runs_programs(task) else []
-    if sandbox:
-        volumes.append({"name": "programs", "emptyDir": {}})
-        mounts.append({"name": "programs", "mountPath": PROGRAMS_FOLDER})
+    beside = containers_beside(tournament, task, settings)
+    shared = {mount["name"]: mount["mountPath"] for one in beside for mount in one["volumeMounts"][:1]}
+    volumes += [{"name": name, "emptyDir": {}} for name in shared]
+    mounts += [{"name": name, "mountPath": path} for name, path in shared.items()]
     pull = [*patch.pop("imagePullSecrets", []), *({"name": secret} for secret in settings.pull_secrets)]
     env = [
         {"name": "TILTYARD_SUMMARY", "value": "/dev/termination-log"},
         {"name": "TILTYARD_WORK_DIR", "value": "/work"},
-        *([{"name": "TILTYARD_SANDBOX", "value": PROGRAMS_FOLDER}] if sandbox else []),
+        {"name": "TILTYARD_IMAGE", "value": _image(task, settings)},
+        *({"name": SHARED[name], "value": path} for name, path in shared.items()),
         *(_secret_env(variable, reference) for variable, reference in sorted(_secrets_of(endpoints).items())),
         *bucket_env(bucket),
         *own.pop("env", []),
@@ -276,7 +276,7 @@ def _pod(
         "securityContext": security_of(asked.pod),
         **({"imagePullSecrets": pull} if pull else {}),
         "volumes": [*volumes, *patch.get("volumes", [])],
-        **({"initContainers": sandbox} if sandbox else {}),
+        **({"initContainers": beside} if beside else {}),
         "containers": [
             {
                 "name": "worker",
@@ -309,8 +309,7 @@ def _resources(asked: Jobs | Training) -> dict[str, Any]:
 
 def _image(task: BundleTask | PreflightTask, settings: ClusterSettings) -> str:
     """The worker's image, or the one that has what a task needs besides."""
-    special: dict[EngineName | None, str] = {"Trl": settings.trainer_image, "LmEval": settings.lm_eval_image}
-    return special.get(engine_of(task)) or settings.worker_image
+    return (settings.trainer_image if engine_of(task) == "Trl" else "") or settings.worker_image
 
 
 def _add_training(training: Training, volumes: list[dict[str, Any]], mounts: list[dict[str, Any]]) -> None:
@@ -322,42 +321,6 @@ def _add_training(training: Training, volumes: list[dict[str, Any]], mounts: lis
         claim = {"claimName": place.partition("/")[0], "readOnly": True}
         volumes.append({"name": "base", "persistentVolumeClaim": claim})
         mounts.append({"name": "base", "mountPath": BASE_FOLDER, "readOnly": True})
-
-
-def _sandbox(
-    tournament: Tournament, task: BundleTask | PreflightTask, settings: ClusterSettings
-) -> list[dict[str, Any]]:
-    """What runs the programs of models, beside the worker: it has no key, no task and no account.
-
-    Where they need an image of their own, which has no Tiltyard, what runs them is put beside it as one file.
-    """
-    jobs = tournament.spec.jobs
-    user = (jobs.pod.security_context or {}).get("runAsUser", NOBODY)
-    common = {
-        "resources": resource_fields(jobs.resources, requests=WORKER_REQUESTS, limits=WORKER_LIMITS),
-        "securityContext": CONTAINER_SECURITY,
-        "volumeMounts": [
-            {"name": "programs", "mountPath": PROGRAMS_FOLDER},
-            {"name": "tmp", "mountPath": "/tmp", "subPath": "sandbox"},  # noqa: S108
-        ],
-    }
-    sidecar = {"name": "sandbox", "restartPolicy": "Always", **common}  # it ends with the worker
-    ours = {"image": settings.worker_image, "imagePullPolicy": settings.pull_policy}
-    environment = environment_of(tournament, task)
-    if environment is None:
-        return [{**sidecar, **ours, "command": ["python", "-m", "tiltyard_jobs.sandbox", PROGRAMS_FOLDER]}]
-    file = f"{PROGRAMS_FOLDER}/sandbox.pyz"
-    command = [environment.python, "-I", file, "tiltyard_jobs.sandbox", PROGRAMS_FOLDER]
-    return [
-        {"name": "sandbox-file", **ours, **common, "command": ["python", "-m", "tiltyard_jobs.sandbox.archive", file]},
-        {
-            **sidecar,
-            "image": environment.image,
-            "command": command,
-            # Most images are root's, or name a user without a number: a pod that must not be root's refuses both.
-            "securityContext": {**CONTAINER_SECURITY, "runAsUser": user, "runAsGroup": user},
-        },
-    ]
 
 
 def bucket_env(bucket: Bucket) -> Iterator[dict[str, Any]]:

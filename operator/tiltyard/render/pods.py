@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tiltyard.api import PodPatch, Resources, parse_quantity
@@ -12,6 +12,8 @@ CONTAINER_SECURITY: dict[str, Any] = {
     "capabilities": {"drop": ["ALL"]},
     "readOnlyRootFilesystem": True,
 }
+WORKER_REQUESTS = {"cpu": "500m", "memory": "512Mi"}
+WORKER_LIMITS = {"cpu": "4", "memory": "8Gi"}
 NOBODY = 65532  # the user of our own images
 _OF_CONTAINER = ("env", "volumeMounts")
 _OF_METADATA = ("labels", "annotations")
@@ -24,6 +26,15 @@ ENDS_WITH_WORKER = {
 }
 """Annotations by which Istio and Linkerd inject a sidecar that ends with the main container: one that stays keeps a
 Job from its end."""
+
+
+SKIPPED = "eks.amazonaws.com/skip-containers"
+
+
+def without_role(containers: Iterable[str]) -> dict[str, str]:
+    """The annotation by which containers do not get the role of their pod's service account (AWS), if there are any."""
+    names = ",".join(containers)
+    return {SKIPPED: names} if names else {}
 
 
 def pod_fields(patch: PodPatch) -> dict[str, Any]:

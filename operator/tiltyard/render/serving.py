@@ -28,6 +28,7 @@ from tiltyard.render.pods import (
     pod_fields,
     resource_fields,
     security_of,
+    without_role,
 )
 from tiltyard_jobs.contracts.layout import artifact_prefix
 from tiltyard_jobs.contracts.recipe import ArtifactRef
@@ -37,6 +38,8 @@ API_VERSION = "serving.kserve.io/v1beta1"
 KIND = "InferenceService"
 PORT = 8080
 FETCHED = "/fetched"
+MAIN_CONTAINER = "kserve-container"
+"""KServe's name for the container of a model."""
 FETCH_REQUESTS, FETCH_LIMITS = {"cpu": "100m", "memory": "256Mi"}, {"cpu": "2", "memory": "2Gi"}
 EXPERT_REQUESTS, EXPERT_LIMITS = {"cpu": "100m", "memory": "128Mi"}, {"cpu": "1", "memory": "1Gi"}
 FETCH = "tiltyard.dev/fetch"
@@ -219,7 +222,11 @@ def _from_bucket(
         **predictor,
         "model": model,
         **({"serviceAccountName": bucket.service_account_name} if bucket.service_account_name else {}),
-        "annotations": {**predictor.get("annotations", {}), FETCH: task.model_dump_json(by_alias=True)},
+        "annotations": {
+            **predictor.get("annotations", {}),
+            FETCH: task.model_dump_json(by_alias=True),
+            **without_role([MAIN_CONTAINER]),
+        },
         "initContainers": [fetch],
         "volumes": [*predictor.get("volumes", []), *volumes],
     }
@@ -238,11 +245,11 @@ def _simulated_expert(participant: Participant, name: str, settings: ClusterSett
     assert participant.model is not None
     command = ["python", "-m", "tiltyard_jobs.sim", "--uri", participant.model.uri, "--served-model-name", name]
     return {
-        "name": "kserve-container",
+        "name": MAIN_CONTAINER,
         "image": settings.worker_image,
         "imagePullPolicy": settings.pull_policy,
         "command": command,
-        "args": ["--host", "0.0.0.0", "--port", str(PORT), *participant.serving_or_default.args],  # noqa: S104
+        "args": ["--host", "*", "--port", str(PORT), *participant.serving_or_default.args],
         "ports": [{"containerPort": PORT, "name": "http1", "protocol": "TCP"}],
         "readinessProbe": {"httpGet": {"path": "/v1/models", "port": PORT}, "periodSeconds": 1},
         "securityContext": CONTAINER_SECURITY,

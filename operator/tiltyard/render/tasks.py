@@ -19,6 +19,8 @@ from tiltyard.plan.planner import JobOrder
 from tiltyard.plan.recipes.instructions import located, sample_of
 from tiltyard_jobs.contracts.recipe import EngineName
 from tiltyard_jobs.contracts.recipes import (
+    CurateRecipe,
+    FilterRecipe,
     LmEvalRecipe,
     MetricRecipe,
     ReferencesRecipe,
@@ -178,6 +180,7 @@ def preflight_task(
             "files": tuple(_files(tournament)),
             "benchmarks": tuple(one.name for one in decontaminated(tournament) if one.name not in read),
             "task_sets": task_sets,
+            "needs_embeddings": _embeds(graph),
             "lm_eval": tuple(_lm_eval_tasks(tournament, graph)),
             "folders": tuple(_folders(tournament)),
             "simulated": tuple(_simulated(tournament)),
@@ -186,6 +189,13 @@ def preflight_task(
             "warnings": tuple(filter(None, [not_decontaminated(tournament)])),
         }
     )
+
+
+def _embeds(graph: Graph) -> bool:
+    """Whether workers load a model of sentence-transformers."""
+    recipes = (recipe for bundle in graph.bundles for recipe in bundle.recipes)
+    embedders = (recipe.embedder for recipe in recipes if isinstance(recipe, FilterRecipe | CurateRecipe))
+    return any(embedder is not None and embedder.method == "SentenceTransformers" for embedder in embedders)
 
 
 def first_asked(graph: Graph) -> tuple[AskedModel, ...]:

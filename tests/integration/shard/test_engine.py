@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
 import sys
 from pathlib import Path
@@ -26,3 +28,21 @@ async def test_it_sees_no_credentials_of_a_store(monkeypatch: pytest.MonkeyPatch
     names = set(json.loads(out.read_text()))
     assert names.isdisjoint({*credentials, "TILTYARD_SECRET_A_KEY"})
     assert {"HARMLESS", "HF_TOKEN"} <= names
+
+
+async def test_its_output_is_echoed_once_while_it_runs(tmp_path: Path) -> None:
+    program, log, more = tmp_path / "program.py", tmp_path / "log", tmp_path / "more"
+    log.write_text("of an earlier program\n")
+    program.write_text(
+        "import os, sys, time\nprint('one', flush=True)\nwhile not os.path.exists(sys.argv[1]):\n    time.sleep(0.05)\n"
+        "print('two')\n"
+    )
+    echo = io.BytesIO()
+
+    def each() -> None:
+        if b"one" in echo.getvalue():
+            more.touch()
+
+    await asyncio.wait_for(run_engine(ENGINE, sys.executable, [str(program), str(more)], log, each=each, echo=echo), 60)
+    assert echo.getvalue() == b"one\ntwo\n"
+    assert log.read_text() == "of an earlier program\none\ntwo\n"

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import re
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from integration.sim.process import SimProcess
@@ -169,3 +171,12 @@ def test_a_wrong_command_line_is_exit_code_2(options: list[str], words: str) -> 
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+async def test_it_listens_on_all_addresses() -> None:
+    """As it does in a pod, whose address may be of either kind."""
+    async with SimProcess("sim://a", "--host", "*") as server:
+        port = server.url.rpartition(":")[2]
+        for host in ("127.0.0.1", *(["[::1]"] if socket.has_dualstack_ipv6() else [])):
+            async with aiohttp.ClientSession() as session, session.get(f"http://{host}:{port}/v1/models") as response:
+                assert response.status == 200

@@ -5,6 +5,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -431,3 +432,23 @@ def test_a_damaged_manifest_is_said(world: StageWorld) -> None:
     assert ran.summary["message"] == (
         f"runs/{RUN}/manifest.json in {world.store.place} is damaged; delete it and run again."
     )
+
+
+def test_an_embedder_that_is_not_installed(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_spec("sentence_transformers") is None
+    needs = "spec.curation.diversity.embedder.method: SentenceTransformers needs the package sentence-transformers, and"
+    assert problems(world, needs_embeddings=True) == [
+        f"{needs} it is not installed; install the extra tiltyard[embeddings], or give HashedNgrams or an endpoint"
+    ]
+    monkeypatch.setenv("TILTYARD_IMAGE", "registry.example/worker:1")
+    assert problems(world, needs_embeddings=True) == [
+        f"{needs} the image registry.example/worker:1 does not have it; build the image worker-full and name it in the"
+        " chart's worker.image, or give HashedNgrams or an endpoint"
+    ]
+
+
+def test_a_benchmark_whose_package_is_not_in_the_image(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_spec("datasets") is None
+    monkeypatch.setenv("TILTYARD_IMAGE", "registry.example/worker:1")
+    (found,) = problems(world, benchmarks=("mbpp",))
+    assert "and the image registry.example/worker:1 does not have datasets; build the image worker-full" in found

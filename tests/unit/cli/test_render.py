@@ -115,7 +115,9 @@ def test_no_secret_is_read(file: Path, capsys: pytest.CaptureFixture[str], monke
         if document["kind"] == "Job":
             (worker,) = document["spec"]["template"]["spec"]["containers"]
             secrets = [
-                one for one in worker["env"] if not one["name"].startswith(("TILTYARD_SUMMARY", "TILTYARD_WORK"))
+                one
+                for one in worker["env"]
+                if not one["name"].startswith(("TILTYARD_SUMMARY", "TILTYARD_WORK", "TILTYARD_IMAGE"))
             ]
             assert secrets
             assert all(set(one) == {"name", "valueFrom"} and "secretKeyRef" in one["valueFrom"] for one in secrets)

@@ -22,7 +22,7 @@ from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.planner import JobOrder
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.jobs import bundle_objects, cluster_preflight_task, preflight_objects, preflight_version, store_ref
-from tiltyard.render.serving import inference_service, service_url, with_service_urls
+from tiltyard.render.serving import FETCH, inference_service, service_url, with_service_urls
 from tiltyard.render.tasks import bundle_task
 from tiltyard.render.train_job import runtime_of, train_job_objects
 
@@ -127,10 +127,10 @@ def masked(document: dict[str, Any], version: str) -> dict[str, Any]:
         task["lmEval"] = [[one["field"], one["metric"]] for one in task.get("lmEval", [])]
         found["data"] = {key: {name: value for name, value in task.items() if value not in (None, [], {}, "")}}
     predictor = found.get("spec", {}).get("predictor", {})
-    for annotation, text in predictor.get("annotations", {}).items():
-        fetch = json.loads(text)
+    if FETCH in predictor.get("annotations", {}):
+        fetch = json.loads(predictor["annotations"][FETCH])
         key, fetch["model"]["key"] = fetch["model"]["key"], "KEY"
-        predictor["annotations"][annotation] = fetch
+        predictor["annotations"][FETCH] = fetch
         predictor["model"]["storageUri"] = predictor["model"]["storageUri"].replace(key, "KEY")
     return found
 

@@ -420,8 +420,11 @@ def test_tasks_of_the_harness_have_its_image_and_no_sandbox() -> None:
     assert (looked.field, looked.metric) == ("spec.evaluation.lmEval[0]", "exact_match")
     for config_map, job in (*made, preflight_objects(tournament, task, settings)):
         pod = pod_of(job)
-        assert pod["containers"][0]["image"] == "tiltyard/lm-eval:test"
-        assert "initContainers" not in pod
+        assert pod["containers"][0]["image"] == SETTINGS.worker_image
+        (beside,) = pod["initContainers"]
+        assert beside["image"] == "tiltyard/lm-eval:test"
+        assert beside["restartPolicy"] == "Always"  # it ends with the worker
+        assert {"name": "TILTYARD_LM_EVAL", "value": beside["command"][-1]} in pod["containers"][0]["env"]
         assert json.loads(config_map["data"]["task.json"])["lmEvalPython"] == "/opt/lm-eval/bin/python"
     for name in ("rate", "solve/m0/gsm8k"):
         config_map, job = objects_of(cluster, name, settings)

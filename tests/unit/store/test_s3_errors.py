@@ -29,7 +29,7 @@ def answer(status: int, code: str | None = None, message: str = "said the server
         (answer(403), ConfigurationError, "(the server answered 403)"),
         (answer(301, "PermanentRedirect"), ConfigurationError, "is in another region; set its region"),
         (answer(400, "ExpiredToken"), ConfigurationError, "renew the credentials"),
-        (answer(501, "NotImplemented"), ConfigurationError, "does not support this"),
+        (answer(501, "NotImplemented"), ConfigurationError, "does not support what is asked"),
         (answer(404), ConfigurationError, "check the endpoint and the bucket 'bucket'"),
         (answer(503, "SlowDown"), TransientError, "the server asks for fewer requests (SlowDown)"),
         (answer(500, "InternalError"), TransientError, "the server answered 500 InternalError, after retries"),

@@ -47,6 +47,17 @@ class SystemRole:
         self._known = False
         self._lacking = False
 
+    @property
+    def found(self) -> bool | None:
+        """Whether there is a system role; None where that is not known yet."""
+        return not self._lacking if self._known else None
+
+    def recall(self, found: bool | None) -> None:
+        """Take what was found before."""
+        if found is not None:
+            self._rendered = self._known = True
+            self._lacking = not found
+
     async def fitted(self, messages: Messages) -> Messages:
         """The messages as this model takes them."""
         if messages[0]["role"] != "system":

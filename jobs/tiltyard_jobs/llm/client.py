@@ -126,7 +126,7 @@ class ModelClient:
         self.extensions = Extensions(self._caller, url=url, model=model, extra_body=extra_body)
         self._manner = MannerOf(self._ask_manner)
         where = f"{url}: model {model!r}"
-        self._system = SystemRole(where, render=self.extensions.rendered, ask=self._ask_one_token)
+        self._system = SystemRole(where, render=self.extensions.rendered, ask=self._ask_one_token, warn=self._warn)
         self.warnings: list[str] = []
         questions: dict[str, dict[str, Any]] = {
             self._completions: {"model": model, "prompt": "1"},

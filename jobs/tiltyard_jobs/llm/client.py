@@ -21,7 +21,7 @@ from tiltyard_jobs.llm.caller import Caller, Sleep
 from tiltyard_jobs.llm.extensions import Extensions
 from tiltyard_jobs.llm.findings import Findings
 from tiltyard_jobs.llm.form import RequestForm
-from tiltyard_jobs.llm.manner import QUESTION, Manner, MannerOf, manner_of
+from tiltyard_jobs.llm.manner import FEWEST_TOKENS, QUESTION, Manner, MannerOf, manner_of
 from tiltyard_jobs.llm.rendering import Messages
 from tiltyard_jobs.llm.reply import (
     ChatReply,
@@ -125,6 +125,7 @@ class ModelClient:
         self._pairs = pairs
         self.extensions = Extensions(self._caller, url=url, model=model, extra_body=extra_body)
         self._manner = MannerOf(self._ask_manner)
+        self._manner_of_all: Manner | None = None
         where = f"{url}: model {model!r}"
         self._system = SystemRole(where, render=self.extensions.rendered, ask=self._ask_one_token, warn=self._warn)
         self.warnings: list[str] = []
@@ -148,7 +149,7 @@ class ModelClient:
         return Findings(
             forms={path: form.steps for path, form in self._forms.items() if form.steps},
             system_role=self._system.found,
-            manner=self._manner.known,
+            manner=self._manner_of_all,
             warnings=tuple(self.warnings),
         )
 
@@ -157,7 +158,7 @@ class ModelClient:
         for path, form in self._forms.items():
             form.recall(findings.forms.get(path, {}))
         self._system.recall(findings.system_role)
-        self._manner.known = findings.manner
+        self._manner.known = self._manner_of_all = findings.manner
         self.warnings.extend(findings.warnings)
 
     @property
@@ -299,13 +300,17 @@ class ModelClient:
         document: dict[str, Any] = {"model": self.model, "messages": [{"role": "user", "content": QUESTION}]}
         sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=room)
         try:
-            reply, _ = await self._forms[self._chat].ask(_drawn(document, sampling, 0), quiet=True)
+            reply, usage = await self._forms[self._chat].ask(_drawn(document, sampling, 0), quiet=True)
             parts, finish_reason = self._parts(reply)
         except RecordVoidError as error:
             if error.reason is VoidReason.UNAVAILABLE:
                 raise
             return Manner.PLAIN
-        return manner_of(parts, reply["choices"][0]["message"].get("content"), finish_reason)
+        manner = manner_of(parts, reply["choices"][0]["message"].get("content"), finish_reason)
+        # Found by whoever asks, however little room there is: a row does not depend on who asked before.
+        if 0 < usage.completion_tokens <= FEWEST_TOKENS:
+            self._manner_of_all = manner
+        return manner
 
     async def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Embed texts, in one request.

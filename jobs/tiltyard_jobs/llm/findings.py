@@ -18,7 +18,7 @@ class Findings(Contract):
     Attributes:
         forms: by path, and by the member of a request that is refused: how it is changed, see `llm.form`.
         system_role: whether system messages reach the model; None: not known.
-        manner: how its thoughts come; None: not known.
+        manner: how its thoughts come, where a short reply shows it; None: not known.
         warnings: sentences for the user about what cannot be had.
     """
 

@@ -77,7 +77,11 @@ def test_the_first_shard_of_a_served_model_finds_it_for_the_others(world: StageW
     assert world.column(recipe.ref, "answer") == ["An answer."] * 4
 
 
-def test_the_manner_of_thinking_is_found_once(world: StageWorld) -> None:
+@pytest.mark.parametrize(("tokens", "times"), [(40, 1), (900, 2)])
+def test_the_manner_of_thinking_is_found_once_where_all_would_find_it(
+    world: StageWorld, tokens: int, times: int
+) -> None:
+    """One that only a long reply shows is kept to the shard: no row hangs on who asked before."""
     instructions = world.instructions(TEXTS, stage="curate")
     a, b = (world.answers(name, [f"{name} sorts it."] * 4) for name in "ab")
     recipe = judge_recipe(instructions, ("a", a), ("b", b), rows=4, shard_size=4)
@@ -86,7 +90,9 @@ def test_the_manner_of_thinking_is_found_once(world: StageWorld) -> None:
     def reply(asked: Asked) -> Given:
         if asked.prompt == QUESTION:
             questions.append(asked)
-            return "17 and 25 make 42.</think>42"
+            reply = {"content": "17 and 25 make 42.</think>42"}
+            usage = {"prompt_tokens": 9, "completion_tokens": tokens}
+            return web.json_response({"choices": [{"message": reply, "finish_reason": "stop"}], "usage": usage})
         if asked.document["max_tokens"] < 700:
             return {"message": {"content": "Hm, the first one"}, "finish_reason": "length"}
         return 'Hm, the first one.</think>{"winner": "1"}'
@@ -94,5 +100,5 @@ def test_the_manner_of_thinking_is_found_once(world: StageWorld) -> None:
     with stub(reply) as served:
         for shard in range(2):
             assert world.run(recipe, shard=shard, endpoint=served.endpoint).code == 0
-    assert len(questions) == 1
+    assert len(questions) == times
     assert world.column(recipe.ref, "void") == [None] * 8

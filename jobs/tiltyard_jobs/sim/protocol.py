@@ -188,10 +188,11 @@ def _kind_of_completion(turns: tuple[Turn, ...]) -> RequestKind:
 
 
 def _kind_of_chat(turns: tuple[Turn, ...], max_tokens: int | None) -> RequestKind:
-    # In the system message, or at the beginning of the user's turn where a model is asked that has no system role.
-    task, _, name = turns[0].content.partition("\n")[0].partition(":")
-    if task == "TASK" and name.strip() in _MARKS:
-        return _MARKS[name.strip()]
+    # In the system message, or before the fenced texts in the user's turn where a model is asked without a system role.
+    if turns[0].role == "system" or "\n\n<<<" in turns[0].content:
+        task, _, name = turns[0].content.partition("\n")[0].partition(":")
+        if task == "TASK" and name.strip() in _MARKS:
+            return _MARKS[name.strip()]
     # A single token is no answer: clients ask for one to see whether a server is there. Nor is what they ask to see how
     # a model thinks.
     return RequestKind.OTHER if max_tokens == 1 or turns[-1].content == QUESTION else RequestKind.ANSWER

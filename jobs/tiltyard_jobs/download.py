@@ -27,17 +27,22 @@ _TRIES = 4
 _REDIRECTS = 5
 
 
+class NoSuchFileError(ConfigurationError):
+    """The server has no such file."""
+
+
 def download(uri: str, path: Path, *, largest: int = LARGEST, sleep: Callable[[float], object] = time.sleep) -> None:
     """Fetch a file, a piece at a time.
 
     Args:
-        uri: `https://…` or `hf://datasets/ORG/NAME@REVISION/PATH`.
+        uri: `https://…`, `hf://datasets/ORG/NAME@REVISION/PATH` or, of a model, `hf://ORG/NAME@REVISION/PATH`.
         path: where it is written.
         largest: bytes that it may have.
         sleep: waits the seconds given, between tries.
 
     Raises:
-        ConfigurationError: it is not there, may not be read, is too large, or a redirect leads where none may.
+        NoSuchFileError: it is not there.
+        ConfigurationError: it may not be read, is too large, or a redirect leads where none may.
         TransientError: the server cannot be reached, or fails.
     """
     url, token = address_of(uri), hub_token() if uri.startswith("hf://") else None
@@ -64,11 +69,13 @@ def address_of(uri: str) -> str:
     """Where a file is fetched: of the hub that `HF_ENDPOINT` names, where the URI is one of its."""
     if not uri.startswith("hf://"):
         return uri
-    _, owner, rest = uri.removeprefix("hf://").split("/", 2)
+    place = uri.removeprefix("hf://")
+    kind = "datasets/" if place.startswith("datasets/") else ""
+    owner, rest = place.removeprefix(kind).split("/", 1)
     name, _, rest = rest.partition("@")
     revision, _, path = rest.partition("/")
     hub = os.environ.get("HF_ENDPOINT", HUB).rstrip("/")
-    return f"{hub}/datasets/{owner}/{name}/resolve/{quote(unquote(revision), safe='')}/{quote(unquote(path))}"
+    return f"{hub}/{kind}{owner}/{name}/resolve/{quote(unquote(revision), safe='')}/{quote(unquote(path))}"
 
 
 def hub_token() -> str | None:
@@ -103,7 +110,9 @@ def _answered(uri: str, code: int, token: str | None) -> ConfigurationError | Tr
     if code in (401, 403) and uri.startswith("hf://"):
         held = "the token in HF_TOKEN may not read it" if token else "set HF_TOKEN to a token that may read it"
         return ConfigurationError(f"{uri} cannot be fetched (the hub answers {code}): {held}, or check the name")
-    what = {404: "there is no such file: check the address", 401: "it asks for a login", 403: "it refuses access"}
+    if code == 404:
+        return NoSuchFileError(f"{uri} cannot be fetched: there is no such file: check the address")
+    what = {401: "it asks for a login", 403: "it refuses access"}
     return ConfigurationError(f"{uri} cannot be fetched: {what.get(code, f'the server answers {code}')}")
 
 

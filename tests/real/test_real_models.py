@@ -65,6 +65,7 @@ def manifest(benchmark: Path) -> dict[str, Any]:
                 "name": name,
                 "model": {"uri": folder_of(model).as_uri(), "license": license_},
                 "serving": {"args": [*ON_CPU, *more]},
+                **({"request": {"stop": ["\nQuestion:"]}} if model == base else {}),  # it asks the next one itself
             }
             for name, (model, license_, more) in MODELS.items()
         ],

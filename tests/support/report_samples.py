@@ -15,6 +15,7 @@ from tiltyard_jobs.contracts.tasks import LedgerRow
 from tiltyard_jobs.evaluation.intervals import share
 from tiltyard_jobs.report.formats import excerpt
 from tiltyard_jobs.report.inputs import ReportInput, Sample, StageCount
+from tiltyard_jobs.report.prefixes import PrefixRow
 from tiltyard_jobs.results.documents import (
     BenchmarkScore,
     CurvePoint,
@@ -144,6 +145,9 @@ def sample(
                     ("tables/verdicts.parquet", standings.verdicts),
                 )
             )
+        ),
+        prefixes=tuple(
+            PrefixRow(name, '"<|im_start|>user\\n"', "tokenize", '"<|im_end|>"', "tokenize") for name in names
         ),
         versions={"numpy": "2.4.6", "pyarrow": "26.0.1", "python": "3.11", "tiltyard": "0.1.0"},
         ledger=_ledger(names, instructions, rng) if ledger else (),

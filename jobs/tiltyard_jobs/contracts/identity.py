@@ -19,6 +19,7 @@ class ModelIdentity(Located):
         options: serving options that can change replies (a quantisation, say), sorted.
         extra_body: what is added to each request for text, as canonical JSON; empty where there is nothing.
         thought_marks: the opening and the closing mark of its thoughts, where they are the user's own.
+        stop: texts at which its replies end, where they are the user's own.
     """
 
     uri: str
@@ -26,11 +27,12 @@ class ModelIdentity(Located):
     options: tuple[str, ...] = ()
     extra_body: str = Field(default="", exclude_if=lambda text: not text)
     thought_marks: tuple[str, ...] = Field(default=(), exclude_if=lambda marks: not marks)
+    stop: tuple[str, ...] = Field(default=(), exclude_if=lambda texts: not texts)
 
     @property
     def bare(self) -> ModelIdentity:
         """The model, however it is asked and read."""
-        return self.model_copy(update={"extra_body": "", "thought_marks": ()})
+        return self.model_copy(update={"extra_body": "", "thought_marks": (), "stop": ()})
 
     @cached_property
     def id(self) -> str:

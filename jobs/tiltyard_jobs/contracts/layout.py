@@ -4,6 +4,7 @@
     <stage>/<key>/<part>.<digest>.<name>.parquet  a table of that part, named by its content
     checkpoints/<stage>/<key>/<part>/…/<n>.journal  work so far of a part that is not sealed
     rows/<procedure>/<stage>.<key>.<part>         what texts each row of a part is about, by how it was made
+    models/<id>.json                              how a model was found to be asked; no part of any result
     runs/<run>/…                                  a run's results under names that people know
     runs/<run>/manifest.json                      the artifacts that the run is made of; written last
 
@@ -126,6 +127,11 @@ def part_of_digests(name: str) -> tuple[ArtifactRef, int] | None:
     """The part whose rows' digests lie under this key; None where it has another form."""
     stage, key, number = [*name.rsplit("/", 1)[-1].split("."), "", ""][:3]
     return (ArtifactRef(stage=stage, key=key), int(number)) if key and number.isdigit() else None
+
+
+def findings_key(model: str) -> str:
+    """How a model was found to be asked, by its identity's id."""
+    return f"models/{model}.json"
 
 
 def run_prefix(run: str) -> str:

@@ -18,6 +18,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar
 from pydantic import Field, PlainSerializer
 
 from tiltyard_jobs.contracts.frozen import IN_KEY, KEY_LENGTH, Contract, digest, key_of
+from tiltyard_jobs.contracts.identity import ModelIdentity
 
 
 def _plain(value: Decimal) -> str:
@@ -106,6 +107,11 @@ class Recipe(Contract):
     def asks(cls) -> bool:
         """Whether a model is asked."""
         return cls.requests is not Recipe.requests
+
+    @property
+    def asked(self) -> ModelIdentity | None:
+        """The model that is asked; None: none is."""
+        return None
 
     @property
     def engine(self) -> EngineName | None:

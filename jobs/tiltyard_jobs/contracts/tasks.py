@@ -15,7 +15,14 @@ from pydantic import Field, JsonValue
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.located import LocatedFile
 from tiltyard_jobs.contracts.recipe import ArtifactRef
-from tiltyard_jobs.contracts.recipes import AnyRecipe, LmEvalRecipe, RateRecipe, SampleRecipe, TaskSetRecipe
+from tiltyard_jobs.contracts.recipes import (
+    AnyRecipe,
+    LmEvalRecipe,
+    RateRecipe,
+    SampleRecipe,
+    TaskSetRecipe,
+    TokenizerRecipe,
+)
 from tiltyard_jobs.contracts.trainer import TrainerRef
 from tiltyard_jobs.contracts.vocabulary import Addressing, BadRowRule, Encryption, ExportForm
 
@@ -56,6 +63,7 @@ class EndpointRef(Contract):
         header_env: likewise; by header the environment variable that holds its value.
         extra_body: members that are added to each request for text.
         thought_marks: the opening and the closing mark of its thoughts, where they are the user's own.
+        stop: texts at which its replies end, where they are the user's own.
         field: the manifest's field that asked for it, for messages: `spec.competitors[2]`.
         max_concurrency: requests at once from one shard, at most; fewer where the server asks for it.
     """
@@ -68,6 +76,7 @@ class EndpointRef(Contract):
     header_env: dict[str, str] = Field(default_factory=dict, exclude_if=lambda headers: not headers)
     extra_body: dict[str, JsonValue] = Field(default_factory=dict, exclude_if=lambda body: not body)
     thought_marks: tuple[str, ...] = Field(default=(), exclude_if=lambda marks: not marks)
+    stop: tuple[str, ...] = Field(default=(), exclude_if=lambda texts: not texts)
     field: str = ""
     max_concurrency: int = Field(default=64, ge=1)
 
@@ -189,7 +198,7 @@ class NamedEndpoint(Contract):
 
     Attributes:
         needs_completions: it mines: raw completions must work.
-        needs_prefix: no `chatTemplatePrefix` is given: its template must be known.
+        needs_prefix: neither `chatTemplatePrefix` nor `tokenizer` is given: its server must tell its template.
         needs_logprobs: it judges by the log-probabilities of its first token.
         needs_embeddings: it turns texts into vectors.
         probes: how it will be asked first for a grade, an answer and a verdict.
@@ -256,6 +265,13 @@ class ModelFolder(Contract):
     chat_template: str | None = None
 
 
+class NamedTokenizer(Contract):
+    """A tokenizer whose chat template must give a mining prefix."""
+
+    field: str
+    tokenizer: TokenizerRecipe
+
+
 class SimulatedModel(Contract):
     """A model that the simulated expert's server plays."""
 
@@ -293,6 +309,7 @@ class PreflightTask(Contract):
     lm_eval: tuple[LmEvalTask, ...] = ()
     lm_eval_python: str | None = None
     folders: tuple[ModelFolder, ...] = ()
+    tokenizers: tuple[NamedTokenizer, ...] = Field(default=(), exclude_if=lambda tokenizers: not tokenizers)
     simulated: tuple[SimulatedModel, ...] = ()
     system_prompts: tuple[str, ...] = ()
     secrets: dict[str, str] = Field(default_factory=dict)

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from jinja2 import TemplateError, TemplateSyntaxError, nodes
@@ -18,15 +19,14 @@ from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from tiltyard_jobs.contracts.recipes import TOKENIZER_FILES
 from tiltyard_jobs.errors import ConfigurationError
 
 # The day that Llama's templates fall back to. A prefix with today's date would be another one tomorrow.
 TEMPLATE_DATE = datetime(2024, 7, 26, tzinfo=UTC)
-TEMPLATE_FILE = "chat_template.jinja"
-TEMPLATE_DOCUMENT = "chat_template.json"  # of models with a processor
+# The third is of models with a processor.
+TEMPLATE_FILE, CONFIG_FILE, TEMPLATE_DOCUMENT, TOKENIZER_FILE = TOKENIZER_FILES
 TEKKEN_FILE = "tekken.json"
-CONFIG_FILE = "tokenizer_config.json"
-TOKENIZER_FILE = "tokenizer.json"
 SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
 
@@ -55,22 +55,30 @@ class ChatTemplate:
         self._origin = origin
         self.bos = bos
 
-    def render(self, messages: Sequence[Mapping[str, str]]) -> str:
+    def render(self, messages: Sequence[Mapping[str, str]], settings: Mapping[str, Any] = MappingProxyType({})) -> str:
         """The text of a conversation up to where the model's reply would begin.
+
+        Args:
+            messages: the conversation.
+            settings: further variables of the template.
 
         Raises:
             ConfigurationError: the template refuses these messages or fails on them.
         """
         try:
-            return self._template.render(
-                messages=messages, tools=None, documents=None, add_generation_prompt=True, **self._special_tokens
-            )
+            variables = {"tools": None, "documents": None, **settings, "add_generation_prompt": True}
+            return self._template.render({**variables, **self._special_tokens, "messages": messages})
         # A template is foreign code: besides jinja's own errors it can raise whatever its expressions do.
         except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as error:
             raise ConfigurationError(f"the chat template of {self._origin} fails on a user message: {error}") from error
 
 
-def load_chat_template(folder: Path, given: str | None = None) -> ChatTemplate:
+_OTHERWISE = "give chatTemplatePrefix, serve a model with one, or name a file in serving.args by --chat-template"
+
+
+def load_chat_template(
+    folder: Path, given: str | None = None, *, origin: str = "", otherwise: str = _OTHERWISE
+) -> ChatTemplate:
     """Read the template and the special tokens of a tokenizer folder, as `save_pretrained` writes it.
 
     A template is looked for where vLLM does: `chat_template.jinja`, the `chat_template` of `tokenizer_config.json`, of
@@ -79,6 +87,8 @@ def load_chat_template(folder: Path, given: str | None = None) -> ChatTemplate:
     Args:
         folder: with the tokenizer.
         given: as vLLM takes it by `--chat-template`, in place of the folder's: a path, or the template itself.
+        origin: where it is from, for messages; empty: the folder.
+        otherwise: what to do where there is none.
 
     Raises:
         ConfigurationError: there is none, or a file cannot be read.
@@ -86,14 +96,11 @@ def load_chat_template(folder: Path, given: str | None = None) -> ChatTemplate:
     config = _read_json(folder / CONFIG_FILE)
     source = _template_in(folder, config) if given is None else _given_template(given)
     if not isinstance(source, str):
-        raise ConfigurationError(
-            f"{folder} has no chat template: give chatTemplatePrefix, serve a model with one, or name a file in"
-            " serving.args by --chat-template"
-        )
+        raise ConfigurationError(f"{origin or folder} has no chat template: {otherwise}")
     tokens = {name: text for name in SPECIAL_TOKENS if (text := _token_text(config.get(name))) is not None}
     bos = tokens.get("bos_token", "")
     return ChatTemplate(
-        source, special_tokens=tokens, bos=bos if _adds_bos(folder, config, bos) else "", origin=str(folder)
+        source, special_tokens=tokens, bos=bos if _adds_bos(folder, config, bos) else "", origin=origin or str(folder)
     )
 
 
@@ -144,6 +151,12 @@ def _token_text(value: object) -> str | None:
     if isinstance(value, Mapping):
         value = value.get("content")
     return value if isinstance(value, str) else None
+
+
+def needs_vocabulary(folder: Path) -> bool:
+    """Whether the vocabulary's file alone tells if a text's tokens begin with that of a beginning."""
+    config = _read_json(folder / CONFIG_FILE)
+    return bool(_token_text(config.get("bos_token"))) and config.get("add_bos_token") is not True
 
 
 def _adds_bos(folder: Path, config: Mapping[str, Any], bos: str) -> bool:

@@ -1,4 +1,4 @@
-"""One model at one endpoint: completions, chat, embeddings, and what else its server offers."""
+"""One model at one endpoint: completions, chat, embeddings."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ import orjson
 import structlog
 
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
-from tiltyard_jobs.llm.caller import Caller, NotServedError, Sleep
+from tiltyard_jobs.llm.caller import Caller, Sleep
+from tiltyard_jobs.llm.extensions import Extensions
+from tiltyard_jobs.llm.findings import Findings
 from tiltyard_jobs.llm.form import RequestForm
-from tiltyard_jobs.llm.manner import QUESTION, Manner, MannerOf, manner_of
-from tiltyard_jobs.llm.rendering import DETOKENIZE, TEMPLATE_SETTINGS, TOKENIZE, Messages, Rendered, rendered_text
+from tiltyard_jobs.llm.manner import FEWEST_TOKENS, QUESTION, Manner, MannerOf, manner_of
+from tiltyard_jobs.llm.rendering import Messages
 from tiltyard_jobs.llm.reply import (
     ChatReply,
     Completion,
@@ -44,6 +46,7 @@ log = structlog.get_logger(__name__)
 
 # Of each token of a reply with a thought: behind one the distribution is sharp, and twenty make megabytes.
 TOP_LOGPROBS_BEHIND_THOUGHTS = 5
+MOST_STOPS = 4  # OpenAI's API takes no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class ModelClient:
 
     Attributes:
         warnings: sentences for the user about what the server does not take, as they are found.
+        extensions: what else its server may offer.
 
     Args:
         transport: the way to the server.
@@ -70,6 +74,7 @@ class ModelClient:
         policy: when to retry and when to give up.
         version: the path segment of the OpenAI API below the server's root.
         extra_body: members that are added to each request for text.
+        stop: texts at which each reply of a chat ends, beside those that are asked for.
         pairs: the marks of its thoughts.
         clock: monotonic seconds.
         sleep: waits.
@@ -86,6 +91,7 @@ class ModelClient:
         policy: RetryPolicy | None = None,
         version: str = "v1",
         extra_body: Mapping[str, Any] = MappingProxyType({}),
+        stop: Sequence[str] = (),
         pairs: tuple[Pair, ...] = PAIRS,
         clock: Callable[[], float] = time.monotonic,
         sleep: Sleep = asyncio.sleep,
@@ -115,13 +121,13 @@ class ModelClient:
             sleep=sleep,
         )
         self._extra_body = extra_body
-        settings = extra_body.get("chat_template_kwargs")
-        self._template_settings: Mapping[str, Any] = settings if isinstance(settings, dict) else {}
+        self._stop = tuple(stop)
         self._pairs = pairs
-        self._lacking: set[str] = set()
+        self.extensions = Extensions(self._caller, url=url, model=model, extra_body=extra_body)
         self._manner = MannerOf(self._ask_manner)
+        self._manner_of_all: Manner | None = None
         where = f"{url}: model {model!r}"
-        self._system = SystemRole(where, render=self.rendered, ask=self._ask_one_token)
+        self._system = SystemRole(where, render=self.extensions.rendered, ask=self._ask_one_token, warn=self._warn)
         self.warnings: list[str] = []
         questions: dict[str, dict[str, Any]] = {
             self._completions: {"model": model, "prompt": "1"},
@@ -136,6 +142,24 @@ class ModelClient:
         if sentence not in self.warnings:  # the same may be found at each path
             self.warnings.append(sentence)
             log.warning(sentence)
+
+    @property
+    def findings(self) -> Findings:
+        """How the model was found to be asked."""
+        return Findings(
+            forms={path: form.steps for path, form in self._forms.items() if form.steps},
+            system_role=self._system.found,
+            manner=self._manner_of_all,
+            warnings=tuple(self.warnings),
+        )
+
+    def recall(self, findings: Findings) -> None:
+        """Ask in the form that was found before. To be called before anything is asked."""
+        for path, form in self._forms.items():
+            form.recall(findings.forms.get(path, {}))
+        self._system.recall(findings.system_role)
+        self._manner.known = self._manner_of_all = findings.manner
+        self.warnings.extend(findings.warnings)
 
     @property
     def usage(self) -> Usage:
@@ -215,8 +239,8 @@ class ModelClient:
             TransientError: the endpoint is down.
         """
         document: dict[str, Any] = {"model": self.model, "messages": await self._system.fitted(messages)}
-        if stop:
-            document["stop"] = stop
+        if stop or self._stop:
+            document["stop"] = [*dict.fromkeys((*self._stop, *stop))][:MOST_STOPS]
         if json_schema is not None:
             document["response_format"] = {
                 "type": "json_schema",
@@ -226,7 +250,13 @@ class ModelClient:
             document["logprobs"] = True
             document["top_logprobs"] = top_logprobs
         _drawn(document, sampling, seed)
-        read = partial(chat_reply_of, json_schema=json_schema, logprobs=top_logprobs is not None, pairs=self._pairs)
+        read = partial(
+            chat_reply_of,
+            json_schema=json_schema,
+            logprobs=top_logprobs is not None,
+            stop=self._stop,
+            pairs=self._pairs,
+        )
         thinks = self._manner.known not in (None, Manner.PLAIN)
         if enough is not None and enough < sampling.max_tokens and not thinks:
             document["max_tokens"] = enough
@@ -270,13 +300,17 @@ class ModelClient:
         document: dict[str, Any] = {"model": self.model, "messages": [{"role": "user", "content": QUESTION}]}
         sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=room)
         try:
-            reply, _ = await self._forms[self._chat].ask(_drawn(document, sampling, 0), quiet=True)
+            reply, usage = await self._forms[self._chat].ask(_drawn(document, sampling, 0), quiet=True)
             parts, finish_reason = self._parts(reply)
         except RecordVoidError as error:
             if error.reason is VoidReason.UNAVAILABLE:
                 raise
             return Manner.PLAIN
-        return manner_of(parts, reply["choices"][0]["message"].get("content"), finish_reason)
+        manner = manner_of(parts, reply["choices"][0]["message"].get("content"), finish_reason)
+        # Found by whoever asks, however little room there is: a row does not depend on who asked before.
+        if 0 < usage.completion_tokens <= FEWEST_TOKENS:
+            self._manner_of_all = manner
+        return manner
 
     async def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Embed texts, in one request.
@@ -301,53 +335,6 @@ class ModelClient:
         body, _ = await self._caller.call(self._models, None)
         return model_names_of(document_of(body))
 
-    async def tokenize_chat(self, messages: Messages) -> list[int] | None:
-        """Token ids of a conversation in the served model's own template, up to where its reply would begin.
-
-        None where the endpoint has no such path, or knows nothing of `messages`.
-
-        Raises:
-            RecordVoidError: the server cannot render these messages.
-        """
-        settings = {**TEMPLATE_SETTINGS, **self._template_settings}
-        document = {"model": self.model, "messages": messages, "add_generation_prompt": True}
-        return await self._tokens({**document, "chat_template_kwargs": settings})
-
-    async def rendered(self, messages: Messages) -> Rendered | None:
-        """A conversation in the served model's own template; None where the server does not tell.
-
-        Raises:
-            RecordVoidError: the server cannot render these messages.
-        """
-        refusal: RecordVoidError | None = None
-        try:
-            tokens = await self.tokenize_chat(messages)
-        except RecordVoidError as error:
-            if error.reason is not VoidReason.REFUSED_BY_SERVER:
-                raise
-            refusal, tokens = error, None  # of these messages, or of any: TGI's path takes none
-        text = None if tokens is None else await self.detokenize(tokens)
-        if text is not None:
-            return Rendered(text, TOKENIZE[1:], tokens)
-        found = await rendered_text(self._ask_extension, messages, self._template_settings, self.url)
-        if found is not None:
-            self._lacking |= {TOKENIZE, DETOKENIZE}  # they are there, and of another form
-        elif refusal is not None:
-            raise refusal
-        return found
-
-    async def tokenize(self, text: str, *, special: bool = False) -> list[int] | None:
-        """Token ids of a text (vLLM's extension); None where there is no such path.
-
-        Args:
-            text: what is cut into tokens.
-            special: with the tokens that the model's tokenizer puts before a text, if any.
-
-        Raises:
-            RecordVoidError: the server refuses the text.
-        """
-        return await self._tokens({"model": self.model, "prompt": text, "add_special_tokens": special})
-
     async def echo(self, tokens: Sequence[int], *, seed: int) -> Echo:
         """How likely each token of a given text is, after those before it (`echo` of OpenAI's older API).
 
@@ -361,35 +348,8 @@ class ModelClient:
         reply, usage = await self._forms[self._completions].ask(_drawn(document, sampling, seed), quiet=True)
         return echo_of(reply, usage, count=len(tokens))
 
-    async def detokenize(self, tokens: Sequence[int]) -> str | None:
-        """The text of token ids, special tokens included; None where there is no such path."""
-        document = {"model": self.model, "tokens": tokens, "skip_special_tokens": False}  # which SGLang would do
-        reply = await self._ask_extension(DETOKENIZE, document)
-        text = None if reply is None else reply.get("prompt", reply.get("text"))
-        return text if isinstance(text, str) else None
-
     async def _ask_one_token(self, messages: Messages) -> None:
         await self._forms[self._chat].ask({"model": self.model, "messages": messages, "max_tokens": 1})
-
-    async def _tokens(self, document: dict[str, Any]) -> list[int] | None:
-        reply = await self._ask_extension(TOKENIZE, document)
-        tokens = None if reply is None else reply.get("tokens")
-        if not isinstance(tokens, list) or not tokens or not all(type(token) is int for token in tokens):
-            return None
-        return tokens
-
-    async def _ask_extension(self, path: str, document: dict[str, Any] | bytes | None) -> dict[str, Any] | None:
-        """Ask what a server may not offer; that it does not is remembered. A bare list comes as `list`."""
-        if path in self._lacking:
-            return None
-        try:
-            if not isinstance(document, dict):
-                body, _ = await self._caller.call(path, document)
-                return document_of(b'{"list":%b}' % body if body.startswith(b"[") else body)
-            return (await self._caller.ask(path, document))[0]
-        except NotServedError:
-            self._lacking.add(path)
-            return None
 
 
 def _drawn(document: dict[str, Any], sampling: Sampling, seed: int) -> dict[str, Any]:

@@ -37,6 +37,7 @@ class ModelEndpoint:
         header_env: likewise; by header the environment variable that holds its value.
         extra_body: members that are added to each request for text.
         thought_marks: the opening and the closing mark of its thoughts, where they are the user's own.
+        stop: texts at which its replies end.
     """
 
     url: str
@@ -48,6 +49,7 @@ class ModelEndpoint:
     header_env: Mapping[str, str] = field(default_factory=dict)
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     thought_marks: tuple[str, ...] = ()
+    stop: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, ref: EndpointRef) -> Self:
@@ -62,6 +64,7 @@ class ModelEndpoint:
             header_env=ref.header_env,
             extra_body=ref.extra_body,
             thought_marks=ref.thought_marks,
+            stop=ref.stop,
         )
 
     @property
@@ -122,6 +125,7 @@ async def connect(
             policy=policy,
             version=endpoint.version,
             extra_body=endpoint.extra_body,
+            stop=endpoint.stop,
             pairs=with_own_pair(endpoint.thought_marks),
             clock=clock,
             sleep=sleep,

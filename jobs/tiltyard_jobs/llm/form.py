@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -89,6 +90,21 @@ class RequestForm:
         self._taken: Mapping[_Member, int] = MappingProxyType({})  # how many of its steps
         self._refusals: dict[_Member, RecordVoidError] = {}  # the last of each, until it is told
         self._settled: set[_Member] = set()  # refused for a record, and not for our question
+
+    @property
+    def steps(self) -> dict[str, int]:
+        """What was found: by member, with its value where that counts, how many of its steps are taken."""
+        return {one.name if one.value is None else f"{one.name}={one.value}": n for one, n in self._taken.items()}
+
+    def recall(self, steps: Mapping[str, int]) -> None:
+        """Take what was found before; what of it is not known here is left out."""
+        taken = dict[_Member, int]()
+        for text, count in steps.items():
+            name, _, value = text.partition("=")
+            with suppress(ValueError):
+                if name in _STEPS:
+                    taken[_Member(name, float(value) if value else None)] = min(count, len(_STEPS[name]))
+        self._taken = MappingProxyType(taken)
 
     async def ask(self, document: Document, *, quiet: bool = False) -> Answered:
         """Send a document in the form that the server takes.

@@ -34,8 +34,8 @@ async def likelihood(client: ModelClient, context: str, continuation: str, *, se
         ConfigurationError: the endpoint offers no such thing.
         TransientError: the endpoint is down.
     """
-    whole = await client.tokenize(context + continuation, special=True)
-    before = await client.tokenize(context.rstrip(), special=True) if context.strip() else []
+    whole = await client.extensions.tokenize(context + continuation, special=True)
+    before = await client.extensions.tokenize(context.rstrip(), special=True) if context.strip() else []
     if whole is None or before is None:
         raise ConfigurationError(
             f"{client.url} has no /tokenize, which multiple-choice tasks need: serve the model with vLLM,"

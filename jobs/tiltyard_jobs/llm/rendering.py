@@ -68,16 +68,18 @@ async def rendered_text(ask: Ask, messages: Messages, settings: Mapping[str, Any
         beginning = _beginning(chat.get("tokenize_response"), alone and alone.get("list"))
         return Rendered(chat["templated_text"].removeprefix(beginning), CHAT_TOKENIZE[1:])
     props = await ask(PROPS, None)
-    return None if props is None else _by_props(props, messages, origin)
+    return None if props is None else _by_props(props, messages, settings, origin)
 
 
-def _by_props(props: Mapping[str, Any], messages: Messages, origin: str) -> Rendered | None:
+def _by_props(
+    props: Mapping[str, Any], messages: Messages, settings: Mapping[str, Any], origin: str
+) -> Rendered | None:
     source, bos, eos = (props.get(name) for name in ("chat_template", "bos_token", "eos_token"))
     if not isinstance(source, str) or not source:
         return None
     special = {name: text for name, text in (("bos_token", bos), ("eos_token", eos)) if isinstance(text, str)}
     try:
-        text = ChatTemplate(source, special_tokens=special, origin=origin).render(messages)
+        text = ChatTemplate(source, special_tokens=special, origin=origin).render(messages, settings)
     except ConfigurationError as error:
         raise RecordVoidError(VoidReason.REFUSED_BY_SERVER, str(error)) from error
     return Rendered(text.removeprefix(special.get("bos_token", "")), PROPS[1:], hides_special=True)

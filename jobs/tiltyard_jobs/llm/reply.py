@@ -11,7 +11,7 @@ import base64
 import binascii
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -155,6 +155,7 @@ def chat_reply_of(
     json_schema: Mapping[str, Any] | None = None,
     logprobs: bool = False,
     limit: int | None = None,
+    stop: Sequence[str] = (),
     pairs: tuple[Pair, ...] = PAIRS,
 ) -> ChatReply:
     """Read a reply of `/v1/chat/completions`.
@@ -165,6 +166,7 @@ def chat_reply_of(
         json_schema: the schema asked for: the answer must be a JSON object with its `required` members.
         logprobs: whether log-probabilities were asked for: they must be there.
         limit: as in `completion_of`.
+        stop: texts at which the answer ends, whether or not the server stopped at them.
         pairs: as in `completion_of`.
 
     Raises:
@@ -172,6 +174,9 @@ def chat_reply_of(
             or as `require_answer`.
     """
     parts, finish_reason = chat_parts_of(document, pairs=pairs)
+    places = [place for text in stop if (place := parts.answer.find(text)) >= 0]
+    if places:
+        parts, finish_reason = parts._replace(answer=parts.answer[: min(places)]), "stop"
     first = _first_token_logprobs(_first_choice(document).get("logprobs"), parts, pairs) if logprobs else None
     if first is None or parts.state is not State.NONE:
         require_answer(parts, finish_reason, limit)

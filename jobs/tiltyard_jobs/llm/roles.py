@@ -11,12 +11,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import structlog
-
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
 from tiltyard_jobs.llm.rendering import Messages, Rendered
-
-log = structlog.get_logger(__name__)
 
 _MARK = "Quiet tilt-Yard 7, mark Z9v"
 _USER = [{"role": "user", "content": "1"}]
@@ -27,9 +23,10 @@ class SystemRole:
     """Whether one model at one endpoint takes system messages: found once, and remembered.
 
     Args:
-        where: the model and its endpoint, for the log.
+        where: the model and its endpoint, for the user.
         render: messages in the model's template; None where the server does not render.
         ask: asks for one token of a reply.
+        warn: is told once where there is none.
     """
 
     def __init__(
@@ -38,7 +35,9 @@ class SystemRole:
         *,
         render: Callable[[Messages], Awaitable[Rendered | None]],
         ask: Callable[[Messages], Awaitable[object]],
+        warn: Callable[[str], None],
     ) -> None:
+        self._warn = warn
         self._where = where
         self._render = render
         self._ask = ask
@@ -46,6 +45,17 @@ class SystemRole:
         self._rendered = False
         self._known = False
         self._lacking = False
+
+    @property
+    def found(self) -> bool | None:
+        """Whether there is a system role; None where that is not known yet."""
+        return not self._lacking if self._known else None
+
+    def recall(self, found: bool | None) -> None:
+        """Take what was found before."""
+        if found is not None:
+            self._rendered = self._known = True
+            self._lacking = not found
 
     async def fitted(self, messages: Messages) -> Messages:
         """The messages as this model takes them."""
@@ -84,7 +94,7 @@ class SystemRole:
 
     def _lacks(self, how: str) -> None:
         self._known = self._lacking = True
-        log.warning(f"{self._where} {how} system messages: their words are put before the user's")
+        self._warn(f"{self._where} {how} system messages: their words are put before the user's")
 
 
 def in_user_turn(messages: Messages) -> Messages:

@@ -7,21 +7,20 @@ the prefix as a raw prompt, an aligned model writes what it takes a user to say 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from itertools import takewhile
-from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from tiltyard_jobs.errors import ConfigurationError, RecordVoidError
-from tiltyard_jobs.llm.chat_template import TEMPLATE_DATE, ChatTemplate, load_chat_template
-from tiltyard_jobs.llm.client import ModelClient
+from tiltyard_jobs.llm.chat_template import TEMPLATE_DATE, ChatTemplate
+from tiltyard_jobs.llm.client import MOST_STOPS, ModelClient
 from tiltyard_jobs.llm.rendering import Rendered
 
 # Upper and lower case, digits, a space and punctuation: a template that alters any of them alters the mark. The two
 # begin and end differently, so that their common tokens are the template's own.
 MARKS = ("Quiet tilt-Yard 7, mark Z9v", "Jolt 3: Lance and Helm xW4?")
-MOST_STOPS = 4  # OpenAI's API takes no more
 _SPECIAL = re.compile(r"<[^<>\s]+>|\[[^\[\]\s]+\]")
 # Such as <|im_start|>, [|user|]: never the words of a user, even where it stands in a text by anybody.
 _BARRED = re.compile(r"<[|\uff5c][^<>\s]+[|\uff5c]>|\[\|[^\[\]\s]+\|\]")
@@ -40,7 +39,7 @@ class PromptPrefix(NamedTuple):
         stop: texts at which the user's words end; empty where only the end-of-sequence token tells.
         stop_token_ids: those of them that are one token of the model.
         source: `chatTemplatePrefix`, the path by which a server told it (`tokenize`, `apply-template`, …), or
-            `tokenizer` (a folder).
+            `tokenizer` (the one that the manifest names).
         stop_source: the same for `stop`, `chatTemplateStops`, or `none`.
         hides_special: see `Rendered`.
     """
@@ -92,20 +91,20 @@ async def find_prefix(
     *,
     explicit: str | None = None,
     stops: Sequence[str] = (),
-    tokenizer: Path | None = None,
+    template: ChatTemplate | None = None,
     system: str | None = None,
     today: date | None = None,
 ) -> PromptPrefix:
     """The prefix of a served model, and where the user's words end.
 
-    Sources, in this order: the text that the user gave; the server itself (`rendering`); the model's tokenizer folder.
-    The ends of a text that the user gave come from the other two.
+    Sources, in this order: the text that the user gave; the template of the tokenizer that the user named; the server
+    itself (`rendering`). The ends of a text that the user gave come from the other two.
 
     Args:
         client: the served model.
         explicit: the manifest's `chatTemplatePrefix`.
         stops: the manifest's `chatTemplateStops`, in place of the template's.
-        tokenizer: a folder with `tokenizer_config.json` or `chat_template.jinja`.
+        template: of the manifest's `tokenizer`.
         system: a system message for the template to render; an explicit prefix stays as it is.
         today: a template that prints this day gets the day of `TEMPLATE_DATE` in its place, so that the prefix is the
             same tomorrow.
@@ -115,15 +114,16 @@ async def find_prefix(
         TransientError: the endpoint is down.
     """
     if explicit is not None:
-        prefix = await _given(client, explicit, tokenizer)
+        prefix = await _given(client, explicit, template)
+    elif template is not None:
+        own = prefix_from_template(template, system=system, settings=client.extensions.template_settings)
+        prefix = await _with_ids(client, own, await _rendered_or_none(client))
     else:
-        found = await prefix_from_server(client, required=tokenizer is None, system=system, today=today)
-        if found is None and tokenizer is not None:
-            found = prefix_from_template(load_chat_template(tokenizer), system=system)
+        found = await prefix_from_server(client, system=system, today=today)
         if found is None:
             raise ConfigurationError(
                 f"{client.url} does not provide the chat template of model {client.model!r} (it has no"
-                " /tokenize): give chatTemplatePrefix"
+                " /tokenize): name the model's tokenizer, or give chatTemplatePrefix"
             )
         prefix = found
     if stops:
@@ -132,46 +132,57 @@ async def find_prefix(
     return prefix
 
 
-async def _given(client: ModelClient, text: str, tokenizer: Path | None) -> PromptPrefix:
-    """The user's own prefix: its tokens and ends from the server, where that knows them."""
+async def _given(client: ModelClient, text: str, template: ChatTemplate | None) -> PromptPrefix:
+    """The user's own prefix, and its ends from the template that is named, else from the server's."""
     if not text.strip():
         raise ConfigurationError("chatTemplatePrefix is blank: give the text before the user's words, or leave it out")
     after, source = None, "none"
-    try:
-        rendering = await _render(client)
-    except RecordVoidError:  # a template that fails on a user message may be why the prefix was given
-        rendering = None
-    if rendering is not None and rendering.told.text.count(MARKS[0]) == 1:
-        after, source = rendering.told.text.partition(MARKS[0])[2], rendering.told.source
-    elif tokenizer is not None:
-        rendered = load_chat_template(tokenizer).render(_turns(MARKS[0], None))
+    rendering = await _rendered_or_none(client)
+    if template is not None:
+        rendered = template.render(_turns(MARKS[0], None), client.extensions.template_settings)
         after, source = _cut(rendered, MARKS[0], "the chat template")[1], "tokenizer"
+    elif rendering is not None and rendering.told.text.count(MARKS[0]) == 1:
+        after, source = rendering.told.text.partition(MARKS[0])[2], rendering.told.source
     stop = ends(text, after or "")
     if stop and after is None:
         source = "chatTemplatePrefix"
+    return await _with_ids(client, PromptPrefix(text, None, stop, (), "chatTemplatePrefix", source), rendering)
+
+
+async def _rendered_or_none(client: ModelClient) -> _Rendering | None:
     try:
-        ids, stop_ids = await _ids_with_one_bos(client, text), await _stop_ids(client, stop)
+        return await _render(client)
+    except RecordVoidError:  # a template that fails on a user message may be why another one, or a prefix, was given
+        return None
+
+
+async def _with_ids(client: ModelClient, prefix: PromptPrefix, rendering: _Rendering | None) -> PromptPrefix:
+    """A prefix that is not the server's own, with its tokens where the server tells them."""
+    try:
+        ids, stop_ids = await _ids_with_one_bos(client, prefix.text), await _stop_ids(client, prefix.stop)
     except RecordVoidError:  # no server that tells tokens after all
         ids, stop_ids = None, ()
     hides = rendering is not None and rendering.told.hides_special
-    return PromptPrefix(text, ids, stop, stop_ids, "chatTemplatePrefix", source, hides)
+    return prefix._replace(token_ids=ids, stop_token_ids=stop_ids, hides_special=hides)
 
 
-def prefix_from_template(template: ChatTemplate, *, system: str | None = None) -> PromptPrefix:
+def prefix_from_template(
+    template: ChatTemplate, *, system: str | None = None, settings: Mapping[str, Any] = MappingProxyType({})
+) -> PromptPrefix:
     """Render and cut a template.
 
     Raises:
         ConfigurationError: it drops, alters or repeats the message, or fails on it.
     """
-    before, after = _cut(template.render(_turns(MARKS[0], system)), MARKS[0], "the chat template")
+    before, after = _cut(template.render(_turns(MARKS[0], system), settings), MARKS[0], "the chat template")
     _require_system(before, system, "the chat template")
     return PromptPrefix(before.removeprefix(template.bos), None, ends(before, after), (), "tokenizer")
 
 
 async def prefix_from_server(
-    client: ModelClient, *, required: bool = True, system: str | None = None, today: date | None = None
+    client: ModelClient, *, system: str | None = None, today: date | None = None
 ) -> PromptPrefix | None:
-    """Let the server render and tokenize; None where it does not offer that, or refuses and is not `required`.
+    """Let the server render and tokenize; None where it does not offer that.
 
     Raises:
         ConfigurationError: the template drops, alters or repeats the message, or the server fails to render it.
@@ -180,11 +191,9 @@ async def prefix_from_server(
     try:
         rendering = await _render(client, system)
     except RecordVoidError as error:
-        if not required:
-            return None
         raise ConfigurationError(
             f"{client.url} cannot render a {'user' if system is None else 'system and a user'} message with the chat"
-            f" template of model {client.model!r} ({error}): give chatTemplatePrefix"
+            f" template of model {client.model!r} ({error}): name another tokenizer, or give chatTemplatePrefix"
         ) from error
     if rendering is None:
         return None
@@ -195,12 +204,12 @@ async def prefix_from_server(
     stop = ends(before, after)
     stop_ids = await _stop_ids(client, stop)
     undated = before if today is None else without_today(before, today)
-    head_text = await client.detokenize(head) if head else None
+    head_text = await client.extensions.detokenize(head) if head else None
     # A template's last space may be one token with the first word ("▁Write"): the ids then end before it, and the model
     # writes that token itself. If they differ from the text by more than space, the text is tokenized alone.
     if head_text is not None and head_text.rstrip() == undated.rstrip():
         return PromptPrefix(head_text, tuple(head), stop, stop_ids, told.source)
-    ids = await client.tokenize(undated) if told.tokens is not None else None
+    ids = await client.extensions.tokenize(undated) if told.tokens is not None else None
     return PromptPrefix(
         undated, None if ids is None else tuple(ids), stop, stop_ids, told.source, hides_special=told.hides_special
     )
@@ -212,10 +221,10 @@ async def _render(client: ModelClient, system: str | None = None) -> _Rendering 
     Raises:
         RecordVoidError: the server cannot render a user message.
     """
-    told = await client.rendered(_turns(MARKS[0], system))
+    told = await client.extensions.rendered(_turns(MARKS[0], system))
     if told is None:
         return None
-    second = await client.tokenize_chat(_turns(MARKS[1], system)) if told.tokens else None
+    second = await client.extensions.tokenize_chat(_turns(MARKS[1], system)) if told.tokens else None
     # What the two renderings share at the beginning is the template.
     return _Rendering(told, _shared(told.tokens or [], second or []))
 
@@ -257,7 +266,7 @@ async def _stop_ids(client: ModelClient, stops: Sequence[str]) -> tuple[int, ...
     """The stops that are one special token each: an ordinary token would stop anywhere."""
     found = []
     for stop in stops:
-        ids = await client.tokenize(stop) if _SPECIAL.fullmatch(stop) else None
+        ids = await client.extensions.tokenize(stop) if _SPECIAL.fullmatch(stop) else None
         if ids is not None and len(ids) == 1:
             found.append(ids[0])
     return tuple(found)
@@ -265,7 +274,7 @@ async def _stop_ids(client: ModelClient, stops: Sequence[str]) -> tuple[int, ...
 
 async def _ids_with_one_bos(client: ModelClient, text: str) -> tuple[int, ...] | None:
     """The tokens of a prompt: with the tokens that the tokenizer puts before a text once, whether `text` has them."""
-    plain, full = await client.tokenize(text), await client.tokenize(text, special=True)
+    plain, full = await client.extensions.tokenize(text), await client.extensions.tokenize(text, special=True)
     if plain is None or full is None:
         return None
     places = (place for place in range(len(full) - len(plain) + 1) if full[place : place + len(plain)] == plain)

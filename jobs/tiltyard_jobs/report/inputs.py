@@ -11,6 +11,7 @@ from tiltyard_jobs.contracts.recipes import Lineup
 from tiltyard_jobs.contracts.tasks import LedgerRow
 from tiltyard_jobs.errors import PermanentError
 from tiltyard_jobs.report.formats import Excerpt, by_stage, excerpt
+from tiltyard_jobs.report.prefixes import PrefixRow
 from tiltyard_jobs.results.documents import (
     BenchmarkScore,
     CurvePoint,
@@ -69,6 +70,7 @@ class ReportInput(NamedTuple):
         files: of the run's folder, but for the report and the manifest.
         versions: of packages.
         instructions: one line: how many there were, how many are used, and why the others are not.
+        prefixes: with what the instructions were mined; empty where they were given.
     """
 
     tournament: str
@@ -86,6 +88,7 @@ class ReportInput(NamedTuple):
     versions: Mapping[str, str]
     ledger: tuple[LedgerRow, ...]
     instructions: str = ""
+    prefixes: tuple[PrefixRow, ...] = ()
 
 
 class Chosen(NamedTuple):

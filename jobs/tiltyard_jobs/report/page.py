@@ -68,6 +68,7 @@ def view(given: ReportInput) -> dict[str, Any]:
         "funnel": funnel_table(data.funnels),
         "instructions": visible(given.instructions, 400),
         "noted": noted(data.funnels),
+        "prefixes": given.prefixes,
         "task_types": task_types(data.funnels),
         "benchmarks": benchmark_tables(given.benchmarks),
         "benchmark_axis": AXIS,

@@ -32,7 +32,8 @@ def refuse(refused: Collection[str], document: Mapping[str, Any]) -> None:
     Raises:
         RefusedMember: the first such member.
     """
-    if "max_tokens" in refused and "max_tokens" in document:
+    # The older path has no other name for it.
+    if "max_tokens" in refused and "max_tokens" in document and "messages" in document:
         advice = "is not supported with this model. Use 'max_completion_tokens' instead."
         raise RefusedMember(f"Unsupported parameter: 'max_tokens' {advice}", "max_tokens", "unsupported_parameter")
     for name in ("seed", "top_p"):

@@ -25,6 +25,7 @@ from tiltyard_jobs.shard.finish import finish_parts
 from tiltyard_jobs.shard.loop import WorkItem, run_records
 from tiltyard_jobs.shard.stopping import DRAIN_SECONDS, Stopped, unless_stopped
 from tiltyard_jobs.stages.chats import LENGTH_FIELDS
+from tiltyard_jobs.stages.findings import keep_findings, known_findings
 from tiltyard_jobs.stages.probing import probe
 from tiltyard_jobs.stages.reuse import Reuse, Texts
 
@@ -54,18 +55,26 @@ def rows_of_part(artifacts: Artifacts, source: ArtifactRef, shard: int, size: in
 async def model_of(context: ShardContext[Recipe]) -> AsyncIterator[ModelClient]:
     """A client of the bundle's model; what is wrong with its endpoint is said under the manifest's field.
 
-    A model that is up only now is probed with the task's `probes`, by the first index, unless it goes on with a
-    journal. A stop leaves the probe some seconds to be answered, and an answered probe leaves a journal: it is not
-    asked again.
+    How the model is asked is taken from what was found before (`stages.findings`). One that is up only now is probed
+    with the task's `probes`, by the first index, unless it goes on with a journal. A stop leaves the probe some seconds
+    to be answered, and an answered probe leaves a journal: it is not asked again.
     """
+    recipes = context.task.recipes
     try:
         async with context.connect() as client:
-            if _is_first_to_ask(context):
-                await unless_stopped(_probe(context, client), context.stop, patience=DRAIN_SECONDS)
-                context.folders[0].journal.touch()
-                if context.stop.is_set():
-                    raise Stopped
-            yield client
+            before = await known_findings(context.store, recipes)
+            client.recall(before)
+            try:
+                if _is_first_to_ask(context):
+                    await unless_stopped(_probe(context, client), context.stop, patience=DRAIN_SECONDS)
+                    context.folders[0].journal.touch()
+                    await keep_findings(context.store, recipes, client.findings, before)
+                    before = client.findings
+                    if context.stop.is_set():
+                        raise Stopped
+                yield client
+            finally:
+                await keep_findings(context.store, recipes, client.findings, before)
     except ConfigurationError as error:
         raise error.under(context.field) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections import Counter
@@ -14,6 +15,7 @@ from tiltyard_jobs.curation.lint import lint
 from tiltyard_jobs.curation.mined import clean
 from tiltyard_jobs.curation.text import normalise
 from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, VoidReason
+from tiltyard_jobs.llm.chat_template import ChatTemplate
 from tiltyard_jobs.llm.client import ModelClient, Sampling
 from tiltyard_jobs.llm.template import PromptPrefix, find_prefix
 from tiltyard_jobs.records import instruction_id, seed_of
@@ -22,6 +24,7 @@ from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.loop import WorkItem
 from tiltyard_jobs.shard.stopping import unless_stopped
 from tiltyard_jobs.stages.asking import ask_all, model_of
+from tiltyard_jobs.tokenizers import chat_template_of
 
 SMOKE_ROWS = 16
 NO_INSTRUCTION = frozenset(
@@ -77,10 +80,13 @@ async def mine(context: ShardContext[MineRecipe]) -> Outcome:
     start = shard * recipe.shard_size
     rows = min(recipe.rows, start + recipe.shard_size) - start
 
+    template = None
+    if recipe.tokenizer is not None:
+        template = await asyncio.to_thread(chat_template_of, recipe.tokenizer, context.work_dir / "tokenizer")
     async with model_of(context) as client:
         # The day is looked for in what the server renders; none is written into the artifact.
         today = datetime.now(UTC).date()
-        finding = (prefix_of(client, recipe, system, today) for system in recipe.systems)
+        finding = (prefix_of(client, recipe, template, system, today) for system in recipe.systems)
         prefixes = [await unless_stopped(prefix, context.stop) for prefix in finding]
         if not all(prefix.stop for prefix in prefixes):
             context.log.warning("instructions end only where the model ends its text: give chatTemplateStops")
@@ -139,12 +145,16 @@ def _as_json(document: object) -> bytes:
     return (json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
 
 
-async def prefix_of(client: ModelClient, recipe: MineRecipe, system: str | None, today: date) -> PromptPrefix:
+async def prefix_of(
+    client: ModelClient, recipe: MineRecipe, template: ChatTemplate | None, system: str | None, today: date
+) -> PromptPrefix:
     """Where the user's words begin and end; as `find_prefix`, which a server may also answer with nonsense."""
     try:
-        return await find_prefix(client, explicit=recipe.prefix, stops=recipe.stops, system=system, today=today)
+        return await find_prefix(
+            client, explicit=recipe.prefix, stops=recipe.stops, template=template, system=system, today=today
+        )
     except RecordVoidError as error:
         raise ConfigurationError(
             f"{client.url} does not provide the chat template of model {client.model!r} ({error}):"
-            " give chatTemplatePrefix"
+            " name the model's tokenizer, or give chatTemplatePrefix"
         ) from error

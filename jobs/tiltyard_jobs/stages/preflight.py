@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tiltyard_jobs.contracts.layout import artifact_prefix, seal_key, shard_of_seal
 from tiltyard_jobs.contracts.recipe import ArtifactRef
-from tiltyard_jobs.contracts.recipes import FILE_COLUMN, TrainRecipe
+from tiltyard_jobs.contracts.recipes import FILE_COLUMN, TokenizerRecipe, TrainRecipe
 from tiltyard_jobs.contracts.summary import Summary, pack_bits
 from tiltyard_jobs.contracts.tasks import ModelFolder, NamedEndpoint, PreflightTask, ReadableFile, StoreRef
 from tiltyard_jobs.errors import ConfigurationError, JobError, RecordVoidError, TransientError
@@ -43,9 +43,11 @@ from tiltyard_jobs.sandbox.host import Limits, run_program
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.context import PreflightContext
 from tiltyard_jobs.sim.parameters import parse_sim_uri
+from tiltyard_jobs.stages.findings import keep_findings, known_findings
 from tiltyard_jobs.stages.finished import finished_run
 from tiltyard_jobs.stages.probing import probe
 from tiltyard_jobs.store import Store
+from tiltyard_jobs.tokenizers import chat_template_of
 from tiltyard_jobs.usertexts import Pick, check_texts
 
 ENDPOINT_SECONDS = 8.0  # of refused connections and failures, until an endpoint counts as down
@@ -125,6 +127,8 @@ def local_checks(task: PreflightTask, seen: list[str]) -> Iterator[tuple[str, Ca
         yield field, partial(check_secret, variable, task.secret_places.get(variable))
     for folder in task.folders:
         yield folder.field, partial(check_folder, folder, systems_of(task) if folder.needs_template else ())
+    for named in task.tokenizers:
+        yield named.field, partial(check_tokenizer, named.tokenizer, systems_of(task))
     for model in task.simulated:
         yield model.field, partial(parse_sim_uri, model.uri)
     for file in task.files:
@@ -221,6 +225,14 @@ def check_folder(model: ModelFolder, systems: Iterable[str | None]) -> None:
         prefix_from_template(load_chat_template(folder, model.chat_template), system=system)
 
 
+def check_tokenizer(tokenizer: TokenizerRecipe, systems: Iterable[str | None]) -> None:
+    """A tokenizer that the manifest names is there, and its chat template gives a prefix with each of `systems`."""
+    with tempfile.TemporaryDirectory(prefix="tiltyard-") as scratch:
+        template = chat_template_of(tokenizer, Path(scratch))
+    for system in systems:
+        prefix_from_template(template, system=system)
+
+
 async def check_endpoint(context: PreflightContext, named: NamedEndpoint) -> str | None:
     """What is wrong with an endpoint that runs already; None where nothing is."""
     ref = named.endpoint
@@ -238,6 +250,9 @@ async def check_endpoint(context: PreflightContext, named: NamedEndpoint) -> str
                 context.warnings.append(f"{ref.field}: {finding.sentence}")
                 context.log.warning(context.warnings[-1], finding=str(finding.kind))
             context.warnings.extend(f"{ref.field}: {sentence}" for sentence in client.warnings)
+            if context.task.check_store:  # this is a run, and no plan of one
+                before = await known_findings(context.store, named.probes)
+                await keep_findings(context.store, named.probes, client.findings, before)
     except (ConfigurationError, TransientError) as error:
         return str(error.under(ref.field))
     except TimeoutError:

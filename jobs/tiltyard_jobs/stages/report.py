@@ -7,6 +7,7 @@ import asyncio
 from tiltyard_jobs.contracts.recipes import BASE_MODEL, TRAINED_MODEL, PromptsRecipe, ReportRecipe
 from tiltyard_jobs.report.inputs import ReportInput, count_stages, read_samples, survey
 from tiltyard_jobs.report.page import render
+from tiltyard_jobs.report.prefixes import read_prefixes
 from tiltyard_jobs.results.benchmarks import read_gains, read_scores, silences
 from tiltyard_jobs.results.documents import DataSummary, Manifest, Standings, read_curve, read_document
 from tiltyard_jobs.results.doubts import doubts
@@ -79,6 +80,7 @@ def _report(context: ShardContext[ReportRecipe]) -> Outcome:
             notes=notes,
             data=data,
             instructions=instructions,
+            prefixes=read_prefixes(artifacts, recipe.artifacts),
             benchmarks=scores,
             gains=gains,
             curve=read_curve(artifacts, recipe.trained) if recipe.trained else (),

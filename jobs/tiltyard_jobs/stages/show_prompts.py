@@ -15,15 +15,19 @@ import orjson
 from tiltyard_jobs.contracts.recipes import AnswerRecipe, GradeRecipe, JudgeRecipe, MineRecipe
 from tiltyard_jobs.contracts.summary import Summary
 from tiltyard_jobs.contracts.tasks import ShownPrompt
+from tiltyard_jobs.llm.template import prefix_from_template
 from tiltyard_jobs.prompts.answer import answer_messages
 from tiltyard_jobs.prompts.grade import grade_messages
 from tiltyard_jobs.prompts.judge import JudgePrompt
 from tiltyard_jobs.shard.context import ShowPromptsContext
+from tiltyard_jobs.tokenizers import chat_template_of
 
 INSTRUCTION, FIRST, SECOND = "[the instruction]", "[the first answer]", "[the second answer]"
 FROM_TEMPLATE = (
     "The model's own chat template up to where the user's words would begin, as its server renders it once it is up."
 )
+
+FROM_TOKENIZER = "The chat template of the tokenizer {} up to where the user's words would begin."
 
 
 async def show_prompts(context: ShowPromptsContext) -> Summary:
@@ -44,8 +48,11 @@ async def show_prompts(context: ShowPromptsContext) -> Summary:
 def _mine(recipe: MineRecipe) -> dict[str, Any]:
     if recipe.prefix is not None:
         return {"text": recipe.prefix}
-    system = recipe.systems[0]
-    return {"note": FROM_TEMPLATE, "messages": [] if system is None else [{"role": "system", "content": system}]}
+    system, tokenizer = recipe.systems[0], recipe.tokenizer
+    if tokenizer is not None and tokenizer.uri.startswith("file://"):
+        return {"text": prefix_from_template(chat_template_of(tokenizer, Path()), system=system).text}
+    note = FROM_TEMPLATE if tokenizer is None else FROM_TOKENIZER.format(tokenizer.uri)
+    return {"note": note, "messages": [] if system is None else [{"role": "system", "content": system}]}
 
 
 def _grade(recipe: GradeRecipe) -> dict[str, Any]:

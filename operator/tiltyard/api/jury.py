@@ -28,7 +28,8 @@ _SAME = (
 
 
 _TWINS = (
-    "!(has(a.request) && has(a.request.extraBody)) && !(has(b.request) && has(b.request.extraBody))"
+    "!(has(a.request) && (has(a.request.extraBody) || has(a.request.stop)))"
+    " && !(has(b.request) && (has(b.request.extraBody) || has(b.request.stop)))"
     f" && !has(a.thoughtMarks) && !has(b.thoughtMarks) && ({_SAME})"
 )
 
@@ -123,15 +124,15 @@ UNIQUE_NAMES: Rule[TournamentSpec] = Rule(
     field_path=".judges",
 )
 TWIN_COMPETITORS: Rule[TournamentSpec] = Rule(
-    sentence="must differ from every other competitor in uri, revision, request.extraBody, thoughtMarks or arguments"
-    " that change replies",
+    sentence="must differ from every other competitor in uri, revision, request.extraBody, request.stop,"
+    " thoughtMarks or arguments that change replies",
     check=_twin_competitors,
     cel=f"self.competitors.all(a, !self.competitors.exists(b, a.name != b.name && {_TWINS}))",
     field_path=".competitors",
 )
 TWIN_JUDGES: Rule[TournamentSpec] = Rule(
-    sentence="must differ from every other judge in uri, revision, request.extraBody, thoughtMarks or arguments that"
-    " change replies",
+    sentence="must differ from every other judge in uri, revision, request.extraBody, request.stop,"
+    " thoughtMarks or arguments that change replies",
     check=_twin_judges,
     cel=f"!has(self.judges) || self.judges.all(a, !self.judges.exists(b, a.name != b.name && {_TWINS}))",
     field_path=".judges",

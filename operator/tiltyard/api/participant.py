@@ -12,7 +12,17 @@ from tiltyard.api.identity import identity_options
 from tiltyard.api.pods import KeyReference
 from tiltyard.api.request import ParticipantRequest, authorizations
 from tiltyard.api.rules import Rule, Violation, no_file_uri
-from tiltyard.api.scalars import EndpointUrl, Line, ModelUri, ParticipantName, Prefix, Stop, WeightsUri, Word
+from tiltyard.api.scalars import (
+    EndpointUrl,
+    Line,
+    ModelUri,
+    ParticipantName,
+    Prefix,
+    Stop,
+    TokenizerUri,
+    WeightsUri,
+    Word,
+)
 from tiltyard.api.serving import ModelServing
 from tiltyard.api.shapes import Distinct
 from tiltyard.api.thoughts import ThoughtMarks
@@ -42,6 +52,19 @@ class ModelSource(Weights):
     uri: ModelUri
     """Where the model is: hf://ORG/NAME, s3://, pvc://, gs://, oci:// or https://; sim://NAME?PARAMETERS for a
     simulated expert; on one machine also file:///PATH."""
+
+
+class Tokenizer(ApiModel):
+    """Where a model's tokenizer is, with its chat template."""
+
+    CLUSTER_RULES = (no_file_uri("must not be file:// on a cluster; use hf://"),)
+
+    uri: TokenizerUri
+    """The repository of the Hugging Face hub, hf://ORG/NAME; on one machine also a folder: file:///PATH, or
+    file://./PATH from the manifest's folder. Its chat template is read, from chat_template.jinja,
+    tokenizer_config.json or chat_template.json; no weights are."""
+    revision: Word | None = None
+    """The revision of the repository, for example a commit. Absent: the newest one."""
 
 
 class Endpoint(ApiModel):
@@ -155,6 +178,9 @@ class Participant(ApiModel):
     chat_template_stops: Annotated[tuple[Stop, ...], Field(min_length=1, max_length=4), Distinct()] | None = None
     """The texts at which a mined instruction ends, such as <|im_end|>. Absent: what the served model's own chat
     template puts after the user's words, and the tokens that open the next turn."""
+    tokenizer: Tokenizer | None = None
+    """The model's tokenizer, where its server does not tell the chat template: the text before the user's words and its
+    ends are taken from the template that is there, instead of from the server. Absent: the server is asked."""
     thought_marks: ThoughtMarks | None = None
     """The marks around the model's thoughts, where they are none of the usual ones and its server leaves them in the
     text. They are part of the model's identity."""
@@ -168,13 +194,14 @@ class Participant(ApiModel):
         """What its replies depend on: never its name, its licence, its resources or the number of replicas.
 
         For a model the uri, the revision and the arguments of `serving.args` that can change replies (see
-        `tiltyard.api.identity`); for an endpoint `URL#model`; for both what is added to requests, and
-        the marks of its thoughts.
+        `tiltyard.api.identity`); for an endpoint `URL#model`; for both what is added to requests, where
+        its replies end, and the marks of its thoughts.
         """
         extra = self.request.identity if self.request is not None else ""
+        stop = (self.request.stop or ()) if self.request is not None else ()
         marks = self.thought_marks.identity if self.thought_marks is not None else ()
         if self.endpoint is not None:
-            return ModelIdentity(uri=self.endpoint.identity_uri, extra_body=extra, thought_marks=marks)
+            return ModelIdentity(uri=self.endpoint.identity_uri, extra_body=extra, thought_marks=marks, stop=stop)
         if self.model is None:
             raise ValueError(f"{self.name} has neither model nor endpoint")  # no valid manifest holds one
         options = identity_options(self.serving.args) if self.serving is not None else ()
@@ -184,4 +211,5 @@ class Participant(ApiModel):
             options=options,
             extra_body=extra,
             thought_marks=marks,
+            stop=stop,
         )

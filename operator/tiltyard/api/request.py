@@ -13,8 +13,8 @@ from tiltyard.api.base import MAP_BY_NAME, ApiModel
 from tiltyard.api.pods import KeyReference
 from tiltyard.api.problems import given_text
 from tiltyard.api.rules import Rule, Violation
-from tiltyard.api.scalars import FileUri, HeaderName, HeaderText
-from tiltyard.api.shapes import JsonObject
+from tiltyard.api.scalars import FileUri, HeaderName, HeaderText, Stop
+from tiltyard.api.shapes import Distinct, JsonObject
 
 _SAMPLING = "spec.battles.answer and spec.instructions.mine"
 _INSTEAD = {
@@ -27,7 +27,8 @@ _INSTEAD = {
     "temperature": f"temperature of {_SAMPLING}",
     "top_p": f"topP of {_SAMPLING}",
     **dict.fromkeys(("max_tokens", "max_completion_tokens"), "maxTokens of the stage"),
-    **dict.fromkeys(("stop", "stop_token_ids", "skip_special_tokens"), "chatTemplateStops"),
+    "stop": "request.stop for replies, chatTemplateStops for mined instructions",
+    **dict.fromkeys(("stop_token_ids", "skip_special_tokens"), "chatTemplateStops"),
     **dict.fromkeys(("response_format", "logprobs", "top_logprobs"), "spec.battles.verdict.method"),
 }
 """What Tiltyard sets in a request itself, or could not do with; and what to use in its place."""
@@ -54,6 +55,10 @@ class ExtraRequest(ApiModel):
     """Members that are added to each request for text, for example `chat_template_kwargs: {enable_thinking: false}` or
     `reasoning_effort: low`. They are part of the model's identity. What Tiltyard sets itself (the model, the messages,
     the sampling, the token limit) is refused here."""
+    stop: Annotated[tuple[Stop, ...], Field(min_length=1, max_length=4), Distinct()] | None = None
+    """The texts at which the model's answers, grades and verdicts end, for example `["\\nUser:"]` for a base model that
+    goes on to write the next question. They are part of the model's identity. Absent: a reply ends where the model ends
+    it. Mined instructions end at `chatTemplateStops`."""
 
     @property
     def identity(self) -> str:

@@ -39,6 +39,9 @@ ModelUri = Annotated[
         512,
     ),
 ]
+TokenizerUri = Annotated[
+    str, Text("hf://ORG/NAME, or on one machine file:///PATH or file://./PATH of a folder", f"{_HUB}|{_FILE}", 512)
+]
 _BUCKETS = [scheme for scheme, facts in STORES.items() if facts.in_cluster]
 _KEYS = ", ".join(f"{scheme}://BUCKET/KEY" for scheme in _BUCKETS)
 _READ = (

@@ -85,7 +85,7 @@ def _with_probes(bundles: tuple[Bundle, ...]) -> tuple[Bundle, ...]:
 def _model_node(participant: Participant, made_by: TrainRecipe | None = None) -> ModelNode:
     served = participant.endpoint is None
     # A field of a later release that is left at its default restarts no model.
-    plain = participant.model_dump_json(exclude={"request", "thought_marks"}, exclude_defaults=True)
+    plain = participant.model_dump_json(exclude={"request", "thought_marks", "tokenizer"}, exclude_defaults=True)
     described = plain + (made_by.ref.key if made_by else "")
     return ModelNode(
         name=participant.name,

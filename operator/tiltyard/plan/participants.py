@@ -131,7 +131,8 @@ def _targets(tournament: Tournament) -> tuple[Participant, ...]:
     base = training.base_model
     source = ModelSource(uri=base.uri, revision=base.revision, license=base.license)
     serving = evaluation.serving
-    request = ParticipantRequest(extra_body=evaluation.request.extra_body) if evaluation.request is not None else None
+    asked = evaluation.request
+    request = ParticipantRequest(extra_body=asked.extra_body, stop=asked.stop) if asked is not None else None
     return tuple(
         Participant.model_construct(
             name=name, model=source, serving=serving, request=request, thought_marks=evaluation.thought_marks

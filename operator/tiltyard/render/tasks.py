@@ -16,7 +16,7 @@ from tiltyard.plan.curation import decontaminated, not_decontaminated
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.participants import TARGETS, UsedEndpoint, participations, used_endpoints
 from tiltyard.plan.planner import JobOrder
-from tiltyard.plan.recipes.instructions import located, sample_of
+from tiltyard.plan.recipes.instructions import located, sample_of, tokenizer_of
 from tiltyard_jobs.contracts.recipe import EngineName
 from tiltyard_jobs.contracts.recipes import (
     CurateRecipe,
@@ -36,6 +36,7 @@ from tiltyard_jobs.contracts.tasks import (
     LmEvalTask,
     ModelFolder,
     NamedEndpoint,
+    NamedTokenizer,
     PreflightTask,
     ReadableFile,
     SimulatedModel,
@@ -48,6 +49,10 @@ from tiltyard_jobs.contracts.verdicts import VERDICT_METHODS
 def _extra_body(participant: Participant) -> dict[str, JsonValue]:
     request = participant.request
     return dict(request.extra_body or {}) if request is not None else {}
+
+
+def _stop(participant: Participant) -> tuple[str, ...]:
+    return (participant.request.stop or ()) if participant.request is not None else ()
 
 
 def _thought_marks(participant: Participant) -> tuple[str, ...]:
@@ -82,6 +87,7 @@ def external_endpoint(used: UsedEndpoint) -> EndpointRef:
         ca_bundle=ca_path(used.ca_bundle) if used.ca_bundle is not None else None,
         extra_body=_extra_body(used.used_by.participant) if used.used_by is not None else {},
         thought_marks=_thought_marks(used.used_by.participant) if used.used_by is not None else (),
+        stop=_stop(used.used_by.participant) if used.used_by is not None else (),
         field=used.field,
     )
 
@@ -104,6 +110,7 @@ def endpoint_of(tournament: Tournament, model: str, url: str | None, served_as: 
         model=served_as or model,
         extra_body=_extra_body(one.participant),
         thought_marks=_thought_marks(one.participant),
+        stop=_stop(one.participant),
         field=one.field,
     )
 
@@ -183,6 +190,7 @@ def preflight_task(
             "needs_embeddings": _embeds(graph),
             "lm_eval": tuple(_lm_eval_tasks(tournament, graph)),
             "folders": tuple(_folders(tournament)),
+            "tokenizers": tuple(_tokenizers(tournament)),
             "simulated": tuple(_simulated(tournament)),
             "system_prompts": mine.system_prompts if (mine := tournament.spec.instructions.mine) else (),
             "secrets": _secrets(tournament),
@@ -266,7 +274,7 @@ def _endpoints(tournament: Tournament, graph: Graph) -> Iterator[NamedEndpoint]:
         if one is not None:
             needs = {
                 "needs_completions": one.mines,
-                "needs_prefix": one.mines and one.participant.chat_template_prefix is None,
+                "needs_prefix": one.mines and not _tells_template(one.participant),
                 "needs_logprobs": one.judges and verdicts.needs_logprobs,
                 "probes": tuple(
                     first.recipe for first in asked if first.model == used.name and first.recipe.stage in PROBED
@@ -336,9 +344,22 @@ def _folders(tournament: Tournament) -> Iterator[ModelFolder]:
             yield ModelFolder(
                 field=one.weights_field,
                 path=unquote(model.uri.removeprefix("file://")),
-                needs_template=one.mines and one.participant.chat_template_prefix is None,
+                needs_template=one.mines and not _tells_template(one.participant),
                 chat_template=one.participant.serving_or_default.option("--chat-template"),
             )
+
+
+def _tells_template(participant: Participant) -> bool:
+    """Whether the manifest says what a model's instructions are mined with: its server, or its weights, need not."""
+    return participant.chat_template_prefix is not None or participant.tokenizer is not None
+
+
+def _tokenizers(tournament: Tournament) -> Iterator[NamedTokenizer]:
+    """Tokenizers that models mine with."""
+    for one in participations(tournament).values():
+        tokenizer = tokenizer_of(one.participant)
+        if one.mines and tokenizer is not None:
+            yield NamedTokenizer(field=f"{one.field}.tokenizer.uri", tokenizer=tokenizer)
 
 
 def _simulated(tournament: Tournament) -> Iterator[SimulatedModel]:

@@ -27,6 +27,7 @@ from tiltyard.api.request import EndpointRequest
 from tiltyard.api.yamlfile import MAX_BYTES
 from tiltyard.sdk.modelfolders import digest_of_model
 from tiltyard.sdk.textfiles import NoFilesError, files_of, look_at
+from tiltyard_jobs.contracts.recipes import TOKENIZER_FILES
 
 T = TypeVar("T", bound=Texts)
 WeightsT = TypeVar("WeightsT", bound=Weights)
@@ -154,6 +155,11 @@ def with_files_of(tournament: Tournament, folder: Path) -> Tournament:
         model, request = participant.model, participant.request
         if model is not None:
             participant = participant.model_copy(update={"model": weights(model)})
+        if (tokenizer := participant.tokenizer) is not None:
+            uri = absolute(tokenizer.uri)
+            revision = tokenizer.revision or digest_of_model(uri, TOKENIZER_FILES)
+            told = tokenizer.model_copy(update={"uri": uri, "revision": revision})
+            participant = participant.model_copy(update={"tokenizer": told})
         return participant.model_copy(update={"request": with_ca_file(request, folder)})
 
     def texts(source: T) -> T:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -18,16 +18,22 @@ _READERS = 4  # files read at once
 _NOT_READ_BY_SERVERS = (".md", ".lock")
 
 
-def digest_of_model(uri: str) -> str | None:
+def digest_of_model(uri: str, names: Collection[str] = ()) -> str | None:
     """`sha256:…` over the names and digests of a model's files; None where it is no folder of this machine.
 
     Files are read whole once: their digests are kept by place, size and time of change, as `git` does with its index.
+
+    Args:
+        uri: of the folder.
+        names: of the files that count; empty: all that a server reads.
     """
     if not uri.startswith("file://"):
         return None
     folder = local_path(uri, Path("/"))
     try:
         files = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if _counts(folder, path)}
+        if names:
+            files = {name: path for name, path in files.items() if name in names}
         if not files:
             return None
         digests = _digests(list(files.values()))

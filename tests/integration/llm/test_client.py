@@ -114,8 +114,8 @@ async def test_models_under_a_prefix_and_another_version() -> None:
 async def test_an_extension_that_is_not_offered_is_asked_for_once() -> None:
     async with asking("/tokenize", {"detail": "Not Found"}, 404) as (client, bodies):
         for _ in range(3):
-            assert await client.tokenize_chat([{"role": "user", "content": "x"}]) is None
-        assert await client.detokenize([1]) is None
+            assert await client.extensions.tokenize_chat([{"role": "user", "content": "x"}]) is None
+        assert await client.extensions.detokenize([1]) is None
     assert len(bodies) == 1
 
 

@@ -50,4 +50,4 @@ async def test_a_template_is_rendered_with_it() -> None:
 
 
 async def tokens_of(client: ModelClient) -> None:
-    assert await client.tokenize_chat(USER) == [1, 2]
+    assert await client.extensions.tokenize_chat(USER) == [1, 2]

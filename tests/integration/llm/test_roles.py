@@ -5,19 +5,16 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-import structlog
 from aiohttp import web
-from structlog.testing import capture_logs
 
 from support.simulated_llm import SAMPLING
 from support.stub_llm import Handler, serving
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
-from tiltyard_jobs.llm import roles
 from tiltyard_jobs.llm.client import ModelClient
 from tiltyard_jobs.llm.endpoint import ModelEndpoint, connect
 from tiltyard_jobs.llm.roles import in_user_turn
@@ -88,30 +85,17 @@ async def ask(client: ModelClient, *messages: dict[str, str]) -> str:
     return (await client.chat(messages or [SYSTEM, USER], sampling=SAMPLING, seed=0)).answer
 
 
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
-    """What is logged; a worker that ran in this process before has configured logging, and its loggers keep that."""
-    before = structlog.get_config()
-    structlog.reset_defaults()
-    monkeypatch.setattr(roles, "log", structlog.get_logger())
-    with capture_logs() as entries:
-        yield entries
-    structlog.configure(**before)
-
-
 @pytest.mark.parametrize(
     ("system", "renders", "words"),
     [("refuses", True, "refuses"), ("refuses", False, "refuses"), ("drops", True, "leaves out")],
 )
-async def test_the_task_reaches_a_model_without_a_system_role(
-    system: str, renders: bool, words: str, told: list[Any]
-) -> None:
+async def test_the_task_reaches_a_model_without_a_system_role(system: str, renders: bool, words: str) -> None:
     model = Model(system, renders=renders)
     async with client_of(model) as client:
         replies = await asyncio.gather(*(ask(client) for _ in range(20)))
     assert replies == ["A"] * 20
     assert model.asked.count(MOVED) == 20  # and found once, whoever else is under way
-    assert [entry["event"] for entry in told] == [
+    assert client.warnings == [
         f"{client.url}: model 'm' {words} system messages: their words are put before the user's"
     ]
     if renders:
@@ -122,7 +106,7 @@ async def test_the_task_reaches_a_model_without_a_system_role(
 
 
 @pytest.mark.parametrize("renders", [True, False])
-async def test_a_model_with_a_system_role_is_asked_as_it_is(renders: bool, told: list[Any]) -> None:
+async def test_a_model_with_a_system_role_is_asked_as_it_is(renders: bool) -> None:
     model = Model("takes", renders=renders)
     async with client_of(model) as client:
         for _ in range(3):
@@ -133,7 +117,7 @@ async def test_a_model_with_a_system_role_is_asked_as_it_is(renders: bool, told:
     assert model.asked[:3] == [[SYSTEM, USER]] * 3
     assert len(model.asked) == 4
     assert model.calls["/tokenize"] == int(renders)
-    assert not told
+    assert not client.warnings
 
 
 async def test_nothing_is_looked_for_without_a_system_message() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.stage_world import SAMPLING, Sim, StageWorld, answer_recipe, id_of, stub
+from support.stage_world import SAMPLING, Asked, Given, Sim, StageWorld, answer_recipe, id_of, stub
 from tiltyard_jobs.records import seed_of
 from tiltyard_jobs.sim.request_log import RequestKind
 
@@ -71,3 +71,23 @@ def test_silence_counts_as_a_failure(world: StageWorld, fraction: str, code: int
         assert "spec.jobs.maxVoidFraction allows 0" in ran.summary["message"]
     else:
         assert world.column(recipe.ref, "void") == [None] * 4 + ["Empty"] + [None] * 2
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_answers_of_a_base_model_end_at_its_stops(world: StageWorld, knows: bool) -> None:
+    """It goes on to write the next question; a server may know its stops or not."""
+    stop = ("\nUser:", "\n\nQ:")
+
+    def reply(asked: Asked) -> Given:
+        if knows:
+            return "Use sorted()."
+        return {"message": {"content": f"Use sorted().{stop[1]} And?{stop[0]} More"}, "finish_reason": "length"}
+
+    recipe = answer_recipe(world.instructions(TEXTS, stage="curate"), rows=7)
+    with stub(reply) as server:
+        endpoint = server.endpoint.model_copy(update={"stop": stop})
+        assert world.run(recipe, endpoint=endpoint).code == 0
+    asked = [asked.document for asked in server.asked if asked.prompt in TEXTS]
+    assert [document["stop"] for document in asked] == [list(stop)] * 7
+    assert world.column(recipe.ref, "answer") == ["Use sorted()."] * 7
+    assert world.column(recipe.ref, "finish_reason") == ["stop"] * 7

@@ -10,7 +10,9 @@ import pytest
 from aiohttp import web
 
 from support.stage_world import PREFIX, Asked, Given, Sim, StageWorld, mine_recipe, not_found, stub
+from tiltyard_jobs.contracts.recipes import StagedArtifact
 from tiltyard_jobs.records import instruction_id, seed_of
+from tiltyard_jobs.report.prefixes import read_prefixes
 from tiltyard_jobs.sim.request_log import RequestKind
 
 
@@ -128,6 +130,20 @@ def test_a_given_prefix_ends_where_the_server_s_template_does(world: StageWorld,
             "stopTokenIds": [3, 2],
             "stopSource": "tokenize",
         }
+
+
+def test_the_report_shows_with_what_was_mined(world: StageWorld) -> None:
+    recipe = mine_recipe(rows=2, prefix="Q:\n", stops=("\nA:",))
+    with stub(lambda asked: f"{task(1)}\nA: Certainly!") as server:
+        assert world.run(recipe, endpoint=server.endpoint).code == 0
+    made_of = (
+        StagedArtifact(role="mine/ada", ref=recipe.ref),
+        StagedArtifact(role="mine/bob", ref=world.instructions(["Sort."], stage="mine")),  # made before it was kept
+        StagedArtifact(role="prompts/cyd", ref=world.instructions(["Sort."], stage="prompts")),
+    )
+    assert read_prefixes(world.artifacts, made_of) == (
+        ("ada", r'"Q:\n"', "chatTemplatePrefix", r'"\nA:"', "chatTemplateStops"),
+    )
 
 
 def test_stops_of_the_manifest_cut_where_a_server_knows_none(world: StageWorld) -> None:

@@ -313,7 +313,7 @@ def test_an_endpoint_is_asked_no_more_than_it_will_be(world: StageWorld) -> None
     with stub(mines) as server:
         assert world.run_task(task(world, endpoints=(mining(server.endpoint, needs_prefix=False),))).code == 0
         (found,) = problems(world, endpoints=(mining(server.endpoint),))
-    assert found.endswith("(it has no /tokenize): give chatTemplatePrefix")
+    assert found.endswith("(it has no /tokenize): name the model's tokenizer, or give chatTemplatePrefix")
 
 
 LOGPROBS = {"content": [{"token": "1", "logprob": -0.1, "top_logprobs": [{"token": "1", "logprob": -0.1}]}]}

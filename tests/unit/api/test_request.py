@@ -11,6 +11,7 @@ from support.admission import Admission
 from support.manifests import manifest
 from tiltyard.api import ManifestError, Tournament, load_tournament, problems_on_cluster, problems_on_machine
 from tiltyard.plan.build import build_graph
+from tiltyard_jobs.contracts.recipes import AnswerRecipe, MineRecipe
 
 TAKEN = [
     "model", "messages", "prompt", "n", "stream", "seed", "temperature", "top_p", "max_tokens", "max_completion_tokens",
@@ -72,7 +73,19 @@ def test_another_extra_body_is_another_competitor(admission: Admission) -> None:
     assert admission.refusals(document) == []
 
 
-@pytest.mark.parametrize("request_", [None, {}, {"extraBody": {}}, {"extraBody": THINKS_NOT}])
+def test_other_stops_are_another_competitor(admission: Admission) -> None:
+    document = with_requests({"stop": ["\nUser:"]}, {})
+    tournament = loaded(document)
+    first, second = (player.identity() for player in tournament.spec.competitors)
+    assert (first.stop, second.stop, first.bare) == (("\nUser:",), (), second.bare)
+    assert first.id != second.id
+    assert admission.refusals(document) == []
+    (mined, _), answered = build_graph(tournament).recipes(MineRecipe), build_graph(tournament).recipes(AnswerRecipe)
+    assert mined.stops == ()  # where instructions end is chatTemplateStops
+    assert {one.model.stop for one in answered} == {("\nUser:",), ()}
+
+
+@pytest.mark.parametrize("request_", [None, {}, {"extraBody": {}}, {"extraBody": THINKS_NOT}, {"stop": ["Q:"]}])
 def test_the_same_extra_body_is_the_same_competitor(request_: Any) -> None:
     (problem,) = problems(with_requests(request_, request_))
     assert problem.startswith("spec.competitors[1]: must differ from every other competitor")

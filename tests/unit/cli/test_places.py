@@ -16,7 +16,7 @@ from tiltyard.plan.build import build_graph
 from tiltyard.plan.graph import Graph
 from tiltyard.sdk.manifest import load_manifest
 from tiltyard.sdk.modelfolders import digest_of_model
-from tiltyard_jobs.contracts.recipes import PromptsRecipe
+from tiltyard_jobs.contracts.recipes import MineRecipe, PromptsRecipe
 
 
 @pytest.fixture(autouse=True)
@@ -108,3 +108,24 @@ def test_a_models_files_are_read_once(tmp_path: Path, memory: Path) -> None:
     shutil.rmtree(folder)
     assert digest_of_model(folder.as_uri()) is None
     assert digest_of_model("hf://org/name") is None
+
+
+def test_a_tokenizer_is_known_by_its_template_wherever_it_lies(tmp_path: Path) -> None:
+    def mined(place: str, template: str, **tokenizer: str) -> list[MineRecipe]:
+        folder = tmp_path / place / "tokenizer"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "chat_template.jinja").write_text(template)
+        (folder / f"{place}.safetensors").write_text("whatever")
+        document = manifest(3)
+        document["spec"]["instructions"] = {"mine": {"perCompetitor": 5}}
+        document["spec"]["competitors"][0]["tokenizer"] = {"uri": "file://./tokenizer", **tokenizer}
+        (folder.parent / "tournament.yaml").write_text(yaml.safe_dump(document))
+        return list(build_graph(load_manifest(folder.parent / "tournament.yaml")).recipes(MineRecipe))
+
+    here, there, other = (mined(*where) for where in (("a", "<u>"), ("b", "<u>"), ("c", "<user>")))
+    assert here[0].tokenizer is not None
+    assert here[0].tokenizer.uri == (tmp_path / "a/tokenizer").as_uri()
+    assert here[0].ref == there[0].ref != other[0].ref
+    assert [one.ref for one in here[1:]] == [one.ref for one in other[1:]]  # the others ask their servers
+    (first, *_), (second, *_) = (mined("a", "<u>", uri="hf://org/name", revision=name) for name in ("1", "2"))
+    assert first.ref != second.ref

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
 from tiltyard_jobs.llm.reply import (
+    ChatReply,
     chat_reply_of,
     completion_of,
     document_of,
@@ -57,6 +58,18 @@ def test_blank_text_is_void_empty(text: str) -> None:
     assert caught.value.reason is VoidReason.EMPTY
     assert reason_of(chat_document(text)) is VoidReason.EMPTY
     assert reason_of(chat_document(None)) is VoidReason.EMPTY
+
+
+def test_an_answer_ends_at_the_first_stop_in_it() -> None:
+    def read(text: str) -> ChatReply:
+        choice = {"message": {"content": text}, "finish_reason": "length"}
+        return chat_reply_of({"choices": [choice]}, Usage(), stop=("\nQ:", "\nUser:"))
+
+    assert read("Use sorted().\nUser: And?\nQ: More")[:2] == ("Use sorted().", "stop")
+    assert read("Use sorted()")[:2] == ("Use sorted()", "length")
+    assert read("<think>Hm.\nQ: Is it?</think>Use sorted()")[:2] == ("Use sorted()", "length")  # none in a thought
+    with pytest.raises(RecordVoidError, match="Empty"):
+        read("\nUser: What?")
 
 
 def test_a_filtered_reply_is_refused() -> None:

@@ -223,14 +223,14 @@ def test_a_system_message_is_rendered_by_the_template(tmp_path: Path) -> None:
     assert prefix.stop_token_ids == tuple(server.ids("<|im_end|><|im_start|>"))
     assert find(TokenizingServer(LLAMA).answer, system=" You write Rust.\n").text.count("You write Rust.") == 1
     folder = write_tokenizer(tmp_path, {"chat_template": CHATML})
-    assert find(not_offered, tokenizer=folder, system="You write Rust.").text == told
+    assert find(not_offered, template=load_chat_template(folder), system="You write Rust.").text == told
     assert find(server.answer, explicit="User: ", system="You write Rust.").text == "User: "
 
 
 def test_a_template_without_a_place_for_a_system_message_is_refused(tmp_path: Path) -> None:
     drops = "{% for m in messages if m.role == 'user' %}[INST] {{ m.content }} [/INST]{% endfor %}"
     folder = write_tokenizer(tmp_path, {"chat_template": drops})
-    for options in ({}, {"tokenizer": folder}):
+    for options in ({}, {"template": load_chat_template(folder)}):
         answer = not_offered if options else TokenizingServer(drops).answer
         assert find(answer, **options).text == "[INST] "
         with pytest.raises(ConfigurationError, match=r"drops or alters the system message \(instructions.mine.syst"):
@@ -242,19 +242,22 @@ def test_a_template_without_a_place_for_a_system_message_is_refused(tmp_path: Pa
 def test_sources_are_tried_in_order(tmp_path: Path) -> None:
     folder = write_tokenizer(tmp_path, {"chat_template": ALPACA})
     server = TokenizingServer(CHATML)
-    given = find(server.answer, explicit="User: ", tokenizer=folder)
+    given = find(server.answer, explicit="User: ")
     stops = ("<|im_end|>", "<|im_start|>")
     ids, stop_ids = tuple(server.ids("User: ")), tuple(server.ids("".join(stops)))
     assert given == PromptPrefix("User: ", ids, stops, stop_ids, "chatTemplatePrefix", "tokenize")
-    given = find(not_offered, explicit="User: ", tokenizer=folder)
+    given = find(server.answer, explicit="User: ", template=load_chat_template(folder))
+    assert given == PromptPrefix("User: ", ids, ("\n\n### Response:",), (), "chatTemplatePrefix", "tokenizer")
+    given = find(not_offered, explicit="User: ", template=load_chat_template(folder))
     assert given == PromptPrefix("User: ", None, ("\n\n### Response:",), (), "chatTemplatePrefix", "tokenizer")
     assert find(not_offered, explicit="User: ") == PromptPrefix("User: ", None, (), (), "chatTemplatePrefix", "none")
-    assert find(server.answer, tokenizer=folder).source == "tokenize"
-    assert find(not_offered, tokenizer=folder).source == "tokenizer"
+    named = find(server.answer, template=load_chat_template(folder))  # what is named goes before what is told
+    assert (named.source, named.token_ids) == ("tokenizer", tuple(server.ids(named.text)))
+    assert find(not_offered, template=load_chat_template(folder)).source == "tokenizer"
     # A server whose /tokenize knows no messages (llama.cpp answers with nothing, SGLang refuses).
-    assert find(lambda *_: ok({"tokens": []}), tokenizer=folder).source == "tokenizer"
-    assert find(lambda *_: Reply(400, b""), tokenizer=folder).source == "tokenizer"
-    with pytest.raises(ConfigurationError, match="give chatTemplatePrefix"):
+    assert find(lambda *_: ok({"tokens": []}), template=load_chat_template(folder)).source == "tokenizer"
+    assert find(lambda *_: Reply(400, b""), template=load_chat_template(folder)).source == "tokenizer"
+    with pytest.raises(ConfigurationError, match="name the model's tokenizer, or give chatTemplatePrefix"):
         find(not_offered)
     with pytest.raises(ConfigurationError, match="blank"):
         find(not_offered, explicit=" \n")

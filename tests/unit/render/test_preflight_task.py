@@ -197,3 +197,16 @@ def test_a_warning_where_a_task_of_the_harness_is_not_kept_out_of_the_data() -> 
     for said in cases:
         document["spec"]["curation"] = said
         assert told(document).warnings == ()
+
+
+def test_a_named_tokenizer_is_read_and_its_server_is_not_asked_for_a_template() -> None:
+    document = mixed()
+    players = document["spec"]["competitors"]
+    for place in (1, 3):
+        players[place]["tokenizer"] = {"uri": "hf://org/name", "revision": "1"}
+    task = told(document)
+    assert [(one.field, one.tokenizer.uri, one.tokenizer.revision) for one in task.tokenizers] == [
+        (f"spec.competitors[{place}].tokenizer.uri", "hf://org/name", "1") for place in (1, 3)
+    ]
+    assert [folder.needs_template for folder in task.folders] == [False]
+    assert [(one.needs_completions, one.needs_prefix) for one in task.endpoints] == [(True, False), (False, False)]

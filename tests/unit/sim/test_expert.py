@@ -192,6 +192,8 @@ def test_kinds_of_request_are_told_apart() -> None:
 
     user = {"role": "user", "content": "TASK: judge"}
     assert kind([user]) is RequestKind.ANSWER
+    moved = {"role": "user", "content": "TASK: judge\nCompare.\n\n<<<INSTRUCTION 7>>>\nSort."}  # without a system role
+    assert kind([moved]) is RequestKind.JUDGE
     assert kind([user], max_tokens=1) is RequestKind.OTHER
     assert kind(grade_messages(ASK, "s")) is RequestKind.GRADE
     assert kind(JudgePrompt("judge-v1/code-v1", "Choice", "s").messages(ASK, "", "")) is RequestKind.JUDGE

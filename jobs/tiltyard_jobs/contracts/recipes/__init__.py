@@ -29,6 +29,7 @@ from tiltyard_jobs.contracts.recipes.evaluation import (
 )
 from tiltyard_jobs.contracts.recipes.instructions import (
     FILE_COLUMN,
+    TOKENIZER_FILES,
     CurateRecipe,
     EmbedderRecipe,
     FilterRecipe,
@@ -37,6 +38,7 @@ from tiltyard_jobs.contracts.recipes.instructions import (
     PromptsRecipe,
     SampleRecipe,
     SamplingRecipe,
+    TokenizerRecipe,
 )
 from tiltyard_jobs.contracts.recipes.report import ReportRecipe
 from tiltyard_jobs.contracts.recipes.results import (
@@ -77,6 +79,7 @@ __all__ = [
     "BASE_MODEL",
     "FILE_COLUMN",
     "RECIPES",
+    "TOKENIZER_FILES",
     "TRAINED_MODEL",
     "TRAINED_SCHEME",
     "AnswerRecipe",
@@ -114,5 +117,6 @@ __all__ = [
     "SplitFile",
     "StagedArtifact",
     "TaskSetRecipe",
+    "TokenizerRecipe",
     "TrainRecipe",
 ]

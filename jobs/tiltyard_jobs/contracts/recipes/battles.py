@@ -38,6 +38,11 @@ class AnswerRecipe(Recipe):
     shard_size: int
 
     @property
+    def asked(self) -> ModelIdentity:
+        """Who makes it."""
+        return self.model
+
+    @property
     def shards(self) -> int:
         """Parts of `shard_size` rows."""
         return parts(self.rows, self.shard_size)
@@ -94,6 +99,11 @@ class JudgeRecipe(Recipe):
     def instructions_per_shard(self) -> int:
         """Instructions in one part: `shard_size` counts verdicts."""
         return max(1, self.shard_size // (2 if self.orders == "Both" else 1))
+
+    @property
+    def asked(self) -> ModelIdentity:
+        """Who makes it."""
+        return self.judge
 
     @property
     def shards(self) -> int:

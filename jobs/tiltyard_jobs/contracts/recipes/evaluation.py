@@ -137,6 +137,11 @@ class SolveRecipe(Recipe):
     shard_size: int
 
     @property
+    def asked(self) -> ModelIdentity:
+        """Who makes it."""
+        return self.model
+
+    @property
     def shards(self) -> int:
         """Parts of `shard_size` rows; one part of questions, whose number only the harness knows."""
         return parts(self.tasks.rows, self.shard_size) if isinstance(self.tasks, TaskSetRecipe) else 1

@@ -32,12 +32,29 @@ class SamplingRecipe(Contract):
     max_tokens: int
 
 
+TOKENIZER_FILES = ("chat_template.jinja", "tokenizer_config.json", "chat_template.json", "tokenizer.json")
+"""Of a tokenizer's folder, what is read for its chat template."""
+
+
+class TokenizerRecipe(Located):
+    """Where a model's chat template is, if its server does not tell it.
+
+    Attributes:
+        uri: `hf://ORG/NAME`, or `file:///…` of a folder.
+        revision: of the repository; of a folder `sha256:…`, the digest of the files that are read.
+    """
+
+    uri: str
+    revision: str | None = None
+
+
 class MineRecipe(Recipe):
     """Instructions that a model writes when its own template's prefix is all that it sees (paper, section 3.2).
 
     Attributes:
         prefix: the manifest's own prefix; None: derived from the served model's template.
         stops: the manifest's own texts at which a user's words end; empty: the template's.
+        tokenizer: where the model's template is read; None: the server is asked.
         system_prompts: the user's own system messages, rendered by the model's own template; none beside a `prefix`.
         settings: the sampling grid, in order; see `turn`.
         rows: how many completions are asked for.
@@ -51,11 +68,17 @@ class MineRecipe(Recipe):
     model: ModelIdentity
     prefix: str | None
     stops: tuple[str, ...] = in_key_if_set(())
+    tokenizer: TokenizerRecipe | None = in_key_if_set(None)
     system_prompts: tuple[str, ...] = in_key_if_set(())
     settings: tuple[SamplingRecipe, ...]
     rows: int
     seed: int
     shard_size: int
+
+    @property
+    def asked(self) -> ModelIdentity:
+        """Who makes it."""
+        return self.model
 
     @property
     def shards(self) -> int:
@@ -204,6 +227,11 @@ class GradeRecipe(Recipe):
     instructions: ArtifactRef
     rows: int
     shard_size: int
+
+    @property
+    def asked(self) -> ModelIdentity:
+        """Who makes it."""
+        return self.grader
 
     @property
     def shards(self) -> int:

@@ -121,6 +121,7 @@ def _models(
         # A base model was never taught to answer: it goes on with a task's text.
         asked = {
             "options": options,
+            "stop": (evaluation.request.stop or ()) if evaluation.request is not None else (),
             "extra_body": evaluation.request.identity if evaluation.request is not None else "",
             "thought_marks": evaluation.thought_marks.identity if evaluation.thought_marks is not None else (),
         }

@@ -22,6 +22,7 @@ from tiltyard_jobs.contracts.recipes import (
     PromptsRecipe,
     SampleRecipe,
     SamplingRecipe,
+    TokenizerRecipe,
 )
 from tiltyard_jobs.contracts.versions import GRADE_PROMPT, OWN_GRADE_PROMPT
 
@@ -47,6 +48,12 @@ def sample_of(tournament: Tournament) -> SampleRecipe | None:
     if given is None or given.sample is None:
         return None
     return SampleRecipe(rows=given.sample, seed=tournament.spec.seed)
+
+
+def tokenizer_of(player: Participant) -> TokenizerRecipe | None:
+    """Where the chat template is that a player's instructions are mined with, if the manifest says so."""
+    named = player.tokenizer
+    return TokenizerRecipe(uri=named.uri, revision=named.revision) if named is not None else None
 
 
 class InstructionRecipes:
@@ -126,6 +133,7 @@ class InstructionRecipes:
                     model=player.identity(),
                     prefix=player.chat_template_prefix,
                     stops=player.chat_template_stops or (),
+                    tokenizer=tokenizer_of(player),
                     system_prompts=mine.system_prompts if player.chat_template_prefix is None else (),
                     settings=grid,
                     rows=self.rows,

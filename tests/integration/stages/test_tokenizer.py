@@ -1,0 +1,149 @@
+"""Mining at an endpoint that serves completions and tells nothing: the template is of the tokenizer that is named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.artifact_world import Ran
+from support.file_server import FileServer
+from support.stage_world import StageWorld, mine_recipe, stub
+from tiltyard_jobs.contracts.recipes import TokenizerRecipe
+from tiltyard_jobs.contracts.tasks import AskedModel, NamedTokenizer, PreflightTask, ShowPromptsTask
+from tiltyard_jobs.tokenizers import fetched_tokenizer
+
+TEMPLATE = (
+    "{{ bos_token }}{% for m in messages %}<start_of_turn>{{ m.role }}\n{{ m.content | trim }}<end_of_turn>\n"
+    "{% endfor %}{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
+)
+CONFIG = {"bos_token": "<bos>", "add_bos_token": True}
+PREFIX = "<start_of_turn>user\n"  # the server itself puts the beginning of the sequence before it
+STOPS = ["<end_of_turn>", "<start_of_turn>"]
+REPOSITORY = TokenizerRecipe(uri="hf://org/model", revision="v1.0")
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
+    server = FileServer(None)
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    monkeypatch.setenv("HF_TOKEN", "hf_own")
+    yield server
+    server.stop()
+
+
+def on_hub(hub: FileServer, files: dict[str, str], revision: str = "v1.0") -> None:
+    for name, text in files.items():
+        hub.replies[f"/org/model/resolve/{revision}/{name}"] = text.encode()
+
+
+def folder(path: Path, files: dict[str, str]) -> TokenizerRecipe:
+    path.mkdir()
+    for name, text in files.items():
+        (path / name).write_text(text)
+    return TokenizerRecipe(uri=path.as_uri(), revision="sha256:" + 64 * "0")
+
+
+def mined(world: StageWorld, tokenizer: TokenizerRecipe, **members: Any) -> list[dict[str, Any]]:
+    """The requests for a part that was mined so."""
+    recipe = mine_recipe(rows=3, prefix=members.pop("prefix", None), tokenizer=tokenizer, **members)
+    with stub(lambda asked: f"Sort list {asked.document['seed']} in place.<end_of_turn>\nSure!") as server:
+        world.make(recipe, endpoint=server.endpoint)
+    (seal,) = world.seals(recipe.ref)
+    (document, *_) = json.loads(world.artifacts.fetch(seal.files["prefixes"]).read_bytes())
+    sent = [asked.document for asked in server.asked]
+    assert all(asked.path == "/v1/completions" for asked in server.asked)
+    assert world.column(recipe.ref, "instruction") == [f"Sort list {one['seed']} in place." for one in sent]
+    assert (document["stops"], document["stopSource"]) == (STOPS, "tokenizer")
+    return sent
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"chat_template.jinja": TEMPLATE, "tokenizer_config.json": json.dumps(CONFIG)},
+        {"tokenizer_config.json": json.dumps(CONFIG | {"chat_template": TEMPLATE})},
+        {"tokenizer_config.json": json.dumps(CONFIG), "chat_template.json": json.dumps({"chat_template": TEMPLATE})},
+    ],
+)
+def test_the_template_is_of_the_hub_or_of_a_folder(world: StageWorld, hub: FileServer, files: dict[str, str]) -> None:
+    on_hub(hub, files)
+    for tokenizer in (REPOSITORY, folder(world.root / "tokenizer", files)):
+        sent = mined(world, tokenizer)
+        assert {one["prompt"] for one in sent} == {PREFIX}
+        assert {tuple(one["stop"]) for one in sent} == {tuple(STOPS)}
+    assert {token for _, token in hub.asked} == {"Bearer hf_own"}
+
+
+def test_system_messages_are_rendered_by_it_and_a_given_prefix_takes_its_ends(world: StageWorld) -> None:
+    tokenizer = folder(world.root / "tokenizer", {"chat_template.jinja": TEMPLATE})
+    sent = mined(world, tokenizer, system_prompts=("Write Go.",))
+    assert {one["prompt"] for one in sent} == {f"<start_of_turn>system\nWrite Go.<end_of_turn>\n{PREFIX}"}
+    assert {one["prompt"] for one in mined(world, tokenizer, prefix="User: ")} == {"User: "}
+
+
+def test_the_vocabulary_is_fetched_where_it_alone_tells_what_begins_a_text(world: StageWorld, hub: FileServer) -> None:
+    vocabulary = json.dumps({"post_processor": {"single": [{"SpecialToken": {"id": "<bos>"}}]}})
+    on_hub(hub, {"chat_template.jinja": TEMPLATE, "tokenizer.json": vocabulary})
+    on_hub(hub, {"tokenizer_config.json": json.dumps({"bos_token": "<bos>"})})
+    assert {one["prompt"] for one in mined(world, REPOSITORY)} == {PREFIX}
+    on_hub(hub, {"tokenizer_config.json": "{}"})
+    hub.asked.clear()
+    fetched_tokenizer(REPOSITORY, world.root / "fetched")
+    assert not any(path.endswith("tokenizer.json") for path, _ in hub.asked)
+
+
+def preflight(world: StageWorld, tokenizer: TokenizerRecipe, **members: Any) -> Ran:
+    named = NamedTokenizer(field="spec.competitors[0].tokenizer.uri", tokenizer=tokenizer)
+    task = {"tournament": "test", "store": world.store_ref, "run": "0123456789ab", "artifacts": ()}
+    return world.run_task(PreflightTask(**task, tokenizers=(named,), **members))
+
+
+def test_preflight_reads_it(world: StageWorld, hub: FileServer) -> None:
+    field = "spec.competitors[0].tokenizer.uri: "
+    missing = preflight(world, REPOSITORY)
+    assert (missing.code, missing.summary["message"]) == (
+        2,
+        f"{field}hf://org/model has none of chat_template.jinja, tokenizer_config.json, chat_template.json at the"
+        " revision v1.0: check the name and the revision",
+    )
+    on_hub(hub, {"tokenizer_config.json": json.dumps(CONFIG)})
+    bare = preflight(world, REPOSITORY)
+    assert (bare.code, bare.summary["message"]) == (
+        2,
+        f"{field}hf://org/model has no chat template: give chatTemplatePrefix, or another tokenizer",
+    )
+    on_hub(hub, {"chat_template.jinja": "{{ messages[0].content | upper }}"})
+    assert "drops or alters the user's message" in preflight(world, REPOSITORY).summary["message"]
+    on_hub(hub, {"chat_template.jinja": "<u>{{ messages[-1].content }}</u>"})
+    assert preflight(world, REPOSITORY).code == 0
+    assert (
+        "drops or alters the system message"
+        in (preflight(world, REPOSITORY, system_prompts=("Write Go.",)).summary["message"])
+    )
+    hub.replies["/org/model/resolve/v1.0/chat_template.jinja"] = 401
+    assert (
+        "(the hub answers 401): the token in HF_TOKEN may not read it"
+        in (preflight(world, REPOSITORY).summary["message"])
+    )
+    nowhere = TokenizerRecipe(uri=(world.root / "nowhere").as_uri())
+    assert preflight(world, nowhere).summary["message"] == (
+        f"{field}{world.root / 'nowhere'} is not a folder on this machine"
+    )
+
+
+def test_plan_shows_the_prefix_of_a_folder(world: StageWorld) -> None:
+    tokenizer = folder(world.root / "tokenizer", {"chat_template.jinja": "<u>{{ messages[0].content }}</u>"})
+    file = world.root / "prompts.json"
+    asked = tuple(
+        AskedModel(model="a", about="a", recipe=mine_recipe(prefix=None, tokenizer=one))
+        for one in (tokenizer, REPOSITORY)
+    )
+    task = ShowPromptsTask(tournament="test", store=world.store_ref, asked=asked, file=str(file))
+    assert world.run_task(task).code == 0
+    shown, noted = json.loads(file.read_text())
+    assert shown["text"] == "<u>"
+    assert "hf://org/model" in noted["note"]

@@ -15,7 +15,14 @@ from pydantic import Field, JsonValue
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.located import LocatedFile
 from tiltyard_jobs.contracts.recipe import ArtifactRef
-from tiltyard_jobs.contracts.recipes import AnyRecipe, LmEvalRecipe, RateRecipe, SampleRecipe, TaskSetRecipe
+from tiltyard_jobs.contracts.recipes import (
+    AnyRecipe,
+    LmEvalRecipe,
+    PairsRecipe,
+    RateRecipe,
+    SampleRecipe,
+    TaskSetRecipe,
+)
 from tiltyard_jobs.contracts.trainer import TrainerRef
 from tiltyard_jobs.contracts.vocabulary import BadRowRule, ExportForm
 
@@ -214,6 +221,7 @@ class ReadableFile(Contract):
         also: a column that names a competitor.
         names: the competitors.
         instructions: it holds the tournament's instructions.
+        pairs: it holds labelled pairs.
     """
 
     field: str
@@ -232,6 +240,7 @@ class ReadableFile(Contract):
     also: str | None = None
     names: tuple[str, ...] = ()
     instructions: bool = Field(default=False, exclude_if=lambda value: not value)
+    pairs: PairsRecipe | None = Field(default=None, exclude_if=lambda pairs: pairs is None)
 
 
 class ModelFolder(Contract):

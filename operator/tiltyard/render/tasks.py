@@ -7,7 +7,15 @@ from urllib.parse import unquote
 
 from pydantic import JsonValue
 
-from tiltyard.api import CaBundle, GivenInstructions, Participant, ProgramEnvironment, Texts, Tournament
+from tiltyard.api import (
+    CaBundle,
+    GivenInstructions,
+    LabelledPairs,
+    Participant,
+    ProgramEnvironment,
+    Texts,
+    Tournament,
+)
 from tiltyard.api import secret_variable as secret_variable
 from tiltyard.api.fields import walk
 from tiltyard.api.problems import path_text
@@ -21,6 +29,7 @@ from tiltyard_jobs.contracts.recipe import EngineName
 from tiltyard_jobs.contracts.recipes import (
     LmEvalRecipe,
     MetricRecipe,
+    PairsRecipe,
     ReferencesRecipe,
     ScoreRecipe,
     TaskSetRecipe,
@@ -175,7 +184,7 @@ def preflight_task(
     return task.model_copy(
         update={
             "endpoints": tuple(_endpoints(tournament, graph)),
-            "files": tuple(_files(tournament)),
+            "files": tuple(_files(tournament, graph)),
             "benchmarks": tuple(one.name for one in decontaminated(tournament) if one.name not in read),
             "task_sets": task_sets,
             "lm_eval": tuple(_lm_eval_tasks(tournament, graph)),
@@ -265,7 +274,7 @@ def _endpoints(tournament: Tournament, graph: Graph) -> Iterator[NamedEndpoint]:
         yield named.model_copy(update=needs)
 
 
-def _files(tournament: Tournament) -> Iterator[ReadableFile]:
+def _files(tournament: Tournament, graph: Graph) -> Iterator[ReadableFile]:
     """Files of the user's that a stage will read."""
     names = tuple(player.name for player in tournament.spec.competitors)
     for path, texts in walk(tournament):
@@ -287,6 +296,8 @@ def _files(tournament: Tournament) -> Iterator[ReadableFile]:
                     "instructions": True,
                 }
                 file = file.model_copy(update=given)
+            if isinstance(texts, LabelledPairs):
+                file = file.model_copy(update={"pairs": graph.recipes(PairsRecipe)[0]})
             yield file
 
 

@@ -80,7 +80,7 @@ class RateRecipe(Recipe):
     PHASE: ClassVar[Phase] = "Rating"
 
     stage: Literal["rate"] = "rate"
-    version: int = 5
+    version: int = 6
     lineup: Lineup
     alpha: Fraction
     k: Fraction

@@ -115,8 +115,9 @@ def _records(file: LocalFile, recipe: PairsRecipe, bad: BadRows) -> Iterator[tup
         values = [value_at(row, path) for path in wanted]
         if MISSING in values:
             missing = wanted[values.index(MISSING)]
-            advice = field_advice(row, missing) if missing == recipe.field else ""
-            bad.add(place, f"{file.place}: {place} has no {missing!r}; it has {listed(row)}{advice}")
+            bad.add(
+                place, f"{file.place}: {place} has no {missing!r}; it has {listed(row)}{_advice(row, missing, recipe)}"
+            )
             continue
         try:
             instruction, history = _asked(values[0], recipe.field)
@@ -128,6 +129,14 @@ def _records(file: LocalFile, recipe: PairsRecipe, bad: BadRows) -> Iterator[tup
             bad.add(place, f"{file.place}: {place} {error}")
             continue
         yield LabelledPair(number, instruction, history, (first, second), first_better=True), label
+
+
+def _advice(row: Mapping[str, Any], missing: str, recipe: PairsRecipe) -> str:
+    if missing == recipe.field:
+        return field_advice(row, missing)
+    if {"chosen", "rejected"} <= row.keys():
+        return "; write answers: [chosen, rejected] and better: First"
+    return "; name them in answers" if missing in recipe.answers else "; name it in winnerField, or write better: First"
 
 
 def _asked(value: Any, path: str) -> tuple[str, Turns]:

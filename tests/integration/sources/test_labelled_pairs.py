@@ -107,7 +107,7 @@ def test_a_sample_is_the_same_whatever_stands_beside_it(tmp_path: Path) -> None:
         (row("a", prompt=None), "line 2 has no text in 'prompt'"),
         (
             {"prompt": "Sort.", "answer_a": "x", "winner": "a"},
-            "line 2 has no 'answer_b'; it has answer_a, prompt, winner",
+            "line 2 has no 'answer_b'; it has answer_a, prompt, winner; name them in answers",
         ),
         (row("a", a=[{"role": "user", "content": "x"}]), "line 2 has no answer in 'answer_a'"),
         (row("a", a=["x"]), "line 2 has 'answer_a', which is no list of messages with role and content"),
@@ -119,6 +119,14 @@ def test_a_row_that_is_no_pair(tmp_path: Path, bad: dict[str, Any], sentence: st
     assert str(refused.value).endswith(sentence)
     found = read(tmp_path, [row("model_a"), bad], on_bad_row="Skip")
     assert (len(found.pairs), found.bad.count) == (1, 1)
+
+
+def test_chosen_and_rejected_answers_are_recognised(tmp_path: Path) -> None:
+    rows = [{"prompt": "Sort.", "chosen": "sorted(x)", "rejected": "x"}]
+    with pytest.raises(ConfigurationError, match=r"write answers: \[chosen, rejected\] and better: First$"):
+        read(tmp_path, rows)
+    with pytest.raises(ConfigurationError, match=r"has no 'winner'; .*; write answers: .* and better: First$"):
+        read(tmp_path, rows, answers=("chosen", "rejected"))
 
 
 def test_a_file_without_a_better_answer(tmp_path: Path) -> None:

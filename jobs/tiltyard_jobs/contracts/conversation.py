@@ -43,17 +43,29 @@ def read_conversation(value: object) -> Conversation:
     Raises:
         BadConversationError: it is none, or holds what is not text.
     """
-    if value is None or value == []:
+    turns = turns_of(value)
+    if not turns:
         return Conversation("", [])
+    asked = max((place for place, turn in enumerate(turns) if turn["role"] == "user"), default=None)
+    if asked is None:
+        raise BadConversationError("has no message of the user")
+    return Conversation(turns[asked]["content"], turns[:asked], len(turns) - asked - 1)
+
+
+def turns_of(value: object) -> list[dict[str, str]]:
+    """All turns of such a record, in order.
+
+    Raises:
+        BadConversationError: as `read_conversation`, but for a conversation without the user.
+    """
+    if value is None or value == []:
+        return []
     if not isinstance(value, list):
         raise BadConversationError("is no list of messages")
     turns = [_turn(turn, number) for number, turn in enumerate(value, start=1)]
     if any(turn["role"] == "system" for turn in turns[1:]):
         raise BadConversationError("has a system message after other messages; keep it as the first one")
-    asked = max((place for place, turn in enumerate(turns) if turn["role"] == "user"), default=None)
-    if asked is None:
-        raise BadConversationError("has no message of the user")
-    return Conversation(turns[asked]["content"], turns[:asked], len(turns) - asked - 1)
+    return turns
 
 
 def _turn(turn: object, number: int) -> dict[str, str]:

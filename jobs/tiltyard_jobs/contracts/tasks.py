@@ -18,6 +18,7 @@ from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import (
     AnyRecipe,
     LmEvalRecipe,
+    PairsRecipe,
     RateRecipe,
     SampleRecipe,
     TaskSetRecipe,
@@ -231,6 +232,7 @@ class ReadableFile(Contract):
         also: a column that names a competitor.
         names: the competitors.
         instructions: it holds the tournament's instructions.
+        pairs: it holds labelled pairs.
     """
 
     field: str
@@ -249,6 +251,7 @@ class ReadableFile(Contract):
     also: str | None = None
     names: tuple[str, ...] = ()
     instructions: bool = Field(default=False, exclude_if=lambda value: not value)
+    pairs: PairsRecipe | None = Field(default=None, exclude_if=lambda pairs: pairs is None)
 
 
 class ModelFolder(Contract):

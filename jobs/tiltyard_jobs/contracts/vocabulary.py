@@ -17,6 +17,9 @@ Encryption = Literal["SSE-S3", "SSE-KMS"]
 BadRowRule = Literal["Refuse", "Skip"]
 """What becomes of a row of a file of texts that is not what it should be."""
 
+Better = Literal["Named", "First"]
+"""Which of two labelled answers is the better one."""
+
 LintRules = Literal["Strict", "Basic", "None"]
 """For which issues an instruction is dropped."""
 

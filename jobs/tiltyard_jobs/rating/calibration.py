@@ -67,13 +67,26 @@ def rates(labelled: Opinions, attacker_better: NDArray[np.bool_]) -> Rates:
     return Rates(sides[0][0], sides[1][0], np.stack([sides[0][1], sides[1][1]]))
 
 
-def corrected(opinions: Opinions, measured: Rates, players: int) -> Corrected:
+def accuracy(labelled: Opinions, attacker_better: NDArray[np.bool_]) -> Rates:
+    """As `rates`, where it is chance which answer is the attacker's: both rates are the share of votes that is right.
+
+    Args:
+        labelled: as there.
+        attacker_better: likewise.
+    """
+    right = np.where(attacker_better[:, None], labelled.share, 1.0 - labelled.share)
+    value, count = _means(labelled._replace(share=right), 0.0)
+    return Rates(value, value, np.stack([count, count]))
+
+
+def corrected(opinions: Opinions, measured: Rates, players: int, *, together: bool = False) -> Corrected:
     """Each player's win rate over all of its battles, by each judge.
 
     Args:
         opinions: all battles, with the jury.
         measured: of the same judges.
         players: N.
+        together: its two rates are one number, as those of `accuracy`.
     """
     names = opinions.share.shape[1]
     plain, rate, error = (np.full((names, players), np.nan) for _ in range(3))
@@ -81,7 +94,8 @@ def corrected(opinions: Opinions, measured: Rates, players: int) -> Corrected:
     spread = [(side.high - side.low) / (2.0 * _NORMAL_975) for side in (measured.sensitivity, measured.specificity)]
     for name in range(names):
         gap = right[name] - wrong[name]
-        sure = gap > _NORMAL_975 * np.hypot(spread[0][name], spread[1][name])
+        both = spread[0][name] + spread[1][name] if together else np.hypot(spread[0][name], spread[1][name])
+        sure = gap > _NORMAL_975 * both
         there = np.flatnonzero(~np.isnan(opinions.share[:, name]))
         share, rows = opinions.share[there, name], opinions.instruction[there]
         by_home = [
@@ -100,7 +114,10 @@ def corrected(opinions: Opinions, measured: Rates, players: int) -> Corrected:
         votes = np.sum((weight / gap * np.stack([np.nan_to_num(one.error) for one in by_home])) ** 2, axis=0)
         slope_right = (-weight[0] * home + weight[1] * (1.0 - abroad)) / gap
         slope_wrong = (-weight[0] * (1.0 - home) + weight[1] * abroad) / gap
-        labels = (slope_right * spread[0][name]) ** 2 + (slope_wrong * spread[1][name]) ** 2
+        if together:
+            labels = ((slope_right - slope_wrong) * spread[0][name]) ** 2
+        else:
+            labels = (slope_right * spread[0][name]) ** 2 + (slope_wrong * spread[1][name]) ** 2
         error[name] = np.sqrt(votes + labels)
     margin = _NORMAL_975 * error
     return Corrected(plain, *(np.clip(value, 0.0, 1.0) for value in (rate, rate - margin, rate + margin)))

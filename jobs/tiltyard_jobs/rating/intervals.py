@@ -4,7 +4,7 @@ A value is in the interval of a contrast c of the strengths (a rating, a differe
 it lies at most q / 2 below the maximum. The profile of the likelihood is lopsided where the votes are, near certainty,
 and its end is open where no vote went the other way. Only q knows that the votes are no independent coins:
 
-    q = w D t^2 + (1 - w) z^2
+    q = w D t^2 + (1 - w) F z^2
 
 - D is the variance of the contrast by a jackknife over instructions (the outcomes on one hang together: the same two
   answers before several judges, an instruction that suits one player), as a multiple of the likelihood's own variance
@@ -12,9 +12,10 @@ and its end is open where no vote went the other way. Only q knows that the vote
   A jackknife allows for the weight of each instruction in the fit (CR3: MacKinnon and Webb, Stata Journal 23, 2023).
 - t is Student's quantile with the degrees of freedom of the contrast: (sum v)^2 / sum v^2, v the variance that the
   likelihood itself expects from each instruction (Bell and McCaffrey, Survey Methodology 28, 2002).
-- w = m / (m + 1), 1 / m = 1 / df + V / 4: near certainty, and from few instructions, the spread of the votes is seen
-  too rarely to be measured. What is missing is filled with one observation of D = 1, a coin's spread; graded votes have
-  less. z^2 is the normal quantile, and 2 ln 20 at an open end, which is exact for n of n wins.
+- w = 1 / (1 + V / 4): near certainty the spread of the votes is seen too rarely to be measured. What is missing is
+  filled with F, the geometric mean of a coin's spread, 1, and of the mean D of all ratings (1/4 to 1): graded votes
+  have less than a coin, and all ratings together tell it better than one. z^2 is the normal quantile. At an open end
+  F = 1 and z^2 = 2 ln 20, which is exact for n of n wins.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ _BLOCKS = 512
 _LAST_STEP = 1e-4
 _MAX_STEPS = 100
 _RIDGE = 1e-9
+_LEAST_SPREAD = 0.25  # of votes, as a multiple of a coin's, that fills what is missing
 
 
 class Intervals(NamedTuple):
@@ -168,6 +170,8 @@ class _Blocks(NamedTuple):
     """(K, N): change of the strengths if the block were left out, with the sign turned."""
     weight: NDArray[np.float64]
     """(K, N N): information of each pair in each block."""
+    fill: float
+    """F above."""
 
     @classmethod
     def of(cls, battles: Battles, model: _Model) -> _Blocks | None:
@@ -188,7 +192,25 @@ class _Blocks(NamedTuple):
         own[:, diagonal, diagonal] -= own.sum(axis=2)
         hessian = model.hessian(model.strength[None])[0][0]
         change = np.linalg.solve(hessian - own, gradient.reshape(number, size, 1))[..., 0]
-        return cls(np.linalg.inv(hessian), change, pairs.reshape(number, size**2))
+        blocks = cls(np.linalg.inv(hessian), change, pairs.reshape(number, size**2), 1.0)
+        ratings = np.eye(size) - model.same / model.same.sum(axis=1, keepdims=True)
+        spread, freedom, _ = blocks.spread(ratings[ratings.any(axis=1)])
+        pooled = float(np.average(spread, weights=freedom)) if len(spread) else 1.0
+        return blocks._replace(fill=float(np.sqrt(np.clip(pooled, _LEAST_SPREAD, 1.0))))
+
+    def spread(
+        self, contrasts: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """(B,) each: D, its degrees of freedom, and V of some contrasts, (B, N)."""
+        blocks = len(self.change)
+        effect = contrasts @ self.inverse
+        variance = np.maximum(np.sum(effect * contrasts, axis=1), np.finfo(np.float64).tiny)
+        jackknife = np.sum((self.change @ contrasts.T) ** 2, axis=0) * (blocks - 1) / blocks
+        expected = (
+            self.weight @ ((effect[:, :, None] - effect[:, None, :]) ** 2).reshape(len(effect), effect.shape[1] ** 2).T
+        )
+        freedom = expected.sum(axis=0) ** 2 / np.maximum(np.sum(expected**2, axis=0), np.finfo(np.float64).tiny)
+        return jackknife / variance, np.clip(freedom, 1.0, blocks - 1), variance
 
     def critical(
         self, contrasts: NDArray[np.float64], opened: NDArray[np.bool_], error: NDArray[np.float64]
@@ -200,21 +222,12 @@ class _Blocks(NamedTuple):
             opened: (B,): an end is open.
             error: (B,): chance that the interval may miss.
         """
-        blocks = len(self.change)
-        effect = contrasts @ self.inverse
-        variance = np.maximum(np.sum(effect * contrasts, axis=1), np.finfo(np.float64).tiny)
-        jackknife = np.sum((self.change @ contrasts.T) ** 2, axis=0) * (blocks - 1) / blocks
-        expected = (
-            self.weight @ ((effect[:, :, None] - effect[:, None, :]) ** 2).reshape(len(effect), effect.shape[1] ** 2).T
-        )
-        freedom = expected.sum(axis=0) ** 2 / np.maximum(np.sum(expected**2, axis=0), np.finfo(np.float64).tiny)
-        freedom = np.clip(freedom, 1.0, blocks - 1)
+        spread, freedom, variance = self.spread(contrasts)
         # As a difference of one strength from a mean of others: half a gap is no better known than the gap.
         scale = np.maximum(np.sum(np.maximum(contrasts, 0.0), axis=1), np.finfo(np.float32).tiny)
-        seen = 1.0 / (1.0 / freedom + variance / scale**2 / 4.0)
-        share = seen / (seen + 1.0)
-        measured = jackknife / variance * t.ppf(1.0 - error / 2, freedom + 1.0) ** 2
-        coin = np.where(opened, -2.0 * np.log(error), norm.ppf(1.0 - error / 2) ** 2)
+        share = 1.0 / (1.0 + variance / scale**2 / 4.0)
+        measured = spread * t.ppf(1.0 - error / 2, freedom) ** 2
+        coin = np.where(opened, -2.0 * np.log(error), self.fill * norm.ppf(1.0 - error / 2) ** 2)
         return share * measured + (1.0 - share) * coin, variance
 
 

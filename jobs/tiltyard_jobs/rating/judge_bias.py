@@ -34,6 +34,7 @@ _PASSES = 50
 _LAST_STEP = 1e-6
 _LEAST_SCALE = 0.1  # by which another judge's votes are divided, at least: noise has none
 _TOLD = 1e-6  # share of a column's square that the other columns must leave for it to be told
+_NOTHING = 1e-9  # what rounding leaves of no spread
 _SURE = 3.0  # standard errors that the truth's own square must be away from zero
 
 
@@ -170,14 +171,19 @@ def regress(seats: Seats, freed: NDArray[np.bool_]) -> Regressions:
 def mean_of(
     judge: NDArray[np.int64], instruction: NDArray[np.int64], value: NDArray[np.float64], judges: int
 ) -> Estimates:
-    """Each judge's mean, clustered by instruction."""
+    """Each judge's mean of numbers from 0 to 1, clustered by instruction.
+
+    What is the same on each of n instructions has no spread of its own: it may be otherwise on 1 - 0.05^(1/n) of them.
+    """
     groups, row = _clusters(judge, instruction)
     clusters = np.bincount(groups, minlength=judges)
     count = np.bincount(judge, minlength=judges).astype(np.float64)
     mean = ratio(sum_by(judge, value, judges), count)
     sums = sum_by(row, value - mean[judge], len(groups))
     spread = sum_by(groups, sums**2, judges) * clusters / np.maximum(clusters - 1, 1)
-    return Estimates(mean, np.where(clusters > 1, ratio(np.sqrt(spread), count), np.nan), clusters)
+    error = ratio(np.sqrt(spread), count)
+    hidden = (1.0 - 0.05 ** (1.0 / np.maximum(clusters, 1))) / stdtrit(np.maximum(clusters - 1, 1), 0.975)
+    return Estimates(mean, np.where(clusters > 1, np.where(error < _NOTHING, hidden, error), np.nan), clusters)
 
 
 class _Equations(NamedTuple):

@@ -109,16 +109,17 @@ def worth(opinions: Opinions, attacker_better: NDArray[np.bool_]) -> Worth:
     without = _prefers(votes.sum(axis=1)[:, None] - votes, count[:, None] - known)
     differs = np.where(known & ~np.isnan(without), jury[:, None] - without, 0.0)
     groups = Groups.of(opinions.instruction)
+    preferred = groups.jackknife(_quotient, _counted(np.concatenate([right, jury[:, None]], axis=1)))
     return Worth(
         battles=len(right),
         judges=judges,
-        right=groups.jackknife(_quotient, _counted(np.concatenate([right, jury[:, None]], axis=1))),
+        right=_with_width(preferred, len(right), 0.0),
         correlation=float(_correlation(groups.moments(right).sum(axis=0))),
         votes=groups.jackknife(
             lambda moments: np.array([effective(judges, _correlation(moments))]), groups.moments(right), summed=True
         ),
         independent=_independent(right),
-        gain=groups.jackknife(_quotient, _counted(differs)),
+        gain=_with_width(groups.jackknife(_quotient, _counted(differs)), len(right), -1.0),
     )
 
 
@@ -214,6 +215,14 @@ class Groups(NamedTuple):
         error = np.sqrt(np.sum((left - left.mean(axis=0)) ** 2, axis=0) * (number - 1) / number)
         margin = float(stdtrit(number - 1, 0.975)) * error
         return Spread(value, value - margin, value + margin)
+
+
+def _with_width(spread: Spread, battles: int, least: float) -> Spread:
+    """What is the same in every battle has no spread of its own: it may be otherwise in as many as chance can hide."""
+    hidden = 1.0 - 0.05 ** (1.0 / max(battles, 1))
+    flat = spread.high - spread.low < _NOTHING
+    low = np.where(flat, np.maximum(spread.value - hidden, least), spread.low)
+    return Spread(spread.value, low, np.where(flat, np.minimum(spread.value + hidden, 1.0), spread.high))
 
 
 def _counted(columns: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from tiltyard_jobs.report.benchmarks import AXIS, benchmark_tables
 from tiltyard_jobs.report.breakdowns import breakdowns, control_rows
+from tiltyard_jobs.report.calibration import calibration_tables
 from tiltyard_jobs.report.costs import cost_tables, token_table, void_table
 from tiltyard_jobs.report.formats import count, size, visible
 from tiltyard_jobs.report.headline import best_alone, headline, home_note, length_note
@@ -63,6 +64,7 @@ def view(given: ReportInput) -> dict[str, Any]:
         "card_columns": COLUMNS,
         "card_rows": report_cards(standings.judges),
         "jury_worth": jury_worth(standings),
+        "calibration": calibration_tables(standings.calibration),
         "enough": ENOUGH,
         "difficulty": difficulty(given),
         "funnel": funnel_table(data.funnels),

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from pydantic import Field
 
+from tiltyard_jobs.contracts.calibration import Calibration
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.summary import Standing
@@ -181,6 +182,7 @@ class Standings(Contract):
         best_alone: share of instructions whose gold answer is the leader's: what picking the best model would get.
         controls: simpler rules beside the gold.
         jury: what the judges are worth together.
+        calibration: the judges by labelled pairs, where the manifest has some.
         breakdowns: the ratings by kind of instruction, difficulty, attacker and the user's own columns.
         gold: the rule that chose the gold answers.
         alpha: weight of the global score in the final scores; `k` is Elo's.
@@ -207,6 +209,7 @@ class Standings(Contract):
     best_alone: float | None
     controls: tuple[ControlPicks, ...] = ()
     jury: JuryWorth | None = None
+    calibration: Calibration | None = Field(default=None, exclude_if=lambda found: found is None)
     breakdowns: tuple[Breakdown, ...] = ()
     gold: GoldRule = "Mean"
     alpha: float

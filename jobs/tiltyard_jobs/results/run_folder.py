@@ -77,6 +77,7 @@ def croissant_document(tournament: str, run: str, files: Sequence[RunFile]) -> s
 
 def leaderboard_document(tournament: str, run: str, standings: Standings) -> str:
     """The leaderboard for programs: every player and judge with all that is known of it, players by rank."""
+    found = standings.calibration
     document = {
         "tournament": tournament,
         "run": run,
@@ -84,6 +85,7 @@ def leaderboard_document(tournament: str, run: str, standings: Standings) -> str
         "judges": [one.model_dump(mode="json", by_alias=True) for one in standings.judges],
         "controls": [one.model_dump(mode="json", by_alias=True) for one in standings.controls],
         "jury": None if standings.jury is None else standings.jury.model_dump(mode="json", by_alias=True),
+        **({} if found is None else {"calibration": found.model_dump(mode="json", by_alias=True)}),
         "breakdowns": [one.model_dump(mode="json", by_alias=True) for one in standings.breakdowns],
         "without": [one.model_dump(mode="json", by_alias=True) for one in standings.without],
     }

@@ -72,6 +72,18 @@ ANSWERS = table(
     INSTRUCTION | {"model_id": text("who answered"), "answer": text("null where void")} | FINISH | TOKENS | VOID
 )
 
+PAIRS = table(
+    INSTRUCTION
+    | {
+        "instruction": text("what is asked"),
+        "history": messages(HISTORY),
+        "answer_a": text("one answer"),
+        "answer_b": text("the other"),
+        "better": text("answer_a or answer_b, as the file has it"),
+        "source_row": integer("the record's number in the user's file, from 0"),
+    }
+)
+
 VERDICTS = table(
     INSTRUCTION
     | {

@@ -10,19 +10,17 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tiltyard_jobs.contracts.calibration import FEW_LABELS, CalibratedJudge, CalibratedRate, Calibration, Ranged
+from tiltyard_jobs.contracts.calibration import Calibration
 from tiltyard_jobs.contracts.layout import readable
 from tiltyard_jobs.contracts.summary import Summary
 from tiltyard_jobs.errors import ConfigurationError
-from tiltyard_jobs.rating.calibration import Corrected, by_difference, corrected, rates, with_jury
-from tiltyard_jobs.rating.jury import Opinions, Spread, agreement, opinions_of, worth
+from tiltyard_jobs.rating.jury import Opinions, opinions_of
 from tiltyard_jobs.results.ballots import Ballots, Roster, read_ballots, sources_of
-from tiltyard_jobs.results.columns import rounded
+from tiltyard_jobs.results.calibrated import Labels, by_labels
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.context import CalibrateContext
 from tiltyard_jobs.shard.pace import Pace
@@ -38,15 +36,6 @@ async def calibrate(context: CalibrateContext) -> Summary:
     found = await asyncio.to_thread(_calibrate, context)
     await asyncio.to_thread(Path(context.task.file).write_bytes, found.canonical())
     return Summary(exit_code=0)
-
-
-class Labels(NamedTuple):
-    """The better answers, by the run's battles."""
-
-    label: NDArray[np.float64]
-    """(M,): 1 the attacker's, 0 the defender's; NaN: unknown, or a tie."""
-    ties: int
-    unknown: int
 
 
 def _calibrate(context: CalibrateContext) -> Calibration:
@@ -69,7 +58,7 @@ def _calibrate(context: CalibrateContext) -> Calibration:
             f" (ties: {given.ties}, other battles: {given.unknown}); instruction_id, model_a and model_b must be those"
             " of tables/battles.parquet"
         )
-    return calibration(opinions, given, ballots, roster)
+    return by_labels(opinions, given, ballots, roster)
 
 
 def labels_of(
@@ -113,66 +102,3 @@ def labels_of(
             ties += mean == 0.5
             label[number] = np.nan if mean == 0.5 else float(mean > 0.5)
     return Labels(label, ties, unknown)
-
-
-def calibration(opinions: Opinions, given: Labels, ballots: Ballots, roster: Roster) -> Calibration:
-    """What the labels say."""
-    players = len(roster.players)
-    labelled = ~np.isnan(given.label) & ~np.isnan(opinions.share).all(axis=1)
-    better = given.label[labelled] > 0.5
-    value, whole = worth(opinions.select(labelled), better), with_jury(opinions)
-    measured = rates(whole.select(labelled), better)
-    by_rates, rate = corrected(whole, measured, players), by_difference(whole, given.label, players)
-    verdicts = np.bincount(ballots.verdicts.judge[~np.isnan(ballots.verdicts.vote)], minlength=len(roster.judges))
-
-    def judged(place: int, name: str) -> CalibratedJudge:
-        jury = place == len(roster.judges)
-        return CalibratedJudge(
-            name=name,
-            sensitivity=_share(measured.sensitivity, place),
-            specificity=_share(measured.specificity, place),
-            right=_share(value.right, place),
-            gain=None if jury else _ranged(value.gain, place),
-            adds_nothing=not jury and value.battles >= FEW_LABELS and bool(value.adds_nothing[place]),
-            verdicts=int(verdicts.sum() if jury else verdicts[place]),
-            win_rates=tuple(
-                CalibratedRate(
-                    player=player.name,
-                    plain=rounded(rate.plain[place, number]),
-                    corrected=_of(rate, place, number),
-                    by_rates=_of(by_rates, place, number),
-                )
-                for number, player in enumerate(roster.players)
-            ),
-        )
-
-    return Calibration(
-        labels=value.battles,
-        ties=given.ties,
-        unknown=given.unknown,
-        agreement=rounded(agreement(opinions)),
-        judges_each=rounded(value.judges),
-        votes=_ranged(value.votes, 0),
-        correlation=rounded(value.correlation),
-        independent=rounded(value.independent),
-        judges=tuple(judged(place, judge.name) for place, judge in enumerate(roster.judges)),
-        jury=judged(len(roster.judges), "jury"),
-    )
-
-
-def _ranged(spread: Spread, place: int) -> Ranged:
-    return Ranged(value=rounded(spread.value[place]), low=rounded(spread.low[place]), high=rounded(spread.high[place]))
-
-
-def _share(spread: Spread, place: int) -> Ranged:
-    """Of something that is a share: the interval ends where shares do."""
-    return _within(spread.value[place], spread.low[place], spread.high[place])
-
-
-def _of(found: Corrected, place: int, player: int) -> Ranged:
-    return _within(found.rate[place, player], found.low[place, player], found.high[place, player])
-
-
-def _within(value: float, low: float, high: float) -> Ranged:
-    value, low, high = (float(np.clip(one, 0.0, 1.0)) for one in (value, low, high))
-    return Ranged(value=rounded(value), low=rounded(low), high=rounded(high))

@@ -116,16 +116,20 @@ def comparisons(
 ) -> Iterator[WorkItem[Comparison]]:
     """All comparisons of these instructions: by instruction, then by the answer that is shown first."""
     first = recipes[0]
-    sources = {ref.key: ref for recipe in recipes for ref in (recipe.answers_a, recipe.answers_b)}
+    sources = {
+        (ref.key, column): ref
+        for recipe in recipes
+        for ref, column in zip((recipe.answers_a, recipe.answers_b), recipe.columns, strict=True)
+    }
     sequences = {orders: sequence(recipes, orders) for orders in (orders_of(first, 0), orders_of(first, 1))}
 
     def window(ref: ArtifactRef, *columns: str) -> Iterator[dict[str, Any]]:
         return context.artifacts.rows(ref, columns=columns, start=part.start, stop=part.stop)
 
     instructions = window(first.instructions, "instruction_id", "instruction", "history")
-    answers = zip(*(window(ref, "answer") for ref in sources.values()), strict=True)
+    answers = zip(*(window(ref, column) for (_, column), ref in sources.items()), strict=True)
     for position, (instruction, replies) in enumerate(zip(instructions, answers, strict=True)):
-        by_key = {key: reply["answer"] for key, reply in zip(sources, replies, strict=True)}
+        by_place = {place: reply[place[1]] for place, reply in zip(sources, replies, strict=True)}
         orders = orders_of(first, part.start + position)
         for turn, index in sequences[orders]:
             recipe = recipes[index]
@@ -135,8 +139,8 @@ def comparisons(
                 instruction["instruction_id"],
                 instruction["instruction"],
                 instruction.get("history"),
-                by_key[recipe.answers_a.key],
-                by_key[recipe.answers_b.key],
+                by_place[recipe.answers_a.key, recipe.columns[0]],
+                by_place[recipe.answers_b.key, recipe.columns[1]],
             )
             yield WorkItem(index, position * len(orders) + turn, comparison)
 

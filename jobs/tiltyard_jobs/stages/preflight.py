@@ -26,6 +26,7 @@ from tiltyard_jobs.errors import ConfigurationError, JobError, RecordVoidError, 
 from tiltyard_jobs.evaluation.known_texts import load_known
 from tiltyard_jobs.evaluation.lm_tasks import FIELD, Harness
 from tiltyard_jobs.evaluation.tasks import load_tasks
+from tiltyard_jobs.labelledpairs import read_pairs
 from tiltyard_jobs.llm.caller import NotServedError
 from tiltyard_jobs.llm.chat_template import TEKKEN_FILE, load_chat_template
 from tiltyard_jobs.llm.client import ModelClient, Sampling
@@ -156,6 +157,9 @@ async def lm_eval_problems(task: PreflightTask) -> list[str]:
 
 def check_file(file: ReadableFile, store: StoreRef, seen: list[str]) -> None:
     """A file can be read; what is in it is told where it holds the instructions."""
+    if file.pairs is not None:
+        read_pairs(file.pairs, store)
+        return
     found = check_texts(
         file.uri,
         file.column,

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from tiltyard_jobs.contracts.layout import Seal
 from tiltyard_jobs.contracts.recipes import Lineup, RateRecipe
 from tiltyard_jobs.results.ballots import Roster, read_ballots, sources_of
+from tiltyard_jobs.results.calibrated import by_pairs, read_judged
 from tiltyard_jobs.results.doubts import doubts
 from tiltyard_jobs.results.facets import agreed_of, facets_of
 from tiltyard_jobs.results.rated import rate_ballots, require_instructions, require_opinions
@@ -42,6 +43,9 @@ def _rate(context: ShardContext[RateRecipe]) -> Outcome:
     require_opinions(ballots, roster, context.task.limits)
     pace.step()
     standings = standings_of(ballots, rated, roster, recipe)
+    if recipe.calibration is not None:
+        judged = read_judged(context.artifacts, recipe.calibration, roster)
+        standings = standings.model_copy(update={"calibration": by_pairs(judged, ballots, roster)})
 
     folder = context.work_dir
     with TableWriter(folder / "ratings.parquet", RATINGS) as table:

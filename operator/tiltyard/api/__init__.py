@@ -10,6 +10,7 @@ from tiltyard.api.dataset import Dataset
 from tiltyard.api.evaluation import BenchmarkFile, Evaluation, ProgramEnvironment, TaskFile
 from tiltyard.api.instructions import GivenInstructions, Instructions, Mine
 from tiltyard.api.jobs import Jobs
+from tiltyard.api.judging import Judging, LabelledPairs
 from tiltyard.api.load import load_tournament, tournament_from_object
 from tiltyard.api.output import Bucket, Output
 from tiltyard.api.participant import Endpoint, ModelSource, Participant, Weights
@@ -58,7 +59,9 @@ __all__ = [
     "Header",
     "Instructions",
     "Jobs",
+    "Judging",
     "KeyReference",
+    "LabelledPairs",
     "LeaderboardRow",
     "ManifestError",
     "Mine",

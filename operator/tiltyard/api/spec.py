@@ -15,6 +15,7 @@ from tiltyard.api.evaluation import Evaluation
 from tiltyard.api.fields import Path, walk
 from tiltyard.api.instructions import Instructions
 from tiltyard.api.jobs import Jobs
+from tiltyard.api.judging import Judging
 from tiltyard.api.jury import FIELD_RULES
 from tiltyard.api.output import Output
 from tiltyard.api.participant import Endpoint, Participant
@@ -104,6 +105,8 @@ class TournamentSpec(ApiModel):
     """How raw instructions are reduced to those that are answered."""
     battles: Battles = Battles()
     """Who meets whom, how they answer and how battles are judged."""
+    judging: Judging = Judging()
+    """What is known of the judges besides what they say in this tournament."""
     rating: Rating = Rating()
     """How votes become ratings and gold answers."""
     dataset: Dataset = Dataset()

@@ -8,6 +8,7 @@ from tiltyard.api import Participant, Tournament
 from tiltyard.plan.graph import Bundle, Graph, ModelNode, bundle
 from tiltyard.plan.participants import participations
 from tiltyard.plan.recipes.battles import BattleRecipes
+from tiltyard.plan.recipes.calibration import CalibrationRecipes
 from tiltyard.plan.recipes.evaluation import EvaluationRecipes
 from tiltyard.plan.recipes.instructions import InstructionRecipes
 from tiltyard.plan.recipes.results import ResultRecipes
@@ -23,12 +24,14 @@ def build_graph(tournament: Tournament) -> Graph:
     """The graph of a valid tournament."""
     instructions = InstructionRecipes(tournament)
     battles = BattleRecipes(tournament, instructions)
-    results = ResultRecipes(tournament, battles)
+    calibration = CalibrationRecipes(tournament, battles)
+    results = ResultRecipes(tournament, battles, calibration)
     trained = train_recipe(tournament, results.dataset.ref)
     evaluation = EvaluationRecipes(tournament, trained)
     made = {
         **instructions.artifacts,
         **battles.artifacts,
+        **calibration.artifacts,
         **results.artifacts,
         **({TrainRecipe.STAGE: trained.ref} if trained is not None else {}),
         **evaluation.artifacts,
@@ -41,6 +44,7 @@ def build_graph(tournament: Tournament) -> Graph:
             (
                 *instructions.bundles(),
                 *battles.bundles(),
+                *calibration.bundles(),
                 *results.bundles(),
                 *([bundle(trained)] if trained is not None else []),
                 *evaluation.bundles(),

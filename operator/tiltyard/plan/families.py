@@ -11,8 +11,15 @@ import re
 
 from tiltyard.api import Participant
 
-_PUBLISHER = {"meta"}
+_PUBLISHER = {"c4ai", "meta", "open"}
 """Words before the first one that tells: Meta-Llama-3-8B."""
+_BEDROCK = re.compile(
+    r"((us|eu|apac|au|jp|global)\.)?(ai21|amazon|anthropic|cohere|deepseek|google|meta|minimax|mistral|moonshot|nvidia"
+    r"|openai|qwen|writer|zai)\.(?=[a-z])"
+)
+"""A region and a publisher before the name, as Amazon Bedrock has them: us.meta.llama3-3-70b-instruct-v1:0."""
+_FILES = {"ggml", "model", "weights"}
+"""A file of this name tells nothing: its folder does."""
 _OF = {
     "chatglm": "glm",
     "chatgpt": "gpt",
@@ -47,7 +54,10 @@ def family_of(participant: Participant) -> str:
 
 
 def _named(path: str) -> str:
-    words = _WORDS.split(path.rstrip("/").rpartition("/")[2].lower())
+    folder, _, last = path.rstrip("/").lower().rpartition("/")
+    if folder and re.split(r"[-_.]", last)[0] in _FILES:
+        return _named(folder)
+    words = _WORDS.split(_BEDROCK.sub("", last, count=1))
     word = next((word for word in words if word and word not in _PUBLISHER), "")
     found = _NAME.match(word)
     name = found[0] if found else word

@@ -7,7 +7,15 @@ from urllib.parse import unquote
 
 from pydantic import JsonValue
 
-from tiltyard.api import CaBundle, GivenInstructions, Participant, ProgramEnvironment, Texts, Tournament
+from tiltyard.api import (
+    CaBundle,
+    GivenInstructions,
+    LabelledPairs,
+    Participant,
+    ProgramEnvironment,
+    Texts,
+    Tournament,
+)
 from tiltyard.api import secret_variable as secret_variable
 from tiltyard.api.fields import walk
 from tiltyard.api.problems import path_text
@@ -23,6 +31,7 @@ from tiltyard_jobs.contracts.recipes import (
     FilterRecipe,
     LmEvalRecipe,
     MetricRecipe,
+    PairsRecipe,
     ReferencesRecipe,
     ScoreRecipe,
     TaskSetRecipe,
@@ -184,7 +193,7 @@ def preflight_task(
     return task.model_copy(
         update={
             "endpoints": tuple(_endpoints(tournament, graph)),
-            "files": tuple(_files(tournament)),
+            "files": tuple(_files(tournament, graph)),
             "benchmarks": tuple(one.name for one in decontaminated(tournament) if one.name not in read),
             "task_sets": task_sets,
             "needs_embeddings": _embeds(graph),
@@ -283,7 +292,7 @@ def _endpoints(tournament: Tournament, graph: Graph) -> Iterator[NamedEndpoint]:
         yield named.model_copy(update=needs)
 
 
-def _files(tournament: Tournament) -> Iterator[ReadableFile]:
+def _files(tournament: Tournament, graph: Graph) -> Iterator[ReadableFile]:
     """Files of the user's that a stage will read."""
     names = tuple(player.name for player in tournament.spec.competitors)
     for path, texts in walk(tournament):
@@ -305,6 +314,8 @@ def _files(tournament: Tournament) -> Iterator[ReadableFile]:
                     "instructions": True,
                 }
                 file = file.model_copy(update=given)
+            if isinstance(texts, LabelledPairs):
+                file = file.model_copy(update={"pairs": graph.recipes(PairsRecipe)[0]})
             yield file
 
 

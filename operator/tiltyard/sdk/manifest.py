@@ -174,6 +174,11 @@ def with_files_of(tournament: Tournament, folder: Path) -> Tournament:
         found = given_with_files(given, folder, len(tournament.spec.competitors))
         instructions = instructions.model_copy(update={"given": found})
     held_out = tuple(map(texts, curation.held_out))
+    pairs, judging = spec.judging.calibration, spec.judging
+    if pairs is not None:
+        rows = known.rows if (known := look_at(absolute(pairs.uri))) is not None else None
+        pairs = texts(pairs).model_copy(update={"sample": max(2, min(pairs.sample, rows or pairs.sample))})
+        judging = judging.model_copy(update={"calibration": pairs})
     embedder = curation.diversity.embedder
     embedder = embedder.model_copy(update={"request": with_ca_file(embedder.request, folder)})
     diversity = curation.diversity.model_copy(update={"embedder": embedder})
@@ -200,6 +205,7 @@ def with_files_of(tournament: Tournament, folder: Path) -> Tournament:
                     "judges": tuple(map(player, spec.judges)),
                     "instructions": instructions,
                     "curation": curation.model_copy(update={"held_out": held_out, "diversity": diversity}),
+                    "judging": judging,
                     "training": training,
                     "evaluation": evaluation,
                 }

@@ -30,6 +30,7 @@ HEADINGS = {
     "`grade/`": stage_tables.GRADES,
     "`curate/`": stage_tables.CURATED,
     "`answer/`": stage_tables.ANSWERS,
+    "`pairs/`": stage_tables.PAIRS,
     "`judge/`": stage_tables.VERDICTS,
     "`references/`": stage_tables.REFERENCES,
     "`questions/`": stage_tables.QUESTIONS,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tiltyard_jobs.rating.calibration import by_difference, corrected, rates, with_jury
+from tiltyard_jobs.rating.calibration import accuracy, by_difference, corrected, rates, with_jury
 from tiltyard_jobs.rating.jury import Opinions
 
 NAN = float("nan")
@@ -81,3 +81,21 @@ def test_players_without_labels_are_not_corrected_by_difference() -> None:
     found = by_difference(opinions, label, 3)
     assert np.isnan(found.rate[:, 2]).all()
     assert not np.isnan(found.rate[:, :2]).any()
+
+
+def test_pairs_from_elsewhere_correct_by_the_share_that_is_right() -> None:
+    """Whether the better answer of a pair comes first is chance; the judge errs in two of ten, whichever it is."""
+    opinions, better = world(0.8, 0.8)
+    pairs, first = world(0.8, 0.8, instructions=200)
+    found = corrected(opinions, accuracy(pairs, first), 3, together=True)
+    wanted = truth(opinions, better)
+    assert accuracy(pairs, first).sensitivity.value == pytest.approx([0.8, 0.8], abs=0.04)
+    assert ((found.low <= wanted) & (wanted <= found.high)).all()
+    assert abs(found.rate[0] - wanted).max() < 0.03 < abs(found.plain[0] - wanted).max()
+    assert (found.high - found.low).max() < 0.2
+
+
+def test_a_judge_that_is_no_better_than_chance_corrects_nothing() -> None:
+    opinions, _ = world(0.5, 0.5)
+    found = corrected(opinions, accuracy(*world(0.5, 0.5, instructions=100)), 3, together=True)
+    assert np.isnan(found.rate).all()

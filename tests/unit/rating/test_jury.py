@@ -109,3 +109,15 @@ def test_no_battle_at_all() -> None:
     assert none.battles == 0
     assert np.isnan(none.votes.value).all()
     assert np.isnan(none.right.value).all()
+
+
+def test_what_never_changes_is_not_known_for_sure() -> None:
+    """Of 40 battles a judge decides none and all are right: nobody can tell that it is so in the next ones."""
+    share = np.ones((40, 3))
+    found = worth(Opinions(np.arange(40), np.zeros(40, int), np.ones(40, int), share), np.ones(40, dtype=np.bool_))
+    hidden = 1 - 0.05 ** (1 / 40)
+    assert found.gain.value.tolist() == [0, 0, 0]
+    assert found.gain.high == pytest.approx([hidden] * 3)
+    assert found.right.low == pytest.approx([1 - hidden] * 4)
+    assert found.right.high.tolist() == [1] * 4
+    assert not found.adds_nothing.any()

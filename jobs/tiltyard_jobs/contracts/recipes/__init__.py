@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Union
 from pydantic import Field
 
 from tiltyard_jobs.contracts.recipe import Recipe
-from tiltyard_jobs.contracts.recipes import battles, evaluation, instructions, report, results, training
+from tiltyard_jobs.contracts.recipes import battles, calibration, evaluation, instructions, report, results, training
 from tiltyard_jobs.contracts.recipes.battles import AnswerRecipe, JudgeRecipe, RubricPoint
+from tiltyard_jobs.contracts.recipes.calibration import ANSWERS, PairsRecipe
 from tiltyard_jobs.contracts.recipes.evaluation import (
     LmEvalRecipe,
     MetricRecipe,
@@ -43,6 +44,7 @@ from tiltyard_jobs.contracts.recipes.instructions import (
 from tiltyard_jobs.contracts.recipes.report import ReportRecipe
 from tiltyard_jobs.contracts.recipes.results import (
     BenchmarkRecipe,
+    CalibrationRecipe,
     DatasetRecipe,
     Lineup,
     Match,
@@ -60,7 +62,7 @@ from tiltyard_jobs.contracts.recipes.training import (
     TrainRecipe,
 )
 
-_PARTS = (instructions, battles, results, training, evaluation, report)  # of the method, in plan order
+_PARTS = (instructions, battles, calibration, results, training, evaluation, report)  # of the method, in plan order
 
 RECIPES: Mapping[str, type[Recipe]] = {
     recipe.STAGE: recipe
@@ -76,6 +78,7 @@ else:
     AnyRecipe = Annotated[Union[tuple(RECIPES.values())], Field(discriminator="stage")]  # noqa: UP007
 
 __all__ = [
+    "ANSWERS",
     "BASE_MODEL",
     "FILE_COLUMN",
     "RECIPES",
@@ -85,6 +88,7 @@ __all__ = [
     "AnswerRecipe",
     "AnyRecipe",
     "BenchmarkRecipe",
+    "CalibrationRecipe",
     "CurateRecipe",
     "DatasetRecipe",
     "EmbedderRecipe",
@@ -97,6 +101,7 @@ __all__ = [
     "Match",
     "MetricRecipe",
     "MineRecipe",
+    "PairsRecipe",
     "PlayerRecipe",
     "ProgramsRecipe",
     "PromptsRecipe",

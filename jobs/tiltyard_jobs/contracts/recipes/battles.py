@@ -64,6 +64,7 @@ class JudgeRecipe(Recipe):
 
     Attributes:
         player_a: the attacker, where pairing is AttackerDefender.
+        columns: that hold the answers of A and of B.
         orders: Both: two verdicts for an instruction (A first; B first). Alternate: one, by the parity of its row.
         prompt: the frame and the criteria by their names: `judge-v1/code-v1`; see `contracts.versions`.
         criteria: the user's own text, where `prompt` says so.
@@ -83,6 +84,7 @@ class JudgeRecipe(Recipe):
     instructions: ArtifactRef
     answers_a: ArtifactRef
     answers_b: ArtifactRef
+    columns: tuple[str, ...] = in_key_if_set(("answer", "answer"))
     orders: Orders
     method: VerdictMethodName
     prompt: str

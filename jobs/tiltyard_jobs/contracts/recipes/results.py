@@ -57,6 +57,13 @@ class Lineup(Contract):
     matches: tuple[Match, ...]
 
 
+class CalibrationRecipe(Contract):
+    """Labelled pairs, and each judge's verdicts on them by its name."""
+
+    pairs: ArtifactRef
+    verdicts: dict[str, ArtifactRef]
+
+
 class RateRecipe(Recipe):
     """Elo, Bradley–Terry with intervals, gold answers, the judges' report card.
 
@@ -67,12 +74,13 @@ class RateRecipe(Recipe):
         unanswered: what becomes of a battle in which one of the two gave no answer.
         votes: whether the votes by probabilities are calibrated first.
         gold: the rule that chooses the gold answers; where all pairs meet, Pairwise takes means.
+        calibration: what the judges say of pairs whose better answer is known.
     """
 
     PHASE: ClassVar[Phase] = "Rating"
 
     stage: Literal["rate"] = "rate"
-    version: int = 5
+    version: int = 6
     lineup: Lineup
     alpha: Fraction
     k: Fraction
@@ -80,6 +88,7 @@ class RateRecipe(Recipe):
     unanswered: Unanswered = in_key_if_set("Void")
     votes: VoteKind = in_key_if_set("Plain")
     gold: GoldRule = in_key_if_set("Pairwise")
+    calibration: CalibrationRecipe | None = in_key_if_set(None)
     seed: int
 
 

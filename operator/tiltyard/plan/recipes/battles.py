@@ -108,13 +108,17 @@ class BattleRecipes:
             answers_a=answers[player_a].ref,
             answers_b=answers[player_b].ref,
             orders=battles.orders,
-            method=battles.verdict.method,
-            **self._criteria,
-            max_tokens=battles.verdict.max_tokens,
+            **self.verdict,
             rows=self.instructions.curated_rows,
             seed=self.spec.seed,
             shard_size=self.spec.jobs.shard_size,
         )
+
+    @cached_property
+    def verdict(self) -> Mapping[str, Any]:
+        """How judges are asked, as members of a recipe."""
+        verdict = self.spec.battles.verdict
+        return {"method": verdict.method, "max_tokens": verdict.max_tokens, **self._criteria}
 
     @cached_property
     def _criteria(self) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ from tiltyard.api import Tournament
 from tiltyard.plan.curation import decontaminated
 from tiltyard.plan.graph import Bundle, bundle
 from tiltyard.plan.recipes.battles import BattleRecipes
+from tiltyard.plan.recipes.calibration import CalibrationRecipes
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import (
     BenchmarkRecipe,
@@ -25,9 +26,10 @@ from tiltyard_jobs.contracts.recipes import (
 class ResultRecipes:
     """Of the whole tournament."""
 
-    def __init__(self, tournament: Tournament, battles: BattleRecipes) -> None:
+    def __init__(self, tournament: Tournament, battles: BattleRecipes, calibration: CalibrationRecipes) -> None:
         self.tournament = tournament
         self.battles = battles
+        self.calibration = calibration
 
     def bundles(self) -> Iterator[Bundle]:
         """Ratings and dataset."""
@@ -43,7 +45,12 @@ class ResultRecipes:
     def ratings(self) -> RateRecipe:
         """Ratings, scores and gold answers."""
         spec = self.tournament.spec
-        return RateRecipe(lineup=self.battles.lineup, seed=spec.seed, **spec.rating.model_dump(exclude={"bootstrap"}))
+        return RateRecipe(
+            lineup=self.battles.lineup,
+            calibration=self.calibration.recipe,
+            seed=spec.seed,
+            **spec.rating.model_dump(exclude={"bootstrap"}),
+        )
 
     @cached_property
     def dataset(self) -> DatasetRecipe:

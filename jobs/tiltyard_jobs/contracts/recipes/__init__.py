@@ -13,7 +13,7 @@ from pydantic import Field
 
 from tiltyard_jobs.contracts.recipe import Recipe
 from tiltyard_jobs.contracts.recipes import battles, evaluation, instructions, report, results, training
-from tiltyard_jobs.contracts.recipes.battles import AnswerRecipe, JudgeRecipe, RubricPoint
+from tiltyard_jobs.contracts.recipes.battles import AnswerRecipe, CollectRecipe, JudgeRecipe, RubricPoint
 from tiltyard_jobs.contracts.recipes.evaluation import (
     LmEvalRecipe,
     MetricRecipe,
@@ -82,6 +82,7 @@ __all__ = [
     "AnswerRecipe",
     "AnyRecipe",
     "BenchmarkRecipe",
+    "CollectRecipe",
     "CurateRecipe",
     "DatasetRecipe",
     "EmbedderRecipe",

@@ -169,7 +169,7 @@ class Texts:
         path = self._columns.id
         if path is None:
             return None
-        if values.get(path) is None or isinstance(values[path], float | list | dict):
+        if values.get(path) is None or isinstance(values[path], bool | float | list | dict):
             raise BadRowError(f": {place} has no id in {path!r}: a text or a whole number")
         return str(values[path])
 

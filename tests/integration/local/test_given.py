@@ -250,7 +250,7 @@ def test_all_but_exact_repeats_are_used_to_the_byte(make_run: MakeRun) -> None:
 
 def test_sixty_prompts_under_one_template_are_all_used(make_run: MakeRun) -> None:
     words = "Du bist Stütze  \t im Kundendienst.\r\n\r\n\r\nAntworte höflich auf: „{}“ \u2028\n"
-    texts = [words.format(f"Paket {number} kommt nicht.") for number in range(60)]
+    texts = [words.format(f"Lieferung {number} kommt nicht.") for number in range(60)]
     source = {"uri": "p.jsonl", "field": "prompt", "idField": "id", "keep": ["kind"]}
     run = make_run("run", manifest(2, judges=1, instructions={"from": source}, curation=CURATION, jobs={}))
     rows = [{"id": f"t-{n}", "prompt": text, "kind": "late" if n % 3 else "lost"} for n, text in enumerate(texts)]

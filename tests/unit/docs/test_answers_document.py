@@ -13,7 +13,7 @@ import yaml
 from support.documents import ROOT
 from support.manifests import manifest
 from tiltyard.api import Participant
-from tiltyard.cli.manifest import load_manifest
+from tiltyard.sdk.manifest import load_manifest
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.useranswers import Asked, read_answers

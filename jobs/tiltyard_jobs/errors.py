@@ -84,6 +84,7 @@ class VoidReason(StrEnum):
     TRUNCATED = "Truncated"  # stopped by the token limit where a whole answer is needed
     THOUGHT_UNFINISHED = "ThoughtUnfinished"  # the model thinks and ends its turn without an end of the thought
     NO_ANSWER = "NoAnswer"  # a thought, and nothing after it
+    NOT_IN_FILE = "NotInFile"  # of existing answers: none to this instruction
     REFUSED_BY_SERVER = "RefusedByServer"  # a 4xx for this request alone (prompt too long, content filter)
     UNAVAILABLE = "Unavailable"  # retries and deadline spent on 429, 5xx, resets or time-outs
     KILLED_SERVER = "KilledServer"  # the server died twice while it was asked

@@ -22,6 +22,7 @@ class Columns(NamedTuple):
         also: another column.
         id: what no other record has.
         keep: what stands beside the text in these columns.
+        answers: the texts are answers: a blank one is one too.
     """
 
     column: str
@@ -31,6 +32,7 @@ class Columns(NamedTuple):
     also: str | None = None
     id: str | None = None
     keep: tuple[str, ...] = ()
+    answers: bool = False
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -54,6 +56,7 @@ class MoreColumns(TypedDict, total=False):
     also: str | None
     id: str | None
     keep: tuple[str, ...]
+    answers: bool
 
 
 class GivenText(NamedTuple):
@@ -63,6 +66,7 @@ class GivenText(NamedTuple):
         beside: what stands in the other column.
         history: the turns before it.
         row: its record's number in its file, from 0.
+        place: the same for people.
         file: the name of its file among several; empty where there is one.
         id: as in `Columns`.
         kept: what stands in the columns of `keep`, as text.
@@ -72,6 +76,7 @@ class GivenText(NamedTuple):
     beside: str | None
     history: Turns
     row: int
+    place: str
     file: str
     id: str | None
     kept: dict[str, str | None]
@@ -110,4 +115,5 @@ class BadRows:
         """What is wrong with the first, and where the others are."""
         if self.count < 2:
             return self._first
-        return f"{self._first} ({self.count} bad rows: {self.places}; onBadRow: Skip passes over those of instructions)"
+        advice = "onBadRow: Skip passes over those of instructions and answers"
+        return f"{self._first} ({self.count} bad rows: {self.places}; {advice})"

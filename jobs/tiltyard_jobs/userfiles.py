@@ -7,7 +7,7 @@ Where they lie, `sources` knows; what is in their columns is for `usertexts` to 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,9 @@ from tiltyard_jobs.contracts.textfile import Records
 from tiltyard_jobs.contracts.textstream import PIECE, BadTextFileError, Open, Record
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.sources import LocalFile, fetched
+
+Advice = Callable[[Mapping[str, Any], str], str]
+"""From a record and the name that it lacks to what to write instead."""
 
 _BATCH_ROWS = 1024
 _PAGES = 1 << 20  # bytes of a column that are read at once
@@ -51,18 +54,19 @@ def _good_rows(file: LocalFile, records: Iterator[Record]) -> Iterator[dict[str,
         yield row
 
 
-def records_of(file: LocalFile, wanted: list[str]) -> Records:
+def records_of(file: LocalFile, wanted: list[str], advice: Advice = field_advice) -> Records:
     """The records of a file; what is wrong with it is told under its name.
 
     Args:
         file: the file.
         wanted: what is read of a record, as columns or paths; empty: all of it.
+        advice: what to write, for a record that lacks a column.
     """
     try:
         kind = textfile.kind_of(file.uri)
         opened, packed = textfile.unpacked(partial(_open, file.path), _zstandard)
         if kind == "parquet" or kind in textfile.ARROW:
-            return Records((), _table_rows(file, kind, opened if packed else None, wanted))
+            return Records((), _table_rows(file, kind, opened if packed else None, wanted, advice))
         records = textfile.read_records(kind, opened)
     except BadTextFileError as error:
         raise ConfigurationError(f"{file.place}{error}") from None
@@ -121,7 +125,7 @@ def _sliced(batches: Iterator[pa.RecordBatch], columns: list[str] | None) -> Ite
             yield chosen.slice(start, _BATCH_ROWS)
 
 
-def _table_rows(file: LocalFile, kind: str, packed: Open | None, wanted: list[str]) -> Iterator[Record]:
+def _table_rows(file: LocalFile, kind: str, packed: Open | None, wanted: list[str], advice: Advice) -> Iterator[Record]:
     """Only the columns that are wanted are read; all of them where none is named.
 
     Args:
@@ -129,6 +133,7 @@ def _table_rows(file: LocalFile, kind: str, packed: Open | None, wanted: list[st
         kind: what its name says.
         packed: opens what is in it, where it is packed.
         wanted: as in `records_of`.
+        advice: likewise.
     """
     number = 0
     with ExitStack() as files:
@@ -141,8 +146,9 @@ def _table_rows(file: LocalFile, kind: str, packed: Open | None, wanted: list[st
                     # The first record, whole, shows a shape that is known.
                     first = next((row for batch in table.batches(None) for row in batch.slice(0, 1).to_pylist()), {})
                     names = listed(table.names)
-                    advice = field_advice(first, name)
-                    raise ConfigurationError(f"{file.place} has no column {name!r}; it has {names}{advice}")
+                    raise ConfigurationError(
+                        f"{file.place} has no column {name!r}; it has {names}{advice(first, name)}"
+                    )
             for batch in table.batches(columns or None):
                 for row in batch.to_pylist():
                     number += 1

@@ -19,7 +19,7 @@ from tiltyard_jobs.contracts.conversation import BadConversationError, Turns, re
 from tiltyard_jobs.contracts.located import LocatedFile
 from tiltyard_jobs.contracts.recipes import SampleRecipe
 from tiltyard_jobs.contracts.tasks import StoreRef
-from tiltyard_jobs.contracts.textfield import MISSING, Template, field_advice, value_at
+from tiltyard_jobs.contracts.textfield import MISSING, Template, answer_advice, field_advice, value_at
 from tiltyard_jobs.contracts.vocabulary import BadRowRule
 from tiltyard_jobs.curation.exact import digest_of
 from tiltyard_jobs.errors import ConfigurationError
@@ -57,6 +57,7 @@ class Texts:
 
     def __init__(self, files: Sequence[LocalFile], columns: Columns, on_bad_row: BadRowRule, pick: Pick) -> None:
         self._files, self._columns, self._pick = files, columns, pick
+        self._advice = answer_advice if columns.answers else field_advice
         self._template = None if columns.template is None else Template(columns.template)
         self._paths = columns.texts
         self._on_bad_row = on_bad_row
@@ -68,6 +69,11 @@ class Texts:
     def place(self) -> str:
         """Where the texts are, for people."""
         return self._files[0].place if len(self._files) == 1 else f"all {len(self._files)} files"
+
+    @property
+    def several(self) -> bool:
+        """Whether there are several files."""
+        return len(self._files) > 1
 
     def place_of(self, given: GivenText) -> str:
         """The file in which a text is, for people."""
@@ -98,7 +104,7 @@ class Texts:
         ranks = array("Q")
         for given in self._all():
             name = given.id.encode() if given.id is not None else digest_of(whole_text(given.text, given.history))
-            ranks.append(_number_of(b"%d/" % sample.seed + name))
+            ranks.append(number_of(b"%d/" % sample.seed + name))
         chosen = np.zeros(len(ranks), dtype=np.bool_)
         chosen[np.argsort(np.frombuffer(ranks, dtype=np.uint64), kind="stable")[: sample.rows]] = True
         self._notes[f"a sample of {chosen.sum()} of {len(ranks)}"] = None
@@ -120,7 +126,7 @@ class Texts:
             raise ConfigurationError(str(self.bad))
 
     def _texts_of(self, file: LocalFile) -> Iterator[GivenText]:
-        records = records_of(file, self._columns.wanted)
+        records = records_of(file, self._columns.wanted, self._advice)
         self._notes |= dict.fromkeys(records.notes)
         first: Mapping[str, Any] = {}
         columns = self._columns
@@ -146,24 +152,24 @@ class Texts:
             except BadRowError as error:
                 self.bad.add(several + place, f"{file.place}{error}")
                 continue
-            if not text or text.isspace():
+            if not columns.answers and (not text or text.isspace()):
                 self.blank += 1
                 continue
             kept = {name: as_text(values.get(name)) for name in columns.keep}
             beside_it = None if columns.also is None else str(also)
-            yield GivenText(text, beside_it, history, number, file.name, own_id, kept)
+            yield GivenText(text, beside_it, history, number, place, file.name, own_id, kept)
         if first and never:
-            self._refuse_bad_rows()
-            advice = field_advice(first, min(never)) if never & {*self._paths} else ""
-            raise ConfigurationError(
-                f"{file.place} has no {min(never)!r}; its first record has {listed(first)}{advice}"
-            )
+            if columns.id not in never:  # else that is what is wrong with every row
+                self._refuse_bad_rows()
+            lacks = min(never)
+            advice = self._advice(first, lacks) if lacks in self._paths else ""
+            raise ConfigurationError(f"{file.place} has no {lacks!r}; its first record has {listed(first)}{advice}")
 
     def _id(self, values: Mapping[str, Any], place: str) -> str | None:
         path = self._columns.id
         if path is None:
             return None
-        if values.get(path) is None or isinstance(values[path], float | list | dict):
+        if values.get(path) is None or isinstance(values[path], bool | float | list | dict):
             raise BadRowError(f": {place} has no id in {path!r}: a text or a whole number")
         return str(values[path])
 
@@ -193,11 +199,12 @@ class Texts:
             return ""
         if not isinstance(value, str):
             kind = _KINDS.get(type(value), type(value).__name__)
-            raise BadRowError(f": {path!r} is {kind} in {place}, but must be text{field_advice(row)}")
+            advice = self._advice(row, "")
+            raise BadRowError(f": {path!r} is {kind} in {place}, but must be text{advice}")
         return value
 
 
-def _number_of(name: bytes) -> int:
+def number_of(name: bytes) -> int:
     """What stands for a text or an id in memory: 64 bits of its digest."""
     return int.from_bytes(hashlib.sha256(name).digest()[:8], "big")
 
@@ -291,16 +298,16 @@ def check_texts(
     also, id_column = columns.get("also"), columns.get("id")
     seen, ids = array("Q"), array("Q")
     for given in texts.given():
-        seen.append(_number_of(digest_of(whole_text(given.text, given.history))))
+        seen.append(number_of(digest_of(whole_text(given.text, given.history))))
         if also is not None and given.beside not in names:
             raise ConfigurationError(
                 f"{texts.place_of(given)}: {also!r} is {given.beside!r} beside text {len(seen)}, but must be one of"
                 f" {listed(names)}"
             )
         if given.id is not None:
-            ids.append(_number_of(given.id.encode()))
+            ids.append(number_of(given.id.encode()))
     if repeated := set(_again(ids)):
-        _refuse_repeated_id(texts.again(), id_column, repeated)
+        refuse_repeated_id(texts.again(), id_column, repeated)
     if not seen and texts.bad.count:
         raise ConfigurationError(str(texts.bad))
     if not seen:
@@ -321,12 +328,13 @@ def _again(numbers: array[int]) -> list[int]:
     return found
 
 
-def _refuse_repeated_id(texts: Texts, column: str | None, repeated: set[int]) -> None:
+def refuse_repeated_id(texts: Texts, column: str | None, repeated: set[int]) -> None:
     """Refuse the first id that two rows have; `repeated` are the numbers of those that may be."""
-    before: set[str] = set()
+    before: dict[str, str] = {}
     for given in texts.given():
-        if given.id is not None and _number_of(given.id.encode()) in repeated:
+        if given.id is not None and number_of(given.id.encode()) in repeated:
+            place = texts.place_of(given)
             if given.id in before:
-                place = texts.place_of(given)
-                raise ConfigurationError(f"{place}: {column!r} is {given.id!r} in two rows; ids must differ")
-            before.add(given.id)
+                rows = f"{before[given.id]} and {given.place}"
+                raise ConfigurationError(f"{place}: {column!r} is {given.id!r} in two rows ({rows}); ids must differ")
+            before[given.id] = f"{given.place} of {place}" if texts.several else given.place

@@ -13,6 +13,7 @@ from typing import ClassVar, Literal, Self, get_args
 from pydantic import Field, JsonValue
 
 from tiltyard_jobs.contracts.frozen import Contract
+from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.located import LocatedFile
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import (
@@ -254,6 +255,20 @@ class ReadableFile(Contract):
     pairs: PairsRecipe | None = Field(default=None, exclude_if=lambda pairs: pairs is None)
 
 
+class ReadableAnswers(Contract):
+    """A competitor whose answers exist already, in files that a stage will read.
+
+    Attributes:
+        field: the manifest's field, for messages.
+        name: the competitor's.
+        model: where its answers are.
+    """
+
+    field: str
+    name: str
+    model: ModelIdentity
+
+
 class ModelFolder(Contract):
     """A model in a folder on this machine.
 
@@ -291,6 +306,8 @@ class PreflightTask(Contract):
         system_prompts: system messages that the templates of models that mine must render.
         secrets: environment variables that must be set, by field.
         secret_places: where such a variable comes from on a cluster, by variable: `the key token of the Secret athene`.
+        answers: competitors whose answers exist already.
+        limits: how many of their answers may be missing.
         task_sets: benchmarks that will be run.
         needs_embeddings: workers embed instructions by a model of sentence-transformers.
         lm_eval: tasks of the harness that will be asked.
@@ -306,6 +323,8 @@ class PreflightTask(Contract):
     artifacts: tuple[ArtifactRef, ...]
     endpoints: tuple[NamedEndpoint, ...] = ()
     files: tuple[ReadableFile, ...] = ()
+    answers: tuple[ReadableAnswers, ...] = Field(default=(), exclude_if=lambda answers: not answers)
+    limits: Limits = Field(default=Limits(), exclude_if=lambda limits: limits == Limits())
     benchmarks: tuple[str, ...] = ()
     task_sets: tuple[TaskSetRecipe, ...] = ()
     needs_embeddings: bool = False

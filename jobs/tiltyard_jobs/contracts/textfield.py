@@ -1,13 +1,17 @@
-"""Where a text stands in a record: a path such as `messages[-1].content`, or a template of several."""
+"""Where a text stands in a record: a path such as `messages[-1].content`, or a template of several.
+
+A step of a path is a key, a place in a list (`[0]`, `[-1]`), or the first record of a list that has a value
+(`[model=gpt-4]`).
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, TypeGuard
 
-_STEP = re.compile(r"\.?([^.\[\]]+)|\[(-?\d+)\]")
+_STEP = re.compile(r"\.?([^.\[\]]+)|\[(?:(-?\d+)|([^.\[\]=]+)=([^\[\]]+))\]")
 _PIECE = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|([{}])")
 
 # Names that instructions have; that what an instruction is about has; that system messages have.
@@ -23,17 +27,24 @@ class Missing:
 MISSING: Final = Missing()
 
 
+class Having(NamedTuple):
+    """The step to the first record of a list that has a value under a key."""
+
+    key: str
+    value: str
+
+
 @lru_cache(maxsize=1024)
-def steps_of(path: str) -> tuple[str | int, ...]:
+def steps_of(path: str) -> tuple[str | int | Having, ...]:
     """The keys and places of a path; a path that is none is the name of a column."""
-    steps: list[str | int] = []
+    steps: list[str | int | Having] = []
     end = 0
     while end < len(path):
         found = _STEP.match(path, end)
         if found is None or (end == 0 and path[0] == "."):
             return (path,)
-        key, place = found.groups()
-        steps.append(key if place is None else int(place))
+        key, place, *having = found.groups()
+        steps.append(Having(*having) if having[0] is not None else key if place is None else int(place))
         end = found.end()
     return tuple(steps)
 
@@ -53,11 +64,19 @@ def value_at(row: Mapping[str, Any], path: str) -> Any:
             if not isinstance(value, list) or not -len(value) <= step < len(value):
                 return MISSING
             value = value[step]
+        elif isinstance(step, Having):
+            records = value if isinstance(value, list) else []
+            value = next((one for one in records if isinstance(one, dict) and _has(one, step)), MISSING)
         elif isinstance(value, dict) and step in value:
             value = value[step]
         else:
             return MISSING
     return value
+
+
+def _has(record: Mapping[str, Any], step: Having) -> bool:
+    value = record.get(step.key)
+    return isinstance(value, str | int) and str(value) == step.value
 
 
 class Template:
@@ -130,5 +149,40 @@ def _text_advice(row: Mapping[str, Any]) -> str:
     return "" if inside is None else f"; its {inside!r} is a list of records: write that list into a file of its own"
 
 
-def _is_records(value: object) -> bool:
+def _is_records(value: object) -> TypeGuard[list[dict[str, Any]]]:
     return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+
+
+# Names that answers have, and lists of several models' answers.
+_ANSWERS = ("output", "response", "answer", "completion", "generation", "generated_text", "text")
+_SEVERAL = ("completions", "responses", "outputs", "answers")
+
+
+def answer_advice(row: Mapping[str, Any], wanted: str = "") -> str:
+    """As `field_advice`, for a file of answers."""
+    near = next((name for name in row if name.strip().casefold() == wanted.strip().casefold()), wanted)
+    if near != wanted:
+        return f'; write field: "{near}"'
+    known = (
+        "choices[0].turns[0].content",
+        "choices[0].turns[0]",
+        "choices[0].message.content",
+        "response.body.choices[0].message.content",
+        "messages[-1].content.answer",
+        "messages[-1].content",
+        "conversations[-1].value",
+        *_ANSWERS,
+    )
+    found = next((path for path in known if isinstance(value_at(row, path), str)), None)
+    if found is not None:
+        return f'; write field: "{found}"'
+    for name in _SEVERAL:
+        several = row.get(name)
+        if not _is_records(several):
+            continue
+        text = next((key for key in _ANSWERS if isinstance(several[0].get(key), str)), None)
+        by = next((key for key in ("model", "generator", "name") if isinstance(several[0].get(key), str)), None)
+        if text is not None:
+            which = "0" if by is None else f"{by}={several[0][by]}"
+            return f'; write field: "{name}[{which}].{text}"' + ("" if by is None else f", or another {by}")
+    return ""

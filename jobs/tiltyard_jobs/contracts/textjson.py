@@ -72,6 +72,9 @@ def _refuse_kind(line: str, kind: str, error: json.JSONDecodeError) -> None:
         raise BadTextFileError(f": line 1 is not JSON: {error.msg}; let the name of a CSV file end in .csv")
 
 
+_WORDS_CUT = {word[:end] for word in ("true", "false", "null", "-") for end in range(len(word))} | {"-"}
+
+
 def _no_json(line: str, error: json.JSONDecodeError) -> str:
     """What is wrong with a line."""
     rest = line[error.pos :].strip()
@@ -79,8 +82,10 @@ def _no_json(line: str, error: json.JSONDecodeError) -> str:
         return (
             "ends in a comma: leave it out" if rest == "," else "holds more than one record: write each in its own line"
         )
-    if not line.endswith("\n") and not rest:  # of the last line
-        return f"is not JSON: {error.msg} at character {error.colno} (the file ends there: it is torn)"
+    open_text = error.msg.startswith(("Unterminated string", "Invalid \\uXXXX escape"))
+    if not line.endswith("\n") and (open_text or rest in _WORDS_CUT):  # of the last line
+        what = error.msg.removesuffix(" at")
+        return f"is not JSON: {what} at character {error.colno} (the file ends there: it is torn)"
     if error.msg.startswith("Invalid control character"):
         return f"has a line break or another control character in a text, at character {error.colno}: write \\n for it"
     return f"is not JSON: {error.msg} at character {error.colno}"

@@ -110,7 +110,7 @@ def _models(recipe: DatasetRecipe, standings: Standings) -> str:
     by_name = {player.name: player for player in (*recipe.lineup.players, *recipe.lineup.judges)}
 
     def described(player: PlayerRecipe) -> tuple[str, str, str]:
-        return cell(player.model.uri), cell(player.model.revision or ""), cell(player.license or "unknown")
+        return cell(player.model.described), cell(player.model.source[1] or ""), cell(player.license or "unknown")
 
     competitors = [
         (

@@ -8,11 +8,19 @@ from typing import NamedTuple
 
 from tiltyard_jobs.contracts.layout import Seal
 from tiltyard_jobs.contracts.recipe import ArtifactRef
-from tiltyard_jobs.contracts.recipes import RECIPES, DatasetRecipe, FilterRecipe, MineRecipe, PromptsRecipe
+from tiltyard_jobs.contracts.recipes import (
+    RECIPES,
+    CollectRecipe,
+    DatasetRecipe,
+    FilterRecipe,
+    MineRecipe,
+    PromptsRecipe,
+)
 from tiltyard_jobs.results.documents import Funnel
 from tiltyard_jobs.shard.artifacts import Artifacts
 
 _ASKING = frozenset(stage for stage, recipe in RECIPES.items() if recipe.asks())
+_REPLYING = _ASKING | {CollectRecipe.STAGE}
 _SOURCES = (MineRecipe.STAGE, PromptsRecipe.STAGE)
 
 
@@ -62,15 +70,17 @@ def funnels_of(artifacts: Artifacts, recipe: DatasetRecipe) -> tuple[Funnel, ...
 
 
 def reply_counts(artifacts: Artifacts, recipe: DatasetRecipe) -> ReplyCounts:
-    """Voids and tokens over all stages that ask a model."""
+    """Voids over all stages that gather replies, and tokens over those that ask a model."""
     voids: defaultdict[str, Counter[str]] = defaultdict(Counter)
     read: defaultdict[str, Counter[str]] = defaultdict(Counter)
     written: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for stage, model, ref in inputs_of(recipe):
-        if stage not in _ASKING:
+        if stage not in _REPLYING:
             continue
         for seal in artifacts.require(ref):
             voids[stage].update(seal.voids)
+            if stage not in _ASKING:
+                continue
             read[stage][model] += seal.prompt_tokens
             written[stage][model] += seal.completion_tokens
     return ReplyCounts(

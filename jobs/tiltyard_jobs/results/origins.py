@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import unquote
 
 import pyarrow as pa
 
+from tiltyard_jobs.contracts.identity import public
 from tiltyard_jobs.contracts.recipes import DatasetRecipe, SourceRecipe
 from tiltyard_jobs.results.columns import Row, integer, table, text
 from tiltyard_jobs.shard.artifacts import Artifacts
@@ -40,18 +40,10 @@ def origin_of(row: Mapping[str, Any], recipe: DatasetRecipe) -> Row:
     return {
         "source_row": row.get("source_row"),
         "source_id": row.get("source_id"),
-        "source_uri": _public(source.uri),
+        "source_uri": public(source.uri) if source.uri else None,
         "source_sha256": source.sha256,
         "source_license": source.license,
     } | {name: kept.get(name) for name in recipe.keep}
-
-
-def _public(uri: str | None) -> str | None:
-    """An address without what is nobody else's: the folders of this machine, a query with a token."""
-    if not uri:
-        return None
-    plain = uri.split("?", 1)[0].split("#", 1)[0]
-    return unquote(plain.rstrip("/").rpartition("/")[2]) if plain.startswith("file:") else plain
 
 
 def origins(artifacts: Artifacts, recipe: DatasetRecipe) -> Iterator[Row]:

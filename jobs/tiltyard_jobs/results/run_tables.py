@@ -93,8 +93,8 @@ def provenance_columns(role: str, who: str) -> Columns:
     """Columns that say which model wrote something: its name in the tournament, weights and licence."""
     return {
         role: text(who),
-        f"{role}_uri": text("where that model's weights are"),
-        f"{role}_revision": text("the weights' revision"),
+        f"{role}_uri": text("where that model's weights are; of answers that existed already, their file"),
+        f"{role}_revision": text("the weights' revision; of such a file `sha256:` and its digest"),
         f"{role}_license": text("the model's licence, as the manifest states it"),
     }
 
@@ -103,10 +103,11 @@ def provenance(role: str, author: PlayerRecipe, *, wrote: bool = True) -> dict[s
     """Values of these columns; of who did not write it but was only given it, the name."""
     if not wrote:
         return {role: author.name}
+    uri, revision = author.model.source
     return {
         role: author.name,
-        f"{role}_uri": author.model.uri,
-        f"{role}_revision": author.model.revision,
+        f"{role}_uri": uri,
+        f"{role}_revision": revision,
         f"{role}_license": author.license,
     }
 

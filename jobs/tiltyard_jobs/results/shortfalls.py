@@ -18,6 +18,7 @@ _DID = {
     "mine": ("wrote", "instructions"),
     "grade": ("graded", "instructions"),
     "answer": ("answered", "instructions"),
+    "collect": ("answered", "instructions"),
     "judge": ("decided", "verdicts"),
     "solve": ("replied to", "tasks"),
 }
@@ -28,6 +29,7 @@ _WHY = {
     VoidReason.TRUNCATED: "the token limit cuts its reply or its thought",
     VoidReason.THOUGHT_UNFINISHED: "its thought does not end",
     VoidReason.NO_ANSWER: "no answer follows its thought",
+    VoidReason.NOT_IN_FILE: "its file has no answer to them",
     VoidReason.REFUSED_BY_SERVER: "its server refuses the request",
     VoidReason.UNAVAILABLE: "its server is not available",
     VoidReason.KILLED_SERVER: "the request kills its server",

@@ -174,7 +174,7 @@ def _players(ballots: Ballots, rated: Rated, roster: Roster, order: list[int]) -
         PlayerStanding(
             name=roster.players[player].name,
             model_id=roster.players[player].model.id,
-            uri=roster.players[player].model.uri,
+            uri=roster.players[player].model.described,
             rank=ranks[player],
             rating=points(rated.bradley_terry.ratings[player]),
             low=points(rated.intervals.low[player]),

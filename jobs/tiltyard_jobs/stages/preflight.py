@@ -16,12 +16,20 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from tiltyard_jobs.contracts.layout import artifact_prefix, seal_key, shard_of_seal
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import FILE_COLUMN, TokenizerRecipe, TrainRecipe
 from tiltyard_jobs.contracts.summary import Summary, pack_bits
-from tiltyard_jobs.contracts.tasks import ModelFolder, NamedEndpoint, PreflightTask, ReadableFile, StoreRef
+from tiltyard_jobs.contracts.tasks import (
+    ModelFolder,
+    NamedEndpoint,
+    PreflightTask,
+    ReadableAnswers,
+    ReadableFile,
+    StoreRef,
+)
 from tiltyard_jobs.errors import ConfigurationError, JobError, RecordVoidError, TransientError
 from tiltyard_jobs.evaluation.known_texts import load_known
 from tiltyard_jobs.evaluation.lm_tasks import FIELD, Harness
@@ -49,7 +57,8 @@ from tiltyard_jobs.stages.finished import finished_run
 from tiltyard_jobs.stages.probing import probe
 from tiltyard_jobs.store import Store
 from tiltyard_jobs.tokenizers import chat_template_of
-from tiltyard_jobs.usertexts import Pick, check_texts
+from tiltyard_jobs.useranswers import Asked, check_answers
+from tiltyard_jobs.usertexts import Pick, check_texts, read_texts
 
 ENDPOINT_SECONDS = 8.0  # of refused connections and failures, until an endpoint counts as down
 ANSWER_SECONDS = 120.0  # for all that it is asked: a model may have to be loaded first
@@ -134,6 +143,8 @@ def local_checks(task: PreflightTask, seen: list[str]) -> Iterator[tuple[str, Ca
         yield model.field, partial(parse_sim_uri, model.uri)
     for file in task.files:
         yield file.field, partial(check_file, file, task.store, seen)
+    for answers in task.answers:
+        yield answers.field, partial(check_existing, answers, task, seen)
     if task.needs_embeddings:
         yield EMBEDDER, check_embedder
     for name in task.benchmarks:
@@ -160,22 +171,7 @@ def check_file(file: ReadableFile, store: StoreRef, seen: list[str]) -> None:
     if file.pairs is not None:
         read_pairs(file.pairs, store)
         return
-    found = check_texts(
-        file.uri,
-        file.column,
-        store,
-        sha256=file.sha256,
-        files=file.files,
-        pick=Pick(file.limit, file.sample),
-        also=file.also,
-        names=file.names,
-        template=file.template,
-        messages=file.messages,
-        system=file.system,
-        on_bad_row=file.on_bad_row,
-        id=file.id,
-        keep=file.keep,
-    )
+    found = check_texts(file.uri, file.column, store, names=file.names, **_read_as(file))
     taken = {name for schema in DATASET_TABLES.values() for name in schema.names}
     taken |= {"source_row", "source_id", "source_uri", "source_sha256", "source_license", FILE_COLUMN, "thought"}
     if mine := [name for name in file.keep if name in taken]:
@@ -196,6 +192,35 @@ def check_embedder() -> None:
     if find_spec("sentence_transformers") is None:
         needs = "SentenceTransformers needs the package sentence-transformers"
         raise missing(needs, "it", "the extra tiltyard[embeddings]", "or give HashedNgrams or an endpoint")
+
+
+def _read_as(file: ReadableFile) -> dict[str, Any]:
+    """How a file's texts are read."""
+    return {
+        "sha256": file.sha256,
+        "files": file.files,
+        "pick": Pick(file.limit, file.sample),
+        "also": file.also,
+        "template": file.template,
+        "messages": file.messages,
+        "system": file.system,
+        "on_bad_row": file.on_bad_row,
+        "id": file.id,
+        "keep": file.keep,
+    }
+
+
+def check_existing(answers: ReadableAnswers, task: PreflightTask, seen: list[str]) -> None:
+    """A competitor's answers are there, to as many of the instructions as must be."""
+    file = next(one for one in task.files if one.instructions)
+    try:
+        texts = read_texts(file.uri, file.column, task.store, **_read_as(file))
+        found = any([True for _ in texts.given()])
+    except (ConfigurationError, TransientError):
+        return  # the check of that file tells
+    if found:
+        asked = lambda: (Asked(given.id, given.text) for given in texts.given())  # noqa: E731
+        seen.append(check_answers(answers.name, answers.model, asked, task.store, task.limits))
 
 
 def check_sandbox() -> None:

@@ -4,6 +4,7 @@ The models are the source of truth. On the wire names are camelCase and fraction
 know no floats); in Python they are snake_case and `Decimal`. A null means that a field is absent, so its default holds.
 """
 
+from tiltyard.api.answers import ExistingAnswers
 from tiltyard.api.battles import AnswerSampling, Battles, Schedule, VerdictSettings
 from tiltyard.api.curation import Curation, Dedup, Difficulty, Diversity, Embedder
 from tiltyard.api.dataset import Dataset
@@ -55,6 +56,7 @@ __all__ = [
     "Endpoint",
     "EndpointRequest",
     "Evaluation",
+    "ExistingAnswers",
     "GivenInstructions",
     "Header",
     "Instructions",

@@ -220,7 +220,7 @@ class Evaluation(ApiModel):
     thought_marks: ThoughtMarks | None = None
     """The marks around the thoughts of the base model and the trained model, where they are none of the usual ones."""
     competitors: bool = False
-    """Whether the competitors are evaluated too. Default: false."""
+    """Whether the competitors that are models are evaluated too. Default: false."""
     allow_code_execution: bool = False
     """Whether code that models wrote may run, in a process without network, credentials or files. Default: false."""
     max_tokens: TokenLimit = 1024

@@ -35,8 +35,33 @@ _TWINS = (
 
 
 def _enough(spec: TournamentSpec) -> Iterator[Violation]:
-    if not spec.judges and len(spec.competitors) < 3:
-        yield Violation(("judges",), f"{len(spec.competitors)} competitors and no judges")
+    models = sum(competitor.answers is None for competitor in spec.competitors)
+    if not spec.judges and models < 3:
+        without = "" if models == len(spec.competitors) else f", {models} of them with a model,"
+        yield Violation(("judges",), f"{len(spec.competitors)} competitors{without} and no judges")
+
+
+def _models_judge(spec: TournamentSpec) -> Iterator[Violation]:
+    for position, judge in enumerate(spec.judges):
+        if judge.answers is not None:
+            yield Violation(("judges", position, "answers"), "answers for a judge")
+
+
+def _given_answers(spec: TournamentSpec) -> Iterator[Violation]:
+    given = spec.instructions.given
+    for position, competitor in enumerate(spec.competitors):
+        answers, path = competitor.answers, ("competitors", position, "answers")
+        if answers is None:
+            continue
+        if given is None:
+            yield Violation(path, "mined instructions, which no file has answers to")
+        elif answers.id_field is not None and given.id_field is None:
+            yield Violation((*path, "idField"), f'"{answers.id_field}" without instructions.from.idField')
+        elif answers.instruction_field is not None and (given.messages_field or given.system_field):
+            field = "messagesField" if given.messages_field else "systemField"
+            yield Violation(
+                (*path, "instructionField"), f'"{answers.instruction_field}" with instructions.from.{field}'
+            )
 
 
 def _names(spec: TournamentSpec) -> Iterator[Violation]:
@@ -61,7 +86,7 @@ def _twins(field: str, participants: tuple[Participant, ...]) -> Iterator[Violat
     for position, participant in enumerate(participants):
         identity = _identity(participant)
         if identity is not None and identity in first:
-            given = f'"{identity.uri}" for {first[identity]} and {participant.name}'
+            given = f'"{identity.described}" for {first[identity]} and {participant.name}'
             yield Violation((field, position), given)
         elif identity is not None:
             first[identity] = participant.name
@@ -78,7 +103,10 @@ def _self_judging(spec: TournamentSpec) -> Iterator[Violation]:
 
 def _graders(spec: TournamentSpec) -> Iterator[Violation]:
     difficulty = spec.curation.difficulty
-    there = len(spec.competitors) - (not difficulty.self_grading)
+    if not (spec.instructions.mine is not None if difficulty.keep is None else difficulty.keep):
+        return  # nothing is graded
+    models = sum(competitor.answers is None for competitor in spec.competitors)
+    there = max(0, models - (not difficulty.self_grading))
     if difficulty.judges > there:
         yield Violation(("curation", "difficulty", "judges"), f"{difficulty.judges} where {there} may grade")
 
@@ -105,15 +133,16 @@ def _participants(spec: TournamentSpec) -> Iterator[tuple[tuple[str, int], Parti
 
 def _identity(participant: Participant) -> ModelIdentity | None:
     """None where a participant is broken itself: another rule says so."""
-    if participant.model is None and participant.endpoint is None:
+    if participant.model is None and participant.endpoint is None and participant.answers is None:
         return None
     return participant.identity()
 
 
 ENOUGH_MODELS: Rule[TournamentSpec] = Rule(
-    sentence="must name a judge if there are fewer than three competitors: no model judges its own battles",
+    sentence="must name a judge if there are fewer than three competitors with a model: no model judges its own"
+    " battles",
     check=_enough,
-    cel="(has(self.judges) && self.judges.size() > 0) || self.competitors.size() >= 3",
+    cel="(has(self.judges) && self.judges.size() > 0) || self.competitors.filter(c, !has(c.answers)).size() >= 3",
     field_path=".judges",
 )
 # Within one list the CRD has listType=map for it.
@@ -143,11 +172,29 @@ NO_SELF_JUDGING: Rule[TournamentSpec] = Rule(
     cel=f"!has(self.judges) || self.judges.all(a, !self.competitors.exists(b, {_SAME}))",
     field_path=".judges",
 )
+MODELS_JUDGE: Rule[TournamentSpec] = Rule(
+    sentence="must not be set for a judge: a judge is a model that is asked",
+    check=_models_judge,
+    cel="!has(self.judges) || self.judges.all(j, !has(j.answers))",
+    field_path=".judges",
+)
+GIVEN_ANSWERS: Rule[TournamentSpec] = Rule(
+    sentence="must answer instructions of a file (instructions.from) that has their ids (idField); by the instruction's"
+    " text (instructionField) only where there are no turns before it",
+    check=_given_answers,
+    cel="self.competitors.all(c, !has(c.answers) || (has(self.instructions.from)"
+    " && (!has(c.answers.idField) || has(self.instructions.from.idField))"
+    " && (!has(c.answers.instructionField)"
+    " || !(has(self.instructions.from.messagesField) || has(self.instructions.from.systemField)))))",
+    field_path=".competitors",
+)
 ENOUGH_GRADERS: Rule[TournamentSpec] = Rule(
-    sentence="must be at most the number of competitors that may grade an instruction: all but its"
+    sentence="must be at most the number of competitors with a model that may grade an instruction: all but its"
     " attacker, or all if selfGrading is true",
     check=_graders,
-    cel="self.curation.difficulty.judges <= self.competitors.size() - (self.curation.difficulty.selfGrading ? 0 : 1)",
+    cel="!(has(self.curation.difficulty.keep) ? size(self.curation.difficulty.keep) > 0 : has(self.instructions.mine))"
+    " || self.curation.difficulty.judges <= self.competitors.filter(c, !has(c.answers)).size()"
+    " - (self.curation.difficulty.selfGrading ? 0 : 1)",
     field_path=".curation.difficulty.judges",
 )
 FITS_BUDGET: Rule[TournamentSpec] = Rule(
@@ -160,6 +207,8 @@ FIELD_RULES = (
     TWIN_COMPETITORS,
     TWIN_JUDGES,
     NO_SELF_JUDGING,
+    MODELS_JUDGE,
+    GIVEN_ANSWERS,
     ENOUGH_GRADERS,
     FITS_BUDGET,
 )

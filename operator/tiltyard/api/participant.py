@@ -1,4 +1,4 @@
-"""A model that takes part: a competitor or a neutral judge."""
+"""Who takes part: a competitor or a neutral judge."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from tiltyard.api.answers import ExistingAnswers
 from tiltyard.api.base import ApiModel
 from tiltyard.api.identity import identity_options
 from tiltyard.api.pods import KeyReference
@@ -85,14 +86,22 @@ class Endpoint(ApiModel):
 
 
 def _one_source(participant: Participant) -> Iterator[Violation]:
-    given = [name for name in ("model", "endpoint") if getattr(participant, name) is not None]
+    given = [name for name in ("model", "endpoint", "answers") if getattr(participant, name) is not None]
     if len(given) != 1:
-        yield Violation((), " and ".join(given) or "neither")
+        yield Violation((), " and ".join(given) or "none")
 
 
 def _nothing_to_serve(participant: Participant) -> Iterator[Violation]:
     if participant.endpoint is not None and participant.serving is not None:
         yield Violation(("serving",), "both endpoint and serving")
+
+
+def _never_asked(participant: Participant) -> Iterator[Violation]:
+    if participant.answers is None:
+        return
+    for name in _OF_A_MODEL:
+        if getattr(participant, name) is not None:
+            yield Violation((type(participant).model_fields[name].alias or name,), "one beside answers")
 
 
 def _own_name(participant: Participant) -> Iterator[Violation]:
@@ -101,9 +110,10 @@ def _own_name(participant: Participant) -> Iterator[Violation]:
 
 
 ONE_SOURCE: Rule[Participant] = Rule(
-    sentence="must have exactly one of model (served for the tournament) and endpoint (already running)",
+    sentence="must have exactly one of model (served for the tournament), endpoint (already running) and answers (that"
+    " exist already)",
     check=_one_source,
-    cel="has(self.model) != has(self.endpoint)",
+    cel="[has(self.model), has(self.endpoint), has(self.answers)].filter(given, given).size() == 1",
 )
 NOTHING_TO_SERVE: Rule[Participant] = Rule(
     sentence="must not be set with an endpoint, which is already running; remove one of the two",
@@ -112,6 +122,15 @@ NOTHING_TO_SERVE: Rule[Participant] = Rule(
     field_path=".serving",
 )
 
+
+_OF_A_MODEL = ("serving", "request", "chat_template_prefix", "chat_template_stops")
+NEVER_ASKED: Rule[Participant] = Rule(
+    sentence="must not be set with answers, which exist already: nothing is asked; remove one of the two",
+    check=_never_asked,
+    cel="!has(self.answers) || !(has(self.serving) || has(self.request) || has(self.chatTemplatePrefix)"
+    " || has(self.chatTemplateStops))",
+    field_path=".answers",
+)
 
 OWN_NAME: Rule[Participant] = Rule(
     sentence=f"must not be {BASE_MODEL} or {TRAINED_MODEL}: these names are reserved for training",
@@ -157,7 +176,7 @@ ONE_AUTHORIZATION: Rule[Participant] = Rule(
 class Participant(ApiModel):
     """A competitor or a neutral judge."""
 
-    RULES = (ONE_SOURCE, NOTHING_TO_SERVE, OWN_NAME, HEADERS_OF_ENDPOINT, ONE_AUTHORIZATION)
+    RULES = (ONE_SOURCE, NOTHING_TO_SERVE, NEVER_ASKED, OWN_NAME, HEADERS_OF_ENDPOINT, ONE_AUTHORIZATION)
 
     name: ParticipantName
     """The participant's name in this tournament: a DNS label of at most 32 characters."""
@@ -170,6 +189,9 @@ class Participant(ApiModel):
     """How `model` is served. Absent: all defaults."""
     endpoint: Endpoint | None = None
     """A server that is already running, instead of `model`."""
+    answers: ExistingAnswers | None = None
+    """Answers that exist already, instead of a model: such a competitor is judged and does nothing else. Only for
+    competitors, and only with `instructions.from`."""
     request: ParticipantRequest | None = None
     """What is added to the requests to the model."""
     chat_template_prefix: Prefix | None = None
@@ -182,8 +204,14 @@ class Participant(ApiModel):
     """The model's tokenizer, where its server does not tell the chat template: the text before the user's words and its
     ends are taken from the template that is there, instead of from the server. Absent: the server is asked."""
     thought_marks: ThoughtMarks | None = None
-    """The marks around the model's thoughts, where they are none of the usual ones and its server leaves them in the
-    text. They are part of the model's identity."""
+    """The marks around the model's thoughts, where they are none of the usual ones and its server, or the file of
+    `answers`, leaves them in the text. They are part of the model's identity."""
+
+    @property
+    def license(self) -> str | None:
+        """The licence of what it writes, as the manifest states it."""
+        source = self.model or self.answers
+        return source.license if source is not None else None
 
     @property
     def serving_or_default(self) -> ModelServing:
@@ -195,15 +223,18 @@ class Participant(ApiModel):
 
         For a model the uri, the revision and the arguments of `serving.args` that can change replies (see
         `tiltyard.api.identity`); for an endpoint `URL#model`; for both what is added to requests, where
-        its replies end, and the marks of its thoughts.
+        its replies end, and the marks of its thoughts. For existing answers the digest of their file and
+        where in it they are.
         """
         extra = self.request.identity if self.request is not None else ""
         stop = (self.request.stop or ()) if self.request is not None else ()
         marks = self.thought_marks.identity if self.thought_marks is not None else ()
         if self.endpoint is not None:
             return ModelIdentity(uri=self.endpoint.identity_uri, extra_body=extra, thought_marks=marks, stop=stop)
+        if self.answers is not None:
+            return ModelIdentity(uri="", thought_marks=marks, answers=self.answers.described())
         if self.model is None:
-            raise ValueError(f"{self.name} has neither model nor endpoint")  # no valid manifest holds one
+            raise ValueError(f"{self.name} has no model, endpoint or answers")  # no valid manifest holds one
         options = identity_options(self.serving.args) if self.serving is not None else ()
         return ModelIdentity(
             uri=self.model.uri,

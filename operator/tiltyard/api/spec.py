@@ -31,14 +31,16 @@ from tiltyard.api.training import Training
 
 
 def _something_to_score(spec: TournamentSpec) -> Iterator[Violation]:
-    if spec.evaluation is not None and spec.training is None and not spec.evaluation.competitors:
+    evaluation, models = spec.evaluation, any(competitor.answers is None for competitor in spec.competitors)
+    if evaluation is not None and spec.training is None and not (evaluation.competitors and models):
         yield Violation(("training",), "an evaluation alone")
 
 
 SOMETHING_TO_SCORE: Rule[TournamentSpec] = Rule(
-    sentence="must be set for an evaluation, unless evaluation.competitors is true",
+    sentence="must be set for an evaluation, unless evaluation.competitors is true and a competitor has a model",
     check=_something_to_score,
-    cel="!has(self.evaluation) || has(self.training) || self.evaluation.competitors",
+    cel="!has(self.evaluation) || has(self.training) || (self.evaluation.competitors"
+    " && self.competitors.exists(c, !has(c.answers)))",
     field_path=".training",
 )
 
@@ -95,7 +97,7 @@ class TournamentSpec(ApiModel):
     seed: Count = 0
     """The seed. Every random choice derives from it and from record ids. Default: 0."""
     competitors: Annotated[tuple[Participant, ...], Field(min_length=2, max_length=32, json_schema_extra=MAP_BY_NAME)]
-    """The models that compete, 2 to 32."""
+    """Who competes, 2 to 32: models, and answers that exist already."""
     judges: Annotated[tuple[Participant, ...], Field(max_length=32, json_schema_extra=MAP_BY_NAME)] = ()
     """Neutral judges. Empty: each competitor judges the battles of the others, as in the paper, which takes at least
     three competitors. No model ever judges its own battles."""

@@ -157,7 +157,7 @@ def print_instructions(line: str) -> None:
 
 def print_licenses(tournament: Tournament) -> None:
     """How many competitors, whose answers become training rows, have which licence, and what it asks for."""
-    stated = [one.model.license if one.model is not None else None for one in tournament.spec.competitors]
+    stated = [one.license for one in tournament.spec.competitors]
     given = tournament.spec.instructions.given
     sources = [] if given is None else [f"the instructions are {named(given.license)}"]
     counts = sorted(Counter(map(named, stated)).items())

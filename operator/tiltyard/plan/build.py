@@ -54,6 +54,7 @@ def build_graph(tournament: Tournament) -> Graph:
         models=tuple(
             _model_node(one.participant, trained if one.participant.name == TRAINED_MODEL else None)
             for one in participations(tournament).values()
+            if one.participant.answers is None
         ),
     )
 

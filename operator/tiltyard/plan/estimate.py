@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.schedule import Room, decide
-from tiltyard_jobs.contracts.recipes import AnswerRecipe, TrainRecipe
+from tiltyard_jobs.contracts.recipes import AnswerRecipe, JudgeRecipe, TrainRecipe
 
 ANSWER_SHARE = 0.5  # of `battles.answer.maxTokens` that an answer takes
+EXISTING = 1024  # instead, where all answers exist already
 
 GPU_FLOPS = 312e12  # an A100's or A800's, dense bfloat16
 UTILISATION = 0.4  # of them, as trainers on one node reach
@@ -46,7 +47,7 @@ class Cost(NamedTuple):
 
 def expected_training(graph: Graph, done: Mapping[str, frozenset[int]]) -> float | None:
     """GPU-hours of the training that is not done, as `training_hours`; None where there is none, or none can tell."""
-    rows = {recipe.instructions.key: recipe.rows for recipe in graph.recipes(AnswerRecipe)}
+    rows = {recipe.instructions.key: recipe.rows for recipe in graph.recipes(JudgeRecipe)}
     trained = [recipe for recipe in graph.recipes(TrainRecipe) if len(done.get(recipe.ref.key, ())) < recipe.shards]
     return training_hours(trained[0], sum(rows.values())) if trained else None
 
@@ -78,7 +79,7 @@ def estimate(graph: Graph, done: Mapping[str, frozenset[int]]) -> dict[str, Cost
         graph: the tournament.
         done: parts that exist, by artifact key.
     """
-    longest = max((recipe.sampling.max_tokens for recipe in graph.recipes(AnswerRecipe)), default=0)
+    longest = max((recipe.sampling.max_tokens for recipe in graph.recipes(AnswerRecipe)), default=EXISTING)
     answer_tokens = round(ANSWER_SHARE * longest)
     return {bundle.name: _bundle_cost(bundle, done, answer_tokens) for bundle in graph.bundles}
 

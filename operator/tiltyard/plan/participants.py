@@ -95,7 +95,7 @@ def participations(tournament: Tournament) -> Mapping[str, Participation]:
     mines, players_judge = spec.instructions.mine is not None, not spec.judges
     found = [
         *(
-            Participation(player, f"spec.competitors[{place}]", mines, players_judge)
+            Participation(player, f"spec.competitors[{place}]", mines, players_judge and player.answers is None)
             for place, player in enumerate(spec.competitors)
         ),
         *(Participation(judge, f"spec.judges[{place}]", judges=True) for place, judge in enumerate(spec.judges)),

@@ -47,6 +47,7 @@ from tiltyard_jobs.contracts.tasks import (
     NamedEndpoint,
     NamedTokenizer,
     PreflightTask,
+    ReadableAnswers,
     ReadableFile,
     SimulatedModel,
     StoreRef,
@@ -194,6 +195,7 @@ def preflight_task(
         update={
             "endpoints": tuple(_endpoints(tournament, graph)),
             "files": tuple(_files(tournament, graph)),
+            **_existing_answers(tournament),
             "benchmarks": tuple(one.name for one in decontaminated(tournament) if one.name not in read),
             "task_sets": task_sets,
             "needs_embeddings": _embeds(graph),
@@ -317,6 +319,17 @@ def _files(tournament: Tournament, graph: Graph) -> Iterator[ReadableFile]:
             if isinstance(texts, LabelledPairs):
                 file = file.model_copy(update={"pairs": graph.recipes(PairsRecipe)[0]})
             yield file
+
+
+def _existing_answers(tournament: Tournament) -> dict[str, object]:
+    """Competitors that are only judged, and how many answers of theirs may be missing; nothing where there is none."""
+    found = tuple(
+        ReadableAnswers(field=f"spec.competitors[{place}].answers", name=one.name, model=one.identity())
+        for place, one in enumerate(tournament.spec.competitors)
+        if one.answers is not None
+    )
+    limits = Limits(max_void_fraction=tournament.spec.jobs.max_void_fraction)
+    return {"answers": found, "limits": limits} if found else {}
 
 
 def trainer_ref(tournament: Tournament, python: str | None) -> TrainerRef:

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from tiltyard.api import (
     BenchmarkFile,
+    ExistingAnswers,
     GivenInstructions,
     ManifestError,
     Participant,
@@ -26,7 +27,7 @@ from tiltyard.api import (
 from tiltyard.api.request import EndpointRequest
 from tiltyard.api.yamlfile import MAX_BYTES
 from tiltyard.sdk.modelfolders import digest_of_model
-from tiltyard.sdk.textfiles import NoFilesError, files_of, look_at
+from tiltyard.sdk.textfiles import FoundFile, NoFilesError, files_of, look_at
 from tiltyard_jobs.contracts.recipes import TOKENIZER_FILES
 
 T = TypeVar("T", bound=Texts)
@@ -61,7 +62,7 @@ def as_on_this_machine(tournament: Tournament, source: Path, folder: Path) -> To
     try:
         return with_files_of(tournament, folder)
     except NoFilesError as error:
-        raise ManifestError(called(source), [Problem("spec.instructions.from.uri", str(error))]) from None
+        raise ManifestError(called(source), [Problem(error.field, str(error))]) from None
 
 
 def read_manifest(file: Path) -> Tournament:
@@ -104,6 +105,33 @@ def with_ca_file(request: RequestT | None, folder: Path) -> RequestT | None:
     )
 
 
+def found_files(
+    source: GivenInstructions | ExistingAnswers, folder: Path
+) -> tuple[dict[str, object], list[FoundFile | None]]:
+    """What this machine's files tell of a file, or of several: fields to update, and what was seen of each.
+
+    Args:
+        source: as it is written.
+        folder: the manifest's.
+
+    Raises:
+        NoFilesError: a folder or a pattern stands for nothing.
+    """
+    paths = files_of(folder, source.uri) if source.uri is not None else None
+    files = source.files if paths is None else tuple(TextFile(uri=path.as_uri()) for path in paths)
+    if source.uri is not None and not files:
+        uri = absolute_uri(folder, source.uri)
+        look = look_at(uri)
+        return {"uri": uri, "sha256": source.sha256 or (look.sha256 if look else None)}, [look]
+    uris = [absolute_uri(folder, file.uri) for file in files]
+    looks = [look_at(uri) for uri in uris]
+    known = [
+        file.model_copy(update={"uri": uri, "sha256": file.sha256 or (look.sha256 if look else None)})
+        for file, uri, look in zip(files, uris, looks, strict=True)
+    ]
+    return {"uri": None, "files": tuple(known)}, looks
+
+
 def given_with_files(given: GivenInstructions, folder: Path, competitors: int) -> GivenInstructions:
     """The instructions with what this machine's files tell: which they are, their digests, and how many rows they have.
 
@@ -115,21 +143,7 @@ def given_with_files(given: GivenInstructions, folder: Path, competitors: int) -
     Raises:
         NoFilesError: a folder or a pattern stands for nothing.
     """
-    paths = files_of(folder, given.uri) if given.uri is not None else None
-    files = given.files if paths is None else tuple(TextFile(uri=path.as_uri()) for path in paths)
-    update: dict[str, object]
-    if given.uri is not None and not files:
-        uri = absolute_uri(folder, given.uri)
-        looks = [look_at(uri)]
-        update = {"uri": uri, "sha256": given.sha256 or (looks[0].sha256 if looks[0] else None)}
-    else:
-        uris = [absolute_uri(folder, file.uri) for file in files]
-        looks = [look_at(uri) for uri in uris]
-        known = [
-            file.model_copy(update={"uri": uri, "sha256": file.sha256 or (look.sha256 if look else None)})
-            for file, uri, look in zip(files, uris, looks, strict=True)
-        ]
-        update = {"uri": None, "files": tuple(known)}
+    update, looks = found_files(given, folder)
     rows = [None if look is None else look.rows for look in looks]
     all_rows = None if None in rows else sum(count or 0 for count in rows)
     if bounds := [count for count in (given.limit, given.sample, all_rows) if count]:
@@ -152,7 +166,15 @@ def with_files_of(tournament: Tournament, folder: Path) -> Tournament:
         return model.model_copy(update={"uri": uri, "revision": model.revision or digest_of_model(uri)})
 
     def player(participant: Participant) -> Participant:
-        model, request = participant.model, participant.request
+        model, request, answers = participant.model, participant.request, participant.answers
+        if answers is not None:
+            try:
+                update, _ = found_files(answers, folder)
+            except NoFilesError as error:
+                place = [one.name for one in tournament.spec.competitors].index(participant.name)
+                error.field = f"spec.competitors[{place}].answers.uri"
+                raise
+            return participant.model_copy(update={"answers": answers.model_copy(update=update)})
         if model is not None:
             participant = participant.model_copy(update={"model": weights(model)})
         if (tokenizer := participant.tokenizer) is not None:

@@ -42,7 +42,13 @@ def look_at(uri: str) -> FoundFile | None:
 
 
 class NoFilesError(ValueError):
-    """A folder or a pattern stands for nothing; the sentence goes on from its name."""
+    """A folder or a pattern stands for nothing; the sentence goes on from its name.
+
+    Attributes:
+        field: the manifest's field that names it.
+    """
+
+    field = "spec.instructions.from.uri"
 
 
 def files_of(folder: Path, uri: str) -> list[Path] | None:

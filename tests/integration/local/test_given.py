@@ -246,3 +246,24 @@ def test_all_but_exact_repeats_are_used_to_the_byte(make_run: MakeRun) -> None:
     assert dropped == [("Hi", "filter", "Repeat", "Hi"), ("Hi\n", "filter", "Repeat", "Hi")]
     ids = {row["instruction_id"] for row in table(run, "instructions")}
     assert {row["twin_id"] for row in table(run, "dropped")} <= ids
+
+
+def test_sixty_prompts_under_one_template_are_all_used(make_run: MakeRun) -> None:
+    words = "Du bist Stütze  \t im Kundendienst.\r\n\r\n\r\nAntworte höflich auf: „{}“ \u2028\n"
+    texts = [words.format(f"Lieferung {number} kommt nicht.") for number in range(60)]
+    source = {"uri": "p.jsonl", "field": "prompt", "idField": "id", "keep": ["kind"]}
+    run = make_run("run", manifest(2, judges=1, instructions={"from": source}, curation=CURATION, jobs={}))
+    rows = [{"id": f"t-{n}", "prompt": text, "kind": "late" if n % 3 else "lost"} for n, text in enumerate(texts)]
+    rows.insert(30, rows[4] | {"id": "again"})
+    (run.folder / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    finished = run.run()
+    assert finished.code == 0, finished
+    assert "Instructions: 61 given, 60 used: 1 exact repeat\n" in finished.out
+    for name, within in (("instructions", "tables"), ("answers", "tables"), ("battles", "tables"), ("sft", "data")):
+        assert {row["source_id"] for row in table(run, name, within)} <= {row["id"] for row in rows}
+    found = {row["source_id"]: (row["instruction"], row["kind"]) for row in table(run, "instructions")}
+    assert found.keys() == {f"t-{number}" for number in range(60)}
+    assert found == {row["id"]: (row["prompt"], row["kind"]) for row in rows if row["id"] != "again"}
+    assert {row["source_id"] for row in table(run, "battles")} == found.keys()
+    for row in table(run, "sft", "data"):
+        assert row["messages"][0]["content"] == found[row["source_id"]][0]

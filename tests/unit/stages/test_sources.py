@@ -61,7 +61,8 @@ def test_what_is_wrong_in_one_of_several_names_it(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"b\.jsonl has no 'text'; its first record has other$"):
         texts_of(files)
     files = written(tmp_path, a=[{"text": "A", "id": "x"}], b=[{"text": "B", "id": "x"}])
-    with pytest.raises(ConfigurationError, match=r"b\.jsonl: 'id' is 'x' in two rows; ids must differ$"):
+    rows = r"\(line 1 of .*a\.jsonl and line 1\)"
+    with pytest.raises(ConfigurationError, match=rf"b\.jsonl: 'id' is 'x' in two rows {rows}; ids must differ$"):
         check_texts("", "text", STORE, files=files, id="id")
     with pytest.raises(ConfigurationError, match=r"gone\.jsonl cannot be read: No such file or directory$"):
         texts_of((*files, LocatedFile(uri=(tmp_path / "gone.jsonl").as_uri(), name="gone.jsonl")))

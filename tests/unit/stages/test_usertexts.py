@@ -379,7 +379,8 @@ def test_all_bad_rows_are_counted_and_may_be_passed_over(tmp_path: Path) -> None
     path = tmp_path / "a.jsonl"
     assert refusal(path, BAD) == (
         "'text' is a number in line 2, but must be text"
-        " (6 bad rows: line 2, line 3, line 4, line 5, line 7, …; onBadRow: Skip passes over those of instructions)"
+        " (6 bad rows: line 2, line 3, line 4, line 5, line 7, …; onBadRow: Skip passes over those of instructions and"
+        " answers)"
     )
     found = check_texts(path.as_uri(), "text", STORE, on_bad_row="Skip")
     assert found == TextsFound(2, bad=6, bad_places="line 2, line 3, line 4, line 5, line 7, …")
@@ -411,7 +412,8 @@ def test_ids_and_columns_that_are_kept(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"has no 'z'; its first record has c, id, n, q$"):
         list(read_texts(uri, "q", STORE, keep=("z",)))
     written(tmp_path / "a.jsonl", [{"q": "A", "id": 1}, {"q": "B", "id": "1"}])
-    with pytest.raises(ConfigurationError, match=r"a\.jsonl: 'id' is '1' in two rows; ids must differ$"):
+    twice = r"a\.jsonl: 'id' is '1' in two rows \(line 1 and line 2\); ids must differ$"
+    with pytest.raises(ConfigurationError, match=twice):
         check_texts(uri, "q", STORE, id="id")
     written(tmp_path / "a.jsonl", [{"q": "A", "id": 1}, {"q": "B"}, {"q": "C", "id": 1.5}])
     with pytest.raises(ConfigurationError, match=r": line 2 has no id in 'id': a text or a whole number \(2 bad rows"):
@@ -468,3 +470,11 @@ def test_no_bytes_crash_it(tmp_path_factory: pytest.TempPathFactory, data: bytes
     except ConfigurationError:
         return
     assert all(text.strip() for text, _ in texts)
+
+
+def test_wherever_a_line_is_cut_it_is_torn(tmp_path: Path) -> None:
+    line = json.dumps({"prompt": 'Ä "x" \\', "n": -1, "t": True, "z": None, "l": [1, {"a": "b"}]})
+    for end in range(2, len(line)):
+        (tmp_path / "a.jsonl").write_text('{"prompt": "ok"}\n' + line[:end])
+        with pytest.raises(ConfigurationError, match=r": line 2 is not JSON: .* \(the file ends there: it is torn\)$"):
+            check_texts((tmp_path / "a.jsonl").as_uri(), "prompt", STORE)

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from tiltyard_jobs.contracts.recipe import Recipe
 from tiltyard_jobs.contracts.recipes import battles, calibration, evaluation, instructions, report, results, training
-from tiltyard_jobs.contracts.recipes.battles import AnswerRecipe, JudgeRecipe, RubricPoint
+from tiltyard_jobs.contracts.recipes.battles import AnswerRecipe, CollectRecipe, JudgeRecipe, RubricPoint
 from tiltyard_jobs.contracts.recipes.calibration import ANSWERS, PairsRecipe
 from tiltyard_jobs.contracts.recipes.evaluation import (
     LmEvalRecipe,
@@ -89,6 +89,7 @@ __all__ = [
     "AnyRecipe",
     "BenchmarkRecipe",
     "CalibrationRecipe",
+    "CollectRecipe",
     "CurateRecipe",
     "DatasetRecipe",
     "EmbedderRecipe",

@@ -52,6 +52,22 @@ class AnswerRecipe(Recipe):
         return Requests(self.rows, INSTRUCTION_TOKENS, answer_tokens)
 
 
+class CollectRecipe(Recipe):
+    """One competitor's answers to one attacker's curated instructions, from files of the user's instead of a model.
+
+    Attributes:
+        model: whose `answers` they are.
+        thoughts: as in `AnswerRecipe`.
+    """
+
+    PHASE: ClassVar[Phase] = "Answering"
+
+    stage: Literal["collect"] = "collect"
+    model: ModelIdentity
+    instructions: ArtifactRef
+    thoughts: Thoughts = in_key_if_set("Drop")
+
+
 class RubricPoint(Contract):
     """One thing that a judge weighs, and how much it counts beside the others."""
 

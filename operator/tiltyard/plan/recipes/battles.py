@@ -14,6 +14,7 @@ from tiltyard.plan.recipes.instructions import InstructionRecipes
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import (
     AnswerRecipe,
+    CollectRecipe,
     JudgeRecipe,
     Lineup,
     Match,
@@ -31,46 +32,57 @@ class BattleRecipes:
         self.spec = tournament.spec
         self.instructions = instructions
         self.players = {player.name: player for player in self.spec.competitors}
-        self.jury = {judge.name: judge for judge in (self.spec.judges or self.spec.competitors)}
+        models = [player for player in self.spec.competitors if player.answers is None]
+        self.jury = {judge.name: judge for judge in (self.spec.judges or models)}
 
     def bundles(self) -> Iterator[Bundle]:
         """One for a competitor's answers, one for a judge's verdicts on all matches that it sees."""
         for name, answers in self.answers.items():
             for player, answer in answers.items():
-                yield bundle(answer, about=name, model=player, after=self.instructions.before_answers)
+                if isinstance(answer, CollectRecipe):
+                    yield bundle(answer, about=name, name=f"{answer.stage}/{player}/{name}")
+                else:
+                    yield bundle(answer, about=name, model=player, after=self.instructions.before_answers)
         for name, judges in self.verdicts.items():
             for judge, verdicts in judges.items():
                 yield bundle(*verdicts.values(), about=name, model=judge)
 
     @cached_property
     def artifacts(self) -> Mapping[str, ArtifactRef]:
-        """`answer/PLAYER/ATTACKER` and `judge/JUDGE/ATTACKER/A/B`."""
+        """`answer/PLAYER/ATTACKER` (existing ones: `collect/…`) and `judge/JUDGE/ATTACKER/A/B`."""
         return {
-            **{f"answer/{player}/{name}": r.ref for name, by in self.answers.items() for player, r in by.items()},
+            **{f"{r.stage}/{player}/{name}": r.ref for name, by in self.answers.items() for player, r in by.items()},
             **{f"judge/{m.judge}/{m.attacker}/{m.player_a}/{m.player_b}": m.verdicts for m in self.lineup.matches},
         }
 
     @cached_property
-    def answers(self) -> Mapping[str, Mapping[str, AnswerRecipe]]:
+    def answers(self) -> Mapping[str, Mapping[str, AnswerRecipe | CollectRecipe]]:
         """Then by who answers."""
-        answer = self.spec.battles.answer
-        sampling = SamplingRecipe(temperature=answer.temperature, top_p=answer.top_p, max_tokens=answer.max_tokens)
         return {
             attacker: {
-                name: AnswerRecipe(
-                    model=player.identity(),
-                    instructions=curated.ref,
-                    system=answer.system,
-                    sampling=sampling,
-                    thoughts=answer.thoughts,
-                    rows=self.instructions.curated_rows,
-                    seed=self.spec.seed,
-                    shard_size=self.spec.jobs.shard_size,
-                )
+                name: (self._asked if player.answers is None else self._existing)(player, curated.ref)
                 for name, player in self.players.items()
             }
             for attacker, curated in self.instructions.curated.items()
         }
+
+    def _existing(self, player: Participant, instructions: ArtifactRef) -> CollectRecipe:
+        thoughts = self.spec.battles.answer.thoughts
+        return CollectRecipe(model=player.identity(), instructions=instructions, thoughts=thoughts)
+
+    def _asked(self, player: Participant, instructions: ArtifactRef) -> AnswerRecipe:
+        answer = self.spec.battles.answer
+        sampling = SamplingRecipe(temperature=answer.temperature, top_p=answer.top_p, max_tokens=answer.max_tokens)
+        return AnswerRecipe(
+            model=player.identity(),
+            instructions=instructions,
+            system=answer.system,
+            sampling=sampling,
+            thoughts=answer.thoughts,
+            rows=self.instructions.curated_rows,
+            seed=self.spec.seed,
+            shard_size=self.spec.jobs.shard_size,
+        )
 
     def pairs(self, attacker: str) -> Iterator[tuple[str, str]]:
         """Who meets whom over an attacker's instructions, as (A, B)."""
@@ -156,6 +168,6 @@ def _player(participant: Participant) -> PlayerRecipe:
     return PlayerRecipe(
         name=participant.name,
         model=participant.identity(),
-        license=participant.model.license if participant.model else None,
+        license=participant.license,
         family=family_of(participant),
     )

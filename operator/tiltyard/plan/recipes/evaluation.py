@@ -129,7 +129,9 @@ def _models(
         after = ModelIdentity(uri=f"{TRAINED_SCHEME}{trained.ref.key}").model_copy(update=asked)
         models[TRAINED_MODEL] = (after, "Chat")
     if evaluation.competitors:
-        models |= {player.name: (player.identity(), "Chat") for player in tournament.spec.competitors}
+        models |= {
+            player.name: (player.identity(), "Chat") for player in tournament.spec.competitors if player.answers is None
+        }
     return models
 
 

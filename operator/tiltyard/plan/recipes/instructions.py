@@ -207,7 +207,11 @@ class InstructionRecipes:
         difficulty = self.spec.curation.difficulty
         if not self.rules.keep:
             return []
-        may = [player for player in self.players.values() if difficulty.self_grading or player.name != attacker]
+        may = [
+            player
+            for player in self.players.values()
+            if player.answers is None and (difficulty.self_grading or player.name != attacker)
+        ]
         return may[: difficulty.judges]
 
     @cached_property

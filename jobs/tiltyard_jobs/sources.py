@@ -16,8 +16,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from tiltyard_jobs.contracts import textfile
-from tiltyard_jobs.contracts.layout import readable
-from tiltyard_jobs.contracts.located import LocatedFile, is_many
+from tiltyard_jobs.contracts.located import LocatedFile, is_many, readable
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.contracts.textstream import BadTextFileError
 from tiltyard_jobs.download import download

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from tiltyard_jobs.contracts.identity import AnswerFiles, ModelIdentity
-from tiltyard_jobs.contracts.layout import readable
+from tiltyard_jobs.contracts.located import readable
 from tiltyard_jobs.contracts.tasks import Limits, StoreRef
 from tiltyard_jobs.curation.exact import digest_of
 from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, VoidReason

@@ -7,8 +7,7 @@ from functools import cached_property
 from pydantic import Field
 
 from tiltyard_jobs.contracts.frozen import Contract, key_of
-from tiltyard_jobs.contracts.layout import readable
-from tiltyard_jobs.contracts.located import DIGEST, Located, LocatedFile
+from tiltyard_jobs.contracts.located import DIGEST, Located, LocatedFile, readable
 from tiltyard_jobs.contracts.vocabulary import BadRowRule
 
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from urllib.parse import unquote
 
 from pydantic import Field
 
@@ -150,8 +149,3 @@ def manifest_key(run: str) -> str:
 def battles_key(run: str, name: str) -> str:
     """A page of a run's battles."""
     return f"{run_prefix(run)}battles/{name}"
-
-
-def readable(uri: str) -> str:
-    """A URI for people: a folder or file of this machine as its path, anything else as it is."""
-    return unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote
 
 from pydantic import Field, SerializationInfo, SerializerFunctionWrapHandler, model_serializer
 
@@ -60,3 +61,8 @@ def is_many(uri: str) -> bool:
     """Whether a URI of a bucket stands for several files: a prefix that ends in /, or a pattern."""
     scheme, _, path = uri.partition("://")
     return scheme not in ("file", "hf", "https") and (path.endswith("/") or "*" in path or "[" in path)
+
+
+def readable(uri: str) -> str:
+    """A URI for people: a folder or file of this machine as its path, anything else as it is."""
+    return unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri

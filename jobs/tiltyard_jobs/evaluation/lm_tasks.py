@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tiltyard_jobs.contracts.layout import readable
+from tiltyard_jobs.contracts.located import readable
 from tiltyard_jobs.contracts.recipes import LmEvalRecipe
 from tiltyard_jobs.contracts.tasks import LmEvalTask, StoreRef
 from tiltyard_jobs.errors import ConfigurationError, PermanentError

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tiltyard_jobs.contracts.calibration import Calibration
-from tiltyard_jobs.contracts.layout import readable
+from tiltyard_jobs.contracts.located import readable
 from tiltyard_jobs.contracts.summary import Summary
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.rating.jury import Opinions, opinions_of

@@ -48,7 +48,8 @@ from tiltyard.sdk.machine import prepare as prepare_here
 from tiltyard.sdk.machine import run as run_here
 from tiltyard.sdk.manifest import called, load_manifest
 from tiltyard.status.build import leaderboard_row
-from tiltyard_jobs.contracts.layout import battles_key, readable
+from tiltyard_jobs.contracts.layout import battles_key
+from tiltyard_jobs.contracts.located import readable
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import RateRecipe, TrainRecipe
 from tiltyard_jobs.contracts.tasks import (

@@ -18,8 +18,8 @@ from tiltyard.plan.estimate import Cost
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.sdk.documents import Status
 from tiltyard_jobs.contracts.intervals import IN_SIGNS, interval_text
-from tiltyard_jobs.contracts.layout import readable
 from tiltyard_jobs.contracts.licenses import asked, named
+from tiltyard_jobs.contracts.located import readable
 from tiltyard_jobs.contracts.summary import Agreement, Standing
 from tiltyard_jobs.contracts.tasks import Limits, ShownPrompt
 

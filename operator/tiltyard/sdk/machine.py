@@ -24,7 +24,7 @@ from tiltyard.render.tasks import preflight_task
 from tiltyard.sdk.documents import Plan, Status, plan_document, status_document
 from tiltyard.sdk.errors import UserError
 from tiltyard.sdk.manifest import refuse
-from tiltyard_jobs.contracts.layout import readable
+from tiltyard_jobs.contracts.located import readable
 from tiltyard_jobs.contracts.summary import Summary, parts_done
 from tiltyard_jobs.contracts.tasks import SoloTask, StoreRef
 

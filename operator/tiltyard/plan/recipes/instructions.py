@@ -9,8 +9,7 @@ from functools import cached_property
 from tiltyard.api import GivenInstructions, Participant, Tournament
 from tiltyard.plan.curation import curation_rules
 from tiltyard.plan.graph import Bundle, bundle
-from tiltyard_jobs.contracts.layout import readable
-from tiltyard_jobs.contracts.located import LocatedFile
+from tiltyard_jobs.contracts.located import LocatedFile, readable
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import (
     FILE_COLUMN,

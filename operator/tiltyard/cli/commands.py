@@ -33,7 +33,7 @@ from tiltyard.cli.documents import (
 from tiltyard.cli.errors import UserError
 from tiltyard.cli.manifest import called, load_manifest, refuse
 from tiltyard.cli.printing import Printer
-from tiltyard.local.ledger import place_of, run_folder
+from tiltyard.local.ledger import measured_loads, place_of, run_folder
 from tiltyard.local.look import look
 from tiltyard.local.machine import Machine, Settings
 from tiltyard.local.occupancy import StateError, is_occupied, occupied
@@ -42,6 +42,7 @@ from tiltyard.plan.estimate import estimate, expected_loads, expected_training
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.planner import Plan, TournamentState
 from tiltyard.plan.policy import policy_of
+from tiltyard.plan.weights import downloaded, expected_loading
 from tiltyard.render.tasks import first_asked, preflight_task
 from tiltyard.status.build import leaderboard_row
 from tiltyard_jobs.contracts.layout import battles_key, readable
@@ -105,7 +106,8 @@ def plan(options: argparse.Namespace) -> int:
     printer = Printer.of(options)
     tournament, graph, settings = prepare(options, printer)
     # What engines need is the run's to say: a plan takes none of them.
-    task = preflight_task(tournament, graph, settings.store, check_store=False).model_copy(update={"lm_eval": ()})
+    task = preflight_task(tournament, graph, settings.store, check_store=False)
+    task = task.model_copy(update={"lm_eval": (), "weights": tuple(downloaded(tournament))})
     summary = ask(task, settings)
     for warning in summary.warnings:
         printer.note(f"warning: {warning}")
@@ -116,15 +118,16 @@ def plan(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise UserError(f"spec.serving: {error}; raise maxActive or budget") from None
     training = expected_training(graph, done)
+    loading = expected_loading(graph, summary.weights, loads, measured_loads(settings.state))
 
     def as_table() -> None:
-        show.print_plan(graph, done, costs, loads, training)
+        show.print_plan(graph, done, costs, loads, training, loading)
         show.print_allowed_voids(tournament)
         show.print_instructions(summary.instructions)
         show.print_licenses(tournament)
 
     document = plan_document(
-        graph, done, costs, loads, training, instructions=summary.instructions, warnings=summary.warnings
+        graph, done, costs, loads, training, loading, instructions=summary.instructions, warnings=summary.warnings
     )
     printer.result(document, as_table)
     return 0

@@ -135,7 +135,9 @@ def with_files_of(tournament: Tournament, folder: Path) -> Tournament:
 
     def weights(model: WeightsT) -> WeightsT:
         uri = absolute(model.uri)
-        return model.model_copy(update={"uri": uri, "revision": model.revision or digest_of_model(uri)})
+        served_from = None if model.served_from is None else absolute(model.served_from)
+        revision = model.revision or digest_of_model(uri)
+        return model.model_copy(update={"uri": uri, "revision": revision, "served_from": served_from})
 
     def player(participant: Participant) -> Participant:
         model, request = participant.model, participant.request

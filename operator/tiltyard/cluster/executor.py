@@ -176,11 +176,23 @@ class Executor:
         model = snapshot.graph.model[name]
         *held, body = model_objects(snapshot.tournament, model, self.settings, loads=loads, started=started)
         for one in held:
-            if one["kind"] != CACHES.kind or not await self._is_cached(one):
-                await self._apply(CACHES if one["kind"] == CACHES.kind else CLAIMS, one)
+            await self._hold(one)
         self.services.update(await self._apply(SERVICES, body))
         metrics.MODEL_LOADS.inc()
         log.info("model started", model=name, loads=loads)
+
+    async def _hold(self, body: Object) -> None:
+        """Make what holds a model's weights, unless it is there."""
+        if body["kind"] != CACHES.kind:
+            await self._apply(CLAIMS, body)
+        elif not await self._is_cached(body):
+            try:
+                await self._apply(CACHES, body)
+            except ApiError as error:
+                if error.status != NOT_FOUND:
+                    raise
+                words = f"the cluster has no {CACHES.kind}: install KServe's local model cache (0.20 or later), or set"
+                raise ApiError(501, f"{words} spec.serving.weights.claim") from error
 
     async def _is_cached(self, cache: Object) -> bool:
         """Whether somebody else's cache holds the same weights on the same nodes: KServe takes that one."""

@@ -49,7 +49,7 @@ def download(uri: str, path: Path, *, largest: int = LARGEST, sleep: Callable[[f
     request = urllib.request.Request(url)  # noqa: S310 - the scheme is known
     if token is not None:
         request.add_header("Authorization", f"Bearer {token}")
-    opener = urllib.request.build_opener(_Redirects())
+    opener = urllib.request.build_opener(Redirects())
     for attempt in range(_TRIES):
         try:
             _fetch(opener, request, uri, path, largest)
@@ -124,7 +124,7 @@ def _unanswered(uri: str, host: str, reason: object) -> ConfigurationError | Tra
     return TransientError(f"{uri} cannot be fetched from {host}: {reason}")
 
 
-class _Redirects(urllib.request.HTTPRedirectHandler):
+class Redirects(urllib.request.HTTPRedirectHandler):
     """Only to https://, or on the same host; without the token to any other."""
 
     max_redirections = _REDIRECTS
@@ -138,6 +138,11 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         headers: http.client.HTTPMessage,
         url: str,
     ) -> urllib.request.Request | None:
+        """What is asked instead.
+
+        Raises:
+            ConfigurationError: it leads where none may.
+        """
         here, there = urlsplit(request.full_url), urlsplit(url)
         same = (here.scheme, here.netloc) == (there.scheme, there.netloc)
         if there.scheme != "https" and not same:

@@ -191,6 +191,10 @@ class PodPlayer:
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
         command, environment = await self._prepare(pod, container, rule)
+        if not await self._fill_claims(pod, ending):
+            await ending.wait()
+            await self._finish(pod)
+            return
         sidecars = await self._start_sidecars(pod)
         restarts, code = 0, 0
         while True:
@@ -213,6 +217,39 @@ class PodPlayer:
         await self._containers(pod, container, phase, ready=False, restarts=restarts, state={"terminated": terminated})
         await ending.wait()
         await self._finish(pod)
+
+    async def _fill_claims(self, pod: Pod, ending: asyncio.Event) -> bool:
+        """Run the init containers that bring weights, again and again until they succeed; False: the pod is to end."""
+        for container in pod["spec"].get("initContainers", ()):
+            if "tiltyard_jobs.weights" not in container.get("command", ()):
+                continue
+            place, code = self.folder / pod["metadata"]["name"], -1
+            while code != 0:
+                if ending.is_set():
+                    return False
+                command, environment = await self._prepare(pod, container, None)
+                (place / "termination-log").write_text("")
+                with (place / "log").open("ab") as log:
+                    process = await asyncio.create_subprocess_exec(
+                        *command, stdout=log, stderr=log, env=environment, start_new_session=True
+                    )
+                self._processes[f"{pod['metadata']['name']}/{container['name']}"] = process
+                code = await process.wait()
+                status = {
+                    "name": container["name"],
+                    "image": container["image"],
+                    "imageID": "",
+                    "ready": code == 0,
+                    "restartCount": 0,
+                    "state": {"terminated": self._terminated(pod, container, code)},
+                }
+                conditions = [{"type": "PodScheduled", "status": "True", "lastTransitionTime": _now()}]
+                await self._status(
+                    pod, {"phase": "Pending", "conditions": conditions, "initContainerStatuses": [status]}
+                )
+                if code != 0:
+                    await asyncio.sleep(0.3)
+        return True
 
     async def _start_sidecars(self, pod: Pod) -> list[asyncio.subprocess.Process]:
         """The init containers that stay: each with its own environment, in the pod's volumes."""
@@ -337,6 +374,8 @@ class PodPlayer:
         for mount in container.get("volumeMounts", ()):
             volume = volumes[mount["name"]]
             folder = place / "volumes" / mount["name"]
+            if claim := volume.get("persistentVolumeClaim"):  # it stays when the pod goes
+                folder = self.folder / "claims" / claim["claimName"]
             folder.mkdir(parents=True, exist_ok=True)
             await self._fill(volume, folder)
             places[mount["mountPath"]] = str(folder)

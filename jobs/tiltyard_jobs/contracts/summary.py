@@ -74,6 +74,7 @@ class Summary(Contract):
             the last stage alone.
         done: preflight's bitmap, see `pack_bits`.
         agreement: from a comparison of two runs.
+        weights: bytes of the weights that it was asked for, by model, as far as the hub says.
     """
 
     exit_code: int
@@ -94,6 +95,7 @@ class Summary(Contract):
     instructions: str = ""
     done: str = ""
     agreement: Agreement | None = None
+    weights: dict[str, int] = Field(default_factory=dict)
 
     def to_message(self) -> str:
         """JSON of at most `MAX_BYTES` bytes of UTF-8.

@@ -27,6 +27,7 @@ from tiltyard_jobs.contracts.recipes import (
 )
 from tiltyard_jobs.contracts.trainer import TrainerRef
 from tiltyard_jobs.contracts.vocabulary import Addressing, BadRowRule, Encryption, ExportForm
+from tiltyard_jobs.contracts.weights import NamedWeights
 
 
 class StoreRef(Contract):
@@ -314,6 +315,7 @@ class PreflightTask(Contract):
         lm_eval_python: as in `BundleTask`.
         check_store: write a probe.
         warnings: of what the manifest lacks; told beside what is found.
+        weights: models on the hub whose size is wanted.
     """
 
     stage: Literal["preflight"] = "preflight"
@@ -338,6 +340,7 @@ class PreflightTask(Contract):
     secret_places: dict[str, str] = Field(default_factory=dict)
     check_store: bool = True
     warnings: tuple[str, ...] = ()
+    weights: tuple[NamedWeights, ...] = ()
 
 
 class ExportTask(Contract):

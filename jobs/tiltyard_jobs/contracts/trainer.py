@@ -15,6 +15,8 @@ class TrainerRef(Contract):
         nodes: machines that train together.
         device_batch: sequences that a device takes at once.
         field: the manifest's field, for messages.
+        token_env: the variable with the token that the base model is downloaded with; None: what the worker has.
+        hub: the mirror of the hub; None: the hub itself.
     """
 
     python: str | None = None
@@ -23,3 +25,5 @@ class TrainerRef(Contract):
     nodes: int = 1
     device_batch: int = 1
     field: str = "spec.training"
+    token_env: str | None = None
+    hub: str | None = None

@@ -30,6 +30,7 @@ from tiltyard_jobs.contracts.tasks import (
     ReadableFile,
     StoreRef,
 )
+from tiltyard_jobs.contracts.weights import NamedWeights
 from tiltyard_jobs.errors import ConfigurationError, JobError, RecordVoidError, TransientError
 from tiltyard_jobs.evaluation.known_texts import load_known
 from tiltyard_jobs.evaluation.lm_tasks import FIELD, Harness
@@ -59,12 +60,14 @@ from tiltyard_jobs.store import Store
 from tiltyard_jobs.tokenizers import chat_template_of
 from tiltyard_jobs.useranswers import Asked, check_answers
 from tiltyard_jobs.usertexts import Pick, check_texts, read_texts
+from tiltyard_jobs.weights.hub import HubModel
 
 ENDPOINT_SECONDS = 8.0  # of refused connections and failures, until an endpoint counts as down
 ANSWER_SECONDS = 120.0  # for all that it is asked: a model may have to be loaded first
 PROBE_SECONDS = 600.0  # for the probe, in which a model may think: as long as a record may take
 EMBEDDER = "spec.curation.diversity.embedder.method"
 ONE_TOKEN = Sampling(temperature=1.0, top_p=1.0, max_tokens=1)
+HUB_SECONDS = 10.0  # for what is only good to know
 _LISTERS = 8  # listings of artifacts at once
 
 
@@ -76,14 +79,17 @@ async def preflight(context: PreflightContext) -> Summary:
     """
     task = context.task
     seen: list[str] = []
+    sizing = asyncio.create_task(asyncio.to_thread(sizes_of, task.weights))
     problems = await find_problems(context, seen)
     if problems:
         raise ConfigurationError("\n".join(problems))
+    sizes, refused = await sizing
+    context.warnings.extend(refused)
     done, lost = await asyncio.to_thread(existing_parts, context.store, task.artifacts)
     context.warnings.extend((*task.warnings, *lost))
     bits = [part in done[ref.key] for ref in task.artifacts for part in range(ref.shards)]
     context.log.info("preflight passed", parts=len(bits), exist=sum(bits))
-    result = Summary(exit_code=0, done=pack_bits(bits), instructions="; ".join(seen))
+    result = Summary(exit_code=0, done=pack_bits(bits), instructions="; ".join(seen), weights=sizes)
     finished = await asyncio.to_thread(finished_run, context.store, task.run) if all(bits) else None
     if finished is None:
         return result
@@ -92,6 +98,27 @@ async def preflight(context: PreflightContext) -> Summary:
     manifest = finished.manifest
     told = {"leaderboard": manifest.leaderboard, "notes": manifest.notes, "instructions": manifest.instructions}
     return result.model_copy(update=told | {"outputs": outputs})
+
+
+def sizes_of(weights: Collection[NamedWeights]) -> tuple[dict[str, int], list[str]]:
+    """Bytes by model as the hub says, and what it refuses. A hub that cannot be reached says nothing."""
+    if not weights:
+        return {}, []
+
+    def size_of(one: NamedWeights) -> int | str | None:
+        token = os.environ.get(one.token_env) if one.token_env is not None else None
+        model = HubModel(one.uri.removeprefix("hf://"), one.revision, one.mirror, token)
+        try:
+            return model.listing(tries=1, timeout=HUB_SECONDS).size
+        except ConfigurationError as error:
+            return str(error.under(one.field))
+        except TransientError:
+            return None
+
+    with ThreadPoolExecutor(len(weights)) as pool:
+        found = dict(zip((one.name for one in weights), pool.map(size_of, weights), strict=True))
+    sizes = {name: size for name, size in found.items() if isinstance(size, int)}
+    return sizes, [words for words in found.values() if isinstance(words, str)]
 
 
 async def find_problems(context: PreflightContext, seen: list[str]) -> list[str]:

@@ -41,6 +41,10 @@ async def train(context: ShardContext[TrainRecipe]) -> Outcome:
     recipe, shard = context.recipe, context.shard
     trainer = context.task.trainer
     assert trainer is not None
+    if trainer.token_env is not None and trainer.token_env in os.environ:  # on one machine; a pod has it by its name
+        os.environ["HF_TOKEN"] = os.environ[trainer.token_env]
+    if trainer.hub is not None:
+        os.environ["HF_ENDPOINT"] = trainer.hub
     folder = context.work_dir
     try:
         nodes = Nodes.of(trainer.nodes, os.environ)

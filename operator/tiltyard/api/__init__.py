@@ -14,14 +14,14 @@ from tiltyard.api.jobs import Jobs
 from tiltyard.api.judging import Judging, LabelledPairs
 from tiltyard.api.load import load_tournament, tournament_from_object
 from tiltyard.api.output import Bucket, Output
-from tiltyard.api.participant import Endpoint, ModelSource, Participant, Weights
+from tiltyard.api.participant import Endpoint, ModelSource, Participant
 from tiltyard.api.places import problems_on_cluster, problems_on_machine, unsupported, unsupported_on_cluster
 from tiltyard.api.pods import KeyReference, ObjectReference, PodPatch, Resources, secret_variable
 from tiltyard.api.problems import ManifestError, Problem
 from tiltyard.api.rating import Rating
 from tiltyard.api.request import CaBundle, EndpointRequest, Header, ParticipantRequest
 from tiltyard.api.scalars import INFERENCE_SERVICE_SCHEME, local_path, parse_quantity
-from tiltyard.api.serving import ModelServing, Serving
+from tiltyard.api.serving import ModelServing, ServedWeights, Serving, WeightsClaim
 from tiltyard.api.spec import TournamentSpec
 from tiltyard.api.status import (
     Condition,
@@ -38,6 +38,7 @@ from tiltyard.api.status import (
 from tiltyard.api.texts import TextFile, Texts
 from tiltyard.api.tournament import ObjectMeta, Tournament
 from tiltyard.api.training import RuntimeReference, Training
+from tiltyard.api.weights import Weights
 
 __all__ = [
     "INFERENCE_SERVICE_SCHEME",
@@ -84,6 +85,7 @@ __all__ = [
     "Resources",
     "RuntimeReference",
     "Schedule",
+    "ServedWeights",
     "Serving",
     "ShardCounts",
     "StageState",
@@ -98,6 +100,7 @@ __all__ = [
     "UsageStatus",
     "VerdictSettings",
     "Weights",
+    "WeightsClaim",
     "load_tournament",
     "local_path",
     "parse_quantity",

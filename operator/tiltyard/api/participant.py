@@ -21,30 +21,14 @@ from tiltyard.api.scalars import (
     Prefix,
     Stop,
     TokenizerUri,
-    WeightsUri,
     Word,
 )
 from tiltyard.api.serving import ModelServing
 from tiltyard.api.shapes import Distinct
 from tiltyard.api.thoughts import ThoughtMarks
+from tiltyard.api.weights import Weights
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipes import BASE_MODEL, TRAINED_MODEL
-
-MODEL_IN_CLUSTER = no_file_uri("must not be file:// on a cluster; use hf://, s3://, pvc://, gs://, oci:// or https://")
-
-
-class Weights(ApiModel):
-    """A model's weights."""
-
-    CLUSTER_RULES = (MODEL_IN_CLUSTER,)
-
-    uri: WeightsUri
-    """Where the weights are: hf://ORG/NAME, s3://, pvc://, gs://, oci:// or https://; on one machine also
-    file:///PATH."""
-    revision: Word | None = None
-    """The revision of the weights, for example a commit of the Hugging Face hub. Another revision is another model."""
-    license: Line | None = None
-    """The model's licence. It is recorded on every row made from the model's answers."""
 
 
 class ModelSource(Weights):

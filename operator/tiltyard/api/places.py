@@ -11,6 +11,7 @@ from tiltyard.api.problems import Problem, given_text, path_text
 from tiltyard.api.request import CaBundle
 from tiltyard.api.scalars import INFERENCE_SERVICE_SCHEME
 from tiltyard.api.tournament import Tournament
+from tiltyard.api.weights import Weights
 
 MACHINE_SCHEMES = ("hf", "file", "sim")
 """Models that one machine can start itself."""
@@ -42,9 +43,9 @@ def _pruned(tournament: Tournament) -> str | None:
 
 def _loaded_from_elsewhere(tournament: Tournament) -> str | None:
     training = tournament.spec.training
-    if training is None or training.base_model.uri.partition("://")[0] in ("hf", "pvc"):
+    if training is None or training.base_model.source.partition("://")[0] in ("hf", "pvc"):
         return None
-    return f", given {given_text(training.base_model.uri)}"
+    return f", given {given_text(training.base_model.source)}"
 
 
 NOT_YET = (
@@ -96,20 +97,25 @@ def _cluster_training(tournament: Tournament) -> Iterator[Problem]:
         return
     if training.trainer.kind != "Job":
         yield Problem("spec.training.trainer.kind", "must be Job on one machine, given TrainJob")
-    if training.base_model.uri.partition("://")[0] not in ("hf", "file"):
+    if training.base_model.source.partition("://")[0] not in ("hf", "file"):
         yield Problem(
-            "spec.training.baseModel.uri",
-            f"must be hf:// or file:// on one machine, given {given_text(training.base_model.uri)}",
+            f"spec.training.baseModel.{_source_field(training.base_model)}",
+            f"must be hf:// or file:// on one machine, given {given_text(training.base_model.source)}",
         )
 
 
 def _cluster_models(tournament: Tournament) -> Iterator[Problem]:
     for path, model in walk(tournament):
-        if isinstance(model, ModelSource) and model.uri.partition("://")[0] not in MACHINE_SCHEMES:
+        if isinstance(model, ModelSource) and model.source.partition("://")[0] not in MACHINE_SCHEMES:
             yield Problem(
-                path_text((*path, "uri")),
-                f"must be hf://, file:// or sim:// on one machine (or use an endpoint), given {given_text(model.uri)}",
+                path_text((*path, _source_field(model))),
+                "must be hf://, file:// or sim:// on one machine (or use an endpoint), given"
+                f" {given_text(model.source)}",
             )
+
+
+def _source_field(weights: Weights) -> str:
+    return "uri" if weights.served_from is None else "servedFrom"
 
 
 def _cluster_authorities(tournament: Tournament) -> Iterator[Problem]:

@@ -64,6 +64,14 @@ Sha256 = Annotated[str, Text("a SHA-256 digest, 64 hex digits", r"[0-9a-f]{64}",
 BucketUri = Annotated[str, Text("s3://BUCKET or s3://BUCKET/PREFIX", rf"s3://{_BUCKET}(/[^\s?#]*)?", 512)]
 _SERVER = r"https?://([A-Za-z0-9][-.A-Za-z0-9]*|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?(/[^\s?#@]*)?"
 ServerUrl = Annotated[str, Text("an http:// or https:// URL without user, query or fragment", _SERVER, 512)]
+ServedFromUri = Annotated[
+    str,
+    Text(
+        "hf://ORG/NAME[?endpoint=https://HOST] or a URI with pvc://, oci://, s3://, gs://, https:// or file:///",
+        rf"{_HUB}(\?endpoint={_SERVER})?|{_STORED}",
+        512,
+    ),
+]
 INFERENCE_SERVICE_SCHEME = "kserve://"
 EndpointUrl = Annotated[
     str,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from tiltyard.api.base import ApiModel
 from tiltyard.api.pods import PodPatch, Quantities, Resources
 from tiltyard.api.rules import Rule, Violation
-from tiltyard.api.scalars import Argument, ObjectName
+from tiltyard.api.scalars import Argument, ObjectName, QuantityText
 from tiltyard.api.shapes import Whole
 
 # In vLLM's spellings: `--flag=value`, `--flag value`, `_` for `-`. The API server bounds what a rule costs, and what a
@@ -70,6 +70,74 @@ class ModelServing(ApiModel):
         return {name: amount * self.replicas for name, amount in self.resources.demand().items()}
 
 
+AccessMode = Literal["ReadWriteOnce", "ReadWriteMany"]
+
+
+def _one_claim(claim: WeightsClaim) -> Iterator[Violation]:
+    if (claim.name is None) == (claim.size is None):
+        yield Violation((), "both" if claim.name is not None else "neither")
+    elif claim.name is not None and (claim.storage_class_name is not None or claim.access_mode != "ReadWriteOnce"):
+        yield Violation(("name",), f'"{claim.name}" with storageClassName or accessMode')
+
+
+NAME_OR_SIZE: Rule[WeightsClaim] = Rule(
+    "must have exactly one of name (a claim that is there) and size (claims are made); storageClassName and accessMode"
+    " are of those that are made",
+    _one_claim,
+    cel="has(self.name) != has(self.size) && (!has(self.name) || !(has(self.storageClassName)"
+    " || self.accessMode != 'ReadWriteOnce'))",
+)
+
+
+class WeightsClaim(ApiModel):
+    """Persistent volume claims that hold weights. The first load of a model fills one, and each load mounts it."""
+
+    RULES = (NAME_OR_SIZE,)
+
+    name: ObjectName | None = None
+    """A claim in the tournament's namespace that is there, for the models of all tournaments that name it. Models on
+    several nodes need one with ReadWriteMany."""
+    size: QuantityText | None = None
+    """The size of the claims that are made: one for each model, which goes with the model."""
+    storage_class_name: ObjectName | None = None
+    """The storage class of claims that are made. Absent: the cluster's default."""
+    access_mode: AccessMode = "ReadWriteOnce"
+    """The access mode of claims that are made. A model with several replicas needs ReadWriteMany. Default:
+    ReadWriteOnce."""
+
+
+class WeightsCache(ApiModel):
+    """KServe's local model cache: nodes of a group hold the weights on their own disks. KServe must have it enabled."""
+
+    node_group: ObjectName
+    """The LocalModelNodeGroup whose nodes hold the weights."""
+    size: QuantityText
+    """The size of one model at most: KServe holds it against the group's limit."""
+    service_account_name: ObjectName | None = None
+    """The service account whose Secrets KServe downloads with. Absent: KServe's default."""
+
+
+def _one_way(weights: ServedWeights) -> Iterator[Violation]:
+    if (weights.claim is None) == (weights.cache is None):
+        yield Violation((), "both" if weights.claim is not None else "neither")
+
+
+CLAIM_OR_CACHE: Rule[ServedWeights] = Rule(
+    "must have exactly one of claim and cache", _one_way, cel="has(self.claim) != has(self.cache)"
+)
+
+
+class ServedWeights(ApiModel):
+    """How the weights of models on the Hugging Face hub are kept on a cluster between a model's loads."""
+
+    RULES = (CLAIM_OR_CACHE,)
+
+    claim: WeightsClaim | None = None
+    """Persistent volume claims, filled by an init container of Tiltyard's."""
+    cache: WeightsCache | None = None
+    """KServe's local model cache."""
+
+
 class Serving(ApiModel):
     """How many models run at once, and how long one may take to start."""
 
@@ -82,3 +150,6 @@ class Serving(ApiModel):
     startup_deadline_seconds: Annotated[int, Whole(1, 86400)] = 1800
     """The time in seconds after which a model that is not ready has failed. On a cluster it begins when a node has
     taken the model's pod; a model that fits no node waits. Default: 1800."""
+    weights: ServedWeights | None = None
+    """Where the weights of models on the Hugging Face hub are kept, so that each model is downloaded once. Absent: each
+    load downloads them. On one machine the hub's own cache keeps them, and this says nothing."""

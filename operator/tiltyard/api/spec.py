@@ -18,16 +18,17 @@ from tiltyard.api.jobs import Jobs
 from tiltyard.api.judging import Judging
 from tiltyard.api.jury import FIELD_RULES
 from tiltyard.api.output import Output
-from tiltyard.api.participant import Endpoint, Participant
+from tiltyard.api.participant import Endpoint, ModelSource, Participant
 from tiltyard.api.pods import KeyReference, secret_variable
 from tiltyard.api.problems import path_text
 from tiltyard.api.rating import Rating
 from tiltyard.api.request import Header
 from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import Count, Seconds
-from tiltyard.api.serving import Serving
+from tiltyard.api.serving import ModelServing, Serving
 from tiltyard.api.shapes import Whole
 from tiltyard.api.training import Training
+from tiltyard.api.weights import Weights
 
 
 def _something_to_score(spec: TournamentSpec) -> Iterator[Violation]:
@@ -78,6 +79,8 @@ def _secrets(spec: TournamentSpec) -> Iterator[tuple[Path, KeyReference]]:
             yield (*path, "apiKeySecretRef"), model.api_key_secret_ref
         if isinstance(model, Header) and model.value_secret_ref is not None:
             yield (*path, "valueSecretRef"), model.value_secret_ref
+        if isinstance(model, Weights) and model.token_secret_ref is not None:
+            yield (*path, "tokenSecretRef"), model.token_secret_ref
 
 
 OWN_VARIABLES: Rule[TournamentSpec] = Rule(
@@ -86,10 +89,47 @@ OWN_VARIABLES: Rule[TournamentSpec] = Rule(
 )
 
 
+def _one_node_at_a_time(spec: TournamentSpec) -> Iterator[Violation]:
+    claim = spec.serving.weights.claim if spec.serving.weights is not None else None
+    if claim is None or claim.size is None or claim.access_mode == "ReadWriteMany":
+        return
+    for path, model in walk(spec):
+        if isinstance(model, ModelServing) and model.replicas > 1:
+            yield Violation((*path, "replicas"), f"{model.replicas} and accessMode {claim.access_mode}")
+
+
+CLAIM_OF_REPLICAS: Rule[TournamentSpec] = Rule(
+    "must be 1 with a weights claim that one node alone can mount: set serving.weights.claim.accessMode to"
+    " ReadWriteMany, if the storage class has it",
+    _one_node_at_a_time,
+)
+
+
+def _tokens_of_cache(spec: TournamentSpec) -> Iterator[Violation]:
+    if spec.serving.weights is not None and spec.serving.weights.cache is not None:
+        for path, model in walk(spec):
+            if isinstance(model, ModelSource) and model.token_secret_ref is not None:
+                yield Violation((*path, "tokenSecretRef"), model.token_secret_ref.name)
+
+
+TOKEN_OF_CACHE: Rule[TournamentSpec] = Rule(
+    "must not be set with serving.weights.cache, whose downloads are KServe's own: attach the Secret to the service"
+    " account that cache.serviceAccountName names, or use serving.weights.claim",
+    _tokens_of_cache,
+)
+
+
 class TournamentSpec(ApiModel):
     """What the user asks for."""
 
-    RULES = (*FIELD_RULES, SOMETHING_TO_SCORE, SOMETHING_TO_LEARN, OWN_VARIABLES)
+    RULES = (
+        *FIELD_RULES,
+        SOMETHING_TO_SCORE,
+        SOMETHING_TO_LEARN,
+        OWN_VARIABLES,
+        CLAIM_OF_REPLICAS,
+        TOKEN_OF_CACHE,
+    )
 
     suspend: bool = False
     """Whether the tournament is suspended: Jobs are suspended, models are stopped, artifacts are kept. Set it to

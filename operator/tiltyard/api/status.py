@@ -56,6 +56,13 @@ class ModelStatus(ApiModel):
     """How many times the model was started."""
     url: Address | None = None
     """The model's address while it runs."""
+    weights_bytes: Count | None = None
+    """The size of the model's weights in bytes, once they were downloaded or found."""
+    download_seconds: Count | None = None
+    """The time in seconds that their download took. Absent: this tournament has not downloaded them."""
+    load_seconds: Count | None = None
+    """The time in seconds of the last load that was measured: from when its pod had a node, or its process was started,
+    until it answered."""
 
 
 class LeaderboardRow(ApiModel):

@@ -7,11 +7,11 @@ from decimal import Decimal
 from typing import Annotated, Literal
 
 from tiltyard.api.base import ApiModel
-from tiltyard.api.participant import Weights
 from tiltyard.api.pods import PodPatch, Resources
 from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import ObjectName, PositiveShare, Prefix, Share, TokenLimit
 from tiltyard.api.shapes import Whole
+from tiltyard.api.weights import Weights
 from tiltyard_jobs.contracts.vocabulary import Precision, SelectBy, TrainingMethod
 
 

@@ -112,7 +112,7 @@ def plan(options: argparse.Namespace) -> int:
         printer.note(f"warning: {warning}")
 
     def as_table() -> None:
-        show.print_plan(graph, found.done, found.costs, found.loads, found.training)
+        show.print_plan(graph, found.done, found.costs, found.loads, found.training, found.loading)
         show.print_allowed_voids(tournament)
         show.print_instructions(found.summary.instructions)
         show.print_licenses(tournament)

@@ -16,6 +16,7 @@ from tiltyard.api import Tournament, TournamentStatus
 from tiltyard.cli.names import shortened
 from tiltyard.plan.estimate import Cost
 from tiltyard.plan.graph import Bundle, Graph
+from tiltyard.plan.weights import Loading, bytes_text
 from tiltyard.sdk.documents import Status
 from tiltyard_jobs.contracts.intervals import IN_SIGNS, interval_text
 from tiltyard_jobs.contracts.licenses import asked, named
@@ -263,6 +264,7 @@ def print_plan(
     costs: Mapping[str, Cost],
     loads: Mapping[str, int],
     training: float | None,
+    loading: Loading,
 ) -> None:
     """A plan as a table, a row for each phase."""
     console = _console()
@@ -282,6 +284,18 @@ def print_plan(
     console.print(table)
     console.print("Calls are an upper bound: what curation drops costs nothing. Tokens are estimates.", style="dim")
     by_model = ", ".join(f"{name} {count}" for name, count in loads.items())
-    console.print(f"Model loads: {sum(loads.values())}" + (f" ({by_model})" if by_model else ""), highlight=False)
+    took = ""
+    if loading.seconds is not None:
+        of = "" if loading.measured == sum(loads.values()) else f" for {loading.measured} of them"
+        took = f", about {loading.seconds / 60:.1f} minutes{of} as measured before"
+    console.print(f"Model loads: {sum(loads.values())}{f' ({by_model})' if by_model else ''}{took}", highlight=False)
+    if loading.sizes:
+        sizes = ", ".join(f"{name} {bytes_text(size)}" for name, size in loading.sizes.items())
+        line = f"Weights: {bytes_text(loading.total)} ({sizes})"
+        if loading.by_load > loading.total:
+            line += (
+                f"; on a cluster without spec.serving.weights each load downloads them: {bytes_text(loading.by_load)}"
+            )
+        console.print(line, highlight=False)
     if training is not None:
         console.print(f"Training: at most about {training:.3g} GPU-hours, on A100s", highlight=False)

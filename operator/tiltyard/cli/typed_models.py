@@ -16,7 +16,12 @@ from tiltyard.api import Problem
 from tiltyard.api.fields import closest, did_you_mean
 from tiltyard.api.problems import given_text, path_text
 
-MODELS = {"ConfigMap": "V1ConfigMap", "Job": "V1Job", "InferenceService": "V1beta1InferenceService"}
+MODELS = {
+    "ConfigMap": "V1ConfigMap",
+    "Job": "V1Job",
+    "InferenceService": "V1beta1InferenceService",
+    "PersistentVolumeClaim": "V1PersistentVolumeClaim",
+}
 """The model of each kind."""
 PLAIN: Mapping[str, tuple[tuple[type, ...], str]] = {
     "bool": ((bool,), "true or false"),

@@ -17,23 +17,33 @@ from typing import TypeVar
 import structlog
 
 from tiltyard.cluster import metrics
-from tiltyard.cluster.client import NOT_FOUND, ApiError, Client, Refused
+from tiltyard.cluster.client import FORBIDDEN, NOT_FOUND, ApiError, Client, Refused
 from tiltyard.cluster.informer import Informer
 from tiltyard.cluster.rate_limiter import RateLimiter
 from tiltyard.cluster.refusals import Refusals
-from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, SERVICES, TRAIN_JOBS, Kind, Object
+from tiltyard.observe.kinds import (
+    CACHES,
+    CLAIMS,
+    CLUSTER_CACHES,
+    CONFIG_MAPS,
+    JOBS,
+    SERVICES,
+    TRAIN_JOBS,
+    Kind,
+    Object,
+)
 from tiltyard.observe.records import JobRecord, ServiceRecord
 from tiltyard.observe.refusal import knows_no_dry_run, refused
 from tiltyard.observe.results import costs_of, is_fully_reported, preflight_result
 from tiltyard.observe.snapshot import Snapshot
 from tiltyard.plan.observed import Observed
 from tiltyard.plan.planner import JobOrder, Plan, TournamentState
-from tiltyard.render.children import job_objects, one_of_each_kind
+from tiltyard.render.children import job_objects, model_objects, one_of_each_kind
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.jobs import PREFLIGHT, parallelism, preflight_objects
 from tiltyard.render.names import RESULT, STOP, SUSPENDED, job_name
-from tiltyard.render.serving import inference_service
 from tiltyard.render.train_job import runtime_of
+from tiltyard.render.weights import held_name
 from tiltyard_jobs.contracts.tasks import PreflightTask
 
 CALLS = 8  # at once, for one tournament
@@ -135,8 +145,11 @@ class Executor:
         log.info("model stopped", model=service.model)
 
     async def delete_model(self, service: ServiceRecord) -> None:
-        """Delete a model's InferenceService."""
-        await self.client.delete(SERVICES, _namespace(service.owner), service.name)
+        """Delete a model's InferenceService, and the claim that was made for its weights."""
+        namespace = _namespace(service.owner)
+        await self.client.delete(SERVICES, namespace, service.name)
+        if service.claim == held_name(service.owner.partition("/")[2], service.model):
+            await self.client.delete(CLAIMS, namespace, service.claim)
         log.info("model deleted", model=service.model)
 
     def _is_current(self, snapshot: Snapshot, job: JobRecord) -> bool:
@@ -161,10 +174,41 @@ class Executor:
         started = datetime.fromtimestamp(int(now), UTC).isoformat()
         loads = (before.loads if before else 0) + 1
         model = snapshot.graph.model[name]
-        body = inference_service(snapshot.tournament, model, self.settings, loads=loads, started=started)
+        *held, body = model_objects(snapshot.tournament, model, self.settings, loads=loads, started=started)
+        for one in held:
+            await self._hold(one)
         self.services.update(await self._apply(SERVICES, body))
         metrics.MODEL_LOADS.inc()
         log.info("model started", model=name, loads=loads)
+
+    async def _hold(self, body: Object) -> None:
+        """Make what holds a model's weights, unless it is there."""
+        if body["kind"] != CACHES.kind:
+            await self._apply(CLAIMS, body)
+        elif not await self._is_cached(body):
+            try:
+                await self._apply(CACHES, body)
+            except ApiError as error:
+                if error.status != NOT_FOUND:
+                    raise
+                words = f"the cluster has no {CACHES.kind}: install KServe's local model cache (0.20 or later), or set"
+                raise ApiError(501, f"{words} spec.serving.weights.claim") from error
+
+    async def _is_cached(self, cache: Object) -> bool:
+        """Whether somebody else's cache holds the same weights on the same nodes: KServe takes that one."""
+        spec, meta = cache["spec"], cache["metadata"]
+        for kind, namespace in ((CACHES, meta["namespace"]), (CLUSTER_CACHES, None)):
+            try:
+                others, _ = await self.client.list(kind, namespace, "")
+            except ApiError as error:
+                if error.status in (FORBIDDEN, NOT_FOUND):  # an older KServe; the rights of one namespace
+                    continue
+                raise
+            for other in others:
+                same_nodes = set(spec["nodeGroups"]) <= set(other["spec"]["nodeGroups"])
+                if same_nodes and other["spec"]["sourceModelUri"] == spec["sourceModelUri"]:
+                    return kind is CLUSTER_CACHES or other["metadata"]["name"] != meta["name"]
+        return False
 
     async def _start_preflight(self, snapshot: Snapshot, task: PreflightTask, before: JobRecord | None) -> None:
         await self._try(one_of_each_kind(snapshot.tournament, snapshot.graph, task, self.settings))
@@ -198,7 +242,7 @@ class Executor:
 
     async def _try(self, objects: Iterable[Object]) -> None:
         """Send objects as dry runs, before anything starts that would be in vain."""
-        kinds = {kind.kind: kind for kind in (CONFIG_MAPS, JOBS, SERVICES, TRAIN_JOBS)}
+        kinds = {kind.kind: kind for kind in (CONFIG_MAPS, JOBS, SERVICES, TRAIN_JOBS, CLAIMS, CACHES)}
         errors = []
         for body in objects:
             try:

@@ -19,6 +19,7 @@ class Ledger(Costs):
         place: where its artifacts are, see `place_of`.
         loads: times that each model was started.
         seconds: how long it has been at work; the times between do not count.
+        load_seconds: what the last load of each model took, by `ModelNode.version`.
         found: preflight's bitmap of what was there before the run; None: it has not been looked at.
     """
 
@@ -26,6 +27,7 @@ class Ledger(Costs):
     place: str
     loads: Counter[str] = Field(default_factory=Counter)
     seconds: float = 0.0
+    load_seconds: dict[str, float] = Field(default_factory=dict)
     found: str | None = None
 
 
@@ -47,6 +49,17 @@ def load_ledger(path: Path, run: str, place: str) -> Ledger:
     except (OSError, ValidationError):
         return new
     return ledger if (ledger.run, ledger.place) == (run, place) else new
+
+
+def measured_loads(state: Path) -> dict[str, float]:
+    """What loads have taken in this state folder's runs, the latest of each model, by `ModelNode.version`."""
+    found: dict[str, float] = {}
+    for path in sorted(state.glob("runs/*/ledger.json"), key=lambda path: path.stat().st_mtime):
+        try:
+            found |= Ledger.model_validate_json(path.read_bytes()).load_seconds
+        except (OSError, ValidationError):
+            continue
+    return found
 
 
 def write_atomically(path: Path, document: str) -> None:

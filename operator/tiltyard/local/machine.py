@@ -170,6 +170,9 @@ class Machine:
     def _observe(self) -> Observed:
         ledger = self._ledger
         ledger.seconds = self._before + time.monotonic() - self._began
+        for server in self._servers.values():
+            if server.load_seconds is not None:
+                ledger.load_seconds[server.version] = round(server.load_seconds, 1)
         return Observed(
             preflight=self._preflight,
             preflight_message=self._preflight_message,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from tiltyard.api import ModelSource, Participant, local_path
+from tiltyard.api import ModelSource, Participant, Weights, local_path, secret_variable
 from tiltyard.local.occupancy import Occupancy
 from tiltyard.local.ports import Port
 from tiltyard.local.processes import end, how_it_ended, spawn
@@ -43,7 +44,7 @@ def server_command(participant: Participant, port: int, *, python: str, vllm_pyt
         vllm_python: interpreter with vLLM.
     """
     assert participant.model is not None
-    uri, args = participant.model.uri, participant.serving_or_default.args
+    uri, args = participant.model.source, participant.serving_or_default.args
     address = ["--served-model-name", participant.name, "--host", "127.0.0.1", "--port", str(port)]
     if is_simulated(participant):
         return [python, "-m", "tiltyard_jobs.sim", "--uri", uri, *address, *args]
@@ -53,6 +54,21 @@ def server_command(participant: Participant, port: int, *, python: str, vllm_pyt
     server = [vllm_python, "-m", "vllm.entrypoints.openai.api_server", "--model", model, *revision]
     # Without this flag vLLM keeps to itself how many prompt tokens its prefix cache served.
     return [*server, "--enable-prompt-tokens-details", *address, *args]
+
+
+def hub_environment(weights: Weights, environment: Mapping[str, str]) -> dict[str, str]:
+    """What a process needs that downloads weights: the model's own token and mirror.
+
+    Args:
+        weights: which.
+        environment: this machine's, in which secrets are.
+    """
+    found = {}
+    if weights.token_secret_ref is not None:
+        found["HF_TOKEN"] = environment.get(secret_variable(weights.token_secret_ref), "")
+    if weights.endpoint is not None:
+        found["HF_ENDPOINT"] = weights.endpoint
+    return {name: value for name, value in found.items() if value}
 
 
 @dataclass
@@ -72,6 +88,7 @@ class Server:
         fetch: brings the model to a folder of this machine first; None: it is where its uri says.
         work: how much has been done with it, in any measure; crashes before a change of it are forgiven.
         loads: times that it was started before.
+        load_seconds: of its last load that has answered; None: none has.
     """
 
     participant: Participant
@@ -86,6 +103,7 @@ class Server:
     fetch: Callable[[], Awaitable[Path]] | None = None
     work: Callable[[], float] = lambda: 0.0
     loads: int = 0
+    load_seconds: float | None = None
     port: Port = field(default_factory=Port)
     phase: ModelPhase = ModelPhase.STOPPED
     message: str = ""
@@ -104,7 +122,8 @@ class Server:
     def seen(self) -> ModelSeen:
         """What the planner is told."""
         url = self.url if self.phase is ModelPhase.READY else None
-        return ModelSeen(self.phase, self.version, self.loads, url, self.message)
+        seen = ModelSeen(self.phase, self.version, self.loads, url, self.message)
+        return replace(seen, load_seconds=self.load_seconds)
 
     def start(self) -> Coroutine[None, None, None]:
         """Start it: it counts as starting at once, and the coroutine returned does the work.
@@ -141,13 +160,16 @@ class Server:
                 source = ModelSource(uri=folder.as_uri())
                 participant = participant.model_copy(update={"model": source})
             command = server_command(participant, self.port.number, python=self.python, vllm_python=self.vllm_python)
-            environment: Mapping[str, str] = {} if is_simulated(self.participant) else VLLM_ENVIRONMENT
+            assert participant.model is not None
+            environment = {} if is_simulated(self.participant) else VLLM_ENVIRONMENT
+            environment = {**environment, **hub_environment(participant.model, os.environ)}
+            began = time.monotonic()
             try:
                 self._process = await spawn(command, self.log, environment, self.occupancy)
             except OSError as error:
                 self._fail(f"{command[0]} cannot be started: {error.strerror}")
                 return
-            self._watcher = asyncio.create_task(self._watch(self._process))
+            self._watcher = asyncio.create_task(self._watch(self._process, began))
 
     async def _stop(self) -> None:
         async with self._turns:
@@ -160,7 +182,7 @@ class Server:
                 self.phase = ModelPhase.STOPPED
             self.look_again()
 
-    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+    async def _watch(self, process: asyncio.subprocess.Process, began: float) -> None:
         """Wait until it answers, then until it dies."""
         due = time.monotonic() + self.deadline
         while process.returncode is None and not await asyncio.to_thread(self._healthy):
@@ -174,6 +196,7 @@ class Server:
             await asyncio.sleep(POLL_SECONDS)
         if process.returncode is None:
             self._was_ready = True
+            self.load_seconds = time.monotonic() - began
             self._seen_as(ModelPhase.READY)
         code = await process.wait()
         await end(process, GRACE_SECONDS)  # what it started itself

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tiltyard.render import train_job
+from tiltyard.render import train_job, weights
 
 Object = Mapping[str, Any]
 
@@ -41,6 +41,10 @@ TRAIN_JOBS = Kind(train_job.API, train_job.KIND, "trainjobs")
 RUNTIMES = {
     kind: Kind(train_job.API, kind, f"{kind.lower()}s") for kind in ("ClusterTrainingRuntime", "TrainingRuntime")
 }
+CLAIMS = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
+CACHES = Kind(weights.CACHE_API, weights.CACHE_KIND, "localmodelnamespacecaches")
+CLUSTER_CACHES = Kind(weights.CACHE_API, "LocalModelCache", "localmodelcaches")
+"""Those of the whole cluster, which somebody else makes."""
 PODS = Kind("v1", "Pod", "pods")
 NODES = Kind("v1", "Node", "nodes")
 CONFIG_MAPS = Kind("v1", "ConfigMap", "configmaps")

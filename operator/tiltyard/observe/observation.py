@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
 
 from tiltyard.observe.diagnose import (
     IMAGE_PULL,
@@ -248,15 +250,33 @@ def _model(snapshot: Snapshot, service: ServiceRecord, settings: ClusterSettings
     if service.ready:
         expected = service_url(snapshot.tournament, service.model, settings)
         url = expected if service.address is None else f"{service.address}{API_PATH}"
-        return ModelSeen(ModelPhase.READY, service.version, service.loads, url)
+        seen = ModelSeen(ModelPhase.READY, service.version, service.loads, url)
+        return replace(seen, load_seconds=_load_seconds(service, pods), **_weights(pods))
     diagnosis = _pods_diagnosis(pods, now)
     deadline = snapshot.tournament.spec.serving.startup_deadline_seconds
     began = _startup_began(service, pods)
     if began is None or now - began < deadline:
         wait = _wait(diagnosis or _refusal(service))
-        return ModelSeen(ModelPhase.STARTING, service.version, service.loads, wait=wait)
+        return ModelSeen(ModelPhase.STARTING, service.version, service.loads, wait=wait, **_weights(pods))
     late = f"was not ready after {deadline} s (spec.serving.startupDeadlineSeconds): {_why_late(service, pods)}"
     return ModelSeen(ModelPhase.FAILED, service.version, service.loads, message=late)
+
+
+def _weights(pods: Iterable[PodRecord]) -> dict[str, Any]:
+    """What is known of a model's weights: of several replicas one has downloaded them, if any had to."""
+    told = sorted((pod.filled for pod in pods if pod.filled is not None), key=lambda filled: filled.reused)
+    if not told:
+        return {}
+    return {"weights": told[0].bytes, "download_seconds": None if told[0].reused else told[0].seconds}
+
+
+def _load_seconds(service: ServiceRecord, pods: Iterable[PodRecord]) -> float | None:
+    """How long a load took: from when nodes have had all of its pods until it answered."""
+    scheduled = [pod.scheduled for pod in pods if pod.scheduled is not None and not pod.deleting]
+    if not scheduled or service.ready_since is None:
+        return None
+    took = service.ready_since - min(scheduled)
+    return took if took > 0 else None  # a pod that came later says nothing of the start
 
 
 def _pods_of_model(snapshot: Snapshot, service: ServiceRecord) -> list[PodRecord]:

@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from pydantic import ValidationError
+
 from tiltyard.observe.diagnose import WORKERS, Diagnosis, diagnose
 from tiltyard.observe.kinds import JOBS, TRAIN_JOBS, Kind, Object
 from tiltyard.render.names import (
@@ -25,6 +27,8 @@ from tiltyard.render.names import (
     TOURNAMENT,
     VERSION,
 )
+from tiltyard.render.weights import FILLER, VOLUME
+from tiltyard_jobs.contracts.weights import Filled
 
 JOB_SET = "jobset.sigs.k8s.io/jobset-name"
 """Label of a TrainJob's pods: its name, and so its JobSet's."""
@@ -154,6 +158,7 @@ class PodRecord:
         ended: when its container ended, RFC 3339.
         created: seconds since the epoch.
         scheduled: when a node took it, likewise; None: none has.
+        filled: what its init container has said of the model's weights.
     """
 
     owner: str
@@ -169,6 +174,7 @@ class PodRecord:
     ended: str
     created: float
     scheduled: float | None
+    filled: Filled | None = None
 
     @classmethod
     def of(cls, document: Object) -> PodRecord | None:
@@ -197,6 +203,7 @@ class PodRecord:
             ended=terminated.get("finishedAt") or "",
             created=seconds(meta["creationTimestamp"]),
             scheduled=_scheduled(document),
+            filled=_filled(status),
         )
 
 
@@ -209,10 +216,12 @@ class ServiceRecord:
         started: when it was last started, seconds since the epoch.
         stopped: it is to be down.
         ready: it answers.
+        ready_since: when it began to answer; None: it does not.
         unready_since: when it stopped answering; None: it never did, or it does.
         message: KServe's words where it is not ready.
         refused: why none of its pods can be created; empty: they can, as far as is known.
         address: see `address_of`.
+        claim: the claim that holds its weights; empty: none does.
     """
 
     owner: str
@@ -229,6 +238,8 @@ class ServiceRecord:
     refused: str
     deleting: bool
     address: str | None
+    claim: str = ""
+    ready_since: float | None = None
 
     @classmethod
     def of(cls, document: Object) -> ServiceRecord | None:
@@ -255,7 +266,15 @@ class ServiceRecord:
             refused=_refused(status, ready),
             deleting="deletionTimestamp" in meta,
             address=address_of(document),
+            claim=_claim(document),
+            ready_since=seconds(ready["lastTransitionTime"]) if ready.get("status") == "True" and not stale else None,
         )
+
+
+def _claim(service: Object) -> str:
+    volumes = service.get("spec", {}).get("predictor", {}).get("volumes", ())
+    claims = (one.get("persistentVolumeClaim", {}) for one in volumes if one.get("name") == VOLUME)
+    return next((str(claim.get("claimName", "")) for claim in claims), "")
 
 
 def address_of(service: Object) -> str | None:
@@ -291,6 +310,17 @@ def _owner(meta: Mapping[str, Any]) -> tuple[str, str] | None:
     for reference in meta.get("ownerReferences", ()):
         if reference.get("controller") and reference["kind"] == "Tournament":
             return reference["name"], reference["uid"]
+    return None
+
+
+def _filled(status: Mapping[str, Any]) -> Filled | None:
+    for container in status.get("initContainerStatuses", ()):
+        ended = container.get("state", {}).get("terminated") or {}
+        if container["name"] == FILLER and ended.get("exitCode") == 0:
+            try:
+                return Filled.model_validate_json(ended.get("message", ""))
+            except ValidationError:  # KServe's own, or one that brings a trained model
+                return None
     return None
 
 

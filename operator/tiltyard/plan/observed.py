@@ -54,6 +54,9 @@ class ModelSeen:
         url: its address while it is up.
         message: why it failed, and what to do.
         wait: of one that is starting: why it waits.
+        weights: bytes of its weights, where whoever has brought them says so.
+        download_seconds: how long that took; None: they were there.
+        load_seconds: from when it had a place to run until it answered; None: it has not answered yet.
     """
 
     phase: ModelPhase
@@ -62,6 +65,9 @@ class ModelSeen:
     url: str | None = None
     message: str = ""
     wait: Wait | None = None
+    weights: int | None = None
+    download_seconds: float | None = None
+    load_seconds: float | None = None
 
 
 class JobPhase(StrEnum):

@@ -15,7 +15,10 @@ from tiltyard.api import (
     Participant,
     ParticipantRequest,
     Tournament,
+    Weights,
 )
+from tiltyard.api.fields import walk
+from tiltyard.api.problems import path_text
 from tiltyard.plan.curation import curation_rules
 from tiltyard_jobs.contracts.recipes import BASE_MODEL, TRAINED_MODEL
 
@@ -120,6 +123,13 @@ def used_endpoints(tournament: Tournament) -> Iterator[UsedEndpoint]:
         yield UsedEndpoint(EMBEDDER, field, embedder.endpoint, None, embedder.request)
 
 
+def token_references(tournament: Tournament) -> Iterator[tuple[str, KeyReference]]:
+    """The tokens with which weights are downloaded, by field."""
+    for path, weights in walk(tournament):
+        if isinstance(weights, Weights) and weights.token_secret_ref is not None:
+            yield path_text((*path, "tokenSecretRef")), weights.token_secret_ref
+
+
 def _targets(tournament: Tournament) -> tuple[Participant, ...]:
     """The base and the trained model, where they are to be scored; else none.
 
@@ -129,7 +139,7 @@ def _targets(tournament: Tournament) -> tuple[Participant, ...]:
     if training is None or evaluation is None:
         return ()
     base = training.base_model
-    source = ModelSource(uri=base.uri, revision=base.revision, license=base.license)
+    source = ModelSource.model_construct(**dict(base))
     serving = evaluation.serving
     asked = evaluation.request
     request = ParticipantRequest(extra_body=asked.extra_body, stop=asked.stop) if asked is not None else None

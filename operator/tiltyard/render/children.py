@@ -19,7 +19,7 @@ from tiltyard.api import (
     unsupported_on_cluster,
 )
 from tiltyard.plan.build import build_graph
-from tiltyard.plan.graph import Graph
+from tiltyard.plan.graph import Graph, ModelNode
 from tiltyard.plan.observed import ModelPhase, ModelSeen, Observed, PreflightPhase
 from tiltyard.plan.participants import participants
 from tiltyard.plan.planner import JobOrder, Policy, TournamentState, plan
@@ -32,6 +32,7 @@ from tiltyard.render.names import service_name
 from tiltyard.render.serving import Addresses, inference_service, service_url, with_service_urls
 from tiltyard.render.tasks import bundle_task, trainer_ref
 from tiltyard.render.train_job import runtime_of, train_job_objects
+from tiltyard.render.weights import weights_object
 from tiltyard_jobs.contracts.tasks import LedgerRow, PreflightTask
 
 NO_TIME = "1970-01-01T00:00:00+00:00"
@@ -117,6 +118,28 @@ def job_objects(
     return train_job_objects(tournament, order, task, settings)
 
 
+def model_objects(
+    tournament: Tournament, model: ModelNode, settings: ClusterSettings, *, loads: int, started: str
+) -> list[dict[str, Any]]:
+    """What is applied for a model that is to be up: what holds its weights first, where that is made; its service last.
+
+    Args:
+        tournament: see `Prepared`.
+        model: which.
+        settings: of the operator.
+        loads: see `inference_service`.
+        started: see `inference_service`.
+    """
+    service = inference_service(tournament, model, settings, loads=loads, started=started)
+    source = participants(tournament)[model.name].model
+    held = (
+        None
+        if source is None or model.artifact is not None
+        else weights_object(tournament, model.name, source, settings)
+    )
+    return [service] if held is None else [held, service]
+
+
 def one_of_each_kind(
     tournament: Tournament, graph: Graph, preflight: PreflightTask, settings: ClusterSettings
 ) -> Iterator[dict[str, Any]]:
@@ -135,7 +158,7 @@ def one_of_each_kind(
         pod = (one.model is not None and one.model.uri.startswith("sim://"), one.serving_or_default.pod)
         if model.served and pod not in tried:
             tried.append(pod)
-            yield inference_service(tournament, model, settings, loads=1, started=NO_TIME)
+            yield from model_objects(tournament, model, settings, loads=1, started=NO_TIME)
     if (bundle := next((bundle for bundle in graph.bundles if bundle.engine == "Trl"), None)) is not None:
         yield job_objects(tournament, graph, JobOrder(bundle, bundle.missing({})), settings)[1]
 
@@ -168,8 +191,8 @@ def in_order(prepared: Prepared, settings: ClusterSettings) -> Iterator[Child]:
             models[name] = ModelSeen(ModelPhase.STOPPED, graph.model[name].version)
         for name in todo.start_models:
             if name not in models:
-                body = inference_service(tournament, graph.model[name], settings, loads=1, started=NO_TIME)
-                yield Child(f"model {name}", body)
+                for body in model_objects(tournament, graph.model[name], settings, loads=1, started=NO_TIME):
+                    yield Child(f"model {name}", body)
             models[name] = ModelSeen(ModelPhase.READY, graph.model[name].version)
         for order in todo.start_jobs:
             for body in job_objects(tournament, graph, order, settings):

@@ -34,6 +34,7 @@ from tiltyard.render.tasks import (
     preflight_task,
     told_of_lm_eval,
 )
+from tiltyard.render.weights import hub_variables, secret_env, tokens_of
 from tiltyard_jobs.contracts.exit_codes import FINAL, ExitCode
 from tiltyard_jobs.contracts.frozen import digest
 from tiltyard_jobs.contracts.summary import pack_bits, unpack_bits
@@ -93,7 +94,7 @@ def cluster_preflight_task(tournament: Tournament, graph: Graph) -> PreflightTas
     task = preflight_task(tournament, graph, store_ref(tournament))
     places = {
         variable: f"the key {reference.key} of the Secret {reference.name} in this namespace"
-        for variable, reference in _secrets_of(used_endpoints(tournament)).items()
+        for variable, reference in (_secrets_of(used_endpoints(tournament)) | tokens_of(tournament)).items()
     }
     secrets = dict(task.secrets)
     bucket = bucket_of(tournament)
@@ -257,14 +258,18 @@ def _pod(
     volumes += [{"name": name, "emptyDir": {}} for name in shared]
     mounts += [{"name": name, "mountPath": path} for name, path in shared.items()]
     pull = [*patch.pop("imagePullSecrets", []), *({"name": secret} for secret in settings.pull_secrets)]
+    secrets = _secrets_of(endpoints) | (tokens_of(tournament) if isinstance(task, PreflightTask) else {})
+    its_own = own.pop("env", [])
+    given = {variable["name"] for variable in its_own}
     env = [
         {"name": "TILTYARD_SUMMARY", "value": "/dev/termination-log"},
         {"name": "TILTYARD_WORK_DIR", "value": "/work"},
         {"name": "TILTYARD_IMAGE", "value": _image(task, settings)},
         *({"name": SHARED[name], "value": path} for name, path in shared.items()),
-        *(_secret_env(variable, reference) for variable, reference in sorted(_secrets_of(endpoints).items())),
+        *(secret_env(variable, reference) for variable, reference in sorted(secrets.items())),
         *bucket_env(bucket),
-        *own.pop("env", []),
+        *(one for one in (hub_variables(training.base_model) if training else ()) if one["name"] not in given),
+        *its_own,
     ]
     return {
         "restartPolicy": "Never",
@@ -316,7 +321,7 @@ def _add_training(training: Training, volumes: list[dict[str, Any]], mounts: lis
     """Shared memory for processes that train together, and the claim that holds the base model."""
     volumes.append({"name": "shm", "emptyDir": {"medium": "Memory"}})
     mounts.append({"name": "shm", "mountPath": "/dev/shm"})  # noqa: S108
-    scheme, _, place = training.base_model.uri.partition("://")
+    scheme, _, place = training.base_model.source.partition("://")
     if scheme == "pvc":
         claim = {"claimName": place.partition("/")[0], "readOnly": True}
         volumes.append({"name": "base", "persistentVolumeClaim": claim})
@@ -327,13 +332,7 @@ def bucket_env(bucket: Bucket) -> Iterator[dict[str, Any]]:
     """The bucket's credentials; the store's own client finds those of a service account by itself."""
     if bucket.secret_ref is not None:
         for variable in bucket.facts.credentials:
-            yield _secret_env(variable, KeyReference(name=bucket.secret_ref.name, key=variable))
-
-
-def _secret_env(variable: str, reference: KeyReference) -> dict[str, Any]:
-    """A secret by reference. It is optional so that a missing one is a worker's sentence and not a pod that hangs."""
-    selector = {"name": reference.name, "key": reference.key, "optional": True}
-    return {"name": variable, "valueFrom": {"secretKeyRef": selector}}
+            yield secret_env(variable, KeyReference(name=bucket.secret_ref.name, key=variable))
 
 
 def _secrets_of(asked: Iterable[UsedEndpoint]) -> dict[str, KeyReference]:

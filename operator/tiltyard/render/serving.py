@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tiltyard.api import INFERENCE_SERVICE_SCHEME, Endpoint, ModelSource, Participant, Resources, Tournament
+from tiltyard.api import INFERENCE_SERVICE_SCHEME, Endpoint, Participant, Resources, Tournament
 from tiltyard.plan.graph import ModelNode
 from tiltyard.plan.participants import participants, used_endpoints
 from tiltyard.render.cluster import ClusterSettings
@@ -30,6 +30,7 @@ from tiltyard.render.pods import (
     security_of,
     without_role,
 )
+from tiltyard.render.weights import notes_of, storage_uri, with_weights
 from tiltyard_jobs.contracts.layout import artifact_prefix
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.tasks import FetchTask
@@ -137,6 +138,9 @@ def inference_service(
         predictor["annotations"] = its_annotations
     if model.artifact is not None:
         predictor = _from_bucket(predictor, tournament, model.artifact, settings)
+    else:
+        predictor = with_weights(predictor, tournament, participant, settings)
+        notes |= notes_of(tournament, participant.model)
     annotations = {**notes, **STANDARD, STOP: "false", VERSION: model.version, LOADS: str(loads), STARTED: started}
     return {
         "apiVersion": API_VERSION,
@@ -173,7 +177,7 @@ def _predictor(
         "model": {
             "modelFormat": {"name": "vLLM"},
             "runtime": serving.runtime,
-            "storageUri": _storage_uri(participant.model),
+            "storageUri": storage_uri(participant.model),
             # Without the flag vLLM keeps to itself how many prompt tokens its prefix cache served.
             "args": ["--enable-prompt-tokens-details", *serving.args],
             "terminationMessagePolicy": "FallbackToLogsOnError",  # the last words of one that crashes
@@ -234,11 +238,6 @@ def _from_bucket(
 
 def _annotation_file(annotation: str, path: str) -> dict[str, Any]:
     return {"path": path, "fieldRef": {"fieldPath": f"metadata.annotations['{annotation}']"}}
-
-
-def _storage_uri(model: ModelSource) -> str:
-    """KServe's storage initializer takes the revision of a model on the hub after a colon."""
-    return f"{model.uri}:{model.revision}" if model.revision and model.uri.startswith("hf://") else model.uri
 
 
 def _simulated_expert(participant: Participant, name: str, settings: ClusterSettings) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from urllib.parse import unquote
 
 from pydantic import JsonValue
@@ -22,7 +23,7 @@ from tiltyard.api.problems import path_text
 from tiltyard.plan.build import PROBED
 from tiltyard.plan.curation import decontaminated, not_decontaminated
 from tiltyard.plan.graph import Bundle, Graph
-from tiltyard.plan.participants import TARGETS, UsedEndpoint, participations, used_endpoints
+from tiltyard.plan.participants import TARGETS, UsedEndpoint, participations, token_references, used_endpoints
 from tiltyard.plan.planner import JobOrder
 from tiltyard.plan.recipes.instructions import located, sample_of, tokenizer_of
 from tiltyard_jobs.contracts.recipe import EngineName
@@ -341,11 +342,17 @@ def trainer_ref(tournament: Tournament, python: str | None) -> TrainerRef:
     """
     training = tournament.spec.training
     assert training is not None
-    scheme, _, place = training.base_model.uri.partition("://")
+    scheme, _, place = training.base_model.source.partition("://")
     base = {"file": unquote(place), "pvc": f"{BASE_FOLDER}/{place.partition('/')[2]}"}.get(scheme, place)
-    trainer = training.trainer
+    trainer, token = training.trainer, training.base_model.token_secret_ref
     return TrainerRef(
-        python=python, base=base, devices=training.gpus, nodes=trainer.num_nodes, device_batch=trainer.device_batch_size
+        python=python,
+        base=base,
+        devices=training.gpus,
+        nodes=trainer.num_nodes,
+        device_batch=trainer.device_batch_size,
+        token_env=secret_variable(token) if token is not None else None,
+        hub=training.base_model.endpoint,
     )
 
 
@@ -356,18 +363,18 @@ BASE_FOLDER = "/base"
 def _folders(tournament: Tournament) -> Iterator[ModelFolder]:
     """Models in folders on this machine."""
     training = tournament.spec.training
-    if training is not None and training.base_model.uri.startswith("file://"):
+    if training is not None and training.base_model.source.startswith("file://"):
         yield ModelFolder(
             field="spec.training.baseModel.uri",
-            path=unquote(training.base_model.uri.removeprefix("file://")),
+            path=unquote(training.base_model.source.removeprefix("file://")),
             needs_template=training.chat_template is None,
         )
     for one in participations(tournament).values():
         model = one.participant.model
-        if model is not None and model.uri.startswith("file://") and one.participant.name not in TARGETS:
+        if model is not None and model.source.startswith("file://") and one.participant.name not in TARGETS:
             yield ModelFolder(
                 field=one.weights_field,
-                path=unquote(model.uri.removeprefix("file://")),
+                path=unquote(model.source.removeprefix("file://")),
                 needs_template=one.mines and not _tells_template(one.participant),
                 chat_template=one.participant.serving_or_default.option("--chat-template"),
             )
@@ -396,9 +403,8 @@ def _simulated(tournament: Tournament) -> Iterator[SimulatedModel]:
 
 def _secrets(tournament: Tournament) -> dict[str, str]:
     """Environment variables that must be set, by field."""
-    return {
-        field: secret_variable(reference) for used in used_endpoints(tournament) for field, reference in used.secrets
-    }
+    of_endpoints = (secret for used in used_endpoints(tournament) for secret in used.secrets)
+    return {field: secret_variable(reference) for field, reference in chain(of_endpoints, token_references(tournament))}
 
 
 def parts_of(bundle: Bundle, order: JobOrder, index: int) -> tuple[tuple[str, int], ...]:

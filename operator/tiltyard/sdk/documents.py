@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
+from pydantic import Field
+
 from tiltyard.api import LeaderboardRow, Outputs, TournamentStatus
 from tiltyard.api.base import ApiModel
 from tiltyard.plan.estimate import Cost
 from tiltyard.plan.graph import Graph
+from tiltyard.plan.weights import Loading
 from tiltyard_jobs.contracts import calibration
 
 API_VERSION: Final = "cli.tiltyard.dev/v1alpha1"
@@ -97,6 +100,12 @@ class ModelLoads(ApiModel):
     """The number of loads of all models."""
     by_model: dict[str, int]
     """The number of loads of each model."""
+    seconds: float | None = None
+    """The time in seconds that they take, as far as these models were loaded before in this state folder."""
+    measured: int | None = None
+    """The number of loads that this is of."""
+    weights_bytes: dict[str, int] = Field(default_factory=dict)
+    """The size in bytes of each model's weights, as far as the Hugging Face hub says."""
 
 
 class Plan(Document):
@@ -242,6 +251,7 @@ def plan_document(
     costs: Mapping[str, Cost],
     loads: Mapping[str, int],
     training: float | None,
+    loading: Loading,
     *,
     instructions: str = "",
     warnings: Iterable[str] = (),
@@ -263,7 +273,13 @@ def plan_document(
             for bundle in graph.bundles
         ),
         total=Costs(**sum(costs.values(), Cost())._asdict()),
-        model_loads=ModelLoads(total=sum(loads.values()), by_model=dict(loads)),
+        model_loads=ModelLoads(
+            total=sum(loads.values()),
+            by_model=dict(loads),
+            seconds=None if loading.seconds is None else round(loading.seconds, 1),
+            measured=loading.measured or None,
+            weights_bytes=dict(loading.sizes),
+        ),
         training_gpu_hours=None if training is None else round(training, 2),
         instructions=instructions or None,
         warnings=tuple(warnings),

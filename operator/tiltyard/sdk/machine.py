@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tiltyard.api import Tournament, TournamentStatus, problems_on_machine
-from tiltyard.local.ledger import run_folder
+from tiltyard.local.ledger import measured_loads, run_folder
 from tiltyard.local.look import look
 from tiltyard.local.machine import Machine, Settings
 from tiltyard.local.occupancy import StateError, is_occupied, occupied
@@ -20,6 +20,7 @@ from tiltyard.plan.estimate import Cost, estimate, expected_loads, expected_trai
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.planner import Plan as PlanStep
 from tiltyard.plan.policy import policy_of
+from tiltyard.plan.weights import Loading, downloaded, expected_loading
 from tiltyard.render.tasks import preflight_task
 from tiltyard.sdk.documents import Plan, Status, plan_document, status_document
 from tiltyard.sdk.errors import UserError
@@ -147,6 +148,7 @@ class Planned:
         costs: of each bundle.
         loads: of each model, to expect.
         training: GPU-hours, if they are known.
+        loading: what the loads take.
         summary: what preflight says.
         document: all of it for programs.
     """
@@ -155,6 +157,7 @@ class Planned:
     costs: Mapping[str, Cost]
     loads: Mapping[str, int]
     training: float | None
+    loading: Loading
     summary: Summary
     document: Plan
 
@@ -167,7 +170,8 @@ def planned(prepared: Prepared) -> Planned:
     """
     tournament, graph, settings = prepared.tournament, prepared.graph, prepared.settings
     # What engines need is the run's to say: a plan takes none of them.
-    task = preflight_task(tournament, graph, settings.store, check_store=False).model_copy(update={"lm_eval": ()})
+    task = preflight_task(tournament, graph, settings.store, check_store=False)
+    task = task.model_copy(update={"lm_eval": (), "weights": tuple(downloaded(tournament))})
     summary = ask(task, settings)
     done = parts_done(graph.artifacts, summary.done)
     costs = estimate(graph, done)
@@ -176,10 +180,11 @@ def planned(prepared: Prepared) -> Planned:
     except ValueError as error:
         raise UserError(f"spec.serving: {error}; raise maxActive or budget") from None
     training = expected_training(graph, done)
+    loading = expected_loading(graph, summary.weights, loads, measured_loads(settings.state))
     document = plan_document(
-        graph, done, costs, loads, training, instructions=summary.instructions, warnings=summary.warnings
+        graph, done, costs, loads, training, loading, instructions=summary.instructions, warnings=summary.warnings
     )
-    return Planned(done, costs, loads, training, summary, document)
+    return Planned(done, costs, loads, training, loading, summary, document)
 
 
 def complete_run(prepared: Prepared) -> Summary:

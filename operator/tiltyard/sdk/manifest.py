@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from functools import partial
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import unquote
@@ -13,6 +13,7 @@ from tiltyard.api import (
     BenchmarkFile,
     ExistingAnswers,
     GivenInstructions,
+    LabelledPairs,
     ManifestError,
     Participant,
     Problem,
@@ -30,10 +31,9 @@ from tiltyard.sdk.modelfolders import digest_of_model
 from tiltyard.sdk.textfiles import FoundFile, NoFilesError, files_of, look_at
 from tiltyard_jobs.contracts.recipes import TOKENIZER_FILES
 
-T = TypeVar("T", bound=Texts)
 WeightsT = TypeVar("WeightsT", bound=Weights)
 RequestT = TypeVar("RequestT", bound=EndpointRequest)
-FileT = TypeVar("FileT", BenchmarkFile, TaskFile)
+FileT = TypeVar("FileT", BenchmarkFile, TaskFile, Texts, LabelledPairs)
 
 
 def load_manifest(file: Path) -> Tournament:
@@ -153,84 +153,93 @@ def given_with_files(given: GivenInstructions, folder: Path, competitors: int) -
     return given.model_copy(update=update)
 
 
+def weights_here(model: WeightsT, folder: Path) -> WeightsT:
+    """Weights with absolute URIs, and the digest of a model's folder on this machine as its revision."""
+    uri = absolute_uri(folder, model.uri)
+    served_from = None if model.served_from is None else absolute_uri(folder, model.served_from)
+    revision = model.revision or digest_of_model(uri)
+    return model.model_copy(update={"uri": uri, "revision": revision, "served_from": served_from})
+
+
+def participant_here(participant: Participant, folder: Path) -> Participant:
+    """A participant with what this machine's files tell.
+
+    Raises:
+        NoFilesError: the folder or the pattern of its answers stands for nothing.
+    """
+    if participant.answers is not None:
+        found, _ = found_files(participant.answers, folder)
+        return participant.model_copy(update={"answers": participant.answers.model_copy(update=found)})
+    update: dict[str, object] = {"request": with_ca_file(participant.request, folder)}
+    if participant.model is not None:
+        update["model"] = weights_here(participant.model, folder)
+    if (tokenizer := participant.tokenizer) is not None:
+        uri = absolute_uri(folder, tokenizer.uri)
+        revision = tokenizer.revision or digest_of_model(uri, TOKENIZER_FILES)
+        update["tokenizer"] = tokenizer.model_copy(update={"uri": uri, "revision": revision})
+    return participant.model_copy(update=update)
+
+
+def competitors_here(competitors: Iterable[Participant], folder: Path) -> Iterator[Participant]:
+    """The competitors with what this machine's files tell.
+
+    Raises:
+        NoFilesError: with the field of the first competitor whose files are not there.
+    """
+    for place, competitor in enumerate(competitors):
+        try:
+            yield participant_here(competitor, folder)
+        except NoFilesError as error:
+            error.field = f"spec.competitors[{place}].answers.uri"
+            raise
+
+
+def file_here(file: FileT, folder: Path) -> FileT:
+    """A file with an absolute URI, and its digest if it is on this machine."""
+    uri = absolute_uri(folder, file.uri)
+    known = look_at(uri)
+    return file.model_copy(update={"uri": uri, "sha256": file.sha256 or (known.sha256 if known else None)})
+
+
 def with_files_of(tournament: Tournament, folder: Path) -> Tournament:
     """The tournament with `folder` filled in where a URI or path is relative, and with what the files themselves tell.
 
     That is the digests of texts and of models on this machine, and how many instructions there are at most, so that
     nothing is planned for those that cannot be. An absolute URI, a digest and a revision stay as they are written.
     """
-    absolute = partial(absolute_uri, folder)
-
-    def weights(model: WeightsT) -> WeightsT:
-        uri = absolute(model.uri)
-        return model.model_copy(update={"uri": uri, "revision": model.revision or digest_of_model(uri)})
-
-    def player(participant: Participant) -> Participant:
-        model, request, answers = participant.model, participant.request, participant.answers
-        if answers is not None:
-            try:
-                update, _ = found_files(answers, folder)
-            except NoFilesError as error:
-                place = [one.name for one in tournament.spec.competitors].index(participant.name)
-                error.field = f"spec.competitors[{place}].answers.uri"
-                raise
-            return participant.model_copy(update={"answers": answers.model_copy(update=update)})
-        if model is not None:
-            participant = participant.model_copy(update={"model": weights(model)})
-        if (tokenizer := participant.tokenizer) is not None:
-            uri = absolute(tokenizer.uri)
-            revision = tokenizer.revision or digest_of_model(uri, TOKENIZER_FILES)
-            told = tokenizer.model_copy(update={"uri": uri, "revision": revision})
-            participant = participant.model_copy(update={"tokenizer": told})
-        return participant.model_copy(update={"request": with_ca_file(request, folder)})
-
-    def texts(source: T) -> T:
-        uri = absolute(source.uri)
-        file = look_at(uri)
-        return source.model_copy(update={"uri": uri, "sha256": source.sha256 or (file.sha256 if file else None)})
-
     spec = tournament.spec
-    given, curation = spec.instructions.given, spec.curation
+    given, curation, judging = spec.instructions.given, spec.curation, spec.judging
     instructions = spec.instructions
     if given is not None:
         found = given_with_files(given, folder, len(tournament.spec.competitors))
         instructions = instructions.model_copy(update={"given": found})
-    held_out = tuple(map(texts, curation.held_out))
-    pairs, judging = spec.judging.calibration, spec.judging
-    if pairs is not None:
-        rows = known.rows if (known := look_at(absolute(pairs.uri))) is not None else None
-        pairs = texts(pairs).model_copy(update={"sample": max(2, min(pairs.sample, rows or pairs.sample))})
+    held_out = tuple(file_here(file, folder) for file in curation.held_out)
+    if (pairs := judging.calibration) is not None:
+        known = look_at(absolute_uri(folder, pairs.uri))
+        rows = known.rows if known is not None else None
+        sample = max(2, min(pairs.sample, rows or pairs.sample))
+        pairs = file_here(pairs, folder).model_copy(update={"sample": sample})
         judging = judging.model_copy(update={"calibration": pairs})
     embedder = curation.diversity.embedder
     embedder = embedder.model_copy(update={"request": with_ca_file(embedder.request, folder)})
     diversity = curation.diversity.model_copy(update={"embedder": embedder})
-
-    def benchmark(file: FileT) -> FileT:
-        uri = absolute(file.uri)
-        known = look_at(uri)
-        return file.model_copy(update={"uri": uri, "sha256": file.sha256 or (known.sha256 if known else None)})
-
     evaluation, training = spec.evaluation, spec.training
     if evaluation is not None:
         lm_eval = tuple(
-            task.model_copy(update={"files": tuple(map(benchmark, task.files))}) for task in evaluation.lm_eval
+            task.model_copy(update={"files": tuple(file_here(file, folder) for file in task.files)})
+            for task in evaluation.lm_eval
         )
-        files = tuple(map(benchmark, evaluation.files))
+        files = tuple(file_here(file, folder) for file in evaluation.files)
         evaluation = evaluation.model_copy(update={"files": files, "lm_eval": lm_eval})
     if training is not None:
-        training = training.model_copy(update={"base_model": weights(training.base_model)})
-    return tournament.model_copy(
-        update={
-            "spec": spec.model_copy(
-                update={
-                    "competitors": tuple(map(player, spec.competitors)),
-                    "judges": tuple(map(player, spec.judges)),
-                    "instructions": instructions,
-                    "curation": curation.model_copy(update={"held_out": held_out, "diversity": diversity}),
-                    "judging": judging,
-                    "training": training,
-                    "evaluation": evaluation,
-                }
-            )
-        }
-    )
+        training = training.model_copy(update={"base_model": weights_here(training.base_model, folder)})
+    update = {
+        "competitors": tuple(competitors_here(spec.competitors, folder)),
+        "judges": tuple(participant_here(judge, folder) for judge in spec.judges),
+        "instructions": instructions,
+        "curation": curation.model_copy(update={"held_out": held_out, "diversity": diversity}),
+        "judging": judging,
+        "training": training,
+        "evaluation": evaluation,
+    }
+    return tournament.model_copy(update={"spec": spec.model_copy(update=update)})

@@ -17,8 +17,9 @@ from tiltyard.api import (
     UsageStatus,
 )
 from tiltyard.plan.graph import Bundle, Graph
-from tiltyard.plan.observed import JobPhase, Observed, Wait
+from tiltyard.plan.observed import JobPhase, ModelSeen, Observed, Wait
 from tiltyard.plan.planner import Plan, TournamentState
+from tiltyard.plan.weights import downloaded
 from tiltyard.status.conditions import (
     COMPLETE,
     INVALID,
@@ -61,7 +62,22 @@ def build_status(
         warnings: what the author of a valid manifest should know.
         retry: a failure is left by an edit of the spec, and the status says so.
     """
-    situation = Situation(graph, observed, plan, waits or {}, warnings, retry)
+    models = tuple(
+        _model(model.name, seen, before)
+        for model in graph.models
+        if (seen := observed.models.get(model.name)) is not None
+    )
+    kept = {one.name for one in downloaded(tournament)} if tournament.spec.serving.weights is not None else set()
+    situation = Situation(
+        graph,
+        observed,
+        plan,
+        waits or {},
+        warnings,
+        retry,
+        weights=[one.weights_bytes for one in models if one.name in kept and one.weights_bytes is not None],
+        kept=len(kept),
+    )
     total = sum(bundle.shards for bundle in graph.bundles)
     made = sum(len(observed.done.get(ref.key, ())) for ref in graph.artifacts)
     share = min(1.0, (made + under_way) / total)
@@ -72,11 +88,7 @@ def build_status(
         eta=_eta(graph, observed, plan, share, now),
         run=graph.run,
         stages=tuple(_stages(graph, observed)),
-        models=tuple(
-            ModelStatus(name=model.name, state=seen.phase.value, loads=seen.loads, url=seen.url)
-            for model in graph.models
-            if (seen := observed.models.get(model.name)) is not None
-        ),
+        models=models,
         leaderboard=tuple(map(leaderboard_row, observed.leaderboard[:LEADERBOARD_ROWS])),
         instructions=observed.instructions or None,
         notes=observed.notes[:NOTES],
@@ -89,6 +101,19 @@ def build_status(
         ),
         conditions=conditions_of(situation, tournament.metadata.generation, now, before.conditions if before else ()),
     )
+
+
+def _model(name: str, seen: ModelSeen, before: TournamentStatus | None) -> ModelStatus:
+    """A model. What was measured of it stays when its pod is gone."""
+    known = next((one for one in before.models if one.name == name), None) if before is not None else None
+    measured = {
+        "weights_bytes": seen.weights,
+        "download_seconds": None if seen.download_seconds is None else round(seen.download_seconds),
+        "load_seconds": None if seen.load_seconds is None else round(seen.load_seconds),
+    }
+    if known is not None:
+        measured = {field: getattr(known, field) if now is None else now for field, now in measured.items()}
+    return ModelStatus(name=name, state=seen.phase.value, loads=seen.loads, url=seen.url, **measured)
 
 
 def invalid_status(before: TournamentStatus, generation: int, error: ManifestError, now: float) -> TournamentStatus:

@@ -16,6 +16,7 @@ from tiltyard.api import Condition, Problem
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.observed import Observed, PreflightPhase, Wait, WaitReason
 from tiltyard.plan.planner import Plan, TournamentState
+from tiltyard.plan.weights import bytes_text
 from tiltyard_jobs.contracts.recipe import Milestone
 from tiltyard_jobs.contracts.recipes import RECIPES
 
@@ -59,6 +60,7 @@ PREFLIGHT_MESSAGE: Final = "preflight is {phase}"  # where preflight itself has 
 NOT_YET_MESSAGE: Final = "{made} of {all} bundles are complete"
 WAITING_MESSAGE: Final = "{message}; waiting: {waits}"  # of Ready and Reconciling, while something waits
 WAITS_MESSAGE: Final = "{what}: {why}"  # of Waiting, and in WAITING_MESSAGE: one of them
+WEIGHTS_MESSAGE: Final = "{message}; weights: {there} of {all} models are there, {size}"  # of Reconciling
 NOTHING_WAITS_MESSAGE: Final = "nothing waits for anything outside of the tournament"
 RETRY_MESSAGE: Final = (  # of Stalled, True, on a cluster
     "{message}. To retry after fixing the cause, edit the spec, or set spec.suspend to true and back to false;"
@@ -79,6 +81,8 @@ class Situation:
         waits: why something that is to start or under way waits, by what it is.
         warnings: what the author of a valid manifest should know.
         retry: a failure is left by an edit of the spec: Stalled says so.
+        weights: sizes of the weights that are known to be there, where the tournament keeps them.
+        kept: how many models have weights that it keeps.
     """
 
     graph: Graph
@@ -87,6 +91,8 @@ class Situation:
     waits: Mapping[str, Wait] = field(default_factory=dict)
     warnings: Sequence[str] = ()
     retry: bool = False
+    weights: Sequence[int] = ()
+    kept: int = 0
 
 
 class Statement(NamedTuple):
@@ -189,6 +195,10 @@ def _all_waits(situation: Situation) -> str:
 def _stands_or_waits(state: TournamentState, situation: Situation) -> Statement:
     """As `_stands_at`; the message also says what waits, and why."""
     statement = _stands_at(state, situation)
+    if statement.status and situation.weights and state is TournamentState.RUNNING:
+        size, there = bytes_text(sum(situation.weights)), len(situation.weights)
+        message = WEIGHTS_MESSAGE.format(message=statement.message, there=there, all=situation.kept, size=size)
+        statement = statement._replace(message=message)
     if not situation.waits:
         return statement
     message = WAITING_MESSAGE.format(message=statement.message, waits=_all_waits(situation))

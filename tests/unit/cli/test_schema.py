@@ -106,11 +106,13 @@ def test_a_plan_as_a_document() -> None:
     from tiltyard.api import load_tournament
     from tiltyard.plan.build import build_graph
     from tiltyard.plan.estimate import estimate
+    from tiltyard.plan.weights import expected_loading
 
     graph = build_graph(load_tournament(yaml.safe_dump(manifest(3))))
-    document = json.loads(as_text(plan_document(graph, {}, estimate(graph, {}), {"m0": 1}, None), "json"))
+    loading = expected_loading(graph, {"m0": 5}, {"m0": 1}, {})
+    document = json.loads(as_text(plan_document(graph, {}, estimate(graph, {}), {"m0": 1}, None, loading), "json"))
     checked(document, schema_of("Plan"))
-    assert document["modelLoads"] == {"total": 1, "byModel": {"m0": 1}}
+    assert document["modelLoads"] == {"total": 1, "byModel": {"m0": 1}, "weightsBytes": {"m0": 5}}
     assert sum(bundle["calls"] for bundle in document["bundles"]) == document["total"]["calls"] > 0
 
 

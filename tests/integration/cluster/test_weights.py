@@ -1,0 +1,92 @@
+"""A tournament on a real API server with KServe: each model's bytes are downloaded once, however often it is loaded.
+
+The init containers are real processes, and so is the hub that they ask; simulated experts stand for vLLM.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from integration.cluster.conftest import Arena, condition
+from integration.cluster.test_operator import SMALL
+from support.hub_server import LARGE, HubServer
+from support.podplayer import MODEL_LABEL
+from tiltyard.observe.kinds import CLAIMS, SERVICES
+from tiltyard.render.names import service_name
+
+pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
+
+NAMES = ("a", "b")
+
+
+@pytest.fixture
+def hub() -> Iterator[HubServer]:
+    noise = random.Random(0)
+    server = HubServer(
+        {f"org/{name}": {"config.json": b"{}", "model.safetensors": noise.randbytes(4 * LARGE)} for name in NAMES}
+    )
+    yield server
+    server.stop()
+
+
+def competitors(hub: HubServer) -> list[dict[str, Any]]:
+    served_from = {name: f"hf://org/{name}?endpoint={hub.url}" for name in NAMES}
+    return [
+        {"name": name, "model": {"uri": f"hf://org/{name}", "revision": "v1", "servedFrom": served_from[name]}}
+        for name in NAMES
+    ]
+
+
+def play_vllm(arena: Arena) -> None:
+    """Pods of models from the hub run simulated experts under the names that KServe gives them."""
+    for name in NAMES:
+        service = service_name("test", name)
+        command = ["python", "-m", "tiltyard_jobs.sim", "--uri", f"sim://{name}", "--served-model-name", service]
+        arena.player.runs(
+            lambda pod, service=service: pod["metadata"].get("labels", {}).get(MODEL_LABEL) == service,  # type: ignore[misc]
+            [*command, "--host", "127.0.0.1", "--port", "{port}"],
+        )
+
+
+async def test_each_models_bytes_are_downloaded_once_in_a_tournament_with_many_loads(
+    arena: Arena, hub: HubServer
+) -> None:
+    play_vllm(arena)
+    document = arena.manifest(2, **SMALL)
+    document["spec"] |= {
+        "competitors": competitors(hub),
+        "serving": {"maxActive": 1, "weights": {"claim": {"size": "1Gi"}}},
+    }
+    await arena.apply(document)
+    done = await arena.wait_for_phase("Complete", "Failed", limit=200)
+    assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])
+    models = {one["name"]: one for one in done["status"]["models"]}
+    loads = sum(models[name]["loads"] for name in NAMES)
+    assert loads >= 2 * len(NAMES), models
+    expected = {f"org/{name}/{path}": len(data) for name in NAMES for path, data in hub.models[f"org/{name}"].items()}
+    assert hub.sent == expected  # each byte once
+    assert all(count == 1 for count in hub.listed.values())
+    for name in NAMES:
+        assert models[name]["weightsBytes"] == hub.size(f"org/{name}")
+        assert "downloadSeconds" in models[name]
+    claims = {one["metadata"]["labels"]["tiltyard.dev/model"]: one for one in await arena.children(CLAIMS)}
+    assert set(claims) == set(NAMES)
+    assert claims["a"]["spec"]["resources"]["requests"]["storage"] == "1Gi"
+    for service in await arena.children(SERVICES):
+        assert service["metadata"]["labels"]["tiltyard.dev/model"] in {*NAMES, "j0"}
+
+
+async def test_a_model_that_the_hub_refuses_is_told_with_what_to_do(arena: Arena, hub: HubServer) -> None:
+    hub.token = "hf_secret"
+    play_vllm(arena)
+    document = arena.manifest(2, **SMALL)
+    document["spec"] |= {"competitors": competitors(hub), "serving": {"weights": {"claim": {"size": "1Gi"}}}}
+    await arena.apply(document)
+    told = await arena.wait(lambda one: "tokenSecretRef" in condition(one, "Waiting").get("message", ""), limit=60)
+    assert "the model's source refused access: check the token" in condition(told, "Waiting")["message"]
+    assert hub.sent.total() == 0

@@ -150,6 +150,7 @@ class BundleTask(Contract):
             is left of all instructions.
         probes: of a model that is up only now: what it is, or will be, asked for, and is tried with before anything
             else, by the first index.
+        answer_tokens: the most that an answer may have, to be compared with what a judge holds; None: it judges none.
         endpoint: the model that makes them.
         embedder: for a recipe with an `Endpoint` embedder.
         ledger: for the report alone.
@@ -166,6 +167,7 @@ class BundleTask(Contract):
     indices: tuple[tuple[Part, ...], ...]
     others: tuple[ArtifactRef, ...] = Field(default=(), exclude_if=lambda refs: not refs)
     probes: tuple[AnyRecipe, ...] = Field(default=(), exclude_if=lambda recipes: not recipes)
+    answer_tokens: int | None = Field(default=None, exclude_if=lambda tokens: tokens is None)
     endpoint: EndpointRef | None = None
     embedder: EndpointRef | None = None
     limits: Limits = Limits()
@@ -185,6 +187,7 @@ class NamedEndpoint(Contract):
         needs_logprobs: it judges by the log-probabilities of its first token.
         needs_embeddings: it turns texts into vectors.
         probes: how it will be asked first for a grade, an answer and a verdict.
+        answer_tokens: as in `BundleTask`.
     """
 
     name: str
@@ -194,6 +197,7 @@ class NamedEndpoint(Contract):
     needs_logprobs: bool = False
     needs_embeddings: bool = False
     probes: tuple[AnyRecipe, ...] = ()
+    answer_tokens: int | None = Field(default=None, exclude_if=lambda tokens: tokens is None)
 
 
 class ReadableFile(Contract):

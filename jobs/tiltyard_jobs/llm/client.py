@@ -31,7 +31,7 @@ from tiltyard_jobs.llm.reply import (
     document_of,
     echo_of,
     embeddings_of,
-    model_names_of,
+    models_of,
     thought_cut,
 )
 from tiltyard_jobs.llm.retry import RetryPolicy
@@ -296,10 +296,10 @@ class ModelClient:
         reply, _ = await self._caller.ask(self._embeddings, document)
         return embeddings_of(reply, count=len(texts))
 
-    async def models(self) -> tuple[str, ...]:
-        """The names that the endpoint serves, in its order."""
+    async def models(self) -> dict[str, int | None]:
+        """The names that the endpoint serves, in its order, and how many tokens each model holds where it says so."""
         body, _ = await self._caller.call(self._models, None)
-        return model_names_of(document_of(body))
+        return models_of(document_of(body))
 
     async def tokenize_chat(self, messages: Messages) -> list[int] | None:
         """Token ids of a conversation in the served model's own template, up to where its reply would begin.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import unquote
 
 from pydantic import JsonValue
@@ -17,8 +17,9 @@ from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.participants import TARGETS, UsedEndpoint, participations, used_endpoints
 from tiltyard.plan.planner import JobOrder
 from tiltyard.plan.recipes.instructions import located, sample_of
-from tiltyard_jobs.contracts.recipe import EngineName
+from tiltyard_jobs.contracts.recipe import EngineName, Recipe
 from tiltyard_jobs.contracts.recipes import (
+    JudgeRecipe,
     LmEvalRecipe,
     MetricRecipe,
     ReferencesRecipe,
@@ -134,6 +135,7 @@ def bundle_task(
         indices=order.indices,
         others=bundle.after if bundle.model is None else (),
         probes=bundle.probes if url is not None else (),
+        answer_tokens=_answer_tokens(tournament, bundle.probes) if url is not None else None,
         endpoint=endpoint,
         embedder=next(
             (
@@ -222,6 +224,12 @@ def told_of_lm_eval(task: BundleTask | PreflightTask, python: str | None) -> dic
     return {"lm_eval_python": python} if engine_of(task) == "LmEval" else {}
 
 
+def _answer_tokens(tournament: Tournament, probes: Iterable[Recipe]) -> int | None:
+    """The most tokens of an answer that a judge is shown; None where none is probed."""
+    judges = any(recipe.stage == JudgeRecipe.STAGE for recipe in probes)
+    return tournament.spec.battles.answer.max_tokens if judges else None
+
+
 def runs_programs(task: BundleTask | PreflightTask) -> bool:
     """Whether the worker runs programs of hostile origin."""
     return isinstance(task, BundleTask) and any(recipe.runs_programs for recipe in task.recipes)
@@ -254,13 +262,13 @@ def _endpoints(tournament: Tournament, graph: Graph) -> Iterator[NamedEndpoint]:
         named, one = NamedEndpoint(name=used.name, endpoint=external_endpoint(used)), used.used_by
         needs: dict[str, object] = {"needs_embeddings": True}
         if one is not None:
+            probes = tuple(first.recipe for first in asked if first.model == used.name and first.recipe.stage in PROBED)
             needs = {
                 "needs_completions": one.mines,
                 "needs_prefix": one.mines and one.participant.chat_template_prefix is None,
                 "needs_logprobs": one.judges and verdicts.needs_logprobs,
-                "probes": tuple(
-                    first.recipe for first in asked if first.model == used.name and first.recipe.stage in PROBED
-                ),
+                "probes": probes,
+                "answer_tokens": _answer_tokens(tournament, probes),
             }
         yield named.model_copy(update=needs)
 

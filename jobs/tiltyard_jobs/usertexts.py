@@ -20,6 +20,7 @@ from tiltyard_jobs.contracts.located import LocatedFile
 from tiltyard_jobs.contracts.recipes import SampleRecipe
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.contracts.textfield import MISSING, Template, field_advice, value_at
+from tiltyard_jobs.contracts.textfile import kind_of
 from tiltyard_jobs.contracts.vocabulary import BadRowRule
 from tiltyard_jobs.curation.exact import digest_of
 from tiltyard_jobs.errors import ConfigurationError
@@ -155,9 +156,11 @@ class Texts:
         if first and never:
             self._refuse_bad_rows()
             advice = field_advice(first, min(never)) if never & {*self._paths} else ""
-            raise ConfigurationError(
-                f"{file.place} has no {min(never)!r}; its first record has {listed(first)}{advice}"
-            )
+            what = "its first record has"
+            if kind_of(file.uri) in ("csv", "tsv"):
+                what = "the columns, by its first line, are"
+                advice = advice or "; if these are no names, put a line with the names of the columns before it"
+            raise ConfigurationError(f"{file.place} has no {min(never)!r}; {what} {listed(first)}{advice}")
 
     def _id(self, values: Mapping[str, Any], place: str) -> str | None:
         path = self._columns.id

@@ -399,6 +399,7 @@ class ShowPromptsTask(Contract):
     Attributes:
         asked: in the order of the answer.
         file: an absolute path; a JSON list of `ShownPrompt` is written there.
+        given: the instructions, where they are in files on this machine.
     """
 
     stage: Literal["show_prompts"] = "show_prompts"
@@ -406,6 +407,7 @@ class ShowPromptsTask(Contract):
     store: StoreRef
     asked: tuple[AskedModel, ...]
     file: str
+    given: ReadableFile | None = None
 
 
 SoloTask = PreflightTask | ExportTask | FetchTask | CompareTask | CalibrateTask | PagesTask | ShowPromptsTask

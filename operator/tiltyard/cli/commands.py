@@ -42,7 +42,7 @@ from tiltyard.plan.estimate import estimate, expected_loads, expected_training
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.planner import Plan, TournamentState
 from tiltyard.plan.policy import policy_of
-from tiltyard.render.tasks import first_asked, preflight_task
+from tiltyard.render.tasks import first_asked, given_here, preflight_task
 from tiltyard.status.build import leaderboard_row
 from tiltyard_jobs.contracts.layout import battles_key, readable
 from tiltyard_jobs.contracts.recipe import ArtifactRef
@@ -136,10 +136,14 @@ def _show_prompts(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
         file, store = Path(folder, "prompts.json"), StoreRef(uri=Path(folder, "store").as_uri())
         settings = Settings(store=store, state=Path(folder))
-        ask(
-            ShowPromptsTask(tournament=graph.tournament, store=store, asked=first_asked(graph), file=str(file)),
-            settings,
+        task = ShowPromptsTask(
+            tournament=graph.tournament,
+            store=store,
+            asked=first_asked(graph),
+            file=str(file),
+            given=given_here(tournament),
         )
+        ask(task, settings)
         prompts = [ShownPrompt.model_validate(prompt) for prompt in json.loads(file.read_bytes())]
     shown = tuple(Prompt.model_validate_json(prompt.model_dump_json()) for prompt in prompts)
     Printer.of(options).result(Prompts(tournament=graph.tournament, prompts=shown), lambda: show.print_prompts(prompts))

@@ -298,6 +298,13 @@ def _files(tournament: Tournament) -> Iterator[ReadableFile]:
             yield file
 
 
+def given_here(tournament: Tournament) -> ReadableFile | None:
+    """The instructions, where they are in files on this machine."""
+    file = next((one for one in _files(tournament) if one.instructions), None)
+    uris = [] if file is None else [one.uri for one in file.files] or [file.uri]
+    return file if all(uri.startswith("file://") for uri in uris) else None
+
+
 def trainer_ref(tournament: Tournament, python: str | None) -> TrainerRef:
     """How the target is trained.
 

@@ -71,7 +71,7 @@ def test_a_manifest_that_cannot_be_used(
         (["run", "x.yaml", "--ouput=json"], "unrecognized arguments: --ouput=json, did you mean --output?\n"),
         (["run", "--vllm_python", "p", "x.yaml"], ", did you mean --vllm-python?\n"),
         (["run", "x.yaml", "y.yaml"], "tiltyard run: error: unrecognized arguments: y.yaml\n"),
-        (["valdate", "x.yaml"], ", did you mean validate?\n"),
+        (["calibrat", "x.yaml"], ", did you mean calibrate?\n"),
         (["init", "--template", "onegpu"], ", did you mean one-gpu?\n"),
         (["--vers"], "the following arguments are required: COMMAND"),
     ],

@@ -20,6 +20,7 @@ from tiltyard_jobs.contracts.located import LocatedFile
 from tiltyard_jobs.contracts.recipes import SampleRecipe
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.contracts.textfield import MISSING, Template, answer_advice, field_advice, value_at
+from tiltyard_jobs.contracts.textfile import kind_of
 from tiltyard_jobs.contracts.vocabulary import BadRowRule
 from tiltyard_jobs.curation.exact import digest_of
 from tiltyard_jobs.errors import ConfigurationError
@@ -163,7 +164,11 @@ class Texts:
                 self._refuse_bad_rows()
             lacks = min(never)
             advice = self._advice(first, lacks) if lacks in self._paths else ""
-            raise ConfigurationError(f"{file.place} has no {lacks!r}; its first record has {listed(first)}{advice}")
+            what = "its first record has"
+            if kind_of(file.uri) in ("csv", "tsv"):
+                what = "the columns, by its first line, are"
+                advice = advice or "; if these are no names, put a line with the names of the columns before it"
+            raise ConfigurationError(f"{file.place} has no {lacks!r}; {what} {listed(first)}{advice}")
 
     def _id(self, values: Mapping[str, Any], place: str) -> str | None:
         path = self._columns.id

@@ -170,6 +170,7 @@ class BundleTask(Contract):
             is left of all instructions.
         probes: of a model that is up only now: what it is, or will be, asked for, and is tried with before anything
             else, by the first index.
+        answer_tokens: the most that an answer may have, to be compared with what a judge holds; None: it judges none.
         endpoint: the model that makes them.
         embedder: for a recipe with an `Endpoint` embedder.
         ledger: for the report alone.
@@ -186,6 +187,7 @@ class BundleTask(Contract):
     indices: tuple[tuple[Part, ...], ...]
     others: tuple[ArtifactRef, ...] = Field(default=(), exclude_if=lambda refs: not refs)
     probes: tuple[AnyRecipe, ...] = Field(default=(), exclude_if=lambda recipes: not recipes)
+    answer_tokens: int | None = Field(default=None, exclude_if=lambda tokens: tokens is None)
     endpoint: EndpointRef | None = None
     embedder: EndpointRef | None = None
     limits: Limits = Limits()
@@ -205,6 +207,7 @@ class NamedEndpoint(Contract):
         needs_logprobs: it judges by the log-probabilities of its first token.
         needs_embeddings: it turns texts into vectors.
         probes: how it will be asked first for a grade, an answer and a verdict.
+        answer_tokens: as in `BundleTask`.
     """
 
     name: str
@@ -214,6 +217,7 @@ class NamedEndpoint(Contract):
     needs_logprobs: bool = False
     needs_embeddings: bool = False
     probes: tuple[AnyRecipe, ...] = ()
+    answer_tokens: int | None = Field(default=None, exclude_if=lambda tokens: tokens is None)
 
 
 class ReadableFile(Contract):
@@ -447,6 +451,7 @@ class ShowPromptsTask(Contract):
     Attributes:
         asked: in the order of the answer.
         file: an absolute path; a JSON list of `ShownPrompt` is written there.
+        given: the instructions, where they are in files on this machine.
     """
 
     stage: Literal["show_prompts"] = "show_prompts"
@@ -454,6 +459,7 @@ class ShowPromptsTask(Contract):
     store: StoreRef
     asked: tuple[AskedModel, ...]
     file: str
+    given: ReadableFile | None = None
 
 
 SoloTask = PreflightTask | ExportTask | FetchTask | CompareTask | CalibrateTask | PagesTask | ShowPromptsTask

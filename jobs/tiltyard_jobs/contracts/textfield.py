@@ -136,8 +136,8 @@ def _text_advice(row: Mapping[str, Any]) -> str:
             if asked:
                 place = asked[0] if role == "from" else asked[-1] - len(turns)
                 part = "[0].text" if isinstance(turns[place].get(text), list) else ""
-                more = f', or messagesField: "{name}" for the turns before it too' if place % len(turns) else ""
-                return f'; write field: "{name}[{place}].{text}{part}"{more}'
+                more = f'or messagesField: "{name}" for whole conversations'
+                return f'; write field: "{name}[{place}].{text}{part}", {more}'
     turns = row.get("turns")
     if isinstance(turns, list):
         return f'; write field: "turns[0]{".content" if _is_records(turns) and "content" in turns[0] else ""}"'
@@ -145,8 +145,18 @@ def _text_advice(row: Mapping[str, Any]) -> str:
     if known is not None and isinstance(row[known], str):
         beside = next((name for name in _BESIDE if known == "instruction" and isinstance(row.get(name), str)), None)
         return f'; write field: "{known}"' if beside is None else f'; write template: "{{{known}}}\\n\\n{{{beside}}}"'
-    inside = next((name for name, value in row.items() if _is_records(value)), None)
-    return "" if inside is None else f"; its {inside!r} is a list of records: write that list into a file of its own"
+    inside = next(
+        (name for name, value in row.items() if _is_records(value) or (len(row) == 1 and _is_texts(value))), None
+    )
+    if inside is None:
+        return ""
+    kind = "records" if _is_records(row[inside]) else "texts"
+    advice = f"write that list into a file of its own, for example by `jq .{inside} FILE > list.json`"
+    return f"; its {inside!r} is a list of {kind}: {advice}"
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, str) for one in value)
 
 
 def _is_records(value: object) -> TypeGuard[list[dict[str, Any]]]:

@@ -83,12 +83,14 @@ def _no_json(line: str, error: json.JSONDecodeError) -> str:
             "ends in a comma: leave it out" if rest == "," else "holds more than one record: write each in its own line"
         )
     open_text = error.msg.startswith(("Unterminated string", "Invalid \\uXXXX escape"))
+    what = error.msg.removesuffix(" at")
     if not line.endswith("\n") and (open_text or rest in _WORDS_CUT):  # of the last line
-        what = error.msg.removesuffix(" at")
         return f"is not JSON: {what} at character {error.colno} (the file ends there: it is torn)"
+    if not line.lstrip().startswith(("{", "[", '"')):
+        return "is not JSON: a record begins with {, and this may be the rest of one: write each record in one line"
     if error.msg.startswith("Invalid control character"):
         return f"has a line break or another control character in a text, at character {error.colno}: write \\n for it"
-    return f"is not JSON: {error.msg} at character {error.colno}"
+    return f"is not JSON: {what} at character {error.colno}"
 
 
 def _record(place: str, row: object, *, suspect: bool) -> Record:

@@ -39,7 +39,7 @@ from tiltyard_jobs.llm.isolation import Isolation
 from tiltyard_jobs.llm.limiter import Limiter, RequestOutcome
 from tiltyard_jobs.llm.reply import document_of, thought_cut
 from tiltyard_jobs.llm.retry import RetryBudget, RetryPolicy, jittered_delay
-from tiltyard_jobs.llm.server_error import server_error_of
+from tiltyard_jobs.llm.server_error import server_error_of, status_of
 from tiltyard_jobs.llm.transport import (
     ConnectionCut,
     NobodyListens,
@@ -65,7 +65,6 @@ _RETRIED = frozenset({408, 409, 425})
 _TOO_MANY, _NO_CREDIT = 429, 402
 _FORBIDDEN = frozenset({401, 403})
 _NOT_SERVED = frozenset({404, 405, 501})
-
 
 _KILLED = "the server died both times that it was asked, the second time with nothing else asked by this shard"
 
@@ -295,6 +294,7 @@ class Caller:
             began = clock()
             self._requests += 1
             reply = await (transport.get(path) if body is None else transport.post(path, body))
+            reply = reply._replace(status=status_of(reply.status, reply.body))
             if reply.status == 200:
                 outcome = RequestOutcome.ANSWERED
             elif reply.status in _TOLD_TO_WAIT:
@@ -392,7 +392,7 @@ class Caller:
             return
         silence = self._clock() - self._silent_since
         if silence >= self._policy.endpoint_deadline:
-            raise TransientError(
-                f"{self._url} has answered nothing for {silence:.0f} s (model {self._model!r}, last: {failure}): "
-                "check that the model is running"
-            )
+            limited = str(failure) == f"HTTP {_TOO_MANY}"
+            advice = "wait, or raise its limit of requests" if limited else "check that the model is running"
+            what = f"has answered nothing for {silence:.0f} s (model {self._model!r}, last: {failure})"
+            raise TransientError(f"{self._url} {what}: {advice}")

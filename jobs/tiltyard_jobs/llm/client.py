@@ -33,7 +33,7 @@ from tiltyard_jobs.llm.reply import (
     document_of,
     echo_of,
     embeddings_of,
-    model_names_of,
+    models_of,
     thought_cut,
 )
 from tiltyard_jobs.llm.retry import RetryPolicy
@@ -330,10 +330,10 @@ class ModelClient:
         reply, _ = await self._caller.ask(self._embeddings, document)
         return embeddings_of(reply, count=len(texts))
 
-    async def models(self) -> tuple[str, ...]:
-        """The names that the endpoint serves, in its order."""
+    async def models(self) -> dict[str, int | None]:
+        """The names that the endpoint serves, in its order, and how many tokens each model holds where it says so."""
         body, _ = await self._caller.call(self._models, None)
-        return model_names_of(document_of(body))
+        return models_of(document_of(body))
 
     async def echo(self, tokens: Sequence[int], *, seed: int) -> Echo:
         """How likely each token of a given text is, after those before it (`echo` of OpenAI's older API).

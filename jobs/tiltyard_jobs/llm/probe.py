@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, VoidReason
 from tiltyard_jobs.llm.caller import NotServedError
 from tiltyard_jobs.llm.client import ModelClient, Sampling
@@ -42,6 +44,17 @@ async def require_raw_completions(client: ModelClient) -> None:
         )
 
 
+async def context_of(client: ModelClient) -> int | None:
+    """How many tokens the model holds; None where its server does not say.
+
+    Raises:
+        TransientError: the endpoint is down.
+    """
+    with suppress(NotServedError, RecordVoidError):
+        return (await client.models()).get(client.model)
+    return None
+
+
 async def require_logprobs(client: ModelClient, top: int) -> None:
     """Whether the endpoint tells the likeliest first tokens of a reply, which judging by log-probabilities needs.
 
@@ -62,7 +75,7 @@ async def require_logprobs(client: ModelClient, top: int) -> None:
         if error.reason in SERVED:
             return
         raise ConfigurationError(
-            f"{client.url} gives no log-probabilities with model {client.model!r} ({error.detail}), which"
+            f"{client.url} gives no log-probabilities with model {client.model!r} ({error.detail}{error.quoted}), which"
             " spec.battles.verdict.method Logprobs needs: take method Choice, or serve the model where logprobs and"
             f" top_logprobs {top} are offered"
         ) from error

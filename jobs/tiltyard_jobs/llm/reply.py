@@ -24,6 +24,10 @@ from tiltyard_jobs.llm.usage import Usage
 from tiltyard_jobs.prompts.whole import unwrapped
 
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_NO_JSON = {b"<": " but a web page", b"data:": " but a stream of events", b"event:": " but a stream of events"}
+# Members of what /v1/models tells of a model that say how many tokens it holds: vLLM's and SGLang's, OpenRouter's,
+# Groq's, LM Studio's.
+_CONTEXT = ("max_model_len", "context_length", "context_window", "max_context_length")
 
 
 class Completion(NamedTuple):
@@ -82,7 +86,9 @@ def document_of(body: bytes) -> dict[str, Any]:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise _malformed("the reply is no JSON" if body else "the reply is empty") from error
+        beginning = body[:200].lstrip().lower()
+        kind = next((kind for mark, kind in _NO_JSON.items() if beginning.startswith(mark)), "")
+        raise _malformed(f"the reply is no JSON{kind}" if body else "the reply is empty") from error
     if not isinstance(document, dict):
         raise _malformed("the reply is no JSON object")
     return document
@@ -233,13 +239,17 @@ def embeddings_of(document: dict[str, Any], *, count: int) -> npt.NDArray[np.flo
     return matrix
 
 
-def model_names_of(document: dict[str, Any]) -> tuple[str, ...]:
-    """Read a reply of `/v1/models`; entries without a name are left out."""
+def models_of(document: dict[str, Any]) -> dict[str, int | None]:
+    """Read a reply of `/v1/models`: by name, how many tokens a model holds; entries without a name are left out."""
     entries = document.get("data")
     if not isinstance(entries, list):
         raise _malformed("the reply lists no models")
-    names = (entry.get("id") for entry in entries if isinstance(entry, dict))
-    return tuple(name for name in names if isinstance(name, str))
+    found: dict[str, int | None] = {}
+    for entry in entries:
+        if isinstance(entry, dict) and isinstance(entry.get("id"), str):
+            sizes = (entry.get(member) for member in _CONTEXT)
+            found[entry["id"]] = next((size for size in sizes if type(size) is int and size > 0), None)
+    return found
 
 
 def _malformed(detail: str) -> RecordVoidError:

@@ -10,6 +10,7 @@ import orjson
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _PARAMETER = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
 _NAME = re.compile(r"\b[a-z]+(?:_[a-z]+)*\b")
+TOO_LONG = "the prompt is too long for the model"
 _SHOWN = 200  # characters of a server's own words
 # What servers say of one request, by their words (vLLM, llama.cpp, Ollama, OpenAI), and ours for it.
 _MEANINGS = (
@@ -17,7 +18,7 @@ _MEANINGS = (
         re.compile(
             r"context[ _](?:length|size|window)|max_model_len|too (?:long|many tokens)|longer than", re.IGNORECASE
         ),
-        "the prompt is too long for the model",
+        TOO_LONG,
     ),
     (re.compile(r"system role|roles? must alternate", re.IGNORECASE), "the chat template refuses these roles"),
     (re.compile(r"chat[ _]template", re.IGNORECASE), "the model has no chat template that works"),
@@ -48,7 +49,11 @@ class ServerError(NamedTuple):
     @property
     def names_the_model(self) -> bool:
         """Whether a 404 is about the model's name (vLLM: `param`; OpenAI: `code`) and not about the path."""
-        return self.param == "model" or self.code == "model_not_found" or "model" in self.message.lower()
+        return (
+            self.param == "model"
+            or self.code in ("model_not_found", "DeploymentNotFound")
+            or "model" in self.message.lower()
+        )
 
     @property
     def is_about_credit(self) -> bool:
@@ -92,6 +97,24 @@ class ServerError(NamedTuple):
         elif self.code:
             what += f" {self.code}"
         return f"{what} (parameter {self.param})" if self.param else what
+
+
+_STATUSES = frozenset({401, 402, 403, 408, 429, *range(500, 600)})
+
+
+def status_of(status: int, body: bytes) -> int:
+    """The status of a reply; some gateways send an error with status 200, and its own as a code."""
+    if status != 200 or b'"error"' not in body[:1000]:
+        return status
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return status
+    if not isinstance(document, dict) or not document.get("error") or document.get("choices"):
+        return status
+    error = document["error"]
+    code = error.get("code") if isinstance(error, dict) else None
+    return code if isinstance(code, int) and code in _STATUSES else 400
 
 
 def server_error_of(body: bytes) -> ServerError:

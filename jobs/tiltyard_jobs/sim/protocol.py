@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tiltyard_jobs.llm.manner import QUESTION
+from tiltyard_jobs.sim.fences import fenced_parts
 from tiltyard_jobs.sim.request_log import RequestKind
 from tiltyard_jobs.sim.structured import UnsupportedSchemaError
 from tiltyard_jobs.sim.tokenizer import SPECIAL_IDS, Turn, decode, render, turns_of
@@ -188,9 +189,9 @@ def _kind_of_completion(turns: tuple[Turn, ...]) -> RequestKind:
 
 
 def _kind_of_chat(turns: tuple[Turn, ...], max_tokens: int | None) -> RequestKind:
-    # In the system message, or before the fenced texts in the user's turn where a model is asked without a system role.
-    if turns[0].role == "system" or "\n\n<<<" in turns[0].content:
-        task, _, name = turns[0].content.partition("\n")[0].partition(":")
+    if turns[0].role == "system" or fenced_parts(turns[0].content):  # who has no system role finds it before the texts
+        first_line, _, _ = turns[0].content.partition("\n")
+        task, _, name = first_line.partition(":")
         if task == "TASK" and name.strip() in _MARKS:
             return _MARKS[name.strip()]
     # A single token is no answer: clients ask for one to see whether a server is there. Nor is what they ask to see how

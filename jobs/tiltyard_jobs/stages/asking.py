@@ -87,7 +87,8 @@ def _is_first_to_ask(context: ShardContext[Recipe]) -> bool:
 async def _probe(context: ShardContext[Recipe], client: ModelClient) -> None:
     first, _ = context.parts[0]
     try:
-        findings = await probe(client, context.task.probes, asker=first.ref.key)
+        task = context.task
+        findings = await probe(client, task.probes, asker=first.ref.key, answer_tokens=task.answer_tokens)
     except RecordVoidError as error:  # the records will meet the same, and have a journal
         context.log.warning("the model could not be probed", reason=str(error.reason))
         return

@@ -23,6 +23,7 @@ from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import FILE_COLUMN, TokenizerRecipe, TrainRecipe
 from tiltyard_jobs.contracts.summary import Summary, pack_bits
 from tiltyard_jobs.contracts.tasks import (
+    EndpointRef,
     ModelFolder,
     NamedEndpoint,
     PreflightTask,
@@ -31,7 +32,7 @@ from tiltyard_jobs.contracts.tasks import (
     StoreRef,
 )
 from tiltyard_jobs.contracts.weights import NamedWeights
-from tiltyard_jobs.errors import ConfigurationError, JobError, RecordVoidError, TransientError
+from tiltyard_jobs.errors import ConfigurationError, JobError, RecordVoidError, TransientError, VoidReason
 from tiltyard_jobs.evaluation.known_texts import load_known
 from tiltyard_jobs.evaluation.lm_tasks import FIELD, Harness
 from tiltyard_jobs.evaluation.tasks import load_tasks
@@ -302,7 +303,7 @@ async def check_endpoint(context: PreflightContext, named: NamedEndpoint) -> str
             await _ask_all_that_will_be_asked(client, named, systems_of(context.task))
             time.reschedule(asyncio.get_running_loop().time() + PROBE_SECONDS)
             patience = PROBE_SECONDS
-            for finding in await probe(client, named.probes, asker="preflight"):
+            for finding in await probe(client, named.probes, asker="preflight", answer_tokens=named.answer_tokens):
                 context.warnings.append(f"{ref.field}: {finding.sentence}")
                 context.log.warning(context.warnings[-1], finding=str(finding.kind))
             context.warnings.extend(f"{ref.field}: {sentence}" for sentence in client.warnings)
@@ -314,8 +315,20 @@ async def check_endpoint(context: PreflightContext, named: NamedEndpoint) -> str
     except TimeoutError:
         return f"{ref.field}: {ref.url} did not answer within {patience:.0f} s: check that the model is running"
     except RecordVoidError as error:
-        return f"{ref.field}: {ref.url} does not answer as model {ref.model!r} should: {error}{error.quoted}"
+        what = f"{ref.url} does not answer as model {ref.model!r} should: {error}{error.quoted}"
+        return f"{ref.field}: {what}: {_remedy_of(error, ref)}"
     return None
+
+
+def _remedy_of(error: RecordVoidError, ref: EndpointRef) -> str:
+    """What to do about an endpoint that answers, and not as it should."""
+    if error.reason is VoidReason.MALFORMED:
+        return "give the URL of an API like OpenAI's"
+    if error.reason is VoidReason.REFUSED_BY_SERVER and (mine := sorted(error.members & ref.extra_body.keys())):
+        return f"remove {mine[0]} from request.extraBody, or use another server"
+    if error.reason is VoidReason.REFUSED_BY_SERVER:
+        return "use another model or server"
+    return "see the server's log"
 
 
 @asynccontextmanager
@@ -333,10 +346,11 @@ async def _metered(
 async def _ask_all_that_will_be_asked(client: ModelClient, named: NamedEndpoint, systems: Iterable[str | None]) -> None:
     with suppress(NotServedError):  # not every server lists its models
         served = await client.models()
-        if served and client.model not in served:
-            raise ConfigurationError(f"{client.url} serves {', '.join(served[:10])}, not {client.model!r}")
+        if served and not _is_among(client.model, served):
+            names = ", ".join(list(served)[:10])
+            raise ConfigurationError(f"{client.url} serves {names}, not {client.model!r}: name one of them")
     if named.needs_embeddings:
-        await client.embed(["1"])
+        await client.embed(["1", "Sort a list."])
         return
     try:
         await client.chat([{"role": "user", "content": "1"}], sampling=ONE_TOKEN, seed=0)
@@ -349,6 +363,11 @@ async def _ask_all_that_will_be_asked(client: ModelClient, named: NamedEndpoint,
         await require_logprobs(client, TOP_LOGPROBS)
     for system in systems if named.needs_prefix else ():
         await find_prefix(client, system=system)
+
+
+def _is_among(model: str, served: Iterable[str]) -> bool:
+    """Whether a server that lists these names knows a model: Ollama knows `a:latest` as `a`, Gemini `models/a`."""
+    return any(model in (name, name.removesuffix(":latest"), name.removeprefix("models/")) for name in served)
 
 
 def existing_parts(store: Store, refs: tuple[ArtifactRef, ...]) -> tuple[dict[str, set[int]], list[str]]:

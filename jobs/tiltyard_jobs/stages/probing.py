@@ -4,7 +4,7 @@ Each is asked exactly as its stage asks (`chats`): the same method, schema, toke
 
 | before | is asked for |
 |---|---|
-| a judge | verdicts on a right and a plainly wrong answer, twice, in both orders |
+| a judge | verdicts on a right and a plainly wrong answer, twice, in both orders; its server, for what it holds |
 | a grader | a grade |
 | a player | an answer |
 
@@ -25,10 +25,11 @@ from typing import NamedTuple
 
 from tiltyard_jobs.contracts.recipe import Recipe
 from tiltyard_jobs.contracts.recipes import AnswerRecipe, GradeRecipe, JudgeRecipe
-from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, VoidReason
+from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, TransientError, VoidReason
 from tiltyard_jobs.llm.client import ModelClient
-from tiltyard_jobs.llm.probe import require_logprobs
+from tiltyard_jobs.llm.probe import context_of, require_logprobs
 from tiltyard_jobs.llm.reply import thought_cut
+from tiltyard_jobs.llm.server_error import TOO_LONG
 from tiltyard_jobs.prompts.judge import JudgePrompt
 from tiltyard_jobs.prompts.verdicts import TOP_LOGPROBS, VERDICT_METHODS, Verdict
 from tiltyard_jobs.records import seed_of
@@ -37,6 +38,8 @@ from tiltyard_jobs.stages.chats import LENGTH_FIELDS, ask_answer, ask_grade, ask
 TRIES = 4  # of a grader or player: of one that fails at three in ten records one run in a hundred would end by chance
 NO_FINDING = frozenset({VoidReason.UNAVAILABLE, VoidReason.KILLED_SERVER})
 """They tell nothing of what a model can do."""
+LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
+"""Members of a request that say how long the reply may be."""
 
 
 class Kind(StrEnum):
@@ -51,9 +54,10 @@ class Kind(StrEnum):
     PARTLY_UNUSABLE = "PartlyUnusable"
     GOES_BY_PLACE = "GoesByPlace"
     SEES_NO_DIFFERENCE = "SeesNoDifference"
+    SHORT_OF_ROOM = "ShortOfRoom"
 
 
-WARNINGS = frozenset({Kind.PARTLY_UNUSABLE, Kind.GOES_BY_PLACE, Kind.SEES_NO_DIFFERENCE})
+WARNINGS = frozenset({Kind.PARTLY_UNUSABLE, Kind.GOES_BY_PLACE, Kind.SEES_NO_DIFFERENCE, Kind.SHORT_OF_ROOM})
 """Kinds that do not end the run."""
 
 
@@ -129,13 +133,16 @@ def largest(numbers):
 )
 
 
-async def probe(client: ModelClient, recipes: Iterable[Recipe], *, asker: str) -> list[Finding]:
+async def probe(
+    client: ModelClient, recipes: Iterable[Recipe], *, asker: str, answer_tokens: int | None = None
+) -> list[Finding]:
     """What a model cannot do that these recipes ask of it; the findings are warnings.
 
     Args:
         client: of the model.
         recipes: what it is asked for.
         asker: who asks, a Job or preflight: the seeds are of the two, so that no two of them ask the very same.
+        answer_tokens: the most that an answer may have; None: it judges none, or nobody knows.
 
     Raises:
         ConfigurationError: one sentence with the model, what it cannot do, and what to do; or as any request.
@@ -145,13 +152,18 @@ async def probe(client: ModelClient, recipes: Iterable[Recipe], *, asker: str) -
     findings: list[Finding] = []
     for recipe in recipes:
         found: list[Finding] = []
-        match recipe:
-            case JudgeRecipe():
-                found = await _probe_judge(client, recipe, asker)
-            case GradeRecipe():
-                found = await _probe_replies(client, recipe, partial(ask_grade, client, recipe), asker)
-            case AnswerRecipe():
-                found = await _probe_replies(client, recipe, partial(ask_answer, client, recipe), asker)
+        try:
+            match recipe:
+                case JudgeRecipe():
+                    found = await _probe_judge(client, recipe, asker, answer_tokens)
+                case GradeRecipe():
+                    found = await _probe_replies(client, recipe, partial(ask_grade, client, recipe), asker)
+                case AnswerRecipe():
+                    found = await _probe_replies(client, recipe, partial(ask_answer, client, recipe), asker)
+        except RecordVoidError as error:
+            raise RecordVoidError(error.reason, f"{error.detail}, asked for {_WANTED[recipe.STAGE]}") from error
+        except TransientError as error:
+            raise TransientError(f"asked for {_WANTED[recipe.STAGE]}, {error}") from error
         for finding in found:
             if finding.kind not in WARNINGS:
                 raise ConfigurationError(finding.sentence)
@@ -176,16 +188,21 @@ async def _probe_replies(
     return [_unable(client, recipe, failures)]
 
 
-async def _probe_judge(client: ModelClient, recipe: JudgeRecipe, asker: str) -> list[Finding]:
+async def _probe_judge(
+    client: ModelClient, recipe: JudgeRecipe, asker: str, answer_tokens: int | None
+) -> list[Finding]:
     prompt = JudgePrompt.of(recipe)
+    longest = 0
 
     async def ask(example: Example, order: str) -> Verdict | RecordVoidError:
         answers = (example.right, example.wrong) if order == "AB" else (example.wrong, example.right)
+        nonlocal longest
         seed = seed_of("probe", asker, recipe.ref.key, EXAMPLES.index(example), order)
         try:
-            verdict, _ = await ask_verdict(client, recipe, prompt, (example.instruction, *answers), seed)
+            verdict, usage = await ask_verdict(client, recipe, prompt, (example.instruction, *answers), seed)
         except RecordVoidError as error:
             return error
+        longest = max(longest, usage.prompt_tokens)
         return verdict
 
     shown = [(example, order) for example in EXAMPLES for order in ("AB", "BA")]
@@ -198,6 +215,21 @@ async def _probe_judge(client: ModelClient, recipe: JudgeRecipe, asker: str) -> 
         if VERDICT_METHODS[recipe.method].top_logprobs is not None:
             await require_logprobs(client, TOP_LOGPROBS)
         return [_unable(client, recipe, failures)]
+    found = _opinions(client, shown, given)
+    if answer_tokens is not None and (room := await context_of(client)) is not None:
+        needed = longest + 2 * answer_tokens + min(recipe.max_tokens, VERDICT_METHODS[recipe.method].enough)
+        if needed > room:
+            what = f"it holds {room} tokens, and a verdict on two answers of {answer_tokens} takes up to {needed}"
+            advice = "serve it with a longer context, or lower spec.battles.answer.maxTokens"
+            found.append(_warning(client, Kind.SHORT_OF_ROOM, f"{what}, else it is void: {advice}"))
+    return found
+
+
+def _opinions(
+    client: ModelClient, shown: Sequence[tuple[Example, str]], given: Sequence[Verdict | RecordVoidError]
+) -> list[Finding]:
+    """What is found of a judge that has voted."""
+    failures = [one for one in given if isinstance(one, RecordVoidError)]
     if 2 * len(failures) >= len(given):  # one of four happens to a judge that is seldom undecided
         what = f"{len(failures)} of {len(given)} verdicts on answers of our own cannot be used ({_commonest(failures)})"
         return [_warning(client, Kind.PARTLY_UNUSABLE, f"{what}: expect as many void verdicts")]
@@ -276,6 +308,8 @@ def _unable(
             advice = f"raise {field}, or {other}"
         case VoidReason.REFUSED_BY_SERVER:
             kind, what = Kind.REFUSED, f"refuses to be asked for {wanted} ({error.detail}{error.quoted})"
+            if TOO_LONG in error.detail or not error.members.isdisjoint(LIMITS):
+                remedies = [f"lower {field}", "serve it with a longer context", remedies[-1]]
             advice = _either(remedies)
         case VoidReason.UNDECIDED:
             kind, what = Kind.UNDECIDED, f"names no side in any of {len(failures)} verdicts ({error.detail})"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import re
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -25,9 +27,42 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **given: Any) -> None:
         super().__init__(**{"allow_abbrev": False, "formatter_class": Formatter, **given})
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does, but nothing may be left: the command itself knows what was meant."""
+        found, left = super().parse_known_args(args, namespace)
+        if left:
+            self.error(f"unrecognized arguments: {' '.join(left)}{self._meant(left)}")
+        return found, left
+
+    def _meant(self, left: Sequence[str]) -> str:
+        """The option that is probably meant by the first unknown one, of those that take the value given."""
+        place = next((place for place, one in enumerate(left) if one.startswith("-")), None)
+        if place is None:
+            return ""
+        name, equals, value = left[place].partition("=")
+        given = value if equals else next(iter(left[place + 1 :]), "-")
+        options = self._option_string_actions
+        able = [one for one in options if given.startswith("-") or given in (options[one].choices or [given])]
+        return did_you_mean(name.replace("_", "-"), able)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            error.message += did_you_mean(str(value), map(str, action.choices or ()))
+            if action.dest == "output" and "--out" in self._option_string_actions:
+                error.message += "; a folder for the results is given with --out"
+            raise
+
     def _print_message(self, message: str, file: Any = None) -> None:
         """As argparse does, which keeps it to itself if this fails."""
         print(message, end="", file=file or sys.stderr)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`, did you mean …?` with the known word that is probably meant; nothing where none is close."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
+    return f", did you mean {close[0]}?" if close else ""
 
 
 def add_manifest(command: argparse.ArgumentParser) -> None:

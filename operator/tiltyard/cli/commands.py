@@ -22,7 +22,7 @@ from tiltyard.local.machine import Machine, Settings
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.planner import TournamentState
-from tiltyard.render.tasks import first_asked
+from tiltyard.render.tasks import first_asked, given_here
 from tiltyard.sdk.documents import (
     CheckedFile,
     Comparison,
@@ -127,10 +127,14 @@ def _show_prompts(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
         file, store = Path(folder, "prompts.json"), StoreRef(uri=Path(folder, "store").as_uri())
         settings = Settings(store=store, state=Path(folder))
-        ask(
-            ShowPromptsTask(tournament=graph.tournament, store=store, asked=first_asked(graph), file=str(file)),
-            settings,
+        task = ShowPromptsTask(
+            tournament=graph.tournament,
+            store=store,
+            asked=first_asked(graph),
+            file=str(file),
+            given=given_here(tournament, graph),
         )
+        ask(task, settings)
         prompts = [ShownPrompt.model_validate(prompt) for prompt in json.loads(file.read_bytes())]
     shown = tuple(Prompt.model_validate_json(prompt.model_dump_json()) for prompt in prompts)
     Printer.of(options).result(Prompts(tournament=graph.tournament, prompts=shown), lambda: show.print_prompts(prompts))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from urllib.parse import unquote
 
@@ -26,10 +26,11 @@ from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.participants import TARGETS, UsedEndpoint, participations, token_references, used_endpoints
 from tiltyard.plan.planner import JobOrder
 from tiltyard.plan.recipes.instructions import located, sample_of, tokenizer_of
-from tiltyard_jobs.contracts.recipe import EngineName
+from tiltyard_jobs.contracts.recipe import EngineName, Recipe
 from tiltyard_jobs.contracts.recipes import (
     CurateRecipe,
     FilterRecipe,
+    JudgeRecipe,
     LmEvalRecipe,
     MetricRecipe,
     PairsRecipe,
@@ -154,6 +155,7 @@ def bundle_task(
         indices=order.indices,
         others=bundle.after if bundle.model is None else (),
         probes=bundle.probes if url is not None else (),
+        answer_tokens=_answer_tokens(tournament, bundle.probes) if url is not None else None,
         endpoint=endpoint,
         embedder=next(
             (
@@ -252,6 +254,12 @@ def told_of_lm_eval(task: BundleTask | PreflightTask, python: str | None) -> dic
     return {"lm_eval_python": python} if engine_of(task) == "LmEval" else {}
 
 
+def _answer_tokens(tournament: Tournament, probes: Iterable[Recipe]) -> int | None:
+    """The most tokens of an answer that a judge is shown; None where none is probed."""
+    judges = any(recipe.stage == JudgeRecipe.STAGE for recipe in probes)
+    return tournament.spec.battles.answer.max_tokens if judges else None
+
+
 def runs_programs(task: BundleTask | PreflightTask) -> bool:
     """Whether the worker runs programs of hostile origin."""
     return isinstance(task, BundleTask) and any(recipe.runs_programs for recipe in task.recipes)
@@ -284,13 +292,13 @@ def _endpoints(tournament: Tournament, graph: Graph) -> Iterator[NamedEndpoint]:
         named, one = NamedEndpoint(name=used.name, endpoint=external_endpoint(used)), used.used_by
         needs: dict[str, object] = {"needs_embeddings": True}
         if one is not None:
+            probes = tuple(first.recipe for first in asked if first.model == used.name and first.recipe.stage in PROBED)
             needs = {
                 "needs_completions": one.mines,
                 "needs_prefix": one.mines and not _tells_template(one.participant),
                 "needs_logprobs": one.judges and verdicts.needs_logprobs,
-                "probes": tuple(
-                    first.recipe for first in asked if first.model == used.name and first.recipe.stage in PROBED
-                ),
+                "probes": probes,
+                "answer_tokens": _answer_tokens(tournament, probes),
             }
         yield named.model_copy(update=needs)
 
@@ -331,6 +339,13 @@ def _existing_answers(tournament: Tournament) -> dict[str, object]:
     )
     limits = Limits(max_void_fraction=tournament.spec.jobs.max_void_fraction)
     return {"answers": found, "limits": limits} if found else {}
+
+
+def given_here(tournament: Tournament, graph: Graph) -> ReadableFile | None:
+    """The instructions, where they are in files on this machine."""
+    file = next((one for one in _files(tournament, graph) if one.instructions), None)
+    uris = [] if file is None else [one.uri for one in file.files] or [file.uri]
+    return file if all(uri.startswith("file://") for uri in uris) else None
 
 
 def trainer_ref(tournament: Tournament, python: str | None) -> TrainerRef:

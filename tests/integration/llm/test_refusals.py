@@ -13,6 +13,7 @@ from support.stub_llm import serving
 from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, TransientError
 from tiltyard_jobs.llm.endpoint import ModelEndpoint, connect
 from tiltyard_jobs.llm.retry import RetryPolicy
+from tiltyard_jobs.llm.server_error import status_of
 
 POLICY = RetryPolicy(endpoint_deadline=0.3, base_delay=0.05, max_delay=0.1)
 DAY = "Rate limit reached for model `m` on tokens per day (TPD): Limit 100000, Used 99999."
@@ -97,6 +98,9 @@ async def test_a_refusal_names_what_is_wrong_and_never_quotes_the_prompt(body: A
         (403, error("no"), "refuses access to model 'm' (HTTP 403): check the endpoint's API key"),
         (404, {"error": "model 'm' not found"}, "does not serve model 'm' (HTTP 404): name one that it lists"),
         (404, {"detail": "Not Found"}, "does not serve /v1/chat/completions (HTTP 404)"),
+        (404, error("The API deployment does not exist.", code="DeploymentNotFound"), "does not serve model 'm' (HTTP"),
+        (200, error("Insufficient credits", code=402), "no credit is left at"),
+        (200, error("No auth credentials found", code=401), "refuses access to model 'm' (HTTP 401)"),
     ],
 )
 async def test_what_no_retry_helps_ends_at_once(status: int, body: Any, words: str) -> None:
@@ -111,6 +115,8 @@ async def test_what_no_retry_helps_ends_at_once(status: int, body: Any, words: s
         (503, error("Loading model", type="unavailable_error", code=503), "last: HTTP 503: the model is being loaded)"),
         (503, {"error": "Model m is currently loading", "estimated_time": 20.0}, "the model is being loaded)"),
         (503, "no", "last: HTTP 503)"),
+        (200, error("Provider returned error", code=502), "last: HTTP 502): check that the model is running"),
+        (429, error("slow down"), "last: HTTP 429): wait, or raise its limit of requests"),
         (429, error("Rate limit: 10 per minute, 1000 per day", code="rate_limit_exceeded"), "last: HTTP 429)"),
         (429, error("You exceeded your current quota, please check your plan and billing details"), "last: HTTP 429)"),
     ],
@@ -119,3 +125,10 @@ async def test_what_passes_is_waited_for(status: int, body: Any, words: str) -> 
     caught = await refusal(status, body)
     assert isinstance(caught, TransientError)
     assert words in str(caught)
+
+
+def test_what_is_no_error_stays_an_answer() -> None:
+    for body in (b'{"error": null, "choices": []}', b'{"error": {}, "data": []}', b'["error"]', b'{"error', b""):
+        assert status_of(200, body) == 200
+    assert status_of(200, b'{"choices": [{"message": {"content": "x"}}], "error": {"code": 502}}') == 200
+    assert status_of(200, b'{"error": "no"}') == 400

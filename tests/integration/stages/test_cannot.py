@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import threading
@@ -16,7 +17,7 @@ from aiohttp import web
 from integration.stages.test_probe import SOURCE, distribution, judge, judging, sure
 from support.certificates import self_signed, tls_of
 from support.documents import ROOT, code_spans, tables
-from support.stage_world import Asked, Given, StageWorld, answer_recipe, grade_recipe, not_found, stub
+from support.stage_world import Asked, Given, Sim, StageWorld, answer_recipe, grade_recipe, not_found, stub
 from tiltyard_jobs.contracts.recipes import AnyRecipe
 from tiltyard_jobs.contracts.tasks import EndpointRef, NamedEndpoint, PreflightTask
 from tiltyard_jobs.stages import preflight
@@ -34,6 +35,7 @@ WARNINGS = (
     "decide each time",
     "look at more than the place",
     "tell right from wrong",
+    "hold the longest prompt of a judge",
 )
 
 Case = Callable[[StageWorld, pytest.MonkeyPatch], tuple[int, str]]
@@ -45,11 +47,10 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight, "ENDPOINT_SECONDS", 0.3)
 
 
-def run(world: StageWorld, endpoint: EndpointRef, **members: Any) -> tuple[int, str]:
+def run(world: StageWorld, endpoint: EndpointRef, systems: tuple[str, ...] = (), **members: Any) -> tuple[int, str]:
     named = NamedEndpoint(name="x", endpoint=endpoint, **members)
-    ran = world.run_task(
-        PreflightTask(tournament="test", store=world.store_ref, run="0" * 12, artifacts=(), endpoints=(named,))
-    )
+    task = PreflightTask(tournament="test", store=world.store_ref, run="0" * 12, artifacts=(), endpoints=(named,))
+    ran = world.run_task(task.model_copy(update={"system_prompts": systems}))
     return ran.code, "\n".join([ran.summary.get("message", ""), *ran.summary.get("warnings", [])])
 
 
@@ -57,9 +58,15 @@ def at(url: str) -> Case:
     return lambda world, monkeypatch: run(world, EndpointRef(url=url, model="m", field=FIELD))
 
 
-def replying(reply: Callable[[Asked], Given], *, models: tuple[str, ...] | None = ("m",), **members: Any) -> Case:
+def replying(
+    reply: Callable[[Asked], Given],
+    *,
+    models: tuple[str, ...] | None = ("m",),
+    tells_tokens: bool = False,
+    **members: Any,
+) -> Case:
     def case(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
-        with stub(reply, models=models) as server:
+        with stub(reply, models=models, tells_tokens=tells_tokens) as server:
             return run(world, server.endpoint, **members)
 
     return case
@@ -167,6 +174,39 @@ def unknown_authority(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tup
         return run(world, EndpointRef(url=f"https://127.0.0.1:{port}/v1", model="m", field=FIELD))
 
 
+def another_host(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    certificate = self_signed(world.root)
+    context = tls_of(certificate)
+
+    def greet(connection: socket.socket) -> None:
+        with suppress(OSError):  # the client goes away
+            context.wrap_socket(connection, server_side=True).close()
+
+    with listening(greet) as port:
+        url = f"https://localhost:{port}/v1"
+        return run(world, EndpointRef(url=url, model="m", field=FIELD, ca_bundle=str(certificate[0])))
+
+
+def short(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    sim = Sim("sim://m?max_model_len=3000&judge.abstain=0&judge.noise=0&judge.position_bias=0", world.root)
+    try:
+        endpoint = sim.endpoint.model_copy(update={"field": FIELD})
+        return run(world, endpoint, probes=(judging(method="Choice"),), answer_tokens=2048)
+    finally:
+        sim.close()
+
+
+def without_system_message(asked: Asked) -> Given:
+    """A server that renders the user's words alone, a token for each character."""
+    document = asked.document
+    if asked.path == "/tokenize":
+        text = document.get("prompt") or f"User: {document['messages'][-1]['content']}<end>"
+        return web.json_response({"tokens": [ord(letter) for letter in text]})
+    if asked.path == "/detokenize":
+        return web.json_response({"prompt": "".join(map(chr, document["tokens"]))})
+    return "fine"
+
+
 def slow(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
     monkeypatch.setattr(preflight, "ANSWER_SECONDS", 0.2)
 
@@ -186,6 +226,29 @@ def undecided(asked: Asked) -> Given:
     return {"message": {"content": "The"}, "logprobs": {"content": [{"token": "The", "top_logprobs": top}]}}
 
 
+def uneven(asked: Asked) -> Given:
+    rows = [{"index": place, "embedding": [1.0] * len(text)} for place, text in enumerate(asked.document["input"])]
+    return json.dumps({"data": rows}).encode()
+
+
+def few_logprobs(asked: Asked) -> Given:
+    error = {"message": "top_logprobs must be at most 5", "param": "top_logprobs"}
+    return web.json_response({"error": error}, status=400) if asked.document.get("top_logprobs", 0) > 5 else "fine"
+
+
+def refusing_replies(**error: Any) -> Case:
+    def reply(asked: Asked) -> Given:
+        return "fine" if asked.prompt == "1" else web.json_response({"error": error}, status=400)
+
+    return replying(reply, probes=(PLAYER,))
+
+
+def own_member(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    error = {"message": "Extra inputs are not permitted", "param": "top_k"}
+    with stub(lambda asked: web.json_response({"error": error}, status=400)) as server:
+        return run(world, server.endpoint.model_copy(update={"extra_body": {"top_k": 20}}))
+
+
 PLAYER, GRADER = answer_recipe(SOURCE, rows=3), grade_recipe(SOURCE, rows=3, max_tokens=40)
 CASES: Mapping[str, Case] = {
     "be found by its name": at("http://no-such-host.invalid/v1"),
@@ -195,19 +258,28 @@ CASES: Mapping[str, Case] = {
     "speak TLS": plain,
     "do without TLS": gateway,
     "show a certificate that is trusted": unknown_authority,
+    "show a certificate of its own": another_host,
     "answer in time": slow,
     "answer at all": refusing(500, message="out of memory"),
+    "answer what is asked": replying(
+        lambda asked: "fine" if asked.prompt == "1" else web.json_response({}, status=500), probes=(PLAYER,)
+    ),
     "answer yet": refusing(503, message="Loading model"),
     "answer from this address": replying(
         lambda asked: web.Response(status=307, headers={"Location": "https://other.test"}), models=("m",)
     ),
     "accept the key": refusing(401, message="Incorrect API key provided"),
     "be paid": refusing(402, message="Insufficient credits"),
+    "be asked so often": refusing(429, message="Rate limit reached, slow down"),
     "be asked more today": refusing(429, message="Rate limit reached on tokens per day (TPD)"),
     "serve this model": replying(lambda asked: "fine", models=("a", "b")),
     "know this model": refusing(404, models=None, message="model 'm' not found"),
     "chat": replying(lambda asked: not_found()),
     "reply in JSON": replying(lambda asked: b"<!doctype html><title>Sign in</title>"),
+    "reply at once": replying(lambda asked: b'data: {"choices": [{"delta": {"content": "a"}}]}\n\ndata: [DONE]\n\n'),
+    "reach the model behind it": replying(lambda asked: b'{"error": {"message": "No endpoints found", "code": 404}}'),
+    "pass its own filter": replying(lambda asked: {"message": {"content": ""}, "finish_reason": "content_filter"}),
+    "take a member of `request.extraBody`": own_member,
     "take a parameter": refusing(
         400, message="'stop' is not supported with this model.", code="unsupported_parameter", param="stop"
     ),
@@ -216,8 +288,13 @@ CASES: Mapping[str, Case] = {
         lambda asked: "fine" if asked.path == "/v1/chat/completions" else not_found(), needs_completions=True
     ),
     "tell its chat template": replying(lambda asked: "fine", needs_completions=True, needs_prefix=True),
+    "mine with a system message": replying(
+        without_system_message, needs_completions=True, needs_prefix=True, systems=("Write Rust.",), tells_tokens=True
+    ),
     "tell log-probabilities": replying(lambda asked: "1", needs_logprobs=True),
+    "tell enough log-probabilities": replying(few_logprobs, needs_logprobs=True),
     "embed": replying(lambda asked: not_found(), needs_embeddings=True),
+    "embed into vectors of one length": replying(uneven, needs_embeddings=True),
     "end its thought before a verdict": saying(cut("<think>Hm."), judging(method="Choice", max_tokens=40)),
     "end its thought before a grade": saying(cut("<think>Hm."), GRADER),
     "end its thought before an answer": saying(cut("<think>Hm."), PLAYER),
@@ -227,6 +304,9 @@ CASES: Mapping[str, Case] = {
     "end its JSON": saying(cut('{"reason": "It is'), judging(method="Reasoned", max_tokens=40)),
     "take a JSON schema": refusing_verdicts(
         message="json_schema is not supported", type="invalid_request_error", param="response_format"
+    ),
+    "write so much": refusing_replies(
+        message="max_tokens is too large: 256. This model supports at most 128 completion tokens.", param="max_tokens"
     ),
     "hold the prompt of a judge": refusing_verdicts(message="maximum context length is 64 tokens"),
     "name a side": replying(undecided, probes=(judging(method="Logprobs"),)),
@@ -242,6 +322,7 @@ CASES: Mapping[str, Case] = {
     "tell right from wrong": replying(
         judge(lambda right_first: "2" if sure(right_first) == "1" else "1"), probes=(judging(method="Choice"),)
     ),
+    "hold the longest prompt of a judge": short,
 }
 
 
@@ -266,5 +347,5 @@ def test_the_words_of_a_server_are_cut_and_escaped(world: StageWorld, monkeypatc
     message = "no \x1b[31m\n\u202ered " + "x" * 500
     _, said = refusing(400, message=message)(world, monkeypatch)
     assert r'; the server says "no \x1b[31m \u202ered xxx' in said
-    assert said.rstrip().endswith('x…"')
+    assert said.rstrip().endswith('x…": use another model or server')
     assert len(said) < 500

@@ -283,6 +283,14 @@ def test_an_endpoint_that_cannot_be_used(
     assert found.startswith(f"spec.competitors[1].endpoint: {server.url} {sentence}")
 
 
+@pytest.mark.parametrize(("listed", "code"), [("m", 0), ("m:latest", 0), ("models/m", 0), ("m:8b", 2), ("org/m", 2)])
+def test_a_name_under_which_a_server_knows_the_model(world: StageWorld, listed: str, code: int) -> None:
+    """Ollama lists `m:latest` and Gemini `models/m` for what they serve as `m` too."""
+    with stub(lambda asked: "fine", models=(listed,)) as server:
+        endpoint = NamedEndpoint(name="x", endpoint=server.endpoint)
+        assert world.run_task(task(world, endpoints=(endpoint,))).code == code
+
+
 def test_an_endpoint_whose_template_drops_the_system_message_of_mining(world: StageWorld) -> None:
     """A server that renders the user's words alone, a token for each character."""
 

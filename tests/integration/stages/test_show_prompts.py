@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from support.manifests import manifest
 from support.stage_world import (
     PREFIX,
     StageWorld,
@@ -59,6 +60,26 @@ def test_a_given_prefix_is_shown_and_one_that_only_a_server_knows_is_described(w
     assert (derived["note"][:31], derived["messages"]) == ("The model's own chat template u", [])
     told = shown(world, mine_recipe(prefix=None, system_prompts=("Write Rust.", "Write Go.")))
     assert (told["messages"], told["note"]) == ([{"role": "system", "content": "Write Rust."}], derived["note"])
+
+
+def test_a_given_instruction_is_shown_with_the_turns_before_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    turns = [("user", "Sort."), ("assistant", "How?"), ("user", "By size.")]
+    record = {"messages": [{"role": role, "content": content} for role, content in turns]}
+    (tmp_path / "chats.jsonl").write_text(json.dumps(record) + "\n")
+    source = {"from": {"uri": "file://./chats.jsonl", "messagesField": "messages"}}
+    (tmp_path / "t.yaml").write_text(json.dumps(manifest(2, judges=1, instructions=source)))
+    assert main(["plan", "t.yaml", "--prompts", "--output", "json"]) == 0
+    prompts = json.loads(capsys.readouterr().out)["prompts"]
+    assert {prompt["stage"] for prompt in prompts} == {"answer", "judge"}  # given ones are not graded unless told
+    for prompt in prompts:
+        if prompt["stage"] == "answer":
+            assert prompt["messages"] == record["messages"]
+        else:
+            assert "By size." in prompt["messages"][-1]["content"]
+        assert INSTRUCTION not in str(prompt)
 
 
 def test_the_command_line_shows_one_prompt_of_each_kind_for_each_model(

@@ -19,7 +19,7 @@ from tiltyard_jobs.llm.reply import (
     document_of,
     echo_of,
     embeddings_of,
-    model_names_of,
+    models_of,
 )
 from tiltyard_jobs.llm.usage import Usage, usage_of
 
@@ -145,7 +145,8 @@ def test_embeddings_that_are_no_matrix_are_malformed(rows: object) -> None:
 
 
 def test_model_names_without_a_name_are_left_out() -> None:
-    assert model_names_of({"data": [{"id": "a"}, {}, 3, {"id": 4}, {"id": "b"}]}) == ("a", "b")
+    listed = [{"id": "a"}, {}, 3, {"id": 4}, {"id": "b", "max_model_len": 512}, {"id": "c", "context_length": "512"}]
+    assert models_of({"data": listed}) == {"a": None, "b": 512, "c": None}
 
 
 def test_usage_is_summed_and_what_is_no_count_is_zero() -> None:
@@ -176,7 +177,7 @@ def test_any_reply_is_a_reply_or_a_void(document: dict[str, Any]) -> None:
         lambda: chat_reply_of(document, Usage()),
         lambda: chat_reply_of(document, Usage(), json_schema=SCHEMA, logprobs=True),
         lambda: embeddings_of(document, count=1),
-        lambda: model_names_of(document),
+        lambda: models_of(document),
     ):
         try:
             read()

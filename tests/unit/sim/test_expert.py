@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jsonschema
 import orjson
 import pytest
 
+from tiltyard_jobs.llm.roles import in_user_turn
 from tiltyard_jobs.prompts.grade import SCHEMA as GRADE_SCHEMA
 from tiltyard_jobs.prompts.grade import grade_messages, parse_grade
 from tiltyard_jobs.prompts.judge import JudgePrompt
@@ -187,7 +189,7 @@ def test_a_wrong_request_is_refused_and_names_the_member(members: dict[str, Any]
 
 
 def test_kinds_of_request_are_told_apart() -> None:
-    def kind(messages: list[dict[str, str]], **more: Any) -> RequestKind:
+    def kind(messages: Sequence[Mapping[str, str]], **more: Any) -> RequestKind:
         return chat_request({"messages": messages, **more}).kind
 
     user = {"role": "user", "content": "TASK: judge"}
@@ -197,5 +199,7 @@ def test_kinds_of_request_are_told_apart() -> None:
     assert kind([user], max_tokens=1) is RequestKind.OTHER
     assert kind(grade_messages(ASK, "s")) is RequestKind.GRADE
     assert kind(JudgePrompt("judge-v1/code-v1", "Choice", "s").messages(ASK, "", "")) is RequestKind.JUDGE
+    assert kind(in_user_turn(JudgePrompt("judge-v1/code-v1", "Choice", "s").messages(ASK, "", ""))) is RequestKind.JUDGE
+    assert kind(in_user_turn(grade_messages(ASK, "s"))) is RequestKind.GRADE
     assert completion_request({"prompt": "1"}).kind is RequestKind.OTHER
     assert completion_request({"prompt": f"{PREFIX}hi<|im_end|>\n<|im_start|>assistant\n"}).kind is RequestKind.ANSWER

@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import lzma
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -174,7 +175,11 @@ def test_a_known_shape_is_told_and_read(tmp_path: Path, row: dict[str, Any], adv
     by_template = advice.startswith("{")
     written_advice = f"template: {json.dumps(advice)}" if by_template else f'field: "{advice}"'
     assert f"; write {written_advice}" in str(caught.value)
-    assert ("messagesField" in str(caught.value)) == ("[-2]" in advice)
+    whole = re.search(r'messagesField: "(\S+)"', str(caught.value))
+    assert (whole is not None) == ("content" in advice or "value" in advice) or "turns" in row
+    if whole is not None:
+        (given,) = read_texts(uri, "nowhere", STORE, messages=whole[1]).given()
+        assert given.text == text
     assert ('systemField: "system" for' in str(caught.value)) == ("system" in row)
     column, template = ("prompt", advice) if by_template else (advice, None)
     assert list(read_texts(uri, column, STORE, template=template)) == [(text, None)]
@@ -340,7 +345,11 @@ def test_a_missing_key_is_null_and_counted(tmp_path: Path) -> None:
         ("a.parquet", b'{"text": "a"}\n', "is not a parquet file by its first bytes: let its name end in what it is"),
         ("a.arrow", b"ARROW1 and no more", "is not a complete Arrow file (ArrowInvalid): fetch or write it again"),
         ("a.csv", b"sep=;\ntext;id\nA;1;2\n", "line 3 has 3 cells, but the header has 2 (text, id): put a text with"),
-        ("a.csv", b"id, Text\n1,a\n", "has no 'text'; its first record has  Text, id; write field: \" Text\""),
+        (
+            "a.csv",
+            b"id, Text\n1,a\n",
+            "has no 'text'; the columns, by its first line, are  Text, id; write field: \" Text\"",
+        ),
         ("a.csv", b"id,text\n1,a,\n", "line 2 has 3 cells, but the header has 2 (id, text): take a comma off its end"),
         ("a.jsonl", b'{"text": "a"},\n{"text": "b"}', "line 1 ends in a comma: leave it out"),
         ("a.jsonl", b'{"text": "a"}{"text": "b"}', "line 1 holds more than one record: write each in its own line"),
@@ -348,7 +357,20 @@ def test_a_missing_key_is_null_and_counted(tmp_path: Path) -> None:
         ("a.jsonl", b'{"text": "a", "text": "b"}\n', "line 1 is not JSON: it names 'text' twice; give each a name of"),
         ("a.json", b'[{"text": "a"}', "line 1 is not JSON: Expecting ',' delimiter (the file ends there: it is torn)"),
         ("a.json", b"[" * 100_000, "record 1 is nested too deeply"),
-        ("a.csv", b"other,id\na,b\n", "has no 'text'; its first record has id, other"),
+        (
+            "a.csv",
+            b"1,Sort a list\n2,Reverse it\n",
+            "has no 'text'; the columns, by its first line, are 1, Sort a list; if these are no names, put a line with"
+            " the names of the columns before it",
+        ),
+        (
+            "a.json",
+            b'{"prompts": ["Sort.", "Reverse."]}',
+            "has no 'text'; its first record has prompts; its 'prompts' is a list of texts: write that list into a file"
+            " of its own, for example by `jq .prompts FILE > list.json`",
+        ),
+        ("a.jsonl", b'{"text": "a"}\n{"text": "Sort', "line 2 is not JSON: Unterminated string starting at character"),
+        ("a.jsonl", b'{"text": "a"}\n a list."}\n', "line 2 is not JSON: a record begins with {, and this may be"),
         ("a.csv", b"\xff\xfe\x00\xd8\n\x00", "line 1 is not UTF-16 (illegal UTF-16 surrogate): save the file as UTF-8"),
         ("a.txt", b"a\n" * 50_000 + b"\xff", "line 50001 is not UTF-8 (invalid start byte): save the file as UTF-8"),
         ("a.csv", b"text\n\xff\n", "line 2 is not UTF-8 (invalid start byte)"),

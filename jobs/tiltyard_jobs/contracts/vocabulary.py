@@ -14,6 +14,12 @@ BadRowRule = Literal["Refuse", "Skip"]
 LintRules = Literal["Strict", "Basic", "None"]
 """For which issues an instruction is dropped."""
 
+Flag = Literal["Secret", "PersonalData"]
+"""What a text is flagged for: see `curation.flags`."""
+
+FlagRule = Literal["Keep", "Drop"]
+"""What becomes of a flagged text."""
+
 DedupMethod = Literal["MinHash", "Semantic", "Exact", "None"]
 """How instructions that say the same are found."""
 

@@ -17,9 +17,6 @@ LintRules = Literal["Strict", "Basic", "None"]
 Flag = Literal["Secret", "PersonalData"]
 """What a text is flagged for: see `curation.flags`."""
 
-FlagRule = Literal["Keep", "Drop"]
-"""What becomes of a flagged text."""
-
 DedupMethod = Literal["MinHash", "Semantic", "Exact", "None"]
 """How instructions that say the same are found."""
 
@@ -38,7 +35,10 @@ Pairing = Literal["AttackerDefender", "AllPairs"]
 Orders = Literal["Both", "Alternate"]
 """In which orders a judge sees two answers."""
 
-Thoughts = Literal["Drop", "Keep"]
+KeepOrDrop = Literal["Drop", "Keep"]
+"""What happens to what not everybody wants."""
+
+Thoughts = KeepOrDrop
 """What happens to the thoughts of models that think."""
 
 Criteria = Literal["code-v1", "general-v1"]

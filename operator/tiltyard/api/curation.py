@@ -21,8 +21,8 @@ from tiltyard_jobs.contracts.vocabulary import (
     DiversityMethod,
     EmbedderMethod,
     Flag,
-    FlagRule,
     Grade,
+    KeepOrDrop,
     LintRules,
 )
 
@@ -145,18 +145,18 @@ class Flags(ApiModel):
     They are marked in the column `flags` of the tables and counted in the report, whatever happens to them.
     """
 
-    secret: Annotated[FlagRule, Field(alias="Secret")] = "Keep"  # noqa: S105  a rule
+    secret: Annotated[KeepOrDrop, Field(alias="Secret")] = "Keep"  # noqa: S105  a rule
     """Tokens of known services and private keys. Keep: nothing is left out. Drop: an instruction with one is dropped
     before any model is asked, an answer with one gives no training row, and their texts are in no table. Default:
     Keep."""
-    personal_data: Annotated[FlagRule, Field(alias="PersonalData")] = "Keep"
+    personal_data: Annotated[KeepOrDrop, Field(alias="PersonalData")] = "Keep"
     """Addresses for e-mail, international phone numbers, IBANs, numbers of payment cards, US social security numbers;
     names of people are not recognized. Keep and Drop: likewise. Default: Keep."""
 
     @property
     def dropped(self) -> tuple[Flag, ...]:
         """For what a text is left out."""
-        rules: tuple[tuple[Flag, FlagRule], ...] = (("Secret", self.secret), ("PersonalData", self.personal_data))
+        rules: tuple[tuple[Flag, KeepOrDrop], ...] = (("Secret", self.secret), ("PersonalData", self.personal_data))
         return tuple(flag for flag, rule in rules if rule == "Drop")
 
 

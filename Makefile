@@ -24,7 +24,7 @@ test-unit: .venv/.dev ## Seconds; no I/O
 test-integration: .venv/.dev tools ## Real API server, KServe controller, S3 server, workers and models
 	$(PYTEST) tests/integration -q -n 2 --dist loadgroup
 
-test-interop: .venv/.dev ## Other projects' tools read our outputs (datasets, TRL, DuckDB, arena-rank, KServe)
+test-interop: .venv/.dev ## Other projects' tools read our outputs (datasets, TRL, DuckDB, arena-rank, mlcroissant, KServe)
 	rm -rf .tiltyard/interop && mkdir -p .tiltyard/interop
 	$(BIN)/tiltyard run tests/interop/tournament.yaml --out .tiltyard/interop/out --state .tiltyard/interop/state \
 	  > .tiltyard/interop/printed && cat .tiltyard/interop/printed

@@ -7,8 +7,10 @@ host, and no more than a limit is written.
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import ssl
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -22,6 +24,7 @@ from tiltyard_jobs.errors import ConfigurationError, TransientError
 
 HUB = "https://huggingface.co"
 LARGEST = 8 << 30  # bytes
+_LONGEST_LISTING = 64 << 20  # of all files of a data set
 _SECONDS = 60.0  # without a byte
 _TRIES = 4
 _REDIRECTS = 5
@@ -31,12 +34,20 @@ class NoSuchFileError(ConfigurationError):
     """The server has no such file."""
 
 
-def download(uri: str, path: Path, *, largest: int = LARGEST, sleep: Callable[[float], object] = time.sleep) -> None:
+def download(
+    uri: str,
+    path: Path,
+    *,
+    url: str | None = None,
+    largest: int = LARGEST,
+    sleep: Callable[[float], object] = time.sleep,
+) -> None:
     """Fetch a file, a piece at a time.
 
     Args:
         uri: `https://…`, `hf://datasets/ORG/NAME@REVISION/PATH` or, of a model, `hf://ORG/NAME@REVISION/PATH`.
         path: where it is written.
+        url: where it is fetched, if that is not what `address_of` says.
         largest: bytes that it may have.
         sleep: waits the seconds given, between tries.
 
@@ -45,7 +56,7 @@ def download(uri: str, path: Path, *, largest: int = LARGEST, sleep: Callable[[f
         ConfigurationError: it may not be read, is too large, or a redirect leads where none may.
         TransientError: the server cannot be reached, or fails.
     """
-    url, token = address_of(uri), hub_token() if uri.startswith("hf://") else None
+    url, token = url or address_of(uri), hub_token() if uri.startswith("hf://") else None
     request = urllib.request.Request(url)  # noqa: S310 - the scheme is known
     if token is not None:
         request.add_header("Authorization", f"Bearer {token}")
@@ -69,13 +80,40 @@ def address_of(uri: str) -> str:
     """Where a file is fetched: of the hub that `HF_ENDPOINT` names, where the URI is one of its."""
     if not uri.startswith("hf://"):
         return uri
+    repository, revision, path = _parts(uri)
+    return f"{_hub()}/{repository}/resolve/{revision}/{quote(unquote(path))}"
+
+
+def hub_files(uri: str) -> tuple[str, list[str]]:
+    """The commit that a URI's revision stands for, and the paths of all files of the data set there.
+
+    Raises:
+        ConfigurationError: as by `download`; or what answers is no hub.
+        TransientError: likewise.
+    """
+    repository, revision, _ = _parts(uri)
+    with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
+        listing = Path(folder) / "listing"
+        download(uri, listing, url=f"{_hub()}/api/{repository}/revision/{revision}", largest=_LONGEST_LISTING)
+        try:
+            found = json.loads(listing.read_bytes())
+            return str(found["sha"]), [str(one["rfilename"]) for one in found["siblings"]]
+        except (ValueError, TypeError, KeyError):
+            raise ConfigurationError(f"{uri} cannot be listed: {_hub()} does not answer as the hub does") from None
+
+
+def _parts(uri: str) -> tuple[str, str, str]:
+    """Of a URI of the hub the repository, the revision as it stands in an address, and the path."""
     place = uri.removeprefix("hf://")
     kind = "datasets/" if place.startswith("datasets/") else ""
     owner, rest = place.removeprefix(kind).split("/", 1)
     name, _, rest = rest.partition("@")
     revision, _, path = rest.partition("/")
-    hub = os.environ.get("HF_ENDPOINT", HUB).rstrip("/")
-    return f"{hub}/{kind}{owner}/{name}/resolve/{quote(unquote(revision), safe='')}/{quote(unquote(path))}"
+    return f"{kind}{owner}/{name}", quote(unquote(revision), safe=""), path
+
+
+def _hub() -> str:
+    return os.environ.get("HF_ENDPOINT", HUB).rstrip("/")
 
 
 def hub_token() -> str | None:

@@ -1,7 +1,7 @@
 """Where files of the user lie: on this machine, in S3, on the Hugging Face hub, or at an https:// address.
 
 Whatever is read is a file of this machine first: what lies elsewhere is fetched, a piece at a time, into a temporary
-file that is gone when nobody holds it any more.
+file that is gone when nobody holds it any more, or, where its content is fixed, into the downloads that are kept.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import weakref
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
+from tiltyard_jobs import downloads
 from tiltyard_jobs.contracts import textfile
 from tiltyard_jobs.contracts.located import LocatedFile, is_many, readable
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.contracts.textstream import BadTextFileError
-from tiltyard_jobs.download import download
+from tiltyard_jobs.download import download, hub_files
 from tiltyard_jobs.errors import ConfigurationError, PermanentError
 from tiltyard_jobs.store import Store, open_store
 
@@ -32,9 +33,11 @@ class LocalFile:
         place: the same for people.
         name: among several.
         path: where it is read.
+        kept: it is a download that is kept.
     """
 
-    def __init__(self, source: LocatedFile, path: Path, *, temporary: bool = False) -> None:
+    def __init__(self, source: LocatedFile, path: Path, *, temporary: bool = False, kept: bool = False) -> None:
+        self.kept = kept
         self.uri, self.place, self.name, self.path = source.uri, readable(source.uri), source.name, path
         if temporary:
             weakref.finalize(self, path.unlink, missing_ok=True)
@@ -51,17 +54,32 @@ def fetched(source: LocatedFile, store: StoreRef) -> LocalFile:
         ConfigurationError: it is not there, cannot be read, or has another digest.
         TransientError: the server that has it fails.
     """
-    parts = urlsplit(source.uri)
-    if parts.scheme == "file":
-        file = LocalFile(source, Path(unquote(parts.path)))
+    scheme = urlsplit(source.uri).scheme
+    if scheme == "file":
+        return _checked(LocalFile(source, Path(unquote(urlsplit(source.uri).path))), source)
+    place = downloads.kept_at(source) if scheme in ("hf", "https") else None
+    if place is not None and place.is_file():
+        try:
+            return _checked(LocalFile(source, place, kept=True), source)
+        except ConfigurationError:
+            pass  # damaged: it is fetched again
+    folder = downloads.made_folder() if place is not None else None
+    handle, name = tempfile.mkstemp(prefix="tiltyard-", dir=folder)
+    os.close(handle)
+    file = LocalFile(source, Path(name), temporary=True)
+    if scheme in ("hf", "https"):
+        download(source.uri, file.path)
     else:
-        handle, name = tempfile.mkstemp(prefix="tiltyard-")
-        os.close(handle)
-        file = LocalFile(source, Path(name), temporary=True)
-        if parts.scheme in ("hf", "https"):
-            download(source.uri, file.path)
-        else:
-            _from_bucket(source.uri, store, file.path)
+        _from_bucket(source.uri, store, file.path)
+    _checked(file, source)
+    if place is None or folder is None:
+        return file
+    file.path.replace(place)
+    return LocalFile(source, place, kept=True)
+
+
+def _checked(file: LocalFile, source: LocatedFile) -> LocalFile:
+    """The file, if it can be read and has the digest that is known."""
     try:
         with file.path.open("rb") as opened:
             if source.sha256 is None:
@@ -88,21 +106,53 @@ def expanded(sources: Sequence[LocatedFile], store: StoreRef) -> Iterator[Locate
             continue
         if source.sha256 is not None:
             raise ConfigurationError(f"{source.uri} stands for several files, and sha256 is the digest of one")
-        parts = urlsplit(source.uri)
-        pattern = parts.path.lstrip("/")
-        root = pattern[: pattern.rfind("/", 0, _first_mark(pattern)) + 1]
-        with_end = pattern.endswith("/")
-        bucket = _bucket(source.uri, store)
-        try:
-            keys = [info.key for info in bucket.list(root)]
-        finally:
-            bucket.close()
-        found = [key for key in keys if (_is_known(key) if with_end else fnmatchcase(key, pattern))]
-        if not found:
-            raise ConfigurationError(f"{source.uri} stands for no file that can be read: check the prefix")
-        for key in found:
-            uri = f"{parts.scheme}://{parts.netloc}/{key}"
-            yield LocatedFile(uri=uri, name=key.removeprefix(root))
+        yield from _on_hub(source.uri) if source.uri.startswith("hf://") else _in_bucket(source.uri, store)
+
+
+def _in_bucket(uri: str, store: StoreRef) -> Iterator[LocatedFile]:
+    parts = urlsplit(uri)
+    pattern = parts.path.lstrip("/")
+    root = _root(pattern)
+    bucket = _bucket(uri, store)
+    try:
+        keys = [info.key for info in bucket.list(root)]
+    finally:
+        bucket.close()
+    for key in _chosen(uri, pattern, keys):
+        yield LocatedFile(uri=f"{parts.scheme}://{parts.netloc}/{key}", name=key.removeprefix(root))
+
+
+def _on_hub(uri: str) -> Iterator[LocatedFile]:
+    """All at the commit that the revision stands for now, so that they belong together."""
+    repository, _, rest = uri.partition("@")
+    path = unquote(rest.partition("/")[2])
+    pattern = path if _has_mark(path) or path.endswith("/") else f"{path}/"
+    commit, paths = hub_files(uri)
+    for found in _chosen(uri, pattern, paths):
+        yield LocatedFile(uri=f"{repository}@{commit}/{quote(found)}", name=found.removeprefix(_root(pattern)))
+
+
+def _chosen(uri: str, pattern: str, names: Sequence[str]) -> list[str]:
+    """Those that a pattern stands for, or all below a prefix whose names say that they can be read, in order.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    if pattern.endswith("/"):
+        found = [name for name in names if name.startswith(pattern) and _is_known(name)]
+    else:
+        found = [name for name in names if fnmatchcase(name, pattern) and not _is_hidden(name)]
+    if not found:
+        raise ConfigurationError(f"{uri} stands for no file that can be read: check the prefix")
+    return sorted(found)
+
+
+def _root(pattern: str) -> str:
+    return pattern[: pattern.rfind("/", 0, _first_mark(pattern)) + 1]
+
+
+def _has_mark(pattern: str) -> bool:
+    return _first_mark(pattern) < len(pattern)
 
 
 def _first_mark(pattern: str) -> int:
@@ -114,7 +164,11 @@ def _is_known(name: str) -> bool:
         textfile.kind_of(name)
     except BadTextFileError:
         return False
-    return not name.rpartition("/")[2].startswith(".")
+    return not _is_hidden(name)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.rpartition("/")[2].startswith(".")
 
 
 def _bucket(uri: str, store: StoreRef) -> Store:

@@ -63,6 +63,9 @@ class Texts:
         self._paths = columns.texts
         self._on_bad_row = on_bad_row
         self._notes: dict[str, None] = {} if len(files) == 1 else {f"{len(files)} files": None}
+        if kept := [file.path for file in files if file.kept]:
+            size = sum(path.stat().st_size for path in kept) / 1e6
+            self._notes[f"kept in {kept[0].parent}, {max(size, 0.1):,.1f} MB"] = None
         self.bad = BadRows()
         self.blank = self.missing = self.left_out = 0
 

@@ -58,9 +58,15 @@ class LocatedFile(Located):
 
 
 def is_many(uri: str) -> bool:
-    """Whether a URI of a bucket stands for several files: a prefix that ends in /, or a pattern."""
+    """Whether a URI stands for several files: a prefix of a bucket or of the hub that ends in /, or a pattern.
+
+    The / may be missing on the hub: what has no name that says how it is read is a folder there.
+    """
     scheme, _, path = uri.partition("://")
-    return scheme not in ("file", "hf", "https") and (path.endswith("/") or "*" in path or "[" in path)
+    if scheme in ("file", "https"):
+        return False
+    several = path.endswith("/") or "*" in path or "[" in path
+    return several or (scheme == "hf" and not _kind_of(uri))
 
 
 def readable(uri: str) -> str:

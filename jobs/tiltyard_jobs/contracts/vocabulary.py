@@ -23,6 +23,9 @@ Better = Literal["Named", "First"]
 LintRules = Literal["Strict", "Basic", "None"]
 """For which issues an instruction is dropped."""
 
+Flag = Literal["Secret", "PersonalData"]
+"""What a text is flagged for: see `curation.flags`."""
+
 DedupMethod = Literal["MinHash", "Semantic", "Exact", "None"]
 """How instructions that say the same are found."""
 
@@ -41,7 +44,10 @@ Pairing = Literal["AttackerDefender", "AllPairs"]
 Orders = Literal["Both", "Alternate"]
 """In which orders a judge sees two answers."""
 
-Thoughts = Literal["Drop", "Keep"]
+KeepOrDrop = Literal["Drop", "Keep"]
+"""What happens to what not everybody wants."""
+
+Thoughts = KeepOrDrop
 """What happens to the thoughts of models that think."""
 
 Criteria = Literal["code-v1", "general-v1"]

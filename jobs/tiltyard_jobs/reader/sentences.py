@@ -83,7 +83,7 @@ def about_answer(battle: Battle, one: Answer) -> str:
     if one.void:
         return f"void: {one.void}" + (f" ({visible(one.detail)})" if one.detail else "")
     if one.text is None:
-        return "not answered yet"
+        return "dropped for what it holds (curation.flags)" if one.tokens is not None else "not answered yet"
     words = [f"{len(one.text):,} characters"]
     if one.tokens is not None:
         words.append(f"{one.tokens:,} tokens")

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import Lineup
 from tiltyard_jobs.contracts.tasks import LedgerRow
+from tiltyard_jobs.curation.flags import flags_of
 from tiltyard_jobs.errors import PermanentError
 from tiltyard_jobs.report.formats import Excerpt, by_stage, excerpt
 from tiltyard_jobs.report.prefixes import PrefixRow
@@ -173,8 +174,12 @@ def read_samples(
                 margin=row["margin"],
                 difficulty=row["difficulty"],
                 task_type=row["task_type"],
-                instruction=excerpt(row["instruction"], _INSTRUCTION),
-                answer=excerpt(found[0]["answer"], _ANSWER),
+                instruction=excerpt(_shown(row["instruction"]), _INSTRUCTION),
+                answer=excerpt(_shown(found[0]["answer"]), _ANSWER),
             )
         )
     return tuple(samples)
+
+
+def _shown(text: str) -> str:
+    return "(not shown: it holds a secret or personal data)" if flags_of(text) else text

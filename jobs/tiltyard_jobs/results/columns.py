@@ -53,6 +53,11 @@ def integer(means: str, bits: int = 64) -> Column:
     return column({8: pa.int8(), 32: pa.int32(), 64: pa.int64()}[bits], means)
 
 
+def texts(means: str) -> Column:
+    """A column of lists of texts."""
+    return column(pa.list_(pa.string()), means)
+
+
 def truth(means: str) -> Column:
     """A column of booleans."""
     return column(pa.bool_(), means)

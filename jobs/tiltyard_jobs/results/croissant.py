@@ -105,6 +105,8 @@ def _field(table: DescribedTable, kind: pa.Field[Any]) -> dict[str, Any]:
         field["description"] = table.meanings[kind.name]
     if not pa.types.is_list(kind.type):
         return field | {"dataType": _data_type(kind.type), "source": source}
+    if not pa.types.is_struct(kind.type.value_type):
+        return field | {"repeated": True, "dataType": _data_type(kind.type.value_type), "source": source}
     parts = [
         {
             "@type": "cr:Field",

@@ -57,6 +57,7 @@ def card(recipe: DatasetRecipe, standings: Standings, summary: DataSummary, rows
         "## How it was made\n\n" + _method(recipe, standings),
         "## From instructions to rows\n\n" + _counts(summary),
         "## Decontamination\n\n" + _decontamination(summary),
+        "## Secrets and personal data\n\n" + _flags(recipe, summary),
         "## Licences\n\n" + _licenses(recipe, summary),
         "## Limitations\n\n" + _LIMITATIONS,
     ]
@@ -170,6 +171,21 @@ def _decontamination(summary: DataSummary) -> str:
         " duplicate of one, gave no row.\n\n"
         + table(("benchmark", "texts", "instructions and answers that repeat one"), found)
     )
+
+
+def _flags(recipe: DatasetRecipe, summary: DataSummary) -> str:
+    what = (
+        "Texts were searched for tokens of known services and private keys (`Secret`), and for addresses for e-mail,"
+        " phone numbers, IBANs, payment cards and US social security numbers (`PersonalData`); the column `flags` says"
+        " what was found in a row. Names of people, and what has no form of its own, are not found."
+    )
+    dropped = f" Of these were left out: {', '.join(recipe.drop_flags)}." if recipe.drop_flags else ""
+    found = [
+        (f"`{name}`", counts.get("Secret", 0), counts.get("PersonalData", 0))
+        for name, counts in summary.flagged.items()
+    ]
+    counted = table(("table", "rows with Secret", "with PersonalData"), found) if found else "Nothing was found."
+    return f"{what}{dropped}\n\n{counted}"
 
 
 def _stated(recipe: DatasetRecipe) -> list[str | None]:

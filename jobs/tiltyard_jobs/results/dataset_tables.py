@@ -15,8 +15,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from tiltyard_jobs.contracts.conversation import whole_text
 from tiltyard_jobs.contracts.licenses import named
 from tiltyard_jobs.contracts.recipes import DatasetRecipe, Lineup, SourceRecipe
+from tiltyard_jobs.contracts.vocabulary import Flag
+from tiltyard_jobs.curation.flags import flags_of
 from tiltyard_jobs.rating.votes import Tally
 from tiltyard_jobs.results.answered import AnsweredInstruction
 from tiltyard_jobs.results.ballots import Ballots, Roster
@@ -43,6 +46,7 @@ class Written:
         preference_cut: those of the others that gave no preference row, by reason.
         gold: training rows by who wrote the gold answer.
         licenses: likewise by its author's licence.
+        flagged: rows by table, then by flag.
     """
 
     rows: Counter[str] = field(default_factory=Counter)
@@ -50,6 +54,7 @@ class Written:
     preference_cut: Counter[str] = field(default_factory=Counter)
     gold: Counter[str] = field(default_factory=Counter)
     licenses: Counter[str] = field(default_factory=Counter)
+    flagged: dict[str, Counter[str]] = field(default_factory=dict)
 
     def count(self, selection: Selection) -> None:
         """Count what became of one instruction."""
@@ -115,9 +120,12 @@ def write_instructions(
         def write(name: str, row: Row) -> None:
             tables[name].write(row | origin)
             written.rows[name] += 1
+            if row["flags"]:
+                written.flagged.setdefault(name, Counter()).update(row["flags"])
 
         for instruction, benchmark in zip(instructions, contaminated, strict=True):
             origin = origin_of(instruction.curated, recipe) if given else {}
+            asked, answered = flags_of_all(instruction)
             chosen = select(
                 instruction,
                 players,
@@ -127,22 +135,31 @@ def write_instructions(
                 repeats=repeats,
                 source=source,
                 allowed=recipe.licenses,
+                flags=answered,
+                drop=recipe.drop_flags,
             )
             written.count(chosen)
-            write("instructions", instruction_row(instruction, chosen, benchmark, given=given))
-            for player, answer, score in zip(players, instruction.answers, instruction.scores, strict=True):
-                write("answers", answer_row(instruction, player.name, answer, score))
+            write("instructions", instruction_row(instruction, chosen, benchmark, asked, given=given))
+            for player, answer, score, flags in zip(
+                players, instruction.answers, instruction.scores, answered, strict=True
+            ):
+                write("answers", answer_row(instruction, player.name, answer, score, flags, drop=recipe.drop_flags))
             if chosen.gold is not None and chosen.cut is None and "sft" in tables:
-                write("sft", sft_row(instruction, chosen.gold, recipe.tournament, source))
+                write("sft", sft_row(instruction, chosen.gold, recipe.tournament, source, asked))
             if chosen.gold is not None and chosen.rejected is not None and "preference" in tables:
-                pair = preference_row(instruction, chosen.gold, chosen.rejected, recipe.tournament, source)
+                pair = preference_row(instruction, chosen.gold, chosen.rejected, recipe.tournament, source, asked)
                 write("preference", pair)
             pace.step()
     return written
 
 
 def instruction_row(
-    instruction: AnsweredInstruction, chosen: Selection, contaminated: str | None, *, given: bool
+    instruction: AnsweredInstruction,
+    chosen: Selection,
+    contaminated: str | None,
+    flags: Sequence[Flag] = (),
+    *,
+    given: bool,
 ) -> Row:
     """A row of `run_tables.RUN_INSTRUCTIONS`."""
     row, gold = instruction.curated, chosen.gold
@@ -158,15 +175,34 @@ def instruction_row(
         "gold": None if gold is None else gold.author.name,
         "margin": None if gold is None else gold.score["margin"],
         "contaminated": contaminated,
+        "flags": flags,
         "cut": chosen.cut,
     }
 
 
-def answer_row(instruction: AnsweredInstruction, player: str, answer: Row, score: Row) -> Row:
-    """A row of `run_tables.RUN_ANSWERS`."""
+def flags_of_all(instruction: AnsweredInstruction) -> tuple[tuple[Flag, ...], list[tuple[Flag, ...]]]:
+    """What an instruction is flagged for, with the turns before it, and each of its answers, with its thought."""
+    asked = flags_of(whole_text(instruction.curated["instruction"], instruction.curated.get("history")))
+    texts = ("\n".join(filter(None, (answer["answer"], answer.get("thought")))) for answer in instruction.answers)
+    return asked, [flags_of(text) for text in texts]
+
+
+def answer_row(
+    instruction: AnsweredInstruction,
+    player: str,
+    answer: Row,
+    score: Row,
+    flags: Sequence[Flag] = (),
+    *,
+    drop: Sequence[Flag] = (),
+) -> Row:
+    """A row of `run_tables.RUN_ANSWERS`; without its words where they are flagged for what is dropped."""
     row = {name: value for name, value in answer.items() if name != "model_id"}
+    if any(flag in drop for flag in flags):
+        row |= {name: None for name in ("answer", "thought") if name in row}
     return {
         **row,
+        "flags": flags,
         "attacker": instruction.attacker.name,
         "model": player,
         **{name: score[name] for name in _SCORED},

@@ -258,6 +258,7 @@ class DataSummary(Contract):
         preference_cut: those of the others that gave no preference row, by reason.
         gold_by_player: training rows by who wrote the gold answer.
         gold_by_license: likewise by its author's licence.
+        flagged: rows with secrets or personal data, by table, then by flag.
     """
 
     funnels: tuple[Funnel, ...]
@@ -270,6 +271,7 @@ class DataSummary(Contract):
     preference_cut: dict[str, int] = Field(default_factory=dict)
     gold_by_player: dict[str, int] = Field(default_factory=dict)
     gold_by_license: dict[str, int] = Field(default_factory=dict)
+    flagged: dict[str, dict[str, int]] = Field(default_factory=dict)
 
 
 class BenchmarkScore(Contract):

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import get_args
 
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import CurateRecipe, DatasetRecipe, FilterRecipe, PromptsRecipe
+from tiltyard_jobs.contracts.vocabulary import Flag
 from tiltyard_jobs.results.ballots import not_of_these
 from tiltyard_jobs.results.columns import Row
 from tiltyard_jobs.results.funnels import by_attacker
 from tiltyard_jobs.shard.artifacts import Artifacts
+
+_FLAGS = frozenset(get_args(Flag))
 
 
 def are_given(recipe: DatasetRecipe) -> bool:
@@ -38,7 +42,7 @@ def dropped_rows(artifacts: Artifacts, recipe: DatasetRecipe) -> Iterator[Row]:
                 yield {
                     **row,
                     "attacker": name,
-                    "instruction": text["instruction"],
+                    "instruction": None if row["reason"] in _FLAGS else text["instruction"],
                     "stage": stage,
                     "twin": twins.get(row["twin_id"]),
                 }

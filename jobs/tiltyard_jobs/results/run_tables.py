@@ -25,6 +25,7 @@ from tiltyard_jobs.results.columns import (
     real,
     table,
     text,
+    texts,
     truth,
 )
 
@@ -135,6 +136,7 @@ RUN_INSTRUCTIONS = table(
         "gold": text("who wrote the gold answer; null: no answer was judged"),
         "margin": real("the gold answer's score less the second's"),
         "contaminated": text("the first benchmark whose text it repeats"),
+        "flags": texts("what was found in it: Secret, PersonalData; empty: neither"),
         "cut": text("why there is no training row; null where there is one"),
     }
 )
@@ -144,7 +146,7 @@ RUN_ANSWERS = table(
     | {
         "attacker": text("the player that wrote the instruction"),
         "model": text("the player that answered"),
-        "answer": text("null where void"),
+        "answer": text("null where void, and where it is flagged for what `curation.flags` drops"),
     }
     | FINISH
     | TOKENS
@@ -155,6 +157,7 @@ RUN_ANSWERS = table(
         "opponents": integer("opponents in decided battles", 32),
         "quorum": truth("whether each of its battles had at least two votes, or fewer than three judges were asked"),
         "gold": truth("whether this is the gold answer"),
+        "flags": texts("what was found in it: Secret, PersonalData; empty: neither"),
     }
     | VOID
 )
@@ -193,9 +196,9 @@ RUN_DROPPED = table(
     INSTRUCTION
     | {
         "attacker": text("the player to which it was given"),
-        "instruction": text("the text, as it was given"),
+        "instruction": text("the text, as it was given; null where it was dropped for a flag"),
         "stage": text("where it was dropped: filter (lint and deduplication) or curate (difficulty and diversity)"),
-        "reason": text("an issue that lint found, Repeat, Duplicate, Difficulty, Diversity or Ungraded"),
+        "reason": text("an issue that lint found, a flag, Repeat, Duplicate, Difficulty, Diversity or Ungraded"),
         "twin_id": text("for a repeat or a duplicate: the instruction that was kept"),
         "twin": text("that instruction's text"),
     }
@@ -206,7 +209,10 @@ _TRAINING: Columns = (
     | {"tournament": text("the manifest's metadata.name")}
     | provenance_columns("attacker", "the player that wrote the instruction; of a given one its name alone")
     | _GRADED
-    | {"row_license": text("the licences of the instruction and of all answers in the row, joined by AND")}
+    | {
+        "row_license": text("the licences of the instruction and of all answers in the row, joined by AND"),
+        "flags": texts("what was found in the instruction or an answer of the row: Secret, PersonalData"),
+    }
 )
 
 SFT = table(

@@ -6,8 +6,6 @@ derive from one set of instructions stay aligned row by row. What `rate` and `da
 
 from __future__ import annotations
 
-import pyarrow as pa
-
 from tiltyard_jobs.results.columns import (
     FINISH,
     HISTORY,
@@ -15,12 +13,12 @@ from tiltyard_jobs.results.columns import (
     ORIGIN,
     TOKENS,
     VOID,
-    column,
     integer,
     messages,
     real,
     table,
     text,
+    texts,
     truth,
 )
 
@@ -43,7 +41,7 @@ INSTRUCTIONS = table(
 DROPPED = table(
     INSTRUCTION
     | {
-        "reason": text("an issue that lint found, Repeat, Duplicate, Difficulty, Diversity, or a void's reason"),
+        "reason": text("an issue that lint found, a flag, Repeat, Duplicate, Difficulty, Diversity, or a void's"),
         "twin_id": text("for a repeat or a duplicate: the instruction that was kept"),
     }
 )
@@ -111,7 +109,7 @@ QUESTIONS = table(
         "request_id": text("TASK/QUESTION/KIND/PLACE/REPEAT/DIGEST"),
         "prompt": text("a text that the model continues"),
         "messages": text("or messages that it answers, as JSON"),
-        "until": column(pa.list_(pa.string()), "texts that end a reply"),
+        "until": texts("texts that end a reply"),
         "temperature": real("how the reply is sampled"),
         "top_p": real("how the reply is sampled"),
         "max_tokens": integer("the reply's limit"),

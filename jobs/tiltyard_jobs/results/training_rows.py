@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from tiltyard_jobs.contracts.licenses import combined, identifier
 from tiltyard_jobs.contracts.recipes import PlayerRecipe, SourceRecipe
-from tiltyard_jobs.contracts.vocabulary import Tied
+from tiltyard_jobs.contracts.vocabulary import Flag, Tied
 from tiltyard_jobs.results.answered import AnsweredInstruction
 from tiltyard_jobs.results.columns import Row
 from tiltyard_jobs.results.run_tables import provenance
@@ -29,6 +29,7 @@ class Cut(StrEnum):
     MARGIN = "Margin"  # below spec.dataset.minMargin
     LICENSE = "License"  # followed by a colon and the licence that spec.dataset.licenses.allow does not have
     TIED = "Tied"  # the gold answer leads no other: a rule chose it, not the votes
+    FLAGGED = "Flagged"  # followed by a colon and what spec.curation.flags drops
     NO_REJECTED = "NoRejected"  # no judged answer is worse than the gold one: for preference rows alone
 
 
@@ -38,6 +39,7 @@ class Entry(NamedTuple):
     author: PlayerRecipe
     answer: Row
     score: Row
+    flags: tuple[Flag, ...] = ()
 
 
 class Selection(NamedTuple):
@@ -66,6 +68,8 @@ def select(
     repeats: Callable[[str], str | None],
     source: SourceRecipe | None = None,
     allowed: Collection[str] = (),
+    flags: Sequence[tuple[Flag, ...]] | None = None,
+    drop: Collection[Flag] = (),
 ) -> Selection:
     """Pick the answers to train on.
 
@@ -78,8 +82,11 @@ def select(
         repeats: names the benchmark that an answer repeats.
         source: of a given instruction.
         allowed: licences; none: all are.
+        flags: of each answer; None: nobody looked.
+        drop: flags that an answer to train on must not have.
     """
-    entries = [Entry(*entry) for entry in zip(players, instruction.answers, instruction.scores, strict=True)]
+    found = flags or [()] * len(players)
+    entries = [Entry(*entry) for entry in zip(players, instruction.answers, instruction.scores, found, strict=True)]
     gold = next((entry for entry in entries if entry.score["gold"]), None)
     if gold is None:
         return Selection(cut=Cut.NO_GOLD)
@@ -95,6 +102,8 @@ def select(
         return Selection(gold, cut=Cut.TIED)
     if (bars := refused((_license_asked(instruction, source), gold.author.license), allowed)) is not None:
         return Selection(gold, cut=f"{Cut.LICENSE}:{bars}")
+    if (flag := _dropped_for(gold, drop)) is not None:
+        return Selection(gold, cut=f"{Cut.FLAGGED}:{flag}")
 
     judged = (entry for entry in entries if entry.score["score"] is not None)
     rejected = min(judged, key=lambda entry: entry.score["score"])
@@ -105,6 +114,8 @@ def select(
         return Selection(gold, preference_cut=f"{Cut.CONTAMINATED}:{benchmark}")
     if (bars := refused((rejected.author.license,), allowed)) is not None:
         return Selection(gold, preference_cut=f"{Cut.LICENSE}:{bars}")
+    if (flag := _dropped_for(rejected, drop)) is not None:
+        return Selection(gold, preference_cut=f"{Cut.FLAGGED}:{flag}")
     return Selection(gold, rejected)
 
 
@@ -113,12 +124,20 @@ def refused(stated: Iterable[str | None], allowed: Collection[str]) -> str | Non
     return next((name for name in map(identifier, stated) if allowed and name not in allowed), None)
 
 
+def _dropped_for(entry: Entry, drop: Collection[Flag]) -> Flag | None:
+    return next((flag for flag in entry.flags if flag in drop), None)
+
+
 def _license_asked(instruction: AnsweredInstruction, source: SourceRecipe | None) -> str | None:
     return instruction.attacker.license if source is None else source.license
 
 
 def _common(
-    instruction: AnsweredInstruction, tournament: str, source: SourceRecipe | None, answers: Sequence[Entry]
+    instruction: AnsweredInstruction,
+    tournament: str,
+    source: SourceRecipe | None,
+    asked: Sequence[Flag],
+    answers: Sequence[Entry],
 ) -> Row:
     """What both kinds of rows say of their instruction, and of all that is in the row."""
     row = instruction.curated
@@ -131,28 +150,40 @@ def _common(
         "grade": row["grade"],
         "task_type": row["task_type"],
         "row_license": combined(stated),
+        "flags": [flag for flag in get_args(Flag) if flag in asked or any(flag in one.flags for one in answers)],
     }
 
 
-def sft_row(instruction: AnsweredInstruction, gold: Entry, tournament: str, source: SourceRecipe | None = None) -> Row:
-    """A row of `run_tables.SFT`."""
+def sft_row(
+    instruction: AnsweredInstruction,
+    gold: Entry,
+    tournament: str,
+    source: SourceRecipe | None = None,
+    asked: Sequence[Flag] = (),
+) -> Row:
+    """A row of `run_tables.SFT`. `asked` are the flags of the instruction."""
     return {
         "messages": [*_asked(instruction), _answered(gold)],
-        **_common(instruction, tournament, source, (gold,)),
+        **_common(instruction, tournament, source, asked, (gold,)),
         **provenance("model", gold.author),
         **{name: gold.score[name] for name in ("score", "margin", "votes", "verdicts", "quorum")},
     }
 
 
 def preference_row(
-    instruction: AnsweredInstruction, gold: Entry, rejected: Entry, tournament: str, source: SourceRecipe | None = None
+    instruction: AnsweredInstruction,
+    gold: Entry,
+    rejected: Entry,
+    tournament: str,
+    source: SourceRecipe | None = None,
+    asked: Sequence[Flag] = (),
 ) -> Row:
-    """A row of `run_tables.PREFERENCE`."""
+    """A row of `run_tables.PREFERENCE`; `asked` as for `sft_row`."""
     return {
         "prompt": _asked(instruction),
         "chosen": [_answered(gold)],
         "rejected": [_answered(rejected)],
-        **_common(instruction, tournament, source, (gold, rejected)),
+        **_common(instruction, tournament, source, asked, (gold, rejected)),
         **provenance("chosen_model", gold.author),
         **provenance("rejected_model", rejected.author),
         "chosen_score": gold.score["score"],

@@ -107,4 +107,5 @@ def _summary(context: ShardContext[DatasetRecipe], contamination: Contamination,
         preference_cut=dict(sorted(written.preference_cut.items())),
         gold_by_player=dict(sorted(written.gold.items())),
         gold_by_license=dict(sorted(written.licenses.items())),
+        flagged={name: dict(sorted(found.items())) for name, found in written.flagged.items()},
     )

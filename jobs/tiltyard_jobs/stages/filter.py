@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from tiltyard_jobs.contracts.conversation import whole_text
 from tiltyard_jobs.contracts.recipes import FilterRecipe, MineRecipe
-from tiltyard_jobs.contracts.vocabulary import LintRules
+from tiltyard_jobs.contracts.vocabulary import Flag, LintRules
 from tiltyard_jobs.curation.dedup import DedupResult, deduplicate
 from tiltyard_jobs.curation.exact import deduplicate_exact
 from tiltyard_jobs.curation.lint import DROPPED_BY
@@ -30,7 +30,10 @@ async def filter(context: ShardContext[FilterRecipe]) -> Outcome:  # noqa: A001 
     """Make `filtered[a]`: its `rows` are what is kept, its `dropped` says what became of the rest."""
     recipe = context.recipe
     found = await asyncio.to_thread(
-        lambda: [look_at(source.row, recipe.lint, whole="answer" in source.cut_off) for source in sources(context)]
+        lambda: [
+            look_at(source.row, recipe.lint, whole="answer" in source.cut_off, drop=recipe.drop_flags)
+            for source in sources(context)
+        ]
     )
     issues = [one.issue for one in found]
     twins = await find_twins(context, issues)
@@ -75,13 +78,14 @@ class Finding(NamedTuple):
     noted: str | None = None
 
 
-def look_at(row: dict[str, Any], rules: LintRules, *, whole: bool = False) -> Finding:
+def look_at(row: dict[str, Any], rules: LintRules, *, whole: bool = False, drop: Sequence[Flag] = ()) -> Finding:
     """What a mined or given row is worth.
 
     Args:
         row: with the instruction as it may be kept.
         rules: which issues drop it.
         whole: an answer was cut off it, so that the token limit cut the answer, and the request is whole.
+        drop: which flags drop it; without any, none is looked for.
     """
     if row["void"] is not None:
         return Finding(str(row["void"]))
@@ -92,7 +96,16 @@ def look_at(row: dict[str, Any], rules: LintRules, *, whole: bool = False) -> Fi
         if issue in DROPPED_BY[rules]:
             return Finding(str(issue))
         first = first or str(issue)
+    if drop and (flag := first_flag(row, drop)) is not None:
+        return Finding(flag)
     return Finding(noted=first)
+
+
+def first_flag(row: dict[str, Any], drop: Sequence[Flag]) -> Flag | None:
+    """The first flag for which a row is dropped."""
+    from tiltyard_jobs.curation.flags import flags_of  # the detectors take a while to import
+
+    return next((flag for flag in flags_of(whole_text(row["instruction"], row.get("history"))) if flag in drop), None)
 
 
 async def find_twins(context: ShardContext[FilterRecipe], issues: list[str | None]) -> DedupResult | None:

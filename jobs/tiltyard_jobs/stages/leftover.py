@@ -16,6 +16,8 @@ _ADVICE = {
     "Ungraded": "no grader replied with a grade: take other competitors, or switch grading off with"
     " curation.difficulty.keep: []",
     "Truncated": "raise instructions.mine.maxTokens",
+    "Secret": "set curation.flags.Secret to Keep, or take the secrets out of the file",
+    "PersonalData": "set curation.flags.PersonalData to Keep",
 } | dict.fromkeys(LintIssue, "set curation.lint to Basic or None")
 _SILENT = "the models wrote nothing that can be used: take other competitors, or set chatTemplatePrefix"
 

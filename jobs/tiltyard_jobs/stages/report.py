@@ -55,7 +55,7 @@ def _report(context: ShardContext[ReportRecipe]) -> Outcome:
     standings = read_document(artifacts, recipe.ratings, "standings", Standings)
     data = read_document(artifacts, recipe.dataset, "summary", DataSummary)
     given = any(one.ref.stage == PromptsRecipe.STAGE for one in recipe.artifacts)
-    instructions = used_line(data.funnels, "given" if given else "mined")
+    instructions = used_line(data.funnels, "given" if given else "mined", data.flagged)
     surveyed = survey(artifacts, recipe.dataset, [player.name for player in recipe.lineup.players])
     pace.step()
     files = sealed_files(artifacts, recipe.ratings, recipe.dataset)

@@ -16,7 +16,15 @@ from tiltyard.api.scalars import CriteriaText, Line, PositiveShare, TokenLimit
 from tiltyard.api.shapes import Distinct, Whole
 from tiltyard.api.texts import Texts
 from tiltyard_jobs.contracts.benchmarks import BenchmarkName
-from tiltyard_jobs.contracts.vocabulary import DedupMethod, DiversityMethod, EmbedderMethod, Grade, LintRules
+from tiltyard_jobs.contracts.vocabulary import (
+    DedupMethod,
+    DiversityMethod,
+    EmbedderMethod,
+    Flag,
+    Grade,
+    KeepOrDrop,
+    LintRules,
+)
 
 
 class Dedup(ApiModel):
@@ -131,6 +139,27 @@ class Diversity(ApiModel):
     """What turns instructions into vectors."""
 
 
+class Flags(ApiModel):
+    """What happens to instructions and answers with secrets or personal data.
+
+    They are marked in the column `flags` of the tables and counted in the report, whatever happens to them.
+    """
+
+    secret: Annotated[KeepOrDrop, Field(alias="Secret")] = "Keep"  # noqa: S105  a rule
+    """Tokens of known services and private keys. Keep: nothing is left out. Drop: an instruction with one is dropped
+    before any model is asked, an answer with one gives no training row, and their texts are in no table. Default:
+    Keep."""
+    personal_data: Annotated[KeepOrDrop, Field(alias="PersonalData")] = "Keep"
+    """Addresses for e-mail, international phone numbers, IBANs, numbers of payment cards, US social security numbers;
+    names of people are not recognized. Keep and Drop: likewise. Default: Keep."""
+
+    @property
+    def dropped(self) -> tuple[Flag, ...]:
+        """For what a text is left out."""
+        rules: tuple[tuple[Flag, KeepOrDrop], ...] = (("Secret", self.secret), ("PersonalData", self.personal_data))
+        return tuple(flag for flag, rule in rules if rule == "Drop")
+
+
 class Curation(ApiModel):
     """How raw instructions are reduced to those that are answered."""
 
@@ -146,6 +175,8 @@ class Curation(ApiModel):
     """Grading by difficulty."""
     diversity: Diversity = Diversity()
     """Reduction of many instructions to few that cover them."""
+    flags: Flags = Flags()
+    """What happens to instructions and answers with secrets or personal data."""
     decontaminate: Annotated[tuple[BenchmarkName, ...], Field(max_length=16), Distinct()] | None = None
     """Benchmarks to keep out of the training data: an instruction or gold answer that repeats one, or nearly does,
     gives no training row and is counted. humaneval comes with Tiltyard; the others are read from the file in

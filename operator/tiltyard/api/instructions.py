@@ -116,9 +116,9 @@ class GivenInstructions(ApiModel):
     """The file at s3://BUCKET/KEY, hf://datasets/ORG/NAME@REVISION/PATH on the Hugging Face hub or https://HOST/PATH;
     on one machine also a path, relative to the manifest, with ~/ or in full, or file:///PATH. As its name ends it is
     JSON Lines, JSON, CSV, TSV, text with one instruction a line (.txt), parquet or Arrow; all of them packed or not.
-    It may stand for several files, which are read in the order of their names: a folder, or a prefix s3://BUCKET/KEY/
-    that ends in /, for all files below it whose names end so; or a pattern such as `prompts/*.jsonl`. The tables name
-    each row's file in `source_file`. Absent: the files in `files`."""
+    It may stand for several files, which are read in the order of their names: a folder, here or on the hub, or a
+    prefix s3://BUCKET/KEY/ that ends in /, for all files below it whose names end so; or a pattern such as
+    `prompts/*.jsonl`. The tables name each row's file in `source_file`. Absent: the files in `files`."""
     files: Annotated[tuple[TextFile, ...], Field(max_length=256)] = ()
     """Several files, instead of `uri`, read in this order."""
     sha256: Sha256 | None = None

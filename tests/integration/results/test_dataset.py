@@ -67,6 +67,7 @@ def test_a_training_row_holds_the_gold_answer_and_where_it_came_from(tmp_path: P
         "grade": "Good",
         "task_type": "Generation",
         "row_license": "apache-2.0",
+        "flags": [],
         "model": "ada",
         "model_uri": "hf://lab/ada",
         "model_revision": "ada-r1",

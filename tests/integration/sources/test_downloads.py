@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,6 +41,7 @@ def hub(certificate: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.Monk
     server = FileServer(certificate)
     monkeypatch.setenv("HF_ENDPOINT", f"{server.url}/")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("TILTYARD_CACHE", str(tmp_path / "cache"))
     for variable in ("HF_TOKEN", "HF_TOKEN_PATH"):
         monkeypatch.delenv(variable, raising=False)
     yield server
@@ -83,7 +86,7 @@ def test_a_file_on_the_hub(hub: FileServer, tmp_path: Path, name: str) -> None:
     hub.replies[address] = gzip.compress(data, mtime=0) if name.endswith("gz") else data
     assert texts(on_hub(name.replace(" ", "%20"))) == ["Sort.", "Über Bäume?"]
     assert check_texts(on_hub(name.replace(" ", "%20")), "prompt", STORE).texts == 2
-    assert hub.asked == [(address, None)] * 2
+    assert hub.asked == [(address, None)]  # a commit is a fixed content: the second time it is here
     hub.replies[resolve("a.jsonl", "refs%2Fpr%2F1")] = LINES
     assert texts(on_hub("a.jsonl", "refs%2Fpr%2F1")) == ["Sort.", "Über Bäume?"]
 
@@ -91,9 +94,9 @@ def test_a_file_on_the_hub(hub: FileServer, tmp_path: Path, name: str) -> None:
 def test_the_token_goes_to_the_hub_alone(
     hub: FileServer, elsewhere: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hub.replies[resolve("a.jsonl")] = f"{elsewhere.url}/blob"
-    hub.replies[resolve("b.jsonl")] = resolve("c.jsonl")
-    hub.replies[resolve("c.jsonl")] = LINES
+    hub.replies[resolve("a.jsonl", "main")] = f"{elsewhere.url}/blob"
+    hub.replies[resolve("b.jsonl", "main")] = resolve("c.jsonl", "main")
+    hub.replies[resolve("c.jsonl", "main")] = LINES
     elsewhere.replies["/blob"] = elsewhere.replies["/a.jsonl"] = LINES
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "token").write_text("left by hf auth login\n")
@@ -102,9 +105,9 @@ def test_the_token_goes_to_the_hub_alone(
             monkeypatch.setenv("HF_TOKEN", variable)
         hub.asked.clear()
         elsewhere.asked.clear()
-        assert len(texts(on_hub("a.jsonl"), DIGEST)) == len(texts(on_hub("b.jsonl"), DIGEST)) == 2
+        assert len(texts(on_hub("a.jsonl", "main"))) == len(texts(on_hub("b.jsonl", "main"))) == 2
         bearer = f"Bearer {token}"
-        assert hub.asked == [(resolve(f"{name}.jsonl"), bearer) for name in "abc"]
+        assert hub.asked == [(resolve(f"{name}.jsonl", "main"), bearer) for name in "abc"]
         assert elsewhere.asked == [("/blob", None)]
     assert len(texts(f"{elsewhere.url}/a.jsonl", DIGEST)) == 2  # no token to any other address
     assert elsewhere.asked[-1][1] is None
@@ -213,3 +216,82 @@ def test_a_prefix_and_a_pattern_of_a_bucket(credentials: S3Server, s3_uri: str) 
             rows(path)
     with pytest.raises(ConfigurationError, match=r"in/ stands for several files, and sha256 is the digest of one$"):
         read_texts(f"{s3_uri}/in/", "prompt", ref, sha256="0" * 64)
+
+
+def test_what_has_a_fixed_content_is_fetched_once(hub: FileServer, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    hub.replies |= {"/a.jsonl": LINES, resolve("a.jsonl"): LINES, resolve("a.jsonl", "main"): LINES}
+    for _ in range(2):
+        assert len(texts(f"{hub.url}/a.jsonl", DIGEST)) == len(texts(on_hub("a.jsonl"))) == 2
+    assert len(texts(on_hub("b.jsonl"), DIGEST)) == 2  # the same content, from wherever
+    assert [path for path, _ in hub.asked] == ["/a.jsonl", resolve("a.jsonl")]
+    for _ in range(2):
+        assert len(texts(on_hub("a.jsonl", "main"))) == 2
+    assert [path for path, _ in hub.asked[2:]] == [resolve("a.jsonl", "main")] * 2  # a branch may move
+    names = sorted(path.name for path in cache.iterdir())
+    assert (len(names), names[0]) == (2, DIGEST)
+    (cache / DIGEST).write_bytes(b"damaged")
+    assert len(texts(f"{hub.url}/a.jsonl", DIGEST)) == 2
+    assert (cache / DIGEST).read_bytes() == LINES
+    with pytest.raises(ConfigurationError, match="another file, or a changed one"):
+        texts(f"{hub.url}/a.jsonl", "0" * 64)
+    assert sorted(path.name for path in cache.iterdir()) == names  # nothing that is wrong is kept
+
+
+def test_where_nothing_can_be_kept_it_is_fetched_each_time(
+    hub: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TILTYARD_CACHE", str(tmp_path / "file/downloads"))
+    hub.replies["/a.jsonl"] = LINES
+    for _ in range(2):
+        assert len(texts(f"{hub.url}/a.jsonl", DIGEST)) == 2
+    assert len(hub.asked) == 2
+
+
+def test_processes_at_the_same_time_keep_one_whole_file(hub: FileServer, tmp_path: Path) -> None:
+    lines = LINES * 20_000
+    digest = hashlib.sha256(lines).hexdigest()
+    hub.replies["/a.jsonl"] = lines
+    code = (
+        "from tiltyard_jobs.contracts.tasks import StoreRef; from tiltyard_jobs.usertexts import read_texts;"
+        f" texts = read_texts('{hub.url}/a.jsonl', 'prompt', StoreRef(uri='file:///n'), sha256='{digest}');"
+        " print(sum(1 for _ in texts))"
+    )
+    running = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    assert [process.communicate()[0] for process in running] == ["40000\n"] * 4
+    (kept,) = (tmp_path / "cache").iterdir()
+    assert kept.read_bytes() == lines
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("train", ["a.jsonl", "more/ä b.jsonl"]),
+        ("train/", ["a.jsonl", "more/ä b.jsonl"]),
+        ("train/*.jsonl", ["a.jsonl", "more/ä b.jsonl"]),
+        ("train/[a].jsonl", ["a.jsonl"]),
+    ],
+)
+def test_a_folder_and_a_pattern_of_the_hub(hub: FileServer, tmp_path: Path, path: str, names: list[str]) -> None:
+    there = [
+        "README.md",
+        "train/README.md",
+        "train/a.jsonl",
+        "train/more/ä b.jsonl",
+        "train/.h.jsonl",
+        "trains/c.jsonl",
+    ]
+    listing = {"sha": COMMIT, "siblings": [{"rfilename": name} for name in there]}
+    hub.replies["/api/datasets/org/prompts/revision/main"] = json.dumps(listing).encode()
+    for name in ("train/a.jsonl", "train/more/%C3%A4%20b.jsonl"):
+        hub.replies[resolve(name)] = json.dumps({"prompt": name}).encode()
+    found = [one.file for one in read_texts(on_hub(path, "main"), "prompt", STORE).given()]
+    assert found == names
+    notes = check_texts(on_hub(path, "main"), "prompt", STORE).notes
+    assert notes[-1] == f"kept in {tmp_path / 'cache'}, 0.1 MB"
+    with pytest.raises(ConfigurationError, match=r"@main/gone stands for no file that can be read: check the prefix$"):
+        texts(on_hub("gone", "main"))
+    hub.replies["/api/datasets/org/prompts/revision/main"] = b"<html>"
+    with pytest.raises(ConfigurationError, match=r"does not answer as the hub does$"):
+        texts(on_hub(path, "main"))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipes import PlayerRecipe, SourceRecipe
-from tiltyard_jobs.contracts.vocabulary import Tied
+from tiltyard_jobs.contracts.vocabulary import Flag, Tied
 from tiltyard_jobs.results.answered import AnsweredInstruction
 from tiltyard_jobs.results.run_tables import PREFERENCE, SFT
 from tiltyard_jobs.results.training_rows import Selection, preference_row, select, sft_row
@@ -162,3 +162,25 @@ def test_what_is_chosen_is_sound(
         assert list(pair) == PREFERENCE.names
         assert pair["rejected_score"] == min(score for score in scores if score is not None) < pair["chosen_score"]
         assert pair["rejected"][0]["content"] != LEAK
+
+
+def test_an_answer_that_is_flagged_for_what_is_dropped_gives_no_row() -> None:
+    made = instruction([0.9, 0.1, None, None])
+    none: tuple[Flag, ...] = ()
+
+    def cuts(gold: tuple[Flag, ...], rejected: tuple[Flag, ...], *drop: Flag) -> tuple[str | None, str | None]:
+        selection = select(
+            made,
+            PLAYERS,
+            min_margin=0.0,
+            contaminated=None,
+            repeats=lambda answer: None,
+            flags=[gold, rejected, none, none],
+            drop=drop,
+        )
+        return selection.cut, selection.preference_cut
+
+    assert cuts(("Secret",), ("PersonalData",)) == (None, None)
+    assert cuts(("Secret",), none, "Secret") == ("Flagged:Secret", None)
+    assert cuts(("Secret",), ("PersonalData",), "PersonalData") == (None, "Flagged:PersonalData")
+    assert cuts(("PersonalData",), none, "Secret") == (None, None)

@@ -13,6 +13,7 @@ from tiltyard_jobs.contracts.vocabulary import (
     DedupMethod,
     DiversityMethod,
     EmbedderMethod,
+    Flag,
     Grade,
     LintRules,
 )
@@ -187,6 +188,7 @@ class FilterRecipe(Recipe):
         source: the mined (or read) instructions.
         earlier: what the attackers before this one kept, in order.
         lint: for which issues an instruction is dropped. Not in the key where it is Strict, the only way there was.
+        drop_flags: for which flags it is, too.
     """
 
     PHASE: ClassVar[Phase] = "Curating"
@@ -196,6 +198,7 @@ class FilterRecipe(Recipe):
     source: ArtifactRef
     earlier: tuple[ArtifactRef, ...]
     lint: LintRules = in_key_if_set("Strict")
+    drop_flags: tuple[Flag, ...] = in_key_if_set(())
     dedup: DedupMethod
     threshold: Fraction
     embedder: EmbedderRecipe | None

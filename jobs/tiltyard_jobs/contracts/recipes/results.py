@@ -8,7 +8,7 @@ from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.located import Located
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Phase, Recipe, in_key_if_set
-from tiltyard_jobs.contracts.vocabulary import DatasetFormat, GoldRule, Thoughts, Tied, Ties, Unanswered, VoteKind
+from tiltyard_jobs.contracts.vocabulary import DatasetFormat, Flag, GoldRule, Thoughts, Tied, Ties, Unanswered, VoteKind
 
 
 class Match(Contract):
@@ -143,12 +143,13 @@ class DatasetRecipe(Recipe):
         keep: as in `PromptsRecipe`.
         source: of given instructions.
         licenses: a training row for which another licence counts is left out; empty: none is.
+        drop_flags: an answer flagged for one of these gives no training row.
     """
 
     PHASE: ClassVar[Phase] = "Writing"
 
     stage: Literal["dataset"] = "dataset"
-    version: int = 3
+    version: int = 4
     lineup: Lineup
     sources: tuple[StagedArtifact, ...]
     ratings: ArtifactRef
@@ -163,4 +164,5 @@ class DatasetRecipe(Recipe):
     keep: tuple[str, ...] = in_key_if_set(())
     source: SourceRecipe | None = in_key_if_set(None)
     licenses: tuple[str, ...] = in_key_if_set(())
+    drop_flags: tuple[Flag, ...] = in_key_if_set(())
     tournament: str

@@ -192,6 +192,7 @@ class InstructionRecipes:
                 source=source.ref,
                 earlier=tuple(recipe.ref for recipe in result.values()) if method != "None" else (),
                 lint=self.rules.lint,
+                drop_flags=self.spec.curation.flags.dropped,
                 dedup=method,
                 threshold=Decimal(1) if method == "Exact" else self.spec.curation.dedup.threshold,
                 embedder=self.embedder if method == "Semantic" else None,

@@ -76,6 +76,7 @@ class ResultRecipes:
             keep=self.battles.instructions.kept,
             source=SourceRecipe(uri=given.uri, sha256=given.sha256, license=given.license) if given else None,
             licenses=spec.dataset.licenses.allow,
+            drop_flags=spec.curation.flags.dropped,
             tournament=self.tournament.metadata.name,
         )
 

@@ -19,7 +19,7 @@ from tiltyard.api.problems import ManifestError, Problem
 from tiltyard.api.rating import Rating
 from tiltyard.api.request import CaBundle, EndpointRequest, Header, ParticipantRequest
 from tiltyard.api.scalars import INFERENCE_SERVICE_SCHEME, local_path, parse_quantity
-from tiltyard.api.serving import ModelServing, Serving
+from tiltyard.api.serving import LLM, ModelServing, Serving
 from tiltyard.api.spec import TournamentSpec
 from tiltyard.api.status import (
     Condition,
@@ -39,6 +39,7 @@ from tiltyard.api.training import RuntimeReference, Training
 
 __all__ = [
     "INFERENCE_SERVICE_SCHEME",
+    "LLM",
     "AnswerSampling",
     "Battles",
     "BenchmarkFile",

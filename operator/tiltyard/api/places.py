@@ -10,6 +10,7 @@ from tiltyard.api.participant import Endpoint, ModelSource
 from tiltyard.api.problems import Problem, given_text, path_text
 from tiltyard.api.request import CaBundle
 from tiltyard.api.scalars import INFERENCE_SERVICE_SCHEME
+from tiltyard.api.serving import LLM, ModelServing
 from tiltyard.api.tournament import Tournament
 
 MACHINE_SCHEMES = ("hf", "file", "sim")
@@ -47,12 +48,23 @@ def _loaded_from_elsewhere(tournament: Tournament) -> str | None:
     return f", given {given_text(training.base_model.uri)}"
 
 
+def _target_by_llm(tournament: Tournament) -> str | None:
+    spec = tournament.spec
+    is_served = spec.training is not None and spec.evaluation is not None
+    return "" if is_served and spec.evaluation is not None and spec.evaluation.serving.kind == LLM else None
+
+
 NOT_YET = (
     NotYet("spec.battles.schedule.type", "must be RoundRobin: Pruned is not supported in this release", _pruned),
 )
 """What validate, plan, run and the operator refuse."""
 
 NOT_YET_ON_CLUSTER = (
+    NotYet(
+        "spec.evaluation.serving.kind",
+        f"must be InferenceService: the target model is not served by an {LLM} yet",
+        _target_by_llm,
+    ),
     NotYet("spec.training.baseModel.uri", "must be hf:// or pvc:// on a cluster", _loaded_from_elsewhere),
 )
 """What one machine does, and the operator refuses."""
@@ -84,7 +96,7 @@ def problems_on_machine(tournament: Tournament, *, folder_given: bool) -> list[P
         folder_given: a folder stands in for `spec.output` (`--out DIR`).
     """
     problems = [*_cluster_models(tournament), *_cluster_endpoints(tournament), *_cluster_training(tournament)]
-    problems += _cluster_authorities(tournament)
+    problems += [*_cluster_authorities(tournament), *_cluster_serving(tournament)]
     if tournament.spec.output is None and not folder_given:
         problems.append(Problem("spec.output", "is missing; set output.s3.uri, or give a folder with --out DIR"))
     return problems
@@ -109,6 +121,16 @@ def _cluster_models(tournament: Tournament) -> Iterator[Problem]:
             yield Problem(
                 path_text((*path, "uri")),
                 f"must be hf://, file:// or sim:// on one machine (or use an endpoint), given {given_text(model.uri)}",
+            )
+
+
+def _cluster_serving(tournament: Tournament) -> Iterator[Problem]:
+    for path, serving in walk(tournament):
+        if isinstance(serving, ModelServing) and serving.kind == LLM:
+            yield Problem(
+                path_text((*path, "kind")),
+                f"must be InferenceService on one machine, where vLLM's own options in args do what parallelism does,"
+                f" given {LLM}",
             )
 
 

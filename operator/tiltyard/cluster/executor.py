@@ -21,7 +21,7 @@ from tiltyard.cluster.client import NOT_FOUND, ApiError, Client, Refused
 from tiltyard.cluster.informer import Informer
 from tiltyard.cluster.rate_limiter import RateLimiter
 from tiltyard.cluster.refusals import Refusals
-from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, SERVICES, TRAIN_JOBS, Kind, Object
+from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, LLM_SERVICES, SERVICES, TRAIN_JOBS, Kind, Object
 from tiltyard.observe.records import JobRecord, ServiceRecord
 from tiltyard.observe.refusal import knows_no_dry_run, refused
 from tiltyard.observe.results import costs_of, is_fully_reported, preflight_result
@@ -51,7 +51,7 @@ class Executor:
         client: the connection.
         jobs: the informer of Jobs.
         train_jobs: of TrainJobs.
-        services: of InferenceServices.
+        services: of InferenceServices, and of LLMInferenceServices, by kind.
         settings: how children are rendered.
         limiter: of how fast Jobs are created.
         refusals: of what could not be started, by what it is: `starts_of`.
@@ -61,7 +61,7 @@ class Executor:
     client: Client
     jobs: Informer[JobRecord]
     train_jobs: Informer[JobRecord]
-    services: Informer[ServiceRecord]
+    services: Mapping[Kind, Informer[ServiceRecord]]
     settings: ClusterSettings
     limiter: RateLimiter
     refusals: Refusals
@@ -135,8 +135,8 @@ class Executor:
         log.info("model stopped", model=service.model)
 
     async def delete_model(self, service: ServiceRecord) -> None:
-        """Delete a model's InferenceService."""
-        await self.client.delete(SERVICES, _namespace(service.owner), service.name)
+        """Delete a model's InferenceService, or LLMInferenceService."""
+        await self.client.delete(service.kind, _namespace(service.owner), service.name)
         log.info("model deleted", model=service.model)
 
     def _is_current(self, snapshot: Snapshot, job: JobRecord) -> bool:
@@ -162,7 +162,8 @@ class Executor:
         loads = (before.loads if before else 0) + 1
         model = snapshot.graph.model[name]
         body = inference_service(snapshot.tournament, model, self.settings, loads=loads, started=started)
-        self.services.update(await self._apply(SERVICES, body))
+        kind = LLM_SERVICES if body["kind"] == LLM_SERVICES.kind else SERVICES
+        self.services[kind].update(await self._apply(kind, body))
         metrics.MODEL_LOADS.inc()
         log.info("model started", model=name, loads=loads)
 
@@ -198,7 +199,7 @@ class Executor:
 
     async def _try(self, objects: Iterable[Object]) -> None:
         """Send objects as dry runs, before anything starts that would be in vain."""
-        kinds = {kind.kind: kind for kind in (CONFIG_MAPS, JOBS, SERVICES, TRAIN_JOBS)}
+        kinds = {kind.kind: kind for kind in (CONFIG_MAPS, JOBS, SERVICES, LLM_SERVICES, TRAIN_JOBS)}
         errors = []
         for body in objects:
             try:
@@ -256,7 +257,8 @@ class Executor:
 
     async def _annotate_service(self, service: ServiceRecord, notes: Mapping[str, str]) -> None:
         body = {"metadata": {"annotations": dict(notes)}}
-        self.services.update(await self.client.merge(SERVICES, _namespace(service.owner), service.name, body))
+        changed = await self.client.merge(service.kind, _namespace(service.owner), service.name, body)
+        self.services[service.kind].update(changed)
 
 
 async def _all(calls: Iterable[Coroutine[None, None, T]]) -> list[T]:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import yaml
 
-from cluster import kserve, managers
+from cluster import managers
 from cluster.api import ClusterApi
 from cluster.managers import Served
 
 LOCK = "kserve-llmisvc"
+NAMESPACE = "kserve"
 API = "/apis/serving.kserve.io/v1alpha2"
 OTHERS = (
     ("sigs.k8s.io/gateway-api", "config/crd/standard/gateway.networking.k8s.io_gatewayclasses.yaml"),
@@ -47,14 +48,12 @@ def install(plane: ClusterApi, *, address: str = "127.0.0.1") -> None:
         f"--webhook-port={webhooks}", "--metrics-addr=0", "--metrics-secure=false",
         f"--health-probe-addr=127.0.0.1:{probes}", "--leader-elect=false",
     ]  # fmt: skip
-    managers.start(
-        plane, "kserve-llmisvc-manager", arguments, scratch=scratch, namespace=kserve.NAMESPACE, probes=probes
-    )
+    managers.start(plane, "kserve-llmisvc-manager", arguments, scratch=scratch, namespace=NAMESPACE, probes=probes)
     managers.install_webhooks(plane, config / "webhook" / "llmisvc" / "manifests.yaml", "", served)
     for preset in sorted((config / "llmisvcconfig").glob("config-llm-*.yaml")):
         document = managers.load(preset)
-        document["metadata"]["namespace"] = kserve.NAMESPACE
-        path = f"{API}/namespaces/{kserve.NAMESPACE}/llminferenceserviceconfigs/{document['metadata']['name']}"
+        document["metadata"]["namespace"] = NAMESPACE
+        path = f"{API}/namespaces/{NAMESPACE}/llminferenceserviceconfigs/{document['metadata']['name']}"
         plane.apply(path, document)
 
 

@@ -33,7 +33,7 @@ NODES = Kind("v1", "Node", "nodes")
 EVENTS = Kind("events.k8s.io/v1", "Event", "events")
 CRD = "charts/tiltyard/files/tournaments.tiltyard.dev.yaml"
 TOOLS = (
-    "etcd", "kube-apiserver", "kube-controller-manager", "kserve-manager", "jobset-manager", "trainer-manager", "helm",
+    "etcd", "kube-apiserver", "kube-controller-manager", "jobset-manager", "trainer-manager", "helm",
 )  # fmt: skip
 KEY = "bucket-key"
 
@@ -41,7 +41,7 @@ KEY = "bucket-key"
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build the tools before the first test: within one, the build would run into the test's time-out."""
     if any("plane" in getattr(item, "fixturenames", ()) for item in session.items):
-        for name in TOOLS:
+        for name in (*TOOLS, *kserve.chosen().tools):
             tools.ensure(name)
     if any("llms" in getattr(item, "fixturenames", ()) for item in session.items):
         tools.ensure("kserve-llmisvc-manager")

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import generated
-from tiltyard.cli.documents import API_VERSION, KINDS
 from tiltyard.cli.grammar import COMMANDS, GROUPS, Command
 from tiltyard.cli.main import parser
+from tiltyard.sdk.documents import API_VERSION, KINDS
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "cli.md"
 COMMAND = "python hack/generate_cli_docs.py --write"

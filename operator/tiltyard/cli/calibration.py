@@ -10,10 +10,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tiltyard.cli import documents
-from tiltyard.cli.commands import ask, prepare
-from tiltyard.cli.manifest import absolute_uri
+from tiltyard.cli.commands import prepare
 from tiltyard.cli.printing import Printer
+from tiltyard.sdk import documents
+from tiltyard.sdk.machine import ask
+from tiltyard.sdk.manifest import absolute_uri
 from tiltyard_jobs.contracts.calibration import FEW_LABELS, CalibratedJudge, Calibration, Ranged
 from tiltyard_jobs.contracts.intervals import IN_SIGNS, interval_text
 from tiltyard_jobs.contracts.recipes import RateRecipe

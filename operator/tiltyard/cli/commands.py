@@ -5,20 +5,25 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import shlex
 import signal
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from tiltyard.api import ManifestError, Outputs, Problem, Tournament, TournamentStatus, problems_on_machine
+from tiltyard.api import ManifestError, Outputs, Problem, Tournament, TournamentStatus
 from tiltyard.cli import show
-from tiltyard.cli.documents import (
+from tiltyard.cli.printing import Printer
+from tiltyard.local.ledger import place_of
+from tiltyard.local.machine import Machine, Settings
+from tiltyard.plan.build import build_graph
+from tiltyard.plan.graph import Graph
+from tiltyard.plan.planner import TournamentState
+from tiltyard.render.tasks import first_asked
+from tiltyard.sdk.documents import (
     CheckedFile,
     Comparison,
     ManifestProblem,
@@ -27,27 +32,25 @@ from tiltyard.cli.documents import (
     Report,
     Status,
     Validation,
-    plan_document,
     status_document,
 )
-from tiltyard.cli.errors import UserError
-from tiltyard.cli.manifest import called, load_manifest, refuse
-from tiltyard.cli.printing import Printer
-from tiltyard.local.ledger import place_of, run_folder
-from tiltyard.local.look import look
-from tiltyard.local.machine import Machine, Settings
-from tiltyard.local.occupancy import StateError, is_occupied, occupied
-from tiltyard.plan.build import build_graph
-from tiltyard.plan.estimate import estimate, expected_loads, expected_training
-from tiltyard.plan.graph import Graph
-from tiltyard.plan.planner import Plan, TournamentState
-from tiltyard.plan.policy import policy_of
-from tiltyard.render.tasks import first_asked, preflight_task
+from tiltyard.sdk.errors import UserError
+from tiltyard.sdk.machine import (
+    Prepared,
+    StatePlace,
+    ask,
+    complete_run,
+    planned,
+    read_status,
+    status_here,
+)
+from tiltyard.sdk.machine import prepare as prepare_here
+from tiltyard.sdk.machine import run as run_here
+from tiltyard.sdk.manifest import called, load_manifest
 from tiltyard.status.build import leaderboard_row
 from tiltyard_jobs.contracts.layout import battles_key, readable
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import RateRecipe, TrainRecipe
-from tiltyard_jobs.contracts.summary import Summary, parts_done
 from tiltyard_jobs.contracts.tasks import (
     CompareTask,
     ExportTask,
@@ -55,7 +58,6 @@ from tiltyard_jobs.contracts.tasks import (
     PagesTask,
     ShownPrompt,
     ShowPromptsTask,
-    SoloTask,
     StoreRef,
 )
 
@@ -104,29 +106,17 @@ def plan(options: argparse.Namespace) -> int:
         return _show_prompts(options)
     printer = Printer.of(options)
     tournament, graph, settings = prepare(options, printer)
-    # What engines need is the run's to say: a plan takes none of them.
-    task = preflight_task(tournament, graph, settings.store, check_store=False).model_copy(update={"lm_eval": ()})
-    summary = ask(task, settings)
-    for warning in summary.warnings:
+    found = planned(Prepared(tournament, graph, settings))
+    for warning in found.summary.warnings:
         printer.note(f"warning: {warning}")
-    done = parts_done(graph.artifacts, summary.done)
-    costs = estimate(graph, done)
-    try:
-        loads = expected_loads(graph, done, policy_of(tournament).room)
-    except ValueError as error:
-        raise UserError(f"spec.serving: {error}; raise maxActive or budget") from None
-    training = expected_training(graph, done)
 
     def as_table() -> None:
-        show.print_plan(graph, done, costs, loads, training)
+        show.print_plan(graph, found.done, found.costs, found.loads, found.training)
         show.print_allowed_voids(tournament)
-        show.print_instructions(summary.instructions)
+        show.print_instructions(found.summary.instructions)
         show.print_licenses(tournament)
 
-    document = plan_document(
-        graph, done, costs, loads, training, instructions=summary.instructions, warnings=summary.warnings
-    )
-    printer.result(document, as_table)
+    printer.result(found.document, as_table)
     return 0
 
 
@@ -150,14 +140,9 @@ def run(options: argparse.Namespace) -> int:
     """Run a tournament to its end, or until SIGINT, SIGTERM or SIGHUP; a second one finds stopping under way."""
     printer = Printer.of(options)
     tournament, graph, settings = prepare(options, printer)
-    try:
-        with occupied(settings.state, graph.run, printer.note) as occupancy:
-            with show.progress("none" if printer.quiet else options.progress) as display:
-                machine = Machine(tournament, graph, settings, display, occupancy)
-                last = asyncio.run(_until_told_to_stop(machine))
-            status = _read_status(settings.state, graph.run)
-    except StateError as error:
-        raise UserError(str(error)) from None
+    with show.progress("none" if printer.quiet else options.progress) as display:
+        ended = run_here(Prepared(tournament, graph, settings), display, printer.note, _stop_at_signals)
+    last, status = ended.plan, read_status(settings.state, graph.run)
     if last is None:
         raise KeyboardInterrupt
     failed = last.state is TournamentState.FAILED
@@ -175,7 +160,7 @@ def run(options: argparse.Namespace) -> int:
     if status is not None:
         printer.result(status_document(status, graph.tournament, at_work=False), as_table)
     if failed:
-        return WRONG_INPUT if machine.wrong_input else FAILED
+        return WRONG_INPUT if ended.wrong_input else FAILED
     if printer.for_people and last.state is not TournamentState.SUSPENDED and str(options.manifest) != "-":
         printer.note(f"\nNext:\n    {_report_line(options)}   # copies all results to a folder")
     return 0
@@ -213,28 +198,15 @@ def _status_reader(options: argparse.Namespace) -> Callable[[], Status]:
         name, namespace = str(options.manifest), options.namespace
         return lambda: status_document(_cluster_status(namespace, name), name, at_work=True)
     tournament = load_manifest(options.manifest)
-    name, state, run = tournament.metadata.name, _state_folder(options, tournament), build_graph(tournament).run
-
-    def look() -> Status:
-        at_work = is_occupied(state, run)  # before the status: what ends in between has written its last one
-        here = _read_status(state, run)
-        if here is None:
-            raise UserError(_no_run(state, name, run))
-        return status_document(here, name, at_work=at_work)
-
-    return look
+    place = StatePlace.of(tournament, options.state)
+    return lambda: status_here(place)
 
 
 def report(options: argparse.Namespace) -> int:
     """Say where the results are, and copy them if asked."""
     printer = Printer.of(options)
     tournament, graph, settings = prepare(options, printer)
-    summary = ask(preflight_task(tournament, graph, settings.store, only_look=True), settings)
-    if not summary.outputs:
-        place = readable(settings.store.uri)
-        if place.startswith("/") and not Path(place).exists():
-            raise UserError(f"{place}: there is no such folder; name that of the results with --out")
-        raise UserError(f"run {graph.run} is not complete in {place}: finish it with `tiltyard run`")
+    summary = complete_run(Prepared(tournament, graph, settings))
     if options.to is not None:
         folder = str(options.to.absolute())
         ask(ExportTask(tournament=graph.tournament, store=settings.store, run=graph.run, folder=folder), settings)
@@ -290,14 +262,11 @@ def compare(options: argparse.Namespace) -> int:
 def prepare(options: argparse.Namespace, printer: Printer) -> tuple[Tournament, Graph, Settings]:
     """A manifest that can run on this machine, its graph, and where it runs."""
     tournament = load_manifest(options.manifest)
-    refuse(options.manifest, problems_on_machine(tournament, folder_given=options.out is not None))
-    given: dict[str, Any] = {}
-    for name in ("workers", "vllm_python", "train_python", "lm_eval_python"):
-        if getattr(options, name, None):
-            given[name] = getattr(options, name)
-    given["programs_pythons"] = _programs_pythons(options, tournament)
-    settings = Settings(store=_store(options, tournament), state=_state_folder(options, tournament), **given)
-    graph = build_graph(tournament)
+    names = ("workers", "vllm_python", "train_python", "lm_eval_python")
+    given = {name: getattr(options, name, None) for name in names}
+    given["programs_pythons"] = dict(getattr(options, "programs_python", ()))
+    prepared = prepare_here(tournament, options.manifest, out=options.out, state=options.state, **given)
+    graph, settings = prepared.graph, prepared.settings
     printer.detail(f"run {graph.run} of {graph.tournament}: {len(graph.bundles)} bundles")
     printer.detail(f"results: {readable(place_of(settings.store))}")
     printer.detail(f"logs and unfinished work: {settings.state}")
@@ -305,43 +274,8 @@ def prepare(options: argparse.Namespace, printer: Printer) -> tuple[Tournament, 
     return tournament, graph, settings
 
 
-def _programs_pythons(options: argparse.Namespace, tournament: Tournament) -> Mapping[str, str]:
-    """The interpreters for the environments that the manifest names, by benchmark."""
-    given = dict(getattr(options, "programs_python", ()))
-    evaluation = tournament.spec.evaluation
-    named = {environment.benchmark for environment in evaluation.environments} if evaluation is not None else set()
-    for name in given.keys() - named:
-        raise UserError(f"--programs-python {name}={given[name]}: spec.evaluation.environments has no entry for {name}")
-    return given
-
-
 def _ratings(graph: Graph) -> ArtifactRef:
     return graph.recipes(RateRecipe)[0].ref
-
-
-def ask(task: SoloTask, settings: Settings) -> Summary:
-    """What a process that makes nothing says, or its sentence as an error."""
-    summary = asyncio.run(look(task, settings.python))
-    if summary.exit_code != 0:
-        raise UserError(summary.message)
-    return summary
-
-
-def _store(options: argparse.Namespace, tournament: Tournament) -> StoreRef:
-    """Where artifacts go: `--out` before the manifest, whose server serves a bucket that `--out` names."""
-    out, output = options.out, tournament.spec.output
-    if isinstance(out, Path):
-        return StoreRef(uri=out.absolute().as_uri())
-    if output is None:
-        return StoreRef(uri=out)
-    variable = output.bucket.facts.ca_bundle
-    bucket = output.bucket.to_ref(os.environ.get(variable) if variable is not None else None)
-    return bucket if out is None else bucket.model_copy(update={"uri": out})
-
-
-def _state_folder(options: argparse.Namespace, tournament: Tournament) -> Path:
-    folder: Path = options.state or Path(".tiltyard") / tournament.metadata.name
-    return folder.absolute()
 
 
 def _cluster_status(namespace: str, name: str) -> TournamentStatus:
@@ -355,29 +289,7 @@ def _cluster_status(namespace: str, name: str) -> TournamentStatus:
         raise UserError(str(error)) from None
 
 
-def _read_status(state: Path, run: str) -> TournamentStatus | None:
-    try:
-        return TournamentStatus.model_validate_json((run_folder(state, run) / "status.json").read_bytes())
-    except (OSError, ValueError):
-        return None
-
-
-def _no_run(state: Path, name: str, run: str) -> str:
-    """What to say where a run has left nothing; others of its name may have."""
-    others = sorted(folder.name for folder in run_folder(state, run).parent.glob("*/"))
-    if not others:
-        return (
-            f"{state} contains no run of {name}: name the folder of its state with --state, or start a run with"
-            " `tiltyard run`"
-        )
-    return (
-        f"{state} contains no run {run} of {name}, only {', '.join(others)}: the manifest, or a file that it names, was"
-        " another then; start this one with `tiltyard run`"
-    )
-
-
-async def _until_told_to_stop(machine: Machine) -> Plan | None:
+def _stop_at_signals(machine: Machine) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, machine.stop)
-    return await machine.run()

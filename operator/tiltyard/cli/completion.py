@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tiltyard.cli.errors import UserError
 from tiltyard.cli.grammar import parser
+from tiltyard.sdk.errors import UserError
 
 
 def completion(options: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ from tiltyard.api.fields import closest, did_you_mean, field_at, listed, model_a
 from tiltyard.api.problems import path_text
 from tiltyard.api.tournament import API_VERSION, KIND, Tournament
 from tiltyard.cli.described import default_text, meaning, type_text
-from tiltyard.cli.errors import UserError
+from tiltyard.sdk.errors import UserError
 
 _STEP = 2
 

@@ -48,9 +48,9 @@ def add_export(command: argparse.ArgumentParser) -> None:
 
 def export(options: argparse.Namespace) -> int:
     """Write a run's tables in a form, and report what the form has no place for."""
-    from tiltyard.cli import commands
-    from tiltyard.cli.errors import UserError
     from tiltyard.local.machine import Settings
+    from tiltyard.sdk.errors import UserError
+    from tiltyard.sdk.machine import ask
     from tiltyard_jobs.contracts.tasks import ExportTask
 
     if (options.out is None) == (options.to is not None) or (options.push_to_hub and options.table):
@@ -67,7 +67,7 @@ def export(options: argparse.Namespace) -> int:
         tables=tuple(options.table),
         hub=options.push_to_hub,
     )
-    summary = commands.ask(task, Settings(store=store, state=Path()))
+    summary = ask(task, Settings(store=store, state=Path()))
     for path in summary.outputs.values():
         print(path)
     for sentence in summary.notes:
@@ -78,9 +78,9 @@ def export(options: argparse.Namespace) -> int:
 def place_of(options: argparse.Namespace) -> tuple[str, StoreRef]:
     """A run's name and its store; without a name the store is the run's folder."""
     from tiltyard.cli import commands
-    from tiltyard.cli.errors import UserError
-    from tiltyard.cli.manifest import load_manifest
     from tiltyard.cli.printing import Printer
+    from tiltyard.sdk.errors import UserError
+    from tiltyard.sdk.manifest import load_manifest
     from tiltyard_jobs.contracts.tasks import StoreRef
 
     given: str = options.run

@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 
 from tiltyard.api import ManifestError, load_tournament, unsupported
-from tiltyard.cli.errors import UserError
+from tiltyard.sdk.errors import UserError
 
 TEMPLATES = ("simulated", "one-gpu", "endpoints", "cluster")
 _LONGEST_NAME = 32

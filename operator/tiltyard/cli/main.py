@@ -56,7 +56,7 @@ def _perform(options: argparse.Namespace) -> int:
     command = next(each for each in COMMANDS if each.name == options.command)
     function = command.function()
     from tiltyard.api import ManifestError
-    from tiltyard.cli.errors import UserError
+    from tiltyard.sdk.errors import UserError
 
     try:
         return function(options)

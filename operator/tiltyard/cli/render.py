@@ -12,10 +12,10 @@ from typing import Any
 import yaml
 
 from tiltyard.api import Tournament
-from tiltyard.cli.errors import UserError
-from tiltyard.cli.manifest import called, read_manifest
 from tiltyard.cli.values import settings_of
 from tiltyard.render.children import Child, in_order, prepare
+from tiltyard.sdk.errors import UserError
+from tiltyard.sdk.manifest import called, read_manifest
 
 NO_UID = "00000000-0000-0000-0000-000000000000"
 """Stands for the Tournament's uid, which the API server gives it."""

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from tiltyard.api.tournament import KIND, Tournament
-from tiltyard.cli.documents import KINDS
+from tiltyard.sdk.documents import KINDS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

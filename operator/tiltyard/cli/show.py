@@ -13,10 +13,10 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from rich.table import Table
 
 from tiltyard.api import Tournament, TournamentStatus
-from tiltyard.cli.documents import Status
 from tiltyard.cli.names import shortened
 from tiltyard.plan.estimate import Cost
 from tiltyard.plan.graph import Bundle, Graph
+from tiltyard.sdk.documents import Status
 from tiltyard_jobs.contracts.intervals import IN_SIGNS, interval_text
 from tiltyard_jobs.contracts.layout import readable
 from tiltyard_jobs.contracts.licenses import asked, named

@@ -17,8 +17,8 @@ from tiltyard.api.fields import closest, did_you_mean, listed
 from tiltyard.api.problems import given_text
 from tiltyard.api.scalars import Line, LooseLine, ObjectName
 from tiltyard.api.sentences import to_problem
-from tiltyard.cli.errors import UserError
 from tiltyard.render.cluster import ChildrenSettings, ClusterSettings
+from tiltyard.sdk.errors import UserError
 
 DEFAULTS: Mapping[str, Any] = {
     "worker": {

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tiltyard.cli.arguments import add_place
-from tiltyard.cli.errors import UserError
 from tiltyard.cli.printing import Printer
+from tiltyard.sdk.errors import UserError
 from tiltyard_jobs.contracts.layout import run_prefix
 from tiltyard_jobs.contracts.reading import Action, ReadTask
 from tiltyard_jobs.contracts.recipes import DatasetRecipe

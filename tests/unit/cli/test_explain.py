@@ -8,8 +8,8 @@ from generate_manifest_docs import sections
 from tiltyard.api.fields import wire_fields
 from tiltyard.cli import main
 from tiltyard.cli.described import meaning
-from tiltyard.cli.errors import UserError
 from tiltyard.cli.explain import lines
+from tiltyard.sdk.errors import UserError
 
 
 def explained(path: str, *, recursive: bool = False) -> str:

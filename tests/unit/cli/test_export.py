@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from support.manifests import manifest
-from tiltyard.cli.errors import UserError
 from tiltyard.cli.export import place_of
+from tiltyard.sdk.errors import UserError
 
 
 def test_a_manifest_without_a_place_of_results_asks_for_it_by_its_own_option(tmp_path: Path) -> None:

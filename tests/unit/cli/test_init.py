@@ -8,8 +8,8 @@ import pytest
 
 from tiltyard.api import load_tournament
 from tiltyard.cli import main
-from tiltyard.cli.errors import UserError
 from tiltyard.cli.init import TEMPLATES, manifest_text
+from tiltyard.sdk.errors import UserError
 
 
 @pytest.mark.parametrize("template", TEMPLATES)

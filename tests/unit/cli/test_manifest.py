@@ -15,8 +15,8 @@ import yaml
 
 from support.manifests import manifest
 from tiltyard.api import ManifestError, Tournament
-from tiltyard.cli.manifest import load_manifest
 from tiltyard.plan.build import build_graph
+from tiltyard.sdk.manifest import load_manifest
 from tiltyard_jobs.contracts.recipes import PromptsRecipe
 
 

@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from support.manifests import manifest
-from tiltyard.cli.manifest import load_manifest
-from tiltyard.cli.modelfolders import digest_of_model
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.graph import Graph
+from tiltyard.sdk.manifest import load_manifest
+from tiltyard.sdk.modelfolders import digest_of_model
 from tiltyard_jobs.contracts.recipes import PromptsRecipe
 
 

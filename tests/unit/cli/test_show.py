@@ -11,7 +11,7 @@ import yaml
 from support.manifests import manifest
 from tiltyard.api import Condition, LeaderboardRow, ShardCounts, StageStatus, TournamentStatus, load_tournament
 from tiltyard.cli import show
-from tiltyard.cli.documents import status_document
+from tiltyard.sdk.documents import status_document
 from tiltyard_jobs.contracts.summary import Standing
 
 

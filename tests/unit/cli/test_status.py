@@ -12,10 +12,10 @@ import yaml
 from support.manifests import manifest
 from tiltyard.api import Condition, TournamentStatus
 from tiltyard.cli import main
-from tiltyard.cli.manifest import load_manifest
 from tiltyard.local.ledger import run_folder
 from tiltyard.local.occupancy import occupied
 from tiltyard.plan.build import build_graph
+from tiltyard.sdk.manifest import load_manifest
 
 
 @pytest.fixture

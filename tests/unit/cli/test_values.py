@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from tiltyard.api import PodPatch
-from tiltyard.cli.errors import UserError
 from tiltyard.cli.values import DEFAULTS, WITHOUT_EFFECT, settings_of
 from tiltyard.render.cluster import ChildrenSettings, ClusterSettings, PodDefaults
+from tiltyard.sdk.errors import UserError
 
 CHART = Path(__file__).resolve().parents[3] / "charts/tiltyard"
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"

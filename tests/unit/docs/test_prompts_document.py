@@ -15,7 +15,7 @@ import yaml
 from support.documents import ROOT, tables
 from support.manifests import manifest
 from tiltyard.api import GivenInstructions
-from tiltyard.cli.manifest import load_manifest
+from tiltyard.sdk.manifest import load_manifest
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.usertexts import Texts, check_texts, read_texts

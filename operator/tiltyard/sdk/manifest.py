@@ -25,8 +25,8 @@ from tiltyard.api import (
 )
 from tiltyard.api.request import EndpointRequest
 from tiltyard.api.yamlfile import MAX_BYTES
-from tiltyard.cli.modelfolders import digest_of_model
-from tiltyard.cli.textfiles import NoFilesError, files_of, look_at
+from tiltyard.sdk.modelfolders import digest_of_model
+from tiltyard.sdk.textfiles import NoFilesError, files_of, look_at
 
 T = TypeVar("T", bound=Texts)
 WeightsT = TypeVar("WeightsT", bound=Weights)
@@ -40,14 +40,27 @@ def load_manifest(file: Path) -> Tournament:
     Raises:
         ManifestError: all that is wrong with it, or what it asks for that this release lacks.
     """
-    tournament = read_manifest(file)
-    refuse(file, unsupported(tournament))
+    return as_on_this_machine(read_manifest(file), file, file.absolute().parent)
+
+
+def as_on_this_machine(tournament: Tournament, source: Path, folder: Path) -> Tournament:
+    """A tournament as this machine sees it: see `with_files_of`.
+
+    Args:
+        tournament: as it is written.
+        source: what messages call it.
+        folder: where relative paths in it begin.
+
+    Raises:
+        ManifestError: it asks for what this release lacks, or a folder that it names has no file.
+    """
+    refuse(source, unsupported(tournament))
     if tournament.spec.rating.bootstrap is not None:
-        print(f"warning: {file}: spec.rating.bootstrap has no effect: delete it", file=sys.stderr)
+        print(f"warning: {source}: spec.rating.bootstrap has no effect: delete it", file=sys.stderr)
     try:
-        return with_files_of(tournament, file.absolute().parent)
+        return with_files_of(tournament, folder)
     except NoFilesError as error:
-        raise ManifestError(str(file), [Problem("spec.instructions.from.uri", str(error))]) from None
+        raise ManifestError(called(source), [Problem("spec.instructions.from.uri", str(error))]) from None
 
 
 def read_manifest(file: Path) -> Tournament:

@@ -1,0 +1,58 @@
+"""`tiltyard.Cluster`: apply, watch, wait and read a Tournament from a program."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import tiltyard
+from integration.cluster.conftest import Arena
+from integration.cluster.test_operator import SMALL
+from support.manifests import manifest
+from tiltyard.observe.kinds import TOURNAMENTS
+
+pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
+
+
+async def test_a_program_applies_waits_and_reads(arena: Arena) -> None:
+    document = arena.manifest(2, **SMALL)
+    del document["metadata"]["namespace"]
+    tournament = tiltyard.Tournament.from_dict(document)
+    cluster = await asyncio.to_thread(tiltyard.Cluster, arena.namespace)
+    await asyncio.to_thread(cluster.apply, tournament)
+    await asyncio.to_thread(cluster.suspend, "test")
+    with pytest.raises(tiltyard.StoppedError):
+        await asyncio.to_thread(cluster.wait, "test", timeout=100)
+    # What was true of the version before, suspended, does not end the next wait.
+    await asyncio.to_thread(cluster.suspend, "test", suspended=False)
+    seen = await asyncio.to_thread(lambda: [status.phase for status in cluster.watch("test", timeout=200)])
+    assert seen[-1] == "Complete"
+    assert len(set(seen)) > 3
+    status = await asyncio.to_thread(cluster.wait, "test", timeout=10)
+    assert status.activity == "Ended"
+    assert {row.name for row in cluster.leaderboard("test")} == {"m0", "m1"}
+
+    await asyncio.to_thread(cluster.delete, "test")
+    while (await arena.kube.list(TOURNAMENTS, arena.namespace, ""))[0]:  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
+    with pytest.raises(tiltyard.UserError, match=f"there is no Tournament test in namespace {arena.namespace}"):
+        await asyncio.to_thread(cluster.status, "test")
+
+
+async def test_what_a_cluster_refuses(arena: Arena) -> None:
+    cluster = await asyncio.to_thread(tiltyard.Cluster, arena.namespace)
+    with pytest.raises(tiltyard.UserError, match="there is no Tournament other in namespace"):
+        await asyncio.to_thread(cluster.wait, "other")
+    missing = tiltyard.Cluster("no-such-namespace")
+    with pytest.raises(tiltyard.UserError, match="no-such-namespace"):
+        await asyncio.to_thread(missing.apply, tiltyard.Tournament.from_dict(manifest(2, judges=1)))
+    await arena.operator.stop()
+    await arena.apply(arena.manifest(2, **SMALL))
+    with pytest.raises(TimeoutError, match="Tournament test has not ended after 1 seconds"):
+        await asyncio.to_thread(cluster.wait, "test", timeout=1)
+
+
+def test_no_cluster_is_configured(tmp_path: pytest.TempPathFactory) -> None:
+    with pytest.raises(tiltyard.UserError, match="no cluster is configured: set KUBECONFIG, or give kubeconfig"):
+        tiltyard.Cluster(kubeconfig=str(tmp_path))

@@ -122,7 +122,7 @@ def test_of_two_objects_of_a_model_the_one_of_another_kind_goes_first(cluster: C
 
 def test_a_kserve_whose_llms_are_too_old_is_known_by_its_schema() -> None:
     def schema(*fields: str) -> dict[str, Any]:
-        spec = {"properties": {field: {} for field in fields}}
+        spec: dict[str, Any] = {"properties": {field: {} for field in fields}}
         kind = {"group": "serving.kserve.io", "version": "v1alpha2", "kind": "LLMInferenceService"}
         return {"components": {"schemas": {"x": {"x-kubernetes-group-version-kind": [kind],
                                                  "properties": {"spec": spec}}}}}  # fmt: skip

@@ -76,7 +76,7 @@ def test_its_names_have_room_for_what_kserve_appends() -> None:
 
 
 def test_what_kserve_has_itself_is_passed_on() -> None:
-    router = {"scheduler": {}, "route": {}, "gateway": {}}
+    router: dict[str, Any] = {"scheduler": {}, "route": {}, "gateway": {}}
     worker = {"containers": [{"name": "main", "image": "own"}]}
     given = {**LARGE, "router": router, "worker": worker, "baseRefs": [{"name": "own-vllm"}]}
     _, service = served(given)

@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-unit test-integration test-interop test-e2e check format verify lock bench tools clean image \
-        cluster-up cluster-down mutate real-models test-real
+        cluster-up cluster-down mutate real-models test-clusters test-real
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -34,6 +34,11 @@ test-e2e: .venv/.dev ## Real vLLM processes; a real node with KServe (root)
 	@PYTHONPATH=hack $(BIN)/python -m cluster.up prepare --vllm
 	@for name in train lm-eval; do $(BIN)/python hack/envs.py $$name > /dev/null || exit 1; done
 	$(PYTEST) tests/e2e -q
+
+VARIANTS ?=
+
+test-clusters: .venv/.dev ## A tournament on each KServe that people have, in turn (root; VARIANTS="ingress headless oldest llm")
+	@$(BIN)/python hack/test_clusters.py $(VARIANTS)
 
 test-real: .venv/.dev ## Three real models play, learn and are scored on the CPU; half an hour, 10 GB of disk
 	@$(BIN)/python hack/real_models.py > /dev/null
@@ -94,7 +99,7 @@ bench: .venv/.dev ## List the benchmarks of the code, and what each needs
 
 tools: .venv/.dev
 	@$(BIN)/python hack/tools.py versitygw etcd kube-apiserver kube-controller-manager kserve-manager \
-	  jobset-manager trainer-manager helm > /dev/null
+	  jobset-manager trainer-manager kserve-llmisvc-manager helm > /dev/null
 
 clean: ## Remove what the targets above made in this tree; caches outside of it are kept
 	rm -rf .venv demo .tiltyard out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*

@@ -67,6 +67,8 @@ TOOLS = {
     "kube-scheduler": _kubernetes("kube-scheduler"),
     "kubectl": _kubernetes("kubectl"),
     "kubelet": _kubernetes("kubelet"),
+    "kserve-0.16-manager": Tool("kserve-0.16", "github.com/kserve/kserve/cmd/manager"),
+    "kserve-llmisvc-manager": Tool("kserve-llmisvc", "github.com/kserve/kserve/cmd/llmisvc"),
     "kwok": Tool("kwok", "sigs.k8s.io/kwok/cmd/kwok"),
     "pause": Tool("pause", "."),
     "trainer-manager": Tool("trainer", "github.com/kubeflow/trainer/v2/cmd/trainer-controller-manager"),

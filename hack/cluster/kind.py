@@ -29,7 +29,7 @@ from cluster.vllm import runtime
 MAKER, NAME = "kind", "tiltyard"
 NODE = f"{NAME}-control-plane"
 MACHINE = "/machine"
-TOOLS = ("jobset-manager", "kserve-manager", "kubectl", "trainer-manager", "versitygw")
+TOOLS = ("jobset-manager", "kubectl", "trainer-manager", "versitygw")
 
 
 def is_possible() -> bool:
@@ -45,7 +45,7 @@ def prepare(*, vllm: bool) -> tuple[list[Path], Path | None]:
     """
     if not is_possible():
         raise ClusterError("kind, or a Docker engine that answers, is missing; TILTYARD_CLUSTER=node needs neither")
-    for name in TOOLS:
+    for name in (*TOOLS, *kserve.chosen().tools):
         tools.ensure(name)
     return [images.ensure(target) for target in images.IN_CLUSTER], envs.ensure("vllm") if vllm else None
 

@@ -1,14 +1,21 @@
-"""KServe in Standard mode on a cluster: its CRDs, its configuration, and its manager. No Istio, no Knative."""
+"""KServe in Standard mode on a cluster: its CRDs, its configuration, and its manager. No Istio, no Knative.
+
+`TILTYARD_KSERVE` names a variant of it, see `VARIANTS`; unset: the newest, without ingress.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cluster import managers
+from cluster import llmisvc, managers
 from cluster.api import ClusterApi
 from cluster.managers import Served
+from cluster.processes import ClusterError
 
 NAMESPACE = "kserve"
 CRDS = (
@@ -17,8 +24,47 @@ CRDS = (
     "serving.kserve.io_clusterservingruntimes.yaml",
     "serving.kserve.io_inferencegraphs.yaml",
     "serving.kserve.io_trainedmodels.yaml",
-    "clusterstoragecontainer/serving.kserve.io_clusterstoragecontainers.yaml",
+    "serving.kserve.io_clusterstoragecontainers.yaml",
 )
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A KServe as people have it.
+
+    Attributes:
+        lock: of its manager.
+        configuration: what is set otherwise in its parts.
+        llms: with LLMInferenceServices.
+    """
+
+    lock: str = "kserve"
+    configuration: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    llms: bool = False
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Binaries that it needs."""
+        return (f"{self.lock}-manager", *(("kserve-llmisvc-manager",) if self.llms else ()))
+
+
+VARIANTS = {
+    "": Variant(),
+    "ingress": Variant(configuration={"ingress": {"disableIngressCreation": False, "ingressClassName": "any"}}),
+    "headless": Variant(configuration={"service": {"serviceClusterIPNone": True}}),
+    "oldest": Variant(lock="kserve-0.16"),
+    "llm": Variant(llms=True),
+}
+
+
+def chosen() -> Variant:
+    """The variant that is asked for."""
+    name = os.environ.get("TILTYARD_KSERVE", "")
+    if name not in VARIANTS:
+        raise ClusterError(f"TILTYARD_KSERVE is {name!r}: allowed are {', '.join(filter(None, VARIANTS))}")
+    return VARIANTS[name]
+
+
 SERVING_PATH = "/apis/serving.kserve.io/v1alpha1"
 
 
@@ -30,28 +76,33 @@ def install(plane: ClusterApi, *, address: str = "127.0.0.1", vllm_image: str = 
         address: by which the API server reaches this machine.
         vllm_image: of the ClusterServingRuntime `kserve-vllmserver`.
     """
-    config = managers.module_folder("kserve", "github.com/kserve/kserve") / "config"
+    variant = chosen()
+    config = managers.module_folder(variant.lock, "github.com/kserve/kserve") / "config"
     for name in CRDS:
-        managers.apply_crd(plane, config / "crd" / "full" / name)
+        managers.apply_crd(plane, next((config / "crd" / "full").rglob(name)))
     for version, plural in (("v1beta1", "inferenceservices"), ("v1alpha1", "clusterstoragecontainers")):
         plane.wait_for_resource(f"serving.kserve.io/{version}", plural)
     plane.apply(f"/api/v1/namespaces/{NAMESPACE}", managers.named("v1", "Namespace", NAMESPACE))
-    plane.apply(f"/api/v1/namespaces/{NAMESPACE}/configmaps/inferenceservice-config", _configuration(config))
+    plane.apply(f"/api/v1/namespaces/{NAMESPACE}/configmaps/inferenceservice-config", _configuration(config, variant))
     scratch, certificate = managers.certify(plane, "kserve", address)
     webhooks, probes = managers.ports(2)
     arguments = [
         f"--webhook-port={webhooks}", "--metrics-addr=127.0.0.1:0", f"--health-probe-addr=127.0.0.1:{probes}",
         "--leader-elect=false",
     ]  # fmt: skip
-    managers.start(plane, "kserve-manager", arguments, scratch=scratch, namespace=NAMESPACE, probes=probes)
+    managers.start(plane, f"{variant.lock}-manager", arguments, scratch=scratch, namespace=NAMESPACE, probes=probes)
     served = Served(f"https://{address}:{webhooks}", certificate)
     managers.install_webhooks(plane, config / "webhook" / "manifests.yaml", "", served)
-    runtime = managers.load(config / "runtimes" / "kserve-vllmserver.yaml")
-    runtime["spec"]["containers"][0]["image"] = vllm_image
-    install_runtime(plane, runtime)
+    vllm = config / "runtimes" / "kserve-vllmserver.yaml"
+    if vllm.exists():  # from 0.20 on
+        runtime = managers.load(vllm)
+        runtime["spec"]["containers"][0]["image"] = vllm_image
+        install_runtime(plane, runtime)
     storage = managers.load(config / "storagecontainers" / "default.yaml")
     storage["spec"]["container"]["image"] = "kserve/storage-initializer:latest"
     plane.apply(f"{SERVING_PATH}/clusterstoragecontainers/{storage['metadata']['name']}", storage)
+    if variant.llms:
+        llmisvc.install(plane, address=address)
 
 
 def install_runtime(plane: ClusterApi, runtime: dict[str, Any]) -> None:
@@ -59,12 +110,14 @@ def install_runtime(plane: ClusterApi, runtime: dict[str, Any]) -> None:
     plane.apply(f"{SERVING_PATH}/clusterservingruntimes/{runtime['metadata']['name']}", runtime)
 
 
-def _configuration(config: Path) -> dict[str, Any]:
-    """The manager's configuration: plain Deployments and Services, no ingress."""
+def _configuration(config: Path, variant: Variant) -> dict[str, Any]:
+    """The manager's configuration: plain Deployments and Services, no ingress, unless the variant has one."""
     document = managers.load(config / "configmap" / "inferenceservice.yaml")
     data: dict[str, str] = document["data"]
     data.pop("_example", None)
     data["deploy"] = json.dumps({"defaultDeploymentMode": "Standard"})
     data["ingress"] = json.dumps({**json.loads(data["ingress"]), "disableIngressCreation": True})
+    for part, values in variant.configuration.items():
+        data[part] = json.dumps({**json.loads(data.get(part, "{}")), **values})
     document["metadata"] = {"name": "inferenceservice-config", "namespace": NAMESPACE}
     return document

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import envs
 import tools
-from cluster import holder, images, node, s3
+from cluster import holder, images, kserve, node, s3
 from cluster.facts import Cluster
 from cluster.processes import ClusterError
 
@@ -27,7 +27,7 @@ PROGRAMS = {
 }  # fmt: skip
 CNI = Path("/usr/lib/cni/bridge")
 TOOLS = (
-    "coredns", "etcd", "jobset-manager", "kserve-manager", "kube-apiserver", "kube-controller-manager", "kube-proxy",
+    "coredns", "etcd", "jobset-manager", "kube-apiserver", "kube-controller-manager", "kube-proxy",
     "kube-scheduler", "kubectl", "kubelet", "pause", "trainer-manager", "versitygw",
 )  # fmt: skip
 CGROUPS = Path("/sys/fs/cgroup")
@@ -41,7 +41,7 @@ def prepare(*, vllm: bool) -> tuple[list[str], str | None]:
         ClusterError: a program is missing.
     """
     _check_programs()
-    for name in TOOLS:
+    for name in (*TOOLS, *kserve.chosen().tools):
         tools.ensure(name)
     return [str(images.ensure(target)) for target in images.IN_CLUSTER], str(envs.ensure("vllm")) if vllm else None
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cluster import kserve
 from e2e.conftest import LM_EVAL, ROOT, TRAINER, Arena, environment_in_pod, kill_s3, kubectl, wait_for_s3
 from support.benchmarks import small_benchmark, snippet_benchmark
 from support.local_runs import LocalRun, contents
@@ -35,6 +36,9 @@ async def test_the_quick_start_from_apply_to_the_report_in_s3(arena: Arena) -> N
     document["spec"]["instructions"] = {"mine": {"perCompetitor": 60}}
     document["spec"]["curation"] = {"diversity": {"perCompetitor": 10}, "decontaminate": []}
     document["spec"]["jobs"] = SMALL["jobs"] | {"shardSize": 256}
+    if kserve.chosen().llms:
+        for player in document["spec"]["competitors"]:
+            player["serving"] = {**player.get("serving", {}), "kind": "LLMInferenceService"}
     await arena.apply(document)
     done = await arena.complete("quickstart")
     table = kubectl("-n", arena.namespace, "get", "tournaments")

@@ -7,7 +7,7 @@ from typing import Any
 
 from support.manifests import manifest
 from tiltyard.api import Tournament, TournamentStatus, tournament_from_object
-from tiltyard.observe.kinds import TRAIN_JOBS
+from tiltyard.observe.kinds import LLM_SERVICES, TRAIN_JOBS
 from tiltyard.observe.records import JobRecord, PodRecord, ServiceRecord
 from tiltyard.observe.snapshot import Snapshot
 from tiltyard.plan.build import build_graph
@@ -52,7 +52,10 @@ class Cluster:
             for document in self.jobs.values()
         )
         pods = (PodRecord.of(document) for document in self.pods.values())
-        services = (ServiceRecord.of(document) for document in self.services.values())
+        services = (
+            ServiceRecord.of_llm(document) if document["kind"] == LLM_SERVICES.kind else ServiceRecord.of(document)
+            for document in self.services.values()
+        )
         return Snapshot(
             tournament=self.tournament,
             status=self.status,

@@ -2,8 +2,8 @@
 
 A pod's own command runs with its own environment and volumes, in folders; mount paths in them are rewritten. What a
 cluster's network would do is done by rewriting too: each Service of a model has a port on 127.0.0.1 that it keeps over
-restarts, and the addresses `http://NAME.NAMESPACE.svc.cluster.local` in ConfigMaps (`:8080` of a headless one) become
-those. A rule makes pods fail as told instead.
+restarts, and the addresses `http://NAME.NAMESPACE.svc.cluster.local` in ConfigMaps (`:8080` of a headless one, `:8000`
+of an LLMInferenceService) become those. A rule makes pods fail as told instead.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ ROOT = Path(__file__).resolve().parents[2]
 SECRETS = Kind("v1", "Secret", "secrets")
 NODE = "player"
 MAX_GRACE = 10.0
-SERVICE = re.compile(r"http://([a-z0-9-]+)\.([a-z0-9-]+)\.svc\.cluster\.local(:80(80)?)?")
+SERVICE = re.compile(r"http://([a-z0-9-]+)\.([a-z0-9-]+)\.svc\.cluster\.local(:80(80|00)?)?")
 MODEL_LABEL = "serving.kserve.io/inferenceservice"
+LLM_LABEL = "kserve.io/component"
 
 Pod = Mapping[str, Any]
 
@@ -395,7 +396,7 @@ class PodPlayer:
         command = [*container.get("command", ()), *container.get("args", ())]
         if rule is not None and rule.command is not None:
             command = list(rule.command)
-        port = str(self.port_of(_service_of(pod))) if MODEL_LABEL in pod["metadata"].get("labels", {}) else ""
+        port = str(self.port_of(_service_of(pod))) if {MODEL_LABEL, LLM_LABEL} & {*pod["metadata"]["labels"]} else ""
         words = {"python": sys.executable, "0.0.0.0": "127.0.0.1", "{port}": port}
         command = [words.get(word, here(word)) for word in command]
         if port and "--port" in command:
@@ -427,7 +428,10 @@ class PodPlayer:
 
 def _service_of(pod: Pod) -> str:
     """The Service of a model's pod, as KServe names it."""
-    return f"{pod['metadata']['labels'][MODEL_LABEL]}-predictor"
+    its_labels = pod["metadata"]["labels"]
+    if LLM_LABEL in its_labels:
+        return f"{its_labels['app.kubernetes.io/name']}-kserve-workload-svc"
+    return f"{its_labels[MODEL_LABEL]}-predictor"
 
 
 def _now() -> str:

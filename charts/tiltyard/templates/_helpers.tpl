@@ -44,7 +44,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   resources: [tournaments/status]
   verbs: [patch]
 - apiGroups: [serving.kserve.io]
-  resources: [inferenceservices]
+  resources: [inferenceservices, llminferenceservices]
   verbs: [list, watch, create, patch, delete]
 - apiGroups: [serving.kserve.io]
   resources: [localmodelnamespacecaches]

@@ -21,7 +21,7 @@ from tiltyard.api.problems import ManifestError, Problem
 from tiltyard.api.rating import Rating
 from tiltyard.api.request import CaBundle, EndpointRequest, Header, ParticipantRequest
 from tiltyard.api.scalars import INFERENCE_SERVICE_SCHEME, local_path, parse_quantity
-from tiltyard.api.serving import ModelServing, ServedWeights, Serving, WeightsClaim
+from tiltyard.api.serving import LLM, ModelServing, ServedWeights, Serving, WeightsClaim
 from tiltyard.api.spec import TournamentSpec
 from tiltyard.api.status import (
     Condition,
@@ -42,6 +42,7 @@ from tiltyard.api.weights import Weights
 
 __all__ = [
     "INFERENCE_SERVICE_SCHEME",
+    "LLM",
     "AnswerSampling",
     "Battles",
     "BenchmarkFile",

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from tiltyard.api.fields import broken_rules, walk
-from tiltyard.api.participant import Endpoint, ModelSource
+from tiltyard.api.participant import Endpoint, ModelSource, Participant
 from tiltyard.api.problems import Problem, given_text, path_text
 from tiltyard.api.request import CaBundle
 from tiltyard.api.scalars import INFERENCE_SERVICE_SCHEME
+from tiltyard.api.serving import LLM, ModelServing
 from tiltyard.api.tournament import Tournament
 from tiltyard.api.weights import Weights
 
@@ -48,12 +49,51 @@ def _loaded_from_elsewhere(tournament: Tournament) -> str | None:
     return f", given {given_text(training.base_model.source)}"
 
 
+def _target_by_llm(tournament: Tournament) -> str | None:
+    spec = tournament.spec
+    is_served = spec.training is not None and spec.evaluation is not None
+    return "" if is_served and spec.evaluation is not None and spec.evaluation.serving.kind == LLM else None
+
+
+def _weights_of_llm(tournament: Tournament) -> str | None:
+    kept = tournament.spec.serving.weights is not None and any(_by_llm_from_hub(tournament))
+    return "" if kept else None
+
+
+def _token_of_llm(tournament: Tournament) -> str | None:
+    named = [one.name for one in _by_llm_from_hub(tournament) if one.model and one.model.token_secret_ref is not None]
+    return f", given for {named[0]}" if named else None
+
+
+def _by_llm_from_hub(tournament: Tournament) -> Iterator[Participant]:
+    """Participants whose weights an LLMInferenceService downloads from the hub."""
+    for one in (*tournament.spec.competitors, *tournament.spec.judges):
+        if one.model is not None and one.model.source.startswith("hf://") and one.serving_or_default.kind == LLM:
+            yield one
+
+
 NOT_YET = (
     NotYet("spec.battles.schedule.type", "must be RoundRobin: Pruned is not supported in this release", _pruned),
 )
 """What validate, plan, run and the operator refuse."""
 
 NOT_YET_ON_CLUSTER = (
+    NotYet(
+        "spec.evaluation.serving.kind",
+        f"must be InferenceService: the target model is not served by an {LLM} yet",
+        _target_by_llm,
+    ),
+    NotYet(
+        "spec.serving.weights",
+        f"must not be set with a model whose serving.kind is {LLM}: KServe downloads its weights itself",
+        _weights_of_llm,
+    ),
+    NotYet(
+        "spec.competitors",
+        f"must have no model.tokenSecretRef where serving.kind is {LLM}: KServe downloads its weights itself, with the"
+        " Secrets of the pods' service account",
+        _token_of_llm,
+    ),
     NotYet("spec.training.baseModel.uri", "must be hf:// or pvc:// on a cluster", _loaded_from_elsewhere),
 )
 """What one machine does, and the operator refuses."""
@@ -85,7 +125,7 @@ def problems_on_machine(tournament: Tournament, *, folder_given: bool) -> list[P
         folder_given: a folder stands in for `spec.output` (`--out DIR`).
     """
     problems = [*_cluster_models(tournament), *_cluster_endpoints(tournament), *_cluster_training(tournament)]
-    problems += _cluster_authorities(tournament)
+    problems += [*_cluster_authorities(tournament), *_cluster_serving(tournament)]
     if tournament.spec.output is None and not folder_given:
         problems.append(Problem("spec.output", "is missing; set output.s3.uri, or give a folder with --out DIR"))
     return problems
@@ -116,6 +156,16 @@ def _cluster_models(tournament: Tournament) -> Iterator[Problem]:
 
 def _source_field(weights: Weights) -> str:
     return "uri" if weights.served_from is None else "servedFrom"
+
+
+def _cluster_serving(tournament: Tournament) -> Iterator[Problem]:
+    for path, serving in walk(tournament):
+        if isinstance(serving, ModelServing) and serving.kind == LLM:
+            yield Problem(
+                path_text((*path, "kind")),
+                f"must be InferenceService on one machine, where vLLM's own options in args do what parallelism does,"
+                f" given {LLM}",
+            )
 
 
 def _cluster_authorities(tournament: Tournament) -> Iterator[Problem]:

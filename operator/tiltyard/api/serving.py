@@ -10,10 +10,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tiltyard.api.base import ApiModel
-from tiltyard.api.pods import PodPatch, Quantities, Resources
+from tiltyard.api.llm import Parallelism, Router
+from tiltyard.api.pods import ObjectReference, PodPatch, Quantities, Resources
 from tiltyard.api.rules import Rule, Violation
-from tiltyard.api.scalars import Argument, ObjectName, QuantityText
+from tiltyard.api.scalars import Argument, ObjectName, OpaqueObject, QuantityText
 from tiltyard.api.shapes import Whole
+
+LLM = "LLMInferenceService"
 
 # In vLLM's spellings: `--flag=value`, `--flag value`, `_` for `-`. The API server bounds what a rule costs, and what a
 # pattern costs hangs on its length.
@@ -35,6 +38,33 @@ TAKEN_ARGUMENTS: Rule[ModelServing] = Rule(
 )
 
 
+def _only_llm(serving: ModelServing) -> Iterator[Violation]:
+    given = [serving.parallelism, serving.worker, serving.router, serving.base_refs or None]
+    if serving.kind == "InferenceService" and any(one is not None for one in given):
+        yield Violation(("kind",), serving.kind)
+
+
+def _no_runtime(serving: ModelServing) -> Iterator[Violation]:
+    if serving.kind == LLM and serving.runtime is not None:
+        yield Violation(("runtime",), f'"{serving.runtime}"')
+
+
+ONLY_LLM: Rule[ModelServing] = Rule(
+    sentence=f"must be {LLM} where parallelism, worker, router or baseRefs is set: these are its fields",
+    check=_only_llm,
+    cel=f"(has(self.kind) && self.kind == '{LLM}')"
+    " || !(has(self.parallelism) || has(self.worker) || has(self.router)"
+    " || (has(self.baseRefs) && size(self.baseRefs) > 0))",
+    field_path=".kind",
+)
+NO_RUNTIME: Rule[ModelServing] = Rule(
+    sentence=f"must not be set with kind {LLM}, which has no runtime: name an LLMInferenceServiceConfig in baseRefs",
+    check=_no_runtime,
+    cel=f"!has(self.kind) || self.kind != '{LLM}' || !has(self.runtime)",
+    field_path=".runtime",
+)
+
+
 class ModelServing(ApiModel):
     """How one model is served.
 
@@ -42,19 +72,32 @@ class ModelServing(ApiModel):
     `spec.serving.budget`.
     """
 
-    RULES = (TAKEN_ARGUMENTS,)
+    RULES = (TAKEN_ARGUMENTS, ONLY_LLM, NO_RUNTIME)
 
-    runtime: ObjectName = "kserve-vllmserver"
-    """The KServe ServingRuntime or ClusterServingRuntime that serves the model. Default: kserve-vllmserver."""
+    kind: Literal["InferenceService", "LLMInferenceService"] = "InferenceService"
+    """KServe's kind of object that serves the model. An LLMInferenceService may span nodes. Default:
+    InferenceService."""
+    runtime: ObjectName | None = None
+    """The KServe ServingRuntime or ClusterServingRuntime that serves the model. Absent: the chart's, where it is
+    installed (`runtimes.vllm`), otherwise KServe's kserve-vllmserver."""
     replicas: Annotated[int, Whole(1, 64)] = 1
     """The number of replicas behind one address. Default: 1."""
     args: Annotated[tuple[Argument, ...], Field(max_length=64)] = ()
     """Command line arguments of the server. Those that can change replies are part of the model's identity: changing
     one recomputes the model's artifacts."""
     resources: Resources = Resources()
-    """The resources of one replica."""
+    """The resources of one replica; of an LLMInferenceService that spans nodes, those of one of its pods."""
     pod: PodPatch = PodPatch()
     """Additions to the model's pods."""
+    parallelism: Parallelism | None = None
+    """How an LLMInferenceService shares one replica out over GPUs and nodes."""
+    worker: OpaqueObject | None = None
+    """The pods of an LLMInferenceService on the nodes after the first: a Kubernetes PodSpec, as KServe's
+    `spec.worker`. Absent: as the first, where `parallelism` asks for more than one node."""
+    router: Router | None = None
+    """How requests reach an LLMInferenceService. Absent: by its Service, each replica in turn."""
+    base_refs: Annotated[tuple[ObjectReference, ...], Field(max_length=8)] = ()
+    """The LLMInferenceServiceConfigs that an LLMInferenceService is based on, besides KServe's own."""
 
     def option(self, name: str) -> str | None:
         """The last value of one of the server's options, as `--name=value` or in two arguments; None: not given."""
@@ -67,7 +110,13 @@ class ModelServing(ApiModel):
 
     def demand(self) -> dict[str, Decimal]:
         """What the model takes from `spec.serving.budget` while it is up, all replicas together."""
-        return {name: amount * self.replicas for name, amount in self.resources.demand().items()}
+        pods = self.replicas * self.nodes
+        return {name: amount * pods for name, amount in self.resources.demand().items()}
+
+    @property
+    def nodes(self) -> int:
+        """The number of pods that make up one replica."""
+        return self.parallelism.nodes if self.parallelism is not None else 1
 
 
 AccessMode = Literal["ReadWriteOnce", "ReadWriteMany"]

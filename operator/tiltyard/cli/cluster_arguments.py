@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from tiltyard.cli.arguments import add_manifest, namespace
+from tiltyard.render.cluster import KSERVE_RUNTIME
 
 
 def add_operator(command: argparse.ArgumentParser) -> None:
@@ -33,6 +34,15 @@ def add_operator(command: argparse.ArgumentParser) -> None:
     command.add_argument("--worker-image-pull-secret", action="append", default=[], metavar="NAME", help=several)
     command.add_argument(
         "--children", default="{}", metavar="JSON", help="the chart's value `children`: what all children have"
+    )
+    command.add_argument(
+        "--serving-runtime",
+        default=KSERVE_RUNTIME,
+        metavar="NAME",
+        help=f"KServe's runtime of models that name none (default: {KSERVE_RUNTIME})",
+    )
+    command.add_argument(
+        "--serving-runtime-cpu", default="", metavar="NAME", help="likewise, without a GPU (default: --serving-runtime)"
     )
     command.add_argument("--cluster-domain", default="cluster.local", metavar="DOMAIN", help="default: cluster.local")
     command.add_argument(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import ValidationError
+from pydantic import ConfigDict, ValidationError
 
 from tiltyard.api.base import ApiModel
 from tiltyard.api.fields import closest, did_you_mean, listed
@@ -35,6 +35,7 @@ DEFAULTS: Mapping[str, Any] = {
     },
     "children": {"pods": {"models": {}, "workers": {}, "training": {}}, "copiedLabels": [], "copiedAnnotations": []},
     "clusterDomain": "cluster.local",
+    "runtimes": {"vllm": {"install": False, "name": "tiltyard-vllm"}},
 }
 """Of `charts/tiltyard/values.yaml`, what the children depend on."""
 
@@ -74,6 +75,17 @@ class _Engine(ApiModel):
     python: LooseLine = ""
 
 
+class _Runtime(ApiModel):
+    model_config = ConfigDict(extra="ignore")  # its pods are KServe's affair
+
+    install: bool
+    name: ObjectName
+
+
+class _Runtimes(ApiModel):
+    vllm: _Runtime
+
+
 class _Values(ApiModel):
     """What is missing here was taken away by a null: defaults are in `DEFAULTS`."""
 
@@ -82,6 +94,7 @@ class _Values(ApiModel):
     lm_eval: _Engine
     children: ChildrenSettings
     cluster_domain: Line
+    runtimes: _Runtimes
 
 
 def settings_of(files: Sequence[Path]) -> ClusterSettings:
@@ -101,6 +114,7 @@ def settings_of(files: Sequence[Path]) -> ClusterSettings:
     except ValidationError as error:
         problems = (to_problem(_Values, detail) for detail in error.errors(include_url=False))
         raise UserError("\n".join(f"{', '.join(map(str, files))}: {problem}" for problem in problems)) from None
+    vllm = known.runtimes.vllm
     return ClusterSettings(
         worker_image=known.worker.image.reference,
         pull_policy=known.worker.image.pull_policy,
@@ -111,6 +125,7 @@ def settings_of(files: Sequence[Path]) -> ClusterSettings:
         lm_eval_image=known.lm_eval.image.reference,
         lm_eval_python=known.lm_eval.python or None,
         children=known.children,
+        **({"runtime": vllm.name, "cpu_runtime": f"{vllm.name}-cpu"} if vllm.install else {}),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from tiltyard.cluster.client import Client
 from tiltyard.cluster.informer import Informer
-from tiltyard.observe.kinds import JOBS, PODS, SERVICES, TOURNAMENTS, TRAIN_JOBS
+from tiltyard.observe.kinds import JOBS, LLM_SERVICES, PODS, SERVICES, TOURNAMENTS, TRAIN_JOBS
 from tiltyard.observe.records import JobRecord, PodRecord, ServiceRecord, TournamentRecord
 from tiltyard.render.names import MANAGED_BY, MANAGER
 
@@ -26,6 +26,7 @@ class Cache:
     train_jobs: Informer[JobRecord]
     pods: Informer[PodRecord]
     services: Informer[ServiceRecord]
+    llm_services: Informer[ServiceRecord]
 
     @classmethod
     def of(cls, client: Client, namespace: str | None, changed: Callable[[str], None], rng: Random) -> Cache:
@@ -44,12 +45,13 @@ class Cache:
             train_jobs=Informer(TRAIN_JOBS, CHILDREN, JobRecord.of_train_job, *where, optional=True),
             pods=Informer(PODS, CHILDREN, PodRecord.of, *where),
             services=Informer(SERVICES, CHILDREN, ServiceRecord.of, *where),
+            llm_services=Informer(LLM_SERVICES, CHILDREN, ServiceRecord.of_llm, *where, optional=True),
         )
 
     @property
     def informers(self) -> tuple[Informer[Any], ...]:
         """Each of them."""
-        return self.tournaments, self.jobs, self.train_jobs, self.pods, self.services
+        return self.tournaments, self.jobs, self.train_jobs, self.pods, self.services, self.llm_services
 
     def tournament(self, key: str) -> TournamentRecord | None:
         """A tournament by `namespace/name`."""
@@ -99,5 +101,7 @@ class Caches:
         return (record for cache in self._by_namespace.values() for record in cache.pods.all())
 
     def services(self) -> Iterator[ServiceRecord]:
-        """All InferenceServices."""
-        return (record for cache in self._by_namespace.values() for record in cache.services.all())
+        """All InferenceServices and LLMInferenceServices."""
+        for cache in self._by_namespace.values():
+            yield from cache.services.all()
+            yield from cache.llm_services.all()

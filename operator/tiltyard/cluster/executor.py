@@ -27,6 +27,7 @@ from tiltyard.observe.kinds import (
     CLUSTER_CACHES,
     CONFIG_MAPS,
     JOBS,
+    LLM_SERVICES,
     SERVICES,
     TRAIN_JOBS,
     Kind,
@@ -61,7 +62,7 @@ class Executor:
         client: the connection.
         jobs: the informer of Jobs.
         train_jobs: of TrainJobs.
-        services: of InferenceServices.
+        services: of InferenceServices, and of LLMInferenceServices, by kind.
         settings: how children are rendered.
         limiter: of how fast Jobs are created.
         refusals: of what could not be started, by what it is: `starts_of`.
@@ -71,7 +72,7 @@ class Executor:
     client: Client
     jobs: Informer[JobRecord]
     train_jobs: Informer[JobRecord]
-    services: Informer[ServiceRecord]
+    services: Mapping[Kind, Informer[ServiceRecord]]
     settings: ClusterSettings
     limiter: RateLimiter
     refusals: Refusals
@@ -145,9 +146,9 @@ class Executor:
         log.info("model stopped", model=service.model)
 
     async def delete_model(self, service: ServiceRecord) -> None:
-        """Delete a model's InferenceService, and the claim that was made for its weights."""
+        """Delete a model's InferenceService or LLMInferenceService, and the claim that was made for its weights."""
         namespace = _namespace(service.owner)
-        await self.client.delete(SERVICES, namespace, service.name)
+        await self.client.delete(service.kind, namespace, service.name)
         if service.claim == held_name(service.owner.partition("/")[2], service.model):
             await self.client.delete(CLAIMS, namespace, service.claim)
         log.info("model deleted", model=service.model)
@@ -177,7 +178,8 @@ class Executor:
         *held, body = model_objects(snapshot.tournament, model, self.settings, loads=loads, started=started)
         for one in held:
             await self._hold(one)
-        self.services.update(await self._apply(SERVICES, body))
+        kind = LLM_SERVICES if body["kind"] == LLM_SERVICES.kind else SERVICES
+        self.services[kind].update(await self._apply(kind, body))
         metrics.MODEL_LOADS.inc()
         log.info("model started", model=name, loads=loads)
 
@@ -242,7 +244,8 @@ class Executor:
 
     async def _try(self, objects: Iterable[Object]) -> None:
         """Send objects as dry runs, before anything starts that would be in vain."""
-        kinds = {kind.kind: kind for kind in (CONFIG_MAPS, JOBS, SERVICES, TRAIN_JOBS, CLAIMS, CACHES)}
+        named = (CONFIG_MAPS, JOBS, SERVICES, LLM_SERVICES, TRAIN_JOBS, CLAIMS, CACHES)
+        kinds = {kind.kind: kind for kind in named}
         errors = []
         for body in objects:
             try:
@@ -300,7 +303,8 @@ class Executor:
 
     async def _annotate_service(self, service: ServiceRecord, notes: Mapping[str, str]) -> None:
         body = {"metadata": {"annotations": dict(notes)}}
-        self.services.update(await self.client.merge(SERVICES, _namespace(service.owner), service.name, body))
+        changed = await self.client.merge(service.kind, _namespace(service.owner), service.name, body)
+        self.services[service.kind].update(changed)
 
 
 async def _all(calls: Iterable[Coroutine[None, None, T]]) -> list[T]:

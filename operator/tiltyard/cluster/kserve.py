@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tiltyard.cluster.client import FORBIDDEN, NOT_FOUND, ApiError, Client
-from tiltyard.observe.kinds import SERVICES
-from tiltyard.observe.kserve import TOO_OLD, is_supported
+from tiltyard.observe.kinds import LLM_SERVICES, SERVICES
+from tiltyard.observe.kserve import LLM_TOO_OLD, TOO_OLD, is_llm_supported, is_supported
 from tiltyard.observe.records import address_of
 from tiltyard.render.serving import Addresses
 
@@ -38,6 +38,30 @@ class KServe:
             self._warning = None if is_supported(schema) else TOO_OLD
             self._read = self.clock()
         return self._warning
+
+    async def llm_warning(self) -> str | None:
+        """What is wrong with its LLMInferenceServices, likewise."""
+        try:
+            schema = await self.client.schema(LLM_SERVICES)
+        except ApiError:
+            return None
+        return None if is_llm_supported(schema) else LLM_TOO_OLD
+
+    async def serves_llms(self, namespace: str) -> bool:
+        """Whether the cluster has LLMInferenceServices at all; True too where our role may not list them.
+
+        Raises:
+            ApiError: they cannot be listed.
+        """
+        try:
+            await self.client.list(LLM_SERVICES, namespace, "", "metadata.name=none")
+        except ApiError as error:
+            if error.status != NOT_FOUND:
+                if error.status == FORBIDDEN:
+                    return True
+                raise
+            return False
+        return True
 
     async def addresses(self, services: Iterable[tuple[str, str]]) -> Addresses:
         """Where InferenceServices are, by namespace and name; those are left out of which nothing is known.

@@ -22,6 +22,7 @@ from tiltyard.cluster.recorder import Recorder
 from tiltyard.cluster.refusals import Refusals
 from tiltyard.cluster.resolver import Resolved, Resolver, RuntimeMissing
 from tiltyard.cluster.workqueue import WorkQueue
+from tiltyard.observe.kinds import LLM_SERVICES, SERVICES
 from tiltyard.observe.observation import observe, outdated_jobs, requeue_after
 from tiltyard.observe.records import TournamentRecord
 from tiltyard.observe.snapshot import (
@@ -173,6 +174,7 @@ class Reconciler:
         """Step 3. Children of an earlier Tournament of the same name are the garbage collector's."""
         cache, key, uid = request.cache, request.key, resolved.tournament.metadata.uid
         jobs = {**cache.jobs.of(key), **cache.train_jobs.of(key)}
+        services = {**cache.services.of(key), **cache.llm_services.of(key)}
         snapshot = Snapshot(
             tournament=resolved.tournament,
             status=request.status,
@@ -180,7 +182,7 @@ class Reconciler:
             preflight=resolved.preflight,
             jobs={name: job for name, job in jobs.items() if job.owner_uid == uid},
             pods=cache.pods.of(key),
-            services={name: one for name, one in cache.services.of(key).items() if one.owner_uid == uid},
+            services={name: one for name, one in services.items() if one.owner_uid == uid},
         )
         without = [(job, pods_missing_since(snapshot, job)) for job in without_pods(snapshot, request.now)]
         return replace(snapshot, refusals=await self._pod_refusals.of(key, without))
@@ -204,7 +206,7 @@ class Reconciler:
             client=self.client,
             jobs=cache.jobs,
             train_jobs=cache.train_jobs,
-            services=cache.services,
+            services={SERVICES: cache.services, LLM_SERVICES: cache.llm_services},
             settings=self.settings,
             limiter=self._limiter,
             refusals=refusals,

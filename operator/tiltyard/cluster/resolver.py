@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 
-from tiltyard.api import ManifestError, Problem, Tournament, tournament_from_object
+from tiltyard.api import LLM, ManifestError, Problem, Tournament, tournament_from_object
 from tiltyard.cluster.client import FORBIDDEN, NOT_FOUND, ApiError, Client
 from tiltyard.cluster.kserve import KServe
 from tiltyard.cluster.node_lister import NodeLister
 from tiltyard.observe.capacity import too_large
 from tiltyard.observe.gpus import without_gpu, without_memory
-from tiltyard.observe.kinds import RUNTIMES
+from tiltyard.observe.kinds import LLM_SERVICES, RUNTIMES
+from tiltyard.observe.kserve import LLM_OLDEST
 from tiltyard.observe.records import TournamentRecord
 from tiltyard.plan.graph import Graph
+from tiltyard.plan.participants import participations
 from tiltyard.render.children import prepare
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.jobs import preflight_version
@@ -23,7 +25,7 @@ from tiltyard_jobs.contracts.tasks import PreflightTask
 
 
 class RuntimeMissing(ManifestError):
-    """The manifest names a training runtime that is not there; it may come."""
+    """The manifest names a training runtime, or a kind of KServe's, that is not there; it may come."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Resolver:
 
         Raises:
             ManifestError: it cannot run.
-            RuntimeMissing: it cannot train.
+            RuntimeMissing: it cannot train, or a model not be served.
         """
         key, meta = record.owner, record.document["metadata"]
         known = self._resolved.get(key)
@@ -85,6 +87,7 @@ class Resolver:
         addresses = await self.kserve.addresses(named_services(tournament))
         prepared = prepare(tournament, self.settings, key, addresses)
         await self._check_runtime(key, tournament)
+        await self._check_llms(key, tournament)
         warnings = tuple([event async for event in self._warnings(tournament)])
         tournament, graph, task = prepared.tournament, prepared.graph, prepared.preflight
         version = preflight_version(task)
@@ -102,10 +105,26 @@ class Resolver:
             yield Event(TOO_LARGE, message)
         for message in without_memory(tournament):
             yield Event(NO_MEMORY, message)
-        for message in without_gpu(tournament):
+        for message in without_gpu(tournament, self.settings.runtime):
             yield Event(NO_GPU, message)
         if (message_of_kserve := await self.kserve.warning()) is not None:
             yield Event(KSERVE_UNSUPPORTED, message_of_kserve)
+        if _by_llm(tournament) and (message_of_kserve := await self.kserve.llm_warning()) is not None:
+            yield Event(KSERVE_UNSUPPORTED, message_of_kserve)
+
+    async def _check_llms(self, key: str, tournament: Tournament) -> None:
+        """Check that the cluster has LLMInferenceServices, where a model is to be served by one.
+
+        Raises:
+            RuntimeMissing: it has none.
+        """
+        fields = _by_llm(tournament)
+        if fields and not await self.kserve.serves_llms(str(tournament.metadata.namespace)):
+            words = (
+                f"the cluster does not serve {LLM_SERVICES.api} {LLM}: install KServe's controller of them, llmisvc,"
+                f" with its CRDs ({LLM_OLDEST} or later), or set InferenceService"
+            )
+            raise RuntimeMissing(key, [Problem(f"{field}.serving.kind", words) for field in fields])
 
     async def _check_runtime(self, key: str, tournament: Tournament) -> None:
         """Check that the runtime of a TrainJob is there, before any work is done that only training pays for.
@@ -131,6 +150,15 @@ class Resolver:
                 f" `kubectl get {kind.plural}` lists those that exist; Kubeflow Trainer (v2) installs them"
             )
             raise RuntimeMissing(key, [Problem(place, words)]) from None
+
+
+def _by_llm(tournament: Tournament) -> list[str]:
+    """The fields of the models that an LLMInferenceService serves."""
+    return [
+        one.field
+        for one in participations(tournament).values()
+        if one.participant.model is not None and one.participant.serving_or_default.kind == LLM
+    ]
 
 
 def _identity(meta: Mapping[str, object]) -> Mapping[str, object]:

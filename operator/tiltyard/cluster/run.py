@@ -44,6 +44,8 @@ def operate(options: argparse.Namespace) -> int:
         lm_eval_image=options.lm_eval_image,
         lm_eval_python=options.lm_eval_python,
         children=children,
+        runtime=options.serving_runtime,
+        cpu_runtime=options.serving_runtime_cpu,
     )
     try:
         asyncio.run(_operate(settings, tuple(options.namespace), options.port, options.lease))

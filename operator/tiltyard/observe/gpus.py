@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tiltyard.api import Resources, Tournament
+from tiltyard.api import LLM, Resources, Tournament
 from tiltyard.observe.capacity import pods_of
 from tiltyard.plan.participants import TARGETS, participations
+from tiltyard.render.cluster import KSERVE_RUNTIME
 
 GIB_A_GPU = 32
 """Memory with which a server or a trainer begins well, for each of its GPUs."""
-DEFAULT_RUNTIME = "kserve-vllmserver"
 NVIDIA = "nvidia.com/"
 
 
@@ -20,7 +20,7 @@ def without_memory(tournament: Tournament) -> Iterator[str]:
         count = sum(resources.gpus.values())
         if count and "memory" not in resources.demand():
             given = (
-                "a runtime of KServe gives it its own default then, kserve-vllmserver 2Gi,"
+                f"its runtime gives it its own default then, {KSERVE_RUNTIME} 2Gi, an LLMInferenceService none,"
                 if "serving" in place
                 else "it has then what is left on its node, as the first that has to go,"
             )
@@ -31,8 +31,13 @@ def without_memory(tournament: Tournament) -> Iterator[str]:
             )
 
 
-def without_gpu(tournament: Tournament) -> Iterator[str]:
-    """A sentence for training on the CPU, and for each model that would be served on it by a pod that holds GPUs."""
+def without_gpu(tournament: Tournament, runtime: str = KSERVE_RUNTIME) -> Iterator[str]:
+    """A sentence for training on the CPU, and for each model that would be served on it by a pod that holds GPUs.
+
+    Args:
+        tournament: the manifest.
+        runtime: of models that name none.
+    """
     training = tournament.spec.training
     if training is not None and not training.gpus:
         yield (
@@ -44,12 +49,14 @@ def without_gpu(tournament: Tournament) -> Iterator[str]:
         for one in participations(tournament).values()
     }
     for place, serving in served.items():
-        gpus = {} if serving is None or serving.runtime != DEFAULT_RUNTIME else serving.resources.gpus
-        if serving is not None and gpus and not any(name.startswith(NVIDIA) for name in gpus):
+        if serving is None or serving.kind == LLM:
+            continue
+        its, gpus = serving.runtime or runtime, serving.resources.gpus
+        if its in (KSERVE_RUNTIME, runtime) and gpus and not any(name.startswith(NVIDIA) for name in gpus):
+            takes = ": for others KServe takes its image for CPUs" if its == KSERVE_RUNTIME else ""
             yield (
-                f"{place}.serving.resources requests {_named(serving.resources)}, but {DEFAULT_RUNTIME} is for NVIDIA's"
-                f" GPUs: for others KServe takes its image for CPUs; name a runtime that is for them in"
-                f" {place}.serving.runtime"
+                f"{place}.serving.resources requests {_named(serving.resources)}, but {its} is for"
+                f" NVIDIA's GPUs{takes}; name a runtime that is for them in {place}.serving.runtime"
             )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tiltyard.render import train_job, weights
+from tiltyard.api import LLM
+from tiltyard.render import llm, train_job, weights
 
 Object = Mapping[str, Any]
 
@@ -36,6 +37,7 @@ class Kind:
 
 TOURNAMENTS = Kind("tiltyard.dev/v1alpha1", "Tournament", "tournaments")
 SERVICES = Kind("serving.kserve.io/v1beta1", "InferenceService", "inferenceservices")
+LLM_SERVICES = Kind(llm.API_VERSION, LLM, "llminferenceservices")
 JOBS = Kind("batch/v1", "Job", "jobs")
 TRAIN_JOBS = Kind(train_job.API, train_job.KIND, "trainjobs")
 RUNTIMES = {

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from tiltyard.api import LLM
 from tiltyard.observe.diagnose import (
     IMAGE_PULL,
     NOT_ENDING,
@@ -14,9 +15,9 @@ from tiltyard.observe.diagnose import (
     UNSCHEDULABLE,
     Diagnosis,
 )
-from tiltyard.observe.kinds import SERVICES, TRAIN_JOBS
+from tiltyard.observe.kinds import LLM_SERVICES, TRAIN_JOBS
 from tiltyard.observe.records import JobRecord, PodRecord, ServiceRecord, seconds
-from tiltyard.observe.refusal import pods_refused
+from tiltyard.observe.refusal import llm_refused, pods_refused
 from tiltyard.observe.results import (
     LAST_WORDS_SECONDS,
     costs_of,
@@ -27,7 +28,7 @@ from tiltyard.observe.results import (
     reported_indices,
     summary_of,
 )
-from tiltyard.observe.snapshot import PATIENCE_SECONDS, Snapshot, failed_before, without_pods
+from tiltyard.observe.snapshot import PATIENCE_SECONDS, Snapshot, failed_before, stale_services, without_pods
 from tiltyard.plan.costs import Costs
 from tiltyard.plan.observed import (
     JobPhase,
@@ -94,7 +95,7 @@ def observe(snapshot: Snapshot, settings: ClusterSettings, now: float) -> Observ
         done=parts,
         reused=reused,
         jobs=jobs,
-        models={s.model: seen for s in snapshot.services.values() if (seen := _model(snapshot, s, settings, now))},
+        models=_models(snapshot, settings, now),
         voids=costs.voids,
         ledger=costs.table(),
         leaderboard=costs.leaderboard,
@@ -239,9 +240,18 @@ def _is_final(snapshot: Snapshot, diagnosis: Diagnosis, since: float, now: float
     return diagnosis.reason in LASTING and now - since > snapshot.tournament.spec.serving.startup_deadline_seconds
 
 
-def _model(snapshot: Snapshot, service: ServiceRecord, settings: ClusterSettings, now: float) -> ModelSeen | None:
-    """What a model is doing."""
-    if service.deleting:
+def _models(snapshot: Snapshot, settings: ClusterSettings, now: float) -> dict[str, ModelSeen]:
+    """What models are doing. Of two objects of one the stale one counts, as long as it is there."""
+    stale = stale_services(snapshot)
+    services = sorted(snapshot.services.values(), key=lambda one: one.deleting or one in stale)
+    return {one.model: _model(snapshot, one, settings, now, goes=one in stale) for one in services}
+
+
+def _model(
+    snapshot: Snapshot, service: ServiceRecord, settings: ClusterSettings, now: float, *, goes: bool = False
+) -> ModelSeen:
+    """What a model is doing; one that goes is to be deleted."""
+    if service.deleting or goes:
         return ModelSeen(ModelPhase.STOPPING, service.version, service.loads)
     pods = _pods_of_model(snapshot, service)
     if service.stopped:
@@ -256,7 +266,7 @@ def _model(snapshot: Snapshot, service: ServiceRecord, settings: ClusterSettings
     deadline = snapshot.tournament.spec.serving.startup_deadline_seconds
     began = _startup_began(service, pods)
     if began is None or now - began < deadline:
-        wait = _wait(diagnosis or _refusal(service))
+        wait = _wait(diagnosis or _refusal(service) or _without_pods(service, pods, now))
         return ModelSeen(ModelPhase.STARTING, service.version, service.loads, wait=wait, **_weights(pods))
     late = f"was not ready after {deadline} s (spec.serving.startupDeadlineSeconds): {_why_late(service, pods)}"
     return ModelSeen(ModelPhase.FAILED, service.version, service.loads, message=late)
@@ -293,20 +303,38 @@ def _startup_began(service: ServiceRecord, pods: Iterable[PodRecord]) -> float |
     if not there:
         return None if service.refused else began
     scheduled = [pod.scheduled for pod in there if pod.scheduled is not None]
+    if service.kind is LLM_SERVICES and len(scheduled) < len(there):  # one on many nodes needs each of them
+        return None
     return max(began, min(scheduled)) if scheduled else None
 
 
 def _refusal(service: ServiceRecord) -> Diagnosis | None:
-    """Why KServe can create no pod of a model."""
+    """Why KServe can create no pod of a model, or not all of an LLMInferenceService."""
     if not service.refused:
         return None
-    return Diagnosis(PODS_REFUSED, pods_refused(SERVICES.kind, service.name, service.refused))
+    if service.kind is LLM_SERVICES:
+        return Diagnosis(PODS_REFUSED, llm_refused(service.name, service.refused))
+    return Diagnosis(PODS_REFUSED, pods_refused(service.kind.kind, service.name, service.refused))
+
+
+def _without_pods(service: ServiceRecord, pods: list[PodRecord], now: float) -> Diagnosis | None:
+    """An LLMInferenceService has had no pod for a while: who makes them for KServe does not, or cannot."""
+    if pods or service.kind is not LLM_SERVICES or now - service.started < PATIENCE_SECONDS:
+        return None
+    says = f"KServe says: {service.message}; " if service.message else ""
+    words = (
+        f"{LLM} {service.name} has no pods yet: {says}check that the controllers of KServe's llmisvc and of"
+        f" LeaderWorkerSets are at work, and what `kubectl -n {_namespace(service.owner)} get events` says"
+    )
+    return Diagnosis(POD_CONFIGURATION, words)
 
 
 def _why_late(service: ServiceRecord, pods: list[PodRecord]) -> str:
     for pod in pods:
         if pod.diagnosis is not None:
             return pod.diagnosis.message
+    if (refusal := _refusal(service)) is not None:
+        return refusal.message
     for pod in pods:
         if pod.phase == "Running":
             namespace = _namespace(pod.owner)
@@ -327,6 +355,7 @@ def requeue_after(snapshot: Snapshot, observed: Observed, now: float) -> float |
         and (began := _startup_began(service, _pods_of_model(snapshot, service))) is not None
     ]
     due += [pod.created + PATIENCE_SECONDS for pod in snapshot.pods.values() if pod.diagnosis is not None]
+    due += [one.started + PATIENCE_SECONDS for one in snapshot.services.values() if one.kind is LLM_SERVICES]
     due += [seconds(pod.ended) + PATIENCE_SECONDS for pod in snapshot.pods.values() if pod.diagnosis and pod.ended]
     for job in snapshot.jobs.values():
         if job.terminal == "Complete" and job.finished is not None and not is_fully_reported(snapshot, job):

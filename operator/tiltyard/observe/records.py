@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from tiltyard.observe.diagnose import WORKERS, Diagnosis, diagnose
-from tiltyard.observe.kinds import JOBS, TRAIN_JOBS, Kind, Object
+from tiltyard.observe.kinds import JOBS, LLM_SERVICES, SERVICES, TRAIN_JOBS, Kind, Object
+from tiltyard.observe.llm import llm_address, llm_refusal
 from tiltyard.render.names import (
     BUNDLE,
     GENERATION,
@@ -209,9 +210,10 @@ class PodRecord:
 
 @dataclass(frozen=True)
 class ServiceRecord:
-    """An InferenceService.
+    """An InferenceService, or an LLMInferenceService.
 
     Attributes:
+        kind: which of the two.
         loads: times that it was started.
         started: when it was last started, seconds since the epoch.
         stopped: it is to be down.
@@ -220,7 +222,7 @@ class ServiceRecord:
         unready_since: when it stopped answering; None: it never did, or it does.
         message: KServe's words where it is not ready.
         refused: why none of its pods can be created; empty: they can, as far as is known.
-        address: see `address_of`.
+        address: see `address_of`, and `llm_address`.
         claim: the claim that holds its weights; empty: none does.
     """
 
@@ -240,6 +242,16 @@ class ServiceRecord:
     address: str | None
     claim: str = ""
     ready_since: float | None = None
+    kind: Kind = SERVICES
+
+    @classmethod
+    def of_llm(cls, document: Object) -> ServiceRecord | None:
+        """Of an LLMInferenceService as the API server gives it; None: not ours."""
+        service = cls.of(document)
+        if service is None:
+            return None
+        address = llm_address(document)
+        return replace(service, kind=LLM_SERVICES, refused=llm_refusal(document), address=address)
 
     @classmethod
     def of(cls, document: Object) -> ServiceRecord | None:

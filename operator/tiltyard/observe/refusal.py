@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 
+from tiltyard.api import LLM
 from tiltyard.observe.diagnose import shorten
 from tiltyard.observe.kinds import Object
 
@@ -31,6 +32,11 @@ ADVICE = (
     (r"(?i)service ?account .{1,200} not found", "create the ServiceAccount"),
     (r"PriorityClass with name", "create the PriorityClass, or change pod.priorityClassName"),
     (r"User .{1,200} cannot (?:create|patch)", "the operator's role lacks this right: install the chart's RBAC"),
+    (r"no matches for kind|could not find the requested resource",
+     "install what it names, the CRDs and their controller"),
+    (r"^ConfigNotFound", "install that LLMInferenceServiceConfig: those named kserve-config-llm-… come with KServe, and"
+     " none for a pipeline over nodes; or change serving.baseRefs or serving.parallelism"),
+    (r"^RefsInvalid", "create what it names, or change serving.router"),
     (r"is being terminated", "the namespace is being deleted: apply the tournament in another one"),
     (r"unknown field|field not declared in schema", "install the version of its CRD that the documentation names"),
 )  # fmt: skip
@@ -42,6 +48,7 @@ FIELDS = {
     "Job": "spec.jobs.resources",
     "TrainJob": "spec.training.resources",
     "InferenceService": "serving.resources",
+    LLM: "serving.resources",
 }
 """The manifest's field that says what the pods of an object ask for."""
 
@@ -79,6 +86,17 @@ def pods_refused(kind: str, name: str, words: str) -> str:
     """
     said = shorten(NAMELESS.sub("", words))
     return f"no pod of {kind} {name} can be created: {said}; {_advice(kind, said)}; it is tried again by itself"
+
+
+def llm_refused(name: str, words: str) -> str:
+    """A sentence about an LLMInferenceService of which KServe cannot make all that it should.
+
+    Args:
+        name: its own.
+        words: of KServe.
+    """
+    said = shorten(words)
+    return f"KServe cannot make LLMInferenceService {name} as it should be: {said}; {_advice(LLM, said)}"
 
 
 def knows_no_dry_run(words: str) -> bool:

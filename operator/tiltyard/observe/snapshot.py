@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from tiltyard.api import Tournament, TournamentStatus
 from tiltyard.observe.records import JobRecord, PodRecord, ServiceRecord
 from tiltyard.plan.graph import Graph
+from tiltyard.plan.participants import participants
 from tiltyard.render.jobs import PREFLIGHT
 from tiltyard.status.conditions import FAILED, find_true
 
@@ -81,6 +82,10 @@ def stale_jobs(snapshot: Snapshot) -> list[JobRecord]:
 
 
 def stale_services(snapshot: Snapshot) -> list[ServiceRecord]:
-    """Models that the manifest does not name any more."""
-    names = snapshot.graph.model
-    return [service for service in snapshot.services.values() if service.model not in names and not service.deleting]
+    """Models that the manifest does not name any more, or that another kind of object is to serve."""
+    wanted = {name: one.serving_or_default.kind for name, one in participants(snapshot.tournament).items()}
+    return [
+        service
+        for service in snapshot.services.values()
+        if wanted.get(service.model) != service.kind.kind and not service.deleting
+    ]

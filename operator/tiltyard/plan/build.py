@@ -87,10 +87,19 @@ def _with_probes(bundles: tuple[Bundle, ...]) -> tuple[Bundle, ...]:
     return tuple(told)
 
 
+def _without_default_runtime(participant: Participant) -> Participant:
+    """KServe's own runtime was written into each manifest once, as the default: whether it is restarts no model."""
+    serving = participant.serving
+    if serving is None or serving.runtime != "kserve-vllmserver":
+        return participant
+    return participant.model_copy(update={"serving": serving.model_copy(update={"runtime": None})})
+
+
 def _model_node(participant: Participant, made_by: TrainRecipe | None = None) -> ModelNode:
     served = participant.endpoint is None
     # A field of a later release that is left at its default restarts no model.
-    plain = participant.model_dump_json(exclude={"request", "thought_marks", "tokenizer"}, exclude_defaults=True)
+    given = _without_default_runtime(participant)
+    plain = given.model_dump_json(exclude={"request", "thought_marks", "tokenizer"}, exclude_defaults=True)
     described = plain + (made_by.ref.key if made_by else "")
     return ModelNode(
         name=participant.name,

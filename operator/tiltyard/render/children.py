@@ -28,8 +28,7 @@ from tiltyard.plan.schedule import Room
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.defaults import with_pod_defaults
 from tiltyard.render.jobs import PREFLIGHT, bundle_objects, cluster_preflight_task, preflight_objects, store_ref
-from tiltyard.render.names import service_name
-from tiltyard.render.serving import Addresses, inference_service, service_url, with_service_urls
+from tiltyard.render.serving import Addresses, inference_service, served_as, service_url, with_service_urls
 from tiltyard.render.tasks import bundle_task, trainer_ref
 from tiltyard.render.train_job import runtime_of, train_job_objects
 from tiltyard.render.weights import weights_object
@@ -105,12 +104,12 @@ def job_objects(
         url: where its model is served, once it is.
     """
     bundle = order.bundle
-    served_as = None
+    offered_as = None
     if bundle.model is not None and graph.model[bundle.model].served:
         # KServe's runtimes serve a model by the name of its InferenceService.
         url = url or service_url(tournament, bundle.model, settings)
-        served_as = service_name(tournament.metadata.name, bundle.model)
-    task = bundle_task(tournament, order, store_ref(tournament), url, ledger, served_as)
+        offered_as = served_as(tournament, bundle.model)
+    task = bundle_task(tournament, order, store_ref(tournament), url, ledger, offered_as)
     if bundle.engine == "Trl":
         task = task.model_copy(update={"trainer": trainer_ref(tournament, settings.trainer_python)})
     if runtime_of(tournament, bundle) is None:
@@ -152,10 +151,11 @@ def one_of_each_kind(
         settings: of the operator.
     """
     yield from preflight_objects(tournament, preflight, settings)
-    tried: list[tuple[bool, PodPatch]] = []
+    tried: list[tuple[bool, str, PodPatch]] = []
     for model in graph.models:
         one = participants(tournament)[model.name]
-        pod = (one.model is not None and one.model.uri.startswith("sim://"), one.serving_or_default.pod)
+        serving = one.serving_or_default
+        pod = (one.model is not None and one.model.uri.startswith("sim://"), serving.kind, serving.pod)
         if model.served and pod not in tried:
             tried.append(pod)
             yield from model_objects(tournament, model, settings, loads=1, started=NO_TIME)

@@ -8,9 +8,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tiltyard.api import PodPatch
+from tiltyard.api import PodPatch, Resources
 from tiltyard.api.base import ApiModel
 from tiltyard.api.scalars import Line
+
+KSERVE_RUNTIME = "kserve-vllmserver"
+"""KServe's own serving runtime for vLLM, from its release 0.20 on; KServe takes its image for CPUs without a GPU."""
 
 Keys = Annotated[tuple[Line, ...], Field(max_length=64)]
 
@@ -59,6 +62,8 @@ class ClusterSettings:
         lm_eval_image: the image of `tiltyard_jobs` with lm-evaluation-harness; empty: the worker's.
         lm_eval_python: the interpreter in it that has the harness; None: the worker's own.
         children: what all children have.
+        runtime: the serving runtime of models that name none and request GPUs.
+        cpu_runtime: likewise, and request no GPU; empty: the same.
     """
 
     worker_image: str
@@ -70,3 +75,9 @@ class ClusterSettings:
     lm_eval_image: str = ""
     lm_eval_python: str | None = None
     children: ChildrenSettings = field(default_factory=ChildrenSettings)
+    runtime: str = KSERVE_RUNTIME
+    cpu_runtime: str = ""
+
+    def runtime_for(self, resources: Resources) -> str:
+        """The serving runtime of a model that names none."""
+        return self.runtime if resources.gpus else self.cpu_runtime or self.runtime

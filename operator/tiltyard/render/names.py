@@ -42,6 +42,9 @@ CLUSTER_LOCAL: Final = {"networking.kserve.io/visibility": "cluster-local"}
 # Service's is `<InferenceService>-predictor`. All are DNS labels of at most 63 characters, a TrainJob's as of RFC 1035.
 JOB_NAME_LENGTH: Final = 44
 SERVICE_NAME_LENGTH: Final = 50
+# A pod of an LLMInferenceService that spans nodes is of the StatefulSet `<name>-kserve-mn-<replica>`, whose name and a
+# digest are a label of it.
+LLM_NAME_LENGTH: Final = 39
 
 DIGEST_LENGTH: Final = 8
 
@@ -66,8 +69,10 @@ def job_name(tournament: str, bundle: str, version: str) -> str:
     return name if name[0].isalpha() else f"t{name}"
 
 
-def service_name(tournament: str, model: str) -> str:
-    """The name of a model's InferenceService."""
+def service_name(tournament: str, model: str, *, llm: bool = False) -> str:
+    """The name of a model's InferenceService, or LLMInferenceService."""
+    if llm:
+        return child_name(tournament, model, "llm", length=LLM_NAME_LENGTH)
     return child_name(tournament, model, length=SERVICE_NAME_LENGTH)
 
 

@@ -1,13 +1,14 @@
-"""A model as a KServe InferenceService, in Standard mode."""
+"""A model as a KServe InferenceService, in Standard mode; `llm.py` has what is different of an LLMInferenceService."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from tiltyard.api import INFERENCE_SERVICE_SCHEME, Endpoint, Participant, Resources, Tournament
+from tiltyard.api import INFERENCE_SERVICE_SCHEME, LLM, Endpoint, Participant, Resources, Tournament
 from tiltyard.plan.graph import ModelNode
 from tiltyard.plan.participants import participants, used_endpoints
+from tiltyard.render import llm
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.jobs import CA_FOLDER, TASK_FOLDER, TASK_KEY, bucket_env, bucket_of, store_ref
 from tiltyard.render.names import (
@@ -57,7 +58,19 @@ Addresses = Mapping[tuple[str, str], str]
 
 def service_url(tournament: Tournament, model: str, settings: ClusterSettings) -> str:
     """Where a model will be served, with its `/v1`, by KServe's own rule: what it writes once it is up comes first."""
-    return _predictor_url(service_name(tournament.metadata.name, model), tournament.metadata.namespace, settings)
+    name, namespace = served_as(tournament, model), tournament.metadata.namespace
+    if _is_llm(tournament, model):
+        return f"http://{name}-kserve-workload-svc.{namespace}.svc.{settings.domain}:{llm.PORT}{API_PATH}"
+    return _predictor_url(name, namespace, settings)
+
+
+def served_as(tournament: Tournament, model: str) -> str:
+    """The name of a model's InferenceService, or LLMInferenceService, by which its server offers it too."""
+    return service_name(tournament.metadata.name, model, llm=_is_llm(tournament, model))
+
+
+def _is_llm(tournament: Tournament, model: str) -> bool:
+    return participants(tournament)[model].serving_or_default.kind == LLM
 
 
 def with_service_urls(tournament: Tournament, settings: ClusterSettings, addresses: Addresses) -> Tournament:
@@ -128,33 +141,35 @@ def inference_service(
         started: now, RFC 3339.
     """
     participant = participants(tournament)[model.name]
-    name = service_name(tournament.metadata.name, model.name)
+    name = served_as(tournament, model.name)
     copied = settings.children.labels_of(tournament.metadata.labels)
     notes = settings.children.annotations_of(tournament.metadata.annotations)
     own, patch = labels(tournament, "model", **{MODEL: model.name}), participant.serving_or_default.pod
-    its_annotations = {**notes, **patch.annotations}
-    predictor = _predictor(participant, name, {**copied, **patch.labels, **own}, settings)
+    its_labels, its_annotations = {**copied, **patch.labels, **own}, {**notes, **patch.annotations}
+    annotations = {**notes, STOP: "false", VERSION: model.version, LOADS: str(loads), STARTED: started}
+    metadata = child_metadata(tournament, name, {**copied, **own, **CLUSTER_LOCAL}, annotations)
+    if participant.serving_or_default.kind == LLM:
+        spec = {**_llm(participant, name, settings), "labels": its_labels}
+        spec |= {"annotations": its_annotations} if its_annotations else {}
+        return {"apiVersion": llm.API_VERSION, "kind": LLM, "metadata": metadata, "spec": spec}
+    predictor = _predictor(participant, name, its_labels, settings)
     if its_annotations:
         predictor["annotations"] = its_annotations
+    kept: Mapping[str, str] = {}
     if model.artifact is not None:
         predictor = _from_bucket(predictor, tournament, model.artifact, settings)
     else:
         predictor = with_weights(predictor, tournament, participant, settings)
-        notes |= notes_of(tournament, participant.model)
-    annotations = {**notes, **STANDARD, STOP: "false", VERSION: model.version, LOADS: str(loads), STARTED: started}
-    return {
-        "apiVersion": API_VERSION,
-        "kind": KIND,
-        "metadata": child_metadata(tournament, name, {**copied, **own, **CLUSTER_LOCAL}, annotations),
-        "spec": {"predictor": predictor},
-    }
+        kept = notes_of(tournament, participant.model)
+    metadata["annotations"] = {**STANDARD, **annotations, **kept}
+    return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": {"predictor": predictor}}
 
 
 def _predictor(
     participant: Participant, name: str, its_labels: dict[str, str], settings: ClusterSettings
 ) -> dict[str, Any]:
     serving = participant.serving_or_default
-    simulated = participant.model is not None and participant.model.uri.startswith("sim://")
+    simulated = _is_simulated(participant)
     fields = pod_fields(serving.pod)
     common = {
         "minReplicas": serving.replicas,
@@ -164,27 +179,55 @@ def _predictor(
         **fields,
     }
     if simulated:
-        pull = [*fields.get("imagePullSecrets", []), *({"name": secret} for secret in settings.pull_secrets)]
-        return {
-            **common,
-            **({"imagePullSecrets": pull} if pull else {}),
-            "securityContext": security_of(serving.pod),
-            "containers": [_simulated_expert(participant, name, settings)],
-        }
+        own = _simulated_pod(participant, settings)
+        return {**common, **own, "containers": [_simulated_expert(participant, name, settings)]}
     assert participant.model is not None
     return {
         **common,
         "model": {
             "modelFormat": {"name": "vLLM"},
-            "runtime": serving.runtime,
+            "runtime": serving.runtime or settings.runtime_for(serving.resources),
             "storageUri": storage_uri(participant.model),
-            # Without the flag vLLM keeps to itself how many prompt tokens its prefix cache served.
-            "args": ["--enable-prompt-tokens-details", *serving.args],
+            "args": _server_args(participant),
             "terminationMessagePolicy": "FallbackToLogsOnError",  # the last words of one that crashes
             **container_fields(serving.pod),
             **_resources(participant),
         },
     }
+
+
+def _llm(participant: Participant, name: str, settings: ClusterSettings) -> dict[str, Any]:
+    serving = participant.serving_or_default
+    assert participant.model is not None
+    uri = storage_uri(participant.model)
+    if _is_simulated(participant):
+        expert = {**_simulated_expert(participant, name, settings, llm.PORT), **llm.OF_EXPERT}
+        fields = _simulated_pod(participant, settings)
+        return llm.llm_spec(serving, uri=uri, name=name, container=expert, fields=fields, brings_model=False)
+    container = {
+        "args": llm.quoted(_server_args(participant)),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        **container_fields(serving.pod),
+        **_resources(participant),
+    }
+    return llm.llm_spec(serving, uri=uri, name=name, container=container)
+
+
+def _is_simulated(participant: Participant) -> bool:
+    return participant.model is not None and participant.model.uri.startswith("sim://")
+
+
+def _server_args(participant: Participant) -> list[str]:
+    """Of vLLM. Without the first it keeps to itself how many prompt tokens its prefix cache served."""
+    return ["--enable-prompt-tokens-details", *participant.serving_or_default.args]
+
+
+def _simulated_pod(participant: Participant, settings: ClusterSettings) -> dict[str, Any]:
+    """What the pods of a simulated expert have, since their image is ours."""
+    patch = participant.serving_or_default.pod
+    named = pod_fields(patch).get("imagePullSecrets", [])
+    pull = [*named, *({"name": secret} for secret in settings.pull_secrets)]
+    return {**({"imagePullSecrets": pull} if pull else {}), "securityContext": security_of(patch)}
 
 
 def _from_bucket(
@@ -240,7 +283,9 @@ def _annotation_file(annotation: str, path: str) -> dict[str, Any]:
     return {"path": path, "fieldRef": {"fieldPath": f"metadata.annotations['{annotation}']"}}
 
 
-def _simulated_expert(participant: Participant, name: str, settings: ClusterSettings) -> dict[str, Any]:
+def _simulated_expert(
+    participant: Participant, name: str, settings: ClusterSettings, port: int = PORT
+) -> dict[str, Any]:
     assert participant.model is not None
     command = ["python", "-m", "tiltyard_jobs.sim", "--uri", participant.model.uri, "--served-model-name", name]
     return {
@@ -248,9 +293,9 @@ def _simulated_expert(participant: Participant, name: str, settings: ClusterSett
         "image": settings.worker_image,
         "imagePullPolicy": settings.pull_policy,
         "command": command,
-        "args": ["--host", "*", "--port", str(PORT), *participant.serving_or_default.args],
-        "ports": [{"containerPort": PORT, "name": "http1", "protocol": "TCP"}],
-        "readinessProbe": {"httpGet": {"path": "/v1/models", "port": PORT}, "periodSeconds": 1},
+        "args": ["--host", "*", "--port", str(port), *participant.serving_or_default.args],
+        "ports": [{"containerPort": port, "name": "http1", "protocol": "TCP"}],
+        "readinessProbe": {"httpGet": {"path": "/v1/models", "port": port}, "periodSeconds": 1},
         "securityContext": CONTAINER_SECURITY,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         **container_fields(participant.serving_or_default.pod),

@@ -22,6 +22,7 @@ RIGHTS = {
     ("tiltyard.dev", "tournaments"): "list watch",
     ("tiltyard.dev", "tournaments/status"): "patch",
     ("serving.kserve.io", "inferenceservices"): "list watch create patch delete",
+    ("serving.kserve.io", "llminferenceservices"): "list watch create patch delete",
     ("batch", "jobs"): "list watch create patch delete",
     ("trainer.kubeflow.org", "trainjobs"): "list watch create patch delete",
     ("trainer.kubeflow.org", "clustertrainingruntimes"): "get",
@@ -60,6 +61,7 @@ EVERYTHING: dict[str, Any] = {
     "watchNamespaces": ["red", "blue"],
     "children": CHILDREN,
     "clusterDomain": "arena.example",
+    "runtimes": {"vllm": {"install": True, "gpu": {"env": {"VLLM_LOGGING_LEVEL": "INFO"}}}},
     "logLevel": "debug",
     "serviceAccount": {"annotations": {"a": "b"}},
     "nodeSelector": {"pool": "system"},
@@ -281,6 +283,28 @@ def test_everything_that_selects_the_operator_selects_its_pod_alone(render: Rend
     assert policy["spec"]["podSelector"]["matchLabels"] == own
     other = render(release="other").one("Deployment")["spec"]["template"]["metadata"]["labels"]
     assert not own.items() <= other.items()
+
+
+def test_runtimes_of_vllm_have_memory_shared_memory_and_an_image_each(render: Render) -> None:
+    made = render(runtimes={"vllm": {"install": True}})
+    runtimes = {name for kind, _, name in made if kind == "ClusterServingRuntime"}
+    assert runtimes == {"tiltyard-vllm", "tiltyard-vllm-cpu"}
+    for name, image in (("tiltyard-vllm", "vllm/vllm-openai:"), ("tiltyard-vllm-cpu", "vllm/vllm-openai-cpu:")):
+        spec = made["ClusterServingRuntime", "", name]["spec"]
+        (container,) = spec["containers"]
+        assert container["image"].startswith(image)
+        assert "--served-model-name={{.Name}}" in container["args"]
+        assert container["volumeMounts"] == [{"name": "shared-memory", "mountPath": "/dev/shm"}]
+        assert spec["volumes"] == [{"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": "8Gi"}}]
+        for resources in (container["resources"]["requests"], container["resources"]["limits"]):
+            assert int(resources["memory"].removesuffix("Gi")) >= 24
+    (operator,) = made.one("Deployment")["spec"]["template"]["spec"]["containers"]
+    assert "--serving-runtime=tiltyard-vllm" in operator["args"]
+    # Where the operator has rights in some namespaces only, its runtimes are there.
+    chosen = render(runtimes={"vllm": {"install": True}}, watchNamespaces=["red", "blue"])
+    assert sorted((ns, name) for kind, ns, name in chosen if kind.endswith("ServingRuntime")) == [
+        (ns, name) for ns in ("blue", "red") for name in ("tiltyard-vllm", "tiltyard-vllm-cpu")
+    ]
 
 
 def test_prometheus_finds_the_metrics(render: Render) -> None:

@@ -30,6 +30,7 @@ DIGEST = f"sha256:{'0123456789abcdef' * 4}"
             "children": {"pods": {"workers": {"labels": {"a": "b"}}}, "copiedAnnotations": ["team"]},
             "clusterDomain": "arena.example",
             "logLevel": "debug",
+            "runtimes": {"vllm": {"install": True, "name": "ours", "gpu": {"image": "r/v:1"}}},
             "watchNamespaces": ["red"],
         },
         {"trainer": {"image": {"repository": ""}}, "lmEval": {"image": {"repository": None}, "python": None}},
@@ -51,5 +52,7 @@ def test_the_chart_says_the_same_to_the_operator(values: dict[str, Any], render:
         trainer_python=options.trainer_python,
         lm_eval_image=options.lm_eval_image,
         lm_eval_python=options.lm_eval_python,
+        runtime=options.serving_runtime,
+        cpu_runtime=options.serving_runtime_cpu,
         children=ChildrenSettings.model_validate_json(options.children),
     )

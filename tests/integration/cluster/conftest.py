@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 import tools
-from cluster import kserve, kubeflow, managers
+from cluster import kserve, kubeflow, llmisvc, managers
 from cluster.controlplane import ControlPlane
 from cluster.processes import free_port
 from support.manifests import manifest
@@ -33,7 +33,7 @@ NODES = Kind("v1", "Node", "nodes")
 EVENTS = Kind("events.k8s.io/v1", "Event", "events")
 CRD = "charts/tiltyard/files/tournaments.tiltyard.dev.yaml"
 TOOLS = (
-    "etcd", "kube-apiserver", "kube-controller-manager", "kserve-manager", "jobset-manager", "trainer-manager", "helm",
+    "etcd", "kube-apiserver", "kube-controller-manager", "jobset-manager", "trainer-manager", "helm",
 )  # fmt: skip
 KEY = "bucket-key"
 
@@ -41,8 +41,10 @@ KEY = "bucket-key"
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build the tools before the first test: within one, the build would run into the test's time-out."""
     if any("plane" in getattr(item, "fixturenames", ()) for item in session.items):
-        for name in TOOLS:
+        for name in (*TOOLS, *kserve.chosen().tools):
             tools.ensure(name)
+    if any("llms" in getattr(item, "fixturenames", ()) for item in session.items):
+        tools.ensure("kserve-llmisvc-manager")
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +64,12 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
 def trainer(plane: ControlPlane) -> None:
     """Kubeflow Trainer on that control plane, with its runtime `torch-distributed`."""
     kubeflow.install(plane)
+
+
+@pytest.fixture(scope="session")
+def llms(plane: ControlPlane) -> None:
+    """KServe's LLMInferenceServices on that control plane."""
+    llmisvc.install(plane)
 
 
 @pytest.fixture(scope="session")

@@ -14,15 +14,22 @@ from cluster import kserve, managers
 from cluster.controlplane import ControlPlane
 from integration.cluster.conftest import Arena
 from integration.cluster.test_operator import SMALL
+from support.podplayer import ROOT
+from tiltyard.api import tournament_from_object
 from tiltyard.cluster.client import Client
 from tiltyard.cluster.kserve import KServe
 from tiltyard.observe.kinds import CONFIG_MAPS, SERVICES, Kind
 from tiltyard.observe.kserve import TOO_OLD
+from tiltyard.plan.build import build_graph
+from tiltyard.render.children import NO_TIME
+from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.names import service_name
+from tiltyard.render.serving import inference_service
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
 
 CONFIGURATION = f"/api/v1/namespaces/{kserve.NAMESPACE}/configmaps/inferenceservice-config"
+DEPLOYMENTS = Kind("apps/v1", "Deployment", "deployments")
 INGRESSES = Kind("networking.k8s.io/v1", "Ingress", "ingresses")
 
 Configure = Callable[[str, Mapping[str, Any]], None]
@@ -74,6 +81,39 @@ async def test_models_are_not_published(arena: Arena, configure: Configure) -> N
     (first, *_) = await arena.children(SERVICES)
     assert first["metadata"]["labels"]["networking.kserve.io/visibility"] == "cluster-local"
     assert (await arena.kube.list(INGRESSES, arena.namespace, ""))[0] == []
+
+
+@pytest.mark.parametrize("example", ["one-gpu", "warriorcoder"])
+async def test_what_kserve_makes_of_the_examples_has_what_vllm_needs(
+    kube: Client, namespace: str, example: str
+) -> None:
+    document = yaml.safe_load((ROOT / "examples" / f"{example}.yaml").read_text())
+    document["metadata"] |= {"namespace": namespace, "uid": "u", "generation": 1}
+    document["spec"].setdefault("output", {"s3": {"uri": "s3://bucket"}})
+    tournament = tournament_from_object(document)
+    settings = ClusterSettings(worker_image="tiltyard/worker")
+    asked = {}
+    for model in build_graph(tournament).models:
+        if model.artifact is not None:  # it is served as the base model is, and there is no bucket here
+            continue
+        body = inference_service(tournament, model, settings, loads=1, started=NO_TIME)
+        del body["metadata"]["ownerReferences"]
+        await kube.apply(SERVICES, body)
+        asked[body["metadata"]["name"]] = int(model.resources["nvidia.com/gpu"])
+    for name, gpus in asked.items():
+        async with asyncio.timeout(60):
+            while not (found := (await kube.list(DEPLOYMENTS, namespace, "", f"metadata.name={name}-predictor"))[0]):  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+        pod = found[0]["spec"]["template"]["spec"]
+        container = next(one for one in pod["containers"] if one["name"] == "kserve-container")
+        assert container["image"] == "vllm/vllm-openai:latest"  # and not its sibling for CPUs
+        for resources in (container["resources"]["requests"], container["resources"]["limits"]):
+            assert int(resources["nvidia.com/gpu"]) == gpus
+            assert int(resources["memory"].removesuffix("Gi")) >= 32 * gpus
+            assert int(resources["cpu"]) >= 4 * gpus
+        (shared,) = (mount["name"] for mount in container["volumeMounts"] if mount["mountPath"] == "/dev/shm")
+        (volume,) = (volume for volume in pod["volumes"] if volume["name"] == shared)
+        assert volume["emptyDir"]["medium"] == "Memory"
 
 
 @pytest.fixture

@@ -334,10 +334,11 @@ async def test_ended_children_go_after_their_time_and_do_not_come_back(arena: Ar
     await asyncio.sleep(2)
     assert arena.player.started == started
     # The operator has the rights of the chart's role: it was refused nothing, and used every one of them.
-    # TrainJobs are looked for in vain where Kubeflow Trainer is missing; what else is done with them: `test_train_job`.
+    # TrainJobs and LLMInferenceServices are looked for in vain where they are missing; what else is done with them:
+    # `test_train_job`, `test_llm`.
     told = await arena.operator.calls()
     # Events are listed only where a Job has no pod for a while: `test_refusals`.
-    called = {(resource, verb) for verb, resource, _ in told if resource != "trainjobs"}
+    called = {(resource, verb) for verb, resource, _ in told if resource not in ("trainjobs", "llminferenceservices")}
     assert called - {("events", "list")} == USED
     assert not [call for call in told if call[2] in ("401", "403")]
     assert (await arena.get())["status"]["phase"] == "Complete"

@@ -194,7 +194,10 @@ def test_kinds_of_request_are_told_apart() -> None:
 
     user = {"role": "user", "content": "TASK: judge"}
     assert kind([user]) is RequestKind.ANSWER
-    moved = {"role": "user", "content": "TASK: judge\nCompare.\n\n<<<INSTRUCTION 7>>>\nSort."}  # without a system role
+    moved = {
+        "role": "user",
+        "content": "TASK: judge\n\n<<<INSTRUCTION 7777>>>\nSort.\n<<<END INSTRUCTION 7777>>>",
+    }  # without a system role
     assert kind([moved]) is RequestKind.JUDGE
     assert kind([user], max_tokens=1) is RequestKind.OTHER
     assert kind(grade_messages(ASK, "s")) is RequestKind.GRADE

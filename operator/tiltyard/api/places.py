@@ -85,13 +85,12 @@ NOT_YET_ON_CLUSTER = (
     ),
     NotYet(
         "spec.serving.weights",
-        f"must not be set with a model whose serving.kind is {LLM}: KServe downloads its weights itself",
+        f"must not be set where a model is an {LLM}: KServe downloads its weights",
         _weights_of_llm,
     ),
     NotYet(
         "spec.competitors",
-        f"must have no model.tokenSecretRef where serving.kind is {LLM}: KServe downloads its weights itself, with the"
-        " Secrets of the pods' service account",
+        f"must have no tokenSecretRef where a model is an {LLM}: KServe downloads its weights",
         _token_of_llm,
     ),
     NotYet("spec.training.baseModel.uri", "must be hf:// or pvc:// on a cluster", _loaded_from_elsewhere),

@@ -263,6 +263,8 @@ class ServiceRecord:
         notes = meta.get("annotations", {})
         ready: Object = next((c for c in status.get("conditions", ()) if c["type"] == "Ready"), {})
         stale = status.get("observedGeneration", 0) < meta.get("generation", 0)
+        is_ready = ready.get("status") == "True" and not stale
+        since = seconds(ready["lastTransitionTime"]) if "lastTransitionTime" in ready else None
         return cls(
             owner=f"{meta['namespace']}/{owner[0]}",
             owner_uid=owner[1],
@@ -272,14 +274,14 @@ class ServiceRecord:
             loads=int(notes.get(LOADS, "0")),
             started=seconds(notes[STARTED]) if STARTED in notes else seconds(meta["creationTimestamp"]),
             stopped=notes.get(STOP) == "true",
-            ready=ready.get("status") == "True" and not stale,
-            unready_since=seconds(ready["lastTransitionTime"]) if ready.get("status") == "False" else None,
+            ready=is_ready,
+            unready_since=since if ready.get("status") == "False" else None,
             message=ready.get("message", ""),
             refused=_refused(status, ready),
             deleting="deletionTimestamp" in meta,
             address=address_of(document),
             claim=_claim(document),
-            ready_since=seconds(ready["lastTransitionTime"]) if ready.get("status") == "True" and not stale else None,
+            ready_since=since if is_ready else None,
         )
 
 

@@ -105,12 +105,11 @@ def test_the_weights_of_an_llm_inference_service_are_kserves_to_bring() -> None:
     by_llm = "model: {uri: hf://org/b}, serving: {kind: LLMInferenceService}"
     text = MINIMAL.replace("model: {uri: sim://b}", by_llm) + "  serving: {weights: {claim: {size: 1Gi}}}\n"
     assert [str(problem) for problem in unsupported_on_cluster(load_tournament(text))] == [
-        "spec.serving.weights: must not be set with a model whose serving.kind is LLMInferenceService: KServe downloads"
-        " its weights itself"
+        "spec.serving.weights: must not be set where a model is an LLMInferenceService: KServe downloads its weights"
     ]
     with_token = by_llm.replace("hf://org/b", "hf://org/b, tokenSecretRef: {name: hub, key: token}")
     text = MINIMAL.replace("model: {uri: sim://b}", with_token)
     assert [str(problem) for problem in unsupported_on_cluster(load_tournament(text))] == [
-        "spec.competitors: must have no model.tokenSecretRef where serving.kind is LLMInferenceService: KServe downloads"
-        " its weights itself, with the Secrets of the pods' service account, given for b"
+        "spec.competitors: must have no tokenSecretRef where a model is an LLMInferenceService: KServe downloads its"
+        " weights, given for b"
     ]

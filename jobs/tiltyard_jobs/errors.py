@@ -31,7 +31,16 @@ class JobError(Exception):
 
 
 class TransientError(JobError):
-    """The world failed (a server away, a store that answers 500): the same call may succeed later."""
+    """The world failed (a server away, a store that answers 500): the same call may succeed later.
+
+    Args:
+        message: one sentence for the user.
+        words: a server's own, as in `RecordVoidError`.
+    """
+
+    def __init__(self, message: str, words: str = "") -> None:
+        super().__init__(message)
+        self.words = words
 
 
 class PermanentError(JobError):
@@ -99,6 +108,11 @@ def told(reason: str, detail: str) -> str:
     return f"{reason}: {detail}" if detail else str(reason)
 
 
+def quoted(words: str) -> str:
+    """A server's own words, to be put behind ours."""
+    return f'; the server says "{words}"' if words else ""
+
+
 class RecordVoidError(Exception):
     """One record could not be made. Caught by the shard loop, which writes a void row and goes on.
 
@@ -121,4 +135,4 @@ class RecordVoidError(Exception):
     @property
     def quoted(self) -> str:
         """The server's own words, to be put behind the detail; only for a prompt of our own."""
-        return f'; the server says "{self.words}"' if self.words else ""
+        return quoted(self.words)

@@ -49,6 +49,7 @@ from tiltyard_jobs.llm.transport import (
     Transport,
     TransportError,
 )
+from tiltyard_jobs.llm.unanswered import Unanswered
 from tiltyard_jobs.llm.usage import Usage, usage_of
 
 # Below a clock's resolution a wait might never end.
@@ -79,29 +80,6 @@ class Sleep(Protocol):
     def __call__(self, delay: float, /) -> Awaitable[None]:
         """Wait for `delay` seconds."""
         ...
-
-
-class _Unanswered(Exception):
-    """One try came to nothing and may be repeated.
-
-    Attributes:
-        told_to_wait: it is no failure of the request.
-        retry_after: seconds that the server asks to wait.
-        broken_at: when a server that had taken the request broke off or reported an error of its own; else infinity.
-    """
-
-    def __init__(
-        self,
-        what: str,
-        *,
-        told_to_wait: bool = False,
-        retry_after: float | None = None,
-        broken_at: float = math.inf,
-    ) -> None:
-        super().__init__(what)
-        self.told_to_wait = told_to_wait
-        self.retry_after = retry_after
-        self.broken_at = broken_at
 
 
 class Caller:
@@ -187,13 +165,13 @@ class Caller:
         try:
             async with self._isolation.together():
                 return await self._try(path, body), 0
-        except _Unanswered as error:
+        except Unanswered as error:
             failure = error
         with ExitStack() as suspicion:
             return await self._call_again(path, body, began, failure, suspicion)
 
     async def _call_again(
-        self, path: str, body: bytes | None, began: float, failure: _Unanswered, suspicion: ExitStack
+        self, path: str, body: bytes | None, began: float, failure: Unanswered, suspicion: ExitStack
     ) -> tuple[bytes, int]:
         policy, isolation = self._policy, self._isolation
         retries, failures, waits = 0, int(not failure.told_to_wait), 0
@@ -216,7 +194,7 @@ class Caller:
             try:
                 async with isolation.alone() if suspected else isolation.together():
                     return await self._try(path, body), retries
-            except _Unanswered as error:
+            except Unanswered as error:
                 failure = error
             if failure.broken_at < math.inf:
                 broken_at = failure.broken_at
@@ -226,12 +204,13 @@ class Caller:
                 if retries < UNASKED_RETRIES or await self._answers_others(path, since=failed_at):
                     failures += not failure.told_to_wait
                     if late or failures >= policy.tries:
-                        raise RecordVoidError(VoidReason.UNAVAILABLE, f"{failure} after {retries + 1} tries")
+                        what = f"{failure} after {retries + 1} tries"
+                        raise RecordVoidError(VoidReason.UNAVAILABLE, what, failure.words)
                 else:  # an outage counts against no record
                     began += self._clock() - failed_at
             self._raise_if_down(failure)
 
-    async def _back_off(self, tries: int, failure: _Unanswered) -> None:
+    async def _back_off(self, tries: int, failure: Unanswered) -> None:
         delay = jittered_delay(self._policy, tries, self._rng)
         await self._sleep(delay + (failure.retry_after or 0.0))
         while (wait := self._budget.withdraw()) > 0.0:
@@ -241,7 +220,7 @@ class Caller:
         """`_send`; where the connection is cut, look whether the server has died."""
         try:
             return await self._send(path, body)
-        except _Unanswered as error:
+        except Unanswered as error:
             if isinstance(error.__cause__, ConnectionCut):
                 await self._look(since=error.broken_at)
             raise
@@ -281,7 +260,7 @@ class Caller:
         """One try: the body of a reply with status 200.
 
         Raises:
-            _Unanswered: it may be repeated.
+            Unanswered: it may be repeated.
             RecordVoidError: it is refused for itself.
             ConfigurationError: no request of this kind can succeed.
         """
@@ -321,13 +300,19 @@ class Caller:
         self._silent_since = None
 
     def _unheard(
-        self, what: str, *, told_to_wait: bool = False, retry_after: float | None = None, broke: bool = False
-    ) -> _Unanswered:
+        self,
+        what: str,
+        *,
+        told_to_wait: bool = False,
+        retry_after: float | None = None,
+        broke: bool = False,
+        words: str = "",
+    ) -> Unanswered:
         now = self._clock()
         if self._silent_since is None:
             self._silent_since = now
         broken_at = now if broke else math.inf
-        return _Unanswered(what, told_to_wait=told_to_wait, retry_after=retry_after, broken_at=broken_at)
+        return Unanswered(what, told_to_wait=told_to_wait, retry_after=retry_after, broken_at=broken_at, words=words)
 
     def _refusal(self, path: str, reply: Reply) -> Exception:
         """What a status other than 200 means."""
@@ -342,9 +327,10 @@ class Caller:
             )
         if status in _TOLD_TO_WAIT:
             what = f"HTTP {status}: the model is being loaded" if error.is_loading else f"HTTP {status}"
-            return self._unheard(what, told_to_wait=True, retry_after=reply.retry_after)
+            return self._unheard(what, told_to_wait=True, retry_after=reply.retry_after, words=error.words)
         if status in _RETRIED or (status >= 500 and status not in _NOT_SERVED):
-            return self._unheard(f"HTTP {status}", retry_after=reply.retry_after, broke=status >= 500)
+            broke = status >= 500
+            return self._unheard(f"HTTP {status}", retry_after=reply.retry_after, broke=broke, words=error.words)
         if status in _FORBIDDEN:
             return ConfigurationError(
                 f"{self._url} refuses access to model {self._model!r} (HTTP {status}): check the endpoint's API key and"
@@ -382,12 +368,12 @@ class Caller:
                 await self._send(path, canary)
             except RecordVoidError:
                 return True
-            except _Unanswered:
+            except Unanswered:
                 self._canary_failed_at = self._clock()
                 return False
             return True
 
-    def _raise_if_down(self, failure: _Unanswered) -> None:
+    def _raise_if_down(self, failure: Unanswered) -> None:
         if self._silent_since is None:
             return
         silence = self._clock() - self._silent_since
@@ -395,4 +381,4 @@ class Caller:
             limited = str(failure) == f"HTTP {_TOO_MANY}"
             advice = "wait, or raise its limit of requests" if limited else "check that the model is running"
             what = f"has answered nothing for {silence:.0f} s (model {self._model!r}, last: {failure})"
-            raise TransientError(f"{self._url} {what}: {advice}")
+            raise TransientError(f"{self._url} {what}: {advice}", failure.words)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Recipe
+from tiltyard_jobs.contracts.recipes import MineRecipe
 from tiltyard_jobs.errors import (
     ConfigurationError,
     NothingUsableError,
@@ -26,7 +27,7 @@ from tiltyard_jobs.shard.loop import WorkItem, run_records
 from tiltyard_jobs.shard.stopping import DRAIN_SECONDS, Stopped, unless_stopped
 from tiltyard_jobs.stages.chats import LENGTH_FIELDS
 from tiltyard_jobs.stages.findings import keep_findings, known_findings
-from tiltyard_jobs.stages.probing import probe
+from tiltyard_jobs.stages.probing import NO_FINDING, probe
 from tiltyard_jobs.stages.reuse import Reuse, Texts
 
 T = TypeVar("T")
@@ -153,8 +154,11 @@ async def ask_all(
             await asyncio.to_thread(reuse.write, context, parts)
         return Outcome.of(parts)
     except NothingUsableError as error:
-        remedy = _remedy(context.task.stage, error.reason)
-        raise PermanentError(f"{context.field or context.task.stage}: {error}: {remedy}") from error
+        stage = context.task.stage
+        # An author's first records are its probe.
+        cannot = stage == MineRecipe.STAGE and error.reason not in NO_FINDING
+        kind = ConfigurationError if cannot else PermanentError
+        raise kind(f"{context.field or stage}: {error}: {_remedy(stage, error.reason)}") from error
     except TooManyVoidsError as error:
         if error.reason in SERVER_FAILURES:
             raise
@@ -169,5 +173,7 @@ def _remedy(stage: str, reason: VoidReason) -> str:
         return "fix the cause"
     if reason is VoidReason.TRUNCATED:
         return f"raise {LENGTH_FIELDS[stage]}, or use another model"
+    if stage == MineRecipe.STAGE:
+        return "give the chatTemplatePrefix that this model was trained with, or use another model"
     other = " or another spec.battles.verdict.method" if stage == "judge" else ""
     return f"look at its replies, and use another model{other}"

@@ -32,7 +32,7 @@ from tiltyard_jobs.contracts.tasks import (
     StoreRef,
 )
 from tiltyard_jobs.contracts.weights import NamedWeights
-from tiltyard_jobs.errors import ConfigurationError, JobError, RecordVoidError, TransientError, VoidReason
+from tiltyard_jobs.errors import ConfigurationError, JobError, RecordVoidError, TransientError, VoidReason, quoted
 from tiltyard_jobs.evaluation.known_texts import load_known
 from tiltyard_jobs.evaluation.lm_tasks import FIELD, Harness
 from tiltyard_jobs.evaluation.tasks import load_tasks
@@ -64,6 +64,7 @@ from tiltyard_jobs.usertexts import Pick, check_texts, read_texts
 from tiltyard_jobs.weights.hub import HubModel
 
 ENDPOINT_SECONDS = 8.0  # of refused connections and failures, until an endpoint counts as down
+RETRY_SECONDS = 2.0  # between two tries at most: in the end a request that fails while others are answered is told of
 ANSWER_SECONDS = 120.0  # for all that it is asked: a model may have to be loaded first
 PROBE_SECONDS = 600.0  # for the probe, in which a model may think: as long as a record may take
 EMBEDDER = "spec.curation.diversity.embedder.method"
@@ -294,7 +295,7 @@ async def check_endpoint(context: PreflightContext, named: NamedEndpoint) -> str
     """What is wrong with an endpoint that runs already; None where nothing is."""
     ref = named.endpoint
     server = ModelEndpoint.of(ref)
-    policy, patience = RetryPolicy(endpoint_deadline=ENDPOINT_SECONDS), ANSWER_SECONDS
+    policy, patience = RetryPolicy(endpoint_deadline=ENDPOINT_SECONDS, max_delay=RETRY_SECONDS), ANSWER_SECONDS
     try:
         async with (
             asyncio.timeout(patience) as time,
@@ -310,8 +311,10 @@ async def check_endpoint(context: PreflightContext, named: NamedEndpoint) -> str
             if context.task.check_store:  # this is a run, and no plan of one
                 before = await known_findings(context.store, named.probes)
                 await keep_findings(context.store, named.probes, client.findings, before)
-    except (ConfigurationError, TransientError) as error:
+    except ConfigurationError as error:
         return str(error.under(ref.field))
+    except TransientError as error:
+        return f"{error.under(ref.field)}{quoted(error.words)}"
     except TimeoutError:
         return f"{ref.field}: {ref.url} did not answer within {patience:.0f} s: check that the model is running"
     except RecordVoidError as error:

@@ -161,9 +161,10 @@ async def probe(
                 case AnswerRecipe():
                     found = await _probe_replies(client, recipe, partial(ask_answer, client, recipe), asker)
         except RecordVoidError as error:
-            raise RecordVoidError(error.reason, f"{error.detail}, asked for {_WANTED[recipe.STAGE]}") from error
+            detail = f"{error.detail}, asked for {_WANTED[recipe.STAGE]}"
+            raise RecordVoidError(error.reason, detail, error.words, error.members) from error
         except TransientError as error:
-            raise TransientError(f"asked for {_WANTED[recipe.STAGE]}, {error}") from error
+            raise TransientError(f"asked for {_WANTED[recipe.STAGE]}, {error}", error.words) from error
         for finding in found:
             if finding.kind not in WARNINGS:
                 raise ConfigurationError(finding.sentence)

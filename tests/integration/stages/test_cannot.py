@@ -45,6 +45,7 @@ Case = Callable[[StageWorld, pytest.MonkeyPatch], tuple[int, str]]
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight, "ENDPOINT_SECONDS", 0.3)
+    monkeypatch.setattr(preflight, "RETRY_SECONDS", 0.05)
 
 
 def run(world: StageWorld, endpoint: EndpointRef, systems: tuple[str, ...] = (), **members: Any) -> tuple[int, str]:
@@ -243,6 +244,20 @@ def refusing_replies(**error: Any) -> Case:
     return replying(reply, probes=(PLAYER,))
 
 
+def failing(at: Callable[[Asked], bool], *probes: AnyRecipe) -> Case:
+    """A server that fails at some requests and answers all others."""
+
+    def reply(asked: Asked) -> Given:
+        error = {"message": "the grammar cannot be compiled"}
+        return web.json_response({"error": error}, status=500) if at(asked) else "fine"
+
+    def case(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+        monkeypatch.setattr(preflight, "ENDPOINT_SECONDS", 60.0)
+        return replying(reply, probes=probes)(world, monkeypatch)
+
+    return case
+
+
 def own_member(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
     error = {"message": "Extra inputs are not permitted", "param": "top_k"}
     with stub(lambda asked: web.json_response({"error": error}, status=400)) as server:
@@ -261,8 +276,9 @@ CASES: Mapping[str, Case] = {
     "show a certificate of its own": another_host,
     "answer in time": slow,
     "answer at all": refusing(500, message="out of memory"),
-    "answer what is asked": replying(
-        lambda asked: "fine" if asked.prompt == "1" else web.json_response({}, status=500), probes=(PLAYER,)
+    "answer what is asked": failing(lambda asked: asked.prompt != "1", PLAYER),
+    "answer requests for verdicts": failing(
+        lambda asked: "response_format" in asked.document, judging(method="Choice")
     ),
     "answer yet": refusing(503, message="Loading model"),
     "answer from this address": replying(
@@ -341,6 +357,17 @@ def test_what_it_cannot_do_is_found_before_anything_is_paid(
     (sentence,) = [line for line in said.split("\n") if line]
     assert re.search(pattern, sentence), sentence
     assert sentence.startswith(FIELD)
+
+
+def test_the_words_of_a_server_that_fails_are_shown(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    for what, words in (
+        ("answer at all", "out of memory"),
+        ("answer yet", "Loading model"),
+        ("answer what is asked", "the grammar cannot be compiled"),
+        ("answer requests for verdicts", "the grammar cannot be compiled"),
+    ):
+        _, said = CASES[what](world, monkeypatch)
+        assert f'; the server says "{words}"' in said
 
 
 def test_the_words_of_a_server_are_cut_and_escaped(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> None:

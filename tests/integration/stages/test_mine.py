@@ -176,6 +176,16 @@ def test_a_template_that_gives_garbage_fails_early(world: StageWorld, garbage: s
     assert len(server.asked) == 16
 
 
+@pytest.mark.parametrize(("reply", "why"), [("", "Empty"), ("<think>Hm.</think>", "NoAnswer")])
+def test_an_author_of_few_texts_of_which_none_is_there_fails_as_one_of_many(
+    world: StageWorld, reply: str, why: str
+) -> None:
+    with stub(lambda asked: reply) as server:
+        ran = world.run(mine_recipe(rows=4), endpoint=server.endpoint)
+    assert ran.code == 2
+    assert f": none of 4 replies is usable, most often for this reason: {why}: " in ran.summary["message"]
+
+
 def test_one_instruction_among_the_first_is_enough(world: StageWorld) -> None:
     recipe = mine_recipe(rows=40)
     replies = iter([*[""] * 15, task(1), *[""] * 24])

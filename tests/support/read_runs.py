@@ -86,9 +86,12 @@ def make_run(
     root: Path,
     instructions: Mapping[str, list[str]] = INSTRUCTIONS,
     answer: Callable[[str, str, int], str | dict[str, Any] | None] = answer,
+    vote: Callable[[Asked], float | dict[str, Any] | None] = vote,
+    names: tuple[str, ...] = NAMES,
+    **options: Any,
 ) -> Run:
-    """A complete run."""
-    world = ArtifactWorld(root, NAMES, thoughts="Keep", shard_size=3)
+    """A complete run; `options` are those of `ArtifactWorld`."""
+    world = ArtifactWorld(root, names, thoughts="Keep", shard_size=3, **options)
     world.play(dict(instructions), answer=answer, vote=vote)
     ratings = world.rate()
     assert world.run(ratings).code == 0

@@ -383,6 +383,32 @@ class FetchTask(Contract):
     folder: str
 
 
+class ManifestChange(Contract):
+    """A field that differs between two manifests; None: it is not there."""
+
+    path: str
+    first: str | None
+    second: str | None
+
+
+class ComparisonPage(Contract):
+    """A page of two complete runs side by side.
+
+    Attributes:
+        file: an absolute path, where it is written.
+        names: of the two manifests' files.
+        runs: 12 hex digits each.
+        changes: how the manifests differ.
+        most: battles on the page.
+    """
+
+    file: str
+    names: tuple[str, str]
+    runs: tuple[str, str]
+    changes: tuple[ManifestChange, ...]
+    most: int = Field(ge=1)
+
+
 class CompareTask(Contract):
     """Compare the ratings of two runs: another jury on the same answers, say."""
 
@@ -391,6 +417,7 @@ class CompareTask(Contract):
     store: StoreRef
     first: ArtifactRef
     second: ArtifactRef
+    page: ComparisonPage | None = None
 
 
 class PagesTask(Contract):

@@ -66,16 +66,17 @@ class Text(NamedTuple):
     href: str = ""
 
 
-def shown(text: str, href: str = "", *, prose: bool = False) -> Text:
+def shown(text: str, href: str = "", *, prose: bool = False, limit: int = SHOWN) -> Text:
     """A text for a page.
 
     Args:
         text: what a model or a user wrote.
         href: where the whole text is.
         prose: it may be Markdown.
+        limit: characters that are shown.
     """
-    beginning = excerpt(text, SHOWN)
-    html = markdown.render(text) if prose and len(text) <= markdown.LONGEST else None
+    beginning = excerpt(text, limit)
+    html = markdown.render(text) if prose and len(text) <= min(limit, markdown.LONGEST) else None
     return Text(beginning.text, beginning.omitted, html, href)
 
 
@@ -177,7 +178,7 @@ class Pages:
             difference_open=bool(place) and differences,
             difference_href=difference_href if both and not differences else "",
             too_long=both and differences and compared is None,
-            votes=_votes(battle),
+            votes=votes_by_judge(battle),
             reasons=[
                 (f"{one.judge}, {one.first} shown first", shown(one.reason or one.detail))
                 for one in battle.verdicts
@@ -255,7 +256,7 @@ class Pages:
             }
             for name, count in counts.items()
         ]
-        return _environment.get_template(template).render(
+        return environment.get_template(template).render(
             policy=self.policy,
             links=self.links,
             tournament=source.tournament,
@@ -280,7 +281,7 @@ def _compared(battle: Battle) -> Difference | None:
     return difference(excerpt(battle.a.text, SHOWN).text, excerpt(battle.b.text, SHOWN).text)
 
 
-def _votes(battle: Battle) -> list[tuple[str, list[Verdict], list[Verdict], str]]:
+def votes_by_judge(battle: Battle) -> list[tuple[str, list[Verdict], list[Verdict], str]]:
     """A row for each judge: its votes in one order, in the other one, and what is odd about them."""
     rows = []
     for judge in dict.fromkeys(one.judge for one in battle.verdicts):
@@ -313,7 +314,7 @@ def _safe(value: object) -> object:
     return excerpt(value, SHOWN).text if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-_environment = Environment(
+environment = Environment(
     loader=PackageLoader("tiltyard_jobs.reader"),
     autoescape=True,
     undefined=StrictUndefined,
@@ -321,3 +322,4 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+"""Every value is escaped, bounded and made visible on its way into a page."""

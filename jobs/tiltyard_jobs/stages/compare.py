@@ -14,15 +14,30 @@ import numpy as np
 
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.summary import Agreement, Summary
+from tiltyard_jobs.contracts.tasks import ComparisonPage
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.rating.stability import rank_stability
+from tiltyard_jobs.reader.comparison import read_side
+from tiltyard_jobs.reader.comparison_page import comparison_page
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.context import CompareContext
+from tiltyard_jobs.store import Store
 
 
 async def compare(context: CompareContext) -> Summary:
-    """Compare the ratings of two runs."""
-    return Summary(exit_code=0, agreement=await asyncio.to_thread(_compare, context))
+    """Compare the ratings of two runs, and write the page if one is asked for."""
+    found = await asyncio.to_thread(_compare, context)
+    if context.task.page is not None:
+        await asyncio.to_thread(_write, context.store, context.task.page, found)
+    return Summary(exit_code=0, agreement=found)
+
+
+def _write(store: Store, page: ComparisonPage, found: Agreement) -> None:
+    html = comparison_page(read_side(store, page.runs[0]), read_side(store, page.runs[1]), page, found)
+    try:
+        Path(page.file).write_text(html, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise ConfigurationError(f"{page.file} cannot be written: {error.strerror}") from None
 
 
 def _compare(context: CompareContext) -> Agreement:

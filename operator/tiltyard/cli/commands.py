@@ -25,7 +25,6 @@ from tiltyard.plan.planner import TournamentState
 from tiltyard.render.tasks import first_asked, given_here
 from tiltyard.sdk.documents import (
     CheckedFile,
-    Comparison,
     ManifestProblem,
     Prompt,
     Prompts,
@@ -50,10 +49,8 @@ from tiltyard.sdk.manifest import called, load_manifest
 from tiltyard.status.build import leaderboard_row
 from tiltyard_jobs.contracts.layout import battles_key
 from tiltyard_jobs.contracts.located import readable
-from tiltyard_jobs.contracts.recipe import ArtifactRef
-from tiltyard_jobs.contracts.recipes import RateRecipe, TrainRecipe
+from tiltyard_jobs.contracts.recipes import TrainRecipe
 from tiltyard_jobs.contracts.tasks import (
-    CompareTask,
     ExportTask,
     FetchTask,
     PagesTask,
@@ -247,23 +244,6 @@ def report(options: argparse.Namespace) -> int:
     return 0
 
 
-def compare(options: argparse.Namespace) -> int:
-    """Say how far the ratings of two runs agree."""
-    printer = Printer.of(options)
-    _, graph, settings = prepare(options, printer)
-    other = build_graph(load_manifest(options.other))
-    task = CompareTask(tournament=graph.tournament, store=settings.store, first=_ratings(graph), second=_ratings(other))
-    agreement = ask(task, settings).agreement
-    assert agreement is not None
-
-    def as_table() -> None:
-        print(f"runs                 {graph.run} and {other.run}")
-        show.print_agreement(agreement)
-
-    printer.result(Comparison(first=graph.run, second=other.run, **agreement.model_dump(by_alias=False)), as_table)
-    return 0
-
-
 def prepare(options: argparse.Namespace, printer: Printer) -> tuple[Tournament, Graph, Settings]:
     """A manifest that can run on this machine, its graph, and where it runs."""
     tournament = load_manifest(options.manifest)
@@ -277,10 +257,6 @@ def prepare(options: argparse.Namespace, printer: Printer) -> tuple[Tournament, 
     printer.detail(f"logs and unfinished work: {settings.state}")
     printer.detail(f"worker: {settings.python}; vLLM: {settings.vllm_python}; TRL: {settings.train_python}")
     return tournament, graph, settings
-
-
-def _ratings(graph: Graph) -> ArtifactRef:
-    return graph.recipes(RateRecipe)[0].ref
 
 
 def _cluster_status(namespace: str, name: str) -> TournamentStatus:

@@ -168,6 +168,8 @@ def _report(command: argparse.ArgumentParser) -> None:
 def _compare(command: argparse.ArgumentParser) -> None:
     add_manifest(command)
     command.add_argument("other", type=Path, metavar="OTHER", help="the other run's manifest, with the same output")
+    command.add_argument("--html", type=Path, metavar="PAGE", help="write what differs, and which battles, as a page")
+    command.add_argument("--battles", type=positive, metavar="N", help="battles on the page at most (default: 50)")
     add_place(command)
     add_output(command)
 
@@ -354,9 +356,12 @@ COMMANDS = (
         "compare",
         RESULTS,
         "show how far two runs agree, for example two juries on the same answers",
-        f"{_HERE}:compare",
+        "tiltyard.cli.comparison:compare",
         _compare,
-        ("tiltyard compare first.yaml second.yaml --out results",),
+        (
+            "tiltyard compare first.yaml second.yaml --out results",
+            "tiltyard compare first.yaml second.yaml --out results --html compared.html",
+        ),
     ),
     Command(
         "calibrate",

@@ -224,6 +224,8 @@ class Comparison(Document):
     """The number of instructions with the same gold answer in both runs."""
     gold_compared: int
     """The number of instructions with a gold answer in both runs."""
+    html: str | None = None
+    """The page that was written, if one was asked for."""
 
 
 class Calibration(Document):

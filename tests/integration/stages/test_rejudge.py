@@ -12,6 +12,7 @@ import pytest
 
 from support.local_runs import Finished, LocalRun, asked
 from support.manifests import manifest
+from support.read_runs import Page
 from tiltyard_jobs.sim.request_log import MODEL_WORK, RequestKind
 from tiltyard_jobs.store.folder import FolderStore
 
@@ -92,6 +93,7 @@ def test_another_jury_over_the_same_answers(runs: tuple[LocalRun, LocalRun], tmp
         "dataset",
         "report",
         "runs",
+        "models",
     }
 
     compared = compare(first, second)
@@ -104,6 +106,21 @@ def test_another_jury_over_the_same_answers(runs: tuple[LocalRun, LocalRun], tmp
     same, of = map(int, lines["same gold answers"].split(" of "))
     assert 0 <= same <= of <= instructions
     assert of > 0
+
+    file = tmp_path / "page.html"
+    with_page = first.finish(first.start("compare", str(second.file), "--html", str(file), "--battles", "3"))
+    assert with_page.code == 0, with_page.err
+    assert with_page.out.splitlines() == [*compared.out.splitlines(), f"page                 {file}"]
+    page = file.read_text()
+    text = Page(page).text
+    assert "The runs have the same instructions and answers, and differ from the stage judge on" in text
+    assert re.search(r"spec\.judges\[j0\]\.model\.uri\s*–\s*sim://j0", text)
+    assert "Both runs have the same instructions and the same battles" in text
+    assert 1 <= page.count('<details class="battle"') <= 3
+
+    unwanted = first.finish(first.start("compare", str(second.file), "--battles", "3"))
+    assert unwanted.code == 2
+    assert "--battles 3 is for the page: give --html PAGE too" in unwanted.err
 
     itself = dict(re.split(r"  +", line, maxsplit=1) for line in compare(second, second).out.splitlines())
     assert (itself["same leader"], itself["Kendall's tau-b"], itself["Spearman's rho"]) == ("yes", "1.000", "1.000")

@@ -1,0 +1,96 @@
+"""`tiltyard compare`: how far two runs agree, and a page of what differs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tiltyard.api import Tournament
+from tiltyard.cli import show
+from tiltyard.cli.commands import prepare
+from tiltyard.cli.printing import Printer
+from tiltyard.plan.build import build_graph
+from tiltyard.plan.graph import Graph
+from tiltyard.sdk.documents import Comparison
+from tiltyard.sdk.errors import UserError
+from tiltyard.sdk.machine import ask
+from tiltyard.sdk.manifest import called, load_manifest
+from tiltyard_jobs.contracts.recipe import ArtifactRef
+from tiltyard_jobs.contracts.recipes import RateRecipe
+from tiltyard_jobs.contracts.tasks import CompareTask, ComparisonPage, ManifestChange
+
+_VARIABLE = re.compile(r"\.env\[[^]]*\]\.value$")
+MOST_BATTLES = 50  # on the page
+
+
+def compare(options: argparse.Namespace) -> int:
+    """Say how far the ratings of two runs agree, and write the page if asked."""
+    if options.battles is not None and options.html is None:
+        raise UserError(f"--battles {options.battles} is for the page: give --html PAGE too")
+    printer = Printer.of(options)
+    tournament, graph, settings = prepare(options, printer)
+    other_tournament = load_manifest(options.other)
+    other = build_graph(other_tournament)
+    page = None
+    if options.html is not None:
+        page = ComparisonPage(
+            file=str(options.html.absolute()),
+            names=(Path(called(options.manifest)).name, Path(called(options.other)).name),
+            runs=(graph.run, other.run),
+            changes=tuple(changes(tournament, other_tournament)),
+            most=options.battles or MOST_BATTLES,
+        )
+    task = CompareTask(
+        tournament=graph.tournament,
+        store=settings.store,
+        first=_ratings(graph),
+        second=_ratings(other),
+        page=page,
+    )
+    agreement = ask(task, settings).agreement
+    assert agreement is not None
+
+    def as_table() -> None:
+        print(f"runs                 {graph.run} and {other.run}")
+        show.print_agreement(agreement)
+        if options.html is not None:
+            print(f"page                 {options.html}")
+
+    html = None if options.html is None else str(options.html)
+    found = agreement.model_dump(by_alias=False)
+    printer.result(Comparison(first=graph.run, second=other.run, html=html, **found), as_table)
+    return 0
+
+
+def changes(first: Tournament, second: Tournament) -> Iterator[ManifestChange]:
+    """The fields that differ between two manifests, defaults included; items of lists are told apart by their names.
+
+    What an environment variable is set to is not shown: it may be a secret, and a page is passed on.
+    """
+    one, other = (dict(_fields("", each.model_dump(mode="json", exclude_none=True))) for each in (first, second))
+    for path in dict.fromkeys([*one, *other]):
+        values = one.get(path), other.get(path)
+        if values[0] == values[1] or ("[]" in values and any(name.startswith(f"{path}[") for name in one | other)):
+            continue  # the items say more than that a list is empty
+        if _VARIABLE.search(path):
+            values = values[0] and "(not shown)", values[1] and "(not shown)"
+        yield ManifestChange(path=path, first=values[0], second=values[1])
+
+
+def _fields(path: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict) and value:
+        for name, one in value.items():
+            yield from _fields(f"{path}.{name}" if path else name, one)
+    elif isinstance(value, list) and value and all(isinstance(one, dict) and "name" in one for one in value):
+        for one in value:
+            yield from _fields(f"{path}[{one['name']}]", {key: part for key, part in one.items() if key != "name"})
+    else:
+        yield path, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _ratings(graph: Graph) -> ArtifactRef:
+    return graph.recipes(RateRecipe)[0].ref

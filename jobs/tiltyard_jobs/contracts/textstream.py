@@ -104,4 +104,6 @@ class TextStream:
 def _refuse_nul(text: str, line: int) -> None:
     if (place := text.find("\0")) >= 0:
         line += text.count("\n", 0, place)
-        raise BadTextFileError(f": line {line} holds a NUL byte: the file is damaged, or not text")
+        raise BadTextFileError(
+            f": line {line} holds a NUL byte: the file is damaged, or not text; write it again as UTF-8"
+        )

@@ -8,7 +8,6 @@ that could cut a text: what is not as it should be is refused, with its line and
 from __future__ import annotations
 
 import bz2
-import codecs
 import gzip
 import io
 import json
@@ -27,6 +26,7 @@ from tiltyard_jobs.contracts.textstream import (
     Open,
     Record,
     TextStream,
+    is_damaged,
 )
 
 ARROW = ("arrow", "feather")
@@ -171,21 +171,10 @@ def read_records(kind: str, opened: Open) -> Records:
 
 def _encoding(head: bytes) -> str:
     known = next((name for mark, name in _MARKS.items() if head.startswith(mark)), None)
-    if known is None and 0 in head[:2] and not _is_damaged(head):
+    if known is None and 0 in head[:2] and not is_damaged(head):
         # UTF-16 without a mark: one byte of an ASCII character is 0.
         return "utf-16-be" if head[0] == 0 else "utf-16-le"
     return known or "utf-8"
-
-
-def _is_damaged(head: bytes) -> bool:
-    """Whether the first bytes are text in UTF-8 with NUL bytes in it: in UTF-16 more are 0, or other bytes are none."""
-    try:
-        text = codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
-        return False
-    return 3 * head.count(0) <= len(head) and not any(
-        character < " " and character not in "\0\t\r\n" for character in text
-    )
 
 
 def _is_object(line: str) -> bool:

@@ -189,7 +189,7 @@ class Texts:
             try:
                 text, history, left_out = read_conversation(values[columns.messages])
             except BadConversationError as error:
-                raise BadRowError(f": {columns.messages!r} {error}, in {place}") from None
+                raise BadRowError(f": {columns.messages!r} in {place} {error}") from None
             self.left_out += left_out
         else:
             texts = {path: self._text(values.get(path), path, place, row) for path in self._paths}

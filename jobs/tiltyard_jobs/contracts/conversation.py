@@ -19,6 +19,10 @@ _ROLES = {
 }
 
 
+_TEXT_ONLY = "only text is read: leave such records out"
+_OTHERS = ("tool", "function")  # roles of what tools say
+
+
 class BadConversationError(ValueError):
     """A value is no conversation; the sentence goes on from the value's name."""
 
@@ -74,13 +78,23 @@ def _turn(turn: object, number: int) -> dict[str, str]:
     said = turn.get("role") or turn.get("from")
     role = _ROLES.get(said) if isinstance(said, str) else None
     if role is None:
-        raise BadConversationError(f"has the role {said!r} in message {number}; known are {', '.join(_ROLES)}")
+        advice = _TEXT_ONLY if said in _OTHERS else f"known are {', '.join(_ROLES)}"
+        raise BadConversationError(f"has the role {said!r} in message {number}; {advice}")
     content: Any = turn["content"] if turn.get("content") is not None else turn.get("value")
     if isinstance(content, list) and all(isinstance(part, dict) and part.get("type") == "text" for part in content):
         content = "".join(str(part.get("text") or "") for part in content)
     if not isinstance(content, str):
-        raise BadConversationError(f"has something else than text in message {number}")
+        raise BadConversationError(f"has {_other_than_text(turn, content)} in message {number}; {_TEXT_ONLY}")
     return {"role": role, "content": content}
+
+
+def _other_than_text(turn: Mapping[str, Any], content: object) -> str:
+    """What a message has instead of a text, or beside it."""
+    if turn.get("tool_calls") or turn.get("function_call"):
+        return "a tool call without a text"
+    parts = content if isinstance(content, list) else []
+    kinds = {str(part.get("type")) for part in parts if isinstance(part, dict)} - {"text"}
+    return f"a part of type {min(kinds)!r}" if kinds else "something else than text"
 
 
 def whole_text(instruction: str, history: Turns | None) -> str:

@@ -35,6 +35,10 @@ class AnswerFiles(Contract):
         return f"{first} and {more} more" if more else first
 
 
+ANSWERS_FROM = "answers from "
+"""What stands before the file of existing answers, where people see it."""
+
+
 class ModelIdentity(Located):
     """The part of a model's description that can change what it says; its name in a tournament is not in it.
 
@@ -77,7 +81,7 @@ class ModelIdentity(Located):
     @property
     def described(self) -> str:
         """What people see of it: its uri, or the file of its answers."""
-        return self.uri if self.answers is None else f"answers from {self.answers.place}"
+        return self.uri if self.answers is None else f"{ANSWERS_FROM}{self.answers.place}"
 
 
 def public(uri: str) -> str:

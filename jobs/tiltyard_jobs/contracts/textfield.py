@@ -19,6 +19,9 @@ _COMMON = ("prompt", "instruction", "question", "query", "problem", "text", "inp
 _BESIDE = ("input", "context")
 _SYSTEM = ("system", "system_prompt")
 
+AS_ARRAY: Final = "`jq '[to_entries[] | {id: .key} + .value]' FILE > list.json`"
+"""Makes an array of an object of records; their names become ids."""
+
 
 class Missing:
     """What stands in a place that a record does not have."""
@@ -149,10 +152,22 @@ def _text_advice(row: Mapping[str, Any]) -> str:
         (name for name, value in row.items() if _is_records(value) or (len(row) == 1 and _is_texts(value))), None
     )
     if inside is None:
-        return ""
+        return _named_advice(row)
     kind = "records" if _is_records(row[inside]) else "texts"
     advice = f"write that list into a file of its own, for example by `jq .{inside} FILE > list.json`"
     return f"; its {inside!r} is a list of {kind}: {advice}"
+
+
+def _named_advice(row: Mapping[str, Any]) -> str:
+    """For an object whose values are the records."""
+    values = list(row.values())
+    if (
+        len(values) < 2
+        or not all(isinstance(value, dict) for value in values)
+        or not set(values[0]).intersection(*values)
+    ):
+        return ""
+    return f"; it is one object of {len(values)} records: write them as an array, for example by {AS_ARRAY}"
 
 
 def _is_texts(value: object) -> bool:
@@ -195,4 +210,4 @@ def answer_advice(row: Mapping[str, Any], wanted: str = "") -> str:
         if text is not None:
             which = "0" if by is None else f"{by}={several[0][by]}"
             return f'; write field: "{name}[{which}].{text}"' + ("" if by is None else f", or another {by}")
-    return ""
+    return _named_advice(row)

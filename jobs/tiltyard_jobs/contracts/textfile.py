@@ -26,6 +26,7 @@ from tiltyard_jobs.contracts.textstream import (
     Open,
     Record,
     TextStream,
+    is_damaged,
 )
 
 ARROW = ("arrow", "feather")
@@ -170,7 +171,8 @@ def read_records(kind: str, opened: Open) -> Records:
 
 def _encoding(head: bytes) -> str:
     known = next((name for mark, name in _MARKS.items() if head.startswith(mark)), None)
-    if known is None and 0 in head[:2]:  # UTF-16 without a mark: one byte of an ASCII character is 0
+    if known is None and 0 in head[:2] and not is_damaged(head):
+        # UTF-16 without a mark: one byte of an ASCII character is 0.
         return "utf-16-be" if head[0] == 0 else "utf-16-le"
     return known or "utf-8"
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+from tiltyard_jobs.contracts.textfield import AS_ARRAY
 from tiltyard_jobs.contracts.textstream import LONGEST, TEXT_COLUMN, TOO_LONG, BadTextFileError, Record, TextStream
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -17,7 +18,7 @@ _NEAR = 16  # characters before that end in which anything else may be cut
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number that JSON has; write null")
+    raise ValueError(f"is not JSON: {name} is no number that JSON has; write null")
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -25,11 +26,19 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for place, name in enumerate(names) if name in names[:place])
-        raise ValueError(f"it names {twice!r} twice; give each a name of its own")
+        raise ValueError(f"is not JSON: it names {twice!r} twice; give each a name of its own")
     return found
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_distinct)
+def _whole_number(digits: str) -> int:
+    try:
+        return int(digits)
+    except ValueError:  # Python reads no more digits than some
+        count = len(digits.lstrip("-"))
+        raise ValueError(f"has a number of {count:,} digits: put it in quotes, as text, or leave it out") from None
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_whole_number, object_pairs_hook=_distinct)
 
 
 def lines(stream: TextStream, kind: str) -> Iterator[Record]:
@@ -58,7 +67,7 @@ def lines(stream: TextStream, kind: str) -> Iterator[Record]:
                 _refuse_kind(line, kind, error)
             yield Record(place, {}, _no_json(line, error))
         except ValueError as error:
-            yield Record(place, {}, f"is not JSON: {error}")
+            yield Record(place, {}, str(error))
         else:
             yield _record(place, row, suspect=_ESCAPED_SURROGATE.search(line) is not None)
 
@@ -67,7 +76,9 @@ def _refuse_kind(line: str, kind: str, error: json.JSONDecodeError) -> None:
     """Refuse a file whose first line shows that it is of another kind."""
     if line.strip() == "{":
         advice = "write one record in each line, or put the records into one array: [{…}, {…}]"
-        raise BadTextFileError(f" is one JSON object over several lines: {advice}")
+        raise BadTextFileError(
+            f" is one JSON object over several lines: {advice} ({AS_ARRAY} does where they have names)"
+        )
     if kind != "json" and not line.lstrip().startswith("{"):
         raise BadTextFileError(f": line 1 is not JSON: {error.msg}; let the name of a CSV file end in .csv")
 
@@ -166,7 +177,7 @@ class _Window:
                 self.place = error.pos
                 raise self.error(error.msg) from None
             except ValueError as error:
-                raise BadTextFileError(f": record {number} is not JSON: {error}") from None
+                raise BadTextFileError(f": record {number} {error}") from None
             if end < len(self._text) or not self._more():  # a number at the end of a piece may go on
                 suspect = _ESCAPED_SURROGATE.search(self._text, self.place, end) is not None
                 self.place = end

@@ -101,7 +101,20 @@ class TextStream:
                     return BadTextFileError(" changed while it was read: try again")
 
 
+def is_damaged(head: bytes) -> bool:
+    """Whether the first bytes are text in UTF-8 with NUL bytes in it: in UTF-16 more are 0, or other bytes are none."""
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return 3 * head.count(0) <= len(head) and not any(
+        character < " " and character not in "\0\t\r\n" for character in text
+    )
+
+
 def _refuse_nul(text: str, line: int) -> None:
     if (place := text.find("\0")) >= 0:
         line += text.count("\n", 0, place)
-        raise BadTextFileError(f": line {line} holds a NUL byte: the file is damaged, or not text")
+        raise BadTextFileError(
+            f": line {line} holds a NUL byte: the file is damaged, or not text; write it again as UTF-8"
+        )

@@ -23,6 +23,7 @@ class Answer(NamedTuple):
     Attributes:
         text: None where it is void, or not there yet.
         void: why it is void; empty where it is not.
+        existing: `answers from FILE`, where they existed before; else empty.
     """
 
     player: str
@@ -32,6 +33,7 @@ class Answer(NamedTuple):
     detail: str
     cut: bool
     tokens: int | None
+    existing: str
 
 
 class Verdict(NamedTuple):
@@ -136,8 +138,9 @@ def _word(words: Sequence[str], number: int) -> str:
 
 def _answer(index: Index, place: int, player: int) -> Answer:
     name, number = index.players.words[player], int(index.answer_row[place, player])
+    existing = index.source.existing.get(name, "")
     if number < 0:
-        return Answer(name, None, None, "", "", False, None)
+        return Answer(name, None, None, "", "", False, None, existing)
     row = index.source.tables["answers"].row(number, _ANSWER)
     return Answer(
         player=name,
@@ -147,6 +150,7 @@ def _answer(index: Index, place: int, player: int) -> Answer:
         detail=row["detail"] or "",
         cut=row["finish_reason"] == "length",
         tokens=row["completion_tokens"],
+        existing=existing,
     )
 
 

@@ -79,7 +79,12 @@ def about_battle(battle: Battle) -> str:
 
 
 def about_answer(battle: Battle, one: Answer) -> str:
-    """What is known of an answer."""
+    """What is known of an answer, and which file it is from where it existed before."""
+    about = _about_text(battle, one)
+    return f"{about} · {visible(one.existing)}" if one.existing else about
+
+
+def _about_text(battle: Battle, one: Answer) -> str:
     if one.void:
         return f"void: {one.void}" + (f" ({visible(one.detail)})" if one.detail else "")
     if one.text is None:

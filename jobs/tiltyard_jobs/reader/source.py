@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from tiltyard_jobs.contracts.identity import ANSWERS_FROM
 from tiltyard_jobs.contracts.layout import Seal, manifest_key, run_prefix
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import DatasetRecipe
@@ -41,6 +42,7 @@ class Source:
         written: the instructions before curation, for the texts of those that were dropped.
         keep: the user's own columns.
         facts: what the run's leaderboard says of each player.
+        existing: `answers from FILE`, by the players whose answers existed before.
         notes: what could not be read.
         state: changes when there is more to read.
     """
@@ -54,6 +56,7 @@ class Source:
     written: Table | None = None
     keep: Sequence[str] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    existing: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
     state: str = ""
 
@@ -126,6 +129,9 @@ def run_folder(store: Store, prefix: str, artifacts: Store | None = None) -> Sou
         written=written,
         keep=_own_columns(tables["instructions"].names) if given else (),
         facts={one["name"]: one for one in board.get("players", [])},
+        existing={
+            one["name"]: one["uri"] for one in board.get("players", []) if one.get("uri", "").startswith(ANSWERS_FROM)
+        },
         notes=notes,
         state=manifest.run,
     )
@@ -217,6 +223,7 @@ def unfinished(store: Store, recipe: DatasetRecipe, run: str, artifacts: Artifac
         judges=[judge.name for judge in lineup.judges or lineup.players],
         written=_written(store, artifacts, roles),
         keep=recipe.keep,
+        existing={one.name: one.model.described for one in lineup.players if one.model.answers is not None},
         notes=notes,
         state=" ".join(str(len(table)) for table in (instructions, answers, verdicts)),
     )

@@ -153,7 +153,7 @@ def run(options: argparse.Namespace) -> int:
         if last.state is TournamentState.SUSPENDED:
             print(last.message)
         if status is not None and not failed:
-            show.print_result(status)
+            show.print_result(status, show.existing_answers(tournament))
 
     if failed:
         print(last.message, file=sys.stderr)
@@ -180,7 +180,7 @@ def _report_line(options: argparse.Namespace) -> str:
 def status(options: argparse.Namespace) -> int:
     """Say how far a run is, now or until it ends."""
     printer = Printer.of(options)
-    look = _status_reader(options)
+    look, existing = _status_reader(options)
     document = look()
     if options.watch:
         with show.progress("none" if printer.quiet else "auto") as display:
@@ -188,20 +188,20 @@ def status(options: argparse.Namespace) -> int:
                 display(document)
                 time.sleep(WATCH_SECONDS)
                 document = look()
-    printer.result(document, lambda: show.print_status(document))
+    printer.result(document, lambda: show.print_status(document, existing))
     if document.activity == "Interrupted":
         return STOPPED
     return FAILED if any(each.type == "Failed" and each.status == "True" for each in document.conditions) else 0
 
 
-def _status_reader(options: argparse.Namespace) -> Callable[[], Status]:
-    """What reads a run's status, here or on a cluster."""
+def _status_reader(options: argparse.Namespace) -> tuple[Callable[[], Status], tuple[str, ...]]:
+    """What reads a run's status, here or on a cluster, and here whose answers existed before."""
     if options.namespace is not None:
         name, namespace = str(options.manifest), options.namespace
-        return lambda: status_document(_cluster_status(namespace, name), name, at_work=True)
+        return lambda: status_document(_cluster_status(namespace, name), name, at_work=True), ()
     tournament = load_manifest(options.manifest)
     place = StatePlace.of(tournament, options.state)
-    return lambda: status_here(place)
+    return lambda: status_here(place), show.existing_answers(tournament)
 
 
 def report(options: argparse.Namespace) -> int:
@@ -227,7 +227,7 @@ def report(options: argparse.Namespace) -> int:
         if options.to is not None:
             print(f"copied to {options.to}")
         show.print_instructions(summary.instructions)
-        show.print_leaderboard(summary.leaderboard)
+        show.print_leaderboard(summary.leaderboard, show.existing_answers(tournament))
         show.print_outputs(summary.outputs)
         show.print_notes(summary.notes)
 

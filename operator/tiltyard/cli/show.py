@@ -109,8 +109,14 @@ class _Bars:
             self._bars.remove_task(task)
 
 
-def print_status(status: Status) -> None:
-    """A run's status."""
+def existing_answers(tournament: Tournament) -> tuple[str, ...]:
+    """A line for each competitor whose answers are in files of the user's."""
+    players = tournament.spec.competitors
+    return tuple(f"{one.name}: {one.identity().described}" for one in players if one.answers is not None)
+
+
+def print_status(status: Status, existing: Sequence[str] = ()) -> None:
+    """A run's status; `existing` are lines of `existing_answers`."""
     console = _console()
     console.print(f"{status.phase} {status.progress}  run {status.run}", highlight=False)
     if status.eta is not None and status.activity == "Running":
@@ -132,10 +138,10 @@ def print_status(status: Status) -> None:
     for condition in status.conditions:
         if condition.type == "Failed" and condition.status == "True":
             console.print(condition.message, style="red", highlight=False, markup=False, soft_wrap=True)
-    print_result(status)
+    print_result(status, existing)
 
 
-def print_result(status: TournamentStatus) -> None:
+def print_result(status: TournamentStatus, existing: Sequence[str] = ()) -> None:
     """What became of the instructions, the leaderboard, where the results are, and what their reader should know."""
     print_instructions(status.instructions or "")
     print_leaderboard(
@@ -143,7 +149,8 @@ def print_result(status: TournamentStatus) -> None:
             # Numbers are texts in a status.
             Standing.model_validate_json(json.dumps(row.model_dump(exclude_none=True, mode="json", by_alias=True)))
             for row in status.leaderboard
-        ]
+        ],
+        existing,
     )
     if status.outputs is not None:
         print_outputs(status.outputs.model_dump(exclude_none=True))
@@ -181,8 +188,8 @@ def print_allowed_voids(tournament: Tournament) -> None:
     _console().print(line, highlight=False)
 
 
-def print_leaderboard(rows: Sequence[Standing]) -> None:
-    """The leaderboard, where there is one."""
+def print_leaderboard(rows: Sequence[Standing], existing: Sequence[str] = ()) -> None:
+    """The leaderboard, where there is one; below it, whose answers existed before."""
     if not rows:
         return
     table = Table("RANK", "NAME", "RATING", "95 %", "WIN RATE", "RANKS", "GAP", "ANSWERED", box=None)
@@ -202,6 +209,8 @@ def print_leaderboard(rows: Sequence[Standing]) -> None:
             "" if row.answered is None else f"{100 * row.answered:.0f} %",
         )
     _console().print(table)
+    for line in existing:
+        print(line)
 
 
 def _whole(value: float | None) -> str:

@@ -76,6 +76,20 @@ def test_answers_of_three_forms_are_judged(make_run: MakeRun) -> None:
     finished = run.run()
     assert finished.code == 0, finished
     assert "Instructions: 8 given, 8 used\n" in finished.out
+    files = ("alpaca: answers from outputs.json", "arena: answers from arena.jsonl", "ultra: answers from ultra.jsonl")
+    for command in ("status", "report"):
+        assert "\n".join(files) in run.finish(run.start(command)).out
+    assert "\n".join(files) in finished.out
+    name = table(run, "instructions")[0]["instruction_id"]
+    complete = run.finish(run.start("show", name)).out
+    assert run.out is not None
+    for manifest_file in Path(run.out).glob("runs/*/manifest.json"):
+        manifest_file.rename(run.folder / "kept.json")
+        unfinished = run.finish(run.start("show", name)).out  # read from its parts
+        (run.folder / "kept.json").rename(manifest_file)
+        for shown in (complete, unfinished):
+            assert " of the votes · answers from arena.jsonl\n" in shown
+        assert unfinished != complete
     assert run.models_started() == {"j0", "j1"}
     number = {row["instruction_id"]: row["source_row"] for row in table(run, "instructions")}
     answers = table(run, "answers")
@@ -83,11 +97,11 @@ def test_answers_of_three_forms_are_judged(make_run: MakeRun) -> None:
     for row in answers:
         assert row["answer"] == text_of(row["model"], number[row["instruction_id"]])
     assert len(table(run, "battles")) == 2 * COUNT
-    files = {"alpaca": ALPACA, "arena": ARENA, "ultra": ULTRA}
+    sources = {"alpaca": ALPACA, "arena": ARENA, "ultra": ULTRA}
     rows = table(run, "sft", "data")
     assert rows
     for row in rows:
-        answers_of = files[row["model"]]
+        answers_of = sources[row["model"]]
         path = run.folder / answers_of["uri"]
         assert row["messages"][1]["content"] == text_of(row["model"], row["source_row"])
         assert (row["model_uri"], row["model_revision"]) == (path.name, f"sha256:{digest(path.read_bytes())}")

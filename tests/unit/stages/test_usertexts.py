@@ -130,6 +130,16 @@ def test_how_files_are_packed_and_written(tmp_path: Path, name: str, data: bytes
     assert texts.notes == notes
 
 
+@pytest.mark.parametrize("text", ["A: сортируй список, потом удали повторы", "1. 一二三四五六七八九十", "Sort"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_a_mark_in_any_script(tmp_path: Path, text: str, encoding: str) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(f"{text}\n".encode(encoding))
+    texts = read_texts(path.as_uri(), "prompt", STORE)
+    assert [one for one, _ in texts] == [text]
+    assert "read as UTF-16" in texts.notes
+
+
 def test_texts_that_stand_alone(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes("  Sort \u2028 this.  \r\n\r\nSay {hello}.".encode())
@@ -247,13 +257,21 @@ def test_a_system_message_for_each_row(tmp_path: Path) -> None:
         (["Sort.", "Why?"], "is no list of messages with role and content"),
         ([{"role": "assistant", "content": "ok"}], "has no message of the user"),
         ([TURNS[0], SYSTEM], "has a system message after other messages; keep it as the first one"),
-        ([{"role": "tool", "content": "ok"}], "has the role 'tool' in message 1; known are system, developer, user, "),
+        (
+            [{"role": "tool", "content": "ok"}],
+            "has the role 'tool' in message 1; only text is read: leave such records",
+        ),
+        ([{"role": "bot", "content": "ok"}], "has the role 'bot' in message 1; known are system, developer, user, "),
         ([{"content": "ok"}], "has the role None in message 1"),
         (
             [TURNS[0], {"role": "assistant", "content": None, "tool_calls": [{}]}],
-            "has something else than text in",
+            "has a tool call without a text in message 2; only text is read: leave such records out",
         ),
-        ([{"role": "user", "content": [{"type": "image_url"}]}], "has something else than text in message 1"),
+        (
+            [{"role": "user", "content": [{"type": "text", "text": "See"}, {"type": "image_url"}]}],
+            "has a part of type 'image_url' in message 1; only text is read: leave such records out",
+        ),
+        ([{"role": "user", "content": 7}], "has something else than text in message 1; only text is read: leave such"),
     ],
 )
 def test_what_is_no_conversation(tmp_path: Path, value: object, sentence: str) -> None:
@@ -261,8 +279,7 @@ def test_what_is_no_conversation(tmp_path: Path, value: object, sentence: str) -
     with pytest.raises(ConfigurationError) as caught:
         list(read_texts(uri, "prompt", STORE, messages="m").given())
     said = str(caught.value)
-    assert said.startswith(f"{tmp_path}/a.jsonl: 'm' {sentence}")
-    assert said.endswith(", in line 2")
+    assert said.startswith(f"{tmp_path}/a.jsonl: 'm' in line 2 {sentence}")
 
 
 def test_a_shape_that_nobody_knows_gets_no_advice(tmp_path: Path) -> None:
@@ -315,7 +332,34 @@ def test_a_missing_key_is_null_and_counted(tmp_path: Path) -> None:
         ("a.jsonl", b'{"text": "a"}\n{"text": "\xff"}', "line 2 is not UTF-8 (invalid start byte): save the file as"),
         ("a.jsonl", b'{"text": "a"}\n{"text": "\\ud83d b"}', "line 2 has half of a character (a lone surrogate): the"),
         ("a.jsonl", b'{"text": "a", "score": NaN}', "line 1 is not JSON: NaN is no number that JSON has; write null"),
-        ("a.jsonl", b'{"text": "a"}\n\x00\x00', "line 2 holds a NUL byte: the file is damaged, or not text"),
+        ("a.jsonl", b'{"text": "a"}\n\x00\x00', "line 2 holds a NUL byte: the file is damaged, or not text; write"),
+        ("a.txt", b"a\0b", "line 1 holds a NUL byte: the file is damaged, or not text; write it again as UTF-8"),
+        ("a.txt", b"a\0b\n", "line 1 holds a NUL byte: the file is damaged, or not text; write it again as UTF-8"),
+        ("a.txt", b"S\0ort a list.\n", "line 1 holds a NUL byte: the file is damaged, or not text; write it again as"),
+        ("a.txt", b"Sort.\n" * 50_000 + b"Rev\0erse.\n", "line 50001 holds a NUL byte: the file is damaged, or not"),
+        ("a.csv", b"text\nSort.\nRev\0erse.\n", "line 3 holds a NUL byte: the file is damaged, or not text; write it"),
+        (
+            "a.jsonl",
+            b'{"text": "a"}\n{"text": "b", "n": -' + b"7" * 5000 + b"}\n",
+            "line 2 has a number of 5,000 digits: put it in quotes, as text, or leave it out",
+        ),
+        (
+            "a.json",
+            b'[{"text": "a"}, {"text": "b", "n": ' + b"7" * 5000 + b"}]",
+            "record 2 has a number of 5,000 digits: put it in quotes, as text, or leave it out",
+        ),
+        (
+            "a.json",
+            b'{"1": {"text": "a"}, "2": {"text": "b"}}',
+            "has no 'text'; its first record has 1, 2; it is one object of 2 records: write them as an array, for"
+            " example by `jq '[to_entries[] | {id: .key} + .value]' FILE > list.json`",
+        ),
+        (
+            "a.json",
+            b'{\n"1": {"text": "a"}\n}',
+            "is one JSON object over several lines: write one record in each line, or put the records into one array:"
+            " [{…}, {…}] (`jq '[to_entries[] | {id: .key} + .value]' FILE > list.json` does where they have names)",
+        ),
         (
             "a.jsonl",
             b"version https://git-lfs.github.com/spec/v1\noid x",

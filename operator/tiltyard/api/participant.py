@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -58,7 +58,7 @@ KNOWN_PARAMETERS: Rule[ModelSource] = Rule(
 class ModelSource(Weights):
     """A model that is served for the tournament."""
 
-    RULES = (*Weights.RULES, KNOWN_PARAMETERS)
+    RULES: ClassVar[tuple[Rule[Any], ...]] = (*Weights.RULES, KNOWN_PARAMETERS)
 
     uri: ModelUri
     """Where the model is: hf://ORG/NAME, s3://, pvc://, gs://, oci:// or https://; sim://NAME?PARAMETERS for a

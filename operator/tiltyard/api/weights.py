@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any, ClassVar
 
 from tiltyard.api.base import ApiModel
 from tiltyard.api.pods import KeyReference
@@ -78,7 +79,7 @@ BY_NAME_ON_HUB: Rule[Weights] = Rule(
 class Weights(ApiModel):
     """A model's weights."""
 
-    RULES = (NOT_SIMULATED, TOKEN_OF_HUB, BY_NAME_ON_HUB)
+    RULES: ClassVar[tuple[Rule[Any], ...]] = (NOT_SIMULATED, TOKEN_OF_HUB, BY_NAME_ON_HUB)
     CLUSTER_RULES = (MODEL_IN_CLUSTER, SERVED_FROM_IN_CLUSTER)
 
     uri: WeightsUri

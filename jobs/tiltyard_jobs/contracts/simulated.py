@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -73,34 +72,32 @@ class _SomeOf:
 
 _SHARE = _Range(0, 1)
 _FLAG = _Range(0, 1, whole=True)
-RANGES: Mapping[str, _Range | _OneOf | _SomeOf | _Text] = MappingProxyType(
-    {
-        "seed": _Range(0, 10**15, whole=True),
-        "skill": _SHARE,
-        **{f"skill.{domain}": _SHARE for domain in DOMAINS},
-        "spread": _SHARE,
-        "verbosity": _SHARE,
-        "junk": _SHARE,
-        "duplicates": _SHARE,
-        "max_model_len": _Range(64, 10_000_000, whole=True),
-        "judge.noise": _Range(0, 10),
-        "judge.position_bias": _Range(-1, 1),
-        "judge.length_bias": _Range(-1, 1),
-        "judge.abstain": _SHARE,
-        "judge.tie_width": _SHARE,
-        "judge.gullible": _FLAG,
-        "thoughts": _OneOf(*THOUGHT_FORMS),
-        "thoughts.words": _Range(0, 100_000, whole=True),
-        "thoughts.endless": _SHARE,
-        "thoughts.silent": _SHARE,
-        "thoughts.opening": _Text(),
-        "thoughts.closing": _Text(),
-        "fences": _FLAG,
-        "numbers": _FLAG,
-        "refuses": _SomeOf(*REFUSALS),
-        "humaneval.breaks": _Range(0, 164, whole=True),
-    }
-)
+RANGES: Mapping[str, _Range | _OneOf | _SomeOf | _Text] = {
+    "seed": _Range(0, 10**15, whole=True),
+    "skill": _SHARE,
+    **{f"skill.{domain}": _SHARE for domain in DOMAINS},
+    "spread": _SHARE,
+    "verbosity": _SHARE,
+    "junk": _SHARE,
+    "duplicates": _SHARE,
+    "max_model_len": _Range(64, 10_000_000, whole=True),
+    "judge.noise": _Range(0, 10),
+    "judge.position_bias": _Range(-1, 1),
+    "judge.length_bias": _Range(-1, 1),
+    "judge.abstain": _SHARE,
+    "judge.tie_width": _SHARE,
+    "judge.gullible": _FLAG,
+    "thoughts": _OneOf(*THOUGHT_FORMS),
+    "thoughts.words": _Range(0, 100_000, whole=True),
+    "thoughts.endless": _SHARE,
+    "thoughts.silent": _SHARE,
+    "thoughts.opening": _Text(),
+    "thoughts.closing": _Text(),
+    "fences": _FLAG,
+    "numbers": _FLAG,
+    "refuses": _SomeOf(*REFUSALS),
+    "humaneval.breaks": _Range(0, 164, whole=True),
+}
 """Each parameter of a URI with the values it takes."""
 
 

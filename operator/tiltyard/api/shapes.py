@@ -206,7 +206,8 @@ class Distinct:
     def check(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
         """The values when none is there twice."""
         if repeated := repetitions(values):
-            refuse(f"must name each value once ({', '.join(map(str, repeated))} is repeated)")
+            shown = "".join(c if c.isprintable() else "�" for c in ", ".join(map(str, repeated)))
+            refuse(f"must name each value once ({shown} is repeated)")
         return values
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
-from urllib.parse import unquote
 
+from tiltyard_jobs.contracts.simulated import parameters_of
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.sim.chance import Chance
 from tiltyard_jobs.sim.domains import Domain
-from tiltyard_jobs.sim.refusals import REFUSALS
 
 _SCHEME = "sim://"
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
-_WHOLE = re.compile(r"[0-9]{1,18}")
-_DECIMAL = re.compile(r"-?[0-9]{1,6}(?:\.[0-9]{1,9})?")
 DEFAULT_MAX_MODEL_LEN = 32_768
 _LOWEST_SKILL, _HIGHEST_SKILL = 0.35, 0.85  # of an expert whose URI gives none
 
@@ -107,102 +102,13 @@ class SimParameters:
 _ORDER = {domain: place for place, domain in enumerate(Domain)}
 
 
-class _Range:
-    """A number between two bounds, whole or decimal."""
-
-    def __init__(self, low: float, high: float, *, whole: bool = False) -> None:
-        self.low, self.high = low, high
-        self._pattern: re.Pattern[str] = _WHOLE if whole else _DECIMAL
-        self._type: Callable[[str], float] = int if whole else float
-        self.allowed = f"a {'whole ' if whole else ''}number from {low:.16g} to {high:.16g}"
-
-    def __call__(self, text: str) -> float | None:
-        """The number, or None where `text` is none or is out of bounds."""
-        if not self._pattern.fullmatch(text):
-            return None
-        value = self._type(text)
-        return value if self.low <= value <= self.high else None
-
-
-class _OneOf:
-    """One of some words."""
-
-    def __init__(self, *words: str) -> None:
-        self._words = words
-        self.allowed = f"one of {', '.join(words)}"
-
-    def __call__(self, text: str) -> str | None:
-        """The word, or None where `text` is none of them."""
-        return text if text in self._words else None
-
-
-class _Text:
-    """A text without line breaks."""
-
-    allowed = "1 to 64 characters without a line break"
-
-    def __call__(self, text: str) -> str | None:
-        """The text, or None where it is blank, too long or more than a line."""
-        return text if text.strip() and len(text) <= 64 and text.isprintable() else None
-
-
-class _SomeOf:
-    """Some of some words, between commas."""
-
-    def __init__(self, *words: str) -> None:
-        self._words = frozenset(words)
-        self.allowed = f"one or more of {', '.join(words)}, with commas between them"
-
-    def __call__(self, text: str) -> frozenset[str] | None:
-        """The words, or None where one of them is unknown."""
-        given = frozenset(text.split(","))
-        return given if given <= self._words else None
-
-
-THOUGHT_FORMS = ("none", "inline", "unopened", "reasoning", "reasoning_content", "channels")
-"""See `thinking`."""
-
-_SHARE = _Range(0, 1)
-_FLAG = _Range(0, 1, whole=True)
-RANGES: Mapping[str, _Range | _OneOf | _SomeOf | _Text] = MappingProxyType(
-    {
-        "seed": _Range(0, 10**15, whole=True),
-        "skill": _SHARE,
-        **{f"skill.{domain}": _SHARE for domain in Domain},
-        "spread": _SHARE,
-        "verbosity": _SHARE,
-        "junk": _SHARE,
-        "duplicates": _SHARE,
-        "max_model_len": _Range(64, 10_000_000, whole=True),
-        "judge.noise": _Range(0, 10),
-        "judge.position_bias": _Range(-1, 1),
-        "judge.length_bias": _Range(-1, 1),
-        "judge.abstain": _SHARE,
-        "judge.tie_width": _SHARE,
-        "judge.gullible": _FLAG,
-        "thoughts": _OneOf(*THOUGHT_FORMS),
-        "thoughts.words": _Range(0, 100_000, whole=True),
-        "thoughts.endless": _SHARE,
-        "thoughts.silent": _SHARE,
-        "thoughts.opening": _Text(),
-        "thoughts.closing": _Text(),
-        "fences": _FLAG,
-        "numbers": _FLAG,
-        "refuses": _SomeOf(*REFUSALS),
-        "humaneval.breaks": _Range(0, 164, whole=True),
-    }
-)
-"""Each parameter of a URI with the values it takes."""
-
-
 def parse_sim_uri(uri: str) -> SimParameters:
     """Read `sim://NAME?parameter=value&…`.
 
     Raises:
         ConfigurationError: one sentence that names the parameter, what was given and what is allowed.
     """
-    name, given = _split(uri)
-    values = {key: _value(uri, key, text) for key, text in given.items()}
+    name, values = _split(uri)
     seed = int(values.get("seed", zlib.crc32(name.encode())))
     skill = values.get("skill", _between(_LOWEST_SKILL, _HIGHEST_SKILL, Chance(seed, "skill")))
     spread = values.get("spread", 0.1)
@@ -237,31 +143,18 @@ def _between(low: float, high: float, chance: Chance) -> float:
     return low + (high - low) * chance.unit()
 
 
-def _split(uri: str) -> tuple[str, dict[str, str]]:
+def _split(uri: str) -> tuple[str, dict[str, Any]]:
     if not uri.startswith(_SCHEME):
         raise ConfigurationError(f"{uri!r} is no URI of a simulated expert: write sim://NAME?parameter=value&…")
-    name, mark, query = uri.removeprefix(_SCHEME).partition("?")
+    name = uri.removeprefix(_SCHEME).partition("?")[0]
     if not _NAME.fullmatch(name):
         raise ConfigurationError(
             f"{uri!r}: the name {name!r} must be 1 to 63 letters, digits, dots, dashes or underscores, with a letter or"
             " a digit at either end"
         )
-    given: dict[str, str] = {}
-    for item in query.split("&") if mark else ():
-        key, equals, text = item.partition("=")
-        key, text = unquote(key), unquote(text)
-        if not equals:
-            raise ConfigurationError(f"{uri!r}: {item!r} has no value: write parameter=value")
-        if key not in RANGES:
-            raise ConfigurationError(f"{uri!r}: unknown parameter {key!r}; known are {', '.join(RANGES)}")
-        if key in given:
-            raise ConfigurationError(f"{uri!r}: parameter {key!r} is given twice")
-        given[key] = text
-    return name, given
-
-
-def _value(uri: str, key: str, text: str) -> Any:
-    value = RANGES[key](text)
-    if value is None:
-        raise ConfigurationError(f"{uri!r}: parameter {key!r} is {text!r}, but must be {RANGES[key].allowed}")
-    return value
+    values: dict[str, Any] = {}
+    for parameter in parameters_of(uri):
+        if parameter.problem:
+            raise ConfigurationError(f"{uri!r}: {parameter.problem}")
+        values[parameter.key] = parameter.value
+    return name, values

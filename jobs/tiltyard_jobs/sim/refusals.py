@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-REFUSALS = ("max_tokens", "seed", "long_seed", "temperature", "top_p", "system")
-"""`long_seed` is one of more than 31 bits; `temperature` one other than 1; `system` a system message."""
-
 _LONG_SEED = 2**31
 
 

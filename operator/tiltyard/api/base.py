@@ -14,6 +14,10 @@ from tiltyard.api.rules import Rule
 # Marks in a field's JSON schema. The generator of the CRD reads them; the first three are Kubernetes' own.
 MAP_BY_NAME: dict[str, Any] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
 ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
+MAP_BY_MOUNT_PATH: dict[str, Any] = {
+    "x-kubernetes-list-type": "map",
+    "x-kubernetes-list-map-keys": ["mountPath"],
+}
 MAP_BY_TYPE: dict[str, Any] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
 REQUIRED_IN_CLUSTER: dict[str, Any] = {"x-tiltyard-required": True}
 

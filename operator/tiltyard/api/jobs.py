@@ -6,13 +6,23 @@ from decimal import Decimal
 from typing import Annotated
 
 from tiltyard.api.base import ApiModel
-from tiltyard.api.pods import PodPatch, Resources
+from tiltyard.api.pods import (
+    OWN_VARIABLES,
+    WORKER_PATHS,
+    WORKER_VOLUMES,
+    PodPatch,
+    Resources,
+    own_paths,
+    own_volumes,
+)
 from tiltyard.api.scalars import Share
 from tiltyard.api.shapes import Whole
 
 
 class Jobs(ApiModel):
     """How the work is divided into Jobs."""
+
+    RULES = (OWN_VARIABLES, own_paths(WORKER_PATHS), own_volumes(WORKER_VOLUMES))
 
     shard_size: Annotated[int, Whole(1, 1_000_000)] = 512
     """The number of records in one shard. It decides how files are divided, so changing it recomputes everything.

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from tiltyard.api.answers import ExistingAnswers
 from tiltyard.api.base import ApiModel
+from tiltyard.api.fields import closest, did_you_mean
 from tiltyard.api.identity import identity_options
 from tiltyard.api.pods import KeyReference
+from tiltyard.api.problems import given_text
 from tiltyard.api.request import ParticipantRequest, authorizations
 from tiltyard.api.rules import Rule, Violation, no_file_uri
 from tiltyard.api.scalars import (
@@ -29,10 +31,34 @@ from tiltyard.api.thoughts import ThoughtMarks
 from tiltyard.api.weights import Weights
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipes import BASE_MODEL, TRAINED_MODEL
+from tiltyard_jobs.contracts.simulated import RANGES, parameters_of
+
+
+def _simulated(source: ModelSource) -> Iterator[Violation]:
+    if not source.uri.startswith("sim://"):
+        return
+    for parameter in parameters_of(source.uri):
+        meant = closest(parameter.key, RANGES) if parameter.unknown else None
+        if meant is not None:
+            yield Violation(("uri",), f"{given_text(parameter.key)}{did_you_mean(meant)}")
+        elif parameter.problem:
+            yield Violation(("uri",), f'"{source.uri}": {parameter.problem}')
+
+
+# A name with an escape (%) in it is left to Python, and so are values.
+_PARAMETER = "|".join([*(name.replace(".", "[.]") for name in RANGES), "[^=&]*%[^=&]*"])
+KNOWN_PARAMETERS: Rule[ModelSource] = Rule(
+    "must have only parameters that a simulated expert takes, each once and with a value",
+    _simulated,
+    cel=f"!self.uri.startsWith('sim://') || self.uri.matches('^[^?]*([?](({_PARAMETER})=[^&]*(&|$))+)?$')",
+    field_path=".uri",
+)
 
 
 class ModelSource(Weights):
     """A model that is served for the tournament."""
+
+    RULES: ClassVar[tuple[Rule[Any], ...]] = (*Weights.RULES, KNOWN_PARAMETERS)
 
     uri: ModelUri
     """Where the model is: hf://ORG/NAME, s3://, pvc://, gs://, oci:// or https://; sim://NAME?PARAMETERS for a

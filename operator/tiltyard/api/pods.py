@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 from pydantic import Field
 
-from tiltyard.api.base import MAP_BY_NAME, ApiModel
+from tiltyard.api.base import MAP_BY_MOUNT_PATH, MAP_BY_NAME, ApiModel
+from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import (
     EntryKey,
     Line,
@@ -52,8 +54,41 @@ _GPU = re.compile(
 """Names of the resources that device plugins give to GPUs. Intel's others are shares of one."""
 
 
+_RESOURCE = "(cpu|memory|ephemeral-storage|hugepages-[^/]+|[^/]+/[^/]+)"
+RESOURCES_BY_NAME = (
+    "must be the name of a resource in Kubernetes: cpu, memory, ephemeral-storage, hugepages-SIZE or DOMAIN/NAME, such"
+    " as nvidia.com/gpu"
+)
+
+
+def unknown_resources(field: str, names: Iterable[str]) -> Iterator[Violation]:
+    """The names that Kubernetes gives to no resource of a container."""
+    for name in names:
+        if re.fullmatch(_RESOURCE, name) is None:
+            yield Violation((field, name), f'"{name}"')
+
+
+def resources_by_name(field: str) -> str:
+    """The same for a mapping in CEL."""
+    return f"!has(self.{field}) || self.{field}.all(name, name.matches('^{_RESOURCE}$'))"
+
+
+def _known_limits(resources: Resources) -> Iterator[Violation]:
+    return unknown_resources("limits", resources.limits)
+
+
+def _known_requests(resources: Resources) -> Iterator[Violation]:
+    return unknown_resources("requests", resources.requests)
+
+
+KNOWN_LIMITS: Rule[Resources] = Rule(RESOURCES_BY_NAME, _known_limits, resources_by_name("limits"), ".limits")
+KNOWN_REQUESTS: Rule[Resources] = Rule(RESOURCES_BY_NAME, _known_requests, resources_by_name("requests"), ".requests")
+
+
 class Resources(ApiModel):
     """The resources of one container, as in Kubernetes."""
+
+    RULES = (KNOWN_LIMITS, KNOWN_REQUESTS)
 
     limits: Quantities = Field(default_factory=dict)
     """The limit of each resource, for example `nvidia.com/gpu: "4"`. Absent: on a cluster, the request."""
@@ -109,8 +144,37 @@ class VolumeMount(ApiModel):
     """Whether the mount is read-only. Default: false."""
 
 
+def _repeated(field: str, key: str, names: Iterable[object]) -> Iterator[Violation]:
+    seen: set[object] = set()
+    for position, name in enumerate(names):
+        if name is not None and name in seen:
+            yield Violation((field, position, key), f'"{name}" twice')
+        seen.add(name)
+
+
+def _variables(patch: PodPatch) -> Iterator[Violation]:
+    return _repeated("env", "name", (variable.name for variable in patch.env))
+
+
+def _mounts(patch: PodPatch) -> Iterator[Violation]:
+    return _repeated("volumeMounts", "mountPath", (mount.mount_path for mount in patch.volume_mounts))
+
+
+def _volumes(patch: PodPatch) -> Iterator[Violation]:
+    names = (volume.get("name") for volume in patch.volumes)
+    return _repeated("volumes", "name", (name if isinstance(name, str) else None for name in names))
+
+
+# The CRD says the first two by the type of the list, and cannot look into volumes, which are Kubernetes' own.
+ONE_VARIABLE: Rule[PodPatch] = Rule("must be set once: remove the other variable of this name", _variables)
+ONE_MOUNT: Rule[PodPatch] = Rule("must be the path of one mount: give each a path of its own", _mounts)
+ONE_VOLUME: Rule[PodPatch] = Rule("must be the name of one volume: give each a name of its own", _volumes)
+
+
 class PodPatch(ApiModel):
     """Additions to pods. The operator sets everything else in them."""
+
+    RULES = (ONE_VARIABLE, ONE_MOUNT, ONE_VOLUME)
 
     labels: Annotated[dict[Line, LooseLine], Field(max_length=32)] = Field(default_factory=dict)
     """Additional labels. Tiltyard's own take precedence."""
@@ -126,7 +190,7 @@ class PodPatch(ApiModel):
     """Additional environment variables of the main container."""
     volumes: Annotated[tuple[OpaqueObject, ...], Field(max_length=32)] = ()
     """Additional volumes, as in Kubernetes."""
-    volume_mounts: Annotated[tuple[VolumeMount, ...], Field(max_length=32)] = ()
+    volume_mounts: Annotated[tuple[VolumeMount, ...], Field(max_length=32, json_schema_extra=MAP_BY_MOUNT_PATH)] = ()
     """Where the volumes are mounted in the main container."""
     image_pull_secrets: Annotated[tuple[ObjectReference, ...], Field(max_length=16)] = ()
     """The Secrets with which images are pulled."""
@@ -145,3 +209,63 @@ class PodPatch(ApiModel):
     counts as one GPU."""
     service_account_name: ObjectName | None = None
     """The pods' service account. Absent: the namespace's default, and no token is mounted."""
+
+
+class HasPod(Protocol):
+    """A model with a patch of its pods."""
+
+    @property
+    def pod(self) -> PodPatch:
+        """The patch."""
+        ...
+
+
+WORKER_PATHS = ("/etc/tiltyard", "/work", "/tmp")  # noqa: S108
+WORKER_VOLUMES = ("task", "work", "tmp")
+TRAINING_PATHS, TRAINING_VOLUMES = (*WORKER_PATHS, "/dev/shm"), (*WORKER_VOLUMES, "shm")  # noqa: S108
+MODEL_PATHS = ("/mnt/models",)
+"""What every pod of a kind has in its main container; `tests/unit/render/test_pods.py` compares them."""
+_OWN_VARIABLES = "TILTYARD_"
+
+
+def own_paths(paths: tuple[str, ...]) -> Rule[HasPod]:
+    """Nothing is mounted where such a pod has a mount already."""
+
+    def check(owner: HasPod) -> Iterator[Violation]:
+        for position, mount in enumerate(owner.pod.volume_mounts):
+            if (mount.mount_path.rstrip("/") or "/") in paths:
+                yield Violation(("pod", "volumeMounts", position, "mountPath"), f'"{mount.mount_path}"')
+
+    return Rule(
+        f"must not be {' or '.join(paths)}, where these pods have a mount of Tiltyard's or KServe's: use another path",
+        check,
+        cel="!has(self.pod) || !has(self.pod.volumeMounts) || !self.pod.volumeMounts.exists(m, m.mountPath in"
+        f" [{', '.join(repr(path + slash) for path in paths for slash in ('', '/'))}])",
+        field_path=".pod.volumeMounts",
+    )
+
+
+def own_volumes(names: tuple[str, ...]) -> Rule[HasPod]:
+    """No volume has the name of one that such a pod has already."""
+
+    def check(owner: HasPod) -> Iterator[Violation]:
+        for position, volume in enumerate(owner.pod.volumes):
+            if volume.get("name") in names:
+                yield Violation(("pod", "volumes", position, "name"), f'"{volume["name"]}"')
+
+    return Rule(f"must not be {', '.join(names)}: these are Tiltyard's own; use another name", check)
+
+
+def _own_variables(owner: HasPod) -> Iterator[Violation]:
+    for position, variable in enumerate(owner.pod.env):
+        if variable.name.startswith(_OWN_VARIABLES):
+            yield Violation(("pod", "env", position, "name"), f'"{variable.name}"')
+
+
+OWN_VARIABLES: Rule[HasPod] = Rule(
+    f"must not begin with {_OWN_VARIABLES}: these variables are Tiltyard's own; remove it",
+    _own_variables,
+    cel="!has(self.pod) || !has(self.pod.env)"
+    f" || !self.pod.env.exists(variable, variable.name.startsWith('{_OWN_VARIABLES}'))",
+    field_path=".pod.env",
+)

@@ -49,9 +49,17 @@ def _message(root: type[ApiModel], path: Path, error: ErrorDetails) -> str:
         case "too_short" | "too_long":
             return _length(context, error["type"] == "too_short")
         case "shape":
-            return f"{context['allowed']}, given {given_text(error['input'], path)}"
+            given = given_text(error["input"], path)
+            return f"{context['allowed']}, given {given}{_in_quotes(error['input']) if context['text'] else ''}"
     allowed = _type_words(root, path, error)
     return f"must be {allowed}, given {given_text(error['input'], path)}"
+
+
+def _in_quotes(value: object) -> str:
+    """What to do where YAML has read a text as something else; nothing where it has not."""
+    if isinstance(value, bool):
+        return f", as YAML reads {'yes, on and true' if value else 'no, off and false'}: write the text in quotes"
+    return ", a number: write the text in quotes" if isinstance(value, int | float) else ""
 
 
 def _missing(root: type[ApiModel], path: Path) -> str:

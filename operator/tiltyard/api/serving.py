@@ -11,7 +11,17 @@ from pydantic import Field
 
 from tiltyard.api.base import ApiModel
 from tiltyard.api.llm import Parallelism, Router
-from tiltyard.api.pods import ObjectReference, PodPatch, Quantities, Resources
+from tiltyard.api.pods import (
+    MODEL_PATHS,
+    RESOURCES_BY_NAME,
+    ObjectReference,
+    PodPatch,
+    Quantities,
+    Resources,
+    own_paths,
+    resources_by_name,
+    unknown_resources,
+)
 from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import Argument, ObjectName, OpaqueObject, QuantityText
 from tiltyard.api.shapes import Whole
@@ -34,6 +44,24 @@ TAKEN_ARGUMENTS: Rule[ModelServing] = Rule(
     " these come from model.uri, model.revision and name; remove the argument",
     check=_taken,
     cel=f"!has(self.args) || !self.args.exists(a, a.matches('{_TAKEN}'))",
+    field_path=".args",
+)
+
+
+# An option with its value behind a blank, or two options in one item: a server takes such a text for one word.
+_JOINED = r"^--?[A-Za-z][^\s=]*(\s|=\S*\s+--?[A-Za-z])"
+
+
+def _joined(serving: ModelServing) -> Iterator[Violation]:
+    for position, arg in enumerate(serving.args):
+        if re.search(_JOINED, arg, re.ASCII):
+            yield Violation(("args", position), f'"{arg}"')
+
+
+ONE_ARGUMENT_EACH: Rule[ModelServing] = Rule(
+    sentence="must be one argument: write an option as --NAME=VALUE, or its value as an item of its own",
+    check=_joined,
+    cel="!has(self.args) || !self.args.exists(a, a.matches('" + _JOINED.replace("\\", "\\\\") + "'))",
     field_path=".args",
 )
 
@@ -72,7 +100,7 @@ class ModelServing(ApiModel):
     `spec.serving.budget`.
     """
 
-    RULES = (TAKEN_ARGUMENTS, ONLY_LLM, NO_RUNTIME)
+    RULES = (TAKEN_ARGUMENTS, ONE_ARGUMENT_EACH, ONLY_LLM, NO_RUNTIME, own_paths(MODEL_PATHS))
 
     kind: Literal["InferenceService", "LLMInferenceService"] = "InferenceService"
     """KServe's kind of object that serves the model. An LLMInferenceService may span nodes. Default:
@@ -187,8 +215,17 @@ class ServedWeights(ApiModel):
     """KServe's local model cache."""
 
 
+def _known_budget(serving: Serving) -> Iterator[Violation]:
+    return unknown_resources("budget", serving.budget)
+
+
+KNOWN_BUDGET: Rule[Serving] = Rule(RESOURCES_BY_NAME, _known_budget, resources_by_name("budget"), ".budget")
+
+
 class Serving(ApiModel):
     """How many models run at once, and how long one may take to start."""
+
+    RULES = (KNOWN_BUDGET,)
 
     max_active: Annotated[int, Whole(1, 64)] | None = None
     """The number of models that run at once, at most. Absent: no limit; on a cluster models that fit no node wait, and

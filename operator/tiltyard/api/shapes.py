@@ -19,9 +19,14 @@ _QUANTITY = r"\+?([0-9]{1,18}(\.[0-9]{0,9})?|\.[0-9]{1,9})([KMGTPE]i|[numkMGTPE]
 _INT32_MAX = 2**31 - 1
 
 
-def refuse(allowed: str) -> NoReturn:
-    """Refuse a value; the loader adds where it stands and what was given."""
-    raise PydanticCustomError("shape", "{allowed}", {"allowed": allowed})
+def refuse(allowed: str, *, text: bool = False) -> NoReturn:
+    """Refuse a value; the loader adds where it stands and what was given.
+
+    Args:
+        allowed: the sentence.
+        text: a text is wanted: what YAML reads as something else must stand in quotes.
+    """
+    raise PydanticCustomError("shape", "{allowed}", {"allowed": allowed, "text": text})
 
 
 def plain(value: Decimal) -> str:
@@ -48,7 +53,9 @@ class Text:
 
     def check(self, value: object) -> str:
         """The value when it has this shape."""
-        if not isinstance(value, str) or not self.min_length <= len(value) <= self.max_length:
+        if not isinstance(value, str):
+            refuse(f"must be {self.allowed}", text=True)
+        if not self.min_length <= len(value) <= self.max_length:
             refuse(f"must be {self.allowed}")
         if self.pattern is not None and re.fullmatch(self.pattern, value, re.ASCII) is None:
             refuse(f"must be {self.allowed}")
@@ -199,7 +206,8 @@ class Distinct:
     def check(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
         """The values when none is there twice."""
         if repeated := repetitions(values):
-            refuse(f"must name each value once ({', '.join(map(str, repeated))} is repeated)")
+            shown = "".join(c if c.isprintable() else "�" for c in ", ".join(map(str, repeated)))
+            refuse(f"must name each value once ({shown} is repeated)")
         return values
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

@@ -7,7 +7,15 @@ from decimal import Decimal
 from typing import Annotated, Literal
 
 from tiltyard.api.base import ApiModel
-from tiltyard.api.pods import PodPatch, Resources
+from tiltyard.api.pods import (
+    OWN_VARIABLES,
+    TRAINING_PATHS,
+    TRAINING_VOLUMES,
+    PodPatch,
+    Resources,
+    own_paths,
+    own_volumes,
+)
 from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import ObjectName, PositiveShare, Prefix, Share, TokenLimit
 from tiltyard.api.shapes import Whole
@@ -151,7 +159,13 @@ FIELDS_OF_RUNTIME: Rule[Training] = Rule(
 class Training(ApiModel):
     """Fine-tuning of a target model on the training data."""
 
-    RULES = (PRIORITY_OF_RUNTIME, FIELDS_OF_RUNTIME)
+    RULES = (
+        PRIORITY_OF_RUNTIME,
+        FIELDS_OF_RUNTIME,
+        OWN_VARIABLES,
+        own_paths(TRAINING_PATHS),
+        own_volumes(TRAINING_VOLUMES),
+    )
 
     base_model: Weights
     """The model to start from."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from typing import Any, ClassVar
 
 from tiltyard.api.base import ApiModel
 from tiltyard.api.pods import KeyReference
@@ -54,10 +56,30 @@ TOKEN_OF_HUB: Rule[Weights] = Rule(
 )
 
 
+_HUB_PAGE = "^https://(www[.])?(huggingface[.]co|hf[.]co)(/|$)"
+
+
+def _page_of_hub(weights: Weights) -> Iterator[Violation]:
+    for name, value in (("uri", weights.uri), ("servedFrom", weights.served_from or "")):
+        if found := re.search(_HUB_PAGE, value):
+            steps = value[found.end() :].split("/")
+            meant = f', did you mean "hf://{steps[0]}/{steps[1]}"' if len(steps) > 1 and all(steps[:2]) else ""
+            yield Violation((name,), f'"{value}"{meant}')
+
+
+BY_NAME_ON_HUB: Rule[Weights] = Rule(
+    "must be hf://ORG/NAME for a model on the Hugging Face hub, with its branch or commit in revision: the address of a"
+    " page is no model",
+    _page_of_hub,
+    cel=f"!self.uri.matches('{_HUB_PAGE}') && !(has(self.servedFrom) && self.servedFrom.matches('{_HUB_PAGE}'))",
+    field_path=".uri",
+)
+
+
 class Weights(ApiModel):
     """A model's weights."""
 
-    RULES = (NOT_SIMULATED, TOKEN_OF_HUB)
+    RULES: ClassVar[tuple[Rule[Any], ...]] = (NOT_SIMULATED, TOKEN_OF_HUB, BY_NAME_ON_HUB)
     CLUSTER_RULES = (MODEL_IN_CLUSTER, SERVED_FROM_IN_CLUSTER)
 
     uri: WeightsUri

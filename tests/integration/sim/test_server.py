@@ -18,8 +18,8 @@ import aiohttp
 import pytest
 
 from integration.sim.process import SimProcess
+from tiltyard_jobs.contracts.simulated import RANGES
 from tiltyard_jobs.sim.domains import Domain
-from tiltyard_jobs.sim.parameters import RANGES
 
 PREFIX = "<|im_start|>user\n"
 

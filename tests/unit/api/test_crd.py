@@ -139,6 +139,11 @@ def test_every_rule_that_cel_can_say_is_there_in_its_own_words(crd: dict[str, An
     assert {rule.sentence for model in models(Tournament) for rule in model.RULES if rule.cel is None} == {
         "must not be here, since Tiltyard sets it",
         "must be there once: capitals make no other header",
+        "must be set once: remove the other variable of this name",  # the type of the list says it in the CRD
+        "must be the path of one mount: give each a path of its own",  # likewise
+        "must be the name of one volume: give each a name of its own",
+        "must not be task, work, tmp: these are Tiltyard's own; use another name",
+        "must not be task, work, tmp, shm: these are Tiltyard's own; use another name",
         "must fit into spec.serving.budget on its own, or the model can never start",
         "must not share its environment variable with another API key or header: rename the Secret or its key",
         "must be 1 with a weights claim that one node alone can mount: set serving.weights.claim.accessMode to"

@@ -185,7 +185,7 @@ def test_a_problem_reads_as_people_write_paths() -> None:
     assert second.startswith("metadata.labels.plain-key: must be one line")
     (problem,) = problems_of(MINIMAL.replace("uri: sim://b", "uri: 7"))
     assert problem.startswith("spec.competitors[1].model.uri: must be hf://ORG/NAME")
-    assert problem.endswith(", given 7")
+    assert problem.endswith(", given 7, a number: write the text in quotes")
 
 
 @pytest.mark.parametrize(
@@ -196,8 +196,9 @@ def test_a_problem_reads_as_people_write_paths() -> None:
         ("{a: b}", "given a mapping"),
         ("[]", "given a list of 0"),
         ("[1, 2]", "given a list of 2"),
-        ("true", "given true"),
-        ("0.5", "given 0.5"),
+        ("true", "given true, as YAML reads yes, on and true: write the text in quotes"),
+        ("no", "given false, as YAML reads no, off and false: write the text in quotes"),
+        ("0.5", "given 0.5, a number: write the text in quotes"),
         ('"https://user:password@host/x y"', 'given "https://…@host/x y"'),
         (f'"{"x" * 78} "', f'given "{"x" * 78}…'),
         (f'" {"y" * 77}"', f'given " {"y" * 77}"'),

@@ -32,12 +32,31 @@ def test_what_the_start_of_a_server_sets_is_refused_here_and_in_a_cluster(arg: s
     document = with_args("--seed=1", arg)
     with pytest.raises(ManifestError) as caught:
         load_tournament(yaml.safe_dump(document))
-    (problem,) = caught.value.problems
+    problem, *others = caught.value.problems  # "--port 1" is two arguments in one besides
     assert problem.path == "spec.judges[0].serving.args[1]"
     assert problem.message.startswith("must not set the model, its name or its address: ")
     assert problem.message.endswith(f', given "{arg}"')
+    refusal, *others_there = admission.refusals(document)
+    assert problem.message.startswith(refusal)
+    assert len(others) == len(others_there) == (" " in arg)
+
+
+@pytest.mark.parametrize("arg", ["--max-model-len 4096", "-tp 2", "--dtype=half --seed=1", "--a\tb", "--a=b  -tp=2"])
+def test_an_option_and_its_value_in_one_item_are_refused_here_and_in_a_cluster(arg: str, admission: Admission) -> None:
+    document = with_args("--seed=1", arg)
+    with pytest.raises(ManifestError) as caught:
+        load_tournament(yaml.safe_dump(document))
+    (problem,) = caught.value.problems
+    assert problem.path == "spec.judges[0].serving.args[1]"
     (refusal,) = admission.refusals(document)
     assert problem.message.startswith(refusal)
+
+
+@pytest.mark.parametrize("arg", ['--x={"a": -1}', "-1 2", "a value --with blanks", "--x=a b", "--x={{ a }} - b", "--x"])
+def test_a_value_with_blanks_is_one_argument(arg: str, admission: Admission) -> None:
+    document = with_args(arg)
+    assert load_tournament(yaml.safe_dump(document))
+    assert admission.refusals(document) == []
 
 
 def test_what_only_looks_like_it_is_free(admission: Admission) -> None:

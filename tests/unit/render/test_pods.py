@@ -11,6 +11,7 @@ import pytest
 
 from support.cluster_objects import SETTINGS, cluster_tournament
 from tiltyard.api import PodPatch, Resources, Tournament
+from tiltyard.api.pods import TRAINING_PATHS, TRAINING_VOLUMES, WORKER_PATHS, WORKER_VOLUMES
 from tiltyard.render.children import in_order, one_of_each_kind, prepare
 from tiltyard.render.cluster import ChildrenSettings, ClusterSettings
 from tiltyard.render.defaults import merged
@@ -192,3 +193,19 @@ def test_the_user_of_foreign_images_is_the_one_that_the_manifest_gives() -> None
         if "runAsUser" in container["securityContext"]
     }
     assert users == {1000700000}
+
+
+def test_what_a_patch_must_not_repeat_is_what_every_pod_of_a_kind_has() -> None:
+    found: dict[bool, list[tuple[set[str], set[str]]]] = {False: [], True: []}
+    for body in made(cluster_tournament(**WHOLE)):
+        for _, spec, container in pods(body):
+            if body["kind"] == "Job":
+                paths = {mount["mountPath"] for mount in container["volumeMounts"]}
+                volumes = {volume["name"] for volume in spec["volumes"]}
+                found["shm" in volumes].append((paths, volumes))
+                assert all(one["name"].startswith(("TILTYARD_", "AWS_")) for one in container["env"])
+    for training, (all_paths, all_volumes) in {
+        False: (WORKER_PATHS, WORKER_VOLUMES), True: (TRAINING_PATHS, TRAINING_VOLUMES),
+    }.items():  # fmt: skip
+        assert set.intersection(*(paths for paths, _ in found[training])) == set(all_paths)
+        assert set.intersection(*(volumes for _, volumes in found[training])) == set(all_volumes)

@@ -6,9 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tiltyard_jobs.contracts.simulated import DOMAINS
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.sim.domains import Domain
 from tiltyard_jobs.sim.parameters import parse_sim_uri
+
+
+def test_the_kinds_of_task_have_their_parameters() -> None:
+    assert tuple(Domain) == DOMAINS
 
 
 def test_given_values_are_taken() -> None:

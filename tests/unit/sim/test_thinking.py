@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from tiltyard_jobs.contracts.simulated import THOUGHT_FORMS
 from tiltyard_jobs.llm.thoughts import State, answer_token, parts_of_message
 from tiltyard_jobs.prompts.judge import JudgePrompt
 from tiltyard_jobs.prompts.verdicts import VERDICT_METHODS, parse_choice
 from tiltyard_jobs.sim.expert import Expert, Reply
-from tiltyard_jobs.sim.parameters import THOUGHT_FORMS, parse_sim_uri
+from tiltyard_jobs.sim.parameters import parse_sim_uri
 from tiltyard_jobs.sim.protocol import chat_request, completion_request
 from tiltyard_jobs.sim.thinking import message_of
 

@@ -27,7 +27,8 @@ from tiltyard_jobs.contracts.recipes import (
     SolveRecipe,
     SplitFile,
 )
-from tiltyard_jobs.contracts.tasks import EndpointRef, LmEvalTask, PreflightTask
+from tiltyard_jobs.contracts.solo_tasks import PreflightTask
+from tiltyard_jobs.contracts.tasks import EndpointRef, LmEvalTask
 from tiltyard_jobs.contracts.versions import LM_EVAL
 from tiltyard_jobs.contracts.vocabulary import Style
 

@@ -19,7 +19,8 @@ pytest.importorskip("huggingface_hub", reason="needs the interpreter with other 
 
 from support.exported_run import RUN, lay_out, rows
 from tiltyard_jobs.contracts.frozen import digest
-from tiltyard_jobs.contracts.tasks import ExportTask, StoreRef
+from tiltyard_jobs.contracts.solo_tasks import ExportTask
+from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.results.documents import Manifest, ManifestFile
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -41,7 +41,8 @@ from tiltyard_jobs.contracts.recipes import (
     MineRecipe,
     SamplingRecipe,
 )
-from tiltyard_jobs.contracts.tasks import BundleTask, EndpointRef, Limits, Part, SoloTask, StoreRef
+from tiltyard_jobs.contracts.solo_tasks import SoloTask
+from tiltyard_jobs.contracts.tasks import BundleTask, EndpointRef, Limits, Part, StoreRef
 from tiltyard_jobs.contracts.versions import GRADE_PROMPT, judge_prompt
 from tiltyard_jobs.results.stage_tables import ANSWERS, INSTRUCTIONS
 from tiltyard_jobs.shard.artifacts import Artifacts

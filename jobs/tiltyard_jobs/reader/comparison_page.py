@@ -13,8 +13,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from tiltyard_jobs.contracts.solo_tasks import ComparisonPage
 from tiltyard_jobs.contracts.summary import Agreement
-from tiltyard_jobs.contracts.tasks import ComparisonPage
 from tiltyard_jobs.reader.battle import Answer, Battle, read_battle
 from tiltyard_jobs.reader.comparison import Missing, Shared, Side, missing, shared_battles, verdict_counts
 from tiltyard_jobs.reader.pages import asset, environment, shown, votes_by_judge

@@ -15,12 +15,9 @@ from structlog.typing import FilteringBoundLogger
 
 from tiltyard_jobs.contracts.layout import Seal, checkpoint_prefix
 from tiltyard_jobs.contracts.recipe import Recipe
-from tiltyard_jobs.contracts.summary import Standing
-from tiltyard_jobs.contracts.tasks import (
-    BundleTask,
+from tiltyard_jobs.contracts.solo_tasks import (
     CalibrateTask,
     CompareTask,
-    EndpointRef,
     ExportTask,
     FetchTask,
     PagesTask,
@@ -28,6 +25,8 @@ from tiltyard_jobs.contracts.tasks import (
     ShowPromptsTask,
     SoloTask,
 )
+from tiltyard_jobs.contracts.summary import Standing
+from tiltyard_jobs.contracts.tasks import BundleTask, EndpointRef
 from tiltyard_jobs.llm.usage import Usage
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.checkpoints import Checkpoints

@@ -17,7 +17,8 @@ import structlog
 
 from tiltyard_jobs.contracts.exit_codes import ExitCode
 from tiltyard_jobs.contracts.logs import LOG_LEVEL_VARIABLE, configure_logging
-from tiltyard_jobs.contracts.tasks import SOLO_TASKS, BundleTask, SoloTask
+from tiltyard_jobs.contracts.solo_tasks import SOLO_TASKS, SoloTask
+from tiltyard_jobs.contracts.tasks import BundleTask
 from tiltyard_jobs.shard.failures import Ending, ending_of, frames_of
 from tiltyard_jobs.shard.loading import load_bundle, load_solo
 from tiltyard_jobs.shard.options import Options, parse_options
@@ -40,7 +41,8 @@ def main(
         arguments: the command line; `sys.argv` by default.
         environment: the environment variables.
         stage_of: from a stage's name to its function, which takes a `ShardContext` and returns an `Outcome`; those of
-            `contracts.tasks.SOLO_TASKS` take a `TaskContext` and return a `Summary`. A test may give stages of its own.
+            `contracts.solo_tasks.SOLO_TASKS` take a `TaskContext` and return a `Summary`. A test may give stages of
+            its own.
 
     Returns:
         The exit code, see `contracts.exit_codes`; 1 where Tiltyard itself is at fault.

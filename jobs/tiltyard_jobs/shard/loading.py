@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from tiltyard_jobs.contracts.frozen import Contract
-from tiltyard_jobs.contracts.tasks import SOLO_TASKS, BundleTask, SoloTask
+from tiltyard_jobs.contracts.solo_tasks import SOLO_TASKS, SoloTask
+from tiltyard_jobs.contracts.tasks import BundleTask
 from tiltyard_jobs.errors import ConfigurationError
 
 Document = TypeVar("Document", bound=Contract)

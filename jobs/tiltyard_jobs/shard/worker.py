@@ -17,8 +17,9 @@ import structlog
 
 from tiltyard_jobs.contracts.exit_codes import ExitCode
 from tiltyard_jobs.contracts.recipe import Recipe
+from tiltyard_jobs.contracts.solo_tasks import SoloTask
 from tiltyard_jobs.contracts.summary import Summary
-from tiltyard_jobs.contracts.tasks import BundleTask, SoloTask, StoreRef
+from tiltyard_jobs.contracts.tasks import BundleTask, StoreRef
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.shard.claims import Claims, claim_parts
 from tiltyard_jobs.shard.context import Meter, Outcome, ShardContext, TaskContext

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tiltyard_jobs.contracts.recipes import RECIPES
-from tiltyard_jobs.contracts.tasks import SOLO_TASKS
+from tiltyard_jobs.contracts.solo_tasks import SOLO_TASKS
 
 STAGES = (*RECIPES, *SOLO_TASKS)
 """Those that make artifacts, and those that make none."""

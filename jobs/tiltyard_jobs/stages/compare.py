@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from tiltyard_jobs.contracts.recipe import ArtifactRef
+from tiltyard_jobs.contracts.solo_tasks import ComparisonPage
 from tiltyard_jobs.contracts.summary import Agreement, Summary
-from tiltyard_jobs.contracts.tasks import ComparisonPage
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.rating.stability import rank_stability
 from tiltyard_jobs.reader.comparison import read_side

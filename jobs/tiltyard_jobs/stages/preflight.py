@@ -21,16 +21,9 @@ from typing import Any
 from tiltyard_jobs.contracts.layout import artifact_prefix, seal_key, shard_of_seal
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import FILE_COLUMN, TokenizerRecipe, TrainRecipe
+from tiltyard_jobs.contracts.solo_tasks import ModelFolder, NamedEndpoint, PreflightTask, ReadableAnswers, ReadableFile
 from tiltyard_jobs.contracts.summary import Summary, pack_bits
-from tiltyard_jobs.contracts.tasks import (
-    EndpointRef,
-    ModelFolder,
-    NamedEndpoint,
-    PreflightTask,
-    ReadableAnswers,
-    ReadableFile,
-    StoreRef,
-)
+from tiltyard_jobs.contracts.tasks import EndpointRef, StoreRef
 from tiltyard_jobs.contracts.weights import NamedWeights
 from tiltyard_jobs.errors import ConfigurationError, JobError, RecordVoidError, TransientError, VoidReason, quoted
 from tiltyard_jobs.evaluation.known_texts import load_known

@@ -15,8 +15,9 @@ import orjson
 
 from tiltyard_jobs.contracts.conversation import Turns
 from tiltyard_jobs.contracts.recipes import AnswerRecipe, GradeRecipe, JudgeRecipe, MineRecipe
+from tiltyard_jobs.contracts.solo_tasks import ReadableFile, ShownPrompt
 from tiltyard_jobs.contracts.summary import Summary
-from tiltyard_jobs.contracts.tasks import ReadableFile, ShownPrompt, StoreRef
+from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.llm.template import prefix_from_template
 from tiltyard_jobs.prompts.answer import answer_messages
 from tiltyard_jobs.prompts.grade import grade_messages

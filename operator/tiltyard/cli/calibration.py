@@ -18,7 +18,7 @@ from tiltyard.sdk.manifest import absolute_uri
 from tiltyard_jobs.contracts.calibration import FEW_LABELS, CalibratedJudge, Calibration, Ranged
 from tiltyard_jobs.contracts.intervals import IN_SIGNS, interval_text
 from tiltyard_jobs.contracts.recipes import RateRecipe
-from tiltyard_jobs.contracts.tasks import CalibrateTask
+from tiltyard_jobs.contracts.solo_tasks import CalibrateTask
 
 
 def calibrate(options: argparse.Namespace) -> int:

@@ -22,7 +22,7 @@ from tiltyard.local.machine import Machine, Settings
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.planner import TournamentState
-from tiltyard.render.tasks import first_asked, given_here
+from tiltyard.render.preflight import first_asked, given_here
 from tiltyard.sdk.documents import (
     CheckedFile,
     ManifestProblem,
@@ -50,14 +50,8 @@ from tiltyard.status.build import leaderboard_row
 from tiltyard_jobs.contracts.layout import battles_key
 from tiltyard_jobs.contracts.located import readable
 from tiltyard_jobs.contracts.recipes import TrainRecipe
-from tiltyard_jobs.contracts.tasks import (
-    ExportTask,
-    FetchTask,
-    PagesTask,
-    ShownPrompt,
-    ShowPromptsTask,
-    StoreRef,
-)
+from tiltyard_jobs.contracts.solo_tasks import ExportTask, FetchTask, PagesTask, ShownPrompt, ShowPromptsTask
+from tiltyard_jobs.contracts.tasks import StoreRef
 
 FAILED, WRONG_INPUT, STOPPED = 1, 2, 3
 WATCH_SECONDS = 1.0  # between two looks at a status

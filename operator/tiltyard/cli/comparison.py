@@ -21,7 +21,7 @@ from tiltyard.sdk.machine import ask
 from tiltyard.sdk.manifest import called, load_manifest
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import RateRecipe
-from tiltyard_jobs.contracts.tasks import CompareTask, ComparisonPage, ManifestChange
+from tiltyard_jobs.contracts.solo_tasks import CompareTask, ComparisonPage, ManifestChange
 
 _VARIABLE = re.compile(r"\.env\[[^]]*\]\.value$")
 MOST_BATTLES = 50  # on the page

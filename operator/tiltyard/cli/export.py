@@ -51,7 +51,7 @@ def export(options: argparse.Namespace) -> int:
     from tiltyard.local.machine import Settings
     from tiltyard.sdk.errors import UserError
     from tiltyard.sdk.machine import ask
-    from tiltyard_jobs.contracts.tasks import ExportTask
+    from tiltyard_jobs.contracts.solo_tasks import ExportTask
 
     if (options.out is None) == (options.to is not None) or (options.push_to_hub and options.table):
         raise UserError(

@@ -21,8 +21,9 @@ from tiltyard.sdk.documents import Status
 from tiltyard_jobs.contracts.intervals import IN_SIGNS, interval_text
 from tiltyard_jobs.contracts.licenses import asked, named
 from tiltyard_jobs.contracts.located import readable
+from tiltyard_jobs.contracts.solo_tasks import ShownPrompt
 from tiltyard_jobs.contracts.summary import Agreement, Standing
-from tiltyard_jobs.contracts.tasks import Limits, ShownPrompt
+from tiltyard_jobs.contracts.tasks import Limits
 
 Display = Callable[[TournamentStatus], None]
 _WIDE = 1 << 14  # in a file or a pipe nothing is cut

@@ -45,7 +45,7 @@ from tiltyard.render.jobs import PREFLIGHT, parallelism, preflight_objects
 from tiltyard.render.names import RESULT, STOP, SUSPENDED, job_name
 from tiltyard.render.train_job import runtime_of
 from tiltyard.render.weights import held_name
-from tiltyard_jobs.contracts.tasks import PreflightTask
+from tiltyard_jobs.contracts.solo_tasks import PreflightTask
 
 CALLS = 8  # at once, for one tournament
 

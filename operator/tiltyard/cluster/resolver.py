@@ -21,7 +21,7 @@ from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.jobs import preflight_version
 from tiltyard.render.serving import named_services
 from tiltyard.status.events import KSERVE_UNSUPPORTED, NO_GPU, NO_MEMORY, TOO_LARGE, Event
-from tiltyard_jobs.contracts.tasks import PreflightTask
+from tiltyard_jobs.contracts.solo_tasks import PreflightTask
 
 
 class RuntimeMissing(ManifestError):

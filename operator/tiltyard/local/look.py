@@ -9,8 +9,8 @@ from pathlib import Path
 from tiltyard.local.oneshot import run_once
 from tiltyard.local.workers import Workers
 from tiltyard_jobs.contracts.exit_codes import ExitCode
+from tiltyard_jobs.contracts.solo_tasks import SoloTask
 from tiltyard_jobs.contracts.summary import Summary
-from tiltyard_jobs.contracts.tasks import SoloTask
 
 
 async def look(task: SoloTask, python: str) -> Summary:

@@ -25,20 +25,14 @@ from tiltyard.plan.observed import JobPhase, Observed, PreflightPhase
 from tiltyard.plan.participants import participations
 from tiltyard.plan.planner import Plan, TournamentState, plan
 from tiltyard.plan.policy import policy_of
-from tiltyard.render.tasks import (
-    bundle_task,
-    engine_of,
-    environment_of,
-    parts_of,
-    preflight_task,
-    told_of_lm_eval,
-    trainer_ref,
-)
+from tiltyard.render.preflight import preflight_task
+from tiltyard.render.tasks import bundle_task, engine_of, environment_of, parts_of, told_of_lm_eval, trainer_ref
 from tiltyard.status.build import build_status
 from tiltyard_jobs.contracts.exit_codes import ExitCode
 from tiltyard_jobs.contracts.recipes import TRAINED_MODEL
+from tiltyard_jobs.contracts.solo_tasks import FetchTask
 from tiltyard_jobs.contracts.summary import parts_done
-from tiltyard_jobs.contracts.tasks import BundleTask, FetchTask, StoreRef
+from tiltyard_jobs.contracts.tasks import BundleTask, StoreRef
 
 TICK_SECONDS = 0.5  # bars and the status file move this often
 

@@ -9,8 +9,8 @@ from tiltyard.local.jobs import read_summary
 from tiltyard.local.ledger import write_atomically
 from tiltyard.local.processes import end
 from tiltyard.local.workers import Workers
+from tiltyard_jobs.contracts.solo_tasks import SoloTask
 from tiltyard_jobs.contracts.summary import Summary
-from tiltyard_jobs.contracts.tasks import SoloTask
 
 GRACE_SECONDS = 5.0
 

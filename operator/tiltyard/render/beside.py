@@ -16,8 +16,9 @@ from tiltyard.render.pods import (
     resource_fields,
 )
 from tiltyard.render.tasks import engine_of, environment_of, runs_programs
+from tiltyard_jobs.contracts.solo_tasks import PreflightTask
 from tiltyard_jobs.contracts.stores import STORES
-from tiltyard_jobs.contracts.tasks import BundleTask, PreflightTask
+from tiltyard_jobs.contracts.tasks import BundleTask
 
 PROGRAMS_FOLDER, HARNESS_FOLDER = "/programs", "/harness"
 SHARED = {"programs": "TILTYARD_SANDBOX", "harness": "TILTYARD_LM_EVAL"}

@@ -32,7 +32,8 @@ from tiltyard.render.serving import Addresses, inference_service, served_as, ser
 from tiltyard.render.tasks import bundle_task, trainer_ref
 from tiltyard.render.train_job import runtime_of, train_job_objects
 from tiltyard.render.weights import weights_object
-from tiltyard_jobs.contracts.tasks import LedgerRow, PreflightTask
+from tiltyard_jobs.contracts.solo_tasks import PreflightTask
+from tiltyard_jobs.contracts.tasks import LedgerRow
 
 NO_TIME = "1970-01-01T00:00:00+00:00"
 """Stands for the moment at which a model is started, where nothing is."""

@@ -25,20 +25,14 @@ from tiltyard.render.pods import (
     security_of,
     without_role,
 )
-from tiltyard.render.tasks import (
-    BASE_FOLDER,
-    CA_FILE,
-    ca_path,
-    engine_of,
-    is_asked_by,
-    preflight_task,
-    told_of_lm_eval,
-)
+from tiltyard.render.preflight import preflight_task
+from tiltyard.render.tasks import BASE_FOLDER, CA_FILE, ca_path, engine_of, is_asked_by, told_of_lm_eval
 from tiltyard.render.weights import hub_variables, secret_env, tokens_of
 from tiltyard_jobs.contracts.exit_codes import FINAL, ExitCode
 from tiltyard_jobs.contracts.frozen import digest
+from tiltyard_jobs.contracts.solo_tasks import PreflightTask
 from tiltyard_jobs.contracts.summary import pack_bits, unpack_bits
-from tiltyard_jobs.contracts.tasks import BundleTask, Part, PreflightTask, StoreRef
+from tiltyard_jobs.contracts.tasks import BundleTask, Part, StoreRef
 
 PREFLIGHT = "preflight"
 """The bundle name of the first Job of a run."""

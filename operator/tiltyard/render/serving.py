@@ -34,7 +34,7 @@ from tiltyard.render.pods import (
 from tiltyard.render.weights import notes_of, storage_uri, with_weights
 from tiltyard_jobs.contracts.layout import artifact_prefix
 from tiltyard_jobs.contracts.recipe import ArtifactRef
-from tiltyard_jobs.contracts.tasks import FetchTask
+from tiltyard_jobs.contracts.solo_tasks import FetchTask
 
 API_VERSION = "serving.kserve.io/v1beta1"
 KIND = "InferenceService"

@@ -21,13 +21,14 @@ from tiltyard.plan.graph import Graph
 from tiltyard.plan.planner import Plan as PlanStep
 from tiltyard.plan.policy import policy_of
 from tiltyard.plan.weights import Loading, downloaded, expected_loading
-from tiltyard.render.tasks import preflight_task
+from tiltyard.render.preflight import preflight_task
 from tiltyard.sdk.documents import Plan, Status, plan_document, status_document
 from tiltyard.sdk.errors import UserError
 from tiltyard.sdk.manifest import refuse
 from tiltyard_jobs.contracts.located import readable
+from tiltyard_jobs.contracts.solo_tasks import SoloTask
 from tiltyard_jobs.contracts.summary import Summary, parts_done
-from tiltyard_jobs.contracts.tasks import SoloTask, StoreRef
+from tiltyard_jobs.contracts.tasks import StoreRef
 
 T = TypeVar("T")
 

@@ -16,7 +16,8 @@ from tiltyard.local.machine import Settings
 from tiltyard.sdk.errors import UserError
 from tiltyard.sdk.machine import Prepared, ask, complete_run
 from tiltyard_jobs.contracts.layout import run_prefix
-from tiltyard_jobs.contracts.tasks import ExportTask, StoreRef
+from tiltyard_jobs.contracts.solo_tasks import ExportTask
+from tiltyard_jobs.contracts.tasks import StoreRef
 
 if TYPE_CHECKING:
     import pyarrow as pa

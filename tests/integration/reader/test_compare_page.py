@@ -13,8 +13,8 @@ import pytest
 from support.artifact_world import Asked
 from support.browser import VARIABLE, browser
 from support.read_runs import INSTRUCTIONS, NAMES, RUN, Page, Run, answer, make_run
+from tiltyard_jobs.contracts.solo_tasks import ComparisonPage, ManifestChange
 from tiltyard_jobs.contracts.summary import Agreement
-from tiltyard_jobs.contracts.tasks import ComparisonPage, ManifestChange
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.reader.comparison import Missing, Side, missing, read_side, shared_battles
 from tiltyard_jobs.reader.comparison_page import comparison_page

@@ -16,7 +16,8 @@ import pytest
 from support.read_runs import LONG, NAMES, RUN, Answered, Page, Run, Served, answer, make_run, served
 from tiltyard_jobs.contracts.calibration import Calibration
 from tiltyard_jobs.contracts.reading import ReadTask
-from tiltyard_jobs.contracts.tasks import CalibrateTask, StoreRef
+from tiltyard_jobs.contracts.solo_tasks import CalibrateTask
+from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.errors import ConfigurationError, TransientError
 from tiltyard_jobs.reader.index import build_index
 from tiltyard_jobs.reader.labels import Label, LabelFile

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from support.read_runs import LONG, RUN, Page, Run, make_run
-from tiltyard_jobs.contracts.tasks import PagesTask, StoreRef
+from tiltyard_jobs.contracts.solo_tasks import PagesTask
+from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.shard.entry import main
 from tiltyard_jobs.stages.pages import write_pages

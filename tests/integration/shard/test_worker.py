@@ -20,7 +20,8 @@ import pytest
 from support.shard_stage import bundle, recipe
 from tiltyard_jobs.contracts.layout import checkpoint_prefix
 from tiltyard_jobs.contracts.recipes import AnswerRecipe
-from tiltyard_jobs.contracts.tasks import BundleTask, PreflightTask, StoreRef
+from tiltyard_jobs.contracts.solo_tasks import PreflightTask
+from tiltyard_jobs.contracts.tasks import BundleTask, StoreRef
 from tiltyard_jobs.results import columns
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.folders import folder_of

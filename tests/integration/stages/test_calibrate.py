@@ -10,7 +10,8 @@ import pytest
 
 from support.artifact_world import ArtifactWorld, Asked, Ran
 from tiltyard_jobs.contracts.calibration import Calibration
-from tiltyard_jobs.contracts.tasks import CalibrateTask, StoreRef
+from tiltyard_jobs.contracts.solo_tasks import CalibrateTask
+from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.shard.entry import main
 
 ROWS = 40

@@ -19,7 +19,8 @@ from support.certificates import self_signed, tls_of
 from support.documents import ROOT, code_spans, tables
 from support.stage_world import Asked, Given, Sim, StageWorld, answer_recipe, grade_recipe, not_found, stub
 from tiltyard_jobs.contracts.recipes import AnyRecipe
-from tiltyard_jobs.contracts.tasks import EndpointRef, NamedEndpoint, PreflightTask
+from tiltyard_jobs.contracts.solo_tasks import NamedEndpoint, PreflightTask
+from tiltyard_jobs.contracts.tasks import EndpointRef
 from tiltyard_jobs.stages import preflight
 
 ROWS = {

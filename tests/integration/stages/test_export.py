@@ -7,7 +7,7 @@ import pytest
 from support.stage_world import StageWorld
 from tiltyard_jobs.contracts.frozen import digest
 from tiltyard_jobs.contracts.layout import manifest_key, run_prefix
-from tiltyard_jobs.contracts.tasks import ExportTask
+from tiltyard_jobs.contracts.solo_tasks import ExportTask
 from tiltyard_jobs.results.documents import Manifest, ManifestFile
 
 RUN = "0123456789ab"

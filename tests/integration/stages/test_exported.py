@@ -15,7 +15,7 @@ from support.exported_run import KEPT, RUN, exported, lay_out, lines, rows
 from support.stage_world import StageWorld
 from tiltyard_jobs.contracts.frozen import digest
 from tiltyard_jobs.contracts.layout import run_prefix
-from tiltyard_jobs.contracts.tasks import ExportTask
+from tiltyard_jobs.contracts.solo_tasks import ExportTask
 from tiltyard_jobs.results.documents import Manifest
 
 MEMORY = 384 << 20

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from support.stage_world import Asked, Given, StageWorld, answer_recipe, judge_recipe, stub
 from tiltyard_jobs.contracts.layout import findings_key
-from tiltyard_jobs.contracts.tasks import NamedEndpoint, PreflightTask
+from tiltyard_jobs.contracts.solo_tasks import NamedEndpoint, PreflightTask
 from tiltyard_jobs.llm.manner import QUESTION
 
 TEXTS = [f"Write a function number {number} that sorts a list in place." for number in range(4)]

@@ -18,17 +18,9 @@ from support.stage_world import Asked, Given, Sim, StageWorld, mine_recipe, not_
 from tiltyard_jobs.contracts.layout import manifest_key
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import LmEvalRecipe, SplitFile, TaskSetRecipe
+from tiltyard_jobs.contracts.solo_tasks import ModelFolder, NamedEndpoint, PreflightTask, ReadableFile, SimulatedModel
 from tiltyard_jobs.contracts.summary import Standing, parts_done
-from tiltyard_jobs.contracts.tasks import (
-    EndpointRef,
-    LmEvalTask,
-    ModelFolder,
-    NamedEndpoint,
-    PreflightTask,
-    ReadableFile,
-    SimulatedModel,
-    StoreRef,
-)
+from tiltyard_jobs.contracts.tasks import EndpointRef, LmEvalTask, StoreRef
 from tiltyard_jobs.contracts.versions import LM_EVAL
 from tiltyard_jobs.results.documents import Manifest
 from tiltyard_jobs.results.stage_tables import INSTRUCTIONS

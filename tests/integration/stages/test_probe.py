@@ -14,7 +14,8 @@ from support.artifact_world import Ran, key_of
 from support.stage_world import Asked, Given, Sim, StageWorld, Stub, answer_recipe, grade_recipe, judge_recipe, stub
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import AnyRecipe, JudgeRecipe
-from tiltyard_jobs.contracts.tasks import Limits, NamedEndpoint, PreflightTask
+from tiltyard_jobs.contracts.solo_tasks import NamedEndpoint, PreflightTask
+from tiltyard_jobs.contracts.tasks import Limits
 from tiltyard_jobs.sim.fences import fenced_parts
 from tiltyard_jobs.stages.probing import EXAMPLES, preferred_place
 

@@ -18,7 +18,7 @@ from support.stage_world import (
 )
 from tiltyard.cli.main import main
 from tiltyard_jobs.contracts.recipes import AnyRecipe
-from tiltyard_jobs.contracts.tasks import AskedModel, ShowPromptsTask
+from tiltyard_jobs.contracts.solo_tasks import AskedModel, ShowPromptsTask
 from tiltyard_jobs.stages.show_prompts import FIRST, INSTRUCTION, SECOND
 
 SAMPLES = Path(__file__).parents[2] / "unit/api/samples/valid"

@@ -15,7 +15,8 @@ import pytest
 
 from support.stage_world import StageWorld, answer_recipe, curate_recipe, mine_recipe
 from tiltyard_jobs.contracts.recipes import EmbedderRecipe
-from tiltyard_jobs.contracts.tasks import BundleTask, EndpointRef, NamedEndpoint, PreflightTask, SoloTask
+from tiltyard_jobs.contracts.solo_tasks import NamedEndpoint, PreflightTask, SoloTask
+from tiltyard_jobs.contracts.tasks import BundleTask, EndpointRef
 
 SECONDS = 5  # on a busy machine; an endpoint that says nothing would be waited for much longer
 

@@ -13,7 +13,7 @@ from support.artifact_world import Ran
 from support.file_server import FileServer
 from support.stage_world import StageWorld, mine_recipe, stub
 from tiltyard_jobs.contracts.recipes import TokenizerRecipe
-from tiltyard_jobs.contracts.tasks import AskedModel, NamedTokenizer, PreflightTask, ShowPromptsTask
+from tiltyard_jobs.contracts.solo_tasks import AskedModel, NamedTokenizer, PreflightTask, ShowPromptsTask
 from tiltyard_jobs.tokenizers import fetched_tokenizer
 
 TEMPLATE = (

@@ -11,7 +11,7 @@ from support.cluster_objects import SETTINGS, cluster_tournament
 from tiltyard.api import load_tournament
 from tiltyard.plan.build import build_graph
 from tiltyard.render.children import in_order, prepare
-from tiltyard.render.tasks import preflight_task
+from tiltyard.render.preflight import preflight_task
 from tiltyard_jobs.contracts.tasks import StoreRef
 
 ROOT = Path(__file__).parents[3]

@@ -26,9 +26,11 @@ from tiltyard.render.jobs import (
     store_ref,
 )
 from tiltyard.render.names import JOB_NAME_LENGTH, child_name, job_name, service_name
+from tiltyard.render.preflight import preflight_task
 from tiltyard.render.serving import inference_service, service_url, with_service_urls
-from tiltyard.render.tasks import bundle_task, preflight_task, trainer_ref
-from tiltyard_jobs.contracts.tasks import BundleTask, FetchTask
+from tiltyard.render.tasks import bundle_task, trainer_ref
+from tiltyard_jobs.contracts.solo_tasks import FetchTask
+from tiltyard_jobs.contracts.tasks import BundleTask
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.shard.loading import load_bundle
 

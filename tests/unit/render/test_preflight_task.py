@@ -9,8 +9,9 @@ import yaml
 from support.manifests import manifest
 from tiltyard.api import Tournament, load_tournament
 from tiltyard.plan.build import build_graph
-from tiltyard.render.tasks import preflight_task
-from tiltyard_jobs.contracts.tasks import ModelFolder, PreflightTask, ReadableFile, SimulatedModel, StoreRef
+from tiltyard.render.preflight import preflight_task
+from tiltyard_jobs.contracts.solo_tasks import ModelFolder, PreflightTask, ReadableFile, SimulatedModel
+from tiltyard_jobs.contracts.tasks import StoreRef
 
 STORE = StoreRef(uri="file:///out")
 

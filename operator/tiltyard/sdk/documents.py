@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
-from pydantic import Field
-
 from tiltyard.api import LeaderboardRow, Outputs, TournamentStatus
 from tiltyard.api.base import ApiModel
 from tiltyard.plan.estimate import Cost
@@ -104,7 +102,7 @@ class ModelLoads(ApiModel):
     """The time in seconds that they take, as far as these models were loaded before in this state folder."""
     measured: int | None = None
     """The number of loads that this is of."""
-    weights_bytes: dict[str, int] = Field(default_factory=dict)
+    weights_bytes: dict[str, int] | None = None
     """The size in bytes of each model's weights, as far as the Hugging Face hub says."""
 
 
@@ -280,7 +278,7 @@ def plan_document(
             by_model=dict(loads),
             seconds=None if loading.seconds is None else round(loading.seconds, 1),
             measured=loading.measured or None,
-            weights_bytes=dict(loading.sizes),
+            weights_bytes=dict(loading.sizes) or None,
         ),
         training_gpu_hours=None if training is None else round(training, 2),
         instructions=instructions or None,

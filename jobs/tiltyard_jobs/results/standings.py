@@ -237,7 +237,7 @@ def _judges(ballots: Ballots, rated: Rated, roster: Roster) -> tuple[JudgeReport
             model_id=judge.model.id,
             verdicts=int(card.verdicts[number]),
             voids=dict(sorted(ballots.voids[number].items())),
-            first_position=_estimate(card.position, number),
+            first_position=_estimate(card.position, number, (0.0, 1.0)),
             consistency=rounded(card.consistency[number]),
             exchanged=int(card.exchanged[number]),
             flips=int(card.flips[number]),
@@ -280,11 +280,11 @@ def _spread(spread: Spread, place: int) -> Estimate | None:
     return Estimate(value=value, low=rounded(spread.low[place]), high=rounded(spread.high[place]))
 
 
-def _estimate(column: Column, judge: int) -> Estimate | None:
+def _estimate(column: Column, judge: int, within: tuple[float, float] = (-np.inf, np.inf)) -> Estimate | None:
     value = rounded(column.value[judge])
     if value is None:
         return None
-    low, high = rounded(column.low[judge]), rounded(column.high[judge])
+    low, high = (rounded(float(np.clip(end[judge], *within))) for end in (column.low, column.high))
     return Estimate(value=value, low=low, high=high, marked=bool(column.marked[judge]))
 
 

@@ -257,7 +257,8 @@ def test_the_judges_report_card(tmp_path: Path) -> None:
     world.play({"ada": [f"Task {row}." for row in range(4)]}, vote=vote)
     _, standings = rated(world)
     jon, kim, lea = standings["judges"]
-    assert jon["firstPosition"] == {"value": 1.0, "low": 1.0, "high": 1.0, "marked": True}
+    # Four battles are few: what is the same in all of them may be otherwise in 1 - 0.05^(1/4) of all.
+    assert jon["firstPosition"] == {"value": 1.0, "low": 0.472871, "high": 1.0, "marked": False}
     assert (jon["consistency"], jon["flips"], jon["exchanged"]) == (0.0, 4, 4)
     assert (kim["firstPosition"]["value"], kim["consistency"], kim["flips"]) == (0.5, 1.0, 0)
     # Each judge says the same of every battle, so nothing tells what it sees from what it likes.

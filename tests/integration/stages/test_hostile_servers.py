@@ -145,8 +145,8 @@ def test_too_many_failures_fail_the_shard(world: StageWorld, stage: str) -> None
     assert ran.code == 3
     assert ran.summary["message"] == (
         f"{records // 2 + 1} of {records} records could not be made (Malformed {records // 2 + 1}), most often"
-        f" for this reason: Malformed: the reply is no JSON; spec.jobs.maxVoidFraction allows {records // 2}: fix the"
-        " cause, or raise the fraction; the next attempt retries these records."
+        f" for this reason: Malformed: the reply is no JSON but a web page; spec.jobs.maxVoidFraction allows"
+        f" {records // 2}: fix the cause, or raise the fraction; the next attempt retries these records."
     )
     assert len(server.asked) == records // 2 + 1
     assert world.artifacts.seal(recipe.ref, 0) is None

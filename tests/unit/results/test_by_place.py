@@ -16,9 +16,7 @@ def test_judges_that_go_by_place_are_told_with_the_share_of_their_votes() -> Non
         "judge bob goes by place: it gave 0.80 of its 32 votes to the answer shown second",
     )
     (told,) = by_place([card("all", 0.0, verdicts=8)])
-    assert told.endswith(
-        "it gave 1.00 of its 8 votes to the answer shown second"
-    )
+    assert told.endswith("it gave 1.00 of its 8 votes to the answer shown second")
     assert by_place([card("all of few", 0.0, verdicts=7)]) == ()
     assert by_place([card("told elsewhere", 1.0, marked=True)]) == ()
     assert by_place([card("edge", 0.75), card("below", 0.74)])[0].startswith("judge edge ")

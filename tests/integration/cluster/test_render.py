@@ -150,6 +150,9 @@ def test_every_example_passes_the_strict_dry_run(
     document["spec"].setdefault("output", {"s3": S3})
     if given := document["spec"]["instructions"].get("from"):
         given["uri"] = "s3://bucket/prompts.jsonl"
+    for competitor in document["spec"]["competitors"]:
+        if answers := competitor.get("answers"):
+            answers["uri"] = "s3://bucket/answers.jsonl"
     for text in render(document, "-n", namespace):
         dry_run(plane, text)
 

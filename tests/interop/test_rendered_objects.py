@@ -85,6 +85,9 @@ def test_every_example_passes(example: Path, values: Path, tmp_path: Path, capsy
     document["spec"].setdefault("output", {"s3": S3})
     if given := document["spec"]["instructions"].get("from"):
         given["uri"] = "s3://bucket/prompts.jsonl"
+    for competitor in document["spec"]["competitors"]:
+        if answers := competitor.get("answers"):
+            answers["uri"] = "s3://bucket/answers.jsonl"
     file = tmp_path / example.name
     file.write_text(yaml.safe_dump(document))
     assert main(["render", str(file), "--values", str(values), "--check"]) == 0

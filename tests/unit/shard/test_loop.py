@@ -17,6 +17,7 @@ from tiltyard_jobs.errors import (
     TransientError,
     VoidReason,
 )
+from tiltyard_jobs.shard import loop
 from tiltyard_jobs.shard.checkpoints import Checkpoints
 from tiltyard_jobs.shard.journal import Journal, PartLog
 from tiltyard_jobs.shard.loop import WorkItem, row_json, run_records
@@ -279,7 +280,10 @@ async def test_a_lowered_limit_asks_old_failures_again(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "progress").read_text()) == {"done": 5, "total": 5}
 
 
-async def test_what_is_under_way_at_a_stop_is_waited_for_and_nothing_more_is_begun(tmp_path: Path) -> None:
+async def test_what_is_under_way_at_a_stop_is_waited_for_and_nothing_more_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "DRAIN_SILENCE_SECONDS", 60.0)  # a busy machine may be silent for a second
     shard = Shard(tmp_path, 20, concurrency=3)
 
     async def behave(row: int) -> None:
@@ -296,7 +300,8 @@ async def test_what_is_under_way_at_a_stop_is_waited_for_and_nothing_more_is_beg
     assert 6 <= len(shard.asked) <= 8
 
 
-async def test_all_that_is_left_may_be_under_way_at_a_stop(tmp_path: Path) -> None:
+async def test_all_that_is_left_may_be_under_way_at_a_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "DRAIN_SILENCE_SECONDS", 60.0)  # a busy machine may be silent for a second
     shard = Shard(tmp_path, 6, concurrency=3)
 
     async def behave(row: int) -> None:

@@ -24,7 +24,8 @@ from tiltyard_jobs.contracts.solo_tasks import CalibrateTask
 def calibrate(options: argparse.Namespace) -> int:
     """Say how far a run's judges can be trusted, by labels."""
     printer = Printer.of(options)
-    _, graph, settings = prepare(options, printer)
+    prepared = prepare(options, printer)
+    graph, settings = prepared.graph, prepared.settings
     with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
         file = Path(folder, "calibration.json")
         ask(

@@ -14,13 +14,12 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from tiltyard.api import ManifestError, Outputs, Problem, Tournament, TournamentStatus
+from tiltyard.api import ManifestError, Outputs, Problem, TournamentStatus
 from tiltyard.cli import show
 from tiltyard.cli.printing import Printer
 from tiltyard.local.ledger import place_of
 from tiltyard.local.machine import Machine, Settings
 from tiltyard.plan.build import build_graph
-from tiltyard.plan.graph import Graph
 from tiltyard.plan.planner import TournamentState
 from tiltyard.render.preflight import first_asked, given_here
 from tiltyard.sdk.documents import (
@@ -97,8 +96,8 @@ def plan(options: argparse.Namespace) -> int:
     if options.prompts:
         return _show_prompts(options)
     printer = Printer.of(options)
-    tournament, graph, settings = prepare(options, printer)
-    found = planned(Prepared(tournament, graph, settings))
+    prepared = prepare(options, printer)
+    tournament, graph, found = prepared.tournament, prepared.graph, planned(prepared)
     for warning in found.summary.warnings:
         printer.note(f"warning: {warning}")
 
@@ -135,9 +134,10 @@ def _show_prompts(options: argparse.Namespace) -> int:
 def run(options: argparse.Namespace) -> int:
     """Run a tournament to its end, or until SIGINT, SIGTERM or SIGHUP; a second one finds stopping under way."""
     printer = Printer.of(options)
-    tournament, graph, settings = prepare(options, printer)
+    prepared = prepare(options, printer)
+    tournament, graph, settings = prepared.tournament, prepared.graph, prepared.settings
     with show.progress("none" if printer.quiet else options.progress) as display:
-        ended = run_here(Prepared(tournament, graph, settings), display, printer.note, _stop_at_signals)
+        ended = run_here(prepared, display, printer.note, _stop_at_signals)
     last, status = ended.plan, read_status(settings.state, graph.run)
     if last is None:
         raise KeyboardInterrupt
@@ -201,8 +201,9 @@ def _status_reader(options: argparse.Namespace) -> tuple[Callable[[], Status], t
 def report(options: argparse.Namespace) -> int:
     """Say where the results are, and copy them if asked."""
     printer = Printer.of(options)
-    tournament, graph, settings = prepare(options, printer)
-    summary = complete_run(Prepared(tournament, graph, settings))
+    prepared = prepare(options, printer)
+    tournament, graph, settings = prepared.tournament, prepared.graph, prepared.settings
+    summary = complete_run(prepared)
     if options.to is not None:
         folder = str(options.to.absolute())
         ask(ExportTask(tournament=graph.tournament, store=settings.store, run=graph.run, folder=folder), settings)
@@ -238,8 +239,8 @@ def report(options: argparse.Namespace) -> int:
     return 0
 
 
-def prepare(options: argparse.Namespace, printer: Printer) -> tuple[Tournament, Graph, Settings]:
-    """A manifest that can run on this machine, its graph, and where it runs."""
+def prepare(options: argparse.Namespace, printer: Printer) -> Prepared:
+    """A manifest that can run on this machine."""
     tournament = load_manifest(options.manifest)
     names = ("workers", "vllm_python", "train_python", "lm_eval_python")
     given = {name: getattr(options, name, None) for name in names}
@@ -250,7 +251,7 @@ def prepare(options: argparse.Namespace, printer: Printer) -> tuple[Tournament, 
     printer.detail(f"results: {readable(place_of(settings.store))}")
     printer.detail(f"logs and unfinished work: {settings.state}")
     printer.detail(f"worker: {settings.python}; vLLM: {settings.vllm_python}; TRL: {settings.train_python}")
-    return tournament, graph, settings
+    return prepared
 
 
 def _cluster_status(namespace: str, name: str) -> TournamentStatus:

@@ -23,7 +23,7 @@ from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import RateRecipe
 from tiltyard_jobs.contracts.solo_tasks import CompareTask, ComparisonPage, ManifestChange
 
-_VARIABLE = re.compile(r"\.env\[[^]]*\]\.value$")
+_MAY_BE_SECRET = re.compile(r"\.(env|headers)\[[^]]*\]\.value$")
 MOST_BATTLES = 50  # on the page
 
 
@@ -32,7 +32,8 @@ def compare(options: argparse.Namespace) -> int:
     if options.battles is not None and options.html is None:
         raise UserError(f"--battles {options.battles} is for the page: give --html PAGE too")
     printer = Printer.of(options)
-    tournament, graph, settings = prepare(options, printer)
+    prepared = prepare(options, printer)
+    graph, settings = prepared.graph, prepared.settings
     other_tournament = load_manifest(options.other)
     other = build_graph(other_tournament)
     page = None
@@ -41,7 +42,7 @@ def compare(options: argparse.Namespace) -> int:
             file=str(options.html.absolute()),
             names=(Path(called(options.manifest)).name, Path(called(options.other)).name),
             runs=(graph.run, other.run),
-            changes=tuple(changes(tournament, other_tournament)),
+            changes=tuple(changes(prepared.tournament, other_tournament)),
             most=options.battles or MOST_BATTLES,
         )
     task = CompareTask(
@@ -69,14 +70,14 @@ def compare(options: argparse.Namespace) -> int:
 def changes(first: Tournament, second: Tournament) -> Iterator[ManifestChange]:
     """The fields that differ between two manifests, defaults included; items of lists are told apart by their names.
 
-    What an environment variable is set to is not shown: it may be a secret, and a page is passed on.
+    What an environment variable or a header is set to is not shown: it may be a secret, and a page is passed on.
     """
     one, other = (dict(_fields("", each.model_dump(mode="json", exclude_none=True))) for each in (first, second))
     for path in dict.fromkeys([*one, *other]):
         values = one.get(path), other.get(path)
         if values[0] == values[1] or ("[]" in values and any(name.startswith(f"{path}[") for name in one | other)):
             continue  # the items say more than that a list is empty
-        if _VARIABLE.search(path):
+        if _MAY_BE_SECRET.search(path):
             values = values[0] and "(not shown)", values[1] and "(not shown)"
         yield ManifestChange(path=path, first=values[0], second=values[1])
 

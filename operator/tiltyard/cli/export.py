@@ -92,8 +92,8 @@ def place_of(options: argparse.Namespace) -> tuple[str, StoreRef]:
         if options.results is None and load_manifest(path).spec.output is None:
             raise UserError(f"{given}: spec.output is missing: name the folder of the results with --from DIR")
         place = argparse.Namespace(manifest=path, out=options.results, state=None)
-        _, graph, settings = commands.prepare(place, Printer())
-        return graph.run, settings.store
+        prepared = commands.prepare(place, Printer())
+        return prepared.graph.run, prepared.settings.store
     if options.results is not None:
         raise UserError(f"--from: {given} is a run's folder already; leave --from out, or name the manifest")
     if "://" in given:

@@ -120,9 +120,9 @@ def _of_manifest(options: argparse.Namespace) -> dict[str, Any]:
     from tiltyard.cli.commands import prepare
 
     options.manifest = Path(options.run)
-    _, graph, settings = prepare(options, Printer())
-    (recipe,) = graph.recipes(DatasetRecipe)
-    return {"store": settings.store, "run": graph.run, "recipe": recipe}
+    prepared = prepare(options, Printer())
+    (recipe,) = prepared.graph.recipes(DatasetRecipe)
+    return {"store": prepared.settings.store, "run": prepared.graph.run, "recipe": recipe}
 
 
 def _newest(folder: Path, otherwise: str) -> Path:

@@ -12,8 +12,8 @@ from tiltyard.api import (
     Participant,
     ProgramEnvironment,
     Tournament,
+    secret_variable,
 )
-from tiltyard.api import secret_variable as secret_variable
 from tiltyard.plan.graph import Bundle
 from tiltyard.plan.participants import UsedEndpoint, participations, used_endpoints
 from tiltyard.plan.planner import JobOrder

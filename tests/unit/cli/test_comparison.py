@@ -34,11 +34,16 @@ def test_values_that_are_no_texts_are_shown_as_in_a_manifest() -> None:
     assert found["spec.curation.decontaminate"] == ("[]", '["mbpp"]')
 
 
-def test_what_a_variable_is_set_to_is_not_shown() -> None:
-    def variable(value: str) -> dict[str, Any]:
-        return {"jobs": {"shardSize": 4, "pod": {"env": [{"name": "TOKEN", "value": value}]}}}
+def test_what_a_variable_or_a_header_is_set_to_is_not_shown() -> None:
+    def secrets(value: str) -> dict[str, Any]:
+        header = {"name": "X-Key", "value": value}
+        endpoint = {"url": "http://127.0.0.1:1/v1", "model": "m"}
+        embedder = {"method": "Endpoint", "endpoint": endpoint, "request": {"headers": [header]}}
+        return {
+            "curation": {"diversity": {"embedder": embedder}},
+            "jobs": {"pod": {"env": [{"name": "TOKEN", "value": value}]}},
+        }
 
-    found = differences(variable("secret-1"), variable("secret-2"))
-    assert len(found) == 1
-    (value,) = found.values()
-    assert value == ("(not shown)", "(not shown)")
+    found = differences(secrets("secret-1"), secrets("secret-2"))
+    assert len(found) == 2
+    assert set(found.values()) == {("(not shown)", "(not shown)")}

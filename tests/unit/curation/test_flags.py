@@ -33,7 +33,7 @@ SECRETS = {
     "google": token("AI" + "za", 35),
     "slack": "xox" + f"b-{token('', 12, string.digits)}-{token('', 24, string.ascii_lowercase)}",
     "stripe": token("sk_" + "live_", 24),
-    "npm": "//registry.npmjs.org/:_auth" + f"Token={token('npm_', 36)}",
+    "npm": "//packages.internal/:_auth" + f"Token={token('npm_', 36)}",
     "telegram": "bot = Bot('721" + f"9583046:AA{token('', 33)}')",
     "private key": "-----BEGIN RSA PRIVATE " + f"KEY-----\n{token('MIIE', 60)}\n{token('', 64)}\n-----END",
     "private key in a string": "key = '-----BEGIN PRIVATE " + f"KEY-----\\n{token('MIIE', 60)}\\n'",

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from tiltyard_jobs.rating.battles import ratio, sum_by
+from tiltyard_jobs.rating.battles import may_hide, ratio, sum_by
 from tiltyard_jobs.rating.votes import Matches, Verdicts
 
 SCALE, LENGTH, FAMILY, PLACE = range(4)
@@ -182,7 +182,7 @@ def mean_of(
     sums = sum_by(row, value - mean[judge], len(groups))
     spread = sum_by(groups, sums**2, judges) * clusters / np.maximum(clusters - 1, 1)
     error = ratio(np.sqrt(spread), count)
-    hidden = (1.0 - 0.05 ** (1.0 / np.maximum(clusters, 1))) / stdtrit(np.maximum(clusters - 1, 1), 0.975)
+    hidden = may_hide(clusters) / stdtrit(np.maximum(clusters - 1, 1), 0.975)
     return Estimates(mean, np.where(clusters > 1, np.where(error < _NOTHING, hidden, error), np.nan), clusters)
 
 

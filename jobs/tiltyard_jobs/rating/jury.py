@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from tiltyard_jobs.rating.battles import ratio, sum_by
+from tiltyard_jobs.rating.battles import may_hide, ratio, sum_by
 from tiltyard_jobs.rating.votes import Verdicts, group
 
 GROUPS = 100
@@ -219,7 +219,7 @@ class Groups(NamedTuple):
 
 def _with_width(spread: Spread, battles: int, least: float) -> Spread:
     """What is the same in every battle has no spread of its own: it may be otherwise in as many as chance can hide."""
-    hidden = 1.0 - 0.05 ** (1.0 / max(battles, 1))
+    hidden = float(may_hide(np.array(battles)))
     flat = spread.high - spread.low < _NOTHING
     low = np.where(flat, np.maximum(spread.value - hidden, least), spread.low)
     return Spread(spread.value, low, np.where(flat, np.minimum(spread.value + hidden, 1.0), spread.high))

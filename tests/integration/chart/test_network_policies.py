@@ -39,7 +39,7 @@ def ends() -> dict[str, End]:
             case "TrainJob":
                 labels["node"] = body["spec"]["podTemplateOverrides"][0]["metadata"]["labels"]
     found = {name: End(f"10.0.1.{place}", "red", of) for place, (name, of) in enumerate(sorted(labels.items()))}
-    llm = found["model"].labels | {"app.kubernetes.io/part-of": "llminferenceservice"}  # which KServe adds
+    llm = {**found["model"].labels, "app.kubernetes.io/part-of": "llminferenceservice"}  # which KServe adds
     return found | {
         "other node": End("10.0.1.9", "red", found["node"].labels),
         "llm": End("10.0.1.10", "red", llm),

@@ -24,11 +24,12 @@ from tiltyard.cluster.resolver import Resolved, Resolver, RuntimeMissing
 from tiltyard.cluster.workqueue import WorkQueue
 from tiltyard.observe.kinds import LLM_SERVICES, SERVICES
 from tiltyard.observe.observation import observe, outdated_jobs, requeue_after
-from tiltyard.observe.records import TournamentRecord
+from tiltyard.observe.records import JobRecord, ServiceRecord, TournamentRecord
 from tiltyard.observe.snapshot import (
     Snapshot,
     failed_before,
     failed_children,
+    models_without_pods,
     pods_missing_since,
     stale_jobs,
     stale_services,
@@ -184,7 +185,10 @@ class Reconciler:
             pods=cache.pods.of(key),
             services={name: one for name, one in services.items() if one.owner_uid == uid},
         )
-        without = [(job, pods_missing_since(snapshot, job)) for job in without_pods(snapshot, request.now)]
+        without: list[tuple[JobRecord | ServiceRecord, float]] = [
+            *((job, pods_missing_since(snapshot, job)) for job in without_pods(snapshot, request.now)),
+            *((model, model.started) for model in models_without_pods(snapshot, request.now)),
+        ]
         return replace(snapshot, refusals=await self._pod_refusals.of(key, without))
 
     async def _keep_complete(self, request: Request, snapshot: Snapshot) -> float | None:

@@ -21,6 +21,7 @@ from tiltyard.cluster.rate_limiter import RateLimiter
 from tiltyard.cluster.recorder import Recorder
 from tiltyard.cluster.refusals import Refusals
 from tiltyard.cluster.resolver import Resolved, Resolver, RuntimeMissing
+from tiltyard.cluster.standstills import Standstills
 from tiltyard.cluster.workqueue import WorkQueue
 from tiltyard.observe.kinds import LLM_SERVICES, SERVICES
 from tiltyard.observe.observation import observe, outdated_jobs, requeue_after
@@ -98,6 +99,7 @@ class Reconciler:
     def __post_init__(self) -> None:
         self._recorder = Recorder(self.client, self.clock)
         self._pod_refusals = PodRefusals(self.client, self.clock)
+        self._standstills = Standstills(self.caches)
 
     async def reconcile(self, key: str) -> float | None:
         """One reconciliation; returns seconds until the next, where time alone asks for one.
@@ -161,6 +163,7 @@ class Reconciler:
             self.resolver.forget(key)
             self._reported.pop(key, None)
             self._refusals.pop(key, None)
+            self._standstills.forget(key)
             return None
         return Request(key, cache, record, status_of(record.document), self.clock())
 
@@ -189,7 +192,8 @@ class Reconciler:
             *((job, pods_missing_since(snapshot, job)) for job in without_pods(snapshot, request.now)),
             *((model, model.started) for model in models_without_pods(snapshot, request.now)),
         ]
-        return replace(snapshot, refusals=await self._pod_refusals.of(key, without))
+        front = self._standstills.front_of(key, snapshot, request.now)
+        return replace(snapshot, refusals=await self._pod_refusals.of(key, without), gives_way=front)
 
     async def _keep_complete(self, request: Request, snapshot: Snapshot) -> float | None:
         """Step 4: only edits that change no result are taken note of, another release's run, and the TTL."""

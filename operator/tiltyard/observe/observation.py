@@ -36,6 +36,7 @@ from tiltyard.observe.snapshot import (
     stale_services,
     without_pods,
 )
+from tiltyard.observe.standstill import STANDSTILL_SECONDS, standstill_of
 from tiltyard.plan.costs import Costs
 from tiltyard.plan.observed import (
     JobPhase,
@@ -54,7 +55,7 @@ from tiltyard.status.conditions import FAILED, RECONCILING, find_true
 from tiltyard_jobs.contracts.exit_codes import FINAL
 from tiltyard_jobs.contracts.summary import Summary, parts_done
 
-REFUSED_AGAIN_SECONDS = 15.0  # between two looks at a Job whose pods are refused
+AGAIN_SECONDS = 15.0  # between two looks at what nothing tells of: pods that are refused, room of others
 LASTING = (IMAGE_PULL, POD_CONFIGURATION)
 """Diagnoses that time alone does not change; a pod that fits no node may fit one later, or a queue may make room."""
 
@@ -111,6 +112,7 @@ def observe(snapshot: Snapshot, settings: ClusterSettings, now: float) -> Observ
         instructions=costs.instructions,
         failure=_final_failure(snapshot),
         elapsed=_elapsed(snapshot, now),
+        gives_way=snapshot.gives_way,
     )
 
 
@@ -315,7 +317,7 @@ def _startup_began(snapshot: Snapshot, service: ServiceRecord, pods: Iterable[Po
     if not there:
         return None if _refusal(snapshot, service) else began
     scheduled = [pod.scheduled for pod in there if pod.scheduled is not None]
-    if service.kind is LLM_SERVICES and len(scheduled) < len(there):  # one on many nodes needs each of them
+    if len(scheduled) < len(there):  # it answers once each of its replicas, and of their nodes, does
         return None
     return max(began, min(scheduled)) if scheduled else None
 
@@ -376,7 +378,10 @@ def requeue_after(snapshot: Snapshot, observed: Observed, now: float) -> float |
             due.append(job.created + deadline)
         if not job.terminal and not any(pod.phase == "Running" for pod in snapshot.pods_of(job)):
             due.append(job.created + PATIENCE_SECONDS)
-    due += [now + REFUSED_AGAIN_SECONDS for _ in (*without_pods(snapshot, now), *models_without_pods(snapshot, now))]
+    due += [now + AGAIN_SECONDS for _ in (*without_pods(snapshot, now), *models_without_pods(snapshot, now))]
+    if (standstill := standstill_of(snapshot)) is not None:
+        due.append(max(standstill.since + STANDSTILL_SECONDS, now + AGAIN_SECONDS))
+    due += [now + AGAIN_SECONDS] if snapshot.gives_way else []
     limit = snapshot.tournament.spec.active_deadline_seconds
     if limit is not None and observed.elapsed is not None:
         due.append(now - observed.elapsed + limit)

@@ -29,6 +29,7 @@ class Snapshot:
         pods: by name.
         services: by name.
         refusals: why no pod of a Job, or of an LLMInferenceService, can be created, by its name.
+        gives_way: the tournament for which this one, which stands still, gives its room back; empty: none.
     """
 
     tournament: Tournament
@@ -39,6 +40,7 @@ class Snapshot:
     pods: Mapping[str, PodRecord]
     services: Mapping[str, ServiceRecord]
     refusals: Mapping[str, str] = field(default_factory=dict)
+    gives_way: str = ""
 
     def pods_of(self, job: JobRecord) -> list[PodRecord]:
         """A Job's pods, the latest to end last."""

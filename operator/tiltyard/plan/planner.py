@@ -8,8 +8,9 @@ and look again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -89,6 +90,9 @@ def plan(graph: Graph, policy: Policy, observed: Observed) -> Plan:
         return _stopped(observed, TournamentState.SUSPENDED, "Suspended", advice)
     if observed.preflight is not PreflightPhase.PASSED:
         return _check(graph, observed)
+    if observed.gives_way:
+        message = f"gives way to tournament {observed.gives_way}"
+        return _stopped(observed, TournamentState.RUNNING, undone[0].phase, message)
     return _work(graph, policy, observed, undone)
 
 
@@ -200,17 +204,19 @@ def _work(graph: Graph, policy: Policy, observed: Observed, undone: list[Bundle]
 def _giving_way(
     graph: Graph, observed: Observed, up: Iterable[str], undone: Iterable[Bundle], complete: frozenset[str]
 ) -> list[str]:
-    """Models that have nothing to do for now, where another of the tournament waits for a node that they may hold.
+    """Models that have nothing to do for now, where another, or a Job, waits for a node that they may hold.
 
     Nobody said how many fit: the nodes do. What waits has work, and what is stopped comes back once it has some again,
     so they come by turns.
     """
     seen = {name: observed.models[name] for name in sorted(up)}
-    waiting = [
+    waiting: list[Mapping[str, Decimal]] = [
         graph.model[name].resources
         for name, model in seen.items()
         if model.wait is not None and model.wait.reason is WaitReason.UNSCHEDULABLE
     ]
+    jobs = observed.jobs.values()
+    waiting += [{} for job in jobs if job.wait is not None and job.wait.reason is WaitReason.UNSCHEDULABLE]
     busy = {bundle.model for bundle in undone if bundle.needs <= complete}
     idle = (name for name, model in seen.items() if model.phase is ModelPhase.READY and name not in busy)
     return [

@@ -43,6 +43,8 @@ def _sandbox(
         return []
     jobs = tournament.spec.jobs
     user = (jobs.pod.security_context or {}).get("runAsUser", NOBODY)
+    # Most images are root's, or name a user without a number: a pod that must not be root's refuses both.
+    given = {} if settings.children.assigned_users else {"runAsUser": user, "runAsGroup": user}
     common = {
         "resources": resource_fields(jobs.resources, requests=WORKER_REQUESTS, limits=WORKER_LIMITS),
         "securityContext": CONTAINER_SECURITY,
@@ -64,8 +66,7 @@ def _sandbox(
             **sidecar,
             "image": environment.image,
             "command": command,
-            # Most images are root's, or name a user without a number: a pod that must not be root's refuses both.
-            "securityContext": {**CONTAINER_SECURITY, "runAsUser": user, "runAsGroup": user},
+            "securityContext": {**CONTAINER_SECURITY, **given},
         },
     ]
 

@@ -147,7 +147,9 @@ def with_weights(
             "persistentVolumeClaim": {"claimName": claim_name(tournament, participant.name, claim)},
         }
         # A new volume is root's: its group may write.
-        group = {"fsGroup": NOBODY, "fsGroupChangePolicy": "OnRootMismatch"}
+        group: dict[str, Any] = {"fsGroupChangePolicy": "OnRootMismatch"}
+        if not settings.children.assigned_users:
+            group["fsGroup"] = NOBODY
         update["securityContext"] = {**group, **predictor.get("securityContext", {})}
     pull = [*predictor.get("imagePullSecrets", []), *({"name": secret} for secret in settings.pull_secrets)]
     mount = {"name": VOLUME, "mountPath": "/mnt/models", "subPath": folder_of(model), "readOnly": True}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from support.cluster_objects import SETTINGS, Cluster, cluster_tournament
 from tiltyard.plan.planner import JobOrder
-from tiltyard.render.cluster import ClusterSettings
+from tiltyard.render.cluster import ChildrenSettings, ClusterSettings
 from tiltyard.render.jobs import (
     bundle_objects,
     cluster_preflight_task,
@@ -406,6 +406,9 @@ def test_programs_with_libraries_run_in_the_image_that_has_them() -> None:
         assert json.loads(config_map["data"]["task.json"])["programsPython"] is None
     (sandbox,) = pod_of(objects_of(cluster, "score/m0/humaneval")[1])["initContainers"]
     assert sandbox["image"] == SETTINGS.worker_image
+    # A cluster that assigns users refuses pods that name another one.
+    assigned = replace(SETTINGS, children=ChildrenSettings(assigned_users=True))
+    assert "runAsUser" not in json.dumps(objects_of(cluster, "score/m0/ds1000", assigned)[1])
 
 
 def test_tasks_of_the_harness_have_its_image_and_no_sandbox() -> None:

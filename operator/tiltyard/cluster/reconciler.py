@@ -16,12 +16,12 @@ from tiltyard.api import ManifestError, TournamentStatus
 from tiltyard.cluster.cache import Cache, Caches
 from tiltyard.cluster.client import Client
 from tiltyard.cluster.executor import Executor
+from tiltyard.cluster.giving_way import GivingWay
 from tiltyard.cluster.pod_refusals import PodRefusals
 from tiltyard.cluster.rate_limiter import RateLimiter
 from tiltyard.cluster.recorder import Recorder
 from tiltyard.cluster.refusals import Refusals
 from tiltyard.cluster.resolver import Resolved, Resolver, RuntimeMissing
-from tiltyard.cluster.standstills import Standstills
 from tiltyard.cluster.workqueue import WorkQueue
 from tiltyard.observe.kinds import LLM_SERVICES, SERVICES
 from tiltyard.observe.observation import observe, outdated_jobs, requeue_after
@@ -99,7 +99,7 @@ class Reconciler:
     def __post_init__(self) -> None:
         self._recorder = Recorder(self.client, self.clock)
         self._pod_refusals = PodRefusals(self.client, self.clock)
-        self._standstills = Standstills(self.caches)
+        self._giving_way = GivingWay(self.caches)
 
     async def reconcile(self, key: str) -> float | None:
         """One reconciliation; returns seconds until the next, where time alone asks for one.
@@ -163,7 +163,7 @@ class Reconciler:
             self.resolver.forget(key)
             self._reported.pop(key, None)
             self._refusals.pop(key, None)
-            self._standstills.forget(key)
+            self._giving_way.forget(key)
             return None
         return Request(key, cache, record, status_of(record.document), self.clock())
 
@@ -192,8 +192,8 @@ class Reconciler:
             *((job, pods_missing_since(snapshot, job)) for job in without_pods(snapshot, request.now)),
             *((model, model.started) for model in models_without_pods(snapshot, request.now)),
         ]
-        front = self._standstills.front_of(key, snapshot, request.now)
-        return replace(snapshot, refusals=await self._pod_refusals.of(key, without), gives_way=front)
+        gives_way = self._giving_way.wait_of(key, snapshot, request.now)
+        return replace(snapshot, refusals=await self._pod_refusals.of(key, without), gives_way=gives_way)
 
     async def _keep_complete(self, request: Request, snapshot: Snapshot) -> float | None:
         """Step 4: only edits that change no result are taken note of, another release's run, and the TTL."""

@@ -289,7 +289,8 @@ class ServiceRecord:
 
 
 def _claim(service: Object) -> str:
-    volumes = service.get("spec", {}).get("predictor", {}).get("volumes", ())
+    spec = service.get("spec", {})
+    volumes = (spec.get("predictor") or spec.get("template") or {}).get("volumes", ())
     claims = (one.get("persistentVolumeClaim", {}) for one in volumes if one.get("name") == VOLUME)
     return next((str(claim.get("claimName", "")) for claim in claims), "")
 

@@ -9,6 +9,7 @@ from tiltyard.api import Tournament, TournamentStatus
 from tiltyard.observe.kinds import LLM_SERVICES
 from tiltyard.observe.records import JobRecord, PodRecord, ServiceRecord
 from tiltyard.plan.graph import Graph
+from tiltyard.plan.observed import Wait
 from tiltyard.plan.participants import participants
 from tiltyard.render.jobs import PREFLIGHT
 from tiltyard.status.conditions import FAILED, find_true
@@ -29,7 +30,7 @@ class Snapshot:
         pods: by name.
         services: by name.
         refusals: why no pod of a Job, or of an LLMInferenceService, can be created, by its name.
-        gives_way: the tournament for which this one, which stands still, gives its room back; empty: none.
+        gives_way: why it gives way to another tournament; None: it does not.
     """
 
     tournament: Tournament
@@ -40,7 +41,7 @@ class Snapshot:
     pods: Mapping[str, PodRecord]
     services: Mapping[str, ServiceRecord]
     refusals: Mapping[str, str] = field(default_factory=dict)
-    gives_way: str = ""
+    gives_way: Wait | None = None
 
     def pods_of(self, job: JobRecord) -> list[PodRecord]:
         """A Job's pods, the latest to end last."""

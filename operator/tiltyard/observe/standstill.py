@@ -14,12 +14,17 @@ from tiltyard.observe.diagnose import UNSCHEDULABLE
 from tiltyard.observe.kinds import TRAIN_JOBS
 from tiltyard.observe.records import PodRecord, TournamentRecord, seconds
 from tiltyard.observe.snapshot import Snapshot
+from tiltyard.plan.planner import TournamentState
+from tiltyard.status.conditions import INVALID
+from tiltyard.status.objects import status_of
 
 STANDSTILL_SECONDS = 60.0
 """From the last change until a tournament that waits for room gives back what it holds."""
 HOLD_SECONDS = 300.0
 """For so long it leaves that room to the other, unless that one ends before; the next time for twice as long."""
 MOST_HOLD_SECONDS = 3600.0
+RESTS = frozenset({*TournamentState, INVALID}) - {TournamentState.RUNNING}
+"""Phases of a tournament at which it wants nothing."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,7 @@ def in_front(
     }
     meta = snapshot.tournament.metadata
     own = f"{meta.namespace}/{meta.name}"
-    ages = {one.owner: (one.document["metadata"]["creationTimestamp"], one.owner) for one in tournaments}
+    ages = {one.owner: age_of(one) for one in tournaments}
     before = [age for key, age in ages.items() if key in waiting and own in ages and age < ages[own]]
     return min(before)[1] if before else ""
 
@@ -104,6 +109,16 @@ def in_front(
 def hold_seconds(times: int) -> float:
     """For how long a tournament leaves its room to another that has given way so often."""
     return float(min(HOLD_SECONDS * 2 ** (times - 1), MOST_HOLD_SECONDS))
+
+
+def age_of(record: TournamentRecord) -> tuple[str, str]:
+    """Sorts tournaments by when they were created."""
+    return record.document["metadata"]["creationTimestamp"], record.owner
+
+
+def rests(record: TournamentRecord) -> bool:
+    """Whether a tournament wants no room."""
+    return "deletionTimestamp" in record.document["metadata"] or status_of(record.document).phase in RESTS
 
 
 def is_there(pod: PodRecord) -> bool:

@@ -88,11 +88,12 @@ def plan(graph: Graph, policy: Policy, observed: Observed) -> Plan:
     if policy.suspend:
         advice = "suspended: set spec.suspend to false to continue"
         return _stopped(observed, TournamentState.SUSPENDED, "Suspended", advice)
-    if observed.preflight is not PreflightPhase.PASSED:
+    has_passed = observed.preflight is PreflightPhase.PASSED
+    if observed.gives_way is not None:  # before preflight: what exists is asked once the other has made it
+        phase = undone[0].phase if has_passed else "Preflight"
+        return _stopped(observed, TournamentState.RUNNING, phase, "gives way to another tournament")
+    if not has_passed:
         return _check(graph, observed)
-    if observed.gives_way:
-        message = f"gives way to tournament {observed.gives_way}"
-        return _stopped(observed, TournamentState.RUNNING, undone[0].phase, message)
     return _work(graph, policy, observed, undone)
 
 

@@ -17,12 +17,11 @@ from tiltyard.api import (
     UsageStatus,
 )
 from tiltyard.plan.graph import Bundle, Graph
-from tiltyard.plan.observed import JobPhase, ModelSeen, Observed, Wait, WaitReason
+from tiltyard.plan.observed import JobPhase, ModelSeen, Observed, Wait
 from tiltyard.plan.planner import Plan, TournamentState
 from tiltyard.plan.weights import downloaded
 from tiltyard.status.conditions import (
     COMPLETE,
-    GIVES_WAY_MESSAGE,
     INVALID,
     Situation,
     conditions_of,
@@ -168,9 +167,7 @@ def waits_of(observed: Observed) -> dict[str, Wait]:
         **{f"model {name}": model.wait for name, model in observed.models.items()},
         **{name: job.wait for name, job in observed.jobs.items()},
         "preflight": observed.preflight_wait,
-        "tournament": Wait(WaitReason.GIVES_WAY, GIVES_WAY_MESSAGE.format(other=observed.gives_way))
-        if observed.gives_way
-        else None,
+        "tournament": observed.gives_way,
     }
     return {what: wait for what, wait in sorted(found.items()) if wait is not None}
 

@@ -11,7 +11,7 @@ from support.cluster_objects import SETTINGS, T0, Cluster, cluster_tournament
 from tiltyard.observe.observation import observe, requeue_after
 from tiltyard.observe.records import PodRecord, TournamentRecord
 from tiltyard.observe.standstill import STANDSTILL_SECONDS, Standstill, hold_seconds, in_front, standstill_of
-from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Observed, PreflightPhase
+from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Observed, PreflightPhase, Wait, WaitReason
 from tiltyard.plan.planner import Policy, TournamentState, plan
 
 PLACED = {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-01-01T00:00:05Z"}
@@ -113,7 +113,7 @@ def test_who_gives_way_lets_go_of_all_and_goes_on_later(cluster: Cluster) -> Non
         jobs={"mine/m0": JobSeen(JobPhase.ACTIVE, version)},
         models={"m0": ModelSeen(ModelPhase.READY, model.version, 1)},
     )
-    decided = plan(graph, Policy(), replace(seen, gives_way="arena/a"))
+    decided = plan(graph, Policy(), replace(seen, gives_way=Wait(WaitReason.GIVES_WAY, "to a")))
     assert decided.state is TournamentState.RUNNING
     assert (decided.stop_models, decided.stop_jobs) == (("m0",), ("mine/m0",))
     assert (decided.start_models, decided.start_jobs) == ((), ())

@@ -429,6 +429,7 @@ def test_tasks_of_the_harness_have_its_image_and_no_sandbox() -> None:
         (beside,) = pod["initContainers"]
         assert beside["image"] == "tiltyard/lm-eval:test"
         assert beside["restartPolicy"] == "Always"  # it ends with the worker
+        assert beside["env"] == [{"name": "TILTYARD_IMAGE", "value": "tiltyard/lm-eval:test"}]
         assert {"name": "TILTYARD_LM_EVAL", "value": beside["command"][-1]} in pod["containers"][0]["env"]
         assert json.loads(config_map["data"]["task.json"])["lmEvalPython"] == "/opt/lm-eval/bin/python"
     for name in ("rate", "solve/m0/gsm8k"):

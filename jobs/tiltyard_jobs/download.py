@@ -57,9 +57,7 @@ def download(
         TransientError: the server cannot be reached, or fails.
     """
     url, token = url or address_of(uri), hub_token() if uri.startswith("hf://") else None
-    request = urllib.request.Request(url)  # noqa: S310 - the scheme is known
-    if token is not None:
-        request.add_header("Authorization", f"Bearer {token}")
+    request = request_of(url, token, "HF_TOKEN")
     opener = urllib.request.build_opener(Redirects())
     for attempt in range(_TRIES):
         try:
@@ -119,11 +117,33 @@ def _hub() -> str:
 def hub_token() -> str | None:
     """The token for gated and private data: `HF_TOKEN`, or what `hf auth login` left on this machine."""
     token = os.environ.get("HF_TOKEN", "").strip()
-    home = os.environ.get("HF_HOME") or Path.home() / ".cache/huggingface"
     try:
+        home = os.environ.get("HF_HOME") or Path.home() / ".cache/huggingface"
         return token or Path(os.environ.get("HF_TOKEN_PATH") or Path(home) / "token").read_text().strip() or None
-    except (OSError, UnicodeDecodeError):
-        return None
+    except (OSError, UnicodeDecodeError, RuntimeError):  # RuntimeError: nobody's home is known here
+        return token or None
+
+
+def request_of(url: str, token: str | None, source: str) -> urllib.request.Request:
+    """What is asked of a server.
+
+    Args:
+        url: the address.
+        token: who asks, without blanks around it; None: anybody.
+        source: where the token is from.
+
+    Raises:
+        ConfigurationError: no token is like that; the error does not show it, as one of `http.client` would.
+    """
+    request = urllib.request.Request(url)  # noqa: S310 - the scheme is known
+    if token is not None:
+        if not all(" " <= character <= "~" for character in token):
+            raise ConfigurationError(
+                f"the token for {urlsplit(url).netloc} has a line break or another character that no token has: check"
+                f" {source}"
+            )
+        request.add_header("Authorization", f"Bearer {token}")
+    return request
 
 
 def _fetch(

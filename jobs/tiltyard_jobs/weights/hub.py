@@ -21,7 +21,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
-from tiltyard_jobs.download import HUB, Redirects, hub_token
+from tiltyard_jobs.download import HUB, Redirects, hub_token, request_of
 from tiltyard_jobs.errors import ConfigurationError, JobError, TransientError
 
 MAIN = "main"
@@ -143,10 +143,8 @@ class HubModel(NamedTuple):
             raise self._unanswered(url, error) from None
 
     def _open(self, url: str, start: int = 0, timeout: float = SECONDS) -> HTTPResponse:
-        request = urllib.request.Request(url)  # noqa: S310 - the scheme is the hub's
-        token = self.token or hub_token()
-        if token is not None:
-            request.add_header("Authorization", f"Bearer {token}")
+        token = (self.token or "").strip() or hub_token()
+        request = request_of(url, token, "model.tokenSecretRef")
         if start:
             request.add_header("Range", f"bytes={start}-")
         try:

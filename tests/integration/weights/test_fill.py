@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import random
 import subprocess
 import sys
@@ -11,12 +12,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
+from typing import NoReturn
 
 import pytest
 
 from support.hub_server import LARGE, HubServer
 from tiltyard_jobs.contracts.exit_codes import ExitCode
+from tiltyard_jobs.contracts.weights import NamedWeights
+from tiltyard_jobs.download import download
 from tiltyard_jobs.errors import ConfigurationError, TransientError
+from tiltyard_jobs.stages.preflight import sizes_of
 from tiltyard_jobs.weights import hub as hub_module
 from tiltyard_jobs.weights.fill import fill
 from tiltyard_jobs.weights.hub import HubModel
@@ -200,6 +205,50 @@ def test_a_token_reaches_the_hub_and_what_lacks_one_is_told(
         assert process.stderr is not None
         assert "hf_secret" not in process.stderr.read()
     is_whole(hub, tmp_path / "model")
+
+
+def test_a_token_of_a_secret_that_ends_in_a_line_break(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.token = "hf_secret"
+    weights = NamedWeights(name="a", field="spec.a", uri=f"hf://{MODEL}", token_env="TILTYARD_SECRET_A")
+    monkeypatch.setenv("TILTYARD_SECRET_A", "hf_secret\n")
+    assert sizes_of([weights]) == ({"a": sum(once(hub).values())}, [])
+    monkeypatch.setenv("TILTYARD_SECRET_A", "hf_sec\nret")
+    host = hub.url.removeprefix("http://")
+    assert sizes_of([weights]) == (
+        {},
+        [
+            f"spec.a: the token for {host} has a line break or another character that no token has: check"
+            " model.tokenSecretRef"
+        ],
+    )
+    monkeypatch.setenv("TILTYARD_SECRET_A", "\n")  # none: the machine's own counts
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    assert sizes_of([weights])[1] == []
+
+
+def test_a_user_without_a_home_has_no_token_there(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(_: int) -> NoReturn:
+        raise KeyError
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    monkeypatch.delenv("HF_HOME")
+    monkeypatch.delenv("HOME", raising=False)
+    assert HubModel(MODEL).listing().commit == hub.commit(MODEL)
+    hub.token = "hf_secret"
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    assert HubModel(MODEL).listing().commit == hub.commit(MODEL)
+
+
+def test_a_token_that_is_none_is_not_printed(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_sec\nret")
+    with start(tmp_path / "model") as process:
+        assert process.wait() == ExitCode.CONFIGURATION
+        assert process.stderr is not None
+        told = process.stderr.read()
+    assert "Traceback" not in told
+    assert "hf_sec" not in told
+    with pytest.raises(ConfigurationError, match="another character that no token has: check HF_TOKEN"):
+        download(f"hf://{MODEL}@main/config.json", tmp_path / "config")
 
 
 @pytest.mark.parametrize(

@@ -74,11 +74,11 @@ async def preflight(context: PreflightContext) -> Summary:
     """
     task = context.task
     seen: list[str] = []
-    sizing = asyncio.create_task(asyncio.to_thread(sizes_of, task.weights))
-    problems = await find_problems(context, seen)
+    problems, (sizes, refused) = await asyncio.gather(
+        find_problems(context, seen), asyncio.to_thread(sizes_of, task.weights)
+    )
     if problems:
         raise ConfigurationError("\n".join(problems))
-    sizes, refused = await sizing
     context.warnings.extend(refused)
     done, lost = await asyncio.to_thread(existing_parts, context.store, task.artifacts)
     context.warnings.extend((*task.warnings, *lost))
@@ -121,7 +121,7 @@ async def find_problems(context: PreflightContext, seen: list[str]) -> list[str]
 
     Args:
         context: of the preflight.
-        seen: gets a line about the given instructions.
+        seen: gets a line about the given instructions, each file of answers, and labelled pairs.
     """
     task = context.task
     checks = list(local_checks(task, seen))
@@ -189,9 +189,9 @@ async def lm_eval_problems(task: PreflightTask) -> list[str]:
 
 
 def check_file(file: ReadableFile, store: StoreRef, seen: list[str]) -> None:
-    """A file can be read; what is in it is told where it holds the instructions."""
+    """A file can be read; what is in it is told where it holds the instructions, or labelled pairs."""
     if file.pairs is not None:
-        read_pairs(file.pairs, store)
+        seen.append(f"calibration: {read_pairs(file.pairs, store)}")
         return
     found = check_texts(file.uri, file.column, store, names=file.names, **_read_as(file))
     taken = {name for schema in DATASET_TABLES.values() for name in schema.names}

@@ -22,7 +22,7 @@ from urllib.parse import quote, unquote, urlsplit
 from tiltyard_jobs.contracts.textstream import PIECE
 from tiltyard_jobs.errors import ConfigurationError, TransientError
 
-HUB = "https://huggingface.co"
+_HUB = "https://huggingface.co"
 LARGEST = 8 << 30  # bytes
 _LONGEST_LISTING = 64 << 20  # of all files of a data set
 _SECONDS = 60.0  # without a byte
@@ -79,7 +79,7 @@ def address_of(uri: str) -> str:
     if not uri.startswith("hf://"):
         return uri
     repository, revision, path = _parts(uri)
-    return f"{_hub()}/{repository}/resolve/{revision}/{quote(unquote(path))}"
+    return f"{hub_address()}/{repository}/resolve/{revision}/{quote(unquote(path))}"
 
 
 def hub_files(uri: str) -> tuple[str, list[str]]:
@@ -92,12 +92,14 @@ def hub_files(uri: str) -> tuple[str, list[str]]:
     repository, revision, _ = _parts(uri)
     with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
         listing = Path(folder) / "listing"
-        download(uri, listing, url=f"{_hub()}/api/{repository}/revision/{revision}", largest=_LONGEST_LISTING)
+        download(uri, listing, url=f"{hub_address()}/api/{repository}/revision/{revision}", largest=_LONGEST_LISTING)
         try:
             found = json.loads(listing.read_bytes())
             return str(found["sha"]), [str(one["rfilename"]) for one in found["siblings"]]
         except (ValueError, TypeError, KeyError):
-            raise ConfigurationError(f"{uri} cannot be listed: {_hub()} does not answer as the hub does") from None
+            raise ConfigurationError(
+                f"{uri} cannot be listed: {hub_address()} does not answer as the hub does"
+            ) from None
 
 
 def _parts(uri: str) -> tuple[str, str, str]:
@@ -110,8 +112,9 @@ def _parts(uri: str) -> tuple[str, str, str]:
     return f"{kind}{owner}/{name}", quote(unquote(revision), safe=""), path
 
 
-def _hub() -> str:
-    return os.environ.get("HF_ENDPOINT", HUB).rstrip("/")
+def hub_address(mirror: str | None = None) -> str:
+    """Where the hub is: the mirror that is given, what `HF_ENDPOINT` names, or huggingface.co."""
+    return (mirror or os.environ.get("HF_ENDPOINT", _HUB)).rstrip("/")
 
 
 def hub_token() -> str | None:
@@ -163,7 +166,7 @@ def _fetch(
 
 def _answered(uri: str, code: int, token: str | None) -> ConfigurationError | TransientError:
     """What an answer means that is no file."""
-    if code in (408, 429) or code >= 500:
+    if may_pass(code):
         return TransientError(f"{uri} cannot be fetched: the server answers {code}")
     if code in (401, 403) and uri.startswith("hf://"):
         held = "the token in HF_TOKEN may not read it" if token else "set HF_TOKEN to a token that may read it"
@@ -177,9 +180,19 @@ def _answered(uri: str, code: int, token: str | None) -> ConfigurationError | Tr
 def _unanswered(uri: str, host: str, reason: object) -> ConfigurationError | TransientError:
     """What it means that there was no answer, or half of one."""
     if isinstance(reason, ssl.SSLCertVerificationError):
-        why = f"{reason.verify_message}): name its authority's file in SSL_CERT_FILE"
-        return ConfigurationError(f"{uri} cannot be fetched: the certificate of {host} is not trusted ({why}")
+        return ConfigurationError(f"{uri} cannot be fetched: {untrusted(host, reason)}")
     return TransientError(f"{uri} cannot be fetched from {host}: {reason}")
+
+
+def may_pass(code: int) -> bool:
+    """Whether a server that answers so may answer otherwise later."""
+    return code in (408, 429) or code >= 500
+
+
+def untrusted(host: str, error: ssl.SSLCertVerificationError) -> str:
+    """What is wrong with a server's certificate, and what to do."""
+    why = f"{error.verify_message}): name its authority's file in SSL_CERT_FILE"
+    return f"the certificate of {host} is not trusted ({why}"
 
 
 class Redirects(urllib.request.HTTPRedirectHandler):

@@ -48,8 +48,8 @@ def dropped_rows(artifacts: Artifacts, recipe: DatasetRecipe) -> Iterator[Row]:
 
 def _is_hidden(row: Row, recipe: DatasetRecipe) -> bool:
     """Whether it is flagged, for whatever it was dropped: lint comes before the flags."""
-    flags = flags_of(whole_text(row["instruction"], row.get("history"))) if recipe.hidden else ()
-    return any(flag in recipe.hidden for flag in flags)
+    flags = flags_of(whole_text(row["instruction"], row.get("history"))) if recipe.drop_flags else ()
+    return any(flag in recipe.drop_flags for flag in flags)
 
 
 def _texts_of_twins(artifacts: Artifacts, filtered: list[ArtifactRef]) -> dict[str, str]:

@@ -6,11 +6,12 @@ import json
 import os
 import pwd
 import random
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PosixPath
 from threading import Event
 from typing import NoReturn
 
@@ -150,6 +151,42 @@ def test_without_locks_the_first_to_be_ready_wins(hub: HubServer, tmp_path: Path
             assert (one.wait(), other.wait()) == (0, 0)
     is_whole(hub, folder)
     assert [path.name for path in tmp_path.iterdir() if path.is_dir() and path.name != "home"] == ["model"]
+
+
+def test_without_locks_a_download_that_is_killed_is_continued_by_its_pod(hub: HubServer, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    hub.held[f"{MODEL}/{WEIGHTS}"] = Event()
+    with start_without_locks(folder) as process:
+        part = folder.with_name(f".model.{socket.gethostname()}") / f"{WEIGHTS}.tiltyard.part"
+        assert hub.reached.wait(60)
+        while not (part.exists() and part.stat().st_size):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+    hub.held.pop(f"{MODEL}/{WEIGHTS}").set()
+    with start_without_locks(folder) as process:
+        assert process.wait() == 0, process.stderr.read() if process.stderr else ""
+    is_whole(hub, folder)
+    assert hub.sent[f"{MODEL}/{WEIGHTS}"] <= len(hub.models[MODEL][WEIGHTS]) * 3 // 2
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir() and path.name != "home"] == ["model"]
+
+
+def test_another_pod_is_ready_while_it_is_looked_for(hub: HubServer, tmp_path: Path) -> None:
+    filled = fill(HubModel(MODEL), tmp_path / "elsewhere", sleep=no_sleep)
+
+    class Watched(PosixPath):
+        """A folder that another pod renames into place when its note has just been looked for."""
+
+        def read_bytes(self) -> bytes:
+            try:
+                return super().read_bytes()
+            except FileNotFoundError:
+                (tmp_path / "elsewhere").rename(tmp_path / "model")
+                raise
+
+    there = fill(HubModel(MODEL), Watched(tmp_path / "model"), sleep=no_sleep)
+    assert there == filled.model_copy(update={"reused": True})
+    assert hub.sent == once(hub)
 
 
 def test_a_break_goes_on_where_it_was_and_anew_where_the_server_has_no_ranges(hub: HubServer, tmp_path: Path) -> None:

@@ -77,7 +77,6 @@ class ResultRecipes:
             source=SourceRecipe(uri=given.uri, sha256=given.sha256, license=given.license) if given else None,
             licenses=spec.dataset.licenses.allow,
             drop_flags=spec.curation.flags.dropped,
-            hidden=spec.curation.flags.dropped if given else (),
             tournament=self.tournament.metadata.name,
         )
 

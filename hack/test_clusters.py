@@ -17,8 +17,10 @@ import sys
 import time
 from pathlib import Path
 
+from cluster import kserve, up
+
 ROOT = Path(__file__).resolve().parents[1]
-VARIANTS = ("ingress", "headless", "oldest", "llm")
+VARIANTS = tuple(filter(None, kserve.VARIANTS))
 TEST = "tests/e2e/test_cluster.py::test_the_quick_start_from_apply_to_the_report_in_s3"
 
 
@@ -29,12 +31,15 @@ def main() -> int:
     chosen = parser.parse_args().variants or VARIANTS
     if wrong := [name for name in chosen if name not in VARIANTS]:
         parser.error(f"{', '.join(wrong)}: allowed are {', '.join(VARIANTS)}")
+    if up.find() is not None:
+        parser.error("a cluster is up, with a KServe of its own: take it down first (make cluster-down)")
+    environment = {name: value for name, value in os.environ.items() if name != "TILTYARD_KEEP_CLUSTER"}
     results = []
     for name in chosen:
         print(f"=== {name}", flush=True)
         began = time.monotonic()
         command = [sys.executable, "-m", "pytest", TEST, "-q"]
-        done = subprocess.run(command, cwd=ROOT, env={**os.environ, "TILTYARD_KSERVE": name}, check=False)
+        done = subprocess.run(command, cwd=ROOT, env={**environment, "TILTYARD_KSERVE": name}, check=False)
         results.append((name, done.returncode, time.monotonic() - began))
     print("\n=== summary")
     for name, code, seconds in results:

@@ -10,17 +10,10 @@ from pydantic import Field
 from tiltyard.api.base import ApiModel
 from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import ColumnName, Line, Sha256, TextsUri
-from tiltyard.api.texts import DIGEST_OF_ADDRESS, TEXTS_IN_CLUSTER, TextFile
+from tiltyard.api.texts import DIGEST_OF_ADDRESS, FILES_IN_CLUSTER, ONE_PLACE, TextFile
 from tiltyard_jobs.contracts.identity import AnswerFiles
 from tiltyard_jobs.contracts.located import LocatedFile
 from tiltyard_jobs.contracts.vocabulary import BadRowRule
-
-
-def _one_place(answers: ExistingAnswers) -> Iterator[Violation]:
-    if (answers.uri is None) == (not answers.files):
-        yield Violation((), "neither" if answers.uri is None else "both")
-    if answers.files and answers.sha256 is not None:
-        yield Violation(("sha256",), f'"{answers.sha256}"')
 
 
 def _one_match(answers: ExistingAnswers) -> Iterator[Violation]:
@@ -28,28 +21,11 @@ def _one_match(answers: ExistingAnswers) -> Iterator[Violation]:
         yield Violation((), "neither" if answers.id_field is None else "both")
 
 
-def _here(answers: ExistingAnswers) -> Iterator[Violation]:
-    if answers.uri is not None and (answers.uri.startswith("file://") or "://" not in answers.uri):
-        yield Violation(("uri",), f'"{answers.uri}"')
-
-
-ONE_PLACE: Rule[ExistingAnswers] = Rule(
-    sentence="must have exactly one of uri and files, and sha256 beside uri alone",
-    check=_one_place,
-    cel="has(self.uri) != (has(self.files) && size(self.files) > 0)"
-    " && !(has(self.sha256) && has(self.files) && size(self.files) > 0)",
-)
 ONE_MATCH: Rule[ExistingAnswers] = Rule(
     sentence="must have exactly one of idField (the instruction's id) and instructionField (its text): it says which"
     " instruction an answer belongs to",
     check=_one_match,
     cel="has(self.idField) != has(self.instructionField)",
-)
-ANSWERS_IN_CLUSTER: Rule[ExistingAnswers] = Rule(
-    TEXTS_IN_CLUSTER.sentence,
-    _here,
-    cel="!has(self.uri) || (self.uri.contains('://') && !self.uri.startsWith('file://'))",
-    field_path=".uri",
 )
 
 
@@ -57,7 +33,7 @@ class ExistingAnswers(ApiModel):
     """Answers that were written before the tournament, in a file or in several."""
 
     RULES = (ONE_PLACE, ONE_MATCH, DIGEST_OF_ADDRESS)
-    CLUSTER_RULES = (ANSWERS_IN_CLUSTER,)
+    CLUSTER_RULES = (FILES_IN_CLUSTER,)
 
     uri: TextsUri | None = None
     """The file, or a folder, prefix or pattern that stands for several, as in `instructions.from.uri`. Absent: the

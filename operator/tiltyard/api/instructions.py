@@ -22,7 +22,7 @@ from tiltyard.api.scalars import (
     TokenLimit,
 )
 from tiltyard.api.shapes import Distinct, Whole
-from tiltyard.api.texts import DIGEST_OF_ADDRESS, TEXTS_IN_CLUSTER, TextFile
+from tiltyard.api.texts import DIGEST_OF_ADDRESS, FILES_IN_CLUSTER, ONE_PLACE, TextFile
 from tiltyard_jobs.contracts.vocabulary import BadRowRule
 
 
@@ -65,21 +65,6 @@ ONE_TEXT: Rule[GivenInstructions] = Rule(
 )
 
 
-def _one_place(given: GivenInstructions) -> Iterator[Violation]:
-    if (given.uri is None) == (not given.files):
-        yield Violation((), "neither" if given.uri is None else "both")
-    if given.files and given.sha256 is not None:
-        yield Violation(("sha256",), f'"{given.sha256}"')
-
-
-ONE_PLACE: Rule[GivenInstructions] = Rule(
-    sentence="must have exactly one of uri and files, and sha256 beside uri alone",
-    check=_one_place,
-    cel="has(self.uri) != (has(self.files) && size(self.files) > 0)"
-    " && !(has(self.sha256) && has(self.files) && size(self.files) > 0)",
-)
-
-
 def _one_pick(given: GivenInstructions) -> Iterator[Violation]:
     if given.limit is not None and given.sample is not None:
         yield Violation(("sample",), "both")
@@ -93,24 +78,11 @@ ONE_PICK: Rule[GivenInstructions] = Rule(
 )
 
 
-def _given_here(given: GivenInstructions) -> Iterator[Violation]:
-    if given.uri is not None and (given.uri.startswith("file://") or "://" not in given.uri):
-        yield Violation(("uri",), f'"{given.uri}"')
-
-
-GIVEN_IN_CLUSTER: Rule[GivenInstructions] = Rule(
-    TEXTS_IN_CLUSTER.sentence,
-    _given_here,
-    cel="!has(self.uri) || (self.uri.contains('://') && !self.uri.startsWith('file://'))",
-    field_path=".uri",
-)
-
-
 class GivenInstructions(ApiModel):
     """Instructions from a file, or from several, instead of mining."""
 
     RULES = (ONE_TEXT, ONE_PLACE, ONE_PICK, DIGEST_OF_ADDRESS)
-    CLUSTER_RULES = (GIVEN_IN_CLUSTER,)
+    CLUSTER_RULES = (FILES_IN_CLUSTER,)
 
     uri: TextsUri | None = None
     """The file at s3://BUCKET/KEY, hf://datasets/ORG/NAME@REVISION/PATH on the Hugging Face hub or https://HOST/PATH;

@@ -77,8 +77,7 @@ def _scheduled(router: Router) -> Iterator[Violation]:
 
 
 SCHEDULED: Rule[Router] = Rule(
-    sentence="must have route and gateway besides scheduler, for example {} each: only what comes through a gateway is"
-    " scheduled",
+    sentence="must have route besides scheduler, for example {}: only what comes through a gateway is scheduled",
     check=_scheduled,
     cel="!has(self.scheduler) || has(self.route)",
 )

@@ -25,7 +25,7 @@ from tiltyard.api.scalars import (
     TokenizerUri,
     Word,
 )
-from tiltyard.api.serving import ModelServing
+from tiltyard.api.serving import LLM, ModelServing
 from tiltyard.api.shapes import Distinct
 from tiltyard.api.thoughts import ThoughtMarks
 from tiltyard.api.weights import Weights
@@ -183,10 +183,28 @@ ONE_AUTHORIZATION: Rule[Participant] = Rule(
 )
 
 
+def _downloaded_by_kserve(participant: Participant) -> Iterator[Violation]:
+    model = participant.model
+    if not participant.is_llm or model is None:
+        return
+    if model.token_secret_ref is not None:
+        yield Violation(("model", "tokenSecretRef"), f'"{model.token_secret_ref.name}"')
+    if model.endpoint is not None:
+        yield Violation(("model", "servedFrom"), f'"{model.served_from}"')
+
+
+DOWNLOADED_BY_KSERVE: Rule[Participant] = Rule(
+    f"must not be a token or a mirror of the hub with serving.kind {LLM}: KServe downloads the weights, with the"
+    " Secrets of the pods' service account",
+    _downloaded_by_kserve,
+)
+
+
 class Participant(ApiModel):
     """A competitor or a neutral judge."""
 
     RULES = (ONE_SOURCE, NOTHING_TO_SERVE, NEVER_ASKED, OWN_NAME, HEADERS_OF_ENDPOINT, ONE_AUTHORIZATION)
+    CLUSTER_RULES = (DOWNLOADED_BY_KSERVE,)
 
     name: ParticipantName
     """The participant's name in this tournament: a DNS label of at most 32 characters."""
@@ -222,6 +240,11 @@ class Participant(ApiModel):
         """The licence of what it writes, as the manifest states it."""
         source = self.model or self.answers
         return source.license if source is not None else None
+
+    @property
+    def is_llm(self) -> bool:
+        """Whether an LLMInferenceService serves it."""
+        return self.serving_or_default.kind == LLM
 
     @property
     def serving_or_default(self) -> ModelServing:

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from tiltyard.api.fields import broken_rules, walk
-from tiltyard.api.participant import Endpoint, ModelSource, Participant
+from tiltyard.api.participant import Endpoint, ModelSource
 from tiltyard.api.problems import Problem, given_text, path_text
 from tiltyard.api.request import CaBundle
 from tiltyard.api.scalars import INFERENCE_SERVICE_SCHEME
 from tiltyard.api.serving import LLM, ModelServing
 from tiltyard.api.tournament import Tournament
-from tiltyard.api.weights import Weights
 
 MACHINE_SCHEMES = ("hf", "file", "sim")
 """Models that one machine can start itself."""
@@ -46,30 +45,13 @@ def _loaded_from_elsewhere(tournament: Tournament) -> str | None:
     training = tournament.spec.training
     if training is None or training.base_model.source.partition("://")[0] in ("hf", "pvc"):
         return None
-    return f", given {given_text(training.base_model.source)}"
+    base = training.base_model
+    return f", given {'servedFrom ' if base.served_from is not None else ''}{given_text(base.source)}"
 
 
 def _target_by_llm(tournament: Tournament) -> str | None:
-    spec = tournament.spec
-    is_served = spec.training is not None and spec.evaluation is not None
-    return "" if is_served and spec.evaluation is not None and spec.evaluation.serving.kind == LLM else None
-
-
-def _weights_of_llm(tournament: Tournament) -> str | None:
-    kept = tournament.spec.serving.weights is not None and any(_by_llm_from_hub(tournament))
-    return "" if kept else None
-
-
-def _token_of_llm(tournament: Tournament) -> str | None:
-    named = [one.name for one in _by_llm_from_hub(tournament) if one.model and one.model.token_secret_ref is not None]
-    return f", given for {named[0]}" if named else None
-
-
-def _by_llm_from_hub(tournament: Tournament) -> Iterator[Participant]:
-    """Participants whose weights an LLMInferenceService downloads from the hub."""
-    for one in (*tournament.spec.competitors, *tournament.spec.judges):
-        if one.model is not None and one.model.source.startswith("hf://") and one.serving_or_default.kind == LLM:
-            yield one
+    training, evaluation = tournament.spec.training, tournament.spec.evaluation
+    return "" if training is not None and evaluation is not None and evaluation.serving.kind == LLM else None
 
 
 NOT_YET = (
@@ -82,16 +64,6 @@ NOT_YET_ON_CLUSTER = (
         "spec.evaluation.serving.kind",
         f"must be InferenceService: the target model is not served by an {LLM} yet",
         _target_by_llm,
-    ),
-    NotYet(
-        "spec.serving.weights",
-        f"must not be set where a model is an {LLM}: KServe downloads its weights",
-        _weights_of_llm,
-    ),
-    NotYet(
-        "spec.competitors",
-        f"must have no tokenSecretRef where a model is an {LLM}: KServe downloads its weights",
-        _token_of_llm,
     ),
     NotYet("spec.training.baseModel.uri", "must be hf:// or pvc:// on a cluster", _loaded_from_elsewhere),
 )
@@ -138,7 +110,7 @@ def _cluster_training(tournament: Tournament) -> Iterator[Problem]:
         yield Problem("spec.training.trainer.kind", "must be Job on one machine, given TrainJob")
     if training.base_model.source.partition("://")[0] not in ("hf", "file"):
         yield Problem(
-            f"spec.training.baseModel.{_source_field(training.base_model)}",
+            f"spec.training.baseModel.{training.base_model.source_field}",
             f"must be hf:// or file:// on one machine, given {given_text(training.base_model.source)}",
         )
 
@@ -147,14 +119,10 @@ def _cluster_models(tournament: Tournament) -> Iterator[Problem]:
     for path, model in walk(tournament):
         if isinstance(model, ModelSource) and model.source.partition("://")[0] not in MACHINE_SCHEMES:
             yield Problem(
-                path_text((*path, _source_field(model))),
+                path_text((*path, model.source_field)),
                 "must be hf://, file:// or sim:// on one machine (or use an endpoint), given"
                 f" {given_text(model.source)}",
             )
-
-
-def _source_field(weights: Weights) -> str:
-    return "uri" if weights.served_from is None else "servedFrom"
 
 
 def _cluster_serving(tournament: Tournament) -> Iterator[Problem]:

@@ -223,7 +223,7 @@ class HasPod(Protocol):
 WORKER_PATHS = ("/etc/tiltyard", "/work", "/tmp")  # noqa: S108
 WORKER_VOLUMES = ("task", "work", "tmp")
 TRAINING_PATHS, TRAINING_VOLUMES = (*WORKER_PATHS, "/dev/shm"), (*WORKER_VOLUMES, "shm")  # noqa: S108
-MODEL_PATHS = ("/mnt/models",)
+MODEL_PATHS, MODEL_VOLUMES = ("/mnt/models",), ("weights", "weights-tmp")
 """What every pod of a kind has in its main container; `tests/unit/render/test_pods.py` compares them."""
 _OWN_VARIABLES = "TILTYARD_"
 

@@ -13,12 +13,14 @@ from tiltyard.api.base import ApiModel
 from tiltyard.api.llm import Parallelism, Router
 from tiltyard.api.pods import (
     MODEL_PATHS,
+    MODEL_VOLUMES,
     RESOURCES_BY_NAME,
     ObjectReference,
     PodPatch,
     Quantities,
     Resources,
     own_paths,
+    own_volumes,
     resources_by_name,
     unknown_resources,
 )
@@ -93,6 +95,10 @@ NO_RUNTIME: Rule[ModelServing] = Rule(
 )
 
 
+KSERVE_RUNTIME = "kserve-vllmserver"
+"""KServe's own serving runtime for vLLM, from its release 0.20 on; KServe takes its image for CPUs without a GPU."""
+
+
 class ModelServing(ApiModel):
     """How one model is served.
 
@@ -100,7 +106,14 @@ class ModelServing(ApiModel):
     `spec.serving.budget`.
     """
 
-    RULES = (TAKEN_ARGUMENTS, ONE_ARGUMENT_EACH, ONLY_LLM, NO_RUNTIME, own_paths(MODEL_PATHS))
+    RULES = (
+        TAKEN_ARGUMENTS,
+        ONE_ARGUMENT_EACH,
+        ONLY_LLM,
+        NO_RUNTIME,
+        own_paths(MODEL_PATHS),
+        own_volumes(MODEL_VOLUMES),
+    )
 
     kind: Literal["InferenceService", "LLMInferenceService"] = "InferenceService"
     """KServe's kind of object that serves the model. An LLMInferenceService may span nodes. Default:

@@ -25,7 +25,7 @@ from tiltyard.api.rating import Rating
 from tiltyard.api.request import Header
 from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import Count, Seconds
-from tiltyard.api.serving import ModelServing, Serving
+from tiltyard.api.serving import LLM, ModelServing, Serving
 from tiltyard.api.shapes import Whole
 from tiltyard.api.training import Training
 from tiltyard.api.weights import Weights
@@ -83,7 +83,7 @@ def _secrets(spec: TournamentSpec) -> Iterator[tuple[Path, KeyReference]]:
             yield (*path, "tokenSecretRef"), model.token_secret_ref
 
 
-OWN_VARIABLES: Rule[TournamentSpec] = Rule(
+SHARED_VARIABLES: Rule[TournamentSpec] = Rule(
     sentence="must not share its environment variable with another API key or header: rename the Secret or its key",
     check=_shared_variables,  # CEL would compare every two of 65 references, text by text: left to Python
 )
@@ -93,9 +93,14 @@ def _one_node_at_a_time(spec: TournamentSpec) -> Iterator[Violation]:
     claim = spec.serving.weights.claim if spec.serving.weights is not None else None
     if claim is None or claim.size is None or claim.access_mode == "ReadWriteMany":
         return
-    for path, model in walk(spec):
-        if isinstance(model, ModelServing) and model.replicas > 1:
-            yield Violation((*path, "replicas"), f"{model.replicas} and accessMode {claim.access_mode}")
+    served: list[tuple[Path, Weights | None, ModelServing | None]] = [
+        ((*path, "serving"), one.model, one.serving) for path, one in walk(spec) if isinstance(one, Participant)
+    ]
+    if spec.training is not None and spec.evaluation is not None:
+        served.append((("evaluation", "serving"), spec.training.base_model, spec.evaluation.serving))
+    for path, model, serving in served:
+        if model is not None and model.is_on_hub and serving is not None and serving.replicas > 1:
+            yield Violation((*path, "replicas"), f"{serving.replicas} and accessMode {claim.access_mode}")
 
 
 CLAIM_OF_REPLICAS: Rule[TournamentSpec] = Rule(
@@ -105,17 +110,47 @@ CLAIM_OF_REPLICAS: Rule[TournamentSpec] = Rule(
 )
 
 
-def _tokens_of_cache(spec: TournamentSpec) -> Iterator[Violation]:
+def _cached(spec: TournamentSpec) -> Iterator[tuple[Path, Weights]]:
+    """The weights that KServe's cache downloads; the trainer downloads a base model that is not served by itself."""
     if spec.serving.weights is not None and spec.serving.weights.cache is not None:
         for path, model in walk(spec):
-            if isinstance(model, ModelSource) and model.token_secret_ref is not None:
-                yield Violation((*path, "tokenSecretRef"), model.token_secret_ref.name)
+            if isinstance(model, Weights) and (isinstance(model, ModelSource) or spec.evaluation is not None):
+                yield path, model
+
+
+def _tokens_of_cache(spec: TournamentSpec) -> Iterator[Violation]:
+    for path, model in _cached(spec):
+        if model.token_secret_ref is not None:
+            yield Violation((*path, "tokenSecretRef"), model.token_secret_ref.name)
+
+
+def _mirrors_of_cache(spec: TournamentSpec) -> Iterator[Violation]:
+    for path, model in _cached(spec):
+        if model.endpoint is not None:
+            yield Violation((*path, "servedFrom"), f'"{model.served_from}"')
 
 
 TOKEN_OF_CACHE: Rule[TournamentSpec] = Rule(
     "must not be set with serving.weights.cache, whose downloads are KServe's own: attach the Secret to the service"
     " account that cache.serviceAccountName names, or use serving.weights.claim",
     _tokens_of_cache,
+)
+MIRROR_OF_CACHE: Rule[TournamentSpec] = Rule(
+    "must not name a mirror of the hub with serving.weights.cache, whose downloads are KServe's own: use"
+    " serving.weights.claim",
+    _mirrors_of_cache,
+)
+
+
+def _weights_of_llm(spec: TournamentSpec) -> Iterator[Violation]:
+    for one in (*spec.competitors, *spec.judges):
+        if spec.serving.weights is not None and one.is_llm and one.model is not None and one.model.is_on_hub:
+            yield Violation(("serving", "weights"), f"for {one.name}")
+            return
+
+
+WEIGHTS_OF_LLM: Rule[TournamentSpec] = Rule(
+    f"must not be set where a model is an {LLM}: KServe downloads its weights", _weights_of_llm
 )
 
 
@@ -126,10 +161,12 @@ class TournamentSpec(ApiModel):
         *FIELD_RULES,
         SOMETHING_TO_SCORE,
         SOMETHING_TO_LEARN,
-        OWN_VARIABLES,
+        SHARED_VARIABLES,
         CLAIM_OF_REPLICAS,
         TOKEN_OF_CACHE,
+        MIRROR_OF_CACHE,
     )
+    CLUSTER_RULES = (WEIGHTS_OF_LLM,)
 
     suspend: bool = False
     """Whether the tournament is suspended: Jobs are suspended, models are stopped, artifacts are kept. Set it to

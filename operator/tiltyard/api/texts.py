@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from tiltyard.api.base import ApiModel
@@ -38,6 +38,43 @@ DIGEST_OF_ADDRESS: Rule[HasDigest] = Rule(
     check=_no_digest,
     cel="!(has(self.uri) && self.uri.startsWith('https://')) || has(self.sha256)",
     field_path=".sha256",
+)
+
+
+class InFiles(HasDigest, Protocol):
+    """What lies in one file or in several."""
+
+    @property
+    def files(self) -> Sequence[object]:
+        """Several files."""
+        ...
+
+
+def _one_place(given: InFiles) -> Iterator[Violation]:
+    if (given.uri is None) == (not given.files):
+        yield Violation((), "neither" if given.uri is None else "both")
+    if given.files and given.sha256 is not None:
+        yield Violation(("sha256",), f'"{given.sha256}"')
+
+
+ONE_PLACE: Rule[InFiles] = Rule(
+    sentence="must have exactly one of uri and files, and sha256 beside uri alone",
+    check=_one_place,
+    cel="has(self.uri) != (has(self.files) && size(self.files) > 0)"
+    " && !(has(self.sha256) && has(self.files) && size(self.files) > 0)",
+)
+
+
+def _here(given: InFiles) -> Iterator[Violation]:
+    if given.uri is not None and (given.uri.startswith("file://") or "://" not in given.uri):
+        yield Violation(("uri",), f'"{given.uri}"')
+
+
+FILES_IN_CLUSTER: Rule[InFiles] = Rule(
+    TEXTS_IN_CLUSTER.sentence,
+    _here,
+    cel="!has(self.uri) || (self.uri.contains('://') && !self.uri.startsWith('file://'))",
+    field_path=".uri",
 )
 
 

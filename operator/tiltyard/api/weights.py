@@ -11,6 +11,7 @@ from tiltyard.api.pods import KeyReference
 from tiltyard.api.rules import Rule, Violation, no_file_uri
 from tiltyard.api.scalars import Line, ServedFromUri, WeightsUri, Word
 
+HUB = "hf://"
 MIRROR = "?endpoint="
 MODEL_IN_CLUSTER = no_file_uri("must not be file:// on a cluster; use hf://, s3://, pvc://, gs://, oci:// or https://")
 
@@ -102,6 +103,16 @@ class Weights(ApiModel):
     def source(self) -> str:
         """Where they are loaded from; a mirror of the hub apart."""
         return self.uri if self.served_from is None else self.served_from.partition(MIRROR)[0]
+
+    @property
+    def source_field(self) -> str:
+        """The field that says where they are loaded from."""
+        return "uri" if self.served_from is None else "servedFrom"
+
+    @property
+    def is_on_hub(self) -> bool:
+        """Whether they are loaded from the Hugging Face hub, or a mirror of it."""
+        return self.source.startswith(HUB)
 
     @property
     def endpoint(self) -> str | None:

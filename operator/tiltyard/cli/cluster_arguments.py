@@ -6,8 +6,8 @@ import argparse
 import re
 from pathlib import Path
 
+from tiltyard.api.serving import KSERVE_RUNTIME
 from tiltyard.cli.arguments import add_manifest, namespace
-from tiltyard.render.cluster import KSERVE_RUNTIME
 
 
 def add_operator(command: argparse.ArgumentParser) -> None:

@@ -56,11 +56,10 @@ class KServe:
         try:
             await self.client.list(LLM_SERVICES, namespace, "", "metadata.name=none")
         except ApiError as error:
-            if error.status != NOT_FOUND:
-                if error.status == FORBIDDEN:
-                    return True
+            if error.status == NOT_FOUND:
+                return False
+            if error.status != FORBIDDEN:
                 raise
-            return False
         return True
 
     async def addresses(self, services: Iterable[tuple[str, str]]) -> Addresses:

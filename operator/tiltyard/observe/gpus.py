@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tiltyard.api import LLM, Resources, Tournament
+from tiltyard.api.serving import KSERVE_RUNTIME
 from tiltyard.observe.capacity import pods_of
 from tiltyard.plan.participants import TARGETS, participations
-from tiltyard.render.cluster import KSERVE_RUNTIME
 
 GIB_A_GPU = 32
 """Memory with which a server or a trainer begins well, for each of its GPUs."""

@@ -257,13 +257,13 @@ def _model(
     if service.stopped:
         phase = ModelPhase.STOPPING if pods else ModelPhase.STOPPED
         return ModelSeen(phase, service.version, service.loads)
+    deadline = snapshot.tournament.spec.serving.startup_deadline_seconds
     if service.ready:
         expected = service_url(snapshot.tournament, service.model, settings)
         url = expected if service.address is None else f"{service.address}{API_PATH}"
         seen = ModelSeen(ModelPhase.READY, service.version, service.loads, url)
-        return replace(seen, load_seconds=_load_seconds(service, pods), **_weights(pods))
+        return replace(seen, load_seconds=_load_seconds(service, pods, deadline), **_weights(pods))
     diagnosis = _pods_diagnosis(pods, now)
-    deadline = snapshot.tournament.spec.serving.startup_deadline_seconds
     began = _startup_began(service, pods)
     if began is None or now - began < deadline:
         wait = _wait(diagnosis or _refusal(service) or _without_pods(service, pods, now))
@@ -280,13 +280,17 @@ def _weights(pods: Iterable[PodRecord]) -> dict[str, Any]:
     return {"weights": told[0].bytes, "download_seconds": None if told[0].reused else told[0].seconds}
 
 
-def _load_seconds(service: ServiceRecord, pods: Iterable[PodRecord]) -> float | None:
-    """How long a load took: from when nodes have had all of its pods until it answered."""
+def _load_seconds(service: ServiceRecord, pods: Iterable[PodRecord], deadline: int) -> float | None:
+    """How long a load took: from when nodes have had all of its pods until it answered; None where it is no load.
+
+    A pod that came later says nothing of the start, and an answer after the deadline is that of a server which failed
+    and was started again in its pod.
+    """
     scheduled = [pod.scheduled for pod in pods if pod.scheduled is not None and not pod.deleting]
     if not scheduled or service.ready_since is None:
         return None
-    took = service.ready_since - min(scheduled)
-    return took if took > 0 else None  # a pod that came later says nothing of the start
+    took = service.ready_since - max(scheduled)
+    return took if 0 < took <= deadline else None
 
 
 def _pods_of_model(snapshot: Snapshot, service: ServiceRecord) -> list[PodRecord]:

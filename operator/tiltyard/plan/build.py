@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tiltyard.api import Participant, Tournament
+from tiltyard.api.serving import KSERVE_RUNTIME
 from tiltyard.plan.graph import Bundle, Graph, ModelNode, bundle
 from tiltyard.plan.participants import participations
 from tiltyard.plan.recipes.battles import BattleRecipes
@@ -90,7 +91,7 @@ def _with_probes(bundles: tuple[Bundle, ...]) -> tuple[Bundle, ...]:
 def _without_default_runtime(participant: Participant) -> Participant:
     """KServe's own runtime was written into each manifest once, as the default: whether it is restarts no model."""
     serving = participant.serving
-    if serving is None or serving.runtime != "kserve-vllmserver":
+    if serving is None or serving.runtime != KSERVE_RUNTIME:
         return participant
     return participant.model_copy(update={"serving": serving.model_copy(update={"runtime": None})})
 

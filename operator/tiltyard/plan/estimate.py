@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.schedule import Room, decide
-from tiltyard_jobs.contracts.recipes import AnswerRecipe, JudgeRecipe, TrainRecipe
+from tiltyard_jobs.contracts.recipes import AnswerRecipe, JudgeRecipe, PairsRecipe, TrainRecipe
 
 ANSWER_SHARE = 0.5  # of `battles.answer.maxTokens` that an answer takes
 EXISTING = 1024  # instead, where all answers exist already
@@ -47,7 +47,9 @@ class Cost(NamedTuple):
 
 def expected_training(graph: Graph, done: Mapping[str, frozenset[int]]) -> float | None:
     """GPU-hours of the training that is not done, as `training_hours`; None where there is none, or none can tell."""
-    rows = {recipe.instructions.key: recipe.rows for recipe in graph.recipes(JudgeRecipe)}
+    labelled = {recipe.ref.key for recipe in graph.recipes(PairsRecipe)}  # judged too, and learnt by nobody
+    judged = (recipe for recipe in graph.recipes(JudgeRecipe) if recipe.instructions.key not in labelled)
+    rows = {recipe.instructions.key: recipe.rows for recipe in judged}
     trained = [recipe for recipe in graph.recipes(TrainRecipe) if len(done.get(recipe.ref.key, ())) < recipe.shards]
     return training_hours(trained[0], sum(rows.values())) if trained else None
 

@@ -44,7 +44,8 @@ class Participation(NamedTuple):
     def weights_field(self) -> str:
         """The field that names its weights."""
         source = "baseModel" if self.participant.name in TARGETS else "model"
-        return f"{self.field}.{source}.uri"
+        weights = self.participant.model
+        return f"{self.field}.{source}.{'uri' if weights is None else weights.source_field}"
 
 
 class UsedEndpoint(NamedTuple):

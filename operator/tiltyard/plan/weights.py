@@ -11,8 +11,6 @@ from tiltyard.plan.participants import TARGETS, participations
 from tiltyard_jobs.contracts.recipes import TRAINED_MODEL
 from tiltyard_jobs.contracts.weights import NamedWeights
 
-HUB = "hf://"
-
 
 class Loading(NamedTuple):
     """What the loads of a plan take, as far as is known.
@@ -36,7 +34,7 @@ def downloaded(tournament: Tournament) -> Iterator[NamedWeights]:
     """The served models that come from the hub."""
     for name, one in participations(tournament).items():
         model = one.participant.model
-        if model is not None and model.source.startswith(HUB) and name != TRAINED_MODEL:
+        if model is not None and model.is_on_hub and name != TRAINED_MODEL:
             token = model.token_secret_ref
             yield NamedWeights(
                 name=name,

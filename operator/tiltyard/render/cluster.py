@@ -11,9 +11,7 @@ from pydantic import Field
 from tiltyard.api import PodPatch, Resources
 from tiltyard.api.base import ApiModel
 from tiltyard.api.scalars import Line
-
-KSERVE_RUNTIME = "kserve-vllmserver"
-"""KServe's own serving runtime for vLLM, from its release 0.20 on; KServe takes its image for CPUs without a GPU."""
+from tiltyard.api.serving import KSERVE_RUNTIME
 
 Keys = Annotated[tuple[Line, ...], Field(max_length=64)]
 

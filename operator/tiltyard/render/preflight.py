@@ -182,7 +182,7 @@ def _folders(tournament: Tournament) -> Iterator[ModelFolder]:
     training = tournament.spec.training
     if training is not None and training.base_model.source.startswith("file://"):
         yield ModelFolder(
-            field="spec.training.baseModel.uri",
+            field=f"spec.training.baseModel.{training.base_model.source_field}",
             path=unquote(training.base_model.source.removeprefix("file://")),
             needs_template=training.chat_template is None,
         )

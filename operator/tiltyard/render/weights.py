@@ -16,16 +16,17 @@ from tiltyard.api import (
     WeightsClaim,
     secret_variable,
 )
+from tiltyard.api.weights import HUB
 from tiltyard.plan.participants import token_references
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.names import MODEL, child_metadata, child_name, labels
 from tiltyard.render.pods import CONTAINER_SECURITY, NOBODY, POD_SECURITY, container_fields, resource_fields
 from tiltyard_jobs.contracts.frozen import digest
 
-HUB: Final = "hf://"
 VOLUME: Final = "weights"
 FOLDER: Final = "/weights"
 """Where the container that downloads finds the volume."""
+OWN_PATHS: Final = (FOLDER, "/tmp")  # noqa: S108 - the container's own mounts, whatever the model's has there
 FILLER: Final = "storage-initializer"
 """The container that downloads: a pod that has one of this name gets none of KServe's."""
 REQUESTS, LIMITS = {"cpu": "100m", "memory": "256Mi"}, {"cpu": "4", "memory": "2Gi"}
@@ -38,7 +39,7 @@ _OF_DOWNLOADS = re.compile(r"HF_.+|.*_proxy|.*_PROXY|SSL_CERT_FILE")
 
 def storage_uri(model: ModelSource) -> str:
     """Where KServe is told that the weights are; its own download takes a revision on the hub after a colon."""
-    revision = f":{model.revision}" if model.revision and model.source.startswith(HUB) else ""
+    revision = f":{model.revision}" if model.revision and model.is_on_hub else ""
     return f"{model.source}{revision}"
 
 
@@ -92,7 +93,7 @@ def weights_object(
         settings: of the operator.
     """
     kept = tournament.spec.serving.weights
-    if kept is None or not model.source.startswith(HUB):
+    if kept is None or not model.is_on_hub:
         return None
     meta = tournament.metadata
     copied = settings.children.labels_of(meta.labels)
@@ -117,7 +118,7 @@ def weights_object(
 def notes_of(tournament: Tournament, model: ModelSource | None) -> Mapping[str, str]:
     """Annotations of an InferenceService by which KServe's cache is used, or left alone."""
     kept = tournament.spec.serving.weights
-    if kept is None or model is None or not model.source.startswith(HUB):
+    if kept is None or model is None or not model.is_on_hub:
         return {}
     if kept.cache is not None:
         return {"serving.kserve.io/nodegroup": kept.cache.node_group}
@@ -133,7 +134,7 @@ def with_weights(
     service accounts and of the whole cluster.
     """
     model, kept = participant.model, tournament.spec.serving.weights
-    if model is None or not model.source.startswith(HUB) or (kept is not None and kept.cache is not None):
+    if model is None or not model.is_on_hub or (kept is not None and kept.cache is not None):
         return predictor
     claim = kept.claim if kept is not None else None
     if claim is None and not any(hub_variables(model)):
@@ -180,6 +181,6 @@ def _filler(participant: Participant, model: ModelSource, settings: ClusterSetti
         "volumeMounts": [
             {"name": VOLUME, "mountPath": FOLDER},
             {"name": "weights-tmp", "mountPath": "/tmp"},  # noqa: S108
-            *own.get("volumeMounts", []),
+            *(one for one in own.get("volumeMounts", []) if one["mountPath"].rstrip("/") not in OWN_PATHS),
         ],
     }

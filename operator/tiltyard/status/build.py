@@ -63,7 +63,7 @@ def build_status(
         retry: a failure is left by an edit of the spec, and the status says so.
     """
     models = tuple(
-        _model(model.name, seen, before)
+        _model(model.name, seen, before if before is not None and before.run == graph.run else None)
         for model in graph.models
         if (seen := observed.models.get(model.name)) is not None
     )
@@ -104,7 +104,7 @@ def build_status(
 
 
 def _model(name: str, seen: ModelSeen, before: TournamentStatus | None) -> ModelStatus:
-    """A model. What was measured of it stays when its pod is gone."""
+    """A model. What was measured of it stays when its pod is gone, in the status of the same run."""
     known = next((one for one in before.models if one.name == name), None) if before is not None else None
     measured = {
         "weights_bytes": seen.weights,

@@ -39,7 +39,12 @@ def ends() -> dict[str, End]:
             case "TrainJob":
                 labels["node"] = body["spec"]["podTemplateOverrides"][0]["metadata"]["labels"]
     found = {name: End(f"10.0.1.{place}", "red", of) for place, (name, of) in enumerate(sorted(labels.items()))}
-    return found | {"other node": End("10.0.1.9", "red", found["node"].labels)}
+    llm = {**found["model"].labels, "app.kubernetes.io/part-of": "llminferenceservice"}  # which KServe adds
+    return found | {
+        "other node": End("10.0.1.9", "red", found["node"].labels),
+        "llm": End("10.0.1.10", "red", llm),
+        "other llm": End("10.0.1.11", "red", llm),
+    }
 
 
 def policies(render: Render, **values: Any) -> list[dict[str, Any]]:
@@ -55,6 +60,20 @@ def test_only_workers_and_scrapers_reach_models(render: Render, ends: dict[str, 
     assert not connects(policies(render), PROMETHEUS, model, 8080)
     for other in (STRANGER, INTERNET, model, BUCKET):
         assert not connects(made, other, model, 8080)
+
+
+def test_an_llm_inference_service_is_reached_at_its_own_port_and_by_its_own_pods(
+    render: Render, ends: dict[str, End]
+) -> None:
+    for values in ({}, {"egress": {"enabled": True}}):
+        made = policies(render, scrapers=SCRAPERS, **values)
+        assert connects(made, ends["worker"], ends["llm"], 8000)
+        assert connects(made, PROMETHEUS, ends["llm"], 8000)
+        for port in (8000, 29500):
+            assert connects(made, ends["other llm"], ends["llm"], port)
+        for other in (STRANGER, INTERNET, ends["model"]):
+            assert not connects(made, other, ends["llm"], 8000)
+        assert not connects(made, ends["worker"], ends["llm"], 22)
 
 
 def test_the_nodes_of_a_training_talk_on_any_port_and_nobody_else_does(render: Render, ends: dict[str, End]) -> None:

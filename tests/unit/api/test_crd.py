@@ -150,6 +150,9 @@ def test_every_rule_that_cel_can_say_is_there_in_its_own_words(crd: dict[str, An
         " ReadWriteMany, if the storage class has it",
         "must not be set with serving.weights.cache, whose downloads are KServe's own: attach the Secret to the service"
         " account that cache.serviceAccountName names, or use serving.weights.claim",
+        "must not name a mirror of the hub with serving.weights.cache, whose downloads are KServe's own: use"
+        " serving.weights.claim",
+        "must not be weights, weights-tmp: these are Tiltyard's own; use another name",
     }
 
 

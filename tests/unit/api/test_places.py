@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tiltyard.api import (
+    ManifestError,
     load_tournament,
     local_path,
     problems_on_cluster,
@@ -101,15 +102,63 @@ def test_a_folder_or_a_bucket_is_a_place() -> None:
     assert problems_on_cluster(tournament) == []
 
 
+def by_llm(model: str, weights: str = "") -> list[str]:
+    """What a cluster has against a model by an LLMInferenceService."""
+    b = f"model: {{{model}}}, serving: {{kind: LLMInferenceService}}"
+    tournament = load_tournament(MINIMAL.replace("model: {uri: sim://b}", b) + weights)
+    return [str(problem) for problem in problems_on_cluster(tournament)]
+
+
 def test_the_weights_of_an_llm_inference_service_are_kserves_to_bring() -> None:
-    by_llm = "model: {uri: hf://org/b}, serving: {kind: LLMInferenceService}"
-    text = MINIMAL.replace("model: {uri: sim://b}", by_llm) + "  serving: {weights: {claim: {size: 1Gi}}}\n"
-    assert [str(problem) for problem in unsupported_on_cluster(load_tournament(text))] == [
-        "spec.serving.weights: must not be set where a model is an LLMInferenceService: KServe downloads its weights"
+    claim = "  serving: {weights: {claim: {size: 1Gi}}}\n"
+    assert by_llm("uri: hf://org/b") == by_llm("uri: sim://b", claim) == []
+    assert by_llm("uri: hf://org/b", claim) == [
+        "spec.serving.weights: must not be set where a model is an LLMInferenceService: KServe downloads its weights,"
+        " given for b"
     ]
-    with_token = by_llm.replace("hf://org/b", "hf://org/b, tokenSecretRef: {name: hub, key: token}")
-    text = MINIMAL.replace("model: {uri: sim://b}", with_token)
-    assert [str(problem) for problem in unsupported_on_cluster(load_tournament(text))] == [
-        "spec.competitors: must have no tokenSecretRef where a model is an LLMInferenceService: KServe downloads its"
-        " weights, given for b"
+    sentence = (
+        "must not be a token or a mirror of the hub with serving.kind LLMInferenceService: KServe downloads the"
+        " weights, with the Secrets of the pods' service account"
+    )
+    assert by_llm("uri: hf://org/b, tokenSecretRef: {name: hub, key: token}") == [
+        f'spec.competitors[1].model.tokenSecretRef: {sentence}, given "hub"'
     ]
+    mirror = "hf://org/b?endpoint=https://mirror.example.com"
+    assert by_llm(f"uri: hf://org/b, servedFrom: '{mirror}'") == [
+        f'spec.competitors[1].model.servedFrom: {sentence}, given "{mirror}"'
+    ]
+
+
+def rules(model: str, serving: str, more: str = "") -> list[str]:
+    """What is wrong with a manifest with such a model, and such spec.serving."""
+    text = MINIMAL.replace("model: {uri: sim://b}", model) + f"  serving: {{weights: {serving}}}\n{more}"
+    try:
+        load_tournament(text)
+    except ManifestError as error:
+        return [problem.path for problem in error.problems]
+    return []
+
+
+def test_a_claim_of_one_node_is_no_matter_of_models_that_have_none() -> None:
+    claim, replicas = "{claim: {size: 1Gi}}", "serving: {replicas: 2}"
+    assert rules(f"model: {{uri: sim://b}}, {replicas}", claim) == []
+    assert rules(f"model: {{uri: s3://bucket/b}}, {replicas}", claim) == []
+    assert rules(f"model: {{uri: hf://org/b}}, {replicas}", claim) == ["spec.competitors[1].serving.replicas"]
+
+
+def test_kserves_cache_knows_no_token_and_no_mirror() -> None:
+    cache = "{cache: {nodeGroup: n, size: 1Gi}}"
+    token = "tokenSecretRef: {name: hub, key: token}"
+    mirror = "servedFrom: 'hf://org/b?endpoint=https://mirror.example.com'"
+    assert rules(f"model: {{uri: hf://org/b, {token}}}", cache) == ["spec.competitors[1].model.tokenSecretRef"]
+    assert rules(f"model: {{uri: hf://org/b, {mirror}}}", cache) == ["spec.competitors[1].model.servedFrom"]
+    training = f"  training: {{baseModel: {{uri: hf://org/base, {token}}}}}\n"
+    assert rules("model: {uri: sim://b}", cache, training) == []  # the trainer downloads it, with its token
+    evaluation = "  evaluation: {benchmarks: [humaneval], allowCodeExecution: true}\n"
+    assert rules("model: {uri: sim://b}", cache, training + evaluation) == ["spec.training.baseModel.tokenSecretRef"]
+
+
+def test_the_place_that_is_wrong_is_named() -> None:
+    text = MINIMAL + "  training: {baseModel: {uri: hf://org/base, servedFrom: s3://bucket/base}}\n"
+    (problem,) = unsupported_on_cluster(load_tournament(text))
+    assert problem.message.endswith(', given servedFrom "s3://bucket/base"')

@@ -119,6 +119,11 @@ def test_the_papers_training_takes_some_forty_gpu_hours() -> None:
     graph = build_graph(tournament(5, training={"baseModel": base, "hyperparameters": hyperparameters}, **spec))
     # 3 epochs of 14,000 rows of 2,048 tokens; the paper's 448 steps of 512 rows would be 5.3 times that.
     assert expected_training(graph, {}) == pytest.approx(7.7, abs=0.1)
+    pairs = {"uri": "s3://bucket/pairs.jsonl", "answers": ["one", "other"], "sample": 10000}
+    judged = tournament(
+        5, training={"baseModel": base, "hyperparameters": hyperparameters}, judging={"calibration": pairs}, **spec
+    )
+    assert expected_training(build_graph(judged), {}) == expected_training(graph, {})  # labelled pairs are no rows
     assert expected_training(build_graph(tournament(3)), {}) is None
     unnamed = build_graph(tournament(3, training=TRAINING))
     assert expected_training(unnamed, {}) is None

@@ -163,3 +163,14 @@ def test_preflight_looks_for_the_token_and_the_trainer_downloads_with_it() -> No
     assert ENV in trainer
     assert [one["value"] for one in trainer if one["name"] == "HF_ENDPOINT"] == ["x"]  # the pod's own comes first
     assert "HF_TOKEN" not in [one["name"] for one in env_of("bundle dataset")]
+
+
+def test_the_models_own_mounts_never_meet_those_of_the_download() -> None:
+    pod = {
+        "volumes": [{"name": "scratch", "emptyDir": {}}],
+        "volumeMounts": [{"name": "scratch", "mountPath": path} for path in ("/tmp/", "/weights", "/extra")],
+    }
+    predictor = predictor_of(arena({}, {"claim": {"size": "1Gi"}}, pod=pod))
+    (filler,) = predictor["initContainers"]
+    assert [mount["mountPath"] for mount in filler["volumeMounts"]] == ["/weights", "/tmp", "/extra"]
+    assert {"/tmp/", "/weights", "/extra"} < {mount["mountPath"] for mount in predictor["model"]["volumeMounts"]}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
+from support.cluster_objects import cluster_tournament
 from support.manifests import tournament
 from tiltyard.api import Condition, TournamentStatus
 from tiltyard.plan.build import build_graph
@@ -105,3 +106,17 @@ def test_waits_are_of_what_is_under_way() -> None:
     assert waits_of(observed) == {"model b": gpu, "preflight": image, "rate": quota}
     assert list(waits_of(observed)) == ["model b", "preflight", "rate"]
     assert waits_of(Observed(PreflightPhase.FAILED, "the bucket is not there")) == {}
+
+
+def test_what_was_measured_of_a_model_is_not_said_of_another() -> None:
+    def status_of(revision: str, before: TournamentStatus | None, **measured: Any) -> TournamentStatus:
+        players = [{"name": name, "model": {"uri": f"hf://org/{name}", "revision": revision}} for name in "abc"]
+        there = cluster_tournament(players=players)
+        graph = build_graph(there)
+        seen = Observed(PreflightPhase.PASSED, models={"a": ModelSeen(ModelPhase.READY, loads=1, **measured)})
+        return build_status(there, graph, seen, plan(graph, Policy(), seen), 0.0, before=before)
+
+    first = status_of("v1", None, weights=7, load_seconds=3.0)
+    (same,), (other,) = status_of("v1", first).models, status_of("v2", first).models
+    assert (same.weights_bytes, same.load_seconds) == (7, 3)
+    assert (other.weights_bytes, other.load_seconds) == (None, None)

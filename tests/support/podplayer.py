@@ -317,7 +317,7 @@ class PodPlayer:
             await self.kube._call("DELETE", PODS, path, query={"gracePeriodSeconds": "0"})
 
     def _terminated(self, pod: Pod, container: Mapping[str, Any], code: int) -> dict[str, Any]:
-        place = self.folder / pod["metadata"]["name"]
+        place = self.folders.of(pod)
         message = (place / "termination-log").read_text(errors="replace")[-4096:]
         if not message and code and container.get("terminationMessagePolicy") == "FallbackToLogsOnError":
             message = (place / "log").read_bytes()[-2048:].decode(errors="replace")

@@ -23,7 +23,7 @@ PLANTED = {("charles", "firstPosition"), ("dorothy", "length")}
 FAULTS = ("firstPosition", "scale", "length", "family")
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1100)
 def test_only_the_planted_faults_are_marked_and_the_notebook_reads_the_same_run(
     make_run: MakeRun, tmp_path: Path
 ) -> None:

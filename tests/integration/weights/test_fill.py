@@ -14,6 +14,8 @@ from threading import Event
 
 import pytest
 
+from support.certificates import self_signed
+from support.file_server import FileServer
 from support.hub_server import LARGE, HubServer
 from tiltyard_jobs.contracts.exit_codes import ExitCode
 from tiltyard_jobs.errors import ConfigurationError, TransientError
@@ -206,11 +208,25 @@ def test_a_token_reaches_the_hub_and_what_lacks_one_is_told(
 
 
 def test_a_token_is_sent_to_no_other_host(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate = self_signed(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     hub.token = "hf_secret"
-    other = HubServer({MODEL: files()})
+    other = FileServer(certificate)
+    other.replies = {f"/cdn/{MODEL}/{name}": data for name, data in files().items()}
+    hub.files_at = other.url
     try:
-        hub.files_at = other.url
+        fill(HubModel(MODEL), tmp_path / "model", sleep=no_sleep)
+    finally:
+        other.stop()
+    is_whole(hub, tmp_path / "model")
+    assert sorted(other.asked) == [(f"/cdn/{MODEL}/{name}", None) for name in (WEIGHTS, SHARD)]
+
+
+def test_files_at_another_host_without_tls_are_not_asked_for(hub: HubServer, tmp_path: Path) -> None:
+    other = HubServer({MODEL: files()})
+    hub.files_at = other.url
+    try:
         with pytest.raises(ConfigurationError, match=rf" leads to {other.url}, and not to https://"):
             fill(HubModel(MODEL), tmp_path / "model", sleep=no_sleep)
     finally:

@@ -17,6 +17,8 @@ from typing import NoReturn
 
 import pytest
 
+from support.certificates import self_signed
+from support.file_server import FileServer
 from support.hub_server import LARGE, HubServer
 from tiltyard_jobs.contracts.exit_codes import ExitCode
 from tiltyard_jobs.contracts.weights import NamedWeights
@@ -116,14 +118,12 @@ def test_a_download_that_is_killed_is_continued(hub: HubServer, tmp_path: Path) 
             time.sleep(0.01)
         process.kill()
     assert not folder.exists()
-    left = part.stat().st_size
     hub.held.pop(f"{MODEL}/{WEIGHTS}").set()
     with start(folder) as process:
         assert process.wait() == 0, process.stderr.read() if process.stderr else ""
     is_whole(hub, folder)
     # What was written is not sent again: at most what was in flight when it was killed is.
     assert hub.sent[f"{MODEL}/{WEIGHTS}"] <= len(hub.models[MODEL][WEIGHTS]) * 3 // 2
-    assert left > 0
 
 
 def test_two_that_start_at_once_download_it_once(hub: HubServer, tmp_path: Path) -> None:
@@ -147,9 +147,14 @@ def test_without_locks_the_first_to_be_ready_wins(hub: HubServer, tmp_path: Path
     with start(folder) as one:
         assert hub.reached.wait(60)
         with start_without_locks(folder) as other:
+            deadline = time.monotonic() + 60
+            while hub.listed[MODEL] < 2 and time.monotonic() < deadline:  # it waits for no one
+                time.sleep(0.01)
             hub.held[f"{MODEL}/{SHARD}"].set()
             assert (one.wait(), other.wait()) == (0, 0)
     is_whole(hub, folder)
+    assert hub.listed[MODEL] == 2
+    assert hub.sent.total() > sum(once(hub).values())
     assert [path.name for path in tmp_path.iterdir() if path.is_dir() and path.name != "home"] == ["model"]
 
 
@@ -286,6 +291,33 @@ def test_a_token_that_is_none_is_not_printed(hub: HubServer, tmp_path: Path, mon
     assert "hf_sec" not in told
     with pytest.raises(ConfigurationError, match="another character that no token has: check HF_TOKEN"):
         download(f"hf://{MODEL}@main/config.json", tmp_path / "config")
+
+
+def test_a_token_is_sent_to_no_other_host(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate = self_signed(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    hub.token = "hf_secret"
+    other = FileServer(certificate)
+    other.replies = {f"/cdn/{MODEL}/{name}": data for name, data in files().items()}
+    hub.files_at = other.url
+    try:
+        fill(HubModel(MODEL), tmp_path / "model", sleep=no_sleep)
+    finally:
+        other.stop()
+    is_whole(hub, tmp_path / "model")
+    assert sorted(other.asked) == [(f"/cdn/{MODEL}/{name}", None) for name in (WEIGHTS, SHARD)]
+
+
+def test_files_at_another_host_without_tls_are_not_asked_for(hub: HubServer, tmp_path: Path) -> None:
+    other = HubServer({MODEL: files()})
+    hub.files_at = other.url
+    try:
+        with pytest.raises(ConfigurationError, match=rf" leads to {other.url}, and not to https://"):
+            fill(HubModel(MODEL), tmp_path / "model", sleep=no_sleep)
+    finally:
+        other.stop()
+    assert other.asked == []
 
 
 @pytest.mark.parametrize(

@@ -221,6 +221,9 @@ def test_one_operator_at_a_time_is_probed(render: Render) -> None:
     assert container["ports"] == [{"name": "http", "containerPort": 8080}]
     assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "http"}
     assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
+    assert container["startupProbe"]["httpGet"] == container["livenessProbe"]["httpGet"]
+    slowest = container["startupProbe"]["periodSeconds"] * container["startupProbe"]["failureThreshold"]
+    assert slowest >= 300  # of a busy node
 
 
 def test_openshift_assigns_users(render: Render) -> None:

@@ -57,10 +57,11 @@ async def bundles(arena: Arena) -> dict[str, str]:
     return {job["metadata"]["name"]: job["metadata"]["annotations"][BUNDLE] for job in await arena.children(JOBS)}
 
 
+@pytest.mark.timeout(480)
 async def test_a_tournament_from_apply_to_complete(arena: Arena, credentials: Any, tmp_path: Path) -> None:
     document = arena.manifest(2, **SMALL)
     await arena.apply(document)
-    done = await arena.wait_for_phase("Complete", "Failed")
+    done = await arena.wait_for_phase("Complete", "Failed", limit=150)
     status = done["status"]
     assert status["phase"] == "Complete", yaml.safe_dump(status)
     assert status["progress"] == "100%"
@@ -200,7 +201,7 @@ async def test_killed_shards_and_models_cost_no_record(arena: Arena) -> None:
     assert all(stage["void"] == 0 for stage in done["status"]["stages"] if stage["name"] == "Answering")
 
 
-@pytest.mark.timeout(480)
+@pytest.mark.timeout(600)
 async def test_jobs_whose_model_has_no_room_are_suspended_and_go_on_later(arena: Arena) -> None:
     document = arena.manifest(2, **SMALL | {"jobs": {"shardSize": 4}}, serving={"maxActive": 3})
     for player in document["spec"]["competitors"]:
@@ -214,7 +215,7 @@ async def test_jobs_whose_model_has_no_room_are_suspended_and_go_on_later(arena:
     async with asyncio.timeout(60):
         while "job suspended" not in arena.operator.log.read_text():  # noqa: ASYNC110
             await asyncio.sleep(0.1)
-    done = await arena.wait_for_phase("Complete", "Failed", limit=200)
+    done = await arena.wait_for_phase("Complete", "Failed", limit=400)
     assert done["status"]["phase"] == "Complete", done["status"]
     assert all(stage["void"] == 0 for stage in done["status"]["stages"] if stage["name"] == "Mining")
 

@@ -31,7 +31,7 @@ Fraction = Annotated[Decimal, PlainSerializer(_plain, return_type=str)]
 
 T = TypeVar("T")
 
-Phase = Literal["Mining", "Curating", "Answering", "Judging", "Rating", "Writing", "Training", "Evaluating"]
+Phase = Literal["Probing", "Mining", "Curating", "Answering", "Judging", "Rating", "Writing", "Training", "Evaluating"]
 """The words of `status.phase` while work is left, in order."""
 
 EngineName = Literal["Trl", "LmEval"]

@@ -8,7 +8,7 @@ whoever made the model; the sandbox keeps it from everything but its variables.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -35,12 +35,21 @@ class ChatTemplate:
 
     Attributes:
         bos: the beginning-of-sequence token's text where the tokenizer itself puts it before every prompt; else empty.
+        ids: of the tokens that the tokenizer's files list by themselves, the special ones among them, by text.
 
     Raises:
         ConfigurationError: the template is no valid jinja.
     """
 
-    def __init__(self, source: str, *, special_tokens: Mapping[str, str], bos: str = "", origin: str = "") -> None:
+    def __init__(
+        self,
+        source: str,
+        *,
+        special_tokens: Mapping[str, str],
+        bos: str = "",
+        ids: Mapping[str, int] = MappingProxyType({}),
+        origin: str = "",
+    ) -> None:
         environment = ImmutableSandboxedEnvironment(
             trim_blocks=True, lstrip_blocks=True, extensions=[_GenerationTag, loopcontrols]
         )
@@ -54,6 +63,7 @@ class ChatTemplate:
         self._special_tokens = dict(special_tokens)
         self._origin = origin
         self.bos = bos
+        self.ids = ids
 
     def render(self, messages: Sequence[Mapping[str, str]], settings: Mapping[str, Any] = MappingProxyType({})) -> str:
         """The text of a conversation up to where the model's reply would begin.
@@ -100,8 +110,26 @@ def load_chat_template(
     tokens = {name: text for name in SPECIAL_TOKENS if (text := _token_text(config.get(name))) is not None}
     bos = tokens.get("bos_token", "")
     return ChatTemplate(
-        source, special_tokens=tokens, bos=bos if _adds_bos(folder, config, bos) else "", origin=origin or str(folder)
+        source,
+        special_tokens=tokens,
+        bos=bos if _adds_bos(folder, config, bos) else "",
+        ids=dict(_listed_tokens(folder, config)),
+        origin=origin or str(folder),
     )
+
+
+def _listed_tokens(folder: Path, config: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """The added tokens and their ids, of the tokenizer's settings, or of its vocabulary where that is there."""
+    decoder = config.get("added_tokens_decoder")
+    if isinstance(decoder, dict):
+        listed = [(number, token) for number, token in decoder.items() if number.isdecimal()]
+    else:
+        added = _read_json(folder / TOKENIZER_FILE).get("added_tokens")
+        listed = [(one.get("id"), one) for one in added if isinstance(one, dict)] if isinstance(added, list) else []
+    for number, token in listed:
+        text = _token_text(token)
+        if text and (isinstance(number, str) or type(number) is int):
+            yield text, int(number)
 
 
 def _template_in(folder: Path, config: Mapping[str, Any]) -> object:

@@ -4,6 +4,7 @@
 |---|---|
 | `max_tokens` | with `max_completion_tokens` |
 | a seed | with 31 bits of it, since some take no more; else without |
+| `stop_token_ids`, `skip_special_tokens` | without: the texts of the stops remain |
 | a temperature, a `top_p` | without this one: the server's own default holds |
 
 Which member of a request is refused is told by the server, in the error's `param` or by its words. A record may be
@@ -52,6 +53,8 @@ _STEPS: Mapping[str, tuple[Callable[[Document], None], ...]] = {
     "temperature": (partial(_without, "temperature"),),
     "seed": (_seed_shortened, partial(_without, "seed")),
     "max_tokens": (_limit_renamed,),
+    "stop_token_ids": (partial(_without, "stop_token_ids"),),
+    "skip_special_tokens": (partial(_without, "skip_special_tokens"),),
 }
 """By member of a request: what is tried, one after the other."""
 

@@ -117,7 +117,7 @@ async def find_prefix(
         prefix = await _given(client, explicit, template)
     elif template is not None:
         own = prefix_from_template(template, system=system, settings=client.extensions.template_settings)
-        prefix = await _with_ids(client, own, await _rendered_or_none(client))
+        prefix = await _with_ids(client, own, await _rendered_or_none(client), template)
     else:
         found = await prefix_from_server(client, system=system, today=today)
         if found is None:
@@ -127,7 +127,7 @@ async def find_prefix(
             )
         prefix = found
     if stops:
-        ids = await _stop_ids(client, stops)
+        ids = await _stop_ids(client, stops, template)
         prefix = prefix._replace(stop=tuple(stops), stop_token_ids=ids, stop_source="chatTemplateStops")
     return prefix
 
@@ -146,7 +146,9 @@ async def _given(client: ModelClient, text: str, template: ChatTemplate | None) 
     stop = ends(text, after or "")
     if stop and after is None:
         source = "chatTemplatePrefix"
-    return await _with_ids(client, PromptPrefix(text, None, stop, (), "chatTemplatePrefix", source), rendering)
+    return await _with_ids(
+        client, PromptPrefix(text, None, stop, (), "chatTemplatePrefix", source), rendering, template
+    )
 
 
 async def _rendered_or_none(client: ModelClient) -> _Rendering | None:
@@ -156,12 +158,14 @@ async def _rendered_or_none(client: ModelClient) -> _Rendering | None:
         return None
 
 
-async def _with_ids(client: ModelClient, prefix: PromptPrefix, rendering: _Rendering | None) -> PromptPrefix:
+async def _with_ids(
+    client: ModelClient, prefix: PromptPrefix, rendering: _Rendering | None, template: ChatTemplate | None
+) -> PromptPrefix:
     """A prefix that is not the server's own, with its tokens where the server tells them."""
     try:
-        ids, stop_ids = await _ids_with_one_bos(client, prefix.text), await _stop_ids(client, prefix.stop)
+        ids, stop_ids = await _ids_with_one_bos(client, prefix.text), await _stop_ids(client, prefix.stop, template)
     except RecordVoidError:  # no server that tells tokens after all
-        ids, stop_ids = None, ()
+        ids, stop_ids = None, _known_ids(prefix.stop, template)
     hides = rendering is not None and rendering.told.hides_special
     return prefix._replace(token_ids=ids, stop_token_ids=stop_ids, hides_special=hides)
 
@@ -262,14 +266,25 @@ def stop_after(after: str) -> tuple[str, ...]:
     return (blank + words.splitlines()[0].rstrip(),)
 
 
-async def _stop_ids(client: ModelClient, stops: Sequence[str]) -> tuple[int, ...]:
-    """The stops that are one special token each: an ordinary token would stop anywhere."""
+async def _stop_ids(client: ModelClient, stops: Sequence[str], template: ChatTemplate | None = None) -> tuple[int, ...]:
+    """The stops that are one special token each: an ordinary token would stop anywhere.
+
+    The server tells them; where it does not, as behind a gateway, the tokenizer that the user named.
+    """
     found = []
     for stop in stops:
-        ids = await client.extensions.tokenize(stop) if _SPECIAL.fullmatch(stop) else None
-        if ids is not None and len(ids) == 1:
+        ids = await client.extensions.tokenize(stop) if _SPECIAL.fullmatch(stop) else []
+        if ids is None:
+            return _known_ids(stops, template)
+        if len(ids) == 1:
             found.append(ids[0])
     return tuple(found)
+
+
+def _known_ids(stops: Sequence[str], template: ChatTemplate | None) -> tuple[int, ...]:
+    """Those of the stops that a tokenizer lists as one token."""
+    special = [stop for stop in stops if _SPECIAL.fullmatch(stop)]
+    return tuple(template.ids[stop] for stop in special if stop in template.ids) if template is not None else ()
 
 
 async def _ids_with_one_bos(client: ModelClient, text: str) -> tuple[int, ...] | None:

@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Recipe
-from tiltyard_jobs.contracts.recipes import MineRecipe
+from tiltyard_jobs.contracts.recipes import MineRecipe, ProbeRecipe
 from tiltyard_jobs.errors import (
     ConfigurationError,
     NothingUsableError,
     PermanentError,
     RecordVoidError,
     TooManyVoidsError,
+    TransientError,
     VoidReason,
 )
 from tiltyard_jobs.llm.client import ModelClient
@@ -90,7 +91,10 @@ async def _probe(context: ShardContext[Recipe], client: ModelClient) -> None:
     try:
         task = context.task
         findings = await probe(client, task.probes, asker=first.ref.key, answer_tokens=task.answer_tokens)
-    except RecordVoidError as error:  # the records will meet the same, and have a journal
+    except RecordVoidError as error:
+        if isinstance(first, ProbeRecipe):  # it passes only what has given verdicts
+            raise TransientError(f"{context.field}: {error}{error.quoted}") from error
+        # The records will meet the same, and have a journal.
         context.log.warning("the model could not be probed", reason=str(error.reason))
         return
     for finding in findings:

@@ -31,7 +31,6 @@ from tiltyard.status.build import build_status
 from tiltyard_jobs.contracts.exit_codes import ExitCode
 from tiltyard_jobs.contracts.recipes import TRAINED_MODEL
 from tiltyard_jobs.contracts.solo_tasks import FetchTask
-from tiltyard_jobs.contracts.summary import parts_done
 from tiltyard_jobs.contracts.tasks import BundleTask, StoreRef
 
 TICK_SECONDS = 0.5  # bars and the status file move this often
@@ -242,11 +241,11 @@ class Machine:
             ),
         )
         if summary.exit_code == ExitCode.COMPLETE and not problems:
-            ledger, artifacts = self._ledger, self._graph.artifacts
+            ledger, graph = self._ledger, self._graph
             if ledger.found is None:
                 ledger.found = summary.done
-            self._done = parts_done(artifacts, summary.done)
-            self._reused = {key: parts & self._done[key] for key, parts in parts_done(artifacts, ledger.found).items()}
+            self._done = graph.found(summary.done)
+            self._reused = {key: parts & self._done[key] for key, parts in graph.found(ledger.found).items()}
             ledger.outputs |= summary.outputs
             ledger.leaderboard = summary.leaderboard or ledger.leaderboard
             ledger.instructions = summary.instructions or ledger.instructions

@@ -53,7 +53,7 @@ from tiltyard.render.jobs import PREFLIGHT
 from tiltyard.render.serving import API_PATH, service_url
 from tiltyard.status.conditions import FAILED, RECONCILING, find_true
 from tiltyard_jobs.contracts.exit_codes import FINAL
-from tiltyard_jobs.contracts.summary import Summary, parts_done
+from tiltyard_jobs.contracts.summary import Summary
 
 AGAIN_SECONDS = 15.0  # between two looks at what nothing tells of: pods that are refused, room of others
 LASTING = (IMAGE_PULL, POD_CONFIGURATION)
@@ -141,7 +141,7 @@ def _preflight(
     if job.terminal == "Complete":
         passed = preflight_result(snapshot, job)
         if passed is not None:
-            return PreflightPhase.PASSED, "", None, parts_done(snapshot.graph.artifacts, passed.done), passed
+            return PreflightPhase.PASSED, "", None, snapshot.graph.found(passed.done), passed
         # Its pod went before it was read: preflight runs again.
         phase = PreflightPhase.ACTIVE if may_still_report(job, now) else PreflightPhase.PENDING
         return phase, "", None, {}, nothing

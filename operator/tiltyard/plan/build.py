@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tiltyard.api import Participant, Tournament
 from tiltyard.api.serving import KSERVE_RUNTIME
-from tiltyard.plan.graph import Bundle, Graph, ModelNode, bundle
+from tiltyard.plan.graph import Graph, ModelNode, bundle
 from tiltyard.plan.participants import participations
+from tiltyard.plan.probes import with_probes
 from tiltyard.plan.recipes.battles import BattleRecipes
 from tiltyard.plan.recipes.calibration import CalibrationRecipes
 from tiltyard.plan.recipes.evaluation import EvaluationRecipes
@@ -15,7 +14,6 @@ from tiltyard.plan.recipes.instructions import InstructionRecipes
 from tiltyard.plan.recipes.results import ResultRecipes
 from tiltyard.plan.recipes.training import train_recipe
 from tiltyard_jobs.contracts.frozen import digest
-from tiltyard_jobs.contracts.recipe import Recipe
 from tiltyard_jobs.contracts.recipes import TRAINED_MODEL, TrainRecipe
 
 RUN_LENGTH = 12
@@ -38,10 +36,15 @@ def build_graph(tournament: Tournament) -> Graph:
         **evaluation.artifacts,
     }
     report = results.report(made, trained, evaluation.scores)
+    models = tuple(
+        _model_node(one.participant, trained if one.participant.name == TRAINED_MODEL else None)
+        for one in participations(tournament).values()
+        if one.participant.answers is None
+    )
     return Graph(
         tournament=tournament.metadata.name,
         run=report.ref.key[:RUN_LENGTH],
-        bundles=_with_probes(
+        bundles=with_probes(
             (
                 *instructions.bundles(),
                 *battles.bundles(),
@@ -50,42 +53,11 @@ def build_graph(tournament: Tournament) -> Graph:
                 *([bundle(trained)] if trained is not None else []),
                 *evaluation.bundles(),
                 bundle(report),
-            )
+            ),
+            {model.name for model in models if model.served},
         ),
-        models=tuple(
-            _model_node(one.participant, trained if one.participant.name == TRAINED_MODEL else None)
-            for one in participations(tournament).values()
-            if one.participant.answers is None
-        ),
+        models=models,
     )
-
-
-PROBED = ("grade", "answer", "judge")
-"""Stages of which a few questions of our own tell whether a model can do what they ask."""
-
-
-def _with_probes(bundles: tuple[Bundle, ...]) -> tuple[Bundle, ...]:
-    """Each model's first bundle tries it with all that it will be asked for, each later one with its own stage alone.
-
-    The latter is for a run that finds the former made already, and for bundles that begin side by side.
-    """
-    asked: dict[str, dict[str, Recipe]] = {}
-    for one in bundles:
-        if one.model is not None:
-            by_stage = asked.setdefault(one.model, {})
-            if one.stage in PROBED:
-                by_stage.setdefault(one.stage, one.recipes[0])
-    told, seen = [], set[str]()
-    for one in bundles:
-        if one.model is not None:
-            by_stage = asked[one.model]
-            if one.model not in seen:
-                seen.add(one.model)
-                one = replace(one, probes=tuple(by_stage.values()))
-            elif one.stage in PROBED:
-                one = replace(one, probes=one.recipes[:1])
-        told.append(one)
-    return tuple(told)
 
 
 def _without_default_runtime(participant: Participant) -> Participant:

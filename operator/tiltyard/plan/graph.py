@@ -10,7 +10,8 @@ from typing import TypeVar
 
 from tiltyard_jobs.contracts.frozen import digest
 from tiltyard_jobs.contracts.recipe import ArtifactRef, EngineName, Phase, Recipe
-from tiltyard_jobs.contracts.recipes import ScoreRecipe
+from tiltyard_jobs.contracts.recipes import ProbeRecipe, ScoreRecipe
+from tiltyard_jobs.contracts.summary import parts_done
 from tiltyard_jobs.contracts.tasks import Part
 
 RecipeT = TypeVar("RecipeT", bound=Recipe)
@@ -165,6 +166,22 @@ class Graph:
         """All recipes of a kind, in plan order."""
         every = (recipe for bundle in self.bundles for recipe in bundle.recipes)
         return tuple(recipe for recipe in every if isinstance(recipe, kind))
+
+    def found(self, bits: str) -> dict[str, frozenset[int]]:
+        """Which parts are there, by artifact key.
+
+        A probe counts as there where all that waits for it is: it would find out what nobody needs to know any more.
+
+        Args:
+            bits: preflight's bitmap.
+        """
+        done = parts_done(self.artifacts, bits)
+        lacking = [one for one in self.bundles if not one.complete(done)]
+        awaited = {key for one in lacking for key in one.needs}
+        for ref in (ref for one in lacking if one.stage == ProbeRecipe.STAGE for ref in one.makes):
+            if ref.key not in awaited:
+                done[ref.key] = frozenset(range(ref.shards))
+        return done
 
     @cached_property
     def benchmarks(self) -> tuple[ScoreRecipe, ...]:

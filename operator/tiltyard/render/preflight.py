@@ -16,10 +16,10 @@ from tiltyard.api import (
 )
 from tiltyard.api.fields import walk
 from tiltyard.api.problems import path_text
-from tiltyard.plan.build import PROBED
 from tiltyard.plan.curation import decontaminated, not_decontaminated
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.participants import TARGETS, participations, token_references, used_endpoints
+from tiltyard.plan.probes import PROBED
 from tiltyard.plan.recipes.instructions import located, sample_of, tokenizer_of
 from tiltyard.render.tasks import answer_tokens, external_endpoint
 from tiltyard_jobs.contracts.recipes import (

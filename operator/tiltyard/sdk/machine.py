@@ -27,7 +27,7 @@ from tiltyard.sdk.errors import UserError
 from tiltyard.sdk.manifest import refuse
 from tiltyard_jobs.contracts.located import readable
 from tiltyard_jobs.contracts.solo_tasks import SoloTask
-from tiltyard_jobs.contracts.summary import Summary, parts_done
+from tiltyard_jobs.contracts.summary import Summary
 from tiltyard_jobs.contracts.tasks import StoreRef
 
 T = TypeVar("T")
@@ -174,7 +174,7 @@ def planned(prepared: Prepared) -> Planned:
     task = preflight_task(tournament, graph, settings.store, check_store=False)
     task = task.model_copy(update={"lm_eval": (), "weights": tuple(downloaded(tournament))})
     summary = ask(task, settings)
-    done = parts_done(graph.artifacts, summary.done)
+    done = graph.found(summary.done)
     costs = estimate(graph, done)
     try:
         loads = expected_loads(graph, done, policy_of(tournament).room)

@@ -300,7 +300,7 @@ async def test_nothing_starts_before_a_dry_run_of_each_kind_was_accepted(
     for kind in (JOBS, SERVICES, PODS):
         assert await arena.children(kind) == []
     remove(plane, refusers)
-    await arena.wait_for_phase("Mining", limit=60)
+    await arena.wait_for_phase("Probing", "Mining", limit=60)
 
 
 async def test_a_model_that_is_refused_later_delays_no_other(

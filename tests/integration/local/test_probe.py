@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,38 @@ def test_a_judge_that_cannot_vote_costs_four_verdicts(
     make_run: MakeRun, tmp_path: Path, uri: str, sentence: str
 ) -> None:
     log = tmp_path / "requests.jsonl"
-    finished = make_run("run", judged_by(uri, log)).run()
+    run = make_run("run", judged_by(uri, log))
+    finished = run.run()
     assert finished.code == 2
-    assert "spec.judges[0]: http://127.0.0.1:" in finished.err
+    assert "probe/j: spec.judges[0]: http://127.0.0.1:" in finished.err
     assert sentence in finished.err
-    bundles = 2  # one for each attacker; both may have begun
     once = 4 if "abstain" in uri else 8  # with little room, then with all of it
-    assert len([one for one in asked([log]) if one.kind is RequestKind.JUDGE]) <= bundles * once
+    assert len([one for one in asked([log]) if one.kind is RequestKind.JUDGE]) == once
+    assert run.out is not None
+    made = {seal.parts[0] for seal in (path.relative_to(run.out) for path in run.out.rglob("*.json"))}
+    assert not made & {"grade", "answer", "judge"}, "nobody was asked for anything that is paid"
+    told = run.status()
+    assert [one["state"] for one in told["stages"] if one["name"] == "Probing"] == ["Failed"]
+
+
+def test_where_only_verdicts_are_lacking_the_judge_is_loaded_once_and_tried_by_its_own_jobs(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    logs = [tmp_path / "requests.jsonl", tmp_path / "again.jsonl"]
+    run = make_run("run", judged_by("sim://j", logs[0]))
+    plan = run.finish(run.start("plan"))
+    assert re.search(r"Probing +1 +1 +0 +4 ", plan.out), plan.out
+    run.complete()
+    assert len(list((run.out or tmp_path).glob("probe/*/*.json"))) == 1
+    for stage in ("probe", "judge"):
+        shutil.rmtree((run.out or tmp_path) / stage)
+    plan = run.finish(run.start("plan"))
+    assert re.search(r"Probing +1 +1 +1 +0 ", plan.out), plan.out
+    assert "Model loads: 1 (m0 0, m1 0, j 1)" in plan.out
+    run.write(judged_by("sim://j", logs[1]))
+    run.complete()
+    assert not list((run.out or tmp_path).glob("probe/*/*.json"))
+    assert len([one for one in asked(logs[1:]) if one.kind is RequestKind.JUDGE]) > 4
 
 
 def test_a_judge_that_goes_by_place_is_told_of_twice(make_run: MakeRun, tmp_path: Path) -> None:

@@ -85,8 +85,8 @@ def test_faulty_experts_cost_retries_and_no_record(done: Done, tmp_path: Path, m
 def test_all_stages_leave_something(done: Done) -> None:
     stages = {key.partition("/")[0] for key in done.contents}
     assert stages == {
-        "mine", "filter", "grade", "curate", "answer", "judge", "rate", "dataset", "report", "runs",
-        "models",
+        "probe", "mine", "filter", "grade", "curate", "answer", "judge", "rate", "dataset", "report",
+        "runs", "models",
     }  # fmt: skip
     assert done.run.models_started() == {"m0", "m1", "j0"}
 

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from support.artifact_world import Ran, key_of
 from support.stage_world import Asked, Given, Sim, StageWorld, Stub, answer_recipe, grade_recipe, judge_recipe, stub
 from tiltyard_jobs.contracts.recipe import ArtifactRef
-from tiltyard_jobs.contracts.recipes import AnyRecipe, JudgeRecipe
+from tiltyard_jobs.contracts.recipes import AnyRecipe, JudgeRecipe, ProbeRecipe
 from tiltyard_jobs.contracts.solo_tasks import NamedEndpoint, PreflightTask
 from tiltyard_jobs.contracts.tasks import Limits
 from tiltyard_jobs.sim.fences import fenced_parts
@@ -181,6 +182,41 @@ def test_a_served_model_s_first_job_asks_for_what_later_ones_will(world: StageWo
     (warning,) = ran.summary["warnings"]
     assert "prefers the answer shown first, whatever it is" in warning
     assert len(server.asked) == 1 + 4 + 3
+
+
+def test_a_judge_that_only_judges_is_tried_by_a_stage_of_its_own(world: StageWorld) -> None:
+    verdicts = judging(method="Choice")
+    recipe = ProbeRecipe.before(verdicts)
+    with stub(judge(sure, lambda label: f"The better one is {label}.")) as server:
+        ran = world.run(recipe, endpoint=server.endpoint, probes=(verdicts,))
+    assert ran.code == 2
+    assert "model 'm' does not reply with a verdict as it is asked to" in ran.summary["message"]
+    assert world.artifacts.seal(recipe.ref, 0) is None
+    with stub(judge(lambda right_first: "1")) as server:
+        ran = world.run(recipe, endpoint=server.endpoint, probes=(verdicts,))
+        assert world.run(recipe, endpoint=server.endpoint, probes=(verdicts,)).code == 0
+    assert (ran.code, ran.summary.get("rows", 0), len(server.asked)) == (0, 0, 4)  # it is made once
+    (warning,) = ran.summary["warnings"]
+    assert "prefers the answer shown first, whatever it is" in warning
+    seal = world.artifacts.seal(recipe.ref, 0)
+    assert seal is not None
+    assert (seal.rows, seal.files) == (0, {})
+
+
+def test_a_judge_whose_verdicts_fail_on_the_server_passes_no_probe(world: StageWorld) -> None:
+    verdicts = judging(method="Choice")
+    recipe = ProbeRecipe.before(verdicts)
+
+    def reply(asked: Asked) -> Given:
+        return web.Response(status=500) if "ANSWER 1" in asked.prompt else "fine"
+
+    limits = Limits(record_deadline_seconds=1, endpoint_deadline_seconds=1)
+    with stub(reply) as server:
+        task = world.bundle(recipe, endpoint=server.endpoint, limits=limits, probes=(verdicts,))
+        ran = world.run_task(task)
+    assert ran.code == 75  # the world may be another next time
+    assert "asked for a verdict" in ran.summary["message"]
+    assert world.artifacts.seal(recipe.ref, 0) is None
 
 
 def test_a_shard_that_goes_on_is_not_probed_again(world: StageWorld) -> None:

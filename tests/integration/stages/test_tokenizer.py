@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from support.artifact_world import Ran
 from support.file_server import FileServer
-from support.stage_world import StageWorld, mine_recipe, stub
+from support.stage_world import Asked, Given, StageWorld, mine_recipe, stub
 from tiltyard_jobs.contracts.recipes import TokenizerRecipe
 from tiltyard_jobs.contracts.solo_tasks import AskedModel, NamedTokenizer, PreflightTask, ShowPromptsTask
 from tiltyard_jobs.tokenizers import fetched_tokenizer
@@ -83,6 +84,48 @@ def test_system_messages_are_rendered_by_it_and_a_given_prefix_takes_its_ends(wo
     sent = mined(world, tokenizer, system_prompts=("Write Go.",))
     assert {one["prompt"] for one in sent} == {f"<start_of_turn>system\nWrite Go.<end_of_turn>\n{PREFIX}"}
     assert {one["prompt"] for one in mined(world, tokenizer, prefix="User: ")} == {"User: "}
+
+
+ADDED = {"7": {"content": "<end_of_turn>", "special": True}, "9": {"content": "<start_of_turn>", "special": True}}
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"tokenizer_config.json": json.dumps(CONFIG | {"added_tokens_decoder": ADDED})},
+        {"tokenizer.json": json.dumps({"added_tokens": [{"id": int(at), **token} for at, token in ADDED.items()]})},
+        {"tokenizer_config.json": json.dumps({"added_tokens_decoder": ADDED | {"x": {"content": "y"}, "8": None}})},
+    ],
+)
+@pytest.mark.parametrize("prefix", [None, "User: "])
+def test_its_special_tokens_end_an_instruction_where_the_server_does_not_show_them(
+    world: StageWorld, files: dict[str, str], prefix: str | None
+) -> None:
+    tokenizer = folder(world.root / "tokenizer", {"chat_template.jinja": TEMPLATE, **files})
+    sent = mined(world, tokenizer, prefix=prefix)
+    assert [(one["stop_token_ids"], one["skip_special_tokens"]) for one in sent] == [([7, 9], False)] * 3
+
+
+def test_a_server_that_takes_no_token_ids_is_asked_without(world: StageWorld) -> None:
+    config = json.dumps(CONFIG | {"added_tokens_decoder": ADDED})
+    tokenizer = folder(world.root / "tokenizer", {"chat_template.jinja": TEMPLATE, "tokenizer_config.json": config})
+    recipe = mine_recipe(rows=3, prefix=None, tokenizer=tokenizer)
+    taken: list[dict[str, Any]] = []
+
+    def strict(asked: Asked) -> Given:
+        for member in ("stop_token_ids", "skip_special_tokens"):
+            if member in asked.document:
+                error = {"message": f"Extra inputs are not permitted: {member}", "param": member}
+                return web.json_response({"error": error}, status=400)
+        taken.append(asked.document)
+        return f"Sort list {asked.document['seed']} in place.<end_of_turn>\nSure!"
+
+    with stub(strict) as server:
+        world.make(recipe, endpoint=server.endpoint)
+        asked = len(server.asked)
+    assert [one["stop"] for one in taken if one["prompt"] == PREFIX] == [STOPS] * 3
+    assert len(world.column(recipe.ref, "instruction")) == 3
+    assert asked <= 3 + 3 + 1  # found once: a record, our question in three forms, and the records
 
 
 def test_the_vocabulary_is_fetched_where_it_alone_tells_what_begins_a_text(world: StageWorld, hub: FileServer) -> None:

@@ -15,6 +15,7 @@ from tiltyard.plan.estimate import expected_loads
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.planner import Policy, TournamentState
 from tiltyard.plan.schedule import Room
+from tiltyard_jobs.contracts.recipes import ProbeRecipe
 
 
 @cache
@@ -83,6 +84,19 @@ def test_with_room_for_one_loads_are_as_counted_by_hand(players: int, self_gradi
     a model may not grade its own instructions the first grader's own wait for a second one (one load more)."""
     loads = expected_loads(graph_of(players, 0, self_grading), {}, Room(1))
     assert sum(loads.values()) == 3 * players - (2 if self_grading else 1)
+
+
+@pytest.mark.parametrize(("players", "judges"), [(2, 1), (3, 2), (4, 3), (6, 1), (8, 3)])
+@pytest.mark.parametrize("self_grading", [False, True])
+def test_a_judge_that_only_judges_is_loaded_once_more_for_its_probe(
+    players: int, judges: int, self_grading: bool
+) -> None:
+    graph = graph_of(players, judges, self_grading)
+    one = sum(expected_loads(graph, {}, Room(1)).values())
+    assert one == 2 * players + 2 * judges - (1 if self_grading else 0)
+    assert sum(expected_loads(graph, {}, Room(None)).values()) == players + judges
+    probed = {ref.key: frozenset({0}) for ref in graph.artifacts if ref.stage == ProbeRecipe.STAGE}
+    assert sum(expected_loads(graph, probed, Room(1)).values()) == one - judges
 
 
 @pytest.mark.parametrize(("players", "least"), [(5, [14, 10, 8, 6, 5]), (6, [17, 13, 11, 9, 7, 6])])

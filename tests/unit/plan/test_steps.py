@@ -331,7 +331,7 @@ def test_room_counts_what_is_served_and_what_is_bounded() -> None:
 
 def test_phases_are_words_of_the_api() -> None:
     phases = " ".join(dict.fromkeys(recipe.PHASE for recipe in RECIPES.values()))
-    assert phases == "Mining Curating Answering Judging Rating Writing Training Evaluating"
+    assert phases == "Probing Mining Curating Answering Judging Rating Writing Training Evaluating"
 
 
 def test_a_model_that_fits_nowhere_keeps_no_other_from_loading() -> None:

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Union
 from pydantic import Field
 
 from tiltyard_jobs.contracts.recipe import Recipe
-from tiltyard_jobs.contracts.recipes import battles, calibration, evaluation, instructions, report, results, training
+from tiltyard_jobs.contracts.recipes import (
+    battles,
+    calibration,
+    evaluation,
+    instructions,
+    probing,
+    report,
+    results,
+    training,
+)
 from tiltyard_jobs.contracts.recipes.battles import AnswerRecipe, CollectRecipe, JudgeRecipe, RubricPoint
 from tiltyard_jobs.contracts.recipes.calibration import ANSWERS, PairsRecipe
 from tiltyard_jobs.contracts.recipes.evaluation import (
@@ -41,6 +50,7 @@ from tiltyard_jobs.contracts.recipes.instructions import (
     SamplingRecipe,
     TokenizerRecipe,
 )
+from tiltyard_jobs.contracts.recipes.probing import ProbeRecipe
 from tiltyard_jobs.contracts.recipes.report import ReportRecipe
 from tiltyard_jobs.contracts.recipes.results import (
     BenchmarkRecipe,
@@ -62,7 +72,7 @@ from tiltyard_jobs.contracts.recipes.training import (
     TrainRecipe,
 )
 
-_PARTS = (instructions, battles, calibration, results, training, evaluation, report)  # of the method, in plan order
+_PARTS = (probing, instructions, battles, calibration, results, training, evaluation, report)  # in plan order
 
 RECIPES: Mapping[str, type[Recipe]] = {
     recipe.STAGE: recipe
@@ -104,6 +114,7 @@ __all__ = [
     "MineRecipe",
     "PairsRecipe",
     "PlayerRecipe",
+    "ProbeRecipe",
     "ProgramsRecipe",
     "PromptsRecipe",
     "QuestionSet",

@@ -17,6 +17,7 @@ from pathlib import Path
 from tiltyard.api import ManifestError, Outputs, Problem, TournamentStatus
 from tiltyard.cli import show
 from tiltyard.cli.printing import Printer
+from tiltyard.cli.progress import progress
 from tiltyard.local.ledger import place_of
 from tiltyard.local.machine import Machine, Settings
 from tiltyard.plan.build import build_graph
@@ -136,7 +137,7 @@ def run(options: argparse.Namespace) -> int:
     printer = Printer.of(options)
     prepared = prepare(options, printer)
     tournament, graph, settings = prepared.tournament, prepared.graph, prepared.settings
-    with show.progress("none" if printer.quiet else options.progress) as display:
+    with progress("none" if printer.quiet else options.progress) as display:
         ended = run_here(prepared, display, printer.note, _stop_at_signals)
     last, status = ended.plan, read_status(settings.state, graph.run)
     if last is None:
@@ -177,7 +178,7 @@ def status(options: argparse.Namespace) -> int:
     look, existing = _status_reader(options)
     document = look()
     if options.watch:
-        with show.progress("none" if printer.quiet else "auto") as display:
+        with progress("none" if printer.quiet else "auto") as display:
             while document.activity == "Running":
                 display(document)
                 time.sleep(WATCH_SECONDS)

@@ -11,6 +11,7 @@ import yaml
 from support.manifests import manifest
 from tiltyard.api import Condition, LeaderboardRow, ShardCounts, StageStatus, TournamentStatus, load_tournament
 from tiltyard.cli import show
+from tiltyard.cli.progress import progress
 from tiltyard.sdk.documents import status_document
 from tiltyard_jobs.contracts.summary import Standing
 
@@ -33,9 +34,9 @@ def status(phase: str, progress: str, *, ended: str | None = None, message: str 
 
 
 def test_a_line_for_each_phase_and_each_tenth(capsys: pytest.CaptureFixture[str]) -> None:
-    with show.progress("lines") as display:
-        for phase, progress in (("Mining", "1%"), ("Mining", "9%"), ("Mining", "11%"), ("Judging", "12%")):
-            display(status(phase, progress))
+    with progress("lines", lambda: 0.0) as display:
+        for phase, share in (("Mining", "1%"), ("Mining", "9%"), ("Mining", "11%"), ("Judging", "12%")):
+            display(status(phase, share))
     assert capsys.readouterr().err.splitlines() == ["Mining 1%", "Mining 11%", "Judging 12%"]
 
 

@@ -93,7 +93,7 @@ def test_a_warning_is_kept_once_whoever_gives_it() -> None:
 
 def test_records_are_those_of_complete_shards_and_fresh_ones_of_all_attempts() -> None:
     costs = Costs()
-    told = {"rows": 7, "reused": 3, "fresh": 5, "voids": {"Empty": 1, "Truncated": 1}}
+    told: dict[str, Any] = {"rows": 7, "reused": 3, "fresh": 5, "voids": {"Empty": 1, "Truncated": 1}}
     costs.add("answer", "m0", summary(3, **told))
     assert (costs.records, costs.fresh, costs.reasons) == ({}, {"answer": 5}, {})
     costs.add("answer", "m0", summary(0, **told))

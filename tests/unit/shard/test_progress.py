@@ -43,7 +43,7 @@ def test_the_longest_progress_fits(tmp_path: Path) -> None:
 def test_each_step_is_told_at_once(tmp_path: Path) -> None:
     progress = Progress(tmp_path / "progress", lambda: 0.0)
     for step in ("Store", "Files"):
-        progress.step(step)  # type: ignore[arg-type]
+        progress.step(step)
         assert json.loads((tmp_path / "progress").read_text()) == {"step": step}
 
 

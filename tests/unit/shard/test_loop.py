@@ -225,7 +225,7 @@ async def test_what_is_asked_and_what_is_void_is_told_while_nothing_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "TELL_SECONDS", 0.001)
-    shard = Shard(tmp_path, 20, concurrency=3)
+    shard = Shard(tmp_path, 20, concurrency=3, max_failures=5)
     shard.voids = {1: VoidReason.MALFORMED, 2: VoidReason.TRUNCATED}
     ticks = itertools.count()
     shard.clock = lambda: float(next(ticks))

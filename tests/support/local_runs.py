@@ -145,7 +145,7 @@ class LocalRun:
         """Whether a shard of a stage has made some of its records."""
         for file in (self.state / "jobs").glob(f"{stage}.*/*.progress.json"):
             with suppress(FileNotFoundError):
-                if json.loads(file.read_bytes())["done"]:
+                if json.loads(file.read_bytes()).get("done"):
                     return True
         return False
 

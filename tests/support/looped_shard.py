@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ class Shard:
         self.voids: dict[int, VoidReason] = {}
         self.export_records = 1000
         self.export_seconds = 30.0
+        self.clock: Callable[[], float] = lambda: 0.0
 
     def journal(self, *, node: str = "node", checkpoints: bool = False) -> Journal:
         prefix = Checkpoints(self.store, "checkpoints/answer/aa/00000/") if checkpoints else None
@@ -66,7 +67,7 @@ class Shard:
             total=self.total,
             concurrency=self.concurrency,
             stop=self.stop,
-            progress=Progress(self.folder / "progress", lambda: 0.0),
+            progress=Progress(self.folder / "progress", self.clock),
             max_failures=self.max_failures,
             failing=FAILING,
             max_undecided=self.max_undecided,

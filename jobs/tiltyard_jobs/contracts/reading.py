@@ -24,6 +24,7 @@ class ReadTask(Contract):
         port: on 127.0.0.1; 0: any that is free; None: the usual one, or any that is free.
         browse: open a browser.
         label: a file that a person's votes are appended to.
+        status: a command that prints the run's status on a line of its own each time that it changes; empty: none does.
     """
 
     action: Action
@@ -34,3 +35,4 @@ class ReadTask(Contract):
     port: int | None = None
     browse: bool = False
     label: str | None = None
+    status: tuple[str, ...] = ()

@@ -64,6 +64,7 @@ class Summary(Contract):
         message: one sentence for people, empty when all is well.
         rows: rows in the parts made.
         reused: rows in the parts that were there already.
+        fresh: records that this attempt has done, whatever became of them.
         voids: void rows by reason.
         seconds: time that the model was used.
         warnings: sentences for people about what did not end it.
@@ -81,6 +82,7 @@ class Summary(Contract):
     message: str = ""
     rows: int = 0
     reused: int = 0
+    fresh: int = 0
     voids: dict[str, int] = Field(default_factory=dict)
     requests: int = 0
     retries: int = 0

@@ -36,12 +36,14 @@ def main() -> int:
             if task.action == "Show":
                 _show(session, task)
             else:
+                from tiltyard_jobs.reader.live import Live
                 from tiltyard_jobs.reader.server import serve
 
                 session.index()  # first: of a wrong run no label file is made
+                live = Live(task.status) if task.status else None
                 say = partial(print, file=sys.stderr)
                 with LabelFile(Path(task.label), say) if task.label else nullcontext() as labels:
-                    asyncio.run(serve(session, task.port, browse=task.browse, labels=labels))
+                    asyncio.run(serve(session, task.port, browse=task.browse, labels=labels, live=live))
         finally:
             store.close()
     except JobError as error:

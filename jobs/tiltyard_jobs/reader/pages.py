@@ -32,6 +32,11 @@ _DROPPED_ABOUT = "Instructions that were dropped, those first that repeat one th
 class Links(Protocol):
     """Where the pages are."""
 
+    @property
+    def live(self) -> str:
+        """The page of a run at work; empty where there is none."""
+        ...
+
     def asset(self, name: str) -> str:
         """The style sheet, the script."""
         ...
@@ -215,6 +220,14 @@ class Pages:
             ]
         return self._draw("label.html.j2", title="Which answer is better?", current="", **given)
 
+    def live(self, words: dict[str, Any]) -> str:
+        """A run at work.
+
+        Args:
+            words: see `live.words_of`, `missing` where there is no status, and `refresh`, in seconds.
+        """
+        return self._draw("live.html.j2", title="Live", current="live", live=words)
+
     def message(self, title: str, message: str) -> str:
         """A page that says one thing."""
         return self._draw("message.html.j2", title=title, current="", message=message)
@@ -264,6 +277,7 @@ class Pages:
             complete=source.complete,
             notes=source.notes,
             lists=lists,
+            current=current,
             **values,
         )
 

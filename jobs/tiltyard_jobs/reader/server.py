@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+import time
 import webbrowser
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
@@ -24,6 +25,7 @@ from tiltyard_jobs.reader.index import Index
 from tiltyard_jobs.reader.labelling import Labelling
 from tiltyard_jobs.reader.labels import LabelFile
 from tiltyard_jobs.reader.lists import DROPPED, LISTS, Filter, choose
+from tiltyard_jobs.reader.live import Live, words_of
 from tiltyard_jobs.reader.pages import Pages, Place, asset
 from tiltyard_jobs.reader.session import Session
 
@@ -35,6 +37,8 @@ POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; form-action 'self'; base-uri 'none';"
     " frame-ancestors 'none'"
 )
+LIVE_POLICY = f"{POLICY}; connect-src 'self'"
+"""Of the page that looks again by itself."""
 _HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -44,6 +48,8 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+_LIVE = "/live"
+_REFRESH_SECONDS = 2
 _LONGEST = 1_000  # characters of a value in a filter
 _KINDS = {"reader.css": "text/css", "reader.js": "text/javascript"}
 
@@ -51,7 +57,13 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class ServedLinks:
-    """The paths of the pages."""
+    """The paths of the pages.
+
+    Attributes:
+        live: see `Links.live`.
+    """
+
+    live = ""
 
     def asset(self, name: str) -> str:
         """See `Links.asset`."""
@@ -75,10 +87,12 @@ class IndexedLinks(ServedLinks):
 
     Args:
         index: names the battles.
+        live: see `Links.live`.
     """
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Index, live: str = "") -> None:
         self._index = index
+        self.live = live
 
     def battle(self, number: int, place: Place | None = None) -> str:
         """See `Links.battle`."""
@@ -117,11 +131,13 @@ class Reader:
     Args:
         session: the run.
         labels: where a person's votes go; None: nobody is asked.
+        live: says how far the run is; None: nobody does.
     """
 
-    def __init__(self, session: Session, labels: LabelFile | None = None) -> None:
+    def __init__(self, session: Session, labels: LabelFile | None = None, live: Live | None = None) -> None:
         self._session = session
         self._labelling = Labelling(labels, lambda: self._pages().pages) if labels is not None else None
+        self._live = live
         self._over: _Over | None = None
         self._lock = threading.Lock()
         self.port = 0
@@ -137,6 +153,8 @@ class Reader:
         app.router.add_get("/battle/{identity}", self._battle)
         app.router.add_get("/battle/{identity}/{a}/{b}", self._battle)
         app.router.add_get("/text/{identity}/{player}", self._text)
+        if self._live is not None:
+            app.router.add_get(_LIVE, self._live_page)
         if self._labelling is not None:
             self._labelling.add_routes(app)
         return app
@@ -145,6 +163,8 @@ class Reader:
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         answer = await self._answered(request, handler)
         answer.headers.update(_HEADERS)
+        if request.path == _LIVE:
+            answer.headers["Content-Security-Policy"] = LIVE_POLICY
         return answer
 
     async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -166,11 +186,28 @@ class Reader:
         index = self._session.index()
         with self._lock:
             if self._over is None or self._over.pages.index is not index:
-                self._over = _Over(Pages.over(index, IndexedLinks(index)), {})
+                links = IndexedLinks(index, "" if self._live is None else _LIVE)
+                self._over = _Over(Pages.over(index, links), {})
             return self._over
 
     async def _home(self, request: web.Request) -> web.Response:
-        raise web.HTTPFound("/close" if self._labelling is None else "/label")
+        if self._labelling is not None:
+            raise web.HTTPFound("/label")
+        pages = (await asyncio.to_thread(self._pages)).pages
+        raise web.HTTPFound("/close" if self._live is None or pages.index.source.complete else _LIVE)
+
+    async def _live_page(self, request: web.Request) -> web.Response:
+        assert self._live is not None
+        status, missing = await self._live.look()
+        words = words_of(status, time.time()) if status is not None else {"missing": missing}
+        at_work = status is None or status.activity == "Running"
+        words |= {"refresh": _REFRESH_SECONDS if at_work else 0}
+
+        def draw(stop: threading.Event) -> str:
+            over = self._over or self._pages()  # the lists are not counted anew at each look
+            return over.pages.live({"missing": "", "at_work": at_work} | words)
+
+        return await _page(draw)
 
     async def _asset(self, request: web.Request) -> web.Response:
         name = request.path.removeprefix("/")
@@ -307,7 +344,9 @@ def _whole(text: str | None, least: int) -> int:
     return max(least, int(text)) if text is not None and text.isascii() and text.isdigit() and len(text) < 10 else least
 
 
-async def serve(session: Session, port: int | None, *, browse: bool, labels: LabelFile | None = None) -> None:
+async def serve(
+    session: Session, port: int | None, *, browse: bool, labels: LabelFile | None = None, live: Live | None = None
+) -> None:
     """Serve until SIGINT, SIGTERM or SIGHUP.
 
     Args:
@@ -315,13 +354,14 @@ async def serve(session: Session, port: int | None, *, browse: bool, labels: Lab
         port: 0: any that is free; None: `PORT`, or any that is free.
         browse: open a browser.
         labels: where a person's votes go.
+        live: says how far the run is.
 
     Raises:
         ConfigurationError: there is no such run, or the port is taken.
         PermanentError: a table is gone or damaged.
     """
     await asyncio.to_thread(session.index)
-    reader, stopped = Reader(session, labels), asyncio.Event()
+    reader, stopped = Reader(session, labels, live), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopped.set)
@@ -341,4 +381,6 @@ async def serve(session: Session, port: int | None, *, browse: bool, labels: Lab
             await asyncio.to_thread(webbrowser.open, address)
         await stopped.wait()
     finally:
+        if live is not None:
+            await live.close()
         await runner.cleanup()

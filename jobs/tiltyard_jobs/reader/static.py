@@ -39,7 +39,12 @@ class FileLinks:
     Args:
         index: names the battles.
         written: the battles that have a file.
+
+    Attributes:
+        live: see `Links.live`.
     """
+
+    live = ""
 
     def __init__(self, index: Index, written: frozenset[int]) -> None:
         self._index, self._written = index, written

@@ -50,10 +50,16 @@ class Meter:
     Attributes:
         usage: requests and tokens.
         seconds: how long a model was held, by the wall.
+        clients: those that are open: what they have cost is counted when they are closed.
     """
 
     usage: Usage = field(default_factory=Usage)
     seconds: float = 0.0
+    clients: list[ModelClient] = field(default_factory=list)
+
+    def so_far(self) -> Usage:
+        """What models have cost, those that are asked now included."""
+        return sum((client.usage for client in self.clients), self.usage)
 
     def add(self, usage: Usage, seconds: float) -> None:
         """Count a client that is closed."""
@@ -183,9 +189,11 @@ class ShardContext(Generic[RecipeT_co]):
         )
         started = self.clock()
         async with connect(ModelEndpoint.of(ref), rng=self.rng, policy=policy, clock=self.clock) as client:
+            self.meter.clients.append(client)
             try:
                 yield client
             finally:
+                self.meter.clients.remove(client)
                 self.meter.add(client.usage, self.clock() - started)
                 self.warnings.extend(f"{ref.field}: {sentence}" for sentence in client.warnings)
 
@@ -203,6 +211,7 @@ class TaskContext(Generic[Task]):
         log: bound to tournament and stage.
         meter: what models cost.
         warnings: sentences for the user about what does not end the task.
+        progress: for bars.
     """
 
     task: Task
@@ -213,6 +222,7 @@ class TaskContext(Generic[Task]):
     log: FilteringBoundLogger
     meter: Meter = field(default_factory=Meter)
     warnings: list[str] = field(default_factory=list)
+    progress: Progress = field(default_factory=lambda: Progress(None, lambda: 0.0))
 
 
 PreflightContext: TypeAlias = TaskContext[PreflightTask]

@@ -29,6 +29,7 @@ T = TypeVar("T")
 
 EXPORT_SECONDS = 30.0  # what the death of a machine may cost, in time
 EXPORT_RECORDS = 1000  # and in records
+TELL_SECONDS = 1.0  # between two looks at what is under way, where no record is done in between
 DRAIN_SILENCE_SECONDS = 1.0  # of `DRAIN_SECONDS`, as long as some come in
 MAX_DETAIL = 500  # characters: a detail may quote a model
 MAX_TOLD_DETAIL = 120  # of them in a message
@@ -135,7 +136,8 @@ class _Run(Generic[T]):
         self._any_usable = False
         self._asking = 0
         self._noted = asyncio.Event()
-        self._done = 0
+        self._done = self._recalled = 0
+        self._voids: Counter[str] = Counter()  # of what is done, by reason
         self._export_records = export_records
         self._export_due = asyncio.Event()
         self._over = False
@@ -152,7 +154,8 @@ class _Run(Generic[T]):
         self._forget_failures()
         if len(self._unusable) >= FIRST_RECORDS:  # of an attempt that ended for it, or was about to
             self._forget_unusable()
-        self._progress.advance(self._done, self._total)
+        self._recalled = self._done
+        self._tell()
 
     async def run(self, concurrency: int, stop: asyncio.Event, export_seconds: float) -> None:
         """Work until all is done, or `stop` is set, or something raises."""
@@ -160,6 +163,7 @@ class _Run(Generic[T]):
         working = asyncio.gather(*workers)
         stopping = asyncio.create_task(stop.wait())
         exporting = asyncio.create_task(self._export_regularly(export_seconds))
+        telling = asyncio.create_task(self._tell_regularly())
         complete = False
         try:
             await asyncio.wait((working, stopping, exporting), return_when=asyncio.FIRST_COMPLETED)
@@ -167,11 +171,11 @@ class _Run(Generic[T]):
                 await self._drain(working)
             complete = working.done() and working.exception() is None and not self._draining
         finally:
-            for task in (*workers, stopping):
+            for task in (*workers, stopping, telling):
                 task.cancel()
             self._over = True
             self._export_due.set()  # the exporter ends by itself: a thread cannot be cancelled in the middle of a put
-            results = await asyncio.gather(working, exporting, stopping, *workers, return_exceptions=True)
+            results = await asyncio.gather(working, exporting, stopping, telling, *workers, return_exceptions=True)
             nothing = self._nothing_usable() if complete and len(self._unusable) >= FEWEST_RECORDS else None
             if nothing is not None or isinstance(results[0], PermanentError):
                 self._log_voids()
@@ -221,7 +225,7 @@ class _Run(Generic[T]):
                 raise self._too_many()
             if len(self._unusable) >= FIRST_RECORDS:
                 raise self._nothing_usable()
-            self._progress.advance(self._done, self._total)
+            self._tell()
             if self._done % self._export_records == 0:
                 self._export_due.set()
             if count % _BREATH == 0:
@@ -241,6 +245,7 @@ class _Run(Generic[T]):
             self._any_usable = True
             self._unusable.clear()
             return
+        self._voids[reason] += 1
         self._details[reason, made.get("detail") or ""] += 1
         if not self._any_usable and reason != VoidReason.INPUT_VOID:
             self._unusable.append((part, row))
@@ -259,6 +264,7 @@ class _Run(Generic[T]):
         for part, row in self._failed:
             self._journal.forget(part, row)
         self._done -= len(self._failed)
+        self._voids -= self._reasons
         self._failed.clear()
         self._reasons.clear()
 
@@ -267,6 +273,7 @@ class _Run(Generic[T]):
             if (part, row) in self._journal:
                 self._journal.forget(part, row)
                 self._done -= 1
+        self._voids = Counter({name: count for name, count in self._voids.items() if name == VoidReason.INPUT_VOID})
         self._unusable.clear()
 
     def _too_many(self) -> TooManyVoidsError:
@@ -292,6 +299,16 @@ class _Run(Generic[T]):
     def _log_voids(self) -> None:
         for (reason, detail), count in self._details.most_common(LOGGED_REASONS):
             log.info("void records", reason=reason, detail=detail[:MAX_TOLD_DETAIL], records=count)
+
+    def _tell(self) -> None:
+        asked = max(0, self._asking)
+        self._progress.count(self._done, self._total, recalled=self._recalled, asking=asked, voids=self._voids)
+
+    async def _tell_regularly(self) -> None:
+        """Records that are asked for, and tokens, are counted before the first record is done."""
+        while not self._over:
+            await asyncio.sleep(TELL_SECONDS)
+            self._tell()
 
     async def _export_regularly(self, seconds: float) -> None:
         while not self._over:

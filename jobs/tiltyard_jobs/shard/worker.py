@@ -41,6 +41,7 @@ class Tally:
     outcome: Outcome = field(default_factory=Outcome)
     reused: int = 0
     warnings: list[str] = field(default_factory=list)
+    fresh: Callable[[], int] = lambda: 0
 
     def summary(self, exit_code: int, message: str = "") -> Summary:
         """The summary of a bundle's index."""
@@ -49,6 +50,7 @@ class Tally:
             message=message,
             rows=self.outcome.rows,
             reused=self.reused,
+            fresh=self.fresh(),
             voids=dict(sorted(self.outcome.voids.items())),
             **self._costs(),
             warnings=tuple(self.warnings),
@@ -78,6 +80,8 @@ class Worker:
         self.tally = Tally()
         self._options = options
         self._stage_of = stage_of
+        self.progress = Progress(options.progress, time.monotonic, self.tally.meter.so_far)
+        self.tally.fresh = lambda: self.progress.look().fresh
         self._rng = random.Random()  # noqa: S311  # for jitter, which must differ between shards that start together
 
     async def run(self, task: BundleTask | SoloTask) -> Summary:
@@ -92,7 +96,8 @@ class Worker:
         with _opened(task.store) as store:
             if not isinstance(task, BundleTask):
                 tally = self.tally
-                context = TaskContext(task, store, stop, time.monotonic, self._rng, log, tally.meter, tally.warnings)
+                told = (tally.meter, tally.warnings, self.progress)
+                context = TaskContext(task, store, stop, time.monotonic, self._rng, log, *told)
                 summary: Summary = await unless_stopped(self._stage_of(task.stage)(context), stop)
                 return tally.added_to(summary)
             with _work_dir(self._options.work_dir) as work_dir:
@@ -129,7 +134,7 @@ class Worker:
             work_dir=scratch,
             checkpoints=self._options.checkpoints,
             stop=stop,
-            progress=Progress(self._options.progress, time.monotonic),
+            progress=self.progress,
             clock=time.monotonic,
             rng=self._rng,
             log=log,

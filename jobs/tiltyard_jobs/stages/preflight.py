@@ -80,6 +80,7 @@ async def preflight(context: PreflightContext) -> Summary:
     if problems:
         raise ConfigurationError("\n".join(problems))
     context.warnings.extend(refused)
+    context.progress.step("Artifacts")
     done, lost = await asyncio.to_thread(existing_parts, context.store, task.artifacts)
     context.warnings.extend((*task.warnings, *lost))
     bits = [part in done[ref.key] for ref in task.artifacts for part in range(ref.shards)]
@@ -132,12 +133,16 @@ async def find_problems(context: PreflightContext, seen: list[str]) -> list[str]
     able = [named for named in task.endpoints if not named.endpoint.variables & missing]
     async with asyncio.TaskGroup() as group:
         asking = [group.create_task(check_endpoint(context, named)) for named in able]
-        problems = [
-            str(error.under(field))
-            for field, check in checks
-            if (error := await asyncio.to_thread(_error_of, check)) is not None
-        ]
+        problems = []
+        for field, check in checks:
+            context.progress.step("Store" if check == context.store.check else "Files")
+            if (error := await asyncio.to_thread(_error_of, check)) is not None:
+                problems.append(str(error.under(field)))
+        if able:
+            context.progress.step("Endpoints")
     problems += [sentence for one in asking if (sentence := one.result())]
+    if task.lm_eval:
+        context.progress.step("Benchmarks")
     return problems + await lm_eval_problems(task)
 
 

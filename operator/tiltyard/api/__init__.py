@@ -26,14 +26,17 @@ from tiltyard.api.spec import TournamentSpec
 from tiltyard.api.status import (
     Condition,
     LeaderboardRow,
+    ModelActivity,
     ModelState,
     ModelStatus,
     Outputs,
+    RecordCounts,
     ShardCounts,
     StageState,
     StageStatus,
     TournamentStatus,
     UsageStatus,
+    VoidCount,
 )
 from tiltyard.api.texts import TextFile, Texts
 from tiltyard.api.tournament import ObjectMeta, Tournament
@@ -69,6 +72,7 @@ __all__ = [
     "LeaderboardRow",
     "ManifestError",
     "Mine",
+    "ModelActivity",
     "ModelServing",
     "ModelSource",
     "ModelState",
@@ -83,6 +87,7 @@ __all__ = [
     "Problem",
     "ProgramEnvironment",
     "Rating",
+    "RecordCounts",
     "Resources",
     "RuntimeReference",
     "Schedule",
@@ -100,6 +105,7 @@ __all__ = [
     "Training",
     "UsageStatus",
     "VerdictSettings",
+    "VoidCount",
     "Weights",
     "WeightsClaim",
     "load_tournament",

@@ -23,8 +23,10 @@ _READY = '.status.conditions[?(@.type=="Ready")].reason'
 _COLUMNS = (
     ("Phase", "string", ".status.phase", 0),
     ("Progress", "string", ".status.progress", 0),
+    ("Records", "string", ".status.records", 0),
     ("Leader", "string", ".status.leaderboard[0].name", 0),
     ("ETA", "date", ".status.eta", 1),
+    ("Tokens/s", "string", ".status.usage.completionTokensPerSecond", 1),
     ("Queue", "string", r".metadata.labels.kueue\.x-k8s\.io/queue-name", 1),
     ("Reason", "string", _READY, 1),
     ("Suspended", "boolean", ".spec.suspend", 1),

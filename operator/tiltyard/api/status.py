@@ -12,6 +12,7 @@ from tiltyard.api.shapes import Text
 
 StageState = Literal["Pending", "Running", "Complete", "Failed"]
 ModelState = Literal["Stopped", "Starting", "Ready", "Stopping", "Failed"]
+ModelActivity = Literal["Loading", "Busy", "Idle"]
 ConditionStatus = Literal["True", "False", "Unknown"]
 
 Address = Annotated[str, Text("an address of at most 1024 characters", r"\S+", 1024)]
@@ -32,6 +33,24 @@ class ShardCounts(ApiModel):
     """The number of shards that were complete when the run began."""
 
 
+class RecordCounts(ApiModel):
+    """The records of one stage, those of reused shards left out."""
+
+    total: Count = 0
+    """The number of records. At most so many: what curation will drop is counted until it is dropped."""
+    done: Count = 0
+    """The number of records that are done, including void ones."""
+
+
+class VoidCount(ApiModel):
+    """The void records of one stage with one reason."""
+
+    reason: Word
+    """Why they are void."""
+    records: Count
+    """The number of records."""
+
+
 class StageStatus(ApiModel):
     """One stage."""
 
@@ -41,8 +60,14 @@ class StageStatus(ApiModel):
     """The stage's state."""
     shards: ShardCounts = ShardCounts()
     """The stage's shards."""
+    records: RecordCounts | None = None
+    """The stage's records. Absent: the stage asks no model."""
+    records_per_second: DecimalText | None = None
+    """The records that were done per second in the last minute. Absent: none were."""
     void: Count = 0
     """The number of void records: those that could not be made."""
+    voids: Annotated[tuple[VoidCount, ...], Field(max_length=32, json_schema_extra=ATOMIC)] = ()
+    """The void records by reason, the most first."""
 
 
 class ModelStatus(ApiModel):
@@ -52,6 +77,13 @@ class ModelStatus(ApiModel):
     """The competitor's or judge's name."""
     state: ModelState = "Stopped"
     """The model's state."""
+    activity: ModelActivity | None = None
+    """What the model is doing. Loading: it starts. Busy: it is asked. Idle: it is up and nothing asks it. Absent: it is
+    not up."""
+    asking: Count | None = None
+    """The number of records that the model is asked for now. Absent: no worker has reported it."""
+    queued: Count | None = None
+    """The number of records that wait for the model: those that it could make now. At most so many."""
     loads: Count = 0
     """How many times the model was started."""
     url: Address | None = None
@@ -101,6 +133,10 @@ class UsageStatus(ApiModel):
     """The number of prompt tokens that were served from a prefix cache."""
     completion_tokens: Count = 0
     """The number of completion tokens."""
+    prompt_tokens_per_second: DecimalText | None = None
+    """The prompt tokens per second in the last minute. Absent: there were none."""
+    completion_tokens_per_second: DecimalText | None = None
+    """The completion tokens per second in the last minute. Absent: there were none."""
     model_seconds: Count = 0
     """The time in seconds that models were running, summed over models."""
 
@@ -146,8 +182,13 @@ class TournamentStatus(ApiModel):
     """The tournament's progress in one word, for people. Programs read the conditions."""
     progress: Word | None = None
     """The share of the work that is done, for example 61%."""
+    step: Word | None = None
+    """What preflight checks now: Files, Store, Endpoints, Benchmarks or Artifacts."""
+    records: Word | None = None
+    """The records of all stages that are done, of how many, for example 812/4000."""
     eta: AwareDatetime | None = None
-    """When the tournament will be complete at the present pace."""
+    """When the tournament will be complete at the present pace. Absent: nothing was done in the last minute, or too
+    little to tell."""
     run: Word | None = None
     """The digest of everything in the spec that can change a result."""
     stages: Annotated[tuple[StageStatus, ...], Field(max_length=32, json_schema_extra=ATOMIC)] = ()

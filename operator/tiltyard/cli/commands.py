@@ -14,10 +14,11 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from tiltyard.api import ManifestError, Outputs, Problem, TournamentStatus
+from tiltyard.api import ManifestError, Outputs, Problem, Tournament, TournamentStatus
 from tiltyard.cli import show
 from tiltyard.cli.printing import Printer
-from tiltyard.local.ledger import place_of
+from tiltyard.cli.progress import progress
+from tiltyard.local.ledger import Ledger, place_of, run_folder
 from tiltyard.local.machine import Machine, Settings
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.planner import TournamentState
@@ -136,7 +137,7 @@ def run(options: argparse.Namespace) -> int:
     printer = Printer.of(options)
     prepared = prepare(options, printer)
     tournament, graph, settings = prepared.tournament, prepared.graph, prepared.settings
-    with show.progress("none" if printer.quiet else options.progress) as display:
+    with progress("none" if printer.quiet else options.progress) as display:
         ended = run_here(prepared, display, printer.note, _stop_at_signals)
     last, status = ended.plan, read_status(settings.state, graph.run)
     if last is None:
@@ -158,17 +159,53 @@ def run(options: argparse.Namespace) -> int:
     if failed:
         return WRONG_INPUT if ended.wrong_input else FAILED
     if printer.for_people and last.state is not TournamentState.SUSPENDED and str(options.manifest) != "-":
-        printer.note(f"\nNext:\n    {_report_line(options)}   # copies all results to a folder")
+        printer.note(_following(options, options.out))
     return 0
 
 
-def _report_line(options: argparse.Namespace) -> str:
-    """The command that copies the results of a run, with the options that the run was given."""
-    words = ["tiltyard", "report", str(options.manifest)]
-    for name in ("out", "state"):
-        if (value := getattr(options, name)) is not None:
-            words += [f"--{name}", str(value)]
-    return shlex.join([*words, "--to", "results"])
+def _following(options: argparse.Namespace, out: Path | str | None) -> str:
+    """What to do with a complete run, as lines to paste, with the options that the run was given."""
+    return _next_lines(
+        ("reads the battles in a browser", _line("view", options, out)),
+        ("copies all results to a folder", _line("report", options, out, "--to", "results")),
+    )
+
+
+def _next_lines(*lines: tuple[str, str]) -> str:
+    width = max(len(line) for _, line in lines)
+    return "\nNext:\n" + "\n".join(f"    {line:<{width}}   # {what}" for what, line in lines)
+
+
+def _line(name: str, options: argparse.Namespace, out: Path | str | None, *more: str) -> str:
+    words = ["tiltyard", name, str(options.manifest)]
+    for option, value in (("out", out), ("state", options.state)):
+        words += [f"--{option}", str(value)] if value is not None else []
+    return shlex.join([*words, *more])
+
+
+def _after_status(options: argparse.Namespace, document: Status) -> str:
+    """What to do with a run on this machine as it is, as lines to paste; nothing where there is nothing to do."""
+    if str(options.manifest) == "-" or document.run is None:
+        return ""
+    tournament = load_manifest(options.manifest)
+    out = _given_out(StatePlace.of(tournament, options.state), tournament)
+    if document.activity == "Interrupted":
+        return _next_lines(("continues from here", _line("run", options, out)))
+    if document.activity == "Running":
+        return _next_lines(("shows it in a browser", _line("view", options, out)))
+    complete = any(each.type == "Complete" and each.status == "True" for each in document.conditions)
+    return _following(options, out) if complete else ""
+
+
+def _given_out(place: StatePlace, tournament: Tournament) -> str | None:
+    """The `--out` that a run was given, by what its ledger says of its place."""
+    try:
+        ledger = Ledger.model_validate_json((run_folder(place.state, place.run) / "ledger.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    output = tournament.spec.output
+    uri = ledger.place.partition(" at ")[0]
+    return readable(uri) if output is None or output.bucket.uri != uri else None
 
 
 def status(options: argparse.Namespace) -> int:
@@ -177,12 +214,20 @@ def status(options: argparse.Namespace) -> int:
     look, existing = _status_reader(options)
     document = look()
     if options.watch:
-        with show.progress("none" if printer.quiet else "auto") as display:
+        with progress("none" if printer.quiet else "auto") as display:
+            before = None
             while document.activity == "Running":
                 display(document)
+                if document != before:
+                    printer.change(document)
+                before = document
                 time.sleep(WATCH_SECONDS)
                 document = look()
-    printer.result(document, lambda: show.print_status(document, existing))
+        printer.change(document)
+    if not options.watch or printer.for_people:
+        printer.result(document, lambda: show.print_status(document, existing))
+    if printer.for_people and options.namespace is None and (following := _after_status(options, document)):
+        printer.note(following)
     if document.activity == "Interrupted":
         return STOPPED
     return FAILED if any(each.type == "Failed" and each.status == "True" for each in document.conditions) else 0

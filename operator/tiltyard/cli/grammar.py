@@ -143,7 +143,10 @@ def _status(command: argparse.ArgumentParser) -> None:
     )
     add_state(command)
     command.add_argument(
-        "-w", "--watch", action="store_true", help="show the progress until the run ends or stops, then its status"
+        "-w",
+        "--watch",
+        action="store_true",
+        help="show the progress until the run ends or stops, then its status; with -o json or yaml print each change",
     )
     add_output(command)
 
@@ -329,6 +332,7 @@ COMMANDS = (
         add_view,
         (
             "tiltyard view results",
+            "tiltyard view tournament.yaml --out results",
             "tiltyard view s3://bucket/prefix/runs/af4041b349f0 --no-browser",
             "tiltyard view results --label labels.jsonl",
         ),

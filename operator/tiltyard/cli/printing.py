@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import yaml
 
@@ -44,6 +45,17 @@ class Printer:
         else:
             sys.stdout.write(as_text(document, self.form))
 
+    def change(self, document: ApiModel) -> None:
+        """One of several results: JSON on a line of its own, or a YAML document; nothing as a table."""
+        if self.form == "json":
+            text = json.dumps(_content(document), ensure_ascii=False) + "\n"
+        elif self.form == "yaml":
+            text = f"---\n{as_text(document, self.form)}"
+        else:
+            return
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
     def note(self, sentence: str) -> None:
         """What helps, but is no result."""
         if not self.quiet:
@@ -57,8 +69,12 @@ class Printer:
 
 def as_text(document: ApiModel, form: str) -> str:
     """A document as JSON or YAML; fields without a value are left out."""
+    if form == "json":
+        return json.dumps(_content(document), indent=2, ensure_ascii=False) + "\n"
+    return yaml.safe_dump(_content(document), sort_keys=False, allow_unicode=True, width=1 << 30)
+
+
+def _content(document: ApiModel) -> dict[str, Any]:
     content = document.model_dump(mode="json", exclude_none=True, by_alias=True)
     first = {name: content.pop(name) for name in ("apiVersion", "kind")}
-    if form == "json":
-        return json.dumps(first | content, indent=2, ensure_ascii=False) + "\n"
-    return yaml.safe_dump(first | content, sort_keys=False, allow_unicode=True, width=1 << 30)
+    return first | content

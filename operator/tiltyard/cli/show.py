@@ -1,19 +1,18 @@
-"""What people see on a terminal: tables, bars, and one line for each change where there is no terminal."""
+"""What people see on a terminal: tables and lines."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from tiltyard.api import Tournament, TournamentStatus
 from tiltyard.cli.names import shortened
+from tiltyard.cli.progress import done_text, pace_of, phase_text, rate_text
 from tiltyard.plan.estimate import Cost
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.weights import Loading, bytes_text
@@ -25,11 +24,8 @@ from tiltyard_jobs.contracts.solo_tasks import ShownPrompt
 from tiltyard_jobs.contracts.summary import Agreement, Standing
 from tiltyard_jobs.contracts.tasks import Limits
 
-Display = Callable[[TournamentStatus], None]
 _WIDE = 1 << 14  # in a file or a pipe nothing is cut
 _BESIDE_NAMES = 44  # columns of the leaderboard beside the names, at most
-_NAME_IN_BAR = 20
-PREFLIGHT = "Preflight"
 
 
 def _console() -> Console:
@@ -41,75 +37,6 @@ def _names(names: Sequence[str]) -> list[str]:
     return shortened(names, max(8, _console().width - _BESIDE_NAMES))
 
 
-@contextmanager
-def progress(kind: str) -> Iterator[Display]:
-    """What shows each new status of a run.
-
-    Args:
-        kind: `bars`, `lines`, `none`, or `auto`: bars on a terminal, lines elsewhere.
-    """
-    if kind == "auto":
-        kind = "bars" if sys.stderr.isatty() else "lines"
-    if kind == "none":
-        yield lambda status: None
-    elif kind == "lines":
-        yield _Lines()
-    else:
-        columns = (TextColumn("{task.description:<10}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-        with Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True)) as bars:
-            yield _Bars(bars)
-
-
-class _Lines:
-    """One line when a phase begins or ten more percent are done."""
-
-    def __init__(self) -> None:
-        self._last = ("", -1)
-
-    def __call__(self, status: TournamentStatus) -> None:
-        share = int((status.progress or "0%").rstrip("%"))
-        now = (status.phase or "", share // 10)
-        if now != self._last:
-            self._last = now
-            print(f"{status.phase} {status.progress}", file=sys.stderr, flush=True)
-
-
-class _Bars:
-    """A bar for each stage, and the models that are up."""
-
-    def __init__(self, bars: Progress) -> None:
-        self._bars = bars
-        self._tasks: dict[str, TaskID] = {}
-
-    def __call__(self, status: TournamentStatus) -> None:
-        names = shortened([model.name for model in status.models], _NAME_IN_BAR)
-        up = ", ".join(
-            name for name, model in zip(names, status.models, strict=True) if model.state in ("Starting", "Ready")
-        )
-        self._show_phase(status)
-        for stage in status.stages:
-            if stage.name not in self._tasks:
-                self._tasks[stage.name] = self._bars.add_task(
-                    stage.name, total=stage.shards.total, note="", start=False
-                )
-            task = self._tasks[stage.name]
-            if stage.state != "Pending" and not self._bars.tasks[task].started:
-                self._bars.start_task(task)
-            void = f"  {stage.void} void" if stage.void else ""
-            note = (f"models: {up}" if stage.name == status.phase and up else "") + void
-            self._bars.update(task, completed=stage.shards.succeeded, note=note)
-            if stage.state == "Complete":
-                self._bars.stop_task(task)
-
-    def _show_phase(self, status: TournamentStatus) -> None:
-        """A phase that is no stage, such as preflight, has a bar of no length while it lasts."""
-        phase = status.phase or ""
-        if phase == PREFLIGHT and phase not in self._tasks:
-            self._tasks[phase] = self._bars.add_task(phase, total=None, note="")
-        elif phase != PREFLIGHT and (task := self._tasks.pop(PREFLIGHT, None)) is not None:
-            self._bars.remove_task(task)
-
-
 def existing_answers(tournament: Tournament) -> tuple[str, ...]:
     """A line for each competitor whose answers are in files of the user's."""
     players = tournament.spec.competitors
@@ -119,22 +46,34 @@ def existing_answers(tournament: Tournament) -> tuple[str, ...]:
 def print_status(status: Status, existing: Sequence[str] = ()) -> None:
     """A run's status; `existing` are lines of `existing_answers`."""
     console = _console()
-    console.print(f"{status.phase} {status.progress}  run {status.run}", highlight=False)
-    if status.eta is not None and status.activity == "Running":
-        console.print(f"complete at about {status.eta.astimezone():%Y-%m-%d %H:%M}", highlight=False)
+    console.print(f"{phase_text(status)} {status.progress}  run {status.run}", highlight=False)
+    if pace := pace_of(status):
+        console.print(", ".join(pace), highlight=False)
     if status.activity == "Interrupted":
         console.print("interrupted: `tiltyard run` continues from here", style="yellow", highlight=False)
-    table = Table("STAGE", "STATE", "DONE", "REUSED", "ACTIVE", "VOID", box=None)
+    table = Table("STAGE", "STATE", "SHARDS", "REUSED", "ACTIVE", "RECORDS", "RATE", "VOID", box=None)
     for stage in status.stages:
         shards = stage.shards
         done = f"{shards.succeeded}/{shards.total}"
-        table.add_row(stage.name, stage.state, done, str(shards.reused), str(shards.active), str(stage.void))
+        records = done_text(stage.records) if stage.records is not None else ""
+        voids = ", ".join(f"{one.reason} {one.records}" for one in stage.voids)
+        table.add_row(
+            stage.name,
+            stage.state,
+            done,
+            str(shards.reused),
+            str(shards.active),
+            records,
+            rate_text(stage.records_per_second),
+            f"{stage.void}{f' ({voids})' if voids else ''}",
+        )
     console.print(table)
     if status.models:
-        models = Table("MODEL", "STATE", "LOADS", box=None)
+        models = Table("MODEL", "STATE", "LOADS", "ASKED NOW", "QUEUED", box=None)
         names = _names([model.name for model in status.models])
         for name, model in zip(names, status.models, strict=True):
-            models.add_row(name, model.state, str(model.loads))
+            counts = ("" if count is None else f"{count:,}" for count in (model.asking, model.queued))
+            models.add_row(name, model.activity or model.state, str(model.loads), *counts)
         console.print(models)
     for condition in status.conditions:
         if condition.type == "Failed" and condition.status == "True":

@@ -10,9 +10,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tiltyard.cli.arguments import add_place
+from tiltyard.cli.arguments import add_place, namespace
 from tiltyard.cli.printing import Printer
 from tiltyard.sdk.errors import UserError
+from tiltyard.sdk.manifest import load_manifest
 from tiltyard_jobs.contracts.layout import run_prefix
 from tiltyard_jobs.contracts.reading import Action, ReadTask
 from tiltyard_jobs.contracts.recipes import DatasetRecipe
@@ -32,6 +33,14 @@ def add_view(command: argparse.ArgumentParser) -> None:
         metavar="LABELS",
         help="vote yourself, without seeing whose answers they are; votes are appended to this file (.jsonl), which"
         " calibrate takes",
+    )
+    command.add_argument(
+        "-n",
+        "--namespace",
+        type=namespace,
+        metavar="NS",
+        help="of FILE's Tournament on the cluster of KUBECONFIG: the live page shows it (default: the run on this"
+        " machine)",
     )
     command.add_argument("--no-browser", dest="browse", action="store_false", help="print the address alone")
 
@@ -63,8 +72,27 @@ def _port(text: str) -> int:
 def view(options: argparse.Namespace) -> int:
     """Serve a run's battles as pages; this process becomes the server."""
     return _become_reader(
-        "View", options, port=options.port, browse=options.browse, label=options.label and str(options.label)
+        "View",
+        options,
+        port=options.port,
+        browse=options.browse,
+        label=options.label and str(options.label),
+        status=_status_command(options),
     )
+
+
+def _status_command(options: argparse.Namespace) -> tuple[str, ...]:
+    """What says how far the run is; nothing where it is not given by its manifest."""
+    if options.run is None or not Path(options.run).is_file():
+        if options.namespace is not None:
+            raise UserError(f"-n {options.namespace}: give the tournament's FILE")
+        return ()
+    command = [sys.executable, "-m", "tiltyard", "status"]
+    if options.namespace is not None:
+        command += [load_manifest(Path(options.run)).metadata.name, "--namespace", options.namespace]
+    else:
+        command += [options.run, *(("--state", str(options.state)) if options.state is not None else ())]
+    return (*command, "--watch", "--output", "json", "--quiet")
 
 
 def show(options: argparse.Namespace) -> int:

@@ -7,7 +7,6 @@ again up to `spec.jobs.backoffLimitPerShard` times, a configuration or permanent
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,9 +16,11 @@ from pydantic import ValidationError
 
 from tiltyard.local.processes import Process, end, how_it_ended
 from tiltyard.local.workers import GRACE_SECONDS, Workers
-from tiltyard.plan.observed import JobPhase, JobSeen
+from tiltyard.plan.observed import JobPhase, JobSeen, ShardSeen
 from tiltyard.plan.planner import JobOrder
+from tiltyard.render.tasks import parts_of
 from tiltyard_jobs.contracts.exit_codes import FINAL, ExitCode
+from tiltyard_jobs.contracts.progress import WorkerProgress
 from tiltyard_jobs.contracts.summary import Summary
 from tiltyard_jobs.contracts.tasks import BundleTask
 
@@ -93,11 +94,17 @@ class LocalJob:
 
     def seen(self) -> JobSeen:
         """What the planner is told."""
-        return JobSeen(self.phase, self.order.bundle.version, len(self._running), self.failed, self.message)
+        told = ((index, read_progress(self._progress_file(index))) for index in self._running)
+        shards = tuple(
+            ShardSeen(parts_of(self.order.bundle, self.order, index), one) for index, one in told if one is not None
+        )
+        active, version = len(self._running), self.order.bundle.version
+        return JobSeen(self.phase, version, active, self.failed, self.message, shards=shards)
 
     def progress(self) -> float:
         """Shards' worth of work done by the shards that run."""
-        return sum(self._share(index) for index in self._running)
+        told = (read_progress(self._progress_file(index)) for index in self._running)
+        return sum(one.share for one in told if one is not None)
 
     def start(self) -> None:
         """Begin; the workers take the indices in order."""
@@ -176,16 +183,17 @@ class LocalJob:
     def _progress_file(self, index: int) -> Path:
         return self.folder / f"{index}.progress.json"
 
-    def _share(self, index: int) -> float:
-        try:
-            document = json.loads(self._progress_file(index).read_bytes())
-            return float(document["done"]) / max(1.0, float(document["total"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            return 0.0
-
 
 def _with_log(message: str, log: Path) -> str:
     return message if str(log) in message else f"{message.rstrip('.')}; its log is {log}"
+
+
+def read_progress(path: Path) -> WorkerProgress | None:
+    """What a worker has told of itself last; None: nothing yet."""
+    try:
+        return WorkerProgress.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
 
 
 def read_summary(path: Path, code: int, log: Path) -> Summary:

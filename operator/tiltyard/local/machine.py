@@ -14,20 +14,22 @@ from pathlib import Path
 
 from tiltyard.api import Tournament, TournamentStatus
 from tiltyard.local.engines import engine_problems
-from tiltyard.local.jobs import Attempt, LocalJob, Workshop
+from tiltyard.local.jobs import Attempt, LocalJob, Workshop, read_progress
 from tiltyard.local.ledger import Ledger, load_ledger, place_of, run_folder, write_atomically
 from tiltyard.local.occupancy import Occupancy
-from tiltyard.local.oneshot import run_once
+from tiltyard.local.oneshot import PROGRESS, run_once
 from tiltyard.local.servers import FetchError, Server
 from tiltyard.local.workers import Workers
 from tiltyard.plan.graph import Graph
-from tiltyard.plan.observed import JobPhase, Observed, PreflightPhase
+from tiltyard.plan.observed import Observed, PreflightPhase
 from tiltyard.plan.participants import participations
 from tiltyard.plan.planner import Plan, TournamentState, plan
 from tiltyard.plan.policy import policy_of
 from tiltyard.render.preflight import preflight_task
 from tiltyard.render.tasks import bundle_task, engine_of, environment_of, parts_of, told_of_lm_eval, trainer_ref
 from tiltyard.status.build import build_status
+from tiltyard.status.rates import Rates
+from tiltyard.status.records import counts_of
 from tiltyard_jobs.contracts.exit_codes import ExitCode
 from tiltyard_jobs.contracts.recipes import TRAINED_MODEL
 from tiltyard_jobs.contracts.solo_tasks import FetchTask
@@ -96,6 +98,7 @@ class Machine:
         self._ledger: Ledger = load_ledger(self._ledger_path, graph.run, place_of(settings.store))
         self._before, self._began = self._ledger.seconds, time.monotonic()
         self._status: TournamentStatus | None = None
+        self._rates = Rates()
         self._acting: set[asyncio.Task[None]] = set()
         self._mistake: BaseException | None = None
         self._stopping = False
@@ -166,14 +169,20 @@ class Machine:
         for server in self._servers.values():
             if server.load_seconds is not None:
                 ledger.load_seconds[server.version] = round(server.load_seconds, 1)
+        checking = self._preflight is PreflightPhase.ACTIVE
+        told = read_progress(self._settings.state / "jobs" / "preflight" / PROGRESS) if checking else None
         return Observed(
             preflight=self._preflight,
             preflight_message=self._preflight_message,
+            preflight_step=None if told is None else told.step,
             done=dict(self._done),
             reused=self._reused,
             jobs={name: job.seen() for name, job in self._jobs.items()},
             models={name: server.seen() for name, server in self._servers.items() if server.loads},
             voids=ledger.voids,
+            reasons=ledger.reasons,
+            records=ledger.records,
+            fresh=ledger.fresh,
             ledger=ledger.table(),
             leaderboard=ledger.leaderboard,
             notes=ledger.told(),
@@ -290,14 +299,14 @@ class Machine:
         self._again.set()
 
     def _report(self, observed: Observed, decided: Plan) -> None:
-        active = [job for job in self._jobs.values() if job.phase is JobPhase.ACTIVE]
+        self._rates.note(time.monotonic(), counts_of(self._graph, observed))
         status = build_status(
             self._tournament,
             self._graph,
             observed,
             decided,
             time.time(),
-            under_way=sum(job.progress() for job in active),
+            rates=self._rates,
             before=self._status,
         )
         if status != self._status:

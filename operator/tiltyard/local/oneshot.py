@@ -13,6 +13,8 @@ from tiltyard_jobs.contracts.solo_tasks import SoloTask
 from tiltyard_jobs.contracts.summary import Summary
 
 GRACE_SECONDS = 5.0
+PROGRESS = "progress.json"
+"""The file in the task's folder that says how far it is."""
 
 
 async def run_once(task: SoloTask, folder: Path, workers: Workers) -> Summary:
@@ -24,9 +26,11 @@ async def run_once(task: SoloTask, folder: Path, workers: Workers) -> Summary:
         workers: start its process.
     """
     document, report, log = folder / "task.json", folder / "summary.json", folder / "log"
+    environment = {"TILTYARD_SUMMARY": str(report), "TILTYARD_PROGRESS": str(folder / PROGRESS)}
     write_atomically(document, task.model_dump_json(by_alias=True))
     await asyncio.to_thread(report.unlink, missing_ok=True)
-    process = await workers.start([task.stage, "--task", str(document)], log, {"TILTYARD_SUMMARY": str(report)})
+    await asyncio.to_thread((folder / PROGRESS).unlink, missing_ok=True)
+    process = await workers.start([task.stage, "--task", str(document)], log, environment)
     try:
         code = await process.wait()
     finally:

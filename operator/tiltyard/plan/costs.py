@@ -18,6 +18,9 @@ class Costs(BaseModel):
     Attributes:
         rows: cost by `stage/model`.
         voids: void records by stage.
+        reasons: void records by `stage/reason`.
+        records: records of complete shards, by stage.
+        fresh: records that were done by all attempts that have ended, by stage.
         leaderboard: once the ratings are there.
         notes: what a reader of the results should know, once they are there.
         outputs: URIs by name, once they are there.
@@ -27,6 +30,9 @@ class Costs(BaseModel):
 
     rows: dict[str, LedgerRow] = Field(default_factory=dict)
     voids: Counter[str] = Field(default_factory=Counter)
+    reasons: Counter[str] = Field(default_factory=Counter)
+    records: Counter[str] = Field(default_factory=Counter)
+    fresh: Counter[str] = Field(default_factory=Counter)
     leaderboard: tuple[Standing, ...] = ()
     notes: tuple[str, ...] = ()
     outputs: dict[str, str] = Field(default_factory=dict)
@@ -37,10 +43,13 @@ class Costs(BaseModel):
         """Count a shard's process that has ended: what it cost, and where the shard is complete what it made."""
         if summary.exit_code == 0:
             self.voids[stage] += sum(summary.voids.values())
+            self.reasons.update({f"{stage}/{reason}": count for reason, count in summary.voids.items()})
+            self.records[stage] += summary.rows + summary.reused
             self.leaderboard = summary.leaderboard or self.leaderboard
             self.notes = summary.notes or self.notes
             self.outputs |= summary.outputs
             self.instructions = summary.instructions or self.instructions
+        self.fresh[stage] += summary.fresh
         self.warn(summary.warnings)
         if model is not None:
             cost = {name: getattr(summary, name) for name in LedgerRow.COSTS}
@@ -50,7 +59,8 @@ class Costs(BaseModel):
         """Count another account in."""
         for row in other.rows.values():
             self._add_row(row)
-        self.voids += other.voids
+        for name in ("voids", "reasons", "records", "fresh"):
+            getattr(self, name).update(getattr(other, name))
         self.leaderboard = other.leaderboard or self.leaderboard
         self.notes = other.notes or self.notes
         self.outputs |= other.outputs

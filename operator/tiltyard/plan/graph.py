@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from tiltyard_jobs.contracts.frozen import digest
 from tiltyard_jobs.contracts.recipe import ArtifactRef, EngineName, Phase, Recipe
@@ -34,6 +34,25 @@ class ModelNode:
     resources: Mapping[str, Decimal]
     version: str = ""
     artifact: ArtifactRef | None = None
+
+
+class PartRecords(NamedTuple):
+    """The records that an artifact's parts have at most.
+
+    Attributes:
+        full: of each part but the last one.
+        last: of the last one.
+    """
+
+    full: int
+    last: int
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> PartRecords:
+        """Of a recipe whose records a model is asked for, one by one."""
+        calls, shards = recipe.requests(0).calls, recipe.shards
+        full = min(calls, getattr(recipe, "shard_size", calls))
+        return cls(full, max(0, calls - (shards - 1) * full))
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +112,11 @@ class Bundle:
     def shards(self) -> int:
         """How many parts it makes."""
         return sum(ref.shards for ref in self.makes)
+
+    @cached_property
+    def records(self) -> tuple[PartRecords, ...]:
+        """How many records the parts of each artifact that it makes have at most; none where no model is asked."""
+        return tuple(PartRecords.of(recipe) if self.model is not None else PartRecords(0, 0) for recipe in self.recipes)
 
     def missing(self, done: Mapping[str, frozenset[int]]) -> tuple[tuple[Part, ...], ...]:
         """The indices of a Job that makes what is not there yet: for each shard number, the recipes that lack it."""

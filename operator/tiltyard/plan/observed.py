@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from tiltyard_jobs.contracts.progress import Step, WorkerProgress
 from tiltyard_jobs.contracts.summary import Standing
 from tiltyard_jobs.contracts.tasks import LedgerRow
 
@@ -79,6 +80,18 @@ class JobPhase(StrEnum):
     ENDED = "Ended"
 
 
+class ShardSeen(NamedTuple):
+    """A shard at work that has told how far it is.
+
+    Attributes:
+        parts: what it makes, as (artifact key, number).
+        told: what it said last.
+    """
+
+    parts: tuple[tuple[str, int], ...]
+    told: WorkerProgress
+
+
 @dataclass(frozen=True)
 class JobSeen:
     """A bundle's Job.
@@ -89,6 +102,7 @@ class JobSeen:
         failed: shards given up.
         message: of a failed one: which shard, why, and what to do.
         wait: of an active one: why it waits.
+        shards: of those at work, the ones that have told how far they are.
     """
 
     phase: JobPhase
@@ -97,6 +111,7 @@ class JobSeen:
     failed: int = 0
     message: str = ""
     wait: Wait | None = None
+    shards: tuple[ShardSeen, ...] = ()
 
 
 class PreflightPhase(StrEnum):
@@ -116,11 +131,15 @@ class Observed:
         preflight: how far it is; it is done anew for an edited manifest.
         preflight_message: why it failed.
         preflight_wait: why it waits.
+        preflight_step: what it checks now, as far as it has told.
         done: parts that exist, by artifact key.
         reused: parts that preflight found, by artifact key.
         jobs: by bundle name.
         models: by model name; one that was never started is absent.
         voids: void records of this run, by stage.
+        reasons: likewise, by `stage/reason`.
+        records: records of shards that this run has completed, by stage.
+        fresh: records that attempts of this run which have ended have done, by stage.
         ledger: what this run has cost, by stage and model.
         leaderboard: once the ratings are there.
         notes: what a reader of the results should know, once they are there.
@@ -134,11 +153,15 @@ class Observed:
     preflight: PreflightPhase = PreflightPhase.PENDING
     preflight_message: str = ""
     preflight_wait: Wait | None = None
+    preflight_step: Step | None = None
     done: Mapping[str, frozenset[int]] = field(default_factory=dict)
     reused: Mapping[str, frozenset[int]] = field(default_factory=dict)
     jobs: Mapping[str, JobSeen] = field(default_factory=dict)
     models: Mapping[str, ModelSeen] = field(default_factory=dict)
     voids: Mapping[str, int] = field(default_factory=dict)
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    records: Mapping[str, int] = field(default_factory=dict)
+    fresh: Mapping[str, int] = field(default_factory=dict)
     ledger: tuple[LedgerRow, ...] = ()
     leaderboard: tuple[Standing, ...] = ()
     notes: tuple[str, ...] = ()

@@ -296,5 +296,36 @@ def status_document(status: TournamentStatus, name: str, *, at_work: bool) -> St
     """
     ended = any(condition.type in _ENDS and condition.status == "True" for condition in status.conditions)
     activity: Activity = "Ended" if ended else "Running" if at_work else "Interrupted"
+    if not at_work:
+        status = _at_rest(status)
     fields = {field: getattr(status, field) for field in TournamentStatus.model_fields}
     return Status(tournament=name, activity=activity, **fields)
+
+
+def _at_rest(status: TournamentStatus) -> TournamentStatus:
+    """A status that nobody will write again: what it said of the moment in which it was written holds no more."""
+    gone = {"activity": None, "asking": None, "url": None}
+    models = (
+        one.model_copy(update=gone | {"state": "Failed" if one.state == "Failed" else "Stopped"})
+        for one in status.models
+    )
+    stages = (
+        one.model_copy(
+            update={
+                "state": "Pending" if one.state == "Running" else one.state,
+                "shards": one.shards.model_copy(update={"active": 0}),
+                "records_per_second": None,
+            }
+        )
+        for one in status.stages
+    )
+    usage = {"prompt_tokens_per_second": None, "completion_tokens_per_second": None}
+    return status.model_copy(
+        update={
+            "eta": None,
+            "step": None,
+            "stages": tuple(stages),
+            "models": tuple(models),
+            "usage": status.usage.model_copy(update=usage) if status.usage is not None else None,
+        }
+    )

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from tiltyard.api import (
     LeaderboardRow,
     ManifestError,
+    ModelActivity,
     ModelStatus,
     Outputs,
     ShardCounts,
+    StageState,
     StageStatus,
     Tournament,
     TournamentStatus,
     UsageStatus,
 )
 from tiltyard.plan.graph import Bundle, Graph
-from tiltyard.plan.observed import JobPhase, ModelSeen, Observed, Wait
+from tiltyard.plan.observed import JobPhase, ModelPhase, ModelSeen, Observed, PreflightPhase, Wait
 from tiltyard.plan.planner import Plan, TournamentState
 from tiltyard.plan.weights import downloaded
 from tiltyard.status.conditions import (
@@ -27,6 +30,20 @@ from tiltyard.status.conditions import (
     conditions_of,
     conditions_of_invalid,
     find_true,
+)
+from tiltyard.status.rates import Rates
+from tiltyard.status.records import (
+    COMPLETION,
+    PROMPT,
+    SHARE,
+    AtWork,
+    at_work,
+    by_phase,
+    complete_keys,
+    queued,
+    records_count,
+    records_of,
+    voids_of,
 )
 from tiltyard_jobs.contracts.summary import Standing
 
@@ -42,7 +59,7 @@ def build_status(
     plan: Plan,
     now: float,
     *,
-    under_way: float = 0.0,
+    rates: Rates | None = None,
     before: TournamentStatus | None = None,
     waits: Mapping[str, Wait] | None = None,
     warnings: Sequence[str] = (),
@@ -56,14 +73,17 @@ def build_status(
         observed: what was seen.
         plan: what was decided upon it.
         now: seconds since the epoch.
-        under_way: shards' worth of work inside shards that run, for a finer progress where it is known.
+        rates: of `counts_of`, this look included; None: nobody has counted.
         before: the status until now: the times of its conditions are kept where they did not change.
         waits: why something waits, by what it is: `waits_of`.
         warnings: what the author of a valid manifest should know.
         retry: a failure is left by an edit of the spec, and the status says so.
     """
+    rates = rates if rates is not None and plan.state is TournamentState.RUNNING else Rates()
+    known = before if before is not None and before.run == graph.run else None
+    complete = complete_keys(graph, observed)
     models = tuple(
-        _model(model.name, seen, before if before is not None and before.run == graph.run else None)
+        _model(model.name, seen, known).model_copy(update=_work_of(model.name, seen, graph, observed, complete))
         for model in graph.models
         if (seen := observed.models.get(model.name)) is not None
     )
@@ -80,19 +100,24 @@ def build_status(
     )
     total = sum(bundle.shards for bundle in graph.bundles)
     made = sum(len(observed.done.get(ref.key, ())) for ref in graph.artifacts)
-    share = min(1.0, (made + under_way) / total)
+    told = at_work(graph.bundles, observed)
+    share = min(1.0, (made + told.worth) / total)
+    stages = tuple(_stages(graph, observed, rates))
+    counted = [stage.records for stage in stages if stage.records is not None]
     return TournamentStatus(
         observed_generation=tournament.metadata.generation,
         phase=plan.phase,
         progress=f"{int(100 * share)}%",
-        eta=_eta(graph, observed, plan, share, now),
+        step=observed.preflight_step if observed.preflight is PreflightPhase.ACTIVE else None,
+        records=f"{sum(one.done for one in counted)}/{sum(one.total for one in counted)}" if counted else None,
+        eta=None if rates.stalled(SHARE) else _eta(graph, observed, plan, share, now),
         run=graph.run,
-        stages=tuple(_stages(graph, observed)),
+        stages=stages,
         models=models,
         leaderboard=tuple(map(leaderboard_row, observed.leaderboard[:LEADERBOARD_ROWS])),
         instructions=observed.instructions or None,
         notes=observed.notes[:NOTES],
-        usage=_usage(observed),
+        usage=_usage(observed, told, rates),
         outputs=Outputs(
             manifest=observed.outputs.get("manifest"),
             dataset=observed.outputs.get("dataset"),
@@ -106,7 +131,7 @@ def build_status(
 def _model(name: str, seen: ModelSeen, before: TournamentStatus | None) -> ModelStatus:
     """A model. What was measured of it stays when its pod is gone, in the status of the same run."""
     known = next((one for one in before.models if one.name == name), None) if before is not None else None
-    measured = {
+    measured: dict[str, Any] = {
         "weights_bytes": seen.weights,
         "download_seconds": None if seen.download_seconds is None else round(seen.download_seconds),
         "load_seconds": None if seen.load_seconds is None else round(seen.load_seconds),
@@ -114,6 +139,26 @@ def _model(name: str, seen: ModelSeen, before: TournamentStatus | None) -> Model
     if known is not None:
         measured = {field: getattr(known, field) if now is None else now for field, now in measured.items()}
     return ModelStatus(name=name, state=seen.phase.value, loads=seen.loads, url=seen.url, **measured)
+
+
+def _work_of(
+    name: str, seen: ModelSeen, graph: Graph, observed: Observed, complete: frozenset[str]
+) -> dict[str, object]:
+    """What a model is doing, and how many records it is asked for and wait for it."""
+    bundles = [bundle for bundle in graph.bundles if bundle.model == name]
+    jobs = [job for bundle in bundles if (job := observed.jobs.get(bundle.name)) is not None]
+    told = at_work(bundles, observed)
+    reported = any(job.shards for job in jobs)
+    busy = told.asking > 0 if reported else any(job.active for job in jobs)
+    doing: dict[ModelPhase, ModelActivity] = {
+        ModelPhase.STARTING: "Loading",
+        ModelPhase.READY: "Busy" if busy else "Idle",
+    }
+    return {
+        "activity": doing.get(seen.phase),
+        "asking": told.asking if reported else None,
+        "queued": queued(bundles, complete, observed),
+    }
 
 
 def invalid_status(before: TournamentStatus, generation: int, error: ManifestError, now: float) -> TournamentStatus:
@@ -209,15 +254,12 @@ def _eta(graph: Graph, observed: Observed, plan: Plan, share: float, now: float)
     return datetime.fromtimestamp(round(now + left), UTC)
 
 
-def _stages(graph: Graph, observed: Observed) -> list[StageStatus]:
+def _stages(graph: Graph, observed: Observed, rates: Rates) -> list[StageStatus]:
     """One row for each phase that the graph has, in order."""
-    by_phase: dict[str, list[Bundle]] = {}
-    for bundle in graph.bundles:
-        by_phase.setdefault(bundle.phase, []).append(bundle)
-    return [_stage(name, bundles, observed) for name, bundles in by_phase.items()]
+    return [_stage(name, bundles, observed, rates) for name, bundles in by_phase(graph).items()]
 
 
-def _stage(name: str, bundles: list[Bundle], observed: Observed) -> StageStatus:
+def _stage(name: str, bundles: list[Bundle], observed: Observed, rates: Rates) -> StageStatus:
     refs = [ref for bundle in bundles for ref in bundle.makes]
     jobs = [job for bundle in bundles if (job := observed.jobs.get(bundle.name)) is not None]
     counts = ShardCounts(
@@ -227,20 +269,38 @@ def _stage(name: str, bundles: list[Bundle], observed: Observed) -> StageStatus:
         failed=sum(job.failed for job in jobs),
         reused=sum(len(observed.reused.get(ref.key, ())) for ref in refs),
     )
-    void = sum(observed.voids.get(stage, 0) for stage in {bundle.stage for bundle in bundles})
+    told, stages = at_work(bundles, observed), {bundle.stage for bundle in bundles}
     if counts.succeeded == counts.total:
-        return StageStatus(name=name, state="Complete", shards=counts, void=void)
-    if any(job.phase is JobPhase.FAILED for job in jobs):
-        return StageStatus(name=name, state="Failed", shards=counts, void=void)
-    begun = counts.succeeded > counts.reused or counts.active
-    return StageStatus(name=name, state="Running" if begun else "Pending", shards=counts, void=void)
+        state: StageState = "Complete"
+    elif any(job.phase is JobPhase.FAILED for job in jobs):
+        state = "Failed"
+    else:
+        state = "Running" if counts.succeeded > counts.reused or counts.active else "Pending"
+    return StageStatus(
+        name=name,
+        state=state,
+        shards=counts,
+        records=records_of(bundles, observed, told),
+        records_per_second=_rate(rates.of(records_count(name))) if state == "Running" else None,
+        void=sum(observed.voids.get(stage, 0) for stage in stages) + sum(told.voids.values()),
+        voids=voids_of(stages, observed, told),
+    )
 
 
-def _usage(observed: Observed) -> UsageStatus:
+def _usage(observed: Observed, told: AtWork, rates: Rates) -> UsageStatus:
     rows = observed.ledger
     return UsageStatus(
-        prompt_tokens=sum(row.prompt_tokens for row in rows),
-        cached_tokens=sum(row.cached_tokens for row in rows),
-        completion_tokens=sum(row.completion_tokens for row in rows),
+        prompt_tokens=sum(row.prompt_tokens for row in rows) + told.prompt_tokens,
+        cached_tokens=sum(row.cached_tokens for row in rows) + told.cached_tokens,
+        completion_tokens=sum(row.completion_tokens for row in rows) + told.completion_tokens,
+        prompt_tokens_per_second=_rate(rates.of(PROMPT)),
+        completion_tokens_per_second=_rate(rates.of(COMPLETION)),
         model_seconds=round(sum(row.seconds for row in rows)),
     )
+
+
+def _rate(value: float | None) -> str | None:
+    """A rate as a text: three digits say enough."""
+    if value is None:
+        return None
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.3f}"

@@ -66,7 +66,11 @@ def test_who_watches_a_run_sees_that_it_was_stopped(tmp_path: Path, make_run: Ma
     assert "%" in watcher.stderr.readline()  # it has seen the run at work
     stop(run, process, send(signal.SIGINT))
     watched = run.finish(watcher)
-    assert (watched.code, json.loads(watched.out)["activity"]) == (3, "Interrupted")
+    *before, last = (json.loads(line) for line in watched.out.splitlines())
+    assert (watched.code, last["activity"], {one["activity"] for one in before}) == (3, "Interrupted", {"Running"})
+    assert {model["state"] for model in last["models"]} == {"Stopped"}
+    done, _, total = last["records"].partition("/")
+    assert 0 < int(done) < int(total)
 
 
 def test_a_run_that_is_stopped_again_and_again_goes_on_and_asks_nothing_twice(

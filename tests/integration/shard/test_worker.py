@@ -19,6 +19,7 @@ import pytest
 
 from support.shard_stage import bundle, recipe
 from tiltyard_jobs.contracts.layout import checkpoint_prefix
+from tiltyard_jobs.contracts.progress import WorkerProgress
 from tiltyard_jobs.contracts.recipes import AnswerRecipe
 from tiltyard_jobs.contracts.solo_tasks import PreflightTask
 from tiltyard_jobs.contracts.tasks import BundleTask, StoreRef
@@ -101,8 +102,11 @@ def test_a_shard_from_task_to_seal(tmp_path: Path) -> None:
         "voids": {"Undecided": 2},
         "requests": 70,
         "promptTokens": sum(range(40)) + sum(range(30)),
+        "fresh": 70,
     }
-    assert json.loads((tmp_path / "progress").read_text()) == {"done": 70, "total": 70}
+    told = WorkerProgress.model_validate_json((tmp_path / "progress").read_bytes())
+    assert (told.done, told.total, told.records, told.voids) == (70, 70, True, {"Undecided": 2})
+    assert told.prompt_tokens == world.summary["promptTokens"]
     assert [line["event"] for line in lines] == ["shard started", "complete"]
     for line in lines:
         assert (line["tournament"], line["stage"], line["index"]) == ("test", "answer", 0)

@@ -178,8 +178,8 @@ def test_names_columns_and_subresources(crd: dict[str, Any]) -> None:
     (version,) = crd["spec"]["versions"]
     assert version["subresources"] == {"status": {}}
     columns = version["additionalPrinterColumns"]
-    assert [c["name"] for c in columns if c["priority"] == 0] == ["Phase", "Progress", "Leader", "Age"]
-    assert [c["name"] for c in columns if c["priority"] == 1] == ["ETA", "Queue", "Reason", "Suspended"]
+    assert [c["name"] for c in columns if c["priority"] == 0] == ["Phase", "Progress", "Records", "Leader", "Age"]
+    assert [c["name"] for c in columns if c["priority"] == 1] == ["ETA", "Tokens/s", "Queue", "Reason", "Suspended"]
 
 
 def test_the_chart_installs_the_same_file() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,8 +11,20 @@ import pytest
 import yaml
 
 from support.manifests import manifest
-from tiltyard.api import Condition, LeaderboardRow, ShardCounts, StageStatus, TournamentStatus, load_tournament
+from tiltyard.api import (
+    Condition,
+    LeaderboardRow,
+    ModelStatus,
+    RecordCounts,
+    ShardCounts,
+    StageStatus,
+    TournamentStatus,
+    UsageStatus,
+    VoidCount,
+    load_tournament,
+)
 from tiltyard.cli import show
+from tiltyard.cli.progress import duration, progress
 from tiltyard.sdk.documents import status_document
 from tiltyard_jobs.contracts.summary import Standing
 
@@ -33,10 +47,88 @@ def status(phase: str, progress: str, *, ended: str | None = None, message: str 
 
 
 def test_a_line_for_each_phase_and_each_tenth(capsys: pytest.CaptureFixture[str]) -> None:
-    with show.progress("lines") as display:
-        for phase, progress in (("Mining", "1%"), ("Mining", "9%"), ("Mining", "11%"), ("Judging", "12%")):
-            display(status(phase, progress))
+    with progress("lines", lambda: 0.0) as display:
+        for phase, share in (("Mining", "1%"), ("Mining", "9%"), ("Mining", "11%"), ("Judging", "12%")):
+            display(status(phase, share))
     assert capsys.readouterr().err.splitlines() == ["Mining 1%", "Mining 11%", "Judging 12%"]
+
+
+def at_work() -> TournamentStatus:
+    stages = (
+        StageStatus(
+            name="Judging",
+            state="Running",
+            shards=ShardCounts(total=8, succeeded=1, active=2),
+            records=RecordCounts(total=4000, done=812),
+            records_per_second="35.2",
+            void=3,
+            voids=(VoidCount(reason="Truncated", records=3),),
+        ),
+    )
+    models = (ModelStatus(name="ada", state="Ready", activity="Busy", asking=32, queued=3156, url="http://a", loads=1),)
+    usage = UsageStatus(completion_tokens_per_second="1210")
+    eta = datetime(2026, 1, 1, 10, tzinfo=UTC)
+    more = {"stages": stages, "models": models, "usage": usage, "records": "812/4000", "eta": eta}
+    return status("Judging", "61%").model_copy(update=more)
+
+
+def test_a_line_says_records_rates_and_when_all_is_done(capsys: pytest.CaptureFixture[str]) -> None:
+    now = 0.0
+    with progress("lines", lambda: now) as display:
+        display(at_work())
+        now = 59.0
+        display(at_work())
+        now = 61.0
+        display(at_work())
+        display(status("Preflight", "0%").model_copy(update={"step": "Files"}))
+    first, second, third = capsys.readouterr().err.splitlines()
+    assert first == second  # a minute later, too
+    assert first.startswith(
+        "Judging 61%, 35.2/s, 812/4,000 records, 1,210 tokens/s written, complete at about 2026-01-01 "
+    )
+    assert third == "Preflight (files) 0%"
+
+
+def test_bars_count_records_and_preflight_says_what_it_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", shown)
+    monkeypatch.setenv("COLUMNS", "200")
+    with progress("bars") as display:
+        display(status("Preflight", "0%").model_copy(update={"step": "Files"}))
+        display(at_work())
+    text = shown.getvalue()
+    assert "812/4,000" in text
+    for words in ("35.2/s", "about 2 min left", "3 void", "ada busy", "1,210 tokens/s written"):
+        assert words in text
+    assert "20%" in text  # of the stage's records
+    assert "61%" in text  # of all
+
+
+def test_a_status_shows_records_rates_voids_and_queues(capsys: pytest.CaptureFixture[str]) -> None:
+    show.print_status(status_document(at_work(), "test", at_work=True))
+    text = capsys.readouterr().out
+    for words in ("812/4,000 records", "35.2/s", "3 (Truncated 3)", "Busy", "3,156"):
+        assert words in text
+
+
+def test_a_dead_run_is_at_rest() -> None:
+    dead = status_document(at_work(), "test", at_work=False)
+    (stage,), (model,) = dead.stages, dead.models
+    assert (dead.activity, dead.eta, stage.state, stage.shards.active) == ("Interrupted", None, "Pending", 0)
+    assert (stage.records_per_second, model.state, model.activity, model.asking) == (None, "Stopped", None, None)
+    assert model.url is None
+    assert dead.usage is not None
+    assert dead.usage.completion_tokens_per_second is None
+    assert stage.records == RecordCounts(total=4000, done=812)  # what is done stays done
+    alive = status_document(at_work(), "test", at_work=True)
+    assert (alive.activity, alive.models[0].activity) == ("Running", "Busy")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0 s"), (59, "59 s"), (60, "1 min"), (3599, "60 min"), (12_000, "3 h 20 min")]
+)
+def test_how_long_in_words(seconds: int, text: str) -> None:
+    assert duration(seconds) == text.replace("60 min", "1 h 0 min")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import shlex
+import time
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +16,7 @@ import yaml
 from support.manifests import manifest
 from tiltyard.api import Condition, TournamentStatus
 from tiltyard.cli import main
-from tiltyard.local.ledger import run_folder
+from tiltyard.local.ledger import Ledger, run_folder
 from tiltyard.local.occupancy import occupied
 from tiltyard.plan.build import build_graph
 from tiltyard.sdk.manifest import load_manifest
@@ -61,3 +65,47 @@ def test_a_run_at_work(run: str, tmp_path: Path, capsys: pytest.CaptureFixture[s
     with occupied(tmp_path / "state", run, print):
         assert main(arguments) == 0
     assert json.loads(capsys.readouterr().out)["activity"] == "Running"
+
+
+@pytest.mark.parametrize("form", ["json", "yaml"])
+def test_who_watches_gets_a_document_for_each_change(
+    form: str, run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = [*leave(tmp_path, run, None)[:-1], form, "--watch", "--quiet"]
+    file = run_folder(tmp_path / "state", run) / "status.json"
+    before, looks = json.loads(file.read_bytes()), itertools.count(1)
+
+    with ExitStack() as held:
+        held.enter_context(occupied(tmp_path / "state", run, print))
+
+        def turn(seconds: float) -> None:
+            look = next(looks)
+            if look == 2:  # nothing has changed after the first
+                file.write_text(json.dumps(before | {"progress": "4%"}))
+            elif look == 3:
+                held.close()
+
+        monkeypatch.setattr(time, "sleep", turn)
+        assert main(arguments) == 3
+    out = capsys.readouterr().out
+    documents = list(yaml.safe_load_all(out)) if form == "yaml" else [json.loads(line) for line in out.splitlines()]
+    assert [(one["kind"], one["progress"], one["activity"]) for one in documents] == [
+        ("Status", "3%", "Running"),
+        ("Status", "4%", "Running"),
+        ("Status", "4%", "Interrupted"),
+    ]
+
+
+def test_a_dead_run_is_told_with_the_line_that_continues_it(
+    run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = leave(tmp_path, run, None)[:-2]
+    ledger = Ledger(run=run, place=(tmp_path / "my out").as_uri())
+    (run_folder(tmp_path / "state", run) / "ledger.json").write_text(ledger.model_dump_json())
+    assert main(arguments) == 3
+    told = capsys.readouterr().err
+    line = next(one for one in told.splitlines() if "# continues from here" in one).partition("#")[0]
+    assert shlex.split(line) == [
+        *("tiltyard", "run", str(tmp_path / "t.yaml"), "--out", str(tmp_path / "my out")),
+        *("--state", str(tmp_path / "state")),
+    ]

@@ -89,3 +89,14 @@ def test_a_warning_is_kept_once_whoever_gives_it() -> None:
     costs.add("judge", "m0", summary(warnings=("goes by place", "cannot tell")))
     costs.merge(Costs(warnings=("cannot tell", "third")))
     assert costs.warnings == ("goes by place", "cannot tell", "third")
+
+
+def test_records_are_those_of_complete_shards_and_fresh_ones_of_all_attempts() -> None:
+    costs = Costs()
+    told: dict[str, Any] = {"rows": 7, "reused": 3, "fresh": 5, "voids": {"Empty": 1, "Truncated": 1}}
+    costs.add("answer", "m0", summary(3, **told))
+    assert (costs.records, costs.fresh, costs.reasons) == ({}, {"answer": 5}, {})
+    costs.add("answer", "m0", summary(0, **told))
+    costs.merge(costs.model_copy(deep=True))
+    assert (costs.records, costs.fresh) == ({"answer": 20}, {"answer": 20})
+    assert costs.reasons == {"answer/Empty": 2, "answer/Truncated": 2}

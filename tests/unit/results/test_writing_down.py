@@ -66,7 +66,7 @@ async def test_a_step_is_seen_and_can_be_the_last(tmp_path: Path) -> None:
     stop = asyncio.Event()
     pace = Pace(stop, Progress(tmp_path / "progress", lambda: 0.0), total=2)
     pace.step()
-    assert (tmp_path / "progress").read_text() == '{"done": 1, "total": 2}'
+    assert (tmp_path / "progress").read_text() == '{"done":1,"total":2}'
     stop.set()
     with pytest.raises(Stopped):
         pace.step()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import tracemalloc
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from support.looped_shard import Shard, rows_in
+from tiltyard_jobs.contracts.progress import WorkerProgress
 from tiltyard_jobs.errors import (
     ConfigurationError,
     NothingUsableError,
@@ -19,6 +21,7 @@ from tiltyard_jobs.errors import (
     TransientError,
     VoidReason,
 )
+from tiltyard_jobs.shard import loop
 from tiltyard_jobs.shard.loop import WorkItem, row_json
 from tiltyard_jobs.shard.stopping import Stopped
 
@@ -29,7 +32,7 @@ async def test_every_record_is_asked_once_and_in_order(tmp_path: Path) -> None:
         await shard.run(journal)
         assert shard.asked == list(range(50))
         assert rows_in(journal) == {row: {"row": row, "text": f"reply {row}"} for row in range(50)}
-    assert json.loads((tmp_path / "progress").read_text()) == {"done": 50, "total": 50}
+    assert json.loads((tmp_path / "progress").read_text()) == {"done": 50, "total": 50, "records": True}
 
 
 async def test_at_most_so_many_at_once_and_items_are_drawn_as_slots_come_free(tmp_path: Path) -> None:
@@ -214,7 +217,29 @@ async def test_a_lowered_limit_asks_old_failures_again(tmp_path: Path) -> None:
     with shard.journal() as journal:
         await shard.run(journal)
     assert shard.asked == [1, 2]
-    assert json.loads((tmp_path / "progress").read_text()) == {"done": 5, "total": 5}
+    told = WorkerProgress.model_validate_json((tmp_path / "progress").read_bytes())
+    assert (told.done, told.total, told.recalled, told.fresh, told.voids) == (5, 5, 3, 2, {})
+
+
+async def test_what_is_asked_and_what_is_void_is_told_while_nothing_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "TELL_SECONDS", 0.001)
+    shard = Shard(tmp_path, 20, concurrency=3, max_failures=5)
+    shard.voids = {1: VoidReason.MALFORMED, 2: VoidReason.TRUNCATED}
+    ticks = itertools.count()
+    shard.clock = lambda: float(next(ticks))
+    told: list[WorkerProgress] = []
+
+    async def behave(row: int) -> None:
+        while row == 5 and not (told and told[-1].asking == 1 and told[-1].done == 19):
+            told.append(WorkerProgress.model_validate_json((tmp_path / "progress").read_bytes()))
+            await asyncio.sleep(0.001)
+
+    shard.behave = behave  # type: ignore[method-assign]
+    with shard.journal() as journal:
+        await shard.run(journal)
+    assert told[-1].voids == {"Malformed": 1, "Truncated": 1}
 
 
 async def test_exports_while_it_runs(tmp_path: Path) -> None:

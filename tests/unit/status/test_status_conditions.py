@@ -13,9 +13,10 @@ from support.manifests import tournament
 from tiltyard.api import Tournament, TournamentStatus
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.graph import Graph
-from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Observed, PreflightPhase
+from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Observed, PreflightPhase, ShardSeen
 from tiltyard.plan.planner import Policy, plan
 from tiltyard.status.build import LEADERBOARD_ROWS, build_status
+from tiltyard_jobs.contracts.progress import WorkerProgress
 from tiltyard_jobs.contracts.summary import Standing
 from tiltyard_jobs.contracts.tasks import LedgerRow
 
@@ -202,12 +203,17 @@ def test_progress_counts_what_is_made_and_what_is_under_way() -> None:
     total = sum(bundle.shards for bundle in GRAPH.bundles)
     assert status_of(passed()).progress == "0%"
     assert status_of(passed(first_parts(GRAPH, 7))).progress == f"{int(100 * 7 / total)}%"
-    assert status_of(passed(first_parts(GRAPH, 7)), under_way=2.5).progress == f"{int(100 * 9.5 / total)}%"
-    assert status_of(passed(parts_of(GRAPH)), under_way=3.0).progress == "100%"
+    bundle = GRAPH.bundles[-1]
+    parts = tuple((ref.key, 0) for ref in bundle.makes)
+    shards = tuple(ShardSeen(parts, WorkerProgress(done=done, total=4)) for done in (4, 4, 2))
+    jobs = {bundle.name: JobSeen(JobPhase.ACTIVE, bundle.version, active=3, shards=shards)}
+    under_way = 2.5 * len(parts)
+    assert status_of(passed(first_parts(GRAPH, 7), jobs=jobs)).progress == f"{int(100 * (7 + under_way) / total)}%"
+    assert status_of(passed(parts_of(GRAPH), jobs=jobs)).progress == "100%"
     # Rounded down: a hundred means that nothing is left.
     large = tournament(5, per_competitor=200)
-    parts = sum(ref.shards for ref in build_graph(large).artifacts)
-    assert status_of(passed(first_parts(build_graph(large), parts - 1)), of=large).progress == "99%"
+    number = sum(ref.shards for ref in build_graph(large).artifacts)
+    assert status_of(passed(first_parts(build_graph(large), number - 1)), of=large).progress == "99%"
 
 
 def test_a_stage_has_a_row_for_each_phase_in_order() -> None:

@@ -1,4 +1,4 @@
-// Keys, and a box that narrows a page of a list down. The pages work without it.
+// Keys, a box that narrows a page of a list down, and a page that looks again. The pages work without it.
 "use strict";
 
 const links = () => [...document.querySelectorAll(".battles > li:not([hidden]) > a")];
@@ -27,8 +27,47 @@ const keys = {
   t: () => fold("details.thought"),
   w: () => fold("details.written"),
   d: () => document.querySelector("#difference") ? fold("#difference") : document.querySelector("#difference-link")?.click(),
+  l: () => document.querySelector("header nav a[href='/live']")?.click(),
+  p: () => { paused = !paused; look(); },
   "?": () => fold("#keys"),
 };
+
+// A run at work is looked at again: what has changed is put in the place of what was there, so that nothing else moves.
+let paused = false;
+let timer = 0;
+const main = document.querySelector("main");
+
+function replaceChanged(old, fresh) {
+  for (const [at, one] of [...fresh.children].entries()) {
+    const before = old.children[at];
+    if (!before) old.append(one.cloneNode(true));
+    else if (!before.isEqualNode(one)) before.replaceWith(one.cloneNode(true));
+  }
+  while (old.children.length > fresh.children.length) old.lastElementChild.remove();
+}
+
+async function look() {
+  clearTimeout(timer);
+  if (!main?.dataset.refresh || paused) return;
+  if (!document.hidden) {
+    try {
+      const answer = await fetch(location.href, {cache: "no-store"});
+      if (answer.ok) {
+        const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+        const fresh = page.querySelector("main");
+        replaceChanged(main, fresh);
+        main.dataset.refresh = fresh.dataset.refresh ?? "";
+        document.title = page.title;
+      }
+    } catch { /* the reader has ended, or is busy: it is asked again */ }
+  }
+  if (main.dataset.refresh) timer = setTimeout(look, 1000 * Number(main.dataset.refresh));
+}
+
+if (main?.dataset.refresh) {
+  timer = setTimeout(look, 1000 * Number(main.dataset.refresh));
+  document.addEventListener("visibilitychange", look);
+}
 
 document.addEventListener("keydown", (event) => {
   const typing = event.target instanceof Element && event.target.matches("input, select, textarea");

@@ -1,0 +1,166 @@
+"""What a run at work shows: bars on a terminal, one line for each change where there is none."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Column
+
+from tiltyard.api import RecordCounts, StageStatus, TournamentStatus
+from tiltyard.cli.names import shortened
+
+Display = Callable[[TournamentStatus], None]
+LINE_SECONDS = 60.0  # between two lines of a phase that goes on
+PREFLIGHT = "Preflight"
+_ALL = "All"
+_NAME_IN_BAR = 20
+
+
+@contextmanager
+def progress(kind: str, clock: Callable[[], float] = time.monotonic) -> Iterator[Display]:
+    """What shows each new status of a run.
+
+    Args:
+        kind: `bars`, `lines`, `none`, or `auto`: bars on a terminal, lines elsewhere.
+        clock: monotonic seconds.
+    """
+    if kind == "auto":
+        kind = "bars" if sys.stderr.isatty() else "lines"
+    if kind == "none":
+        yield lambda status: None
+    elif kind == "lines":
+        yield _Lines(clock)
+    else:
+        with Progress(
+            TextColumn("{task.description:<10}"),
+            BarColumn(bar_width=20),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[done]}", justify="right"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
+            console=Console(stderr=True),
+        ) as bars:
+            yield _Bars(bars)
+
+
+def phase_text(status: TournamentStatus) -> str:
+    """A phase by its name, with what preflight checks now."""
+    return f"{status.phase} ({status.step.lower()})" if status.step else status.phase or ""
+
+
+def done_text(records: RecordCounts) -> str:
+    """`812/4,000`."""
+    return f"{records.done:,}/{records.total:,}"
+
+
+def rate_text(rate: str | None) -> str:
+    """`35.2/s`; empty where there is none."""
+    return f"{rate}/s" if rate is not None else ""
+
+
+def pace_of(status: TournamentStatus) -> list[str]:
+    """What is done in all, how fast it goes, and when all will be done, as far as that is known."""
+    usage, done, _, total = status.usage, *(status.records or "").partition("/")
+    words = [f"{int(done):,}/{int(total):,} records"] if total else []
+    if usage is not None:
+        told = (("read", usage.prompt_tokens_per_second), ("written", usage.completion_tokens_per_second))
+        words += [f"{float(rate):,.0f} tokens/s {what}" for what, rate in told if rate is not None]
+    if status.eta is not None:
+        words.append(f"complete at about {status.eta.astimezone():%Y-%m-%d %H:%M}")
+    return words
+
+
+def pace_of_stage(stage: StageStatus) -> list[str]:
+    """How fast a stage goes, and for how long at that rate."""
+    rate, records = stage.records_per_second, stage.records
+    if rate is None or records is None or not float(rate):
+        return []
+    left = round((records.total - records.done) / float(rate))
+    return [rate_text(rate), *([f"about {duration(left)} left"] if left > 0 else [])]
+
+
+def duration(seconds: int) -> str:
+    """`45 s`, `12 min`, `3 h 20 min`."""
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+class _Lines:
+    """One line when a phase or a step of it begins, ten more percent are done, or a minute has passed."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._last = ("", -1)
+        self._due = 0.0
+
+    def __call__(self, status: TournamentStatus) -> None:
+        share = int((status.progress or "0%").rstrip("%"))
+        now = (phase_text(status), share // 10)
+        moment = self._clock()
+        if now == self._last and moment < self._due:
+            return
+        self._last, self._due = now, moment + LINE_SECONDS
+        own = [words for stage in status.stages if stage.name == status.phase for words in pace_of_stage(stage)[:1]]
+        words = [f"{phase_text(status)} {status.progress}", *own, *pace_of(status)]
+        print(", ".join(words), file=sys.stderr, flush=True)
+
+
+class _Bars:
+    """A bar for each stage and for all, by records where a stage has them; the models that are up."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, status: TournamentStatus) -> None:
+        names = shortened([model.name for model in status.models], _NAME_IN_BAR)
+        up = [
+            f"{name} {'' if model.activity is None else model.activity.lower()}".rstrip()
+            for name, model in zip(names, status.models, strict=True)
+            if model.state in ("Starting", "Ready")
+        ]
+        self._show_preflight(status)
+        for stage in status.stages:
+            counted = stage.records is not None and stage.records.total > 0
+            total, completed = stage.shards.total, float(stage.shards.succeeded)
+            if stage.records is not None and counted and stage.state != "Complete":
+                total, completed = stage.records.total, stage.records.done
+            task = self._task(stage.name)
+            if stage.state != "Pending":
+                self._bars.start_task(task)
+            words = pace_of_stage(stage) if stage.state == "Running" else []
+            words += [f"{stage.void} void"] if stage.void else []
+            words += [", ".join(up)] if stage.name == status.phase and up else []
+            done = done_text(stage.records) if stage.records is not None and counted else ""
+            self._bars.update(task, total=total, completed=completed, done=done, note="  ".join(words))
+            if stage.state == "Complete":
+                self._bars.stop_task(task)
+        if status.stages and status.phase != PREFLIGHT:
+            task = self._task(_ALL)
+            self._bars.start_task(task)
+            done, *words = [*(["", *pace_of(status)] if status.records is None else pace_of(status)), ""]
+            share = int((status.progress or "0%").rstrip("%"))
+            note = "  ".join(filter(None, words))
+            self._bars.update(task, total=100, completed=share, done=done.removesuffix(" records"), note=note)
+
+    def _task(self, name: str) -> TaskID:
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=1, done="", note="", start=False)
+        return self._tasks[name]
+
+    def _show_preflight(self, status: TournamentStatus) -> None:
+        """Preflight is no stage: it has a bar of no length while it lasts, and says what it checks."""
+        if status.phase == PREFLIGHT:
+            if PREFLIGHT not in self._tasks:
+                self._tasks[PREFLIGHT] = self._bars.add_task(PREFLIGHT, total=None, done="", note="")
+            note = "" if status.step is None else f"checks: {status.step.lower()}"
+            self._bars.update(self._tasks[PREFLIGHT], note=note)
+        elif (task := self._tasks.pop(PREFLIGHT, None)) is not None:
+            self._bars.remove_task(task)

@@ -1,0 +1,162 @@
+"""Records in a status: of complete shards, of those at work, and the most that others can have."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from support.manifests import tournament
+from tiltyard.api import ModelStatus, StageStatus, TournamentStatus
+from tiltyard.plan.build import build_graph
+from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Observed, PreflightPhase, ShardSeen
+from tiltyard.plan.planner import Policy, plan
+from tiltyard.status.build import build_status
+from tiltyard.status.rates import Rates
+from tiltyard.status.records import counts_of
+from tiltyard_jobs.contracts.progress import WorkerProgress
+from tiltyard_jobs.contracts.tasks import LedgerRow
+
+NOW = 1_800_000_000.0
+TOURNAMENT = tournament(3, per_competitor=100, jobs={"shardSize": 100})
+GRAPH = build_graph(TOURNAMENT)
+MINING = [bundle for bundle in GRAPH.bundles if bundle.phase == "Mining"]
+FIRST = MINING[0]
+
+
+def status_of(observed: Observed, rates: Rates | None = None) -> TournamentStatus:
+    return build_status(TOURNAMENT, GRAPH, observed, plan(GRAPH, Policy(), observed), NOW, rates=rates)
+
+
+def passed(**known: Any) -> Observed:
+    return Observed(PreflightPhase.PASSED, **known)
+
+
+def at_work(**told: Any) -> dict[str, JobSeen]:
+    parts = tuple((ref.key, 0) for ref in FIRST.makes)
+    shard = ShardSeen(parts, WorkerProgress(**{"total": 100, "records": True, **told}))
+    return {FIRST.name: JobSeen(JobPhase.ACTIVE, FIRST.version, active=1, shards=(shard,))}
+
+
+def stage(status: TournamentStatus, name: str = "Mining") -> StageStatus:
+    return next(one for one in status.stages if one.name == name)
+
+
+def records(status: TournamentStatus, name: str = "Mining") -> tuple[int, int]:
+    found = stage(status, name).records
+    assert found is not None
+    return found.done, found.total
+
+
+def test_before_anything_has_begun_the_most_is_told() -> None:
+    status = status_of(passed())
+    assert records(status) == (0, 300)
+    assert status.records is not None
+    assert status.records.startswith("0/")
+    assert [one.name for one in status.stages if one.records is None] == ["Rating", "Writing"]
+
+
+def test_a_shard_at_work_counts_with_its_own_total() -> None:
+    status = status_of(passed(jobs=at_work(done=30, total=90, voids={"Empty": 2, "Truncated": 3})))
+    assert records(status) == (30, 290)
+    assert stage(status).void == 5
+    assert [(one.reason, one.records) for one in stage(status).voids] == [("Truncated", 3), ("Empty", 2)]
+
+
+def test_a_complete_shard_counts_what_it_has_reported() -> None:
+    done = {FIRST.makes[0].key: frozenset(range(FIRST.makes[0].shards))}
+    status = status_of(passed(done=done, records={"mine": 80}, reasons={"mine/Empty": 4}, voids={"mine": 4}))
+    assert records(status) == (80, 280)
+    assert [(one.reason, one.records) for one in stage(status).voids] == [("Empty", 4)]
+    # What was there before the run has been counted by nobody.
+    assert records(status_of(passed(done=done, reused=done))) == (0, 200)
+
+
+def test_steps_are_no_records() -> None:
+    status = status_of(passed(jobs=at_work(done=50, records=False)))
+    assert records(status) == (0, 300)
+    assert stage(status).void == 0
+
+
+def test_rates_are_of_records_and_tokens_of_ended_and_running_shards() -> None:
+    rates, row = Rates(), LedgerRow(stage="mine", model="m", prompt_tokens=1000, completion_tokens=500)
+    early = passed(jobs=at_work(done=10, recalled=10))
+    late = passed(jobs=at_work(done=15, prompt_tokens=20, completion_tokens=100), fresh={"mine": 35}, ledger=(row,))
+    rates.note(0.0, counts_of(GRAPH, early))
+    rates.note(10.0, counts_of(GRAPH, late))
+    status = status_of(late, rates)
+    assert stage(status).records_per_second == "5.0"  # 50 new ones: 10 were recalled from an earlier attempt
+    assert status.usage is not None
+    assert (status.usage.prompt_tokens, status.usage.completion_tokens) == (1020, 600)
+    assert (status.usage.prompt_tokens_per_second, status.usage.completion_tokens_per_second) == ("102", "60.0")
+
+
+def test_no_eta_where_nothing_moves() -> None:
+    done = {FIRST.makes[0].key: frozenset(range(FIRST.makes[0].shards))}
+    observed = passed(done=done, elapsed=100.0)
+    rates = Rates()
+    rates.note(0.0, counts_of(GRAPH, observed))
+    assert status_of(observed, rates).eta is not None
+    rates.note(45.0, counts_of(GRAPH, observed))
+    assert status_of(observed, rates).eta is None
+
+
+def test_an_ended_run_has_no_pace() -> None:
+    everything = {ref.key: frozenset(range(ref.shards)) for ref in GRAPH.artifacts}
+    observed = passed(done=everything, fresh={"mine": 300})
+    rates = Rates()
+    rates.note(0.0, counts_of(GRAPH, passed()))
+    rates.note(10.0, counts_of(GRAPH, observed))
+    assert stage(status_of(observed, rates)).records_per_second is None
+
+
+def model(observed: Observed) -> ModelStatus:
+    return status_of(observed).models[0]
+
+
+def test_a_model_is_loading_busy_or_idle() -> None:
+    name = str(FIRST.model)
+
+    def seen(phase: ModelPhase, **known: Any) -> ModelStatus:
+        return model(passed(models={name: ModelSeen(phase, loads=1)}, **known))
+
+    assert seen(ModelPhase.STARTING).activity == "Loading"
+    assert seen(ModelPhase.READY).activity == "Idle"
+    assert seen(ModelPhase.STOPPING).activity is None
+    busy = seen(ModelPhase.READY, jobs=at_work(done=30, asking=8))
+    assert (busy.activity, busy.asking, busy.queued) == ("Busy", 8, 62)
+    assert seen(ModelPhase.READY, jobs=at_work(done=30)).activity == "Idle"
+    silent = {FIRST.name: JobSeen(JobPhase.ACTIVE, FIRST.version, active=1)}  # its worker has told nothing yet
+    assert (seen(ModelPhase.READY, jobs=silent).activity, seen(ModelPhase.READY, jobs=silent).asking) == ("Busy", None)
+    # What waits for other work waits for no model.
+    assert seen(ModelPhase.STARTING).queued == 100
+
+
+def test_preflight_says_what_it_checks_while_it_does() -> None:
+    active = Observed(PreflightPhase.ACTIVE, preflight_step="Files")
+    assert status_of(active).step == "Files"
+    assert status_of(replace(active, preflight=PreflightPhase.PASSED)).step is None
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.data())
+def test_done_is_never_more_than_the_total(data: st.DataObject) -> None:
+    done, jobs, made = {}, {}, 0
+    for bundle in MINING:
+        (ref,) = bundle.makes
+        parts = data.draw(st.sets(st.integers(0, ref.shards - 1)))
+        done[ref.key] = frozenset(parts)
+        made += data.draw(st.integers(0, 100)) if parts else 0
+        left = sorted(set(range(ref.shards)) - parts)
+        shards = []
+        for number in left[: data.draw(st.integers(0, len(left)))]:
+            total = data.draw(st.integers(1, 100))
+            told = WorkerProgress(done=data.draw(st.integers(0, total)), total=total, records=True)
+            shards.append(ShardSeen(((ref.key, number),), told))
+        jobs[bundle.name] = JobSeen(JobPhase.ACTIVE, bundle.version, active=len(shards), shards=tuple(shards))
+    found, total = records(status_of(passed(done=done, jobs=jobs, records={"mine": made})))
+    assert found <= total
+    assert found == pytest.approx(made + sum(one.told.done for job in jobs.values() for one in job.shards))

@@ -1,7 +1,7 @@
 """How far a worker is while it works: what bars, statuses and the live page are made of.
 
-On one machine the worker writes it to the file `$TILTYARD_PROGRESS`; in a pod it answers with it at `PORT`. It holds
-counts alone: no text of a model, of a user or of a file is in it.
+The worker writes it to the file `$TILTYARD_PROGRESS`, where that is set: on one machine. It holds counts alone: no text of
+a model, of a user or of a file is in it.
 """
 
 from __future__ import annotations
@@ -12,9 +12,6 @@ from pydantic import Field
 
 from tiltyard_jobs.contracts.frozen import Contract
 
-PORT: Final = 8081
-"""Of a worker in a pod."""
-PATH: Final = "/progress"
 MAX_BYTES: Final = 4096
 """No document is longer; a reader takes no more."""
 

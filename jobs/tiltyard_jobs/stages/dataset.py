@@ -81,7 +81,11 @@ def benchmark_texts(context: ShardContext[DatasetRecipe]) -> dict[str, list[str]
     recipe = context.recipe
     texts: dict[str, list[str]] = {}
     for benchmark in recipe.benchmarks:
-        texts.setdefault(benchmark.name, []).extend(known_texts.benchmark_texts(benchmark, context.task.store))
+        if benchmark.texts is not None:
+            found = [row["text"] for row in context.artifacts.rows(benchmark.texts)]
+        else:
+            found = known_texts.benchmark_texts(benchmark, context.task.store)
+        texts.setdefault(benchmark.name, []).extend(found)
     return texts
 
 

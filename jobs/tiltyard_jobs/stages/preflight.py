@@ -81,7 +81,7 @@ async def preflight(context: PreflightContext) -> Summary:
     sizes, refused = await sizing
     context.warnings.extend(refused)
     done, lost = await asyncio.to_thread(existing_parts, context.store, task.artifacts)
-    context.warnings.extend((*task.warnings, *lost))
+    context.warnings.extend(lost)
     bits = [part in done[ref.key] for ref in task.artifacts for part in range(ref.shards)]
     context.log.info("preflight passed", parts=len(bits), exist=sum(bits))
     result = Summary(exit_code=0, done=pack_bits(bits), instructions="; ".join(seen), weights=sizes)

@@ -52,6 +52,7 @@ from tiltyard_jobs.contracts.recipes.results import (
     RateRecipe,
     SourceRecipe,
     StagedArtifact,
+    TextsRecipe,
 )
 from tiltyard_jobs.contracts.recipes.training import (
     BASE_MODEL,
@@ -123,6 +124,7 @@ __all__ = [
     "SplitFile",
     "StagedArtifact",
     "TaskSetRecipe",
+    "TextsRecipe",
     "TokenizerRecipe",
     "TrainRecipe",
 ]

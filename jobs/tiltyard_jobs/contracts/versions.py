@@ -1,4 +1,4 @@
-"""Names of the prompts that recipes hold, and the version of the harness.
+"""Names of the prompts that recipes hold, and versions of the harness and of what is a secret.
 
 A prompt whose words change gets a new name, so that its artifacts do too.
 """
@@ -9,6 +9,7 @@ JUDGE_PROMPT = "judge-v1"  # the frame around the criteria
 GRADE_PROMPT = "difficulty-v1"
 OWN_GRADE_PROMPT = "difficulty-v1/text-v1"  # around criteria of the user's own
 LM_EVAL = "0.4.13"  # the version of lm-evaluation-harness whose tasks are asked
+FLAG_RULES = 2  # of `curation.flags`: raised where other texts are flagged
 
 
 def judge_prompt(criteria: CriteriaSource) -> str:

@@ -50,7 +50,7 @@ def _dataset(context: ShardContext[DatasetRecipe]) -> Outcome:
     contaminated = contamination.survey(instruction_texts(context))
     fought = answered_instructions(artifacts, lineup, recipe.ratings, by_attacker(recipe, FilterRecipe.STAGE))
     written = write_instructions(folder, recipe, fought, contaminated, contamination.repeats, pace)
-    verdicts = write_table(folder, "verdicts", verdict_rows(artifacts, lineup, pace))
+    verdicts = write_table(folder, "verdicts", verdict_rows(artifacts, recipe, written, pace))
     counted, roster = ballots.counted(recipe.ties, recipe.unanswered, recipe.votes), Roster.of(lineup)
     if are_given(recipe):
         rows_back = battle_rows(ballots, counted, roster, origins(artifacts, recipe))

@@ -146,9 +146,9 @@ class Flags(ApiModel):
     """
 
     secret: Annotated[KeepOrDrop, Field(alias="Secret")] = "Keep"  # noqa: S105  a rule
-    """Tokens of known services and private keys. Keep: nothing is left out. Drop: an instruction with one is dropped
-    before any model is asked, an answer with one gives no training row, and their texts are in no table. Default:
-    Keep."""
+    """Tokens of known services, private keys, and passwords that are assigned or stand in an address. Keep: nothing is
+    left out. Drop: an instruction with one is dropped before any model is asked, an answer with one gives no training
+    row, and neither their texts nor what judges wrote about such an answer are in a table. Default: Keep."""
     personal_data: Annotated[KeepOrDrop, Field(alias="PersonalData")] = "Keep"
     """Addresses for e-mail, international phone numbers, IBANs, numbers of payment cards, US social security numbers;
     names of people are not recognized. Keep and Drop: likewise. Default: Keep."""

@@ -166,7 +166,7 @@ class DatasetRecipe(Recipe):
     PHASE: ClassVar[Phase] = "Writing"
 
     stage: Literal["dataset"] = "dataset"
-    version: int = 4
+    version: int = 5
     lineup: Lineup
     sources: tuple[StagedArtifact, ...]
     ratings: ArtifactRef

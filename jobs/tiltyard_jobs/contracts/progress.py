@@ -1,7 +1,7 @@
 """How far a worker is while it works: what bars, statuses and the live page are made of.
 
-The worker writes it to the file `$TILTYARD_PROGRESS`, where that is set: on one machine. It holds counts alone: no text of
-a model, of a user or of a file is in it.
+The worker writes it to the file `$TILTYARD_PROGRESS`, where that is set: on one machine. It holds counts alone: no
+text of a model, of a user or of a file is in it.
 """
 
 from __future__ import annotations

@@ -144,7 +144,6 @@ class PreflightTask(Contract):
         lm_eval: tasks of the harness that will be asked.
         lm_eval_python: as in `BundleTask`.
         check_store: write a probe.
-        warnings: of what the manifest lacks; told beside what is found.
         weights: models on the hub whose size is wanted.
     """
 
@@ -169,7 +168,6 @@ class PreflightTask(Contract):
     secrets: dict[str, str] = Field(default_factory=dict)
     secret_places: dict[str, str] = Field(default_factory=dict)
     check_store: bool = True
-    warnings: tuple[str, ...] = ()
     weights: tuple[NamedWeights, ...] = ()
 
 

@@ -11,7 +11,7 @@ paper's figure (mostly under 0.3, none over 0.6).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from fractions import Fraction
 from typing import NamedTuple
@@ -145,6 +145,15 @@ class Decontaminator:
                 best = max(best, 2.0 * common / (len(hashes) + int(self._lengths[item])))
             overlaps[text] = best
         return overlaps
+
+
+def matchable(texts: Iterable[str]) -> list[str]:
+    """Those of a benchmark's texts that have words enough to be found by any rule."""
+    kept: list[str] = []
+    for block in blocks(texts):
+        lengths = np.diff(hash_words(block).offsets).tolist()
+        kept += [text for text, words in zip(block, lengths, strict=True) if words >= _LEAST_WORDS]
+    return kept
 
 
 class _Incidences(NamedTuple):

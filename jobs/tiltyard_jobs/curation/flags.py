@@ -1,21 +1,23 @@
 """Secrets and personal data in texts: what a text is flagged for, and never the find itself.
 
-Secrets are found by detect-secrets' detectors of tokens with a form of their own (its guesses by entropy and by words
-such as `password` flag every other program), phone numbers are checked by phonenumbers, numbers with check digits by
-python-stdnum. What documentation writes in their place (`…EXAMPLE`, `sk-xxxx`, `jane@example.com`) is no find.
+Secrets are found by detect-secrets' detectors of tokens with a form of their own, phone numbers are checked by
+phonenumbers, numbers with check digits by python-stdnum. What documentation writes in their place (`…EXAMPLE`,
+`sk-xxxx`, `jane@example.com`) is no find. What has no form of its own (passwords, see `passwords.py`) is a find only
+where it looks chosen or drawn.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import chain
 from typing import NamedTuple
 
 import phonenumbers
 from detect_secrets.plugins.aws import AWSKeyDetector
 from detect_secrets.plugins.azure_storage_key import AzureStorageKeyDetector
 from detect_secrets.plugins.base import RegexBasedDetector
+from detect_secrets.plugins.discord import DiscordBotTokenDetector
 from detect_secrets.plugins.github_token import GitHubTokenDetector
 from detect_secrets.plugins.gitlab_token import GitLabTokenDetector
 from detect_secrets.plugins.mailchimp import MailchimpDetector
@@ -33,6 +35,8 @@ from stdnum import iban, luhn
 from stdnum.us import ssn
 
 from tiltyard_jobs.contracts.vocabulary import Flag
+from tiltyard_jobs.curation.passwords import passwords
+from tiltyard_jobs.curation.placeholders import PLACEHOLDER_WORDS, is_placeholder
 
 
 class ModelHubDetector(RegexBasedDetector):
@@ -62,6 +66,7 @@ class _Known(NamedTuple):
 _SECRETS = (
     _Known(AWSKeyDetector(), ("akia", "asia", "abia", "acca", "a3t", "aws"), any_case=True),
     _Known(AzureStorageKeyDetector(), ("AccountKey=",)),
+    _Known(DiscordBotTokenDetector(), ("iscord", "DISCORD")),
     _Known(GitHubTokenDetector(), ("ghp_", "gho_", "ghu_", "ghs_", "ghr_")),
     _Known(
         GitLabTokenDetector(),
@@ -89,10 +94,6 @@ _KEY_BODY = re.compile(r"[-\sn\\\"'+,]{0,24}([A-Za-z0-9+/]{40})")
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
-
-_PLACEHOLDER_WORDS = ("example", "your", "placeholder", "dummy", "sample", "fake", "changeme")
-_REPEATED = re.compile(r"(.)\1{4}")
-_RUN = 6
 
 _EMAIL = re.compile(
     r"://[^\s/@]{0,200}@"  # who logs in at an address of a server; it is passed over
@@ -139,8 +140,8 @@ def flags_of(text: str) -> tuple[Flag, ...]:
 
 
 def has_secret(text: str) -> bool:
-    """Whether there is a token or a private key in it, and no placeholder of one."""
-    return any(not _is_placeholder(found) for found in _secrets(text))
+    """Whether there is a token, a private key or a password in it, and no placeholder of one."""
+    return any(not is_placeholder(found) for found in chain(_secrets(text), passwords(text)))
 
 
 def _secrets(text: str) -> Iterator[str]:
@@ -169,7 +170,7 @@ def has_personal_data(text: str) -> bool:
     return _DIGITS.search(text) is not None and (
         any(_is_card(re.sub(r"[ -]", "", found[0])) for found in _CARD.finditer(text))
         or any(_is_account(found[0].replace(" ", "")) for found in _IBAN.finditer(text))
-        or any(not _is_placeholder(found[0]) and ssn.is_valid(found[0]) for found in _SSN.finditer(text))
+        or any(not is_placeholder(found[0]) and ssn.is_valid(found[0]) for found in _SSN.finditer(text))
     )
 
 
@@ -178,7 +179,7 @@ def _is_persons(local: str, domain: str) -> bool:
     local, names = local.lower(), domain.lower().split(".")
     if names[-1] in _RESERVED or any(name.startswith("example") for name in names) or names[-2] in _NO_DOMAINS:
         return False
-    return local.partition("+")[0] not in _NO_PERSONS and not any(word in local for word in _PLACEHOLDER_WORDS)
+    return local.partition("+")[0] not in _NO_PERSONS and not any(word in local for word in PLACEHOLDER_WORDS)
 
 
 def _is_phone(text: str) -> bool:
@@ -189,30 +190,13 @@ def _is_phone(text: str) -> bool:
     national = str(number.national_number)
     if number.country_code == 1 and national[3:6] == "555":  # kept for films and books
         return False
-    return not _is_placeholder(national) and phonenumbers.is_valid_number(number)
+    return not is_placeholder(national) and phonenumbers.is_valid_number(number)
 
 
 def _is_card(digits: str) -> bool:
-    plain = digits.startswith(_CARD_PREFIXES) and digits not in _PUBLISHED and not _is_placeholder(digits)
+    plain = digits.startswith(_CARD_PREFIXES) and digits not in _PUBLISHED and not is_placeholder(digits)
     return plain and luhn.is_valid(digits)
 
 
 def _is_account(number: str) -> bool:
-    return number not in _PUBLISHED and not _is_placeholder(number) and iban.is_valid(number)
-
-
-def _is_placeholder(found: str) -> bool:
-    """Whether it is what documentation writes: a word that says so, one character again and again, or 123456."""
-    lower = found.lower()
-    return any(word in lower for word in _PLACEHOLDER_WORDS) or _REPEATED.search(lower) is not None or _has_run(lower)
-
-
-def _has_run(text: str) -> bool:
-    """Whether characters follow one another as in 123456 or abcdef; separators between them do not count."""
-    codes = [ord(character) for character in text if character.isalnum()]
-    length = 1
-    for before, after in pairwise(codes):
-        length = length + 1 if after == before + 1 else 1
-        if length == _RUN:
-            return True
-    return False
+    return number not in _PUBLISHED and not is_placeholder(number) and iban.is_valid(number)

@@ -6,6 +6,7 @@ file with `command`, `out` and `tasks`, each of those with `name`, `harness` (it
 
 - `check`: loads each task with its data and writes what is wrong with it, null where nothing is.
 - `ask`: writes what a model is to be asked, a JSON line a request; `chat`: as messages.
+- `texts`: writes what the records say that the task evaluates, each text once, a JSON line a text.
 - `measure`: reads `replies` to these requests and writes what each question is worth, a JSON line a question.
 
 A question is named TASK/QUESTION, with the harness's own number, and a request TASK/QUESTION/KIND/PLACE/REPEAT/DIGEST,
@@ -73,6 +74,21 @@ def _ask(harness: _Harness, order: dict[str, Any]) -> None:
             out.writelines(json.dumps(request) + "\n" for request in requests)
 
 
+def _texts(harness: _Harness, order: dict[str, Any]) -> None:
+    (wanted,) = order["tasks"]
+    found = {text: None for task in harness.tasks(wanted) for record in task.eval_docs for text in _strings(record)}
+    with Path(order["out"]).open("w") as out:
+        out.writelines(json.dumps(text) + "\n" for text in found)
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _strings(one)
+
+
 def _measure(harness: _Harness, order: dict[str, Any]) -> None:
     (wanted,) = order["tasks"]
     tasks = harness.tasks(wanted)
@@ -120,7 +136,7 @@ def _measure_confined(tasks: list[Any], wanted: dict[str, Any], metric: str, cha
                     out.write(json.dumps({"id": question, "metric": named, "value": value, "void": void}) + "\n")
 
 
-_COMMANDS = {"check": _check, "ask": _ask, "measure": _measure}
+_COMMANDS = {"check": _check, "ask": _ask, "texts": _texts, "measure": _measure}
 
 
 class _Harness:

@@ -87,6 +87,16 @@ class Harness(NamedTuple):
         lines = await self._run("ask", [task], chat=chat, maxTokens=max_tokens)
         return [json.loads(line) for line in lines.splitlines()]
 
+    async def texts(self, recipe: LmEvalRecipe) -> list[str]:
+        """What the records of a task say: questions, choices, solutions, each text once.
+
+        Raises:
+            ConfigurationError: the task has no data here.
+            TransientError: the harness failed.
+        """
+        lines = await self._run("texts", [await self._task(recipe, None)])
+        return [json.loads(line) for line in lines.splitlines()]
+
     async def measure(
         self, recipe: LmEvalRecipe, metric: str | None, replies: Iterable[Mapping[str, Any]], *, chat: bool
     ) -> list[Measured]:

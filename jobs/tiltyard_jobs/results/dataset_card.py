@@ -175,9 +175,10 @@ def _decontamination(summary: DataSummary) -> str:
 
 def _flags(recipe: DatasetRecipe, summary: DataSummary) -> str:
     what = (
-        "Texts were searched for tokens of known services and private keys (`Secret`), and for addresses for e-mail,"
-        " phone numbers, IBANs, payment cards and US social security numbers (`PersonalData`); the column `flags` says"
-        " what was found in a row. Names of people, and what has no form of its own, are not found."
+        "Texts were searched for tokens of known services, private keys and passwords that are assigned (`Secret`), and"
+        " for addresses for e-mail, phone numbers, IBANs, payment cards and US social security numbers"
+        " (`PersonalData`); the column `flags` says what was found in a row. Names of people and weak passwords are not"
+        " found."
     )
     dropped = f" Of these were left out: {', '.join(recipe.drop_flags)}." if recipe.drop_flags else ""
     found = [

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from tiltyard_jobs.contracts.conversation import whole_text
 from tiltyard_jobs.contracts.licenses import named
-from tiltyard_jobs.contracts.recipes import DatasetRecipe, Lineup, SourceRecipe
+from tiltyard_jobs.contracts.recipes import DatasetRecipe, SourceRecipe
 from tiltyard_jobs.contracts.vocabulary import Flag
 from tiltyard_jobs.curation.flags import flags_of
 from tiltyard_jobs.rating.votes import Tally
@@ -47,6 +47,7 @@ class Written:
         gold: training rows by who wrote the gold answer.
         licenses: likewise by its author's licence.
         flagged: rows by table, then by flag.
+        hidden: answers whose words are left out, by instruction and player.
     """
 
     rows: Counter[str] = field(default_factory=Counter)
@@ -55,6 +56,13 @@ class Written:
     gold: Counter[str] = field(default_factory=Counter)
     licenses: Counter[str] = field(default_factory=Counter)
     flagged: dict[str, Counter[str]] = field(default_factory=dict)
+    hidden: set[tuple[str, str]] = field(default_factory=set)
+
+    def flag(self, table: str, row: Row) -> Row:
+        """Count what a row is flagged for."""
+        if row["flags"]:
+            self.flagged.setdefault(table, Counter()).update(row["flags"])
+        return row
 
     def count(self, selection: Selection) -> None:
         """Count what became of one instruction."""
@@ -118,10 +126,8 @@ def write_instructions(
         origin: Row = {}
 
         def write(name: str, row: Row) -> None:
-            tables[name].write(row | origin)
+            tables[name].write(written.flag(name, row) | origin)
             written.rows[name] += 1
-            if row["flags"]:
-                written.flagged.setdefault(name, Counter()).update(row["flags"])
 
         for instruction, benchmark in zip(instructions, contaminated, strict=True):
             origin = origin_of(instruction.curated, recipe) if given else {}
@@ -143,7 +149,10 @@ def write_instructions(
             for player, answer, score, flags in zip(
                 players, instruction.answers, instruction.scores, answered, strict=True
             ):
-                write("answers", answer_row(instruction, player.name, answer, score, flags, drop=recipe.drop_flags))
+                hidden = any(flag in recipe.drop_flags for flag in flags)
+                if hidden:
+                    written.hidden.add((answer["instruction_id"], player.name))
+                write("answers", answer_row(instruction, player.name, answer, score, flags, hidden=hidden))
             if chosen.gold is not None and chosen.cut is None and "sft" in tables:
                 write("sft", sft_row(instruction, chosen.gold, recipe.tournament, source, asked))
             if chosen.gold is not None and chosen.rejected is not None and "preference" in tables:
@@ -194,11 +203,11 @@ def answer_row(
     score: Row,
     flags: Sequence[Flag],
     *,
-    drop: Sequence[Flag],
+    hidden: bool,
 ) -> Row:
-    """A row of `run_tables.RUN_ANSWERS`; without its words where they are flagged for what is dropped."""
+    """A row of `run_tables.RUN_ANSWERS`; without its words where these are `hidden`."""
     row = {name: value for name, value in answer.items() if name != "model_id"}
-    if any(flag in drop for flag in flags):
+    if hidden:
         row |= {name: None for name in ("answer", "thought") if name in row}
     return {
         **row,
@@ -249,9 +258,13 @@ def winner(score: float) -> str:
     return "model_a" if score > 0.5 else "model_b"
 
 
-def verdict_rows(artifacts: Artifacts, lineup: Lineup, pace: Pace) -> Iterator[Row]:
-    """Rows of `run_tables.RUN_VERDICTS`: every verdict that was asked for, in the manifest's order of matches."""
-    for match in lineup.matches:
+def verdict_rows(artifacts: Artifacts, recipe: DatasetRecipe, written: Written, pace: Pace) -> Iterator[Row]:
+    """Rows of `run_tables.RUN_VERDICTS`: every verdict that was asked for, in the manifest's order of matches.
+
+    A judge quotes what it judges: where an answer's words are left out, or its own are flagged for what is dropped, its
+    words are left out too.
+    """
+    for match in recipe.lineup.matches:
         names = {
             "attacker": match.attacker,
             "model_a": match.player_a,
@@ -261,5 +274,10 @@ def verdict_rows(artifacts: Artifacts, lineup: Lineup, pace: Pace) -> Iterator[R
         for row in artifacts.rows(match.verdicts):
             for column in ("model_a_id", "model_b_id", "judge_id"):
                 del row[column]
-            yield {**row, **names}
+            said = "\n".join(filter(None, (row["reason"], row["detail"])))
+            flags = flags_of(said) if said else ()
+            shown = ((row["instruction_id"], player) for player in (match.player_a, match.player_b))
+            if any(flag in recipe.drop_flags for flag in flags) or not written.hidden.isdisjoint(shown):
+                row |= {"reason": None, "detail": None}
+            yield written.flag("verdicts", {**row, **names, "flags": flags})
         pace.step()

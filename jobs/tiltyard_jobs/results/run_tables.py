@@ -169,7 +169,10 @@ RUN_VERDICTS = table(
         "judge": text("who judged"),
         "order": text("AB: A's answer was shown first; BA: B's"),
         "vote": real("for A, in [0, 1]; null where void"),
-        "reason": text("the judge's words, where it was asked for them"),
+        "reason": text(
+            "the judge's words, where it was asked for them; null where they or what they judge are dropped"
+        ),
+        "flags": texts("what was found in the judge's words: Secret, PersonalData; empty: neither"),
     }
     | TOKENS
     | VOID

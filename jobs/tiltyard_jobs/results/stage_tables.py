@@ -118,6 +118,8 @@ QUESTIONS = table(
     }
 )
 
+TEXTS = table({"text": text("what a record of the task says: a question, a choice, a solution")})
+
 SOLUTIONS = table(
     {
         "task_id": text("the benchmark's own name of the task"),

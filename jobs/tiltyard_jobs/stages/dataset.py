@@ -50,7 +50,7 @@ def _dataset(context: ShardContext[DatasetRecipe]) -> Outcome:
     contaminated = contamination.survey(instruction_texts(context))
     fought = answered_instructions(artifacts, lineup, recipe.ratings, by_attacker(recipe, FilterRecipe.STAGE))
     written = write_instructions(folder, recipe, fought, contaminated, contamination.repeats, pace)
-    verdicts = write_table(folder, "verdicts", verdict_rows(artifacts, lineup, pace))
+    verdicts = write_table(folder, "verdicts", verdict_rows(artifacts, recipe, written, pace))
     counted, roster = ballots.counted(recipe.ties, recipe.unanswered, recipe.votes), Roster.of(lineup)
     if are_given(recipe):
         rows_back = battle_rows(ballots, counted, roster, origins(artifacts, recipe))
@@ -81,7 +81,11 @@ def benchmark_texts(context: ShardContext[DatasetRecipe]) -> dict[str, list[str]
     recipe = context.recipe
     texts: dict[str, list[str]] = {}
     for benchmark in recipe.benchmarks:
-        texts.setdefault(benchmark.name, []).extend(known_texts.benchmark_texts(benchmark, context.task.store))
+        if benchmark.texts is not None:
+            found = [row["text"] for row in context.artifacts.rows(benchmark.texts)]
+        else:
+            found = known_texts.benchmark_texts(benchmark, context.task.store)
+        texts.setdefault(benchmark.name, []).extend(found)
     return texts
 
 

@@ -82,7 +82,7 @@ async def preflight(context: PreflightContext) -> Summary:
     context.warnings.extend(refused)
     context.progress.step("Artifacts")
     done, lost = await asyncio.to_thread(existing_parts, context.store, task.artifacts)
-    context.warnings.extend((*task.warnings, *lost))
+    context.warnings.extend(lost)
     bits = [part in done[ref.key] for ref in task.artifacts for part in range(ref.shards)]
     context.log.info("preflight passed", parts=len(bits), exist=sum(bits))
     result = Summary(exit_code=0, done=pack_bits(bits), instructions="; ".join(seen), weights=sizes)

@@ -8,7 +8,7 @@ from tiltyard.api.answers import ExistingAnswers
 from tiltyard.api.battles import AnswerSampling, Battles, Schedule, VerdictSettings
 from tiltyard.api.curation import Curation, Dedup, Difficulty, Diversity, Embedder
 from tiltyard.api.dataset import Dataset
-from tiltyard.api.evaluation import BenchmarkFile, Evaluation, ProgramEnvironment, TaskFile
+from tiltyard.api.evaluation import BenchmarkFile, Evaluation, LmEvalTask, ProgramEnvironment, TaskFile
 from tiltyard.api.instructions import GivenInstructions, Instructions, Mine
 from tiltyard.api.jobs import Jobs
 from tiltyard.api.judging import Judging, LabelledPairs
@@ -70,6 +70,7 @@ __all__ = [
     "KeyReference",
     "LabelledPairs",
     "LeaderboardRow",
+    "LmEvalTask",
     "ManifestError",
     "Mine",
     "ModelActivity",

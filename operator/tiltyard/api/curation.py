@@ -9,13 +9,13 @@ from typing import Annotated
 from pydantic import Field
 
 from tiltyard.api.base import ApiModel
+from tiltyard.api.evaluation import TaskName
 from tiltyard.api.participant import ONE_AUTHORIZATION, Endpoint
 from tiltyard.api.request import EndpointRequest, authorizations
 from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import CriteriaText, Line, PositiveShare, TokenLimit
 from tiltyard.api.shapes import Distinct, Whole
 from tiltyard.api.texts import Texts
-from tiltyard_jobs.contracts.benchmarks import BenchmarkName
 from tiltyard_jobs.contracts.vocabulary import (
     DedupMethod,
     DiversityMethod,
@@ -146,9 +146,9 @@ class Flags(ApiModel):
     """
 
     secret: Annotated[KeepOrDrop, Field(alias="Secret")] = "Keep"  # noqa: S105  a rule
-    """Tokens of known services and private keys. Keep: nothing is left out. Drop: an instruction with one is dropped
-    before any model is asked, an answer with one gives no training row, and their texts are in no table. Default:
-    Keep."""
+    """Tokens of known services, private keys, and passwords that are assigned or stand in an address. Keep: nothing is
+    left out. Drop: an instruction with one is dropped before any model is asked, an answer with one gives no training
+    row, and neither their texts nor what judges wrote about such an answer are in a table. Default: Keep."""
     personal_data: Annotated[KeepOrDrop, Field(alias="PersonalData")] = "Keep"
     """Addresses for e-mail, international phone numbers, IBANs, numbers of payment cards, US social security numbers;
     names of people are not recognized. Keep and Drop: likewise. Default: Keep."""
@@ -177,11 +177,12 @@ class Curation(ApiModel):
     """Reduction of many instructions to few that cover them."""
     flags: Flags = Flags()
     """What happens to instructions and answers with secrets or personal data."""
-    decontaminate: Annotated[tuple[BenchmarkName, ...], Field(max_length=16), Distinct()] | None = None
+    decontaminate: Annotated[tuple[TaskName, ...], Field(max_length=48), Distinct()] | None = None
     """Benchmarks to keep out of the training data: an instruction or gold answer that repeats one, or nearly does,
-    gives no training row and is counted. humaneval comes with Tiltyard; the others are read from the file in
-    `evaluation.files`, or from the Hugging Face hub, which needs a network and the package datasets. An empty list
-    keeps none out. Absent: humaneval and all of `evaluation.benchmarks`. Tasks of lm-evaluation-harness are not
-    among them: give files of their texts in `heldOut`."""
+    gives no training row and is counted. One of humaneval, humaneval_plus, mbpp, mbpp_plus, cruxeval_input,
+    cruxeval_output, ds1000, bigcodebench and bigcodebench_hard, or a task of `evaluation.lmEval`. humaneval comes with
+    Tiltyard; the others are read from the file in `evaluation.files`, or from the Hugging Face hub, which needs a
+    network and the package datasets; a task's texts are read by lm-evaluation-harness, all that it evaluates. An empty
+    list keeps none out. Absent: humaneval and all that is evaluated."""
     held_out: Annotated[tuple[Texts, ...], Field(max_length=16)] = ()
     """Files of your own that are kept out of the training data as benchmarks are."""

@@ -12,7 +12,7 @@ from tiltyard.api.battles import Battles
 from tiltyard.api.curation import Curation
 from tiltyard.api.dataset import Dataset
 from tiltyard.api.evaluation import Evaluation
-from tiltyard.api.fields import Path, walk
+from tiltyard.api.fields import Path, closest, did_you_mean, walk
 from tiltyard.api.instructions import Instructions
 from tiltyard.api.jobs import Jobs
 from tiltyard.api.judging import Judging
@@ -29,6 +29,7 @@ from tiltyard.api.serving import LLM, ModelServing, Serving
 from tiltyard.api.shapes import Whole
 from tiltyard.api.training import Training
 from tiltyard.api.weights import Weights
+from tiltyard_jobs.contracts.benchmarks import BENCHMARKS
 
 
 def _something_to_score(spec: TournamentSpec) -> Iterator[Violation]:
@@ -43,6 +44,22 @@ SOMETHING_TO_SCORE: Rule[TournamentSpec] = Rule(
     cel="!has(self.evaluation) || has(self.training) || (self.evaluation.competitors"
     " && self.competitors.exists(c, !has(c.answers)))",
     field_path=".training",
+)
+
+
+def _known_benchmarks(spec: TournamentSpec) -> Iterator[Violation]:
+    known = {*BENCHMARKS, *(task.name for task in (spec.evaluation.lm_eval if spec.evaluation is not None else ()))}
+    for position, name in enumerate(spec.curation.decontaminate or ()):
+        if name not in known:
+            yield Violation(("curation", "decontaminate", position), f'"{name}"{did_you_mean(closest(name, known))}')
+
+
+KNOWN_BENCHMARKS: Rule[TournamentSpec] = Rule(
+    sentence=f"must be {', '.join(BENCHMARKS)} or a task of evaluation.lmEval",
+    check=_known_benchmarks,
+    cel=f"!has(self.curation.decontaminate) || self.curation.decontaminate.all(n, n in {list(BENCHMARKS)}"
+    " || (has(self.evaluation) && has(self.evaluation.lmEval) && self.evaluation.lmEval.exists(t, t.name == n)))",
+    field_path=".curation.decontaminate",
 )
 
 
@@ -167,6 +184,7 @@ class TournamentSpec(ApiModel):
     RULES = (
         *FIELD_RULES,
         SOMETHING_TO_SCORE,
+        KNOWN_BENCHMARKS,
         SOMETHING_TO_LEARN,
         SHARED_VARIABLES,
         CLAIM_OF_REPLICAS,

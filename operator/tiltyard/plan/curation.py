@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from tiltyard.api import Tournament
-from tiltyard_jobs.contracts.recipes import BenchmarkRecipe
+from tiltyard.api import LmEvalTask, Tournament
+from tiltyard_jobs.contracts.recipes import BenchmarkRecipe, LmEvalRecipe, SplitFile, TextsRecipe
+from tiltyard_jobs.contracts.versions import LM_EVAL
 from tiltyard_jobs.contracts.vocabulary import DedupMethod, DiversityMethod, Grade, LintRules
 
 
@@ -47,34 +49,42 @@ def curation_rules(tournament: Tournament) -> CurationRules:
 
 
 def decontaminated(tournament: Tournament) -> tuple[BenchmarkRecipe, ...]:
-    """The known benchmarks that are kept out of the training data; absent a list, what is evaluated is among them.
+    """The benchmarks that are kept out of the training data; absent a list, what is evaluated is among them.
 
     The texts are those that are evaluated: from the same file, where the manifest names one.
     """
-    spec = tournament.spec
-    names, files = spec.curation.decontaminate, {}
-    if spec.evaluation is not None:
-        files = {file.benchmark: file for file in spec.evaluation.files}
-    if names is None:
-        names = tuple(dict.fromkeys(("humaneval", *(spec.evaluation.benchmarks if spec.evaluation else ()))))
+    evaluation, files = tournament.spec.evaluation, {}
+    if evaluation is not None:
+        files = {file.benchmark: file for file in evaluation.files}
+    texts = task_texts(tournament)
     return tuple(
-        BenchmarkRecipe(name=name, uri=files[name].uri, sha256=files[name].sha256)
+        BenchmarkRecipe(name=name, texts=texts[name].ref)
+        if name in texts
+        else BenchmarkRecipe(name=name, uri=files[name].uri, sha256=files[name].sha256)
         if name in files
         else BenchmarkRecipe(name=name)
-        for name in names
+        for name in _named(tournament)
     )
 
 
-def not_decontaminated(tournament: Tournament) -> str:
-    """A sentence on what is evaluated although its texts are not kept out of the training data; empty: there is none.
+def task_texts(tournament: Tournament) -> Mapping[str, TextsRecipe]:
+    """The tasks of lm-evaluation-harness that are kept out of the training data, by name: whole, whatever is asked."""
+    evaluation, names = tournament.spec.evaluation, set(_named(tournament))
+    return {
+        task.name: TextsRecipe(tasks=LmEvalRecipe(name=task.name, harness=LM_EVAL, files=split_files(task)))
+        for task in (evaluation.lm_eval if evaluation is not None else ())
+        if task.name in names
+    }
 
-    What the manifest says itself needs no sentence: a list of benchmarks, or files of the user's own.
-    """
-    spec = tournament.spec
-    if spec.evaluation is None or spec.curation.decontaminate is not None or spec.curation.held_out:
-        return ""
-    names = ", ".join(task.name for task in spec.evaluation.lm_eval)
-    return names and (
-        f"spec.evaluation.lmEval: the training data may hold texts of {names}: give files of them,"
-        " curation.heldOut: [{uri, field}], or set curation.decontaminate to say that this is meant"
-    )
+
+def split_files(task: LmEvalTask) -> tuple[SplitFile, ...]:
+    """A task's data, where it is in files of the user's."""
+    return tuple(SplitFile(split=file.split, uri=file.uri, sha256=file.sha256) for file in task.files)
+
+
+def _named(tournament: Tournament) -> tuple[str, ...]:
+    names, evaluation = tournament.spec.curation.decontaminate, tournament.spec.evaluation
+    if names is not None:
+        return names
+    evaluated = (*evaluation.benchmarks, *(task.name for task in evaluation.lm_eval)) if evaluation else ()
+    return tuple(dict.fromkeys(("humaneval", *evaluated)))

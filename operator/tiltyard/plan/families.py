@@ -43,15 +43,15 @@ _NAME = re.compile(r"[a-z]{2,}?(?=v?\d|\.|$)")
 def family_of(participant: Participant) -> str:
     """What makes two models kin: the field, else the first word of the model's name without its version.
 
-    Of existing answers nothing but the competitor's own name may say who wrote them.
+    Of existing answers nothing but the competitor's own name may say who wrote them; and of a model in a folder of this
+    machine too, since another folder with the same files is the same model.
     """
     if participant.family is not None:
         return participant.family.lower()
     if participant.endpoint is not None:
         return _named(participant.endpoint.model)
-    if participant.answers is not None:
+    if participant.model is None or participant.model.uri.startswith("file://"):
         return _named(participant.name)
-    assert participant.model is not None
     scheme, _, path = participant.model.uri.partition("://")
     # A simulated expert's name is its own, up to the first dash.
     name = path.partition("?")[0]

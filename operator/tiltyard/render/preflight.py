@@ -16,7 +16,7 @@ from tiltyard.api import (
 )
 from tiltyard.api.fields import walk
 from tiltyard.api.problems import path_text
-from tiltyard.plan.curation import decontaminated, not_decontaminated
+from tiltyard.plan.curation import decontaminated
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.participants import TARGETS, participations, token_references, used_endpoints
 from tiltyard.plan.probes import PROBED
@@ -72,7 +72,9 @@ def preflight_task(
             "endpoints": tuple(_endpoints(tournament, graph)),
             "files": tuple(_files(tournament, graph)),
             **_existing_answers(tournament),
-            "benchmarks": tuple(one.name for one in decontaminated(tournament) if one.name not in read),
+            "benchmarks": tuple(
+                one.name for one in decontaminated(tournament) if one.texts is None and one.name not in read
+            ),
             "task_sets": task_sets,
             "needs_embeddings": _embeds(graph),
             "lm_eval": tuple(_lm_eval_tasks(tournament, graph)),
@@ -81,7 +83,6 @@ def preflight_task(
             "simulated": tuple(_simulated(tournament)),
             "system_prompts": mine.system_prompts if (mine := tournament.spec.instructions.mine) else (),
             "secrets": _secrets(tournament),
-            "warnings": tuple(filter(None, [not_decontaminated(tournament)])),
         }
     )
 

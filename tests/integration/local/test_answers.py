@@ -11,6 +11,8 @@ import pytest
 import yaml
 
 from integration.local.conftest import MakeRun
+from support.certificates import self_signed
+from support.file_server import FileServer
 from support.local_runs import LocalRun
 from support.manifests import manifest
 from tiltyard_jobs.contracts.frozen import digest
@@ -124,6 +126,42 @@ def test_answers_of_three_forms_are_judged(make_run: MakeRun) -> None:
     again = run.run()
     assert again.code == 0, again
     assert len(list((Path(run.out) / "runs").iterdir())) == 1
+
+
+def test_answers_on_the_hub_and_at_an_address_are_judged(make_run: MakeRun, tmp_path: Path) -> None:
+    run, certificate = judged(make_run), self_signed(tmp_path)
+    server = FileServer(certificate)
+    try:
+        data = {uri: (run.folder / uri).read_bytes() for uri in (ALPACA["uri"], ARENA["uri"], ULTRA["uri"])}
+        for uri in data:
+            (run.folder / uri).unlink()
+        commit = "0123456789abcdef0123456789abcdef01234567"
+        on_hub = f"hf://datasets/org/outputs@{commit}"
+        resolved = f"/datasets/org/outputs/resolve/{commit}"
+        server.replies = {
+            f"{resolved}/old%20answers/outputs.json": data[ALPACA["uri"]],
+            "/arena.jsonl": data[ARENA["uri"]],
+            f"{resolved}/ultra.jsonl": data[ULTRA["uri"]],
+        }
+        document = yaml.safe_load(run.file.read_text())
+        alpaca, arena, ultra = (player["answers"] for player in document["spec"]["competitors"])
+        alpaca["uri"], ultra["uri"] = f"{on_hub}/old%20answers/outputs.json", f"{on_hub}/ultra.jsonl"
+        arena |= {"uri": f"{server.url}/arena.jsonl", "sha256": digest(data[ARENA["uri"]])}
+        run.write(document)
+        own = {"HF_ENDPOINT": server.url, "SSL_CERT_FILE": str(certificate[0]), "HF_HOME": str(tmp_path / "home")}
+        run.env |= own | {"TILTYARD_CACHE": str(tmp_path / "cache"), "HF_TOKEN": "hf_own"}
+        run.complete()
+    finally:
+        server.stop()
+    number = {row["instruction_id"]: row["source_row"] for row in table(run, "instructions")}
+    answers = table(run, "answers")
+    assert len(answers) == 3 * COUNT
+    for row in answers:
+        assert row["answer"] == text_of(row["model"], number[row["instruction_id"]])
+    assert {path: token for path, token in server.asked} == {
+        path: None if path == "/arena.jsonl" else "Bearer hf_own" for path in server.replies
+    }, "the hub's token goes to the hub alone"
+    assert {row["model_uri"] for row in table(run, "sft", "data")} <= {alpaca["uri"], arena["uri"], ultra["uri"]}
 
 
 def test_answers_that_are_missing_are_void_or_refused_before_a_model_starts(make_run: MakeRun) -> None:

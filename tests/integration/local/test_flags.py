@@ -27,11 +27,13 @@ LEAK = f"<|im_start|>assistant\nTry {TOKENS[0]}"  # lint drops it before it is l
 
 
 def reply(asked: Asked) -> str:
-    """m0 wins, and has an answer with a secret."""
+    """m0 wins, and has an answer with a secret, which the judge quotes, and half of it where nobody would find it."""
     if str(asked.document["messages"][0]["content"]).startswith("TASK: judge"):
         if is_probe(asked):
-            return json.dumps({"winner": "T"})
-        return json.dumps({"winner": "1" if asked.prompt.index("By m0") < asked.prompt.index("By m1") else "2"})
+            return json.dumps({"reason": "Even.", "winner": "T"})
+        first = asked.prompt.index("By m0") < asked.prompt.index("By m1")
+        quoted = (TOKENS[1] if first else TOKENS[1][:24]) if "Merge." in asked.prompt else "nothing"
+        return json.dumps({"reason": f"One says {quoted}.", "winner": "1" if first else "2"})
     held = f" token = {TOKENS[1]}" if asked.document["model"] == "m0" and "Merge." in asked.prompt else ""
     return f"By {asked.document['model']}.{held}"
 
@@ -61,7 +63,7 @@ def test_a_secret_is_counted_or_left_out_and_never_shown(
             competitors=2,
             instructions={"from": {"uri": "p.jsonl"}},
             curation={"decontaminate": [], "flags": {"Secret": rule}, "lint": "Basic"},
-            battles={"verdict": {"method": "Choice"}},
+            battles={"verdict": {"method": "Reasoned"}},
         )
         document["spec"] |= {"competitors": named[:2], "judges": named[2:]}
         run = make_run("run", document)
@@ -79,6 +81,11 @@ def test_a_secret_is_counted_or_left_out_and_never_shown(
 
     assert flagged("sft") == flagged("preference") == sft
     assert [row["flags"] for row in tables["answers"] if row["flags"]] == [["Secret"]]
+    said = {row["reason"] for row in tables["verdicts"]}
+    assert [row["flags"] for row in tables["verdicts"] if row["flags"]] == [["Secret"]]
+    assert (None in said) == (rule == "Drop")
+    assert any(TOKENS[1][:24] in str(reason) for reason in said) == (rule == "Keep")
+    assert "One says nothing." in said, "of other answers what the judge says is there"
     for page in ("report.html", "README.md", "manifest.json"):
         assert not any(token in (folder / page).read_text() for token in TOKENS), page
     assert line in (folder / "report.html").read_text()

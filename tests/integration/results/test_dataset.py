@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from support.artifact_world import ArtifactWorld, Asked
-from tiltyard_jobs.contracts.recipes import DatasetRecipe
+from tiltyard_jobs.contracts.recipes import BenchmarkRecipe, DatasetRecipe
 from tiltyard_jobs.results.run_tables import DATASET_PATHS, DATASET_TABLES, SCORES
 from tiltyard_jobs.shard.tables import TableWriter
 from tiltyard_jobs.training.rows import sft_row
@@ -106,7 +106,10 @@ def test_the_rejected_answer_is_the_lowest_that_was_judged(tmp_path: Path) -> No
     assert scores["bob"] < scores["cyd"] < scores["ada"]
 
 
-def test_why_an_instruction_gives_no_row(tmp_path: Path) -> None:
+@pytest.mark.parametrize("benchmark", [ArtifactWorld.benchmark, ArtifactWorld.harness_task])
+def test_why_an_instruction_gives_no_row(
+    tmp_path: Path, benchmark: Callable[[ArtifactWorld, str, list[str]], BenchmarkRecipe]
+) -> None:
     """Each of ada's instructions is cut for another reason; each is counted once."""
     held_out = "Given a list of intervals merge all of those that overlap and return the result sorted by start."
     texts = ["Fine task here.", "Nobody judged this.", held_out, "Leaks in the answer.", "Cut short.", "Too close."]
@@ -124,7 +127,7 @@ def test_why_an_instruction_gives_no_row(tmp_path: Path) -> None:
     world = played(tmp_path, vote, texts={"ada": texts}, answer=answer)
     rate = world.rate(alpha=Decimal(0))  # scores are the votes
     recipe = world.dataset(
-        rate, min_margin=Decimal("0.2"), benchmarks=(world.benchmark("own", ["Unrelated text of its own.", held_out]),)
+        rate, min_margin=Decimal("0.2"), benchmarks=(benchmark(world, "own", ["Unrelated text of its own.", held_out]),)
     )
     assert world.run(rate).code == 0
     ran = world.run(recipe)

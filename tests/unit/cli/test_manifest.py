@@ -198,3 +198,54 @@ def test_a_field_without_effect_is_told_of_and_changes_no_key(
     assert runs[0] == runs[1]
     (line,) = capsys.readouterr().err.splitlines()
     assert line == f"warning: {tmp_path / 'tournament.yaml'}: spec.rating.bootstrap has no effect: delete it"
+
+
+OF_EACH_KIND = {
+    "given.jsonl": '{"prompt": "Sort a list.", "id": "1"}\n',
+    "out.jsonl": '{"id": "1", "output": "So."}\n',
+    "held-out.jsonl": '{"text": "A text of the user\'s own."}\n',
+    "mbpp_plus.jsonl": "{}\n",
+    "gsm8k.jsonl": '{"question": "?", "answer": "!"}\n',
+    "pairs.jsonl": '{"prompt": "?", "chosen": "a", "rejected": "b"}\n' * 4,
+    "model/config.json": "{}",
+    "model/tokenizer_config.json": "{}",
+    "model/model.safetensors": "weights",
+    "base/config.json": "{}",
+    "base/model.safetensors": "other weights",
+}
+
+
+def clone(folder: Path) -> Tournament:
+    """A folder with a file of each kind, and a manifest that names them."""
+    for name, text in OF_EACH_KIND.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    document = manifest(2, judges=1, instructions={"from": {"uri": "given.jsonl", "idField": "id"}})
+    spec = document["spec"]
+    spec["competitors"][0]["model"] = {"uri": "file://./model"}
+    spec["competitors"].append({"name": "old", "answers": {"uri": "out.jsonl", "idField": "id"}})
+    spec["curation"] = {"heldOut": [{"uri": "held-out.jsonl", "field": "text"}]}
+    spec["judging"] = {"calibration": {"uri": "pairs.jsonl"}}
+    spec["training"] = {"baseModel": {"uri": "file://./base"}}
+    spec["evaluation"] = {
+        "benchmarks": ["mbpp_plus"],
+        "files": [{"benchmark": "mbpp_plus", "uri": "mbpp_plus.jsonl"}],
+        "lmEval": [{"name": "gsm8k", "files": [{"uri": "gsm8k.jsonl"}]}],
+        "allowCodeExecution": True,
+    }
+    (folder / "tournament.yaml").write_text(yaml.safe_dump(document))
+    return load_manifest(folder / "tournament.yaml")
+
+
+def test_a_second_clone_finds_everything(tmp_path: Path) -> None:
+    """Where a digest is known, the digest alone is in the key, whatever kind of file it is of."""
+    graph, other = build_graph(clone(tmp_path / "one")), build_graph(clone(tmp_path / "two" / "deeper"))
+    assert other.run == graph.run
+    assert [bundle.makes for bundle in other.bundles] == [bundle.makes for bundle in graph.bundles]
+
+
+@pytest.mark.parametrize("name", OF_EACH_KIND)
+def test_another_content_is_another_run(name: str, tmp_path: Path) -> None:
+    before = build_graph(clone(tmp_path)).run
+    (tmp_path / name).write_text(f"{OF_EACH_KIND[name]}\n")
+    assert build_graph(load_manifest(tmp_path / "tournament.yaml")).run != before

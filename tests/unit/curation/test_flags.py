@@ -5,8 +5,10 @@ The finds are made here: none belongs to anybody.
 
 from __future__ import annotations
 
+import json
 import random
 import string
+from base64 import urlsafe_b64encode
 
 import pytest
 from hypothesis import given
@@ -20,6 +22,13 @@ def token(prefix: str, length: int, alphabet: str = string.ascii_letters + strin
     return prefix + "".join(random.Random(prefix).choices(alphabet, k=length))
 
 
+def jwt(**payload: str | int) -> str:
+    """A signed JSON Web Token."""
+    parts = (json.dumps(part).encode() for part in ({"alg": "HS256", "typ": "JWT"}, payload))
+    return ".".join((*(urlsafe_b64encode(part).decode().rstrip("=") for part in parts), token("S", 42)))
+
+
+CHOSEN = "vK7#" + "tulpe!Rhein"  # by a person
 UPPER = string.ascii_uppercase + string.digits
 SECRETS = {
     "aws": f"aws_access_key_id = {token('AKIA', 16, UPPER)}",
@@ -49,6 +58,17 @@ SECRETS = {
     "stripe": token("sk_" + "live_", 24),
     "npm": "//packages.internal/:_auth" + f"Token={token('npm_', 36)}",
     "telegram": "bot = Bot('721" + f"9583046:AA{token('', 33)}')",
+    "discord": f"Discord bot token: {token('MTE', 23)}.{token('Gx', 4)}.{token('z', 26)}",
+    "jwt": f"Authorization: Bearer {jwt(sub='u-8841', role='editor', iat=1729339122)}",
+    "password in python": f'conn = connect(user="app", password="{CHOSEN}")',
+    "password in an environment": f"export DB_PASSWORD={CHOSEN}",
+    "password in yaml": f"db:\n  password: {CHOSEN}\n",
+    "password in json": f'{{"user": "app", "passwd": "{CHOSEN}"}}',
+    "password in a connection": f"Server=db;User Id=app;Pwd={CHOSEN};Database=x",
+    "password in words": f"I cannot log in, my password is {CHOSEN}, why?",
+    "password in an address": f"engine = create_engine('postgresql://app:vK7-{CHOSEN[4:9]}_Rhein4@10.2.0.4/app')",
+    "key of an unknown service": f'API_KEY = "{token("", 32, string.hexdigits.lower())}"',
+    "client secret": f'"client_secret": "{token("q", 39)}"',
     "private key": "-----BEGIN RSA PRIVATE " + f"KEY-----\n{token('MIIE', 60)}\n{token('', 64)}\n-----END",
     "private key in a string": "key = '-----BEGIN PRIVATE " + f"KEY-----\\n{token('MIIE', 60)}\\n'",
 }
@@ -64,6 +84,20 @@ NO_SECRETS = {
     "uuid": "550e8400-e29b-41d4-a716-446655440000",
     "base64": "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk",
     "password": 'password = "hunter2"; token = get_token()',
+    "passwords of examples": """
+        password = "secret123"; password="P@ssw0rd!", PASSWORD='MyStr0ngPassword#1' pwd: Admin@123 passwd = "Test1234!"
+        DB_PASSWORD=changeme1A! password: "S3cur3P@ss!" api_key = "abcd1234-EFGH5678" secret_key="dev-Secret-2024!"
+    """,
+    "passwords of code": """
+        password = hash_password2(form.Password1); self.password = self.userPassword1 ; pwd = os.environ["APP_PWD1"]
+        secret: V1ObjectReference; api_key=${API_KEY_2} ; password = "{{ vault.Db_Password1 }}"; key_pass = Cfg.KEY_1.v
+        password_hash = "5f4dcc3b5aa765d61d8327deb882cf99"; password: [A-Z]{1,}[0-9]+; password=%(Pw1)s; pwd=<Your-Pwd1>
+        assert len(password) >= 8 and password != "Short1!"; api_key: str = Field(max_length=32)
+    """,
+    "password in words": "The password is too-short-for-Policy4me and must have 8 characters, 1 digit.",
+    "address of an example": "postgres://user:password@localhost/db redis://:p4ssw0rd@redis:6379 http://admin:Admin123!@host",
+    "jwt of an example": jwt(sub="1234567890", name="John Doe", iat=1516239022),
+    "jwt without a signature": jwt(sub="u-8841").rpartition(".")[0],
     "environment": 'api_key=os.environ["OPENAI_API_KEY"]',
     "header alone": "-----BEGIN RSA PRIVATE KEY-----\n...\n-----END RSA PRIVATE KEY-----",
     "public key": "-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAu1SU1LfVLPHCozMxH2Mo",
@@ -129,7 +163,23 @@ def test_a_secret_across_the_pieces_of_a_long_line_is_found() -> None:
 
 
 @pytest.mark.parametrize(
-    "seed", ["sk-", "://", "aws", "a@a.", "+1 ", "AKIA", "xoxb-1-", "DE89 ", "-----BEGIN PRIVATE KEY"]
+    "seed",
+    [
+        "sk-",
+        "://",
+        "://a:",
+        "eyJ",
+        "eyJ.",
+        "password=",
+        "secret is ",
+        "aws",
+        "a@a.",
+        "+1 ",
+        "AKIA",
+        "xoxb-1-",
+        "DE89 ",
+        "-----BEGIN PRIVATE KEY",
+    ],
 )
 def test_a_hostile_text_is_read_in_little_time(seed: str) -> None:
     """The timeout of the tests is the judge: what backtracks without end never comes back."""

@@ -34,6 +34,7 @@ HEADINGS = {
     "`judge/`": stage_tables.VERDICTS,
     "`references/`": stage_tables.REFERENCES,
     "`questions/`": stage_tables.QUESTIONS,
+    "`texts/`": stage_tables.TEXTS,
     "`solve/` of programs": stage_tables.SOLUTIONS,
     "`solve/` of lm-evaluation-harness": stage_tables.HARNESS_REPLIES,
     "`score/`": stage_tables.TASK_SCORES,

@@ -62,6 +62,7 @@ from tiltyard_jobs.contracts.recipes.results import (
     RateRecipe,
     SourceRecipe,
     StagedArtifact,
+    TextsRecipe,
 )
 from tiltyard_jobs.contracts.recipes.training import (
     BASE_MODEL,
@@ -134,6 +135,7 @@ __all__ = [
     "SplitFile",
     "StagedArtifact",
     "TaskSetRecipe",
+    "TextsRecipe",
     "TokenizerRecipe",
     "TrainRecipe",
 ]

@@ -7,7 +7,8 @@ from typing import ClassVar, Literal
 from tiltyard_jobs.contracts.frozen import Contract
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.located import Located
-from tiltyard_jobs.contracts.recipe import ArtifactRef, Fraction, Phase, Recipe, in_key_if_set
+from tiltyard_jobs.contracts.recipe import ArtifactRef, EngineName, Fraction, Phase, Recipe, in_key_if_set
+from tiltyard_jobs.contracts.recipes.evaluation import LmEvalRecipe
 from tiltyard_jobs.contracts.vocabulary import DatasetFormat, Flag, GoldRule, Thoughts, Tied, Ties, Unanswered, VoteKind
 
 
@@ -92,17 +93,33 @@ class RateRecipe(Recipe):
     seed: int
 
 
+class TextsRecipe(Recipe):
+    """What the records of a harness's task say: all that it evaluates, as they are, without prompts around them."""
+
+    PHASE: ClassVar[Phase] = "Writing"
+
+    stage: Literal["texts"] = "texts"
+    tasks: LmEvalRecipe
+
+    @property
+    def engine(self) -> EngineName | None:
+        """The harness knows where they are."""
+        return "LmEval"
+
+
 class BenchmarkRecipe(Located):
-    """A benchmark against which the data is decontaminated: known by name, or a file of the user's.
+    """A benchmark against which the data is decontaminated: known by name, a harness's task, or a file of the user's.
 
     Attributes:
         uri: of a file; where it has no `field`, it has the records of the known benchmark.
+        texts: of a harness's task.
     """
 
     name: str
     uri: str | None = None
     field: str | None = None
     sha256: str | None = None
+    texts: ArtifactRef | None = in_key_if_set(None)
 
 
 class SourceRecipe(Located):
@@ -150,7 +167,7 @@ class DatasetRecipe(Recipe):
     PHASE: ClassVar[Phase] = "Writing"
 
     stage: Literal["dataset"] = "dataset"
-    version: int = 5
+    version: int = 6
     lineup: Lineup
     sources: tuple[StagedArtifact, ...]
     ratings: ArtifactRef

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from tiltyard.api import Evaluation, Tournament
 from tiltyard.api.identity import identity_options
+from tiltyard.plan.curation import split_files
 from tiltyard.plan.graph import Bundle, bundle
 from tiltyard_jobs.contracts.benchmarks import BENCHMARKS
 from tiltyard_jobs.contracts.identity import ModelIdentity
@@ -25,7 +26,6 @@ from tiltyard_jobs.contracts.recipes import (
     ScoredModel,
     ScoreRecipe,
     SolveRecipe,
-    SplitFile,
     TaskSetRecipe,
     TrainRecipe,
 )
@@ -163,7 +163,7 @@ def _benchmarks(
             harness=LM_EVAL,
             num_fewshot=task.num_fewshot,
             limit=task.limit,
-            files=tuple(SplitFile(split=file.split, uri=file.uri, sha256=file.sha256) for file in task.files),
+            files=split_files(task),
         )
         for task in evaluation.lm_eval
     ]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from tiltyard.api import Tournament
-from tiltyard.plan.curation import decontaminated
+from tiltyard.plan.curation import decontaminated, task_texts
 from tiltyard.plan.graph import Bundle, bundle
 from tiltyard.plan.recipes.battles import BattleRecipes
 from tiltyard.plan.recipes.calibration import CalibrationRecipes
@@ -32,14 +32,19 @@ class ResultRecipes:
         self.calibration = calibration
 
     def bundles(self) -> Iterator[Bundle]:
-        """Ratings and dataset."""
+        """Texts that are kept out of the training data, ratings and dataset."""
+        for task, texts in task_texts(self.tournament).items():
+            yield bundle(texts, about=task)
         yield bundle(self.ratings)
         yield bundle(self.dataset)
 
     @cached_property
     def artifacts(self) -> Mapping[str, ArtifactRef]:
-        """`rate` and `dataset`."""
-        return {recipe.stage: recipe.ref for recipe in (self.ratings, self.dataset)}
+        """`texts` by task, `rate` and `dataset`."""
+        return {
+            **{f"{texts.stage}/{task}": texts.ref for task, texts in task_texts(self.tournament).items()},
+            **{recipe.stage: recipe.ref for recipe in (self.ratings, self.dataset)},
+        }
 
     @cached_property
     def ratings(self) -> RateRecipe:

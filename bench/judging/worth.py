@@ -8,8 +8,8 @@ Needs numpy and scipy (the `jobs` extra), and pyarrow for files; `PYTHONPATH=job
 `--verdicts`: columns instruction_id, model_a, model_b, judge, order (AB or BA), winner (model_a, model_b or tie); a
 player's verdicts on its own battles are left out. `--labels`: instruction_id, model_a, model_b, winner, either way
 round, several for one battle if need be (the majority counts, a tie says nothing). Without labels the higher-rated
-player's answer stands in for the better one. docs/method.md has the table of PRD's recorded tournament of five models
-with its human votes (github.com/bcdnlp/PRD, data/vicuna80).
+player's answer stands in for the better one. prd.py makes both files from PRD's recorded tournament of five models and
+its human votes, of which docs/method.md has the table.
 
 Without a file: players with planted strengths, judges that prefer the better answer by rates that are planted too,
 and err together as often as asked for. Shown is how often the interval of a corrected win rate holds the truth, and

@@ -6,16 +6,18 @@ and its end is open where no vote went the other way. Only q knows that the vote
 
     q = w D t^2 + (1 - w) F z^2
 
-- D is the variance of the contrast by a jackknife over instructions (the outcomes on one hang together: the same two
-  answers before several judges, an instruction that suits one player), as a multiple of the likelihood's own variance
-  V.
-  A jackknife allows for the weight of each instruction in the fit (CR3: MacKinnon and Webb, Stata Journal 23, 2023).
-- t is Student's quantile with the degrees of freedom of the contrast: (sum v)^2 / sum v^2, v the variance that the
-  likelihood itself expects from each instruction (Bell and McCaffrey, Survey Methodology 28, 2002).
+- D is the variance of the contrast as a multiple of the likelihood's own variance V. It comes from a jackknife over
+  instructions (the outcomes on one hang together: the same two answers before several judges, an instruction that suits
+  one player), which allows for the weight of each instruction in the fit (CR3: MacKinnon and Webb, Stata Journal 23,
+  2023). Its degrees of freedom are (sum v)^2 / sum v^2, v the variance that the likelihood itself expects from each
+  instruction (Bell and McCaffrey, Survey Methodology 28, 2002).
+- Where these are fewer than 30, as with few instructions or for a player with one instruction of its own, the rest up
+  to 30 comes from M, the variance if all players' votes spread alike (`spread`), as far as there are battles to tell it
+  from: D is the mean of both, weighted by the degrees of freedom, as in a moderated t (Smyth, Statistical Applications
+  in Genetics and Molecular Biology 3, 2004). t is Student's quantile with their sum.
 - w = 1 / (1 + V / 4): near certainty the spread of the votes is seen too rarely to be measured. What is missing is
-  filled with F, the geometric mean of a coin's spread, 1, and of the mean D of all ratings (1/4 to 1): graded votes
-  have less than a coin, and all ratings together tell it better than one. z^2 is the normal quantile. At an open end
-  F = 1 and z^2 = 2 ln 20, which is exact for n of n wins.
+  filled with F, the geometric mean of a coin's spread, 1, and of M / V (at most 1): graded votes have less than a coin.
+  z^2 is the normal quantile. Where no vote at all bounds the contrast, F z^2 = 2 ln 20, exact for n of n wins.
 """
 
 from __future__ import annotations
@@ -28,8 +30,9 @@ from scipy.special import expit
 from scipy.stats import norm, t
 
 from tiltyard_jobs.rating import bradley_terry as bt
-from tiltyard_jobs.rating.battles import Battles, pair_wins, sum_by
+from tiltyard_jobs.rating.battles import Battles, pair_wins
 from tiltyard_jobs.rating.elo import CENTRE, POINTS_PER_NAT
+from tiltyard_jobs.rating.spread import Scores, shared_variance
 
 ERROR = 0.05
 # An end farther than this from the estimate, in nats (4,343 points), says nothing: it counts as open.
@@ -40,7 +43,8 @@ _BLOCKS = 512
 _LAST_STEP = 1e-4
 _MAX_STEPS = 100
 _RIDGE = 1e-9
-_LEAST_SPREAD = 0.25  # of votes, as a multiple of a coin's, that fills what is missing
+_LEAST_SPREAD = 0.05  # of votes, as a multiple of a coin's, that fills what is missing
+_ENOUGH = 30.0  # degrees of freedom of a jackknife that needs no help
 
 
 class Intervals(NamedTuple):
@@ -83,7 +87,8 @@ def intervals(battles: Battles, order: list[int] | None = None) -> Intervals:
     # A shift of strengths that costs nothing raises a group and all that are above it.
     closed_low = np.append((reach | ~model.same).all(axis=1), reach[upper, lower])
     closed_high = np.append((reach | ~model.same).all(axis=0), reach[lower, upper])
-    critical, variance = blocks.critical(contrasts, ~(closed_low & closed_high), np.full(len(contrasts), ERROR))
+    unbounded = np.append((model.same & ~model.bounded).any(axis=1), ~model.bounded[upper, lower])
+    critical, variance = blocks.critical(contrasts, unbounded, np.full(len(contrasts), ERROR))
     low = _ends(model, contrasts, critical, variance, closed_low, -1.0)
     high = _ends(model, contrasts, critical, variance, closed_high, 1.0)
     rated = np.where(bt.played(model.wins[None])[0], 0.0, np.nan)
@@ -108,6 +113,8 @@ class _Model(NamedTuple):
     """(N, N)."""
     same: NDArray[np.bool_]
     """(N, N): in one component."""
+    bounded: NDArray[np.bool_]
+    """(N, N): votes bound their difference on both sides; see `bradley_terry.Connectivity`."""
     reach: NDArray[np.bool_]
     """(N, N): see `bradley_terry.reach`."""
     precision: NDArray[np.float64]
@@ -125,7 +132,7 @@ class _Model(NamedTuple):
         strength = bt.fit(wins[None], graph)[0]
         strength -= (same / same.sum(axis=1, keepdims=True)) @ strength
         fill = same + np.diag(precision + _RIDGE)
-        return cls(wins, same, bt.reach(wins, same, strength), precision, fill, strength)
+        return cls(wins, same, graph.bounded[0], bt.reach(wins, same, strength), precision, fill, strength)
 
     def hessian(self, strength: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Of the negative log-likelihood at B strengths, (B, N, N), and the log-likelihood's gradient, (B, N)."""
@@ -168,10 +175,12 @@ class _Blocks(NamedTuple):
     """(N, N): of the Hessian at the maximum."""
     change: NDArray[np.float64]
     """(K, N): change of the strengths if the block were left out, with the sign turned."""
-    weight: NDArray[np.float64]
-    """(K, N N): information of each pair in each block."""
-    fill: float
-    """F above."""
+    own: NDArray[np.float64]
+    """(K, N N): the part of the Hessian that comes from the block."""
+    shared: NDArray[np.float64]
+    """(N, N): variance of the strengths if all players' votes spread alike."""
+    battles: int
+    """Beyond those that the strengths themselves take."""
 
     @classmethod
     def of(cls, battles: Battles, model: _Model) -> _Blocks | None:
@@ -184,50 +193,45 @@ class _Blocks(NamedTuple):
         block = rank * number // len(names)
         a, b = battles.player_a, battles.player_b
         probability = expit(model.strength[a] - model.strength[b])
-        residual, weight = battles.score - probability, probability * (1.0 - probability)
-        gradient = sum_by(block * size + a, residual, number * size) - sum_by(block * size + b, residual, number * size)
-        pairs = sum_by((block * size + a) * size + b, weight, number * size**2).reshape(number, size, size)
-        own = -(pairs + pairs.swapaxes(1, 2))
-        diagonal = np.arange(size)
-        own[:, diagonal, diagonal] -= own.sum(axis=2)
+        scores = Scores(block, a, b, battles.score - probability, probability * (1.0 - probability))
+        own = scores.information(scores.weight, size, number)
         hessian = model.hessian(model.strength[None])[0][0]
-        change = np.linalg.solve(hessian - own, gradient.reshape(number, size, 1))[..., 0]
-        blocks = cls(np.linalg.inv(hessian), change, pairs.reshape(number, size**2), 1.0)
-        ratings = np.eye(size) - model.same / model.same.sum(axis=1, keepdims=True)
-        spread, freedom, _ = blocks.spread(ratings[ratings.any(axis=1)])
-        pooled = float(np.average(spread, weights=freedom)) if len(spread) else 1.0
-        return blocks._replace(fill=float(np.sqrt(np.clip(pooled, _LEAST_SPREAD, 1.0))))
-
-    def spread(
-        self, contrasts: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """(B,) each: D, its degrees of freedom, and V of some contrasts, (B, N)."""
-        blocks = len(self.change)
-        effect = contrasts @ self.inverse
-        variance = np.maximum(np.sum(effect * contrasts, axis=1), np.finfo(np.float64).tiny)
-        jackknife = np.sum((self.change @ contrasts.T) ** 2, axis=0) * (blocks - 1) / blocks
-        expected = (
-            self.weight @ ((effect[:, :, None] - effect[:, None, :]) ** 2).reshape(len(effect), effect.shape[1] ** 2).T
+        inverse = np.linalg.inv(hessian)
+        return cls(
+            inverse=inverse,
+            change=np.linalg.solve(hessian - own, scores.sums(scores.residual, size, number)[..., None])[..., 0],
+            own=own.reshape(number, size**2),
+            shared=shared_variance(scores, inverse, number),
+            battles=max(len(a) - size + 1, 0),
         )
-        freedom = expected.sum(axis=0) ** 2 / np.maximum(np.sum(expected**2, axis=0), np.finfo(np.float64).tiny)
-        return jackknife / variance, np.clip(freedom, 1.0, blocks - 1), variance
 
     def critical(
-        self, contrasts: NDArray[np.float64], opened: NDArray[np.bool_], error: NDArray[np.float64]
+        self, contrasts: NDArray[np.float64], unbounded: NDArray[np.bool_], error: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(B,): how much deviance is within the interval, and the contrast's variance by the likelihood.
 
         Args:
             contrasts: (B, N).
-            opened: (B,): an end is open.
+            unbounded: (B,): no vote bounds it on one side.
             error: (B,): chance that the interval may miss.
         """
-        spread, freedom, variance = self.spread(contrasts)
+        blocks = len(self.change)
+        least = np.finfo(np.float64).tiny
+        effect = contrasts @ self.inverse
+        variance = np.maximum(np.sum(effect * contrasts, axis=1), least)
+        jackknife = np.sum((self.change @ contrasts.T) ** 2, axis=0) * (blocks - 1) / blocks
+        expected = self.own @ (effect[:, :, None] * effect[:, None, :]).reshape(len(effect), effect.shape[1] ** 2).T
+        freedom = expected.sum(axis=0) ** 2 / np.maximum(np.sum(expected**2, axis=0), least)
+        freedom = np.clip(freedom, 1.0, blocks - 1)
+        shared = np.sum((contrasts @ self.shared) * contrasts, axis=1)
+        more = np.maximum(min(_ENOUGH, self.battles) - freedom, 0.0)
+        spread = (freedom * jackknife + more * shared) / (freedom + more) / variance
         # As a difference of one strength from a mean of others: half a gap is no better known than the gap.
         scale = np.maximum(np.sum(np.maximum(contrasts, 0.0), axis=1), np.finfo(np.float32).tiny)
         share = 1.0 / (1.0 + variance / scale**2 / 4.0)
-        measured = spread * t.ppf(1.0 - error / 2, freedom) ** 2
-        coin = np.where(opened, -2.0 * np.log(error), self.fill * norm.ppf(1.0 - error / 2) ** 2)
+        measured = spread * t.ppf(1.0 - error / 2, freedom + more) ** 2
+        fill = np.sqrt(np.clip(shared / variance, _LEAST_SPREAD, 1.0))
+        coin = np.where(unbounded, -2.0 * np.log(error), fill * norm.ppf(1.0 - error / 2) ** 2)
         return share * measured + (1.0 - share) * coin, variance
 
 
@@ -273,7 +277,7 @@ def _told(model: _Model, blocks: _Blocks) -> NDArray[np.bool_]:
     unit = np.eye(size)
     c = unit[first] - unit[second]
     error = ERROR / np.maximum(model.same.sum(axis=1)[first] - 1, 1)
-    critical, _ = blocks.critical(c, ~model.reach[second, first], error)
+    critical, _ = blocks.critical(c, ~model.bounded[first, second], error)
     strength = np.tile(model.strength, (len(c), 1))
     middle = (strength[np.arange(len(c)), first] + strength[np.arange(len(c)), second]) / 2
     strength[np.arange(len(c)), first] = strength[np.arange(len(c)), second] = middle

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import krippendorff
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tiltyard_jobs.rating.jury import (
     Opinions,
@@ -94,6 +97,27 @@ def test_agreement_is_krippendorffs_published_example() -> None:
     assert agreement(of(np.array(observers).T)) == pytest.approx(0.849, abs=5e-4)
     assert np.isnan(agreement(of([[1.0, NAN], [NAN, 0.0]])))
     assert np.isnan(agreement(of([[1.0, 1.0], [1.0, 1.0]])))
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    battles=st.integers(2, 25),
+    judges=st.integers(2, 6),
+    steps=st.sampled_from([2, 12, 0]),
+)
+@settings(deadline=None, max_examples=50)
+def test_agreement_is_that_of_the_package_krippendorff(seed: int, battles: int, judges: int, steps: int) -> None:
+    """Graded votes, or votes in steps, with gaps. Why it is a peer and no dependency: design 0010."""
+    rng = np.random.default_rng(seed)
+    share = np.clip(rng.uniform(size=(battles, 1)) + rng.normal(0.0, 0.2, (battles, judges)), 0.0, 1.0)
+    share = np.round(share * steps) / steps if steps else share
+    share[rng.uniform(size=share.shape) < 0.3] = NAN
+    paired = share[(~np.isnan(share)).sum(axis=1) > 1]
+    if len(np.unique(paired[~np.isnan(paired)])) < 2:
+        assert np.isnan(agreement(of(share)))
+        return
+    theirs = krippendorff.alpha(reliability_data=share.T, level_of_measurement="interval")
+    assert agreement(of(share)) == pytest.approx(theirs, abs=1e-12)
 
 
 def test_what_cannot_be_told_is_not() -> None:

@@ -81,7 +81,7 @@ class RateRecipe(Recipe):
     PHASE: ClassVar[Phase] = "Rating"
 
     stage: Literal["rate"] = "rate"
-    version: int = 6
+    version: int = 7
     lineup: Lineup
     alpha: Fraction
     k: Fraction

@@ -17,6 +17,7 @@ from tiltyard.cluster.cache import Cache, Caches
 from tiltyard.cluster.client import Client
 from tiltyard.cluster.executor import Executor
 from tiltyard.cluster.pod_refusals import PodRefusals
+from tiltyard.cluster.queue_answers import QueueAnswers
 from tiltyard.cluster.rate_limiter import RateLimiter
 from tiltyard.cluster.recorder import Recorder
 from tiltyard.cluster.refusals import Refusals
@@ -24,11 +25,13 @@ from tiltyard.cluster.resolver import Resolved, Resolver, RuntimeMissing
 from tiltyard.cluster.workqueue import WorkQueue
 from tiltyard.observe.kinds import LLM_SERVICES, SERVICES
 from tiltyard.observe.observation import observe, outdated_jobs, requeue_after
+from tiltyard.observe.queues import next_look
 from tiltyard.observe.records import TournamentRecord
 from tiltyard.observe.snapshot import (
     Snapshot,
     failed_before,
     failed_children,
+    held_by_queues,
     pods_missing_since,
     stale_jobs,
     stale_services,
@@ -97,6 +100,7 @@ class Reconciler:
     def __post_init__(self) -> None:
         self._recorder = Recorder(self.client, self.clock)
         self._pod_refusals = PodRefusals(self.client, self.clock)
+        self._queue_answers = QueueAnswers(self.client, self.clock)
 
     async def reconcile(self, key: str) -> float | None:
         """One reconciliation; returns seconds until the next, where time alone asks for one.
@@ -149,7 +153,8 @@ class Reconciler:
         # 11. Children of an ended tournament go after their time.
         ttl = await self._expire(executor, snapshot, status, request.now)
         # 12. When time alone asks for the next.
-        pauses = (requeue_after(snapshot, observed, request.now), ttl)
+        queues = next_look(snapshot, self.settings.give_back_seconds, request.now)
+        pauses = (requeue_after(snapshot, observed, request.now), queues, ttl)
         return min((pause for pause in pauses if pause is not None), default=None)
 
     def _read(self, key: str) -> Request | None:
@@ -185,7 +190,12 @@ class Reconciler:
             services={name: one for name, one in services.items() if one.owner_uid == uid},
         )
         without = [(job, pods_missing_since(snapshot, job)) for job in without_pods(snapshot, request.now)]
-        return replace(snapshot, refusals=await self._pod_refusals.of(key, without))
+        held = held_by_queues(snapshot, request.now) if self.settings.reads_queues else []
+        return replace(
+            snapshot,
+            refusals=await self._pod_refusals.of(key, without),
+            queues=await self._queue_answers.of(key, held),
+        )
 
     async def _keep_complete(self, request: Request, snapshot: Snapshot) -> float | None:
         """Step 4: only edits that change no result are taken note of, another release's run, and the TTL."""

@@ -114,6 +114,8 @@ def test_only_what_may_be_in_the_way_gives_way() -> None:
     waits = ModelSeen(ModelPhase.STARTING, version["c"], 1, wait=Wait(WaitReason.UNSCHEDULABLE, "no node"))
     observed = Observed(PreflightPhase.PASSED, done=done, models=up | {"c": waits})
     assert plan(graph, Policy(), observed).stop_models == ("a",)
+    held = replace(waits, wait=Wait(WaitReason.QUEUED, "no quota"))
+    assert plan(graph, Policy(), replace(observed, models=up | {"c": held})).stop_models == ("a",)
     # What merely starts, or waits for something else, moves nobody.
     for wait in (None, Wait(WaitReason.NOT_STARTING, "no image")):
         seen = replace(observed, models=up | {"c": replace(waits, wait=wait)})

@@ -40,7 +40,7 @@ VARIANTS ?=
 test-clusters: .venv/.dev ## A tournament on each KServe that people have, in turn (root; VARIANTS="ingress headless oldest llm")
 	@$(BIN)/python hack/test_clusters.py $(VARIANTS)
 
-test-real: .venv/.dev ## Three real models play, learn and are scored on the CPU; half an hour, 10 GB of disk
+test-real: .venv/.dev ## Three real models play, learn and are scored on the CPU; about an hour, 10 GB of disk
 	@$(BIN)/python hack/real_models.py > /dev/null
 	@for name in vllm train; do $(BIN)/python hack/envs.py $$name > /dev/null || exit 1; done
 	rm -rf .tiltyard/real && $(PYTEST) tests/real -q -s

@@ -23,17 +23,22 @@ class HubServer:
     Attributes:
         models: files by model.
         token: what must be sent, once set.
+        url: its address.
+        asked: the path of each request, in order.
+        files_at: where it says that large files are: at its own file server, unless another address is set.
+        ranges: whether a file is sent from where it is asked from; otherwise it is sent whole.
         sent: bytes of each file that were sent, by `MODEL/PATH`.
         listed: how often a model's files were listed.
         cut: files that break off half way, once each.
         held: files that stop half way until the event is set; `reached` is set then.
         wrong: files that are sent with another first byte, so many times.
-        tokens: those that the file server, another host in truth, was sent.
     """
 
     def __init__(self, models: dict[str, dict[str, bytes]] | None = None) -> None:
         self.models = models or {}
         self.token: str | None = None
+        self.asked: list[str] = []
+        self.files_at = ""
         self.sent: Counter[str] = Counter()
         self.listed: Counter[str] = Counter()
         self.cut: set[str] = set()
@@ -77,6 +82,8 @@ class HubServer:
 
     def _answer(self, handler: BaseHTTPRequestHandler) -> None:
         path = unquote(urlsplit(handler.path).path)
+        with self._lock:
+            self.asked.append(path)
         if path.startswith("/cdn/"):
             self._send(handler, path.removeprefix("/cdn/"))
             return
@@ -92,7 +99,7 @@ class HubServer:
                 self._status(handler, 404)
             elif len(known[name]) >= LARGE:
                 handler.send_response(302)
-                handler.send_header("Location", f"/cdn/{model}/{name}")
+                handler.send_header("Location", f"{self.files_at}/cdn/{model}/{name}")
                 handler.end_headers()
             else:
                 self._send(handler, f"{model}/{name}")

@@ -1,20 +1,15 @@
 """Plays the kubelet: pods of a cluster without a node run as processes, the worker's real code and real servers.
 
-A pod's own command runs with its own environment and volumes, in folders; mount paths in them are rewritten. What a
-cluster's network would do is done by rewriting too: each Service of a model has a port on 127.0.0.1 that it keeps over
-restarts, and the addresses `http://NAME.NAMESPACE.svc.cluster.local` in ConfigMaps (`:8080` of a headless one, `:8000`
-of an LLMInferenceService) become those. A rule makes pods fail as told instead.
+A pod's own command runs with its own environment and volumes, in folders (`podfolders`). A rule makes pods fail as told
+instead.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import os
-import re
 import shutil
 import signal
-import sys
 import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -24,19 +19,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from cluster.processes import free_port
+from support.podfolders import Pod, PodFolders, service_of
 from tiltyard.cluster.client import ApiError, Client
-from tiltyard.observe.kinds import CONFIG_MAPS, PODS, Kind
+from tiltyard.observe.kinds import PODS
 
-ROOT = Path(__file__).resolve().parents[2]
-SECRETS = Kind("v1", "Secret", "secrets")
 NODE = "player"
 MAX_GRACE = 10.0
-SERVICE = re.compile(r"http://([a-z0-9-]+)\.([a-z0-9-]+)\.svc\.cluster\.local(:80(80|00)?)?")
-MODEL_LABEL = "serving.kserve.io/inferenceservice"
-LLM_LABEL = "kserve.io/component"
-
-Pod = Mapping[str, Any]
 
 
 @dataclass
@@ -75,12 +63,14 @@ class PodPlayer:
     rules: list[Rule] = field(default_factory=list)
     binds: bool = True
     started: list[str] = field(default_factory=list)
-    _ports: dict[str, int] = field(default_factory=dict)
     _plays: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _processes: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
     _ending: dict[str, asyncio.Event] = field(default_factory=dict)
     _watch: asyncio.Task[None] | None = None
     mistakes: list[BaseException] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.folders = PodFolders(self.kube, self.namespace, self.folder)
 
     async def __aenter__(self) -> Self:
         self._watch = asyncio.create_task(self._follow())
@@ -117,10 +107,6 @@ class PodPlayer:
                     os.killpg(process.pid, signal.SIGKILL)
                     return name
         return None
-
-    def port_of(self, service: str) -> int:
-        """The port that stands for a Service."""
-        return self._ports.setdefault(service, free_port())
 
     def log_of(self, pod: str) -> str:
         """What a pod's container has written."""
@@ -188,10 +174,10 @@ class PodPlayer:
             path = PODS.path(self.namespace, meta["name"], "binding")
             await self.kube._call("POST", PODS, path, query={}, body={**binding, "target": target})
         container = pod["spec"]["containers"][0]
-        place = self.folder / meta["name"]
+        place = self.folders.of(pod)
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
-        command, environment = await self._prepare(pod, container, rule)
+        prepared = await self.folders.prepare(pod, container, rule.command if rule else None)
         if not await self._fill_claims(pod, ending):
             await ending.wait()
             await self._finish(pod)
@@ -199,7 +185,7 @@ class PodPlayer:
         sidecars = await self._start_sidecars(pod)
         restarts, code = 0, 0
         while True:
-            code = await self._run_once(pod, container, command, environment, ending, restarts)
+            code = await self._run_once(pod, container, prepared, ending, restarts)
             if ending.is_set() or pod["spec"].get("restartPolicy") != "Always":
                 break
             restarts += 1
@@ -224,18 +210,13 @@ class PodPlayer:
         for container in pod["spec"].get("initContainers", ()):
             if "tiltyard_jobs.weights" not in container.get("command", ()):
                 continue
-            place, code = self.folder / pod["metadata"]["name"], -1
-            while code != 0:
+            code = -1
+            while code != 0 and not ending.is_set():
+                (self.folders.of(pod) / "termination-log").write_text("")
+                process = await self._spawn(pod, await self.folders.prepare(pod, container), container["name"])
+                code = await self._ended(pod, process, ending)
                 if ending.is_set():
                     return False
-                command, environment = await self._prepare(pod, container, None)
-                (place / "termination-log").write_text("")
-                with (place / "log").open("ab") as log:
-                    process = await asyncio.create_subprocess_exec(
-                        *command, stdout=log, stderr=log, env=environment, start_new_session=True
-                    )
-                self._processes[f"{pod['metadata']['name']}/{container['name']}"] = process
-                code = await process.wait()
                 status = {
                     "name": container["name"],
                     "image": container["image"],
@@ -249,48 +230,57 @@ class PodPlayer:
                     pod, {"phase": "Pending", "conditions": conditions, "initContainerStatuses": [status]}
                 )
                 if code != 0:
-                    await asyncio.sleep(0.3)
-        return True
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(ending.wait(), 0.3)
+        return not ending.is_set()
 
     async def _start_sidecars(self, pod: Pod) -> list[asyncio.subprocess.Process]:
         """The init containers that stay: each with its own environment, in the pod's volumes."""
-        name, started = pod["metadata"]["name"], []
+        started = []
         for container in pod["spec"].get("initContainers", ()):
-            if container.get("restartPolicy") != "Always":
-                continue
-            command, environment = await self._prepare(pod, container, None)
-            with (self.folder / name / f"{container['name']}.log").open("ab") as log:
-                process = await asyncio.create_subprocess_exec(
-                    *command, stdout=log, stderr=log, env=environment, start_new_session=True
-                )
-            self._processes[f"{name}/{container['name']}"] = process
-            started.append(process)
+            if container.get("restartPolicy") == "Always":
+                prepared = await self.folders.prepare(pod, container)
+                name = container["name"]
+                started.append(await self._spawn(pod, prepared, name, log=f"{name}.log"))
         return started
 
     async def _run_once(
         self,
         pod: Pod,
         container: Mapping[str, Any],
-        command: list[str],
-        environment: Mapping[str, str],
+        prepared: tuple[list[str], dict[str, str]],
         ending: asyncio.Event,
         restarts: int,
     ) -> int:
-        name = pod["metadata"]["name"]
-        place = self.folder / name
-        (place / "termination-log").write_text("")
-        with (place / "log").open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                *command, stdout=log, stderr=log, env=environment, start_new_session=True, cwd=place
-            )
-        self._processes[name] = process
-        self.started.append(name)
+        (self.folders.of(pod) / "termination-log").write_text("")
+        process = await self._spawn(pod, prepared)
+        self.started.append(pod["metadata"]["name"])
         probe = container.get("readinessProbe", {}).get("httpGet")
         running = {"running": {"startedAt": _now()}}
         await self._containers(pod, container, "Running", ready=probe is None, restarts=restarts, state=running)
+        ready = asyncio.create_task(self._probe(pod, container, probe, restarts)) if probe else None
+        try:
+            return await self._ended(pod, process, ending)
+        finally:
+            if ready is not None:
+                ready.cancel()
+
+    async def _spawn(
+        self, pod: Pod, prepared: tuple[list[str], dict[str, str]], init: str = "", *, log: str = "log"
+    ) -> asyncio.subprocess.Process:
+        """The process of the pod's container, or of an init container of this name."""
+        (command, environment), place = prepared, self.folders.of(pod)
+        with (place / log).open("ab") as file:
+            process = await asyncio.create_subprocess_exec(
+                *command, stdout=file, stderr=file, env=environment, start_new_session=True, cwd=place
+            )
+        self._processes[f"{place.name}/{init}" if init else place.name] = process
+        return process
+
+    async def _ended(self, pod: Pod, process: asyncio.subprocess.Process, ending: asyncio.Event) -> int:
+        """Its exit code; once the pod is to end it is told so, and killed after the pod's grace."""
         ended = asyncio.create_task(process.wait())
         told = asyncio.create_task(ending.wait())
-        ready = asyncio.create_task(self._probe(pod, container, probe, restarts)) if probe else None
         try:
             await asyncio.wait({ended, told}, return_when=asyncio.FIRST_COMPLETED)
             if not ended.done():
@@ -303,12 +293,10 @@ class PodPlayer:
                         os.killpg(process.pid, signal.SIGKILL)
             return await ended
         finally:
-            for task in (told, ready):
-                if task is not None:
-                    task.cancel()
+            told.cancel()
 
     async def _probe(self, pod: Pod, container: Mapping[str, Any], probe: Mapping[str, Any], restarts: int) -> None:
-        url = f"http://127.0.0.1:{self.port_of(_service_of(pod))}{probe['path']}"
+        url = f"http://127.0.0.1:{self.folders.port_of(service_of(pod))}{probe['path']}"
 
         def answers() -> bool:
             try:
@@ -329,7 +317,7 @@ class PodPlayer:
             await self.kube._call("DELETE", PODS, path, query={"gracePeriodSeconds": "0"})
 
     def _terminated(self, pod: Pod, container: Mapping[str, Any], code: int) -> dict[str, Any]:
-        place = self.folder / pod["metadata"]["name"]
+        place = self.folders.of(pod)
         message = (place / "termination-log").read_text(errors="replace")[-4096:]
         if not message and code and container.get("terminationMessagePolicy") == "FallbackToLogsOnError":
             message = (place / "log").read_bytes()[-2048:].decode(errors="replace")
@@ -364,74 +352,6 @@ class PodPlayer:
         path = PODS.path(self.namespace, pod["metadata"]["name"], "status")
         merge = "application/merge-patch+json"
         await self.kube._call("PATCH", PODS, path, query={}, body={"status": status}, content=merge)
-
-    async def _prepare(
-        self, pod: Pod, container: Mapping[str, Any], rule: Rule | None
-    ) -> tuple[list[str], dict[str, str]]:
-        """The process's command and environment, its volumes made."""
-        place = self.folder / pod["metadata"]["name"]
-        places = {"/dev/termination-log": str(place / "termination-log")}
-        volumes = {volume["name"]: volume for volume in pod["spec"].get("volumes", ())}
-        for mount in container.get("volumeMounts", ()):
-            volume = volumes[mount["name"]]
-            folder = place / "volumes" / mount["name"]
-            if claim := volume.get("persistentVolumeClaim"):  # it stays when the pod goes
-                folder = self.folder / "claims" / claim["claimName"]
-            folder.mkdir(parents=True, exist_ok=True)
-            await self._fill(volume, folder)
-            places[mount["mountPath"]] = str(folder)
-
-        def here(text: str) -> str:
-            for path in sorted(places, key=len, reverse=True):
-                if text == path or text.startswith(f"{path}/"):
-                    return places[path] + text[len(path) :]
-            return text
-
-        environment = {"PATH": os.environ["PATH"], "HOME": str(place), "TMPDIR": str(place)}
-        environment["PYTHONPATH"] = f"{ROOT / 'operator'}:{ROOT / 'jobs'}"
-        for entry in container.get("env", ()):
-            value = entry.get("value") or await self._value(pod, entry.get("valueFrom", {}))
-            if value is not None:
-                environment[entry["name"]] = here(value)
-        command = [*container.get("command", ()), *container.get("args", ())]
-        if rule is not None and rule.command is not None:
-            command = list(rule.command)
-        port = str(self.port_of(_service_of(pod))) if {MODEL_LABEL, LLM_LABEL} & {*pod["metadata"]["labels"]} else ""
-        words = {"python": sys.executable, "0.0.0.0": "127.0.0.1", "{port}": port}
-        command = [words.get(word, here(word)) for word in command]
-        if port and "--port" in command:
-            command[command.index("--port") + 1] = port
-        return command, environment
-
-    async def _value(self, pod: Pod, source: Mapping[str, Any]) -> str | None:
-        if "fieldRef" in source:
-            found = re.fullmatch(r"metadata\.(annotations|labels)\['(.+)'\]", source["fieldRef"]["fieldPath"])
-            return pod["metadata"].get(found[1], {}).get(found[2]) if found else None
-        for name, kind in (("secretKeyRef", SECRETS), ("configMapKeyRef", CONFIG_MAPS)):
-            if reference := source.get(name):
-                try:
-                    found_object = await self.kube.get(kind, self.namespace, reference["name"])
-                    value: str = found_object["data"][reference["key"]]
-                except (ApiError, KeyError):
-                    if reference.get("optional"):
-                        return None
-                    raise
-                return base64.b64decode(value).decode() if kind is SECRETS else value
-        return None
-
-    async def _fill(self, volume: Mapping[str, Any], folder: Path) -> None:
-        if reference := volume.get("configMap"):
-            config_map = await self.kube.get(CONFIG_MAPS, self.namespace, reference["name"])
-            for key, text in config_map.get("data", {}).items():
-                (folder / key).write_text(SERVICE.sub(lambda m: f"http://127.0.0.1:{self.port_of(m[1])}", text))
-
-
-def _service_of(pod: Pod) -> str:
-    """The Service of a model's pod, as KServe names it."""
-    its_labels = pod["metadata"]["labels"]
-    if LLM_LABEL in its_labels:
-        return f"{its_labels['app.kubernetes.io/name']}-kserve-workload-svc"
-    return f"{its_labels[MODEL_LABEL]}-predictor"
 
 
 def _now() -> str:

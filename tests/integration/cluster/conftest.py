@@ -24,8 +24,9 @@ from cluster import kserve, kubeflow, llmisvc, managers, processes
 from cluster import kueue as kueue_manager
 from cluster.controlplane import ControlPlane
 from cluster.processes import free_port
+from support.documents import ROOT
 from support.manifests import manifest
-from support.podplayer import NODE, ROOT, PodPlayer
+from support.podplayer import NODE, PodPlayer
 from support.s3server import S3Server
 from tiltyard.cluster.client import ApiError, Client
 from tiltyard.observe.kinds import TOURNAMENTS, Kind, Object

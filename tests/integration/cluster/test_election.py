@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 
 from cluster.controlplane import ControlPlane
 from integration.cluster.conftest import Operator
+from support.waiting import until
 from tiltyard.cluster.client import ApiError, Client
 from tiltyard.observe.kinds import LEASES
 
@@ -41,12 +42,6 @@ async def holder(kube: Client) -> str:
     except ApiError:
         return ""
     return str(lease["spec"].get("holderIdentity") or "")
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
 
 
 def says(operator: Operator, event: str) -> bool:

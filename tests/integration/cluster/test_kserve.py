@@ -14,7 +14,7 @@ from cluster import kserve, managers
 from cluster.controlplane import ControlPlane
 from integration.cluster.conftest import Arena
 from integration.cluster.test_operator import SMALL
-from support.podplayer import ROOT
+from support.documents import ROOT
 from tiltyard.api import tournament_from_object
 from tiltyard.cluster.client import Client
 from tiltyard.cluster.kserve import KServe

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +54,6 @@ async def test_what_a_cluster_refuses(arena: Arena) -> None:
         await asyncio.to_thread(cluster.wait, "test", timeout=1)
 
 
-def test_no_cluster_is_configured(tmp_path: pytest.TempPathFactory) -> None:
+def test_no_cluster_is_configured(tmp_path: Path) -> None:
     with pytest.raises(tiltyard.UserError, match="no cluster is configured: set KUBECONFIG, or give kubeconfig"):
         tiltyard.Cluster(kubeconfig=str(tmp_path))

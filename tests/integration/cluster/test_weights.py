@@ -5,17 +5,19 @@ The init containers are real processes, and so is the hub that they ask; simulat
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Iterator
+from threading import Event
 from typing import Any
 
 import pytest
 import yaml
 
 from integration.cluster.conftest import Arena, condition
-from integration.cluster.test_operator import SMALL
+from integration.cluster.test_operator import SMALL, pods_ended
 from support.hub_server import LARGE, HubServer
-from support.podplayer import MODEL_LABEL
+from support.podfolders import MODEL_LABEL
 from tiltyard.observe.kinds import CLAIMS, SERVICES
 from tiltyard.render.names import service_name
 
@@ -90,3 +92,21 @@ async def test_a_model_that_the_hub_refuses_is_told_with_what_to_do(arena: Arena
     told = await arena.wait(lambda one: "tokenSecretRef" in condition(one, "Waiting").get("message", ""), limit=60)
     assert "the model's source refused access: check the token" in condition(told, "Waiting")["message"]
     assert hub.sent.total() == 0
+
+
+async def test_a_download_is_ended_with_its_pod_and_continued_by_the_next(arena: Arena, hub: HubServer) -> None:
+    play_vllm(arena)
+    held = "org/a/model.safetensors"
+    hub.held[held] = Event()
+    document = arena.manifest(2, **SMALL)
+    weights = {"maxActive": 1, "weights": {"claim": {"size": "1Gi"}}}
+    document["spec"] |= {"competitors": competitors(hub), "serving": weights}
+    await arena.apply(document)
+    assert await asyncio.to_thread(hub.reached.wait, 60)
+    await arena.patch(suspend=True)
+    await arena.wait_for_phase("Suspended")
+    await pods_ended(arena)
+    hub.held.pop(held).set()
+    await arena.patch(suspend=False)
+    done = await arena.wait_for_phase("Complete", "Failed", limit=200)
+    assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import shutil
 import signal
 import subprocess
@@ -18,8 +16,6 @@ import yaml
 import tiltyard
 from support.manifests import manifest
 from support.s3server import S3Server
-
-ROOT = Path(__file__).parents[3]
 
 
 def small(**spec: Any) -> dict[str, Any]:
@@ -128,21 +124,3 @@ def test_ctrl_c_keeps_the_work(place: Path) -> None:
     tournament = tiltyard.Tournament.from_file("t.yaml")
     assert tournament.status().activity == "Interrupted"
     assert any(bundle.exist for bundle in tournament.plan("out").bundles)
-
-
-def test_the_notebook_runs(place: Path) -> None:
-    shutil.copytree(ROOT / "examples", place / "examples")
-    notebook = json.loads((place / "examples" / "notebook.ipynb").read_text(encoding="utf-8"))
-    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    assert all(not cell.get("outputs") for cell in notebook["cells"])  # outputs are not kept
-    finished = subprocess.run(
-        [sys.executable, "-c", "\n".join(cells)],
-        cwd=place / "examples",
-        env=os.environ,
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stderr
-    assert "ada" in finished.stdout

@@ -6,13 +6,14 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
 from support.local_runs import command_of
+from support.waiting import until
 from tiltyard.api import ModelServing, ModelSource, Participant
 from tiltyard.local.servers import MAX_CRASHES, Server
 from tiltyard.plan.observed import ModelPhase
@@ -34,14 +35,6 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
     )
     yield made
     await made.close()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(3000):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it did not come true")
 
 
 def phase(server: Server) -> ModelPhase:

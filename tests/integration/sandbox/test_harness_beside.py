@@ -8,12 +8,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from support.waiting import until
 from tiltyard_jobs.errors import ConfigurationError, TransientError
 from tiltyard_jobs.evaluation.beside import FOLDER_VARIABLE, run_harness, shared_folder
 
@@ -78,15 +79,6 @@ def process_of(order: Path) -> int | None:
     started = Path(f"{order}.started")
     number = started.read_text() if started.exists() else ""
     return int(number) if number and Path("/proc", number).exists() else None
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for it."""
-    async with asyncio.timeout(60):
-        while True:
-            if condition():
-                return
-            await asyncio.sleep(0.05)
 
 
 async def test_orders_are_run_there(folder: Path, python: str, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,3 +27,11 @@ def sim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sim]:
     made = Sim("sim://sage?skill=0.7&junk=0.2&judge.abstain=0.1", tmp_path_factory.mktemp("sim"))
     yield made
     made.close()
+
+
+@pytest.fixture
+def refusing() -> Iterator[str]:
+    """A URL where nobody listens."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{held.getsockname()[1]}/v1"

@@ -23,12 +23,14 @@ from tiltyard_jobs.contracts.solo_tasks import NamedEndpoint, PreflightTask
 from tiltyard_jobs.contracts.tasks import EndpointRef
 from tiltyard_jobs.stages import preflight
 
-ROWS = {
-    row[0]: code_spans(row[1])[0]
+TABLE = [
+    row
     for header, rows in tables((ROOT / "docs/troubleshooting.md").read_text())
     if header[0] == "it cannot"
     for row in rows
-}
+]
+ROWS = {row[0]: code_spans(row[1])[0] for row in TABLE}
+WARNED = tuple(row[0] for row in TABLE if row[2].startswith("a warning"))
 FIELD = "spec.competitors[1].endpoint"
 WARNINGS = (
     "be given a seed",
@@ -345,6 +347,8 @@ CASES: Mapping[str, Case] = {
 
 def test_each_row_has_a_case() -> None:
     assert list(ROWS) == list(CASES)
+    assert WARNED == WARNINGS
+    assert tuple(ROWS)[-len(WARNINGS) :] == WARNINGS
     assert len(ROWS) >= 25
 
 

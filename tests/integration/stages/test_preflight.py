@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import json
-import socket
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,12 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from aiohttp import web
 
-from support.stage_world import Asked, Given, Sim, StageWorld, mine_recipe, not_found, stub
+from support.stage_world import Sim, StageWorld, mine_recipe
 from tiltyard_jobs.contracts.layout import manifest_key
 from tiltyard_jobs.contracts.recipe import ArtifactRef
-from tiltyard_jobs.contracts.recipes import LmEvalRecipe, SplitFile, TaskSetRecipe
+from tiltyard_jobs.contracts.recipes import LmEvalRecipe, PairsRecipe, SplitFile, TaskSetRecipe
 from tiltyard_jobs.contracts.solo_tasks import ModelFolder, NamedEndpoint, PreflightTask, ReadableFile, SimulatedModel
 from tiltyard_jobs.contracts.summary import Standing, parts_done
 from tiltyard_jobs.contracts.tasks import EndpointRef, LmEvalTask, StoreRef
@@ -58,14 +55,6 @@ def problems(world: StageWorld, **members: Any) -> list[str]:
 
 def mining(endpoint: EndpointRef, **needs: bool) -> NamedEndpoint:
     return NamedEndpoint(name="x", endpoint=endpoint, **{"needs_completions": True, "needs_prefix": True, **needs})
-
-
-@pytest.fixture
-def refusing() -> Iterator[str]:
-    """A URL where nobody listens."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{held.getsockname()[1]}/v1"
 
 
 def folder_with(path: Path, template: str | None) -> ModelFolder:
@@ -228,130 +217,6 @@ def test_a_store_that_is_not_there(world: StageWorld) -> None:
     assert found.startswith("spec.output: ")
 
 
-def test_an_endpoint_that_refuses(world: StageWorld, refusing: str) -> None:
-    endpoint = EndpointRef(url=refusing, model="m", field="spec.judges[0].endpoint")
-    (found,) = problems(world, endpoints=(NamedEndpoint(name="x", endpoint=endpoint),))
-    assert found.startswith(f"spec.judges[0].endpoint: {refusing} has answered nothing for")
-
-
-def test_an_endpoint_that_hangs(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preflight, "ANSWER_SECONDS", 0.2)
-
-    def hang(asked: Asked) -> Given:
-        time.sleep(0.5)
-        return "late"
-
-    with stub(hang) as server:
-        (found,) = problems(world, endpoints=(mining(server.endpoint),))
-    assert found.endswith("did not answer within 0 s: check that the model is running")
-
-
-def only(path: str) -> Callable[[Asked], Given]:
-    """A server with one path."""
-    return lambda asked: "fine" if asked.path == path else not_found()
-
-
-@pytest.mark.parametrize(
-    ("reply", "models", "sentence"),
-    [
-        (lambda asked: "fine", ["a", "b"], "serves a, b, not 'm'"),
-        (lambda asked: web.Response(status=401), ["m"], "refuses access to model 'm' (HTTP 401)"),
-        (lambda asked: web.Response(status=401), None, "refuses access to model 'm' (HTTP 401)"),
-        (lambda asked: not_found(), None, "does not serve /v1/chat/completions (HTTP 404)"),
-        (
-            lambda asked: web.Response(status=400),
-            ["m"],
-            "does not answer as model 'm' should: RefusedByServer: HTTP 400",
-        ),
-        (lambda asked: b"<html>", ["m"], "does not answer as model 'm' should: Malformed: the reply is no JSON"),
-        (only("/v1/chat/completions"), ["m"], "does not complete raw prompts with model 'm', which mining needs"),
-    ],
-)
-def test_an_endpoint_that_cannot_be_used(
-    world: StageWorld, reply: Callable[[Asked], Given], models: list[str] | None, sentence: str
-) -> None:
-    with stub(reply, models=models) as server:
-        (found,) = problems(world, endpoints=(mining(server.endpoint),))
-    assert found.startswith(f"spec.competitors[1].endpoint: {server.url} {sentence}")
-
-
-@pytest.mark.parametrize(("listed", "code"), [("m", 0), ("m:latest", 0), ("models/m", 0), ("m:8b", 2), ("org/m", 2)])
-def test_a_name_under_which_a_server_knows_the_model(world: StageWorld, listed: str, code: int) -> None:
-    """Ollama lists `m:latest` and Gemini `models/m` for what they serve as `m` too."""
-    with stub(lambda asked: "fine", models=(listed,)) as server:
-        endpoint = NamedEndpoint(name="x", endpoint=server.endpoint)
-        assert world.run_task(task(world, endpoints=(endpoint,))).code == code
-
-
-def test_an_endpoint_whose_template_drops_the_system_message_of_mining(world: StageWorld) -> None:
-    """A server that renders the user's words alone, a token for each character."""
-
-    def drops(asked: Asked) -> Given:
-        document = asked.document
-        if asked.path == "/tokenize":
-            text = document.get("prompt") or f"User: {document['messages'][-1]['content']}<end>"
-            return web.json_response({"tokens": [ord(letter) for letter in text]})
-        if asked.path == "/detokenize":
-            return web.json_response({"prompt": "".join(map(chr, document["tokens"]))})
-        return "fine"
-
-    with stub(drops, tells_tokens=True) as server:
-        assert world.run_task(task(world, endpoints=(mining(server.endpoint),))).code == 0
-        (found,) = problems(world, endpoints=(mining(server.endpoint),), system_prompts=("Write Rust.",))
-    assert "drops or alters the system message (instructions.mine.systemPrompts)" in found
-
-
-def test_an_endpoint_is_asked_no_more_than_it_will_be(world: StageWorld) -> None:
-    needs = {"needs_completions": False, "needs_prefix": False}
-    with stub(only("/v1/chat/completions"), models=None) as server:  # it judges, and lists no models
-        assert world.run_task(task(world, endpoints=(mining(server.endpoint, **needs),))).code == 0
-    assert [asked.path for asked in server.asked] == ["/v1/chat/completions"]
-
-    def mines(asked: Asked) -> Given:
-        return not_found() if asked.path == "/tokenize" else ""  # silence is an answer
-
-    with stub(mines) as server:
-        assert world.run_task(task(world, endpoints=(mining(server.endpoint, needs_prefix=False),))).code == 0
-        (found,) = problems(world, endpoints=(mining(server.endpoint),))
-    assert found.endswith("(it has no /tokenize): name the model's tokenizer, or give chatTemplatePrefix")
-
-
-LOGPROBS = {"content": [{"token": "1", "logprob": -0.1, "top_logprobs": [{"token": "1", "logprob": -0.1}]}]}
-ERROR = {"error": {"message": "top_logprobs must be at most 5", "code": "invalid_value"}}
-
-
-@pytest.mark.parametrize(
-    ("given", "detail"),
-    [
-        ({"message": {"content": "2"}, "logprobs": LOGPROBS}, None),
-        ({"message": {"content": ""}, "logprobs": LOGPROBS}, None),
-        ("2", "the reply holds no log-probabilities"),
-        ({"message": {"content": "2"}, "logprobs": None}, "the reply holds no log-probabilities"),
-        (web.json_response(ERROR, status=400), "HTTP 400"),
-    ],
-)
-def test_an_endpoint_that_judges_by_log_probabilities_must_give_some(
-    world: StageWorld, given: Given, detail: str | None
-) -> None:
-    with stub(lambda asked: given if asked.document.get("logprobs") else "2") as server:
-        judge = mining(server.endpoint, needs_completions=False, needs_prefix=False, needs_logprobs=True)
-        if detail is None:
-            assert world.run_task(task(world, endpoints=(judge,))).code == 0
-            return
-        (found,) = problems(world, endpoints=(judge,))
-    start = f"spec.competitors[1].endpoint: {server.url} gives no log-probabilities with model 'm' ({detail}"
-    assert found.startswith(start)
-    assert "which spec.battles.verdict.method Logprobs needs: take method Choice, or serve" in found
-    assert server.asked[-1].document["top_logprobs"] == 20
-
-
-def test_an_endpoint_that_does_not_embed(world: StageWorld) -> None:
-    named = {"name": "embedder", "needs_embeddings": True}
-    with stub(only("/v1/chat/completions")) as server:
-        (found,) = problems(world, endpoints=(NamedEndpoint(endpoint=server.endpoint, **named),))
-    assert "does not serve /v1/embeddings (HTTP 404)" in found
-
-
 def test_all_that_is_wrong_is_said_at_once(world: StageWorld, refusing: str) -> None:
     found = problems(
         world,
@@ -432,6 +297,24 @@ def test_a_damaged_manifest_is_said(world: StageWorld) -> None:
     assert ran.summary["message"] == (
         f"runs/{RUN}/manifest.json in {world.store.place} is damaged; delete it and run again."
     )
+
+
+def test_labelled_pairs_are_counted_with_what_is_passed_over(world: StageWorld) -> None:
+    rows = [{"prompt": "Sort.", "chosen": "sorted(x)", "rejected": "x"}, {"prompt": "Merge."}]
+    path = write(world.root / "pairs.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows))
+    pairs = PairsRecipe(
+        uri=path.as_uri(),
+        field="prompt",
+        answers=("chosen", "rejected"),
+        better="First",
+        winner_field="winner",
+        on_bad_row="Skip",
+        rows=100,
+        seed=0,
+    )
+    file = ReadableFile(field="spec.judging.calibration", uri=path.as_uri(), column="prompt", pairs=pairs)
+    ran = world.run_task(task(world, files=(file,)))
+    assert ran.summary["instructions"] == "calibration: 1 labelled pairs, passed over: 1 bad (line 2)"
 
 
 def test_an_embedder_that_is_not_installed(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> None:

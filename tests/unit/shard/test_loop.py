@@ -1,3 +1,5 @@
+"""The loop that makes the records of a shard."""
+
 from __future__ import annotations
 
 import asyncio
@@ -9,81 +11,16 @@ from typing import Any
 
 import pytest
 
+from support.looped_shard import Shard, rows_in
 from tiltyard_jobs.errors import (
     ConfigurationError,
     NothingUsableError,
     PermanentError,
-    RecordVoidError,
     TransientError,
     VoidReason,
 )
-from tiltyard_jobs.shard import loop
-from tiltyard_jobs.shard.checkpoints import Checkpoints
-from tiltyard_jobs.shard.journal import Journal, PartLog
-from tiltyard_jobs.shard.loop import WorkItem, row_json, run_records
-from tiltyard_jobs.shard.progress import Progress
-from tiltyard_jobs.shard.recordlog import RecordLog
+from tiltyard_jobs.shard.loop import WorkItem, row_json
 from tiltyard_jobs.shard.stopping import Stopped
-from tiltyard_jobs.store.folder import FolderStore
-
-FAILING = frozenset({VoidReason.UNAVAILABLE, VoidReason.MALFORMED, VoidReason.UNDECIDED})
-
-
-class Shard:
-    """A shard over rows 0 to `total` - 1 whose work is `behaviour`, and what was asked of it, in order."""
-
-    def __init__(self, folder: Path, total: int, *, concurrency: int = 4, max_failures: int = 0) -> None:
-        self.folder = folder
-        self.total = total
-        self.concurrency = concurrency
-        self.max_failures = max_failures
-        self.max_undecided = 100
-        self.store = FolderStore(folder / "store")
-        self.stop = asyncio.Event()
-        self.asked: list[int] = []
-        self.voids: dict[int, VoidReason] = {}
-        self.export_records = 1000
-        self.export_seconds = 30.0
-
-    def journal(self, *, node: str = "node", checkpoints: bool = False) -> Journal:
-        prefix = Checkpoints(self.store, "checkpoints/answer/aa/00000/") if checkpoints else None
-        journal = Journal([PartLog(RecordLog(self.folder / node), prefix)])
-        journal.restore()
-        return journal
-
-    async def behave(self, row: int) -> None:
-        await asyncio.sleep(0)
-
-    async def work(self, row: int) -> dict[str, Any]:
-        self.asked.append(row)
-        await self.behave(row)
-        if row in self.voids:
-            raise RecordVoidError(self.voids[row], "x" * 2000)
-        return {"row": row, "text": f"reply {row}"}
-
-    def void(self, row: int, reason: VoidReason, detail: str) -> dict[str, Any]:
-        return {"row": row, "void": str(reason), "detail": detail}
-
-    async def run(self, journal: Journal, items: Iterator[WorkItem[int]] | None = None) -> None:
-        await run_records(
-            items or (WorkItem(0, row, row) for row in range(self.total)),
-            self.work,
-            self.void,
-            journal=journal,
-            total=self.total,
-            concurrency=self.concurrency,
-            stop=self.stop,
-            progress=Progress(self.folder / "progress", lambda: 0.0),
-            max_failures=self.max_failures,
-            failing=FAILING,
-            max_undecided=self.max_undecided,
-            export_records=self.export_records,
-            export_seconds=self.export_seconds,
-        )
-
-
-def rows_in(journal: Journal) -> dict[int, dict[str, Any]]:
-    return {row: json.loads(journal.get(0, row)) for _, row in journal}
 
 
 async def test_every_record_is_asked_once_and_in_order(tmp_path: Path) -> None:
@@ -278,113 +215,6 @@ async def test_a_lowered_limit_asks_old_failures_again(tmp_path: Path) -> None:
         await shard.run(journal)
     assert shard.asked == [1, 2]
     assert json.loads((tmp_path / "progress").read_text()) == {"done": 5, "total": 5}
-
-
-async def test_what_is_under_way_at_a_stop_is_waited_for_and_nothing_more_is_begun(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loop, "DRAIN_SILENCE_SECONDS", 60.0)  # a busy machine may be silent for a second
-    shard = Shard(tmp_path, 20, concurrency=3)
-
-    async def behave(row: int) -> None:
-        if row < 5:
-            return
-        shard.stop.set()
-        await asyncio.sleep(0.02 * (row - 4))
-
-    shard.behave = behave  # type: ignore[method-assign]
-    with shard.journal() as journal:
-        with pytest.raises(Stopped):
-            await shard.run(journal)
-        assert sorted(rows_in(journal)) == shard.asked == list(range(len(shard.asked)))
-    assert 6 <= len(shard.asked) <= 8
-
-
-async def test_all_that_is_left_may_be_under_way_at_a_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "DRAIN_SILENCE_SECONDS", 60.0)  # a busy machine may be silent for a second
-    shard = Shard(tmp_path, 6, concurrency=3)
-
-    async def behave(row: int) -> None:
-        if row == 5:
-            shard.stop.set()
-            await asyncio.sleep(0.02)
-
-    shard.behave = behave  # type: ignore[method-assign]
-    with shard.journal() as journal:
-        with pytest.raises(Stopped):
-            await shard.run(journal)
-        assert sorted(rows_in(journal)) == list(range(6))
-
-
-async def test_stopping_cancels_exports_and_says_so(tmp_path: Path) -> None:
-    shard = Shard(tmp_path, 20, concurrency=3)
-    cancelled = []
-
-    async def behave(row: int) -> None:
-        if row < 5:
-            return
-        shard.stop.set()
-        try:
-            await asyncio.sleep(60)
-        except asyncio.CancelledError:
-            cancelled.append(row)
-            raise
-
-    shard.behave = behave  # type: ignore[method-assign]
-    with shard.journal(checkpoints=True) as journal, pytest.raises(Stopped):
-        await shard.run(journal)
-    assert 1 <= len(cancelled) <= 3
-    with shard.journal(node="other", checkpoints=True) as journal:
-        assert set(rows_in(journal)) == set(range(5))
-
-
-@pytest.mark.parametrize("error", [TransientError("away"), ConfigurationError("refused"), ValueError("bug")])
-async def test_other_errors_cancel_the_rest_and_keep_what_is_done(tmp_path: Path, error: Exception) -> None:
-    shard = Shard(tmp_path, 20, concurrency=3)
-
-    async def behave(row: int) -> None:
-        if row == 6:
-            raise error
-        if row > 6:
-            await asyncio.sleep(60)
-
-    shard.behave = behave  # type: ignore[method-assign]
-    with shard.journal(checkpoints=True) as journal, pytest.raises(type(error), match=str(error)):
-        await shard.run(journal)
-    with shard.journal(node="other", checkpoints=True) as journal:
-        assert set(rows_in(journal)) == set(range(6))
-
-
-async def test_an_error_of_the_items_ends_the_shard(tmp_path: Path) -> None:
-    shard = Shard(tmp_path, 20)
-
-    def items() -> Iterator[WorkItem[int]]:
-        yield WorkItem(0, 0, 0)
-        raise PermanentError("the input is damaged")
-
-    with shard.journal() as journal, pytest.raises(PermanentError, match="damaged"):
-        await shard.run(journal, items())
-
-
-async def test_cancelling_from_outside_exports_too(tmp_path: Path) -> None:
-    shard = Shard(tmp_path, 20, concurrency=2)
-
-    reached = asyncio.Event()
-
-    async def behave(row: int) -> None:
-        if row >= 4:
-            reached.set()
-            await asyncio.sleep(60)
-
-    shard.behave = behave  # type: ignore[method-assign]
-    with shard.journal(checkpoints=True) as journal:
-        task = asyncio.create_task(shard.run(journal))
-        await reached.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-    with shard.journal(node="other", checkpoints=True) as journal:
-        assert set(rows_in(journal)) == set(range(4))
 
 
 async def test_exports_while_it_runs(tmp_path: Path) -> None:

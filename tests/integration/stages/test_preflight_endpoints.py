@@ -1,0 +1,135 @@
+"""What preflight finds of endpoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+from aiohttp import web
+
+from integration.stages.test_cannot import without_system_message
+from integration.stages.test_preflight import mining, problems, task
+from support.stage_world import Asked, Given, StageWorld, not_found, stub
+from tiltyard_jobs.contracts.solo_tasks import NamedEndpoint
+from tiltyard_jobs.contracts.tasks import EndpointRef
+from tiltyard_jobs.stages import preflight
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endpoint that is not there is waited for; here not for long."""
+    monkeypatch.setattr(preflight, "ENDPOINT_SECONDS", 0.3)
+
+
+def test_an_endpoint_that_refuses(world: StageWorld, refusing: str) -> None:
+    endpoint = EndpointRef(url=refusing, model="m", field="spec.judges[0].endpoint")
+    (found,) = problems(world, endpoints=(NamedEndpoint(name="x", endpoint=endpoint),))
+    assert found.startswith(f"spec.judges[0].endpoint: {refusing} has answered nothing for")
+
+
+def test_an_endpoint_that_hangs(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "ANSWER_SECONDS", 0.2)
+
+    def hang(asked: Asked) -> Given:
+        time.sleep(0.5)
+        return "late"
+
+    with stub(hang) as server:
+        (found,) = problems(world, endpoints=(mining(server.endpoint),))
+    assert found.endswith("did not answer within 0 s: check that the model is running")
+
+
+def only(path: str) -> Callable[[Asked], Given]:
+    """A server with one path."""
+    return lambda asked: "fine" if asked.path == path else not_found()
+
+
+@pytest.mark.parametrize(
+    ("reply", "models", "sentence"),
+    [
+        (lambda asked: "fine", ["a", "b"], "serves a, b, not 'm'"),
+        (lambda asked: web.Response(status=401), ["m"], "refuses access to model 'm' (HTTP 401)"),
+        (lambda asked: web.Response(status=401), None, "refuses access to model 'm' (HTTP 401)"),
+        (lambda asked: not_found(), None, "does not serve /v1/chat/completions (HTTP 404)"),
+        (
+            lambda asked: web.Response(status=400),
+            ["m"],
+            "does not answer as model 'm' should: RefusedByServer: HTTP 400",
+        ),
+        (lambda asked: b"<html>", ["m"], "does not answer as model 'm' should: Malformed: the reply is no JSON"),
+        (only("/v1/chat/completions"), ["m"], "does not complete raw prompts with model 'm', which mining needs"),
+    ],
+)
+def test_an_endpoint_that_cannot_be_used(
+    world: StageWorld, reply: Callable[[Asked], Given], models: list[str] | None, sentence: str
+) -> None:
+    with stub(reply, models=models) as server:
+        (found,) = problems(world, endpoints=(mining(server.endpoint),))
+    assert found.startswith(f"spec.competitors[1].endpoint: {server.url} {sentence}")
+
+
+@pytest.mark.parametrize(("listed", "code"), [("m", 0), ("m:latest", 0), ("models/m", 0), ("m:8b", 2), ("org/m", 2)])
+def test_a_name_under_which_a_server_knows_the_model(world: StageWorld, listed: str, code: int) -> None:
+    """Ollama lists `m:latest` and Gemini `models/m` for what they serve as `m` too."""
+    with stub(lambda asked: "fine", models=(listed,)) as server:
+        endpoint = NamedEndpoint(name="x", endpoint=server.endpoint)
+        assert world.run_task(task(world, endpoints=(endpoint,))).code == code
+
+
+def test_an_endpoint_whose_template_drops_the_system_message_of_mining(world: StageWorld) -> None:
+    with stub(without_system_message, tells_tokens=True) as server:
+        assert world.run_task(task(world, endpoints=(mining(server.endpoint),))).code == 0
+        (found,) = problems(world, endpoints=(mining(server.endpoint),), system_prompts=("Write Rust.",))
+    assert "drops or alters the system message (instructions.mine.systemPrompts)" in found
+
+
+def test_an_endpoint_is_asked_no_more_than_it_will_be(world: StageWorld) -> None:
+    needs = {"needs_completions": False, "needs_prefix": False}
+    with stub(only("/v1/chat/completions"), models=None) as server:  # it judges, and lists no models
+        assert world.run_task(task(world, endpoints=(mining(server.endpoint, **needs),))).code == 0
+    assert [asked.path for asked in server.asked] == ["/v1/chat/completions"]
+
+    def mines(asked: Asked) -> Given:
+        return not_found() if asked.path == "/tokenize" else ""  # silence is an answer
+
+    with stub(mines) as server:
+        assert world.run_task(task(world, endpoints=(mining(server.endpoint, needs_prefix=False),))).code == 0
+        (found,) = problems(world, endpoints=(mining(server.endpoint),))
+    assert found.endswith("(it has no /tokenize): name the model's tokenizer, or give chatTemplatePrefix")
+
+
+LOGPROBS = {"content": [{"token": "1", "logprob": -0.1, "top_logprobs": [{"token": "1", "logprob": -0.1}]}]}
+ERROR = {"error": {"message": "top_logprobs must be at most 5", "code": "invalid_value"}}
+
+
+@pytest.mark.parametrize(
+    ("given", "detail"),
+    [
+        ({"message": {"content": "2"}, "logprobs": LOGPROBS}, None),
+        ({"message": {"content": ""}, "logprobs": LOGPROBS}, None),
+        ("2", "the reply holds no log-probabilities"),
+        ({"message": {"content": "2"}, "logprobs": None}, "the reply holds no log-probabilities"),
+        (web.json_response(ERROR, status=400), "HTTP 400"),
+    ],
+)
+def test_an_endpoint_that_judges_by_log_probabilities_must_give_some(
+    world: StageWorld, given: Given, detail: str | None
+) -> None:
+    with stub(lambda asked: given if asked.document.get("logprobs") else "2") as server:
+        judge = mining(server.endpoint, needs_completions=False, needs_prefix=False, needs_logprobs=True)
+        if detail is None:
+            assert world.run_task(task(world, endpoints=(judge,))).code == 0
+            return
+        (found,) = problems(world, endpoints=(judge,))
+    start = f"spec.competitors[1].endpoint: {server.url} gives no log-probabilities with model 'm' ({detail}"
+    assert found.startswith(start)
+    assert "which spec.battles.verdict.method Logprobs needs: take method Choice, or serve" in found
+    assert server.asked[-1].document["top_logprobs"] == 20
+
+
+def test_an_endpoint_that_does_not_embed(world: StageWorld) -> None:
+    named = {"name": "embedder", "needs_embeddings": True}
+    with stub(only("/v1/chat/completions")) as server:
+        (found,) = problems(world, endpoints=(NamedEndpoint(endpoint=server.endpoint, **named),))
+    assert "does not serve /v1/embeddings (HTTP 404)" in found

@@ -1,0 +1,53 @@
+"""What a model's pod tells of its weights, and how long it took until it was ready."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from support.cluster_objects import SETTINGS, T0, Cluster, cluster_tournament
+from tiltyard.observe.observation import observe
+from tiltyard.observe.records import PodRecord
+
+PLAYERS = [{"name": name, "model": {"uri": f"hf://org/{name}"}} for name in "ab"]
+TOURNAMENT = cluster_tournament(players=PLAYERS, judges=1, serving={"weights": {"claim": {"size": "1Gi"}}})
+
+
+FILLED = '{"commit":"0123456789012345678901234567890123456789","bytes":7,"seconds":4.5,"reused":%s}'
+
+
+def pod(message: str, code: int = 0, name: str = "storage-initializer") -> dict[str, Any]:
+    ended = {"name": name, "state": {"terminated": {"exitCode": code, "message": message}}}
+    return {
+        "metadata": {
+            "name": "p",
+            "namespace": "arena",
+            "labels": {"tiltyard.dev/tournament": "test", "tiltyard.dev/model": "a"},
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+        },
+        "spec": {"nodeName": "n"},
+        "status": {"initContainerStatuses": [ended]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "known"),
+    [(FILLED % "false", 0, True), ("of KServe's own", 0, False), (FILLED % "false", 1, False), ("", 0, False)],
+)
+def test_a_pods_init_container_tells_of_the_weights(message: str, code: int, known: bool) -> None:
+    record = PodRecord.of(pod(message, code))
+    assert record is not None
+    assert (record.filled is not None) is known
+
+
+def test_a_load_is_measured_from_when_a_node_has_the_pod() -> None:
+    cluster = Cluster(TOURNAMENT)
+    service = cluster.service("a", ready=True)
+    (ready,) = [one for one in service["status"]["conditions"] if one["type"] == "Ready"]
+    ready["lastTransitionTime"] = "2026-01-01T00:02:30Z"
+    cluster.model_pod("a", **pod(FILLED % "true")["status"] | {
+        "conditions": [{"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-01-01T00:01:00Z"}]
+    })  # fmt: skip
+    seen = observe(cluster.snapshot(), SETTINGS, T0 + 300).models["a"]
+    assert (seen.load_seconds, seen.weights, seen.download_seconds) == (90.0, 7, None)

@@ -160,7 +160,9 @@ async def test_three_teams_share_a_quota_and_all_finish(
     assert gated
     assert all(one["metadata"]["labels"][MODEL] for one in gated)
     reds = [one for one in await workloads(queues) if one["spec"]["queueName"] == "red"]
-    assert {one["spec"]["priorityClassRef"]["name"] for one in reds} == {"normal"}
+    without = [one for one in reds if one["spec"].get("priorityClassRef", {}).get("name") != "normal"]
+    assert reds
+    assert without == [], yaml.safe_dump(without)[:3000]
     holding, waiting = await held(queues)
     assert holding == Counter(dict.fromkeys(teams, 1)), (holding, waiting)
 

@@ -69,6 +69,8 @@ def diagnose(pod: Mapping[str, Any]) -> Diagnosis | None:
         queue = pod["metadata"].get("labels", {}).get(QUEUE, "of its namespace")
         return Diagnosis(QUEUED, f"pod {name} waits until the queue {queue} admits it")
     for condition in status.get("conditions", ()):
+        if condition.get("reason") == "SchedulingGated" and not gates:
+            continue  # its gates have just gone
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             # What the scheduler adds about preemption says nothing that one could do.
             words = shorten(condition.get("message", "no node takes it").partition(" preemption:")[0])

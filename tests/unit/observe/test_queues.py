@@ -176,6 +176,12 @@ def test_what_kueue_says_is_reported(cluster: Cluster) -> None:
     ]
 
 
+def test_a_pod_that_was_just_admitted_does_not_wait(cluster: Cluster) -> None:
+    cluster.service("m2")
+    gate(cluster.model_pod("m2"))["spec"]["schedulingGates"] = []
+    assert observe(cluster.snapshot(), SETTINGS, LATE).models["m2"].wait is None
+
+
 def test_a_job_whose_time_is_up_has_failed(cluster: Cluster) -> None:
     def failed(snapshot: Snapshot) -> str:
         seen = observe(snapshot, SETTINGS, T0 + 10).jobs["mine/m1"]

@@ -69,6 +69,7 @@ TOOLS = {
     "kubelet": _kubernetes("kubelet"),
     "kserve-0.16-manager": Tool("kserve-0.16", "github.com/kserve/kserve/cmd/manager"),
     "kserve-llmisvc-manager": Tool("kserve-llmisvc", "github.com/kserve/kserve/cmd/llmisvc"),
+    "kueue-manager": Tool("kueue", "sigs.k8s.io/kueue/cmd/kueue"),
     "kwok": Tool("kwok", "sigs.k8s.io/kwok/cmd/kwok"),
     "pause": Tool("pause", "."),
     "trainer-manager": Tool("trainer", "github.com/kubeflow/trainer/v2/cmd/trainer-controller-manager"),

@@ -10,7 +10,7 @@ import json
 import re
 import subprocess
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,14 @@ def certify(plane: ClusterApi, name: str, address: str) -> tuple[Path, str]:
 
 
 def start(
-    plane: ClusterApi, name: str, arguments: Sequence[str], *, scratch: Path, namespace: str, probes: int
+    plane: ClusterApi,
+    name: str,
+    arguments: Sequence[str],
+    *,
+    scratch: Path,
+    namespace: str,
+    probes: int,
+    within: Sequence[str] = (),
 ) -> None:
     """Start a manager; returns once it says that it is ready.
 
@@ -82,9 +89,10 @@ def start(
         scratch: its `TMPDIR`.
         namespace: where it is told to live.
         probes: the port of its probes.
+        within: a command that runs it.
     """
     manager, log = plane.run(
-        name, "env", f"TMPDIR={scratch}", f"KUBECONFIG={plane.kubeconfig}", f"POD_NAMESPACE={namespace}",
+        name, *within, "env", f"TMPDIR={scratch}", f"KUBECONFIG={plane.kubeconfig}", f"POD_NAMESPACE={namespace}",
         tools.ensure(name), *arguments,
     )  # fmt: skip
 
@@ -96,6 +104,60 @@ def start(
             return False
 
     wait_for(name, is_ready, manager, log)
+
+
+def start_configured(
+    plane: ClusterApi,
+    name: str,
+    address: str,
+    api: str,
+    certificates: str,
+    more: Mapping[str, Any] | None = None,
+    *,
+    metrics_certificate: str = "",
+) -> Served:
+    """Start a manager that is configured by a file.
+
+    Args:
+        plane: the API of a cluster that is up.
+        name: the tool, without `-manager`.
+        address: by which the API server reaches this machine.
+        api: of the file: group and version.
+        certificates: its field that would have the manager make its own.
+        more: of its fields.
+        metrics_certificate: the folder where it looks for one, whatever it was told; it sees an /etc of its own then.
+    """
+    scratch, certificate = certify(plane, name, address)
+    webhooks, probes = ports(2)
+    settings = {
+        "apiVersion": api,
+        "kind": "Configuration",
+        "health": {"healthProbeBindAddress": f"127.0.0.1:{probes}"},
+        "metrics": {"bindAddress": "0"},
+        # Trainer 2.1 does not start without a host; the folder is that of controller-runtime's default, below TMPDIR.
+        "webhook": {"port": webhooks, "host": "", "certDir": str(scratch / SERVED)},
+        "leaderElection": {"leaderElect": False},
+        certificates: {"enable": False},
+        **(more or {}),
+    }
+    file = scratch / "config.yaml"
+    file.write_text(yaml.safe_dump(settings))
+    start(
+        plane,
+        f"{name}-manager",
+        [f"--config={file}"],
+        scratch=scratch,
+        namespace=f"{name}-system",
+        probes=probes,
+        within=_with_own_etc(metrics_certificate, scratch / SERVED) if metrics_certificate else (),
+    )
+    return Served(f"https://{address}:{webhooks}", certificate)
+
+
+def _with_own_etc(path: str, folder: Path) -> list[str]:
+    """A command that runs another one with an /etc that has nothing but a link; it needs no root."""
+    script = 'mount -t tmpfs none /etc; mkdir -p "$(dirname "$0")"; ln -s "$1" "$0"; shift; exec "$@"'
+    return ["unshare", "--map-root-user", "--mount", "sh", "-ec", script, path, str(folder)]
 
 
 def ports(count: int) -> list[int]:

@@ -139,7 +139,7 @@ class PodPlayer:
                 self._ending[uid] = asyncio.Event()
                 self._ending[uid].set()
                 self._plays[uid] = asyncio.create_task(self._guard(self._finish(pod)))
-        elif not self.binds and "nodeName" not in pod["spec"]:
+        elif (not self.binds and "nodeName" not in pod["spec"]) or pod["spec"].get("schedulingGates"):
             pass
         elif uid not in self._plays and pod.get("status", {}).get("phase", "Pending") == "Pending":
             self._ending[uid] = asyncio.Event()

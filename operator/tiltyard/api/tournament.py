@@ -28,8 +28,9 @@ class ObjectMeta(ApiModel):
     namespace: ObjectName | None = None
     """The tournament's namespace."""
     labels: dict[Line, LooseLine] = Field(default_factory=dict)
-    """The tournament's labels. `kueue.x-k8s.io/queue-name` is copied to every Job, and those of the chart's
-    `children.copiedLabels` to every child."""
+    """The tournament's labels. With `kueue.x-k8s.io/queue-name` Kueue admits the Jobs and the pods of models; it is
+    copied to them, as `kueue.x-k8s.io/priority-class` is, and to Jobs `kueue.x-k8s.io/max-exec-time-seconds`. Those of
+    the chart's `children.copiedLabels` are copied to every child."""
     annotations: dict[Line, Message] = Field(default_factory=dict)
     """The tournament's annotations."""
     uid: Line | None = None

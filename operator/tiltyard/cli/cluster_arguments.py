@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 
 from tiltyard.api.serving import KSERVE_RUNTIME
-from tiltyard.cli.arguments import add_manifest, namespace
+from tiltyard.cli.arguments import add_manifest, namespace, positive
+from tiltyard.render.cluster import GIVE_BACK_SECONDS
 
 
 def add_operator(command: argparse.ArgumentParser) -> None:
@@ -43,6 +44,17 @@ def add_operator(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--serving-runtime-cpu", default="", metavar="NAME", help="likewise, without a GPU (default: --serving-runtime)"
+    )
+    command.add_argument(
+        "--give-back-after",
+        type=positive,
+        default=int(GIVE_BACK_SECONDS),
+        metavar="SECONDS",
+        help="how long a model of a queue may hold its nodes while none of its Jobs runs"
+        f" (default: {GIVE_BACK_SECONDS:.0f})",
+    )
+    command.add_argument(
+        "--read-queues", action="store_true", help="report what Kueue's Workloads say of what a queue holds"
     )
     command.add_argument("--cluster-domain", default="cluster.local", metavar="DOMAIN", help="default: cluster.local")
     command.add_argument(

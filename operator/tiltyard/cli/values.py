@@ -17,6 +17,7 @@ from tiltyard.api.fields import closest, did_you_mean, listed
 from tiltyard.api.problems import given_text
 from tiltyard.api.scalars import Line, LooseLine, ObjectName
 from tiltyard.api.sentences import to_problem
+from tiltyard.api.serving import KSERVE_RUNTIME
 from tiltyard.render.cluster import ChildrenSettings, ClusterSettings
 from tiltyard.sdk.errors import UserError
 
@@ -46,8 +47,8 @@ DEFAULTS: Mapping[str, Any] = {
 
 WITHOUT_EFFECT = (
     "affinity", "crds", "global", "image", "imagePullSecrets", "logLevel", "metrics", "networkPolicy", "nodeSelector",
-    "podAnnotations", "podDisruptionBudget", "podLabels", "priorityClassName", "rbac", "replicas", "resources",
-    "serviceAccount", "tolerations", "watchNamespaces",
+    "podAnnotations", "podDisruptionBudget", "podLabels", "priorityClassName", "queues", "rbac", "replicas",
+    "resources", "serviceAccount", "tolerations", "watchNamespaces",
 )  # fmt: skip
 """The chart's other values: they are of the operator's own objects."""
 
@@ -130,7 +131,8 @@ def settings_of(files: Sequence[Path]) -> ClusterSettings:
         lm_eval_image=known.lm_eval.image.reference,
         lm_eval_python=known.lm_eval.python or None,
         children=known.children,
-        **({"runtime": vllm.name, "cpu_runtime": f"{vllm.name}-cpu"} if vllm.install else {}),
+        runtime=vllm.name if vllm.install else KSERVE_RUNTIME,
+        cpu_runtime=f"{vllm.name}-cpu" if vllm.install else "",
     )
 
 

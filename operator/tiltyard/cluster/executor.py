@@ -42,7 +42,7 @@ from tiltyard.plan.planner import JobOrder, Plan, TournamentState
 from tiltyard.render.children import job_objects, model_objects, one_of_each_kind
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.jobs import PREFLIGHT, parallelism, preflight_objects
-from tiltyard.render.names import RESULT, STOP, SUSPENDED, job_name
+from tiltyard.render.names import RESTS_UNTIL, RESULT, STOP, SUSPENDED, job_name
 from tiltyard.render.train_job import runtime_of
 from tiltyard.render.weights import held_name
 from tiltyard_jobs.contracts.solo_tasks import PreflightTask
@@ -99,7 +99,8 @@ class Executor:
             await self._stop_job(by_bundle[bundle], plan.state)
         by_model = {service.model: service for service in snapshot.services.values()}
         for model in plan.stop_models:
-            await self.stop_model(by_model[model])
+            rest = observed.models[model].in_vain if plan.state is TournamentState.RUNNING else None
+            await self.stop_model(by_model[model], now + rest if rest else None)
         started = [
             await self._start(f"model {name}", partial(self._start_model, snapshot, name, by_model.get(name), now))
             for name in plan.start_models
@@ -138,11 +139,12 @@ class Executor:
         self._informer(job.kind).delete(namespace, job.name)
         log.info("job deleted", job=job.name, bundle=job.bundle)
 
-    async def stop_model(self, service: ServiceRecord) -> None:
-        """Free a model's pods; the object stays and counts its loads."""
+    async def stop_model(self, service: ServiceRecord, rests_until: float | None = None) -> None:
+        """Free a model's pods; the object stays and counts its loads, and keeps until when it is to rest."""
         if service.stopped or service.deleting:
             return
-        await self._annotate_service(service, {STOP: "true"})
+        rest = {} if rests_until is None else {RESTS_UNTIL: datetime.fromtimestamp(int(rests_until), UTC).isoformat()}
+        await self._annotate_service(service, {STOP: "true", **rest})
         log.info("model stopped", model=service.model)
 
     async def delete_model(self, service: ServiceRecord) -> None:

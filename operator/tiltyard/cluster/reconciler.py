@@ -18,6 +18,7 @@ from tiltyard.cluster.client import Client
 from tiltyard.cluster.executor import Executor
 from tiltyard.cluster.giving_way import GivingWay
 from tiltyard.cluster.pod_refusals import PodRefusals
+from tiltyard.cluster.queue_answers import QueueAnswers
 from tiltyard.cluster.rate_limiter import RateLimiter
 from tiltyard.cluster.recorder import Recorder
 from tiltyard.cluster.refusals import Refusals
@@ -25,11 +26,13 @@ from tiltyard.cluster.resolver import Resolved, Resolver, RuntimeMissing
 from tiltyard.cluster.workqueue import WorkQueue
 from tiltyard.observe.kinds import LLM_SERVICES, SERVICES
 from tiltyard.observe.observation import observe, outdated_jobs, requeue_after
+from tiltyard.observe.queues import next_look
 from tiltyard.observe.records import JobRecord, ServiceRecord, TournamentRecord
 from tiltyard.observe.snapshot import (
     Snapshot,
     failed_before,
     failed_children,
+    held_by_queues,
     models_without_pods,
     pods_missing_since,
     stale_jobs,
@@ -100,6 +103,7 @@ class Reconciler:
         self._recorder = Recorder(self.client, self.clock)
         self._pod_refusals = PodRefusals(self.client, self.clock)
         self._giving_way = GivingWay(self.caches)
+        self._queue_answers = QueueAnswers(self.client, self.clock)
 
     async def reconcile(self, key: str) -> float | None:
         """One reconciliation; returns seconds until the next, where time alone asks for one.
@@ -152,7 +156,8 @@ class Reconciler:
         # 11. Children of an ended tournament go after their time.
         ttl = await self._expire(executor, snapshot, status, request.now)
         # 12. When time alone asks for the next.
-        pauses = (requeue_after(snapshot, observed, request.now), ttl)
+        queues = next_look(snapshot, self.settings.give_back_seconds, request.now)
+        pauses = (requeue_after(snapshot, observed, request.now), queues, ttl)
         return min((pause for pause in pauses if pause is not None), default=None)
 
     def _read(self, key: str) -> Request | None:
@@ -192,8 +197,13 @@ class Reconciler:
             *((job, pods_missing_since(snapshot, job)) for job in without_pods(snapshot, request.now)),
             *((model, model.started) for model in models_without_pods(snapshot, request.now)),
         ]
-        gives_way = self._giving_way.wait_of(key, snapshot, request.now)
-        return replace(snapshot, refusals=await self._pod_refusals.of(key, without), gives_way=gives_way)
+        held = held_by_queues(snapshot, request.now) if self.settings.reads_queues else []
+        return replace(
+            snapshot,
+            refusals=await self._pod_refusals.of(key, without),
+            queues=await self._queue_answers.of(key, held),
+            gives_way=self._giving_way.wait_of(key, snapshot, request.now),
+        )
 
     async def _keep_complete(self, request: Request, snapshot: Snapshot) -> float | None:
         """Step 4: only edits that change no result are taken note of, another release's run, and the TTL."""

@@ -46,6 +46,8 @@ def operate(options: argparse.Namespace) -> int:
         children=children,
         runtime=options.serving_runtime,
         cpu_runtime=options.serving_runtime_cpu,
+        give_back_seconds=options.give_back_after,
+        reads_queues=options.read_queues,
     )
     try:
         asyncio.run(_operate(settings, tuple(options.namespace), options.port, options.lease))

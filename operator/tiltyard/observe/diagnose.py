@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from tiltyard.render.names import QUEUE
 from tiltyard.render.train_job import NODE
 
 # What keeps a pod from its work.
+QUEUED = "Queued"  # Kueue has not admitted it
 UNSCHEDULABLE = "Unschedulable"  # no node takes it
 IMAGE_PULL = "ImagePull"  # its image cannot be pulled
 POD_CONFIGURATION = "PodConfiguration"  # a container cannot be created: a ConfigMap, a Secret, a mount
@@ -19,6 +21,7 @@ PODS_REFUSED = "PodsRefused"  # there is none: it cannot be created
 # The kubelet's words for two of them.
 IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
 CONFIG_REASONS = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
+KUEUE = "kueue.x-k8s.io/"  # begins the names of its scheduling gates
 MAX_LENGTH = 500
 
 # What a server's last words mean, by the first pattern that is found in them.
@@ -61,7 +64,13 @@ def diagnose(pod: Mapping[str, Any]) -> Diagnosis | None:
     name, status = pod["metadata"]["name"], pod.get("status", {})
     if pod["metadata"].get("deletionTimestamp") or status.get("phase") == "Succeeded":
         return None
+    gates = [gate["name"] for gate in pod.get("spec", {}).get("schedulingGates", ())]
+    if any(gate.startswith(KUEUE) for gate in gates):
+        queue = pod["metadata"].get("labels", {}).get(QUEUE, "of its namespace")
+        return Diagnosis(QUEUED, f"pod {name} waits until the queue {queue} admits it")
     for condition in status.get("conditions", ()):
+        if condition.get("reason") == "SchedulingGated" and not gates:
+            continue  # its gates have just gone
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             # What the scheduler adds about preemption says nothing that one could do.
             words = shorten(condition.get("message", "no node takes it").partition(" preemption:")[0])

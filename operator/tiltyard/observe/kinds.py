@@ -47,6 +47,8 @@ CLAIMS = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 CACHES = Kind(weights.CACHE_API, weights.CACHE_KIND, "localmodelnamespacecaches")
 CLUSTER_CACHES = Kind(weights.CACHE_API, "LocalModelCache", "localmodelcaches")
 """Those of the whole cluster, which somebody else makes."""
+WORKLOADS = Kind("kueue.x-k8s.io/v1beta2", "Workload", "workloads")
+"""Kueue's: what it knows of each Job and pod that a queue admits."""
 PODS = Kind("v1", "Pod", "pods")
 NODES = Kind("v1", "Node", "nodes")
 CONFIG_MAPS = Kind("v1", "ConfigMap", "configmaps")

@@ -12,10 +12,12 @@ from tiltyard.observe.diagnose import (
     NOT_ENDING,
     POD_CONFIGURATION,
     PODS_REFUSED,
+    QUEUED,
     UNSCHEDULABLE,
     Diagnosis,
 )
 from tiltyard.observe.kinds import LLM_SERVICES, TRAIN_JOBS
+from tiltyard.observe.queues import pods_of, rest_seconds, resting, time_is_up, told, with_answer
 from tiltyard.observe.records import JobRecord, PodRecord, ServiceRecord, seconds
 from tiltyard.observe.refusal import llm_refused, pods_refused
 from tiltyard.observe.results import (
@@ -151,10 +153,12 @@ def _preflight(
     if job.terminal:
         words = next((summary.message for summary in reversed(summaries) if summary.message), job.why)
         return PreflightPhase.FAILED, words, None, {}, nothing
+    if (over := time_is_up(snapshot, job)) is not None:
+        return PreflightPhase.FAILED, over, None, {}, nothing
     diagnosis = _workers_diagnosis(snapshot, job, now)
     if diagnosis is not None and _is_final(snapshot, diagnosis, job.created, now):
         return PreflightPhase.FAILED, diagnosis.message, None, {}, nothing
-    return PreflightPhase.ACTIVE, "", _jobs_wait(job, diagnosis, now), {}, nothing
+    return PreflightPhase.ACTIVE, "", _jobs_wait(snapshot, job, diagnosis, now), {}, nothing
 
 
 def _job(snapshot: Snapshot, job: JobRecord, now: float) -> JobSeen:
@@ -170,24 +174,23 @@ def _job(snapshot: Snapshot, job: JobRecord, now: float) -> JobSeen:
         return JobSeen(JobPhase.FAILED, job.version, 0, failed, words[-1] if words else job.why)
     if job.suspended and not job.queued:
         return JobSeen(JobPhase.ENDED, job.version)  # suspended by us: it is started again by its order
+    if (over := time_is_up(snapshot, job)) is not None:
+        return JobSeen(JobPhase.FAILED, job.version, job.active, 1, over)
     diagnosis = _workers_diagnosis(snapshot, job, now)
     if diagnosis is not None and _is_final(snapshot, diagnosis, job.created, now):
         return JobSeen(JobPhase.FAILED, job.version, job.active, 1, diagnosis.message)
-    return JobSeen(JobPhase.ACTIVE, job.version, job.active, wait=_jobs_wait(job, diagnosis, now))
+    return JobSeen(JobPhase.ACTIVE, job.version, job.active, wait=_jobs_wait(snapshot, job, diagnosis, now))
 
 
 def _with_log(message: str, pod: PodRecord) -> str:
     return f"{message.rstrip('.')}; its log: `kubectl -n {_namespace(pod.owner)} logs {pod.name}`"
 
 
-def _jobs_wait(job: JobRecord, diagnosis: Diagnosis | None, now: float) -> Wait | None:
+def _jobs_wait(snapshot: Snapshot, job: JobRecord, diagnosis: Diagnosis | None, now: float) -> Wait | None:
     """Why a Job waits; None: it does not, as far as is known."""
     if job.suspended:
-        namespace = _namespace(job.owner)
-        words = (
-            f"{job.kind.kind} {job.name} is suspended until its queue admits it:"
-            f" `kubectl -n {namespace} describe workloads` says what it waits for"
-        )
+        what = f"{job.kind.kind} {job.name} is suspended until its queue admits it"
+        words = told(what, snapshot.queues.get(job.uid), _namespace(job.owner))
         return Wait(WaitReason.QUEUED, words) if now - job.created >= PATIENCE_SECONDS else None
     return _wait(diagnosis)
 
@@ -196,6 +199,7 @@ def _wait(diagnosis: Diagnosis | None) -> Wait | None:
     if diagnosis is None:
         return None
     reasons = {
+        QUEUED: WaitReason.QUEUED,
         UNSCHEDULABLE: WaitReason.UNSCHEDULABLE,
         PODS_REFUSED: WaitReason.REFUSED,
         NOT_ENDING: WaitReason.NOT_ENDING,
@@ -207,16 +211,17 @@ def _namespace(owner: str) -> str:
     return owner.partition("/")[0]
 
 
-def _pods_diagnosis(pods: Iterable[PodRecord], now: float) -> Diagnosis | None:
+def _pods_diagnosis(snapshot: Snapshot, pods: Iterable[PodRecord], now: float) -> Diagnosis | None:
     """The first diagnosis of pods that should be at work; what lasts for a moment only is none."""
-    return next((pod.diagnosis for pod in pods if pod.diagnosis and now - pod.created >= PATIENCE_SECONDS), None)
+    lasting = (pod for pod in pods if now - pod.created >= PATIENCE_SECONDS)
+    return next((found for pod in lasting if (found := with_answer(snapshot, pod)) is not None), None)
 
 
 def _workers_diagnosis(snapshot: Snapshot, job: JobRecord, now: float) -> Diagnosis | None:
     """What keeps a Job from going on. A pod that waits for the room of other shards is left out."""
     if (words := snapshot.refusals.get(job.name)) is not None:
         return Diagnosis(PODS_REFUSED, pods_refused(job.kind.kind, job.name, words))
-    diagnosis = _pods_diagnosis((pod for pod in snapshot.pods_of(job) if pod.phase == "Pending"), now)
+    diagnosis = _pods_diagnosis(snapshot, (pod for pod in snapshot.pods_of(job) if pod.phase == "Pending"), now)
     if diagnosis is not None and diagnosis.reason == UNSCHEDULABLE:
         busy = any(pod.job and pod.phase == "Running" for pod in snapshot.pods.values())
         return None if busy else diagnosis
@@ -265,21 +270,25 @@ def _model(
     """What a model is doing; one that goes is to be deleted."""
     if service.deleting or goes:
         return ModelSeen(ModelPhase.STOPPING, service.version, service.loads)
-    pods = _pods_of_model(snapshot, service)
+    pods = pods_of(snapshot, service)
     if service.stopped:
         phase = ModelPhase.STOPPING if pods else ModelPhase.STOPPED
-        return ModelSeen(phase, service.version, service.loads)
+        wait = resting(service, now)
+        return ModelSeen(phase, service.version, service.loads, wait=wait, resting=wait is not None)
     deadline = snapshot.tournament.spec.serving.startup_deadline_seconds
+    in_vain = rest_seconds(snapshot, service, pods, settings.give_back_seconds, now)
     if service.ready:
         expected = service_url(snapshot.tournament, service.model, settings)
         url = expected if service.address is None else f"{service.address}{API_PATH}"
-        seen = ModelSeen(ModelPhase.READY, service.version, service.loads, url)
+        seen = ModelSeen(ModelPhase.READY, service.version, service.loads, url, in_vain=in_vain)
         return replace(seen, load_seconds=_load_seconds(service, pods, deadline), **_weights(pods))
-    diagnosis = _pods_diagnosis(pods, now)
+    diagnosis = _pods_diagnosis(snapshot, pods, now)
     began = _startup_began(snapshot, service, pods)
     if began is None or now - began < deadline:
         wait = _wait(diagnosis or _refusal(snapshot, service) or _without_pods(service, pods, now))
-        return ModelSeen(ModelPhase.STARTING, service.version, service.loads, wait=wait, **_weights(pods))
+        return ModelSeen(
+            ModelPhase.STARTING, service.version, service.loads, wait=wait, in_vain=in_vain, **_weights(pods)
+        )
     why = _why_late(snapshot, service, pods)
     late = f"was not ready after {deadline} s (spec.serving.startupDeadlineSeconds): {why}"
     return ModelSeen(ModelPhase.FAILED, service.version, service.loads, message=late)
@@ -304,10 +313,6 @@ def _load_seconds(service: ServiceRecord, pods: Iterable[PodRecord], deadline: i
         return None
     took = service.ready_since - max(scheduled)
     return took if 0 < took <= deadline else None
-
-
-def _pods_of_model(snapshot: Snapshot, service: ServiceRecord) -> list[PodRecord]:
-    return [pod for pod in snapshot.pods.values() if pod.model == service.model]
 
 
 def _startup_began(snapshot: Snapshot, service: ServiceRecord, pods: Iterable[PodRecord]) -> float | None:
@@ -369,7 +374,7 @@ def requeue_after(snapshot: Snapshot, observed: Observed, now: float) -> float |
         began + deadline
         for service in snapshot.services.values()
         if not (service.stopped or service.ready or service.deleting)
-        and (began := _startup_began(snapshot, service, _pods_of_model(snapshot, service))) is not None
+        and (began := _startup_began(snapshot, service, pods_of(snapshot, service))) is not None
     ]
     due += [pod.created + PATIENCE_SECONDS for pod in snapshot.pods.values() if pod.diagnosis is not None]
     due += [one.started + PATIENCE_SECONDS for one in snapshot.services.values() if one.kind is LLM_SERVICES]

@@ -20,6 +20,7 @@ from tiltyard.render.names import (
     MODEL,
     PARTS,
     QUEUE,
+    RESTS_UNTIL,
     RESULT,
     STAGE,
     STARTED,
@@ -73,6 +74,8 @@ class JobRecord:
         queued: a queue decides when it runs: by its label, or since somebody else has suspended it.
         created: seconds since the epoch.
         finished: when it ended, likewise.
+        uid: the API server's.
+        suspended_since: when it was suspended, likewise; None: it is not, or never ran.
     """
 
     owner: str
@@ -97,6 +100,8 @@ class JobRecord:
     created: float
     finished: float | None
     kind: Kind = JOBS
+    uid: str = ""
+    suspended_since: float | None = None
 
     @classmethod
     def of_train_job(cls, document: Object) -> JobRecord | None:
@@ -141,6 +146,8 @@ class JobRecord:
             result=notes.get(RESULT),
             created=seconds(meta["creationTimestamp"]),
             finished=finished,
+            uid=meta.get("uid", ""),
+            suspended_since=_suspended_since(status),
         )
 
 
@@ -161,6 +168,8 @@ class PodRecord:
         scheduled: when a node took it, likewise; None: none has.
         filled: what its init container has said of the model's weights.
         gpus: kinds of GPUs, or of other devices, that it asks for.
+        uid: the API server's.
+        queued: a queue decides when it may go to a node.
     """
 
     owner: str
@@ -178,6 +187,8 @@ class PodRecord:
     scheduled: float | None
     filled: Filled | None = None
     gpus: frozenset[str] = frozenset()
+    uid: str = ""
+    queued: bool = False
 
     @classmethod
     def of(cls, document: Object) -> PodRecord | None:
@@ -208,6 +219,8 @@ class PodRecord:
             scheduled=_scheduled(document),
             filled=_filled(status),
             gpus=_devices(document),
+            uid=meta.get("uid", ""),
+            queued=QUEUE in its_labels,
         )
 
 
@@ -227,6 +240,7 @@ class ServiceRecord:
         refused: why none of its pods can be created; empty: they can, as far as is known.
         address: see `address_of`, and `llm_address`.
         claim: the claim that holds its weights; empty: none does.
+        rests_until: when one that was given back may be started again; None: it never was.
     """
 
     owner: str
@@ -246,6 +260,7 @@ class ServiceRecord:
     claim: str = ""
     ready_since: float | None = None
     kind: Kind = SERVICES
+    rests_until: float | None = None
 
     @classmethod
     def of_llm(cls, document: Object) -> ServiceRecord | None:
@@ -285,6 +300,7 @@ class ServiceRecord:
             address=address_of(document),
             claim=_claim(document),
             ready_since=since if is_ready else None,
+            rests_until=seconds(notes[RESTS_UNTIL]) if RESTS_UNTIL in notes else None,
         )
 
 
@@ -365,6 +381,11 @@ def _refused(status: Mapping[str, Any], ready: Object) -> str:
     if ready.get("status") == "True" or failure.get("reason") in (None, *FAILURES_OF_PODS):
         return ""
     return f"{failure['reason']}: {failure.get('message', '')}"
+
+
+def _suspended_since(status: Mapping[str, Any]) -> float | None:
+    one: Object = next((c for c in status.get("conditions", ()) if c["type"] == "Suspended"), {})
+    return seconds(one["lastTransitionTime"]) if one.get("status") == "True" and "lastTransitionTime" in one else None
 
 
 def _terminal(status: Mapping[str, Any]) -> tuple[str, str, float | None]:

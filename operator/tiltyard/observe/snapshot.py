@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tiltyard.api import Tournament, TournamentStatus
+from tiltyard.observe.diagnose import QUEUED
 from tiltyard.observe.kinds import LLM_SERVICES
 from tiltyard.observe.records import JobRecord, PodRecord, ServiceRecord
 from tiltyard.plan.graph import Graph
@@ -15,6 +17,18 @@ from tiltyard.render.jobs import PREFLIGHT
 from tiltyard.status.conditions import FAILED, find_true
 
 PATIENCE_SECONDS = 10.0  # from the creation of a pod, or of a Job without one, until that it does not start counts
+
+
+class QueueAnswer(NamedTuple):
+    """What Kueue says of a Job or a pod that a queue holds.
+
+    Attributes:
+        words: why it is not admitted.
+        over: it never will be: its time is up.
+    """
+
+    words: str
+    over: bool = False
 
 
 @dataclass(frozen=True)
@@ -31,6 +45,7 @@ class Snapshot:
         services: by name.
         refusals: why no pod of a Job, or of an LLMInferenceService, can be created, by its name.
         gives_way: why it gives way to another tournament; None: it does not.
+        queues: what Kueue says of Jobs and pods that its queues hold, by uid.
     """
 
     tournament: Tournament
@@ -42,6 +57,7 @@ class Snapshot:
     services: Mapping[str, ServiceRecord]
     refusals: Mapping[str, str] = field(default_factory=dict)
     gives_way: Wait | None = None
+    queues: Mapping[str, QueueAnswer] = field(default_factory=dict)
 
     def pods_of(self, job: JobRecord) -> list[PodRecord]:
         """A Job's pods, the latest to end last."""
@@ -57,6 +73,18 @@ def without_pods(snapshot: Snapshot, now: float) -> list[JobRecord]:
         if not (job.terminal or job.suspended or job.deleting or job.name in at_work)
         and now - job.created >= PATIENCE_SECONDS
     ]
+
+
+def held_by_queues(snapshot: Snapshot, now: float) -> list[str]:
+    """Uids of the Jobs and pods that queues have held for a while, the oldest first."""
+    waiting = (job for job in snapshot.jobs.values() if job.suspended and job.queued)
+    jobs = [(job.created, job.uid) for job in waiting if not (job.terminal or job.deleting)]
+    pods = [
+        (pod.created, pod.uid)
+        for pod in snapshot.pods.values()
+        if pod.diagnosis is not None and pod.diagnosis.reason == QUEUED and not pod.deleting
+    ]
+    return [uid for created, uid in sorted([*jobs, *pods]) if uid and now - created >= PATIENCE_SECONDS]
 
 
 def pods_missing_since(snapshot: Snapshot, job: JobRecord) -> float:

@@ -59,6 +59,9 @@ class ModelSeen:
         weights: bytes of its weights, where whoever has brought them says so.
         download_seconds: how long that took; None: they were there.
         load_seconds: from when it had a place to run until it answered; None: it has not answered yet.
+        in_vain: of one that has held its nodes for too long while none of its Jobs ran: seconds that it is to stay
+            down once it is stopped. None: it holds nothing in vain.
+        resting: it was stopped for that, and is not to be started yet.
     """
 
     phase: ModelPhase
@@ -70,6 +73,8 @@ class ModelSeen:
     weights: int | None = None
     download_seconds: float | None = None
     load_seconds: float | None = None
+    in_vain: float | None = None
+    resting: bool = False
 
 
 class JobPhase(StrEnum):

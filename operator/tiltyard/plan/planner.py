@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from tiltyard.plan.graph import Bundle, Graph
-from tiltyard.plan.observed import JobPhase, ModelPhase, Observed, PreflightPhase, WaitReason
+from tiltyard.plan.observed import JobPhase, ModelPhase, ModelSeen, Observed, PreflightPhase, WaitReason
 from tiltyard.plan.schedule import Room, decide
 from tiltyard_jobs.contracts.tasks import Part
 
@@ -105,7 +105,7 @@ def _check(graph: Graph, observed: Observed) -> Plan:
         "checking the store, the endpoints and what exists",
         preflight=observed.preflight is PreflightPhase.PENDING,
         stop_jobs=_stale_jobs(graph, observed),
-        stop_models=_strangers(graph, observed),
+        stop_models=tuple(dict.fromkeys((*_strangers(graph, observed), *_in_vain(observed)))),
     )
 
 
@@ -165,14 +165,14 @@ def _work(graph: Graph, policy: Policy, observed: Observed, undone: list[Bundle]
     working = {bundle.name: bundle.model for bundle in undone if bundle.model is not None and bundle.name in running}
     decision = decide(graph, complete, frozenset(up), policy.room, frozenset(working.values()))
     # Room is free only once a model is gone: until then nothing takes its place.
-    leaving = [
-        *strangers,
-        *decision.stop,
-        *_giving_way(graph, observed, up.difference(decision.stop), undone, complete),
-    ]
+    giving_way = _giving_way(graph, observed, up.difference(decision.stop), undone, complete)
+    leaving = list(dict.fromkeys((*strangers, *decision.stop, *giving_way, *_in_vain(observed))))
+    resting = {name for name, seen in observed.models.items() if seen.resting}
     there = {*up, *gone, *strangers} & set(graph.model)
     start_models = []
     for name in decision.start:
+        if name in resting:
+            continue
         if name in there or not policy.room.fits(graph.model[other] for other in [*there, name]):
             break
         there.add(name)
@@ -180,8 +180,9 @@ def _work(graph: Graph, policy: Policy, observed: Observed, undone: list[Bundle]
 
     ready = {name for name in up.difference(leaving) if observed.models[name].phase is ModelPhase.READY}
     ready |= {model.name for model in graph.models if not model.served}
-    # Shards that wait for a model for which there is no room would only keep others from work.
-    waited_for = {*up, *decision.start, *(model.name for model in graph.models if not model.served)}
+    # Shards that wait for a model for which there is no room, or that a queue holds, would only keep others from work.
+    queued = {name for name in up if _waits_for(observed.models[name], WaitReason.QUEUED)}
+    waited_for = {*up, *decision.start, *(model.name for model in graph.models if not model.served)} - resting - queued
     homeless = [name for name, model in sorted(working.items()) if model not in waited_for]
     orders = [
         JobOrder(bundle, bundle.missing(observed.done))
@@ -205,7 +206,7 @@ def _work(graph: Graph, policy: Policy, observed: Observed, undone: list[Bundle]
 def _giving_way(
     graph: Graph, observed: Observed, up: Iterable[str], undone: Iterable[Bundle], complete: frozenset[str]
 ) -> list[str]:
-    """Models that have nothing to do for now, where another, or a Job, waits for a node that they may hold.
+    """Models that have nothing to do for now, where another, or a Job, waits for what they may hold.
 
     Nobody said how many fit: the nodes do. What waits has work, and what is stopped comes back once it has some again,
     so they come by turns.
@@ -214,7 +215,7 @@ def _giving_way(
     waiting: list[Mapping[str, Decimal]] = [
         graph.model[name].resources
         for name, model in seen.items()
-        if model.wait is not None and model.wait.reason is WaitReason.UNSCHEDULABLE
+        if _waits_for(model, WaitReason.UNSCHEDULABLE, WaitReason.QUEUED)
     ]
     jobs = observed.jobs.values()
     waiting += [{} for job in jobs if job.wait is not None and job.wait.reason is WaitReason.UNSCHEDULABLE]
@@ -225,6 +226,15 @@ def _giving_way(
         for name in idle
         if any(not wanted or wanted.keys() & graph.model[name].resources.keys() for wanted in waiting)
     ]
+
+
+def _in_vain(observed: Observed) -> list[str]:
+    """Models that have held for too long what others of a queue could use."""
+    return [name for name, seen in sorted(observed.models.items()) if seen.in_vain is not None]
+
+
+def _waits_for(seen: ModelSeen, *reasons: WaitReason) -> bool:
+    return seen.wait is not None and seen.wait.reason in reasons
 
 
 def _is_current(graph: Graph, name: str, version: str) -> bool:

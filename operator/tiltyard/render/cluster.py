@@ -13,6 +13,7 @@ from tiltyard.api.base import ApiModel
 from tiltyard.api.scalars import Line
 from tiltyard.api.serving import KSERVE_RUNTIME
 
+GIVE_BACK_SECONDS = 300.0
 Keys = Annotated[tuple[Line, ...], Field(max_length=64)]
 
 
@@ -64,6 +65,8 @@ class ClusterSettings:
         children: what all children have.
         runtime: the serving runtime of models that name none and request GPUs.
         cpu_runtime: likewise, and request no GPU; empty: the same.
+        give_back_seconds: how long a queued model may hold its nodes while none of its Jobs runs.
+        reads_queues: Kueue may be asked why it admits nothing.
     """
 
     worker_image: str
@@ -77,6 +80,8 @@ class ClusterSettings:
     children: ChildrenSettings = field(default_factory=ChildrenSettings)
     runtime: str = KSERVE_RUNTIME
     cpu_runtime: str = ""
+    give_back_seconds: float = GIVE_BACK_SECONDS
+    reads_queues: bool = False
 
     def runtime_for(self, resources: Resources) -> str:
         """The serving runtime of a model that names none."""

@@ -13,7 +13,20 @@ from tiltyard.plan.participants import UsedEndpoint, used_endpoints
 from tiltyard.plan.planner import JobOrder
 from tiltyard.render.beside import SHARED, containers_beside
 from tiltyard.render.cluster import ClusterSettings
-from tiltyard.render.names import BUNDLE, GENERATION, PARTS, QUEUE, STAGE, VERSION, child_metadata, job_name, labels
+from tiltyard.render.names import (
+    BUNDLE,
+    GENERATION,
+    MAX_TIME,
+    MIN_PARALLELISM,
+    PARTS,
+    PRIORITY,
+    STAGE,
+    VERSION,
+    child_metadata,
+    job_name,
+    labels,
+    queue_labels,
+)
 from tiltyard.render.pods import (
     CONTAINER_SECURITY,
     ENDS_WITH_WORKER,
@@ -169,8 +182,10 @@ def _objects(
     notes = settings.children.annotations_of(tournament.metadata.annotations)
     own = labels(tournament, "worker", **{STAGE: task.stage})
     its_labels = {**copied, **own}
-    queue = tournament.metadata.labels.get(QUEUE)
-    job_labels = {**its_labels, **({QUEUE: queue} if queue else {})}
+    queue = queue_labels(tournament, PRIORITY, MAX_TIME)
+    job_labels = {**its_labels, **queue}
+    if queue and job_spec.get("parallelism", 1) > 1:
+        annotations = {**annotations, MIN_PARALLELISM: "1"}
     patch = _asked(tournament, task).pod
     pod_metadata = {
         "labels": {**copied, **patch.labels, **own},

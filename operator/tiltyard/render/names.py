@@ -17,6 +17,11 @@ TOURNAMENT: Final = "tiltyard.dev/tournament"
 STAGE: Final = "tiltyard.dev/stage"
 MODEL: Final = "tiltyard.dev/model"
 QUEUE: Final = "kueue.x-k8s.io/queue-name"
+"""Label: Kueue's LocalQueue that admits the object; likewise the next two, of what the queue admits."""
+PRIORITY: Final = "kueue.x-k8s.io/priority-class"
+MAX_TIME: Final = "kueue.x-k8s.io/max-exec-time-seconds"
+MIN_PARALLELISM: Final = "kueue.x-k8s.io/job-min-parallelism"
+"""Annotation of a Job: Kueue may admit it with so few pods at once."""
 
 VERSION: Final = "tiltyard.dev/version"
 """Annotation: the digest that the child was made for (`Bundle.version`, `ModelNode.version`)."""
@@ -32,6 +37,8 @@ LOADS: Final = "tiltyard.dev/loads"
 """Annotation of an InferenceService: times that it was started."""
 STARTED: Final = "tiltyard.dev/started"
 """Annotation of an InferenceService: when it was last started, RFC 3339."""
+RESTS_UNTIL: Final = "tiltyard.dev/rests-until"
+"""Annotation of an InferenceService that was given back: when it may be started again, RFC 3339."""
 SUSPENDED: Final = "tiltyard.dev/suspended"
 """Annotation of a Job: the operator has suspended it, and nobody else."""
 STOP: Final = "serving.kserve.io/stop"
@@ -79,6 +86,12 @@ def service_name(tournament: str, model: str, *, llm: bool = False) -> str:
 def labels(tournament: Tournament, component: str, **more: str) -> dict[str, str]:
     """The labels of a child and of its pods."""
     return {MANAGED_BY: MANAGER, COMPONENT: component, TOURNAMENT: tournament.metadata.name, **more}
+
+
+def queue_labels(tournament: Tournament, *keys: str) -> dict[str, str]:
+    """Those labels of a Tournament with a queue by which Kueue admits a child: the queue's, and these."""
+    given = tournament.metadata.labels
+    return {key: given[key] for key in (QUEUE, *keys) if key in given} if given.get(QUEUE) else {}
 
 
 def child_metadata(

@@ -15,11 +15,13 @@ from tiltyard.render.names import (
     CLUSTER_LOCAL,
     LOADS,
     MODEL,
+    PRIORITY,
     STARTED,
     STOP,
     VERSION,
     child_metadata,
     labels,
+    queue_labels,
     service_name,
 )
 from tiltyard.render.pods import (
@@ -145,7 +147,9 @@ def inference_service(
     copied = settings.children.labels_of(tournament.metadata.labels)
     notes = settings.children.annotations_of(tournament.metadata.annotations)
     own, patch = labels(tournament, "model", **{MODEL: model.name}), participant.serving_or_default.pod
-    its_labels, its_annotations = {**copied, **patch.labels, **own}, {**notes, **patch.annotations}
+    # A queue admits pods, not the InferenceService; how long one may run is left to the Jobs that ask it.
+    its_labels = {**copied, **patch.labels, **own, **queue_labels(tournament, PRIORITY)}
+    its_annotations = {**notes, **patch.annotations}
     annotations = {**notes, STOP: "false", VERSION: model.version, LOADS: str(loads), STARTED: started}
     metadata = child_metadata(tournament, name, {**copied, **own, **CLUSTER_LOCAL}, annotations)
     if participant.serving_or_default.kind == LLM:

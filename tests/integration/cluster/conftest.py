@@ -20,7 +20,8 @@ import pytest
 import yaml
 
 import tools
-from cluster import kserve, kubeflow, llmisvc, managers
+from cluster import kserve, kubeflow, llmisvc, managers, processes
+from cluster import kueue as kueue_manager
 from cluster.controlplane import ControlPlane
 from cluster.processes import free_port
 from support.documents import ROOT
@@ -46,6 +47,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             tools.ensure(name)
     if any("llms" in getattr(item, "fixturenames", ()) for item in session.items):
         tools.ensure("kserve-llmisvc-manager")
+    if any("kueue" in getattr(item, "fixturenames", ()) for item in session.items):
+        tools.ensure("kueue-manager")
 
 
 @pytest.fixture(scope="session")
@@ -74,9 +77,36 @@ def llms(plane: ControlPlane) -> None:
 
 
 @pytest.fixture(scope="session")
+def kueue(plane: ControlPlane) -> None:
+    """Kueue on that control plane, for namespaces that have its label."""
+    kueue_manager.install(plane)
+
+
+@pytest.fixture
+def scheduler(plane: ControlPlane, request: pytest.FixtureRequest) -> Iterator[None]:
+    """A kube-scheduler for the length of a test, and a node that can give something: the parameter's among it."""
+    path = NODES.path(None, NODE)
+    before = plane.request("GET", path)
+    room = {"cpu": "64", "memory": "256Gi", "pods": "200", **request.param}
+    ready = {"type": "Ready", "status": "True", "reason": "Played", "message": "",
+             "lastHeartbeatTime": "2026-01-01T00:00:00Z", "lastTransitionTime": "2026-01-01T00:00:00Z"}  # fmt: skip
+    status = {**before.get("status", {}), "capacity": room, "allocatable": room, "conditions": [ready]}
+    plane.request("PUT", f"{path}/status", {**before, "status": status})
+    there = plane.request("GET", path)
+    plane.request("PUT", path, {**there, "spec": {**there.get("spec", {}), "taints": []}})
+    flags = [f"--kubeconfig={plane.kubeconfig}", "--leader-elect=false", "--secure-port=0"]
+    running = processes.start([tools.ensure("kube-scheduler"), *flags], plane.folder / "kube-scheduler.log")
+    yield
+    processes.stop(running)
+    there = plane.request("GET", path)
+    plane.request("PUT", f"{path}/status", {**there, "status": before.get("status", {})})
+
+
+@pytest.fixture(scope="session")
 def rights(plane: ControlPlane) -> Path:
     """The kubeconfig of a service account that has the rights of the chart's operator, and no other."""
     command = [str(tools.ensure("helm")), "template", "tiltyard", str(ROOT / "charts" / "tiltyard")]
+    command.append("--set=queues.readWorkloads=true")
     rendered = subprocess.run([*command, "--namespace=default"], capture_output=True, text=True, check=True).stdout
     paths = {
         "ServiceAccount": "/api/v1/namespaces/default/serviceaccounts",

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import yaml
 
-import tools
-from cluster import processes
 from cluster.controlplane import ControlPlane
 from integration.cluster.conftest import NODES, Arena, condition
 from integration.cluster.test_operator import SMALL
@@ -22,26 +19,7 @@ pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(560)]
 GPU = "nvidia.com/gpu"
 
 
-@pytest.fixture
-def scheduler(plane: ControlPlane) -> Iterator[None]:
-    """A kube-scheduler for the length of a test, and a node that can give something: one GPU among it."""
-    path = NODES.path(None, NODE)
-    before = plane.request("GET", path)
-    room = {"cpu": "64", "memory": "256Gi", "pods": "200", GPU: "1"}
-    ready = {"type": "Ready", "status": "True", "reason": "Played", "message": "",
-             "lastHeartbeatTime": "2026-01-01T00:00:00Z", "lastTransitionTime": "2026-01-01T00:00:00Z"}  # fmt: skip
-    status = {**before.get("status", {}), "capacity": room, "allocatable": room, "conditions": [ready]}
-    plane.request("PUT", f"{path}/status", {**before, "status": status})
-    there = plane.request("GET", path)
-    plane.request("PUT", path, {**there, "spec": {**there.get("spec", {}), "taints": []}})
-    flags = [f"--kubeconfig={plane.kubeconfig}", "--leader-elect=false", "--secure-port=0"]
-    running = processes.start([tools.ensure("kube-scheduler"), *flags], plane.folder / "kube-scheduler.log")
-    yield
-    processes.stop(running)
-    there = plane.request("GET", path)
-    plane.request("PUT", f"{path}/status", {**there, "status": before.get("status", {})})
-
-
+@pytest.mark.parametrize("scheduler", [{GPU: "1"}], indirect=True)
 async def test_three_models_with_a_gpu_for_one_come_by_turns(arena: Arena, scheduler: None) -> None:
     arena.player.binds = False
     document = arena.manifest(2, **SMALL)
@@ -64,6 +42,7 @@ async def test_three_models_with_a_gpu_for_one_come_by_turns(arena: Arena, sched
     assert most <= 1
 
 
+@pytest.mark.parametrize("scheduler", [{GPU: "1"}], indirect=True)
 async def test_two_tournaments_that_hold_each_others_room_get_free_of_it(
     arena: Arena, scheduler: None, plane: ControlPlane
 ) -> None:

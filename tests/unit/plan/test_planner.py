@@ -118,6 +118,8 @@ def test_only_what_may_be_in_the_way_gives_way() -> None:
     needy = JobSeen(JobPhase.ACTIVE, graph.by_name["mine/c"].version, wait=Wait(WaitReason.UNSCHEDULABLE, "no node"))
     seen = replace(observed, models=up, jobs={"mine/c": needy})
     assert plan(graph, Policy(), seen).stop_models == ("a", "b")
+    held = replace(waits, wait=Wait(WaitReason.QUEUED, "no quota"))
+    assert plan(graph, Policy(), replace(observed, models=up | {"c": held})).stop_models == ("a",)
     # What merely starts, or waits for something else, moves nobody.
     for wait in (None, Wait(WaitReason.NOT_STARTING, "no image")):
         seen = replace(observed, models=up | {"c": replace(waits, wait=wait)})

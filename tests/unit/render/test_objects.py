@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -24,7 +25,16 @@ from tiltyard.render.jobs import (
     preflight_objects,
     store_ref,
 )
-from tiltyard.render.names import JOB_NAME_LENGTH, child_name, job_name, service_name
+from tiltyard.render.names import (
+    JOB_NAME_LENGTH,
+    MAX_TIME,
+    MIN_PARALLELISM,
+    PRIORITY,
+    QUEUE,
+    child_name,
+    job_name,
+    service_name,
+)
 from tiltyard.render.preflight import preflight_task
 from tiltyard.render.serving import inference_service, with_service_urls
 from tiltyard.render.tasks import bundle_task, trainer_ref
@@ -125,6 +135,30 @@ def test_with_a_queue_the_queue_starts_the_jobs() -> None:
     assert job["spec"]["suspend"] is True
     assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "q"
     assert "suspend" not in objects_of(Cluster(tournament), "rate")[1]["spec"]
+
+
+def test_a_queue_gets_the_labels_that_it_goes_by() -> None:
+    asked = {QUEUE: "q", PRIORITY: "low", MAX_TIME: "3600"}
+    tournament = cluster_tournament(3, jobs={"shardSize": 5, "parallelism": 4})
+
+    def rendered(**labels: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        metadata = tournament.metadata.model_copy(update={"labels": labels})
+        cluster = Cluster(tournament.model_copy(update={"metadata": metadata}))
+        service = inference_service(cluster.tournament, cluster.graph.model["m1"], SETTINGS, loads=1, started="now")
+        return objects_of(cluster, "mine/m1")[1]["metadata"], service
+
+    job, service = rendered(**asked)
+    assert asked.items() <= job["labels"].items()
+    assert job["annotations"][MIN_PARALLELISM] == "1"
+    # How long a model runs is bounded by its Jobs.
+    pods = service["spec"]["predictor"]["labels"]
+    assert (pods[QUEUE], pods[PRIORITY]) == ("q", "low")
+    assert MAX_TIME not in pods
+    assert not asked.keys() & service["metadata"]["labels"].keys()
+    del asked[QUEUE]
+    job, service = rendered(**asked)
+    assert not asked.keys() & {**job["labels"], **service["spec"]["predictor"]["labels"]}.keys()
+    assert MIN_PARALLELISM not in job["annotations"]
 
 
 def test_a_model_of_weights_is_served_by_its_runtime() -> None:

@@ -1,0 +1,190 @@
+"""Kueue's own controller over Jobs and models: three teams share three GPUs, and all finish."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cluster.controlplane import ControlPlane
+from cluster.kueue import API, MANAGED
+from integration.cluster.conftest import Arena, condition
+from integration.cluster.test_operator import SMALL
+from tiltyard.observe.kinds import PODS, WORKLOADS, Kind, Object
+from tiltyard.render.names import MAX_TIME, MODEL, PRIORITY, QUEUE
+from tiltyard_jobs.contracts.exit_codes import ExitCode
+
+pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(560)]
+
+GPU = "example.com/gpu"
+KINDS = {
+    name: Kind(API, name, f"{name.lower()}{ending}")
+    for name, ending in (
+        ("ResourceFlavor", "s"),
+        ("Cohort", "s"),
+        ("ClusterQueue", "s"),
+        ("LocalQueue", "s"),
+        ("WorkloadPriorityClass", "es"),
+    )
+}
+
+
+def put(plane: ControlPlane, kind: str, name: str, namespace: str | None = None, **fields: Any) -> None:
+    metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
+    document = {"apiVersion": API, "kind": kind, "metadata": metadata, **fields}
+    plane.apply(KINDS[kind].path(namespace, name), document)
+
+
+def quota(flavor: str, **amounts: str) -> dict[str, Any]:
+    resources = [{"name": name, "nominalQuota": amount} for name, amount in amounts.items()]
+    return {"coveredResources": list(amounts), "flavors": [{"name": flavor, "resources": resources}]}
+
+
+def put_queue(
+    plane: ControlPlane, arena: Arena, name: str, *, cohort: str = "", gpus: str = "0", cpus: str = "64"
+) -> None:
+    """A LocalQueue and its ClusterQueue: GPUs are of one flavour, all else is of another."""
+    its = f"{name}-{arena.namespace}"
+    put(
+        plane, "ClusterQueue", its,
+        spec={
+            "namespaceSelector": {},
+            **({"cohortName": cohort} if cohort else {}),
+            "resourceGroups": [quota("plain", cpu=cpus, memory="256Gi"), quota("accelerated", **{GPU: gpus})],
+            "preemption": {"reclaimWithinCohort": "Any", "withinClusterQueue": "Never"},
+        },
+    )  # fmt: skip
+    put(plane, "LocalQueue", name, arena.namespace, spec={"clusterQueue": its})
+
+
+@pytest.fixture
+async def queues(kueue: None, plane: ControlPlane, arena: Arena) -> Arena:
+    """An arena whose namespace Kueue manages, and whose operator may read Workloads."""
+    path = f"/api/v1/namespaces/{arena.namespace}"
+    labelled = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": arena.namespace, "labels": MANAGED}}
+    plane.apply(path, labelled)
+    for flavor in ("plain", "accelerated"):
+        put(plane, "ResourceFlavor", flavor, spec={})
+    arena.operator.arguments = ("--read-queues",)
+    await arena.operator.stop()
+    await arena.operator.start()
+    return arena
+
+
+def of_queue(
+    arena: Arena, queue: str, competitors: int = 2, *, name: str = "test", cpu: str = "100m", **more: Any
+) -> Any:
+    """A Tournament whose models ask for a GPU each."""
+    document = arena.manifest(competitors, name=name, **{**SMALL, **more})
+    document["metadata"]["labels"] = {QUEUE: queue}
+    for one in (*document["spec"]["competitors"], *document["spec"]["judges"]):
+        one["serving"] = {"resources": {"requests": {"cpu": cpu}, "limits": {GPU: "1", "memory": "1Gi"}}}
+    return document
+
+
+async def workloads(arena: Arena) -> list[Object]:
+    found, _ = await arena.kube.list(WORKLOADS, arena.namespace, "")
+    return found
+
+
+def is_admitted(workload: Object) -> bool:
+    return (
+        condition(workload, "Admitted").get("status") == "True"
+        and condition(workload, "Finished").get("status") != "True"
+    )
+
+
+def asks_for_gpu(workload: Object) -> bool:
+    containers = workload["spec"]["podSets"][0]["template"]["spec"]["containers"]
+    return any(GPU in one.get("resources", {}).get("requests", {}) for one in containers)
+
+
+async def held(arena: Arena) -> tuple[Counter[str], Counter[str]]:
+    """How many GPUs each queue's models hold, and how many they wait for."""
+    models = [one for one in await workloads(arena) if asks_for_gpu(one)]
+    holding = Counter(one["spec"]["queueName"] for one in models if is_admitted(one))
+    waiting = Counter(
+        one["spec"]["queueName"] for one in models if condition(one, "QuotaReserved").get("status") == "False"
+    )
+    return holding, waiting
+
+
+@pytest.mark.parametrize("scheduler", [{GPU: "3"}], indirect=True)
+async def test_three_teams_share_a_quota_and_all_finish(
+    queues: Arena, plane: ControlPlane, scheduler: None, tmp_path: Path
+) -> None:
+    queues.player.binds = False
+    teams, pool = ("red", "green", "blue"), f"pool-{queues.namespace}"
+    put(plane, "Cohort", pool, spec={"resourceGroups": [quota("accelerated", **{GPU: "3"})]})
+    put(plane, "WorkloadPriorityClass", "normal", value=100)
+    for team in teams:
+        put_queue(plane, queues, team, cohort=pool)
+    gate = tmp_path / "gate"
+    # Until the gate is open no shard of mining ends: every team wants its models.
+    closed = f"until [ -e {gate} ]; do sleep 0.2; done; exit {int(ExitCode.STOPPED)}"
+    queues.player.runs(lambda pod: "-mine-" in pod["metadata"]["name"] and not gate.exists(), ["sh", "-c", closed])
+
+    async def until(what: str, red: int, others: int) -> None:
+        """Wait until the first team holds so many GPUs, and the others as told."""
+        end = asyncio.get_running_loop().time() + 120
+        while True:
+            holding, waiting = await held(queues)
+            if [holding[team] for team in teams] == [red, others, others]:
+                return
+            assert asyncio.get_running_loop().time() < end, (
+                what,
+                holding,
+                waiting,
+                queues.operator.log.read_text()[-3000:],
+            )
+            await asyncio.sleep(0.2)
+
+    first = of_queue(queues, "red", 3, name="red")
+    first["metadata"]["labels"][PRIORITY] = "normal"
+    await queues.apply(first)
+    await until("alone it takes all", 3, 0)
+    for team in teams[1:]:
+        await queues.apply(of_queue(queues, team, name=team))
+    await until("each has its share", 1, 1)
+    # The other teams want more, and so does the first: nobody gets more than a share.
+    told = await queues.wait(
+        lambda one: f"for {GPU} in flavor accelerated" in condition(one, "Waiting").get("message", ""), "red"
+    )
+    assert condition(told, "Waiting")["reason"] == "Queued"
+    pods = {one["metadata"]["name"]: one for one in await queues.children(PODS)}
+    gated = [one for one in pods.values() if one["spec"].get("schedulingGates")]
+    assert gated
+    assert all(one["metadata"]["labels"][MODEL] for one in gated)
+    reds = [one for one in await workloads(queues) if one["spec"]["queueName"] == "red"]
+    without = [one for one in reds if one["spec"].get("priorityClassRef", {}).get("name") != "normal"]
+    assert reds
+    assert without == [], yaml.safe_dump(without)[:3000]
+    holding, waiting = await held(queues)
+    assert holding == Counter(dict.fromkeys(teams, 1)), (holding, waiting)
+
+    gate.touch()
+    ended = await asyncio.gather(*(queues.wait_for_phase("Complete", "Failed", name=team, limit=450) for team in teams))
+    assert [one["status"]["phase"] for one in ended] == ["Complete"] * 3, yaml.safe_dump(
+        [one["status"] for one in ended]
+    )
+    assert (await held(queues))[0].total() == 0
+
+
+async def test_a_job_whose_time_is_up_fails_the_tournament(queues: Arena, plane: ControlPlane) -> None:
+    put_queue(plane, queues, "team", gpus="1")
+    queues.player.runs(lambda pod: "-preflight-" in pod["metadata"]["name"], ["sleep", "600"])
+    document = of_queue(queues, "team")
+    document["metadata"]["labels"][MAX_TIME] = "2"
+    await queues.apply(document)
+    failed = await queues.wait_for_phase("Failed", limit=90)
+    assert f"raise or remove the Tournament's label {MAX_TIME}" in condition(failed, "Failed")["message"]
+
+
+async def test_a_queue_that_does_not_exist_is_reported(queues: Arena) -> None:
+    await queues.apply(of_queue(queues, "nobody"))
+    told = await queues.wait(lambda one: condition(one, "Waiting").get("reason") == "Queued", limit=60)
+    assert "LocalQueue nobody doesn't exist" in condition(told, "Waiting")["message"]

@@ -15,7 +15,15 @@ from pathlib import Path
 from tiltyard.api import Tournament, TournamentStatus
 from tiltyard.local.engines import engine_problems
 from tiltyard.local.jobs import Attempt, LocalJob, Workshop
-from tiltyard.local.ledger import Ledger, load_ledger, place_of, run_folder, write_atomically
+from tiltyard.local.ledger import (
+    Held,
+    Ledger,
+    load_ledger,
+    measured_rates,
+    place_of,
+    run_folder,
+    write_atomically,
+)
 from tiltyard.local.occupancy import Occupancy
 from tiltyard.local.oneshot import run_once
 from tiltyard.local.servers import FetchError, Server
@@ -25,6 +33,7 @@ from tiltyard.plan.observed import JobPhase, Observed, PreflightPhase
 from tiltyard.plan.participants import participations
 from tiltyard.plan.planner import Plan, TournamentState, plan
 from tiltyard.plan.policy import policy_of
+from tiltyard.plan.spending import spending_seen
 from tiltyard.render.preflight import preflight_task
 from tiltyard.render.tasks import bundle_task, engine_of, environment_of, parts_of, told_of_lm_eval, trainer_ref
 from tiltyard.status.build import build_status
@@ -95,6 +104,7 @@ class Machine:
         self._reused: dict[str, frozenset[int]] = {}
         self._jobs: dict[str, LocalJob] = {}
         self._ledger: Ledger = load_ledger(self._ledger_path, graph.run, place_of(settings.store))
+        self._rates = measured_rates(settings.state, but=graph.run)
         self._before, self._began = self._ledger.seconds, time.monotonic()
         self._status: TournamentStatus | None = None
         self._acting: set[asyncio.Task[None]] = set()
@@ -127,6 +137,7 @@ class Machine:
                 fetch=self._fetch_trained if model.name == TRAINED_MODEL else None,
                 work=partial(self._work_under_way, model.name),
                 loads=self._ledger.loads[model.name],
+                held_before=self._ledger.held[model.name].seconds if model.name in self._ledger.held else 0.0,
             )
             for model in graph.models
             if model.served
@@ -151,7 +162,7 @@ class Machine:
                     raise self._mistake
                 observed = self._observe()
                 decided = plan(self._graph, self._policy, observed)
-                self._act(decided)
+                self._act(decided, observed)
                 self._report(observed, decided)
                 if decided.state is not TournamentState.RUNNING:
                     return decided
@@ -164,9 +175,11 @@ class Machine:
     def _observe(self) -> Observed:
         ledger = self._ledger
         ledger.seconds = self._before + time.monotonic() - self._began
-        for server in self._servers.values():
+        for name, server in self._servers.items():
             if server.load_seconds is not None:
                 ledger.load_seconds[server.version] = round(server.load_seconds, 1)
+            if server.held_seconds:
+                ledger.held[name] = Held(version=server.version, seconds=round(server.held_seconds, 1))
         return Observed(
             preflight=self._preflight,
             preflight_message=self._preflight_message,
@@ -176,6 +189,8 @@ class Machine:
             models={name: server.seen() for name, server in self._servers.items() if server.loads},
             voids=ledger.voids,
             ledger=ledger.table(),
+            held={name: held.seconds for name, held in ledger.held.items()},
+            rates=self._rates,
             leaderboard=ledger.leaderboard,
             notes=ledger.told(),
             outputs=ledger.outputs,
@@ -183,7 +198,7 @@ class Machine:
             elapsed=ledger.seconds,
         )
 
-    def _act(self, decided: Plan) -> None:
+    def _act(self, decided: Plan, observed: Observed) -> None:
         """Carry a plan out. What takes time goes on beside the loop, and is seen at the next look."""
         if decided.preflight:
             self._preflight = PreflightPhase.ACTIVE
@@ -202,7 +217,12 @@ class Machine:
             model = order.bundle.model
             server = self._servers.get(model) if model else None
             task = bundle_task(
-                self._tournament, order, self._settings.store, server.url if server else None, self._ledger.table()
+                self._tournament,
+                order,
+                self._settings.store,
+                server.url if server else None,
+                self._ledger.table(),
+                spending=spending_seen(self._tournament, self._graph, observed, order.bundle),
             )
             job = self._jobs[order.bundle.name] = LocalJob(self._workshop, order, self._equipped(task))
             job.start()
@@ -314,6 +334,7 @@ class Machine:
         await asyncio.gather(*self._acting, return_exceptions=True)
         await asyncio.gather(*(server.close() for server in self._servers.values()), return_exceptions=True)
         await self._workers.close()
+        self._observe()  # how long the models were up to their end
         self._save_ledger()
 
     @property

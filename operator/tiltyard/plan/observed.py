@@ -121,6 +121,8 @@ class Observed:
         models: by model name; one that was never started is absent.
         voids: void records of this run, by stage.
         ledger: what this run has cost, by stage and model.
+        held: seconds that served models were up in this run, by name.
+        rates: seconds per token that were measured of models in other runs, by `ModelNode.version`.
         leaderboard: once the ratings are there.
         notes: what a reader of the results should know, once they are there.
         outputs: URIs by name, once they are there.
@@ -138,6 +140,8 @@ class Observed:
     models: Mapping[str, ModelSeen] = field(default_factory=dict)
     voids: Mapping[str, int] = field(default_factory=dict)
     ledger: tuple[LedgerRow, ...] = ()
+    held: Mapping[str, float] = field(default_factory=dict)
+    rates: Mapping[str, float] = field(default_factory=dict)
     leaderboard: tuple[Standing, ...] = ()
     notes: tuple[str, ...] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)

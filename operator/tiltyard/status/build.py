@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from tiltyard.api import (
     LeaderboardRow,
@@ -19,6 +20,7 @@ from tiltyard.api import (
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.observed import JobPhase, ModelSeen, Observed, Wait
 from tiltyard.plan.planner import Plan, TournamentState
+from tiltyard.plan.spending import spent
 from tiltyard.plan.weights import downloaded
 from tiltyard.status.conditions import (
     COMPLETE,
@@ -28,6 +30,7 @@ from tiltyard.status.conditions import (
     conditions_of_invalid,
     find_true,
 )
+from tiltyard.status.held import nearly_same, priced, with_time_up
 from tiltyard_jobs.contracts.summary import Standing
 
 LEADERBOARD_ROWS = 10
@@ -67,6 +70,7 @@ def build_status(
         for model in graph.models
         if (seen := observed.models.get(model.name)) is not None
     )
+    models = tuple(with_time_up(models, before if before and before.run == graph.run else None, observed, now))
     kept = {one.name for one in downloaded(tournament)} if tournament.spec.serving.weights is not None else set()
     situation = Situation(
         graph,
@@ -92,7 +96,7 @@ def build_status(
         leaderboard=tuple(map(leaderboard_row, observed.leaderboard[:LEADERBOARD_ROWS])),
         instructions=observed.instructions or None,
         notes=observed.notes[:NOTES],
-        usage=_usage(observed),
+        usage=priced(_usage(observed), spent(tournament, graph, observed)),
         outputs=Outputs(
             manifest=observed.outputs.get("manifest"),
             dataset=observed.outputs.get("dataset"),
@@ -106,7 +110,7 @@ def build_status(
 def _model(name: str, seen: ModelSeen, before: TournamentStatus | None) -> ModelStatus:
     """A model. What was measured of it stays when its pod is gone, in the status of the same run."""
     known = next((one for one in before.models if one.name == name), None) if before is not None else None
-    measured = {
+    measured: dict[str, Any] = {
         "weights_bytes": seen.weights,
         "download_seconds": None if seen.download_seconds is None else round(seen.download_seconds),
         "load_seconds": None if seen.load_seconds is None else round(seen.load_seconds),
@@ -134,6 +138,7 @@ def worth_writing(before: TournamentStatus, after: TournamentStatus, now: float)
         left = abs(after.eta.timestamp() - now)
         if abs((after.eta - before.eta).total_seconds()) <= max(60.0, ETA_SLACK * left):
             after = after.model_copy(update={"eta": before.eta})
+    after = after.model_copy(update={"usage": nearly_same(before.usage, after.usage)})
     return None if after == before else after
 
 

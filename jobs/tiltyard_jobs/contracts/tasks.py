@@ -17,6 +17,7 @@ from tiltyard_jobs.contracts.recipes import (
     AnyRecipe,
     LmEvalRecipe,
 )
+from tiltyard_jobs.contracts.spending import Spending
 from tiltyard_jobs.contracts.trainer import TrainerRef
 from tiltyard_jobs.contracts.vocabulary import Addressing, Encryption
 
@@ -165,6 +166,7 @@ class BundleTask(Contract):
         endpoint: the model that makes them.
         embedder: for a recipe with an `Endpoint` embedder.
         ledger: for the report alone.
+        spending: likewise.
         trainer: how the train stage runs.
         given: the instructions come from a file, which may be edited: rows about the same texts are looked for.
         lm_eval_python: an interpreter with lm-evaluation-harness; None: the worker's own.
@@ -183,6 +185,7 @@ class BundleTask(Contract):
     embedder: EndpointRef | None = None
     limits: Limits = Limits()
     ledger: tuple[LedgerRow, ...] = ()
+    spending: Spending | None = Field(default=None, exclude_if=lambda spending: spending is None)
     given: bool = Field(default=False, exclude_if=lambda value: not value)
     trainer: TrainerRef | None = None
     lm_eval_python: str | None = None

@@ -16,6 +16,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from tiltyard_jobs.contracts.spending import hours_text
+
 AGAIN_SECONDS = 5.0  # from one start of the process to the next
 FIRST_SECONDS = 20.0  # for its first word
 _LINE = 4 << 20  # bytes of a status, at most
@@ -71,6 +73,9 @@ class _Usage(_Document):
     prompt_tokens_per_second: float | None = None
     completion_tokens_per_second: float | None = None
     model_seconds: int = 0
+    gpu_seconds: int | None = None
+    cost: str | None = None
+    currency: str | None = None
 
 
 class _Condition(_Document):
@@ -187,6 +192,8 @@ def words_of(status: Status, now: float) -> dict[str, Any]:
             ("of them from a prefix cache", f"{usage.cached_tokens:,}"),
             ("Tokens written", f"{usage.completion_tokens:,}"),
             ("Time at models", duration(usage.model_seconds)),
+            *([("GPU-hours", hours_text(usage.gpu_seconds))] if usage.gpu_seconds is not None else []),
+            *([("Cost", f"{usage.cost} {usage.currency}")] if usage.cost is not None else []),
         ],
         "messages": [
             one.message for one in status.conditions if one.type in _ENDS and one.status == "True" and one.message

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import Lineup
+from tiltyard_jobs.contracts.spending import Spending
 from tiltyard_jobs.contracts.tasks import LedgerRow
 from tiltyard_jobs.curation.flags import flags_of
 from tiltyard_jobs.errors import PermanentError
@@ -90,6 +91,7 @@ class ReportInput(NamedTuple):
     ledger: tuple[LedgerRow, ...]
     instructions: str = ""
     prefixes: tuple[PrefixRow, ...] = ()
+    spending: Spending | None = None
 
 
 class Chosen(NamedTuple):

@@ -31,6 +31,7 @@ from tiltyard_jobs.report.instructions import (
 from tiltyard_jobs.report.jury import COLUMNS, ENOUGH, jury_worth, report_cards
 from tiltyard_jobs.report.leaderboard import leaderboard
 from tiltyard_jobs.report.matrix import vote_matrix, win_matrix
+from tiltyard_jobs.report.spending import spending_tables
 from tiltyard_jobs.report.training import curves, gain_rows
 from tiltyard_jobs.results.documents import Standings
 from tiltyard_jobs.results.standings import gold_rule
@@ -85,6 +86,7 @@ def view(given: ReportInput) -> dict[str, Any]:
         "voids": void_table(data.voids, given.stages),
         "tokens": token_table(data.tokens),
         "cost": cost_tables(given.ledger),
+        "spending": spending_tables(given.spending),
         "samples": [
             sample._replace(attacker=visible(sample.attacker), winner=visible(sample.winner))
             for sample in given.samples

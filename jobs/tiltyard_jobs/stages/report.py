@@ -90,6 +90,7 @@ def _report(context: ShardContext[ReportRecipe]) -> Outcome:
             files=sorted_files(files),
             versions=versions,
             ledger=context.task.ledger,
+            spending=context.task.spending,
         )
     )
     files.append(written_file(context.work_dir, REPORT, page))

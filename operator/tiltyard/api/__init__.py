@@ -17,6 +17,7 @@ from tiltyard.api.output import Bucket, Output
 from tiltyard.api.participant import Endpoint, ModelSource, Participant
 from tiltyard.api.places import problems_on_cluster, problems_on_machine, unsupported, unsupported_on_cluster
 from tiltyard.api.pods import KeyReference, ObjectReference, PodPatch, Resources, secret_variable
+from tiltyard.api.prices import Prices
 from tiltyard.api.problems import ManifestError, Problem
 from tiltyard.api.rating import Rating
 from tiltyard.api.request import CaBundle, EndpointRequest, Header, ParticipantRequest
@@ -85,6 +86,7 @@ __all__ = [
     "Participant",
     "ParticipantRequest",
     "PodPatch",
+    "Prices",
     "Problem",
     "ProgramEnvironment",
     "Rating",

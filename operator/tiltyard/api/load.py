@@ -12,7 +12,8 @@ from pydantic_core import ErrorDetails
 
 from tiltyard.api.base import RulesDeferred
 from tiltyard.api.fields import BrokenRule, Path, broken_rules, field_at, meant_field, optional_part
-from tiltyard.api.problems import ManifestError, Problem, given_text
+from tiltyard.api.prices import Prices
+from tiltyard.api.problems import ManifestError, Problem, given_text, path_text
 from tiltyard.api.sentences import to_problem
 from tiltyard.api.tournament import API_VERSION, KIND, Tournament
 from tiltyard.api.yamlfile import decode, parse_yaml, read_text
@@ -45,6 +46,19 @@ def tournament_from_object(document: Mapping[str, Any]) -> Tournament:
         ManifestError: all that is wrong with it (an object can be older than the CRD's rules).
     """
     return _tournament(_without_nulls(document), "", strict=False)
+
+
+def load_prices(tournament: Tournament, document: Any) -> tuple[Prices | None, list[Problem]]:
+    """Prices that stand alone, for a tournament, in a document of plain JSON values; or all that is wrong with them."""
+    try:
+        prices = Prices.model_validate_json(
+            json.dumps(document), extra="forbid", context=RulesDeferred(), by_alias=True, by_name=False
+        )
+    except ValidationError as error:
+        return None, [to_problem(Prices, detail) for detail in error.errors(include_url=False)]
+    priced = tournament.model_copy(update={"spec": tournament.spec.model_copy(update={"prices": prices})})
+    broken = (one for one in broken_rules(priced) if one.place[:2] == ("spec", "prices"))
+    return prices, [Problem(path_text(one.place[2:]), one.problem.message) for one in broken]
 
 
 def _without_nulls(value: Any) -> Any:

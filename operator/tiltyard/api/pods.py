@@ -52,6 +52,16 @@ _GPU = re.compile(
     r"|gpu\.intel\.com/(?!.*(_monitoring|millicores|memory\.max|tiles)$).+"
 )
 """Names of the resources that device plugins give to GPUs. Intel's others are shares of one."""
+GPU_NAMES = (
+    "nvidia.com/gpu, nvidia.com/gpu.shared, nvidia.com/mig-PROFILE, amd.com/gpu, habana.ai/gaudi, intel.com/gpu or"
+    " gpu.intel.com/NAME"
+)
+"""The same for people."""
+
+
+def is_gpu(name: str) -> bool:
+    """Whether a resource is a GPU, whole or in parts."""
+    return _GPU.fullmatch(name) is not None
 
 
 _RESOURCE = "(cpu|memory|ephemeral-storage|hugepages-[^/]+|[^/]+/[^/]+)"
@@ -98,7 +108,7 @@ class Resources(ApiModel):
     @property
     def gpus(self) -> dict[str, int]:
         """The GPUs of one replica, by resource name: those of any maker, whole or in parts."""
-        return {name: int(amount) for name, amount in self.demand().items() if amount and _GPU.fullmatch(name)}
+        return {name: int(amount) for name, amount in self.demand().items() if amount and is_gpu(name)}
 
     def demand(self) -> dict[str, Decimal]:
         """What one replica takes from a budget: its requests, else its limits."""

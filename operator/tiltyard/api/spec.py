@@ -12,7 +12,7 @@ from tiltyard.api.battles import Battles
 from tiltyard.api.curation import Curation
 from tiltyard.api.dataset import Dataset
 from tiltyard.api.evaluation import Evaluation
-from tiltyard.api.fields import Path, closest, did_you_mean, walk
+from tiltyard.api.fields import Path, closest, did_you_mean, listed, walk
 from tiltyard.api.instructions import Instructions
 from tiltyard.api.jobs import Jobs
 from tiltyard.api.judging import Judging
@@ -20,6 +20,7 @@ from tiltyard.api.jury import FIELD_RULES
 from tiltyard.api.output import Output
 from tiltyard.api.participant import Endpoint, ModelSource, Participant
 from tiltyard.api.pods import KeyReference, secret_variable
+from tiltyard.api.prices import Prices
 from tiltyard.api.problems import path_text
 from tiltyard.api.rating import Rating
 from tiltyard.api.request import Header
@@ -178,6 +179,20 @@ WEIGHTS_OF_LLM: Rule[TournamentSpec] = Rule(
 )
 
 
+def _priced_endpoints(spec: TournamentSpec) -> Iterator[Violation]:
+    known = [one.name for one in (*spec.competitors, *spec.judges) if one.endpoint is not None]
+    for position, price in enumerate(spec.prices.endpoints if spec.prices is not None else ()):
+        if price.name not in known:
+            given = f'"{price.name}" where {listed(known) if known else "no participant"} has an endpoint'
+            yield Violation(("prices", "endpoints", position, "name"), given)
+
+
+PRICED_ENDPOINTS: Rule[TournamentSpec] = Rule(
+    "must be the name of a competitor or judge with an endpoint; the price of a served model is that of its GPU-hours",
+    _priced_endpoints,
+)
+
+
 class TournamentSpec(ApiModel):
     """What the user asks for."""
 
@@ -190,6 +205,7 @@ class TournamentSpec(ApiModel):
         CLAIM_OF_REPLICAS,
         TOKEN_OF_CACHE,
         MIRROR_OF_CACHE,
+        PRICED_ENDPOINTS,
     )
     CLUSTER_RULES = (WEIGHTS_OF_LLM,)
 
@@ -224,6 +240,9 @@ class TournamentSpec(ApiModel):
     """How many models run at once, and how long one may take to start."""
     jobs: Jobs = Jobs()
     """How the work is divided into Jobs."""
+    prices: Prices | None = None
+    """What GPUs and endpoints cost, so that plans, statuses and the report say what the tournament costs. Absent: they
+    say tokens and GPU-hours alone."""
     output: Annotated[Output | None, Field(json_schema_extra=REQUIRED_IN_CLUSTER)] = None
     """Where artifacts are kept. On one machine a folder (`--out DIR`) may replace it."""
     active_deadline_seconds: Annotated[int, Whole(1, 2**31 - 1)] | None = None

@@ -95,6 +95,11 @@ class ModelStatus(ApiModel):
     load_seconds: Count | None = None
     """The time in seconds of the last load that was measured: from when its pod had a node, or its process was started,
     until it answered."""
+    up_seconds: Count = 0
+    """The time in seconds that the model was up in this run before `upSince`: from each start to the end of its pods or
+    its process. Time in which it waits for a node does not count."""
+    up_since: AwareDatetime | None = None
+    """Since when the model is up. Absent: it is not."""
 
 
 class LeaderboardRow(ApiModel):
@@ -139,6 +144,13 @@ class UsageStatus(ApiModel):
     """The completion tokens per second in the last minute. Absent: there were none."""
     model_seconds: Count = 0
     """The time in seconds that models were running, summed over models."""
+    gpu_seconds: Count | None = None
+    """The time in seconds that models were up, times their GPUs. Absent: no model that was up takes a GPU."""
+    cost: DecimalText | None = None
+    """The cost of tokens and GPU-hours by `spec.prices`; what has no price there is left out. Absent: there is no price
+    for anything that was used."""
+    currency: Word | None = None
+    """The currency of the cost."""
 
 
 class Outputs(ApiModel):

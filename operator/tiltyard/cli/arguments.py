@@ -87,6 +87,13 @@ def add_place(command: argparse.ArgumentParser) -> None:
     add_state(command)
 
 
+def add_prices(command: argparse.ArgumentParser) -> None:
+    """`--prices`."""
+    command.add_argument(
+        "--prices", type=Path, metavar="FILE", help="prices in YAML, as in spec.prices, instead of the manifest's"
+    )
+
+
 def add_output(command: argparse.ArgumentParser) -> None:
     """`-o`, `-q` and `-v`."""
     command.add_argument(

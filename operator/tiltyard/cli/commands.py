@@ -29,6 +29,7 @@ from tiltyard.sdk.documents import (
     Prompt,
     Prompts,
     Report,
+    Spending,
     Status,
     Validation,
     status_document,
@@ -41,11 +42,12 @@ from tiltyard.sdk.machine import (
     complete_run,
     planned,
     read_status,
+    spending_here,
     status_here,
 )
 from tiltyard.sdk.machine import prepare as prepare_here
 from tiltyard.sdk.machine import run as run_here
-from tiltyard.sdk.manifest import called, load_manifest
+from tiltyard.sdk.manifest import called, load_manifest, with_prices
 from tiltyard.status.build import leaderboard_row
 from tiltyard_jobs.contracts.layout import battles_key
 from tiltyard_jobs.contracts.located import readable
@@ -104,6 +106,7 @@ def plan(options: argparse.Namespace) -> int:
 
     def as_table() -> None:
         show.print_plan(graph, found.done, found.costs, found.loads, found.training, found.loading)
+        show.print_planned_spending(found.spending)
         show.print_allowed_voids(tournament)
         show.print_instructions(found.summary.instructions)
         show.print_licenses(tournament)
@@ -149,6 +152,7 @@ def run(options: argparse.Namespace) -> int:
             print(last.message)
         if status is not None and not failed:
             show.print_result(status, show.existing_answers(tournament))
+            show.print_spending(spending_here(tournament, graph, settings.state))
 
     if failed:
         print(last.message, file=sys.stderr)
@@ -224,13 +228,28 @@ def status(options: argparse.Namespace) -> int:
                 time.sleep(WATCH_SECONDS)
                 document = look()
         printer.change(document)
+
+    def as_table() -> None:
+        show.print_status(document, existing)
+        _print_spending(options, document)
+
     if not options.watch or printer.for_people:
-        printer.result(document, lambda: show.print_status(document, existing))
+        printer.result(document, as_table)
     if printer.for_people and options.namespace is None and (following := _after_status(options, document)):
         printer.note(following)
     if document.activity == "Interrupted":
         return STOPPED
     return FAILED if any(each.type == "Failed" and each.status == "True" for each in document.conditions) else 0
+
+
+def _print_spending(options: argparse.Namespace, document: Status) -> None:
+    """What a run has cost: here by its ledger; on a cluster, and of a manifest that was read already, by its status."""
+    if options.namespace is not None or str(options.manifest) == "-":
+        show.print_usage(document.usage)
+        return
+    tournament = with_prices(load_manifest(options.manifest), options.prices)
+    place = StatePlace.of(tournament, options.state)
+    show.print_spending(spending_here(tournament, build_graph(tournament), place.state))
 
 
 def _status_reader(options: argparse.Namespace) -> tuple[Callable[[], Status], tuple[str, ...]]:
@@ -270,7 +289,9 @@ def report(options: argparse.Namespace) -> int:
         show.print_leaderboard(summary.leaderboard, show.existing_answers(tournament))
         show.print_outputs(summary.outputs)
         show.print_notes(summary.notes)
+        show.print_spending(spending)
 
+    spending = spending_here(tournament, graph, settings.state)
     document = Report(
         tournament=graph.tournament,
         run=graph.run,
@@ -278,6 +299,7 @@ def report(options: argparse.Namespace) -> int:
         leaderboard=tuple(map(leaderboard_row, summary.leaderboard)),
         outputs=Outputs(**{name: summary.outputs[name] for name in Outputs.model_fields if name in summary.outputs}),
         notes=summary.notes,
+        spending=Spending.of(spending),
         copied_to=None if options.to is None else str(options.to),
     )
     printer.result(document, as_table)
@@ -286,7 +308,7 @@ def report(options: argparse.Namespace) -> int:
 
 def prepare(options: argparse.Namespace, printer: Printer) -> Prepared:
     """A manifest that can run on this machine."""
-    tournament = load_manifest(options.manifest)
+    tournament = with_prices(load_manifest(options.manifest), getattr(options, "prices", None))
     names = ("workers", "vllm_python", "train_python", "lm_eval_python")
     given = {name: getattr(options, name, None) for name in names}
     given["programs_pythons"] = dict(getattr(options, "programs_python", ()))

@@ -16,6 +16,7 @@ from tiltyard.cli.arguments import (
     add_manifest,
     add_output,
     add_place,
+    add_prices,
     add_state,
     named_path,
     positive,
@@ -105,6 +106,7 @@ def _validate(command: argparse.ArgumentParser) -> None:
 def _plan(command: argparse.ArgumentParser) -> None:
     add_manifest(command)
     add_place(command)
+    add_prices(command)
     command.add_argument(
         "--prompts",
         action="store_true",
@@ -116,6 +118,7 @@ def _plan(command: argparse.ArgumentParser) -> None:
 def _run(command: argparse.ArgumentParser) -> None:
     add_manifest(command)
     add_place(command)
+    add_prices(command)
     command.add_argument(
         "--workers", type=positive, metavar="N", help="worker processes at once (default: the cores, at least 2)"
     )
@@ -142,6 +145,7 @@ def _status(command: argparse.ArgumentParser) -> None:
         "-n", "--namespace", metavar="NS", help="the Tournament's namespace on the cluster of KUBECONFIG"
     )
     add_state(command)
+    add_prices(command)
     command.add_argument(
         "-w",
         "--watch",
@@ -154,6 +158,7 @@ def _status(command: argparse.ArgumentParser) -> None:
 def _report(command: argparse.ArgumentParser) -> None:
     add_manifest(command)
     add_place(command)
+    add_prices(command)
     command.add_argument(
         "--to", type=Path, metavar="DIR", help="copy report, tables, training data and trained model to this folder"
     )

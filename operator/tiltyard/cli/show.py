@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
-from tiltyard.api import Tournament, TournamentStatus
+from tiltyard.api import Tournament, TournamentStatus, UsageStatus
 from tiltyard.cli.names import shortened
 from tiltyard.cli.progress import done_text, pace_of, phase_text, rate_text
+from tiltyard.cli.spending import note_lines, planned_table, spent_lines, usage_text
 from tiltyard.plan.estimate import Cost
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.weights import Loading, bytes_text
@@ -21,6 +22,7 @@ from tiltyard_jobs.contracts.intervals import IN_SIGNS, interval_text
 from tiltyard_jobs.contracts.licenses import asked, named
 from tiltyard_jobs.contracts.located import readable
 from tiltyard_jobs.contracts.solo_tasks import ShownPrompt
+from tiltyard_jobs.contracts.spending import Spending
 from tiltyard_jobs.contracts.summary import Agreement, Standing
 from tiltyard_jobs.contracts.tasks import Limits
 
@@ -248,3 +250,26 @@ def print_plan(
         console.print(line, highlight=False)
     if training is not None:
         console.print(f"Training: at most about {training:.3g} GPU-hours, on A100s", highlight=False)
+
+
+def print_planned_spending(spending: Spending) -> None:
+    """What a run is expected to cost, by model."""
+    _console().print(planned_table(spending))
+    _print_plain(note_lines(spending))
+
+
+def print_spending(spending: Spending | None) -> None:
+    """What a run has cost, beside what was planned."""
+    if spending is not None:
+        _print_plain(spent_lines(spending))
+
+
+def print_usage(usage: UsageStatus | None) -> None:
+    """What the status of a cluster's Tournament says of GPU-hours and money."""
+    text = usage_text(usage.gpu_seconds, usage.cost, usage.currency) if usage is not None else ""
+    _print_plain([f"Cost: {text}"] if text else [])
+
+
+def _print_plain(lines: Iterable[str]) -> None:
+    for line in lines:
+        _console().print(line, highlight=False, markup=False, soft_wrap=True)

@@ -39,6 +39,7 @@ from tiltyard.observe.results import costs_of, is_fully_reported, preflight_resu
 from tiltyard.observe.snapshot import Snapshot
 from tiltyard.plan.observed import Observed
 from tiltyard.plan.planner import JobOrder, Plan, TournamentState
+from tiltyard.plan.spending import spending_seen
 from tiltyard.render.children import job_objects, model_objects, one_of_each_kind
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.jobs import PREFLIGHT, parallelism, preflight_objects
@@ -234,7 +235,8 @@ class Executor:
         kind = JOBS if runtime_of(tournament, bundle) is None else TRAIN_JOBS
         model = observed.models.get(bundle.model or "")
         url = None if model is None else model.url
-        objects = job_objects(tournament, snapshot.graph, order, self.settings, observed.ledger, url)
+        spending = spending_seen(tournament, snapshot.graph, observed, bundle)
+        objects = job_objects(tournament, snapshot.graph, order, self.settings, observed.ledger, url, spending)
         await self._create(kind, *objects)
         metrics.JOBS_STARTED.labels(bundle.stage).inc()
         log.info("job started", job=name, bundle=bundle.name, stage=bundle.stage, shards=len(order.indices))

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from tiltyard.plan.costs import Costs
 from tiltyard_jobs.contracts.tasks import StoreRef
+
+
+class Held(BaseModel):
+    """How long a served model was up in a run, from each start to the end of its process.
+
+    Attributes:
+        version: `ModelNode.version` under which it was up last.
+        seconds: in all.
+    """
+
+    version: str
+    seconds: float = 0.0
 
 
 class Ledger(Costs):
@@ -20,6 +33,7 @@ class Ledger(Costs):
         loads: times that each model was started.
         seconds: how long it has been at work; the times between do not count.
         load_seconds: what the last load of each model took, by `ModelNode.version`.
+        held: how long each served model was up, by name.
         found: preflight's bitmap of what was there before the run; None: it has not been looked at.
     """
 
@@ -28,6 +42,7 @@ class Ledger(Costs):
     loads: Counter[str] = Field(default_factory=Counter)
     seconds: float = 0.0
     load_seconds: dict[str, float] = Field(default_factory=dict)
+    held: dict[str, Held] = Field(default_factory=dict)
     found: str | None = None
 
 
@@ -54,12 +69,41 @@ def load_ledger(path: Path, run: str, place: str) -> Ledger:
 def measured_loads(state: Path) -> dict[str, float]:
     """What loads have taken in this state folder's runs, the latest of each model, by `ModelNode.version`."""
     found: dict[str, float] = {}
-    for path in sorted(state.glob("runs/*/ledger.json"), key=lambda path: path.stat().st_mtime):
-        try:
-            found |= Ledger.model_validate_json(path.read_bytes()).load_seconds
-        except (OSError, ValidationError):
-            continue
+    for ledger in _ledgers(state):
+        found |= ledger.load_seconds
     return found
+
+
+def measured_rates(state: Path, *, but: str) -> dict[str, float]:
+    """Seconds per token of models in this state folder's runs, loads included, by `ModelNode.version`.
+
+    Args:
+        state: the folder.
+        but: a run that is left out: its plan is made of what was known before it.
+    """
+    seconds: Counter[str] = Counter()
+    tokens: Counter[str] = Counter()
+    for ledger in _ledgers(state):
+        for name, held in ledger.held.items() if ledger.run != but else ():
+            seconds[held.version] += held.seconds  # type: ignore[assignment]  # a counter of floats
+            rows = [row for row in ledger.rows.values() if row.model == name]
+            tokens[held.version] += sum(row.prompt_tokens + row.completion_tokens for row in rows)
+    return {version: seconds[version] / count for version, count in tokens.items() if count}
+
+
+def read_ledger(state: Path, run: str) -> Ledger | None:
+    """The ledger of a run, wherever its artifacts are; None where there is none."""
+    try:
+        return Ledger.model_validate_json((run_folder(state, run) / "ledger.json").read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _ledgers(state: Path) -> Iterator[Ledger]:
+    """Those of a state folder's runs, the latest last."""
+    for path in sorted(state.glob("runs/*/ledger.json"), key=lambda path: path.stat().st_mtime):
+        if (ledger := read_ledger(state, path.parent.name)) is not None:
+            yield ledger
 
 
 def write_atomically(path: Path, document: str) -> None:

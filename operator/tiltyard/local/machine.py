@@ -15,7 +15,15 @@ from pathlib import Path
 from tiltyard.api import Tournament, TournamentStatus
 from tiltyard.local.engines import engine_problems
 from tiltyard.local.jobs import Attempt, LocalJob, Workshop, read_progress
-from tiltyard.local.ledger import Ledger, load_ledger, place_of, run_folder, write_atomically
+from tiltyard.local.ledger import (
+    Held,
+    Ledger,
+    load_ledger,
+    measured_rates,
+    place_of,
+    run_folder,
+    write_atomically,
+)
 from tiltyard.local.occupancy import Occupancy
 from tiltyard.local.oneshot import PROGRESS, run_once
 from tiltyard.local.servers import FetchError, Server
@@ -25,6 +33,7 @@ from tiltyard.plan.observed import Observed, PreflightPhase
 from tiltyard.plan.participants import participations
 from tiltyard.plan.planner import Plan, TournamentState, plan
 from tiltyard.plan.policy import policy_of
+from tiltyard.plan.spending import spending_seen
 from tiltyard.render.preflight import preflight_task
 from tiltyard.render.tasks import bundle_task, engine_of, environment_of, parts_of, told_of_lm_eval, trainer_ref
 from tiltyard.status.build import build_status
@@ -96,6 +105,7 @@ class Machine:
         self._reused: dict[str, frozenset[int]] = {}
         self._jobs: dict[str, LocalJob] = {}
         self._ledger: Ledger = load_ledger(self._ledger_path, graph.run, place_of(settings.store))
+        self._seconds_per_token = measured_rates(settings.state, but=graph.run)
         self._before, self._began = self._ledger.seconds, time.monotonic()
         self._status: TournamentStatus | None = None
         self._rates = Rates()
@@ -129,6 +139,7 @@ class Machine:
                 fetch=self._fetch_trained if model.name == TRAINED_MODEL else None,
                 work=partial(self._work_under_way, model.name),
                 loads=self._ledger.loads[model.name],
+                held_before=self._ledger.held[model.name].seconds if model.name in self._ledger.held else 0.0,
             )
             for model in graph.models
             if model.served
@@ -153,7 +164,7 @@ class Machine:
                     raise self._mistake
                 observed = self._observe()
                 decided = plan(self._graph, self._policy, observed)
-                self._act(decided)
+                self._act(decided, observed)
                 self._report(observed, decided)
                 if decided.state is not TournamentState.RUNNING:
                     return decided
@@ -166,9 +177,11 @@ class Machine:
     def _observe(self) -> Observed:
         ledger = self._ledger
         ledger.seconds = self._before + time.monotonic() - self._began
-        for server in self._servers.values():
+        for name, server in self._servers.items():
             if server.load_seconds is not None:
                 ledger.load_seconds[server.version] = round(server.load_seconds, 1)
+            if server.held_seconds:
+                ledger.held[name] = Held(version=server.version, seconds=round(server.held_seconds, 1))
         checking = self._preflight is PreflightPhase.ACTIVE
         told = read_progress(self._settings.state / "jobs" / "preflight" / PROGRESS) if checking else None
         return Observed(
@@ -184,6 +197,8 @@ class Machine:
             records=ledger.records,
             fresh=ledger.fresh,
             ledger=ledger.table(),
+            held={name: held.seconds for name, held in ledger.held.items()},
+            seconds_per_token=self._seconds_per_token,
             leaderboard=ledger.leaderboard,
             notes=ledger.told(),
             outputs=ledger.outputs,
@@ -191,7 +206,7 @@ class Machine:
             elapsed=ledger.seconds,
         )
 
-    def _act(self, decided: Plan) -> None:
+    def _act(self, decided: Plan, observed: Observed) -> None:
         """Carry a plan out. What takes time goes on beside the loop, and is seen at the next look."""
         if decided.preflight:
             self._preflight = PreflightPhase.ACTIVE
@@ -210,7 +225,12 @@ class Machine:
             model = order.bundle.model
             server = self._servers.get(model) if model else None
             task = bundle_task(
-                self._tournament, order, self._settings.store, server.url if server else None, self._ledger.table()
+                self._tournament,
+                order,
+                self._settings.store,
+                server.url if server else None,
+                self._ledger.table(),
+                spending=spending_seen(self._tournament, self._graph, observed, order.bundle),
             )
             job = self._jobs[order.bundle.name] = LocalJob(self._workshop, order, self._equipped(task))
             job.start()
@@ -322,6 +342,7 @@ class Machine:
         await asyncio.gather(*self._acting, return_exceptions=True)
         await asyncio.gather(*(server.close() for server in self._servers.values()), return_exceptions=True)
         await self._workers.close()
+        self._observe()  # how long the models were up to their end
         self._save_ledger()
 
     @property

@@ -89,6 +89,7 @@ class Server:
         work: how much has been done with it, in any measure; crashes before a change of it are forgiven.
         loads: times that it was started before.
         load_seconds: of its last load that has answered; None: none has.
+        held_before: seconds that it was up in this run before this process.
     """
 
     participant: Participant
@@ -104,12 +105,14 @@ class Server:
     work: Callable[[], float] = lambda: 0.0
     loads: int = 0
     load_seconds: float | None = None
+    held_before: float = 0.0
     port: Port = field(default_factory=Port)
     phase: ModelPhase = ModelPhase.STOPPED
     message: str = ""
     _crashes: int = 0
     _work_at_crash: float = 0.0
     _was_ready: bool = False
+    _held_since: float | None = None
     _process: asyncio.subprocess.Process | None = None
     _watcher: asyncio.Task[None] | None = None
     _turns: asyncio.Lock = field(default_factory=asyncio.Lock)  # a start and a stop never overlap
@@ -118,6 +121,14 @@ class Server:
     def url(self) -> str:
         """The base of its API. The port stays the same over restarts, so that a waiting shard finds it again."""
         return f"http://127.0.0.1:{self.port.number}/v1"
+
+    @property
+    def held_seconds(self) -> float:
+        """How long it was up in this run: from each start to the end of its process."""
+        return self.held_before + (0.0 if self._held_since is None else time.monotonic() - self._held_since)
+
+    def _let_go(self) -> None:
+        self.held_before, self._held_since = self.held_seconds, None
 
     def seen(self) -> ModelSeen:
         """What the planner is told."""
@@ -132,6 +143,8 @@ class Server:
         """
         self.phase, self.message = ModelPhase.STARTING, ""
         self.loads += 1
+        if self._held_since is None:
+            self._held_since = time.monotonic()
         return self._start()
 
     def stop(self) -> Coroutine[None, None, None]:
@@ -178,6 +191,8 @@ class Server:
             if self._process is not None:
                 await end(self._process, GRACE_SECONDS)
             self._process = self._watcher = None
+            if self.phase is not ModelPhase.STARTING:
+                self._let_go()
             if self.phase is ModelPhase.STOPPING:  # else it was told to start again: that is the last word
                 self.phase = ModelPhase.STOPPED
             self.look_again()
@@ -239,6 +254,8 @@ class Server:
         """What became of it by itself; once it is told to stop, nothing counts but that the stop is done."""
         if self.phase is not ModelPhase.STOPPING:
             self.phase, self.message = phase, message
+            if phase in (ModelPhase.STOPPED, ModelPhase.FAILED):
+                self._let_go()
         self.look_again()
 
     def _last_words(self) -> str:

@@ -54,6 +54,7 @@ from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.jobs import PREFLIGHT
 from tiltyard.render.serving import API_PATH, service_url
 from tiltyard.status.conditions import FAILED, RECONCILING, find_true
+from tiltyard.status.held import time_up
 from tiltyard_jobs.contracts.exit_codes import FINAL
 from tiltyard_jobs.contracts.summary import Summary
 
@@ -111,6 +112,7 @@ def observe(snapshot: Snapshot, settings: ClusterSettings, now: float) -> Observ
         records=costs.records,
         fresh=costs.fresh,
         ledger=costs.table(),
+        held=time_up(snapshot.status, graph.run, now),
         leaderboard=costs.leaderboard,
         notes=costs.told(),
         outputs=costs.outputs,

@@ -146,6 +146,8 @@ class Observed:
         records: records of shards that this run has completed, by stage.
         fresh: records that attempts of this run which have ended have done, by stage.
         ledger: what this run has cost, by stage and model.
+        held: seconds that served models were up in this run, by name.
+        seconds_per_token: what was measured of models in other runs, by `ModelNode.version`.
         leaderboard: once the ratings are there.
         notes: what a reader of the results should know, once they are there.
         outputs: URIs by name, once they are there.
@@ -168,6 +170,8 @@ class Observed:
     records: Mapping[str, int] = field(default_factory=dict)
     fresh: Mapping[str, int] = field(default_factory=dict)
     ledger: tuple[LedgerRow, ...] = ()
+    held: Mapping[str, float] = field(default_factory=dict)
+    seconds_per_token: Mapping[str, float] = field(default_factory=dict)
     leaderboard: tuple[Standing, ...] = ()
     notes: tuple[str, ...] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)

@@ -33,6 +33,7 @@ from tiltyard.render.tasks import bundle_task, trainer_ref
 from tiltyard.render.train_job import runtime_of, train_job_objects
 from tiltyard.render.weights import weights_object
 from tiltyard_jobs.contracts.solo_tasks import PreflightTask
+from tiltyard_jobs.contracts.spending import Spending
 from tiltyard_jobs.contracts.tasks import LedgerRow
 
 NO_TIME = "1970-01-01T00:00:00+00:00"
@@ -93,6 +94,7 @@ def job_objects(
     settings: ClusterSettings,
     ledger: tuple[LedgerRow, ...] = (),
     url: str | None = None,
+    spending: Spending | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The ConfigMap of a bundle, and the Job or TrainJob that makes it.
 
@@ -103,6 +105,7 @@ def job_objects(
         settings: of the operator.
         ledger: what the run has cost so far, for the report.
         url: where its model is served, once it is.
+        spending: what was planned and has happened, for the report.
     """
     bundle = order.bundle
     offered_as = None
@@ -110,7 +113,7 @@ def job_objects(
         # KServe's runtimes serve a model by the name of its InferenceService.
         url = url or service_url(tournament, bundle.model, settings)
         offered_as = served_as(tournament, bundle.model)
-    task = bundle_task(tournament, order, store_ref(tournament), url, ledger, offered_as)
+    task = bundle_task(tournament, order, store_ref(tournament), url, ledger, offered_as, spending)
     if bundle.engine == "Trl":
         task = task.model_copy(update={"trainer": trainer_ref(tournament, settings.trainer_python)})
     if runtime_of(tournament, bundle) is None:

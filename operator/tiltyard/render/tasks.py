@@ -26,6 +26,7 @@ from tiltyard_jobs.contracts.recipes import (
 from tiltyard_jobs.contracts.solo_tasks import (
     PreflightTask,
 )
+from tiltyard_jobs.contracts.spending import Spending
 from tiltyard_jobs.contracts.tasks import BundleTask, EndpointRef, LedgerRow, Limits, StoreRef
 from tiltyard_jobs.contracts.trainer import TrainerRef
 
@@ -106,6 +107,7 @@ def bundle_task(
     url: str | None,
     ledger: tuple[LedgerRow, ...] = (),
     served_as: str | None = None,
+    spending: Spending | None = None,
 ) -> BundleTask:
     """The task of a bundle's Job.
 
@@ -116,6 +118,7 @@ def bundle_task(
         url: where the bundle's model is served, if it is.
         ledger: what the run has cost, for the report.
         served_as: the name by which the server knows the model, where that is not its own.
+        spending: what was planned and has happened, for the report.
     """
     bundle = order.bundle
     endpoint = endpoint_of(tournament, bundle.model, url, served_as) if bundle.model else None
@@ -139,6 +142,7 @@ def bundle_task(
         ),
         limits=Limits(max_void_fraction=tournament.spec.jobs.max_void_fraction),
         ledger=ledger if any(recipe.SHOWS_COSTS for recipe in bundle.recipes) else (),
+        spending=spending,
         given=tournament.spec.instructions.given is not None and bundle.model is not None,
     )
 

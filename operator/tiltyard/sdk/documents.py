@@ -14,6 +14,7 @@ from tiltyard.plan.estimate import Cost
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.weights import Loading
 from tiltyard_jobs.contracts import calibration
+from tiltyard_jobs.contracts.spending import Spending as RunSpending
 
 API_VERSION: Final = "cli.tiltyard.dev/v1alpha1"
 _ENDS = ("Complete", "Failed", "Suspended")
@@ -106,6 +107,56 @@ class ModelLoads(ApiModel):
     """The size in bytes of each model's weights, as far as the Hugging Face hub says."""
 
 
+class Amounts(ApiModel):
+    """Tokens, GPU time and money."""
+
+    prompt_tokens: int = 0
+    """The number of prompt tokens."""
+    cached_tokens: int = 0
+    """The number of prompt tokens that were served from a prefix cache."""
+    completion_tokens: int = 0
+    """The number of completion tokens."""
+    gpu_seconds: int | None = None
+    """The time in seconds of GPUs, if it is known and any are taken."""
+    cost: str | None = None
+    """The money, a decimal, if what was used has a price."""
+
+
+class SpendingRow(ApiModel):
+    """What one model is expected to take and has taken."""
+
+    model: str
+    """The competitor, the judge, or base or trained."""
+    stage: str | None = None
+    """The stage, if it is not all of them."""
+    planned: Amounts
+    """What is expected."""
+    happened: Amounts
+    """What has happened."""
+
+
+class Spending(ApiModel):
+    """Tokens, GPU time and money of a run."""
+
+    currency: str | None = None
+    """The currency of all money, if there are prices."""
+    stages: tuple[SpendingRow, ...] = ()
+    """Tokens, and money of endpoints, by stage and model. The GPU time of a model belongs to no one stage."""
+    models: tuple[SpendingRow, ...] = ()
+    """The same by model, with GPU time."""
+    planned: Amounts
+    """The sum of what is expected."""
+    happened: Amounts
+    """The sum of what has happened."""
+    notes: tuple[str, ...] = ()
+    """What is left out of the sums, a sentence each."""
+
+    @classmethod
+    def of(cls, spending: RunSpending | None) -> Spending | None:
+        """The account of a run as a document."""
+        return None if spending is None else cls.model_validate_json(spending.model_dump_json(by_alias=True))
+
+
 class Plan(Document):
     """`tiltyard plan`."""
 
@@ -123,6 +174,8 @@ class Plan(Document):
     """The model loads to expect."""
     training_gpu_hours: float | None = None
     """The GPU-hours of the training at most, if there is one whose size is known."""
+    spending: Spending | None = None
+    """The tokens, GPU time and money of what is left to do; nothing of it has happened."""
     instructions: str | None = None
     """The number of instructions, how many of them are used, and why the others are not, once known."""
     warnings: tuple[str, ...] = ()
@@ -197,6 +250,8 @@ class Report(Document):
     """Where the results are."""
     notes: tuple[str, ...] = ()
     """What a reader of the results should know, a sentence each."""
+    spending: Spending | None = None
+    """What the run took, beside what was planned, if its state folder is on this machine."""
     copied_to: str | None = None
     """The folder to which the results were copied, if they were."""
 
@@ -253,6 +308,7 @@ def plan_document(
     training: float | None,
     loading: Loading,
     *,
+    spending: RunSpending | None = None,
     instructions: str = "",
     warnings: Iterable[str] = (),
 ) -> Plan:
@@ -281,6 +337,7 @@ def plan_document(
             weights_bytes=dict(loading.sizes) or None,
         ),
         training_gpu_hours=None if training is None else round(training, 2),
+        spending=Spending.of(spending),
         instructions=instructions or None,
         warnings=tuple(warnings),
     )
@@ -304,7 +361,7 @@ def status_document(status: TournamentStatus, name: str, *, at_work: bool) -> St
 
 def _at_rest(status: TournamentStatus) -> TournamentStatus:
     """A status that nobody will write again: what it said of the moment in which it was written holds no more."""
-    gone = {"activity": None, "asking": None, "url": None}
+    gone = {"activity": None, "asking": None, "url": None, "up_since": None}
     models = (
         one.model_copy(update=gone | {"state": "Failed" if one.state == "Failed" else "Stopped"})
         for one in status.models

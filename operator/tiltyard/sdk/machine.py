@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tiltyard.api import Tournament, TournamentStatus, problems_on_machine
-from tiltyard.local.ledger import measured_loads, run_folder
+from tiltyard.local.ledger import measured_loads, measured_rates, read_ledger, run_folder
 from tiltyard.local.look import look
 from tiltyard.local.machine import Machine, Settings
 from tiltyard.local.occupancy import StateError, is_occupied, occupied
@@ -20,6 +20,7 @@ from tiltyard.plan.estimate import Cost, estimate, expected_loads, expected_trai
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.planner import Plan as PlanStep
 from tiltyard.plan.policy import policy_of
+from tiltyard.plan.spending import spending_of
 from tiltyard.plan.weights import Loading, downloaded, expected_loading
 from tiltyard.render.preflight import preflight_task
 from tiltyard.sdk.documents import Plan, Status, plan_document, status_document
@@ -27,7 +28,8 @@ from tiltyard.sdk.errors import UserError
 from tiltyard.sdk.manifest import refuse
 from tiltyard_jobs.contracts.located import readable
 from tiltyard_jobs.contracts.solo_tasks import SoloTask
-from tiltyard_jobs.contracts.summary import Summary
+from tiltyard_jobs.contracts.spending import Spending
+from tiltyard_jobs.contracts.summary import Summary, parts_done
 from tiltyard_jobs.contracts.tasks import StoreRef
 
 T = TypeVar("T")
@@ -150,6 +152,7 @@ class Planned:
         loads: of each model, to expect.
         training: GPU-hours, if they are known.
         loading: what the loads take.
+        spending: tokens, GPU-hours and money, planned.
         summary: what preflight says.
         document: all of it for programs.
     """
@@ -159,6 +162,7 @@ class Planned:
     loads: Mapping[str, int]
     training: float | None
     loading: Loading
+    spending: Spending
     summary: Summary
     document: Plan
 
@@ -182,10 +186,30 @@ def planned(prepared: Prepared) -> Planned:
         raise UserError(f"spec.serving: {error}; raise maxActive or budget") from None
     training = expected_training(graph, done)
     loading = expected_loading(graph, summary.weights, loads, measured_loads(settings.state))
+    rates = measured_rates(settings.state, but="")
+    spending = spending_of(tournament, graph, done, rates=rates)
     document = plan_document(
-        graph, done, costs, loads, training, loading, instructions=summary.instructions, warnings=summary.warnings
+        graph,
+        done,
+        costs,
+        loads,
+        training,
+        loading,
+        spending=spending,
+        instructions=summary.instructions,
+        warnings=summary.warnings,
     )
-    return Planned(done, costs, loads, training, loading, summary, document)
+    return Planned(done, costs, loads, training, loading, spending, summary, document)
+
+
+def spending_here(tournament: Tournament, graph: Graph, state: Path) -> Spending | None:
+    """What a run has taken beside what was planned, by its ledger on this machine; None where there is none."""
+    ledger = read_ledger(state, graph.run)
+    if ledger is None:
+        return None
+    before = parts_done(graph.artifacts, ledger.found or "")
+    held = {name: held.seconds for name, held in ledger.held.items()}
+    return spending_of(tournament, graph, before, ledger.table(), held, measured_rates(state, but=graph.run))
 
 
 def complete_run(prepared: Prepared) -> Summary:

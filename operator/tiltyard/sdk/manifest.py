@@ -25,8 +25,9 @@ from tiltyard.api import (
     load_tournament,
     unsupported,
 )
+from tiltyard.api.load import load_prices
 from tiltyard.api.request import EndpointRequest
-from tiltyard.api.yamlfile import MAX_BYTES
+from tiltyard.api.yamlfile import MAX_BYTES, parse_yaml, read_text
 from tiltyard.sdk.modelfolders import digest_of_model
 from tiltyard.sdk.textfiles import FoundFile, NoFilesError, files_of, look_at
 from tiltyard_jobs.contracts.recipes import TOKENIZER_FILES
@@ -63,6 +64,20 @@ def as_on_this_machine(tournament: Tournament, source: Path, folder: Path) -> To
         return with_files_of(tournament, folder)
     except NoFilesError as error:
         raise ManifestError(called(source), [Problem(error.field, str(error))]) from None
+
+
+def with_prices(tournament: Tournament, file: Path | None) -> Tournament:
+    """A tournament with the prices of a file, which are those of `spec.prices`, instead of its own.
+
+    Raises:
+        ManifestError: all that is wrong with the file.
+    """
+    if file is None:
+        return tournament
+    prices, problems = load_prices(tournament, parse_yaml(read_text(file), str(file)))
+    if problems:
+        raise ManifestError(str(file), problems)
+    return tournament.model_copy(update={"spec": tournament.spec.model_copy(update={"prices": prices})})
 
 
 def read_manifest(file: Path) -> Tournament:

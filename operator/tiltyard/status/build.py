@@ -22,6 +22,7 @@ from tiltyard.api import (
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.observed import JobPhase, ModelPhase, ModelSeen, Observed, PreflightPhase, Wait
 from tiltyard.plan.planner import Plan, TournamentState
+from tiltyard.plan.spending import spent
 from tiltyard.plan.weights import downloaded
 from tiltyard.status.conditions import (
     COMPLETE,
@@ -31,6 +32,7 @@ from tiltyard.status.conditions import (
     conditions_of_invalid,
     find_true,
 )
+from tiltyard.status.held import nearly_same, priced, with_time_up
 from tiltyard.status.rates import Rates
 from tiltyard.status.records import (
     COMPLETION,
@@ -87,6 +89,7 @@ def build_status(
         for model in graph.models
         if (seen := observed.models.get(model.name)) is not None
     )
+    models = tuple(with_time_up(models, before if before and before.run == graph.run else None, observed, now))
     kept = {one.name for one in downloaded(tournament)} if tournament.spec.serving.weights is not None else set()
     situation = Situation(
         graph,
@@ -117,7 +120,7 @@ def build_status(
         leaderboard=tuple(map(leaderboard_row, observed.leaderboard[:LEADERBOARD_ROWS])),
         instructions=observed.instructions or None,
         notes=observed.notes[:NOTES],
-        usage=_usage(observed, told, rates),
+        usage=priced(_usage(observed, told, rates), spent(tournament, graph, observed)),
         outputs=Outputs(
             manifest=observed.outputs.get("manifest"),
             dataset=observed.outputs.get("dataset"),
@@ -179,6 +182,7 @@ def worth_writing(before: TournamentStatus, after: TournamentStatus, now: float)
         left = abs(after.eta.timestamp() - now)
         if abs((after.eta - before.eta).total_seconds()) <= max(60.0, ETA_SLACK * left):
             after = after.model_copy(update={"eta": before.eta})
+    after = after.model_copy(update={"usage": nearly_same(before.usage, after.usage)})
     return None if after == before else after
 
 

@@ -98,7 +98,14 @@ STATUS = {
         }
     ],
     "models": [{"name": "ada", "state": "Ready", "activity": "Busy", "asking": 32, "queued": 3156, "loads": 2}],
-    "usage": {"promptTokens": 1000, "completionTokensPerSecond": "1210", "modelSeconds": 7260},
+    "usage": {
+        "promptTokens": 1000,
+        "completionTokensPerSecond": "1210",
+        "modelSeconds": 7260,
+        "gpuSeconds": 5400,
+        "cost": "3.75",
+        "currency": "EUR",
+    },
     "conditions": [{"type": "Waiting", "status": "True", "message": HOSTILE}],
     "notes": [HOSTILE],
     "somethingNew": {"of": "a later release"},
@@ -112,7 +119,8 @@ def test_the_words_of_a_status() -> None:
     (stage,) = words["stages"]
     assert (stage["rate"], stage["left"], stage["voids"]) == ("35.2/s", "about 2 min", "Truncated 3")
     assert words["models"][0]["doing"] == "Busy"
-    assert dict(words["costs"])["Time at models"] == "2 h 1 min"
+    costs = dict(words["costs"])
+    assert (costs["Time at models"], costs["GPU-hours"], costs["Cost"]) == ("2 h 1 min", "1.50", "3.75 EUR")
 
 
 def test_no_time_is_promised_where_there_is_no_rate() -> None:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tiltyard.local.ledger import Ledger, load_ledger, place_of
+from tiltyard.local.ledger import (
+    Held,
+    Ledger,
+    load_ledger,
+    measured_rates,
+    place_of,
+    run_folder,
+    write_atomically,
+)
 from tiltyard_jobs.contracts.summary import Standing, Summary
 from tiltyard_jobs.contracts.tasks import StoreRef
 
@@ -54,3 +62,15 @@ def test_it_is_kept_over_interruptions_of_its_own_run_in_its_own_place_alone(tmp
 def test_two_servers_with_a_bucket_of_the_same_name_are_two_places() -> None:
     stores = [StoreRef(uri="s3://b", endpoint=endpoint) for endpoint in (None, "https://one", "https://two")]
     assert len({place_of(store) for store in stores}) == 3
+
+
+def test_seconds_per_token_are_those_of_other_runs(tmp_path: Path) -> None:
+    for run, seconds, tokens in (("first", 10.0, 100), ("second", 20.0, 500), ("this", 999.0, 1)):
+        ledger = Ledger(run=run, place="p", held={"ada": Held(version="v", seconds=seconds)})
+        ledger.add("answer", "ada", done(prompt_tokens=tokens, completion_tokens=0))
+        ledger.add("answer", "an-endpoint", done())
+        write_atomically(run_folder(tmp_path, run) / "ledger.json", ledger.model_dump_json())
+    write_atomically(run_folder(tmp_path, "idle") / "ledger.json", Ledger(run="idle", place="p").model_dump_json())
+    write_atomically(run_folder(tmp_path, "broken") / "ledger.json", "{")
+    assert measured_rates(tmp_path, but="this") == {"v": 30 / 600}
+    assert measured_rates(tmp_path / "none", but="this") == {}

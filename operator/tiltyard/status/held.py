@@ -1,0 +1,74 @@
+"""How long served models were up in a run, from one status to the next.
+
+The status is the only memory: of a model that is up it holds since when, and how long it was up before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+
+from tiltyard.api import ModelStatus, TournamentStatus, UsageStatus
+from tiltyard.plan.observed import ModelPhase, Observed
+from tiltyard_jobs.contracts.spending import Spending, money_text
+
+GPU_SLACK_SECONDS = 600  # less, or less than a tenth more, is not worth a write
+
+
+def time_up(status: TournamentStatus, run: str, now: float) -> dict[str, float]:
+    """Seconds that each model was up in a run, by its last status; nothing of another run counts."""
+    if status.run != run:
+        return {}
+    return {model.name: _seconds(model, now) for model in status.models if model.up_seconds or model.up_since}
+
+
+def with_time_up(
+    models: Iterable[ModelStatus], before: TournamentStatus | None, observed: Observed, now: float
+) -> Iterator[ModelStatus]:
+    """Models with the time that they were up.
+
+    Args:
+        models: without it.
+        before: the status until now, of the same run; None: there is none.
+        observed: what was seen, with `Observed.held`.
+        now: seconds since the epoch.
+    """
+    known: Mapping[str, ModelStatus] = {} if before is None else {model.name: model for model in before.models}
+    for model in models:
+        seen, last = observed.models[model.name], known.get(model.name)
+        # One that waits for a node takes no GPU.
+        up = seen.phase in (ModelPhase.STARTING, ModelPhase.READY, ModelPhase.STOPPING) and seen.wait is None
+        if up and last is not None and last.up_since is not None:
+            yield model.model_copy(update={"up_seconds": last.up_seconds, "up_since": last.up_since})
+        else:
+            since = datetime.fromtimestamp(round(now), UTC) if up else None
+            yield model.model_copy(update={"up_seconds": round(observed.held.get(model.name, 0)), "up_since": since})
+
+
+def priced(usage: UsageStatus, spending: Spending | None) -> UsageStatus:
+    """A usage with GPU time and money."""
+    if spending is None:
+        return usage
+    cost = spending.happened.cost
+    found = {
+        "gpu_seconds": spending.happened.gpu_seconds,
+        "cost": None if cost is None else money_text(cost).replace(",", ""),
+        "currency": None if cost is None else spending.currency,
+    }
+    return usage.model_copy(update=found)
+
+
+def nearly_same(before: UsageStatus | None, after: UsageStatus | None) -> UsageStatus | None:
+    """The later usage, with the GPU time and the money of the earlier one where they have hardly moved."""
+    if before is None or after is None or before.gpu_seconds is None or after.gpu_seconds is None:
+        return after
+    if not 0 <= after.gpu_seconds - before.gpu_seconds <= max(GPU_SLACK_SECONDS, before.gpu_seconds // 10):
+        return after
+    kept = {name: getattr(before, name) for name in ("gpu_seconds", "cost", "currency")}
+    same = after.model_copy(update=kept)
+    return same if same == before else after
+
+
+def _seconds(model: ModelStatus, now: float) -> float:
+    since = 0.0 if model.up_since is None else max(0.0, now - model.up_since.timestamp())
+    return model.up_seconds + since

@@ -1,0 +1,65 @@
+"""How long models were up, from status to status, and what that costs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from tiltyard.api import ModelStatus, TournamentStatus, UsageStatus
+from tiltyard.plan.observed import ModelPhase, ModelSeen, Observed, Wait, WaitReason
+from tiltyard.status.held import nearly_same, priced, time_up, with_time_up
+from tiltyard_jobs.contracts.spending import Amounts, Spending
+
+WAIT = Wait(WaitReason.UNSCHEDULABLE, "no node has a GPU")
+
+
+def step(before: TournamentStatus | None, phase: ModelPhase, now: float, wait: Wait | None = None) -> TournamentStatus:
+    """One reconciliation: what was held by the last status, and the next status."""
+    held = time_up(before, "r", now) if before is not None else {}
+    observed = Observed(models={"ada": ModelSeen(phase, wait=wait)}, held=held)
+    models = with_time_up([ModelStatus(name="ada", state=phase.value)], before, observed, now)
+    return TournamentStatus(run="r", models=tuple(models))
+
+
+def test_time_counts_from_start_to_end_over_several_loads() -> None:
+    status = step(None, ModelPhase.STARTING, 100)
+    for phase, now in [(ModelPhase.READY, 130), (ModelPhase.STOPPING, 190), (ModelPhase.STOPPED, 200)]:
+        status = step(status, phase, now)
+    assert (status.models[0].up_seconds, status.models[0].up_since) == (100, None)
+    status = step(status, ModelPhase.STOPPED, 1000)
+    status = step(status, ModelPhase.READY, 2000)
+    assert status.models[0].up_since == datetime.fromtimestamp(2000, UTC)
+    assert time_up(status, "r", 2050) == {"ada": 150}
+
+
+def test_a_status_changes_only_when_a_model_starts_or_ends() -> None:
+    status = step(None, ModelPhase.STARTING, 100)
+    assert step(status, ModelPhase.STARTING, 160) == status
+
+
+def test_waiting_for_a_node_takes_no_gpu() -> None:
+    status = step(None, ModelPhase.STARTING, 100, WAIT)
+    assert time_up(status, "r", 500) == {}
+    status = step(status, ModelPhase.STARTING, 500)
+    assert time_up(status, "r", 560) == {"ada": 60}
+
+
+def test_time_of_another_run_does_not_count() -> None:
+    assert time_up(step(None, ModelPhase.READY, 100), "other", 200) == {}
+
+
+def test_money_in_a_status_is_a_decimal_with_its_currency() -> None:
+    account = Spending(currency="EUR", happened=Amounts(gpu_seconds=3600, cost=Decimal("1234.5")))
+    usage = priced(UsageStatus(), account)
+    assert (usage.gpu_seconds, usage.cost, usage.currency) == (3600, "1234.50", "EUR")
+    none = priced(UsageStatus(), Spending(currency="EUR"))
+    assert (none.gpu_seconds, none.cost, none.currency) == (None, None, None)
+
+
+def test_gpu_time_that_hardly_moved_is_not_worth_a_write() -> None:
+    before = UsageStatus(gpu_seconds=10_000, cost="10.00", currency="EUR")
+    assert nearly_same(before, before.model_copy(update={"gpu_seconds": 10_500, "cost": "10.50"})) == before
+    far = before.model_copy(update={"gpu_seconds": 12_000, "cost": "12.00"})
+    assert nearly_same(before, far) == far
+    tokens = before.model_copy(update={"gpu_seconds": 10_500, "completion_tokens": 1})
+    assert nearly_same(before, tokens) == tokens

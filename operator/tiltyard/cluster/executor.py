@@ -169,7 +169,7 @@ class Executor:
         if state is not TournamentState.FAILED and not job.queued and not job.terminal:
             if not job.suspended:
                 await self._suspend(job, "true")
-                log.info("job suspended", job=job.name)
+                log.info("job suspended", job=job.name, bundle=job.bundle)
             return
         await self.delete_job(job)
 
@@ -227,7 +227,7 @@ class Executor:
         before = snapshot.jobs.get(name)
         if before is not None and before.suspended and not before.terminal:
             await self._suspend(before, None)
-            log.info("job resumed", job=name)
+            log.info("job resumed", job=name, bundle=bundle.name)
             return
         if before is not None:  # it ended though parts are missing: somebody has deleted them from the bucket
             await self.delete_job(before)

@@ -22,7 +22,7 @@ from urllib.parse import quote, unquote, urlsplit
 from tiltyard_jobs.contracts.textstream import PIECE
 from tiltyard_jobs.errors import ConfigurationError, TransientError
 
-HUB = "https://huggingface.co"
+_HUB = "https://huggingface.co"
 LARGEST = 8 << 30  # bytes
 _LONGEST_LISTING = 64 << 20  # of all files of a data set
 _SECONDS = 60.0  # without a byte
@@ -57,9 +57,7 @@ def download(
         TransientError: the server cannot be reached, or fails.
     """
     url, token = url or address_of(uri), hub_token() if uri.startswith("hf://") else None
-    request = urllib.request.Request(url)  # noqa: S310 - the scheme is known
-    if token is not None:
-        request.add_header("Authorization", f"Bearer {token}")
+    request = request_of(url, token, "HF_TOKEN")
     opener = urllib.request.build_opener(Redirects())
     for attempt in range(_TRIES):
         try:
@@ -81,7 +79,7 @@ def address_of(uri: str) -> str:
     if not uri.startswith("hf://"):
         return uri
     repository, revision, path = _parts(uri)
-    return f"{_hub()}/{repository}/resolve/{revision}/{quote(unquote(path))}"
+    return f"{hub_address()}/{repository}/resolve/{revision}/{quote(unquote(path))}"
 
 
 def hub_files(uri: str) -> tuple[str, list[str]]:
@@ -94,12 +92,14 @@ def hub_files(uri: str) -> tuple[str, list[str]]:
     repository, revision, _ = _parts(uri)
     with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
         listing = Path(folder) / "listing"
-        download(uri, listing, url=f"{_hub()}/api/{repository}/revision/{revision}", largest=_LONGEST_LISTING)
+        download(uri, listing, url=f"{hub_address()}/api/{repository}/revision/{revision}", largest=_LONGEST_LISTING)
         try:
             found = json.loads(listing.read_bytes())
             return str(found["sha"]), [str(one["rfilename"]) for one in found["siblings"]]
         except (ValueError, TypeError, KeyError):
-            raise ConfigurationError(f"{uri} cannot be listed: {_hub()} does not answer as the hub does") from None
+            raise ConfigurationError(
+                f"{uri} cannot be listed: {hub_address()} does not answer as the hub does"
+            ) from None
 
 
 def _parts(uri: str) -> tuple[str, str, str]:
@@ -112,18 +112,41 @@ def _parts(uri: str) -> tuple[str, str, str]:
     return f"{kind}{owner}/{name}", quote(unquote(revision), safe=""), path
 
 
-def _hub() -> str:
-    return os.environ.get("HF_ENDPOINT", HUB).rstrip("/")
+def hub_address(mirror: str | None = None) -> str:
+    """Where the hub is: the mirror that is given, what `HF_ENDPOINT` names, or huggingface.co."""
+    return (mirror or os.environ.get("HF_ENDPOINT", _HUB)).rstrip("/")
 
 
 def hub_token() -> str | None:
     """The token for gated and private data: `HF_TOKEN`, or what `hf auth login` left on this machine."""
     token = os.environ.get("HF_TOKEN", "").strip()
-    home = os.environ.get("HF_HOME") or Path.home() / ".cache/huggingface"
     try:
+        home = os.environ.get("HF_HOME") or Path.home() / ".cache/huggingface"
         return token or Path(os.environ.get("HF_TOKEN_PATH") or Path(home) / "token").read_text().strip() or None
-    except (OSError, UnicodeDecodeError):
-        return None
+    except (OSError, UnicodeDecodeError, RuntimeError):  # RuntimeError: nobody's home is known here
+        return token or None
+
+
+def request_of(url: str, token: str | None, source: str) -> urllib.request.Request:
+    """What is asked of a server.
+
+    Args:
+        url: the address.
+        token: who asks, without blanks around it; None: anybody.
+        source: where the token is from.
+
+    Raises:
+        ConfigurationError: no token is like that; the error does not show it, as one of `http.client` would.
+    """
+    request = urllib.request.Request(url)  # noqa: S310 - the scheme is known
+    if token is not None:
+        if not all(" " <= character <= "~" for character in token):
+            raise ConfigurationError(
+                f"the token for {urlsplit(url).netloc} has a line break or another character that no token has: check"
+                f" {source}"
+            )
+        request.add_header("Authorization", f"Bearer {token}")
+    return request
 
 
 def _fetch(
@@ -143,7 +166,7 @@ def _fetch(
 
 def _answered(uri: str, code: int, token: str | None) -> ConfigurationError | TransientError:
     """What an answer means that is no file."""
-    if code in (408, 429) or code >= 500:
+    if may_pass(code):
         return TransientError(f"{uri} cannot be fetched: the server answers {code}")
     if code in (401, 403) and uri.startswith("hf://"):
         held = "the token in HF_TOKEN may not read it" if token else "set HF_TOKEN to a token that may read it"
@@ -157,9 +180,19 @@ def _answered(uri: str, code: int, token: str | None) -> ConfigurationError | Tr
 def _unanswered(uri: str, host: str, reason: object) -> ConfigurationError | TransientError:
     """What it means that there was no answer, or half of one."""
     if isinstance(reason, ssl.SSLCertVerificationError):
-        why = f"{reason.verify_message}): name its authority's file in SSL_CERT_FILE"
-        return ConfigurationError(f"{uri} cannot be fetched: the certificate of {host} is not trusted ({why}")
+        return ConfigurationError(f"{uri} cannot be fetched: {untrusted(host, reason)}")
     return TransientError(f"{uri} cannot be fetched from {host}: {reason}")
+
+
+def may_pass(code: int) -> bool:
+    """Whether a server that answers so may answer otherwise later."""
+    return code in (408, 429) or code >= 500
+
+
+def untrusted(host: str, error: ssl.SSLCertVerificationError) -> str:
+    """What is wrong with a server's certificate, and what to do."""
+    why = f"{error.verify_message}): name its authority's file in SSL_CERT_FILE"
+    return f"the certificate of {host} is not trusted ({why}"
 
 
 class Redirects(urllib.request.HTTPRedirectHandler):

@@ -18,26 +18,35 @@ from tiltyard_jobs.download import address_of
 _COMMIT = re.compile(r"hf://datasets/[^/]+/[^/@]+@[0-9a-f]{40}/")
 
 
-def folder() -> Path:
-    """Where downloads are kept."""
-    if chosen := os.environ.get("TILTYARD_CACHE"):
-        return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tiltyard/downloads"
+def folder() -> Path | None:
+    """Where downloads are kept; None where nobody's home is known here."""
+    try:
+        if chosen := os.environ.get("TILTYARD_CACHE"):
+            return Path(chosen).expanduser()
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tiltyard/downloads"
+    except RuntimeError:
+        return None
 
 
 def kept_at(source: LocatedFile) -> Path | None:
     """Where a download is kept, if it is there or not; None for one whose content may be another tomorrow."""
+    place = folder()
+    if place is None:
+        return None
     if source.sha256 is not None:
-        return folder() / source.sha256
+        return place / source.sha256
     if _COMMIT.match(source.uri):
-        return folder() / f"at-{digest(address_of(source.uri).encode())}"
+        return place / f"at-{digest(address_of(source.uri).encode())}"
     return None
 
 
 def made_folder() -> Path | None:
     """The folder; None where none can be made here, so that nothing is kept."""
-    try:
-        folder().mkdir(mode=0o700, parents=True, exist_ok=True)
-    except (OSError, RuntimeError):
+    place = folder()
+    if place is None:
         return None
-    return folder() if os.access(folder(), os.W_OK) else None
+    try:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return place if os.access(place, os.W_OK) else None

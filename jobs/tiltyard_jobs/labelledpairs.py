@@ -24,6 +24,7 @@ from tiltyard_jobs.userfiles import listed, records_of
 _FIRST = ("model_a", "answer_a", "a", "a>b", "first", "1")
 _SECOND = ("model_b", "answer_b", "b", "b>a", "second", "2")
 _TIE = ("tie", "tie (bothbad)", "both", "neither", "a=b")
+_SHOWN = 40  # characters of what is no label
 _LABELS = dict.fromkeys(_FIRST, 1.0) | dict.fromkeys(_SECOND, 0.0) | dict.fromkeys(_TIE, 0.5)
 
 
@@ -57,6 +58,13 @@ class LabelledPairs(NamedTuple):
     ties: int
     bad: BadRows
 
+    def __str__(self) -> str:
+        """One line for people: `5 labelled pairs of 7, 2 without a better answer, passed over: 1 bad (line 3)`."""
+        line = [f"{len(self.pairs)} labelled pairs" + (f" of {self.all}" if self.all > len(self.pairs) else "")]
+        line += [f"{self.ties} without a better answer"] if self.ties else []
+        line += [f"passed over: {self.bad.count} bad ({self.bad.places})"] if self.bad.count else []
+        return ", ".join(line)
+
 
 def read_pairs(recipe: PairsRecipe, store: StoreRef) -> LabelledPairs:
     """The pairs of a file. Of several records about one pair, either way round, the majority counts.
@@ -75,7 +83,9 @@ def read_pairs(recipe: PairsRecipe, store: StoreRef) -> LabelledPairs:
         raise ConfigurationError(str(bad))
     told = {digest: votes for digest, votes in found.items() if votes.mean != 0.5}
     if not told:
-        raise ConfigurationError(f"{file.place}: none of {len(found)} pairs has a better answer")
+        raise ConfigurationError(
+            f"{file.place}: none of {len(found)} pairs has a better answer" + (f"; {bad}" if bad.count else "")
+        )
     chosen = sorted(told, key=lambda digest: hashlib.sha256(b"%d/" % recipe.seed + digest).digest())[: recipe.rows]
     taken = sorted((told[digest] for digest in chosen), key=lambda votes: votes.pair.row)
     return LabelledPairs(
@@ -171,5 +181,6 @@ def _label(value: Any, recipe: PairsRecipe) -> float:
     label = own.get(said, _LABELS.get(said))
     if label is None or isinstance(value, bool):
         known = ", ".join(islice(_FIRST, 3)) + ", " + ", ".join(islice(_SECOND, 3)) + " or tie"
-        raise BadRowError(f"has {value!r} in {recipe.winner_field!r}, but must have {known}")
+        shown = value if len(str(value)) <= _SHOWN else f"{str(value)[:_SHOWN]}…"
+        raise BadRowError(f"has {shown!r} in {recipe.winner_field!r}, but must have {known}")
     return label

@@ -26,3 +26,9 @@ def missing(needs: str, package: str, install: str, otherwise: str) -> Configura
         )
     named = package if package == "it" else f"the package {package}"
     return ConfigurationError(f"{needs}, and {named} is not installed; install {install}, {otherwise}")
+
+
+def missing_embedder(package: str) -> ConfigurationError:
+    """The error where SentenceTransformers cannot embed, for lack of its package (`it`) or of another one."""
+    needs = "SentenceTransformers needs the package sentence-transformers"
+    return missing(needs, package, "the extra tiltyard[embeddings]", "or give HashedNgrams or an endpoint")

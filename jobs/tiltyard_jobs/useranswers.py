@@ -111,7 +111,7 @@ def read_answers(model: ModelIdentity, asked: Collection[int], store: StoreRef) 
         name = _name_of(given.id or "", where)
         if name in seen:
             found.repeats += 1
-            again.add(number_of((given.id or "").encode()))
+            again.add(name)
             continue
         seen.add(name)
         if name in asked:

@@ -119,14 +119,18 @@ class Template:
 
 def field_advice(row: Mapping[str, Any], wanted: str = "") -> str:
     """What to write for a record of a well-known shape, or with a name that is nearly `wanted`; empty for any other."""
-    near = next((name for name in row if name.strip().casefold() == wanted.strip().casefold()), wanted)
-    if near != wanted:
-        return f'; write field: "{near}"'
+    if (near := _near_advice(row, wanted)) is not None:
+        return near
     advice = _text_advice(row)
     system = next((name for name in _SYSTEM if isinstance(row.get(name), str)), None)
     if system is None or not advice:
         return advice
     return f'{advice}, and systemField: "{system}" for the system messages'
+
+
+def _near_advice(row: Mapping[str, Any], wanted: str) -> str | None:
+    near = next((name for name in row if name.strip().casefold() == wanted.strip().casefold()), wanted)
+    return f'; write field: "{near}"' if near != wanted else None
 
 
 def _text_advice(row: Mapping[str, Any]) -> str:
@@ -185,9 +189,8 @@ _SEVERAL = ("completions", "responses", "outputs", "answers")
 
 def answer_advice(row: Mapping[str, Any], wanted: str = "") -> str:
     """As `field_advice`, for a file of answers."""
-    near = next((name for name in row if name.strip().casefold() == wanted.strip().casefold()), wanted)
-    if near != wanted:
-        return f'; write field: "{near}"'
+    if (near := _near_advice(row, wanted)) is not None:
+        return near
     known = (
         "choices[0].turns[0].content",
         "choices[0].turns[0]",

@@ -8,6 +8,7 @@ from tiltyard_jobs.contracts.vocabulary import CriteriaSource
 JUDGE_PROMPT = "judge-v1"  # the frame around the criteria
 GRADE_PROMPT = "difficulty-v1"
 OWN_GRADE_PROMPT = "difficulty-v1/text-v1"  # around criteria of the user's own
+FLAGGING = 2  # what is flagged; 1 missed some kinds of GitLab's tokens, and other spellings of AWS' and Slack's
 LM_EVAL = "0.4.13"  # the version of lm-evaluation-harness whose tasks are asked
 
 

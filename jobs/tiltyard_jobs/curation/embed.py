@@ -100,7 +100,8 @@ class SentenceTransformers:
         """Embed texts; see `Embedder.embed`.
 
         Raises:
-            ConfigurationError: the package is not installed, or the model cannot be loaded.
+            ModuleNotFoundError: the package is not installed, or what it needs.
+            ConfigurationError: the model cannot be loaded.
         """
         if self._loaded is None:
             self._loaded = self._load()
@@ -111,13 +112,7 @@ class SentenceTransformers:
         return unit_rows(np.asarray(vectors))[: len(texts)]
 
     def _load(self) -> Any:
-        try:
-            package = importlib.import_module("sentence_transformers")
-        except ModuleNotFoundError as error:
-            raise ConfigurationError(
-                f"{_FIELD}.method: SentenceTransformers needs the package sentence-transformers, and {error.name} is "
-                "not installed; install the extra tiltyard[embeddings], or give HashedNgrams or an endpoint"
-            ) from error
+        package = importlib.import_module("sentence_transformers")
         try:
             return package.SentenceTransformer(self.model, device=self.device)
         except (OSError, ValueError, RuntimeError) as error:

@@ -48,23 +48,34 @@ class ModelHubDetector(RegexBasedDetector):
 
 
 class _Known(NamedTuple):
-    """A detector, and texts without one of which it finds nothing: looking for these first costs next to nothing."""
+    """A detector, and texts without one of which it finds nothing: looking for these first costs next to nothing.
+
+    Attributes:
+        hints: as they are written; with `any_case` in small letters, and a text may write them in any.
+    """
 
     detector: RegexBasedDetector
     hints: tuple[str, ...]
+    any_case: bool = False
 
 
 _SECRETS = (
-    _Known(AWSKeyDetector(), ("AKIA", "ASIA", "ABIA", "ACCA", "A3T", "aws", "AWS")),
+    _Known(AWSKeyDetector(), ("akia", "asia", "abia", "acca", "a3t", "aws"), any_case=True),
     _Known(AzureStorageKeyDetector(), ("AccountKey=",)),
     _Known(GitHubTokenDetector(), ("ghp_", "gho_", "ghu_", "ghs_", "ghr_")),
-    _Known(GitLabTokenDetector(), ("glpat-", "gldt-", "glft-", "glsoat-", "glrt-", "GR1348941", "glcbt-", "glptt-")),
+    _Known(
+        GitLabTokenDetector(),
+        (
+            *("glpat-", "gldt-", "glft-", "glsoat-", "glrt-", "GR1348941", "glcbt-", "glimt-", "glptt-", "glagent-"),
+            "gloas-",
+        ),
+    ),
     _Known(MailchimpDetector(), ("-us",)),
     _Known(NpmDetector(), ("_authToken",)),
     _Known(OpenAIDetector(), ("T3BlbkFJ",)),
     _Known(PypiTokenDetector(), ("pypi-Ag",)),
     _Known(SendGridDetector(), ("SG.",)),
-    _Known(SlackDetector(), ("xox", "hooks.slack.com")),
+    _Known(SlackDetector(), ("xox", "hooks.slack.com"), any_case=True),
     _Known(SquareOAuthDetector(), ("sq0csp-",)),
     _Known(StripeDetector(), ("k_live_",)),
     _Known(TelegramBotTokenDetector(), (":AA",)),
@@ -133,7 +144,8 @@ def has_secret(text: str) -> bool:
 
 
 def _secrets(text: str) -> Iterator[str]:
-    known = [one.detector for one in _SECRETS if any(hint in text for hint in one.hints)]
+    lower = text.lower()
+    known = [one.detector for one in _SECRETS if any(hint in (lower if one.any_case else text) for hint in one.hints)]
     if known:
         for line in text.splitlines():
             for start in range(0, len(line), _PIECE):

@@ -157,7 +157,7 @@ def instruction_row(
     instruction: AnsweredInstruction,
     chosen: Selection,
     contaminated: str | None,
-    flags: Sequence[Flag] = (),
+    flags: Sequence[Flag],
     *,
     given: bool,
 ) -> Row:
@@ -192,9 +192,9 @@ def answer_row(
     player: str,
     answer: Row,
     score: Row,
-    flags: Sequence[Flag] = (),
+    flags: Sequence[Flag],
     *,
-    drop: Sequence[Flag] = (),
+    drop: Sequence[Flag],
 ) -> Row:
     """A row of `run_tables.RUN_ANSWERS`; without its words where they are flagged for what is dropped."""
     row = {name: value for name, value in answer.items() if name != "model_id"}

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import get_args
 
+from tiltyard_jobs.contracts.conversation import whole_text
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import CurateRecipe, DatasetRecipe, FilterRecipe, PromptsRecipe
-from tiltyard_jobs.contracts.vocabulary import Flag
+from tiltyard_jobs.curation.flags import flags_of
 from tiltyard_jobs.results.ballots import not_of_these
 from tiltyard_jobs.results.columns import Row
 from tiltyard_jobs.results.funnels import by_attacker
 from tiltyard_jobs.shard.artifacts import Artifacts
-
-_FLAGS = frozenset(get_args(Flag))
 
 
 def are_given(recipe: DatasetRecipe) -> bool:
@@ -34,7 +32,7 @@ def dropped_rows(artifacts: Artifacts, recipe: DatasetRecipe) -> Iterator[Row]:
             (FilterRecipe.STAGE, given[name], filtered[name]),
             (CurateRecipe.STAGE, filtered[name], curated),
         ):
-            texts = artifacts.rows(source, columns=["instruction_id", "instruction"])
+            texts = artifacts.rows(source, columns=["instruction_id", "instruction", "history"])
             for row in artifacts.rows(made, table="dropped"):
                 text = next((one for one in texts if one["instruction_id"] == row["instruction_id"]), None)
                 if text is None:
@@ -42,10 +40,16 @@ def dropped_rows(artifacts: Artifacts, recipe: DatasetRecipe) -> Iterator[Row]:
                 yield {
                     **row,
                     "attacker": name,
-                    "instruction": None if row["reason"] in _FLAGS else text["instruction"],
+                    "instruction": None if _is_hidden(text, recipe) else text["instruction"],
                     "stage": stage,
                     "twin": twins.get(row["twin_id"]),
                 }
+
+
+def _is_hidden(row: Row, recipe: DatasetRecipe) -> bool:
+    """Whether it is flagged, for whatever it was dropped: lint comes before the flags."""
+    flags = flags_of(whole_text(row["instruction"], row.get("history"))) if recipe.drop_flags else ()
+    return any(flag in recipe.drop_flags for flag in flags)
 
 
 def _texts_of_twins(artifacts: Artifacts, filtered: list[ArtifactRef]) -> dict[str, str]:

@@ -39,7 +39,7 @@ class Entry(NamedTuple):
     author: PlayerRecipe
     answer: Row
     score: Row
-    flags: tuple[Flag, ...] = ()
+    flags: tuple[Flag, ...]
 
 
 class Selection(NamedTuple):
@@ -63,13 +63,13 @@ def select(
     players: tuple[PlayerRecipe, ...],
     *,
     min_margin: float,
-    tied: Tied = "Skip",
+    tied: Tied,
     contaminated: str | None,
     repeats: Callable[[str], str | None],
-    source: SourceRecipe | None = None,
-    allowed: Collection[str] = (),
-    flags: Sequence[tuple[Flag, ...]] | None = None,
-    drop: Collection[Flag] = (),
+    source: SourceRecipe | None,
+    allowed: Collection[str],
+    flags: Sequence[tuple[Flag, ...]],
+    drop: Collection[Flag],
 ) -> Selection:
     """Pick the answers to train on.
 
@@ -82,11 +82,10 @@ def select(
         repeats: names the benchmark that an answer repeats.
         source: of a given instruction.
         allowed: licences; none: all are.
-        flags: of each answer; None: nobody looked.
+        flags: of each answer.
         drop: flags that an answer to train on must not have.
     """
-    found = flags or [()] * len(players)
-    entries = [Entry(*entry) for entry in zip(players, instruction.answers, instruction.scores, found, strict=True)]
+    entries = [Entry(*entry) for entry in zip(players, instruction.answers, instruction.scores, flags, strict=True)]
     gold = next((entry for entry in entries if entry.score["gold"]), None)
     if gold is None:
         return Selection(cut=Cut.NO_GOLD)
@@ -158,8 +157,8 @@ def sft_row(
     instruction: AnsweredInstruction,
     gold: Entry,
     tournament: str,
-    source: SourceRecipe | None = None,
-    asked: Sequence[Flag] = (),
+    source: SourceRecipe | None,
+    asked: Sequence[Flag],
 ) -> Row:
     """A row of `run_tables.SFT`. `asked` are the flags of the instruction."""
     return {
@@ -175,8 +174,8 @@ def preference_row(
     gold: Entry,
     rejected: Entry,
     tournament: str,
-    source: SourceRecipe | None = None,
-    asked: Sequence[Flag] = (),
+    source: SourceRecipe | None,
+    asked: Sequence[Flag],
 ) -> Row:
     """A row of `run_tables.PREFERENCE`; `asked` as for `sft_row`."""
     return {

@@ -26,7 +26,7 @@ def reasons(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {_REASONS.get(name, (name, name))[count > 1]}" for name, count in ordered if count)
 
 
-def used_line(funnels: Sequence[Funnel], origin: str, flagged: Mapping[str, Mapping[str, int]] | None = None) -> str:
+def used_line(funnels: Sequence[Funnel], origin: str, flagged: Mapping[str, Mapping[str, int]]) -> str:
     """The line of a tournament that is complete: `60 given, 58 used: 2 exact repeats`.
 
     Of mined texts it goes on with what was cut off those that passed lint and deduplication: `; cut off: 7 answers`. It
@@ -44,7 +44,7 @@ def used_line(funnels: Sequence[Funnel], origin: str, flagged: Mapping[str, Mapp
     cut_off = sum((Counter(one.cut_off) for one in funnels), Counter[str]())
     parts = [f"{count} {name}{'s' * (count > 1)}" for name, count in sorted(cut_off.items())]
     line += f"; cut off: {', '.join(parts)}" if parts else ""
-    found = flagged_texts(flagged or {})
+    found = flagged_texts(flagged)
     return f"{line}; flagged: {found}" if found else line
 
 

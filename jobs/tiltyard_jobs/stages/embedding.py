@@ -13,11 +13,13 @@ from tiltyard_jobs.contracts.recipe import Recipe
 from tiltyard_jobs.contracts.recipes import EmbedderRecipe
 from tiltyard_jobs.curation.embed import Embedder, HashedNgrams, SentenceTransformers, unit_rows
 from tiltyard_jobs.errors import ConfigurationError, PermanentError, RecordVoidError
+from tiltyard_jobs.packages import missing_embedder
 from tiltyard_jobs.shard.context import ShardContext
 from tiltyard_jobs.shard.stopping import unless_stopped
 
 T = TypeVar("T")
 
+METHOD = "spec.curation.diversity.embedder.method"
 ENDPOINT_BATCH = 64  # texts
 ENDPOINT_BATCHES = 8  # under way at once: an embedding server batches by itself
 
@@ -31,7 +33,7 @@ async def embed_texts(
         float32, shape (len(texts), dimensions), rows of unit norm.
 
     Raises:
-        ConfigurationError: the endpoint cannot be used as it is configured.
+        ConfigurationError: the endpoint cannot be used as it is configured, or a package is not installed.
         PermanentError: the endpoint gives no embedding for some of the texts.
     """
     if recipe.method == "Endpoint":
@@ -42,7 +44,11 @@ async def embed_texts(
         embedder = SentenceTransformers(recipe.model)
     else:
         embedder = HashedNgrams()
-    return await asyncio.to_thread(embedder.embed, texts)
+    try:
+        return await asyncio.to_thread(embedder.embed, texts)
+    except ModuleNotFoundError as error:
+        package = "it" if error.name == "sentence_transformers" else str(error.name)
+        raise missing_embedder(package).under(METHOD) from error
 
 
 async def _from_endpoint(context: ShardContext[Recipe], texts: Sequence[str]) -> npt.NDArray[np.float32]:

@@ -37,7 +37,7 @@ from tiltyard_jobs.llm.endpoint import ModelEndpoint, connect
 from tiltyard_jobs.llm.probe import SERVED, require_logprobs, require_raw_completions
 from tiltyard_jobs.llm.retry import RetryPolicy
 from tiltyard_jobs.llm.template import find_prefix, prefix_from_template
-from tiltyard_jobs.packages import missing
+from tiltyard_jobs.packages import missing_embedder
 from tiltyard_jobs.prompts.verdicts import TOP_LOGPROBS
 from tiltyard_jobs.results.run_folder import outputs_of
 from tiltyard_jobs.results.run_tables import DATASET_TABLES
@@ -47,6 +47,7 @@ from tiltyard_jobs.sandbox.host import Limits, run_program
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.context import PreflightContext
 from tiltyard_jobs.sim.parameters import parse_sim_uri
+from tiltyard_jobs.stages.embedding import METHOD
 from tiltyard_jobs.stages.findings import keep_findings, known_findings
 from tiltyard_jobs.stages.finished import finished_run
 from tiltyard_jobs.stages.probing import probe
@@ -60,7 +61,6 @@ ENDPOINT_SECONDS = 8.0  # of refused connections and failures, until an endpoint
 RETRY_SECONDS = 2.0  # between two tries at most: in the end a request that fails while others are answered is told of
 ANSWER_SECONDS = 120.0  # for all that it is asked: a model may have to be loaded first
 PROBE_SECONDS = 600.0  # for the probe, in which a model may think: as long as a record may take
-EMBEDDER = "spec.curation.diversity.embedder.method"
 ONE_TOKEN = Sampling(temperature=1.0, top_p=1.0, max_tokens=1)
 HUB_SECONDS = 10.0  # for what is only good to know
 _LISTERS = 8  # listings of artifacts at once
@@ -74,11 +74,11 @@ async def preflight(context: PreflightContext) -> Summary:
     """
     task = context.task
     seen: list[str] = []
-    sizing = asyncio.create_task(asyncio.to_thread(sizes_of, task.weights))
-    problems = await find_problems(context, seen)
+    problems, (sizes, refused) = await asyncio.gather(
+        find_problems(context, seen), asyncio.to_thread(sizes_of, task.weights)
+    )
     if problems:
         raise ConfigurationError("\n".join(problems))
-    sizes, refused = await sizing
     context.warnings.extend(refused)
     done, lost = await asyncio.to_thread(existing_parts, context.store, task.artifacts)
     context.warnings.extend((*task.warnings, *lost))
@@ -121,7 +121,7 @@ async def find_problems(context: PreflightContext, seen: list[str]) -> list[str]
 
     Args:
         context: of the preflight.
-        seen: gets a line about the given instructions.
+        seen: gets a line about the given instructions, each file of answers, and labelled pairs.
     """
     task = context.task
     checks = list(local_checks(task, seen))
@@ -168,7 +168,7 @@ def local_checks(task: PreflightTask, seen: list[str]) -> Iterator[tuple[str, Ca
     for answers in task.answers:
         yield answers.field, partial(check_existing, answers, task, seen)
     if task.needs_embeddings:
-        yield EMBEDDER, check_embedder
+        yield METHOD, check_embedder
     for name in task.benchmarks:
         yield "spec.curation.decontaminate", partial(load_known, name)
     for tasks in task.task_sets:
@@ -189,9 +189,9 @@ async def lm_eval_problems(task: PreflightTask) -> list[str]:
 
 
 def check_file(file: ReadableFile, store: StoreRef, seen: list[str]) -> None:
-    """A file can be read; what is in it is told where it holds the instructions."""
+    """A file can be read; what is in it is told where it holds the instructions, or labelled pairs."""
     if file.pairs is not None:
-        read_pairs(file.pairs, store)
+        seen.append(f"calibration: {read_pairs(file.pairs, store)}")
         return
     found = check_texts(file.uri, file.column, store, names=file.names, **_read_as(file))
     taken = {name for schema in DATASET_TABLES.values() for name in schema.names}
@@ -212,8 +212,7 @@ def check_file(file: ReadableFile, store: StoreRef, seen: list[str]) -> None:
 def check_embedder() -> None:
     """What embeds instructions is installed; it is not imported here, which takes seconds."""
     if find_spec("sentence_transformers") is None:
-        needs = "SentenceTransformers needs the package sentence-transformers"
-        raise missing(needs, "it", "the extra tiltyard[embeddings]", "or give HashedNgrams or an endpoint")
+        raise missing_embedder("it")
 
 
 def _read_as(file: ReadableFile) -> dict[str, Any]:

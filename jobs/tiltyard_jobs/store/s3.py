@@ -25,7 +25,15 @@ from tiltyard_jobs.store.base import PIECE, ObjectInfo, digest_mismatch
 from tiltyard_jobs.store.keys import check_key, check_prefix
 from tiltyard_jobs.store.probe import probe
 from tiltyard_jobs.store.ranged import RangedFile
-from tiltyard_jobs.store.s3_errors import CUT_BODY, Subject, UnreachableError, error_code, translate, translated
+from tiltyard_jobs.store.s3_errors import (
+    CUT_BODY,
+    Subject,
+    UnreachableError,
+    error_code,
+    is_missing,
+    translate,
+    translated,
+)
 from tiltyard_jobs.store.staging import StagedFile
 
 if TYPE_CHECKING:
@@ -325,7 +333,7 @@ class S3Store:
                         request |= {"Range": f"bytes={offset}-{last}", "IfMatch": answer["ETag"]}
                     self._sleep(delay)
                 except ClientError as error:
-                    if error_code(error) in ("NoSuchKey", "404"):
+                    if is_missing(error):
                         return None
                     raise
                 else:
@@ -340,7 +348,7 @@ class S3Store:
             try:
                 self._client.head_object(Bucket=self._bucket, Key=self._key(key))
             except ClientError as error:
-                if error_code(error) in ("NoSuchKey", "NotFound", "404"):
+                if is_missing(error):
                     return False
                 raise
         return True

@@ -161,15 +161,15 @@ def _from_answer(error: ClientError, subject: Subject) -> JobError:
         named += f" {_NO_CODE.sub('?', code[:64])}"  # what answers may be no S3 server
     if code in _CONFIGURATION:
         return ConfigurationError(_sentence(subject, _filled(_CONFIGURATION[code], subject)))
+    if code in _TRANSIENT:
+        return TransientError(_sentence(subject, f"{_TRANSIENT[code]} ({code})"))
+    if (status >= 500 and status != 501) or status == 429 or "Throttling" in code:
+        return TransientError(_sentence(subject, f"{named}, after retries"))
     if "KMS" in code:
         why = f"the key service refuses ({named}); correct output.s3.encryption, or let the credentials use the key"
         return ConfigurationError(_sentence(subject, why))
-    if code in _TRANSIENT:
-        return TransientError(_sentence(subject, f"{_TRANSIENT[code]} ({code})"))
     if status == 501:
         return ConfigurationError(_sentence(subject, _CONFIGURATION["NotImplemented"]))
-    if status >= 500 or status == 429:
-        return TransientError(_sentence(subject, f"{named}, after retries"))
     if status in (401, 403):
         return ConfigurationError(_sentence(subject, f"{_filled(_DENIED, subject)} ({named})"))
     if status in (301, 307):
@@ -184,6 +184,11 @@ def _from_answer(error: ClientError, subject: Subject) -> JobError:
 def error_code(error: ClientError) -> str:
     """The server's code, such as `NoSuchKey`; the HTTP status where an answer had no body (HEAD)."""
     return error.response["Error"].get("Code") or str(error.response["ResponseMetadata"]["HTTPStatusCode"])
+
+
+def is_missing(error: ClientError) -> bool:
+    """Whether there is no such object."""
+    return error_code(error) in ("NoSuchKey", "NotFound", "404")
 
 
 def _filled(template: str, subject: Subject) -> str:

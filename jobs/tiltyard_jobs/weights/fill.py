@@ -2,7 +2,7 @@
 
 The folder appears by one rename, when all of its files are there and hold their digests: where it is, it is whole. Who
 comes later finds it and asks nobody. What a killed download has left is continued. A lock keeps two from
-downloading the same; where the file system has none, each has a folder of its own, and the first to be ready wins.
+downloading the same; where the file system has none, each pod has a folder of its own, and the first to be ready wins.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -76,10 +77,11 @@ def fill(model: HubModel, folder: Path, *, sleep: Sleep = time.sleep) -> Filled:
 
 def _read_note(folder: Path) -> Filled | None:
     """What a folder holds; None: it is not there."""
+    was_there = folder.exists()  # asked first: another pod may rename its own, with its note, into place at any time
     try:
         note = Filled.model_validate_json((folder / NOTE).read_bytes())
     except FileNotFoundError:
-        return _not_ours(folder) if folder.exists() else None
+        return _not_ours(folder) if was_there else None
     except ValueError:
         return _not_ours(folder)
     return note.model_copy(update={"reused": True})
@@ -105,7 +107,8 @@ def _staged(folder: Path, sleep: Sleep) -> Iterator[Path | None]:
             # The lock's end is the process's: what it leaves is the next one's, to be continued.
             yield None if folder.exists() else folder.with_name(f".{folder.name}.partial")
             return
-    staged = folder.with_name(f".{folder.name}.{os.urandom(4).hex()}")
+    # A container that is started again has its pod's name still, and continues what it has left.
+    staged = folder.with_name(f".{folder.name}.{socket.gethostname()}")
     try:
         yield staged
     finally:

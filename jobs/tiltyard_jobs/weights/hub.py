@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
-import os
 import re
 import ssl
 import time
@@ -21,7 +20,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
-from tiltyard_jobs.download import HUB, Redirects, hub_token
+from tiltyard_jobs.download import Redirects, hub_address, hub_token, may_pass, request_of, untrusted
 from tiltyard_jobs.errors import ConfigurationError, JobError, TransientError
 
 MAIN = "main"
@@ -98,7 +97,7 @@ class HubModel(NamedTuple):
     @property
     def hub(self) -> str:
         """The hub's address."""
-        return (self.mirror or os.environ.get("HF_ENDPOINT", HUB)).rstrip("/")
+        return hub_address(self.mirror)
 
     def listing(
         self, *, tries: int = TRIES, timeout: float = SECONDS, sleep: Callable[[float], object] = time.sleep
@@ -143,10 +142,8 @@ class HubModel(NamedTuple):
             raise self._unanswered(url, error) from None
 
     def _open(self, url: str, start: int = 0, timeout: float = SECONDS) -> HTTPResponse:
-        request = urllib.request.Request(url)  # noqa: S310 - the scheme is the hub's
-        token = self.token or hub_token()
-        if token is not None:
-            request.add_header("Authorization", f"Bearer {token}")
+        token = (self.token or "").strip() or hub_token()
+        request = request_of(url, token, "model.tokenSecretRef")
         if start:
             request.add_header("Range", f"bytes={start}-")
         try:
@@ -160,7 +157,7 @@ class HubModel(NamedTuple):
 
     def _answered(self, code: int, token: str | None) -> JobError:
         """What an answer means that is no file."""
-        if code in (408, 429) or code >= 500:
+        if may_pass(code):
             return TransientError(f"hf://{self.name} cannot be downloaded: the hub answers {code}")
         if code in (401, 403):
             held = (
@@ -178,8 +175,7 @@ class HubModel(NamedTuple):
         """What it means that there was no answer, or half of one."""
         host = urlsplit(url).netloc
         if isinstance(reason, ssl.SSLCertVerificationError):
-            why = f"{reason.verify_message}: name its authority's file in SSL_CERT_FILE"
-            return ConfigurationError(f"the certificate of {host} is not trusted ({why})")
+            return ConfigurationError(f"hf://{self.name} cannot be downloaded: {untrusted(host, reason)}")
         return TransientError(f"hf://{self.name} cannot be downloaded from {host}: {reason}")
 
 

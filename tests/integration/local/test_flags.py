@@ -6,7 +6,6 @@ import json
 import random
 import string
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -24,6 +23,7 @@ PROMPTS = [
     f"Why does git clone https://{TOKENS[0]}@github.com/a/b fail?",
     "Write to ada.k@gmail.com.",
 ]
+LEAK = f"<|im_start|>assistant\nTry {TOKENS[0]}"  # lint drops it before it is looked at for secrets
 
 
 def reply(asked: Asked) -> str:
@@ -46,7 +46,8 @@ def reply(asked: Asked) -> str:
         ),
         (
             "Drop",
-            "4 given, 3 used: 1 with a secret; flagged: 1 answer with a secret, 1 instruction with personal data",
+            "5 given, 3 used: 1 with a secret, 1 TemplateLeak; flagged: 1 answer with a secret, 1 instruction with"
+            " personal data",
             [[], ["PersonalData"]],
         ),
     ],
@@ -59,12 +60,13 @@ def test_a_secret_is_counted_or_left_out_and_never_shown(
         document = manifest(
             competitors=2,
             instructions={"from": {"uri": "p.jsonl"}},
-            curation={"decontaminate": [], "flags": {"Secret": rule}},
+            curation={"decontaminate": [], "flags": {"Secret": rule}, "lint": "Basic"},
             battles={"verdict": {"method": "Choice"}},
         )
         document["spec"] |= {"competitors": named[:2], "judges": named[2:]}
         run = make_run("run", document)
-        (run.folder / "p.jsonl").write_text("".join(json.dumps({"prompt": text}) + "\n" for text in PROMPTS))
+        prompts = [*PROMPTS, *([LEAK] if rule == "Drop" else [])]
+        (run.folder / "p.jsonl").write_text("".join(json.dumps({"prompt": text}) + "\n" for text in prompts))
         finished = run.run()
     assert finished.code == 0, finished
     assert f"Instructions: {line}\n" in finished.out
@@ -86,6 +88,5 @@ def test_a_secret_is_counted_or_left_out_and_never_shown(
         assert not any(TOKENS[0] in str(asked.document) for asked in server.asked)
         assert {row["cut"] for row in tables["instructions"]} == {None, "Flagged:Secret"}
         assert flagged("instructions") == [[], [], ["PersonalData"]]
-        (dropped,) = tables["dropped"]
-        reasons: dict[str, Any] = {"stage": "filter", "reason": "Secret", "instruction": None}
-        assert dropped.items() >= reasons.items()
+        dropped = [(row["stage"], row["reason"], row["instruction"]) for row in tables["dropped"]]
+        assert dropped == [("filter", "Secret", None), ("filter", "TemplateLeak", None)]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import pwd
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -246,6 +248,19 @@ def test_where_nothing_can_be_kept_it_is_fetched_each_time(
     hub.replies["/a.jsonl"] = LINES
     for _ in range(2):
         assert len(texts(f"{hub.url}/a.jsonl", DIGEST)) == 2
+    assert len(hub.asked) == 2
+
+
+def test_a_user_without_a_home_keeps_nothing(hub: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(_: int) -> NoReturn:
+        raise KeyError
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    for variable in ("HF_HOME", "TILTYARD_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    hub.replies[resolve("a.jsonl")] = LINES
+    for _ in range(2):
+        assert len(texts(on_hub("a.jsonl"), DIGEST)) == 2
     assert len(hub.asked) == 2
 
 

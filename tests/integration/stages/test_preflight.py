@@ -14,7 +14,7 @@ import pytest
 from support.stage_world import Sim, StageWorld, mine_recipe
 from tiltyard_jobs.contracts.layout import manifest_key
 from tiltyard_jobs.contracts.recipe import ArtifactRef
-from tiltyard_jobs.contracts.recipes import LmEvalRecipe, SplitFile, TaskSetRecipe
+from tiltyard_jobs.contracts.recipes import LmEvalRecipe, PairsRecipe, SplitFile, TaskSetRecipe
 from tiltyard_jobs.contracts.solo_tasks import ModelFolder, NamedEndpoint, PreflightTask, ReadableFile, SimulatedModel
 from tiltyard_jobs.contracts.summary import Standing, parts_done
 from tiltyard_jobs.contracts.tasks import EndpointRef, LmEvalTask, StoreRef
@@ -297,6 +297,24 @@ def test_a_damaged_manifest_is_said(world: StageWorld) -> None:
     assert ran.summary["message"] == (
         f"runs/{RUN}/manifest.json in {world.store.place} is damaged; delete it and run again."
     )
+
+
+def test_labelled_pairs_are_counted_with_what_is_passed_over(world: StageWorld) -> None:
+    rows = [{"prompt": "Sort.", "chosen": "sorted(x)", "rejected": "x"}, {"prompt": "Merge."}]
+    path = write(world.root / "pairs.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows))
+    pairs = PairsRecipe(
+        uri=path.as_uri(),
+        field="prompt",
+        answers=("chosen", "rejected"),
+        better="First",
+        winner_field="winner",
+        on_bad_row="Skip",
+        rows=100,
+        seed=0,
+    )
+    file = ReadableFile(field="spec.judging.calibration", uri=path.as_uri(), column="prompt", pairs=pairs)
+    ran = world.run_task(task(world, files=(file,)))
+    assert ran.summary["instructions"] == "calibration: 1 labelled pairs, passed over: 1 bad (line 2)"
 
 
 def test_an_embedder_that_is_not_installed(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import random
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PosixPath
 from threading import Event
+from typing import NoReturn
 
 import pytest
 
@@ -18,7 +21,10 @@ from support.certificates import self_signed
 from support.file_server import FileServer
 from support.hub_server import LARGE, HubServer
 from tiltyard_jobs.contracts.exit_codes import ExitCode
+from tiltyard_jobs.contracts.weights import NamedWeights
+from tiltyard_jobs.download import download
 from tiltyard_jobs.errors import ConfigurationError, TransientError
+from tiltyard_jobs.stages.preflight import sizes_of
 from tiltyard_jobs.weights import hub as hub_module
 from tiltyard_jobs.weights.fill import fill
 from tiltyard_jobs.weights.hub import HubModel
@@ -152,6 +158,42 @@ def test_without_locks_the_first_to_be_ready_wins(hub: HubServer, tmp_path: Path
     assert [path.name for path in tmp_path.iterdir() if path.is_dir() and path.name != "home"] == ["model"]
 
 
+def test_without_locks_a_download_that_is_killed_is_continued_by_its_pod(hub: HubServer, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    hub.held[f"{MODEL}/{WEIGHTS}"] = Event()
+    with start_without_locks(folder) as process:
+        part = folder.with_name(f".model.{socket.gethostname()}") / f"{WEIGHTS}.tiltyard.part"
+        assert hub.reached.wait(60)
+        while not (part.exists() and part.stat().st_size):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+    hub.held.pop(f"{MODEL}/{WEIGHTS}").set()
+    with start_without_locks(folder) as process:
+        assert process.wait() == 0, process.stderr.read() if process.stderr else ""
+    is_whole(hub, folder)
+    assert hub.sent[f"{MODEL}/{WEIGHTS}"] <= len(hub.models[MODEL][WEIGHTS]) * 3 // 2
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir() and path.name != "home"] == ["model"]
+
+
+def test_another_pod_is_ready_while_it_is_looked_for(hub: HubServer, tmp_path: Path) -> None:
+    filled = fill(HubModel(MODEL), tmp_path / "elsewhere", sleep=no_sleep)
+
+    class Watched(PosixPath):
+        """A folder that another pod renames into place when its note has just been looked for."""
+
+        def read_bytes(self) -> bytes:
+            try:
+                return super().read_bytes()
+            except FileNotFoundError:
+                (tmp_path / "elsewhere").rename(tmp_path / "model")
+                raise
+
+    there = fill(HubModel(MODEL), Watched(tmp_path / "model"), sleep=no_sleep)
+    assert there == filled.model_copy(update={"reused": True})
+    assert hub.sent == once(hub)
+
+
 def test_a_break_goes_on_where_it_was_and_anew_where_the_server_has_no_ranges(hub: HubServer, tmp_path: Path) -> None:
     for ranges in (True, False):
         hub.ranges = ranges
@@ -205,6 +247,50 @@ def test_a_token_reaches_the_hub_and_what_lacks_one_is_told(
         assert process.stderr is not None
         assert "hf_secret" not in process.stderr.read()
     is_whole(hub, tmp_path / "model")
+
+
+def test_a_token_of_a_secret_that_ends_in_a_line_break(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.token = "hf_secret"
+    weights = NamedWeights(name="a", field="spec.a", uri=f"hf://{MODEL}", token_env="TILTYARD_SECRET_A")
+    monkeypatch.setenv("TILTYARD_SECRET_A", "hf_secret\n")
+    assert sizes_of([weights]) == ({"a": sum(once(hub).values())}, [])
+    monkeypatch.setenv("TILTYARD_SECRET_A", "hf_sec\nret")
+    host = hub.url.removeprefix("http://")
+    assert sizes_of([weights]) == (
+        {},
+        [
+            f"spec.a: the token for {host} has a line break or another character that no token has: check"
+            " model.tokenSecretRef"
+        ],
+    )
+    monkeypatch.setenv("TILTYARD_SECRET_A", "\n")  # none: the machine's own counts
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    assert sizes_of([weights])[1] == []
+
+
+def test_a_user_without_a_home_has_no_token_there(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(_: int) -> NoReturn:
+        raise KeyError
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    monkeypatch.delenv("HF_HOME")
+    monkeypatch.delenv("HOME", raising=False)
+    assert HubModel(MODEL).listing().commit == hub.commit(MODEL)
+    hub.token = "hf_secret"
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    assert HubModel(MODEL).listing().commit == hub.commit(MODEL)
+
+
+def test_a_token_that_is_none_is_not_printed(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_sec\nret")
+    with start(tmp_path / "model") as process:
+        assert process.wait() == ExitCode.CONFIGURATION
+        assert process.stderr is not None
+        told = process.stderr.read()
+    assert "Traceback" not in told
+    assert "hf_sec" not in told
+    with pytest.raises(ConfigurationError, match="another character that no token has: check HF_TOKEN"):
+        download(f"hf://{MODEL}@main/config.json", tmp_path / "config")
 
 
 def test_a_token_is_sent_to_no_other_host(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,9 @@
 import hashlib
-import sys
 
 import numpy as np
 import pytest
 
-from tiltyard_jobs.curation.embed import HashedNgrams, SentenceTransformers, unit_rows
-from tiltyard_jobs.errors import ConfigurationError
+from tiltyard_jobs.curation.embed import HashedNgrams, unit_rows
 
 TEXTS = ["Sort a list of integers in Python", "", "???", "排序 a list", "x " * 5000, "word"]
 
@@ -37,14 +35,6 @@ def test_texts_about_the_same_lie_nearer() -> None:
         ]
     )
     assert one @ same > 0.4 > one @ other
-
-
-def test_a_missing_package_is_a_configuration_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    with pytest.raises(
-        ConfigurationError, match=r"spec\.curation\.diversity\.embedder\.method: .*tiltyard\[embeddings\]"
-    ):
-        SentenceTransformers("any").embed(["text"])
 
 
 def test_rows_without_a_direction_get_one() -> None:

@@ -47,15 +47,28 @@ def instruction(
 
 
 def chosen(
-    made: AnsweredInstruction, *, min_margin: float = 0.0, tied: Tied = "Skip", contaminated: str | None = None
+    made: AnsweredInstruction,
+    players: tuple[PlayerRecipe, ...] = PLAYERS,
+    *,
+    min_margin: float = 0.0,
+    tied: Tied = "Skip",
+    contaminated: str | None = None,
+    source: SourceRecipe | None = None,
+    allowed: tuple[str, ...] = (),
+    flags: tuple[tuple[Flag, ...], ...] = ((),) * 4,
+    drop: tuple[Flag, ...] = (),
 ) -> Selection:
     return select(
         made,
-        PLAYERS,
+        players,
         min_margin=min_margin,
         tied=tied,
         contaminated=contaminated,
         repeats=lambda answer: "bench" if answer == LEAK else None,
+        source=source,
+        allowed=allowed,
+        flags=flags,
+        drop=drop,
     )
 
 
@@ -97,15 +110,7 @@ def test_a_row_is_left_out_for_a_licence_that_is_not_allowed() -> None:
 
     def cuts(*allowed: str, source: str = "cc0-1.0") -> tuple[str | None, str | None]:
         players = (PLAYERS[0].model_copy(update={"license": "Apache-2.0"}), *PLAYERS[1:])
-        selection = select(
-            made,
-            players,
-            min_margin=0.0,
-            contaminated=None,
-            repeats=lambda answer: None,
-            source=SourceRecipe(license=source),
-            allowed=allowed,
-        )
+        selection = chosen(made, players, source=SourceRecipe(license=source), allowed=allowed)
         return selection.cut, selection.preference_cut
 
     assert cuts() == (None, None)
@@ -120,12 +125,12 @@ def test_a_given_instruction_has_no_author_among_the_players() -> None:
     selection = chosen(made)
     assert selection.gold is not None
     assert selection.rejected is not None
-    mined = sft_row(made, selection.gold, "t")
+    mined = sft_row(made, selection.gold, "t", None, ())
     assert (mined["attacker"], mined["attacker_uri"]) == (made.attacker.name, made.attacker.model.uri)
     source = SourceRecipe(license="CC-BY-NC-4.0")
     for row in (
-        sft_row(made, selection.gold, "t", source),
-        preference_row(made, selection.gold, selection.rejected, "t", source),
+        sft_row(made, selection.gold, "t", source, ()),
+        preference_row(made, selection.gold, selection.rejected, "t", source, ()),
     ):
         assert row["attacker"] == made.attacker.name
         assert not {"attacker_uri", "attacker_revision", "attacker_license"} & row.keys()
@@ -150,7 +155,7 @@ def test_what_is_chosen_is_sound(
     assert selection.rejected is None or selection.preference_cut is None
     if selection.cut is None:
         assert selection.gold is not None
-        row = sft_row(made, selection.gold, "t")
+        row = sft_row(made, selection.gold, "t", None, ())
         assert list(row) == SFT.names
         assert row["score"] == max(score for score in scores if score is not None)
         assert row["messages"][1]["content"] != LEAK
@@ -158,7 +163,7 @@ def test_what_is_chosen_is_sound(
         assert finish == "stop"
         assert contaminated is None
     if selection.gold is not None and selection.rejected is not None:
-        pair = preference_row(made, selection.gold, selection.rejected, "t")
+        pair = preference_row(made, selection.gold, selection.rejected, "t", None, ())
         assert list(pair) == PREFERENCE.names
         assert pair["rejected_score"] == min(score for score in scores if score is not None) < pair["chosen_score"]
         assert pair["rejected"][0]["content"] != LEAK
@@ -169,15 +174,7 @@ def test_an_answer_that_is_flagged_for_what_is_dropped_gives_no_row() -> None:
     none: tuple[Flag, ...] = ()
 
     def cuts(gold: tuple[Flag, ...], rejected: tuple[Flag, ...], *drop: Flag) -> tuple[str | None, str | None]:
-        selection = select(
-            made,
-            PLAYERS,
-            min_margin=0.0,
-            contaminated=None,
-            repeats=lambda answer: None,
-            flags=[gold, rejected, none, none],
-            drop=drop,
-        )
+        selection = chosen(made, flags=(gold, rejected, none, none), drop=drop)
         return selection.cut, selection.preference_cut
 
     assert cuts(("Secret",), ("PersonalData",)) == (None, None)

@@ -30,4 +30,4 @@ def funnel(asked: int, curated: int, **members: Any) -> Funnel:
     ],
 )
 def test_the_line_counts_all_attackers(funnels: list[Funnel], line: str) -> None:
-    assert used_line(funnels, "mined") == line
+    assert used_line(funnels, "mined", {}) == line

@@ -189,6 +189,7 @@ class FilterRecipe(Recipe):
         earlier: what the attackers before this one kept, in order.
         lint: for which issues an instruction is dropped. Not in the key where it is Strict, the only way there was.
         drop_flags: for which flags it is, too.
+        flagging: `versions.FLAGGING` where there are such flags.
     """
 
     PHASE: ClassVar[Phase] = "Curating"
@@ -199,6 +200,7 @@ class FilterRecipe(Recipe):
     earlier: tuple[ArtifactRef, ...]
     lint: LintRules = in_key_if_set("Strict")
     drop_flags: tuple[Flag, ...] = in_key_if_set(())
+    flagging: int = in_key_if_set(1)
     dedup: DedupMethod
     threshold: Fraction
     embedder: EmbedderRecipe | None

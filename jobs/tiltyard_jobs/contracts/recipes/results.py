@@ -143,13 +143,14 @@ class DatasetRecipe(Recipe):
         keep: as in `PromptsRecipe`.
         source: of given instructions.
         licenses: a training row for which another licence counts is left out; empty: none is.
-        drop_flags: an answer flagged for one of these gives no training row.
+        drop_flags: an answer flagged for one of these gives no training row; a dropped instruction that is stands in
+            `dropped` without its text, whatever it was dropped for.
     """
 
     PHASE: ClassVar[Phase] = "Writing"
 
     stage: Literal["dataset"] = "dataset"
-    version: int = 4
+    version: int = 5
     lineup: Lineup
     sources: tuple[StagedArtifact, ...]
     ratings: ArtifactRef

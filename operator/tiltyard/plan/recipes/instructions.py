@@ -23,7 +23,7 @@ from tiltyard_jobs.contracts.recipes import (
     SamplingRecipe,
     TokenizerRecipe,
 )
-from tiltyard_jobs.contracts.versions import GRADE_PROMPT, OWN_GRADE_PROMPT
+from tiltyard_jobs.contracts.versions import FLAGGING, GRADE_PROMPT, OWN_GRADE_PROMPT
 
 
 def located(given: GivenInstructions) -> tuple[LocatedFile, ...]:
@@ -193,6 +193,7 @@ class InstructionRecipes:
                 earlier=tuple(recipe.ref for recipe in result.values()) if method != "None" else (),
                 lint=self.rules.lint,
                 drop_flags=self.spec.curation.flags.dropped,
+                flagging=FLAGGING if self.spec.curation.flags.dropped else 1,
                 dedup=method,
                 threshold=Decimal(1) if method == "Exact" else self.spec.curation.dedup.threshold,
                 embedder=self.embedder if method == "Semantic" else None,

@@ -17,6 +17,7 @@ from typing import BinaryIO, NamedTuple
 
 from tiltyard_jobs.contracts.stores import STORES
 from tiltyard_jobs.errors import ConfigurationError, TransientError
+from tiltyard_jobs.packages import IMAGE_VARIABLE
 
 CONFIGURATION = 2
 GRACE_SECONDS = 20.0
@@ -43,6 +44,7 @@ class Engine(NamedTuple):
         verb: what it does: `train`.
         software: what the interpreter must have: `TRL`.
         flag: of the command line, by which that interpreter is named.
+        chart: the chart's value of the image that has it: `trainer`.
         out_of_memory: what helps then.
     """
 
@@ -50,7 +52,18 @@ class Engine(NamedTuple):
     verb: str
     software: str
     flag: str
+    chart: str
     out_of_memory: str
+
+    @property
+    def advice(self) -> str:
+        """What to do where the software is not there."""
+        if image := os.environ.get(IMAGE_VARIABLE):
+            return (
+                f"the image {image} must have {self.software}: name one that has it in the chart's {self.chart}.image,"
+                f" and its interpreter in {self.chart}.python"
+            )
+        return f"give an interpreter that has {self.software} with {self.flag}"
 
 
 async def run_engine(
@@ -87,7 +100,8 @@ async def run_engine(
                 start_new_session=True,
             )  # fmt: skip
         except OSError as error:
-            raise ConfigurationError(f"{engine.name} cannot be started: {python}: {error.strerror}") from None
+            words = f"{engine.name} cannot be started: {python}: {error.strerror}; {engine.advice}"
+            raise ConfigurationError(words) from None
     try:
         while process.returncode is None:
             with suppress(TimeoutError):
@@ -103,8 +117,7 @@ async def run_engine(
     if (launched or process.returncode == CONFIGURATION) and last.startswith(_MARK):
         raise ConfigurationError(last.removeprefix(_MARK))
     if "No module named" in last:
-        advice = f"give an interpreter that has {engine.software} with {engine.flag}"
-        raise ConfigurationError(f"{python} cannot {engine.verb} ({last}): {advice}")
+        raise ConfigurationError(f"{python} cannot {engine.verb} ({last}): {engine.advice}")
     if "out of memory" in last.lower():
         raise ConfigurationError(f"{engine.name} ran out of memory ({last}): {engine.out_of_memory}")
     raise TransientError(

@@ -192,15 +192,19 @@ class Arena:
         await self.kube.apply(TOURNAMENTS, document)
 
     async def wait(self, name: str, holds: Callable[[Object], bool], limit: float) -> Object:
-        end = asyncio.get_running_loop().time() + limit
+        """Wait until a Tournament is as told; the limit is of seconds without a change: the machine may be slow."""
+        clock, before, end = asyncio.get_running_loop().time, None, 0.0
         while True:
             found = await self.kube.get(TOURNAMENTS, self.namespace, name)
             if holds(found):
                 return found
-            if asyncio.get_running_loop().time() > end:
+            if found.get("status") != before or not end:
+                before, end = found.get("status"), clock() + limit
+            if clock() > end:
                 pods = kubectl("-n", self.namespace, "get", "pods")
                 log = kubectl("-n", "tiltyard", "logs", "deploy/tiltyard", "--tail=20")
-                raise AssertionError(f"after {limit} s:\n{yaml.safe_dump(found.get('status'))}\n{pods}\n{log}")
+                said = yaml.safe_dump(found.get("status"))
+                raise AssertionError(f"nothing changed for {limit} s:\n{said}\n{pods}\n{log}")
             await asyncio.sleep(0.2)
 
     async def complete(self, name: str, limit: float = 400) -> Object:

@@ -27,7 +27,12 @@ FOLDER_VARIABLE = "TILTYARD_LM_EVAL"
 _BEGUN = "begun.json"
 _HARNESS = Path(harness.__file__)
 _ENGINE = Engine(
-    "the harness", "ask tasks", "lm-evaluation-harness", "--lm-eval-python", "more memory in spec.jobs.resources"
+    "the harness",
+    "ask tasks",
+    "lm-evaluation-harness",
+    "--lm-eval-python",
+    "lmEval",
+    "more memory in spec.jobs.resources",
 )
 _ERRORS: dict[str, type[JobError]] = {kind.__name__: kind for kind in (ConfigurationError, TransientError)}
 

@@ -15,7 +15,7 @@ from tiltyard_jobs.packages import IMAGE_VARIABLE
 from tiltyard_jobs.training import trainer
 
 TRAINER = Path(trainer.__file__)
-ENGINE = Engine("the trainer", "train", "TRL", "--train-python", "a smaller maxLength, LoRA, or more GPUs")
+ENGINE = Engine("the trainer", "train", "TRL", "--train-python", "trainer", "a smaller maxLength, LoRA, or more GPUs")
 
 
 async def train(

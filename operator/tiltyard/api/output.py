@@ -71,7 +71,7 @@ class S3Output(ApiModel):
     single_writer: bool = False
     """Set it to true for servers without conditional writes (`If-None-Match: *`), as Google's S3 interface and older
     servers are. Only one run at a time may then write below the URI: two runs would replace each other's results.
-    Default: false."""
+    An operator lets the Tournaments that it runs wait for each other. Default: false."""
     secret_ref: ObjectReference | None = None
     """The Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. On one machine these come from the environment
     instead."""

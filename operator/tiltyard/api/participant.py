@@ -185,7 +185,7 @@ ONE_AUTHORIZATION: Rule[Participant] = Rule(
 
 def _downloaded_by_kserve(participant: Participant) -> Iterator[Violation]:
     model = participant.model
-    if not participant.is_llm or model is None:
+    if not participant.is_llm or model is None or participant.serving_or_default.worker is None:
         return
     if model.token_secret_ref is not None:
         yield Violation(("model", "tokenSecretRef"), f'"{model.token_secret_ref.name}"')
@@ -194,8 +194,8 @@ def _downloaded_by_kserve(participant: Participant) -> Iterator[Violation]:
 
 
 DOWNLOADED_BY_KSERVE: Rule[Participant] = Rule(
-    f"must not be a token or a mirror of the hub with serving.kind {LLM}: KServe downloads the weights, with the"
-    " Secrets of the pods' service account",
+    "must not be a token or a mirror of the hub with serving.worker, whose pods KServe brings the weights: attach the"
+    " Secret to their service account, or leave out serving.worker",
     _downloaded_by_kserve,
 )
 

@@ -99,13 +99,15 @@ def _one_node_at_a_time(spec: TournamentSpec) -> Iterator[Violation]:
     if spec.training is not None and spec.evaluation is not None:
         served.append((("evaluation", "serving"), spec.training.base_model, spec.evaluation.serving))
     for path, model, serving in served:
-        if model is not None and model.is_on_hub and serving is not None and serving.replicas > 1:
-            yield Violation((*path, "replicas"), f"{serving.replicas} and accessMode {claim.access_mode}")
+        if model is not None and model.is_on_hub and serving is not None and serving.replicas * serving.nodes > 1:
+            field = "replicas" if serving.replicas > 1 else "parallelism"
+            nodes = f"{serving.replicas}" if serving.replicas > 1 else f"{serving.nodes} nodes"
+            yield Violation((*path, field), f"{nodes} and accessMode {claim.access_mode}")
 
 
 CLAIM_OF_REPLICAS: Rule[TournamentSpec] = Rule(
-    "must be 1 with a weights claim that one node alone can mount: set serving.weights.claim.accessMode to"
-    " ReadWriteMany, if the storage class has it",
+    "needs a weights claim that several nodes can mount: set serving.weights.claim.accessMode to ReadWriteMany, if the"
+    " storage class has it",
     _one_node_at_a_time,
 )
 
@@ -143,14 +145,19 @@ MIRROR_OF_CACHE: Rule[TournamentSpec] = Rule(
 
 
 def _weights_of_llm(spec: TournamentSpec) -> Iterator[Violation]:
+    kept = spec.serving.weights
     for one in (*spec.competitors, *spec.judges):
-        if spec.serving.weights is not None and one.is_llm and one.model is not None and one.model.is_on_hub:
+        if kept is None or not one.is_llm or one.model is None or not one.model.is_on_hub:
+            continue
+        if kept.cache is not None or one.serving_or_default.worker is not None:
             yield Violation(("serving", "weights"), f"for {one.name}")
             return
 
 
 WEIGHTS_OF_LLM: Rule[TournamentSpec] = Rule(
-    f"must not be set where a model is an {LLM}: KServe downloads its weights", _weights_of_llm
+    f"must be a claim where a model is an {LLM}, and must not be set where that has a worker of its own, whose weights"
+    " KServe brings",
+    _weights_of_llm,
 )
 
 

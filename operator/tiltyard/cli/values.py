@@ -33,7 +33,12 @@ DEFAULTS: Mapping[str, Any] = {
         "image": {"repository": "ghcr.io/tiltyard/lm-eval", "tag": "", "digest": ""},
         "python": "/opt/lm-eval/bin/python",
     },
-    "children": {"pods": {"models": {}, "workers": {}, "training": {}}, "copiedLabels": [], "copiedAnnotations": []},
+    "children": {
+        "pods": {"models": {}, "workers": {}, "training": {}},
+        "copiedLabels": [],
+        "copiedAnnotations": [],
+        "assignedUsers": False,
+    },
     "clusterDomain": "cluster.local",
     "runtimes": {"vllm": {"install": False, "name": "tiltyard-vllm"}},
 }

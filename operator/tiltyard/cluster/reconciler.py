@@ -16,6 +16,7 @@ from tiltyard.api import ManifestError, TournamentStatus
 from tiltyard.cluster.cache import Cache, Caches
 from tiltyard.cluster.client import Client
 from tiltyard.cluster.executor import Executor
+from tiltyard.cluster.giving_way import GivingWay
 from tiltyard.cluster.pod_refusals import PodRefusals
 from tiltyard.cluster.rate_limiter import RateLimiter
 from tiltyard.cluster.recorder import Recorder
@@ -24,11 +25,12 @@ from tiltyard.cluster.resolver import Resolved, Resolver, RuntimeMissing
 from tiltyard.cluster.workqueue import WorkQueue
 from tiltyard.observe.kinds import LLM_SERVICES, SERVICES
 from tiltyard.observe.observation import observe, outdated_jobs, requeue_after
-from tiltyard.observe.records import TournamentRecord
+from tiltyard.observe.records import JobRecord, ServiceRecord, TournamentRecord
 from tiltyard.observe.snapshot import (
     Snapshot,
     failed_before,
     failed_children,
+    models_without_pods,
     pods_missing_since,
     stale_jobs,
     stale_services,
@@ -97,6 +99,7 @@ class Reconciler:
     def __post_init__(self) -> None:
         self._recorder = Recorder(self.client, self.clock)
         self._pod_refusals = PodRefusals(self.client, self.clock)
+        self._giving_way = GivingWay(self.caches)
 
     async def reconcile(self, key: str) -> float | None:
         """One reconciliation; returns seconds until the next, where time alone asks for one.
@@ -164,6 +167,7 @@ class Reconciler:
             self.resolver.forget(key)
             self._reported.pop(key, None)
             self._refusals.pop(key, None)
+            self._giving_way.forget(key)
             return None
         return Request(key, cache, record, status_of(record.document), self.clock())
 
@@ -189,8 +193,12 @@ class Reconciler:
             pods=cache.pods.of(key),
             services={name: one for name, one in services.items() if one.owner_uid == uid},
         )
-        without = [(job, pods_missing_since(snapshot, job)) for job in without_pods(snapshot, request.now)]
-        return replace(snapshot, refusals=await self._pod_refusals.of(key, without))
+        without: list[tuple[JobRecord | ServiceRecord, float]] = [
+            *((job, pods_missing_since(snapshot, job)) for job in without_pods(snapshot, request.now)),
+            *((model, model.started) for model in models_without_pods(snapshot, request.now)),
+        ]
+        gives_way = self._giving_way.wait_of(key, snapshot, request.now)
+        return replace(snapshot, refusals=await self._pod_refusals.of(key, without), gives_way=gives_way)
 
     async def _keep_complete(self, request: Request, snapshot: Snapshot) -> float | None:
         """Step 4: only edits that change no result are taken note of, another release's run, and the TTL."""

@@ -28,7 +28,15 @@ from tiltyard.observe.results import (
     reported_indices,
     summary_of,
 )
-from tiltyard.observe.snapshot import PATIENCE_SECONDS, Snapshot, failed_before, stale_services, without_pods
+from tiltyard.observe.snapshot import (
+    PATIENCE_SECONDS,
+    Snapshot,
+    failed_before,
+    models_without_pods,
+    stale_services,
+    without_pods,
+)
+from tiltyard.observe.standstill import STANDSTILL_SECONDS, standstill_of
 from tiltyard.plan.costs import Costs
 from tiltyard.plan.observed import (
     JobPhase,
@@ -47,7 +55,7 @@ from tiltyard.status.conditions import FAILED, RECONCILING, find_true
 from tiltyard_jobs.contracts.exit_codes import FINAL
 from tiltyard_jobs.contracts.summary import Summary, parts_done
 
-REFUSED_AGAIN_SECONDS = 15.0  # between two looks at a Job whose pods are refused
+AGAIN_SECONDS = 15.0  # between two looks at what nothing tells of: pods that are refused, room of others
 LASTING = (IMAGE_PULL, POD_CONFIGURATION)
 """Diagnoses that time alone does not change; a pod that fits no node may fit one later, or a queue may make room."""
 
@@ -104,6 +112,7 @@ def observe(snapshot: Snapshot, settings: ClusterSettings, now: float) -> Observ
         instructions=costs.instructions,
         failure=_final_failure(snapshot),
         elapsed=_elapsed(snapshot, now),
+        gives_way=snapshot.gives_way,
     )
 
 
@@ -264,11 +273,12 @@ def _model(
         seen = ModelSeen(ModelPhase.READY, service.version, service.loads, url)
         return replace(seen, load_seconds=_load_seconds(service, pods, deadline), **_weights(pods))
     diagnosis = _pods_diagnosis(pods, now)
-    began = _startup_began(service, pods)
+    began = _startup_began(snapshot, service, pods)
     if began is None or now - began < deadline:
-        wait = _wait(diagnosis or _refusal(service) or _without_pods(service, pods, now))
+        wait = _wait(diagnosis or _refusal(snapshot, service) or _without_pods(service, pods, now))
         return ModelSeen(ModelPhase.STARTING, service.version, service.loads, wait=wait, **_weights(pods))
-    late = f"was not ready after {deadline} s (spec.serving.startupDeadlineSeconds): {_why_late(service, pods)}"
+    why = _why_late(snapshot, service, pods)
+    late = f"was not ready after {deadline} s (spec.serving.startupDeadlineSeconds): {why}"
     return ModelSeen(ModelPhase.FAILED, service.version, service.loads, message=late)
 
 
@@ -297,7 +307,7 @@ def _pods_of_model(snapshot: Snapshot, service: ServiceRecord) -> list[PodRecord
     return [pod for pod in snapshot.pods.values() if pod.model == service.model]
 
 
-def _startup_began(service: ServiceRecord, pods: Iterable[PodRecord]) -> float | None:
+def _startup_began(snapshot: Snapshot, service: ServiceRecord, pods: Iterable[PodRecord]) -> float | None:
     """When the time to start began that a model has; None: it waits for a node, or for leave to have pods.
 
     It begins when a node has taken its pod, and again when it stops answering.
@@ -305,20 +315,20 @@ def _startup_began(service: ServiceRecord, pods: Iterable[PodRecord]) -> float |
     began = max(service.started, service.unready_since or 0.0)
     there = [pod for pod in pods if not pod.deleting]
     if not there:
-        return None if service.refused else began
+        return None if _refusal(snapshot, service) else began
     scheduled = [pod.scheduled for pod in there if pod.scheduled is not None]
-    if service.kind is LLM_SERVICES and len(scheduled) < len(there):  # one on many nodes needs each of them
+    if len(scheduled) < len(there):  # it answers once each of its replicas, and of their nodes, does
         return None
     return max(began, min(scheduled)) if scheduled else None
 
 
-def _refusal(service: ServiceRecord) -> Diagnosis | None:
+def _refusal(snapshot: Snapshot, service: ServiceRecord) -> Diagnosis | None:
     """Why KServe can create no pod of a model, or not all of an LLMInferenceService."""
-    if not service.refused:
-        return None
-    if service.kind is LLM_SERVICES:
+    is_llm = service.kind is LLM_SERVICES
+    if is_llm and service.refused:
         return Diagnosis(PODS_REFUSED, llm_refused(service.name, service.refused))
-    return Diagnosis(PODS_REFUSED, pods_refused(service.kind.kind, service.name, service.refused))
+    words = snapshot.refusals.get(service.name) if is_llm else service.refused
+    return Diagnosis(PODS_REFUSED, pods_refused(service.kind.kind, service.name, words)) if words else None
 
 
 def _without_pods(service: ServiceRecord, pods: list[PodRecord], now: float) -> Diagnosis | None:
@@ -333,11 +343,11 @@ def _without_pods(service: ServiceRecord, pods: list[PodRecord], now: float) -> 
     return Diagnosis(POD_CONFIGURATION, words)
 
 
-def _why_late(service: ServiceRecord, pods: list[PodRecord]) -> str:
+def _why_late(snapshot: Snapshot, service: ServiceRecord, pods: list[PodRecord]) -> str:
     for pod in pods:
         if pod.diagnosis is not None:
             return pod.diagnosis.message
-    if (refusal := _refusal(service)) is not None:
+    if (refusal := _refusal(snapshot, service)) is not None:
         return refusal.message
     for pod in pods:
         if pod.phase == "Running":
@@ -356,7 +366,7 @@ def requeue_after(snapshot: Snapshot, observed: Observed, now: float) -> float |
         began + deadline
         for service in snapshot.services.values()
         if not (service.stopped or service.ready or service.deleting)
-        and (began := _startup_began(service, _pods_of_model(snapshot, service))) is not None
+        and (began := _startup_began(snapshot, service, _pods_of_model(snapshot, service))) is not None
     ]
     due += [pod.created + PATIENCE_SECONDS for pod in snapshot.pods.values() if pod.diagnosis is not None]
     due += [one.started + PATIENCE_SECONDS for one in snapshot.services.values() if one.kind is LLM_SERVICES]
@@ -368,7 +378,10 @@ def requeue_after(snapshot: Snapshot, observed: Observed, now: float) -> float |
             due.append(job.created + deadline)
         if not job.terminal and not any(pod.phase == "Running" for pod in snapshot.pods_of(job)):
             due.append(job.created + PATIENCE_SECONDS)
-    due += [now + REFUSED_AGAIN_SECONDS for _ in without_pods(snapshot, now)]
+    due += [now + AGAIN_SECONDS for _ in (*without_pods(snapshot, now), *models_without_pods(snapshot, now))]
+    if (standstill := standstill_of(snapshot)) is not None:
+        due.append(max(standstill.since + STANDSTILL_SECONDS, now + AGAIN_SECONDS))
+    due += [now + AGAIN_SECONDS] if snapshot.gives_way else []
     limit = snapshot.tournament.spec.active_deadline_seconds
     if limit is not None and observed.elapsed is not None:
         due.append(now - observed.elapsed + limit)

@@ -160,6 +160,7 @@ class PodRecord:
         created: seconds since the epoch.
         scheduled: when a node took it, likewise; None: none has.
         filled: what its init container has said of the model's weights.
+        gpus: kinds of GPUs, or of other devices, that it asks for.
     """
 
     owner: str
@@ -176,6 +177,7 @@ class PodRecord:
     created: float
     scheduled: float | None
     filled: Filled | None = None
+    gpus: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, document: Object) -> PodRecord | None:
@@ -205,6 +207,7 @@ class PodRecord:
             created=seconds(meta["creationTimestamp"]),
             scheduled=_scheduled(document),
             filled=_filled(status),
+            gpus=_devices(document),
         )
 
 
@@ -286,7 +289,8 @@ class ServiceRecord:
 
 
 def _claim(service: Object) -> str:
-    volumes = service.get("spec", {}).get("predictor", {}).get("volumes", ())
+    spec = service.get("spec", {})
+    volumes = (spec.get("predictor") or spec.get("template") or {}).get("volumes", ())
     claims = (one.get("persistentVolumeClaim", {}) for one in volumes if one.get("name") == VOLUME)
     return next((str(claim.get("claimName", "")) for claim in claims), "")
 
@@ -336,6 +340,12 @@ def _filled(status: Mapping[str, Any]) -> Filled | None:
             except ValidationError:  # KServe's own, or one that brings a trained model
                 return None
     return None
+
+
+def _devices(pod: Object) -> frozenset[str]:
+    """Resources whose names have a domain: Kubernetes' own have none."""
+    limits = (one.get("resources", {}).get("limits", {}) for one in pod.get("spec", {}).get("containers", ()))
+    return frozenset(name for names in limits for name in names if "/" in name)
 
 
 def _scheduled(pod: Object) -> float | None:

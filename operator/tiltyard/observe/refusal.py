@@ -99,6 +99,17 @@ def llm_refused(name: str, words: str) -> str:
     return f"KServe cannot make LLMInferenceService {name} as it should be: {said}; {_advice(LLM, said)}"
 
 
+def of_llm(event: Object, name: str) -> bool:
+    """Whether an event is of one of the sets of pods that KServe, or LeaderWorkerSet for it, makes for a model.
+
+    Args:
+        event: as `events.k8s.io/v1` has them.
+        name: of the LLMInferenceService.
+    """
+    regarding = event.get("regarding", {})
+    return regarding.get("kind") in ("ReplicaSet", "StatefulSet") and regarding["name"].startswith(f"{name}-kserve")
+
+
 def knows_no_dry_run(words: str) -> bool:
     """Whether a webhook refuses dry runs, whatever the object."""
     return "does not support dry run" in words

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tiltyard.api import Tournament, TournamentStatus
+from tiltyard.observe.kinds import LLM_SERVICES
 from tiltyard.observe.records import JobRecord, PodRecord, ServiceRecord
 from tiltyard.plan.graph import Graph
+from tiltyard.plan.observed import Wait
 from tiltyard.plan.participants import participants
 from tiltyard.render.jobs import PREFLIGHT
 from tiltyard.status.conditions import FAILED, find_true
@@ -27,7 +29,8 @@ class Snapshot:
         jobs: by name.
         pods: by name.
         services: by name.
-        refusals: why no pod of a Job can be created, by its name.
+        refusals: why no pod of a Job, or of an LLMInferenceService, can be created, by its name.
+        gives_way: why it gives way to another tournament; None: it does not.
     """
 
     tournament: Tournament
@@ -38,6 +41,7 @@ class Snapshot:
     pods: Mapping[str, PodRecord]
     services: Mapping[str, ServiceRecord]
     refusals: Mapping[str, str] = field(default_factory=dict)
+    gives_way: Wait | None = None
 
     def pods_of(self, job: JobRecord) -> list[PodRecord]:
         """A Job's pods, the latest to end last."""
@@ -58,6 +62,18 @@ def without_pods(snapshot: Snapshot, now: float) -> list[JobRecord]:
 def pods_missing_since(snapshot: Snapshot, job: JobRecord) -> float:
     """From when on a Job without pods has had none: what was refused before its last pod counts no more."""
     return max((job.created, *(pod.created for pod in snapshot.pods_of(job))))
+
+
+def models_without_pods(snapshot: Snapshot, now: float) -> list[ServiceRecord]:
+    """LLMInferenceServices that should have pods by now and have none. Of an InferenceService KServe says it itself."""
+    with_pods = {pod.model for pod in snapshot.pods.values() if not pod.deleting}
+    return [
+        service
+        for service in snapshot.services.values()
+        if service.kind is LLM_SERVICES
+        and not (service.stopped or service.ready or service.deleting or service.model in with_pods)
+        and now - service.started >= PATIENCE_SECONDS
+    ]
 
 
 def failed_before(snapshot: Snapshot) -> bool:

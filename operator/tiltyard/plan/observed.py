@@ -19,6 +19,7 @@ class WaitReason(StrEnum):
     NOT_ENDING = "NotEnding"  # its worker has ended, and another container of its pod stays
     UNSCHEDULABLE = "Unschedulable"  # its pod fits no node
     QUEUED = "Queued"  # a queue has not admitted it
+    GIVES_WAY = "GivesWay"  # to another tournament, which needs the room that it holds, or writes where it would
 
 
 class Wait(NamedTuple):
@@ -127,6 +128,7 @@ class Observed:
         instructions: one line about them: how many there are, how many are used, and why the others are not.
         failure: why this run failed, once it has: that is final, until the manifest's next run.
         elapsed: seconds that this run has been at work, times of rest left out; None: it has not begun.
+        gives_way: why it gives way to another tournament; None: it does not.
     """
 
     preflight: PreflightPhase = PreflightPhase.PENDING
@@ -144,3 +146,4 @@ class Observed:
     instructions: str = ""
     failure: str | None = None
     elapsed: float | None = None
+    gives_way: Wait | None = None

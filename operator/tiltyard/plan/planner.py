@@ -8,8 +8,9 @@ and look again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -87,7 +88,11 @@ def plan(graph: Graph, policy: Policy, observed: Observed) -> Plan:
     if policy.suspend:
         advice = "suspended: set spec.suspend to false to continue"
         return _stopped(observed, TournamentState.SUSPENDED, "Suspended", advice)
-    if observed.preflight is not PreflightPhase.PASSED:
+    has_passed = observed.preflight is PreflightPhase.PASSED
+    if observed.gives_way is not None:  # before preflight: what exists is asked once the other has made it
+        phase = undone[0].phase if has_passed else "Preflight"
+        return _stopped(observed, TournamentState.RUNNING, phase, "gives way to another tournament")
+    if not has_passed:
         return _check(graph, observed)
     return _work(graph, policy, observed, undone)
 
@@ -200,17 +205,19 @@ def _work(graph: Graph, policy: Policy, observed: Observed, undone: list[Bundle]
 def _giving_way(
     graph: Graph, observed: Observed, up: Iterable[str], undone: Iterable[Bundle], complete: frozenset[str]
 ) -> list[str]:
-    """Models that have nothing to do for now, where another of the tournament waits for a node that they may hold.
+    """Models that have nothing to do for now, where another, or a Job, waits for a node that they may hold.
 
     Nobody said how many fit: the nodes do. What waits has work, and what is stopped comes back once it has some again,
     so they come by turns.
     """
     seen = {name: observed.models[name] for name in sorted(up)}
-    waiting = [
+    waiting: list[Mapping[str, Decimal]] = [
         graph.model[name].resources
         for name, model in seen.items()
         if model.wait is not None and model.wait.reason is WaitReason.UNSCHEDULABLE
     ]
+    jobs = observed.jobs.values()
+    waiting += [{} for job in jobs if job.wait is not None and job.wait.reason is WaitReason.UNSCHEDULABLE]
     busy = {bundle.model for bundle in undone if bundle.needs <= complete}
     idle = (name for name, model in seen.items() if model.phase is ModelPhase.READY and name not in busy)
     return [

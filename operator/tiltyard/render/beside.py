@@ -43,6 +43,8 @@ def _sandbox(
         return []
     jobs = tournament.spec.jobs
     user = (jobs.pod.security_context or {}).get("runAsUser", NOBODY)
+    # Most images are root's, or name a user without a number: a pod that must not be root's refuses both.
+    given = {} if settings.children.assigned_users else {"runAsUser": user, "runAsGroup": user}
     common = {
         "resources": resource_fields(jobs.resources, requests=WORKER_REQUESTS, limits=WORKER_LIMITS),
         "securityContext": CONTAINER_SECURITY,
@@ -64,8 +66,7 @@ def _sandbox(
             **sidecar,
             "image": environment.image,
             "command": command,
-            # Most images are root's, or name a user without a number: a pod that must not be root's refuses both.
-            "securityContext": {**CONTAINER_SECURITY, "runAsUser": user, "runAsGroup": user},
+            "securityContext": {**CONTAINER_SECURITY, **given},
         },
     ]
 
@@ -77,7 +78,7 @@ def _harness(
     if engine_of(task) != "LmEval":
         return
     jobs = tournament.spec.jobs
-    own = container_fields(jobs.pod)
+    own, image = container_fields(jobs.pod), settings.lm_eval_image or settings.worker_image
     secrets = {name for facts in STORES.values() for name in facts.credentials}
     mounts = [
         {"name": "harness", "mountPath": HARNESS_FOLDER},
@@ -86,10 +87,13 @@ def _harness(
     yield {
         "name": "lm-eval",
         "restartPolicy": "Always",  # it ends with the worker
-        "image": settings.lm_eval_image or settings.worker_image,
+        "image": image,
         "imagePullPolicy": settings.pull_policy,
         "command": ["python", "-m", "tiltyard_jobs.evaluation.beside", HARNESS_FOLDER],
-        "env": [variable for variable in own.get("env", []) if variable["name"] not in secrets],
+        "env": [
+            {"name": "TILTYARD_IMAGE", "value": image},
+            *(variable for variable in own.get("env", []) if variable["name"] not in secrets),
+        ],
         "resources": resource_fields(jobs.resources, requests=WORKER_REQUESTS, limits=WORKER_LIMITS),
         "securityContext": CONTAINER_SECURITY,
         "volumeMounts": [*mounts, *own.get("volumeMounts", [])],

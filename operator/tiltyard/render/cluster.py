@@ -30,6 +30,8 @@ class ChildrenSettings(ApiModel):
     pods: PodDefaults = PodDefaults()
     copied_labels: Keys = ()
     copied_annotations: Keys = ()
+    assigned_users: bool = False
+    """The cluster gives pods their user and group, and refuses those that name another one, as OpenShift does."""
 
     def labels_of(self, labels: Mapping[str, str]) -> dict[str, str]:
         """Those labels of a Tournament that its children and their pods get too."""

@@ -31,7 +31,7 @@ from tiltyard.render.pods import (
     security_of,
     without_role,
 )
-from tiltyard.render.weights import notes_of, storage_uri, with_weights
+from tiltyard.render.weights import bring_weights, notes_of, storage_uri
 from tiltyard_jobs.contracts.layout import artifact_prefix
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.solo_tasks import FetchTask
@@ -149,7 +149,7 @@ def inference_service(
     annotations = {**notes, STOP: "false", VERSION: model.version, LOADS: str(loads), STARTED: started}
     metadata = child_metadata(tournament, name, {**copied, **own, **CLUSTER_LOCAL}, annotations)
     if participant.serving_or_default.kind == LLM:
-        spec = {**_llm(participant, name, settings), "labels": its_labels}
+        spec = {**_llm(tournament, participant, name, settings), "labels": its_labels}
         spec |= {"annotations": its_annotations} if its_annotations else {}
         return {"apiVersion": llm.API_VERSION, "kind": LLM, "metadata": metadata, "spec": spec}
     predictor = _predictor(participant, name, its_labels, settings)
@@ -159,7 +159,10 @@ def inference_service(
     if model.artifact is not None:
         predictor = _from_bucket(predictor, tournament, model.artifact, settings)
     else:
-        predictor = with_weights(predictor, tournament, participant, settings)
+        if (brought := bring_weights(predictor, tournament, participant, settings)) is not None:
+            served = predictor["model"]
+            mounts = [*served.get("volumeMounts", []), brought.mount]
+            predictor = {**predictor, **brought.fields, "model": {**served, "volumeMounts": mounts}}
         kept = notes_of(tournament, participant.model)
     metadata["annotations"] = {**STANDARD, **annotations, **kept}
     return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": {"predictor": predictor}}
@@ -196,7 +199,7 @@ def _predictor(
     }
 
 
-def _llm(participant: Participant, name: str, settings: ClusterSettings) -> dict[str, Any]:
+def _llm(tournament: Tournament, participant: Participant, name: str, settings: ClusterSettings) -> dict[str, Any]:
     serving = participant.serving_or_default
     assert participant.model is not None
     uri = storage_uri(participant.model)
@@ -210,7 +213,11 @@ def _llm(participant: Participant, name: str, settings: ClusterSettings) -> dict
         **container_fields(serving.pod),
         **_resources(participant),
     }
-    return llm.llm_spec(serving, uri=uri, name=name, container=container)
+    brought = bring_weights(pod_fields(serving.pod), tournament, participant, settings)
+    if brought is None:
+        return llm.llm_spec(serving, uri=uri, name=name, container=container)
+    container["volumeMounts"] = [*container.get("volumeMounts", []), brought.mount]
+    return llm.llm_spec(serving, uri=uri, name=name, container=container, fields=brought.fields, brings_model=False)
 
 
 def _is_simulated(participant: Participant) -> bool:

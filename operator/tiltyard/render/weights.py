@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tiltyard.api import (
     KeyReference,
@@ -125,41 +125,57 @@ def notes_of(tournament: Tournament, model: ModelSource | None) -> Mapping[str, 
     return {"serving.kserve.io/disable-localmodel": "true"}
 
 
-def with_weights(
-    predictor: dict[str, Any], tournament: Tournament, participant: Participant, settings: ClusterSettings
-) -> dict[str, Any]:
-    """A predictor whose weights an init container of ours brings, where KServe's own would not do.
+class Brought(NamedTuple):
+    """What a model's pod has where an init container of ours brings its weights.
+
+    Attributes:
+        fields: of the pod's spec; they take the place of those that were there.
+        mount: of the server's container.
+    """
+
+    fields: dict[str, Any]
+    mount: dict[str, Any]
+
+
+def bring_weights(
+    pod: Mapping[str, Any], tournament: Tournament, participant: Participant, settings: ClusterSettings
+) -> Brought | None:
+    """How a model's weights come where KServe's own download would not do; None: KServe brings them.
 
     That is where a claim is to be filled once, and where a token or a mirror is the model's own: KServe knows those of
     service accounts and of the whole cluster.
+
+    Args:
+        pod: what the pod's spec has without.
+        tournament: the manifest.
+        participant: whose model it is.
+        settings: of the operator.
     """
     model, kept = participant.model, tournament.spec.serving.weights
     if model is None or not model.is_on_hub or (kept is not None and kept.cache is not None):
-        return predictor
+        return None
     claim = kept.claim if kept is not None else None
     if claim is None and not any(hub_variables(model)):
-        return predictor
+        return None
     volume: dict[str, Any] = {"name": VOLUME, "emptyDir": {}}
-    update: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     if claim is not None:
         volume = {
             "name": VOLUME,
             "persistentVolumeClaim": {"claimName": claim_name(tournament, participant.name, claim)},
         }
         # A new volume is root's: its group may write.
-        group = {"fsGroup": NOBODY, "fsGroupChangePolicy": "OnRootMismatch"}
-        update["securityContext"] = {**group, **predictor.get("securityContext", {})}
-    pull = [*predictor.get("imagePullSecrets", []), *({"name": secret} for secret in settings.pull_secrets)]
+        group: dict[str, Any] = {"fsGroupChangePolicy": "OnRootMismatch"}
+        if not settings.children.assigned_users:
+            group["fsGroup"] = NOBODY
+        fields["securityContext"] = {**group, **pod.get("securityContext", {})}
+    pull = [*pod.get("imagePullSecrets", []), *({"name": secret} for secret in settings.pull_secrets)]
+    if pull:
+        fields["imagePullSecrets"] = pull
+    fields["initContainers"] = [_filler(participant, model, settings)]
+    fields["volumes"] = [*pod.get("volumes", []), volume, {"name": "weights-tmp", "emptyDir": {}}]
     mount = {"name": VOLUME, "mountPath": "/mnt/models", "subPath": folder_of(model), "readOnly": True}
-    served = predictor["model"]
-    return {
-        **predictor,
-        **update,
-        **({"imagePullSecrets": pull} if pull else {}),
-        "model": {**served, "volumeMounts": [*served.get("volumeMounts", []), mount]},
-        "initContainers": [_filler(participant, model, settings)],
-        "volumes": [*predictor.get("volumes", []), volume, {"name": "weights-tmp", "emptyDir": {}}],
-    }
+    return Brought(fields, mount)
 
 
 def _filler(participant: Participant, model: ModelSource, settings: ClusterSettings) -> dict[str, Any]:

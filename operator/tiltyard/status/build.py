@@ -167,6 +167,7 @@ def waits_of(observed: Observed) -> dict[str, Wait]:
         **{f"model {name}": model.wait for name, model in observed.models.items()},
         **{name: job.wait for name, job in observed.jobs.items()},
         "preflight": observed.preflight_wait,
+        "tournament": observed.gives_way,
     }
     return {what: wait for what, wait in sorted(found.items()) if wait is not None}
 

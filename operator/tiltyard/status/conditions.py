@@ -61,6 +61,14 @@ NOT_YET_MESSAGE: Final = "{made} of {all} bundles are complete"
 WAITING_MESSAGE: Final = "{message}; waiting: {waits}"  # of Ready and Reconciling, while something waits
 WAITS_MESSAGE: Final = "{what}: {why}"  # of Waiting, and in WAITING_MESSAGE: one of them
 WEIGHTS_MESSAGE: Final = "{message}; weights: {there} of {all} models are there, {size}"  # of Reconciling
+GIVES_WAY_MESSAGE: Final = (
+    "it held room and waited for more, as tournament {other} does, which was created before: it has given its room"
+    " back, and starts again by itself once that one has ended, or after a while; add nodes, or lower serving.maxActive"
+)
+ONE_WRITER_MESSAGE: Final = (
+    "spec.output.s3.singleWriter is true, and tournament {other} writes below the same URI: this one starts once that"
+    " one has ended; suspend or delete one of them, or give it another URI"
+)
 NOTHING_WAITS_MESSAGE: Final = "nothing waits for anything outside of the tournament"
 RETRY_MESSAGE: Final = (  # of Stalled, True, on a cluster
     "{message}. To retry after fixing the cause, edit the spec, or set spec.suspend to true and back to false;"

@@ -24,6 +24,7 @@ KSERVE_UNSUPPORTED: Final = "KServeUnsupported"  # likewise, though the installe
 WAITING: Final = "Waiting"  # a Job or a model cannot go on: its pod fits no node, does not start, or stays
 REFUSED: Final = "Refused"  # a Job or a model cannot be made, or its pods: a quota, a policy, a webhook
 QUEUED: Final = "Queued"  # a queue has not admitted a Job
+GIVES_WAY: Final = "GivesWay"  # to another tournament, which needs its room, or writes where only one may
 # Reasons of events about one model.
 MODEL_STARTING: Final = "ModelStarting"  # its InferenceService was started
 MODEL_READY: Final = "ModelReady"  # it answers
@@ -51,6 +52,7 @@ ON_WAIT: Final[Mapping[WaitReason, str]] = {
     WaitReason.NOT_ENDING: WAITING,
     WaitReason.UNSCHEDULABLE: WAITING,
     WaitReason.QUEUED: QUEUED,
+    WaitReason.GIVES_WAY: GIVES_WAY,
 }
 """Why something waits, with the reason of its event. Its message is that of the wait."""
 

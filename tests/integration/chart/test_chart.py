@@ -54,6 +54,7 @@ CHILDREN: dict[str, Any] = {
     "pods": {"models": {"schedulerName": "volcano"}, "workers": {"annotations": {"a": '"<b>" '}}, "training": {}},
     "copiedLabels": ["team", "example.com/*"],
     "copiedAnnotations": [],
+    "assignedUsers": False,
 }
 EVERYTHING: dict[str, Any] = {
     "image": {"digest": DIGEST},
@@ -220,6 +221,15 @@ def test_one_operator_at_a_time_is_probed(render: Render) -> None:
     assert container["ports"] == [{"name": "http", "containerPort": 8080}]
     assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "http"}
     assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
+    assert container["startupProbe"]["httpGet"] == container["livenessProbe"]["httpGet"]
+    slowest = container["startupProbe"]["periodSeconds"] * container["startupProbe"]["failureThreshold"]
+    assert slowest >= 300  # of a busy node
+
+
+def test_openshift_assigns_users(render: Render) -> None:
+    _, container = pod_of(render(flags=["--api-versions=security.openshift.io/v1"]).one("Deployment"))
+    given = vars(parser().parse_args(["operator", *container["args"]]))
+    assert ChildrenSettings.model_validate_json(given["children"]).assigned_users
 
 
 def test_the_operator_understands_its_command_line(render: Render) -> None:

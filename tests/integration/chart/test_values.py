@@ -27,7 +27,11 @@ DIGEST = f"sha256:{'0123456789abcdef' * 4}"
             },
             "trainer": {"image": {"repository": "r/t", "digest": DIGEST, "tag": "2"}, "python": "/t"},
             "lmEval": {"image": {"tag": "3"}, "python": ""},
-            "children": {"pods": {"workers": {"labels": {"a": "b"}}}, "copiedAnnotations": ["team"]},
+            "children": {
+                "pods": {"workers": {"labels": {"a": "b"}}},
+                "copiedAnnotations": ["team"],
+                "assignedUsers": True,
+            },
             "clusterDomain": "arena.example",
             "logLevel": "debug",
             "runtimes": {"vllm": {"install": True, "name": "ours", "gpu": {"image": "r/v:1"}}},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -111,6 +112,25 @@ async def test_what_kserve_cannot_make_is_told(arena: Arena, serving: dict[str, 
     await arena.apply(large(arena, serving))
     told = await arena.wait(lambda one: words in wait_of(one), limit=40)
     assert "KServe cannot make LLMInferenceService" in wait_of(told)
+
+
+async def test_a_quota_that_refuses_its_pods_is_told_and_passes(arena: Arena) -> None:
+    quotas, hard = Kind("v1", "ResourceQuota", "resourcequotas"), {"requests.nvidia.com/gpu": "4"}
+    meta = {"name": "team", "namespace": arena.namespace}
+    body = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": meta, "spec": {"hard": hard}}
+    await arena.kube.apply(quotas, body)
+    arena.player.never_starts(lambda pod: "kserve.io/component" in pod["metadata"]["labels"], {"phase": "Pending"})
+    await arena.apply(large(arena, {"resources": GPUS}))
+    told = await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Refused", limit=60)
+    sentence = (
+        r"model m0: no pod of LLMInferenceService test-m0-llm-[\w-]+ can be created: exceeded quota: team,"
+        r" requested: requests.nvidia.com/gpu=8, used: requests.nvidia.com/gpu=0, limited: requests.nvidia.com/gpu=4;"
+        r" raise the namespace's ResourceQuota, or lower serving.resources; it is tried again by itself"
+    )
+    assert re.search(sentence, condition(told, "Waiting")["message"])
+    assert len([note for _, reason, note in await arena.events() if reason == "Refused"]) == 1
+    await arena.kube.delete(quotas, arena.namespace, "team")
+    await arena.wait(lambda one: condition(one, "Waiting")["reason"] == "NothingWaits", limit=90)
 
 
 async def test_what_the_webhook_refuses_is_told_before_anything_starts(arena: Arena) -> None:

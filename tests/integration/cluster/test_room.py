@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from cluster.controlplane import ControlPlane
 from integration.cluster.conftest import NODES, Arena, condition
 from integration.cluster.test_operator import SMALL
 from support.podplayer import NODE
+from tiltyard.observe.kinds import PODS
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(560)]
 
@@ -60,3 +62,46 @@ async def test_three_models_with_a_gpu_for_one_come_by_turns(arena: Arena, sched
     done = await arena.wait(is_at_its_end, limit=500)
     assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])
     assert most <= 1
+
+
+async def test_two_tournaments_that_hold_each_others_room_get_free_of_it(
+    arena: Arena, scheduler: None, plane: ControlPlane
+) -> None:
+    arena.player.binds = False
+    one = {"requests": {"cpu": "1", "memory": "64Mi"}}
+    for name in ("first", "second"):
+        document = arena.manifest(2, **SMALL | {"jobs": {"resources": one, "parallelism": 1}}, name=name)
+        document["spec"]["serving"] = {"maxActive": 1}
+        document["spec"]["output"]["s3"]["uri"] += f"/{name}"
+        for player in (*document["spec"]["competitors"], *document["spec"]["judges"]):
+            player["serving"] = {"resources": one}
+        await arena.apply(document)
+        await asyncio.sleep(1.1)  # their ages are whole seconds
+    async with asyncio.timeout(120):
+        while len(await placed_models(arena)) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    # Each has a model, and from now on no room for the pods that would ask it.
+    path = NODES.path(None, NODE)
+    there = plane.request("GET", path)
+    room = {**there["status"]["allocatable"], "cpu": "2"}
+    plane.request("PUT", f"{path}/status", {**there, "status": {**there["status"], "allocatable": room}})
+    told = await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "GivesWay", "second", limit=240)
+    assert f"tournament {arena.namespace}/first" in condition(told, "Waiting")["message"]
+    for name in ("first", "second"):
+        done = await arena.wait_for_phase("Complete", "Failed", name=name, limit=240)
+        assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])
+    events = [note for _, reason, note in await arena.events() if reason == "GivesWay"]
+    assert events
+    assert all(f"{arena.namespace}/first" in note for note in events)
+
+
+async def placed_models(arena: Arena) -> set[str]:
+    """Tournaments of which a model's pod has a node."""
+    pods = await arena.children(PODS)
+    return {
+        pod["metadata"]["labels"]["tiltyard.dev/tournament"]
+        for pod in pods
+        if "tiltyard.dev/model" in pod["metadata"]["labels"]
+        and "nodeName" in pod["spec"]
+        and "job-name" not in pod["metadata"]["labels"]
+    }

@@ -76,6 +76,7 @@ async def test_what_no_retry_can_mend_is_told_at_once(trainer: None, arena: Aren
     message = condition(failed, "Failed")["message"]
     assert "No module named" in message
     assert "spec.training" in message
+    assert "must have TRL: name one that has it in the chart's trainer.image" in message
     nodes = [pod for pod in arena.player.started if "-train-" in pod]
     assert 1 <= len(nodes) <= 3  # two nodes; Trainer may have begun to replace one
     await arena.gone(TRAIN_JOBS)

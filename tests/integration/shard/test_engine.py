@@ -12,8 +12,9 @@ import pytest
 
 from tiltyard_jobs.contracts.stores import STORES
 from tiltyard_jobs.engine import Engine, run_engine
+from tiltyard_jobs.errors import ConfigurationError
 
-ENGINE = Engine("the program", "run", "nothing", "--python", "use less")
+ENGINE = Engine("the program", "run", "nothing", "--python", "trainer", "use less")
 WRITE_NAMES = "import json, os, sys\nwith open(sys.argv[1], 'w') as out:\n    json.dump(sorted(os.environ), out)\n"
 
 
@@ -46,3 +47,20 @@ async def test_its_output_is_echoed_once_while_it_runs(tmp_path: Path) -> None:
     await asyncio.wait_for(run_engine(ENGINE, sys.executable, [str(program), str(more)], log, each=each, echo=echo), 60)
     assert echo.getvalue() == b"one\ntwo\n"
     assert log.read_text() == "of an earlier program\none\ntwo\n"
+
+
+async def test_in_a_pod_the_image_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    async def words(python: str, *arguments: str) -> str:
+        with pytest.raises(ConfigurationError) as caught:
+            await run_engine(ENGINE, python, arguments, tmp_path / "log")
+        return str(caught.value)
+
+    absent = ("-c", "import nothing_of_this_name")
+    assert (await words(sys.executable, *absent)).endswith("give an interpreter that has nothing with --python")
+    monkeypatch.setenv("TILTYARD_IMAGE", "registry.example/worker:1")
+    advice = (
+        "the image registry.example/worker:1 must have nothing: name one that has it in the chart's trainer.image, and"
+        " its interpreter in trainer.python"
+    )
+    assert (await words(sys.executable, *absent)).endswith(advice)
+    assert await words("/nowhere") == f"the program cannot be started: /nowhere: No such file or directory; {advice}"

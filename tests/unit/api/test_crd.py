@@ -146,8 +146,8 @@ def test_every_rule_that_cel_can_say_is_there_in_its_own_words(crd: dict[str, An
         "must not be task, work, tmp, shm: these are Tiltyard's own; use another name",
         "must fit into spec.serving.budget on its own, or the model can never start",
         "must not share its environment variable with another API key or header: rename the Secret or its key",
-        "must be 1 with a weights claim that one node alone can mount: set serving.weights.claim.accessMode to"
-        " ReadWriteMany, if the storage class has it",
+        "needs a weights claim that several nodes can mount: set serving.weights.claim.accessMode to ReadWriteMany, if"
+        " the storage class has it",
         "must not be set with serving.weights.cache, whose downloads are KServe's own: attach the Secret to the service"
         " account that cache.serviceAccountName names, or use serving.weights.claim",
         "must not name a mirror of the hub with serving.weights.cache, whose downloads are KServe's own: use"

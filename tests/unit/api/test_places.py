@@ -102,29 +102,32 @@ def test_a_folder_or_a_bucket_is_a_place() -> None:
     assert problems_on_cluster(tournament) == []
 
 
-def by_llm(model: str, weights: str = "") -> list[str]:
+def by_llm(model: str, weights: str = "", worker: str = "") -> list[str]:
     """What a cluster has against a model by an LLMInferenceService."""
-    b = f"model: {{{model}}}, serving: {{kind: LLMInferenceService}}"
+    b = f"model: {{{model}}}, serving: {{kind: LLMInferenceService{worker}}}"
     tournament = load_tournament(MINIMAL.replace("model: {uri: sim://b}", b) + weights)
     return [str(problem) for problem in problems_on_cluster(tournament)]
 
 
-def test_the_weights_of_an_llm_inference_service_are_kserves_to_bring() -> None:
-    claim = "  serving: {weights: {claim: {size: 1Gi}}}\n"
-    assert by_llm("uri: hf://org/b") == by_llm("uri: sim://b", claim) == []
-    assert by_llm("uri: hf://org/b", claim) == [
-        "spec.serving.weights: must not be set where a model is an LLMInferenceService: KServe downloads its weights,"
-        " given for b"
-    ]
-    sentence = (
-        "must not be a token or a mirror of the hub with serving.kind LLMInferenceService: KServe downloads the"
-        " weights, with the Secrets of the pods' service account"
+def test_the_weights_of_workers_of_its_own_are_kserves_to_bring() -> None:
+    claim, worker = "  serving: {weights: {claim: {size: 1Gi}}}\n", ", worker: {containers: []}"
+    assert by_llm("uri: hf://org/b") == by_llm("uri: sim://b", claim, worker) == []
+    assert by_llm("uri: hf://org/b", claim) == []
+    words = (
+        "spec.serving.weights: must be a claim where a model is an LLMInferenceService, and must not be set where that"
+        " has a worker of its own, whose weights KServe brings, given for b"
     )
-    assert by_llm("uri: hf://org/b, tokenSecretRef: {name: hub, key: token}") == [
-        f'spec.competitors[1].model.tokenSecretRef: {sentence}, given "hub"'
-    ]
+    assert by_llm("uri: hf://org/b", claim, worker) == [words]
+    assert by_llm("uri: hf://org/b", "  serving: {weights: {cache: {nodeGroup: n, size: 1Gi}}}\n") == [words]
+    sentence = (
+        "must not be a token or a mirror of the hub with serving.worker, whose pods KServe brings the weights: attach"
+        " the Secret to their service account, or leave out serving.worker"
+    )
+    token = "uri: hf://org/b, tokenSecretRef: {name: hub, key: token}"
+    assert by_llm(token) == []
+    assert by_llm(token, worker=worker) == [f'spec.competitors[1].model.tokenSecretRef: {sentence}, given "hub"']
     mirror = "hf://org/b?endpoint=https://mirror.example.com"
-    assert by_llm(f"uri: hf://org/b, servedFrom: '{mirror}'") == [
+    assert by_llm(f"uri: hf://org/b, servedFrom: '{mirror}'", worker=worker) == [
         f'spec.competitors[1].model.servedFrom: {sentence}, given "{mirror}"'
     ]
 
@@ -144,6 +147,8 @@ def test_a_claim_of_one_node_is_no_matter_of_models_that_have_none() -> None:
     assert rules(f"model: {{uri: sim://b}}, {replicas}", claim) == []
     assert rules(f"model: {{uri: s3://bucket/b}}, {replicas}", claim) == []
     assert rules(f"model: {{uri: hf://org/b}}, {replicas}", claim) == ["spec.competitors[1].serving.replicas"]
+    nodes = "serving: {kind: LLMInferenceService, parallelism: {tensor: 8, data: 16, dataLocal: 8}}"
+    assert rules(f"model: {{uri: hf://org/b}}, {nodes}", claim) == ["spec.competitors[1].serving.parallelism"]
 
 
 def test_kserves_cache_knows_no_token_and_no_mirror() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from tiltyard.observe.kserve import is_llm_supported
 from tiltyard.observe.llm import llm_address, llm_refusal
 from tiltyard.observe.observation import observe
 from tiltyard.observe.records import ServiceRecord
-from tiltyard.observe.snapshot import stale_services
+from tiltyard.observe.refusal import of_llm
+from tiltyard.observe.snapshot import models_without_pods, stale_services
 from tiltyard.plan.observed import ModelPhase, WaitReason
 from tiltyard.render.serving import inference_service
 
@@ -87,6 +89,35 @@ def test_a_refusal_is_a_wait_that_names_it_and_no_failure(cluster: Cluster) -> N
         f"KServe cannot make LLMInferenceService {cluster.services['a']['metadata']['name']} as it should be:"
         f" ReconcileMultiNodeWorkloadError: {MISSING}; install what it names, the CRDs and their controller"
     )
+
+
+def test_pods_that_a_quota_refuses_are_waited_for_and_told(cluster: Cluster) -> None:
+    name = cluster.services["a"]["metadata"]["name"]
+    assert [one.name for one in models_without_pods(cluster.snapshot(), T0 + 10)] == [name]
+    assert models_without_pods(cluster.snapshot(), T0 + 9) == []
+    refused = replace(
+        cluster.snapshot(), refusals={name: 'pods "a-1" is forbidden: exceeded quota: team, requested: x'}
+    )
+    seen = observe(refused, SETTINGS, T0 + 100_000).models["a"]
+    assert seen.phase is ModelPhase.STARTING
+    assert seen.wait == (
+        WaitReason.REFUSED,
+        f"no pod of LLMInferenceService {name} can be created: exceeded quota: team, requested: x; raise the"
+        " namespace's ResourceQuota, or lower serving.resources; it is tried again by itself",
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "told"),
+    [
+        ("ReplicaSet", "m-kserve-5d4f", True),
+        ("StatefulSet", "m-kserve-mn-0", True),
+        ("ReplicaSet", "m2-kserve-5d4f", False),
+        ("Job", "m-kserve-5d4f", False),
+    ],
+)
+def test_events_of_its_sets_of_pods(kind: str, name: str, told: bool) -> None:
+    assert of_llm({"regarding": {"kind": kind, "name": name}}, "m") is told
 
 
 def test_its_time_to_start_begins_when_its_last_pod_has_a_node(cluster: Cluster) -> None:

@@ -18,7 +18,7 @@ from tiltyard.api import load_tournament
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.estimate import estimate, expected_loads
 from tiltyard.plan.graph import Graph
-from tiltyard.plan.observed import ModelPhase, ModelSeen, Observed, PreflightPhase, Wait, WaitReason
+from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Observed, PreflightPhase, Wait, WaitReason
 from tiltyard.plan.planner import Policy, TournamentState, plan
 from tiltyard.plan.schedule import Room
 from tiltyard_jobs.contracts.recipes import JudgeRecipe
@@ -114,6 +114,10 @@ def test_only_what_may_be_in_the_way_gives_way() -> None:
     waits = ModelSeen(ModelPhase.STARTING, version["c"], 1, wait=Wait(WaitReason.UNSCHEDULABLE, "no node"))
     observed = Observed(PreflightPhase.PASSED, done=done, models=up | {"c": waits})
     assert plan(graph, Policy(), observed).stop_models == ("a",)
+    # Nobody knows what a Job's pod that fits no node wants: all give way that have nothing to do.
+    needy = JobSeen(JobPhase.ACTIVE, graph.by_name["mine/c"].version, wait=Wait(WaitReason.UNSCHEDULABLE, "no node"))
+    seen = replace(observed, models=up, jobs={"mine/c": needy})
+    assert plan(graph, Policy(), seen).stop_models == ("a", "b")
     # What merely starts, or waits for something else, moves nobody.
     for wait in (None, Wait(WaitReason.NOT_STARTING, "no image")):
         seen = replace(observed, models=up | {"c": replace(waits, wait=wait)})

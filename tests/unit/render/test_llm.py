@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from support.cluster_objects import SETTINGS, Cluster, cluster_tournament
+from support.cluster_objects import CREATED, SETTINGS, Cluster, cluster_tournament
+from tiltyard.observe.records import ServiceRecord
 from tiltyard.render.children import one_of_each_kind
 from tiltyard.render.names import LLM_NAME_LENGTH
 from tiltyard.render.serving import inference_service, served_as, service_url
+from tiltyard.render.weights import held_name
 
 LARGE: dict[str, Any] = {
     "kind": "LLMInferenceService",
@@ -19,9 +21,9 @@ LARGE: dict[str, Any] = {
 }
 
 
-def served(serving: dict[str, Any], uri: str = "hf://org/{}", **more: Any) -> tuple[Cluster, dict[str, Any]]:
+def served(own: dict[str, Any], uri: str = "hf://org/{}", **more: Any) -> tuple[Cluster, dict[str, Any]]:
     """A cluster whose players are all served so, and the object of the first."""
-    players = [{"name": name, "model": {"uri": uri.format(name)}, "serving": serving} for name in ("a", "b", "c")]
+    players = [{"name": name, "model": {"uri": uri.format(name)}, "serving": own} for name in ("a", "b", "c")]
     cluster = Cluster(cluster_tournament(3, players=players, **more))
     return cluster, inference_service(cluster.tournament, cluster.graph.model["a"], SETTINGS, loads=2, started="x")
 
@@ -103,3 +105,22 @@ def test_it_is_tried_before_anything_starts() -> None:
     tried = [body["kind"] for body in one_of_each_kind(cluster.tournament, cluster.graph, cluster.task, SETTINGS)]
     assert tried.count("LLMInferenceService") == 1
     assert service["kind"] in tried
+
+
+def test_an_init_container_of_ours_brings_weights_to_each_node() -> None:
+    claim = {"weights": {"claim": {"size": "1Ti", "accessMode": "ReadWriteMany"}}}
+    _, service = served(LARGE, serving=claim)
+    spec = service["spec"]
+    assert spec["storageInitializer"] == {"enabled": False}
+    assert spec["worker"] == spec["template"]
+    (filler,), (container,) = spec["template"]["initContainers"], spec["template"]["containers"]
+    assert filler["command"] == ["python", "-m", "tiltyard_jobs.weights", "hf://org/a"]
+    (mount,) = container["volumeMounts"]
+    assert (mount["mountPath"], mount["readOnly"]) == ("/mnt/models", True)  # where KServe's configurations serve from
+    assert filler["args"][:2] == ["--folder", f"/weights/{mount['subPath']}"]
+    held = spec["template"]["volumes"][0]["persistentVolumeClaim"]["claimName"]
+    record = ServiceRecord.of_llm(
+        {**service, "metadata": {**service["metadata"], "creationTimestamp": CREATED, "annotations": {}}}
+    )
+    assert record is not None
+    assert record.claim == held == held_name("test", "a")

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from support.cluster_objects import SETTINGS, Cluster, cluster_tournament
 from support.rendered import TOURNAMENT, all_objects, objects_of, pod_of
 from tiltyard.plan.planner import JobOrder
+from tiltyard.render.cluster import ChildrenSettings
 from tiltyard.render.jobs import (
     bundle_objects,
     cluster_preflight_task,
@@ -252,6 +253,9 @@ def test_programs_with_libraries_run_in_the_image_that_has_them() -> None:
         assert json.loads(config_map["data"]["task.json"])["programsPython"] is None
     (sandbox,) = pod_of(objects_of(cluster, "score/m0/humaneval")[1])["initContainers"]
     assert sandbox["image"] == SETTINGS.worker_image
+    # A cluster that assigns users refuses pods that name another one.
+    assigned = replace(SETTINGS, children=ChildrenSettings(assigned_users=True))
+    assert "runAsUser" not in json.dumps(objects_of(cluster, "score/m0/ds1000", assigned)[1])
 
 
 def test_tasks_of_the_harness_have_its_image_and_no_sandbox() -> None:
@@ -272,6 +276,7 @@ def test_tasks_of_the_harness_have_its_image_and_no_sandbox() -> None:
         (beside,) = pod["initContainers"]
         assert beside["image"] == "tiltyard/lm-eval:test"
         assert beside["restartPolicy"] == "Always"  # it ends with the worker
+        assert beside["env"] == [{"name": "TILTYARD_IMAGE", "value": "tiltyard/lm-eval:test"}]
         assert {"name": "TILTYARD_LM_EVAL", "value": beside["command"][-1]} in pod["containers"][0]["env"]
         assert json.loads(config_map["data"]["task.json"])["lmEvalPython"] == "/opt/lm-eval/bin/python"
     for name in ("rate", "solve/m0/gsm8k"):

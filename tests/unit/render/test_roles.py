@@ -101,5 +101,5 @@ def test_what_workers_are_given_does_not_bring_the_harness_a_key() -> None:
     beside = [one for pod in pods for one in pod.get("initContainers", ()) if one["name"] == "lm-eval"]
     assert len(beside) > 2
     for one in beside:
-        assert one["env"] == keys[1:]
+        assert one["env"] == [{"name": "TILTYARD_IMAGE", "value": one["image"]}, *keys[1:]]
         assert one["volumeMounts"][-1]["mountPath"] == "/cache"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from support.cluster_objects import SETTINGS, cluster_tournament
 from tiltyard.api import Tournament
 from tiltyard.plan.build import build_graph
 from tiltyard.render.children import in_order, model_objects, one_of_each_kind, prepare
+from tiltyard.render.cluster import ChildrenSettings, ClusterSettings
 
 TOKEN = {"name": "hub", "key": "token"}
 ENV = {"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {**TOKEN, "optional": True}}}
@@ -24,9 +26,9 @@ def arena(model: dict[str, Any], weights: dict[str, Any] | None = None, **servin
     return cluster_tournament(players=players, judges=1, serving={"weights": weights} if weights else {})
 
 
-def objects_of(tournament: Tournament, name: str = "a") -> list[dict[str, Any]]:
+def objects_of(tournament: Tournament, name: str = "a", settings: ClusterSettings = SETTINGS) -> list[dict[str, Any]]:
     return model_objects(
-        tournament, build_graph(tournament).model[name], SETTINGS, loads=1, started="2026-01-01T00:00:00Z"
+        tournament, build_graph(tournament).model[name], settings, loads=1, started="2026-01-01T00:00:00Z"
     )
 
 
@@ -65,6 +67,12 @@ def test_a_claim_is_made_filled_once_and_mounted_by_each_load() -> None:
     # The server needs no token, and no argument holds one.
     assert "HF_TOKEN" not in json.dumps(predictor["model"])
     assert objects_of(tournament) == objects_of(tournament)
+
+
+def test_no_group_is_named_where_the_cluster_assigns_them() -> None:
+    settings = replace(SETTINGS, children=ChildrenSettings(assigned_users=True))
+    (_, service) = objects_of(arena({}, {"claim": {"size": "20Gi"}}), settings=settings)
+    assert service["spec"]["predictor"]["securityContext"] == {"fsGroupChangePolicy": "OnRootMismatch"}
 
 
 def test_a_claim_that_is_there_holds_the_models_of_many() -> None:

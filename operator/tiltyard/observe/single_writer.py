@@ -1,0 +1,48 @@
+"""Buckets in which one run at a time may write: which of the tournaments that share one goes first."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from tiltyard.observe.records import TournamentRecord
+from tiltyard.observe.standstill import age_of, rests
+
+
+def is_single_writer(record: TournamentRecord) -> bool:
+    """Whether a tournament's bucket takes one writer at a time."""
+    return bool(_bucket(record).get("singleWriter"))
+
+
+def writer_in_front(record: TournamentRecord, tournaments: Iterable[TournamentRecord], active: Collection[str]) -> str:
+    """The tournament that writes below the same URI, or is to do so before; empty: there is none.
+
+    One that has begun goes on before one that has not, and else the older.
+
+    Args:
+        record: of the tournament that asks.
+        tournaments: all.
+        active: keys of those that have pods.
+    """
+    for other in sorted(tournaments, key=age_of):
+        if other.owner == record.owner or not _overlap(_bucket(record), _bucket(other)):
+            continue
+        has_begun = other.owner in active
+        if rests(other) and not has_begun:
+            continue
+        if age_of(other) < age_of(record) or (has_begun and record.owner not in active):
+            return other.owner
+    return ""
+
+
+def _bucket(record: TournamentRecord) -> dict[str, Any]:
+    found: dict[str, Any] = (record.document["spec"].get("output") or {}).get("s3") or {}
+    return found
+
+
+def _overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether one is the other's folder, or lies below it."""
+    if not one or not other or one.get("endpoint") != other.get("endpoint"):
+        return False
+    first, second = (f"{bucket.get('uri', '').rstrip('/')}/" for bucket in (one, other))
+    return first.startswith(second) or second.startswith(first)

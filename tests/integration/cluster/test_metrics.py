@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,6 +50,13 @@ async def until_value(operator: Operator, wanted: float, name: str, **labels: st
             if value(samples, name, **labels) >= wanted:
                 return samples
             await asyncio.sleep(0.2)
+
+
+def logged(file: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a log that are JSON objects."""
+    for line in file.read_text(errors="replace").splitlines() if file.is_file() else ():
+        if line.startswith("{"):
+            yield json.loads(line)
 
 
 def declared() -> set[str]:
@@ -108,6 +117,13 @@ async def test_each_metric_is_set_by_what_happens(
     # No label has the name of anything that a user has named.
     words = {text for _, labels in samples for _, text in labels}
     assert not {text for text in words if arena.namespace in text or text in {"test", "m0", "m1", "j0"}}
+
+    # What the workers have logged joins what the operator has logged.
+    started = {line["bundle"] for line in logged(arena.operator.log) if line["event"] == "job started"}
+    workers = [line for file in arena.player.folder.rglob("*log*") for line in logged(file) if "bundle" in line]
+    assert {line["bundle"] for line in workers} == started
+    assert {line["tournament"] for line in workers} == {"test"}
+    assert {line["shard"] for line in workers} == {0}
 
     # The next operator counts nothing again.
     await arena.operator.stop()

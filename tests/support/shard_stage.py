@@ -59,6 +59,7 @@ def bundle(store: Path, recipes: tuple[AnswerRecipe, ...]) -> BundleTask:
     return BundleTask(
         stage="answer",
         tournament="test",
+        bundle="answer/fake",
         store=StoreRef(uri=store.as_uri()),
         recipes=recipes,
         indices=tuple(

@@ -155,6 +155,7 @@ class BundleTask(Contract):
     """One bundle: artifacts of one stage that one model makes (or none, where no model is needed).
 
     Attributes:
+        bundle: its name, for the log; empty: an older release wrote the task.
         recipes: what is made.
         indices: for each index of the Job, the parts that it makes, all of one shard number; they are made together so
             that prompts with a common prefix are sent together.
@@ -175,6 +176,7 @@ class BundleTask(Contract):
 
     stage: str
     tournament: str
+    bundle: str = Field(default="", exclude_if=lambda name: not name)
     store: StoreRef
     recipes: tuple[AnyRecipe, ...]
     indices: tuple[tuple[Part, ...], ...]

@@ -55,6 +55,9 @@ def main(
     try:
         task = _load(options)
         structlog.contextvars.bind_contextvars(tournament=task.tournament)
+        if isinstance(task, BundleTask):
+            shard = next((part.shard for part in task.indices[options.index]), None)  # that of all its parts
+            structlog.contextvars.bind_contextvars(bundle=task.bundle, shard=shard)
         summary = asyncio.run(worker.run(task))
     except (Exception, KeyboardInterrupt, asyncio.CancelledError) as error:
         ending = ending_of(error)

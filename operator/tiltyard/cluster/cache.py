@@ -44,7 +44,7 @@ class Cache:
             jobs=Informer(JOBS, CHILDREN, JobRecord.of, *where),
             train_jobs=Informer(TRAIN_JOBS, CHILDREN, JobRecord.of_train_job, *where, optional=True),
             pods=Informer(PODS, CHILDREN, PodRecord.of, *where),
-            services=Informer(SERVICES, CHILDREN, ServiceRecord.of, *where),
+            services=Informer(SERVICES, CHILDREN, ServiceRecord.of, *where, optional=True),
             llm_services=Informer(LLM_SERVICES, CHILDREN, ServiceRecord.of_llm, *where, optional=True),
         )
 
@@ -52,6 +52,11 @@ class Cache:
     def informers(self) -> tuple[Informer[Any], ...]:
         """Each of them."""
         return self.tournaments, self.jobs, self.train_jobs, self.pods, self.services, self.llm_services
+
+    @property
+    def synced(self) -> bool:
+        """Whether every informer has listed its objects once."""
+        return all(informer.synced.is_set() for informer in self.informers)
 
     def tournament(self, key: str) -> TournamentRecord | None:
         """A tournament by `namespace/name`."""
@@ -81,10 +86,9 @@ class Caches:
         """All informers."""
         return tuple(informer for cache in self._by_namespace.values() for informer in cache.informers)
 
-    @property
-    def synced(self) -> bool:
-        """Whether every informer has listed its objects once."""
-        return all(informer.synced.is_set() for informer in self.informers)
+    def all(self) -> Iterable[Cache]:
+        """Each of them."""
+        return self._by_namespace.values()
 
     def tournaments(self) -> Iterator[TournamentRecord]:
         """All tournaments."""

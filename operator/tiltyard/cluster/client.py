@@ -38,6 +38,11 @@ class ApiError(Exception):
         super().__init__(message)
         self.status, self.words = status, words or message
 
+    @property
+    def unserved(self) -> bool:
+        """Whether the cluster does not serve the API at all: there is no object then that speaks of another one."""
+        return self.status == NOT_FOUND and self.words.endswith("page not found")
+
 
 class Refused(ApiError):
     """Some of a plan's objects were refused; all others are made."""

@@ -49,6 +49,7 @@ from tiltyard.render.weights import held_name
 from tiltyard_jobs.contracts.solo_tasks import PreflightTask
 
 CALLS = 8  # at once, for one tournament
+NOT_SERVED = 501  # stands for the 404 of an API that the cluster has not, or not any more: it may come
 
 T = TypeVar("T")
 
@@ -127,6 +128,7 @@ class Executor:
         except ApiError as error:
             if error.status in (0, NOT_FOUND):  # there was no answer; or the tournament or its namespace is gone
                 raise
+            metrics.REFUSALS.labels(str(error.status)).inc()
             self.refusals.add(what, error.status, str(error))
             return error
         self.refusals.drop(what)
@@ -170,7 +172,7 @@ class Executor:
         if state is not TournamentState.FAILED and not job.queued and not job.terminal:
             if not job.suspended:
                 await self._suspend(job, "true")
-                log.info("job suspended", job=job.name)
+                log.info("job suspended", job=job.name, bundle=job.bundle)
             return
         await self.delete_job(job)
 
@@ -194,10 +196,10 @@ class Executor:
             try:
                 await self._apply(CACHES, body)
             except ApiError as error:
-                if error.status != NOT_FOUND:
+                if error.status not in (NOT_FOUND, NOT_SERVED):
                     raise
                 words = f"the cluster has no {CACHES.kind}: install KServe's local model cache (0.20 or later), or set"
-                raise ApiError(501, f"{words} spec.serving.weights.claim") from error
+                raise ApiError(NOT_SERVED, f"{words} spec.serving.weights.claim") from error
 
     async def _is_cached(self, cache: Object) -> bool:
         """Whether somebody else's cache holds the same weights on the same nodes: KServe takes that one."""
@@ -228,7 +230,7 @@ class Executor:
         before = snapshot.jobs.get(name)
         if before is not None and before.suspended and not before.terminal:
             await self._suspend(before, None)
-            log.info("job resumed", job=name)
+            log.info("job resumed", job=name, bundle=bundle.name)
             return
         if before is not None:  # it ended though parts are missing: somebody has deleted them from the bucket
             await self.delete_job(before)
@@ -267,10 +269,10 @@ class Executor:
         try:
             return await self.client.apply(kind, body)
         except ApiError as error:
-            if error.status in (0, NOT_FOUND):
+            if error.status == 0 or (error.status == NOT_FOUND and not error.unserved):
                 raise
-            words = refused(kind.kind, body["metadata"]["name"], error.status, error.words)
-            raise ApiError(error.status, words) from error
+            status = NOT_SERVED if error.unserved else error.status
+            raise ApiError(status, refused(kind.kind, body["metadata"]["name"], status, error.words)) from error
 
     def _informer(self, kind: Kind) -> Informer[JobRecord]:
         return self.train_jobs if kind is TRAIN_JOBS else self.jobs

@@ -37,6 +37,8 @@ T = TypeVar("T", bound=Record)
 class Informer(Generic[T]):
     """All objects of one kind, by owner.
 
+    `answered` is set once the API server has given a list or refused it, `synced` once there was a list.
+
     Args:
         kind: what to watch.
         selector: labels that the objects have.
@@ -66,10 +68,16 @@ class Informer(Generic[T]):
         self._records: dict[str, T] = {}  # likewise
         self._by_owner: dict[str, dict[str, T]] = {}
         self.synced = asyncio.Event()
+        self.answered = asyncio.Event()
 
     def of(self, owner: str) -> dict[str, T]:
         """The objects of one owner by name, in the order of names."""
         return dict(sorted(self._by_owner.get(owner, {}).items()))
+
+    @property
+    def size(self) -> tuple[str, int]:
+        """The resource, and how many objects of it are in memory."""
+        return self._kind.plural, len(self._records)
 
     def all(self) -> Iterable[T]:
         """All objects."""
@@ -92,6 +100,7 @@ class Informer(Generic[T]):
                 if not version:
                     version = await self._list()
                     self.synced.set()
+                    self.answered.set()
                 version = await self._watch(version)
                 failures = 0
             except ApiError as error:
@@ -100,31 +109,30 @@ class Informer(Generic[T]):
                     continue
                 if error.status == NOT_FOUND and self._optional:
                     version = ""
+                    self._keep(set())
                     self.synced.set()
+                    self.answered.set()
                     await asyncio.sleep(MAX_BACKOFF_SECONDS)
                     continue
                 failures += 1
+                metrics.WATCH_FAILURES.labels(self._kind.plural).inc()
                 pause = min(MAX_BACKOFF_SECONDS, 0.1 * 2**failures) * self._rng.uniform(0.5, 1.0)
                 log.warning(
                     "watch lost",
                     resource=self._kind.plural,
                     error=str(error),
-                    hint=_hint(error),
+                    hint=self._hint(error),
                     retry_s=round(pause, 2),
                 )
                 if error.status:
                     version = ""
+                    self.answered.set()
                 await asyncio.sleep(pause)
 
     async def _list(self) -> str:
         metrics.RELISTS.labels(self._kind.plural).inc()
         items, version = await self._client.list(self._kind, self._namespace, self._selector)
-        here = set()
-        for item in items:
-            here.add(self._put(item))
-        for key in set(self._records) - here:
-            self._drop(key)
-        self._count()
+        self._keep({self._put(item) for item in items})
         return version
 
     async def _watch(self, version: str) -> str:
@@ -135,8 +143,12 @@ class Informer(Generic[T]):
                 self._drop(_key(document))
             elif event != "BOOKMARK":
                 self._put(document)
-            self._count()
         return version
+
+    def _keep(self, keys: set[str]) -> None:
+        """Drop all others."""
+        for key in set(self._records) - keys:
+            self._drop(key)
 
     def _put(self, document: Object) -> str:
         key = _key(document)
@@ -164,18 +176,19 @@ class Informer(Generic[T]):
             del self._by_owner[record.owner]
         self._changed(record.owner)
 
-    def _count(self) -> None:
-        metrics.WATCHED.labels(self._kind.plural).set(len(self._records))
+    def _hint(self, error: ApiError) -> str:
+        if error.status == FORBIDDEN and self._namespace is not None:
+            return (
+                f"the operator has no rights in namespace {self._namespace}: if it was deleted, leave it out of the"
+                " chart's watchNamespaces, otherwise install the chart again; other namespaces are not affected"
+            )
+        if error.status == FORBIDDEN:
+            return "the operator's role lacks this right: install the chart's RBAC"
+        if error.status == NOT_FOUND:
+            return "the API is not served: install its CRDs (Tiltyard's come with the chart)"
+        return "the watch is retried"
 
 
 def _key(document: Object) -> str:
     meta = document["metadata"]
     return f"{meta['namespace']}/{meta['name']}"
-
-
-def _hint(error: ApiError) -> str:
-    if error.status == FORBIDDEN:
-        return "the operator's role lacks this right: install the chart's RBAC"
-    if error.status == NOT_FOUND:
-        return "the API is not served: install its CRDs (Tiltyard's come with the chart, InferenceService with KServe)"
-    return "the watch is retried"

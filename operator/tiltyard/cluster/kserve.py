@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tiltyard.cluster.client import FORBIDDEN, NOT_FOUND, ApiError, Client
-from tiltyard.observe.kinds import LLM_SERVICES, SERVICES
+from tiltyard.observe.kinds import LLM_SERVICES, SERVICES, Kind
 from tiltyard.observe.kserve import LLM_TOO_OLD, TOO_OLD, is_llm_supported, is_supported
 from tiltyard.observe.records import address_of
 from tiltyard.render.serving import Addresses
@@ -47,14 +47,14 @@ class KServe:
             return None
         return None if is_llm_supported(schema) else LLM_TOO_OLD
 
-    async def serves_llms(self, namespace: str) -> bool:
-        """Whether the cluster has LLMInferenceServices at all; True too where our role may not list them.
+    async def serves(self, kind: Kind, namespace: str) -> bool:
+        """Whether the cluster has InferenceServices, or LLMInferenceServices, at all; True where we may not list them.
 
         Raises:
             ApiError: they cannot be listed.
         """
         try:
-            await self.client.list(LLM_SERVICES, namespace, "", "metadata.name=none")
+            await self.client.list(kind, namespace, "", "metadata.name=none")
         except ApiError as error:
             if error.status == NOT_FOUND:
                 return False

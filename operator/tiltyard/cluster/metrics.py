@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import platform
 from collections import Counter as Count
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from importlib.metadata import PackageNotFoundError, version
+from typing import get_args
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from tiltyard.api import TournamentStatus, UsageStatus
 from tiltyard.observe.records import JobRecord, PodRecord, ServiceRecord, TournamentRecord
-from tiltyard.plan.observed import ModelPhase
+from tiltyard.plan.observed import ModelPhase, Wait
+from tiltyard.status.conditions import COMPLETE, CONDITIONS, FAILED, find_true
+from tiltyard_jobs.contracts.recipe import Phase
 
 # How things stand: counted from the operator's memory at each scrape.
+BUILD_INFO = Gauge("tiltyard_build_info", "1, with the operator's release and its Python.", ["version", "python"])
 TOURNAMENTS = Gauge("tiltyard_tournaments", "Tournaments by phase.", ["phase"])
+TOURNAMENT_CONDITIONS = Gauge(
+    "tiltyard_tournament_conditions", "Conditions of tournaments, by type and status.", ["type", "status"]
+)
+WAITS = Gauge("tiltyard_waits", "Models, Jobs and preflights that cannot start or end, by reason.", ["reason"])
 MODELS = Gauge("tiltyard_models", "Models served for tournaments, by state.", ["state"])
 JOBS_ACTIVE = Gauge("tiltyard_jobs_active", "Jobs of tournaments with a running pod.")
+PODS = Gauge("tiltyard_pods", "Pods of tournaments, by what they run and by phase.", ["runs", "phase"])
 WATCHED = Gauge("tiltyard_watched_objects", "Objects in memory, by resource.", ["resource"])
 LEADER = Gauge("tiltyard_leader", "1 where this operator works, 0 where it stands by.")
 QUEUE = Gauge("tiltyard_queue", "Tournaments that wait to be reconciled.")
@@ -21,6 +33,15 @@ QUEUE = Gauge("tiltyard_queue", "Tournaments that wait to be reconciled.")
 # What the operator has done.
 MODEL_LOADS = Counter("tiltyard_model_loads", "Times that a model was started.")
 JOBS_STARTED = Counter("tiltyard_jobs_started", "Jobs that were started, by stage.", ["stage"])
+FINISHED = Counter("tiltyard_tournaments_finished", "Tournaments that have ended, by outcome.", ["outcome"])
+REFUSALS = Counter(
+    "tiltyard_refusals", "Attempts to start a model or a Job that the API server has refused, by status.", ["code"]
+)
+PROMPT_TOKENS = Counter("tiltyard_prompt_tokens", "Prompt tokens of the requests to models.")
+CACHED_TOKENS = Counter("tiltyard_cached_prompt_tokens", "Prompt tokens that a prefix cache had.")
+COMPLETION_TOKENS = Counter("tiltyard_completion_tokens", "Tokens that models have generated.")
+VOIDS = Counter("tiltyard_voids", "Records that could not be made, by phase.", ["phase"])
+MODEL_SECONDS = Counter("tiltyard_model_seconds", "Time that served models have run, by what they did.", ["activity"])
 RECONCILE_SECONDS = Histogram(
     "tiltyard_reconcile_seconds",
     "Duration of one reconciliation of a tournament, including its requests.",
@@ -36,6 +57,23 @@ API_REQUESTS = Counter(
     "tiltyard_api_requests", "Requests to the API server by verb, resource and status.", ["verb", "resource", "code"]
 )
 RELISTS = Counter("tiltyard_relists", "Times that all objects of a resource were listed again.", ["resource"])
+WATCH_FAILURES = Counter("tiltyard_watch_failures", "Times that a watch failed and was tried again.", ["resource"])
+
+BUSY, IDLE = "Busy", "Idle"
+ACTIVITIES = (ModelPhase.STARTING.value, BUSY, IDLE, ModelPhase.STOPPING.value)
+OUTCOMES = (COMPLETE, FAILED)
+
+
+def begin() -> None:
+    """At the start of an operator: what it is, and a zero for each label that is known, so that rates see the first."""
+    try:
+        release = version("tiltyard")
+    except PackageNotFoundError:
+        release = "unknown"
+    BUILD_INFO.labels(release, platform.python_version()).set(1)
+    for counter, labels in ((FINISHED, OUTCOMES), (VOIDS, get_args(Phase)), (MODEL_SECONDS, ACTIVITIES)):
+        for label in labels:
+            counter.labels(label)
 
 
 def count_objects(
@@ -44,15 +82,72 @@ def count_objects(
     services: Iterable[ServiceRecord],
     pods: Iterable[PodRecord],
 ) -> None:
-    """Set the gauges that count tournaments, models and Jobs, from all that is watched.
+    """Set the gauges that count tournaments, models, Jobs and pods, from all that is watched.
 
     A tournament that has no status yet counts as Pending. Models are counted by their objects and not by the status: a
     complete tournament's status is not written again when the last pod of a model is gone.
     """
-    _set(TOURNAMENTS, Count(record.document.get("status", {}).get("phase", "Pending") for record in tournaments))
+    statuses = [record.document.get("status", {}) for record in tournaments]
+    _set(TOURNAMENTS, Count((status.get("phase", "Pending"),) for status in statuses))
+    conditions = (one for status in statuses for one in status.get("conditions", ()))
+    known = ((one["type"], one["status"]) for one in conditions if one["type"] in CONDITIONS)
+    _set(TOURNAMENT_CONDITIONS, Count(known))
+    pods = list(pods)
     with_pods = {(pod.owner, pod.model) for pod in pods}
-    _set(MODELS, Count(_phase(service, (service.owner, service.model) in with_pods) for service in services))
+    _set(MODELS, Count((_phase(service, (service.owner, service.model) in with_pods),) for service in services))
     JOBS_ACTIVE.set(sum(job.active > 0 and not job.terminal for job in jobs))
+    _set(PODS, Count(("Model" if pod.model else "Worker", pod.phase) for pod in pods))
+
+
+def count_waits(waits: Iterable[Wait]) -> None:
+    """Set the gauge of what waits."""
+    _set(WAITS, Count((wait.reason.value,) for wait in waits))
+
+
+def count_watched(resources: Iterable[tuple[str, int]]) -> None:
+    """Set the gauge of the objects in memory; a resource is given once for each namespace."""
+    counts: Count[tuple[str, ...]] = Count()
+    for resource, objects in resources:
+        counts[resource,] += objects
+    _set(WATCHED, counts)
+
+
+def add_model_seconds(
+    seconds: float, services: Iterable[ServiceRecord], pods: Collection[PodRecord], busy: Collection[tuple[str, str]]
+) -> None:
+    """Count time that has passed for each model that holds resources.
+
+    Args:
+        seconds: since the last call.
+        services: all models.
+        pods: all pods.
+        busy: owner and name of each model that a running worker asks.
+    """
+    with_pods = {(pod.owner, pod.model) for pod in pods}
+    for service in services:
+        key = (service.owner, service.model)
+        phase = _phase(service, key in with_pods)
+        if phase is ModelPhase.READY:
+            MODEL_SECONDS.labels(BUSY if key in busy else IDLE).inc(seconds)
+        elif phase is not ModelPhase.STOPPED:
+            MODEL_SECONDS.labels(phase.value).inc(seconds)
+
+
+def count_progress(before: TournamentStatus, after: TournamentStatus) -> None:
+    """Count what a status that was written says and the one before did not: so a restart counts nothing twice.
+
+    An edit of a manifest may leave less than there was; that is not taken back.
+    """
+    for outcome in OUTCOMES:
+        if find_true(after.conditions, outcome) and not find_true(before.conditions, outcome):
+            FINISHED.labels(outcome).inc()
+    old, new = before.usage or UsageStatus(), after.usage or UsageStatus()
+    PROMPT_TOKENS.inc(max(0, new.prompt_tokens - old.prompt_tokens))
+    CACHED_TOKENS.inc(max(0, new.cached_tokens - old.cached_tokens))
+    COMPLETION_TOKENS.inc(max(0, new.completion_tokens - old.completion_tokens))
+    voids = {stage.name: stage.void for stage in before.stages}
+    for stage in after.stages:
+        VOIDS.labels(stage.name).inc(max(0, stage.void - voids.get(stage.name, 0)))
 
 
 def _phase(service: ServiceRecord, has_pods: bool) -> ModelPhase:
@@ -62,8 +157,8 @@ def _phase(service: ServiceRecord, has_pods: bool) -> ModelPhase:
     return ModelPhase.READY if service.ready else ModelPhase.STARTING
 
 
-def _set(gauge: Gauge, counts: Count[str]) -> None:
-    """Set a gauge of one label; what is not counted any more is dropped."""
+def _set(gauge: Gauge, counts: Count[tuple[str, ...]]) -> None:
+    """Set a gauge by its labels; what is not counted any more is dropped."""
     gauge.clear()
-    for label, count in counts.items():
-        gauge.labels(label).set(count)
+    for labels, count in counts.items():
+        gauge.labels(*labels).set(count)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
@@ -160,6 +160,10 @@ class Reconciler:
         pauses = (requeue_after(snapshot, observed, request.now), queues, ttl)
         return min((pause for pause in pauses if pause is not None), default=None)
 
+    def waits(self) -> Iterator[Wait]:
+        """What waits, of all tournaments."""
+        return (wait for waits in self._reported.values() for wait in waits.values())
+
     def _read(self, key: str) -> Request | None:
         """Step 1; None: it is gone, or going: its children go with it, since it owns them."""
         cache = self.caches.of(key)
@@ -174,6 +178,7 @@ class Reconciler:
 
     async def _write_invalid(self, request: Request, error: ManifestError) -> float | None:
         """Step 2, where the manifest cannot run; a training runtime that is missing may come."""
+        self._reported.pop(request.key, None)
         generation = request.record.document["metadata"]["generation"]
         status = invalid_status(request.status, generation, error, request.now)
         await self._recorder.write(request.cache.tournaments, request.record, request.status, status)
@@ -207,6 +212,7 @@ class Reconciler:
 
     async def _keep_complete(self, request: Request, snapshot: Snapshot) -> float | None:
         """Step 4: only edits that change no result are taken note of, another release's run, and the TTL."""
+        self._reported.pop(request.key, None)
         generation, status = snapshot.tournament.metadata.generation, request.status
         noted = status.model_copy(update={"observed_generation": generation})
         if not is_complete(status, snapshot.graph.run):

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import structlog
 
 from tiltyard.api import TournamentStatus
+from tiltyard.cluster import metrics
 from tiltyard.cluster.client import ApiError, Client
 from tiltyard.cluster.informer import Informer
 from tiltyard.observe.kinds import EVENTS, TOURNAMENTS
@@ -57,6 +58,7 @@ class Recorder:
         if status is not None:
             body = status_object(record.document, status)
             tournaments.update(await self.client.apply(TOURNAMENTS, body, subresource="status"))
+            metrics.count_progress(before, status)
         for event in events:
             log.log(logging.WARNING if event.warning else logging.INFO, event.message, reason=event.reason)
             body = event_object(record.document, event, datetime.fromtimestamp(self.clock(), UTC))

@@ -11,8 +11,8 @@ from tiltyard.cluster.kserve import KServe
 from tiltyard.cluster.node_lister import NodeLister
 from tiltyard.observe.capacity import too_large
 from tiltyard.observe.gpus import without_gpu, without_memory
-from tiltyard.observe.kinds import LLM_SERVICES, RUNTIMES
-from tiltyard.observe.kserve import LLM_OLDEST
+from tiltyard.observe.kinds import LLM_SERVICES, RUNTIMES, SERVICES
+from tiltyard.observe.kserve import LLM_OLDEST, OLDEST
 from tiltyard.observe.records import TournamentRecord
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.participants import participations
@@ -87,13 +87,19 @@ class Resolver:
         addresses = await self.kserve.addresses(named_services(tournament))
         prepared = prepare(tournament, self.settings, key, addresses)
         await self._check_runtime(key, tournament)
-        await self._check_llms(key, tournament)
+        await self._check_services(key, tournament)
         warnings = tuple([event async for event in self._warnings(tournament)])
         tournament, graph, task = prepared.tournament, prepared.graph, prepared.preflight
         version = preflight_version(task)
         resolved = Resolved(tournament_meta, tournament, graph, task, version, warnings)
         self._resolved[key] = resolved
         return resolved
+
+    def model_of(self, key: str, bundle: str) -> str:
+        """Who makes a bundle of a tournament that was resolved; empty: no model, or nothing is known of it."""
+        known = self._resolved.get(key)
+        made = known.graph.by_name.get(bundle) if known is not None else None
+        return (made.model if made is not None else None) or ""
 
     def forget(self, key: str) -> None:
         """A tournament was deleted."""
@@ -109,22 +115,31 @@ class Resolver:
             yield Event(NO_GPU, message)
         if (message_of_kserve := await self.kserve.warning()) is not None:
             yield Event(KSERVE_UNSUPPORTED, message_of_kserve)
-        if _by_llm(tournament) and (message_of_kserve := await self.kserve.llm_warning()) is not None:
+        if _served(tournament, LLM) and (message_of_kserve := await self.kserve.llm_warning()) is not None:
             yield Event(KSERVE_UNSUPPORTED, message_of_kserve)
 
-    async def _check_llms(self, key: str, tournament: Tournament) -> None:
-        """Check that the cluster has LLMInferenceServices, where a model is to be served by one.
+    async def _check_services(self, key: str, tournament: Tournament) -> None:
+        """Check that the cluster has the objects of KServe that serve the models.
 
         Raises:
             RuntimeMissing: it has none.
         """
-        fields = _by_llm(tournament)
-        if fields and not await self.kserve.serves_llms(str(tournament.metadata.namespace)):
+        namespace, problems = str(tournament.metadata.namespace), []
+        by_llm, others = _served(tournament, LLM), _served(tournament, SERVICES.kind)
+        if by_llm and not await self.kserve.serves(LLM_SERVICES, namespace):
             words = (
                 f"the cluster does not serve {LLM_SERVICES.api} {LLM}: install KServe's controller of them, llmisvc,"
                 f" with its CRDs ({LLM_OLDEST} or later), or set InferenceService"
             )
-            raise RuntimeMissing(key, [Problem(f"{field}.serving.kind", words) for field in fields])
+            problems += [Problem(f"{field}.serving.kind", words) for field in by_llm]
+        if others and not await self.kserve.serves(SERVICES, namespace):
+            words = (
+                f"the cluster does not serve {SERVICES.api} {SERVICES.kind}: install KServe with its CRDs ({OLDEST} or"
+                " later), or give the model's endpoint"
+            )
+            problems += [Problem(f"{field}.model", words) for field in others]
+        if problems:
+            raise RuntimeMissing(key, problems)
 
     async def _check_runtime(self, key: str, tournament: Tournament) -> None:
         """Check that the runtime of a TrainJob is there, before any work is done that only training pays for.
@@ -152,12 +167,12 @@ class Resolver:
             raise RuntimeMissing(key, [Problem(place, words)]) from None
 
 
-def _by_llm(tournament: Tournament) -> list[str]:
-    """The fields of the models that an LLMInferenceService serves."""
+def _served(tournament: Tournament, kind: str) -> list[str]:
+    """The fields of the models that an InferenceService, or an LLMInferenceService, serves."""
     return [
         one.field
         for one in participations(tournament).values()
-        if one.participant.model is not None and one.participant.serving_or_default.kind == LLM
+        if one.participant.model is not None and one.participant.serving_or_default.kind == kind
     ]
 
 

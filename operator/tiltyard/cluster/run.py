@@ -13,6 +13,7 @@ import structlog
 from pydantic import ValidationError
 
 from tiltyard.api.sentences import to_problem
+from tiltyard.cluster import metrics
 from tiltyard.cluster.client import ApiError, Client
 from tiltyard.cluster.election import Election, LostLeaseError
 from tiltyard.cluster.manager import Manager
@@ -63,6 +64,7 @@ def operate(options: argparse.Namespace) -> int:
 async def _operate(
     settings: ClusterSettings, namespaces: tuple[str, ...], port: int, lease: tuple[str, str] | None
 ) -> None:
+    metrics.begin()
     async with await Client.connect() as client:
         manager = Manager(client, settings, namespaces)
         election = Election(client, *lease, identity=f"{socket.gethostname()}_{uuid4()}") if lease else None

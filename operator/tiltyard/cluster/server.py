@@ -22,9 +22,9 @@ async def serve(port: int, ready: Callable[[], bool], measure: Callable[[], None
         return web.Response(text="ok\n")  # whoever answers has an event loop that turns
 
     async def readyz(request: web.Request) -> web.Response:
-        return (
-            web.Response(text="ok\n") if ready() else web.Response(status=503, text="not all watches have synced yet\n")
-        )
+        if ready():
+            return web.Response(text="ok\n")
+        return web.Response(status=503, text="not all that is watched was listed yet\n")
 
     async def metrics(request: web.Request) -> web.Response:
         measure()

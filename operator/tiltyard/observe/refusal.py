@@ -32,7 +32,7 @@ ADVICE = (
     (r"(?i)service ?account .{1,200} not found", "create the ServiceAccount"),
     (r"PriorityClass with name", "create the PriorityClass, or change pod.priorityClassName"),
     (r"User .{1,200} cannot (?:create|patch)", "the operator's role lacks this right: install the chart's RBAC"),
-    (r"no matches for kind|could not find the requested resource",
+    (r"no matches for kind|could not find the requested resource|404 page not found",
      "install what it names, the CRDs and their controller"),
     (r"^ConfigNotFound", "install that LLMInferenceServiceConfig: those named kserve-config-llm-… come with KServe, and"
      " none for a pipeline over nodes; or change serving.baseRefs or serving.parallelism"),

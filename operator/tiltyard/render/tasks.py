@@ -125,6 +125,7 @@ def bundle_task(
     return BundleTask(
         stage=bundle.stage,
         tournament=tournament.metadata.name,
+        bundle=bundle.name,
         store=store,
         recipes=bundle.recipes,
         indices=order.indices,

@@ -330,6 +330,20 @@ def test_prometheus_finds_the_metrics(render: Render) -> None:
     assert port["targetPort"] == "http"
 
 
+def test_alerts_and_dashboard_are_those_of_their_files(render: Render) -> None:
+    kinds = {kind for kind, _, _ in render()}
+    assert not kinds & {"PrometheusRule", "ServiceMonitor"}
+    rules, dashboard = {"enabled": True, "labels": {"release": "prometheus"}}, {"enabled": True}
+    made = render(metrics={"rules": rules, "dashboard": dashboard | {"annotations": {"grafana_folder": "Teams"}}})
+    rule = made.one("PrometheusRule")
+    assert rule["spec"] == yaml.safe_load((CHART / "monitoring/alerts.yaml").read_text())
+    assert rule["metadata"]["labels"]["release"] == "prometheus"
+    board = made[("ConfigMap", "tiltyard-system", "arena-tiltyard-dashboard")]
+    assert board["data"]["tiltyard.json"] == (CHART / "monitoring/dashboard.json").read_text()
+    assert board["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert board["metadata"]["annotations"] == {"grafana_folder": "Teams"}
+
+
 def test_the_crd_is_the_generated_one_and_outlives_the_chart(render: Render) -> None:
     generated = yaml.safe_load((CHART / "files/tournaments.tiltyard.dev.yaml").read_text())
     assert render(crds={"keep": False}).one("CustomResourceDefinition") == generated

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import os
 import re
 import subprocess
@@ -105,22 +106,32 @@ def scheduler(plane: ControlPlane, request: pytest.FixtureRequest) -> Iterator[N
 @pytest.fixture(scope="session")
 def rights(plane: ControlPlane) -> Path:
     """The kubeconfig of a service account that has the rights of the chart's operator, and no other."""
+    return chart_rights(plane, "default")
+
+
+def chart_rights(plane: ControlPlane, release_namespace: str, *watched: str) -> Path:
+    """As `rights`: of a release in a namespace, which watches some namespaces or all."""
     command = [str(tools.ensure("helm")), "template", "tiltyard", str(ROOT / "charts" / "tiltyard")]
-    command.append("--set=queues.readWorkloads=true")
-    rendered = subprocess.run([*command, "--namespace=default"], capture_output=True, text=True, check=True).stdout
+    command += ["--set=queues.readWorkloads=true", f"--namespace={release_namespace}"]
+    command.append(f"--set-json=watchNamespaces={json.dumps(watched)}")
+    rendered = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    core, rbac = "/api/v1", "/apis/rbac.authorization.k8s.io/v1"
     paths = {
-        "ServiceAccount": "/api/v1/namespaces/default/serviceaccounts",
-        "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
-        "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
-        "Role": "/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles",
-        "RoleBinding": "/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings",
+        "ServiceAccount": (core, "serviceaccounts"),
+        "ClusterRole": (rbac, "clusterroles"),
+        "ClusterRoleBinding": (rbac, "clusterrolebindings"),
+        "Role": (rbac, "roles"),
+        "RoleBinding": (rbac, "rolebindings"),
     }
     for document in yaml.safe_load_all(rendered):
         if document and document["kind"] in paths:
-            plane.apply(f"{paths[document['kind']]}/{document['metadata']['name']}", document)
+            api, resource = paths[document["kind"]]
+            name, namespace = document["metadata"]["name"], document["metadata"].get("namespace")
+            plane.apply(f"{api}/{f'namespaces/{namespace}/' if namespace else ''}{resource}/{name}", document)
     wanted = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 7200}}
-    token = plane.request("POST", f"{paths['ServiceAccount']}/tiltyard/token", wanted)["status"]["token"]
-    return plane.kubeconfig_for(token, plane.folder / "operator.kubeconfig")
+    account = f"/api/v1/namespaces/{release_namespace}/serviceaccounts/tiltyard"
+    token = plane.request("POST", f"{account}/token", wanted)["status"]["token"]
+    return plane.kubeconfig_for(token, plane.folder / f"{release_namespace}.kubeconfig")
 
 
 @pytest.fixture

@@ -149,4 +149,4 @@ async def test_those_that_are_installed_are_supported(kube: Client) -> None:
     async with asyncio.timeout(60):
         while await KServe(kube, lambda: 0.0).llm_warning() is not None:  # noqa: ASYNC110  (published a little later)
             await asyncio.sleep(0.2)
-    assert await KServe(kube, lambda: 0.0).serves_llms("default")
+    assert await KServe(kube, lambda: 0.0).serves(LLM_SERVICES, "default")

@@ -1,0 +1,143 @@
+"""What Prometheus reads of a real operator on a real API server, by Prometheus' own parser."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.parser import text_string_to_metric_families
+
+from cluster.controlplane import ControlPlane
+from integration.cluster.conftest import Arena, Operator, condition
+from integration.cluster.test_operator import SMALL
+from integration.cluster.test_refusals import Refuser, in_force, quota, refusers, remove, stand
+from tiltyard.cluster import metrics
+
+pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(420)]
+
+__all__ = ["refusers"]
+
+Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+async def scrape(operator: Operator) -> Samples:
+    """All samples, by name and labels."""
+    families = text_string_to_metric_families(await operator.metrics())
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def value(samples: Samples, name: str, **labels: str) -> float:
+    """The sum of the samples that have these labels."""
+    return sum(number for (one, its), number in samples.items() if one == name and labels.items() <= dict(its).items())
+
+
+async def until_value(operator: Operator, wanted: float, name: str, **labels: str) -> Samples:
+    """Scrape until a value is there; the samples then."""
+    async with asyncio.timeout(60):
+        while True:
+            samples = await scrape(operator)
+            if value(samples, name, **labels) >= wanted:
+                return samples
+            await asyncio.sleep(0.2)
+
+
+def logged(file: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a log that are JSON objects."""
+    for line in file.read_text(errors="replace").splitlines() if file.is_file() else ():
+        if line.startswith("{"):
+            yield json.loads(line)
+
+
+def declared() -> set[str]:
+    """The sample by which each metric is seen."""
+    found = set()
+    for metric in vars(metrics).values():
+        if isinstance(metric, Counter | Gauge | Histogram):
+            (family,) = metric.describe()
+            suffix = {Counter: "_total", Histogram: "_count"}.get(type(metric), "")
+            found.add(f"{family.name}{suffix}")
+    return found
+
+
+async def test_each_metric_is_set_by_what_happens(
+    arena: Arena, plane: ControlPlane, refusers: list[Refuser], credentials: Any
+) -> None:
+    # A quota allows preflight and no Job more: that is refused until the quota goes.
+    wanted = quota(arena.namespace, **{"count/jobs.batch": "1"})
+    stand(plane, refusers, wanted)
+    await in_force(arena, wanted[0].path)
+    document = arena.manifest(2, **SMALL)
+    document["spec"]["competitors"][0]["model"]["uri"] = "sim://m0?thoughts=inline&thoughts.silent=0.06"
+    await arena.apply(document)
+    await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Refused", limit=120)
+    samples = await scrape(arena.operator)
+    assert value(samples, "tiltyard_waits", reason="Refused") >= 1
+    assert value(samples, "tiltyard_tournament_conditions", type="Waiting", status="True") == 1
+    assert value(samples, "tiltyard_refusals_total", code="403") >= 1
+    assert value(samples, "tiltyard_tournaments_finished_total") == 0
+    # Its models are ready beside Jobs that cannot start: that time is idle.
+    await until_value(arena.operator, 0.001, "tiltyard_model_seconds_total", activity="Idle")
+    remove(plane, refusers)
+    done = await arena.wait_for_phase("Complete", "Failed", limit=240)
+    status = done["status"]
+    assert status["phase"] == "Complete", yaml.safe_dump(status)
+
+    samples = await until_value(arena.operator, 3, "tiltyard_models", state="Stopped")
+    assert declared() - {name for name, _ in samples} <= {
+        "tiltyard_waits",  # nothing waits any more
+        "tiltyard_watch_failures_total",  # nor has one failed
+    }
+    assert value(samples, "tiltyard_build_info", version=version("tiltyard")) == 1
+    assert value(samples, "tiltyard_tournaments", phase="Complete") == 1
+    assert value(samples, "tiltyard_tournament_conditions", type="Complete", status="True") == 1
+    assert value(samples, "tiltyard_tournaments_finished_total", outcome="Complete") == 1
+    assert value(samples, "tiltyard_tournaments_finished_total", outcome="Failed") == 0
+    usage = status["usage"]
+    assert value(samples, "tiltyard_prompt_tokens_total") == usage["promptTokens"]
+    assert value(samples, "tiltyard_cached_prompt_tokens_total") == usage.get("cachedTokens", 0)
+    assert value(samples, "tiltyard_completion_tokens_total") == usage["completionTokens"]
+    voids = {stage["name"]: stage.get("void", 0) for stage in status["stages"]}
+    assert sum(voids.values()) > 0
+    for phase, count in voids.items():
+        assert value(samples, "tiltyard_voids_total", phase=phase) == count
+    spent = {one: value(samples, "tiltyard_model_seconds_total", activity=one) for one in metrics.ACTIVITIES}
+    assert min(spent["Busy"], spent["Idle"]) > 0, spent
+    assert value(samples, "tiltyard_watched_objects", resource="tournaments") == 1
+    # No label has the name of anything that a user has named.
+    words = {text for _, labels in samples for _, text in labels}
+    assert not {text for text in words if arena.namespace in text or text in {"test", "m0", "m1", "j0"}}
+
+    # What the workers have logged joins what the operator has logged.
+    started = {line["bundle"] for line in logged(arena.operator.log) if line["event"] == "job started"}
+    workers = [line for file in arena.player.folder.rglob("*log*") for line in logged(file) if "bundle" in line]
+    assert {line["bundle"] for line in workers} == started
+    assert {line["tournament"] for line in workers} == {"test"}
+    assert {line["shard"] for line in workers} == {0}
+
+    # The next operator counts nothing again.
+    await arena.operator.stop()
+    await arena.operator.start()
+    samples = await until_value(arena.operator, 1, "tiltyard_tournaments", phase="Complete")
+    assert value(samples, "tiltyard_tournaments_finished_total") == 0
+    assert value(samples, "tiltyard_prompt_tokens_total") == 0
+
+
+async def test_a_failed_one_is_counted_once(arena: Arena) -> None:
+    document = arena.manifest(2, **SMALL)
+    document["spec"]["output"]["s3"]["secretRef"] = {"name": "nope"}
+    await arena.apply(document)
+    await arena.wait_for_phase("Failed")
+    samples = await until_value(arena.operator, 1, "tiltyard_tournaments_finished_total", outcome="Failed")
+    assert value(samples, "tiltyard_tournaments_finished_total") == 1
+    assert value(samples, "tiltyard_tournaments", phase="Failed") == 1

@@ -1,0 +1,134 @@
+"""What a cluster lacks stops only those who need it: KServe, or a namespace that is watched."""
+
+from __future__ import annotations
+
+import asyncio
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cluster import kserve, managers
+from cluster.controlplane import ControlPlane
+from integration.cluster.conftest import CRD, Arena, Operator, chart_rights, condition
+from integration.cluster.test_operator import SMALL
+from integration.sim.process import SimProcess
+from support.documents import ROOT
+from support.podplayer import NODE
+from tiltyard.cluster.client import Client
+from tiltyard.observe.kinds import SERVICES, TOURNAMENTS, Kind
+
+pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(420)]
+
+NAMESPACES = Kind("v1", "Namespace", "namespaces")
+
+
+@pytest.fixture(scope="module")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A control plane of its own, which has the Tournament's CRD and neither KServe nor Trainer."""
+    flags = {"kube-controller-manager": ["--controllers=*,-node-lifecycle-controller"]}
+    with ControlPlane(tmp_path_factory.mktemp("bare") / "plane", flags=flags) as running:
+        running.apply(f"{managers.CRD_PATH}/tournaments.tiltyard.dev", (ROOT / CRD).read_bytes())
+        running.wait_for_resource("tiltyard.dev/v1alpha1", "tournaments")
+        running.apply(f"/api/v1/nodes/{NODE}", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}})
+        yield running
+
+
+@pytest.fixture(scope="module")
+def rights(plane: ControlPlane) -> Path:
+    return chart_rights(plane, "default")
+
+
+def make_namespace(plane: ControlPlane, name: str) -> None:
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    plane.apply(f"/api/v1/namespaces/{name}", body)
+
+
+async def delete_namespace(plane: ControlPlane, kube: Client, name: str) -> None:
+    """Delete it, and wait until all in it is gone."""
+    plane.request("DELETE", f"/api/v1/namespaces/{name}")
+    async with asyncio.timeout(120):
+        while True:
+            names = [one["metadata"]["name"] for one in (await kube.list(NAMESPACES, None, ""))[0]]
+            if name not in names:
+                return
+            await asyncio.sleep(0.2)
+
+
+def is_ready(operator: Operator) -> bool:
+    with urllib.request.urlopen(f"http://127.0.0.1:{operator.port}/readyz") as page:
+        return bool(page.status == 200)
+
+
+@pytest.fixture
+async def narrow(
+    plane: ControlPlane, kube: Client, namespace: str, tmp_path: Path
+) -> AsyncIterator[tuple[Operator, str]]:
+    """An operator with the rights of two namespaces alone, the test's and another; the other's name."""
+    other = f"{namespace}-other"
+    make_namespace(plane, other)
+    kubeconfig = chart_rights(plane, namespace, namespace, other)
+    operator = Operator(kubeconfig, namespace, tmp_path / "narrow.log", arguments=("--namespace", other))
+    await operator.start()
+    yield operator, other
+    await operator.stop()
+    assert "a bug in the operator" not in operator.log.read_text()
+
+
+@pytest.fixture
+async def endpoints() -> AsyncIterator[dict[str, Any]]:
+    """The participants of a spec: servers that run already."""
+    async with AsyncExitStack() as stack:
+        servers = [await stack.enter_async_context(SimProcess(f"sim://{name}")) for name in ("m0", "m1", "j0")]
+        named = [{"name": one.model, "endpoint": {"url": one.url, "model": one.model}} for one in servers]
+        yield {"competitors": named[:2], "judges": named[2:]}
+
+
+async def test_a_watched_namespace_that_is_deleted_stops_no_other(
+    plane: ControlPlane, kube: Client, narrow: tuple[Operator, str], arena: Arena, endpoints: dict[str, Any]
+) -> None:
+    operator, other = narrow
+    await arena.operator.stop()  # the one of the whole cluster
+    arena.operator = operator
+    document = arena.manifest(2, **SMALL)
+    document["spec"] |= endpoints
+    await delete_namespace(plane, kube, other)
+    # While the operator runs, and for one that begins without it.
+    for name in ("first", "second"):
+        await arena.apply(document | {"metadata": {"name": name, "namespace": arena.namespace}})
+        done = await arena.wait_for_phase("Complete", "Failed", name=name, limit=150)
+        assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])
+        await operator.stop()
+        await operator.start()
+        assert is_ready(operator)
+    assert f"the operator has no rights in namespace {other}: if it was deleted" in operator.log.read_text()
+    # It comes back with its rights.
+    make_namespace(plane, other)
+    chart_rights(plane, arena.namespace, arena.namespace, other)
+    await arena.kube.create(TOURNAMENTS, document | {"metadata": {"name": "test", "namespace": other}})
+    async with asyncio.timeout(90):
+        while not (await kube.get(TOURNAMENTS, other, "test")).get("status"):  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+
+
+async def test_without_kserve_endpoints_play_and_models_wait_for_it(
+    plane: ControlPlane, arena: Arena, endpoints: dict[str, Any]
+) -> None:
+    document = arena.manifest(2, **SMALL)
+    document["spec"] |= endpoints
+    await arena.apply(document)
+    await arena.apply(arena.manifest(2, name="served", **SMALL))
+    done = await arena.wait_for_phase("Complete", "Failed", limit=150)
+    assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])
+    assert is_ready(arena.operator)
+    waiting = await arena.wait_for_phase("Invalid", name="served")
+    words = "spec.competitors[0].model: the cluster does not serve serving.kserve.io/v1beta1 InferenceService"
+    assert words in condition(waiting, "Accepted")["message"]
+    kserve.install(plane)
+    done = await arena.wait_for_phase("Complete", "Failed", name="served", limit=200)
+    assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])
+    assert len(await arena.children(SERVICES)) == 3

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from cluster.processes import die_with_parent
 from support.podfolders import Pod, PodFolders, service_of
 from tiltyard.cluster.client import ApiError, Client
 from tiltyard.observe.kinds import PODS
@@ -272,7 +273,13 @@ class PodPlayer:
         (command, environment), place = prepared, self.folders.of(pod)
         with (place / log).open("ab") as file:
             process = await asyncio.create_subprocess_exec(
-                *command, stdout=file, stderr=file, env=environment, start_new_session=True, cwd=place
+                *command,
+                stdout=file,
+                stderr=file,
+                env=environment,
+                start_new_session=True,
+                cwd=place,
+                preexec_fn=die_with_parent(),
             )
         self._processes[f"{place.name}/{init}" if init else place.name] = process
         return process

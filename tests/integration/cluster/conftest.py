@@ -199,7 +199,13 @@ class Operator:
         environment = {"PYTHONPATH": f"{ROOT / 'operator'}:{ROOT / 'jobs'}", "KUBECONFIG": str(self.kubeconfig)}
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                *command, "--worker-image", "tiltyard/worker", stdout=log, stderr=log, env={**os.environ, **environment}
+                *command,
+                "--worker-image",
+                "tiltyard/worker",
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **environment},
+                preexec_fn=processes.die_with_parent(),
             )
         return self.log.read_text().count('"event": "ready"')
 

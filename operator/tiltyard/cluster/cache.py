@@ -86,6 +86,10 @@ class Caches:
         """All informers."""
         return tuple(informer for cache in self._by_namespace.values() for informer in cache.informers)
 
+    def unknown(self) -> list[str]:
+        """The namespaces of which not all objects are known yet."""
+        return [namespace or "(all)" for namespace, cache in self._by_namespace.items() if not cache.synced]
+
     def all(self) -> Iterable[Cache]:
         """Each of them."""
         return self._by_namespace.values()

@@ -10,7 +10,7 @@ from tiltyard.observe.single_writer import is_single_writer, writer_in_front
 from tiltyard.observe.snapshot import Snapshot
 from tiltyard.observe.standstill import STANDSTILL_SECONDS, hold_seconds, in_front, is_there, rests, standstill_of
 from tiltyard.plan.observed import Wait, WaitReason
-from tiltyard.status.conditions import GIVES_WAY_MESSAGE, ONE_WRITER_MESSAGE
+from tiltyard.status.conditions import GIVES_WAY_MESSAGE, ONE_WRITER_MESSAGE, WRITERS_UNKNOWN_MESSAGE
 
 
 class _Yield(NamedTuple):
@@ -40,8 +40,8 @@ class GivingWay:
             snapshot: likewise.
             now: seconds since the epoch.
         """
-        if writer := self._writer(key):
-            return Wait(WaitReason.GIVES_WAY, ONE_WRITER_MESSAGE.format(other=writer))
+        if (wait := self._writer(key)) is not None:
+            return wait
         if front := self._front(key, snapshot, now):
             return Wait(WaitReason.GIVES_WAY, GIVES_WAY_MESSAGE.format(other=front))
         return None
@@ -50,12 +50,15 @@ class GivingWay:
         """A tournament is gone."""
         self._last.pop(key, None)
 
-    def _writer(self, key: str) -> str:
+    def _writer(self, key: str) -> Wait | None:
         record = self.caches.of(key).tournament(key)
         if record is None or not is_single_writer(record):
-            return ""
+            return None
+        if unknown := self.caches.unknown():
+            return Wait(WaitReason.GIVES_WAY, WRITERS_UNKNOWN_MESSAGE.format(namespaces=", ".join(unknown)))
         active = {pod.owner for pod in self.caches.pods() if is_there(pod)}
-        return writer_in_front(record, self.caches.tournaments(), active)
+        writer = writer_in_front(record, self.caches.tournaments(), active)
+        return Wait(WaitReason.GIVES_WAY, ONE_WRITER_MESSAGE.format(other=writer)) if writer else None
 
     def _front(self, key: str, snapshot: Snapshot, now: float) -> str:
         last = self._last.get(key)

@@ -33,9 +33,6 @@ class QueueAnswers:
         Args:
             owner: `namespace/name` of their Tournament.
             held: the uids of its Jobs and pods that queues hold, the oldest first.
-
-        Raises:
-            ApiError: there was no answer.
         """
         uids = tuple(held[:MOST])
         if not uids:
@@ -43,15 +40,16 @@ class QueueAnswers:
             return {}
         at, before, answers = self._read.get(owner, (0.0, (), {}))
         if uids != before or self.clock() - at >= KEPT_SECONDS:
-            answers = await self._ask(owner.partition("/")[0], uids)
+            answers = await self._ask(owner.partition("/")[0], uids, answers)
             self._read[owner] = (self.clock(), uids, answers)
         return answers
 
-    async def _ask(self, namespace: str, uids: tuple[str, ...]) -> dict[str, QueueAnswer]:
+    async def _ask(
+        self, namespace: str, uids: tuple[str, ...], before: dict[str, QueueAnswer]
+    ) -> dict[str, QueueAnswer]:
         try:
             workloads, _ = await self.client.list(WORKLOADS, namespace, f"{JOB_UID} in ({','.join(uids)})")
         except ApiError as error:
-            if error.status in (FORBIDDEN, NOT_FOUND):  # no right to; or no Kueue, or one before 0.15
-                return {}
-            raise
+            # They are words for people: without a right to them, without Kueue, or while it fails, all else goes on.
+            return {} if error.status in (FORBIDDEN, NOT_FOUND) else before
         return answers_of(uids, workloads)

@@ -136,6 +136,8 @@ class Reconciler:
         # 6. What was observed, and what to do next.
         observed = observe(snapshot, self.settings, request.now)
         decided = _plan(snapshot, observed)
+        if decided.state is not TournamentState.RUNNING:  # it wants nothing
+            observed = replace(observed, gives_way=None)
         executor.refusals.keep(decided)
         execute = partial(executor.execute, snapshot, resolved.task, observed, decided, request.now)
         # 7. One status for what has ended and for what follows upon it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -99,6 +99,8 @@ def observe(snapshot: Snapshot, settings: ClusterSettings, now: float) -> Observ
         elif not counted:
             jobs[job.bundle] = JobSeen(JobPhase.ACTIVE, job.version)
     parts = {key: frozenset(shards) for key, shards in done.items()}
+    complete = frozenset(ref.key for ref in graph.artifacts if len(parts.get(ref.key, ())) == ref.shards)
+    wanted = {one.model for one in graph.bundles if one.needs <= complete and not one.keys <= complete}
     return Observed(
         preflight=preflight,
         preflight_message=message,
@@ -106,7 +108,7 @@ def observe(snapshot: Snapshot, settings: ClusterSettings, now: float) -> Observ
         done=parts,
         reused=reused,
         jobs=jobs,
-        models=_models(snapshot, settings, now),
+        models=_models(snapshot, settings, now, wanted),
         voids=costs.voids,
         reasons=costs.reasons,
         records=costs.records,
@@ -259,17 +261,22 @@ def _is_final(snapshot: Snapshot, diagnosis: Diagnosis, since: float, now: float
     return diagnosis.reason in LASTING and now - since > snapshot.tournament.spec.serving.startup_deadline_seconds
 
 
-def _models(snapshot: Snapshot, settings: ClusterSettings, now: float) -> dict[str, ModelSeen]:
+def _models(
+    snapshot: Snapshot, settings: ClusterSettings, now: float, wanted: Collection[str | None]
+) -> dict[str, ModelSeen]:
     """What models are doing. Of two objects of one the stale one counts, as long as it is there."""
     stale = stale_services(snapshot)
     services = sorted(snapshot.services.values(), key=lambda one: one.deleting or one in stale)
-    return {one.model: _model(snapshot, one, settings, now, goes=one in stale) for one in services}
+    return {
+        one.model: _model(snapshot, one, settings, now, wanted=one.model in wanted, goes=one in stale)
+        for one in services
+    }
 
 
 def _model(
-    snapshot: Snapshot, service: ServiceRecord, settings: ClusterSettings, now: float, *, goes: bool = False
+    snapshot: Snapshot, service: ServiceRecord, settings: ClusterSettings, now: float, *, wanted: bool, goes: bool
 ) -> ModelSeen:
-    """What a model is doing; one that goes is to be deleted."""
+    """What a model is doing; one that is wanted has work, one that goes is to be deleted."""
     if service.deleting or goes:
         return ModelSeen(ModelPhase.STOPPING, service.version, service.loads)
     pods = pods_of(snapshot, service)
@@ -278,7 +285,7 @@ def _model(
         wait = resting(service, now)
         return ModelSeen(phase, service.version, service.loads, wait=wait, resting=wait is not None)
     deadline = snapshot.tournament.spec.serving.startup_deadline_seconds
-    in_vain = rest_seconds(snapshot, service, pods, settings.give_back_seconds, now)
+    in_vain = rest_seconds(snapshot, service, pods, settings.give_back_seconds, now, wanted=wanted)
     if service.ready:
         expected = service_url(snapshot.tournament, service.model, settings)
         url = expected if service.address is None else f"{service.address}{API_PATH}"
@@ -391,7 +398,7 @@ def requeue_after(snapshot: Snapshot, observed: Observed, now: float) -> float |
     due += [now + AGAIN_SECONDS for _ in (*without_pods(snapshot, now), *models_without_pods(snapshot, now))]
     if (standstill := standstill_of(snapshot)) is not None:
         due.append(max(standstill.since + STANDSTILL_SECONDS, now + AGAIN_SECONDS))
-    due += [now + AGAIN_SECONDS] if snapshot.gives_way else []
+    due += [now + AGAIN_SECONDS] if observed.gives_way else []
     limit = snapshot.tournament.spec.active_deadline_seconds
     if limit is not None and observed.elapsed is not None:
         due.append(now - observed.elapsed + limit)

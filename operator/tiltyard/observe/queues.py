@@ -50,20 +50,37 @@ def jobs_of(snapshot: Snapshot, model: str) -> Iterator[JobRecord]:
 
 
 def rest_seconds(
-    snapshot: Snapshot, service: ServiceRecord, pods: Iterable[PodRecord], limit: float, now: float
+    snapshot: Snapshot,
+    service: ServiceRecord,
+    pods: Iterable[PodRecord],
+    limit: float,
+    now: float,
+    *,
+    wanted: bool,
 ) -> float | None:
     """How long a model is to stay down that has held nodes in vain for too long; None: it has not.
 
-    As long as it has held them, so that it holds them half of the time at most; and a bit longer, by its name, so that
-    two that wait for each other do not come back together. One that has no Job yet comes back once it has.
+    As long as it has held them in vain and as its load took, so that it does half of the time at most; and a bit
+    longer, by its name, so that two that wait for each other do not come back together. One that nothing asks yet comes
+    back once something does.
+
+    Args:
+        snapshot: the objects.
+        service: the model's.
+        pods: its pods.
+        limit: seconds for which it may hold nodes in vain.
+        now: seconds since the epoch.
+        wanted: there is work for it that only waits for it, or for the queue.
     """
     there = list(pods)
     since = in_vain_since(snapshot, service, there)
     if since is None or now - since < limit:
         return None
-    if service.ready and all(job.terminal for job in jobs_of(snapshot, service.model)):
+    if service.ready and not wanted:
         return 0.0
-    held = now - min(pod.scheduled for pod in there if pod.scheduled is not None)
+    loaded = (service.ready_since or since) if service.ready else since
+    load = max(0.0, loaded - min(pod.scheduled for pod in there if pod.scheduled is not None))
+    held = load + now - since
     share = int(digest(f"{service.owner_uid}/{service.name}".encode())[:4], 16) / 0xFFFF
     return max(limit, held) * (1 + share / 2)
 

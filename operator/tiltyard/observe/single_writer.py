@@ -24,15 +24,17 @@ def writer_in_front(record: TournamentRecord, tournaments: Iterable[TournamentRe
         tournaments: all.
         active: keys of those that have pods.
     """
-    for other in sorted(tournaments, key=age_of):
-        if other.owner == record.owner or not _overlap(_bucket(record), _bucket(other)):
-            continue
-        has_begun = other.owner in active
-        if rests(other) and not has_begun:
-            continue
-        if age_of(other) < age_of(record) or (has_begun and record.owner not in active):
-            return other.owner
-    return ""
+
+    def turn(one: TournamentRecord) -> tuple[bool, tuple[str, str]]:
+        return one.owner not in active, age_of(one)
+
+    first = min((one for one in tournaments if _is_in_question(one, record, active)), key=turn, default=record)
+    return first.owner if turn(first) < turn(record) else ""
+
+
+def _is_in_question(one: TournamentRecord, record: TournamentRecord, active: Collection[str]) -> bool:
+    """Whether a tournament writes, or wants to write, where another does."""
+    return _overlap(_bucket(one), _bucket(record)) and (one.owner in active or not rests(one))
 
 
 def _bucket(record: TournamentRecord) -> dict[str, Any]:

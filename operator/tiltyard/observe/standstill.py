@@ -108,7 +108,7 @@ def in_front(
 
 def hold_seconds(times: int) -> float:
     """For how long a tournament leaves its room to another that has given way so often."""
-    return float(min(HOLD_SECONDS * 2 ** (times - 1), MOST_HOLD_SECONDS))
+    return min(HOLD_SECONDS * 2.0 ** min(times - 1, 10), MOST_HOLD_SECONDS)
 
 
 def age_of(record: TournamentRecord) -> tuple[str, str]:

@@ -163,16 +163,14 @@ def _work(graph: Graph, policy: Policy, observed: Observed, undone: list[Bundle]
     up = set(observed.models) - gone - down - set(strangers)
     running = {name for name, job in current.items() if job.phase is not JobPhase.ENDED}
     working = {bundle.name: bundle.model for bundle in undone if bundle.model is not None and bundle.name in running}
-    decision = decide(graph, complete, frozenset(up), policy.room, frozenset(working.values()))
+    resting = frozenset(name for name, seen in observed.models.items() if seen.resting)
+    decision = decide(graph, complete, frozenset(up), policy.room, frozenset(working.values()), resting)
     # Room is free only once a model is gone: until then nothing takes its place.
     giving_way = _giving_way(graph, observed, up.difference(decision.stop), undone, complete)
     leaving = list(dict.fromkeys((*strangers, *decision.stop, *giving_way, *_in_vain(observed))))
-    resting = {name for name, seen in observed.models.items() if seen.resting}
     there = {*up, *gone, *strangers} & set(graph.model)
     start_models = []
     for name in decision.start:
-        if name in resting:
-            continue
         if name in there or not policy.room.fits(graph.model[other] for other in [*there, name]):
             break
         there.add(name)

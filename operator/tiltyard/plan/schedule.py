@@ -48,7 +48,12 @@ class Decision(NamedTuple):
 
 
 def decide(
-    graph: Graph, done: frozenset[str], up: frozenset[str], room: Room, working: frozenset[str] = frozenset()
+    graph: Graph,
+    done: frozenset[str],
+    up: frozenset[str],
+    room: Room,
+    working: frozenset[str] = frozenset(),
+    resting: frozenset[str] = frozenset(),
 ) -> Decision:
     """What to start and stop now.
 
@@ -58,6 +63,7 @@ def decide(
         up: names of the served models that are up or start.
         room: what may be up at once.
         working: names of the models whose shards run; one that is not up has died.
+        resting: names of the models that are not to start yet; nothing is stopped for them, and others come first.
     """
     undone = [bundle for bundle in graph.bundles if not bundle.keys <= done]
     left = {bundle.model for bundle in undone}
@@ -65,19 +71,22 @@ def decide(
     stop = [model.name for model in graph.models if model.name in up and model.name not in left]
     staying, start = set(up) - set(stop), list[str]()
     for model in graph.models:
-        died = model.served and model.name in working and model.name not in up
+        died = model.served and model.name in working and model.name not in up | resting
         if died and room.fits(graph.model[name] for name in [*staying, model.name]):
             staying.add(model.name)
             start.append(model.name)
     for load in cheapest(graph, done, frozenset(staying), room.fits):
+        if load.model in resting:
+            continue
         # A load counts on work that is not done yet: who still owes some of it cannot leave, and what follows waits.
         owing = {bundle.model for bundle in undone if bundle.keys <= load.before}
-        if load.model not in ready or load.leaving & owing:
+        leaving = load.leaving - resting
+        if load.model not in ready or leaving & owing:
             break
-        staying -= load.leaving
+        staying -= leaving
         if not room.fits(graph.model[name] for name in [*staying, load.model]):
             break
-        stop += sorted(load.leaving)
+        stop += sorted(leaving)
         staying.add(load.model)
         start.append(load.model)
     return Decision(tuple(start), tuple(stop))

@@ -69,6 +69,10 @@ ONE_WRITER_MESSAGE: Final = (
     "spec.output.s3.singleWriter is true, and tournament {other} writes below the same URI: this one starts once that"
     " one has ended; suspend or delete one of them, or give it another URI"
 )
+WRITERS_UNKNOWN_MESSAGE: Final = (
+    "spec.output.s3.singleWriter is true, and the operator has not seen yet which tournaments of namespace {namespaces}"
+    " write below the same URI; where it stays so, the operator's log says what it may not read there"
+)
 NOTHING_WAITS_MESSAGE: Final = "nothing waits for anything outside of the tournament"
 RETRY_MESSAGE: Final = (  # of Stalled, True, on a cluster
     "{message}. To retry after fixing the cause, edit the spec, or set spec.suspend to true and back to false;"

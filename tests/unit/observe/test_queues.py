@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from support.cluster_objects import CREATED, SETTINGS, T0, Cluster, cluster_tournament
+from support.cluster_objects import CREATED, SETTINGS, T0, Cluster, cluster_tournament, finish
 from tiltyard.observe.observation import observe
 from tiltyard.observe.queues import JOB_UID, answers_of, next_look
 from tiltyard.observe.snapshot import QueueAnswer, Snapshot, held_by_queues
@@ -54,7 +54,7 @@ def test_a_model_beside_queued_jobs_is_given_back_after_the_stated_time(cluster:
     seen = model(cluster, LATE)
     assert seen.phase is ModelPhase.READY
     assert seen.in_vain is not None
-    # As long as it held its node, so half of the time at most, and a bit more by its name.
+    # As long as it held its node in vain, so half of the time at most, and a bit more by its name.
     assert LIMIT <= seen.in_vain <= 1.5 * LIMIT
     held = model(cluster, T0 + 10 * LIMIT).in_vain
     assert held is not None
@@ -99,12 +99,27 @@ def test_the_time_begins_when_its_last_shard_ended_or_its_job_was_suspended(clus
     assert model(cluster, T0 + 7200 + LIMIT).in_vain is not None
 
 
-def test_a_model_without_a_job_is_given_back_and_comes_back_at_once() -> None:
+def test_a_model_without_work_is_given_back_and_comes_back_with_its_work(cluster: Cluster) -> None:
+    (job,) = (one for one in cluster.jobs.values() if "mine" in one["metadata"]["name"])
+    finish(job, "Complete", completed=f"0-{len(cluster.graph.by_name['mine/m1'].missing({})) - 1}")
+    assert model(cluster, LATE).in_vain == 0.0
+
+
+def test_a_model_whose_jobs_cannot_be_created_rests() -> None:
     cluster = queued()
     cluster.preflight()
     cluster.service("m1", ready=True)
     cluster.model_pod("m1", phase="Running", conditions=SCHEDULED)
-    assert model(cluster, LATE).in_vain == 0.0
+    assert (model(cluster, LATE).in_vain or 0.0) >= LIMIT
+
+
+def test_the_rest_does_not_count_the_time_at_work(cluster: Cluster) -> None:
+    (job,) = (one for one in cluster.jobs.values() if "mine" in one["metadata"]["name"])
+    terminated = {"exitCode": 143, "message": "", "finishedAt": "2026-01-01T10:00:00Z"}
+    cluster.worker_pod(job, phase="Failed", containerStatuses=[{"name": "worker", "state": {"terminated": terminated}}])
+    rest = model(cluster, T0 + 36_000 + LIMIT).in_vain
+    assert rest is not None
+    assert LIMIT <= rest <= 1.5 * LIMIT
 
 
 def test_a_model_of_which_the_queue_admits_a_part_is_given_back() -> None:

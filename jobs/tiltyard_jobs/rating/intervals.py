@@ -18,6 +18,9 @@ and its end is open where no vote went the other way. Only q knows that the vote
 - w = 1 / (1 + V / 4): near certainty the spread of the votes is seen too rarely to be measured. What is missing is
   filled with F, the geometric mean of a coin's spread, 1, and of M / V (at most 1): graded votes have less than a coin.
   z^2 is the normal quantile. Where no vote at all bounds the contrast, F z^2 = 2 ln 20, exact for n of n wins.
+
+Where all votes are what the ratings expect, such as ties alone, there is no spread to measure: q is then the deviance
+of what K instructions may hide, a share of 1 - 0.05^(1/K) of them that went the other way.
 """
 
 from __future__ import annotations
@@ -44,6 +47,7 @@ _LAST_STEP = 1e-4
 _MAX_STEPS = 100
 _RIDGE = 1e-9
 _LEAST_SPREAD = 0.05  # of votes, as a multiple of a coin's, that fills what is missing
+_NOTHING = 1e-9  # what rounding leaves of no spread
 _ENOUGH = 30.0  # degrees of freedom of a jackknife that needs no help
 
 
@@ -179,6 +183,8 @@ class _Blocks(NamedTuple):
     """(K, N N): the part of the Hessian that comes from the block."""
     shared: NDArray[np.float64]
     """(N, N): variance of the strengths if all players' votes spread alike."""
+    most: NDArray[np.float64]
+    """(N, N): by how much the scores of a pair's battles, added up, may be other than expected on one side."""
     battles: int
     """Beyond those that the strengths themselves take."""
 
@@ -202,6 +208,7 @@ class _Blocks(NamedTuple):
             change=np.linalg.solve(hessian - own, scores.sums(scores.residual, size, number)[..., None])[..., 0],
             own=own.reshape(number, size**2),
             shared=shared_variance(scores, inverse, number),
+            most=(model.wins + model.wins.T) * expit(np.abs(model.strength[:, None] - model.strength[None, :])),
             battles=max(len(a) - size + 1, 0),
         )
 
@@ -232,7 +239,11 @@ class _Blocks(NamedTuple):
         measured = spread * t.ppf(1.0 - error / 2, freedom + more) ** 2
         fill = np.sqrt(np.clip(shared / variance, _LEAST_SPREAD, 1.0))
         coin = np.where(unbounded, -2.0 * np.log(error), fill * norm.ppf(1.0 - error / 2) ** 2)
-        return share * measured + (1.0 - share) * coin, variance
+        found = share * measured + (1.0 - share) * coin
+        moved = np.einsum("bij,ij->b", np.abs(effect[:, :, None] - effect[:, None, :]), self.most) / 2.0
+        hidden = np.minimum(((1.0 - error ** (1.0 / blocks)) * moved) ** 2 / variance, -2.0 * np.log(error))
+        still = (spread < _NOTHING) & ~unbounded
+        return np.where(still, np.maximum(found, hidden), found), variance
 
 
 def _ends(

@@ -50,7 +50,16 @@ def test_a_loser_with_only_shares_of_votes_is_separated() -> None:
 @pytest.mark.parametrize("score", [0.5, 0.7, 1.0])
 def test_no_interval_is_without_width(score: float) -> None:
     found = intervals(duel([score] * 10))
-    assert (found.high - found.low > 25).all()
+    assert (found.high - found.low > 80).all()
+
+
+@pytest.mark.parametrize("number", [10, 30, 100])
+def test_ties_alone_may_hide_a_winner(number: int) -> None:
+    # As the bound of n of n: 0.05^(1/n) is the share of ties at which n ties are still as likely as 0.05.
+    found = intervals(duel([0.5] * number))
+    hidden = POINTS_PER_NAT * logit(0.5 + (1.0 - 0.05 ** (1.0 / number)) / 2.0)
+    assert_allclose([found.gap_low[0], found.gap_high[0]], [-hidden, hidden], rtol=0.03)
+    assert_allclose(found.high - found.low, hidden, rtol=0.03)
 
 
 def test_one_instruction_cannot_tell_how_others_would_go() -> None:

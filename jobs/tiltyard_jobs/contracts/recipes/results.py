@@ -81,7 +81,7 @@ class RateRecipe(Recipe):
     PHASE: ClassVar[Phase] = "Rating"
 
     stage: Literal["rate"] = "rate"
-    version: int = 7
+    version: int = 8
     lineup: Lineup
     alpha: Fraction
     k: Fraction

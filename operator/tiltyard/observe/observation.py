@@ -263,7 +263,10 @@ def _models(snapshot: Snapshot, settings: ClusterSettings, now: float) -> dict[s
     """What models are doing. Of two objects of one the stale one counts, as long as it is there."""
     stale = stale_services(snapshot)
     services = sorted(snapshot.services.values(), key=lambda one: one.deleting or one in stale)
-    return {one.model: _model(snapshot, one, settings, now, goes=one in stale) for one in services}
+    seen = {one.model: _model(snapshot, one, settings, now, goes=one in stale) for one in services}
+    pods = (pod for pod in snapshot.pods.values() if pod.scheduled is not None)
+    placed = {pod.model for pod in pods if pod.phase in ("Pending", "Running")}
+    return {name: replace(model, placed=name in placed) for name, model in seen.items()}
 
 
 def _model(

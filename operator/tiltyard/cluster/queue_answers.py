@@ -47,6 +47,10 @@ class QueueAnswers:
             self._read[owner] = (self.clock(), uids, answers)
         return answers
 
+    def forget(self, owner: str) -> None:
+        """Drop what is kept of a Tournament that is gone."""
+        self._read.pop(owner, None)
+
     async def _ask(self, namespace: str, uids: tuple[str, ...]) -> dict[str, QueueAnswer]:
         try:
             workloads, _ = await self.client.list(WORKLOADS, namespace, f"{JOB_UID} in ({','.join(uids)})")

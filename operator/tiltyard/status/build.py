@@ -91,7 +91,7 @@ def build_status(
         for model in graph.models
         if (seen := observed.models.get(model.name)) is not None
     )
-    models = tuple(with_time_up(models, before if before and before.run == graph.run else None, observed, now))
+    models = tuple(with_time_up(models, known, observed, now))
     kept = {one.name for one in downloaded(tournament)} if tournament.spec.serving.weights is not None else set()
     situation = Situation(
         graph,

@@ -46,10 +46,8 @@ def with_time_up(
             yield model.model_copy(update={"up_seconds": round(observed.held.get(model.name, 0)), "up_since": since})
 
 
-def priced(usage: UsageStatus, spending: Spending | None) -> UsageStatus:
+def priced(usage: UsageStatus, spending: Spending) -> UsageStatus:
     """A usage with GPU time and money."""
-    if spending is None:
-        return usage
     cost = spending.happened.cost
     found = {
         "gpu_seconds": spending.happened.gpu_seconds,

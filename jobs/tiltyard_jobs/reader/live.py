@@ -16,12 +16,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from tiltyard_jobs.contracts.durations import duration_text
 from tiltyard_jobs.contracts.spending import hours_text
 
 AGAIN_SECONDS = 5.0  # from one start of the process to the next
 FIRST_SECONDS = 20.0  # for its first word
 _LINE = 4 << 20  # bytes of a status, at most
-_ENDS = ("Complete", "Failed", "Suspended", "Waiting")
+_SHOWN = ("Complete", "Failed", "Suspended", "Waiting")  # conditions whose message is shown
 
 
 class _Document(BaseModel):
@@ -176,7 +177,7 @@ def words_of(status: Status, now: float) -> dict[str, Any]:
     pace = [f"{int(done):,} of {int(total):,} records"] if done.isdigit() and total.isdigit() else []
     pace += [f"{speed:,.0f} tokens/s {what}" for what, speed in speeds if speed]
     if status.eta is not None and status.activity == "Running":
-        left = duration(max(0.0, status.eta.timestamp() - now))
+        left = duration_text(max(0.0, status.eta.timestamp() - now))
         pace.append(f"complete at about {status.eta.astimezone():%Y-%m-%d %H:%M} (in {left})")
     return {
         "phase": status.phase + (f": {status.step.lower()}" if status.step else ""),
@@ -191,12 +192,12 @@ def words_of(status: Status, now: float) -> dict[str, Any]:
             ("Tokens read", f"{usage.prompt_tokens:,}"),
             ("of them from a prefix cache", f"{usage.cached_tokens:,}"),
             ("Tokens written", f"{usage.completion_tokens:,}"),
-            ("Time at models", duration(usage.model_seconds)),
+            ("Time at models", duration_text(usage.model_seconds)),
             *([("GPU-hours", hours_text(usage.gpu_seconds))] if usage.gpu_seconds is not None else []),
             *([("Cost", f"{usage.cost} {usage.currency}")] if usage.cost is not None else []),
         ],
         "messages": [
-            one.message for one in status.conditions if one.type in _ENDS and one.status == "True" and one.message
+            one.message for one in status.conditions if one.type in _SHOWN and one.status == "True" and one.message
         ],
         "warnings": status.notes,
     }
@@ -214,7 +215,7 @@ def _stage(one: _Stage) -> dict[str, Any]:
         "total": max(1, total),
         "records": f"{records.done:,} / {records.total:,}" if records is not None and counted else "",
         "rate": f"{rate:,.1f}/s" if rate else "",
-        "left": f"about {duration(left)}" if left > 0 else "",
+        "left": f"about {duration_text(left)}" if left > 0 else "",
         "shards": f"{one.shards.succeeded:,} / {one.shards.total:,}",
         "void": f"{one.void:,}",
         "voids": ", ".join(f"{void.reason} {void.records:,}" for void in one.voids),
@@ -228,13 +229,5 @@ def _model(one: _Model) -> dict[str, str]:
         "asking": "" if one.asking is None else f"{one.asking:,}",
         "queued": "" if one.queued is None else f"{one.queued:,}",
         "loads": str(one.loads),
-        "load": "" if one.load_seconds is None else duration(one.load_seconds),
+        "load": "" if one.load_seconds is None else duration_text(one.load_seconds),
     }
-
-
-def duration(seconds: float) -> str:
-    """`45 s`, `12 min`, `3 h 20 min`."""
-    if seconds < 60:
-        return f"{round(seconds)} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60:,} h {minutes % 60} min"

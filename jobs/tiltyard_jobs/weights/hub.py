@@ -142,27 +142,29 @@ class HubModel(NamedTuple):
             raise self._unanswered(url, error) from None
 
     def _open(self, url: str, start: int = 0, timeout: float = SECONDS) -> HTTPResponse:
-        token = (self.token or "").strip() or hub_token()
-        request = request_of(url, token, "model.tokenSecretRef")
+        own = (self.token or "").strip()
+        token = own or hub_token()
+        source = "model.tokenSecretRef" if own else "HF_TOKEN"
+        request = request_of(url, token, source)
         if start:
             request.add_header("Range", f"bytes={start}-")
         try:
             reply: HTTPResponse = urllib.request.build_opener(Redirects()).open(request, timeout=timeout)
         except urllib.error.HTTPError as error:
             error.close()
-            raise self._answered(error.code, token) from None
+            raise self._answered(error.code, source if token else None) from None
         except (OSError, http.client.HTTPException) as error:
             raise self._unanswered(url, getattr(error, "reason", None) or error) from None
         return reply
 
-    def _answered(self, code: int, token: str | None) -> JobError:
-        """What an answer means that is no file."""
+    def _answered(self, code: int, source: str | None) -> JobError:
+        """What an answer means that is no file, to a token of that source; None: to none."""
         if may_pass(code):
             return TransientError(f"hf://{self.name} cannot be downloaded: the hub answers {code}")
         if code in (401, 403):
             held = (
-                "the token may not read it: ask for access on the model's page, or check model.tokenSecretRef"
-                if token
+                f"the token may not read it: ask for access on the model's page, or check {source}"
+                if source
                 else "name a Secret with a token that may read it in model.tokenSecretRef, or check model.uri"
             )
             return ConfigurationError(f"hf://{self.name} cannot be downloaded (the hub answers {code}): {held}")

@@ -18,7 +18,7 @@ from tiltyard.api import ManifestError, Outputs, Problem, Tournament, Tournament
 from tiltyard.cli import show
 from tiltyard.cli.printing import Printer
 from tiltyard.cli.progress import progress
-from tiltyard.local.ledger import Ledger, place_of, run_folder
+from tiltyard.local.ledger import place_of, read_ledger
 from tiltyard.local.machine import Machine, Settings
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.planner import TournamentState
@@ -142,7 +142,7 @@ def run(options: argparse.Namespace) -> int:
     tournament, graph, settings = prepared.tournament, prepared.graph, prepared.settings
     with progress("none" if printer.quiet else options.progress) as display:
         ended = run_here(prepared, display, printer.note, _stop_at_signals)
-    last, status = ended.plan, read_status(settings.state, graph.run)
+    last, status = ended.plan, read_status(prepared.place)
     if last is None:
         raise KeyboardInterrupt
     failed = last.state is TournamentState.FAILED
@@ -159,7 +159,7 @@ def run(options: argparse.Namespace) -> int:
         if status is not None and printer.for_people:
             show.print_notes(status.notes)
     if status is not None:
-        printer.result(status_document(status, graph.tournament, at_work=False), as_table)
+        printer.result(status, as_table)
     if failed:
         return WRONG_INPUT if ended.wrong_input else FAILED
     if printer.for_people and last.state is not TournamentState.SUSPENDED and str(options.manifest) != "-":
@@ -187,11 +187,10 @@ def _line(name: str, options: argparse.Namespace, out: Path | str | None, *more:
     return shlex.join([*words, *more])
 
 
-def _after_status(options: argparse.Namespace, document: Status) -> str:
+def _after_status(options: argparse.Namespace, tournament: Tournament, document: Status) -> str:
     """What to do with a run on this machine as it is, as lines to paste; nothing where there is nothing to do."""
     if str(options.manifest) == "-" or document.run is None:
         return ""
-    tournament = load_manifest(options.manifest)
     out = _given_out(StatePlace.of(tournament, options.state), tournament)
     if document.activity == "Interrupted":
         return _next_lines(("continues from here", _line("run", options, out)))
@@ -203,9 +202,8 @@ def _after_status(options: argparse.Namespace, document: Status) -> str:
 
 def _given_out(place: StatePlace, tournament: Tournament) -> str | None:
     """The `--out` that a run was given, by what its ledger says of its place."""
-    try:
-        ledger = Ledger.model_validate_json((run_folder(place.state, place.run) / "ledger.json").read_bytes())
-    except (OSError, ValueError):
+    ledger = read_ledger(place.state, place.run)
+    if ledger is None:
         return None
     output = tournament.spec.output
     uri = ledger.place.partition(" at ")[0]
@@ -215,7 +213,7 @@ def _given_out(place: StatePlace, tournament: Tournament) -> str | None:
 def status(options: argparse.Namespace) -> int:
     """Say how far a run is, now or until it ends."""
     printer = Printer.of(options)
-    look, existing = _status_reader(options)
+    look, tournament = _status_reader(options)
     document = look()
     if options.watch:
         with progress("none" if printer.quiet else "auto") as display:
@@ -227,39 +225,42 @@ def status(options: argparse.Namespace) -> int:
                 before = document
                 time.sleep(WATCH_SECONDS)
                 document = look()
+    spending = None
+    if tournament is not None:
+        place = StatePlace.of(tournament, options.state)
+        spending = spending_here(tournament, build_graph(tournament), place.state)
+        document = document.model_copy(update={"spending": Spending.of(spending)})
+    if options.watch:
         printer.change(document)
 
     def as_table() -> None:
-        show.print_status(document, existing)
-        _print_spending(options, document)
+        show.print_status(document, show.existing_answers(tournament) if tournament is not None else ())
+        if tournament is None:
+            show.print_usage(document.usage)
+        show.print_spending(spending)
 
     if not options.watch or printer.for_people:
         printer.result(document, as_table)
-    if printer.for_people and options.namespace is None and (following := _after_status(options, document)):
+    if printer.for_people and tournament is not None and (following := _after_status(options, tournament, document)):
         printer.note(following)
     if document.activity == "Interrupted":
         return STOPPED
     return FAILED if any(each.type == "Failed" and each.status == "True" for each in document.conditions) else 0
 
 
-def _print_spending(options: argparse.Namespace, document: Status) -> None:
-    """What a run has cost: here by its ledger; on a cluster, and of a manifest that was read already, by its status."""
-    if options.namespace is not None or str(options.manifest) == "-":
-        show.print_usage(document.usage)
-        return
-    tournament = with_prices(load_manifest(options.manifest), options.prices)
-    place = StatePlace.of(tournament, options.state)
-    show.print_spending(spending_here(tournament, build_graph(tournament), place.state))
-
-
-def _status_reader(options: argparse.Namespace) -> tuple[Callable[[], Status], tuple[str, ...]]:
-    """What reads a run's status, here or on a cluster, and here whose answers existed before."""
+def _status_reader(options: argparse.Namespace) -> tuple[Callable[[], Status], Tournament | None]:
+    """What reads a run's status, and here its tournament; None: it is on a cluster."""
     if options.namespace is not None:
         name, namespace = str(options.manifest), options.namespace
-        return lambda: status_document(_cluster_status(namespace, name), name, at_work=True), ()
-    tournament = load_manifest(options.manifest)
+        if options.prices is not None:
+            raise UserError(
+                f"--prices {options.prices}: not with -n: the status on a cluster has the cost by spec.prices; set it"
+                " in the manifest, and apply that"
+            )
+        return lambda: status_document(_cluster_status(namespace, name), name, at_work=True), None
+    tournament = with_prices(load_manifest(options.manifest), options.prices)
     place = StatePlace.of(tournament, options.state)
-    return lambda: status_here(place), show.existing_answers(tournament)
+    return lambda: status_here(place), tournament
 
 
 def report(options: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ from rich.table import Column
 
 from tiltyard.api import RecordCounts, StageStatus, TournamentStatus
 from tiltyard.cli.names import shortened
+from tiltyard_jobs.contracts.durations import duration_text
 
 Display = Callable[[TournamentStatus], None]
 LINE_SECONDS = 60.0  # between two lines of a phase that goes on
@@ -81,15 +82,7 @@ def pace_of_stage(stage: StageStatus) -> list[str]:
     if rate is None or records is None or not float(rate):
         return []
     left = round((records.total - records.done) / float(rate))
-    return [rate_text(rate), *([f"about {duration(left)} left"] if left > 0 else [])]
-
-
-def duration(seconds: int) -> str:
-    """`45 s`, `12 min`, `3 h 20 min`."""
-    if seconds < 60:
-        return f"{seconds} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    return [rate_text(rate), *([f"about {duration_text(left)} left"] if left > 0 else [])]
 
 
 class _Lines:

@@ -45,6 +45,11 @@ class PodRefusals:
                 self._read[key] = (self.clock(), await self._latest(record, since))
         return {key[1]: words for key in without if (words := self._read[key][1]) is not None}
 
+    def forget(self, owner: str) -> None:
+        """Drop what is kept of a Tournament that is gone."""
+        for key in [key for key in self._read if key[0] == owner]:
+            del self._read[key]
+
     async def _latest(self, record: JobRecord | ServiceRecord, since: float) -> str | None:
         fields = "reason=FailedCreate"
         if isinstance(record, JobRecord):

@@ -44,6 +44,10 @@ class QueueAnswers:
             self._read[owner] = (self.clock(), uids, answers)
         return answers
 
+    def forget(self, owner: str) -> None:
+        """Drop what is kept of a Tournament that is gone."""
+        self._read.pop(owner, None)
+
     async def _ask(
         self, namespace: str, uids: tuple[str, ...], before: dict[str, QueueAnswer]
     ) -> dict[str, QueueAnswer]:

@@ -267,10 +267,13 @@ def _models(
     """What models are doing. Of two objects of one the stale one counts, as long as it is there."""
     stale = stale_services(snapshot)
     services = sorted(snapshot.services.values(), key=lambda one: one.deleting or one in stale)
-    return {
+    seen = {
         one.model: _model(snapshot, one, settings, now, wanted=one.model in wanted, goes=one in stale)
         for one in services
     }
+    pods = (pod for pod in snapshot.pods.values() if pod.scheduled is not None)
+    placed = {pod.model for pod in pods if pod.phase in ("Pending", "Running")}
+    return {name: replace(model, placed=name in placed) for name, model in seen.items()}
 
 
 def _model(

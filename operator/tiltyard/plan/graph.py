@@ -115,8 +115,12 @@ class Bundle:
 
     @cached_property
     def records(self) -> tuple[PartRecords, ...]:
-        """How many records the parts of each artifact that it makes have at most; none where no model is asked."""
-        return tuple(PartRecords.of(recipe) if self.model is not None else PartRecords(0, 0) for recipe in self.recipes)
+        """How many records the parts of each artifact that it makes have at most; none where no model is asked.
+
+        A probe makes none: its part is sealed without rows.
+        """
+        without = self.model is None or self.stage == ProbeRecipe.STAGE
+        return tuple(PartRecords(0, 0) if without else PartRecords.of(recipe) for recipe in self.recipes)
 
     def missing(self, done: Mapping[str, frozenset[int]]) -> tuple[tuple[Part, ...], ...]:
         """The indices of a Job that makes what is not there yet: for each shard number, the recipes that lack it."""

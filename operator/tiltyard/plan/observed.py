@@ -62,6 +62,7 @@ class ModelSeen:
         in_vain: of one that has held its nodes for too long while none of its Jobs ran: seconds that it is to stay
             down once it is stopped. None: it holds nothing in vain.
         resting: it was stopped for that, and is not to be started yet.
+        placed: on a cluster: a node holds a pod of it.
     """
 
     phase: ModelPhase
@@ -75,6 +76,7 @@ class ModelSeen:
     load_seconds: float | None = None
     in_vain: float | None = None
     resting: bool = False
+    placed: bool = False
 
 
 class JobPhase(StrEnum):

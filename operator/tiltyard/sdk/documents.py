@@ -13,6 +13,7 @@ from tiltyard.api.base import ApiModel
 from tiltyard.plan.estimate import Cost
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.weights import Loading
+from tiltyard.status.held import seconds_up
 from tiltyard_jobs.contracts import calibration
 from tiltyard_jobs.contracts.spending import Spending as RunSpending
 
@@ -231,6 +232,9 @@ class Status(TournamentStatus):
     activity: Activity
     """Running: a process is at work. Interrupted: none is, and the run has not ended. Ended: the run is complete, has
     failed or is suspended."""
+    spending: Spending | None = None
+    """What the run took, beside what was planned, by the prices that `tiltyard status` was given. Absent on a cluster,
+    of `tiltyard run`, and of each change but the last that `--watch` prints."""
 
 
 class Report(Document):
@@ -343,27 +347,37 @@ def plan_document(
     )
 
 
-def status_document(status: TournamentStatus, name: str, *, at_work: bool) -> Status:
+def status_document(status: TournamentStatus, name: str, *, at_work: bool, written: float = 0.0) -> Status:
     """A status as a document.
 
     Args:
         status: as it was written last.
         name: of the tournament.
         at_work: whether a process is at work on it now.
+        written: where none is: when it was written, in seconds since the epoch.
     """
     ended = any(condition.type in _ENDS and condition.status == "True" for condition in status.conditions)
     activity: Activity = "Ended" if ended else "Running" if at_work else "Interrupted"
     if not at_work:
-        status = _at_rest(status)
+        status = _at_rest(status, written)
     fields = {field: getattr(status, field) for field in TournamentStatus.model_fields}
     return Status(tournament=name, activity=activity, **fields)
 
 
-def _at_rest(status: TournamentStatus) -> TournamentStatus:
-    """A status that nobody will write again: what it said of the moment in which it was written holds no more."""
+def _at_rest(status: TournamentStatus, written: float) -> TournamentStatus:
+    """A status that nobody will write again: what it said of the moment in which it was written holds no more.
+
+    A model was up until then, as far as anybody knows.
+    """
     gone = {"activity": None, "asking": None, "url": None, "up_since": None}
     models = (
-        one.model_copy(update=gone | {"state": "Failed" if one.state == "Failed" else "Stopped"})
+        one.model_copy(
+            update=gone
+            | {
+                "state": "Failed" if one.state == "Failed" else "Stopped",
+                "up_seconds": round(seconds_up(one, written)),
+            }
+        )
         for one in status.models
     )
     stages = (

@@ -29,7 +29,7 @@ from tiltyard.sdk.manifest import refuse
 from tiltyard_jobs.contracts.located import readable
 from tiltyard_jobs.contracts.solo_tasks import SoloTask
 from tiltyard_jobs.contracts.spending import Spending
-from tiltyard_jobs.contracts.summary import Summary, parts_done
+from tiltyard_jobs.contracts.summary import Summary
 from tiltyard_jobs.contracts.tasks import StoreRef
 
 T = TypeVar("T")
@@ -48,6 +48,11 @@ class Prepared:
     tournament: Tournament
     graph: Graph
     settings: Settings
+
+    @property
+    def place(self) -> StatePlace:
+        """Where its status is."""
+        return StatePlace(self.graph.tournament, self.graph.run, self.settings.state)
 
 
 @dataclass(frozen=True)
@@ -207,7 +212,7 @@ def spending_here(tournament: Tournament, graph: Graph, state: Path) -> Spending
     ledger = read_ledger(state, graph.run)
     if ledger is None:
         return None
-    before = parts_done(graph.artifacts, ledger.found or "")
+    before = graph.found(ledger.found or "")
     held = {name: held.seconds for name, held in ledger.held.items()}
     return spending_of(tournament, graph, before, ledger.table(), held, measured_rates(state, but=graph.run))
 
@@ -235,18 +240,25 @@ def status_here(place: StatePlace) -> Status:
         UserError: it was never begun there.
     """
     at_work = is_occupied(place.state, place.run)  # before the status: what ends in between has written its last one
-    here = read_status(place.state, place.run)
+    here = read_status(place, at_work=at_work)
     if here is None:
         raise UserError(_no_run(place.state, place.name, place.run))
-    return status_document(here, place.name, at_work=at_work)
+    return here
 
 
-def read_status(state: Path, run: str) -> TournamentStatus | None:
-    """The status that a run wrote last, if there is one."""
+def read_status(place: StatePlace, *, at_work: bool = False) -> Status | None:
+    """The status that a run wrote last, if there is one.
+
+    Args:
+        place: the run's.
+        at_work: whether a process is at work on it now.
+    """
+    file = run_folder(place.state, place.run) / "status.json"
     try:
-        return TournamentStatus.model_validate_json((run_folder(state, run) / "status.json").read_bytes())
+        status, written = TournamentStatus.model_validate_json(file.read_bytes()), file.stat().st_mtime
     except (OSError, ValueError):
         return None
+    return status_document(status, place.name, at_work=at_work, written=written)
 
 
 def _no_run(state: Path, name: str, run: str) -> str:

@@ -12,7 +12,7 @@ import yaml
 from tiltyard import api
 from tiltyard.plan.planner import TournamentState
 from tiltyard.sdk import machine
-from tiltyard.sdk.documents import Plan, Status, status_document
+from tiltyard.sdk.documents import Plan, Status
 from tiltyard.sdk.errors import StoppedError, TournamentFailedError
 from tiltyard.sdk.manifest import as_on_this_machine, read_manifest
 from tiltyard.sdk.results import Results, results_of
@@ -124,10 +124,7 @@ class Tournament:
         if ended.plan.state is TournamentState.SUSPENDED:
             raise StoppedError(ended.plan.message)
         if ended.plan.state is TournamentState.FAILED:
-            status = machine.read_status(prepared.settings.state, prepared.graph.run)
-            raise TournamentFailedError(
-                ended.plan.message, None if status is None else status_document(status, self.name, at_work=False)
-            )
+            raise TournamentFailedError(ended.plan.message, machine.read_status(prepared.place))
         return results_of(prepared)
 
     def status(self, *, state: str | Path | None = None) -> Status:

@@ -26,7 +26,9 @@ from tiltyard.plan.spending import spent
 from tiltyard.plan.weights import downloaded
 from tiltyard.status.conditions import (
     COMPLETE,
+    FAILED,
     INVALID,
+    SUSPENDED,
     Situation,
     conditions_of,
     conditions_of_invalid,
@@ -89,7 +91,7 @@ def build_status(
         for model in graph.models
         if (seen := observed.models.get(model.name)) is not None
     )
-    models = tuple(with_time_up(models, before if before and before.run == graph.run else None, observed, now))
+    models = tuple(with_time_up(models, known, observed, now))
     kept = {one.name for one in downloaded(tournament)} if tournament.spec.serving.weights is not None else set()
     situation = Situation(
         graph,
@@ -177,13 +179,23 @@ def invalid_status(before: TournamentStatus, generation: int, error: ManifestErr
 
 
 def worth_writing(before: TournamentStatus, after: TournamentStatus, now: float) -> TournamentStatus | None:
-    """The status to write; None where it says nothing new. An ETA that moved a little keeps its place."""
+    """The status to write; None where it says nothing new. An ETA that moved a little keeps its place.
+
+    What a run has cost keeps its place likewise, but only while models are up and the run goes on as before: what is
+    written of its end is exact, and so is what is left once nothing is up.
+    """
     if before.eta is not None and after.eta is not None:
         left = abs(after.eta.timestamp() - now)
         if abs((after.eta - before.eta).total_seconds()) <= max(60.0, ETA_SLACK * left):
             after = after.model_copy(update={"eta": before.eta})
-    after = after.model_copy(update={"usage": nearly_same(before.usage, after.usage)})
+    if any(model.up_since for model in after.models) and _end(before) == _end(after):
+        after = after.model_copy(update={"usage": nearly_same(before.usage, after.usage)})
     return None if after == before else after
+
+
+def _end(status: TournamentStatus) -> str | None:
+    """How a run has ended; None: it goes on."""
+    return next((end for end in (COMPLETE, FAILED, SUSPENDED) if find_true(status.conditions, end)), None)
 
 
 def is_complete(status: TournamentStatus, run: str) -> bool:

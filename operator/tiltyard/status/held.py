@@ -19,7 +19,7 @@ def time_up(status: TournamentStatus, run: str, now: float) -> dict[str, float]:
     """Seconds that each model was up in a run, by its last status; nothing of another run counts."""
     if status.run != run:
         return {}
-    return {model.name: _seconds(model, now) for model in status.models if model.up_seconds or model.up_since}
+    return {model.name: seconds_up(model, now) for model in status.models if model.up_seconds or model.up_since}
 
 
 def with_time_up(
@@ -36,8 +36,9 @@ def with_time_up(
     known: Mapping[str, ModelStatus] = {} if before is None else {model.name: model for model in before.models}
     for model in models:
         seen, last = observed.models[model.name], known.get(model.name)
-        # One that waits for a node takes no GPU.
-        up = seen.phase in (ModelPhase.STARTING, ModelPhase.READY, ModelPhase.STOPPING) and seen.wait is None
+        # One that waits takes no GPU, unless a node holds a pod of it.
+        is_free = seen.wait is not None and not seen.placed
+        up = seen.phase in (ModelPhase.STARTING, ModelPhase.READY, ModelPhase.STOPPING) and not is_free
         if up and last is not None and last.up_since is not None:
             yield model.model_copy(update={"up_seconds": last.up_seconds, "up_since": last.up_since})
         else:
@@ -45,10 +46,8 @@ def with_time_up(
             yield model.model_copy(update={"up_seconds": round(observed.held.get(model.name, 0)), "up_since": since})
 
 
-def priced(usage: UsageStatus, spending: Spending | None) -> UsageStatus:
+def priced(usage: UsageStatus, spending: Spending) -> UsageStatus:
     """A usage with GPU time and money."""
-    if spending is None:
-        return usage
     cost = spending.happened.cost
     found = {
         "gpu_seconds": spending.happened.gpu_seconds,
@@ -69,6 +68,7 @@ def nearly_same(before: UsageStatus | None, after: UsageStatus | None) -> UsageS
     return same if same == before else after
 
 
-def _seconds(model: ModelStatus, now: float) -> float:
+def seconds_up(model: ModelStatus, now: float) -> float:
+    """Seconds that a model was up in its run, by its last status."""
     since = 0.0 if model.up_since is None else max(0.0, now - model.up_since.timestamp())
     return model.up_seconds + since

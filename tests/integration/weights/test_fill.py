@@ -239,7 +239,7 @@ def test_a_token_reaches_the_hub_and_what_lacks_one_is_told(
             " it in model.tokenSecretRef, or check model.uri"
         )
     monkeypatch.setenv("HF_TOKEN", "hf_other")
-    with pytest.raises(ConfigurationError, match="the token may not read it"):
+    with pytest.raises(ConfigurationError, match=r"the token may not read it: .* check HF_TOKEN$"):
         fill(HubModel(MODEL), tmp_path / "model", sleep=no_sleep)
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     with start(tmp_path / "model") as process:
@@ -264,6 +264,8 @@ def test_a_token_of_a_secret_that_ends_in_a_line_break(hub: HubServer, monkeypat
         ],
     )
     monkeypatch.setenv("TILTYARD_SECRET_A", "\n")  # none: the machine's own counts
+    monkeypatch.setenv("HF_TOKEN", "hf_sec\nret")
+    assert sizes_of([weights])[1][0].endswith("check HF_TOKEN")
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     assert sizes_of([weights])[1] == []
 

@@ -24,8 +24,9 @@ from tiltyard.api import (
     load_tournament,
 )
 from tiltyard.cli import show
-from tiltyard.cli.progress import duration, progress
+from tiltyard.cli.progress import progress
 from tiltyard.sdk.documents import status_document
+from tiltyard_jobs.contracts.durations import duration_text
 from tiltyard_jobs.contracts.summary import Standing
 
 
@@ -128,7 +129,7 @@ def test_a_dead_run_is_at_rest() -> None:
     ("seconds", "text"), [(0, "0 s"), (59, "59 s"), (60, "1 min"), (3599, "60 min"), (12_000, "3 h 20 min")]
 )
 def test_how_long_in_words(seconds: int, text: str) -> None:
-    assert duration(seconds) == text.replace("60 min", "1 h 0 min")
+    assert duration_text(seconds) == text.replace("60 min", "1 h 0 min")
 
 
 @pytest.mark.parametrize(

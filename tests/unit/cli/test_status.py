@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
+import os
 import shlex
+import sys
 import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -16,10 +19,11 @@ import yaml
 from support.manifests import manifest
 from tiltyard.api import Condition, TournamentStatus
 from tiltyard.cli import main
-from tiltyard.local.ledger import Ledger, run_folder
+from tiltyard.local.ledger import Held, Ledger, run_folder
 from tiltyard.local.occupancy import occupied
 from tiltyard.plan.build import build_graph
 from tiltyard.sdk.manifest import load_manifest
+from tiltyard_jobs.contracts.summary import pack_bits
 
 
 @pytest.fixture
@@ -58,6 +62,20 @@ def test_a_run_that_nobody_works_on(
 ) -> None:
     assert main([*leave(tmp_path, run, ended), *(["--watch"] if watch else [])]) == code
     assert json.loads(capsys.readouterr().out)["activity"] == activity
+
+
+def test_a_model_of_a_dead_run_was_up_until_its_last_status(
+    run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = leave(tmp_path, run, None)
+    file = run_folder(tmp_path / "state", run) / "status.json"
+    up = {"name": "m0", "state": "Ready", "upSeconds": 100, "upSince": "2026-01-01T00:00:00Z"}
+    file.write_text(json.dumps(json.loads(file.read_bytes()) | {"models": [up, up | {"name": "m1", "upSince": None}]}))
+    written = datetime(2026, 1, 1, 0, 1, tzinfo=UTC).timestamp()
+    os.utime(file, (written, written))
+    assert main(arguments) == 3
+    models = json.loads(capsys.readouterr().out)["models"]
+    assert [(one["upSeconds"], "upSince" in one) for one in models] == [(160, False), (100, False)]
 
 
 def test_a_run_at_work(run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,3 +127,48 @@ def test_a_dead_run_is_told_with_the_line_that_continues_it(
         *("tiltyard", "run", str(tmp_path / "t.yaml"), "--out", str(tmp_path / "my out")),
         *("--state", str(tmp_path / "state")),
     ]
+
+
+PRICES = {"currency": "EUR", "gpuHours": {"nvidia.com/gpu": "3.00"}}
+
+
+def test_a_status_has_what_the_run_took_by_the_prices_that_are_given(
+    run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = manifest(3)
+    document["spec"]["competitors"][0]["serving"] = {"resources": {"limits": {"nvidia.com/gpu": "2"}}}
+    (tmp_path / "t.yaml").write_text(yaml.safe_dump(document))
+    (tmp_path / "prices.yaml").write_text(yaml.safe_dump(PRICES))
+    graph = build_graph(load_manifest(tmp_path / "t.yaml"))
+    arguments = [*leave(tmp_path, graph.run, "Complete"), "--prices", str(tmp_path / "prices.yaml")]
+    ledger = Ledger(run=graph.run, place="file:///out", held={graph.models[0].name: Held(version="v", seconds=600)})
+    (run_folder(tmp_path / "state", graph.run) / "ledger.json").write_text(ledger.model_dump_json())
+    for source in (arguments[1], "-"):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((tmp_path / "t.yaml").read_bytes())))
+        for more in ((), ("--watch",)):
+            assert main(["status", source, *arguments[2:], *more]) == 0
+            spending = json.loads(capsys.readouterr().out)["spending"]
+            assert (spending["currency"], spending["happened"]["cost"]) == ("EUR", "1")
+            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((tmp_path / "t.yaml").read_bytes())))
+        assert main(["status", source, *arguments[2:-4], *arguments[-2:]]) == 0
+        assert "1.00 EUR" in capsys.readouterr().out
+    (tmp_path / "prices.yaml").unlink()
+    for form in ("json", "table"):
+        assert main([*arguments, "-o", form]) == 2
+        assert "prices.yaml" in capsys.readouterr().err
+
+
+def test_prices_are_refused_of_a_cluster(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "t", "-n", "arena", "--prices", "prices.yaml"]) == 2
+    assert "--prices prices.yaml: not with -n: " in capsys.readouterr().err
+
+
+def test_a_probe_whose_verdicts_exist_is_not_planned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "t.yaml").write_text(yaml.safe_dump(manifest(3, judges=2)))
+    graph = build_graph(load_manifest(tmp_path / "t.yaml"))
+    arguments = leave(tmp_path, graph.run, "Complete")
+    bits = pack_bits([each for bundle in graph.bundles for each in [bundle.stage != "probe"] * bundle.shards])
+    ledger = Ledger(run=graph.run, place="file:///out", found=bits)
+    (run_folder(tmp_path / "state", graph.run) / "ledger.json").write_text(ledger.model_dump_json())
+    assert main(arguments) == 0
+    assert json.loads(capsys.readouterr().out)["spending"]["planned"]["promptTokens"] == 0

@@ -234,6 +234,18 @@ def test_a_model_that_fits_no_node_waits_and_its_time_to_start_begins_once_it_do
     assert "was not ready after 1800 s (spec.serving.startupDeadlineSeconds)" in late.message
 
 
+@pytest.mark.parametrize(
+    ("phase", "scheduled", "placed"),
+    [("Pending", "False", False), ("Pending", "True", True), ("Running", "True", True), ("Failed", "True", False)],
+)
+def test_a_pod_with_a_node_is_told(cluster: Cluster, phase: str, scheduled: str, placed: bool) -> None:
+    cluster.service("m1")
+    moment = datetime.fromtimestamp(T0, UTC).isoformat()
+    condition = {"type": "PodScheduled", "status": scheduled, "lastTransitionTime": moment}
+    cluster.model_pod("m1", phase=phase, conditions=[condition])
+    assert seen(cluster).models["m1"].placed is placed
+
+
 def test_a_model_whose_pods_are_refused_waits_and_one_of_which_nothing_is_known_does_not(cluster: Cluster) -> None:
     service = cluster.service("m1")
     assert seen(cluster, T0 + 1801).models["m1"].phase is ModelPhase.FAILED

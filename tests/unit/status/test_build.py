@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+import pytest
+
 from support.cluster_objects import cluster_tournament
 from support.manifests import tournament
-from tiltyard.api import Condition, TournamentStatus
+from tiltyard.api import Condition, ModelStatus, TournamentStatus, UsageStatus
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Observed, PreflightPhase, Wait, WaitReason
@@ -62,6 +64,20 @@ def test_an_eta_that_moved_a_little_keeps_its_place() -> None:
     much = TournamentStatus(eta=MOMENT + timedelta(hours=12))
     assert worth_writing(before, little, NOW) is None
     assert worth_writing(before, much, NOW) == much
+
+
+@pytest.mark.parametrize("end", [None, "Complete", "Failed", "Suspended"])
+@pytest.mark.parametrize("up", [True, False])
+def test_what_a_run_has_cost_is_exact_at_its_end_and_once_nothing_is_up(end: str | None, up: bool) -> None:
+    def status(seconds: int, end: str | None) -> TournamentStatus:
+        ended = [Condition(type=end, status="True", reason=end, last_transition_time=MOMENT)] if end else []
+        models = [ModelStatus(name="ada", state="Ready", up_since=MOMENT if up else None)]
+        return TournamentStatus(models=tuple(models), usage=UsageStatus(gpu_seconds=seconds), conditions=tuple(ended))
+
+    before, after = status(10_000, None), status(10_500, end)
+    assert worth_writing(before, after, NOW) == (None if up and end is None else after)
+    # What is stopping after the end is not worth a write each second.
+    assert worth_writing(status(10_000, end), after, NOW) == (None if up else after)
 
 
 def test_a_complete_run_is_final_and_another_run_is_not() -> None:

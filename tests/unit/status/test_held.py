@@ -13,10 +13,12 @@ from tiltyard_jobs.contracts.spending import Amounts, Spending
 WAIT = Wait(WaitReason.UNSCHEDULABLE, "no node has a GPU")
 
 
-def step(before: TournamentStatus | None, phase: ModelPhase, now: float, wait: Wait | None = None) -> TournamentStatus:
+def step(
+    before: TournamentStatus | None, phase: ModelPhase, now: float, wait: Wait | None = None, *, placed: bool = False
+) -> TournamentStatus:
     """One reconciliation: what was held by the last status, and the next status."""
     held = time_up(before, "r", now) if before is not None else {}
-    observed = Observed(models={"ada": ModelSeen(phase, wait=wait)}, held=held)
+    observed = Observed(models={"ada": ModelSeen(phase, wait=wait, placed=placed)}, held=held)
     models = with_time_up([ModelStatus(name="ada", state=phase.value)], before, observed, now)
     return TournamentStatus(run="r", models=tuple(models))
 
@@ -42,6 +44,12 @@ def test_waiting_for_a_node_takes_no_gpu() -> None:
     assert time_up(status, "r", 500) == {}
     status = step(status, ModelPhase.STARTING, 500)
     assert time_up(status, "r", 560) == {"ada": 60}
+
+
+def test_a_pod_that_holds_a_node_and_does_not_start_takes_its_gpu() -> None:
+    pull = Wait(WaitReason.NOT_STARTING, "its image cannot be pulled")
+    for wait in (pull, WAIT):  # WAIT: another replica of it has no node yet
+        assert time_up(step(None, ModelPhase.STARTING, 100, wait, placed=True), "r", 160) == {"ada": 60}
 
 
 def test_time_of_another_run_does_not_count() -> None:

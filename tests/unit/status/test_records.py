@@ -75,6 +75,20 @@ def test_a_complete_shard_counts_what_it_has_reported() -> None:
     assert records(status_of(passed(done=done, reused=done))) == (0, 200)
 
 
+def test_a_probe_makes_no_records() -> None:
+    graph = build_graph(judged := tournament(3, judges=1))
+    probe = next(bundle for bundle in graph.bundles if bundle.phase == "Probing")
+    models = {str(probe.model): ModelSeen(ModelPhase.READY)}
+    jobs = {probe.name: JobSeen(JobPhase.ACTIVE, probe.version, active=1)}
+    observed = passed(jobs=jobs, models=models)
+    status = build_status(judged, graph, observed, plan(graph, Policy(), observed), NOW)
+    assert stage(status, "Probing").records is None
+    assert [one.queued for one in status.models] == [0]
+    done = passed(done={ref.key: frozenset({0}) for ref in probe.makes})
+    after = build_status(judged, graph, done, plan(graph, Policy(), done), NOW)
+    assert status.records == after.records
+
+
 def test_steps_are_no_records() -> None:
     status = status_of(passed(jobs=at_work(done=50, records=False)))
     assert records(status) == (0, 300)

@@ -17,7 +17,7 @@ from integration.cluster.test_operator import SMALL
 from support.documents import ROOT, code_blocks
 from support.podplayer import NODE
 from tiltyard.observe.kinds import JOBS, PODS, SERVICES, WORKLOADS, Kind, Object
-from tiltyard.render.names import MAX_TIME, MODEL, PRIORITY, QUEUE, RESTS_UNTIL, STOP
+from tiltyard.render.names import MAX_TIME, MODEL, PRIORITY, QUEUE, RESTS_UNTIL, STAGE, STOP, TOURNAMENT
 from tiltyard_jobs.contracts.exit_codes import ExitCode
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(560)]
@@ -144,6 +144,17 @@ async def held(arena: Arena) -> tuple[Counter[str], Counter[str]]:
     return holding, waiting
 
 
+async def mining(arena: Arena, tournament: str, count: int) -> None:
+    """Wait until a tournament has so many Jobs of mining."""
+    wanted = {STAGE: "mine", TOURNAMENT: tournament}
+    async with asyncio.timeout(120):
+        while True:
+            jobs = [one["metadata"] for one in await arena.children(JOBS)]
+            if count == sum(wanted.items() <= job["labels"].items() for job in jobs if "deletionTimestamp" not in job):
+                return
+            await asyncio.sleep(0.1)
+
+
 @pytest.mark.parametrize("scheduler", [{GPU: "3"}], indirect=True)
 async def test_three_teams_share_a_quota_and_all_finish(
     queues: Arena, plane: ControlPlane, scheduler: None, tmp_path: Path
@@ -178,9 +189,11 @@ async def test_three_teams_share_a_quota_and_all_finish(
     first["metadata"]["labels"][PRIORITY] = "normal"
     await queues.apply(first)
     await until("alone it takes all", 3, 0)
+    await mining(queues, "red", 3)
     for team in teams[1:]:
         await queues.apply(of_queue(queues, team, name=team))
     await until("each has its share", 1, 1)
+    await mining(queues, "red", 1)  # the Jobs of models that were preempted are gone
     # The other teams want more, and so does the first: nobody gets more than a share.
     told = await queues.wait(
         lambda one: f"for {GPU} in flavor accelerated" in condition(one, "Waiting").get("message", ""), "red"

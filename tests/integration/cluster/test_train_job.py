@@ -13,7 +13,7 @@ import pytest
 from integration.cluster.conftest import Arena, condition
 from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, PODS, TOURNAMENTS, TRAIN_JOBS, Kind
 
-pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(480)]
+pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(560)]
 
 JOB_SETS = Kind("jobset.x-k8s.io/v1alpha2", "JobSet", "jobsets")
 
@@ -41,7 +41,7 @@ async def test_two_nodes_are_suspended_resumed_and_deleted(trainer: None, arena:
     await arena.apply(training(arena))
 
     async def nodes(count: int) -> list[Any]:
-        async with asyncio.timeout(240):
+        async with asyncio.timeout(300):
             while True:
                 found = [pod for pod in await arena.children(PODS) if is_node(pod)]
                 if len(found) == count:

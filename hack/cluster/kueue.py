@@ -14,6 +14,7 @@ MANAGED = {"tiltyard.dev/queues": "kueue"}
 WITHOUT_NAMESPACE = ("clusterqueues", "cohorts", "resourceflavors", "workloads", "localqueues")
 """Kueue's own kinds: their webhooks are called wherever they are."""
 FRAMEWORKS = ("batch/job", "pod", "deployment", "trainer.kubeflow.org/trainjob")
+FAIR_SHARING = {"preemptionStrategies": ["LessThanOrEqualToFinalShare", "LessThanInitialShare"]}
 API = "kueue.x-k8s.io/v1beta2"
 
 
@@ -35,7 +36,7 @@ def install(plane: ClusterApi, *, address: str = "127.0.0.1") -> None:
     settings = {
         "managedJobsNamespaceSelector": {"matchLabels": MANAGED},
         "integrations": {"frameworks": list(FRAMEWORKS)},
-        "fairSharing": {"preemptionStrategies": ["LessThanOrEqualToFinalShare", "LessThanInitialShare"]},
+        "fairSharing": FAIR_SHARING,
         "featureGates": {"VisibilityOnDemand": False},  # an API server of its own
     }
     served = managers.start_configured(

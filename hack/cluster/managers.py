@@ -126,16 +126,17 @@ def start_configured(
         certificates: its field that would have the manager make its own.
         more: of its fields.
         metrics_certificate: the folder where it looks for one, whatever it was told; it sees an /etc of its own then.
+            Such a manager (Kueue) is told where its webhooks' is, too; Trainer 2.1 refuses to be.
     """
     scratch, certificate = certify(plane, name, address)
     webhooks, probes = ports(2)
+    webhook_folder = {"certDir": str(scratch / SERVED)} if metrics_certificate else {}
     settings = {
         "apiVersion": api,
         "kind": "Configuration",
         "health": {"healthProbeBindAddress": f"127.0.0.1:{probes}"},
         "metrics": {"bindAddress": "0"},
-        # Trainer 2.1 does not start without a host; the folder is that of controller-runtime's default, below TMPDIR.
-        "webhook": {"port": webhooks, "host": "", "certDir": str(scratch / SERVED)},
+        "webhook": {"port": webhooks, "host": "", **webhook_folder},  # Trainer 2.1 does not start without a host
         "leaderElection": {"leaderElect": False},
         certificates: {"enable": False},
         **(more or {}),

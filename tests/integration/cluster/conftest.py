@@ -143,9 +143,9 @@ async def kube(plane: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
 
 
 @pytest.fixture
-def namespace(plane: ControlPlane, server: S3Server) -> Iterator[str]:
-    """A namespace of its own, with the bucket's credentials in a Secret."""
-    name = f"arena-{uuid4().hex[:8]}"
+def namespace(plane: ControlPlane, server: S3Server, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace of its own, with the bucket's credentials in a Secret; a test may name it by the parameter."""
+    name = getattr(request, "param", f"arena-{uuid4().hex[:8]}")
     plane.apply(f"/api/v1/namespaces/{name}", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     wanted = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
     data = {key: base64.b64encode(server.env[key].encode()).decode() for key in wanted}

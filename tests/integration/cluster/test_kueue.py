@@ -1,4 +1,4 @@
-"""Kueue's own controller over Jobs and models: three teams share three GPUs, and all finish."""
+"""Kueue's own controller over Jobs and models: three teams share three GPUs, and nobody holds one in vain."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ import pytest
 import yaml
 
 from cluster.controlplane import ControlPlane
-from cluster.kueue import API, MANAGED
-from integration.cluster.conftest import Arena, condition
+from cluster.kueue import API, FAIR_SHARING, FRAMEWORKS, MANAGED
+from integration.cluster.conftest import NODES, Arena, condition
 from integration.cluster.test_operator import SMALL
-from tiltyard.observe.kinds import PODS, WORKLOADS, Kind, Object
-from tiltyard.render.names import MAX_TIME, MODEL, PRIORITY, QUEUE
+from support.documents import ROOT, code_blocks
+from support.podplayer import NODE
+from tiltyard.observe.kinds import JOBS, PODS, SERVICES, WORKLOADS, Kind, Object
+from tiltyard.render.names import MAX_TIME, MODEL, PRIORITY, QUEUE, RESTS_UNTIL, STAGE, STOP, TOURNAMENT
 from tiltyard_jobs.contracts.exit_codes import ExitCode
 
-pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(560)]
+pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(900)]
 
 GPU = "example.com/gpu"
+NVIDIA = "nvidia.com/gpu"
 KINDS = {
     name: Kind(API, name, f"{name.lower()}{ending}")
     for name, ending in (
@@ -69,20 +72,27 @@ async def queues(kueue: None, plane: ControlPlane, arena: Arena) -> Arena:
     plane.apply(path, labelled)
     for flavor in ("plain", "accelerated"):
         put(plane, "ResourceFlavor", flavor, spec={})
-    arena.operator.arguments = ("--read-queues",)
+    arena.operator.arguments = ("--read-queues", "--give-back-after", "20")
     await arena.operator.stop()
     await arena.operator.start()
     return arena
 
 
 def of_queue(
-    arena: Arena, queue: str, competitors: int = 2, *, name: str = "test", cpu: str = "100m", **more: Any
+    arena: Arena,
+    queue: str,
+    competitors: int = 2,
+    *,
+    name: str = "test",
+    cpu: str = "100m",
+    gpu: str = GPU,
+    **more: Any,
 ) -> Any:
     """A Tournament whose models ask for a GPU each."""
     document = arena.manifest(competitors, name=name, **{**SMALL, **more})
     document["metadata"]["labels"] = {QUEUE: queue}
     for one in (*document["spec"]["competitors"], *document["spec"]["judges"]):
-        one["serving"] = {"resources": {"requests": {"cpu": cpu}, "limits": {GPU: "1", "memory": "1Gi"}}}
+        one["serving"] = {"resources": {"requests": {"cpu": cpu}, "limits": {gpu: "1", "memory": "1Gi"}}}
     return document
 
 
@@ -98,9 +108,30 @@ def is_admitted(workload: Object) -> bool:
     )
 
 
-def asks_for_gpu(workload: Object) -> bool:
+def asks_for_gpu(workload: Object, gpu: str = GPU) -> bool:
     containers = workload["spec"]["podSets"][0]["template"]["spec"]["containers"]
-    return any(GPU in one.get("resources", {}).get("requests", {}) for one in containers)
+    return any(gpu in one.get("resources", {}).get("requests", {}) for one in containers)
+
+
+async def admitted(arena: Arena, gpu: str, *, model: bool) -> Object:
+    """Wait until a queue has admitted a model's pod, or a Job; its Workload."""
+    async with asyncio.timeout(120):
+        while True:
+            for one in await workloads(arena):
+                if is_admitted(one) and asks_for_gpu(one, gpu) is model:
+                    return one
+            await asyncio.sleep(0.1)
+
+
+def flavors(workload: Object) -> dict[str, str]:
+    """Of which flavour a Workload has each resource."""
+    return dict(workload["status"]["admission"]["podSetAssignments"][0]["flavors"])
+
+
+async def models_on_a_node(arena: Arena) -> set[str]:
+    """Models of which a pod is on a node, or goes from there."""
+    pods = [one for one in await arena.children(PODS) if "nodeName" in one["spec"]]
+    return {one["metadata"]["labels"][MODEL] for one in pods if MODEL in one["metadata"]["labels"]}
 
 
 async def held(arena: Arena) -> tuple[Counter[str], Counter[str]]:
@@ -111,6 +142,17 @@ async def held(arena: Arena) -> tuple[Counter[str], Counter[str]]:
         one["spec"]["queueName"] for one in models if condition(one, "QuotaReserved").get("status") == "False"
     )
     return holding, waiting
+
+
+async def mining(arena: Arena, tournament: str, count: int) -> None:
+    """Wait until a tournament has so many Jobs of mining."""
+    wanted = {STAGE: "mine", TOURNAMENT: tournament}
+    async with asyncio.timeout(120):
+        while True:
+            jobs = [one["metadata"] for one in await arena.children(JOBS)]
+            if count == sum(wanted.items() <= job["labels"].items() for job in jobs if "deletionTimestamp" not in job):
+                return
+            await asyncio.sleep(0.1)
 
 
 @pytest.mark.parametrize("scheduler", [{GPU: "3"}], indirect=True)
@@ -147,9 +189,11 @@ async def test_three_teams_share_a_quota_and_all_finish(
     first["metadata"]["labels"][PRIORITY] = "normal"
     await queues.apply(first)
     await until("alone it takes all", 3, 0)
+    await mining(queues, "red", 3)
     for team in teams[1:]:
         await queues.apply(of_queue(queues, team, name=team))
     await until("each has its share", 1, 1)
+    await mining(queues, "red", 1)  # the Jobs of models that were preempted are gone
     # The other teams want more, and so does the first: nobody gets more than a share.
     told = await queues.wait(
         lambda one: f"for {GPU} in flavor accelerated" in condition(one, "Waiting").get("message", ""), "red"
@@ -174,6 +218,44 @@ async def test_three_teams_share_a_quota_and_all_finish(
     assert (await held(queues))[0].total() == 0
 
 
+async def parallelism_of_jobs(arena: Arena, completions: int) -> set[int]:
+    """How many pods at once the Jobs of so many shards have that a queue has admitted."""
+    jobs = [one["spec"] for one in await arena.children(JOBS) if not one["spec"].get("suspend")]
+    return {one["parallelism"] for one in jobs if one.get("completions") == completions}
+
+
+@pytest.mark.parametrize("scheduler", [{GPU: "3"}], indirect=True)
+async def test_a_model_beside_queued_jobs_is_given_back(queues: Arena, plane: ControlPlane, scheduler: None) -> None:
+    queues.player.binds = False
+    # Room for preflight, or for a model, but for no shard beside it.
+    put_queue(plane, queues, "team", gpus="1", cpus="1")
+    document = of_queue(queues, "team", cpu="600m", per_competitor=24, jobs={"shardSize": 6, "parallelism": 4})
+    await queues.apply(document)
+
+    waiting = await queues.wait(lambda one: "Job " in condition(one, "Waiting").get("message", ""), limit=120)
+    assert "for cpu in flavor plain" in condition(waiting, "Waiting")["message"]
+    told = await queues.wait(lambda one: "was given back" in condition(one, "Waiting").get("message", ""), limit=120)
+    assert condition(told, "Waiting")["reason"] == "Queued"
+    services = [one["metadata"] for one in await queues.children(SERVICES)]
+    given = {one["labels"][MODEL] for one in services if one["annotations"].get(STOP) == "true"}
+    assert any(RESTS_UNTIL in one["annotations"] for one in services if one["labels"][MODEL] in given)
+    # Its GPU goes to another model, which had to wait for it.
+    async with asyncio.timeout(60):
+        while not (await models_on_a_node(queues)) - given:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+
+    # Room for a model and two shards: a Job of four at once is admitted with two.
+    put_queue(plane, queues, "team", gpus="1", cpus="1600m")
+    async with asyncio.timeout(120):
+        while not (at_once := await parallelism_of_jobs(queues, 4)):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    assert at_once == {2}
+
+    put_queue(plane, queues, "team", gpus="3")
+    done = await queues.wait_for_phase("Complete", "Failed", limit=450)
+    assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])
+
+
 async def test_a_job_whose_time_is_up_fails_the_tournament(queues: Arena, plane: ControlPlane) -> None:
     put_queue(plane, queues, "team", gpus="1")
     queues.player.runs(lambda pod: "-preflight-" in pod["metadata"]["name"], ["sleep", "600"])
@@ -188,3 +270,44 @@ async def test_a_queue_that_does_not_exist_is_reported(queues: Arena) -> None:
     await queues.apply(of_queue(queues, "nobody"))
     told = await queues.wait(lambda one: condition(one, "Waiting").get("reason") == "Queued", limit=60)
     assert "LocalQueue nobody doesn't exist" in condition(told, "Waiting")["message"]
+
+
+async def test_a_queue_named_default_takes_what_has_no_label(queues: Arena, plane: ControlPlane) -> None:
+    put_queue(plane, queues, "default", gpus="1")
+    document = of_queue(queues, "")
+    del document["metadata"]["labels"]
+    await queues.apply(document)
+    for model in (False, True):
+        assert (await admitted(queues, GPU, model=model))["spec"]["queueName"] == "default"
+    done = await queues.wait_for_phase("Complete", "Failed", limit=300)
+    assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])
+
+
+@pytest.mark.parametrize("namespace", ["red"], indirect=True)
+@pytest.mark.parametrize("scheduler", [{"nvidia.com/gpu": "8"}], indirect=True)
+async def test_the_example_of_the_document_word_for_word(queues: Arena, plane: ControlPlane, scheduler: None) -> None:
+    queues.player.binds = False
+    blocks = list(code_blocks((ROOT / "docs" / "queues.md").read_text()))
+    (configuration,) = (yaml.safe_load(one) for one in blocks if "config.kueue.x-k8s.io" in one)
+    assert configuration["fairSharing"] == FAIR_SHARING
+    assert set(configuration["integrations"]["frameworks"]) <= set(FRAMEWORKS)
+    (example,) = (one for one in blocks if "kind: ClusterQueue" in one)
+    for document in yaml.safe_load_all(example):
+        meta = document["metadata"]
+        plane.apply(KINDS[document["kind"]].path(meta.get("namespace"), meta["name"]), document)
+    put(plane, "WorkloadPriorityClass", "normal", value=100)
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE, "labels": {f"{NVIDIA}.present": "true"}}}
+    plane.apply(NODES.path(None, NODE), node)
+
+    tournament = of_queue(queues, "", gpu=NVIDIA)
+    (labelled,) = (yaml.safe_load(one) for one in blocks if f"{QUEUE}: " in one)
+    tournament["metadata"] |= {**labelled["metadata"], "namespace": queues.namespace}
+    await queues.apply(tournament)
+    job = await admitted(queues, NVIDIA, model=False)
+    assert flavors(job) == {"cpu": "any-node", "memory": "any-node"}
+    assert job["status"]["admission"]["podSetAssignments"][0]["resourceUsage"] == {"cpu": "500m", "memory": "512Mi"}
+    model = await admitted(queues, NVIDIA, model=True)
+    assert flavors(model) == {"cpu": "any-node", "memory": "any-node", NVIDIA: "gpu-nodes"}
+    name = labelled["metadata"]["name"]
+    done = await queues.wait_for_phase("Complete", "Failed", name=name, limit=300)
+    assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])

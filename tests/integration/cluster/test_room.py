@@ -14,7 +14,7 @@ from integration.cluster.test_operator import SMALL
 from support.podplayer import NODE
 from tiltyard.observe.kinds import PODS
 
-pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(560)]
+pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(900)]
 
 GPU = "nvidia.com/gpu"
 
@@ -67,7 +67,7 @@ async def test_two_tournaments_that_hold_each_others_room_get_free_of_it(
     told = await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "GivesWay", "second", limit=240)
     assert f"tournament {arena.namespace}/first" in condition(told, "Waiting")["message"]
     for name in ("first", "second"):
-        done = await arena.wait_for_phase("Complete", "Failed", name=name, limit=240)
+        done = await arena.wait_for_phase("Complete", "Failed", name=name, limit=450)
         assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])
     events = [note for _, reason, note in await arena.events() if reason == "GivesWay"]
     assert events

@@ -13,7 +13,7 @@ import pytest
 from integration.cluster.conftest import Arena, condition
 from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, PODS, TOURNAMENTS, TRAIN_JOBS, Kind
 
-pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(560)]
 
 JOB_SETS = Kind("jobset.x-k8s.io/v1alpha2", "JobSet", "jobsets")
 
@@ -41,7 +41,7 @@ async def test_two_nodes_are_suspended_resumed_and_deleted(trainer: None, arena:
     await arena.apply(training(arena))
 
     async def nodes(count: int) -> list[Any]:
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(300):
             while True:
                 found = [pod for pod in await arena.children(PODS) if is_node(pod)]
                 if len(found) == count:
@@ -52,7 +52,7 @@ async def test_two_nodes_are_suspended_resumed_and_deleted(trainer: None, arena:
     told = [{one["name"]: one for one in pod["spec"]["containers"][0]["env"]} for pod in pods]
     assert all(env["PET_NNODES"]["value"] == "2" for env in told)
     assert all("PET_MASTER_ADDR" in env for env in told)
-    await arena.wait(lambda one: one["status"]["phase"] == "Training")
+    await arena.wait(lambda one: one["status"]["phase"] == "Training", limit=240)
     (job,) = await arena.children(TRAIN_JOBS)
     assert job["metadata"]["labels"]["tiltyard.dev/stage"] == "train"
 
@@ -72,7 +72,7 @@ async def test_two_nodes_are_suspended_resumed_and_deleted(trainer: None, arena:
 
 async def test_what_no_retry_can_mend_is_told_at_once(trainer: None, arena: Arena) -> None:
     await arena.apply(training(arena))
-    failed = await arena.wait_for_phase("Failed", "Complete")
+    failed = await arena.wait_for_phase("Failed", "Complete", limit=300)
     message = condition(failed, "Failed")["message"]
     assert "No module named" in message
     assert "spec.training" in message

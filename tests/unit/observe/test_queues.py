@@ -13,7 +13,7 @@ from tiltyard.observe.queues import JOB_UID, answers_of, next_look
 from tiltyard.observe.snapshot import QueueAnswer, Snapshot, held_by_queues
 from tiltyard.plan.observed import JobPhase, ModelPhase, ModelSeen, PreflightPhase, WaitReason
 from tiltyard.plan.planner import Policy, plan
-from tiltyard.render.names import MAX_TIME, QUEUE, RESTS_UNTIL
+from tiltyard.render.names import MAX_TIME, PRIORITY, QUEUE, RESTS_UNTIL
 
 LIMIT = SETTINGS.give_back_seconds
 LATE = T0 + LIMIT
@@ -134,6 +134,12 @@ def test_a_model_of_which_the_queue_admits_a_part_is_given_back() -> None:
     cluster.pods["m1-other"] = other
     assert model(cluster, LATE - 1).in_vain is None
     assert model(cluster, LATE).in_vain is not None
+
+
+def test_another_label_restarts_nothing() -> None:
+    before, after = queued().graph, queued(labels={QUEUE: "other", PRIORITY: "high"}).graph
+    assert [one.version for one in before.bundles] == [one.version for one in after.bundles]
+    assert [one.version for one in before.models] == [one.version for one in after.models]
 
 
 def test_two_that_wait_for_each_other_rest_for_different_times(cluster: Cluster) -> None:

@@ -58,6 +58,7 @@ def _kubernetes(name: str) -> Tool:
 TOOLS = {
     "coredns": Tool("coredns", "."),
     "etcd": Tool("etcd", "go.etcd.io/etcd/server/v3"),
+    "gitops-health": Tool("gitops-health", "."),
     "helm": Tool("helm", "helm.sh/helm/v3/cmd/helm", HELM),
     "jobset-manager": Tool("jobset", "sigs.k8s.io/jobset"),
     "kserve-manager": Tool("kserve", "github.com/kserve/kserve/cmd/manager"),

@@ -1,4 +1,7 @@
 -- Health of a Tournament for Argo CD: resource.customizations.health.tiltyard.dev_Tournament
+if obj.metadata.deletionTimestamp ~= nil then
+  return {status = "Progressing", message = "being deleted"}
+end
 local health = {status = "Progressing", message = "waiting for the operator"}
 if obj.status == nil or obj.status.conditions == nil then
   return health

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from tiltyard.api.status import UNSEEN
 from tiltyard.api.structural import structural
 from tiltyard.api.tournament import GROUP, KIND, VERSION, Tournament
 
@@ -41,6 +42,9 @@ def custom_resource_definition() -> dict[str, Any]:
     schema["properties"] |= {name: {"type": "string"} for name in ("apiVersion", "kind")}
     schema["properties"]["metadata"] = {"type": "object"}
     schema["required"] = ["spec"]
+    schema = structural(schema)
+    # kstatus takes an object without conditions for current; it waits where the generation is not observed.
+    schema["properties"]["status"] |= {"default": {"observedGeneration": UNSEEN}}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -66,7 +70,7 @@ def custom_resource_definition() -> dict[str, Any]:
                         {"name": name, "type": kind, "jsonPath": path, "priority": priority}
                         for name, kind, path, priority in _COLUMNS
                     ],
-                    "schema": {"openAPIV3Schema": structural(schema)},
+                    "schema": {"openAPIV3Schema": schema},
                 }
             ],
         },

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, Field
 
 from tiltyard.api.base import ATOMIC, MAP_BY_TYPE, ApiModel
 from tiltyard.api.scalars import Count, DecimalText, Message, ParticipantName, Word
-from tiltyard.api.shapes import Text
+from tiltyard.api.shapes import Text, Whole
+
+UNSEEN: Final = -1  # the generation that the CRD gives a Tournament which the operator has not seen
 
 StageState = Literal["Pending", "Running", "Complete", "Failed"]
 ModelState = Literal["Stopped", "Starting", "Ready", "Stopping", "Failed"]
@@ -188,8 +190,8 @@ class TournamentStatus(ApiModel):
     """What was last observed."""
 
     # The operator alone writes its lists, so they are atomic: the API server need not note the owner of each row.
-    observed_generation: Count | None = None
-    """The generation of the spec to which this status refers."""
+    observed_generation: Annotated[int, Whole(UNSEEN, 2**53 - 1)] | None = None
+    """The generation of the spec to which this status refers; -1: the operator has not seen the Tournament yet."""
     phase: Word | None = None
     """The tournament's progress in one word, for people. Programs read the conditions."""
     progress: Word | None = None

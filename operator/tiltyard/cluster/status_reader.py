@@ -21,6 +21,6 @@ async def read_status(namespace: str, name: str) -> TournamentStatus:
         if error.status == NOT_FOUND:
             raise LookupError(f"there is no Tournament {name} in namespace {namespace}") from None
         raise LookupError(str(error)) from None
-    if "status" not in document:
+    if "phase" not in document.get("status", {}):
         raise LookupError(f"{name} has no status yet: is the operator running? (kubectl -n tiltyard get pods)")
     return status_of(document)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tiltyard.api import LeaderboardRow, TournamentStatus
+from tiltyard.api.status import UNSEEN
 from tiltyard.observe.kinds import TOURNAMENTS
 from tiltyard.sdk.documents import Status, status_document
 from tiltyard.sdk.errors import StoppedError, TournamentFailedError, UserError
@@ -230,8 +231,8 @@ def _words(error: Any) -> str:
 
 
 def _is_old(found: Mapping[str, Any]) -> bool:
-    written_for = (found.get("status") or {}).get("observedGeneration")
-    return written_for is not None and written_for != found["metadata"].get("generation")
+    written_for = (found.get("status") or {}).get("observedGeneration", UNSEEN)
+    return written_for not in (UNSEEN, found["metadata"].get("generation"))
 
 
 def _document(found: Mapping[str, Any]) -> Status:

@@ -47,9 +47,13 @@ def card(recipe: DatasetRecipe, standings: Standings, summary: DataSummary, rows
     sections = [
         f"# {cell(recipe.tournament)}",
         "Training data made by a tournament of language models with Tiltyard,"
-        " after WarriorCoder ([arXiv 2412.17395](https://arxiv.org/abs/2412.17395)). All text in it, instructions and"
-        " answers, was written by the models named below"
-        + (" (instructions: see there)." if are_given(recipe) else "."),
+        " after WarriorCoder ([arXiv 2412.17395](https://arxiv.org/abs/2412.17395)). "
+        + (
+            "Its instructions were given, and have no author among the competitors; its answers are those of the"
+            " competitors named below."
+            if are_given(recipe)
+            else "All text in it, instructions and answers, was written by the models named below."
+        ),
         "## Tables\n\n"
         + table(("configuration", "rows", "one row"), [(f"`{n}`", r, ABOUT[n]) for n, r in rows.items()]),
         _usage(next(iter(loadable(rows)))),
@@ -135,12 +139,13 @@ def _models(recipe: DatasetRecipe, standings: Standings) -> str:
 
 def _method(recipe: DatasetRecipe, standings: Standings) -> str:
     source = (
-        "The instructions were given by the user."
+        "The instructions were given by the user, and stay as they are; what was dropped of them is counted below."
         if are_given(recipe)
         else "Each competitor wrote instructions by completing its own chat template up to where a user's words begin."
+        " They were linted, deduplicated, graded and compressed as counted below."
     )
     return (
-        f"{source} They were linted, deduplicated, graded and compressed as counted below."
+        f"{source}"
         f" The competitors answered {standings.instructions} instructions and met in {standings.matches} matches that"
         f" judges decided by {standings.verdicts} verdicts ({standings.undecided} matches had none that counts;"
         f" {standings.without_quorum} were decided by fewer than two judges where three could have)."

@@ -118,6 +118,9 @@ def test_answers_of_three_forms_are_judged(make_run: MakeRun) -> None:
     (folder,) = (Path(run.out) / "runs").iterdir()
     for name in ("report.html", "README.md"):
         assert "answers from outputs.json" in (folder / name).read_text()
+    card = (folder / "README.md").read_text()
+    assert "Its instructions were given, and have no author among the competitors" in card
+    assert not {"linted", "written"} & set(card.split())
     # The digest is in the key, and the place is not: nothing is made again.
     (run.folder / "old answers").rename(run.folder / "kept")
     document = yaml.safe_load(run.file.read_text())

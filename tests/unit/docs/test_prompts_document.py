@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from support.documents import ROOT, tables
+from support.documents import ROOT
 from support.manifests import manifest
+from support.public_sets import PUBLIC, public_sources, published
 from tiltyard.api import GivenInstructions
 from tiltyard.sdk.manifest import load_manifest
 from tiltyard_jobs.contracts.tasks import StoreRef
@@ -100,40 +101,21 @@ def test_what_is_written_is_valid(written_so: str, tmp_path: Path) -> None:
 
 
 QUESTION = "Sort  \tthis list. \u2028 Näher\r\n\r\n\r\n  {now}?\n"
-PUBLIC: dict[str, tuple[str, dict[str, Any]]] = {
-    # As their authors publish them: the same columns, words of our own.
-    "Arena-Hard v0.1": ("question_id", {"category": "arena-hard-v0.1", "cluster": "C", "turns": [{"content": "…"}]}),
-    "Arena-Hard v2.0": ("uid", {"category": "hard_prompt", "subcategory": "coding", "prompt": "…"}),
-    "MT-Bench": ("question_id", {"category": "math", "turns": ["…", "Why?"], "reference": ["1", "2"]}),
-    "Vicuna": ("question_id", {"text": "…", "category": "generic"}),
-    "WizardLM's test": ("idx", {"Skill": "Math", "Difficulty": 7, "Instruction": "…"}),
-    "GSM8K": ("", {"question": "…", "answer": "#### 1"}),
-}
-
-
-def filled(value: Any, text: str) -> Any:
-    """The record with the text in its place."""
-    if isinstance(value, dict):
-        return {name: filled(inside, text) for name, inside in value.items()}
-    if isinstance(value, list):
-        return [filled(inside, text) for inside in value]
-    return text if value == "…" else value
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "json", "parquet"])
 @pytest.mark.parametrize("name", PUBLIC)
 def test_public_sets_come_out_with_their_ids_and_every_byte(name: str, kind: str, tmp_path: Path) -> None:
-    (rows,) = (rows for header, rows in tables(DOCUMENT) if header == ["set", "write"])
-    (source,) = (row[1].strip("`") for row in rows if row[0] == name)
-    id_column, form = PUBLIC[name]
+    source = public_sources()[name]
+    id_column, _ = PUBLIC[name]
     texts = [f"{QUESTION} {number % 60}" for number in range(64)]  # four repeats
-    records = [({id_column: f"q{n}"} if id_column else {}) | filled(form, text) for n, text in enumerate(texts)]
+    records = published(name, texts)
     path = tmp_path / f"set.{kind}"
     if kind == "parquet":
         pq.write_table(pa.Table.from_pylist(records), path)
     else:
         path.write_text(json.dumps(records) if kind == "json" else "".join(json.dumps(r) + "\n" for r in records))
-    given = GivenInstructions.model_validate_json(json.dumps({"uri": path.name} | yaml.safe_load(source)))
+    given = GivenInstructions.model_validate_json(json.dumps({"uri": path.name} | source))
     assert given.id_field == (id_column or None)
     found = list(read(path, given).given())
     assert [one.text for one in found] == texts

@@ -40,7 +40,7 @@ def install(plane: ClusterApi, *, address: str = "127.0.0.1") -> None:
     }
     served = managers.start_configured(
         plane, "kueue", address, "config.kueue.x-k8s.io/v1beta2", "internalCertManagement", settings,
-        metrics_certificate="/etc/kueue/metrics/certs",
+        names_folder=True, metrics_certificate="/etc/kueue/metrics/certs",
     )  # fmt: skip
     manifest = plane.folder / "kueue" / "webhooks.yaml"
     documents = list(filter(None, yaml.safe_load_all((config / "webhook" / "manifests.yaml").read_text())))

@@ -114,6 +114,7 @@ def start_configured(
     certificates: str,
     more: Mapping[str, Any] | None = None,
     *,
+    names_folder: bool = False,
     metrics_certificate: str = "",
 ) -> Served:
     """Start a manager that is configured by a file.
@@ -125,6 +126,7 @@ def start_configured(
         api: of the file: group and version.
         certificates: its field that would have the manager make its own.
         more: of its fields.
+        names_folder: the file says where its certificate is: by default it looks elsewhere than below TMPDIR.
         metrics_certificate: the folder where it looks for one, whatever it was told; it sees an /etc of its own then.
     """
     scratch, certificate = certify(plane, name, address)
@@ -134,8 +136,8 @@ def start_configured(
         "kind": "Configuration",
         "health": {"healthProbeBindAddress": f"127.0.0.1:{probes}"},
         "metrics": {"bindAddress": "0"},
-        # Trainer 2.1 does not start without a host; the folder is that of controller-runtime's default, below TMPDIR.
-        "webhook": {"port": webhooks, "host": "", "certDir": str(scratch / SERVED)},
+        # Trainer 2.1 does not start without a host, and knows no folder.
+        "webhook": {"port": webhooks, "host": "", **({"certDir": str(scratch / SERVED)} if names_folder else {})},
         "leaderElection": {"leaderElect": False},
         certificates: {"enable": False},
         **(more or {}),

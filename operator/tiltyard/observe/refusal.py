@@ -127,11 +127,12 @@ def latest_failure(events: Iterable[Object], since: float) -> str | None:
         events: as `events.k8s.io/v1` has them.
         since: seconds since the epoch; what was refused before counts no more.
     """
-    known = [(moment, event.get("note", "")) for event in events if (moment := _last_seen(event)) >= since]
+    known = [(moment, event.get("note", "")) for event in events if (moment := last_seen(event)) >= since]
     return max(known, default=(0.0, None))[1]
 
 
-def _last_seen(event: Object) -> float:
+def last_seen(event: Object) -> float:
+    """When an event of `events.k8s.io/v1` was last seen, seconds since the epoch."""
     times = (
         (event.get("series") or {}).get("lastObservedTime"),
         event.get("deprecatedLastTimestamp"),

@@ -34,6 +34,8 @@ ADVICE = (
     (r"User .{1,200} cannot (?:create|patch)", "the operator's role lacks this right: install the chart's RBAC"),
     (r"no matches for kind|could not find the requested resource|404 page not found",
      "install what it names, the CRDs and their controller"),
+    (r"^(?:RuntimeNotRecognized|NoSupportingRuntime)",
+     "install the ServingRuntime or ClusterServingRuntime that serving.runtime names, or name another one"),
     (r"^ConfigNotFound", "install that LLMInferenceServiceConfig: those named kserve-config-llm-… come with KServe, and"
      " none for a pipeline over nodes; or change serving.baseRefs or serving.parallelism"),
     (r"^RefsInvalid", "create what it names, or change serving.router"),

@@ -354,7 +354,8 @@ def test_a_model_that_kserve_makes_no_pods_of_says_why(cluster: Cluster) -> None
     service = cluster.service("m1")
     failure = {"reason": "RuntimeNotRecognized", "message": "No ServingRuntimes with the name: nope"}
     service["status"]["modelStatus"] = {"lastFailureInfo": failure}
-    assert "RuntimeNotRecognized: No ServingRuntimes with the name: nope" in refusal_of(seen(cluster).models["m1"])
+    told = refusal_of(seen(cluster).models["m1"])
+    assert "RuntimeNotRecognized: No ServingRuntimes with the name: nope; install the ServingRuntime or " in told
     service["status"]["modelStatus"]["lastFailureInfo"]["reason"] = "ModelLoadFailed"
     assert seen(cluster).models["m1"].wait is None  # its pod says more
 

@@ -92,7 +92,8 @@ class Election:
                     if await self._try():
                         renewed = began
             if loop.time() >= renewed + RENEW_SECONDS:
-                raise LostLeaseError(f"the lease {self.namespace}/{self.name} could not be renewed: {self._problem}")
+                why = self._problem or f"there was no answer for {RENEW_SECONDS:g} s"
+                raise LostLeaseError(f"the lease {self.namespace}/{self.name} could not be renewed: {why}")
 
     async def _try(self) -> bool:
         """Take the lease, or renew it; whether it is ours now."""

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import structlog
 
 from tiltyard.api import ManifestError, TournamentStatus
+from tiltyard.cluster.autoscaling import Autoscaling
 from tiltyard.cluster.cache import Cache, Caches
 from tiltyard.cluster.client import Client
 from tiltyard.cluster.executor import Executor
@@ -24,6 +25,7 @@ from tiltyard.cluster.recorder import Recorder
 from tiltyard.cluster.refusals import Refusals
 from tiltyard.cluster.resolver import Resolved, Resolver, RuntimeMissing
 from tiltyard.cluster.workqueue import WorkQueue
+from tiltyard.observe.autoscaling import LOOK_SECONDS, without_room
 from tiltyard.observe.kinds import LLM_SERVICES, SERVICES
 from tiltyard.observe.observation import observe, outdated_jobs, requeue_after
 from tiltyard.observe.queues import next_look
@@ -103,6 +105,7 @@ class Reconciler:
         self._recorder = Recorder(self.client, self.clock)
         self._pod_refusals = PodRefusals(self.client, self.clock)
         self._giving_way = GivingWay(self.caches)
+        self._autoscaling = Autoscaling(self.client, self.clock)
         self._queue_answers = QueueAnswers(self.client, self.clock)
 
     async def reconcile(self, key: str) -> float | None:
@@ -159,7 +162,8 @@ class Reconciler:
         ttl = await self._expire(executor, snapshot, status, request.now)
         # 12. When time alone asks for the next.
         queues = next_look(snapshot, self.settings.give_back_seconds, request.now)
-        pauses = (requeue_after(snapshot, observed, request.now), queues, ttl)
+        nodes = LOOK_SECONDS if without_room(snapshot, request.now) else None
+        pauses = (requeue_after(snapshot, observed, request.now), queues, nodes, ttl)
         return min((pause for pause in pauses if pause is not None), default=None)
 
     def waits(self) -> Iterator[Wait]:
@@ -211,6 +215,7 @@ class Reconciler:
             snapshot,
             refusals=await self._pod_refusals.of(key, without),
             queues=await self._queue_answers.of(key, held),
+            autoscaling=await self._autoscaling.of(key, without_room(snapshot, request.now)),
             gives_way=self._giving_way.wait_of(key, snapshot, request.now),
         )
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from tiltyard.render.names import QUEUE
+from tiltyard.render.names import MODEL, QUEUE, STAGE
 from tiltyard.render.train_job import NODE
 
 # What keeps a pod from its work.
@@ -23,6 +23,14 @@ IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrIma
 CONFIG_REASONS = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 KUEUE = "kueue.x-k8s.io/"  # begins the names of its scheduling gates
 MAX_LENGTH = 500
+
+# What to do about each thing that a scheduler says of a pod that fits no node.
+ROOM = (
+    (r"Insufficient|Too many pods", "add nodes, or lower {part}.resources"),
+    (r"untolerated taint", "tolerate the taint by {part}.pod.tolerations"),
+    (r"node affinity|selector|topology spread", "label nodes as {part}.pod asks, or change it"),
+    (r"(?i)persistent ?volume|volume node", "see to the volume claim that it mounts"),
+)
 
 # What a server's last words mean, by the first pattern that is found in them.
 CLASSES = (
@@ -74,7 +82,7 @@ def diagnose(pod: Mapping[str, Any]) -> Diagnosis | None:
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             # What the scheduler adds about preemption says nothing that one could do.
             words = shorten(condition.get("message", "no node takes it").partition(" preemption:")[0])
-            return Diagnosis(UNSCHEDULABLE, f"pod {name} fits no node: {words}")
+            return Diagnosis(UNSCHEDULABLE, f"pod {name} fits no node: {words.rstrip('.')}; {_room(pod, words)}")
     if (staying := _staying(status)) is not None:
         return Diagnosis(NOT_ENDING, NOT_ENDING_MESSAGE.format(pod=name, container=staying))
     for container in _containers(status):
@@ -86,6 +94,14 @@ def diagnose(pod: Mapping[str, Any]) -> Diagnosis | None:
         scheduler = spec["schedulerName"]
         return Diagnosis(UNSCHEDULABLE, f"pod {name} waits for the scheduler {scheduler}: check that it is at work")
     return None
+
+
+def _room(pod: Mapping[str, Any], words: str) -> str:
+    """What to do about a pod that fits no node."""
+    its_labels = pod["metadata"].get("labels", {})
+    part = "serving" if MODEL in its_labels else "training" if its_labels.get(STAGE) == "train" else "jobs"
+    actions = [action for pattern, action in ROOM if re.search(pattern, words)] or ["add such a node"]
+    return f"it starts by itself once a node takes it: {', and '.join(actions).format(part=part)}"
 
 
 def _staying(status: Mapping[str, Any]) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 from tiltyard.observe.diagnose import QUEUED, Diagnosis, shorten
 from tiltyard.observe.records import JobRecord, PodRecord, ServiceRecord, seconds
 from tiltyard.observe.snapshot import QueueAnswer, Snapshot, held_by_queues
+from tiltyard.observe.standstill import fits_no_node, group_of
 from tiltyard.plan.observed import Wait, WaitReason
 from tiltyard.render.names import MAX_TIME
 from tiltyard_jobs.contracts.frozen import digest
@@ -105,7 +106,9 @@ def told(what: str, answer: QueueAnswer | None, namespace: str) -> str:
 
 
 def with_answer(snapshot: Snapshot, pod: PodRecord) -> Diagnosis | None:
-    """What keeps a pod from its work, with what Kueue says of one that a queue holds."""
+    """What keeps a pod from its work, with what is said of it by Kueue, or by an autoscaler."""
+    if pod.diagnosis is not None and fits_no_node(pod) and (says := snapshot.autoscaling.get(group_of(pod))):
+        return pod.diagnosis._replace(message=f"{pod.diagnosis.message}; {says}")
     if pod.diagnosis is None or pod.diagnosis.reason != QUEUED:
         return pod.diagnosis
     words = told(pod.diagnosis.message, snapshot.queues.get(pod.uid), pod.owner.partition("/")[0])

@@ -34,6 +34,8 @@ ADVICE = (
     (r"User .{1,200} cannot (?:create|patch)", "the operator's role lacks this right: install the chart's RBAC"),
     (r"no matches for kind|could not find the requested resource|404 page not found",
      "install what it names, the CRDs and their controller"),
+    (r"^(?:RuntimeNotRecognized|NoSupportingRuntime)",
+     "install the ServingRuntime or ClusterServingRuntime that serving.runtime names, or name another one"),
     (r"^ConfigNotFound", "install that LLMInferenceServiceConfig: those named kserve-config-llm-… come with KServe, and"
      " none for a pipeline over nodes; or change serving.baseRefs or serving.parallelism"),
     (r"^RefsInvalid", "create what it names, or change serving.router"),
@@ -127,11 +129,12 @@ def latest_failure(events: Iterable[Object], since: float) -> str | None:
         events: as `events.k8s.io/v1` has them.
         since: seconds since the epoch; what was refused before counts no more.
     """
-    known = [(moment, event.get("note", "")) for event in events if (moment := _last_seen(event)) >= since]
+    known = [(moment, event.get("note", "")) for event in events if (moment := last_seen(event)) >= since]
     return max(known, default=(0.0, None))[1]
 
 
-def _last_seen(event: Object) -> float:
+def last_seen(event: Object) -> float:
+    """When an event of `events.k8s.io/v1` was last seen, seconds since the epoch."""
     times = (
         (event.get("series") or {}).get("lastObservedTime"),
         event.get("deprecatedLastTimestamp"),

@@ -46,6 +46,7 @@ class Snapshot:
         refusals: why no pod of a Job, or of an LLMInferenceService, can be created, by its name.
         gives_way: why it gives way to another tournament; None: it does not.
         queues: what Kueue says of Jobs and pods that its queues hold, by uid.
+        autoscaling: what an autoscaler says of pods that fit no node, by `group_of` the pod.
     """
 
     tournament: Tournament
@@ -58,6 +59,7 @@ class Snapshot:
     refusals: Mapping[str, str] = field(default_factory=dict)
     gives_way: Wait | None = None
     queues: Mapping[str, QueueAnswer] = field(default_factory=dict)
+    autoscaling: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def pods_of(self, job: JobRecord) -> list[PodRecord]:
         """A Job's pods, the latest to end last."""

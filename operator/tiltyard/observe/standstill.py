@@ -48,7 +48,7 @@ def standstill_of(snapshot: Snapshot) -> Standstill | None:
         return None
     groups = defaultdict[tuple[str, str], list[PodRecord]](list)
     for pod in pods:
-        groups[pod.job, pod.model if not pod.job else ""].append(pod)
+        groups[group_of(pod)].append(pod)
     if any(_is_at_work(snapshot, members) for members in groups.values()):
         return None
     jobs, services = snapshot.jobs.values(), snapshot.services.values()
@@ -119,6 +119,11 @@ def age_of(record: TournamentRecord) -> tuple[str, str]:
 def rests(record: TournamentRecord) -> bool:
     """Whether a tournament wants no room."""
     return "deletionTimestamp" in record.document["metadata"] or status_of(record.document).phase in RESTS
+
+
+def group_of(pod: PodRecord) -> tuple[str, str]:
+    """Alike for all pods of a Job, and for all of a model."""
+    return pod.job, "" if pod.job else pod.model
 
 
 def is_there(pod: PodRecord) -> bool:

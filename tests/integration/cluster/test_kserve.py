@@ -12,7 +12,7 @@ import yaml
 
 from cluster import kserve, managers
 from cluster.controlplane import ControlPlane
-from integration.cluster.conftest import Arena
+from integration.cluster.conftest import Arena, condition
 from integration.cluster.test_operator import SMALL
 from support.documents import ROOT
 from tiltyard.api import tournament_from_object
@@ -81,6 +81,22 @@ async def test_models_are_not_published(arena: Arena, configure: Configure) -> N
     (first, *_) = await arena.children(SERVICES)
     assert first["metadata"]["labels"]["networking.kserve.io/visibility"] == "cluster-local"
     assert (await arena.kube.list(INGRESSES, arena.namespace, ""))[0] == []
+
+
+async def test_a_runtime_that_is_missing_is_told_in_kserves_words(arena: Arena) -> None:
+    document = arena.manifest(2, **SMALL)
+    document["spec"]["competitors"][0] |= {"model": {"uri": "pvc://models/a"}, "serving": {"runtime": "nope"}}
+    await arena.apply(document)
+    told = await arena.wait(
+        lambda one: "RuntimeNotRecognized" in condition(one, "Waiting").get("message", ""), limit=90
+    )
+    waiting = condition(told, "Waiting")
+    assert (waiting["status"], waiting["reason"]) == ("True", "Refused")
+    name = service_name("test", document["spec"]["competitors"][0]["name"])
+    assert f"no pod of InferenceService {name} can be created: RuntimeNotRecognized: " in waiting["message"]
+    assert "; install the ServingRuntime" in waiting["message"]
+    assert condition(told, "Failed")["status"] == "False"
+    assert [event[:2] for event in await arena.events()].count(("Warning", "Refused")) == 1
 
 
 @pytest.mark.parametrize("example", ["one-gpu", "warriorcoder"])

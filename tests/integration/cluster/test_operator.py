@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import yaml
 from integration.cluster.conftest import KEY, Arena, condition
 from support.benchmarks import small_benchmark
 from support.local_runs import LocalRun, contents
-from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, PODS, SERVICES, TOURNAMENTS
+from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, PODS, SERVICES, TOURNAMENTS, Kind
 from tiltyard.render.names import BUNDLE, job_name, service_name
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.store import open_store
@@ -259,8 +260,24 @@ async def test_a_secret_that_is_not_there(arena: Arena) -> None:
     assert "nope" in message
 
 
+def said_of(pod: Any, words: str) -> dict[str, Any]:
+    """An event as the cluster autoscaler writes it."""
+    now, meta = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"), pod["metadata"]
+    return {
+        "metadata": {"name": f"{meta['name']}.1", "namespace": meta["namespace"]},
+        "involvedObject": {"kind": "Pod", "name": meta["name"], "namespace": meta["namespace"], "uid": meta["uid"]},
+        "type": "Normal",
+        "reason": "NotTriggerScaleUp",
+        "message": words,
+        "source": {"component": "cluster-autoscaler"},
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+        "count": 1,
+    }
+
+
 async def test_a_model_that_fits_no_node_waits(arena: Arena) -> None:
-    words = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
+    words = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu"
     arena.player.never_starts(
         lambda pod: "m1-" in pod["metadata"]["name"],
         {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": words}]},
@@ -268,10 +285,17 @@ async def test_a_model_that_fits_no_node_waits(arena: Arena) -> None:
     await arena.apply(arena.manifest(2, serving={"startupDeadlineSeconds": 14}, **SMALL))
     told = await arena.wait(lambda one: words in condition(one, "Reconciling").get("message", ""))
     assert condition(told, "Waiting")["reason"] == "Unschedulable"
+    assert "once a node takes it: add nodes, or lower serving.resources" in condition(told, "Waiting")["message"]
     await asyncio.sleep(16)
     waiting = await arena.get()
     assert condition(waiting, "Failed")["status"] == "False"
     assert words in condition(waiting, "Waiting")["message"]
+    (pod,) = (pod for pod in await arena.children(PODS) if "m1-" in pod["metadata"]["name"])
+    await arena.kube.create(
+        Kind("v1", "Event", "events"), said_of(pod, "pod didn't trigger scale-up: max size reached")
+    )
+    says = "; cluster-autoscaler says: pod didn't trigger scale-up: max size reached"
+    await arena.wait(lambda one: condition(one, "Waiting")["message"].endswith(says), limit=60)
     assert [event[:2] for event in await arena.events()].count(("Warning", "Waiting")) == 1
 
 

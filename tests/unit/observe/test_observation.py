@@ -148,7 +148,7 @@ def test_a_worker_whose_image_is_missing_fails_after_its_time(cluster: Cluster) 
 def test_a_shard_that_waits_for_other_shards_is_in_no_trouble(cluster: Cluster) -> None:
     cluster.preflight()
     job = cluster.job("mine/m1")
-    words = "0/1 nodes are available: 1 Insufficient cpu."
+    words = "0/1 nodes are available: 1 Insufficient cpu"
     condition = {"type": "PodScheduled", "status": "False", "message": words}
     cluster.worker_pod(job, phase="Pending", conditions=[condition])
     other = cluster.worker_pod(cluster.job("mine/m0"), phase="Running")
@@ -216,7 +216,7 @@ def test_a_stopped_model_takes_its_room_until_its_pods_are_gone(cluster: Cluster
 
 def test_a_model_that_fits_no_node_waits_and_its_time_to_start_begins_once_it_does(cluster: Cluster) -> None:
     cluster.service("m1")
-    words = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
+    words = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu"
     pod = cluster.model_pod("m1", conditions=[{"type": "PodScheduled", "status": "False", "message": words}])
     for now in (T0 + 11, T0 + 1801, T0 + 86400):
         waiting = seen(cluster, now).models["m1"]
@@ -366,7 +366,8 @@ def test_a_model_that_kserve_makes_no_pods_of_says_why(cluster: Cluster) -> None
     service = cluster.service("m1")
     failure = {"reason": "RuntimeNotRecognized", "message": "No ServingRuntimes with the name: nope"}
     service["status"]["modelStatus"] = {"lastFailureInfo": failure}
-    assert "RuntimeNotRecognized: No ServingRuntimes with the name: nope" in refusal_of(seen(cluster).models["m1"])
+    told = refusal_of(seen(cluster).models["m1"])
+    assert "RuntimeNotRecognized: No ServingRuntimes with the name: nope; install the ServingRuntime or " in told
     service["status"]["modelStatus"]["lastFailureInfo"]["reason"] = "ModelLoadFailed"
     assert seen(cluster).models["m1"].wait is None  # its pod says more
 

@@ -6,11 +6,14 @@ text of a model, of a user or of a file is in it.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
 from tiltyard_jobs.contracts.frozen import Contract
+
+MAX_BYTES: Final = 4096
+"""No document is longer; a reader takes no more."""
 
 Step = Literal["Files", "Store", "Endpoints", "Benchmarks", "Artifacts"]
 """What preflight checks: the files and secrets, the store, the endpoints, the harness, which artifacts exist."""

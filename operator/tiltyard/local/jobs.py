@@ -20,7 +20,7 @@ from tiltyard.plan.observed import JobPhase, JobSeen, ShardSeen
 from tiltyard.plan.planner import JobOrder
 from tiltyard.render.tasks import parts_of
 from tiltyard_jobs.contracts.exit_codes import FINAL, ExitCode
-from tiltyard_jobs.contracts.progress import WorkerProgress
+from tiltyard_jobs.contracts.progress import MAX_BYTES, WorkerProgress
 from tiltyard_jobs.contracts.summary import Summary
 from tiltyard_jobs.contracts.tasks import BundleTask
 
@@ -189,9 +189,10 @@ def _with_log(message: str, log: Path) -> str:
 
 
 def read_progress(path: Path) -> WorkerProgress | None:
-    """What a worker has told of itself last; None: nothing yet."""
+    """What a worker has told of itself last; None: nothing yet, or more than it may."""
     try:
-        return WorkerProgress.model_validate_json(path.read_bytes())
+        with path.open("rb") as file:
+            return WorkerProgress.model_validate_json(file.read(MAX_BYTES))
     except (OSError, ValidationError):
         return None
 

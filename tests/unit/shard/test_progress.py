@@ -3,7 +3,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tiltyard_jobs.contracts.progress import WorkerProgress
+from tiltyard.local.jobs import read_progress
+from tiltyard_jobs.contracts.progress import MAX_BYTES, WorkerProgress
+from tiltyard_jobs.errors import VoidReason
 from tiltyard_jobs.llm.usage import Usage
 from tiltyard_jobs.shard.progress import Progress
 
@@ -30,6 +32,21 @@ def test_records_are_told_with_their_voids_and_what_they_have_cost(tmp_path: Pat
     assert told == progress.look()
     assert (told.done, told.total, told.fresh, told.asking, told.voids) == (5, 9, 3, 3, {"Truncated": 1})
     assert (told.prompt_tokens, told.cached_tokens, told.completion_tokens) == (100, 60, 30)
+
+
+def test_the_longest_progress_fits(tmp_path: Path) -> None:
+    most = 2**53
+    progress = Progress(tmp_path / "progress", lambda: 0.0, lambda: Usage(most, most, most, most, most))
+    progress.count(most, most, recalled=most, asking=most, voids={str(reason): most for reason in VoidReason})
+    assert len((tmp_path / "progress").read_bytes()) <= MAX_BYTES
+
+
+def test_a_reader_takes_no_more(tmp_path: Path) -> None:
+    path = tmp_path / "progress"
+    for reasons, readable in ((1, True), (64, False)):
+        told = WorkerProgress(voids={"x" * 100 + str(number): 1 for number in range(reasons)})
+        path.write_text(told.model_dump_json())
+        assert read_progress(path) == (told if readable else None)
 
 
 def test_each_step_is_told_at_once(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ from pydantic_core import CoreSchema, PydanticCustomError
 
 from tiltyard.api.rules import Rule
 
-# Marks in a field's JSON schema. The generator of the CRD reads them; the first three are Kubernetes' own.
+# Marks in a field's JSON schema. The generator of the CRD reads them; those with `x-kubernetes-` are Kubernetes' own.
 MAP_BY_NAME: dict[str, Any] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
 ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
+ATOMIC_MAP: dict[str, Any] = {"x-kubernetes-map-type": "atomic"}
 MAP_BY_MOUNT_PATH: dict[str, Any] = {
     "x-kubernetes-list-type": "map",
     "x-kubernetes-list-map-keys": ["mountPath"],

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, Field
 
-from tiltyard.api.base import ATOMIC, MAP_BY_TYPE, ApiModel
+from tiltyard.api.base import ATOMIC, ATOMIC_MAP, MAP_BY_TYPE, ApiModel
 from tiltyard.api.scalars import Count, DecimalText, Message, ParticipantName, Word
 from tiltyard.api.shapes import Text, Whole
 
@@ -215,9 +215,10 @@ class TournamentStatus(ApiModel):
     """The number of instructions, how many of them are used, and why the others are not, in one line."""
     notes: Annotated[tuple[Message, ...], Field(max_length=32, json_schema_extra=ATOMIC)] = ()
     """What a reader of the results should know, a sentence each: which models did badly, and why."""
-    usage: UsageStatus | None = None
+    # Atomic: of a map that loses its last key server-side apply makes null, which the schema refuses.
+    usage: Annotated[UsageStatus | None, Field(json_schema_extra=ATOMIC_MAP)] = None
     """What the tournament has cost so far."""
-    outputs: Outputs | None = None
+    outputs: Annotated[Outputs | None, Field(json_schema_extra=ATOMIC_MAP)] = None
     """Where the results are."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=32, json_schema_extra=MAP_BY_TYPE)] = ()
     """The tournament's conditions, as in Kubernetes."""

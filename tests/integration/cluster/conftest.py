@@ -112,8 +112,7 @@ def rights(plane: ControlPlane) -> Path:
 def chart_rights(plane: ControlPlane, release_namespace: str, *watched: str) -> Path:
     """As `rights`: of a release in a namespace, which watches some namespaces or all."""
     command = [str(tools.ensure("helm")), "template", "tiltyard", str(ROOT / "charts" / "tiltyard")]
-    command += ["--set=queues.readWorkloads=true", f"--namespace={release_namespace}"]
-    command.append(f"--set-json=watchNamespaces={json.dumps(watched)}")
+    command += [f"--namespace={release_namespace}", f"--set-json=watchNamespaces={json.dumps(watched)}"]
     rendered = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     core, rbac = "/api/v1", "/apis/rbac.authorization.k8s.io/v1"
     paths = {

@@ -143,6 +143,19 @@ async def test_competitors_are_scored_by_a_sidecar_without_keys(arena: Arena, cr
     store.close()
 
 
+@pytest.mark.timeout(480)
+async def test_an_edit_of_a_complete_one_makes_what_it_changes(arena: Arena) -> None:
+    await arena.apply(arena.manifest(2, **SMALL))
+    before = (await arena.wait_for_phase("Complete", "Failed", limit=150))["status"]
+    assert before["phase"] == "Complete", yaml.safe_dump(before)
+    await arena.patch(rating={"alpha": "0.4"})
+    after = (await arena.wait(lambda one: one["status"]["run"] != before["run"]))["status"]
+    assert not after.get("outputs"), "those of another run are not shown"
+    ended = ("Complete", "Failed")
+    done = (await arena.wait(lambda one: one["status"]["phase"] in ended and one["status"].get("outputs")))["status"]
+    assert (done["phase"], done["run"] == before["run"]) == ("Complete", False), yaml.safe_dump(done)
+
+
 async def test_an_edit_while_it_runs_touches_only_what_it_must(arena: Arena) -> None:
     document = arena.manifest(2, **SMALL)
     await arena.apply(document)

@@ -291,5 +291,6 @@ def test_a_tournament_asks_its_competitors(python: str, tmp_path: Path) -> None:
     assert [one["outcomes"] for one in scores] == [{"exact_match,flexible-extract": len(SUMS)}] * 3
     page = (results / "report.html").read_text()
     assert "exact_match, flexible-extract" in page
-    (overlap,) = json.loads((results / "data" / "summary.json").read_text())["overlaps"]
+    (summary,) = (run.out / "dataset").glob("*/*.summary.json")
+    (overlap,) = json.loads(summary.read_text())["overlaps"]
     assert (overlap["benchmark"], overlap["items"]) == ("gsm8k", 2 * len(SUMS))

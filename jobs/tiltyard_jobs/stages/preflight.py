@@ -20,7 +20,7 @@ from typing import Any
 
 from tiltyard_jobs.contracts.layout import artifact_prefix, seal_key, shard_of_seal
 from tiltyard_jobs.contracts.recipe import ArtifactRef
-from tiltyard_jobs.contracts.recipes import FILE_COLUMN, TokenizerRecipe, TrainRecipe
+from tiltyard_jobs.contracts.recipes import FILE_COLUMN, ProbeRecipe, TokenizerRecipe, TrainRecipe
 from tiltyard_jobs.contracts.solo_tasks import ModelFolder, NamedEndpoint, PreflightTask, ReadableAnswers, ReadableFile
 from tiltyard_jobs.contracts.summary import Summary, pack_bits
 from tiltyard_jobs.contracts.tasks import EndpointRef, StoreRef
@@ -86,7 +86,9 @@ async def preflight(context: PreflightContext) -> Summary:
     bits = [part in done[ref.key] for ref in task.artifacts for part in range(ref.shards)]
     context.log.info("preflight passed", parts=len(bits), exist=sum(bits))
     result = Summary(exit_code=0, done=pack_bits(bits), instructions="; ".join(seen), weights=sizes)
-    finished = await asyncio.to_thread(finished_run, context.store, task.run) if all(bits) else None
+    # A judge is not tried where all that waits for that existed already.
+    is_complete = all(len(done[ref.key]) == ref.shards for ref in task.artifacts if ref.stage != ProbeRecipe.STAGE)
+    finished = await asyncio.to_thread(finished_run, context.store, task.run) if is_complete else None
     if finished is None:
         return result
     trained = next((ref for ref in task.artifacts if ref.stage == TrainRecipe.STAGE), None)

@@ -117,5 +117,6 @@ def test_a_grader_of_whom_nothing_is_usable_ends_the_run(make_run: MakeRun) -> N
 
 def test_a_run_in_which_all_goes_well_says_nothing(make_run: MakeRun) -> None:
     run = make_run("run", tournament(allowed="0.01"))
-    assert run.complete().out.splitlines()[-1].startswith("load ")
+    *_, load, cost = run.complete().out.splitlines()
+    assert (load[:5], cost[:6]) == ("load ", "Cost: ")
     assert "notes" not in run.status() or run.status()["notes"] == []

@@ -1,4 +1,7 @@
-"""A real control plane with KServe for all tests of a session, and a namespace with a player of pods for each test."""
+"""A real control plane with KServe for the tests of a worker, and a namespace with a player of pods for each test.
+
+The tests are in two groups, `cluster` and `cluster-2`, so that each of two workers has about half of their time.
+"""
 
 from __future__ import annotations
 

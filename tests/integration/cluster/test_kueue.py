@@ -20,7 +20,7 @@ from tiltyard.observe.kinds import JOBS, PODS, SERVICES, WORKLOADS, Kind, Object
 from tiltyard.render.names import MAX_TIME, MODEL, PRIORITY, QUEUE, RESTS_UNTIL, STAGE, STOP, TOURNAMENT
 from tiltyard_jobs.contracts.exit_codes import ExitCode
 
-pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.xdist_group("cluster-2"), pytest.mark.timeout(900)]
 
 GPU = "example.com/gpu"
 NVIDIA = "nvidia.com/gpu"

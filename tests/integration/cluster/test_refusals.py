@@ -20,7 +20,7 @@ from integration.cluster.conftest import Arena, condition
 from integration.cluster.test_operator import SMALL
 from tiltyard.observe.kinds import JOBS, PODS, SERVICES, Kind
 
-pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.xdist_group("cluster-2"), pytest.mark.timeout(240)]
 
 TOLD_SECONDS = 30
 POLICIES = "/apis/admissionregistration.k8s.io/v1"

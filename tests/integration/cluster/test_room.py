@@ -14,7 +14,7 @@ from integration.cluster.test_operator import SMALL
 from support.podplayer import NODE
 from tiltyard.observe.kinds import PODS
 
-pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.xdist_group("cluster-2"), pytest.mark.timeout(900)]
 
 GPU = "nvidia.com/gpu"
 

@@ -13,7 +13,7 @@ import pytest
 from integration.cluster.conftest import Arena, condition
 from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, PODS, TOURNAMENTS, TRAIN_JOBS, Kind
 
-pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(560)]
+pytestmark = [pytest.mark.xdist_group("cluster-2"), pytest.mark.timeout(560)]
 
 JOB_SETS = Kind("jobset.x-k8s.io/v1alpha2", "JobSet", "jobsets")
 

@@ -21,7 +21,7 @@ from support.podfolders import MODEL_LABEL
 from tiltyard.observe.kinds import CLAIMS, SERVICES
 from tiltyard.render.names import service_name
 
-pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.xdist_group("cluster-2"), pytest.mark.timeout(240)]
 
 NAMES = ("a", "b")
 

@@ -89,8 +89,9 @@ def as_in_the_cluster(document: str, live: Any) -> tuple[str, Any]:
     if body["kind"] == "ConfigMap":
         task = json.loads(body["data"]["task.json"])
         in_cluster = json.loads(live["data"]["task.json"])
-        task["ledger"] = in_cluster.get("ledger")  # what the run has cost
-        assert task == {"ledger": None, **in_cluster}
+        for name in ("ledger", "spending"):  # what the run has cost
+            task[name] = in_cluster.get(name)
+        assert task == {"ledger": None, "spending": None, **in_cluster}
         body["data"] = live["data"]
     return yaml.safe_dump(body), task
 

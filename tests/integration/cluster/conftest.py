@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
@@ -33,7 +34,7 @@ from support.manifests import manifest
 from support.podplayer import NODE, PodPlayer
 from support.s3server import S3Server
 from tiltyard.cluster.client import ApiError, Client
-from tiltyard.observe.kinds import TOURNAMENTS, Kind, Object
+from tiltyard.observe.kinds import PODS, TOURNAMENTS, Kind, Object
 
 NODES = Kind("v1", "Node", "nodes")
 EVENTS = Kind("events.k8s.io/v1", "Event", "events")
@@ -89,6 +90,10 @@ def kueue(plane: ControlPlane) -> None:
 @pytest.fixture
 def scheduler(plane: ControlPlane, request: pytest.FixtureRequest) -> Iterator[None]:
     """A kube-scheduler for the length of a test, and a node that can give something: the parameter's among it."""
+    for pod in plane.request("GET", "/api/v1/pods")["items"]:  # of earlier tests: nobody ends them any more
+        if "deletionTimestamp" in (meta := pod["metadata"]):
+            with suppress(urllib.error.HTTPError):  # it has just gone
+                plane.request("DELETE", PODS.path(meta["namespace"], meta["name"]), {"gracePeriodSeconds": 0})
     path = NODES.path(None, NODE)
     before = plane.request("GET", path)
     room = {"cpu": "64", "memory": "256Gi", "pods": "200", **request.param}

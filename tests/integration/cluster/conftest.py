@@ -316,6 +316,13 @@ class Arena:
         ours.sort(key=lambda item: str(item["eventTime"]))
         return [(item["type"], item["reason"], item["note"]) for item in ours]
 
+    async def notes(self, reason: str, limit: float = 30) -> list[str]:
+        """Notes of the events of a reason, once there is one: events follow the status."""
+        async with asyncio.timeout(limit):
+            while not (found := [note for _, one, note in await self.events() if one == reason]):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        return found
+
     async def gone(self, kind: Kind, limit: float = 30) -> None:
         """Wait until nothing of a kind is left."""
         end = asyncio.get_running_loop().time() + limit

@@ -298,7 +298,8 @@ class Arena:
                 return found
             if asyncio.get_running_loop().time() > end:
                 log = self.operator.log.read_text()[-3000:]
-                raise AssertionError(f"after {limit} s:\n{yaml.safe_dump(found.get('status'))}\n{log}")
+                pods = "\n".join(map(pod_line, await self.children(PODS)))
+                raise AssertionError(f"after {limit} s:\n{yaml.safe_dump(found.get('status'))}\n{log}\n{pods}")
             await asyncio.sleep(0.1)
 
     async def wait_for_phase(self, *phases: str, name: str = "test", limit: float = 90) -> Object:
@@ -329,6 +330,14 @@ class Arena:
         while left := await self.children(kind):
             assert asyncio.get_running_loop().time() < end, [item["metadata"]["name"] for item in left]
             await asyncio.sleep(0.2)
+
+
+def pod_line(pod: Object) -> str:
+    """What holds a pod, or what a pod holds."""
+    meta, status = pod["metadata"], pod.get("status", {})
+    told = [one.get("message") for one in status.get("conditions", ()) if one["type"] == "PodScheduled"]
+    node, end = pod["spec"].get("nodeName"), meta.get("deletionTimestamp")
+    return f"pod {meta['name']}: {status.get('phase')}, node {node}, deleted {end} {told}"
 
 
 @pytest.fixture

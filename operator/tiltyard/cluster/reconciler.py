@@ -179,8 +179,8 @@ class Reconciler:
             self._reported.pop(key, None)
             self._refusals.pop(key, None)
             self._giving_way.forget(key)
-            self._pod_refusals.forget(key)
-            self._queue_answers.forget(key)
+            for answers in (self._pod_refusals, self._queue_answers, self._autoscaling):
+                answers.forget(key)
             return None
         return Request(key, cache, record, status_of(record.document), self.clock())
 

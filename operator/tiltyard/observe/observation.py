@@ -99,7 +99,7 @@ def observe(snapshot: Snapshot, settings: ClusterSettings, now: float) -> Observ
         elif not counted:
             jobs[job.bundle] = JobSeen(JobPhase.ACTIVE, job.version)
     parts = {key: frozenset(shards) for key, shards in done.items()}
-    complete = frozenset(ref.key for ref in graph.artifacts if len(parts.get(ref.key, ())) == ref.shards)
+    complete = graph.complete_keys(parts)
     wanted = {one.model for one in graph.bundles if one.needs <= complete and not one.keys <= complete}
     return Observed(
         preflight=preflight,

@@ -43,7 +43,6 @@ from tiltyard.status.records import (
     AtWork,
     at_work,
     by_phase,
-    complete_keys,
     queued,
     records_count,
     records_of,
@@ -85,7 +84,7 @@ def build_status(
     """
     rates = rates if rates is not None and plan.state is TournamentState.RUNNING else Rates()
     known = before if before is not None and before.run == graph.run else None
-    complete = complete_keys(graph, observed)
+    complete = graph.complete_keys(observed.done)
     models = tuple(
         _model(model.name, seen, known).model_copy(update=_work_of(model.name, seen, graph, observed, complete))
         for model in graph.models

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from tiltyard.cluster.client import FORBIDDEN, NOT_FOUND, ApiError, Client
+from tiltyard.observe.documents import namespace_of
 from tiltyard.observe.kinds import EVENTS, Object
 
 AnswerT = TypeVar("AnswerT")
@@ -57,5 +58,5 @@ class Answers(Generic[AnswerT]):
         return {name: said for name, (_, said) in known.items() if said is not None}
 
     async def _events(self, owner: str, fields: str) -> list[Object]:
-        events, _ = await self.client.list(EVENTS, owner.partition("/")[0], "", fields)
+        events, _ = await self.client.list(EVENTS, namespace_of(owner), "", fields)
         return events

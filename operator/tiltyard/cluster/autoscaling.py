@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from tiltyard.cluster.answers import Answers
 from tiltyard.observe.autoscaling import autoscalers_words
 from tiltyard.observe.records import PodRecord
-from tiltyard.observe.standstill import group_of
 
 MOST = 20  # asked for at once: the status names those that have waited longest
 
@@ -17,7 +16,7 @@ class Autoscaling(Answers[str]):
     """What autoscalers say of pods that fit no node."""
 
     async def of(self, owner: str, pods: Sequence[PodRecord]) -> dict[tuple[str, str], str]:
-        """What is said, by `group_of` the pod; those of which nothing is said are left out.
+        """What is said, by `PodRecord.group`; those of which nothing is said are left out.
 
         Args:
             owner: `namespace/name` of their Tournament.
@@ -32,4 +31,4 @@ class Autoscaling(Answers[str]):
             return {name: words for name, words in said if words is not None}
 
         asked = {pod.name: pod for pod in pods[:MOST]}
-        return {group_of(asked[name]): words for name, words in (await self._of(owner, asked, ask)).items()}
+        return {asked[name].group: words for name, words in (await self._of(owner, asked, ask)).items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tiltyard.cluster.answers import Answers
+from tiltyard.observe.documents import namespace_of
 from tiltyard.observe.kinds import WORKLOADS
 from tiltyard.observe.queues import JOB_UID, answers_of
 from tiltyard.observe.snapshot import QueueAnswer
@@ -25,7 +26,7 @@ class QueueAnswers(Answers[QueueAnswer]):
 
         async def ask(uids: list[str]) -> dict[str, QueueAnswer]:
             selector = f"{JOB_UID} in ({','.join(uids)})"
-            workloads, _ = await self.client.list(WORKLOADS, owner.partition("/")[0], selector)
+            workloads, _ = await self.client.list(WORKLOADS, namespace_of(owner), selector)
             return answers_of(uids, workloads)
 
         return await self._of(owner, held[:MOST], ask)

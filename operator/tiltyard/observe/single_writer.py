@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from tiltyard.observe.records import TournamentRecord
-from tiltyard.observe.standstill import age_of, rests
 
 
 def is_single_writer(record: TournamentRecord) -> bool:
@@ -26,7 +25,7 @@ def writer_in_front(record: TournamentRecord, tournaments: Iterable[TournamentRe
     """
 
     def turn(one: TournamentRecord) -> tuple[bool, tuple[str, str]]:
-        return one.owner not in active, age_of(one)
+        return one.owner not in active, one.age
 
     first = min((one for one in tournaments if _is_in_question(one, record, active)), key=turn, default=record)
     return first.owner if turn(first) < turn(record) else ""
@@ -34,7 +33,7 @@ def writer_in_front(record: TournamentRecord, tournaments: Iterable[TournamentRe
 
 def _is_in_question(one: TournamentRecord, record: TournamentRecord, active: Collection[str]) -> bool:
     """Whether a tournament writes, or wants to write, where another does."""
-    return _overlap(_bucket(one), _bucket(record)) and (one.owner in active or not rests(one))
+    return _overlap(_bucket(one), _bucket(record)) and (one.owner in active or not one.rests)
 
 
 def _bucket(record: TournamentRecord) -> dict[str, Any]:

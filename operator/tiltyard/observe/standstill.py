@@ -104,3 +104,14 @@ def in_front(
 def hold_seconds(times: int) -> float:
     """For how long a tournament leaves its room to another that has given way so often."""
     return min(HOLD_SECONDS * 2.0 ** min(times - 1, 10), MOST_HOLD_SECONDS)
+
+
+def next_time(times: int, since: float, now: float) -> int:
+    """Which time it is that a tournament gives way: the first again, once it went on for an hour.
+
+    Args:
+        times: which time it was before.
+        since: when that was, seconds since the epoch.
+        now: likewise.
+    """
+    return times + 1 if now - since < hold_seconds(times) + MOST_HOLD_SECONDS else 1

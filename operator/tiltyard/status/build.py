@@ -34,7 +34,7 @@ from tiltyard.status.conditions import (
     conditions_of_invalid,
     find_true,
 )
-from tiltyard.status.held import nearly_same, priced, with_time_up
+from tiltyard.status.held import with_time_up
 from tiltyard.status.rates import Rates
 from tiltyard.status.records import (
     COMPLETION,
@@ -48,6 +48,7 @@ from tiltyard.status.records import (
     records_of,
     voids_of,
 )
+from tiltyard.status.spending import nearly_same, priced
 from tiltyard_jobs.contracts.summary import Standing
 
 LEADERBOARD_ROWS = 10

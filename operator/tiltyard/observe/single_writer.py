@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from tiltyard.observe.records import TournamentRecord
+from tiltyard.observe.records import JobRecord, PodRecord, TournamentRecord
 
 
 def is_single_writer(record: TournamentRecord) -> bool:
@@ -21,7 +21,7 @@ def writer_in_front(record: TournamentRecord, tournaments: Iterable[TournamentRe
     Args:
         record: of the tournament that asks.
         tournaments: all.
-        active: keys of those that have pods.
+        active: keys of those that are `at_work`.
     """
 
     def turn(one: TournamentRecord) -> tuple[bool, tuple[str, str]]:
@@ -29,6 +29,12 @@ def writer_in_front(record: TournamentRecord, tournaments: Iterable[TournamentRe
 
     first = min((one for one in tournaments if _is_in_question(one, record, active)), key=turn, default=record)
     return first.owner if turn(first) < turn(record) else ""
+
+
+def at_work(pods: Iterable[PodRecord], jobs: Iterable[JobRecord]) -> set[str]:
+    """Keys of tournaments that write, or are about to: a Job has no pod yet when it is created."""
+    under_way = (job for job in jobs if not (job.terminal or job.suspended or job.deleting))
+    return {pod.owner for pod in pods if pod.is_there} | {job.owner for job in under_way}
 
 
 def _is_in_question(one: TournamentRecord, record: TournamentRecord, active: Collection[str]) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +17,7 @@ from tiltyard.api.problems import given_text
 from tiltyard.api.scalars import Line, LooseLine, ObjectName
 from tiltyard.api.sentences import to_problem
 from tiltyard.api.serving import KSERVE_RUNTIME
+from tiltyard.release import release
 from tiltyard.render.cluster import ChildrenSettings, ClusterSettings
 from tiltyard.render.tenants import TenantSettings
 from tiltyard.sdk.errors import UserError
@@ -194,10 +194,9 @@ def _merged(below: Any, above: Any) -> Any:
 
 
 def _release() -> str:
-    try:
-        return version("tiltyard")
-    except PackageNotFoundError:
+    if (known := release()) is None:
         raise UserError(
             "--values: must set worker.image.tag, trainer.image.tag and lmEval.image.tag: Tiltyard is not installed, so"
             " its release is unknown"
-        ) from None
+        )
+    return known

@@ -46,7 +46,7 @@ class Snapshot:
         refusals: why no pod of a Job, or of an LLMInferenceService, can be created, by its name.
         gives_way: why it gives way to another tournament; None: it does not.
         queues: what Kueue says of Jobs and pods that its queues hold, by uid.
-        autoscaling: what an autoscaler says of pods that fit no node, by `group_of` the pod.
+        autoscaling: what an autoscaler says of pods that fit no node, by `PodRecord.group`.
     """
 
     tournament: Tournament
@@ -65,10 +65,14 @@ class Snapshot:
         """A Job's pods, the latest to end last."""
         return sorted((pod for pod in self.pods.values() if pod.job == job.name), key=lambda pod: (pod.ended, pod.name))
 
+    def pods_of_model(self, service: ServiceRecord) -> list[PodRecord]:
+        """A model's pods."""
+        return [pod for pod in self.pods.values() if pod.model == service.model]
+
 
 def without_pods(snapshot: Snapshot, now: float) -> list[JobRecord]:
     """Jobs that should have pods by now and have none: whoever creates them may be refused."""
-    at_work = {pod.job for pod in snapshot.pods.values() if pod.phase in ("Pending", "Running")}
+    at_work = {pod.job for pod in snapshot.pods.values() if pod.unfinished}
     return [
         job
         for job in snapshot.jobs.values()

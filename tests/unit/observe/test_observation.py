@@ -10,7 +10,7 @@ import pytest
 
 from support.cluster_objects import SETTINGS, T0, Cluster, cluster_tournament, finish, with_generation
 from tiltyard.api import Condition, TournamentStatus
-from tiltyard.observe.observation import observe, outdated_jobs, requeue_after
+from tiltyard.observe.observation import AGAIN_SECONDS, observe, outdated_jobs, requeue_after
 from tiltyard.observe.snapshot import failed_before, failed_children, stale_jobs, stale_services, without_pods
 from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Observed, PreflightPhase, Wait, WaitReason
 from tiltyard_jobs.contracts.summary import Standing, Summary
@@ -224,7 +224,7 @@ def test_a_model_that_fits_no_node_waits_and_its_time_to_start_begins_once_it_do
         assert waiting.wait is not None
         assert waiting.wait.reason is WaitReason.UNSCHEDULABLE
         assert words in waiting.wait.message
-        assert requeue_after(cluster.snapshot(), Observed(), now) is None
+        assert requeue_after(cluster.snapshot(), Observed(), now) == AGAIN_SECONDS  # for an autoscaler's words alone
     moment = datetime.fromtimestamp(T0 + 5000, UTC).isoformat()
     pod["status"]["conditions"] = [{"type": "PodScheduled", "status": "True", "lastTransitionTime": moment}]
     assert seen(cluster, T0 + 6799).models["m1"].phase is ModelPhase.STARTING

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from support.cluster_objects import CREATED, SETTINGS, T0, Cluster, cluster_tournament, finish
-from tiltyard.observe.observation import observe
+from tiltyard.observe.observation import AGAIN_SECONDS, observe, requeue_after
 from tiltyard.observe.queues import JOB_UID, answers_of, next_look
 from tiltyard.observe.snapshot import QueueAnswer, Snapshot, held_by_queues
 from tiltyard.plan.observed import JobPhase, ModelPhase, ModelSeen, PreflightPhase, WaitReason
@@ -186,7 +186,7 @@ def test_what_kueue_says_is_reported(cluster: Cluster) -> None:
     snapshot = cluster.snapshot()
     assert held_by_queues(snapshot, T0 + 9) == []
     assert held_by_queues(snapshot, T0 + 10) == ["j-1", "p-1"]
-    assert next_look(snapshot, 10 * LIMIT, T0 + 10) == 15
+    assert requeue_after(snapshot, observe(snapshot, SETTINGS, T0 + 10), T0 + 10) == AGAIN_SECONDS
     said = {"j-1": QueueAnswer("no cpu"), "p-1": QueueAnswer("no GPU")}
     observed = observe(replace(snapshot, queues=said), SETTINGS, T0 + 10)
     waits = (observed.models["m2"].wait, observed.jobs["mine/m1"].wait)

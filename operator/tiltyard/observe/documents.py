@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from tiltyard.observe.kinds import Object
+from tiltyard.observe.kinds import JOBS, TOURNAMENTS, Kind, Object
 from tiltyard.render.weights import FILLER, VOLUME
 from tiltyard_jobs.contracts.weights import Filled
 
@@ -60,8 +60,19 @@ def seconds(time: str) -> float:
 
 def owner_of(meta: Mapping[str, Any]) -> tuple[str, str] | None:
     """Name and uid of the Tournament that controls the object."""
+    return _controller(meta, TOURNAMENTS)
+
+
+def job_uid_of(meta: Mapping[str, Any]) -> str:
+    """Uid of the Job that controls the object; empty: none does."""
+    return (_controller(meta, JOBS) or ("", ""))[1]
+
+
+def _controller(meta: Mapping[str, Any], kind: Kind) -> tuple[str, str] | None:
+    """By group and kind: another group may have a kind of the same name."""
     for reference in meta.get("ownerReferences", ()):
-        if reference.get("controller") and reference["kind"] == "Tournament":
+        group = str(reference["apiVersion"]).rpartition("/")[0]
+        if reference.get("controller") and (group, reference["kind"]) == (kind.api.rpartition("/")[0], kind.kind):
             return reference["name"], reference["uid"]
     return None
 

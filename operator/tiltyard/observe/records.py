@@ -11,6 +11,7 @@ from tiltyard.observe.documents import (
     claim_of,
     devices_of,
     filled_of,
+    job_uid_of,
     owner_of,
     parse_indexes,
     refused_of,
@@ -189,6 +190,7 @@ class PodRecord:
         gpus: kinds of GPUs, or of other devices, that it asks for.
         uid: the API server's.
         queued: a queue decides when it may go to a node.
+        job_uid: of the Job that controls it; empty: none does.
     """
 
     owner: str
@@ -208,6 +210,7 @@ class PodRecord:
     gpus: frozenset[str] = frozenset()
     uid: str = ""
     queued: bool = False
+    job_uid: str = ""
 
     @classmethod
     def of(cls, document: Object) -> PodRecord | None:
@@ -240,6 +243,7 @@ class PodRecord:
             gpus=devices_of(document),
             uid=meta.get("uid", ""),
             queued=QUEUE in its_labels,
+            job_uid=job_uid_of(meta),
         )
 
     @property

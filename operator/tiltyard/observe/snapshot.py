@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tiltyard.api import Tournament, TournamentStatus
 from tiltyard.observe.diagnose import QUEUED
-from tiltyard.observe.kinds import LLM_SERVICES
+from tiltyard.observe.kinds import LLM_SERVICES, TRAIN_JOBS
 from tiltyard.observe.records import JobRecord, PodRecord, ServiceRecord
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.observed import Wait
@@ -62,8 +62,13 @@ class Snapshot:
     autoscaling: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def pods_of(self, job: JobRecord) -> list[PodRecord]:
-        """A Job's pods, the latest to end last."""
-        return sorted((pod for pod in self.pods.values() if pod.job == job.name), key=lambda pod: (pod.ended, pod.name))
+        """A Job's pods, the latest to end last. Who controls a pod is believed, and not its labels: anybody sets those.
+
+        A TrainJob's pods are made by a Job of its JobSet's.
+        """
+        by_train_job = job.kind is TRAIN_JOBS
+        pods = (pod for pod in self.pods.values() if pod.job == job.name and (by_train_job or pod.job_uid == job.uid))
+        return sorted(pods, key=lambda pod: (pod.ended, pod.name))
 
     def pods_of_model(self, service: ServiceRecord) -> list[PodRecord]:
         """A model's pods."""

@@ -184,7 +184,7 @@ async def test_what_autoscalers_say_is_asked_for_all_pods_at_once_and_kept_for_a
 async def test_words_for_people_stop_nothing_while_they_cannot_be_read(connected: Callable[[Answer], Any]) -> None:
     status, now, pod = 200, 1000.0, pending("m0")
     meta = {"namespace": "ns", "name": "mine", "creationTimestamp": CREATED}
-    owner = {"controller": True, "kind": "Tournament", "name": "t", "uid": "u"}
+    owner = {"apiVersion": "tiltyard.dev/v1alpha1", "controller": True, "kind": "Tournament", "name": "t", "uid": "u"}
     job = JobRecord.of({"metadata": {**meta, "ownerReferences": [owner]}, "spec": {}})
     assert job is not None
 

@@ -49,7 +49,7 @@ async def sync_until(arena: Arena, document: dict[str, Any], *phases: str) -> li
         while not seen or seen[-1].get("status", {}).get("phase") not in phases:
             seen.append(await sync(arena, document))
             await asyncio.sleep(0.05)
-        while seen[-1]["metadata"]["resourceVersion"] != seen[-2]["metadata"]["resourceVersion"]:
+        while len(seen) < 2 or seen[-1]["metadata"]["resourceVersion"] != seen[-2]["metadata"]["resourceVersion"]:
             seen.append(await sync(arena, document))  # the status may still be written once
     return seen
 

@@ -29,31 +29,44 @@ from cluster import kserve, kubeflow, llmisvc, managers, processes
 from cluster import kueue as kueue_manager
 from cluster.controlplane import ControlPlane
 from cluster.processes import free_port
+from support import gitops
 from support.documents import ROOT
 from support.manifests import manifest
 from support.podplayer import NODE, PodPlayer
 from support.s3server import S3Server
+from support.waiting import until
 from tiltyard.cluster.client import ApiError, Client
-from tiltyard.observe.kinds import PODS, TOURNAMENTS, Kind, Object
+from tiltyard.observe.kinds import JOBS, PODS, TOURNAMENTS, Kind, Object
+from tiltyard.render.names import BUNDLE
 
 NODES = Kind("v1", "Node", "nodes")
 EVENTS = Kind("events.k8s.io/v1", "Event", "events")
 CRD = "charts/tiltyard/files/tournaments.tiltyard.dev.yaml"
-TOOLS = (
-    "etcd", "kube-apiserver", "kube-controller-manager", "jobset-manager", "trainer-manager", "helm",
-)  # fmt: skip
+TOOLS = {
+    "plane": ("etcd", "kube-apiserver", "kube-controller-manager", "helm", *kserve.chosen().tools),
+    "trainer": ("jobset-manager", "trainer-manager"),
+    "llms": ("kserve-llmisvc-manager",),
+    "kueue": ("kueue-manager",),
+    "scheduler": ("kube-scheduler",),
+    "engines": (gitops.TOOL,),
+}
+"""What each fixture needs."""
 KEY = "bucket-key"
+SMALL: dict[str, Any] = {
+    "per_competitor": 12,
+    "judges": 1,
+    "curation": {"decontaminate": [], "diversity": {"perCompetitor": 4}},
+    "jobs": {"shardSize": 12},
+}
+"""Two players and a judge: every stage, none of much work."""
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build the tools before the first test: within one, the build would run into the test's time-out."""
-    if any("plane" in getattr(item, "fixturenames", ()) for item in session.items):
-        for name in (*TOOLS, *kserve.chosen().tools):
+    used = {fixture for item in session.items for fixture in getattr(item, "fixturenames", ())}
+    for fixture, names in TOOLS.items():
+        for name in names if fixture in used else ():
             tools.ensure(name)
-    if any("llms" in getattr(item, "fixturenames", ()) for item in session.items):
-        tools.ensure("kserve-llmisvc-manager")
-    if any("kueue" in getattr(item, "fixturenames", ()) for item in session.items):
-        tools.ensure("kueue-manager")
 
 
 @pytest.fixture(scope="session")
@@ -85,6 +98,12 @@ def llms(plane: ControlPlane) -> None:
 def kueue(plane: ControlPlane) -> None:
     """Kueue on that control plane, for namespaces that have its label."""
     kueue_manager.install(plane)
+
+
+@pytest.fixture(scope="session")
+def engines() -> None:
+    """The engines of GitOps tools."""
+    tools.ensure(gitops.TOOL)
 
 
 @pytest.fixture
@@ -328,6 +347,32 @@ class Arena:
 def arena(kube: Client, namespace: str, s3_uri: str, server: S3Server, player: PodPlayer, operator: Operator) -> Arena:
     """All of the above."""
     return Arena(kube, namespace, s3_uri, server, player, operator)
+
+
+async def begun(arena: Arena, stage: str, name: str = "test") -> None:
+    """Wait until a shard of a stage is at work."""
+
+    def at_work(tournament: Any) -> bool:
+        return any(f"{name}-{stage}" in pod for pod in arena.player.started)
+
+    await arena.wait(at_work, name)
+
+
+async def pods_ended(arena: Arena, *, models: bool = True) -> None:
+    """Wait until no pod is at work, or none of a shard."""
+
+    async def have_ended() -> bool:
+        phases = {pod["metadata"]["name"]: pod["status"]["phase"] for pod in await arena.children(PODS)}
+        return all(
+            phase not in ("Pending", "Running") for name, phase in phases.items() if models or "-predictor-" not in name
+        )
+
+    await until(have_ended)
+
+
+async def bundles(arena: Arena) -> dict[str, str]:
+    """Names of bundles by their Jobs' names."""
+    return {job["metadata"]["name"]: job["metadata"]["annotations"][BUNDLE] for job in await arena.children(JOBS)}
 
 
 def condition(tournament: Object, kind: str) -> dict[str, Any]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
 import yaml
 
 from cluster.controlplane import ControlPlane
-from integration.cluster.conftest import Arena, condition
-from integration.cluster.test_operator import SMALL
+from integration.cluster.conftest import SMALL, Arena, condition
+from support.waiting import until
 from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, PODS, SERVICES
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
@@ -88,10 +87,7 @@ async def test_a_sidecar_that_outlives_the_worker_is_told(arena: Arena) -> None:
     assert message.startswith("preflight: pod test-preflight-")
     assert "stays though its worker has ended: container istio-proxy runs on" in message
     assert condition(told, "Failed")["status"] == "False"
-    async with asyncio.timeout(30):  # events follow the status
-        while not await waiting_events(arena):  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
-    assert len(await waiting_events(arena)) == 1
+    assert len(await until(lambda: waiting_events(arena))) == 1  # events follow the status
     # It is gone, and the tournament goes on.
     arena.player.rules.clear()
     (pod,) = await arena.children(PODS)

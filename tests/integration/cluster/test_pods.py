@@ -9,7 +9,6 @@ import yaml
 
 from cluster.controlplane import ControlPlane
 from integration.cluster.conftest import SMALL, Arena, condition
-from support.waiting import until
 from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, PODS, SERVICES
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
@@ -27,10 +26,6 @@ POD: dict[str, Any] = {
     "topologySpreadConstraints": [SPREAD],
     "securityContext": {"fsGroup": 1000700000, "supplementalGroups": [1000700001]},
 }
-
-
-async def waiting_events(arena: Arena) -> list[str]:
-    return [note for kind, reason, note in await arena.events() if (kind, reason) == ("Warning", "Waiting")]
 
 
 async def test_all_that_a_pod_may_have_reaches_it(arena: Arena, plane: ControlPlane) -> None:
@@ -87,7 +82,7 @@ async def test_a_sidecar_that_outlives_the_worker_is_told(arena: Arena) -> None:
     assert message.startswith("preflight: pod test-preflight-")
     assert "stays though its worker has ended: container istio-proxy runs on" in message
     assert condition(told, "Failed")["status"] == "False"
-    assert len(await until(lambda: waiting_events(arena))) == 1  # events follow the status
+    assert len(await arena.notes("Waiting")) == 1
     # It is gone, and the tournament goes on.
     arena.player.rules.clear()
     (pod,) = await arena.children(PODS)

@@ -191,11 +191,8 @@ async def test_a_refusal_is_told_once_and_passes(
     assert re.fullmatch(f"(.*; )?{sentence}(; .*)?", condition(told, "Waiting")["message"])
     assert condition(told, "Waiting")["message"] in condition(told, "Ready")["message"]
 
-    async def notes() -> list[str]:
-        return [note for kind, reason, note in await arena.events() if (kind, reason) == ("Warning", "Refused")]
-
     async def of_it() -> list[str]:
-        return [note for note in await notes() if re.fullmatch(sentence, note)]
+        return [note for note in await arena.notes("Refused") if re.fullmatch(sentence, note)]
 
     await until(of_it)  # events follow the status
     before = await refused_calls(arena)
@@ -203,7 +200,7 @@ async def test_a_refusal_is_told_once_and_passes(
     await asyncio.sleep(10 if "model" in case else 4)
     assert await refused_calls(arena) - before <= 16  # of the backing off two models at a time, and the first seconds
     assert len(await of_it()) == 1
-    events = await notes()
+    events = await arena.notes("Refused")
     assert len(events) == len({note.partition(":")[0] for note in events})
     remove(plane, refusers)
     passed = await arena.wait(lambda one: condition(one, "Waiting")["reason"] == "NothingWaits", limit=60)

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from support.browser import VARIABLE, browser
-from support.local_runs import LocalRun, wait_until
+from support.local_runs import LocalRun
 from support.manifests import manifest
 from support.read_runs import Page, Run, Served, make_run, served
+from support.waiting import wait_until
 from tiltyard_jobs.contracts.reading import ReadTask
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.reader.live import Live, Status, words_of

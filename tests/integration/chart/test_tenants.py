@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from integration.chart.helm import Render
-from integration.chart.test_chart import pod_of
+from integration.chart.helm import Render, pod_of
 from support.tenancy import NO_CODE, STRICT, tenants
 from tiltyard.render import tenants as sentences
 from tiltyard.render.tenants import TenantSettings

@@ -12,8 +12,7 @@ import yaml
 from aiohttp import web
 
 from cluster.controlplane import ControlPlane
-from integration.cluster.conftest import EVENTS, Arena
-from integration.cluster.test_operator import SMALL
+from integration.cluster.conftest import EVENTS, SMALL, Arena
 from support.s3server import S3Server
 from support.stub_llm import serving
 from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, PODS, SERVICES

@@ -15,8 +15,7 @@ import yaml
 
 import tools
 from cluster.controlplane import ControlPlane
-from integration.cluster.conftest import Arena, condition
-from integration.cluster.test_operator import SMALL
+from integration.cluster.conftest import SMALL, Arena, condition
 from support.tenancy import BY, CASES, NO_CODE, STRICT, Case, document_of
 from tiltyard.observe.kinds import TOURNAMENTS
 

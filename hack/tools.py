@@ -56,6 +56,7 @@ def _kubernetes(name: str) -> Tool:
 
 
 TOOLS = {
+    "actionlint": Tool("actionlint", "github.com/rhysd/actionlint/cmd/actionlint"),
     "coredns": Tool("coredns", "."),
     "etcd": Tool("etcd", "go.etcd.io/etcd/server/v3"),
     "gitops-health": Tool("gitops-health", "."),

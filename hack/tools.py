@@ -74,6 +74,7 @@ TOOLS = {
     "kueue-manager": Tool("kueue", "sigs.k8s.io/kueue/cmd/kueue"),
     "kwok": Tool("kwok", "sigs.k8s.io/kwok/cmd/kwok"),
     "pause": Tool("pause", "."),
+    "prometheus-rules": Tool("prometheus-rules", "."),
     "trainer-manager": Tool("trainer", "github.com/kubeflow/trainer/v2/cmd/trainer-controller-manager"),
     "versitygw": Tool("versitygw", "github.com/versity/versitygw/cmd/versitygw", "-s -w -X main.Version=v1.8.0"),
 }

@@ -150,7 +150,8 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
         f"{RENDERED}::test_alerts_and_dashboard_are_those_of_their_files",
     ),
     "`TiltyardNoLeader` is": (
-        "unit/docs/test_monitoring.py::test_a_query_names_what_is_there",
+        "integration/chart/test_alerts.py::test_an_alert_fires_when_it_should",
+        "integration/chart/test_alerts.py::test_no_alert_fires_without_need",
         f"{HERE}::test_alerts_are_about_what_the_page_says",
     ),
     "Log lines are JSON": (f"{CLUSTER}/test_metrics.py::test_each_metric_is_set_by_what_happens",),

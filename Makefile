@@ -107,7 +107,8 @@ bench: .venv/.dev ## List the benchmarks of the code, and what each needs
 
 tools: .venv/.dev
 	@$(BIN)/python hack/tools.py versitygw etcd kube-apiserver kube-controller-manager kserve-manager \
-	  jobset-manager trainer-manager kueue-manager kserve-llmisvc-manager helm kubectl gitops-health prometheus-rules > /dev/null
+	  jobset-manager trainer-manager kueue-manager kserve-llmisvc-manager helm kubectl gitops-health \
+	  prometheus-rules oci-registry > /dev/null
 
 clean: ## Remove what the targets above made in this tree; caches outside of it are kept
 	rm -rf .venv demo .tiltyard out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*

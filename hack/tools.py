@@ -73,6 +73,7 @@ TOOLS = {
     "kserve-llmisvc-manager": Tool("kserve-llmisvc", "github.com/kserve/kserve/cmd/llmisvc"),
     "kueue-manager": Tool("kueue", "sigs.k8s.io/kueue/cmd/kueue"),
     "kwok": Tool("kwok", "sigs.k8s.io/kwok/cmd/kwok"),
+    "oci-registry": Tool("oci-registry", "."),
     "pause": Tool("pause", "."),
     "prometheus-rules": Tool("prometheus-rules", "."),
     "trainer-manager": Tool("trainer", "github.com/kubeflow/trainer/v2/cmd/trainer-controller-manager"),

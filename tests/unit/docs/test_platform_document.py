@@ -30,7 +30,8 @@ CHART = ROOT / "charts/tiltyard"
 VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
 
 HERE = "unit/docs/test_platform_document.py"
-RENDERED, NETWORK = "integration/chart/test_chart.py", "integration/chart/test_network_policies.py"
+RENDERED, RIGHTS = "integration/chart/test_chart.py", "integration/chart/test_rights.py"
+NETWORK, TOLD = "integration/chart/test_network_policies.py", "integration/cluster/test_told.py"
 CLUSTER, OPERATOR = "integration/cluster", "integration/cluster/test_operator.py"
 KUEUE, REFUSALS = "integration/cluster/test_kueue.py", "integration/cluster/test_refusals.py"
 PODS, OBJECTS = "unit/render/test_pods.py", "unit/render/test_objects.py"
@@ -38,8 +39,8 @@ PODS, OBJECTS = "unit/render/test_pods.py", "unit/render/test_objects.py"
 SHOWN: Mapping[str, tuple[str, ...]] = {
     # What may it do in my cluster?
     "These are all rights of the operator": (
-        f"{RENDERED}::test_the_operator_has_the_rights_that_it_uses_and_no_other",
-        f"{RENDERED}::test_the_lease_is_the_operators_alone",
+        f"{RIGHTS}::test_the_operator_has_the_rights_that_it_uses_and_no_other",
+        f"{RIGHTS}::test_the_lease_is_the_operators_alone",
         f"{OPERATOR}::test_ended_children_go_after_their_time_and_do_not_come_back",
         f"{HERE}::test_the_table_has_the_rights_of_the_chart",
         f"{HERE}::test_no_right_is_about_secrets_or_logs",
@@ -47,11 +48,15 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
     "With `watchNamespaces` they are": (
         f"{RENDERED}::test_chosen_namespaces_get_a_role_each_and_no_right_is_the_clusters",
     ),
-    "Whoever may `edit` or `admin`": (f"{RENDERED}::test_people_who_may_view_or_edit_may_do_so_with_tournaments",),
+    "Whoever may `edit` or `admin`": (f"{RIGHTS}::test_people_who_may_view_or_edit_may_do_so_with_tournaments",),
     "`rbac.create: false` and": (f"{RENDERED}::test_what_can_be_left_out",),
     "Whoever may create Tournaments": (
         f"{PODS}::test_a_pod_has_what_its_part_of_the_manifest_says",
         f"{CLUSTER}/test_pods.py::test_all_that_a_pod_may_have_reaches_it",
+    ),
+    "`tenants` limits": (
+        f"{CLUSTER}/test_tenants.py::test_the_api_server_refuses_what_is_applied",
+        f"{CLUSTER}/test_tenants.py::test_the_operator_refuses_it_where_there_is_no_policy",
     ),
     "Quotas, LimitRanges, Pod Security": (
         f"{REFUSALS}::test_a_refusal_is_told_once_and_passes",
@@ -108,7 +113,7 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
     ),
     "`status.usage` has": (
         "unit/status/test_status_conditions.py::test_usage_is_the_sum_of_the_ledger",
-        "unit/status/test_held.py::test_money_in_a_status_is_a_decimal_with_its_currency",
+        "unit/status/test_status_spending.py::test_money_in_a_status_is_a_decimal_with_its_currency",
     ),
     "`tiltyard_model_seconds_total` says": (
         "unit/cluster/test_metrics.py::test_time_of_models_is_counted_by_what_they_do",
@@ -134,7 +139,7 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
         "unit/status/test_conditions.py::test_what_waits_stands_beside_what_is_done",
     ),
     "`Failed` has": (
-        f"{OPERATOR}::test_a_bucket_that_is_not_there_and_what_to_do",
+        f"{TOLD}::test_a_bucket_that_is_not_there_and_what_to_do",
         "unit/status/test_conditions.py::test_a_failure_on_a_cluster_says_how_to_go_on",
     ),
     "The kubelet asks": (

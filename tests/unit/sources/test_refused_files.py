@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
 import json
+import tarfile
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from support.text_files import KINDS, STORE, refusal, written
+from support.text_files import KINDS, STORE, parquet, refusal, written
+from tiltyard_jobs.contracts.textstream import LONGEST
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.usertexts import TextsFound, check_texts, read_texts
+
+
+def archive() -> bytes:
+    """A tar archive with a file of texts."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("a.jsonl"))
+    return packed.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -124,6 +138,33 @@ from tiltyard_jobs.usertexts import TextsFound, check_texts, read_texts
         ("a.csv", b"id,text\n1,Sort\n2\n", "line 3 has 1 cell, but the header has 2 (id, text)"),
         ("a.csv", b"text,id,text\nA,1,B\n", "line 1 names two columns 'text': give each a name of its own"),
         ("a.parquet", b"PAR1 and no more", "is not a complete parquet file (ArrowInvalid)"),
+        (
+            "a.csv",
+            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(99),
+            "is a spreadsheet or a document of Office by its",
+        ),
+        ("a.csv", b"SQLite format 3\0" + bytes(99), "is an SQLite database by its first bytes: write its table as CSV"),
+        ("a.csv", b'[{"text": "a"}]', "is JSON by its first line: let its name end in .json"),
+        ("a.tsv", b'[\n  {\n "text": "a"}]', "is JSON by its first line: let its name end in .json"),
+        ("a.txt", b'[\n  {"text": "a"}]', "is JSON by its first line: let its name end in .json"),
+        ("a.jsonl", gzip.compress(gzip.compress(b'{"text": "a"}')), "is packed twice: unpack it once"),
+        ("a.jsonl", bz2.compress(archive()), "is a tar archive: unpack it"),
+        (
+            "a.tsv",
+            b"id,text\n1,a\n",
+            "has no 'text'; the columns, by its first line, are id,text; there is no tab",
+        ),
+        ("a.jsonl", b'{"text": "a\\u0000b"}', "line 1 holds a NUL character: the text is damaged; write it again"),
+        (
+            "a.parquet",
+            parquet(pa.table({"text": ["a\0b"]})),
+            "row 1 holds a NUL character: the text is damaged;",
+        ),
+        (
+            "a.parquet",
+            parquet(pa.table({"text": ["a", "b" * (LONGEST + 1)]})),
+            "row 2 has a text of more than 16 Mi characters: shorten it",
+        ),
         (
             "a.md",
             b"Sort a list.",

@@ -247,5 +247,5 @@ def test_a_wrong_name_of_the_text_is_said_before_others(tmp_path: Path, kind: st
 
 def test_names_that_look_the_same(tmp_path: Path) -> None:
     uri = written(tmp_path / "a.jsonl", [{"Fra\u0308ge": "a"}])
-    with pytest.raises(ConfigurationError, match='; write field: "Fra\u0308ge"$'):
+    with pytest.raises(ConfigurationError, match=r"write field: .Fra\u0308ge"):
         check_texts(uri, "Fr\u00e4ge", STORE)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypedDict
 
 from tiltyard_jobs.contracts.conversation import Turns
 from tiltyard_jobs.contracts.textfield import Template
+from tiltyard_jobs.contracts.textstream import LONGEST
 
 _SHOWN = 5  # bad rows
 
@@ -89,6 +90,18 @@ def as_text(value: Any) -> str | None:
 
 class BadRowError(ValueError):
     """A row holds what is no text; the sentence goes on from the file's name."""
+
+
+def refuse_unreadable(text: str, place: str) -> None:
+    """Refuse a text that a line of a file cannot hold, wherever it stands: in a table, or escaped.
+
+    Raises:
+        BadRowError: it holds a NUL character, or is too long.
+    """
+    if "\0" in text:
+        raise BadRowError(f": {place} holds a NUL character: the text is damaged; write it again")
+    if len(text) > LONGEST:
+        raise BadRowError(f": {place} has a text of more than {LONGEST >> 20} Mi characters: shorten it")
 
 
 class BadRows:

@@ -19,13 +19,14 @@ from tiltyard_jobs.contracts.conversation import BadConversationError, Turns, re
 from tiltyard_jobs.contracts.located import LocatedFile
 from tiltyard_jobs.contracts.recipes import SampleRecipe
 from tiltyard_jobs.contracts.tasks import StoreRef
+from tiltyard_jobs.contracts.textcsv import header_advice
 from tiltyard_jobs.contracts.textfield import MISSING, Template, answer_advice, field_advice, value_at
 from tiltyard_jobs.contracts.textfile import kind_of
 from tiltyard_jobs.contracts.vocabulary import BadRowRule
 from tiltyard_jobs.curation.exact import digest_of
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.sources import LocalFile, expanded, fetched
-from tiltyard_jobs.textrows import BadRowError, BadRows, Columns, GivenText, MoreColumns, as_text
+from tiltyard_jobs.textrows import BadRowError, BadRows, Columns, GivenText, MoreColumns, as_text, refuse_unreadable
 from tiltyard_jobs.userfiles import listed, records_of
 
 _KINDS = {bool: "a truth value", int: "a number", float: "a number", list: "a list", dict: "a mapping"}
@@ -165,21 +166,23 @@ class Texts:
         if first and never:
             if columns.id not in never:  # else that is what is wrong with every row
                 self._refuse_bad_rows()
-            lacks = min(never)
+            lacks = min(never.intersection(self._paths) or never)  # the text before what stands beside it
             advice = self._advice(first, lacks) if lacks in self._paths else ""
             what = "its first record has"
             if kind_of(file.uri) in ("csv", "tsv"):
                 what = "the columns, by its first line, are"
-                advice = advice or "; if these are no names, put a line with the names of the columns before it"
+                advice = advice or header_advice(kind_of(file.uri), list(first))
             raise ConfigurationError(f"{file.place} has no {lacks!r}; {what} {listed(first)}{advice}")
 
     def _id(self, values: Mapping[str, Any], place: str) -> str | None:
         path = self._columns.id
         if path is None:
             return None
-        if values.get(path) is None or isinstance(values[path], bool | float | list | dict):
+        own_id = values.get(path)
+        blank = own_id is None or (own_id == "" and not self._columns.answers)
+        if blank or isinstance(own_id, bool | float | bytes | list | dict):
             raise BadRowError(f": {place} has no id in {path!r}: a text or a whole number")
-        return str(values[path])
+        return str(own_id)
 
     def _asked(self, values: Mapping[str, Any], place: str, row: Mapping[str, Any]) -> tuple[str, Turns]:
         """The text, and the turns before it."""
@@ -200,6 +203,8 @@ class Texts:
                 both = f"{columns.system!r} and in {columns.messages!r}"
                 raise BadRowError(f": {place} has a system message in {both}: keep one of them")
             history = [{"role": "system", "content": system}, *history]
+        for said in (text, *(turn["content"] for turn in history)):
+            refuse_unreadable(said, place)
         return text, history
 
     def _text(self, value: object, path: str, place: str, row: Mapping[str, Any]) -> str:

@@ -16,11 +16,14 @@ _ROLES = {
     "assistant": "assistant",
     "gpt": "assistant",
     "model": "assistant",
+    "chatgpt": "assistant",
+    "bing": "assistant",
+    "bard": "assistant",
 }
 
 
 _TEXT_ONLY = "only text is read: leave such records out"
-_OTHERS = ("tool", "function")  # roles of what tools say
+_OTHERS = ("tool", "tool_call", "function", "function_call", "observation")  # roles around tools
 
 
 class BadConversationError(ValueError):

@@ -34,6 +34,13 @@ def layout_of(start: str) -> Layout:
     return Layout(max(DELIMITERS, key=header.count))  # the first of equals: a comma
 
 
+def header_advice(kind: str, names: list[str]) -> str:
+    """What to do about a header that has not the name that is looked for."""
+    if kind == "tsv" and len(names) == 1 and any(delimiter in names[0] for delimiter in DELIMITERS):
+        return "; there is no tab between them: let its name end in .csv"
+    return "; if these are no names, put a line with the names of the columns before it"
+
+
 def rows(stream: TextStream, layout: Layout) -> Iterator[Record]:
     """The records below the header.
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeGuard
+from unicodedata import normalize
 
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(?:(-?\d+)|([^.\[\]=]+)=([^\[\]]+))\]")
 _PIECE = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|([{}])")
@@ -129,8 +130,12 @@ def field_advice(row: Mapping[str, Any], wanted: str = "") -> str:
 
 
 def _near_advice(row: Mapping[str, Any], wanted: str) -> str | None:
-    near = next((name for name in row if name.strip().casefold() == wanted.strip().casefold()), wanted)
+    near = next((name for name in row if _folded(name) == _folded(wanted)), wanted)
     return f'; write field: "{near}"' if near != wanted else None
+
+
+def _folded(name: str) -> str:
+    return normalize("NFC", name.strip().casefold())
 
 
 def _text_advice(row: Mapping[str, Any]) -> str:

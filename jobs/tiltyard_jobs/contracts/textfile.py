@@ -49,8 +49,12 @@ _OTHERS = {
     PARQUET: "a parquet file by its first bytes: let its name end in .parquet",
     ARROW_FILE: "an Arrow file by its first bytes: let its name end in .arrow",
     b"PK\x03\x04": "a ZIP archive or a spreadsheet by its first bytes: unpack it, or save it as CSV",
+    b"\xd0\xcf\x11\xe0": "a spreadsheet or a document of Office by its first bytes: save it as CSV",
+    b"SQLite format 3": "an SQLite database by its first bytes: write its table as CSV",
     b"%PDF": "a PDF by its first bytes: save its texts as JSON Lines or CSV",
 }
+_TAR = slice(257, 262)  # where a tar archive says what it is
+_ARRAY = re.compile(r'\[\s*\{\s*"[^"\n]*"\s*:')
 _WEB_PAGE = re.compile(r"\s*<(!doctype\s+html|html)\b", re.IGNORECASE)
 
 
@@ -127,6 +131,10 @@ def unpacked(opened: Open, zstandard: Unpack) -> tuple[Open, bool]:
         raise BadTextFileError(" is a Git LFS pointer and not the file itself: run `git lfs pull`")
     if len(head) < _HEAD and not head.strip():
         raise BadTextFileError(" is empty")
+    if packed and head.startswith((*_UNPACK, ZSTANDARD)):
+        raise BadTextFileError(" is packed twice: unpack it once")
+    if head[_TAR] == b"ustar":
+        raise BadTextFileError(" is a tar archive: unpack it")
     return again, packed
 
 
@@ -154,8 +162,8 @@ def read_records(kind: str, opened: Open) -> Records:
     stream, start = TextStream(opened, encoding), head.decode(encoding, errors="replace")
     if _WEB_PAGE.match(start):
         raise BadTextFileError(" is a web page: download the file itself, in its raw form")
-    if kind in ("csv", "tsv", "txt") and _is_object(start.lstrip().partition("\n")[0]):
-        raise BadTextFileError(" is JSON Lines by its first line: let its name end in .jsonl")
+    if kind in ("csv", "tsv", "txt"):
+        _refuse_json(kind, start.lstrip())
     if kind == "txt":
         return Records((*notes, "read by line"), _texts(stream))
     if kind in ("csv", "tsv"):
@@ -177,11 +185,18 @@ def _encoding(head: bytes) -> str:
     return known or "utf-8"
 
 
-def _is_object(line: str) -> bool:
+def _refuse_json(kind: str, start: str) -> None:
+    """Refuse what is JSON by another name; a text that begins with JSON is one, if more follows in its line."""
+    line = start.partition("\n")[0].rstrip()
     try:
-        return line.startswith("{") and isinstance(json.loads(line), dict)
+        whole = json.loads(line) if line[:1] in "{[" else None
     except (ValueError, RecursionError):
-        return False
+        whole = None
+    if isinstance(whole, dict):
+        raise BadTextFileError(" is JSON Lines by its first line: let its name end in .jsonl")
+    records = isinstance(whole, list) and any(isinstance(one, dict) for one in whole)
+    if records or (_ARRAY.match(start) and (kind != "txt" or line in ("[", "[{"))):
+        raise BadTextFileError(" is JSON by its first line: let its name end in .json")
 
 
 def _texts(stream: TextStream) -> Iterator[Record]:

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from tiltyard_jobs.contracts.conversation import whole_text
 from tiltyard_jobs.contracts.recipe import ArtifactRef
-from tiltyard_jobs.contracts.recipes import CurateRecipe, DatasetRecipe, FilterRecipe, PromptsRecipe
+from tiltyard_jobs.contracts.recipes import FILE_COLUMN, CurateRecipe, DatasetRecipe, FilterRecipe, PromptsRecipe
 from tiltyard_jobs.curation.flags import flags_of
 from tiltyard_jobs.results.ballots import not_of_these
 from tiltyard_jobs.results.columns import Row
 from tiltyard_jobs.results.funnels import by_attacker
+from tiltyard_jobs.results.origins import COLUMNS, origin_of
 from tiltyard_jobs.shard.artifacts import Artifacts
 
 
@@ -20,30 +21,33 @@ def are_given(recipe: DatasetRecipe) -> bool:
 
 
 def dropped_rows(artifacts: Artifacts, recipe: DatasetRecipe) -> Iterator[Row]:
-    """Rows of `run_tables.RUN_DROPPED`: by attacker in the manifest's order, then by stage, then in the file's order.
+    """Rows of `run_tables.RUN_DROPPED`, and where they come from: by attacker, then by stage, then in the file's order.
 
     Raises:
         PermanentError: an input is missing or damaged, or tables do not belong together.
     """
     given, filtered = by_attacker(recipe, PromptsRecipe.STAGE), by_attacker(recipe, FilterRecipe.STAGE)
     twins = _texts_of_twins(artifacts, list(filtered.values()))
+    hidden = {"instruction", *recipe.keep} - {FILE_COLUMN}
     for name, curated in recipe.lineup.instructions.items():
         for stage, source, made in (
             (FilterRecipe.STAGE, given[name], filtered[name]),
             (CurateRecipe.STAGE, filtered[name], curated),
         ):
-            texts = artifacts.rows(source, columns=["instruction_id", "instruction", "history"])
+            texts = artifacts.rows(source, columns=["instruction_id", "instruction", "history", *COLUMNS])
             for row in artifacts.rows(made, table="dropped"):
                 text = next((one for one in texts if one["instruction_id"] == row["instruction_id"]), None)
                 if text is None:
                     raise not_of_these(made)
-                yield {
+                found = {
                     **row,
                     "attacker": name,
-                    "instruction": None if _is_hidden(text, recipe) else text["instruction"],
+                    "instruction": text["instruction"],
                     "stage": stage,
                     "twin": twins.get(row["twin_id"]),
+                    **origin_of(text, recipe),
                 }
+                yield found | dict.fromkeys(hidden) if _is_hidden(text, recipe) else found
 
 
 def _is_hidden(row: Row, recipe: DatasetRecipe) -> bool:

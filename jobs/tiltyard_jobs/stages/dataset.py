@@ -24,7 +24,7 @@ from tiltyard_jobs.results.documents import DataSummary, Standings
 from tiltyard_jobs.results.dropped import are_given, dropped_rows
 from tiltyard_jobs.results.funnels import by_attacker, funnels_of, reply_counts
 from tiltyard_jobs.results.origins import origins, with_origin
-from tiltyard_jobs.results.run_tables import BATTLES, RATING_PATHS
+from tiltyard_jobs.results.run_tables import BATTLES, RATING_PATHS, RUN_DROPPED
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.pace import Pace
 
@@ -63,7 +63,9 @@ def _dataset(context: ShardContext[DatasetRecipe]) -> Outcome:
     rows = {name: written.rows[name] for name in (*formats, "instructions", "answers")}
     rows |= {"verdicts": verdicts, "battles": battles}
     if are_given(recipe):
-        rows["dropped"] = write_table(folder, "dropped", dropped_rows(artifacts, recipe))
+        rows["dropped"] = write_table(
+            folder, "dropped", dropped_rows(artifacts, recipe), with_origin(RUN_DROPPED, recipe.keep)
+        )
     beside = {name: sealed.files[name].rows for name in RATING_PATHS}
     (folder / "README.md").write_text(card(recipe, standings, summary, rows | beside), encoding="utf-8")
     (folder / "summary.json").write_bytes(summary.canonical())

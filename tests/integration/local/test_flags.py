@@ -61,14 +61,15 @@ def test_a_secret_is_counted_or_left_out_and_never_shown(
         named = [{"name": n, "endpoint": {"url": server.url, "model": n}} for n in ("m0", "m1", "j")]
         document = manifest(
             competitors=2,
-            instructions={"from": {"uri": "p.jsonl"}},
+            instructions={"from": {"uri": "p.jsonl", "keep": ["copy"]}},
             curation={"decontaminate": [], "flags": {"Secret": rule}, "lint": "Basic"},
             battles={"verdict": {"method": "Reasoned"}},
         )
         document["spec"] |= {"competitors": named[:2], "judges": named[2:]}
         run = make_run("run", document)
         prompts = [*PROMPTS, *([LEAK] if rule == "Drop" else [])]
-        (run.folder / "p.jsonl").write_text("".join(json.dumps({"prompt": text}) + "\n" for text in prompts))
+        rows = [{"prompt": text, "copy": text} for text in prompts]
+        (run.folder / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         finished = run.run()
     assert finished.code == 0, finished
     assert f"Instructions: {line}\n" in finished.out
@@ -97,3 +98,4 @@ def test_a_secret_is_counted_or_left_out_and_never_shown(
         assert flagged("instructions") == [[], [], ["PersonalData"]]
         dropped = [(row["stage"], row["reason"], row["instruction"]) for row in tables["dropped"]]
         assert dropped == [("filter", "Secret", None), ("filter", "TemplateLeak", None)]
+        assert all(row["copy"] is None and row["source_row"] < len(rows) for row in tables["dropped"])

@@ -167,6 +167,9 @@ def test_the_way_back_to_the_rows_of_the_file(make_run: MakeRun) -> None:
             assert row["source_sha256"] == digest((run.folder / "p.csv").read_bytes())
             assert row.get("attacker_uri") is None
             assert row.get("row_license", "cc-by-4.0 AND unknown") == "cc-by-4.0 AND unknown"
+    (dropped,) = table(run, "dropped")
+    assert (dropped["reason"], dropped["source_row"], dropped["source_id"]) == ("Repeat", 4, "4")
+    assert (dropped["category"], dropped["level"], dropped["source_uri"]) == ("math", "1", "p.csv")
     # What we write ourselves can be read.
     (written,) = (Path(str(run.out)) / "runs").iterdir()
     for name, field, said in (("sft", "messages", "; messages after"), ("preference", "prompt", "")):

@@ -67,6 +67,13 @@ def test_a_system_message_for_each_row(tmp_path: Path) -> None:
         list(read_texts(uri, "q", STORE, system="s", messages="m"))
 
 
+def test_what_sharegpt_calls_the_assistant(tmp_path: Path) -> None:
+    turns = [{"from": "user", "value": "Sort."}, {"from": "chatgpt", "value": "By what?"}]
+    uri = written(tmp_path / "a.jsonl", [{"m": [*turns, {"from": "human", "value": "By size."}]}])
+    (one,) = read_texts(uri, "prompt", STORE, messages="m").given()
+    assert (one.text, [turn["role"] for turn in one.history]) == ("By size.", ["user", "assistant"])
+
+
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
@@ -77,6 +84,10 @@ def test_a_system_message_for_each_row(tmp_path: Path) -> None:
         (
             [{"role": "tool", "content": "ok"}],
             "has the role 'tool' in message 1; only text is read: leave such records",
+        ),
+        (
+            [{"from": "human", "value": "See"}, {"from": "function_call", "value": "{}"}],
+            "has the role 'function_call' in message 2; only text is read: leave such records out",
         ),
         ([{"role": "bot", "content": "ok"}], "has the role 'bot' in message 1; known are system, developer, user, "),
         ([{"content": "ok"}], "has the role None in message 1"),

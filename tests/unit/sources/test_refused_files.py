@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
 import json
+import tarfile
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from support.text_files import KINDS, STORE, refusal, written
+from support.text_files import KINDS, STORE, parquet, refusal, written
+from tiltyard_jobs.contracts.textstream import LONGEST
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.usertexts import TextsFound, check_texts, read_texts
 
@@ -125,6 +131,21 @@ from tiltyard_jobs.usertexts import TextsFound, check_texts, read_texts
         ("a.csv", b"text,id,text\nA,1,B\n", "line 1 names two columns 'text': give each a name of its own"),
         ("a.parquet", b"PAR1 and no more", "is not a complete parquet file (ArrowInvalid)"),
         (
+            "a.csv",
+            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(99),
+            "is a spreadsheet or a document of Office by its",
+        ),
+        ("a.csv", b"SQLite format 3\0" + bytes(99), "is an SQLite database by its first bytes: write its table as CSV"),
+        ("a.csv", b'[{"text": "a"}]', "is JSON by its first line: let its name end in .json"),
+        ("a.tsv", b'[\n  {\n "text": "a"}]', "is JSON by its first line: let its name end in .json"),
+        ("a.txt", b'[\n  {"text": "a"}]', "is JSON by its first line: let its name end in .json"),
+        (
+            "a.tsv",
+            b"id,text\n1,a\n",
+            "has no 'text'; the columns, by its first line, are id,text; there is no tab",
+        ),
+        ("a.jsonl", b'{"text": "a\\u0000b"}', "line 1 holds a NUL character: the text is damaged; write it again"),
+        (
             "a.md",
             b"Sort a list.",
             "must end in .jsonl, .ndjson, .json, .csv, .tsv, .txt, .parquet, .arrow, .feather, or in one of them and .",
@@ -133,6 +154,23 @@ from tiltyard_jobs.usertexts import TextsFound, check_texts, read_texts
 )
 def test_what_is_wrong_is_said(tmp_path: Path, name: str, data: bytes, sentence: str) -> None:
     assert refusal(tmp_path / name, data).startswith(sentence)
+
+
+def test_texts_of_tables_are_held_to_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    nul, long = pa.table({"text": ["a\0b"]}), pa.table({"text": ["a", "b" * (LONGEST + 1)]})
+    assert refusal(path, parquet(nul)) == "row 1 holds a NUL character: the text is damaged; write it again"
+    assert refusal(path, parquet(long)) == "row 2 has a text of more than 16 Mi characters: shorten it"
+
+
+def test_what_is_packed_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    assert refusal(path, gzip.compress(gzip.compress(b'{"text": "a"}'))) == "is packed twice: unpack it once"
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("a.jsonl"))
+    for archive in (packed.getvalue(), bz2.compress(packed.getvalue())):
+        assert refusal(path, archive) == "is a tar archive: unpack it"
 
 
 BAD = b'{"text": "a"}\n{"text": 1}\n[]\n{"text": "b", x}\n{"text": "c \\ud83d"}\n\n{"text": ["d"]}\n7\n{"text": "e"}\n'

@@ -229,3 +229,23 @@ def test_parquet_columns(tmp_path: Path) -> None:
         refusal(path, path.read_bytes())
         == "is not a complete parquet file (UnicodeDecodeError): fetch or write it again"
     )
+
+
+@pytest.mark.parametrize("id_", [b"\x01", "", 1.5])
+def test_what_is_no_id(tmp_path: Path, id_: object) -> None:
+    uri = written(tmp_path / "a.parquet", [{"q": "a", "id": id_}])
+    with pytest.raises(ConfigurationError, match=r": row 1 has no id in 'id': a text or a whole number$"):
+        check_texts(uri, "q", STORE, id="id")
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_a_wrong_name_of_the_text_is_said_before_others(tmp_path: Path, kind: str) -> None:
+    uri = written(tmp_path / f"a.{kind}", [{"question": "a", "uid": "1"}])
+    with pytest.raises(ConfigurationError, match=r"'prompt'.* question, uid; write field: \"question\"$"):
+        check_texts(uri, "prompt", STORE, id="id", keep=("category",))
+
+
+def test_names_that_look_the_same(tmp_path: Path) -> None:
+    uri = written(tmp_path / "a.jsonl", [{"Fra\u0308ge": "a"}])
+    with pytest.raises(ConfigurationError, match=r"write field: .Fra\u0308ge"):
+        check_texts(uri, "Fr\u00e4ge", STORE)

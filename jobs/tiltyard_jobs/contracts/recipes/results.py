@@ -162,6 +162,7 @@ class DatasetRecipe(Recipe):
         licenses: a training row for which another licence counts is left out; empty: none is.
         drop_flags: an answer flagged for one of these gives no training row; a dropped instruction that is stands in
             `dropped` without its text, whatever it was dropped for.
+        dropped_table: the version of the table of dropped instructions, where there is one.
     """
 
     PHASE: ClassVar[Phase] = "Writing"
@@ -183,4 +184,5 @@ class DatasetRecipe(Recipe):
     source: SourceRecipe | None = in_key_if_set(None)
     licenses: tuple[str, ...] = in_key_if_set(())
     drop_flags: tuple[Flag, ...] = in_key_if_set(())
+    dropped_table: int = in_key_if_set(1)
     tournament: str

@@ -82,6 +82,7 @@ class ResultRecipes:
             source=SourceRecipe(uri=given.uri, sha256=given.sha256, license=given.license) if given else None,
             licenses=spec.dataset.licenses.allow,
             drop_flags=spec.curation.flags.dropped,
+            dropped_table=2 if given else 1,
             tournament=self.tournament.metadata.name,
         )
 

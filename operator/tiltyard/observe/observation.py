@@ -17,6 +17,7 @@ from tiltyard.observe.diagnose import (
     Diagnosis,
 )
 from tiltyard.observe.kinds import LLM_SERVICES, TRAIN_JOBS
+from tiltyard.observe.progress import shards_of, step_of
 from tiltyard.observe.queues import pods_of, rest_seconds, resting, time_is_up, told, with_answer
 from tiltyard.observe.records import JobRecord, PodRecord, ServiceRecord, seconds
 from tiltyard.observe.refusal import llm_refused, pods_refused
@@ -95,7 +96,8 @@ def observe(snapshot: Snapshot, settings: ClusterSettings, now: float) -> Observ
         for key, shard in parts_made(bundle, job.parts, made):
             done.setdefault(key, set()).add(shard)
         if job.terminal != "Complete":
-            jobs[job.bundle] = _job(snapshot, job, now)
+            shards = shards_of(snapshot, job, bundle, made)
+            jobs[job.bundle] = replace(_job(snapshot, job, now), shards=shards)
         elif not counted:
             jobs[job.bundle] = JobSeen(JobPhase.ACTIVE, job.version)
     parts = {key: frozenset(shards) for key, shards in done.items()}
@@ -105,6 +107,7 @@ def observe(snapshot: Snapshot, settings: ClusterSettings, now: float) -> Observ
         preflight=preflight,
         preflight_message=message,
         preflight_wait=wait,
+        preflight_step=step_of(snapshot),
         done=parts,
         reused=reused,
         jobs=jobs,

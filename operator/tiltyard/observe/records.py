@@ -170,6 +170,7 @@ class PodRecord:
         gpus: kinds of GPUs, or of other devices, that it asks for.
         uid: the API server's.
         queued: a queue decides when it may go to a node.
+        ip: its address, once it has one.
     """
 
     owner: str
@@ -189,6 +190,7 @@ class PodRecord:
     gpus: frozenset[str] = frozenset()
     uid: str = ""
     queued: bool = False
+    ip: str = ""
 
     @classmethod
     def of(cls, document: Object) -> PodRecord | None:
@@ -221,6 +223,7 @@ class PodRecord:
             gpus=_devices(document),
             uid=meta.get("uid", ""),
             queued=QUEUE in its_labels,
+            ip=status.get("podIP", ""),
         )
 
 

@@ -32,7 +32,8 @@ class QueueAnswer(NamedTuple):
     over: bool = False
 
 
-class PodTold(NamedTuple):
+@dataclass(frozen=True)
+class PodTold:
     """What a worker's pod has told of its progress last.
 
     Attributes:

@@ -126,7 +126,7 @@ def test_a_complete_shard_counts_from_one_moment_on(world: World) -> None:
 def test_what_was_told_of_another_job_is_nothing(world: World) -> None:
     nothing = world.looks()
     world.tells("stranger", 0, done=3)
-    world.told["stranger"] = world.told["stranger"]._replace(job="other")
+    world.told["stranger"] = replace(world.told["stranger"], job="other")
     world.tells("beyond", 7, done=3)
     assert world.seen().jobs[NAME].shards == ()
     assert world.looks()[0] == nothing[0]

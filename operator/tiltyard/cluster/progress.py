@@ -22,6 +22,7 @@ from yarl import URL
 
 from tiltyard.cluster import metrics
 from tiltyard.cluster.cache import Cache, Caches
+from tiltyard.observe.kinds import JOBS
 from tiltyard.observe.records import PodRecord
 from tiltyard.observe.snapshot import PodTold
 from tiltyard.plan.graph import Graph
@@ -181,7 +182,7 @@ class ProgressReader:
         """Ask one pod, and keep what it says; whether it has told anything."""
         cache = self.caches.of(key)
         job = cache.jobs.of(key).get(pod.job) or cache.train_jobs.of(key).get(pod.job)
-        if job is None:
+        if job is None or (job.kind is JOBS and pod.job_uid != job.uid):  # anybody sets labels
             return False
         try:
             progress = await self._read(pod.ip)

@@ -60,6 +60,24 @@ async def test_the_quick_start_from_apply_to_the_report_in_s3(arena: Arena) -> N
     assert arena.contents() == stored
 
 
+async def test_records_are_counted_while_their_shard_is_at_work(arena: Arena) -> None:
+    document = manifest(2, **{**SMALL, "per_competitor": 400, "jobs": {**SMALL["jobs"], "shardSize": 400}})
+    for player in document["spec"]["competitors"]:
+        player["serving"] = {"args": ["--latency-ms=3000"]}
+    await arena.apply(document)
+
+    def mining(tournament: Any) -> Any:
+        stages = tournament.get("status", {}).get("stages", ())
+        return next((one for one in stages if one["name"] == "Mining"), {})
+
+    seen = await arena.wait("test", lambda one: mining(one).get("records", {}).get("done", 0) > 0, 300)
+    assert mining(seen)["shards"].get("succeeded", 0) == 0
+    assert 0 < mining(seen)["records"]["done"] < mining(seen)["records"]["total"]
+    row = kubectl("-n", arena.namespace, "get", "tournament", "test", "--no-headers")
+    assert f"/{seen['status']['records'].partition('/')[2]}" in row
+    kubectl("-n", arena.namespace, "delete", "tournament", "test")
+
+
 async def test_more_gpus_than_any_node_has_are_told_of_before_a_model_starts(arena: Arena) -> None:
     training = {
         "baseModel": {"uri": "hf://org/base"},

@@ -14,6 +14,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,13 @@ class PodFolders:
     def of(self, pod: Pod) -> Path:
         """A pod's folder."""
         return self.folder / str(pod["metadata"]["name"])
+
+    def ip_of(self, pod: Pod) -> str:
+        """A pod's address: 127.0.0.1 of a model's, which has a port of its own; one of its own of a worker's."""
+        if {MODEL_LABEL, LLM_LABEL} & {*pod["metadata"]["labels"]}:
+            return "127.0.0.1"
+        first, second, third = sha256(pod["metadata"]["uid"].encode()).digest()[:3]
+        return f"127.{64 + first % 128}.{second}.{1 + third % 254}"
 
     def port_of(self, service: str) -> int:
         """The port that stands for a Service."""
@@ -97,6 +105,8 @@ class PodFolders:
 
     async def _value(self, pod: Pod, source: Mapping[str, Any]) -> str | None:
         if "fieldRef" in source:
+            if source["fieldRef"]["fieldPath"] == "status.podIP":
+                return self.ip_of(pod)
             found = re.fullmatch(r"metadata\.(annotations|labels)\['(.+)'\]", source["fieldRef"]["fieldPath"])
             return pod["metadata"].get(found[1], {}).get(found[2]) if found else None
         for name, kind in (("secretKeyRef", SECRETS), ("configMapKeyRef", CONFIG_MAPS)):

@@ -341,7 +341,7 @@ class PodPlayer:
         condition = {"status": str(ready), "lastTransitionTime": _now()}
         status = {
             "phase": phase,
-            "podIP": "127.0.0.1",
+            "podIP": self.folders.ip_of(pod),
             "conditions": [{"type": kind, **condition} for kind in ("Ready", "ContainersReady")],
             "containerStatuses": [
                 {

@@ -45,4 +45,5 @@ def pod_of(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def variables(job: dict[str, Any]) -> set[str]:
-    return {entry["name"] for entry in pod_of(job)["containers"][0]["env"] if "valueFrom" in entry}
+    entries = pod_of(job)["containers"][0]["env"]
+    return {entry["name"] for entry in entries if "secretKeyRef" in entry.get("valueFrom", {})}

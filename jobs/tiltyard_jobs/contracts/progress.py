@@ -1,12 +1,12 @@
 """How far a worker is while it works: what bars, statuses and the live page are made of.
 
-The worker writes it to the file `$TILTYARD_PROGRESS`, where that is set: on one machine. It holds counts alone: no
-text of a model, of a user or of a file is in it.
+On one machine the worker writes it to the file `$TILTYARD_PROGRESS`. On a cluster it answers `GET /progress` with it,
+at the pod's own address. It holds counts alone: no text of a model, of a user or of a file is in it.
 """
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,14 @@ from tiltyard_jobs.contracts.frozen import Contract
 
 MAX_BYTES: Final = 4096
 """No document is longer; a reader takes no more."""
+PORT: Final = 9087
+"""Where a worker in a pod tells its progress."""
+PATH: Final = "/progress"
+ADDRESS_VARIABLE: Final = "TILTYARD_POD_IP"
+"""The variable with the pod's own address; where it is not set, nothing listens."""
+
+Number = Annotated[int, Field(ge=0, le=2**45)]  # a status adds up those of 256 pods and more
+Reason = Annotated[str, Field(pattern=r"^[A-Za-z]{1,64}$")]
 
 Step = Literal["Files", "Store", "Endpoints", "Benchmarks", "Artifacts"]
 """What preflight checks: the files and secrets, the store, the endpoints, the harness, which artifacts exist."""
@@ -35,15 +43,15 @@ class WorkerProgress(Contract):
         step: what preflight checks now.
     """
 
-    done: int = Field(default=0, ge=0)
-    total: int = Field(default=0, ge=0)
+    done: Number = 0
+    total: Number = 0
     records: bool = False
-    recalled: int = Field(default=0, ge=0)
-    asking: int = Field(default=0, ge=0)
-    voids: dict[str, int] = Field(default_factory=dict, max_length=64)
-    prompt_tokens: int = Field(default=0, ge=0)
-    cached_tokens: int = Field(default=0, ge=0)
-    completion_tokens: int = Field(default=0, ge=0)
+    recalled: Number = 0
+    asking: Number = 0
+    voids: dict[Reason, Number] = Field(default_factory=dict, max_length=64)
+    prompt_tokens: Number = 0
+    cached_tokens: Number = 0
+    completion_tokens: Number = 0
     step: Step | None = None
 
     @property

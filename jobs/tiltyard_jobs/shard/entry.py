@@ -3,7 +3,8 @@
     python -m tiltyard_jobs STAGE --task FILE [--index N] [--work-dir DIR] [--no-checkpoints]
 
 Environment: `JOB_COMPLETION_INDEX` and `TILTYARD_WORK_DIR` stand in for options; `TILTYARD_SUMMARY` and
-`TILTYARD_PROGRESS` name files to write; `TILTYARD_LOG_LEVEL` is a level's name. Exit codes: `tiltyard_jobs.errors`.
+`TILTYARD_PROGRESS` name files to write; at `TILTYARD_POD_IP` the worker tells its progress; `TILTYARD_LOG_LEVEL` is a
+level's name. Exit codes: `tiltyard_jobs.errors`.
 """
 
 from __future__ import annotations

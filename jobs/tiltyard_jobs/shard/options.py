@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tiltyard_jobs.contracts.progress import ADDRESS_VARIABLE
 from tiltyard_jobs.stages import STAGES
 
 INDEX_VARIABLE = "JOB_COMPLETION_INDEX"
@@ -26,6 +27,7 @@ class Options:
         work_dir: where unfinished work is kept between attempts; None: a temporary folder.
         checkpoints: keep unfinished work in the store too.
         progress: the file that `Progress` writes, if any.
+        address: where progress is told to whoever asks, if anywhere.
         summary: the file that takes the summary, if any.
     """
 
@@ -35,6 +37,7 @@ class Options:
     work_dir: Path | None
     checkpoints: bool
     progress: Path | None
+    address: str | None
     summary: Path | None
 
 
@@ -66,6 +69,7 @@ def parse_options(arguments: Sequence[str] | None, environment: Mapping[str, str
     return Options(
         **vars(parser.parse_args(arguments)),
         progress=_file(environment, PROGRESS_VARIABLE),
+        address=environment.get(ADDRESS_VARIABLE) or None,
         summary=_file(environment, SUMMARY_VARIABLE),
     )
 

@@ -25,6 +25,7 @@ from tiltyard_jobs.shard.claims import Claims, claim_parts
 from tiltyard_jobs.shard.context import Meter, Outcome, ShardContext, TaskContext
 from tiltyard_jobs.shard.options import Options
 from tiltyard_jobs.shard.progress import Progress
+from tiltyard_jobs.shard.serving import served
 from tiltyard_jobs.shard.stopping import Stopped, unless_stopped
 from tiltyard_jobs.store import Store, open_store
 
@@ -93,6 +94,10 @@ class Worker:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        async with served(self.progress, self._options.address):
+            return await self._do(task, stop)
+
+    async def _do(self, task: BundleTask | SoloTask, stop: asyncio.Event) -> Summary:
         with _opened(task.store) as store:
             if not isinstance(task, BundleTask):
                 context = TaskContext(

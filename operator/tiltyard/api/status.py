@@ -41,7 +41,8 @@ class RecordCounts(ApiModel):
     total: Count = 0
     """The number of records. At most so many: what curation will drop is counted until it is dropped."""
     done: Count = 0
-    """The number of records that are done, including void ones."""
+    """The number of records that are done, including void ones. A shard whose pod was lost counts as far as it had
+    come."""
 
 
 class VoidCount(ApiModel):

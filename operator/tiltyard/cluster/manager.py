@@ -14,6 +14,7 @@ from tiltyard.cluster import metrics
 from tiltyard.cluster.cache import Cache, Caches
 from tiltyard.cluster.client import Client
 from tiltyard.cluster.kserve import KServe
+from tiltyard.cluster.progress import ProgressReader
 from tiltyard.cluster.reconciler import Reconciler
 from tiltyard.cluster.resolver import Resolver
 from tiltyard.cluster.workqueue import WORKERS, WorkQueue
@@ -46,9 +47,13 @@ class Manager:
     def __post_init__(self) -> None:
         self._queue = WorkQueue(self._reconcile, self._exists, self.rng)
         self._caches = Caches(self.client, self.namespaces, self._changed, self.rng)
+        self._begun: set[Cache] = set()
         self._kserve = KServe(self.client, self.clock)
         self._resolver = Resolver(self.client, self.settings, self.clock, not self.namespaces, self._kserve)
-        self._reconciler = Reconciler(self.client, self._caches, self._queue, self.settings, self._resolver, self.clock)
+        self._progress = ProgressReader(self._caches, self._queue.add, self.clock)
+        self._reconciler = Reconciler(
+            self.client, self._caches, self._queue, self.settings, self._resolver, self.clock, self._progress
+        )
 
     @property
     def ready(self) -> bool:
@@ -59,13 +64,14 @@ class Manager:
     async def run(self) -> None:
         """Watch and reconcile until cancelled. What is under way is brought to its end."""
         try:
-            async with asyncio.TaskGroup() as group:
+            async with self._progress, asyncio.TaskGroup() as group:
                 for informer in self._caches.informers:
                     group.create_task(informer.run())
                 beginnings = [group.create_task(self._begin(cache)) for cache in self._caches.all()]
                 for _ in range(WORKERS):
                     group.create_task(self._queue.work())
                 group.create_task(self._meter())
+                group.create_task(self._progress.run())
                 for informer in self._caches.informers:
                     await informer.answered.wait()
                 await asyncio.wait(beginnings, return_when=asyncio.FIRST_COMPLETED)
@@ -84,13 +90,15 @@ class Manager:
 
     def _changed(self, key: str) -> None:
         """A tournament or a child of it has changed. Nothing is reconciled on half of a namespace's objects."""
-        if self._caches.of(key).synced:
+        if self._caches.of(key) in self._begun:
             self._queue.add(key)
 
     async def _begin(self, cache: Cache) -> None:
         """Reconcile a namespace's tournaments once all of its objects are known; others do not wait for it."""
         for informer in cache.informers:
             await informer.synced.wait()
+        await self._progress.begin(cache)
+        self._begun.add(cache)
         for record in cache.tournaments.all():
             self._queue.add(record.owner)
 

@@ -53,6 +53,9 @@ STATUS_DELAY_SECONDS = Histogram(
     "From the arrival of a change to the status that shows it.",
     buckets=(0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10),
 )
+PROGRESS_REQUESTS = Counter(
+    "tiltyard_progress_requests", "Requests to workers for their progress, by outcome.", ["outcome"]
+)
 API_REQUESTS = Counter(
     "tiltyard_api_requests", "Requests to the API server by verb, resource and status.", ["verb", "resource", "code"]
 )
@@ -62,12 +65,14 @@ WATCH_FAILURES = Counter("tiltyard_watch_failures", "Times that a watch failed a
 BUSY, IDLE = "Busy", "Idle"
 ACTIVITIES = (ModelPhase.STARTING.value, BUSY, IDLE, ModelPhase.STOPPING.value)
 OUTCOMES = (COMPLETE, FAILED)
+ANSWERED, UNANSWERED, REFUSED = "Answered", "Unanswered", "Refused"  # outcomes of a request for progress
 
 
 def begin() -> None:
     """At the start of an operator: what it is, and a zero for each label that is known, so that rates see the first."""
     BUILD_INFO.labels(release() or "unknown", platform.python_version()).set(1)
-    for counter, labels in ((FINISHED, OUTCOMES), (VOIDS, get_args(Phase)), (MODEL_SECONDS, ACTIVITIES)):
+    requests = (PROGRESS_REQUESTS, (ANSWERED, UNANSWERED, REFUSED))
+    for counter, labels in ((FINISHED, OUTCOMES), (VOIDS, get_args(Phase)), (MODEL_SECONDS, ACTIVITIES), requests):
         for label in labels:
             counter.labels(label)
 

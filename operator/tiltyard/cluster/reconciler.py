@@ -19,6 +19,7 @@ from tiltyard.cluster.client import Client
 from tiltyard.cluster.executor import Executor
 from tiltyard.cluster.giving_way import GivingWay
 from tiltyard.cluster.pod_refusals import PodRefusals
+from tiltyard.cluster.progress import ProgressReader
 from tiltyard.cluster.queue_answers import QueueAnswers
 from tiltyard.cluster.rate_limiter import RateLimiter
 from tiltyard.cluster.recorder import Recorder
@@ -89,6 +90,7 @@ class Reconciler:
         settings: how children are rendered.
         resolver: of manifests.
         clock: seconds since the epoch.
+        progress: what workers have told.
     """
 
     client: Client
@@ -97,6 +99,7 @@ class Reconciler:
     settings: ClusterSettings
     resolver: Resolver
     clock: Callable[[], float]
+    progress: ProgressReader
     _reported: dict[str, dict[str, Wait]] = field(default_factory=dict)  # by key: waits that events have reported
     _refusals: dict[str, Refusals] = field(default_factory=dict)  # by key
     _limiter: RateLimiter = field(default_factory=RateLimiter)
@@ -203,6 +206,7 @@ class Reconciler:
             preflight=resolved.preflight,
             jobs={name: job for name, job in jobs.items() if job.owner_uid == uid},
             pods=cache.pods.of(key),
+            told=self.progress.of(key).pods,
             services={name: one for name, one in services.items() if one.owner_uid == uid},
         )
         without: list[tuple[JobRecord | ServiceRecord, float]] = [
@@ -257,6 +261,7 @@ class Reconciler:
             observed,
             decided,
             request.now,
+            rates=self.progress.rates_of(request.key, resolved.graph, observed),
             before=request.status,
             waits=waits,
             warnings=[warning.message for warning in resolved.warnings],

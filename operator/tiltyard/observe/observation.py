@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from tiltyard.observe.autoscaling import without_room
 from tiltyard.observe.diagnose import IMAGE_PULL, POD_CONFIGURATION, Diagnosis
 from tiltyard.observe.documents import namespace_of, seconds
 from tiltyard.observe.kinds import LLM_SERVICES, TRAIN_JOBS
 from tiltyard.observe.models import models_seen, startup_began
+from tiltyard.observe.progress import shards_of, step_of
 from tiltyard.observe.queues import time_is_up, told
 from tiltyard.observe.records import JobRecord, PodRecord
 from tiltyard.observe.results import (
@@ -77,7 +79,8 @@ def observe(snapshot: Snapshot, settings: ClusterSettings, now: float) -> Observ
         for key, shard in parts_made(bundle, job.parts, made):
             done.setdefault(key, set()).add(shard)
         if job.terminal != "Complete":
-            jobs[job.bundle] = _job(snapshot, job, now)
+            shards = shards_of(snapshot, job, bundle, made)
+            jobs[job.bundle] = replace(_job(snapshot, job, now), shards=shards)
         elif not counted:
             jobs[job.bundle] = JobSeen(JobPhase.ACTIVE, job.version)
     parts = {key: frozenset(shards) for key, shards in done.items()}
@@ -87,6 +90,7 @@ def observe(snapshot: Snapshot, settings: ClusterSettings, now: float) -> Observ
         preflight=preflight,
         preflight_message=message,
         preflight_wait=wait,
+        preflight_step=step_of(snapshot),
         done=parts,
         reused=reused,
         jobs=jobs,

@@ -190,6 +190,7 @@ class PodRecord:
         gpus: kinds of GPUs, or of other devices, that it asks for.
         uid: the API server's.
         queued: a queue decides when it may go to a node.
+        ip: its address, once it has one.
         job_uid: of the Job that controls it; empty: none does.
     """
 
@@ -210,6 +211,7 @@ class PodRecord:
     gpus: frozenset[str] = frozenset()
     uid: str = ""
     queued: bool = False
+    ip: str = ""
     job_uid: str = ""
 
     @classmethod
@@ -243,6 +245,7 @@ class PodRecord:
             gpus=devices_of(document),
             uid=meta.get("uid", ""),
             queued=QUEUE in its_labels,
+            ip=status.get("podIP", ""),
             job_uid=job_uid_of(meta),
         )
 

@@ -15,6 +15,7 @@ from tiltyard.plan.observed import Wait
 from tiltyard.plan.participants import participants
 from tiltyard.render.jobs import PREFLIGHT
 from tiltyard.status.conditions import FAILED, find_true
+from tiltyard_jobs.contracts.progress import WorkerProgress
 
 PATIENCE_SECONDS = 10.0  # from the creation of a pod, or of a Job without one, until that it does not start counts
 
@@ -29,6 +30,21 @@ class QueueAnswer(NamedTuple):
 
     words: str
     over: bool = False
+
+
+@dataclass(frozen=True)
+class PodTold:
+    """What a worker's pod has told of its progress last.
+
+    Attributes:
+        job: its Job's name.
+        index: of its Job.
+        progress: its words.
+    """
+
+    job: str
+    index: int
+    progress: WorkerProgress
 
 
 @dataclass(frozen=True)
@@ -47,6 +63,7 @@ class Snapshot:
         gives_way: why it gives way to another tournament; None: it does not.
         queues: what Kueue says of Jobs and pods that its queues hold, by uid.
         autoscaling: what an autoscaler says of pods that fit no node, by `PodRecord.group`.
+        told: what workers have told of their progress, by their pods' names; of pods that are gone too.
     """
 
     tournament: Tournament
@@ -60,6 +77,7 @@ class Snapshot:
     gives_way: Wait | None = None
     queues: Mapping[str, QueueAnswer] = field(default_factory=dict)
     autoscaling: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    told: Mapping[str, PodTold] = field(default_factory=dict)
 
     def pods_of(self, job: JobRecord) -> list[PodRecord]:
         """A Job's pods, the latest to end last. Who controls a pod is believed, and not its labels: anybody sets those.

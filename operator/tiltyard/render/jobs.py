@@ -43,6 +43,7 @@ from tiltyard.render.tasks import BASE_FOLDER, CA_FILE, ca_path, engine_of, is_a
 from tiltyard.render.weights import hub_variables, secret_env, tokens_of
 from tiltyard_jobs.contracts.exit_codes import FINAL, ExitCode
 from tiltyard_jobs.contracts.frozen import digest
+from tiltyard_jobs.contracts.progress import ADDRESS_VARIABLE, PORT
 from tiltyard_jobs.contracts.solo_tasks import PreflightTask
 from tiltyard_jobs.contracts.summary import pack_bits, unpack_bits
 from tiltyard_jobs.contracts.tasks import BundleTask, Part, StoreRef
@@ -274,6 +275,7 @@ def _pod(
         {"name": "TILTYARD_SUMMARY", "value": "/dev/termination-log"},
         {"name": "TILTYARD_WORK_DIR", "value": "/work"},
         {"name": "TILTYARD_IMAGE", "value": _image(task, settings)},
+        {"name": ADDRESS_VARIABLE, "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
         *({"name": SHARED[name], "value": path} for name, path in shared.items()),
         *(secret_env(variable, reference) for variable, reference in sorted(secrets.items())),
         *bucket_env(bucket),
@@ -298,6 +300,7 @@ def _pod(
                 "imagePullPolicy": settings.pull_policy,
                 "command": ["python", "-m", "tiltyard_jobs", stage, "--task", f"{TASK_FOLDER}/{key}"],
                 "env": env,
+                "ports": [{"name": "progress", "containerPort": PORT, "protocol": "TCP"}],
                 "resources": _resources(asked),
                 "securityContext": CONTAINER_SECURITY,
                 "terminationMessagePolicy": "FallbackToLogsOnError",

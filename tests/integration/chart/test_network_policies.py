@@ -10,6 +10,7 @@ from integration.chart.helm import Render
 from support.cluster_objects import SETTINGS, cluster_tournament
 from support.network_policy import End, connects
 from tiltyard.render.children import in_order, prepare
+from tiltyard_jobs.contracts.progress import PORT
 
 TRAIN = {
     "baseModel": {"uri": "hf://org/base"},
@@ -84,6 +85,22 @@ def test_the_nodes_of_a_training_talk_on_any_port_and_nobody_else_does(render: R
         for other in (STRANGER, INTERNET, ends["model"], ends["worker"], PROMETHEUS):
             assert not connects(made, other, ends["node"], 29500)
             assert not connects(made, other, ends["worker"], 8080)
+
+
+def test_only_the_operator_asks_workers_for_their_progress(render: Render, ends: dict[str, End]) -> None:
+    for egress in (False, True):
+        rendered = render(networkPolicy={"tournamentNamespaces": ["red"], "egress": {"enabled": egress}})
+        made = rendered.of("NetworkPolicy")
+        labels = rendered.one("Deployment")["spec"]["template"]["metadata"]["labels"]
+        operator = End("10.0.6.1", rendered.one("Deployment")["metadata"]["namespace"], labels)
+        impostor = End("10.0.6.2", "red", labels)
+        for pod in (ends["worker"], ends["node"]):
+            assert connects(made, operator, pod, PORT)
+            assert not connects(made, operator, pod, 22)
+            for other in (impostor, STRANGER, INTERNET, PROMETHEUS, ends["model"]):
+                assert not connects(made, other, pod, PORT)
+        assert not connects(made, ends["other node"], ends["worker"], PORT)
+        assert not connects(made, operator, ends["model"], PORT)
 
 
 def test_prometheus_scrapes_the_operator(render: Render) -> None:

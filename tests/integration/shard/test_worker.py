@@ -6,9 +6,12 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,7 +22,7 @@ import pytest
 
 from support.shard_stage import bundle, recipe
 from tiltyard_jobs.contracts.layout import checkpoint_prefix
-from tiltyard_jobs.contracts.progress import WorkerProgress
+from tiltyard_jobs.contracts.progress import MAX_BYTES, PATH, PORT, WorkerProgress
 from tiltyard_jobs.contracts.recipes import AnswerRecipe
 from tiltyard_jobs.contracts.solo_tasks import PreflightTask
 from tiltyard_jobs.contracts.tasks import BundleTask, StoreRef
@@ -120,6 +123,40 @@ def test_a_shard_from_task_to_seal(tmp_path: Path) -> None:
     assert (rows[7]["void"], rows[7]["detail"], rows[7]["answer"]) == ("Undecided", "neither", None)
     assert list((tmp_path / "work").iterdir()) == []
     assert list(world.store.list("checkpoints/")) == []
+
+
+def told_at(address: str) -> WorkerProgress:
+    with urllib.request.urlopen(f"http://{address}:{PORT}{PATH}", timeout=10) as answer:
+        body = answer.read()
+    assert len(body) <= MAX_BYTES
+    return WorkerProgress.model_validate_json(body)
+
+
+def test_a_worker_at_work_tells_how_far_it_is(tmp_path: Path) -> None:
+    world = World(tmp_path, recipe(0, rows=1000))
+    address = f"127.21.{os.getpid() // 250 % 250}.{1 + os.getpid() % 250}"
+    with world.worker(FAKE_DELAY="0.1", TILTYARD_POD_IP=address) as process:
+        world.wait_until_asked(20)
+        told = told_at(address)
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"http://{address}:{PORT}/", timeout=10)
+        with pytest.raises(OSError, match="refused"):
+            told_at(f"127.22.0.{1 + os.getpid() % 250}")
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+    assert 10 <= told.done < told.total == 1000
+    assert told.records
+    assert 0 < told.asking <= IN_FLIGHT
+    assert told.prompt_tokens >= sum(range(8))
+    assert process.returncode == 143
+
+
+def test_a_worker_whose_port_is_taken_goes_on(tmp_path: Path) -> None:
+    world = World(tmp_path, recipe(0))
+    with socket.create_server((f"127.23.0.{1 + os.getpid() % 250}", PORT)) as other:
+        code, lines = world.run(TILTYARD_POD_IP=other.getsockname()[0])
+    assert code == 0
+    assert [line["event"] for line in lines] == ["progress is not served", "shard started", "complete"]
 
 
 def test_what_is_sealed_is_not_made_again(tmp_path: Path) -> None:

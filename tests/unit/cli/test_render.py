@@ -117,7 +117,7 @@ def test_no_secret_is_read(file: Path, capsys: pytest.CaptureFixture[str], monke
             secrets = [
                 one
                 for one in worker["env"]
-                if not one["name"].startswith(("TILTYARD_SUMMARY", "TILTYARD_WORK", "TILTYARD_IMAGE"))
+                if not one["name"].startswith(("TILTYARD_SUMMARY", "TILTYARD_WORK", "TILTYARD_IMAGE", "TILTYARD_POD"))
             ]
             assert secrets
             assert all(set(one) == {"name", "valueFrom"} and "secretKeyRef" in one["valueFrom"] for one in secrets)

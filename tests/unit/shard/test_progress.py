@@ -35,7 +35,7 @@ def test_records_are_told_with_their_voids_and_what_they_have_cost(tmp_path: Pat
 
 
 def test_the_longest_progress_fits(tmp_path: Path) -> None:
-    most = 2**53
+    most = 2**45
     progress = Progress(tmp_path / "progress", lambda: 0.0, lambda: Usage(most, most, most, most, most))
     progress.count(most, most, recalled=most, asking=most, voids={str(reason): most for reason in VoidReason})
     assert len((tmp_path / "progress").read_bytes()) <= MAX_BYTES
@@ -44,7 +44,9 @@ def test_the_longest_progress_fits(tmp_path: Path) -> None:
 def test_a_reader_takes_no_more(tmp_path: Path) -> None:
     path = tmp_path / "progress"
     for reasons, readable in ((1, True), (64, False)):
-        told = WorkerProgress(voids={"x" * 100 + str(number): 1 for number in range(reasons)})
+        told = WorkerProgress(
+            voids={f"{'x' * 62}{chr(97 + number // 8)}{chr(97 + number % 8)}": 1 for number in range(reasons)}
+        )
         path.write_text(told.model_dump_json())
         assert read_progress(path) == (told if readable else None)
 

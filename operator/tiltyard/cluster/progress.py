@@ -1,0 +1,236 @@
+"""Asks the pods of running shards how far they are: what bars, rates and the ETA of a tournament are made of.
+
+Each tournament at work is asked for every `PAUSE_SECONDS`, or more rarely where there are many: so much less often its
+status is written. What pods say is shown, and nothing is decided by it; a pod that does not answer is asked again later
+and later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from types import TracebackType
+from typing import Final, NamedTuple, Self
+
+import aiohttp
+import structlog
+from yarl import URL
+
+from tiltyard.cluster import metrics
+from tiltyard.cluster.cache import Cache, Caches
+from tiltyard.observe.kinds import JOBS
+from tiltyard.observe.records import PodRecord
+from tiltyard.observe.snapshot import PodTold
+from tiltyard.plan.graph import Graph
+from tiltyard.plan.observed import Observed
+from tiltyard.status.rates import WINDOW_SECONDS, Rates
+from tiltyard.status.records import counts_of
+from tiltyard_jobs.contracts.progress import MAX_BYTES, PATH, PORT, WorkerProgress
+
+PAUSE_SECONDS: Final = 15.0  # between two looks at one tournament
+SPACING_SECONDS: Final = 0.2  # between two tournaments: the most status writes a second that follow from it are five
+IDLE_SECONDS: Final = 2.0  # between two looks for shards at work, where there are none
+ANSWER_SECONDS: Final = 2.0
+FIRST_SECONDS: Final = 3.0  # at the operator's start: so long no status is written without what pods have told
+AT_ONCE: Final = 20  # pods of one tournament
+CONNECTIONS: Final = 100
+MAX_SILENCES: Final = 4  # a pod that has not answered so often is asked every 16th time
+
+log = structlog.get_logger(__name__)
+
+
+class Told(NamedTuple):
+    """What the workers of a tournament have told.
+
+    Attributes:
+        at: when one of them answered last; None: none has.
+        pods: their words, by pod.
+    """
+
+    at: float | None
+    pods: Mapping[str, PodTold]
+
+
+@dataclass
+class _Words:
+    """What is kept of a tournament. `jobs` are the uids of the Jobs by pod."""
+
+    at: float | None = None
+    pods: dict[str, PodTold] = field(default_factory=dict)
+    jobs: dict[str, str] = field(default_factory=dict)
+    silences: Counter[str] = field(default_factory=Counter)
+    looks: int = 0
+
+
+@dataclass
+class _Pace:
+    run: str
+    at: float
+    rates: Rates = field(default_factory=Rates)
+
+
+@dataclass
+class ProgressReader:
+    """Asks pods, inside of an `async with` block; only who leads runs it.
+
+    Args:
+        caches: of what is watched: no other pod is asked.
+        changed: called with the key of each tournament whose pods have answered.
+        clock: seconds since the epoch.
+    """
+
+    caches: Caches
+    changed: Callable[[str], None]
+    clock: Callable[[], float]
+    _words: dict[str, _Words] = field(default_factory=dict)  # by key
+    _paces: dict[str, _Pace] = field(default_factory=dict)  # likewise
+    _session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS, force_close=True),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS),
+            auto_decompress=False,  # a small answer stays small
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def run(self) -> None:
+        """Ask again and again, until cancelled. Tournaments are spread over the time between two looks at one."""
+        asking: dict[str, asyncio.Task[None]] = {}
+        try:
+            while True:
+                keys = self._at_work(self.caches.all())
+                for key in [key for key in self._words if key not in keys]:
+                    self._prune(key)
+                for key in keys:
+                    if key not in asking or asking[key].done():
+                        asking[key] = asyncio.create_task(self._ask_all(key))
+                    await asyncio.sleep(max(PAUSE_SECONDS / len(keys), SPACING_SECONDS))
+                asking = {key: task for key, task in asking.items() if not task.done()}
+                if not keys:
+                    await asyncio.sleep(IDLE_SECONDS)
+        finally:
+            for task in asking.values():
+                task.cancel()
+            await asyncio.gather(*asking.values(), return_exceptions=True)
+
+    async def begin(self, cache: Cache) -> None:
+        """Ask the pods of a cache for the first time: an operator that takes over knows at once what they have done."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_SECONDS):
+                await asyncio.gather(*(self._ask_all(key) for key in self._at_work((cache,))))
+
+    def of(self, key: str) -> Told:
+        """What the pods of a tournament have told."""
+        words = self._words.get(key)
+        if words is None:
+            return Told(None, {})
+        self._prune(key)
+        return Told(words.at, dict(words.pods))
+
+    def rates_of(self, key: str, graph: Graph, observed: Observed) -> Rates | None:
+        """How fast a tournament is, by what its pods have told up to now; None: none tells anything.
+
+        Args:
+            key: of the tournament.
+            graph: of its manifest.
+            observed: of this moment.
+        """
+        words = self._words.get(key)
+        if words is None or words.at is None or self.clock() - words.at > WINDOW_SECONDS:
+            self._paces.pop(key, None)
+            return None
+        pace = self._paces.get(key)
+        if pace is None or pace.run != graph.run:
+            pace = self._paces[key] = _Pace(graph.run, -1.0)
+        if words.at > pace.at:  # between two looks the counts of shards at work stand still
+            pace.at = words.at
+            pace.rates.note(words.at, counts_of(graph, observed))
+        return pace.rates
+
+    def _at_work(self, caches: Iterable[Cache]) -> list[str]:
+        """The tournaments that have a pod to ask, in order."""
+        pods = (pod for cache in caches for pod in cache.pods.all())
+        return sorted({pod.owner for pod in pods if _answers(pod)})
+
+    async def _ask_all(self, key: str) -> None:
+        """Ask the pods of a tournament, some at a time."""
+        words = self._words.setdefault(key, _Words())
+        words.looks += 1
+        pods = [pod for pod in self.caches.of(key).pods.of(key).values() if _answers(pod)]
+        due = [pod for pod in pods if words.looks % 2 ** min(words.silences[pod.name], MAX_SILENCES) == 0]
+        answered = False
+        for start in range(0, len(due), AT_ONCE):
+            answers = await asyncio.gather(*(self._ask(words, key, pod) for pod in due[start : start + AT_ONCE]))
+            answered = answered or any(answers)
+        if answered:
+            words.at = self.clock()
+            self.changed(key)
+
+    async def _ask(self, words: _Words, key: str, pod: PodRecord) -> bool:
+        """Ask one pod, and keep what it says; whether it has told anything."""
+        cache = self.caches.of(key)
+        job = cache.jobs.of(key).get(pod.job) or cache.train_jobs.of(key).get(pod.job)
+        if job is None or (job.kind is JOBS and pod.job_uid != job.uid):  # anybody sets labels
+            return False
+        try:
+            progress = await self._read(pod.ip)
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
+            words.silences[pod.name] += 1
+            outcome = metrics.REFUSED if isinstance(error, ValueError) else metrics.UNANSWERED
+            metrics.PROGRESS_REQUESTS.labels(outcome).inc()
+            why = type(error).__name__  # its words would be the pod's
+            log.debug("no progress", namespace=key.partition("/")[0], pod=pod.name, error=why)
+            return False
+        metrics.PROGRESS_REQUESTS.labels(metrics.ANSWERED).inc()
+        del words.silences[pod.name]
+        words.pods[pod.name], words.jobs[pod.name] = PodTold(pod.job, pod.index, progress), job.uid
+        return True
+
+    async def _read(self, ip: str) -> WorkerProgress:
+        """What a pod says.
+
+        Raises:
+            ValueError: it is no progress.
+        """
+        assert self._session is not None
+        url = URL.build(scheme="http", host=str(ip_address(ip)), port=PORT, path=PATH)
+        async with self._session.get(url, allow_redirects=False) as response:
+            if response.status != 200:
+                raise ValueError("no progress is told there")
+            body = await response.content.read(MAX_BYTES + 1)
+            while len(body) <= MAX_BYTES and (more := await response.content.read(MAX_BYTES + 1 - len(body))):
+                body += more
+        if len(body) > MAX_BYTES:
+            raise ValueError("it tells more than a progress")
+        return WorkerProgress.model_validate_json(body)
+
+    def _prune(self, key: str) -> None:
+        """Forget what was told of Jobs that are gone, and a tournament of which nothing is left."""
+        words, cache = self._words[key], self.caches.of(key)
+        there = {**cache.jobs.of(key), **cache.train_jobs.of(key)}
+        uids = {name: job.uid for name, job in there.items()}
+        for pod, one in list(words.pods.items()):
+            if uids.get(one.job) != words.jobs[pod]:
+                del words.pods[pod], words.jobs[pod]
+        pods = cache.pods.of(key)
+        for pod in [pod for pod in words.silences if pod not in pods]:
+            del words.silences[pod]
+        if cache.tournament(key) is None:
+            self._words.pop(key, None)
+            self._paces.pop(key, None)
+
+
+def _answers(pod: PodRecord) -> bool:
+    return bool(pod.job and pod.ip) and pod.phase == "Running" and pod.exit_code is None

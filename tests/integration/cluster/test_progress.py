@@ -1,0 +1,206 @@
+"""The operator asks workers how far they are: first the reader of hostile pods, then all of it on an API server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from random import Random
+from typing import Any
+
+import pytest
+import yaml
+from aiohttp import web
+from kubernetes.aio.client import ApiClient
+
+from integration.cluster.conftest import Arena
+from support.cluster_objects import Cluster, cluster_tournament
+from tiltyard.cluster.cache import Caches
+from tiltyard.cluster.client import Client
+from tiltyard.cluster.progress import ProgressReader
+from tiltyard_jobs.contracts.progress import MAX_BYTES, PATH, PORT, WorkerProgress
+
+pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+TOLD = WorkerProgress(done=3, total=8, records=True, prompt_tokens=50)
+
+
+def address(number: int) -> str:
+    """An address of this machine that no other process of the tests has."""
+    return f"127.{30 + os.getpid() // 250 % 30}.{os.getpid() % 250}.{number}"
+
+
+class Pods:
+    """Pods of a tournament's Job that answer as told, each at its own address."""
+
+    def __init__(self) -> None:
+        self.stack = AsyncExitStack()
+        self.asked: list[str] = []
+        self.changed: list[str] = []
+        self.now = 1000.0
+        self.cluster = Cluster(cluster_tournament(3))
+        self.job = self.cluster.job("mine/m0")
+        self.caches = Caches(Client(ApiClient()), (), self.changed.append, Random(0))
+        self.cache = self.caches.of("arena/test")
+        record = {"metadata": {"namespace": "arena", "name": "test", "resourceVersion": "1", "generation": 1}}
+        self.cache.tournaments.update({**record, "spec": {}})
+        self.cache.jobs.update(self.job)
+        self.changed.clear()
+        self.reader = ProgressReader(self.caches, self.changed.append, lambda: self.now)
+
+    async def add(self, number: int, answer: Answer | None, phase: str = "Running", **labels: str) -> str:
+        pod = self.cluster.worker_pod(self.job, number, phase=phase, podIP=address(number))
+        pod["metadata"]["labels"] |= labels
+        name: str = pod["metadata"]["name"]
+        if answer is not None:
+
+            async def handle(request: web.Request) -> web.StreamResponse:
+                self.asked.append(f"{name} {request.path}")
+                return await answer(request)
+
+            runner = web.AppRunner(web.Application(), shutdown_timeout=0.1)
+            runner.app.router.add_route("*", "/{path:.*}", handle)
+            await runner.setup()
+            self.stack.push_async_callback(runner.cleanup)
+            await web.TCPSite(runner, address(number), PORT).start()
+        self.cache.pods.update(pod)
+        self.changed.clear()
+        return name
+
+    def told(self) -> dict[str, WorkerProgress]:
+        return {name: one.progress for name, one in self.reader.of("arena/test").pods.items()}
+
+
+async def until_told(pods: Pods) -> None:
+    """Ask until a pod has told something: this machine may be too slow to answer in time."""
+    async with asyncio.timeout(60):
+        while not pods.told():
+            await pods.reader.begin(pods.cache)
+
+
+@pytest.fixture
+async def pods() -> AsyncIterator[Pods]:
+    made = Pods()
+    async with made.stack, made.reader:
+        yield made
+
+
+def json_of(told: WorkerProgress) -> Answer:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.Response(text=told.model_dump_json(by_alias=True))
+
+    return answer
+
+
+def text(body: str, status: int = 200, **headers: str) -> Answer:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.Response(text=body, status=status, headers=headers)
+
+    return answer
+
+
+async def endless(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    with suppress(ConnectionError):
+        while True:
+            await response.write(b" " * MAX_BYTES)
+    return response
+
+
+async def silent(request: web.Request) -> web.StreamResponse:
+    await asyncio.sleep(3600)
+    raise AssertionError
+
+
+async def test_what_pods_say_is_kept_and_what_is_no_progress_is_not(pods: Pods) -> None:
+    good = await pods.add(0, json_of(TOLD))
+    wrong: list[Answer | None] = [
+        text("{}", 404), text("", 302, Location=f"http://{address(0)}:{PORT}/elsewhere"), text("<html>"), text("[1]"),
+        text('{"done": -1}'), text('{"done": 1e300}'), text('{"prompt": "a text"}'), text('{"voids": {"a b": 1}}'),
+        text('{"done": 3}' + " " * MAX_BYTES), endless, silent, None,
+    ]  # fmt: skip
+    for number, answer in enumerate(wrong, start=1):
+        await pods.add(number, answer)
+    await until_told(pods)
+    assert pods.told() == {good: TOLD}
+    assert set(pods.asked) >= {f"{good} {PATH}"}
+    assert "/elsewhere" not in "".join(pods.asked), "a redirect is not followed"
+
+
+async def test_only_running_pods_of_jobs_are_asked(pods: Pods) -> None:
+    await pods.add(0, json_of(TOLD), "Pending")
+    await pods.add(1, json_of(TOLD), "Succeeded")
+    await pods.add(2, json_of(TOLD), **{"batch.kubernetes.io/job-name": "of-somebody-else"})
+    named = pods.cluster.worker_pod(pods.job, 3, phase="Running", podIP="localhost")
+    pods.cache.pods.update(named)
+    pods.changed.clear()
+    await pods.reader.begin(pods.cache)
+    assert pods.asked == []
+    assert pods.changed == []
+
+
+async def test_what_was_told_stays_until_its_job_goes(pods: Pods) -> None:
+    name = await pods.add(0, json_of(TOLD))
+    await until_told(pods)
+    pods.cache.pods.delete("arena", name)
+    await pods.reader.begin(pods.cache)
+    assert pods.told() == {name: TOLD}
+    pods.cache.jobs.delete("arena", pods.job["metadata"]["name"])
+    assert pods.told() == {}
+
+
+async def test_a_pod_that_is_silent_is_asked_more_and_more_rarely(pods: Pods) -> None:
+    name = await pods.add(0, text("no"))
+    for _ in range(16):
+        await pods.reader.begin(pods.cache)
+    assert 4 <= pods.asked.count(f"{name} {PATH}") <= 8
+
+
+@asynccontextmanager
+async def slow_mining(arena: Arena) -> AsyncIterator[dict[str, Any]]:
+    """A tournament whose mining takes long: its models answer late."""
+    slow = ["--latency-ms=3000"]
+    document = arena.manifest(3, per_competitor=2000, jobs={"shardSize": 2000})
+    for one in document["spec"]["competitors"]:
+        one["serving"] = {"args": slow}
+    await arena.apply(document)
+    yield document
+
+
+def mining(tournament: Any) -> dict[str, Any]:
+    stages = tournament.get("status", {}).get("stages", ())
+    return next((dict(one) for one in stages if one["name"] == "Mining"), {})
+
+
+@pytest.mark.timeout(600)
+async def test_a_shard_at_work_is_seen_in_the_status(arena: Arena) -> None:
+    async with slow_mining(arena):
+        seen = await arena.wait(lambda one: mining(one).get("records", {}).get("done", 0) > 0, limit=90)
+        status = seen["status"]
+        assert mining(seen)["shards"].get("succeeded", 0) == 0, yaml.safe_dump(status)
+        assert 0 < mining(seen)["records"]["done"] < mining(seen)["records"]["total"]
+        assert status["records"].startswith(f"{mining(seen)['records']['done']}/")
+        assert status["usage"]["promptTokens"] > 0
+        assert any(model.get("asking", 0) > 0 for model in status["models"])
+
+        # Later there are rates.
+        later = await arena.wait(lambda one: "recordsPerSecond" in mining(one), limit=90)
+        done = mining(later)["records"]["done"]
+        assert done >= mining(seen)["records"]["done"]
+        assert float(later["status"]["usage"]["completionTokensPerSecond"]) > 0
+
+        # The next operator asks by itself; and when a pod dies nothing is taken back.
+        await arena.operator.kill()
+        await arena.operator.start()
+        more = await arena.wait(lambda one: mining(one)["records"]["done"] > done, limit=120)
+        done = mining(more)["records"]["done"]
+        assert arena.player.kill("-mine-") is not None
+        most = await arena.wait(lambda one: mining(one)["records"]["done"] > done or lower(one, done), limit=120)
+        assert not lower(most, done), yaml.safe_dump(most["status"])
+
+
+def lower(tournament: Any, done: int) -> bool:
+    return bool(mining(tournament)["records"]["done"] < done)

@@ -11,7 +11,7 @@ import os
 import shutil
 import signal
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,6 +26,9 @@ from tiltyard.observe.kinds import PODS
 
 NODE = "player"
 MAX_GRACE = 10.0
+BUSY = (0, 409, 429, 500, 503, 504)
+"""What a busy API server answers, or does not; tried again."""
+TRIES = 20
 
 
 @dataclass
@@ -139,19 +142,22 @@ class PodPlayer:
             elif event != "DELETED":
                 self._ending[uid] = asyncio.Event()
                 self._ending[uid].set()
-                self._plays[uid] = asyncio.create_task(self._guard(self._finish(pod)))
+                self._plays[uid] = asyncio.create_task(self._guard(pod, self._finish(pod)))
         elif (not self.binds and "nodeName" not in pod["spec"]) or pod["spec"].get("schedulingGates"):
             pass
         elif uid not in self._plays and pod.get("status", {}).get("phase", "Pending") == "Pending":
             self._ending[uid] = asyncio.Event()
-            self._plays[uid] = asyncio.create_task(self._guard(self._play(pod)))
+            self._plays[uid] = asyncio.create_task(self._guard(pod, self._play(pod)))
 
-    async def _guard(self, play: Any) -> None:
+    async def _guard(self, pod: Pod, play: Awaitable[None]) -> None:
         try:
-            await play
-        except ApiError as error:
-            if error.status not in (404, 409, 0):  # gone in the middle
-                self.mistakes.append(error)
+            try:
+                await play
+            except ApiError as error:
+                if error.status not in (404, 409):  # gone, or deleted in the middle: it must not hold its node for ever
+                    raise
+                await self._ending[pod["metadata"]["uid"]].wait()
+                await self._finish(pod)
         except Exception as error:
             self.mistakes.append(error)
 
@@ -173,7 +179,7 @@ class PodPlayer:
                 "metadata": {"name": meta["name"], "namespace": self.namespace},
             }
             path = PODS.path(self.namespace, meta["name"], "binding")
-            await self.kube._call("POST", PODS, path, query={}, body={**binding, "target": target})
+            await self._call("POST", PODS, path, query={}, body={**binding, "target": target})
         container = pod["spec"]["containers"][0]
         place = self.folders.of(pod)
         shutil.rmtree(place, ignore_errors=True)
@@ -321,7 +327,7 @@ class PodPlayer:
     async def _finish(self, pod: Pod) -> None:
         path = PODS.path(self.namespace, pod["metadata"]["name"])
         with suppress(ApiError):
-            await self.kube._call("DELETE", PODS, path, query={"gracePeriodSeconds": "0"})
+            await self._call("DELETE", PODS, path, query={"gracePeriodSeconds": "0"})
 
     def _terminated(self, pod: Pod, container: Mapping[str, Any], code: int) -> dict[str, Any]:
         place = self.folders.of(pod)
@@ -358,7 +364,19 @@ class PodPlayer:
     async def _status(self, pod: Pod, status: Mapping[str, Any]) -> None:
         path = PODS.path(self.namespace, pod["metadata"]["name"], "status")
         merge = "application/merge-patch+json"
-        await self.kube._call("PATCH", PODS, path, query={}, body={"status": status}, content=merge)
+        await self._call("PATCH", PODS, path, query={}, body={"status": status}, content=merge)
+
+    async def _call(self, *arguments: Any, **named: Any) -> None:
+        for _ in range(TRIES):
+            try:
+                await self.kube._call(*arguments, **named)
+                return
+            except ApiError as error:
+                if error.status not in BUSY:
+                    raise
+                refused = error
+            await asyncio.sleep(0.2)
+        raise refused
 
 
 def _now() -> str:

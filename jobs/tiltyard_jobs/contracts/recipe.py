@@ -161,6 +161,11 @@ class Recipe(Contract):
         """How many parts the artifact has."""
         return 1
 
+    @property
+    def records_per_shard(self) -> int:
+        """Records of a model's replies in each part but the last: of each row one."""
+        return int(getattr(self, "shard_size", self.requests(0).calls))
+
     @cached_property
     def ref(self) -> ArtifactRef:
         """The reference to the artifact that this recipe makes."""

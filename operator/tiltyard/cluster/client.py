@@ -242,4 +242,4 @@ async def _reason(response: aiohttp.ClientResponse) -> str:
     try:
         return str(json.loads(text)["message"])
     except (ValueError, KeyError, TypeError):
-        return f"{response.status} {text[:200]}"
+        return f"{response.status} {text[:200].strip()}"

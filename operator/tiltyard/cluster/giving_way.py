@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tiltyard.cluster.cache import Caches
-from tiltyard.observe.single_writer import is_single_writer, writer_in_front
+from tiltyard.observe.single_writer import at_work, is_single_writer, writer_in_front
 from tiltyard.observe.snapshot import Snapshot
-from tiltyard.observe.standstill import STANDSTILL_SECONDS, hold_seconds, in_front, is_there, rests, standstill_of
+from tiltyard.observe.standstill import STANDSTILL_SECONDS, hold_seconds, in_front, rests, standstill_of
 from tiltyard.plan.observed import Wait, WaitReason
 from tiltyard.status.conditions import GIVES_WAY_MESSAGE, ONE_WRITER_MESSAGE, WRITERS_UNKNOWN_MESSAGE
 
@@ -56,7 +56,7 @@ class GivingWay:
             return None
         if unknown := self.caches.unknown():
             return Wait(WaitReason.GIVES_WAY, WRITERS_UNKNOWN_MESSAGE.format(namespaces=", ".join(unknown)))
-        active = {pod.owner for pod in self.caches.pods() if is_there(pod)}
+        active = at_work(self.caches.pods(), self.caches.jobs())
         writer = writer_in_front(record, self.caches.tournaments(), active)
         return Wait(WaitReason.GIVES_WAY, ONE_WRITER_MESSAGE.format(other=writer)) if writer else None
 

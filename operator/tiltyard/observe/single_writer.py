@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from tiltyard.observe.records import TournamentRecord
-from tiltyard.observe.standstill import age_of, rests
+from tiltyard.observe.records import JobRecord, PodRecord, TournamentRecord
+from tiltyard.observe.standstill import age_of, is_there, rests
 
 
 def is_single_writer(record: TournamentRecord) -> bool:
@@ -22,7 +22,7 @@ def writer_in_front(record: TournamentRecord, tournaments: Iterable[TournamentRe
     Args:
         record: of the tournament that asks.
         tournaments: all.
-        active: keys of those that have pods.
+        active: keys of those that are `at_work`.
     """
 
     def turn(one: TournamentRecord) -> tuple[bool, tuple[str, str]]:
@@ -30,6 +30,12 @@ def writer_in_front(record: TournamentRecord, tournaments: Iterable[TournamentRe
 
     first = min((one for one in tournaments if _is_in_question(one, record, active)), key=turn, default=record)
     return first.owner if turn(first) < turn(record) else ""
+
+
+def at_work(pods: Iterable[PodRecord], jobs: Iterable[JobRecord]) -> set[str]:
+    """Keys of tournaments that write, or are about to: a Job has no pod yet when it is created."""
+    under_way = (job for job in jobs if not (job.terminal or job.suspended or job.deleting))
+    return {pod.owner for pod in pods if is_there(pod)} | {job.owner for job in under_way}
 
 
 def _is_in_question(one: TournamentRecord, record: TournamentRecord, active: Collection[str]) -> bool:

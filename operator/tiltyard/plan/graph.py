@@ -51,8 +51,8 @@ class PartRecords(NamedTuple):
     def of(cls, recipe: Recipe) -> PartRecords:
         """Of a recipe whose records a model is asked for, one by one."""
         calls, shards = recipe.requests(0).calls, recipe.shards
-        full = min(calls, getattr(recipe, "shard_size", calls))
-        return cls(full, max(0, calls - (shards - 1) * full))
+        full = calls if shards == 1 else recipe.records_per_shard
+        return cls(full, calls - (shards - 1) * full)
 
 
 @dataclass(frozen=True, eq=False)

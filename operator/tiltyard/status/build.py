@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -85,6 +86,8 @@ def build_status(
     """
     rates = rates if rates is not None and plan.state is TournamentState.RUNNING else Rates()
     known = before if before is not None and before.run == graph.run else None
+    if known is not None:
+        observed = replace(observed, models={**_gone(known, observed), **observed.models})
     complete = complete_keys(graph, observed)
     models = tuple(
         _model(model.name, seen, known).model_copy(update=_work_of(model.name, seen, graph, observed, complete))
@@ -144,6 +147,12 @@ def _model(name: str, seen: ModelSeen, before: TournamentStatus | None) -> Model
     if known is not None:
         measured = {field: getattr(known, field) if now is None else now for field, now in measured.items()}
     return ModelStatus(name=name, state=seen.phase.value, loads=seen.loads, url=seen.url, **measured)
+
+
+def _gone(known: TournamentStatus, observed: Observed) -> dict[str, ModelSeen]:
+    """Models whose objects are gone: what they have cost is not."""
+    had = (model for model in known.models if model.name in observed.held)
+    return {model.name: ModelSeen(ModelPhase.STOPPED, loads=model.loads) for model in had}
 
 
 def _work_of(

@@ -33,6 +33,7 @@ RIGHTS = {
     ("", "persistentvolumeclaims"): "create patch delete",
     ("", "pods"): "list watch",
     ("events.k8s.io", "events"): "create list",
+    ("kueue.x-k8s.io", "workloads"): "list",
 }
 """All that the operator calls."""
 DEFAULT = {
@@ -154,6 +155,8 @@ def test_the_operator_has_the_rights_that_it_uses_and_no_other(render: Render) -
         assert sorted(rights(role["rules"])) == expected
     cluster = render()[("ClusterRole", "", "arena-tiltyard")]
     assert sorted(rights(cluster["rules"])) == sorted([*expected, ("", "nodes", "list")])
+    without_queues = render(watchNamespaces=["red"], queues={"readWorkloads": False})[("Role", "red", "arena-tiltyard")]
+    assert sorted(rights(without_queues["rules"])) == [one for one in expected if one[0] != "kueue.x-k8s.io"]
 
 
 def test_the_lease_is_the_operators_alone(render: Render) -> None:

@@ -298,7 +298,8 @@ class Arena:
                 return found
             if asyncio.get_running_loop().time() > end:
                 log = self.operator.log.read_text()[-3000:]
-                raise AssertionError(f"after {limit} s:\n{yaml.safe_dump(found.get('status'))}\n{log}")
+                pods = "\n".join(map(pod_line, await self.children(PODS)))
+                raise AssertionError(f"after {limit} s:\n{yaml.safe_dump(found.get('status'))}\n{log}\n{pods}")
             await asyncio.sleep(0.1)
 
     async def wait_for_phase(self, *phases: str, name: str = "test", limit: float = 90) -> Object:
@@ -316,12 +317,27 @@ class Arena:
         ours.sort(key=lambda item: str(item["eventTime"]))
         return [(item["type"], item["reason"], item["note"]) for item in ours]
 
+    async def notes(self, reason: str, limit: float = 30) -> list[str]:
+        """Notes of the events of a reason, once there is one: events follow the status."""
+        async with asyncio.timeout(limit):
+            while not (found := [note for _, one, note in await self.events() if one == reason]):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        return found
+
     async def gone(self, kind: Kind, limit: float = 30) -> None:
         """Wait until nothing of a kind is left."""
         end = asyncio.get_running_loop().time() + limit
         while left := await self.children(kind):
             assert asyncio.get_running_loop().time() < end, [item["metadata"]["name"] for item in left]
             await asyncio.sleep(0.2)
+
+
+def pod_line(pod: Object) -> str:
+    """What holds a pod, or what a pod holds."""
+    meta, status = pod["metadata"], pod.get("status", {})
+    told = [one.get("message") for one in status.get("conditions", ()) if one["type"] == "PodScheduled"]
+    node, end = pod["spec"].get("nodeName"), meta.get("deletionTimestamp")
+    return f"pod {meta['name']}: {status.get('phase')}, node {node}, deleted {end} {told}"
 
 
 @pytest.fixture

@@ -87,6 +87,21 @@ async def test_a_refusal_carries_the_status_and_the_servers_words(connected: Cal
         await client.delete(JOBS, "ns", "gone")  # is no error
 
 
+async def test_an_api_that_is_not_served_is_told_from_an_object_that_is_not_there(
+    connected: Callable[[Answer], Any],
+) -> None:
+    def answer(request: web.Request) -> web.Response:
+        if "jobs" in request.path:
+            return web.Response(status=404, text="404 page not found\n")
+        return refusal(404, 'nodes "n" not found')
+
+    async with connected(answer) as client:
+        for kind, namespace, unserved in [(JOBS, "ns", True), (NODES, None, False)]:
+            with pytest.raises(ApiError) as refused:
+                await client.get(kind, namespace, "n")
+            assert refused.value.unserved is unserved
+
+
 async def test_nodes_are_listed_once_a_minute(connected: Callable[[Answer], Any]) -> None:
     asked, now = 0, 1000.0
 

@@ -128,7 +128,7 @@ async def test_a_quota_that_refuses_its_pods_is_told_and_passes(arena: Arena) ->
         r" raise the namespace's ResourceQuota, or lower serving.resources; it is tried again by itself"
     )
     assert re.search(sentence, condition(told, "Waiting")["message"])
-    assert len([note for _, reason, note in await arena.events() if reason == "Refused"]) == 1
+    assert len(await arena.notes("Refused")) == 1
     await arena.kube.delete(quotas, arena.namespace, "team")
     await arena.wait(lambda one: condition(one, "Waiting")["reason"] == "NothingWaits", limit=90)
 

@@ -191,7 +191,7 @@ async def test_a_refusal_is_told_once_and_passes(
     before = await refused_calls(arena)
     await asyncio.sleep(10)
     assert await refused_calls(arena) - before <= 16  # of the backing off two models at a time, and the first seconds
-    events = [note for kind, reason, note in await arena.events() if (kind, reason) == ("Warning", "Refused")]
+    events = await arena.notes("Refused")
     assert len([note for note in events if re.fullmatch(sentence, note)]) == 1
     assert len(events) == len({note.partition(":")[0] for note in events})
     remove(plane, refusers)

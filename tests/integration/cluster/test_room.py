@@ -69,9 +69,7 @@ async def test_two_tournaments_that_hold_each_others_room_get_free_of_it(
     for name in ("first", "second"):
         done = await arena.wait_for_phase("Complete", "Failed", name=name, limit=450)
         assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])
-    events = [note for _, reason, note in await arena.events() if reason == "GivesWay"]
-    assert events
-    assert all(f"{arena.namespace}/first" in note for note in events)
+    assert all(f"{arena.namespace}/first" in note for note in await arena.notes("GivesWay"))
 
 
 async def placed_models(arena: Arena) -> set[str]:

@@ -70,7 +70,8 @@ def test_requests_that_kill_their_server_twice_are_void_and_the_model_is_kept(
     tmp_path: Path, make_run: MakeRun
 ) -> None:
     run = make_run("run", narrow(tmp_path, m1=["--fault-exit=0.04"]))
-    finished = run.run("--workers", "2", timeout=SOON)
+    # One shard at a time: a request that is alone in its own may die of one in another.
+    finished = run.run("--workers", "1", timeout=SOON)
     assert finished.code == 0, finished.err + run.logs()
     requests = read_log(tmp_path / "m1.jsonl").requests
     killers = Counter(request.sha256 for request in requests if request.fault == "exit")

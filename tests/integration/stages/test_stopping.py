@@ -18,7 +18,7 @@ from tiltyard_jobs.contracts.recipes import EmbedderRecipe
 from tiltyard_jobs.contracts.solo_tasks import NamedEndpoint, PreflightTask, SoloTask
 from tiltyard_jobs.contracts.tasks import BundleTask, EndpointRef
 
-SECONDS = 5  # on a busy machine; an endpoint that says nothing would be waited for much longer
+SECONDS = 20  # on a busy machine; an endpoint that says nothing would be waited for much longer
 
 
 @pytest.fixture

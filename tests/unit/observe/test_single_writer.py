@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from support.cluster_objects import Cluster, cluster_tournament, finish
 from tiltyard.observe.records import TournamentRecord
-from tiltyard.observe.single_writer import is_single_writer, writer_in_front
+from tiltyard.observe.single_writer import at_work, is_single_writer, writer_in_front
 
 BUCKET = {"uri": "s3://bucket/a", "endpoint": "https://gcs", "singleWriter": True}
 
@@ -60,3 +61,22 @@ def test_it_is_asked_for() -> None:
     assert is_single_writer(record("a", 1))
     assert not is_single_writer(record("a", 1, singleWriter=False))
     assert not is_single_writer(TournamentRecord("arena/a", {"metadata": {}, "spec": {}}))
+
+
+def test_a_job_that_has_no_pod_yet_is_about_to_write() -> None:
+    cluster = Cluster(cluster_tournament(3, per_competitor=8))
+    job = cluster.job("mine/m0")
+
+    def active() -> set[str]:
+        seen = cluster.snapshot()
+        return at_work(seen.pods.values(), seen.jobs.values())
+
+    assert active() == {"arena/test"}
+    job["spec"]["suspend"] = True
+    assert active() == set()
+    cluster.worker_pod(job, phase="Running")
+    assert active() == {"arena/test"}  # it has not ended yet
+    cluster.pods.clear()
+    job["spec"]["suspend"] = False
+    finish(job, "Complete")
+    assert active() == set()

@@ -5,8 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from support.manifests import tournament
 from tiltyard.api import ModelStatus, TournamentStatus, UsageStatus
+from tiltyard.plan.build import build_graph
 from tiltyard.plan.observed import ModelPhase, ModelSeen, Observed, Wait, WaitReason
+from tiltyard.plan.planner import Policy, plan
+from tiltyard.status.build import build_status
 from tiltyard.status.held import nearly_same, priced, time_up, with_time_up
 from tiltyard_jobs.contracts.spending import Amounts, Spending
 
@@ -37,6 +41,24 @@ def test_time_counts_from_start_to_end_over_several_loads() -> None:
 def test_a_status_changes_only_when_a_model_starts_or_ends() -> None:
     status = step(None, ModelPhase.STARTING, 100)
     assert step(status, ModelPhase.STARTING, 160) == status
+
+
+def test_what_a_model_has_cost_stays_when_its_objects_are_gone() -> None:
+    document = tournament(3)
+    graph = build_graph(document)
+    up = ModelStatus(name="m0", state="Ready", loads=2, up_seconds=100, up_since=datetime.fromtimestamp(1000, UTC))
+    before = TournamentStatus(run=graph.run, models=(up,))
+    for _ in range(2):  # the second status comes from the first
+        observed = Observed(held=time_up(before, graph.run, 1060))
+        before = build_status(document, graph, observed, plan(graph, Policy(), observed), 1060, before=before)
+        (model,) = before.models
+        assert (model.name, model.state, model.loads, model.up_seconds, model.up_since) == (
+            "m0",
+            "Stopped",
+            2,
+            160,
+            None,
+        )
 
 
 def test_waiting_for_a_node_takes_no_gpu() -> None:

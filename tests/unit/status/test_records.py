@@ -51,6 +51,17 @@ def records(status: TournamentStatus, name: str = "Mining") -> tuple[int, int]:
     return found.done, found.total
 
 
+@given(shard_size=st.integers(1, 40), rows=st.integers(1, 30), orders=st.sampled_from(["Both", "Alternate"]))
+@settings(max_examples=60)
+def test_the_parts_of_an_artifact_have_its_records(shard_size: int, rows: int, orders: str) -> None:
+    document = tournament(3, per_competitor=rows, jobs={"shardSize": shard_size}, battles={"orders": orders})
+    for bundle in build_graph(document).bundles:
+        for recipe, most in zip(bundle.recipes, bundle.records, strict=True):
+            if most.last:
+                assert 0 < most.last <= most.full
+                assert (recipe.shards - 1) * most.full + most.last == recipe.requests(0).calls
+
+
 def test_before_anything_has_begun_the_most_is_told() -> None:
     status = status_of(passed())
     assert records(status) == (0, 300)

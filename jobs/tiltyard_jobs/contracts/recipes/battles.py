@@ -119,6 +119,11 @@ class JudgeRecipe(Recipe):
         return max(1, self.shard_size // (2 if self.orders == "Both" else 1))
 
     @property
+    def records_per_shard(self) -> int:
+        """Verdicts in one part: of each instruction one for each order."""
+        return self.instructions_per_shard * (2 if self.orders == "Both" else 1)
+
+    @property
     def asked(self) -> ModelIdentity:
         """Who makes it."""
         return self.judge

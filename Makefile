@@ -22,7 +22,7 @@ test-unit: .venv/.dev ## Seconds; no I/O
 	$(PYTEST) tests/unit -q -n 2
 
 test-integration: .venv/.dev tools ## Real API server, KServe controller, S3 server, workers and models
-	$(PYTEST) tests/integration -q -n 2 --dist loadgroup
+	$(PYTEST) tests/integration -q -n 2 --dist loadgroup --durations=40 --durations-min=10
 
 test-interop: .venv/.dev ## Other projects' tools read our outputs (datasets, TRL, DuckDB, arena-rank, mlcroissant, KServe)
 	rm -rf .tiltyard/interop && mkdir -p .tiltyard/interop

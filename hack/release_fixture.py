@@ -20,6 +20,7 @@ import yaml
 
 from tiltyard.api import TournamentStatus, load_tournament
 from tiltyard.plan.build import build_graph
+from tiltyard.plan.graph import Graph
 from version import ROOT, version
 
 PLACE = "s3://releases/store"  # where it says that its store is
@@ -73,9 +74,8 @@ def freeze(file: Path, store: Path, place: str) -> Any:
     return json.loads(text)
 
 
-def plan() -> dict[str, dict[str, Any]]:
-    """By bundle and key: the recipes of all that the tournament makes."""
-    graph = build_graph(load_tournament(yaml.safe_dump(MANIFEST)))
+def recipes_of(graph: Graph) -> dict[str, dict[str, Any]]:
+    """By bundle and key: the recipes of all that a tournament makes."""
     return {
         bundle.name: {recipe.ref.key: json.loads(recipe.canonical(in_key=True)) for recipe in bundle.recipes}
         for bundle in graph.bundles
@@ -105,7 +105,8 @@ def make(into: Path) -> None:
         "metadata": {**MANIFEST["metadata"], "generation": 1},
         "status": read.model_dump(mode="json", exclude_none=True),
     }
-    for file, content in (("tournament.json", document), ("plan.json", plan())):
+    recipes = recipes_of(build_graph(load_tournament(yaml.safe_dump(MANIFEST))))
+    for file, content in (("tournament.json", document), ("plan.json", recipes)):
         (into / file).write_text(json.dumps(content, indent=1) + "\n")
 
 

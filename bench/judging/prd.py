@@ -21,14 +21,14 @@ from pathlib import Path
 from typing import Any
 
 MODELS = ("bard", "claude", "gpt35", "gpt4", "vicuna-13b")
-_FILE = re.compile(r"answer[-_](?P<first>.+)-vs-answer[-_](?P<second>.+)-(?P<judge>.+?)-reviewer.*\.jsonl")
 
 
 def votes(folder: Path, judge: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """The answer shown first, the other one, and the line, of each vote of a judge."""
     seen = set()
+    name = re.compile(rf"answer[-_](?P<first>.+)-vs-answer[-_](?P<second>.+)-{re.escape(judge)}-reviewer.*\.jsonl")
     for path in sorted((folder / f"ratings-{judge}").glob("*.jsonl")):
-        found = _FILE.fullmatch(path.name.replace(f"-{judge}-reviewer", "-JUDGE-reviewer"))
+        found = name.fullmatch(path.name)
         if found is None or not {found["first"], found["second"]} <= set(MODELS):
             continue  # other models, which judged nothing
         first, second = found["first"], found["second"]

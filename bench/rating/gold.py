@@ -10,8 +10,8 @@ is how often it picks the answer that all pairs pick (the mean over N - 1 oppone
 
 `--verdicts`: recorded verdicts on all pairs instead, of players that have no instructions of their own: attackers are
 dealt out at random, anew for each tournament. Columns instruction_id, model_a, model_b, judge, winner (model_a, model_b
-or tie); a player's verdicts on its own battles are left out. bench/judging/prd.py makes such a file from
-PRD's recorded tournament of five models, the last line of the table in docs/method.md.
+or tie); a player's verdicts on its own battles are left out. bench/judging/prd.py makes such a file from PRD's recorded
+tournament of five models, the last line of the table in docs/method.md.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import yaml
+from typing import Any
 
 from cluster import managers
 from cluster.api import ClusterApi
@@ -29,15 +29,12 @@ def _install_jobset(plane: ClusterApi, address: str) -> None:
     served = managers.start_configured(
         plane, "jobset", address, "config.jobset.x-k8s.io/v1alpha1", "internalCertManagement"
     )
-    # The module's kustomization adds the selector: other pods are none of its business.
-    manifest = plane.folder / "jobset" / "webhooks.yaml"
-    documents = list(filter(None, yaml.safe_load_all((config / "webhook" / "manifests.yaml").read_text())))
-    for document in documents:
-        for hook in document["webhooks"]:
-            if hook["rules"][0]["resources"] == ["pods"]:
-                hook["objectSelector"] = OF_JOB_SETS
-    manifest.write_text(yaml.safe_dump_all(documents))
-    managers.install_webhooks(plane, manifest, "jobset-", served)
+    managers.install_webhooks(plane, config / "webhook" / "manifests.yaml", "jobset-", served, _of_job_sets)
+
+
+def _of_job_sets(hook: dict[str, Any]) -> dict[str, Any]:
+    """A webhook with the selector that the module's kustomization adds: other pods are none of its business."""
+    return {**hook, "objectSelector": OF_JOB_SETS} if hook["rules"][0]["resources"] == ["pods"] else hook
 
 
 def _install_trainer(plane: ClusterApi, address: str) -> None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
-
 from cluster import managers
 from cluster.api import ClusterApi
 
 MANAGED = {"tiltyard.dev/queues": "kueue"}
 """The label of the namespaces whose Jobs and pods Kueue admits."""
-WITHOUT_NAMESPACE = ("clusterqueues", "cohorts", "resourceflavors", "workloads", "localqueues")
+OWN_KINDS = ("clusterqueues", "cohorts", "resourceflavors", "workloads", "localqueues")
 """Kueue's own kinds: their webhooks are called wherever they are."""
+QUEUED_KINDS = ("jobs", "pods", "deployments", "trainjobs")
 FRAMEWORKS = ("batch/job", "pod", "deployment", "trainer.kubeflow.org/trainjob")
 FAIR_SHARING = {"preemptionStrategies": ["LessThanOrEqualToFinalShare", "LessThanInitialShare"]}
 API = "kueue.x-k8s.io/v1beta2"
@@ -43,23 +42,12 @@ def install(plane: ClusterApi, *, address: str = "127.0.0.1") -> None:
         plane, "kueue", address, "config.kueue.x-k8s.io/v1beta2", "internalCertManagement", settings,
         metrics_certificate="/etc/kueue/metrics/certs",
     )  # fmt: skip
-    manifest = plane.folder / "kueue" / "webhooks.yaml"
-    documents = list(filter(None, yaml.safe_load_all((config / "webhook" / "manifests.yaml").read_text())))
-    for document in documents:
-        document["webhooks"] = [_hook(hook) for hook in document["webhooks"] if _is_used(hook)]
-    manifest.write_text(yaml.safe_dump_all(documents))
-    managers.install_webhooks(plane, manifest, "kueue-", served)
+    managers.install_webhooks(plane, config / "webhook" / "manifests.yaml", "kueue-", served, _of_managed)
 
 
-def _is_used(hook: dict[str, Any]) -> bool:
-    resources = hook["rules"][0]["resources"]
-    return resources[0] in ("jobs", "pods", "deployments", "trainjobs") or _is_own(resources)
-
-
-def _is_own(resources: list[str]) -> bool:
-    return resources[0].partition("/")[0] in WITHOUT_NAMESPACE
-
-
-def _hook(hook: dict[str, Any]) -> dict[str, Any]:
-    selected = {} if _is_own(hook["rules"][0]["resources"]) else {"namespaceSelector": {"matchLabels": MANAGED}}
-    return {**hook, **selected}
+def _of_managed(hook: dict[str, Any]) -> dict[str, Any] | None:
+    """A webhook for the namespaces with the label; None: of a kind that nobody here queues."""
+    kind = hook["rules"][0]["resources"][0].partition("/")[0]
+    if kind in OWN_KINDS:
+        return hook
+    return {**hook, "namespaceSelector": {"matchLabels": MANAGED}} if kind in QUEUED_KINDS else None

@@ -10,7 +10,7 @@ import json
 import re
 import subprocess
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from cluster.processes import free_port, wait_for
 CRD_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 HOOK_PATH = "/apis/admissionregistration.k8s.io/v1"
 SERVED = "k8s-webhook-server/serving-certs"  # where controller-runtime looks below TMPDIR
+Change = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,9 @@ def ports(count: int) -> list[int]:
     return sorted(found)
 
 
-def install_webhooks(plane: ClusterApi, file: Path, prefix: str, served: Served) -> None:
+def install_webhooks(
+    plane: ClusterApi, file: Path, prefix: str, served: Served, change: Change = lambda hook: hook
+) -> None:
     """Apply the webhook configurations of a module, by URL.
 
     Args:
@@ -177,9 +180,11 @@ def install_webhooks(plane: ClusterApi, file: Path, prefix: str, served: Served)
         file: the module's manifest.
         prefix: begins their names, which several modules share.
         served: where they are.
+        change: makes of a webhook what it shall be; None: it is left out.
     """
     text = re.sub(r"\$\((\w+)\)", r"\1", file.read_text())
     for document in filter(None, yaml.safe_load_all(text)):
+        document["webhooks"] = [hook for one in document["webhooks"] if (hook := change(one)) is not None]
         for hook in document["webhooks"]:
             path = hook["clientConfig"].pop("service")["path"]
             hook["clientConfig"] |= {

@@ -120,7 +120,10 @@ class Cluster:
         """A pod of a Job."""
         name = f"{job['metadata']['name']}-{index}-{len(self.pods)}"
         its_labels = labels_of(job) | {"batch.kubernetes.io/job-completion-index": str(index)}
-        pod = {"metadata": {"name": name, "namespace": "arena", "labels": its_labels}, "status": status}
+        of_job = {"apiVersion": "batch/v1", "kind": "Job", "name": job["metadata"]["name"], "controller": True}
+        owners = [of_job | {"uid": job["metadata"].get("uid", "")}]
+        meta = {"name": name, "namespace": "arena", "labels": its_labels, "ownerReferences": owners}
+        pod = {"metadata": meta, "status": status}
         server_fields(pod)
         self.pods[name] = pod
         return pod

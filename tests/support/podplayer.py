@@ -112,11 +112,6 @@ class PodPlayer:
                     return name
         return None
 
-    def log_of(self, pod: str) -> str:
-        """What a pod's container has written."""
-        file = self.folder / pod / "log"
-        return file.read_text(errors="replace") if file.exists() else ""
-
     async def _follow(self) -> None:
         version = ""
         while True:

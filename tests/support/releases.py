@@ -17,13 +17,13 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from release_fixture import PLACE
 from support.documents import ROOT
 from tiltyard.api import load_tournament
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.graph import Graph
 
 FOLDER = ROOT / "tests" / "fixtures" / "releases"
-PLACE = "s3://releases/store"  # where fixtures say that their store is
 RECOMPUTED: dict[str, dict[str, str]] = {
     "0.1.0": {},
 }

@@ -80,6 +80,18 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end -}}
 
+{{/* Patterns in which * stands for any text, as one regular expression in a literal of CEL. */}}
+{{- define "tiltyard.patterns" -}}
+{{- $expressions := list -}}
+{{- range . }}{{ $expressions = append $expressions (regexQuoteMeta . | replace "\\*" ".*") }}{{ end -}}
+{{- printf "^(%s)$" (join "|" $expressions) | toJson -}}
+{{- end -}}
+
+{{/* "match one of …, where * is any text"; of no patterns: "be absent". */}}
+{{- define "tiltyard.oneOf" -}}
+{{- if . }}match one of {{ join ", " . }}, where * is any text{{ else }}be absent{{ end -}}
+{{- end -}}
+
 {{/* Names are resolved; 5353 is where OpenShift's DNS pods listen. */}}
 {{- define "tiltyard.dnsEgress" -}}
 - ports:

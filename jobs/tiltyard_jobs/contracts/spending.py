@@ -93,12 +93,17 @@ class Spending(Contract):
     notes: tuple[str, ...] = ()
 
 
-def money_text(amount: Decimal) -> str:
+def rounded(amount: Decimal) -> Decimal:
     """Money with two decimals; of less than a cent, the first two digits that are not 0."""
     step = _CENT
     if 0 < amount < _CENT:
         step = Decimal(1).scaleb(amount.adjusted() - 1)
-    return f"{amount.quantize(step, ROUND_HALF_UP):,f}"
+    return amount.quantize(step, ROUND_HALF_UP)
+
+
+def money_text(amount: Decimal) -> str:
+    """Money for people: rounded, with separators between thousands."""
+    return f"{rounded(amount):,f}"
 
 
 def hours_text(seconds: int) -> str:

@@ -8,9 +8,8 @@ from tiltyard_jobs.contracts.vocabulary import CriteriaSource
 JUDGE_PROMPT = "judge-v1"  # the frame around the criteria
 GRADE_PROMPT = "difficulty-v1"
 OWN_GRADE_PROMPT = "difficulty-v1/text-v1"  # around criteria of the user's own
-FLAGGING = (
-    3  # what is flagged; 1 missed some kinds of GitLab's tokens, and other spellings of AWS' and Slack's, 2 passwords
-)
+FLAGGING = 3
+"""What is flagged. 1 missed some kinds of GitLab's tokens, and other spellings of AWS' and Slack's; 2 passwords."""
 LM_EVAL = "0.4.13"  # the version of lm-evaluation-harness whose tasks are asked
 
 

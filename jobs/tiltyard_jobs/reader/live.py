@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -114,7 +114,6 @@ class Live:
         self._command = tuple(command)
         self._clock = clock
         self._started = -AGAIN_SECONDS
-        self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._seen = asyncio.Event()
         self._status: Status | None = None
@@ -131,37 +130,54 @@ class Live:
         return self._status, self._message or ("" if self._status else "the run's status takes long to read")
 
     async def _read(self) -> None:
+        pipe = asyncio.subprocess.PIPE
         try:
-            pipe = asyncio.subprocess.PIPE
-            self._process = await asyncio.create_subprocess_exec(
+            process = await asyncio.create_subprocess_exec(
                 *self._command, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe, limit=_LINE
             )
-            assert self._process.stdout is not None
-            assert self._process.stderr is not None
-            words = asyncio.create_task(self._process.stderr.read())
-            found = False
-            with suppress(ValueError):  # a line that is longer than any status
-                while line := await self._process.stdout.readline():
-                    with suppress(ValidationError):
-                        self._status, found = Status.model_validate_json(line), True
-                        self._message = ""
-                        self._seen.set()
-            said = (await words).decode("utf-8", "replace").strip()
-            await self._process.wait()
-            if not found:
-                self._status, self._message = None, said or "the run has no status"
+            try:
+                await self._follow(process)
+            finally:
+                with suppress(ProcessLookupError):
+                    process.terminate()
+                await process.communicate()  # its end is seen once its pipes are empty
         except OSError as error:
             self._status, self._message = None, str(error.strerror)
         finally:
             self._seen.set()
 
+    async def _follow(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        found = False
+        async with asyncio.TaskGroup() as group:
+            words = group.create_task(process.stderr.read())
+            async for line in _lines(process.stdout):
+                with suppress(ValidationError):
+                    self._status, found = Status.model_validate_json(line), True
+                    self._message = ""
+                    self._seen.set()
+        if not found:
+            said = words.result().decode("utf-8", "replace").strip()
+            self._status, self._message = None, said or "the run has no status"
+
     async def close(self) -> None:
-        """End the process."""
-        if self._process is not None and self._process.returncode is None:
-            with suppress(ProcessLookupError):
-                self._process.terminate()
+        """End the process, also one that is being started."""
         if self._reading is not None:
+            self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
+
+
+async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """The lines of a stream; of one that is longer than any status there may be a rest, which is none."""
+    while True:
+        try:
+            line = await stream.readline()
+        except ValueError:
+            continue
+        if not line:
+            return
+        yield line
 
 
 def words_of(status: Status, now: float) -> dict[str, Any]:

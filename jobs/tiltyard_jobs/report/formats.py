@@ -101,8 +101,11 @@ def share(part: float, whole: float, digits: int = 0) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Wall time in its two largest units: 2 h 05 min, 3 min 20 s, 4.2 s."""
-    if seconds < 60:
+    """Wall time in its two largest units: 2 h 05 min, 3 min 20 s, 4.2 s.
+
+    What is estimated, or read while it grows, is said by `contracts.durations` in fewer digits.
+    """
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f}{_SPACE}s"
     whole = round(seconds)
     if whole < 3600:

@@ -220,9 +220,9 @@ class TaskContext(Generic[Task]):
     clock: Callable[[], float]
     rng: random.Random
     log: FilteringBoundLogger
-    meter: Meter = field(default_factory=Meter)
-    warnings: list[str] = field(default_factory=list)
-    progress: Progress = field(default_factory=lambda: Progress(None, lambda: 0.0))
+    meter: Meter
+    warnings: list[str]
+    progress: Progress
 
 
 PreflightContext: TypeAlias = TaskContext[PreflightTask]

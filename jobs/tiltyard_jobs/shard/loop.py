@@ -212,6 +212,7 @@ class _Run(Generic[T]):
             await self._leave_to_ask()
             if self._draining:
                 return
+            self._asking += 1
             try:
                 made = await self._work(payload)
             except RecordVoidError as error:
@@ -236,7 +237,6 @@ class _Run(Generic[T]):
         while not self._draining and not self._any_usable and self._asking + len(self._unusable) >= FIRST_RECORDS:
             self._noted.clear()
             await self._noted.wait()
-        self._asking += 1
 
     def _note(self, part: int, row: int, made: Mapping[str, Any]) -> None:
         self._done += 1
@@ -301,8 +301,7 @@ class _Run(Generic[T]):
             log.info("void records", reason=reason, detail=detail[:MAX_TOLD_DETAIL], records=count)
 
     def _tell(self) -> None:
-        asked = max(0, self._asking)
-        self._progress.count(self._done, self._total, recalled=self._recalled, asking=asked, voids=self._voids)
+        self._progress.count(self._done, self._total, recalled=self._recalled, asking=self._asking, voids=self._voids)
 
     async def _tell_regularly(self) -> None:
         """Records that are asked for, and tokens, are counted before the first record is done."""

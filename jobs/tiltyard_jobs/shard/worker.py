@@ -37,11 +37,11 @@ log = structlog.get_logger(__name__)
 class Tally:
     """What the summary tells, however the run ends."""
 
-    meter: Meter = field(default_factory=Meter)
+    meter: Meter
+    fresh: Callable[[], int]
     outcome: Outcome = field(default_factory=Outcome)
     reused: int = 0
     warnings: list[str] = field(default_factory=list)
-    fresh: Callable[[], int] = lambda: 0
 
     def summary(self, exit_code: int, message: str = "") -> Summary:
         """The summary of a bundle's index."""
@@ -77,11 +77,11 @@ class Worker:
     """
 
     def __init__(self, options: Options, stage_of: Callable[[str], StageFunction]) -> None:
-        self.tally = Tally()
+        meter = Meter()
+        self.progress = Progress(options.progress, time.monotonic, meter.so_far)
+        self.tally = Tally(meter, fresh=lambda: self.progress.look().fresh)
         self._options = options
         self._stage_of = stage_of
-        self.progress = Progress(options.progress, time.monotonic, self.tally.meter.so_far)
-        self.tally.fresh = lambda: self.progress.look().fresh
         self._rng = random.Random()  # noqa: S311  # for jitter, which must differ between shards that start together
 
     async def run(self, task: BundleTask | SoloTask) -> Summary:
@@ -95,11 +95,19 @@ class Worker:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         with _opened(task.store) as store:
             if not isinstance(task, BundleTask):
-                tally = self.tally
-                told = (tally.meter, tally.warnings, self.progress)
-                context = TaskContext(task, store, stop, time.monotonic, self._rng, log, *told)
+                context = TaskContext(
+                    task=task,
+                    store=store,
+                    stop=stop,
+                    clock=time.monotonic,
+                    rng=self._rng,
+                    log=log,
+                    meter=self.tally.meter,
+                    warnings=self.tally.warnings,
+                    progress=self.progress,
+                )
                 summary: Summary = await unless_stopped(self._stage_of(task.stage)(context), stop)
-                return tally.added_to(summary)
+                return self.tally.added_to(summary)
             with _work_dir(self._options.work_dir) as work_dir:
                 await self._run_index(task, store, work_dir, stop)
         return self.tally.summary(ExitCode.COMPLETE)

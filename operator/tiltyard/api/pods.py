@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Protocol
 from pydantic import Field
 
 from tiltyard.api.base import MAP_BY_MOUNT_PATH, MAP_BY_NAME, ApiModel
-from tiltyard.api.rules import Rule, Violation
+from tiltyard.api.rules import Rule, Violation, repeated
 from tiltyard.api.scalars import (
     EntryKey,
     Line,
@@ -154,25 +154,17 @@ class VolumeMount(ApiModel):
     """Whether the mount is read-only. Default: false."""
 
 
-def _repeated(field: str, key: str, names: Iterable[object]) -> Iterator[Violation]:
-    seen: set[object] = set()
-    for position, name in enumerate(names):
-        if name is not None and name in seen:
-            yield Violation((field, position, key), f'"{name}" twice')
-        seen.add(name)
-
-
 def _variables(patch: PodPatch) -> Iterator[Violation]:
-    return _repeated("env", "name", (variable.name for variable in patch.env))
+    return repeated("env", "name", (variable.name for variable in patch.env))
 
 
 def _mounts(patch: PodPatch) -> Iterator[Violation]:
-    return _repeated("volumeMounts", "mountPath", (mount.mount_path for mount in patch.volume_mounts))
+    return repeated("volumeMounts", "mountPath", (mount.mount_path for mount in patch.volume_mounts))
 
 
 def _volumes(patch: PodPatch) -> Iterator[Violation]:
     names = (volume.get("name") for volume in patch.volumes)
-    return _repeated("volumes", "name", (name if isinstance(name, str) else None for name in names))
+    return repeated("volumes", "name", (name if isinstance(name, str) else None for name in names))
 
 
 # The CRD says the first two by the type of the list, and cannot look into volumes, which are Kubernetes' own.

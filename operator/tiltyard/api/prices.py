@@ -9,7 +9,7 @@ from pydantic import Field
 
 from tiltyard.api.base import MAP_BY_NAME, ApiModel
 from tiltyard.api.pods import GPU_NAMES, is_gpu
-from tiltyard.api.rules import Rule, Violation
+from tiltyard.api.rules import Rule, Violation, repeated
 from tiltyard.api.scalars import ParticipantName
 from tiltyard.api.shapes import Fraction, Text
 
@@ -19,6 +19,12 @@ Currency = Annotated[str, Text("three capital letters, such as USD or EUR (ISO 4
 GPUS_BY_NAME: Rule[Prices] = Rule(
     f"must be the name of a GPU's resource: {GPU_NAMES}",
     lambda prices: (Violation(("gpuHours", name), f'"{name}"') for name in prices.gpu_hours if not is_gpu(name)),
+)
+
+# The CRD says it by the type of the list.
+ONE_PRICE: Rule[Prices] = Rule(
+    "must be priced once: remove the other price of this endpoint",
+    lambda prices: repeated("endpoints", "name", (price.name for price in prices.endpoints)),
 )
 
 
@@ -39,7 +45,7 @@ class EndpointPrice(ApiModel):
 class Prices(ApiModel):
     """What models cost. Prices change no result: none is in a key."""
 
-    RULES = (GPUS_BY_NAME,)
+    RULES = (GPUS_BY_NAME, ONE_PRICE)
 
     currency: Currency
     """The currency of all prices: three capital letters, such as USD."""

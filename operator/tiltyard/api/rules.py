@@ -43,6 +43,21 @@ class Rule(Generic[ModelT]):
         return item
 
 
+def repeated(field: str, key: str, names: Iterable[object]) -> Iterator[Violation]:
+    """Where a name in a list stands again; None is no name.
+
+    Args:
+        field: the list.
+        key: the field of an item that names it.
+        names: of the items, in order.
+    """
+    seen: set[object] = set()
+    for position, name in enumerate(names):
+        if name is not None and name in seen:
+            yield Violation((field, position, key), f'"{name}" twice')
+        seen.add(name)
+
+
 class HasUri(Protocol):
     """A model with a `uri` field."""
 

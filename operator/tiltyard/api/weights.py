@@ -45,7 +45,7 @@ NOT_SIMULATED: Rule[Weights] = Rule(
 
 
 def _token_for_nothing(weights: Weights) -> Iterator[Violation]:
-    if weights.token_secret_ref is not None and not weights.source.startswith(("hf://", "sim://")):
+    if weights.token_secret_ref is not None and not weights.source.startswith((HUB, "sim://")):
         yield Violation(("tokenSecretRef",), f'"{weights.source}"')
 
 

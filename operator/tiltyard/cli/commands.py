@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import shlex
 import signal
 import sys
 import tempfile
@@ -16,9 +15,10 @@ from pathlib import Path
 
 from tiltyard.api import ManifestError, Outputs, Problem, Tournament, TournamentStatus
 from tiltyard.cli import show
+from tiltyard.cli.following import after_run, after_status
 from tiltyard.cli.printing import Printer
 from tiltyard.cli.progress import progress
-from tiltyard.local.ledger import place_of, read_ledger
+from tiltyard.local.ledger import place_of
 from tiltyard.local.machine import Machine, Settings
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.planner import TournamentState
@@ -152,7 +152,7 @@ def run(options: argparse.Namespace) -> int:
             print(last.message)
         if status is not None and not failed:
             show.print_result(status, show.existing_answers(tournament))
-            show.print_spending(spending_here(tournament, graph, settings.state))
+            show.print_spending(spending_here(tournament, graph, settings.state, place_of(settings.store)))
 
     if failed:
         print(last.message, file=sys.stderr)
@@ -163,51 +163,8 @@ def run(options: argparse.Namespace) -> int:
     if failed:
         return WRONG_INPUT if ended.wrong_input else FAILED
     if printer.for_people and last.state is not TournamentState.SUSPENDED and str(options.manifest) != "-":
-        printer.note(_following(options, options.out))
+        printer.note(after_run(options, options.out))
     return 0
-
-
-def _following(options: argparse.Namespace, out: Path | str | None) -> str:
-    """What to do with a complete run, as lines to paste, with the options that the run was given."""
-    return _next_lines(
-        ("reads the battles in a browser", _line("view", options, out)),
-        ("copies all results to a folder", _line("report", options, out, "--to", "results")),
-    )
-
-
-def _next_lines(*lines: tuple[str, str]) -> str:
-    width = max(len(line) for _, line in lines)
-    return "\nNext:\n" + "\n".join(f"    {line:<{width}}   # {what}" for what, line in lines)
-
-
-def _line(name: str, options: argparse.Namespace, out: Path | str | None, *more: str) -> str:
-    words = ["tiltyard", name, str(options.manifest)]
-    for option, value in (("out", out), ("state", options.state)):
-        words += [f"--{option}", str(value)] if value is not None else []
-    return shlex.join([*words, *more])
-
-
-def _after_status(options: argparse.Namespace, tournament: Tournament, document: Status) -> str:
-    """What to do with a run on this machine as it is, as lines to paste; nothing where there is nothing to do."""
-    if str(options.manifest) == "-" or document.run is None:
-        return ""
-    out = _given_out(StatePlace.of(tournament, options.state), tournament)
-    if document.activity == "Interrupted":
-        return _next_lines(("continues from here", _line("run", options, out)))
-    if document.activity == "Running":
-        return _next_lines(("shows it in a browser", _line("view", options, out)))
-    complete = any(each.type == "Complete" and each.status == "True" for each in document.conditions)
-    return _following(options, out) if complete else ""
-
-
-def _given_out(place: StatePlace, tournament: Tournament) -> str | None:
-    """The `--out` that a run was given, by what its ledger says of its place."""
-    ledger = read_ledger(place.state, place.run)
-    if ledger is None:
-        return None
-    output = tournament.spec.output
-    uri = ledger.place.partition(" at ")[0]
-    return readable(uri) if output is None or output.bucket.uri != uri else None
 
 
 def status(options: argparse.Namespace) -> int:
@@ -241,7 +198,7 @@ def status(options: argparse.Namespace) -> int:
 
     if not options.watch or printer.for_people:
         printer.result(document, as_table)
-    if printer.for_people and tournament is not None and (following := _after_status(options, tournament, document)):
+    if printer.for_people and tournament is not None and (following := after_status(options, tournament, document)):
         printer.note(following)
     if document.activity == "Interrupted":
         return STOPPED
@@ -292,7 +249,7 @@ def report(options: argparse.Namespace) -> int:
         show.print_notes(summary.notes)
         show.print_spending(spending)
 
-    spending = spending_here(tournament, graph, settings.state)
+    spending = spending_here(tournament, graph, settings.state, place_of(settings.store))
     document = Report(
         tournament=graph.tournament,
         run=graph.run,

@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,9 @@ from tiltyard.cli.arguments import (
 )
 from tiltyard.cli.cluster_arguments import add_operator, add_render
 from tiltyard.cli.export import add_export
+from tiltyard.cli.manifest_arguments import add_explain, add_init, add_schema, add_validate
 from tiltyard.cli.view import add_show, add_view
+from tiltyard.release import release
 
 WRITE, RUN, RESULTS = "Write a manifest", "Run a tournament", "Look at results"
 CLUSTER, SHELL = "On a cluster", "In your shell"
@@ -88,19 +89,8 @@ class _Top(Parser):
 
 class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        try:
-            release = version("tiltyard")
-        except PackageNotFoundError:
-            release = "of a checkout that is not installed"
-        print(f"{parser.prog} {release}")
+        print(f"{parser.prog} {release() or 'of a checkout that is not installed'}")
         parser.exit()
-
-
-def _validate(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "manifests", type=Path, nargs="+", metavar="FILE", help="Tournaments, YAML, one in each; - is standard input"
-    )
-    add_output(command)
 
 
 def _plan(command: argparse.ArgumentParser) -> None:
@@ -200,56 +190,8 @@ def _calibrate(command: argparse.ArgumentParser) -> None:
     add_output(command)
 
 
-def _init(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "file",
-        nargs="?",
-        type=Path,
-        default=Path("tournament.yaml"),
-        metavar="FILE",
-        help="the manifest to write, which must not exist; - prints it (default: tournament.yaml)",
-    )
-    command.add_argument(
-        "--template",
-        choices=["simulated", "one-gpu", "endpoints", "cluster"],
-        help="what to begin with; without it, the command asks",
-    )
-    command.add_argument("--name", metavar="NAME", help="the tournament's name (default: the template's)")
-    command.add_argument(
-        "--model",
-        action="append",
-        default=[],
-        metavar="URI",
-        help="a competitor's model: hf://ORG/NAME, file:///PATH, or URL#MODEL for an endpoint; may be given more than"
-        " once (default: the template's models)",
-    )
-
-
 def _completion(command: argparse.ArgumentParser) -> None:
     command.add_argument("shell", choices=["bash", "zsh", "fish"], help="the shell")
-
-
-def _explain(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "path",
-        nargs="?",
-        default="",
-        metavar="FIELD",
-        help="such as spec.battles.verdict (default: the whole manifest)",
-    )
-    command.add_argument("--recursive", action="store_true", help="show all fields below it, without their texts")
-
-
-def _schema(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "kind",
-        nargs="?",
-        choices=["Tournament", "Validation", "Plan", "Prompts", "Status", "Report", "Comparison", "Calibration"],
-        default="Tournament",
-        metavar="KIND",
-        help="Tournament (the manifest; the default), or what a command prints with -o json: Validation, Plan, Prompts,"
-        " Status, Report, Comparison or Calibration",
-    )
 
 
 _HERE = "tiltyard.cli.commands"
@@ -260,7 +202,7 @@ COMMANDS = (
         WRITE,
         "write a first manifest from a template",
         "tiltyard.cli.init:init",
-        _init,
+        add_init,
         (
             "tiltyard init",
             "tiltyard init mine.yaml --template one-gpu --model hf://ORG/A --model hf://ORG/B --model hf://ORG/C",
@@ -271,7 +213,7 @@ COMMANDS = (
         WRITE,
         "check a manifest; nothing is started",
         f"{_HERE}:validate",
-        _validate,
+        add_validate,
         ("tiltyard validate *.yaml", "kubectl get tournament quickstart -o yaml | tiltyard validate - -o json"),
     ),
     Command(
@@ -279,7 +221,7 @@ COMMANDS = (
         WRITE,
         "explain a field of the manifest",
         "tiltyard.cli.explain:explain",
-        _explain,
+        add_explain,
         ("tiltyard explain spec.battles.verdict", "tiltyard explain spec.curation --recursive"),
     ),
     Command(
@@ -287,7 +229,7 @@ COMMANDS = (
         WRITE,
         "print the JSON schema of the manifest, for editors, or of what a command prints",
         "tiltyard.cli.schema:schema",
-        _schema,
+        add_schema,
         ("tiltyard schema > tournament.schema.json", "tiltyard schema Plan"),
     ),
     Command(

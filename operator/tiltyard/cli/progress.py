@@ -17,7 +17,7 @@ from tiltyard_jobs.contracts.durations import duration_text
 
 Display = Callable[[TournamentStatus], None]
 LINE_SECONDS = 60.0  # between two lines of a phase that goes on
-PREFLIGHT = "Preflight"
+_PREFLIGHT = "Preflight"
 _ALL = "All"
 _NAME_IN_BAR = 20
 
@@ -64,10 +64,20 @@ def rate_text(rate: str | None) -> str:
     return f"{rate}/s" if rate is not None else ""
 
 
+def records_text(status: TournamentStatus) -> str:
+    """What is done in all: `812/4,000`; empty where nothing is counted."""
+    done, _, total = (status.records or "").partition("/")
+    return f"{int(done):,}/{int(total):,}" if total else ""
+
+
 def pace_of(status: TournamentStatus) -> list[str]:
     """What is done in all, how fast it goes, and when all will be done, as far as that is known."""
-    usage, done, _, total = status.usage, *(status.records or "").partition("/")
-    words = [f"{int(done):,}/{int(total):,} records"] if total else []
+    records = records_text(status)
+    return [*([f"{records} records"] if records else []), *_speed_of(status)]
+
+
+def _speed_of(status: TournamentStatus) -> list[str]:
+    usage, words = status.usage, list[str]()
     if usage is not None:
         told = (("read", usage.prompt_tokens_per_second), ("written", usage.completion_tokens_per_second))
         words += [f"{float(rate):,.0f} tokens/s {what}" for what, rate in told if rate is not None]
@@ -135,13 +145,12 @@ class _Bars:
             self._bars.update(task, total=total, completed=completed, done=done, note="  ".join(words))
             if stage.state == "Complete":
                 self._bars.stop_task(task)
-        if status.stages and status.phase != PREFLIGHT:
+        if status.stages and status.phase != _PREFLIGHT:
             task = self._task(_ALL)
             self._bars.start_task(task)
-            done, *words = [*(["", *pace_of(status)] if status.records is None else pace_of(status)), ""]
             share = int((status.progress or "0%").rstrip("%"))
-            note = "  ".join(filter(None, words))
-            self._bars.update(task, total=100, completed=share, done=done.removesuffix(" records"), note=note)
+            note = "  ".join(_speed_of(status))
+            self._bars.update(task, total=100, completed=share, done=records_text(status), note=note)
 
     def _task(self, name: str) -> TaskID:
         if name not in self._tasks:
@@ -150,10 +159,10 @@ class _Bars:
 
     def _show_preflight(self, status: TournamentStatus) -> None:
         """Preflight is no stage: it has a bar of no length while it lasts, and says what it checks."""
-        if status.phase == PREFLIGHT:
-            if PREFLIGHT not in self._tasks:
-                self._tasks[PREFLIGHT] = self._bars.add_task(PREFLIGHT, total=None, done="", note="")
+        if status.phase == _PREFLIGHT:
+            if _PREFLIGHT not in self._tasks:
+                self._tasks[_PREFLIGHT] = self._bars.add_task(_PREFLIGHT, total=None, done="", note="")
             note = "" if status.step is None else f"checks: {status.step.lower()}"
-            self._bars.update(self._tasks[PREFLIGHT], note=note)
-        elif (task := self._tasks.pop(PREFLIGHT, None)) is not None:
+            self._bars.update(self._tasks[_PREFLIGHT], note=note)
+        elif (task := self._tasks.pop(_PREFLIGHT, None)) is not None:
             self._bars.remove_task(task)

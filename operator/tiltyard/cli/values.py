@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +17,9 @@ from tiltyard.api.problems import given_text
 from tiltyard.api.scalars import Line, LooseLine, ObjectName
 from tiltyard.api.sentences import to_problem
 from tiltyard.api.serving import KSERVE_RUNTIME
+from tiltyard.release import release
 from tiltyard.render.cluster import ChildrenSettings, ClusterSettings
+from tiltyard.render.tenants import TenantSettings
 from tiltyard.sdk.errors import UserError
 
 DEFAULTS: Mapping[str, Any] = {
@@ -39,6 +40,15 @@ DEFAULTS: Mapping[str, Any] = {
         "copiedLabels": [],
         "copiedAnnotations": [],
         "assignedUsers": False,
+    },
+    "tenants": {
+        "codeExecution": True,
+        "trustRemoteCode": True,
+        "hostPath": True,
+        "environmentImages": ["*"],
+        "externalEndpoints": ["*"],
+        "serviceAccounts": ["*"],
+        "admissionPolicy": {"enabled": False},
     },
     "clusterDomain": "cluster.local",
     "runtimes": {"vllm": {"install": False, "name": "tiltyard-vllm"}},
@@ -92,6 +102,20 @@ class _Runtimes(ApiModel):
     vllm: _Runtime
 
 
+class _AdmissionPolicy(ApiModel):
+    enabled: bool
+
+
+class _Tenants(TenantSettings):
+    admission_policy: _AdmissionPolicy
+
+    @property
+    def settings(self) -> TenantSettings:
+        """Without what is the API server's affair."""
+        text = self.model_dump_json(by_alias=True, exclude={"admission_policy"})
+        return TenantSettings.model_validate_json(text, by_name=False)
+
+
 class _Values(ApiModel):
     """What is missing here was taken away by a null: defaults are in `DEFAULTS`."""
 
@@ -99,6 +123,7 @@ class _Values(ApiModel):
     trainer: _Engine
     lm_eval: _Engine
     children: ChildrenSettings
+    tenants: _Tenants
     cluster_domain: Line
     runtimes: _Runtimes
 
@@ -131,6 +156,7 @@ def settings_of(files: Sequence[Path]) -> ClusterSettings:
         lm_eval_image=known.lm_eval.image.reference,
         lm_eval_python=known.lm_eval.python or None,
         children=known.children,
+        tenants=known.tenants.settings,
         runtime=vllm.name if vllm.install else KSERVE_RUNTIME,
         cpu_runtime=f"{vllm.name}-cpu" if vllm.install else "",
     )
@@ -168,10 +194,9 @@ def _merged(below: Any, above: Any) -> Any:
 
 
 def _release() -> str:
-    try:
-        return version("tiltyard")
-    except PackageNotFoundError:
+    if (known := release()) is None:
         raise UserError(
             "--values: must set worker.image.tag, trainer.image.tag and lmEval.image.tag: Tiltyard is not installed, so"
             " its release is unknown"
-        ) from None
+        )
+    return known

@@ -21,6 +21,7 @@ from tiltyard.cluster.client import FORBIDDEN, NOT_FOUND, ApiError, Client, Refu
 from tiltyard.cluster.informer import Informer
 from tiltyard.cluster.rate_limiter import RateLimiter
 from tiltyard.cluster.refusals import Refusals
+from tiltyard.observe.documents import namespace_of
 from tiltyard.observe.kinds import (
     CACHES,
     CLAIMS,
@@ -136,7 +137,7 @@ class Executor:
 
     async def delete_job(self, job: JobRecord) -> None:
         """Delete a Job, its pods, and first the ConfigMap of the same name: nothing else would lead to that one."""
-        namespace = _namespace(job.owner)
+        namespace = namespace_of(job.owner)
         await self.client.delete(CONFIG_MAPS, namespace, job.name)
         await self.client.delete(job.kind, namespace, job.name)
         self._informer(job.kind).delete(namespace, job.name)
@@ -152,7 +153,7 @@ class Executor:
 
     async def delete_model(self, service: ServiceRecord) -> None:
         """Delete a model's InferenceService or LLMInferenceService, and the claim that was made for its weights."""
-        namespace = _namespace(service.owner)
+        namespace = namespace_of(service.owner)
         await self.client.delete(service.kind, namespace, service.name)
         if service.claim == held_name(service.owner.partition("/")[2], service.model):
             await self.client.delete(CLAIMS, namespace, service.claim)
@@ -305,11 +306,11 @@ class Executor:
         await self._merge_job(job, body)
 
     async def _merge_job(self, job: JobRecord, body: Object) -> None:
-        self._informer(job.kind).update(await self.client.merge(job.kind, _namespace(job.owner), job.name, body))
+        self._informer(job.kind).update(await self.client.merge(job.kind, namespace_of(job.owner), job.name, body))
 
     async def _annotate_service(self, service: ServiceRecord, notes: Mapping[str, str]) -> None:
         body = {"metadata": {"annotations": dict(notes)}}
-        changed = await self.client.merge(service.kind, _namespace(service.owner), service.name, body)
+        changed = await self.client.merge(service.kind, namespace_of(service.owner), service.name, body)
         self.services[service.kind].update(changed)
 
 
@@ -327,7 +328,3 @@ async def _all(calls: Iterable[Coroutine[None, None, T]]) -> list[T]:
             raise result
         results.append(result)
     return results
-
-
-def _namespace(owner: str) -> str:
-    return owner.partition("/")[0]

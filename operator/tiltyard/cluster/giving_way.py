@@ -8,13 +8,13 @@ from typing import NamedTuple
 from tiltyard.cluster.cache import Caches
 from tiltyard.observe.single_writer import at_work, is_single_writer, writer_in_front
 from tiltyard.observe.snapshot import Snapshot
-from tiltyard.observe.standstill import STANDSTILL_SECONDS, hold_seconds, in_front, rests, standstill_of
+from tiltyard.observe.standstill import STANDSTILL_SECONDS, hold_seconds, in_front, next_time, standstill_of
 from tiltyard.plan.observed import Wait, WaitReason
 from tiltyard.status.conditions import GIVES_WAY_MESSAGE, ONE_WRITER_MESSAGE, WRITERS_UNKNOWN_MESSAGE
 
 
 class _Yield(NamedTuple):
-    """A tournament gave its room to another: to which, when, and the how-manieth time."""
+    """A tournament gave its room to another: to which, when, and how often until now."""
 
     front: str
     since: float
@@ -69,9 +69,9 @@ class GivingWay:
             return ""
         front = in_front(snapshot, standstill, self.caches.tournaments(), self.caches.pods(), now)
         if front:
-            self._last[key] = _Yield(front, now, last.times + 1 if last is not None else 1)
+            self._last[key] = _Yield(front, now, 1 if last is None else next_time(last.times, last.since, now))
         return front
 
     def _rests(self, key: str) -> bool:
         record = self.caches.of(key).tournament(key)
-        return record is None or rests(record)
+        return record is None or record.rests

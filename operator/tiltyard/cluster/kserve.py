@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tiltyard.cluster.client import FORBIDDEN, NOT_FOUND, ApiError, Client
+from tiltyard.observe.documents import address_of
 from tiltyard.observe.kinds import LLM_SERVICES, SERVICES, Kind
 from tiltyard.observe.kserve import LLM_TOO_OLD, TOO_OLD, is_llm_supported, is_supported
-from tiltyard.observe.records import address_of
 from tiltyard.render.serving import Addresses
 
 KEPT_SECONDS = 600.0  # KServe is upgraded rarely, and its schema is long

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 from collections import Counter as Count
 from collections.abc import Collection, Iterable
-from importlib.metadata import PackageNotFoundError, version
 from typing import get_args
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -13,6 +12,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from tiltyard.api import TournamentStatus, UsageStatus
 from tiltyard.observe.records import JobRecord, PodRecord, ServiceRecord, TournamentRecord
 from tiltyard.plan.observed import ModelPhase, Wait
+from tiltyard.release import release
 from tiltyard.status.conditions import COMPLETE, CONDITIONS, FAILED, find_true
 from tiltyard_jobs.contracts.recipe import Phase
 
@@ -66,11 +66,7 @@ OUTCOMES = (COMPLETE, FAILED)
 
 def begin() -> None:
     """At the start of an operator: what it is, and a zero for each label that is known, so that rates see the first."""
-    try:
-        release = version("tiltyard")
-    except PackageNotFoundError:
-        release = "unknown"
-    BUILD_INFO.labels(release, platform.python_version()).set(1)
+    BUILD_INFO.labels(release() or "unknown", platform.python_version()).set(1)
     for counter, labels in ((FINISHED, OUTCOMES), (VOIDS, get_args(Phase)), (MODEL_SECONDS, ACTIVITIES)):
         for label in labels:
             counter.labels(label)

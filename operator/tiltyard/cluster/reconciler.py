@@ -25,7 +25,7 @@ from tiltyard.cluster.recorder import Recorder
 from tiltyard.cluster.refusals import Refusals
 from tiltyard.cluster.resolver import Resolved, Resolver, RuntimeMissing
 from tiltyard.cluster.workqueue import WorkQueue
-from tiltyard.observe.autoscaling import LOOK_SECONDS, without_room
+from tiltyard.observe.autoscaling import without_room
 from tiltyard.observe.kinds import LLM_SERVICES, SERVICES
 from tiltyard.observe.observation import observe, outdated_jobs, requeue_after
 from tiltyard.observe.queues import next_look
@@ -162,8 +162,7 @@ class Reconciler:
         ttl = await self._expire(executor, snapshot, status, request.now)
         # 12. When time alone asks for the next.
         queues = next_look(snapshot, self.settings.give_back_seconds, request.now)
-        nodes = LOOK_SECONDS if without_room(snapshot, request.now) else None
-        pauses = (requeue_after(snapshot, observed, request.now), queues, nodes, ttl)
+        pauses = (requeue_after(snapshot, observed, request.now), queues, ttl)
         return min((pause for pause in pauses if pause is not None), default=None)
 
     def waits(self) -> Iterator[Wait]:
@@ -179,8 +178,8 @@ class Reconciler:
             self._reported.pop(key, None)
             self._refusals.pop(key, None)
             self._giving_way.forget(key)
-            self._pod_refusals.forget(key)
-            self._queue_answers.forget(key)
+            for answers in (self._pod_refusals, self._queue_answers, self._autoscaling):
+                answers.forget(key)
             return None
         return Request(key, cache, record, status_of(record.document), self.clock())
 

@@ -7,11 +7,13 @@ import asyncio
 import signal
 import socket
 from contextlib import suppress
+from typing import TypeVar
 from uuid import uuid4
 
 import structlog
 from pydantic import ValidationError
 
+from tiltyard.api.base import ApiModel
 from tiltyard.api.sentences import to_problem
 from tiltyard.cluster import metrics
 from tiltyard.cluster.client import ApiError, Client
@@ -19,21 +21,21 @@ from tiltyard.cluster.election import Election, LostLeaseError
 from tiltyard.cluster.manager import Manager
 from tiltyard.cluster.server import serve
 from tiltyard.render.cluster import ChildrenSettings, ClusterSettings
+from tiltyard.render.tenants import TenantSettings
 from tiltyard_jobs.contracts.logs import configure_logging
 
 log = structlog.get_logger(__name__)
 
+Settings = TypeVar("Settings", bound=ApiModel)
 LOST_LEASE, WRONG_INPUT, NO_CLUSTER = 1, 2, 2
 
 
 def operate(options: argparse.Namespace) -> int:
     """Run the operator until SIGTERM; what is under way is brought to its end."""
     configure_logging("tiltyard", options.log_level, {})
-    try:
-        children = ChildrenSettings.model_validate_json(options.children, by_name=False)
-    except ValidationError as error:
-        for detail in error.errors(include_url=False):
-            log.error("cannot start", error=f"--children: {to_problem(ChildrenSettings, detail)}")
+    children = _parsed(ChildrenSettings, "--children", options.children)
+    tenants = _parsed(TenantSettings, "--tenants", options.tenants)
+    if children is None or tenants is None:
         return WRONG_INPUT
     settings = ClusterSettings(
         worker_image=options.worker_image,
@@ -45,6 +47,7 @@ def operate(options: argparse.Namespace) -> int:
         lm_eval_image=options.lm_eval_image,
         lm_eval_python=options.lm_eval_python,
         children=children,
+        tenants=tenants,
         runtime=options.serving_runtime,
         cpu_runtime=options.serving_runtime_cpu,
         give_back_seconds=options.give_back_after,
@@ -59,6 +62,16 @@ def operate(options: argparse.Namespace) -> int:
         log.error("ended", error=str(error))
         return LOST_LEASE
     return 0
+
+
+def _parsed(kind: type[Settings], option: str, text: str) -> Settings | None:
+    """What an option holds; None: what is wrong with it was logged."""
+    try:
+        return kind.model_validate_json(text, by_name=False)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            log.error("cannot start", error=f"{option}: {to_problem(kind, detail)}")
+        return None
 
 
 async def _operate(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +10,8 @@ from pydantic import BaseModel, Field, ValidationError
 
 from tiltyard.plan.costs import Costs
 from tiltyard_jobs.contracts.tasks import StoreRef
+
+_AT = " at "  # no URI has a space
 
 
 class Held(BaseModel):
@@ -48,7 +50,12 @@ class Ledger(Costs):
 
 def place_of(store: StoreRef) -> str:
     """What tells a store from every other one: `s3://bucket at https://s3.example`."""
-    return store.uri if store.endpoint is None else f"{store.uri} at {store.endpoint}"
+    return store.uri if store.endpoint is None else f"{store.uri}{_AT}{store.endpoint}"
+
+
+def uri_of(place: str) -> str:
+    """The URI of the store in a place, see `place_of`."""
+    return place.partition(_AT)[0]
 
 
 def run_folder(state: Path, run: str) -> Path:
@@ -74,18 +81,20 @@ def measured_loads(state: Path) -> dict[str, float]:
     return found
 
 
-def measured_rates(state: Path, *, but: str) -> dict[str, float]:
+def measured_rates(state: Path, *, but: str | None = None) -> dict[str, float]:
     """Seconds per token of models in this state folder's runs, loads included, by `ModelNode.version`.
 
     Args:
         state: the folder.
-        but: a run that is left out: its plan is made of what was known before it.
+        but: a run that is left out, if any: its plan is made of what was known before it.
     """
-    seconds: Counter[str] = Counter()
+    seconds: defaultdict[str, float] = defaultdict(float)
     tokens: Counter[str] = Counter()
     for ledger in _ledgers(state):
-        for name, held in ledger.held.items() if ledger.run != but else ():
-            seconds[held.version] += held.seconds  # type: ignore[assignment]  # a counter of floats
+        if ledger.run == but:
+            continue
+        for name, held in ledger.held.items():
+            seconds[held.version] += held.seconds
             rows = [row for row in ledger.rows.values() if row.model == name]
             tokens[held.version] += sum(row.prompt_tokens + row.completion_tokens for row in rows)
     return {version: seconds[version] / count for version, count in tokens.items() if count}

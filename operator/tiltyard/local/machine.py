@@ -183,7 +183,7 @@ class Machine:
             if server.held_seconds:
                 ledger.held[name] = Held(version=server.version, seconds=round(server.held_seconds, 1))
         checking = self._preflight is PreflightPhase.ACTIVE
-        told = read_progress(self._settings.state / "jobs" / "preflight" / PROGRESS) if checking else None
+        told = read_progress(self._preflight_folder / PROGRESS) if checking else None
         return Observed(
             preflight=self._preflight,
             preflight_message=self._preflight_message,
@@ -261,7 +261,7 @@ class Machine:
         task = preflight_task(self._tournament, self._graph, settings.store)
         task = task.model_copy(update=told_of_lm_eval(task, settings.lm_eval_python))
         summary, problems = await asyncio.gather(
-            run_once(task, settings.state / "jobs" / "preflight", self._workers),
+            run_once(task, self._preflight_folder, self._workers),
             engine_problems(
                 self._tournament,
                 vllm_python=settings.vllm_python,
@@ -348,6 +348,10 @@ class Machine:
     @property
     def _folder(self) -> Path:
         return run_folder(self._settings.state, self._graph.run)
+
+    @property
+    def _preflight_folder(self) -> Path:
+        return self._settings.state / "jobs" / "preflight"
 
     @property
     def _ledger_path(self) -> Path:

@@ -9,9 +9,7 @@ from tiltyard.observe.kinds import Object
 from tiltyard.observe.records import PodRecord
 from tiltyard.observe.refusal import last_seen
 from tiltyard.observe.snapshot import PATIENCE_SECONDS, Snapshot
-from tiltyard.observe.standstill import fits_no_node, group_of
 
-LOOK_SECONDS = 15.0  # between two looks at what they say
 AUTOSCALERS = ("cluster-autoscaler", "karpenter", "eks-auto-mode/compute")
 """How they name themselves in events."""
 
@@ -20,8 +18,8 @@ def without_room(snapshot: Snapshot, now: float) -> list[PodRecord]:
     """Of each Job and of each model the pod that has fitted no node for longest, if for a while."""
     found: dict[tuple[str, str], PodRecord] = {}
     for pod in sorted(snapshot.pods.values(), key=lambda pod: (pod.created, pod.name)):
-        if fits_no_node(pod) and not pod.deleting and now - pod.created >= PATIENCE_SECONDS:
-            found.setdefault(group_of(pod), pod)
+        if pod.fits_no_node and not pod.deleting and now - pod.created >= PATIENCE_SECONDS:
+            found.setdefault(pod.group, pod)
     return list(found.values())
 
 

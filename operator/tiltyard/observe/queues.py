@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tiltyard.observe.diagnose import QUEUED, Diagnosis, shorten
-from tiltyard.observe.records import JobRecord, PodRecord, ServiceRecord, seconds
-from tiltyard.observe.snapshot import QueueAnswer, Snapshot, held_by_queues
-from tiltyard.observe.standstill import fits_no_node, group_of
+from tiltyard.observe.documents import namespace_of, seconds
+from tiltyard.observe.records import JobRecord, PodRecord, ServiceRecord
+from tiltyard.observe.snapshot import QueueAnswer, Snapshot
 from tiltyard.plan.observed import Wait, WaitReason
 from tiltyard.render.names import MAX_TIME
 from tiltyard_jobs.contracts.frozen import digest
@@ -17,7 +17,6 @@ from tiltyard_jobs.contracts.frozen import digest
 JOB_UID = "kueue.x-k8s.io/job-uid"
 """Kueue's label of a Workload: the uid of the Job or pod that it stands for."""
 TIME_IS_UP = "MaximumExecutionTimeExceeded"
-QUEUES_AGAIN_SECONDS = 15.0  # between two looks at what Kueue says
 
 
 def in_vain_since(snapshot: Snapshot, service: ServiceRecord, pods: Iterable[PodRecord]) -> float | None:
@@ -36,7 +35,7 @@ def in_vain_since(snapshot: Snapshot, service: ServiceRecord, pods: Iterable[Pod
     for job in jobs_of(snapshot, service.model):
         moments += [job.created, job.suspended_since or 0.0, job.finished or 0.0]
         for pod in snapshot.pods_of(job):
-            if pod.scheduled is not None and pod.phase in ("Pending", "Running"):
+            if pod.scheduled is not None and pod.unfinished:
                 return None
             moments.append(seconds(pod.ended) if pod.ended else pod.created)
     return max(moments)
@@ -107,11 +106,11 @@ def told(what: str, answer: QueueAnswer | None, namespace: str) -> str:
 
 def with_answer(snapshot: Snapshot, pod: PodRecord) -> Diagnosis | None:
     """What keeps a pod from its work, with what is said of it by Kueue, or by an autoscaler."""
-    if pod.diagnosis is not None and fits_no_node(pod) and (says := snapshot.autoscaling.get(group_of(pod))):
+    if pod.diagnosis is not None and pod.fits_no_node and (says := snapshot.autoscaling.get(pod.group)):
         return pod.diagnosis._replace(message=f"{pod.diagnosis.message}; {says}")
     if pod.diagnosis is None or pod.diagnosis.reason != QUEUED:
         return pod.diagnosis
-    words = told(pod.diagnosis.message, snapshot.queues.get(pod.uid), pod.owner.partition("/")[0])
+    words = told(pod.diagnosis.message, snapshot.queues.get(pod.uid), namespace_of(pod.owner))
     return pod.diagnosis._replace(message=words)
 
 
@@ -122,25 +121,20 @@ def time_is_up(snapshot: Snapshot, job: JobRecord) -> str | None:
 
 
 def next_look(snapshot: Snapshot, limit: float, now: float) -> float | None:
-    """Seconds until a queue may have something new to say, a model is to be given back, or has rested.
+    """Seconds until a model is to be given back, or has rested.
 
     Args:
         snapshot: the objects.
         limit: seconds for which a model may hold nodes in vain.
         now: seconds since the epoch.
     """
-    due = [now + QUEUES_AGAIN_SECONDS] if held_by_queues(snapshot, now) else []
+    due = list[float]()
     for service in snapshot.services.values():
         if service.stopped:
             due.append(service.rests_until or now)
-        elif (since := in_vain_since(snapshot, service, pods_of(snapshot, service))) is not None:
+        elif (since := in_vain_since(snapshot, service, snapshot.pods_of_model(service))) is not None:
             due.append(since + limit)
     return min((moment - now for moment in due if moment > now), default=None)
-
-
-def pods_of(snapshot: Snapshot, service: ServiceRecord) -> list[PodRecord]:
-    """A model's pods."""
-    return [pod for pod in snapshot.pods.values() if pod.model == service.model]
 
 
 def answers_of(uids: Iterable[str], workloads: Iterable[Mapping[str, Any]]) -> dict[str, QueueAnswer]:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any
-from urllib.parse import urlsplit
+from functools import cached_property
 
-from pydantic import ValidationError
-
-from tiltyard.observe.diagnose import WORKERS, Diagnosis, diagnose
+from tiltyard.observe.diagnose import UNSCHEDULABLE, WORKERS, Diagnosis, diagnose
+from tiltyard.observe.documents import (
+    address_of,
+    claim_of,
+    devices_of,
+    filled_of,
+    job_uid_of,
+    owner_of,
+    parse_indexes,
+    refused_of,
+    scheduled_of,
+    seconds,
+    suspended_since_of,
+    terminal_of,
+)
 from tiltyard.observe.kinds import JOBS, LLM_SERVICES, SERVICES, TRAIN_JOBS, Kind, Object
 from tiltyard.observe.llm import llm_address, llm_refusal
+from tiltyard.plan.planner import TournamentState
 from tiltyard.render.names import (
     BUNDLE,
     GENERATION,
@@ -29,14 +39,14 @@ from tiltyard.render.names import (
     TOURNAMENT,
     VERSION,
 )
-from tiltyard.render.weights import FILLER, VOLUME
+from tiltyard.status.conditions import INVALID
+from tiltyard.status.objects import status_of
 from tiltyard_jobs.contracts.weights import Filled
 
 JOB_SET = "jobset.sigs.k8s.io/jobset-name"
 """Label of a TrainJob's pods: its name, and so its JobSet's."""
-
-FAILURES_OF_PODS = ("ModelLoadFailed", "RuntimeUnhealthy")
-"""KServe's reasons of failures that its pods themselves tell better."""
+RESTS = frozenset({*TournamentState, INVALID}) - {TournamentState.RUNNING}
+"""Phases of a tournament at which it wants nothing."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,16 @@ class TournamentRecord:
         """Of an object as the API server gives it."""
         meta = {key: value for key, value in document["metadata"].items() if key != "managedFields"}
         return cls(f"{meta['namespace']}/{meta['name']}", {**document, "metadata": meta})
+
+    @property
+    def age(self) -> tuple[str, str]:
+        """Sorts tournaments by when they were created."""
+        return self.document["metadata"]["creationTimestamp"], self.owner
+
+    @cached_property
+    def rests(self) -> bool:
+        """Whether it wants no room."""
+        return "deletionTimestamp" in self.document["metadata"] or status_of(self.document).phase in RESTS
 
 
 @dataclass(frozen=True)
@@ -118,11 +138,11 @@ class JobRecord:
     def of(cls, document: Object) -> JobRecord | None:
         """Of a Job as the API server gives it; None: not ours."""
         meta, spec, status = document["metadata"], document["spec"], document.get("status", {})
-        owner = _owner(meta)
+        owner = owner_of(meta)
         if owner is None:
             return None
         notes = meta.get("annotations", {})
-        terminal, why, finished = _terminal(status)
+        terminal, why, finished = terminal_of(status)
         indexed = spec.get("completionMode") == "Indexed"
         return cls(
             owner=f"{meta['namespace']}/{owner[0]}",
@@ -147,7 +167,7 @@ class JobRecord:
             created=seconds(meta["creationTimestamp"]),
             finished=finished,
             uid=meta.get("uid", ""),
-            suspended_since=_suspended_since(status),
+            suspended_since=suspended_since_of(status),
         )
 
 
@@ -170,6 +190,7 @@ class PodRecord:
         gpus: kinds of GPUs, or of other devices, that it asks for.
         uid: the API server's.
         queued: a queue decides when it may go to a node.
+        job_uid: of the Job that controls it; empty: none does.
     """
 
     owner: str
@@ -189,6 +210,7 @@ class PodRecord:
     gpus: frozenset[str] = frozenset()
     uid: str = ""
     queued: bool = False
+    job_uid: str = ""
 
     @classmethod
     def of(cls, document: Object) -> PodRecord | None:
@@ -216,12 +238,33 @@ class PodRecord:
             deleting="deletionTimestamp" in meta,
             ended=terminated.get("finishedAt") or "",
             created=seconds(meta["creationTimestamp"]),
-            scheduled=_scheduled(document),
-            filled=_filled(status),
-            gpus=_devices(document),
+            scheduled=scheduled_of(document),
+            filled=filled_of(status),
+            gpus=devices_of(document),
             uid=meta.get("uid", ""),
             queued=QUEUE in its_labels,
+            job_uid=job_uid_of(meta),
         )
+
+    @property
+    def group(self) -> tuple[str, str]:
+        """Alike for all pods of a Job, and for all of a model."""
+        return self.job, "" if self.job else self.model
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether it has not ended; it may be about to be deleted."""
+        return self.phase in ("Pending", "Running")
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it takes room, or wants some."""
+        return self.unfinished and not self.deleting
+
+    @property
+    def fits_no_node(self) -> bool:
+        """Whether the scheduler finds no room for it."""
+        return self.diagnosis is not None and self.diagnosis.reason == UNSCHEDULABLE
 
 
 @dataclass(frozen=True)
@@ -275,7 +318,7 @@ class ServiceRecord:
     def of(cls, document: Object) -> ServiceRecord | None:
         """Of an object as the API server gives it; None: not ours."""
         meta, status = document["metadata"], document.get("status", {})
-        owner = _owner(meta)
+        owner = owner_of(meta)
         if owner is None:
             return None
         notes = meta.get("annotations", {})
@@ -295,103 +338,10 @@ class ServiceRecord:
             ready=is_ready,
             unready_since=since if ready.get("status") == "False" else None,
             message=ready.get("message", ""),
-            refused=_refused(status, ready),
+            refused=refused_of(status, ready),
             deleting="deletionTimestamp" in meta,
             address=address_of(document),
-            claim=_claim(document),
+            claim=claim_of(document),
             ready_since=since if is_ready else None,
             rests_until=seconds(notes[RESTS_UNTIL]) if RESTS_UNTIL in notes else None,
         )
-
-
-def _claim(service: Object) -> str:
-    spec = service.get("spec", {})
-    volumes = (spec.get("predictor") or spec.get("template") or {}).get("volumes", ())
-    claims = (one.get("persistentVolumeClaim", {}) for one in volumes if one.get("name") == VOLUME)
-    return next((str(claim.get("claimName", "")) for claim in claims), "")
-
-
-def address_of(service: Object) -> str | None:
-    """Scheme, host and port of an InferenceService, as KServe has written them; None: it has not.
-
-    The port is there where the Service has no address of its own (a headless one): a pod answers at its own port.
-    """
-    status = service.get("status", {})
-    url = status.get("address", {}).get("url") or status.get("url")
-    if not url:
-        return None
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def parse_indexes(text: str) -> frozenset[int]:
-    """A Job's `completedIndexes` or `failedIndexes`: `1,3-5`."""
-    found: set[int] = set()
-    for part in text.split(","):
-        first, dash, last = part.partition("-")
-        if first:
-            found.update(range(int(first), int(last if dash else first) + 1))
-    return frozenset(found)
-
-
-def seconds(time: str) -> float:
-    """RFC 3339 as seconds since the epoch."""
-    return datetime.fromisoformat(time).timestamp()
-
-
-def _owner(meta: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Name and uid of the Tournament that controls the object."""
-    for reference in meta.get("ownerReferences", ()):
-        if reference.get("controller") and reference["kind"] == "Tournament":
-            return reference["name"], reference["uid"]
-    return None
-
-
-def _filled(status: Mapping[str, Any]) -> Filled | None:
-    for container in status.get("initContainerStatuses", ()):
-        ended = container.get("state", {}).get("terminated") or {}
-        if container["name"] == FILLER and ended.get("exitCode") == 0:
-            try:
-                return Filled.model_validate_json(ended.get("message", ""))
-            except ValidationError:  # KServe's own, or one that brings a trained model
-                return None
-    return None
-
-
-def _devices(pod: Object) -> frozenset[str]:
-    """Resources whose names have a domain: Kubernetes' own have none."""
-    limits = (one.get("resources", {}).get("limits", {}) for one in pod.get("spec", {}).get("containers", ()))
-    return frozenset(name for names in limits for name in names if "/" in name)
-
-
-def _scheduled(pod: Object) -> float | None:
-    status = pod.get("status", {})
-    condition: Object = next((c for c in status.get("conditions", ()) if c["type"] == "PodScheduled"), {})
-    if condition.get("status") == "True" and "lastTransitionTime" in condition:
-        return seconds(condition["lastTransitionTime"])
-    started = status.get("phase", "Pending") != "Pending" or "nodeName" in pod.get("spec", {})
-    return seconds(pod["metadata"]["creationTimestamp"]) if started else None
-
-
-def _refused(status: Mapping[str, Any], ready: Object) -> str:
-    """KServe's words of an InferenceService that it makes no pods of, or whose pods are refused."""
-    if ready.get("reason") == "FailedCreate":
-        return str(ready.get("message", ""))
-    failure = status.get("modelStatus", {}).get("lastFailureInfo", {})
-    if ready.get("status") == "True" or failure.get("reason") in (None, *FAILURES_OF_PODS):
-        return ""
-    return f"{failure['reason']}: {failure.get('message', '')}"
-
-
-def _suspended_since(status: Mapping[str, Any]) -> float | None:
-    one: Object = next((c for c in status.get("conditions", ()) if c["type"] == "Suspended"), {})
-    return seconds(one["lastTransitionTime"]) if one.get("status") == "True" and "lastTransitionTime" in one else None
-
-
-def _terminal(status: Mapping[str, Any]) -> tuple[str, str, float | None]:
-    """How a Job ended, why, and when."""
-    true = {condition["type"]: condition for condition in status.get("conditions", ()) if condition["status"] == "True"}
-    for kind in ("Complete", "Failed", "FailureTarget"):
-        if condition := true.get(kind):
-            return kind, condition.get("message", ""), seconds(condition["lastTransitionTime"])
-    return "", "", None

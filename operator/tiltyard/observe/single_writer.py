@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from tiltyard.observe.records import JobRecord, PodRecord, TournamentRecord
-from tiltyard.observe.standstill import age_of, is_there, rests
 
 
 def is_single_writer(record: TournamentRecord) -> bool:
@@ -26,7 +25,7 @@ def writer_in_front(record: TournamentRecord, tournaments: Iterable[TournamentRe
     """
 
     def turn(one: TournamentRecord) -> tuple[bool, tuple[str, str]]:
-        return one.owner not in active, age_of(one)
+        return one.owner not in active, one.age
 
     first = min((one for one in tournaments if _is_in_question(one, record, active)), key=turn, default=record)
     return first.owner if turn(first) < turn(record) else ""
@@ -35,12 +34,12 @@ def writer_in_front(record: TournamentRecord, tournaments: Iterable[TournamentRe
 def at_work(pods: Iterable[PodRecord], jobs: Iterable[JobRecord]) -> set[str]:
     """Keys of tournaments that write, or are about to: a Job has no pod yet when it is created."""
     under_way = (job for job in jobs if not (job.terminal or job.suspended or job.deleting))
-    return {pod.owner for pod in pods if is_there(pod)} | {job.owner for job in under_way}
+    return {pod.owner for pod in pods if pod.is_there} | {job.owner for job in under_way}
 
 
 def _is_in_question(one: TournamentRecord, record: TournamentRecord, active: Collection[str]) -> bool:
     """Whether a tournament writes, or wants to write, where another does."""
-    return _overlap(_bucket(one), _bucket(record)) and (one.owner in active or not rests(one))
+    return _overlap(_bucket(one), _bucket(record)) and (one.owner in active or not one.rests)
 
 
 def _bucket(record: TournamentRecord) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tiltyard.api import Tournament, TournamentStatus
 from tiltyard.observe.diagnose import QUEUED
-from tiltyard.observe.kinds import LLM_SERVICES
+from tiltyard.observe.kinds import LLM_SERVICES, TRAIN_JOBS
 from tiltyard.observe.records import JobRecord, PodRecord, ServiceRecord
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.observed import Wait
@@ -46,7 +46,7 @@ class Snapshot:
         refusals: why no pod of a Job, or of an LLMInferenceService, can be created, by its name.
         gives_way: why it gives way to another tournament; None: it does not.
         queues: what Kueue says of Jobs and pods that its queues hold, by uid.
-        autoscaling: what an autoscaler says of pods that fit no node, by `group_of` the pod.
+        autoscaling: what an autoscaler says of pods that fit no node, by `PodRecord.group`.
     """
 
     tournament: Tournament
@@ -62,13 +62,22 @@ class Snapshot:
     autoscaling: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def pods_of(self, job: JobRecord) -> list[PodRecord]:
-        """A Job's pods, the latest to end last."""
-        return sorted((pod for pod in self.pods.values() if pod.job == job.name), key=lambda pod: (pod.ended, pod.name))
+        """A Job's pods, the latest to end last. Who controls a pod is believed, and not its labels: anybody sets those.
+
+        A TrainJob's pods are made by a Job of its JobSet's.
+        """
+        by_train_job = job.kind is TRAIN_JOBS
+        pods = (pod for pod in self.pods.values() if pod.job == job.name and (by_train_job or pod.job_uid == job.uid))
+        return sorted(pods, key=lambda pod: (pod.ended, pod.name))
+
+    def pods_of_model(self, service: ServiceRecord) -> list[PodRecord]:
+        """A model's pods."""
+        return [pod for pod in self.pods.values() if pod.model == service.model]
 
 
 def without_pods(snapshot: Snapshot, now: float) -> list[JobRecord]:
     """Jobs that should have pods by now and have none: whoever creates them may be refused."""
-    at_work = {pod.job for pod in snapshot.pods.values() if pod.phase in ("Pending", "Running")}
+    at_work = {pod.job for pod in snapshot.pods.values() if pod.unfinished}
     return [
         job
         for job in snapshot.jobs.values()

@@ -10,21 +10,16 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tiltyard.observe.diagnose import UNSCHEDULABLE
+from tiltyard.observe.documents import seconds
 from tiltyard.observe.kinds import TRAIN_JOBS
-from tiltyard.observe.records import PodRecord, TournamentRecord, seconds
+from tiltyard.observe.records import PodRecord, TournamentRecord
 from tiltyard.observe.snapshot import Snapshot
-from tiltyard.plan.planner import TournamentState
-from tiltyard.status.conditions import INVALID
-from tiltyard.status.objects import status_of
 
 STANDSTILL_SECONDS = 60.0
 """From the last change until a tournament that waits for room gives back what it holds."""
 HOLD_SECONDS = 300.0
 """For so long it leaves that room to the other, unless that one ends before; the next time for twice as long."""
 MOST_HOLD_SECONDS = 3600.0
-RESTS = frozenset({*TournamentState, INVALID}) - {TournamentState.RUNNING}
-"""Phases of a tournament at which it wants nothing."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +37,13 @@ class Standstill:
 
 def standstill_of(snapshot: Snapshot) -> Standstill | None:
     """That of a tournament; None: something of it is at work, or it holds nothing, or waits for nothing."""
-    pods = [pod for pod in snapshot.pods.values() if is_there(pod)]
+    pods = [pod for pod in snapshot.pods.values() if pod.is_there]
     holding = [pod for pod in pods if pod.scheduled is not None]
-    if not holding or not any(fits_no_node(pod) for pod in pods):
+    if not holding or not any(pod.fits_no_node for pod in pods):
         return None
     groups = defaultdict[tuple[str, str], list[PodRecord]](list)
     for pod in pods:
-        groups[group_of(pod)].append(pod)
+        groups[pod.group].append(pod)
     if any(_is_at_work(snapshot, members) for members in groups.values()):
         return None
     jobs, services = snapshot.jobs.values(), snapshot.services.values()
@@ -94,14 +89,14 @@ def in_front(
     waiting = {
         pod.owner
         for pod in pods
-        if is_there(pod)
-        and fits_no_node(pod)
+        if pod.is_there
+        and pod.fits_no_node
         and now - pod.created >= STANDSTILL_SECONDS
         and (not pod.gpus or pod.gpus & standstill.gpus)
     }
     meta = snapshot.tournament.metadata
     own = f"{meta.namespace}/{meta.name}"
-    ages = {one.owner: age_of(one) for one in tournaments}
+    ages = {one.owner: one.age for one in tournaments}
     before = [age for key, age in ages.items() if key in waiting and own in ages and age < ages[own]]
     return min(before)[1] if before else ""
 
@@ -111,26 +106,12 @@ def hold_seconds(times: int) -> float:
     return min(HOLD_SECONDS * 2.0 ** min(times - 1, 10), MOST_HOLD_SECONDS)
 
 
-def age_of(record: TournamentRecord) -> tuple[str, str]:
-    """Sorts tournaments by when they were created."""
-    return record.document["metadata"]["creationTimestamp"], record.owner
+def next_time(times: int, since: float, now: float) -> int:
+    """Which time it is that a tournament gives way: the first again, once it went on for an hour.
 
-
-def rests(record: TournamentRecord) -> bool:
-    """Whether a tournament wants no room."""
-    return "deletionTimestamp" in record.document["metadata"] or status_of(record.document).phase in RESTS
-
-
-def group_of(pod: PodRecord) -> tuple[str, str]:
-    """Alike for all pods of a Job, and for all of a model."""
-    return pod.job, "" if pod.job else pod.model
-
-
-def is_there(pod: PodRecord) -> bool:
-    """Whether a pod takes room, or wants some."""
-    return not pod.deleting and pod.phase in ("Pending", "Running")
-
-
-def fits_no_node(pod: PodRecord) -> bool:
-    """Whether the scheduler finds no room for it."""
-    return pod.diagnosis is not None and pod.diagnosis.reason == UNSCHEDULABLE
+    Args:
+        times: which time it was before.
+        since: when that was, seconds since the epoch.
+        now: likewise.
+    """
+    return times + 1 if now - since < hold_seconds(times) + MOST_HOLD_SECONDS else 1

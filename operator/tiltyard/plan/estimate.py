@@ -101,7 +101,7 @@ def expected_loads(graph: Graph, done: Mapping[str, frozenset[int]], room: Room)
     Raises:
         ValueError: a model that is needed fits in no room.
     """
-    complete = {ref.key for ref in graph.artifacts if len(done.get(ref.key, ())) == ref.shards}
+    complete = set(graph.complete_keys(done))
     loads = {model.name: 0 for model in graph.models if model.served}
     up = {model.name for model in graph.models if not model.served}
     while True:

@@ -211,6 +211,14 @@ class Graph:
                 done[ref.key] = frozenset(range(ref.shards))
         return done
 
+    def complete_keys(self, done: Mapping[str, frozenset[int]]) -> frozenset[str]:
+        """Keys of the artifacts that are complete.
+
+        Args:
+            done: parts that are there, by artifact key.
+        """
+        return frozenset(ref.key for ref in self.artifacts if len(done.get(ref.key, ())) == ref.shards)
+
     @cached_property
     def benchmarks(self) -> tuple[ScoreRecipe, ...]:
         """A recipe of each benchmark that is run, whichever model it scores."""

@@ -153,9 +153,7 @@ def _failure(graph: Graph, policy: Policy, observed: Observed) -> str | None:
 
 def _work(graph: Graph, policy: Policy, observed: Observed, undone: list[Bundle]) -> Plan:
     """The next steps of a tournament that has work left."""
-    complete = frozenset(
-        ref.key for ref in graph.artifacts if len(observed.done.get(ref.key, frozenset())) == ref.shards
-    )
+    complete = graph.complete_keys(observed.done)
     stale_jobs, strangers = _stale_jobs(graph, observed), _strangers(graph, observed)
     current = {name: job for name, job in observed.jobs.items() if name not in stale_jobs}
     gone = {name for name, seen in observed.models.items() if seen.phase is ModelPhase.STOPPING}

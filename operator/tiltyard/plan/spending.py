@@ -117,8 +117,8 @@ class _Accountant:
         self.prices: Prices | None = tournament.spec.prices
         self.held, self._rates, self._graph = held, rates, graph
         endpoints = self.prices.endpoints if self.prices is not None else ()
-        self._tokens = {price.name: price for price in endpoints}
-        self._hours = self.prices.gpu_hours if self.prices is not None else {}
+        self._endpoint_prices = {price.name: price for price in endpoints}
+        self._gpu_prices = self.prices.gpu_hours if self.prices is not None else {}
 
     def planned_tokens(self, model: str, cost: Cost) -> Amounts:
         """What is expected of a model in one stage."""
@@ -154,13 +154,13 @@ class _Accountant:
         nodes = [self._graph.model[row.model] for row in models]
         if self.prices is not None:
             for node in nodes:
-                if not node.served and node.name not in self._tokens:
+                if not node.served and node.name not in self._endpoint_prices:
                     yield f"no price for the endpoint of {node.name}: its tokens are counted without money"
             for name in dict.fromkeys(name for node in nodes if node.served for name in gpus_of(node)):
-                if name not in self._hours:
+                if name not in self._gpu_prices:
                     yield f"no price for {name}: counted in GPU-hours alone"
         without = [node.name for node in nodes if node.served and not gpus_of(node)]
-        if without and self._hours:
+        if without and self._gpu_prices:
             yield f"no GPU in serving.resources of {listed(without)}: no GPU-hours are counted"
         unknown = [
             row.model
@@ -175,7 +175,7 @@ class _Accountant:
         return None if rate is None else rate * _tokens(planned)
 
     def _with_money(self, model: str, amounts: Amounts) -> Amounts:
-        price = self._tokens.get(model)
+        price = self._endpoint_prices.get(model)
         if price is None:
             return amounts
         cached = price.prompt_tokens if price.cached_tokens is None else price.cached_tokens
@@ -191,7 +191,7 @@ class _Accountant:
         if seconds is None or not gpus:
             return amounts
         exact = Decimal(round(seconds))
-        priced = [count * self._hours[name] for name, count in gpus.items() if name in self._hours]
+        priced = [count * self._gpu_prices[name] for name, count in gpus.items() if name in self._gpu_prices]
         cost = (exact * sum(priced, Decimal(0)) / HOUR).quantize(_MICRO) if priced else None
         return amounts.model_copy(update={"gpu_seconds": int(exact * sum(gpus.values(), Decimal(0))), "cost": cost})
 

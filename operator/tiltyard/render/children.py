@@ -78,7 +78,12 @@ def prepare(
     Raises:
         ManifestError: all that keeps it from a cluster.
     """
-    problems = [*unsupported(tournament), *unsupported_on_cluster(tournament), *problems_on_cluster(tournament)]
+    problems = [
+        *unsupported(tournament),
+        *unsupported_on_cluster(tournament),
+        *problems_on_cluster(tournament),
+        *settings.tenants.problems(tournament, settings.domain),
+    ]
     if problems:
         raise ManifestError(source, problems)
     graph = build_graph(tournament)

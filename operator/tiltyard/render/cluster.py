@@ -12,6 +12,7 @@ from tiltyard.api import PodPatch, Resources
 from tiltyard.api.base import ApiModel
 from tiltyard.api.scalars import Line
 from tiltyard.api.serving import KSERVE_RUNTIME
+from tiltyard.render.tenants import TenantSettings
 
 GIVE_BACK_SECONDS = 300.0
 Keys = Annotated[tuple[Line, ...], Field(max_length=64)]
@@ -63,6 +64,7 @@ class ClusterSettings:
         lm_eval_image: the image of `tiltyard_jobs` with lm-evaluation-harness; empty: the worker's.
         lm_eval_python: the interpreter in it that has the harness; None: the worker's own.
         children: what all children have.
+        tenants: what a Tournament may ask for.
         runtime: the serving runtime of models that name none and request GPUs.
         cpu_runtime: likewise, and request no GPU; empty: the same.
         give_back_seconds: how long a queued model may hold its nodes while none of its Jobs runs.
@@ -78,6 +80,7 @@ class ClusterSettings:
     lm_eval_image: str = ""
     lm_eval_python: str | None = None
     children: ChildrenSettings = field(default_factory=ChildrenSettings)
+    tenants: TenantSettings = field(default_factory=TenantSettings)
     runtime: str = KSERVE_RUNTIME
     cpu_runtime: str = ""
     give_back_seconds: float = GIVE_BACK_SECONDS

@@ -191,7 +191,7 @@ def planned(prepared: Prepared) -> Planned:
         raise UserError(f"spec.serving: {error}; raise maxActive or budget") from None
     training = expected_training(graph, done)
     loading = expected_loading(graph, summary.weights, loads, measured_loads(settings.state))
-    rates = measured_rates(settings.state, but="")
+    rates = measured_rates(settings.state)
     spending = spending_of(tournament, graph, done, rates=rates)
     document = plan_document(
         graph,
@@ -207,10 +207,17 @@ def planned(prepared: Prepared) -> Planned:
     return Planned(done, costs, loads, training, loading, spending, summary, document)
 
 
-def spending_here(tournament: Tournament, graph: Graph, state: Path) -> Spending | None:
-    """What a run has taken beside what was planned, by its ledger on this machine; None where there is none."""
+def spending_here(tournament: Tournament, graph: Graph, state: Path, place: str | None = None) -> Spending | None:
+    """What a run has taken beside what was planned, by its ledger on this machine; None where there is none.
+
+    Args:
+        tournament: the manifest.
+        graph: its graph.
+        state: the folder of the run's own files, which has the ledger of the place where the run was last.
+        place: where the run's artifacts are, see `place_of`: the ledger of another place is none. None: wherever.
+    """
     ledger = read_ledger(state, graph.run)
-    if ledger is None:
+    if ledger is None or place not in (None, ledger.place):
         return None
     before = graph.found(ledger.found or "")
     held = {name: held.seconds for name, held in ledger.held.items()}

@@ -35,7 +35,7 @@ from tiltyard.status.conditions import (
     conditions_of_invalid,
     find_true,
 )
-from tiltyard.status.held import nearly_same, priced, with_time_up
+from tiltyard.status.held import with_time_up
 from tiltyard.status.rates import Rates
 from tiltyard.status.records import (
     COMPLETION,
@@ -44,12 +44,12 @@ from tiltyard.status.records import (
     AtWork,
     at_work,
     by_phase,
-    complete_keys,
     queued,
     records_count,
     records_of,
     voids_of,
 )
+from tiltyard.status.spending import nearly_same, priced
 from tiltyard_jobs.contracts.summary import Standing
 
 LEADERBOARD_ROWS = 10
@@ -88,7 +88,7 @@ def build_status(
     known = before if before is not None and before.run == graph.run else None
     if known is not None:
         observed = replace(observed, models={**_gone(known, observed), **observed.models})
-    complete = complete_keys(graph, observed)
+    complete = graph.complete_keys(observed.done)
     models = tuple(
         _model(model.name, seen, known).model_copy(update=_work_of(model.name, seen, graph, observed, complete))
         for model in graph.models

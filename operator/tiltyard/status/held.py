@@ -8,11 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
-from tiltyard.api import ModelStatus, TournamentStatus, UsageStatus
+from tiltyard.api import ModelStatus, TournamentStatus
 from tiltyard.plan.observed import ModelPhase, Observed
-from tiltyard_jobs.contracts.spending import Spending, money_text
-
-GPU_SLACK_SECONDS = 600  # less, or less than a tenth more, is not worth a write
 
 
 def time_up(status: TournamentStatus, run: str, now: float) -> dict[str, float]:
@@ -44,28 +41,6 @@ def with_time_up(
         else:
             since = datetime.fromtimestamp(round(now), UTC) if up else None
             yield model.model_copy(update={"up_seconds": round(observed.held.get(model.name, 0)), "up_since": since})
-
-
-def priced(usage: UsageStatus, spending: Spending) -> UsageStatus:
-    """A usage with GPU time and money."""
-    cost = spending.happened.cost
-    found = {
-        "gpu_seconds": spending.happened.gpu_seconds,
-        "cost": None if cost is None else money_text(cost).replace(",", ""),
-        "currency": None if cost is None else spending.currency,
-    }
-    return usage.model_copy(update=found)
-
-
-def nearly_same(before: UsageStatus | None, after: UsageStatus | None) -> UsageStatus | None:
-    """The later usage, with the GPU time and the money of the earlier one where they have hardly moved."""
-    if before is None or after is None or before.gpu_seconds is None or after.gpu_seconds is None:
-        return after
-    if not 0 <= after.gpu_seconds - before.gpu_seconds <= max(GPU_SLACK_SECONDS, before.gpu_seconds // 10):
-        return after
-    kept = {name: getattr(before, name) for name in ("gpu_seconds", "cost", "currency")}
-    same = after.model_copy(update=kept)
-    return same if same == before else after
 
 
 def seconds_up(model: ModelStatus, now: float) -> float:

@@ -102,11 +102,6 @@ def queued(bundles: Iterable[Bundle], complete: frozenset[str], observed: Observ
     return max(0, told.total - told.done - told.asking) + _not_begun(ready, observed, told)
 
 
-def complete_keys(graph: Graph, observed: Observed) -> frozenset[str]:
-    """The artifacts that are complete."""
-    return frozenset(ref.key for ref in graph.artifacts if len(observed.done.get(ref.key, ())) == ref.shards)
-
-
 def voids_of(stages: Iterable[str], observed: Observed, told: AtWork) -> tuple[VoidCount, ...]:
     """The void records of stages by reason, the most first."""
     found: Counter[str] = Counter(told.voids)

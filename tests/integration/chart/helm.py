@@ -53,3 +53,11 @@ class Rendered(dict[tuple[str, str, str], dict[str, Any]]):
 
 
 Render = Callable[..., Rendered]
+
+
+def pod_of(deployment: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The pod's spec and its only container."""
+    spec = deployment["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    assert "initContainers" not in spec
+    return spec, container

@@ -29,31 +29,44 @@ from cluster import kserve, kubeflow, llmisvc, managers, processes
 from cluster import kueue as kueue_manager
 from cluster.controlplane import ControlPlane
 from cluster.processes import free_port
+from support import gitops
 from support.documents import ROOT
 from support.manifests import manifest
 from support.podplayer import NODE, PodPlayer
 from support.s3server import S3Server
+from support.waiting import until
 from tiltyard.cluster.client import ApiError, Client
-from tiltyard.observe.kinds import PODS, TOURNAMENTS, Kind, Object
+from tiltyard.observe.kinds import JOBS, PODS, TOURNAMENTS, Kind, Object
+from tiltyard.render.names import BUNDLE
 
 NODES = Kind("v1", "Node", "nodes")
 EVENTS = Kind("events.k8s.io/v1", "Event", "events")
 CRD = "charts/tiltyard/files/tournaments.tiltyard.dev.yaml"
-TOOLS = (
-    "etcd", "kube-apiserver", "kube-controller-manager", "jobset-manager", "trainer-manager", "helm",
-)  # fmt: skip
+TOOLS = {
+    "plane": ("etcd", "kube-apiserver", "kube-controller-manager", "helm", *kserve.chosen().tools),
+    "trainer": ("jobset-manager", "trainer-manager"),
+    "llms": ("kserve-llmisvc-manager",),
+    "kueue": ("kueue-manager",),
+    "scheduler": ("kube-scheduler",),
+    "engines": (gitops.TOOL,),
+}
+"""What each fixture needs."""
 KEY = "bucket-key"
+SMALL: dict[str, Any] = {
+    "per_competitor": 12,
+    "judges": 1,
+    "curation": {"decontaminate": [], "diversity": {"perCompetitor": 4}},
+    "jobs": {"shardSize": 12},
+}
+"""Two players and a judge: every stage, none of much work."""
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build the tools before the first test: within one, the build would run into the test's time-out."""
-    if any("plane" in getattr(item, "fixturenames", ()) for item in session.items):
-        for name in (*TOOLS, *kserve.chosen().tools):
+    used = {fixture for item in session.items for fixture in getattr(item, "fixturenames", ())}
+    for fixture, names in TOOLS.items():
+        for name in names if fixture in used else ():
             tools.ensure(name)
-    if any("llms" in getattr(item, "fixturenames", ()) for item in session.items):
-        tools.ensure("kserve-llmisvc-manager")
-    if any("kueue" in getattr(item, "fixturenames", ()) for item in session.items):
-        tools.ensure("kueue-manager")
 
 
 @pytest.fixture(scope="session")
@@ -85,6 +98,12 @@ def llms(plane: ControlPlane) -> None:
 def kueue(plane: ControlPlane) -> None:
     """Kueue on that control plane, for namespaces that have its label."""
     kueue_manager.install(plane)
+
+
+@pytest.fixture(scope="session")
+def engines() -> None:
+    """The engines of GitOps tools."""
+    tools.ensure(gitops.TOOL)
 
 
 @pytest.fixture
@@ -191,24 +210,13 @@ class Operator:
     async def launch(self) -> int:
         """Start the process, and do not wait until it works; how often it has worked before."""
         command = [
-            sys.executable,
-            "-m",
-            "tiltyard",
-            "operator",
-            "--namespace",
-            self.namespace,
-            "--port",
-            str(self.port),
-            "--children",
-            '{"copiedLabels": ["example.com/*"]}',
-            *self.arguments,
-        ]
+            sys.executable, "-m", "tiltyard", "operator", f"--namespace={self.namespace}", f"--port={self.port}",
+            '--children={"copiedLabels": ["example.com/*"]}', "--worker-image=tiltyard/worker", *self.arguments,
+        ]  # fmt: skip
         environment = {"PYTHONPATH": f"{ROOT / 'operator'}:{ROOT / 'jobs'}", "KUBECONFIG": str(self.kubeconfig)}
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 *command,
-                "--worker-image",
-                "tiltyard/worker",
                 stdout=log,
                 stderr=log,
                 env={**os.environ, **environment},
@@ -319,10 +327,11 @@ class Arena:
 
     async def notes(self, reason: str, limit: float = 30) -> list[str]:
         """Notes of the events of a reason, once there is one: events follow the status."""
-        async with asyncio.timeout(limit):
-            while not (found := [note for _, one, note in await self.events() if one == reason]):  # noqa: ASYNC110
-                await asyncio.sleep(0.1)
-        return found
+
+        async def of_it() -> list[str]:
+            return [note for _, one, note in await self.events() if one == reason]
+
+        return await until(of_it, limit)
 
     async def gone(self, kind: Kind, limit: float = 30) -> None:
         """Wait until nothing of a kind is left."""
@@ -344,6 +353,32 @@ def pod_line(pod: Object) -> str:
 def arena(kube: Client, namespace: str, s3_uri: str, server: S3Server, player: PodPlayer, operator: Operator) -> Arena:
     """All of the above."""
     return Arena(kube, namespace, s3_uri, server, player, operator)
+
+
+async def begun(arena: Arena, stage: str, name: str = "test") -> None:
+    """Wait until a shard of a stage is at work."""
+
+    def at_work(tournament: Any) -> bool:
+        return any(f"{name}-{stage}" in pod for pod in arena.player.started)
+
+    await arena.wait(at_work, name)
+
+
+async def pods_ended(arena: Arena, *, models: bool = True) -> None:
+    """Wait until no pod is at work, or none of a shard."""
+
+    async def have_ended() -> bool:
+        phases = {pod["metadata"]["name"]: pod["status"]["phase"] for pod in await arena.children(PODS)}
+        return all(
+            phase not in ("Pending", "Running") for name, phase in phases.items() if models or "-predictor-" not in name
+        )
+
+    await until(have_ended)
+
+
+async def bundles(arena: Arena) -> dict[str, str]:
+    """Names of bundles by their Jobs' names."""
+    return {job["metadata"]["name"]: job["metadata"]["annotations"][BUNDLE] for job in await arena.children(JOBS)}
 
 
 def condition(tournament: Object, kind: str) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -12,11 +13,18 @@ import pytest
 import yaml
 from aiohttp import web
 
+from tiltyard.cluster import answers
+from tiltyard.cluster.autoscaling import MOST, Autoscaling
 from tiltyard.cluster.client import FORBIDDEN, ApiError, Client
 from tiltyard.cluster.node_lister import KEPT_SECONDS, NodeLister
+from tiltyard.cluster.pod_refusals import PodRefusals
+from tiltyard.cluster.queue_answers import QueueAnswers
 from tiltyard.observe.kinds import JOBS, NODES
+from tiltyard.observe.queues import JOB_UID
+from tiltyard.observe.records import JobRecord, PodRecord
 
-Answer = Callable[[web.Request], web.Response]
+CREATED = "2026-01-01T00:00:00Z"
+Answer = Callable[[web.Request], web.Response | Awaitable[web.Response]]
 
 
 @pytest.fixture
@@ -26,7 +34,8 @@ def connected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Answ
     @asynccontextmanager
     async def connect(answer: Answer) -> AsyncIterator[Client]:
         async def handle(request: web.Request) -> web.Response:
-            return answer(request)
+            answered = answer(request)
+            return answered if isinstance(answered, web.Response) else await answered
 
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", handle)
@@ -126,3 +135,84 @@ async def test_nodes_are_listed_once_a_minute(connected: Callable[[Answer], Any]
         now += KEPT_SECONDS
         with pytest.raises(ApiError, match="no leader"):
             await nodes.largest_allocatable()
+
+
+def pending(model: str) -> PodRecord:
+    labels = {"tiltyard.dev/tournament": "t", "tiltyard.dev/model": model}
+    meta = {"namespace": "ns", "name": f"{model}-pod", "labels": labels, "creationTimestamp": CREATED}
+    record = PodRecord.of({"metadata": meta, "spec": {}})
+    assert record is not None
+    return record
+
+
+def said_by(controller: str, note: str) -> dict[str, Any]:
+    meta = {"creationTimestamp": CREATED}
+    return {"metadata": meta, "eventTime": CREATED, "reportingController": controller, "note": note}
+
+
+async def test_what_autoscalers_say_is_asked_for_all_pods_at_once_and_kept_for_a_while(
+    connected: Callable[[Answer], Any],
+) -> None:
+    pods = [pending(f"m{number:02}") for number in range(MOST + 1)]
+    asked, now, every_one_is_asked = list[str](), 1000.0, asyncio.Event()
+
+    async def answer(request: web.Request) -> web.Response:
+        fields = request.query["fieldSelector"]
+        asked.append(fields.rpartition("=")[2])
+        if len(asked) == MOST:
+            every_one_is_asked.set()
+        await every_one_is_asked.wait()  # none is answered before
+        return page([said_by("karpenter", fields)] if "m00" in fields else [])
+
+    async with connected(answer) as client:
+        autoscaling = Autoscaling(client, lambda: now)
+        words = {("", "m00"): "karpenter says: regarding.kind=Pod,regarding.name=m00-pod"}
+        assert await autoscaling.of("ns/t", pods) == words
+        assert sorted(asked) == [pod.name for pod in pods[:MOST]]  # the oldest of them
+        now += answers.KEPT_SECONDS - 1
+        assert await autoscaling.of("ns/t", pods) == words
+        assert len(asked) == MOST
+        now += 1
+        assert await autoscaling.of("ns/t", pods[:2]) == words
+        assert sorted(asked[MOST:]) == ["m00-pod", "m01-pod"]
+        autoscaling.forget("ns/t")
+        assert await autoscaling.of("ns/t", pods[:1]) == words
+        assert asked[-1] == "m00-pod"
+        assert len(asked) == MOST + 3
+
+
+async def test_words_for_people_stop_nothing_while_they_cannot_be_read(connected: Callable[[Answer], Any]) -> None:
+    status, now, pod = 200, 1000.0, pending("m0")
+    meta = {"namespace": "ns", "name": "mine", "creationTimestamp": CREATED}
+    owner = {"apiVersion": "tiltyard.dev/v1alpha1", "controller": True, "kind": "Tournament", "name": "t", "uid": "u"}
+    job = JobRecord.of({"metadata": {**meta, "ownerReferences": [owner]}, "spec": {}})
+    assert job is not None
+
+    def answer(request: web.Request) -> web.Response:
+        if status != 200:
+            return refusal(status, "etcdserver: request timed out")
+        if request.path.endswith("/workloads"):
+            uid = request.query["labelSelector"].rpartition("(")[2].rstrip(")")
+            pending = [{"type": "QuotaReserved", "status": "False", "reason": "Pending", "message": "no quota"}]
+            labelled = {"name": "w", "labels": {JOB_UID: uid}}
+            return page([{"metadata": labelled, "status": {"conditions": pending}}])
+        return page([said_by("karpenter", "no node")])
+
+    async with connected(answer) as client:
+        autoscaling, queues = Autoscaling(client, lambda: now), QueueAnswers(client, lambda: now)
+        refusals = PodRefusals(client, lambda: now)
+
+        async def told() -> list[str]:
+            nodes = await autoscaling.of("ns/t", [pod])
+            quota = await queues.of("ns/t", ["u-1"])
+            refused = await refusals.of("ns/t", [(job, job.created)])
+            return [*nodes.values(), *(one.words for one in quota.values()), *refused.values()]
+
+        words = ["karpenter says: no node", "Workload w is Pending: no quota", "no node"]
+        assert await told() == words
+        status, now = 500, now + answers.KEPT_SECONDS
+        assert await told() == words
+        status, now = FORBIDDEN, now + answers.KEPT_SECONDS
+        assert await told() == []
+        status, now = 500, now + answers.KEPT_SECONDS
+        assert await told() == []

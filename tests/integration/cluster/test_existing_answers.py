@@ -18,7 +18,7 @@ from tiltyard_jobs.store import open_store
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(400)]
 
-SMALL: dict[str, Any] = {"curation": {"decontaminate": []}, "jobs": {"shardSize": 12}}
+SPEC: dict[str, Any] = {"curation": {"decontaminate": []}, "jobs": {"shardSize": 12}}
 CASES = [f"Sort case {number}." for number in range(5)]
 
 
@@ -32,7 +32,7 @@ async def test_answers_in_a_bucket_are_judged_beside_a_model(arena: Arena, crede
     store.put("old/a.jsonl", lines([{"q": f"c{n}", "output": f"Known {n}."} for n in (1, 0, 2)]))
     store.put("old/b.jsonl", lines([{"q": f"c{n}", "output": f"Known {n}."} for n in (4, 3, 9)]))
     instructions = {"uri": f"{arena.s3_uri}/p.jsonl", "idField": "id", "perCompetitor": len(CASES)}
-    document = arena.manifest(1, judges=1, instructions={"from": instructions}, **SMALL)
+    document = arena.manifest(1, judges=1, instructions={"from": instructions}, **SPEC)
     document["spec"]["competitors"].append(
         {"name": "old", "answers": {"uri": f"{arena.s3_uri}/old/", "idField": "q", "license": "mit"}}
     )
@@ -57,7 +57,7 @@ async def test_answers_that_are_missing_are_told_before_a_model_is_served(arena:
     store.put("p.jsonl", lines([{"id": f"c{n}", "prompt": text} for n, text in enumerate(CASES)]))
     store.put("old.jsonl", lines([{"q": "c0", "output": "Known."}]))
     instructions = {"uri": f"{arena.s3_uri}/p.jsonl", "idField": "id", "perCompetitor": len(CASES)}
-    document = arena.manifest(1, judges=1, instructions={"from": instructions}, **SMALL)
+    document = arena.manifest(1, judges=1, instructions={"from": instructions}, **SPEC)
     document["spec"]["competitors"].append(
         {"name": "old", "answers": {"uri": f"{arena.s3_uri}/old.jsonl", "idField": "q"}}
     )

@@ -7,21 +7,14 @@ from typing import Any
 
 import pytest
 
-import tools
-from integration.cluster.conftest import Arena
-from integration.cluster.test_operator import SMALL
-from support.gitops import EXPECTED, RUNNING, TOOL, judged
+from integration.cluster.conftest import SMALL, Arena
+from support.gitops import EXPECTED, RUNNING, judged
 from tiltyard.cluster.status_reader import read_status
 from tiltyard.observe.kinds import Object
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(500)]
 
 USER = "user"  # the field manager that `Arena.apply` gives
-
-
-@pytest.fixture(scope="module", autouse=True)
-def engines() -> None:
-    tools.ensure(TOOL)
 
 
 async def sync(arena: Arena, document: dict[str, Any]) -> Object:
@@ -49,12 +42,12 @@ async def sync_until(arena: Arena, document: dict[str, Any], *phases: str) -> li
         while not seen or seen[-1].get("status", {}).get("phase") not in phases:
             seen.append(await sync(arena, document))
             await asyncio.sleep(0.05)
-        while seen[-1]["metadata"]["resourceVersion"] != seen[-2]["metadata"]["resourceVersion"]:
+        while len(seen) < 2 or seen[-1]["metadata"]["resourceVersion"] != seen[-2]["metadata"]["resourceVersion"]:
             seen.append(await sync(arena, document))  # the status may still be written once
     return seen
 
 
-async def test_no_drift_in_any_phase_and_each_is_judged_rightly(arena: Arena) -> None:
+async def test_no_drift_in_any_phase_and_each_is_judged_rightly(engines: None, arena: Arena) -> None:
     await arena.operator.stop()
     document = arena.manifest(2, suspend=True, **SMALL)
     await arena.apply(document)

@@ -12,8 +12,7 @@ import yaml
 
 from cluster import kserve, managers
 from cluster.controlplane import ControlPlane
-from integration.cluster.conftest import Arena, condition
-from integration.cluster.test_operator import SMALL
+from integration.cluster.conftest import SMALL, Arena, condition
 from support.documents import ROOT
 from tiltyard.api import tournament_from_object
 from tiltyard.cluster.client import Client

@@ -12,10 +12,10 @@ import yaml
 
 from cluster.controlplane import ControlPlane
 from cluster.kueue import API, FAIR_SHARING, FRAMEWORKS, MANAGED
-from integration.cluster.conftest import NODES, Arena, condition
-from integration.cluster.test_operator import SMALL
+from integration.cluster.conftest import NODES, SMALL, Arena, condition
 from support.documents import ROOT, code_blocks
 from support.podplayer import NODE
+from support.waiting import until
 from tiltyard.observe.kinds import JOBS, PODS, SERVICES, WORKLOADS, Kind, Object
 from tiltyard.render.names import MAX_TIME, MODEL, PRIORITY, QUEUE, RESTS_UNTIL, STAGE, STOP, TOURNAMENT
 from tiltyard_jobs.contracts.exit_codes import ExitCode
@@ -115,12 +115,12 @@ def asks_for_gpu(workload: Object, gpu: str = GPU) -> bool:
 
 async def admitted(arena: Arena, gpu: str, *, model: bool) -> Object:
     """Wait until a queue has admitted a model's pod, or a Job; its Workload."""
-    async with asyncio.timeout(120):
-        while True:
-            for one in await workloads(arena):
-                if is_admitted(one) and asks_for_gpu(one, gpu) is model:
-                    return one
-            await asyncio.sleep(0.1)
+
+    async def first() -> Object | None:
+        found = (one for one in await workloads(arena) if is_admitted(one) and asks_for_gpu(one, gpu) is model)
+        return next(found, None)
+
+    return await until(first, 120)
 
 
 def flavors(workload: Object) -> dict[str, str]:
@@ -147,12 +147,13 @@ async def held(arena: Arena) -> tuple[Counter[str], Counter[str]]:
 async def mining(arena: Arena, tournament: str, count: int) -> None:
     """Wait until a tournament has so many Jobs of mining."""
     wanted = {STAGE: "mine", TOURNAMENT: tournament}
-    async with asyncio.timeout(120):
-        while True:
-            jobs = [one["metadata"] for one in await arena.children(JOBS)]
-            if count == sum(wanted.items() <= job["labels"].items() for job in jobs if "deletionTimestamp" not in job):
-                return
-            await asyncio.sleep(0.1)
+
+    async def are_there() -> bool:
+        jobs = [one["metadata"] for one in await arena.children(JOBS)]
+        there = [job for job in jobs if "deletionTimestamp" not in job and wanted.items() <= job["labels"].items()]
+        return len(there) == count
+
+    await until(are_there, 120)
 
 
 @pytest.mark.parametrize("scheduler", [{GPU: "3"}], indirect=True)
@@ -170,7 +171,7 @@ async def test_three_teams_share_a_quota_and_all_finish(
     closed = f"until [ -e {gate} ]; do sleep 0.2; done; exit {int(ExitCode.STOPPED)}"
     queues.player.runs(lambda pod: "-mine-" in pod["metadata"]["name"] and not gate.exists(), ["sh", "-c", closed])
 
-    async def until(what: str, red: int, others: int) -> None:
+    async def shared(what: str, red: int, others: int) -> None:
         """Wait until the first team holds so many GPUs, and the others as told."""
         end = asyncio.get_running_loop().time() + 120
         while True:
@@ -188,11 +189,11 @@ async def test_three_teams_share_a_quota_and_all_finish(
     first = of_queue(queues, "red", 3, name="red")
     first["metadata"]["labels"][PRIORITY] = "normal"
     await queues.apply(first)
-    await until("alone it takes all", 3, 0)
+    await shared("alone it takes all", 3, 0)
     await mining(queues, "red", 3)
     for team in teams[1:]:
         await queues.apply(of_queue(queues, team, name=team))
-    await until("each has its share", 1, 1)
+    await shared("each has its share", 1, 1)
     await mining(queues, "red", 1)  # the Jobs of models that were preempted are gone
     # The other teams want more, and so does the first: nobody gets more than a share.
     told = await queues.wait(
@@ -240,16 +241,15 @@ async def test_a_model_beside_queued_jobs_is_given_back(queues: Arena, plane: Co
     given = {one["labels"][MODEL] for one in services if one["annotations"].get(STOP) == "true"}
     assert any(RESTS_UNTIL in one["annotations"] for one in services if one["labels"][MODEL] in given)
     # Its GPU goes to another model, which had to wait for it.
-    async with asyncio.timeout(60):
-        while not (await models_on_a_node(queues)) - given:  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
+
+    async def others_have_it() -> bool:
+        return bool(await models_on_a_node(queues) - given)
+
+    await until(others_have_it)
 
     # Room for a model and two shards: a Job of four at once is admitted with two.
     put_queue(plane, queues, "team", gpus="1", cpus="1600m")
-    async with asyncio.timeout(120):
-        while not (at_once := await parallelism_of_jobs(queues, 4)):  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
-    assert at_once == {2}
+    assert await until(lambda: parallelism_of_jobs(queues, 4), 120) == {2}
 
     put_queue(plane, queues, "team", gpus="3")
     done = await queues.wait_for_phase("Complete", "Failed", limit=450)

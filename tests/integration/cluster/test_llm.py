@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from integration.cluster.conftest import Arena, condition
-from integration.cluster.test_operator import SMALL
+from integration.cluster.conftest import SMALL, Arena, condition
+from support.waiting import until
 from tiltyard.cluster.client import Client
 from tiltyard.cluster.kserve import KServe
 from tiltyard.observe.kinds import LLM_SERVICES, SERVICES, Kind, Object
@@ -146,7 +146,8 @@ async def test_what_the_webhook_refuses_is_told_before_anything_starts(arena: Ar
 
 
 async def test_those_that_are_installed_are_supported(kube: Client) -> None:
-    async with asyncio.timeout(60):
-        while await KServe(kube, lambda: 0.0).llm_warning() is not None:  # noqa: ASYNC110  (published a little later)
-            await asyncio.sleep(0.2)
+    async def are_published() -> bool:
+        return await KServe(kube, lambda: 0.0).llm_warning() is None
+
+    await until(are_published)
     assert await KServe(kube, lambda: 0.0).serves(LLM_SERVICES, "default")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
@@ -11,13 +10,13 @@ from typing import Any
 
 import pytest
 import yaml
-from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
 from cluster.controlplane import ControlPlane
-from integration.cluster.conftest import Arena, Operator, condition
-from integration.cluster.test_operator import SMALL
+from integration.cluster.conftest import SMALL, Arena, Operator, condition
 from integration.cluster.test_refusals import Refuser, in_force, quota, refusers, remove, stand
+from support.metrics import series
+from support.waiting import until
 from tiltyard.cluster import metrics
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(420)]
@@ -44,12 +43,12 @@ def value(samples: Samples, name: str, **labels: str) -> float:
 
 async def until_value(operator: Operator, wanted: float, name: str, **labels: str) -> Samples:
     """Scrape until a value is there; the samples then."""
-    async with asyncio.timeout(60):
-        while True:
-            samples = await scrape(operator)
-            if value(samples, name, **labels) >= wanted:
-                return samples
-            await asyncio.sleep(0.2)
+
+    async def read() -> Samples | None:
+        samples = await scrape(operator)
+        return samples if value(samples, name, **labels) >= wanted else None
+
+    return await until(read)
 
 
 def logged(file: Path) -> Iterator[dict[str, Any]]:
@@ -57,17 +56,6 @@ def logged(file: Path) -> Iterator[dict[str, Any]]:
     for line in file.read_text(errors="replace").splitlines() if file.is_file() else ():
         if line.startswith("{"):
             yield json.loads(line)
-
-
-def declared() -> set[str]:
-    """The sample by which each metric is seen."""
-    found = set()
-    for metric in vars(metrics).values():
-        if isinstance(metric, Counter | Gauge | Histogram):
-            (family,) = metric.describe()
-            suffix = {Counter: "_total", Histogram: "_count"}.get(type(metric), "")
-            found.add(f"{family.name}{suffix}")
-    return found
 
 
 async def test_each_metric_is_set_by_what_happens(
@@ -94,7 +82,7 @@ async def test_each_metric_is_set_by_what_happens(
     assert status["phase"] == "Complete", yaml.safe_dump(status)
 
     samples = await until_value(arena.operator, 3, "tiltyard_models", state="Stopped")
-    assert declared() - {name for name, _ in samples} <= {
+    assert series().keys() - {name for name, _ in samples} <= {
         "tiltyard_waits",  # nothing waits any more
         "tiltyard_watch_failures_total",  # nor has one failed
     }

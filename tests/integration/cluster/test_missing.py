@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -14,11 +13,11 @@ import yaml
 
 from cluster import kserve, managers
 from cluster.controlplane import ControlPlane
-from integration.cluster.conftest import CRD, Arena, Operator, chart_rights, condition
-from integration.cluster.test_operator import SMALL
+from integration.cluster.conftest import CRD, SMALL, Arena, Operator, chart_rights, condition
 from integration.sim.process import SimProcess
 from support.documents import ROOT
 from support.podplayer import NODE
+from support.waiting import until
 from tiltyard.cluster.client import Client
 from tiltyard.observe.kinds import SERVICES, TOURNAMENTS, Kind
 
@@ -51,12 +50,11 @@ def make_namespace(plane: ControlPlane, name: str) -> None:
 async def delete_namespace(plane: ControlPlane, kube: Client, name: str) -> None:
     """Delete it, and wait until all in it is gone."""
     plane.request("DELETE", f"/api/v1/namespaces/{name}")
-    async with asyncio.timeout(120):
-        while True:
-            names = [one["metadata"]["name"] for one in (await kube.list(NAMESPACES, None, ""))[0]]
-            if name not in names:
-                return
-            await asyncio.sleep(0.2)
+
+    async def is_gone() -> bool:
+        return name not in [one["metadata"]["name"] for one in (await kube.list(NAMESPACES, None, ""))[0]]
+
+    await until(is_gone, 120)
 
 
 def is_ready(operator: Operator) -> bool:
@@ -110,9 +108,11 @@ async def test_a_watched_namespace_that_is_deleted_stops_no_other(
     make_namespace(plane, other)
     chart_rights(plane, arena.namespace, arena.namespace, other)
     await arena.kube.create(TOURNAMENTS, document | {"metadata": {"name": "test", "namespace": other}})
-    async with asyncio.timeout(90):
-        while not (await kube.get(TOURNAMENTS, other, "test")).get("status"):  # noqa: ASYNC110
-            await asyncio.sleep(0.2)
+
+    async def is_seen() -> bool:
+        return bool((await kube.get(TOURNAMENTS, other, "test")).get("status"))
+
+    await until(is_seen, 90)
 
 
 async def test_without_kserve_endpoints_play_and_models_wait_for_it(

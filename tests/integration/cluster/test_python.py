@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import tiltyard
-from integration.cluster.conftest import Arena
-from integration.cluster.test_operator import SMALL
+from integration.cluster.conftest import SMALL, Arena
 from support.manifests import manifest
+from support.waiting import until
 from tiltyard.observe.kinds import TOURNAMENTS
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
@@ -35,8 +35,11 @@ async def test_a_program_applies_waits_and_reads(arena: Arena) -> None:
     assert {row.name for row in cluster.leaderboard("test")} == {"m0", "m1"}
 
     await asyncio.to_thread(cluster.delete, "test")
-    while (await arena.kube.list(TOURNAMENTS, arena.namespace, ""))[0]:  # noqa: ASYNC110
-        await asyncio.sleep(0.1)
+
+    async def is_gone() -> bool:
+        return not (await arena.kube.list(TOURNAMENTS, arena.namespace, ""))[0]
+
+    await until(is_gone)
     with pytest.raises(tiltyard.UserError, match=f"there is no Tournament test in namespace {arena.namespace}"):
         await asyncio.to_thread(cluster.status, "test")
 

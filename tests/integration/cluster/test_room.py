@@ -9,10 +9,11 @@ import pytest
 import yaml
 
 from cluster.controlplane import ControlPlane
-from integration.cluster.conftest import NODES, Arena, condition
-from integration.cluster.test_operator import SMALL
+from integration.cluster.conftest import NODES, SMALL, Arena, condition
 from support.podplayer import NODE
+from support.waiting import until
 from tiltyard.observe.kinds import PODS
+from tiltyard.render.names import MODEL, TOURNAMENT
 
 pytestmark = [pytest.mark.xdist_group("cluster-2"), pytest.mark.timeout(900)]
 
@@ -56,9 +57,11 @@ async def test_two_tournaments_that_hold_each_others_room_get_free_of_it(
             player["serving"] = {"resources": one}
         await arena.apply(document)
         await asyncio.sleep(1.1)  # their ages are whole seconds
-    async with asyncio.timeout(120):
-        while len(await placed_models(arena)) < 2:  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
+
+    async def have_models() -> bool:
+        return len(await placed_models(arena)) == 2
+
+    await until(have_models, 120)
     # Each has a model, and from now on no room for the pods that would ask it.
     path = NODES.path(None, NODE)
     there = plane.request("GET", path)
@@ -74,11 +77,5 @@ async def test_two_tournaments_that_hold_each_others_room_get_free_of_it(
 
 async def placed_models(arena: Arena) -> set[str]:
     """Tournaments of which a model's pod has a node."""
-    pods = await arena.children(PODS)
-    return {
-        pod["metadata"]["labels"]["tiltyard.dev/tournament"]
-        for pod in pods
-        if "tiltyard.dev/model" in pod["metadata"]["labels"]
-        and "nodeName" in pod["spec"]
-        and "job-name" not in pod["metadata"]["labels"]
-    }
+    labels = [pod["metadata"]["labels"] for pod in await arena.children(PODS) if "nodeName" in pod["spec"]]
+    return {its[TOURNAMENT] for its in labels if MODEL in its}

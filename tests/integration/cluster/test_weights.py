@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from integration.cluster.conftest import Arena, condition
-from integration.cluster.test_operator import SMALL, pods_ended
+from integration.cluster.conftest import SMALL, Arena, condition, pods_ended
 from support.hub_server import LARGE, HubServer
 from support.podfolders import MODEL_LABEL
 from tiltyard.observe.kinds import CLAIMS, SERVICES

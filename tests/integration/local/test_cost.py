@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,8 @@ def test_a_plan_is_held_against_what_happened(make_run: MakeRun, tmp_path: Path)
     (line,) = [line for line in ended.out.splitlines() if line.startswith("Cost: ") and " tokens read" in line]
     assert line.endswith("(not planned)")
     assert f"planned {planned['planned']['promptTokens']:,}" in line
+    (report,) = [line.partition("#")[0] for line in ended.err.splitlines() if "# copies all results" in line]
+    assert shlex.split(report)[-4:] == [*given, "--to", "results"]
 
     told = json.loads(run.finish(run.start("report", *given, "-o", "json")).out)["spending"]
     folder = run.run_folder()
@@ -61,6 +64,12 @@ def test_a_plan_is_held_against_what_happened(make_run: MakeRun, tmp_path: Path)
     assert line in status
     page = next(Path(str(run.out)).glob("runs/*/report.html")).read_text()
     assert "Cost in EUR, happened" in page
+    assert "Money is in EUR, by the prices that the run was given." in page
+
+    assert ledger["place"] == Path(str(run.out)).as_uri()
+    (folder / "ledger.json").write_text(json.dumps(ledger | {"place": "file:///elsewhere"}))
+    assert "Cost: " not in run.finish(run.start("report", *given)).out  # the run in another place took that
+    assert line in run.finish(run.start("status", *given)).out
 
     manifest["spec"]["seed"] = 7
     run.write(manifest)

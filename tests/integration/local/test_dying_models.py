@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from integration.local.conftest import MakeRun
-from support.local_runs import LocalRun, command_of, wait_until
+from support.local_runs import LocalRun, command_of
 from support.manifests import manifest
+from support.waiting import wait_until
 from tiltyard_jobs.sim.request_log import read_log
 
 SOON = 120.0  # seconds; a shard would wait for its server for 600

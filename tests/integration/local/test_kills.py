@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from integration.local.conftest import MakeRun
-from support.local_runs import INTERRUPTED, LocalRun, alive, command_of, contents, wait_until
+from support.local_runs import INTERRUPTED, LocalRun, alive, command_of, contents
 from support.manifests import manifest
+from support.waiting import wait_until
 from tiltyard.local.occupancy import is_occupied
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.sim.request_log import asked_twice

@@ -16,6 +16,8 @@ from integration.local.conftest import MakeRun
 from support.local_runs import Finished, LocalRun
 from support.manifests import manifest
 
+pytestmark = pytest.mark.xdist_group("other-runs")  # one worker makes the two
+
 
 def judged_by(judge: str, **spec: Any) -> dict[str, Any]:
     """A small tournament, always of the same name."""

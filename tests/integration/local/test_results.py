@@ -21,6 +21,8 @@ from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.sim.request_log import MODEL_WORK
 from tiltyard_jobs.store import open_store
 
+pytestmark = pytest.mark.xdist_group("results")  # one worker makes the run that most of them read
+
 FAULTS = ["--fault-429=0.1", "--fault-cut=0.02", "--fault-500=0.02", "--retry-after=0"]
 
 

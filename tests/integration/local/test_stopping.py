@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from integration.local.conftest import MakeRun
-from support.local_runs import INTERRUPTED, LocalRun, wait_until
+from support.local_runs import INTERRUPTED, LocalRun
 from support.manifests import manifest
+from support.waiting import wait_until
 from tiltyard_jobs.sim.request_log import asked_twice
 
 SENTENCE = "stopped; run the same command again to continue\n"

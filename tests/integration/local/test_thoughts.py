@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from integration.local.conftest import MakeRun
-from support.local_runs import LocalRun, command_of, contents, wait_until
+from support.local_runs import LocalRun, command_of, contents
 from support.manifests import manifest
+from support.waiting import wait_until
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.evaluation.benchmarks.humaneval import packaged_humaneval
 from tiltyard_jobs.store import open_store

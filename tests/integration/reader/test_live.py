@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support.browser import VARIABLE, browser
-from support.local_runs import LocalRun, wait_until
+from support.local_runs import LocalRun
 from support.manifests import manifest
 from support.read_runs import Page, Run, Served, make_run, served
+from support.waiting import wait_until
 from tiltyard_jobs.contracts.reading import ReadTask
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.reader.live import Live, Status, words_of
@@ -129,8 +132,8 @@ def test_no_time_is_promised_where_there_is_no_rate() -> None:
     assert (words["pace"], words["stages"][0]["rate"], words["stages"][0]["left"]) == ([], "", "")
 
 
-def says(*lines: str, code: int = 0) -> list[str]:
-    program = f"import sys; [print(line, flush=True) for line in {lines!r}]; sys.exit({code})"
+def says(*lines: str, then: str = "") -> list[str]:
+    program = f"import sys, time; [print(line, flush=True) for line in {lines!r}]; {then}"
     return [sys.executable, "-c", program]
 
 
@@ -168,6 +171,47 @@ async def test_a_line_that_is_no_status_is_passed_over() -> None:
     status, _ = await reader.look()
     await reader.close()
     assert status is not None
+
+
+async def test_a_line_that_is_too_long_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tiltyard_jobs.reader.live._LINE", 4096)
+    lines = json.dumps(STATUS), "x" * 20_000, json.dumps(STATUS | {"phase": "Rating"})
+    reader = Live(says(*lines, then="time.sleep(600)"))
+    status, _ = await reader.look()
+    while status is None or status.phase != "Rating":
+        await asyncio.sleep(0.01)
+        status, _ = await reader.look()
+    await reader.close()
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 10])
+async def test_a_process_that_is_being_started_is_ended(turns: int, tmp_path: Path) -> None:
+    reader = Live([*says(then="time.sleep(600)"), str(tmp_path)])
+    looking = asyncio.create_task(reader.look())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await reader.close()
+    looking.cancel()
+    assert commands_with(str(tmp_path)) == []
+
+
+@pytest.mark.parametrize("then", ["time.sleep(600)", "[print('x' * 65536) for _ in iter(int, 1)]"])
+async def test_a_process_that_has_said_something_is_ended(then: str, tmp_path: Path) -> None:
+    reader = Live([*says(json.dumps(STATUS), then=then), str(tmp_path)])
+    status, _ = await reader.look()
+    assert status is not None
+    assert len(commands_with(str(tmp_path))) == 1
+    await reader.close()
+    assert commands_with(str(tmp_path)) == []
+
+
+def commands_with(word: str) -> list[bytes]:
+    """The command lines of this machine's processes that have a word in them."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found.append(file.read_bytes())
+    return [line for line in found if word.encode() in line]
 
 
 @pytest.mark.skipif(not os.environ.get(VARIABLE), reason=f"{VARIABLE} names no browser")

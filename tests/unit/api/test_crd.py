@@ -154,6 +154,7 @@ def test_every_rule_that_cel_can_say_is_there_in_its_own_words(crd: dict[str, An
         " serving.weights.claim",
         "must be the name of a GPU's resource: nvidia.com/gpu, nvidia.com/gpu.shared, nvidia.com/mig-PROFILE,"
         " amd.com/gpu, habana.ai/gaudi, intel.com/gpu or gpu.intel.com/NAME",
+        "must be priced once: remove the other price of this endpoint",
         "must be the name of a competitor or judge with an endpoint; the price of a served model is that of"
         " its GPU-hours",
         "must not be weights, weights-tmp: these are Tiltyard's own; use another name",

@@ -51,6 +51,11 @@ WRONG: list[tuple[str, str]] = [
         "{currency: USD, endpoints: [{name: gpt}]}",
         "spec.prices.endpoints[0].promptTokens: is missing; must be a decimal",
     ),
+    (
+        "{currency: USD, endpoints: [{name: gpt, " + TOKENS + "}, {name: gpt, " + TOKENS + "}]}",
+        "spec.prices.endpoints[1].name: must be priced once: remove the other price of this endpoint, given"
+        ' "gpt" twice',
+    ),
     ("{currency: USD, price: {}}", "spec.prices.price: "),
 ]
 
@@ -80,3 +85,11 @@ def test_a_file_of_prices_is_held_to_the_same(document: Any, sentence: str) -> N
     _, problems = load_prices(tournament(3), document)
     assert len(problems) == 1
     assert sentence in str(problems[0])
+
+
+def test_an_endpoint_has_one_price_in_a_file_too() -> None:
+    price = {"name": "gpt", "promptTokens": "1", "completionTokens": "2"}
+    _, problems = load_prices(priced("{currency: USD}"), {"currency": "EUR", "endpoints": [price, price]})
+    assert [str(problem) for problem in problems] == [
+        'endpoints[1].name: must be priced once: remove the other price of this endpoint, given "gpt" twice'
+    ]

@@ -22,6 +22,7 @@ from tiltyard.cli import main
 from tiltyard.local.ledger import Held, Ledger, run_folder
 from tiltyard.local.occupancy import occupied
 from tiltyard.plan.build import build_graph
+from tiltyard.sdk.machine import spending_here
 from tiltyard.sdk.manifest import load_manifest
 from tiltyard_jobs.contracts.summary import pack_bits
 
@@ -114,22 +115,38 @@ def test_who_watches_gets_a_document_for_each_change(
     ]
 
 
-def test_a_dead_run_is_told_with_the_line_that_continues_it(
-    run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+PRICES = {"currency": "EUR", "gpuHours": {"nvidia.com/gpu": "3.00"}}
+
+
+@pytest.mark.parametrize("priced", [False, True])
+@pytest.mark.parametrize(("ended", "code"), [(None, 3), ("Complete", 0)])
+def test_what_to_do_next_is_told_as_lines_with_the_same_options(
+    ended: str | None, code: int, priced: bool, run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = leave(tmp_path, run, None)[:-2]
+    (tmp_path / "my prices.yaml").write_text(yaml.safe_dump(PRICES))
+    prices = ["--prices", str(tmp_path / "my prices.yaml")] if priced else []
+    arguments = leave(tmp_path, run, ended)[:-2]
     ledger = Ledger(run=run, place=(tmp_path / "my out").as_uri())
     (run_folder(tmp_path / "state", run) / "ledger.json").write_text(ledger.model_dump_json())
-    assert main(arguments) == 3
-    told = capsys.readouterr().err
-    line = next(one for one in told.splitlines() if "# continues from here" in one).partition("#")[0]
-    assert shlex.split(line) == [
-        *("tiltyard", "run", str(tmp_path / "t.yaml"), "--out", str(tmp_path / "my out")),
-        *("--state", str(tmp_path / "state")),
+    assert main([*arguments, *prices]) == code
+    place = ["--out", str(tmp_path / "my out"), "--state", str(tmp_path / "state")]
+    wanted = {
+        None: [["run", *place, *prices]],
+        "Complete": [["view", *place], ["report", *place, *prices, "--to", "results"]],
+    }
+    told = [line.partition("#")[0] for line in capsys.readouterr().err.splitlines() if "  # " in line]
+    assert [shlex.split(line) for line in told] == [
+        ["tiltyard", name, str(tmp_path / "t.yaml"), *more] for name, *more in wanted[ended]
     ]
 
 
-PRICES = {"currency": "EUR", "gpuHours": {"nvidia.com/gpu": "3.00"}}
+def test_a_report_of_one_place_does_not_tell_what_a_run_in_another_took(run: str, tmp_path: Path) -> None:
+    leave(tmp_path, run, "Complete")
+    tournament = load_manifest(tmp_path / "t.yaml")
+    (run_folder(tmp_path / "state", run) / "ledger.json").write_text(Ledger(run=run, place="p").model_dump_json())
+    graph, state = build_graph(tournament), tmp_path / "state"
+    assert spending_here(tournament, graph, state, "p") == spending_here(tournament, graph, state) is not None
+    assert spending_here(tournament, graph, state, "another") is None
 
 
 def test_a_status_has_what_the_run_took_by_the_prices_that_are_given(

@@ -5,18 +5,8 @@ from __future__ import annotations
 import ast
 import re
 
-from prometheus_client import Counter, Gauge, Histogram
-
 from support.documents import ROOT, tables
-from tiltyard.cluster import metrics
-
-DECLARED = {name: value for name, value in vars(metrics).items() if isinstance(value, Counter | Gauge | Histogram)}
-
-
-def exposed(metric: Counter | Gauge | Histogram) -> tuple[str, tuple[str, ...]]:
-    """The name by which Prometheus knows it, and its labels."""
-    (family,) = metric.describe()
-    return family.name + ("_total" if isinstance(metric, Counter) else ""), tuple(metric._labelnames)
+from support.metrics import DECLARED, exposed
 
 
 def test_every_metric_is_set() -> None:

@@ -10,9 +10,9 @@ from typing import Any
 import promql_parser
 import pytest
 import yaml
-from prometheus_client import Counter, Gauge, Histogram
 
 from support.documents import ROOT
+from support.metrics import series
 from tiltyard.cluster import metrics
 from tiltyard.plan.observed import WaitReason
 from tiltyard.status.conditions import CONDITIONS
@@ -25,22 +25,7 @@ OF_SCRAPE = {"job", "instance", "namespace", "pod"}
 """Labels that Prometheus adds to every sample."""
 
 
-def series() -> Mapping[str, set[str]]:
-    """Every series of the operator, with its labels."""
-    found: dict[str, set[str]] = {}
-    for metric in vars(metrics).values():
-        if isinstance(metric, Counter | Gauge | Histogram):
-            (family,) = metric.describe()
-            labels = {*metric._labelnames, *OF_SCRAPE}
-            if isinstance(metric, Histogram):
-                found |= {f"{family.name}_bucket": {*labels, "le"}}
-                found |= {f"{family.name}_{part}": labels for part in ("sum", "count")}
-            else:
-                found[family.name + ("_total" if isinstance(metric, Counter) else "")] = labels
-    return found
-
-
-SERIES = series()
+SERIES = {name: {*labels, *OF_SCRAPE} for name, labels in series().items()}
 
 
 def expressions() -> Iterator[tuple[str, str]]:

@@ -11,6 +11,7 @@ from tiltyard.local.ledger import (
     measured_rates,
     place_of,
     run_folder,
+    uri_of,
     write_atomically,
 )
 from tiltyard_jobs.contracts.summary import Standing, Summary
@@ -61,7 +62,9 @@ def test_it_is_kept_over_interruptions_of_its_own_run_in_its_own_place_alone(tmp
 
 def test_two_servers_with_a_bucket_of_the_same_name_are_two_places() -> None:
     stores = [StoreRef(uri="s3://b", endpoint=endpoint) for endpoint in (None, "https://one", "https://two")]
-    assert len({place_of(store) for store in stores}) == 3
+    places = [place_of(store) for store in stores]
+    assert len(set(places)) == 3
+    assert {uri_of(place) for place in places} == {"s3://b"}
 
 
 def test_seconds_per_token_are_those_of_other_runs(tmp_path: Path) -> None:
@@ -73,4 +76,5 @@ def test_seconds_per_token_are_those_of_other_runs(tmp_path: Path) -> None:
     write_atomically(run_folder(tmp_path, "idle") / "ledger.json", Ledger(run="idle", place="p").model_dump_json())
     write_atomically(run_folder(tmp_path, "broken") / "ledger.json", "{")
     assert measured_rates(tmp_path, but="this") == {"v": 30 / 600}
+    assert measured_rates(tmp_path) == {"v": 1029 / 601}
     assert measured_rates(tmp_path / "none", but="this") == {}

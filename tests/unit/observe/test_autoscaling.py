@@ -9,7 +9,7 @@ import pytest
 
 from support.cluster_objects import CREATED, SETTINGS, T0, Cluster, cluster_tournament
 from tiltyard.observe.autoscaling import autoscalers_words, without_room
-from tiltyard.observe.observation import observe
+from tiltyard.observe.observation import AGAIN_SECONDS, observe, requeue_after
 
 FITS_NONE = [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes: 1 Insufficient nvidia.com/gpu."}]
 
@@ -55,3 +55,4 @@ def test_one_pod_of_each_model_and_job_is_asked_for_and_the_words_are_in_its_sen
     assert wait.message.endswith("lower serving.resources; karpenter says: no")
     assert other is not None
     assert other.message.endswith("lower jobs.resources")
+    assert requeue_after(snapshot, seen, T0 + 11) == AGAIN_SECONDS

@@ -10,9 +10,9 @@ import pytest
 
 from support.cluster_objects import SETTINGS, T0, Cluster, cluster_tournament, finish, with_generation
 from tiltyard.api import Condition, TournamentStatus
-from tiltyard.observe.observation import observe, outdated_jobs, requeue_after
-from tiltyard.observe.snapshot import failed_before, failed_children, stale_jobs, stale_services, without_pods
-from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Observed, PreflightPhase, Wait, WaitReason
+from tiltyard.observe.observation import AGAIN_SECONDS, observe, outdated_jobs, requeue_after
+from tiltyard.observe.snapshot import failed_before, failed_children, stale_jobs, stale_services
+from tiltyard.plan.observed import JobPhase, ModelPhase, Observed, PreflightPhase, WaitReason
 from tiltyard_jobs.contracts.summary import Standing, Summary
 
 
@@ -224,7 +224,7 @@ def test_a_model_that_fits_no_node_waits_and_its_time_to_start_begins_once_it_do
         assert waiting.wait is not None
         assert waiting.wait.reason is WaitReason.UNSCHEDULABLE
         assert words in waiting.wait.message
-        assert requeue_after(cluster.snapshot(), Observed(), now) is None
+        assert requeue_after(cluster.snapshot(), Observed(), now) == AGAIN_SECONDS  # for an autoscaler's words alone
     moment = datetime.fromtimestamp(T0 + 5000, UTC).isoformat()
     pod["status"]["conditions"] = [{"type": "PodScheduled", "status": "True", "lastTransitionTime": moment}]
     assert seen(cluster, T0 + 6799).models["m1"].phase is ModelPhase.STARTING
@@ -244,13 +244,6 @@ def test_a_pod_with_a_node_is_told(cluster: Cluster, phase: str, scheduled: str,
     condition = {"type": "PodScheduled", "status": scheduled, "lastTransitionTime": moment}
     cluster.model_pod("m1", phase=phase, conditions=[condition])
     assert seen(cluster).models["m1"].placed is placed
-
-
-def test_a_model_whose_pods_are_refused_waits_and_one_of_which_nothing_is_known_does_not(cluster: Cluster) -> None:
-    service = cluster.service("m1")
-    assert seen(cluster, T0 + 1801).models["m1"].phase is ModelPhase.FAILED
-    service["status"]["conditions"][0] |= {"reason": "FailedCreate", "message": "exceeded quota: gpus"}
-    assert "exceeded quota: gpus" in refusal_of(seen(cluster, T0 + 86400).models["m1"])
 
 
 def test_a_model_that_stops_answering_has_its_time_once_more(cluster: Cluster) -> None:
@@ -342,100 +335,3 @@ def test_a_model_that_runs_and_does_not_answer_is_named_with_its_log(cluster: Cl
     late = seen(cluster, T0 + 1801).models["m1"]
     assert "pod m1-pod runs but does not answer yet" in late.message
     assert "`kubectl -n arena logs m1-pod`" in late.message
-
-
-def test_a_model_whose_pods_are_refused_says_so_at_once(cluster: Cluster) -> None:
-    words = "spec.containers[0].volumeMounts[4].mountPath: must be unique"
-    service = cluster.service("m1")
-    service["status"]["conditions"][0] |= {"reason": "FailedCreate", "message": f'Pod "m1-pod" is invalid: {words}'}
-    early = seen(cluster, T0 + 11).models["m1"]
-    assert (early.phase, refusal_of(early)) == (
-        ModelPhase.STARTING,
-        f"no pod of InferenceService {service['metadata']['name']} can be created: {words};"
-        " change what it names; the operator's log has the whole answer; it is tried again by itself",
-    )
-
-
-def refusal_of(waiting: JobSeen | ModelSeen) -> str:
-    assert waiting.wait is not None
-    assert waiting.wait.reason is WaitReason.REFUSED
-    return waiting.wait.message
-
-
-def test_a_model_that_kserve_makes_no_pods_of_says_why(cluster: Cluster) -> None:
-    service = cluster.service("m1")
-    failure = {"reason": "RuntimeNotRecognized", "message": "No ServingRuntimes with the name: nope"}
-    service["status"]["modelStatus"] = {"lastFailureInfo": failure}
-    told = refusal_of(seen(cluster).models["m1"])
-    assert "RuntimeNotRecognized: No ServingRuntimes with the name: nope; install the ServingRuntime or " in told
-    service["status"]["modelStatus"]["lastFailureInfo"]["reason"] = "ModelLoadFailed"
-    assert seen(cluster).models["m1"].wait is None  # its pod says more
-
-
-def test_a_job_whose_pods_are_refused_waits_and_says_why(cluster: Cluster) -> None:
-    cluster.preflight()
-    job = cluster.job("mine/m1")
-    name = job["metadata"]["name"]
-    words = 'Error creating: pods "x-0-abcde" is forbidden: exceeded quota: team, requested: pods=1'
-    for now, missing in ((T0 + 9, []), (T0 + 10, [name])):
-        assert [one.name for one in without_pods(cluster.snapshot(), now)] == missing
-    assert requeue_after(cluster.snapshot(), Observed(), T0 + 1) == 9
-    assert requeue_after(cluster.snapshot(), Observed(), T0 + 11) == 15
-    snapshot = replace(cluster.snapshot(), refusals={name: words})
-    for now in (T0 + 11, T0 + 86400):
-        refused = observe(snapshot, SETTINGS, now).jobs["mine/m1"]
-        assert (refused.phase, refusal_of(refused)) == (
-            JobPhase.ACTIVE,
-            f"no pod of Job {name} can be created: exceeded quota: team, requested: pods=1; raise the namespace's"
-            " ResourceQuota, or delete what takes it up; it is tried again by itself",
-        )
-    cluster.worker_pod(job, phase="Pending")
-    assert without_pods(cluster.snapshot(), T0 + 11) == []
-
-
-def test_a_job_that_a_queue_holds_waits_for_it(cluster: Cluster) -> None:
-    cluster.preflight()
-    job = cluster.job("mine/m1")
-    job["spec"]["suspend"] = True
-    job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] = "q"
-    assert seen(cluster).jobs["mine/m1"].wait is None  # a queue with room takes a moment
-    queued = seen(cluster, T0 + 7200).jobs["mine/m1"]
-    assert queued.phase is JobPhase.ACTIVE
-    assert queued.wait == Wait(
-        WaitReason.QUEUED,
-        f"Job {job['metadata']['name']} is suspended until its queue admits it: `kubectl -n arena describe workloads`"
-        " says what it waits for",
-    )
-
-
-@pytest.fixture
-def many_nodes() -> Cluster:
-    trainer = {"kind": "TrainJob", "runtimeRef": {"name": "torch-distributed"}, "numNodes": 2}
-    training = {"baseModel": {"uri": "hf://org/base"}, "trainer": trainer}
-    cluster = Cluster(cluster_tournament(3, per_competitor=8, training=training))
-    cluster.preflight()
-    return cluster
-
-
-def test_the_first_node_of_a_train_job_speaks_for_all(many_nodes: Cluster) -> None:
-    job = many_nodes.job("train")
-    job["status"] = {"jobsStatus": [{"name": "node", "active": 1, "succeeded": 0}]}
-    (made,) = many_nodes.graph.by_name["train"].makes
-    assert (seen(many_nodes).jobs["train"].phase, seen(many_nodes).jobs["train"].active) == (JobPhase.ACTIVE, 1)
-    many_nodes.end_pod(job, 1, Summary(exit_code=0))
-    finish(job, "Complete")
-    assert made.key not in seen(many_nodes).done or seen(many_nodes).done[made.key] == frozenset()
-    many_nodes.end_pod(job, 0, Summary(exit_code=0, rows=12))
-    observed = seen(many_nodes)
-    assert observed.done[made.key] == frozenset({0})
-    assert "train" not in observed.jobs
-
-
-def test_what_no_retry_can_mend_fails_a_train_job_before_its_controller_gives_up(many_nodes: Cluster) -> None:
-    job = many_nodes.job("train")
-    many_nodes.end_pod(job, 1, Summary(exit_code=75, message="the first node is away"))
-    assert seen(many_nodes).jobs["train"].phase is JobPhase.ACTIVE
-    many_nodes.end_pod(job, 0, Summary(exit_code=2, message="spec.training: there are no rows"))
-    failed = seen(many_nodes).jobs["train"]
-    assert failed.phase is JobPhase.FAILED
-    assert failed.message.startswith("spec.training: there are no rows; its log: `kubectl -n arena logs test-train-")

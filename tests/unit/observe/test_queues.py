@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from support.cluster_objects import CREATED, SETTINGS, T0, Cluster, cluster_tournament, finish
-from tiltyard.observe.observation import observe
+from tiltyard.observe.observation import AGAIN_SECONDS, observe, requeue_after
 from tiltyard.observe.queues import JOB_UID, answers_of, next_look
 from tiltyard.observe.snapshot import QueueAnswer, Snapshot, held_by_queues
-from tiltyard.plan.observed import JobPhase, ModelPhase, ModelSeen, PreflightPhase, WaitReason
+from tiltyard.plan.observed import JobPhase, ModelPhase, ModelSeen, PreflightPhase, Wait, WaitReason
 from tiltyard.plan.planner import Policy, plan
 from tiltyard.render.names import MAX_TIME, PRIORITY, QUEUE, RESTS_UNTIL
 
@@ -186,7 +186,7 @@ def test_what_kueue_says_is_reported(cluster: Cluster) -> None:
     snapshot = cluster.snapshot()
     assert held_by_queues(snapshot, T0 + 9) == []
     assert held_by_queues(snapshot, T0 + 10) == ["j-1", "p-1"]
-    assert next_look(snapshot, 10 * LIMIT, T0 + 10) == 15
+    assert requeue_after(snapshot, observe(snapshot, SETTINGS, T0 + 10), T0 + 10) == AGAIN_SECONDS
     said = {"j-1": QueueAnswer("no cpu"), "p-1": QueueAnswer("no GPU")}
     observed = observe(replace(snapshot, queues=said), SETTINGS, T0 + 10)
     waits = (observed.models["m2"].wait, observed.jobs["mine/m1"].wait)
@@ -256,3 +256,19 @@ def test_answers_of_kueue() -> None:
         ),
         "admitted": QueueAnswer("Workload w-admitted is admitted, and about to start"),
     }
+
+
+def test_a_job_that_a_queue_holds_waits_for_it() -> None:
+    cluster = Cluster(cluster_tournament(3, per_competitor=8))
+    cluster.preflight()
+    job = cluster.job("mine/m1")
+    job["spec"]["suspend"] = True
+    job["metadata"]["labels"][QUEUE] = "q"
+    at_once, later = (observe(cluster.snapshot(), SETTINGS, now).jobs["mine/m1"] for now in (T0 + 1, T0 + 7200))
+    assert at_once.wait is None  # a queue with room takes a moment
+    assert later.phase is JobPhase.ACTIVE
+    assert later.wait == Wait(
+        WaitReason.QUEUED,
+        f"Job {job['metadata']['name']} is suspended until its queue admits it: `kubectl -n arena describe workloads`"
+        " says what it waits for",
+    )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from support.cluster_objects import SETTINGS, T0, Cluster, cluster_tournament
+from tiltyard.observe.observation import observe, requeue_after
 from tiltyard.observe.refusal import latest_failure, pods_refused, refused
-
-T0 = 1767225600.0  # 2026-01-01T00:00:00Z
+from tiltyard.observe.snapshot import without_pods
+from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Observed, WaitReason
 
 
 @pytest.mark.parametrize(
@@ -93,3 +96,68 @@ def test_the_latest_event_counts_unless_it_is_older_than_the_last_pod() -> None:
     assert latest_failure(events[:1], T0 + 20) == "second"
     assert latest_failure(events, T0 + 31) is None
     assert latest_failure([], 0) is None
+
+
+def seen(cluster: Cluster, now: float = T0 + 1) -> Observed:
+    return observe(cluster.snapshot(), SETTINGS, now)
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    return Cluster(cluster_tournament(3, per_competitor=8))
+
+
+def test_a_model_whose_pods_are_refused_says_so_at_once(cluster: Cluster) -> None:
+    words = "spec.containers[0].volumeMounts[4].mountPath: must be unique"
+    service = cluster.service("m1")
+    service["status"]["conditions"][0] |= {"reason": "FailedCreate", "message": f'Pod "m1-pod" is invalid: {words}'}
+    early = seen(cluster, T0 + 11).models["m1"]
+    assert (early.phase, refusal_of(early)) == (
+        ModelPhase.STARTING,
+        f"no pod of InferenceService {service['metadata']['name']} can be created: {words};"
+        " change what it names; the operator's log has the whole answer; it is tried again by itself",
+    )
+
+
+def refusal_of(waiting: JobSeen | ModelSeen) -> str:
+    assert waiting.wait is not None
+    assert waiting.wait.reason is WaitReason.REFUSED
+    return waiting.wait.message
+
+
+def test_a_model_whose_pods_are_refused_waits_and_one_of_which_nothing_is_known_does_not(cluster: Cluster) -> None:
+    service = cluster.service("m1")
+    assert seen(cluster, T0 + 1801).models["m1"].phase is ModelPhase.FAILED
+    service["status"]["conditions"][0] |= {"reason": "FailedCreate", "message": "exceeded quota: gpus"}
+    assert "exceeded quota: gpus" in refusal_of(seen(cluster, T0 + 86400).models["m1"])
+
+
+def test_a_model_that_kserve_makes_no_pods_of_says_why(cluster: Cluster) -> None:
+    service = cluster.service("m1")
+    failure = {"reason": "RuntimeNotRecognized", "message": "No ServingRuntimes with the name: nope"}
+    service["status"]["modelStatus"] = {"lastFailureInfo": failure}
+    told = refusal_of(seen(cluster).models["m1"])
+    assert "RuntimeNotRecognized: No ServingRuntimes with the name: nope; install the ServingRuntime or " in told
+    service["status"]["modelStatus"]["lastFailureInfo"]["reason"] = "ModelLoadFailed"
+    assert seen(cluster).models["m1"].wait is None  # its pod says more
+
+
+def test_a_job_whose_pods_are_refused_waits_and_says_why(cluster: Cluster) -> None:
+    cluster.preflight()
+    job = cluster.job("mine/m1")
+    name = job["metadata"]["name"]
+    words = 'Error creating: pods "x-0-abcde" is forbidden: exceeded quota: team, requested: pods=1'
+    for now, missing in ((T0 + 9, []), (T0 + 10, [name])):
+        assert [one.name for one in without_pods(cluster.snapshot(), now)] == missing
+    assert requeue_after(cluster.snapshot(), Observed(), T0 + 1) == 9
+    assert requeue_after(cluster.snapshot(), Observed(), T0 + 11) == 15
+    snapshot = replace(cluster.snapshot(), refusals={name: words})
+    for now in (T0 + 11, T0 + 86400):
+        refused = observe(snapshot, SETTINGS, now).jobs["mine/m1"]
+        assert (refused.phase, refusal_of(refused)) == (
+            JobPhase.ACTIVE,
+            f"no pod of Job {name} can be created: exceeded quota: team, requested: pods=1; raise the namespace's"
+            " ResourceQuota, or delete what takes it up; it is tried again by itself",
+        )
+    cluster.worker_pod(job, phase="Pending")
+    assert without_pods(cluster.snapshot(), T0 + 11) == []

@@ -10,7 +10,7 @@ import pytest
 from support.cluster_objects import SETTINGS, T0, Cluster, cluster_tournament
 from tiltyard.observe.observation import observe, requeue_after
 from tiltyard.observe.records import PodRecord, TournamentRecord
-from tiltyard.observe.standstill import STANDSTILL_SECONDS, Standstill, hold_seconds, in_front, standstill_of
+from tiltyard.observe.standstill import STANDSTILL_SECONDS, Standstill, hold_seconds, in_front, next_time, standstill_of
 from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Observed, PreflightPhase, Wait, WaitReason
 from tiltyard.plan.planner import Policy, TournamentState, plan
 
@@ -103,6 +103,7 @@ def test_the_older_goes_first(
 
 def test_the_room_is_left_for_longer_each_time() -> None:
     assert [hold_seconds(times) for times in (1, 2, 3, 4, 5, 50)] == [300, 600, 1200, 2400, 3600, 3600]
+    assert [next_time(2, T0, T0 + 600 + went_on) for went_on in (0, 3599, 3600)] == [3, 3, 1]
 
 
 def test_who_gives_way_lets_go_of_all_and_goes_on_later(cluster: Cluster) -> None:

@@ -1,4 +1,4 @@
-"""What a model's pod tells of its weights, and how long it took until it was ready."""
+"""What a model's pod tells of its weights."""
 
 from __future__ import annotations
 
@@ -41,13 +41,9 @@ def test_a_pods_init_container_tells_of_the_weights(message: str, code: int, kno
     assert (record.filled is not None) is known
 
 
-def test_a_load_is_measured_from_when_a_node_has_the_pod() -> None:
+def test_weights_that_were_there_took_no_download() -> None:
     cluster = Cluster(TOURNAMENT)
-    service = cluster.service("a", ready=True)
-    (ready,) = [one for one in service["status"]["conditions"] if one["type"] == "Ready"]
-    ready["lastTransitionTime"] = "2026-01-01T00:02:30Z"
-    cluster.model_pod("a", **pod(FILLED % "true")["status"] | {
-        "conditions": [{"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-01-01T00:01:00Z"}]
-    })  # fmt: skip
+    cluster.service("a", ready=True)
+    cluster.model_pod("a", **pod(FILLED % "true")["status"])
     seen = observe(cluster.snapshot(), SETTINGS, T0 + 300).models["a"]
-    assert (seen.load_seconds, seen.weights, seen.download_seconds) == (90.0, 7, None)
+    assert (seen.weights, seen.download_seconds) == (7, None)

@@ -53,8 +53,9 @@ def test_only_nothing_is_none_and_only_all_is_all(value: float, digits: int) -> 
 
 
 def test_times_and_sizes() -> None:
-    assert [duration(value) for value in (4.24, 200, 3599.6, 7500, 360_000)] == [
+    assert [duration(value) for value in (4.24, 59.96, 200, 3599.6, 7500, 360_000)] == [
         f"4.2{NB}s",
+        f"1{NB}min 00{NB}s",
         f"3{NB}min 20{NB}s",
         f"1{NB}h 00{NB}min",
         f"2{NB}h 05{NB}min",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.looped_shard import Shard, rows_in
+from tiltyard_jobs.contracts.progress import WorkerProgress
 from tiltyard_jobs.errors import (
     ConfigurationError,
     PermanentError,
@@ -53,6 +55,36 @@ async def test_all_that_is_left_may_be_under_way_at_a_stop(tmp_path: Path, monke
         with pytest.raises(Stopped):
             await shard.run(journal)
         assert sorted(rows_in(journal)) == list(range(6))
+
+
+async def test_who_begins_nothing_more_is_not_counted_as_asking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "DRAIN_SILENCE_SECONDS", 60.0)  # a busy machine may be silent for a second
+    monkeypatch.setattr(loop, "TELL_SECONDS", 0.001)
+    shard = Shard(tmp_path, 20, concurrency=3)
+    ticks = itertools.count()
+    shard.clock = lambda: float(next(ticks))
+    told: list[tuple[int, int]] = []
+
+    async def behave(row: int) -> None:
+        if row < 5:
+            return
+        if row == 7:
+            shard.stop.set()
+        await shard.stop.wait()
+        for _ in range(20):  # turns of the loop, until it knows
+            await asyncio.sleep(0)
+        while row == 7 and told[-1:] != [(7, 1)]:
+            progress = WorkerProgress.model_validate_json((tmp_path / "progress").read_bytes())
+            told.append((progress.done, progress.asking))
+            await asyncio.sleep(0.001)
+
+    shard.behave = behave  # type: ignore[method-assign]
+    with shard.journal() as journal, pytest.raises(Stopped):
+        await shard.run(journal)
+    assert shard.asked == list(range(8))
+    assert told[-1] == (7, 1)
 
 
 async def test_stopping_cancels_exports_and_says_so(tmp_path: Path) -> None:

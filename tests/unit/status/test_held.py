@@ -1,18 +1,16 @@
-"""How long models were up, from status to status, and what that costs."""
+"""How long models were up, from status to status."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal
 
 from support.manifests import tournament
-from tiltyard.api import ModelStatus, TournamentStatus, UsageStatus
+from tiltyard.api import ModelStatus, TournamentStatus
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.observed import ModelPhase, ModelSeen, Observed, Wait, WaitReason
 from tiltyard.plan.planner import Policy, plan
 from tiltyard.status.build import build_status
-from tiltyard.status.held import nearly_same, priced, time_up, with_time_up
-from tiltyard_jobs.contracts.spending import Amounts, Spending
+from tiltyard.status.held import time_up, with_time_up
 
 WAIT = Wait(WaitReason.UNSCHEDULABLE, "no node has a GPU")
 
@@ -76,20 +74,3 @@ def test_a_pod_that_holds_a_node_and_does_not_start_takes_its_gpu() -> None:
 
 def test_time_of_another_run_does_not_count() -> None:
     assert time_up(step(None, ModelPhase.READY, 100), "other", 200) == {}
-
-
-def test_money_in_a_status_is_a_decimal_with_its_currency() -> None:
-    account = Spending(currency="EUR", happened=Amounts(gpu_seconds=3600, cost=Decimal("1234.5")))
-    usage = priced(UsageStatus(), account)
-    assert (usage.gpu_seconds, usage.cost, usage.currency) == (3600, "1234.50", "EUR")
-    none = priced(UsageStatus(), Spending(currency="EUR"))
-    assert (none.gpu_seconds, none.cost, none.currency) == (None, None, None)
-
-
-def test_gpu_time_that_hardly_moved_is_not_worth_a_write() -> None:
-    before = UsageStatus(gpu_seconds=10_000, cost="10.00", currency="EUR")
-    assert nearly_same(before, before.model_copy(update={"gpu_seconds": 10_500, "cost": "10.50"})) == before
-    far = before.model_copy(update={"gpu_seconds": 12_000, "cost": "12.00"})
-    assert nearly_same(before, far) == far
-    tokens = before.model_copy(update={"gpu_seconds": 10_500, "completion_tokens": 1})
-    assert nearly_same(before, tokens) == tokens

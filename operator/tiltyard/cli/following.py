@@ -1,0 +1,56 @@
+"""What to do next with a run on this machine, as lines to paste, with the options that its command was given."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+
+from tiltyard.api import Tournament
+from tiltyard.local.ledger import read_ledger, uri_of
+from tiltyard.sdk.documents import Status
+from tiltyard.sdk.machine import StatePlace
+from tiltyard_jobs.contracts.located import readable
+
+
+def after_run(options: argparse.Namespace, out: Path | str | None) -> str:
+    """What to do with a complete run, whose results are in `out`."""
+    return _next_lines(
+        ("reads the battles in a browser", _line("view", options, out)),
+        ("copies all results to a folder", _line("report", options, out, "--to", "results")),
+    )
+
+
+def after_status(options: argparse.Namespace, tournament: Tournament, document: Status) -> str:
+    """What to do with a run as it is; nothing where there is nothing to do."""
+    if str(options.manifest) == "-" or document.run is None:
+        return ""
+    out = _given_out(StatePlace.of(tournament, options.state), tournament)
+    if document.activity == "Interrupted":
+        return _next_lines(("continues from here", _line("run", options, out)))
+    if document.activity == "Running":
+        return _next_lines(("shows it in a browser", _line("view", options, out)))
+    complete = any(each.type == "Complete" and each.status == "True" for each in document.conditions)
+    return after_run(options, out) if complete else ""
+
+
+def _next_lines(*lines: tuple[str, str]) -> str:
+    width = max(len(line) for _, line in lines)
+    return "\nNext:\n" + "\n".join(f"    {line:<{width}}   # {what}" for what, line in lines)
+
+
+def _line(name: str, options: argparse.Namespace, out: Path | str | None, *more: str) -> str:
+    prices = None if name == "view" else options.prices  # which takes none
+    words = ["tiltyard", name, str(options.manifest)]
+    for option, value in (("out", out), ("state", options.state), ("prices", prices)):
+        words += [f"--{option}", str(value)] if value is not None else []
+    return shlex.join([*words, *more])
+
+
+def _given_out(place: StatePlace, tournament: Tournament) -> str | None:
+    """The `--out` that a run was given, by what its ledger says of its place."""
+    ledger = read_ledger(place.state, place.run)
+    if ledger is None:
+        return None
+    output, uri = tournament.spec.output, uri_of(ledger.place)
+    return readable(uri) if output is None or output.bucket.uri != uri else None

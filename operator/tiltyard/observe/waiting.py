@@ -1,0 +1,51 @@
+"""What keeps Jobs and models from their work: the diagnoses of their pods, and why they have none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from tiltyard.observe.diagnose import NOT_ENDING, PODS_REFUSED, QUEUED, UNSCHEDULABLE, Diagnosis
+from tiltyard.observe.documents import seconds
+from tiltyard.observe.queues import with_answer
+from tiltyard.observe.records import JobRecord, PodRecord
+from tiltyard.observe.refusal import pods_refused
+from tiltyard.observe.snapshot import PATIENCE_SECONDS, Snapshot
+from tiltyard.plan.observed import Wait, WaitReason
+
+
+def wait_of(diagnosis: Diagnosis | None) -> Wait | None:
+    """Why what has a diagnosis waits; None: it has none."""
+    if diagnosis is None:
+        return None
+    reasons = {
+        QUEUED: WaitReason.QUEUED,
+        UNSCHEDULABLE: WaitReason.UNSCHEDULABLE,
+        PODS_REFUSED: WaitReason.REFUSED,
+        NOT_ENDING: WaitReason.NOT_ENDING,
+    }
+    return Wait(reasons.get(diagnosis.reason, WaitReason.NOT_STARTING), diagnosis.message)
+
+
+def pods_diagnosis(snapshot: Snapshot, pods: Iterable[PodRecord], now: float) -> Diagnosis | None:
+    """The first diagnosis of pods that should be at work; what lasts for a moment only is none."""
+    lasting = (pod for pod in pods if now - pod.created >= PATIENCE_SECONDS)
+    return next((found for pod in lasting if (found := with_answer(snapshot, pod)) is not None), None)
+
+
+def workers_diagnosis(snapshot: Snapshot, job: JobRecord, now: float) -> Diagnosis | None:
+    """What keeps a Job from going on. A pod that waits for the room of other shards is left out."""
+    if (words := snapshot.refusals.get(job.name)) is not None:
+        return Diagnosis(PODS_REFUSED, pods_refused(job.kind.kind, job.name, words))
+    diagnosis = pods_diagnosis(snapshot, (pod for pod in snapshot.pods_of(job) if pod.phase == "Pending"), now)
+    if diagnosis is not None and diagnosis.reason == UNSCHEDULABLE:
+        busy = any(pod.job and pod.phase == "Running" for pod in snapshot.pods.values())
+        return None if busy else diagnosis
+    return diagnosis or next(_stayings(snapshot.pods_of(job), now), None)
+
+
+def _stayings(pods: Iterable[PodRecord], now: float) -> Iterator[Diagnosis]:
+    """Pods whose worker has ended for a while."""
+    for pod in pods:
+        stays = pod.diagnosis is not None and pod.diagnosis.reason == NOT_ENDING and pod.phase == "Running"
+        if pod.diagnosis is not None and stays and now - seconds(pod.ended) >= PATIENCE_SECONDS:
+            yield pod.diagnosis

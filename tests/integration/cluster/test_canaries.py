@@ -1,0 +1,96 @@
+"""Every credential and every prompt is planted: none is found where it has no business, whatever a server says back."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from aiohttp import web
+
+from cluster.controlplane import ControlPlane
+from integration.cluster.conftest import EVENTS, SMALL, Arena
+from support.s3server import S3Server
+from support.stub_llm import serving
+from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, PODS, SERVICES
+from tiltyard_jobs.contracts.tasks import StoreRef
+from tiltyard_jobs.store import Store, open_store
+
+pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(400)]
+
+KEY, HEADER = "canary-api-key-7f3a91", "canary-header-c04e55"
+PROMPT, ANSWER = "canary prompt 52b8", "canary answer 9d17"
+ROWS = 6
+
+
+async def chat(request: web.Request) -> web.Response:
+    """Answers, or refuses and says back all that it was told, as careless gateways do."""
+    body = await request.json()
+    asked = body["messages"][-1]["content"]
+    told = f"{request.headers['Authorization']} {request.headers['X-Team']} asked: {asked}"
+    if "seed" in body:
+        return web.json_response({"error": {"message": f"seed is not supported: {told}", "param": "seed"}}, status=400)
+    if f"{PROMPT} 3" in asked:
+        return web.json_response({"error": {"message": f"cannot do this: {told}"}}, status=400)
+    if f"{PROMPT} 4" in asked:
+        return web.Response(status=500, text=f"<html>{told}</html>")
+    choice = {"message": {"role": "assistant", "content": f"{ANSWER}: {asked[-40:]}"}, "finish_reason": "stop"}
+    return web.json_response({"choices": [choice], "usage": {"prompt_tokens": 9, "completion_tokens": 9}})
+
+
+def texts_of(store: Store) -> dict[str, str]:
+    """Each object of a store as text; a parquet's cells."""
+    found = {}
+    for info in store.list(""):
+        data = store.get(info.key) or b""
+        rows = data.startswith(b"PAR1")
+        found[info.key] = str(pq.read_table(io.BytesIO(data)).to_pylist()) if rows else data.decode(errors="replace")
+    return found
+
+
+async def test_nothing_that_was_planted_is_found(arena: Arena, plane: ControlPlane, credentials: S3Server) -> None:
+    data = {"key": KEY, "header": HEADER}
+    encoded = {name: base64.b64encode(text.encode()).decode() for name, text in data.items()}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "canaries"}, "data": encoded}
+    plane.apply(f"/api/v1/namespaces/{arena.namespace}/secrets/canaries", secret)
+    store = open_store(StoreRef(uri=arena.s3_uri, endpoint=arena.server.endpoint))
+    prompts = [{"prompt": f"{PROMPT} {number}: sort a list"} for number in range(ROWS)]
+    store.put("p.jsonl", "".join(json.dumps(row) + "\n" for row in prompts).encode())
+    instructions = {"from": {"uri": f"{arena.s3_uri}/p.jsonl", "perCompetitor": ROWS}}
+    document = arena.manifest(2, **{**SMALL, "instructions": instructions})
+    spec = document["spec"]
+    spec["jobs"] = {**spec["jobs"], "maxVoidFraction": "1"}
+    async with serving({"/v1/chat/completions": chat}) as url:
+        spec["competitors"][1] = {
+            "name": "m1",
+            "endpoint": {"url": f"{url}/v1", "model": "m", "apiKeySecretRef": {"name": "canaries", "key": "key"}},
+            "request": {"headers": [{"name": "X-Team", "valueSecretRef": {"name": "canaries", "key": "header"}}]},
+        }
+        await arena.apply(document)
+        told = await arena.wait_for_phase("Complete", "Failed", limit=240)
+    assert told["status"]["phase"] == "Complete", yaml.safe_dump(told["status"])
+
+    artifacts = texts_of(store)
+    store.close()
+    answers = "".join(text for key, text in artifacts.items() if key.startswith("answer/"))
+    assert ANSWER in answers
+    assert "RefusedByServer" in answers
+    said = {
+        "the operator's log": arena.operator.log.read_text(),
+        "the status": json.dumps(told),
+        "events": json.dumps((await arena.kube.list(EVENTS, arena.namespace, ""))[0]),
+        "metrics": await arena.operator.metrics(),
+    }
+    for kind in (PODS, JOBS, CONFIG_MAPS, SERVICES):
+        said[kind.plural] = json.dumps(await arena.children(kind))
+    logs = [file for file in arena.player.folder.rglob("log") if file.is_file()]
+    assert logs
+    said |= {f"log of {file.parent.name}": file.read_text(errors="replace") for file in logs}
+    secrets = [KEY, HEADER, credentials.env["AWS_SECRET_ACCESS_KEY"]]
+    for place, text in {**said, **artifacts}.items():
+        assert [canary for canary in secrets if canary in text] == [], place
+    for place, text in said.items():
+        assert [canary for canary in (PROMPT, ANSWER) if canary in text] == [], place

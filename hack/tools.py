@@ -56,6 +56,7 @@ def _kubernetes(name: str) -> Tool:
 
 
 TOOLS = {
+    "actionlint": Tool("actionlint", "github.com/rhysd/actionlint/cmd/actionlint"),
     "coredns": Tool("coredns", "."),
     "etcd": Tool("etcd", "go.etcd.io/etcd/server/v3"),
     "gitops-health": Tool("gitops-health", "."),
@@ -72,7 +73,9 @@ TOOLS = {
     "kserve-llmisvc-manager": Tool("kserve-llmisvc", "github.com/kserve/kserve/cmd/llmisvc"),
     "kueue-manager": Tool("kueue", "sigs.k8s.io/kueue/cmd/kueue"),
     "kwok": Tool("kwok", "sigs.k8s.io/kwok/cmd/kwok"),
+    "oci-registry": Tool("oci-registry", "."),
     "pause": Tool("pause", "."),
+    "prometheus-rules": Tool("prometheus-rules", "."),
     "trainer-manager": Tool("trainer", "github.com/kubeflow/trainer/v2/cmd/trainer-controller-manager"),
     "versitygw": Tool("versitygw", "github.com/versity/versitygw/cmd/versitygw", "-s -w -X main.Version=v1.8.0"),
 }

@@ -6,7 +6,8 @@ Takes a minute of processor time. Needs numpy and scipy (the `jobs` extra); `PYT
 installed. Attackers meet all defenders; each answer has luck of its own (`--luck` nats), so that the battles of one
 instruction hang together. `--votes` may name any of these:
 
-- `jury`: three judges in both orders name a winner; `graded`: two orders, shares of votes; `coin`: one vote.
+- `jury`: three judges in both orders name a winner; `graded`: two orders, shares of votes; `coin`: one vote;
+  `ties`: one vote, a tie in 95 of 100 battles.
 - `near`: the best player is three nats above the rest (95 of 100).
 
 The truth is what endless instructions would give. `ratings`, `gaps`: share of intervals that hold it (gaps between
@@ -31,12 +32,15 @@ from tiltyard_jobs.rating.intervals import intervals, rank_range
 
 FloatArray = NDArray[np.float64]
 
+TIED = 0.95  # of the votes in `ties`
 
-def truth(strength: FloatArray, luck: float) -> FloatArray:
-    """Ratings from endless instructions: luck draws expected scores to the middle."""
+
+def truth(strength: FloatArray, luck: float, tied: float) -> FloatArray:
+    """Ratings from endless instructions: luck and ties draw expected scores to the middle."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(61)
     difference = strength[:, None] - strength[None, :]
     score = expit(difference[..., None] + np.sqrt(2.0) * luck * nodes) @ (weights / weights.sum())
+    score = tied / 2 + (1 - tied) * score
     np.fill_diagonal(score, 0.0)
     graph = bt.connectivity(score[None])
     ratings: FloatArray = bt.to_points(bt.fit(score[None], graph), graph.same)[0]
@@ -56,6 +60,8 @@ def tournament(rng: np.random.Generator, strength: FloatArray, instructions: int
     else:
         number = 6 if votes == "jury" else 1
         score = rng.binomial(number, chance) / number
+    if votes == "ties":
+        score[rng.random(len(score)) < TIED] = 0.5
     return Battles(instruction, attacker, defender, score, players)
 
 
@@ -67,7 +73,7 @@ def cell(players: int, instructions: int, votes: str, near: bool, luck: float, n
         strength = rng.normal(0.0, 0.6, players)
         if near:
             strength[0] = np.delete(strength, 0).mean() + 3.0
-        true = truth(strength, luck)
+        true = truth(strength, luck, TIED if votes == "ties" else 0.0)
         battles = tournament(rng, strength, instructions, luck, votes)
         # Gaps in the players' own order, which knows nothing of the outcome.
         found = intervals(battles, list(range(players)))
@@ -96,7 +102,7 @@ def main() -> None:
     parser.add_argument("--tournaments", type=int, default=200)
     parser.add_argument("--players", type=int, nargs="+", default=[2, 3, 6, 12, 24])
     parser.add_argument("--instructions", type=int, nargs="+", default=[10, 30, 60])
-    parser.add_argument("--votes", nargs="+", default=["graded"], choices=["jury", "graded", "coin"])
+    parser.add_argument("--votes", nargs="+", default=["graded"], choices=["jury", "graded", "coin", "ties"])
     parser.add_argument("--luck", type=float, default=0.7)
     parser.add_argument("--samples", type=int, default=100, help="of the bootstrap")
     arguments = parser.parse_args()

@@ -15,6 +15,11 @@ class Ranged(Contract):
     low: float | None = None
     high: float | None = None
 
+    @property
+    def possible(self) -> bool:
+        """Not all of a share's interval was below 0 or above 1, which leaves no width of it."""
+        return self.low is None or self.low != self.high
+
 
 class CalibratedRate(Contract):
     """A player's win rate by one judge or the jury.

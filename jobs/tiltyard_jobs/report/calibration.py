@@ -38,7 +38,10 @@ def calibration_tables(found: Calibration | None) -> CalibrationTables | None:
         TITLES,
         tuple(map(_judge, (*found.judges, found.jury))),
         tuple(
-            CardRow(visible(one.player), (CardCell(_number(one.plain)), _cell(one.by_rates)))
+            CardRow(
+                visible(one.player),
+                (CardCell(_number(one.plain)), _cell(one.by_rates) if one.by_rates.possible else CardCell(DASH)),
+            )
             for one in found.jury.win_rates
         ),
     )

@@ -71,7 +71,7 @@ def _print(found: Calibration) -> None:
     Console().print(judges)
     players = Table("PLAYER", "WINS", "CORRECTED", "BY RATES ALONE", box=None)
     for one in found.jury.win_rates:
-        players.add_row(one.player, _percent(one.plain), _ranged(one.corrected), _ranged(one.by_rates))
+        players.add_row(one.player, _percent(one.plain), _rate(one.corrected), _rate(one.by_rates))
     Console().print(players)
     for judge in found.judges:
         if judge.adds_nothing:
@@ -80,6 +80,10 @@ def _print(found: Calibration) -> None:
 
 def _adds_nothing(judge: CalibratedJudge) -> str:
     return f"judge {judge.name} adds nothing that these labels show, for {judge.verdicts:,} verdicts"
+
+
+def _rate(one: Ranged) -> str:
+    return _ranged(one) if one.possible else "–"
 
 
 def _ranged(one: Ranged, scale: float = 100, digits: int | None = None) -> str:

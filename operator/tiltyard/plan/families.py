@@ -11,11 +11,15 @@ import re
 
 from tiltyard.api import Participant
 
-_PUBLISHER = {"c4ai", "meta", "open"}
-"""Words before the first one that tells: Meta-Llama-3-8B."""
+_PUBLISHER = re.compile(
+    "ai21(labs)?|allenai|baidu|c4ai|cohereforai|coherelabs|databricks|google|huggingfacetb|ibm|lgai|meta|microsoft"
+    "|mistralai|moonshotai|nousresearch|nvidia|open(ai)?|org|tencent|thudm|tiiuae|zai"
+)
+"""Words before the first one that tells: Meta-Llama-3-8B, and copies as google_gemma-3-4b-it-GGUF, whose name begins
+with the account they come from."""
 _BEDROCK = re.compile(
     r"((us|eu|apac|au|jp|global)\.)?(ai21|amazon|anthropic|cohere|deepseek|google|meta|minimax|mistral|moonshot|nvidia"
-    r"|openai|qwen|writer|zai)\.(?=[a-z])"
+    r"|openai|qwen|writer|xai|zai)\.(?=[a-z])"
 )
 """A region and a publisher before the name, as Amazon Bedrock has them: us.meta.llama3-3-70b-instruct-v1:0."""
 _FILES = {"ggml", "model", "weights"}
@@ -63,7 +67,7 @@ def _named(path: str) -> str:
     if folder and re.split(r"[-_.]", last)[0] in _FILES:
         return _named(folder)
     words = _WORDS.split(_BEDROCK.sub("", last, count=1))
-    word = next((word for word in words if word and word not in _PUBLISHER), "")
+    word = next((word for word in words if word and not _PUBLISHER.fullmatch(word)), words[0])
     found = _NAME.match(word)
     name = found[0] if found else word
     return _OF.get(name, name)

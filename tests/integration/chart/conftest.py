@@ -14,9 +14,11 @@ from integration.chart.helm import CHART, Helm, Render, Rendered
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build helm before the first test: within one, the build would run into the test's time-out."""
+    """Build the tools before the first test: within one, the build would run into the test's time-out."""
     if any("helm" in getattr(item, "fixturenames", ()) for item in session.items):
         tools.ensure("helm")
+    if any(item.path.name == "test_alerts.py" for item in session.items):
+        tools.ensure("prometheus-rules")
 
 
 @pytest.fixture

@@ -58,9 +58,27 @@ def test_actions_are_pinned_and_keep_no_credential(workflow: Path) -> None:
     for step in steps(workflow):
         assert ("uses" in step) != ("run" in step)
         if "uses" in step:
-            assert re.fullmatch(r"[\w-]+/[\w./-]+@v\d+\.\d+\.\d+", step["uses"])
+            assert re.fullmatch(r"[\w-]+/[\w./-]+@[0-9a-f]{40}", step["uses"])
         if step.get("uses", "").startswith("actions/checkout@"):
             assert step["with"]["persist-credentials"] is False
+    # The comment is what Dependabot reads and raises beside the commit.
+    for line in re.findall(r"uses: .*", workflow.read_text()):
+        assert re.search(r"@\S+ # v\d+\.\d+\.\d+$", line), line
+
+
+def test_an_action_has_one_commit_wherever_it_is_used() -> None:
+    used = [step["uses"] for workflow in WORKFLOWS for step in steps(workflow) if "uses" in step]
+    assert len({each.partition("@")[0] for each in used}) == len(set(used))
+
+
+def test_what_a_release_publishes_is_signed_by_its_digest() -> None:
+    found = jobs(ROOT / ".github/workflows/release.yaml")
+    for name in ("images", "chart"):
+        assert found[name]["permissions"]["id-token"] == "write"
+        assert any("cosign sign --yes" in step.get("run", "") for step in found[name]["steps"])
+    (image,) = (step for step in found["images"]["steps"] if "build-push-action" in step.get("uses", ""))
+    assert image["with"]["platforms"] == "linux/amd64,linux/arm64"
+    assert (image["with"]["sbom"], image["with"]["provenance"]) == (True, "mode=max")
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=name)

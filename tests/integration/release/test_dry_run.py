@@ -1,0 +1,181 @@
+"""A release without GitHub: the scripts of its workflow, word for word, and a registry on this machine.
+
+What cannot be tried so: the images (docker/build-push-action makes them, with provenance and SBOM), signatures (cosign
+asks Sigstore) and PyPI. `cosign` and `gh` stand here for commands that need the service: they note what they are told.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+import tools
+import version as version_script
+from support.certificates import self_signed
+from support.documents import ROOT
+
+JOBS: dict[str, Any] = yaml.safe_load((ROOT / ".github/workflows/release.yaml").read_text())["jobs"]
+VERSION = version_script.version()
+DIGEST = f"sha256:{'0123456789abcdef' * 4}"
+ELSEWHERE = {"make test-unit", "make check"}  # what CI does too
+STAND_IN = '#!/bin/sh\necho "$(basename "$0") $*" >> "$TOLD"\n'
+
+
+def scripts(job: str) -> list[str]:
+    """What a job runs, apart from what CI runs as well."""
+    return [step["run"] for step in JOBS[job]["steps"] if step.get("run", "make check") not in ELSEWHERE]
+
+
+class Tree(NamedTuple):
+    """A copy of the tree, and the environment in which scripts run there."""
+
+    path: Path
+    environment: dict[str, str]
+
+    def run(self, script: str, **variables: str) -> str:
+        """Run a script as the workflow does: what it prints.
+
+        Raises:
+            CalledProcessError: a command of it failed.
+        """
+        environment = self.environment | variables
+        command = ["bash", "--noprofile", "--norc", "-e", "-c", script]
+        done = subprocess.run(
+            command, cwd=self.path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            check=False,
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise subprocess.CalledProcessError(done.returncode, script, done.stdout)
+        return done.stdout
+
+    @property
+    def told(self) -> list[str]:
+        """The calls of commands that need the service."""
+        file = Path(self.environment["TOLD"])
+        return file.read_text().splitlines() if file.exists() else []
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    """The files that git has or would take; commands of the runner beside them."""
+    path, bin_ = tmp_path / "tree", tmp_path / "bin"
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout.split("\0")
+    for name in filter(None, names):
+        if (ROOT / name).is_file() and not name.startswith(("tests/", "docs/", "bench/")):
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            (path / name).write_bytes((ROOT / name).read_bytes())
+    (path / ".venv").symlink_to(ROOT / ".venv")
+    bin_.mkdir()
+    (bin_ / "helm").symlink_to(tools.ensure("helm"))
+    for name in ("cosign", "gh"):
+        (bin_ / name).write_text(STAND_IN)
+        (bin_ / name).chmod(0o755)
+    environment = {
+        "HOME": str(tmp_path), "PATH": f"{bin_}:{os.environ['PATH']}", "TOLD": str(tmp_path / "told"),
+        "GITHUB_OUTPUT": str(tmp_path / "output"),
+    }  # fmt: skip
+    return Tree(path, environment)
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A registry on 127.0.0.1, as variables of the environment: its address, and the certificate that it has."""
+    certificate, key = self_signed(tmp_path)
+    command = [tools.ensure("oci-registry"), certificate, key]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        assert urlsplit(f"//{address}").port
+        yield {"REGISTRY": address, "SSL_CERT_FILE": str(certificate)}
+        process.terminate()
+
+
+def test_every_script_of_the_workflow_is_tried() -> None:
+    assert {job: len(scripts(job)) for job in JOBS} == {
+        "build": 3, "images": 1, "chart": 1, "package": 0, "release": 1,
+    }  # fmt: skip
+
+
+def test_a_tag_is_the_version(tree: Tree) -> None:
+    check, *_ = scripts("build")
+    tree.run(check, TAG=f"v{VERSION}")
+    assert Path(tree.environment["GITHUB_OUTPUT"]).read_text() == f"version={VERSION}\n"
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        tree.run(check, TAG="v99.0.0")
+    assert f"the tag is v99.0.0, pyproject.toml has {VERSION}" in refused.value.output
+
+
+def test_the_package_has_every_module_and_nothing_else(tree: Tree) -> None:
+    tree.run(scripts("build")[1])
+    wheel, sdist = (
+        tree.path / f"dist/tiltyard-{VERSION}-py3-none-any.whl",
+        tree.path / f"dist/tiltyard-{VERSION}.tar.gz",
+    )
+    assert sorted((tree.path / "dist").iterdir()) == sorted([wheel, sdist])
+    with zipfile.ZipFile(wheel) as packed:
+        names = {name for name in packed.namelist() if ".dist-info/" not in name}
+    roots = [tree.path / "operator", tree.path / "jobs"]
+    assert names == {str(file.relative_to(root)) for root in roots for file in root.rglob("*") if file.is_file()}
+    assert "tiltyard/py.typed" in names
+
+
+def test_the_chart_that_is_pushed_is_the_one_that_is_signed_and_installed(tree: Tree, registry: dict[str, str]) -> None:
+    tree.run(scripts("build")[2])
+    (push,) = scripts("chart")
+    tree.run(push, OWNER="tiltyard", USER="somebody", TOKEN="t", **registry)
+    place = f"{registry['REGISTRY']}/tiltyard/charts/tiltyard"
+    login, sign = tree.told
+    assert login.startswith(f"cosign login {registry['REGISTRY']} --username somebody")
+    digest = sign.rpartition("@")[2]
+    assert sign == f"cosign sign --yes {place}@{digest}"
+    assert re.fullmatch(r"sha256:[0-9a-f]{64}", digest)
+    from_registry = tree.run(f"helm template arena oci://{place}@{digest}", **registry)
+    by_version = tree.run(f"helm template arena oci://{place} --version {VERSION}", **registry)
+    manifests = [re.sub(r"^(?:Pulled|Digest): .*\n", "", text, flags=re.M) for text in (from_registry, by_version)]
+    assert manifests == [tree.run("helm template arena charts/tiltyard")] * 2
+
+
+def test_a_chart_that_cannot_be_pushed_fails_and_is_not_signed(tree: Tree, registry: dict[str, str]) -> None:
+    (tree.path / "chart").mkdir()
+    (tree.path / f"chart/tiltyard-{VERSION}.tgz").write_bytes(b"no chart")
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        tree.run(scripts("chart")[0], OWNER="tiltyard", USER="somebody", TOKEN="t", **registry)
+    assert "Error" in failed.value.output
+    assert not [call for call in tree.told if call.startswith("cosign sign")]
+
+
+def test_an_image_is_signed_by_its_digest_and_listed(tree: Tree) -> None:
+    (sign,) = scripts("images")
+    tree.run(sign, OWNER="tiltyard", TARGET="operator", DIGEST=DIGEST, REGISTRY="ghcr.io")
+    image = f"ghcr.io/tiltyard/operator@{DIGEST}"
+    assert tree.told == [f"cosign sign --yes {image}"]
+    assert (tree.path / "image-operator.txt").read_text() == f"{image}\n"
+
+
+def test_the_notes_are_the_versions_section(tree: Tree) -> None:
+    (release,) = scripts("release")
+    variables = {"TAG": f"v{VERSION}", "VERSION": VERSION, "GH_TOKEN": "t"}
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        tree.run(release, **variables | {"VERSION": "99.0.0"})
+    assert "CHANGELOG.md has no section for 99.0.0" in refused.value.output
+    changelog = tree.path / "CHANGELOG.md"
+    changelog.write_text(
+        changelog.read_text().replace("## [Unreleased]", f"## [Unreleased]\n\n## [{VERSION}] - 2026-12-01")
+    )
+    tree.run(release, **variables)
+    notes = (tree.path / "notes.md").read_text()
+    assert notes.lstrip().startswith("### Added\n")
+    assert "\n## " not in notes
+    (call,) = tree.told
+    assert call.startswith(f"gh release create v{VERSION} ")
+    assert call.endswith(f"--verify-tag --title v{VERSION} --notes-file notes.md")

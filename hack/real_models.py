@@ -65,6 +65,20 @@ def folder_of(name: str) -> Path:
     return folder
 
 
+def gguf_of(name: str) -> Path:
+    """The file of a model as llama.cpp reads it, which is made where it is missing. Raises as `folder_of`."""
+    python = ensure(ENVIRONMENT)
+    file = python.parents[1] / "models" / f"{name}.q4.gguf"
+    file.parent.mkdir(exist_ok=True)
+    with exclusive(file.with_name(f".{file.name}.lock")):
+        if not file.exists():
+            command = [str(python), __file__, "--assemble", f"{file}.part", name]
+            if subprocess.run(command, stdout=sys.stderr, check=False).returncode != 0:
+                raise SetupError(f"The model {name} could not be made, the reason is above.")
+            Path(f"{file}.part").replace(file)
+    return file
+
+
 def assemble(name: str, path: Path) -> None:
     """Join a model's pieces; runs in the environment.
 
@@ -116,11 +130,15 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(MODELS)}; all by default")
     parser.add_argument("--into", type=Path, metavar="DIR", help="make links to the folders there")
     parser.add_argument("--make", type=Path, help=argparse.SUPPRESS)  # in the environment
+    parser.add_argument("--assemble", type=Path, help=argparse.SUPPRESS)  # likewise
     given = parser.parse_args()
     names = given.names or list(MODELS)
     try:
         if unknown := set(names) - MODELS.keys():
             raise SetupError(f"There is no model {', '.join(sorted(unknown))}; there are {', '.join(MODELS)}.")
+        if given.assemble is not None:
+            assemble(names[0], given.assemble)
+            return 0
         if given.make is None:
             for name in names:
                 folder = folder_of(name)

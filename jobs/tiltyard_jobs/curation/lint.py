@@ -70,7 +70,8 @@ _ROLE_LINE = re.compile(
 
 _ASSISTANT_VOICE = re.compile(
     r"\s*(?:"
-    r"as an? (?:ai|artificial intelligence|large language|language)(?: language)?(?: model| assistant)?,? i\b"
+    r"as an? (?:ai|artificial intelligence|large language|language)(?: language)?(?: model| assistant)?"
+    r"(?: (?:developed|created|trained|made|built) by [^,.\n]{1,40})?,? i\b"
     r"|i(?:'m| am) an? (?:ai|large language|language|virtual)(?: language)? (?:model|assistant)\b"
     r"|(?:(?:i'm|i am) )?(?:really |very |so )?(?:sorry|afraid|apologies),?\.? (?:but "
     r"|that )?(?:as an? \w+(?: \w+){0,3},? )?"

@@ -108,7 +108,7 @@ def asks(prose: str) -> bool:
 
 def begins_in_the_middle(text: str) -> bool:
     """Whether a text goes on with something that it does not hold."""
-    return bool(like.MIDDLE.match(text))
+    return bool(like.MIDDLE.match(text)) or bool(like.GOES_ON.match(text) and not asks(text))
 
 
 def speaks_as_a_model(text: str) -> bool:

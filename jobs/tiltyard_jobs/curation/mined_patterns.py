@@ -32,7 +32,10 @@ ANSWER_LABEL = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 ANSWER_LABEL_GLUED = re.compile(
-    r"(?<=[.?!。？\s])(?:Assistant|ASSISTANT|assistant)(?=[A-Z])|^assistant(?=[A-Z])", re.MULTILINE
+    r"(?<=[.?!。？\s])(?:Assistant|ASSISTANT|assistant)(?=[A-Z])|^assistant(?=[A-Z])"
+    r"|(?<=[.?!。？！])(?:Assistant|Answer|Response|Solution|助手|回答|答案?|Ответ|Antwort|Respuesta|Réponse) ?[:：]"
+    r"|(?<=[?？] )(?:Answer: (?![_<\[.])|A: (?!.*\bB[:.)]))",
+    re.MULTILINE,
 )
 
 ANSWER_SAID = re.compile(
@@ -50,7 +53,8 @@ OPENING = (
     r"|i(?:'m| am) (?:happy|glad) to help|i can (?:certainly )?help(?: you)?|thank you for (?:your|the) question)\b"
     r"|(?:当然|好的|没问题|可以的|很高兴|当然可以|claro|por supuesto|desde luego|bien sûr|certainement|natürlich|gerne"
     r"|selbstverständlich"
-    r"|com certeza|certamente|certo|конечно|もちろん|承知しました|물론|네[,.!])(?![\w]{3})"
+    r"|com certeza|certamente|certo|конечно|もちろん(?:です)?|承知しました"
+    r"|물론(?:입니다|이죠|이에요)?|네[,.!])(?![\w]{3})"
 )
 VOICE = re.compile(
     rf"(?:{OPENING})[ \t]*[,!.:，！。：]"
@@ -60,7 +64,8 @@ VOICE = re.compile(
     r"|constraints))"
     r"|to (?:tackle|solve|address|approach|answer|complete|accomplish) (?:this|the)\b[^.?!\n]{0,60}, i\b"
     r"|(?:yes|no|ja|nein|oui|non|sí|да|нет|是的|不是)[,，.] |(?:solution|answer)s? (?:to|for)\b"
-    r"|(?:以下|下面)(?:是|为)|示例代码|代码示例|这(?:是|里是)一个(?:简单的)?(?:示例|例子|实现)"
+    r"|(?:以下|下面)(?:是|为)|以下は(?!私)"
+    r"|다음은(?! ?(?:제|내|저희|우리) )|示例代码|代码示例|这(?:是|里是)一个(?:简单的)?(?:示例|例子|实现)"
     r"|(?:aquí|aqui) (?:tienes|está|hay|vai)|voici|hier ist|hier sind|ecco|вот\b"
     r"|(?:to|in order to|for|in|if|when|with|as|first)\b(?:[^.?!\n]|[.?!](?=[\w\"'”])){0,160}?,? (?:(?:you|we) (?:can"
     r"|could"
@@ -207,6 +212,8 @@ MIDDLE = re.compile(
     r"|(?:```|~~~)\s*(?:\n\s*)?[A-Z][a-z]+ )",
     re.IGNORECASE,
 )
+GOES_ON = re.compile(r"\s*(?:and|but|or|because|whose) [\s\S]*[.。]\s*$")
+"""A sentence without its beginning; one that asks for something is none."""
 ECHO = re.compile(
     r"\s*you are (?:qwen|chatgpt|claude|llama|gemma|deepseek|mistral|(?:an? )?(?:helpful|useful|friendly|ai"
     r"|programming|coding|code|intelligent)\b[^.\n]{0,40}\b(?:assistant|model|ai))\b",
@@ -215,6 +222,14 @@ ECHO = re.compile(
 INTRODUCTION = re.compile(
     rf"(?:^|[.!:\n]\s{{0,4}})(?:(?:hi|hello|hey)[!,.]* )?(?:i(?:'m| am)|my name is|this is) (?:{_MODELS}"
     r"|an? (?:ai|large language|language|virtual|helpful|code|coding) (?:\w+ )?(?:model|assistant|ai))\b"
+    r"|(?:^|[.!\n]\s{0,4})(?:je suis|ich bin|(?:yo )?soy|(?:eu )?sou|(?:io )?sono|я(?: ?[—–-])?) "
+    r"(?:(?:qwen|chatgpt|gpt|gemma|gemini|deepseek|mistral|llama)\b"
+    r"|(?:(?:ein|eine|une?|una|uno|uma?) )?(?:(?:ki|ia|ai)\b(?!-)"
+    r"|(?:(?:grand|großes|gran|grande|большая) )?(?:modèle de langage|ki-\w*modell|sprachmodell"
+    r"|modelo de (?:lenguaje|linguagem)|modello linguistico|языковая модель|искусственный интеллект"
+    r"|(?:assistente? virtual\w*|virtueller assistent|asistente virtual|assistant virtuel))))"
+    r"|(?:私は|저는 ?)(?:qwen|chatgpt|gemma|gemini|(?:大規模)?言語モデル|人工知能|(?:대규모 )?언어 ?모델|인공지능"
+    r"|ai(?:アシスタント|です|입니다| 어시스턴트))"
     r"|我(?:是|叫)(?:通义|千问|qwen|阿里|一个(?:人工智能|ai|大型语言模型|语言模型))|由阿里(?:巴巴|云)"
     rf"|^\s*{_MODELS} (?:is|was) (?:an?|the) (?:[\w-]+ ){{0,4}}(?:model|assistant|chatbot|ai)\b"
     rf"|^\s*(?:{_MODELS}|assistant|ai)\s*[:：]",

@@ -90,7 +90,7 @@ def test_a_model_that_answers_nothing_to_a_benchmark_is_told(make_run: MakeRun, 
         "test": "def check(candidate):\n    assert candidate(1) == 1\n",
     }
     file.write_text("".join(json.dumps({"task_id": f"t/{number}"} | task) + "\n" for number in range(8)))
-    document = tournament(allowed="0.9", player="thoughts=inline&thoughts.silent=0.5")
+    document = tournament(allowed="0.9", player="thoughts=inline&thoughts.silent=0.4")
     document["spec"]["evaluation"] = {
         "benchmarks": ["humaneval_plus"],
         "files": [{"benchmark": "humaneval_plus", "uri": file.as_uri()}],

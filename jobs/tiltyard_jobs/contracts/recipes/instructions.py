@@ -43,10 +43,12 @@ class TokenizerRecipe(Located):
     Attributes:
         uri: `hf://ORG/NAME`, or `file:///…` of a folder.
         revision: of the repository; of a folder `sha256:…`, the digest of the files that are read.
+        version: of what is read there; 2: the ids of special tokens too, at which mined texts end.
     """
 
     uri: str
     revision: str | None = None
+    version: int = 2
 
 
 class MineRecipe(Recipe):
@@ -195,7 +197,7 @@ class FilterRecipe(Recipe):
     PHASE: ClassVar[Phase] = "Curating"
 
     stage: Literal["filter"] = "filter"
-    version: int = 3
+    version: int = 4
     source: ArtifactRef
     earlier: tuple[ArtifactRef, ...]
     lint: LintRules = in_key_if_set("Strict")

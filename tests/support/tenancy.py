@@ -72,6 +72,7 @@ def environment(image: str) -> dict[str, Any]:
 
 
 FIRST = "spec.competitors[0]"
+KEY = {"name": "arguments", "key": "all"}
 ACCOUNT = {"serviceAccountName": "admin"}
 CASES: dict[str, Case] = {
     "nothing": Case({}),
@@ -89,9 +90,37 @@ CASES: dict[str, Case] = {
     "remote code in a file": Case(served(args=["--config", "/a.yaml"]), f"{FIRST}.serving.args[0]", "trustRemoteCode"),
     "other options": Case(served(args=["--config-format=hf", "--trace-modules=model", "--tokenizer-mode=auto"])),
     "remote code in a variable": Case(
-        served(**variable("VLLM_ADDITIONAL_ARGS", "--seed 1 --trust-remote-code")),
+        served(**variable("MORE", "--seed 1 --trust-remote-code")),
         f"{FIRST}.serving.pod.env[0].value",
         "trustRemoteCode",
+    ),
+    "remote code, put together": Case(
+        served(args=["$(A)$(B)"], **variable("A", "--t")),
+        f"{FIRST}.serving.args[0]",
+        "trustRemoteCode",
+    ),
+    "arguments from elsewhere": Case(
+        served(pod={"env": [{"name": "VLLM_ADDITIONAL_ARGS", "valueFrom": {"configMapKeyRef": KEY}}]}),
+        f"{FIRST}.serving.pod.env[0].name",
+        "trustRemoteCode",
+    ),
+    "modules from elsewhere": Case(
+        served(**variable("PYTHONPATH", "/mnt/models")), f"{FIRST}.serving.pod.env[0].name", "trustRemoteCode"
+    ),
+    "a plug-in": Case(
+        served(args=["--tool-parser-plugin=/mnt/models/p.py"]), f"{FIRST}.serving.args[0]", "trustRemoteCode"
+    ),
+    "32 models with many variables": Case(
+        {
+            "competitors": [
+                {
+                    "name": f"m{number}",
+                    "model": {"uri": f"hf://org/model{number}"},
+                    "serving": {"pod": {"env": [{"name": f"V{n}", "value": "x" * 100} for n in range(16)]}},
+                }
+                for number in range(32)
+            ]
+        }
     ),
     "remote code of data sets": Case(
         {"jobs": variable("HF_DATASETS_TRUST_REMOTE_CODE", "1")}, "spec.jobs.pod.env[0].name", "trustRemoteCode"
@@ -128,6 +157,7 @@ CASES: dict[str, Case] = {
         "externalEndpoints",
     ),
     "endpoints by pattern": Case(asked("https://LLM.Example.com:8443/v1")),
+    "endpoints with a dot": Case(asked("https://llm.example.com./v1")),
     "endpoints by address": Case(asked("http://10.0.0.7/v1")),
     "endpoints of the cluster": Case(asked("http://vllm.models.svc.cluster.local:8000/v1")),
     "endpoints of the cluster, short": Case(asked("http://vllm.models.svc/v1")),
@@ -159,5 +189,6 @@ def document_of(case: Case) -> dict[str, Any]:
     document = manifest(3, output={"s3": {"uri": "s3://bucket"}})
     spec = document["spec"]
     for name, value in case.spec.items():
-        spec[name] = [*value, *spec["competitors"][1:]] if name == "competitors" else value
+        rest = spec["competitors"][len(value) :] if name == "competitors" else []
+        spec[name] = [*value, *rest] if name == "competitors" else value
     return document

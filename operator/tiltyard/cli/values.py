@@ -140,6 +140,9 @@ def settings_of(files: Sequence[Path]) -> ClusterSettings:
     values: Any = DEFAULTS
     for file in files:
         values = _merged(values, _read(file))
+    for name in DEFAULTS["tenants"]:  # none of them by a null: the defaults allow everything
+        if isinstance(values.get("tenants"), Mapping) and name not in values["tenants"]:
+            raise UserError(f"{', '.join(map(str, files))}: tenants.{name}: must not be null; [] allows none")
     try:
         known = _Values.model_validate_json(json.dumps(values), by_name=False)
     except ValidationError as error:

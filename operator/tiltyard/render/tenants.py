@@ -25,12 +25,17 @@ ANY: tuple[str, ...] = ("*",)
 _BY = "the administrator of this cluster has set tenants."
 NO_CODE = f"must be false: {_BY}codeExecution"
 NO_REMOTE_CODE = (
-    "must not contain trust-remote-code, in any spelling, nor --config, whose file may contain it:"
-    f" {_BY}trustRemoteCode"
+    "must not let a server run code of a model's repository (trust-remote-code, --config, a plug-in, $(VARIABLE),"
+    f" VLLM_ADDITIONAL_ARGS, PYTHONPATH): {_BY}trustRemoteCode"
 )
 NO_HOST_PATH = f"must not be a hostPath: {_BY}hostPath"
-REMOTE_CODE = r"(?i)trust[-_]?remote[-_]?code|(^|\s)--(tr(u(s(t.*)?)?)?|conf(ig?)?)(=|\s|$)"
-"""In an argument, or in a variable that holds some; vLLM takes options that are cut short, too."""
+REMOTE_CODE = (
+    r"(?i)trust[-_]?remote[-_]?code|[$][(]|^(VLLM_ADDITIONAL_ARGS|VLLM_PLUGINS|PYTHON[A-Z]+|LD_PRELOAD)$"
+    r"|(^|\s)--(tr(u(s(t.*)?)?)?|conf(ig?)?|[a-z]+[-_]parser[-_]pl.*|mid.*|worker[-_](cl|ext).*|scheduler[-_]cl.*"
+    r"|logits[-_]processors.*|io[-_]processor[-_].*)(=|\s|$)"
+)
+"""In an argument, or the name or value of a variable. vLLM takes options that are cut short, too; the kubelet puts
+variables together; a file that an option names may be one of the model's."""
 
 
 def image_sentence(patterns: Patterns) -> str:
@@ -111,7 +116,10 @@ class TenantSettings(ApiModel):
     def _is_reached(self, url: str, domain: str) -> bool:
         if url.startswith(INFERENCE_SERVICE_SCHEME):
             return True
-        host = (urlsplit(url).hostname or "").rstrip(".")
+        try:
+            host = (urlsplit(url).hostname or "").rstrip(".")
+        except ValueError:  # no address in its brackets
+            host = ""
         return host.endswith((".svc", f".svc.{domain}")) or _matches(host, self.external_endpoints)
 
 

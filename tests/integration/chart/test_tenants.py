@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from integration.chart.helm import Render, pod_of
+import pytest
+
+from integration.chart.helm import Refused, Render, pod_of
 from support.tenancy import NO_CODE, STRICT, tenants
 from tiltyard.render import tenants as sentences
 from tiltyard.render.tenants import TenantSettings
@@ -47,3 +49,8 @@ def test_the_policy_says_what_the_operator_says(render: Render) -> None:
     ]
     (remote,) = (one["expression"] for one in validations if "trust-remote-code" in one["message"])
     assert remote.count(json.dumps(sentences.REMOTE_CODE)) == 3
+
+
+def test_a_null_does_not_allow_everything(render: Render) -> None:
+    with pytest.raises(Refused, match="externalEndpoints"):
+        render(tenants={"externalEndpoints": None})

@@ -124,3 +124,9 @@ def test_a_wrong_value_is_told_by_its_path(values: Any, sentence: str, tmp_path:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read: No such file or directory"):
         settings_of([tmp_path / "none.yaml"])
+
+
+@pytest.mark.parametrize("name", ["externalEndpoints", "trustRemoteCode"])
+def test_a_null_does_not_allow_everything(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match=rf"tenants\.{name}: must not be null"):
+        settings(tmp_path, {"tenants": {name: None}})

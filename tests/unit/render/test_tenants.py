@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.tenancy import BY, CASES, HOST_PATH, STRICT, Case, document_of
+from support.tenancy import BY, CASES, HOST_PATH, STRICT, Case, asked, document_of
 from support.tenancy import tenants as allowed
 from tiltyard.api import ManifestError, tournament_from_object
 from tiltyard.api.fields import wire_fields
@@ -64,6 +64,13 @@ def test_sentences() -> None:
     assert problems(CASES["accounts"], serviceAccounts=[]) == [
         f'spec.jobs.pod.serviceAccountName: must be absent: {BY}serviceAccounts, given "tournaments-1"'
     ]
+
+
+def test_what_is_no_address_is_no_host_that_is_allowed() -> None:
+    case = Case(asked("http://[1:2]/v1"))
+    (problem,) = problems(case, **STRICT)
+    assert problem.startswith("spec.competitors[0].endpoint.url: must be kserve://NAME or")
+    assert problems(case) == []
 
 
 def test_the_administrators_own_defaults_are_not_asked() -> None:

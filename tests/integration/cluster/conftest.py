@@ -109,10 +109,10 @@ def engines() -> None:
 @pytest.fixture
 def scheduler(plane: ControlPlane, request: pytest.FixtureRequest) -> Iterator[None]:
     """A kube-scheduler for the length of a test, and a node that can give something: the parameter's among it."""
-    for pod in plane.request("GET", "/api/v1/pods")["items"]:  # of earlier tests: nobody ends them any more
-        if "deletionTimestamp" in (meta := pod["metadata"]):
-            with suppress(urllib.error.HTTPError):  # it has just gone
-                plane.request("DELETE", PODS.path(meta["namespace"], meta["name"]), {"gracePeriodSeconds": 0})
+    for pod in plane.request("GET", "/api/v1/pods")["items"]:  # of earlier tests: nobody plays them any more
+        with suppress(urllib.error.HTTPError):  # it has just gone
+            meta = pod["metadata"]
+            plane.request("DELETE", PODS.path(meta["namespace"], meta["name"]), {"gracePeriodSeconds": 0})
     path = NODES.path(None, NODE)
     before = plane.request("GET", path)
     room = {"cpu": "64", "memory": "256Gi", "pods": "200", **request.param}

@@ -219,17 +219,31 @@ ECHO = re.compile(
     r"|programming|coding|code|intelligent)\b[^.\n]{0,40}\b(?:assistant|model|ai))\b",
     re.IGNORECASE,
 )
+# How a model introduces itself in other languages. People have a model's name, follow one (je suis), research them or
+# work as a virtual assistant: so the sentence ends behind the name, or goes on with who made it.
+_KNOWN = r"(?:qwen|chatgpt|gpt|gemini|deepseek|mistral|llama)[\d.-]*"
+_ENDS = r"(?=\s*(?:[,.!\n]|$)| (?:und|et|y|e|и|von)\b)"
+_MADE = (
+    r"(?:conçu|cré[ée]|développé|entraîné|cread|desarrollad|entrenad|diseñad|criad|desenvolvid|treinad|projetad|creat"
+    r"|sviluppat|addestrat|progettat|entwickelt|trainiert|von\b)"
+)
+_A_MODEL = (
+    rf"(?:(?:ein|eine|une?|una|uno|uma?) )?(?:(?:ki|ia|(?<!sono )ai)(?=\s*(?:[,.!\n]|$)| {_MADE})"
+    r"|(?:(?:grand|großes|gran|grande) )?(?:modèle de langage|ki-\w*modell|sprachmodell|modelo de lenguaje"
+    r"|modelo de linguagem|modello linguistico)\b(?!-)"
+    rf"|(?:assistente virtuale?|virtueller assistent|asistente virtual|assistant virtuel)(?:,? {_MADE}"
+    r"|[,.!] ?(?:¿?en qué|como posso|come posso|comment puis-je|wie kann ich)))"
+    r"|(?:eine|une|una|uma) (?:ki|ia) (?:und|et|y|e)\b"
+)
 INTRODUCTION = re.compile(
     rf"(?:^|[.!:\n]\s{{0,4}})(?:(?:hi|hello|hey)[!,.]* )?(?:i(?:'m| am)|my name is|this is) (?:{_MODELS}"
     r"|an? (?:ai|large language|language|virtual|helpful|code|coding) (?:\w+ )?(?:model|assistant|ai))\b"
-    r"|(?:^|[.!\n]\s{0,4})(?:je suis|ich bin|(?:yo )?soy|(?:eu )?sou|(?:io )?sono|я(?: ?[—–-])?) "
-    r"(?:(?:qwen|chatgpt|gpt|gemma|gemini|deepseek|mistral|llama)\b"
-    r"|(?:(?:ein|eine|une?|una|uno|uma?) )?(?:(?:ki|ia|ai)\b(?!-)"
-    r"|(?:(?:grand|großes|gran|grande|большая) )?(?:modèle de langage|ki-\w*modell|sprachmodell"
-    r"|modelo de (?:lenguaje|linguagem)|modello linguistico|языковая модель|искусственный интеллект"
-    r"|(?:assistente? virtual\w*|virtueller assistent|asistente virtual|assistant virtuel))))"
-    r"|(?:私は|저는 ?)(?:qwen|chatgpt|gemma|gemini|(?:大規模)?言語モデル|人工知能|(?:대규모 )?언어 ?모델|인공지능"
-    r"|ai(?:アシスタント|です|입니다| 어시스턴트))"
+    rf"|(?:^|[.!\n]\s{{0,4}})(?:(?:je suis|ich bin|(?:yo )?soy|(?:eu )?sou|(?:io )?sono) (?:{_KNOWN}{_ENDS}|{_A_MODEL})"
+    rf"|я(?: ?[—–-])? (?:{_KNOWN}{_ENDS}|(?:большая )?языковая модель\b(?!-)|искусственный интеллект{_ENDS}))"
+    rf"|私は(?:(?:{_KNOWN}|(?:大規模)?言語モデル|人工知能|ai(?:アシスタント(?:の{_KNOWN})?)?)"
+    rf"|{_KNOWN}(?:、|という)[^。\n]{{0,40}}(?:モデル|ai|アシスタント))(?:です|だ(?!け)|であ[りる]|なので)"
+    rf"|저는 ?(?:(?:대규모 |인공지능 |ai )*(?:{_KNOWN}|언어 ?모델|인공지능|ai|어시스턴트)"
+    rf"|{_KNOWN}(?:이?라는|,)[^.\n]{{0,40}}(?:모델|ai|인공지능|어시스턴트))(?:입니다|이에요|예요|이[며고기지])"
     r"|我(?:是|叫)(?:通义|千问|qwen|阿里|一个(?:人工智能|ai|大型语言模型|语言模型))|由阿里(?:巴巴|云)"
     rf"|^\s*{_MODELS} (?:is|was) (?:an?|the) (?:[\w-]+ ){{0,4}}(?:model|assistant|chatbot|ai)\b"
     rf"|^\s*(?:{_MODELS}|assistant|ai)\s*[:：]",

@@ -34,8 +34,36 @@ ANSWER_LABEL = re.compile(
 ANSWER_LABEL_GLUED = re.compile(
     r"(?<=[.?!。？\s])(?:Assistant|ASSISTANT|assistant)(?=[A-Z])|^assistant(?=[A-Z])"
     r"|(?<=[.?!。？！])(?:Assistant|Answer|Response|Solution|助手|回答|答案?|Ответ|Antwort|Respuesta|Réponse) ?[:：]"
-    r"|(?<=[?？] )(?:Answer: (?![_<\[.])|A: (?!.*\bB[:.)]))",
+    r"|(?<=[?？] )(?:Answer: (?![_<\[.])|A: )",
     re.MULTILINE,
+)
+SECOND_OPTION = re.compile(r"^[ \t]{0,8}(?:\*\*)?B ?[:.)]|(?<=[\s,;/])B ?[:)]", re.MULTILINE)
+"""The label `A:` before it is an option's."""
+# Behind the label `Answer:`, what the answer is to be like. A text to work on may stand behind the label, too.
+_OR = r"(?:,? (?:or|oder|o|ou|или) |/)"
+_WORD = r"['\"“*]{0,3}[^\W\d]+['\"”*]{0,3}"
+FORMAT = re.compile(
+    rf"\s*(?:(?:yes|true|ja|sí|sì|sim|oui|да){_OR}|{_WORD}(?:, {_WORD}){{0,4}}{_OR}{_WORD}\s*(?:[.?!;(]|$)"
+    r"|(?:是|对|正确)(?:或|/|还是)|はい(?:か|/|または)|(?:예|네)(?: 또는|/)"
+    r"|(?:should|must|needs? to|please|briefly|soll|muss|bitte|debe|por favor|deve|doit|s'il)\b"
+    r"|(?:one|a single|two|three) (?:word|sentence|line|letter|number|paragraph)|one of (?:the following|these)"
+    r"|in (?:one|a single|two|three|at most|under|less|fewer|no more|\d+ (?:word|sentence)|english|french|german"
+    r"|spanish|chinese|json|plain|bullet|your own|einem (?:satz|wort)|una (?:frase|parola))"
+    r"|as (?:json|bullet|a (?:table|number))\b"
+    r"|(?:at most|no more than|max(?:imum)?\.?|up to|under|within) \w+ (?:word|sentence|line|character|token|bullet)"
+    r"|(?:only|just) (?:with|in|(?:the|one|a) (?:letter|number|word|name|code|option))\b"
+    r"|(?:write|explain|describe|choose|give|state|pick|select|justify|limit|keep|provide) (?:your|one|only|it|in|at|up"
+    r"|briefly|between|from|the (?:letter|number|correct|right|best))\b"
+    r"|(?:höchstens|máximo|не более) \w|e[nm] um?n?[ae]? (?:frase|palabra|palavra|phrase|mot)|одним (?:слов|предлож)"
+    r"|请|只(?:需|能|要|回)|不超过|应(?:少于|不超过|该?包含)|用(?:一|两|中文|英文)|一[文言]で|日本語で|한 문장)",
+    re.IGNORECASE,
+)
+GIVEN_TEXT = re.compile(
+    r"(?:^|[.?!;)。？！])[ \t]{0,4}(?:the |this )?(?:review|text|sentence|e-?mail|passage|article|input|context|comment"
+    r"|statement|tweet|paragraph|document|story|poem|headline|dialog(?:ue)?|conversation|message|post|premise|transcript"
+    r"|abstract|评论|文本|文章|句子|内容|段落|输入|邮件|本文|記事|テキスト|レビュー|글|문장|기사|본문|리뷰|bewertung|satz|artikel"
+    r"|reseña|texto|artículo|texte|phrase|avis|testo|recensione|текст|отзыв)(?: \d+)? ?[:：]",
+    re.IGNORECASE | re.MULTILINE,
 )
 
 ANSWER_SAID = re.compile(

@@ -46,6 +46,11 @@ CUT = [
     ("Q: What is the capital of Egypt? A: Cairo", "What is the capital of Egypt?"),
     ("리스트를 어떻게 정렬하나요?\n\n물론입니다! 예시는 다음과 같습니다: sorted(x)", "리스트를 어떻게 정렬하나요?"),
     ("リストを並べ替えるには？\n\nもちろんです！以下は例です：sorted(x)", "リストを並べ替えるには？"),
+    ("Is zero even? Answer: Yes, as 0 = 2 * 0.", "Is zero even?"),
+    ("Name a planet with rings.Response: Saturn has the widest ones.", "Name a planet with rings."),
+    ("How do I sort a list? A: Use sorted.\nIt returns a new list.", "How do I sort a list?"),
+    ("What does the text mean? Text: a b c\nAnswer: Letters.", "What does the text mean? Text: a b c"),
+    ("Что такое список?Ответ: Набор значений.", "Что такое список?"),
     ("Wie sortiere ich eine Liste?\nAntwort: Mit sorted.", "Wie sortiere ich eine Liste?"),
     ("Как отсортировать список?\n\nКонечно! Вот пример: sorted(x)", "Как отсортировать список?"),
 ]
@@ -125,6 +130,6 @@ def test_there_are_enough_of_them() -> None:
 
 
 def test_a_long_text_of_anything_is_looked_through_in_time() -> None:
-    for piece in ("?\n\nx ", "A: \n", "```\n", "to a ", "# write a\n", "\n\n"):
+    for piece in ("?\n\nx ", "A: \n", "```\n", "to a ", "# write a\n", "\n\n", "? A: B", ".Answer: a, a"):
         clean(piece * 200_000)
         clean((piece * LONGEST)[:LONGEST])

@@ -163,7 +163,11 @@ def _answer_at(text: str) -> int | None:
             labels.append(match.start())
     labels += [match.start() for match in like.ANSWER_SAID.finditer(text)]
     labels += _options_again(text)
-    voices = [start for start, paragraph in _later_paragraphs(text) if _begins_an_answer(paragraph)]
+    voices = [
+        start
+        for start, paragraph in _later_paragraphs(text)
+        if _begins_an_answer(paragraph) or _says_that_a_program_is_made(paragraph, text, start)
+    ]
     voices += [match.start() for match in re.finditer(r"\n(?!\n)", text) if _turns(text, match.start())]
     below = (start for start, _ in _later_paragraphs(text) if text[:start].rstrip().endswith(("?", "？")))
     voices += [start for start in islice(below, MOST_PLACES) if _states_below_a_question(text, start)]
@@ -260,7 +264,17 @@ def _is_made(code: str, order: str) -> bool:
 
 
 def _begins_an_answer(paragraph: str) -> bool:
+    if like.HANDED_OVER.match(paragraph):
+        return False
     return bool(like.VOICE.match(paragraph)) and not like.QUESTION.search(paragraph.split("\n")[0])
+
+
+def _says_that_a_program_is_made(paragraph: str, text: str, start: int) -> bool:
+    """Whether a paragraph announces a program, and what is before it orders one rather than giving it."""
+    below = like.HANDED_OVER.match(paragraph)
+    if below is None or below["code"] is None or like.GIVEN_HERE.search(text, 0, start):
+        return False
+    return bool(like.MADE.search(text, 0, start))
 
 
 def _later_paragraphs(text: str) -> Iterator[tuple[int, str]]:

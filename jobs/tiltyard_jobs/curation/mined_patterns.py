@@ -40,7 +40,7 @@ ANSWER_LABEL_GLUED = re.compile(
 SECOND_OPTION = re.compile(r"^[ \t]{0,8}(?:\*\*)?B ?[:.)]|(?<=[\s,;/])B ?[:)]", re.MULTILINE)
 """The label `A:` before it is an option's."""
 # Behind the label `Answer:`, what the answer is to be like. A text to work on may stand behind the label, too.
-_OR = r"(?:,? (?:or|oder|o|ou|или) |/)"
+_OR = r"(?:,? (?:o(?:de)?r|o|ou|или) |/)"
 _WORD = r"['\"“*]{0,3}[^\W\d]+['\"”*]{0,3}"
 FORMAT = re.compile(
     rf"\s*(?:(?:yes|true|ja|sí|sì|sim|oui|да){_OR}|{_WORD}(?:, {_WORD}){{0,4}}{_OR}{_WORD}\s*(?:[.?!;(]|$)"
@@ -54,13 +54,13 @@ FORMAT = re.compile(
     r"|(?:only|just) (?:with|in|(?:the|one|a) (?:letter|number|word|name|code|option))\b"
     r"|(?:write|explain|describe|choose|give|state|pick|select|justify|limit|keep|provide) (?:your|one|only|it|in|at|up"
     r"|briefly|between|from|the (?:letter|number|correct|right|best))\b"
-    r"|(?:höchstens|máximo|не более) \w|e[nm] um?n?[ae]? (?:frase|palabra|palavra|phrase|mot)|одним (?:слов|предлож)"
+    r"|(?:höchstens|máximo|не более) \w|e[nm] um?n?[ae]? (?:frase|palabra|palavra|phrase|mots?)|одним (?:слов|предлож)"
     r"|请|只(?:需|能|要|回)|不超过|应(?:少于|不超过|该?包含)|用(?:一|两|中文|英文)|一[文言]で|日本語で|한 문장)",
     re.IGNORECASE,
 )
 GIVEN_TEXT = re.compile(
     r"(?:^|[.?!;)。？！])[ \t]{0,4}(?:the |this )?(?:review|text|sentence|e-?mail|passage|article|input|context|comment"
-    r"|statement|tweet|paragraph|document|story|poem|headline|dialog(?:ue)?|conversation|message|post|premise|transcript"
+    r"|statement|tweet|paragraph|document|story|poem|headline|dialogu?e?|conversation|message|post|premise|transcript"
     r"|abstract|评论|文本|文章|句子|内容|段落|输入|邮件|本文|記事|テキスト|レビュー|글|문장|기사|본문|리뷰|bewertung|satz|artikel"
     r"|reseña|texto|artículo|texte|phrase|avis|testo|recensione|текст|отзыв)(?: \d+)? ?[:：]",
     re.IGNORECASE | re.MULTILINE,
@@ -122,6 +122,19 @@ VOICE = re.compile(
     r"| assistant)?,? i\b|as an? (?:programming|coding|ai"
     r"|helpful|language) (?:assistant|model)\b|i (?:cannot|can't) (?:assist|help|provide|fulfill)",
     re.IGNORECASE,
+)
+
+# A text that the request is about, in Chinese, Japanese and Korean: "Below is the text". One that is made has a word
+# for that; code counts as made where the request orders a program.
+HANDED_OVER = re.compile(
+    r"(?:(?:以下|下面)(?:是|为|は)|다음은)(?![^。.：:\n]{0,30}(?:一[个段篇封份首]|例|예시|예제|サンプル|实现|実装|구현|修正|수정"
+    r"|改|개선|后的|翻译|訳|번역|总结|要約|요약))[^。.：:\n]{0,30}?(?:(?P<code>代码|函数|程序|コード|関数|プログラム|코드|함수"
+    r"|프로그램)|文章|文本|文字|内容|邮件|评论|数据|原文|段落|对话|日志|报错|本文|記事|テキスト|文書|メール|会話|レビュー|データ|ログ"
+    r"|エラー|論文|資料|手紙|議事録|글|기사|내용|본문|문장|텍스트|문서|메일|대화|리뷰|데이터|로그|오류|원문|자료|지문|회의록)"
+)
+MADE = re.compile(r"写|实现|生成|创建|書|作成|実装|作っ|작성|구현|만들")
+GIVEN_HERE = re.compile(
+    r"以下|下面|下列|给定|如下|这[段个]|修改|修复|次の|この|バグ|直|修正|다음|고쳐|이 (?:코드|함수|프로그램)|수정|오류"
 )
 
 VERBS = (

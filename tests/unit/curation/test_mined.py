@@ -51,6 +51,13 @@ CUT = [
     ("How do I sort a list? A: Use sorted.\nIt returns a new list.", "How do I sort a list?"),
     ("What does the text mean? Text: a b c\nAnswer: Letters.", "What does the text mean? Text: a b c"),
     ("Что такое список?Ответ: Набор значений.", "Что такое список?"),
+    (
+        "配列を並べ替える関数を書いてください。\n\n以下はコードです。\nsorted(x)",
+        "配列を並べ替える関数を書いてください。",
+    ),
+    ("请用 Python 实现冒泡排序。\n\n以下是代码：\nsorted(x)", "请用 Python 实现冒泡排序。"),
+    ("정렬하는 함수를 작성해 주세요.\n\n다음은 함수입니다.\nsorted(x)", "정렬하는 함수를 작성해 주세요."),
+    ("リストとは何ですか？\n\n以下は簡単な例です。", "リストとは何ですか？"),
     ("Wie sortiere ich eine Liste?\nAntwort: Mit sorted.", "Wie sortiere ich eine Liste?"),
     ("Как отсортировать список?\n\nКонечно! Вот пример: sorted(x)", "Как отсортировать список?"),
 ]

@@ -153,11 +153,12 @@ class Texts:
                 continue
             try:
                 text, history = self._asked(values, place, row)
-                own_id = self._id(values, place)
+                blank = not columns.answers and (not text or text.isspace())
+                own_id = None if blank else self._id(values, place)
             except BadRowError as error:
                 self.bad.add(several + place, f"{file.place}{error}")
                 continue
-            if not columns.answers and (not text or text.isspace()):
+            if blank:
                 self.blank += 1
                 continue
             kept = {name: as_text(values.get(name)) for name in columns.keep}
@@ -179,7 +180,7 @@ class Texts:
         if path is None:
             return None
         own_id = values.get(path)
-        blank = own_id is None or (own_id == "" and not self._columns.answers)
+        blank = own_id is None or (isinstance(own_id, str) and not own_id.strip() and not self._columns.answers)
         if blank or isinstance(own_id, bool | float | bytes | list | dict):
             raise BadRowError(f": {place} has no id in {path!r}: a text or a whole number")
         return str(own_id)

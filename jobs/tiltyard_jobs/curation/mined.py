@@ -155,11 +155,19 @@ def _code_lines(lines: list[str]) -> list[bool]:
 
 def _answer_at(text: str) -> int | None:
     """Where an answer begins behind a request."""
-    labels = [match.start() for match in like.ANSWER_LABEL.finditer(text) if not _is_option(text, match.start())]
-    labels += [match.start() for match in like.ANSWER_LABEL_GLUED.finditer(text)]
+    option, given = _last(like.SECOND_OPTION, text), _last(like.GIVEN_TEXT, text)
+    labels = list[int]()
+    for match in (*like.ANSWER_LABEL.finditer(text), *like.ANSWER_LABEL_GLUED.finditer(text)):
+        is_option = match[0].strip(" \t:：*") == "A" and option >= match.end()
+        if not (is_option or given >= match.end() or like.FORMAT.match(text, match.end())):
+            labels.append(match.start())
     labels += [match.start() for match in like.ANSWER_SAID.finditer(text)]
     labels += _options_again(text)
-    voices = [start for start, paragraph in _later_paragraphs(text) if _begins_an_answer(paragraph)]
+    voices = [
+        start
+        for start, paragraph in _later_paragraphs(text)
+        if _begins_an_answer(paragraph) or _says_that_a_program_is_made(paragraph, text, start)
+    ]
     voices += [match.start() for match in re.finditer(r"\n(?!\n)", text) if _turns(text, match.start())]
     below = (start for start, _ in _later_paragraphs(text) if text[:start].rstrip().endswith(("?", "？")))
     voices += [start for start in islice(below, MOST_PLACES) if _states_below_a_question(text, start)]
@@ -184,10 +192,9 @@ def _in_a_fence(text: str, place: int) -> bool:
     return (len(re.findall(r"^[ \t]*(?:```|~~~)", text[:place], re.MULTILINE)) + below_code) % 2 == 1
 
 
-def _is_option(text: str, place: int) -> bool:
-    """Whether the label `A:` is an option's, as `B:` follows."""
-    line, _, rest = text[place:].lstrip().partition("\n")
-    return line[:1] in "Aa" and bool(re.match(r"A ?[:.)]", line)) and bool(re.match(r"\s*B ?[:.)]", rest))
+def _last(pattern: re.Pattern[str], text: str) -> int:
+    """Where a pattern matches for the last time; -1: nowhere."""
+    return max((match.start() for match in pattern.finditer(text)), default=-1)
 
 
 def _options_again(text: str) -> list[int]:
@@ -257,7 +264,17 @@ def _is_made(code: str, order: str) -> bool:
 
 
 def _begins_an_answer(paragraph: str) -> bool:
+    if like.HANDED_OVER.match(paragraph):
+        return False
     return bool(like.VOICE.match(paragraph)) and not like.QUESTION.search(paragraph.split("\n")[0])
+
+
+def _says_that_a_program_is_made(paragraph: str, text: str, start: int) -> bool:
+    """Whether a paragraph announces a program, and what is before it orders one rather than giving it."""
+    below = like.HANDED_OVER.match(paragraph)
+    if below is None or below["code"] is None or like.GIVEN_HERE.search(text, 0, start):
+        return False
+    return bool(like.MADE.search(text, 0, start))
 
 
 def _later_paragraphs(text: str) -> Iterator[tuple[int, str]]:

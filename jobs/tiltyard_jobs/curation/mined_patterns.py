@@ -34,8 +34,36 @@ ANSWER_LABEL = re.compile(
 ANSWER_LABEL_GLUED = re.compile(
     r"(?<=[.?!。？\s])(?:Assistant|ASSISTANT|assistant)(?=[A-Z])|^assistant(?=[A-Z])"
     r"|(?<=[.?!。？！])(?:Assistant|Answer|Response|Solution|助手|回答|答案?|Ответ|Antwort|Respuesta|Réponse) ?[:：]"
-    r"|(?<=[?？] )(?:Answer: (?![_<\[.])|A: (?!.*\bB[:.)]))",
+    r"|(?<=[?？] )(?:Answer: (?![_<\[.])|A: )",
     re.MULTILINE,
+)
+SECOND_OPTION = re.compile(r"^[ \t]{0,8}(?:\*\*)?B ?[:.)]|(?<=[\s,;/])B ?[:)]", re.MULTILINE)
+"""The label `A:` before it is an option's."""
+# Behind the label `Answer:`, what the answer is to be like. A text to work on may stand behind the label, too.
+_OR = r"(?:,? (?:o(?:de)?r|o|ou|или) |/)"
+_WORD = r"['\"“*]{0,3}[^\W\d]+['\"”*]{0,3}"
+FORMAT = re.compile(
+    rf"\s*(?:(?:yes|true|ja|sí|sì|sim|oui|да){_OR}|{_WORD}(?:, {_WORD}){{0,4}}{_OR}{_WORD}\s*(?:[.?!;(]|$)"
+    r"|(?:是|对|正确)(?:或|/|还是)|はい(?:か|/|または)|(?:예|네)(?: 또는|/)"
+    r"|(?:should|must|needs? to|please|briefly|soll|muss|bitte|debe|por favor|deve|doit|s'il)\b"
+    r"|(?:one|a single|two|three) (?:word|sentence|line|letter|number|paragraph)|one of (?:the following|these)"
+    r"|in (?:one|a single|two|three|at most|under|less|fewer|no more|\d+ (?:word|sentence)|english|french|german"
+    r"|spanish|chinese|json|plain|bullet|your own|einem (?:satz|wort)|una (?:frase|parola))"
+    r"|as (?:json|bullet|a (?:table|number))\b"
+    r"|(?:at most|no more than|max(?:imum)?\.?|up to|under|within) \w+ (?:word|sentence|line|character|token|bullet)"
+    r"|(?:only|just) (?:with|in|(?:the|one|a) (?:letter|number|word|name|code|option))\b"
+    r"|(?:write|explain|describe|choose|give|state|pick|select|justify|limit|keep|provide) (?:your|one|only|it|in|at|up"
+    r"|briefly|between|from|the (?:letter|number|correct|right|best))\b"
+    r"|(?:höchstens|máximo|не более) \w|e[nm] um?n?[ae]? (?:frase|palabra|palavra|phrase|mots?)|одним (?:слов|предлож)"
+    r"|请|只(?:需|能|要|回)|不超过|应(?:少于|不超过|该?包含)|用(?:一|两|中文|英文)|一[文言]で|日本語で|한 문장)",
+    re.IGNORECASE,
+)
+GIVEN_TEXT = re.compile(
+    r"(?:^|[.?!;)。？！])[ \t]{0,4}(?:the |this )?(?:review|text|sentence|e-?mail|passage|article|input|context|comment"
+    r"|statement|tweet|paragraph|document|story|poem|headline|dialogu?e?|conversation|message|post|premise|transcript"
+    r"|abstract|评论|文本|文章|句子|内容|段落|输入|邮件|本文|記事|テキスト|レビュー|글|문장|기사|본문|리뷰|bewertung|satz|artikel"
+    r"|reseña|texto|artículo|texte|phrase|avis|testo|recensione|текст|отзыв)(?: \d+)? ?[:：]",
+    re.IGNORECASE | re.MULTILINE,
 )
 
 ANSWER_SAID = re.compile(
@@ -94,6 +122,19 @@ VOICE = re.compile(
     r"| assistant)?,? i\b|as an? (?:programming|coding|ai"
     r"|helpful|language) (?:assistant|model)\b|i (?:cannot|can't) (?:assist|help|provide|fulfill)",
     re.IGNORECASE,
+)
+
+# A text that the request is about, in Chinese, Japanese and Korean: "Below is the text". One that is made has a word
+# for that; code counts as made where the request orders a program.
+HANDED_OVER = re.compile(
+    r"(?:(?:以下|下面)(?:是|为|は)|다음은)(?![^。.：:\n]{0,30}(?:一[个段篇封份首]|例|예시|예제|サンプル|实现|実装|구현|修正|수정"
+    r"|改|개선|后的|翻译|訳|번역|总结|要約|요약))[^。.：:\n]{0,30}?(?:(?P<code>代码|函数|程序|コード|関数|プログラム|코드|함수"
+    r"|프로그램)|文章|文本|文字|内容|邮件|评论|数据|原文|段落|对话|日志|报错|本文|記事|テキスト|文書|メール|会話|レビュー|データ|ログ"
+    r"|エラー|論文|資料|手紙|議事録|글|기사|내용|본문|문장|텍스트|문서|메일|대화|리뷰|데이터|로그|오류|원문|자료|지문|회의록)"
+)
+MADE = re.compile(r"写|实现|生成|创建|書|作成|実装|作っ|작성|구현|만들")
+GIVEN_HERE = re.compile(
+    r"以下|下面|下列|给定|如下|这[段个]|修改|修复|次の|この|バグ|直|修正|다음|고쳐|이 (?:코드|함수|프로그램)|수정|오류"
 )
 
 VERBS = (
@@ -219,17 +260,31 @@ ECHO = re.compile(
     r"|programming|coding|code|intelligent)\b[^.\n]{0,40}\b(?:assistant|model|ai))\b",
     re.IGNORECASE,
 )
+# How a model introduces itself in other languages. People have a model's name, follow one (je suis), research them or
+# work as a virtual assistant: so the sentence ends behind the name, or goes on with who made it.
+_KNOWN = r"(?:qwen|chatgpt|gpt|gemini|deepseek|mistral|llama)[\d.-]*"
+_ENDS = r"(?=\s*(?:[,.!\n]|$)| (?:und|et|y|e|и|von)\b)"
+_MADE = (
+    r"(?:conçu|cré[ée]|développé|entraîné|cread|desarrollad|entrenad|diseñad|criad|desenvolvid|treinad|projetad|creat"
+    r"|sviluppat|addestrat|progettat|entwickelt|trainiert|von\b)"
+)
+_A_MODEL = (
+    rf"(?:(?:ein|eine|une?|una|uno|uma?) )?(?:(?:ki|ia|(?<!sono )ai)(?=\s*(?:[,.!\n]|$)| {_MADE})"
+    r"|(?:(?:grand|großes|gran|grande) )?(?:modèle de langage|ki-\w*modell|sprachmodell|modelo de lenguaje"
+    r"|modelo de linguagem|modello linguistico)\b(?!-)"
+    rf"|(?:assistente virtuale?|virtueller assistent|asistente virtual|assistant virtuel)(?:,? {_MADE}"
+    r"|[,.!] ?(?:¿?en qué|como posso|come posso|comment puis-je|wie kann ich)))"
+    r"|(?:eine|une|una|uma) (?:ki|ia) (?:und|et|y|e)\b"
+)
 INTRODUCTION = re.compile(
     rf"(?:^|[.!:\n]\s{{0,4}})(?:(?:hi|hello|hey)[!,.]* )?(?:i(?:'m| am)|my name is|this is) (?:{_MODELS}"
     r"|an? (?:ai|large language|language|virtual|helpful|code|coding) (?:\w+ )?(?:model|assistant|ai))\b"
-    r"|(?:^|[.!\n]\s{0,4})(?:je suis|ich bin|(?:yo )?soy|(?:eu )?sou|(?:io )?sono|я(?: ?[—–-])?) "
-    r"(?:(?:qwen|chatgpt|gpt|gemma|gemini|deepseek|mistral|llama)\b"
-    r"|(?:(?:ein|eine|une?|una|uno|uma?) )?(?:(?:ki|ia|ai)\b(?!-)"
-    r"|(?:(?:grand|großes|gran|grande|большая) )?(?:modèle de langage|ki-\w*modell|sprachmodell"
-    r"|modelo de (?:lenguaje|linguagem)|modello linguistico|языковая модель|искусственный интеллект"
-    r"|(?:assistente? virtual\w*|virtueller assistent|asistente virtual|assistant virtuel))))"
-    r"|(?:私は|저는 ?)(?:qwen|chatgpt|gemma|gemini|(?:大規模)?言語モデル|人工知能|(?:대규모 )?언어 ?모델|인공지능"
-    r"|ai(?:アシスタント|です|입니다| 어시스턴트))"
+    rf"|(?:^|[.!\n]\s{{0,4}})(?:(?:je suis|ich bin|(?:yo )?soy|(?:eu )?sou|(?:io )?sono) (?:{_KNOWN}{_ENDS}|{_A_MODEL})"
+    rf"|я(?: ?[—–-])? (?:{_KNOWN}{_ENDS}|(?:большая )?языковая модель\b(?!-)|искусственный интеллект{_ENDS}))"
+    rf"|私は(?:(?:{_KNOWN}|(?:大規模)?言語モデル|人工知能|ai(?:アシスタント(?:の{_KNOWN})?)?)"
+    rf"|{_KNOWN}(?:、|という)[^。\n]{{0,40}}(?:モデル|ai|アシスタント))(?:です|だ(?!け)|であ[りる]|なので)"
+    rf"|저는 ?(?:(?:대규모 |인공지능 |ai )*(?:{_KNOWN}|언어 ?모델|인공지능|ai|어시스턴트)"
+    rf"|{_KNOWN}(?:이?라는|,)[^.\n]{{0,40}}(?:모델|ai|인공지능|어시스턴트))(?:입니다|이에요|예요|이[며고기지])"
     r"|我(?:是|叫)(?:通义|千问|qwen|阿里|一个(?:人工智能|ai|大型语言模型|语言模型))|由阿里(?:巴巴|云)"
     rf"|^\s*{_MODELS} (?:is|was) (?:an?|the) (?:[\w-]+ ){{0,4}}(?:model|assistant|chatbot|ai)\b"
     rf"|^\s*(?:{_MODELS}|assistant|ai)\s*[:：]",

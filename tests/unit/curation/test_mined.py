@@ -46,6 +46,18 @@ CUT = [
     ("Q: What is the capital of Egypt? A: Cairo", "What is the capital of Egypt?"),
     ("리스트를 어떻게 정렬하나요?\n\n물론입니다! 예시는 다음과 같습니다: sorted(x)", "리스트를 어떻게 정렬하나요?"),
     ("リストを並べ替えるには？\n\nもちろんです！以下は例です：sorted(x)", "リストを並べ替えるには？"),
+    ("Is zero even? Answer: Yes, as 0 = 2 * 0.", "Is zero even?"),
+    ("Name a planet with rings.Response: Saturn has the widest ones.", "Name a planet with rings."),
+    ("How do I sort a list? A: Use sorted.\nIt returns a new list.", "How do I sort a list?"),
+    ("What does the text mean? Text: a b c\nAnswer: Letters.", "What does the text mean? Text: a b c"),
+    ("Что такое список?Ответ: Набор значений.", "Что такое список?"),
+    (
+        "配列を並べ替える関数を書いてください。\n\n以下はコードです。\nsorted(x)",
+        "配列を並べ替える関数を書いてください。",
+    ),
+    ("请用 Python 实现冒泡排序。\n\n以下是代码：\nsorted(x)", "请用 Python 实现冒泡排序。"),
+    ("정렬하는 함수를 작성해 주세요.\n\n다음은 함수입니다.\nsorted(x)", "정렬하는 함수를 작성해 주세요."),
+    ("リストとは何ですか？\n\n以下は簡単な例です。", "リストとは何ですか？"),
     ("Wie sortiere ich eine Liste?\nAntwort: Mit sorted.", "Wie sortiere ich eine Liste?"),
     ("Как отсортировать список?\n\nКонечно! Вот пример: sorted(x)", "Как отсортировать список?"),
 ]
@@ -63,6 +75,21 @@ REFUSED = [
     ("Я — языковая модель и не имею мнения.", LintIssue.ASSISTANT_VOICE),
     ("私は大規模言語モデルです。質問にお答えします。", LintIssue.ASSISTANT_VOICE),
     ("저는 인공지능 언어 모델입니다. 의견이 없습니다.", LintIssue.ASSISTANT_VOICE),
+    ("Je suis une IA et je n'ai pas d'opinions.", LintIssue.ASSISTANT_VOICE),
+    ("Je suis un assistant virtuel conçu pour vous aider.", LintIssue.ASSISTANT_VOICE),
+    ("Soy un asistente virtual. ¿En qué puedo ayudarte?", LintIssue.ASSISTANT_VOICE),
+    ("Ich bin Qwen und wurde von Alibaba Cloud entwickelt.", LintIssue.ASSISTANT_VOICE),
+    ("Ich bin eine KI, die Fragen beantwortet.", LintIssue.ASSISTANT_VOICE),
+    ("Soy una IA creada por OpenAI.", LintIssue.ASSISTANT_VOICE),
+    ("Sou um modelo de linguagem treinado por muitos textos.", LintIssue.ASSISTANT_VOICE),
+    ("Sono un modello linguistico e non ho opinioni.", LintIssue.ASSISTANT_VOICE),
+    ("Я — Qwen, языковая модель компании Alibaba.", LintIssue.ASSISTANT_VOICE),
+    ("私はQwenです。質問にお答えします。", LintIssue.ASSISTANT_VOICE),
+    ("私はAIアシスタントのQwenです。何でも聞いてください。", LintIssue.ASSISTANT_VOICE),
+    ("私はQwenという大規模言語モデルです。", LintIssue.ASSISTANT_VOICE),
+    ("저는 Qwen입니다. 무엇이든 물어보세요.", LintIssue.ASSISTANT_VOICE),
+    ("저는 AI 어시스턴트입니다. 무엇을 도와드릴까요?", LintIssue.ASSISTANT_VOICE),
+    ("저는 Qwen이라는 언어 모델이에요.", LintIssue.ASSISTANT_VOICE),
     ("and the rest of the function returns nothing.", LintIssue.FRAGMENT),
     (", and then the loop ends with a list of names.", LintIssue.FRAGMENT),
     ("，并且返回列表的长度和最大值。", LintIssue.FRAGMENT),
@@ -110,6 +137,6 @@ def test_there_are_enough_of_them() -> None:
 
 
 def test_a_long_text_of_anything_is_looked_through_in_time() -> None:
-    for piece in ("?\n\nx ", "A: \n", "```\n", "to a ", "# write a\n", "\n\n"):
+    for piece in ("?\n\nx ", "A: \n", "```\n", "to a ", "# write a\n", "\n\n", "? A: B", ".Answer: a, a"):
         clean(piece * 200_000)
         clean((piece * LONGEST)[:LONGEST])

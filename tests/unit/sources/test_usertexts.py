@@ -231,11 +231,20 @@ def test_parquet_columns(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("id_", [b"\x01", "", 1.5])
+@pytest.mark.parametrize("id_", [b"\x01", "", "  ", 1.5])
 def test_what_is_no_id(tmp_path: Path, id_: object) -> None:
     uri = written(tmp_path / "a.parquet", [{"q": "a", "id": id_}])
     with pytest.raises(ConfigurationError, match=r": row 1 has no id in 'id': a text or a whole number$"):
         check_texts(uri, "q", STORE, id="id")
+
+
+def test_rows_that_a_spreadsheet_leaves_empty_need_no_id(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,prompt\n1,Sort\n2,Poem\n,\n,\n")
+    found = check_texts(f"file://{tmp_path / 'a.csv'}", "prompt", STORE, id="id")
+    assert (found.texts, found.blank, found.bad) == (2, 2, 0)
+    (tmp_path / "a.csv").write_text("id,prompt\n1,Sort\n,Poem\n")
+    with pytest.raises(ConfigurationError, match=r": line 3 has no id in 'id': a text or a whole number$"):
+        check_texts(f"file://{tmp_path / 'a.csv'}", "prompt", STORE, id="id")
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])

@@ -15,10 +15,14 @@ from aiohttp import web
 from kubernetes.aio.client import ApiClient
 
 from integration.cluster.conftest import Arena
-from support.cluster_objects import Cluster, cluster_tournament
+from support.api_server import Answer as ApiAnswer
+from support.api_server import page, refusal
+from support.cluster_objects import CREATED, SETTINGS, Cluster, cluster_tournament
 from tiltyard.cluster.cache import Caches
 from tiltyard.cluster.client import Client
+from tiltyard.cluster.manager import Manager
 from tiltyard.cluster.progress import ProgressReader
+from tiltyard.observe.kinds import TOURNAMENTS
 from tiltyard_jobs.contracts.progress import MAX_BYTES, PATH, PORT, WorkerProgress
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
@@ -157,6 +161,44 @@ async def test_a_pod_that_is_silent_is_asked_more_and_more_rarely(pods: Pods) ->
     for _ in range(16):
         await pods.reader.begin(pods.cache)
     assert 4 <= pods.asked.count(f"{name} {PATH}") <= 8
+
+
+async def test_nothing_is_reconciled_before_all_of_a_namespace_is_known(
+    pods: Pods, connected: Callable[[ApiAnswer], Any]
+) -> None:
+    name = await pods.add(0, json_of(TOLD))
+    meta = {"namespace": "arena", "name": "test", "uid": "u-1", "resourceVersion": "1", "generation": 1}
+    tournament = {
+        "apiVersion": TOURNAMENTS.api,
+        "kind": TOURNAMENTS.kind,
+        "metadata": {**meta, "creationTimestamp": CREATED},
+    }
+    listed = {"tournaments": tournament, "jobs": pods.job, "pods": pods.cluster.pods[name]}
+    known, refused, writes, written = False, 0, list[bool](), asyncio.Event()
+
+    async def api(request: web.Request) -> web.StreamResponse:
+        nonlocal known, refused
+        kind = request.path.rpartition("/")[2]
+        if request.method != "GET":
+            writes.append(known)
+            written.set()
+            return refusal(409, "wait")
+        if "watch" in request.query:
+            await asyncio.sleep(3600)
+        if kind == "inferenceservices" and refused < 1:
+            refused += bool(pods.asked)
+            return refusal(403, "not yet")
+        known = known or kind == "inferenceservices"
+        return page([listed[kind]] if kind in listed else [])
+
+    async with connected(api) as client:
+        running = asyncio.create_task(Manager(client, SETTINGS).run())
+        ended = asyncio.create_task(written.wait())
+        await asyncio.wait({running, ended}, timeout=60, return_when=asyncio.FIRST_COMPLETED)
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+    assert writes == [True]
 
 
 @asynccontextmanager

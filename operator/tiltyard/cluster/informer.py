@@ -20,7 +20,7 @@ from tiltyard.observe.kinds import Kind, Object
 log = structlog.get_logger(__name__)
 
 MAX_BACKOFF_SECONDS = 30.0
-UNREADABLE = "its labels or annotations are not as Tiltyard writes them: mend or delete it"
+UNREADABLE = "its labels or annotations are not as Tiltyard writes them: fix or delete it"
 
 
 class Record(Protocol):

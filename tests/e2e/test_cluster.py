@@ -61,7 +61,7 @@ async def test_the_quick_start_from_apply_to_the_report_in_s3(arena: Arena) -> N
 
 
 async def test_records_are_counted_while_their_shard_is_at_work(arena: Arena) -> None:
-    document = manifest(2, **{**SMALL, "per_competitor": 400, "jobs": {**SMALL["jobs"], "shardSize": 400}})
+    document = manifest(2, **{**SMALL, "per_competitor": 1200, "jobs": {**SMALL["jobs"], "shardSize": 1200}})
     for player in document["spec"]["competitors"]:
         player["serving"] = {"args": ["--latency-ms=3000"]}
     await arena.apply(document)

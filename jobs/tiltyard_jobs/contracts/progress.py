@@ -20,7 +20,8 @@ PATH: Final = "/progress"
 ADDRESS_VARIABLE: Final = "TILTYARD_POD_IP"
 """The variable with the pod's own address; where it is not set, nothing listens."""
 
-Number = Annotated[int, Field(ge=0, le=2**45)]  # a status adds up those of 256 pods and more
+MOST: Final = 2**45
+Number = Annotated[int, Field(ge=0, le=MOST)]
 Reason = Annotated[str, Field(pattern=r"^[A-Za-z]{1,64}$")]
 
 Step = Literal["Files", "Store", "Endpoints", "Benchmarks", "Artifacts"]

@@ -9,31 +9,34 @@ import base64
 import zlib
 from bisect import bisect
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field
 
 from tiltyard_jobs.contracts.frozen import Contract
+from tiltyard_jobs.contracts.progress import MOST, Number
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 
 MAX_BYTES = 4096
 CUT = "… (cut: fix what is named so far, or see the worker's log)"
+
+Points = Annotated[float, Field(ge=-MOST, le=MOST)]
 
 
 class Standing(Contract):
     """One row of the leaderboard, as small as it can be."""
 
     name: str
-    rating: float | None = None
-    low: float | None = None
-    high: float | None = None
-    best_rank: int | None = None
-    worst_rank: int | None = None
-    gap: float | None = None
-    gap_low: float | None = None
-    gap_high: float | None = None
-    win_rate: float | None = None
-    answered: float | None = None
+    rating: Points | None = None
+    low: Points | None = None
+    high: Points | None = None
+    best_rank: Number | None = None
+    worst_rank: Number | None = None
+    gap: Points | None = None
+    gap_low: Points | None = None
+    gap_high: Points | None = None
+    win_rate: Points | None = None
+    answered: Points | None = None
 
 
 class Agreement(Contract):
@@ -80,16 +83,16 @@ class Summary(Contract):
 
     exit_code: int
     message: str = ""
-    rows: int = 0
-    reused: int = 0
-    fresh: int = 0
-    voids: dict[str, int] = Field(default_factory=dict)
-    requests: int = 0
-    retries: int = 0
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    completion_tokens: int = 0
-    seconds: float = 0
+    rows: Number = 0
+    reused: Number = 0
+    fresh: Number = 0
+    voids: dict[str, Number] = Field(default_factory=dict)
+    requests: Number = 0
+    retries: Number = 0
+    prompt_tokens: Number = 0
+    cached_tokens: Number = 0
+    completion_tokens: Number = 0
+    seconds: float = Field(default=0, ge=0, le=MOST)
     warnings: tuple[str, ...] = ()
     leaderboard: tuple[Standing, ...] = ()
     notes: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ from typing import ClassVar, Self
 from pydantic import Field, JsonValue
 
 from tiltyard_jobs.contracts.frozen import Contract
+from tiltyard_jobs.contracts.progress import MOST, Number
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import (
     AnyRecipe,
@@ -124,16 +125,16 @@ class LedgerRow(Contract):
 
     stage: str
     model: str
-    requests: int = 0
-    retries: int = 0
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    completion_tokens: int = 0
-    seconds: float = 0
+    requests: Number = 0
+    retries: Number = 0
+    prompt_tokens: Number = 0
+    cached_tokens: Number = 0
+    completion_tokens: Number = 0
+    seconds: float = Field(default=0, ge=0, le=MOST)
 
     def plus(self, other: Self) -> Self:
         """The sum of two rows of the same stage and model."""
-        sums = {name: getattr(self, name) + getattr(other, name) for name in self.COSTS}
+        sums = {name: min(getattr(self, name) + getattr(other, name), MOST) for name in self.COSTS}
         return self.model_copy(update={**sums, "seconds": round(sums["seconds"], 3)})
 
 

@@ -20,6 +20,7 @@ from tiltyard.observe.kinds import Kind, Object
 log = structlog.get_logger(__name__)
 
 MAX_BACKOFF_SECONDS = 30.0
+UNREADABLE = "its labels or annotations are not as Tiltyard writes them: fix or delete it"
 
 
 class Record(Protocol):
@@ -67,6 +68,7 @@ class Informer(Generic[T]):
         self._versions: dict[str, int] = {}  # resource versions by `namespace/name`
         self._records: dict[str, T] = {}  # likewise
         self._by_owner: dict[str, dict[str, T]] = {}
+        self._unreadable: set[str] = set()  # likewise
         self.synced = asyncio.Event()
         self.answered = asyncio.Event()
 
@@ -141,6 +143,7 @@ class Informer(Generic[T]):
             version = document["metadata"]["resourceVersion"]
             if event == "DELETED":
                 self._drop(_key(document))
+                self._unreadable.discard(_key(document))
             elif event != "BOOKMARK":
                 self._put(document)
         return version
@@ -149,14 +152,16 @@ class Informer(Generic[T]):
         """Drop all others."""
         for key in set(self._records) - keys:
             self._drop(key)
+        self._unreadable &= keys
 
     def _put(self, document: Object) -> str:
         key = _key(document)
         version = int(document["metadata"]["resourceVersion"])
         if version <= self._versions.get(key, -1):
             return key
-        record = self._transform(document)
+        record = self._record(key, document)
         if record is None:
+            self._drop(key)
             return key
         before = self._records.get(key)
         self._versions[key], self._records[key] = version, record
@@ -164,6 +169,19 @@ class Informer(Generic[T]):
         if record != before:
             self._changed(record.owner)
         return key
+
+    def _record(self, key: str, document: Object) -> T | None:
+        """What is kept of an object. One that cannot be read belongs to no tournament: anybody sets annotations."""
+        try:
+            record = self._transform(document)
+        except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
+            if key not in self._unreadable:
+                self._unreadable.add(key)
+                why = type(error).__name__  # its words would be the object's
+                log.warning("object ignored", resource=self._kind.plural, object=key, error=why, hint=UNREADABLE)
+            return None
+        self._unreadable.discard(key)
+        return record
 
     def _drop(self, key: str) -> None:
         record = self._records.pop(key, None)

@@ -50,7 +50,7 @@ class Manager:
         self._begun: set[Cache] = set()
         self._kserve = KServe(self.client, self.clock)
         self._resolver = Resolver(self.client, self.settings, self.clock, not self.namespaces, self._kserve)
-        self._progress = ProgressReader(self._caches, self._queue.add, self.clock)
+        self._progress = ProgressReader(self._caches, self._changed, self.clock)
         self._reconciler = Reconciler(
             self.client, self._caches, self._queue, self.settings, self._resolver, self.clock, self._progress
         )

@@ -22,8 +22,7 @@ from yarl import URL
 
 from tiltyard.cluster import metrics
 from tiltyard.cluster.cache import Cache, Caches
-from tiltyard.observe.kinds import JOBS
-from tiltyard.observe.records import PodRecord
+from tiltyard.observe.records import JobRecord, PodRecord
 from tiltyard.observe.snapshot import PodTold
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.observed import Observed
@@ -38,7 +37,7 @@ ANSWER_SECONDS: Final = 2.0
 FIRST_SECONDS: Final = 3.0  # at the operator's start: so long no status is written without what pods have told
 AT_ONCE: Final = 20  # pods of one tournament
 CONNECTIONS: Final = 100
-MAX_SILENCES: Final = 4  # a pod that has not answered so often is asked every 16th time
+MAX_SILENCES: Final = 4  # a pod that has not answered so often again is asked every 16th time
 
 log = structlog.get_logger(__name__)
 
@@ -89,10 +88,12 @@ class ProgressReader:
     _words: dict[str, _Words] = field(default_factory=dict)  # by key
     _paces: dict[str, _Pace] = field(default_factory=dict)  # likewise
     _session: aiohttp.ClientSession | None = None
+    _free: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONNECTIONS))
+    _cycle: float = PAUSE_SECONDS  # between two looks at one tournament, now
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS, force_close=True),
+            connector=aiohttp.TCPConnector(limit=0, force_close=True),  # `_free` limits them
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS),
             auto_decompress=False,  # a small answer stays small
@@ -111,12 +112,14 @@ class ProgressReader:
         try:
             while True:
                 keys = self._at_work(self.caches.all())
+                pause = max(PAUSE_SECONDS / max(1, len(keys)), SPACING_SECONDS)
+                self._cycle = pause * len(keys)
                 for key in [key for key in self._words if key not in keys]:
                     self._prune(key)
                 for key in keys:
                     if key not in asking or asking[key].done():
                         asking[key] = asyncio.create_task(self._ask_all(key))
-                    await asyncio.sleep(max(PAUSE_SECONDS / len(keys), SPACING_SECONDS))
+                    await asyncio.sleep(pause)
                 asking = {key: task for key, task in asking.items() if not task.done()}
                 if not keys:
                     await asyncio.sleep(IDLE_SECONDS)
@@ -129,7 +132,8 @@ class ProgressReader:
         """Ask the pods of a cache for the first time: an operator that takes over knows at once what they have done."""
         with suppress(TimeoutError):
             async with asyncio.timeout(FIRST_SECONDS):
-                await asyncio.gather(*(self._ask_all(key) for key in self._at_work((cache,))))
+                keys = self._at_work((cache,))
+                await asyncio.gather(*(self._ask_all(key) for key in keys), return_exceptions=True)
 
     def of(self, key: str) -> Told:
         """What the pods of a tournament have told."""
@@ -148,7 +152,7 @@ class ProgressReader:
             observed: of this moment.
         """
         words = self._words.get(key)
-        if words is None or words.at is None or self.clock() - words.at > WINDOW_SECONDS:
+        if words is None or words.at is None or self.clock() - words.at > max(WINDOW_SECONDS, 3 * self._cycle):
             self._paces.pop(key, None)
             return None
         pace = self._paces.get(key)
@@ -161,40 +165,51 @@ class ProgressReader:
 
     def _at_work(self, caches: Iterable[Cache]) -> list[str]:
         """The tournaments that have a pod to ask, in order."""
-        pods = (pod for cache in caches for pod in cache.pods.all())
-        return sorted({pod.owner for pod in pods if _answers(pod)})
+        owners = {pod.owner for cache in caches for pod in cache.pods.all() if pod.job}
+        return sorted(key for key in owners if self._to_ask(key))
+
+    def _to_ask(self, key: str) -> list[tuple[PodRecord, JobRecord]]:
+        """The pods of a tournament that are at work, and their Jobs. Anybody sets labels: its Job controls such a pod.
+
+        Those of a TrainJob are not asked: they are controlled by a Job that is not ours.
+        """
+        cache = self.caches.of(key)
+        jobs = cache.jobs.of(key)
+        pods = ((pod, jobs.get(pod.job)) for pod in cache.pods.of(key).values() if _answers(pod))
+        return [(pod, job) for pod, job in pods if job is not None and pod.job_uid == job.uid]
 
     async def _ask_all(self, key: str) -> None:
         """Ask the pods of a tournament, some at a time."""
         words = self._words.setdefault(key, _Words())
         words.looks += 1
-        pods = [pod for pod in self.caches.of(key).pods.of(key).values() if _answers(pod)]
-        due = [pod for pod in pods if words.looks % 2 ** min(words.silences[pod.name], MAX_SILENCES) == 0]
+        due = [one for one in self._to_ask(key) if words.looks % _pause(words.silences[one[0].name]) == 0]
         answered = False
         for start in range(0, len(due), AT_ONCE):
-            answers = await asyncio.gather(*(self._ask(words, key, pod) for pod in due[start : start + AT_ONCE]))
+            some = due[start : start + AT_ONCE]
+            answers = await asyncio.gather(*(self._ask(words, pod, job) for pod, job in some))
             answered = answered or any(answers)
         if answered:
-            words.at = self.clock()
             self.changed(key)
 
-    async def _ask(self, words: _Words, key: str, pod: PodRecord) -> bool:
+    async def _ask(self, words: _Words, pod: PodRecord, job: JobRecord) -> bool:
         """Ask one pod, and keep what it says; whether it has told anything."""
-        cache = self.caches.of(key)
-        job = cache.jobs.of(key).get(pod.job) or cache.train_jobs.of(key).get(pod.job)
-        if job is None or (job.kind is JOBS and pod.job_uid != job.uid):  # anybody sets labels
-            return False
+        where = {"namespace": pod.owner.partition("/")[0], "pod": pod.name}
         try:
-            progress = await self._read(pod.ip)
+            async with self._free:
+                progress = await self._read(pod.ip)
         except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
             words.silences[pod.name] += 1
             outcome = metrics.REFUSED if isinstance(error, ValueError) else metrics.UNANSWERED
             metrics.PROGRESS_REQUESTS.labels(outcome).inc()
-            why = type(error).__name__  # its words would be the pod's
-            log.debug("no progress", namespace=key.partition("/")[0], pod=pod.name, error=why)
+            log.debug("no progress", **where, error=type(error).__name__)  # its words would be the pod's
+            return False
+        except Exception as error:  # a fault of ours: others are asked all the same
+            words.silences[pod.name] += 1
+            log.error("progress cannot be read", **where, error=type(error).__name__)
             return False
         metrics.PROGRESS_REQUESTS.labels(metrics.ANSWERED).inc()
         del words.silences[pod.name]
+        words.at = self.clock()
         words.pods[pod.name], words.jobs[pod.name] = PodTold(pod.job, pod.index, progress), job.uid
         return True
 
@@ -217,10 +232,10 @@ class ProgressReader:
         return WorkerProgress.model_validate_json(body)
 
     def _prune(self, key: str) -> None:
-        """Forget what was told of Jobs that are gone, and a tournament of which nothing is left."""
+        """Forget what was told of Jobs that are gone or have a result, and a tournament of which nothing is left."""
         words, cache = self._words[key], self.caches.of(key)
-        there = {**cache.jobs.of(key), **cache.train_jobs.of(key)}
-        uids = {name: job.uid for name, job in there.items()}
+        jobs = cache.jobs.of(key).values()
+        uids = {job.name: job.uid for job in jobs if job.terminal != "Complete" or job.result is None}
         for pod, one in list(words.pods.items()):
             if uids.get(one.job) != words.jobs[pod]:
                 del words.pods[pod], words.jobs[pod]
@@ -230,6 +245,11 @@ class ProgressReader:
         if cache.tournament(key) is None:
             self._words.pop(key, None)
             self._paces.pop(key, None)
+
+
+def _pause(silences: int) -> int:
+    """In how many looks a pod is asked once. The first silence is free: a worker may still be starting."""
+    return int(2 ** min(max(0, silences - 1), MAX_SILENCES))
 
 
 def _answers(pod: PodRecord) -> bool:

@@ -78,11 +78,10 @@ def observe(snapshot: Snapshot, settings: ClusterSettings, now: float) -> Observ
         made = job.succeeded if counted else job.succeeded & reported_indices(snapshot, job)
         for key, shard in parts_made(bundle, job.parts, made):
             done.setdefault(key, set()).add(shard)
-        if job.terminal != "Complete":
-            shards = shards_of(snapshot, job, bundle, made)
-            jobs[job.bundle] = replace(_job(snapshot, job, now), shards=shards)
-        elif not counted:
-            jobs[job.bundle] = JobSeen(JobPhase.ACTIVE, job.version)
+        if job.terminal == "Complete" and counted:
+            continue
+        seen = JobSeen(JobPhase.ACTIVE, job.version) if job.terminal == "Complete" else _job(snapshot, job, now)
+        jobs[job.bundle] = replace(seen, shards=shards_of(snapshot, job, bundle, made))
     parts = {key: frozenset(shards) for key, shards in done.items()}
     complete = graph.complete_keys(parts)
     wanted = {one.model for one in graph.bundles if one.needs <= complete and not one.keys <= complete}

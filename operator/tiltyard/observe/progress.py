@@ -59,6 +59,7 @@ def within(told: WorkerProgress, most: int) -> WorkerProgress:
         update={
             "total": total,
             "done": done,
+            "records": told.records and most > 0,
             "recalled": min(told.recalled, done),
             "asking": min(told.asking, total - done),
             "voids": voids,

@@ -48,6 +48,7 @@ from tiltyard.status.records import (
     records_count,
     records_of,
     voids_of,
+    whole,
 )
 from tiltyard.status.spending import nearly_same, priced
 from tiltyard_jobs.contracts.summary import Standing
@@ -146,7 +147,7 @@ def _model(name: str, seen: ModelSeen, before: TournamentStatus | None) -> Model
     }
     if known is not None:
         measured = {field: getattr(known, field) if now is None else now for field, now in measured.items()}
-    return ModelStatus(name=name, state=seen.phase.value, loads=seen.loads, url=seen.url, **measured)
+    return ModelStatus(name=name, state=seen.phase.value, loads=whole(seen.loads), url=seen.url, **measured)
 
 
 def _gone(known: TournamentStatus, observed: Observed) -> dict[str, ModelSeen]:
@@ -170,8 +171,8 @@ def _work_of(
     }
     return {
         "activity": doing.get(seen.phase),
-        "asking": told.asking if reported else None,
-        "queued": queued(bundles, complete, observed),
+        "asking": whole(told.asking) if reported else None,
+        "queued": whole(queued(bundles, complete, observed)),
     }
 
 
@@ -307,7 +308,7 @@ def _stage(name: str, bundles: list[Bundle], observed: Observed, rates: Rates) -
         shards=counts,
         records=records_of(bundles, observed, told),
         records_per_second=_rate(rates.of(records_count(name))) if state == "Running" else None,
-        void=sum(observed.voids.get(stage, 0) for stage in stages) + sum(told.voids.values()),
+        void=whole(sum(observed.voids.get(stage, 0) for stage in stages) + sum(told.voids.values())),
         voids=voids_of(stages, observed, told),
     )
 
@@ -315,12 +316,12 @@ def _stage(name: str, bundles: list[Bundle], observed: Observed, rates: Rates) -
 def _usage(observed: Observed, told: AtWork, rates: Rates) -> UsageStatus:
     rows = observed.ledger
     return UsageStatus(
-        prompt_tokens=sum(row.prompt_tokens for row in rows) + told.prompt_tokens,
-        cached_tokens=sum(row.cached_tokens for row in rows) + told.cached_tokens,
-        completion_tokens=sum(row.completion_tokens for row in rows) + told.completion_tokens,
+        prompt_tokens=whole(sum(row.prompt_tokens for row in rows) + told.prompt_tokens),
+        cached_tokens=whole(sum(row.cached_tokens for row in rows) + told.cached_tokens),
+        completion_tokens=whole(sum(row.completion_tokens for row in rows) + told.completion_tokens),
         prompt_tokens_per_second=_rate(rates.of(PROMPT)),
         completion_tokens_per_second=_rate(rates.of(COMPLETION)),
-        model_seconds=round(sum(row.seconds for row in rows)),
+        model_seconds=whole(sum(row.seconds for row in rows)),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from tiltyard.api import RecordCounts, VoidCount
 from tiltyard.plan.graph import Bundle, Graph
@@ -19,6 +20,15 @@ SHARE = "share"
 """Of `counts_of`: shards' worth of work."""
 PROMPT, COMPLETION = "prompt tokens", "completion tokens"
 """Of `counts_of`."""
+
+
+MOST: Final = 2**53 - 1
+"""The largest number in a status."""
+
+
+def whole(number: float) -> int:
+    """A number as a status holds it: pods report numbers, and a sum of absurd ones stops no tournament."""
+    return round(max(0, min(number, MOST)))
 
 
 def records_count(phase: str) -> str:
@@ -81,7 +91,8 @@ def records_of(bundles: Iterable[Bundle], observed: Observed, told: AtWork) -> R
     if not bundles:
         return None
     made = sum(observed.records.get(stage, 0) for stage in {bundle.stage for bundle in bundles})
-    return RecordCounts(total=made + told.total + _not_begun(bundles, observed, told), done=made + told.done)
+    total = made + told.total + _not_begun(bundles, observed, told)
+    return RecordCounts(total=whole(total), done=whole(made + told.done))
 
 
 def _not_begun(bundles: Iterable[Bundle], observed: Observed, told: AtWork) -> int:
@@ -110,7 +121,7 @@ def voids_of(stages: Iterable[str], observed: Observed, told: AtWork) -> tuple[V
             if name.startswith(f"{stage}/"):
                 found[name.removeprefix(f"{stage}/")] += count
     order = sorted(found.items(), key=lambda each: (-each[1], each[0]))
-    return tuple(VoidCount(reason=reason, records=count) for reason, count in order if count > 0)[:VOID_REASONS]
+    return tuple(VoidCount(reason=reason, records=whole(count)) for reason, count in order if count > 0)[:VOID_REASONS]
 
 
 def counts_of(graph: Graph, observed: Observed) -> dict[str, float]:

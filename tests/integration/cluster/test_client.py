@@ -3,72 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import json
+from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
-from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
-import yaml
 from aiohttp import web
 
+from support.api_server import Answer, page, refusal
 from tiltyard.cluster import answers
 from tiltyard.cluster.autoscaling import MOST, Autoscaling
-from tiltyard.cluster.client import FORBIDDEN, ApiError, Client
+from tiltyard.cluster.client import FORBIDDEN, ApiError
+from tiltyard.cluster.informer import Informer
 from tiltyard.cluster.node_lister import KEPT_SECONDS, NodeLister
 from tiltyard.cluster.pod_refusals import PodRefusals
 from tiltyard.cluster.queue_answers import QueueAnswers
-from tiltyard.observe.kinds import JOBS, NODES
+from tiltyard.observe.kinds import JOBS, NODES, PODS
 from tiltyard.observe.queues import JOB_UID
 from tiltyard.observe.records import JobRecord, PodRecord
 
 CREATED = "2026-01-01T00:00:00Z"
-Answer = Callable[[web.Request], web.Response | Awaitable[web.Response]]
-
-
-@pytest.fixture
-def connected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Answer], Any]:
-    """A client of a server that answers everything with one function."""
-
-    @asynccontextmanager
-    async def connect(answer: Answer) -> AsyncIterator[Client]:
-        async def handle(request: web.Request) -> web.Response:
-            answered = answer(request)
-            return answered if isinstance(answered, web.Response) else await answered
-
-        application = web.Application()
-        application.router.add_route("*", "/{path:.*}", handle)
-        runner = web.AppRunner(application)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        host, port = runner.addresses[0][:2]
-        kubeconfig = tmp_path / "kubeconfig"
-        document = {
-            "clusters": [{"name": "it", "cluster": {"server": f"http://{host}:{port}"}}],
-            "contexts": [{"name": "it", "context": {"cluster": "it", "user": "me"}}],
-            "users": [{"name": "me", "user": {"token": "secret"}}],
-            "current-context": "it",
-        }
-        kubeconfig.write_text(yaml.safe_dump(document))
-        monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
-        try:
-            async with await Client.connect() as client:
-                yield client
-        finally:
-            await runner.cleanup()
-
-    return connect
-
-
-def page(items: list[dict[str, Any]], more: str = "") -> web.Response:
-    metadata = {"resourceVersion": "7"} | ({"continue": more} if more else {})
-    return web.json_response({"items": items, "metadata": metadata})
-
-
-def refusal(status: int, message: str) -> web.Response:
-    return web.json_response({"kind": "Status", "code": status, "message": message}, status=status)
 
 
 async def test_a_list_is_read_page_by_page(connected: Callable[[Answer], Any]) -> None:
@@ -216,3 +173,52 @@ async def test_words_for_people_stop_nothing_while_they_cannot_be_read(connected
         assert await told() == []
         status, now = 500, now + answers.KEPT_SECONDS
         assert await told() == []
+
+
+def labelled(name: str, version: int, index: str) -> dict[str, Any]:
+    labels = {"tiltyard.dev/tournament": "t", "batch.kubernetes.io/job-completion-index": index}
+    meta = {"namespace": "ns", "name": name, "labels": labels, "creationTimestamp": CREATED}
+    return {"metadata": {**meta, "resourceVersion": str(version)}, "spec": {}}
+
+
+async def test_an_object_that_cannot_be_read_is_nobodys_and_stops_no_watch(
+    connected: Callable[[Answer], Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    events = [
+        ("ADDED", "good", "1"),
+        ("MODIFIED", "bad", "y y"),
+        ("MODIFIED", "spoilt", "x"),
+        ("MODIFIED", "last", "2"),
+    ]
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "watch" not in request.query:
+            return page([labelled("bad", 1, "secret"), labelled("spoilt", 2, "0"), labelled("last", 3, "none")])
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for version, (event, name, index) in enumerate(events, start=8):
+            line = {"type": event, "object": labelled(name, version, index)}
+            await response.write(json.dumps(line).encode() + b"\n")
+        await asyncio.sleep(3600)
+        return response
+
+    changed, last = list[str](), asyncio.Event()
+
+    def note(owner: str) -> None:
+        changed.append(owner)
+        if "last" in informer.of("ns/t"):
+            last.set()
+
+    async with connected(answer) as client:
+        informer = Informer(PODS, "", PodRecord.of, client, "ns", note, Random(0))
+        running = asyncio.create_task(informer.run())
+        await asyncio.wait({running, asyncio.create_task(last.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+    assert list(informer.of("ns/t")) == ["good", "last"]
+    assert changed == ["ns/t"] * 4  # spoilt came and went
+    warnings = [line for line in capsys.readouterr().out.splitlines() if "object ignored" in line]
+    assert [name for line in warnings for name in ("ns/bad", "ns/spoilt", "ns/last") if name in line] == [
+        "ns/bad", "ns/last", "ns/spoilt"]  # fmt: skip
+    assert "secret" not in "".join(warnings)

@@ -13,12 +13,19 @@ import pytest
 import yaml
 from aiohttp import web
 from kubernetes.aio.client import ApiClient
+from prometheus_client import REGISTRY
 
 from integration.cluster.conftest import Arena
-from support.cluster_objects import Cluster, cluster_tournament
+from support.api_server import Answer as ApiAnswer
+from support.api_server import page, refusal
+from support.cluster_objects import CREATED, SETTINGS, Cluster, cluster_tournament, finish
+from tiltyard.cluster import metrics
 from tiltyard.cluster.cache import Caches
 from tiltyard.cluster.client import Client
+from tiltyard.cluster.manager import Manager
 from tiltyard.cluster.progress import ProgressReader
+from tiltyard.observe.kinds import TOURNAMENTS
+from tiltyard.render.names import RESULT
 from tiltyard_jobs.contracts.progress import MAX_BYTES, PATH, PORT, WorkerProgress
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
@@ -124,9 +131,11 @@ async def test_what_pods_say_is_kept_and_what_is_no_progress_is_not(pods: Pods) 
     ]  # fmt: skip
     for number, answer in enumerate(wrong, start=1):
         await pods.add(number, answer)
-    await until_told(pods)
+    listening = len([*wrong, good]) - wrong.count(None)
+    async with asyncio.timeout(120):
+        while not pods.told() or len(set(pods.asked)) < listening:
+            await pods.reader.begin(pods.cache)
     assert pods.told() == {good: TOLD}
-    assert set(pods.asked) >= {f"{good} {PATH}"}
     assert "/elsewhere" not in "".join(pods.asked), "a redirect is not followed"
 
 
@@ -134,12 +143,44 @@ async def test_only_running_pods_of_jobs_are_asked(pods: Pods) -> None:
     await pods.add(0, json_of(TOLD), "Pending")
     await pods.add(1, json_of(TOLD), "Succeeded")
     await pods.add(2, json_of(TOLD), **{"batch.kubernetes.io/job-name": "of-somebody-else"})
-    named = pods.cluster.worker_pod(pods.job, 3, phase="Running", podIP="localhost")
-    pods.cache.pods.update(named)
-    pods.changed.clear()
     await pods.reader.begin(pods.cache)
     assert pods.asked == []
     assert pods.changed == []
+
+
+async def test_only_pods_that_the_job_controls_are_asked(pods: Pods) -> None:
+    job = {**pods.job, "metadata": {**pods.job["metadata"], "uid": "j-1", "resourceVersion": "2"}}
+    pods.cache.jobs.update(job)
+    names = [await pods.add(number, json_of(TOLD)) for number in range(3)]
+    for name, uid in zip(names, ("j-0", None, "j-1"), strict=True):
+        meta = pods.cluster.pods[name]["metadata"]
+        owners = [{**one, "uid": uid} for one in meta["ownerReferences"]] if uid else []
+        meta |= {"ownerReferences": owners, "resourceVersion": "2"}
+        pods.cache.pods.update(pods.cluster.pods[name])
+    await until_told(pods)
+    assert set(pods.asked) == {f"{names[2]} {PATH}"}
+
+
+def requests(outcome: str) -> float:
+    return REGISTRY.get_sample_value("tiltyard_progress_requests_total", {"outcome": outcome}) or 0
+
+
+async def test_a_pods_address_is_no_name(pods: Pods) -> None:
+    before = requests(metrics.REFUSED)
+    pods.cache.pods.update(pods.cluster.worker_pod(pods.job, 0, phase="Running", podIP="localhost"))
+    await pods.reader.begin(pods.cache)
+    assert requests(metrics.REFUSED) == before + 1
+
+
+async def test_pods_of_a_train_job_are_not_asked(pods: Pods) -> None:
+    trainer = {"kind": "TrainJob", "runtimeRef": {"name": "torch-distributed"}, "numNodes": 2}
+    pods.cluster = Cluster(cluster_tournament(3, training={"baseModel": {"uri": "hf://org/base"}, "trainer": trainer}))
+    pods.job = pods.cluster.job("train")
+    pods.cache.train_jobs.update(pods.job)
+    await pods.add(0, json_of(TOLD))
+    assert pods.cache.pods.of("arena/test")
+    await pods.reader.begin(pods.cache)
+    assert pods.asked == []
 
 
 async def test_what_was_told_stays_until_its_job_goes(pods: Pods) -> None:
@@ -152,11 +193,80 @@ async def test_what_was_told_stays_until_its_job_goes(pods: Pods) -> None:
     assert pods.told() == {}
 
 
+async def test_what_was_told_goes_once_its_job_has_a_result(pods: Pods) -> None:
+    name = await pods.add(0, json_of(TOLD))
+    await until_told(pods)
+    finish(pods.job, "Complete", completed="0")
+    pods.job["metadata"]["resourceVersion"] = "2"
+    pods.cache.jobs.update(pods.job)
+    assert pods.told() == {name: TOLD}
+    pods.job["metadata"]["annotations"][RESULT] = "{}"
+    pods.job["metadata"]["resourceVersion"] = "3"
+    pods.cache.jobs.update(pods.job)
+    assert pods.told() == {}
+
+
 async def test_a_pod_that_is_silent_is_asked_more_and_more_rarely(pods: Pods) -> None:
     name = await pods.add(0, text("no"))
     for _ in range(16):
         await pods.reader.begin(pods.cache)
     assert 4 <= pods.asked.count(f"{name} {PATH}") <= 8
+
+
+async def test_the_first_silence_of_a_pod_is_free(pods: Pods) -> None:
+    await pods.add(0, text("no"))
+    await pods.reader.begin(pods.cache)
+    late = await pods.add(1, text("no"))
+    for _ in range(2):
+        await pods.reader.begin(pods.cache)
+    assert pods.asked.count(f"{late} {PATH}") == 2
+
+
+async def test_a_fault_of_the_reader_ends_nothing(pods: Pods, capsys: pytest.CaptureFixture[str]) -> None:
+    name = await pods.add(0, json_of(TOLD))
+    outside_of_its_block = ProgressReader(pods.caches, pods.changed.append, lambda: pods.now)
+    await outside_of_its_block.begin(pods.cache)
+    assert name in capsys.readouterr().out
+    assert pods.changed == []
+
+
+async def test_nothing_is_reconciled_before_all_of_a_namespace_is_known(
+    pods: Pods, connected: Callable[[ApiAnswer], Any]
+) -> None:
+    name = await pods.add(0, json_of(TOLD))
+    meta = {"namespace": "arena", "name": "test", "uid": "u-1", "resourceVersion": "1", "generation": 1}
+    tournament = {
+        "apiVersion": TOURNAMENTS.api,
+        "kind": TOURNAMENTS.kind,
+        "metadata": {**meta, "creationTimestamp": CREATED},
+    }
+    listed = {"tournaments": tournament, "jobs": pods.job, "pods": pods.cluster.pods[name]}
+    known, refused, writes, written = False, 0, list[bool](), asyncio.Event()
+
+    async def api(request: web.Request) -> web.StreamResponse:
+        nonlocal known, refused
+        kind = request.path.rpartition("/")[2]
+        if request.method != "GET":
+            writes.append(known)
+            written.set()
+            return refusal(409, "wait")
+        if "watch" in request.query:
+            await asyncio.sleep(3600)
+        if kind == "inferenceservices" and refused < 1:
+            refused += bool(pods.asked)
+            return refusal(403, "not yet")
+        known = known or kind == "inferenceservices"
+        return page([listed[kind]] if kind in listed else [])
+
+    async with connected(api) as client:
+        running = asyncio.create_task(Manager(client, SETTINGS).run())
+        ended = asyncio.create_task(written.wait())
+        await asyncio.wait({running, ended}, timeout=60, return_when=asyncio.FIRST_COMPLETED)
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+    assert writes
+    assert all(writes)
 
 
 @asynccontextmanager

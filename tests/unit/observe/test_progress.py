@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from support.cluster_objects import SETTINGS, T0, Cluster, cluster_tournament, finish
 from tiltyard.observe.observation import observe
 from tiltyard.observe.progress import within
 from tiltyard.observe.snapshot import PodTold
+from tiltyard.plan.costs import Costs
 from tiltyard.plan.observed import Observed
 from tiltyard.plan.planner import plan
 from tiltyard.plan.policy import policy_of
+from tiltyard.render.names import RESULT
 from tiltyard.status.build import build_status
-from tiltyard_jobs.contracts.progress import WorkerProgress
+from tiltyard_jobs.contracts.progress import MOST, WorkerProgress
 from tiltyard_jobs.contracts.summary import Summary
 
 NOW = T0 + 100
@@ -123,6 +127,38 @@ def test_a_complete_shard_counts_from_one_moment_on(world: World) -> None:
     assert done(world) == 4
 
 
+def test_a_jobs_end_takes_nothing_back_before_its_pods_have_reported(world: World) -> None:
+    world.runs(0, done=3, prompt_tokens=50, voids={"Empty": 1})
+    before = world.looks()
+    finish(world.job, "Complete", completed="0-1")
+    world.job["status"]["conditions"][0]["lastTransitionTime"] = "2026-01-01T00:01:39Z"
+    assert world.looks()[:3] == before[:3]
+
+
+def test_a_status_holds_sums_of_absurd_numbers(world: World) -> None:
+    world.runs(0, done=3, prompt_tokens=MOST)
+    world.job["metadata"]["annotations"][RESULT] = Costs(
+        records=Counter(mine=2**60), voids=Counter(mine=2**60), reasons=Counter({"mine/Empty": 2**60})
+    ).model_dump_json()
+    for number in range(2, 260):
+        world.runs(0, done=number, prompt_tokens=MOST)
+    tournament, graph, observed = world.cluster.tournament, world.cluster.graph, world.seen()
+    status = build_status(tournament, graph, observed, plan(graph, policy_of(tournament), observed), NOW)
+    assert status.usage is not None
+    (mining,) = (stage for stage in status.stages if stage.name == "Mining")
+    assert mining.records is not None
+    limits = [status.usage.prompt_tokens, mining.records.done, mining.void, mining.voids[0].records]
+    assert limits == [2**53 - 1] * 4
+
+
+@pytest.mark.parametrize(
+    "words", ['{"rows": -1}', '{"prompt_tokens": 1e30}', '{"seconds": NaN}', '{"voids": {"a": -1}}']
+)
+def test_a_termination_message_of_absurd_numbers_is_none(words: str) -> None:
+    with pytest.raises(ValidationError):
+        Summary.model_validate_json(words.replace("{", '{"exit_code": 0, ', 1))
+
+
 def test_what_was_told_of_another_job_is_nothing(world: World) -> None:
     nothing = world.looks()
     world.tells("stranger", 0, done=3)
@@ -154,11 +190,12 @@ NUMBERS = st.integers(0, 100)
         voids=st.dictionaries(st.sampled_from(["Empty", "Truncated", "Malformed"]), NUMBERS),
         prompt_tokens=NUMBERS, cached_tokens=NUMBERS,
     ),
-    st.integers(1, 50),
+    st.integers(0, 50),
 )  # fmt: skip
 def test_no_shard_has_more_records_than_the_plan_gives_it(told: WorkerProgress, most: int) -> None:
     found = within(told, most)
-    assert found.done <= found.total <= most
+    assert found.done <= found.total
+    assert found.total <= most or not found.records
     assert found.recalled <= found.done
     assert found.asking <= found.total - found.done
     assert sum(found.voids.values()) <= found.done

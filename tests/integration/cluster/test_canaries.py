@@ -36,7 +36,7 @@ async def chat(request: web.Request) -> web.Response:
     if f"{PROMPT} 3" in asked:
         return web.json_response({"error": {"message": f"cannot do this: {told}"}}, status=400)
     if f"{PROMPT} 4" in asked:
-        return web.Response(status=500, text=f"<html>{told}</html>")
+        return web.Response(status=400, text=f"<html>{told}</html>")
     choice = {"message": {"role": "assistant", "content": f"{ANSWER}: {asked[-40:]}"}, "finish_reason": "stop"}
     return web.json_response({"choices": [choice], "usage": {"prompt_tokens": 9, "completion_tokens": 9}})
 

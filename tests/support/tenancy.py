@@ -17,7 +17,7 @@ STRICT: dict[str, Any] = {
 }
 """Without codeExecution: images of environments are for code."""
 NO_CODE: dict[str, Any] = {"codeExecution": False}
-HOST_PATH = {"volumes": [{"name": "disk", "hostPath": {"path": "/"}}]}
+HOST_PATH = {"volumes": [{"name": "disk", "hostPath": {"path": "/", "type": "Directory"}}]}
 BY = "the administrator of this cluster has set tenants."
 
 

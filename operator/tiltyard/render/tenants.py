@@ -83,7 +83,7 @@ class TenantSettings(ApiModel):
         """
         for path, model in walk(tournament.spec, ("spec",)):
             for place, sentence, given in self._refused(path, model, domain):
-                yield Problem(path_text(place), f"{sentence}, given {given_text(given)}")
+                yield Problem(path_text(place), f"{sentence}, given {given_text(given, place)}")
 
     def _refused(self, path: Path, model: ApiModel, domain: str) -> Iterator[tuple[Path, str, Any]]:
         if isinstance(model, Evaluation) and model.allow_code_execution and not self.code_execution:
@@ -101,9 +101,13 @@ class TenantSettings(ApiModel):
         """A patch of pods; or how a model is served, whose patch is a model of its own."""
         of_its_own = {"pod"} if isinstance(model, ModelServing) else None
         document = model.model_dump(mode="json", by_alias=True, exclude=of_its_own)
+        folders = set()
         for inner, value in _leaves(document):
             if not self.host_path and "hostPath" in inner:
-                yield (*path, *inner[: inner.index("hostPath") + 1]), NO_HOST_PATH, value
+                folder = inner[: inner.index("hostPath") + 1]
+                if folder not in folders:
+                    folders.add(folder)
+                    yield (*path, *folder), NO_HOST_PATH, value
             if not self.trust_remote_code and re.search(REMOTE_CODE, str(value)):
                 yield (*path, *inner), NO_REMOTE_CODE, value
             if inner[-1] == "serviceAccountName" and len(inner) > 1:  # of a PodSpec in Kubernetes' own words

@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -53,6 +54,9 @@ TOOLS = {
 }
 """What each fixture needs."""
 KEY = "bucket-key"
+CLEARED_SECONDS = 90
+MADE_FROM = ("/apis/apps/v1/deployments", "/apis/apps/v1/replicasets", "/apis/batch/v1/jobs", "/api/v1/pods")
+"""What a pod is made from, and pods."""
 SMALL: dict[str, Any] = {
     "per_competitor": 12,
     "judges": 1,
@@ -110,10 +114,7 @@ def engines() -> None:
 @pytest.fixture
 def scheduler(plane: ControlPlane, request: pytest.FixtureRequest) -> Iterator[None]:
     """A kube-scheduler for the length of a test, and a node that can give something: the parameter's among it."""
-    for pod in plane.request("GET", "/api/v1/pods")["items"]:  # of earlier tests: nobody plays them any more
-        with suppress(urllib.error.HTTPError):  # it has just gone
-            meta = pod["metadata"]
-            plane.request("DELETE", PODS.path(meta["namespace"], meta["name"]), {"gracePeriodSeconds": 0})
+    clear_node(plane)
     path = NODES.path(None, NODE)
     before = plane.request("GET", path)
     room = {"cpu": "64", "memory": "256Gi", "pods": "200", **request.param}
@@ -129,6 +130,23 @@ def scheduler(plane: ControlPlane, request: pytest.FixtureRequest) -> Iterator[N
     processes.stop(running)
     there = plane.request("GET", path)
     plane.request("PUT", f"{path}/status", {**there, "status": before.get("status", {})})
+
+
+def clear_node(plane: ControlPlane) -> None:
+    """Wait until no pod of earlier tests is left, and nothing that would make one.
+
+    Nobody plays these pods any more, and each would hold its room for ever: also one that a ReplicaSet has made in a
+    namespace whose deletion has just begun.
+    """
+    end = time.monotonic() + CLEARED_SECONDS
+    while left := [one for path in MADE_FROM for one in plane.request("GET", path)["items"]]:
+        names = [f"{one['metadata']['namespace']}/{one['metadata']['name']}" for one in left]
+        assert time.monotonic() < end, f"earlier tests leave {', '.join(names)}"
+        for pod in plane.request("GET", MADE_FROM[-1])["items"]:
+            meta = pod["metadata"]
+            with suppress(urllib.error.HTTPError):  # it has just gone
+                plane.request("DELETE", PODS.path(meta["namespace"], meta["name"]), {"gracePeriodSeconds": 0})
+        time.sleep(0.2)
 
 
 @pytest.fixture(scope="session")
@@ -307,7 +325,7 @@ class Arena:
                 return found
             if asyncio.get_running_loop().time() > end:
                 log = self.operator.log.read_text()[-3000:]
-                pods = "\n".join(map(pod_line, await self.children(PODS)))
+                pods = "\n".join(map(pod_line, (await self.kube.list(PODS, None, ""))[0]))  # who else holds the node
                 raise AssertionError(f"after {limit} s:\n{yaml.safe_dump(found.get('status'))}\n{log}\n{pods}")
             await asyncio.sleep(0.1)
 
@@ -347,7 +365,7 @@ def pod_line(pod: Object) -> str:
     meta, status = pod["metadata"], pod.get("status", {})
     told = [one.get("message") for one in status.get("conditions", ()) if one["type"] == "PodScheduled"]
     node, end = pod["spec"].get("nodeName"), meta.get("deletionTimestamp")
-    return f"pod {meta['name']}: {status.get('phase')}, node {node}, deleted {end} {told}"
+    return f"pod {meta['namespace']}/{meta['name']}: {status.get('phase')}, node {node}, deleted {end} {told}"
 
 
 @pytest.fixture

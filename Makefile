@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-integration test-interop test-e2e check format verify lock bench tools clean image \
+.PHONY: help demo test test-unit test-integration test-operator test-interop test-e2e check format verify lock bench tools clean image \
         cluster-up cluster-down mutate real-models test-clusters test-real site
 
 PYTHON ?= python3
@@ -21,8 +21,14 @@ test: .venv/.dev ## Unit and integration tests, and how much of the code they re
 test-unit: .venv/.dev ## Seconds; no I/O
 	$(PYTEST) tests/unit -q -n 2
 
-test-integration: .venv/.dev tools ## Real API server, KServe controller, S3 server, workers and models
-	$(PYTEST) tests/integration -q -n 2 --dist loadgroup --durations=40 --durations-min=10
+INTEGRATION := -q -n 2 --dist loadgroup --durations=40 --durations-min=10
+
+test-integration: .venv/.dev ## Whole runs on this machine: real workers, servers and processes, an S3 server, the chart
+	@$(BIN)/python hack/tools.py versitygw helm kubectl gitops-health prometheus-rules oci-registry > /dev/null
+	$(PYTEST) tests/integration --ignore=tests/integration/cluster $(INTEGRATION)
+
+test-operator: .venv/.dev tools ## The operator at a real API server with KServe's, Kueue's and the Trainer's controllers
+	$(PYTEST) tests/integration/cluster $(INTEGRATION)
 
 test-interop: .venv/.dev ## Other projects' tools read our outputs (datasets, TRL, DuckDB, arena-rank, mlcroissant, KServe)
 	rm -rf .tiltyard/interop && mkdir -p .tiltyard/interop

@@ -16,7 +16,8 @@ from pathlib import Path
 import generated
 from tiltyard.cli.grammar import COMMANDS, GROUPS, Command
 from tiltyard.cli.main import parser
-from tiltyard.sdk.documents import API_VERSION, KINDS
+from tiltyard.cli.schema import KINDS
+from tiltyard.sdk.documents import API_VERSION
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "cli.md"
 COMMAND = "python hack/generate_cli_docs.py --write"

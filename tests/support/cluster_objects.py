@@ -13,10 +13,11 @@ from tiltyard.observe.snapshot import Snapshot
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.planner import JobOrder
 from tiltyard.render.cluster import ClusterSettings
-from tiltyard.render.jobs import bundle_objects, cluster_preflight_task, preflight_objects, preflight_version, store_ref
+from tiltyard.render.jobs import bundle_objects, cluster_preflight_task, preflight_objects, preflight_version
 from tiltyard.render.serving import inference_service, service_url
 from tiltyard.render.tasks import bundle_task
 from tiltyard.render.train_job import runtime_of, train_job_objects
+from tiltyard.render.worker_pod import store_ref
 from tiltyard_jobs.contracts.summary import Summary, pack_bits
 
 SETTINGS = ClusterSettings(worker_image="tiltyard/worker:test")

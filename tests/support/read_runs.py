@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from support.artifact_world import ArtifactWorld, Asked
-from support.report_samples import HOSTILE
+from support.hostile_report import HOSTILE
 from tiltyard_jobs.contracts.recipes import DatasetRecipe, StagedArtifact
 from tiltyard_jobs.results.documents import Manifest, ManifestFile, Standings, read_document
 from tiltyard_jobs.results.run_folder import (

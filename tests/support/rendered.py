@@ -8,13 +8,10 @@ from typing import Any
 from support.cluster_objects import SETTINGS, Cluster, cluster_tournament
 from tiltyard.plan.planner import JobOrder
 from tiltyard.render.cluster import ClusterSettings
-from tiltyard.render.jobs import (
-    bundle_objects,
-    preflight_objects,
-    store_ref,
-)
+from tiltyard.render.jobs import bundle_objects, preflight_objects
 from tiltyard.render.serving import inference_service, service_url
 from tiltyard.render.tasks import bundle_task
+from tiltyard.render.worker_pod import store_ref
 
 TOURNAMENT = cluster_tournament(3, per_competitor=20)
 

@@ -17,17 +17,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from tiltyard_jobs.errors import ConfigurationError
+from tiltyard_jobs.llm.proxy import WANTS_CREDENTIALS, proxy_for
 
 MAX_REPLY_BYTES = 4 * 1024 * 1024
 # Idle connections go before uvicorn, vLLM's server, drops them at 5 s: no request then meets a closing one.
@@ -38,7 +37,6 @@ SPARE_CONNECTIONS = 2
 LONGEST_RETRY_AFTER = 120.0
 _GREETING_SECONDS = 5.0
 _HIDDEN, _LEAST_HIDDEN = b"(not shown)", 6  # characters: shorter ones are words that stand in any text
-_PROXY_WANTS_CREDENTIALS = 407
 # X509_V_ERR_CERT_NOT_YET_VALID, _CERT_HAS_EXPIRED, _HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH
 _NO_MATTER_OF_AUTHORITY = frozenset({9, 10, 62, 64})
 # What nginx and Go answer to a plain request where they expect TLS.
@@ -141,7 +139,7 @@ class HttpTransport:
         max_reply_bytes: int = MAX_REPLY_BYTES,
     ) -> None:
         self._root = _parse_root(root)
-        self._proxy = _proxy_for(self._root)
+        self._proxy = proxy_for(self._root)
         self._proxy_url = self._proxy.url if self._proxy is not None else None
         # Until the first reply: most servers break off without a word where they expect TLS.
         self._tls_in_question = self._root.scheme == "http" and self._proxy is None
@@ -200,7 +198,7 @@ class HttpTransport:
                     raise self._expects_tls() from error
             raise self._fault(error) from error
         self._tls_in_question = False
-        if self._proxy is not None and response.status == _PROXY_WANTS_CREDENTIALS:
+        if self._proxy is not None and response.status == WANTS_CREDENTIALS:
             raise self._proxy.refusal(self._root.host, response.status)
         if response.status == 400 and self._root.scheme == "http" and _PLAIN_TO_TLS.search(data):
             raise self._expects_tls()
@@ -223,7 +221,7 @@ class HttpTransport:
                     return ConfigurationError(f"{place} does not speak TLS: write http:// in place of https://")
                 return ConnectFailed(f"TLS with {place} failed ({error.strerror or type(error).__name__}){through}")
             case aiohttp.ClientHttpProxyError() if self._proxy is not None:
-                if error.status in (_PROXY_WANTS_CREDENTIALS, 403):
+                if error.status in (WANTS_CREDENTIALS, 403):
                     return self._proxy.refusal(self._root.host, error.status)
                 return ConnectFailed(f"no connection to {place}{through}, which answers HTTP {error.status}")
             case aiohttp.ClientConnectorDNSError():
@@ -327,53 +325,6 @@ def _reason(error: aiohttp.ClientConnectorError) -> str:
     if isinstance(cause, ConnectionRefusedError):
         return "refused: nothing listens there"
     return os.strerror(cause.errno) if cause.errno and cause.errno > 0 else type(cause).__name__
-
-
-class _Proxy(NamedTuple):
-    """A proxy, and the environment variable that names it; shown without its user and password."""
-
-    url: URL
-    variable: str
-
-    def __str__(self) -> str:
-        return f"the proxy {self.url.host}:{self.url.port} ({self.variable})"
-
-    def refusal(self, host: str | None, status: int) -> ConfigurationError:
-        """It wants credentials, or does not let through."""
-        advice = f"correct {self.variable}, or add {host} to NO_PROXY if no proxy is needed"
-        return ConfigurationError(f"{self} refuses connections to {host} (HTTP {status}): {advice}")
-
-
-def _proxy_for(url: URL) -> _Proxy | None:
-    """The proxy that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name for this server; a loopback address has none.
-
-    Looked up once: aiohttp's `trust_env` would do it for each request.
-    """
-    host = url.host or ""
-    if host == "localhost" or _is_loopback(host) or proxy_bypass(host):
-        return None
-    named = getproxies().get(url.scheme)
-    if not named:
-        return None
-    lower = f"{url.scheme}_proxy"
-    variable = lower if os.environ.get(lower) else lower.upper()
-    try:
-        proxy = URL(named if "://" in named else f"http://{named}")
-    except ValueError:
-        proxy = URL()
-    if proxy.scheme not in {"http", "https"} or not proxy.host:
-        raise ConfigurationError(
-            f"the environment variable {variable} names no http:// proxy: correct it, or add {host} to NO_PROXY if no"
-            " proxy is needed"
-        )
-    return _Proxy(proxy, variable)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _retry_after(headers: CIMultiDictProxy[str]) -> float | None:

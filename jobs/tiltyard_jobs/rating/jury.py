@@ -128,11 +128,6 @@ def effective(judges: float, correlation: float) -> float:
     return float(judges / (1.0 + (judges - 1.0) * np.clip(correlation, 0.0, 1.0)))
 
 
-def mean_correlation(columns: NDArray[np.float64]) -> float:
-    """Mean correlation of two columns over the rows that both have; pairs that cannot be told are left out."""
-    return _correlation(_moments(columns))
-
-
 def _moments(columns: NDArray[np.float64]) -> NDArray[np.float64]:
     """(4, J, J): of each two columns, over the rows that both have: their number, and the sums of x, x², and x y."""
     known = (~np.isnan(columns)).astype(np.float64)
@@ -141,6 +136,7 @@ def _moments(columns: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _correlation(moments: NDArray[np.float64]) -> float:
+    """Mean correlation of two columns over the rows that both have; pairs that cannot be told are left out."""
     number, first, square, product = moments
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = square - first**2 / number

@@ -76,11 +76,6 @@ class ReportCard(NamedTuple):
     """Battles behind it."""
 
     @property
-    def family_excess(self) -> NDArray[np.float64]:
-        """The numbers of `family`."""
-        return self.family.value
-
-    @property
     def marked(self) -> NDArray[np.bool_]:
         """(J,): a judge with a mark in any column."""
         return self.position.marked | self.scale.marked | self.length.marked | self.family.marked

@@ -9,61 +9,43 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tiltyard_jobs.contracts.layout import artifact_prefix, seal_key, shard_of_seal
-from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import FILE_COLUMN, ProbeRecipe, TokenizerRecipe, TrainRecipe
-from tiltyard_jobs.contracts.solo_tasks import ModelFolder, NamedEndpoint, PreflightTask, ReadableAnswers, ReadableFile
+from tiltyard_jobs.contracts.solo_tasks import ModelFolder, PreflightTask, ReadableAnswers, ReadableFile
 from tiltyard_jobs.contracts.summary import Summary, pack_bits
-from tiltyard_jobs.contracts.tasks import EndpointRef, StoreRef
+from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.contracts.weights import NamedWeights
-from tiltyard_jobs.errors import ConfigurationError, JobError, RecordVoidError, TransientError, VoidReason, quoted
+from tiltyard_jobs.errors import ConfigurationError, JobError, TransientError
 from tiltyard_jobs.evaluation.known_texts import load_known
 from tiltyard_jobs.evaluation.lm_tasks import FIELD, Harness
 from tiltyard_jobs.evaluation.tasks import load_tasks
 from tiltyard_jobs.labelledpairs import read_pairs
-from tiltyard_jobs.llm.caller import NotServedError
 from tiltyard_jobs.llm.chat_template import TEKKEN_FILE, load_chat_template
-from tiltyard_jobs.llm.client import ModelClient, Sampling
-from tiltyard_jobs.llm.endpoint import ModelEndpoint, connect
-from tiltyard_jobs.llm.probe import SERVED, require_logprobs, require_raw_completions
-from tiltyard_jobs.llm.retry import RetryPolicy
-from tiltyard_jobs.llm.template import find_prefix, prefix_from_template
+from tiltyard_jobs.llm.template import prefix_from_template
 from tiltyard_jobs.packages import missing_embedder
-from tiltyard_jobs.prompts.verdicts import TOP_LOGPROBS
 from tiltyard_jobs.results.run_folder import outputs_of
 from tiltyard_jobs.results.run_tables import DATASET_TABLES
 from tiltyard_jobs.results.used_line import reasons
 from tiltyard_jobs.sandbox.confine import ConfinementError
 from tiltyard_jobs.sandbox.host import Limits, run_program
-from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.context import PreflightContext
 from tiltyard_jobs.sim.parameters import parse_sim_uri
 from tiltyard_jobs.stages.embedding import METHOD
-from tiltyard_jobs.stages.findings import keep_findings, known_findings
+from tiltyard_jobs.stages.endpoints import check_endpoint
+from tiltyard_jobs.stages.existing import existing_parts
 from tiltyard_jobs.stages.finished import finished_run
-from tiltyard_jobs.stages.probing import probe
-from tiltyard_jobs.store import Store
 from tiltyard_jobs.tokenizers import chat_template_of
 from tiltyard_jobs.useranswers import Asked, check_answers
 from tiltyard_jobs.usertexts import Pick, check_texts, read_texts
 from tiltyard_jobs.weights.hub import HubModel
 
-ENDPOINT_SECONDS = 8.0  # of refused connections and failures, until an endpoint counts as down
-RETRY_SECONDS = 2.0  # between two tries at most: in the end a request that fails while others are answered is told of
-ANSWER_SECONDS = 120.0  # for all that it is asked: a model may have to be loaded first
-PROBE_SECONDS = 600.0  # for the probe, in which a model may think: as long as a record may take
-ONE_TOKEN = Sampling(temperature=1.0, top_p=1.0, max_tokens=1)
 HUB_SECONDS = 10.0  # for what is only good to know
-_LISTERS = 8  # listings of artifacts at once
 
 
 async def preflight(context: PreflightContext) -> Summary:
@@ -134,7 +116,7 @@ async def find_problems(context: PreflightContext, seen: list[str]) -> list[str]
         checks.insert(0, ("spec.output", context.store.check))
     able = [named for named in task.endpoints if not named.endpoint.variables & missing]
     async with asyncio.TaskGroup() as group:
-        asking = [group.create_task(check_endpoint(context, named)) for named in able]
+        asking = [group.create_task(check_endpoint(context, named, systems_of(task))) for named in able]
         problems = []
         for field, check in checks:
             context.progress.step("Store" if check == context.store.check else "Files")
@@ -288,123 +270,3 @@ def check_tokenizer(tokenizer: TokenizerRecipe, systems: Iterable[str | None]) -
         template = chat_template_of(tokenizer, Path(scratch))
     for system in systems:
         prefix_from_template(template, system=system)
-
-
-async def check_endpoint(context: PreflightContext, named: NamedEndpoint) -> str | None:
-    """What is wrong with an endpoint that runs already; None where nothing is."""
-    ref = named.endpoint
-    server = ModelEndpoint.of(ref)
-    policy, patience = RetryPolicy(endpoint_deadline=ENDPOINT_SECONDS, max_delay=RETRY_SECONDS), ANSWER_SECONDS
-    try:
-        async with (
-            asyncio.timeout(patience) as time,
-            _metered(context, connect(server, rng=context.rng, policy=policy, clock=context.clock)) as client,
-        ):
-            await _ask_all_that_will_be_asked(client, named, systems_of(context.task))
-            time.reschedule(asyncio.get_running_loop().time() + PROBE_SECONDS)
-            patience = PROBE_SECONDS
-            for finding in await probe(client, named.probes, asker="preflight", answer_tokens=named.answer_tokens):
-                context.warnings.append(f"{ref.field}: {finding.sentence}")
-                context.log.warning(context.warnings[-1], finding=str(finding.kind))
-            context.warnings.extend(f"{ref.field}: {sentence}" for sentence in client.warnings)
-            if context.task.check_store:  # this is a run, and no plan of one
-                before = await known_findings(context.store, named.probes)
-                await keep_findings(context.store, named.probes, client.findings, before)
-    except ConfigurationError as error:
-        return str(error.under(ref.field))
-    except TransientError as error:
-        return f"{error.under(ref.field)}{quoted(error.words)}"
-    except TimeoutError:
-        return f"{ref.field}: {ref.url} did not answer within {patience:.0f} s: check that the model is running"
-    except RecordVoidError as error:
-        what = f"{ref.url} does not answer as model {ref.model!r} should: {error}{error.quoted}"
-        return f"{ref.field}: {what}: {_remedy_of(error, ref)}"
-    return None
-
-
-def _remedy_of(error: RecordVoidError, ref: EndpointRef) -> str:
-    """What to do about an endpoint that answers, and not as it should."""
-    if error.reason is VoidReason.MALFORMED:
-        return "give the URL of an API like OpenAI's"
-    if error.reason is VoidReason.REFUSED_BY_SERVER and (mine := sorted(error.members & ref.extra_body.keys())):
-        return f"remove {mine[0]} from request.extraBody, or use another server"
-    if error.reason is VoidReason.REFUSED_BY_SERVER:
-        return "use another model or server"
-    return "see the server's log"
-
-
-@asynccontextmanager
-async def _metered(
-    context: PreflightContext, connection: AbstractAsyncContextManager[ModelClient]
-) -> AsyncIterator[ModelClient]:
-    started = context.clock()
-    async with connection as client:
-        try:
-            yield client
-        finally:
-            context.meter.add(client.usage, context.clock() - started)
-
-
-async def _ask_all_that_will_be_asked(client: ModelClient, named: NamedEndpoint, systems: Iterable[str | None]) -> None:
-    with suppress(NotServedError):  # not every server lists its models
-        served = await client.models()
-        if served and not _is_among(client.model, served):
-            names = ", ".join(list(served)[:10])
-            raise ConfigurationError(f"{client.url} serves {names}, not {client.model!r}: name one of them")
-    if named.needs_embeddings:
-        await client.embed(["1", "Sort a list."])
-        return
-    try:
-        await client.chat([{"role": "user", "content": "1"}], sampling=ONE_TOKEN, seed=0)
-    except RecordVoidError as error:
-        if error.reason not in SERVED:  # the model had nothing to say, or one token is no more than half a thought
-            raise
-    if named.needs_completions:
-        await require_raw_completions(client)
-    if named.needs_logprobs:
-        await require_logprobs(client, TOP_LOGPROBS)
-    for system in systems if named.needs_prefix else ():
-        await find_prefix(client, system=system)
-
-
-def _is_among(model: str, served: Iterable[str]) -> bool:
-    """Whether a server that lists these names knows a model: Ollama knows `a:latest` as `a`, Gemini `models/a`."""
-    return any(model in (name, name.removesuffix(":latest"), name.removeprefix("models/")) for name in served)
-
-
-def existing_parts(store: Store, refs: tuple[ArtifactRef, ...]) -> tuple[dict[str, set[int]], list[str]]:
-    """Which parts can be used as they are, by artifact key; and a sentence where some have lost what they are about.
-
-    A part that was made from one that is gone, or has another content by now, is not among them: whether it can be
-    kept is known once the other is there. One listing for each artifact, and one look at each seal.
-
-    Args:
-        store: where they live.
-        refs: what a part is made from comes before it.
-    """
-
-    def look(ref: ArtifactRef) -> list[int]:
-        names = (shard_of_seal(info.key) for info in store.list(artifact_prefix(ref)))
-        return [number for number in names if number is not None and number < ref.shards]
-
-    with ThreadPoolExecutor(_LISTERS) as pool:
-        sealed = list(zip(refs, pool.map(look, refs), strict=True))
-    parts = [(ref, number) for ref, numbers in sealed for number in numbers]
-    done: dict[str, set[int]] = {ref.key: set() for ref in refs}
-    contents: dict[str, str] = {}
-    doubtful: Counter[str] = Counter()
-    for (ref, number), seal in zip(parts, Artifacts(store, Path()).seals(parts), strict=True):
-        if seal is None:
-            continue
-        if any(contents.get(key) != content for key, content in seal.reads.items()):
-            doubtful[ref.stage] += 1
-            continue
-        done[ref.key].add(number)
-        contents[seal_key(ref, number)] = seal.content
-    if not doubtful:
-        return done, []
-    counts = ", ".join(f"{stage} {count}" for stage, count in doubtful.items())
-    return done, [
-        f"{doubtful.total()} parts are there ({counts}) that were made from parts that are gone or changed: these are"
-        " recomputed first, and what was made from them is kept only where they come out the same"
-    ]

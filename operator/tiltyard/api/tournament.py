@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from pydantic import AwareDatetime, Field, JsonValue
 
@@ -82,7 +82,3 @@ class Tournament(ApiModel):
     """What the user asks for."""
     status: TournamentStatus | None = None
     """What was last observed."""
-
-    def to_object(self) -> dict[str, Any]:
-        """The tournament as a Kubernetes object in plain JSON types, defaults filled in and nulls left out."""
-        return self.model_dump(mode="json", exclude_none=True)

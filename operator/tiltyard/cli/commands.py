@@ -23,17 +23,7 @@ from tiltyard.local.machine import Machine, Settings
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.planner import TournamentState
 from tiltyard.render.preflight import first_asked, given_here
-from tiltyard.sdk.documents import (
-    CheckedFile,
-    ManifestProblem,
-    Prompt,
-    Prompts,
-    Report,
-    Spending,
-    Status,
-    Validation,
-    status_document,
-)
+from tiltyard.sdk.documents import CheckedFile, ManifestProblem, Prompt, Prompts, Report, Spending, Validation
 from tiltyard.sdk.errors import UserError
 from tiltyard.sdk.machine import (
     Prepared,
@@ -48,6 +38,7 @@ from tiltyard.sdk.machine import (
 from tiltyard.sdk.machine import prepare as prepare_here
 from tiltyard.sdk.machine import run as run_here
 from tiltyard.sdk.manifest import called, load_manifest, with_prices
+from tiltyard.sdk.status_document import Status, status_document
 from tiltyard.status.build import leaderboard_row
 from tiltyard_jobs.contracts.layout import battles_key
 from tiltyard_jobs.contracts.located import readable

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tiltyard.api import Tournament
 from tiltyard.local.ledger import read_ledger, uri_of
-from tiltyard.sdk.documents import Status
 from tiltyard.sdk.machine import StatePlace
+from tiltyard.sdk.status_document import Status
 from tiltyard_jobs.contracts.located import readable
 
 

@@ -5,12 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any
 
+from tiltyard.api.base import ApiModel
 from tiltyard.api.tournament import KIND, Tournament
-from tiltyard.sdk.documents import KINDS
+from tiltyard.sdk.documents import Calibration, Comparison, Prompts, Report, Validation
+from tiltyard.sdk.plan_document import Plan
+from tiltyard.sdk.status_document import Status
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+KINDS: Mapping[str, type[ApiModel]] = {
+    model.__name__: model for model in (Validation, Plan, Prompts, Status, Report, Comparison, Calibration)
+}
+"""The documents that commands print, by their kind."""
 
 
 def schema(options: argparse.Namespace) -> int:

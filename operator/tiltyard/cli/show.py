@@ -17,7 +17,7 @@ from tiltyard.cli.spending import note_lines, planned_table, spent_lines, usage_
 from tiltyard.plan.estimate import Cost
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.weights import Loading, bytes_text
-from tiltyard.sdk.documents import Status
+from tiltyard.sdk.status_document import Status
 from tiltyard_jobs.contracts.intervals import IN_SIGNS, interval_text
 from tiltyard_jobs.contracts.licenses import asked, named
 from tiltyard_jobs.contracts.located import readable

@@ -27,11 +27,12 @@ from tiltyard.plan.policy import policy_of
 from tiltyard.plan.schedule import Room
 from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.defaults import with_pod_defaults
-from tiltyard.render.jobs import PREFLIGHT, bundle_objects, cluster_preflight_task, preflight_objects, store_ref
+from tiltyard.render.jobs import PREFLIGHT, bundle_objects, cluster_preflight_task, preflight_objects
 from tiltyard.render.serving import Addresses, inference_service, served_as, service_url, with_service_urls
 from tiltyard.render.tasks import bundle_task, trainer_ref
 from tiltyard.render.train_job import runtime_of, train_job_objects
 from tiltyard.render.weights import weights_object
+from tiltyard.render.worker_pod import store_ref
 from tiltyard_jobs.contracts.solo_tasks import PreflightTask
 from tiltyard_jobs.contracts.spending import Spending
 from tiltyard_jobs.contracts.tasks import LedgerRow

@@ -10,7 +10,7 @@ from tiltyard.plan.graph import ModelNode
 from tiltyard.plan.participants import participants, used_endpoints
 from tiltyard.render import llm
 from tiltyard.render.cluster import ClusterSettings
-from tiltyard.render.jobs import CA_FOLDER, TASK_FOLDER, TASK_KEY, bucket_env, bucket_of, store_ref
+from tiltyard.render.jobs import TASK_KEY
 from tiltyard.render.names import (
     CLUSTER_LOCAL,
     LOADS,
@@ -34,6 +34,7 @@ from tiltyard.render.pods import (
     without_role,
 )
 from tiltyard.render.weights import bring_weights, notes_of, storage_uri
+from tiltyard.render.worker_pod import CA_FOLDER, TASK_FOLDER, bucket_env, bucket_of, store_ref
 from tiltyard_jobs.contracts.layout import artifact_prefix
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.solo_tasks import FetchTask

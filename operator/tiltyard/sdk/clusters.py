@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from tiltyard.api import LeaderboardRow, TournamentStatus
 from tiltyard.api.status import UNSEEN
 from tiltyard.observe.kinds import TOURNAMENTS
-from tiltyard.sdk.documents import Status, status_document
 from tiltyard.sdk.errors import StoppedError, TournamentFailedError, UserError
+from tiltyard.sdk.status_document import Status, status_document
 from tiltyard.status.objects import status_of
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tiltyard.sdk.documents import Status
+    from tiltyard.sdk.status_document import Status
 
 
 class UserError(Exception):

@@ -23,9 +23,10 @@ from tiltyard.plan.policy import policy_of
 from tiltyard.plan.spending import spending_of
 from tiltyard.plan.weights import Loading, downloaded, expected_loading
 from tiltyard.render.preflight import preflight_task
-from tiltyard.sdk.documents import Plan, Status, plan_document, status_document
 from tiltyard.sdk.errors import UserError
 from tiltyard.sdk.manifest import refuse
+from tiltyard.sdk.plan_document import Plan, plan_document
+from tiltyard.sdk.status_document import Status, status_document
 from tiltyard_jobs.contracts.located import readable
 from tiltyard_jobs.contracts.solo_tasks import SoloTask
 from tiltyard_jobs.contracts.spending import Spending

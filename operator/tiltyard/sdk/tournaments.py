@@ -12,10 +12,11 @@ import yaml
 from tiltyard import api
 from tiltyard.plan.planner import TournamentState
 from tiltyard.sdk import machine
-from tiltyard.sdk.documents import Plan, Status
 from tiltyard.sdk.errors import StoppedError, TournamentFailedError
 from tiltyard.sdk.manifest import as_on_this_machine, read_manifest
+from tiltyard.sdk.plan_document import Plan
 from tiltyard.sdk.results import Results, results_of
+from tiltyard.sdk.status_document import Status
 
 Place = str | Path | None
 """A folder, `s3://BUCKET/PREFIX`, or nothing: spec.output of the manifest."""

@@ -31,6 +31,7 @@ from cluster import kueue as kueue_manager
 from cluster.controlplane import ControlPlane
 from cluster.processes import free_port
 from support import gitops
+from support.answering_pods import pods as pods
 from support.api_server import connected as connected
 from support.documents import ROOT
 from support.manifests import manifest

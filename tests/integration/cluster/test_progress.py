@@ -1,237 +1,28 @@
-"""The operator asks workers how far they are: first the reader of hostile pods, then all of it on an API server."""
+"""A whole operator asks workers how far they are. Of its reader alone: `test_progress_reader`."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from random import Random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
 import yaml
 from aiohttp import web
-from kubernetes.aio.client import ApiClient
-from prometheus_client import REGISTRY
 
 from integration.cluster.conftest import Arena
-from support.api_server import Answer as ApiAnswer
-from support.api_server import page, refusal
-from support.cluster_objects import CREATED, SETTINGS, Cluster, cluster_tournament, finish
-from tiltyard.cluster import metrics
-from tiltyard.cluster.cache import Caches
-from tiltyard.cluster.client import Client
+from support.answering_pods import TOLD, Pods, json_of
+from support.api_server import Answer, page, refusal
+from support.cluster_objects import CREATED, SETTINGS
 from tiltyard.cluster.manager import Manager
-from tiltyard.cluster.progress import ProgressReader
 from tiltyard.observe.kinds import TOURNAMENTS
-from tiltyard.render.names import RESULT
-from tiltyard_jobs.contracts.progress import MAX_BYTES, PATH, PORT, WorkerProgress
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
 
-Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
-TOLD = WorkerProgress(done=3, total=8, records=True, prompt_tokens=50)
-
-
-def address(number: int) -> str:
-    """An address of this machine that no other process of the tests has."""
-    return f"127.{30 + os.getpid() // 250 % 30}.{os.getpid() % 250}.{number}"
-
-
-class Pods:
-    """Pods of a tournament's Job that answer as told, each at its own address."""
-
-    def __init__(self) -> None:
-        self.stack = AsyncExitStack()
-        self.asked: list[str] = []
-        self.changed: list[str] = []
-        self.now = 1000.0
-        self.cluster = Cluster(cluster_tournament(3))
-        self.job = self.cluster.job("mine/m0")
-        self.caches = Caches(Client(ApiClient()), (), self.changed.append, Random(0))
-        self.cache = self.caches.of("arena/test")
-        record = {"metadata": {"namespace": "arena", "name": "test", "resourceVersion": "1", "generation": 1}}
-        self.cache.tournaments.update({**record, "spec": {}})
-        self.cache.jobs.update(self.job)
-        self.changed.clear()
-        self.reader = ProgressReader(self.caches, self.changed.append, lambda: self.now)
-
-    async def add(self, number: int, answer: Answer | None, phase: str = "Running", **labels: str) -> str:
-        pod = self.cluster.worker_pod(self.job, number, phase=phase, podIP=address(number))
-        pod["metadata"]["labels"] |= labels
-        name: str = pod["metadata"]["name"]
-        if answer is not None:
-
-            async def handle(request: web.Request) -> web.StreamResponse:
-                self.asked.append(f"{name} {request.path}")
-                return await answer(request)
-
-            runner = web.AppRunner(web.Application(), shutdown_timeout=0.1)
-            runner.app.router.add_route("*", "/{path:.*}", handle)
-            await runner.setup()
-            self.stack.push_async_callback(runner.cleanup)
-            await web.TCPSite(runner, address(number), PORT).start()
-        self.cache.pods.update(pod)
-        self.changed.clear()
-        return name
-
-    def told(self) -> dict[str, WorkerProgress]:
-        return {name: one.progress for name, one in self.reader.of("arena/test").pods.items()}
-
-
-async def until_told(pods: Pods) -> None:
-    """Ask until a pod has told something: this machine may be too slow to answer in time."""
-    async with asyncio.timeout(60):
-        while not pods.told():
-            await pods.reader.begin(pods.cache)
-
-
-@pytest.fixture
-async def pods() -> AsyncIterator[Pods]:
-    made = Pods()
-    async with made.stack, made.reader:
-        yield made
-
-
-def json_of(told: WorkerProgress) -> Answer:
-    async def answer(request: web.Request) -> web.StreamResponse:
-        return web.Response(text=told.model_dump_json(by_alias=True))
-
-    return answer
-
-
-def text(body: str, status: int = 200, **headers: str) -> Answer:
-    async def answer(request: web.Request) -> web.StreamResponse:
-        return web.Response(text=body, status=status, headers=headers)
-
-    return answer
-
-
-async def endless(request: web.Request) -> web.StreamResponse:
-    response = web.StreamResponse()
-    await response.prepare(request)
-    with suppress(ConnectionError):
-        while True:
-            await response.write(b" " * MAX_BYTES)
-    return response
-
-
-async def silent(request: web.Request) -> web.StreamResponse:
-    await asyncio.sleep(3600)
-    raise AssertionError
-
-
-async def test_what_pods_say_is_kept_and_what_is_no_progress_is_not(pods: Pods) -> None:
-    good = await pods.add(0, json_of(TOLD))
-    wrong: list[Answer | None] = [
-        text("{}", 404), text("", 302, Location=f"http://{address(0)}:{PORT}/elsewhere"), text("<html>"), text("[1]"),
-        text('{"done": -1}'), text('{"done": 1e300}'), text('{"prompt": "a text"}'), text('{"voids": {"a b": 1}}'),
-        text('{"done": 3}' + " " * MAX_BYTES), endless, silent, None,
-    ]  # fmt: skip
-    for number, answer in enumerate(wrong, start=1):
-        await pods.add(number, answer)
-    listening = len([*wrong, good]) - wrong.count(None)
-    async with asyncio.timeout(120):
-        while not pods.told() or len(set(pods.asked)) < listening:
-            await pods.reader.begin(pods.cache)
-    assert pods.told() == {good: TOLD}
-    assert "/elsewhere" not in "".join(pods.asked), "a redirect is not followed"
-
-
-async def test_only_running_pods_of_jobs_are_asked(pods: Pods) -> None:
-    await pods.add(0, json_of(TOLD), "Pending")
-    await pods.add(1, json_of(TOLD), "Succeeded")
-    await pods.add(2, json_of(TOLD), **{"batch.kubernetes.io/job-name": "of-somebody-else"})
-    await pods.reader.begin(pods.cache)
-    assert pods.asked == []
-    assert pods.changed == []
-
-
-async def test_only_pods_that_the_job_controls_are_asked(pods: Pods) -> None:
-    job = {**pods.job, "metadata": {**pods.job["metadata"], "uid": "j-1", "resourceVersion": "2"}}
-    pods.cache.jobs.update(job)
-    names = [await pods.add(number, json_of(TOLD)) for number in range(3)]
-    for name, uid in zip(names, ("j-0", None, "j-1"), strict=True):
-        meta = pods.cluster.pods[name]["metadata"]
-        owners = [{**one, "uid": uid} for one in meta["ownerReferences"]] if uid else []
-        meta |= {"ownerReferences": owners, "resourceVersion": "2"}
-        pods.cache.pods.update(pods.cluster.pods[name])
-    await until_told(pods)
-    assert set(pods.asked) == {f"{names[2]} {PATH}"}
-
-
-def requests(outcome: str) -> float:
-    return REGISTRY.get_sample_value("tiltyard_progress_requests_total", {"outcome": outcome}) or 0
-
-
-async def test_a_pods_address_is_no_name(pods: Pods) -> None:
-    before = requests(metrics.REFUSED)
-    pods.cache.pods.update(pods.cluster.worker_pod(pods.job, 0, phase="Running", podIP="localhost"))
-    await pods.reader.begin(pods.cache)
-    assert requests(metrics.REFUSED) == before + 1
-
-
-async def test_pods_of_a_train_job_are_not_asked(pods: Pods) -> None:
-    trainer = {"kind": "TrainJob", "runtimeRef": {"name": "torch-distributed"}, "numNodes": 2}
-    pods.cluster = Cluster(cluster_tournament(3, training={"baseModel": {"uri": "hf://org/base"}, "trainer": trainer}))
-    pods.job = pods.cluster.job("train")
-    pods.cache.train_jobs.update(pods.job)
-    await pods.add(0, json_of(TOLD))
-    assert pods.cache.pods.of("arena/test")
-    await pods.reader.begin(pods.cache)
-    assert pods.asked == []
-
-
-async def test_what_was_told_stays_until_its_job_goes(pods: Pods) -> None:
-    name = await pods.add(0, json_of(TOLD))
-    await until_told(pods)
-    pods.cache.pods.delete("arena", name)
-    await pods.reader.begin(pods.cache)
-    assert pods.told() == {name: TOLD}
-    pods.cache.jobs.delete("arena", pods.job["metadata"]["name"])
-    assert pods.told() == {}
-
-
-async def test_what_was_told_goes_once_its_job_has_a_result(pods: Pods) -> None:
-    name = await pods.add(0, json_of(TOLD))
-    await until_told(pods)
-    finish(pods.job, "Complete", completed="0")
-    pods.job["metadata"]["resourceVersion"] = "2"
-    pods.cache.jobs.update(pods.job)
-    assert pods.told() == {name: TOLD}
-    pods.job["metadata"]["annotations"][RESULT] = "{}"
-    pods.job["metadata"]["resourceVersion"] = "3"
-    pods.cache.jobs.update(pods.job)
-    assert pods.told() == {}
-
-
-async def test_a_pod_that_is_silent_is_asked_more_and_more_rarely(pods: Pods) -> None:
-    name = await pods.add(0, text("no"))
-    for _ in range(16):
-        await pods.reader.begin(pods.cache)
-    assert 4 <= pods.asked.count(f"{name} {PATH}") <= 8
-
-
-async def test_the_first_silence_of_a_pod_is_free(pods: Pods) -> None:
-    await pods.add(0, text("no"))
-    await pods.reader.begin(pods.cache)
-    late = await pods.add(1, text("no"))
-    for _ in range(2):
-        await pods.reader.begin(pods.cache)
-    assert pods.asked.count(f"{late} {PATH}") == 2
-
-
-async def test_a_fault_of_the_reader_ends_nothing(pods: Pods, capsys: pytest.CaptureFixture[str]) -> None:
-    name = await pods.add(0, json_of(TOLD))
-    outside_of_its_block = ProgressReader(pods.caches, pods.changed.append, lambda: pods.now)
-    await outside_of_its_block.begin(pods.cache)
-    assert name in capsys.readouterr().out
-    assert pods.changed == []
-
 
 async def test_nothing_is_reconciled_before_all_of_a_namespace_is_known(
-    pods: Pods, connected: Callable[[ApiAnswer], Any]
+    pods: Pods, connected: Callable[[Answer], Any]
 ) -> None:
     name = await pods.add(0, json_of(TOLD))
     meta = {"namespace": "arena", "name": "test", "uid": "u-1", "resourceVersion": "1", "generation": 1}

@@ -41,7 +41,7 @@ def status(observed: Observed, *, suspend: bool = False, **options: Any) -> Tour
 
 def document(of: TournamentStatus | None, **metadata: Any) -> dict[str, Any]:
     """A Tournament as the API server gives it."""
-    made: dict[str, Any] = TOURNAMENT.to_object()
+    made: dict[str, Any] = TOURNAMENT.model_dump(mode="json", exclude_none=True)
     made["metadata"] |= {"namespace": "arena", "uid": "1", **metadata}
     return made if of is None else {**made, "status": of.model_dump(mode="json", exclude_none=True)}
 

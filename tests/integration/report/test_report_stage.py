@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from support.artifact_world import ArtifactWorld, Asked
-from support.report_samples import HOSTILE
+from support.hostile_report import HOSTILE
 from tiltyard_jobs.contracts.layout import manifest_key, run_prefix, seal_key
 from tiltyard_jobs.contracts.recipes import RateRecipe, ReportRecipe, StagedArtifact
 from tiltyard_jobs.contracts.tasks import BundleTask, LedgerRow, Part, StoreRef

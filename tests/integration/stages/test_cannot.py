@@ -21,7 +21,7 @@ from support.stage_world import Asked, Given, Sim, StageWorld, answer_recipe, gr
 from tiltyard_jobs.contracts.recipes import AnyRecipe
 from tiltyard_jobs.contracts.solo_tasks import NamedEndpoint, PreflightTask
 from tiltyard_jobs.contracts.tasks import EndpointRef
-from tiltyard_jobs.stages import preflight
+from tiltyard_jobs.stages import endpoints
 
 TABLE = [
     row
@@ -47,8 +47,8 @@ Case = Callable[[StageWorld, pytest.MonkeyPatch], tuple[int, str]]
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preflight, "ENDPOINT_SECONDS", 0.3)
-    monkeypatch.setattr(preflight, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(endpoints, "ENDPOINT_SECONDS", 0.3)
+    monkeypatch.setattr(endpoints, "RETRY_SECONDS", 0.05)
 
 
 def run(world: StageWorld, endpoint: EndpointRef, systems: tuple[str, ...] = (), **members: Any) -> tuple[int, str]:
@@ -212,7 +212,7 @@ def without_system_message(asked: Asked) -> Given:
 
 
 def slow(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
-    monkeypatch.setattr(preflight, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(endpoints, "ANSWER_SECONDS", 0.2)
 
     def hang(asked: Asked) -> Given:
         time.sleep(0.5)
@@ -255,7 +255,7 @@ def failing(at: Callable[[Asked], bool], *probes: AnyRecipe) -> Case:
         return web.json_response({"error": error}, status=500) if at(asked) else "fine"
 
     def case(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
-        monkeypatch.setattr(preflight, "ENDPOINT_SECONDS", 60.0)
+        monkeypatch.setattr(endpoints, "ENDPOINT_SECONDS", 60.0)
         return replying(reply, probes=probes)(world, monkeypatch)
 
     return case

@@ -23,7 +23,7 @@ from tiltyard_jobs.results.documents import Manifest
 from tiltyard_jobs.results.stage_tables import INSTRUCTIONS
 from tiltyard_jobs.sandbox.confine import ConfinementError
 from tiltyard_jobs.sandbox.host import Limits, ProgramOutcome
-from tiltyard_jobs.stages import preflight
+from tiltyard_jobs.stages import endpoints, preflight
 
 CHATML = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
 RUN = "0123456789ab"
@@ -32,7 +32,7 @@ RUN = "0123456789ab"
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """An endpoint that is not there is waited for; here not for long."""
-    monkeypatch.setattr(preflight, "ENDPOINT_SECONDS", 0.3)
+    monkeypatch.setattr(endpoints, "ENDPOINT_SECONDS", 0.3)
 
 
 def task(world: StageWorld, **members: Any) -> PreflightTask:

@@ -13,13 +13,13 @@ from integration.stages.test_preflight import mining, problems, task
 from support.stage_world import Asked, Given, StageWorld, not_found, stub
 from tiltyard_jobs.contracts.solo_tasks import NamedEndpoint
 from tiltyard_jobs.contracts.tasks import EndpointRef
-from tiltyard_jobs.stages import preflight
+from tiltyard_jobs.stages import endpoints
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """An endpoint that is not there is waited for; here not for long."""
-    monkeypatch.setattr(preflight, "ENDPOINT_SECONDS", 0.3)
+    monkeypatch.setattr(endpoints, "ENDPOINT_SECONDS", 0.3)
 
 
 def test_an_endpoint_that_refuses(world: StageWorld, refusing: str) -> None:
@@ -29,7 +29,7 @@ def test_an_endpoint_that_refuses(world: StageWorld, refusing: str) -> None:
 
 
 def test_an_endpoint_that_hangs(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preflight, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(endpoints, "ANSWER_SECONDS", 0.2)
 
     def hang(asked: Asked) -> Given:
         time.sleep(0.5)

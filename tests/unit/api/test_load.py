@@ -296,4 +296,4 @@ def test_whatever_stands_in_a_manifest_is_taken_or_refused_in_sentences(changes:
         return
     if not problems_on_cluster(tournament):  # then a cluster takes it too: the CRD is never stronger than the models
         assert ADMISSION.refusals(document) == []
-    assert tournament_from_object(tournament.to_object()) == tournament
+    assert tournament_from_object(tournament.model_dump(mode="json", exclude_none=True)) == tournament

@@ -17,8 +17,9 @@ from tiltyard.api import Condition, ShardCounts, StageStatus, TournamentStatus
 from tiltyard.api.yamlfile import parse_yaml
 from tiltyard.cli import main
 from tiltyard.cli.printing import as_text
-from tiltyard.cli.schema import schema_of, schema_text
-from tiltyard.sdk.documents import KINDS, plan_document, status_document
+from tiltyard.cli.schema import KINDS, schema_of, schema_text
+from tiltyard.sdk.plan_document import plan_document
+from tiltyard.sdk.status_document import status_document
 
 SCHEMA = schema_of("Tournament")
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))

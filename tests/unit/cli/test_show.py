@@ -25,7 +25,7 @@ from tiltyard.api import (
 )
 from tiltyard.cli import show
 from tiltyard.cli.progress import progress
-from tiltyard.sdk.documents import status_document
+from tiltyard.sdk.status_document import status_document
 from tiltyard_jobs.contracts.durations import duration_text
 from tiltyard_jobs.contracts.summary import Standing
 

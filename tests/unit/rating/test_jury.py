@@ -10,7 +10,6 @@ from tiltyard_jobs.rating.jury import (
     Opinions,
     agreement,
     effective,
-    mean_correlation,
     opinions_of,
     worth,
 )
@@ -121,7 +120,7 @@ def test_agreement_is_that_of_the_package_krippendorff(seed: int, battles: int, 
 
 
 def test_what_cannot_be_told_is_not() -> None:
-    assert np.isnan(mean_correlation(np.array([[1.0, NAN], [0.0, NAN]])))
+    assert np.isnan(worth(of([[1.0, NAN], [0.0, NAN]]), np.array([True, True])).correlation)
     assert np.isnan(effective(3.0, NAN))
     assert effective(3.0, -0.4) == 3.0  # never more votes than judges
     lone = worth(of([[1.0, 0.0]]), np.array([True]))

@@ -156,7 +156,6 @@ def test_judges_of_one_family_are_not_each_others_measure() -> None:
     card = planted.card([0, 0, -1, -1])
     assert_allclose(card.family.value, [0.1, 0.1, NAN, NAN], atol=0.015)
     assert card.family.marked.tolist() == [True, True, False, False]
-    assert_allclose(card.family_excess, card.family.value)
     # Both players of a battle are kin: it tells nothing. Of 6 pairs 4 have one of players 0 and 1.
     assert planted.card([0, 9, 9, 9], players=(0, 0, 2, 3)).family_battles.tolist() == [3000, 0, 0, 0]
 

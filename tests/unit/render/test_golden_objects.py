@@ -21,10 +21,11 @@ from tiltyard.plan.build import build_graph
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.planner import JobOrder
 from tiltyard.render.cluster import ClusterSettings
-from tiltyard.render.jobs import bundle_objects, cluster_preflight_task, preflight_objects, preflight_version, store_ref
+from tiltyard.render.jobs import bundle_objects, cluster_preflight_task, preflight_objects, preflight_version
 from tiltyard.render.serving import FETCH, inference_service, service_url, with_service_urls
 from tiltyard.render.tasks import bundle_task
 from tiltyard.render.train_job import runtime_of, train_job_objects
+from tiltyard.render.worker_pod import store_ref
 
 GOLDEN = Path(__file__).parent / "golden"
 FULL = Path(__file__).parents[1] / "api" / "samples" / "valid" / "full.yaml"

@@ -17,14 +17,7 @@ from support.cluster_objects import SETTINGS, Cluster, cluster_tournament
 from support.rendered import TOURNAMENT, all_objects, objects_of, pod_of
 from tiltyard.plan.planner import JobOrder
 from tiltyard.render.cluster import ChildrenSettings
-from tiltyard.render.jobs import (
-    bundle_objects,
-    cluster_preflight_task,
-    indices_of,
-    parts_annotation,
-    preflight_objects,
-    store_ref,
-)
+from tiltyard.render.jobs import bundle_objects, cluster_preflight_task, indices_of, parts_annotation, preflight_objects
 from tiltyard.render.names import (
     JOB_NAME_LENGTH,
     MAX_TIME,
@@ -38,6 +31,7 @@ from tiltyard.render.names import (
 from tiltyard.render.preflight import preflight_task
 from tiltyard.render.serving import inference_service, with_service_urls
 from tiltyard.render.tasks import bundle_task, trainer_ref
+from tiltyard.render.worker_pod import store_ref
 from tiltyard_jobs.contracts.solo_tasks import FetchTask
 from tiltyard_jobs.contracts.tasks import BundleTask
 from tiltyard_jobs.errors import ConfigurationError

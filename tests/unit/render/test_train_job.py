@@ -7,9 +7,10 @@ from typing import Any
 from support.cluster_objects import SETTINGS, Cluster, cluster_tournament
 from tiltyard.api import Tournament
 from tiltyard.plan.planner import JobOrder
-from tiltyard.render.jobs import bundle_objects, store_ref
+from tiltyard.render.jobs import bundle_objects
 from tiltyard.render.tasks import bundle_task, trainer_ref
 from tiltyard.render.train_job import runtime_of, train_job_objects
+from tiltyard.render.worker_pod import store_ref
 
 TRAINING: dict[str, Any] = {
     "baseModel": {"uri": "pvc://models/base"},

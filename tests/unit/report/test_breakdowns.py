@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from support.report_samples import FIVE, HOSTILE, sample
+from support.hostile_report import HOSTILE
+from support.report_samples import FIVE, sample
 from tiltyard_jobs.report.breakdowns import breakdowns, control_rows
 from tiltyard_jobs.report.headline import headline
 from tiltyard_jobs.report.jury import jury_worth

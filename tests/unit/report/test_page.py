@@ -9,7 +9,8 @@ from importlib import resources
 
 import pytest
 
-from support.report_samples import FIVE, HOSTILE, TWELVE, hostile, sample
+from support.hostile_report import HOSTILE, hostile
+from support.report_samples import FIVE, TWELVE, sample
 from tiltyard_jobs.report.inputs import ReportInput
 from tiltyard_jobs.report.page import render, view
 

@@ -12,7 +12,7 @@ from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.errors import TransientError
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.claims import claim_parts
-from tiltyard_jobs.stages.preflight import existing_parts
+from tiltyard_jobs.stages.existing import existing_parts
 from tiltyard_jobs.store import Store, open_store
 
 MADE = recipe(0)

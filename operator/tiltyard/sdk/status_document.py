@@ -1,0 +1,85 @@
+"""The document of `tiltyard status` and `tiltyard run`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from tiltyard.api import TournamentStatus
+from tiltyard.sdk.documents import API_VERSION, Spending
+from tiltyard.status.held import seconds_up
+
+_ENDS = ("Complete", "Failed", "Suspended")
+
+Activity = Literal["Running", "Interrupted", "Ended"]
+
+
+class Status(TournamentStatus):
+    """`tiltyard status` and `tiltyard run`: the Tournament's status, and whether a process is at work."""
+
+    api_version: Literal["cli.tiltyard.dev/v1alpha1"] = API_VERSION
+    """The version of the document's schema."""
+    kind: Literal["Status"] = "Status"
+    """The kind of the document."""
+    tournament: str
+    """The tournament's name."""
+    activity: Activity
+    """Running: a process is at work. Interrupted: none is, and the run has not ended. Ended: the run is complete, has
+    failed or is suspended."""
+    spending: Spending | None = None
+    """What the run took, beside what was planned, by the prices that `tiltyard status` was given. Absent on a cluster,
+    of `tiltyard run`, and of each change but the last that `--watch` prints."""
+
+
+def status_document(status: TournamentStatus, name: str, *, at_work: bool, written: float = 0.0) -> Status:
+    """A status as a document.
+
+    Args:
+        status: as it was written last.
+        name: of the tournament.
+        at_work: whether a process is at work on it now.
+        written: where none is: when it was written, in seconds since the epoch.
+    """
+    ended = any(condition.type in _ENDS and condition.status == "True" for condition in status.conditions)
+    activity: Activity = "Ended" if ended else "Running" if at_work else "Interrupted"
+    if not at_work:
+        status = _at_rest(status, written)
+    fields = {field: getattr(status, field) for field in TournamentStatus.model_fields}
+    return Status(tournament=name, activity=activity, **fields)
+
+
+def _at_rest(status: TournamentStatus, written: float) -> TournamentStatus:
+    """A status that nobody will write again: what it said of the moment in which it was written holds no more.
+
+    A model was up until then, as far as anybody knows.
+    """
+    gone = {"activity": None, "asking": None, "url": None, "up_since": None}
+    models = (
+        one.model_copy(
+            update=gone
+            | {
+                "state": "Failed" if one.state == "Failed" else "Stopped",
+                "up_seconds": round(seconds_up(one, written)),
+            }
+        )
+        for one in status.models
+    )
+    stages = (
+        one.model_copy(
+            update={
+                "state": "Pending" if one.state == "Running" else one.state,
+                "shards": one.shards.model_copy(update={"active": 0}),
+                "records_per_second": None,
+            }
+        )
+        for one in status.stages
+    )
+    usage = {"prompt_tokens_per_second": None, "completion_tokens_per_second": None}
+    return status.model_copy(
+        update={
+            "eta": None,
+            "step": None,
+            "stages": tuple(stages),
+            "models": tuple(models),
+            "usage": status.usage.model_copy(update=usage) if status.usage is not None else None,
+        }
+    )

@@ -15,6 +15,7 @@ import structlog
 
 from tiltyard.cluster import metrics
 from tiltyard.cluster.client import FORBIDDEN, GONE, NOT_FOUND, ApiError, Client
+from tiltyard.observe.documents import name_of
 from tiltyard.observe.kinds import Kind, Object
 
 log = structlog.get_logger(__name__)
@@ -189,7 +190,7 @@ class Informer(Generic[T]):
         if record is None:
             return
         siblings = self._by_owner[record.owner]
-        siblings.pop(key.partition("/")[2], None)
+        siblings.pop(name_of(key), None)
         if not siblings:
             del self._by_owner[record.owner]
         self._changed(record.owner)

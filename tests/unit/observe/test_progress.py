@@ -47,7 +47,7 @@ class World:
 
     def tells(self, name: str, index: int = 0, **told: Any) -> str:
         progress = WorkerProgress(**{"total": 4, "records": True, **told})
-        self.told[name] = PodTold(self.job["metadata"]["name"], index, progress)
+        self.told[name] = PodTold(self.job["metadata"]["name"], "", index, progress)
         return name
 
     def ends(self, name: str, summary: Summary | None, code: int = 0) -> None:
@@ -174,7 +174,7 @@ def test_preflights_step_is_seen_while_it_is_at_work() -> None:
     cluster.pods.clear()
     job["status"] = {"active": 1}
     pod = cluster.worker_pod(job, 0, phase="Running")
-    told = {pod["metadata"]["name"]: PodTold(job["metadata"]["name"], 0, WorkerProgress(step="Endpoints"))}
+    told = {pod["metadata"]["name"]: PodTold(job["metadata"]["name"], "", 0, WorkerProgress(step="Endpoints"))}
     assert observe(replace(cluster.snapshot(), told=told), SETTINGS, NOW).preflight_step == "Endpoints"
     cluster.pods.clear()
     assert observe(replace(cluster.snapshot(), told=told), SETTINGS, NOW).preflight_step is None

@@ -15,7 +15,8 @@ from aiohttp import web
 
 from support.api_server import Answer, page, refusal
 from tiltyard.cluster import answers
-from tiltyard.cluster.autoscaling import MOST, Autoscaling
+from tiltyard.cluster.answers import MOST_ASKED
+from tiltyard.cluster.autoscaling import Autoscaling
 from tiltyard.cluster.client import FORBIDDEN, ApiError
 from tiltyard.cluster.informer import Informer
 from tiltyard.cluster.node_lister import KEPT_SECONDS, NodeLister
@@ -110,13 +111,13 @@ def said_by(controller: str, note: str) -> dict[str, Any]:
 async def test_what_autoscalers_say_is_asked_for_all_pods_at_once_and_kept_for_a_while(
     connected: Callable[[Answer], Any],
 ) -> None:
-    pods = [pending(f"m{number:02}") for number in range(MOST + 1)]
+    pods = [pending(f"m{number:02}") for number in range(MOST_ASKED + 1)]
     asked, now, every_one_is_asked = list[str](), 1000.0, asyncio.Event()
 
     async def answer(request: web.Request) -> web.Response:
         fields = request.query["fieldSelector"]
         asked.append(fields.rpartition("=")[2])
-        if len(asked) == MOST:
+        if len(asked) == MOST_ASKED:
             every_one_is_asked.set()
         await every_one_is_asked.wait()  # none is answered before
         return page([said_by("karpenter", fields)] if "m00" in fields else [])
@@ -125,17 +126,17 @@ async def test_what_autoscalers_say_is_asked_for_all_pods_at_once_and_kept_for_a
         autoscaling = Autoscaling(client, lambda: now)
         words = {("", "m00"): "karpenter says: regarding.kind=Pod,regarding.name=m00-pod"}
         assert await autoscaling.of("ns/t", pods) == words
-        assert sorted(asked) == [pod.name for pod in pods[:MOST]]  # the oldest of them
+        assert sorted(asked) == [pod.name for pod in pods[:MOST_ASKED]]  # the oldest of them
         now += answers.KEPT_SECONDS - 1
         assert await autoscaling.of("ns/t", pods) == words
-        assert len(asked) == MOST
+        assert len(asked) == MOST_ASKED
         now += 1
         assert await autoscaling.of("ns/t", pods[:2]) == words
-        assert sorted(asked[MOST:]) == ["m00-pod", "m01-pod"]
+        assert sorted(asked[MOST_ASKED:]) == ["m00-pod", "m01-pod"]
         autoscaling.forget("ns/t")
         assert await autoscaling.of("ns/t", pods[:1]) == words
         assert asked[-1] == "m00-pod"
-        assert len(asked) == MOST + 3
+        assert len(asked) == MOST_ASKED + 3
 
 
 async def test_words_for_people_stop_nothing_while_they_cannot_be_read(connected: Callable[[Answer], Any]) -> None:

@@ -21,7 +21,8 @@ from tiltyard.plan.planner import plan
 from tiltyard.plan.policy import policy_of
 from tiltyard.render.names import RESULT
 from tiltyard.status.build import build_status
-from tiltyard_jobs.contracts.progress import MOST, WorkerProgress
+from tiltyard_jobs.contracts.progress import WorkerProgress
+from tiltyard_jobs.contracts.reported import MOST
 from tiltyard_jobs.contracts.summary import Summary
 
 NOW = T0 + 100

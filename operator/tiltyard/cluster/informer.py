@@ -21,7 +21,10 @@ from tiltyard.observe.kinds import Kind, Object
 log = structlog.get_logger(__name__)
 
 MAX_BACKOFF_SECONDS = 30.0
-UNREADABLE = "its labels or annotations are not as Tiltyard writes them: fix or delete it"
+UNREADABLE = (
+    "its labels, annotations or status are not as Tiltyard and Kubernetes write them, so its tournament goes on without"
+    " it: restore what was changed, or delete it with kubectl, and it is created again where it is needed"
+)
 
 
 class Record(Protocol):
@@ -165,6 +168,8 @@ class Informer(Generic[T]):
             self._drop(key)
             return key
         before = self._records.get(key)
+        if before is not None and before.owner != record.owner:  # another label, or it was replaced between two lists
+            self._drop(key)
         self._versions[key], self._records[key] = version, record
         self._by_owner.setdefault(record.owner, {})[document["metadata"]["name"]] = record
         if record != before:

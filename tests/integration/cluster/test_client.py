@@ -176,8 +176,8 @@ async def test_words_for_people_stop_nothing_while_they_cannot_be_read(connected
         assert await told() == []
 
 
-def labelled(name: str, version: int, index: str) -> dict[str, Any]:
-    labels = {"tiltyard.dev/tournament": "t", "batch.kubernetes.io/job-completion-index": index}
+def labelled(name: str, version: int, index: str, tournament: str = "t") -> dict[str, Any]:
+    labels = {"tiltyard.dev/tournament": tournament, "batch.kubernetes.io/job-completion-index": index}
     meta = {"namespace": "ns", "name": name, "labels": labels, "creationTimestamp": CREATED}
     return {"metadata": {**meta, "resourceVersion": str(version)}, "spec": {}}
 
@@ -223,3 +223,23 @@ async def test_an_object_that_cannot_be_read_is_nobodys_and_stops_no_watch(
     assert [name for line in warnings for name in ("ns/bad", "ns/spoilt", "ns/last") if name in line] == [
         "ns/bad", "ns/last", "ns/spoilt"]  # fmt: skip
     assert "secret" not in "".join(warnings)
+    assert all("or delete it with kubectl" in line for line in warnings), "what to do"
+
+
+async def test_an_object_whose_owner_changes_leaves_the_one_it_had(connected: Callable[[Answer], Any]) -> None:
+    changed = list[str]()
+
+    async def never(request: web.Request) -> web.StreamResponse:
+        raise AssertionError
+
+    async with connected(never) as client:
+        informer = Informer(PODS, "", PodRecord.of, client, "ns", changed.append, Random(0))
+        informer.update(labelled("one", 1, "0"))
+        informer.update(labelled("two", 2, "0"))
+        informer.update(labelled("one", 3, "0", "other"))
+        assert (list(informer.of("ns/t")), list(informer.of("ns/other"))) == (["two"], ["one"])
+        assert changed == ["ns/t", "ns/t", "ns/t", "ns/other"], "both are told"
+        informer.update(labelled("one", 2, "0"))  # older
+        assert list(informer.of("ns/other")) == ["one"]
+        informer.delete("ns", "one")
+        assert (list(informer.of("ns/t")), list(informer.of("ns/other")), informer.size[1]) == (["two"], [], 1)

@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from random import Random
 
 import pytest
 from aiohttp import web
 from kubernetes.aio.client import ApiClient
 
-from support.cluster_objects import Cluster, cluster_tournament
+from support.cluster_objects import SETTINGS, Cluster, cluster_tournament
 from tiltyard.cluster.cache import Caches
 from tiltyard.cluster.client import Client
 from tiltyard.cluster.progress import ProgressReader
+from tiltyard.observe.observation import observe
+from tiltyard.status.rates import Rates
+from tiltyard.status.records import PROMPT
 from tiltyard_jobs.contracts.progress import PORT, WorkerProgress
+from tiltyard_jobs.contracts.tasks import LedgerRow
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 TOLD = WorkerProgress(done=3, total=8, records=True, prompt_tokens=50)
@@ -63,8 +68,26 @@ class Pods:
         self.changed.clear()
         return name
 
+    def add_tournament(self, name: str) -> None:
+        """Another tournament with a pod at work, at an address where nobody listens."""
+        cluster = Cluster(cluster_tournament(3, name=name))
+        job = cluster.job("mine/m0")
+        self.cache.jobs.update(job)
+        self.cache.pods.update(cluster.worker_pod(job, phase="Running", podIP=address(250)))
+
+    def rates(self, *ended: LedgerRow) -> Rates | None:
+        """With what other shards have cost that are complete."""
+        observed = observe(replace(self.cluster.snapshot(), told=self.reader.of("arena/test")), SETTINGS, self.now)
+        return self.reader.rates_of("arena/test", self.cluster.graph, replace(observed, ledger=ended))
+
+    def rate(self, *ended: LedgerRow) -> float | None:
+        """Prompt tokens a second."""
+        rates = self.rates(*ended)
+        assert rates is not None
+        return rates.of(PROMPT)
+
     def told(self) -> dict[str, WorkerProgress]:
-        return {name: one.progress for name, one in self.reader.of("arena/test").pods.items()}
+        return {name: one.progress for name, one in self.reader.of("arena/test").items()}
 
 
 @pytest.fixture

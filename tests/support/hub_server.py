@@ -22,6 +22,7 @@ class HubServer:
 
     Attributes:
         models: files by model.
+        sizes: what is said of the sizes of files, where it is not the truth.
         token: what must be sent, once set.
         url: its address.
         asked: the path of each request, in order.
@@ -36,6 +37,7 @@ class HubServer:
 
     def __init__(self, models: dict[str, dict[str, bytes]] | None = None) -> None:
         self.models = models or {}
+        self.sizes: dict[str, object] = {}
         self.token: str | None = None
         self.asked: list[str] = []
         self.files_at = ""
@@ -113,7 +115,7 @@ class HubServer:
             return
         siblings = []
         for name, data in self.models[model].items():
-            sibling: dict[str, object] = {"rfilename": name, "size": len(data)}
+            sibling: dict[str, object] = {"rfilename": name, "size": self.sizes.get(name, len(data))}
             sibling["blobId"] = hashlib.sha1(f"blob {len(data)}\0".encode() + data).hexdigest()
             if len(data) >= LARGE:
                 sibling["lfs"] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 130}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
 from collections.abc import Mapping
 
 import structlog
@@ -53,3 +54,8 @@ def configure_logging(package: str, level_name: str, bound: Mapping[str, object]
     )
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(**bound)
+
+
+def frames_of(error: BaseException) -> list[str]:
+    """Where it was raised, outermost call first, without its message: that could quote a prompt or a pod."""
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]

@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from tiltyard_jobs.contracts.frozen import Contract
+from tiltyard_jobs.contracts.reported import Number
 
 MAX_BYTES: Final = 4096
 """No document is longer; a reader takes no more."""
@@ -20,8 +21,6 @@ PATH: Final = "/progress"
 ADDRESS_VARIABLE: Final = "TILTYARD_POD_IP"
 """The variable with the pod's own address; where it is not set, nothing listens."""
 
-MOST: Final = 2**45
-Number = Annotated[int, Field(ge=0, le=MOST)]
 Reason = Annotated[str, Field(pattern=r"^[A-Za-z]{1,64}$")]
 
 Step = Literal["Files", "Store", "Endpoints", "Benchmarks", "Artifacts"]

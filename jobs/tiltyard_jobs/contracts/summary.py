@@ -9,18 +9,16 @@ import base64
 import zlib
 from bisect import bisect
 from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 from pydantic import Field
 
 from tiltyard_jobs.contracts.frozen import Contract
-from tiltyard_jobs.contracts.progress import MOST, Number
 from tiltyard_jobs.contracts.recipe import ArtifactRef
+from tiltyard_jobs.contracts.reported import Number, Points, Seconds
 
 MAX_BYTES = 4096
 CUT = "… (cut: fix what is named so far, or see the worker's log)"
-
-Points = Annotated[float, Field(ge=-MOST, le=MOST)]
 
 
 class Standing(Contract):
@@ -92,7 +90,7 @@ class Summary(Contract):
     prompt_tokens: Number = 0
     cached_tokens: Number = 0
     completion_tokens: Number = 0
-    seconds: float = Field(default=0, ge=0, le=MOST)
+    seconds: Seconds = 0
     warnings: tuple[str, ...] = ()
     leaderboard: tuple[Standing, ...] = ()
     notes: tuple[str, ...] = ()
@@ -100,7 +98,7 @@ class Summary(Contract):
     instructions: str = ""
     done: str = ""
     agreement: Agreement | None = None
-    weights: dict[str, int] = Field(default_factory=dict)
+    weights: dict[str, Number] = Field(default_factory=dict)
 
     def to_message(self) -> str:
         """JSON of at most `MAX_BYTES` bytes of UTF-8.

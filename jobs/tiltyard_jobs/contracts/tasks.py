@@ -12,12 +12,12 @@ from typing import ClassVar, Self
 from pydantic import Field, JsonValue
 
 from tiltyard_jobs.contracts.frozen import Contract
-from tiltyard_jobs.contracts.progress import MOST, Number
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import (
     AnyRecipe,
     LmEvalRecipe,
 )
+from tiltyard_jobs.contracts.reported import MOST, Number, Seconds
 from tiltyard_jobs.contracts.spending import Spending
 from tiltyard_jobs.contracts.trainer import TrainerRef
 from tiltyard_jobs.contracts.vocabulary import Addressing, Encryption
@@ -130,7 +130,7 @@ class LedgerRow(Contract):
     prompt_tokens: Number = 0
     cached_tokens: Number = 0
     completion_tokens: Number = 0
-    seconds: float = Field(default=0, ge=0, le=MOST)
+    seconds: Seconds = 0
 
     def plus(self, other: Self) -> Self:
         """The sum of two rows of the same stage and model."""

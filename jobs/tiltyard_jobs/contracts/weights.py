@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tiltyard_jobs.contracts.frozen import Contract
+from tiltyard_jobs.contracts.reported import Number, Seconds
 
 
 class NamedWeights(Contract):
@@ -35,6 +36,6 @@ class Filled(Contract):
     """
 
     commit: str
-    bytes: int
-    seconds: float
+    bytes: Number
+    seconds: Seconds
     reused: bool = False

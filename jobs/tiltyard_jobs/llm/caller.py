@@ -123,11 +123,7 @@ class Caller:
         self._clock = clock
         self._sleep = sleep
         self._budget = RetryBudget(ratio=policy.budget_ratio, floor=policy.budget_floor, clock=clock)
-        self._requests = 0
-        self._retries = 0
-        self._prompt_tokens = 0
-        self._cached_tokens = 0
-        self._completion_tokens = 0
+        self._usage = Usage()
         self._answered_at = -math.inf
         self._silent_since: float | None = None
         self._canary_lock = asyncio.Lock()
@@ -140,7 +136,7 @@ class Caller:
     @property
     def usage(self) -> Usage:
         """All that was spent so far, on records that became void too."""
-        return Usage(self._requests, self._retries, self._prompt_tokens, self._cached_tokens, self._completion_tokens)
+        return self._usage
 
     async def ask(self, path: str, document: dict[str, Any]) -> tuple[dict[str, Any], Usage]:
         """Send a JSON document until it is answered; the answer, and what it cost."""
@@ -153,9 +149,7 @@ class Caller:
         data, retries = await self.call(path, body)
         reply = document_of(data)
         usage = usage_of(reply.get("usage"), retries=retries)
-        self._prompt_tokens += usage.prompt_tokens
-        self._cached_tokens += usage.cached_tokens
-        self._completion_tokens += usage.completion_tokens
+        self._usage += usage._replace(requests=0, retries=0)  # those are counted as they are made
         return reply, usage
 
     async def call(self, path: str, body: bytes | None) -> tuple[bytes, int]:
@@ -181,7 +175,7 @@ class Caller:
             waits += 1
             await self._back_off(waits, failure)
             retries += 1
-            self._retries += 1
+            self._usage += Usage(retries=1)
             if not suspected:
                 await isolation.clear()  # others may have learnt that the server died
             if self._refused_at >= broken_at:
@@ -271,7 +265,7 @@ class Caller:
             while (pause := limiter.pause_left()) > 0.0:
                 await self._sleep(max(pause, SHORTEST_SLEEP))
             began = clock()
-            self._requests += 1
+            self._usage += Usage(requests=1)
             reply = await (transport.get(path) if body is None else transport.post(path, body))
             reply = reply._replace(status=status_of(reply.status, reply.body))
             if reply.status == 200:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-LARGEST_COUNT = 2**53
+from tiltyard_jobs.contracts.reported import MOST, MOST_OF_A_REPLY
 
 
 class Usage(NamedTuple):
@@ -26,14 +26,8 @@ class Usage(NamedTuple):
     completion_tokens: int = 0
 
     def __add__(self, other: Usage) -> Usage:  # type: ignore[override]  # a sum of counts, not of tuples
-        """Add field by field."""
-        return Usage(
-            self.requests + other.requests,
-            self.retries + other.retries,
-            self.prompt_tokens + other.prompt_tokens,
-            self.cached_tokens + other.cached_tokens,
-            self.completion_tokens + other.completion_tokens,
-        )
+        """Add field by field, up to `MOST`."""
+        return Usage(*(min(one + another, MOST) for one, another in zip(self, other, strict=True)))
 
 
 def usage_of(reported: object, *, retries: int) -> Usage:
@@ -56,4 +50,4 @@ def usage_of(reported: object, *, retries: int) -> Usage:
 
 
 def _count(value: object) -> int:
-    return value if type(value) is int and 0 <= value <= LARGEST_COUNT else 0
+    return value if type(value) is int and 0 <= value <= MOST_OF_A_REPLY else 0

@@ -1,6 +1,7 @@
 """`python -m tiltyard_jobs.reader --task FILE`: what `tiltyard view` and `tiltyard show` become.
 
-The file is deleted once it is read. Exit codes are those of the command line: 0, or 2 with a sentence.
+The file is deleted once it is read. Exit codes are those of the command line: 0; with a sentence, 1 where this machine
+is in trouble (a disk is full) and 2 where the input is wrong; 141 where who reads the output has closed it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ from tiltyard_jobs.reader.battle import read_battle, resolve
 from tiltyard_jobs.reader.labels import LabelFile
 from tiltyard_jobs.reader.session import Session
 from tiltyard_jobs.reader.terminal import lines
+from tiltyard_jobs.shard.failures import ending_of
 from tiltyard_jobs.store import open_store
+
+FAILED, CLOSED_PIPE = 1, 128 + 13
 
 
 def main() -> int:
@@ -32,28 +36,43 @@ def main() -> int:
     task = ReadTask.model_validate_json(file.read_bytes())
     file.unlink(missing_ok=True)
     try:
-        store = open_store(task.store)
-        try:
-            session = Session(store, task)
-            if task.action == "Show":
-                _show(session, task)
-            else:
-                from tiltyard_jobs.reader.live import Live
-                from tiltyard_jobs.reader.server import serve
-
-                session.index()  # first: of a wrong run no label file is made
-                live = Live(task.status) if task.status else None
-                say = partial(print, file=sys.stderr)
-                with LabelFile(Path(task.label), say) if task.label else nullcontext() as labels:
-                    asyncio.run(serve(session, task.port, browse=task.browse, labels=labels, live=live))
-        finally:
-            store.close()
+        _perform(task)
+        sys.stdout.flush()  # where an error can still be reported
     except JobError as error:
         print(error, file=sys.stderr)
         return int(ExitCode.CONFIGURATION)
-    except BrokenPipeError:
-        sys.stderr.close()  # nobody reads any more, as behind `head`
+    except BrokenPipeError:  # as behind `head`
+        return CLOSED_PIPE
+    except OSError as error:
+        ending = ending_of(error)
+        if ending.is_bug:
+            raise
+        print(ending.message, file=sys.stderr)
+        return FAILED
     return 0
+
+
+def _perform(task: ReadTask) -> None:
+    store = open_store(task.store)
+    try:
+        session = Session(store, task)
+        if task.action == "Show":
+            _show(session, task)
+        else:
+            _view(session, task)
+    finally:
+        store.close()
+
+
+def _view(session: Session, task: ReadTask) -> None:
+    from tiltyard_jobs.reader.live import Live
+    from tiltyard_jobs.reader.server import serve
+
+    session.index()  # first: of a wrong run no label file is made
+    live = Live(task.status) if task.status else None
+    say = partial(print, file=sys.stderr)
+    with LabelFile(Path(task.label), say) if task.label else nullcontext() as labels:
+        asyncio.run(serve(session, task.port, browse=task.browse, labels=labels, live=live))
 
 
 def _show(session: Session, task: ReadTask) -> None:

@@ -17,10 +17,10 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 
 from tiltyard_jobs.contracts.exit_codes import ExitCode
-from tiltyard_jobs.contracts.logs import LOG_LEVEL_VARIABLE, configure_logging
+from tiltyard_jobs.contracts.logs import LOG_LEVEL_VARIABLE, configure_logging, frames_of
 from tiltyard_jobs.contracts.solo_tasks import SOLO_TASKS, SoloTask
 from tiltyard_jobs.contracts.tasks import BundleTask
-from tiltyard_jobs.shard.failures import Ending, ending_of, frames_of
+from tiltyard_jobs.shard.failures import Ending, ending_of
 from tiltyard_jobs.shard.loading import load_bundle, load_solo
 from tiltyard_jobs.shard.options import Options, parse_options
 from tiltyard_jobs.shard.reporting import write_summary

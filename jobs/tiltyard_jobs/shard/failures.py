@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import traceback
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -43,11 +42,6 @@ def ending_of(error: BaseException) -> Ending:
     error, a transient one, a stop.
     """
     return min((_ending(leaf) for leaf in _leaves(error)), key=lambda ending: _ORDER.index(ending.exit_code))
-
-
-def frames_of(error: BaseException) -> list[str]:
-    """Where it was raised, outermost call first, without its message: that could quote a prompt."""
-    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
 
 
 _ORDER = (BUG, ExitCode.CONFIGURATION, ExitCode.PERMANENT, ExitCode.TRANSIENT, ExitCode.STOPPED)

@@ -25,7 +25,7 @@ from tiltyard_jobs.shard.claims import Claims, claim_parts
 from tiltyard_jobs.shard.context import Meter, Outcome, ShardContext, TaskContext
 from tiltyard_jobs.shard.options import Options
 from tiltyard_jobs.shard.progress import Progress
-from tiltyard_jobs.shard.serving import served
+from tiltyard_jobs.shard.progress_server import progress_served
 from tiltyard_jobs.shard.stopping import Stopped, unless_stopped
 from tiltyard_jobs.store import Store, open_store
 
@@ -94,7 +94,7 @@ class Worker:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        async with served(self.progress, self._options.address):
+        async with progress_served(self.progress, self._options.address):
             return await self._do(task, stop)
 
     async def _do(self, task: BundleTask | SoloTask, stop: asyncio.Event) -> Summary:

@@ -20,6 +20,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
+from tiltyard_jobs.contracts.reported import MOST
 from tiltyard_jobs.download import Redirects, hub_address, hub_token, may_pass, request_of, untrusted
 from tiltyard_jobs.errors import ConfigurationError, JobError, TransientError
 
@@ -190,7 +191,8 @@ def _listing(model: HubModel, document: bytes) -> Listing:
         ]
         commit = found["sha"]
         told = bool(_COMMIT.fullmatch(commit)) and all(file.digest and file.size >= 0 for file in files)
-    except (ValueError, KeyError, TypeError, AttributeError):
+        told = told and sum(file.size for file in files) <= MOST
+    except (ValueError, OverflowError, KeyError, TypeError, AttributeError):
         told = False
     if not told:
         raise ConfigurationError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import unquote
 
 from pydantic import JsonValue
@@ -134,7 +134,8 @@ Share = Annotated[Decimal, Fraction("0", "1")]
 PositiveShare = Annotated[Decimal, Fraction("0", "1", above_low=True)]
 Temperature = Annotated[Decimal, Fraction("0", "2")]
 
-Count = Annotated[int, Whole(0, 2**53 - 1)]  # JSON readers that use doubles keep it exact
+MAX_COUNT: Final = 2**53 - 1  # JSON readers that use doubles keep it exact
+Count = Annotated[int, Whole(0, MAX_COUNT)]
 Seconds = Annotated[int, Whole(0, 2**31 - 1)]
 TokenLimit = Annotated[int, Whole(1, 131072)]
 

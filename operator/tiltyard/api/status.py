@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AwareDatetime, Field
 
 from tiltyard.api.base import ATOMIC, ATOMIC_MAP, MAP_BY_TYPE, ApiModel
-from tiltyard.api.scalars import Count, DecimalText, Message, ParticipantName, Word
+from tiltyard.api.scalars import MAX_COUNT, Count, DecimalText, Message, ParticipantName, Word
 from tiltyard.api.shapes import Text, Whole
 
 UNSEEN: Final = -1  # the generation that the CRD gives a Tournament which the operator has not seen
@@ -191,7 +191,7 @@ class TournamentStatus(ApiModel):
     """What was last observed."""
 
     # The operator alone writes its lists, so they are atomic: the API server need not note the owner of each row.
-    observed_generation: Annotated[int, Whole(UNSEEN, 2**53 - 1)] | None = None
+    observed_generation: Annotated[int, Whole(UNSEEN, MAX_COUNT)] | None = None
     """The generation of the spec to which this status refers; -1: the operator has not seen the Tournament yet."""
     phase: Word | None = None
     """The tournament's progress in one word, for people. Programs read the conditions."""

@@ -12,6 +12,8 @@ from tiltyard.observe.kinds import EVENTS, Object
 
 AnswerT = TypeVar("AnswerT")
 KEPT_SECONDS = 10.0
+MOST_ASKED = 20
+"""Objects of a Tournament that are asked about for its status alone, which names those that have waited longest."""
 
 
 @dataclass

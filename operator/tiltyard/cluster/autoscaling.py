@@ -5,11 +5,9 @@ from __future__ import annotations
 from asyncio import gather
 from collections.abc import Sequence
 
-from tiltyard.cluster.answers import Answers
+from tiltyard.cluster.answers import MOST_ASKED, Answers
 from tiltyard.observe.autoscaling import autoscalers_words
 from tiltyard.observe.records import PodRecord
-
-MOST = 20  # asked for at once: the status names those that have waited longest
 
 
 class Autoscaling(Answers[str]):
@@ -30,5 +28,5 @@ class Autoscaling(Answers[str]):
             said = ((name, autoscalers_words(events)) for name, events in zip(names, of_each, strict=True))
             return {name: words for name, words in said if words is not None}
 
-        asked = {pod.name: pod for pod in pods[:MOST]}
+        asked = {pod.name: pod for pod in pods[:MOST_ASKED]}
         return {asked[name].group: words for name, words in (await self._of(owner, asked, ask)).items()}

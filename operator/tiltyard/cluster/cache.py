@@ -9,6 +9,7 @@ from typing import Any
 
 from tiltyard.cluster.client import Client
 from tiltyard.cluster.informer import Informer
+from tiltyard.observe.documents import name_of, namespace_of
 from tiltyard.observe.kinds import JOBS, LLM_SERVICES, PODS, SERVICES, TOURNAMENTS, TRAIN_JOBS
 from tiltyard.observe.records import JobRecord, PodRecord, ServiceRecord, TournamentRecord
 from tiltyard.render.names import MANAGED_BY, MANAGER
@@ -60,7 +61,7 @@ class Cache:
 
     def tournament(self, key: str) -> TournamentRecord | None:
         """A tournament by `namespace/name`."""
-        return self.tournaments.of(key).get(key.partition("/")[2])
+        return self.tournaments.of(key).get(name_of(key))
 
 
 class Caches:
@@ -79,7 +80,7 @@ class Caches:
 
     def of(self, key: str) -> Cache:
         """The cache that holds a tournament and its children."""
-        return self._by_namespace.get(key.partition("/")[0]) or self._by_namespace[None]
+        return self._by_namespace.get(namespace_of(key)) or self._by_namespace[None]
 
     @property
     def informers(self) -> tuple[Informer[Any], ...]:

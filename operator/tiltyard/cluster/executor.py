@@ -21,7 +21,7 @@ from tiltyard.cluster.client import FORBIDDEN, NOT_FOUND, ApiError, Client, Refu
 from tiltyard.cluster.informer import Informer
 from tiltyard.cluster.rate_limiter import RateLimiter
 from tiltyard.cluster.refusals import Refusals
-from tiltyard.observe.documents import namespace_of
+from tiltyard.observe.documents import name_of, namespace_of
 from tiltyard.observe.kinds import (
     CACHES,
     CLAIMS,
@@ -155,7 +155,7 @@ class Executor:
         """Delete a model's InferenceService or LLMInferenceService, and the claim that was made for its weights."""
         namespace = namespace_of(service.owner)
         await self.client.delete(service.kind, namespace, service.name)
-        if service.claim == held_name(service.owner.partition("/")[2], service.model):
+        if service.claim == held_name(name_of(service.owner), service.model):
             await self.client.delete(CLAIMS, namespace, service.claim)
         log.info("model deleted", model=service.model)
 

@@ -15,12 +15,16 @@ import structlog
 
 from tiltyard.cluster import metrics
 from tiltyard.cluster.client import FORBIDDEN, GONE, NOT_FOUND, ApiError, Client
+from tiltyard.observe.documents import name_of
 from tiltyard.observe.kinds import Kind, Object
 
 log = structlog.get_logger(__name__)
 
 MAX_BACKOFF_SECONDS = 30.0
-UNREADABLE = "its labels or annotations are not as Tiltyard writes them: fix or delete it"
+UNREADABLE = (
+    "its labels, annotations or status are not as Tiltyard and Kubernetes write them, so its tournament goes on without"
+    " it: restore what was changed, or delete it with kubectl, and it is created again where it is needed"
+)
 
 
 class Record(Protocol):
@@ -164,6 +168,8 @@ class Informer(Generic[T]):
             self._drop(key)
             return key
         before = self._records.get(key)
+        if before is not None and before.owner != record.owner:  # another label, or it was replaced between two lists
+            self._drop(key)
         self._versions[key], self._records[key] = version, record
         self._by_owner.setdefault(record.owner, {})[document["metadata"]["name"]] = record
         if record != before:
@@ -189,7 +195,7 @@ class Informer(Generic[T]):
         if record is None:
             return
         siblings = self._by_owner[record.owner]
-        siblings.pop(key.partition("/")[2], None)
+        siblings.pop(name_of(key), None)
         if not siblings:
             del self._by_owner[record.owner]
         self._changed(record.owner)

@@ -65,13 +65,13 @@ WATCH_FAILURES = Counter("tiltyard_watch_failures", "Times that a watch failed a
 BUSY, IDLE = "Busy", "Idle"
 ACTIVITIES = (ModelPhase.STARTING.value, BUSY, IDLE, ModelPhase.STOPPING.value)
 OUTCOMES = (COMPLETE, FAILED)
-ANSWERED, UNANSWERED, REFUSED = "Answered", "Unanswered", "Refused"  # outcomes of a request for progress
+ANSWERED, UNANSWERED, INVALID = "Answered", "Unanswered", "Invalid"  # outcomes of a request for progress
 
 
 def begin() -> None:
     """At the start of an operator: what it is, and a zero for each label that is known, so that rates see the first."""
     BUILD_INFO.labels(release() or "unknown", platform.python_version()).set(1)
-    requests = (PROGRESS_REQUESTS, (ANSWERED, UNANSWERED, REFUSED))
+    requests = (PROGRESS_REQUESTS, (ANSWERED, UNANSWERED, INVALID))
     for counter, labels in ((FINISHED, OUTCOMES), (VOIDS, get_args(Phase)), (MODEL_SECONDS, ACTIVITIES), requests):
         for label in labels:
             counter.labels(label)

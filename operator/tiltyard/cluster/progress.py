@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 
 import aiohttp
 import structlog
@@ -22,12 +22,14 @@ from yarl import URL
 
 from tiltyard.cluster import metrics
 from tiltyard.cluster.cache import Cache, Caches
+from tiltyard.observe.documents import namespace_of
 from tiltyard.observe.records import JobRecord, PodRecord
 from tiltyard.observe.snapshot import PodTold
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.observed import Observed
 from tiltyard.status.rates import WINDOW_SECONDS, Rates
 from tiltyard.status.records import counts_of
+from tiltyard_jobs.contracts.logs import frames_of
 from tiltyard_jobs.contracts.progress import MAX_BYTES, PATH, PORT, WorkerProgress
 
 PAUSE_SECONDS: Final = 15.0  # between two looks at one tournament
@@ -42,34 +44,29 @@ MAX_SILENCES: Final = 4  # a pod that has not answered so often again is asked e
 log = structlog.get_logger(__name__)
 
 
-class Told(NamedTuple):
-    """What the workers of a tournament have told.
-
-    Attributes:
-        at: when one of them answered last; None: none has.
-        pods: their words, by pod.
-    """
-
-    at: float | None
-    pods: Mapping[str, PodTold]
-
-
 @dataclass
 class _Words:
-    """What is kept of a tournament. `jobs` are the uids of the Jobs by pod."""
+    """What is kept of a tournament.
 
-    at: float | None = None
+    Attributes:
+        pods: what they told last, by name.
+        at: when one of them answered last; None: none has.
+        silences: how often a pod has not answered since it last did.
+        looks: how often its pods were asked.
+        rates: of the counts of `run`, noted last of what was told at `noted`.
+    """
+
     pods: dict[str, PodTold] = field(default_factory=dict)
-    jobs: dict[str, str] = field(default_factory=dict)
+    at: float | None = None
     silences: Counter[str] = field(default_factory=Counter)
     looks: int = 0
-
-
-@dataclass
-class _Pace:
-    run: str
-    at: float
     rates: Rates = field(default_factory=Rates)
+    run: str = ""
+    noted: float | None = None
+
+    def begin_rates(self, run: str) -> None:
+        """Forget how fast it was: another run has other counts, and a long silence says nothing of the pace."""
+        self.rates, self.run, self.noted = Rates(), run, None
 
 
 @dataclass
@@ -86,7 +83,6 @@ class ProgressReader:
     changed: Callable[[str], None]
     clock: Callable[[], float]
     _words: dict[str, _Words] = field(default_factory=dict)  # by key
-    _paces: dict[str, _Pace] = field(default_factory=dict)  # likewise
     _session: aiohttp.ClientSession | None = None
     _free: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONNECTIONS))
     _cycle: float = PAUSE_SECONDS  # between two looks at one tournament, now
@@ -135,13 +131,13 @@ class ProgressReader:
                 keys = self._at_work((cache,))
                 await asyncio.gather(*(self._ask_all(key) for key in keys), return_exceptions=True)
 
-    def of(self, key: str) -> Told:
-        """What the pods of a tournament have told."""
+    def of(self, key: str) -> Mapping[str, PodTold]:
+        """What the pods of a tournament have told, by their names."""
         words = self._words.get(key)
         if words is None:
-            return Told(None, {})
+            return {}
         self._prune(key)
-        return Told(words.at, dict(words.pods))
+        return dict(words.pods)
 
     def rates_of(self, key: str, graph: Graph, observed: Observed) -> Rates | None:
         """How fast a tournament is, by what its pods have told up to now; None: none tells anything.
@@ -152,16 +148,17 @@ class ProgressReader:
             observed: of this moment.
         """
         words = self._words.get(key)
-        if words is None or words.at is None or self.clock() - words.at > max(WINDOW_SECONDS, 3 * self._cycle):
-            self._paces.pop(key, None)
+        if words is None or words.at is None:
             return None
-        pace = self._paces.get(key)
-        if pace is None or pace.run != graph.run:
-            pace = self._paces[key] = _Pace(graph.run, -1.0)
-        if words.at > pace.at:  # between two looks the counts of shards at work stand still
-            pace.at = words.at
-            pace.rates.note(words.at, counts_of(graph, observed))
-        return pace.rates
+        silent = self.clock() - words.at > max(WINDOW_SECONDS, 3 * self._cycle)
+        if silent or words.run != graph.run:
+            words.begin_rates(graph.run)
+        if silent:
+            return None
+        if words.noted != words.at:  # between two looks the counts of shards at work stand still
+            words.noted = words.at
+            words.rates.note(words.at, counts_of(graph, observed))
+        return words.rates
 
     def _at_work(self, caches: Iterable[Cache]) -> list[str]:
         """The tournaments that have a pod to ask, in order."""
@@ -193,24 +190,24 @@ class ProgressReader:
 
     async def _ask(self, words: _Words, pod: PodRecord, job: JobRecord) -> bool:
         """Ask one pod, and keep what it says; whether it has told anything."""
-        where = {"namespace": pod.owner.partition("/")[0], "pod": pod.name}
+        where = {"namespace": namespace_of(pod.owner), "pod": pod.name}
         try:
             async with self._free:
                 progress = await self._read(pod.ip)
         except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
             words.silences[pod.name] += 1
-            outcome = metrics.REFUSED if isinstance(error, ValueError) else metrics.UNANSWERED
+            outcome = metrics.INVALID if isinstance(error, ValueError) else metrics.UNANSWERED
             metrics.PROGRESS_REQUESTS.labels(outcome).inc()
             log.debug("no progress", **where, error=type(error).__name__)  # its words would be the pod's
             return False
         except Exception as error:  # a fault of ours: others are asked all the same
             words.silences[pod.name] += 1
-            log.error("progress cannot be read", **where, error=type(error).__name__)
+            log.error("progress cannot be read", **where, error=type(error).__name__, frames=frames_of(error))
             return False
         metrics.PROGRESS_REQUESTS.labels(metrics.ANSWERED).inc()
         del words.silences[pod.name]
         words.at = self.clock()
-        words.pods[pod.name], words.jobs[pod.name] = PodTold(pod.job, pod.index, progress), job.uid
+        words.pods[pod.name] = PodTold(job.name, job.uid, pod.index, progress)
         return True
 
     async def _read(self, ip: str) -> WorkerProgress:
@@ -237,14 +234,13 @@ class ProgressReader:
         jobs = cache.jobs.of(key).values()
         uids = {job.name: job.uid for job in jobs if job.terminal != "Complete" or job.result is None}
         for pod, one in list(words.pods.items()):
-            if uids.get(one.job) != words.jobs[pod]:
-                del words.pods[pod], words.jobs[pod]
+            if uids.get(one.job) != one.job_uid:
+                del words.pods[pod]
         pods = cache.pods.of(key)
         for pod in [pod for pod in words.silences if pod not in pods]:
             del words.silences[pod]
         if cache.tournament(key) is None:
             self._words.pop(key, None)
-            self._paces.pop(key, None)
 
 
 def _pause(silences: int) -> int:

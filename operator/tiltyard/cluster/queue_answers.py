@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tiltyard.cluster.answers import Answers
+from tiltyard.cluster.answers import MOST_ASKED, Answers
 from tiltyard.observe.documents import namespace_of
 from tiltyard.observe.kinds import WORKLOADS
 from tiltyard.observe.queues import JOB_UID, answers_of
 from tiltyard.observe.snapshot import QueueAnswer
-
-MOST = 20  # asked for at once: the status names those that have waited longest
 
 
 class QueueAnswers(Answers[QueueAnswer]):
@@ -29,4 +27,4 @@ class QueueAnswers(Answers[QueueAnswer]):
             workloads, _ = await self.client.list(WORKLOADS, namespace_of(owner), selector)
             return answers_of(uids, workloads)
 
-        return await self._of(owner, held[:MOST], ask)
+        return await self._of(owner, held[:MOST_ASKED], ask)

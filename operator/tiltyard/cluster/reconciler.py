@@ -206,7 +206,7 @@ class Reconciler:
             preflight=resolved.preflight,
             jobs={name: job for name, job in jobs.items() if job.owner_uid == uid},
             pods=cache.pods.of(key),
-            told=self.progress.of(key).pods,
+            told=self.progress.of(key),
             services={name: one for name, one in services.items() if one.owner_uid == uid},
         )
         without: list[tuple[JobRecord | ServiceRecord, float]] = [

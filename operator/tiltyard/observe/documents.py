@@ -22,6 +22,11 @@ def namespace_of(key: str) -> str:
     return key.partition("/")[0]
 
 
+def name_of(key: str) -> str:
+    """Of a key, likewise."""
+    return key.partition("/")[2]
+
+
 def claim_of(service: Object) -> str:
     """The claim that holds the weights of a service; empty: none does."""
     spec = service.get("spec", {})

@@ -38,11 +38,13 @@ class PodTold:
 
     Attributes:
         job: its Job's name.
+        job_uid: and uid.
         index: of its Job.
         progress: its words.
     """
 
     job: str
+    job_uid: str
     index: int
     progress: WorkerProgress
 

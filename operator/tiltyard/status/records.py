@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 from tiltyard.api import RecordCounts, VoidCount
+from tiltyard.api.scalars import MAX_COUNT
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.observed import Observed, ShardSeen
 
@@ -22,13 +22,9 @@ PROMPT, COMPLETION = "prompt tokens", "completion tokens"
 """Of `counts_of`."""
 
 
-MOST: Final = 2**53 - 1
-"""The largest number in a status."""
-
-
 def whole(number: float) -> int:
     """A number as a status holds it: pods report numbers, and a sum of absurd ones stops no tournament."""
-    return round(max(0, min(number, MOST)))
+    return round(max(0, min(number, MAX_COUNT)))
 
 
 def records_count(phase: str) -> str:

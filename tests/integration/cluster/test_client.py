@@ -15,7 +15,8 @@ from aiohttp import web
 
 from support.api_server import Answer, page, refusal
 from tiltyard.cluster import answers
-from tiltyard.cluster.autoscaling import MOST, Autoscaling
+from tiltyard.cluster.answers import MOST_ASKED
+from tiltyard.cluster.autoscaling import Autoscaling
 from tiltyard.cluster.client import FORBIDDEN, ApiError
 from tiltyard.cluster.informer import Informer
 from tiltyard.cluster.node_lister import KEPT_SECONDS, NodeLister
@@ -110,13 +111,13 @@ def said_by(controller: str, note: str) -> dict[str, Any]:
 async def test_what_autoscalers_say_is_asked_for_all_pods_at_once_and_kept_for_a_while(
     connected: Callable[[Answer], Any],
 ) -> None:
-    pods = [pending(f"m{number:02}") for number in range(MOST + 1)]
+    pods = [pending(f"m{number:02}") for number in range(MOST_ASKED + 1)]
     asked, now, every_one_is_asked = list[str](), 1000.0, asyncio.Event()
 
     async def answer(request: web.Request) -> web.Response:
         fields = request.query["fieldSelector"]
         asked.append(fields.rpartition("=")[2])
-        if len(asked) == MOST:
+        if len(asked) == MOST_ASKED:
             every_one_is_asked.set()
         await every_one_is_asked.wait()  # none is answered before
         return page([said_by("karpenter", fields)] if "m00" in fields else [])
@@ -125,17 +126,17 @@ async def test_what_autoscalers_say_is_asked_for_all_pods_at_once_and_kept_for_a
         autoscaling = Autoscaling(client, lambda: now)
         words = {("", "m00"): "karpenter says: regarding.kind=Pod,regarding.name=m00-pod"}
         assert await autoscaling.of("ns/t", pods) == words
-        assert sorted(asked) == [pod.name for pod in pods[:MOST]]  # the oldest of them
+        assert sorted(asked) == [pod.name for pod in pods[:MOST_ASKED]]  # the oldest of them
         now += answers.KEPT_SECONDS - 1
         assert await autoscaling.of("ns/t", pods) == words
-        assert len(asked) == MOST
+        assert len(asked) == MOST_ASKED
         now += 1
         assert await autoscaling.of("ns/t", pods[:2]) == words
-        assert sorted(asked[MOST:]) == ["m00-pod", "m01-pod"]
+        assert sorted(asked[MOST_ASKED:]) == ["m00-pod", "m01-pod"]
         autoscaling.forget("ns/t")
         assert await autoscaling.of("ns/t", pods[:1]) == words
         assert asked[-1] == "m00-pod"
-        assert len(asked) == MOST + 3
+        assert len(asked) == MOST_ASKED + 3
 
 
 async def test_words_for_people_stop_nothing_while_they_cannot_be_read(connected: Callable[[Answer], Any]) -> None:
@@ -175,8 +176,8 @@ async def test_words_for_people_stop_nothing_while_they_cannot_be_read(connected
         assert await told() == []
 
 
-def labelled(name: str, version: int, index: str) -> dict[str, Any]:
-    labels = {"tiltyard.dev/tournament": "t", "batch.kubernetes.io/job-completion-index": index}
+def labelled(name: str, version: int, index: str, tournament: str = "t") -> dict[str, Any]:
+    labels = {"tiltyard.dev/tournament": tournament, "batch.kubernetes.io/job-completion-index": index}
     meta = {"namespace": "ns", "name": name, "labels": labels, "creationTimestamp": CREATED}
     return {"metadata": {**meta, "resourceVersion": str(version)}, "spec": {}}
 
@@ -222,3 +223,23 @@ async def test_an_object_that_cannot_be_read_is_nobodys_and_stops_no_watch(
     assert [name for line in warnings for name in ("ns/bad", "ns/spoilt", "ns/last") if name in line] == [
         "ns/bad", "ns/last", "ns/spoilt"]  # fmt: skip
     assert "secret" not in "".join(warnings)
+    assert all("or delete it with kubectl" in line for line in warnings), "what to do"
+
+
+async def test_an_object_whose_owner_changes_leaves_the_one_it_had(connected: Callable[[Answer], Any]) -> None:
+    changed = list[str]()
+
+    async def never(request: web.Request) -> web.StreamResponse:
+        raise AssertionError
+
+    async with connected(never) as client:
+        informer = Informer(PODS, "", PodRecord.of, client, "ns", changed.append, Random(0))
+        informer.update(labelled("one", 1, "0"))
+        informer.update(labelled("two", 2, "0"))
+        informer.update(labelled("one", 3, "0", "other"))
+        assert (list(informer.of("ns/t")), list(informer.of("ns/other"))) == (["two"], ["one"])
+        assert changed == ["ns/t", "ns/t", "ns/t", "ns/other"], "both are told"
+        informer.update(labelled("one", 2, "0"))  # older
+        assert list(informer.of("ns/other")) == ["one"]
+        informer.delete("ns", "one")
+        assert (list(informer.of("ns/t")), list(informer.of("ns/other")), informer.size[1]) == (["two"], [], 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from aiohttp import web
@@ -14,7 +15,9 @@ from support.cluster_objects import Cluster, cluster_tournament, finish
 from tiltyard.cluster import metrics
 from tiltyard.cluster.progress import ProgressReader
 from tiltyard.render.names import RESULT
+from tiltyard.status.rates import WINDOW_SECONDS
 from tiltyard_jobs.contracts.progress import MAX_BYTES, PATH, PORT
+from tiltyard_jobs.contracts.tasks import LedgerRow
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -91,10 +94,10 @@ def requests(outcome: str) -> float:
 
 
 async def test_a_pods_address_is_no_name(pods: Pods) -> None:
-    before = requests(metrics.REFUSED)
+    before = requests(metrics.INVALID)
     pods.cache.pods.update(pods.cluster.worker_pod(pods.job, 0, phase="Running", podIP="localhost"))
     await pods.reader.begin(pods.cache)
-    assert requests(metrics.REFUSED) == before + 1
+    assert requests(metrics.INVALID) == before + 1
 
 
 async def test_pods_of_a_train_job_are_not_asked(pods: Pods) -> None:
@@ -151,5 +154,71 @@ async def test_a_fault_of_the_reader_ends_nothing(pods: Pods, capsys: pytest.Cap
     name = await pods.add(0, json_of(TOLD))
     outside_of_its_block = ProgressReader(pods.caches, pods.changed.append, lambda: pods.now)
     await outside_of_its_block.begin(pods.cache)
-    assert name in capsys.readouterr().out
+    logged = capsys.readouterr().out
+    assert name in logged
+    assert "progress.py" in logged, "where it happened"
     assert pods.changed == []
+
+
+async def test_a_pod_that_has_to_wait_for_others_is_not_silent(pods: Pods) -> None:
+    await pods.add(0, silent)
+    late = await pods.add(1, json_of(TOLD))
+    pods.reader._free = asyncio.Semaphore(1)
+    await until_told(pods)
+    assert pods.told() == {late: TOLD}
+
+
+async def test_rates_are_of_what_was_told_and_begin_again_after_a_long_silence(pods: Pods) -> None:
+    told = TOLD
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.Response(text=told.model_dump_json(by_alias=True))
+
+    await pods.add(0, answer)
+    assert pods.rates() is None, "nobody has told anything"
+
+    async def tell(now: float, prompt_tokens: int) -> float | None:
+        nonlocal told
+        pods.now, told = now, TOLD.model_copy(update={"prompt_tokens": prompt_tokens})
+        async with asyncio.timeout(60):
+            while [one.prompt_tokens for one in pods.told().values()] != [prompt_tokens]:
+                await pods.reader.begin(pods.cache)
+        pods.now += prompt_tokens % 7  # its status is written a little later
+        return pods.rate()
+
+    assert await tell(1000, 100) is None
+    assert await tell(1010, 300) == pytest.approx(20)
+    pods.now += 5
+    another = LedgerRow(stage="mine", model="m1", prompt_tokens=1000)
+    assert pods.rate(another) == pytest.approx(20), "a moment without an answer is no standstill, nor a leap"
+    assert await tell(1020, 600) == pytest.approx(25)
+
+    # Another manifest's run has other counts.
+    graph = pods.cluster.graph
+    pods.cluster.graph = replace(graph, run="another")
+    assert pods.rate() is None
+    pods.cluster.graph = graph
+    assert await tell(1030, 610) is None
+    assert await tell(1040, 650) == pytest.approx(4)
+
+    pods.now += WINDOW_SECONDS + 1
+    assert pods.rates() is None
+    assert await tell(1200, 700) is None, "the pace before says nothing of now"
+    assert await tell(1210, 800) == pytest.approx(10)
+
+
+async def test_where_many_are_asked_rarely_a_rate_lasts_longer(pods: Pods) -> None:
+    await pods.add(0, json_of(TOLD))
+    await until_told(pods)
+    assert pods.rates() is not None
+    for number in range(150):
+        pods.add_tournament(f"many-{number}")
+    asking = asyncio.create_task(pods.reader.run())
+    await asyncio.sleep(0)  # its first look
+    pods.now += WINDOW_SECONDS + 1
+    assert pods.rates() is not None
+    pods.now += 2 * WINDOW_SECONDS
+    assert pods.rates() is None
+    asking.cancel()
+    with suppress(asyncio.CancelledError):
+        await asking

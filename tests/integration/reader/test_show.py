@@ -63,6 +63,26 @@ def test_an_id_that_names_nothing_is_said(made: Run) -> None:
         assert "has no battle" in ended.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("battles", [1, 30], ids=["at the end", "at work"])
+def test_a_full_disk_is_one_sentence(made: Run, battles: int) -> None:
+    command = [sys.executable, "-m", "tiltyard", "show", str(made.store), *[made.world.id_of("bob", 2)] * battles]
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=100, check=False)
+    assert (ended.returncode, ended.stderr) == (1, "This machine has a problem: No space left on device.\n")
+
+
+def test_a_closed_pipe_ends_it_without_a_word(made: Run) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "tiltyard", "show", str(made.store), made.world.id_of("bob", 2)]
+    try:
+        ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=100, check=False)
+    finally:
+        os.close(writer)
+    assert (ended.returncode, ended.stderr) == (141, "")
+
+
 def whole(store: Store) -> list[object]:
     """Everything that a reader could be shown of all battles."""
     index = build_index(run_folder(store, folder_of(RUN), store))

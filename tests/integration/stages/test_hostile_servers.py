@@ -99,6 +99,22 @@ def test_a_reply_that_is_none_is_a_void(world: StageWorld, stage: str, what: str
 
 
 @pytest.mark.parametrize("stage", PAYLOAD)
+@pytest.mark.parametrize("count", ["1" + "0" * 30, "9223372036854775807", "2147483648", "-1"])
+def test_an_absurd_count_of_tokens_spoils_no_record(world: StageWorld, stage: str, count: str) -> None:
+    good = json.dumps({"text": GOOD[stage], "message": {"content": GOOD[stage]}, "finish_reason": "stop"})
+    body = f'{{"choices": [{good}], "usage": {{"prompt_tokens": {count}, "completion_tokens": {count}}}}}'.encode()
+    recipe = recipe_of(world, stage)
+    with stub(lambda _: body) as server:
+        ran = world.run(recipe, endpoint=server.endpoint)
+    assert ran.code == 0
+    assert "voids" not in ran.summary
+    counted = int(count) if count == "2147483648" else 0
+    assert set(world.column(recipe.ref, "prompt_tokens")) == {counted}
+    assert ran.summary.get("promptTokens", 0) >= len(world.rows(recipe.ref)) * counted
+    assert sum(seal.prompt_tokens for seal in world.seals(recipe.ref)) == len(world.rows(recipe.ref)) * counted
+
+
+@pytest.mark.parametrize("stage", PAYLOAD)
 def test_two_megabytes_of_text(world: StageWorld, stage: str) -> None:
     """They are an instruction for the linter to drop, an answer, and neither a grade nor a vote."""
     text = "very " * 400_000

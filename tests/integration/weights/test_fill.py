@@ -355,12 +355,23 @@ def test_a_name_that_leads_elsewhere_is_refused(name: str, hub: HubServer, tmp_p
 def test_what_does_not_fit_is_told_before_anything_is_downloaded(hub: HubServer, tmp_path: Path) -> None:
     class Huge(bytes):
         def __len__(self) -> int:
-            return 1 << 60
+            return 1 << 44
 
     hub.models[MODEL] = {"model.safetensors": Huge(b"x")}
     with pytest.raises(ConfigurationError, match=r"does not fit: .* GiB are free on the volume: raise spec.serving"):
         fill(HubModel(MODEL), tmp_path / "model", sleep=no_sleep)
     assert hub.sent.total() == 0
+
+
+@pytest.mark.parametrize("size", [-1, 1 << 60, float("inf"), float("nan"), "x"])
+def test_sizes_that_are_none_are_told(
+    size: object, hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(hub.sizes, "config.json", size)
+    with pytest.raises(ConfigurationError, match="does not say what files hf://org/model has, with sizes and digests"):
+        fill(HubModel(MODEL), tmp_path / "model", sleep=no_sleep)
+    (words,) = sizes_of([NamedWeights(name="a", field="f", uri=f"hf://{MODEL}")])[1]
+    assert "with sizes" in words
 
 
 def test_a_folder_that_no_download_has_made_is_left_alone(hub: HubServer, tmp_path: Path) -> None:

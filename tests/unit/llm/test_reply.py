@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tiltyard_jobs.contracts.progress import WorkerProgress
+from tiltyard_jobs.contracts.reported import MOST, MOST_OF_A_REPLY
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
 from tiltyard_jobs.llm.reply import (
     ChatReply,
@@ -156,6 +158,19 @@ def test_usage_is_summed_and_what_is_no_count_is_zero() -> None:
     assert sum([usage, usage], Usage()) == Usage(6, 4, 20, 8, 0)
     assert usage_of({"prompt_tokens": True, "prompt_tokens_details": []}, retries=0) == Usage(1)
     assert usage_of("?", retries=0) == Usage(1)
+
+
+@pytest.mark.parametrize("absurd", ["1e30", "1" + "0" * 30, "9223372036854775807", "2147483649", "-1", "1.5", '"7"'])
+def test_an_absurd_count_is_none(absurd: str) -> None:
+    document = '{"prompt_tokens": ?, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": ?}}'
+    assert usage_of(orjson.loads(document.replace("?", absurd)), retries=0) == Usage(1, completion_tokens=2)
+
+
+def test_sums_of_large_counts_end() -> None:
+    usage = usage_of({"prompt_tokens": MOST_OF_A_REPLY}, retries=0)
+    assert usage.prompt_tokens == MOST_OF_A_REPLY
+    spent = usage._replace(prompt_tokens=MOST) + usage
+    assert WorkerProgress(prompt_tokens=spent.prompt_tokens).prompt_tokens == MOST
 
 
 NAMES = ["choices", "message", "content", "text", "logprobs", "top_logprobs", "token", "logprob", "embedding"]

@@ -21,7 +21,8 @@ from tiltyard.plan.planner import plan
 from tiltyard.plan.policy import policy_of
 from tiltyard.render.names import RESULT
 from tiltyard.status.build import build_status
-from tiltyard_jobs.contracts.progress import MOST, WorkerProgress
+from tiltyard_jobs.contracts.progress import WorkerProgress
+from tiltyard_jobs.contracts.reported import MOST
 from tiltyard_jobs.contracts.summary import Summary
 
 NOW = T0 + 100
@@ -47,7 +48,7 @@ class World:
 
     def tells(self, name: str, index: int = 0, **told: Any) -> str:
         progress = WorkerProgress(**{"total": 4, "records": True, **told})
-        self.told[name] = PodTold(self.job["metadata"]["name"], index, progress)
+        self.told[name] = PodTold(self.job["metadata"]["name"], "", index, progress)
         return name
 
     def ends(self, name: str, summary: Summary | None, code: int = 0) -> None:
@@ -174,7 +175,7 @@ def test_preflights_step_is_seen_while_it_is_at_work() -> None:
     cluster.pods.clear()
     job["status"] = {"active": 1}
     pod = cluster.worker_pod(job, 0, phase="Running")
-    told = {pod["metadata"]["name"]: PodTold(job["metadata"]["name"], 0, WorkerProgress(step="Endpoints"))}
+    told = {pod["metadata"]["name"]: PodTold(job["metadata"]["name"], "", 0, WorkerProgress(step="Endpoints"))}
     assert observe(replace(cluster.snapshot(), told=told), SETTINGS, NOW).preflight_step == "Endpoints"
     cluster.pods.clear()
     assert observe(replace(cluster.snapshot(), told=told), SETTINGS, NOW).preflight_step is None

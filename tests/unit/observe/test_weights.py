@@ -33,7 +33,15 @@ def pod(message: str, code: int = 0, name: str = "storage-initializer") -> dict[
 
 @pytest.mark.parametrize(
     ("message", "code", "known"),
-    [(FILLED % "false", 0, True), ("of KServe's own", 0, False), (FILLED % "false", 1, False), ("", 0, False)],
+    [
+        (FILLED % "false", 0, True),
+        ("of KServe's own", 0, False),
+        (FILLED % "false", 1, False),
+        ("", 0, False),
+        (FILLED.replace("7", str(10**30)) % "false", 0, False),
+        (FILLED.replace("4.5", "NaN") % "false", 0, False),
+        (FILLED.replace("4.5", "1e300") % "false", 0, False),
+    ],
 )
 def test_a_pods_init_container_tells_of_the_weights(message: str, code: int, known: bool) -> None:
     record = PodRecord.of(pod(message, code))

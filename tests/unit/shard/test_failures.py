@@ -5,8 +5,9 @@ import errno
 
 import pytest
 
+from tiltyard_jobs.contracts.logs import frames_of
 from tiltyard_jobs.errors import ConfigurationError, PermanentError, TransientError
-from tiltyard_jobs.shard.failures import ending_of, frames_of
+from tiltyard_jobs.shard.failures import ending_of
 from tiltyard_jobs.shard.stopping import Stopped
 
 

@@ -14,7 +14,7 @@ log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def served(progress: Progress, address: str | None) -> AsyncIterator[None]:
+async def progress_served(progress: Progress, address: str | None) -> AsyncIterator[None]:
     """Answer `GET /progress` while the block runs. It is a courtesy: where it cannot listen, the work goes on.
 
     Args:

@@ -127,7 +127,8 @@ def test_a_server_is_asked_over_tls_with_the_key_and_neither_is_printed(
             assert "sk-quite-secret" not in printed.out + printed.err
             if form == ["--output", "json"]:
                 prompts = json.loads(printed.out)["prompts"]
-                assert [one.get("text", one) for one in prompts if (one["stage"], one["model"]) == ("mine", "a")] == RENDERED
+                mining = [one for one in prompts if (one["stage"], one["model"]) == ("mine", "a")]
+                assert [one.get("text") for one in mining] == RENDERED
             else:
                 assert "Write Go." in printed.out
         assert {one.headers["Authorization"] for one in server.asked} == {"Bearer sk-quite-secret"}

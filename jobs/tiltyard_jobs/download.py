@@ -16,7 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from tiltyard_jobs.contracts.textstream import PIECE
@@ -25,9 +25,22 @@ from tiltyard_jobs.errors import ConfigurationError, TransientError
 _HUB = "https://huggingface.co"
 LARGEST = 8 << 30  # bytes
 _LONGEST_LISTING = 64 << 20  # of all files of a data set
-_SECONDS = 60.0  # without a byte
-_TRIES = 4
 _REDIRECTS = 5
+
+
+class Patience(NamedTuple):
+    """How long a server is borne with.
+
+    Attributes:
+        tries: after this many failures a file is given up.
+        seconds: without a byte, in one try.
+    """
+
+    tries: int
+    seconds: float
+
+
+PATIENCE = Patience(tries=4, seconds=60.0)
 
 
 class NoSuchFileError(ConfigurationError):
@@ -40,6 +53,7 @@ def download(
     *,
     url: str | None = None,
     largest: int = LARGEST,
+    patience: Patience = PATIENCE,
     sleep: Callable[[float], object] = time.sleep,
 ) -> None:
     """Fetch a file, a piece at a time.
@@ -49,6 +63,7 @@ def download(
         path: where it is written.
         url: where it is fetched, if that is not what `address_of` says.
         largest: bytes that it may have.
+        patience: with the server.
         sleep: waits the seconds given, between tries.
 
     Raises:
@@ -59,16 +74,16 @@ def download(
     url, token = url or address_of(uri), hub_token() if uri.startswith("hf://") else None
     request = request_of(url, token, "HF_TOKEN")
     opener = urllib.request.build_opener(Redirects())
-    for attempt in range(_TRIES):
+    for attempt in range(patience.tries):
         try:
-            _fetch(opener, request, uri, path, largest)
+            _fetch(opener, request, uri, path, largest, patience.seconds)
             return
         except urllib.error.HTTPError as error:
             error.close()
             failed: ConfigurationError | TransientError = _answered(uri, error.code, token)
         except (OSError, http.client.HTTPException) as error:
             failed = _unanswered(uri, urlsplit(url).netloc, getattr(error, "reason", None) or error)
-        if isinstance(failed, ConfigurationError) or attempt == _TRIES - 1:
+        if isinstance(failed, ConfigurationError) or attempt == patience.tries - 1:
             raise failed
         sleep(2.0**attempt)
     raise AssertionError("the last try raises")
@@ -150,10 +165,15 @@ def request_of(url: str, token: str | None, source: str) -> urllib.request.Reque
 
 
 def _fetch(
-    opener: urllib.request.OpenerDirector, request: urllib.request.Request, uri: str, path: Path, largest: int
+    opener: urllib.request.OpenerDirector,
+    request: urllib.request.Request,
+    uri: str,
+    path: Path,
+    largest: int,
+    seconds: float,
 ) -> None:
     written = 0
-    with opener.open(request, timeout=_SECONDS) as reply, path.open("wb") as file:
+    with opener.open(request, timeout=seconds) as reply, path.open("wb") as file:
         length: int | None = reply.length  # None where the server does not say, or says what is no length
         while piece := reply.read(PIECE):
             written += len(piece)

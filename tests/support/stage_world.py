@@ -14,12 +14,14 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -255,6 +257,7 @@ class Asked(NamedTuple):
 
     path: str
     document: dict[str, Any]
+    headers: Mapping[str, str] = MappingProxyType({})
 
     @property
     def prompt(self) -> str:
@@ -289,32 +292,41 @@ class Stub:
 
 
 @contextmanager
-def stub(reply: Reply, *, models: Sequence[str] | None = ("m",), tells_tokens: bool = False) -> Iterator[Stub]:
+def stub(
+    reply: Reply,
+    *,
+    models: Sequence[str] | None = ("m",),
+    tells_tokens: bool = False,
+    paths: Sequence[str] = (),
+    tls: ssl.SSLContext | None = None,
+) -> Iterator[Stub]:
     """Serve an OpenAI-compatible API whose every reply comes from `reply`.
 
     Args:
         reply: of completions, chats, embeddings, and where it `tells_tokens` of `/tokenize` and `/detokenize`.
         models: what `/v1/models` lists; None: there is no such path.
         tells_tokens: there are `/tokenize` and `/detokenize`.
+        paths: that there are besides.
+        tls: what it is served with.
     """
     served = Stub("")
 
     async def work(request: web.Request) -> web.StreamResponse:
-        asked = Asked(request.path, await request.json())
+        asked = Asked(request.path, await request.json(), {**request.headers})
         served.asked.append(asked)
         return response_of(asked.path, reply(asked))
 
     async def names(request: web.Request) -> web.StreamResponse:
         return not_found() if models is None else web.json_response({"data": [{"id": name} for name in models]})
 
-    paths = ["/v1/completions", "/v1/chat/completions", "/v1/embeddings"]
+    known = ["/v1/completions", "/v1/chat/completions", "/v1/embeddings", *paths]
     if tells_tokens:
-        paths += ["/tokenize", "/detokenize"]
+        known += ["/tokenize", "/detokenize"]
     ready, over = threading.Event(), asyncio.Event()
     loop = asyncio.new_event_loop()
 
     async def serve() -> None:
-        async with serving({**dict.fromkeys(paths, work), "/v1/models": names}) as url:
+        async with serving({**dict.fromkeys(known, work), "/v1/models": names}, tls=tls) as url:
             served.url = f"{url}/v1"
             ready.set()
             await over.wait()

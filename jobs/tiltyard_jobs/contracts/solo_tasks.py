@@ -278,15 +278,28 @@ class CalibrateTask(Contract):
 
 
 class AskedModel(Contract):
-    """A recipe for which a model, by its name in the manifest, is asked; `about` an attacker's instructions."""
+    """A recipe for which a model is asked.
+
+    Attributes:
+        model: its name in the manifest.
+        about: the attacker whose instructions it is asked about.
+        endpoint: where it runs already.
+        folder: where its weights are on this machine.
+    """
 
     model: str
     about: str | None
     recipe: AnyRecipe
+    endpoint: EndpointRef | None = None
+    folder: ModelFolder | None = None
 
 
 class ShownPrompt(Contract):
-    """What a model is asked: a raw prompt or messages; where neither is known yet, a sentence on its source."""
+    """What a model is asked: a raw prompt or messages.
+
+    Attributes:
+        note: where it comes from, or why it cannot be shown, if the manifest alone does not tell it.
+    """
 
     stage: str
     model: str

@@ -14,11 +14,15 @@ from itertools import islice, zip_longest
 from typing import NamedTuple
 
 from tiltyard_jobs.curation import mined_patterns as like
+from tiltyard_jobs.curation.text import words
 
 LONGEST = 16_384  # characters of a text that is looked through; a longer one is no instruction (`lint`)
 MOST_PLACES = 8  # where an answer may begin; a hostile text has thousands
 LEAST_STATEMENT = 120  # characters: what stands below a question and is shorter may belong to it
 LEAST_PROGRAM = 3  # lines
+LONGEST_LINE = 1000  # characters that are looked at above a label
+LONG_WORD = 3  # letters: of more, a word that a question and its answer share is no article
+SHORT_ANSWER = 6, 60  # words and characters, at most, of an answer that is no sentence
 
 
 class Cleaned(NamedTuple):
@@ -44,9 +48,10 @@ def clean(text: str) -> Cleaned:
     if len(text) > LONGEST:
         return Cleaned(text)
     body = like.SOFT_SWITCH.sub("", text).strip() if "/" in text else text
+    asked_by = ""
     while (mark := _mark(body)) is not None:
-        body = body[mark:]
-    cut = _answer_at(body)
+        asked_by, body = body[:mark], body[mark:]
+    cut = _answer_at(body, asked_by)
     request = body if cut is None else body[:cut].rstrip(" \t\n#*>-")
     return Cleaned(request, answer=cut is not None, mark=len(body) != len(text))
 
@@ -54,6 +59,9 @@ def clean(text: str) -> Cleaned:
 def _mark(text: str) -> int | None:
     """Where a speaker's mark ends; a model's counts as one only if what follows asks."""
     if mark := like.ROLE_MARK.match(text):
+        return mark.end()
+    mark = like.LETTER_MARK.match(text)
+    if mark and any(label[1] == mark[1] for label in like.LETTER_LABEL.finditer(text, mark.end())):
         return mark.end()
     mark = like.MODEL_MARK.match(text)
     return mark.end() if mark and asks(text[mark.end() :].split("\n")[0]) else None
@@ -153,13 +161,18 @@ def _code_lines(lines: list[str]) -> list[bool]:
     return looks
 
 
-def _answer_at(text: str) -> int | None:
-    """Where an answer begins behind a request."""
+def _answer_at(text: str, asked_by: str) -> int | None:
+    """Where an answer begins behind a request, before which the mark `asked_by` stood."""
     option, given = _last(like.SECOND_OPTION, text), _last(like.GIVEN_TEXT, text)
     labels = list[int]()
-    for match in (*like.ANSWER_LABEL.finditer(text), *like.ANSWER_LABEL_GLUED.finditer(text)):
-        is_option = match[0].strip(" \t:：*") == "A" and option >= match.end()
-        if not (is_option or given >= match.end() or like.FORMAT.match(text, match.end())):
+    found = [*like.ANSWER_LABEL.finditer(text), *like.ANSWER_LABEL_GLUED.finditer(text)]
+    sign = _sign(asked_by.rstrip(" \n*")[-1:])
+    found += [match for match in like.ANSWER_TO_MARK.finditer(text) if _sign(match[1]) == sign]
+    for match in found:
+        is_option = match[0].strip(" \n\t:：*()（）") == "A" and option >= match.end()
+        is_left_open = given >= 0 and not text[match.end() :].strip()
+        of_the_task = given >= match.end() or is_left_open or like.FORMAT.match(text, match.end())
+        if not (is_option or of_the_task or (not asked_by and _is_of_an_example(text, match))):
             labels.append(match.start())
     labels += [match.start() for match in like.ANSWER_SAID.finditer(text)]
     labels += _options_again(text)
@@ -171,6 +184,7 @@ def _answer_at(text: str) -> int | None:
     voices += [match.start() for match in re.finditer(r"\n(?!\n)", text) if _turns(text, match.start())]
     below = (start for start, _ in _later_paragraphs(text) if text[:start].rstrip().endswith(("?", "？")))
     voices += [start for start in islice(below, MOST_PLACES) if _states_below_a_question(text, start)]
+    voices += [place] if (place := _short_answer_at(text)) is not None else []
     voices += _programs(text)
     if text.startswith("#"):  # an article below a title that asks
         headings = (match for match in re.finditer(r"\n\n#{1,6} +", text))
@@ -184,6 +198,42 @@ def _answer_at(text: str) -> int | None:
         if _asks_in_all(text[:place]):
             return place
     return None
+
+
+def _sign(character: str) -> str:
+    return {"：": ":", "）": ")"}.get(character, character)
+
+
+def _is_of_an_example(text: str, label: re.Match[str]) -> bool:
+    """Whether what a label stands before belongs to the task: nothing, a set called A, or what an input should give."""
+    value = text[label.end() : label.end() + LEAST_STATEMENT].split("\n", 1)[0]
+    if label[0].strip(" \t:：*") == "A" and like.VALUE.match(value):
+        return True
+    above = text[max(label.start() - LONGEST_LINE, 0) : label.start()].rstrip().rsplit("\n", 1)[-1]
+    return bool(like.EXAMPLE_LINE.match(above)) and len(value.split()) <= SHORT_ANSWER[0]
+
+
+def _short_answer_at(text: str) -> int | None:
+    """Where all that stands below a question is its answer, in a few words or one sentence."""
+    head, _, answer = text.rstrip().rpartition("\n")
+    head = head.rstrip()
+    if not head.endswith(("?", "？")) or len(answer.encode()) >= LEAST_STATEMENT:
+        return None
+    question = re.split(r"[.!。！]\s|\n", head)[-1]
+    if like.YES_OR_NO.match(answer) and like.POLAR.search(question) and not like.SHORT_ASKED.match(question):
+        return len(head)
+    if like.POINTS_BELOW.search(question) or not like.SHORT_ASKED.search(question):
+        return None
+    if any(pattern.match(answer) for pattern in (like.OPTION, like.FENCE, like.CONTEXT)) or asks(answer):
+        return None
+    if like.STATEMENT.match(answer) and not like.FIRST_PERSON.search(answer):
+        return len(head) if set(words(answer)) & {word for word in words(question) if len(word) > LONG_WORD} else None
+    most_words, most_characters = SHORT_ANSWER
+    is_short = len(answer.split()) <= most_words and len(answer) <= most_characters
+    if like.GROWTH.match(answer):
+        return len(head)
+    is_code = like.CODE_LINE.match(answer) or like.NO_SHORT_ANSWER.match(answer)
+    return len(head) if is_short and not is_code and not like.FIRST_PERSON.search(answer) else None
 
 
 def _in_a_fence(text: str, place: int) -> bool:

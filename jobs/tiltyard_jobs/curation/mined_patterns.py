@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import re
 
+_NUMBER = r"(?: ?#?\d{1,3})?"
+_ASKED = r"question|instruction|prompt|user|human|问题|提问|題目|题目|質問|질문|вопрос|frage|pregunta|pergunta|domanda"
 ROLE_MARK = re.compile(
-    r"\s*(?:#{1,4} *|\*\*)?(?:(?:new |next |created )?(?:q(?:uestion)?|user|human|student|client|customer|prompt|query"
-    r"|instruction|problem|问题?|用户|提问|题目|学生|質問|質問文|ユーザー|질문|사용자|вопрос|пользователь|frage|nutzer"
-    r"|pregunta|usuario|pergunta|usuário|utilisateur|domanda|utente)(?: ?\d{1,3})?)"
-    r"(?:\*\*)? ?[:：](?:\*\*)?\s*(?=\S)|\s*(?:user|human)[ \t]*\n+(?=\S)|\s*Q\d{0,2}\. +(?=[A-Z])",
+    r"\s*(?:#{1,4} *|\*\*)?\(?(?:(?:new |next |created )?(?:q(?:uestion)?|user|human|student|client|customer|prompt"
+    r"|query|instruction|problem|问题?|用户|提问|题目|問題?|学生|質問|質問文|ユーザー|질문|사용자|вопрос|пользователь|frage|nutzer"
+    rf"|pregunta|usuario|pergunta|usuário|utilisateur|domanda|utente){_NUMBER})"
+    r"(?:\*\*)? ?[:：)）](?:\*\*)?\s*(?=\S)|\s*(?:user|human)[ \t]*\n+(?=\S)|\s*Q\d{0,2}\. +(?=[A-Z])"
+    rf"|\s*(?:#{{1,6}} *|\*\*)(?:{_ASKED}){_NUMBER}(?:\*\*)?[ \t]*\n+(?=\S)",
     re.IGNORECASE,
 )
+# Speakers by one letter: a mark only before the other's label, since a premise and a function are called P and F, too.
+LETTER_MARK = re.compile(r"\s*\(?[PFDВ]\d{0,3} ?([:)：）])\s*(?=\S)")
+LETTER_LABEL = re.compile(r"(?:^|(?<=[.?!] ))\(?[RAО]\d{0,3} ?([:)：）]) *(?=\S)", re.MULTILINE)
 _MODELS = r"(?:qwen|tongyi|chatgpt|gpt|claude|llama|gemma|gemini|deepseek|mistral|phi|glm|chatglm|yi|copilot)[\w.-]*"
 MODEL_MARK = re.compile(rf"\s*(?:\*\*)?{_MODELS}(?:\*\*)? ?[:：](?:\*\*)?\s*(?=\S)", re.IGNORECASE)
 """A speaker who is a model; it asks where what it says is a question."""
@@ -22,11 +28,11 @@ ANSWER_LABEL = re.compile(
     r"|sample |example |correct |python |java |javascript |c\+\+ )?solution|assistant|ai|bot"
     r"|output by the assistant"
     r"|答案?|回答|解答|答复|助手|解决方案|解决方法|答え|답변?|ответ|antwort|respuesta|réponse|resposta"
-    r"|risposta)(?: ?\d{1,3})?(?:\*\*)? ?[:：]"
+    rf"|risposta){_NUMBER}(?:\*\*)? ?[:：]"
     r"|^[ \t]*(?:#{1,6} *|\*\*)(?:answer|response|(?:possible |sample |my )?solution|explanation|assistant"
-    r"|答案|回答|解答"
-    r"|解决方案|解释)"
-    r"(?:\*\*)?[ \t]*[:：]?(?:\*\*)?[ \t]*$"
+    r"|答案|回答|解答|解决方案|解释|答え|답변?|ответ|antwort|lösung|respuesta|réponse|resposta|risposta)"
+    rf"{_NUMBER}(?:\*\*)?[ \t]*[:：]?(?:\*\*)?[ \t]*$"
+    r"|^[ \t]*(?:answer|antwort|respuesta|réponse|resposta|risposta|ответ) ?#?\d{1,3}[)）]"
     r"|(?<=\n\n)(?:\*\*)?(?:explanation|approach|step(?:-by-step)? ?1?|解释|说明|思路|解析|解题思路)(?:\*\*)? ?[:：]"
     r"|^[ \t]*assistant[ \t]*(?:-[^\n]*)?$|(?<=[a-z.?!。？])assistant(?=[\s,])",
     re.IGNORECASE | re.MULTILINE,
@@ -34,8 +40,21 @@ ANSWER_LABEL = re.compile(
 ANSWER_LABEL_GLUED = re.compile(
     r"(?<=[.?!。？\s])(?:Assistant|ASSISTANT|assistant)(?=[A-Z])|^assistant(?=[A-Z])"
     r"|(?<=[.?!。？！])(?:Assistant|Answer|Response|Solution|助手|回答|答案?|Ответ|Antwort|Respuesta|Réponse) ?[:：]"
-    r"|(?<=[?？] )(?:Answer: (?![_<\[.])|A: )",
+    rf"|(?<=[?？] )(?:(?:Answer|Ответ|Antwort|Respuesta|Réponse|Resposta|Risposta){_NUMBER} ?: (?![_<\[.])|A: )",
     re.MULTILINE,
+)
+# Behind a text that a mark of its own begins, with the same sign: `Q) … A) …`.
+ANSWER_TO_MARK = re.compile(
+    r"(?:^|(?<=[.?!。？！)]\s))[ \t]*\(?(?:A(?:nswer|ns)?|Antwort|R(?:espuesta|esposta|isposta|éponse)?|Ответ|О|答案?"
+    rf"|回答|答え|답변?){_NUMBER} ?([:)：）])\s*(?=\S)",
+    re.MULTILINE,
+)
+# What is called A, or is wanted for the input above it, belongs to the task.
+VALUE = re.compile(r"\s*[{\[(\d]")
+EXAMPLE_LINE = re.compile(
+    r"\s*(?:[-*>] *)?(?:\*\*)?(?:(?:sample |example )?inputs?|examples?|given|[A-Z]|eingabe|beispiel|entrada|ejemplo"
+    rf"|exemplo|entrée|exemple|esempio|вход|пример|输入|示例|入力|例|입력|예시?){_NUMBER}(?:\*\*)? ?[:：=]",
+    re.IGNORECASE,
 )
 SECOND_OPTION = re.compile(r"^[ \t]{0,8}(?:\*\*)?B ?[:.)]|(?<=[\s,;/])B ?[:)]", re.MULTILINE)
 """The label `A:` before it is an option's."""
@@ -206,6 +225,44 @@ HINTS = re.compile(
 )
 QUESTION = re.compile(r"[？؟]|\?(?=[\s\"'”’)\]*_`]|$)|¿")
 FIRST_PERSON = re.compile(r"\b(?:I|[Mm]y|me)\b|我(?!们)")
+
+# A question to which a few words are an answer, and what says that the words below it are what it is about.
+SHORT_ASKED = re.compile(
+    r"(?:\b(?:what(?:'s| is| are| was| were| does| do| did)|which|who|whose|where|when"
+    r"|how (?:many|much|old|long|far|tall))\b"
+    r"|\b(?:was (?:ist|sind|war|bedeutet)|wer|wo|wann|welche[rsmn]?|wie (?:viele?|heißt|heißen))\b"
+    r"|\b(?:qué|cuál(?:es)?|quiénes|quién|dónde|cuándo|cuánt[oa]s?|quel(?:le)?s?|qui|où|quand|combien|qu'est-ce"
+    r"|qual|quais|quem|onde|quando|quant[oaie]s?|chi|dove|qual[ei]?|что|кто|где|когда|как(?:ой|ая|ое|ие)|сколько)\b"
+    r"|什么|哪|谁|多少|何时|几[个种]|何[でがをは]|どこ|誰|いつ|いくつ|どれ|どの|무엇|어디|누구|언제|몇|어느)",
+    re.IGNORECASE,
+)
+POINTS_BELOW = re.compile(
+    r"\b(?:this|these|that|those|following|below|above|here|it|its|they|them|given|i|my|me|we|our|wrong|next|missing"
+    r"|the (?:\w+ )?(?:text|review|sentence|passage|article|paragraph|code|snippet|function|program|script|query|error"
+    r"|message|word|phrase|expression|equation|list|array|string|sequence|series|numbers?|input|output|data|table|value"
+    r"|result|answer|difference|poem|story|log)s?"
+    r"|dies\w*|folgend\w*|unten|mein\w*|ich|wir|est[aeo]s?|siguientes?|abajo|mi|ce(?:tte|s|t)?|suivante?s?|mon|ma"
+    r"|quest[oaie]|seguent[ei]|mio|ess[ae]s?|seguintes?|abaixo|meu|minha|эт\w+|следующ\w+|ниже|мо[йяеи])\b"
+    r"|[这那此]|以下|下[面列]|我|[このそ]の|次の|私|(?:^|\s)(?:이|그|제|내) |다음|아래",
+    re.IGNORECASE,
+)
+# Few words that are no answer: a greeting, the language to use, a choice, a field, a sum to do, a name in code.
+NO_SHORT_ANSWER = re.compile(
+    r"\s*(?:thank|thx|regards|cheers|please|pls|help|sorry|hello|hi\b|danke|grüße|bitte|gracias|merci|obrigad|grazie"
+    r"|спасибо|谢谢|多谢|请|ありがと|お願い|감사|부탁|python|java|javascript|typescript|c\+\+|c#|rust|go|golang|sql|bash|ruby|php"
+    r"|kotlin|swift)\b"
+    r"|.*(?:[:：=<>{}\[\]_;|→…]|\.\.\.|\b(?:or|and|oder|und|o|y|ou|et|e|или|и)\b|[或和か、]|\w[A-Z]|\w\()",
+)
+GROWTH = re.compile(r"\s*[OΘΩ]\([^()\n]{1,20}\)[.。]?\s*$")
+YES_OR_NO = re.compile(
+    r"\s*(?:yes|no|true|false|ja|nein|sí|sì|oui|non|sim|não|да|нет|是的?|不是|对|不|はい|いいえ|네|예|아니요)\s*[.!。！]?\s*$",
+    re.IGNORECASE,
+)
+POLAR = re.compile(
+    r"(?:^|[.!?:]\s+)(?:is|are|was|were|can|could|does|do|did|will|has|have|should|ist|sind|kann|est-ce|es\b|puede|pode|может)\b"
+    r"|吗|是否|ですか|ますか|나요|까요|인가|ли\b",
+    re.IGNORECASE,
+)
 
 # A sentence that states: its subject comes first, and all of the text ends with a full stop.
 STATEMENT = re.compile(

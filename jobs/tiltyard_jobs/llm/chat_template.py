@@ -118,6 +118,11 @@ def load_chat_template(
     )
 
 
+def is_in_code(folder: Path, given: str | None) -> bool:
+    """Whether a tokenizer has its template in its code (Mistral's), so that only a server tells it; as above."""
+    return given is None and (folder / TEKKEN_FILE).is_file()
+
+
 def _listed_tokens(folder: Path, config: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     """The added tokens and their ids, of the tokenizer's settings, or of its vocabulary where that is there."""
     decoder = config.get("added_tokens_decoder")

@@ -171,6 +171,15 @@ class ModelClient:
         """Requests that may be under way at once, as adapted so far."""
         return self._caller.limiter.limit
 
+    async def fitted(self, messages: Messages) -> Messages:
+        """The messages of a chat as this model takes them, as far as its server tells without writing anything.
+
+        Raises:
+            RecordVoidError: the server fails.
+            TransientError: the endpoint is down.
+        """
+        return await self._system.fitted(messages)
+
     async def complete(
         self,
         prompt: str | list[int],

@@ -91,6 +91,12 @@ def render(messages: Iterable[Mapping[str, Any]], *, add_generation_prompt: bool
     return f"{turns}{TURN_START}assistant\n" if add_generation_prompt else turns
 
 
+def prefix(system: str | None) -> str:
+    """A conversation up to where the user's words would begin."""
+    turns = [] if system is None else [{"role": "system", "content": system}]
+    return f"{render(turns, add_generation_prompt=False)}{TURN_START}user\n"
+
+
 def turns_of(prompt: str) -> list[Turn]:
     """The turns of a rendered conversation; none where the text is not in ChatML."""
     return [Turn(role, content, bool(end)) for role, content, end in _TURN.findall(prompt)]

@@ -1,37 +1,65 @@
 """The first prompt of each kind that each model would get, word for word: for `tiltyard plan --prompts`.
 
 An instruction that is given in a file on this machine is the first one there. Texts that do not exist yet have a
-placeholder, whose fence has a tag of its own: another text has another.
+placeholder, whose fence has a tag of its own: another text has another. A server that runs already is asked for what
+only it can tell, by requests that cost no tokens; where it does not tell, a sentence says why.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+import json
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 
 from tiltyard_jobs.contracts.conversation import Turns
-from tiltyard_jobs.contracts.recipes import AnswerRecipe, GradeRecipe, JudgeRecipe, MineRecipe
-from tiltyard_jobs.contracts.solo_tasks import ReadableFile, ShownPrompt
+from tiltyard_jobs.contracts.recipes import (
+    AnswerRecipe,
+    GradeRecipe,
+    JudgeRecipe,
+    MineRecipe,
+    QuestionSet,
+    SolveRecipe,
+    TokenizerRecipe,
+)
+from tiltyard_jobs.contracts.solo_tasks import AskedModel, ReadableFile, ShownPrompt
 from tiltyard_jobs.contracts.summary import Summary
-from tiltyard_jobs.contracts.tasks import StoreRef
+from tiltyard_jobs.contracts.tasks import EndpointRef, StoreRef
+from tiltyard_jobs.download import Patience
+from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, TransientError, quoted
+from tiltyard_jobs.evaluation.benchmarks import benchmark
+from tiltyard_jobs.evaluation.tasks import load_tasks
+from tiltyard_jobs.llm.chat_template import ChatTemplate, is_in_code, load_chat_template
+from tiltyard_jobs.llm.client import ModelClient
+from tiltyard_jobs.llm.endpoint import ModelEndpoint, connect
+from tiltyard_jobs.llm.rendering import TEMPLATE_SETTINGS, Messages
+from tiltyard_jobs.llm.retry import RetryPolicy
 from tiltyard_jobs.llm.template import prefix_from_template
 from tiltyard_jobs.prompts.answer import answer_messages
 from tiltyard_jobs.prompts.grade import grade_messages
 from tiltyard_jobs.prompts.judge import JudgePrompt
 from tiltyard_jobs.shard.context import ShowPromptsContext
+from tiltyard_jobs.sim.tokenizer import prefix as simulated_prefix
+from tiltyard_jobs.stages.mine import prefix_of
 from tiltyard_jobs.tokenizers import chat_template_of
 from tiltyard_jobs.usertexts import Pick, read_texts
 
 INSTRUCTION, FIRST, SECOND = "[the instruction]", "[the first answer]", "[the second answer]"
-FROM_TEMPLATE = (
-    "The model's own chat template up to where the user's words would begin, as its server renders it once it is up."
-)
 
-FROM_TOKENIZER = "The chat template of the tokenizer {} up to where the user's words would begin."
+ASK_SECONDS = 10.0  # for all that a server is asked: it renders, and no model writes
+DOWN_SECONDS = 2.0  # of refused connections and failures, until it counts as down
+HUB = Patience(tries=1, seconds=5.0)
+
+Prompt = dict[str, Any]
+"""The members of `ShownPrompt` that say what is asked."""
+
+UNTOLD = (ConfigurationError, TransientError, RecordVoidError, TimeoutError)
 
 
 async def show_prompts(context: ShowPromptsContext) -> Summary:
@@ -39,12 +67,16 @@ async def show_prompts(context: ShowPromptsContext) -> Summary:
     task = context.task
     attackers = {asked.about for asked in task.asked if asked.about is not None}
     first = {} if task.given is None else await asyncio.to_thread(first_given, task.given, task.store, attackers)
-    shown = []
-    for asked in task.asked:
-        if type(asked.recipe) in PROMPTS:
-            about = first.get(asked.about or "", Instruction(INSTRUCTION))
-            prompt = PROMPTS[type(asked.recipe)](asked.recipe, about)
-            shown.append(ShownPrompt(stage=asked.recipe.stage, model=asked.model, about=asked.about, **prompt))
+    known = [asked for asked in task.asked if type(asked.recipe) in PROMPTS]
+    placeholder = Instruction(INSTRUCTION)
+    showing = (
+        PROMPTS[type(one.recipe)](context, one, one.recipe, first.get(one.about or "", placeholder)) for one in known
+    )
+    shown = [
+        ShownPrompt(stage=asked.recipe.stage, model=asked.model, about=asked.about, **prompt)
+        for asked, prompts in zip(known, await asyncio.gather(*showing), strict=True)
+        for prompt in prompts
+    ]
     document = orjson.dumps([prompt.model_dump(mode="json", by_alias=True) for prompt in shown])
     await asyncio.to_thread(Path(task.file).write_bytes, document)
     return Summary(exit_code=0)
@@ -80,32 +112,147 @@ def first_given(file: ReadableFile, store: StoreRef, attackers: Collection[str])
     return found
 
 
-def _mine(recipe: MineRecipe, _: Instruction) -> dict[str, Any]:
+async def _mine(context: ShowPromptsContext, asked: AskedModel, recipe: MineRecipe, _: Instruction) -> list[Prompt]:
+    """The prefix with each system message."""
     if recipe.prefix is not None:
-        return {"text": recipe.prefix}
-    system, tokenizer = recipe.systems[0], recipe.tokenizer
-    if tokenizer is not None and tokenizer.uri.startswith("file://"):
-        return {"text": prefix_from_template(chat_template_of(tokenizer, Path()), system=system).text}
-    note = FROM_TEMPLATE if tokenizer is None else FROM_TOKENIZER.format(tokenizer.uri)
-    return {"note": note, "messages": [] if system is None else [{"role": "system", "content": system}]}
+        return [{"text": recipe.prefix}]
+    try:
+        return await _prefixes(context, asked, recipe)
+    except UNTOLD as error:
+        note = _untold(error, asked.endpoint)
+    return [{"messages": _system_message(system), "note": note} for system in recipe.systems]
 
 
-def _grade(recipe: GradeRecipe, asked: Instruction) -> dict[str, Any]:
-    return {"messages": grade_messages(asked.text, recipe.instructions.key, recipe.criteria, asked.history)}
+async def _prefixes(context: ShowPromptsContext, asked: AskedModel, recipe: MineRecipe) -> list[Prompt]:
+    systems, uri = recipe.systems, recipe.model.uri
+    if recipe.tokenizer is not None:
+        settings, note = _settings_of(recipe), f"From the chat template of the tokenizer {recipe.tokenizer.uri}."
+        template = await asyncio.to_thread(_template_of, recipe.tokenizer)
+        return _rendered(template, systems, settings, note)
+    if asked.folder is not None:
+        folder, given = Path(asked.folder.path), asked.folder.chat_template
+        if is_in_code(folder, given):
+            note = f"The tokenizer in {folder} has its chat template in code: the server tells it once it is up."
+            return [{"messages": _system_message(system), "note": note} for system in systems]
+        settings, note = {**TEMPLATE_SETTINGS, **_settings_of(recipe)}, f"From the chat template of {folder}."
+        return _rendered(await asyncio.to_thread(load_chat_template, folder, given), systems, settings, note)
+    if asked.endpoint is not None:
+        async with _client(context, asked.endpoint) as client:
+            today = datetime.now(UTC).date()  # as the first shard does it
+            found = [await prefix_of(client, recipe, None, system, today) for system in systems]
+        return [{"text": one.text, "note": f"As {client.url} tells it (/{one.source})."} for one in found]
+    if uri.startswith("sim://"):
+        return [{"text": simulated_prefix(system)} for system in systems]
+    note = (
+        f"The chat template of {uri} up to where the user's words would begin, as its server tells it once it is up. To"
+        " see it here, name the model's repository or folder in tokenizer.uri: of that, no weights are read."
+    )
+    return [{"messages": _system_message(system), "note": note} for system in systems]
 
 
-def _answer(recipe: AnswerRecipe, asked: Instruction) -> dict[str, Any]:
-    return {"messages": answer_messages(asked.text, recipe.system, asked.history)}
+def _template_of(tokenizer: TokenizerRecipe) -> ChatTemplate:
+    with tempfile.TemporaryDirectory(prefix="tiltyard-") as scratch:
+        return chat_template_of(tokenizer, Path(scratch), HUB)
 
 
-def _judge(recipe: JudgeRecipe, asked: Instruction) -> dict[str, Any]:
-    return {"messages": JudgePrompt.of(recipe).messages(asked.text, FIRST, SECOND, history=asked.history)}
+def _rendered(
+    template: ChatTemplate, systems: Iterable[str | None], settings: Mapping[str, Any], note: str
+) -> list[Prompt]:
+    prefixes = [prefix_from_template(template, system=system, settings=settings) for system in systems]
+    return [{"text": prefix.text, "note": note} for prefix in prefixes]
 
 
-PROMPTS: Mapping[type, Callable[[Any, Instruction], dict[str, Any]]] = {
+def _settings_of(recipe: MineRecipe) -> Mapping[str, Any]:
+    """The variables of the chat template that the manifest sets."""
+    settings = json.loads(recipe.model.extra_body or "{}").get("chat_template_kwargs")
+    return settings if isinstance(settings, dict) else {}
+
+
+def _system_message(system: str | None) -> list[dict[str, str]]:
+    return [] if system is None else [{"role": "system", "content": system}]
+
+
+async def _grade(
+    context: ShowPromptsContext, asked: AskedModel, recipe: GradeRecipe, about: Instruction
+) -> list[Prompt]:
+    messages = grade_messages(about.text, recipe.instructions.key, recipe.criteria, about.history)
+    return await _chat(context, asked, messages)
+
+
+async def _answer(
+    context: ShowPromptsContext, asked: AskedModel, recipe: AnswerRecipe, about: Instruction
+) -> list[Prompt]:
+    return await _chat(context, asked, answer_messages(about.text, recipe.system, about.history))
+
+
+async def _judge(
+    context: ShowPromptsContext, asked: AskedModel, recipe: JudgeRecipe, about: Instruction
+) -> list[Prompt]:
+    return await _chat(
+        context, asked, JudgePrompt.of(recipe).messages(about.text, FIRST, SECOND, history=about.history)
+    )
+
+
+async def _solve(context: ShowPromptsContext, asked: AskedModel, recipe: SolveRecipe, _: Instruction) -> list[Prompt]:
+    """The first task of a benchmark."""
+    if isinstance(recipe.tasks, QuestionSet):
+        return [{"note": f"Not shown: lm-evaluation-harness words the questions of {recipe.tasks.name} in a run."}]
+    if recipe.tasks.uri is None and benchmark(recipe.tasks.name).installed() is None:
+        source = f"a run reads the tasks of {recipe.tasks.name} from the Hugging Face hub"
+        return [{"note": f"Not shown: {source}. To see one here, name a file of them in evaluation.files."}]
+    try:
+        first, *_more = await asyncio.to_thread(load_tasks, recipe.tasks, context.task.store)
+    except UNTOLD as error:
+        return [{"note": _untold(error)}]
+    if recipe.style == "Completion":
+        return [{"text": first.prompt}]
+    return await _chat(context, asked, [{"role": "user", "content": first.message()}])
+
+
+async def _chat(context: ShowPromptsContext, asked: AskedModel, messages: Messages) -> list[Prompt]:
+    """Messages as the model takes them: a server that renders tells whether its template has a system role."""
+    if asked.endpoint is None or messages[0]["role"] != "system":
+        return [{"messages": messages}]
+    try:
+        async with _client(context, asked.endpoint) as client:
+            fitted = await client.fitted(messages)
+            return [{"messages": fitted, "note": " ".join(f"{sentence}." for sentence in client.warnings) or None}]
+    except UNTOLD as error:
+        unknown = f"It is not known whether the model takes a system message: {_reason(error, asked.endpoint)}."
+        return [{"messages": messages, "note": f"{unknown} If it does not, the words are put before the user's."}]
+
+
+@asynccontextmanager
+async def _client(context: ShowPromptsContext, ref: EndpointRef) -> AsyncIterator[ModelClient]:
+    policy = RetryPolicy(endpoint_deadline=DOWN_SECONDS, max_delay=DOWN_SECONDS / 2)
+    connection = connect(ModelEndpoint.of(ref), rng=context.rng, policy=policy, clock=context.clock)
+    async with asyncio.timeout(ASK_SECONDS), connection as client:
+        yield client
+
+
+def _untold(error: Exception, ref: EndpointRef | None = None) -> str:
+    """Why a prompt is not shown, and what a run does about it."""
+    then = "is refused for this" if isinstance(error, ConfigurationError) else "asks again before anything is paid for"
+    return f"Not shown: {_reason(error, ref)}. A run {then}."
+
+
+def _reason(error: Exception, ref: EndpointRef | None) -> str:
+    field = "" if ref is None else ref.field
+    match error:
+        case ConfigurationError():
+            return str(error.under(field))
+        case TransientError():
+            return f"{error.under(field)}{quoted(error.words)}"
+        case RecordVoidError():
+            return f"{field}: {error}{error.quoted}"
+    return f"{field}: {ref.url if ref is not None else 'it'} did not answer within {ASK_SECONDS:.0f} s"
+
+
+PROMPTS: Mapping[type, Callable[[ShowPromptsContext, AskedModel, Any, Instruction], Awaitable[list[Prompt]]]] = {
     MineRecipe: _mine,
     GradeRecipe: _grade,
     AnswerRecipe: _answer,
     JudgeRecipe: _judge,
+    SolveRecipe: _solve,
 }
-"""By the recipe whose stage asks: the members of `ShownPrompt` that say what."""
+"""By the recipe whose stage asks."""

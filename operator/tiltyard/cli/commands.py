@@ -22,7 +22,7 @@ from tiltyard.local.ledger import place_of
 from tiltyard.local.machine import Machine, Settings
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.planner import TournamentState
-from tiltyard.render.preflight import first_asked, given_here
+from tiltyard.render.preflight import given_here, shown_prompts
 from tiltyard.sdk.documents import CheckedFile, ManifestProblem, Prompt, Prompts, Report, Spending, Validation
 from tiltyard.sdk.errors import UserError
 from tiltyard.sdk.machine import (
@@ -115,7 +115,7 @@ def _show_prompts(options: argparse.Namespace) -> int:
         task = ShowPromptsTask(
             tournament=graph.tournament,
             store=store,
-            asked=first_asked(graph),
+            asked=shown_prompts(tournament, graph),
             file=str(file),
             given=given_here(tournament, graph),
         )

@@ -100,7 +100,8 @@ def _plan(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--prompts",
         action="store_true",
-        help="show instead the first prompt of each kind that each model would get, word for word; asks no server",
+        help="show instead the first prompt of each kind that each model would get, word for word; an endpoint is asked"
+        " for its chat template, and for no token",
     )
     add_output(command)
 

@@ -94,6 +94,19 @@ def _embeds(graph: Graph) -> bool:
     return any(embedder is not None and embedder.method == "SentenceTransformers" for embedder in embedders)
 
 
+def shown_prompts(tournament: Tournament, graph: Graph) -> tuple[AskedModel, ...]:
+    """As `first_asked`, with where the models are that run already or whose weights are on this machine."""
+    endpoints = {used.name: external_endpoint(used) for used in used_endpoints(tournament)}
+    folders = {folder.field: folder for folder in _folders(tournament)}
+    of = participations(tournament)
+    return tuple(
+        one.model_copy(
+            update={"endpoint": endpoints.get(one.model), "folder": folders.get(of[one.model].weights_field)}
+        )
+        for one in first_asked(graph)
+    )
+
+
 def first_asked(graph: Graph) -> tuple[AskedModel, ...]:
     """What each model is asked for first, of each kind: the stages in the order of the plan."""
     first: dict[tuple[str, str], AskedModel] = {}

@@ -131,7 +131,7 @@ class Prompt(ApiModel):
     messages: tuple[Message, ...] = ()
     """The messages, if the prompt is a chat."""
     note: str | None = None
-    """Where the prompt comes from, if it is not known yet."""
+    """Where the prompt comes from, or why it cannot be shown, if the manifest alone does not tell it."""
 
 
 class Prompts(Document):

@@ -178,15 +178,24 @@ def test_preflight_reads_it(world: StageWorld, hub: FileServer) -> None:
     )
 
 
-def test_plan_shows_the_prefix_of_a_folder(world: StageWorld) -> None:
+def test_plan_shows_the_prefix_of_a_folder_and_of_the_hub(world: StageWorld, hub: FileServer) -> None:
     tokenizer = folder(world.root / "tokenizer", {"chat_template.jinja": "<u>{{ messages[0].content }}</u>"})
+    missing = TokenizerRecipe(uri="hf://org/none", revision="v1.0")
+    on_hub(hub, {"chat_template.jinja": TEMPLATE, "tokenizer_config.json": json.dumps(CONFIG)})
     file = world.root / "prompts.json"
     asked = tuple(
         AskedModel(model="a", about="a", recipe=mine_recipe(prefix=None, tokenizer=one))
-        for one in (tokenizer, REPOSITORY)
+        for one in (tokenizer, REPOSITORY, missing)
     )
     task = ShowPromptsTask(tournament="test", store=world.store_ref, asked=asked, file=str(file))
     assert world.run_task(task).code == 0
-    shown, noted = json.loads(file.read_text())
-    assert shown["text"] == "<u>"
-    assert "hf://org/model" in noted["note"]
+    shown, fetched, lost = json.loads(file.read_text())
+    assert (shown["text"], fetched["text"]) == ("<u>", PREFIX)
+    assert "hf://org/model" in fetched["note"]
+    assert lost["text"] is None
+    assert "hf://org/none has none of chat_template.jinja" in lost["note"]
+    hub.stop()
+    assert world.run_task(task).code == 0
+    _, down, _ = json.loads(file.read_text())
+    assert down["note"].startswith("Not shown: hf://org/model@v1.0/")
+    assert down["note"].endswith("A run asks again before anything is paid for.")

@@ -1,9 +1,10 @@
 """The pages on 127.0.0.1, for one reader.
 
-Only who has the token of this start can read them (`access`). A page of another site cannot: requests under another name
-than the server's own are refused (DNS rebinding), as are those that another site's page makes (Sec-Fetch-Site), except
-where a person follows a link. Nothing can be changed through the server but a file of labels, where it was given one
-(`labelling`). The policy lets a page load the reader's own style sheet and script, and nothing else from anywhere.
+Only who has the token of this start can read them (`access`). A page of another site cannot: requests under another
+name than the server's own are refused (DNS rebinding), as are those that another site's page makes (Sec-Fetch-Site); a
+link there that a person follows leads to a page only if it contains the token. Nothing can be changed through the
+server but a file of labels, where it was given one (`labelling`). The policy lets a page load the reader's own style
+sheet and script, and nothing else from anywhere.
 """
 
 from __future__ import annotations

@@ -90,4 +90,4 @@ def _lexer(name: str) -> Lexer:
 
 @cache
 def _class(kind: _TokenType) -> str:
-    return next((name for family, name in _CLASSES if kind in family), "")
+    return next((name for family, name in _CLASSES if family in kind.split()), "")

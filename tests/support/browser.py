@@ -71,6 +71,11 @@ class Browser:
         await self.call("Page.navigate", url=address)
         await asyncio.wait_for(self._loaded.wait(), _SECONDS)
 
+    async def enter(self, address: str) -> None:
+        """Open the reader by the address that it printed, and wait for the page that this leads to."""
+        await self.open(address)
+        await self.until("!location.search.includes('token=') && document.readyState === 'complete'")
+
     async def value(self, expression: str) -> Any:
         """What an expression is on the page."""
         answer = await self.call("Runtime.evaluate", expression=expression, returnByValue=True)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from support.artifact_world import ArtifactWorld, Asked
 from support.hostile_report import HOSTILE
@@ -140,16 +141,23 @@ class Answered(NamedTuple):
 
 
 class Served(NamedTuple):
-    """A reader that serves."""
+    """A reader that serves: the address that it printed, and the cookie that its token becomes."""
 
-    port: int
+    address: str
+    cookie: str
     process: subprocess.Popen[str]
 
+    @property
+    def port(self) -> int:
+        port = urlsplit(self.address).port
+        assert port is not None
+        return port
+
     def get(self, path: str, *, method: str = "GET", body: str | None = None, **headers: str) -> Answered:
-        """One request."""
+        """One request, with the cookie if no other is given."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
-            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            named = {"Cookie": self.cookie} | {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request(method, path, body, named)
             answer = connection.getresponse()
             text = answer.read().decode()
@@ -159,15 +167,19 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def served(*arguments: str, folder: Path) -> Iterator[Served]:
-    """`tiltyard view` in a process of its own, in a folder, on a free port."""
-    command = [sys.executable, "-m", "tiltyard", "view", *arguments, "--port", "0", "--no-browser"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder, env=dict(os.environ)) as process:
+def served(*arguments: str, folder: Path, browser: str = "") -> Iterator[Served]:
+    """`tiltyard view` in a process of its own, in a folder, on a free port; it may open a browser."""
+    command = [sys.executable, "-m", "tiltyard", "view", *arguments, "--port", "0"]
+    command += [] if browser else ["--no-browser"]
+    given = os.environ | ({"BROWSER": browser} if browser else {})
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder, env=given) as process:
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
             assert line.startswith("http://127.0.0.1:"), line
-            yield Served(int(line.split(":")[2].split("/")[0]), process)
+            address = line.split()[0]
+            entered = Served(address, "", process).get(f"/?{urlsplit(address).query}")
+            yield Served(address, entered.headers["set-cookie"].partition(";")[0], process)
         finally:
             process.send_signal(signal.SIGINT)
             assert process.wait(60) == 0

@@ -175,9 +175,10 @@ def s3_server(
     metadata: bool = True,
     domain: str | None = None,
     tls: bool = False,
+    **account: str,
 ) -> Iterator[S3Server]:
     """A server that runs for the block, with these buckets; the options are those of `S3Server`."""
-    server = S3Server(folder, read_only=read_only, metadata=metadata, domain=domain, tls=tls)
+    server = S3Server(folder, read_only=read_only, metadata=metadata, domain=domain, tls=tls, **account)
     for bucket in buckets:  # a bucket is a folder; made so, a read-only server can have some too
         (server.objects / bucket).mkdir()
     server.start()

@@ -234,11 +234,17 @@ class ComparisonPage(Contract):
 
 
 class CompareTask(Contract):
-    """Compare the ratings of two runs: another jury on the same answers, say."""
+    """Compare the ratings of two runs: another jury on the same answers, say.
+
+    Attributes:
+        store: where the first run is.
+        second_store: where the second run is; None: in the same store.
+    """
 
     stage: Literal["compare"] = "compare"
     tournament: str
     store: StoreRef
+    second_store: StoreRef | None = None
     first: ArtifactRef
     second: ArtifactRef
     page: ComparisonPage | None = None

@@ -35,6 +35,7 @@ class StoreRef(Contract):
         encryption: asked for at each write; None: what the bucket has by itself.
         encryption_key: of the key service; None: the bucket's own.
         single_writer: nobody else writes there, so no write is conditional.
+        profile: of AWS's configuration files, whose credentials are taken instead of those of the environment.
     """
 
     uri: str
@@ -45,6 +46,7 @@ class StoreRef(Contract):
     encryption: Encryption | None = None
     encryption_key: str | None = None
     single_writer: bool = False
+    profile: str | None = Field(None, exclude_if=lambda profile: profile is None)
 
 
 class EndpointRef(Contract):

@@ -15,6 +15,7 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markupsafe import Markup, escape
 
+from tiltyard_jobs.reader.highlight import highlighted
 from tiltyard_jobs.report.formats import excerpt
 
 LONGEST = 20_000
@@ -73,7 +74,8 @@ def _shown(address: object) -> str:
 def _code(renderer: RendererHTML, tokens: Sequence[Token], place: int, options: Any, env: Any) -> str:
     words = tokens[place].info.split()
     label = f'<span class="language">{escape(words[0])}</span>' if words else ""
-    return f'{label}<pre dir="ltr"><code>{escape(tokens[place].content)}</code></pre>\n'
+    code = highlighted(tokens[place].content, words[0] if words else "")
+    return f'{label}<pre dir="ltr"><code>{code}</code></pre>\n'
 
 
 def _heading(renderer: RendererHTML, tokens: Sequence[Token], place: int, options: Any, env: Any) -> str:

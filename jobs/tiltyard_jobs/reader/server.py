@@ -1,9 +1,10 @@
 """The pages on 127.0.0.1, for one reader.
 
-A page of another site cannot read them: requests under another name than the server's own are refused (DNS rebinding),
-as are those that another site's page makes (Sec-Fetch-Site), except where a person follows a link. Nothing can be
-changed through the server but a file of labels, where it was given one (`labelling`). The policy lets a page load the
-reader's own style sheet and script, and nothing else from anywhere.
+Only who has the token of this start can read them (`access`). A page of another site cannot: requests under another
+name than the server's own are refused (DNS rebinding), as are those that another site's page makes (Sec-Fetch-Site); a
+link there that a person follows leads to a page only if it contains the token. Nothing can be changed through the
+server but a file of labels, where it was given one (`labelling`). The policy lets a page load the reader's own style
+sheet and script, and nothing else from anywhere.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from urllib.parse import quote, urlencode
 from aiohttp import web
 
 from tiltyard_jobs.errors import ConfigurationError, JobError
+from tiltyard_jobs.reader.access import Access
 from tiltyard_jobs.reader.battle import read_battle, resolve
 from tiltyard_jobs.reader.index import Index
 from tiltyard_jobs.reader.labelling import Labelling
@@ -132,9 +134,14 @@ class Reader:
         session: the run.
         labels: where a person's votes go; None: nobody is asked.
         live: says how far the run is; None: nobody does.
+
+    Attributes:
+        access: who may read.
+        port: the server's, once it listens.
     """
 
     def __init__(self, session: Session, labels: LabelFile | None = None, live: Live | None = None) -> None:
+        self.access = Access()
         self._session = session
         self._labelling = Labelling(labels, lambda: self._pages().pages) if labels is not None else None
         self._live = live
@@ -169,10 +176,12 @@ class Reader:
 
     async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.host not in (f"{name}:{self.port}" for name in (HOST, "localhost")):
-            return web.Response(status=403, text=f"open http://{HOST}:{self.port}/")
+            return web.Response(status=403, text=f"The reader's address begins with http://{HOST}:{self.port}/")
         site, kind = request.headers.get("Sec-Fetch-Site"), request.headers.get("Sec-Fetch-Dest")
         if site not in (None, "same-origin", "none") and (kind != "document" or request.method != "GET"):
-            return web.Response(status=403, text="asked for by a page of another site")
+            return web.Response(status=403, text="A page of another site made this request, which is refused.")
+        if (refused := self.access.refusal(request, self.port)) is not None:
+            return refused
         try:
             return await handler(request)
         except web.HTTPException as error:
@@ -375,10 +384,10 @@ async def serve(
                 raise ConfigurationError(f"--port {port} cannot be used: {error.strerror}; give another one") from None
             await web.TCPSite(runner, HOST, 0).start()
         reader.port = runner.addresses[0][1]
-        address = f"http://{HOST}:{reader.port}/"
-        print(f"{address}  (Ctrl-C stops it)", flush=True)
+        origin = f"http://{HOST}:{reader.port}"
+        print(f"{reader.access.address(origin)}  (Ctrl-C stops it)", flush=True)
         if browse:
-            await asyncio.to_thread(webbrowser.open, address)
+            await asyncio.to_thread(webbrowser.open, reader.access.address_for_once(origin))
         await stopped.wait()
     finally:
         if live is not None:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-import tempfile
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from tiltyard_jobs.contracts.recipe import ArtifactRef
-from tiltyard_jobs.contracts.solo_tasks import ComparisonPage
+from tiltyard_jobs.contracts.solo_tasks import CompareTask, ComparisonPage
 from tiltyard_jobs.contracts.summary import Agreement, Summary
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.rating.stability import rank_stability
@@ -21,44 +22,53 @@ from tiltyard_jobs.reader.comparison import read_side
 from tiltyard_jobs.reader.comparison_page import comparison_page
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.context import CompareContext
-from tiltyard_jobs.store import Store
+from tiltyard_jobs.store import Store, open_store
 
 
 async def compare(context: CompareContext) -> Summary:
-    """Compare the ratings of two runs, and write the page if one is asked for."""
-    found = await asyncio.to_thread(_compare, context)
-    if context.task.page is not None:
-        await asyncio.to_thread(_write, context.store, context.task.page, found)
+    """Compare the ratings of two runs, and write the page if one is requested."""
+    other = context.task.second_store
+    second = open_store(other) if other is not None else context.store
+    try:
+        stores = (context.store, second)
+        found = await asyncio.to_thread(_compare, context.task, stores)
+        if context.task.page is not None:
+            await asyncio.to_thread(_write, stores, context.task.page, found)
+    finally:
+        if second is not context.store:
+            second.close()
     return Summary(exit_code=0, agreement=found)
 
 
-def _write(store: Store, page: ComparisonPage, found: Agreement) -> None:
-    html = comparison_page(read_side(store, page.runs[0]), read_side(store, page.runs[1]), page, found)
+def _write(stores: tuple[Store, Store], page: ComparisonPage, found: Agreement) -> None:
+    first, second = (read_side(store, run) for store, run in zip(stores, page.runs, strict=True))
+    html = comparison_page(first, second, page, found)
     try:
         Path(page.file).write_text(html, encoding="utf-8", errors="replace")
     except OSError as error:
         raise ConfigurationError(f"{page.file} cannot be written: {error.strerror}") from None
 
 
-def _compare(context: CompareContext) -> Agreement:
-    task = context.task
-    with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
-        artifacts = Artifacts(context.store, Path(folder))
-        for ref in (task.first, task.second):
+def _compare(task: CompareTask, stores: tuple[Store, Store]) -> Agreement:
+    with ExitStack() as folders:
+        sides = []
+        for store, ref in zip(stores, (task.first, task.second), strict=True):
+            artifacts = Artifacts(store, Path(folders.enter_context(TemporaryDirectory(prefix="tiltyard-"))))
             seal = artifacts.seal(ref, 0)
             if seal is None:
-                raise ConfigurationError(f"ratings {ref.key} are not in {context.store.place}: finish that run first")
+                raise ConfigurationError(f"ratings {ref.key} are not in {store.place}: finish that run first")
             if (source := artifacts.changed(seal)) is not None and artifacts.knows(source):
                 raise ConfigurationError(
-                    f"ratings {ref.key} in {context.store.place} were made from an earlier {source}: run that one again"
+                    f"ratings {ref.key} in {store.place} were made from an earlier {source}: run that one again"
                 )
-        return agreement(artifacts, task.first, task.second)
+            sides.append((artifacts, ref))
+        return agreement(*sides)
 
 
-def agreement(artifacts: Artifacts, first: ArtifactRef, second: ArtifactRef) -> Agreement:
-    """Agreement of two ratings over the players and instructions that both have."""
-    rating, other_rating = _ratings(artifacts, first), _ratings(artifacts, second)
-    gold, other_gold = _gold(artifacts, first), _gold(artifacts, second)
+def agreement(first: tuple[Artifacts, ArtifactRef], second: tuple[Artifacts, ArtifactRef]) -> Agreement:
+    """Agreement of two ratings, each in its store, over the players and instructions that both have."""
+    rating, other_rating = _ratings(*first), _ratings(*second)
+    gold, other_gold = _gold(*first), _gold(*second)
     players = sorted(rating.keys() & other_rating.keys())
     place = {player: number for number, player in enumerate(players)}
     instructions = sorted(gold.keys() & other_gold.keys())

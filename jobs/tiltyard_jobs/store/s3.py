@@ -75,6 +75,7 @@ def open_store(ref: StoreRef) -> S3Store:
     client = make_client(
         endpoint=ref.endpoint,
         region=ref.region,
+        profile=ref.profile,
         ca_bundle=ref.ca_bundle,
         addressing=ref.addressing,
         streamed_checksums=not ref.single_writer,
@@ -102,6 +103,7 @@ def make_client(
     *,
     endpoint: str | None = None,
     region: str | None = None,
+    profile: str | None = None,
     ca_bundle: str | None = None,
     addressing: Addressing = "Auto",
     streamed_checksums: bool = True,
@@ -116,6 +118,7 @@ def make_client(
     Args:
         endpoint: of servers other than AWS.
         region: the bucket's.
+        profile: of AWS's configuration files; its credentials come before those of the environment.
         ca_bundle: path of a PEM file.
         addressing: where a request names the bucket; Auto: servers of one's own seldom have a DNS name for each.
         streamed_checksums: a checksum may follow the bytes; older servers do not know that.
@@ -136,7 +139,7 @@ def make_client(
         request_checksum_calculation="when_supported" if streamed_checksums else "when_required",
     )
     try:
-        session = boto3.session.Session(region_name=region)
+        session = boto3.session.Session(region_name=region, profile_name=profile)
         return session.client("s3", endpoint_url=endpoint, verify=ca_bundle, config=config)
     except (BotoCoreError, ValueError, OSError) as error:
         raise ConfigurationError(f"Cannot make a client for S3 at {endpoint or 'AWS'}: {error}.") from error

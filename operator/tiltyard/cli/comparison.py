@@ -17,11 +17,14 @@ from tiltyard.plan.build import build_graph
 from tiltyard.plan.graph import Graph
 from tiltyard.sdk.documents import Comparison
 from tiltyard.sdk.errors import UserError
-from tiltyard.sdk.machine import ask
+from tiltyard.sdk.machine import ask, store_of
 from tiltyard.sdk.manifest import called, load_manifest
+from tiltyard_jobs.contracts.located import readable
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import RateRecipe
 from tiltyard_jobs.contracts.solo_tasks import CompareTask, ComparisonPage, ManifestChange
+from tiltyard_jobs.contracts.stores import scheme_of
+from tiltyard_jobs.contracts.tasks import StoreRef
 
 _MAY_BE_SECRET = re.compile(r"\.(env|headers)\[[^]]*\]\.value$")
 MOST_BATTLES = 50  # on the page
@@ -35,6 +38,9 @@ def compare(options: argparse.Namespace) -> int:
     prepared = prepare(options, printer)
     graph, settings = prepared.graph, prepared.settings
     other_tournament = load_manifest(options.other)
+    other_store = _other_store(options, settings.store, other_tournament)
+    if other_store != settings.store:
+        printer.detail(f"{graph.tournament}: {settings.store.uri}; the other run: {other_store.uri}")
     other = build_graph(other_tournament)
     page = None
     if options.html is not None:
@@ -48,6 +54,7 @@ def compare(options: argparse.Namespace) -> int:
     task = CompareTask(
         tournament=graph.tournament,
         store=settings.store,
+        second_store=other_store,
         first=_ratings(graph),
         second=_ratings(other),
         page=page,
@@ -65,6 +72,20 @@ def compare(options: argparse.Namespace) -> int:
     found = agreement.model_dump(by_alias=False)
     printer.result(Comparison(first=graph.run, second=other.run, html=html, **found), as_table)
     return 0
+
+
+def _other_store(options: argparse.Namespace, store: StoreRef, other: Tournament) -> StoreRef:
+    """Where the other run is: in `--other-out`, else in `--out`, else in its own spec.output, else beside the first."""
+    out = options.other_out if options.other_out is not None else options.out
+    found = store if out is None and other.spec.output is None else store_of(out, other)
+    if options.other_profile is None:
+        return found
+    if scheme_of(found.uri) != "s3":
+        raise UserError(
+            f"--other-profile {options.other_profile}: the other run is in {readable(found.uri)}, a folder, which"
+            " needs no credentials; name its bucket with --other-out s3://BUCKET/PREFIX, or in its spec.output"
+        )
+    return found.model_copy(update={"profile": options.other_profile})
 
 
 def changes(first: Tournament, second: Tournament) -> Iterator[ManifestChange]:

@@ -18,6 +18,7 @@ from tiltyard.cli.arguments import (
     add_prices,
     add_state,
     named_path,
+    place_of_results,
     positive,
 )
 from tiltyard.cli.cluster_arguments import add_operator, add_render
@@ -166,10 +167,23 @@ def _report(command: argparse.ArgumentParser) -> None:
 
 def _compare(command: argparse.ArgumentParser) -> None:
     add_manifest(command)
-    command.add_argument("other", type=Path, metavar="OTHER", help="the other run's manifest, with the same output")
+    command.add_argument("other", type=Path, metavar="OTHER", help="the other run's manifest")
     command.add_argument("--html", type=Path, metavar="PAGE", help="write what differs, and which battles, as a page")
     command.add_argument("--battles", type=positive, metavar="N", help="battles on the page at most (default: 50)")
     add_place(command)
+    command.add_argument(
+        "--other-out",
+        type=place_of_results,
+        metavar="DIR",
+        help="the folder or bucket of the other run's results (default: --out, or else spec.output of OTHER, or else of"
+        " FILE); a bucket is on the server of OTHER's spec.output, or else of AWS's own variables",
+    )
+    command.add_argument(
+        "--other-profile",
+        metavar="NAME",
+        help="the profile of AWS's configuration files with the credentials for the other run's bucket (default: the"
+        " same credentials as for the first)",
+    )
     add_output(command)
 
 
@@ -313,6 +327,7 @@ COMMANDS = (
         (
             "tiltyard compare first.yaml second.yaml --out results",
             "tiltyard compare first.yaml second.yaml --out results --html compared.html",
+            "tiltyard compare first.yaml second.yaml --other-out s3://bucket/prefix --other-profile theirs",
         ),
     ),
     Command(

@@ -108,7 +108,7 @@ def prepare(
     refuse(source, problems_on_machine(tournament, folder_given=out is not None))
     given = {name: value for name, value in given.items() if value}
     _refuse_unnamed(given.get("programs_pythons", {}), tournament)
-    settings = Settings(store=_store(out, tournament), state=_state_folder(tournament, state), **given)
+    settings = Settings(store=store_of(out, tournament), state=_state_folder(tournament, state), **given)
     return Prepared(tournament, build_graph(tournament), settings)
 
 
@@ -124,8 +124,13 @@ def _state_folder(tournament: Tournament, given: Path | None) -> Path:
     return (given or Path(".tiltyard") / tournament.metadata.name).absolute()
 
 
-def _store(out: Path | str | None, tournament: Tournament) -> StoreRef:
-    """Where artifacts go: `out` before the manifest, whose server serves a bucket that `out` names."""
+def store_of(out: Path | str | None, tournament: Tournament) -> StoreRef:
+    """Where artifacts are: `out` before the manifest, whose server serves a bucket that `out` names.
+
+    Args:
+        out: a folder or a bucket; None: spec.output, which the manifest must have.
+        tournament: the manifest.
+    """
     output = tournament.spec.output
     if isinstance(out, Path):
         return StoreRef(uri=out.absolute().as_uri())

@@ -1,20 +1,25 @@
 """`report`, `compare` and `status` are about the run of the manifest as it is now, and never about another of its name.
 
-All runs here share one store and one state folder.
+All runs here share one store and one state folder, but those of `Apart`.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import boto3
 import pytest
 import yaml
 
 from integration.local.conftest import MakeRun
 from support.local_runs import Finished, LocalRun
 from support.manifests import manifest
+from support.s3server import S3Server, s3_server
+from tiltyard_jobs.store.folder import FolderStore
+from tiltyard_jobs.store.s3 import S3Store
 
 pytestmark = pytest.mark.xdist_group("other-runs")  # one worker makes the two
 
@@ -107,3 +112,76 @@ def test_two_runs_of_one_name_are_compared_as_two(two: TwoRuns) -> None:
     itself = two.told(SECOND, "compare", two.beside(SECOND))
     assert (itself["first"], itself["second"]) == (second, second)
     assert (itself["kendall"], itself["goldSame"]) == (1.0, itself["goldCompared"])
+
+
+class Apart(NamedTuple):
+    """The two runs in two buckets, each on a server with credentials of its own."""
+
+    folder: Path
+    documents: tuple[dict[str, Any], dict[str, Any]]
+    env: dict[str, str]
+
+    def compare(self, *words: str, out: Path | None = None) -> Finished:
+        """`compare` with the credentials of the first server in the environment, and a profile of the second one."""
+        first, second = self.documents
+        run = LocalRun(self.folder, first, out=out, env=self.env)
+        other = self.folder / "other.yaml"
+        other.write_text(yaml.safe_dump(second))
+        return run.finish(run.start("compare", str(other), *words))
+
+
+@pytest.fixture(scope="module")
+def apart(two: TwoRuns, server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apart]:
+    folder = tmp_path_factory.mktemp("apart")
+    made = [json.loads(each.out)["run"] for each in (two.first, two.second)]
+    assert two.run.out is not None
+    files = FolderStore(two.run.out)
+    ratings_of = {}  # of each run the key of its ratings, which the other one's bucket must not have
+    for run in made:
+        artifacts = json.loads(files.get(f"runs/{run}/manifest.json") or b"")["artifacts"]
+        (ratings_of[run],) = [one["key"] for one in artifacts if one["stage"] == "rate"]
+    with s3_server(folder / "second", "bucket", access_key="second", secret_key="second-secret") as second:
+        documents = []
+        for one, run, other, document in ((server, *made, FIRST), (second, *reversed(made), SECOND)):
+            s3 = {"uri": f"s3://bucket/{run}", "endpoint": one.endpoint}
+            documents.append({**document, "spec": document["spec"] | {"output": {"s3": s3}}})
+            session = boto3.session.Session(one.access_key, one.secret_key, region_name="us-east-1")
+            client = session.client("s3", endpoint_url=one.endpoint)
+            bucket = S3Store("bucket", run, client)
+            for info in files.list(""):
+                if other not in info.key and ratings_of[other] not in info.key:
+                    bucket.put(info.key, files.get(info.key) or b"")
+            bucket.close()
+        profiles = folder / "profiles"
+        profiles.write_text(
+            f"[theirs]\naws_access_key_id = {second.access_key}\naws_secret_access_key = {second.secret_key}\n"
+        )
+        env = server.env | {"AWS_SHARED_CREDENTIALS_FILE": str(profiles)}
+        yield Apart(folder / "run", (documents[0], documents[1]), env)
+
+
+def test_runs_in_two_buckets_with_credentials_of_their_own_are_compared(apart: Apart, two: TwoRuns) -> None:
+    page = apart.folder / "page.html"
+    finished = apart.compare("--other-profile", "theirs", "--html", str(page), "-o", "json")
+    assert finished.code == 0, finished.err
+    told = json.loads(finished.out)
+    assert told.pop("html") == str(page)
+    assert told == two.told(FIRST, "compare", two.beside(SECOND))
+    assert told["first"] in page.read_text()
+    assert told["second"] in page.read_text()
+    beside = apart.compare("--other-out", str(two.run.out), "-o", "json")
+    assert json.loads(beside.out) == told, "a bucket and a folder"
+
+
+def test_another_runs_bucket_takes_no_credentials_that_are_not_its_own(apart: Apart, two: TwoRuns) -> None:
+    second = apart.documents[1]["spec"]["output"]["s3"]["uri"]
+    for words, said in (
+        ((), second),
+        (("--other-profile", "nix"), "The config profile (nix) could not be found"),
+        (("--other-profile", "theirs", "--other-out", str(two.run.out)), "needs no credentials"),
+        (("--other-profile", "theirs", "--other-out", "s3://bucket/nothing"), "finish that run first"),
+    ):
+        finished = apart.compare(*words)
+        assert (finished.code, finished.out) == (2, ""), words
+        assert said in finished.err
+        assert "secret" not in finished.err

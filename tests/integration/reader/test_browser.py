@@ -74,6 +74,7 @@ async def test_served_pages(made: Run) -> None:
     with served(str(made.store), folder=made.world.root) as reader:
         origin = f"http://127.0.0.1:{reader.port}/"
         async with browser() as tab:
+            await tab.enter(reader.address)
             await read_everything(tab, f"{origin}all", origin)
             await use_the_keys(tab, f"{origin}flips")
             await tab.open(f"{origin}all")
@@ -98,7 +99,7 @@ async def test_votes_by_keys(made: Run, tmp_path: Path) -> None:
         origin = f"http://127.0.0.1:{reader.port}/"
         battle = "document.querySelector('input[name=battle]').value"
         async with browser() as tab:
-            await tab.open(origin)
+            await tab.enter(reader.address)
             for key, labels in (("1", 1), ("2", 2), ("t", 3), ("S", 3), ("z", 2)):
                 before = await tab.value(battle)
                 await tab.press(key)

@@ -221,7 +221,7 @@ async def test_the_page_looks_again_by_itself_in_a_browser(run: LocalRun) -> Non
     with live(run) as reader:
         origin = f"http://127.0.0.1:{reader.port}/"
         async with browser() as tab:
-            await tab.open(origin)
+            await tab.enter(reader.address)
             await tab.until("location.pathname === '/live' && document.querySelector('#stages') !== null")
             await tab.value("window.marked = true")
             pace = await tab.value("document.querySelector('.number').textContent")

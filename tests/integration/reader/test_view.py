@@ -9,10 +9,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 
 from support.read_runs import LONG, RUN, Page, Run, Served, make_run, served
+from support.waiting import wait_until
 
 LISTS = ("close", "flips", "split", "upsets", "voids", "all")
 TAGS = {
@@ -222,6 +224,50 @@ def test_requests_under_other_names_and_from_other_sites_are_refused(reader: Ser
     )
     assert reader.get("/all", Host=f"localhost:{reader.port}", Sec_Fetch_Site="same-origin").status == 200
     assert reader.get("/all", method="POST").status == 405
+
+
+@pytest.mark.parametrize("path", ["/", "/all", "/reader.js", "/text/zz/ada", "/nix"])
+def test_without_the_token_of_this_start_nothing_is_shown(reader: Served, path: str) -> None:
+    name, _, token = reader.cookie.partition("=")
+    for cookie in ("", f"{name}=", f"{name}={token[:-1]}", f"{name}=é", f"tiltyard-1={token}", f"other={token}"):
+        answer = reader.get(path, Cookie=cookie.encode().decode("latin-1"))
+        assert answer.status == 403
+        assert answer.text.startswith("Open the address that `tiltyard view` printed when it started:")
+        assert "set-cookie" not in answer.headers
+    for given in ("", token[:-1], "é"):
+        refused = reader.get(f"{path}?{urlencode({'token': given})}")
+        assert (refused.status, "set-cookie" in refused.headers) == (403, False)
+    assert token not in "".join(answer.text for answer in (reader.get("/all"), reader.get("/reader.js")))
+
+
+def test_the_address_that_is_printed_becomes_a_cookie_and_then_the_page(reader: Served) -> None:
+    query = urlsplit(reader.address).query
+    for _ in range(2):
+        answer = reader.get(f"/all?player=bob&{query}", Cookie="")
+        cookie, *attributes = answer.headers["set-cookie"].split("; ")
+        assert cookie == reader.cookie
+        assert set(attributes) == {"HttpOnly", "Path=/", "SameSite=Strict"}
+        assert Page(answer.text).links() == ["/all?player=bob"]
+        assert query not in answer.text
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+
+
+def test_the_address_that_a_browser_is_given_is_good_once(made: Run, tmp_path: Path) -> None:
+    """Every user of the machine can read the command line of a browser."""
+    opened = tmp_path / "opened"
+    program = tmp_path / "browser"
+    program.write_text(f'#!/bin/sh\necho "$1" > {opened}.new && mv {opened}.new {opened}\n')
+    program.chmod(0o755)
+    with served(str(made.store), folder=tmp_path, browser=str(program)) as reader:
+        wait_until(opened.exists)
+        address = opened.read_text().strip()
+        path = address.removeprefix(f"http://127.0.0.1:{reader.port}")
+        assert path not in reader.address
+        first, second = (reader.get(path, Cookie="") for _ in range(2))
+        assert first.headers["set-cookie"].startswith(reader.cookie)
+        assert (second.status, "set-cookie" in second.headers) == (403, False)
+        assert second.text.startswith("This address was good for one use.")
+        assert reader.get("/all").status == 200
 
 
 @pytest.mark.parametrize(

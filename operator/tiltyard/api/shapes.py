@@ -17,6 +17,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 _DECIMAL = r"(0|[1-9][0-9]{0,15})(\.[0-9]{1,18})?([eE][-+]?[0-9]{1,2})?"
 _QUANTITY = r"\+?([0-9]{1,18}(\.[0-9]{0,9})?|\.[0-9]{1,9})([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]{1,2})?"
 _INT32_MAX = 2**31 - 1
+_LARGEST = 2**53 - 1  # JSON readers that use doubles keep it exact
 
 
 def refuse(allowed: str, *, text: bool = False) -> NoReturn:
@@ -151,7 +152,7 @@ class Quantity:
 
     def check(self, value: object) -> str:
         """The value as text; an integer may stand unquoted, as everywhere in Kubernetes."""
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**18:
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST:
             return str(value)
         if not isinstance(value, str) or re.fullmatch(_QUANTITY, value, re.ASCII) is None:
             refuse(f"must be {self.allowed}")
@@ -161,7 +162,8 @@ class Quantity:
         return core_schema.no_info_plain_validator_function(self.check)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"x-kubernetes-int-or-string": True, "maxLength": 40, "pattern": f"^{_QUANTITY}$"}
+        bounds = {"maxLength": 40, "pattern": f"^{_QUANTITY}$", "minimum": 0, "maximum": _LARGEST}
+        return {"x-kubernetes-int-or-string": True, **bounds}
 
 
 @dataclass(frozen=True)

@@ -99,12 +99,12 @@ def test_equal_decimals_have_one_text_that_reads_back(value: Decimal) -> None:
     assert plain(value.normalize()) == plain(value + Decimal("0.000000000000")) == text
 
 
-@pytest.mark.parametrize("value", [0, 10**18 - 1, "4", "500m", ".5", "+2", "16Gi", "1e-3"])
+@pytest.mark.parametrize("value", [0, 2**53 - 1, "4", "500m", ".5", "+2", "16Gi", "1e-3"])
 def test_a_quantity_is_kept_as_text(value: object) -> None:
     assert TypeAdapter(Annotated[str, Quantity()]).validate_python(value) == str(value)
 
 
-@pytest.mark.parametrize("value", [-1, 10**18, True, False, 0.5, "", "-1", "1 Gi", "Gi", "1e", "1e100", None])
+@pytest.mark.parametrize("value", [-1, 2**53, True, False, 0.5, "", "-1", "1 Gi", "Gi", "1e", "1e100", None])
 def test_what_is_no_quantity_is_refused(value: object) -> None:
     assert not taken(Quantity(), str, value)
 

@@ -74,6 +74,13 @@ class Text:
         return result
 
 
+def _integer(value: object) -> int | None:
+    """A value as an integer; None where it is none. The API server takes `3.0` for 3, and stores that."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
 @dataclass(frozen=True)
 class Whole:
     """An integer within bounds, both included."""
@@ -88,9 +95,10 @@ class Whole:
 
     def check(self, value: object) -> int:
         """The value when it is an integer (no boolean, no text) within the bounds."""
-        if not isinstance(value, int) or isinstance(value, bool) or not self.minimum <= value <= self.maximum:
+        whole = _integer(value)
+        if whole is None or not self.minimum <= whole <= self.maximum:
             refuse(f"must be {self.allowed}")
-        return value
+        return whole
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(self.check)
@@ -152,8 +160,9 @@ class Quantity:
 
     def check(self, value: object) -> str:
         """The value as text; an integer may stand unquoted, as everywhere in Kubernetes."""
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST:
-            return str(value)
+        whole = _integer(value)
+        if whole is not None and 0 <= whole <= _LARGEST:
+            return str(whole)
         if not isinstance(value, str) or re.fullmatch(_QUANTITY, value, re.ASCII) is None:
             refuse(f"must be {self.allowed}")
         return value

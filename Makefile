@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-unit test-integration test-operator test-interop test-e2e check format verify lock bench tools clean image \
-        cluster-up cluster-down mutate real-models test-clusters test-real site
+        cluster-up cluster-down mutate fuzz real-models test-clusters test-real site
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -104,6 +104,11 @@ site: .venv/.dev ## The site of docs/, in .tiltyard/site; a broken link or ancho
 
 SAMPLE ?= 300
 SEED ?= 0
+
+COUNT ?= 200
+
+fuzz: .venv/.dev ## Ask validate and a real API server about changed manifests (COUNT=10000 SEED=0)
+	$(BIN)/python hack/fuzz.py --count $(COUNT) --seed $(SEED)
 
 mutate: .venv/.dev ## Plant small faults in the pure code and list those that the unit tests miss (SAMPLE=300 SEED=0)
 	$(BIN)/python hack/mutate.py --sample $(SAMPLE) --seed $(SEED) --at-least 90

@@ -77,11 +77,8 @@ def install(plane: ClusterApi, *, address: str = "127.0.0.1", vllm_image: str = 
         vllm_image: of the ClusterServingRuntime `kserve-vllmserver`.
     """
     variant = chosen()
-    config = managers.module_folder(variant.lock, "github.com/kserve/kserve") / "config"
-    for name in CRDS:
-        managers.apply_crd(plane, next((config / "crd" / "full").rglob(name)))
-    for version, plural in (("v1beta1", "inferenceservices"), ("v1alpha1", "clusterstoragecontainers")):
-        plane.wait_for_resource(f"serving.kserve.io/{version}", plural)
+    config = _config(variant)
+    install_crds(plane)
     plane.apply(f"/api/v1/namespaces/{NAMESPACE}", managers.named("v1", "Namespace", NAMESPACE))
     plane.apply(f"/api/v1/namespaces/{NAMESPACE}/configmaps/inferenceservice-config", _configuration(config, variant))
     scratch, certificate = managers.certify(plane, "kserve", address)
@@ -103,6 +100,19 @@ def install(plane: ClusterApi, *, address: str = "127.0.0.1", vllm_image: str = 
     plane.apply(f"{SERVING_PATH}/clusterstoragecontainers/{storage['metadata']['name']}", storage)
     if variant.llms:
         llmisvc.install(plane, address=address)
+
+
+def install_crds(plane: ClusterApi) -> None:
+    """Apply KServe's CRDs; returns once they are served."""
+    for name in CRDS:
+        managers.apply_crd(plane, next((_config(chosen()) / "crd" / "full").rglob(name)))
+    for version, plural in (("v1beta1", "inferenceservices"), ("v1alpha1", "clusterstoragecontainers")):
+        plane.wait_for_resource(f"serving.kserve.io/{version}", plural)
+
+
+def _config(variant: Variant) -> Path:
+    """The manifests of a variant's module."""
+    return managers.module_folder(variant.lock, "github.com/kserve/kserve") / "config"
 
 
 def install_runtime(plane: ClusterApi, runtime: dict[str, Any]) -> None:

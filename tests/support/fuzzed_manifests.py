@@ -1,4 +1,8 @@
-"""Manifests from a seed: valid ones with a few changes each, from harmless to hostile."""
+"""Manifests from a seed: valid ones with a few changes each, from harmless to hostile.
+
+A change takes a place of the manifest, or a field of the CRD that need not be there yet, and gives it something right,
+nearly right, or of another kind altogether.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,14 @@ import copy
 import json
 import random
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from tiltyard.api.crd import custom_resource_definition
 
 SAMPLES = Path(__file__).parents[1] / "unit" / "api" / "samples" / "valid"
 NAMED: dict[str, tuple[Any, ...]] = {
@@ -23,55 +31,193 @@ NAMED: dict[str, tuple[Any, ...]] = {
     "judges": ([], [{"name": "z", "model": {"uri": "sim://z"}}]),
 }  # fmt: skip
 """Values of fields of these names that are right, or nearly."""
-ANYWHERE: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1, 2024, 2**53, 2**63, 10**400, 0.5, 1e300, "", " ", "a", "no", "0.5", "-0", "1e999",
-    "a\nb", "\ud800", "\u202e", "\0", "x" * 600, "{{ a }}", "$(id)", "../..", "%0a", "sim://a?%0a=1", [], [[]], [None],
-    {}, {"": 1}, {"a": {"a": {}}}, {"name": "a"}, ["a", "a"],
+TEXTS = (
+    "", " ", "a", "no", "0.5", "-0", "1e999", "12", "1.0", "a\nb", "a\n", "a\r", "\ta", "a ", "\ud800", "\u202e",
+    "\u200b", "\u2028", "\0", "\x7f", "٣", "ａ", "İ", "ß", "日本語", "e\u0301", "🎲", "🎲" * 300, "x" * 600,
+    "é" * 70_000, "{{ a }}", "$(id)", "../..", "/", "//", "%0a", "sim://a?%0a=1", "http://[::1", "http://a:99999/v1",
+    "https://é.example/v1", "-", "a-", "-a", "a.b", "a_b", "A", "1Gi", "1e3", "0x10", "null", "true", "~", "{}", "[]",
 )  # fmt: skip
+ANYWHERE: tuple[Any, ...] = (
+    *TEXTS, None, True, False, 0, -1, 1, 2, 3.0, -1.0, 2024, 2**31, 2**53, 2**63, -(2**63) - 1, 10**400, 0.5, 1e300, [],
+    [[]], [None], {}, {"": 1}, {"a": None}, {"a": {"a": {}}}, {"name": "a"}, ["a", "a"], [{"name": "a"}] * 2,
+    ["a"] * 5000, {f"k{number}": "v" for number in range(500)}, [{"name": f"a{number}"} for number in range(300)],
+)  # fmt: skip
+DEEP = (5, 20, 60, 120)  # levels of nesting
+TWICE = "\ue000"
+"""Stands before a key in a document that is there twice in its text."""
 
 
-def fuzzed(seed: int) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Fuzzed:
+    """A manifest that was changed.
+
+    Attributes:
+        document: the manifest.
+        text: the same as JSON, which is YAML too; a key may be there twice.
+        changes: what was changed, as `path = value`.
+    """
+
+    document: dict[str, Any]
+    text: str
+    changes: tuple[str, ...]
+
+
+def fuzzed(seed: int) -> Fuzzed:
     """The manifest of a seed."""
     dice = random.Random(seed)
-    files = sorted(SAMPLES.glob("*.yaml"))
-    document: dict[str, Any] = yaml.safe_load(dice.choice(files).read_text())
-    for _ in range(dice.choice((0, 1, 1, 1, 2, 3, 8))):
-        _change(document, dice)
-    return document
+    document: dict[str, Any] = copy.deepcopy(dice.choice(_samples()))
+    changes = [_change(document, dice) for _ in range(dice.choice((0, 1, 1, 1, 2, 3, 8)))]
+    text = json.dumps(document).replace(json.dumps(TWICE)[1:-1], "")
+    return Fuzzed(document, text, tuple(change for change in changes if change))
 
 
-def as_text(document: dict[str, Any]) -> str:
-    """A manifest as JSON, which is YAML too."""
-    return json.dumps(document)
+def without_nulls(value: Any) -> Any:
+    """Without a misspelt field that is null: `validate` takes it as absent, a strict API server does not."""
+    if isinstance(value, dict):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    return [without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
-def _change(document: dict[str, Any], dice: random.Random) -> None:
-    places = list(_places(document["spec"] if isinstance(document.get("spec"), dict) else document))
-    if not places:
-        return
-    holder, key = dice.choice(places)
-    match dice.choice(("named", "named", "anywhere", "drop", "misspell", "twice", "moved")):
-        case "named":
-            named = [(h, k) for h, k in places if k in NAMED]
-            if named:
-                holder, key = dice.choice(named)
-                holder[key] = copy.deepcopy(dice.choice(NAMED[key]))
-        case "anywhere":
-            holder[key] = copy.deepcopy(dice.choice(ANYWHERE))
-        case "drop":
-            del holder[key]
-        case "misspell" if isinstance(holder, dict):
-            holder[dice.choice((f"{key}s", str(key).upper(), str(key)[:-1], "x-y"))] = holder.pop(key)
-        case "twice" if isinstance(holder, list):
+@cache
+def _samples() -> list[dict[str, Any]]:
+    samples = [yaml.safe_load(file.read_text()) for file in sorted(SAMPLES.glob("*.yaml"))]
+    for sample in samples:
+        sample["metadata"].pop("namespace", None)  # the request's path names another
+    return samples
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    (version,) = custom_resource_definition()["spec"]["versions"]
+    schema: dict[str, Any] = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    return schema
+
+
+def _change(document: dict[str, Any], dice: random.Random) -> str:
+    """Change something; which, or nothing where there is no such place."""
+    spec = document.get("spec")
+    kind = dice.choice(("named", "named", "value", "value", "moved", "drop", "misspell", "twice", *["schema"] * 6))
+    if kind == "schema":
+        return _change_by_schema(spec, dice) if isinstance(spec, dict) else ""
+    if not isinstance(spec, dict) or dice.random() < 0.05:
+        places = [place for place in _places(document, "") if place[2] != "metadata"]
+    else:
+        places = list(_places(spec, "spec"))
+    if kind == "named":
+        places = [place for place in places if place[1] in NAMED]
+    return _change_at(places, kind, dice) if places else ""
+
+
+def _change_at(places: list[tuple[Any, Any, str]], kind: str, dice: random.Random) -> str:
+    """Change one of some places; which."""
+    holder, key, path = dice.choice(places)
+    if kind == "drop":
+        del holder[key]
+        return f"{path} is left out"
+    if kind == "twice":
+        if isinstance(holder, list):
             holder.append(copy.deepcopy(holder[key]))
-        case "moved":
-            other, its_key = dice.choice(places)
-            holder[key] = copy.deepcopy(other[its_key])
+        else:
+            holder[TWICE + key] = copy.deepcopy(dice.choice((holder[key], 1, "a")))
+        return f"{path} is there twice"
+    if kind == "misspell" and isinstance(holder, dict):
+        other = dice.choice((f"{key}s", str(key).upper(), str(key)[:-1], "x-y"))
+        holder[other] = holder.pop(key)
+        return f"{path} is called {other}"
+    if kind == "moved":
+        elsewhere, its_key, _ = dice.choice(places)
+        value = elsewhere[its_key]
+    else:
+        value = dice.choice(NAMED[key] if kind == "named" else (*ANYWHERE, _nested(dice)))
+    holder[key] = copy.deepcopy(value)
+    return f"{path} = {json.dumps(value)[:200]}"
 
 
-def _places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Each entry of each mapping and list, as what holds it and its key there."""
-    keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
-    for key in keys:
-        yield value, key
-        yield from _places(value[key])
+def _nested(dice: random.Random) -> Any:
+    """A value with many levels."""
+    nested: Any = dice.choice((1, "a", {}))
+    for _ in range(dice.choice(DEEP)):
+        nested = dice.choice(({"a": nested}, {"spec": nested}, [nested]))
+    return nested
+
+
+def _change_by_schema(spec: dict[str, Any], dice: random.Random) -> str:
+    """Give a field of the CRD, which need not be there, something that its schema allows, or nearly."""
+    holder, schema, path = spec, _schema(), "spec"
+    while True:
+        name = dice.choice(sorted(schema["properties"]))
+        inner = schema["properties"][name]
+        path, key = f"{path}.{name}", name
+        goes_on = dice.random() < 0.9
+        below = inner.get("items", {})
+        if goes_on and inner.get("type") == "array" and "properties" in below:
+            items = holder.get(name)
+            if not (isinstance(items, list) and items and all(isinstance(item, dict) for item in items)):
+                items = holder[name] = [{}]
+            at = dice.randrange(len(items))
+            holder, schema, path = items[at], below, f"{path}[{at}]"
+        elif goes_on and "properties" in inner:
+            if not isinstance(holder.get(name), dict):
+                holder[name] = {}
+            holder, schema = holder[name], inner
+        else:
+            break
+    holder[key] = _near(inner, holder.get(key), dice)
+    return f"{path} = {json.dumps(holder[key])[:200]}"
+
+
+def _near(schema: dict[str, Any], before: Any, dice: random.Random) -> Any:
+    """A value at the bounds of a schema, on either side."""
+    found: list[Any] = []
+    kind = schema.get("type")
+    if "enum" in schema:
+        word = dice.choice(schema["enum"])
+        found += [word, word, str(word).lower(), f"{word} ", f"{word}\n"]
+    elif schema.get("x-kubernetes-int-or-string"):
+        found += [1, "1", "1Gi", "500m", -1, "-1", 0, "1e3", "1.5", 2**40, "nan", "1gi", "", "0.1m", "9" * 30]
+    elif kind == "string":
+        longest = min(schema.get("maxLength", 600), 70_000)
+        texts = (
+            [before] if isinstance(before, str) else ["a", "0.5", "hf://o/m", "http://a.example/v1", "/a/b", "s3://b/p"]
+        )
+        text = dice.choice(texts)
+        found += [text, f"{text}\n", f" {text}", text.upper(), f"{text}é", "a" * longest, "a" * (longest + 1)]
+        found += ["🎲" * longest, "é" * longest, dice.choice(TEXTS), dice.choice(TEXTS)]
+    elif kind == "integer":
+        least, most = schema.get("minimum", 0), schema.get("maximum", 2**31 - 1)
+        found += [least, most, least - 1, most + 1, float(least), float(least + 1), str(least), least + 0.5, True, 1, 7]
+    elif kind == "boolean":
+        found += [True, False, True, False, 0, 1, "true", "yes"]
+    elif kind == "array":
+        one = _near(schema["items"], None, dice)
+        most = schema.get("maxItems", 64)
+        found += [[], [one], [one, one], [one] * most, [one] * (most + 1), [None], {}, one]
+        found += [[f"a{number}" for number in range(most)], [f"a{number}" for number in range(most + 1)]]
+    elif isinstance(schema.get("additionalProperties"), dict):
+        one = _near(schema["additionalProperties"], None, dice)
+        most = schema.get("maxProperties", 64)
+        found += [
+            {},
+            {"a": one},
+            {"": one},
+            {"a/b": one},
+            {f"a{number}": one for number in range(most + 1)},
+            {"a": None},
+        ]
+    elif "properties" in schema:
+        names = sorted(schema["properties"])
+        some = dice.sample(names, min(len(names), dice.choice((1, 1, 2, len(names)))))
+        found += [{}, {name: _near(schema["properties"][name], None, dice) for name in some}]
+        found += [{name: _near(schema["properties"][name], None, dice) for name in schema.get("required", ())}]
+    return copy.deepcopy(dice.choice(ANYWHERE if not found or dice.random() < 0.1 else found))
+
+
+def _places(value: Any, path: str) -> Iterator[tuple[Any, Any, str]]:
+    """Each entry of each mapping and list: what holds it, its key there, and its path."""
+    if isinstance(value, dict):
+        entries = [(key, f"{path}.{key}" if path else str(key)) for key in value]
+    else:
+        entries = [(at, f"{path}[{at}]") for at in range(len(value))] if isinstance(value, list) else []
+    for key, its_path in entries:
+        yield value, key, its_path
+        yield from _places(value[key], its_path)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from tiltyard.api.base import ApiModel
-from tiltyard.api.problems import Problem, path_text
+from tiltyard.api.problems import Problem, path_text, printable
 from tiltyard.api.shapes import Fraction, Quantity, Text, Whole
 
 Path = tuple[str | int, ...]
@@ -90,7 +90,8 @@ def broken_rules(root: ApiModel, *, cluster: bool = False) -> Iterator[BrokenRul
         for rule in model.CLUSTER_RULES if cluster else model.RULES:
             for violation in rule.check(model):
                 place = (*path, *violation.path)
-                yield BrokenRule(path, place, Problem(path_text(place), f"{rule.sentence}, given {violation.given}"))
+                sentence = f"{rule.sentence}, given {printable(violation.given)}"
+                yield BrokenRule(path, place, Problem(path_text(place), sentence))
 
 
 def allowed_in(field: FieldInfo) -> str | None:

@@ -76,5 +76,10 @@ def _quoted(text: str) -> str:
 
 
 def _shortened(text: str) -> str:
-    printable = "".join(character if character.isprintable() else "�" for character in text)
-    return printable if len(printable) <= _LONGEST else f"{printable[: _LONGEST - 1]}…"
+    shown = printable(text)
+    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
+
+
+def printable(text: str) -> str:
+    """A text without what a terminal would not show as it is."""
+    return "".join(character if character.isprintable() else "�" for character in text)

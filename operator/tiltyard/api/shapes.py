@@ -17,6 +17,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 _DECIMAL = r"(0|[1-9][0-9]{0,15})(\.[0-9]{1,18})?([eE][-+]?[0-9]{1,2})?"
 _QUANTITY = r"\+?([0-9]{1,18}(\.[0-9]{0,9})?|\.[0-9]{1,9})([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]{1,2})?"
 _INT32_MAX = 2**31 - 1
+_LARGEST = 2**53 - 1  # JSON readers that use doubles keep it exact
 
 
 def refuse(allowed: str, *, text: bool = False) -> NoReturn:
@@ -73,6 +74,13 @@ class Text:
         return result
 
 
+def _integer(value: object) -> int | None:
+    """A value as an integer; None where it is none. The API server takes `3.0` for 3, and stores that."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
 @dataclass(frozen=True)
 class Whole:
     """An integer within bounds, both included."""
@@ -87,9 +95,10 @@ class Whole:
 
     def check(self, value: object) -> int:
         """The value when it is an integer (no boolean, no text) within the bounds."""
-        if not isinstance(value, int) or isinstance(value, bool) or not self.minimum <= value <= self.maximum:
+        whole = _integer(value)
+        if whole is None or not self.minimum <= whole <= self.maximum:
             refuse(f"must be {self.allowed}")
-        return value
+        return whole
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(self.check)
@@ -151,8 +160,9 @@ class Quantity:
 
     def check(self, value: object) -> str:
         """The value as text; an integer may stand unquoted, as everywhere in Kubernetes."""
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**18:
-            return str(value)
+        whole = _integer(value)
+        if whole is not None and 0 <= whole <= _LARGEST:
+            return str(whole)
         if not isinstance(value, str) or re.fullmatch(_QUANTITY, value, re.ASCII) is None:
             refuse(f"must be {self.allowed}")
         return value
@@ -161,7 +171,8 @@ class Quantity:
         return core_schema.no_info_plain_validator_function(self.check)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"x-kubernetes-int-or-string": True, "maxLength": 40, "pattern": f"^{_QUANTITY}$"}
+        bounds = {"maxLength": 40, "pattern": f"^{_QUANTITY}$", "minimum": 0, "maximum": _LARGEST}
+        return {"x-kubernetes-int-or-string": True, **bounds}
 
 
 @dataclass(frozen=True)

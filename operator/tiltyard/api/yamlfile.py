@@ -13,6 +13,7 @@ from tiltyard.api.problems import ManifestError, Problem, given_text, path_text
 MAX_BYTES = 1_500_000  # what an API server takes, roughly
 _MAX_NODES = 200_000
 _MAX_DEPTH = 100
+_SHOWN = 4  # steps of a path that is too deep
 
 
 class _Loader(yaml.SafeLoader):
@@ -103,19 +104,32 @@ class _Plain:
         self._nodes += 1
         if self._nodes > _MAX_NODES or len(path) > _MAX_DEPTH:
             given = f"more than {_MAX_NODES} values or {_MAX_DEPTH} levels"
-            raise _error(self._source, f"is too large or too deep for a manifest, given {given}")
+            self._refuse(path[:_SHOWN], f"is too large or too deep for a manifest, given {given}")
         if isinstance(value, dict):
             for key in value:
                 if not isinstance(key, str):
                     self._refuse(path, f"has a key that is not a string, given {given_text(key)}; put it in quotes")
-            return {key: self.convert(item, (*path, key)) for key, item in value.items() if item is not None}
+            return {
+                self._text(key, path): self.convert(item, (*path, key))
+                for key, item in value.items()
+                if item is not None
+            }
         if isinstance(value, list):
             return [self.convert(item, (*path, position)) for position, item in enumerate(value)]
-        if isinstance(value, str) and not value.isascii() and _has_surrogate(value):
-            self._refuse(path, "has half of a surrogate pair")
-        if value is None or isinstance(value, str | bool | int | float):
+        if isinstance(value, str):
+            return self._text(value, path)
+        if value is None or isinstance(value, bool | int | float):
             return value
         self._refuse(path, f"has a type that JSON does not know, given {type(value).__name__}")
+
+    def _text(self, text: str, path: tuple[str | int, ...]) -> str:
+        """JSON's escapes name a character beyond U+FFFF by two halves, which YAML reads as two characters."""
+        if text.isascii() or not _has_surrogate(text):
+            return text
+        try:
+            return text.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            self._refuse(path, "has half of a surrogate pair")
 
     def _refuse(self, path: tuple[str | int, ...], message: str) -> NoReturn:
         raise ManifestError(self._source, [Problem(path_text(path), message)])

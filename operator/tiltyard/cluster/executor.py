@@ -135,6 +135,19 @@ class Executor:
         self.refusals.drop(what)
         return None
 
+    async def suspend(self, jobs: Iterable[JobRecord], services: Iterable[ServiceRecord]) -> None:
+        """End the pods of a tournament that cannot be planned, as a plan would that suspends it.
+
+        Args:
+            jobs: its Jobs.
+            services: its models.
+        """
+        for job in jobs:
+            if job.bundle != PREFLIGHT and not (job.terminal or job.deleting):
+                await self._stop_job(job, TournamentState.SUSPENDED)
+        for service in services:
+            await self.stop_model(service)
+
     async def delete_job(self, job: JobRecord) -> None:
         """Delete a Job, its pods, and first the ConfigMap of the same name: nothing else would lead to that one."""
         namespace = namespace_of(job.owner)

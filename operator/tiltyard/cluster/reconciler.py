@@ -42,7 +42,7 @@ from tiltyard.observe.snapshot import (
     stale_services,
     without_pods,
 )
-from tiltyard.plan.observed import Observed, Wait
+from tiltyard.plan.observed import ModelPhase, Observed, Wait
 from tiltyard.plan.planner import Plan, TournamentState, plan
 from tiltyard.plan.policy import policy_of
 from tiltyard.render.cluster import ClusterSettings
@@ -187,27 +187,41 @@ class Reconciler:
         return Request(key, cache, record, status_of(record.document), self.clock())
 
     async def _write_invalid(self, request: Request, error: ManifestError) -> float | None:
-        """Step 2, where the manifest cannot run; a training runtime that is missing may come."""
+        """Step 2, where the manifest cannot run; a training runtime that is missing may come.
+
+        What has started stays, so that a mistake in an edit costs no work, unless `spec.suspend` is true.
+        """
         self._reported.pop(request.key, None)
-        generation = request.record.document["metadata"]["generation"]
-        status = invalid_status(request.status, generation, error, request.now)
+        meta = request.record.document["metadata"]
+        suspended = request.record.suspended and not self.queue.is_executing(request.key)
+        stopped: dict[str, ModelPhase] = {}
+        if suspended:
+            jobs, services = self._children(request, meta["uid"])
+            await self._executor(request).suspend(jobs.values(), services.values())
+            with_pods = {pod.model for pod in request.cache.pods.of(request.key).values()}
+            stopped = {
+                one.model: ModelPhase.STOPPING if one.model in with_pods else ModelPhase.STOPPED
+                for one in services.values()
+            }
+        status = invalid_status(
+            request.status, meta["generation"], error, request.now, suspended=suspended, stopped=stopped
+        )
         await self._recorder.write(request.cache.tournaments, request.record, request.status, status)
         return RUNTIME_SECONDS if isinstance(error, RuntimeMissing) else None
 
     async def _snapshot(self, request: Request, resolved: Resolved) -> Snapshot:
-        """Step 3. Children of an earlier Tournament of the same name are the garbage collector's."""
-        cache, key, uid = request.cache, request.key, resolved.tournament.metadata.uid
-        jobs = {**cache.jobs.of(key), **cache.train_jobs.of(key)}
-        services = {**cache.services.of(key), **cache.llm_services.of(key)}
+        """Step 3."""
+        cache, key = request.cache, request.key
+        jobs, services = self._children(request, resolved.tournament.metadata.uid)
         snapshot = Snapshot(
             tournament=resolved.tournament,
             status=request.status,
             graph=resolved.graph,
             preflight=resolved.preflight,
-            jobs={name: job for name, job in jobs.items() if job.owner_uid == uid},
+            jobs=jobs,
             pods=cache.pods.of(key),
             told=self.progress.of(key),
-            services={name: one for name, one in services.items() if one.owner_uid == uid},
+            services=services,
         )
         without: list[tuple[JobRecord | ServiceRecord, float]] = [
             *((job, pods_missing_since(snapshot, job)) for job in without_pods(snapshot, request.now)),
@@ -220,6 +234,17 @@ class Reconciler:
             queues=await self._queue_answers.of(key, held),
             autoscaling=await self._autoscaling.of(key, without_room(snapshot, request.now)),
             gives_way=self._giving_way.wait_of(key, snapshot, request.now),
+        )
+
+    @staticmethod
+    def _children(request: Request, uid: str | None) -> tuple[dict[str, JobRecord], dict[str, ServiceRecord]]:
+        """Its Jobs and models by name. Those of an earlier Tournament of the same name are the garbage collector's."""
+        cache, key = request.cache, request.key
+        jobs = {**cache.jobs.of(key), **cache.train_jobs.of(key)}
+        services = {**cache.services.of(key), **cache.llm_services.of(key)}
+        return (
+            {name: job for name, job in jobs.items() if job.owner_uid == uid},
+            {name: one for name, one in services.items() if one.owner_uid == uid},
         )
 
     async def _keep_complete(self, request: Request, snapshot: Snapshot) -> float | None:

@@ -72,6 +72,11 @@ class TournamentRecord:
         """Sorts tournaments by when they were created."""
         return self.document["metadata"]["creationTimestamp"], self.owner
 
+    @property
+    def suspended(self) -> bool:
+        """Whether its user wants it to hold nothing, whatever else the manifest says."""
+        return self.document.get("spec", {}).get("suspend") is True
+
     @cached_property
     def rests(self) -> bool:
         """Whether it wants no room."""

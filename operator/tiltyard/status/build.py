@@ -35,7 +35,7 @@ from tiltyard.status.conditions import (
     conditions_of_invalid,
     find_true,
 )
-from tiltyard.status.held import with_time_up
+from tiltyard.status.held import with_stop, with_time_up
 from tiltyard.status.rates import Rates
 from tiltyard.status.records import (
     COMPLETION,
@@ -176,14 +176,35 @@ def _work_of(
     }
 
 
-def invalid_status(before: TournamentStatus, generation: int, error: ManifestError, now: float) -> TournamentStatus:
-    """The status of a manifest that cannot run: what is wrong with it, in the sentences of `tiltyard validate`."""
+def invalid_status(
+    before: TournamentStatus,
+    generation: int,
+    error: ManifestError,
+    now: float,
+    *,
+    suspended: bool = False,
+    stopped: Mapping[str, ModelPhase] | None = None,
+) -> TournamentStatus:
+    """The status of a manifest that cannot run: what is wrong with it, in the sentences of `tiltyard validate`.
+
+    Args:
+        before: the status until now.
+        generation: of the spec.
+        error: what is wrong with it.
+        now: seconds since the epoch.
+        suspended: `spec.suspend` is true all the same.
+        stopped: the models that were stopped for it, and whether their pods are gone.
+    """
+    stopped = stopped or {}
+    models = (with_stop(one, stopped[one.name], now) if one.name in stopped else one for one in before.models)
+    conditions = conditions_of_invalid(error.problems, generation, now, before.conditions, suspended=suspended)
     return before.model_copy(
         update={
             "observed_generation": generation,
             "phase": INVALID,
             "eta": None,
-            "conditions": conditions_of_invalid(error.problems, generation, now, before.conditions),
+            "models": tuple(models),
+            "conditions": conditions,
         }
     )
 

@@ -42,7 +42,7 @@ STALLED: Final = "Stalled"  # True: as Failed, or the spec is invalid
 # Reasons. The ends, Ready, Reconciling, Stalled and DatasetReady have `Plan.phase` as theirs, which is also
 # status.phase: Preflight, Mining, Judging …, Complete, Failed or Suspended.
 VALID: Final = "Valid"  # of Accepted, True
-INVALID: Final = "Invalid"  # of Accepted, Ready, Reconciling and Stalled: the spec cannot run; also the phase then
+INVALID: Final = "Invalid"  # of Accepted, Suspended, Ready, Reconciling, Stalled: the spec cannot run; also the phase
 PREFLIGHT: Final = {  # of Preflighted: how far preflight is
     PreflightPhase.PENDING: "PreflightPending",
     PreflightPhase.ACTIVE: "PreflightActive",
@@ -56,6 +56,7 @@ NOTHING_WAITS: Final = "NothingWaits"  # of Waiting, False; True has a `WaitReas
 
 # Messages. Those of the ends, Ready, Reconciling and Stalled begin with `Plan.message`.
 ACCEPTED_MESSAGE: Final = "the manifest is valid"
+INVALID_SUSPENDED_MESSAGE: Final = "spec.suspend is true: its Jobs and models are stopped"  # behind what is wrong
 PREFLIGHT_MESSAGE: Final = "preflight is {phase}"  # where preflight itself has said nothing
 NOT_YET_MESSAGE: Final = "{made} of {all} bundles are complete"
 WAITING_MESSAGE: Final = "{message}; waiting: {waits}"  # of Ready and Reconciling, while something waits
@@ -131,7 +132,7 @@ def conditions_of(
 
 
 def conditions_of_invalid(
-    problems: Iterable[Problem], generation: int, now: float, before: Sequence[Condition]
+    problems: Iterable[Problem], generation: int, now: float, before: Sequence[Condition], *, suspended: bool
 ) -> tuple[Condition, ...]:
     """The conditions of a Tournament whose spec cannot run; what else is known of it stays.
 
@@ -140,9 +141,11 @@ def conditions_of_invalid(
         generation: of the spec.
         now: seconds since the epoch.
         before: the conditions until now.
+        suspended: `spec.suspend` is true all the same.
     """
-    message = "; ".join(str(problem) for problem in problems)
-    statuses = {ACCEPTED: False, READY: False, RECONCILING: False, STALLED: True}
+    words = [str(problem) for problem in problems]
+    message = "; ".join([*words, INVALID_SUSPENDED_MESSAGE] if suspended else words)
+    statuses = {ACCEPTED: False, SUSPENDED: suspended, READY: False, RECONCILING: False, STALLED: True}
     statements = {kind: Statement(status, INVALID, message) for kind, status in statuses.items()}
     return (*_dated(statements, generation, now, before), *(one for one in before if one.type not in statements))
 

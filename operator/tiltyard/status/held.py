@@ -43,6 +43,14 @@ def with_time_up(
             yield model.model_copy(update={"up_seconds": round(observed.held.get(model.name, 0)), "up_since": since})
 
 
+def with_stop(model: ModelStatus, phase: ModelPhase, now: float) -> ModelStatus:
+    """A model that is stopped; it is up until its pods are gone, which is when the phase is Stopped."""
+    update: dict[str, object] = {"state": phase.value, "activity": None, "asking": None, "url": None}
+    if phase is ModelPhase.STOPPED:
+        update |= {"up_seconds": round(seconds_up(model, now)), "up_since": None}
+    return model.model_copy(update=update)
+
+
 def seconds_up(model: ModelStatus, now: float) -> float:
     """Seconds that a model was up in its run, by its last status."""
     since = 0.0 if model.up_since is None else max(0.0, now - model.up_since.timestamp())

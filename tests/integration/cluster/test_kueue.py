@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.xdist_group("cluster-2"), pytest.mark.timeout(900)]
 
 GPU = "example.com/gpu"
 NVIDIA = "nvidia.com/gpu"
+GIVE_BACK = 20  # seconds that a model may be ready beside queued Jobs
 KINDS = {
     name: Kind(API, name, f"{name.lower()}{ending}")
     for name, ending in (
@@ -72,7 +73,7 @@ async def queues(kueue: None, plane: ControlPlane, arena: Arena) -> Arena:
     plane.apply(path, labelled)
     for flavor in ("plain", "accelerated"):
         put(plane, "ResourceFlavor", flavor, spec={})
-    arena.operator.arguments = ("--read-queues", "--give-back-after", "20")
+    arena.operator.arguments = ("--read-queues", "--give-back-after", str(GIVE_BACK))
     await arena.operator.stop()
     await arena.operator.start()
     return arena
@@ -235,8 +236,10 @@ async def test_a_model_beside_queued_jobs_is_given_back(queues: Arena, plane: Co
 
     waiting = await queues.wait(lambda one: "Job " in condition(one, "Waiting").get("message", ""), limit=120)
     assert "for cpu in flavor plain" in condition(waiting, "Waiting")["message"]
+    began = asyncio.get_running_loop().time()
     told = await queues.wait(lambda one: "was given back" in condition(one, "Waiting").get("message", ""), limit=120)
     assert condition(told, "Waiting")["reason"] == "Queued"
+    assert asyncio.get_running_loop().time() - began < GIVE_BACK + 20, "it holds a GPU for longer than it may"
     services = [one["metadata"] for one in await queues.children(SERVICES)]
     given = {one["labels"][MODEL] for one in services if one["annotations"].get(STOP) == "true"}
     assert any(RESTS_UNTIL in one["annotations"] for one in services if one["labels"][MODEL] in given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -13,16 +14,17 @@ import yaml
 
 from cluster import kserve, managers
 from cluster.controlplane import ControlPlane
-from integration.cluster.conftest import CRD, SMALL, Arena, Operator, chart_rights, condition
+from integration.cluster.conftest import CRD, SMALL, Arena, Operator, begun, chart_rights, condition
 from integration.sim.process import SimProcess
 from support.documents import ROOT
 from support.podplayer import NODE
 from support.waiting import until
 from tiltyard.cluster.client import Client
-from tiltyard.observe.kinds import SERVICES, TOURNAMENTS, Kind
+from tiltyard.observe.kinds import SERVICES, TOURNAMENTS, Kind, Object
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(420)]
 
+KSERVE_CRD = f"{managers.CRD_PATH}/inferenceservices.serving.kserve.io"
 NAMESPACES = Kind("v1", "Namespace", "namespaces")
 
 
@@ -55,6 +57,14 @@ async def delete_namespace(plane: ControlPlane, kube: Client, name: str) -> None
         return name not in [one["metadata"]["name"] for one in (await kube.list(NAMESPACES, None, ""))[0]]
 
     await until(is_gone, 120)
+
+
+def has_kserve(plane: ControlPlane) -> bool:
+    try:
+        plane.request("GET", KSERVE_CRD)
+    except urllib.error.HTTPError:
+        return False
+    return True
 
 
 def is_ready(operator: Operator) -> bool:
@@ -132,3 +142,33 @@ async def test_without_kserve_endpoints_play_and_models_wait_for_it(
     done = await arena.wait_for_phase("Complete", "Failed", name="served", limit=200)
     assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])
     assert len(await arena.children(SERVICES)) == 3
+
+
+async def test_kserve_that_goes_in_the_middle_of_a_run_stops_only_those_who_need_it(
+    plane: ControlPlane, arena: Arena, endpoints: dict[str, Any]
+) -> None:
+    if not has_kserve(plane):
+        kserve.install(plane)
+    await arena.apply(arena.manifest(2, name="served", **SMALL))
+    await begun(arena, "answer", "served")
+    mined = [pod for pod in arena.player.started if "served-mine-" in pod]
+    plane.request("DELETE", KSERVE_CRD)
+
+    def says_so(tournament: Object) -> bool:
+        waiting = condition(tournament, "Waiting")
+        return waiting.get("status") == "True" and "is refused by the API server (501)" in waiting["message"]
+
+    waiting = await arena.wait(says_so, "served", 30)
+    assert waiting["status"]["phase"] == "Answering", yaml.safe_dump(waiting["status"])
+    assert "install what it names, the CRDs and their controller" in condition(waiting, "Waiting")["message"]
+    document = arena.manifest(2, **SMALL)
+    document["spec"] |= endpoints
+    await arena.apply(document)
+    done = await arena.wait_for_phase("Complete", "Failed", limit=150)
+    assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])
+    assert says_so(await arena.get("served"))
+
+    kserve.install_crds(plane)
+    done = await arena.wait_for_phase("Complete", "Failed", name="served", limit=200)
+    assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])
+    assert [pod for pod in arena.player.started if "served-mine-" in pod] == mined

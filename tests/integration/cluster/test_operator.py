@@ -15,7 +15,7 @@ from support.benchmarks import small_benchmark
 from support.local_runs import LocalRun, contents
 from support.waiting import until
 from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, PODS, SERVICES, TOURNAMENTS
-from tiltyard.render.names import job_name, service_name
+from tiltyard.render.names import STOP, job_name, service_name
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.store import open_store
 
@@ -149,6 +149,30 @@ async def test_suspended_it_frees_everything_and_resumed_it_goes_on(arena: Arena
     assert condition(suspended, "Suspended")["status"] == "True"
     mined = [pod for pod in arena.player.started if "-mine-" in pod]
     await arena.patch(suspend=False)
+    done = await arena.wait_for_phase("Complete", "Failed")
+    assert done["status"]["phase"] == "Complete", done["status"]
+    assert [pod for pod in arena.player.started if "-mine-" in pod] == mined
+
+
+async def test_suspended_while_it_is_invalid_it_frees_everything_and_mended_it_goes_on(arena: Arena) -> None:
+    await arena.apply(arena.manifest(2, **SMALL))
+    await begun(arena, "answer")
+    await arena.patch(battles={"schedule": {"type": "Pruned"}})  # which two competitors do not take
+    invalid = await arena.wait_for_phase("Invalid")
+    assert condition(invalid, "Suspended")["status"] == "False"
+    stops = [one["metadata"]["annotations"].get(STOP) for one in await arena.children(SERVICES)]
+    assert None in stops  # a mistake in an edit costs no load
+    await arena.patch(suspend=True)
+    await arena.wait(lambda one: condition(one, "Suspended").get("status") == "True")
+    await pods_ended(arena)
+    freed = await arena.wait(lambda one: all(model["state"] == "Stopped" for model in one["status"]["models"]))
+    assert freed["status"]["phase"] == "Invalid"
+    assert "spec.battles" in condition(freed, "Stalled")["message"]
+    assert "spec.suspend is true: its Jobs and models are stopped" in condition(freed, "Suspended")["message"]
+    assert all("upSince" not in model for model in freed["status"]["models"])
+    assert {one["metadata"]["annotations"][STOP] for one in await arena.children(SERVICES)} == {"true"}
+    mined = [pod for pod in arena.player.started if "-mine-" in pod]
+    await arena.patch(battles=None, suspend=False)
     done = await arena.wait_for_phase("Complete", "Failed")
     assert done["status"]["phase"] == "Complete", done["status"]
     assert [pod for pod in arena.player.started if "-mine-" in pod] == mined

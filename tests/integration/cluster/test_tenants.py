@@ -93,7 +93,11 @@ async def test_the_api_server_refuses_what_is_applied(
     plane.request("PATCH", path, {"metadata": {"labels": {"a": "b"}}}, merge)
     with pytest.raises(urllib.error.HTTPError):
         plane.request("PATCH", path, {"spec": {"seed": 7}}, merge)
-    plane.request("PATCH", path, {"spec": {"seed": 7, "jobs": None}}, merge)
+    # It can be suspended, and does not go on as it is.
+    plane.request("PATCH", path, {"spec": {"suspend": True}}, merge)
+    with pytest.raises(urllib.error.HTTPError):
+        plane.request("PATCH", path, {"spec": {"suspend": False}}, merge)
+    plane.request("PATCH", path, {"spec": {"suspend": False, "seed": 7, "jobs": None}}, merge)
 
 
 async def test_the_operator_refuses_it_where_there_is_no_policy(arena: Arena) -> None:

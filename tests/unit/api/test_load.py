@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,13 +48,17 @@ def problems_of(manifest: Path | str, *, strict: bool = True) -> list[str]:
         ("a: {true: b}", "a: has a key that is not a string, given true; put it in quotes"),
         ("a: !!binary aGk=", "a: has a type that JSON does not know, given bytes"),
         ('a: "\\ud800"', "a: has half of a surrogate pair"),
+        ('a: {"\\udfb2\\ud83c": 1}', "a: has half of a surrogate pair"),
         ("just words", 'must hold a mapping with apiVersion, kind, metadata and spec, given "just words"'),
         ("[1, 2]", "must hold a mapping with apiVersion, kind, metadata and spec, given a list of 2"),
-        ("a: &a [*a]", "is too large or too deep for a manifest, given more than 200000 values or 100 levels"),
+        (
+            "a: &a [*a]",
+            "a[0][0][0]: is too large or too deep for a manifest, given more than 200000 values or 100 levels",
+        ),
         (
             "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
             + "".join(f"{c}: &{c} [{', '.join(['*' + chr(ord(c) - 1)] * 10)}]\n" for c in "bcdefgh"),
-            "is too large or too deep for a manifest, given more than 200000 values or 100 levels",
+            "f[0][6][8]: is too large or too deep for a manifest, given more than 200000 values or 100 levels",
         ),
         ("#" * (MAX_BYTES + 1), "is too large for a manifest, given more than 1500000 bytes"),
         ("a: " + "9" * 5000, "is not valid YAML: Exceeds the limit"),
@@ -89,6 +94,21 @@ def test_a_byte_order_mark_and_json_are_read(tmp_path: Path) -> None:
     path = tmp_path / "t.json"
     path.write_bytes(b"\xef\xbb\xbf" + load_tournament(MINIMAL).model_dump_json(exclude_none=True).encode())
     assert load_tournament(path) == load_tournament(MINIMAL)
+
+
+def test_a_character_that_json_names_by_two_escapes_is_one() -> None:
+    document = yaml.safe_load(MINIMAL)
+    document["metadata"]["annotations"] = {"die": "🎲"}
+    text = json.dumps(document)
+    assert r"\ud83c\udfb2" in text
+    assert load_tournament(text).metadata.annotations == {"die": "🎲"}
+
+
+def test_what_is_given_is_told_without_what_a_terminal_does_not_show() -> None:
+    text = MINIMAL.replace("instructions: {mine: {}}", "instructions: {from: {uri: s3://bucket/i}}")
+    answers = '{name: d, answers: {uri: "s3://bucket/d", idField: "a\\u2028b"}}'
+    problems = problems_of(text.replace("  competitors:\n", f"  competitors:\n    - {answers}\n"))
+    assert any('"a�b" without instructions.from.idField' in problem for problem in problems), problems
 
 
 def test_unknown_fields_are_refused_in_files_and_left_out_of_objects() -> None:
@@ -175,7 +195,7 @@ def test_a_text_of_the_greatest_size_and_depth_is_read() -> None:
     assert load_tournament(MINIMAL + "#" * (MAX_BYTES - len(MINIMAL))) == load_tournament(MINIMAL)
     assert problems_of(MINIMAL + "#" * (MAX_BYTES - len(MINIMAL) + 1))[0].startswith("is too large")
     assert problems_of(nested(98))[0].startswith("spec.x: is not a field here")  # with spec.x a path of 99 steps
-    assert problems_of(nested(101))[0].startswith("is too large or too deep")
+    assert problems_of(nested(101))[0].startswith("spec.x[0][0]: is too large or too deep")
 
 
 def test_a_problem_reads_as_people_write_paths() -> None:

@@ -121,7 +121,10 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
     ),
     "`children.copiedLabels` copies": (f"{PODS}::test_listed_labels_and_annotations_reach_every_child_and_pod",),
     # How do I stop it?
-    "`kubectl patch tournament NAME": (f"{OPERATOR}::test_suspended_it_frees_everything_and_resumed_it_goes_on",),
+    "`kubectl patch tournament NAME": (
+        f"{OPERATOR}::test_suspended_it_frees_everything_and_resumed_it_goes_on",
+        f"{OPERATOR}::test_suspended_while_it_is_invalid_it_frees_everything_and_mended_it_goes_on",
+    ),
     "`kubectl delete tournament NAME` deletes": (f"{OPERATOR}::test_deleted_while_it_runs_and_with_the_operator_down",),
     "The operator has no credentials": (f"{RENDERED}::test_the_pod_is_restricted",),
     "`kubectl scale deployment tiltyard": (f"{OPERATOR}::test_the_operator_is_killed_and_nothing_is_made_twice",),
@@ -168,6 +171,7 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
     "A watched namespace that is gone": (
         f"{CLUSTER}/test_missing.py::test_a_watched_namespace_that_is_deleted_stops_no_other",
         f"{CLUSTER}/test_missing.py::test_without_kserve_endpoints_play_and_models_wait_for_it",
+        f"{CLUSTER}/test_missing.py::test_kserve_that_goes_in_the_middle_of_a_run_stops_only_those_who_need_it",
     ),
     # How do I upgrade it?
     "`helm upgrade tiltyard charts/tiltyard` upgrades": (
@@ -189,10 +193,12 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
     ),
     "A Tournament of an earlier release": (
         "unit/plan/test_releases.py::test_the_object_is_admitted_and_its_status_is_read",
+        f"{CLUSTER}/test_releases.py::test_its_tournament_stays_complete_and_only_what_is_said_is_made_again",
     ),
     "Artifacts of an earlier release": (
         "unit/plan/test_releases.py::test_its_artifacts_are_reused_apart_from_what_is_said",
         "integration/local/test_releases.py::test_only_what_is_said_is_made_again",
+        f"{CLUSTER}/test_releases.py::test_its_tournament_stays_complete_and_only_what_is_said_is_made_again",
     ),
     # How do I give three teams fair shares?
     "Each team gets a namespace": (f"{KUEUE}::test_the_example_of_the_document_word_for_word",),

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from support.manifests import tournament
-from tiltyard.api import Condition, ManifestError, Problem, TournamentStatus
+from tiltyard.api import Condition, ManifestError, ModelStatus, Problem, TournamentStatus
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.graph import Graph
-from tiltyard.plan.observed import Observed, PreflightPhase, Wait, WaitReason
+from tiltyard.plan.observed import ModelPhase, Observed, PreflightPhase, Wait, WaitReason
 from tiltyard.plan.planner import Policy, plan
 from tiltyard.status.build import invalid_status
 from tiltyard.status.conditions import CONDITIONS, MAX_MESSAGE, Situation, conditions_of
@@ -156,14 +156,29 @@ def test_an_invalid_spec_keeps_what_else_is_known() -> None:
     error = ManifestError("ns/name", [Problem("spec.seed", "is wrong"), Problem("spec.jobs", "are wrong")])
     status = invalid_status(before, 4, error, NOW + 60)
     told = {one.type: one for one in status.conditions}
-    assert [one.type for one in status.conditions[:4]] == ["Accepted", "Ready", "Reconciling", "Stalled"]
-    assert {kind: told[kind].status for kind in list(told)[:4]} == {
-        "Accepted": "False", "Ready": "False", "Reconciling": "False", "Stalled": "True"
+    assert {kind: told[kind].status for kind in list(told)[:5]} == {
+        "Accepted": "False", "Suspended": "False", "Ready": "False", "Reconciling": "False", "Stalled": "True"
     }  # fmt: skip
     assert told["Accepted"].message == told["Stalled"].message == "spec.seed: is wrong; spec.jobs: are wrong"
-    assert {told[kind].reason for kind in list(told)[:4]} == {"Invalid"}
+    assert {told[kind].reason for kind in list(told)[:5]} == {"Invalid"}
     assert told["Ready"].last_transition_time == before.conditions[-3].last_transition_time  # it was False before
     assert told["Accepted"].last_transition_time == datetime.fromtimestamp(NOW + 60, UTC)
     assert told["Preflighted"].status == "True"
     assert set(told) == {one.type for one in before.conditions}
     assert (status.phase, status.run, status.observed_generation, status.eta) == ("Invalid", "abc", 4, None)
+
+
+def test_an_invalid_spec_that_is_suspended_holds_no_model() -> None:
+    since = datetime.fromtimestamp(NOW - 100, UTC)
+    up = [ModelStatus(name=name, state="Ready", activity="Busy", up_seconds=7, up_since=since) for name in "abc"]
+    error = ManifestError("ns/name", [Problem("spec.seed", "is wrong")])
+    stopped = {"a": ModelPhase.STOPPED, "b": ModelPhase.STOPPING}
+    before = TournamentStatus(models=tuple(up))
+    status = invalid_status(before, 4, error, NOW, suspended=True, stopped=stopped)
+    told = {one.type: one for one in status.conditions}
+    assert told["Suspended"].status == "True"
+    assert told["Suspended"].message == "spec.seed: is wrong; spec.suspend is true: its Jobs and models are stopped"
+    a, b, c = status.models
+    assert (a.state, a.activity, a.up_seconds, a.up_since) == ("Stopped", None, 107, None)
+    assert (b.state, b.activity, b.up_seconds, b.up_since) == ("Stopping", None, 7, since)
+    assert c == up[2]

@@ -1,0 +1,70 @@
+"""What an earlier release has left on a cluster: its complete Tournament stays so, and its artifacts are reused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from cluster.controlplane import ControlPlane
+from integration.cluster.conftest import KEY, Arena, bundles, condition
+from support.local_runs import contents
+from support.releases import Release, releases
+from tiltyard.observe.kinds import JOBS, SERVICES, TOURNAMENTS
+from tiltyard.render.jobs import PREFLIGHT
+from tiltyard.render.names import TOURNAMENT
+from tiltyard_jobs.contracts.tasks import StoreRef
+from tiltyard_jobs.store import open_store
+
+pytestmark = [pytest.mark.xdist_group("cluster-2"), pytest.mark.timeout(240)]
+
+
+def put_status(plane: ControlPlane, arena: Arena, name: str, status: dict[str, Any]) -> None:
+    """As the release's operator has left it."""
+    path = f"{TOURNAMENTS.path(arena.namespace, name)}/status"
+    plane.request("PATCH", path, {"status": status}, "application/merge-patch+json")
+
+
+@pytest.mark.parametrize("release", releases(), ids=lambda release: str(release.version))
+async def test_its_tournament_stays_complete_and_only_what_is_said_is_made_again(
+    plane: ControlPlane, arena: Arena, credentials: Any, release: Release
+) -> None:
+    await arena.operator.stop()
+    store = open_store(StoreRef(uri=arena.s3_uri, endpoint=arena.server.endpoint))
+    left = release.folder / "store"
+    for file in left.rglob("*"):
+        if file.is_file():
+            store.put(file.relative_to(left).as_posix(), file.read_bytes())
+    before = contents(store)
+    document = release.manifest
+    document["spec"]["output"]["s3"] = {
+        "uri": arena.s3_uri,
+        "endpoint": arena.server.endpoint,
+        "secretRef": {"name": KEY},
+    }
+    for name in (release.object["metadata"]["name"], "again"):
+        await arena.apply(document | {"metadata": {"name": name, "namespace": arena.namespace}})
+    put_status(plane, arena, release.object["metadata"]["name"], release.object["status"])
+    await arena.operator.start()
+
+    # Applied again, it makes what this version makes otherwise, and nothing else.
+    done = await arena.wait_for_phase("Complete", "Failed", name="again", limit=150)
+    assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])
+    changed = {change.bundle for change in release.changes()}
+    assert set((await bundles(arena)).values()) == {PREFLIGHT, *changed}
+    after = contents(store)
+    store.close()
+    assert before.items() <= after.items(), "what the release has made is as it was"
+    if not changed:
+        assert (done["status"]["run"], await arena.children(SERVICES)) == (release.run, [])
+        assert before == after
+
+    # The one that was complete was looked at, and nothing is made for it.
+    kept = (await arena.get(release.object["metadata"]["name"]))["status"]
+    assert (kept["phase"], kept["run"]) == ("Complete", release.run)
+    assert condition({"status": kept}, "Complete")["status"] == "True"
+    if not changed:
+        assert kept == release.object["status"]
+    jobs = await arena.children(JOBS)
+    assert {job["metadata"]["labels"][TOURNAMENT] for job in jobs} == {"again"}

@@ -1,0 +1,130 @@
+"""Whether `tiltyard validate` and the API server agree on a manifest, and whether each says where it is wrong."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster.controlplane import ADMIN_TOKEN, ControlPlane
+from support.fuzzed_manifests import fuzzed, without_nulls
+from tiltyard.api import ManifestError, Problem, load_tournament, problems_on_cluster
+
+PYTHON_ALONE = (
+    "must have only parameters that a simulated expert takes",  # their values
+    "must fit into spec.serving.budget",
+    "has half of a surrogate pair",  # the API server stores another character instead
+)
+"""Words of what only `validate` refuses: CEL cannot say it."""
+WHOLE = ("more problems", "is not valid YAML: ")
+"""Words of refusals that name no field: the rest of a long list, and a line and a column."""
+TAKEN, UNREADABLE, TOO_LARGE, INVALID = 201, 400, 413, 422
+PATH = "/apis/tiltyard.dev/v1alpha1/namespaces/default/tournaments?dryRun=All&fieldValidation=Strict"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an API server says of a manifest.
+
+    Attributes:
+        status: of HTTP.
+        message: why it refuses it; empty: it takes it.
+        fields: which it names.
+    """
+
+    status: int
+    message: str
+    fields: tuple[str, ...] = ()
+
+
+@dataclass
+class DryRuns:
+    """Asks an API server whether it would take manifests, over one connection.
+
+    Args:
+        port: of it.
+        ca: the file of its certificate.
+    """
+
+    port: int
+    ca: Path
+    _connection: http.client.HTTPSConnection | None = None
+
+    @classmethod
+    def of(cls, plane: ControlPlane) -> DryRuns:
+        return cls(plane.port, plane.ca)
+
+    def ask(self, text: str) -> Answer:
+        """The answer to a manifest as JSON."""
+        if self._connection is None:
+            context = ssl.create_default_context(cafile=str(self.ca))
+            self._connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=context)
+        headers = {"Authorization": f"Bearer {ADMIN_TOKEN}", "Content-Type": "application/json"}
+        self._connection.request("POST", PATH, text.encode(), headers)
+        answer = self._connection.getresponse()
+        body = json.loads(answer.read())
+        if answer.status == TAKEN:
+            return Answer(TAKEN, "")
+        causes = body.get("details", {}).get("causes", ())
+        return Answer(answer.status, str(body["message"]), tuple(str(cause.get("field", "")) for cause in causes))
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What both say of one manifest.
+
+    Attributes:
+        seed: of the manifest.
+        taken: by both.
+        disagreement: what is wrong with the answers; empty: nothing is.
+        changes: to a manifest that both take.
+    """
+
+    seed: int
+    taken: bool
+    disagreement: str
+    changes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"seed {self.seed}: {self.disagreement}\n    " + "\n    ".join(self.changes)
+
+
+def judged(seed: int, ask: Callable[[str], Answer]) -> Verdict:
+    """The manifest of a seed, as both see it."""
+    manifest = fuzzed(seed)
+    try:
+        problems: Sequence[Problem] = problems_on_cluster(load_tournament(manifest.text))
+    except ManifestError as error:
+        problems = error.problems
+    except Exception as error:  # whatever it is, it is what is looked for
+        return Verdict(seed, False, f"validate ends with {error!r}", manifest.changes)
+    said = ask(manifest.text)
+    if not problems and said.status == UNREADABLE and "unknown field" in said.message:
+        said = ask(json.dumps(without_nulls(manifest.document)))
+    return Verdict(seed, not problems and not said.message, _disagreement(problems, said), manifest.changes)
+
+
+def _disagreement(problems: Sequence[Problem], said: Answer) -> str:
+    for problem in problems:
+        if not problem.path and not any(words in problem.message for words in WHOLE):
+            return f"validate names no path: {problem}"
+        if not str(problem).isprintable():
+            return f"validate says what cannot be printed: {str(problem)!r}"
+    if said.status not in (TAKEN, UNREADABLE, TOO_LARGE, INVALID):
+        return f"the API server answers {said.status}: {said.message}"
+    if said.status == INVALID and not (said.fields and all(said.fields)):
+        return f"the API server names no path: {said.message}"
+    if "cost" in said.message:
+        return f"the API server gives up: {said.message}"
+    if said.message and not problems:
+        return f"only the API server refuses it: {said.message}"
+    if not said.message and not all(any(words in str(one) for words in PYTHON_ALONE) for one in problems):
+        return f"only validate refuses it: {'; '.join(map(str, problems))}"
+    return ""

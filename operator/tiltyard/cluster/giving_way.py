@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tiltyard.cluster.cache import Caches
-from tiltyard.observe.single_writer import at_work, is_single_writer, writer_in_front
+from tiltyard.observe.single_writer import is_single_writer, writer_in_front, writers
 from tiltyard.observe.snapshot import Snapshot
 from tiltyard.observe.standstill import STANDSTILL_SECONDS, hold_seconds, in_front, next_time, standstill_of
 from tiltyard.plan.observed import Wait, WaitReason
@@ -56,7 +56,7 @@ class GivingWay:
             return None
         if unknown := self.caches.unknown():
             return Wait(WaitReason.GIVES_WAY, WRITERS_UNKNOWN_MESSAGE.format(namespaces=", ".join(unknown)))
-        active = at_work(self.caches.pods(), self.caches.jobs())
+        active = writers(self.caches.pods(), self.caches.jobs())
         writer = writer_in_front(record, self.caches.tournaments(), active)
         return Wait(WaitReason.GIVES_WAY, ONE_WRITER_MESSAGE.format(other=writer)) if writer else None
 

@@ -26,7 +26,7 @@ from tiltyard_jobs.contracts.logs import configure_logging
 
 log = structlog.get_logger(__name__)
 
-Settings = TypeVar("Settings", bound=ApiModel)
+SettingsT = TypeVar("SettingsT", bound=ApiModel)
 LOST_LEASE, WRONG_INPUT, NO_CLUSTER = 1, 2, 2
 
 
@@ -64,7 +64,7 @@ def operate(options: argparse.Namespace) -> int:
     return 0
 
 
-def _parsed(kind: type[Settings], option: str, text: str) -> Settings | None:
+def _parsed(kind: type[SettingsT], option: str, text: str) -> SettingsT | None:
     """What an option holds; None: what is wrong with it was logged."""
     try:
         return kind.model_validate_json(text, by_name=False)

@@ -21,7 +21,7 @@ def writer_in_front(record: TournamentRecord, tournaments: Iterable[TournamentRe
     Args:
         record: of the tournament that asks.
         tournaments: all.
-        active: keys of those that are `at_work`.
+        active: keys of the `writers`.
     """
 
     def turn(one: TournamentRecord) -> tuple[bool, tuple[str, str]]:
@@ -31,7 +31,7 @@ def writer_in_front(record: TournamentRecord, tournaments: Iterable[TournamentRe
     return first.owner if turn(first) < turn(record) else ""
 
 
-def at_work(pods: Iterable[PodRecord], jobs: Iterable[JobRecord]) -> set[str]:
+def writers(pods: Iterable[PodRecord], jobs: Iterable[JobRecord]) -> set[str]:
     """Keys of tournaments that write, or are about to: a Job has no pod yet when it is created."""
     under_way = (job for job in jobs if not (job.terminal or job.suspended or job.deleting))
     return {pod.owner for pod in pods if pod.is_there} | {job.owner for job in under_way}

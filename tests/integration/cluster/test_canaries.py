@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections.abc import Awaitable, Callable
 
 import pyarrow.parquet as pq
 import pytest
@@ -26,19 +27,31 @@ PROMPT, ANSWER = "canary prompt 52b8", "canary answer 9d17"
 ROWS = 6
 
 
-async def chat(request: web.Request) -> web.Response:
-    """Answers, or refuses and says back all that it was told, as careless gateways do."""
-    body = await request.json()
-    asked = body["messages"][-1]["content"]
-    told = f"{request.headers['Authorization']} {request.headers['X-Team']} asked: {asked}"
-    if "seed" in body:
-        return web.json_response({"error": {"message": f"seed is not supported: {told}", "param": "seed"}}, status=400)
-    if f"{PROMPT} 3" in asked:
-        return web.json_response({"error": {"message": f"cannot do this: {told}"}}, status=400)
-    if f"{PROMPT} 4" in asked:
-        return web.Response(status=400, text=f"<html>{told}</html>")
-    choice = {"message": {"role": "assistant", "content": f"{ANSWER}: {asked[-40:]}"}, "finish_reason": "stop"}
-    return web.json_response({"choices": [choice], "usage": {"prompt_tokens": 9, "completion_tokens": 9}})
+def careless(failed: list[str]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Answers, or refuses or fails and says back all that it was told, as careless gateways do.
+
+    Args:
+        failed: gets the request that it fails at: once, with 500.
+    """
+
+    async def chat(request: web.Request) -> web.Response:
+        body = await request.json()
+        asked = body["messages"][-1]["content"]
+        told = f"{request.headers['Authorization']} {request.headers['X-Team']} asked: {asked}"
+        if "seed" in body:
+            error = {"message": f"seed is not supported: {told}", "param": "seed"}
+            return web.json_response({"error": error}, status=400)
+        if f"{PROMPT} 2" in asked and not failed:
+            failed.append(asked)
+            return web.json_response({"error": {"message": f"internal error: {told}"}}, status=500)
+        if f"{PROMPT} 3" in asked:
+            return web.json_response({"error": {"message": f"cannot do this: {told}"}}, status=400)
+        if f"{PROMPT} 4" in asked:
+            return web.Response(status=400, text=f"<html>{told}</html>")
+        choice = {"message": {"role": "assistant", "content": f"{ANSWER}: {asked[-40:]}"}, "finish_reason": "stop"}
+        return web.json_response({"choices": [choice], "usage": {"prompt_tokens": 9, "completion_tokens": 9}})
+
+    return chat
 
 
 def texts_of(store: Store) -> dict[str, str]:
@@ -63,7 +76,8 @@ async def test_nothing_that_was_planted_is_found(arena: Arena, plane: ControlPla
     document = arena.manifest(2, **{**SMALL, "instructions": instructions})
     spec = document["spec"]
     spec["jobs"] = {**spec["jobs"], "maxVoidFraction": "1"}
-    async with serving({"/v1/chat/completions": chat}) as url:
+    failed = list[str]()
+    async with serving({"/v1/chat/completions": careless(failed)}) as url:
         spec["competitors"][1] = {
             "name": "m1",
             "endpoint": {"url": f"{url}/v1", "model": "m", "apiKeySecretRef": {"name": "canaries", "key": "key"}},
@@ -78,6 +92,8 @@ async def test_nothing_that_was_planted_is_found(arena: Arena, plane: ControlPla
     answers = "".join(text for key, text in artifacts.items() if key.startswith("answer/"))
     assert ANSWER in answers
     assert "RefusedByServer" in answers
+    assert failed
+    assert f"{ANSWER}: {PROMPT} 2" in answers, "it was asked again"
     said = {
         "the operator's log": arena.operator.log.read_text(),
         "the status": json.dumps(told),

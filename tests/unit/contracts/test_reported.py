@@ -14,7 +14,7 @@ from tiltyard_jobs.contracts.summary import Standing, Summary
 from tiltyard_jobs.contracts.tasks import LedgerRow
 from tiltyard_jobs.contracts.weights import Filled
 
-ROW = {"stage": "mine", "model": "m0"}
+ROW: dict[str, object] = {"stage": "mine", "model": "m0"}
 DOCUMENTS: list[tuple[type[Contract], dict[str, object], str, bool]] = [
     (WorkerProgress, {}, "promptTokens", False),
     (Summary, {"exitCode": 0}, "rows", False),
@@ -46,5 +46,5 @@ def test_so_are_numbers_by_name(size: int) -> None:
 
 
 def test_the_sum_of_two_rows_is_a_row() -> None:
-    row = LedgerRow(**ROW, prompt_tokens=MOST, seconds=float(MOST))
+    row = LedgerRow(stage="mine", model="m0", prompt_tokens=MOST, seconds=MOST)
     assert LedgerRow.model_validate_json(row.plus(row).model_dump_json()).prompt_tokens == MOST

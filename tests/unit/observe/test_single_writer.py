@@ -6,7 +6,7 @@ import pytest
 
 from support.cluster_objects import Cluster, cluster_tournament, finish
 from tiltyard.observe.records import TournamentRecord
-from tiltyard.observe.single_writer import at_work, is_single_writer, writer_in_front
+from tiltyard.observe.single_writer import is_single_writer, writer_in_front, writers
 
 BUCKET = {"uri": "s3://bucket/a", "endpoint": "https://gcs", "singleWriter": True}
 
@@ -69,7 +69,7 @@ def test_a_job_that_has_no_pod_yet_is_about_to_write() -> None:
 
     def active() -> set[str]:
         seen = cluster.snapshot()
-        return at_work(seen.pods.values(), seen.jobs.values())
+        return writers(seen.pods.values(), seen.jobs.values())
 
     assert active() == {"arena/test"}
     job["spec"]["suspend"] = True

@@ -21,6 +21,7 @@ from tiltyard_jobs.contracts.recipes import (
     StagedArtifact,
     TrainRecipe,
 )
+from tiltyard_jobs.contracts.versions import DROPPED_TABLE
 
 
 class ResultRecipes:
@@ -82,7 +83,7 @@ class ResultRecipes:
             source=SourceRecipe(uri=given.uri, sha256=given.sha256, license=given.license) if given else None,
             licenses=spec.dataset.licenses.allow,
             drop_flags=spec.curation.flags.dropped,
-            dropped_table=2 if given else 1,
+            dropped_table=DROPPED_TABLE if given else 1,
             tournament=self.tournament.metadata.name,
         )
 

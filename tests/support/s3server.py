@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import ssl
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from pathlib import Path
 import boto3
 from botocore.config import Config
 
-from cluster.processes import die_with_parent
+from cluster.processes import die_with_parent, free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _HEALTH = "/healthz"
@@ -186,14 +185,6 @@ def s3_server(
         yield server
     finally:
         server.stop()
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _make_certificate(certificate: Path, key: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from cluster.processes import free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # A start takes 17 s; the first of a new environment, which compiles its modules, 35 s; more on a busy machine.
@@ -112,7 +113,7 @@ def vllm_server(model: Path, name: str, *, log: Path, arguments: Sequence[str] =
     Raises:
         RuntimeError: it ended, or was not ready in time; the message holds the end of its log.
     """
-    port = _free_port()
+    port = free_port()
     command = [
         *(str(vllm_python()), "-m", "vllm.entrypoints.openai.api_server"),
         *("--model", str(model), "--served-model-name", name, "--host", "127.0.0.1", "--port", str(port)),
@@ -160,13 +161,6 @@ def group_members(group: int) -> list[int]:
         if int(process_group) == group and state != "Z":
             members.append(int(folder.name))
     return sorted(members)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _wait_until_ready(server: VllmServer) -> None:

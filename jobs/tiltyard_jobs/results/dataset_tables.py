@@ -111,16 +111,11 @@ def write_instructions(
     """
     players, written = recipe.lineup.players, Written()
     with ExitStack() as stack:
-        names = ("instructions", "answers", *(kind.lower() for kind in recipe.formats))
-        schemas = {name: DATASET_TABLES[name] for name in names}
-        if recipe.thoughts == "Keep":
-            schemas = {name: with_thoughts(schema) for name, schema in schemas.items()}
         given = are_given(recipe)
         source = (recipe.source or SourceRecipe()) if given else None
-        if given:
-            schemas = {name: with_origin(schema, recipe.keep) for name, schema in schemas.items()}
         tables = {
-            name: stack.enter_context(TableWriter(table_path(folder, name), schema)) for name, schema in schemas.items()
+            name: stack.enter_context(TableWriter(table_path(folder, name), schema))
+            for name, schema in _schemas(recipe).items()
         }
 
         origin: Row = {}
@@ -160,6 +155,17 @@ def write_instructions(
                 write("preference", pair)
             pace.step()
     return written
+
+
+def _schemas(recipe: DatasetRecipe) -> dict[str, pa.Schema]:
+    """The tables that are written for a recipe, by name."""
+    names = ("instructions", "answers", *(kind.lower() for kind in recipe.formats))
+    schemas = {name: DATASET_TABLES[name] for name in names}
+    if recipe.thoughts == "Keep":
+        schemas = {name: with_thoughts(schema) for name, schema in schemas.items()}
+    if are_given(recipe):
+        schemas = {name: with_origin(schema, recipe.keep) for name, schema in schemas.items()}
+    return schemas
 
 
 def instruction_row(

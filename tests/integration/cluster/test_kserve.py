@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -14,10 +13,11 @@ from cluster import kserve, managers
 from cluster.controlplane import ControlPlane
 from integration.cluster.conftest import SMALL, Arena, condition
 from support.documents import ROOT
+from support.waiting import until
 from tiltyard.api import tournament_from_object
 from tiltyard.cluster.client import Client
 from tiltyard.cluster.kserve import KServe
-from tiltyard.observe.kinds import CONFIG_MAPS, SERVICES, Kind
+from tiltyard.observe.kinds import CONFIG_MAPS, SERVICES, Kind, Object
 from tiltyard.observe.kserve import TOO_OLD
 from tiltyard.plan.build import build_graph
 from tiltyard.render.children import NO_TIME
@@ -116,10 +116,11 @@ async def test_what_kserve_makes_of_the_examples_has_what_vllm_needs(
         await kube.apply(SERVICES, body)
         asked[body["metadata"]["name"]] = int(model.resources["nvidia.com/gpu"])
     for name, gpus in asked.items():
-        async with asyncio.timeout(60):
-            while not (found := (await kube.list(DEPLOYMENTS, namespace, "", f"metadata.name={name}-predictor"))[0]):  # noqa: ASYNC110
-                await asyncio.sleep(0.2)
-        pod = found[0]["spec"]["template"]["spec"]
+
+        async def deployments(name: str = name) -> list[Object]:
+            return (await kube.list(DEPLOYMENTS, namespace, "", f"metadata.name={name}-predictor"))[0]
+
+        pod = (await until(deployments))[0]["spec"]["template"]["spec"]
         container = next(one for one in pod["containers"] if one["name"] == "kserve-container")
         assert container["image"] == "vllm/vllm-openai:latest"  # and not its sibling for CPUs
         for resources in (container["resources"]["requests"], container["resources"]["limits"]):
@@ -147,12 +148,14 @@ def old_kserve(plane: ControlPlane) -> Iterator[None]:
 
 
 async def test_a_kserve_that_is_too_old_is_told(kube: Client, old_kserve: None) -> None:
-    async with asyncio.timeout(60):
-        while await KServe(kube, lambda: 0.0).warning() != TOO_OLD:  # noqa: ASYNC110  (a schema is published later)
-            await asyncio.sleep(0.2)
+    async def is_told() -> bool:
+        return await KServe(kube, lambda: 0.0).warning() == TOO_OLD
+
+    await until(is_told)  # a schema is published later
 
 
 async def test_the_one_that_is_installed_is_supported(kube: Client) -> None:
-    async with asyncio.timeout(60):
-        while await KServe(kube, lambda: 0.0).warning() is not None:  # noqa: ASYNC110
-            await asyncio.sleep(0.2)
+    async def is_supported() -> bool:
+        return await KServe(kube, lambda: 0.0).warning() is None
+
+    await until(is_supported)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import Any
 
@@ -38,12 +37,12 @@ def wait_of(tournament: Object) -> str:
 
 async def child(arena: Arena, kind: Kind) -> Object:
     """The object of a kind that KServe has made for an LLMInferenceService."""
-    async with asyncio.timeout(60):
-        while True:
-            for found in (await arena.kube.list(kind, arena.namespace, ""))[0]:
-                if "-llm-" in found["metadata"]["name"]:
-                    return found
-            await asyncio.sleep(0.2)
+
+    async def made() -> Object | None:
+        found = (await arena.kube.list(kind, arena.namespace, ""))[0]
+        return next((one for one in found if "-llm-" in one["metadata"]["name"]), None)
+
+    return await until(made)
 
 
 async def test_a_tournament_whose_models_are_served_so_runs_to_its_end(arena: Arena) -> None:

@@ -14,7 +14,7 @@ from integration.cluster.conftest import SMALL, Arena, begun, bundles, condition
 from support.benchmarks import small_benchmark
 from support.local_runs import LocalRun, contents
 from support.waiting import until
-from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, PODS, SERVICES, TOURNAMENTS
+from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, PODS, SERVICES, TOURNAMENTS, Object
 from tiltyard.render.names import STOP, job_name, service_name
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.store import open_store
@@ -90,12 +90,11 @@ async def test_competitors_are_scored_by_a_sidecar_without_keys(arena: Arena, cr
     file = {"benchmark": "humaneval_plus", "uri": f"{arena.s3_uri}/tasks.jsonl"}
     evaluation = {"benchmarks": ["humaneval_plus"], "files": [file], "competitors": True, "allowCodeExecution": True}
     await arena.apply(arena.manifest(2, **SMALL, evaluation=evaluation))
-    found: list[Any] = []
-    async with asyncio.timeout(120):
-        while not found:
-            found = [pod for pod in await arena.children(PODS) if "-score-" in pod["metadata"]["name"]]
-            await asyncio.sleep(0.05)
-    (sandbox,) = found[0]["spec"]["initContainers"]
+
+    async def scoring() -> list[Object]:
+        return [pod for pod in await arena.children(PODS) if "-score-" in pod["metadata"]["name"]]
+
+    (sandbox,) = (await until(scoring, 120))[0]["spec"]["initContainers"]
     assert [one["name"] for one in sandbox["env"]] == ["JOB_COMPLETION_INDEX"]  # Kubernetes' own
     assert [mount["name"] for mount in sandbox["volumeMounts"]] == ["programs", "tmp"]
     done = await arena.wait_for_phase("Complete", "Failed")

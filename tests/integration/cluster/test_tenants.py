@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
 import urllib.error
@@ -17,6 +16,7 @@ import tools
 from cluster.controlplane import ControlPlane
 from integration.cluster.conftest import SMALL, Arena, condition
 from support.tenancy import BY, CASES, NO_CODE, STRICT, Case, document_of
+from support.waiting import until
 from tiltyard.observe.kinds import TOURNAMENTS
 
 pytestmark = [pytest.mark.xdist_group("cluster-2"), pytest.mark.timeout(240)]
@@ -76,9 +76,8 @@ async def test_the_api_server_refuses_what_is_applied(
     plane.request("POST", TOURNAMENTS.path(namespace), old)
     for path, body in policies:
         plane.apply(path, body)
-    async with asyncio.timeout(60):  # until the API server's informers have both
-        while not (refusal(plane, namespace, FORBIDDEN) and refusal(plane, no_code(namespace), CASES["code"])):  # noqa: ASYNC110
-            await asyncio.sleep(0.2)
+    # Until the API server's informers have both.
+    await until(lambda: refusal(plane, namespace, FORBIDDEN) and refusal(plane, no_code(namespace), CASES["code"]))
     found = {
         name: refusal(plane, namespace if case.limits is STRICT else no_code(namespace), case)
         for name, case in CASES.items()

@@ -5,12 +5,12 @@ No pod here has TRL: how a training of two nodes ends well is in `tests/e2e`.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
 
 from integration.cluster.conftest import Arena, condition
+from support.waiting import until
 from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, PODS, TOURNAMENTS, TRAIN_JOBS, Kind
 
 pytestmark = [pytest.mark.xdist_group("cluster-2"), pytest.mark.timeout(560)]
@@ -41,12 +41,11 @@ async def test_two_nodes_are_suspended_resumed_and_deleted(trainer: None, arena:
     await arena.apply(training(arena))
 
     async def nodes(count: int) -> list[Any]:
-        async with asyncio.timeout(300):
-            while True:
-                found = [pod for pod in await arena.children(PODS) if is_node(pod)]
-                if len(found) == count:
-                    return found
-                await asyncio.sleep(0.2)
+        async def all_of_them() -> list[Any] | None:
+            found = [pod for pod in await arena.children(PODS) if is_node(pod)]
+            return found if len(found) == count else None
+
+        return await until(all_of_them, 300)
 
     pods = await nodes(2)
     told = [{one["name"]: one for one in pod["spec"]["containers"][0]["env"]} for pod in pods]

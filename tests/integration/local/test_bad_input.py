@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from cluster.processes import free_port
 from integration.local.conftest import MakeRun
 from support.local_runs import LocalRun
 from support.manifests import manifest
-from support.s3server import S3Server, free_port
+from support.s3server import S3Server
 from support.stub_llm import serving
 
 FAILED, WRONG_INPUT = 1, 2

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from support.waiting import until
 from tiltyard.local.occupancy import OccupiedError, is_occupied, occupied
 from tiltyard.local.ports import Port
 from tiltyard.local.processes import end, spawn
@@ -45,9 +46,7 @@ async def test_what_an_earlier_run_left_is_waited_for(tmp_path: Path) -> None:
                 return (tmp_path / "processes").read_text().split()
 
         following = asyncio.create_task(asyncio.to_thread(follow))
-        async with asyncio.timeout(20):
-            while not notes:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        await until(lambda: notes)
         assert not following.done()
         await end(process, 5)
         assert await following == []

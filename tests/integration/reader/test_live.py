@@ -18,7 +18,7 @@ from support.browser import VARIABLE, browser
 from support.local_runs import LocalRun
 from support.manifests import manifest
 from support.read_runs import Page, Run, Served, make_run, served
-from support.waiting import wait_until
+from support.waiting import until, wait_until
 from tiltyard_jobs.contracts.reading import ReadTask
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.reader.live import Live, Status, words_of
@@ -177,10 +177,12 @@ async def test_a_line_that_is_too_long_is_passed_over(monkeypatch: pytest.Monkey
     monkeypatch.setattr("tiltyard_jobs.reader.live._LINE", 4096)
     lines = json.dumps(STATUS), "x" * 20_000, json.dumps(STATUS | {"phase": "Rating"})
     reader = Live(says(*lines, then="time.sleep(600)"))
-    status, _ = await reader.look()
-    while status is None or status.phase != "Rating":
-        await asyncio.sleep(0.01)
+
+    async def is_rating() -> bool:
         status, _ = await reader.look()
+        return status is not None and status.phase == "Rating"
+
+    await until(is_rating)
     await reader.close()
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from support.shard_stage import bundle, recipe
+from support.waiting import wait_until
 from tiltyard_jobs.contracts.layout import checkpoint_prefix
 from tiltyard_jobs.contracts.progress import MAX_BYTES, PATH, PORT, WorkerProgress
 from tiltyard_jobs.contracts.recipes import AnswerRecipe
@@ -89,10 +90,7 @@ class World:
         return {info.key: self.store.get(info.key) for info in self.store.list("")}
 
     def wait_until_asked(self, count: int) -> None:
-        deadline = time.monotonic() + 30
-        while self.asked.total() < count:
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
+        wait_until(lambda: self.asked.total() >= count, poll=0.005)
 
 
 def test_a_shard_from_task_to_seal(tmp_path: Path) -> None:

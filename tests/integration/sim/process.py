@@ -12,6 +12,8 @@ from typing import Any, Self
 
 import aiohttp
 
+from support.waiting import until
+
 _JOBS = Path(__file__).resolve().parents[3] / "jobs"
 
 
@@ -56,9 +58,11 @@ class SimProcess:
     async def until_metric(self, name: str, value: float) -> None:
         """Wait until a gauge of the server has this value."""
         line = f'{name}{{engine="0",model_name="{self.model}"}} {value}'
-        async with asyncio.timeout(20):
-            while line not in (await self.get_text("/metrics"))[1]:  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
+
+        async def is_there() -> bool:
+            return line in (await self.get_text("/metrics"))[1]
+
+        await until(is_there)
 
     def send(self, number: int) -> None:
         """Send a signal."""

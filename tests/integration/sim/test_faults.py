@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from integration.sim.process import SimProcess
+from support.waiting import until
 from tiltyard_jobs.sim.request_log import asked_twice, read_log
 
 URI = "sim://alpha?skill=0.7"
@@ -66,9 +67,7 @@ async def test_a_hanging_request_ends_with_its_client_and_holds_up_nothing(tmp_p
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(sim.post(CHAT, **body(1)), 0.4)
         hanging = asyncio.ensure_future(sim.post(CHAT, **body(2)))
-        async with asyncio.timeout(20):
-            while sum(request.path == CHAT for request in read_log(log).requests) < 2:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        await until(lambda: sum(request.path == CHAT for request in read_log(log).requests) == 2)
         assert (await sim.get_text("/health"))[0] == 200
         sim.send(signal.SIGTERM)
         assert (await hanging)[0] == 503

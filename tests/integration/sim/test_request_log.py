@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from integration.sim.process import SimProcess
+from support.waiting import until
 from tiltyard_jobs.prompts.grade import grade_messages
 from tiltyard_jobs.prompts.judge import JudgePrompt
 from tiltyard_jobs.sim.request_log import MODEL_WORK, RequestKind, RequestLogWriter, asked_twice, read_log
@@ -48,9 +49,7 @@ async def test_a_killed_server_leaves_whole_lines_and_its_successor_goes_on(tmp_
     ask = {"prompt": "<|im_start|>user\n", "max_tokens": 9}
     async with SimProcess("sim://a", "--request-log", str(log), "--latency-ms", "3000") as sim:
         waiting = [asyncio.ensure_future(sim.post("/v1/completions", seed=row, **ask)) for row in range(5)]
-        async with asyncio.timeout(20):
-            while len(read_log(log).requests) < 5:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+        await until(lambda: len(read_log(log).requests) == 5)
         sim.send(signal.SIGKILL)
         results = await asyncio.gather(*waiting, return_exceptions=True)
         assert all(isinstance(result, aiohttp.ClientError) for result in results)

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from cluster.processes import free_port
 from support.faultproxy import Fault, FaultProxy
-from support.s3server import S3Server, free_port, s3_server
+from support.s3server import S3Server, s3_server
 from tiltyard_jobs.errors import ConfigurationError, JobError, PermanentError, TransientError
 from tiltyard_jobs.store.s3 import S3Store, make_client
 

@@ -9,7 +9,6 @@ import random
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path, PosixPath
 from threading import Event
@@ -20,6 +19,7 @@ import pytest
 from support.certificates import self_signed
 from support.file_server import FileServer
 from support.hub_server import LARGE, HubServer
+from support.waiting import wait_until
 from tiltyard_jobs.contracts.exit_codes import ExitCode
 from tiltyard_jobs.contracts.weights import NamedWeights
 from tiltyard_jobs.download import download
@@ -114,8 +114,7 @@ def test_a_download_that_is_killed_is_continued(hub: HubServer, tmp_path: Path) 
     with start(folder) as process:
         part = folder.with_name(".model.partial") / f"{WEIGHTS}.tiltyard.part"
         assert hub.reached.wait(60)
-        while not (part.exists() and part.stat().st_size):  # what is in flight is the process's own
-            time.sleep(0.01)
+        wait_until(lambda: part.exists() and part.stat().st_size > 0)  # what is in flight is the process's own
         process.kill()
     assert not folder.exists()
     hub.held.pop(f"{MODEL}/{WEIGHTS}").set()
@@ -147,9 +146,7 @@ def test_without_locks_the_first_to_be_ready_wins(hub: HubServer, tmp_path: Path
     with start(folder) as one:
         assert hub.reached.wait(60)
         with start_without_locks(folder) as other:
-            deadline = time.monotonic() + 60
-            while hub.listed[MODEL] < 2 and time.monotonic() < deadline:  # it waits for no one
-                time.sleep(0.01)
+            wait_until(lambda: hub.listed[MODEL] == 2)  # it waits for no one
             hub.held[f"{MODEL}/{SHARD}"].set()
             assert (one.wait(), other.wait()) == (0, 0)
     is_whole(hub, folder)
@@ -164,9 +161,7 @@ def test_without_locks_a_download_that_is_killed_is_continued_by_its_pod(hub: Hu
     with start_without_locks(folder) as process:
         part = folder.with_name(f".model.{socket.gethostname()}") / f"{WEIGHTS}.tiltyard.part"
         assert hub.reached.wait(60)
-        while not (part.exists() and part.stat().st_size):
-            assert process.poll() is None
-            time.sleep(0.01)
+        wait_until(lambda: part.exists() and part.stat().st_size > 0)
         process.kill()
     hub.held.pop(f"{MODEL}/{WEIGHTS}").set()
     with start_without_locks(folder) as process:

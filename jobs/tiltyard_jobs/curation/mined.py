@@ -210,7 +210,7 @@ def _is_of_an_example(text: str, label: re.Match[str]) -> bool:
     if label[0].strip(" \t:：*") == "A" and like.VALUE.match(value):
         return True
     above = text[max(label.start() - LONGEST_LINE, 0) : label.start()].rstrip().rsplit("\n", 1)[-1]
-    return bool(like.EXAMPLE_LINE.match(above)) and len(value.split()) <= SHORT_ANSWER[0]
+    return bool(like.INPUT_LINE.match(above)) and len(value.split()) <= SHORT_ANSWER[0]
 
 
 def _short_answer_at(text: str) -> int | None:
@@ -227,7 +227,8 @@ def _short_answer_at(text: str) -> int | None:
     if any(pattern.match(answer) for pattern in (like.OPTION, like.FENCE, like.CONTEXT)) or asks(answer):
         return None
     if like.STATEMENT.match(answer) and not like.FIRST_PERSON.search(answer):
-        return len(head) if set(words(answer)) & {word for word in words(question) if len(word) > LONG_WORD} else None
+        shared = set(words(answer)) & {word for word in words(question) if len(word) > LONG_WORD}
+        return len(head) if len(shared) > bool(like.DEFINITE.match(answer)) else None
     most_words, most_characters = SHORT_ANSWER
     is_short = len(answer.split()) <= most_words and len(answer) <= most_characters
     if like.GROWTH.match(answer):
@@ -283,7 +284,8 @@ def _states_below_a_question(text: str, place: int) -> bool:
 def _programs(text: str) -> list[int]:
     """Where a program stands below the order to write it."""
     lines = text.split("\n")
-    is_code, found, place = _code_lines(lines), list[int](), 0
+    is_code = [code and not like.EXAMPLE_LINE.match(line) for code, line in zip(_code_lines(lines), lines, strict=True)]
+    found, place = list[int](), 0
     for number, line in enumerate(lines):
         if found:
             break

@@ -51,11 +51,13 @@ ANSWER_TO_MARK = re.compile(
 )
 # What is called A, or is wanted for the input above it, belongs to the task.
 VALUE = re.compile(r"\s*[{\[(\d]")
-EXAMPLE_LINE = re.compile(
-    r"\s*(?:[-*>] *)?(?:\*\*)?(?:(?:sample |example )?inputs?|examples?|given|[A-Z]|eingabe|beispiel|entrada|ejemplo"
-    rf"|exemplo|entrée|exemple|esempio|вход|пример|输入|示例|入力|例|입력|예시?){_NUMBER}(?:\*\*)? ?[:：=]",
-    re.IGNORECASE,
+_GIVES = (
+    r"(?:sample |example )?inputs?|examples?|given|(?-i:[A-Z])|eingabe|beispiel|entrada|ejemplo|exemplo|entrée|exemple"
+    r"|esempio|вход|пример|输入|示例|入力|例|입력|예시?"
 )
+_WANTS = r"(?:sample |example |expected )?outputs?|ausgabe|salida|saída|sortie|выход|输出|出力|출력"
+INPUT_LINE = re.compile(rf"\s*(?:[-*>] *)?(?:\*\*)?(?:{_GIVES}){_NUMBER}(?:\*\*)? ?[:：=]", re.IGNORECASE)
+EXAMPLE_LINE = re.compile(rf"\s*(?:[-*>] *)?(?:\*\*)?(?:{_GIVES}|{_WANTS}){_NUMBER}(?:\*\*)? ?[:：=]", re.IGNORECASE)
 SECOND_OPTION = re.compile(r"^[ \t]{0,8}(?:\*\*)?B ?[:.)]|(?<=[\s,;/])B ?[:)]", re.MULTILINE)
 """The label `A:` before it is an option's."""
 # Behind the label `Answer:`, what the answer is to be like. A text to work on may stand behind the label, too.
@@ -197,7 +199,8 @@ TURNS_TO = re.compile(
 )
 ORDERS = re.compile(
     rf"(?:^|[.!?:;\n]\s{{0,4}}|\d[.)]\s+|[*#>%]\s*|-\s+)(?:(?:first|then|now|next|finally|also|in \w+|using [\w ]+"
-    rf"|given [^,.\n]{{1,80}}),? )?(?:please |kindly |now |then |also )?(?:{VERBS})\b(?!\s*[=(.;])"
+    rf"|given [^,.\n]{{1,80}}|for (?:each|every) [^,.\n]{{1,60}}?),? )?(?:please |kindly |now |then |also )?(?:{VERBS})"
+    r"\b(?!\s*[=(.;])"
     r"|(?:^|[.!?:;\n]\s{0,4})[^.!?:;,\n]{2,80}, (?:please |then )?(?:write|create|implement|explain|find|design|list"
     r"|describe|generate|build|develop|compare|suggest|translate|summari[sz]e|solve|calculate|determine)\b"
     r"|^\s*(?:#+ *)?(?:a |an |the )?(?:[\w+#]+ ){0,3}(?:program|script|function|code|quer(?:y|ies)|class|method|regex"
@@ -246,12 +249,14 @@ POINTS_BELOW = re.compile(
     r"|[这那此]|以下|下[面列]|我|[このそ]の|次の|私|(?:^|\s)(?:이|그|제|내) |다음|아래",
     re.IGNORECASE,
 )
-# Few words that are no answer: a greeting, the language to use, a choice, a field, a sum to do, a name in code.
+# Few words that are no answer: a greeting, the language to use, a choice, a field, numbers, a sum, a name in code.
 NO_SHORT_ANSWER = re.compile(
-    r"\s*(?:thank|thx|regards|cheers|please|pls|help|sorry|hello|hi\b|danke|grüße|bitte|gracias|merci|obrigad|grazie"
-    r"|спасибо|谢谢|多谢|请|ありがと|お願い|감사|부탁|python|java|javascript|typescript|c\+\+|c#|rust|go|golang|sql|bash|ruby|php"
-    r"|kotlin|swift)\b"
-    r"|.*(?:[:：=<>{}\[\]_;|→…]|\.\.\.|\b(?:or|and|oder|und|o|y|ou|et|e|или|и)\b|[或和か、]|\w[A-Z]|\w\()",
+    r"\s*(?i:thank|thx|regards|cheers|please|pls\b|help|sorry|hello|hi\b|danke|grüße|bitte|gracias|merci|obrigad|grazie"
+    r"|спасибо|谢谢|多谢|请|ありがと|お願い|감사|부탁"
+    r"|(?:python|java|javascript|typescript|c\+\+|c#|rust|go|golang|sql|bash|ruby|php|kotlin|swift)(?!\w))"
+    r"|.*(?:[:：=<>{}\[\]_;|→…,，、*/^+]|\.\.\.|\b(?:or|and|oder|und|o|y|ou|et|e|или|и)\b|[或和か]|\w[A-Z]|\w\(|\d[a-z]"
+    r"| - )"
+    r"|.*[^\W\d] ?v?\d+(?:\.\d+)*\s*$|\s*-?[\d.]+(?:\s+-?[\d.]+)+\s*$",
 )
 GROWTH = re.compile(r"\s*[OΘΩ]\([^()\n]{1,20}\)[.。]?\s*$")
 YES_OR_NO = re.compile(
@@ -263,6 +268,8 @@ POLAR = re.compile(
     r"|吗|是否|ですか|ますか|나요|까요|인가|ли\b",
     re.IGNORECASE,
 )
+
+DEFINITE = re.compile(r"\s*(?:the|der|die|das|el|la|los|las|les?|il|lo)\s", re.IGNORECASE)
 
 # A sentence that states: its subject comes first, and all of the text ends with a full stop.
 STATEMENT = re.compile(

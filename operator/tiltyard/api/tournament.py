@@ -79,7 +79,7 @@ class Tournament(ApiModel):
     metadata: ObjectMeta
     """The object's metadata, as in Kubernetes."""
     spec: TournamentSpec
-    """What the user asks for."""
+    """What the user requests."""
     status: TournamentStatus | None = None
     """What was last observed."""
 

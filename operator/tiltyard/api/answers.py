@@ -47,7 +47,7 @@ class ExistingAnswers(ApiModel):
     `messages[-1].content`; of a list of records the one with a given value: `completions[model=gpt-4].response`.
     Thoughts are taken off it as off a model's reply. Default: output."""
     id_field: ColumnName | None = None
-    """The column that holds the id of the instruction, as it stands in `instructions.from.idField`, or a path to it. No
+    """The column that holds the id of the instruction, as `instructions.from.idField` has it, or a path to it. No
     two rows may have the same."""
     instruction_field: ColumnName | None = None
     """Instead of `idField`: the column that holds the instruction's text, or a path to it. Texts are compared as

@@ -19,7 +19,7 @@ _METHODS = " ".join(f"{name}: {facts.meaning}." for name, facts in VERDICT_METHO
 
 
 class AnswerSampling(ApiModel):
-    """How answers are asked for and sampled."""
+    """How answers are requested and sampled."""
 
     system: SystemMessage | None = None
     """A system message for every competitor, sent before the instruction. Judges do not see it, and training rows do
@@ -42,7 +42,7 @@ class RubricPoint(ApiModel):
     text: RubricLine
     """The point in one line, such as `The code runs as it stands`."""
     weight: Annotated[int, Whole(1, 100)] = 1
-    """How much it counts beside the other points: 2 counts twice as much as 1. Default: 1."""
+    """How much it counts compared with the other points: 2 counts twice as much as 1. Default: 1."""
 
 
 def _one_criteria(verdict: VerdictSettings) -> Iterator[Violation]:
@@ -61,7 +61,7 @@ ONE_CRITERIA: Rule[VerdictSettings] = Rule(
 
 
 class VerdictSettings(ApiModel):
-    """How a judge is asked for one verdict."""
+    """How one verdict is requested from a judge."""
 
     RULES = (ONE_CRITERIA,)
 
@@ -92,11 +92,11 @@ class Battles(ApiModel):
     """Who meets whom on an instruction. AttackerDefender: its attacker meets every other competitor. AllPairs: every
     two competitors meet. Default: AttackerDefender."""
     answer: AnswerSampling = AnswerSampling()
-    """How answers are asked for and sampled."""
+    """How answers are requested and sampled."""
     orders: Orders = "Both"
     """The order of the two answers. Both: each judge sees each battle in both orders. Alternate: in one order, which
     alternates. Default: Both."""
     verdict: VerdictSettings = VerdictSettings()
-    """How a judge is asked for one verdict."""
+    """How one verdict is requested from a judge."""
     schedule: Schedule = Schedule()
     """Which verdicts are requested."""

@@ -123,7 +123,7 @@ class Embedder(ApiModel):
     endpoint: Endpoint | None = None
     """The server, for Endpoint."""
     request: EndpointRequest | None = None
-    """What the requests to the endpoint need beside a key."""
+    """What the requests to the endpoint need besides a key."""
 
 
 class Diversity(ApiModel):
@@ -146,7 +146,7 @@ class Flags(ApiModel):
     """
 
     secret: Annotated[KeepOrDrop, Field(alias="Secret")] = "Keep"  # noqa: S105  a rule
-    """Tokens of known services, private keys, and passwords that are assigned or stand in an address. Keep: nothing is
+    """Tokens of known services, private keys, and passwords that are assigned or are in an address. Keep: nothing is
     left out. Drop: an instruction with one is dropped before any model is asked, an answer with one gives no training
     row, and neither their texts nor what judges wrote about such an answer are in a table. Default: Keep."""
     personal_data: Annotated[KeepOrDrop, Field(alias="PersonalData")] = "Keep"

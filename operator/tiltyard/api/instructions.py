@@ -48,7 +48,7 @@ class Mine(ApiModel):
     system_prompts: Annotated[tuple[SystemMessage, ...], Field(max_length=16), Distinct()] = ()
     """System messages under which instructions are mined, such as `You are a coding assistant`. They are rendered by
     the model's own chat template, and used in turn: each for all combinations of `temperatures` and `topP`, then the
-    next. A competitor's `chatTemplatePrefix` is used as it stands instead. Empty: none is given, and a template may
+    next. A competitor's `chatTemplatePrefix` is used as it is instead. Empty: none is given, and a template may
     add its own."""
 
 
@@ -88,7 +88,7 @@ class GivenInstructions(ApiModel):
     """The file at s3://BUCKET/KEY, hf://datasets/ORG/NAME@REVISION/PATH on the Hugging Face hub or https://HOST/PATH;
     on one machine also a path, relative to the manifest, with ~/ or in full, or file:///PATH. As its name ends it is
     JSON Lines, JSON, CSV, TSV, text with one instruction a line (.txt), parquet or Arrow; all of them packed or not.
-    It may stand for several files, which are read in the order of their names: a folder, here or on the hub, or a
+    It may name several files, which are read in the order of their names: a folder, here or on the hub, or a
     prefix s3://BUCKET/KEY/ that ends in /, for all files below it whose names end so; or a pattern such as
     `prompts/*.jsonl`. The tables name each row's file in `source_file`. Absent: the files in `files`."""
     files: Annotated[tuple[TextFile, ...], Field(max_length=256)] = ()

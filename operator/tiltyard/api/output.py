@@ -67,7 +67,7 @@ class S3Output(ApiModel):
     """Where requests name the bucket. Path: in the URL's path. Virtual: before the server's host name. Auto: Path if
     there is an endpoint, else Virtual. Default: Auto."""
     encryption: S3Encryption | None = None
-    """The encryption that each write asks for, for buckets whose policy demands it. Absent: the bucket's default."""
+    """The encryption that each write requests, for buckets whose policy demands it. Absent: the bucket's default."""
     single_writer: bool = False
     """Set it to true for servers without conditional writes (`If-None-Match: *`), as Google's S3 interface and older
     servers are. Only one run at a time may then write below the URI: two runs would replace each other's results.

@@ -230,8 +230,8 @@ class Participant(ApiModel):
     """The texts at which a mined instruction ends, such as <|im_end|>. Absent: what the served model's own chat
     template puts after the user's words, and the tokens that open the next turn."""
     tokenizer: Tokenizer | None = None
-    """The model's tokenizer, where its server does not tell the chat template: the text before the user's words and its
-    ends are taken from the template that is there, instead of from the server. Absent: the server is asked."""
+    """The model's tokenizer, where its server does not provide the chat template: the text before the user's words and
+    its ends are taken from the tokenizer's template instead of from the server. Absent: the server is asked."""
     thought_marks: ThoughtMarks | None = None
     """The marks around the model's thoughts, where they are none of the usual ones and its server, or the file of
     `answers`, leaves them in the text. They are part of the model's identity."""

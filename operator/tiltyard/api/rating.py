@@ -35,7 +35,7 @@ class Rating(ApiModel):
     Default: Void."""
     votes: VoteKind = "Plain"
     """What a vote by probabilities counts. Plain: the probability. Calibrated: it is first freed of the place of the
-    answer and brought to the judge's own scale, found from its two orders; a judge of which they cannot be told keeps
+    answer and brought to the judge's own scale, found from its two orders; a judge of which they cannot be found keeps
     its votes. Small models' probabilities lie near one half, which makes plain ratings lie too close together.
     Default: Plain."""
     bootstrap: Annotated[int, Whole(1, 100_000)] | None = None

@@ -178,7 +178,7 @@ EACH_HEADER_ONCE: Rule[EndpointRequest] = Rule(
 
 
 class EndpointRequest(ApiModel):
-    """What the requests to an endpoint need beside a key."""
+    """What the requests to an endpoint need besides a key."""
 
     RULES: ClassVar[tuple[Rule[Any], ...]] = (EACH_HEADER_ONCE,)
 

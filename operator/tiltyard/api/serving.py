@@ -134,7 +134,7 @@ class ModelServing(ApiModel):
     """How an LLMInferenceService shares one replica out over GPUs and nodes."""
     worker: OpaqueObject | None = None
     """The pods of an LLMInferenceService on the nodes after the first: a Kubernetes PodSpec, as KServe's
-    `spec.worker`. Absent: as the first, where `parallelism` asks for more than one node."""
+    `spec.worker`. Absent: as the first, where `parallelism` requires more than one node."""
     router: Router | None = None
     """How requests reach an LLMInferenceService. Absent: by its Service, each replica in turn."""
     base_refs: Annotated[tuple[ObjectReference, ...], Field(max_length=8)] = ()

@@ -1,4 +1,4 @@
-"""What the user asks for."""
+"""What the user requests."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ PRICED_ENDPOINTS: Rule[TournamentSpec] = Rule(
 
 
 class TournamentSpec(ApiModel):
-    """What the user asks for."""
+    """What the user requests."""
 
     RULES = (
         *FIELD_RULES,

@@ -84,7 +84,7 @@ class ModelStatus(ApiModel):
     """What the model is doing. Loading: it starts. Busy: it is asked. Idle: it is up and nothing asks it. Absent: it is
     not up."""
     asking: Count | None = None
-    """The number of records that the model is asked for now. Absent: no worker has reported it."""
+    """The number of records that are requested from the model now. Absent: no worker has reported it."""
     queued: Count | None = None
     """The number of records that wait for the model: those that it could make now. At most so many."""
     loads: Count = 0
@@ -203,7 +203,7 @@ class TournamentStatus(ApiModel):
     """The records of all stages that are done, of how many, for example 812/4000."""
     eta: AwareDatetime | None = None
     """When the tournament will be complete at the present pace. Absent: nothing was done in the last minute, or too
-    little to tell."""
+    little to estimate it."""
     run: Word | None = None
     """The digest of everything in the spec that can change a result."""
     stages: Annotated[tuple[StageStatus, ...], Field(max_length=32, json_schema_extra=ATOMIC)] = ()

@@ -79,6 +79,6 @@ class Tournament(ApiModel):
     metadata: ObjectMeta
     """The object's metadata, as in Kubernetes."""
     spec: TournamentSpec
-    """What the user asks for."""
+    """What the user requests."""
     status: TournamentStatus | None = None
     """What was last observed."""

@@ -67,7 +67,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def add_manifest(command: argparse.ArgumentParser) -> None:
     """FILE."""
-    command.add_argument("manifest", type=Path, metavar="FILE", help="the Tournament, YAML; - is standard input")
+    command.add_argument(
+        "manifest", type=Path, metavar="FILE", help="the Tournament's YAML file; - reads standard input"
+    )
 
 
 def add_state(command: argparse.ArgumentParser) -> None:
@@ -104,8 +106,8 @@ def add_output(command: argparse.ArgumentParser) -> None:
         help="the form of the result on standard output (default: table); `tiltyard schema` has the schemas",
     )
     amount = command.add_mutually_exclusive_group()
-    amount.add_argument("-q", "--quiet", action="store_true", help="print nothing but the result and what is wrong")
-    amount.add_argument("-v", "--verbose", action="store_true", help="print details, too")
+    amount.add_argument("-q", "--quiet", action="store_true", help="print only the result and what is wrong")
+    amount.add_argument("-v", "--verbose", action="store_true", help="also print details")
 
 
 def named_path(text: str) -> tuple[str, str]:

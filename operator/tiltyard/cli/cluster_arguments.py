@@ -37,7 +37,7 @@ def add_operator(command: argparse.ArgumentParser) -> None:
         "--children", default="{}", metavar="JSON", help="the chart's value `children`: what all children have"
     )
     command.add_argument(
-        "--tenants", default="{}", metavar="JSON", help="the chart's value `tenants`: what Tournaments may ask for"
+        "--tenants", default="{}", metavar="JSON", help="the chart's value `tenants`: what Tournaments may request"
     )
     command.add_argument(
         "--serving-runtime",

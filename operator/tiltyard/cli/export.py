@@ -18,7 +18,7 @@ def add_export(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "run",
         metavar="RUN|FILE",
-        help="a run's folder or a copy of it, s3://BUCKET/PREFIX/runs/RUN, or the Tournament, YAML",
+        help="a run's folder or a copy of it, s3://BUCKET/PREFIX/runs/RUN, or the Tournament's YAML file",
     )
     form = command.add_mutually_exclusive_group(required=True)
     form.add_argument("--to", choices=get_args(ExportForm), help="the form")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import shutil
+import sys
 from pathlib import Path
 
 from tiltyard.api import Tournament
@@ -11,6 +13,14 @@ from tiltyard.local.ledger import read_ledger, uri_of
 from tiltyard.sdk.machine import StatePlace
 from tiltyard.sdk.status_document import Status
 from tiltyard_jobs.contracts.located import readable
+
+
+def program() -> str:
+    """How this program is called: `tiltyard`, or its path where a shell would not find it, as that of `make demo`."""
+    given, found = Path(sys.argv[0]), shutil.which("tiltyard")
+    if given.name != "tiltyard" or (found is not None and given.exists() and given.samefile(found)):
+        return "tiltyard"
+    return str(given)
 
 
 def after_run(options: argparse.Namespace, out: Path | str | None) -> str:
@@ -41,7 +51,7 @@ def _next_lines(*lines: tuple[str, str]) -> str:
 
 def _line(name: str, options: argparse.Namespace, out: Path | str | None, *more: str) -> str:
     prices = None if name == "view" else options.prices  # which takes none
-    words = ["tiltyard", name, str(options.manifest)]
+    words = [program(), name, str(options.manifest)]
     for option, value in (("out", out), ("state", options.state), ("prices", prices)):
         words += [f"--{option}", str(value)] if value is not None else []
     return shlex.join([*words, *more])

@@ -132,7 +132,9 @@ def _run(command: argparse.ArgumentParser) -> None:
 
 
 def _status(command: argparse.ArgumentParser) -> None:
-    command.add_argument("manifest", type=Path, metavar="FILE", help="the Tournament, YAML; with -n its name")
+    command.add_argument(
+        "manifest", type=Path, metavar="FILE", help="the Tournament's YAML file; with -n the Tournament's name"
+    )
     command.add_argument(
         "-n", "--namespace", metavar="NS", help="the Tournament's namespace on the cluster of KUBECONFIG"
     )
@@ -289,7 +291,7 @@ COMMANDS = (
     Command(
         "view",
         RESULTS,
-        "read a run's battles in a browser, while it is at work or after",
+        "read a run's battles in a browser, while it runs or after",
         "tiltyard.cli.view:view",
         add_view,
         (
@@ -310,7 +312,7 @@ COMMANDS = (
     Command(
         "export",
         RESULTS,
-        "write a complete run's training rows or tables in the form of another tool",
+        "write a complete run's training rows or tables in the format of another tool",
         "tiltyard.cli.export:export",
         add_export,
         (
@@ -333,7 +335,7 @@ COMMANDS = (
     Command(
         "calibrate",
         RESULTS,
-        "hold a run's judges against labels of yours: pairs of answers with the better one named",
+        "compare a run's judges with your labels: pairs of answers with the better one named",
         "tiltyard.cli.calibration:calibrate",
         _calibrate,
         ("tiltyard calibrate tournament.yaml labels.csv --out results",),

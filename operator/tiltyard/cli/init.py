@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 
 from tiltyard.api import ManifestError, load_tournament, unsupported
+from tiltyard.cli.following import program
 from tiltyard.sdk.errors import UserError
 
 TEMPLATES = ("simulated", "one-gpu", "endpoints", "cluster")
@@ -129,7 +130,8 @@ def _answer(question: str, default: str) -> str:
 
 
 def _next(template: str, file: str) -> list[str]:
-    yaml_file = "tiltyard explain spec --recursive   # all that a manifest may say"
+    tiltyard = shlex.quote(program())
+    fields = f"{tiltyard} explain spec --recursive   # all fields of a manifest"
     if template == "cluster":
-        return [f"tiltyard validate {file}", f"kubectl apply -f {file}", yaml_file]
-    return [f"tiltyard plan {file} --out results", f"tiltyard run {file} --out results", yaml_file]
+        return [f"{tiltyard} validate {file}", f"kubectl apply -f {file}", fields]
+    return [f"{tiltyard} plan {file} --out results", f"{tiltyard} run {file} --out results", fields]

@@ -39,10 +39,12 @@ def add_view(command: argparse.ArgumentParser) -> None:
         "--namespace",
         type=namespace,
         metavar="NS",
-        help="of FILE's Tournament on the cluster of KUBECONFIG: the live page shows it (default: the run on this"
-        " machine)",
+        help="the namespace of FILE's Tournament on the cluster of KUBECONFIG, which the live page then shows (default:"
+        " the run on this machine)",
     )
-    command.add_argument("--no-browser", dest="browse", action="store_false", help="print the address alone")
+    command.add_argument(
+        "--no-browser", dest="browse", action="store_false", help="print the address, and open no browser"
+    )
 
 
 def add_show(command: argparse.ArgumentParser) -> None:

@@ -93,6 +93,20 @@ async def test_served_pages(made: Run) -> None:
                     await tab.picture(Path(PICTURES, f"{name}-dark.png"), 1280, 1400, dark=True)
 
 
+async def test_a_link_to_the_printed_address_leads_in_from_another_sites_page(made: Run, tmp_path: Path) -> None:
+    """As in a terminal that is itself a web page: the browser sends no strict cookie along a redirect from there."""
+    with served(str(made.store), folder=tmp_path) as reader:
+        (tmp_path / "terminal.html").write_text(f'<a href="{reader.address}">{reader.address}</a>')
+        async with browser() as tab:
+            await tab.open((tmp_path / "terminal.html").as_uri())
+            await tab.value("document.querySelector('a').click()")
+            await tab.until("location.pathname === '/close' && document.querySelector('.battles') !== null")
+            assert not await tab.value("document.documentElement.outerHTML.includes('token=')")
+            assert await tab.value("document.cookie") == ""
+            await tab.open(f"http://localhost:{reader.port}/")  # another host has its own cookies
+            assert "Open the address" in await tab.value("document.body.textContent")
+
+
 async def test_votes_by_keys(made: Run, tmp_path: Path) -> None:
     file = tmp_path / "labels.jsonl"
     with served(str(made.store), "--label", str(file), folder=tmp_path) as reader:

@@ -306,12 +306,12 @@ CASES: Mapping[str, Case] = {
     "complete raw prompts": replying(
         lambda asked: "fine" if asked.path == "/v1/chat/completions" else not_found(), needs_completions=True
     ),
-    "tell its chat template": replying(lambda asked: "fine", needs_completions=True, needs_prefix=True),
+    "provide its chat template": replying(lambda asked: "fine", needs_completions=True, needs_prefix=True),
     "mine with a system message": replying(
         without_system_message, needs_completions=True, needs_prefix=True, systems=("Write Rust.",), tells_tokens=True
     ),
-    "tell log-probabilities": replying(lambda asked: "1", needs_logprobs=True),
-    "tell enough log-probabilities": replying(few_logprobs, needs_logprobs=True),
+    "provide log-probabilities": replying(lambda asked: "1", needs_logprobs=True),
+    "provide enough log-probabilities": replying(few_logprobs, needs_logprobs=True),
     "embed": replying(lambda asked: not_found(), needs_embeddings=True),
     "embed into vectors of one length": replying(uneven, needs_embeddings=True),
     "end its thought before a verdict": saying(cut("<think>Hm."), judging(method="Choice", max_tokens=40)),

@@ -21,7 +21,7 @@ from tiltyard_jobs.sim.__main__ import _parser as expert_parser
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PROGRAMS = {
-    *("aws", "cosign", "export", "git", "helm", "kubeconform", "kubectl", "kyverno", "make", "pip", "python"),
+    *("aws", "cd", "cosign", "export", "git", "helm", "kubeconform", "kubectl", "kyverno", "make", "pip", "python"),
     *("python3", "tiltyard", ".venv/bin/tiltyard"),
 }
 NO_COMMANDS = (
@@ -59,6 +59,8 @@ REASONS = {
     "cosign verify": "asks Sigstore about a published image; tests/integration/release signs with a stand-in",
     "export HF_TOKEN=": "a secret of the reader's",
     "export TILTYARD_SECRET_ATHENE_TOKEN=": "a secret of the reader's",
+    "cd tiltyard": "a change of folder",
+    "git clone https://github.com/tiltyard/tiltyard.git": "the repository that the tests are in",
     "git push origin": "publishes a release",
     "git tag -s": "publishes a release",
     "helm -n tiltyard get values": "reads a cluster's release; tests/unit/cli/test_render.py reads such values",

@@ -57,6 +57,7 @@ def _kubernetes(name: str) -> Tool:
 
 TOOLS = {
     "actionlint": Tool("actionlint", "github.com/rhysd/actionlint/cmd/actionlint"),
+    "argo-workflow-controller": Tool("argo-workflows", "github.com/argoproj/argo-workflows/v3/cmd/workflow-controller"),
     "coredns": Tool("coredns", "."),
     "etcd": Tool("etcd", "go.etcd.io/etcd/server/v3"),
     "gitops-health": Tool("gitops-health", "."),

@@ -46,7 +46,7 @@ NAMESPACE = "default"
 PORT = 18091
 
 
-def manifest(name: str) -> dict[str, Any]:
+def manifest(name: str, shard_size: int = 100) -> dict[str, Any]:
     """A tournament over instructions that are given, between endpoints: no model is served."""
     endpoint = {"url": "http://nowhere.example/v1"}
     return {
@@ -58,7 +58,7 @@ def manifest(name: str) -> dict[str, Any]:
             "judges": [{"name": one, "endpoint": {**endpoint, "model": one}} for one in ("charles", "denis")],
             "instructions": {"mine": {"perCompetitor": 100}},
             "curation": {"diversity": {"method": "Random", "perCompetitor": 50}},
-            "jobs": {"shardSize": 100},
+            "jobs": {"shardSize": shard_size},
             "output": {"s3": {"uri": f"s3://bucket/{name}"}},
         },
     }
@@ -75,11 +75,11 @@ class Seen:
     writes: int = 0
 
 
-async def events(kube: Client, kind: Kind) -> AsyncIterator[Object]:
+async def events(kube: Client, kind: Kind, namespace: str = NAMESPACE) -> AsyncIterator[Object]:
     """All changes of a kind, over the ends of single watches."""
     version = ""
     while True:
-        async for event, document in kube.watch(kind, NAMESPACE, "", version):
+        async for event, document in kube.watch(kind, namespace, "", version):
             version = document["metadata"]["resourceVersion"]
             if event != "BOOKMARK":
                 yield document

@@ -40,7 +40,7 @@ TEXTS = (
 ANYWHERE: tuple[Any, ...] = (
     *TEXTS, None, True, False, 0, -1, 1, 2, 3.0, -1.0, 2024, 2**31, 2**53, 2**63, -(2**63) - 1, 10**400, 0.5, 1e300, [],
     [[]], [None], {}, {"": 1}, {"a": None}, {"a": {"a": {}}}, {"name": "a"}, ["a", "a"], [{"name": "a"}] * 2,
-    ["a"] * 5000, {f"k{number}": "v" for number in range(500)}, [{"name": f"a{number}"} for number in range(300)],
+    ["a"] * 1000, {f"k{number}": "v" for number in range(500)}, [{"name": f"a{number}"} for number in range(300)],
 )  # fmt: skip
 DEEP = (5, 20, 60, 120)  # levels of nesting
 TWICE = "\ue000"

@@ -110,6 +110,57 @@ CASES: dict[str, Case] = {
     "a plug-in": Case(
         served(args=["--tool-parser-plugin=/mnt/models/p.py"]), f"{FIRST}.serving.args[0]", "trustRemoteCode"
     ),
+    **{
+        f"code by {args[-1]}": Case(
+            served(args=args), f"{FIRST}.serving.args[{len(args) - 1}]", "trustRemoteCode"
+        )
+        for args in (
+            ["--trust_remote_code=True"],
+            ["--tool-p=/mnt/models/p.py"],
+            ["--reasoning-parser-p=/mnt/models/p.py"],
+            ['--structured-outputs-config={"reasoning_parser_plugin": "/mnt/models/p.py"}'],
+            ["--structured-outputs-config.reasoning_parser_plugin=/mnt/models/p.py"],
+            ["--mi=mnt.models.p.Layer"],
+            ["--worker-c=mnt.models.p.Worker"],
+            ["--worker_e=mnt.models.p.Worker"],
+            ["--scheduler-c=mnt.models.p.Scheduler"],
+            ["--logits-p=mnt.models.p:Processor"],
+            ["--io=p"],
+            ["--log-config-file=/mnt/models/log.json"],
+            ['--model-class-overrides={"A": "mnt.models.p:Model"}'],
+            ["--model-c.A=mnt.models.p:Model"],
+            ["--distributed-executor-backend=mnt.models.p.Executor"],
+            ["--distributed-e"],
+            ["--kv-transfer-config", '{"kv_connector": "C", "kv_connector_module_path": "mnt.models.p"}'],
+            ["--kv-transfer-config", r'{"kv_connector_m\u006fdule_path": "mnt.models.p"}'],
+            ['--ec-manager-config={"encoder_cache_manager_cls": "mnt.models.p.Manager"}'],
+            ["--speculative-config", '{"method": "custom_class", "model": "p"}'],
+            ["--speculative-config", '{"model": "mnt.models.p.Proposer"}'],
+            ["--speculative-config.model=mnt.models.p.Proposer"],
+            ["--spec-model=mnt.models.p.Proposer"],
+            ["-cc.backend=mnt.models.p.compile"],
+            ["-cc.backend"],
+            ["--compilation-config", '{"mode": 1, "backend": "mnt.models.p.compile"}'],
+            ['--compilation-config={"inductor_passes": {"post_grad_custom_post_pass": "mnt.models.p.f"}}'],
+        )
+    },
+    "options that name no code": Case(
+        served(
+            args=[
+                "--distributed-executor-backend=mp", "--spec-model=org/draft-1.5", "--logprobs-mode=raw_logprobs",
+                '--speculative-config={"model": "org/draft-1.5", "method": "eagle3"}', "--attention-backend=FLASH_ATTN",
+                '--compilation-config={"mode": 3, "backend": "inductor"}', "--model-impl=vllm", "--seed=1",
+                "--tool-call-parser=hermes", "--structured-outputs-config.backend=xgrammar", "--reasoning-parser=qwen3",
+                "--gpu-memory-utilization=0.9", "--max-lora-cls-labels=2", "--scheduling-policy=fcfs",
+            ]
+        )
+    ),
+    **{
+        f"code by the variable {name}": Case(
+            served(**variable(name, "/mnt/models/x")), f"{FIRST}.serving.pod.env[0].name", "trustRemoteCode"
+        )
+        for name in ("LD_LIBRARY_PATH", "VLLM_NCCL_SO_PATH", "VLLM_RUST_FRONTEND_PATH", "VLLM_LOGGING_CONFIG_PATH")
+    },
     "32 models with many variables": Case(
         {
             "competitors": [

@@ -62,6 +62,13 @@ WITHOUT_EFFECT = (
 )  # fmt: skip
 """The chart's other values: they are of the operator's own objects."""
 
+_TO_SAY = {
+    list: "[] allows none, and ['*'] any",
+    bool: "true allows it, false does not",
+    dict: "must be a mapping, such as {enabled: false}",
+}
+"""What a value of `tenants` may be, by the type of its default."""
+
 
 class _Image(ApiModel):
     repository: LooseLine = ""
@@ -140,9 +147,12 @@ def settings_of(files: Sequence[Path]) -> ClusterSettings:
     values: Any = DEFAULTS
     for file in files:
         values = _merged(values, _read(file))
-    for name in DEFAULTS["tenants"]:  # none of them by a null: the defaults allow everything
+    for name, default in DEFAULTS["tenants"].items():  # none of them by a null: the defaults allow everything
         if isinstance(values.get("tenants"), Mapping) and name not in values["tenants"]:
-            raise UserError(f"{', '.join(map(str, files))}: tenants.{name}: must not be null; [] allows none")
+            raise UserError(
+                f"{', '.join(map(str, files))}: tenants.{name}: must not be null (it is empty in the file);"
+                f" {_TO_SAY[type(default)]}"
+            )
     try:
         known = _Values.model_validate_json(json.dumps(values), by_name=False)
     except ValidationError as error:

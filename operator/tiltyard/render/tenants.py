@@ -25,17 +25,25 @@ ANY: tuple[str, ...] = ("*",)
 _BY = "the administrator of this cluster has set tenants."
 NO_CODE = f"must be false: {_BY}codeExecution"
 NO_REMOTE_CODE = (
-    "must not let a server run code of a model's repository (trust-remote-code, --config, a plug-in, $(VARIABLE),"
-    f" VLLM_ADDITIONAL_ARGS, PYTHONPATH): {_BY}trustRemoteCode"
+    "must not let a server run code of a model's repository (trust-remote-code, --config, a plug-in, a class or module"
+    f" by name, $(VARIABLE), VLLM_ADDITIONAL_ARGS, PYTHONPATH): {_BY}trustRemoteCode"
 )
 NO_HOST_PATH = f"must not be a hostPath: {_BY}hostPath"
 REMOTE_CODE = (
-    r"(?i)trust[-_]?remote[-_]?code|[$][(]|^(VLLM_ADDITIONAL_ARGS|VLLM_PLUGINS|PYTHON[A-Z]+|LD_PRELOAD)$"
-    r"|(^|\s)--(tr(u(s(t.*)?)?)?|conf(ig?)?|[a-z]+[-_]parser[-_]pl.*|mid.*|worker[-_](cl|ext).*|scheduler[-_]cl.*"
-    r"|logits[-_]processors.*|io[-_]processor[-_].*)(=|\s|$)"
+    r"(?i)trust[-_]?remote[-_]?code|[$][(]|[\\]u00|module_path|cache_manager_cls|custom_class|parser_plugin"
+    r"|class_overrides|inductor_passes|backend\"?[ :=]+\"?\w+[.]|\"model\"[ :]+\"[^/\"]*[.][^/\"]*\""
+    r"|^(VLLM_(ADDITIONAL_ARGS|PLUGINS|[A-Z_]*(SO|FRONTEND|CONFIG)_PATH)|PYTHON[A-Z]+|LD_[A-Z_]+)$",
+    r"(?i)(^|\s)--(tr(u(s(t.*)?)?)?|conf(ig?)?|tool[-_]p.*|reasoning[-_]parser[-_].*|mi(d.*)?|worker[-_][ce].*"
+    r"|scheduler[-_]c.*|log(i|gi|[-_]c).*|io([-_].*)?|model[-_]c.*)(=|\s|$)"
+    r"|(^|\s)-(-distributed[-_]e[^=\s]*|-spec[-_]mo[^=\s]*|[^=\s]*[.](backend|model))($|[=\s]\s*[^/\s]*[.])",
 )
-"""In an argument, or the name or value of a variable. vLLM takes options that are cut short, too; the kubelet puts
-variables together; a file that an option names may be one of the model's."""
+"""In an argument, or the name or value of a variable: what lets vLLM run code that a file or the manifest names.
+
+vLLM takes options that are cut short, too, and JSON whose letters are written as numbers; the kubelet puts variables
+together; a file that an option names may be one of the model's, and so may a module by its dotted name. Options that
+name a module or something else are taken as OPTION=VALUE alone. They are two, since the API server bounds the cost of
+each.
+"""
 
 
 def image_sentence(patterns: Patterns) -> str:
@@ -108,7 +116,7 @@ class TenantSettings(ApiModel):
                 if folder not in folders:
                     folders.add(folder)
                     yield (*path, *folder), NO_HOST_PATH, value
-            if not self.trust_remote_code and re.search(REMOTE_CODE, str(value)):
+            if not self.trust_remote_code and any(re.search(one, str(value)) for one in REMOTE_CODE):
                 yield (*path, *inner), NO_REMOTE_CODE, value
             if inner[-1] == "serviceAccountName" and len(inner) > 1:  # of a PodSpec in Kubernetes' own words
                 yield from self._account((*path, *inner), str(value))

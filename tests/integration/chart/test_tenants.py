@@ -42,13 +42,15 @@ def test_the_policy_says_what_the_operator_says(render: Render) -> None:
     assert [one["message"].partition(": ")[2] for one in validations] == [
         sentences.NO_CODE,
         sentences.NO_REMOTE_CODE,
+        sentences.NO_REMOTE_CODE,
         sentences.NO_HOST_PATH,
         sentences.image_sentence(tuple(ALL["environmentImages"])),
         sentences.endpoint_sentence(tuple(ALL["externalEndpoints"])),
         sentences.account_sentence(()),
     ]
-    (remote,) = (one["expression"] for one in validations if "trust-remote-code" in one["message"])
-    assert remote.count(json.dumps(sentences.REMOTE_CODE)) == 3
+    remote = [one["expression"] for one in validations if "trust-remote-code" in one["message"]]
+    for expression, pattern in zip(remote, sentences.REMOTE_CODE, strict=True):
+        assert expression.count(json.dumps(pattern)) == 3
 
 
 def test_a_null_does_not_allow_everything(render: Render) -> None:

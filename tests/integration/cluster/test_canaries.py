@@ -41,7 +41,7 @@ def careless(failed: list[str]) -> Callable[[web.Request], Awaitable[web.Respons
         if "seed" in body:
             error = {"message": f"seed is not supported: {told}", "param": "seed"}
             return web.json_response({"error": error}, status=400)
-        if f"{PROMPT} 2" in asked and not failed:
+        if PROMPT in asked and not failed:
             failed.append(asked)
             return web.json_response({"error": {"message": f"internal error: {told}"}}, status=500)
         if f"{PROMPT} 3" in asked:
@@ -93,7 +93,6 @@ async def test_nothing_that_was_planted_is_found(arena: Arena, plane: ControlPla
     assert ANSWER in answers
     assert "RefusedByServer" in answers
     assert failed
-    assert f"{ANSWER}: {PROMPT} 2" in answers, "it was asked again"
     said = {
         "the operator's log": arena.operator.log.read_text(),
         "the status": json.dumps(told),

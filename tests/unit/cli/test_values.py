@@ -126,7 +126,16 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         settings_of([tmp_path / "none.yaml"])
 
 
-@pytest.mark.parametrize("name", ["externalEndpoints", "trustRemoteCode"])
-def test_a_null_does_not_allow_everything(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UserError, match=rf"tenants\.{name}: must not be null"):
-        settings(tmp_path, {"tenants": {name: None}})
+@pytest.mark.parametrize(
+    ("name", "allowed"),
+    [
+        ("externalEndpoints", "[] allows none, and ['*'] any"),
+        ("trustRemoteCode", "true allows it, false does not"),
+        ("admissionPolicy", "must be a mapping, such as {enabled: false}"),
+    ],
+)
+def test_a_null_does_not_allow_everything(tmp_path: Path, name: str, allowed: str) -> None:
+    with pytest.raises(UserError) as refused:
+        settings(tmp_path, f"tenants:\n  {name}:\n")
+    sentence = f"tenants.{name}: must not be null (it is empty in the file); {allowed}"
+    assert str(refused.value) == f"{tmp_path / '0.yaml'}: {sentence}"

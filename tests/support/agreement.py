@@ -22,8 +22,8 @@ PYTHON_ALONE = (
     "has half of a surrogate pair",  # the API server stores another character instead
 )
 """Words of what only `validate` refuses: CEL cannot say it."""
-WHOLE = ("more problems", "is not valid YAML: ")
-"""Words of refusals that name no field: the rest of a long list, and a line and a column."""
+WHOLE = ("more problems", "is not valid YAML: ", "is too large for a manifest")
+"""Words of refusals that name no field: the rest of a long list, a line and a column, a text that is not read."""
 TAKEN, UNREADABLE, TOO_LARGE, INVALID = 201, 400, 413, 422
 PATH = "/apis/tiltyard.dev/v1alpha1/namespaces/default/tournaments?dryRun=All&fieldValidation=Strict"
 

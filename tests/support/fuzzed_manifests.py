@@ -34,7 +34,7 @@ NAMED: dict[str, tuple[Any, ...]] = {
 TEXTS = (
     "", " ", "a", "no", "0.5", "-0", "1e999", "12", "1.0", "a\nb", "a\n", "a\r", "\ta", "a ", "\ud800", "\u202e",
     "\u200b", "\u2028", "\0", "\x7f", "٣", "ａ", "İ", "ß", "日本語", "e\u0301", "🎲", "🎲" * 300, "x" * 600,
-    "é" * 70_000, "{{ a }}", "$(id)", "../..", "/", "//", "%0a", "sim://a?%0a=1", "http://[::1", "http://a:99999/v1",
+    "x" * 70_000, "{{ a }}", "$(id)", "../..", "/", "//", "%0a", "sim://a?%0a=1", "http://[::1", "http://a:99999/v1",
     "https://é.example/v1", "-", "a-", "-a", "a.b", "a_b", "A", "1Gi", "1e3", "0x10", "null", "true", "~", "{}", "[]",
 )  # fmt: skip
 ANYWHERE: tuple[Any, ...] = (
@@ -182,7 +182,7 @@ def _near(schema: dict[str, Any], before: Any, dice: random.Random) -> Any:
         )
         text = dice.choice(texts)
         found += [text, f"{text}\n", f" {text}", text.upper(), f"{text}é", "a" * longest, "a" * (longest + 1)]
-        found += ["🎲" * longest, "é" * longest, dice.choice(TEXTS), dice.choice(TEXTS)]
+        found += ["🎲" * min(longest, 2000), "é" * min(longest, 2000), dice.choice(TEXTS), dice.choice(TEXTS)]
     elif kind == "integer":
         least, most = schema.get("minimum", 0), schema.get("maximum", 2**31 - 1)
         found += [least, most, least - 1, most + 1, float(least), float(least + 1), str(least), least + 0.5, True, 1, 7]

@@ -88,7 +88,8 @@ class Browser:
                 await asyncio.sleep(0.02)
 
     async def press(self, key: str) -> None:
-        """Press a key."""
+        """Press a key, once the page's script listens."""
+        await self.until("document.readyState === 'complete'")
         text = {"text": "\r"} if key == "Enter" else {"text": key} if len(key) == 1 else {}
         await self.call("Input.dispatchKeyEvent", type="keyDown", key=key, **text)
         await self.call("Input.dispatchKeyEvent", type="keyUp", key=key)

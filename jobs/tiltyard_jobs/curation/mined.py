@@ -14,15 +14,13 @@ from itertools import islice, zip_longest
 from typing import NamedTuple
 
 from tiltyard_jobs.curation import mined_patterns as like
-from tiltyard_jobs.curation.text import words
 
 LONGEST = 16_384  # characters of a text that is looked through; a longer one is no instruction (`lint`)
 MOST_PLACES = 8  # where an answer may begin; a hostile text has thousands
 LEAST_STATEMENT = 120  # characters: what stands below a question and is shorter may belong to it
 LEAST_PROGRAM = 3  # lines
 LONGEST_LINE = 1000  # characters that are looked at above a label
-LONG_WORD = 3  # letters: of more, a word that a question and its answer share is no article
-SHORT_ANSWER = 6, 60  # words and characters, at most, of an answer that is no sentence
+LONGEST_VALUE = 6  # words that an example's input is to give
 
 
 class Cleaned(NamedTuple):
@@ -184,7 +182,6 @@ def _answer_at(text: str, asked_by: str) -> int | None:
     voices += [match.start() for match in re.finditer(r"\n(?!\n)", text) if _turns(text, match.start())]
     below = (start for start, _ in _later_paragraphs(text) if text[:start].rstrip().endswith(("?", "？")))
     voices += [start for start in islice(below, MOST_PLACES) if _states_below_a_question(text, start)]
-    voices += [place] if (place := _short_answer_at(text)) is not None else []
     voices += _programs(text)
     if text.startswith("#"):  # an article below a title that asks
         headings = (match for match in re.finditer(r"\n\n#{1,6} +", text))
@@ -210,31 +207,7 @@ def _is_of_an_example(text: str, label: re.Match[str]) -> bool:
     if label[0].strip(" \t:：*") == "A" and like.VALUE.match(value):
         return True
     above = text[max(label.start() - LONGEST_LINE, 0) : label.start()].rstrip().rsplit("\n", 1)[-1]
-    return bool(like.INPUT_LINE.match(above)) and len(value.split()) <= SHORT_ANSWER[0]
-
-
-def _short_answer_at(text: str) -> int | None:
-    """Where all that stands below a question is its answer, in a few words or one sentence."""
-    head, _, answer = text.rstrip().rpartition("\n")
-    head = head.rstrip()
-    if not head.endswith(("?", "？")) or len(answer.encode()) >= LEAST_STATEMENT:
-        return None
-    question = re.split(r"[.!。！]\s|\n", head)[-1]
-    if like.YES_OR_NO.match(answer) and like.POLAR.search(question) and not like.SHORT_ASKED.match(question):
-        return len(head)
-    if like.POINTS_BELOW.search(question) or not like.SHORT_ASKED.search(question):
-        return None
-    if any(pattern.match(answer) for pattern in (like.OPTION, like.FENCE, like.CONTEXT)) or asks(answer):
-        return None
-    if like.STATEMENT.match(answer) and not like.FIRST_PERSON.search(answer):
-        shared = set(words(answer)) & {word for word in words(question) if len(word) > LONG_WORD}
-        return len(head) if len(shared) > bool(like.DEFINITE.match(answer)) else None
-    most_words, most_characters = SHORT_ANSWER
-    is_short = len(answer.split()) <= most_words and len(answer) <= most_characters
-    if like.GROWTH.match(answer):
-        return len(head)
-    is_code = like.CODE_LINE.match(answer) or like.NO_SHORT_ANSWER.match(answer)
-    return len(head) if is_short and not is_code and not like.FIRST_PERSON.search(answer) else None
+    return bool(like.INPUT_LINE.match(above)) and len(value.split()) <= LONGEST_VALUE
 
 
 def _in_a_fence(text: str, place: int) -> bool:

@@ -61,7 +61,7 @@ CUT = [
     ("Wie sortiere ich eine Liste?\nAntwort: Mit sorted.", "Wie sortiere ich eine Liste?"),
     ("Как отсортировать список?\n\nКонечно! Вот пример: sorted(x)", "Как отсортировать список?"),
 ]
-PAIRED_OR_SHORT = [
+PAIRED = [
     ("Q) What is the capital of Egypt? A) Cairo", "What is the capital of Egypt?"),
     ("Q) How do I sort a list?\nA) Use sorted.", "How do I sort a list?"),
     ("Q1) What is a closure?\nA1) A function with its variables.", "What is a closure?"),
@@ -83,19 +83,6 @@ PAIRED_OR_SHORT = [
         "### Instruction\nWrite a function that reverses a string.\n\n### Response\ndef rev(s): return s[::-1]",
         "Write a function that reverses a string.",
     ),
-    ("What is the capital of Egypt?\nCairo", "What is the capital of Egypt?"),
-    ("What is the capital of Egypt?\n\nCairo.", "What is the capital of Egypt?"),
-    ("What is 2 + 2?\n4", "What is 2 + 2?"),
-    ("What is 2 + 2?\n\n4", "What is 2 + 2?"),
-    ("Which planet has the widest rings?\n\nSaturn has the widest rings.", "Which planet has the widest rings?"),
-    ("Which planet has the widest rings?\nSaturn has the widest rings.", "Which planet has the widest rings?"),
-    ("Which keyword defines a function in Python?\n\n`def`", "Which keyword defines a function in Python?"),
-    ("What does CPU stand for?\n\nCentral Processing Unit", "What does CPU stand for?"),
-    ("What is the time complexity of binary search?\n\nO(log n)", "What is the time complexity of binary search?"),
-    (
-        "What is the time complexity of binary search? O(log n)",
-        "What is the time complexity of binary search? O(log n)",
-    ),
     ("Frage 1: Was ist eine Schleife?\nAntwort 1: Eine Wiederholung.", "Was ist eine Schleife?"),
     ("Pregunta 1: ¿Qué es un bucle?\nRespuesta 1: Una repetición.", "¿Qué es un bucle?"),
     ("P) ¿Qué es un bucle? R) Una repetición.", "¿Qué es un bucle?"),
@@ -111,12 +98,6 @@ PAIRED_OR_SHORT = [
     ("问：什么是闭包？\n答：闭包是函数。", "什么是闭包？"),
     ("問：閉包とは何ですか？\n答：関数です。", "閉包とは何ですか？"),
     ("### 質問\nリストとは何ですか？\n\n### 回答\n値の列です。", "リストとは何ですか？"),
-    ("Wie heißt die Hauptstadt von Ägypten?\n\nKairo.", "Wie heißt die Hauptstadt von Ägypten?"),
-    ("¿Cuál es la capital de Egipto?\n\nEl Cairo.", "¿Cuál es la capital de Egipto?"),
-    ("埃及的首都是哪里？\n\n开罗。", "埃及的首都是哪里？"),
-    ("埃及的首都是哪里？\n开罗。", "埃及的首都是哪里？"),
-    ("エジプトの首都はどこですか？\nカイロです。", "エジプトの首都はどこですか？"),
-    ("Quelle est la capitale de l'Égypte ?\nLe Caire.", "Quelle est la capitale de l'Égypte ?"),
     (
         "Write a function that adds two numbers.\n\nInput: 1 2\nOutput: 3\n\nAnswer: def add(a, b): return a + b",
         "Write a function that adds two numbers.\n\nInput: 1 2\nOutput: 3",
@@ -125,9 +106,6 @@ PAIRED_OR_SHORT = [
         "Q: Write a function that adds two numbers. A: def add(a, b): return a + b",
         "Write a function that adds two numbers.",
     ),
-    ("Is Python interpreted?\nYes.", "Is Python interpreted?"),
-    ("Is Python interpreted?\n\nYes", "Is Python interpreted?"),
-    ("Can a list hold different types?\n\nTrue", "Can a list hold different types?"),
     (
         "Write a program that adds two numbers.\n\nInput: 1 2\nOutput: 3\n\nHere is a solution:\n\nprint(a + b)",
         "Write a program that adds two numbers.\n\nInput: 1 2\nOutput: 3",
@@ -143,14 +121,7 @@ PAIRED_OR_SHORT = [
     ("Q1: What is the capital of Egypt?\nA1: Cairo", "What is the capital of Egypt?"),
     ("Question: What is the largest planet?\nAnswer: Jupiter", "What is the largest planet?"),
     ("Q) Name a planet with rings. A) Saturn", "Name a planet with rings."),
-    ("Who wrote Hamlet?\n\nWilliam Shakespeare", "Who wrote Hamlet?"),
-    ("What is the largest planet?\n\nJupiter is the largest planet.", "What is the largest planet?"),
-    ("How many bits are in a byte?\n8", "How many bits are in a byte?"),
     ("В) Что такое цикл? О) Повторение.", "Что такое цикл?"),
-    ("Wie viele Bits hat ein Byte?\n\n8", "Wie viele Bits hat ein Byte?"),
-    ("Combien de bits y a-t-il dans un octet ?\n8", "Combien de bits y a-t-il dans un octet ?"),
-    ("Сколько бит в байте?\n8", "Сколько бит в байте?"),
-    ("一个字节有多少位？\n8", "一个字节有多少位？"),
 ]
 REFUSED = [
     ("import numpy as np\n\nprint(np.zeros(3))", LintIssue.NO_REQUEST),
@@ -203,7 +174,7 @@ def test_honest_requests_stay_as_they_are(text: str) -> None:
     assert lint(text) is None
 
 
-@pytest.mark.parametrize(("text", "request_alone"), [*CUT, *PAIRED_OR_SHORT])
+@pytest.mark.parametrize(("text", "request_alone"), [*CUT, *PAIRED])
 def test_what_is_no_part_of_the_request_is_taken_off(text: str, request_alone: str) -> None:
     assert clean(text).text == request_alone
     assert clean(request_alone).text == request_alone

@@ -58,9 +58,6 @@ def _mark(text: str) -> int | None:
     """Where a speaker's mark ends; a model's counts as one only if what follows asks."""
     if mark := like.ROLE_MARK.match(text):
         return mark.end()
-    mark = like.LETTER_MARK.match(text)
-    if mark and any(label[1] == mark[1] for label in like.LETTER_LABEL.finditer(text, mark.end())):
-        return mark.end()
     mark = like.MODEL_MARK.match(text)
     return mark.end() if mark and asks(text[mark.end() :].split("\n")[0]) else None
 

@@ -14,9 +14,6 @@ ROLE_MARK = re.compile(
     rf"|\s*(?:#{{1,6}} *|\*\*)(?:{_ASKED}){_NUMBER}(?:\*\*)?[ \t]*\n+(?=\S)",
     re.IGNORECASE,
 )
-# Speakers by one letter: a mark only before the other's label, since a premise and a function are called P and F, too.
-LETTER_MARK = re.compile(r"\s*\(?[PFDВ]\d{0,3} ?([:)：）])\s*(?=\S)")
-LETTER_LABEL = re.compile(r"(?:^|(?<=[.?!] ))\(?[RAО]\d{0,3} ?([:)：）]) *(?=\S)", re.MULTILINE)
 _MODELS = r"(?:qwen|tongyi|chatgpt|gpt|claude|llama|gemma|gemini|deepseek|mistral|phi|glm|chatglm|yi|copilot)[\w.-]*"
 MODEL_MARK = re.compile(rf"\s*(?:\*\*)?{_MODELS}(?:\*\*)? ?[:：](?:\*\*)?\s*(?=\S)", re.IGNORECASE)
 """A speaker who is a model; it asks where what it says is a question."""
@@ -45,7 +42,7 @@ ANSWER_LABEL_GLUED = re.compile(
 )
 # Behind a text that a mark of its own begins, with the same sign: `Q) … A) …`.
 ANSWER_TO_MARK = re.compile(
-    r"(?:^|(?<=[.?!。？！)]\s))[ \t]*\(?(?:A(?:nswer|ns)?|Antwort|R(?:espuesta|esposta|isposta|éponse)?|Ответ|О|答案?"
+    r"(?:^|(?<=[.?!。？！)]\s))[ \t]*\(?(?:A(?:nswer|ns)?|Antwort|Respuesta|Resposta|Risposta|Réponse|Ответ|答案?"
     rf"|回答|答え|답변?){_NUMBER} ?([:)：）])\s*(?=\S)",
     re.MULTILINE,
 )

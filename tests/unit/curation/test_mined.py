@@ -85,8 +85,6 @@ PAIRED = [
     ),
     ("Frage 1: Was ist eine Schleife?\nAntwort 1: Eine Wiederholung.", "Was ist eine Schleife?"),
     ("Pregunta 1: ¿Qué es un bucle?\nRespuesta 1: Una repetición.", "¿Qué es un bucle?"),
-    ("P) ¿Qué es un bucle? R) Una repetición.", "¿Qué es un bucle?"),
-    ("P: ¿Qué es un bucle?\nR: Una repetición.", "¿Qué es un bucle?"),
     ("### Pregunta\n¿Qué es un bucle?\n\n### Respuesta\nUna repetición.", "¿Qué es un bucle?"),
     ("### Frage\nWas ist eine Schleife?\n\n### Antwort\nEine Wiederholung.", "Was ist eine Schleife?"),
     ("### Question\nQu'est-ce qu'une boucle ?\n\n### Réponse\nUne répétition.", "Qu'est-ce qu'une boucle ?"),
@@ -121,7 +119,8 @@ PAIRED = [
     ("Q1: What is the capital of Egypt?\nA1: Cairo", "What is the capital of Egypt?"),
     ("Question: What is the largest planet?\nAnswer: Jupiter", "What is the largest planet?"),
     ("Q) Name a planet with rings. A) Saturn", "Name a planet with rings."),
-    ("В) Что такое цикл? О) Повторение.", "Что такое цикл?"),
+    ("Q: Compute the current.\nV: 12\nR: 4", "Compute the current.\nV: 12\nR: 4"),
+    ("Q: Compute the current.\nV: 12\nR: 4\nA: The current is 3.", "Compute the current.\nV: 12\nR: 4"),
 ]
 REFUSED = [
     ("import numpy as np\n\nprint(np.zeros(3))", LintIssue.NO_REQUEST),

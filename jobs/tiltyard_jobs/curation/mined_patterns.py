@@ -55,7 +55,7 @@ _GIVES = (
 _WANTS = r"(?:sample |example |expected )?outputs?|ausgabe|salida|saída|sortie|выход|输出|出力|출력"
 INPUT_LINE = re.compile(rf"\s*(?:[-*>] *)?(?:\*\*)?(?:{_GIVES}){_NUMBER}(?:\*\*)? ?[:：=]", re.IGNORECASE)
 EXAMPLE_LINE = re.compile(rf"\s*(?:[-*>] *)?(?:\*\*)?(?:{_GIVES}|{_WANTS}){_NUMBER}(?:\*\*)? ?[:：=]", re.IGNORECASE)
-SECOND_OPTION = re.compile(r"^[ \t]{0,8}(?:\*\*)?B ?[:.)]|(?<=[\s,;/])B ?[:)]", re.MULTILINE)
+SECOND_OPTION = re.compile(r"^[ \t]{0,8}(?:\*\*)?\(?B ?[:.)]|(?<=[\s,;/])\(?B ?[:)]", re.MULTILINE)
 """The label `A:` before it is an option's."""
 # Behind the label `Answer:`, what the answer is to be like. A text to work on may stand behind the label, too.
 _OR = r"(?:,? (?:o(?:de)?r|o|ou|или) |/)"

@@ -119,6 +119,8 @@ PAIRED = [
     ("Q1: What is the capital of Egypt?\nA1: Cairo", "What is the capital of Egypt?"),
     ("Question: What is the largest planet?\nAnswer: Jupiter", "What is the largest planet?"),
     ("Q) Name a planet with rings. A) Saturn", "Name a planet with rings."),
+    ("Q) Which gas is lightest?\n(A) helium\n(B) neon", "Which gas is lightest?\n(A) helium\n(B) neon"),
+    ("Q) Which gas is lightest? (A) helium (B) neon", "Which gas is lightest? (A) helium (B) neon"),
     ("Q: Compute the current.\nV: 12\nR: 4", "Compute the current.\nV: 12\nR: 4"),
     ("Q: Compute the current.\nV: 12\nR: 4\nA: The current is 3.", "Compute the current.\nV: 12\nR: 4"),
 ]

@@ -201,9 +201,9 @@ def _sign(character: str) -> str:
 def _is_of_an_example(text: str, label: re.Match[str]) -> bool:
     """Whether what a label stands before belongs to the task: nothing, a set called A, or what an input should give."""
     value = text[label.end() : label.end() + LEAST_STATEMENT].split("\n", 1)[0]
-    if label[0].strip(" \t:：*") == "A" and like.VALUE.match(value):
-        return True
     above = text[max(label.start() - LONGEST_LINE, 0) : label.start()].rstrip().rsplit("\n", 1)[-1]
+    if label[0].strip(" \t:：*") == "A" and like.VALUE.match(value) and not above.endswith(("?", "？")):
+        return True
     return bool(like.INPUT_LINE.match(above)) and len(value.split()) <= LONGEST_VALUE
 
 

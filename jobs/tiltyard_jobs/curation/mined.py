@@ -161,13 +161,14 @@ def _answer_at(text: str, asked_by: str) -> int | None:
     option, given = _last(like.SECOND_OPTION, text), _last(like.GIVEN_TEXT, text)
     labels = list[int]()
     found = [*like.ANSWER_LABEL.finditer(text), *like.ANSWER_LABEL_GLUED.finditer(text)]
-    sign = _sign(asked_by.rstrip(" \n*")[-1:])
-    found += [match for match in like.ANSWER_TO_MARK.finditer(text) if _sign(match[1]) == sign]
+    sign = _sign_of(asked_by)
+    found += [match for match in like.ANSWER_TO_MARK.finditer(text) if _sign_of(match[1]) == sign]
+    sign_of_q = sign if like.ASKED_BY_Q.match(asked_by) else ""
     for match in found:
         is_option = match[0].strip(" \n\t:：*()（）") == "A" and option >= match.end()
         is_left_open = given >= 0 and not text[match.end() :].strip()
         of_the_task = given >= match.end() or is_left_open or like.FORMAT.match(text, match.end())
-        if not (is_option or of_the_task or (not asked_by and _is_of_an_example(text, match))):
+        if not (is_option or of_the_task or _is_of_an_example(text, match, sign_of_q)):
             labels.append(match.start())
     labels += [match.start() for match in like.ANSWER_SAID.finditer(text)]
     labels += _options_again(text)
@@ -194,15 +195,21 @@ def _answer_at(text: str, asked_by: str) -> int | None:
     return None
 
 
-def _sign(character: str) -> str:
-    return {"：": ":", "）": ")"}.get(character, character)
+def _sign_of(mark: str) -> str:
+    """The sign that ends a mark or a label, in one width."""
+    sign = mark.rstrip(" \t\n*")[-1:]
+    return {"：": ":", "）": ")"}.get(sign, sign)
 
 
-def _is_of_an_example(text: str, label: re.Match[str]) -> bool:
-    """Whether what a label stands before belongs to the task: nothing, a set called A, or what an input should give."""
+def _is_of_an_example(text: str, label: re.Match[str], sign_of_q: str) -> bool:
+    """Whether what a label stands before belongs to the task: a value called A, or what an input should give.
+
+    Behind a question, or the mark `Q` with the label's sign, a value is the answer.
+    """
     value = text[label.end() : label.end() + LEAST_STATEMENT].split("\n", 1)[0]
     above = text[max(label.start() - LONGEST_LINE, 0) : label.start()].rstrip().rsplit("\n", 1)[-1]
-    if label[0].strip(" \t:：*") == "A" and like.VALUE.match(value) and not above.endswith(("?", "？")):
+    answers = above.endswith(("?", "？")) or _sign_of(label[0]) == sign_of_q
+    if label[0].strip(" \t:：*") == "A" and like.VALUE.match(value) and not answers:
         return True
     return bool(like.INPUT_LINE.match(above)) and len(value.split()) <= LONGEST_VALUE
 

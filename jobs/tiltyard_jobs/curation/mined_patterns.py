@@ -48,13 +48,19 @@ ANSWER_TO_MARK = re.compile(
 )
 # What is called A, or is wanted for the input above it, belongs to the task.
 VALUE = re.compile(r"\s*[{\[(\d]")
+ASKED_BY_Q = re.compile(r"\W*[q问問]", re.IGNORECASE)
+"""A mark to which the label `A` with the same sign is the answer's."""
 _GIVES = (
-    r"(?:sample |example )?inputs?|examples?|given|(?-i:[A-Z])|eingabe|beispiel|entrada|ejemplo|exemplo|entrée|exemple"
+    r"(?:sample |example )?inputs?|examples?|given|eingabe|beispiel|entrada|ejemplo|exemplo|entrée|exemple"
     r"|esempio|вход|пример|输入|示例|入力|例|입력|예시?"
 )
 _WANTS = r"(?:sample |example |expected )?outputs?|ausgabe|salida|saída|sortie|выход|输出|出力|출력"
-INPUT_LINE = re.compile(rf"\s*(?:[-*>] *)?(?:\*\*)?(?:{_GIVES}){_NUMBER}(?:\*\*)? ?[:：=]", re.IGNORECASE)
-EXAMPLE_LINE = re.compile(rf"\s*(?:[-*>] *)?(?:\*\*)?(?:{_GIVES}|{_WANTS}){_NUMBER}(?:\*\*)? ?[:：=]", re.IGNORECASE)
+INPUT_LINE = re.compile(
+    rf"\s*(?:[-*>] *)?(?:\*\*)?(?:(?:{_GIVES}){_NUMBER}(?:\*\*)? ?[:：=]|(?-i:[A-Z]) ?[:：=]\s*[{{\[(])", re.IGNORECASE
+)
+EXAMPLE_LINE = re.compile(
+    rf"\s*(?:[-*>] *)?(?:\*\*)?(?:{_GIVES}|{_WANTS}|(?-i:[A-Z])){_NUMBER}(?:\*\*)? ?[:：]", re.IGNORECASE
+)
 SECOND_OPTION = re.compile(r"^[ \t]{0,8}(?:\*\*)?\(?B ?[:.)]|(?<=[\s,;/])\(?B ?[:)]", re.MULTILINE)
 """The label `A:` before it is an option's."""
 # Behind the label `Answer:`, what the answer is to be like. A text to work on may stand behind the label, too.

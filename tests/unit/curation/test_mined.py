@@ -127,6 +127,15 @@ PAIRED = [
     ("17 加 25 等于多少？\nA：42", "17 加 25 等于多少？"),
     ("Q) Which gas is lightest?\n(A) helium\n(B) neon", "Which gas is lightest?\n(A) helium\n(B) neon"),
     ("Q) Which gas is lightest? (A) helium (B) neon", "Which gas is lightest? (A) helium (B) neon"),
+    (
+        "Q: For each input give the expected answer.\n\nInput: 2 3\nAnswer: 5\n\nInput: 4 4\nAnswer: 8",
+        "For each input give the expected answer.\n\nInput: 2 3\nAnswer: 5\n\nInput: 4 4\nAnswer: 8",
+    ),
+    ("### Instruction\nSort the array in place.\n\nA: [3, 1, 2]", "Sort the array in place.\n\nA: [3, 1, 2]"),
+    ("User: Sort the array in place.\n\nA: [3, 1, 2]", "Sort the array in place.\n\nA: [3, 1, 2]"),
+    ("Q: Name a prime.\nA: 7", "Name a prime."),
+    ("问题：列出一个质数。\nA：7", "列出一个质数。"),
+    ("Which is larger?\nA: 3\nB: 4\nC: 5\nAnswer: C", "Which is larger?\nA: 3\nB: 4\nC: 5"),
     ("Q: Compute the current.\nV: 12\nR: 4", "Compute the current.\nV: 12\nR: 4"),
     ("Q: Compute the current.\nV: 12\nR: 4\nA: The current is 3.", "Compute the current.\nV: 12\nR: 4"),
 ]

@@ -270,13 +270,20 @@ def _programs(text: str) -> list[int]:
         if starts and number and (number == 1 or not is_code[number - 1] or like.COMMENT.match(lines[number - 1])):
             before = [one for one in lines[:number] if one.strip()]
             comment = all(like.COMMENT.match(one) for one in before)
-            order = "\n".join(like.COMMENT.sub("", one) if comment else one for one in before)
+            order = _without_examples([like.COMMENT.sub("", one) if comment else one for one in before])
             if (comment or not any(is_code[:number])) and _is_made("\n".join(lines[number:]), order):
                 found.append(place)
             elif not comment:
                 break
         place += len(line) + 1
     return found
+
+
+def _without_examples(lines: list[str]) -> str:
+    """The lines of an order without its example's; a label right above the code stays, since it gives the code."""
+    gives = lines[-1].rstrip().endswith((":", "："))
+    above = lines[:-1] if gives else lines
+    return "\n".join([*(line for line in above if not like.EXAMPLE_LINE.match(line)), *lines[len(above) :]])
 
 
 def _is_made(code: str, order: str) -> bool:

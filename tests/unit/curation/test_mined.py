@@ -8,6 +8,8 @@ from tiltyard_jobs.curation.mined import LONGEST, clean
 
 HONEST = [line.replace("\\n", "\n") for line in (FOLDER / "honest.txt").read_text().splitlines()]
 PROGRAM = "def mean(xs):\n    total = sum(xs)\n    count = len(xs)\n    return total / count"
+READS = "a, b = map(int, input().split())\nc = a + b\nif c > 0:\n    print(c)"
+EXAMPLE = "Write a program that adds two numbers.\n\nInput: 1 2\nOutput: 3"
 
 CUT = [
     ("Q: How do I sort a list?", "How do I sort a list?"),
@@ -60,6 +62,25 @@ CUT = [
     ("リストとは何ですか？\n\n以下は簡単な例です。", "リストとは何ですか？"),
     ("Wie sortiere ich eine Liste?\nAntwort: Mit sorted.", "Wie sortiere ich eine Liste?"),
     ("Как отсортировать список?\n\nКонечно! Вот пример: sorted(x)", "Как отсортировать список?"),
+]
+BELOW_AN_EXAMPLE = [
+    (f"{EXAMPLE}\n\n{PROGRAM}", EXAMPLE),
+    (f"{EXAMPLE}\n\n```python\n{PROGRAM}\n```", EXAMPLE),
+    (f"{EXAMPLE}\n\n{READS}", EXAMPLE),
+    (f"{EXAMPLE}\n\nN = int(input())\nA = input().split()\ntotal = sum(A[:N])\nprint(total)", EXAMPLE),
+    (f"{EXAMPLE}\n\ninput = sys.stdin.readline\nn = int(input())\nm = int(input())\nprint(n + m)", EXAMPLE),
+    (
+        f"Write a program that adds two numbers.\n\nExample:\nInput:\n1 2\nOutput:\n3\n\n{READS}",
+        "Write a program that adds two numbers.\n\nExample:\nInput:\n1 2\nOutput:\n3",
+    ),
+    (
+        f"Schreibe ein Programm, das zwei Zahlen addiert.\n\nEingabe: 1 2\nAusgabe: 3\n\n{READS}",
+        "Schreibe ein Programm, das zwei Zahlen addiert.\n\nEingabe: 1 2\nAusgabe: 3",
+    ),
+    (
+        f"编写一个程序，计算两数之和。\n\n输入：1 2\n输出：3\n\n{READS}",
+        "编写一个程序，计算两数之和。\n\n输入：1 2\n输出：3",
+    ),
 ]
 PAIRED = [
     ("Q) What is the capital of Egypt? A) Cairo", "What is the capital of Egypt?"),
@@ -190,7 +211,7 @@ def test_honest_requests_stay_as_they_are(text: str) -> None:
     assert lint(text) is None
 
 
-@pytest.mark.parametrize(("text", "request_alone"), [*CUT, *PAIRED])
+@pytest.mark.parametrize(("text", "request_alone"), [*CUT, *BELOW_AN_EXAMPLE, *PAIRED])
 def test_what_is_no_part_of_the_request_is_taken_off(text: str, request_alone: str) -> None:
     assert clean(text).text == request_alone
     assert clean(request_alone).text == request_alone

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from tiltyard_jobs.curation import mined_patterns as like
 
 LONGEST = 16_384  # characters of a text that is looked through; a longer one is no instruction (`lint`)
-MOST_PLACES = 8  # where an answer may begin; a hostile text has thousands
+MOST_PLACES = 8  # where an answer may begin, and marks of speakers; a hostile text has thousands
 LEAST_STATEMENT = 120  # characters: what stands below a question and is shorter may belong to it
 LEAST_PROGRAM = 3  # lines
 LONGEST_LINE = 1000  # characters that are looked at above a label
@@ -47,7 +47,9 @@ def clean(text: str) -> Cleaned:
         return Cleaned(text)
     body = like.SOFT_SWITCH.sub("", text).strip() if "/" in text else text
     asked_by = ""
-    while (mark := _mark(body)) is not None:
+    for _ in range(MOST_PLACES):
+        if (mark := _mark(body)) is None:
+            break
         asked_by, body = body[:mark], body[mark:]
     cut = _answer_at(body, asked_by)
     request = body if cut is None else body[:cut].rstrip(" \t\n#*>-")

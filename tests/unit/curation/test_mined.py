@@ -4,7 +4,7 @@ import pytest
 
 from support.mined_texts import DEVELOPED, FOLDER, HELD_OUT, labelled, measure
 from tiltyard_jobs.curation.lint import LintIssue, lint
-from tiltyard_jobs.curation.mined import LONGEST, clean
+from tiltyard_jobs.curation.mined import LONGEST, MOST_PLACES, clean
 
 HONEST = [line.replace("\\n", "\n") for line in (FOLDER / "honest.txt").read_text().splitlines()]
 PROGRAM = "def mean(xs):\n    total = sum(xs)\n    count = len(xs)\n    return total / count"
@@ -236,6 +236,14 @@ def test_there_are_enough_of_them() -> None:
 
 
 def test_a_long_text_of_anything_is_looked_through_in_time() -> None:
-    for piece in ("?\n\nx ", "A: \n", "```\n", "to a ", "# write a\n", "\n\n", "? A: B", ".Answer: a, a"):
+    for piece in (
+        "?\n\nx ", "A: \n", "```\n", "to a ", "# write a\n", "\n\n", "? A: B", ".Answer: a, a",
+        "P) ", "Q) ", "Q: ", "Qwen: ", "Input: 1\nA: 2\n", "a, ",
+    ):  # fmt: skip
         clean(piece * 200_000)
         clean((piece * LONGEST)[:LONGEST])
+        clean((piece * LONGEST)[: LONGEST - 6] + "\nA) x?")
+
+
+def test_of_many_marks_some_are_taken_off() -> None:
+    assert clean("Q: " * (MOST_PLACES + 3) + "Why?").text == "Q: " * 3 + "Why?"

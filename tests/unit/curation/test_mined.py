@@ -74,8 +74,8 @@ BELOW_AN_EXAMPLE = [
         "Write a program that adds two numbers.\n\nExample:\nInput:\n1 2\nOutput:\n3",
     ),
     (
-        f"Schreibe ein Programm, das zwei Zahlen addiert.\n\nEingabe: 1 2\nAusgabe: 3\n\n{READS}",
-        "Schreibe ein Programm, das zwei Zahlen addiert.\n\nEingabe: 1 2\nAusgabe: 3",
+        f"Schreibe eine Funktion, die zwei Zahlen addiert.\n\nEingabe: 1 2\nAusgabe: 3\n\n{READS}",
+        "Schreibe eine Funktion, die zwei Zahlen addiert.\n\nEingabe: 1 2\nAusgabe: 3",
     ),
     (
         f"编写一个程序，计算两数之和。\n\n输入：1 2\n输出：3\n\n{READS}",

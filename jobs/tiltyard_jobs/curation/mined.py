@@ -14,15 +14,13 @@ from itertools import islice, zip_longest
 from typing import NamedTuple
 
 from tiltyard_jobs.curation import mined_patterns as like
-from tiltyard_jobs.curation.text import words
 
 LONGEST = 16_384  # characters of a text that is looked through; a longer one is no instruction (`lint`)
-MOST_PLACES = 8  # where an answer may begin; a hostile text has thousands
+MOST_PLACES = 8  # where an answer may begin, and marks of speakers; a hostile text has thousands
 LEAST_STATEMENT = 120  # characters: what stands below a question and is shorter may belong to it
 LEAST_PROGRAM = 3  # lines
 LONGEST_LINE = 1000  # characters that are looked at above a label
-LONG_WORD = 3  # letters: of more, a word that a question and its answer share is no article
-SHORT_ANSWER = 6, 60  # words and characters, at most, of an answer that is no sentence
+LONGEST_VALUE = 6  # words that an example's input is to give
 
 
 class Cleaned(NamedTuple):
@@ -49,7 +47,9 @@ def clean(text: str) -> Cleaned:
         return Cleaned(text)
     body = like.SOFT_SWITCH.sub("", text).strip() if "/" in text else text
     asked_by = ""
-    while (mark := _mark(body)) is not None:
+    for _ in range(MOST_PLACES):
+        if (mark := _mark(body)) is None:
+            break
         asked_by, body = body[:mark], body[mark:]
     cut = _answer_at(body, asked_by)
     request = body if cut is None else body[:cut].rstrip(" \t\n#*>-")
@@ -59,9 +59,6 @@ def clean(text: str) -> Cleaned:
 def _mark(text: str) -> int | None:
     """Where a speaker's mark ends; a model's counts as one only if what follows asks."""
     if mark := like.ROLE_MARK.match(text):
-        return mark.end()
-    mark = like.LETTER_MARK.match(text)
-    if mark and any(label[1] == mark[1] for label in like.LETTER_LABEL.finditer(text, mark.end())):
         return mark.end()
     mark = like.MODEL_MARK.match(text)
     return mark.end() if mark and asks(text[mark.end() :].split("\n")[0]) else None
@@ -166,13 +163,14 @@ def _answer_at(text: str, asked_by: str) -> int | None:
     option, given = _last(like.SECOND_OPTION, text), _last(like.GIVEN_TEXT, text)
     labels = list[int]()
     found = [*like.ANSWER_LABEL.finditer(text), *like.ANSWER_LABEL_GLUED.finditer(text)]
-    sign = _sign(asked_by.rstrip(" \n*")[-1:])
-    found += [match for match in like.ANSWER_TO_MARK.finditer(text) if _sign(match[1]) == sign]
+    sign = _sign_of(asked_by)
+    found += [match for match in like.ANSWER_TO_MARK.finditer(text) if _sign_of(match[1]) == sign]
+    sign_of_q = sign if like.ASKED_BY_Q.match(asked_by) else ""
     for match in found:
         is_option = match[0].strip(" \n\t:：*()（）") == "A" and option >= match.end()
         is_left_open = given >= 0 and not text[match.end() :].strip()
         of_the_task = given >= match.end() or is_left_open or like.FORMAT.match(text, match.end())
-        if not (is_option or of_the_task or (not asked_by and _is_of_an_example(text, match))):
+        if not (is_option or of_the_task or _is_of_an_example(text, match, sign_of_q)):
             labels.append(match.start())
     labels += [match.start() for match in like.ANSWER_SAID.finditer(text)]
     labels += _options_again(text)
@@ -184,7 +182,6 @@ def _answer_at(text: str, asked_by: str) -> int | None:
     voices += [match.start() for match in re.finditer(r"\n(?!\n)", text) if _turns(text, match.start())]
     below = (start for start, _ in _later_paragraphs(text) if text[:start].rstrip().endswith(("?", "？")))
     voices += [start for start in islice(below, MOST_PLACES) if _states_below_a_question(text, start)]
-    voices += [place] if (place := _short_answer_at(text)) is not None else []
     voices += _programs(text)
     if text.startswith("#"):  # an article below a title that asks
         headings = (match for match in re.finditer(r"\n\n#{1,6} +", text))
@@ -200,41 +197,23 @@ def _answer_at(text: str, asked_by: str) -> int | None:
     return None
 
 
-def _sign(character: str) -> str:
-    return {"：": ":", "）": ")"}.get(character, character)
+def _sign_of(mark: str) -> str:
+    """The sign that ends a mark or a label, in one width."""
+    sign = mark.rstrip(" \t\n*")[-1:]
+    return {"：": ":", "）": ")"}.get(sign, sign)
 
 
-def _is_of_an_example(text: str, label: re.Match[str]) -> bool:
-    """Whether what a label stands before belongs to the task: nothing, a set called A, or what an input should give."""
+def _is_of_an_example(text: str, label: re.Match[str], sign_of_q: str) -> bool:
+    """Whether what a label stands before belongs to the task: a value called A, or what an input should give.
+
+    Behind a question, or the mark `Q` with the label's sign, a value is the answer.
+    """
     value = text[label.end() : label.end() + LEAST_STATEMENT].split("\n", 1)[0]
-    if label[0].strip(" \t:：*") == "A" and like.VALUE.match(value):
-        return True
     above = text[max(label.start() - LONGEST_LINE, 0) : label.start()].rstrip().rsplit("\n", 1)[-1]
-    return bool(like.INPUT_LINE.match(above)) and len(value.split()) <= SHORT_ANSWER[0]
-
-
-def _short_answer_at(text: str) -> int | None:
-    """Where all that stands below a question is its answer, in a few words or one sentence."""
-    head, _, answer = text.rstrip().rpartition("\n")
-    head = head.rstrip()
-    if not head.endswith(("?", "？")) or len(answer.encode()) >= LEAST_STATEMENT:
-        return None
-    question = re.split(r"[.!。！]\s|\n", head)[-1]
-    if like.YES_OR_NO.match(answer) and like.POLAR.search(question) and not like.SHORT_ASKED.match(question):
-        return len(head)
-    if like.POINTS_BELOW.search(question) or not like.SHORT_ASKED.search(question):
-        return None
-    if any(pattern.match(answer) for pattern in (like.OPTION, like.FENCE, like.CONTEXT)) or asks(answer):
-        return None
-    if like.STATEMENT.match(answer) and not like.FIRST_PERSON.search(answer):
-        shared = set(words(answer)) & {word for word in words(question) if len(word) > LONG_WORD}
-        return len(head) if len(shared) > bool(like.DEFINITE.match(answer)) else None
-    most_words, most_characters = SHORT_ANSWER
-    is_short = len(answer.split()) <= most_words and len(answer) <= most_characters
-    if like.GROWTH.match(answer):
-        return len(head)
-    is_code = like.CODE_LINE.match(answer) or like.NO_SHORT_ANSWER.match(answer)
-    return len(head) if is_short and not is_code and not like.FIRST_PERSON.search(answer) else None
+    answers = above.endswith(("?", "？")) or _sign_of(label[0]) == sign_of_q
+    if label[0].strip(" \t:：*") == "A" and like.VALUE.match(value) and not answers:
+        return True
+    return bool(like.INPUT_LINE.match(above)) and len(value.split()) <= LONGEST_VALUE
 
 
 def _in_a_fence(text: str, place: int) -> bool:
@@ -293,13 +272,20 @@ def _programs(text: str) -> list[int]:
         if starts and number and (number == 1 or not is_code[number - 1] or like.COMMENT.match(lines[number - 1])):
             before = [one for one in lines[:number] if one.strip()]
             comment = all(like.COMMENT.match(one) for one in before)
-            order = "\n".join(like.COMMENT.sub("", one) if comment else one for one in before)
+            order = _without_examples([like.COMMENT.sub("", one) if comment else one for one in before])
             if (comment or not any(is_code[:number])) and _is_made("\n".join(lines[number:]), order):
                 found.append(place)
             elif not comment:
                 break
         place += len(line) + 1
     return found
+
+
+def _without_examples(lines: list[str]) -> str:
+    """The lines of an order without its example's; a label right above the code stays, since it gives the code."""
+    gives = lines[-1].rstrip().endswith((":", "："))
+    above = lines[:-1] if gives else lines
+    return "\n".join([*(line for line in above if not like.EXAMPLE_LINE.match(line)), *lines[len(above) :]])
 
 
 def _is_made(code: str, order: str) -> bool:

@@ -14,9 +14,6 @@ ROLE_MARK = re.compile(
     rf"|\s*(?:#{{1,6}} *|\*\*)(?:{_ASKED}){_NUMBER}(?:\*\*)?[ \t]*\n+(?=\S)",
     re.IGNORECASE,
 )
-# Speakers by one letter: a mark only before the other's label, since a premise and a function are called P and F, too.
-LETTER_MARK = re.compile(r"\s*\(?[PFDВ]\d{0,3} ?([:)：）])\s*(?=\S)")
-LETTER_LABEL = re.compile(r"(?:^|(?<=[.?!] ))\(?[RAО]\d{0,3} ?([:)：）]) *(?=\S)", re.MULTILINE)
 _MODELS = r"(?:qwen|tongyi|chatgpt|gpt|claude|llama|gemma|gemini|deepseek|mistral|phi|glm|chatglm|yi|copilot)[\w.-]*"
 MODEL_MARK = re.compile(rf"\s*(?:\*\*)?{_MODELS}(?:\*\*)? ?[:：](?:\*\*)?\s*(?=\S)", re.IGNORECASE)
 """A speaker who is a model; it asks where what it says is a question."""
@@ -45,20 +42,26 @@ ANSWER_LABEL_GLUED = re.compile(
 )
 # Behind a text that a mark of its own begins, with the same sign: `Q) … A) …`.
 ANSWER_TO_MARK = re.compile(
-    r"(?:^|(?<=[.?!。？！)]\s))[ \t]*\(?(?:A(?:nswer|ns)?|Antwort|R(?:espuesta|esposta|isposta|éponse)?|Ответ|О|答案?"
+    r"(?:^|(?<=[.?!。？！)]\s))[ \t]*\(?(?:A(?:nswer|ns)?|Antwort|Respuesta|Resposta|Risposta|Réponse|Ответ|答案?"
     rf"|回答|答え|답변?){_NUMBER} ?([:)：）])\s*(?=\S)",
     re.MULTILINE,
 )
 # What is called A, or is wanted for the input above it, belongs to the task.
 VALUE = re.compile(r"\s*[{\[(\d]")
+ASKED_BY_Q = re.compile(r"\W*[q问問]", re.IGNORECASE)
+"""A mark to which the label `A` with the same sign is the answer's."""
 _GIVES = (
-    r"(?:sample |example )?inputs?|examples?|given|(?-i:[A-Z])|eingabe|beispiel|entrada|ejemplo|exemplo|entrée|exemple"
+    r"(?:sample |example )?inputs?|examples?|given|eingabe|beispiel|entrada|ejemplo|exemplo|entrée|exemple"
     r"|esempio|вход|пример|输入|示例|入力|例|입력|예시?"
 )
 _WANTS = r"(?:sample |example |expected )?outputs?|ausgabe|salida|saída|sortie|выход|输出|出力|출력"
-INPUT_LINE = re.compile(rf"\s*(?:[-*>] *)?(?:\*\*)?(?:{_GIVES}){_NUMBER}(?:\*\*)? ?[:：=]", re.IGNORECASE)
-EXAMPLE_LINE = re.compile(rf"\s*(?:[-*>] *)?(?:\*\*)?(?:{_GIVES}|{_WANTS}){_NUMBER}(?:\*\*)? ?[:：=]", re.IGNORECASE)
-SECOND_OPTION = re.compile(r"^[ \t]{0,8}(?:\*\*)?B ?[:.)]|(?<=[\s,;/])B ?[:)]", re.MULTILINE)
+INPUT_LINE = re.compile(
+    rf"\s*(?:[-*>] *)?(?:\*\*)?(?:(?:{_GIVES}){_NUMBER}(?:\*\*)? ?[:：=]|(?-i:[A-Z]) ?[:：=]\s*[{{\[(])", re.IGNORECASE
+)
+EXAMPLE_LINE = re.compile(
+    rf"\s*(?:[-*>] *)?(?:\*\*)?(?:{_GIVES}|{_WANTS}|(?-i:[A-Z])){_NUMBER}(?:\*\*)? ?[:：]", re.IGNORECASE
+)
+SECOND_OPTION = re.compile(r"^[ \t]{0,8}(?:\*\*)?\(?B ?[:.)]|(?<=[\s,;/])\(?B ?[:)]", re.MULTILINE)
 """The label `A:` before it is an option's."""
 # Behind the label `Answer:`, what the answer is to be like. A text to work on may stand behind the label, too.
 _OR = r"(?:,? (?:o(?:de)?r|o|ou|или) |/)"
@@ -94,7 +97,6 @@ ANSWER_SAID = re.compile(
     re.IGNORECASE,
 )
 
-MOST_PLACES = 8  # where an answer may begin; a hostile text has thousands
 OPTION = re.compile(r"[ \t]*(?:\*\*)?([A-E])[).:](?!\S)")
 
 OPENING = (
@@ -229,48 +231,6 @@ HINTS = re.compile(
 QUESTION = re.compile(r"[？؟]|\?(?=[\s\"'”’)\]*_`]|$)|¿")
 FIRST_PERSON = re.compile(r"\b(?:I|[Mm]y|me)\b|我(?!们)")
 
-# A question to which a few words are an answer, and what says that the words below it are what it is about.
-SHORT_ASKED = re.compile(
-    r"(?:\b(?:what(?:'s| is| are| was| were| does| do| did)|which|who|whose|where|when"
-    r"|how (?:many|much|old|long|far|tall))\b"
-    r"|\b(?:was (?:ist|sind|war|bedeutet)|wer|wo|wann|welche[rsmn]?|wie (?:viele?|heißt|heißen))\b"
-    r"|\b(?:qué|cuál(?:es)?|quiénes|quién|dónde|cuándo|cuánt[oa]s?|quel(?:le)?s?|qui|où|quand|combien|qu'est-ce"
-    r"|qual|quais|quem|onde|quando|quant[oaie]s?|chi|dove|qual[ei]?|что|кто|где|когда|как(?:ой|ая|ое|ие)|сколько)\b"
-    r"|什么|哪|谁|多少|何时|几[个种]|何[でがをは]|どこ|誰|いつ|いくつ|どれ|どの|무엇|어디|누구|언제|몇|어느)",
-    re.IGNORECASE,
-)
-POINTS_BELOW = re.compile(
-    r"\b(?:this|these|that|those|following|below|above|here|it|its|they|them|given|i|my|me|we|our|wrong|next|missing"
-    r"|the (?:\w+ )?(?:text|review|sentence|passage|article|paragraph|code|snippet|function|program|script|query|error"
-    r"|message|word|phrase|expression|equation|list|array|string|sequence|series|numbers?|input|output|data|table|value"
-    r"|result|answer|difference|poem|story|log)s?"
-    r"|dies\w*|folgend\w*|unten|mein\w*|ich|wir|est[aeo]s?|siguientes?|abajo|mi|ce(?:tte|s|t)?|suivante?s?|mon|ma"
-    r"|quest[oaie]|seguent[ei]|mio|ess[ae]s?|seguintes?|abaixo|meu|minha|эт\w+|следующ\w+|ниже|мо[йяеи])\b"
-    r"|[这那此]|以下|下[面列]|我|[このそ]の|次の|私|(?:^|\s)(?:이|그|제|내) |다음|아래",
-    re.IGNORECASE,
-)
-# Few words that are no answer: a greeting, the language to use, a choice, a field, numbers, a sum, a name in code.
-NO_SHORT_ANSWER = re.compile(
-    r"\s*(?i:thank|thx|regards|cheers|please|pls\b|help|sorry|hello|hi\b|danke|grüße|bitte|gracias|merci|obrigad|grazie"
-    r"|спасибо|谢谢|多谢|请|ありがと|お願い|감사|부탁"
-    r"|(?:python|java|javascript|typescript|c\+\+|c#|rust|go|golang|sql|bash|ruby|php|kotlin|swift)(?!\w))"
-    r"|.*(?:[:：=<>{}\[\]_;|→…,，、*/^+]|\.\.\.|\b(?:or|and|oder|und|o|y|ou|et|e|или|и)\b|[或和か]|\w[A-Z]|\w\(|\d[a-z]"
-    r"| - )"
-    r"|.*[^\W\d] ?v?\d+(?:\.\d+)*\s*$|\s*-?[\d.]+(?:\s+-?[\d.]+)+\s*$",
-)
-GROWTH = re.compile(r"\s*[OΘΩ]\([^()\n]{1,20}\)[.。]?\s*$")
-YES_OR_NO = re.compile(
-    r"\s*(?:yes|no|true|false|ja|nein|sí|sì|oui|non|sim|não|да|нет|是的?|不是|对|不|はい|いいえ|네|예|아니요)\s*[.!。！]?\s*$",
-    re.IGNORECASE,
-)
-POLAR = re.compile(
-    r"(?:^|[.!?:]\s+)(?:is|are|was|were|can|could|does|do|did|will|has|have|should|ist|sind|kann|est-ce|es\b|puede|pode|может)\b"
-    r"|吗|是否|ですか|ますか|나요|까요|인가|ли\b",
-    re.IGNORECASE,
-)
-
-DEFINITE = re.compile(r"\s*(?:the|der|die|das|el|la|los|las|les?|il|lo)\s", re.IGNORECASE)
-
 # A sentence that states: its subject comes first, and all of the text ends with a full stop.
 STATEMENT = re.compile(
     r"\s*(?:according to|(?:the|an?|this|these|those|it|there|secondly,?|[A-Z]\w+) (?:[\w'`\"()-]+ ){0,6}?"
@@ -292,7 +252,8 @@ CODE_LINE = re.compile(
     r"|\s*(?:if|for|while|switch|elif|else if|else|try|except|catch|finally|with|return|print|println|printf|echo"
     r"|raise|throw|yield|assert|del|pass|break|continue|end|begin|do|then|fi|done)\b\s*[^.?!]*[:;(){}\[\]\"'\w]\s*"
     r"|\s*(?:SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|FROM|WHERE|JOIN|GROUP BY|ORDER BY|VALUES)\b.*"
-    r"|\s*[\w.$\[\]\"'>-]+\s*(?:[-+*/|&%]?=|:=|<-|=>)\s*\S.*|\s*[\w.$:>-]+\(.*\)?[;,{]?\s*|.*[;{}]\s*"
+    r"|\s*[\w.$\[\]\"'>-]+(?:, ?[\w.$\[\]]+)*\s*(?:[-+*/|&%]?=|:=|<-|=>)\s*\S.*"
+    r"|\s*[\w.$:>-]+\(.*\)?[;,{]?\s*|.*[;{}]\s*"
     r"|\s*[)\]}>]+[,;)]*\s*|.*=>\s*[{(]?"
     r"|\s*</?[\w!-][^>]*>(?:.*>|[^.?!]*)\s*|\s*@\w+.*|\s*(?://|/\*|\*/|--|%%).*|\s*\*\s.*|\s*\"\"\".*|\s*'''.*"
     r"|\s*\$ .*|\s*[\"'\w.-]+\s*:\s*[\[{\"'\d].*)$"

@@ -21,7 +21,7 @@ from tiltyard_jobs.llm.caller import Caller, Sleep
 from tiltyard_jobs.llm.extensions import Extensions
 from tiltyard_jobs.llm.findings import Findings
 from tiltyard_jobs.llm.form import RequestForm
-from tiltyard_jobs.llm.manner import FEWEST_TOKENS, QUESTIONS, Manner, MannerOf, manner_of
+from tiltyard_jobs.llm.manner import FEWEST_TOKENS, QUESTION, Manner, MannerOf, manner_of
 from tiltyard_jobs.llm.rendering import Messages
 from tiltyard_jobs.llm.reply import (
     ChatReply,
@@ -306,23 +306,20 @@ class ModelClient:
         return await self._manner.find(limit) is not Manner.PLAIN or parts.state is not State.NONE
 
     async def _ask_manner(self, room: int) -> Manner | None:
-        for place, question in enumerate(QUESTIONS):
-            document: dict[str, Any] = {"model": self.model, "messages": [{"role": "user", "content": question}]}
-            sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=FEWEST_TOKENS if place else room)
-            try:
-                reply, usage = await self._forms[self._chat].ask(_drawn(document, sampling, 0), quiet=True)
-                parts, finish_reason = self._parts(reply)
-            except RecordVoidError as error:
-                if error.reason is VoidReason.UNAVAILABLE:
-                    raise
-                return Manner.PLAIN
-            manner = manner_of(parts, reply["choices"][0]["message"].get("content"), finish_reason)
-            if manner is not None:
-                # Found by whoever asks, however little room there is: a row does not depend on who asked before.
-                if 0 < usage.completion_tokens <= FEWEST_TOKENS:
-                    self._manner_of_all = manner
-                return manner
-        return None
+        document: dict[str, Any] = {"model": self.model, "messages": [{"role": "user", "content": QUESTION}]}
+        sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=room)
+        try:
+            reply, usage = await self._forms[self._chat].ask(_drawn(document, sampling, 0), quiet=True)
+            parts, finish_reason = self._parts(reply)
+        except RecordVoidError as error:
+            if error.reason is VoidReason.UNAVAILABLE:
+                raise
+            return Manner.PLAIN
+        manner = manner_of(parts, reply["choices"][0]["message"].get("content"), finish_reason)
+        # Found by whoever asks, however little room there is: a row does not depend on who asked before.
+        if 0 < usage.completion_tokens <= FEWEST_TOKENS:
+            self._manner_of_all = manner
+        return manner
 
     async def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Embed texts, in one request.

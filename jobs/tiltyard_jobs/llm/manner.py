@@ -1,11 +1,10 @@
-"""How a model's thoughts come, found once by asking it questions of our own.
+"""How a model's thoughts come, found once by asking it a question of our own.
 
 Two things cannot be seen in a reply that the token limit cut: whether it is all thought, where the chat template wrote
 the opening mark; and whether the model would think at all, where it had room for a few tokens alone. Both follow from
-one whole reply, and to a model that thinks without end about one question another is put. What is found hangs on the
-model alone and not on the order of records, so equal replies give equal rows. The first reply may be a few times as
-long as what is cut: a model that talks on to any limit would else spend more tokens on it than on a shard of short
-answers.
+one whole reply. What is found hangs on the model alone and not on the order of records, so equal replies give equal
+rows. The reply may be a few times as long as what is cut: a model that talks on to any limit would else spend more
+tokens on it than on a shard of short answers.
 """
 
 from __future__ import annotations
@@ -16,12 +15,7 @@ from enum import StrEnum
 
 from tiltyard_jobs.llm.thoughts import Parts, State
 
-QUESTIONS = (
-    "What is 17 + 25? Reply with the number alone.",
-    "Which is larger, 3 or 8? Reply with the number alone.",
-    "What is the capital of Egypt? Reply with its name alone.",
-)
-"""The next is asked, with the least room, where the reply to the one before was cut before its manner showed."""
+QUESTION = "What is 17 + 25? Reply with the number alone."
 MANNER_TOKENS = 2048  # for the reply to it, at most: small models think long about sums
 FEWEST_TOKENS = 512  # that most thoughts about a sum have room in
 TIMES_AS_LONG = 4
@@ -54,7 +48,7 @@ class MannerOf:
     """One model's manner, asked for when it is first wanted. For one event loop; any number of tasks.
 
     Args:
-        ask: puts `QUESTIONS` to the model, with room for so many tokens; None: each reply was cut before it showed.
+        ask: puts `QUESTION` to the model, with room for so many tokens; None: the reply was cut before it showed.
     """
 
     def __init__(self, ask: Callable[[int], Awaitable[Manner | None]]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tiltyard_jobs.llm.manner import QUESTIONS
+from tiltyard_jobs.llm.manner import QUESTION
 from tiltyard_jobs.sim.fences import fenced_parts
 from tiltyard_jobs.sim.request_log import RequestKind
 from tiltyard_jobs.sim.structured import UnsupportedSchemaError
@@ -196,7 +196,7 @@ def _kind_of_chat(turns: tuple[Turn, ...], max_tokens: int | None) -> RequestKin
             return _MARKS[name.strip()]
     # A single token is no answer: clients ask for one to see whether a server is there. Nor is what they ask to see how
     # a model thinks.
-    return RequestKind.OTHER if max_tokens == 1 or turns[-1].content in QUESTIONS else RequestKind.ANSWER
+    return RequestKind.OTHER if max_tokens == 1 or turns[-1].content == QUESTION else RequestKind.ANSWER
 
 
 def _sampling(document: Mapping[str, Any]) -> dict[str, Any]:

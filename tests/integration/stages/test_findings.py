@@ -11,7 +11,7 @@ from aiohttp import web
 from support.stage_world import Asked, Given, StageWorld, answer_recipe, judge_recipe, stub
 from tiltyard_jobs.contracts.layout import findings_key
 from tiltyard_jobs.contracts.solo_tasks import NamedEndpoint, PreflightTask
-from tiltyard_jobs.llm.manner import QUESTIONS
+from tiltyard_jobs.llm.manner import QUESTION
 
 TEXTS = [f"Write a function number {number} that sorts a list in place." for number in range(4)]
 Refused = Callable[[dict[str, Any]], bool]
@@ -88,7 +88,7 @@ def test_the_manner_of_thinking_is_found_once_where_all_would_find_it(
     questions = []
 
     def reply(asked: Asked) -> Given:
-        if asked.prompt in QUESTIONS:
+        if asked.prompt == QUESTION:
             questions.append(asked)
             reply = {"content": "17 and 25 make 42.</think>42"}
             usage = {"prompt_tokens": 9, "completion_tokens": tokens}

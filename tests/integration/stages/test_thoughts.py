@@ -18,7 +18,7 @@ from support.stage_world import (
     mine_recipe,
     stub,
 )
-from tiltyard_jobs.llm.manner import QUESTIONS
+from tiltyard_jobs.llm.manner import QUESTION
 
 TEXTS = ["Write a function that sorts a list.", "Write a function that adds two numbers.", "Explain a heap."]
 OWN = ("[scratch]", "[/scratch]")
@@ -102,7 +102,7 @@ THINKERS = {
 
 def thinks(thinker: Thinker, answer: Callable[[Asked], str]) -> Callable[[Asked], Given]:
     """A model that thinks about whatever it is asked."""
-    return lambda asked: thinker.reply(asked, "42" if asked.prompt in QUESTIONS else answer(asked))
+    return lambda asked: thinker.reply(asked, "42" if asked.prompt == QUESTION else answer(asked))
 
 
 @pytest.mark.parametrize("thoughts", ["Drop", "Keep"])
@@ -130,30 +130,15 @@ def test_an_answer_that_is_all_thought_is_truncated_and_told_with_the_limit(worl
     assert set(world.column(short.ref, "detail")) == {"no answer within 8 tokens: all of them went into the thought"}
 
 
-def test_a_model_that_thinks_without_end_about_one_question_is_asked_another(world: StageWorld) -> None:
-    recipe = answer_recipe(world.instructions(TEXTS, stage="curate"), rows=3)
-    short = recipe.model_copy(update={"sampling": recipe.sampling.model_copy(update={"max_tokens": 8})})
-
-    def reply(asked: Asked) -> Given:
-        if asked.prompt in QUESTIONS[1:]:
-            return "Eight is more than three.</think>8"
-        return Thinker(["So", " on"] * 3000).reply(asked, "")
-
-    with stub(reply) as server:
-        ran = world.run(short, endpoint=server.endpoint, max_void_fraction="0")
-        assert [asked.prompt for asked in server.asked if asked.prompt in QUESTIONS] == list(QUESTIONS[:2])
-    assert (ran.code, ran.summary["voids"]) == (0, {"Truncated": 3})
-
-
 def test_whether_a_model_thinks_costs_a_few_answers_at_most(world: StageWorld) -> None:
-    """It talks on to any limit, and no reply shows whether it thinks: each question is put once, with little room."""
+    """It talks on to any limit, and says in no reply whether it thinks: asked once, with room for little."""
     recipe = answer_recipe(world.instructions(TEXTS, stage="curate"), rows=3)
     short = recipe.model_copy(update={"sampling": recipe.sampling.model_copy(update={"max_tokens": 96})})
     with stub(lambda asked: Thinker(["So", " on"] * 3000).reply(asked, "")) as server:
         ran = world.run(short, endpoint=server.endpoint, max_void_fraction="0")
     assert (ran.code, ran.summary.get("voids", {})) == (0, {})
     assert set(world.column(short.ref, "finish_reason")) == {"length"}
-    assert [asked.document["max_tokens"] for asked in server.asked if asked.prompt in QUESTIONS] == [512] * 3
+    assert [asked.document["max_tokens"] for asked in server.asked if asked.prompt == QUESTION] == [512]
 
 
 @pytest.mark.parametrize(("thoughts", "form"), [("Drop", "inline"), ("Keep", "unopened")])
@@ -236,7 +221,7 @@ def test_a_judge_that_thinks_votes(world: StageWorld, how: str, method: str) -> 
     votes = world.column(recipe.ref, "vote")
     assert votes == pytest.approx([sure, 1 - sure] * 3, abs=1e-5)
     assert set(world.column(recipe.ref, "reason")) == {"Shorter." if method == "Reasoned" else None}
-    rooms = [asked.document["max_tokens"] for asked in server.asked if asked.prompt not in QUESTIONS]
+    rooms = [asked.document["max_tokens"] for asked in server.asked if asked.prompt != QUESTION]
     if method == "Logprobs":
         assert rooms.count(recipe.max_tokens) == (0 if how == "none" else 6)
 

@@ -4,10 +4,12 @@ import pytest
 
 from support.mined_texts import DEVELOPED, FOLDER, HELD_OUT, labelled, measure
 from tiltyard_jobs.curation.lint import LintIssue, lint
-from tiltyard_jobs.curation.mined import LONGEST, clean
+from tiltyard_jobs.curation.mined import LONGEST, MOST_PLACES, clean
 
 HONEST = [line.replace("\\n", "\n") for line in (FOLDER / "honest.txt").read_text().splitlines()]
 PROGRAM = "def mean(xs):\n    total = sum(xs)\n    count = len(xs)\n    return total / count"
+READS = "a, b = map(int, input().split())\nc = a + b\nif c > 0:\n    print(c)"
+EXAMPLE = "Write a program that adds two numbers.\n\nInput: 1 2\nOutput: 3"
 
 CUT = [
     ("Q: How do I sort a list?", "How do I sort a list?"),
@@ -61,7 +63,26 @@ CUT = [
     ("Wie sortiere ich eine Liste?\nAntwort: Mit sorted.", "Wie sortiere ich eine Liste?"),
     ("Как отсортировать список?\n\nКонечно! Вот пример: sorted(x)", "Как отсортировать список?"),
 ]
-PAIRED_OR_SHORT = [
+BELOW_AN_EXAMPLE = [
+    (f"{EXAMPLE}\n\n{PROGRAM}", EXAMPLE),
+    (f"{EXAMPLE}\n\n```python\n{PROGRAM}\n```", EXAMPLE),
+    (f"{EXAMPLE}\n\n{READS}", EXAMPLE),
+    (f"{EXAMPLE}\n\nN = int(input())\nA = input().split()\ntotal = sum(A[:N])\nprint(total)", EXAMPLE),
+    (f"{EXAMPLE}\n\ninput = sys.stdin.readline\nn = int(input())\nm = int(input())\nprint(n + m)", EXAMPLE),
+    (
+        f"Write a program that adds two numbers.\n\nExample:\nInput:\n1 2\nOutput:\n3\n\n{READS}",
+        "Write a program that adds two numbers.\n\nExample:\nInput:\n1 2\nOutput:\n3",
+    ),
+    (
+        f"Schreibe eine Funktion, die zwei Zahlen addiert.\n\nEingabe: 1 2\nAusgabe: 3\n\n{READS}",
+        "Schreibe eine Funktion, die zwei Zahlen addiert.\n\nEingabe: 1 2\nAusgabe: 3",
+    ),
+    (
+        f"编写一个程序，计算两数之和。\n\n输入：1 2\n输出：3\n\n{READS}",
+        "编写一个程序，计算两数之和。\n\n输入：1 2\n输出：3",
+    ),
+]
+PAIRED = [
     ("Q) What is the capital of Egypt? A) Cairo", "What is the capital of Egypt?"),
     ("Q) How do I sort a list?\nA) Use sorted.", "How do I sort a list?"),
     ("Q1) What is a closure?\nA1) A function with its variables.", "What is a closure?"),
@@ -83,23 +104,8 @@ PAIRED_OR_SHORT = [
         "### Instruction\nWrite a function that reverses a string.\n\n### Response\ndef rev(s): return s[::-1]",
         "Write a function that reverses a string.",
     ),
-    ("What is the capital of Egypt?\nCairo", "What is the capital of Egypt?"),
-    ("What is the capital of Egypt?\n\nCairo.", "What is the capital of Egypt?"),
-    ("What is 2 + 2?\n4", "What is 2 + 2?"),
-    ("What is 2 + 2?\n\n4", "What is 2 + 2?"),
-    ("Which planet has the widest rings?\n\nSaturn has the widest rings.", "Which planet has the widest rings?"),
-    ("Which planet has the widest rings?\nSaturn has the widest rings.", "Which planet has the widest rings?"),
-    ("Which keyword defines a function in Python?\n\n`def`", "Which keyword defines a function in Python?"),
-    ("What does CPU stand for?\n\nCentral Processing Unit", "What does CPU stand for?"),
-    ("What is the time complexity of binary search?\n\nO(log n)", "What is the time complexity of binary search?"),
-    (
-        "What is the time complexity of binary search? O(log n)",
-        "What is the time complexity of binary search? O(log n)",
-    ),
     ("Frage 1: Was ist eine Schleife?\nAntwort 1: Eine Wiederholung.", "Was ist eine Schleife?"),
     ("Pregunta 1: ¿Qué es un bucle?\nRespuesta 1: Una repetición.", "¿Qué es un bucle?"),
-    ("P) ¿Qué es un bucle? R) Una repetición.", "¿Qué es un bucle?"),
-    ("P: ¿Qué es un bucle?\nR: Una repetición.", "¿Qué es un bucle?"),
     ("### Pregunta\n¿Qué es un bucle?\n\n### Respuesta\nUna repetición.", "¿Qué es un bucle?"),
     ("### Frage\nWas ist eine Schleife?\n\n### Antwort\nEine Wiederholung.", "Was ist eine Schleife?"),
     ("### Question\nQu'est-ce qu'une boucle ?\n\n### Réponse\nUne répétition.", "Qu'est-ce qu'une boucle ?"),
@@ -111,12 +117,6 @@ PAIRED_OR_SHORT = [
     ("问：什么是闭包？\n答：闭包是函数。", "什么是闭包？"),
     ("問：閉包とは何ですか？\n答：関数です。", "閉包とは何ですか？"),
     ("### 質問\nリストとは何ですか？\n\n### 回答\n値の列です。", "リストとは何ですか？"),
-    ("Wie heißt die Hauptstadt von Ägypten?\n\nKairo.", "Wie heißt die Hauptstadt von Ägypten?"),
-    ("¿Cuál es la capital de Egipto?\n\nEl Cairo.", "¿Cuál es la capital de Egipto?"),
-    ("埃及的首都是哪里？\n\n开罗。", "埃及的首都是哪里？"),
-    ("埃及的首都是哪里？\n开罗。", "埃及的首都是哪里？"),
-    ("エジプトの首都はどこですか？\nカイロです。", "エジプトの首都はどこですか？"),
-    ("Quelle est la capitale de l'Égypte ?\nLe Caire.", "Quelle est la capitale de l'Égypte ?"),
     (
         "Write a function that adds two numbers.\n\nInput: 1 2\nOutput: 3\n\nAnswer: def add(a, b): return a + b",
         "Write a function that adds two numbers.\n\nInput: 1 2\nOutput: 3",
@@ -125,9 +125,6 @@ PAIRED_OR_SHORT = [
         "Q: Write a function that adds two numbers. A: def add(a, b): return a + b",
         "Write a function that adds two numbers.",
     ),
-    ("Is Python interpreted?\nYes.", "Is Python interpreted?"),
-    ("Is Python interpreted?\n\nYes", "Is Python interpreted?"),
-    ("Can a list hold different types?\n\nTrue", "Can a list hold different types?"),
     (
         "Write a program that adds two numbers.\n\nInput: 1 2\nOutput: 3\n\nHere is a solution:\n\nprint(a + b)",
         "Write a program that adds two numbers.\n\nInput: 1 2\nOutput: 3",
@@ -143,14 +140,25 @@ PAIRED_OR_SHORT = [
     ("Q1: What is the capital of Egypt?\nA1: Cairo", "What is the capital of Egypt?"),
     ("Question: What is the largest planet?\nAnswer: Jupiter", "What is the largest planet?"),
     ("Q) Name a planet with rings. A) Saturn", "Name a planet with rings."),
-    ("Who wrote Hamlet?\n\nWilliam Shakespeare", "Who wrote Hamlet?"),
-    ("What is the largest planet?\n\nJupiter is the largest planet.", "What is the largest planet?"),
-    ("How many bits are in a byte?\n8", "How many bits are in a byte?"),
-    ("В) Что такое цикл? О) Повторение.", "Что такое цикл?"),
-    ("Wie viele Bits hat ein Byte?\n\n8", "Wie viele Bits hat ein Byte?"),
-    ("Combien de bits y a-t-il dans un octet ?\n8", "Combien de bits y a-t-il dans un octet ?"),
-    ("Сколько бит в байте?\n8", "Сколько бит в байте?"),
-    ("一个字节有多少位？\n8", "一个字节有多少位？"),
+    ("What is 17 + 25?\nA: 42", "What is 17 + 25?"),
+    ("What is 6 * 7? A: 42", "What is 6 * 7?"),
+    ("When did the war end?\nA: 1945", "When did the war end?"),
+    ("Which numbers are prime?\nA: (2, 3, 5)", "Which numbers are prime?"),
+    ("How do I sort a list?\nA: [1,2,3].sort()", "How do I sort a list?"),
+    ("17 加 25 等于多少？\nA：42", "17 加 25 等于多少？"),
+    ("Q) Which gas is lightest?\n(A) helium\n(B) neon", "Which gas is lightest?\n(A) helium\n(B) neon"),
+    ("Q) Which gas is lightest? (A) helium (B) neon", "Which gas is lightest? (A) helium (B) neon"),
+    (
+        "Q: For each input give the expected answer.\n\nInput: 2 3\nAnswer: 5\n\nInput: 4 4\nAnswer: 8",
+        "For each input give the expected answer.\n\nInput: 2 3\nAnswer: 5\n\nInput: 4 4\nAnswer: 8",
+    ),
+    ("### Instruction\nSort the array in place.\n\nA: [3, 1, 2]", "Sort the array in place.\n\nA: [3, 1, 2]"),
+    ("User: Sort the array in place.\n\nA: [3, 1, 2]", "Sort the array in place.\n\nA: [3, 1, 2]"),
+    ("Q: Name a prime.\nA: 7", "Name a prime."),
+    ("问题：列出一个质数。\nA：7", "列出一个质数。"),
+    ("Which is larger?\nA: 3\nB: 4\nC: 5\nAnswer: C", "Which is larger?\nA: 3\nB: 4\nC: 5"),
+    ("Q: Compute the current.\nV: 12\nR: 4", "Compute the current.\nV: 12\nR: 4"),
+    ("Q: Compute the current.\nV: 12\nR: 4\nA: The current is 3.", "Compute the current.\nV: 12\nR: 4"),
 ]
 REFUSED = [
     ("import numpy as np\n\nprint(np.zeros(3))", LintIssue.NO_REQUEST),
@@ -203,7 +211,7 @@ def test_honest_requests_stay_as_they_are(text: str) -> None:
     assert lint(text) is None
 
 
-@pytest.mark.parametrize(("text", "request_alone"), [*CUT, *PAIRED_OR_SHORT])
+@pytest.mark.parametrize(("text", "request_alone"), [*CUT, *BELOW_AN_EXAMPLE, *PAIRED])
 def test_what_is_no_part_of_the_request_is_taken_off(text: str, request_alone: str) -> None:
     assert clean(text).text == request_alone
     assert clean(request_alone).text == request_alone
@@ -228,6 +236,14 @@ def test_there_are_enough_of_them() -> None:
 
 
 def test_a_long_text_of_anything_is_looked_through_in_time() -> None:
-    for piece in ("?\n\nx ", "A: \n", "```\n", "to a ", "# write a\n", "\n\n", "? A: B", ".Answer: a, a"):
+    for piece in (
+        "?\n\nx ", "A: \n", "```\n", "to a ", "# write a\n", "\n\n", "? A: B", ".Answer: a, a",
+        "P) ", "Q) ", "Q: ", "Qwen: ", "Input: 1\nA: 2\n", "a, ",
+    ):  # fmt: skip
         clean(piece * 200_000)
         clean((piece * LONGEST)[:LONGEST])
+        clean((piece * LONGEST)[: LONGEST - 6] + "\nA) x?")
+
+
+def test_of_many_marks_some_are_taken_off() -> None:
+    assert clean("Q: " * (MOST_PLACES + 3) + "Why?").text == "Q: " * 3 + "Why?"

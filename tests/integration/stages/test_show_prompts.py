@@ -134,6 +134,29 @@ def test_a_server_is_asked_over_tls_with_the_key_and_neither_is_printed(
         assert {one.headers["Authorization"] for one in server.asked} == {"Bearer sk-quite-secret"}
 
 
+def test_a_chat_template_cannot_write_to_the_terminal(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    hostile = "\x1b]0;owned\x07\x1b[2J"
+
+    def answer(asked: Asked) -> Given:
+        (*_, user) = asked.document["messages"]
+        return web.json_response({"prompt": f"{hostile}two\nlines\tand a tab{user['content']}"})
+
+    document = manifest(2, judges=1)
+    with stub(answer, paths=("/apply-template",)) as server:
+        document["spec"]["competitors"][0] = {"name": "a", "endpoint": {"url": server.url, "model": "m"}}
+        Path("t.yaml").write_text(json.dumps(document))
+        assert main(["plan", "t.yaml", "--prompts"]) == 0
+        printed = capsys.readouterr().out
+        assert main(["plan", "t.yaml", "--prompts", "--output", "json"]) == 0
+    assert not {"\x1b", "\x07"} & {*printed}
+    assert "⟨U+001B⟩]0;owned⟨U+0007⟩⟨U+001B⟩[2Jtwo\nlines\tand a tab\n" in printed
+    prompts = json.loads(capsys.readouterr().out)["prompts"]
+    assert f"{hostile}two\nlines\tand a tab" in [one.get("text") for one in prompts]  # for programs it is as it is
+
+
 def untold(world: StageWorld, endpoint: EndpointRef) -> str:
     """Why no prefix is shown; that of a judge is, with the same reason."""
     reason = shown(world, mine_recipe(prefix=None), endpoint=endpoint)

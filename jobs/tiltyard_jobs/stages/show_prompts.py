@@ -29,6 +29,7 @@ from tiltyard_jobs.contracts.recipes import (
     TokenizerRecipe,
 )
 from tiltyard_jobs.contracts.solo_tasks import AskedModel, ReadableFile, ShownPrompt
+from tiltyard_jobs.contracts.stores import scheme_of
 from tiltyard_jobs.contracts.summary import Summary
 from tiltyard_jobs.contracts.tasks import EndpointRef, StoreRef
 from tiltyard_jobs.download import Patience
@@ -54,7 +55,7 @@ INSTRUCTION, FIRST, SECOND = "[the instruction]", "[the first answer]", "[the se
 
 ASK_SECONDS = 10.0  # for all that a server is asked: it renders, and no model writes
 DOWN_SECONDS = 2.0  # of refused connections and failures, until it counts as down
-HUB = Patience(tries=1, seconds=5.0)
+ONE_TRY = Patience(tries=1, seconds=5.0)  # of a file on the hub or at https://
 
 Prompt = dict[str, Any]
 """The members of `ShownPrompt` that say what is asked."""
@@ -152,7 +153,7 @@ async def _prefixes(context: ShowPromptsContext, asked: AskedModel, recipe: Mine
 
 def _template_of(tokenizer: TokenizerRecipe) -> ChatTemplate:
     with tempfile.TemporaryDirectory(prefix="tiltyard-") as scratch:
-        return chat_template_of(tokenizer, Path(scratch), HUB)
+        return chat_template_of(tokenizer, Path(scratch), ONE_TRY)
 
 
 def _rendered(
@@ -200,8 +201,12 @@ async def _solve(context: ShowPromptsContext, asked: AskedModel, recipe: SolveRe
     if recipe.tasks.uri is None and benchmark(recipe.tasks.name).installed() is None:
         source = f"a run reads the tasks of {recipe.tasks.name} from the Hugging Face hub"
         return [{"note": f"Not shown: {source}. To see one here, name a file of them in evaluation.files."}]
+    if recipe.tasks.uri is not None and scheme_of(recipe.tasks.uri) == "s3":
+        # Whoever runs it has the bucket's credentials, and perhaps nobody here.
+        source = f"{recipe.tasks.uri} is in a bucket, which only a run reads"
+        return [{"note": f"Not shown: {source}. To see a task here, name a copy on this machine in evaluation.files."}]
     try:
-        first, *_more = await asyncio.to_thread(load_tasks, recipe.tasks, context.task.store)
+        first, *_more = await asyncio.to_thread(load_tasks, recipe.tasks, context.task.store, patience=ONE_TRY)
     except UNTOLD as error:
         return [{"note": _untold(error)}]
     if recipe.style == "Completion":

@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from support.certificates import self_signed, tls_of
+from support.file_server import FileServer
 from support.manifests import manifest
 from support.stage_world import (
     PREFIX,
@@ -236,6 +237,33 @@ def test_the_first_task_of_a_benchmark_is_shown(world: StageWorld) -> None:
     assert shown(world, SolveRecipe(tasks=tasks, style="Completion", **members))["text"] == record["prompt"]
     lost = tasks.model_copy(update={"uri": (world.root / "none.jsonl").as_uri()})
     assert "none.jsonl" in shown(world, SolveRecipe(tasks=lost, style="Chat", **members))["note"]
+    bucket = tasks.model_copy(update={"uri": "s3://bucket/tasks.jsonl"})
+    assert shown(world, SolveRecipe(tasks=bucket, style="Chat", **members))["note"] == (
+        "Not shown: s3://bucket/tasks.jsonl is in a bucket, which only a run reads. To see a task here, name a copy on"
+        " this machine in evaluation.files."
+    )
+
+
+def test_a_server_of_tasks_that_fails_is_tried_once(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = "hf://datasets/org/name@main/tasks.jsonl"
+    recipe = SolveRecipe(
+        tasks=TaskSetRecipe(name="humaneval", uri=uri, rows=164),
+        style="Chat",
+        model=model("m"),
+        max_tokens=64,
+        shard_size=10,
+    )
+    hub = FileServer(None)
+    hub.replies["/datasets/org/name/resolve/main/tasks.jsonl"] = 500
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    try:
+        note = shown(world, recipe)["note"]
+    finally:
+        hub.stop()
+    assert len(hub.asked) == 1
+    assert note == (
+        f"Not shown: {uri} cannot be fetched: the server answers 500. A run asks again before anything is paid for."
+    )
 
 
 def test_a_given_instruction_is_shown_with_the_turns_before_it(

@@ -60,7 +60,8 @@ ONE_TRY = Patience(tries=1, seconds=5.0)  # of a file on the hub or at https://
 Prompt = dict[str, Any]
 """The members of `ShownPrompt` that say what is asked."""
 
-UNTOLD = (ConfigurationError, TransientError, RecordVoidError, TimeoutError)
+Untold = ConfigurationError | TransientError | RecordVoidError
+UNTOLD = (ConfigurationError, TransientError, RecordVoidError)
 
 
 async def show_prompts(context: ShowPromptsContext) -> Summary:
@@ -220,28 +221,39 @@ async def _chat(context: ShowPromptsContext, asked: AskedModel, messages: Messag
         return [{"messages": messages}]
     try:
         async with _client(context, asked.endpoint) as client:
-            fitted = await client.fitted(messages)
-            return [{"messages": fitted, "note": " ".join(f"{sentence}." for sentence in client.warnings) or None}]
+            fitted, found = await client.fitted(messages), client.findings
+        if found.system_role is not None:
+            return [{"messages": fitted, "note": " ".join(f"{sentence}." for sentence in found.warnings) or None}]
+        reason = f"{asked.endpoint.field}: {asked.endpoint.url} does not tell its chat template"
     except UNTOLD as error:
-        unknown = f"It is not known whether the model takes a system message: {_reason(error, asked.endpoint)}."
-        return [{"messages": messages, "note": f"{unknown} If it does not, the words are put before the user's."}]
+        reason = _reason(error, asked.endpoint)
+    unknown = f"It is not known whether the model takes a system message: {reason}."
+    return [{"messages": messages, "note": f"{unknown} If it does not, the words are put before the user's."}]
 
 
 @asynccontextmanager
 async def _client(context: ShowPromptsContext, ref: EndpointRef) -> AsyncIterator[ModelClient]:
     policy = RetryPolicy(endpoint_deadline=DOWN_SECONDS, max_delay=DOWN_SECONDS / 2)
     connection = connect(ModelEndpoint.of(ref), rng=context.rng, policy=policy, clock=context.clock)
-    async with asyncio.timeout(ASK_SECONDS), connection as client:
-        yield client
+    async with connection as client:
+        try:
+            async with asyncio.timeout(ASK_SECONDS):
+                yield client
+        except TimeoutError:
+            if (last := client.last_failure) is None:
+                raise TransientError(f"{ref.url} did not answer within {ASK_SECONDS:.0f} s") from None
+            wait = f"; it asks to wait for {last.retry_after:.0f} s" if last.retry_after else ""
+            told = f"{ref.url} told nothing within {ASK_SECONDS:.0f} s (last: {last}{wait})"
+            raise TransientError(told, last.words) from None
 
 
-def _untold(error: Exception, ref: EndpointRef | None = None) -> str:
+def _untold(error: Untold, ref: EndpointRef | None = None) -> str:
     """Why a prompt is not shown, and what a run does about it."""
     then = "is refused for this" if isinstance(error, ConfigurationError) else "asks again before anything is paid for"
     return f"Not shown: {_reason(error, ref)}. A run {then}."
 
 
-def _reason(error: Exception, ref: EndpointRef | None) -> str:
+def _reason(error: Untold, ref: EndpointRef | None) -> str:
     field = "" if ref is None else ref.field
     match error:
         case ConfigurationError():
@@ -250,7 +262,6 @@ def _reason(error: Exception, ref: EndpointRef | None) -> str:
             return f"{error.under(field)}{quoted(error.words)}"
         case RecordVoidError():
             return f"{field}: {error}{error.quoted}"
-    return f"{field}: {ref.url if ref is not None else 'it'} did not answer within {ASK_SECONDS:.0f} s"
 
 
 PROMPTS: Mapping[type, Callable[[ShowPromptsContext, AskedModel, Any, Instruction], Awaitable[list[Prompt]]]] = {

@@ -187,6 +187,32 @@ def test_a_server_that_is_down_silent_or_mute_is_a_sentence(world: StageWorld, m
         assert f"{endpoint.url} did not answer within" in untold(world, endpoint)
 
 
+def test_a_server_that_asks_to_wait_has_answered(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(_: Asked) -> Given:
+        return web.json_response({"error": {"message": "slow down"}}, status=429, headers={"Retry-After": "60"})
+
+    monkeypatch.setattr(show_prompts, "ASK_SECONDS", 1.0)
+    with stub(busy, tells_tokens=True) as server:
+        assert untold(world, server.endpoint) == (
+            f"Not shown: {server.endpoint.field}: {server.url} told nothing within 1 s (last: HTTP 429; it asks to wait"
+            ' for 60 s); the server says "slow down". A run asks again before anything is paid for.'
+        )
+
+
+def test_of_a_server_that_tells_no_template_the_system_role_is_not_known(world: StageWorld) -> None:
+    recipe = grade_recipe(world.instructions([INSTRUCTION]), rows=1)
+    with stub(chatml) as server:
+        prompt = shown(world, recipe, endpoint=server.endpoint)
+        assert server.asked == []
+    assert prompt["messages"] == shown(world, recipe)["messages"]
+    assert prompt["note"] == (
+        "It is not known whether the model takes a system message: spec.competitors[1].endpoint:"
+        f" {server.url} does not tell its chat template. If it does not, the words are put before the user's."
+    )
+    with stub(chatml, paths=("/apply-template",)) as server:
+        assert shown(world, recipe, endpoint=server.endpoint)["note"] is None
+
+
 def test_the_prompt_of_a_server_without_a_system_role_is_shown_as_it_is_sent(world: StageWorld) -> None:
     recipe = grade_recipe(world.instructions([INSTRUCTION]), rows=1)
 

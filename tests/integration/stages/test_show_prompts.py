@@ -319,10 +319,13 @@ def test_the_command_line_shows_one_prompt_of_each_kind_for_each_model(
     manifest = str(SAMPLES / "own-words.yaml")
     assert main(["plan", manifest, "--prompts", "--output", "json"]) == 0
     prompts = json.loads(capsys.readouterr().out)["prompts"]
-    kinds = {(prompt["stage"], prompt["model"]) for prompt in prompts}
-    assert kinds == {
-        (stage, m) for stage, ms in {"mine": "abc", "grade": "ab", "answer": "abc", "judge": "abc"}.items() for m in ms
-    }
+    kinds = sorted((prompt["stage"], prompt["model"]) for prompt in prompts)
+    assert kinds == sorted(
+        (stage, m)
+        for stage, ms in {"mine": "aabbc", "grade": "ab", "answer": "abc", "judge": "abc"}.items()
+        for m in ms
+    )
+    assert all("text" in prompt for prompt in prompts if prompt["stage"] == "mine")
     assert main(["plan", manifest, "--prompts"]) == 0
     lines = capsys.readouterr().out
     for prompt in prompts:

@@ -29,7 +29,7 @@ _REDIRECTS = 5
 
 
 class Patience(NamedTuple):
-    """How long a server is borne with.
+    """How often and how long a server is tried.
 
     Attributes:
         tries: after this many failures a file is given up.

@@ -20,7 +20,7 @@ from tiltyard_jobs.contracts import textfile
 from tiltyard_jobs.contracts.located import LocatedFile, is_many, readable
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.contracts.textstream import BadTextFileError
-from tiltyard_jobs.download import download, hub_files
+from tiltyard_jobs.download import PATIENCE, Patience, download, hub_files
 from tiltyard_jobs.errors import ConfigurationError, PermanentError
 from tiltyard_jobs.store import Store, open_store
 
@@ -43,12 +43,13 @@ class LocalFile:
             weakref.finalize(self, path.unlink, missing_ok=True)
 
 
-def fetched(source: LocatedFile, store: StoreRef) -> LocalFile:
+def fetched(source: LocatedFile, store: StoreRef, patience: Patience = PATIENCE) -> LocalFile:
     """A file, fetched where it lies elsewhere.
 
     Args:
         source: its URI, and its digest where that is known.
         store: S3's endpoint, region and certificates.
+        patience: with the hub, or the server at https://.
 
     Raises:
         ConfigurationError: it is not there, cannot be read, or has another digest.
@@ -68,7 +69,7 @@ def fetched(source: LocatedFile, store: StoreRef) -> LocalFile:
     os.close(handle)
     file = LocalFile(source, Path(name), temporary=True)
     if scheme in ("hf", "https"):
-        download(source.uri, file.path)
+        download(source.uri, file.path, patience=patience)
     else:
         _from_bucket(source.uri, store, file.path)
     _checked(file, source)

@@ -22,6 +22,7 @@ from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.contracts.textfield import column_of, field_advice
 from tiltyard_jobs.contracts.textfile import Records
 from tiltyard_jobs.contracts.textstream import PIECE, BadTextFileError, Open, Record
+from tiltyard_jobs.download import PATIENCE, Patience
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.sources import LocalFile, fetched
 
@@ -32,18 +33,21 @@ _BATCH_ROWS = 1024
 _PAGES = 1 << 20  # bytes of a column that are read at once
 
 
-def read_records(uri: str, store: StoreRef, *, sha256: str | None = None) -> Iterator[dict[str, Any]]:
+def read_records(
+    uri: str, store: StoreRef, *, sha256: str | None = None, patience: Patience = PATIENCE
+) -> Iterator[dict[str, Any]]:
     """The records of a file, whole.
 
     Args:
         uri: as in `read_texts`.
         store: likewise.
         sha256: likewise.
+        patience: with a server that has it.
 
     Raises:
         ConfigurationError: the file is not there, is no such file, or has another digest.
     """
-    file = fetched(LocatedFile(uri=uri, sha256=sha256), store)
+    file = fetched(LocatedFile(uri=uri, sha256=sha256), store, patience)
     return _good_rows(file, records_of(file, []).rows)
 
 

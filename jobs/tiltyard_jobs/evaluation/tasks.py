@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from tiltyard_jobs.contracts.recipes import TaskSetRecipe
 from tiltyard_jobs.contracts.tasks import StoreRef
+from tiltyard_jobs.download import PATIENCE, Patience
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.evaluation.benchmarks import benchmark
 from tiltyard_jobs.evaluation.benchmarks.base import Record, Task
@@ -15,15 +16,21 @@ from tiltyard_jobs.userfiles import read_records
 FIELD = "spec.evaluation.benchmarks"
 
 
-def load_tasks(recipe: TaskSetRecipe, store: StoreRef) -> list[Task]:
+def load_tasks(recipe: TaskSetRecipe, store: StoreRef, *, patience: Patience = PATIENCE) -> list[Task]:
     """The tasks of a benchmark, in its own order.
+
+    Args:
+        recipe: which benchmark, and where its file is.
+        store: S3's endpoint, region and certificates.
+        patience: with the server that has the file that the recipe names.
 
     Raises:
         ConfigurationError: they cannot be had, or are not such records; the message names the field.
+        TransientError: the server that has them fails.
     """
     read = benchmark(recipe.name).read
     try:
-        tasks = [read(record) for record in _records(recipe, store)]
+        tasks = [read(record) for record in _records(recipe, store, patience)]
     except KeyError as error:
         raise ConfigurationError(f"{FIELD}: a record of {recipe.name} has no {error.args[0]!r}") from None
     except (TypeError, ValueError) as error:
@@ -35,9 +42,9 @@ def load_tasks(recipe: TaskSetRecipe, store: StoreRef) -> list[Task]:
     return tasks
 
 
-def _records(recipe: TaskSetRecipe, store: StoreRef) -> Iterable[Record]:
+def _records(recipe: TaskSetRecipe, store: StoreRef, patience: Patience) -> Iterable[Record]:
     if recipe.uri is not None:
-        return read_records(recipe.uri, store, sha256=recipe.sha256)
+        return read_records(recipe.uri, store, sha256=recipe.sha256, patience=patience)
     known = benchmark(recipe.name)
     if (installed := known.installed()) is not None:
         return installed

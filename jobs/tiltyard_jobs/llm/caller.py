@@ -126,6 +126,7 @@ class Caller:
         self._usage = Usage()
         self._answered_at = -math.inf
         self._silent_since: float | None = None
+        self._last_failure: Unanswered | None = None
         self._canary_lock = asyncio.Lock()
         self._canary_failed_at = -math.inf
         self._isolation = Isolation()
@@ -137,6 +138,11 @@ class Caller:
     def usage(self) -> Usage:
         """All that was spent so far, on records that became void too."""
         return self._usage
+
+    @property
+    def last_failure(self) -> Unanswered | None:
+        """How the last try came to nothing, where none was answered since."""
+        return self._last_failure
 
     async def ask(self, path: str, document: dict[str, Any]) -> tuple[dict[str, Any], Usage]:
         """Send a JSON document until it is answered; the answer, and what it cost."""
@@ -291,7 +297,7 @@ class Caller:
 
     def _heard(self) -> None:
         self._answered_at = self._clock()
-        self._silent_since = None
+        self._silent_since = self._last_failure = None
 
     def _unheard(
         self,
@@ -306,7 +312,10 @@ class Caller:
         if self._silent_since is None:
             self._silent_since = now
         broken_at = now if broke else math.inf
-        return Unanswered(what, told_to_wait=told_to_wait, retry_after=retry_after, broken_at=broken_at, words=words)
+        self._last_failure = Unanswered(
+            what, told_to_wait=told_to_wait, retry_after=retry_after, broken_at=broken_at, words=words
+        )
+        return self._last_failure
 
     def _refusal(self, path: str, reply: Reply) -> Exception:
         """What a status other than 200 means."""

@@ -40,6 +40,7 @@ from tiltyard_jobs.llm.retry import RetryPolicy
 from tiltyard_jobs.llm.roles import SystemRole, in_user_turn
 from tiltyard_jobs.llm.thoughts import PAIRS, Pair, Parts, State
 from tiltyard_jobs.llm.transport import Transport
+from tiltyard_jobs.llm.unanswered import Unanswered
 from tiltyard_jobs.llm.usage import Usage
 
 log = structlog.get_logger(__name__)
@@ -170,6 +171,11 @@ class ModelClient:
     def limit(self) -> int:
         """Requests that may be under way at once, as adapted so far."""
         return self._caller.limiter.limit
+
+    @property
+    def last_failure(self) -> Unanswered | None:
+        """How the last try came to nothing, where none was answered since."""
+        return self._caller.last_failure
 
     async def fitted(self, messages: Messages) -> Messages:
         """The messages of a chat as this model takes them, as far as its server tells without writing anything.

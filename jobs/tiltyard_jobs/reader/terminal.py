@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tiltyard_jobs.contracts.hiding import unhidden
 from tiltyard_jobs.reader.battle import Answer, Battle
 from tiltyard_jobs.reader.sentences import about_answer, about_battle, gold_sentence, outcome
-from tiltyard_jobs.report.formats import excerpt
-
-_LONGEST = 1 << 30
 
 
 def lines(battle: Battle, *, complete: bool) -> Iterator[str]:
@@ -33,7 +31,7 @@ def lines(battle: Battle, *, complete: bool) -> Iterator[str]:
         yield f"{one.judge}, {one.first} shown first: {vote}"
         for text in (one.reason, one.detail):
             if text:
-                yield from (f"    {line}" for line in _shown(text).splitlines())
+                yield from (f"    {line}" for line in unhidden(text).splitlines())
     yield ""
     yield gold_sentence(battle, complete=complete)
     for standing in battle.standings:
@@ -45,15 +43,10 @@ def _answer(battle: Battle, answer: Answer) -> Iterator[str]:
     yield ""
     yield f"--- {answer.player}: {about_answer(battle, answer)}"
     if answer.text is not None:
-        yield _shown(answer.text)
+        yield unhidden(answer.text)
 
 
 def _titled(title: str, text: str) -> Iterator[str]:
     yield ""
-    yield f"--- {_shown(title)}"
-    yield _shown(text)
-
-
-def _shown(text: str) -> str:
-    """Control characters, and those that hide or reorder text, as their numbers."""
-    return excerpt(text, _LONGEST).text
+    yield f"--- {unhidden(title)}"
+    yield unhidden(text)

@@ -29,6 +29,7 @@ from tiltyard_jobs.contracts.recipes import (
     TokenizerRecipe,
 )
 from tiltyard_jobs.contracts.solo_tasks import AskedModel, ReadableFile, ShownPrompt
+from tiltyard_jobs.contracts.stores import scheme_of
 from tiltyard_jobs.contracts.summary import Summary
 from tiltyard_jobs.contracts.tasks import EndpointRef, StoreRef
 from tiltyard_jobs.download import Patience
@@ -54,12 +55,13 @@ INSTRUCTION, FIRST, SECOND = "[the instruction]", "[the first answer]", "[the se
 
 ASK_SECONDS = 10.0  # for all that a server is asked: it renders, and no model writes
 DOWN_SECONDS = 2.0  # of refused connections and failures, until it counts as down
-HUB = Patience(tries=1, seconds=5.0)
+ONE_TRY = Patience(tries=1, seconds=5.0)  # of a file on the hub or at https://
 
 Prompt = dict[str, Any]
 """The members of `ShownPrompt` that say what is asked."""
 
-UNTOLD = (ConfigurationError, TransientError, RecordVoidError, TimeoutError)
+Untold = ConfigurationError | TransientError | RecordVoidError
+UNTOLD = (ConfigurationError, TransientError, RecordVoidError)
 
 
 async def show_prompts(context: ShowPromptsContext) -> Summary:
@@ -152,7 +154,7 @@ async def _prefixes(context: ShowPromptsContext, asked: AskedModel, recipe: Mine
 
 def _template_of(tokenizer: TokenizerRecipe) -> ChatTemplate:
     with tempfile.TemporaryDirectory(prefix="tiltyard-") as scratch:
-        return chat_template_of(tokenizer, Path(scratch), HUB)
+        return chat_template_of(tokenizer, Path(scratch), ONE_TRY)
 
 
 def _rendered(
@@ -200,8 +202,12 @@ async def _solve(context: ShowPromptsContext, asked: AskedModel, recipe: SolveRe
     if recipe.tasks.uri is None and benchmark(recipe.tasks.name).installed() is None:
         source = f"a run reads the tasks of {recipe.tasks.name} from the Hugging Face hub"
         return [{"note": f"Not shown: {source}. To see one here, name a file of them in evaluation.files."}]
+    if recipe.tasks.uri is not None and scheme_of(recipe.tasks.uri) == "s3":
+        # Whoever runs it has the bucket's credentials, and perhaps nobody here.
+        source = f"{recipe.tasks.uri} is in a bucket, which only a run reads"
+        return [{"note": f"Not shown: {source}. To see a task here, name a copy on this machine in evaluation.files."}]
     try:
-        first, *_more = await asyncio.to_thread(load_tasks, recipe.tasks, context.task.store)
+        first, *_more = await asyncio.to_thread(load_tasks, recipe.tasks, context.task.store, patience=ONE_TRY)
     except UNTOLD as error:
         return [{"note": _untold(error)}]
     if recipe.style == "Completion":
@@ -215,28 +221,39 @@ async def _chat(context: ShowPromptsContext, asked: AskedModel, messages: Messag
         return [{"messages": messages}]
     try:
         async with _client(context, asked.endpoint) as client:
-            fitted = await client.fitted(messages)
-            return [{"messages": fitted, "note": " ".join(f"{sentence}." for sentence in client.warnings) or None}]
+            fitted, found = await client.fitted(messages), client.findings
+        if found.system_role is not None:
+            return [{"messages": fitted, "note": " ".join(f"{sentence}." for sentence in found.warnings) or None}]
+        reason = f"{asked.endpoint.field}: {asked.endpoint.url} does not tell its chat template"
     except UNTOLD as error:
-        unknown = f"It is not known whether the model takes a system message: {_reason(error, asked.endpoint)}."
-        return [{"messages": messages, "note": f"{unknown} If it does not, the words are put before the user's."}]
+        reason = _reason(error, asked.endpoint)
+    unknown = f"It is not known whether the model takes a system message: {reason}."
+    return [{"messages": messages, "note": f"{unknown} If it does not, the words are put before the user's."}]
 
 
 @asynccontextmanager
 async def _client(context: ShowPromptsContext, ref: EndpointRef) -> AsyncIterator[ModelClient]:
     policy = RetryPolicy(endpoint_deadline=DOWN_SECONDS, max_delay=DOWN_SECONDS / 2)
     connection = connect(ModelEndpoint.of(ref), rng=context.rng, policy=policy, clock=context.clock)
-    async with asyncio.timeout(ASK_SECONDS), connection as client:
-        yield client
+    async with connection as client:
+        try:
+            async with asyncio.timeout(ASK_SECONDS):
+                yield client
+        except TimeoutError:
+            if (last := client.last_failure) is None:
+                raise TransientError(f"{ref.url} did not answer within {ASK_SECONDS:.0f} s") from None
+            wait = f"; it asks to wait for {last.retry_after:.0f} s" if last.retry_after else ""
+            told = f"{ref.url} told nothing within {ASK_SECONDS:.0f} s (last: {last}{wait})"
+            raise TransientError(told, last.words) from None
 
 
-def _untold(error: Exception, ref: EndpointRef | None = None) -> str:
+def _untold(error: Untold, ref: EndpointRef | None = None) -> str:
     """Why a prompt is not shown, and what a run does about it."""
     then = "is refused for this" if isinstance(error, ConfigurationError) else "asks again before anything is paid for"
     return f"Not shown: {_reason(error, ref)}. A run {then}."
 
 
-def _reason(error: Exception, ref: EndpointRef | None) -> str:
+def _reason(error: Untold, ref: EndpointRef | None) -> str:
     field = "" if ref is None else ref.field
     match error:
         case ConfigurationError():
@@ -245,7 +262,6 @@ def _reason(error: Exception, ref: EndpointRef | None) -> str:
             return f"{error.under(field)}{quoted(error.words)}"
         case RecordVoidError():
             return f"{field}: {error}{error.quoted}"
-    return f"{field}: {ref.url if ref is not None else 'it'} did not answer within {ASK_SECONDS:.0f} s"
 
 
 PROMPTS: Mapping[type, Callable[[ShowPromptsContext, AskedModel, Any, Instruction], Awaitable[list[Prompt]]]] = {

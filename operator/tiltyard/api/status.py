@@ -84,7 +84,7 @@ class ModelStatus(ApiModel):
     """What the model is doing. Loading: it starts. Busy: it is asked. Idle: it is up and nothing asks it. Absent: it is
     not up."""
     asking: Count | None = None
-    """The number of records that are requested from the model now. Absent: no worker has reported it."""
+    """The number of records on which the model works now. Absent: no worker has reported it."""
     queued: Count | None = None
     """The number of records that wait for the model: those that it could make now. At most so many."""
     loads: Count = 0

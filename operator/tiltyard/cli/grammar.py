@@ -102,7 +102,7 @@ def _plan(command: argparse.ArgumentParser) -> None:
         "--prompts",
         action="store_true",
         help="show instead the first prompt of each kind that each model would get, word for word; an endpoint is asked"
-        " for its chat template, and for no token",
+        " for its chat template, and generates no token",
     )
     add_output(command)
 

@@ -18,6 +18,7 @@ from tiltyard.plan.estimate import Cost
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.weights import Loading, bytes_text
 from tiltyard.sdk.status_document import Status
+from tiltyard_jobs.contracts.hiding import unhidden
 from tiltyard_jobs.contracts.intervals import IN_SIGNS, interval_text
 from tiltyard_jobs.contracts.licenses import asked, named
 from tiltyard_jobs.contracts.located import readable
@@ -192,16 +193,16 @@ def print_notes(notes: Sequence[str]) -> None:
 
 
 def print_prompts(prompts: Sequence[ShownPrompt]) -> None:
-    """What models would be asked, word for word."""
+    """What models would be asked, word for word; what a server or a template tells cannot move a terminal's cursor."""
     for prompt in prompts:
         about = "" if prompt.about in (None, prompt.model) else f", on what {prompt.about} wrote"
         print(f"=== {prompt.stage}: {prompt.model}{about}")
         for message in prompt.messages:
-            print(f"--- {message['role']}\n{message['content']}")
+            print(f"--- {message['role']}\n{unhidden(message['content'])}")
         if prompt.text is not None:
-            print(f"--- raw prompt\n{prompt.text}")
+            print(f"--- raw prompt\n{unhidden(prompt.text)}")
         if prompt.note is not None:
-            print(f"({prompt.note})")
+            print(f"({unhidden(prompt.note)})")
         print()
 
 

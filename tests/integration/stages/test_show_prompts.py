@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from support.certificates import self_signed, tls_of
+from support.file_server import FileServer
 from support.manifests import manifest
 from support.stage_world import (
     PREFIX,
@@ -134,6 +135,29 @@ def test_a_server_is_asked_over_tls_with_the_key_and_neither_is_printed(
         assert {one.headers["Authorization"] for one in server.asked} == {"Bearer sk-quite-secret"}
 
 
+def test_a_chat_template_cannot_write_to_the_terminal(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    hostile = "\x1b]0;owned\x07\x1b[2J"
+
+    def answer(asked: Asked) -> Given:
+        (*_, user) = asked.document["messages"]
+        return web.json_response({"prompt": f"{hostile}two\nlines\tand a tab{user['content']}"})
+
+    document = manifest(2, judges=1)
+    with stub(answer, paths=("/apply-template",)) as server:
+        document["spec"]["competitors"][0] = {"name": "a", "endpoint": {"url": server.url, "model": "m"}}
+        Path("t.yaml").write_text(json.dumps(document))
+        assert main(["plan", "t.yaml", "--prompts"]) == 0
+        printed = capsys.readouterr().out
+        assert main(["plan", "t.yaml", "--prompts", "--output", "json"]) == 0
+    assert not {"\x1b", "\x07"} & {*printed}
+    assert "⟨U+001B⟩]0;owned⟨U+0007⟩⟨U+001B⟩[2Jtwo\nlines\tand a tab\n" in printed
+    prompts = json.loads(capsys.readouterr().out)["prompts"]
+    assert f"{hostile}two\nlines\tand a tab" in [one.get("text") for one in prompts]  # for programs it is as it is
+
+
 def untold(world: StageWorld, endpoint: EndpointRef) -> str:
     """Why no prefix is shown; that of a judge is, with the same reason."""
     reason = shown(world, mine_recipe(prefix=None), endpoint=endpoint)
@@ -161,6 +185,32 @@ def test_a_server_that_is_down_silent_or_mute_is_a_sentence(world: StageWorld, m
     with socket.create_server(("127.0.0.1", 0)) as silent:
         endpoint = server.endpoint.model_copy(update={"url": f"http://127.0.0.1:{silent.getsockname()[1]}/v1"})
         assert f"{endpoint.url} did not answer within" in untold(world, endpoint)
+
+
+def test_a_server_that_asks_to_wait_has_answered(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(_: Asked) -> Given:
+        return web.json_response({"error": {"message": "slow down"}}, status=429, headers={"Retry-After": "60"})
+
+    monkeypatch.setattr(show_prompts, "ASK_SECONDS", 1.0)
+    with stub(busy, tells_tokens=True) as server:
+        assert untold(world, server.endpoint) == (
+            f"Not shown: {server.endpoint.field}: {server.url} told nothing within 1 s (last: HTTP 429; it asks to wait"
+            ' for 60 s); the server says "slow down". A run asks again before anything is paid for.'
+        )
+
+
+def test_of_a_server_that_tells_no_template_the_system_role_is_not_known(world: StageWorld) -> None:
+    recipe = grade_recipe(world.instructions([INSTRUCTION]), rows=1)
+    with stub(chatml) as server:
+        prompt = shown(world, recipe, endpoint=server.endpoint)
+        assert server.asked == []
+    assert prompt["messages"] == shown(world, recipe)["messages"]
+    assert prompt["note"] == (
+        "It is not known whether the model takes a system message: spec.competitors[1].endpoint:"
+        f" {server.url} does not tell its chat template. If it does not, the words are put before the user's."
+    )
+    with stub(chatml, paths=("/apply-template",)) as server:
+        assert shown(world, recipe, endpoint=server.endpoint)["note"] is None
 
 
 def test_the_prompt_of_a_server_without_a_system_role_is_shown_as_it_is_sent(world: StageWorld) -> None:
@@ -213,6 +263,33 @@ def test_the_first_task_of_a_benchmark_is_shown(world: StageWorld) -> None:
     assert shown(world, SolveRecipe(tasks=tasks, style="Completion", **members))["text"] == record["prompt"]
     lost = tasks.model_copy(update={"uri": (world.root / "none.jsonl").as_uri()})
     assert "none.jsonl" in shown(world, SolveRecipe(tasks=lost, style="Chat", **members))["note"]
+    bucket = tasks.model_copy(update={"uri": "s3://bucket/tasks.jsonl"})
+    assert shown(world, SolveRecipe(tasks=bucket, style="Chat", **members))["note"] == (
+        "Not shown: s3://bucket/tasks.jsonl is in a bucket, which only a run reads. To see a task here, name a copy on"
+        " this machine in evaluation.files."
+    )
+
+
+def test_a_server_of_tasks_that_fails_is_tried_once(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = "hf://datasets/org/name@main/tasks.jsonl"
+    recipe = SolveRecipe(
+        tasks=TaskSetRecipe(name="humaneval", uri=uri, rows=164),
+        style="Chat",
+        model=model("m"),
+        max_tokens=64,
+        shard_size=10,
+    )
+    hub = FileServer(None)
+    hub.replies["/datasets/org/name/resolve/main/tasks.jsonl"] = 500
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    try:
+        note = shown(world, recipe)["note"]
+    finally:
+        hub.stop()
+    assert len(hub.asked) == 1
+    assert note == (
+        f"Not shown: {uri} cannot be fetched: the server answers 500. A run asks again before anything is paid for."
+    )
 
 
 def test_a_given_instruction_is_shown_with_the_turns_before_it(
@@ -242,10 +319,13 @@ def test_the_command_line_shows_one_prompt_of_each_kind_for_each_model(
     manifest = str(SAMPLES / "own-words.yaml")
     assert main(["plan", manifest, "--prompts", "--output", "json"]) == 0
     prompts = json.loads(capsys.readouterr().out)["prompts"]
-    kinds = {(prompt["stage"], prompt["model"]) for prompt in prompts}
-    assert kinds == {
-        (stage, m) for stage, ms in {"mine": "abc", "grade": "ab", "answer": "abc", "judge": "abc"}.items() for m in ms
-    }
+    kinds = sorted((prompt["stage"], prompt["model"]) for prompt in prompts)
+    assert kinds == sorted(
+        (stage, m)
+        for stage, ms in {"mine": "aabbc", "grade": "ab", "answer": "abc", "judge": "abc"}.items()
+        for m in ms
+    )
+    assert all("text" in prompt for prompt in prompts if prompt["stage"] == "mine")
     assert main(["plan", manifest, "--prompts"]) == 0
     lines = capsys.readouterr().out
     for prompt in prompts:

@@ -201,6 +201,8 @@ async def carry(
             if all(phase in ends for phase in found):
                 break
             if watching.done() or time.monotonic() - begun > HOUR:
+                if watching.done():
+                    watching.result()  # raises what ended it
                 raise SystemExit(f"{name}: not at its end: {found}")
         took = time.monotonic() - begun
         memory, cpu = usage(controller.pid)

@@ -141,7 +141,7 @@ class Answered(NamedTuple):
 
 
 class Served(NamedTuple):
-    """A reader that serves: the address that it printed, and the cookie that its token becomes."""
+    """A reader that serves: the address that it printed, and its cookie."""
 
     address: str
     cookie: str
@@ -164,6 +164,14 @@ class Served(NamedTuple):
             return Answered(answer.status, {name.lower(): value for name, value in answer.getheaders()}, text)
         finally:
             connection.close()
+
+
+def noting_browser(folder: Path) -> tuple[Path, Path]:
+    """A program to open as a browser, and the file into which it writes the address that it is given."""
+    program, noted = folder / "browser", folder / "noted"
+    program.write_text(f'#!/bin/sh\nprintf %s "$1" > {noted}.new && mv {noted}.new {noted}\n')
+    program.chmod(0o755)
+    return program, noted
 
 
 @contextmanager

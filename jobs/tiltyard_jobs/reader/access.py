@@ -1,15 +1,22 @@
 """Who may read: whoever has the token of this start, which the printed address contains.
 
 The server listens where every user of the machine can connect, and the pages hold prompts and answers. An address with
-the token becomes a cookie, so no link of a page contains it. The browser that the reader opens itself gets a key that
-is good once: its command line is there for every user of the machine to read.
+the token becomes a cookie, so no link of a page contains it. The browser that the reader opens itself gets a file that
+leads to the address: its command line is there for every user of the machine to read, and the file for this user alone.
+
+Cookies know no ports: a browser sends this one to every server of the host. So it is not the token, and gives whoever
+reads it there no address.
 """
 
 from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from html import escape
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -19,7 +26,6 @@ _REFUSED = (
     "Open the address that `tiltyard view` printed when it started: it contains the token without which nothing is"
     " shown."
 )
-_USED = "This address was good for one use. Open the address that `tiltyard view` printed when it started."
 _ENTER = """<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta http-equiv="refresh" content="0; url={url}"><title>Tiltyard</title></head>
@@ -34,8 +40,7 @@ class Access:
 
     def __init__(self) -> None:
         self._token = secrets.token_urlsafe(32)
-        self._once = secrets.token_urlsafe(32)
-        self._once_is_used = False
+        self._cookie = hmac.digest(self._token.encode(), b"cookie", "sha256").hex()
 
     def address(self, origin: str) -> str:
         """The address to print, which can be opened any number of times.
@@ -45,13 +50,18 @@ class Access:
         """
         return f"{origin}/?{urlencode({_PARAMETER: self._token})}"
 
-    def address_for_once(self, origin: str) -> str:
-        """The address to hand to a browser: it is refused from its second use on.
+    @contextmanager
+    def page(self, origin: str) -> Iterator[str]:
+        """The `file://` address of a page that leads to `address`, for a browser; no other user can read the page.
 
         Args:
             origin: as in `address`.
         """
-        return f"{origin}/?{urlencode({_PARAMETER: self._once})}"
+        with TemporaryDirectory(prefix="tiltyard-view-") as folder:  # nobody else may enter it
+            file = Path(folder) / "open.html"
+            file.touch(0o600)
+            file.write_text(_ENTER.format(url=escape(self.address(origin))))
+            yield file.as_uri()
 
     def refusal(self, request: web.Request, port: int) -> web.Response | None:
         """What a request gets instead of its page; None: it is allowed.
@@ -62,18 +72,13 @@ class Access:
         """
         cookie = f"tiltyard-{port}"
         if _PARAMETER in request.query:
-            given = request.query[_PARAMETER]
-            if _same(given, self._once):
-                if self._once_is_used:
-                    return web.Response(status=403, text=_USED)
-                self._once_is_used = True
-            elif not _same(given, self._token):
+            if not _same(request.query[_PARAMETER], self._token):
                 return web.Response(status=403, text=_REFUSED)
             url = str(request.rel_url.without_query_params(_PARAMETER))
             entered = web.Response(text=_ENTER.format(url=escape(url)), content_type="text/html")
-            entered.set_cookie(cookie, self._token, httponly=True, samesite="Strict")
+            entered.set_cookie(cookie, self._cookie, httponly=True, samesite="Strict")
             return entered
-        if not _same(request.cookies.get(cookie, ""), self._token):
+        if not _same(request.cookies.get(cookie, ""), self._cookie):
             return web.Response(status=403, text=_REFUSED)
         return None
 

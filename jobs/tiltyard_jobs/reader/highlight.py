@@ -38,12 +38,16 @@ _CLASSES = (
 def highlighted(code: str, language: str) -> Markup:
     """Code as HTML, with colours where the language is known and the code is not too long; its text is the code's.
 
+    Code with carriage returns or a byte order mark is left plain: pygments would change those and leave this out.
+
     Args:
         code: any text.
         language: what its author calls the language.
     """
     name = _languages().get(language.lower())
     if name is None or len(code) > LANGUAGES[name] or any(len(line) > LONGEST_LINE for line in code.split("\n")):
+        return escape(code)
+    if "\r" in code or code.startswith("\ufeff"):
         return escape(code)
     parts = groupby(_tokens(code, name), key=lambda part: part[0])
     return Markup("").join(_span(kind, "".join(text for _, text in same)) for kind, same in parts)

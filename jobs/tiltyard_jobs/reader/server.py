@@ -15,6 +15,7 @@ import threading
 import time
 import webbrowser
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -386,9 +387,11 @@ async def serve(
         reader.port = runner.addresses[0][1]
         origin = f"http://{HOST}:{reader.port}"
         print(f"{reader.access.address(origin)}  (Ctrl-C stops it)", flush=True)
-        if browse:
-            await asyncio.to_thread(webbrowser.open, reader.access.address_for_once(origin))
-        await stopped.wait()
+        with ExitStack() as until_stopped:
+            if browse:
+                page = until_stopped.enter_context(reader.access.page(origin))
+                await asyncio.to_thread(webbrowser.open, page)
+            await stopped.wait()
     finally:
         if live is not None:
             await live.close()

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 from urllib.parse import urlsplit
 
 import boto3
+import botocore.session
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 from s3transfer.manager import TransferManager
 
 from tiltyard_jobs.contracts.tasks import StoreRef
@@ -141,6 +142,12 @@ def make_client(
     try:
         session = boto3.session.Session(region_name=region, profile_name=profile)
         return session.client("s3", endpoint_url=endpoint, verify=ca_bundle, config=config)
+    except ProfileNotFound as error:
+        given = "AWS_PROFILE" if profile is None else "--other-profile"
+        known = ", ".join(sorted(botocore.session.Session().available_profiles)) or "none"
+        raise ConfigurationError(
+            f"{given} {error.kwargs['profile']}: AWS's configuration files have no such profile; they have {known}"
+        ) from error
     except (BotoCoreError, ValueError, OSError) as error:
         raise ConfigurationError(f"Cannot make a client for S3 at {endpoint or 'AWS'}: {error}.") from error
 

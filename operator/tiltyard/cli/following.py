@@ -15,12 +15,17 @@ from tiltyard.sdk.status_document import Status
 from tiltyard_jobs.contracts.located import readable
 
 
-def program() -> str:
-    """How this program is called: `tiltyard`, or its path where a shell would not find it, as that of `make demo`."""
+def program() -> list[str]:
+    """The words that call this program: `tiltyard`, or where a shell would not find it those that it was called with.
+
+    These are its path, as after `make demo`, or the interpreter's and `-m tiltyard`.
+    """
     given, found = Path(sys.argv[0]), shutil.which("tiltyard")
+    if given.parts[-2:] == ("tiltyard", "__main__.py") and found is None:
+        return [sys.executable, "-m", "tiltyard"]
     if given.name != "tiltyard" or (found is not None and given.exists() and given.samefile(found)):
-        return "tiltyard"
-    return str(given)
+        return ["tiltyard"]
+    return [str(given)]
 
 
 def after_run(options: argparse.Namespace, out: Path | str | None) -> str:
@@ -51,7 +56,7 @@ def _next_lines(*lines: tuple[str, str]) -> str:
 
 def _line(name: str, options: argparse.Namespace, out: Path | str | None, *more: str) -> str:
     prices = None if name == "view" else options.prices  # which takes none
-    words = [program(), name, str(options.manifest)]
+    words = [*program(), name, str(options.manifest)]
     for option, value in (("out", out), ("state", options.state), ("prices", prices)):
         words += [f"--{option}", str(value)] if value is not None else []
     return shlex.join([*words, *more])

@@ -130,7 +130,7 @@ def _answer(question: str, default: str) -> str:
 
 
 def _next(template: str, file: str) -> list[str]:
-    tiltyard = shlex.quote(program())
+    tiltyard = shlex.join(program())
     fields = f"{tiltyard} explain spec --recursive   # all fields of a manifest"
     if template == "cluster":
         return [f"{tiltyard} validate {file}", f"kubectl apply -f {file}", fields]

@@ -118,13 +118,22 @@ def test_the_version() -> None:
 
 def test_the_next_commands_can_be_pasted_where_a_shell_does_not_find_the_program(tmp_path: Path) -> None:
     script = Path(sys.executable).parent / "tiltyard"
-    for place, name in (("/usr/bin", str(script)), (str(script.parent), "tiltyard")):
-        file = tmp_path / f"{len(name)}.yaml"
-        command = [str(script), "init", file.name, "--template", "endpoints"]
+    spaced = tmp_path / "a venv"
+    spaced.symlink_to(Path(sys.prefix))
+    module = [str(spaced / "bin" / "python"), "-m", "tiltyard"]
+    for number, (called_as, place, name) in enumerate(
+        (
+            ([str(script)], "/usr/bin", str(script)),
+            ([str(script)], str(script.parent), "tiltyard"),
+            (module, "/usr/bin", f"'{module[0]}' -m tiltyard"),
+            (module, str(script.parent), "tiltyard"),
+        )
+    ):
+        command = [*called_as, "init", f"{number}.yaml", "--template", "endpoints"]
         env = {**os.environ, "PATH": place}
         said = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, timeout=TIME_OUT)
         assert said.returncode == 0, said.stderr
-        assert f"\n    {name} plan {file.name} --out results\n" in said.stdout
+        assert f"\n    {name} plan {number}.yaml --out results\n" in said.stdout
 
 
 def test_init_asks_on_a_terminal(tmp_path: Path) -> None:

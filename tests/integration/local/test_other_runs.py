@@ -177,7 +177,10 @@ def test_another_runs_bucket_takes_no_credentials_that_are_not_its_own(apart: Ap
     second = apart.documents[1]["spec"]["output"]["s3"]["uri"]
     for words, said in (
         ((), second),
-        (("--other-profile", "nix"), "The config profile (nix) could not be found"),
+        (
+            ("--other-profile", "nix"),
+            "--other-profile nix: AWS's configuration files have no such profile; they have theirs\n",
+        ),
         (("--other-profile", "theirs", "--other-out", str(two.run.out)), "needs no credentials"),
         (("--other-profile", "theirs", "--other-out", "s3://bucket/nothing"), "finish that run first"),
     ):

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from support.browser import VARIABLE, Browser, browser
-from support.read_runs import Run, make_run, served
+from support.read_runs import Run, make_run, noting_browser, served
+from support.waiting import wait_until
 from tiltyard_jobs.stages.pages import write_pages
 
 pytestmark = [
@@ -105,6 +106,16 @@ async def test_a_link_to_the_printed_address_leads_in_from_another_sites_page(ma
             assert await tab.value("document.cookie") == ""
             await tab.open(f"http://localhost:{reader.port}/")  # another host has its own cookies
             assert "Open the address" in await tab.value("document.body.textContent")
+
+
+async def test_the_page_that_a_browser_is_given_leads_in(made: Run, tmp_path: Path) -> None:
+    program, noted = noting_browser(tmp_path)
+    with served(str(made.store), folder=tmp_path, browser=str(program)) as reader:
+        wait_until(noted.exists)
+        async with browser() as tab:
+            await tab.open(noted.read_text())
+            await tab.until("location.pathname === '/close' && document.querySelector('.battles') !== null")
+            assert await tab.value("location.origin") == f"http://127.0.0.1:{reader.port}"
 
 
 async def test_votes_by_keys(made: Run, tmp_path: Path) -> None:

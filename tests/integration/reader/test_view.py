@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from support.read_runs import LONG, RUN, Page, Run, Served, make_run, served
+from support.read_runs import LONG, RUN, Page, Run, Served, make_run, noting_browser, served
 from support.waiting import wait_until
 
 LISTS = ("close", "flips", "split", "upsets", "voids", "all")
@@ -228,16 +229,20 @@ def test_requests_under_other_names_and_from_other_sites_are_refused(reader: Ser
 
 @pytest.mark.parametrize("path", ["/", "/all", "/reader.js", "/text/zz/ada", "/nix"])
 def test_without_the_token_of_this_start_nothing_is_shown(reader: Served, path: str) -> None:
-    name, _, token = reader.cookie.partition("=")
-    for cookie in ("", f"{name}=", f"{name}={token[:-1]}", f"{name}=é", f"tiltyard-1={token}", f"other={token}"):
+    name, _, value = reader.cookie.partition("=")
+    token = urlsplit(reader.address).query.removeprefix("token=")
+    wrong = ("", value[:-1], "é", token)
+    for cookie in ("", *(f"{name}={one}" for one in wrong), f"tiltyard-1={value}", f"other={value}"):
         answer = reader.get(path, Cookie=cookie.encode().decode("latin-1"))
         assert answer.status == 403
         assert answer.text.startswith("Open the address that `tiltyard view` printed when it started:")
         assert "set-cookie" not in answer.headers
-    for given in ("", token[:-1], "é"):
+    for given in ("", token[:-1], "é", value):
         refused = reader.get(f"{path}?{urlencode({'token': given})}")
         assert (refused.status, "set-cookie" in refused.headers) == (403, False)
-    assert token not in "".join(answer.text for answer in (reader.get("/all"), reader.get("/reader.js")))
+    shown = "".join(reader.get(each).text for each in ("/all", "/reader.js"))
+    assert token not in shown
+    assert value not in shown
 
 
 def test_the_address_that_is_printed_becomes_a_cookie_and_then_the_page(reader: Served) -> None:
@@ -252,22 +257,17 @@ def test_the_address_that_is_printed_becomes_a_cookie_and_then_the_page(reader: 
         assert answer.headers["content-security-policy"].startswith("default-src 'none'")
 
 
-def test_the_address_that_a_browser_is_given_is_good_once(made: Run, tmp_path: Path) -> None:
+def test_a_browser_is_given_a_page_that_no_other_user_can_read(made: Run, tmp_path: Path) -> None:
     """Every user of the machine can read the command line of a browser."""
-    opened = tmp_path / "opened"
-    program = tmp_path / "browser"
-    program.write_text(f'#!/bin/sh\necho "$1" > {opened}.new && mv {opened}.new {opened}\n')
-    program.chmod(0o755)
+    program, noted = noting_browser(tmp_path)
     with served(str(made.store), folder=tmp_path, browser=str(program)) as reader:
-        wait_until(opened.exists)
-        address = opened.read_text().strip()
-        path = address.removeprefix(f"http://127.0.0.1:{reader.port}")
-        assert path not in reader.address
-        first, second = (reader.get(path, Cookie="") for _ in range(2))
-        assert first.headers["set-cookie"].startswith(reader.cookie)
-        assert (second.status, "set-cookie" in second.headers) == (403, False)
-        assert second.text.startswith("This address was good for one use.")
-        assert reader.get("/all").status == 200
+        wait_until(noted.exists)
+        given = urlsplit(noted.read_text())
+        assert (given.scheme, given.netloc, given.query, given.fragment) == ("file", "", "", "")
+        page = Path(given.path)
+        assert Page(page.read_text()).links() == [reader.address]
+        assert [stat.S_IMODE(path.stat().st_mode) for path in (page, page.parent)] == [0o600, 0o700]
+    assert not page.parent.exists()
 
 
 @pytest.mark.parametrize(

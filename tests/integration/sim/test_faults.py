@@ -67,7 +67,7 @@ async def test_a_hanging_request_ends_with_its_client_and_holds_up_nothing(tmp_p
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(sim.post(CHAT, **body(1)), 0.4)
         hanging = asyncio.ensure_future(sim.post(CHAT, **body(2)))
-        await until(lambda: sum(request.path == CHAT for request in read_log(log).requests) == 2)
+        await until(lambda: sum(request.path == CHAT for request in read_log(log).requests) >= 2)
         assert (await sim.get_text("/health"))[0] == 200
         sim.send(signal.SIGTERM)
         assert (await hanging)[0] == 503

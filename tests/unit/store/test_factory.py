@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
@@ -104,10 +105,19 @@ def test_a_missing_ca_bundle_is_named() -> None:
         open_store(StoreRef(uri="s3://bucket/a", ca_bundle="/no/such.pem"))
 
 
-def test_a_profile_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_PROFILE", "no-such-profile")
-    with pytest.raises(ConfigurationError, match="no-such-profile"):
-        open_store(StoreRef(uri="s3://bucket/a", endpoint="http://127.0.0.1:9000"))
+@pytest.mark.parametrize(("files", "known"), [("", "none"), ("[b]\n[a]\n", "a, b")])
+def test_a_profile_that_is_not_there_is_named(
+    files: str, known: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "credentials").write_text(files)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_PROFILE", "nix")
+    ref = StoreRef(uri="s3://bucket/a", endpoint="http://127.0.0.1:9000")
+    for given, name in ((ref, "AWS_PROFILE nix"), (ref.model_copy(update={"profile": "no"}), "--other-profile no")):
+        with pytest.raises(ConfigurationError) as refused:
+            open_store(given)
+        assert str(refused.value) == f"{name}: AWS's configuration files have no such profile; they have {known}"
 
 
 def test_a_folder_does_not_pay_for_boto3() -> None:

@@ -88,7 +88,7 @@ async def test_one_that_ends_hands_over(two: list[Operator], kube: Client) -> No
     assert await holder(kube) == ""
 
 
-@pytest.mark.timeout(360)
+@pytest.mark.timeout(560)
 async def test_the_other_goes_on_with_a_tournament_of_one_that_is_killed(
     two: list[Operator], kube: Client, namespace: str, s3_uri: str, server: S3Server, player: PodPlayer
 ) -> None:

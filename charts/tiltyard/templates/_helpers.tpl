@@ -26,6 +26,19 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 
+{{/* Of several replicas each prefers a node of its own, unless the values say how they are spread. */}}
+{{- define "tiltyard.affinity" -}}
+{{- $given := .Values.affinity | default dict -}}
+{{- $spread := dict -}}
+{{- if and (gt (int .Values.replicas) 1) (not (hasKey $given "podAntiAffinity")) -}}
+{{- $pods := dict "matchLabels" (include "tiltyard.selector" . | fromYaml) -}}
+{{- $term := dict "topologyKey" "kubernetes.io/hostname" "labelSelector" $pods -}}
+{{- $preferred := list (dict "weight" 100 "podAffinityTerm" $term) -}}
+{{- $spread = dict "podAntiAffinity" (dict "preferredDuringSchedulingIgnoredDuringExecution" $preferred) -}}
+{{- end -}}
+{{- merge $spread $given | toYaml -}}
+{{- end -}}
+
 {{/* An image by its digest, else by its tag: (dict "image" .Values.image "chart" .Chart) */}}
 {{- define "tiltyard.image" -}}
 {{- if .image.digest -}}

@@ -196,6 +196,24 @@ def test_where_and_how_the_pod_runs(render: Render) -> None:
     assert metadata["annotations"] == {"note": "yes: it is"}
 
 
+def test_several_replicas_prefer_different_nodes(render: Render) -> None:
+    def affinity(**values: Any) -> Any:
+        pod, _ = pod_of(render(**values).one("Deployment"))
+        return pod.get("affinity")
+
+    assert affinity() is None  # nobody to avoid but the pod that it replaces
+    spread = affinity(replicas=2)
+    ((term,),) = spread["podAntiAffinity"].values()
+    assert set(spread["podAntiAffinity"]) == {"preferredDuringSchedulingIgnoredDuringExecution"}  # one node is enough
+    assert term["podAffinityTerm"]["topologyKey"] == "kubernetes.io/hostname"
+    deployment = render(replicas=2).one("Deployment")
+    assert term["podAffinityTerm"]["labelSelector"] == deployment["spec"]["selector"]
+    assert affinity(replicas=2, affinity=EVERYTHING["affinity"]) == spread | EVERYTHING["affinity"]
+    mine: tuple[dict[str, Any], ...] = ({"requiredDuringSchedulingIgnoredDuringExecution": []}, {})
+    for own in mine:
+        assert affinity(replicas=2, affinity={"podAntiAffinity": own}) == {"podAntiAffinity": own}
+
+
 def test_everything_that_selects_the_operator_selects_its_pod_alone(render: Render) -> None:
     made = render(**EVERYTHING)
     deployment = made.one("Deployment")
@@ -230,6 +248,14 @@ def test_runtimes_of_vllm_have_memory_shared_memory_and_an_image_each(render: Re
     assert sorted((ns, name) for kind, ns, name in chosen if kind.endswith("ServingRuntime")) == [
         (ns, name) for ns in ("blue", "red") for name in ("tiltyard-vllm", "tiltyard-vllm-cpu")
     ]
+
+
+@pytest.mark.parametrize(("host", "arguments"), [("", []), ("::", ["--host=::"])])
+def test_runtimes_of_vllm_listen_where_the_values_say(render: Render, host: str, arguments: list[str]) -> None:
+    made = render(runtimes={"vllm": {"install": True, "host": host}})
+    for runtime in made.of("ClusterServingRuntime"):
+        (container,) = runtime["spec"]["containers"]
+        assert [argument for argument in container["args"] if argument.startswith("--host")] == arguments
 
 
 def test_prometheus_finds_the_metrics(render: Render) -> None:
@@ -276,6 +302,7 @@ def test_the_crd_is_the_generated_one_and_outlives_the_chart(render: Render) -> 
         ({"watchNamespaces": ["Red"]}, "at '/watchNamespaces/0': 'Red' does not match pattern"),
         ({"image": {"digest": "latest"}}, "at '/image/digest': 'latest' does not match pattern"),
         ({"logLevel": "loud"}, "at '/logLevel': value must be one of 'debug', 'info', 'warning', 'error'"),
+        ({"runtimes": {"vllm": {"host": ":: "}}}, "at '/runtimes/vllm/host': ':: ' does not match pattern"),
         ({"podLabels": {"a": 1}}, "at '/podLabels/a': got number, want string"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,13 +12,17 @@ from typing import Any
 import pytest
 
 from cluster.controlplane import ControlPlane
-from integration.cluster.conftest import Operator
+from integration.cluster.conftest import SMALL, Arena, Operator, begun
+from support.podplayer import PodPlayer
+from support.s3server import S3Server
 from support.waiting import until
 from tiltyard.cluster.client import ApiError, Client
-from tiltyard.observe.kinds import LEASES
+from tiltyard.cluster.election import LEASE_SECONDS, LOOK_SECONDS, STOP_SECONDS
+from tiltyard.observe.kinds import JOBS, LEASES
 
 LEASE = "tiltyard"  # the chart's operator may hold this one alone
 NAMESPACE = "default"
+TAKES_OVER_SECONDS = 15  # docs/platform.md and docs/helm.md say so
 
 
 @pytest.fixture
@@ -55,6 +60,17 @@ async def begin(first: Operator, second: Operator) -> None:
     await until(lambda: says(second, "standing by"))
 
 
+async def uids(arena: Arena) -> dict[str, str]:
+    """Those of the Jobs, by name."""
+    return {job["metadata"]["name"]: job["metadata"]["uid"] for job in await arena.children(JOBS)}
+
+
+async def reconciliations(operator: Operator) -> float:
+    """How many it has finished."""
+    (count,) = re.findall(r"^tiltyard_reconcile_seconds_count (\S+)$", await operator.metrics(), re.MULTILINE)
+    return float(count)
+
+
 async def leader(operator: Operator) -> str:
     return next(line for line in (await operator.metrics()).splitlines() if line.startswith("tiltyard_leader "))
 
@@ -73,13 +89,29 @@ async def test_one_that_ends_hands_over(two: list[Operator], kube: Client) -> No
     assert await holder(kube) == ""
 
 
-async def test_one_that_is_killed_is_replaced(two: list[Operator], kube: Client) -> None:
+@pytest.mark.timeout(560)
+async def test_the_other_goes_on_with_a_tournament_of_one_that_is_killed(
+    two: list[Operator], kube: Client, namespace: str, s3_uri: str, server: S3Server, player: PodPlayer
+) -> None:
     first, second = two
     await begin(first, second)
     held = await holder(kube)
+    arena = Arena(kube, namespace, s3_uri, server, player, first)
+    await arena.apply(arena.manifest(2, **SMALL | {"jobs": {"shardSize": 6}}))
+    await begun(arena, "mine")
+    made = await uids(arena)
     await first.kill()
-    await until(lambda: says(second, "ready"))
+    arena.operator = second
+    assert LEASE_SECONDS + 2 * LOOK_SECONDS + STOP_SECONDS < TAKES_OVER_SECONDS
+    async with asyncio.timeout(2 * TAKES_OVER_SECONDS):  # twice: other tests share this machine
+        await until(lambda: says(second, "ready"))
+        await until(lambda: reconciliations(second))
     assert await holder(kube) not in ("", held)
+    done = await arena.wait_for_phase("Complete", "Failed", limit=200)
+    assert done["status"]["phase"] == "Complete", done["status"]
+    assert (await uids(arena)).items() >= made.items()
+    shards = [pod.rpartition("-")[0] for pod in player.started if "-predictor-" not in pod]
+    assert len(shards) == len(set(shards))
 
 
 async def test_one_that_stood_still_does_not_go_on(two: list[Operator], kube: Client) -> None:

@@ -164,10 +164,11 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
     ),
     "Log lines are JSON": (f"{CLUSTER}/test_metrics.py::test_each_metric_is_set_by_what_happens",),
     "With `replicas: 2`": (
-        f"{CLUSTER}/test_election.py::test_one_that_is_killed_is_replaced",
+        f"{CLUSTER}/test_election.py::test_the_other_goes_on_with_a_tournament_of_one_that_is_killed",
         f"{CLUSTER}/test_election.py::test_one_that_ends_hands_over",
         f"{HERE}::test_numbers_are_those_of_the_chart_and_the_code",
     ),
+    "The two prefer different nodes": (f"{RENDERED}::test_several_replicas_prefer_different_nodes",),
     "A watched namespace that is gone": (
         f"{CLUSTER}/test_missing.py::test_a_watched_namespace_that_is_deleted_stops_no_other",
         f"{CLUSTER}/test_missing.py::test_without_kserve_endpoints_play_and_models_wait_for_it",

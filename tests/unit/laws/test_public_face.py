@@ -125,10 +125,24 @@ def test_a_form_has_what_the_service_asks_of_it(form: Path) -> None:
 def test_dependencies_are_updated_where_they_stand() -> None:
     document = load(ROOT / ".github/dependabot.yml")
     assert document["version"] == 2
-    assert {each["package-ecosystem"] for each in document["updates"]} == {"github-actions", "pip", "docker"}
-    for each in document["updates"]:
-        assert each["directory"] == "/"
+    updates = {each["package-ecosystem"]: each for each in document["updates"]}
+    assert updates.keys() == {"github-actions", "pip", "docker", "gomod"}
+    for ecosystem, each in updates.items():
+        assert ecosystem == "gomod" or each["directory"] == "/"
         assert each["schedule"]["interval"] in {"daily", "weekly", "monthly"}
+
+
+def test_tools_are_updated_but_the_oldest_kserve() -> None:
+    document = load(ROOT / ".github/dependabot.yml")
+    (updates,) = (each for each in document["updates"] if each["package-ecosystem"] == "gomod")
+    files = {file.parent: file.read_text() for file in ROOT.glob("hack/tools/*/go.mod")}
+    updated = {each: text for each, text in files.items() if "\nrequire " in text and each.name != "kserve-0.16"}
+    assert updates["directories"] == sorted(f"/{folder.relative_to(ROOT)}" for folder in updated)
+    named = {each["dependency-name"] for each in updates["allow"] if each["dependency-type"] == "all"}
+    tools = {tool for text in updated.values() for tool in re.findall(r"^(?:tool |\t)([^\s()]+)$", text, re.MULTILINE)}
+    modules = {tool: [name for name in named if f"{tool}/".startswith(f"{name}/")] for tool in tools}
+    assert all(modules.values()), modules
+    assert {name for names in modules.values() for name in names} == named
 
 
 def test_owned_and_generated_paths_exist() -> None:

@@ -135,18 +135,36 @@ class Executor:
         self.refusals.drop(what)
         return None
 
-    async def suspend(self, jobs: Iterable[JobRecord], services: Iterable[ServiceRecord]) -> None:
-        """End the pods of a tournament that cannot be planned, as a plan would that suspends it.
+    async def suspend(self, jobs: Iterable[JobRecord], services: Iterable[ServiceRecord]) -> list[ApiError]:
+        """End the pods of a tournament that cannot be planned: its models', which hold the most, and its Jobs'.
 
         Args:
             jobs: its Jobs.
             services: its models.
+
+        Returns:
+            What could not be stopped, and why; everything else is.
         """
-        for job in jobs:
-            if job.bundle != PREFLIGHT and not (job.terminal or job.deleting):
-                await self._stop_job(job, TournamentState.SUSPENDED)
-        for service in services:
-            await self.stop_model(service)
+        running = [job for job in jobs if not (job.terminal or job.deleting)]
+        calls: list[tuple[ServiceRecord | JobRecord, Callable[[], Awaitable[None]]]] = [
+            *((service, partial(self.stop_model, service)) for service in services),
+            *(
+                (job, partial(self._stop_job, job, TournamentState.SUSPENDED))
+                for job in running
+                if job.bundle != PREFLIGHT
+            ),
+            *(
+                (job, partial(self.delete_job, job)) for job in running if job.bundle == PREFLIGHT
+            ),  # it starts from nothing
+        ]
+        errors = []
+        for record, call in calls:
+            try:
+                await call()
+            except ApiError as error:
+                sentence = refused(record.kind.kind, record.name, error.status, error.words) if error.status else error
+                errors.append(ApiError(error.status, str(sentence)))
+        return errors
 
     async def delete_job(self, job: JobRecord) -> None:
         """Delete a Job, its pods, and first the ConfigMap of the same name: nothing else would lead to that one."""

@@ -145,17 +145,9 @@ class Executor:
         Returns:
             What could not be stopped, and why; everything else is.
         """
-        running = [job for job in jobs if not (job.terminal or job.deleting)]
         calls: list[tuple[ServiceRecord | JobRecord, Callable[[], Awaitable[None]]]] = [
             *((service, partial(self.stop_model, service)) for service in services),
-            *(
-                (job, partial(self._stop_job, job, TournamentState.SUSPENDED))
-                for job in running
-                if job.bundle != PREFLIGHT
-            ),
-            *(
-                (job, partial(self.delete_job, job)) for job in running if job.bundle == PREFLIGHT
-            ),  # it starts from nothing
+            *((job, partial(self._interrupt_job, job)) for job in jobs if not (job.terminal or job.deleting)),
         ]
         errors = []
         for record, call in calls:
@@ -207,6 +199,13 @@ class Executor:
                 log.info("job suspended", job=job.name, bundle=job.bundle)
             return
         await self.delete_job(job)
+
+    async def _interrupt_job(self, job: JobRecord) -> None:
+        """End the pods of a Job that is under way, of a tournament that is to go on later."""
+        if job.bundle == PREFLIGHT:  # it has made nothing that could be kept
+            await self.delete_job(job)
+        else:
+            await self._stop_job(job, TournamentState.SUSPENDED)
 
     async def _start_model(self, snapshot: Snapshot, name: str, before: ServiceRecord | None, now: float) -> None:
         started = datetime.fromtimestamp(int(now), UTC).isoformat()

@@ -340,7 +340,7 @@ async def test_a_model_that_is_refused_later_delays_no_other(
     await arena.wait(lambda one: any(model["name"] == "m0" for model in one["status"]["models"]), limit=60)
 
 
-INVALID = {"battles": {"schedule": {"type": "Pruned"}}}  # which two competitors do not take
+INVALID: dict[str, Any] = {"battles": {"schedule": {"type": "Pruned"}}}  # which two competitors do not take
 
 
 async def test_a_job_that_cannot_be_stopped_keeps_no_model_of_an_invalid_tournament(

@@ -114,7 +114,7 @@ CASES: dict[str, Case] = {
         f"code by {args[-1]}": Case(
             served(args=args), f"{FIRST}.serving.args[{len(args) - 1}]", "trustRemoteCode"
         )
-        for args in (
+        for args in (  # the last one by itself
             ["--trust_remote_code=True"],
             ["--tool-p=/mnt/models/p.py"],
             ["--reasoning-parser-p=/mnt/models/p.py"],
@@ -130,20 +130,45 @@ CASES: dict[str, Case] = {
             ['--model-class-overrides={"A": "mnt.models.p:Model"}'],
             ["--model-c.A=mnt.models.p:Model"],
             ["--distributed-executor-backend=mnt.models.p.Executor"],
-            ["--distributed-e"],
             ["--kv-transfer-config", '{"kv_connector": "C", "kv_connector_module_path": "mnt.models.p"}'],
             ["--kv-transfer-config", r'{"kv_connector_m\u006fdule_path": "mnt.models.p"}'],
             ['--ec-manager-config={"encoder_cache_manager_cls": "mnt.models.p.Manager"}'],
             ["--speculative-config", '{"method": "custom_class", "model": "p"}'],
-            ["--speculative-config", '{"model": "mnt.models.p.Proposer"}'],
+            ['--speculative-config={"model":\t"mnt.models.p.Proposer"}'],
+            ['-sc={"num_speculative_tokens": 2, "model": "my-x.Proposer"}'],
             ["--speculative-config.model=mnt.models.p.Proposer"],
             ["--spec-model=mnt.models.p.Proposer"],
             ["-cc.backend=mnt.models.p.compile"],
-            ["-cc.backend"],
             ["--compilation-config", '{"mode": 1, "backend": "mnt.models.p.compile"}'],
+            ['--compilation-config={"mode":1,"backend":\t"mnt.models.p.compile"}'],
+            ['--compilation-config={"mode": 1, "backend": "my-x.p.compile"}'],
+            ['--ec-manager-config={"policy": "mnt.models.p.Policy"}'],
+            ["--ec-manager-config.policy=mnt.models.p.Policy"],
             ['--compilation-config={"inductor_passes": {"post_grad_custom_post_pass": "mnt.models.p.f"}}'],
         )
     },
+    **{
+        f"code by two items, {args[0]}": Case(
+            served(args=["--seed=1", *args, "--enforce-eager"]), f"{FIRST}.serving.args[1]", "trustRemoteCode"
+        )
+        for args in (
+            ["--distributed-e", "mnt.models.p.Executor"],
+            ["--spec-model", "mnt.models.p.Proposer"],
+            ["--speculative-config", '{"model": "mnt.models.p.Proposer"}'],
+            ["--speculative-config.model", "mnt.models.p.Proposer"],
+            ["-cc.backend", "mnt.models.p.compile"],
+        )
+    },
+    "options that name no code, in two items": Case(
+        served(
+            args=[
+                "--distributed-executor-backend", "mp", "--spec-model", "org/draft-1.5",
+                "--structured-outputs-config.backend", "xgrammar", "--attention-config.backend", "FLASH_ATTN",
+                "--speculative-config", '{"model": "org/draft-1.5"}', "--gpu-memory-utilization", "0.9",
+                "--default-chat-template-kwargs", '{"model": "v1.0"}',
+            ]
+        )
+    ),
     "options that name no code": Case(
         served(
             args=[
@@ -152,6 +177,7 @@ CASES: dict[str, Case] = {
                 '--compilation-config={"mode": 3, "backend": "inductor"}', "--model-impl=vllm", "--seed=1",
                 "--tool-call-parser=hermes", "--structured-outputs-config.backend=xgrammar", "--reasoning-parser=qwen3",
                 "--gpu-memory-utilization=0.9", "--max-lora-cls-labels=2", "--scheduling-policy=fcfs",
+                '--default-chat-template-kwargs={"model":"v1.0"}', "--spec-model=/mnt/models/draft-1.5",
             ]
         )
     ),
@@ -159,8 +185,16 @@ CASES: dict[str, Case] = {
         f"code by the variable {name}": Case(
             served(**variable(name, "/mnt/models/x")), f"{FIRST}.serving.pod.env[0].name", "trustRemoteCode"
         )
-        for name in ("LD_LIBRARY_PATH", "VLLM_NCCL_SO_PATH", "VLLM_RUST_FRONTEND_PATH", "VLLM_LOGGING_CONFIG_PATH")
+        for name in (
+            "LD_LIBRARY_PATH", "VLLM_NCCL_SO_PATH", "VLLM_RUST_FRONTEND_PATH", "VLLM_LOGGING_CONFIG_PATH",
+            "VLLM_CACHE_ROOT", "VLLM_CUDA_COMPATIBILITY_PATH", "VLLM_ENABLE_CUDA_COMPATIBILITY",
+            "CUDA_INJECTION64_PATH", "NCCL_NET_PLUGIN", "NCCL_PROFILER_PLUGIN", "TRITON_CACHE_MANAGER",
+            "TRITON_PLUGIN_PATHS", "TORCHINDUCTOR_CACHE_DIR",
+        )
     },
+    "variables that name no code": Case(
+        served(pod={"env": [{"name": name, "value": "1"} for name in ("NCCL_DEBUG", "VLLM_USE_V1", "CUDA_VISIBLE")]})
+    ),
     "32 models with many variables": Case(
         {
             "competitors": [

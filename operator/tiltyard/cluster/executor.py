@@ -135,18 +135,28 @@ class Executor:
         self.refusals.drop(what)
         return None
 
-    async def suspend(self, jobs: Iterable[JobRecord], services: Iterable[ServiceRecord]) -> None:
-        """End the pods of a tournament that cannot be planned, as a plan would that suspends it.
+    async def suspend(self, jobs: Iterable[JobRecord], services: Iterable[ServiceRecord]) -> list[ApiError]:
+        """End the pods of a tournament that cannot be planned: its models', which hold the most, and its Jobs'.
 
         Args:
             jobs: its Jobs.
             services: its models.
+
+        Returns:
+            What could not be stopped, and why; everything else is.
         """
-        for job in jobs:
-            if job.bundle != PREFLIGHT and not (job.terminal or job.deleting):
-                await self._stop_job(job, TournamentState.SUSPENDED)
-        for service in services:
-            await self.stop_model(service)
+        calls: list[tuple[ServiceRecord | JobRecord, Callable[[], Awaitable[None]]]] = [
+            *((service, partial(self.stop_model, service)) for service in services),
+            *((job, partial(self._interrupt_job, job)) for job in jobs if not (job.terminal or job.deleting)),
+        ]
+        errors = []
+        for record, call in calls:
+            try:
+                await call()
+            except ApiError as error:
+                sentence = refused(record.kind.kind, record.name, error.status, error.words) if error.status else error
+                errors.append(ApiError(error.status, str(sentence)))
+        return errors
 
     async def delete_job(self, job: JobRecord) -> None:
         """Delete a Job, its pods, and first the ConfigMap of the same name: nothing else would lead to that one."""
@@ -189,6 +199,13 @@ class Executor:
                 log.info("job suspended", job=job.name, bundle=job.bundle)
             return
         await self.delete_job(job)
+
+    async def _interrupt_job(self, job: JobRecord) -> None:
+        """End the pods of a Job that is under way, of a tournament that is to go on later."""
+        if job.bundle == PREFLIGHT:  # it has made nothing that could be kept
+            await self.delete_job(job)
+        else:
+            await self._stop_job(job, TournamentState.SUSPENDED)
 
     async def _start_model(self, snapshot: Snapshot, name: str, before: ServiceRecord | None, now: float) -> None:
         started = datetime.fromtimestamp(int(now), UTC).isoformat()

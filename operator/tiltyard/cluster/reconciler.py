@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
@@ -15,7 +15,7 @@ import structlog
 from tiltyard.api import ManifestError, TournamentStatus
 from tiltyard.cluster.autoscaling import Autoscaling
 from tiltyard.cluster.cache import Cache, Caches
-from tiltyard.cluster.client import Client
+from tiltyard.cluster.client import ApiError, Client
 from tiltyard.cluster.executor import Executor
 from tiltyard.cluster.giving_way import GivingWay
 from tiltyard.cluster.pod_refusals import PodRefusals
@@ -54,8 +54,8 @@ from tiltyard.status.build import (
     waits_of,
     was_complete,
 )
-from tiltyard.status.conditions import COMPLETE, FAILED, find_true
-from tiltyard.status.events import Event, events_of
+from tiltyard.status.conditions import COMPLETE, FAILED, Halt, find_true
+from tiltyard.status.events import Event, events_of, events_of_invalid
 from tiltyard.status.objects import status_of
 
 RUNTIME_SECONDS = 30.0  # between two checks for a training runtime that is missing
@@ -190,24 +190,36 @@ class Reconciler:
         """Step 2, where the manifest cannot run; a training runtime that is missing may come.
 
         What has started stays, so that a mistake in an edit costs no work, unless `spec.suspend` is true.
+
+        Raises:
+            ApiError: something could not be stopped; the status says so, and the queue tries again.
         """
         self._reported.pop(request.key, None)
         meta = request.record.document["metadata"]
-        suspended = request.record.suspended and not self.queue.is_executing(request.key)
-        stopped: dict[str, ModelPhase] = {}
-        if suspended:
+        halt: Halt | None = None
+        errors: list[ApiError] = []
+        if request.record.suspended and not self.queue.is_executing(request.key):
             jobs, services = self._children(request, meta["uid"])
-            await self._executor(request).suspend(jobs.values(), services.values())
-            with_pods = {pod.model for pod in request.cache.pods.of(request.key).values()}
-            stopped = {
-                one.model: ModelPhase.STOPPING if one.model in with_pods else ModelPhase.STOPPED
-                for one in services.values()
-            }
-        status = invalid_status(
-            request.status, meta["generation"], error, request.now, suspended=suspended, stopped=stopped
-        )
-        await self._recorder.write(request.cache.tournaments, request.record, request.status, status)
+            errors = await self._executor(request).suspend(jobs.values(), services.values())
+            halt = self._halt(request, errors)
+        status = invalid_status(request.status, meta["generation"], error, request.now, halt)
+        events = events_of_invalid(request.status, status)
+        await self._recorder.write(request.cache.tournaments, request.record, request.status, status, events)
+        if errors:
+            raise errors[0]
         return RUNTIME_SECONDS if isinstance(error, RuntimeMissing) else None
+
+    def _halt(self, request: Request, errors: Sequence[ApiError]) -> Halt:
+        """What has come of it that an invalid tournament was suspended."""
+        pods = request.cache.pods.of(request.key).values()
+        with_pods = {pod.model for pod in pods}
+        _, services = self._children(request, request.record.document["metadata"]["uid"])
+        stopped = (one.model for one in services.values() if one.stopped or one.deleting)
+        return Halt(
+            {name: ModelPhase.STOPPING if name in with_pods else ModelPhase.STOPPED for name in stopped},
+            ended=not any(pod.unfinished for pod in pods),
+            refused=tuple(map(str, errors)),
+        )
 
     async def _snapshot(self, request: Request, resolved: Resolved) -> Snapshot:
         """Step 3."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -31,18 +32,20 @@ NO_REMOTE_CODE = (
 NO_HOST_PATH = f"must not be a hostPath: {_BY}hostPath"
 REMOTE_CODE = (
     r"(?i)trust[-_]?remote[-_]?code|[$][(]|[\\]u00|module_path|cache_manager_cls|custom_class|parser_plugin"
-    r"|class_overrides|inductor_passes|backend\"?[ :=]+\"?\w+[.]|\"model\"[ :]+\"[^/\"]*[.][^/\"]*\""
-    r"|^(VLLM_(ADDITIONAL_ARGS|PLUGINS|[A-Z_]*(SO|FRONTEND|CONFIG)_PATH)|PYTHON[A-Z]+|LD_[A-Z_]+)$",
+    r'|class_overrides|inductor_passes|backend"?[\s:=]+"?[^/"\s]*[.]|"policy"[\s:]+"[^/"]*[.][^/"]*"',
     r"(?i)(^|\s)--(tr(u(s(t.*)?)?)?|conf(ig?)?|tool[-_]p.*|reasoning[-_]parser[-_].*|mi(d.*)?|worker[-_][ce].*"
     r"|scheduler[-_]c.*|log(i|gi|[-_]c).*|io([-_].*)?|model[-_]c.*)(=|\s|$)"
-    r"|(^|\s)-(-distributed[-_]e[^=\s]*|-spec[-_]mo[^=\s]*|[^=\s]*[.](backend|model))($|[=\s]\s*[^/\s]*[.])",
+    r"|(^|\s)-(-distributed[-_]e[^=\s]*|-spec[-_]mo[^=\s]*|[^=\s]*[.](model|policy))[=\s]\s*[^/\s]*[.]"
+    r'|(^|\s)-(-spec|s)[^=\s]*[=\s]\W*[{].*"model"[\s:]+"[^/"]*[.][^/"]*"',
+    r"(?i)^(VLLM_(ADDITIONAL_ARGS|PLUGINS|CACHE_ROOT|[A-Z_]*(SO|FRONTEND|CONFIG)_PATH|[A-Z_]*CUDA_COMPATIBILITY[A-Z_]*)"
+    r"|PYTHON[A-Z]+|LD_[A-Z_]+|CUDA_INJECTION[A-Z0-9_]*|NCCL_[A-Z_]*PLUGIN|(TRITON|TORCHINDUCTOR)_[A-Z0-9_]+)$",
 )
 """In an argument, or the name or value of a variable: what lets vLLM run code that a file or the manifest names.
 
 vLLM takes options that are cut short, too, and JSON whose letters are written as numbers; the kubelet puts variables
-together; a file that an option names may be one of the model's, and so may a module by its dotted name. Options that
-name a module or something else are taken as OPTION=VALUE alone. They are two, since the API server bounds the cost of
-each.
+together; a file that an option names may be one of the model's, and so may a module by its dotted name, a library, or
+a folder of compiled code. An option's value may be the next item, so arguments are looked through item by item and
+joined by line breaks. They are several, since the API server bounds the cost of each.
 """
 
 
@@ -109,6 +112,8 @@ class TenantSettings(ApiModel):
         """A patch of pods; or how a model is served, whose patch is a model of its own."""
         of_its_own = {"pod"} if isinstance(model, ModelServing) else None
         document = model.model_dump(mode="json", by_alias=True, exclude=of_its_own)
+        if not self.trust_remote_code:
+            yield from (((*path, *inner), NO_REMOTE_CODE, value) for inner, value in _remote_code(document))
         folders = set()
         for inner, value in _leaves(document):
             if not self.host_path and "hostPath" in inner:
@@ -116,8 +121,6 @@ class TenantSettings(ApiModel):
                 if folder not in folders:
                     folders.add(folder)
                     yield (*path, *folder), NO_HOST_PATH, value
-            if not self.trust_remote_code and any(re.search(one, str(value)) for one in REMOTE_CODE):
-                yield (*path, *inner), NO_REMOTE_CODE, value
             if inner[-1] == "serviceAccountName" and len(inner) > 1:  # of a PodSpec in Kubernetes' own words
                 yield from self._account((*path, *inner), str(value))
 
@@ -137,6 +140,21 @@ class TenantSettings(ApiModel):
 
 def _matches(text: str, patterns: Patterns) -> bool:
     return any(re.fullmatch(re.escape(one).replace(r"\*", ".*"), text) for one in patterns)
+
+
+def _remote_code(document: Any) -> Iterator[tuple[Path, str]]:
+    """Texts that may bring code: each by itself, or with the item behind it in its list, which may be its value."""
+    texts = [(path, str(value).replace("\n", " ")) for path, value in _leaves(document)]
+    alone = {path for path, text in texts if _brings_code(text)}
+    yield from ((path, text) for path, text in texts if path in alone)
+    for (path, text), (following, behind) in pairwise(texts):
+        in_one_list = path[:-1] == following[:-1] and isinstance(path[-1], int)
+        if in_one_list and alone.isdisjoint((path, following)) and _brings_code(f"{text}\n{behind}"):
+            yield path, f"{text} {behind}"
+
+
+def _brings_code(text: str) -> bool:
+    return any(re.search(pattern, text) for pattern in REMOTE_CODE)
 
 
 def _leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:

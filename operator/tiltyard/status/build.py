@@ -30,12 +30,13 @@ from tiltyard.status.conditions import (
     FAILED,
     INVALID,
     SUSPENDED,
+    Halt,
     Situation,
     conditions_of,
     conditions_of_invalid,
     find_true,
 )
-from tiltyard.status.held import with_stop, with_time_up
+from tiltyard.status.held import with_halt, with_time_up
 from tiltyard.status.rates import Rates
 from tiltyard.status.records import (
     COMPLETION,
@@ -177,13 +178,7 @@ def _work_of(
 
 
 def invalid_status(
-    before: TournamentStatus,
-    generation: int,
-    error: ManifestError,
-    now: float,
-    *,
-    suspended: bool = False,
-    stopped: Mapping[str, ModelPhase] | None = None,
+    before: TournamentStatus, generation: int, error: ManifestError, now: float, halt: Halt | None = None
 ) -> TournamentStatus:
     """The status of a manifest that cannot run: what is wrong with it, in the sentences of `tiltyard validate`.
 
@@ -192,12 +187,12 @@ def invalid_status(
         generation: of the spec.
         error: what is wrong with it.
         now: seconds since the epoch.
-        suspended: `spec.suspend` is true all the same.
-        stopped: the models that were stopped for it, and whether their pods are gone.
+        halt: what `spec.suspend` has stopped all the same; None: it is not set.
     """
-    stopped = stopped or {}
-    models = (with_stop(one, stopped[one.name], now) if one.name in stopped else one for one in before.models)
-    conditions = conditions_of_invalid(error.problems, generation, now, before.conditions, suspended=suspended)
+    models = (
+        before.models if halt is None else (with_halt(one, halt.models.get(one.name), now) for one in before.models)
+    )
+    conditions = conditions_of_invalid(error.problems, generation, now, before.conditions, halt)
     return before.model_copy(
         update={
             "observed_generation": generation,

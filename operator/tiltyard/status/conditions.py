@@ -14,7 +14,7 @@ from typing import Final, Literal, NamedTuple
 
 from tiltyard.api import Condition, Problem
 from tiltyard.plan.graph import Graph
-from tiltyard.plan.observed import Observed, PreflightPhase, Wait, WaitReason
+from tiltyard.plan.observed import ModelPhase, Observed, PreflightPhase, Wait, WaitReason
 from tiltyard.plan.planner import Plan, TournamentState
 from tiltyard.plan.weights import bytes_text
 from tiltyard_jobs.contracts.recipe import Milestone
@@ -56,7 +56,10 @@ NOTHING_WAITS: Final = "NothingWaits"  # of Waiting, False; True has a `WaitReas
 
 # Messages. Those of the ends, Ready, Reconciling and Stalled begin with `Plan.message`.
 ACCEPTED_MESSAGE: Final = "the manifest is valid"
-INVALID_SUSPENDED_MESSAGE: Final = "spec.suspend is true: its Jobs and models are stopped"  # behind what is wrong
+# Behind what is wrong with a spec whose suspend is true.
+INVALID_SUSPENDED_MESSAGE: Final = "spec.suspend is true: its Jobs and models are stopped"
+INVALID_STOPPING_MESSAGE: Final = "spec.suspend is true: its Jobs and models are being stopped"
+INVALID_RUNNING_MESSAGE: Final = "spec.suspend is true, and not everything could be stopped: {refused}"
 PREFLIGHT_MESSAGE: Final = "preflight is {phase}"  # where preflight itself has said nothing
 NOT_YET_MESSAGE: Final = "{made} of {all} bundles are complete"
 WAITING_MESSAGE: Final = "{message}; waiting: {waits}"  # of Ready and Reconciling, while something waits
@@ -108,12 +111,37 @@ class Situation:
     kept: int = 0
 
 
+@dataclass(frozen=True)
+class Halt:
+    """What has come of it that a Tournament was suspended whose spec cannot run.
+
+    Attributes:
+        models: those that are told to stop: Stopping, or Stopped once their pods are gone.
+        ended: no pod is left at work.
+        refused: what could not be stopped, and why.
+    """
+
+    models: Mapping[str, ModelPhase]
+    ended: bool
+    refused: Sequence[str] = ()
+
+    @property
+    def message(self) -> str:
+        """Said behind what is wrong with the spec."""
+        if self.refused:
+            return INVALID_RUNNING_MESSAGE.format(refused="; ".join(self.refused))
+        return INVALID_SUSPENDED_MESSAGE if self.ended else INVALID_STOPPING_MESSAGE
+
+
 class Statement(NamedTuple):
     """What a condition says."""
 
     status: bool
     reason: str
     message: str
+
+
+NO_WAIT: Final = Statement(False, NOTHING_WAITS, NOTHING_WAITS_MESSAGE)  # of Waiting
 
 
 def conditions_of(
@@ -132,7 +160,7 @@ def conditions_of(
 
 
 def conditions_of_invalid(
-    problems: Iterable[Problem], generation: int, now: float, before: Sequence[Condition], *, suspended: bool
+    problems: Iterable[Problem], generation: int, now: float, before: Sequence[Condition], halt: Halt | None
 ) -> tuple[Condition, ...]:
     """The conditions of a Tournament whose spec cannot run; what else is known of it stays.
 
@@ -141,12 +169,15 @@ def conditions_of_invalid(
         generation: of the spec.
         now: seconds since the epoch.
         before: the conditions until now.
-        suspended: `spec.suspend` is true all the same.
+        halt: what `spec.suspend` has stopped all the same; None: it is not set.
     """
     words = [str(problem) for problem in problems]
-    message = "; ".join([*words, INVALID_SUSPENDED_MESSAGE] if suspended else words)
+    message = "; ".join(words if halt is None else [*words, halt.message])
+    suspended = halt is not None and not halt.refused
     statuses = {ACCEPTED: False, SUSPENDED: suspended, READY: False, RECONCILING: False, STALLED: True}
     statements = {kind: Statement(status, INVALID, message) for kind, status in statuses.items()}
+    if suspended:
+        statements[WAITING] = NO_WAIT
     return (*_dated(statements, generation, now, before), *(one for one in before if one.type not in statements))
 
 
@@ -198,9 +229,7 @@ def _waiting(situation: Situation) -> Statement:
     """What waits, and why."""
     reasons = {wait.reason for wait in situation.waits.values()}
     first = next((reason for reason in WaitReason if reason in reasons), None)
-    if first is None:
-        return Statement(False, NOTHING_WAITS, NOTHING_WAITS_MESSAGE)
-    return Statement(True, first.value, _all_waits(situation))
+    return NO_WAIT if first is None else Statement(True, first.value, _all_waits(situation))
 
 
 def _all_waits(situation: Situation) -> str:

@@ -107,15 +107,23 @@ def events_of(
         reconciling = conditions.find(after.conditions, conditions.RECONCILING)
         message = "" if reconciling is None else reconciling.message
         yield Event(PHASE_CHANGED, PHASE_CHANGED_MESSAGE.format(phase=after.phase, message=message))
-    states = {model.name: model.state for model in before.models}
-    for model in after.models:
-        if states.get(model.name) != model.state:
-            yield from _model_events(model, states.get(model.name), observed)
+    yield from _models_events(before, after, observed)
     accepted = conditions.find_true(before.conditions, conditions.ACCEPTED)
     if accepted is None or accepted.observed_generation != after.observed_generation:
         yield from warnings
     for what, wait in (waiting or {}).items():
         yield Event(ON_WAIT[wait.reason], conditions.WAITS_MESSAGE.format(what=what, why=wait.message))
+
+
+def events_of_invalid(before: TournamentStatus, after: TournamentStatus) -> Iterator[Event]:
+    """What has changed of a Tournament whose spec cannot run: that it is suspended, and models with it.
+
+    Args:
+        before: the status until now.
+        after: the status that takes its place.
+    """
+    yield from _condition_events(before, after)
+    yield from _models_events(before, after, Observed())
 
 
 def _condition_events(before: TournamentStatus, after: TournamentStatus) -> Iterator[Event]:
@@ -124,6 +132,13 @@ def _condition_events(before: TournamentStatus, after: TournamentStatus) -> Iter
         became_true = condition.status == "True" and not conditions.find_true(before.conditions, condition.type)
         if reason is not None and became_true:
             yield Event(reason, condition.message or condition.type)
+
+
+def _models_events(before: TournamentStatus, after: TournamentStatus, observed: Observed) -> Iterator[Event]:
+    states = {model.name: model.state for model in before.models}
+    for model in after.models:
+        if states.get(model.name) != model.state:
+            yield from _model_events(model, states.get(model.name), observed)
 
 
 def _model_events(model: ModelStatus, before: str | None, observed: Observed) -> Iterator[Event]:

@@ -43,9 +43,17 @@ def with_time_up(
             yield model.model_copy(update={"up_seconds": round(observed.held.get(model.name, 0)), "up_since": since})
 
 
-def with_stop(model: ModelStatus, phase: ModelPhase, now: float) -> ModelStatus:
-    """A model that is stopped; it is up until its pods are gone, which is when the phase is Stopped."""
-    update: dict[str, object] = {"state": phase.value, "activity": None, "asking": None, "url": None}
+def with_halt(model: ModelStatus, phase: ModelPhase | None, now: float) -> ModelStatus:
+    """A model of a tournament that is suspended; it is up until its pods are gone, when its phase is Stopped.
+
+    Args:
+        model: as it was.
+        phase: Stopping or Stopped; None: it was not stopped.
+        now: seconds since the epoch.
+    """
+    update: dict[str, object] = {"queued": None}
+    if phase is not None:
+        update |= {"state": phase.value, "activity": None, "asking": None, "url": None}
     if phase is ModelPhase.STOPPED:
         update |= {"up_seconds": round(seconds_up(model, now)), "up_since": None}
     return model.model_copy(update=update)

@@ -41,8 +41,7 @@ def test_the_policy_says_what_the_operator_says(render: Render) -> None:
     validations = made.one("ValidatingAdmissionPolicy")["spec"]["validations"]
     assert [one["message"].partition(": ")[2] for one in validations] == [
         sentences.NO_CODE,
-        sentences.NO_REMOTE_CODE,
-        sentences.NO_REMOTE_CODE,
+        *[sentences.NO_REMOTE_CODE] * len(sentences.REMOTE_CODE),
         sentences.NO_HOST_PATH,
         sentences.image_sentence(tuple(ALL["environmentImages"])),
         sentences.endpoint_sentence(tuple(ALL["externalEndpoints"])),

@@ -157,7 +157,7 @@ async def test_kserve_that_goes_in_the_middle_of_a_run_stops_only_those_who_need
         waiting = condition(tournament, "Waiting")
         return waiting.get("status") == "True" and "is refused by the API server (501)" in waiting["message"]
 
-    waiting = await arena.wait(says_so, "served", 30)
+    waiting = await arena.wait(says_so, "served")
     assert waiting["status"]["phase"] not in ("Invalid", "Failed"), yaml.safe_dump(waiting["status"])
     assert "install what it names, the CRDs and their controller" in condition(waiting, "Waiting")["message"]
     document = arena.manifest(2, **SMALL)

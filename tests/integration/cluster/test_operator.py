@@ -164,10 +164,11 @@ async def test_suspended_while_it_is_invalid_it_frees_everything_and_mended_it_g
     await arena.patch(suspend=True)
     await arena.wait(lambda one: condition(one, "Suspended").get("status") == "True")
     await pods_ended(arena)
+    words = "spec.suspend is true: its Jobs and models are stopped"
+    await arena.wait(lambda one: words in condition(one, "Suspended")["message"])
     freed = await arena.wait(lambda one: all(model["state"] == "Stopped" for model in one["status"]["models"]))
     assert freed["status"]["phase"] == "Invalid"
     assert "spec.battles" in condition(freed, "Stalled")["message"]
-    assert "spec.suspend is true: its Jobs and models are stopped" in condition(freed, "Suspended")["message"]
     assert all("upSince" not in model for model in freed["status"]["models"])
     assert {one["metadata"]["annotations"][STOP] for one in await arena.children(SERVICES)} == {"true"}
     mined = [pod for pod in arena.player.started if "-mine-" in pod]

@@ -16,9 +16,10 @@ import pytest
 
 from cluster import managers
 from cluster.controlplane import ControlPlane
-from integration.cluster.conftest import SMALL, Arena, condition
+from integration.cluster.conftest import SMALL, Arena, begun, condition, pods_ended
 from support.waiting import until
 from tiltyard.observe.kinds import JOBS, PODS, SERVICES, Kind
+from tiltyard.render.names import STOP
 
 pytestmark = [pytest.mark.xdist_group("cluster-2"), pytest.mark.timeout(240)]
 
@@ -44,19 +45,19 @@ def limits(namespace: str, **bound: dict[str, str]) -> list[Refuser]:
     return [Refuser(f"/api/v1/namespaces/{namespace}/limitranges/team", body)]
 
 
-def rule(group: str, resource: str) -> dict[str, Any]:
-    return {"apiGroups": [group], "apiVersions": ["*"], "resources": [resource], "operations": ["CREATE"]}
+def rule(group: str, resource: str, operation: str = "CREATE") -> dict[str, Any]:
+    return {"apiGroups": [group], "apiVersions": ["*"], "resources": [resource], "operations": [operation]}
 
 
 def selector(namespace: str) -> dict[str, Any]:
     return {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
 
 
-def policy(namespace: str, group: str, resource: str) -> list[Refuser]:
+def policy(namespace: str, group: str, resource: str, operation: str = "CREATE") -> list[Refuser]:
     """Policies are of the whole cluster; the binding makes it this namespace's."""
     name, api = f"{namespace}-{resource}", "admissionregistration.k8s.io/v1"
     spec = {
-        "matchConstraints": {"resourceRules": [rule(group, resource)]},
+        "matchConstraints": {"resourceRules": [rule(group, resource, operation)]},
         "validations": [{"expression": "false", "message": "cost-center is missing"}],
     }
     binding: dict[str, Any] = {"policyName": name, "validationActions": ["Deny"]}
@@ -84,6 +85,13 @@ def model_pods(namespace: str) -> list[Refuser]:
     first, binding = policy(namespace, "", "pods")
     expression = "!object.metadata.name.contains('predictor') && !object.metadata.generateName.contains('predictor')"
     first.body["spec"]["validations"][0]["expression"] = expression
+    return [first, binding]
+
+
+def suspensions(namespace: str) -> list[Refuser]:
+    """A policy that refuses to suspend Jobs."""
+    first, binding = policy(namespace, "batch", "jobs", "UPDATE")
+    first.body["spec"]["validations"][0]["expression"] = "!has(object.spec.suspend) || !object.spec.suspend"
     return [first, binding]
 
 
@@ -330,3 +338,42 @@ async def test_a_model_that_is_refused_later_delays_no_other(
     await arena.wait(lambda one: any(model["name"] == "m1" for model in one["status"].get("models", ())), limit=30)
     remove(plane, refusers)
     await arena.wait(lambda one: any(model["name"] == "m0" for model in one["status"]["models"]), limit=60)
+
+
+INVALID: dict[str, Any] = {"battles": {"schedule": {"type": "Pruned"}}}  # which two competitors do not take
+
+
+async def test_a_job_that_cannot_be_stopped_keeps_no_model_of_an_invalid_tournament(
+    arena: Arena, plane: ControlPlane, refusers: list[Refuser]
+) -> None:
+    stand(plane, refusers, suspensions(arena.namespace))
+    await in_force(arena, refusers[0].path)
+    await arena.apply(arena.manifest(2, **SMALL))
+    await begun(arena, "mine")
+    await arena.patch(**INVALID, suspend=True)
+    refusal = r".*spec\.suspend is true, and not everything could be stopped: Job test-[\w-]+ is refused .*"
+    told = await arena.wait(lambda one: re.match(refusal, condition(one, "Suspended").get("message", "")) is not None)
+    assert condition(told, "Suspended")["status"] == "False"
+    assert {one["metadata"]["annotations"][STOP] for one in await arena.children(SERVICES)} == {"true"}
+    remove(plane, refusers)
+    await arena.wait(lambda one: condition(one, "Suspended").get("status") == "True")
+    await pods_ended(arena)
+
+
+async def test_an_invalid_tournament_that_is_suspended_has_no_preflight_and_waits_for_nothing(
+    arena: Arena, plane: ControlPlane, refusers: list[Refuser]
+) -> None:
+    stand(plane, refusers, quota(arena.namespace, pods="0"))
+    await in_force(arena, refusers[0].path)
+    await arena.apply(arena.manifest(2, **SMALL))
+    await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Refused")
+    assert await arena.children(JOBS)
+    await arena.patch(**INVALID, suspend=True)
+    told = await arena.wait(lambda one: condition(one, "Suspended").get("status") == "True")
+    assert condition(told, "Waiting")["reason"] == "NothingWaits"
+    await arena.gone(JOBS)
+    (note,) = await arena.notes("Suspended")
+    assert note.endswith("spec.suspend is true: its Jobs and models are stopped")
+    remove(plane, refusers)
+    await arena.patch(battles=None, suspend=False)
+    await arena.wait(lambda one: condition(one, "Preflighted").get("status") == "True")

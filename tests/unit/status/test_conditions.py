@@ -17,7 +17,8 @@ from tiltyard.plan.graph import Graph
 from tiltyard.plan.observed import ModelPhase, Observed, PreflightPhase, Wait, WaitReason
 from tiltyard.plan.planner import Policy, plan
 from tiltyard.status.build import invalid_status
-from tiltyard.status.conditions import CONDITIONS, MAX_MESSAGE, Situation, conditions_of
+from tiltyard.status.conditions import CONDITIONS, MAX_MESSAGE, Halt, Situation, conditions_of
+from tiltyard.status.events import Event, events_of_invalid
 
 NOW = 1_800_000_000.0
 TRAINING: Mapping[str, Any] = {
@@ -168,17 +169,58 @@ def test_an_invalid_spec_keeps_what_else_is_known() -> None:
     assert (status.phase, status.run, status.observed_generation, status.eta) == ("Invalid", "abc", 4, None)
 
 
+SINCE = datetime.fromtimestamp(NOW - 100, UTC)
+UP = [ModelStatus(name=n, state="Ready", activity="Busy", up_seconds=7, up_since=SINCE, queued=3) for n in "abc"]
+WRONG = ManifestError("ns/name", [Problem("spec.seed", "is wrong")])
+
+
 def test_an_invalid_spec_that_is_suspended_holds_no_model() -> None:
-    since = datetime.fromtimestamp(NOW - 100, UTC)
-    up = [ModelStatus(name=name, state="Ready", activity="Busy", up_seconds=7, up_since=since) for name in "abc"]
-    error = ManifestError("ns/name", [Problem("spec.seed", "is wrong")])
+    since, up = SINCE, UP
     stopped = {"a": ModelPhase.STOPPED, "b": ModelPhase.STOPPING}
     before = TournamentStatus(models=tuple(up))
-    status = invalid_status(before, 4, error, NOW, suspended=True, stopped=stopped)
+    status = invalid_status(before, 4, WRONG, NOW, Halt(stopped, ended=True))
     told = {one.type: one for one in status.conditions}
     assert told["Suspended"].status == "True"
     assert told["Suspended"].message == "spec.seed: is wrong; spec.suspend is true: its Jobs and models are stopped"
     a, b, c = status.models
     assert (a.state, a.activity, a.up_seconds, a.up_since) == ("Stopped", None, 107, None)
     assert (b.state, b.activity, b.up_seconds, b.up_since) == ("Stopping", None, 7, since)
-    assert c == up[2]
+    assert c == up[2].model_copy(update={"queued": None})
+    assert (a.queued, b.queued) == (None, None)
+
+
+def test_an_invalid_spec_that_is_suspended_waits_for_nothing() -> None:
+    waits = {"model a": Wait(WaitReason.UNSCHEDULABLE, "no room")}
+    before = TournamentStatus(run="abc", conditions=conditions_of(situation(GRAPH, PASSED, waits=waits), 3, NOW))
+    assert {one.type: one.status for one in before.conditions}["Waiting"] == "True"
+    kept = {one.type: one for one in invalid_status(before, 4, WRONG, NOW).conditions}["Waiting"]
+    assert (kept.status, kept.reason) == ("True", "Unschedulable")
+    after = invalid_status(before, 4, WRONG, NOW, Halt({}, ended=False)).conditions
+    told = {one.type: one for one in after}
+    assert len(after) == len(told) == len(before.conditions)
+    assert (told["Waiting"].status, told["Waiting"].reason) == ("False", "NothingWaits")
+    assert told["Suspended"].message.endswith("spec.suspend is true: its Jobs and models are being stopped")
+
+
+def test_an_invalid_spec_is_not_suspended_while_something_cannot_be_stopped() -> None:
+    before = TournamentStatus(models=tuple(UP))
+    halt = Halt({"a": ModelPhase.STOPPING}, ended=False, refused=("Job x is refused",))
+    status = invalid_status(before, 4, WRONG, NOW, halt)
+    told = {one.type: one for one in status.conditions}
+    assert told["Suspended"].status == "False"
+    assert told["Stalled"].message == (
+        "spec.seed: is wrong; spec.suspend is true, and not everything could be stopped: Job x is refused"
+    )
+    assert [one.state for one in status.models] == ["Stopping", "Ready", "Ready"]
+
+
+def test_events_of_an_invalid_spec_that_is_suspended() -> None:
+    before = TournamentStatus(phase="Mining", models=tuple(UP))
+    assert list(events_of_invalid(before, invalid_status(before, 4, WRONG, NOW))) == []
+    stopping = invalid_status(before, 4, WRONG, NOW, Halt({"a": ModelPhase.STOPPING}, ended=False))
+    (event,) = events_of_invalid(before, stopping)
+    assert event.reason == "Suspended"
+    assert event.message.endswith("its Jobs and models are being stopped")
+    stopped = invalid_status(stopping, 4, WRONG, NOW, Halt({"a": ModelPhase.STOPPED}, ended=True))
+    assert list(events_of_invalid(stopping, stopped)) == [Event("ModelStopped", "model a has stopped")]
+    assert list(events_of_invalid(stopped, stopped)) == []

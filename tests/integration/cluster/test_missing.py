@@ -144,6 +144,7 @@ async def test_without_kserve_endpoints_play_and_models_wait_for_it(
     assert len(await arena.children(SERVICES)) == 3
 
 
+@pytest.mark.timeout(600)
 async def test_kserve_that_goes_in_the_middle_of_a_run_stops_only_those_who_need_it(
     plane: ControlPlane, arena: Arena, endpoints: dict[str, Any]
 ) -> None:

@@ -40,14 +40,13 @@ async def test_two_nodes_are_suspended_resumed_and_deleted(trainer: None, arena:
     arena.player.runs(is_node, ["sleep", "600"])
     await arena.apply(training(arena))
 
-    async def nodes(count: int) -> list[Any]:
-        async def all_of_them() -> list[Any] | None:
-            found = [pod for pod in await arena.children(PODS) if is_node(pod)]
-            return found if len(found) == count else None
+    pods: list[Any] = []
 
-        return await until(all_of_them, 300)
+    async def there_are(count: int) -> bool:
+        pods[:] = [pod for pod in await arena.children(PODS) if is_node(pod)]
+        return len(pods) == count
 
-    pods = await nodes(2)
+    await until(lambda: there_are(2), 300)
     told = [{one["name"]: one for one in pod["spec"]["containers"][0]["env"]} for pod in pods]
     assert all(env["PET_NNODES"]["value"] == "2" for env in told)
     assert all("PET_MASTER_ADDR" in env for env in told)
@@ -56,11 +55,11 @@ async def test_two_nodes_are_suspended_resumed_and_deleted(trainer: None, arena:
     assert job["metadata"]["labels"]["tiltyard.dev/stage"] == "train"
 
     await arena.patch(suspend=True)
-    await nodes(0)
+    await until(lambda: there_are(0), 300)
     (job,) = await arena.children(TRAIN_JOBS)
     assert job["spec"]["suspend"] is True
     await arena.patch(suspend=False)
-    await nodes(2)
+    await until(lambda: there_are(2), 300)
 
     await arena.kube.delete(TOURNAMENTS, arena.namespace, "test")
     for kind in (TRAIN_JOBS, JOBS, CONFIG_MAPS, PODS):

@@ -107,7 +107,7 @@ SEED ?= 0
 
 COUNT ?= 200
 
-fuzz: .venv/.dev ## Ask validate and a real API server about changed manifests (COUNT=10000 SEED=0)
+fuzz: .venv/.dev ## Ask validate and a real API server about changed manifests (COUNT=200 SEED=0)
 	$(BIN)/python hack/fuzz.py --count $(COUNT) --seed $(SEED)
 
 mutate: .venv/.dev ## Plant small faults in the pure code and list those that the unit tests miss (SAMPLE=300 SEED=0)

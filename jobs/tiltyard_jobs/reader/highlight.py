@@ -22,7 +22,7 @@ LONGEST_LINE = 200
 """Characters of each of its lines."""
 _LANGUAGES = (
     "bash", "c", "cpp", "css", "diff", "docker", "go", "ini", "javascript", "json", "jsx", "kotlin", "lua", "php",
-    "python", "r", "ruby", "rust", "sql", "swift", "toml", "tsx", "typescript", "yaml",
+    "python", "ruby", "rust", "splus", "sql", "swift", "toml", "tsx", "typescript", "yaml",
 )  # fmt: skip
 LANGUAGES = dict.fromkeys(_LANGUAGES, LONGEST) | {"html": 8_000, "java": 3_000, "xml": 8_000}
 """The languages that are coloured, by pygments' first name of each, with the characters of the longest block: fewer

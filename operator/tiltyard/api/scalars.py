@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 from urllib.parse import unquote
 
 from pydantic import JsonValue
 
-from tiltyard.api.shapes import Fraction, Opaque, Quantity, Text, Whole
+from tiltyard.api.shapes import MAX_COUNT, Fraction, Opaque, Quantity, Text, Whole
 from tiltyard_jobs.contracts.stores import STORES
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
@@ -134,7 +134,6 @@ Share = Annotated[Decimal, Fraction("0", "1")]
 PositiveShare = Annotated[Decimal, Fraction("0", "1", above_low=True)]
 Temperature = Annotated[Decimal, Fraction("0", "2")]
 
-MAX_COUNT: Final = 2**53 - 1  # JSON readers that use doubles keep it exact
 Count = Annotated[int, Whole(0, MAX_COUNT)]
 Seconds = Annotated[int, Whole(0, 2**31 - 1)]
 TokenLimit = Annotated[int, Whole(1, 131072)]

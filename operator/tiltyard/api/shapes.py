@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -17,7 +17,8 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 _DECIMAL = r"(0|[1-9][0-9]{0,15})(\.[0-9]{1,18})?([eE][-+]?[0-9]{1,2})?"
 _QUANTITY = r"\+?([0-9]{1,18}(\.[0-9]{0,9})?|\.[0-9]{1,9})([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]{1,2})?"
 _INT32_MAX = 2**31 - 1
-_LARGEST = 2**53 - 1  # JSON readers that use doubles keep it exact
+MAX_COUNT: Final = 2**53 - 1
+"""JSON readers that use doubles keep it exact."""
 
 
 def refuse(allowed: str, *, text: bool = False) -> NoReturn:
@@ -161,7 +162,7 @@ class Quantity:
     def check(self, value: object) -> str:
         """The value as text; an integer may stand unquoted, as everywhere in Kubernetes."""
         whole = _integer(value)
-        if whole is not None and 0 <= whole <= _LARGEST:
+        if whole is not None and 0 <= whole <= MAX_COUNT:
             return str(whole)
         if not isinstance(value, str) or re.fullmatch(_QUANTITY, value, re.ASCII) is None:
             refuse(f"must be {self.allowed}")
@@ -171,7 +172,7 @@ class Quantity:
         return core_schema.no_info_plain_validator_function(self.check)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        bounds = {"maxLength": 40, "pattern": f"^{_QUANTITY}$", "minimum": 0, "maximum": _LARGEST}
+        bounds = {"maxLength": 40, "pattern": f"^{_QUANTITY}$", "minimum": 0, "maximum": MAX_COUNT}
         return {"x-kubernetes-int-or-string": True, **bounds}
 
 

@@ -7,8 +7,8 @@ from typing import Annotated, Final, Literal
 from pydantic import AwareDatetime, Field
 
 from tiltyard.api.base import ATOMIC, ATOMIC_MAP, MAP_BY_TYPE, ApiModel
-from tiltyard.api.scalars import MAX_COUNT, Count, DecimalText, Message, ParticipantName, Word
-from tiltyard.api.shapes import Text, Whole
+from tiltyard.api.scalars import Count, DecimalText, Message, ParticipantName, Word
+from tiltyard.api.shapes import MAX_COUNT, Text, Whole
 
 UNSEEN: Final = -1  # the generation that the CRD gives a Tournament which the operator has not seen
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tiltyard.api import RecordCounts, VoidCount
-from tiltyard.api.scalars import MAX_COUNT
+from tiltyard.api.shapes import MAX_COUNT
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.observed import Observed, ShardSeen
 

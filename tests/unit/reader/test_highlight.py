@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.read_runs import ATTACKS
-from tiltyard_jobs.reader.highlight import LANGUAGES, LONGEST, LONGEST_LINE, highlighted
+from tiltyard_jobs.reader.highlight import LANGUAGES, LONGEST, LONGEST_LINE, _languages, highlighted
 from tiltyard_jobs.reader.pages import asset
 
 SPAN = re.compile(r'<span class="([a-z])">([^<>]*)</span>')
@@ -37,6 +37,7 @@ def text_of(html: str) -> str:
         ("js", "const a = `x${1}`; // b", {"k": "const", "s": "`x${", "c": "// b"}),
         ("C++", "int main() { return 0; }", {"k": "int", "f": "main", "n": "0"}),
         ("sql", "SELECT a FROM b WHERE c = 'd'", {"k": "SELECT", "s": "'d'"}),
+        ("r", "f <- function(a) 1 # c", {"k": "function", "n": "1", "c": "# c"}),
         ("sh", 'if true; then echo "a"; fi', {"k": "if", "b": "echo", "s": '"a"'}),
         ("json", '{"a": 1, "b": "c"}', {"k": '"a"', "n": "1", "s": '"c"'}),
         ("diff", "--- a\n+++ b\n-old\n+new", {"d": "--- a", "i": "+++ b"}),
@@ -49,6 +50,10 @@ def test_code_has_the_colours_of_its_language(language: str, code: str, parts: d
     for kind, text in SPAN.findall(html):
         first.setdefault(kind, unescape(text).strip().split("\n")[0])
     assert parts.items() <= first.items()
+
+
+def test_pygments_knows_every_language_by_the_name_that_is_used_here() -> None:
+    assert set(_languages().values()) == set(LANGUAGES)
 
 
 def test_every_class_has_a_colour() -> None:

@@ -21,10 +21,11 @@ test: .venv/.dev ## Unit and integration tests, and how much of the code they re
 test-unit: .venv/.dev ## Seconds; no I/O
 	$(PYTEST) tests/unit -q -n 2
 
+SMALL_TOOLS := versitygw helm kubectl gitops-health prometheus-rules oci-registry
 INTEGRATION := -q -n 2 --dist loadgroup --durations=40 --durations-min=10
 
 test-integration: .venv/.dev ## Whole runs on this machine: real workers, servers and processes, an S3 server, the chart
-	@$(BIN)/python hack/tools.py versitygw helm kubectl gitops-health prometheus-rules oci-registry > /dev/null
+	@$(BIN)/python hack/tools.py $(SMALL_TOOLS) > /dev/null
 	$(PYTEST) tests/integration --ignore=tests/integration/cluster $(INTEGRATION)
 
 test-operator: .venv/.dev tools ## The operator at a real API server with KServe's, Kueue's and the Trainer's controllers
@@ -117,9 +118,8 @@ bench: .venv/.dev ## List the benchmarks of the code, and what each needs
 	@sed -n '1,/^## /p' bench/README.md
 
 tools: .venv/.dev
-	@$(BIN)/python hack/tools.py versitygw etcd kube-apiserver kube-controller-manager kserve-manager \
-	  jobset-manager trainer-manager kueue-manager kserve-llmisvc-manager helm kubectl gitops-health \
-	  prometheus-rules oci-registry > /dev/null
+	@$(BIN)/python hack/tools.py $(SMALL_TOOLS) etcd kube-apiserver kube-controller-manager kube-scheduler \
+	  kserve-manager jobset-manager trainer-manager kueue-manager kserve-llmisvc-manager > /dev/null
 
 clean: ## Remove what the targets above made in this tree; caches outside of it are kept
 	rm -rf .venv demo .tiltyard out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*

@@ -104,8 +104,9 @@ def install(plane: ClusterApi, *, address: str = "127.0.0.1", vllm_image: str = 
 
 def install_crds(plane: ClusterApi) -> None:
     """Apply KServe's CRDs; returns once they are served."""
+    folder = _config(chosen()) / "crd" / "full"
     for name in CRDS:
-        managers.apply_crd(plane, next((_config(chosen()) / "crd" / "full").rglob(name)))
+        managers.apply_crd(plane, next(folder.rglob(name)))
     for version, plural in (("v1beta1", "inferenceservices"), ("v1alpha1", "clusterstoragecontainers")):
         plane.wait_for_resource(f"serving.kserve.io/{version}", plural)
 

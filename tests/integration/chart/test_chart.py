@@ -253,7 +253,9 @@ def test_runtimes_of_vllm_have_memory_shared_memory_and_an_image_each(render: Re
 @pytest.mark.parametrize(("host", "arguments"), [("", []), ("::", ["--host=::"])])
 def test_runtimes_of_vllm_listen_where_the_values_say(render: Render, host: str, arguments: list[str]) -> None:
     made = render(runtimes={"vllm": {"install": True, "host": host}})
-    for runtime in made.of("ClusterServingRuntime"):
+    runtimes = made.of("ClusterServingRuntime")
+    assert runtimes
+    for runtime in runtimes:
         (container,) = runtime["spec"]["containers"]
         assert [argument for argument in container["args"] if argument.startswith("--host")] == arguments
 

@@ -17,12 +17,10 @@ from support.podplayer import PodPlayer
 from support.s3server import S3Server
 from support.waiting import until
 from tiltyard.cluster.client import ApiError, Client
-from tiltyard.cluster.election import LEASE_SECONDS, LOOK_SECONDS, STOP_SECONDS
 from tiltyard.observe.kinds import JOBS, LEASES
 
 LEASE = "tiltyard"  # the chart's operator may hold this one alone
 NAMESPACE = "default"
-TAKES_OVER_SECONDS = 15  # docs/platform.md and docs/helm.md say so
 
 
 @pytest.fixture
@@ -102,8 +100,7 @@ async def test_the_other_goes_on_with_a_tournament_of_one_that_is_killed(
     made = await uids(arena)
     await first.kill()
     arena.operator = second
-    assert LEASE_SECONDS + 2 * LOOK_SECONDS + STOP_SECONDS < TAKES_OVER_SECONDS
-    async with asyncio.timeout(2 * TAKES_OVER_SECONDS):  # twice: other tests share this machine
+    async with asyncio.timeout(30):  # 15 by its own clocks (docs/platform.md); other tests share this machine
         await until(lambda: says(second, "ready"))
         await until(lambda: reconciliations(second))
     assert await holder(kube) not in ("", held)

@@ -27,7 +27,7 @@ PROGRAMS = {
 NO_COMMANDS = (
     *("<stage>/", "out/runs/<run>/", "runs/<run>/", "manifest.yaml\n", "manifest (YAML)\n", "sim://"),  # files, figures
     *("x(A > B)", "X(A > B)", "e(A)", "vote − ½"),  # formulas
-    *(" PHASE ", "players in both "),  # what a command prints
+    *(" PHASE ", "NAME ", "players in both "),  # what a command prints
 )
 FENCES_WITH_CODE = {"json", "python", "sql", "text", "yaml"}
 """Other tests are about these."""
@@ -36,7 +36,7 @@ PLACES = {
     "make demo": ("tests/integration/local/test_quick_start.py", '"quickstart.yaml"'),
     "make test": (".ci/run", "\nmake test\n"),
     "make cluster-up": ("tests/e2e/test_bring_up.py", '"cluster.up"'),
-    "make cluster-down": ("tests/e2e/test_bring_up.py", '"cluster.up"'),
+    "make cluster-down": ("tests/e2e/test_bring_up.py", 'command("down")'),
     ".venv/bin/tiltyard view demo": ("tests/support/read_runs.py", '"tiltyard", "view"'),
     'pip install ".[local]"': ("Makefile", "--extra local --group build -o requirements/local.txt"),
     "helm install tiltyard charts/tiltyard": ("tests/e2e/conftest.py", '"--install", "tiltyard"'),
@@ -51,6 +51,8 @@ PLACES = {
     "kubectl -n research get tournament quickstart -o yaml": ("tests/e2e/test_cluster.py", '"get", "tournament"'),
     "kubectl get tournaments -w": ("tests/e2e/test_cluster.py", '"get", "tournaments"'),
     "kubectl -n research get tournaments -w": ("tests/e2e/test_cluster.py", '"get", "tournaments"'),
+    "kubectl -n research wait --for=condition=Complete tournament/": ("tests/e2e/test_cluster.py", '"wait", "--for='),
+    "kubectl -n research describe tournament quickstart": ("tests/e2e/test_cluster.py", '"describe", "tournament"'),
     "python -m vllm.entrypoints.openai.api_server": ("tests/support/vllm_server.py", '"vllm.entrypoints.openai.api'),
 }  # fmt: skip
 """Where the command that begins so, or the same with a test's own folders, is run, and the words that run it."""
@@ -72,20 +74,24 @@ REASONS = {
     'pip install "tiltyard[': "the package is not published yet",
     "python bench/judging/": "recorded verdicts from a clone; the script is run by hand",
     "python3 -m venv ~/": "gigabytes of an index; tests run these programs from their locks",
-    "~/": "the same",
+    "~/lm-eval/bin/": "gigabytes of an index; tests run lm-evaluation-harness from its lock",
+    "~/train/bin/": "gigabytes of an index; tests run TRL from its lock",
+    "~/vllm/bin/": "gigabytes of an index; tests run vLLM from its lock",
 }
 """Why no test runs the command that begins so."""
 
 
 def lines(text: str) -> Iterator[str]:
-    """The command lines of a document: those of a block up to its first empty line."""
+    """The command lines of a document; what commands print stands behind an empty line, and is passed over."""
     assert {block.split("\n")[0].strip("`") for block in FENCED.findall(text)} <= FENCES_WITH_CODE
     for block in INDENTED.findall(FENCED.sub("", text)):
         code = re.sub(r"^ {4}", "", block, flags=re.MULTILINE)
         code = re.sub(r"^ {3}(?=git )", "", code, flags=re.MULTILINE)  # in an item of a list
         if re.match(r"(- )?[\w.-]+:(\s|$)|# yaml|  - name:|Instructions: ", code) or code.startswith(NO_COMMANDS):
             continue
-        yield from _joined(code.split("\n\n")[0].splitlines())
+        for part in code.split("\n\n"):
+            if not part.startswith(NO_COMMANDS):
+                yield from _joined(part.splitlines())
 
 
 def _joined(written: list[str]) -> Iterator[str]:

@@ -20,7 +20,7 @@ from support.documents import ROOT, code_spans, links, tables
 from tiltyard.api.fields import field_at
 from tiltyard.api.tournament import Tournament
 from tiltyard.cluster import metrics
-from tiltyard.cluster.election import LEASE_SECONDS
+from tiltyard.cluster.election import LEASE_SECONDS, LOOK_SECONDS, STOP_SECONDS
 from tiltyard.plan.observed import WaitReason
 from tiltyard.status import conditions
 from unit.docs.test_monitoring import RULES, SERIES
@@ -28,6 +28,9 @@ from unit.docs.test_monitoring import RULES, SERIES
 PAGE = (ROOT / "docs/platform.md").read_text()
 CHART = ROOT / "charts/tiltyard"
 VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
+
+TAKES_OVER_SECONDS = 15
+"""What the documents promise of an operator whose leader is lost."""
 
 HERE = "unit/docs/test_platform_document.py"
 RENDERED, RIGHTS = "integration/chart/test_chart.py", "integration/chart/test_rights.py"
@@ -310,10 +313,13 @@ def test_numbers_are_those_of_the_chart_and_the_code() -> None:
     for words in (
         said,
         limits,
-        f"lease of {LEASE_SECONDS} seconds",
+        f"within {TAKES_OVER_SECONDS} seconds if it is lost: its lease runs out after {LEASE_SECONDS} seconds",
         f"`queues.giveBackAfterSeconds` ({VALUES['queues']['giveBackAfterSeconds']})",
     ):
         assert words in " ".join(PAGE.split())
+    # A lost leader has renewed up to a moment before; the other looks twice, and lets the first one stop.
+    assert LEASE_SECONDS + 2 * LOOK_SECONDS + STOP_SECONDS < TAKES_OVER_SECONDS
+    assert f"within {TAKES_OVER_SECONDS} seconds if it is lost" in (ROOT / "docs/helm.md").read_text()
 
 
 def test_alerts_are_about_what_the_page_says() -> None:

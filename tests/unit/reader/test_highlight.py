@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.read_runs import ATTACKS
-from tiltyard_jobs.reader.highlight import LANGUAGES, LONGEST, LONGEST_LINE, _languages, highlighted
+from tiltyard_jobs.reader.highlight import _CLASSES, LANGUAGES, LONGEST, LONGEST_LINE, _languages, highlighted
 from tiltyard_jobs.reader.pages import asset
 
 SPAN = re.compile(r'<span class="([a-z])">([^<>]*)</span>')
@@ -57,7 +57,7 @@ def test_pygments_knows_every_language_by_the_name_that_is_used_here() -> None:
 
 
 def test_every_class_has_a_colour() -> None:
-    used = {"c", "k", "s", "n", "b", "f", "i", "d"}
+    used = {name for _, name in _CLASSES}
     assert used <= set(re.findall(r"\.prose pre \.([a-z])\b", asset("reader.css")))
 
 

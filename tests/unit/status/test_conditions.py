@@ -175,17 +175,16 @@ WRONG = ManifestError("ns/name", [Problem("spec.seed", "is wrong")])
 
 
 def test_an_invalid_spec_that_is_suspended_holds_no_model() -> None:
-    since, up = SINCE, UP
     stopped = {"a": ModelPhase.STOPPED, "b": ModelPhase.STOPPING}
-    before = TournamentStatus(models=tuple(up))
+    before = TournamentStatus(models=tuple(UP))
     status = invalid_status(before, 4, WRONG, NOW, Halt(stopped, ended=True))
     told = {one.type: one for one in status.conditions}
     assert told["Suspended"].status == "True"
     assert told["Suspended"].message == "spec.seed: is wrong; spec.suspend is true: its Jobs and models are stopped"
     a, b, c = status.models
     assert (a.state, a.activity, a.up_seconds, a.up_since) == ("Stopped", None, 107, None)
-    assert (b.state, b.activity, b.up_seconds, b.up_since) == ("Stopping", None, 7, since)
-    assert c == up[2].model_copy(update={"queued": None})
+    assert (b.state, b.activity, b.up_seconds, b.up_since) == ("Stopping", None, 7, SINCE)
+    assert c == UP[2].model_copy(update={"queued": None})
     assert (a.queued, b.queued) == (None, None)
 
 

@@ -11,7 +11,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
@@ -83,6 +83,12 @@ def llms(plane: ControlPlane) -> None:
 def kueue(plane: ControlPlane) -> None:
     """Kueue on that control plane, for namespaces that have its label."""
     kueue_manager.install(plane)
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    """What was logged: on standard output where an earlier test of this process set up the log."""
+    return lambda: caplog.text or capsys.readouterr().out
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,8 @@ from tokenizers.pre_tokenizers import Whitespace
 from transformers import PreTrainedTokenizerFast
 from trl.data_utils import apply_chat_template, extract_prompt, is_conversational, unpair_preference_dataset
 
-from support.artifact_world import ArtifactWorld, Asked
+from support.artifact_rows import Asked
+from support.artifact_world import ArtifactWorld
 from tiltyard_jobs.results.run_tables import BREAKDOWNS, DATASET_TABLES, RATINGS, SCORES
 
 CONFIGURATIONS = DATASET_TABLES | {"ratings": RATINGS, "breakdowns": BREAKDOWNS, "scores": SCORES}

@@ -15,13 +15,28 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from tiltyard_jobs.contracts.frozen import digest
+from support.artifact_rows import (
+    BY_CURATE,
+    Asked,
+    Row,
+    answer_row,
+    by_name,
+    curated_rows,
+    grade_rows,
+    key_of,
+    lost_rows,
+    mined_id,
+    mined_rows,
+    plain_answer,
+    verdict_row,
+)
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipe import ArtifactRef, parts
 from tiltyard_jobs.contracts.recipes import (
@@ -36,7 +51,6 @@ from tiltyard_jobs.contracts.recipes import (
 )
 from tiltyard_jobs.contracts.tasks import BundleTask, Part, StoreRef
 from tiltyard_jobs.contracts.vocabulary import Thoughts
-from tiltyard_jobs.records import instruction_id
 from tiltyard_jobs.results.columns import with_thoughts
 from tiltyard_jobs.results.run_folder import sealed_files
 from tiltyard_jobs.results.stage_tables import ANSWERS, CURATED, GRADES, INSTRUCTIONS, TEXTS, VERDICTS
@@ -45,35 +59,12 @@ from tiltyard_jobs.shard.entry import main
 from tiltyard_jobs.shard.tables import TableWriter
 from tiltyard_jobs.store.folder import FolderStore
 
-Row = dict[str, Any]
-
-
-class Asked(NamedTuple):
-    """A verdict to give: judge, attacker and players by name, the instruction's row, the order of the answers."""
-
-    judge: str
-    attacker: str
-    row: int
-    player_a: str
-    player_b: str
-    order: str
-
 
 class Ran(NamedTuple):
     """How a worker ended: its exit code and its summary."""
 
     code: int
     summary: dict[str, Any]
-
-
-def plain_answer(player: str, attacker: str, row: int) -> str | None:
-    """An answer that is told from all others; None would be a void."""
-    return f"{player} on {attacker}'s instruction {row}"
-
-
-def by_name(asked: Asked) -> float | None:
-    """A vote for the name that comes first in the alphabet; None would be a void."""
-    return 1.0 if asked.player_a < asked.player_b else 0.0
 
 
 @dataclass
@@ -109,7 +100,6 @@ class ArtifactWorld:
         self.judges = tuple(map(self._player, self.neutral))
         self.sources: list[StagedArtifact] = []
         self.before = 0
-        self.kept: Callable[[str, int], str | None] = lambda attacker, row: None
         self.lineup: Lineup | None = None
 
     def _player(self, name: str) -> PlayerRecipe:
@@ -138,11 +128,12 @@ class ArtifactWorld:
             dropped: how many of each attacker's instructions were mined and dropped, by reason.
             kept: of (attacker, row): the user's own columns, as JSON.
         """
-        self.kept = kept
         self.before = sum(count for reason, count in (dropped or {}).items() if reason in BY_CURATE)
         curated: dict[str, ArtifactRef] = {}
         for player in self.players:
-            curated[player.name] = self._instructions(player, instructions.get(player.name, ()), dropped or {})
+            curated[player.name] = self._instructions(
+                player, instructions.get(player.name, ()), dropped or {}, partial(kept, player.name)
+            )
         counts = {player: len(instructions.get(player, ())) for player in self.names}
         answers = {
             player.name: {
@@ -191,10 +182,7 @@ class ArtifactWorld:
 
     def id_of(self, attacker: str, row: int) -> str:
         """The id of an attacker's curated instruction."""
-        return self._mined_id(attacker, self.before + row)
-
-    def _mined_id(self, attacker: str, row: int) -> str:
-        return instruction_id(key_of(f"mine/{attacker}"), row)
+        return mined_id(attacker, self.before + row)
 
     def rate(self, **changes: Any) -> RateRecipe:
         """The recipe of the ratings."""
@@ -272,59 +260,31 @@ class ArtifactWorld:
         """All that lies in the store."""
         return {info.key: self.store.get(info.key) for info in self.store.list("")}
 
-    def _instructions(self, player: PlayerRecipe, texts: Sequence[str], dropped: Mapping[str, int]) -> ArtifactRef:
+    def _instructions(
+        self,
+        player: PlayerRecipe,
+        texts: Sequence[str],
+        dropped: Mapping[str, int],
+        kept: Callable[[int], str | None],
+    ) -> ArtifactRef:
         """Mined, filtered, graded and curated instructions of one attacker.
 
         Those that `curate` drops come first, those that `filter` drops last.
         """
-        name = player.name
+        name, model_id = player.name, player.model.id
         late = {reason: count for reason, count in dropped.items() if reason in BY_CURATE}
         early = {reason: count for reason, count in dropped.items() if reason not in BY_CURATE}
         passed = [*(f"Dropped {place}." for place in range(self.before)), *texts]
-        mined = [
-            {
-                "instruction_id": self._mined_id(name, row),
-                "attacker_id": player.model.id,
-                "instruction": text,
-                "temperature": (0.6, 0.8, 1.0)[row % 3],
-                "top_p": 0.95,
-                "finish_reason": "stop",
-                "prefix_sha256": digest(name.encode()),
-                "prompt_tokens": 3,
-                "completion_tokens": 20,
-            }
-            for row, text in enumerate(passed)
-        ]
-        lost = [
-            {
-                "instruction_id": self._mined_id(name, len(passed) + place),
-                "attacker_id": player.model.id,
-                "void": "Empty",
-            }
-            for place in range(sum(early.values()))
-        ]
+        mined = mined_rows(name, model_id, passed)
+        lost = lost_rows(name, model_id, range(len(passed), len(passed) + sum(early.values())))
         scores = [1] * self.before + [6 + row % 5 for row in range(len(texts))]
         counts = {f"dropped.{reason}": count for reason, count in early.items()}
         self._source(f"mine/{name}", self._publish("mine", name, INSTRUCTIONS, [*mined, *lost]))
         self._source(f"filter/{name}", self._publish("filter", name, INSTRUCTIONS, mined, counts=counts))
         grader = (self.neutral or self.names)[0]
-        graded: list[Row] = [
-            {"instruction_id": row["instruction_id"], "grader_id": "g", "score": score, "prompt_tokens": 50}
-            for row, score in zip(mined, scores, strict=True)
-        ]
+        graded = grade_rows(mined, scores)
         self._source(f"grade/{grader}/{name}", self._publish("grade", f"{grader}/{name}", GRADES, graded))
-        curated = [
-            {
-                "instruction_id": row["instruction_id"],
-                "attacker_id": player.model.id,
-                "instruction": row["instruction"],
-                "score": score,
-                "grade": "Excellent" if score >= 9 else "Good",
-                "task_type": "Generation",
-                "kept": self.kept(name, place),
-            }
-            for place, (row, score) in enumerate(zip(mined[self.before :], scores[self.before :], strict=True))
-        ]
+        curated = curated_rows(mined[self.before :], scores[self.before :], kept)
         counts = {f"score.{score}": count for score, count in Counter(scores[late.get("Ungraded", 0) :]).items()}
         counts |= {f"dropped.{reason}": count for reason, count in late.items()} | {"task.Generation": len(texts)}
         return self._publish("curate", name, CURATED, curated, counts=counts)
@@ -341,18 +301,8 @@ class ArtifactWorld:
         ids = {one.name: one.model.id for one in (*self.players, *self.judges)}
         for row in range(count):
             for order in self.orders:
-                given = vote(Asked(judge, attacker, row, a, b, order))
-                made = given if isinstance(given, dict) else {"vote": given} if given is not None else VOID
-                yield {
-                    "instruction_id": self.id_of(attacker, row),
-                    "model_a_id": ids[a],
-                    "model_b_id": ids[b],
-                    "judge_id": ids[judge],
-                    "order": order,
-                    "prompt_tokens": 100,
-                    "completion_tokens": 1,
-                    **made,
-                }
+                asked = Asked(judge, attacker, row, a, b, order)
+                yield verdict_row(self.id_of(attacker, row), asked, ids, vote(asked))
 
     def _source(self, role: str, ref: ArtifactRef) -> None:
         self.sources.append(StagedArtifact(role=role, ref=ref))
@@ -388,21 +338,3 @@ class ArtifactWorld:
                 completion_tokens=sum(row.get("completion_tokens") or 0 for row in part),
             )
         return ref
-
-
-BY_CURATE = frozenset({"Ungraded", "Difficulty", "Diversity"})
-VOID: Row = {"vote": None, "void": "Undecided", "prompt_tokens": None, "completion_tokens": None}
-
-
-def answer_row(name: str, model_id: str, given: str | Row | None) -> Row:
-    """A row of an answers table."""
-    if given is None:
-        return {"instruction_id": name, "model_id": model_id, "void": "Unavailable", "detail": "503"}
-    row = given if isinstance(given, dict) else {"answer": given}
-    defaults = {"finish_reason": "stop", "prompt_tokens": 10, "completion_tokens": 30}
-    return {"instruction_id": name, "model_id": model_id, **defaults, **row}
-
-
-def key_of(role: str) -> str:
-    """A stand-in for an artifact's key."""
-    return digest(role.encode())[:32]

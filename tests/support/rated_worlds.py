@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from support.artifact_world import ArtifactWorld, Asked
+from support.artifact_rows import Asked
+from support.artifact_world import ArtifactWorld
 from tiltyard_jobs.contracts.recipes import RateRecipe
 
 THREE_JUDGES = ("jon", "kim", "lea")

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from support.artifact_world import ArtifactWorld, Asked
+from support.artifact_rows import Asked
+from support.artifact_world import ArtifactWorld
 from support.hostile_report import HOSTILE
 from tiltyard_jobs.contracts.recipes import DatasetRecipe, StagedArtifact
 from tiltyard_jobs.results.documents import Manifest, ManifestFile, Standings, read_document

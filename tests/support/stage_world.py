@@ -28,7 +28,8 @@ import pyarrow as pa
 from aiohttp import web
 
 from integration.sim.process import SimProcess
-from support.artifact_world import Ran, Row, key_of
+from support.artifact_rows import Row, key_of
+from support.artifact_world import Ran
 from support.stub_llm import serving
 from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.layout import Seal

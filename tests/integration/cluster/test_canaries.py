@@ -13,10 +13,10 @@ import yaml
 from aiohttp import web
 
 from cluster.controlplane import ControlPlane
-from integration.cluster.conftest import EVENTS, SMALL, Arena
+from support.arena import SMALL, Arena
 from support.s3server import S3Server
 from support.stub_llm import serving
-from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, PODS, SERVICES
+from tiltyard.observe.kinds import CONFIG_MAPS, EVENTS, JOBS, PODS, SERVICES
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.store import Store, open_store
 

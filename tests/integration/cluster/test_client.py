@@ -183,7 +183,7 @@ def labelled(name: str, version: int, index: str, tournament: str = "t") -> dict
 
 
 async def test_an_object_that_cannot_be_read_is_nobodys_and_stops_no_watch(
-    connected: Callable[[Answer], Any], capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    connected: Callable[[Answer], Any], logged: Callable[[], str]
 ) -> None:
     events = [
         ("ADDED", "good", "1"),
@@ -221,8 +221,7 @@ async def test_an_object_that_cannot_be_read_is_nobodys_and_stops_no_watch(
             await running
     assert list(informer.of("ns/t")) == ["good", "last"]
     assert changed == ["ns/t"] * 4  # spoilt came and went
-    # An earlier test of this process may have set up the log.
-    warnings = [line for line in (caplog.text or capsys.readouterr().out).splitlines() if "object ignored" in line]
+    warnings = [line for line in logged().splitlines() if "object ignored" in line]
     assert [name for line in warnings for name in ("ns/bad", "ns/spoilt", "ns/last") if name in line] == [
         "ns/bad", "ns/last", "ns/spoilt"]  # fmt: skip
     assert "secret" not in "".join(warnings)

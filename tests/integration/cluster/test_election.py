@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cluster.controlplane import ControlPlane
-from integration.cluster.conftest import SMALL, Arena, Operator, begun
+from support.arena import SMALL, Arena, Operator, begun
 from support.podplayer import PodPlayer
 from support.s3server import S3Server
 from support.waiting import until

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from integration.cluster.conftest import Arena
+from support.arena import Arena
 from tiltyard.observe.kinds import JOBS
 from tiltyard.render.names import BUNDLE
 from tiltyard_jobs.contracts.tasks import StoreRef

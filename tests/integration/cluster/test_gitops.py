@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from integration.cluster.conftest import SMALL, Arena
+from support.arena import SMALL, Arena
 from support.gitops import EXPECTED, RUNNING, judged
 from tiltyard.cluster.status_reader import read_status
 from tiltyard.observe.kinds import Object

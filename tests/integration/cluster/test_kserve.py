@@ -11,7 +11,7 @@ import yaml
 
 from cluster import kserve, managers
 from cluster.controlplane import ControlPlane
-from integration.cluster.conftest import SMALL, Arena, condition
+from support.arena import SMALL, Arena, condition
 from support.documents import ROOT
 from support.waiting import until
 from tiltyard.api import tournament_from_object

@@ -12,11 +12,11 @@ import yaml
 
 from cluster.controlplane import ControlPlane
 from cluster.kueue import API, FAIR_SHARING, FRAMEWORKS, MANAGED
-from integration.cluster.conftest import NODES, SMALL, Arena, condition
+from support.arena import SMALL, Arena, condition
 from support.documents import ROOT, code_blocks
 from support.podplayer import NODE
 from support.waiting import until
-from tiltyard.observe.kinds import JOBS, PODS, SERVICES, WORKLOADS, Kind, Object
+from tiltyard.observe.kinds import JOBS, NODES, PODS, SERVICES, WORKLOADS, Kind, Object
 from tiltyard.render.names import MAX_TIME, MODEL, PRIORITY, QUEUE, RESTS_UNTIL, STAGE, STOP, TOURNAMENT
 from tiltyard_jobs.contracts.exit_codes import ExitCode
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from integration.cluster.conftest import SMALL, Arena, condition
+from support.arena import SMALL, Arena, condition
 from support.waiting import until
 from tiltyard.cluster.client import Client
 from tiltyard.cluster.kserve import KServe

@@ -13,8 +13,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from cluster.controlplane import ControlPlane
-from integration.cluster.conftest import SMALL, Arena, Operator, condition
 from integration.cluster.test_refusals import Refuser, in_force, quota, refusers, remove, stand
+from support.arena import SMALL, Arena, Operator, condition
 from support.metrics import series
 from support.waiting import until
 from tiltyard.cluster import metrics

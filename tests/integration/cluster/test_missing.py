@@ -14,8 +14,9 @@ import yaml
 
 from cluster import kserve, managers
 from cluster.controlplane import ControlPlane
-from integration.cluster.conftest import CRD, SMALL, Arena, Operator, begun, chart_rights, condition
+from integration.cluster.conftest import CRD, chart_rights
 from integration.sim.process import SimProcess
+from support.arena import SMALL, Arena, Operator, begun, condition
 from support.documents import ROOT
 from support.podplayer import NODE
 from support.waiting import until

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from integration.cluster.conftest import SMALL, Arena, begun, bundles, condition, pods_ended
+from support.arena import SMALL, Arena, begun, bundles, condition, pods_ended
 from support.benchmarks import small_benchmark
 from support.local_runs import LocalRun, contents
 from support.waiting import until

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from cluster.controlplane import ControlPlane
-from integration.cluster.conftest import SMALL, Arena, condition
+from support.arena import SMALL, Arena, condition
 from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, PODS, SERVICES
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]

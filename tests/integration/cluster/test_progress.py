@@ -11,9 +11,9 @@ import pytest
 import yaml
 from aiohttp import web
 
-from integration.cluster.conftest import Arena
 from support.answering_pods import TOLD, Pods, json_of
 from support.api_server import Answer, page, refusal
+from support.arena import Arena
 from support.cluster_objects import CREATED, SETTINGS
 from tiltyard.cluster.manager import Manager
 from tiltyard.observe.kinds import TOURNAMENTS

@@ -150,15 +150,13 @@ async def test_the_first_silence_of_a_pod_is_free(pods: Pods) -> None:
     assert pods.asked.count(f"{late} {PATH}") == 2
 
 
-async def test_a_fault_of_the_reader_ends_nothing(
-    pods: Pods, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_fault_of_the_reader_ends_nothing(pods: Pods, logged: Callable[[], str]) -> None:
     name = await pods.add(0, json_of(TOLD))
     outside_of_its_block = ProgressReader(pods.caches, pods.changed.append, lambda: pods.now)
     await outside_of_its_block.begin(pods.cache)
-    logged = caplog.text or capsys.readouterr().out  # an earlier test of this process may have set up the log
-    assert name in logged
-    assert "progress.py" in logged, "where it happened"
+    text = logged()
+    assert name in text
+    assert "progress.py" in text, "where it happened"
     assert pods.changed == []
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import tiltyard
-from integration.cluster.conftest import SMALL, Arena
+from support.arena import SMALL, Arena
 from support.manifests import manifest
 from support.waiting import until
 from tiltyard.observe.kinds import TOURNAMENTS

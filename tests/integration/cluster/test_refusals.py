@@ -16,7 +16,7 @@ import pytest
 
 from cluster import managers
 from cluster.controlplane import ControlPlane
-from integration.cluster.conftest import SMALL, Arena, begun, condition, pods_ended
+from support.arena import SMALL, Arena, begun, condition, pods_ended
 from support.waiting import until
 from tiltyard.observe.kinds import JOBS, PODS, SERVICES, Kind
 from tiltyard.render.names import STOP

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from cluster.controlplane import ControlPlane
-from integration.cluster.conftest import KEY, Arena, bundles
+from support.arena import KEY, Arena, bundles
 from support.local_runs import contents
 from support.releases import Release, releases
 from tiltyard.observe.kinds import JOBS, SERVICES, TOURNAMENTS

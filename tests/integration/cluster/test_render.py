@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from cluster.controlplane import ControlPlane
-from integration.cluster.conftest import Arena
+from support.arena import Arena
 from support.manifests import manifest
 from tiltyard.cli import main
 from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, SERVICES, TRAIN_JOBS

@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from cluster.controlplane import ControlPlane
-from integration.cluster.conftest import NODES, SMALL, Arena, condition
+from support.arena import SMALL, Arena, condition
 from support.podplayer import NODE
 from support.waiting import until
-from tiltyard.observe.kinds import PODS
+from tiltyard.observe.kinds import NODES, PODS
 from tiltyard.render.names import MODEL, TOURNAMENT
 
 pytestmark = [pytest.mark.xdist_group("cluster-2"), pytest.mark.timeout(900)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from integration.cluster.conftest import SMALL, Arena, condition
+from support.arena import SMALL, Arena, condition
 
 pytestmark = [pytest.mark.xdist_group("cluster-2"), pytest.mark.timeout(560)]
 

@@ -14,7 +14,7 @@ import yaml
 
 import tools
 from cluster.controlplane import ControlPlane
-from integration.cluster.conftest import SMALL, Arena, condition
+from support.arena import SMALL, Arena, condition
 from support.tenancy import BY, CASES, NO_CODE, STRICT, Case, document_of
 from support.waiting import until
 from tiltyard.observe.kinds import TOURNAMENTS

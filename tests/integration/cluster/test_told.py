@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from integration.cluster.conftest import KEY, SMALL, Arena, bundles, condition
+from support.arena import KEY, SMALL, Arena, bundles, condition
 from tiltyard.observe.kinds import JOBS, PODS, SERVICES, Kind
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]

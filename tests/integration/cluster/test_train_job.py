@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from integration.cluster.conftest import Arena, condition
+from support.arena import Arena, condition
 from support.waiting import until
 from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, PODS, TOURNAMENTS, TRAIN_JOBS, Kind
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from integration.cluster.conftest import SMALL, Arena, condition, pods_ended
+from support.arena import SMALL, Arena, condition, pods_ended
 from support.hub_server import LARGE, HubServer
 from support.podfolders import MODEL_LABEL
 from tiltyard.observe.kinds import CLAIMS, SERVICES

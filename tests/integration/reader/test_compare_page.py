@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from support.artifact_world import Asked
+from support.artifact_rows import Asked
 from support.browser import VARIABLE, browser
 from support.read_runs import INSTRUCTIONS, NAMES, RUN, Page, Run, answer, make_run
 from tiltyard_jobs.contracts.solo_tasks import ComparisonPage, ManifestChange

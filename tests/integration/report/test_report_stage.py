@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from support.artifact_world import ArtifactWorld, Asked
+from support.artifact_rows import Asked
+from support.artifact_world import ArtifactWorld
 from support.hostile_report import HOSTILE
 from tiltyard_jobs.contracts.layout import manifest_key, run_prefix, seal_key
 from tiltyard_jobs.contracts.recipes import RateRecipe, ReportRecipe, StagedArtifact

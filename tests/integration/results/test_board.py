@@ -9,7 +9,8 @@ from random import Random
 import numpy as np
 import pytest
 
-from support.artifact_world import ArtifactWorld, Asked
+from support.artifact_rows import Asked
+from support.artifact_world import ArtifactWorld
 from support.rated_worlds import THREE_JUDGES, rated
 from tiltyard_jobs.rating.battles import Battles
 from tiltyard_jobs.rating.bradley_terry import bradley_terry

@@ -11,7 +11,8 @@ import duckdb
 import pytest
 import yaml
 
-from support.artifact_world import ArtifactWorld, Asked
+from support.artifact_rows import Asked
+from support.artifact_world import ArtifactWorld
 from tiltyard_jobs.contracts.recipes import BenchmarkRecipe, DatasetRecipe
 from tiltyard_jobs.results.run_tables import DATASET_PATHS, DATASET_TABLES, SCORES
 from tiltyard_jobs.shard.tables import TableWriter

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from support.artifact_world import ArtifactWorld, Asked
+from support.artifact_rows import Asked
+from support.artifact_world import ArtifactWorld
 from support.rated_worlds import THREE_JUDGES, two_of_three, two_players
 
 

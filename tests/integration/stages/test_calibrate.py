@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from support.artifact_world import ArtifactWorld, Asked, Ran
+from support.artifact_rows import Asked
+from support.artifact_world import ArtifactWorld, Ran
 from tiltyard_jobs.contracts.calibration import Calibration
 from tiltyard_jobs.contracts.solo_tasks import CalibrateTask
 from tiltyard_jobs.contracts.tasks import StoreRef

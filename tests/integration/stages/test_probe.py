@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from support.artifact_world import Ran, key_of
+from support.artifact_rows import key_of
+from support.artifact_world import Ran
 from support.stage_world import Asked, Given, Sim, StageWorld, Stub, answer_recipe, grade_recipe, judge_recipe, stub
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import AnyRecipe, JudgeRecipe, ProbeRecipe

@@ -11,7 +11,7 @@ from pydantic import Field
 from tiltyard.api.base import ApiModel
 from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import CriteriaText, PositiveShare, RubricLine, SystemMessage, Temperature, TokenLimit
-from tiltyard.api.shapes import Whole
+from tiltyard.api.shapes import Elsewhere, Whole
 from tiltyard_jobs.contracts.verdicts import VERDICT_METHODS, VerdictMethodName
 from tiltyard_jobs.contracts.vocabulary import Criteria, Orders, Pairing, ScheduleType, Thoughts
 
@@ -66,7 +66,7 @@ class VerdictSettings(ApiModel):
     RULES = (ONE_CRITERIA,)
 
     method: Annotated[VerdictMethodName, Field(description=f"{_METHODS} Default: Logprobs.")] = "Logprobs"
-    criteria: Criteria | None = None
+    criteria: Annotated[Criteria | None, Elsewhere("criteria of your own go into criteriaText or rubric")] = None
     """The criteria that the judge is given, by name. Absent: code-v1, unless `criteriaText` or `rubric` is given."""
     criteria_text: CriteriaText | None = None
     """Criteria in your own words, instead of named ones. The judge reads them before the instruction and the answers;

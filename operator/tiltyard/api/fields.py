@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 
 from tiltyard.api.base import ApiModel
 from tiltyard.api.problems import Problem, path_text, printable
-from tiltyard.api.shapes import Fraction, Quantity, Text, Whole
+from tiltyard.api.shapes import Elsewhere, Fraction, Quantity, Text, Whole
 
 Path = tuple[str | int, ...]
 
@@ -104,6 +104,11 @@ def allowed_in(field: FieldInfo) -> str | None:
         mapping = f"a mapping with {listed(wire_fields(model))}"
         return f"a list, each item {mapping}" if get_origin(field.annotation) is tuple else mapping
     return listed(words_in(field.annotation), "or") or None
+
+
+def elsewhere(field: FieldInfo) -> str | None:
+    """Where a value belongs that the field does not take; None where nothing is known of it."""
+    return next((piece.sentence for piece in _pieces(field) if isinstance(piece, Elsewhere)), None)
 
 
 def words_in(annotation: Any) -> list[str]:

@@ -12,6 +12,7 @@ from tiltyard.api.fields import (
     allowed_in,
     closest,
     did_you_mean,
+    elsewhere,
     field_at,
     listed,
     meant_field,
@@ -43,9 +44,7 @@ def _message(root: type[ApiModel], path: Path, error: ErrorDetails) -> str:
         case "extra_forbidden":
             return _unknown(root, path)
         case "literal_error":
-            words = _words(root, path)
-            meant = closest(error["input"], words) if isinstance(error["input"], str) else None
-            return f"must be {listed(words, 'or')}, given {given_text(error['input'], path)}{did_you_mean(meant)}"
+            return _unknown_word(root, path, error["input"])
         case "too_short" | "too_long":
             return _length(context, error["type"] == "too_short")
         case "shape":
@@ -80,11 +79,14 @@ def _length(context: dict[str, Any], short: bool) -> str:
     return f"must have at {'least' if short else 'most'} {bound} {items}, given {context['actual_length']}"
 
 
-def _words(root: type[ApiModel], path: Path) -> list[str]:
-    """The words that the field at a path takes, itself or in its items."""
-    named = tuple(step for step in path if not isinstance(step, int))
+def _unknown_word(root: type[ApiModel], path: Path, given: object) -> str:
+    named = tuple(step for step in path if not isinstance(step, int))  # a list's field speaks for its items
     field = field_at(root, named) if named else None
-    return words_in(field.annotation) if field is not None else []
+    words = words_in(field.annotation) if field is not None else []
+    meant = closest(given, words) if isinstance(given, str) else None
+    other = elsewhere(field) if field is not None and meant is None else None
+    ending = f"; {other}" if other else did_you_mean(meant)
+    return f"must be {listed(words, 'or')}, given {given_text(given, path)}{ending}"
 
 
 def _type_words(root: type[ApiModel], path: Path, error: ErrorDetails) -> str:

@@ -38,6 +38,13 @@ def plain(value: Decimal) -> str:
 
 
 @dataclass(frozen=True)
+class Elsewhere:
+    """Metadata of a field that takes words: where any other value belongs, said when one is refused."""
+
+    sentence: str
+
+
+@dataclass(frozen=True)
 class Text:
     """A string that matches a pattern as a whole.
 

@@ -44,7 +44,7 @@ test-e2e: .venv/.dev ## Real vLLM processes; a real node with KServe (root)
 
 VARIANTS ?=
 
-test-clusters: .venv/.dev ## A tournament on each KServe that people have, in turn (root; VARIANTS="ingress headless oldest llm")
+test-clusters: .venv/.dev ## A tournament on each KServe that people have, in turn (root; VARIANTS="ingress headless oldest llm policies")
 	@$(BIN)/python hack/test_clusters.py $(VARIANTS)
 
 test-real: .venv/.dev ## Three real models play, learn and are scored on the CPU; about an hour, 10 GB of disk

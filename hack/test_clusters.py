@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run the end-to-end test of a whole tournament on each KServe that people have, one after the other.
+"""Run an end-to-end test of a whole tournament on each KServe that people have, and with NetworkPolicies enforced.
 
     python hack/test_clusters.py                    all variants
     python hack/test_clusters.py ingress oldest     these
@@ -22,6 +22,7 @@ from cluster import kserve, up
 ROOT = Path(__file__).resolve().parents[1]
 VARIANTS = tuple(filter(None, kserve.VARIANTS))
 TEST = "tests/e2e/test_cluster.py::test_the_quick_start_from_apply_to_the_report_in_s3"
+TEST_OF_POLICIES = "tests/e2e/test_policies.py"
 
 
 def main() -> int:
@@ -38,7 +39,8 @@ def main() -> int:
     for name in chosen:
         print(f"=== {name}", flush=True)
         began = time.monotonic()
-        command = [sys.executable, "-m", "pytest", TEST, "-q"]
+        test = TEST_OF_POLICIES if kserve.VARIANTS[name].policies else TEST
+        command = [sys.executable, "-m", "pytest", test, "-q"]
         done = subprocess.run(command, cwd=ROOT, env={**environment, "TILTYARD_KSERVE": name}, check=False)
         results.append((name, done.returncode, time.monotonic() - began))
     print("\n=== summary")

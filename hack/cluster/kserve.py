@@ -1,6 +1,7 @@
 """KServe in Standard mode on a cluster: its CRDs, its configuration, and its manager. No Istio, no Knative.
 
-`TILTYARD_KSERVE` names a variant of it, see `VARIANTS`; unset: the newest, without ingress.
+`TILTYARD_KSERVE` names a variant of it, or of the cluster that it runs on, see `VARIANTS`; unset: the newest, without
+ingress, on a node that enforces no NetworkPolicies.
 """
 
 from __future__ import annotations
@@ -36,16 +37,22 @@ class Variant:
         lock: of its manager.
         configuration: what is set otherwise in its parts.
         llms: with LLMInferenceServices.
+        policies: on a node that enforces NetworkPolicies.
     """
 
     lock: str = "kserve"
     configuration: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     llms: bool = False
+    policies: bool = False
 
     @property
     def tools(self) -> tuple[str, ...]:
         """Binaries that it needs."""
-        return (f"{self.lock}-manager", *(("kserve-llmisvc-manager",) if self.llms else ()))
+        return (
+            f"{self.lock}-manager",
+            *(("kserve-llmisvc-manager",) if self.llms else ()),
+            *(("kube-router",) if self.policies else ()),
+        )
 
 
 VARIANTS = {
@@ -54,6 +61,7 @@ VARIANTS = {
     "headless": Variant(configuration={"service": {"serviceClusterIPNone": True}}),
     "oldest": Variant(lock="kserve-0.16"),
     "llm": Variant(llms=True),
+    "policies": Variant(policies=True),
 }
 
 

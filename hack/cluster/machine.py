@@ -1,8 +1,8 @@
 """A cluster with one real node on this machine, seen from outside of its namespaces.
 
-Needs root and Linux, and Debian's containerd, runc, containernetworking-plugins, iptables, conntrack, iproute2; to
-build the images buildah and debootstrap, or Docker. All else is built by `hack/tools.py`. See `node.py` for what runs,
-and why nothing of it is left behind.
+Needs root and Linux, and Debian's containerd, runc, containernetworking-plugins, iptables, conntrack, iproute2, and
+ipset where NetworkPolicies are enforced; to build the images buildah and debootstrap, or Docker. All else is built by
+`hack/tools.py`. See `node.py` for what runs, and why nothing of it is left behind.
 """
 
 from __future__ import annotations
@@ -154,7 +154,8 @@ def _rmdir(path: Path) -> None:
 def _check_programs() -> None:
     if os.geteuid() != 0 or not sys.platform.startswith("linux"):
         raise ClusterError("a node needs root on Linux; `make test` runs without")
-    missing = {package for program, package in PROGRAMS.items() if shutil.which(program) is None}
+    programs = {**PROGRAMS, "ipset": "ipset"} if kserve.chosen().policies else PROGRAMS
+    missing = {package for program, package in programs.items() if shutil.which(program) is None}
     if not CNI.exists():
         missing.add("containernetworking-plugins")
     if not images.has_docker():

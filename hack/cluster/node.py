@@ -6,7 +6,8 @@ is files and cgroups, which `make cluster-down` removes. One veth pair leads out
 the S3 server at `ADDRESS`, and pods reach them there too.
 
 The parts: etcd, kube-apiserver, kube-controller-manager, kube-scheduler; containerd with runc, a bridge, kubelet,
-kube-proxy; CoreDNS; the controllers of KServe, Kubeflow Trainer and JobSet; versitygw.
+kube-proxy, kube-router where NetworkPolicies are enforced; CoreDNS; the controllers of KServe, Kubeflow Trainer and
+JobSet; versitygw.
 """
 
 from __future__ import annotations
@@ -84,6 +85,8 @@ class Node:
         # KServe asks for the sibling `-cpu` of a runtime's image where a model asks for no GPU.
         self._ctr("images", "tag", "--force", images.tag("worker"), images.cpu_tag("worker"))
         self._wait_for_node()
+        if kserve.chosen().policies:
+            self._policies()  # it asks for the node first
         self.plane.check()
 
     def _containerd(self) -> None:
@@ -228,6 +231,14 @@ conf_dir = "{home / "cni"}"
         file = self.folder / "kube-proxy.yaml"
         file.write_text(yaml.safe_dump(config))
         self.plane.run("kube-proxy", tools.ensure("kube-proxy"), f"--config={file}")
+
+    def _policies(self) -> None:
+        """Of kube-router the part that turns NetworkPolicies into packet rules."""
+        self.plane.run(
+            "kube-router", tools.ensure("kube-router"), f"--kubeconfig={self.plane.kubeconfig}",
+            f"--hostname-override={NODE}", "--run-firewall=true", "--run-router=false", "--run-service-proxy=false",
+            f"--service-cluster-ip-range={SERVICES}", "--metrics-port=0",
+        )  # fmt: skip
 
     def _s3(self) -> None:
         self._s3_server = s3.serve(self.plane, ADDRESS)

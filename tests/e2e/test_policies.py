@@ -111,7 +111,7 @@ async def test_a_tournament_runs_to_its_end_and_nobody_else_gets_in_or_out(arena
     # The operator has asked a worker: that is allowed.
     await arena.wait("slow", lambda one: mined(one) > 0, 300)
     mine = arena.namespace
-    model, worker = running_pods(arena, "slow-m0-predictor")[0], running_pods(arena, "slow-mine")[0]
+    model, worker = running_pods(arena, "-predictor")[0], running_pods(arena, "slow-mine")[0]
     for name, labels, namespace in (
         ("stranger", {}, mine),
         ("second", {}, mine),

@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-integration test-operator test-interop test-e2e check format verify lock bench tools clean image \
+.PHONY: help demo test test-unit test-integration test-operator test-interop test-e2e e2e-needs check format verify lock bench tools clean image \
         cluster-up cluster-down mutate fuzz real-models test-clusters test-real site
 
 PYTHON ?= python3
@@ -37,10 +37,12 @@ test-interop: .venv/.dev ## Other projects' tools read our outputs (datasets, TR
 	  > .tiltyard/interop/printed && cat .tiltyard/interop/printed
 	$$($(BIN)/python hack/envs.py interop) -m pytest -c tests/interop/pytest.ini tests/interop --outputs .tiltyard/interop/out
 
-test-e2e: .venv/.dev ## Real vLLM processes; a real node with KServe (root)
+test-e2e: e2e-needs ## Real vLLM processes; a real node with KServe (root)
+	$(PYTEST) tests/e2e -q
+
+e2e-needs: .venv/.dev
 	@PYTHONPATH=hack $(BIN)/python -m cluster.up prepare --vllm
 	@for name in train lm-eval; do $(BIN)/python hack/envs.py $$name > /dev/null || exit 1; done
-	$(PYTEST) tests/e2e -q
 
 VARIANTS ?=
 

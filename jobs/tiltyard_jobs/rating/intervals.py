@@ -29,8 +29,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
-from scipy.stats import norm, t
+from scipy.special import expit, ndtri, stdtrit
 
 from tiltyard_jobs.rating import bradley_terry as bt
 from tiltyard_jobs.rating.battles import Battles, pair_wins
@@ -236,9 +235,9 @@ class _Blocks(NamedTuple):
         # As a difference of one strength from a mean of others: half a gap is no better known than the gap.
         scale = np.maximum(np.sum(np.maximum(contrasts, 0.0), axis=1), np.finfo(np.float32).tiny)
         share = 1.0 / (1.0 + variance / scale**2 / 4.0)
-        measured = spread * t.ppf(1.0 - error / 2, freedom + more) ** 2
+        measured = spread * stdtrit(freedom + more, 1.0 - error / 2) ** 2
         fill = np.sqrt(np.clip(shared / variance, _LEAST_SPREAD, 1.0))
-        coin = np.where(unbounded, -2.0 * np.log(error), fill * norm.ppf(1.0 - error / 2) ** 2)
+        coin = np.where(unbounded, -2.0 * np.log(error), fill * ndtri(1.0 - error / 2) ** 2)
         found = share * measured + (1.0 - share) * coin
         moved = np.einsum("bij,ij->b", np.abs(effect[:, :, None] - effect[:, None, :]), self.most) / 2.0
         hidden = np.minimum(((1.0 - error ** (1.0 / blocks)) * moved) ** 2 / variance, -2.0 * np.log(error))

@@ -119,6 +119,15 @@ def install_crds(plane: ClusterApi) -> None:
         plane.wait_for_resource(f"serving.kserve.io/{version}", plural)
 
 
+def install_caches(plane: ClusterApi) -> None:
+    """Apply the CRDs of KServe's local model cache; returns once they are served."""
+    folder = _config(chosen()) / "crd" / "full" / "localmodel"
+    for file in sorted(folder.iterdir()):
+        managers.apply_crd(plane, file)
+    for plural in ("localmodelcaches", "localmodelnamespacecaches"):
+        plane.wait_for_resource("serving.kserve.io/v1alpha1", plural)
+
+
 def _config(variant: Variant) -> Path:
     """The manifests of a variant's module."""
     return managers.module_folder(variant.lock, "github.com/kserve/kserve") / "config"

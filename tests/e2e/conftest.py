@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import os
 import re
 import socket
@@ -61,6 +62,20 @@ def cluster(cluster_tools: None) -> Iterator[Cluster]:
                 helm("uninstall", "tiltyard", "--namespace=tiltyard", "--wait")
             up.down()
             assert before in (None, traces())
+
+
+def restrict(namespace: str, cluster: Cluster) -> None:
+    """Give a namespace all NetworkPolicies of the chart; what its pods reach outside of the cluster is the bucket."""
+    policies = {"tournamentNamespaces": [namespace], "egress": {"enabled": True, "to": [bucket_block(cluster)]}}
+    helm(
+        "upgrade", "tiltyard", str(ROOT / "charts/tiltyard"), "--namespace=tiltyard", "--reuse-values",
+        f"--set-json=networkPolicy={json.dumps(policies)}",
+    )  # fmt: skip
+
+
+def bucket_block(cluster: Cluster) -> dict[str, Any]:
+    """The bucket as a NetworkPolicyPeer."""
+    return {"ipBlock": {"cidr": f"{socket.gethostbyname(urlsplit(cluster.endpoint).hostname or '')}/32"}}
 
 
 @pytest.fixture
@@ -244,6 +259,7 @@ async def arena(
         kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
         data = {key: base64.b64encode(value.encode()).decode() for key, value in cluster.keys.items()}
         meta = {"name": "tournament-bucket", "namespace": name}
+        restrict(name, cluster)
         await kube.apply(SECRETS, {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": data})
         yield Arena(kube, name, cluster)
         if not os.environ.get("TILTYARD_KEEP_CLUSTER"):

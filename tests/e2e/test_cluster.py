@@ -11,10 +11,12 @@ import pytest
 import yaml
 
 from cluster import kserve
-from e2e.conftest import LM_EVAL, ROOT, TRAINER, Arena, environment_in_pod, kill_s3, kubectl, wait_for_s3
+from e2e.conftest import LM_EVAL, ROOT, TRAINER, Arena, bucket_block, environment_in_pod, kill_s3, kubectl, wait_for_s3
 from support.benchmarks import small_benchmark, snippet_benchmark
 from support.local_runs import LocalRun, contents
 from support.manifests import manifest
+from support.network_policy import End
+from support.run_connections import scene_of
 from support.tiny_model import tiny_model
 from support.vllm_server import vllm_python
 from tiltyard_jobs.contracts.tasks import StoreRef
@@ -60,6 +62,24 @@ async def test_the_quick_start_from_apply_to_the_report_in_s3(arena: Arena) -> N
     assert arena.contents() == stored
 
 
+def check_policies(arena: Arena) -> None:
+    """Check that the chart's NetworkPolicies let through what a run connects to, and nothing else."""
+
+    def found(namespace: str, *what: str) -> Any:
+        return json.loads(kubectl("-n", namespace, "get", *what, "--output=json"))["items"]
+
+    operator = found("tiltyard", "pods", "--selector=app.kubernetes.io/name=tiltyard")[0]
+    scene = scene_of(
+        found(arena.namespace, "pods", "--selector=app.kubernetes.io/managed-by=tiltyard"),
+        operator=End(operator["status"]["podIP"], "tiltyard", operator["metadata"]["labels"]),
+        dns=End("10.96.0.10"),
+        bucket=End(bucket_block(arena.cluster)["ipBlock"]["cidr"].removesuffix("/32")),
+    )
+    policies = found(arena.namespace, "networkpolicies")
+    assert len(policies) == 4
+    assert scene.mistakes(policies) == []
+
+
 async def test_records_are_counted_while_their_shard_is_at_work(arena: Arena) -> None:
     document = manifest(2, **{**SMALL, "per_competitor": 1200, "jobs": {**SMALL["jobs"], "shardSize": 1200}})
     for player in document["spec"]["competitors"]:
@@ -75,6 +95,7 @@ async def test_records_are_counted_while_their_shard_is_at_work(arena: Arena) ->
     assert 0 < mining(seen)["records"]["done"] < mining(seen)["records"]["total"]
     row = kubectl("-n", arena.namespace, "get", "tournament", "test", "--no-headers")
     assert f"/{seen['status']['records'].partition('/')[2]}" in row
+    check_policies(arena)
     kubectl("-n", arena.namespace, "delete", "tournament", "test")
 
 

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from tiltyard.render.names import BUNDLE
 
 KEY = "bucket-key"
 """The Secret with the bucket's credentials."""
+Configure = Callable[[str, Mapping[str, Any]], None]
+"""Changes a part of KServe's configuration."""
 SMALL: dict[str, Any] = {
     "per_competitor": 12,
     "judges": 1,

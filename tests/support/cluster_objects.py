@@ -8,7 +8,7 @@ from typing import Any
 from support.manifests import manifest
 from tiltyard.api import Tournament, TournamentStatus, tournament_from_object
 from tiltyard.observe.kinds import LLM_SERVICES, TRAIN_JOBS
-from tiltyard.observe.records import JobRecord, PodRecord, ServiceRecord
+from tiltyard.observe.records import JOB_NAME, JobRecord, PodRecord, ServiceRecord
 from tiltyard.observe.snapshot import Snapshot
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.planner import JobOrder
@@ -103,11 +103,13 @@ class Cluster:
         """A model's pod."""
         node = self.graph.model[model]
         service = inference_service(self.tournament, node, SETTINGS, loads=1, started=CREATED)
-        pod = {
-            "metadata": {"name": f"{model}-pod", "namespace": "arena"}
-            | {"labels": service["spec"]["predictor"]["labels"]},
-            "status": {"phase": "Pending", **status},
+        meta: dict[str, Any] = {
+            "name": f"{model}-pod",
+            "namespace": "arena",
+            "labels": service["spec"]["predictor"]["labels"],
         }
+        meta["ownerReferences"] = made_by_replica_set(service["metadata"]["name"])
+        pod = {"metadata": meta, "status": {"phase": "Pending", **status}}
         server_fields(pod)
         self.pods[pod["metadata"]["name"]] = pod
         return pod
@@ -121,8 +123,7 @@ class Cluster:
         """A pod of a Job."""
         name = f"{job['metadata']['name']}-{index}-{len(self.pods)}"
         its_labels = labels_of(job) | {"batch.kubernetes.io/job-completion-index": str(index)}
-        of_job = {"apiVersion": "batch/v1", "kind": "Job", "name": job["metadata"]["name"], "controller": True}
-        owners = [of_job | {"uid": job["metadata"].get("uid", "")}]
+        owners = made_by_job(its_labels[JOB_NAME], job["metadata"].get("uid", ""))
         meta = {"name": name, "namespace": "arena", "labels": its_labels, "ownerReferences": owners}
         pod = {"metadata": meta, "status": status}
         server_fields(pod)
@@ -149,6 +150,17 @@ def labels_of(job: dict[str, Any]) -> dict[str, str]:
     return labels | {"batch.kubernetes.io/job-name": f"{name}-node-0", "jobset.sigs.k8s.io/jobset-name": name}
 
 
+def made_by_replica_set(service: str) -> list[dict[str, Any]]:
+    """Owner references of a model's pod."""
+    name = f"{service}-predictor-5d4f"
+    return [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": name, "uid": f"u-{name}", "controller": True}]
+
+
+def made_by_job(name: str, uid: str = "j-1") -> list[dict[str, Any]]:
+    """Owner references of a Job's pod."""
+    return [{"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": uid, "controller": True}]
+
+
 def server_fields(document: dict[str, Any]) -> None:
     """What the API server adds."""
     document["metadata"] = copy.deepcopy(document["metadata"])
@@ -166,4 +178,14 @@ def with_generation(tournament: Tournament, generation: int) -> Tournament:
     return tournament.model_copy(update={"metadata": tournament.metadata.model_copy(update={"generation": generation})})
 
 
-__all__ = ["CREATED", "SETTINGS", "T0", "Cluster", "cluster_tournament", "finish", "with_generation"]
+__all__ = [
+    "CREATED",
+    "SETTINGS",
+    "T0",
+    "Cluster",
+    "cluster_tournament",
+    "finish",
+    "made_by_job",
+    "made_by_replica_set",
+    "with_generation",
+]

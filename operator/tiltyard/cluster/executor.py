@@ -38,7 +38,8 @@ from tiltyard.observe.records import JobRecord, ServiceRecord
 from tiltyard.observe.refusal import knows_no_dry_run, refused
 from tiltyard.observe.results import costs_of, is_fully_reported, preflight_result
 from tiltyard.observe.snapshot import Snapshot
-from tiltyard.plan.observed import Observed
+from tiltyard.observe.waiting import download_wait
+from tiltyard.plan.observed import Observed, Wait
 from tiltyard.plan.planner import JobOrder, Plan, TournamentState
 from tiltyard.plan.spending import spending_seen
 from tiltyard.render.children import job_objects, model_objects, one_of_each_kind
@@ -53,6 +54,19 @@ CALLS = 8  # at once, for one tournament
 NOT_SERVED = 501  # stands for the 404 of an API that the cluster has not, or not any more: it may come
 
 T = TypeVar("T")
+
+
+class NotDownloaded(ApiError):
+    """A model's weights are not where its pods will look for them.
+
+    Attributes:
+        wait: why it waits.
+    """
+
+    def __init__(self, wait: Wait) -> None:
+        super().__init__(NOT_SERVED, wait.message)
+        self.wait = wait
+
 
 log = structlog.get_logger(__name__)
 
@@ -129,8 +143,11 @@ class Executor:
         except ApiError as error:
             if error.status in (0, NOT_FOUND):  # there was no answer; or the tournament or its namespace is gone
                 raise
-            metrics.REFUSALS.labels(str(error.status)).inc()
-            self.refusals.add(what, error.status, str(error))
+            if isinstance(error, NotDownloaded):
+                self.refusals.wait(what, error.wait)
+            else:
+                metrics.REFUSALS.labels(str(error.status)).inc()
+                self.refusals.add(what, error.status, str(error))
             return error
         self.refusals.drop(what)
         return None
@@ -220,20 +237,29 @@ class Executor:
         log.info("model started", model=name, loads=loads)
 
     async def _hold(self, body: Object) -> None:
-        """Make what holds a model's weights, unless it is there."""
+        """Make what holds a model's weights, unless it is there.
+
+        Raises:
+            NotDownloaded: a cache does not hold them yet.
+        """
         if body["kind"] != CACHES.kind:
             await self._apply(CLAIMS, body)
-        elif not await self._is_cached(body):
-            try:
-                await self._apply(CACHES, body)
-            except ApiError as error:
-                if error.status not in (NOT_FOUND, NOT_SERVED):
-                    raise
-                words = f"the cluster has no {CACHES.kind}: install KServe's local model cache (0.20 or later), or set"
-                raise ApiError(NOT_SERVED, f"{words} spec.serving.weights.claim") from error
+            return
+        cache = await self._others_cache(body) or await self._make_cache(body)
+        if (wait := download_wait(cache)) is not None:
+            raise NotDownloaded(wait)
 
-    async def _is_cached(self, cache: Object) -> bool:
-        """Whether somebody else's cache holds the same weights on the same nodes: KServe takes that one."""
+    async def _make_cache(self, body: Object) -> Object:
+        try:
+            return await self._apply(CACHES, body)
+        except ApiError as error:
+            if error.status not in (NOT_FOUND, NOT_SERVED):
+                raise
+            words = f"the cluster has no {CACHES.kind}: install KServe's local model cache (0.20 or later), or set"
+            raise ApiError(NOT_SERVED, f"{words} spec.serving.weights.claim") from error
+
+    async def _others_cache(self, cache: Object) -> Object | None:
+        """Somebody else's cache that holds the same weights on the same nodes: KServe takes that one."""
         spec, meta = cache["spec"], cache["metadata"]
         for kind, namespace in ((CACHES, meta["namespace"]), (CLUSTER_CACHES, None)):
             try:
@@ -244,9 +270,10 @@ class Executor:
                 raise
             for other in others:
                 same_nodes = set(spec["nodeGroups"]) <= set(other["spec"]["nodeGroups"])
-                if same_nodes and other["spec"]["sourceModelUri"] == spec["sourceModelUri"]:
-                    return kind is CLUSTER_CACHES or other["metadata"]["name"] != meta["name"]
-        return False
+                is_own = kind is CACHES and other["metadata"]["name"] == meta["name"]
+                if same_nodes and not is_own and other["spec"]["sourceModelUri"] == spec["sourceModelUri"]:
+                    return {"kind": kind.kind, **other}  # those of a list do not say their kind
+        return None
 
     async def _start_preflight(self, snapshot: Snapshot, task: PreflightTask, before: JobRecord | None) -> None:
         await self._try(one_of_each_kind(snapshot.tournament, snapshot.graph, task, self.settings))

@@ -42,6 +42,10 @@ class Refusals:
         self._attempts[what] = self._attempts.get(what, 0) + (1 + MOMENTARY if status in FINAL else 1)
         self._waits[what] = Wait(WaitReason.REFUSED, message)
 
+    def wait(self, what: str, why: Wait) -> None:
+        """Nothing was refused: something else has to be there first."""
+        self._attempts[what], self._waits[what] = 1 + MOMENTARY, why
+
     def drop(self, what: str) -> None:
         """An attempt succeeded."""
         self._waits.pop(what, None)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from tiltyard.observe.kinds import JOBS, TOURNAMENTS, Kind, Object
+from tiltyard.observe.kinds import TOURNAMENTS, Kind, Object
 from tiltyard.render.weights import FILLER, VOLUME
 from tiltyard_jobs.contracts.weights import Filled
 
@@ -63,23 +63,35 @@ def seconds(time: str) -> float:
     return datetime.fromisoformat(time).timestamp()
 
 
+class Controller(NamedTuple):
+    """The object that controls another: of its owners the one that makes and deletes it."""
+
+    group: str
+    kind: str
+    name: str
+    uid: str
+
+    def is_a(self, kind: Kind) -> bool:
+        """By group and kind: another group may have a kind of the same name."""
+        return (self.group, self.kind) == (_group(kind.api), kind.kind)
+
+
+def controller_of(meta: Mapping[str, Any]) -> Controller | None:
+    """Who controls an object; None: nobody does."""
+    for one in meta.get("ownerReferences", ()):
+        if one.get("controller"):
+            return Controller(_group(one["apiVersion"]), one["kind"], one["name"], one["uid"])
+    return None
+
+
 def owner_of(meta: Mapping[str, Any]) -> tuple[str, str] | None:
     """Name and uid of the Tournament that controls the object."""
-    return _controller(meta, TOURNAMENTS)
+    controller = controller_of(meta)
+    return (controller.name, controller.uid) if controller is not None and controller.is_a(TOURNAMENTS) else None
 
 
-def job_uid_of(meta: Mapping[str, Any]) -> str:
-    """Uid of the Job that controls the object; empty: none does."""
-    return (_controller(meta, JOBS) or ("", ""))[1]
-
-
-def _controller(meta: Mapping[str, Any], kind: Kind) -> tuple[str, str] | None:
-    """By group and kind: another group may have a kind of the same name."""
-    for reference in meta.get("ownerReferences", ()):
-        group = str(reference["apiVersion"]).rpartition("/")[0]
-        if reference.get("controller") and (group, reference["kind"]) == (kind.api.rpartition("/")[0], kind.kind):
-            return reference["name"], reference["uid"]
-    return None
+def _group(api: str) -> str:
+    return api.rpartition("/")[0]
 
 
 def filled_of(status: Mapping[str, Any]) -> Filled | None:

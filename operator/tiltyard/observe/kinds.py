@@ -50,6 +50,8 @@ CLUSTER_CACHES = Kind(weights.CACHE_API, "LocalModelCache", "localmodelcaches")
 WORKLOADS = Kind("kueue.x-k8s.io/v1beta2", "Workload", "workloads")
 """Kueue's: what it knows of each Job and pod that a queue admits."""
 PODS = Kind("v1", "Pod", "pods")
+MAKERS_OF_MODELS = (Kind("apps/v1", "ReplicaSet", "replicasets"), Kind("apps/v1", "StatefulSet", "statefulsets"))
+"""Who controls the pods of models: of a Deployment of KServe's the first, of a LeaderWorkerSet the second."""
 NODES = Kind("v1", "Node", "nodes")
 CONFIG_MAPS = Kind("v1", "ConfigMap", "configmaps")
 SCHEMAS = Kind("openapi/v3", "OpenAPI", "openapi")

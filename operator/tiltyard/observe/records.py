@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from tiltyard.observe.diagnose import UNSCHEDULABLE, WORKERS, Diagnosis, diagnose
 from tiltyard.observe.documents import (
+    Controller,
     address_of,
     claim_of,
+    controller_of,
     devices_of,
     filled_of,
-    job_uid_of,
     owner_of,
     parse_indexes,
     refused_of,
@@ -20,7 +22,7 @@ from tiltyard.observe.documents import (
     suspended_since_of,
     terminal_of,
 )
-from tiltyard.observe.kinds import JOBS, LLM_SERVICES, SERVICES, TRAIN_JOBS, Kind, Object
+from tiltyard.observe.kinds import JOBS, LLM_SERVICES, MAKERS_OF_MODELS, SERVICES, TRAIN_JOBS, Kind, Object
 from tiltyard.observe.llm import llm_address, llm_refusal
 from tiltyard.plan.planner import TournamentState
 from tiltyard.render.names import (
@@ -38,11 +40,14 @@ from tiltyard.render.names import (
     SUSPENDED,
     TOURNAMENT,
     VERSION,
+    job_prefix,
+    service_name,
 )
 from tiltyard.status.conditions import INVALID
 from tiltyard.status.objects import status_of
 from tiltyard_jobs.contracts.weights import Filled
 
+JOB_NAME = "batch.kubernetes.io/job-name"
 JOB_SET = "jobset.sigs.k8s.io/jobset-name"
 """Label of a TrainJob's pods: its name, and so its JobSet's."""
 RESTS = frozenset({*TournamentState, INVALID}) - {TournamentState.RUNNING}
@@ -178,7 +183,7 @@ class JobRecord:
 
 @dataclass(frozen=True)
 class PodRecord:
-    """A pod of a Job or of an InferenceService.
+    """A pod of a Job or of a model, believed by who controls it: anybody sets labels.
 
     Attributes:
         job: its Job's name; empty for a model's pod.
@@ -196,7 +201,7 @@ class PodRecord:
         uid: the API server's.
         queued: a queue decides when it may go to a node.
         ip: its address, once it has one.
-        job_uid: of the Job that controls it; empty: none does.
+        job_uid: of the Job that controls it; empty for a model's pod.
     """
 
     owner: str
@@ -224,7 +229,8 @@ class PodRecord:
         """Of an object as the API server gives it; None: not ours."""
         meta, status = document["metadata"], document.get("status", {})
         its_labels = meta.get("labels", {})
-        if TOURNAMENT not in its_labels:
+        controller = controller_of(meta)
+        if controller is None or not _is_as_labelled(its_labels, controller):
             return None
         statuses = status.get("containerStatuses", ())
         worker: Object = next((c for c in statuses if c["name"] in WORKERS), {})
@@ -235,8 +241,8 @@ class PodRecord:
         return cls(
             owner=f"{meta['namespace']}/{its_labels[TOURNAMENT]}",
             name=meta["name"],
-            job=its_labels.get(JOB_SET, "") or its_labels.get("batch.kubernetes.io/job-name", ""),
-            model=its_labels.get(MODEL, ""),
+            job=(job := _job_of(its_labels)),
+            model="" if job else its_labels.get(MODEL, ""),
             index=int(its_labels.get("batch.kubernetes.io/job-completion-index", "0")),
             phase=status.get("phase", "Pending"),
             exit_code=terminated.get("exitCode"),
@@ -251,7 +257,7 @@ class PodRecord:
             uid=meta.get("uid", ""),
             queued=QUEUE in its_labels,
             ip=status.get("podIP", ""),
-            job_uid=job_uid_of(meta),
+            job_uid=controller.uid if job else "",
         )
 
     @property
@@ -273,6 +279,26 @@ class PodRecord:
     def fits_no_node(self) -> bool:
         """Whether the scheduler finds no room for it."""
         return self.diagnosis is not None and self.diagnosis.reason == UNSCHEDULABLE
+
+
+def _job_of(its_labels: Mapping[str, str]) -> str:
+    """The Job or TrainJob of a pod, by its labels; empty: it is a model's."""
+    return its_labels.get(JOB_SET, "") or its_labels.get(JOB_NAME, "")
+
+
+def _is_as_labelled(its_labels: Mapping[str, str], controller: Controller) -> bool:
+    """Whether a pod is controlled by what makes pods of the Job or model that its labels name.
+
+    A controller that does not exist, by name and uid, needs no look: the garbage collector deletes what it controls.
+    """
+    tournament, job, model = its_labels.get(TOURNAMENT, ""), _job_of(its_labels), its_labels.get(MODEL, "")
+    if job:
+        is_its = controller.name.startswith(f"{job}-") if JOB_SET in its_labels else controller.name == job
+        return is_its and controller.is_a(JOBS) and job.startswith(job_prefix(tournament))
+    services = (service_name(tournament, model, llm=llm) for llm in (False, True))
+    return any(map(controller.is_a, MAKERS_OF_MODELS)) and any(
+        controller.name.startswith(f"{service}-") for service in services
+    )
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from tiltyard.observe.diagnose import NOT_ENDING, PODS_REFUSED, QUEUED, UNSCHEDULABLE, Diagnosis
+from tiltyard.observe.diagnose import NOT_ENDING, PODS_REFUSED, QUEUED, UNSCHEDULABLE, Diagnosis, shorten
 from tiltyard.observe.documents import seconds
+from tiltyard.observe.kinds import Object
 from tiltyard.observe.queues import with_answer
 from tiltyard.observe.records import JobRecord, PodRecord
 from tiltyard.observe.refusal import pods_refused
@@ -24,6 +25,26 @@ def wait_of(diagnosis: Diagnosis | None) -> Wait | None:
         NOT_ENDING: WaitReason.NOT_ENDING,
     }
     return Wait(reasons.get(diagnosis.reason, WaitReason.NOT_STARTING), diagnosis.message)
+
+
+def download_wait(cache: Object) -> Wait | None:
+    """Why a model waits for a cache of KServe's; None: it does not.
+
+    Its pod may come to any node of the group, and would find an incomplete folder there.
+    """
+    nodes = cache.get("status", {}).get("nodeStatus", {})
+    there = {node: state for node, state in sorted(nodes.items()) if state != "NodeNotReady"}
+    if there and all(state == "NodeDownloaded" for state in there.values()):
+        return None
+    kind, meta = cache["kind"], cache["metadata"]
+    lacking = [f"{node}: {state or 'unknown'}" for node, state in there.items() if state != "NodeDownloaded"]
+    if lacking:
+        what = f"{kind} {meta['name']} has not downloaded the weights to all nodes yet ({shorten(', '.join(lacking))})"
+    else:
+        what = f"{kind} {meta['name']} names no node that is ready yet: localModel must be enabled in KServe"
+    of = f"-n {meta['namespace']} " if "namespace" in meta else ""
+    where = f"`kubectl {of}get {kind.lower()} {meta['name']} -o yaml` has its state"
+    return Wait(WaitReason.DOWNLOADING, f"{what}; {where}; the model is started once the weights are there")
 
 
 def pods_diagnosis(snapshot: Snapshot, pods: Iterable[PodRecord], now: float) -> Diagnosis | None:

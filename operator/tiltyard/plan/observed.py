@@ -19,6 +19,7 @@ class WaitReason(StrEnum):
     NOT_STARTING = "NotStarting"  # its pod's containers do not start
     NOT_ENDING = "NotEnding"  # its worker has ended, and another container of its pod stays
     UNSCHEDULABLE = "Unschedulable"  # its pod fits no node
+    DOWNLOADING = "Downloading"  # nodes do not have its weights yet
     QUEUED = "Queued"  # a queue has not admitted it
     GIVES_WAY = "GivesWay"  # to another tournament, which needs the room that it holds, or writes where it would
 

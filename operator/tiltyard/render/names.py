@@ -66,13 +66,25 @@ def child_name(tournament: str, *parts: str, length: int) -> str:
     """
     tail = digest("/".join((tournament, *parts)).encode())[:DIGEST_LENGTH]
     # A long tournament's name leaves room for what tells its children apart.
-    readable = re.sub(r"[^a-z0-9-]+", "-", "-".join((tournament[: length // 2], *parts)).lower())
+    readable = _readable("-".join((tournament[: length // 2], *parts)))
     return f"{readable[: length - len(tail) - 1].strip('-')}-{tail}"
+
+
+def _readable(name: str) -> str:
+    return re.sub(r"[^a-z0-9-]+", "-", name.lower())
 
 
 def job_name(tournament: str, bundle: str, version: str) -> str:
     """The name of a bundle's Job or TrainJob and of its ConfigMap: it begins with a letter."""
-    name = child_name(tournament, *bundle.split("/"), version, length=JOB_NAME_LENGTH - 1)
+    return _with_letter(child_name(tournament, *bundle.split("/"), version, length=JOB_NAME_LENGTH - 1))
+
+
+def job_prefix(tournament: str) -> str:
+    """What the names of all of a tournament's Jobs and TrainJobs begin with."""
+    return _with_letter(f"{_readable(tournament[: (JOB_NAME_LENGTH - 1) // 2])}-")
+
+
+def _with_letter(name: str) -> str:
     return name if name[0].isalpha() else f"t{name}"
 
 

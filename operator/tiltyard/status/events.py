@@ -23,6 +23,7 @@ NO_GPU: Final = "NoGpu"  # likewise, though a model is trained on the CPU, or se
 KSERVE_UNSUPPORTED: Final = "KServeUnsupported"  # likewise, though the installed KServe is too old
 WAITING: Final = "Waiting"  # a Job or a model cannot go on: its pod fits no node, does not start, or stays
 REFUSED: Final = "Refused"  # a Job or a model cannot be made, or its pods: a quota, a policy, a webhook
+DOWNLOADING: Final = "Downloading"  # nodes do not have a model's weights yet
 QUEUED: Final = "Queued"  # a queue has not admitted a Job
 GIVES_WAY: Final = "GivesWay"  # to another tournament, which needs its room, or writes where only one may
 # Reasons of events about one model.
@@ -51,6 +52,7 @@ ON_WAIT: Final[Mapping[WaitReason, str]] = {
     WaitReason.NOT_STARTING: WAITING,
     WaitReason.NOT_ENDING: WAITING,
     WaitReason.UNSCHEDULABLE: WAITING,
+    WaitReason.DOWNLOADING: DOWNLOADING,
     WaitReason.QUEUED: QUEUED,
     WaitReason.GIVES_WAY: GIVES_WAY,
 }

@@ -11,9 +11,10 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -26,7 +27,7 @@ from cluster.controlplane import ControlPlane
 from support import gitops
 from support.answering_pods import pods as pods
 from support.api_server import connected as connected
-from support.arena import KEY, Arena, Operator, pod_line
+from support.arena import KEY, Arena, Configure, Operator, pod_line
 from support.documents import ROOT
 from support.podplayer import NODE, PodPlayer
 from support.s3server import S3Server
@@ -44,6 +45,7 @@ TOOLS = {
 }
 """What each fixture needs."""
 CLEARED_SECONDS = 60
+CONFIGURATION = f"/api/v1/namespaces/{kserve.NAMESPACE}/configmaps/inferenceservice-config"
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -163,6 +165,23 @@ def chart_rights(plane: ControlPlane, release_namespace: str, *watched: str) -> 
     account = f"/api/v1/namespaces/{release_namespace}/serviceaccounts/tiltyard"
     token = plane.request("POST", f"{account}/token", wanted)["status"]["token"]
     return plane.kubeconfig_for(token, plane.folder / f"{release_namespace}.kubeconfig")
+
+
+@pytest.fixture
+def configure(plane: ControlPlane) -> Iterator[Configure]:
+    """Changes a part of KServe's configuration, which is read at each reconciliation; as it was after the test."""
+    before = plane.request("GET", CONFIGURATION)["data"]
+
+    def change(part: str, values: Mapping[str, Any]) -> None:
+        data = {**before, part: json.dumps({**json.loads(before.get(part, "{}")), **values})}
+        write(data)
+
+    def write(data: Mapping[str, str]) -> None:
+        meta = {"name": "inferenceservice-config", "namespace": kserve.NAMESPACE}
+        plane.apply(CONFIGURATION, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data})
+
+    yield change
+    write(before)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 
 from support.api_server import Answer, page, refusal
+from support.cluster_objects import made_by_job, made_by_replica_set
 from tiltyard.cluster import answers
 from tiltyard.cluster.answers import MOST_ASKED
 from tiltyard.cluster.autoscaling import Autoscaling
@@ -25,6 +26,7 @@ from tiltyard.cluster.queue_answers import QueueAnswers
 from tiltyard.observe.kinds import JOBS, NODES, PODS
 from tiltyard.observe.queues import JOB_UID
 from tiltyard.observe.records import JobRecord, PodRecord
+from tiltyard.render.names import service_name
 
 CREATED = "2026-01-01T00:00:00Z"
 
@@ -97,7 +99,8 @@ async def test_nodes_are_listed_once_a_minute(connected: Callable[[Answer], Any]
 
 def pending(model: str) -> PodRecord:
     labels = {"tiltyard.dev/tournament": "t", "tiltyard.dev/model": model}
-    meta = {"namespace": "ns", "name": f"{model}-pod", "labels": labels, "creationTimestamp": CREATED}
+    meta: dict[str, Any] = {"namespace": "ns", "name": f"{model}-pod", "labels": labels, "creationTimestamp": CREATED}
+    meta["ownerReferences"] = made_by_replica_set(service_name("t", model))
     record = PodRecord.of({"metadata": meta, "spec": {}})
     assert record is not None
     return record
@@ -178,7 +181,9 @@ async def test_words_for_people_stop_nothing_while_they_cannot_be_read(connected
 
 def labelled(name: str, version: int, index: str, tournament: str = "t") -> dict[str, Any]:
     labels = {"tiltyard.dev/tournament": tournament, "batch.kubernetes.io/job-completion-index": index}
-    meta = {"namespace": "ns", "name": name, "labels": labels, "creationTimestamp": CREATED}
+    labels["batch.kubernetes.io/job-name"] = job = f"{tournament}-mine"
+    meta: dict[str, Any] = {"namespace": "ns", "name": name, "labels": labels, "creationTimestamp": CREATED}
+    meta["ownerReferences"] = made_by_job(job)
     return {"metadata": {**meta, "resourceVersion": str(version)}, "spec": {}}
 
 

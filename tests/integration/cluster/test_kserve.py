@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 import yaml
 
-from cluster import kserve, managers
+from cluster import managers
 from cluster.controlplane import ControlPlane
-from support.arena import SMALL, Arena, condition
+from support.arena import SMALL, Arena, Configure, condition
 from support.documents import ROOT
 from support.waiting import until
 from tiltyard.api import tournament_from_object
@@ -27,28 +26,8 @@ from tiltyard.render.serving import inference_service
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
 
-CONFIGURATION = f"/api/v1/namespaces/{kserve.NAMESPACE}/configmaps/inferenceservice-config"
 DEPLOYMENTS = Kind("apps/v1", "Deployment", "deployments")
 INGRESSES = Kind("networking.k8s.io/v1", "Ingress", "ingresses")
-
-Configure = Callable[[str, Mapping[str, Any]], None]
-
-
-@pytest.fixture
-def configure(plane: ControlPlane) -> Iterator[Configure]:
-    """Changes a part of KServe's configuration, which is read at each reconciliation; as it was after the test."""
-    before = plane.request("GET", CONFIGURATION)["data"]
-
-    def change(part: str, values: Mapping[str, Any]) -> None:
-        data = {**before, part: json.dumps({**json.loads(before.get(part, "{}")), **values})}
-        write(data)
-
-    def write(data: Mapping[str, str]) -> None:
-        meta = {"name": "inferenceservice-config", "namespace": kserve.NAMESPACE}
-        plane.apply(CONFIGURATION, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data})
-
-    yield change
-    write(before)
 
 
 async def test_models_behind_headless_services_are_asked_at_the_port_of_their_pods(

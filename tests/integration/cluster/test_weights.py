@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from threading import Event
 from typing import Any
 
 import pytest
 import yaml
 
-from support.arena import SMALL, Arena, condition, pods_ended
+from cluster import kserve
+from cluster.controlplane import ControlPlane
+from support.arena import SMALL, Arena, Configure, condition, pods_ended
 from support.hub_server import LARGE, HubServer
 from support.podfolders import MODEL_LABEL
-from tiltyard.observe.kinds import CLAIMS, SERVICES
+from support.waiting import until
+from tiltyard.observe.kinds import CACHES, CLAIMS, CLUSTER_CACHES, SERVICES, TOURNAMENTS, Kind
 from tiltyard.render.names import service_name
 
 pytestmark = [pytest.mark.xdist_group("cluster-2"), pytest.mark.timeout(240)]
@@ -33,6 +36,85 @@ def hub() -> Iterator[HubServer]:
     )
     yield server
     server.stop()
+
+
+CACHED = ("hf://org/a", "hf://org/b")
+
+
+@pytest.fixture
+def caches(plane: ControlPlane, configure: Configure) -> Iterator[Callable[..., None]]:
+    """KServe's local model cache is enabled. Makes LocalModelCaches, which are of the whole cluster."""
+    kserve.install_caches(plane)
+    configure("localModel", {"enabled": True})
+    made = list[str]()
+
+    def make(name: str, uri: str, *groups: str) -> None:
+        spec = {"sourceModelUri": uri, "modelSize": "1Gi", "nodeGroups": groups}
+        body = {"apiVersion": CLUSTER_CACHES.api, "kind": CLUSTER_CACHES.kind, "metadata": {"name": name}, "spec": spec}
+        made.append(CLUSTER_CACHES.path(None, name))
+        plane.apply(made[-1], body)
+
+    yield make
+    for path in made:
+        plane.request("DELETE", path)
+
+
+def downloads(plane: ControlPlane, kind: Kind, namespace: str | None, name: str, **nodes: str) -> None:
+    """Play KServe's agents on nodes."""
+    path, content = kind.path(namespace, name, "status"), "application/merge-patch+json"
+    plane.request("PATCH", path, {"status": {"nodeStatus": nodes}}, content)
+
+
+async def test_a_cache_is_made_or_matched_and_a_model_waits_until_nodes_have_its_weights(
+    arena: Arena, plane: ControlPlane, caches: Callable[..., None]
+) -> None:
+    arena.player.never_starts(lambda pod: MODEL_LABEL in pod["metadata"].get("labels", {}), {"phase": "Pending"})
+    theirs = f"theirs-{arena.namespace}"
+    caches(theirs, "hf://org/a:v1", "gpus", "others")
+    caches(f"{theirs}-2", "hf://org/b:v2", "gpus")  # another revision
+    caches(f"{theirs}-3", "hf://org/b:v1", "others")  # other nodes
+    document = arena.manifest(2, **SMALL)
+    document["spec"] |= {
+        "competitors": [
+            {"name": name, "model": {"uri": uri, "revision": "v1"}} for name, uri in zip(NAMES, CACHED, strict=True)
+        ],
+        "serving": {"weights": {"cache": {"nodeGroup": "gpus", "size": "1Gi"}}},
+    }
+    await arena.apply(document)
+
+    def waits(one: Any) -> bool:
+        return condition(one, "Waiting").get("message", "").count("Cache ") == len(NAMES)
+
+    told = await arena.wait(waits)
+    assert condition(told, "Waiting")["reason"] == "Downloading"
+    assert f"model a: LocalModelCache {theirs} names no node that is ready yet" in condition(told, "Waiting")["message"]
+    (ours,) = await arena.children(CACHES)
+    name = ours["metadata"]["name"]
+    assert f"model b: LocalModelNamespaceCache {name} names" in condition(told, "Waiting")["message"]
+    assert ours["spec"] == {"sourceModelUri": "hf://org/b:v1", "modelSize": "1Gi", "nodeGroups": ["gpus"]}
+    assert sorted(await arena.notes("Downloading"))[0].startswith("model a: ")
+
+    async def served() -> dict[str, str]:
+        """The caches that KServe's own webhook has matched, by models."""
+        services = [one["metadata"]["labels"] for one in await arena.children(SERVICES)]
+        return {one["tiltyard.dev/model"]: one.get("internal.serving.kserve.io/localmodel", "") for one in services}
+
+    assert not {*NAMES} & set(await served())
+    downloads(plane, CACHES, arena.namespace, name, one="NodeDownloaded", two="NodeDownloading")
+    await arena.wait(lambda one: "(two: NodeDownloading)" in condition(one, "Waiting").get("message", ""))
+    assert not {*NAMES} & set(await served())
+    downloads(plane, CACHES, arena.namespace, name, two="NodeDownloaded", three="NodeNotReady")
+    downloads(plane, CLUSTER_CACHES, None, theirs, one="NodeDownloaded")
+
+    async def both() -> dict[str, str]:
+        found = await served()
+        return found if {*NAMES} <= set(found) else {}
+
+    found = await until(both, 90)
+    assert (found["a"], found["b"]) == (theirs, name)
+    await arena.kube.delete(TOURNAMENTS, arena.namespace, "test")
+    await arena.gone(CACHES, 60)
+    assert plane.request("GET", CLUSTER_CACHES.path(None, theirs))["metadata"]["name"] == theirs
 
 
 def competitors(hub: HubServer) -> list[dict[str, Any]]:

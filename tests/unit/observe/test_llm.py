@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from support.cluster_objects import SETTINGS, T0, Cluster, cluster_tournament
+from support.cluster_objects import SETTINGS, T0, Cluster, cluster_tournament, made_by_replica_set
 from tiltyard.observe.kserve import is_llm_supported
 from tiltyard.observe.llm import llm_address, llm_refusal
 from tiltyard.observe.observation import observe
@@ -15,6 +15,7 @@ from tiltyard.observe.records import ServiceRecord
 from tiltyard.observe.refusal import of_llm
 from tiltyard.observe.snapshot import models_without_pods, stale_services
 from tiltyard.plan.observed import ModelPhase, WaitReason
+from tiltyard.render.names import service_name
 from tiltyard.render.serving import inference_service
 
 MISSING = 'no matches for kind "LeaderWorkerSet" in version "leaderworkerset.x-k8s.io/v1"'
@@ -123,7 +124,13 @@ def test_events_of_its_sets_of_pods(kind: str, name: str, told: bool) -> None:
 def test_its_time_to_start_begins_when_its_last_pod_has_a_node(cluster: Cluster) -> None:
     def pod(name: str, **status: Any) -> dict[str, Any]:
         labels = {"tiltyard.dev/tournament": "test", "tiltyard.dev/model": "a"}
-        meta = {"name": name, "namespace": "arena", "labels": labels, "creationTimestamp": "2026-01-01T00:00:00Z"}
+        meta: dict[str, Any] = {
+            "name": name,
+            "namespace": "arena",
+            "labels": labels,
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+        }
+        meta["ownerReferences"] = made_by_replica_set(service_name("test", "a", llm=True))
         return {"metadata": meta, "spec": {}, "status": status}
 
     scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}

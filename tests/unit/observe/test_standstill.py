@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from support.cluster_objects import SETTINGS, T0, Cluster, cluster_tournament
+from support.cluster_objects import SETTINGS, T0, Cluster, cluster_tournament, made_by_replica_set
 from tiltyard.observe.observation import observe, requeue_after
 from tiltyard.observe.records import PodRecord, TournamentRecord
 from tiltyard.observe.standstill import STANDSTILL_SECONDS, Standstill, hold_seconds, in_front, next_time, standstill_of
 from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Observed, PreflightPhase, Wait, WaitReason
 from tiltyard.plan.planner import Policy, TournamentState, plan
+from tiltyard.render.names import service_name
 
 PLACED = {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-01-01T00:00:05Z"}
 WAITS = {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available: Insufficient nvidia.com/gpu."}
@@ -63,6 +64,7 @@ def test_a_replica_that_waits_for_another_stands_still_and_never_fails(cluster: 
     cluster.model_pod("m0", phase="Running", conditions=[PLACED])
     second = cluster.model_pod("m1", phase="Pending", conditions=[WAITS])
     second["metadata"]["labels"]["tiltyard.dev/model"] = "m0"
+    second["metadata"]["ownerReferences"] = made_by_replica_set(service_name("test", "m0"))
     assert standstill_of(cluster.snapshot()) is not None
     assert observe(cluster.snapshot(), SETTINGS, T0 + 100_000).models["m0"].phase is ModelPhase.STARTING
 

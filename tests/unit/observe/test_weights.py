@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from support.cluster_objects import SETTINGS, T0, Cluster, cluster_tournament
+from support.cluster_objects import SETTINGS, T0, Cluster, cluster_tournament, made_by_replica_set
 from tiltyard.observe.observation import observe
 from tiltyard.observe.records import PodRecord
+from tiltyard.render.names import service_name
 
 PLAYERS = [{"name": name, "model": {"uri": f"hf://org/{name}"}} for name in "ab"]
 TOURNAMENT = cluster_tournament(players=PLAYERS, judges=1, serving={"weights": {"claim": {"size": "1Gi"}}})
@@ -24,6 +25,7 @@ def pod(message: str, code: int = 0, name: str = "storage-initializer") -> dict[
             "name": "p",
             "namespace": "arena",
             "labels": {"tiltyard.dev/tournament": "test", "tiltyard.dev/model": "a"},
+            "ownerReferences": made_by_replica_set(service_name("test", "a")),
             "creationTimestamp": "2026-01-01T00:00:00Z",
         },
         "spec": {"nodeName": "n"},

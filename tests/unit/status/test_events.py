@@ -97,6 +97,7 @@ def test_warnings_are_told_once_for_each_generation_that_is_accepted() -> None:
         (WaitReason.NOT_STARTING, "Waiting", True),
         (WaitReason.NOT_ENDING, "Waiting", True),
         (WaitReason.REFUSED, "Refused", True),
+        (WaitReason.DOWNLOADING, "Downloading", False),
         (WaitReason.QUEUED, "Queued", False),
     ],
 )

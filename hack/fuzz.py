@@ -29,6 +29,7 @@ from support.agreement import DryRuns, Verdict, judged  # noqa: E402
 CRD = ROOT / "charts" / "tiltyard" / "files" / "tournaments.tiltyard.dev.yaml"
 APART = 1_000_000_000  # between the manifests of two seeds
 CHUNK = 50
+TOLD_EVERY = 500  # manifests, which take about a minute
 _dry_runs: list[DryRuns] = []  # of a worker
 
 
@@ -45,11 +46,14 @@ def main() -> int:
         plane.apply(f"{CRD_PATH}/tournaments.tiltyard.dev", CRD.read_bytes())
         plane.wait_for_resource("tiltyard.dev/v1alpha1", "tournaments")
         began = time.monotonic()
-        for verdict in _verdicts(range(first, first + options.count), options.workers, plane):
+        verdicts = _verdicts(range(first, first + options.count), options.workers, plane)
+        for done, verdict in enumerate(verdicts, start=1):
             taken += verdict.taken
             if verdict.disagreement:
                 found += 1
                 print(verdict, flush=True)
+            if done % TOLD_EVERY == 0:
+                print(f"{done} of {options.count}, {found} disagreements", file=sys.stderr, flush=True)
         took = time.monotonic() - began
     refused = options.count - taken - found
     print(f"{options.count} manifests of seed {options.seed} in {took:.0f} s: {taken} are taken by both, ", end="")

@@ -107,6 +107,8 @@ class PodFolders:
         if "fieldRef" in source:
             if source["fieldRef"]["fieldPath"] == "status.podIP":
                 return self.ip_of(pod)
+            if source["fieldRef"]["fieldPath"] == "metadata.namespace":
+                return self.namespace
             found = re.fullmatch(r"metadata\.(annotations|labels)\['(.+)'\]", source["fieldRef"]["fieldPath"])
             return pod["metadata"].get(found[1], {}).get(found[2]) if found else None
         for name, kind in (("secretKeyRef", SECRETS), ("configMapKeyRef", CONFIG_MAPS)):

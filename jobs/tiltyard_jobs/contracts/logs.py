@@ -10,6 +10,8 @@ from collections.abc import Mapping
 import structlog
 
 LOG_LEVEL_VARIABLE = "TILTYARD_LOG_LEVEL"
+NAMESPACE_VARIABLE = "TILTYARD_NAMESPACE"
+"""On a cluster: the namespace of a worker's pod, which stands on each line of its log, as on the operator's."""
 
 
 def configure_logging(package: str, level_name: str, bound: Mapping[str, object]) -> None:

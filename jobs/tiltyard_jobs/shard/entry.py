@@ -4,7 +4,7 @@
 
 Environment: `JOB_COMPLETION_INDEX` and `TILTYARD_WORK_DIR` stand in for options; `TILTYARD_SUMMARY` and
 `TILTYARD_PROGRESS` name files to write; at `TILTYARD_POD_IP` the worker tells its progress; `TILTYARD_LOG_LEVEL` is a
-level's name. Exit codes: `tiltyard_jobs.errors`.
+level's name; `TILTYARD_NAMESPACE` stands on each line of the log. Exit codes: `tiltyard_jobs.errors`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 
 from tiltyard_jobs.contracts.exit_codes import ExitCode
-from tiltyard_jobs.contracts.logs import LOG_LEVEL_VARIABLE, configure_logging, frames_of
+from tiltyard_jobs.contracts.logs import LOG_LEVEL_VARIABLE, NAMESPACE_VARIABLE, configure_logging, frames_of
 from tiltyard_jobs.contracts.solo_tasks import SOLO_TASKS, SoloTask
 from tiltyard_jobs.contracts.tasks import BundleTask
 from tiltyard_jobs.shard.failures import Ending, ending_of
@@ -50,7 +50,9 @@ def main(
     """
     options = parse_options(arguments, environment)
     level = environment.get(LOG_LEVEL_VARIABLE, "INFO")
-    configure_logging("tiltyard_jobs", level, {"stage": options.stage, "index": options.index})
+    namespace = environment.get(NAMESPACE_VARIABLE)
+    where = {"namespace": namespace} if namespace else {}
+    configure_logging("tiltyard_jobs", level, {**where, "stage": options.stage, "index": options.index})
     _raise_file_limit()
     worker = Worker(options, stage_of)
     try:

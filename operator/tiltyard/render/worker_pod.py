@@ -20,6 +20,7 @@ from tiltyard.render.pods import (
 )
 from tiltyard.render.tasks import BASE_FOLDER, CA_FILE, ca_path, engine_of
 from tiltyard.render.weights import hub_variables, secret_env, tokens_of
+from tiltyard_jobs.contracts.logs import NAMESPACE_VARIABLE
 from tiltyard_jobs.contracts.progress import ADDRESS_VARIABLE, PORT
 from tiltyard_jobs.contracts.solo_tasks import PreflightTask
 from tiltyard_jobs.contracts.tasks import BundleTask, StoreRef
@@ -73,6 +74,7 @@ def worker_pod(
         {"name": "TILTYARD_WORK_DIR", "value": "/work"},
         {"name": "TILTYARD_IMAGE", "value": _image(task, settings)},
         {"name": ADDRESS_VARIABLE, "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+        {"name": NAMESPACE_VARIABLE, "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
         *({"name": SHARED[name], "value": path} for name, path in shared.items()),
         *(secret_env(variable, reference) for variable, reference in sorted(secrets.items())),
         *bucket_env(bucket),

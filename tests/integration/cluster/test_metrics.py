@@ -110,7 +110,7 @@ async def test_each_metric_is_set_by_what_happens(
     started = {line["bundle"] for line in logged(arena.operator.log) if line["event"] == "job started"}
     workers = [line for file in arena.player.folder.rglob("*log*") for line in logged(file) if "bundle" in line]
     assert {line["bundle"] for line in workers} == started
-    assert {line["tournament"] for line in workers} == {"test"}
+    assert {(line["namespace"], line["tournament"]) for line in workers} == {(arena.namespace, "test")}
     assert {line["shard"] for line in workers} == {0}
 
     # The next operator counts nothing again.

@@ -95,7 +95,7 @@ class World:
 
 def test_a_shard_from_task_to_seal(tmp_path: Path) -> None:
     world = World(tmp_path, recipe(0), recipe(1, rows=30))
-    code, lines = world.run()
+    code, lines = world.run(TILTYARD_NAMESPACE="team-a")
     assert code == 0
     assert world.summary == {
         "exitCode": 0,
@@ -111,7 +111,7 @@ def test_a_shard_from_task_to_seal(tmp_path: Path) -> None:
     assert [line["event"] for line in lines] == ["shard started", "complete"]
     for line in lines:
         assert (line["tournament"], line["stage"], line["index"]) == ("test", "answer", 0)
-        assert (line["bundle"], line["shard"]) == ("answer/fake", 0)
+        assert (line["namespace"], line["bundle"], line["shard"]) == ("team-a", "answer/fake", 0)
     seal = Artifacts(world.store, tmp_path / "cache").require(world.recipes[0].ref)[0]
     # The void row counts no tokens.
     assert (seal.prompt_tokens, seal.completion_tokens) == (sum(range(40)) - 7, 2 * (sum(range(40)) - 7))

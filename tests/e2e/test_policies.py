@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import Iterator
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
 from cluster import kserve
-from e2e.conftest import ROOT, Arena, helm, kubectl
+from e2e.conftest import Arena, kubectl
 from e2e.test_cluster import SMALL, running_pods
 from support.manifests import manifest
 from tiltyard.observe.kinds import Object
@@ -37,23 +34,6 @@ try:
 except OSError:
     print("not reached")
 """
-
-
-@pytest.fixture
-def policies(arena: Arena) -> Iterator[None]:
-    """The chart's policies for the arena's namespace; out of it only to the bucket."""
-    bucket = {"ipBlock": {"cidr": f"{urlsplit(arena.cluster.endpoint).hostname}/32"}}
-    values = {"tournamentNamespaces": [arena.namespace], "egress": {"enabled": True, "to": [bucket]}}
-    upgrade(values)
-    yield
-    upgrade({"tournamentNamespaces": [], "egress": {"enabled": False}})
-
-
-def upgrade(values: dict[str, Any]) -> None:
-    helm(
-        "upgrade", "tiltyard", str(ROOT / "charts/tiltyard"), "--namespace=tiltyard", "--reuse-values", "--wait",
-        "--timeout=90s", *(f"--set-json=networkPolicy.{name}={json.dumps(value)}" for name, value in values.items()),
-    )  # fmt: skip
 
 
 def start(arena: Arena, name: str, labels: dict[str, str], namespace: str) -> None:
@@ -98,7 +78,7 @@ def expect(expected: str, namespace: str, pod: str, host: str, port: int) -> Non
         time.sleep(1)
 
 
-async def test_a_tournament_runs_to_its_end_and_nobody_else_gets_in_or_out(arena: Arena, policies: None) -> None:
+async def test_a_tournament_runs_to_its_end_and_nobody_else_gets_in_or_out(arena: Arena) -> None:
     await arena.apply(manifest(2, **SMALL))
     await arena.complete("test")
     kubectl("-n", arena.namespace, "delete", "tournament", "test")

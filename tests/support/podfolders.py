@@ -27,6 +27,8 @@ SECRETS = Kind("v1", "Secret", "secrets")
 SERVICE = re.compile(r"http://([a-z0-9-]+)\.([a-z0-9-]+)\.svc\.cluster\.local(:80(80|00)?)?")
 MODEL_LABEL = "serving.kserve.io/inferenceservice"
 LLM_LABEL = "kserve.io/component"
+SHARED_ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT / 'operator'}:{ROOT / 'jobs'}"}
+"""What every container has in its environment beside its own."""
 
 Pod = Mapping[str, Any]
 
@@ -89,8 +91,7 @@ class PodFolders:
                     return places[path] + text[len(path) :]
             return text
 
-        environment = {"PATH": os.environ["PATH"], "HOME": str(place), "TMPDIR": str(place)}
-        environment["PYTHONPATH"] = f"{ROOT / 'operator'}:{ROOT / 'jobs'}"
+        environment = {**SHARED_ENVIRONMENT, "HOME": str(place), "TMPDIR": str(place)}
         for entry in container.get("env", ()):
             value = entry.get("value") or await self._value(pod, entry.get("valueFrom", {}))
             if value is not None:

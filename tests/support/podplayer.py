@@ -1,15 +1,17 @@
 """Plays the kubelet: pods of a cluster without a node run as processes, the worker's real code and real servers.
 
 A pod's own command runs with its own environment and volumes, in folders (`podfolders`). A rule makes pods fail as told
-instead.
+instead. Workers are forked, as on one machine, since most of what a small shard costs is its imports.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import shutil
 import signal
+import sys
 import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -20,8 +22,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from cluster.processes import die_with_parent
-from support.podfolders import Pod, PodFolders, service_of
+from support.podfolders import SHARED_ENVIRONMENT, Pod, PodFolders, service_of
 from tiltyard.cluster.client import ApiError, Client
+from tiltyard.local.processes import Process
+from tiltyard.local.workers import Workers
 from tiltyard.observe.kinds import PODS
 
 NODE = "player"
@@ -29,6 +33,8 @@ MAX_GRACE = 10.0
 BUSY = (0, 409, 429, 500, 503, 504)
 """What a busy API server answers, or does not; tried again."""
 TRIES = 20
+WORKER = [sys.executable, "-m", "tiltyard_jobs"]
+"""What a worker's command begins with; its stage follows."""
 
 
 @dataclass
@@ -68,13 +74,23 @@ class PodPlayer:
     binds: bool = True
     started: list[str] = field(default_factory=list)
     _plays: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    _processes: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+    _processes: dict[str, Process] = field(default_factory=dict)
     _ending: dict[str, asyncio.Event] = field(default_factory=dict)
     _watch: asyncio.Task[None] | None = None
     mistakes: list[BaseException] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.folders = PodFolders(self.kube, self.namespace, self.folder)
+        self._workers = Workers(str(self._interpreter()), self.folder / "fork-server.log")
+
+    def _interpreter(self) -> Path:
+        """Python in the environment that all pods share: nothing of a test's own reaches a worker."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        script = self.folder / "python"
+        shared = shlex.join([*(f"{name}={value}" for name, value in SHARED_ENVIRONMENT.items()), sys.executable])
+        script.write_text(f'#!/bin/sh\ncd {shlex.quote(str(self.folder))} && exec env -i {shared} "$@"\n')
+        script.chmod(0o755)
+        return script
 
     async def __aenter__(self) -> Self:
         self._watch = asyncio.create_task(self._follow())
@@ -92,6 +108,7 @@ class PodPlayer:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
+        await self._workers.close()
         if self.mistakes and error is None:
             raise self.mistakes[0]
 
@@ -198,8 +215,7 @@ class PodPlayer:
             with suppress(TimeoutError):
                 await asyncio.wait_for(ending.wait(), min(5.0, 0.3 * 2**restarts))
         for sidecar in sidecars:
-            with suppress(ProcessLookupError):  # it has ended by itself
-                sidecar.send_signal(signal.SIGTERM)
+            _terminate(sidecar)
             await sidecar.wait()
         phase = "Succeeded" if code == 0 else "Failed"
         terminated = self._terminated(pod, container, code)
@@ -236,7 +252,7 @@ class PodPlayer:
                         await asyncio.wait_for(ending.wait(), 0.3)
         return not ending.is_set()
 
-    async def _start_sidecars(self, pod: Pod) -> list[asyncio.subprocess.Process]:
+    async def _start_sidecars(self, pod: Pod) -> list[Process]:
         """The init containers that stay: each with its own environment, in the pod's volumes."""
         started = []
         for container in pod["spec"].get("initContainers", ()):
@@ -269,23 +285,27 @@ class PodPlayer:
 
     async def _spawn(
         self, pod: Pod, prepared: tuple[list[str], dict[str, str]], init: str = "", *, log: str = "log"
-    ) -> asyncio.subprocess.Process:
+    ) -> Process:
         """The process of the pod's container, or of an init container of this name."""
         (command, environment), place = prepared, self.folders.of(pod)
-        with (place / log).open("ab") as file:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                stdout=file,
-                stderr=file,
-                env=environment,
-                start_new_session=True,
-                cwd=place,
-                preexec_fn=die_with_parent(),
-            )
+        process: Process
+        if command[: len(WORKER)] == WORKER:
+            process = await self._workers.start(command[len(WORKER) :], place / log, environment)
+        else:
+            with (place / log).open("ab") as file:
+                process = await asyncio.create_subprocess_exec(
+                    *command,
+                    stdout=file,
+                    stderr=file,
+                    env=environment,
+                    start_new_session=True,
+                    cwd=place,
+                    preexec_fn=die_with_parent(),
+                )
         self._processes[f"{place.name}/{init}" if init else place.name] = process
         return process
 
-    async def _ended(self, pod: Pod, process: asyncio.subprocess.Process, ending: asyncio.Event) -> int:
+    async def _ended(self, pod: Pod, process: Process, ending: asyncio.Event) -> int:
         """Its exit code; once the pod is to end it is told so, and killed after the pod's grace."""
         ended = asyncio.create_task(process.wait())
         told = asyncio.create_task(ending.wait())
@@ -293,8 +313,7 @@ class PodPlayer:
             await asyncio.wait({ended, told}, return_when=asyncio.FIRST_COMPLETED)
             if not ended.done():
                 grace = min(MAX_GRACE, pod["spec"].get("terminationGracePeriodSeconds", 30))
-                with suppress(ProcessLookupError):  # it ends by itself just now
-                    process.send_signal(signal.SIGTERM)
+                _terminate(process)
                 await asyncio.wait({ended}, timeout=grace)
                 with suppress(ProcessLookupError):
                     if not ended.done():
@@ -372,6 +391,12 @@ class PodPlayer:
                 refused = error
             await asyncio.sleep(0.2)
         raise refused
+
+
+def _terminate(process: Process) -> None:
+    if process.returncode is None:
+        with suppress(ProcessLookupError):  # it ends by itself just now
+            os.kill(process.pid, signal.SIGTERM)
 
 
 def _now() -> str:

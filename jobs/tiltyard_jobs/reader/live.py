@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from tiltyard_jobs.contracts.durations import duration_text
+from tiltyard_jobs.contracts.durations import duration_text, seconds_left
 from tiltyard_jobs.contracts.spending import hours_text
 
 AGAIN_SECONDS = 5.0  # from one start of the process to the next
@@ -223,7 +223,7 @@ def _stage(one: _Stage) -> dict[str, Any]:
     records, rate = one.records, one.records_per_second
     counted = records is not None and records.total > 0
     done, total = (records.done, records.total) if records and counted else (one.shards.succeeded, one.shards.total)
-    left = (records.total - records.done) / rate if records is not None and rate else 0.0
+    left = seconds_left(records.done, records.total, rate) if records is not None else None
     return {
         "name": one.name,
         "state": one.state,
@@ -231,7 +231,7 @@ def _stage(one: _Stage) -> dict[str, Any]:
         "total": max(1, total),
         "records": f"{records.done:,} / {records.total:,}" if records is not None and counted else "",
         "rate": f"{rate:,.1f}/s" if rate else "",
-        "left": f"about {duration_text(left)}" if left > 0 else "",
+        "left": "" if left is None else f"about {duration_text(left)}",
         "shards": f"{one.shards.succeeded:,} / {one.shards.total:,}",
         "void": f"{one.void:,}",
         "voids": ", ".join(f"{void.reason} {void.records:,}" for void in one.voids),

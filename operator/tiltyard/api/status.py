@@ -81,8 +81,8 @@ class ModelStatus(ApiModel):
     state: ModelState = "Stopped"
     """The model's state."""
     activity: ModelActivity | None = None
-    """What the model is doing. Loading: it starts. Busy: it is asked. Idle: it is up and nothing asks it. Absent: it is
-    not up."""
+    """What the model is doing. Loading: it starts. Busy: it is asked, or was in the last seconds. Idle: it is up and
+    nothing asks it. Absent: it is not up."""
     asking: Count | None = None
     """The number of records on which the model works now. Absent: no worker has reported it."""
     queued: Count | None = None

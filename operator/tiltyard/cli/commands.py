@@ -15,7 +15,8 @@ from pathlib import Path
 
 from tiltyard.api import ManifestError, Outputs, Problem, Tournament, TournamentStatus
 from tiltyard.cli import show
-from tiltyard.cli.following import after_run, after_status
+from tiltyard.cli.exits import Exit, exit_of
+from tiltyard.cli.following import after_failure, after_run, after_status
 from tiltyard.cli.printing import Printer
 from tiltyard.cli.progress import progress
 from tiltyard.local.ledger import place_of
@@ -46,7 +47,6 @@ from tiltyard_jobs.contracts.recipes import TrainRecipe
 from tiltyard_jobs.contracts.solo_tasks import ExportTask, FetchTask, PagesTask, ShownPrompt, ShowPromptsTask
 from tiltyard_jobs.contracts.tasks import StoreRef
 
-FAILED, WRONG_INPUT, STOPPED = 1, 2, 3
 WATCH_SECONDS = 1.0  # between two looks at a status
 
 
@@ -64,7 +64,7 @@ def validate(options: argparse.Namespace) -> int:
     for each in files:
         for problem in each.problems:
             print(f"{each.file}: {Problem(problem.path, problem.message)}", file=sys.stderr)
-    return 0 if all(each.valid for each in files) else WRONG_INPUT
+    return Exit.DONE if all(each.valid for each in files) else Exit.WRONG_INPUT
 
 
 def _checked(file: Path, printer: Printer) -> CheckedFile:
@@ -132,8 +132,8 @@ def run(options: argparse.Namespace) -> int:
     prepared = prepare(options, printer)
     tournament, graph, settings = prepared.tournament, prepared.graph, prepared.settings
     with progress("none" if printer.quiet else options.progress) as display:
-        ended = run_here(prepared, display, printer.note, _stop_at_signals)
-    last, status = ended.plan, read_status(prepared.place)
+        last = run_here(prepared, display, printer.note, _stop_at_signals)
+    status = read_status(prepared.place)
     if last is None:
         raise KeyboardInterrupt
     failed = last.state is TournamentState.FAILED
@@ -151,11 +151,11 @@ def run(options: argparse.Namespace) -> int:
             show.print_notes(status.notes)
     if status is not None:
         printer.result(status, as_table)
-    if failed:
-        return WRONG_INPUT if ended.wrong_input else FAILED
     if printer.for_people and last.state is not TournamentState.SUSPENDED and str(options.manifest) != "-":
-        printer.note(after_run(options, options.out))
-    return 0
+        printer.note(after_failure(options, options.out, status) if failed else after_run(options, options.out))
+    if status is None:  # it could not be written, and its reason has been printed
+        return Exit.FAILED if failed else Exit.DONE
+    return exit_of(status)
 
 
 def status(options: argparse.Namespace) -> int:
@@ -191,9 +191,7 @@ def status(options: argparse.Namespace) -> int:
         printer.result(document, as_table)
     if printer.for_people and tournament is not None and (following := after_status(options, tournament, document)):
         printer.note(following)
-    if document.activity == "Interrupted":
-        return STOPPED
-    return FAILED if any(each.type == "Failed" and each.status == "True" for each in document.conditions) else 0
+    return exit_of(document)
 
 
 def _status_reader(options: argparse.Namespace) -> tuple[Callable[[], Status], Tournament | None]:

@@ -36,6 +36,14 @@ def after_run(options: argparse.Namespace, out: Path | str | None) -> str:
     )
 
 
+def after_failure(options: argparse.Namespace, out: Path | str | None, document: Status | None) -> str:
+    """What to do with a run that has failed, whose results are in `out`."""
+    lines = [("continues once the cause is fixed; what is complete is reused", _line("run", options, out))]
+    if document is not None and any(stage.shards.succeeded for stage in document.stages):
+        lines.append(("shows in a browser what is there so far", _line("view", options, out)))
+    return _next_lines(*lines)
+
+
 def after_status(options: argparse.Namespace, tournament: Tournament, document: Status) -> str:
     """What to do with a run as it is; nothing where there is nothing to do."""
     if str(options.manifest) == "-" or document.run is None:
@@ -45,8 +53,10 @@ def after_status(options: argparse.Namespace, tournament: Tournament, document: 
         return _next_lines(("continues from here", _line("run", options, out)))
     if document.activity == "Running":
         return _next_lines(("shows it in a browser", _line("view", options, out)))
-    complete = any(each.type == "Complete" and each.status == "True" for each in document.conditions)
-    return after_run(options, out) if complete else ""
+    ends = {each.type for each in document.conditions if each.status == "True"}
+    if "Failed" in ends:
+        return after_failure(options, out, document)
+    return after_run(options, out) if "Complete" in ends else ""
 
 
 def _next_lines(*lines: tuple[str, str]) -> str:

@@ -6,20 +6,18 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from tiltyard.cli.exits import Exit
 from tiltyard.cli.grammar import COMMANDS, parser
-from tiltyard.cli.streams import CLOSED_PIPE, flush, give_up, make_printable, sentence_of
+from tiltyard.cli.streams import flush, give_up, make_printable, sentence_of
 
 __all__ = ["main", "parser"]
-
-FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        0: done. 1: the tournament failed. 2: the input is wrong, with a sentence for each mistake. 130: interrupted.
-        141: who reads the output has closed it.
+        One of `Exit`.
     """
     make_printable()
     try:
@@ -30,24 +28,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
     except KeyboardInterrupt:
         print("stopped; run the same command again to continue", file=sys.stderr)
-        return INTERRUPTED
+        return Exit.INTERRUPTED
     except BrokenPipeError:
         give_up()
-        return CLOSED_PIPE
+        return Exit.CLOSED_PIPE
     except OSError as error:
         sentence = sentence_of(error)
         if sentence is None:
             raise
         give_up()
         print(sentence, file=sys.stderr)
-        return FAILED
+        return Exit.FAILED
 
 
 def _main(arguments: Sequence[str]) -> int:
     grammar = parser()
     if not arguments:
         grammar.print_help(sys.stderr)
-        return WRONG_INPUT
+        return Exit.WRONG_INPUT
     return _perform(grammar.parse_args(arguments))
 
 
@@ -62,4 +60,4 @@ def _perform(options: argparse.Namespace) -> int:
         return function(options)
     except (ManifestError, UserError) as error:
         print(error, file=sys.stderr)
-        return WRONG_INPUT
+        return Exit.WRONG_INPUT

@@ -13,6 +13,7 @@ from rich.table import Column
 
 from tiltyard.api import RecordCounts, StageStatus, TournamentStatus
 from tiltyard.cli.names import shortened
+from tiltyard.status.rates import stage_seconds_left
 from tiltyard_jobs.contracts.durations import duration_text
 
 Display = Callable[[TournamentStatus], None]
@@ -88,11 +89,10 @@ def _speed_of(status: TournamentStatus) -> list[str]:
 
 def pace_of_stage(stage: StageStatus) -> list[str]:
     """How fast a stage goes, and for how long at that rate."""
-    rate, records = stage.records_per_second, stage.records
-    if rate is None or records is None or not float(rate):
+    if stage.records_per_second is None:
         return []
-    left = round((records.total - records.done) / float(rate))
-    return [rate_text(rate), *([f"about {duration_text(left)} left"] if left > 0 else [])]
+    left = stage_seconds_left(stage)
+    return [rate_text(stage.records_per_second), *([f"about {duration_text(left)} left"] if left is not None else [])]
 
 
 class _Lines:

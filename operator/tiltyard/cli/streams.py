@@ -8,7 +8,6 @@ import io
 import os
 import sys
 
-CLOSED_PIPE = 128 + 13  # what a shell reports of a program that SIGPIPE ended
 PLAIN = {"…": "...", "≥": ">=", "≤": "<=", "–": "-", "—": "-", "→": "->", "×": "x", "━": "=", "╸": "=", "╺": "="}
 """How an encoding without these characters shows them; any other one is escaped."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)

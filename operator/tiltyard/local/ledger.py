@@ -37,6 +37,7 @@ class Ledger(Costs):
         load_seconds: what the last load of each model took, by `ModelNode.version`.
         held: how long each served model was up, by name.
         found: preflight's bitmap of what was there before the run; None: it has not been looked at.
+        wrong_input: whether its last attempt failed for what the user gave, and not for what happened to it.
     """
 
     run: str
@@ -46,6 +47,7 @@ class Ledger(Costs):
     load_seconds: dict[str, float] = Field(default_factory=dict)
     held: dict[str, Held] = Field(default_factory=dict)
     found: str | None = None
+    wrong_input: bool = False
 
 
 def place_of(store: StoreRef) -> str:

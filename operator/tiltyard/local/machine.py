@@ -112,7 +112,7 @@ class Machine:
         self._acting: set[asyncio.Task[None]] = set()
         self._mistake: BaseException | None = None
         self._stopping = False
-        self._wrong_input = False
+        self._ledger.wrong_input = False
         self._workers = Workers(settings.python, settings.state / "jobs" / "fork-server.log", occupancy)
         self._workshop = Workshop(
             workers=self._workers,
@@ -144,11 +144,6 @@ class Machine:
             for model in graph.models
             if model.served
         }
-
-    @property
-    def wrong_input(self) -> bool:
-        """Whether the run failed for what the user gave, and not for what happened to it."""
-        return self._wrong_input
 
     def stop(self) -> None:
         """End the run early: `run` stops all that it started, keeps what is made, and returns None."""
@@ -283,7 +278,7 @@ class Machine:
             self._save_ledger()
             self._preflight = PreflightPhase.PASSED
         else:
-            self._wrong_input = summary.exit_code in (ExitCode.COMPLETE, ExitCode.CONFIGURATION)
+            self._ledger.wrong_input = summary.exit_code in (ExitCode.COMPLETE, ExitCode.CONFIGURATION)
             self._preflight = PreflightPhase.FAILED
             self._preflight_message = "\n".join(filter(None, [summary.message, *problems]))
         self._again.set()
@@ -315,7 +310,7 @@ class Machine:
             if bundle.complete(self._done):
                 self._jobs.pop(bundle.name, None)
         elif attempt.summary.exit_code == ExitCode.CONFIGURATION:
-            self._wrong_input = True
+            self._ledger.wrong_input = True
         self._again.set()
 
     def _report(self, observed: Observed, decided: Plan) -> None:

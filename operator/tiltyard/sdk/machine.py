@@ -76,19 +76,6 @@ class StatePlace:
         return cls(tournament.metadata.name, build_graph(tournament).run, _state_folder(tournament, state))
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a run on this machine ended.
-
-    Attributes:
-        plan: the last one, whose state is terminal or Suspended; None where the run was told to stop.
-        wrong_input: whether it failed for what the user gave, and not for what happened to it.
-    """
-
-    plan: PlanStep | None
-    wrong_input: bool
-
-
 def prepare(
     tournament: Tournament, source: Path, *, out: Path | str | None, state: Path | None, **given: Any
 ) -> Prepared:
@@ -271,7 +258,9 @@ def read_status(place: StatePlace, *, at_work: bool = False) -> Status | None:
         status, written = TournamentStatus.model_validate_json(file.read_bytes()), file.stat().st_mtime
     except (OSError, ValueError):
         return None
-    return status_document(status, place.name, at_work=at_work, written=written)
+    ledger = read_ledger(place.state, place.run)
+    wrong_input = ledger is not None and ledger.wrong_input
+    return status_document(status, place.name, at_work=at_work, written=written, wrong_input=wrong_input)
 
 
 def _no_run(state: Path, name: str, run: str) -> str:
@@ -293,7 +282,7 @@ def run(
     show: Callable[[TournamentStatus], None],
     note: Callable[[str], None],
     begun: Callable[[Machine], None],
-) -> Ended:
+) -> PlanStep | None:
     """Run a tournament to its end, or until its machine is told to stop.
 
     Args:
@@ -301,6 +290,9 @@ def run(
         show: told of each new status, in the thread that runs it.
         note: told what is waited for.
         begun: told of the machine once its event loop runs.
+
+    Returns:
+        The last plan, whose state is terminal or Suspended; None where the run was told to stop.
 
     Raises:
         UserError: the state folder cannot be used, or another run is at work in it.
@@ -314,12 +306,14 @@ def run(
     try:
         with occupied(settings.state, prepared.graph.run, note) as occupancy:
             machine = Machine(prepared.tournament, prepared.graph, settings, show, occupancy)
-            return Ended(asyncio.run(until_the_end(machine)), machine.wrong_input)
+            return asyncio.run(until_the_end(machine))
     except StateError as error:
         raise UserError(str(error)) from None
 
 
-def run_beside(prepared: Prepared, show: Callable[[TournamentStatus], None], note: Callable[[str], None]) -> Ended:
+def run_beside(
+    prepared: Prepared, show: Callable[[TournamentStatus], None], note: Callable[[str], None]
+) -> PlanStep | None:
     """`run` in a thread of its own, since a notebook's thread has an event loop already. Ctrl-C stops it.
 
     Raises:

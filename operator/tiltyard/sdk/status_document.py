@@ -8,7 +8,7 @@ from tiltyard.api import TournamentStatus
 from tiltyard.sdk.documents import API_VERSION, Spending
 from tiltyard.status.held import seconds_up
 
-_ENDS = ("Complete", "Failed", "Suspended")
+_ENDS = {"Complete", "Failed", "Suspended"}
 
 Activity = Literal["Running", "Interrupted", "Ended"]
 
@@ -25,12 +25,17 @@ class Status(TournamentStatus):
     activity: Activity
     """Running: a process is at work. Interrupted: none is, and the run has not ended. Ended: the run is complete, has
     failed or is suspended."""
+    wrong_input: bool = False
+    """Whether the run failed because of what it was given (the manifest, a file, an endpoint): it fails again until
+    that changes. Always false on a cluster."""
     spending: Spending | None = None
     """What the run took, beside what was planned, by the prices that `tiltyard status` was given. Absent on a cluster,
     of `tiltyard run`, and of each change but the last that `--watch` prints."""
 
 
-def status_document(status: TournamentStatus, name: str, *, at_work: bool, written: float = 0.0) -> Status:
+def status_document(
+    status: TournamentStatus, name: str, *, at_work: bool, written: float = 0.0, wrong_input: bool = False
+) -> Status:
     """A status as a document.
 
     Args:
@@ -38,13 +43,14 @@ def status_document(status: TournamentStatus, name: str, *, at_work: bool, writt
         name: of the tournament.
         at_work: whether a process is at work on it now.
         written: where none is: when it was written, in seconds since the epoch.
+        wrong_input: whether a failure is of what the run was given.
     """
-    ended = any(condition.type in _ENDS and condition.status == "True" for condition in status.conditions)
-    activity: Activity = "Ended" if ended else "Running" if at_work else "Interrupted"
+    ends = {condition.type for condition in status.conditions if condition.status == "True"} & _ENDS
+    activity: Activity = "Ended" if ends else "Running" if at_work else "Interrupted"
     if not at_work:
         status = _at_rest(status, written)
     fields = {field: getattr(status, field) for field in TournamentStatus.model_fields}
-    return Status(tournament=name, activity=activity, **fields)
+    return Status(tournament=name, activity=activity, wrong_input=wrong_input and "Failed" in ends, **fields)
 
 
 def _at_rest(status: TournamentStatus, written: float) -> TournamentStatus:

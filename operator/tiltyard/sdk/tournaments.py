@@ -119,13 +119,13 @@ class Tournament:
             StoppedError: the manifest says `suspend: true`.
         """
         prepared = self._prepared(out, **options)
-        ended = machine.run_beside(prepared, on_status or _ignore, _note)
-        if ended.plan is None:
+        last = machine.run_beside(prepared, on_status or _ignore, _note)
+        if last is None:
             raise StoppedError("stopped; run it again to continue")
-        if ended.plan.state is TournamentState.SUSPENDED:
-            raise StoppedError(ended.plan.message)
-        if ended.plan.state is TournamentState.FAILED:
-            raise TournamentFailedError(ended.plan.message, machine.read_status(prepared.place))
+        if last.state is TournamentState.SUSPENDED:
+            raise StoppedError(last.message)
+        if last.state is TournamentState.FAILED:
+            raise TournamentFailedError(last.message, machine.read_status(prepared.place))
         return results_of(prepared)
 
     def status(self, *, state: str | Path | None = None) -> Status:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -37,7 +38,7 @@ from tiltyard.status.conditions import (
     find_true,
 )
 from tiltyard.status.held import with_halt, with_time_up
-from tiltyard.status.rates import Rates
+from tiltyard.status.rates import Rates, stage_seconds_left
 from tiltyard.status.records import (
     COMPLETION,
     PROMPT,
@@ -48,6 +49,7 @@ from tiltyard.status.records import (
     queued,
     records_count,
     records_of,
+    tokens_count,
     voids_of,
     whole,
 )
@@ -92,7 +94,7 @@ def build_status(
         observed = replace(observed, models={**_gone(known, observed), **observed.models})
     complete = graph.complete_keys(observed.done)
     models = tuple(
-        _model(model.name, seen, known).model_copy(update=_work_of(model.name, seen, graph, observed, complete))
+        _model(model.name, seen, known).model_copy(update=_work_of(model.name, seen, graph, observed, complete, rates))
         for model in graph.models
         if (seen := observed.models.get(model.name)) is not None
     )
@@ -120,7 +122,7 @@ def build_status(
         progress=f"{int(100 * share)}%",
         step=observed.preflight_step if observed.preflight is PreflightPhase.ACTIVE else None,
         records=f"{sum(one.done for one in counted)}/{sum(one.total for one in counted)}" if counted else None,
-        eta=None if rates.stalled(SHARE) else _eta(graph, observed, plan, share, now),
+        eta=None if rates.stalled(SHARE) else _eta(graph, observed, plan, share, stages, now),
         run=graph.run,
         stages=stages,
         models=models,
@@ -158,21 +160,26 @@ def _gone(known: TournamentStatus, observed: Observed) -> dict[str, ModelSeen]:
 
 
 def _work_of(
-    name: str, seen: ModelSeen, graph: Graph, observed: Observed, complete: frozenset[str]
+    name: str, seen: ModelSeen, graph: Graph, observed: Observed, complete: frozenset[str], rates: Rates
 ) -> dict[str, object]:
-    """What a model is doing, and how many records it is asked for and wait for it."""
+    """What a model is doing, and how many records it is asked for and wait for it.
+
+    It is busy while it is asked, and for the seconds after a reply in which the next shard begins.
+    """
     bundles = [bundle for bundle in graph.bundles if bundle.model == name]
     jobs = [job for bundle in bundles if (job := observed.jobs.get(bundle.name)) is not None]
     told = at_work(bundles, observed)
     reported = any(job.shards for job in jobs)
-    busy = told.asking > 0 if reported else any(job.active for job in jobs)
+    active = any(job.active for job in jobs)
+    busy = told.asking > 0 or rates.grew_just_now(tokens_count(name)) or (active and not reported)
+    known = reported or (seen.phase is ModelPhase.READY and not active)
     doing: dict[ModelPhase, ModelActivity] = {
         ModelPhase.STARTING: "Loading",
         ModelPhase.READY: "Busy" if busy else "Idle",
     }
     return {
         "activity": doing.get(seen.phase),
-        "asking": whole(told.asking) if reported else None,
+        "asking": whole(told.asking) if known else None,
         "queued": whole(queued(bundles, complete, observed)),
     }
 
@@ -205,14 +212,16 @@ def invalid_status(
 
 
 def worth_writing(before: TournamentStatus, after: TournamentStatus, now: float) -> TournamentStatus | None:
-    """The status to write; None where it says nothing new. An ETA that moved a little keeps its place.
+    """The status to write; None where it says nothing new.
 
-    What a run has cost keeps its place likewise, but only while models are up and the run goes on as before: what is
-    written of its end is exact, and so is what is left once nothing is up.
+    An ETA that moved a little keeps its place, unless a running stage would end after it. What a run has cost keeps its
+    place likewise, but only while models are up and the run goes on as before: what is written of its end is exact, and
+    so is what is left once nothing is up.
     """
     if before.eta is not None and after.eta is not None:
         left = abs(after.eta.timestamp() - now)
-        if abs((after.eta - before.eta).total_seconds()) <= max(60.0, ETA_SLACK * left):
+        is_near = abs((after.eta - before.eta).total_seconds()) <= max(60.0, ETA_SLACK * left)
+        if is_near and before.eta.timestamp() >= now + _slowest(after.stages):
             after = after.model_copy(update={"eta": before.eta})
     if any(model.up_since for model in after.models) and _end(before) == _end(after):
         after = after.model_copy(update={"usage": nearly_same(before.usage, after.usage)})
@@ -284,16 +293,28 @@ def _share(value: float | None) -> str | None:
     return None if value is None else f"{value:.2f}"
 
 
-def _eta(graph: Graph, observed: Observed, plan: Plan, share: float, now: float) -> datetime | None:
-    """At the pace of this run so far; what it found complete took no time."""
+def _eta(
+    graph: Graph, observed: Observed, plan: Plan, share: float, stages: Sequence[StageStatus], now: float
+) -> datetime | None:
+    """When all is done, at the pace of this run so far; what it found complete took no time.
+
+    The stages at work take at least as long as the slowest of them does at its own rate; the others follow.
+    """
     if plan.state is not TournamentState.RUNNING or not observed.elapsed:
         return None
     total = sum(bundle.shards for bundle in graph.bundles)
     reused = sum(len(parts) for parts in observed.reused.values()) / total
     if share - reused < 0.02:  # too little to tell
         return None
-    left = observed.elapsed * (1 - share) / (share - reused)
-    return datetime.fromtimestamp(round(now + left), UTC)
+    waiting = sum(one.shards.total - one.shards.succeeded for one in stages if one.state == "Pending") / total
+    pace = observed.elapsed / (share - reused)
+    at_work = max(pace * max(0.0, 1 - share - waiting), _slowest(stages))
+    return datetime.fromtimestamp(math.ceil(now + at_work + pace * waiting), UTC)
+
+
+def _slowest(stages: Sequence[StageStatus]) -> float:
+    """How many seconds the slowest of the stages at work still takes at its rate, as it is shown."""
+    return max((stage_seconds_left(one) or 0.0 for one in stages), default=0.0)
 
 
 def _stages(graph: Graph, observed: Observed, rates: Rates) -> list[StageStatus]:

@@ -60,7 +60,12 @@ ACCEPTED_MESSAGE: Final = "the manifest is valid"
 INVALID_SUSPENDED_MESSAGE: Final = "spec.suspend is true: its Jobs and models are stopped"
 INVALID_STOPPING_MESSAGE: Final = "spec.suspend is true: its Jobs and models are being stopped"
 INVALID_RUNNING_MESSAGE: Final = "spec.suspend is true, and not everything could be stopped: {refused}"
-PREFLIGHT_MESSAGE: Final = "preflight is {phase}"  # where preflight itself has said nothing
+PREFLIGHT_MESSAGES: Final = {  # where preflight itself has said nothing
+    PreflightPhase.PENDING: "preflight has not started",
+    PreflightPhase.ACTIVE: "preflight is in progress",
+    PreflightPhase.PASSED: "preflight has passed",
+    PreflightPhase.FAILED: "preflight has failed",
+}
 NOT_YET_MESSAGE: Final = "{made} of {all} bundles are complete"
 WAITING_MESSAGE: Final = "{message}; waiting: {waits}"  # of Ready and Reconciling, while something waits
 WAITS_MESSAGE: Final = "{what}: {why}"  # of Waiting, and in WAITING_MESSAGE: one of them
@@ -200,7 +205,7 @@ def _preflighted(situation: Situation) -> Statement:
     phase = situation.observed.preflight
     wait = situation.observed.preflight_wait
     message = situation.observed.preflight_message or (wait.message if wait is not None else "")
-    message = message or PREFLIGHT_MESSAGE.format(phase=phase.value.lower())
+    message = message or PREFLIGHT_MESSAGES[phase]
     return Statement(phase is PreflightPhase.PASSED, PREFLIGHT[phase], message)
 
 

@@ -27,6 +27,11 @@ def whole(number: float) -> int:
     return round(max(0, min(number, MAX_COUNT)))
 
 
+def tokens_count(model: str) -> str:
+    """The name of a model's tokens in `counts_of`."""
+    return f"{model} tokens"
+
+
 def records_count(phase: str) -> str:
     """The name of a phase's records in `counts_of`."""
     return f"{phase} records"
@@ -121,7 +126,7 @@ def voids_of(stages: Iterable[str], observed: Observed, told: AtWork) -> tuple[V
 
 
 def counts_of(graph: Graph, observed: Observed) -> dict[str, float]:
-    """What rates are made of: counts that only grow while a run is at work. Records are by phase."""
+    """What rates are made of: counts that only grow while a run is at work. Records are by phase, tokens by model."""
     told = at_work(graph.bundles, observed)
     made = sum(len(observed.done.get(ref.key, ())) for ref in graph.artifacts)
     counts: dict[str, float] = {
@@ -132,6 +137,10 @@ def counts_of(graph: Graph, observed: Observed) -> dict[str, float]:
     for phase, bundles in by_phase(graph).items():
         ended = sum(observed.fresh.get(stage, 0) for stage in {bundle.stage for bundle in bundles})
         counts[records_count(phase)] = ended + at_work(bundles, observed).fresh
+    for model in graph.models:
+        own = at_work((bundle for bundle in graph.bundles if bundle.model == model.name), observed)
+        ended = sum(row.prompt_tokens + row.completion_tokens for row in observed.ledger if row.model == model.name)
+        counts[tokens_count(model.name)] = ended + own.prompt_tokens + own.completion_tokens
     return counts
 
 

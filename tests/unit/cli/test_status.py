@@ -65,6 +65,17 @@ def test_a_run_that_nobody_works_on(
     assert json.loads(capsys.readouterr().out)["activity"] == activity
 
 
+@pytest.mark.parametrize(("ended", "code"), [("Failed", 2), ("Complete", 0), (None, 3)])
+def test_a_run_that_failed_for_its_input_ends_status_as_it_ended_run(
+    ended: str | None, code: int, run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = leave(tmp_path, run, ended)
+    ledger = Ledger(run=run, place=tmp_path.as_uri(), wrong_input=True)
+    (run_folder(tmp_path / "state", run) / "ledger.json").write_text(ledger.model_dump_json())
+    assert main(arguments) == code
+    assert json.loads(capsys.readouterr().out)["wrongInput"] is (ended == "Failed")
+
+
 def test_a_model_of_a_dead_run_was_up_until_its_last_status(
     run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -119,7 +130,7 @@ PRICES = {"currency": "EUR", "gpuHours": {"nvidia.com/gpu": "3.00"}}
 
 
 @pytest.mark.parametrize("priced", [False, True])
-@pytest.mark.parametrize(("ended", "code"), [(None, 3), ("Complete", 0)])
+@pytest.mark.parametrize(("ended", "code"), [(None, 3), ("Failed", 1), ("Complete", 0)])
 def test_what_to_do_next_is_told_as_lines_with_the_same_options(
     ended: str | None, code: int, priced: bool, run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -132,6 +143,7 @@ def test_what_to_do_next_is_told_as_lines_with_the_same_options(
     place = ["--out", str(tmp_path / "my out"), "--state", str(tmp_path / "state")]
     wanted = {
         None: [["run", *place, *prices]],
+        "Failed": [["run", *place, *prices]],
         "Complete": [["view", *place], ["report", *place, *prices, "--to", "results"]],
     }
     told = [line.partition("#")[0] for line in capsys.readouterr().err.splitlines() if "  # " in line]

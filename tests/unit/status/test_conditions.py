@@ -63,10 +63,11 @@ def test_which_are_true() -> None:
 
 
 def test_preflight_gives_its_own_message_or_how_far_it_is() -> None:
+    words = {"Pending": "has not started", "Active": "is in progress", "Passed": "has passed", "Failed": "has failed"}
     for phase in PreflightPhase:
         told = conditions(situation(GRAPH, Observed(phase)))["Preflighted"]
         assert told.reason == f"Preflight{phase.value}"
-        assert told.message == f"preflight is {phase.value.lower()}"
+        assert told.message == f"preflight {words[phase.value]}"
         assert told.status == str(phase is PreflightPhase.PASSED)
     failed = Observed(PreflightPhase.FAILED, "spec.output: the bucket is not there")
     assert conditions(situation(GRAPH, failed))["Preflighted"].message == "spec.output: the bucket is not there"

@@ -14,8 +14,8 @@ from tiltyard.api import ModelStatus, StageStatus, TournamentStatus
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Observed, PreflightPhase, ShardSeen
 from tiltyard.plan.planner import Policy, plan
-from tiltyard.status.build import build_status
-from tiltyard.status.rates import Rates
+from tiltyard.status.build import build_status, worth_writing
+from tiltyard.status.rates import Rates, stage_seconds_left
 from tiltyard.status.records import counts_of
 from tiltyard_jobs.contracts.progress import WorkerProgress
 from tiltyard_jobs.contracts.tasks import LedgerRow
@@ -156,8 +156,58 @@ def test_a_model_is_loading_busy_or_idle() -> None:
     assert seen(ModelPhase.READY, jobs=at_work(done=30)).activity == "Idle"
     silent = {FIRST.name: JobSeen(JobPhase.ACTIVE, FIRST.version, active=1)}  # its worker has told nothing yet
     assert (seen(ModelPhase.READY, jobs=silent).activity, seen(ModelPhase.READY, jobs=silent).asking) == ("Busy", None)
+    # Between two shards of its Job nothing asks it.
+    between = {FIRST.name: JobSeen(JobPhase.ACTIVE, FIRST.version)}
+    assert (seen(ModelPhase.READY, jobs=between).activity, seen(ModelPhase.READY, jobs=between).asking) == ("Idle", 0)
     # What waits for other work waits for no model.
     assert seen(ModelPhase.STARTING).queued == 100
+
+
+def test_a_model_is_busy_for_the_seconds_after_a_reply_in_which_its_next_shard_begins() -> None:
+    name = str(FIRST.model)
+    up = {"models": {name: ModelSeen(ModelPhase.READY, loads=1)}}
+    between = {FIRST.name: JobSeen(JobPhase.ACTIVE, FIRST.version)}
+    row = LedgerRow(stage="mine", model=name, completion_tokens=500)
+    asked = passed(jobs=at_work(done=10, asking=8, completion_tokens=400), **up)
+    ended = passed(jobs=between, ledger=(row,), **up)
+    rates = Rates()
+
+    def activity(now: float, observed: Observed) -> str | None:
+        rates.note(now, counts_of(GRAPH, observed))
+        return next(one for one in status_of(observed, rates).models if one.name == name).activity
+
+    assert activity(0.0, passed(**up)) == "Idle"
+    assert activity(0.5, asked) == "Busy"
+    assert activity(2.0, ended) == "Busy"
+    assert activity(11.0, ended) == "Busy"
+    assert activity(12.0, ended) == "Idle"
+
+
+def test_the_whole_is_never_done_before_a_stage_at_work_is() -> None:
+    """A run whose shards go fast at first and slowly then, as it was recorded."""
+    recorded = [(10.0, 90, 0), (40.0, 98, 3), (70.0, 100, 12), (100.0, 100, 30), (130.0, 100, 31), (190.0, 100, 34)]
+    rates, before = Rates(), None
+    compared = 0
+    for moment, mined, done in recorded:
+        made = {FIRST.makes[0].key: frozenset(range(FIRST.makes[0].shards))} if mined == 100 else {}
+        second = MINING[1]
+        shard = ShardSeen(
+            tuple((ref.key, 0) for ref in second.makes), WorkerProgress(total=100, records=True, done=done)
+        )
+        jobs = {second.name: JobSeen(JobPhase.ACTIVE, second.version, active=1, shards=(shard,))}
+        observed = passed(done=made, jobs=jobs, fresh={"mine": mined}, elapsed=moment)
+        rates.note(moment, counts_of(GRAPH, observed))
+        status = build_status(
+            TOURNAMENT, GRAPH, observed, plan(GRAPH, Policy(), observed), NOW + moment, rates=rates, before=before
+        )
+        before = status if before is None else worth_writing(before, status, NOW + moment) or before
+        if before.eta is None:
+            continue
+        for one in before.stages:
+            if (left := stage_seconds_left(one)) is not None:
+                compared += 1
+                assert before.eta.timestamp() >= NOW + moment + left, one.name
+    assert compared >= 4
 
 
 def test_preflight_says_what_it_checks_while_it_does() -> None:

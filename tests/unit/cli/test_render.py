@@ -114,11 +114,8 @@ def test_no_secret_is_read(file: Path, capsys: pytest.CaptureFixture[str], monke
     for document in documents(text):
         if document["kind"] == "Job":
             (worker,) = document["spec"]["template"]["spec"]["containers"]
-            secrets = [
-                one
-                for one in worker["env"]
-                if not one["name"].startswith(("TILTYARD_SUMMARY", "TILTYARD_WORK", "TILTYARD_IMAGE", "TILTYARD_POD"))
-            ]
+            ours = ("TILTYARD_SUMMARY", "TILTYARD_WORK", "TILTYARD_IMAGE", "TILTYARD_POD", "TILTYARD_NAMESPACE")
+            secrets = [one for one in worker["env"] if not one["name"].startswith(ours)]
             assert secrets
             assert all(set(one) == {"name", "valueFrom"} and "secretKeyRef" in one["valueFrom"] for one in secrets)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import Any
 
@@ -188,7 +189,7 @@ def test_there_is_no_eta_before_a_fiftieth_of_the_work_is_done() -> None:
         assert eta(found, 1) is None
         assert eta(found, enough - 1) is None
         left = 60.0 * (total - found - enough) / enough
-        assert eta(found, enough) == datetime.fromtimestamp(round(NOW + left), UTC)
+        assert eta(found, enough) == datetime.fromtimestamp(math.ceil(NOW + left), UTC)
 
 
 def test_only_what_runs_has_an_eta() -> None:

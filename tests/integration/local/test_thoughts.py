@@ -61,7 +61,7 @@ def tournament(method: str, thoughts: str, tasks: Path) -> dict[str, Any]:
             "allowCodeExecution": True,
         },
     }
-    document = manifest(len(EXPERTS), per_competitor=3, jobs={"shardSize": 64}, **spec)
+    document = manifest(len(EXPERTS), per_competitor=3, jobs={"shardSize": 164}, **spec)
     document["spec"]["competitors"] = [
         {"name": name, "model": {"uri": f"sim://{name}?judge.abstain=0&junk=0&humaneval.breaks=0&{query}"}}
         | ({"thoughtMarks": MARKS[name]} if name in MARKS else {})

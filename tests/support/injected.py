@@ -23,10 +23,8 @@ def staying_container(namespace: str, image: str) -> Iterator[tuple[str, dict[st
         f" securityContext: {pod}.securityContext{{allowPrivilegeEscalation: false,"
         f' capabilities: {pod}.securityContext.capabilities{{drop: ["ALL"]}}}}}}'
     )
-    change = {
-        "patchType": "ApplyConfiguration",
-        "applyConfiguration": {"expression": f"Object{{spec: Object.spec{{containers: [{container}]}}}}"},
-    }
+    patch = f'[JSONPatch{{op: "add", path: "/spec/containers/-", value: {container}}}]'
+    change = {"patchType": "JSONPatch", "jsonPatch": {"expression": patch}}
     its_label = "object.metadata.?labels['app.kubernetes.io/component'].orValue('')"
     policy = {
         "matchConstraints": {"resourceRules": [rule]},

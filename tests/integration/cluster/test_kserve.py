@@ -184,6 +184,9 @@ async def test_a_kserve_that_is_too_old_is_told(arena: Arena, old_kserve: None) 
         return await KServe(arena.kube, lambda: 0.0).warning() == TOO_OLD
 
     await until(is_told)  # a schema is published later
+    await arena.operator.stop()  # it keeps what it has read
+    await arena.operator.start()
+    assert TOO_OLD in arena.operator.log.read_text()
     await arena.apply(arena.manifest(2, **SMALL, suspend=True))
     assert await arena.notes("KServeUnsupported") == [TOO_OLD]
     assert TOO_OLD in condition(await arena.get(), "Accepted")["message"]

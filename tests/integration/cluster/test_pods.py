@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.error
 from collections.abc import Iterator
 from typing import Any
 
@@ -80,7 +81,12 @@ def staying(plane: ControlPlane, namespace: str) -> Iterator[None]:
     pod["spec"] = {"containers": [{"name": "worker", "image": "any"}]}
 
     def is_in_force() -> bool:
-        made = plane.request("POST", f"/api/v1/namespaces/{namespace}/pods?dryRun=All", pod)
+        try:
+            made = plane.request("POST", f"/api/v1/namespaces/{namespace}/pods?dryRun=All", pod)
+        except urllib.error.HTTPError as error:
+            if error.code != 403:  # the namespace has no service account yet
+                raise
+            return False
         return [one["name"] for one in made["spec"]["containers"]] == ["worker", CONTAINER]
 
     wait_until(is_in_force, poll=0.2)

@@ -88,6 +88,14 @@ def test_the_names_of_a_tournaments_jobs_begin_alike(tournament: str) -> None:
         assert job_name(tournament, bundle, "v").startswith(job_prefix(tournament))
 
 
+def test_a_pod_without_a_tournament_is_nobodys(cluster: Cluster) -> None:
+    pod = cluster.worker_pod(cluster.preflight())
+    del pod["metadata"]["labels"]["tiltyard.dev/tournament"]
+    pod["metadata"]["labels"]["batch.kubernetes.io/job-name"] = "t-job"
+    pod["metadata"]["ownerReferences"] = made_by_job("t-job")
+    assert PodRecord.of(pod) is None
+
+
 def test_a_pod_of_a_job_is_no_models(cluster: Cluster) -> None:
     pod = cluster.worker_pod(cluster.preflight())
     pod["metadata"]["labels"]["tiltyard.dev/model"] = "m0"

@@ -122,7 +122,7 @@ def install_crds(plane: ClusterApi) -> None:
 def install_caches(plane: ClusterApi) -> None:
     """Apply the CRDs of KServe's local model cache; returns once they are served."""
     folder = _config(chosen()) / "crd" / "full" / "localmodel"
-    for file in sorted(folder.iterdir()):
+    for file in sorted(folder.glob("serving.kserve.io_*.yaml")):
         managers.apply_crd(plane, file)
     for plural in ("localmodelcaches", "localmodelnamespacecaches"):
         plane.wait_for_resource("serving.kserve.io/v1alpha1", plural)

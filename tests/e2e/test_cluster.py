@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import yaml
 from cluster import kserve
 from e2e.conftest import LM_EVAL, ROOT, TRAINER, Arena, bucket_block, environment_in_pod, kill_s3, kubectl, wait_for_s3
 from support.benchmarks import small_benchmark, snippet_benchmark
+from support.injected import CONTAINER, staying_container
 from support.local_runs import LocalRun, contents
 from support.manifests import manifest
 from support.network_policy import End
@@ -96,6 +98,34 @@ async def test_records_are_counted_while_their_shard_is_at_work(arena: Arena) ->
     row = kubectl("-n", arena.namespace, "get", "tournament", "test", "--no-headers")
     assert f"/{seen['status']['records'].partition('/')[2]}" in row
     check_policies(arena)
+    kubectl("-n", arena.namespace, "delete", "tournament", "test")
+
+
+async def test_a_container_that_outlives_the_worker_is_told_within_30_seconds(arena: Arena) -> None:
+    served = kubectl("api-resources", "--api-group=admissionregistration.k8s.io", "--output=name")
+    if "mutatingadmissionpolicies" not in served:
+        pytest.skip("mutating admission policies are served by Kubernetes 1.36 and later")
+    injecting = [body for _, body in staying_container(arena.namespace, arena.cluster.images["worker"])]
+    try:
+        for body in injecting:
+            kubectl("apply", "-f", "-", stdin=json.dumps(body))
+        await asyncio.sleep(5)  # until the API server has taken the policy in
+        await arena.apply(manifest(2, **SMALL))
+
+        def told(tournament: Any) -> Any:
+            conditions = tournament.get("status", {}).get("conditions", ())
+            return next((one for one in conditions if one["type"] == "Waiting" and one["reason"] == "NotEnding"), None)
+
+        seen = told(await arena.wait("test", lambda one: told(one) is not None, 120))
+        assert f"container {CONTAINER} runs on and keeps the Job from its end" in seen["message"]
+        workers = "--selector=app.kubernetes.io/component=worker"
+        (pod,) = json.loads(kubectl("-n", arena.namespace, "get", "pods", workers, "--output=json"))["items"]
+        (worker,) = (one for one in pod["status"]["containerStatuses"] if one["name"] == "worker")
+        ended = datetime.fromisoformat(worker["state"]["terminated"]["finishedAt"])
+        assert (datetime.fromisoformat(seen["lastTransitionTime"]) - ended).total_seconds() <= 30
+    finally:
+        for body in injecting:
+            kubectl("delete", body["kind"], body["metadata"]["name"])
     kubectl("-n", arena.namespace, "delete", "tournament", "test")
 
 

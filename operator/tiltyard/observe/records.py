@@ -230,7 +230,7 @@ class PodRecord:
         meta, status = document["metadata"], document.get("status", {})
         its_labels = meta.get("labels", {})
         controller = controller_of(meta)
-        if controller is None or not _is_as_labelled(its_labels, controller):
+        if TOURNAMENT not in its_labels or controller is None or not _is_as_labelled(its_labels, controller):
             return None
         statuses = status.get("containerStatuses", ())
         worker: Object = next((c for c in statuses if c["name"] in WORKERS), {})
@@ -291,7 +291,7 @@ def _is_as_labelled(its_labels: Mapping[str, str], controller: Controller) -> bo
 
     A controller that does not exist, by name and uid, needs no look: the garbage collector deletes what it controls.
     """
-    tournament, job, model = its_labels.get(TOURNAMENT, ""), _job_of(its_labels), its_labels.get(MODEL, "")
+    tournament, job, model = its_labels[TOURNAMENT], _job_of(its_labels), its_labels.get(MODEL, "")
     if job:
         is_its = controller.name.startswith(f"{job}-") if JOB_SET in its_labels else controller.name == job
         return is_its and controller.is_a(JOBS) and job.startswith(job_prefix(tournament))

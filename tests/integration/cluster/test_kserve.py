@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from cluster import managers
+from cluster import kserve, managers
 from cluster.controlplane import ControlPlane
+from integration.chart.helm import CHART, Helm
 from support.arena import SMALL, Arena, Configure, condition
+from support.cluster_objects import cluster_tournament
 from support.documents import ROOT
 from support.waiting import until
 from tiltyard.api import tournament_from_object
@@ -112,6 +116,55 @@ async def test_what_kserve_makes_of_the_examples_has_what_vllm_needs(
 
 
 @pytest.fixture
+def chart_runtimes(plane: ControlPlane, tmp_path: Path) -> Iterator[None]:
+    """The chart's runtimes of vLLM, which KServe's webhook has accepted."""
+    values = {"runtimes": {"vllm": {"install": True}}}
+    documents = yaml.safe_load_all(Helm(tmp_path)("template", "tiltyard", CHART, values=values))
+    runtimes = [one for one in documents if one["kind"] == "ClusterServingRuntime"]
+    for runtime in runtimes:
+        kserve.install_runtime(plane, runtime)
+    yield
+    for runtime in runtimes:
+        plane.request("DELETE", f"{kserve.SERVING_PATH}/clusterservingruntimes/{runtime['metadata']['name']}")
+
+
+@pytest.mark.parametrize(
+    ("resources", "image", "memory"),
+    [
+        ({"limits": {"nvidia.com/gpu": "1"}}, "vllm/vllm-openai:", "32Gi"),
+        ({"limits": {"nvidia.com/gpu": "1", "memory": "80Gi"}}, "vllm/vllm-openai:", "80Gi"),
+        ({}, "vllm/vllm-openai-cpu:", "24Gi"),
+    ],
+)
+async def test_what_kserve_makes_of_the_charts_runtimes(
+    kube: Client, namespace: str, chart_runtimes: None, resources: dict[str, Any], image: str, memory: str
+) -> None:
+    players = [
+        {"name": name, "model": {"uri": f"hf://org/{name}"}, "serving": {"resources": resources}} for name in "abc"
+    ]
+    tournament = cluster_tournament(3, players=players)
+    settings = ClusterSettings(worker_image="tiltyard/worker", runtime="tiltyard-vllm", cpu_runtime="tiltyard-vllm-cpu")
+    body = inference_service(tournament, build_graph(tournament).model["a"], settings, loads=1, started=NO_TIME)
+    del body["metadata"]["ownerReferences"]
+    body["metadata"]["namespace"] = namespace
+    await kube.apply(SERVICES, body)
+    name = body["metadata"]["name"]
+
+    async def deployments() -> list[Object]:
+        return (await kube.list(DEPLOYMENTS, namespace, "", f"metadata.name={name}-predictor"))[0]
+
+    pod = (await until(deployments))[0]["spec"]["template"]["spec"]
+    container = next(one for one in pod["containers"] if one["name"] == "kserve-container")
+    assert container["image"].startswith(image)
+    assert {"--model=/mnt/models", f"--served-model-name={name}"} <= set(container["args"])
+    assert container["resources"]["limits"]["memory"] == memory
+    assert container["resources"]["limits"].get("nvidia.com/gpu") == resources.get("limits", {}).get("nvidia.com/gpu")
+    (shared,) = (mount["name"] for mount in container["volumeMounts"] if mount["mountPath"] == "/dev/shm")
+    (volume,) = (volume for volume in pod["volumes"] if volume["name"] == shared)
+    assert volume["emptyDir"] == {"medium": "Memory", "sizeLimit": "8Gi"}
+
+
+@pytest.fixture
 def old_kserve(plane: ControlPlane) -> Iterator[None]:
     """The CRD of InferenceServices without what came with the oldest KServe that is supported."""
     file = managers.module_folder("kserve", "github.com/kserve/kserve") / "config" / "crd" / "full"
@@ -126,11 +179,17 @@ def old_kserve(plane: ControlPlane) -> Iterator[None]:
     plane.apply(path, text.encode())
 
 
-async def test_a_kserve_that_is_too_old_is_told(kube: Client, old_kserve: None) -> None:
+async def test_a_kserve_that_is_too_old_is_told(arena: Arena, old_kserve: None) -> None:
     async def is_told() -> bool:
-        return await KServe(kube, lambda: 0.0).warning() == TOO_OLD
+        return await KServe(arena.kube, lambda: 0.0).warning() == TOO_OLD
 
     await until(is_told)  # a schema is published later
+    await arena.operator.stop()  # it keeps what it has read
+    await arena.operator.start()
+    assert TOO_OLD in arena.operator.log.read_text()
+    await arena.apply(arena.manifest(2, **SMALL, suspend=True))
+    assert await arena.notes("KServeUnsupported") == [TOO_OLD]
+    assert TOO_OLD in condition(await arena.get(), "Accepted")["message"]
 
 
 async def test_the_one_that_is_installed_is_supported(kube: Client) -> None:

@@ -41,5 +41,5 @@ async def test_policies_let_a_run_through_and_nothing_else(arena: Arena, tmp_pat
         if policy["metadata"]["name"].endswith(("-models", "-workers")):
             assert scene.mistakes(one for one in policies if one is not policy)
             assert scene.mistakes(
-                [one | {"spec": {**one["spec"], "ingress": []}} if one is policy else one for one in policies]
+                [{**one, "spec": {**one["spec"], "ingress": []}} if one is policy else one for one in policies]
             )

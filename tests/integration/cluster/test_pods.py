@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import urllib.error
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,6 +11,8 @@ import yaml
 
 from cluster.controlplane import ControlPlane
 from support.arena import SMALL, Arena, condition
+from support.injected import CONTAINER, staying_container
+from support.waiting import wait_until
 from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, PODS, SERVICES
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
@@ -66,12 +70,37 @@ async def test_what_kubernetes_does_not_know_is_told_before_anything_starts(aren
     assert await arena.children(PODS) == []
 
 
-async def test_a_sidecar_that_outlives_the_worker_is_told(arena: Arena) -> None:
+@pytest.fixture
+def staying(plane: ControlPlane, namespace: str) -> Iterator[None]:
+    """Workers' pods of the test's namespace get a second container, from a policy that is in force."""
+    injecting = list(staying_container(namespace, "any"))
+    for path, body in injecting:
+        plane.apply(path, body)
+    meta = {"name": "probe", "namespace": namespace, "labels": {"app.kubernetes.io/component": "worker"}}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta}
+    pod["spec"] = {"containers": [{"name": "worker", "image": "any"}]}
+
+    def is_in_force() -> bool:
+        try:
+            made = plane.request("POST", f"/api/v1/namespaces/{namespace}/pods?dryRun=All", pod)
+        except urllib.error.HTTPError as error:
+            if error.code != 403:  # the namespace has no service account yet
+                raise
+            return False
+        return [one["name"] for one in made["spec"]["containers"]] == ["worker", CONTAINER]
+
+    wait_until(is_in_force, poll=0.2)
+    yield
+    for path, _ in injecting:
+        plane.request("DELETE", path)
+
+
+async def test_a_sidecar_that_outlives_the_worker_is_told(staying: None, arena: Arena) -> None:
     ended = {"exitCode": 0, "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:01Z"}
     common = {"image": "any", "imageID": "", "restartCount": 0, "ready": False}
     statuses = [
         {"name": "worker", **common, "state": {"terminated": ended}},
-        {"name": "istio-proxy", **common, "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}},
+        {"name": CONTAINER, **common, "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}},
     ]
     arena.player.never_starts(
         lambda pod: "-preflight-" in pod["metadata"]["name"], {"phase": "Running", "containerStatuses": statuses}
@@ -80,11 +109,12 @@ async def test_a_sidecar_that_outlives_the_worker_is_told(arena: Arena) -> None:
     told = await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "NotEnding", limit=30)
     message = condition(told, "Waiting")["message"]
     assert message.startswith("preflight: pod test-preflight-")
-    assert "stays though its worker has ended: container istio-proxy runs on" in message
+    assert "stays though its worker has ended: container stays runs on" in message
     assert condition(told, "Failed")["status"] == "False"
     assert len(await arena.notes("Waiting")) == 1
     # It is gone, and the tournament goes on.
     arena.player.rules.clear()
     (pod,) = await arena.children(PODS)
+    assert [one["name"] for one in pod["spec"]["containers"]] == ["worker", CONTAINER]
     await arena.kube.delete(PODS, arena.namespace, pod["metadata"]["name"])
     await arena.wait(lambda one: condition(one, "Preflighted").get("status") == "True", limit=60)

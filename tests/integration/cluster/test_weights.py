@@ -83,7 +83,8 @@ async def test_a_cache_is_made_or_matched_and_a_model_waits_until_nodes_have_its
     await arena.apply(document)
 
     def waits(one: Any) -> bool:
-        return condition(one, "Waiting").get("message", "").count("Cache ") == len(NAMES)
+        message: str = condition(one, "Waiting").get("message", "")
+        return message.count("Cache ") == len(NAMES)
 
     told = await arena.wait(waits)
     assert condition(told, "Waiting")["reason"] == "Downloading"

@@ -25,6 +25,13 @@ def test_a_final_refusal_is_told_at_once_and_a_busy_api_server_only_where_it_las
         assert list(refusals.waits()) == ["model a"]
 
 
+def test_what_waits_for_something_else_is_told_at_once() -> None:
+    refusals, wait = Refusals(generation=1), Wait(WaitReason.DOWNLOADING, "no weights")
+    refusals.wait("model a", wait)
+    assert "model a" in refusals
+    assert refusals.waits() == {"model a": wait}
+
+
 def test_it_ends_with_an_attempt_that_succeeds_or_with_a_plan_that_does_not_want_it() -> None:
     refusals = Refusals(generation=1)
     for name in ("a", "b", "c"):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from support.cluster_objects import Cluster, cluster_tournament, made_by_job, made_by_replica_set
 from tiltyard.observe.records import JobRecord, PodRecord
-from tiltyard.render.names import service_name
+from tiltyard.render.names import job_name, job_prefix, service_name
 
 
 @pytest.fixture
@@ -77,6 +79,21 @@ def test_a_node_of_a_train_job(cluster: Cluster, job: str, owner: str, believed:
     pod["metadata"]["labels"]["jobset.sigs.k8s.io/jobset-name"] = job
     pod["metadata"]["ownerReferences"] = made_by_job(owner)
     assert (PodRecord.of(pod) is not None) is believed
+
+
+@given(st.from_regex(r"[a-z0-9]([a-z0-9.-]{0,80}[a-z0-9])?", fullmatch=True))
+@settings(deadline=None)
+def test_the_names_of_a_tournaments_jobs_begin_alike(tournament: str) -> None:
+    for bundle in ("preflight", "judge/a/b", "mine/" + "x" * 80):
+        assert job_name(tournament, bundle, "v").startswith(job_prefix(tournament))
+
+
+def test_a_pod_without_a_tournament_is_nobodys(cluster: Cluster) -> None:
+    pod = cluster.worker_pod(cluster.preflight())
+    del pod["metadata"]["labels"]["tiltyard.dev/tournament"]
+    pod["metadata"]["labels"]["batch.kubernetes.io/job-name"] = "t-job"
+    pod["metadata"]["ownerReferences"] = made_by_job("t-job")
+    assert PodRecord.of(pod) is None
 
 
 def test_a_pod_of_a_job_is_no_models(cluster: Cluster) -> None:

@@ -41,6 +41,7 @@ TOOLS = {
     "kueue": ("kueue-manager",),
     "scheduler": ("kube-scheduler",),
     "engines": (gitops.TOOL,),
+    "kubectl": ("kubectl",),
 }
 """What each fixture needs."""
 CLEARED_SECONDS = 60
@@ -95,6 +96,12 @@ def logged(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str])
 def engines() -> None:
     """The engines of GitOps tools."""
     tools.ensure(gitops.TOOL)
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> Path:
+    """The command."""
+    return Path(tools.ensure("kubectl"))
 
 
 @pytest.fixture

@@ -10,17 +10,12 @@ import pytest
 import yaml
 
 from support.cluster_objects import SETTINGS, cluster_tournament
+from support.examples import EXAMPLES, S3, for_cluster
 from support.manifests import manifest
 from tiltyard.cli import main
 from tiltyard.cli.typed_models import TypedModels
 from tiltyard.render.children import Child, in_order, prepare
 
-# Without those whose models lie in folders, which no cluster has.
-EXAMPLES = [
-    path
-    for path in sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.yaml"))
-    if "model: {uri: file://" not in path.read_text()
-]
 POD = {
     "nodeSelector": {"pool": "gpu"},
     "tolerations": [{"key": "gpu", "operator": "Exists"}],
@@ -34,7 +29,6 @@ POD = {
 }
 GPU = {"limits": {"nvidia.com/gpu": "1"}}
 SERVING = {"args": ["--max-model-len=4096"], "replicas": 2, "resources": GPU, "pod": POD}
-S3 = {"uri": "s3://bucket", "secretRef": {"name": "bucket-key"}, "caBundleRef": {"name": "ca", "key": "ca.crt"}}
 TOURNAMENT = cluster_tournament(
     players=[
         {"name": "sim", "model": {"uri": "sim://sim"}, "serving": {"pod": POD}},
@@ -81,15 +75,8 @@ def test_every_field_is_known(child: Child, models: TypedModels) -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_every_example_passes(example: Path, values: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    document = yaml.safe_load(example.read_text())
-    document["spec"].setdefault("output", {"s3": S3})
-    if given := document["spec"]["instructions"].get("from"):
-        given["uri"] = "s3://bucket/prompts.jsonl"
-    for competitor in document["spec"]["competitors"]:
-        if answers := competitor.get("answers"):
-            answers["uri"] = "s3://bucket/answers.jsonl"
     file = tmp_path / example.name
-    file.write_text(yaml.safe_dump(document))
+    file.write_text(yaml.safe_dump(for_cluster(example)))
     assert main(["render", str(file), "--values", str(values), "--check"]) == 0
     out, err = capsys.readouterr()
     assert err == ""

@@ -122,10 +122,21 @@ class PodPlayer:
 
     def kill(self, part_of_name: str) -> str | None:
         """SIGKILL a running pod's process; returns the pod's name, None: no such pod runs."""
+        return self._send(part_of_name, signal.SIGKILL)
+
+    def pause(self, part_of_name: str) -> str | None:
+        """Let a running pod's process do nothing until `go_on`; returns as `kill`."""
+        return self._send(part_of_name, signal.SIGSTOP)
+
+    def go_on(self, part_of_name: str) -> str | None:
+        """Let it work again; returns as `kill`."""
+        return self._send(part_of_name, signal.SIGCONT)
+
+    def _send(self, part_of_name: str, signum: signal.Signals) -> str | None:
         for name, process in self._processes.items():
             if part_of_name in name and process.returncode is None:
                 with suppress(ProcessLookupError):  # it has ended, and the loop has not heard of it yet
-                    os.killpg(process.pid, signal.SIGKILL)
+                    os.killpg(process.pid, signum)
                     return name
         return None
 

@@ -6,6 +6,7 @@ A release's fixture, `tests/fixtures/releases/VERSION`, is made by `hack/release
     store/            its artifacts and its run's folder
     state/            the state folder of `tiltyard run`: the run's account and status
     plan.json         the recipes of all artifacts, by bundle and key
+    half-way.json     on a cluster, in the middle of the run: the Tournament with its status, and its children
 """
 
 from __future__ import annotations
@@ -75,6 +76,12 @@ class Release(NamedTuple):
         """By bundle and key: recipes."""
         plan: dict[str, dict[str, Any]] = json.loads((self.folder / "plan.json").read_text())
         return plan
+
+    @property
+    def half_way(self) -> dict[str, Any]:
+        """On a cluster: the `tournament` with its status and its `objects` while `AT_WORK` is made."""
+        found: dict[str, Any] = json.loads((self.folder / "half-way.json").read_text())
+        return found
 
     @property
     def run(self) -> str:

@@ -45,6 +45,7 @@ class S3Server:
         metadata: keep objects' metadata; a server without it does not honour conditional writes.
         domain: names buckets as hosts too: `bucket.DOMAIN`.
         tls: serve https, with a certificate that only `ca_bundle` vouches for (made with the `openssl` command).
+        port: a certain one; None: any.
     """
 
     def __init__(
@@ -57,10 +58,11 @@ class S3Server:
         metadata: bool = True,
         domain: str | None = None,
         tls: bool = False,
+        port: int | None = None,
     ) -> None:
         self.access_key = access_key
         self.secret_key = secret_key
-        self.port = free_port()
+        self.port = port or free_port()
         self.objects = folder / "objects"
         self.objects.mkdir(parents=True)
         self.ca_bundle = folder / "certificate.pem" if tls else None
@@ -174,10 +176,11 @@ def s3_server(
     metadata: bool = True,
     domain: str | None = None,
     tls: bool = False,
+    port: int | None = None,
     **account: str,
 ) -> Iterator[S3Server]:
     """A server that runs for the block, with these buckets; the options are those of `S3Server`."""
-    server = S3Server(folder, read_only=read_only, metadata=metadata, domain=domain, tls=tls, **account)
+    server = S3Server(folder, read_only=read_only, metadata=metadata, domain=domain, tls=tls, port=port, **account)
     for bucket in buckets:  # a bucket is a folder; made so, a read-only server can have some too
         (server.objects / bucket).mkdir()
     server.start()

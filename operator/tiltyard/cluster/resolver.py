@@ -11,7 +11,7 @@ from tiltyard.cluster.kserve import KServe
 from tiltyard.cluster.node_lister import NodeLister
 from tiltyard.observe.capacity import too_large
 from tiltyard.observe.gpus import without_gpu, without_memory
-from tiltyard.observe.kinds import LLM_SERVICES, RUNTIMES, SERVICES
+from tiltyard.observe.kinds import LLM_SERVICES, RUNTIMES, SERVICES, TRAIN_JOBS
 from tiltyard.observe.kserve import LLM_OLDEST, OLDEST
 from tiltyard.observe.records import TournamentRecord
 from tiltyard.plan.graph import Graph
@@ -164,6 +164,12 @@ class Resolver:
                 f"there is no {runtime.kind} {runtime.name!r} {'in this namespace' if namespace else 'in the cluster'}:"
                 f" `kubectl get {kind.plural}` lists those that exist; Kubeflow Trainer (v2) installs them"
             )
+            if error.unserved:
+                place = "spec.training.trainer.kind"
+                words = (
+                    f"the cluster does not serve {TRAIN_JOBS.api} {TRAIN_JOBS.kind}: install Kubeflow Trainer (v2) with"
+                    " its CRDs and JobSet, or set Job, which trains on one node"
+                )
             raise RuntimeMissing(key, [Problem(place, words)]) from None
 
 

@@ -42,6 +42,7 @@ TOOLS = {
     "kueue": ("kueue-manager",),
     "scheduler": ("kube-scheduler",),
     "engines": (gitops.TOOL,),
+    "kubectl": ("kubectl",),
 }
 """What each fixture needs."""
 CLEARED_SECONDS = 60
@@ -97,6 +98,12 @@ def logged(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str])
 def engines() -> None:
     """The engines of GitOps tools."""
     tools.ensure(gitops.TOOL)
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> Path:
+    """The command."""
+    return Path(tools.ensure("kubectl"))
 
 
 @pytest.fixture

@@ -16,13 +16,15 @@ from cluster.controlplane import ControlPlane
 from support.arena import SMALL, Arena
 from support.s3server import S3Server
 from support.stub_llm import serving
-from tiltyard.observe.kinds import CONFIG_MAPS, EVENTS, JOBS, PODS, SERVICES
+from tiltyard.observe.kinds import CONFIG_MAPS, EVENTS, JOBS, PODS, SERVICES, Object
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.store import Store, open_store
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(400)]
 
-KEY, HEADER = "canary-api-key-7f3a91", "canary-header-c04e55"
+KEY, HEADER, VARIABLE = "canary-api-key-7f3a91", "canary-header-c04e55", "canary-variable-e81d"
+TOKEN, TRAINING = "hf_canaryToken31c6", "canary-training-4e07"
+SECRET = "canaries"
 PROMPT, ANSWER = "canary prompt 52b8", "canary answer 9d17"
 ROWS = 6
 
@@ -64,35 +66,20 @@ def texts_of(store: Store) -> dict[str, str]:
     return found
 
 
-async def test_nothing_that_was_planted_is_found(arena: Arena, plane: ControlPlane, credentials: S3Server) -> None:
-    data = {"key": KEY, "header": HEADER}
-    encoded = {name: base64.b64encode(text.encode()).decode() for name, text in data.items()}
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "canaries"}, "data": encoded}
-    plane.apply(f"/api/v1/namespaces/{arena.namespace}/secrets/canaries", secret)
-    store = open_store(StoreRef(uri=arena.s3_uri, endpoint=arena.server.endpoint))
-    prompts = [{"prompt": f"{PROMPT} {number}: sort a list"} for number in range(ROWS)]
-    store.put("p.jsonl", "".join(json.dumps(row) + "\n" for row in prompts).encode())
-    instructions = {"from": {"uri": f"{arena.s3_uri}/p.jsonl", "perCompetitor": ROWS}}
-    document = arena.manifest(2, **{**SMALL, "instructions": instructions})
-    spec = document["spec"]
-    spec["jobs"] = {**spec["jobs"], "maxVoidFraction": "1"}
-    failed = list[str]()
-    async with serving({"/v1/chat/completions": careless(failed)}) as url:
-        spec["competitors"][1] = {
-            "name": "m1",
-            "endpoint": {"url": f"{url}/v1", "model": "m", "apiKeySecretRef": {"name": "canaries", "key": "key"}},
-            "request": {"headers": [{"name": "X-Team", "valueSecretRef": {"name": "canaries", "key": "header"}}]},
-        }
-        await arena.apply(document)
-        told = await arena.wait_for_phase("Complete", "Failed", limit=240)
-    assert told["status"]["phase"] == "Complete", yaml.safe_dump(told["status"])
+def variable(key: str) -> dict[str, object]:
+    """An environment variable of a pod that has a planted text."""
+    return {"name": "TEAM_TOKEN", "valueFrom": {"secretKeyRef": {"name": SECRET, "key": key}}}
 
-    artifacts = texts_of(store)
-    store.close()
-    answers = "".join(text for key, text in artifacts.items() if key.startswith("answer/"))
-    assert ANSWER in answers
-    assert "RefusedByServer" in answers
-    assert failed
+
+def plant(plane: ControlPlane, arena: Arena, **texts: str) -> None:
+    """A Secret with these texts."""
+    encoded = {name: base64.b64encode(text.encode()).decode() for name, text in texts.items()}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": SECRET}, "data": encoded}
+    plane.apply(f"/api/v1/namespaces/{arena.namespace}/secrets/{SECRET}", secret)
+
+
+async def said_in(arena: Arena, told: Object) -> dict[str, str]:
+    """All that is said to people, and what objects hold, by the place."""
     said = {
         "the operator's log": arena.operator.log.read_text(),
         "the status": json.dumps(told),
@@ -104,8 +91,64 @@ async def test_nothing_that_was_planted_is_found(arena: Arena, plane: ControlPla
     logs = [file for file in arena.player.folder.rglob("log") if file.is_file()]
     assert logs
     said |= {f"log of {file.parent.name}": file.read_text(errors="replace") for file in logs}
-    secrets = [KEY, HEADER, credentials.env["AWS_SECRET_ACCESS_KEY"]]
+    return said
+
+
+async def test_nothing_that_was_planted_is_found(arena: Arena, plane: ControlPlane, credentials: S3Server) -> None:
+    plant(plane, arena, key=KEY, header=HEADER, variable=VARIABLE)
+    store = open_store(StoreRef(uri=arena.s3_uri, endpoint=arena.server.endpoint))
+    prompts = [{"prompt": f"{PROMPT} {number}: sort a list"} for number in range(ROWS)]
+    store.put("p.jsonl", "".join(json.dumps(row) + "\n" for row in prompts).encode())
+    instructions = {"from": {"uri": f"{arena.s3_uri}/p.jsonl", "perCompetitor": ROWS}}
+    document = arena.manifest(2, **{**SMALL, "instructions": instructions})
+    spec = document["spec"]
+    spec["jobs"] = {**spec["jobs"], "maxVoidFraction": "1", "pod": {"env": [variable("variable")]}}
+    failed = list[str]()
+    async with serving({"/v1/chat/completions": careless(failed)}) as url:
+        spec["competitors"][1] = {
+            "name": "m1",
+            "endpoint": {"url": f"{url}/v1", "model": "m", "apiKeySecretRef": {"name": SECRET, "key": "key"}},
+            "request": {"headers": [{"name": "X-Team", "valueSecretRef": {"name": SECRET, "key": "header"}}]},
+        }
+        await arena.apply(document)
+        told = await arena.wait_for_phase("Complete", "Failed", limit=240)
+    assert told["status"]["phase"] == "Complete", yaml.safe_dump(told["status"])
+
+    artifacts = texts_of(store)
+    store.close()
+    answers = "".join(text for key, text in artifacts.items() if key.startswith("answer/"))
+    assert ANSWER in answers
+    assert "RefusedByServer" in answers
+    assert failed
+    said = await said_in(arena, told)
+    account = [credentials.env["AWS_ACCESS_KEY_ID"], credentials.env["AWS_SECRET_ACCESS_KEY"]]
+    secrets = [KEY, HEADER, VARIABLE, *account]
     for place, text in {**said, **artifacts}.items():
         assert [canary for canary in secrets if canary in text] == [], place
     for place, text in said.items():
         assert [canary for canary in (PROMPT, ANSWER) if canary in text] == [], place
+
+
+async def test_a_hub_that_says_back_the_token_is_not_quoted(arena: Arena, plane: ControlPlane) -> None:
+    plant(plane, arena, token=TOKEN, variable=VARIABLE, training=TRAINING)
+    asked = list[str]()
+
+    async def refuse(request: web.Request) -> web.Response:
+        asked.append(request.headers.get("Authorization", ""))
+        return web.Response(status=403, reason=f"no access for {asked[-1]}", text=f"<html>{asked[-1]}</html>")
+
+    document = arena.manifest(2, **SMALL)
+    spec = document["spec"]
+    spec["jobs"] = {**spec["jobs"], "pod": {"env": [variable("variable")]}}
+    spec["serving"] = {"weights": {"claim": {"size": "1Gi"}}}
+    async with serving({"/{path:.*}": refuse}) as url:
+        token = {"name": SECRET, "key": "token"}
+        model = {"uri": "hf://org/m", "servedFrom": f"hf://org/m?endpoint={url}", "tokenSecretRef": token}
+        spec["competitors"][1] = {"name": "m1", "model": model}
+        base = {"uri": "hf://org/base", "servedFrom": f"hf://org/base?endpoint={url}", "tokenSecretRef": token}
+        spec["training"] = {"baseModel": base, "pod": {"env": [variable("training")]}}
+        await arena.apply(document)
+        told = await arena.wait(lambda one: "the hub answers 403" in json.dumps(one.get("status", {})), limit=120)
+    assert f"Bearer {TOKEN}" in asked
+    for place, text in (await said_in(arena, told)).items():
+        assert [canary for canary in (TOKEN, VARIABLE, TRAINING) if canary in text] == [], place

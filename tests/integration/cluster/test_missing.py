@@ -1,4 +1,4 @@
-"""What a cluster lacks stops only those who need it: KServe, or a namespace that is watched."""
+"""What a cluster lacks stops only those who need it: KServe, Kubeflow Trainer, or a namespace that is watched."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster import kserve, managers
+from cluster import kserve, kubeflow, managers
 from cluster.controlplane import ControlPlane
 from integration.cluster.conftest import CRD, chart_rights
 from integration.sim.process import SimProcess
@@ -21,7 +21,7 @@ from support.documents import ROOT
 from support.podplayer import NODE
 from support.waiting import until
 from tiltyard.cluster.client import Client
-from tiltyard.observe.kinds import SERVICES, TOURNAMENTS, Kind, Object
+from tiltyard.observe.kinds import SERVICES, TOURNAMENTS, TRAIN_JOBS, Kind, Object
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(420)]
 
@@ -124,6 +124,33 @@ async def test_a_watched_namespace_that_is_deleted_stops_no_other(
         return bool((await kube.get(TOURNAMENTS, other, "test")).get("status"))
 
     await until(is_seen, 90)
+
+
+async def test_without_trainer_those_that_train_wait_for_it_and_no_others(
+    plane: ControlPlane, arena: Arena, endpoints: dict[str, Any]
+) -> None:
+    arena.player.runs(lambda pod: "-train-" in pod["metadata"]["name"], ["sleep", "600"])
+    document = arena.manifest(2, name="trains", **SMALL)
+    document["spec"] |= endpoints
+    trainer = {"kind": "TrainJob", "runtimeRef": {"name": "torch-distributed"}, "numNodes": 2}
+    document["spec"]["training"] = {"baseModel": {"uri": "hf://org/base"}, "trainer": trainer}
+    await arena.apply(document)
+    waiting = await arena.wait_for_phase("Invalid", name="trains")
+    words = "spec.training.trainer.kind: the cluster does not serve trainer.kubeflow.org/v1alpha1 TrainJob"
+    advice = "install Kubeflow Trainer (v2) with its CRDs and JobSet, or set Job, which trains on one node"
+    assert f"{words}: {advice}" in condition(waiting, "Accepted")["message"]
+    document = arena.manifest(2, **SMALL)
+    document["spec"] |= endpoints
+    await arena.apply(document)
+    done = await arena.wait_for_phase("Complete", "Failed", limit=150)
+    assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])
+    assert is_ready(arena.operator)
+
+    kubeflow.install(plane)
+    await arena.wait(lambda one: one["status"]["phase"] != "Invalid", "trains", limit=60)
+    await arena.wait_for_phase("Training", name="trains", limit=150)
+    (job,) = await arena.children(TRAIN_JOBS)
+    assert job["metadata"]["labels"]["tiltyard.dev/stage"] == "train"
 
 
 async def test_without_kserve_endpoints_play_and_models_wait_for_it(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import urllib.error
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import yaml
 
 from cluster.controlplane import ControlPlane
 from support.arena import Arena
+from support.examples import EXAMPLES, FOLDER, S3, for_cluster
 from support.manifests import manifest
 from tiltyard.cli import main
 from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, SERVICES, TRAIN_JOBS
@@ -20,14 +22,7 @@ from tiltyard.render.names import GENERATION, LOADS, MANAGER, STARTED, STOP
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
 
-# Without those whose models lie in folders, which no cluster has.
-EXAMPLES = [
-    path
-    for path in sorted((Path(__file__).resolve().parents[3] / "examples").glob("*.yaml"))
-    if "model: {uri: file://" not in path.read_text()
-]
 KINDS = {kind.kind: kind for kind in (CONFIG_MAPS, JOBS, SERVICES, TRAIN_JOBS)}
-S3 = {"uri": "s3://bucket", "secretRef": {"name": "bucket-key"}, "caBundleRef": {"name": "ca", "key": "ca.crt"}}
 POD: dict[str, Any] = {
     "nodeSelector": {"pool": "gpu"},
     "tolerations": [{"key": "gpu", "operator": "Exists"}],
@@ -147,13 +142,16 @@ async def test_the_operator_makes_what_is_printed_and_nothing_else(
 def test_every_example_passes_the_strict_dry_run(
     example: Path, plane: ControlPlane, namespace: str, render: Render
 ) -> None:
-    document = yaml.safe_load(example.read_text())
-    document["spec"].setdefault("output", {"s3": S3})
-    if given := document["spec"]["instructions"].get("from"):
-        given["uri"] = "s3://bucket/prompts.jsonl"
-    for competitor in document["spec"]["competitors"]:
-        if answers := competitor.get("answers"):
-            answers["uri"] = "s3://bucket/answers.jsonl"
+    for text in render(for_cluster(example), "-n", namespace):
+        dry_run(plane, text)
+
+
+@pytest.mark.parametrize("overlay", ["small", "full"])
+def test_every_overlay_passes_the_strict_dry_run(
+    overlay: str, kubectl: Path, plane: ControlPlane, namespace: str, render: Render
+) -> None:
+    command = [kubectl, "kustomize", FOLDER / "gitops" / overlay]
+    document = yaml.safe_load(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     for text in render(document, "-n", namespace):
         dry_run(plane, text)
 

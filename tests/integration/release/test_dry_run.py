@@ -1,7 +1,8 @@
 """A release without GitHub: the scripts of its workflow, word for word, and a registry on this machine.
 
-What cannot be tried so: the images (docker/build-push-action makes them, with provenance and SBOM), signatures (cosign
-asks Sigstore) and PyPI. `cosign` and `gh` stand here for commands that need the service: they note what they are told.
+What cannot be tried so: the images (docker/build-push-action makes them, for two architectures, with provenance and
+SBOM), signatures (cosign asks Sigstore), PyPI and the release itself. `cosign` and `gh` stand here for commands that
+need the service: they note what they are told. `tests/unit/laws/test_public_face.py` holds the steps to their options.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from support.certificates import self_signed
 from support.documents import ROOT
 
 JOBS: dict[str, Any] = yaml.safe_load((ROOT / ".github/workflows/release.yaml").read_text())["jobs"]
+TARGETS: list[str] = JOBS["images"]["strategy"]["matrix"]["target"]
 VERSION = version_script.version()
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
 ELSEWHERE = {"make test-unit", "make check"}  # what CI does too
@@ -154,15 +156,18 @@ def test_a_chart_that_cannot_be_pushed_fails_and_is_not_signed(tree: Tree, regis
     assert not [call for call in tree.told if call.startswith("cosign sign")]
 
 
-def test_an_image_is_signed_by_its_digest_and_listed(tree: Tree) -> None:
+def test_each_image_is_signed_by_its_digest_and_listed(tree: Tree) -> None:
     (sign,) = scripts("images")
-    tree.run(sign, OWNER="tiltyard", TARGET="operator", DIGEST=DIGEST, REGISTRY="ghcr.io")
-    image = f"ghcr.io/tiltyard/operator@{DIGEST}"
-    assert tree.told == [f"cosign sign --yes {image}"]
-    assert (tree.path / "image-operator.txt").read_text() == f"{image}\n"
+    signed = []
+    for target in TARGETS:
+        tree.run(sign, OWNER="tiltyard", TARGET=target, DIGEST=DIGEST, REGISTRY="ghcr.io")
+        image = f"ghcr.io/tiltyard/{target}@{DIGEST}"
+        assert (tree.path / f"image-{target}.txt").read_text() == f"{image}\n"
+        signed.append(f"cosign sign --yes {image}")
+    assert tree.told == signed
 
 
-def test_the_notes_are_the_versions_section(tree: Tree) -> None:
+def test_the_notes_are_the_versions_section_beside_all_files(tree: Tree) -> None:
     (release,) = scripts("release")
     variables = {"TAG": f"v{VERSION}", "VERSION": VERSION, "GH_TOKEN": "t"}
     with pytest.raises(subprocess.CalledProcessError) as refused:
@@ -172,10 +177,16 @@ def test_the_notes_are_the_versions_section(tree: Tree) -> None:
     changelog.write_text(
         changelog.read_text().replace("## [Unreleased]", f"## [Unreleased]\n\n## [{VERSION}] - 2026-12-01")
     )
+    files = [f"image-{target}.txt" for target in TARGETS]
+    files += [f"tiltyard-{VERSION}-py3-none-any.whl", f"tiltyard-{VERSION}.tar.gz", f"tiltyard-{VERSION}.tgz"]
+    (tree.path / "assets").mkdir()
+    for name in files:
+        (tree.path / "assets" / name).write_text("")
     tree.run(release, **variables)
     notes = (tree.path / "notes.md").read_text()
     assert notes.lstrip().startswith("### Added\n")
     assert "\n## " not in notes
     (call,) = tree.told
     assert call.startswith(f"gh release create v{VERSION} ")
+    assert set(re.findall(r"assets/(\S+)", call)) == set(files)
     assert call.endswith(f"--verify-tag --title v{VERSION} --notes-file notes.md")

@@ -174,6 +174,7 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
     "The two prefer different nodes": (f"{RENDERED}::test_several_replicas_prefer_different_nodes",),
     "A watched namespace that is gone": (
         f"{CLUSTER}/test_missing.py::test_a_watched_namespace_that_is_deleted_stops_no_other",
+        f"{CLUSTER}/test_missing.py::test_without_trainer_those_that_train_wait_for_it_and_no_others",
         f"{CLUSTER}/test_missing.py::test_without_kserve_endpoints_play_and_models_wait_for_it",
         f"{CLUSTER}/test_missing.py::test_kserve_that_goes_in_the_middle_of_a_run_stops_only_those_who_need_it",
     ),
@@ -191,6 +192,9 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
     ),
     "The operator keeps no state": (f"{OPERATOR}::test_the_operator_is_killed_and_nothing_is_made_twice",),
     "A Tournament that is complete": (f"{OPERATOR}::test_another_release_does_not_start_a_finished_run_again",),
+    "A run that an earlier release has begun": (
+        f"{CLUSTER}/test_releases.py::test_what_it_has_begun_goes_on_and_nothing_is_paid_twice",
+    ),
     "A KServe that is too old": (
         f"{CLUSTER}/test_kserve.py::test_a_kserve_that_is_too_old_is_told",
         f"{CLUSTER}/test_kserve.py::test_the_one_that_is_installed_is_supported",

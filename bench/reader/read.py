@@ -1,12 +1,15 @@
 """How long the battle reader takes: to open a run, to draw each list, to draw a battle, to search all texts.
 
-    python bench/reader/read.py [--instructions 70000] [--battles 50] [--keep DIR]
+    python bench/reader/read.py [--instructions 70000] [--battles 50] [--browser PROGRAM] [--keep DIR]
 
 Needs the `local` extra, and duckdb for the peer; `PYTHONPATH=operator:jobs` where tiltyard is not installed. Makes a
 run of five players first, three judges for each battle in both orders: 70,000 instructions are 280,000 battles,
-1,680,000 verdicts and 350,000 answers of some 1,200 characters (a minute; 300 MB in a temporary folder, or in DIR,
-which is read again where it is there). Times are wall-clock seconds in one process; a server adds a request on the
-loopback device.
+1,680,000 verdicts and 350,000 answers of some 1,200 characters, one in eight of them with a text that attacks (a
+minute; 300 MB in a temporary folder, or in DIR, which is read again where it is there). Times are wall-clock seconds in
+one process.
+
+With `--browser`, a Chromium, the same pages of `tiltyard view` are opened in it. Their times are the browser's own,
+`duration` of its navigation timing: from the request to the end of the page's load event, with style sheet and script.
 
 Beside each stands DuckDB's own query for the same rows of the same files, without drawing anything: for opening, the
 share and the flipped orders of all battles; for a list, the battles in order and the instructions of the first page;
@@ -16,9 +19,12 @@ for a battle, its instruction, answers and verdicts.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import hashlib
 import json
+import os
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +37,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+
+from support.browser import VARIABLE, Browser, browser
+from support.read_runs import ATTACKS, served
 from tiltyard_jobs.reader.battle import read_battle
 from tiltyard_jobs.reader.index import Index, build_index
 from tiltyard_jobs.reader.lists import LISTS, Filter, choose
@@ -54,14 +64,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--instructions", type=int, default=70_000)
     parser.add_argument("--battles", type=int, default=50, help="how many battles are drawn")
+    parser.add_argument("--browser", metavar="PROGRAM", help="a Chromium, which opens the same pages")
     parser.add_argument("--keep", type=Path, help="the folder of the run")
     options = parser.parse_args()
+    if options.browser:
+        os.environ[VARIABLE] = options.browser
     with tempfile.TemporaryDirectory() as temporary:
         folder: Path = options.keep or Path(temporary)
         if not (folder / "manifest.json").exists():
             seconds, _ = timed(lambda: make(folder, options.instructions))
             print(f"made {options.instructions:,} instructions in {seconds:.0f} s")
-        measure(folder, options.battles)
+        index = measure(folder, options.battles)
+        if options.browser:
+            asyncio.run(browse(folder, index, options.battles))
 
 
 def timed(work: Callable[[], object]) -> tuple[float, object]:
@@ -71,7 +86,7 @@ def timed(work: Callable[[], object]) -> tuple[float, object]:
     return time.perf_counter() - started, result
 
 
-def measure(folder: Path, many: int) -> None:
+def measure(folder: Path, many: int) -> Index:
     """Time the reader, and DuckDB where it is installed."""
     store = FolderStore(folder)
     index: Index
@@ -84,13 +99,49 @@ def measure(folder: Path, many: int) -> None:
         row(f"list {name}", ours, duck.time(duck.close) if name == "close" else None)
     ours, _ = timed(partial(page, pages, "flips", Filter(player="ada", judge="blaise")))
     row("list flips, one player, one judge", ours, None)
-    numbers: list[int] = np.random.default_rng(1).integers(0, len(index.battles.a), many).tolist()
+    numbers = some_battles(index, many)
     drawn = [timed(partial(pages.battle, number))[0] for number in numbers]
     read = [duck.time(partial(duck.battle, read_battle(index, number).identity)) for number in numbers[:5]]
     row(f"battle, median of {many}", statistics.median(drawn), read[2])
     row("battle, slowest", max(drawn), None)
     ours, _ = timed(partial(choose, index, "all", Filter(text="nowhere to be found")))
     row("search", ours, duck.time(duck.search))
+    return index
+
+
+async def browse(folder: Path, index: Index, many: int) -> None:
+    """Open the pages in a browser, which times them."""
+    links = IndexedLinks(index)
+    with served(str(folder), folder=folder) as reader:
+        origin = f"http://127.0.0.1:{reader.port}"
+        async with browser() as tab:
+            await tab.enter(reader.address)
+            row("in the browser: open", await loaded(tab), None)
+            for name in LISTS:
+                await tab.open(f"{origin}/{name}")
+                row(f"in the browser: list {name}", await loaded(tab), None)
+            times = []
+            for number in some_battles(index, many):
+                await tab.open(f"{origin}{links.battle(number)}")
+                times.append(await loaded(tab))
+            row(f"in the browser: battle, median of {many}", statistics.median(times), None)
+            row("in the browser: battle, slowest", max(times), None)
+            foreign = [one for one in tab.requests if not one.startswith((f"{origin}/", "data:"))]
+            assert (tab.faults, foreign) == ([], [])
+
+
+async def loaded(tab: Browser) -> float:
+    """Seconds that the page took, by the browser's own clock."""
+    entry = "performance.getEntriesByType('navigation')[0]"
+    await tab.until(f"{entry}.loadEventEnd > 0")
+    milliseconds: float = await tab.value(f"{entry}.duration")
+    return milliseconds / 1000
+
+
+def some_battles(index: Index, many: int) -> list[int]:
+    """Numbers of battles by chance, the same each time."""
+    numbers: list[int] = np.random.default_rng(1).integers(0, len(index.battles.a), many).tolist()
+    return numbers
 
 
 def page(pages: Pages, name: str, wanted: Filter) -> str:
@@ -161,7 +212,8 @@ def make(folder: Path, many: int) -> None:
     names = np.array(PLAYERS)
 
     def said(number: int, length: int) -> str:
-        return f"{number:x} {texts[number * 7919 % 512][:length]}"
+        attack = f"\n\n{ATTACKS[number // 8 % len(ATTACKS)]}" if number % 8 == 0 else ""
+        return f"{number:x} {texts[number * 7919 % 512][:length]}{attack}"
 
     def instructions(rows: Numbers) -> dict[str, Any]:
         return {

@@ -1,7 +1,7 @@
-"""Each command line of the README and of docs/ is run by a test, parsed by its program's own parser, or has a reason.
+"""Each command line of the README and of docs/ is run by a test, or has a reason.
 
-A block of code counts as one of commands by its first word, so a block that begins with an unknown word is refused
-here: add the word to `PROGRAMS`, or what it begins with to `NO_COMMANDS`.
+Calls of `tiltyard` are run by tests/integration/local/test_quick_start.py, which has the reasons of those that are not;
+here they are parsed by their own parser. An unknown program is refused: add it to `PROGRAMS`.
 """
 
 from __future__ import annotations
@@ -10,34 +10,25 @@ import contextlib
 import io
 import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.documents import FENCED, INDENTED, ROOT
+from support.documented_commands import COMMANDS
+from support.documents import ROOT
 from tiltyard.cli.main import parser
 from tiltyard_jobs.sim.__main__ import _parser as expert_parser
 
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+CALLS = {f"{name}: {' '.join(call)}"[:120]: call for name, all_ in COMMANDS.items() for call in all_}
 PROGRAMS = {
     *("aws", "cd", "cosign", "export", "git", "helm", "kubeconform", "kubectl", "kyverno", "make", "pip", "python"),
     *("python3", "tiltyard", ".venv/bin/tiltyard"),
 }
-NO_COMMANDS = (
-    *("<stage>/", "out/runs/<run>/", "runs/<run>/", "manifest.yaml\n", "manifest (YAML)\n", "sim://"),  # files, figures
-    *("x(A > B)", "X(A > B)", "e(A)", "vote − ½"),  # formulas
-    *(" PHASE ", "NAME ", "players in both "),  # what a command prints
-)
-FENCES_WITH_CODE = {"json", "python", "sql", "text", "yaml"}
-"""Other tests are about these."""
-
 PLACES = {
     "make demo": ("tests/integration/local/test_quick_start.py", '"quickstart.yaml"'),
     "make test": (".ci/run", "\nmake test\n"),
     "make cluster-up": ("tests/e2e/test_bring_up.py", '"cluster.up"'),
     "make cluster-down": ("tests/e2e/test_bring_up.py", 'command("down")'),
-    ".venv/bin/tiltyard view demo": ("tests/support/read_runs.py", '"tiltyard", "view"'),
     'pip install ".[local]"': ("Makefile", "--extra local --group build -o requirements/local.txt"),
     "helm install tiltyard charts/tiltyard": ("tests/e2e/conftest.py", '"--install", "tiltyard"'),
     "helm upgrade tiltyard charts/tiltyard": ("tests/e2e/conftest.py", '"upgrade", "--install"'),
@@ -53,6 +44,7 @@ PLACES = {
     "kubectl -n research get tournaments -w": ("tests/e2e/test_cluster.py", '"get", "tournaments"'),
     "kubectl -n research wait --for=condition=Complete tournament/": ("tests/e2e/test_cluster.py", '"wait", "--for='),
     "kubectl -n research describe tournament quickstart": ("tests/e2e/test_cluster.py", '"describe", "tournament"'),
+    "python -m tiltyard_jobs.sim": ("tests/integration/sim/process.py", '"-m", "tiltyard_jobs.sim"'),
     "python -m vllm.entrypoints.openai.api_server": ("tests/support/vllm_server.py", '"vllm.entrypoints.openai.api'),
 }  # fmt: skip
 """Where the command that begins so, or the same with a test's own folders, is run, and the words that run it."""
@@ -81,58 +73,6 @@ REASONS = {
 """Why no test runs the command that begins so."""
 
 
-def lines(text: str) -> Iterator[str]:
-    """The command lines of a document; what commands print stands behind an empty line, and is passed over."""
-    assert {block.split("\n")[0].strip("`") for block in FENCED.findall(text)} <= FENCES_WITH_CODE
-    for block in INDENTED.findall(FENCED.sub("", text)):
-        code = re.sub(r"^ {4}", "", block, flags=re.MULTILINE)
-        code = re.sub(r"^ {3}(?=git )", "", code, flags=re.MULTILINE)  # in an item of a list
-        if re.match(r"(- )?[\w.-]+:(\s|$)|# yaml|  - name:|Instructions: ", code) or code.startswith(NO_COMMANDS):
-            continue
-        for part in code.split("\n\n"):
-            if not part.startswith(NO_COMMANDS):
-                yield from _joined(part.splitlines())
-
-
-def _joined(written: list[str]) -> Iterator[str]:
-    """Lines with those that continue them, after a backslash or within quotes, and without comments."""
-    line = ""
-    for each in written:
-        line += re.sub(r"\s+#.*", "", each)
-        if line.endswith("\\"):
-            line = line[:-1]
-        elif line.count("'") % 2 == 0:
-            yield line.strip()
-            line = ""
-    assert line == "", "a line is not complete"
-
-
-def calls(line: str) -> Iterator[list[str]]:
-    """The programs that a line calls, each with its arguments, without what the shell does."""
-    words = shlex.shlex(line, posix=True, punctuation_chars="|&;<>")
-    words.whitespace_split, words.commenters = True, ""
-    call: list[str] = []
-    into = False
-    for word in [*words, "|"]:
-        if word in ("|", "&&", ";"):
-            yield call
-            call = []
-        elif word in (">", "<"):
-            into = True
-        elif into:
-            into = False
-        elif call or not re.match(r"[A-Z_]+=", word):
-            call.append(word)
-
-
-CALLS = {
-    f"{path.name}: {' '.join(call)}"[:120]: call
-    for path in DOCUMENTS
-    for line in lines(path.read_text())
-    for call in calls(line)
-}
-
-
 def known(call: list[str]) -> str | None:
     """The entry of the tables that a command begins with."""
     text = shlex.join(call)
@@ -141,17 +81,17 @@ def known(call: list[str]) -> str | None:
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_a_command_of_the_documents_is_run_or_parsed_or_has_a_reason(call: list[str]) -> None:
+def test_a_command_of_the_documents_is_run_or_has_a_reason(call: list[str]) -> None:
     assert call[0] in PROGRAMS or call[0].startswith("~/"), "an unknown program: see the top of this file"
     if call[0].endswith("tiltyard"):
         said = io.StringIO()
         with contextlib.redirect_stderr(said), contextlib.suppress(SystemExit):
             parser().parse_args(call[1:])
         assert said.getvalue() == ""
-    elif call[:3] == ["python", "-m", "tiltyard_jobs.sim"]:
-        expert_parser().parse_args(call[3:])
     else:
         assert known(call) is not None, "it needs an entry in PLACES or REASONS"
+    if call[:3] == ["python", "-m", "tiltyard_jobs.sim"]:
+        expert_parser().parse_args(call[3:])
     for word in call:
         if re.match(r"(examples|charts|bench)/", word):
             assert (ROOT / word).exists(), word

@@ -81,7 +81,9 @@ def test_the_formulas_are_the_planners(
     }
     costs = estimate(graph, {})
     rows = {row[0]: row[1:] for row in table_of("Calls, tokens, Jobs and pods")}
-    left: list[Bundle] = [bundle for bundle in graph.bundles if bundle.stage != "probe"]
+    probes = [bundle for bundle in graph.bundles if bundle.stage == "probe"]
+    assert [costs[bundle.name].calls for bundle in probes] == [PROBE_CALLS] * judges
+    left: list[Bundle] = [bundle for bundle in graph.bundles if bundle not in probes]
     for work, stage in STAGES.items():
         calls, read, written, jobs, pods = ([*code_spans(cell)] for cell in rows[work])
         bundles = [bundle for bundle in left if bundle.stage == stage]
@@ -113,7 +115,7 @@ def test_other_numbers_are_the_codes() -> None:
     text = " ".join(PAGE.split())
     assert "({humaneval} of HumanEval, {mbpp} of MBPP), with ".format(**asked) in text
     assert f"with {TASK_TOKENS} tokens read and {round(REPLY_SHARE * limit)}, half of" in text
-    assert f"one more Job asks each of them {['', 'one', 'two', 'three', 'four'][PROBE_CALLS]} questions" in text
+    assert f"a Job for each of them first asks it {['', 'one', 'two', 'three', 'four'][PROBE_CALLS]} questions" in text
     assert f"requests {WORKER_REQUESTS['memory']} and limits {WORKER_LIMITS['memory']} by default" in text
 
 

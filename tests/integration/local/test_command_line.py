@@ -151,7 +151,7 @@ def test_init_asks_on_a_terminal(tmp_path: Path) -> None:
     out, err = process.communicate(timeout=TIME_OUT)
     os.close(ours)
     assert process.returncode == 0, err
-    assert out.startswith("tournament.yaml is written. Next:\n")
+    assert out.startswith("Wrote tournament.yaml. Next:\n")
     assert err.count("Template [1]: ") == 2
     spec = yaml.safe_load((tmp_path / "tournament.yaml").read_text())
     assert spec["metadata"] == {"name": "mine"}

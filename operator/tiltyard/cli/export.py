@@ -57,9 +57,7 @@ def export(options: argparse.Namespace) -> int:
     from tiltyard_jobs.contracts.solo_tasks import ExportTask
 
     if (options.out is None) == (options.to is not None) or (options.push_to_hub and options.table):
-        raise UserError(
-            "export takes --to FORM with --out DIR, and --table where wanted; or --push-to-hub ORG/NAME alone"
-        )
+        raise UserError("--to FORM needs --out DIR, and takes --table; --push-to-hub ORG/NAME takes neither of them")
     run, store = place_of(options)
     task = ExportTask(
         tournament=run or options.run,

@@ -33,7 +33,9 @@ def init(options: argparse.Namespace) -> int:
     models: Sequence[str] = options.model
     if template is None:
         if not sys.stdin.isatty():
-            raise UserError(f"--template: is required where nobody can be asked; one of {', '.join(TEMPLATES)}")
+            raise UserError(
+                f"--template: is required when standard input is not a terminal; one of {', '.join(TEMPLATES)}"
+            )
         template, name, models = _ask(name, models)
     text = manifest_text(template, name, models)
     if printed:

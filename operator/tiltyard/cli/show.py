@@ -189,14 +189,14 @@ def print_differences(found: Differences) -> None:
         change = ""
         if one is not None and other is not None and one.rating is not None and other.rating is not None:
             change = f"{other.rating - one.rating:+.0f}"
-        ranks = _moved(*(run and str(run.rank) for run in (one, other)))
-        ratings = _moved(*(run and _whole(run.rating) for run in (one, other)))
+        ranks = _moved("" if run is None else str(run.rank) for run in (one, other))
+        ratings = _moved("" if run is None else _whole(run.rating) for run in (one, other))
         table.add_row(name, ranks, ratings, change)
     _console().print(table)
 
 
-def _moved(first: str | None, second: str | None) -> str:
-    return f"{first or '–'} → {second or '–'}"
+def _moved(texts: Iterable[str]) -> str:
+    return " → ".join(text or "–" for text in texts)
 
 
 def print_outputs(outputs: Mapping[str, str]) -> None:

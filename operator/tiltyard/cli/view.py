@@ -95,7 +95,9 @@ def _status_command(options: argparse.Namespace) -> tuple[str, ...]:
     """What says how far the run is; nothing where it is not given by its manifest."""
     if options.run is None or not Path(options.run).is_file():
         if options.namespace is not None:
-            raise UserError(f"-n {options.namespace}: give the tournament's FILE")
+            raise UserError(
+                f"-n {options.namespace}: needs the tournament's FILE; a run's folder does not name its Tournament"
+            )
         return ()
     command = [sys.executable, "-m", "tiltyard", "status"]
     if options.namespace is not None:

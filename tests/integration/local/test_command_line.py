@@ -158,4 +158,4 @@ def test_init_asks_on_a_terminal(tmp_path: Path) -> None:
     assert [player["model"]["uri"] for player in spec["spec"]["competitors"]] == [f"hf://org/{n}" for n in "abc"]
     assert spec["spec"]["serving"] == {"maxActive": 1}
     nobody = called("init", cwd=tmp_path / "..")
-    assert nobody.stderr.startswith("--template: is required where nobody can be asked")
+    assert nobody.stderr.startswith("--template: is required when standard input is not a terminal")

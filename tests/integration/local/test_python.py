@@ -22,7 +22,7 @@ from support.s3server import S3Server
 class Exporting:
     """A table of which nothing is known but Arrow's PyCapsule protocol, by which data frames of any kind are made."""
 
-    def __init__(self, table: pa.Table) -> None:
+    def __init__(self, table: Any) -> None:
         self._table = table
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:

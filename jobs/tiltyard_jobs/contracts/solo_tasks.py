@@ -211,8 +211,8 @@ class ManifestChange(Contract):
     """A field that differs between two manifests; None: it is not there."""
 
     path: str
-    first: str | None
-    second: str | None
+    first: str | None = None
+    second: str | None = None
 
 
 class ComparisonPage(Contract):

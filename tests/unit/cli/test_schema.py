@@ -80,6 +80,15 @@ def test_what_is_missing_is_seen(field: str) -> None:
         checked(document, SCHEMA)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_field_is_required_that_may_have_no_value(kind: str) -> None:
+    """A field without a value is left out of a document."""
+    schema = schema_of(kind)
+    for name, part in {kind: schema, **schema.get("$defs", {})}.items():
+        for field in part.get("required", ()):
+            assert {"type": "null"} not in part["properties"][field].get("anyOf", ()), f"{name}.{field}"
+
+
 def test_the_help_names_every_kind() -> None:
     assert tuple(KINDS) == PRINTED
 

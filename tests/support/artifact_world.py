@@ -53,7 +53,16 @@ from tiltyard_jobs.contracts.tasks import BundleTask, Part, StoreRef
 from tiltyard_jobs.contracts.vocabulary import Thoughts
 from tiltyard_jobs.results.columns import with_thoughts
 from tiltyard_jobs.results.run_folder import sealed_files
-from tiltyard_jobs.results.stage_tables import ANSWERS, CURATED, GRADES, INSTRUCTIONS, TEXTS, VERDICTS
+from tiltyard_jobs.results.stage_tables import (
+    ANSWERS,
+    CURATED,
+    GRADES,
+    INSTRUCTIONS,
+    SOLUTIONS,
+    TASK_SCORES,
+    TEXTS,
+    VERDICTS,
+)
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.entry import main
 from tiltyard_jobs.shard.tables import TableWriter
@@ -216,6 +225,14 @@ class ArtifactWorld:
         """A task of lm-evaluation-harness, whose texts are sealed."""
         ref = self._publish("texts", name, TEXTS, [{"text": text} for text in texts])
         return BenchmarkRecipe(name=name, texts=ref)
+
+    def programs(self, player: str, benchmark: str, rows: Sequence[Row]) -> None:
+        """What became of a player's programs: rows of `SOLUTIONS` with those of `TASK_SCORES`, one for each task."""
+        named = [{"model_id": player, **row} for row in rows]
+        for stage, schema in (("solve", SOLUTIONS), ("score", TASK_SCORES)):
+            role = f"{stage}/{player}/{benchmark}"
+            own = [{name: row.get(name) for name in schema.names} for row in named]
+            self._source(role, self._publish(stage, role, schema, own))
 
     def run(self, recipe: AnyRecipe, **environment: str) -> Ran:
         """Run a stage by the worker's entry point, in this process."""

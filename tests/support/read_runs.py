@@ -50,6 +50,24 @@ INSTRUCTIONS = {
 }
 
 
+PROGRAMS: dict[str, list[dict[str, Any]]] = {
+    "ada": [
+        {"task_id": "HumanEval/0", "reply": "```python\nreturn 1\n```", "outcome": "Passed", "value": 1.0},
+        {
+            "task_id": "HumanEval/1",
+            "reply": f"{ATTACKS[0]}",
+            "outcome": "Crashed",
+            "detail": "<script>alert(9)</script>\x1b[31m",
+        },
+    ],
+    "trained": [
+        {"task_id": "HumanEval/0", "reply": None, "void": "Truncated"},
+        {"task_id": "HumanEval/1", "reply": LONG, "outcome": "TimedOut", "detail": "after 20 seconds"},
+    ],
+}
+"""Rows of `ArtifactWorld.programs`."""
+
+
 def answer(player: str, attacker: str, row: int) -> str | dict[str, Any] | None:
     """An attack; one is void, one is very long, one was cut."""
     if (player, attacker, row) == ("cyd", "ada", 1):
@@ -99,6 +117,8 @@ def make_run(
     assert world.run(ratings).code == 0
     dataset = world.dataset(ratings, thoughts="Keep")
     assert world.run(dataset).code == 0
+    for name, rows in PROGRAMS.items():
+        world.programs(name, "humaneval", rows)
     standings = read_document(world.artifacts, ratings.ref, "standings", Standings)
     files = sealed_files(world.artifacts, ratings.ref, dataset.ref)
     files.append(written_file(root, LEADERBOARD, leaderboard_document("birds", RUN, standings)))

@@ -11,7 +11,7 @@ FEW_LABELS = 30
 class Ranged(Contract):
     """A number with its 95 % interval; None: it is not told."""
 
-    value: float | None
+    value: float | None = None
     low: float | None = None
     high: float | None = None
 
@@ -32,7 +32,7 @@ class CalibratedRate(Contract):
     """
 
     player: str
-    plain: float | None
+    plain: float | None = None
     corrected: Ranged
     by_rates: Ranged
 
@@ -76,10 +76,10 @@ class Calibration(Contract):
     labels: int
     ties: int
     unknown: int
-    agreement: float | None
-    judges_each: float | None
+    agreement: float | None = None
+    judges_each: float | None = None
     votes: Ranged
-    correlation: float | None
-    independent: float | None
+    correlation: float | None = None
+    independent: float | None = None
     judges: tuple[CalibratedJudge, ...]
     jury: CalibratedJudge

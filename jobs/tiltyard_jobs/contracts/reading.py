@@ -21,6 +21,7 @@ class ReadTask(Contract):
         run: 12 hex digits; empty: the only one in the store.
         recipe: of the run's dataset, which names all artifacts: it lets a run be read while it is at work.
         battles: ids: `INSTRUCTION`, its first digits, or `INSTRUCTION/A/B`.
+        file: a JSON `ShownBattles` is written there, and nothing is printed; None: battles are printed.
         port: on 127.0.0.1; 0: any that is free; None: the usual one, or any that is free.
         browse: open a browser.
         label: a file that a person's votes are appended to.
@@ -32,6 +33,7 @@ class ReadTask(Contract):
     run: str | None = None
     recipe: DatasetRecipe | None = None
     battles: tuple[str, ...] = ()
+    file: str | None = None
     port: int | None = None
     browse: bool = False
     label: str | None = None

@@ -211,8 +211,8 @@ class ManifestChange(Contract):
     """A field that differs between two manifests; None: it is not there."""
 
     path: str
-    first: str | None
-    second: str | None
+    first: str | None = None
+    second: str | None = None
 
 
 class ComparisonPage(Contract):
@@ -221,24 +221,26 @@ class ComparisonPage(Contract):
     Attributes:
         file: an absolute path, where it is written.
         names: of the two manifests' files.
-        runs: 12 hex digits each.
         changes: how the manifests differ.
-        most: battles on the page.
     """
 
     file: str
     names: tuple[str, str]
-    runs: tuple[str, str]
     changes: tuple[ManifestChange, ...]
-    most: int = Field(ge=1)
 
 
 class CompareTask(Contract):
-    """Compare the ratings of two runs: another jury on the same answers, say.
+    """Compare two runs: another jury on the same answers, say.
 
     Attributes:
         store: where the first run is.
         second_store: where the second run is; None: in the same store.
+        first: the first run's ratings.
+        second: the second run's ratings.
+        runs: 12 hex digits each.
+        most: battles that are named, and shown on the page.
+        file: an absolute path; a JSON `Differences` is written there if both runs are complete.
+        page: what is written for people, if it is requested.
     """
 
     stage: Literal["compare"] = "compare"
@@ -247,6 +249,9 @@ class CompareTask(Contract):
     second_store: StoreRef | None = None
     first: ArtifactRef
     second: ArtifactRef
+    runs: tuple[str, str]
+    most: int = Field(ge=1)
+    file: str
     page: ComparisonPage | None = None
 
 

@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import os
 import sys
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
@@ -18,10 +19,13 @@ from typing import NoReturn
 from tiltyard_jobs.contracts.exit_codes import ExitCode
 from tiltyard_jobs.contracts.reading import ReadTask
 from tiltyard_jobs.errors import ConfigurationError, JobError
-from tiltyard_jobs.reader.battle import read_battle, resolve
+from tiltyard_jobs.reader.battle import Battle, read_battle, resolve
+from tiltyard_jobs.reader.document import battles_document
+from tiltyard_jobs.reader.index import Index
 from tiltyard_jobs.reader.labels import LabelFile
+from tiltyard_jobs.reader.programs import Program, ProgramList
 from tiltyard_jobs.reader.session import Session
-from tiltyard_jobs.reader.terminal import lines
+from tiltyard_jobs.reader.terminal import lines, program_lines
 from tiltyard_jobs.shard.failures import ending_of
 from tiltyard_jobs.store import open_store
 
@@ -77,19 +81,32 @@ def _view(session: Session, task: ReadTask) -> None:
 
 def _show(session: Session, task: ReadTask) -> None:
     index = session.index()
+    found = _named(index, task.battles)
+    if task.file is not None:
+        Path(task.file).write_bytes(battles_document(index.source, list(found)).canonical())
+        return
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
-    for name in task.battles:
-        found = resolve(index, name)
-        if not found:
+    for one in found:
+        for line in lines(one, complete=index.source.complete) if isinstance(one, Battle) else program_lines(one):
+            print(line)
+        print()
+
+
+def _named(index: Index, names: Iterable[str]) -> Iterator[Battle | Program]:
+    """The battles, and the programs for a benchmark's task, that ids name."""
+    programs: ProgramList | None = None
+    for name in names:
+        if numbers := resolve(index, name):
+            yield from (read_battle(index, number) for number in numbers)
+            continue
+        programs = programs or ProgramList(index.source.programs)
+        if not (numbers := programs.of_task(name)):
             raise ConfigurationError(
                 f"run {index.source.run} has no battle {name}, or several instructions begin so: give an instruction's"
-                " id, or INSTRUCTION/A/B with the names of the two players"
+                " id, INSTRUCTION/A/B with the names of the two players, or the id of a benchmark's task"
             )
-        for number in found:
-            for line in lines(read_battle(index, number), complete=index.source.complete):
-                print(line)
-            print()
+        yield from map(programs.read, numbers)
 
 
 def _end(code: int) -> NoReturn:

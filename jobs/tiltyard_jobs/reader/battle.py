@@ -271,7 +271,12 @@ class DroppedList:
 
 
 def resolve(index: Index, name: str) -> list[int]:
-    """The battles that an id names: `INSTRUCTION`, its first digits, or `INSTRUCTION/A/B`; none where it is wrong."""
+    """The battles that an id names; none where it is wrong.
+
+    Args:
+        index: of the run.
+        name: `INSTRUCTION`, its first digits, or `INSTRUCTION/A/B` with the players in any order.
+    """
     identity, *players = name.split("/")
     if not identity or len(players) not in (0, 2):
         return []
@@ -281,7 +286,9 @@ def resolve(index: Index, name: str) -> list[int]:
     place, battles = int(places[0]), index.battles
     if players:
         a, b = (index.players.find(player) for player in players)
-        found = None if a is None or b is None else index.battle(place, a, b)
-        return [] if found is None else [found]
+        if a is None or b is None:
+            return []
+        both = (index.battle(place, a, b), index.battle(place, b, a))
+        return [found for found in both if found is not None][:1]
     first = int(np.searchsorted(battles.instruction, place))
     return list(range(first, int(np.searchsorted(battles.instruction, place, side="right"))))

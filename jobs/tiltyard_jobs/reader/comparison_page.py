@@ -7,37 +7,44 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from markupsafe import Markup
 
+from tiltyard_jobs.contracts.comparison import Differences, OnlyInOne, RatedPlayer
 from tiltyard_jobs.contracts.solo_tasks import ComparisonPage
 from tiltyard_jobs.contracts.summary import Agreement
 from tiltyard_jobs.reader.battle import Answer, Battle, read_battle
-from tiltyard_jobs.reader.comparison import Missing, Shared, Side, missing, shared_battles, verdict_counts
+from tiltyard_jobs.reader.comparison import Shared, Side, verdict_counts
 from tiltyard_jobs.reader.pages import asset, environment, shown, votes_by_judge
 from tiltyard_jobs.reader.sentences import about_answer, about_battle, outcome
-from tiltyard_jobs.report.formats import DASH, by_stage, count, decimal, percent, points, visible, within
+from tiltyard_jobs.report.formats import DASH, count, decimal, percent, points, visible, within
 
 _LONGEST = 20_000  # characters of each text
 _VALUE = 500  # characters of a manifest's value
 _SHOWN_CHANGES = 500
-_BEFORE_VERDICTS = ("prompts", "mine", "filter", "curate", "grade", "answer", "collect")
 
 
-def comparison_page(first: Side, second: Side, asked: ComparisonPage, agreement: Agreement) -> str:
+def comparison_page(
+    first: Side, second: Side, shared: Shared, found: Differences, asked: ComparisonPage, agreement: Agreement
+) -> str:
     """The page, as HTML that is a function of what is given alone.
+
+    Args:
+        first: one run.
+        second: the other one.
+        shared: the battles of both.
+        found: what differs.
+        asked: what is said of the manifests.
+        agreement: of the ratings.
 
     Raises:
         PermanentError: a table is gone or damaged.
     """
     style = asset("reader.css")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    shared = shared_battles(first, second)
-    differing = shared.differing()
-    stages = _stages(first, second)
+    shown_battles = shared.differing()[: len(found.battles)]
     return environment.get_template(
         "compare.html.j2"
     ).render(
@@ -47,88 +54,60 @@ def comparison_page(first: Side, second: Side, asked: ComparisonPage, agreement:
             {"word": word, "tournament": side.index.source.tournament, "run": side.index.source.run, "file": name}
             for word, side, name in zip(("first", "second"), (first, second), asked.names, strict=True)
         ],
-        facts=_facts(agreement, shared),
-        why=_why(first, second, stages),
+        facts=_facts(agreement, found),
+        why=found.why,
         changes=[
             (one.path, *(DASH if value is None else visible(value, _VALUE) for value in (one.first, one.second)))
             for one in asked.changes[:_SHOWN_CHANGES]
         ],
         more_changes=max(0, len(asked.changes) - _SHOWN_CHANGES),
-        stages=[(stage, *map(count, numbers)) for stage, *numbers in stages],
-        players=_players(first.players, second.players),
+        stages=[(one.stage, *map(count, (one.both, one.first_only, one.second_only))) for one in found.stages],
+        players=_players(found),
         judges=_judges(first, second),
-        only=_only(missing(first, second), missing(second, first), shared),
-        total=f"{len(differing):,}",
-        left_out=max(0, len(differing) - asked.most),
-        battles=[_battle(first, second, shared, row) for row in differing[: asked.most]],
+        only=_only(found.first_only, found.second_only),
+        total=f"{found.differing:,}",
+        left_out=found.differing - len(found.battles),
+        battles=[_battle(first, second, shared, row) for row in shown_battles],
     )
 
 
-def _facts(agreement: Agreement, shared: Shared) -> list[tuple[str, str]]:
+def _facts(agreement: Agreement, found: Differences) -> list[tuple[str, str]]:
     return [
         ("Players in both", count(agreement.players)),
         ("Same leader", "yes" if agreement.same_leader else "no"),
         ("Kendall's tau-b", decimal(agreement.kendall, 3)),
         ("Spearman's rho", decimal(agreement.spearman, 3)),
         ("Same gold answers", f"{count(agreement.gold_same)} of {count(agreement.gold_compared)}"),
-        ("Battles in both", count(len(shared.first))),
-        ("With another winner", count(int(shared.winner.sum()))),
+        ("Battles in both", count(found.shared_battles)),
+        ("With another winner", count(found.other_winner)),
     ]
 
 
-def _stages(first: Side, second: Side) -> list[tuple[str, int, int, int]]:
-    """By stage: the artifacts of both runs, and of one of them."""
+def _players(found: Differences) -> list[dict[str, Any]]:
+    """The leaderboards side by side."""
     rows = []
-    for stage in sorted(first.artifacts.keys() | second.artifacts.keys(), key=by_stage):
-        one, other = first.artifacts.get(stage, frozenset()), second.artifacts.get(stage, frozenset())
-        rows.append((stage, len(one & other), len(one - other), len(other - one)))
-    return rows
-
-
-def _why(first: Side, second: Side, stages: list[tuple[str, int, int, int]]) -> str:
-    """Where the runs part."""
-    if first.index.source.run == second.index.source.run:
-        return "Both manifests describe the same run."
-    changed = [stage for stage, _, one, other in stages if one or other]
-    if not changed:
-        return "Both runs are made of the same artifacts: what differs between the manifests changes no result."
-    if any(stage in _BEFORE_VERDICTS for stage in changed):
-        return (
-            f"The runs differ from the stage {changed[0]} on: instructions or answers differ, so the ratings differ by"
-            " more than the jury."
-        )
-    return (
-        f"The runs have the same instructions and answers, and differ from the stage {changed[0]} on: that stage and"
-        " those after it are the whole difference."
-    )
-
-
-def _players(first: Mapping[str, Mapping[str, Any]], second: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The leaderboards side by side, by the first run's rank, then the second's."""
-    rows = []
-    for name in [*first, *(name for name in second if name not in first)]:
-        one, other = first.get(name), second.get(name)
-        row: dict[str, Any] = {"name": name, "runs": [_standing(one), _standing(other)]}
+    for player in found.players:
+        one, other = player.first, player.second
+        row: dict[str, Any] = {"name": player.name, "runs": [_standing(one), _standing(other)]}
         row |= {"rank": DASH, "rating": DASH, "overlap": DASH}
         if one is not None and other is not None:
-            row["rank"] = decimal(one["rank"] - other["rank"], 0, plus=True)
-            if one["rating"] is not None and other["rating"] is not None:
-                row["rating"] = decimal(other["rating"] - one["rating"], 0, plus=True)
-            ends = (one["low"], one["high"], other["low"], other["high"])
-            if None not in ends:
-                row["overlap"] = "yes" if ends[0] <= ends[3] and ends[2] <= ends[1] else "no"
+            row["rank"] = decimal(one.rank - other.rank, 0, plus=True)
+            if one.rating is not None and other.rating is not None:
+                row["rating"] = decimal(other.rating - one.rating, 0, plus=True)
+            if not (one.low is None or one.high is None or other.low is None or other.high is None):
+                row["overlap"] = "yes" if one.low <= other.high and other.low <= one.high else "no"
         rows.append(row)
     return rows
 
 
-def _standing(one: Mapping[str, Any] | None) -> dict[str, str]:
+def _standing(one: RatedPlayer | None) -> dict[str, str]:
     if one is None:
         return {"rank": DASH, "rating": DASH, "interval": DASH, "gold": DASH}
     return {
-        "rank": str(one["rank"]),
-        "rating": points(one["rating"]),
-        "interval": within(one["low"], one["high"]),
-        "gold": count(one["gold"]),
+        "rank": str(one.rank),
+        "rating": points(one.rating),
+        "interval": within(one.low, one.high),
+        "gold": count(one.gold),
     }
 
 
@@ -154,16 +133,17 @@ def _judges(first: Side, second: Side) -> list[tuple[str, list[tuple[str, str, s
     return rows
 
 
-def _only(first: Missing, second: Missing, shared: Shared) -> list[tuple[str, str, str, str]]:
+def _only(first: OnlyInOne, second: OnlyInOne) -> list[tuple[str, str, str, str]]:
     """What one run lacks, with a reason; lines without a case are left out."""
     lines = [
-        ("Instructions", first.instructions, second.instructions, "the other run has another instruction set"),
-        ("Battles", first.by_instruction, second.by_instruction, "the other run does not have the instruction"),
-        ("Battles", first.by_player, second.by_player, "the other run does not have one of the players"),
-        ("Battles", first.by_schedule, second.by_schedule, "the other run does not let the two meet on it"),
-        ("Battles with a vote", shared.unvoted[1], shared.unvoted[0], "in the other run every verdict on it is void"),
+        ("Instructions", "instructions", "the other run has another instruction set"),
+        ("Battles", "battles_by_instruction", "the other run does not have the instruction"),
+        ("Battles", "battles_by_player", "the other run does not have one of the players"),
+        ("Battles", "battles_by_schedule", "the other run does not let the two meet on it"),
+        ("Battles with a vote", "voted", "in the other run every verdict on it is void"),
     ]
-    return [(what, count(one), count(other), why) for what, one, other, why in lines if one or other]
+    counts = [(what, getattr(first, name), getattr(second, name), why) for what, name, why in lines]
+    return [(what, count(one), count(other), why) for what, one, other, why in counts if one or other]
 
 
 def _battle(first: Side, second: Side, shared: Shared, row: int) -> dict[str, Any]:

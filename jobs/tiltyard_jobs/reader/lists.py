@@ -112,6 +112,8 @@ LISTS: Mapping[str, BattleList] = {
 
 DROPPED = "dropped"
 """The list of instructions that were dropped, which has no battles."""
+PROGRAMS = "programs"
+"""The list of programs that models wrote for benchmarks, which has no battles."""
 
 
 def choose(index: Index, name: str, wanted: Filter, stop: threading.Event | None = None) -> Numbers:

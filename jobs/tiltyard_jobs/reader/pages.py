@@ -17,7 +17,8 @@ from tiltyard_jobs.reader import markdown
 from tiltyard_jobs.reader.battle import Answer, Battle, DroppedList, Standing, Verdict, read_battle
 from tiltyard_jobs.reader.difference import Difference, difference
 from tiltyard_jobs.reader.index import Index
-from tiltyard_jobs.reader.lists import DROPPED, LISTS, Filter
+from tiltyard_jobs.reader.lists import DROPPED, LISTS, PROGRAMS, Filter
+from tiltyard_jobs.reader.programs import ProgramList
 from tiltyard_jobs.reader.sentences import about_answer, about_battle, gold_sentence, listed, outcome
 from tiltyard_jobs.report.formats import excerpt
 
@@ -26,7 +27,12 @@ SHOWN = 100_000
 """Characters of a long text; the whole is a link away."""
 
 _EXCERPT = 200
-_DROPPED_ABOUT = "Instructions that were dropped, those first that repeat one that was kept."
+_LONG_PROGRAM = 20_000
+_TITLES = {DROPPED: "Dropped", PROGRAMS: "Programs"}
+_ABOUT = {
+    DROPPED: "Instructions that were dropped, those first that repeat one that was kept.",
+    PROGRAMS: "What the programs did that models wrote for benchmarks, those first that did not pass.",
+}
 
 
 class Links(Protocol):
@@ -94,6 +100,7 @@ class Pages:
         links: where the pages are.
         policy: a content security policy, for pages that no server sends.
         dropped: the instructions that were dropped.
+        programs: what models wrote for benchmarks.
         counts: battles by list.
     """
 
@@ -101,13 +108,14 @@ class Pages:
     links: Links
     policy: str
     dropped: DroppedList
+    programs: ProgramList
     counts: dict[str, int]
 
     @classmethod
     def over(cls, index: Index, links: Links, policy: str = "") -> Pages:
         """The pages over an index."""
         counts = {name: int(one.order(index)[1].sum()) for name, one in LISTS.items()}
-        return cls(index, links, policy, DroppedList(index), counts)
+        return cls(index, links, policy, DroppedList(index), ProgramList(index.source.programs), counts)
 
     def battles(self, name: str, wanted: Filter, page: int, numbers: Sequence[int], **more: Any) -> str:
         """A page of a list.
@@ -141,6 +149,19 @@ class Pages:
                 }
             )
         return self._list(DROPPED, wanted, page, len(numbers), dropped=rows, **more)
+
+    def programs_page(self, wanted: Filter, page: int, numbers: Sequence[int], **more: Any) -> str:
+        """A page of the programs that models wrote for benchmarks."""
+        first = (page - 1) * PAGE_ROWS
+        rows = [
+            {
+                "about": f"{one.outcome} · {one.benchmark} {one.task} · {one.player}",
+                "detail": shown(one.detail, limit=_LONG_PROGRAM) if one.detail else None,
+                "reply": shown(one.reply, prose=True, limit=_LONG_PROGRAM) if one.reply is not None else None,
+            }
+            for one in map(self.programs.read, numbers[first : first + PAGE_ROWS])
+        ]
+        return self._list(PROGRAMS, wanted, page, len(numbers), programs=rows, **more)
 
     def battle(
         self,
@@ -244,11 +265,18 @@ class Pages:
 
     def _list(self, name: str, wanted: Filter, page: int, total: int, **more: Any) -> str:
         pages = -(-total // PAGE_ROWS)
-        given: dict[str, Any] = {"battles": (), "dropped": (), "form": None, "facets": (), "left_out": ""} | more
+        given: dict[str, Any] = {
+            "battles": (),
+            "dropped": (),
+            "programs": (),
+            "form": None,
+            "facets": (),
+            "left_out": "",
+        } | more
         return self._draw(
             "list.html.j2",
-            title=LISTS[name].title if name in LISTS else "Dropped",
-            about=LISTS[name].about if name in LISTS else _DROPPED_ABOUT,
+            title=LISTS[name].title if name in LISTS else _TITLES[name],
+            about=LISTS[name].about if name in LISTS else _ABOUT[name],
             current=name,
             total=f"{total:,} in this list{given.pop('left_out')}",
             page=f"page {page} of {pages}",
@@ -259,10 +287,11 @@ class Pages:
 
     def _draw(self, template: str, *, current: str, **values: Any) -> str:
         source = self.index.source
-        counts = self.counts | ({DROPPED: len(self.dropped.rows)} if self.dropped.rows else {})
+        more = {DROPPED: len(self.dropped.rows), PROGRAMS: len(self.programs)}
+        counts = self.counts | {name: count for name, count in more.items() if count}
         lists = [
             {
-                "title": LISTS[name].title if name in LISTS else "Dropped",
+                "title": LISTS[name].title if name in LISTS else _TITLES[name],
                 "href": self.links.battles(name, Filter()),
                 "count": f"{count:,}",
                 "current": name == current,

@@ -27,7 +27,7 @@ from tiltyard_jobs.reader.battle import read_battle, resolve
 from tiltyard_jobs.reader.index import Index
 from tiltyard_jobs.reader.labelling import Labelling
 from tiltyard_jobs.reader.labels import LabelFile
-from tiltyard_jobs.reader.lists import DROPPED, LISTS, Filter, choose
+from tiltyard_jobs.reader.lists import DROPPED, LISTS, PROGRAMS, Filter, choose
 from tiltyard_jobs.reader.live import Live, words_of
 from tiltyard_jobs.reader.pages import Pages, Place, asset
 from tiltyard_jobs.reader.session import Session
@@ -158,6 +158,7 @@ class Reader:
             app.router.add_get(f"/{name}", self._asset)
         app.router.add_get(f"/{{name:{'|'.join(LISTS)}}}", self._battles)
         app.router.add_get(f"/{DROPPED}", self._dropped)
+        app.router.add_get(f"/{PROGRAMS}", self._programs)
         app.router.add_get("/battle/{identity}", self._battle)
         app.router.add_get("/battle/{identity}/{a}/{b}", self._battle)
         app.router.add_get("/text/{identity}/{player}", self._text)
@@ -240,6 +241,16 @@ class Reader:
             pages = self._pages().pages
             numbers = pages.dropped.choose(player=wanted.player, reason=wanted.value)
             return pages.dropped_page(wanted, page, numbers, form=_dropped_form(pages, wanted))
+
+        return await _page(draw)
+
+    async def _programs(self, request: web.Request) -> web.Response:
+        wanted, page = _wanted(request), _whole(request.query.get("page"), 1)
+
+        def draw(stop: threading.Event) -> str:
+            pages = self._pages().pages
+            numbers = pages.programs.choose(player=wanted.player, outcome=wanted.value)
+            return pages.programs_page(wanted, page, numbers, form=_programs_form(pages, wanted))
 
         return await _page(draw)
 
@@ -341,12 +352,22 @@ def _form(pages: Pages, name: str, wanted: Filter) -> dict[str, object]:
 
 
 def _dropped_form(pages: Pages, wanted: Filter) -> dict[str, object]:
+    return _short_form(DROPPED, wanted, pages.index.players.words, "Reason", pages.dropped.reasons)
+
+
+def _programs_form(pages: Pages, wanted: Filter) -> dict[str, object]:
+    return _short_form(PROGRAMS, wanted, pages.programs.players, "Outcome", pages.programs.outcomes)
+
+
+def _short_form(
+    name: str, wanted: Filter, players: Sequence[str], title: str, values: Sequence[str]
+) -> dict[str, object]:
+    """The form of a list without battles: its player, and one value."""
     choices = [
-        {"title": "Player", "name": "player", "words": pages.index.players.words, "value": wanted.player},
-        {"title": "Reason", "name": "value", "words": pages.dropped.reasons, "value": wanted.value},
+        {"title": "Player", "name": "player", "words": players, "value": wanted.player},
+        {"title": title, "name": "value", "words": values, "value": wanted.value},
     ]
-    given = bool(_given(wanted))
-    return {"action": f"/{DROPPED}", "choices": choices, "columns": (), "searches": False, "set": given}
+    return {"action": f"/{name}", "choices": choices, "columns": (), "searches": False, "set": bool(_given(wanted))}
 
 
 def _whole(text: str | None, least: int) -> int:

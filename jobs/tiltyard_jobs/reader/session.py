@@ -64,7 +64,7 @@ class Session:
         runs = runs_in(self._store)
         if not runs:
             raise ConfigurationError(
-                f"{self._store.place} has no complete run; give the tournament's FILE to read one that is at work"
+                f"{self._store.place} has no complete run; give the tournament's FILE to read one in progress"
             )
         if len(runs) > 1:
             raise ConfigurationError(f"{self._store.place} has {len(runs)} runs, give one: runs/{', runs/'.join(runs)}")

@@ -15,6 +15,7 @@ from tiltyard_jobs.contracts.layout import Seal, manifest_key, run_prefix
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import DatasetRecipe
 from tiltyard_jobs.errors import ConfigurationError, PermanentError
+from tiltyard_jobs.reader.programs import ProgramTables
 from tiltyard_jobs.reader.tables import Piece, Table, TableFile
 from tiltyard_jobs.results.documents import Manifest
 from tiltyard_jobs.results.run_folder import LEADERBOARD
@@ -25,6 +26,7 @@ from tiltyard_jobs.store.base import Store
 _CURATED = {"difficulty": "score"}  # what the run's folder calls otherwise
 _TEXTS = ("mine", "prompts")
 _DROPPING = ("filter", "curate")
+_RUNNING = ("solve", "score")
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Source:
         judges: likewise.
         written: the instructions before curation, for the texts of those that were dropped.
         keep: the user's own columns.
+        programs: what models wrote for benchmarks, and what became of it; only of a complete run.
         facts: what the run's leaderboard says of each player.
         existing: `answers from FILE`, by the players whose answers existed before.
         notes: what could not be read.
@@ -55,6 +58,7 @@ class Source:
     judges: Sequence[str] = ()
     written: Table | None = None
     keep: Sequence[str] = ()
+    programs: Sequence[ProgramTables] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     existing: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
@@ -99,7 +103,7 @@ def run_folder(store: Store, prefix: str, artifacts: Store | None = None) -> Sou
     if manifest is None:
         raise ConfigurationError(
             f"{store.place} has no manifest.json: this is no folder of a run, or the run is not complete; give a folder"
-            " or bucket with a complete run, or the tournament's FILE to read one that is at work"
+            " or bucket with a complete run, or the tournament's FILE to read one in progress"
         )
     sizes = {file.path: file.size for file in manifest.files}
     paths = {**RATING_PATHS, **DATASET_PATHS}
@@ -120,6 +124,11 @@ def run_folder(store: Store, prefix: str, artifacts: Store | None = None) -> Sou
             tables["dropped"], written = _dropped_of_stages(artifacts, manifest)
         except (KeyError, PermanentError) as error:
             notes.append(f"the dropped instructions are not shown: {error}")
+    try:
+        programs = _programs(artifacts, manifest)
+    except PermanentError as error:
+        programs = []
+        notes.append(f"what the programs did is not shown: {error}")
     return Source(
         tournament=manifest.tournament,
         run=manifest.run,
@@ -128,6 +137,7 @@ def run_folder(store: Store, prefix: str, artifacts: Store | None = None) -> Sou
         judges=[one["name"] for one in board.get("judges", [])],
         written=written,
         keep=_own_columns(tables["instructions"].names) if given else (),
+        programs=programs,
         facts={one["name"]: one for one in board.get("players", [])},
         existing={
             one["name"]: one["uri"] for one in board.get("players", []) if one.get("uri", "").startswith(ANSWERS_FROM)
@@ -153,6 +163,34 @@ def _dropped_of_stages(store: Store, manifest: Manifest) -> tuple[Table, Table]:
     artifacts = Artifacts(store, Path("/nonexistent"))  # nothing is fetched: tables are read where they are
     artifacts.require_all(refs.values())
     return _dropped(store, artifacts, refs), _written(store, artifacts, refs)
+
+
+def _programs(store: Store | None, manifest: Manifest) -> list[ProgramTables]:
+    """The programs that models wrote for benchmarks, whose tables no run's folder has."""
+    refs = {
+        one.role: ArtifactRef(stage=one.stage, key=one.key, shards=len(one.sha256))
+        for one in manifest.artifacts
+        if one.stage in _RUNNING
+    }
+    if refs and store is None:
+        raise PermanentError(
+            "a copy of a run has no programs; read the run in the folder or bucket that it was made in"
+        )
+    if not refs or store is None:
+        return []
+    artifacts = Artifacts(store, Path("/nonexistent"))  # nothing is fetched: tables are read where they are
+    artifacts.require_all(refs.values())
+    found = []
+    for role, ref in refs.items():
+        stage, _, about = role.partition("/")
+        replies = refs.get(f"solve/{about}")
+        if stage != "score" or replies is None:
+            continue
+        player, _, benchmark = about.partition("/")
+        tables = [Table([Piece(file) for file in _files(store, artifacts, one, "rows")]) for one in (replies, ref)]
+        if tables[0].has("task_id"):  # the replies to a harness are no programs
+            found.append(ProgramTables(player, benchmark, *tables))
+    return found
 
 
 def _dropped(store: Store, artifacts: Artifacts, refs: Mapping[str, ArtifactRef]) -> Table:

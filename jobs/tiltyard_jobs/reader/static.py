@@ -7,7 +7,7 @@ many are left out. A list has a page for each player, judge and type of task bes
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from tiltyard_jobs.reader.battle import read_battle
 from tiltyard_jobs.reader.index import Index
-from tiltyard_jobs.reader.lists import DROPPED, LISTS, Filter, choose
+from tiltyard_jobs.reader.lists import DROPPED, LISTS, PROGRAMS, Filter, choose
 from tiltyard_jobs.reader.pages import PAGE_ROWS, SHOWN, Pages, Place, asset
 
 POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; form-action 'none'; base-uri 'none'"
 
 _FACETS = {"Player": "player", "Judge": "judge", "Type": "task_type"}
 _UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
-_MOST_DROPPED = 1_000
+_MOST_ROWS = 1_000  # of a list without battles
 
 
 class File(NamedTuple):
@@ -95,7 +95,8 @@ def files(index: Index, most: int) -> Iterator[File]:
     for name in LISTS:
         for wanted in (Filter(), *(one for _, one in _narrowed(index))):
             yield from _list(pages, links, name, wanted, kept)
-    yield from _dropped(pages, links)
+    yield from _rows(DROPPED, links, pages.dropped.choose(), pages.dropped_page)
+    yield from _rows(PROGRAMS, links, pages.programs.choose(), pages.programs_page)
     for place, number in enumerate(written):
         before = links.battle(written[place - 1]) if place else ""
         after = links.battle(written[place + 1]) if place + 1 < len(written) else ""
@@ -134,14 +135,14 @@ def _list(pages: Pages, links: FileLinks, name: str, wanted: Filter, kept: NDArr
         yield File(links.battles(name, wanted, page), html.encode("utf-8", "replace"))
 
 
-def _dropped(pages: Pages, links: FileLinks) -> Iterator[File]:
-    numbers = pages.dropped.choose()
-    absent = len(numbers) - _MOST_DROPPED
+def _rows(name: str, links: FileLinks, numbers: Sequence[int], draw: Callable[..., str]) -> Iterator[File]:
+    """The pages of a list without battles."""
+    absent = len(numbers) - _MOST_ROWS
     left_out = f"; {absent:,} more are not among these pages" if absent > 0 else ""
-    numbers = numbers[:_MOST_DROPPED]
+    numbers = numbers[:_MOST_ROWS]
     for page in range(1, -(-len(numbers) // PAGE_ROWS) + 1):
-        html = pages.dropped_page(Filter(), page, numbers, left_out=left_out)
-        yield File(links.battles(DROPPED, Filter(), page), html.encode("utf-8", "replace"))
+        html = draw(Filter(), page, numbers, left_out=left_out)
+        yield File(links.battles(name, Filter(), page), html.encode("utf-8", "replace"))
 
 
 def _long_texts(pages: Pages, number: int) -> Iterator[File]:

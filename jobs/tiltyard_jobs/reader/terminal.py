@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tiltyard_jobs.contracts.hiding import unhidden
 from tiltyard_jobs.reader.battle import Answer, Battle
+from tiltyard_jobs.reader.programs import Program
 from tiltyard_jobs.reader.sentences import about_answer, about_battle, gold_sentence, outcome
 
 
@@ -37,6 +38,16 @@ def lines(battle: Battle, *, complete: bool) -> Iterator[str]:
     for standing in battle.standings:
         score = "void" if standing.void else "–" if standing.score is None else f"{standing.score:.3f}"
         yield f"  {score}  {standing.player}"
+
+
+def program_lines(program: Program) -> Iterator[str]:
+    """What a program did that a model wrote for a benchmark, and the program, as text."""
+    yield f"=== {unhidden(program.benchmark)} {unhidden(program.task)}: {program.player}"
+    yield unhidden(program.outcome)
+    if program.detail:
+        yield from _titled("what it did", program.detail)
+    if program.reply is not None:
+        yield from _titled("the model's reply", program.reply)
 
 
 def _answer(battle: Battle, answer: Answer) -> Iterator[str]:

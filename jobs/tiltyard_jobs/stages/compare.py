@@ -14,39 +14,53 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from tiltyard_jobs.contracts.recipe import ArtifactRef
-from tiltyard_jobs.contracts.solo_tasks import CompareTask, ComparisonPage
+from tiltyard_jobs.contracts.solo_tasks import CompareTask
 from tiltyard_jobs.contracts.summary import Agreement, Summary
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.rating.stability import rank_stability
-from tiltyard_jobs.reader.comparison import read_side
+from tiltyard_jobs.reader.comparison import read_side, shared_battles
 from tiltyard_jobs.reader.comparison_page import comparison_page
+from tiltyard_jobs.reader.differences import differences
+from tiltyard_jobs.reader.source import is_complete
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.context import CompareContext
 from tiltyard_jobs.store import Store, open_store
 
 
 async def compare(context: CompareContext) -> Summary:
-    """Compare the ratings of two runs, and write the page if one is requested."""
+    """Compare two runs, and write what differs: for programs if both are complete, as a page if one is requested."""
     other = context.task.second_store
     second = open_store(other) if other is not None else context.store
     try:
         stores = (context.store, second)
         found = await asyncio.to_thread(_compare, context.task, stores)
-        if context.task.page is not None:
-            await asyncio.to_thread(_write, stores, context.task.page, found)
+        warnings = await asyncio.to_thread(_write, context.task, stores, found)
     finally:
         if second is not context.store:
             second.close()
-    return Summary(exit_code=0, agreement=found)
+    return Summary(exit_code=0, agreement=found, warnings=warnings)
 
 
-def _write(stores: tuple[Store, Store], page: ComparisonPage, found: Agreement) -> None:
-    first, second = (read_side(store, run) for store, run in zip(stores, page.runs, strict=True))
-    html = comparison_page(first, second, page, found)
-    try:
-        Path(page.file).write_text(html, encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise ConfigurationError(f"{page.file} cannot be written: {error.strerror}") from None
+def _write(task: CompareTask, stores: tuple[Store, Store], found: Agreement) -> tuple[str, ...]:
+    """Write what differs; what is said where that is not possible."""
+    places = tuple(zip(stores, task.runs, strict=True))
+    if task.page is None:
+        unfinished = [
+            f"run {run} is not complete in {store.place}" for store, run in places if not is_complete(store, run)
+        ]
+        if unfinished:
+            return (f"{'; '.join(unfinished)}: battles are not compared; finish it with `tiltyard run`",)
+    first, second = (read_side(store, run) for store, run in places)
+    shared = shared_battles(first, second)
+    differing = differences(first, second, shared, task.most)
+    Path(task.file).write_bytes(differing.canonical())
+    if task.page is not None:
+        html = comparison_page(first, second, shared, differing, task.page, found)
+        try:
+            Path(task.page.file).write_text(html, encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise ConfigurationError(f"{task.page.file} cannot be written: {error.strerror}") from None
+    return ()
 
 
 def _compare(task: CompareTask, stores: tuple[Store, Store]) -> Agreement:

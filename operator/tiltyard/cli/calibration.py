@@ -50,7 +50,7 @@ def _print(found: Calibration) -> None:
     left_out = f" (ties: {found.ties}, other battles: {found.unknown})" if found.ties or found.unknown else ""
     print(f"labels               {found.labels}{left_out}")
     if found.labels < FEW_LABELS:
-        print(f"{found.labels} labels are too few to judge the judges by: give at least {FEW_LABELS}")
+        print(f"{found.labels} labels are too few to assess the judges: give at least {FEW_LABELS}")
     print(f"effective votes      {_ranged(found.votes, 1)} of {_text(found.judges_each)} judges on a battle")
     print(f"correlation          {_text(found.correlation)} of two judges' errors")
     print(
@@ -79,7 +79,7 @@ def _print(found: Calibration) -> None:
 
 
 def _adds_nothing(judge: CalibratedJudge) -> str:
-    return f"judge {judge.name} adds nothing that these labels show, for {judge.verdicts:,} verdicts"
+    return f"judge {judge.name} adds nothing measurable by these labels, at a cost of {judge.verdicts:,} verdicts"
 
 
 def _rate(one: Ranged) -> str:

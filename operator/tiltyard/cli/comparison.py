@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tiltyard.sdk.documents import Comparison
 from tiltyard.sdk.errors import UserError
 from tiltyard.sdk.machine import ask, store_of
 from tiltyard.sdk.manifest import called, load_manifest
+from tiltyard_jobs.contracts.comparison import Differences
 from tiltyard_jobs.contracts.located import readable
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import RateRecipe
@@ -27,14 +29,16 @@ from tiltyard_jobs.contracts.stores import scheme_of
 from tiltyard_jobs.contracts.tasks import StoreRef
 
 _MAY_BE_SECRET = re.compile(r"\.(env|headers)\[[^]]*\]\.value$")
-MOST_BATTLES = 50  # on the page
+MOST_BATTLES = 50  # that are named, and on the page
 
 
 def compare(options: argparse.Namespace) -> int:
     """Say how far the ratings of two runs agree, and write the page if asked."""
-    if options.battles is not None and options.html is None:
-        raise UserError(f"--battles {options.battles} is for the page: give --html PAGE too")
     printer = Printer.of(options)
+    if options.battles is not None and options.html is None and printer.for_people:
+        raise UserError(
+            f"--battles {options.battles}: the table names no battles; give --html PAGE, or -o json or yaml, too"
+        )
     prepared = prepare(options, printer)
     graph, settings = prepared.graph, prepared.settings
     other_tournament = load_manifest(options.other)
@@ -42,35 +46,48 @@ def compare(options: argparse.Namespace) -> int:
     if other_store != settings.store:
         printer.detail(f"{graph.tournament}: {settings.store.uri}; the other run: {other_store.uri}")
     other = build_graph(other_tournament)
+    changed = tuple(changes(prepared.tournament, other_tournament))
     page = None
     if options.html is not None:
-        page = ComparisonPage(
-            file=str(options.html.absolute()),
-            names=(Path(called(options.manifest)).name, Path(called(options.other)).name),
+        names = (Path(called(options.manifest)).name, Path(called(options.other)).name)
+        page = ComparisonPage(file=str(options.html.absolute()), names=names, changes=changed)
+    with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
+        file = Path(folder, "differences.json")
+        task = CompareTask(
+            tournament=graph.tournament,
+            store=settings.store,
+            second_store=other_store,
+            first=_ratings(graph),
+            second=_ratings(other),
             runs=(graph.run, other.run),
-            changes=tuple(changes(prepared.tournament, other_tournament)),
             most=options.battles or MOST_BATTLES,
+            file=str(file),
+            page=page,
         )
-    task = CompareTask(
-        tournament=graph.tournament,
-        store=settings.store,
-        second_store=other_store,
-        first=_ratings(graph),
-        second=_ratings(other),
-        page=page,
-    )
-    agreement = ask(task, settings).agreement
+        summary = ask(task, settings)
+        found = Differences.model_validate_json(file.read_bytes()) if file.exists() else None
+    agreement = summary.agreement
     assert agreement is not None
+    for warning in summary.warnings:
+        printer.note(f"warning: {warning}")
 
     def as_table() -> None:
         print(f"runs                 {graph.run} and {other.run}")
         show.print_agreement(agreement)
+        if found is not None:
+            show.print_differences(found)
         if options.html is not None:
             print(f"page                 {options.html}")
 
-    html = None if options.html is None else str(options.html)
-    found = agreement.model_dump(by_alias=False)
-    printer.result(Comparison(first=graph.run, second=other.run, html=html, **found), as_table)
+    document = Comparison(
+        first=graph.run,
+        second=other.run,
+        html=None if options.html is None else str(options.html),
+        changes=changed,
+        differences=found,
+        **agreement.model_dump(by_alias=False),
+    )
+    printer.result(document, as_table)
     return 0
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from tiltyard.cli.arguments import place_of_results
+from tiltyard.cli.arguments import add_output, place_of_results
 from tiltyard_jobs.contracts.vocabulary import ExportForm
 
 if TYPE_CHECKING:
@@ -44,19 +44,20 @@ def add_export(command: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="with FILE: where its results are instead of spec.output, as in `tiltyard run --out DIR`",
     )
+    add_output(command)
 
 
 def export(options: argparse.Namespace) -> int:
     """Write a run's tables in a form, and report what the form has no place for."""
+    from tiltyard.cli.printing import Printer
     from tiltyard.local.machine import Settings
+    from tiltyard.sdk.documents import Export
     from tiltyard.sdk.errors import UserError
     from tiltyard.sdk.machine import ask
     from tiltyard_jobs.contracts.solo_tasks import ExportTask
 
     if (options.out is None) == (options.to is not None) or (options.push_to_hub and options.table):
-        raise UserError(
-            "export takes --to FORM with --out DIR, and --table where wanted; or --push-to-hub ORG/NAME alone"
-        )
+        raise UserError("--to FORM needs --out DIR, and takes --table; --push-to-hub ORG/NAME takes neither of them")
     run, store = place_of(options)
     task = ExportTask(
         tournament=run or options.run,
@@ -68,10 +69,20 @@ def export(options: argparse.Namespace) -> int:
         hub=options.push_to_hub,
     )
     summary = ask(task, Settings(store=store, state=Path()))
-    for path in summary.outputs.values():
-        print(path)
-    for sentence in summary.notes:
-        print(sentence)
+
+    def as_table() -> None:
+        for path in summary.outputs.values():
+            print(path)
+        for sentence in summary.notes:
+            print(sentence)
+
+    uploaded = options.push_to_hub is not None
+    document = Export(
+        files=() if uploaded else tuple(summary.outputs.values()),
+        dataset=summary.outputs["dataset"] if uploaded else None,
+        notes=summary.notes,
+    )
+    Printer.of(options).result(document, as_table)
     return 0
 
 
@@ -84,6 +95,8 @@ def place_of(options: argparse.Namespace) -> tuple[str, StoreRef]:
     from tiltyard_jobs.contracts.tasks import StoreRef
 
     given: str = options.run
+    if given == "-":
+        raise UserError("-: standard input is not read here; give a run's folder, s3://BUCKET/PREFIX/runs/RUN or FILE")
     path = Path(given)
     is_folder = path.is_dir() or path.name == "manifest.json" or "://" in given
     if not is_folder:

@@ -171,7 +171,9 @@ def _compare(command: argparse.ArgumentParser) -> None:
     add_manifest(command)
     command.add_argument("other", type=Path, metavar="OTHER", help="the other run's manifest")
     command.add_argument("--html", type=Path, metavar="PAGE", help="write what differs, and which battles, as a page")
-    command.add_argument("--battles", type=positive, metavar="N", help="battles on the page at most (default: 50)")
+    command.add_argument(
+        "--battles", type=positive, metavar="N", help="name, or show on the page, N battles at most (default: 50)"
+    )
     add_place(command)
     command.add_argument(
         "--other-out",

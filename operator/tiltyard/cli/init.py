@@ -16,6 +16,8 @@ from tiltyard.cli.following import program
 from tiltyard.sdk.errors import UserError
 
 TEMPLATES = ("simulated", "one-gpu", "endpoints", "cluster")
+SCHEMA = "tournament.schema.json"
+"""The JSON schema that an editor reads, beside the manifest; `tiltyard schema` prints it."""
 _LONGEST_NAME = 32
 _MODELS = """Models of the competitors, one a line: hf://ORG/NAME, file:///PATH, or URL#MODEL for an endpoint.
 An empty line ends the list; an empty list keeps the template's."""
@@ -31,7 +33,9 @@ def init(options: argparse.Namespace) -> int:
     models: Sequence[str] = options.model
     if template is None:
         if not sys.stdin.isatty():
-            raise UserError(f"--template: is required where nobody can be asked; one of {', '.join(TEMPLATES)}")
+            raise UserError(
+                f"--template: is required when standard input is not a terminal; one of {', '.join(TEMPLATES)}"
+            )
         template, name, models = _ask(name, models)
     text = manifest_text(template, name, models)
     if printed:
@@ -42,8 +46,8 @@ def init(options: argparse.Namespace) -> int:
             stream.write(text)
     except OSError as error:
         raise UserError(f"{file}: cannot be written: {error.strerror}") from None
-    print(f"{file} is written. Next:\n")
-    for line in _next(template, shlex.quote(str(file))):
+    print(f"Wrote {file}. Next:\n")
+    for line in _next(template, file):
         print(f"    {line}")
     return 0
 
@@ -59,7 +63,7 @@ def manifest_text(template: str, name: str | None = None, models: Sequence[str] 
     Raises:
         UserError: what comes out is not valid.
     """
-    text = _template(template)
+    text = f"# yaml-language-server: $schema={SCHEMA}\n{_template(template)}"
     if name is not None:
         text = text.replace(f"name: {template}\n", f"name: {json.dumps(name, ensure_ascii=False)}\n", 1)
         text = text.replace(f"s3://tournaments/{template}\n", f"s3://tournaments/{name}\n")
@@ -71,7 +75,7 @@ def manifest_text(template: str, name: str | None = None, models: Sequence[str] 
         if problems:
             raise ManifestError("", problems)
     except ManifestError as error:
-        raise UserError(f"nothing is written, since the manifest would not be valid:\n{error}") from None
+        raise UserError(f"nothing was written, since the manifest would not be valid:\n{error}") from None
     return text
 
 
@@ -125,13 +129,16 @@ def _answer(question: str, default: str) -> str:
     print(f"{question}{f' [{default}]' if default else ''}: ", end="", file=sys.stderr, flush=True)
     line = sys.stdin.readline()
     if not line:
-        raise UserError("nothing is written: the input ended before the last answer")
+        raise UserError("nothing was written: the input ended before the last answer")
     return line.strip() or default
 
 
-def _next(template: str, file: str) -> list[str]:
-    tiltyard = shlex.join(program())
-    fields = f"{tiltyard} explain spec --recursive   # all fields of a manifest"
+def _next(template: str, path: Path) -> list[str]:
+    tiltyard, file = shlex.join(program()), shlex.quote(str(path))
+    more = [
+        f"{tiltyard} explain spec --recursive   # all fields of a manifest",
+        f"{tiltyard} schema > {shlex.quote(str(path.parent / SCHEMA))}   # lets an editor complete and check the file",
+    ]
     if template == "cluster":
-        return [f"{tiltyard} validate {file}", f"kubectl apply -f {file}", fields]
-    return [f"{tiltyard} plan {file} --out results", f"{tiltyard} run {file} --out results", fields]
+        return [f"{tiltyard} validate {file}", f"kubectl apply -f {file}", *more]
+    return [f"{tiltyard} plan {file} --out results", f"{tiltyard} run {file} --out results", *more]

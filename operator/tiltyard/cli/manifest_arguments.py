@@ -7,6 +7,9 @@ from pathlib import Path
 
 from tiltyard.cli.arguments import add_output
 
+PRINTED = ("Validation", "Plan", "Prompts", "Status", "Report", "Battles", "Export", "Comparison", "Calibration")
+"""The kinds of documents that commands print; `schema.KINDS` has their models, which are imported late."""
+
 
 def add_validate(command: argparse.ArgumentParser) -> None:
     """Add the arguments of `tiltyard validate`."""
@@ -59,9 +62,9 @@ def add_schema(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "kind",
         nargs="?",
-        choices=["Tournament", "Validation", "Plan", "Prompts", "Status", "Report", "Comparison", "Calibration"],
+        choices=["Tournament", *PRINTED],
         default="Tournament",
         metavar="KIND",
-        help="Tournament (the manifest; the default), or what a command prints with -o json: Validation, Plan, Prompts,"
-        " Status, Report, Comparison or Calibration",
+        help="Tournament (the manifest; the default), or what a command prints with -o json:"
+        f" {', '.join(PRINTED[:-1])} or {PRINTED[-1]}",
     )

@@ -52,7 +52,9 @@ def _placed(tournament: Tournament, namespace: str | None) -> Tournament:
     """The Tournament with what it has in a cluster: a namespace and a uid."""
     meta = tournament.metadata
     if namespace is not None and meta.namespace not in (None, namespace):
-        raise UserError(f"--namespace {namespace}: the manifest is for metadata.namespace {meta.namespace}; give one")
+        raise UserError(
+            f"--namespace {namespace}: the manifest has metadata.namespace {meta.namespace}; leave out one of the two"
+        )
     there = {"namespace": meta.namespace or namespace or NAMESPACE, "uid": meta.uid or NO_UID}
     return tournament.model_copy(update={"metadata": meta.model_copy(update=there)})
 

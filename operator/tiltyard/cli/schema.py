@@ -10,13 +10,14 @@ from typing import Any
 
 from tiltyard.api.base import ApiModel
 from tiltyard.api.tournament import KIND, Tournament
-from tiltyard.sdk.documents import Calibration, Comparison, Prompts, Report, Validation
+from tiltyard.sdk.documents import Battles, Calibration, Comparison, Export, Prompts, Report, Validation
 from tiltyard.sdk.plan_document import Plan
 from tiltyard.sdk.status_document import Status
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 KINDS: Mapping[str, type[ApiModel]] = {
-    model.__name__: model for model in (Validation, Plan, Prompts, Status, Report, Comparison, Calibration)
+    model.__name__: model
+    for model in (Validation, Plan, Prompts, Status, Report, Battles, Export, Comparison, Calibration)
 }
 """The documents that commands print, by their kind."""
 

@@ -18,6 +18,7 @@ from tiltyard.plan.estimate import Cost
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.weights import Loading, bytes_text
 from tiltyard.sdk.status_document import Status
+from tiltyard_jobs.contracts.comparison import Differences
 from tiltyard_jobs.contracts.hiding import unhidden
 from tiltyard_jobs.contracts.intervals import IN_SIGNS, interval_text
 from tiltyard_jobs.contracts.licenses import asked, named
@@ -72,7 +73,7 @@ def print_status(status: Status, existing: Sequence[str] = ()) -> None:
         )
     console.print(table)
     if status.models:
-        models = Table("MODEL", "STATE", "LOADS", "ASKED NOW", "QUEUED", box=None)
+        models = Table("MODEL", "STATE", "LOADS", "REQUESTS", "QUEUED", box=None)
         names = _names([model.name for model in status.models])
         for name, model in zip(names, status.models, strict=True):
             counts = ("" if count is None else f"{count:,}" for count in (model.asking, model.queued))
@@ -175,6 +176,27 @@ def print_agreement(agreement: Agreement) -> None:
     print(f"Kendall's tau-b      {share(agreement.kendall)}")
     print(f"Spearman's rho       {share(agreement.spearman)}")
     print(f"same gold answers    {agreement.gold_same} of {agreement.gold_compared}")
+
+
+def print_differences(found: Differences) -> None:
+    """What moved between two runs, by player, and in how many battles."""
+    print(f"battles that differ  {found.differing:,} of {found.shared_battles:,}")
+    print(found.why)
+    table = Table("PLAYER", "RANK", "RATING", "CHANGE", box=None)
+    names = _names([player.name for player in found.players])
+    for name, player in zip(names, found.players, strict=True):
+        one, other = player.first, player.second
+        change = ""
+        if one is not None and other is not None and one.rating is not None and other.rating is not None:
+            change = f"{other.rating - one.rating:+.0f}"
+        ranks = _moved("" if run is None else str(run.rank) for run in (one, other))
+        ratings = _moved("" if run is None else _whole(run.rating) for run in (one, other))
+        table.add_row(name, ranks, ratings, change)
+    _console().print(table)
+
+
+def _moved(texts: Iterable[str]) -> str:
+    return " → ".join(text or "–" for text in texts)
 
 
 def print_outputs(outputs: Mapping[str, str]) -> None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from tiltyard.cli.arguments import add_place, namespace
+from tiltyard.cli.arguments import add_output, add_place, namespace
 from tiltyard.cli.printing import Printer
+from tiltyard.sdk.documents import Battles
 from tiltyard.sdk.errors import UserError
 from tiltyard.sdk.manifest import load_manifest
+from tiltyard_jobs.contracts.battles import ShownBattles
 from tiltyard_jobs.contracts.layout import run_prefix
 from tiltyard_jobs.contracts.reading import Action, ReadTask
 from tiltyard_jobs.contracts.recipes import DatasetRecipe
@@ -51,8 +54,13 @@ def add_show(command: argparse.ArgumentParser) -> None:
     """Add the arguments of `show`."""
     _add_run(command, None, "")
     command.add_argument(
-        "battles", nargs="+", metavar="ID", help="an instruction's id or its first digits, or INSTRUCTION/A/B"
+        "battles",
+        nargs="+",
+        metavar="ID",
+        help="an instruction's id or its first digits, INSTRUCTION/A/B, or a benchmark's task, such as HumanEval/3, for"
+        " what the programs did that models wrote for it",
     )
+    add_output(command)
 
 
 def _add_run(command: argparse.ArgumentParser, nargs: str | None, default: str) -> None:
@@ -87,7 +95,9 @@ def _status_command(options: argparse.Namespace) -> tuple[str, ...]:
     """What says how far the run is; nothing where it is not given by its manifest."""
     if options.run is None or not Path(options.run).is_file():
         if options.namespace is not None:
-            raise UserError(f"-n {options.namespace}: give the tournament's FILE")
+            raise UserError(
+                f"-n {options.namespace}: needs the tournament's FILE; a run's folder does not name its Tournament"
+            )
         return ()
     command = [sys.executable, "-m", "tiltyard", "status"]
     if options.namespace is not None:
@@ -99,16 +109,33 @@ def _status_command(options: argparse.Namespace) -> tuple[str, ...]:
 
 def show(options: argparse.Namespace) -> int:
     """Print battles."""
-    return _become_reader("Show", options, battles=tuple(options.battles))
+    printer = Printer.of(options)
+    if printer.for_people:
+        return _become_reader("Show", options, battles=tuple(options.battles))
+    with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
+        file = Path(folder, "battles.json")
+        task = ReadTask(action="Show", **_which(options), battles=tuple(options.battles), file=str(file))
+        ended = subprocess.run(_reader(task), check=False)
+        if ended.returncode != 0:  # it has said why
+            return ended.returncode
+        found = ShownBattles.model_validate_json(file.read_bytes())
+    fields = {name: getattr(found, name) for name in ShownBattles.model_fields}
+    printer.result(Battles(**fields), lambda: None)
+    return 0
 
 
 def _become_reader(action: Action, options: argparse.Namespace, **more: Any) -> int:
-    task = ReadTask(action=action, **_which(options), **more)
+    command = _reader(ReadTask(action=action, **_which(options), **more))
+    sys.stdout.flush()
+    os.execv(command[0], command)  # noqa: S606 - no shell
+
+
+def _reader(task: ReadTask) -> list[str]:
+    """The command of the process that reads battles; it deletes the task's file."""
     handle, name = tempfile.mkstemp(prefix="tiltyard-", suffix=".json")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(task.model_dump_json(by_alias=True))
-    sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "tiltyard_jobs.reader", "--task", name])  # noqa: S606 - no shell
+    return [sys.executable, "-m", "tiltyard_jobs.reader", "--task", name]
 
 
 def _which(options: argparse.Namespace) -> dict[str, Any]:
@@ -116,6 +143,10 @@ def _which(options: argparse.Namespace) -> dict[str, Any]:
     given: str | None = options.run
     if given is None:
         return _of_folder(_newest(Path("."), "give a run's folder, a bucket or the tournament's FILE"))
+    if given == "-":
+        raise UserError(
+            "-: standard input is not read here; give a run's folder, s3://BUCKET/PREFIX or the tournament's FILE"
+        )
     if given.startswith("s3://"):
         match = _S3_RUN.fullmatch(given)
         uri, run = match.groups() if match else (given.rstrip("/"), "")

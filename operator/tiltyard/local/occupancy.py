@@ -62,7 +62,9 @@ def occupied(
     with ExitStack() as held:
         lock, processes = _opened(state, held)
         if not _try(lock):
-            raise OccupiedError(f"{state}: another `tiltyard run` is at work here; wait for it, or give --state")
+            raise OccupiedError(
+                f"{state}: another `tiltyard run` is in progress here; wait for it to end, or give another --state"
+            )
         _wait(processes, state, note, wait_seconds)
         os.ftruncate(processes, 0)
         os.ftruncate(lock, 0)

@@ -11,6 +11,9 @@ from typing import Final, Literal
 from tiltyard.api import LeaderboardRow, Outputs
 from tiltyard.api.base import ApiModel
 from tiltyard_jobs.contracts import calibration
+from tiltyard_jobs.contracts.battles import ShownBattle, ShownProgram
+from tiltyard_jobs.contracts.comparison import Differences
+from tiltyard_jobs.contracts.solo_tasks import ManifestChange
 from tiltyard_jobs.contracts.spending import Spending as RunSpending
 
 API_VERSION: Final = "cli.tiltyard.dev/v1alpha1"
@@ -191,6 +194,40 @@ class Comparison(Document):
     """The number of instructions with a gold answer in both runs."""
     html: str | None = None
     """The page that was written, if one was asked for."""
+    changes: tuple[ManifestChange, ...] = ()
+    """The fields in which the manifests differ. What a variable or a header is set to is not shown."""
+    differences: Differences | None = None
+    """What moved, and why; absent unless both runs are complete."""
+
+
+class Export(Document):
+    """`tiltyard export`."""
+
+    kind: Literal["Export"] = "Export"
+    """The kind of the document."""
+    files: tuple[str, ...] = ()
+    """The files that were written, if the run was not uploaded."""
+    dataset: str | None = None
+    """The dataset on the Hugging Face hub, if the run was uploaded."""
+    notes: tuple[str, ...] = ()
+    """What the form has no place for, a sentence each."""
+
+
+class Battles(Document):
+    """`tiltyard show`."""
+
+    kind: Literal["Battles"] = "Battles"
+    """The kind of the document."""
+    tournament: str
+    """The tournament's name."""
+    run: str
+    """The run."""
+    complete: bool
+    """Whether the run is complete; otherwise ratings and gold answers are not known yet."""
+    battles: tuple[ShownBattle, ...]
+    """The battles, in the order in which their ids were given."""
+    programs: tuple[ShownProgram, ...] = ()
+    """The programs that models wrote for the benchmarks' tasks whose ids were given."""
 
 
 class Calibration(Document):

@@ -151,11 +151,11 @@ def test_init_asks_on_a_terminal(tmp_path: Path) -> None:
     out, err = process.communicate(timeout=TIME_OUT)
     os.close(ours)
     assert process.returncode == 0, err
-    assert out.startswith("tournament.yaml is written. Next:\n")
+    assert out.startswith("Wrote tournament.yaml. Next:\n")
     assert err.count("Template [1]: ") == 2
     spec = yaml.safe_load((tmp_path / "tournament.yaml").read_text())
     assert spec["metadata"] == {"name": "mine"}
     assert [player["model"]["uri"] for player in spec["spec"]["competitors"]] == [f"hf://org/{n}" for n in "abc"]
     assert spec["spec"]["serving"] == {"maxActive": 1}
     nobody = called("init", cwd=tmp_path / "..")
-    assert nobody.stderr.startswith("--template: is required where nobody can be asked")
+    assert nobody.stderr.startswith("--template: is required when standard input is not a terminal")

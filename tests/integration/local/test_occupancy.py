@@ -23,7 +23,7 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
         assert is_occupied(tmp_path / "state")
         assert is_occupied(tmp_path / "state", "r")
         assert not is_occupied(tmp_path / "state", "another")
-        refused = pytest.raises(OccupiedError, match="another `tiltyard run` is at work here")
+        refused = pytest.raises(OccupiedError, match="another `tiltyard run` is in progress here")
         with refused, occupied(tmp_path / "state", "r", print):
             pass
     assert not is_occupied(tmp_path / "state")

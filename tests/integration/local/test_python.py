@@ -10,12 +10,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import yaml
 
 import tiltyard
 from support.manifests import manifest
 from support.s3server import S3Server
+
+
+class Exporting:
+    """A table of which nothing is known but Arrow's PyCapsule protocol, by which data frames of any kind are made."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self._table.__arrow_c_stream__(requested_schema)
 
 
 def small(**spec: Any) -> dict[str, Any]:
@@ -57,6 +68,7 @@ def test_a_tournament_is_planned_run_and_read_in_a_notebook(place: Path) -> None
 
     # A copy, and the store's own folder, are read alike.
     copy = shutil.copytree(results.folder, place / "copy")
+    assert pa.table(Exporting(battles)).equals(battles), "what polars.from_arrow and others read"
     assert tiltyard.Results.open(copy).table("battles").equals(battles)
     assert tournament.results("out").leaderboard == results.leaderboard
 

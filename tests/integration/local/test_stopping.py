@@ -118,5 +118,8 @@ def test_a_second_run_in_the_same_folder_is_refused(make_run: MakeRun) -> None:
     wait_until(lambda: run.pids() != [])
     second = subprocess.run(run.command("run"), capture_output=True, text=True, check=False)
     assert second.returncode == 2
-    assert second.stderr == f"{run.state}: another `tiltyard run` is at work here; wait for it, or give --state\n"
+    assert (
+        second.stderr
+        == f"{run.state}: another `tiltyard run` is in progress here; wait for it to end, or give another --state\n"
+    )
     stop(run, process, send(signal.SIGTERM))

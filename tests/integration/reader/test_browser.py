@@ -34,7 +34,7 @@ async def read_everything(tab: Browser, start: str, allowed: str) -> None:
     """Open each list, and each battle of all battles; then see what the browser was asked for."""
     await tab.open(start)
     lists = await tab.value("[...document.querySelectorAll('header nav a')].map((one) => one.href)")
-    assert len(lists) == 7
+    assert len(lists) == 8
     battles: list[str] = []
     for address in lists:
         await tab.open(address)
@@ -64,6 +64,9 @@ async def use_the_keys(tab: Browser, start: str) -> None:
     await tab.until(
         "document.querySelector('#difference')?.open && document.querySelector('#difference mark') !== null"
     )
+    await tab.press("?")
+    keys = "document.querySelector('#keys')"
+    assert await tab.value(f"{keys}.open && {keys}.getBoundingClientRect().bottom <= innerHeight + 1")
     before = await tab.value("location.pathname")
     await tab.press("j")
     await tab.until(f"location.pathname !== {before!r} && document.querySelector('#votes') !== null")

@@ -18,6 +18,7 @@ from tiltyard_jobs.contracts.summary import Agreement
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.reader.comparison import Missing, Side, missing, read_side, shared_battles
 from tiltyard_jobs.reader.comparison_page import comparison_page
+from tiltyard_jobs.reader.differences import differences
 
 AGREEMENT = Agreement(players=4, kendall=0.5, spearman=None, same_leader=False, gold_same=3, gold_compared=9)
 PICTURES = os.environ.get("TILTYARD_PICTURES")
@@ -58,11 +59,11 @@ class Runs:
         asked = ComparisonPage(
             file="/unused",
             names=("first<b>.yaml", "second.yaml"),
-            runs=(RUN, RUN),
             changes=(ManifestChange(path="spec.judges[<i>kim</i>].model.uri", first=None, second="sim://<u>kim"),),
-            most=most,
         )
-        return comparison_page(*self.sides, asked, AGREEMENT)
+        first, second = self.sides
+        shared = shared_battles(first, second)
+        return comparison_page(first, second, shared, differences(first, second, shared, most), asked, AGREEMENT)
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +117,30 @@ def test_what_is_in_one_run_only_is_counted_with_the_reason(runs: Runs) -> None:
     assert "Instructions10the other run has another instruction set" in text
     assert "Battles60the other run does not have the instruction" in text
     assert "Battles with a vote10in the other run every verdict on it is void" in text
+
+
+def test_what_moved_is_what_the_tables_of_both_runs_tell(runs: Runs) -> None:
+    first, second = runs.sides
+    found = differences(first, second, shared_battles(first, second), 5)
+    ratings = [
+        {row["player"]: row["rating"] for row in pq.read_table(run.folder / "tables/ratings.parquet").to_pylist()}
+        for run in (runs.first, runs.second)
+    ]
+    assert {one.name: one.first.rating for one in found.players if one.first} == pytest.approx(ratings[0])
+    assert {one.name: one.second.rating for one in found.players if one.second} == pytest.approx(ratings[1])
+    assert [one.first.rank for one in found.players if one.first] == [1, 2, 3, 4]
+    (won, gold), (won_again, gold_again) = results(runs.first), results(runs.second)
+    assert found.other_winner == sum(won[one] != won_again[one] for one in won.keys() & won_again.keys())
+    assert len(found.battles) == 5 < found.differing
+    for one in found.battles:
+        identity, a, b = one.id.split("/")
+        names = (identity, frozenset((a, b)))
+        assert one.other_winner == (won[names] != won_again[names])
+        assert (one.first_gold, one.second_gold) == (gold[identity], gold_again[identity])
+        for share, winner in ((one.first_share, won[names]), (one.second_share, won_again[names])):
+            assert share is not None
+            assert winner == (None if share == 0.5 else a if share > 0.5 else b)
+    assert (found.first_only.instructions, found.first_only.voted, found.second_only.voted) == (1, 1, 0)
 
 
 def test_pairs_that_never_meet_and_players_of_one_run_are_counted(runs: Runs, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_a_run_is_seen_at_work_and_dead(run: LocalRun) -> None:
         assert "/live" in Page(reader.get("/close").text).links()
         process.kill()
         process.wait()
-        wait_until(page_says(reader, "interrupted", "No process is at work on this run"), seconds=120)
+        wait_until(page_says(reader, "interrupted", "No process is working on this run"), seconds=120)
         page = Page(reader.get("/live").text)
         assert ("main", {}) in page.elements  # it does not look again
         assert "Busy" not in page.text
@@ -229,7 +229,7 @@ async def test_the_page_looks_again_by_itself_in_a_browser(run: LocalRun) -> Non
             pace = await tab.value("document.querySelector('.number').textContent")
             await tab.until(f"document.querySelector('.number').textContent !== {pace!r}")
             process.send_signal(signal.SIGINT)
-            await tab.until("document.querySelector('main').textContent.includes('No process is at work')")
+            await tab.until("document.querySelector('main').textContent.includes('No process is working')")
             assert await tab.value("window.marked"), "the page was loaded anew"
             assert await tab.value("document.querySelector('main').dataset.refresh") == ""
             assert tab.faults == []

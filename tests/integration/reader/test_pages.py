@@ -59,6 +59,24 @@ def test_every_page_is_harmless_and_every_link_leads_to_a_file(made: Run) -> Non
                 assert address in (None, "data:,") or address in files, (name, address)
 
 
+def test_what_the_programs_did_is_a_list_with_those_first_that_did_not_pass(made: Run) -> None:
+    files = write(made, 9)
+    page = Page(files["programs.html"])
+    text = page.text
+    outcomes = re.findall(r"(\w+) · humaneval HumanEval/(\d) · (\w+)", text)
+    assert outcomes == [
+        ("Truncated", "0", "trained"),
+        ("Crashed", "1", "ada"),
+        ("TimedOut", "1", "trained"),
+        ("Passed", "0", "ada"),
+    ]
+    assert "<script>alert(9)</script>⟨U+001B⟩[31m" in text, "shown, not run"
+    folded = [given for tag, given in page.elements if tag == "details" and given.get("class") in ("ran", "program")]
+    assert len(folded) == 5
+    assert not any("open" in given for given in folded)
+    assert len(files["programs.html"]) < 100_000, "of a reply of a megabyte only the beginning is there"
+
+
 def test_a_long_answer_has_a_file_of_its_own(made: Run) -> None:
     files = write(made, 1_000)
     assert files[f"{made.world.id_of('ada', 2)}.bob.txt"] == f"{LONG} the end"

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
 
-from support.read_runs import RUN, Run, make_run
+from support.read_runs import INSTRUCTIONS, PROGRAMS, RUN, Run, make_run
 from support.s3server import S3Server
+from tiltyard.cli.schema import schema_of
 from tiltyard_jobs.contracts.layout import seal_key
 from tiltyard_jobs.contracts.reading import ReadTask
 from tiltyard_jobs.contracts.tasks import StoreRef
@@ -43,6 +47,46 @@ def test_a_battle_is_printed_without_control_characters(made: Run) -> None:
     assert not set(ended.stdout) & {chr(code) for code in (*range(9), *range(11, 32), *range(127, 160))}
     assert "⟨U+001B⟩[31m" in ended.stdout
     assert "answer is gold" in ended.stdout
+
+
+@pytest.mark.parametrize("form", ["json", "yaml"])
+def test_battles_as_a_document_of_its_schema(made: Run, form: str) -> None:
+    identity = made.world.id_of("bob", 2)
+    ended = show(made.store, f"{identity}/ada/bob", identity, "-o", form)
+    assert ended.returncode == 0, ended.stderr
+    document = json.loads(ended.stdout) if form == "json" else yaml.safe_load(ended.stdout)
+    jsonschema.Draft202012Validator(schema_of("Battles")).validate(document)
+    first, *others = document["battles"]
+    assert first["id"] == f"{identity}/bob/ada", "the players may be given in any order"
+    assert len(others) == 3
+    assert first["instruction"] == INSTRUCTIONS["bob"][2], "a program gets what was written, as it was"
+    assert (first["a"]["player"], first["b"]["player"]) == ("bob", "ada")
+    assert first["gold"] in [one["player"] for one in first["scores"] if one["gold"]]
+    assert len(first["verdicts"]) > 1
+    wrong = show(made.store, "zz", "-o", form)
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "has no battle zz" in wrong.stderr
+
+
+def test_what_the_programs_did_is_shown_by_player(made: Run) -> None:
+    ended = show(made.store, "HumanEval/1")
+    assert ended.returncode == 0, ended.stderr
+    assert [line for line in ended.stdout.splitlines() if line.startswith("===")] == [
+        "=== humaneval HumanEval/1: ada",
+        "=== humaneval HumanEval/1: trained",
+    ]
+    assert "\nCrashed\n\n--- what it did\n<script>alert(9)</script>⟨U+001B⟩[31m\n" in ended.stdout
+    document = json.loads(show(made.store, "HumanEval/0", "-o", "json").stdout)
+    jsonschema.Draft202012Validator(schema_of("Battles")).validate(document)
+    assert [(one["player"], one["outcome"], one.get("reply")) for one in document["programs"]] == [
+        ("ada", "Passed", PROGRAMS["ada"][0]["reply"]),
+        ("trained", "Truncated", None),
+    ]
+
+
+def test_standard_input_is_refused(made: Run) -> None:
+    ended = show("-", "a")
+    assert (ended.returncode, ended.stderr.partition(";")[0]) == (2, "-: standard input is not read here")
 
 
 def test_the_first_digits_name_all_battles_of_an_instruction(made: Run) -> None:

@@ -9,10 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from support.exported_run import KEPT, RUN, exported, lay_out, lines, rows
 from support.stage_world import StageWorld
+from tiltyard.cli.schema import schema_of
 from tiltyard_jobs.contracts.frozen import digest
 from tiltyard_jobs.contracts.layout import run_prefix
 from tiltyard_jobs.contracts.solo_tasks import ExportTask
@@ -45,6 +47,17 @@ def test_the_command_writes_training_rows_and_reports_what_is_left_out(run: Path
     assert all(name in columns for name in (*KEPT, "source_id", "margin"))
     assert "attacker_uri" not in columns  # it has no value in any row
     assert len(lines(tmp_path / "out" / "sft.jsonl")) == 3
+
+
+def test_what_is_written_as_a_document_of_its_schema(run: Path, tmp_path: Path) -> None:
+    code, out, err = command(run, "--to", "openai", "--out", tmp_path / "out", "-o", "json")
+    assert (code, err) == (0, "")
+    document = json.loads(out)
+    jsonschema.Draft202012Validator(schema_of("Export")).validate(document)
+    assert document["files"] == [str(tmp_path / "out" / name) for name in ("sft.jsonl", "preference.jsonl")]
+    assert "sft.jsonl: 3 rows" in document["notes"]
+    code, out, err = command("-", "--to", "openai", "--out", tmp_path / "more")
+    assert (code, out, err.partition(";")[0]) == (2, "", "-: standard input is not read here")
 
 
 def test_a_run_in_a_store_is_written_from_there(world: StageWorld) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from support.local_runs import Finished, LocalRun, asked
 from support.manifests import manifest
 from support.read_runs import Page
+from tiltyard.cli.schema import schema_of
 from tiltyard_jobs.sim.request_log import MODEL_WORK, RequestKind
 from tiltyard_jobs.store.folder import FolderStore
 
@@ -48,8 +51,23 @@ def stored(run: LocalRun) -> set[str]:
     return {info.key for info in FolderStore(run.out).list("")}
 
 
+def facts(printed: str) -> dict[str, str]:
+    """The lines of `tiltyard compare` that have a name and a value, which stand above its sentence and its table."""
+    lines = (re.split(r"  +", line, maxsplit=1) for line in printed.partition("\nPLAYER")[0].splitlines())
+    return {line[0]: line[1] for line in lines if len(line) == 2}
+
+
 def compare(one: LocalRun, other: LocalRun) -> Finished:
     return one.finish(one.start("compare", str(other.file)))
+
+
+def moved_between(one: LocalRun, other: LocalRun) -> Any:
+    """What moved, as a program is told."""
+    ended = one.finish(one.start("compare", str(other.file), "--battles", "3", "-o", "json"))
+    found = json.loads(ended.out)
+    jsonschema.Draft202012Validator(schema_of("Comparison")).validate(found)
+    assert "spec.judges[j0].model.uri" in [change["path"] for change in found["changes"]]
+    return found["differences"]
 
 
 @pytest.fixture
@@ -98,7 +116,7 @@ def test_another_jury_over_the_same_answers(runs: tuple[LocalRun, LocalRun], tmp
 
     compared = compare(first, second)
     assert compared.code == 0, compared.err
-    lines = dict(re.split(r"  +", line, maxsplit=1) for line in compared.out.splitlines())
+    lines = facts(compared.out)
     assert lines["players in both"] == "3"
     assert lines["same leader"] in ("yes", "no")
     assert -1 <= float(lines["Kendall's tau-b"]) <= 1
@@ -120,9 +138,13 @@ def test_another_jury_over_the_same_answers(runs: tuple[LocalRun, LocalRun], tmp
 
     unwanted = first.finish(first.start("compare", str(second.file), "--battles", "3"))
     assert unwanted.code == 2
-    assert "--battles 3 is for the page: give --html PAGE too" in unwanted.err
+    assert "--battles 3: the table names no battles; give --html PAGE, or -o json or yaml, too" in unwanted.err
+    moved = moved_between(first, second)
+    assert moved["why"] in text
+    assert {one["name"] for one in moved["players"]} == set(PLAYERS)
+    assert 1 <= len(moved["battles"]) <= 3
 
-    itself = dict(re.split(r"  +", line, maxsplit=1) for line in compare(second, second).out.splitlines())
+    itself = facts(compare(second, second).out)
     assert (itself["same leader"], itself["Kendall's tau-b"], itself["Spearman's rho"]) == ("yes", "1.000", "1.000")
     same, of = map(int, itself["same gold answers"].split(" of "))
     assert same == of > 0

@@ -18,7 +18,13 @@ def test_each_template_is_a_valid_manifest_under_any_name(
 ) -> None:
     file = tmp_path / "mine.yaml"
     assert main(["init", str(file), "--template", template, "--name", "1e3"]) == 0
-    assert f"{file} is written. Next:" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"Wrote {file}. Next:" in printed
+    modeline = file.read_text().splitlines()[0]
+    schema = file.parent / modeline.removeprefix("# yaml-language-server: $schema=")
+    assert f"schema > {schema}" in printed, (
+        "the file that the first line names is the one that the user is told to make"
+    )
     assert load_tournament(file).metadata.name == "1e3"
     assert main(["validate", str(file)]) == 0
 
@@ -40,7 +46,7 @@ def test_the_models_are_those_given_under_names_that_differ() -> None:
 
 
 def test_what_would_not_be_valid_is_not_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(UserError, match=r"nothing is written.*\n.*metadata.name"):
+    with pytest.raises(UserError, match=r"nothing was written.*\n.*metadata.name"):
         manifest_text("simulated", "Not A Name")
     file = tmp_path / "tournament.yaml"
     assert main(["init", str(file), "--template", "simulated", "--model", "nonsense"]) == 2

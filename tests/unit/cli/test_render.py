@@ -86,7 +86,7 @@ def test_a_tournament_of_a_cluster_keeps_its_uid(file: Path, capsys: pytest.Capt
             assert child["metadata"]["namespace"] == "arena"
             assert child["metadata"]["ownerReferences"][0]["uid"] == "u-1"
     assert main(["render", str(file), "-n", "other"]) == 2
-    assert "--namespace other: the manifest is for metadata.namespace arena" in capsys.readouterr().err
+    assert "--namespace other: the manifest has metadata.namespace arena" in capsys.readouterr().err
 
 
 def test_the_namespace_is_in_the_urls_of_models(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ from support.manifests import manifest
 from tiltyard.api import Condition, ShardCounts, StageStatus, TournamentStatus
 from tiltyard.api.yamlfile import parse_yaml
 from tiltyard.cli import main
+from tiltyard.cli.manifest_arguments import PRINTED
 from tiltyard.cli.printing import as_text
 from tiltyard.cli.schema import KINDS, schema_of, schema_text
 from tiltyard.sdk.plan_document import plan_document
@@ -77,6 +78,19 @@ def test_what_is_missing_is_seen(field: str) -> None:
     del document[field]
     with pytest.raises(jsonschema.ValidationError):
         checked(document, SCHEMA)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_field_is_required_that_may_have_no_value(kind: str) -> None:
+    """A field without a value is left out of a document."""
+    schema = schema_of(kind)
+    for name, part in {kind: schema, **schema.get("$defs", {})}.items():
+        for field in part.get("required", ()):
+            assert {"type": "null"} not in part["properties"][field].get("anyOf", ()), f"{name}.{field}"
+
+
+def test_the_help_names_every_kind() -> None:
+    assert tuple(KINDS) == PRINTED
 
 
 def test_the_command_knows_every_kind(capsys: pytest.CaptureFixture[str]) -> None:

@@ -184,30 +184,27 @@ def test_a_model_is_busy_for_the_seconds_after_a_reply_in_which_its_next_shard_b
 
 
 def test_the_whole_is_never_done_before_a_stage_at_work_is() -> None:
-    """A run whose shards go fast at first and slowly then, as it was recorded."""
-    recorded = [(10.0, 90, 0), (40.0, 98, 3), (70.0, 100, 12), (100.0, 100, 30), (130.0, 100, 31), (190.0, 100, 34)]
-    rates, before = Rates(), None
-    compared = 0
-    for moment, mined, done in recorded:
-        made = {FIRST.makes[0].key: frozenset(range(FIRST.makes[0].shards))} if mined == 100 else {}
-        second = MINING[1]
-        shard = ShardSeen(
-            tuple((ref.key, 0) for ref in second.makes), WorkerProgress(total=100, records=True, done=done)
-        )
-        jobs = {second.name: JobSeen(JobPhase.ACTIVE, second.version, active=1, shards=(shard,))}
-        observed = passed(done=made, jobs=jobs, fresh={"mine": mined}, elapsed=moment)
+    """A run whose other shards went fast, and whose last one is slow and becomes slower, as it was recorded."""
+    last = MINING[1]
+    made = {
+        ref.key: frozenset(range(ref.shards)) for ref in GRAPH.artifacts if ref.key not in {r.key for r in last.makes}
+    }
+    rates, before, compared = Rates(), None, 0
+    for moment, done in ((10.0, 0), (40.0, 30), (70.0, 40), (100.0, 44), (130.0, 47), (160.0, 49), (190.0, 52)):
+        told = WorkerProgress(total=100, records=True, done=done)
+        shard = ShardSeen(tuple((ref.key, 0) for ref in last.makes), told)
+        jobs = {last.name: JobSeen(JobPhase.ACTIVE, last.version, active=1, shards=(shard,))}
+        observed = passed(done=made, jobs=jobs, fresh={"mine": 200}, elapsed=moment)
         rates.note(moment, counts_of(GRAPH, observed))
-        status = build_status(
-            TOURNAMENT, GRAPH, observed, plan(GRAPH, Policy(), observed), NOW + moment, rates=rates, before=before
-        )
-        before = status if before is None else worth_writing(before, status, NOW + moment) or before
-        if before.eta is None:
-            continue
+        now, decided = NOW + moment, plan(GRAPH, Policy(), observed)
+        status = build_status(TOURNAMENT, GRAPH, observed, decided, now, rates=rates, before=before)
+        before = status if before is None else worth_writing(before, status, now) or before
+        assert before.eta is not None
         for one in before.stages:
             if (left := stage_seconds_left(one)) is not None:
                 compared += 1
-                assert before.eta.timestamp() >= NOW + moment + left, one.name
-    assert compared >= 4
+                assert before.eta.timestamp() >= now + left, one.name
+    assert compared == 6
 
 
 def test_preflight_says_what_it_checks_while_it_does() -> None:

@@ -19,6 +19,11 @@ function fold(selector) {
   for (const one of all) one.open = open;
 }
 
+function showKeys() {
+  fold("#keys");
+  document.querySelector("#keys[open]")?.scrollIntoView({block: "nearest"});
+}
+
 const keys = {
   j: () => move(1),
   k: () => move(-1),
@@ -29,10 +34,10 @@ const keys = {
   d: () => document.querySelector("#difference") ? fold("#difference") : document.querySelector("#difference-link")?.click(),
   l: () => document.querySelector("header nav a[href='/live']")?.click(),
   p: () => { paused = !paused; look(); },
-  "?": () => fold("#keys"),
+  "?": showKeys,
 };
 
-// A run at work is looked at again: what has changed is put in the place of what was there, so that nothing else moves.
+// A run in progress is looked at again: what has changed replaces what was there, so that nothing else moves.
 let paused = false;
 let timer = 0;
 const main = document.querySelector("main");

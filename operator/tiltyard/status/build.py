@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -309,7 +308,7 @@ def _eta(
     waiting = sum(one.shards.total - one.shards.succeeded for one in stages if one.state == "Pending") / total
     pace = observed.elapsed / (share - reused)
     at_work = max(pace * max(0.0, 1 - share - waiting), _slowest(stages))
-    return datetime.fromtimestamp(math.ceil(now + at_work + pace * waiting), UTC)
+    return datetime.fromtimestamp(-(-(now + at_work + pace * waiting) // 1), UTC)  # no earlier than that
 
 
 def _slowest(stages: Sequence[StageStatus]) -> float:

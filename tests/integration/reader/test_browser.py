@@ -64,9 +64,6 @@ async def use_the_keys(tab: Browser, start: str) -> None:
     await tab.until(
         "document.querySelector('#difference')?.open && document.querySelector('#difference mark') !== null"
     )
-    await tab.press("?")
-    keys = "document.querySelector('#keys')"
-    assert await tab.value(f"{keys}.open && {keys}.getBoundingClientRect().bottom <= innerHeight + 1")
     before = await tab.value("location.pathname")
     await tab.press("j")
     await tab.until(f"location.pathname !== {before!r} && document.querySelector('#votes') !== null")

@@ -19,11 +19,6 @@ function fold(selector) {
   for (const one of all) one.open = open;
 }
 
-function showKeys() {
-  fold("#keys");
-  document.querySelector("#keys[open]")?.scrollIntoView({block: "nearest"});
-}
-
 const keys = {
   j: () => move(1),
   k: () => move(-1),
@@ -34,7 +29,7 @@ const keys = {
   d: () => document.querySelector("#difference") ? fold("#difference") : document.querySelector("#difference-link")?.click(),
   l: () => document.querySelector("header nav a[href='/live']")?.click(),
   p: () => { paused = !paused; look(); },
-  "?": showKeys,
+  "?": () => fold("#keys"),
 };
 
 // A run in progress is looked at again: what has changed replaces what was there, so that nothing else moves.

@@ -20,7 +20,7 @@ from tiltyard.observe.kinds import CONFIG_MAPS, EVENTS, JOBS, PODS, SERVICES
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.store import Store, open_store
 
-pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.xdist_group("cluster-2"), pytest.mark.timeout(400)]
 
 KEY, HEADER = "canary-api-key-7f3a91", "canary-header-c04e55"
 PROMPT, ANSWER = "canary prompt 52b8", "canary answer 9d17"

@@ -185,6 +185,13 @@ def pod_line(pod: Object) -> str:
     return f"pod {meta['namespace']}/{meta['name']}: {status.get('phase')}, node {node}, deleted {end} {told}"
 
 
+def answering_late(document: dict[str, Any], milliseconds: int = 2000) -> dict[str, Any]:
+    """The manifest, its models as slow as told: a shard that has begun is still at work when a test acts on it."""
+    for one in (*document["spec"]["competitors"], *document["spec"].get("judges", ())):
+        one["serving"] = {"args": [f"--latency-ms={milliseconds}"]}
+    return document
+
+
 async def begun(arena: Arena, stage: str, name: str = "test") -> None:
     """Wait until a shard of a stage is at work."""
 

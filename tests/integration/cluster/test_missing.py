@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -58,14 +57,6 @@ async def delete_namespace(plane: ControlPlane, kube: Client, name: str) -> None
         return name not in [one["metadata"]["name"] for one in (await kube.list(NAMESPACES, None, ""))[0]]
 
     await until(is_gone, 120)
-
-
-def has_kserve(plane: ControlPlane) -> bool:
-    try:
-        plane.request("GET", KSERVE_CRD)
-    except urllib.error.HTTPError:
-        return False
-    return True
 
 
 def is_ready(operator: Operator) -> bool:
@@ -153,7 +144,8 @@ async def test_without_trainer_those_that_train_wait_for_it_and_no_others(
     assert job["metadata"]["labels"]["tiltyard.dev/stage"] == "train"
 
 
-async def test_without_kserve_endpoints_play_and_models_wait_for_it(
+@pytest.mark.timeout(600)
+async def test_without_kserve_endpoints_play_and_models_wait_for_it_also_in_the_middle(
     plane: ControlPlane, arena: Arena, endpoints: dict[str, Any]
 ) -> None:
     document = arena.manifest(2, **SMALL)
@@ -166,20 +158,11 @@ async def test_without_kserve_endpoints_play_and_models_wait_for_it(
     waiting = await arena.wait_for_phase("Invalid", name="served")
     words = "spec.competitors[0].model: the cluster does not serve serving.kserve.io/v1beta1 InferenceService"
     assert words in condition(waiting, "Accepted")["message"]
+
     kserve.install(plane)
-    done = await arena.wait_for_phase("Complete", "Failed", name="served", limit=200)
-    assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])
-    assert len(await arena.children(SERVICES)) == 3
-
-
-@pytest.mark.timeout(600)
-async def test_kserve_that_goes_in_the_middle_of_a_run_stops_only_those_who_need_it(
-    plane: ControlPlane, arena: Arena, endpoints: dict[str, Any]
-) -> None:
-    if not has_kserve(plane):
-        kserve.install(plane)
-    await arena.apply(arena.manifest(2, name="served", **SMALL))
     await begun(arena, "mine", "served")
+
+    # It goes again in the middle of the run.
     plane.request("DELETE", KSERVE_CRD)
 
     def says_so(tournament: Object) -> bool:
@@ -189,13 +172,16 @@ async def test_kserve_that_goes_in_the_middle_of_a_run_stops_only_those_who_need
     waiting = await arena.wait(says_so, "served")
     assert waiting["status"]["phase"] not in ("Invalid", "Failed"), yaml.safe_dump(waiting["status"])
     assert "install what it names, the CRDs and their controller" in condition(waiting, "Waiting")["message"]
-    document = arena.manifest(2, **SMALL)
-    document["spec"] |= endpoints
+    before, document["spec"]["battles"] = done["status"]["run"], {"orders": "Alternate"}
     await arena.apply(document)
+    await arena.wait(lambda one: one["status"]["run"] != before)
     done = await arena.wait_for_phase("Complete", "Failed", limit=150)
     assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])
+    judged = [pod.rpartition("-")[0] for pod in arena.player.started if pod.startswith("test-judge-")]
+    assert len(set(judged)) == 4  # both players' instructions, in both runs
     assert says_so(await arena.get("served"))
 
     kserve.install_crds(plane)
     done = await arena.wait_for_phase("Complete", "Failed", name="served", limit=200)
     assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])
+    assert len(await arena.children(SERVICES)) == 3

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from support.arena import SMALL, Arena, begun, bundles, condition, pods_ended
+from support.arena import SMALL, Arena, answering_late, begun, bundles, condition, pods_ended
 from support.benchmarks import small_benchmark
 from support.local_runs import LocalRun, contents
 from support.waiting import until
@@ -89,7 +89,8 @@ async def test_competitors_are_scored_by_a_sidecar_without_keys(arena: Arena, cr
     store.put("tasks.jsonl", small_benchmark(6).encode())
     file = {"benchmark": "humaneval_plus", "uri": f"{arena.s3_uri}/tasks.jsonl"}
     evaluation = {"benchmarks": ["humaneval_plus"], "files": [file], "competitors": True, "allowCodeExecution": True}
-    await arena.apply(arena.manifest(2, **SMALL, evaluation=evaluation))
+    jobs = {"shardSize": 164}  # a shard for all that a benchmark may have
+    await arena.apply(arena.manifest(2, **SMALL | {"jobs": jobs}, evaluation=evaluation))
 
     async def scoring() -> list[Object]:
         return [pod for pod in await arena.children(PODS) if "-score-" in pod["metadata"]["name"]]
@@ -194,7 +195,7 @@ async def test_the_operator_is_killed_and_nothing_is_made_twice(arena: Arena) ->
 
 
 async def test_killed_shards_and_models_cost_no_record(arena: Arena) -> None:
-    await arena.apply(arena.manifest(2, **SMALL))
+    await arena.apply(answering_late(arena.manifest(2, **SMALL)))
     await begun(arena, "answer")
     assert arena.player.kill("-answer-")
     assert arena.player.kill("m0-")

@@ -13,12 +13,12 @@ from aiohttp import web
 
 from support.answering_pods import TOLD, Pods, json_of
 from support.api_server import Answer, page, refusal
-from support.arena import Arena
+from support.arena import Arena, answering_late
 from support.cluster_objects import CREATED, SETTINGS
 from tiltyard.cluster.manager import Manager
 from tiltyard.observe.kinds import TOURNAMENTS
 
-pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.xdist_group("cluster-2"), pytest.mark.timeout(240)]
 
 
 async def test_nothing_is_reconciled_before_all_of_a_namespace_is_known(
@@ -63,10 +63,7 @@ async def test_nothing_is_reconciled_before_all_of_a_namespace_is_known(
 @asynccontextmanager
 async def slow_mining(arena: Arena) -> AsyncIterator[dict[str, Any]]:
     """A tournament whose mining takes long: its models answer late."""
-    slow = ["--latency-ms=3000"]
-    document = arena.manifest(3, per_competitor=2000, jobs={"shardSize": 2000})
-    for one in document["spec"]["competitors"]:
-        one["serving"] = {"args": slow}
+    document = answering_late(arena.manifest(3, per_competitor=2000, jobs={"shardSize": 2000}), 3000)
     await arena.apply(document)
     yield document
 

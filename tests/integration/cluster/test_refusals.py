@@ -16,7 +16,7 @@ import pytest
 
 from cluster import managers
 from cluster.controlplane import ControlPlane
-from support.arena import SMALL, Arena, begun, condition, pods_ended
+from support.arena import SMALL, Arena, answering_late, begun, condition, pods_ended
 from support.waiting import until
 from tiltyard.observe.kinds import EVENTS, JOBS, PODS, SERVICES, Kind
 from tiltyard.render.names import STOP
@@ -370,7 +370,7 @@ async def test_a_job_that_cannot_be_stopped_keeps_no_model_of_an_invalid_tournam
 ) -> None:
     stand(plane, refusers, suspensions(arena.namespace))
     await in_force(arena, refusers[0].path)
-    await arena.apply(arena.manifest(2, **SMALL))
+    await arena.apply(answering_late(arena.manifest(2, **SMALL)))
     await begun(arena, "mine")
     await arena.patch(**INVALID, suspend=True)
     refusal = r".*spec\.suspend is true, and not everything could be stopped: Job test-[\w-]+ is refused .*"

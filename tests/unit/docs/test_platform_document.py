@@ -175,8 +175,7 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
     "A watched namespace that is gone": (
         f"{CLUSTER}/test_missing.py::test_a_watched_namespace_that_is_deleted_stops_no_other",
         f"{CLUSTER}/test_missing.py::test_without_trainer_those_that_train_wait_for_it_and_no_others",
-        f"{CLUSTER}/test_missing.py::test_without_kserve_endpoints_play_and_models_wait_for_it",
-        f"{CLUSTER}/test_missing.py::test_kserve_that_goes_in_the_middle_of_a_run_stops_only_those_who_need_it",
+        f"{CLUSTER}/test_missing.py::test_without_kserve_endpoints_play_and_models_wait_for_it_also_in_the_middle",
     ),
     # How do I upgrade it?
     "`helm upgrade tiltyard charts/tiltyard` upgrades": (

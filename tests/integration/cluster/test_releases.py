@@ -136,7 +136,7 @@ async def uids(arena: Arena) -> dict[str, str]:
     ("release", "namespace"),
     [(release, release.half_way["tournament"]["metadata"]["namespace"]) for release in releases()],
     indirect=["namespace"],
-    ids=lambda value: getattr(value, "version", ""),
+    ids=lambda value: getattr(value, "version", None),
 )
 async def test_what_it_has_begun_goes_on_and_nothing_is_paid_twice(
     plane: ControlPlane, arena: Arena, credentials: Any, release: Release, tmp_path: Path

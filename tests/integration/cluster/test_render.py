@@ -150,7 +150,7 @@ def test_every_example_passes_the_strict_dry_run(
 def test_every_overlay_passes_the_strict_dry_run(
     overlay: str, kubectl: Path, plane: ControlPlane, namespace: str, render: Render
 ) -> None:
-    command = [kubectl, "kustomize", FOLDER / "gitops" / overlay]
+    command = [str(kubectl), "kustomize", str(FOLDER / "gitops" / overlay)]
     document = yaml.safe_load(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     for text in render(document, "-n", namespace):
         dry_run(plane, text)

@@ -22,14 +22,14 @@ test-unit: .venv/.dev ## Seconds; no I/O
 	$(PYTEST) tests/unit -q -n 2
 
 SMALL_TOOLS := versitygw helm kubectl gitops-health prometheus-rules oci-registry
-INTEGRATION := -q -n 2 --dist loadgroup --durations=40 --durations-min=10
+INTEGRATION := -q --dist loadgroup --durations=40 --durations-min=10
 
 test-integration: .venv/.dev ## Whole runs on this machine: real workers, servers and processes, an S3 server, the chart
 	@$(BIN)/python hack/tools.py $(SMALL_TOOLS) > /dev/null
-	$(PYTEST) tests/integration --ignore=tests/integration/cluster $(INTEGRATION)
+	$(PYTEST) tests/integration --ignore=tests/integration/cluster $(INTEGRATION) -n 2
 
 test-operator: .venv/.dev tools ## The operator at a real API server with KServe's, Kueue's and the Trainer's controllers
-	$(PYTEST) tests/integration/cluster $(INTEGRATION)
+	$(PYTEST) tests/integration/cluster $(INTEGRATION) -n 3
 
 test-interop: .venv/.dev ## Other projects' tools read our outputs (datasets, TRL, DuckDB, arena-rank, mlcroissant, KServe)
 	rm -rf .tiltyard/interop && mkdir -p .tiltyard/interop

@@ -1,6 +1,7 @@
 """A real control plane with KServe for the tests of a worker, and a namespace with a player of pods for each test.
 
-The tests are in two groups, `cluster` and `cluster-2`, so that each of two workers has about half of their time.
+The tests are in three groups, `cluster`, `cluster-2` and `cluster-3`, so that each of three workers has about a third
+of their time. They wait more than they compute.
 """
 
 from __future__ import annotations

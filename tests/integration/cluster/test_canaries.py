@@ -20,7 +20,7 @@ from tiltyard.observe.kinds import CONFIG_MAPS, EVENTS, JOBS, PODS, SERVICES, Ob
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.store import Store, open_store
 
-pytestmark = [pytest.mark.xdist_group("cluster-2"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.xdist_group("cluster-3"), pytest.mark.timeout(400)]
 
 KEY, HEADER, VARIABLE = "canary-api-key-7f3a91", "canary-header-c04e55", "canary-variable-e81d"
 TOKEN, TRAINING = "hf_canaryToken31c6", "canary-training-4e07"

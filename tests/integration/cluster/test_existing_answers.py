@@ -16,7 +16,7 @@ from tiltyard.render.names import BUNDLE
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.store import open_store
 
-pytestmark = [pytest.mark.xdist_group("cluster-2"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.xdist_group("cluster-3"), pytest.mark.timeout(400)]
 
 SPEC: dict[str, Any] = {"curation": {"decontaminate": []}, "jobs": {"shardSize": 12}}
 CASES = [f"Sort case {number}." for number in range(5)]

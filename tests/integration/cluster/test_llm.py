@@ -14,7 +14,7 @@ from tiltyard.cluster.client import Client
 from tiltyard.cluster.kserve import KServe
 from tiltyard.observe.kinds import LLM_SERVICES, SERVICES, Kind, Object
 
-pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(600), pytest.mark.usefixtures("llms")]
+pytestmark = [pytest.mark.xdist_group("cluster-3"), pytest.mark.timeout(600), pytest.mark.usefixtures("llms")]
 
 DEPLOYMENTS = Kind("apps/v1", "Deployment", "deployments")
 LEADER_WORKER_SETS = Kind("leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet", "leaderworkersets")

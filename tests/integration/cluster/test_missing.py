@@ -22,7 +22,7 @@ from support.waiting import until
 from tiltyard.cluster.client import Client
 from tiltyard.observe.kinds import SERVICES, TOURNAMENTS, TRAIN_JOBS, Kind, Object
 
-pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.xdist_group("cluster-3"), pytest.mark.timeout(420)]
 
 KSERVE_CRD = f"{managers.CRD_PATH}/inferenceservices.serving.kserve.io"
 NAMESPACES = Kind("v1", "Namespace", "namespaces")

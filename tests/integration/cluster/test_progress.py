@@ -18,7 +18,7 @@ from support.cluster_objects import CREATED, SETTINGS
 from tiltyard.cluster.manager import Manager
 from tiltyard.observe.kinds import TOURNAMENTS
 
-pytestmark = [pytest.mark.xdist_group("cluster-2"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.xdist_group("cluster-3"), pytest.mark.timeout(240)]
 
 
 async def test_nothing_is_reconciled_before_all_of_a_namespace_is_known(

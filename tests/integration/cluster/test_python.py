@@ -13,7 +13,7 @@ from support.manifests import manifest
 from support.waiting import until
 from tiltyard.observe.kinds import TOURNAMENTS
 
-pytestmark = [pytest.mark.xdist_group("cluster-2"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.xdist_group("cluster-3"), pytest.mark.timeout(240)]
 
 
 async def test_a_program_applies_waits_and_reads(arena: Arena) -> None:

@@ -27,7 +27,7 @@ from tiltyard.render.names import BUNDLE, LOADS
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.store import Store, open_store
 
-pytestmark = [pytest.mark.xdist_group("cluster-2"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.xdist_group("cluster-3"), pytest.mark.timeout(240)]
 
 
 def put_status(plane: ControlPlane, arena: Arena, name: str, status: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ import yaml
 
 from support.arena import SMALL, Arena, condition
 
-pytestmark = [pytest.mark.xdist_group("cluster-2"), pytest.mark.timeout(560)]
+pytestmark = [pytest.mark.xdist_group("cluster-3"), pytest.mark.timeout(560)]
 
 
 async def test_the_second_waits_for_the_first_and_uses_what_it_has_made(arena: Arena) -> None:

@@ -19,7 +19,7 @@ from support.tenancy import BY, CASES, NO_CODE, STRICT, Case, document_of
 from support.waiting import until
 from tiltyard.observe.kinds import TOURNAMENTS
 
-pytestmark = [pytest.mark.xdist_group("cluster-2"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.xdist_group("cluster-3"), pytest.mark.timeout(240)]
 
 CHART = Path(__file__).resolve().parents[3] / "charts" / "tiltyard"
 API = "/apis/admissionregistration.k8s.io/v1"

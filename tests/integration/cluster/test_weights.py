@@ -23,7 +23,7 @@ from support.waiting import until
 from tiltyard.observe.kinds import CACHES, CLAIMS, CLUSTER_CACHES, SERVICES, TOURNAMENTS, Kind
 from tiltyard.render.names import service_name
 
-pytestmark = [pytest.mark.xdist_group("cluster-2"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.xdist_group("cluster-3"), pytest.mark.timeout(240)]
 
 NAMES = ("a", "b")
 

@@ -34,10 +34,10 @@ directory. The [exit codes](running-on-one-machine.md#exit-codes) are the same f
 ## Results for programs
 
 A command prints its result on standard output and everything else (progress, warnings, what is wrong) on standard
-error. With `-o json` or `-o yaml` the result is one document; its first fields are `apiVersion:
-{API_VERSION}` and `kind`, and a field without a value is left out. `tiltyard schema KIND` prints its JSON
-schema. Within one version fields are added, never renamed or removed. What prints no result for programs has no `-o`:
-`init` and `completion` write a file, `view` serves pages, `explain` is for people, and `schema` is JSON already.
+error. With `-o json` or `-o yaml` the result is one document (with `status --watch` one for each change); its first
+fields are `apiVersion: {API_VERSION}` and `kind`, and a field without a value is left out. `tiltyard
+schema KIND` prints its JSON schema. Within one version fields are added, never renamed or removed. `render` prints
+Kubernetes objects instead. `init`, `completion`, `view`, `explain`, `schema` and `operator` have no `-o`.
 
 | kind | printed by |
 |---|---|

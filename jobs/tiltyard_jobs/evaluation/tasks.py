@@ -48,5 +48,5 @@ def _records(recipe: TaskSetRecipe, store: StoreRef, patience: Patience) -> Iter
     known = benchmark(recipe.name)
     if (installed := known.installed()) is not None:
         return installed
-    advice = f"name a file of it: evaluation.files: [{{benchmark: {recipe.name}, uri: …}}]"
+    advice = f"or name a file of it: evaluation.files: [{{benchmark: {recipe.name}, uri: …}}]"
     return hub_rows(f"{FIELD}: {recipe.name}", *known.hub, advice)

@@ -130,7 +130,11 @@ def check_system_libraries(name: str) -> None:
 def exclusive(path: Path) -> Iterator[None]:
     """Holds a lock on a file; the kernel frees it when the process ends, however it ends."""
     with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"waiting for another process that holds {path}", file=sys.stderr, flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

@@ -19,6 +19,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import envs
 import tools
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,20 +54,23 @@ def ensure(target: str) -> Path:
     for file in _inputs():
         digest.update(f"{file.relative_to(ROOT)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
     archive = cache() / f"{target}-{digest.hexdigest()[:16]}.tar"
-    if not archive.exists():
-        for old in cache().glob(f"{target}-*.tar"):
-            old.unlink()
-        staged = archive.with_suffix(".next")
-        staged.unlink(missing_ok=True)
-        (_build_with_docker if has_docker() else _build_with_buildah)(target, staged)
-        staged.rename(archive)
+    with envs.exclusive(cache() / ".lock"):  # of all targets: they share their base
+        if not archive.exists():
+            for old in cache().glob(f"{target}-*.tar"):
+                old.unlink()
+            staged = archive.with_suffix(".next")
+            staged.unlink(missing_ok=True)
+            (_build_with_docker if has_docker() else _build_with_buildah)(target, staged)
+            staged.rename(archive)
     return archive
 
 
 def _inputs() -> Iterator[Path]:
     yield from (ROOT / name for name in SOURCES)
     for folder in FOLDERS:
-        yield from sorted(file for file in (ROOT / folder).rglob("*") if file.is_file() and file.suffix != ".pyc")
+        # Python may be writing its caches just now.
+        files = (file for file in (ROOT / folder).rglob("*") if "__pycache__" not in file.parts)
+        yield from sorted(file for file in files if file.is_file())
 
 
 def has_docker() -> bool:

@@ -98,7 +98,7 @@ class GivenInstructions(ApiModel):
     was made from the file. Required for https://. Absent: on one machine the digest of a file is filled in; otherwise a
     change of the file under the same name goes unnoticed."""
     limit: Annotated[int, Whole(1, 10_000_000)] | None = None
-    """Only the first so many instructions are read. Absent: all."""
+    """The number of instructions to read, from the beginning. Absent: all."""
     sample: Annotated[int, Whole(1, 10_000_000)] | None = None
     """Only so many instructions are taken, by chance: `spec.seed` and each row's own id (`idField`), or its words, say
     which, so that another row in the file changes no more than one of them. They stay in the file's order.

@@ -69,8 +69,8 @@ class S3Output(ApiModel):
     encryption: S3Encryption | None = None
     """The encryption that each write requests, for buckets whose policy demands it. Absent: the bucket's default."""
     single_writer: bool = False
-    """Set it to true for servers without conditional writes (`If-None-Match: *`), as Google's S3 interface and older
-    servers are. Only one run at a time may then write below the URI: two runs would replace each other's results.
+    """Set it to true for servers without conditional writes (`If-None-Match: *`), such as Google's S3 interface and
+    older servers. Only one run at a time may then write below the URI: two runs would replace each other's results.
     An operator lets the Tournaments that it runs wait for each other. Default: false."""
     secret_ref: ObjectReference | None = None
     """The Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. On one machine these come from the environment

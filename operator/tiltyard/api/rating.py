@@ -20,7 +20,8 @@ class Rating(ApiModel):
     gold: GoldRule = "Pairwise"
     """The rule that chooses the gold answer. Pairwise: the attacker's answer, unless a defender's has a score above one
     half against it; then the defender's with the highest score (with `pairing: AllPairs`: the answer with the highest
-    mean score). Ratings are Bradley–Terry beside what it is worth to answer one's own instruction. Mean: the answer
+    mean score). Ratings are Bradley–Terry with a separate
+    term for the advantage of answering one's own instruction. Mean: the answer
     with the highest mean score over its opponents, with Elo ratings. Sum: with the highest sum, likewise (the paper).
     Default: Pairwise."""
     k: Annotated[int, Whole(1, 400)] = 40
@@ -34,9 +35,9 @@ class Rating(ApiModel):
     lost by the one without an answer. An instruction without an answer of its attacker has no gold answer either way.
     Default: Void."""
     votes: VoteKind = "Plain"
-    """What a vote by probabilities counts. Plain: the probability. Calibrated: it is first freed of the place of the
-    answer and brought to the judge's own scale, found from its two orders; a judge of which they cannot be found keeps
-    its votes. Small models' probabilities lie near one half, which makes plain ratings lie too close together.
+    """What a vote by probabilities counts. Plain: the probability. Calibrated: the judge's position bias is removed
+    and its probabilities are rescaled, both estimated from its two orders; where they cannot be estimated, its votes
+    stay as they are. Small models' probabilities lie near one half, which makes plain ratings lie too close together.
     Default: Plain."""
     bootstrap: Annotated[int, Whole(1, 100_000)] | None = None
     """Deprecated, and without effect: confidence intervals come from the likelihood and need no resamples. Delete it.

@@ -172,7 +172,7 @@ def _same_header(request: EndpointRequest) -> Iterator[Violation]:
 
 
 EACH_HEADER_ONCE: Rule[EndpointRequest] = Rule(
-    sentence="must be there once: capitals make no other header",
+    sentence="must be unique: header names are case-insensitive",
     check=_same_header,  # the CRD has the list's keys, which tell capitals apart
 )
 

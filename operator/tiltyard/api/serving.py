@@ -171,8 +171,8 @@ def _one_claim(claim: WeightsClaim) -> Iterator[Violation]:
 
 
 NAME_OR_SIZE: Rule[WeightsClaim] = Rule(
-    "must have exactly one of name (a claim that is there) and size (claims are made); storageClassName and accessMode"
-    " are of those that are made",
+    "must have exactly one of name (an existing claim) and size (claims that Tiltyard creates); storageClassName and"
+    " accessMode apply only to those that it creates",
     _one_claim,
     cel="has(self.name) != has(self.size) && (!has(self.name) || !(has(self.storageClassName)"
     " || self.accessMode != 'ReadWriteOnce'))",
@@ -202,7 +202,7 @@ class WeightsCache(ApiModel):
     node_group: ObjectName
     """The LocalModelNodeGroup whose nodes hold the weights."""
     size: QuantityText
-    """The size of one model at most: KServe holds it against the group's limit."""
+    """The size of one model at most: KServe checks it against the group's limit."""
     service_account_name: ObjectName | None = None
     """The service account whose Secrets KServe downloads with. Absent: KServe's default."""
 
@@ -251,4 +251,4 @@ class Serving(ApiModel):
     taken the model's pod; a model that fits no node waits. Default: 1800."""
     weights: ServedWeights | None = None
     """Where the weights of models on the Hugging Face hub are kept, so that each model is downloaded once. Absent: each
-    load downloads them. On one machine the hub's own cache keeps them, and this says nothing."""
+    load downloads them. On one machine the hub's own cache keeps them, and this field has no effect."""

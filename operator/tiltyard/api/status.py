@@ -28,7 +28,7 @@ class ShardCounts(ApiModel):
     succeeded: Count = 0
     """The number of complete shards, including reused ones."""
     active: Count = 0
-    """The number of shards at work."""
+    """The number of running shards."""
     failed: Count = 0
     """The number of failed shards, after all retries."""
     reused: Count = 0

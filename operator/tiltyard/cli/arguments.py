@@ -83,8 +83,8 @@ def add_place(command: argparse.ArgumentParser) -> None:
         "--out",
         type=place_of_results,
         metavar="DIR",
-        help="a folder for the results instead of spec.output, or a bucket: s3://BUCKET/PREFIX, on the server of"
-        " spec.output, or else of AWS's own variables",
+        help="a folder for the results instead of spec.output, or a bucket: s3://BUCKET/PREFIX, on the server that"
+        " spec.output names, or else AWS_ENDPOINT_URL_S3",
     )
     add_state(command)
 

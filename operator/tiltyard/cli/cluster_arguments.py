@@ -59,7 +59,12 @@ def add_operator(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--read-queues", action="store_true", help="report what Kueue's Workloads say of what a queue holds"
     )
-    command.add_argument("--cluster-domain", default="cluster.local", metavar="DOMAIN", help="default: cluster.local")
+    command.add_argument(
+        "--cluster-domain",
+        default="cluster.local",
+        metavar="DOMAIN",
+        help="the cluster's DNS domain (default: cluster.local)",
+    )
     command.add_argument(
         "--lease",
         type=_lease,
@@ -104,7 +109,9 @@ def add_render(command: argparse.ArgumentParser) -> None:
         help="the chart's values (images and more); - is standard input; may be given more than once, as with helm"
         " (default: the chart's own values)",
     )
-    command.add_argument("-o", "--output", choices=["yaml", "json"], default="yaml", help="default: yaml")
+    command.add_argument(
+        "-o", "--output", choices=["yaml", "json"], default="yaml", help="the form of the objects (default: yaml)"
+    )
     command.add_argument(
         "--check",
         action="store_true",

@@ -200,8 +200,8 @@ def _status_reader(options: argparse.Namespace) -> tuple[Callable[[], Status], T
         name, namespace = str(options.manifest), options.namespace
         if options.prices is not None:
             raise UserError(
-                f"--prices {options.prices}: not with -n: the status on a cluster has the cost by spec.prices; set it"
-                " in the manifest, and apply that"
+                f"--prices {options.prices}: must not be given with -n: on a cluster the cost is computed from"
+                " spec.prices; set prices in the manifest and apply it"
             )
         return lambda: status_document(_cluster_status(namespace, name), name, at_work=True), None
     tournament = with_prices(load_manifest(options.manifest), options.prices)

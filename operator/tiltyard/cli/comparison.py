@@ -1,4 +1,4 @@
-"""`tiltyard compare`: how far two runs agree, and a page of what differs."""
+"""`tiltyard compare`: how closely two runs agree, and a page of what differs."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def place_of(options: argparse.Namespace) -> tuple[str, StoreRef]:
         prepared = commands.prepare(place, Printer())
         return prepared.graph.run, prepared.settings.store
     if options.results is not None:
-        raise UserError(f"--from: {given} is a run's folder already; leave --from out, or name the manifest")
+        raise UserError(f"--from: {given} is a run's folder already; omit --from, or name the manifest")
     if "://" in given:
         return "", StoreRef(uri=given.rstrip("/"))
     return "", StoreRef(uri=(path.parent if path.name == "manifest.json" else path).absolute().as_uri())

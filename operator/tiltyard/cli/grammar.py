@@ -90,7 +90,7 @@ class _Top(Parser):
 
 class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        print(f"{parser.prog} {release() or 'of a checkout that is not installed'}")
+        print(f"{parser.prog} {release() or '(version unknown: a checkout that is not installed)'}")
         parser.exit()
 
 
@@ -128,7 +128,12 @@ def _run(command: argparse.ArgumentParser) -> None:
         help="the interpreter that has the libraries of a benchmark's programs; may be given more than once",
     )
     add_output(command)
-    command.add_argument("--progress", choices=["auto", "bars", "lines", "none"], default="auto", help="default: auto")
+    command.add_argument(
+        "--progress",
+        choices=["auto", "bars", "lines", "none"],
+        default="auto",
+        help="how progress is shown (default: auto)",
+    )
 
 
 def _status(command: argparse.ArgumentParser) -> None:
@@ -180,7 +185,7 @@ def _compare(command: argparse.ArgumentParser) -> None:
         type=place_of_results,
         metavar="DIR",
         help="the folder or bucket of the other run's results (default: --out, or else spec.output of OTHER, or else of"
-        " FILE); a bucket is on the server of OTHER's spec.output, or else of AWS's own variables",
+        " FILE); a bucket is on the server that OTHER's spec.output names, or else AWS_ENDPOINT_URL_S3",
     )
     command.add_argument(
         "--other-profile",
@@ -202,8 +207,8 @@ def _calibrate(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--part",
         metavar="PART",
-        help="count only labels whose column 'part' is this: sample, of those that view --label wrote, gives rates"
-        " without bias",
+        help="count only labels with this value in the column 'part'; `sample`, written by view --label, gives unbiased"
+        " rates",
     )
     add_place(command)
     add_output(command)
@@ -325,7 +330,7 @@ COMMANDS = (
     Command(
         "compare",
         RESULTS,
-        "show how far two runs agree, for example two juries on the same answers",
+        "show how closely two runs agree, for example two juries on the same answers",
         "tiltyard.cli.comparison:compare",
         _compare,
         (

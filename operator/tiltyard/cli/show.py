@@ -128,7 +128,7 @@ def print_allowed_voids(tournament: Tournament) -> None:
     few, most = Limits.FEWEST_FAILURES, limits.max_failures(jobs.shard_size)
     line = f"Voids: {field} ({jobs.max_void_fraction}) allows {most} in a shard of {jobs.shard_size} records"
     if 0 < few < most:
-        line += f", and always {few}, if these are not all"
+        line += f"; {few} may always fail, unless that is all of a shard's records"
     _console().print(line, highlight=False)
 
 

@@ -92,7 +92,7 @@ def diagnose(pod: Mapping[str, Any]) -> Diagnosis | None:
     unseen = not any(condition["type"] == "PodScheduled" for condition in status.get("conditions", ()))
     if unseen and "schedulerName" in spec and "nodeName" not in spec and status.get("phase") == "Pending":
         scheduler = spec["schedulerName"]
-        return Diagnosis(UNSCHEDULABLE, f"pod {name} waits for the scheduler {scheduler}: check that it is at work")
+        return Diagnosis(UNSCHEDULABLE, f"pod {name} waits for the scheduler {scheduler}: check that it is running")
     return None
 
 

@@ -123,7 +123,7 @@ def _without_pods(service: ServiceRecord, pods: list[PodRecord], now: float) -> 
     says = f"KServe says: {service.message}; " if service.message else ""
     words = (
         f"{LLM} {service.name} has no pods yet: {says}check that the controllers of KServe's llmisvc and of"
-        f" LeaderWorkerSets are at work, and what `kubectl -n {namespace_of(service.owner)} get events` says"
+        f" LeaderWorkerSets are running, and what `kubectl -n {namespace_of(service.owner)} get events` says"
     )
     return Diagnosis(POD_CONFIGURATION, words)
 

@@ -138,7 +138,7 @@ def test_every_rule_that_cel_can_say_is_there_in_its_own_words(crd: dict[str, An
         assert len(validation["message"]) < 256
     assert {rule.sentence for model in models(Tournament) for rule in model.RULES if rule.cel is None} == {
         "must not be here, since Tiltyard sets it",
-        "must be there once: capitals make no other header",
+        "must be unique: header names are case-insensitive",
         "must be set once: remove the other variable of this name",  # the type of the list says it in the CRD
         "must be the path of one mount: give each a path of its own",  # likewise
         "must be the name of one volume: give each a name of its own",

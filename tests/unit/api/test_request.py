@@ -195,7 +195,7 @@ def test_authorization_has_one_source(admission: Admission) -> None:
 
 def test_capitals_make_no_other_header() -> None:
     (problem,) = problems(with_endpoint({"headers": [{"name": n, "value": "a"} for n in ("X-A", "x-a")]}))
-    assert problem.startswith("spec.competitors[0].request.headers[1].name: must be there once")
+    assert problem.startswith("spec.competitors[0].request.headers[1].name: must be unique")
 
 
 def test_two_secrets_of_one_variable() -> None:

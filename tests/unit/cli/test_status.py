@@ -189,7 +189,7 @@ def test_a_status_has_what_the_run_took_by_the_prices_that_are_given(
 
 def test_prices_are_refused_of_a_cluster(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", "t", "-n", "arena", "--prices", "prices.yaml"]) == 2
-    assert "--prices prices.yaml: not with -n: " in capsys.readouterr().err
+    assert "--prices prices.yaml: must not be given with -n: " in capsys.readouterr().err
 
 
 def test_a_probe_whose_verdicts_exist_is_not_planned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,6 +63,7 @@ REASONS = {
     "kubectl create namespace": "a namespace of the reader's",
     "kubectl create secret": "a secret of the reader's",
     "kyverno apply": "the policies of the reader's cluster",
+    'pip install ".[local,embeddings,benchmarks]"': "gigabytes of an index; requirements/worker-full.in has the same",
     'pip install "tiltyard[': "the package is not published yet",
     "python bench/judging/": "recorded verdicts from a clone; the script is run by hand",
     "python3 -m venv ~/": "gigabytes of an index; tests run these programs from their locks",

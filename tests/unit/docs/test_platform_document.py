@@ -131,6 +131,7 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
     "`kubectl delete tournament NAME` deletes": (f"{OPERATOR}::test_deleted_while_it_runs_and_with_the_operator_down",),
     "The operator has no credentials": (f"{RENDERED}::test_the_pod_is_restricted",),
     "`kubectl scale deployment tiltyard": (f"{OPERATOR}::test_the_operator_is_killed_and_nothing_is_made_twice",),
+    "An operator that comes back": (f"{OPERATOR}::test_the_operator_is_killed_and_nothing_is_made_twice",),
     "`spec.ttlSecondsAfterFinished` deletes": (
         f"{OPERATOR}::test_ended_children_go_after_their_time_and_do_not_come_back",
     ),
@@ -148,7 +149,7 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
         f"{TOLD}::test_a_bucket_that_is_not_there_and_what_to_do",
         "unit/status/test_conditions.py::test_a_failure_on_a_cluster_says_how_to_go_on",
     ),
-    "The kubelet asks": (
+    "The kubelet probes": (
         f"{RENDERED}::test_one_operator_at_a_time_is_probed",
         f"{RENDERED}::test_prometheus_finds_the_metrics",
     ),

@@ -115,7 +115,7 @@ def test_other_numbers_are_the_codes() -> None:
     text = " ".join(PAGE.split())
     assert "({humaneval} of HumanEval, {mbpp} of MBPP), with ".format(**asked) in text
     assert f"with {TASK_TOKENS} tokens read and {round(REPLY_SHARE * limit)}, half of" in text
-    assert f"a Job for each of them first asks it {['', 'one', 'two', 'three', 'four'][PROBE_CALLS]} questions" in text
+    assert f"one more Job, which first asks it {['', 'one', 'two', 'three', 'four'][PROBE_CALLS]} questions" in text
     assert f"requests {WORKER_REQUESTS['memory']} and limits {WORKER_LIMITS['memory']} by default" in text
 
 

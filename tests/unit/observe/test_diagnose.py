@@ -135,6 +135,6 @@ def test_a_server_that_ends_well_again_and_again_has_a_diagnosis(restarts: int, 
 
 def test_a_pod_that_no_scheduler_has_looked_at_waits_for_it() -> None:
     document = {**pod(), "spec": {"schedulerName": "gang"}}
-    assert diagnose(document) == (UNSCHEDULABLE, "pod p waits for the scheduler gang: check that it is at work")
+    assert diagnose(document) == (UNSCHEDULABLE, "pod p waits for the scheduler gang: check that it is running")
     document["spec"]["nodeName"] = "n"
     assert diagnose(document) is None

@@ -246,8 +246,8 @@ class TournamentSpec(ApiModel):
     output: Annotated[Output | None, Field(json_schema_extra=REQUIRED_IN_CLUSTER)] = None
     """Where artifacts are kept. On one machine a folder (`--out DIR`) may replace it."""
     active_deadline_seconds: Annotated[int, Whole(1, 2**31 - 1)] | None = None
-    """The time in seconds after which the tournament has failed: time spent waiting counts, time suspended does not. Absent: no
-    limit."""
+    """The time in seconds after which the tournament has failed: time spent waiting counts, time suspended does not.
+    Absent: no limit."""
     ttl_seconds_after_finished: Seconds | None = None
     """The time in seconds after which the Jobs and models of a finished tournament are deleted. The Tournament
     itself and its artifacts are never deleted. Absent: Jobs and models stay."""

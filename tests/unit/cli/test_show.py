@@ -243,10 +243,7 @@ ALWAYS = "3 may always fail, unless that is all of a shard's records"
         ({}, f"(0.01) allows 6 in a shard of 512 records; {ALWAYS}"),
         ({"shardSize": 24}, "(0.01) allows 3 in a shard of 24 records"),
         ({"shardSize": 2}, "(0.01) allows 1 in a shard of 2 records"),
-        (
-            {"maxVoidFraction": "0.5"},
-            "(0.5) allows 256 in a shard of 512 records; 3 may always fail, unless that is all",
-        ),
+        ({"maxVoidFraction": "0.5"}, f"(0.5) allows 256 in a shard of 512 records; {ALWAYS}"),
         ({"maxVoidFraction": "0"}, "(0) allows 0 in a shard of 512 records"),
     ],
 )

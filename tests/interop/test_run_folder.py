@@ -14,6 +14,8 @@ import duckdb
 from datasets import load_dataset
 from trl.data_utils import is_conversational
 
+import tiltyard
+
 
 @pytest.fixture(scope="module")
 def run(outputs: Path) -> Path:
@@ -55,3 +57,11 @@ def test_duckdb_finds_in_the_tables_what_the_leaderboard_says(run: Path) -> None
         [str(run / "data" / "sft.parquet")],
     ).fetchall()
     assert {name: count for name, count in board.items() if count} == dict(gold)
+
+
+def test_a_table_becomes_a_data_frame_of_pandas(run: Path) -> None:
+    results = tiltyard.Results.open(run)
+    frame = results.table("battles").to_pandas()
+    files = {file["path"]: file["rows"] for file in json.loads((run / "manifest.json").read_text())["files"]}
+    assert len(frame) == files["tables/battles.parquet"] > 0
+    assert {*frame["model_a"], *frame["model_b"]} <= {row["name"] for row in results.leaderboard}

@@ -94,13 +94,17 @@ class Browser:
         await self.call("Input.dispatchKeyEvent", type="keyDown", key=key, **text)
         await self.call("Input.dispatchKeyEvent", type="keyUp", key=key)
 
-    async def picture(self, path: Path, width: int, height: int, *, dark: bool = False) -> None:
-        """Save what a screen of this size shows."""
+    async def screen(self, width: int, height: int, *, dark: bool = False) -> None:
+        """Show the page on a screen of this size, in light or dark mode."""
         await self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         await self.call("Emulation.setEmulatedMedia", features=scheme)
+
+    async def picture(self, path: Path, width: int, height: int, *, dark: bool = False) -> None:
+        """Save what a screen of this size shows."""
+        await self.screen(width, height, dark=dark)
         answer = await self.call("Page.captureScreenshot")
         await asyncio.to_thread(path.write_bytes, base64.b64decode(answer["data"]))
 

@@ -108,11 +108,12 @@ def make_run(
     answer: Callable[[str, str, int], str | dict[str, Any] | None] = answer,
     vote: Callable[[Asked], float | dict[str, Any] | None] = vote,
     names: tuple[str, ...] = NAMES,
+    kept: Callable[[str, int], str | None] = lambda attacker, row: None,
     **options: Any,
 ) -> Run:
     """A complete run; `options` are those of `ArtifactWorld`."""
     world = ArtifactWorld(root, names, thoughts="Keep", shard_size=3, **options)
-    world.play(dict(instructions), answer=answer, vote=vote)
+    world.play(dict(instructions), answer=answer, vote=vote, kept=kept)
     ratings = world.rate()
     assert world.run(ratings).code == 0
     dataset = world.dataset(ratings, thoughts="Keep")

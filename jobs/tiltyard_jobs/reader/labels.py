@@ -125,7 +125,7 @@ class LabelFile:
                 label = _label(line)
                 if label is None:
                     raise ConfigurationError(
-                        f"--label {self.path}: line {number} is no label; each must be a JSON object with"
+                        f"--label {self.path}: line {number} is not a label; each must be a JSON object with"
                         " instruction_id, model_a, model_b and winner (model_a, model_b or tie)"
                     )
                 self._places.append(place)
@@ -143,7 +143,7 @@ class LabelFile:
             os.ftruncate(self._file, place)
             say(f"{self.path}: the last line was cut short by a crash and is removed; {len(self.labels)} labels stay")
         else:
-            raise ConfigurationError(f"--label {self.path}: its last line is no label; give a file of labels")
+            raise ConfigurationError(f"--label {self.path}: its last line is not a label; give a file of labels")
         os.fsync(self._file)
 
 

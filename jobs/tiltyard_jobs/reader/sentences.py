@@ -53,7 +53,7 @@ def _about(index: Index, number: int, place: int) -> str:
 def outcome(battle: Battle) -> str:
     """Who won, and by how much."""
     if battle.share is None:
-        return "No judge voted." if battle.verdicts else "No judge was asked yet."
+        return "No judge voted." if battle.verdicts else "No judge has been asked yet."
     judges = len({one.judge for one in battle.verdicts if one.vote is not None})
     votes = f"{judges} judge{'s' if judges != 1 else ''}"
     if abs(battle.share - 0.5) < _EVEN:
@@ -119,4 +119,4 @@ def gold_sentence(battle: Battle, *, complete: bool) -> str:
         return f"{sentence} It is a training row."
     reason, _, benchmark = battle.cut.partition(":")
     why = f"the instruction repeats {visible(benchmark)}" if benchmark else _CUTS.get(reason, reason)
-    return f"{sentence} It is no training row: {why}."
+    return f"{sentence} It is not a training row: {why}."

@@ -26,7 +26,8 @@ _COLUMNS = (
     ("Progress", "string", ".status.progress", 0),
     ("Records", "string", ".status.records", 0),
     ("Leader", "string", ".status.leaderboard[0].name", 0),
-    ("ETA", "date", ".status.eta", 1),
+    ("ETA", "string", ".status.eta", 1),  # kubectl prints a date as the time since, and one to come as <invalid>
+    ("Records/s", "string", '.status.stages[?(@.state=="Running")].recordsPerSecond', 1),  # the first of them
     ("Tokens/s", "string", ".status.usage.completionTokensPerSecond", 1),
     ("Queue", "string", r".metadata.labels.kueue\.x-k8s\.io/queue-name", 1),
     ("Reason", "string", _READY, 1),

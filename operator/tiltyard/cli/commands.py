@@ -221,13 +221,15 @@ def report(options: argparse.Namespace) -> int:
         for recipe in graph.recipes(TrainRecipe):
             model = str(options.to.absolute() / "model")
             ask(FetchTask(tournament=graph.tournament, store=settings.store, model=recipe.ref, folder=model), settings)
+    battles = None
     if options.battles is not None:
         copy = str(options.to.absolute()) if options.to is not None else None
         pages = PagesTask(
             tournament=graph.tournament, store=settings.store, run=graph.run, most=options.battles, folder=copy
         )
         ask(pages, settings)
-        summary.outputs["battles"] = f"{settings.store.uri.rstrip('/')}/{battles_key(graph.run, 'index.html')}"
+        battles = f"{settings.store.uri.rstrip('/')}/{battles_key(graph.run, 'index.html')}"
+        summary.outputs["battles"] = battles
 
     def as_table() -> None:
         if options.to is not None:
@@ -248,6 +250,7 @@ def report(options: argparse.Namespace) -> int:
         notes=summary.notes,
         spending=Spending.of(spending),
         copied_to=None if options.to is None else str(options.to),
+        battles=battles,
     )
     printer.result(document, as_table)
     return 0

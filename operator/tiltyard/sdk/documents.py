@@ -169,6 +169,8 @@ class Report(Document):
     """What the run took, beside what was planned, if its state folder is on this machine."""
     copied_to: str | None = None
     """The folder to which the results were copied, if they were."""
+    battles: str | None = None
+    """The address of the first page of battles, if `--battles` wrote them."""
 
 
 class Comparison(Document):

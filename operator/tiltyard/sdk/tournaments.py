@@ -156,7 +156,7 @@ class Tournament:
 
     def _prepared(self, out: Place, *, state: str | Path | None = None, **options: Any) -> machine.Prepared:
         if unknown := sorted(options.keys() - _OPTIONS):
-            raise TypeError(f"{unknown[0]} is no option; options are state, {', '.join(sorted(_OPTIONS))}")
+            raise TypeError(f"{unknown[0]} is not an option; options are state, {', '.join(sorted(_OPTIONS))}")
         place = Path(out) if isinstance(out, str) and not out.startswith("s3://") else out
         folder = None if state is None else Path(state)
         return machine.prepare(self._here(), Path(self.source), out=place, state=folder, **options)

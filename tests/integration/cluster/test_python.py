@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,6 +36,10 @@ async def test_a_program_applies_waits_and_reads(arena: Arena) -> None:
     status = await asyncio.to_thread(cluster.wait, "test", timeout=10)
     assert status.activity == "Ended"
     assert {row.name for row in cluster.leaderboard("test")} == {"m0", "m1"}
+    command = [sys.executable, "-m", "tiltyard", "status", "-n", arena.namespace, "test", "--watch", "-o", "json"]
+    printed = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60, check=True)
+    *_, last = map(json.loads, printed.stdout.splitlines())
+    assert (last["tournament"], last["activity"], last["phase"]) == ("test", "Ended", "Complete")
 
     await asyncio.to_thread(cluster.delete, "test")
 

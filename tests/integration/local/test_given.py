@@ -18,8 +18,13 @@ from support.manifests import manifest
 from support.stage_world import Asked, stub
 from tiltyard_jobs.contracts.conversation import as_text
 from tiltyard_jobs.contracts.frozen import digest
+from tiltyard_jobs.contracts.tasks import StoreRef
+from tiltyard_jobs.reader.index import build_index
+from tiltyard_jobs.reader.lists import Filter, choose
+from tiltyard_jobs.reader.source import run_folder
 from tiltyard_jobs.sim.fences import fenced_parts
 from tiltyard_jobs.stages.probing import EXAMPLES
+from tiltyard_jobs.store import open_store
 
 CURATION: dict[str, Any] = {"decontaminate": []}
 READ_BY_LINE = "2 given; passed over: 1 blank; read as UTF-16; read by line"
@@ -170,8 +175,12 @@ def test_the_way_back_to_the_rows_of_the_file(make_run: MakeRun) -> None:
     (dropped,) = table(run, "dropped")
     assert (dropped["reason"], dropped["source_row"], dropped["source_id"]) == ("Repeat", 4, "4")
     assert (dropped["category"], dropped["level"], dropped["source_uri"]) == ("math", "1", "p.csv")
-    # What we write ourselves can be read.
     (written,) = (Path(str(run.out)) / "runs").iterdir()
+    index = build_index(run_folder(open_store(StoreRef(uri=written.as_uri())), ""))
+    chosen = choose(index, "all", Filter(column="category", value="math"))
+    about = {index.ids[int(index.battles.instruction[number])].as_py() for number in chosen}
+    assert about == {identity for identity, row in given.items() if row["category"] == "math"}
+    # What we write ourselves can be read.
     for name, field, said in (("sft", "messages", "; messages after"), ("preference", "prompt", "")):
         ours = {"uri": str(written / "data" / f"{name}.parquet"), "messagesField": field, "idField": "source_id"}
         run.write(manifest(3, instructions={"from": ours}, curation=CURATION))

@@ -96,7 +96,7 @@ def test_what_is_wrong_is_raised_with_its_sentence(place: Path) -> None:
         tournament.status()
     with pytest.raises(tiltyard.UserError, match="there is no such folder"):
         tournament.results("nowhere")
-    with pytest.raises(TypeError, match="worker is no option; options are state, "):
+    with pytest.raises(TypeError, match="worker is not an option; options are state, "):
         tournament.run("out", worker=2)
     with pytest.raises(tiltyard.UserError, match=r"no complete run is there: manifest\.json"):
         tiltyard.Results.open(place)

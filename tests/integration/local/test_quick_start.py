@@ -38,13 +38,13 @@ FAULTS = ("firstPosition", "scale", "length", "family")
 
 REASONS: Mapping[str, str] = {
     r"s3://": "a bucket of the reader's; tests/integration/store has servers of S3",
-    r"-n research quickstart": "a Tournament on a cluster; tests/e2e/test_cluster.py",
+    r"-n research quickstart": "a Tournament on a cluster; tests/integration/cluster/test_python.py",
     r"^operator ": "a cluster; tests/e2e installs the chart, which runs it",
     r"--push-to-hub": "publishes a dataset; tests/interop/test_hub.py",
     r"--vllm-python": "GPUs, and gigabytes of weights; tests/e2e and tests/real run vLLM",
     r"--programs-python": "libraries of a benchmark; tests/integration/sandbox",
     r"(plan|run) examples/endpoints.yaml": "the reader's own servers; tests/integration/local/test_servers.py",
-    r"^init$": "asks a person; tests/unit/cli",
+    r"^init$": "asks a person; tests/integration/local/test_command_line.py",
 }
 """Why no test runs a call of `tiltyard`, by what stands in it."""
 

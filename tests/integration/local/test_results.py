@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -208,6 +209,21 @@ def test_report_copies_what_the_manifest_names(done: Done, tmp_path: Path, make_
     finished = unfinished.finish(unfinished.start("report"))
     assert finished.code == 2
     assert f"is not complete in {unfinished.out}: finish it with `tiltyard run`" in finished.err
+
+
+def test_a_document_says_where_the_pages_of_battles_are(done: Done) -> None:
+    assert done.run.out is not None
+    first, second = (
+        json.loads(done.run.finish(done.run.start("report", *options, "-o", "json")).out)
+        for options in ([], ["--battles", "3"])
+    )
+    assert "battles" not in first
+    page = done.run.out / "runs" / first["run"] / "battles" / "index.html"
+    try:
+        assert second["battles"] == page.as_uri()
+        assert page.exists()
+    finally:
+        shutil.rmtree(page.parent)  # other tests compare what is in the store
 
 
 def test_a_jury_compared_with_itself_agrees(done: Done) -> None:

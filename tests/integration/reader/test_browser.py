@@ -71,6 +71,21 @@ async def use_the_keys(tab: Browser, start: str) -> None:
     await tab.until("document.querySelector('.battles') !== null")
 
 
+async def see_on_other_screens(tab: Browser, *addresses: str) -> None:
+    """On a phone nothing but a part of the page is scrolled sideways, and dark mode is dark."""
+    background = "getComputedStyle(document.body).backgroundColor"
+    for address in addresses:
+        await tab.screen(390, 844)
+        await tab.open(address)
+        assert await tab.value("innerWidth") == 390, address
+        assert await tab.value("document.documentElement.scrollWidth") <= 390, address
+        light = await tab.value(background)
+        await tab.screen(1280, 900, dark=True)
+        assert await tab.value(background) != light, address
+        await tab.screen(1280, 900)
+        assert await tab.value(background) == light, address
+
+
 async def test_served_pages(made: Run) -> None:
     with served(str(made.store), folder=made.world.root) as reader:
         origin = f"http://127.0.0.1:{reader.port}/"
@@ -85,8 +100,11 @@ async def test_served_pages(made: Run) -> None:
             await tab.until(
                 "location.search.includes('heron') && document.querySelectorAll('.battles > li').length === 1"
             )
+            battle = await tab.value("document.querySelector('.battles > li > a').href")
+            lists = await tab.value("[...document.querySelectorAll('header nav a')].map((one) => one.href)")
+            long = f"{origin}battle/{made.world.id_of('ada', 2)}/ada/bob"
+            await see_on_other_screens(tab, *lists, battle, long)
             if PICTURES:
-                battle = await tab.value("document.querySelector('.battles > li > a').href")
                 for name, address in (("list", f"{origin}all"), ("battle", battle)):
                     await tab.open(address)
                     await tab.picture(Path(PICTURES, f"{name}.png"), 1280, 1400)
@@ -130,6 +148,13 @@ async def test_votes_by_keys(made: Run, tmp_path: Path) -> None:
                 await tab.press(key)
                 await tab.until(f"document.querySelector('#agreement') !== null && {battle} !== {before!r}")
                 assert file.read_text().count("\n") == labels
+            asked = await tab.value(battle)
+            await tab.open(f"{origin}label")  # a reload
+            assert await tab.value(battle) == asked
+            assert file.read_text().count("\n") == 2
+            await tab.press("1")
+            await tab.until(f"{battle} !== {asked!r}")
+            assert file.read_text().count("\n") == 3
             if PICTURES:
                 for name, width, height in (("label", 1280, 1000), ("label-phone", 390, 844)):
                     await tab.picture(Path(PICTURES, f"{name}.png"), width, height)

@@ -226,7 +226,11 @@ def test_a_whole_line_without_its_end_stays(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("kind: Tournament", "its last line is no label"), ("{}\n" + LINE, "line 1 is no label"), ("[1]\n", "line 1 is")],
+    [
+        ("kind: Tournament", "its last line is not a label"),
+        ("{}\n" + LINE, "line 1 is not a label"),
+        ("[1]\n", "line 1 is"),
+    ],
 )
 def test_a_file_that_holds_other_things_is_left_alone(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "labels.jsonl"

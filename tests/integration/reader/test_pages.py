@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from support.read_runs import LONG, RUN, Page, Run, make_run
+from support.s3server import S3Server
+from tiltyard_jobs.contracts.layout import battles_key
 from tiltyard_jobs.contracts.solo_tasks import PagesTask
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.shard.entry import main
 from tiltyard_jobs.stages.pages import write_pages
+from tiltyard_jobs.store import open_store
 
 POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; form-action 'none'; base-uri 'none'"
 BATTLE = re.compile(r"[0-9a-f]{20}\.[a-z]+\.[a-z]+\.html")
@@ -75,6 +78,24 @@ def test_what_the_programs_did_is_a_list_with_those_first_that_did_not_pass(made
     assert len(folded) == 5
     assert not any("open" in given for given in folded)
     assert len(files["programs.html"]) < 100_000, "of a reply of a megabyte only the beginning is there"
+
+
+def test_a_bucket_gets_the_pages_that_a_folder_gets(made: Run, s3_uri: str, credentials: S3Server) -> None:
+    write_pages(made.world.store, RUN, 9)
+    bucket = open_store(StoreRef(uri=s3_uri, endpoint=credentials.endpoint))
+    try:
+        for info in made.world.store.list(""):
+            if not info.key.startswith(battles_key(RUN, "")):
+                bucket.put(info.key, made.world.store.get(info.key) or b"")
+        stale = battles_key(RUN, "stale.html")
+        bucket.put(stale, b"of an earlier call")
+        write_pages(bucket, RUN, 9)
+        written = {info.key: bucket.get(info.key) for info in bucket.list(battles_key(RUN, ""))}
+    finally:
+        bucket.close()
+    assert stale not in written
+    assert battles_key(RUN, "index.html") in written
+    assert written == {info.key: made.world.store.get(info.key) for info in made.world.store.list(battles_key(RUN, ""))}
 
 
 def test_a_long_answer_has_a_file_of_its_own(made: Run) -> None:

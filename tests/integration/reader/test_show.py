@@ -199,6 +199,25 @@ def test_a_run_that_has_not_begun_has_no_battles(made: Run, tmp_path: Path) -> N
     assert resolve(index, "a") == []
 
 
+def test_a_list_is_narrowed_down_by_a_column_that_was_kept(tmp_path: Path) -> None:
+    def kept(attacker: str, row: int) -> str | None:
+        return json.dumps({"topic": "sql" if row % 2 else "web"}) if attacker == "ada" else None
+
+    run = make_run(tmp_path, kept=kept)
+    (run.folder / "manifest.json").unlink()
+    recipe = run.recipe.model_copy(update={"keep": ("topic",)})
+    task = ReadTask(action="Show", store=StoreRef(uri=run.world.store.uri), run=RUN, recipe=recipe)
+    index = Session(run.world.store, task).index()
+
+    def about(value: str) -> set[str]:
+        chosen = choose(index, "all", Filter(column="topic", value=value))
+        return {index.ids[int(index.battles.instruction[number])].as_py() for number in chosen}
+
+    assert about("sql") == {run.world.id_of("ada", row) for row in (1, 3)}
+    assert about("web") == {run.world.id_of("ada", row) for row in (0, 2)}
+    assert about("other") == set()
+
+
 def test_a_damaged_part_is_left_out_and_named(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     (run.folder / "manifest.json").unlink()

@@ -16,6 +16,7 @@ import pytest
 
 from support.read_runs import LONG, RUN, Page, Run, Served, make_run, noting_browser, served
 from support.waiting import wait_until
+from tiltyard_jobs.shard.tables import iter_rows
 
 LISTS = ("close", "flips", "split", "upsets", "voids", "all")
 TAGS = {
@@ -139,8 +140,6 @@ def test_a_million_characters_are_cut_and_the_whole_is_a_link_away(reader: Serve
 def test_lists_are_what_their_names_say(reader: Served, made: Run) -> None:
     """Against a count by hand over the rows of the table of verdicts."""
     (path,) = made.folder.glob("tables/verdicts.parquet")
-    from tiltyard_jobs.shard.tables import iter_rows
-
     votes: dict[str, dict[str, dict[str, float | None]]] = {}
     for row in iter_rows(path):
         battle = f"{row['instruction_id']}/{row['model_a']}/{row['model_b']}"
@@ -168,6 +167,23 @@ def test_lists_are_what_their_names_say(reader: Served, made: Run) -> None:
     assert [flips(one) for one in flipped] == sorted(map(flips, flipped), reverse=True)
     split = names(battles(reader, "/split"))
     assert set(split) == {battle for battle in votes if min(means(battle)) < 0.5 < max(means(battle))}
+    ratings: dict[str, float] = {
+        row["player"]: row["rating"] for row in iter_rows(made.folder / "tables/ratings.parquet")
+    }
+
+    def lead(battle: str) -> float:
+        _, a, b = battle.split("/")
+        return ratings[a] - ratings[b]
+
+    def surprise(battle: str) -> float:
+        return abs(sum(cast(battle)) / len(cast(battle)) - 1 / (1 + 10 ** (-lead(battle) / 400)))
+
+    upsets = names(battles(reader, "/upsets"))
+    assert upsets
+    assert set(upsets) == {
+        battle for battle in votes if cast(battle) and (sum(cast(battle)) / len(cast(battle)) - 0.5) * lead(battle) < 0
+    }
+    assert [surprise(one) for one in upsets] == pytest.approx(sorted(map(surprise, upsets), reverse=True), abs=1e-5)
     void = names(battles(reader, "/voids"))
     silent = f"{made.world.id_of('ada', 1)}/ada/cyd"
     assert set(void) == {silent} | {b for b in votes if any(None in o.values() for o in votes[b].values())}
@@ -190,6 +206,17 @@ def test_filters_narrow_a_list_down(reader: Served) -> None:
     assert battles(reader, "/all?task_type=Testing") == []
     assert 0 < len(battles(reader, "/all?difficulty=7")) < len(everything)
     assert battles(reader, "/all?difficulty=x") == battles(reader, "/all?column=nix&value=1") == []
+
+
+def test_a_battle_says_why_an_answer_is_gold(reader: Served, made: Run) -> None:
+    identity = made.world.id_of("ada", 0)
+    named = {player.model.id: player.name for player in made.world.players}
+    rows = [row for row in iter_rows(made.folder / "tables/scores.parquet") if row["instruction_id"] == identity]
+    scores = {named[row["model_id"]]: row["score"] for row in rows if row["score"] is not None}
+    best = max(scores, key=lambda name: scores[name])
+    text = Page(reader.get(f"/battle/{identity}/ada/bob").text).text
+    assert f"{best}'s answer is gold: its score of {scores[best]:.3f} is the highest of {len(scores)}, " in text
+    assert "Votes won" in text
 
 
 def test_full_text_search_takes_words_as_they_are(reader: Served, made: Run) -> None:

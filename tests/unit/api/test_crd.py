@@ -184,7 +184,9 @@ def test_names_columns_and_subresources(crd: dict[str, Any]) -> None:
     assert version["subresources"] == {"status": {}}
     columns = version["additionalPrinterColumns"]
     assert [c["name"] for c in columns if c["priority"] == 0] == ["Phase", "Progress", "Records", "Leader", "Age"]
-    assert [c["name"] for c in columns if c["priority"] == 1] == ["ETA", "Tokens/s", "Queue", "Reason", "Suspended"]
+    wide = ["ETA", "Records/s", "Tokens/s", "Queue", "Reason", "Suspended"]
+    assert [c["name"] for c in columns if c["priority"] == 1] == wide
+    assert [c["name"] for c in columns if c["type"] == "date"] == ["Age"], "kubectl prints a date as the time since it"
 
 
 def test_the_chart_installs_the_same_file() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from datetime import UTC, datetime
 from typing import Any
@@ -90,14 +91,23 @@ def test_a_line_says_records_rates_and_when_all_is_done(capsys: pytest.CaptureFi
     assert third == "Preflight (files) 0%"
 
 
-def test_bars_count_records_and_preflight_says_what_it_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+def drawn(monkeypatch: pytest.MonkeyPatch, *statuses: TournamentStatus) -> str:
+    """The bars as they are after the last of these."""
     shown = io.StringIO()
     monkeypatch.setattr(sys, "stderr", shown)
     monkeypatch.setenv("COLUMNS", "200")
     with progress("bars") as display:
-        display(status("Preflight", "0%").model_copy(update={"step": "Files"}))
-        display(at_work())
-    text = shown.getvalue()
+        for one in statuses:
+            display(one)
+    return shown.getvalue()
+
+
+def test_bars_count_records_and_preflight_says_what_it_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    preflight = status("Preflight", "0%").model_copy(update={"step": "Files"})
+    assert re.search(r"Preflight .*checks: files", drawn(monkeypatch, preflight))
+    text = drawn(monkeypatch, preflight, at_work())
+    assert "Preflight" not in text
+    assert "Judging" in text
     assert "812/4,000" in text
     for words in ("35.2/s", "about 2 min left", "3 void", "ada busy", "1,210 tokens/s written"):
         assert words in text

@@ -108,6 +108,7 @@ def make_run(
     answer: Callable[[str, str, int], str | dict[str, Any] | None] = answer,
     vote: Callable[[Asked], float | dict[str, Any] | None] = vote,
     names: tuple[str, ...] = NAMES,
+    programs: Mapping[str, list[dict[str, Any]]] = PROGRAMS,
     **options: Any,
 ) -> Run:
     """A complete run; `options` are those of `ArtifactWorld`."""
@@ -117,7 +118,7 @@ def make_run(
     assert world.run(ratings).code == 0
     dataset = world.dataset(ratings, thoughts="Keep")
     assert world.run(dataset).code == 0
-    for name, rows in PROGRAMS.items():
+    for name, rows in programs.items():
         world.programs(name, "humaneval", rows)
     standings = read_document(world.artifacts, ratings.ref, "standings", Standings)
     files = sealed_files(world.artifacts, ratings.ref, dataset.ref)

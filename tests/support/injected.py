@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 API = "admissionregistration.k8s.io/v1"
@@ -39,3 +39,24 @@ def staying_container(namespace: str, image: str) -> Iterator[tuple[str, dict[st
         plural = "mutatingadmissionpolicies" if spec is policy else "mutatingadmissionpolicybindings"
         body = {"apiVersion": API, "kind": kind, "metadata": {"name": namespace}, "spec": spec}
         yield f"/apis/{API}/{plural}/{namespace}", body
+
+
+def is_in_force(namespace: str, dry_run: Callable[[dict[str, Any]], Any]) -> bool:
+    """Whether the API server puts it into workers' pods by now.
+
+    Args:
+        namespace: as above.
+        dry_run: makes a pod in a dry run, and returns it; None: the namespace takes no pods yet.
+    """
+    labels = {"app.kubernetes.io/component": "worker"}
+    pod_wide = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    restricted = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    worker = {"name": "worker", "image": "any", "securityContext": restricted}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "trial", "namespace": namespace, "labels": labels},
+        "spec": {"securityContext": pod_wide, "containers": [worker]},
+    }
+    made = dry_run(pod)
+    return made is not None and [one["name"] for one in made["spec"]["containers"]] == ["worker", CONTAINER]

@@ -109,6 +109,7 @@ def make_run(
     vote: Callable[[Asked], float | dict[str, Any] | None] = vote,
     names: tuple[str, ...] = NAMES,
     kept: Callable[[str, int], str | None] = lambda attacker, row: None,
+    programs: Mapping[str, list[dict[str, Any]]] = PROGRAMS,
     **options: Any,
 ) -> Run:
     """A complete run; `options` are those of `ArtifactWorld`."""
@@ -118,7 +119,7 @@ def make_run(
     assert world.run(ratings).code == 0
     dataset = world.dataset(ratings, thoughts="Keep")
     assert world.run(dataset).code == 0
-    for name, rows in PROGRAMS.items():
+    for name, rows in programs.items():
         world.programs(name, "humaneval", rows)
     standings = read_document(world.artifacts, ratings.ref, "standings", Standings)
     files = sealed_files(world.artifacts, ratings.ref, dataset.ref)

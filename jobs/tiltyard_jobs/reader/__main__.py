@@ -95,18 +95,17 @@ def _show(session: Session, task: ReadTask) -> None:
 
 def _named(index: Index, names: Iterable[str]) -> Iterator[Battle | Program]:
     """The battles, and the programs for a benchmark's task, that ids name."""
-    programs: ProgramList | None = None
+    programs = ProgramList(index.source.programs)
     for name in names:
-        if numbers := resolve(index, name):
-            yield from (read_battle(index, number) for number in numbers)
-            continue
-        programs = programs or ProgramList(index.source.programs)
-        if not (numbers := programs.of_task(name)):
+        # A task's id may also be the first digits of an instruction's.
+        numbers, tasks = resolve(index, name), programs.of_task(name)
+        if not numbers and not tasks:
             raise ConfigurationError(
                 f"run {index.source.run} has no battle {name}, or several instructions begin so: give an instruction's"
                 " id, INSTRUCTION/A/B with the names of the two players, or the id of a benchmark's task"
             )
-        yield from map(programs.read, numbers)
+        yield from (read_battle(index, number) for number in numbers)
+        yield from map(programs.read, tasks)
 
 
 def _end(code: int) -> NoReturn:

@@ -16,7 +16,7 @@ import numpy as np
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.solo_tasks import CompareTask
 from tiltyard_jobs.contracts.summary import Agreement, Summary
-from tiltyard_jobs.errors import ConfigurationError
+from tiltyard_jobs.errors import ConfigurationError, PermanentError
 from tiltyard_jobs.rating.stability import rank_stability
 from tiltyard_jobs.reader.comparison import read_side, shared_battles
 from tiltyard_jobs.reader.comparison_page import comparison_page
@@ -34,22 +34,30 @@ async def compare(context: CompareContext) -> Summary:
     try:
         stores = (context.store, second)
         found = await asyncio.to_thread(_compare, context.task, stores)
-        warnings = await asyncio.to_thread(_write, context.task, stores, found)
+        context.warnings.extend(await asyncio.to_thread(_write, context.task, stores, found))
     finally:
         if second is not context.store:
             second.close()
-    return Summary(exit_code=0, agreement=found, warnings=warnings)
+    return Summary(exit_code=0, agreement=found)
 
 
 def _write(task: CompareTask, stores: tuple[Store, Store], found: Agreement) -> tuple[str, ...]:
     """Write what differs; what is said where that is not possible."""
     places = tuple(zip(stores, task.runs, strict=True))
-    if task.page is None:
-        unfinished = [
-            f"run {run} is not complete in {store.place}" for store, run in places if not is_complete(store, run)
-        ]
-        if unfinished:
-            return (f"{'; '.join(unfinished)}: battles are not compared; finish it with `tiltyard run`",)
+    if task.page is not None:
+        _write_battles(task, places, found)
+        return ()
+    unfinished = [f"run {run} is not complete in {store.place}" for store, run in places if not is_complete(store, run)]
+    if unfinished:
+        return (f"{'; '.join(unfinished)}: battles are not compared; finish it with `tiltyard run`",)
+    try:
+        _write_battles(task, places, found)
+    except PermanentError as error:  # a table is gone or damaged: the ratings are compared without it
+        return (f"battles are not compared: {error}",)
+    return ()
+
+
+def _write_battles(task: CompareTask, places: tuple[tuple[Store, str], ...], found: Agreement) -> None:
     first, second = (read_side(store, run) for store, run in places)
     shared = shared_battles(first, second)
     differing = differences(first, second, shared, task.most)
@@ -60,7 +68,6 @@ def _write(task: CompareTask, stores: tuple[Store, Store], found: Agreement) -> 
             Path(task.page.file).write_text(html, encoding="utf-8", errors="replace")
         except OSError as error:
             raise ConfigurationError(f"{task.page.file} cannot be written: {error.strerror}") from None
-    return ()
 
 
 def _compare(task: CompareTask, stores: tuple[Store, Store]) -> Agreement:

@@ -153,7 +153,7 @@ def run(options: argparse.Namespace) -> int:
         printer.result(status, as_table)
     if printer.for_people and last.state is not TournamentState.SUSPENDED and str(options.manifest) != "-":
         printer.note(after_failure(options, options.out, status) if failed else after_run(options, options.out))
-    if status is None:  # it could not be written, and its reason has been printed
+    if status is None:  # somebody has deleted or damaged it
         return Exit.FAILED if failed else Exit.DONE
     return exit_of(status)
 

@@ -48,6 +48,10 @@ class Refused(ApiError):
     """Some of a plan's objects were refused; all others are made."""
 
 
+class NotYet(Refused):
+    """Nothing was refused: something else has to be there first."""
+
+
 class Client:
     """A connection to the API server."""
 

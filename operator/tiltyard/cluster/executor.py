@@ -17,7 +17,7 @@ from typing import TypeVar
 import structlog
 
 from tiltyard.cluster import metrics
-from tiltyard.cluster.client import FORBIDDEN, NOT_FOUND, ApiError, Client, Refused
+from tiltyard.cluster.client import FORBIDDEN, NOT_FOUND, ApiError, Client, NotYet, Refused
 from tiltyard.cluster.informer import Informer
 from tiltyard.cluster.rate_limiter import RateLimiter
 from tiltyard.cluster.refusals import Refusals
@@ -56,7 +56,7 @@ NOT_SERVED = 501  # stands for the 404 of an API that the cluster has not, or no
 T = TypeVar("T")
 
 
-class NotDownloaded(ApiError):
+class NotDownloaded(NotYet):
     """A model's weights are not where its pods will look for them.
 
     Attributes:
@@ -109,6 +109,7 @@ class Executor:
 
         Raises:
             Refused: some objects could not be started; `refusals` has them, and all others are.
+            NotYet: likewise, and none was refused.
             ApiError: anything else could not be done, and nothing of the plan that follows upon it.
         """
         by_bundle = {job.bundle: job for job in snapshot.jobs.values() if self._is_current(snapshot, job)}
@@ -130,9 +131,12 @@ class Executor:
         jobs = by_bundle.values()
         changes = (self._set_parallelism(snapshot, job) for job in jobs)
         await _all(chain(changes, (self._save_result(snapshot, job) for job in jobs)))
-        for error in started:
-            if error is not None:
-                raise Refused(error.status, str(error))
+        errors = [error for error in started if error is not None]
+        refusal = next((error for error in errors if not isinstance(error, NotYet)), None)
+        if refusal is not None:
+            raise Refused(refusal.status, str(refusal))
+        if errors:
+            raise errors[0]
 
     async def _start(self, what: str, call: Callable[[], Awaitable[None]]) -> ApiError | None:
         """Start something, unless it was refused and is not to be tried again yet; the error, where it is refused."""

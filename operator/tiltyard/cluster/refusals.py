@@ -24,7 +24,7 @@ def starts_of(plan: Plan) -> Iterator[str]:
 
 @dataclass
 class Refusals:
-    """What was refused at the last attempt, by what it is.
+    """What could not be started at the last attempt, by what it is: refused, or waiting for something else.
 
     Args:
         generation: of the spec; an edit of it is tried at once.
@@ -43,7 +43,7 @@ class Refusals:
         self._waits[what] = Wait(WaitReason.REFUSED, message)
 
     def wait(self, what: str, why: Wait) -> None:
-        """Nothing was refused: something else has to be there first."""
+        """Something else has to be there first. It is worth a word at once."""
         self._attempts[what], self._waits[what] = 1 + MOMENTARY, why
 
     def drop(self, what: str) -> None:

@@ -48,7 +48,7 @@ from random import Random
 import structlog
 
 from tiltyard.cluster import metrics
-from tiltyard.cluster.client import NOT_FOUND, ApiError, Refused
+from tiltyard.cluster.client import NOT_FOUND, ApiError, NotYet, Refused
 
 log = structlog.get_logger(__name__)
 
@@ -252,9 +252,12 @@ class WorkQueue:
         entry.blocked = not isinstance(error, Refused)
 
     def _back_off(self, error: Exception, event: str, failures: int) -> float:
-        """Log a failure; returns seconds until the next attempt."""
-        metrics.RECONCILE_ERRORS.inc()
+        """Log why it is tried again, and count it where it is a failure; returns seconds until the next attempt."""
         pause: float = min(MAX_BACKOFF_SECONDS, 0.2 * 2.0**failures) * self.rng.uniform(0.5, 1.0)
+        if isinstance(error, NotYet):
+            log.info("plan waits", retry_s=round(pause, 2), why=str(error))
+            return pause
+        metrics.RECONCILE_ERRORS.inc()
         if isinstance(error, ApiError):
             log.warning(event, retry_s=round(pause, 2), error=str(error), status=error.status)
         else:

@@ -279,6 +279,7 @@ class Machine:
             self._preflight = PreflightPhase.PASSED
         else:
             self._ledger.wrong_input = summary.exit_code in (ExitCode.COMPLETE, ExitCode.CONFIGURATION)
+            self._save_ledger()  # before the status that reports the failure: who watches that one reads both
             self._preflight = PreflightPhase.FAILED
             self._preflight_message = "\n".join(filter(None, [summary.message, *problems]))
         self._again.set()
@@ -301,6 +302,7 @@ class Machine:
     def _ended(self, attempt: Attempt) -> None:
         bundle = attempt.order.bundle
         self._ledger.add(bundle.stage, bundle.model, attempt.summary)
+        self._ledger.wrong_input |= attempt.summary.exit_code == ExitCode.CONFIGURATION
         self._save_ledger()
         if attempt.complete:
             for key, number in parts_of(bundle, attempt.order, attempt.index):
@@ -309,8 +311,6 @@ class Machine:
                 self._servers[bundle.model].worked()
             if bundle.complete(self._done):
                 self._jobs.pop(bundle.name, None)
-        elif attempt.summary.exit_code == ExitCode.CONFIGURATION:
-            self._ledger.wrong_input = True
         self._again.set()
 
     def _report(self, observed: Observed, decided: Plan) -> None:

@@ -41,7 +41,8 @@ def download_wait(cache: Object) -> Wait | None:
     if lacking:
         what = f"{kind} {meta['name']} has not downloaded the weights to all nodes yet ({shorten(', '.join(lacking))})"
     else:
-        what = f"{kind} {meta['name']} names no node that is ready yet: localModel must be enabled in KServe"
+        advice = "enable localModel in KServe, and have at least one node of the group up"
+        what = f"{kind} {meta['name']} names no node that is ready yet: {advice}"
     of = f"-n {meta['namespace']} " if "namespace" in meta else ""
     where = f"`kubectl {of}get {kind.lower()} {meta['name']} -o yaml` has its state"
     return Wait(WaitReason.DOWNLOADING, f"{what}; {where}; the model is started once the weights are there")

@@ -199,7 +199,7 @@ class Comparison(Document):
     changes: tuple[ManifestChange, ...] = ()
     """The fields in which the manifests differ. What a variable or a header is set to is not shown."""
     differences: Differences | None = None
-    """What moved, and why; absent unless both runs are complete."""
+    """What moved, and why; absent unless both runs are complete and their tables can be read."""
 
 
 class Export(Document):

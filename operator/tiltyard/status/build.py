@@ -57,6 +57,7 @@ from tiltyard_jobs.contracts.summary import Standing
 
 LEADERBOARD_ROWS = 10
 NOTES = 32  # as many as the status may hold
+YEAR_10000 = 253_402_300_800  # seconds since the epoch: a moment of a status is before
 ETA_SLACK = 0.1  # of the time that is left: a smaller change is not worth a write
 
 
@@ -295,7 +296,7 @@ def _share(value: float | None) -> str | None:
 def _eta(
     graph: Graph, observed: Observed, plan: Plan, share: float, stages: Sequence[StageStatus], now: float
 ) -> datetime | None:
-    """When all is done, at the pace of this run so far; what it found complete took no time.
+    """When all is done, at the pace of this run so far; what it found complete took no time. None: nobody can say.
 
     The stages at work take at least as long as the slowest of them does at its own rate; the others follow.
     """
@@ -308,7 +309,8 @@ def _eta(
     waiting = sum(one.shards.total - one.shards.succeeded for one in stages if one.state == "Pending") / total
     pace = observed.elapsed / (share - reused)
     at_work = max(pace * max(0.0, 1 - share - waiting), _slowest(stages))
-    return datetime.fromtimestamp(-(-(now + at_work + pace * waiting) // 1), UTC)  # no earlier than that
+    moment = -(-(now + at_work + pace * waiting) // 1)  # no earlier than that
+    return datetime.fromtimestamp(moment, UTC) if moment < YEAR_10000 else None
 
 
 def _slowest(stages: Sequence[StageStatus]) -> float:

@@ -29,7 +29,7 @@ def whole(number: float) -> int:
 
 def tokens_count(model: str) -> str:
     """The name of a model's tokens in `counts_of`."""
-    return f"{model} tokens"
+    return f"tokens of {model}"
 
 
 def records_count(phase: str) -> str:

@@ -23,7 +23,7 @@ from tiltyard_jobs.store import Store, open_store
 pytestmark = [pytest.mark.xdist_group("cluster-3"), pytest.mark.timeout(400)]
 
 KEY, HEADER, VARIABLE = "canary-api-key-7f3a91", "canary-header-c04e55", "canary-variable-e81d"
-TOKEN, TRAINING = "hf_canaryToken31c6", "canary-training-4e07"
+TOKEN = "hf_canaryToken31c6"
 SECRET = "canaries"
 PROMPT, ANSWER = "canary prompt 52b8", "canary answer 9d17"
 ROWS = 6
@@ -130,7 +130,7 @@ async def test_nothing_that_was_planted_is_found(arena: Arena, plane: ControlPla
 
 
 async def test_a_hub_that_says_back_the_token_is_not_quoted(arena: Arena, plane: ControlPlane) -> None:
-    plant(plane, arena, token=TOKEN, variable=VARIABLE, training=TRAINING)
+    plant(plane, arena, token=TOKEN, variable=VARIABLE)
     asked = list[str]()
 
     async def refuse(request: web.Request) -> web.Response:
@@ -146,9 +146,9 @@ async def test_a_hub_that_says_back_the_token_is_not_quoted(arena: Arena, plane:
         model = {"uri": "hf://org/m", "servedFrom": f"hf://org/m?endpoint={url}", "tokenSecretRef": token}
         spec["competitors"][1] = {"name": "m1", "model": model}
         base = {"uri": "hf://org/base", "servedFrom": f"hf://org/base?endpoint={url}", "tokenSecretRef": token}
-        spec["training"] = {"baseModel": base, "pod": {"env": [variable("training")]}}
+        spec["training"] = {"baseModel": base}
         await arena.apply(document)
         told = await arena.wait(lambda one: "the hub answers 403" in json.dumps(one.get("status", {})), limit=120)
     assert f"Bearer {TOKEN}" in asked
     for place, text in (await said_in(arena, told)).items():
-        assert [canary for canary in (TOKEN, VARIABLE, TRAINING) if canary in text] == [], place
+        assert [canary for canary in (TOKEN, VARIABLE) if canary in text] == [], place

@@ -19,6 +19,8 @@ from support.waiting import until
 from tiltyard.cluster.client import ApiError, Client
 from tiltyard.observe.kinds import JOBS, LEASES
 
+pytestmark = [pytest.mark.xdist_group("cluster-2"), pytest.mark.timeout(240)]
+
 LEASE = "tiltyard"  # the chart's operator may hold this one alone
 NAMESPACE = "default"
 

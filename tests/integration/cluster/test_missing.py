@@ -140,7 +140,7 @@ async def test_without_trainer_those_that_train_wait_for_it_and_no_others(
     kubeflow.install(plane)
     await arena.wait(lambda one: one["status"]["phase"] != "Invalid", "trains", limit=60)
     await arena.wait_for_phase("Training", name="trains", limit=150)
-    (job,) = await arena.children(TRAIN_JOBS)
+    (job,) = await until(lambda: arena.children(TRAIN_JOBS))
     assert job["metadata"]["labels"]["tiltyard.dev/stage"] == "train"
 
 

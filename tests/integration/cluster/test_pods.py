@@ -11,7 +11,7 @@ import yaml
 
 from cluster.controlplane import ControlPlane
 from support.arena import SMALL, Arena, condition
-from support.injected import CONTAINER, staying_container
+from support.injected import CONTAINER, is_in_force, staying_container
 from support.waiting import wait_until
 from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, PODS, SERVICES
 
@@ -76,20 +76,16 @@ def staying(plane: ControlPlane, namespace: str) -> Iterator[None]:
     injecting = list(staying_container(namespace, "any"))
     for path, body in injecting:
         plane.apply(path, body)
-    meta = {"name": "probe", "namespace": namespace, "labels": {"app.kubernetes.io/component": "worker"}}
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta}
-    pod["spec"] = {"containers": [{"name": "worker", "image": "any"}]}
 
-    def is_in_force() -> bool:
+    def dry_run(pod: dict[str, Any]) -> Any:
         try:
-            made = plane.request("POST", f"/api/v1/namespaces/{namespace}/pods?dryRun=All", pod)
+            return plane.request("POST", f"/api/v1/namespaces/{namespace}/pods?dryRun=All", pod)
         except urllib.error.HTTPError as error:
             if error.code != 403:  # the namespace has no service account yet
                 raise
-            return False
-        return [one["name"] for one in made["spec"]["containers"]] == ["worker", CONTAINER]
+            return None
 
-    wait_until(is_in_force, poll=0.2)
+    wait_until(lambda: is_in_force(namespace, dry_run), poll=0.2)
     yield
     for path, _ in injecting:
         plane.request("DELETE", path)

@@ -9,6 +9,7 @@ import re
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
@@ -201,7 +202,7 @@ async def check_pauses(arena: Arena, began: float) -> None:
     passed, tries, pause = asyncio.get_running_loop().time() - began, 2, 0.2  # the first is seen a bit late
     while passed > pause:
         passed, tries, pause = passed - pause, tries + 1, min(60.0, 2 * pause)
-    assert refused <= tries
+    assert 1 <= refused <= tries
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -217,18 +218,20 @@ async def test_a_refusal_is_told_once_and_passes(
     def says_it(one: Any) -> bool:  # of several models one may be told first
         return re.fullmatch(f"(.*; )?{sentence}(; .*)?", condition(one, "Waiting").get("message", "")) is not None
 
-    began, clock = await first_refusal(arena), asyncio.get_running_loop().time
-    told = await arena.wait(says_it, limit=TOLD_SECONDS)
+    began, refused = await first_refusal(arena), datetime.now(UTC)
+    told = await arena.wait(says_it, limit=2 * TOLD_SECONDS)
     assert condition(told, "Waiting")["reason"] == "Refused"
     assert condition(told, "Waiting")["message"] in condition(told, "Ready")["message"]
+    since = datetime.fromisoformat(condition(told, "Waiting")["lastTransitionTime"])
+    assert (since - refused).total_seconds() <= TOLD_SECONDS
 
     async def of_it() -> list[str]:
         return [note for note in await arena.notes("Refused") if re.fullmatch(sentence, note)]
 
     await until(of_it)  # events follow the status
-    assert clock() - began <= TOLD_SECONDS
     await asyncio.sleep(4)
-    await check_pauses(arena, began)
+    if not case.startswith("pods "):  # those are refused to controllers, and no call of the operator's is
+        await check_pauses(arena, began)
     assert len(await of_it()) == 1
     events = await arena.notes("Refused")
     assert len(events) == len({note.partition(":")[0] for note in events})
@@ -243,7 +246,7 @@ async def test_pods_that_pod_security_refuses_are_told(arena: Arena, plane: Cont
     plane.request("PATCH", path, {"metadata": {"labels": labels}}, content)
     pod = {"volumes": [{"name": "host", "hostPath": {"path": "/data"}}]}
     await arena.apply(arena.manifest(2, **{**SMALL, "jobs": {**SMALL["jobs"], "pod": pod}}))
-    told = await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Refused", limit=TOLD_SECONDS)
+    told = await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Refused", limit=2 * TOLD_SECONDS)
     sentence = (
         r'preflight: no pod of Job test-preflight-[\w-]+ can be created: violates PodSecurity "restricted:latest":'
         r' .*"host" uses restricted volume type "hostPath".*;'
@@ -301,7 +304,7 @@ async def test_a_server_that_has_too_many_requests_is_asked_more_and_more_rarely
     await in_force(arena, "")
     await arena.apply(arena.manifest(2, **SMALL))
     began = await first_refusal(arena)
-    told = await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Refused", limit=TOLD_SECONDS)
+    told = await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Refused", limit=2 * TOLD_SECONDS)
     pattern = (
         r"preflight: Job test-preflight-[\w-]+ is refused by the API server \(429, in a dry run\): .*come back later.*"
     )
@@ -320,7 +323,7 @@ async def test_a_refused_object_is_not_tried_again_and_again(
     await in_force(arena, "")
     await arena.apply(arena.manifest(2, **SMALL))
     began = await first_refusal(arena)
-    await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Refused", limit=TOLD_SECONDS)
+    await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Refused", limit=2 * TOLD_SECONDS)
     await asyncio.sleep(15)
     await check_pauses(arena, began)
     # An edit is tried at once.
@@ -336,7 +339,7 @@ async def test_nothing_starts_before_a_dry_run_of_each_kind_was_accepted(
     stand(plane, refusers, policy(arena.namespace, "serving.kserve.io", "inferenceservices"))
     await in_force(arena, "")
     await arena.apply(arena.manifest(2, **SMALL))
-    await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Refused", limit=TOLD_SECONDS)
+    await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Refused", limit=2 * TOLD_SECONDS)
     for kind in (JOBS, SERVICES, PODS):
         assert await arena.children(kind) == []
     remove(plane, refusers)
@@ -354,7 +357,7 @@ async def test_a_model_that_is_refused_later_delays_no_other(
     stand(plane, refusers, [first, binding])
     await in_force(arena, binding.path)
     arena.player.rules.clear()  # only now: what is made before the policy is in force is not refused
-    told = await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Refused", limit=TOLD_SECONDS)
+    told = await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Refused", limit=2 * TOLD_SECONDS)
     pattern = r"model m0: InferenceService test-m0-[\w-]+ is refused by the API server \(422\): .* cost-center .*"
     assert re.fullmatch(pattern, condition(told, "Waiting")["message"])
     await arena.wait(lambda one: any(model["name"] == "m1" for model in one["status"].get("models", ())), limit=30)

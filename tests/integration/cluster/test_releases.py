@@ -6,6 +6,8 @@ Its complete Tournament stays so, its artifacts are reused, and what it has begu
 from __future__ import annotations
 
 import json
+import tempfile
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 import yaml
 
 from cluster.controlplane import ControlPlane
+from envs import exclusive
 from release_fixture import AT_WORK, ENDPOINT, MADE, PLACE, TIME
 from support.arena import KEY, Arena, bundles
 from support.local_runs import contents
@@ -131,6 +134,15 @@ async def uids(arena: Arena) -> dict[str, str]:
     }
 
 
+@pytest.fixture
+def fixed_port() -> Iterator[int]:
+    """The port that the releases' objects name: one test on this machine has it at a time."""
+    port = urlsplit(ENDPOINT).port
+    assert port is not None
+    with exclusive(Path(tempfile.gettempdir()) / f"tiltyard-port-{port}.lock"):
+        yield port
+
+
 @pytest.mark.timeout(420)
 @pytest.mark.parametrize(
     ("release", "namespace"),
@@ -139,13 +151,12 @@ async def uids(arena: Arena) -> dict[str, str]:
     ids=lambda value: getattr(value, "version", None),
 )
 async def test_what_it_has_begun_goes_on_and_nothing_is_paid_twice(
-    plane: ControlPlane, arena: Arena, credentials: Any, release: Release, tmp_path: Path
+    fixed_port: int, plane: ControlPlane, arena: Arena, credentials: Any, release: Release, tmp_path: Path
 ) -> None:
     changed = {change.bundle for change in release.changes()}
-    address = urlsplit(ENDPOINT)
     bucket = urlsplit(PLACE).netloc
     await arena.operator.stop()
-    with s3_server(tmp_path / "releases", bucket, port=address.port):
+    with s3_server(tmp_path / "releases", bucket, port=fixed_port):
         store = open_store(StoreRef(uri=PLACE, endpoint=ENDPOINT))
         for bundle in MADE:
             for key in release.plan[bundle]:

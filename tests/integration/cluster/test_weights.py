@@ -94,6 +94,7 @@ async def test_a_cache_is_made_or_matched_and_a_model_waits_until_nodes_have_its
     assert f"model b: LocalModelNamespaceCache {name} names" in condition(told, "Waiting")["message"]
     assert ours["spec"] == {"sourceModelUri": "hf://org/b:v1", "modelSize": "1Gi", "nodeGroups": ["gpus"]}
     assert sorted(await arena.notes("Downloading"))[0].startswith("model a: ")
+    assert "tiltyard_reconcile_errors_total 0.0" in (await arena.operator.metrics()).splitlines()
 
     async def served() -> dict[str, str]:
         """The caches that KServe's own webhook has matched, by models."""

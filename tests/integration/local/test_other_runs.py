@@ -6,6 +6,7 @@ All runs here share one store and one state folder, but those of `Apart`.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -112,6 +113,26 @@ def test_two_runs_of_one_name_are_compared_as_two(two: TwoRuns) -> None:
     itself = two.told(SECOND, "compare", two.beside(SECOND))
     assert (itself["first"], itself["second"]) == (second, second)
     assert (itself["kendall"], itself["goldSame"]) == (1.0, itself["goldCompared"])
+
+
+def test_of_a_run_with_a_damaged_table_the_ratings_are_compared(two: TwoRuns, tmp_path: Path) -> None:
+    assert isinstance(two.run.out, Path)
+    run = LocalRun(tmp_path, FIRST, out=shutil.copytree(two.run.out, tmp_path / "copy"))
+    whole = two.told(FIRST, "compare", two.beside(SECOND))
+    (table,) = (tmp_path / "copy" / "runs").glob(f"*{whole['first']}/tables/battles.parquet")
+    table.write_bytes(table.read_bytes()[:-100])
+    finished = run.finish(run.start("compare", two.beside(SECOND)))
+    assert finished.code == 0, finished.err
+    assert "same leader" in finished.out
+    assert "battles are not compared: " in finished.err
+    assert "tables/battles.parquet" in finished.err
+    asked = run.finish(run.start("compare", two.beside(SECOND), "--html", str(tmp_path / "page.html")))
+    assert asked.code != 0
+    assert "is damaged or cut short" in asked.err
+    table.parent.with_name("manifest.json").unlink()
+    unfinished = run.finish(run.start("compare", two.beside(SECOND)))
+    assert unfinished.code == 0, unfinished.err
+    assert "battles are not compared; finish it with `tiltyard run`" in unfinished.err
 
 
 class Apart(NamedTuple):

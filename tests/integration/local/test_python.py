@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import signal
 import subprocess
@@ -13,10 +14,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import yaml
+from aiohttp import web
 
 import tiltyard
 from support.manifests import manifest
 from support.s3server import S3Server
+from support.stub_llm import serving
 
 
 class Exporting:
@@ -114,6 +117,31 @@ def test_a_failed_tournament_says_why(place: Path) -> None:
     assert caught.value.status is not None
     assert caught.value.status.activity == "Ended"
     assert str(caught.value).startswith("spec.competitors[0].endpoint: http://127.0.0.1:9/v1")
+
+
+@pytest.mark.parametrize("mined", [False, True], ids=["in preflight", "at work"])
+async def test_the_first_status_of_a_failure_says_that_the_input_is_wrong(place: Path, mined: bool) -> None:
+    async def chat(request: web.Request) -> web.Response:
+        if mined and "sort a list" not in (await request.json())["messages"][-1]["content"]:
+            choice = {"message": {"role": "assistant", "content": "yes"}, "finish_reason": "stop"}
+            return web.json_response({"choices": [choice], "usage": {"prompt_tokens": 1, "completion_tokens": 1}})
+        return web.json_response({"error": {"message": "this key is no longer valid"}}, status=401)
+
+    rows = "".join(json.dumps({"prompt": f"sort a list {number}"}) + "\n" for number in range(6))
+    (place / "p.jsonl").write_text(rows)
+    prompts = {"from": {"uri": (place / "p.jsonl").as_uri(), "perCompetitor": 6}}
+    document, seen = manifest(2, judges=1, instructions=prompts), list[bool]()
+
+    def look(status: Any) -> None:
+        if status.phase == "Failed":
+            seen.append(tournament.status().wrong_input)
+
+    async with serving({"/v1/chat/completions": chat}) as url:
+        document["spec"]["competitors"][1] = {"name": "m1", "endpoint": {"url": f"{url}/v1", "model": "m"}}
+        tournament = tiltyard.Tournament.from_dict(document)
+        with pytest.raises(tiltyard.TournamentFailedError, match="refuses access to model 'm'"):
+            await asyncio.to_thread(tournament.run, "out", on_status=look)
+    assert seen[0]
 
 
 def test_ctrl_c_keeps_the_work(place: Path) -> None:

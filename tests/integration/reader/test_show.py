@@ -84,6 +84,16 @@ def test_what_the_programs_did_is_shown_by_player(made: Run) -> None:
     ]
 
 
+def test_a_task_whose_id_begins_an_instruction_is_shown_with_its_battles(made: Run, tmp_path: Path) -> None:
+    digits = made.world.id_of("bob", 2)[:8]
+    run = make_run(tmp_path, programs={"ada": [{"task_id": digits, "reply": "return 1", "outcome": "Failed"}]})
+    ended = show(run.store, digits)
+    assert ended.returncode == 0, ended.stderr
+    *battles, program = [line for line in ended.stdout.splitlines() if line.startswith("===")]
+    assert len(battles) == 3
+    assert program == f"=== humaneval {digits}: ada"
+
+
 def test_standard_input_is_refused(made: Run) -> None:
     ended = show("-", "a")
     assert (ended.returncode, ended.stderr.partition(";")[0]) == (2, "-: standard input is not read here")

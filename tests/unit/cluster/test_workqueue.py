@@ -13,9 +13,10 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
 from support import virtual_time
-from tiltyard.cluster.client import ApiError, Refused
+from tiltyard.cluster.client import ApiError, NotYet, Refused
 from tiltyard.cluster.workqueue import WorkQueue
 
 
@@ -145,7 +146,7 @@ async def test_a_plan_that_overlaps_nothing_brings_no_reconciliation() -> None:
     assert reconciled == ["ns/t"]
 
 
-@pytest.mark.parametrize("error", [ApiError(500, "no"), Refused(422, "no")])
+@pytest.mark.parametrize("error", [ApiError(500, "no"), Refused(422, "no"), NotYet(501, "no")])
 @pytest.mark.parametrize("defers", [False, True])
 def test_a_plan_that_fails_is_tried_again_by_one_timer_up_to_a_minute_apart(error: ApiError, defers: bool) -> None:
     tries, executed = list[float](), list[float]()
@@ -248,6 +249,29 @@ def test_a_plan_that_succeeds_ends_the_pauses() -> None:
         await asyncio.gather(worker, return_exceptions=True)
 
     virtual_time.run(main())
+
+
+def failures() -> float:
+    return REGISTRY.get_sample_value("tiltyard_reconcile_errors_total") or 0.0
+
+
+@pytest.mark.parametrize(("error", "counted"), [(Refused(422, "no"), 1), (NotYet(501, "not downloaded"), 0)])
+async def test_a_plan_that_waits_for_something_else_is_no_failure(error: ApiError, counted: int) -> None:
+    before, executed = failures(), list[str]()
+
+    async def execute() -> None:
+        executed.append("ns/t")
+        raise error
+
+    async def reconcile(key: str) -> None:
+        if not executed:
+            queue.execute(key, execute)
+
+    async with working(reconcile) as queue:
+        queue.add("ns/t")
+        await settle()
+    assert executed
+    assert failures() - before == counted
 
 
 async def test_what_has_gone_in_the_middle_is_no_failure() -> None:

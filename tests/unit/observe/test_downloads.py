@@ -18,7 +18,10 @@ def cache(**nodes: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("nodes", "words"),
     [
-        ({}, "names no node that is ready yet: localModel must be enabled in KServe"),
+        (
+            {},
+            "names no node that is ready yet: enable localModel in KServe, and have at least one node",
+        ),
         ({"a": "NodeNotReady"}, "names no node that is ready yet"),
         ({"a": "NodeDownloaded"}, None),
         ({"a": "NodeDownloaded", "b": "NodeNotReady"}, None),

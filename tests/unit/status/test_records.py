@@ -16,8 +16,9 @@ from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Obs
 from tiltyard.plan.planner import Policy, plan
 from tiltyard.status.build import build_status, worth_writing
 from tiltyard.status.rates import Rates, stage_seconds_left
-from tiltyard.status.records import counts_of
+from tiltyard.status.records import COMPLETION, PROMPT, counts_of, tokens_count
 from tiltyard_jobs.contracts.progress import WorkerProgress
+from tiltyard_jobs.contracts.reported import MOST
 from tiltyard_jobs.contracts.tasks import LedgerRow
 
 NOW = 1_800_000_000.0
@@ -127,6 +128,34 @@ def test_no_eta_where_nothing_moves() -> None:
     assert status_of(observed, rates).eta is not None
     rates.note(45.0, counts_of(GRAPH, observed))
     assert status_of(observed, rates).eta is None
+
+
+def test_no_eta_beyond_the_year_9999() -> None:
+    done = {FIRST.makes[0].key: frozenset(range(FIRST.makes[0].shards))}
+    last = MINING[1]
+
+    def observed(made: int, total: int) -> Observed:
+        told = WorkerProgress(total=total, records=True, done=made)
+        shard = ShardSeen(tuple((ref.key, 0) for ref in last.makes), told)
+        jobs = {last.name: JobSeen(JobPhase.ACTIVE, last.version, active=1, shards=(shard,))}
+        return passed(done=done, jobs=jobs, elapsed=100.0)
+
+    for total, known in ((100, True), (MOST, False)):
+        rates = Rates()
+        rates.note(0.0, counts_of(GRAPH, observed(0, total)))
+        rates.note(10.0, counts_of(GRAPH, observed(1, total)))
+        status = status_of(observed(1, total), rates)
+        assert stage(status).records_per_second is not None
+        assert (status.eta is not None) == known
+
+
+@pytest.mark.parametrize("name", ["prompt", "completion", "share"])
+def test_a_models_tokens_are_no_count_of_the_run(name: str) -> None:
+    graph = build_graph(tournament([name, "m1", "m2"]))
+    row = LedgerRow(stage="mine", model="m1", prompt_tokens=1000, completion_tokens=500)
+    before, after = (counts_of(graph, passed(ledger=ledger)) for ledger in ((), (row,)))
+    grown = {count: after[count] - before[count] for count in after if after[count] != before[count]}
+    assert grown == {PROMPT: 1000, COMPLETION: 500, tokens_count("m1"): 1500}
 
 
 def test_an_ended_run_has_no_pace() -> None:

@@ -15,14 +15,14 @@ from tiltyard.render.pods import CONTAINER_SECURITY, POD_SECURITY
 pytestmark = pytest.mark.timeout(600)
 
 
-def run_job(arena: Arena, name: str, *command: str) -> str:
-    """Run a command in a pod like a worker's; returns what it printed."""
+def run_job(arena: Arena, name: str, *command: str, **user: int) -> str:
+    """Run a command in a pod like a worker's, as another user where one is given; returns what it printed."""
     image = arena.cluster.images["worker"]
     container: dict[str, Any] = {"name": "worker", "image": image, "command": list(command)}
     pod = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
-        "securityContext": POD_SECURITY,
+        "securityContext": {**POD_SECURITY, **user},
         "containers": [{**container, "securityContext": CONTAINER_SECURITY}],
     }
     job = {
@@ -40,6 +40,11 @@ def test_a_pod_of_the_worker_runs_as_nobody_on_a_read_only_root(arena: Arena) ->
     script = "import os\ntry: open('/opt/tiltyard/x', 'w')\nexcept OSError as error: print(os.getuid(), error.strerror)"
     assert run_job(arena, "identity", "python", "-c", script).strip() == "65532 Read-only file system"
     assert "usage" in run_job(arena, "help", "python", "-m", "tiltyard_jobs", "--help")
+
+
+def test_a_pod_of_the_worker_runs_as_any_user_of_the_root_group(arena: Arena) -> None:
+    of_openshift = {"runAsUser": 1000700000, "runAsGroup": 0}
+    assert "usage" in run_job(arena, "any-user", "python", "-m", "tiltyard_jobs", "--help", **of_openshift)
 
 
 def test_the_image_holds_no_compiler_no_pip_and_nothing_of_its_builder(arena: Arena) -> None:

@@ -23,6 +23,7 @@ pytestmark = [
 MODEL, PROGRESS = 8080, 9087
 LABELS = {"app.kubernetes.io/managed-by": "tiltyard"}
 WORKER, SERVED = {**LABELS, "app.kubernetes.io/component": "worker"}, {**LABELS, "app.kubernetes.io/component": "model"}
+NODE = {**WORKER, "tiltyard.dev/stage": "train"}
 APPLIED_SECONDS = 30
 """Packet rules follow a pod's start within these."""
 LISTEN = f"import http.server as s; s.HTTPServer(('', {MODEL}), s.BaseHTTPRequestHandler).serve_forever()"
@@ -97,6 +98,8 @@ async def test_a_tournament_runs_to_its_end_and_nobody_else_gets_in_or_out(arena
         ("second", {}, mine),
         ("worker", WORKER, mine),
         ("model", SERVED, mine),
+        ("node-0", NODE, mine),
+        ("node-1", NODE, mine),
         ("outside", WORKER, "default"),
     ):
         await asyncio.to_thread(start, arena, name, labels, namespace)
@@ -110,8 +113,10 @@ async def test_a_tournament_runs_to_its_end_and_nobody_else_gets_in_or_out(arena
             ("reached", "worker", address(mine, model), MODEL),
             ("reached", "worker", bucket.hostname, bucket.port),
             ("reached", "model", bucket.hostname, bucket.port),
+            ("reached", "node-0", address(mine, "node-1"), MODEL),  # the nodes of one training
             ("not reached", "stranger", address(mine, model), MODEL),
             ("not reached", "stranger", address(mine, worker), PROGRESS),
+            ("not reached", "stranger", address(mine, "node-1"), MODEL),
             ("not reached", "model", address(mine, worker), PROGRESS),
             ("not reached", "model", address(mine, model), MODEL),
             ("not reached", "worker", address(mine, "stranger"), MODEL),

@@ -63,6 +63,20 @@ def values(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize("kept", [{"cache": {"nodeGroup": "gpus", "size": "20Gi"}}, {"claim": {"size": "20Gi"}}])
+def test_what_holds_weights_is_checked(kept: dict[str, Any], models: TypedModels) -> None:
+    players = [{"name": name, "model": {"uri": f"hf://org/{name}", "revision": "main"}} for name in ("a", "b")]
+    tournament = cluster_tournament(players=players, judges=1, serving={"weights": kept})
+    bodies = [child.body for child in in_order(prepare(tournament, SETTINGS, ""), SETTINGS)]
+    kind = "LocalModelNamespaceCache" if "cache" in kept else "PersistentVolumeClaim"
+    held, _ = (body for body in bodies if body["kind"] == kind)
+    assert {body["kind"] for body in bodies} <= set(models.kinds)
+    assert [problem for body in bodies for problem in models.problems(body)] == []
+    held["spec"]["accesModes"] = ["ReadWriteOnce"]
+    (found,) = models.problems(held)
+    assert str(found).startswith(f"{kind} {held['metadata']['name']}: spec.accesModes: is not a field of V1")
+
+
 def first(kind: str, purpose: str = "") -> dict[str, Any]:
     found = next(child for child in CHILDREN if child.body["kind"] == kind and child.purpose.startswith(purpose))
     return copy.deepcopy(found.body)

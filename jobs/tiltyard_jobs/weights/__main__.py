@@ -1,7 +1,7 @@
 """`python -m tiltyard_jobs.weights hf://ORG/NAME --revision R --folder DIR`: bring a model to a folder, once.
 
-The hub is the one that `HF_ENDPOINT` names, the token is in `HF_TOKEN`. The last line of the output says what went
-wrong; the exit code is that of `tiltyard_jobs.contracts.exit_codes`.
+The hub is the one that `HF_ENDPOINT` names; `HF_TOKEN` has the token of `model.tokenSecretRef`. The last line of the
+output says what went wrong; the exit code is that of `tiltyard_jobs.contracts.exit_codes`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     configure_logging("tiltyard_jobs", os.environ.get(LOG_LEVEL_VARIABLE, "INFO"), {})
     try:
-        filled = fill(HubModel(options.uri.removeprefix(SCHEME), options.revision), options.folder)
+        name, token = options.uri.removeprefix(SCHEME), os.environ.get("HF_TOKEN")
+        filled = fill(HubModel(name, options.revision, token=token), options.folder)
     except JobError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return error.exit_code

@@ -20,6 +20,7 @@ MODELS = {
     "ConfigMap": "V1ConfigMap",
     "Job": "V1Job",
     "InferenceService": "V1beta1InferenceService",
+    "LocalModelNamespaceCache": "V1alpha1LocalModelNamespaceCache",
     "PersistentVolumeClaim": "V1PersistentVolumeClaim",
 }
 """The model of each kind."""

@@ -161,14 +161,17 @@ def one_of_each_kind(
         settings: of the operator.
     """
     yield from preflight_objects(tournament, preflight, settings)
-    tried: list[tuple[bool, str, PodPatch]] = []
+    tried: list[tuple[bool, list[str], PodPatch]] = []
     for model in graph.models:
+        if not model.served:
+            continue
         one = participants(tournament)[model.name]
-        serving = one.serving_or_default
-        pod = (one.model is not None and one.model.uri.startswith("sim://"), serving.kind, serving.pod)
-        if model.served and pod not in tried:
-            tried.append(pod)
-            yield from model_objects(tournament, model, settings, loads=1, started=NO_TIME)
+        bodies = model_objects(tournament, model, settings, loads=1, started=NO_TIME)
+        is_simulated = one.model is not None and one.model.uri.startswith("sim://")
+        sort = (is_simulated, [body["kind"] for body in bodies], one.serving_or_default.pod)
+        if sort not in tried:
+            tried.append(sort)
+            yield from bodies
     if (bundle := next((bundle for bundle in graph.bundles if bundle.engine == "Trl"), None)) is not None:
         yield job_objects(tournament, graph, JobOrder(bundle, bundle.missing({})), settings)[1]
 

@@ -16,14 +16,14 @@ from cluster.controlplane import ControlPlane
 from support.arena import SMALL, Arena
 from support.s3server import S3Server
 from support.stub_llm import serving
-from tiltyard.observe.kinds import CONFIG_MAPS, EVENTS, JOBS, PODS, SERVICES, Object
+from tiltyard.observe.kinds import CLAIMS, CONFIG_MAPS, EVENTS, JOBS, PODS, SERVICES, Object
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.store import Store, open_store
 
 pytestmark = [pytest.mark.xdist_group("cluster-3"), pytest.mark.timeout(400)]
 
 KEY, HEADER, VARIABLE = "canary-api-key-7f3a91", "canary-header-c04e55", "canary-variable-e81d"
-TOKEN = "hf_canaryToken31c6"
+TOKEN, MODEL = "hf_canaryToken31c6", "canary-model-b210"
 SECRET = "canaries"
 PROMPT, ANSWER = "canary prompt 52b8", "canary answer 9d17"
 ROWS = 6
@@ -86,7 +86,7 @@ async def said_in(arena: Arena, told: Object) -> dict[str, str]:
         "events": json.dumps((await arena.kube.list(EVENTS, arena.namespace, ""))[0]),
         "metrics": await arena.operator.metrics(),
     }
-    for kind in (PODS, JOBS, CONFIG_MAPS, SERVICES):
+    for kind in (PODS, JOBS, CONFIG_MAPS, SERVICES, CLAIMS):
         said[kind.plural] = json.dumps(await arena.children(kind))
     logs = [file for file in arena.player.folder.rglob("log") if file.is_file()]
     assert logs
@@ -95,7 +95,7 @@ async def said_in(arena: Arena, told: Object) -> dict[str, str]:
 
 
 async def test_nothing_that_was_planted_is_found(arena: Arena, plane: ControlPlane, credentials: S3Server) -> None:
-    plant(plane, arena, key=KEY, header=HEADER, variable=VARIABLE)
+    plant(plane, arena, key=KEY, header=HEADER, variable=VARIABLE, model=MODEL)
     store = open_store(StoreRef(uri=arena.s3_uri, endpoint=arena.server.endpoint))
     prompts = [{"prompt": f"{PROMPT} {number}: sort a list"} for number in range(ROWS)]
     store.put("p.jsonl", "".join(json.dumps(row) + "\n" for row in prompts).encode())
@@ -103,6 +103,7 @@ async def test_nothing_that_was_planted_is_found(arena: Arena, plane: ControlPla
     document = arena.manifest(2, **{**SMALL, "instructions": instructions})
     spec = document["spec"]
     spec["jobs"] = {**spec["jobs"], "maxVoidFraction": "1", "pod": {"env": [variable("variable")]}}
+    spec["competitors"][0]["serving"] = {"pod": {"env": [variable("model")]}}
     failed = list[str]()
     async with serving({"/v1/chat/completions": careless(failed)}) as url:
         spec["competitors"][1] = {
@@ -122,7 +123,7 @@ async def test_nothing_that_was_planted_is_found(arena: Arena, plane: ControlPla
     assert failed
     said = await said_in(arena, told)
     account = [credentials.env["AWS_ACCESS_KEY_ID"], credentials.env["AWS_SECRET_ACCESS_KEY"]]
-    secrets = [KEY, HEADER, VARIABLE, *account]
+    secrets = [KEY, HEADER, VARIABLE, MODEL, *account]
     for place, text in {**said, **artifacts}.items():
         assert [canary for canary in secrets if canary in text] == [], place
     for place, text in said.items():

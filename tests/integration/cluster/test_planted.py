@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import yaml
 
 from support.arena import SMALL, Arena, begun, condition
 from support.waiting import until
-from tiltyard.observe.kinds import JOBS, PODS, Kind
+from tiltyard.observe.kinds import JOBS, PODS, Kind, Object
+from tiltyard.render.names import service_name
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
 
@@ -21,9 +24,18 @@ FAILED = {"name": "worker", "image": "any", "imageID": "", "ready": False, "rest
           "state": {"terminated": ENDED}}  # fmt: skip
 
 
-async def plant(arena: Arena, kind: Kind, name: str, spec: dict[str, Any], **labels: str) -> None:
-    meta = {"name": name, "namespace": arena.namespace, "labels": {**LABELS, **labels}}
+async def plant(
+    arena: Arena, kind: Kind, name: str, spec: dict[str, Any], owners: Iterable[Object] = (), **labels: str
+) -> None:
+    meta = {
+        "name": name, "namespace": arena.namespace, "labels": {**LABELS, **labels}, "ownerReferences": list(owners),
+    }  # fmt: skip
     await arena.kube.apply(kind, {"apiVersion": kind.api, "kind": kind.kind, "metadata": meta, "spec": spec})
+
+
+async def is_gone(arena: Arena, pod: str) -> bool:
+    """Whether the garbage collector has deleted a pod, whose owner does not exist."""
+    return pod not in {one["metadata"]["name"] for one in await arena.children(PODS)}
 
 
 async def test_pods_with_our_labels_change_nothing(arena: Arena) -> None:
@@ -31,6 +43,7 @@ async def test_pods_with_our_labels_change_nothing(arena: Arena) -> None:
         lambda pod: pod["metadata"]["name"].startswith("planted-job"),
         {"phase": "Failed", "containerStatuses": [FAILED]},
     )
+    arena.player.never_starts(lambda pod: pod["metadata"]["name"] == "planted-owner", {"phase": "Pending"})
     arena.player.never_starts(
         lambda pod: pod["metadata"]["name"].startswith("planted"), {"phase": "Pending", "conditions": [WAITS]}
     )
@@ -45,6 +58,9 @@ async def test_pods_with_our_labels_change_nothing(arena: Arena) -> None:
     (job, *_) = await until(lambda: arena.children(JOBS))
     its_job = {"batch.kubernetes.io/job-name": job["metadata"]["name"], "batch.kubernetes.io/job-completion-index": "0"}
     await plant(arena, PODS, "planted-job", pod, **its_job)
+    maker = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": f"{service_name('test', 'm0')}-predictor-x"}
+    await plant(arena, PODS, "planted-owner", pod, [{**maker, "uid": str(uuid4()), "controller": True}], **its_model)
+    await until(lambda: is_gone(arena, "planted-owner"))
     await begun(arena, "mine")
 
     async def planted() -> dict[str, str]:

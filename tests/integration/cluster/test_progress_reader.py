@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -17,8 +19,10 @@ from tiltyard.cluster import metrics
 from tiltyard.cluster.progress import ProgressReader
 from tiltyard.render.names import RESULT
 from tiltyard.status.rates import WINDOW_SECONDS
-from tiltyard_jobs.contracts.progress import MAX_BYTES, PATH, PORT
+from tiltyard_jobs.contracts.progress import MAX_BYTES, PATH, PORT, WorkerProgress
 from tiltyard_jobs.contracts.tasks import LedgerRow
+from tiltyard_jobs.shard.progress import Progress
+from tiltyard_jobs.shard.progress_server import progress_served
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -99,6 +103,26 @@ async def test_a_pods_address_is_no_name(pods: Pods) -> None:
     pods.cache.pods.update(pods.cluster.worker_pod(pods.job, 0, phase="Running", podIP="localhost"))
     await pods.reader.begin(pods.cache)
     assert requests(metrics.INVALID) == before + 1
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as tried:
+            tried.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+async def test_a_pod_with_an_ipv6_address_is_asked(pods: Pods) -> None:
+    pod = pods.cluster.worker_pod(pods.job, 0, phase="Running", podIP="::1")
+    pods.cache.pods.update(pod)
+    progress = Progress(None, time.monotonic)
+    progress.advance(3, 8)
+    async with progress_served(progress, "::1"):
+        await until_told(pods)
+    assert pods.told() == {pod["metadata"]["name"]: WorkerProgress(done=3, total=8)}
 
 
 async def test_pods_of_a_train_job_are_not_asked(pods: Pods) -> None:

@@ -17,12 +17,12 @@ from support.arena import Arena
 from support.examples import EXAMPLES, FOLDER, S3, for_cluster
 from support.manifests import manifest
 from tiltyard.cli import main
-from tiltyard.observe.kinds import CONFIG_MAPS, JOBS, SERVICES, TRAIN_JOBS
+from tiltyard.observe.kinds import CLAIMS, CONFIG_MAPS, JOBS, SERVICES, TRAIN_JOBS
 from tiltyard.render.names import GENERATION, LOADS, MANAGER, STARTED, STOP
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
 
-KINDS = {kind.kind: kind for kind in (CONFIG_MAPS, JOBS, SERVICES, TRAIN_JOBS)}
+KINDS = {kind.kind: kind for kind in (CLAIMS, CONFIG_MAPS, JOBS, SERVICES, TRAIN_JOBS)}
 POD: dict[str, Any] = {
     "nodeSelector": {"pool": "gpu"},
     "tolerations": [{"key": "gpu", "operator": "Exists"}],
@@ -30,6 +30,7 @@ POD: dict[str, Any] = {
     "volumes": [{"name": "cache", "emptyDir": {"sizeLimit": "1Gi"}}],
     "volumeMounts": [{"name": "cache", "mountPath": "/cache"}],
     "imagePullSecrets": [{"name": "mirror"}],
+    "resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "one-gpu"}],
 }
 GPU = {"limits": {"nvidia.com/gpu": "1"}}
 Render = Callable[..., list[str]]
@@ -162,11 +163,12 @@ def everything() -> dict[str, Any]:
     document = manifest(
         1,
         judges=1,
+        serving={"weights": {"claim": {"size": "1Gi", "accessMode": "ReadWriteMany"}}},
         jobs={"pod": {**POD, "priorityClassName": "high", "serviceAccountName": "workers"}},
         training={
             "baseModel": {"uri": "pvc://models/base"},
             "resources": GPU,
-            "pod": POD,
+            "pod": {name: value for name, value in POD.items() if name != "resourceClaims"},  # a runtime sets them
             "trainer": {"kind": "TrainJob", "runtimeRef": {"name": "torch-distributed"}, "numNodes": 2},
         },
         evaluation={
@@ -191,6 +193,10 @@ def test_all_kinds_pass_the_strict_dry_run(trainer: None, plane: ControlPlane, n
     documents = render(everything(), "-n", namespace)
     kinds = {dry_run(plane, text)["kind"] for text in documents}
     assert kinds == set(KINDS)
+    trained_by_a_job = everything()
+    trained_by_a_job["spec"]["training"] |= {"trainer": {"kind": "Job"}, "pod": POD}
+    for text in render(trained_by_a_job, "-n", namespace):
+        dry_run(plane, text)
     planted = {
         "ConfigMap": ("immutable: true", "immutable: true\nimutable: true", "imutable"),
         "Job": (
@@ -198,6 +204,7 @@ def test_all_kinds_pass_the_strict_dry_run(trainer: None, plane: ControlPlane, n
             "    spec:\n      restartPolici: x\n      restartPolicy",
             "restartPolici",
         ),
+        "PersistentVolumeClaim": ("accessModes:", "accesModes: x\n  accessModes:", "accesModes"),
         "InferenceService": ("minReplicas: 1", "minReplicas: one", "minReplicas"),
         "TrainJob": ("numNodes: 2", "numNodes: two", "numNodes"),
     }

@@ -242,6 +242,13 @@ def test_a_token_reaches_the_hub_and_what_lacks_one_is_told(
     monkeypatch.setenv("HF_TOKEN", "hf_other")
     with pytest.raises(ConfigurationError, match=r"the token may not read it: .* check HF_TOKEN$"):
         fill(HubModel(MODEL), tmp_path / "model", sleep=no_sleep)
+    with start(tmp_path / "model") as process:
+        assert process.wait() == ExitCode.CONFIGURATION
+        assert process.stderr is not None
+        assert process.stderr.read().splitlines()[-1] == (
+            "error: hf://org/model cannot be downloaded (the hub answers 401): the token may not read it: ask for"
+            " access on the model's page, or check model.tokenSecretRef"
+        )
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     with start(tmp_path / "model") as process:
         assert process.wait() == 0

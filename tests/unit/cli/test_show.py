@@ -26,6 +26,9 @@ from tiltyard.api import (
 )
 from tiltyard.cli import show
 from tiltyard.cli.progress import progress
+from tiltyard.plan.build import build_graph
+from tiltyard.plan.estimate import Cost
+from tiltyard.plan.weights import Loading
 from tiltyard.sdk.status_document import status_document
 from tiltyard_jobs.contracts.durations import duration_text
 from tiltyard_jobs.contracts.summary import Standing
@@ -197,6 +200,38 @@ def test_a_plan_says_which_licences_the_competitors_have(capsys: pytest.CaptureF
         "Licences: 1 of 4 competitors are cc-by-nc-4.0 (naming, non-commercial), 1 of 4 competitors are mit (naming),"
         " 1 of 4 competitors are other: Mine (not known here), 1 of 4 competitors are unknown (not known here)\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("loading", "lines"),
+    [
+        (Loading({}, 0, 0, None, 0), ["Model loads: 3 (m0 2, m1 1)"]),
+        (
+            Loading({"m0": 999, "m1": 15_230_000_000}, 15_230_000_999, 15_230_000_999, 90.0, 3),
+            [
+                "Model loads: 3 (m0 2, m1 1), about 1.5 minutes as measured before",
+                "Weights: 15.2 GB (m0 999 bytes, m1 15.2 GB)",
+            ],
+        ),
+        (
+            Loading({"m0": 1_500_000}, 1_500_000, 3_000_000, 60.0, 2),
+            [
+                "Model loads: 3 (m0 2, m1 1), about 1.0 minutes for 2 of them as measured before",
+                "Weights: 1.5 MB (m0 1.5 MB)"
+                "; on a cluster without spec.serving.weights each load downloads them: 3.0 MB",
+            ],
+        ),
+    ],
+)
+def test_a_plan_says_what_its_loads_take(
+    loading: Loading, lines: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    graph = build_graph(load_tournament(yaml.safe_dump(manifest(2, judges=1))))
+    costs = {bundle.name: Cost() for bundle in graph.bundles}
+    show.print_plan(graph, {}, costs, {"m0": 2, "m1": 1}, None, loading)
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("Model loads", "Weights"))]
+    assert said == lines
 
 
 def test_equal_ratings_share_a_rank_and_open_intervals_are_bounds(capsys: pytest.CaptureFixture[str]) -> None:

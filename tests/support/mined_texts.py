@@ -23,6 +23,7 @@ class Figures(NamedTuple):
         texts: all of them.
         kept: those that pass.
         right: of these, those that are a request as it stands, or were cut where the answer begins.
+        rightly_dropped: of the texts that do not pass, those without a request to keep.
         requests: texts that are a request as they stand.
         requests_kept: of these, those that are kept as they are.
         answers: texts that hold a request with its answer behind it.
@@ -32,15 +33,26 @@ class Figures(NamedTuple):
     texts: int
     kept: int
     right: int
+    rightly_dropped: int
     requests: int
     requests_kept: int
     answers: int
     answers_kept: int
 
+    @property
+    def dropped(self) -> int:
+        """The texts that do not pass."""
+        return self.texts - self.kept
+
 
 def labelled(path: Path) -> list[dict[str, Any]]:
     """The texts of a file."""
     return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def mined_under(rows: Iterable[dict[str, Any]], message: str) -> list[dict[str, Any]]:
+    """The texts that were mined under one system message: `default`, or `system`, the coding one."""
+    return [row for row in rows if row["id"].split("-")[1] == message]
 
 
 def kept_of(row: dict[str, Any]) -> str | None:
@@ -66,9 +78,10 @@ def measure(rows: Iterable[dict[str, Any]]) -> Figures:
     kept = [row for row in rows if kept_of(row) is not None]
     right = [row["label"] for row in kept if is_right(row)]
     labels = [row["label"] for row in rows]
+    rightly_dropped = labels.count("none") - sum(row["label"] == "none" for row in kept)
     return Figures(
-        len(rows), len(kept), len(right), labels.count("request"), right.count("request"), labels.count("answer"),
-        right.count("answer"),
+        len(rows), len(kept), len(right), rightly_dropped, labels.count("request"), right.count("request"),
+        labels.count("answer"), right.count("answer"),
     )  # fmt: skip
 
 

@@ -14,11 +14,11 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
 from tiltyard_jobs.contracts.vocabulary import LintRules
-from tiltyard_jobs.curation.mined import LONGEST, begins_in_the_middle, has_request, speaks_as_a_model
+from tiltyard_jobs.curation.mined import LONGEST, begins_in_the_middle, has_request, opens_as_a_user, speaks_as_a_model
 from tiltyard_jobs.curation.text import words
 
 MIN_WORDS = 3
-"""Fewer words ask for nothing ("Hello", "Python code")."""
+"""Fewer words ask for nothing ("Hello", "Python code"). A Korean word counts twice: it holds its particle or verb."""
 
 MAX_CHARACTERS = LONGEST
 """About 4,000 tokens: longer than the default 512 tokens of mining can write by far."""
@@ -65,7 +65,8 @@ _SPECIAL_TOKEN = re.compile(
 # A line that hands the word to another speaker, with its special tokens decoded away or as Alpaca and Vicuna write it.
 # Narrow on purpose: "user:" and "system:" open YAML blocks, "Input:" and "Output:" belong to exercises.
 _ROLE_LINE = re.compile(
-    r"^assistant\s*$|^(?:Assistant|ASSISTANT|Human|USER)\s*:|^#{2,}\s*(?:Response|Instruction)\s*:", re.M
+    r"\A\s*system[ \t]*\n|^assistant\s*$|^(?:Assistant|ASSISTANT|Human|USER)\s*:|^#{2,}\s*(?:Response|Instruction)\s*:",
+    re.M,
 )
 
 _ASSISTANT_VOICE = re.compile(
@@ -78,8 +79,10 @@ _ASSISTANT_VOICE = re.compile(
     r"i (?:(?:can't|can ?not|am (?:not able|unable) to|won't|don't) (?:be able to |directly |currently )?"
     r"(?:assist|help(?! but)|comply|fulfill?|provide|answer|do (?:that|this)|generate|create|write|access|support"
     r"|continue|engage|discuss|process"
-    r"|have (?:access|enough|the (?:ability|capability|information)|real)|understand (?:your|what you|the (?:question"
-    r"|request))))\b"
+    r"|have (?:access|enough|the (?:ability|capability|information)|real)|understand (?:your (?:question"
+    r"|request|query|message|input|prompt|instructions?)|what you|the (?:question|request))))\b"
+    r"|(?:(?:i'm|i am) )?(?:really |very |so )?sorry (?:for|about) (?:the|any|this) (?:\w+ )?(?:confusion"
+    r"|misunderstanding|mistake|inconvenience|oversight)\b(?! (?:in|of|from|about) my)"
     r"|i apologi[sz]e\b(?! (?:if|for (?:the (?:long|basic|stupid|dumb)|my|asking)))"
     r"|i (?:can't|cannot|am not able to|am unable to) (?:assist|comply|fulfil|help)\b(?! but)"
     r"|(?:<[a-z]+>\s*)?(?:sure|certainly|of course|absolutely)[,!.]+ (?:here|below|let me|i'd|i would|i can|i'll"
@@ -89,6 +92,7 @@ _ASSISTANT_VOICE = re.compile(
     r")",
     re.IGNORECASE,
 )
+_HANGUL = re.compile(r"[\uac00-\ud7a3]")
 _CURLY = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
 
 
@@ -121,12 +125,12 @@ def issues(text: str) -> Iterator[LintIssue]:
     if _SPECIAL_TOKEN.search(text) or _ROLE_LINE.search(text):
         yield LintIssue.TEMPLATE_LEAK
     spoken = words(text)
-    if len(spoken) < MIN_WORDS:
+    if len(spoken) + sum(bool(_HANGUL.match(word)) for word in spoken) < MIN_WORDS:
         yield LintIssue.TOO_SHORT
     if _loops(text, spoken):
         yield LintIssue.REPETITION
     straight = text.translate(_CURLY)
-    if _ASSISTANT_VOICE.match(straight) or speaks_as_a_model(straight):
+    if (_ASSISTANT_VOICE.match(straight) and not opens_as_a_user(straight)) or speaks_as_a_model(straight):
         yield LintIssue.ASSISTANT_VOICE
     if begins_in_the_middle(text):
         yield LintIssue.FRAGMENT

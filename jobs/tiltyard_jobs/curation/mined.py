@@ -14,12 +14,14 @@ from itertools import islice, zip_longest
 from typing import NamedTuple
 
 from tiltyard_jobs.curation import mined_patterns as like
+from tiltyard_jobs.curation.text import words
 
 LONGEST = 16_384  # characters of a text that is looked through; a longer one is no instruction (`lint`)
 MOST_PLACES = 8  # where an answer may begin, and marks of speakers; a hostile text has thousands
 LEAST_STATEMENT = 120  # characters: what stands below a question and is shorter may belong to it
 LEAST_PROGRAM = 3  # lines
 LONGEST_LINE = 1000  # characters that are looked at above a label
+MOST_OF_A_TITLE = 5  # words of a line that asks for nothing
 LONGEST_VALUE = 6  # words that an example's input is to give
 
 
@@ -70,11 +72,15 @@ def has_request(text: str) -> bool:
     if asked is not None:
         return asked
     code, prose = split_code(text)
+    if len(words(text)) <= MOST_OF_A_TITLE and "\n" not in text.strip():
+        return False
     return not code and "\n\n" not in prose.strip() and not like.STATEMENT.match(prose)
 
 
 def _asks_in_all(text: str) -> bool | None:
     """Whether a text asks, or has the form of an answer; None: neither."""
+    if opens_as_a_user(text):
+        return True
     code, prose = split_code(text)
     begins_with_code = bool(code) and text.lstrip().startswith(code.split("\n")[0].strip())
     paragraphs = [part.strip() for part in prose.split("\n\n") if part.strip()]
@@ -101,6 +107,11 @@ def _only_solicits(paragraph: str, rest: str) -> bool:
     return len(rest) < len(paragraph) and not asks(rest)
 
 
+def opens_as_a_user(text: str) -> bool:
+    """Whether a text begins with what a user alone says: an apology for a question, or what he wrote himself."""
+    return bool(like.OWN.match(text))
+
+
 def turns_to_somebody(prose: str) -> bool:
     """Whether there is a question in prose, or words that turn to somebody."""
     return bool(like.QUESTION.search(prose) or like.TURNS_TO.search(prose))
@@ -117,13 +128,17 @@ def begins_in_the_middle(text: str) -> bool:
 
 
 def speaks_as_a_model(text: str) -> bool:
-    """Whether a text introduces a model, says its system prompt, offers its help, or is its thought."""
-    if like.ECHO.match(text) or like.INTRODUCTION.search(text) or like.OFFERS.search(text):
+    """Whether a text introduces a model, says its system prompt, refuses, offers help, or is a model's thought."""
+    if any(pattern.match(text) for pattern in (like.ECHO, like.REFUSES, like.ASKS_TO_HELP)):
+        return True
+    if like.INTRODUCTION.search(text) or like.OFFERS.search(text):
         return True
     if (maker := like.MAKER.match(text)) and not asks(maker[0]):
         return True
     thought = like.THOUGHT.match(text)
-    return thought is not None and not (thought["muses"] and like.QUESTION.search(text))
+    if thought is None or (thought["muses"] and like.QUESTION.search(text)):
+        return False
+    return not (thought["tells"] and like.ORDERS_ELSEWHERE.search(text))  # "The user wants to log in" begins tasks, too
 
 
 def split_code(text: str) -> tuple[str, str]:
@@ -304,6 +319,8 @@ def _is_made(code: str, order: str) -> bool:
 def _begins_an_answer(paragraph: str) -> bool:
     if like.HANDED_OVER.match(paragraph):
         return False
+    if like.REFUSES.match(paragraph):
+        return True
     return bool(like.VOICE.match(paragraph)) and not like.QUESTION.search(paragraph.split("\n")[0])
 
 

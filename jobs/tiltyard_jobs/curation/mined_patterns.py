@@ -147,6 +147,143 @@ VOICE = re.compile(
     re.IGNORECASE,
 )
 
+# What a user begins with and an assistant does not: an apology for a question, or for what he does not know, and what
+# he has written or tried himself. An assistant apologises for a mistake, or since it cannot help.
+_SORRY = (
+    r"(?:(?:(?:i(?:'m| am) )?(?:so |very |really |terribly )?sorry|apologies|my apologies|i apologi[sz]e|pardon(?: me)?"
+    r"|excuse me|forgive me)(?: in advance)?[,.!:;]*(?: (?:but|though|as|because|since|that|it's just that))?)"
+)
+_I_LACK = (
+    r"i(?:(?:'m| am) (?:(?:very |quite |really |just |only |still |also |totally |completely |rather |a bit "
+    r"|a little )*(?:new\b|beginner|stuck|lost\b|confused (?:about|by|why|how|with)|learning|starting|trying|struggling"
+    r"|getting|having trouble|a (?:\w+ )?(?:beginner|newbie|noob|student|novice)|not (?:good at|sure (?:how|why|where"
+    r"|which|when|if (?:my|this|it))|a (?:\w+ )?programmer|used to|very (?:good|familiar|experienced|technical)|getting"
+    r"|seeing)))| (?:still |really |just |simply |also |honestly |probably )*(?:(?:don't|do not|can't|can ?not|couldn't"
+    r"|could not|didn't|did not|never) (?:really |quite |fully |seem to |even |yet |completely "
+    r"|clearly )*(?:(?:understand|figure|see|get|got|grasp|know|follow|remember|find|work out|wrap|tell|make|solve"
+    r"|manage|install|import|compile|connect|start|build|seem|read|use|learnt|learned|think of)\b(?! (?:that|this"
+    r"|it)[.!])(?! (?:your|the) (?:\w+ )?(?:question|request|query|message|prompt|input|instructions?)\b(?! (?:\d"
+    r"|[ivx]+\b|of my|in my|from my))| what you(?:'re| are| want| need| mean\b(?! (?:by|with|in))| would)"
+    r"| any (?:information|records?|results?|details)|(?: \w+){0,3} you)|(?!(?:assist|help|comply|fulfil|provide|answer"
+    r"|share|discuss|engage)\w*\b)\w+ [^.?!\n]{0,60}\bmy (?!training|opinion|knowledge|programming|guidelines|capabilit"
+    r"|abilit|previous|responses?|own|instructions))|(?:forgot|keep (?:getting|seeing|forgetting|running)|get (?:an?"
+    r"|the|this)\b|need (?:some |your )?(?:help|advice)|have (?:a|an|another|one more|this|some|two|tried|read"
+    r"|been (?:trying|stuck|looking))\b(?! (?:information|access|knowledge))|tried|wrote|asked|know (?:this|it"
+    r"|that this)|meant|want to|must have)))"
+)
+_FOR_ASKING = (
+    r"(?:(?:for|about) (?:(?:the|my|this|such|another|any|a|an|all|yet) )*(?:[\w-]+ ){0,2}?(?:questions?|posts?|english"
+    r"|grammar|spelling|formatting|format|code|bother|text|length|typos?|ignorance|screenshot|noise|snippet|explanation"
+    r"|description|asking|bothering|posting|being|not knowing|not being)\b(?<!the explanation)|to (?:bother|ask|disturb"
+    r"|trouble|interrupt|be)\b|if (?:this|that|it|the question|my|i(?:'m| am|'ve| have| ask| missed| overlooked| sound"
+    r"| don't))\b|my (?!(?:previous|training|knowledge|last|mistake|bad|capabilit|abilit|programming|primary|purpose"
+    r"|role|responses?|answers?|guidelines|creators?|initial|earlier)))"
+)
+_GIVES_OWN = (
+    r"(?:sure(?: thing)?|certainly|of course|absolutely|definitely|okay|ok|yes|yeah|alright)[,!.:;]*(?: (?:then|so"
+    r"|well),?)? (?:(?:here(?:'s| is| are)|this is|these are|that's|below (?:is|are)|attached (?:is|are)|here comes?"
+    r"|(?:i(?:'ll| will) |let me )?(?:paste|post|attach|show|share)(?: you)?) (?:my\b(?! (?:solution|answer|response"
+    r"|suggestion|take|recommendation|explanation|implementation|approach|best))|our\b|what (?:i|we)(?: have|'ve| wrote"
+    r"| tried| got| did| use| see)\b|how (?:i|we) (?:do|did|call|use|tried)|(?:the|an?"
+    r"|some) (?:[\w-]+ ){1,4}?(?:that )?(?:i|we)(?:'m| am|'ve| have| wrote| use| get| got| tried| made| run| see| need"
+    r"| want| work)\b(?! (?:written|created|made|come up|prepared|put together)? ?for you))|(?:i|we)(?:'ve| have"
+    r"| had)? (?:already |also |just |even )*(?:tried|read|checked|searched|googled|looked|used to|installed"
+    r"|know (?:that|how|about)|wrote|could (?:just |simply )?use|want to|restarted|did)\b)"
+)
+_OWN_WORDS = (
+    # Spanish, French, German, Italian, Portuguese, Russian, Chinese, Japanese, Korean
+    r"(?:claro(?: que sí)?|por supuesto|vale|bien sûr|d'accord|natürlich|klar|gerne|sicher|certo|certamente"
+    r"|claro que sim|com certeza|конечно|да|хорошо|当然(?:可以)?|好的?|可以|もちろん(?:です)?|はい|承知しました"
+    r"|물론(?:입니다|이죠|이에요)?|네)[ ,.!:，。！、]*(?:(?:aquí|aqui|este|esta|eis) (?:está|va|tienes|es|é)? ?(?:el "
+    r"|o |a )?(?:mi|mis|meu|minha|nuestro)\b|(?:aquí|aqui) (?:está|va|vai|tienes) (?:el|la|o"
+    r"|a) [^.:\n]{1,40}\bque (?:he|escribí|tengo|escrevi|tenho|fiz)\b|(?:voici|voilà|c'est) (?:mon|ma|mes|notre)\b"
+    r"|(?:voici|voilà) (?:le|la|ce) [^.:\n]{1,40}\bj'ai\b|(?:hier|das|dies) (?:ist|sind) (?:mein|unser)\w*|ecco (?:il "
+    r"|la |i |le )?(?:mio|mia|miei|mie|nostro)\b|(?:это|вот) (?:мой|моя|моё|мои|наш)\b|вот [^.:\n]{1,40}(?:я написал"
+    r"|мой|моя)|(?:这是|以下是|下面是)(?:我|我们)的?|(?:これ|以下|こちら)[がは](?:私|僕|自分)|(?:이것은|다음은|여기"
+    r"|이게) ?(?:제|내|저희)(?= ))"
+)
+OWN = re.compile(rf"\s*(?:{_SORRY} (?:{_I_LACK}|{_FOR_ASKING})|{_GIVES_OWN}|{_OWN_WORDS})", re.IGNORECASE)
+
+# A refusal in other languages than English (`lint` has those). Who cannot answer his own mail asks for help.
+_NOT_OF_MINE = (
+    r"(?![^.?!。？！\n]*(?:\b(?:mis?|mon|ma|mes|mein(?:e[mnrs]?)?|meus?|minhas?|mi[oae]i?|мо[йяеёюи]\w{0,2}|nuestr\w+"
+    r"|notre|unser\w*)\b|我的|私の|僕の|제 |내 ))"
+)
+_NOT_UNDERSTOOD = (
+    r"(?:lo siento,? (?:pero )?)?no (?:entiendo|comprendo|entendí) (?:bien )?(?:tu|su) (?:pregunta|solicitud|consulta"
+    r"|mensaje)|(?:(?:je suis )?désolée?,? (?:mais )?)?je ne comprends pas (?:bien )?(?:votre|ta) (?:question|demande)"
+    r"|(?:(?:es )?tut mir leid,? (?:aber )?)?ich (?:verstehe|habe) (?:ihre|deine) (?:frage|anfrage) (?:leider )?nicht"
+    r"|(?:mi dispiace,? (?:ma )?)?non (?:capisco|ho capito) la (?:tua|sua) (?:domanda|richiesta)"
+    r"|(?:desculpe,? (?:mas )?)?não (?:entendi|entendo|compreendo) (?:a )?sua (?:pergunta|solicitação)"
+    r"|(?:извините,? (?:но )?)?я не (?:понимаю|понял) ваш (?:вопрос|запрос)|(?:很?抱歉|对不起"
+    r"|不好意思)?[，,]*(?:但)?我(?:没有?|不太?|无法)(?:明白|理解|懂)(?:您|你)的(?:问题|意思|请求)|(?:申し訳(?:あり"
+    r"|ござい)ません(?:が)?|すみません(?:が)?)?[、。]*ご?質問(?:の意味|の意図|の内容)?[がを](?:よく)?(?:理解でき|わかり"
+    r"|分かり)ません|(?:죄송(?:합니다|하지만))?[.,! ]*질문을 이해(?:하지 못|할 수 없)"
+)
+REFUSES = re.compile(
+    r"\s*(?:(?:(?:lo siento(?: mucho)?|lo lamento|perdón|perdona|disculp[ae]|me disculpo|desafortunadamente"
+    r"|lamentablemente)[,.!]* (?:pero )?)?(?:(?:como [^,.\n]{1,40},? )?(?:yo )?no (?:puedo|podré|me es posible"
+    r"|soy capaz de|estoy (?:programado|autorizado|diseñado)\w* para) (?:ayudar|asistir|responder|contestar"
+    r"|proporcionar|ofrecer|cumplir|dar(?:te|le)|continuar con|participar|(?:generar|crear|escribir|hacer"
+    r"|realizar)(?: es[oea]| est[eoa]| contenido| ese tipo))\w*)|(?:(?:je suis|je me)? ?(?:(?:vraiment "
+    r"|sincèrement )?désolée?|navrée?)|désolée?|pardon|excusez-moi|malheureusement"
+    r"|je m'excuse)[,.!]* (?:mais )?(?:[^,.\n]{1,40}, )?(?:je ne (?:peux|pourrai|suis) (?:pas"
+    r"|malheureusement pas)(?: en mesure de?| capable de?| autorisé à)? ?(?:vous |t'|te |y |d')?(?:aider|assister"
+    r"|répondre|fournir|traiter|satisfaire|donner|faire cela|(?:générer|créer|écrire) (?:ce|cette|cela|du contenu)))"
+    r"|je ne (?:peux|suis) pas (?:en mesure de? )?(?:vous|t'|te) ?(?:aider|assister|répondre)"
+    r"|(?:(?:es )?tut mir (?:sehr )?leid|entschuldigung|entschuldige|leider|bedaure|verzeihung)[,.!]* (?:aber "
+    r"|dass )?(?:[^,.\n]{0,30}(?:ich kann|kann ich|ich bin nicht|ich darf|darf ich)[^.\n]{0,60}?(?:nicht|kein\w*"
+    r"|keine)\b[^.\n]{0,60}?(?:helfen|weiterhelfen|unterstützen|beantworten|antworten|bereitstellen|erfüllen|nachkommen"
+    r"|behilflich|geben))|(?:dabei|damit|ich) kann (?:ich )?(?:ihnen |dir |dabei |damit "
+    r"|leider )*nicht (?:weiter)?helfen|(?:(?:mi dispiace|mi spiace|mi scuso|sono spiacente|scusa(?:mi)?|spiacente"
+    r"|purtroppo)[,.!]* (?:ma )?)?non (?:posso|sono in grado di|mi è possibile) (?:aiutar|assister|risponder|fornir"
+    r"|soddisfar|offrir|(?:generar|crear|scriver|far)\w* (?:quest|ciò))\w*|(?:(?:desculp[ea]|sinto muito|lamento"
+    r"|me desculpe|infelizmente|perdão)[,.!]* (?:mas )?)?(?:eu )?não (?:posso|consigo|poderei|sou capaz de"
+    r"|estou (?:autorizado|apto) a) (?:te |lhe |o )?(?:ajudar|auxiliar|responder|fornecer|atender|oferecer|(?:gerar"
+    r"|criar|escrever|fazer) (?:iss|ess|est|conteúdo))\w*|(?:(?:извините|простите|прошу прощения|к сожалению"
+    r"|мне (?:очень )?жаль|сожалею)[,.!]* (?:но )?)?(?:я )?не (?:могу|смогу|в состоянии) (?:вам |тебе |с этим "
+    r"|вам с этим )?(?:помочь|ответить|предоставить|выполнить|обсуждать|помогать)|(?:很|非常|十分|真的)?(?:抱歉|对不起"
+    r"|對不起|不好意思|遗憾)[，,。！ ]*(?:但是?|不过)?[，, ]*(?:作为[^，。\n]{1,20}[，,])?我?(?:目前|暂时|现在"
+    r"|恐怕)?(?:无法|不能|没有?办法|不可以|無法|没法|不会)(?:直接|为您|为你|帮您|帮你|给您|给你|向您|对此)*(?:回答"
+    r"|帮助?|提供|满足|协助|完成|处理|执行|生成|讨论|给出|回應|回应|参与|继续|解答)"
+    r"|(?:作为[^，。\n]{1,20}[，,])?我(?:无法|不能)(?:回答|帮助您|帮助你|协助|满足)(?:这|您|你|该|此|[，。]|$)"
+    r"|(?:(?:大変|誠に)?申し訳(?:あり|ござい)ません(?:が|。|、)*|すみません(?:が|。|、)*|ごめんなさい(?:。|、)*"
+    r"|残念ながら、?|恐れ入りますが、?)[^。？\n]{0,50}?(?:お手伝い|お答え|お応え|回答|対応|提供|お力|支援|サポート"
+    r"|お助け|生成)[^。？\n]{0,20}?(?:でき(?:ません|ない|かね)|致しかね|いたしかね|しかね|になれません)"
+    r"|(?:죄송(?:합니다|하지만|해요|스럽지만)|미안(?:합니다|하지만|해요)|유감(?:입니다|스럽지만)"
+    r"|안타깝게도)[만,.! ]*[^.?\n]{0,50}?(?:도와|도움|답변|대답|제공|지원|응답|처리"
+    r"|도울)[^.?\n]{0,15}?(?:수 ?(?:가 )?없|못|어렵|불가)|(?:lo |la )?(?:siento|lamento) (?:no|não) poder (?:ayudar"
+    r"|ajudar|responder)\w*"
+    rf"|{_NOT_UNDERSTOOD})"
+    rf"{_NOT_OF_MINE}",
+    re.IGNORECASE,
+)
+# An assistant that greets and asks what it is to do, in other languages than English.
+ASKS_TO_HELP = re.compile(
+    r"\s*(?:(?:¡?hola|buenos días|buenas(?: tardes)?|bonjour|salut|bonsoir|hallo|guten (?:tag|morgen|abend)|hi|hello"
+    r"|hey|ciao|salve|buongiorno|olá|oi|bom dia|boa tarde|здравствуй(?:те)?|привет|добрый день|您好|你好|嗨|こんにちは"
+    r"|はじめまして|안녕하세요|안녕)[ ,.!，。！、~]*)?(?:(?:claro|por supuesto|bien sûr|natürlich|gerne|certo|конечно"
+    r"|当然|好的|もちろんです|물론입니다)[ ,.!，。！、]*)?(?:¿?(?:en|con) qué (?:te |le |os )?puedo (?:ayudar|asistir"
+    r"|servir)(?:t?e|l[eo]s?|os)?\b|¿?cómo (?:te |le )?puedo (?:ayudar|asistir)(?:t?e|l[eo]s?|os)?(?= hoy| con| en|\?)"
+    r"|(?:comment|en quoi) (?:puis-je|est-ce que je peux) (?:vous |t'|te )(?:aider|assister|être utile)"
+    r"|que puis-je faire pour (?:vous|toi)|(?:wie|womit|wobei) (?:kann|darf) ich (?:ihnen|dir|euch) (?:heute |weiter"
+    r"|be)*(?:helfen|hilflich)|was kann ich (?:heute )?für (?:sie|dich) tun|(?:come|in (?:che )?cosa"
+    r"|in che modo) posso (?:aiutar(?:ti|la|vi)|esser(?:ti|le) utile|assister(?:ti|la))|(?:como|em que"
+    r"|no que) (?:eu )?posso (?:te |lhe |o )?(?:ajud[aá](?:r|-l[oa]s?)|auxiliar)(?:-\w+)?(?: (?:você|hoje)|\?)|(?:чем"
+    r"|как) (?:я )?(?:могу|можем) (?:(?:вам|тебе|быть) )?(?:сегодня )?(?:помочь|полез\w+)(?: (?:вам|тебе))?(?=[?\s]*$"
+    r"| сегодня)|(?:请问)?(?:您|你)?(?:今天)?(?:有|需要)?(?:什么|哪些|啥)(?:问题|事情?|需要)?(?:是)?我?(?:可以"
+    r"|能够?)?(?:为您|为你|帮您|帮你|帮助您|帮助你|帮到您|帮到你|帮忙|提供帮助)|(?:请问)?我(?:可以|能)(?:怎[么样样]"
+    r"|如何)?(?:帮助?|为)(?:您|你)(?:做|解决|提供)?(?:些)?(?:什么|吗)?|(?:请问)?我?(?:怎[么样]|如何)(?:可以|能"
+    r"|才能)?(?:帮助?|为)(?:您|你)|(?:何か|何を|どのように|どのような|どんな|どう)[^。？\n]{0,20}?(?:お手伝い"
+    r"|お役に立て|お助け|サポート)(?:いた?し|でき|し|る)|(?:本日は、?)?(?:どのような)?ご(?:用件|質問)は?(?:何"
+    r"|どのような)?(?:でしょうか|ですか)|(?:무엇을|어떻게|뭘|어떤 것을|무슨 일을)[^.?\n]{0,10}(?:도와 ?드릴|도와줄"
+    r"|도울)|(?:estoy aquí para ayudar|je suis (?:là|ici) pour (?:vous|t')|ich bin (?:hier|da),? um (?:ihnen|dir)"
+    r"|sono qui per aiutar|estou aqui para (?:te |lhe )?ajud|я здесь, чтобы (?:вам )?помо)\w*|我(?:在这里|会尽力|很乐意"
+    r"|很高兴|很高兴能)(?:帮助?|为|协助)(?:您|你)"
+    r"|喜んで(?:お手伝い|お答え)|기꺼이 도와)",
+    re.IGNORECASE,
+)
+
 # A text that the request is about, in Chinese, Japanese and Korean: "Below is the text". One that is made has a word
 # for that; code counts as made where the request orders a program.
 HANDED_OVER = re.compile(
@@ -180,6 +317,8 @@ VERBS = (
     "|guarantee|handle|hash|index|inspect|iterate|keep|limit|log|map|measure|migrate|mock|monitor|never|normali[sz]e"
     "|partition|port|process|profile|put|query|reduce|reject|render|resize|rework|round|scan|schedule|seriali[sz]e"
     "|shorten|speed|start|stop|stream|strip|sum|support|take|tidy|trace|troubleshoot|transform|traverse|trim|upload|walk|wrap"
+    "|advise|align|animate|authenticate|center|clone|connect|critique|crop|disable|enable|flatten|guide|invent|multiply"
+    "|open|paginate|proofread|rate|recite|revert|say|shuffle|sing|spell|subtract|undo|unzip|zip"
 )
 # Three kinds of words that ask. Those that turn to somebody ask wherever they stand; those that order something ask
 # where no answer has begun; those that only sound like a task ask where nothing has the form of an answer.
@@ -199,6 +338,24 @@ TURNS_TO = re.compile(
     r"|можешь)\b",
     re.IGNORECASE,
 )
+# Verbs that order at a sentence's beginning, in other languages than English.
+IMPERATIVE = (
+    r"(?:ordena|calcula|suma|muestra|traduce|resume|enumera|lista|describe|define|compara|redacta|diseña|implementa"
+    r"|convierte|encuentra|busca|analiza|corrige|haz|usa|invierte|cuenta|imprime|dibuja|escrib[ea]|crea|planifica"
+    r"|recomienda|sugiere|elige|completa|añade|demuestra|resuelve|trie[zr]?|calcule[zr]?|affiche[zr]?|tradui(?:s|sez"
+    r"|re)|résume[zr]?|liste[zr]?|décri(?:s|vez|re)|compare[zr]?|rédige[zr]?|implémente[zr]?|converti(?:s|r|ssez)"
+    r"|trouve[zr]?|corrige[zr]?|fai(?:s|tes)|utilise[zr]?|inverse[zr]?|compte[zr]?|dessine[zr]?|propose[zr]?|conçois"
+    r"|concevez|ajoute[zr]?|vérifie[zr]?|résou(?:s|dre)|résolvez|optimise[zr]?|sortiere?|berechne|zeige?|übersetze?"
+    r"|fasse?|beschreibe?|vergleiche?|entwirf|entwickle|implementiere?|finde|suche|analysiere?|korrigiere?|verwende"
+    r"|zähle?|zeichne|programmiere?|löse?|prüfe?|formuliere?|baue?|mach|verbessere?|optimiere?|ergänze|ersetze"
+    r"|schreibe?|erstelle?|plane?|ordina|calcola|mostra|traduci|riassumi|elenca|descrivi|definisci|confronta|progetta"
+    r"|converti|trova|cerca|analizza|correggi|fai|inverti|conta|stampa|disegna|risolvi|verifica|aggiungi|dammi|proponi"
+    r"|scrivi|ordene|mostre|traduza|resuma|descreva|defina|projete|implemente|converta|encontre|busque|analise|corrija"
+    r"|inverta|conte|imprima|desenhe|resolva|verifique|adicione|gere|sugira|escreva|crie|faça|(?:сложи|отсортируй"
+    r"|вычисли|посчитай|подсчитай|рассчитай|переведи|покажи|выведи|перечисли|определи|исправь|используй|придумай"
+    r"|проверь|сделай|реши|докажи|нарисуй|преобразуй|замени|добавь|удали|назови|построй|разработай|сгенерируй|напиши"
+    r"|создай)(?:те)?)\b"
+)
 ORDERS = re.compile(
     rf"(?:^|[.!?:;\n]\s{{0,4}}|\d[.)]\s+|[*#>%]\s*|-\s+)(?:(?:first|then|now|next|finally|also|in \w+|using [\w ]+"
     rf"|given [^,.\n]{{1,80}}|for (?:each|every) [^,.\n]{{1,60}}?),? )?(?:please |kindly |now |then |also )?(?:{VERBS})"
@@ -209,6 +366,8 @@ ORDERS = re.compile(
     r"|command|app|application|tool|test|controller|component|file)s? (?:snippet )?(?:to|that|which|for) \w"
     r"|\bi(?:'m| am)? ?(?:need|want|trying|try|wonder|wondering|looking|getting|stuck|struggling|having|have|get|cannot"
     r"|can't|don't|tried|wrote|keep)\b"
+    rf"|(?:^|[.!?:;\n]\s{{0,4}}){IMPERATIVE}|\b(?:berechnen|implementieren|sortieren|programmieren|übersetzen"
+    rf"|erklären)\b"
     r"|什么|为什么|要求[:：]"
     r"|(?:^|[。！？；：:，,.\n]\s{0,4}|\d[.、]\s*|[#>*-] *)(?:现在|然后)?(?:[编撰改重续]?写(?:一|出|个|段|篇|下|代码"
     r"|程序"
@@ -280,9 +439,28 @@ MIDDLE = re.compile(
 )
 GOES_ON = re.compile(r"\s*(?:and|but|or|because|whose) [\s\S]*[.。]\s*$")
 """A sentence without its beginning; one that asks for something is none."""
+_A_GOOD = (
+    r"(?:útil|amable|inteligente|virtual|de (?:programación|código|ia|inteligencia artificial|programação"
+    r"|programmazione|programmation|code|codage)|utile|serviable|intelligent|virtuel|gentile|virtuale|prestativo"
+    r"|amigável)"
+)
 ECHO = re.compile(
-    r"\s*you are (?:qwen|chatgpt|claude|llama|gemma|deepseek|mistral|(?:an? )?(?:helpful|useful|friendly|ai"
-    r"|programming|coding|code|intelligent)\b[^.\n]{0,40}\b(?:assistant|model|ai))\b",
+    r"\s*(?:(?:system|système|sistema|система|系统|システム|시스템)(?: ?(?:prompt|message|提示))?\s*[:：]?\s+|(?:系统"
+    r"|システム|시스템)(?:提示词?)?[:：]\s*)?(?:you are (?:qwen|chatgpt|claude|llama|gemma|deepseek|mistral"
+    r"|(?:an? )?(?:helpful|useful|friendly|ai|programming|coding|code|intelligent)\b[^.\n]{0,40}\b(?:assistant|model"
+    r"|ai))\b|(?:tu es|vous êtes|eres|usted es|du bist|sie sind|você é|tu és|sei|(?:ты|вы)(?: ?[—–-])?) (?:qwen|chatgpt"
+    r"|claude|llama|gemma|deepseek|mistral)\b"
+    rf"|(?:tu es|vous êtes|eres|usted es|du bist|sie sind|você é|tu és|sei) (?:un|une|una|ein|eine|um|uma) (?:(?:très"
+    rf"|muy|sehr|molto|muito|ki|ia) )?(?:{_A_GOOD} )?(?:(?:assistante?|asistente|assistente?)(?: (?:et|y"
+    rf"|e) \w+)?(?: (?:ia|ai|{_A_GOOD}))"
+    r"|(?:hilfreicher|nützlicher|freundlicher|intelligenter|virtueller) (?:ki-|\w+ )?\w*assistent\b|(?:ki-?"
+    r"|programmier)assistent\b)|(?:ты|вы)(?: ?[—–-])? (?:полезный|умный|дружелюбный|ии|ai"
+    r"|виртуальный)[ -](?:\w+ )?(?:ассистент|помощник)|(?:你|您)是(?:一个|一名|一位)?(?:有用|有帮助|乐于助人|友好|智能"
+    r"|专业|编程|ai|人工智能|得力)[^。，\n]{0,12}(?:助手|助理|模型)|(?:你|您)是(?:qwen|通义千问)"
+    r"|あなたは[^。\n]{0,12}(?:役に立つ|役立つ|親切な|有能な|優秀な|便利な|有用な|ai"
+    r"|プログラミング)[^。\n]{0,10}アシスタント(?:です|だ|である)|(?:당신은|너는) [^.\n]{0,12}(?:유용한|도움이 되는"
+    r"|친절한|ai|인공지능|프로그래밍|코딩)[^.\n]{0,8}(?:어시스턴트"
+    r"|도우미|비서|조수)(?:입니다|이다|야))",
     re.IGNORECASE,
 )
 # How a model introduces itself in other languages. People have a model's name, follow one (je suis), research them or
@@ -336,10 +514,35 @@ SOLICITS = re.compile(
     re.IGNORECASE,
 )
 # A model that thinks, where a request should stand.
+_THE_USER = (
+    r"the user(?:'s (?:request|question|query|message|input)| (?:is|wants|needs|asked|asks|would|has|provided|seems"
+    r"|might))\b|(?:el usuario|la usuaria) (?:\w+ )?(?:quiere|pide|está|pregunta|necesita|solicita|ha|busca|desea"
+    r"|parece|me)\b|l'utilisat(?:eur|rice) (?:\w+ )?(?:veut|demande|souhaite|a|cherche|me|voudrait|semble|pose)\b"
+    r"|(?:der|die) (?:be)?nutzer(?:in)? (?:möchte|will|fragt|bittet|hat|braucht|sucht|scheint|verlangt)\b"
+    r"|l'utente (?:vuole|chiede|mi|ha|sta|desidera|cerca|sembra)\b|o (?:usuário|utilizador) (?:quer|pede|pediu|está"
+    r"|precisa|deseja|pergunt\w+|quis|parece)\b|пользователь (?:хочет|просит|спрашивает|спросил|попросил|интересуется"
+    r"|желает)\b|用户(?:想|希望|要求|问|让)"
+)
+_WELL = (
+    r"(?:(?:okay|ok|alright|hmm+|well|so|right|first(?:ly)?|now|bien|bueno|vale|de acuerdo|entonces|primero|bon"
+    r"|d'accord|alors|d'abord|also|gut|nun|zuerst|zunächst|in ordnung|allora|bene|va bene|prima|dunque|certo|então|bem"
+    r"|primeiro|certo|итак|хорошо|ладно|сначала|так|好的?|嗯|那么|首先|现在|まず|さて|では|はい|ふむ|좋아|음|먼저|자"
+    r"|우선)[,.:，。、… ]+)"
+)
 THOUGHT = re.compile(
     r"\s*(?:(?:okay|ok|alright|hmm+|well|so|right)[,.]* (?:so,? )?)?(?:the user (?:is asking|is trying|wants|asked|asks"
     r"|seems|says|gave|just)\b|(?P<muses>(?:let me|let's) (?:think|see|start by|break (?:this|it) down|analy[sz]e)\b))"
-    r"|\s*(?:嗯，|好的，(?:用户|我需要|让我|我来)|首先，?用户|用户(?:想|希望|要求|问|让))",
+    r"|\s*(?:嗯，|好的，(?:用户|我需要|让我|我来)|首先，?用户)"
+    rf"|\s*{_WELL}*(?:(?:i|we|let me|let's|il faut|je|debo|tengo|necesito|voy|ich|devo|ho|preciso|tenho|vou|мне|нужно"
+    rf"|я)\b|muss ich\b|我|让我)"
+    r"[^.?!。？！\n]{0,60}(?:understand|figure out|determine|identify|clarify|consider|entender|comprender|comprendre"
+    r"|verstehen|herausfinden|capire|comprendere|compreender|понять|理解|明白|弄清|搞清|确定"
+    r"|分析)[^.?!。？！\n]{0,40}(?:\bthe user\b|usuario|utilisateur|(?:be)?nutzer|utente|usuário|пользовател|用户)"
+    rf"|\s*{_WELL}+(?:{_THE_USER})|\s*(?P<tells>{_THE_USER})|\s*{_WELL}*(?:ユーザー"
+    rf"|使用者)[はがの][^。\n]{{0,60}}(?:求め|尋ね|聞いて|知りた|望んで|質問し|たがって|意図|依頼し)(?:[^。\n]*。"
+    rf"|[^。\n]*$)(?!.*(?:ください|ですか|設計|書いて))|\s*{_WELL}*사용자(?:가|는|의)[^.\n]{{0,60}}(?:원하|원한"
+    rf"|요청(?:하|했)|물어|묻|질문(?:하|했)"
+    rf"|알고 싶)(?!.*(?:세요|시오|주십|줘))",
     re.IGNORECASE,
 )
 # A user who asks once more behind what may be an answer.
@@ -410,9 +613,14 @@ PART_OF_A_TASK = re.compile(
 OFFERS = re.compile(
     r"\bi(?:'ll| will) (?:do my best|handle it|be (?:happy|glad) to|try my best)\b"
     r"|\bi(?:'d| would) be (?:happy|glad) to (?:help|walk|assist|guide|explain)\b"
-    rf"|(?<=\w)assistant\s*{OPENING}",
+    rf"|(?<=\w)assistant\s*(?:{OPENING})",
     re.IGNORECASE,
 )
+ORDERS_ELSEWHERE = re.compile(
+    rf"[.!?:;\n]\s{{0,4}}{IMPERATIVE}|请(?!求)|(?:bitte|por favor|s'il (?:te|vous) plaît|per favore)\b", re.IGNORECASE
+)
+"""In other languages than English, an order behind a first sentence."""
+
 # Said below what is given: it asks even where the text began like an answer ("Here is my function: …").
 LAST_ORDER = re.compile(
     r"(?:now |then |so |first |also )?(?:find|fix|explain|correct|rewrite|refactor|improve|optimi[sz]e|debug|write"

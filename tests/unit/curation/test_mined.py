@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from support.mined_texts import DEVELOPED, FOLDER, HELD_OUT, labelled, measure
+from support.mined_texts import DEVELOPED, FOLDER, HELD_OUT, labelled, measure, mined_under
 from tiltyard_jobs.curation.lint import LintIssue, lint
 from tiltyard_jobs.curation.mined import LONGEST, MOST_PLACES, clean
 
@@ -21,6 +21,8 @@ CUT = [
     ("什么是闭包？\n\n以下是一个例子：闭包是函数。", "什么是闭包？"),
     ("When does it rain?\nAnswer: Tomorrow.", "When does it rain?"),
     ("Which is right?\n\nA) one\nB) two\n\nB) two", "Which is right?\n\nA) one\nB) two"),
+    ("Comment trier une liste ?\n\nJe suis désolé, mais je ne peux pas vous aider.", "Comment trier une liste ?"),
+    ("列表怎么排序？\n\n很抱歉，我无法回答这个问题。", "列表怎么排序？"),
     ("Sort the list.\n\nHere's a simple solution:\n\nsorted(x)", "Sort the list."),
     ("Qwen: What does the word mean?", "What does the word mean?"),
     ("Q. Question: How does it work?", "How does it work?"),
@@ -160,6 +162,132 @@ PAIRED = [
     ("Q: Compute the current.\nV: 12\nR: 4", "Compute the current.\nV: 12\nR: 4"),
     ("Q: Compute the current.\nV: 12\nR: 4\nA: The current is 3.", "Compute the current.\nV: 12\nR: 4"),
 ]
+SPOKEN_BY_A_MODEL = [
+    "Lo siento, pero no puedo ayudar con eso.",
+    "Lo siento, no puedo ayudarte con esa solicitud.",
+    "No puedo ayudarte con eso.",
+    "Como modelo de lenguaje, no puedo proporcionar opiniones.",
+    "Je suis désolé, mais je ne peux pas vous aider.",
+    "Je suis désolée, mais je ne peux pas répondre à cette question.",
+    "Désolé, mais je ne peux pas vous aider avec cela.",
+    "Es tut mir leid, aber dabei kann ich nicht helfen.",
+    "Es tut mir leid, aber ich kann diese Frage nicht beantworten.",
+    "Tut mir leid, dabei kann ich dir nicht helfen.",
+    "Es tut mir leid, ich kann Ihnen dabei nicht weiterhelfen.",
+    "Mi dispiace, ma non posso aiutarti con questo.",
+    "Mi dispiace, non posso rispondere a questa domanda.",
+    "Desculpe, mas não posso ajudar com isso.",
+    "Sinto muito, mas não posso fornecer essa informação.",
+    "Извините, но я не могу помочь с этим.",
+    "К сожалению, я не могу ответить на этот вопрос.",
+    "很抱歉，我无法回答这个问题。",
+    "抱歉，我不能帮助你完成这个请求。",
+    "对不起，我无法提供该信息。",
+    "申し訳ありませんが、お手伝いできません。",
+    "申し訳ございませんが、その質問にはお答えできません。",
+    "すみませんが、その内容については対応できません。",
+    "죄송합니다. 도와드릴 수 없습니다.",
+    "죄송하지만 그 질문에는 답변할 수 없습니다.",
+    "I'm sorry, but I can't help with that.",
+    "I'm sorry, I don't understand your question. Could you provide more details?",
+    "I'm sorry, but I don't understand what you are asking.",
+    "I'm sorry, but I cannot generate that content.",
+    "I'm sorry, I don't have access to your files.",
+    "I apologize, but I am unable to do this.",
+    "Sorry, I can't assist with that.",
+    "Sorry for the confusion. The function returns the sum of the list.",
+    "I'm sorry for the confusion. Here is the corrected function.",
+    "I'm sorry, but I can't provide my opinion on this.",
+    "Sure, here is a function that sorts a list.",
+    "Sure, here's how I would do it: use sorted.",
+    "Of course, I can help with that.",
+    "¿En qué puedo ayudarte?",
+    "¿Cómo puedo ayudarte hoy?",
+    "¡Hola! ¿En qué puedo ayudarle?",
+    "Comment puis-je vous aider ?",
+    "Bonjour ! Comment puis-je vous aider aujourd'hui ?",
+    "Bonjour, en quoi puis-je vous aider ?",
+    "Wie kann ich Ihnen helfen?",
+    "Hallo! Wie kann ich dir heute helfen?",
+    "Womit kann ich Ihnen behilflich sein?",
+    "Come posso aiutarti oggi?",
+    "Ciao! In cosa posso aiutarti?",
+    "Como posso ajudar você hoje?",
+    "Olá! Em que posso ajudá-lo?",
+    "Чем могу помочь?",
+    "Здравствуйте! Чем я могу вам помочь?",
+    "您好，我可以帮您什么？",
+    "你好！有什么我可以帮助你的吗？",
+    "您好，请问有什么可以帮您？",
+    "我能为您做些什么？",
+    "こんにちは！何かお手伝いできることはありますか？",
+    "どのようなご用件でしょうか？",
+    "안녕하세요! 무엇을 도와드릴까요?",
+    "어떻게 도와드릴까요?",
+    "Tu es un assistant utile.",
+    "Vous êtes un assistant IA utile et poli.",
+    "Tu es un assistant de programmation.",
+    "Eres un asistente de programación. Ayudas a los usuarios a escribir código.",
+    "Eres un asistente útil.",
+    "Du bist ein hilfreicher Assistent.",
+    "Sie sind ein hilfreicher KI-Assistent.",
+    "Du bist ein Programmierassistent. Du beantwortest Fragen.",
+    "Sei un assistente utile.",
+    "Você é um assistente útil.",
+    "Você é um assistente de programação.",
+    "Ты полезный ассистент.",
+    "Вы — полезный помощник.",
+    "你是一个有用的助手。",
+    "你是一个乐于助人的AI助手，请回答用户的问题。",
+    "あなたは役に立つアシスタントです。",
+    "당신은 유용한 어시스턴트입니다.",
+    "System: You are a helpful assistant. Answer briefly.",
+    "First, I need to understand what the user wants.",
+    "I need to figure out what the user is asking for.",
+    "So the user needs a function that sorts a list.",
+    "Bien, el usuario quiere una función.",
+    "El usuario quiere una función que ordene una lista.",
+    "Primero, necesito entender lo que quiere el usuario.",
+    "D'accord, l'utilisateur veut une fonction.",
+    "L'utilisateur demande une fonction qui trie une liste.",
+    "Je dois d'abord comprendre ce que l'utilisateur veut.",
+    "Okay, der Nutzer möchte eine Funktion.",
+    "Der Benutzer fragt nach einer Funktion.",
+    "Zuerst muss ich verstehen, was der Benutzer will.",
+    "Allora, l'utente vuole una funzione.",
+    "Bem, o usuário quer uma função.",
+    "Итак, пользователь хочет функцию.",
+    "Пользователь просит написать функцию.",
+    "首先，我需要理解用户的需求。",
+    "用户想要一个排序函数。",
+    "まず、ユーザーが何を求めているかを考えます。",
+    "ユーザーは関数を求めています。",
+    "사용자가 함수를 원하고 있습니다.",
+    "먼저 사용자가 무엇을 원하는지 이해해야 합니다.",
+    "I'm sorry for the confusion. The function returns a list.",
+    "Lo siento, pero como modelo de lenguaje no puedo responder a esa pregunta.",
+    "Je suis désolé, je ne suis pas en mesure de vous aider.",
+    "Leider kann ich Ihnen dabei nicht helfen.",
+    "Ich kann dir dabei leider nicht helfen.",
+    "Ich kann Ihnen dabei nicht helfen.",
+    "Mi scuso, ma non posso aiutarti.",
+    "Desculpe, não consigo ajudar com essa solicitação.",
+    "Простите, я не могу помочь вам.",
+    "非常抱歉，我不能回答您的问题。",
+    "作为一个人工智能，我无法回答这个问题。",
+    "申し訳ありません。その質問には回答できません。",
+    "죄송하지만 도움을 드릴 수 없습니다.",
+    "Lamento no poder ayudarte con eso.",
+    "Lo siento, no entiendo tu pregunta.",
+    "Je ne comprends pas votre question.",
+    "抱歉，我不明白您的问题。",
+    "Je suis là pour vous aider.",
+    "Estoy aquí para ayudarte con tus preguntas.",
+    "Ich bin hier, um Ihnen zu helfen.",
+    "我在这里帮助您。",
+]
+"""Refusals, offers of help, system prompts said back and thoughts, in ten languages."""
+
 REFUSED = [
     ("import numpy as np\n\nprint(np.zeros(3))", LintIssue.NO_REQUEST),
     ("def f(x):\n    return x\n```\n\nThis code defines a function that returns its argument.", LintIssue.NO_REQUEST),
@@ -201,6 +329,20 @@ REFUSED = [
     ("Sort a list of names.</s>", LintIssue.TEMPLATE_LEAK),
     ("To solve this problem, we need to write a loop. It runs over all names.", LintIssue.NO_REQUEST),
     ("# 1. Overview\nIn this document, we will explore key-value stores.", LintIssue.NO_REQUEST),
+    ("I'm sorry, but I didn't understand your request.", LintIssue.NO_REQUEST),
+    ("I'm sorry, but I need more information to help you.", LintIssue.NO_REQUEST),
+    ("Certainly! Here is the code that I wrote for you: sorted(x)", LintIssue.NO_REQUEST),
+    ("system\nYou are a helpful assistant\nuser\nSort a list", LintIssue.TEMPLATE_LEAK),
+    ("system\nYou are a helpful assistant.", LintIssue.TEMPLATE_LEAK),
+    ("ISP expert in SQL Server", LintIssue.NO_REQUEST),
+    ("Multi-language support", LintIssue.NO_REQUEST),
+    ("Python list comprehension basics", LintIssue.NO_REQUEST),
+    ("Claro, aquí tienes un ejemplo de una función.", LintIssue.NO_REQUEST),
+    ("Bien sûr, voici une fonction qui trie une liste.", LintIssue.NO_REQUEST),
+    ("Natürlich, hier ist eine Funktion.", LintIssue.NO_REQUEST),
+    ("当然，以下是一个示例。", LintIssue.NO_REQUEST),
+    ("Sure, here is my solution: sorted(x). It sorts the list.", LintIssue.NO_REQUEST),
+    *((text, LintIssue.ASSISTANT_VOICE) for text in SPOKEN_BY_A_MODEL),
     ("这段代码定义了一个函数。\n\n```python\ndef f(): pass\n```", LintIssue.NO_REQUEST),
 ]
 
@@ -227,8 +369,24 @@ def test_what_asks_for_nothing_is_dropped(text: str, issue: LintIssue) -> None:
 def test_of_the_texts_of_real_models_requests_are_kept_and_others_are_not(path: Path) -> None:
     figures = measure(labelled(path))
     assert figures.right >= 0.95 * figures.kept
+    assert figures.rightly_dropped >= 0.75 * figures.dropped
     assert figures.requests_kept >= 0.95 * figures.requests
     assert figures.requests_kept + figures.answers_kept >= 0.9 * (figures.requests + figures.answers)
+
+
+@pytest.mark.parametrize(("path", "name"), [(DEVELOPED, "developed on"), (HELD_OUT, "held out")])
+@pytest.mark.parametrize(("message", "word"), [(None, "all"), ("default", "default"), ("system", "coding")])
+def test_the_figures_beside_the_texts_are_those_that_are_measured(
+    path: Path, name: str, message: str | None, word: str
+) -> None:
+    rows = labelled(path)
+    of = measure(mined_under(rows, message) if message else rows)
+    row = (
+        f"| {name} | {word} | {of.kept} | {of.right} ({100 * of.right / of.kept:.0f} %) | {of.dropped}"
+        f" | {of.rightly_dropped} ({100 * of.rightly_dropped / of.dropped:.0f} %)"
+        f" | {of.requests_kept} of {of.requests} | {of.answers_kept} of {of.answers} |"
+    )
+    assert row in (FOLDER / "README.md").read_text().splitlines()
 
 
 def test_there_are_enough_of_them() -> None:

@@ -25,7 +25,7 @@ FAILED = {"name": "worker", "image": "any", "imageID": "", "ready": False, "rest
 
 
 async def plant(
-    arena: Arena, kind: Kind, name: str, spec: dict[str, Any], owners: Iterable[Object] = (), **labels: str
+    arena: Arena, kind: Kind, name: str, spec: dict[str, Any], labels: dict[str, str], owners: Iterable[Object] = ()
 ) -> None:
     meta = {
         "name": name, "namespace": arena.namespace, "labels": {**LABELS, **labels}, "ownerReferences": list(owners),
@@ -49,17 +49,17 @@ async def test_pods_with_our_labels_change_nothing(arena: Arena) -> None:
     )
     pod = {"containers": [{"name": "worker", "image": "any"}]}
     its_model = {"tiltyard.dev/model": "m0"}
-    await plant(arena, PODS, "planted-pod", pod, **its_model)
+    await plant(arena, PODS, "planted-pod", pod, its_model)
     template = {"metadata": {"labels": {**LABELS, **its_model}}, "spec": pod}
     await plant(
-        arena, DEPLOYMENTS, "planted-set", {"selector": {"matchLabels": its_model}, "template": template}, **its_model
+        arena, DEPLOYMENTS, "planted-set", {"selector": {"matchLabels": its_model}, "template": template}, its_model
     )
     await arena.apply(arena.manifest(2, **SMALL))
     (job, *_) = await until(lambda: arena.children(JOBS))
     its_job = {"batch.kubernetes.io/job-name": job["metadata"]["name"], "batch.kubernetes.io/job-completion-index": "0"}
-    await plant(arena, PODS, "planted-job", pod, **its_job)
+    await plant(arena, PODS, "planted-job", pod, its_job)
     maker = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": f"{service_name('test', 'm0')}-predictor-x"}
-    await plant(arena, PODS, "planted-owner", pod, [{**maker, "uid": str(uuid4()), "controller": True}], **its_model)
+    await plant(arena, PODS, "planted-owner", pod, its_model, [{**maker, "uid": str(uuid4()), "controller": True}])
     await until(lambda: is_gone(arena, "planted-owner"))
     await begun(arena, "mine")
 

@@ -21,7 +21,7 @@ from tiltyard_jobs.llm.caller import Caller, Sleep
 from tiltyard_jobs.llm.extensions import Extensions
 from tiltyard_jobs.llm.findings import Findings
 from tiltyard_jobs.llm.form import RequestForm
-from tiltyard_jobs.llm.manner import FEWEST_TOKENS, QUESTION, Manner, MannerOf, manner_of
+from tiltyard_jobs.llm.manner import FEWEST_TOKENS, MANNER_TOKENS, QUESTION, Manner, MannerOf, manner_of
 from tiltyard_jobs.llm.rendering import Messages
 from tiltyard_jobs.llm.reply import (
     ChatReply,
@@ -239,14 +239,16 @@ class ModelClient:
             messages: `role` and `content` each; a system message reaches a model without a system role too.
             sampling: how to draw.
             seed: 0 to 2**63 - 1, from the record's id.
-            stop: ends the reply where it occurs.
+            stop: ends the answer where it occurs. It is sent to models that do not think: a server stops within a
+                thought too.
             json_schema: the answer must be JSON of this schema (`response_format`).
             top_logprobs: how many of the likeliest first tokens of the answer to report.
             enough: tokens that are enough for an answer without a thought. No more are allowed, unless the model
                 thinks: it is then asked once more, with all of `sampling.max_tokens`.
 
         Returns:
-            The reply; what an attempt with too little room cost is in the client's usage alone.
+            The reply; what an attempt with too little room, or one that was stopped within the thought, cost is in the
+            client's usage alone.
 
         Raises:
             RecordVoidError: this record has no reply, or not one as asked.
@@ -254,8 +256,10 @@ class ModelClient:
             TransientError: the endpoint is down.
         """
         document: dict[str, Any] = {"model": self.model, "messages": await self._system.fitted(messages)}
-        if stop or self._stop:
-            document["stop"] = [*dict.fromkeys((*self._stop, *stop))][:MOST_STOPS]
+        stops = [*dict.fromkeys((*self._stop, *stop))]
+        # The same room whatever this reply may have: what is sent does not depend on who asked before.
+        if stops and await self._manner.find(MANNER_TOKENS) is Manner.PLAIN:
+            document["stop"] = stops[:MOST_STOPS]
         if json_schema is not None:
             document["response_format"] = {
                 "type": "json_schema",
@@ -269,19 +273,24 @@ class ModelClient:
             chat_reply_of,
             json_schema=json_schema,
             logprobs=top_logprobs is not None,
-            stop=self._stop,
+            stop=stops,
             pairs=self._pairs,
         )
         thinks = self._manner.known not in (None, Manner.PLAIN)
         if enough is not None and enough < sampling.max_tokens and not thinks:
             document["max_tokens"] = enough
             reply, usage = await self._ask_chat(document, messages)
-            if not await self._lacks_room(reply, sampling.max_tokens):
+            stopped = self._was_stopped_within_thought(document, reply)
+            if not stopped and not await self._lacks_room(reply, sampling.max_tokens):
                 return read(reply, usage, limit=enough)
             document["max_tokens"] = sampling.max_tokens
+            document.pop("stop", None)
         if enough is not None and top_logprobs is not None:
             document["top_logprobs"] = min(top_logprobs, TOP_LOGPROBS_BEHIND_THOUGHTS)
         reply, usage = await self._ask_chat(document, messages)
+        if self._was_stopped_within_thought(document, reply):
+            del document["stop"]
+            reply, usage = await self._ask_chat(document, messages)
         parts, finish_reason = self._parts(reply)
         cut = parts.state is State.NONE and finish_reason == "length"
         if cut and await self._manner.find(sampling.max_tokens) is Manner.UNOPENED:
@@ -303,6 +312,12 @@ class ModelClient:
                 raise
             document["messages"] = in_user_turn(messages)
             return await self._forms[self._chat].ask(document)
+
+    def _was_stopped_within_thought(self, document: dict[str, Any], reply: dict[str, Any]) -> bool:
+        """Whether a stop that was sent may be why a reply is all thought: that of a model that seldom thinks."""
+        parts, finish_reason = self._parts(reply)
+        all_thought = parts.state is not State.NONE and not parts.answer.strip()
+        return "stop" in document and all_thought and finish_reason != "length"
 
     async def _lacks_room(self, reply: dict[str, Any], limit: int) -> bool:
         """Whether a reply was cut while the model thought."""

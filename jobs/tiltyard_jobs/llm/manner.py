@@ -1,10 +1,10 @@
 """How a model's thoughts come, found once by asking it a question of our own.
 
-Two things cannot be seen in a reply that the token limit cut: whether it is all thought, where the chat template wrote
-the opening mark; and whether the model would think at all, where it had room for a few tokens alone. Both follow from
-one whole reply. What is found hangs on the model alone and not on the order of records, so equal replies give equal
-rows. The reply may be a few times as long as what is cut: a model that talks on to any limit would else spend more
-tokens on it than on a shard of short answers.
+Two things cannot be seen in a reply that the token limit or a stop cut: whether it is all thought, where the chat
+template wrote the opening mark; and whether the model would think at all, where it had room for a few tokens alone.
+Both follow from one whole reply. What is found hangs on the model alone and not on the order of records, so equal
+replies give equal rows. The reply may be a few times as long as what is cut: a model that talks on to any limit would
+else spend more tokens on it than on a shard of short answers.
 """
 
 from __future__ import annotations

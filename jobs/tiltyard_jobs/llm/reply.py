@@ -180,10 +180,10 @@ def chat_reply_of(
             or as `require_answer`.
     """
     parts, finish_reason = chat_parts_of(document, pairs=pairs)
+    first = _first_token_logprobs(_first_choice(document).get("logprobs"), parts, pairs) if logprobs else None
     places = [place for text in stop if (place := parts.answer.find(text)) >= 0]
     if places:
         parts, finish_reason = parts._replace(answer=parts.answer[: min(places)]), "stop"
-    first = _first_token_logprobs(_first_choice(document).get("logprobs"), parts, pairs) if logprobs else None
     if first is None or parts.state is not State.NONE:
         require_answer(parts, finish_reason, limit)
     structure = _structure(parts.answer, json_schema, finish_reason) if json_schema is not None else None

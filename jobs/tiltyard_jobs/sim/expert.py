@@ -89,10 +89,10 @@ class Expert:
         room = self._room(request, prompt_tokens)
         draft = self._draft(request)
         thought = self._thought(request, room)
-        text, stop_reason = _stopped("" if thought.silent or not thought.ends else draft.text, request.stop)
-        before = encode(thought.text)
-        ids = before + encode(text)
-        text = thought.text + text
+        answer = "" if thought.silent or not thought.ends else draft.text
+        text, stop_reason = _stopped(thought.text + answer, request.stop)  # within a thought too, as servers do
+        before = encode(text[: len(thought.text)])
+        ids = before + encode(text[len(thought.text) :])
         finish_reason = "stop"
         written = len(ids) + 1
         if len(ids) >= room:

@@ -55,6 +55,9 @@ INSTRUCTION, FIRST, SECOND = "[the instruction]", "[the first answer]", "[the se
 
 ASK_SECONDS = 10.0  # for all that a server is asked: it renders, and no model writes
 DOWN_SECONDS = 2.0  # of refused connections and failures, until it counts as down
+OWN_TEMPLATE = ("--chat-template", "--default-chat-template-kwargs", "--tokenizer")
+"""Options of a server that renders otherwise than by the template of its weights alone, or what begins like them."""
+
 ONE_TRY = Patience(tries=1, seconds=5.0)  # of a file on the hub or at https://
 
 Prompt = dict[str, Any]
@@ -145,11 +148,25 @@ async def _prefixes(context: ShowPromptsContext, asked: AskedModel, recipe: Mine
         return [{"text": one.text, "note": f"As {client.url} tells it (/{one.source})."} for one in found]
     if uri.startswith("sim://"):
         return [{"text": simulated_prefix(system)} for system in systems]
+    return await _prefixes_of_weights(recipe)
+
+
+async def _prefixes_of_weights(recipe: MineRecipe) -> list[Prompt]:
+    """Of a model whose server is not up: by the repository of its weights, as that server reads it."""
+    uri, unread = recipe.model.uri, ""
+    if uri.startswith("hf://") and not any(option.startswith(OWN_TEMPLATE) for option in recipe.model.options):
+        try:
+            template = await asyncio.to_thread(_template_of, TokenizerRecipe(uri=uri, revision=recipe.model.revision))
+            settings = {**TEMPLATE_SETTINGS, **_settings_of(recipe)}
+            return _rendered(template, recipe.systems, settings, f"From the chat template of {uri}.")
+        except UNTOLD as error:
+            unread = f" It could not be read: {_reason(error, None)}."
     note = (
-        f"The chat template of {uri} up to where the user's words would begin, as its server tells it once it is up. To"
-        " see it here, name the model's repository or folder in tokenizer.uri: of that, no weights are read."
+        f"The chat template of {uri} up to where the user's words would begin, as its server tells it once it is"
+        f" up.{unread} To see it here, name the model's repository or folder in tokenizer.uri: of that, no weights are"
+        " read."
     )
-    return [{"messages": _system_message(system), "note": note} for system in systems]
+    return [{"messages": _system_message(system), "note": note} for system in recipe.systems]
 
 
 def _template_of(tokenizer: TokenizerRecipe) -> ChatTemplate:

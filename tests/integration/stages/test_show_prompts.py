@@ -69,12 +69,23 @@ def test_what_is_shown_is_what_is_asked(world: StageWorld, kind: str) -> None:
     assert any(words in messages[0]["content"] for words in ("SQL", "Rust", "brevity")) == own
 
 
-def test_a_given_prefix_is_shown_and_one_of_weights_that_are_not_here_is_described(world: StageWorld) -> None:
+@pytest.mark.parametrize(
+    "weights",
+    [
+        ModelIdentity(uri="pvc://models/one"),
+        ModelIdentity(uri="hf://org/model", revision="v1", options=("--chat-template=/templates/plain.jinja",)),
+    ],
+)
+def test_a_given_prefix_is_shown_and_one_that_a_server_alone_tells_is_described(
+    world: StageWorld, weights: ModelIdentity
+) -> None:
     assert shown(world, mine_recipe())["text"] == PREFIX
-    weights = ModelIdentity(uri="hf://org/model", revision="v1")
     derived = shown(world, mine_recipe(prefix=None, model=weights))
     assert (derived["text"], derived["messages"]) == (None, [])
-    assert derived["note"].startswith("The chat template of hf://org/model up to where")
+    assert derived["note"] == (
+        f"The chat template of {weights.uri} up to where the user's words would begin, as its server tells it once it"
+        " is up. To see it here, name the model's repository or folder in tokenizer.uri: of that, no weights are read."
+    )
     told = all_shown(world, mine_recipe(prefix=None, model=weights, system_prompts=("Write Rust.", "Write Go.")))
     assert [one["messages"] for one in told] == [
         [{"role": "system", "content": "Write Rust."}],

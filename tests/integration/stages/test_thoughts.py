@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +18,12 @@ from support.stage_world import (
     grade_recipe,
     judge_recipe,
     mine_recipe,
+    model,
     stub,
 )
+from tiltyard_jobs.contracts.recipes import QuestionSet, SolveRecipe
 from tiltyard_jobs.llm.manner import QUESTION
+from tiltyard_jobs.results.stage_tables import QUESTIONS
 
 TEXTS = ["Write a function that sorts a list.", "Write a function that adds two numbers.", "Explain a heap."]
 OWN = ("[scratch]", "[/scratch]")
@@ -280,3 +285,100 @@ def test_a_thought_in_the_place_of_an_instruction_is_none(world: StageWorld, ope
         ran = world.run(recipe, endpoint=marked, max_void_fraction="0")
     assert (ran.code, ran.summary["voids"]) == (0, {"ThoughtUnfinished": 1, "NoAnswer": 1})
     assert world.column(recipe.ref, "instruction") == ["Sort a list.", None, None, "Add two numbers."]
+
+
+STOPS = (".", "\n\n")  # in each answer of a simulated expert, and in its thought or behind the closing mark
+FORMS = ("inline", "unopened", "reasoning", "reasoning_content", "channels")
+
+
+def questions(world: StageWorld, stops: tuple[str, ...]) -> SolveRecipe:
+    """A benchmark as lm-evaluation-harness words it, whose replies end at these texts."""
+    rows = [
+        {
+            "request_id": f"task/{place}",
+            "messages": json.dumps([{"role": "user", "content": text}]),
+            "until": list(stops),
+            "temperature": 0.0,
+            "top_p": 1.0,
+            "max_tokens": 900,
+        }
+        for place, text in enumerate(TEXTS)
+    ]
+    asked = QuestionSet(name="task", questions=world.seal("questions", repr(stops), QUESTIONS, rows), limit=None)
+    return SolveRecipe(model=model("p"), tasks=asked, style="Chat", max_tokens=900, shard_size=100)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_stop_ends_the_answer_and_never_the_thought(tmp_path: Path, form: str) -> None:
+    """By the manifest's `request.stop` as by a benchmark's: what is read is what a model says that does not think."""
+    read: dict[str, list[str]] = {}
+    for kind in ("none", form):
+        (tmp_path / kind).mkdir()
+        world = StageWorld(tmp_path / kind)
+        instructions = world.instructions(TEXTS, stage="curate")
+        sim = Sim(f"sim://one?thoughts={kind}", world.root)
+        try:
+            texts = []
+            for place, stop in enumerate(STOPS):
+                answer = answer_recipe(instructions, rows=3, seed=place)
+                ran = world.run(answer, endpoint=sim.endpoint.model_copy(update={"stop": (stop,)}))
+                assert (ran.code, ran.summary.get("voids", {})) == (0, {})
+                texts += world.column(answer.ref, "answer")
+            solve = questions(world, STOPS)
+            assert world.run(solve, endpoint=sim.endpoint).code == 0
+            read[kind] = texts + world.column(solve.ref, "reply")
+        finally:
+            sim.close()
+    assert read[form] == read["none"]
+    assert all(read["none"])
+    assert not any(stop in text for stop in STOPS for text in read["none"][-3:])
+
+
+def test_a_stop_is_sent_to_a_model_that_does_not_think_and_costs_one_question(world: StageWorld) -> None:
+    recipe = questions(world, STOPS)
+    with stub(lambda asked: "42") as server:
+        assert world.run(recipe, endpoint=server.endpoint).code == 0
+    sent = [(asked.prompt, asked.document.get("stop")) for asked in server.asked]
+    assert sent == [(QUESTION, None), *((text, list(STOPS)) for text in TEXTS)]
+
+
+@pytest.mark.parametrize(
+    "stopped", [{"message": {"content": "<think>Hm"}}, {"message": {"content": None, "reasoning": "Hm"}}]
+)
+def test_a_model_that_seldom_thinks_is_asked_again_without_the_stop_that_ended_its_thought(
+    world: StageWorld, stopped: Given
+) -> None:
+    def reply(asked: Asked) -> Given:
+        if asked.prompt == QUESTION:
+            return "42"
+        return stopped if asked.document.get("stop") else "<think>Hm. So.</think>\n\nSort it. Then go."
+
+    recipe = questions(world, (".",))
+    with stub(reply) as server:
+        assert world.run(recipe, endpoint=server.endpoint).code == 0
+    assert world.column(recipe.ref, "reply") == ["Sort it"] * 3
+    assert len(server.asked) == 1 + 2 * len(TEXTS)
+
+
+@pytest.mark.parametrize("thinks_at", ["once", "seldom"])
+def test_a_judge_whose_thought_holds_a_stop_votes(world: StageWorld, thinks_at: str) -> None:
+    """With few tokens or all of them: `Logprobs` is first asked for a verdict alone."""
+    recipe = judge_recipe(
+        world.instructions(TEXTS, stage="curate"),
+        ("a", world.answers("a", ["one"] * 3)),
+        ("b", world.answers("b", ["two"] * 3)),
+        rows=3,
+        method="Logprobs",
+    )
+
+    def reply(asked: Asked) -> Given:
+        if asked.prompt == QUESTION and thinks_at == "seldom":
+            return "42"
+        if asked.document.get("stop"):
+            return {"message": {"content": None, "reasoning": "Hm"}, "logprobs": {"content": [entry("Hm")]}}
+        return Thinker(MARKED, field("reasoning")).reply(asked, "42" if asked.prompt == QUESTION else "1 . It is .")
+
+    with stub(reply) as server:
+        ran = world.run(recipe, endpoint=server.endpoint.model_copy(update={"stop": (" .",)}), max_void_fraction="0")
+    assert (ran.code, ran.summary.get("voids", {})) == (0, {})
+    assert world.column(recipe.ref, "vote") == pytest.approx([0.9, 0.1] * 3, abs=1e-5)

@@ -13,6 +13,7 @@ from aiohttp import web
 from support.artifact_world import Ran
 from support.file_server import FileServer
 from support.stage_world import Asked, Given, StageWorld, mine_recipe, stub
+from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipes import TokenizerRecipe
 from tiltyard_jobs.contracts.solo_tasks import AskedModel, NamedTokenizer, PreflightTask, ShowPromptsTask
 from tiltyard_jobs.tokenizers import fetched_tokenizer
@@ -176,6 +177,36 @@ def test_preflight_reads_it(world: StageWorld, hub: FileServer) -> None:
     assert preflight(world, nowhere).summary["message"] == (
         f"{field}{world.root / 'nowhere'} is not a folder on this machine"
     )
+
+
+def test_plan_shows_the_prefix_of_weights_on_the_hub(world: StageWorld, hub: FileServer) -> None:
+    file = world.root / "prompts.json"
+    settings = json.dumps({"chat_template_kwargs": {"mode": "code"}})
+    identity = ModelIdentity(uri="hf://org/model", revision="v1.0", extra_body=settings)
+    recipe = mine_recipe(prefix=None, model=identity, system_prompts=("Write Rust.", "Write Go."))
+    asked = (AskedModel(model="a", about="a", recipe=recipe),)
+    task = ShowPromptsTask(tournament="test", store=world.store_ref, asked=asked, file=str(file))
+    on_hub(hub, {"chat_template.jinja": "{{ bos_token }}{{ mode }} {{ date_string }}\n" + TEMPLATE[15:]})
+    on_hub(hub, {"tokenizer_config.json": json.dumps(CONFIG)})
+    assert world.run_task(task).code == 0
+    shown = json.loads(file.read_text())
+    assert [one["text"] for one in shown] == [
+        f"code 26 Jul 2024\n<start_of_turn>system\n{words}<end_of_turn>\n{PREFIX}"
+        for words in ("Write Rust.", "Write Go.")
+    ]
+    assert {one["note"] for one in shown} == {"From the chat template of hf://org/model."}
+    hub.replies.clear()
+    assert world.run_task(task).code == 0
+    shown = json.loads(file.read_text())
+    assert [one["messages"][0]["content"] for one in shown] == ["Write Rust.", "Write Go."]
+    note = shown[0]["note"]
+    assert note.startswith(
+        "The chat template of hf://org/model up to where the user's words would begin, as its server"
+    )
+    assert "once it is up. It could not be read: hf://org/model has none of chat_template.jinja" in note
+    hub.stop()
+    assert world.run_task(task).code == 0
+    assert "It could not be read: hf://org/model@v1.0/chat_template.jinja" in json.loads(file.read_text())[0]["note"]
 
 
 def test_plan_shows_the_prefix_of_a_folder_and_of_the_hub(world: StageWorld, hub: FileServer) -> None:

@@ -74,6 +74,13 @@ def test_an_answer_ends_at_the_first_stop_in_it() -> None:
         read("\nUser: What?")
 
 
+def test_the_first_token_of_an_answer_is_found_where_the_server_wrote_on_behind_a_stop() -> None:
+    told = [{"token": text, "top_logprobs": [{"token": text, "logprob": -0.1}]} for text in ("Hm", "1", ".", " So")]
+    choice = {"message": {"content": "1. So", "reasoning": "Hm"}, "logprobs": {"content": told}}
+    reply = chat_reply_of({"choices": [choice]}, Usage(), logprobs=True, stop=(".",))
+    assert (reply.answer, reply.first_token_logprobs) == ("1", {"1": -0.1})
+
+
 def test_a_filtered_reply_is_refused() -> None:
     assert reason_of(chat_document("half", finish_reason="content_filter")) is VoidReason.REFUSED_BY_SERVER
 

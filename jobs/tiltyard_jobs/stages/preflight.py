@@ -116,7 +116,7 @@ async def find_problems(context: PreflightContext, seen: list[str]) -> list[str]
         checks.insert(0, ("spec.output", context.store.check))
     able = [named for named in task.endpoints if not named.endpoint.variables & missing]
     async with asyncio.TaskGroup() as group:
-        asking = [group.create_task(check_endpoint(context, named, systems_of(task))) for named in able]
+        asking = [group.create_task(check_endpoint(context, named)) for named in able]
         problems = []
         for field, check in checks:
             context.progress.step("Store" if check == context.store.check else "Files")

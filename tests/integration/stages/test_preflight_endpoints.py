@@ -80,21 +80,22 @@ def test_a_name_under_which_a_server_knows_the_model(world: StageWorld, listed: 
 def test_an_endpoint_whose_template_drops_the_system_message_of_mining(world: StageWorld) -> None:
     with stub(without_system_message, tells_tokens=True) as server:
         assert world.run_task(task(world, endpoints=(mining(server.endpoint),))).code == 0
-        (found,) = problems(world, endpoints=(mining(server.endpoint),), system_prompts=("Write Rust.",))
+        (found,) = problems(world, endpoints=(mining(server.endpoint, system_prompts=("Write Rust.",)),))
     assert "drops or alters the system message (instructions.mine.systemPrompts)" in found
 
 
 def test_an_endpoint_is_asked_no_more_than_it_will_be(world: StageWorld) -> None:
-    needs = {"needs_completions": False, "needs_prefix": False}
     with stub(only("/v1/chat/completions"), models=None) as server:  # it judges, and lists no models
-        assert world.run_task(task(world, endpoints=(mining(server.endpoint, **needs),))).code == 0
+        assert world.run_task(task(world, endpoints=(NamedEndpoint(name="x", endpoint=server.endpoint),))).code == 0
     assert [asked.path for asked in server.asked] == ["/v1/chat/completions"]
 
     def mines(asked: Asked) -> Given:
+        if asked.path == "/v1/completions" and asked.prompt != "The":
+            return "Write a function that sorts a list."
         return not_found() if asked.path == "/tokenize" else ""  # silence is an answer
 
     with stub(mines) as server:
-        assert world.run_task(task(world, endpoints=(mining(server.endpoint, needs_prefix=False),))).code == 0
+        assert world.run_task(task(world, endpoints=(mining(server.endpoint, prefix="Q: "),))).code == 0
         (found,) = problems(world, endpoints=(mining(server.endpoint),))
     assert found.endswith("(it has no /tokenize): name the model's tokenizer, or give chatTemplatePrefix")
 
@@ -117,7 +118,7 @@ def test_an_endpoint_that_judges_by_log_probabilities_must_give_some(
     world: StageWorld, given: Given, detail: str | None
 ) -> None:
     with stub(lambda asked: given if asked.document.get("logprobs") else "2") as server:
-        judge = mining(server.endpoint, needs_completions=False, needs_prefix=False, needs_logprobs=True)
+        judge = NamedEndpoint(name="x", endpoint=server.endpoint, needs_logprobs=True)
         if detail is None:
             assert world.run_task(task(world, endpoints=(judge,))).code == 0
             return

@@ -26,12 +26,13 @@ PROBE_SECONDS = 600.0  # for the probe, in which a model may think: as long as a
 ONE_TOKEN = Sampling(temperature=1.0, top_p=1.0, max_tokens=1)
 
 
-async def check_endpoint(context: PreflightContext, named: NamedEndpoint) -> str | None:
+async def check_endpoint(context: PreflightContext, named: NamedEndpoint, longest_given: int = 0) -> str | None:
     """What is wrong with an endpoint that runs already; None where nothing is.
 
     Args:
         context: of the preflight.
         named: the endpoint, and what it will be asked for.
+        longest_given: as in `probe`.
     """
     ref = named.endpoint
     server = ModelEndpoint.of(ref)
@@ -45,7 +46,12 @@ async def check_endpoint(context: PreflightContext, named: NamedEndpoint) -> str
             time.reschedule(asyncio.get_running_loop().time() + PROBE_SECONDS)
             patience = PROBE_SECONDS
             findings = await probe(
-                client, named.probes, field=ref.field, asker="preflight", answer_tokens=named.answer_tokens
+                client,
+                named.probes,
+                field=ref.field,
+                asker="preflight",
+                answer_tokens=named.answer_tokens,
+                longest_given=longest_given,
             )
             for finding in findings:
                 context.warnings.append(f"{ref.field}: {finding.sentence}")

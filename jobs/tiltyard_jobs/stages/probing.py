@@ -45,6 +45,7 @@ from tiltyard_jobs.stages.chats import LENGTH_FIELDS, ask_answer, ask_grade, ask
 TRIES = 4  # of a grader or player: of one that fails at three in ten records one run in a hundred would end by chance
 NO_FINDING = frozenset({VoidReason.UNAVAILABLE, VoidReason.KILLED_SERVER})
 """They tell nothing of what a model can do."""
+CHARACTERS_PER_TOKEN = 3  # of a given text, whose tokens nobody has counted: few, so that it is not taken for shorter
 LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
 """Members of a request that say how long the reply may be."""
 
@@ -144,7 +145,13 @@ def largest(numbers):
 
 
 async def probe(
-    client: ModelClient, recipes: Iterable[Recipe], *, field: str, asker: str, answer_tokens: int | None = None
+    client: ModelClient,
+    recipes: Iterable[Recipe],
+    *,
+    field: str,
+    asker: str,
+    answer_tokens: int | None = None,
+    longest_given: int = 0,
 ) -> list[Finding]:
     """What a model cannot do that these recipes ask of it; the findings are warnings.
 
@@ -154,6 +161,7 @@ async def probe(
         field: the manifest's field of the model.
         asker: who asks, a shard or preflight, whose seeds these are: no two of them ask the very same.
         answer_tokens: the most that an answer may have; None: it judges none, or nobody knows.
+        longest_given: characters of the longest given instruction; 0: none is given, or nobody knows.
 
     Raises:
         ConfigurationError: one sentence with the model, what it cannot do, and what to do; or as any request.
@@ -166,7 +174,7 @@ async def probe(
         try:
             match recipe:
                 case JudgeRecipe():
-                    found = await _probe_judge(client, recipe, asker, answer_tokens)
+                    found = await _probe_judge(client, recipe, asker, answer_tokens, longest_given)
                 case GradeRecipe():
                     found = await _probe_replies(client, recipe, partial(ask_grade, client, recipe), asker)
                 case AnswerRecipe():
@@ -230,7 +238,7 @@ async def _probe_author(client: ModelClient, recipe: MineRecipe, asker: str, fie
 
 
 async def _probe_judge(
-    client: ModelClient, recipe: JudgeRecipe, asker: str, answer_tokens: int | None
+    client: ModelClient, recipe: JudgeRecipe, asker: str, answer_tokens: int | None, longest_given: int
 ) -> list[Finding]:
     prompt = JudgePrompt.of(recipe)
     longest = 0
@@ -259,8 +267,12 @@ async def _probe_judge(
     found = _opinions(client, shown, given)
     if answer_tokens is not None and (room := await context_of(client)) is not None:
         needed = longest + 2 * answer_tokens + min(recipe.max_tokens, VERDICT_METHODS[recipe.method].enough)
+        needed += longest_given // CHARACTERS_PER_TOKEN
         if needed > room:
-            what = f"it holds {room} tokens, and a verdict on two answers of {answer_tokens} takes up to {needed}"
+            about = f" to the longest given instruction, of {longest_given} characters," if longest_given else ""
+            what = (
+                f"it holds {room} tokens, and a verdict on two answers of {answer_tokens}{about} takes up to {needed}"
+            )
             advice = "serve it with a longer context, or lower spec.battles.answer.maxTokens"
             found.append(_warning(client, Kind.SHORT_OF_ROOM, f"{what}, else it is void: {advice}"))
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 
@@ -10,8 +11,9 @@ from aiohttp import web
 
 from integration.stages.test_cannot import without_system_message
 from integration.stages.test_preflight import mining, problems, task
-from support.stage_world import Asked, Given, StageWorld, not_found, stub
-from tiltyard_jobs.contracts.solo_tasks import NamedEndpoint
+from integration.stages.test_probe import judging
+from support.stage_world import Asked, Given, Sim, StageWorld, not_found, stub
+from tiltyard_jobs.contracts.solo_tasks import NamedEndpoint, ReadableFile
 from tiltyard_jobs.contracts.tasks import EndpointRef
 from tiltyard_jobs.stages import endpoints
 
@@ -134,3 +136,22 @@ def test_an_endpoint_that_does_not_embed(world: StageWorld) -> None:
     with stub(only("/v1/chat/completions")) as server:
         (found,) = problems(world, endpoints=(NamedEndpoint(endpoint=server.endpoint, **named),))
     assert "does not serve /v1/embeddings (HTTP 404)" in found
+
+
+def test_the_longest_given_instruction_counts_in_what_a_judge_must_hold(world: StageWorld) -> None:
+    sim = Sim("sim://m?max_model_len=3000&judge.abstain=0&judge.noise=0&judge.position_bias=0", world.root)
+    path = world.root / "prompts.jsonl"
+    file = ReadableFile(field="spec.instructions.from", uri=path.as_uri(), column="q", instructions=True)
+    judge = NamedEndpoint(name="x", endpoint=sim.endpoint, probes=(judging(method="Choice"),), answer_tokens=256)
+    told = []
+    try:
+        for characters in (60, 9000):
+            path.write_text("".join(json.dumps({"q": "x" * length}) + "\n" for length in (characters, 20)))
+            ran = world.run_task(task(world, endpoints=(judge,), files=(file,)))
+            assert ran.code == 0
+            told.append(ran.summary.get("warnings", []))
+    finally:
+        sim.close()
+    short, (long,) = told
+    assert short == []
+    assert "on two answers of 256 to the longest given instruction, of 9000 characters, takes up to" in long

@@ -140,13 +140,13 @@ class StageWorld:
             **members,
         )
 
-    def run_task(self, task: BundleTask | SoloTask) -> Ran:
-        """Run a task document as the worker would."""
+    def run_task(self, task: BundleTask | SoloTask, *, index: int = 0) -> Ran:
+        """Run a task document as the worker would, of a bundle one index."""
         path, summary = self.root / "task.json", self.root / "summary.json"
         path.write_bytes(task.canonical())
         arguments = [task.stage, "--task", str(path)]
         if isinstance(task, BundleTask):
-            arguments += ["--work-dir", str(self.root / "work")]
+            arguments += ["--index", str(index), "--work-dir", str(self.root / "work")]
         code = main(arguments, environment={"TILTYARD_SUMMARY": str(summary), "TILTYARD_LOG_LEVEL": "CRITICAL"})
         return Ran(code, json.loads(summary.read_text()))
 

@@ -29,17 +29,15 @@ class NamedEndpoint(Contract):
 
     Attributes:
         needs_completions: it mines: raw completions must work.
-        needs_prefix: neither `chatTemplatePrefix` nor `tokenizer` is given: its server must tell its template.
         needs_logprobs: it judges by the log-probabilities of its first token.
         needs_embeddings: it turns texts into vectors.
-        probes: how it will be asked first for a grade, an answer and a verdict.
+        probes: how it will be asked first for an instruction, a grade, an answer and a verdict.
         answer_tokens: as in `BundleTask`.
     """
 
     name: str
     endpoint: EndpointRef
     needs_completions: bool = False
-    needs_prefix: bool = False
     needs_logprobs: bool = False
     needs_embeddings: bool = False
     probes: tuple[AnyRecipe, ...] = ()

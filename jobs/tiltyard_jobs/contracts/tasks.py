@@ -165,7 +165,7 @@ class BundleTask(Contract):
         others: what the last filter or curate bundle waits for: those of the other attackers, to see whether anything
             is left of all instructions.
         probes: of a model that is up only now: what it is, or will be, asked for, and is tried with before anything
-            else, by the first index.
+            else: by the first index, and by others that begin before its findings are kept.
         answer_tokens: the most that an answer may have, to be compared with what a judge holds; None: it judges none.
         endpoint: the model that makes them.
         embedder: for a recipe with an `Endpoint` embedder.

@@ -21,6 +21,7 @@ from tiltyard_jobs.errors import (
     VoidReason,
 )
 from tiltyard_jobs.llm.client import ModelClient
+from tiltyard_jobs.llm.findings import Findings
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.finish import finish_parts
@@ -58,49 +59,61 @@ async def model_of(context: ShardContext[Recipe]) -> AsyncIterator[ModelClient]:
     """A client of the bundle's model; what is wrong with its endpoint is said under the manifest's field.
 
     How the model is asked is taken from what was found before (`stages.findings`). One that is up only now is probed
-    with the task's `probes`, by the first index, unless it goes on with a journal. A stop leaves the probe some seconds
-    to be answered, and an answered probe leaves a journal: it is not asked again.
+    with the task's `probes` by the first index, and by each other that begins before it is known what the first has
+    found: no index asks for a record before. One that goes on with a journal is not probed. A stop leaves the probe
+    some seconds to be answered, and an answered probe leaves a journal: it is not asked again.
     """
     recipes = context.task.recipes
     try:
         async with context.connect() as client:
             before = await known_findings(context.store, recipes)
             client.recall(before)
+            probed = before.probed
             try:
-                if _is_first_to_ask(context):
-                    await unless_stopped(_probe(context, client), context.stop, patience=DRAIN_SECONDS)
+                if _is_to_probe(context, before):
+                    if await unless_stopped(_probe(context, client), context.stop, patience=DRAIN_SECONDS):
+                        probed = _keys_of_probes(context)
                     context.folders[0].journal.touch()
-                    await keep_findings(context.store, recipes, client.findings, before)
-                    before = client.findings
+                    found = client.findings.model_copy(update={"probed": probed})
+                    await keep_findings(context.store, recipes, found, before)
+                    before = found
                     if context.stop.is_set():
                         raise Stopped
                 yield client
             finally:
-                await keep_findings(context.store, recipes, client.findings, before)
+                found = client.findings.model_copy(update={"probed": probed})
+                await keep_findings(context.store, recipes, found, before)
     except ConfigurationError as error:
         raise error.under(context.field) from error
 
 
-def _is_first_to_ask(context: ShardContext[Recipe]) -> bool:
-    going_on = any(folder.journal.exists() for folder in context.folders)
-    return bool(context.task.probes) and context.index == 0 and not going_on
+def _is_to_probe(context: ShardContext[Recipe], before: Findings) -> bool:
+    if not context.task.probes or any(folder.journal.exists() for folder in context.folders):
+        return False
+    return context.index == 0 or before.probed != _keys_of_probes(context)
 
 
-async def _probe(context: ShardContext[Recipe], client: ModelClient) -> None:
-    first, _ = context.parts[0]
+def _keys_of_probes(context: ShardContext[Recipe]) -> tuple[str, ...]:
+    return tuple(recipe.ref.key for recipe in context.task.probes)
+
+
+async def _probe(context: ShardContext[Recipe], client: ModelClient) -> bool:
+    """Whether the model could be probed."""
+    first, shard = context.parts[0]
+    task, asker = context.task, f"{first.ref.key}/{shard}"
     try:
-        task = context.task
-        findings = await probe(client, task.probes, asker=first.ref.key, answer_tokens=task.answer_tokens)
+        findings = await probe(client, task.probes, field=context.field, asker=asker, answer_tokens=task.answer_tokens)
     except RecordVoidError as error:
         if isinstance(first, ProbeRecipe):  # it passes only what has given verdicts
             raise TransientError(f"{context.field}: {error}{error.quoted}") from error
         # The records will meet the same, and have a journal.
         context.log.warning("the model could not be probed", reason=str(error.reason))
-        return
+        return False
     for finding in findings:
         warning = f"{context.field}: {finding.sentence}"
         context.log.warning(warning, finding=str(finding.kind))
         context.warnings.append(warning)
+    return True
 
 
 async def ask_all(

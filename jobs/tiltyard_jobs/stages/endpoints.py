@@ -14,7 +14,6 @@ from tiltyard_jobs.llm.client import ModelClient, Sampling
 from tiltyard_jobs.llm.endpoint import ModelEndpoint, connect
 from tiltyard_jobs.llm.probe import SERVED, require_logprobs, require_raw_completions
 from tiltyard_jobs.llm.retry import RetryPolicy
-from tiltyard_jobs.llm.template import find_prefix
 from tiltyard_jobs.prompts.verdicts import TOP_LOGPROBS
 from tiltyard_jobs.shard.context import PreflightContext
 from tiltyard_jobs.stages.findings import keep_findings, known_findings
@@ -27,13 +26,13 @@ PROBE_SECONDS = 600.0  # for the probe, in which a model may think: as long as a
 ONE_TOKEN = Sampling(temperature=1.0, top_p=1.0, max_tokens=1)
 
 
-async def check_endpoint(context: PreflightContext, named: NamedEndpoint, systems: Iterable[str | None]) -> str | None:
+async def check_endpoint(context: PreflightContext, named: NamedEndpoint, longest_given: int = 0) -> str | None:
     """What is wrong with an endpoint that runs already; None where nothing is.
 
     Args:
         context: of the preflight.
         named: the endpoint, and what it will be asked for.
-        systems: the system messages with which its chat template must give a prefix, where it mines.
+        longest_given: as in `probe`.
     """
     ref = named.endpoint
     server = ModelEndpoint.of(ref)
@@ -43,10 +42,18 @@ async def check_endpoint(context: PreflightContext, named: NamedEndpoint, system
             asyncio.timeout(patience) as time,
             _metered(context, connect(server, rng=context.rng, policy=policy, clock=context.clock)) as client,
         ):
-            await _ask_all_that_will_be_asked(client, named, systems)
+            await _ask_one_of_each_kind(client, named)
             time.reschedule(asyncio.get_running_loop().time() + PROBE_SECONDS)
             patience = PROBE_SECONDS
-            for finding in await probe(client, named.probes, asker="preflight", answer_tokens=named.answer_tokens):
+            findings = await probe(
+                client,
+                named.probes,
+                field=ref.field,
+                asker="preflight",
+                answer_tokens=named.answer_tokens,
+                longest_given=longest_given,
+            )
+            for finding in findings:
                 context.warnings.append(f"{ref.field}: {finding.sentence}")
                 context.log.warning(context.warnings[-1], finding=str(finding.kind))
             context.warnings.extend(f"{ref.field}: {sentence}" for sentence in client.warnings)
@@ -88,7 +95,7 @@ async def _metered(
             context.meter.add(client.usage, context.clock() - started)
 
 
-async def _ask_all_that_will_be_asked(client: ModelClient, named: NamedEndpoint, systems: Iterable[str | None]) -> None:
+async def _ask_one_of_each_kind(client: ModelClient, named: NamedEndpoint) -> None:
     with suppress(NotServedError):  # not every server lists its models
         served = await client.models()
         if served and not _is_among(client.model, served):
@@ -106,8 +113,6 @@ async def _ask_all_that_will_be_asked(client: ModelClient, named: NamedEndpoint,
         await require_raw_completions(client)
     if named.needs_logprobs:
         await require_logprobs(client, TOP_LOGPROBS)
-    for system in systems if named.needs_prefix else ():
-        await find_prefix(client, system=system)
 
 
 def _is_among(model: str, served: Iterable[str]) -> bool:

@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from tiltyard_jobs.contracts.conversation import whole_text
 from tiltyard_jobs.contracts.recipes import FILE_COLUMN, ProbeRecipe, TokenizerRecipe, TrainRecipe
 from tiltyard_jobs.contracts.solo_tasks import ModelFolder, PreflightTask, ReadableAnswers, ReadableFile
 from tiltyard_jobs.contracts.summary import Summary, pack_bits
@@ -115,8 +116,10 @@ async def find_problems(context: PreflightContext, seen: list[str]) -> list[str]
     if task.check_store and not any(field.startswith("spec.output.") for field in _fields_of(task, missing)):
         checks.insert(0, ("spec.output", context.store.check))
     able = [named for named in task.endpoints if not named.endpoint.variables & missing]
+    judges = any(named.answer_tokens is not None for named in able)
+    longest = await asyncio.to_thread(longest_given, task) if judges else 0
     async with asyncio.TaskGroup() as group:
-        asking = [group.create_task(check_endpoint(context, named, systems_of(task))) for named in able]
+        asking = [group.create_task(check_endpoint(context, named, longest)) for named in able]
         problems = []
         for field, check in checks:
             context.progress.step("Store" if check == context.store.check else "Files")
@@ -231,6 +234,18 @@ def check_existing(answers: ReadableAnswers, task: PreflightTask, seen: list[str
     if found:
         asked = lambda: (Asked(given.id, given.text) for given in texts.given())  # noqa: E731
         seen.append(check_answers(answers.name, answers.model, asked, task.store, task.limits))
+
+
+def longest_given(task: PreflightTask) -> int:
+    """Characters of the longest given instruction with the turns before it; 0 where none is given, or can be read."""
+    file = next((one for one in task.files if one.instructions), None)
+    if file is None:
+        return 0
+    try:
+        texts = read_texts(file.uri, file.column, task.store, **_read_as(file))
+        return max((len(whole_text(given.text, given.history)) for given in texts.given()), default=0)
+    except (ConfigurationError, TransientError):
+        return 0  # the check of that file tells
 
 
 def check_sandbox() -> None:

@@ -7,24 +7,30 @@ Each is asked exactly as its stage asks (`chats`): the same method, schema, toke
 | a judge | verdicts on a right and a plainly wrong answer, twice, in both orders; its server, for what it holds |
 | a grader | a grade |
 | a player | an answer |
+| an author | an instruction, after each of its prefixes |
 
 A grader or player whose reply is not usable is asked again, up to three times, about something else or with another
-seed. An author has its smoke check (`mine`). Endpoints that run already are probed in preflight. A model that is served
-is probed by its first Job, for all that it will be asked, and by each later one for its own stage (`Bundle.probes`).
+seed. An author is asked until one text passes the linter, and has as many tries as its stage gives it (`SmokeCheck`):
+what a base model writes is often no instruction. Endpoints that run already are probed in preflight. A model that is
+served is probed by its first Job, for all that it will be asked, and by each later one for its own stage
+(`Bundle.probes`).
 Nothing of it is in any table; what it costs is counted.
 """
 
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from enum import StrEnum
 from functools import partial
-from typing import NamedTuple
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
 
 from tiltyard_jobs.contracts.recipe import Recipe
-from tiltyard_jobs.contracts.recipes import AnswerRecipe, GradeRecipe, JudgeRecipe
+from tiltyard_jobs.contracts.recipes import AnswerRecipe, GradeRecipe, JudgeRecipe, MineRecipe
 from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, TransientError, VoidReason
 from tiltyard_jobs.llm.client import ModelClient
 from tiltyard_jobs.llm.probe import context_of, require_logprobs
@@ -33,13 +39,18 @@ from tiltyard_jobs.llm.server_error import TOO_LONG
 from tiltyard_jobs.prompts.judge import JudgePrompt
 from tiltyard_jobs.prompts.verdicts import TOP_LOGPROBS, VERDICT_METHODS, Verdict
 from tiltyard_jobs.records import seed_of
+from tiltyard_jobs.stages.authors import NO_INSTRUCTION, SmokeCheck, ask_instruction, prefixes_of
 from tiltyard_jobs.stages.chats import LENGTH_FIELDS, ask_answer, ask_grade, ask_verdict
 
 TRIES = 4  # of a grader or player: of one that fails at three in ten records one run in a hundred would end by chance
 NO_FINDING = frozenset({VoidReason.UNAVAILABLE, VoidReason.KILLED_SERVER})
 """They tell nothing of what a model can do."""
+CHARACTERS_PER_TOKEN = 3  # of a given text, whose tokens nobody has counted: few, so that it is not taken for shorter
 LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
 """Members of a request that say how long the reply may be."""
+
+
+Probed: TypeAlias = JudgeRecipe | GradeRecipe | AnswerRecipe | MineRecipe
 
 
 class Kind(StrEnum):
@@ -134,15 +145,23 @@ def largest(numbers):
 
 
 async def probe(
-    client: ModelClient, recipes: Iterable[Recipe], *, asker: str, answer_tokens: int | None = None
+    client: ModelClient,
+    recipes: Iterable[Recipe],
+    *,
+    field: str,
+    asker: str,
+    answer_tokens: int | None = None,
+    longest_given: int = 0,
 ) -> list[Finding]:
     """What a model cannot do that these recipes ask of it; the findings are warnings.
 
     Args:
         client: of the model.
         recipes: what it is asked for.
-        asker: who asks, a Job or preflight: the seeds are of the two, so that no two of them ask the very same.
+        field: the manifest's field of the model.
+        asker: who asks, a shard or preflight, whose seeds these are: no two of them ask the very same.
         answer_tokens: the most that an answer may have; None: it judges none, or nobody knows.
+        longest_given: characters of the longest given instruction; 0: none is given, or nobody knows.
 
     Raises:
         ConfigurationError: one sentence with the model, what it cannot do, and what to do; or as any request.
@@ -155,11 +174,13 @@ async def probe(
         try:
             match recipe:
                 case JudgeRecipe():
-                    found = await _probe_judge(client, recipe, asker, answer_tokens)
+                    found = await _probe_judge(client, recipe, asker, answer_tokens, longest_given)
                 case GradeRecipe():
                     found = await _probe_replies(client, recipe, partial(ask_grade, client, recipe), asker)
                 case AnswerRecipe():
                     found = await _probe_replies(client, recipe, partial(ask_answer, client, recipe), asker)
+                case MineRecipe():
+                    found = await _probe_author(client, recipe, asker, field)
         except RecordVoidError as error:
             detail = f"{error.detail}, asked for {_WANTED[recipe.STAGE]}"
             raise RecordVoidError(error.reason, detail, error.words, error.members) from error
@@ -189,8 +210,35 @@ async def _probe_replies(
     return [_unable(client, recipe, failures)]
 
 
+async def _probe_author(client: ModelClient, recipe: MineRecipe, asker: str, field: str) -> list[Finding]:
+    with tempfile.TemporaryDirectory(prefix="tiltyard-") as scratch:
+        prefixes = await prefixes_of(client, recipe, Path(scratch))
+    for place, prefix in enumerate(prefixes):
+        system = f"spec.instructions.mine.systemPrompts[{place}]" if recipe.system_prompts else ""
+        smoke = SmokeCheck(field, given=recipe.prefix is not None, system=system)
+        failures: list[RecordVoidError] = []
+        for number in count():
+            setting = recipe.settings[number % len(recipe.settings)]
+            seed = seed_of("probe", asker, recipe.ref.key, place, number)
+            try:
+                text = (await ask_instruction(client, prefix, setting, seed)).text
+            except RecordVoidError as error:
+                if error.reason in NO_FINDING:
+                    raise
+                if error.reason not in NO_INSTRUCTION:
+                    failures.append(error)
+                    if len(failures) == TRIES:
+                        return [_unable(client, recipe, failures)]
+                    continue
+                text = ""
+            smoke.see(text)
+            if smoke.passed:
+                break
+    return []
+
+
 async def _probe_judge(
-    client: ModelClient, recipe: JudgeRecipe, asker: str, answer_tokens: int | None
+    client: ModelClient, recipe: JudgeRecipe, asker: str, answer_tokens: int | None, longest_given: int
 ) -> list[Finding]:
     prompt = JudgePrompt.of(recipe)
     longest = 0
@@ -219,8 +267,12 @@ async def _probe_judge(
     found = _opinions(client, shown, given)
     if answer_tokens is not None and (room := await context_of(client)) is not None:
         needed = longest + 2 * answer_tokens + min(recipe.max_tokens, VERDICT_METHODS[recipe.method].enough)
+        needed += longest_given // CHARACTERS_PER_TOKEN
         if needed > room:
-            what = f"it holds {room} tokens, and a verdict on two answers of {answer_tokens} takes up to {needed}"
+            about = f" to the longest given instruction, of {longest_given} characters," if longest_given else ""
+            what = (
+                f"it holds {room} tokens, and a verdict on two answers of {answer_tokens}{about} takes up to {needed}"
+            )
             advice = "serve it with a longer context, or lower spec.battles.answer.maxTokens"
             found.append(_warning(client, Kind.SHORT_OF_ROOM, f"{what}, else it is void: {advice}"))
     return found
@@ -265,14 +317,21 @@ def _commonest(failures: Sequence[RecordVoidError]) -> str:
     return Counter(map(str, failures)).most_common(1)[0][0]
 
 
-_ROLES = {"judge": "judge", "grade": "model", "answer": "model"}
-_WANTED = {"judge": "a verdict", "grade": "a grade", "answer": "an answer"}
+_ROLES = {"judge": "judge", "grade": "model", "answer": "model", "mine": "model"}
+_WANTED = {"judge": "a verdict", "grade": "a grade", "answer": "an answer", "mine": "an instruction"}
 
 
-def _wants_json(recipe: JudgeRecipe | GradeRecipe | AnswerRecipe) -> bool:
+def _wants_json(recipe: Probed) -> bool:
     if isinstance(recipe, JudgeRecipe):
         return VERDICT_METHODS[recipe.method].schema is not None
     return isinstance(recipe, GradeRecipe)
+
+
+def _limit_of(recipe: Probed) -> int:
+    """The most tokens of a reply."""
+    if isinstance(recipe, MineRecipe):
+        return max(setting.max_tokens for setting in recipe.settings)
+    return recipe.sampling.max_tokens if isinstance(recipe, AnswerRecipe) else recipe.max_tokens
 
 
 def _either(remedies: Sequence[str]) -> str:
@@ -280,14 +339,11 @@ def _either(remedies: Sequence[str]) -> str:
     return ", ".join([*others, f"or {last}"]) if others else last
 
 
-def _unable(
-    client: ModelClient, recipe: JudgeRecipe | GradeRecipe | AnswerRecipe, failures: Sequence[RecordVoidError]
-) -> Finding:
+def _unable(client: ModelClient, recipe: Probed, failures: Sequence[RecordVoidError]) -> Finding:
     """The finding about a model of which no reply is usable."""
     commonest = _commonest(failures)
     error = next(one for one in failures if str(one) == commonest)
-    limit = recipe.sampling.max_tokens if isinstance(recipe, AnswerRecipe) else recipe.max_tokens
-    wanted, field = _WANTED[recipe.stage], LENGTH_FIELDS[recipe.stage]
+    limit, wanted, field = _limit_of(recipe), _WANTED[recipe.stage], LENGTH_FIELDS[recipe.stage]
     remedies = [f"use another {_ROLES[recipe.stage]}"]
     if isinstance(recipe, JudgeRecipe):
         others = " or ".join(name for name in VERDICT_METHODS if name != recipe.method)

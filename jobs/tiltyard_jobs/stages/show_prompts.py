@@ -47,7 +47,7 @@ from tiltyard_jobs.prompts.grade import grade_messages
 from tiltyard_jobs.prompts.judge import JudgePrompt
 from tiltyard_jobs.shard.context import ShowPromptsContext
 from tiltyard_jobs.sim.tokenizer import prefix as simulated_prefix
-from tiltyard_jobs.stages.mine import prefix_of
+from tiltyard_jobs.stages.authors import prefix_of
 from tiltyard_jobs.tokenizers import chat_template_of
 from tiltyard_jobs.usertexts import Pick, read_texts
 

@@ -13,9 +13,9 @@ from dataclasses import replace
 
 from tiltyard.plan.graph import Bundle, bundle
 from tiltyard_jobs.contracts.recipe import Recipe
-from tiltyard_jobs.contracts.recipes import AnswerRecipe, GradeRecipe, JudgeRecipe, ProbeRecipe
+from tiltyard_jobs.contracts.recipes import AnswerRecipe, GradeRecipe, JudgeRecipe, MineRecipe, ProbeRecipe
 
-PROBED = (GradeRecipe.STAGE, AnswerRecipe.STAGE, JudgeRecipe.STAGE)
+PROBED = (MineRecipe.STAGE, GradeRecipe.STAGE, AnswerRecipe.STAGE, JudgeRecipe.STAGE)
 """Stages of which a few questions of our own tell whether a model can do what they ask."""
 PAID = (GradeRecipe.STAGE, AnswerRecipe.STAGE)
 """Stages that wait until every judge is known to be of use; mining goes on beside that."""

@@ -138,7 +138,6 @@ def _endpoints(tournament: Tournament, graph: Graph) -> Iterator[NamedEndpoint]:
             probes = tuple(first.recipe for first in asked if first.model == used.name and first.recipe.stage in PROBED)
             needs = {
                 "needs_completions": one.mines,
-                "needs_prefix": one.mines and not _tells_template(one.participant),
                 "needs_logprobs": one.judges and verdicts.needs_logprobs,
                 "probes": probes,
                 "answer_tokens": answer_tokens(tournament, probes),

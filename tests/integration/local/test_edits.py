@@ -46,7 +46,7 @@ def test_a_new_competitor_costs_its_own_column_and_row(tmp_path: Path, make_run:
         assert kinds.count(RequestKind.JUDGE) == (2 + 2) * CURATED * 2 + 3 * PROBE
         assert (kinds.count(RequestKind.GRADE) > 0) == (name == "m0")
     newcomer = [request.kind for request in work(tmp_path, "m3")]
-    assert newcomer.count(RequestKind.MINE) == 30
+    assert newcomer.count(RequestKind.MINE) == 30 + 1  # and the probe
     # Its first Job asks for all that comes, each later one for its own stage.
     assert newcomer.count(RequestKind.ANSWER) == 4 * (CURATED + 1) + 1
     assert newcomer.count(RequestKind.GRADE) == 0

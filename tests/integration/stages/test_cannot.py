@@ -17,8 +17,8 @@ from aiohttp import web
 from integration.stages.test_probe import SOURCE, distribution, judge, judging, sure
 from support.certificates import self_signed, tls_of
 from support.documents import ROOT, code_spans, tables
-from support.stage_world import Asked, Given, Sim, StageWorld, answer_recipe, grade_recipe, not_found, stub
-from tiltyard_jobs.contracts.recipes import AnyRecipe
+from support.stage_world import Asked, Given, Sim, StageWorld, answer_recipe, grade_recipe, mine_recipe, not_found, stub
+from tiltyard_jobs.contracts.recipes import AnyRecipe, TokenizerRecipe
 from tiltyard_jobs.contracts.solo_tasks import NamedEndpoint, PreflightTask
 from tiltyard_jobs.contracts.tasks import EndpointRef
 from tiltyard_jobs.stages import endpoints
@@ -32,6 +32,7 @@ TABLE = [
 ROWS = {row[0]: code_spans(row[1])[0] for row in TABLE}
 WARNED = tuple(row[0] for row in TABLE if row[2].startswith("a warning"))
 FIELD = "spec.competitors[1].endpoint"
+TASK = "Write a function that reverses a linked list in place."
 WARNINGS = (
     "be given a seed",
     "be given this temperature",
@@ -51,10 +52,10 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoints, "RETRY_SECONDS", 0.05)
 
 
-def run(world: StageWorld, endpoint: EndpointRef, systems: tuple[str, ...] = (), **members: Any) -> tuple[int, str]:
+def run(world: StageWorld, endpoint: EndpointRef, **members: Any) -> tuple[int, str]:
     named = NamedEndpoint(name="x", endpoint=endpoint, **members)
     task = PreflightTask(tournament="test", store=world.store_ref, run="0" * 12, artifacts=(), endpoints=(named,))
-    ran = world.run_task(task.model_copy(update={"system_prompts": systems}))
+    ran = world.run_task(task)
     return ran.code, "\n".join([ran.summary.get("message", ""), *ran.summary.get("warnings", [])])
 
 
@@ -208,7 +209,22 @@ def without_system_message(asked: Asked) -> Given:
         return web.json_response({"tokens": [ord(letter) for letter in text]})
     if asked.path == "/detokenize":
         return web.json_response({"prompt": "".join(map(chr, document["tokens"]))})
-    return "fine"
+    return TASK
+
+
+def writing_rust_alone(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    """Of two system messages the second makes the model answer."""
+
+    def reply(asked: Asked) -> Given:
+        return TASK if "Rust" in asked.document.get("prompt", "") else "Certainly! Here is how to do that."
+
+    template = "{% for message in messages %}<{{ message.role }}>{{ message.content }}</{{ message.role }}>{% endfor %}"
+    folder = world.root / "tokenizer"
+    folder.mkdir()
+    (folder / "chat_template.jinja").write_text(template)
+    tokenizer = TokenizerRecipe(uri=folder.as_uri())
+    recipe = mine_recipe(prefix=None, tokenizer=tokenizer, system_prompts=("Write Rust.", "Be helpful."))
+    return replying(reply, probes=(recipe,))(world, monkeypatch)
 
 
 def slow(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
@@ -267,6 +283,7 @@ def own_member(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int,
         return run(world, server.endpoint.model_copy(update={"extra_body": {"top_k": 20}}))
 
 
+AUTHOR = mine_recipe(prefix=None)
 PLAYER, GRADER = answer_recipe(SOURCE, rows=3), grade_recipe(SOURCE, rows=3, max_tokens=40)
 CASES: Mapping[str, Case] = {
     "be found by its name": at("http://no-such-host.invalid/v1"),
@@ -306,10 +323,15 @@ CASES: Mapping[str, Case] = {
     "complete raw prompts": replying(
         lambda asked: "fine" if asked.path == "/v1/chat/completions" else not_found(), needs_completions=True
     ),
-    "provide its chat template": replying(lambda asked: "fine", needs_completions=True, needs_prefix=True),
+    "provide its chat template": replying(lambda asked: "fine", needs_completions=True, probes=(AUTHOR,)),
     "mine with a system message": replying(
-        without_system_message, needs_completions=True, needs_prefix=True, systems=("Write Rust.",), tells_tokens=True
+        without_system_message,
+        needs_completions=True,
+        probes=(mine_recipe(prefix=None, system_prompts=("Write Rust.",)),),
+        tells_tokens=True,
     ),
+    "write instructions": saying("<|im_start|>assistant", mine_recipe()),
+    "write instructions after a system message": writing_rust_alone,
     "provide log-probabilities": replying(lambda asked: "1", needs_logprobs=True),
     "provide enough log-probabilities": replying(few_logprobs, needs_logprobs=True),
     "embed": replying(lambda asked: not_found(), needs_embeddings=True),
@@ -361,7 +383,7 @@ def test_what_it_cannot_do_is_found_before_anything_is_paid(
     pattern = ".*".join(map(re.escape, re.split(r" ?'?…'? ?", ROWS[what])))
     (sentence,) = [line for line in said.split("\n") if line]
     assert re.search(pattern, sentence), sentence
-    assert sentence.startswith(FIELD)
+    assert sentence.startswith(FIELD.removesuffix("endpoint"))
 
 
 def test_the_words_of_a_server_that_fails_are_shown(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> None:

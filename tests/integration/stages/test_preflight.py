@@ -53,8 +53,9 @@ def problems(world: StageWorld, **members: Any) -> list[str]:
     return found
 
 
-def mining(endpoint: EndpointRef, **needs: bool) -> NamedEndpoint:
-    return NamedEndpoint(name="x", endpoint=endpoint, **{"needs_completions": True, "needs_prefix": True, **needs})
+def mining(endpoint: EndpointRef, **changes: Any) -> NamedEndpoint:
+    recipe = mine_recipe(**{"prefix": None, **changes})
+    return NamedEndpoint(name="x", endpoint=endpoint, needs_completions=True, probes=(recipe,))
 
 
 def folder_with(path: Path, template: str | None) -> ModelFolder:

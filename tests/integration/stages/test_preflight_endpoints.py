@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 
@@ -10,8 +11,9 @@ from aiohttp import web
 
 from integration.stages.test_cannot import without_system_message
 from integration.stages.test_preflight import mining, problems, task
-from support.stage_world import Asked, Given, StageWorld, not_found, stub
-from tiltyard_jobs.contracts.solo_tasks import NamedEndpoint
+from integration.stages.test_probe import judging
+from support.stage_world import Asked, Given, Sim, StageWorld, not_found, stub
+from tiltyard_jobs.contracts.solo_tasks import NamedEndpoint, ReadableFile
 from tiltyard_jobs.contracts.tasks import EndpointRef
 from tiltyard_jobs.stages import endpoints
 
@@ -80,21 +82,22 @@ def test_a_name_under_which_a_server_knows_the_model(world: StageWorld, listed: 
 def test_an_endpoint_whose_template_drops_the_system_message_of_mining(world: StageWorld) -> None:
     with stub(without_system_message, tells_tokens=True) as server:
         assert world.run_task(task(world, endpoints=(mining(server.endpoint),))).code == 0
-        (found,) = problems(world, endpoints=(mining(server.endpoint),), system_prompts=("Write Rust.",))
+        (found,) = problems(world, endpoints=(mining(server.endpoint, system_prompts=("Write Rust.",)),))
     assert "drops or alters the system message (instructions.mine.systemPrompts)" in found
 
 
 def test_an_endpoint_is_asked_no_more_than_it_will_be(world: StageWorld) -> None:
-    needs = {"needs_completions": False, "needs_prefix": False}
     with stub(only("/v1/chat/completions"), models=None) as server:  # it judges, and lists no models
-        assert world.run_task(task(world, endpoints=(mining(server.endpoint, **needs),))).code == 0
+        assert world.run_task(task(world, endpoints=(NamedEndpoint(name="x", endpoint=server.endpoint),))).code == 0
     assert [asked.path for asked in server.asked] == ["/v1/chat/completions"]
 
     def mines(asked: Asked) -> Given:
+        if asked.path == "/v1/completions" and asked.prompt != "The":
+            return "Write a function that sorts a list."
         return not_found() if asked.path == "/tokenize" else ""  # silence is an answer
 
     with stub(mines) as server:
-        assert world.run_task(task(world, endpoints=(mining(server.endpoint, needs_prefix=False),))).code == 0
+        assert world.run_task(task(world, endpoints=(mining(server.endpoint, prefix="Q: "),))).code == 0
         (found,) = problems(world, endpoints=(mining(server.endpoint),))
     assert found.endswith("(it has no /tokenize): name the model's tokenizer, or give chatTemplatePrefix")
 
@@ -117,7 +120,7 @@ def test_an_endpoint_that_judges_by_log_probabilities_must_give_some(
     world: StageWorld, given: Given, detail: str | None
 ) -> None:
     with stub(lambda asked: given if asked.document.get("logprobs") else "2") as server:
-        judge = mining(server.endpoint, needs_completions=False, needs_prefix=False, needs_logprobs=True)
+        judge = NamedEndpoint(name="x", endpoint=server.endpoint, needs_logprobs=True)
         if detail is None:
             assert world.run_task(task(world, endpoints=(judge,))).code == 0
             return
@@ -133,3 +136,22 @@ def test_an_endpoint_that_does_not_embed(world: StageWorld) -> None:
     with stub(only("/v1/chat/completions")) as server:
         (found,) = problems(world, endpoints=(NamedEndpoint(endpoint=server.endpoint, **named),))
     assert "does not serve /v1/embeddings (HTTP 404)" in found
+
+
+def test_the_longest_given_instruction_counts_in_what_a_judge_must_hold(world: StageWorld) -> None:
+    sim = Sim("sim://m?max_model_len=3000&judge.abstain=0&judge.noise=0&judge.position_bias=0", world.root)
+    path = world.root / "prompts.jsonl"
+    file = ReadableFile(field="spec.instructions.from", uri=path.as_uri(), column="q", instructions=True)
+    judge = NamedEndpoint(name="x", endpoint=sim.endpoint, probes=(judging(method="Choice"),), answer_tokens=256)
+    told = []
+    try:
+        for characters in (60, 9000):
+            path.write_text("".join(json.dumps({"q": "x" * length}) + "\n" for length in (characters, 20)))
+            ran = world.run_task(task(world, endpoints=(judge,), files=(file,)))
+            assert ran.code == 0
+            told.append(ran.summary.get("warnings", []))
+    finally:
+        sim.close()
+    short, (long,) = told
+    assert short == []
+    assert "on two answers of 256 to the longest given instruction, of 9000 characters, takes up to" in long

@@ -13,11 +13,22 @@ from aiohttp import web
 
 from support.artifact_rows import key_of
 from support.artifact_world import Ran
-from support.stage_world import Asked, Given, Sim, StageWorld, Stub, answer_recipe, grade_recipe, judge_recipe, stub
+from support.stage_world import (
+    Asked,
+    Given,
+    Sim,
+    StageWorld,
+    Stub,
+    answer_recipe,
+    grade_recipe,
+    judge_recipe,
+    mine_recipe,
+    stub,
+)
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import AnyRecipe, JudgeRecipe, ProbeRecipe
 from tiltyard_jobs.contracts.solo_tasks import NamedEndpoint, PreflightTask
-from tiltyard_jobs.contracts.tasks import Limits
+from tiltyard_jobs.contracts.tasks import Limits, Part
 from tiltyard_jobs.sim.fences import fenced_parts
 from tiltyard_jobs.stages.probing import EXAMPLES, preferred_place
 
@@ -183,6 +194,80 @@ def test_a_served_model_s_first_job_asks_for_what_later_ones_will(world: StageWo
     (warning,) = ran.summary["warnings"]
     assert "prefers the answer shown first, whatever it is" in warning
     assert len(server.asked) == 1 + 4 + 3
+
+
+def test_no_index_asks_for_a_record_before_the_model_is_known_to_be_able(world: StageWorld) -> None:
+    recipe = answer_recipe(world.instructions([f"Sort list {number}." for number in range(4)]), rows=4, shard_size=2)
+    other = grade_recipe(SOURCE, rows=3)
+    indices = tuple((Part(recipe=0, shard=shard),) for shard in range(2))
+    task = world.bundle(recipe, probes=(recipe,)).model_copy(update={"indices": indices})
+
+    def run(index: int, *probes: AnyRecipe, given: Given = "fine") -> tuple[int, list[Any]]:
+        """The exit code, and the seeds of what is asked."""
+        with stub(lambda asked: given) as server:
+            ran = world.run_task(
+                task.model_copy(update={"endpoint": server.endpoint, "probes": probes or (recipe,)}), index=index
+            )
+        return ran.code, [one.document["seed"] for one in server.asked]
+
+    (first, of_first), (second, of_second) = (run(index, given="") for index in range(2))
+    assert (first, second) == (2, 2)
+    assert (len(of_first), len(of_second)) == (4, 4), "the probe, and no record"
+    assert set(of_first).isdisjoint(of_second)
+    code, asked = run(1, other)
+    assert (code, len(asked)) == (2, 4), "whatever else it is tried with"
+    code, asked = run(0)
+    assert (code, len(asked)) == (0, 1 + 2)
+    code, asked = run(1, other)
+    assert (code, len(asked)) == (2, 4), "that it can answer says nothing of grades"
+    code, asked = run(1)
+    assert (code, len(asked)) == (0, 2), "what the first index has found is known"
+
+
+def replies(texts: list[str]) -> Callable[[Asked], Given]:
+    """One after the other, to all but preflight's one word."""
+    left = iter(texts)
+    return lambda asked: "fine" if asked.prompt == "1" else next(left)
+
+
+def test_an_author_is_asked_until_it_writes_an_instruction(world: StageWorld) -> None:
+    recipe = mine_recipe()
+    text = "Write a function that reverses a linked list in place."
+    for answers, code, times in (([text], 0, 1), (["Hi", "", text], 0, 3), (["Hi"] * 15 + [text], 0, 16)):
+        with stub(replies(answers)) as server:
+            assert preflight(world, server, recipe).code == code
+        asked = [one.document for one in server.asked if one.path == "/v1/completions"]
+        assert len(asked) == times
+        assert {document["prompt"] for document in asked} == {recipe.prefix}
+        grid = [float(setting.temperature) for setting in recipe.settings]
+        assert [document["temperature"] for document in asked] == [grid[place % 3] for place in range(times)]
+        assert len({document["seed"] for document in asked}) == times
+
+
+def test_a_served_author_that_writes_no_instruction_ends_the_run_before_the_first_record(world: StageWorld) -> None:
+    recipe = mine_recipe(rows=200)
+    with stub(lambda asked: "<|im_start|>assistant") as server:
+        ran = world.run(recipe, endpoint=server.endpoint, probes=(recipe,))
+        probed = [one.document["seed"] for one in server.asked]
+        assert len(probed) == 16
+        assert ran.code == 2
+        assert ran.summary["message"].startswith(
+            "spec.competitors[1].chatTemplatePrefix: none of the first 16 completions of the given prefix is an"
+        )
+        world.run(recipe, endpoint=server.endpoint)
+    assert set(probed).isdisjoint(one.document["seed"] for one in server.asked[16:])
+
+
+def test_an_author_whose_prefix_is_refused_is_told_of_with_the_server_s_words(world: StageWorld) -> None:
+    error = {"message": "the prefix is not what I take"}
+
+    def reply(asked: Asked) -> Given:
+        return "fine" if asked.prompt in ("1", "The") else web.json_response({"error": error}, status=400)
+
+    with stub(reply) as server:
+        ran = preflight(world, server, mine_recipe())
+    assert ran.code == 2
+    assert 'refuses to be asked for an instruction (HTTP 400; the server says "the prefix' in ran.summary["message"]
 
 
 def test_a_judge_that_only_judges_is_tried_by_a_stage_of_its_own(world: StageWorld) -> None:

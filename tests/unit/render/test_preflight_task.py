@@ -46,14 +46,10 @@ def test_each_kind_of_model_is_looked_at_in_its_own_way() -> None:
         ModelFolder(field="spec.competitors[1].model.uri", path="/models/my model", needs_template=True),
     )
     player, judge = task.endpoints
-    assert (player.endpoint.field, player.needs_completions, player.needs_prefix) == (
-        "spec.competitors[3].endpoint", True, True
-    )  # fmt: skip
-    assert (judge.endpoint.field, judge.needs_completions, judge.needs_prefix) == (
-        "spec.judges[0].endpoint",
-        False,
-        False,
-    )
+    assert (player.endpoint.field, player.needs_completions) == ("spec.competitors[3].endpoint", True)
+    assert [recipe.stage for recipe in player.probes] == ["mine", "answer"]
+    assert (judge.endpoint.field, judge.needs_completions) == ("spec.judges[0].endpoint", False)
+    assert [recipe.stage for recipe in judge.probes] == ["judge"]
     assert task.secrets == {"spec.competitors[3].endpoint.apiKeySecretRef": "TILTYARD_SECRET_A_B_C"}
     assert task.check_store
 
@@ -73,7 +69,8 @@ def test_what_does_not_mine_needs_no_template() -> None:
     document["spec"]["instructions"] = {"from": {"uri": "file:///p.jsonl", "field": "prompt", "attackerField": "who"}}
     task = told(document)
     assert not task.folders[0].needs_template
-    assert not any(named.needs_completions or named.needs_prefix for named in task.endpoints)
+    assert not any(named.needs_completions for named in task.endpoints)
+    assert not any(recipe.stage == "mine" for named in task.endpoints for recipe in named.probes)
     assert task.files == (
         ReadableFile(
             field="spec.instructions.from",
@@ -200,4 +197,4 @@ def test_a_named_tokenizer_is_read_and_its_server_is_not_asked_for_a_template() 
         (f"spec.competitors[{place}].tokenizer.uri", "hf://org/name", "1") for place in (1, 3)
     ]
     assert [folder.needs_template for folder in task.folders] == [False]
-    assert [(one.needs_completions, one.needs_prefix) for one in task.endpoints] == [(True, False), (False, False)]
+    assert [one.needs_completions for one in task.endpoints] == [True, False]

@@ -9,9 +9,9 @@ import pytest
 from tiltyard_jobs.contracts.recipe import ArtifactRef
 from tiltyard_jobs.contracts.recipes import CurateRecipe
 from tiltyard_jobs.errors import ConfigurationError, PermanentError
+from tiltyard_jobs.stages.authors import SmokeCheck
 from tiltyard_jobs.stages.curate import curated_row, reason_of
 from tiltyard_jobs.stages.filter import Finding, look_at
-from tiltyard_jobs.stages.mine import SmokeCheck
 
 TASK = "Write a function that reverses a linked list."
 

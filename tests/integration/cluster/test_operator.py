@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -204,6 +206,28 @@ async def test_killed_shards_and_models_cost_no_record(arena: Arena) -> None:
     done = await arena.wait_for_phase("Complete", "Failed", limit=150)
     assert done["status"]["phase"] == "Complete", done["status"]
     assert all(stage["void"] == 0 for stage in done["status"]["stages"] if stage["name"] == "Answering")
+
+
+@pytest.mark.timeout(480)
+async def test_requests_that_kill_their_server_twice_are_void_and_the_model_is_kept(
+    arena: Arena, credentials: Any
+) -> None:
+    jobs = {"shardSize": 16, "maxVoidFraction": "0.5"}
+    document = arena.manifest(2, **SMALL | {"jobs": jobs, "per_competitor": 32})
+    document["spec"]["curation"]["diversity"] = {"perCompetitor": 16}
+    document["spec"]["competitors"][1]["serving"] = {"args": ["--fault-exit=0.1"]}
+    await arena.apply(document)
+    done = await arena.wait_for_phase("Complete", "Failed", limit=400)
+    assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])
+    (answering,) = (stage for stage in done["status"]["stages"] if stage["name"] == "Answering")
+    assert [one["reason"] for one in answering["voids"]] == ["KilledServer"]
+    # The rows say the same as the status, and the other records of the model are there.
+    store = open_store(StoreRef(uri=arena.s3_uri, endpoint=arena.server.endpoint))
+    table = pq.read_table(BytesIO(store.get(f"runs/{done['status']['run']}/tables/answers.parquet") or b""))
+    store.close()
+    voids = [void for void in table["void"].to_pylist() if void is not None]
+    assert voids == ["KilledServer"] * answering["void"]
+    assert 0 < len(voids) < len(table) // 2
 
 
 @pytest.mark.timeout(600)

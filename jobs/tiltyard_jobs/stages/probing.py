@@ -269,10 +269,9 @@ async def _probe_judge(
         needed = longest + 2 * answer_tokens + min(recipe.max_tokens, VERDICT_METHODS[recipe.method].enough)
         needed += longest_given // CHARACTERS_PER_TOKEN
         if needed > room:
-            about = f" to the longest given instruction, of {longest_given} characters," if longest_given else ""
-            what = (
-                f"it holds {room} tokens, and a verdict on two answers of {answer_tokens}{about} takes up to {needed}"
-            )
+            about = f" to the longest given instruction ({longest_given} characters)" if longest_given else ""
+            verdict = f"a verdict on two answers of {answer_tokens}{about}"
+            what = f"it holds {room} tokens, and {verdict} takes up to {needed}"
             advice = "serve it with a longer context, or lower spec.battles.answer.maxTokens"
             found.append(_warning(client, Kind.SHORT_OF_ROOM, f"{what}, else it is void: {advice}"))
     return found

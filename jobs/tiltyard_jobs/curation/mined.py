@@ -72,7 +72,7 @@ def has_request(text: str) -> bool:
     if asked is not None:
         return asked
     code, prose = split_code(text)
-    if len(words(text)) <= MOST_OF_A_TITLE and "\n" not in text.strip():
+    if len(words(text)) <= MOST_OF_A_TITLE and like.TITLE.fullmatch(text.strip()):
         return False
     return not code and "\n\n" not in prose.strip() and not like.STATEMENT.match(prose)
 

@@ -162,7 +162,8 @@ _I_LACK = (
     r"|could not|didn't|did not|never) (?:really |quite |fully |seem to |even |yet |completely "
     r"|clearly )*(?:(?:understand|figure|see|get|got|grasp|know|follow|remember|find|work out|wrap|tell|make|solve"
     r"|manage|install|import|compile|connect|start|build|seem|read|use|learnt|learned|think of)\b(?! (?:that|this"
-    r"|it)[.!])(?! (?:your|the) (?:\w+ )?(?:question|request|query|message|prompt|input|instructions?)\b(?! (?:\d"
+    r"|it)[.!])(?! (?:your|the) (?!error )(?:\w+ )?(?:question|request|query|message|prompt|input"
+    r"|instructions?)\b(?! (?:\d"
     r"|[ivx]+\b|of my|in my|from my))| what you(?:'re| are| want| need| mean\b(?! (?:by|with|in))| would)"
     r"| any (?:information|records?|results?|details)|(?: \w+){0,3} you)|(?!(?:assist|help|comply|fulfil|provide|answer"
     r"|share|discuss|engage)\w*\b)\w+ [^.?!\n]{0,60}\bmy (?!training|opinion|knowledge|programming|guidelines|capabilit"
@@ -192,7 +193,8 @@ _GIVES_OWN = (
 )
 _OWN_WORDS = (
     # Spanish, French, German, Italian, Portuguese, Russian, Chinese, Japanese, Korean
-    r"(?:claro(?: que sí)?|por supuesto|vale|bien sûr|d'accord|natürlich|klar|gerne|sicher|certo|certamente"
+    r"(?:ja|sí|oui|sì|sim|claro(?: que sí)?|por supuesto|vale|bien sûr|d'accord|natürlich|klar|gerne|sicher|certo"
+    r"|certamente"
     r"|claro que sim|com certeza|конечно|да|хорошо|当然(?:可以)?|好的?|可以|もちろん(?:です)?|はい|承知しました"
     r"|물론(?:입니다|이죠|이에요)?|네)[ ,.!:，。！、]*(?:(?:aquí|aqui|este|esta|eis) (?:está|va|tienes|es|é)? ?(?:el "
     r"|o |a )?(?:mi|mis|meu|minha|nuestro)\b|(?:aquí|aqui) (?:está|va|vai|tienes) (?:el|la|o"
@@ -220,6 +222,13 @@ _NOT_UNDERSTOOD = (
     r"|ござい)ません(?:が)?|すみません(?:が)?)?[、。]*ご?質問(?:の意味|の意図|の内容)?[がを](?:よく)?(?:理解でき|わかり"
     r"|分かり)ません|(?:죄송(?:합니다|하지만))?[.,! ]*질문을 이해(?:하지 못|할 수 없)"
 )
+_AS_A_MODEL = (
+    r"(?:als (?:ki|ki-(?:modell|sprachmodell|assistent)|(?:großes )?sprachmodell) (?:kann|bin|habe|darf)"
+    r"|en tant (?:qu'ia|que (?:grand )?modèle de langage|qu'assistant ia),? je (?:ne|n')|com[oe] (?:un[ao]? "
+    r"|uma? )?(?:modelo de (?:lenguaje|linguagem)|modello linguistico|ia),? (?:no|non|não|eu não)"
+    r"|как (?:языковая модель|ии|искусственный интеллект),? я не)\b|作为(?:一个|一名)?(?:ai|人工智能|(?:ai"
+    r"|大型)?语言模型)(?:助手|模型)?[，,]?我(?:无法|不能|没有|不会)"
+)
 REFUSES = re.compile(
     r"\s*(?:(?:(?:lo siento(?: mucho)?|lo lamento|perdón|perdona|disculp[ae]|me disculpo|desafortunadamente"
     r"|lamentablemente)[,.!]* (?:pero )?)?(?:(?:como [^,.\n]{1,40},? )?(?:yo )?no (?:puedo|podré|me es posible"
@@ -229,7 +238,8 @@ REFUSES = re.compile(
     r"|sincèrement )?désolée?|navrée?)|désolée?|pardon|excusez-moi|malheureusement"
     r"|je m'excuse)[,.!]* (?:mais )?(?:[^,.\n]{1,40}, )?(?:je ne (?:peux|pourrai|suis) (?:pas"
     r"|malheureusement pas)(?: en mesure de?| capable de?| autorisé à)? ?(?:vous |t'|te |y |d')?(?:aider|assister"
-    r"|répondre|fournir|traiter|satisfaire|donner|faire cela|(?:générer|créer|écrire) (?:ce|cette|cela|du contenu)))"
+    r"|répondre|fournir|traiter|satisfaire|donner|continuer|faire cela|(?:générer|créer|écrire) (?:ce|cette|cela"
+    r"|du contenu)))"
     r"|je ne (?:peux|suis) pas (?:en mesure de? )?(?:vous|t'|te) ?(?:aider|assister|répondre)"
     r"|(?:(?:es )?tut mir (?:sehr )?leid|entschuldigung|entschuldige|leider|bedaure|verzeihung)[,.!]* (?:aber "
     r"|dass )?(?:[^,.\n]{0,30}(?:ich kann|kann ich|ich bin nicht|ich darf|darf ich)[^.\n]{0,60}?(?:nicht|kein\w*"
@@ -254,7 +264,7 @@ REFUSES = re.compile(
     r"|안타깝게도)[만,.! ]*[^.?\n]{0,50}?(?:도와|도움|답변|대답|제공|지원|응답|처리"
     r"|도울)[^.?\n]{0,15}?(?:수 ?(?:가 )?없|못|어렵|불가)|(?:lo |la )?(?:siento|lamento) (?:no|não) poder (?:ayudar"
     r"|ajudar|responder)\w*"
-    rf"|{_NOT_UNDERSTOOD})"
+    rf"|{_NOT_UNDERSTOOD}|{_AS_A_MODEL})"
     rf"{_NOT_OF_MINE}",
     re.IGNORECASE,
 )
@@ -280,6 +290,7 @@ ASKS_TO_HELP = re.compile(
     r"|도울)|(?:estoy aquí para ayudar|je suis (?:là|ici) pour (?:vous|t')|ich bin (?:hier|da),? um (?:ihnen|dir)"
     r"|sono qui per aiutar|estou aqui para (?:te |lhe )?ajud|я здесь, чтобы (?:вам )?помо)\w*|我(?:在这里|会尽力|很乐意"
     r"|很高兴|很高兴能)(?:帮助?|为|协助)(?:您|你)"
+    r"|(?:wie|womit|wobei) kann ich helfen\s*\?|(?:请问)?(?:您|你)需要(?:什么|哪些|我的?)帮[助忙]"
     r"|喜んで(?:お手伝い|お答え)|기꺼이 도와)",
     re.IGNORECASE,
 )
@@ -398,6 +409,8 @@ STATEMENT = re.compile(
     re.IGNORECASE,
 )
 
+TITLE = re.compile(r"[^\n]*[^.!。！…\n]")
+"""One line that is no sentence."""
 FENCE = re.compile(r"[ \t]*(?:```|~~~)")
 CODE_LINE = re.compile(
     r"^(?:\s{2,}\S.*|\t.*"

@@ -74,7 +74,7 @@ async def test_one_that_is_larger_than_a_node_is_made_as_far_as_there_are_no_gpu
         assert "--enable-expert-parallel" in container["command"][2]
         assert pod["metadata"]["labels"]["tiltyard.dev/model"] == "m0"
     told = await arena.wait(lambda one: "has no pods yet" in wait_of(one), limit=30)
-    assert "LeaderWorkerSets are at work" in wait_of(told)
+    assert "LeaderWorkerSets are running" in wait_of(told)
     # Another kind in the manifest: the object of the first goes.
     await arena.patch(competitors=arena.manifest(2)["spec"]["competitors"])
     await arena.gone(LLM_SERVICES)

@@ -22,6 +22,8 @@ from support.s3server import S3Server
 from support.stub_llm import serving
 
 FAILED, WRONG_INPUT = 1, 2
+NEXT = "\nNext:\n"
+"""Behind it are commands that go on from there."""
 BUCKET_ENV = {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing", "AWS_EC2_METADATA_DISABLED": "true"}
 
 
@@ -31,7 +33,7 @@ def refused(run: LocalRun, *options: str) -> str:
     assert finished.code == WRONG_INPUT, finished
     assert finished.out == ""
     assert run.models_started() == set()
-    return finished.err.strip()
+    return finished.err.partition(NEXT)[0].strip()
 
 
 def with_first(**participant: Any) -> dict[str, Any]:
@@ -239,11 +241,13 @@ def test_a_server_that_dies_at_its_start(make_run: MakeRun) -> None:
     run = make_run("run", with_first(model={"uri": "sim://first"}, serving={"args": ["--slow"]}))
     finished = run.run()
     assert finished.code == FAILED
-    assert finished.err == (
+    said, _, commands = finished.err.partition(NEXT)
+    assert said == (
         "model first: spec.competitors[0]: the server of first ended with code 2 before it was ready; its last output"
         " is 'python -m tiltyard_jobs.sim: error: unrecognized arguments: --slow'; see serving.args, and its log"
         f" {run.state / 'models' / 'first.log'}\n"
     )
+    assert "tiltyard run" in commands
     assert run.status()["phase"] == "Failed"
 
 

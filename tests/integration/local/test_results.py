@@ -119,7 +119,8 @@ def test_the_same_manifest_in_another_place_has_a_cost_of_its_own(done: Done, ma
     run.complete()
     usage = run.status()["usage"]
     for member in ("promptTokens", "completionTokens"):
-        assert usage[member] == done.run.status()["usage"][member]
+        # Not the sum of both; how many shards of an author probe it hangs on which of them is first.
+        assert usage[member] == pytest.approx(done.run.status()["usage"][member], rel=0.05)
     assert {model["loads"] for model in run.status()["models"]} == {1}
 
 

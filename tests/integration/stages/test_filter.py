@@ -136,7 +136,7 @@ def test_given_text_is_dropped_for_equality_alone(world: StageWorld) -> None:
     assert world.column(recipe.ref, "instruction") == [SORT_AGAIN, texts[3], texts[5], "Sort"]
     assert dropped(world, recipe.ref) == {"b1": ("Repeat", "a1"), "b2": ("Repeat", "a0"), "b4": ("Repeat", "b3")}
     (seal,) = world.seals(recipe.ref)
-    assert seal.counts == {"dropped.Repeat": 3, "lint.TemplateLeak": 1, "lint.TooShort": 2}
+    assert seal.counts == {"dropped.Repeat": 3, "lint.NoRequest": 2, "lint.TemplateLeak": 1, "lint.TooShort": 2}
 
 
 @pytest.mark.parametrize("by", [{"dedup": "Exact", "threshold": "1"}, {"threshold": "0.9"}], ids=["Exact", "MinHash"])

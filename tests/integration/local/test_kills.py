@@ -138,6 +138,9 @@ class Killing:
         self.process = self.run.start()
 
 
+PROBES = 16
+
+
 @pytest.mark.timeout(480)
 def test_twenty_kills_change_nothing_and_hardly_anything_is_asked_twice(tmp_path: Path, make_run: MakeRun) -> None:
     for name in ("whole", "killed"):
@@ -157,7 +160,8 @@ def test_twenty_kills_change_nothing_and_hardly_anything_is_asked_twice(tmp_path
     undisturbed, disturbed = map(contents, stores)
     assert sorted(undisturbed) == sorted(disturbed)
     assert [key for key in sorted(undisturbed) if undisturbed[key] != disturbed[key]] == []
-    assert again.distinct == counts.distinct
+    # Shards of one author probe it until it is known to be able, each with seeds of its own.
+    assert abs(again.distinct - counts.distinct) <= PROBES
     assert again.share <= 0.01, again
 
 

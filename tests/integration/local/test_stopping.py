@@ -58,7 +58,7 @@ def interrupt_impatiently(process: subprocess.Popen[str]) -> None:
 def test_who_watches_a_run_sees_that_it_was_stopped(tmp_path: Path, make_run: MakeRun) -> None:
     document = slow(tmp_path)
     for player in document["spec"]["competitors"]:
-        player["serving"]["args"][0] = "--latency-ms=3000"  # it is far from its end when it is stopped
+        player["serving"]["args"][0] = "--latency-ms=1500"  # it is far from its end when it is stopped
     run = make_run("run", document)
     process = run.start()
     wait_until(lambda: run.at_work("mine"))

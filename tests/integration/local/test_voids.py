@@ -48,7 +48,7 @@ def test_a_judge_that_decides_too_little_ends_the_run_with_its_reason_and_log(ma
         r" Undecided: only 0\.\d\d of the probability is on 1, 2 and T; spec\.jobs\.maxVoidFraction allows 3"
         r" \(and \d Undecided\): .*, or raise the fraction; the next attempt retries these records;"
         r" its log is (\S+)",
-        ended.err.strip(),
+        ended.err.partition("\nNext:\n")[0].strip(),
     )
     assert said is not None, ended.err
     assert '"reason": "Undecided"' in Path(said[2]).read_text()

@@ -337,8 +337,11 @@ class ModelClient:
                 raise
             return Manner.PLAIN
         manner = manner_of(parts, reply["choices"][0]["message"].get("content"), finish_reason)
+        talks_on = manner is None and room == MANNER_TOKENS
+        if talks_on:  # nobody gives it more room
+            manner = Manner.PLAIN
         # Found by whoever asks, however little room there is: a row does not depend on who asked before.
-        if 0 < usage.completion_tokens <= FEWEST_TOKENS:
+        if talks_on or 0 < usage.completion_tokens <= FEWEST_TOKENS:
             self._manner_of_all = manner
         return manner
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from support.stage_world import (
     Asked,
@@ -340,6 +341,24 @@ def test_a_stop_is_sent_to_a_model_that_does_not_think_and_costs_one_question(wo
         assert world.run(recipe, endpoint=server.endpoint).code == 0
     sent = [(asked.prompt, asked.document.get("stop")) for asked in server.asked]
     assert sent == [(QUESTION, None), *((text, list(STOPS)) for text in TEXTS)]
+
+
+def test_a_model_that_talks_on_to_any_limit_is_asked_once_for_all_its_shards(world: StageWorld) -> None:
+    recipe = answer_recipe(world.instructions(TEXTS, stage="curate"), rows=len(TEXTS), shard_size=1)
+
+    def reply(asked: Asked) -> Given:
+        if asked.prompt != QUESTION:
+            return "An answer."
+        usage = {"prompt_tokens": 9, "completion_tokens": asked.document["max_tokens"]}
+        choice = {"message": {"content": "42. What is 18 + 25?"}, "finish_reason": "length"}
+        return web.json_response({"choices": [choice], "usage": usage})
+
+    with stub(reply) as server:
+        for shard in range(2):
+            endpoint = server.endpoint.model_copy(update={"stop": STOPS})
+            assert world.run(recipe, shard=shard, endpoint=endpoint).code == 0
+    assert [asked.prompt for asked in server.asked].count(QUESTION) == 1
+    assert all(asked.document["stop"] == list(STOPS) for asked in server.asked if asked.prompt != QUESTION)
 
 
 @pytest.mark.parametrize(

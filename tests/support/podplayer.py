@@ -1,17 +1,14 @@
 """Plays the kubelet: pods of a cluster without a node run as processes, the worker's real code and real servers.
 
-A pod's own command runs with its own environment and volumes, in folders (`podfolders`). A rule makes pods fail as told
-instead. Workers are forked, as on one machine, since most of what a small shard costs is its imports.
+A pod's own command runs with its own environment and volumes, in folders (`podfolders`, `podprocesses`). A rule makes
+pods fail as told instead.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import shlex
 import shutil
 import signal
-import sys
 import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -21,11 +18,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from cluster.processes import die_with_parent
-from support.podfolders import SHARED_ENVIRONMENT, Pod, PodFolders, service_of
+from support.podfolders import Pod, PodFolders, service_of
+from support.podprocesses import PodProcesses, ended, terminate
 from tiltyard.cluster.client import ApiError, Client
 from tiltyard.local.processes import Process
-from tiltyard.local.workers import Workers
 from tiltyard.observe.kinds import PODS
 
 NODE = "player"
@@ -33,8 +29,6 @@ MAX_GRACE = 10.0
 BUSY = (0, 409, 429, 500, 503, 504)
 """What a busy API server answers, or does not; tried again."""
 TRIES = 20
-WORKER = [sys.executable, "-m", "tiltyard_jobs"]
-"""What a worker's command begins with; its stage follows."""
 
 
 @dataclass
@@ -74,23 +68,13 @@ class PodPlayer:
     binds: bool = True
     started: list[str] = field(default_factory=list)
     _plays: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    _processes: dict[str, Process] = field(default_factory=dict)
     _ending: dict[str, asyncio.Event] = field(default_factory=dict)
     _watch: asyncio.Task[None] | None = None
     mistakes: list[BaseException] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.folders = PodFolders(self.kube, self.namespace, self.folder)
-        self._workers = Workers(str(self._interpreter()), self.folder / "fork-server.log")
-
-    def _interpreter(self) -> Path:
-        """Python in the environment that all pods share: nothing of a test's own reaches a worker."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        script = self.folder / "python"
-        shared = shlex.join([*(f"{name}={value}" for name, value in SHARED_ENVIRONMENT.items()), sys.executable])
-        script.write_text(f'#!/bin/sh\ncd {shlex.quote(str(self.folder))} && exec env -i {shared} "$@"\n')
-        script.chmod(0o755)
-        return script
+        self._processes = PodProcesses(self.folder)
 
     async def __aenter__(self) -> Self:
         self._watch = asyncio.create_task(self._follow())
@@ -103,12 +87,7 @@ class PodPlayer:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for process in self._processes.values():
-            if process.returncode is None:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                await process.wait()
-        await self._workers.close()
+        await self._processes.close()
         if self.mistakes and error is None:
             raise self.mistakes[0]
 
@@ -122,23 +101,15 @@ class PodPlayer:
 
     def kill(self, part_of_name: str) -> str | None:
         """SIGKILL a running pod's process; returns the pod's name, None: no such pod runs."""
-        return self._send(part_of_name, signal.SIGKILL)
+        return self._processes.send(part_of_name, signal.SIGKILL)
 
     def pause(self, part_of_name: str) -> str | None:
         """Let a running pod's process do nothing until `go_on`; returns as `kill`."""
-        return self._send(part_of_name, signal.SIGSTOP)
+        return self._processes.send(part_of_name, signal.SIGSTOP)
 
     def go_on(self, part_of_name: str) -> str | None:
         """Let it work again; returns as `kill`."""
-        return self._send(part_of_name, signal.SIGCONT)
-
-    def _send(self, part_of_name: str, signum: signal.Signals) -> str | None:
-        for name, process in self._processes.items():
-            if part_of_name in name and process.returncode is None:
-                with suppress(ProcessLookupError):  # it has ended, and the loop has not heard of it yet
-                    os.killpg(process.pid, signum)
-                    return name
-        return None
+        return self._processes.send(part_of_name, signal.SIGCONT)
 
     async def _follow(self) -> None:
         version = ""
@@ -226,7 +197,7 @@ class PodPlayer:
             with suppress(TimeoutError):
                 await asyncio.wait_for(ending.wait(), min(5.0, 0.3 * 2**restarts))
         for sidecar in sidecars:
-            _terminate(sidecar)
+            terminate(sidecar)
             await sidecar.wait()
         phase = "Succeeded" if code == 0 else "Failed"
         terminated = self._terminated(pod, container, code)
@@ -243,7 +214,7 @@ class PodPlayer:
             while code != 0 and not ending.is_set():
                 (self.folders.of(pod) / "termination-log").write_text("")
                 process = await self._spawn(pod, await self.folders.prepare(pod, container), container["name"])
-                code = await self._ended(pod, process, ending)
+                code = await ended(process, ending, _grace(pod))
                 if ending.is_set():
                     return False
                 status = {
@@ -289,7 +260,7 @@ class PodPlayer:
         await self._containers(pod, container, "Running", ready=probe is None, restarts=restarts, state=running)
         ready = asyncio.create_task(self._probe(pod, container, probe, restarts)) if probe else None
         try:
-            return await self._ended(pod, process, ending)
+            return await ended(process, ending, _grace(pod))
         finally:
             if ready is not None:
                 ready.cancel()
@@ -298,40 +269,9 @@ class PodPlayer:
         self, pod: Pod, prepared: tuple[list[str], dict[str, str]], init: str = "", *, log: str = "log"
     ) -> Process:
         """The process of the pod's container, or of an init container of this name."""
-        (command, environment), place = prepared, self.folders.of(pod)
-        process: Process
-        if command[: len(WORKER)] == WORKER:
-            process = await self._workers.start(command[len(WORKER) :], place / log, environment)
-        else:
-            with (place / log).open("ab") as file:
-                process = await asyncio.create_subprocess_exec(
-                    *command,
-                    stdout=file,
-                    stderr=file,
-                    env=environment,
-                    start_new_session=True,
-                    cwd=place,
-                    preexec_fn=die_with_parent(),
-                )
-        self._processes[f"{place.name}/{init}" if init else place.name] = process
-        return process
-
-    async def _ended(self, pod: Pod, process: Process, ending: asyncio.Event) -> int:
-        """Its exit code; once the pod is to end it is told so, and killed after the pod's grace."""
-        ended = asyncio.create_task(process.wait())
-        told = asyncio.create_task(ending.wait())
-        try:
-            await asyncio.wait({ended, told}, return_when=asyncio.FIRST_COMPLETED)
-            if not ended.done():
-                grace = min(MAX_GRACE, pod["spec"].get("terminationGracePeriodSeconds", 30))
-                _terminate(process)
-                await asyncio.wait({ended}, timeout=grace)
-                with suppress(ProcessLookupError):
-                    if not ended.done():
-                        os.killpg(process.pid, signal.SIGKILL)
-            return await ended
-        finally:
-            told.cancel()
+        place = self.folders.of(pod)
+        name = f"{place.name}/{init}" if init else place.name
+        return await self._processes.start(name, place, *prepared, log=log)
 
     async def _probe(self, pod: Pod, container: Mapping[str, Any], probe: Mapping[str, Any], restarts: int) -> None:
         url = f"http://127.0.0.1:{self.folders.port_of(service_of(pod))}{probe['path']}"
@@ -404,10 +344,9 @@ class PodPlayer:
         raise refused
 
 
-def _terminate(process: Process) -> None:
-    if process.returncode is None:
-        with suppress(ProcessLookupError):  # it ends by itself just now
-            os.kill(process.pid, signal.SIGTERM)
+def _grace(pod: Pod) -> float:
+    grace: float = min(MAX_GRACE, pod["spec"].get("terminationGracePeriodSeconds", 30))
+    return grace
 
 
 def _now() -> str:

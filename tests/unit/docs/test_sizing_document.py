@@ -234,7 +234,7 @@ def test_the_papers_recipe_is_planned_so() -> None:
 
 def test_a_change_leaves_so_much() -> None:
     before = sum(estimate(build_graph(EXAMPLES[1]), {}).values(), Cost())
-    rows = table_of("What dominates, and what to turn down first")
+    rows = table_of("What dominates, and what to reduce first")
     assert len(rows) > 3
     for change, *cells in rows:
         after = sum(estimate(build_graph(changed(1, **yaml.safe_load(code_spans(change)[0]))), {}).values(), Cost())

@@ -47,7 +47,7 @@ def test_a_container_that_came_back_is_no_trouble() -> None:
         (
             pod(conditions=[{"type": "PodScheduled", "status": "False", "message": "1 Insufficient nvidia.com/gpu."}]),
             "Unschedulable",
-            "pod p fits no node: 1 Insufficient nvidia.com/gpu; it starts by itself once a node takes it: add nodes",
+            "pod p fits no node: 1 Insufficient nvidia.com/gpu; it starts automatically once it fits a node: add nodes",
         ),
         (
             no_node(
@@ -59,12 +59,12 @@ def test_a_container_that_came_back_is_no_trouble() -> None:
         (
             no_node("0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.", STAGE, "train"),
             "Unschedulable",
-            "it: label nodes as training.pod asks, or change it",
+            "it: label nodes as training.pod requires, or change it",
         ),
         (
             no_node('persistentvolumeclaim "models" not found. not found', MODEL, "m"),
             "Unschedulable",
-            "it: see to the volume claim that it mounts",
+            "it: check the volume claim that it mounts",
         ),
         (no_node("0/0 nodes are available", MODEL, "m"), "Unschedulable", "it: add such a node"),
         (

@@ -93,7 +93,7 @@ class Weights(ApiModel):
     file:///PATH; or hf://ORG/NAME for a copy on the hub, with ?endpoint=https://HOST for a mirror of it. It is no part
     of the model's identity. Absent: `uri`."""
     token_secret_ref: KeyReference | None = None
-    """The Secret entry that holds the Hugging Face token with which the weights are downloaded, whoever does it. On one
+    """The Secret entry that holds the Hugging Face token with which the weights are downloaded, also by KServe. On one
     machine the environment variable TILTYARD_SECRET_<name>_<key> holds it. Absent: on a cluster no token, on one
     machine its own (HF_TOKEN, or what `hf auth login` has left)."""
     license: Line | None = None

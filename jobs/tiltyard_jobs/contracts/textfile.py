@@ -46,8 +46,8 @@ _UNPACK: Mapping[bytes, tuple[str, Callable[[BinaryIO], Any]]] = {
 _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _HEAD = 1 << 16  # bytes in which a file shows what it is
 _OTHERS = {
-    PARQUET: "a parquet file by its first bytes: let its name end in .parquet",
-    ARROW_FILE: "an Arrow file by its first bytes: let its name end in .arrow",
+    PARQUET: "a parquet file by its first bytes: rename it to end in .parquet",
+    ARROW_FILE: "an Arrow file by its first bytes: rename it to end in .arrow",
     b"PK\x03\x04": "a ZIP archive or a spreadsheet by its first bytes: unpack it, or save it as CSV",
     b"\xd0\xcf\x11\xe0": "a spreadsheet or a document of Office by its first bytes: save it as CSV",
     b"SQLite format 3": "an SQLite database by its first bytes: write its table as CSV",
@@ -193,10 +193,10 @@ def _refuse_json(kind: str, start: str) -> None:
     except (ValueError, RecursionError):
         whole = None
     if isinstance(whole, dict):
-        raise BadTextFileError(" is JSON Lines by its first line: let its name end in .jsonl")
+        raise BadTextFileError(" is JSON Lines by its first line: rename it to end in .jsonl")
     records = isinstance(whole, list) and any(isinstance(one, dict) for one in whole)
     if records or (_ARRAY.match(start) and (kind != "txt" or line in ("[", "[{"))):
-        raise BadTextFileError(" is JSON by its first line: let its name end in .json")
+        raise BadTextFileError(" is JSON by its first line: rename it to end in .json")
 
 
 def _texts(stream: TextStream) -> Iterator[Record]:

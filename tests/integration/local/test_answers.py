@@ -72,7 +72,7 @@ def test_answers_of_three_forms_are_judged(make_run: MakeRun) -> None:
     run = judged(make_run)
     told = (
         "Instructions: 8 given; alpaca: 8 answers from outputs.json; arena: 8 answers from arena.jsonl;"
-        " ultra: 8 answers from ultra.jsonl, 1 that nobody asks for\n"
+        " ultra: 8 answers from ultra.jsonl, 1 to no instruction\n"
     )
     assert told in run.finish(run.start("plan")).out
     finished = run.run()

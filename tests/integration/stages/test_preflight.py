@@ -315,7 +315,7 @@ def test_labelled_pairs_are_counted_with_what_is_passed_over(world: StageWorld) 
     )
     file = ReadableFile(field="spec.judging.calibration", uri=path.as_uri(), column="prompt", pairs=pairs)
     ran = world.run_task(task(world, files=(file,)))
-    assert ran.summary["instructions"] == "calibration: 1 labelled pairs, passed over: 1 bad (line 2)"
+    assert ran.summary["instructions"] == "calibration: 1 labelled pairs, skipped: 1 bad (line 2)"
 
 
 def test_an_embedder_that_is_not_installed(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> None:

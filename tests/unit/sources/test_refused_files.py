@@ -71,7 +71,7 @@ from tiltyard_jobs.usertexts import TextsFound, check_texts, read_texts
         ("a.jsonl", b" \n", "is empty"),
         ("a.jsonl", b"", "is empty"),
         ("a.jsonl", b"\x1f\x8b\x08\x00torn", "is a torn gzip file ("),
-        ("a.jsonl", b"PAR1 and no more", "is a parquet file by its first bytes: let its name end in .parquet"),
+        ("a.jsonl", b"PAR1 and no more", "is a parquet file by its first bytes: rename it to end in .parquet"),
         (
             "a.jsonl",
             b"prompt,id\nSort,1",
@@ -87,9 +87,9 @@ from tiltyard_jobs.usertexts import TextsFound, check_texts, read_texts
         ),
         ("a.jsonl", b"<!DOCTYPE html>\n<html>", "is a web page: download the file itself, in its raw form"),
         ("a.csv", b"PK\x03\x04\x14\x00", "is a ZIP archive or a spreadsheet by its first bytes: unpack it, or save it"),
-        ("a.csv", b'{"text": "a"}\n', "is JSON Lines by its first line: let its name end in .jsonl"),
-        ("a.txt", b'\n{"text": "a"}\n{', "is JSON Lines by its first line: let its name end in .jsonl"),
-        ("a.parquet", b'{"text": "a"}\n', "is not a parquet file by its first bytes: let its name end in what it is"),
+        ("a.csv", b'{"text": "a"}\n', "is JSON Lines by its first line: rename it to end in .jsonl"),
+        ("a.txt", b'\n{"text": "a"}\n{', "is JSON Lines by its first line: rename it to end in .jsonl"),
+        ("a.parquet", b'{"text": "a"}\n', "is not a parquet file by its first bytes: correct the end of its name"),
         ("a.arrow", b"ARROW1 and no more", "is not a complete Arrow file (ArrowInvalid): fetch or write it again"),
         ("a.csv", b"sep=;\ntext;id\nA;1;2\n", "line 3 has 3 cells, but the header has 2 (text, id): put a text with"),
         (
@@ -136,9 +136,9 @@ from tiltyard_jobs.usertexts import TextsFound, check_texts, read_texts
             "is a spreadsheet or a document of Office by its",
         ),
         ("a.csv", b"SQLite format 3\0" + bytes(99), "is an SQLite database by its first bytes: write its table as CSV"),
-        ("a.csv", b'[{"text": "a"}]', "is JSON by its first line: let its name end in .json"),
-        ("a.tsv", b'[\n  {\n "text": "a"}]', "is JSON by its first line: let its name end in .json"),
-        ("a.txt", b'[\n  {"text": "a"}]', "is JSON by its first line: let its name end in .json"),
+        ("a.csv", b'[{"text": "a"}]', "is JSON by its first line: rename it to end in .json"),
+        ("a.tsv", b'[\n  {\n "text": "a"}]', "is JSON by its first line: rename it to end in .json"),
+        ("a.txt", b'[\n  {"text": "a"}]', "is JSON by its first line: rename it to end in .json"),
         (
             "a.tsv",
             b"id,text\n1,a\n",
@@ -180,7 +180,7 @@ def test_all_bad_rows_are_counted_and_may_be_passed_over(tmp_path: Path) -> None
     path = tmp_path / "a.jsonl"
     assert refusal(path, BAD) == (
         "'text' is a number in line 2, but must be text"
-        " (6 bad rows: line 2, line 3, line 4, line 5, line 7, …; onBadRow: Skip passes over those of instructions and"
+        " (6 bad rows: line 2, line 3, line 4, line 5, line 7, …; onBadRow: Skip skips those of instructions and"
         " answers)"
     )
     found = check_texts(path.as_uri(), "text", STORE, on_bad_row="Skip")

@@ -98,7 +98,7 @@ class _Unpacked(io.RawIOBase):
         try:
             data = self._inner.read(len(buffer))
         except (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError) as error:
-            raise BadTextFileError(f" is a torn {self._name} file ({error}): fetch or pack it again") from None
+            raise BadTextFileError(f" is a truncated {self._name} file ({error}): fetch or compress it again") from None
         buffer[: len(data)] = data
         return len(data)
 
@@ -132,7 +132,7 @@ def unpacked(opened: Open, zstandard: Unpack) -> tuple[Open, bool]:
     if len(head) < _HEAD and not head.strip():
         raise BadTextFileError(" is empty")
     if packed and head.startswith((*_UNPACK, ZSTANDARD)):
-        raise BadTextFileError(" is packed twice: unpack it once")
+        raise BadTextFileError(" is compressed twice: decompress it once")
     if head[_TAR] == b"ustar":
         raise BadTextFileError(" is a tar archive: unpack it")
     return again, packed

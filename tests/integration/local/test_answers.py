@@ -194,7 +194,7 @@ def test_answers_that_are_missing_are_void_or_refused_before_a_model_starts(make
     ("data", "sentence"),
     [
         (None, "cannot be read: No such file or directory"),
-        ('{"uid": "0", "messages": [{"con', "(the file ends there: it is torn)"),
+        ('{"uid": "0", "messages": [{"con', "(the file is truncated there)"),
         ("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "is a Git LFS pointer and not the file"),
         ('{"uid": "0", "output": "By size."}\n', '; write field: "output"'),
         (

@@ -70,12 +70,12 @@ from tiltyard_jobs.usertexts import TextsFound, check_texts, read_texts
         ),
         ("a.jsonl", b" \n", "is empty"),
         ("a.jsonl", b"", "is empty"),
-        ("a.jsonl", b"\x1f\x8b\x08\x00torn", "is a torn gzip file ("),
+        ("a.jsonl", b"\x1f\x8b\x08\x00torn", "is a truncated gzip file ("),
         ("a.jsonl", b"PAR1 and no more", "is a parquet file by its first bytes: rename it to end in .parquet"),
         (
             "a.jsonl",
             b"prompt,id\nSort,1",
-            "line 1 is not JSON: Expecting value; let the name of a CSV file end in .csv",
+            "line 1 is not JSON: Expecting value; a CSV file must end in .csv",
         ),
         ("a.jsonl", b"7", "line 1 is not a JSON object"),
         ("a.json", b'{\n"data": []\n}', "is one JSON object over several lines: write one record in each line, or put"),
@@ -102,7 +102,7 @@ from tiltyard_jobs.usertexts import TextsFound, check_texts, read_texts
         ("a.jsonl", b'{"text": "a"}{"text": "b"}', "line 1 holds more than one record: write each in its own line"),
         ("a.jsonl", b'{"text": "a\nb"}\n', "line 1 has a line break or another control character in a text, at"),
         ("a.jsonl", b'{"text": "a", "text": "b"}\n', "line 1 is not JSON: it names 'text' twice; give each a name of"),
-        ("a.json", b'[{"text": "a"}', "line 1 is not JSON: Expecting ',' delimiter (the file ends there: it is torn)"),
+        ("a.json", b'[{"text": "a"}', "line 1 is not JSON: Expecting ',' delimiter (the file is truncated there)"),
         ("a.json", b"[" * 100_000, "record 1 is nested too deeply"),
         (
             "a.csv",
@@ -165,7 +165,7 @@ def test_texts_of_tables_are_held_to_the_same(tmp_path: Path) -> None:
 
 def test_what_is_packed_otherwise(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    assert refusal(path, gzip.compress(gzip.compress(b'{"text": "a"}'))) == "is packed twice: unpack it once"
+    assert refusal(path, gzip.compress(gzip.compress(b'{"text": "a"}'))) == "is compressed twice: decompress it once"
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
         tar.addfile(tarfile.TarInfo("a.jsonl"))
@@ -235,5 +235,5 @@ def test_wherever_a_line_is_cut_it_is_torn(tmp_path: Path) -> None:
     line = json.dumps({"prompt": 'Ä "x" \\', "n": -1, "t": True, "z": None, "l": [1, {"a": "b"}]})
     for end in range(2, len(line)):
         (tmp_path / "a.jsonl").write_text('{"prompt": "ok"}\n' + line[:end])
-        with pytest.raises(ConfigurationError, match=r": line 2 is not JSON: .* \(the file ends there: it is torn\)$"):
+        with pytest.raises(ConfigurationError, match=r": line 2 is not JSON: .* \(the file is truncated there\)$"):
             check_texts((tmp_path / "a.jsonl").as_uri(), "prompt", STORE)

@@ -18,7 +18,7 @@ _NEAR = 16  # characters before that end in which anything else may be cut
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"is not JSON: {name} is no number that JSON has; write null")
+    raise ValueError(f"is not JSON: {name} is not a number in JSON; write null")
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

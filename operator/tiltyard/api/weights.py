@@ -70,7 +70,7 @@ def _page_of_hub(weights: Weights) -> Iterator[Violation]:
 
 BY_NAME_ON_HUB: Rule[Weights] = Rule(
     "must be hf://ORG/NAME for a model on the Hugging Face hub, with its branch or commit in revision: the address of a"
-    " page is no model",
+    " page is not a model",
     _page_of_hub,
     cel=f"!self.uri.matches('{_HUB_PAGE}') && !(has(self.servedFrom) && self.servedFrom.matches('{_HUB_PAGE}'))",
     field_path=".uri",

@@ -152,7 +152,7 @@ GOOD = b'{"prompt": "Sort."}\n'
         ("a.csv", b"PK\x03\x04" + bytes(99), " is a ZIP archive or a spreadsheet by its first bytes: unpack it, or sa"),
         ("a.jsonl", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", " is a Git LFS pointer and not the"),
         ("a.jsonl", GOOD + b'{"prompt": "Sort \\ud83d it"}\n', ": line 2 has half of a character (a lone surrogate)"),
-        ("a.jsonl", GOOD + b'{"prompt": "Sort.", "n": NaN}\n', ": line 2 is not JSON: NaN is no number that JSON has"),
+        ("a.jsonl", GOOD + b'{"prompt": "Sort.", "n": NaN}\n', ": line 2 is not JSON: NaN is not a number in JSON"),
         ("a.jsonl", GOOD + b'{"prompt": "' + b"x" * (50 << 20) + b'"}\n', ": line 2 is longer than 16 Mi characters: "),
         ("a.jsonl", GOOD + b"\0\0\0", ": line 2 holds a NUL byte: the file is damaged, or not text"),
     ],

@@ -110,7 +110,7 @@ def test_a_sample_is_the_same_whatever_stands_beside_it(tmp_path: Path) -> None:
             "line 2 has no 'answer_b'; it has answer_a, prompt, winner; name them in answers",
         ),
         (row("a", a=[{"role": "user", "content": "x"}]), "line 2 has no answer in 'answer_a'"),
-        (row("a", a=["x"]), "line 2 has 'answer_a', which is no list of messages with role and content"),
+        (row("a", a=["x"]), "line 2 has 'answer_a', which is not a list of messages with role and content"),
     ],
 )
 def test_a_row_that_is_no_pair(tmp_path: Path, bad: dict[str, Any], sentence: str) -> None:

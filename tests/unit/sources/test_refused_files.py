@@ -34,7 +34,7 @@ from tiltyard_jobs.usertexts import TextsFound, check_texts, read_texts
         ("a.jsonl", b'{"text": "a"}\n{"text": "b", x}\n', "line 2 is not JSON: Expecting property name"),
         ("a.jsonl", b'{"text": "a"}\n{"text": "\xff"}', "line 2 is not UTF-8 (invalid start byte): save the file as"),
         ("a.jsonl", b'{"text": "a"}\n{"text": "\\ud83d b"}', "line 2 has half of a character (a lone surrogate): the"),
-        ("a.jsonl", b'{"text": "a", "score": NaN}', "line 1 is not JSON: NaN is no number that JSON has; write null"),
+        ("a.jsonl", b'{"text": "a", "score": NaN}', "line 1 is not JSON: NaN is not a number in JSON; write null"),
         ("a.jsonl", b'{"text": "a"}\n\x00\x00', "line 2 holds a NUL byte: the file is damaged, or not text; write"),
         ("a.txt", b"a\0b", "line 1 holds a NUL byte: the file is damaged, or not text; write it again as UTF-8"),
         ("a.txt", b"a\0b\n", "line 1 holds a NUL byte: the file is damaged, or not text; write it again as UTF-8"),
@@ -107,7 +107,7 @@ from tiltyard_jobs.usertexts import TextsFound, check_texts, read_texts
         (
             "a.csv",
             b"1,Sort a list\n2,Reverse it\n",
-            "has no 'text'; the columns, by its first line, are 1, Sort a list; if these are no names, put a line with"
+            "has no 'text'; the columns, by its first line, are 1, Sort a list; if these are not names, put a line with"
             " the names of the columns before it",
         ),
         (

@@ -150,7 +150,7 @@ def test_arrays_that_are_torn_or_wrong_far_inside(tmp_path: Path) -> None:
         (text[:-2], r"line 6001 is not JSON: Expecting ',' delimiter \(the file is truncated there\)$"),
         (text.replace("},", "}", 1500).replace("}", "},", 1499), r"line 4502 is not JSON: Expecting ',' delimiter$"),
         (text + "[", r"line 6002 is not JSON: Extra data$"),
-        (text[:-1] + ', {"text": NaN}]', r": record 2001 is not JSON: NaN is no number that JSON has; write null$"),
+        (text[:-1] + ', {"text": NaN}]', r": record 2001 is not JSON: NaN is not a number in JSON; write null$"),
         (text[:-1] + ", 7]", r": record 2001 is not a JSON object$"),
         ("[" + " " * (PIECE - 3) + "12345, 6]", r": record 1 is not a JSON object \(2 bad rows"),
     ):

@@ -90,7 +90,7 @@ class Weights(ApiModel):
     """The revision of the weights, for example a commit of the Hugging Face hub. Another revision is another model."""
     served_from: ServedFromUri | None = None
     """Where these same weights are loaded from instead: pvc://, oci://, s3://, gs:// or https://, on one machine also
-    file:///PATH; or hf://ORG/NAME for a copy on the hub, with ?endpoint=https://HOST for a mirror of it. It is no part
+    file:///PATH; or hf://ORG/NAME for a copy on the hub, with ?endpoint=https://HOST for a mirror of it. It is not part
     of the model's identity. Absent: `uri`."""
     token_secret_ref: KeyReference | None = None
     """The Secret entry that holds the Hugging Face token with which the weights are downloaded, also by KServe. On one

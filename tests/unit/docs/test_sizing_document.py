@@ -190,7 +190,7 @@ def test_endpoints_cost_so(place: int) -> None:
 @pytest.mark.parametrize("place", [0, 1])
 def test_gpus_cost_so(place: int) -> None:
     *_, hour = prices_told()
-    (speed,) = re.findall(r"get through ([\d,]+) tokens\s+a second", SECTIONS["Prices"])
+    (speed,) = re.findall(r"each process ([\d,]+) tokens\s+a second", SECTIONS["Prices"])
     manifest = changed(place, prices={"currency": "USD", "gpuHours": {"nvidia.com/gpu": hour}})
     graph = build_graph(manifest)
     rates = {model.version: float(1 / number(speed)) for model in graph.models}

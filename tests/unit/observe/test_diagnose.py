@@ -54,19 +54,19 @@ def test_a_container_that_came_back_is_no_trouble() -> None:
                 "0/9 nodes are available: 4 Too many pods, 5 node(s) had untolerated taint {gpu: }.", STAGE, "mine"
             ),
             "Unschedulable",
-            "it: add nodes, or lower jobs.resources, and tolerate the taint by jobs.pod.tolerations",
+            "node: add nodes, or lower jobs.resources, and tolerate the taint by jobs.pod.tolerations",
         ),
         (
             no_node("0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.", STAGE, "train"),
             "Unschedulable",
-            "it: label nodes as training.pod requires, or change it",
+            "node: label nodes as training.pod requires, or change it",
         ),
         (
             no_node('persistentvolumeclaim "models" not found. not found', MODEL, "m"),
             "Unschedulable",
-            "it: check the volume claim that it mounts",
+            "node: check the volume claim that it mounts",
         ),
-        (no_node("0/0 nodes are available", MODEL, "m"), "Unschedulable", "it: add such a node"),
+        (no_node("0/0 nodes are available", MODEL, "m"), "Unschedulable", "node: add such a node"),
         (
             container(state={"waiting": {"reason": "ErrImagePull", "message": "manifest unknown"}}),
             "ImagePull",

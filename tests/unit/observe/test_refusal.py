@@ -67,8 +67,8 @@ def test_two_pods_that_are_refused_alike_give_one_sentence() -> None:
         (422, "ValidatingAdmissionPolicy 'p' with binding 'p' denied request: no", "ask who manages the policy"),
         (403, 'User "system:serviceaccount:t:t" cannot create resource "jobs"', "install the chart's RBAC"),
         (403, "unable to create new content in namespace a because it is being terminated", "in another one"),
-        (429, "the server has received too many requests", "nothing is to do here"),
-        (500, "etcdserver: request timed out", "nothing is to do here"),
+        (429, "the server has received too many requests", "no action is needed here"),
+        (500, "etcdserver: request timed out", "no action is needed here"),
         (500, 'Internal error occurred: failed calling webhook "w": connection refused', "the webhook does not answer"),
     ],
 )

@@ -29,7 +29,7 @@ from tiltyard_jobs.usertexts import TextsFound, check_texts, read_texts
         (
             "a.jsonl",
             b'\n{"text": "a"}\n{"text": ',
-            "line 3 is not JSON: Expecting value at character 10 (the file ends",
+            "line 3 is not JSON: Expecting value at character 10 (the file is",
         ),
         ("a.jsonl", b'{"text": "a"}\n{"text": "b", x}\n', "line 2 is not JSON: Expecting property name"),
         ("a.jsonl", b'{"text": "a"}\n{"text": "\xff"}', "line 2 is not UTF-8 (invalid start byte): save the file as"),

@@ -59,10 +59,10 @@ class LabelledPairs(NamedTuple):
     bad: BadRows
 
     def __str__(self) -> str:
-        """One line for people: `5 labelled pairs of 7, 2 without a better answer, passed over: 1 bad (line 3)`."""
+        """One line for people: `5 labelled pairs of 7, 2 without a better answer, skipped: 1 bad (line 3)`."""
         line = [f"{len(self.pairs)} labelled pairs" + (f" of {self.all}" if self.all > len(self.pairs) else "")]
         line += [f"{self.ties} without a better answer"] if self.ties else []
-        line += [f"passed over: {self.bad.count} bad ({self.bad.places})"] if self.bad.count else []
+        line += [f"skipped: {self.bad.count} bad ({self.bad.places})"] if self.bad.count else []
         return ", ".join(line)
 
 

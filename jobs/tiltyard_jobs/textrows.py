@@ -128,5 +128,5 @@ class BadRows:
         """What is wrong with the first, and where the others are."""
         if self.count < 2:
             return self._first
-        advice = "onBadRow: Skip passes over those of instructions and answers"
+        advice = "onBadRow: Skip skips those of instructions and answers"
         return f"{self._first} ({self.count} bad rows: {self.places}; {advice})"

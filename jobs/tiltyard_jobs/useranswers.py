@@ -120,7 +120,7 @@ def read_answers(model: ModelIdentity, asked: Collection[int], store: StoreRef) 
             found.unasked += 1
     if where.id_field is not None and again:
         refuse_repeated_id(texts.again(), where.id_field, again)
-    bad = (f"passed over: {texts.bad.count} bad ({texts.bad.places})",) if texts.bad.count else ()
+    bad = (f"skipped: {texts.bad.count} bad ({texts.bad.places})",) if texts.bad.count else ()
     found.notes = (*texts.notes, *bad)
     return found
 
@@ -173,7 +173,7 @@ def check_answers(
         )
     line = [f"{name}: {len(asked) - len(lacking)} answers from {where.place}"]
     line += [f"none to {lack}"] if lacking else []
-    line += [f"{found.unasked} that nobody asks for"] if found.unasked else []
+    line += [f"{found.unasked} to no instruction"] if found.unasked else []
     line += [f"{found.repeats} to the same words as one before"] if found.repeats else []
     return ", ".join([*line, *found.notes])
 

@@ -176,7 +176,7 @@ def _no_table(kind: str, path: Path, error: Exception) -> str:
     if kind == "parquet":
         with path.open("rb") as file:
             if file.read(len(textfile.PARQUET)) not in (textfile.PARQUET, textfile.ZSTANDARD):
-                return " is not a parquet file by its first bytes: let its name end in what it is"
+                return " is not a parquet file by its first bytes: correct the end of its name"
     name = "a complete parquet" if kind == "parquet" else "a complete Arrow"
     return f" is not {name} file ({type(error).__name__}): fetch or write it again"
 

@@ -123,7 +123,7 @@ async def test_a_container_that_outlives_the_worker_is_told_within_30_seconds(ar
 
         seen = told(await arena.wait("test", lambda one: told(one) is not None, 120))
         now = datetime.now(UTC)
-        assert f"container {CONTAINER} runs on and keeps the Job from its end" in seen["message"]
+        assert f"container {CONTAINER} is still running, so the Job cannot end" in seen["message"]
         workers = "--selector=app.kubernetes.io/component=worker"
         (pod,) = json.loads(kubectl("-n", arena.namespace, "get", "pods", workers, "--output=json"))["items"]
         (worker,) = (one for one in pod["status"]["containerStatuses"] if one["name"] == "worker")

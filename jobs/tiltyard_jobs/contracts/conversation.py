@@ -68,7 +68,7 @@ def turns_of(value: object) -> list[dict[str, str]]:
     if value is None or value == []:
         return []
     if not isinstance(value, list):
-        raise BadConversationError("is no list of messages")
+        raise BadConversationError("is not a list of messages")
     turns = [_turn(turn, number) for number, turn in enumerate(value, start=1)]
     if any(turn["role"] == "system" for turn in turns[1:]):
         raise BadConversationError("has a system message after other messages; keep it as the first one")
@@ -77,7 +77,7 @@ def turns_of(value: object) -> list[dict[str, str]]:
 
 def _turn(turn: object, number: int) -> dict[str, str]:
     if not isinstance(turn, dict):
-        raise BadConversationError("is no list of messages with role and content")
+        raise BadConversationError("is not a list of messages with role and content")
     said = turn.get("role") or turn.get("from")
     role = _ROLES.get(said) if isinstance(said, str) else None
     if role is None:

@@ -37,8 +37,8 @@ def layout_of(start: str) -> Layout:
 def header_advice(kind: str, names: list[str]) -> str:
     """What to do about a header that has not the name that is looked for."""
     if kind == "tsv" and len(names) == 1 and any(delimiter in names[0] for delimiter in DELIMITERS):
-        return "; there is no tab between them: let its name end in .csv"
-    return "; if these are no names, put a line with the names of the columns before it"
+        return "; there is no tab between them: rename it to end in .csv"
+    return "; if these are not names, put a line with the names of the columns before it"
 
 
 def rows(stream: TextStream, layout: Layout) -> Iterator[Record]:

@@ -46,8 +46,8 @@ _UNPACK: Mapping[bytes, tuple[str, Callable[[BinaryIO], Any]]] = {
 _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _HEAD = 1 << 16  # bytes in which a file shows what it is
 _OTHERS = {
-    PARQUET: "a parquet file by its first bytes: let its name end in .parquet",
-    ARROW_FILE: "an Arrow file by its first bytes: let its name end in .arrow",
+    PARQUET: "a parquet file by its first bytes: rename it to end in .parquet",
+    ARROW_FILE: "an Arrow file by its first bytes: rename it to end in .arrow",
     b"PK\x03\x04": "a ZIP archive or a spreadsheet by its first bytes: unpack it, or save it as CSV",
     b"\xd0\xcf\x11\xe0": "a spreadsheet or a document of Office by its first bytes: save it as CSV",
     b"SQLite format 3": "an SQLite database by its first bytes: write its table as CSV",
@@ -98,7 +98,7 @@ class _Unpacked(io.RawIOBase):
         try:
             data = self._inner.read(len(buffer))
         except (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError) as error:
-            raise BadTextFileError(f" is a torn {self._name} file ({error}): fetch or pack it again") from None
+            raise BadTextFileError(f" is a truncated {self._name} file ({error}): fetch or compress it again") from None
         buffer[: len(data)] = data
         return len(data)
 
@@ -132,7 +132,7 @@ def unpacked(opened: Open, zstandard: Unpack) -> tuple[Open, bool]:
     if len(head) < _HEAD and not head.strip():
         raise BadTextFileError(" is empty")
     if packed and head.startswith((*_UNPACK, ZSTANDARD)):
-        raise BadTextFileError(" is packed twice: unpack it once")
+        raise BadTextFileError(" is compressed twice: decompress it once")
     if head[_TAR] == b"ustar":
         raise BadTextFileError(" is a tar archive: unpack it")
     return again, packed
@@ -193,10 +193,10 @@ def _refuse_json(kind: str, start: str) -> None:
     except (ValueError, RecursionError):
         whole = None
     if isinstance(whole, dict):
-        raise BadTextFileError(" is JSON Lines by its first line: let its name end in .jsonl")
+        raise BadTextFileError(" is JSON Lines by its first line: rename it to end in .jsonl")
     records = isinstance(whole, list) and any(isinstance(one, dict) for one in whole)
     if records or (_ARRAY.match(start) and (kind != "txt" or line in ("[", "[{"))):
-        raise BadTextFileError(" is JSON by its first line: let its name end in .json")
+        raise BadTextFileError(" is JSON by its first line: rename it to end in .json")
 
 
 def _texts(stream: TextStream) -> Iterator[Record]:

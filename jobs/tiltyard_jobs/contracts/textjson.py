@@ -18,7 +18,7 @@ _NEAR = 16  # characters before that end in which anything else may be cut
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"is not JSON: {name} is no number that JSON has; write null")
+    raise ValueError(f"is not JSON: {name} is not a number in JSON; write null")
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def _refuse_kind(line: str, kind: str, error: json.JSONDecodeError) -> None:
             f" is one JSON object over several lines: {advice} ({AS_ARRAY} does where they have names)"
         )
     if kind != "json" and not line.lstrip().startswith("{"):
-        raise BadTextFileError(f": line 1 is not JSON: {error.msg}; let the name of a CSV file end in .csv")
+        raise BadTextFileError(f": line 1 is not JSON: {error.msg}; a CSV file must end in .csv")
 
 
 _WORDS_CUT = {word[:end] for word in ("true", "false", "null", "-") for end in range(len(word))} | {"-"}
@@ -96,7 +96,7 @@ def _no_json(line: str, error: json.JSONDecodeError) -> str:
     open_text = error.msg.startswith(("Unterminated string", "Invalid \\uXXXX escape"))
     what = error.msg.removesuffix(" at")
     if not line.endswith("\n") and (open_text or rest in _WORDS_CUT):  # of the last line
-        return f"is not JSON: {what} at character {error.colno} (the file ends there: it is torn)"
+        return f"is not JSON: {what} at character {error.colno} (the file is truncated there)"
     if not line.lstrip().startswith(("{", "[", '"')):
         return "is not JSON: a record begins with {, and this may be the rest of one: write each record in one line"
     if error.msg.startswith("Invalid control character"):
@@ -196,5 +196,5 @@ class _Window:
     def error(self, what: str) -> BadTextFileError:
         """What is wrong here."""
         line = self._line + self._text.count("\n", 0, self.place)
-        torn = "" if self._text[self.place :].strip() else " (the file ends there: it is torn)"
+        torn = "" if self._text[self.place :].strip() else " (the file is truncated there)"
         return BadTextFileError(f": line {line} is not JSON: {what}{torn}")

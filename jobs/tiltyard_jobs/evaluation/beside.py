@@ -69,7 +69,7 @@ async def serve(folder: Path) -> None:
             continue
         last = order["number"]
         if read(folder / _BEGUN) == {"number": last}:  # by this container before it was started again
-            said = f"{_ENGINE.name} was ended while it was at work, perhaps for want of memory: {_ENGINE.out_of_memory}"
+            said = f"{_ENGINE.name} was ended while it was running, perhaps for lack of memory: {_ENGINE.out_of_memory}"
             write(folder / ANSWER, json.dumps({"number": last, "error": "TransientError", "message": said}))
             continue
         write(folder / _BEGUN, json.dumps({"number": last}))

@@ -135,7 +135,7 @@ class Harness(NamedTuple):
             try:
                 await asyncio.to_thread(_write_lines, path, records)
             except TypeError as error:  # parquet knows more types than JSON
-                raise ConfigurationError(f"{readable(file.uri)} holds records that are no JSON: {error}") from None
+                raise ConfigurationError(f"{readable(file.uri)} holds records that are not JSON: {error}") from None
             files[file.split] = str(path)
         return {
             "name": recipe.name,

@@ -38,7 +38,7 @@ class ChatTemplate:
         ids: of the tokens that the tokenizer's files list by themselves, the special ones among them, by text.
 
     Raises:
-        ConfigurationError: the template is no valid jinja.
+        ConfigurationError: the template is not valid jinja.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class ChatTemplate:
         try:
             self._template = environment.from_string(source)
         except TemplateSyntaxError as error:
-            raise ConfigurationError(f"the chat template of {origin} is no valid jinja: {error.message}") from error
+            raise ConfigurationError(f"the chat template of {origin} is not valid jinja: {error.message}") from error
         self._special_tokens = dict(special_tokens)
         self._origin = origin
         self.bos = bos

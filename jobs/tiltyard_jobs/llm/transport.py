@@ -268,7 +268,7 @@ def _parse_root(root: str) -> URL:
     except ValueError:
         url = URL()
     if url.scheme not in {"http", "https"} or not url.host:
-        raise ConfigurationError(f"endpoint url {root!r} is no address: give one such as https://models.example/v1")
+        raise ConfigurationError(f"endpoint url {root!r} is not an address: give one such as https://models.example/v1")
     if url.user or url.password:
         raise ConfigurationError(f"the endpoint url of {url.host} holds a user or a password: give a key by reference")
     return url

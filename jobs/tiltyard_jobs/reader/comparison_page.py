@@ -139,7 +139,7 @@ def _only(first: OnlyInOne, second: OnlyInOne) -> list[tuple[str, str, str, str]
         ("Instructions", "instructions", "the other run has another instruction set"),
         ("Battles", "battles_by_instruction", "the other run does not have the instruction"),
         ("Battles", "battles_by_player", "the other run does not have one of the players"),
-        ("Battles", "battles_by_schedule", "the other run does not let the two meet on it"),
+        ("Battles", "battles_by_schedule", "the other run does not compare the two on it"),
         ("Battles with a vote", "voted", "in the other run every verdict on it is void"),
     ]
     counts = [(what, getattr(first, name), getattr(second, name), why) for what, name, why in lines]

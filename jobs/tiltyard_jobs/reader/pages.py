@@ -30,8 +30,8 @@ _EXCERPT = 200
 _LONG_PROGRAM = 20_000
 _TITLES = {DROPPED: "Dropped", PROGRAMS: "Programs"}
 _ABOUT = {
-    DROPPED: "Instructions that were dropped, those first that repeat one that was kept.",
-    PROGRAMS: "What the programs did that models wrote for benchmarks, those first that did not pass.",
+    DROPPED: "Instructions that were dropped; those that repeat one that was kept come first.",
+    PROGRAMS: "What the programs that models wrote for benchmarks did; those that did not pass come first.",
 }
 
 

@@ -77,7 +77,7 @@ def read_manifest(store: Store, prefix: str) -> Manifest | None:
     try:
         return Manifest.model_validate_json(data)
     except ValidationError:
-        raise PermanentError(f"{prefix}manifest.json in {store.place} is no manifest of a run") from None
+        raise PermanentError(f"{prefix}manifest.json in {store.place} is not a manifest of a run") from None
 
 
 def runs_in(store: Store) -> list[str]:
@@ -102,7 +102,7 @@ def run_folder(store: Store, prefix: str, artifacts: Store | None = None) -> Sou
     manifest = read_manifest(store, prefix)
     if manifest is None:
         raise ConfigurationError(
-            f"{store.place} has no manifest.json: this is no folder of a run, or the run is not complete; give a folder"
+            f"{store.place} has no manifest.json: this is not a run's folder, or the run is not complete; give a folder"
             " or bucket with a complete run, or the tournament's FILE to read one in progress"
         )
     sizes = {file.path: file.size for file in manifest.files}

@@ -52,7 +52,7 @@ def push(folder: Path, name: str, run: str, environment: Mapping[str, str]) -> s
             raise TransientError(sentence) from None
         raise ConfigurationError(f"{sentence}; check the name, and what the token in {TOKEN} may do") from None
     except HFValidationError as error:
-        raise ConfigurationError(f"--push-to-hub: {name} is no name of a dataset: {error}") from None
+        raise ConfigurationError(f"--push-to-hub: {name} is not a valid name of a dataset: {error}") from None
     except ValueError as error:  # of `validate`
         raise ConfigurationError(f"--push-to-hub: the hub refuses the dataset card: {error}") from None
     except OSError as error:

@@ -159,7 +159,7 @@ class Worker:
 def _recomputed(stage: str, source: str) -> str:
     return (
         f"{stage}: recomputed, since what was there was made from earlier results of {source}; these were lost, or"
-        " recomputed themselves, and came out otherwise"
+        " recomputed themselves, and had another content"
     )
 
 

@@ -198,7 +198,7 @@ def check_file(file: ReadableFile, store: StoreRef, seen: list[str]) -> None:
         bad = f"bad ({found.bad_places})"
         passed = reasons({bad: found.bad, "blank": found.blank, f"without {source!r}": found.missing})
         line = f"{found.texts} given" + (f": {repeats}" if repeats else "")
-        seen.append("; ".join([line, *([f"passed over: {passed}"] if passed else []), *found.notes]))
+        seen.append("; ".join([line, *([f"skipped: {passed}"] if passed else []), *found.notes]))
 
 
 def check_embedder() -> None:

@@ -137,7 +137,7 @@ async def _prefixes(context: ShowPromptsContext, asked: AskedModel, recipe: Mine
     if asked.folder is not None:
         folder, given = Path(asked.folder.path), asked.folder.chat_template
         if is_in_code(folder, given):
-            note = f"The tokenizer in {folder} has its chat template in code: the server tells it once it is up."
+            note = f"The tokenizer in {folder} has its chat template in code: the server provides it once it is up."
             return [{"messages": _system_message(system), "note": note} for system in systems]
         settings, note = {**TEMPLATE_SETTINGS, **_settings_of(recipe)}, f"From the chat template of {folder}."
         return _rendered(await asyncio.to_thread(load_chat_template, folder, given), systems, settings, note)
@@ -145,7 +145,7 @@ async def _prefixes(context: ShowPromptsContext, asked: AskedModel, recipe: Mine
         async with _client(context, asked.endpoint) as client:
             today = datetime.now(UTC).date()  # as the first shard does it
             found = [await prefix_of(client, recipe, None, system, today) for system in systems]
-        return [{"text": one.text, "note": f"As {client.url} tells it (/{one.source})."} for one in found]
+        return [{"text": one.text, "note": f"As {client.url} provides it (/{one.source})."} for one in found]
     if uri.startswith("sim://"):
         return [{"text": simulated_prefix(system)} for system in systems]
     return await _prefixes_of_weights(recipe)
@@ -162,7 +162,7 @@ async def _prefixes_of_weights(recipe: MineRecipe) -> list[Prompt]:
         except UNTOLD as error:
             unread = f" It could not be read: {_reason(error, None)}."
     note = (
-        f"The chat template of {uri} up to where the user's words would begin, as its server tells it once it is"
+        f"The chat template of {uri} up to where the user's words would begin, as its server provides it once it is"
         f" up.{unread} To see it here, name the model's repository or folder in tokenizer.uri: of that, no weights are"
         " read."
     )
@@ -241,7 +241,7 @@ async def _chat(context: ShowPromptsContext, asked: AskedModel, messages: Messag
             fitted, found = await client.fitted(messages), client.findings
         if found.system_role is not None:
             return [{"messages": fitted, "note": " ".join(f"{sentence}." for sentence in found.warnings) or None}]
-        reason = f"{asked.endpoint.field}: {asked.endpoint.url} does not tell its chat template"
+        reason = f"{asked.endpoint.field}: {asked.endpoint.url} does not provide its chat template"
     except UNTOLD as error:
         reason = _reason(error, asked.endpoint)
     unknown = f"It is not known whether the model takes a system message: {reason}."
@@ -260,7 +260,7 @@ async def _client(context: ShowPromptsContext, ref: EndpointRef) -> AsyncIterato
             if (last := client.last_failure) is None:
                 raise TransientError(f"{ref.url} did not answer within {ASK_SECONDS:.0f} s") from None
             wait = f"; it asks to wait for {last.retry_after:.0f} s" if last.retry_after else ""
-            told = f"{ref.url} told nothing within {ASK_SECONDS:.0f} s (last: {last}{wait})"
+            told = f"{ref.url} gave no answer within {ASK_SECONDS:.0f} s (last: {last}{wait})"
             raise TransientError(told, last.words) from None
 
 

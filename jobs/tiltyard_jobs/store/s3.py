@@ -72,7 +72,7 @@ def open_store(ref: StoreRef) -> S3Store:
     if ref.endpoint is not None:
         _check_endpoint(ref.endpoint)
     if ref.ca_bundle is not None and not Path(ref.ca_bundle).is_file():
-        raise ConfigurationError(f"The CA bundle {ref.ca_bundle} is no file.")
+        raise ConfigurationError(f"The CA bundle {ref.ca_bundle} is not a file.")
     client = make_client(
         endpoint=ref.endpoint,
         region=ref.region,

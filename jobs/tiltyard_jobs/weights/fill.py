@@ -96,7 +96,7 @@ def _ready(folder: Path) -> Filled:
 
 
 def _not_ours(folder: Path) -> NoReturn:
-    raise ConfigurationError(f"{folder} is there, and no download of ours: delete it, and start the model again")
+    raise ConfigurationError(f"{folder} exists and is not a download of Tiltyard: delete it, and start the model again")
 
 
 @contextmanager
@@ -193,7 +193,7 @@ def _fetch(download: _Download, file: HubFile) -> None:
         partial_file.unlink(missing_ok=True)
         # What lay there before may be of another download: that is no fault of the hub's.
         failed = TransientError(
-            f"{file.path} of hf://{download.model.name} came with another digest than the hub says"
+            f"{file.path} of hf://{download.model.name} has another digest than the hub states"
             + (" (it was continued)" if before else "")
         )
     raise failed

@@ -45,7 +45,7 @@ class ExistingAnswers(ApiModel):
     field: ColumnName = "output"
     """The column that holds the answer, or a path to it: `output`, `choices[0].turns[0].content`,
     `messages[-1].content`; of a list of records the one with a given value: `completions[model=gpt-4].response`.
-    Thoughts are taken off it as off a model's reply. Default: output."""
+    Thoughts are removed from it as from a model's reply. Default: output."""
     id_field: ColumnName | None = None
     """The column that holds the id of the instruction, as `instructions.from.idField` has it, or a path to it. No
     two rows may have the same."""
@@ -53,7 +53,7 @@ class ExistingAnswers(ApiModel):
     """Instead of `idField`: the column that holds the instruction's text, or a path to it. Texts are compared as
     instructions are for exact repeats; of two rows with the same text the first counts."""
     on_bad_row: BadRowRule = "Refuse"
-    """What becomes of a row that is not what it should be, as in `instructions.from.onBadRow`. Default: Refuse."""
+    """What happens to a malformed row, as in `instructions.from.onBadRow`. Default: Refuse."""
     license: Line | None = None
     """The licence of the answers. It is recorded on every row made from them. Absent: unknown."""
 

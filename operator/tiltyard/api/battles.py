@@ -1,4 +1,4 @@
-"""Who meets whom, how they answer and how battles are judged."""
+"""Which answers are compared, how they are requested and how battles are judged."""
 
 from __future__ import annotations
 
@@ -86,11 +86,11 @@ class Schedule(ApiModel):
 
 
 class Battles(ApiModel):
-    """Who meets whom, how they answer and how battles are judged."""
+    """Which answers are compared, how they are requested and how battles are judged."""
 
     pairing: Pairing = "AttackerDefender"
-    """Who meets whom on an instruction. AttackerDefender: its attacker meets every other competitor. AllPairs: every
-    two competitors meet. Default: AttackerDefender."""
+    """Which answers to an instruction are compared. AttackerDefender: its attacker's with every other competitor's.
+    AllPairs: those of every two competitors. Default: AttackerDefender."""
     answer: AnswerSampling = AnswerSampling()
     """How answers are requested and sampled."""
     orders: Orders = "Both"

@@ -150,8 +150,8 @@ class Flags(ApiModel):
     left out. Drop: an instruction with one is dropped before any model is asked, an answer with one gives no training
     row, and neither their texts nor what judges wrote about such an answer are in a table. Default: Keep."""
     personal_data: Annotated[KeepOrDrop, Field(alias="PersonalData")] = "Keep"
-    """Addresses for e-mail, international phone numbers, IBANs, numbers of payment cards, US social security numbers;
-    names of people are not recognized. Keep and Drop: likewise. Default: Keep."""
+    """E-mail addresses, international phone numbers, IBANs, payment card numbers, US social security numbers; names of
+    people are not recognised. Keep and Drop: likewise. Default: Keep."""
 
     @property
     def dropped(self) -> tuple[Flag, ...]:

@@ -1,4 +1,4 @@
-"""Training data made of the winning answers."""
+"""Training data built from the winning answers."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Licenses(ApiModel):
     allow: Annotated[tuple[LicenseId, ...], Field(max_length=64), Distinct()] = ()
     """A training row is left out, and counted, unless the licences of its answers and of its instruction are all in
     this list, as models and `instructions.from` state them. other is any licence without an identifier here, unknown
-    one that is not stated. Empty: no row is left out for it."""
+    one that is not stated. Empty: no row is left out for its licences."""
 
 
 class Dataset(ApiModel):
-    """Training data made of the winning answers."""
+    """Training data built from the winning answers."""
 
     formats: Annotated[tuple[DatasetFormat, ...], Field(min_length=1, max_length=2), Distinct()] = (
         "Sft",

@@ -86,8 +86,8 @@ class GivenInstructions(ApiModel):
 
     uri: TextsUri | None = None
     """The file at s3://BUCKET/KEY, hf://datasets/ORG/NAME@REVISION/PATH on the Hugging Face hub or https://HOST/PATH;
-    on one machine also a path, relative to the manifest, with ~/ or in full, or file:///PATH. As its name ends it is
-    JSON Lines, JSON, CSV, TSV, text with one instruction a line (.txt), parquet or Arrow; all of them packed or not.
+    on one machine also a path, relative to the manifest, with ~/ or in full, or file:///PATH. By the end of its name
+    it is JSON Lines, JSON, CSV, TSV, text with one instruction a line (.txt), parquet or Arrow, compressed or not.
     It may name several files, which are read in the order of their names: a folder, here or on the hub, or a
     prefix s3://BUCKET/KEY/ that ends in /, for all files below it whose names end so; or a pattern such as
     `prompts/*.jsonl`. The tables name each row's file in `source_file`. Absent: the files in `files`."""
@@ -100,9 +100,8 @@ class GivenInstructions(ApiModel):
     limit: Annotated[int, Whole(1, 10_000_000)] | None = None
     """The number of instructions to read, from the beginning. Absent: all."""
     sample: Annotated[int, Whole(1, 10_000_000)] | None = None
-    """Only so many instructions are taken, by chance: `spec.seed` and each row's own id (`idField`), or its words, say
-    which, so that another row in the file changes no more than one of them. They stay in the file's order.
-    Absent: all."""
+    """The number of instructions to take at random: `spec.seed` and each row's own id (`idField`), or its text, decide
+    which, so that another row in the file changes at most one of them. They stay in the file's order. Absent: all."""
     field: ColumnName = "prompt"
     """The column that holds the text, or a path to it: `messages[-1].content`, `conversations[0].value`, `turns[0]`.
     Default: prompt."""
@@ -125,9 +124,9 @@ class GivenInstructions(ApiModel):
     keep: Annotated[tuple[ColumnName, ...], Field(max_length=16), Distinct()] = ()
     """Columns of the file that go into these tables as they are, as text."""
     on_bad_row: BadRowRule = "Refuse"
-    """What becomes of a row that is not what it should be: not JSON, more or fewer cells than the header, no text.
-    Refuse: the file is refused, with the number of such rows and the first of them. Skip: they are passed over and
-    counted. Default: Refuse."""
+    """What happens to a malformed row: not JSON, more or fewer cells than the header, no text. Refuse: the file is
+    refused, with the number of such rows and the first of them. Skip: they are skipped and counted.
+    Default: Refuse."""
     license: Line | None = None
     """The licence of the instructions. It is recorded on every training row. Absent: unknown."""
     attacker_field: ColumnName | None = None

@@ -27,10 +27,11 @@ class LabelledPairs(Texts):
     `answers`, likewise for the second, and tie, which says nothing. The name of the answer's column is read too.
     Default: winner."""
     sample: Annotated[int, Whole(2, 100_000)] = 200
-    """So many pairs are judged at most, each in both orders by each judge; of more, some by chance. Default: 200."""
+    """The number of pairs that are judged, at most, each in both orders by each judge; of more, some are chosen at
+    random. Default: 200."""
     on_bad_row: BadRowRule = "Refuse"
-    """What becomes of a row that is not what it should be. Refuse: the file is refused. Skip: such rows are passed over
-    and counted. Default: Refuse."""
+    """What happens to a malformed row. Refuse: the file is refused. Skip: such rows are skipped and counted.
+    Default: Refuse."""
 
 
 class Judging(ApiModel):

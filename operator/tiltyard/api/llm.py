@@ -48,7 +48,7 @@ WHOLE_NODES: Rule[Parallelism] = Rule(
 
 
 class Parallelism(ApiModel):
-    """How one replica is shared out, as in KServe's `spec.parallelism`."""
+    """How one replica is divided, as in KServe's `spec.parallelism`."""
 
     RULES = (ONE_WAY_OVER_NODES, DATA_IN_PAIRS, WHOLE_NODES)
 
@@ -57,11 +57,11 @@ class Parallelism(ApiModel):
     pipeline: Ways | None = None
     """The number of nodes, each of which has some of the layers. Absent: one."""
     data: Ways | None = None
-    """The number of ranks that compute requests side by side, on all nodes together. Absent: one."""
+    """The number of ranks that compute requests in parallel, on all nodes together. Absent: one."""
     data_local: Ways | None = None
     """The number of these ranks on each node."""
     expert: bool = False
-    """Whether the experts of a mixture of experts are shared out over the ranks. Default: false."""
+    """Whether the experts of a mixture of experts are divided among the ranks. Default: false."""
 
     @property
     def nodes(self) -> int:

@@ -211,7 +211,7 @@ class Participant(ApiModel):
     model: ModelSource | None = None
     """The model to serve."""
     family: Word | None = None
-    """What makes it kin to other models: the report card says whether a judge favours its own family. Absent: the
+    """The model family that it belongs to: the report card says whether a judge favours its own family. Absent: the
     first word of the model's name without its version, such as qwen for Qwen2.5-7B-Instruct-AWQ; of existing answers
     and of a model in a folder of this machine the first word of `name`."""
     serving: ModelServing | None = None

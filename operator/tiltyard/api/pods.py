@@ -205,7 +205,7 @@ class PodPatch(ApiModel):
     topology_spread_constraints: Annotated[tuple[OpaqueObject, ...], Field(max_length=16)] = ()
     """How the pods are spread over nodes, as in Kubernetes."""
     security_context: OpaqueObject | None = None
-    """A Kubernetes PodSecurityContext. What it does not set stays as the `restricted` Pod Security Standard asks."""
+    """A Kubernetes PodSecurityContext. What it does not set is as the `restricted` Pod Security Standard requires."""
     resource_claims: Annotated[tuple[OpaqueObject, ...], Field(max_length=16)] = ()
     """Claims of Dynamic Resource Allocation, as in Kubernetes; the main container gets each of them. In training each
     counts as one GPU."""

@@ -31,8 +31,8 @@ class Rating(ApiModel):
     answer, in characters. With `verdict.method: Logprobs` a vote is a share, which is seldom exactly a half. Default:
     Half."""
     unanswered: Unanswered = "Void"
-    """What becomes of a battle in which one of the two competitors gave no answer. Void: it is not counted. Loss: it is
-    lost by the one without an answer. An instruction without an answer of its attacker has no gold answer either way.
+    """What happens to a battle in which one of the two competitors gave no answer. Void: it is not counted. Loss: the
+    one without an answer loses it. An instruction without an answer of its attacker has no gold answer either way.
     Default: Void."""
     votes: VoteKind = "Plain"
     """What a vote by probabilities counts. Plain: the probability. Calibrated: the judge's position bias is removed

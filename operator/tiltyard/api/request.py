@@ -183,7 +183,7 @@ class EndpointRequest(ApiModel):
     RULES: ClassVar[tuple[Rule[Any], ...]] = (EACH_HEADER_ONCE,)
 
     headers: Annotated[tuple[Header, ...], Field(max_length=16, json_schema_extra=MAP_BY_NAME)] = ()
-    """Headers that are sent with each request to the endpoint. They are no part of the model's identity."""
+    """Headers that are sent with each request to the endpoint. They are not part of the model's identity."""
     ca_bundle: CaBundle | None = None
     """The CA certificates (PEM) by which the endpoint's certificate is checked, instead of the system's."""
 

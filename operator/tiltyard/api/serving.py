@@ -131,7 +131,7 @@ class ModelServing(ApiModel):
     pod: PodPatch = PodPatch()
     """Additions to the model's pods."""
     parallelism: Parallelism | None = None
-    """How an LLMInferenceService shares one replica out over GPUs and nodes."""
+    """How an LLMInferenceService divides one replica among GPUs and nodes."""
     worker: OpaqueObject | None = None
     """The pods of an LLMInferenceService on the nodes after the first: a Kubernetes PodSpec, as KServe's
     `spec.worker`. Absent: as the first, where `parallelism` requires more than one node."""
@@ -185,14 +185,14 @@ class WeightsClaim(ApiModel):
     RULES = (NAME_OR_SIZE,)
 
     name: ObjectName | None = None
-    """A claim in the tournament's namespace that is there, for the models of all tournaments that name it. Models on
+    """An existing claim in the tournament's namespace, for the models of all tournaments that name it. Models on
     several nodes need one with ReadWriteMany."""
     size: QuantityText | None = None
-    """The size of the claims that are made: one for each model, which goes with the model."""
+    """The size of the claims that Tiltyard creates: one for each model, deleted with the model."""
     storage_class_name: ObjectName | None = None
-    """The storage class of claims that are made. Absent: the cluster's default."""
+    """The storage class of claims that Tiltyard creates. Absent: the cluster's default."""
     access_mode: AccessMode = "ReadWriteOnce"
-    """The access mode of claims that are made. A model with several replicas needs ReadWriteMany. Default:
+    """The access mode of claims that Tiltyard creates. A model with several replicas needs ReadWriteMany. Default:
     ReadWriteOnce."""
 
 
@@ -223,7 +223,7 @@ class ServedWeights(ApiModel):
     RULES = (CLAIM_OR_CACHE,)
 
     claim: WeightsClaim | None = None
-    """Persistent volume claims, filled by an init container of Tiltyard's."""
+    """Persistent volume claims, which one of Tiltyard's init containers fills."""
     cache: WeightsCache | None = None
     """KServe's local model cache."""
 

@@ -215,7 +215,7 @@ class TournamentSpec(ApiModel):
     seed: Count = 0
     """The seed. Every random choice derives from it and from record ids. Default: 0."""
     competitors: Annotated[tuple[Participant, ...], Field(min_length=2, max_length=32, json_schema_extra=MAP_BY_NAME)]
-    """Who competes, 2 to 32: models, and answers that exist already."""
+    """The competitors, 2 to 32: models, and existing answers."""
     judges: Annotated[tuple[Participant, ...], Field(max_length=32, json_schema_extra=MAP_BY_NAME)] = ()
     """Neutral judges. Empty: each competitor judges the battles of the others, as in the paper, which takes at least
     three competitors. No model ever judges its own battles."""
@@ -224,13 +224,13 @@ class TournamentSpec(ApiModel):
     curation: Curation = Curation()
     """How raw instructions are reduced to those that are answered."""
     battles: Battles = Battles()
-    """Who meets whom, how they answer and how battles are judged."""
+    """Which answers are compared, how they are requested and how battles are judged."""
     judging: Judging = Judging()
     """What is known of the judges besides what they say in this tournament."""
     rating: Rating = Rating()
     """How votes become ratings and gold answers."""
     dataset: Dataset = Dataset()
-    """Training data made of the winning answers."""
+    """Training data built from the winning answers."""
     training: Training | None = None
     """Fine-tuning of a target model on the training data. Absent: the tournament ends with the training data."""
     evaluation: Evaluation | None = None
@@ -242,7 +242,7 @@ class TournamentSpec(ApiModel):
     """How the work is divided into Jobs."""
     prices: Prices | None = None
     """What GPUs and endpoints cost, so that plans, statuses and the report say what the tournament costs. Absent: they
-    say tokens and GPU-hours alone."""
+    show only tokens and GPU-hours."""
     output: Annotated[Output | None, Field(json_schema_extra=REQUIRED_IN_CLUSTER)] = None
     """Where artifacts are kept. On one machine a folder (`--out DIR`) may replace it."""
     active_deadline_seconds: Annotated[int, Whole(1, 2**31 - 1)] | None = None

@@ -39,10 +39,10 @@ class RecordCounts(ApiModel):
     """The records of one stage, those of reused shards left out."""
 
     total: Count = 0
-    """The number of records. At most so many: what curation will drop is counted until it is dropped."""
+    """The number of records. It is an upper bound: what curation will drop is counted until it is dropped."""
     done: Count = 0
-    """The number of records that are done, including void ones. A shard whose pod was lost counts as far as it had
-    come."""
+    """The number of records that are done, including void ones. A shard whose pod was lost keeps the count that it
+    had reached."""
 
 
 class VoidCount(ApiModel):
@@ -86,7 +86,7 @@ class ModelStatus(ApiModel):
     asking: Count | None = None
     """The number of records on which the model works now. Absent: no worker has reported it."""
     queued: Count | None = None
-    """The number of records that wait for the model: those that it could make now. At most so many."""
+    """The number of records that wait for the model: those that it could make now. It is an upper bound."""
     loads: Count = 0
     """How many times the model was started."""
     url: Address | None = None
@@ -202,7 +202,7 @@ class TournamentStatus(ApiModel):
     records: Word | None = None
     """The records of all stages that are done, of how many, for example 812/4000."""
     eta: AwareDatetime | None = None
-    """When the tournament will be complete at the present pace. Absent: nothing was done in the last minute, or too
+    """When the tournament will be complete at the current rate. Absent: nothing was done in the last minute, or too
     little to estimate it."""
     run: Word | None = None
     """The digest of everything in the spec that can change a result."""

@@ -86,8 +86,8 @@ class TextFile(ApiModel):
 
     uri: TextsUri
     """The file at s3://BUCKET/KEY, hf://datasets/ORG/NAME@REVISION/PATH on the Hugging Face hub or https://HOST/PATH;
-    on one machine also a path, relative to the manifest, with ~/ or in full, or file:///PATH. As its name ends it is
-    JSON Lines, JSON, CSV, TSV, text with one instruction a line (.txt), parquet or Arrow; all of them packed or not."""
+    on one machine also a path, relative to the manifest, with ~/ or in full, or file:///PATH. By the end of its name
+    it is JSON Lines, JSON, CSV, TSV, text with one instruction a line (.txt), parquet or Arrow, compressed or not."""
     sha256: Sha256 | None = None
     """The file's SHA-256 digest. A file with another digest is refused; a new digest here recomputes what was made
     from the file. Required for https://. Absent: on one machine the digest of a file is filled in; otherwise a change

@@ -68,7 +68,7 @@ NAME_IS_LABEL: Rule[Tournament] = Rule(
 
 
 class Tournament(ApiModel):
-    """A tournament between language models. It yields a leaderboard and training data made of the winning answers."""
+    """A tournament between language models. It yields a leaderboard and training data built from winning answers."""
 
     RULES = (NAME_IS_LABEL,)
 

@@ -70,7 +70,7 @@ def _page_of_hub(weights: Weights) -> Iterator[Violation]:
 
 BY_NAME_ON_HUB: Rule[Weights] = Rule(
     "must be hf://ORG/NAME for a model on the Hugging Face hub, with its branch or commit in revision: the address of a"
-    " page is no model",
+    " page is not a model",
     _page_of_hub,
     cel=f"!self.uri.matches('{_HUB_PAGE}') && !(has(self.servedFrom) && self.servedFrom.matches('{_HUB_PAGE}'))",
     field_path=".uri",
@@ -90,10 +90,10 @@ class Weights(ApiModel):
     """The revision of the weights, for example a commit of the Hugging Face hub. Another revision is another model."""
     served_from: ServedFromUri | None = None
     """Where these same weights are loaded from instead: pvc://, oci://, s3://, gs:// or https://, on one machine also
-    file:///PATH; or hf://ORG/NAME for a copy on the hub, with ?endpoint=https://HOST for a mirror of it. It is no part
+    file:///PATH; or hf://ORG/NAME for a copy on the hub, with ?endpoint=https://HOST for a mirror of it. It is not part
     of the model's identity. Absent: `uri`."""
     token_secret_ref: KeyReference | None = None
-    """The Secret entry that holds the Hugging Face token with which the weights are downloaded, whoever does it. On one
+    """The Secret entry that holds the Hugging Face token with which the weights are downloaded, also by KServe. On one
     machine the environment variable TILTYARD_SECRET_<name>_<key> holds it. Absent: on a cluster no token, on one
     machine its own (HF_TOKEN, or what `hf auth login` has left)."""
     license: Line | None = None

@@ -103,7 +103,7 @@ def add_output(command: argparse.ArgumentParser) -> None:
         "--output",
         choices=["table", "json", "yaml"],
         default="table",
-        help="the form of the result on standard output (default: table); `tiltyard schema` has the schemas",
+        help="the format of the result on standard output (default: table); `tiltyard schema` has the schemas",
     )
     amount = command.add_mutually_exclusive_group()
     amount.add_argument("-q", "--quiet", action="store_true", help="print only the result and what is wrong")

@@ -32,7 +32,13 @@ def add_operator(command: argparse.ArgumentParser) -> None:
         metavar="POLICY",
         help="Always, IfNotPresent or Never (default: IfNotPresent)",
     )
-    command.add_argument("--worker-image-pull-secret", action="append", default=[], metavar="NAME", help=several)
+    command.add_argument(
+        "--worker-image-pull-secret",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help=f"a Secret with which the workers' image is pulled; {several}",
+    )
     command.add_argument(
         "--children", default="{}", metavar="JSON", help="the chart's value `children`: what all children have"
     )
@@ -110,7 +116,7 @@ def add_render(command: argparse.ArgumentParser) -> None:
         " (default: the chart's own values)",
     )
     command.add_argument(
-        "-o", "--output", choices=["yaml", "json"], default="yaml", help="the form of the objects (default: yaml)"
+        "-o", "--output", choices=["yaml", "json"], default="yaml", help="the format of the objects (default: yaml)"
     )
     command.add_argument(
         "--check",

@@ -21,7 +21,7 @@ def add_export(command: argparse.ArgumentParser) -> None:
         help="a run's folder or a copy of it, s3://BUCKET/PREFIX/runs/RUN, or the Tournament's YAML file",
     )
     form = command.add_mutually_exclusive_group(required=True)
-    form.add_argument("--to", choices=get_args(ExportForm), help="the form")
+    form.add_argument("--to", choices=get_args(ExportForm), help="the format of the files")
     form.add_argument(
         "--push-to-hub",
         metavar="ORG/NAME",
@@ -57,7 +57,7 @@ def export(options: argparse.Namespace) -> int:
     from tiltyard_jobs.contracts.solo_tasks import ExportTask
 
     if (options.out is None) == (options.to is not None) or (options.push_to_hub and options.table):
-        raise UserError("--to FORM needs --out DIR, and takes --table; --push-to-hub ORG/NAME takes neither of them")
+        raise UserError("--to FORMAT needs --out DIR, and takes --table; --push-to-hub ORG/NAME takes neither of them")
     run, store = place_of(options)
     task = ExportTask(
         tournament=run or options.run,

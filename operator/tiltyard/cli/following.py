@@ -31,7 +31,7 @@ def program() -> list[str]:
 def after_run(options: argparse.Namespace, out: Path | str | None) -> str:
     """What to do with a complete run, whose results are in `out`."""
     return _next_lines(
-        ("reads the battles in a browser", _line("view", options, out)),
+        ("opens the battles in a browser", _line("view", options, out)),
         ("copies all results to a folder", _line("report", options, out, "--to", "results")),
     )
 
@@ -40,7 +40,7 @@ def after_failure(options: argparse.Namespace, out: Path | str | None, document:
     """What to do with a run that has failed, whose results are in `out`."""
     lines = [("continues once the cause is fixed; what is complete is reused", _line("run", options, out))]
     if document is not None and any(stage.shards.succeeded for stage in document.stages):
-        lines.append(("shows in a browser what is there so far", _line("view", options, out)))
+        lines.append(("opens what is there so far in a browser", _line("view", options, out)))
     return _next_lines(*lines)
 
 
@@ -52,7 +52,7 @@ def after_status(options: argparse.Namespace, tournament: Tournament, document: 
     if document.activity == "Interrupted":
         return _next_lines(("continues from here", _line("run", options, out)))
     if document.activity == "Running":
-        return _next_lines(("shows it in a browser", _line("view", options, out)))
+        return _next_lines(("opens it in a browser", _line("view", options, out)))
     ends = {each.type for each in document.conditions if each.status == "True"}
     if "Failed" in ends:
         return after_failure(options, out, document)

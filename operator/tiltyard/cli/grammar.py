@@ -112,7 +112,10 @@ def _run(command: argparse.ArgumentParser) -> None:
     add_place(command)
     add_prices(command)
     command.add_argument(
-        "--workers", type=positive, metavar="N", help="worker processes at once (default: the cores, at least 2)"
+        "--workers",
+        type=positive,
+        metavar="N",
+        help="worker processes at once (default: the number of cores, at least 2)",
     )
     command.add_argument("--vllm-python", metavar="PATH", help="the interpreter that has vLLM (default: this one)")
     command.add_argument("--train-python", metavar="PATH", help="the interpreter that has TRL (default: this one)")

@@ -113,7 +113,7 @@ def print_licenses(tournament: Tournament) -> None:
     given = tournament.spec.instructions.given
     sources = [] if given is None else [f"the instructions are {named(given.license)}"]
     counts = sorted(Counter(map(named, stated)).items())
-    line = [f"{count} of {len(stated)} competitors are {name} ({_asks(name)})" for name, count in counts]
+    line = [f"{name} for {count} of {len(stated)} competitors ({_asks(name)})" for name, count in counts]
     print(f"Licences: {', '.join([*line, *sources])}")
 
 

@@ -58,7 +58,7 @@ def add_show(command: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="ID",
         help="an instruction's id or its first digits, INSTRUCTION/A/B, or a benchmark's task, such as HumanEval/3, for"
-        " what the programs did that models wrote for it",
+        " what the programs that models wrote for it did",
     )
     add_output(command)
 

@@ -102,7 +102,7 @@ class Election:
             held = await self._attempt()
         except ApiError as error:
             if error.status != CONFLICT and str(error) != self._problem:
-                log.warning("the lease cannot be had; it is tried again", error=str(error))
+                log.warning("the lease cannot be acquired; it is retried", error=str(error))
             self._problem = str(error)
             return False
         self._problem = "" if held else "another operator holds it"
@@ -146,7 +146,7 @@ class Election:
                 free = {**spec, "holderIdentity": "", "leaseDurationSeconds": 1}
                 await self.client.replace(LEASES, {**lease, "spec": free})
         except ApiError as error:
-            log.warning("the lease was not given back and expires", error=str(error))
+            log.warning("the lease was not released and expires", error=str(error))
 
     def _set(self, leads: bool) -> None:
         self.leads = leads

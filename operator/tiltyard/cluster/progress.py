@@ -220,12 +220,12 @@ class ProgressReader:
         url = URL.build(scheme="http", host=str(ip_address(ip)), port=PORT, path=PATH)
         async with self._session.get(url, allow_redirects=False) as response:
             if response.status != 200:
-                raise ValueError("no progress is told there")
+                raise ValueError("no progress is reported there")
             body = await response.content.read(MAX_BYTES + 1)
             while len(body) <= MAX_BYTES and (more := await response.content.read(MAX_BYTES + 1 - len(body))):
                 body += more
         if len(body) > MAX_BYTES:
-            raise ValueError("it tells more than a progress")
+            raise ValueError("it reports more than progress")
         return WorkerProgress.model_validate_json(body)
 
     def _prune(self, key: str) -> None:

@@ -28,8 +28,8 @@ MAX_LENGTH = 500
 ROOM = (
     (r"Insufficient|Too many pods", "add nodes, or lower {part}.resources"),
     (r"untolerated taint", "tolerate the taint by {part}.pod.tolerations"),
-    (r"node affinity|selector|topology spread", "label nodes as {part}.pod asks, or change it"),
-    (r"(?i)persistent ?volume|volume node", "see to the volume claim that it mounts"),
+    (r"node affinity|selector|topology spread", "label nodes as {part}.pod requires, or change it"),
+    (r"(?i)persistent ?volume|volume node", "check the volume claim that it mounts"),
 )
 
 # What a server's last words mean, by the first pattern that is found in them.
@@ -47,9 +47,9 @@ CLASSES = (
 
 
 NOT_ENDING_MESSAGE = (
-    "pod {pod} stays though its worker has ended: container {container} runs on and keeps the Job from its end; let it"
-    " be injected as a native sidecar (Istio and Linkerd do so by the pod's annotations, if their release can), or keep"
-    " it out of these pods by jobs.pod.labels or jobs.pod.annotations, as sidecar.istio.io/inject"
+    "pod {pod} is still there although its worker has ended: container {container} is still running, so the Job cannot"
+    " end; let it be injected as a native sidecar (Istio and Linkerd do so by the pod's annotations, if their release"
+    " can), or keep it out of these pods with jobs.pod.labels or jobs.pod.annotations, such as sidecar.istio.io/inject"
 )
 WORKERS = ("worker", NODE)
 """Names of the container that does a Job's, or a TrainJob's, work."""
@@ -101,7 +101,7 @@ def _room(pod: Mapping[str, Any], words: str) -> str:
     its_labels = pod["metadata"].get("labels", {})
     part = "serving" if MODEL in its_labels else "training" if its_labels.get(STAGE) == "train" else "jobs"
     actions = [action for pattern, action in ROOM if re.search(pattern, words)] or ["add such a node"]
-    return f"it starts by itself once a node takes it: {', and '.join(actions).format(part=part)}"
+    return f"it starts automatically once it fits a node: {', and '.join(actions).format(part=part)}"
 
 
 def _staying(status: Mapping[str, Any]) -> str | None:

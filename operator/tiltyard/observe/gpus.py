@@ -20,9 +20,9 @@ def without_memory(tournament: Tournament) -> Iterator[str]:
         count = sum(resources.gpus.values())
         if count and "memory" not in resources.demand():
             given = (
-                f"its runtime gives it its own default then, {KSERVE_RUNTIME} 2Gi, an LLMInferenceService none,"
+                f"then its runtime's own default applies ({KSERVE_RUNTIME} 2Gi, an LLMInferenceService none),"
                 if "serving" in place
-                else "it has then what is left on its node, as the first that has to go,"
+                else "then it has what is left on its node, is the first to be evicted,"
             )
             yield (
                 f"{place} requests {_named(resources)} and no memory: {given} and it may be killed while it loads its"
@@ -42,7 +42,7 @@ def without_gpu(tournament: Tournament, runtime: str = KSERVE_RUNTIME) -> Iterat
     if training is not None and not training.gpus:
         yield (
             "spec.training.resources requests no GPU: the target model is trained on the CPU, which is slow; request"
-            " one, for example limits of nvidia.com/gpu, or do nothing if that is meant"
+            " one, for example limits of nvidia.com/gpu, or do nothing if that is intended"
         )
     served = {
         "spec.evaluation" if one.participant.name in TARGETS else one.field: one.participant.serving
@@ -53,10 +53,10 @@ def without_gpu(tournament: Tournament, runtime: str = KSERVE_RUNTIME) -> Iterat
             continue
         its, gpus = serving.runtime or runtime, serving.resources.gpus
         if its in (KSERVE_RUNTIME, runtime) and gpus and not any(name.startswith(NVIDIA) for name in gpus):
-            takes = ": for others KServe takes its image for CPUs" if its == KSERVE_RUNTIME else ""
+            takes = ": for others KServe uses its image for CPUs" if its == KSERVE_RUNTIME else ""
             yield (
                 f"{place}.serving.resources requests {_named(serving.resources)}, but {its} is for"
-                f" NVIDIA's GPUs{takes}; name a runtime that is for them in {place}.serving.runtime"
+                f" NVIDIA's GPUs{takes}; name a runtime for these GPUs in {place}.serving.runtime"
             )
 
 

@@ -91,8 +91,8 @@ def resting(service: ServiceRecord, now: float) -> Wait | None:
         return None
     until = datetime.fromtimestamp(service.rests_until, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     words = (
-        f"it held its nodes while the queue admitted none of its Jobs, or not all of its pods, and was given back to"
-        f" others; it is started again at {until}: raise the quota of the queue for what waits, or wait"
+        "it held its nodes while the queue admitted none of its Jobs, or not all of its pods, and was stopped, so that"
+        f" others can use them; it is started again at {until}: raise the quota of the queue for what waits, or wait"
     )
     return Wait(WaitReason.QUEUED, words)
 
@@ -145,9 +145,9 @@ def answers_of(uids: Iterable[str], workloads: Iterable[Mapping[str, Any]]) -> d
         if (answer := _answer(workload)) is not None:
             found[uid] = answer
         else:
-            found.setdefault(uid, QueueAnswer("Kueue has not looked at it yet"))
+            found.setdefault(uid, QueueAnswer("Kueue has not processed it yet"))
     without = (
-        "Kueue knows nothing of it: check that it manages this namespace and this kind, or resume what somebody"
+        "Kueue has no Workload for it: check that it manages this namespace and this kind, or resume what somebody"
         " else has suspended"
     )
     return {uid: found.get(uid, QueueAnswer(without)) for uid in uids}
@@ -160,10 +160,13 @@ def _answer(workload: Mapping[str, Any]) -> QueueAnswer | None:
         reasons = (f"{one['reason']} {one.get('message', '')}" for one in conditions.values())
         if any(TIME_IS_UP in words for words in reasons):
             return QueueAnswer(
-                f"its time is up, and Kueue has stopped it for good: raise or remove the Tournament's label {MAX_TIME}",
+                "it has reached its maximum execution time, and Kueue has stopped it permanently: raise or remove the"
+                f" Tournament's label {MAX_TIME}",
                 over=True,
             )
-        return QueueAnswer(f"Workload {name} was deactivated: set its spec.active to true, or ask who keeps the queues")
+        return QueueAnswer(
+            f"Workload {name} was deactivated: set its spec.active to true, or ask who manages the queues"
+        )
     for kind in ("QuotaReserved", "Admitted"):
         condition = conditions.get(kind)
         if condition is not None and condition["status"] == "False":

@@ -21,13 +21,13 @@ FINAL = frozenset({400, 403, 422})
 ADVICE = (
     (r"must specify (?:limits|requests)", "set these in {field}: the namespace's ResourceQuota requires them"),
     (r"exceeded quota: .{1,200} requested: (?:count/|pods=)",
-     "raise the namespace's ResourceQuota, or delete what takes it up"),
+     "raise the namespace's ResourceQuota, or delete what uses it up"),
     (r"exceeded quota", "raise the namespace's ResourceQuota, or lower {field}"),
-    (r"violates PodSecurity", "allow it by the namespace's label pod-security.kubernetes.io/enforce"),
+    (r"violates PodSecurity", "allow it with the namespace's label pod-security.kubernetes.io/enforce"),
     (r"(?:maximum|minimum) .{1,60} per (?:Container|Pod)|must be less than or equal to \S+ limit",
      "change the namespace's LimitRange, or {field}"),
-    (r"ValidatingAdmissionPolicy", "ask who keeps the policy, or change what it names"),
-    (r"admission webhook .{1,200} denied the request", "ask who keeps the webhook, or change what it names"),
+    (r"ValidatingAdmissionPolicy", "ask who manages the policy, or change what it names"),
+    (r"admission webhook .{1,200} denied the request", "ask who manages the webhook, or change what it names"),
     (r"failed calling webhook", "the webhook does not answer: repair its Service, or delete its configuration"),
     (r"(?i)service ?account .{1,200} not found", "create the ServiceAccount"),
     (r"PriorityClass with name", "create the PriorityClass, or change pod.priorityClassName"),
@@ -43,8 +43,8 @@ ADVICE = (
     (r"unknown field|field not declared in schema", "install the version of its CRD that the documentation names"),
 )  # fmt: skip
 """What to do, by the first pattern that is found in the words of whoever refused."""
-ELSE = "change what it names; the operator's log has the whole answer"
-BUSY = "the API server is busy or not well, and nothing is to do here"
+ELSE = "change what it names; the operator's log has the full response"
+BUSY = "the API server is overloaded or unhealthy; no action is needed here"
 
 FIELDS = {
     "Job": "spec.jobs.resources",
@@ -75,7 +75,7 @@ def refused(kind: str, name: str, status: int, words: str, *, dry_run: bool = Fa
     if advice == ELSE and status not in FINAL:
         advice = BUSY
     answer = f"{status}, in a dry run" if dry_run else str(status)
-    return f"{kind} {name} is refused by the API server ({answer}): {said}; {advice}; it is tried again by itself"
+    return f"{kind} {name} is refused by the API server ({answer}): {said}; {advice}; it is retried automatically"
 
 
 def pods_refused(kind: str, name: str, words: str) -> str:
@@ -87,7 +87,7 @@ def pods_refused(kind: str, name: str, words: str) -> str:
         words: of the controller that creates them.
     """
     said = shorten(NAMELESS.sub("", words))
-    return f"no pod of {kind} {name} can be created: {said}; {_advice(kind, said)}; it is tried again by itself"
+    return f"no pod of {kind} {name} can be created: {said}; {_advice(kind, said)}; it is retried automatically"
 
 
 def llm_refused(name: str, words: str) -> str:
@@ -98,7 +98,7 @@ def llm_refused(name: str, words: str) -> str:
         words: of KServe.
     """
     said = shorten(words)
-    return f"KServe cannot make LLMInferenceService {name} as it should be: {said}; {_advice(LLM, said)}"
+    return f"KServe cannot set up LLMInferenceService {name}: {said}; {_advice(LLM, said)}"
 
 
 def of_llm(event: Object, name: str) -> bool:

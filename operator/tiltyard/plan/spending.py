@@ -168,7 +168,7 @@ class _Accountant:
             if gpus_of(self._graph.model[row.model]) and row.planned.gpu_seconds is None and _tokens(row.planned)
         ]
         if unknown:
-            yield f"no time per token was measured of {listed(unknown)} before: no GPU-hours are planned"
+            yield f"no time per token has been measured yet for {listed(unknown)}: no GPU-hours are planned"
 
     def _expected_seconds(self, model: ModelNode, planned: Amounts) -> float | None:
         rate = self._rates.get(model.version)

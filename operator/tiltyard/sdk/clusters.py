@@ -79,7 +79,7 @@ class Cluster:
     def watch(self, name: str, *, timeout: float | None = None) -> Iterator[Status]:
         """Each new status, the present one first, until the Tournament is complete, has failed or is suspended.
 
-        A status that was written for an older version of the manifest is passed over, so what is applied and then
+        A status that was written for an older version of the manifest is ignored, so what is applied and then
         watched never ends at once by what was true before.
 
         Args:

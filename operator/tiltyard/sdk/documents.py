@@ -134,7 +134,7 @@ class Prompt(ApiModel):
     messages: tuple[Message, ...] = ()
     """The messages, if the prompt is a chat."""
     note: str | None = None
-    """Where the prompt comes from, or why it cannot be shown, if the manifest alone does not tell it."""
+    """Where the prompt comes from, or why it cannot be shown, if the manifest alone does not show it."""
 
 
 class Prompts(Document):
@@ -199,7 +199,7 @@ class Comparison(Document):
     changes: tuple[ManifestChange, ...] = ()
     """The fields in which the manifests differ. What a variable or a header is set to is not shown."""
     differences: Differences | None = None
-    """What moved, and why; absent unless both runs are complete and their tables can be read."""
+    """What differs, and why; absent unless both runs are complete and their tables can be read."""
 
 
 class Export(Document):
@@ -212,7 +212,7 @@ class Export(Document):
     dataset: str | None = None
     """The dataset on the Hugging Face hub, if the run was uploaded."""
     notes: tuple[str, ...] = ()
-    """What the form has no place for, a sentence each."""
+    """What the format has no place for, a sentence each."""
 
 
 class Battles(Document):
@@ -242,4 +242,4 @@ class Calibration(Document):
     run: str
     """The run."""
     judging: calibration.Calibration
-    """What the labels say of the judges and of the players' win rates."""
+    """What the labels say about the judges and the players' win rates."""

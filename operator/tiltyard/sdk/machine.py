@@ -272,8 +272,8 @@ def _no_run(state: Path, name: str, run: str) -> str:
             " `tiltyard run`"
         )
     return (
-        f"{state} contains no run {run} of {name}, only {', '.join(others)}: the manifest, or a file that it names, was"
-        " another then; start this one with `tiltyard run`"
+        f"{state} contains no run {run} of {name}, only {', '.join(others)}: the manifest, or a file that it names, has"
+        " changed since; start this one with `tiltyard run`"
     )
 
 

@@ -14,7 +14,7 @@ Activity = Literal["Running", "Interrupted", "Ended"]
 
 
 class Status(TournamentStatus):
-    """`tiltyard status` and `tiltyard run`: the Tournament's status, and whether a process is at work."""
+    """`tiltyard status` and `tiltyard run`: the Tournament's status, and whether a process works on it."""
 
     api_version: Literal["cli.tiltyard.dev/v1alpha1"] = API_VERSION
     """The version of the document's schema."""
@@ -23,8 +23,8 @@ class Status(TournamentStatus):
     tournament: str
     """The tournament's name."""
     activity: Activity
-    """Running: a process is at work. Interrupted: none is, and the run has not ended. Ended: the run is complete, has
-    failed or is suspended."""
+    """Running: a process works on it. Interrupted: none does, and the run has not ended. Ended: the run is complete,
+    has failed or is suspended."""
     wrong_input: bool = False
     """Whether the run failed because of what it was given (the manifest, a file, an endpoint): it fails again until
     that changes. Always false on a cluster."""

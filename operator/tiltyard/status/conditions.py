@@ -71,8 +71,9 @@ WAITING_MESSAGE: Final = "{message}; waiting: {waits}"  # of Ready and Reconcili
 WAITS_MESSAGE: Final = "{what}: {why}"  # of Waiting, and in WAITING_MESSAGE: one of them
 WEIGHTS_MESSAGE: Final = "{message}; weights: {there} of {all} models are there, {size}"  # of Reconciling
 GIVES_WAY_MESSAGE: Final = (
-    "it held room and waited for more, as tournament {other} does, which was created before: it has given its room"
-    " back, and starts again by itself once that one has ended, or after a while; add nodes, or lower serving.maxActive"
+    "this tournament and {other}, which was created before it, each held resources and waited for more: this one has"
+    " released its own, and starts again automatically once {other} has ended, or after a while; add nodes, or lower"
+    " serving.maxActive"
 )
 ONE_WRITER_MESSAGE: Final = (
     "spec.output.s3.singleWriter is true, and tournament {other} writes below the same URI: this one starts once that"
@@ -80,7 +81,7 @@ ONE_WRITER_MESSAGE: Final = (
 )
 WRITERS_UNKNOWN_MESSAGE: Final = (
     "spec.output.s3.singleWriter is true, and the operator has not seen yet which tournaments of namespace {namespaces}"
-    " write below the same URI; where it stays so, the operator's log says what it may not read there"
+    " write below the same URI; if this does not change, the operator's log says what it may not read there"
 )
 NOTHING_WAITS_MESSAGE: Final = "nothing waits for anything outside of the tournament"
 RETRY_MESSAGE: Final = (  # of Stalled, True, on a cluster

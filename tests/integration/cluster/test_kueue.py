@@ -238,7 +238,7 @@ async def test_a_model_beside_queued_jobs_is_given_back(queues: Arena, plane: Co
     assert "for cpu in flavor plain" in condition(waiting, "Waiting")["message"]
     # It holds its GPU no longer than it may.
     limit = GIVE_BACK + 40
-    told = await queues.wait(lambda one: "was given back" in condition(one, "Waiting").get("message", ""), limit=limit)
+    told = await queues.wait(lambda one: "was stopped" in condition(one, "Waiting").get("message", ""), limit=limit)
     assert condition(told, "Waiting")["reason"] == "Queued"
     services = [one["metadata"] for one in await queues.children(SERVICES)]
     given = {one["labels"][MODEL] for one in services if one["annotations"].get(STOP) == "true"}

@@ -124,7 +124,7 @@ async def test_a_quota_that_refuses_its_pods_is_told_and_passes(arena: Arena) ->
     sentence = (
         r"model m0: no pod of LLMInferenceService test-m0-llm-[\w-]+ can be created: exceeded quota: team,"
         r" requested: requests.nvidia.com/gpu=8, used: requests.nvidia.com/gpu=0, limited: requests.nvidia.com/gpu=4;"
-        r" raise the namespace's ResourceQuota, or lower serving.resources; it is tried again by itself"
+        r" raise the namespace's ResourceQuota, or lower serving.resources; it is retried automatically"
     )
     assert re.search(sentence, condition(told, "Waiting")["message"])
     assert len(await arena.notes("Refused")) == 1

@@ -105,7 +105,7 @@ async def test_a_sidecar_that_outlives_the_worker_is_told(staying: None, arena: 
     told = await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "NotEnding", limit=30)
     message = condition(told, "Waiting")["message"]
     assert message.startswith("preflight: pod test-preflight-")
-    assert "stays though its worker has ended: container stays runs on" in message
+    assert "is still there although its worker has ended: container stays is still running" in message
     assert condition(told, "Failed")["status"] == "False"
     assert len(await arena.notes("Waiting")) == 1
     # It is gone, and the tournament goes on.

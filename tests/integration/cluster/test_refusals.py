@@ -101,7 +101,7 @@ CASES: dict[str, tuple[Callable[[str], list[Refuser]], str]] = {
         lambda namespace: quota(namespace, **{"count/jobs.batch": "0"}),
         r"preflight: Job test-preflight-[\w-]+ is refused by the API server \(403, in a dry run\): "
         r".* exceeded quota: team, .*;"
-        r" raise the namespace's ResourceQuota, or delete what takes it up; it is tried again by itself",
+        r" raise the namespace's ResourceQuota, or delete what uses it up; it is retried automatically",
     ),
     "ConfigMaps by quota": (
         lambda namespace: quota(namespace, **{"count/configmaps": "0"}),
@@ -112,7 +112,7 @@ CASES: dict[str, tuple[Callable[[str], list[Refuser]], str]] = {
         lambda namespace: policy(namespace, "batch", "jobs"),
         r"preflight: Job test-preflight-[\w-]+ is refused by the API server \(422, in a dry run\): "
         r".*ValidatingAdmissionPolicy"
-        r".* denied request: cost-center is missing; ask who keeps the policy, or change what it names; .*",
+        r".* denied request: cost-center is missing; ask who manages the policy, or change what it names; .*",
     ),
     "Jobs by a webhook that is away": (
         webhook,
@@ -124,12 +124,12 @@ CASES: dict[str, tuple[Callable[[str], list[Refuser]], str]] = {
         lambda namespace: policy(namespace, "serving.kserve.io", "inferenceservices"),
         r"preflight: InferenceService test-m0-[\w-]+ is refused by the API server \(422, in a dry run\): "
         r".* cost-center is missing;"
-        r" ask who keeps the policy, or change what it names; .*",
+        r" ask who manages the policy, or change what it names; .*",
     ),
     "pods by quota": (
         lambda namespace: quota(namespace, pods="0"),
         r"preflight: no pod of Job test-preflight-[\w-]+ can be created: exceeded quota: team, requested: pods=1,"
-        r" used: pods=0, limited: pods=0; raise the namespace's ResourceQuota, or delete what takes it up; .*",
+        r" used: pods=0, limited: pods=0; raise the namespace's ResourceQuota, or delete what uses it up; .*",
     ),
     "pods by a LimitRange's least": (
         lambda namespace: limits(namespace, min={"cpu": "64"}),
@@ -250,7 +250,7 @@ async def test_pods_that_pod_security_refuses_are_told(arena: Arena, plane: Cont
     sentence = (
         r'preflight: no pod of Job test-preflight-[\w-]+ can be created: violates PodSecurity "restricted:latest":'
         r' .*"host" uses restricted volume type "hostPath".*;'
-        r" allow it by the namespace's label pod-security.kubernetes.io/enforce; it is tried again by itself"
+        r" allow it with the namespace's label pod-security.kubernetes.io/enforce; it is retried automatically"
     )
     assert re.fullmatch(sentence, condition(told, "Waiting")["message"])
     # An edit makes the Job anew; without that volume all pods of ours are as restricted as they can be.

@@ -72,7 +72,7 @@ def test_answers_of_three_forms_are_judged(make_run: MakeRun) -> None:
     run = judged(make_run)
     told = (
         "Instructions: 8 given; alpaca: 8 answers from outputs.json; arena: 8 answers from arena.jsonl;"
-        " ultra: 8 answers from ultra.jsonl, 1 that nobody asks for\n"
+        " ultra: 8 answers from ultra.jsonl, 1 to no instruction\n"
     )
     assert told in run.finish(run.start("plan")).out
     finished = run.run()
@@ -194,7 +194,7 @@ def test_answers_that_are_missing_are_void_or_refused_before_a_model_starts(make
     ("data", "sentence"),
     [
         (None, "cannot be read: No such file or directory"),
-        ('{"uid": "0", "messages": [{"con', "(the file ends there: it is torn)"),
+        ('{"uid": "0", "messages": [{"con', "(the file is truncated there)"),
         ("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "is a Git LFS pointer and not the file"),
         ('{"uid": "0", "output": "By size."}\n', '; write field: "output"'),
         (

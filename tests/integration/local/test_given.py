@@ -27,7 +27,7 @@ from tiltyard_jobs.stages.probing import EXAMPLES
 from tiltyard_jobs.store import open_store
 
 CURATION: dict[str, Any] = {"decontaminate": []}
-READ_BY_LINE = "2 given; passed over: 1 blank; read as UTF-16; read by line"
+READ_BY_LINE = "2 given; skipped: 1 blank; read as UTF-16; read by line"
 PROMPTS = [
     "    def total(self, rows):\n        # complete the body\n        return",
     "Hi",
@@ -75,7 +75,7 @@ def test_nothing_is_left(curation: dict[str, Any], sentence: str, make_run: Make
     [
         ("Meine Fragen.txt.gz", gzip.compress("Über Bäume?\n\nSort.\n".encode("utf-16"), mtime=0), READ_BY_LINE),
         ("a.csv", b"sep=;\r\nid;prompt\r\n1;Sort, then print\r\n", "1 given; read with a semicolon between cells"),
-        ("a.jsonl", b'{"prompt": "Sort."}\n{"prompt": 1}\n', "1 given; passed over: 1 bad (line 2)"),
+        ("a.jsonl", b'{"prompt": "Sort."}\n{"prompt": 1}\n', "1 given; skipped: 1 bad (line 2)"),
         ("a.json", json.dumps(["Sort.", "Sort. "]).encode(), "2 given: 1 exact repeat"),
     ],
 )
@@ -244,7 +244,7 @@ def test_all_but_exact_repeats_are_used_to_the_byte(make_run: MakeRun) -> None:
     run = given(make_run, PROMPTS)
     with (run.folder / "prompts.jsonl").open("a") as file:
         file.write('{"prompt": " "}\n{"text": "no prompt"}\n')
-    seen = "Instructions: 7 given: 2 exact repeats; passed over: 1 blank, 1 without 'prompt'\n"
+    seen = "Instructions: 7 given: 2 exact repeats; skipped: 1 blank, 1 without 'prompt'\n"
     assert seen in run.finish(run.start("plan")).out
     finished = run.run()
     assert finished.code == 0, finished

@@ -179,7 +179,7 @@ def test_the_status_is_of_the_run_that_the_manifest_describes(done: Done, make_r
     assert unknown.code == 2
     assert unknown.out == ""
     runs = re.findall(r"run ([0-9a-f]{12})", before.out)
-    assert f"of test, only {runs[0]}: the manifest, or a file that it names, was another then" in unknown.err
+    assert f"of test, only {runs[0]}: the manifest, or a file that it names, has changed since" in unknown.err
     first.complete()
     assert runs[0] not in first.finish(first.start("status")).out
     first.write(small())

@@ -120,7 +120,7 @@ async def test_a_container_that_is_killed_at_work(tmp_path: Path, python: str, m
         assert number is not None
         os.kill(number, signal.SIGKILL)
     with served(tmp_path):
-        with pytest.raises(TransientError, match="was ended while it was at work, perhaps for want of memory"):
+        with pytest.raises(TransientError, match="was ended while it was running, perhaps for lack of memory"):
             await asyncio.wait_for(running, 60)
         await asyncio.wait_for(run_harness(python, document(tmp_path, "next")), 60)
 

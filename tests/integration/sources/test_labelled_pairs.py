@@ -110,7 +110,7 @@ def test_a_sample_is_the_same_whatever_stands_beside_it(tmp_path: Path) -> None:
             "line 2 has no 'answer_b'; it has answer_a, prompt, winner; name them in answers",
         ),
         (row("a", a=[{"role": "user", "content": "x"}]), "line 2 has no answer in 'answer_a'"),
-        (row("a", a=["x"]), "line 2 has 'answer_a', which is no list of messages with role and content"),
+        (row("a", a=["x"]), "line 2 has 'answer_a', which is not a list of messages with role and content"),
     ],
 )
 def test_a_row_that_is_no_pair(tmp_path: Path, bad: dict[str, Any], sentence: str) -> None:
@@ -119,7 +119,7 @@ def test_a_row_that_is_no_pair(tmp_path: Path, bad: dict[str, Any], sentence: st
     assert str(refused.value).endswith(sentence)
     found = read(tmp_path, [row("model_a"), bad], on_bad_row="Skip")
     assert (len(found.pairs), found.bad.count) == (1, 1)
-    assert str(found) == "1 labelled pairs, passed over: 1 bad (line 2)"
+    assert str(found) == "1 labelled pairs, skipped: 1 bad (line 2)"
     with pytest.raises(ConfigurationError) as refused:
         read(tmp_path, [row("tie"), bad], on_bad_row="Skip")
     told = str(refused.value)
@@ -135,7 +135,7 @@ def test_what_is_no_label_is_cut(tmp_path: Path) -> None:
 def test_what_a_file_holds_is_said(tmp_path: Path) -> None:
     rows = [row("a", prompt=f"Task {number}.") for number in range(3)]
     found = read(tmp_path, [*rows, row("tie"), row("C"), row("C")], on_bad_row="Skip", rows=2)
-    assert str(found) == "2 labelled pairs of 3, 1 without a better answer, passed over: 2 bad (line 5, line 6)"
+    assert str(found) == "2 labelled pairs of 3, 1 without a better answer, skipped: 2 bad (line 5, line 6)"
 
 
 def test_chosen_and_rejected_answers_are_recognised(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def test_all_is_well(world: StageWorld, sim: Sim, monkeypatch: pytest.MonkeyPatc
         ("{{ messages[0].content.upper() }}", "the chat template drops or alters the user's message"),
         ("<s>{{ messages[0].content }}{{ messages[0].content }}", "the chat template repeats the user's message"),
         ("{{ messages[0].content }}", "the chat template puts nothing before the user's message"),
-        ("{% for", "is no valid jinja"),
+        ("{% for", "is not valid jinja"),
         ("{{ raise_exception('only robots') }}", "fails on a user message: only robots"),
     ],
 )
@@ -200,7 +200,7 @@ def test_data_of_a_harness_that_cannot_be_passed_on_and_a_harness_that_is_not_th
         return problems(world, lm_eval=(asked,), lm_eval_python=sys.executable)
 
     (sentence,) = told(split)
-    assert sentence.startswith(f"spec.evaluation.lmEval[0]: {file} holds records that are no JSON")
+    assert sentence.startswith(f"spec.evaluation.lmEval[0]: {file} holds records that are not JSON")
     (sentence,) = told()
     assert sentence.startswith(f"spec.evaluation.lmEval: {sys.executable} cannot ask tasks (ModuleNotFoundError: ")
     assert sentence.endswith("give an interpreter that has lm-evaluation-harness with --lm-eval-python")
@@ -315,7 +315,7 @@ def test_labelled_pairs_are_counted_with_what_is_passed_over(world: StageWorld) 
     )
     file = ReadableFile(field="spec.judging.calibration", uri=path.as_uri(), column="prompt", pairs=pairs)
     ran = world.run_task(task(world, files=(file,)))
-    assert ran.summary["instructions"] == "calibration: 1 labelled pairs, passed over: 1 bad (line 2)"
+    assert ran.summary["instructions"] == "calibration: 1 labelled pairs, skipped: 1 bad (line 2)"
 
 
 def test_an_embedder_that_is_not_installed(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> None:

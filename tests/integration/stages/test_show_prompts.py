@@ -205,8 +205,8 @@ def test_a_server_that_asks_to_wait_has_answered(world: StageWorld, monkeypatch:
     monkeypatch.setattr(show_prompts, "ASK_SECONDS", 1.0)
     with stub(busy, tells_tokens=True) as server:
         assert untold(world, server.endpoint) == (
-            f"Not shown: {server.endpoint.field}: {server.url} told nothing within 1 s (last: HTTP 429; it asks to wait"
-            ' for 60 s); the server says "slow down". A run asks again before anything is paid for.'
+            f"Not shown: {server.endpoint.field}: {server.url} gave no answer within 1 s (last: HTTP 429; it asks to"
+            ' wait for 60 s); the server says "slow down". A run asks again before anything is paid for.'
         )
 
 
@@ -218,7 +218,7 @@ def test_of_a_server_that_tells_no_template_the_system_role_is_not_known(world: 
     assert prompt["messages"] == shown(world, recipe)["messages"]
     assert prompt["note"] == (
         "It is not known whether the model takes a system message: spec.competitors[1].endpoint:"
-        f" {server.url} does not tell its chat template. If it does not, the words are put before the user's."
+        f" {server.url} does not provide its chat template. If it does not, the words are put before the user's."
     )
     with stub(chatml, paths=("/apply-template",)) as server:
         assert shown(world, recipe, endpoint=server.endpoint)["note"] is None

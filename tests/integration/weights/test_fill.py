@@ -212,7 +212,7 @@ def test_bytes_that_do_not_hold_their_digest_are_never_served(hub: HubServer, tm
     fill(HubModel(MODEL), tmp_path / "model", sleep=no_sleep)
     is_whole(hub, tmp_path / "model")
     hub.wrong[f"{MODEL}/{SHARD}"] = 99
-    with pytest.raises(TransientError, match="came with another digest than the hub says"):
+    with pytest.raises(TransientError, match="has another digest than the hub states"):
         fill(HubModel(MODEL), tmp_path / "other", sleep=no_sleep)
     assert not (tmp_path / "other").exists()
 
@@ -385,7 +385,7 @@ def test_sizes_that_are_none_are_told(
 def test_a_folder_that_no_download_has_made_is_left_alone(hub: HubServer, tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "mine").write_text("mine")
-    with pytest.raises(ConfigurationError, match="no download of ours: delete it"):
+    with pytest.raises(ConfigurationError, match="is not a download of Tiltyard: delete it"):
         fill(HubModel(MODEL), tmp_path / "model", sleep=no_sleep)
     assert os.listdir(tmp_path / "model") == ["mine"]
     assert hub.sent.total() == 0

@@ -197,8 +197,8 @@ def test_a_plan_says_which_licences_the_competitors_have(capsys: pytest.CaptureF
     document["spec"]["competitors"] = competitors
     show.print_licenses(load_tournament(yaml.safe_dump(document)))
     assert capsys.readouterr().out == (
-        "Licences: 1 of 4 competitors are cc-by-nc-4.0 (naming, non-commercial), 1 of 4 competitors are mit (naming),"
-        " 1 of 4 competitors are other: Mine (not known here), 1 of 4 competitors are unknown (not known here)\n"
+        "Licences: cc-by-nc-4.0 for 1 of 4 competitors (naming, non-commercial), mit for 1 of 4 competitors (naming),"
+        " other: Mine for 1 of 4 competitors (not known here), unknown for 1 of 4 competitors (not known here)\n"
     )
 
 

@@ -79,7 +79,7 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
         "unit/render/test_secrets.py::test_secrets_go_by_reference",
         "unit/render/test_secrets.py::test_a_pod_gets_the_secrets_that_it_needs_and_no_other",
     ),
-    "The bucket's keys are": (
+    "The bucket's keys are given": (
         "unit/render/test_roles.py::test_the_bucket_is_the_workers_alone",
         f"{OBJECTS}::test_the_trained_model_is_brought_by_an_init_container_that_alone_has_the_keys",
     ),
@@ -89,7 +89,7 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
         "integration/sandbox/test_attacks.py::test_no_process_no_network_no_privilege",
         "integration/sandbox/test_attacks.py::test_files_outside_are_out_of_reach",
     ),
-    "KServe makes no Ingress": (f"{CLUSTER}/test_kserve.py::test_models_are_not_published",),
+    "KServe creates no Ingress": (f"{CLUSTER}/test_kserve.py::test_models_are_not_published",),
     "With `networkPolicy.tournamentNamespaces`": (f"{NETWORK}::test_only_workers_and_scrapers_reach_models",),
     "With `networkPolicy.egress.enabled`": (
         f"{NETWORK}::test_egress_is_dns_the_internet_and_what_is_named",
@@ -97,7 +97,7 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
     ),
     # What does it cost?
     "The operator requests": (f"{HERE}::test_numbers_are_those_of_the_chart_and_the_code",),
-    "Each container that Tiltyard makes": (
+    "Each container that Tiltyard creates": (
         f"{PODS}::test_every_container_of_ours_has_requests_and_limits",
         f"{PODS}::test_what_has_a_request_has_a_limit",
     ),
@@ -131,7 +131,7 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
     "`kubectl delete tournament NAME` deletes": (f"{OPERATOR}::test_deleted_while_it_runs_and_with_the_operator_down",),
     "The operator has no credentials": (f"{RENDERED}::test_the_pod_is_restricted",),
     "`kubectl scale deployment tiltyard": (f"{OPERATOR}::test_the_operator_is_killed_and_nothing_is_made_twice",),
-    "An operator that comes back": (f"{OPERATOR}::test_the_operator_is_killed_and_nothing_is_made_twice",),
+    "An operator that is started again": (f"{OPERATOR}::test_the_operator_is_killed_and_nothing_is_made_twice",),
     "`spec.ttlSecondsAfterFinished` deletes": (
         f"{OPERATOR}::test_ended_children_go_after_their_time_and_do_not_come_back",
     ),
@@ -214,11 +214,11 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
         f"{OBJECTS}::test_a_queue_gets_the_labels_that_it_goes_by",
         f"{KUEUE}::test_three_teams_share_a_quota_and_all_finish",
     ),
-    "Alone a team gets": (f"{KUEUE}::test_three_teams_share_a_quota_and_all_finish",),
+    "A team that is alone": (f"{KUEUE}::test_three_teams_share_a_quota_and_all_finish",),
     "`kueue.x-k8s.io/priority-class` is copied": (f"{OBJECTS}::test_a_queue_gets_the_labels_that_it_goes_by",),
     "A model whose Jobs": (f"{KUEUE}::test_a_model_beside_queued_jobs_is_given_back",),
     "Jobs with several pods": (f"{KUEUE}::test_a_model_beside_queued_jobs_is_given_back",),
-    "What waits for a queue": (f"{KUEUE}::test_three_teams_share_a_quota_and_all_finish",),
+    "What is waiting for a queue": (f"{KUEUE}::test_three_teams_share_a_quota_and_all_finish",),
     "Without Kueue": (f"{CLUSTER}/test_room.py::test_two_tournaments_that_hold_each_others_room_get_free_of_it",),
 }  # fmt: skip
 

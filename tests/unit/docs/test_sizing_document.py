@@ -190,7 +190,7 @@ def test_endpoints_cost_so(place: int) -> None:
 @pytest.mark.parametrize("place", [0, 1])
 def test_gpus_cost_so(place: int) -> None:
     *_, hour = prices_told()
-    (speed,) = re.findall(r"get through ([\d,]+) tokens\s+a second", SECTIONS["Prices"])
+    (speed,) = re.findall(r"each process ([\d,]+) tokens\s+a second", SECTIONS["Prices"])
     manifest = changed(place, prices={"currency": "USD", "gpuHours": {"nvidia.com/gpu": hour}})
     graph = build_graph(manifest)
     rates = {model.version: float(1 / number(speed)) for model in graph.models}
@@ -234,7 +234,7 @@ def test_the_papers_recipe_is_planned_so() -> None:
 
 def test_a_change_leaves_so_much() -> None:
     before = sum(estimate(build_graph(EXAMPLES[1]), {}).values(), Cost())
-    rows = table_of("What dominates, and what to turn down first")
+    rows = table_of("What dominates, and what to reduce first")
     assert len(rows) > 3
     for change, *cells in rows:
         after = sum(estimate(build_graph(changed(1, **yaml.safe_load(code_spans(change)[0]))), {}).values(), Cost())

@@ -65,7 +65,7 @@ def test_each_benchmarks_own_records(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "rows", "sentence"),
     [
-        ("mbpp", [{**MBPP, "test_list": []}], "a record of mbpp cannot be read: test_list is no list of texts"),
+        ("mbpp", [{**MBPP, "test_list": []}], "a record of mbpp cannot be read: test_list is not a list of texts"),
         ("humaneval_plus", [{"task_id": "1"}], "a record of humaneval_plus has no 'entry_point'"),
         ("humaneval_plus", [{**PLUS, "test": 3}], "a record of humaneval_plus cannot be read: test is int, not a text"),
         ("humaneval_plus", [PLUS, PLUS], "humaneval_plus has two records of one task_id"),

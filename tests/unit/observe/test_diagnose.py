@@ -47,26 +47,26 @@ def test_a_container_that_came_back_is_no_trouble() -> None:
         (
             pod(conditions=[{"type": "PodScheduled", "status": "False", "message": "1 Insufficient nvidia.com/gpu."}]),
             "Unschedulable",
-            "pod p fits no node: 1 Insufficient nvidia.com/gpu; it starts by itself once a node takes it: add nodes",
+            "pod p fits no node: 1 Insufficient nvidia.com/gpu; it starts automatically once it fits a node: add nodes",
         ),
         (
             no_node(
                 "0/9 nodes are available: 4 Too many pods, 5 node(s) had untolerated taint {gpu: }.", STAGE, "mine"
             ),
             "Unschedulable",
-            "it: add nodes, or lower jobs.resources, and tolerate the taint by jobs.pod.tolerations",
+            "node: add nodes, or lower jobs.resources, and tolerate the taint by jobs.pod.tolerations",
         ),
         (
             no_node("0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.", STAGE, "train"),
             "Unschedulable",
-            "it: label nodes as training.pod asks, or change it",
+            "node: label nodes as training.pod requires, or change it",
         ),
         (
             no_node('persistentvolumeclaim "models" not found. not found', MODEL, "m"),
             "Unschedulable",
-            "it: see to the volume claim that it mounts",
+            "node: check the volume claim that it mounts",
         ),
-        (no_node("0/0 nodes are available", MODEL, "m"), "Unschedulable", "it: add such a node"),
+        (no_node("0/0 nodes are available", MODEL, "m"), "Unschedulable", "node: add such a node"),
         (
             container(state={"waiting": {"reason": "ErrImagePull", "message": "manifest unknown"}}),
             "ImagePull",

@@ -56,6 +56,6 @@ def test_gpus_without_memory_are_told_with_a_number() -> None:
 def test_a_runtime_that_serves_them_with_its_image_for_cpus_is_told() -> None:
     (told,) = without_gpu(served(**{"amd.com/gpu": "1"}))
     assert told.startswith("spec.competitors[0].serving.resources requests 1 amd.com/gpu, but kserve-vllmserver is for")
-    assert told.endswith("name a runtime that is for them in spec.competitors[0].serving.runtime")
+    assert told.endswith("name a runtime for these GPUs in spec.competitors[0].serving.runtime")
     assert list(without_gpu(served(**{"nvidia.com/mig-3g.40gb": "1"}))) == []
     assert list(without_gpu(served("vllm-rocm", **{"amd.com/gpu": "1"}))) == []

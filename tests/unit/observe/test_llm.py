@@ -87,7 +87,7 @@ def test_a_refusal_is_a_wait_that_names_it_and_no_failure(cluster: Cluster) -> N
     assert (seen.phase, seen.wait and seen.wait.reason) == (ModelPhase.STARTING, WaitReason.REFUSED)
     assert seen.wait is not None
     assert seen.wait.message == (
-        f"KServe cannot make LLMInferenceService {cluster.services['a']['metadata']['name']} as it should be:"
+        f"KServe cannot set up LLMInferenceService {cluster.services['a']['metadata']['name']}:"
         f" ReconcileMultiNodeWorkloadError: {MISSING}; install what it names, the CRDs and their controller"
     )
 
@@ -104,7 +104,7 @@ def test_pods_that_a_quota_refuses_are_waited_for_and_told(cluster: Cluster) -> 
     assert seen.wait == (
         WaitReason.REFUSED,
         f"no pod of LLMInferenceService {name} can be created: exceeded quota: team, requested: x; raise the"
-        " namespace's ResourceQuota, or lower serving.resources; it is tried again by itself",
+        " namespace's ResourceQuota, or lower serving.resources; it is retried automatically",
     )
 
 

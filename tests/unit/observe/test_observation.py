@@ -172,7 +172,7 @@ def test_a_container_that_outlives_the_worker_is_told_after_a_while(cluster: Clu
     wait = seen(cluster, T0 + 71).jobs["mine/m0"].wait
     assert wait is not None
     assert wait.reason is WaitReason.NOT_ENDING
-    assert "container istio-proxy runs on and keeps the Job from its end" in wait.message
+    assert "container istio-proxy is still running, so the Job cannot end" in wait.message
     assert requeue_after(cluster.snapshot(), Observed(), T0 + 69) == 1.0
     # Native sidecars are init containers, and end with it.
     cluster.pods.clear()

@@ -244,14 +244,17 @@ def test_answers_of_kueue() -> None:
     assert found == {
         "pending": QueueAnswer("Workload w-pending is Pending: insufficient quota"),
         "checked": QueueAnswer("Workload w-checked is NoChecks: waits"),
-        "new": QueueAnswer("Kueue has not looked at it yet"),
-        "off": QueueAnswer("Workload w-off was deactivated: set its spec.active to true, or ask who keeps the queues"),
+        "new": QueueAnswer("Kueue has not processed it yet"),
+        "off": QueueAnswer(
+            "Workload w-off was deactivated: set its spec.active to true, or ask who manages the queues"
+        ),
         "over": QueueAnswer(
-            f"its time is up, and Kueue has stopped it for good: raise or remove the Tournament's label {MAX_TIME}",
+            "it has reached its maximum execution time, and Kueue has stopped it permanently: raise or remove the"
+            f" Tournament's label {MAX_TIME}",
             over=True,
         ),
         "none": QueueAnswer(
-            "Kueue knows nothing of it: check that it manages this namespace and this kind, or resume what somebody"
+            "Kueue has no Workload for it: check that it manages this namespace and this kind, or resume what somebody"
             " else has suspended"
         ),
         "admitted": QueueAnswer("Workload w-admitted is admitted, and about to start"),

@@ -19,7 +19,7 @@ from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Obs
     [
         ('pods "j-0-x2x9c" is forbidden: exceeded quota: team, requested: pods=1, used: pods=3, limited: pods=3',
          "exceeded quota: team, requested: pods=1, used: pods=3, limited: pods=3",
-         "raise the namespace's ResourceQuota, or delete what takes it up"),
+         "raise the namespace's ResourceQuota, or delete what uses it up"),
         ('pods "j-0-x2x9c" is forbidden: exceeded quota: team, requested: requests.cpu=1, used: requests.cpu=0',
          "exceeded quota: team, requested: requests.cpu=1, used: requests.cpu=0",
          "raise the namespace's ResourceQuota, or lower spec.jobs.resources"),
@@ -28,7 +28,7 @@ from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Obs
          "set these in spec.jobs.resources: the namespace's ResourceQuota requires them"),
         ('pods "j-0-x2x9c" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true (…)',
          'violates PodSecurity "restricted:latest": runAsNonRoot != true ( )',
-         "allow it by the namespace's label pod-security.kubernetes.io/enforce"),
+         "allow it with the namespace's label pod-security.kubernetes.io/enforce"),
         ('pods "j-0-x2x9c" is forbidden: maximum cpu usage per Container is 1m, but request is 250m',
          "maximum cpu usage per Container is 1m, but request is 250m",
          "change the namespace's LimitRange, or spec.jobs.resources"),
@@ -38,19 +38,19 @@ from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Obs
          "change the namespace's LimitRange, or spec.jobs.resources"),
         ('admission webhook "v.kyverno.svc" denied the request: labels are missing',
          'admission webhook "v.kyverno.svc" denied the request: labels are missing',
-         "ask who keeps the webhook, or change what it names"),
+         "ask who manages the webhook, or change what it names"),
         ('pods "j-0-x2x9c" is forbidden: error looking up service account arena/worker: serviceaccount "worker" not'
          " found",
          'error looking up service account arena/worker: serviceaccount "worker" not found',
          "create the ServiceAccount"),
         ('pods "j-0-x2x9c" is forbidden: no PriorityClass with name high was found',
          "no PriorityClass with name high was found", "create the PriorityClass, or change pod.priorityClassName"),
-        ("something else", "something else", "change what it names; the operator's log has the whole answer"),
+        ("something else", "something else", "change what it names; the operator's log has the full response"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("before", ["Error creating: ", "(combined from similar events): Error creating: "])
 def test_pods_that_are_refused(before: str, words: str, said: str, advice: str) -> None:
-    expected = f"no pod of Job j can be created: {said}; {advice}; it is tried again by itself"
+    expected = f"no pod of Job j can be created: {said}; {advice}; it is retried automatically"
     assert pods_refused("Job", "j", before + words) == expected
 
 
@@ -64,11 +64,11 @@ def test_two_pods_that_are_refused_alike_give_one_sentence() -> None:
     [
         (403, 'jobs.batch "j" is forbidden: exceeded quota: team', "raise the namespace's ResourceQuota, or lower"),
         (422, 'jobs.batch "j" is invalid: spec.completions: too large', "change what it names"),
-        (422, "ValidatingAdmissionPolicy 'p' with binding 'p' denied request: no", "ask who keeps the policy"),
+        (422, "ValidatingAdmissionPolicy 'p' with binding 'p' denied request: no", "ask who manages the policy"),
         (403, 'User "system:serviceaccount:t:t" cannot create resource "jobs"', "install the chart's RBAC"),
         (403, "unable to create new content in namespace a because it is being terminated", "in another one"),
-        (429, "the server has received too many requests", "nothing is to do here"),
-        (500, "etcdserver: request timed out", "nothing is to do here"),
+        (429, "the server has received too many requests", "no action is needed here"),
+        (500, "etcdserver: request timed out", "no action is needed here"),
         (500, 'Internal error occurred: failed calling webhook "w": connection refused', "the webhook does not answer"),
     ],
 )
@@ -115,7 +115,7 @@ def test_a_model_whose_pods_are_refused_says_so_at_once(cluster: Cluster) -> Non
     assert (early.phase, refusal_of(early)) == (
         ModelPhase.STARTING,
         f"no pod of InferenceService {service['metadata']['name']} can be created: {words};"
-        " change what it names; the operator's log has the whole answer; it is tried again by itself",
+        " change what it names; the operator's log has the full response; it is retried automatically",
     )
 
 
@@ -157,7 +157,7 @@ def test_a_job_whose_pods_are_refused_waits_and_says_why(cluster: Cluster) -> No
         assert (refused.phase, refusal_of(refused)) == (
             JobPhase.ACTIVE,
             f"no pod of Job {name} can be created: exceeded quota: team, requested: pods=1; raise the namespace's"
-            " ResourceQuota, or delete what takes it up; it is tried again by itself",
+            " ResourceQuota, or delete what uses it up; it is retried automatically",
         )
     cluster.worker_pod(job, phase="Pending")
     assert without_pods(cluster.snapshot(), T0 + 11) == []

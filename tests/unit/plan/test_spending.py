@@ -79,7 +79,7 @@ def test_gpu_hours_are_planned_only_of_what_was_measured() -> None:
     made, graph = world()
     before = spending_of(made, graph, {})
     assert before.models[0].planned.gpu_seconds is None
-    assert any(note.startswith("no time per token was measured of m0 before") for note in before.notes)
+    assert any(note.startswith("no time per token has been measured yet for m0") for note in before.notes)
     after = spending_of(made, graph, {}, rates={graph.model["m0"].version: 0.01}).models[0].planned
     seconds = round(0.01 * (after.prompt_tokens + after.completion_tokens))
     assert after.gpu_seconds == 2 * seconds

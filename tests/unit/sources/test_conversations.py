@@ -77,8 +77,8 @@ def test_what_sharegpt_calls_the_assistant(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
-        ("Sort.", "is no list of messages"),
-        (["Sort.", "Why?"], "is no list of messages with role and content"),
+        ("Sort.", "is not a list of messages"),
+        (["Sort.", "Why?"], "is not a list of messages with role and content"),
         ([{"role": "assistant", "content": "ok"}], "has no message of the user"),
         ([TURNS[0], SYSTEM], "has a system message after other messages; keep it as the first one"),
         (

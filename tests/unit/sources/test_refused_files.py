@@ -29,12 +29,12 @@ from tiltyard_jobs.usertexts import TextsFound, check_texts, read_texts
         (
             "a.jsonl",
             b'\n{"text": "a"}\n{"text": ',
-            "line 3 is not JSON: Expecting value at character 10 (the file ends",
+            "line 3 is not JSON: Expecting value at character 10 (the file is",
         ),
         ("a.jsonl", b'{"text": "a"}\n{"text": "b", x}\n', "line 2 is not JSON: Expecting property name"),
         ("a.jsonl", b'{"text": "a"}\n{"text": "\xff"}', "line 2 is not UTF-8 (invalid start byte): save the file as"),
         ("a.jsonl", b'{"text": "a"}\n{"text": "\\ud83d b"}', "line 2 has half of a character (a lone surrogate): the"),
-        ("a.jsonl", b'{"text": "a", "score": NaN}', "line 1 is not JSON: NaN is no number that JSON has; write null"),
+        ("a.jsonl", b'{"text": "a", "score": NaN}', "line 1 is not JSON: NaN is not a number in JSON; write null"),
         ("a.jsonl", b'{"text": "a"}\n\x00\x00', "line 2 holds a NUL byte: the file is damaged, or not text; write"),
         ("a.txt", b"a\0b", "line 1 holds a NUL byte: the file is damaged, or not text; write it again as UTF-8"),
         ("a.txt", b"a\0b\n", "line 1 holds a NUL byte: the file is damaged, or not text; write it again as UTF-8"),
@@ -70,12 +70,12 @@ from tiltyard_jobs.usertexts import TextsFound, check_texts, read_texts
         ),
         ("a.jsonl", b" \n", "is empty"),
         ("a.jsonl", b"", "is empty"),
-        ("a.jsonl", b"\x1f\x8b\x08\x00torn", "is a torn gzip file ("),
-        ("a.jsonl", b"PAR1 and no more", "is a parquet file by its first bytes: let its name end in .parquet"),
+        ("a.jsonl", b"\x1f\x8b\x08\x00torn", "is a truncated gzip file ("),
+        ("a.jsonl", b"PAR1 and no more", "is a parquet file by its first bytes: rename it to end in .parquet"),
         (
             "a.jsonl",
             b"prompt,id\nSort,1",
-            "line 1 is not JSON: Expecting value; let the name of a CSV file end in .csv",
+            "line 1 is not JSON: Expecting value; a CSV file must end in .csv",
         ),
         ("a.jsonl", b"7", "line 1 is not a JSON object"),
         ("a.json", b'{\n"data": []\n}', "is one JSON object over several lines: write one record in each line, or put"),
@@ -87,9 +87,9 @@ from tiltyard_jobs.usertexts import TextsFound, check_texts, read_texts
         ),
         ("a.jsonl", b"<!DOCTYPE html>\n<html>", "is a web page: download the file itself, in its raw form"),
         ("a.csv", b"PK\x03\x04\x14\x00", "is a ZIP archive or a spreadsheet by its first bytes: unpack it, or save it"),
-        ("a.csv", b'{"text": "a"}\n', "is JSON Lines by its first line: let its name end in .jsonl"),
-        ("a.txt", b'\n{"text": "a"}\n{', "is JSON Lines by its first line: let its name end in .jsonl"),
-        ("a.parquet", b'{"text": "a"}\n', "is not a parquet file by its first bytes: let its name end in what it is"),
+        ("a.csv", b'{"text": "a"}\n', "is JSON Lines by its first line: rename it to end in .jsonl"),
+        ("a.txt", b'\n{"text": "a"}\n{', "is JSON Lines by its first line: rename it to end in .jsonl"),
+        ("a.parquet", b'{"text": "a"}\n', "is not a parquet file by its first bytes: correct the end of its name"),
         ("a.arrow", b"ARROW1 and no more", "is not a complete Arrow file (ArrowInvalid): fetch or write it again"),
         ("a.csv", b"sep=;\ntext;id\nA;1;2\n", "line 3 has 3 cells, but the header has 2 (text, id): put a text with"),
         (
@@ -102,12 +102,12 @@ from tiltyard_jobs.usertexts import TextsFound, check_texts, read_texts
         ("a.jsonl", b'{"text": "a"}{"text": "b"}', "line 1 holds more than one record: write each in its own line"),
         ("a.jsonl", b'{"text": "a\nb"}\n', "line 1 has a line break or another control character in a text, at"),
         ("a.jsonl", b'{"text": "a", "text": "b"}\n', "line 1 is not JSON: it names 'text' twice; give each a name of"),
-        ("a.json", b'[{"text": "a"}', "line 1 is not JSON: Expecting ',' delimiter (the file ends there: it is torn)"),
+        ("a.json", b'[{"text": "a"}', "line 1 is not JSON: Expecting ',' delimiter (the file is truncated there)"),
         ("a.json", b"[" * 100_000, "record 1 is nested too deeply"),
         (
             "a.csv",
             b"1,Sort a list\n2,Reverse it\n",
-            "has no 'text'; the columns, by its first line, are 1, Sort a list; if these are no names, put a line with"
+            "has no 'text'; the columns, by its first line, are 1, Sort a list; if these are not names, put a line with"
             " the names of the columns before it",
         ),
         (
@@ -136,9 +136,9 @@ from tiltyard_jobs.usertexts import TextsFound, check_texts, read_texts
             "is a spreadsheet or a document of Office by its",
         ),
         ("a.csv", b"SQLite format 3\0" + bytes(99), "is an SQLite database by its first bytes: write its table as CSV"),
-        ("a.csv", b'[{"text": "a"}]', "is JSON by its first line: let its name end in .json"),
-        ("a.tsv", b'[\n  {\n "text": "a"}]', "is JSON by its first line: let its name end in .json"),
-        ("a.txt", b'[\n  {"text": "a"}]', "is JSON by its first line: let its name end in .json"),
+        ("a.csv", b'[{"text": "a"}]', "is JSON by its first line: rename it to end in .json"),
+        ("a.tsv", b'[\n  {\n "text": "a"}]', "is JSON by its first line: rename it to end in .json"),
+        ("a.txt", b'[\n  {"text": "a"}]', "is JSON by its first line: rename it to end in .json"),
         (
             "a.tsv",
             b"id,text\n1,a\n",
@@ -165,7 +165,7 @@ def test_texts_of_tables_are_held_to_the_same(tmp_path: Path) -> None:
 
 def test_what_is_packed_otherwise(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    assert refusal(path, gzip.compress(gzip.compress(b'{"text": "a"}'))) == "is packed twice: unpack it once"
+    assert refusal(path, gzip.compress(gzip.compress(b'{"text": "a"}'))) == "is compressed twice: decompress it once"
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
         tar.addfile(tarfile.TarInfo("a.jsonl"))
@@ -180,7 +180,7 @@ def test_all_bad_rows_are_counted_and_may_be_passed_over(tmp_path: Path) -> None
     path = tmp_path / "a.jsonl"
     assert refusal(path, BAD) == (
         "'text' is a number in line 2, but must be text"
-        " (6 bad rows: line 2, line 3, line 4, line 5, line 7, …; onBadRow: Skip passes over those of instructions and"
+        " (6 bad rows: line 2, line 3, line 4, line 5, line 7, …; onBadRow: Skip skips those of instructions and"
         " answers)"
     )
     found = check_texts(path.as_uri(), "text", STORE, on_bad_row="Skip")
@@ -235,5 +235,5 @@ def test_wherever_a_line_is_cut_it_is_torn(tmp_path: Path) -> None:
     line = json.dumps({"prompt": 'Ä "x" \\', "n": -1, "t": True, "z": None, "l": [1, {"a": "b"}]})
     for end in range(2, len(line)):
         (tmp_path / "a.jsonl").write_text('{"prompt": "ok"}\n' + line[:end])
-        with pytest.raises(ConfigurationError, match=r": line 2 is not JSON: .* \(the file ends there: it is torn\)$"):
+        with pytest.raises(ConfigurationError, match=r": line 2 is not JSON: .* \(the file is truncated there\)$"):
             check_texts((tmp_path / "a.jsonl").as_uri(), "prompt", STORE)

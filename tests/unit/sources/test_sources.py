@@ -137,7 +137,7 @@ def test_long_files_come_out_whole(tmp_path: Path, name: str) -> None:
     if name.endswith((".gz", ".bz2", ".zst")):
         (tmp_path / name).write_bytes(packed[: len(packed) // 2])
         with pytest.raises(
-            ConfigurationError, match=r" is a torn (gzip|bzip2|Zstandard) file \(.*\): fetch or pack it again$"
+            ConfigurationError, match=r" is a truncated (gzip|bzip2|Zstandard) file \(.*\): fetch or compress it again$"
         ):
             list(read_texts((tmp_path / name).as_uri(), "text", STORE).given())
 
@@ -146,11 +146,11 @@ def test_arrays_that_are_torn_or_wrong_far_inside(tmp_path: Path) -> None:
     text = json.dumps([{"text": "x" * 500} for _ in range(2000)], indent=1)
     path = tmp_path / "a.json"
     for damaged, sentence in (
-        (text[: len(text) // 2], r"line \d+ is not JSON: .* \(the file ends there: it is torn\)$"),
-        (text[:-2], r"line 6001 is not JSON: Expecting ',' delimiter \(the file ends there: it is torn\)$"),
+        (text[: len(text) // 2], r"line \d+ is not JSON: .* \(the file is truncated there\)$"),
+        (text[:-2], r"line 6001 is not JSON: Expecting ',' delimiter \(the file is truncated there\)$"),
         (text.replace("},", "}", 1500).replace("}", "},", 1499), r"line 4502 is not JSON: Expecting ',' delimiter$"),
         (text + "[", r"line 6002 is not JSON: Extra data$"),
-        (text[:-1] + ', {"text": NaN}]', r": record 2001 is not JSON: NaN is no number that JSON has; write null$"),
+        (text[:-1] + ', {"text": NaN}]', r": record 2001 is not JSON: NaN is not a number in JSON; write null$"),
         (text[:-1] + ", 7]", r": record 2001 is not a JSON object$"),
         ("[" + " " * (PIECE - 3) + "12345, 6]", r": record 1 is not a JSON object \(2 bad rows"),
     ):

@@ -96,7 +96,7 @@ def test_of_two_answers_to_the_same_words_the_first_counts(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("count", "fraction", "sentence"),
     [
-        (8, "0.01", "old: 8 answers from a.jsonl, 2 that nobody asks for"),
+        (8, "0.01", "old: 8 answers from a.jsonl, 2 to no instruction"),
         (10, "0", "old: 10 answers from a.jsonl"),
         (13, "0.01", "old: 10 answers from a.jsonl, none to 3 of 13 instructions (NotInFile 3: 'q10', 'q11', 'q12')"),
     ],

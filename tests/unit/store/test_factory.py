@@ -101,7 +101,7 @@ def test_neither_region_nor_endpoint_is_needed(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_missing_ca_bundle_is_named() -> None:
-    with pytest.raises(ConfigurationError, match=r"The CA bundle /no/such\.pem is no file"):
+    with pytest.raises(ConfigurationError, match=r"The CA bundle /no/such\.pem is not a file"):
         open_store(StoreRef(uri="s3://bucket/a", ca_bundle="/no/such.pem"))
 
 

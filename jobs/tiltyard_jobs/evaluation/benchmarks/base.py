@@ -125,5 +125,5 @@ def texts(record: Record, name: str) -> list[str]:
     """
     value = record[name]
     if not isinstance(value, list) or not value or not all(isinstance(item, str) for item in value):
-        raise TypeError(f"{name} is no list of texts")
+        raise TypeError(f"{name} is not a list of texts")
     return value

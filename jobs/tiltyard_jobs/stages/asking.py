@@ -102,7 +102,14 @@ async def _probe(context: ShardContext[Recipe], client: ModelClient) -> bool:
     first, shard = context.parts[0]
     task, asker = context.task, f"{first.ref.key}/{shard}"
     try:
-        findings = await probe(client, task.probes, field=context.field, asker=asker, answer_tokens=task.answer_tokens)
+        findings = await probe(
+            client,
+            task.probes,
+            field=context.field,
+            asker=asker,
+            answer_tokens=task.answer_tokens,
+            longest_given=task.longest_given,
+        )
     except RecordVoidError as error:
         if isinstance(first, ProbeRecipe):  # it passes only what has given verdicts
             raise TransientError(f"{context.field}: {error}{error.quoted}") from error

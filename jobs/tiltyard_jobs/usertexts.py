@@ -267,6 +267,7 @@ class TextsFound(NamedTuple):
         bad: rows that are passed over.
         bad_places: where the first of them are.
         notes: how the file was read, where that may surprise.
+        longest: bytes of UTF-8 of the longest text, with the turns before it.
     """
 
     texts: int
@@ -276,6 +277,7 @@ class TextsFound(NamedTuple):
     bad: int = 0
     bad_places: str = ""
     notes: tuple[str, ...] = ()
+    longest: int = 0
 
 
 def check_texts(
@@ -310,9 +312,11 @@ def check_texts(
     """
     texts = read_texts(uri, column, store, sha256=sha256, files=files, on_bad_row=on_bad_row, pick=pick, **columns)
     also, id_column = columns.get("also"), columns.get("id")
-    seen, ids = array("Q"), array("Q")
+    seen, ids, longest = array("Q"), array("Q"), 0
     for given in texts.given():
-        seen.append(number_of(digest_of(whole_text(given.text, given.history))))
+        text = whole_text(given.text, given.history)
+        longest = max(longest, len(text.encode()))
+        seen.append(number_of(digest_of(text)))
         if also is not None and given.beside not in names:
             raise ConfigurationError(
                 f"{texts.place_of(given)}: {also!r} is {given.beside!r} beside text {len(seen)}, but must be one of"
@@ -331,7 +335,7 @@ def check_texts(
     if texts.left_out:
         notes = (*notes, f"messages after the user's last one left out: {texts.left_out}")
     repeats = len(_again(seen))
-    return TextsFound(len(seen), repeats, texts.blank, texts.missing, texts.bad.count, texts.bad.places, notes)
+    return TextsFound(len(seen), repeats, texts.blank, texts.missing, texts.bad.count, texts.bad.places, notes, longest)
 
 
 def _again(numbers: array[int]) -> list[int]:

@@ -173,8 +173,8 @@ def command_of(pid: int) -> str:
 def contents(store: Store) -> dict[str, bytes]:
     """All that a store holds, by key, with what the cost of a run decides taken out.
 
-    That is the report's section on cost, the report's digest and size where others name it, reports that a killed
-    shard left without a seal, and which of a model's Jobs has probed it last.
+    That is the report's section on cost, the report's digest and size where others name it, and reports that a killed
+    shard left without a seal.
     """
     objects = {info.key: store.get(info.key) or b"" for info in store.list("")}
     result: dict[str, bytes] = {}
@@ -187,8 +187,6 @@ def contents(store: Store) -> dict[str, bytes]:
             result[key] = _without_report(data, ("files", "report"))
         elif name.endswith("manifest.json"):
             result[key] = _without_report(data, ("files",))
-        elif stage == "models":
-            result[key] = json.dumps({**json.loads(data), "probed": None}).encode()
         else:
             result[key] = data
     return result

@@ -5,6 +5,7 @@
     checkpoints/<stage>/<key>/<part>/…/<n>.journal  work so far of a part that is not sealed
     rows/<procedure>/<stage>.<key>.<part>         what texts each row of a part is about, by how it was made
     models/<id>.json                              how a model was found to be asked; no part of any result
+    models/<id>.<digest>.json                     what recipes it was probed with and passed; likewise
     runs/<run>/…                                  a run's results under names that people know
     runs/<run>/manifest.json                      the artifacts that the run is made of; written last
 
@@ -14,7 +15,7 @@ says whose files count.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 
 from pydantic import Field
@@ -131,6 +132,11 @@ def part_of_digests(name: str) -> tuple[ArtifactRef, int] | None:
 def findings_key(model: str) -> str:
     """How a model was found to be asked, by its identity's id."""
     return f"models/{model}.json"
+
+
+def probed_key(model: str, recipes: Collection[str]) -> str:
+    """That a model can do what these recipes ask, by its identity's id and their keys."""
+    return f"models/{model}.{digest(' '.join(recipes).encode())[:12]}.json"
 
 
 def run_prefix(run: str) -> str:

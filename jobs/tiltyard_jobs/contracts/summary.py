@@ -74,6 +74,7 @@ class Summary(Contract):
         outputs: URIs by name, from the last stages alone.
         instructions: one line: how many there are, how many are used, and why the others are not; from preflight and
             the last stage alone.
+        longest_given: bytes of UTF-8 of the longest given instruction, with the turns before it; from preflight alone.
         done: preflight's bitmap, see `pack_bits`.
         agreement: from a comparison of two runs.
         weights: bytes of the weights that it was asked for, by model, as far as the hub says.
@@ -96,6 +97,7 @@ class Summary(Contract):
     notes: tuple[str, ...] = ()
     outputs: dict[str, str] = Field(default_factory=dict)
     instructions: str = ""
+    longest_given: Number = 0
     done: str = ""
     agreement: Agreement | None = None
     weights: dict[str, Number] = Field(default_factory=dict)

@@ -167,6 +167,8 @@ class BundleTask(Contract):
         probes: of a model that is up only now: what it is, or will be, asked for, and is tried with before anything
             else: by the first index, and by others that begin before its findings are kept.
         answer_tokens: the most that an answer may have, to be compared with what a judge holds; None: it judges none.
+        longest_given: bytes of the longest given instruction, which a judge must hold too; 0: it judges none, or there
+            is none.
         endpoint: the model that makes them.
         embedder: for a recipe with an `Endpoint` embedder.
         ledger: for the report alone.
@@ -186,6 +188,7 @@ class BundleTask(Contract):
     others: tuple[ArtifactRef, ...] = Field(default=(), exclude_if=lambda refs: not refs)
     probes: tuple[AnyRecipe, ...] = Field(default=(), exclude_if=lambda recipes: not recipes)
     answer_tokens: int | None = Field(default=None, exclude_if=lambda tokens: tokens is None)
+    longest_given: int = Field(default=0, exclude_if=lambda size: not size)
     endpoint: EndpointRef | None = None
     embedder: EndpointRef | None = None
     limits: Limits = Limits()

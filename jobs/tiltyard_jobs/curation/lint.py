@@ -14,7 +14,14 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
 from tiltyard_jobs.contracts.vocabulary import LintRules
-from tiltyard_jobs.curation.mined import LONGEST, begins_in_the_middle, has_request, opens_as_a_user, speaks_as_a_model
+from tiltyard_jobs.curation.mined import (
+    LONGEST,
+    begins_in_the_middle,
+    hands_over,
+    has_request,
+    speaks_as_a_model,
+    speaks_as_a_user,
+)
 from tiltyard_jobs.curation.text import words
 
 MIN_WORDS = 3
@@ -59,13 +66,15 @@ _SPECIAL_TOKEN = re.compile(
     r"|<(?:start|end)_of_turn>"  # Gemma
     r"|\[/?(?:SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]"  # Mistral
     r"|<(?:bos|eos|pad|unk|mask)>|<(?:unused|reserved_?)\d+>|<0x[0-9A-F]{2}>|\[gMASK\]|</s>\s*$"  # of the vocabulary
-    r"|</?think>|</?tool_call>",  # reasoning and tool markers
+    # reasoning and tool markers
+    r"|</?(?:seed:)?think>|\A\s*\[THINK\]|\[/THINK\]|◁/?think▷|</?tool_call>|<extra_id_\d+>",
     re.IGNORECASE,
 )
 # A line that hands the word to another speaker, with its special tokens decoded away or as Alpaca and Vicuna write it.
 # Narrow on purpose: "user:" and "system:" open YAML blocks, "Input:" and "Output:" belong to exercises.
 _ROLE_LINE = re.compile(
-    r"\A\s*system[ \t]*\n|^assistant\s*$|^(?:Assistant|ASSISTANT|Human|USER)\s*:|^#{2,}\s*(?:Response|Instruction)\s*:",
+    r"\A\s*system[ \t]*\n|(?<!user\n)(?<!system\n)^assistant\s*$|^(?:Assistant|ASSISTANT|Human|USER)\s*:"
+    r"|^#{2,}\s*(?:Response|Instruction)\s*:",
     re.M,
 )
 
@@ -122,7 +131,7 @@ def issues(text: str) -> Iterator[LintIssue]:
         yield LintIssue.TOO_LONG
     if len(_FOREIGN.findall(text)) > MAX_FOREIGN_SHARE * len(text):
         yield LintIssue.NOT_TEXT
-    if _SPECIAL_TOKEN.search(text) or _ROLE_LINE.search(text):
+    if _SPECIAL_TOKEN.search(text) or _ROLE_LINE.search(text) or hands_over(text):
         yield LintIssue.TEMPLATE_LEAK
     spoken = words(text)
     if len(spoken) + sum(bool(_HANGUL.match(word)) for word in spoken) < MIN_WORDS:
@@ -130,7 +139,7 @@ def issues(text: str) -> Iterator[LintIssue]:
     if _loops(text, spoken):
         yield LintIssue.REPETITION
     straight = text.translate(_CURLY)
-    if (_ASSISTANT_VOICE.match(straight) and not opens_as_a_user(straight)) or speaks_as_a_model(straight):
+    if (_ASSISTANT_VOICE.match(straight) and not speaks_as_a_user(straight)) or speaks_as_a_model(straight):
         yield LintIssue.ASSISTANT_VOICE
     if begins_in_the_middle(text):
         yield LintIssue.FRAGMENT

@@ -19,6 +19,7 @@ from tiltyard_jobs.curation.text import words
 LONGEST = 16_384  # characters of a text that is looked through; a longer one is no instruction (`lint`)
 MOST_PLACES = 8  # where an answer may begin, and marks of speakers; a hostile text has thousands
 LEAST_STATEMENT = 120  # characters: what stands below a question and is shorter may belong to it
+LEAST_DEFINITION = 30  # characters: as short, where it names what the question names
 LEAST_PROGRAM = 3  # lines
 LONGEST_LINE = 1000  # characters that are looked at above a label
 MOST_OF_A_TITLE = 5  # words of a line that asks for nothing
@@ -60,7 +61,7 @@ def clean(text: str) -> Cleaned:
 
 def _mark(text: str) -> int | None:
     """Where a speaker's mark ends; a model's counts as one only if what follows asks."""
-    if mark := like.ROLE_MARK.match(text):
+    if mark := like.ROLE_MARK.match(text) or like.LETTER_MARK.match(text):
         return mark.end()
     mark = like.MODEL_MARK.match(text)
     return mark.end() if mark and asks(text[mark.end() :].split("\n")[0]) else None
@@ -79,7 +80,7 @@ def has_request(text: str) -> bool:
 
 def _asks_in_all(text: str) -> bool | None:
     """Whether a text asks, or has the form of an answer; None: neither."""
-    if opens_as_a_user(text):
+    if speaks_as_a_user(text):
         return True
     code, prose = split_code(text)
     begins_with_code = bool(code) and text.lstrip().startswith(code.split("\n")[0].strip())
@@ -87,10 +88,16 @@ def _asks_in_all(text: str) -> bool | None:
     answering = hinted = False
     for place, paragraph in enumerate(paragraphs):
         part = like.SOLICITS.sub("", paragraph)
+        if _says_what_can_be_done(part):
+            part = like.CAN_BE_DONE.sub("", part, count=1)
         if place:
             part = like.HEADING_LINE.sub("", part)
         voice = _begins_an_answer(like.HEADING_LINE.sub("", paragraph).strip() or paragraph)
-        if (turns_to_somebody(part) and not (voice and place)) or (place and like.LAST_ORDER.match(part)):
+        if (
+            (turns_to_somebody(part) and not (voice and place))
+            or (voice and _orders_at_its_end(part))
+            or (place and like.LAST_ORDER.match(part))
+        ):
             return True
         if voice or _only_solicits(paragraph, part):
             answering = True
@@ -103,13 +110,34 @@ def _asks_in_all(text: str) -> bool | None:
     return True if hinted and not begins_with_code else None
 
 
+def _orders_at_its_end(paragraph: str) -> bool:
+    """Whether a paragraph that begins like an answer ends with an order or a question of a user."""
+    _, *others = like.SENTENCE_END.split(paragraph)
+    if not others:
+        return False
+    asks_at_last = like.QUESTION.search(others[-1]) and like.ASKS_AGAIN.search(others[-1])
+    return bool(asks_at_last) or any(like.MAKE_THIS.match(sentence) for sentence in others)
+
+
 def _only_solicits(paragraph: str, rest: str) -> bool:
     return len(rest) < len(paragraph) and not asks(rest)
 
 
-def opens_as_a_user(text: str) -> bool:
-    """Whether a text begins with what a user alone says: an apology for a question, or what he wrote himself."""
-    return bool(like.OWN.match(text))
+def speaks_as_a_user(text: str) -> bool:
+    """Whether a text says what a user alone says.
+
+    He apologises for a question, gives what he asks about, or orders what is to be made, whatever he says of a model.
+    """
+    return bool(like.OWN.match(text) or like.ORDERS_A_THING.search(text)) or _asks_about_what_it_gives(text)
+
+
+def _asks_about_what_it_gives(text: str) -> bool:
+    if not like.GIVES.match(text):
+        return False
+    prose = like.SOLICITS.sub("", split_code(text)[1]).strip()
+    last = like.SENTENCE_END.split(prose)[-1]
+    asks_it = like.QUESTION.search(last) and like.ABOUT_IT.search(last)
+    return bool(asks_it or like.LAST_ORDER.match(last))
 
 
 def turns_to_somebody(prose: str) -> bool:
@@ -131,14 +159,23 @@ def speaks_as_a_model(text: str) -> bool:
     """Whether a text introduces a model, says its system prompt, refuses, offers help, or is a model's thought."""
     if any(pattern.match(text) for pattern in (like.ECHO, like.REFUSES, like.ASKS_TO_HELP)):
         return True
-    if like.INTRODUCTION.search(text) or like.OFFERS.search(text):
+    if like.ROLE_TOLD.fullmatch(text) or _only_replies(text):
         return True
-    if (maker := like.MAKER.match(text)) and not asks(maker[0]):
+    if like.OFFERS.search(text):
+        return True
+    maker = like.MAKER.match(text)
+    introduces = like.INTRODUCTION.search(text) or (maker and not asks(maker[0]))
+    if introduces and not like.ORDERS_A_THING.search(text):
         return True
     thought = like.THOUGHT.match(text)
     if thought is None or (thought["muses"] and like.QUESTION.search(text)):
         return False
     return not (thought["tells"] and like.ORDERS_ELSEWHERE.search(text))  # "The user wants to log in" begins tasks, too
+
+
+def _only_replies(text: str) -> bool:
+    said = like.REPLIES.match(text)
+    return said is not None and not asks(like.SOLICITS.sub("", text[said.end() :]))
 
 
 def split_code(text: str) -> tuple[str, str]:
@@ -159,7 +196,7 @@ def split_code(text: str) -> tuple[str, str]:
 def _code_lines(lines: list[str]) -> list[bool]:
     """Which lines are code: what stands in a fence, and what looks like it."""
     fences = [place for place, line in enumerate(lines) if like.FENCE.match(line)]
-    looks = [bool(line.strip() and like.CODE_LINE.match(line)) for line in lines]
+    looks = [bool(line.strip() and like.CODE_LINE.match(line)) and not _is_said(line) for line in lines]
     if len(fences) % 2 and any(looks[: fences[0]]) and not lines[fences[0]].strip("`~ "):
         fences.insert(0, -1)  # the text begins within a fence
     for first, last in zip_longest(fences[::2], fences[1::2], fillvalue=len(lines)):
@@ -173,6 +210,10 @@ def _code_lines(lines: list[str]) -> list[bool]:
     return looks
 
 
+def _is_said(line: str) -> bool:
+    return bool(like.SAID.match(line)) and not like.COMMENT.match(line)
+
+
 def _answer_at(text: str, asked_by: str) -> int | None:
     """Where an answer begins behind a request, before which the mark `asked_by` stood."""
     option, given = _last(like.SECOND_OPTION, text), _last(like.GIVEN_TEXT, text)
@@ -182,34 +223,47 @@ def _answer_at(text: str, asked_by: str) -> int | None:
     found += [match for match in like.ANSWER_TO_MARK.finditer(text) if _sign_of(match[1]) == sign]
     sign_of_q = sign if like.ASKED_BY_Q.match(asked_by) else ""
     for match in found:
-        is_option = match[0].strip(" \n\t:：*()（）") == "A" and option >= match.end()
+        is_option = match[0].strip(" \n\t.:：*()（）") == "A" and option >= match.end()
         is_left_open = given >= 0 and not text[match.end() :].strip()
         of_the_task = given >= match.end() or is_left_open or like.FORMAT.match(text, match.end())
         if not (is_option or of_the_task or _is_of_an_example(text, match, sign_of_q)):
             labels.append(match.start())
     labels += [match.start() for match in like.ANSWER_SAID.finditer(text)]
+    labels += _role_lines(text)
     labels += _options_again(text)
     voices = [
         start
         for start, paragraph in _later_paragraphs(text)
-        if _begins_an_answer(paragraph) or _says_that_a_program_is_made(paragraph, text, start)
+        if _begins_an_answer(paragraph)
+        or _says_that_a_program_is_made(paragraph, text, start)
+        or (like.MAIL.match(paragraph) and like.ASKS_FOR_MAIL.search(text, 0, start))
     ]
     voices += [match.start() for match in re.finditer(r"\n(?!\n)", text) if _turns(text, match.start())]
-    below = (start for start, _ in _later_paragraphs(text) if text[:start].rstrip().endswith(("?", "？")))
+    below = (start for start, _ in _later_paragraphs(text) if _is_asked(text[:start].rstrip()))
     voices += [start for start in islice(below, MOST_PLACES) if _states_below_a_question(text, start)]
-    voices += _programs(text)
+    programs = _programs(text)
+    voices += programs
     if text.startswith("#"):  # an article below a title that asks
         headings = (match for match in re.finditer(r"\n\n#{1,6} +", text))
         voices += [match.start() for match in headings if not like.PART_OF_A_TASK.match(text, match.end())]
     labelled = set(labels)
     for place in sorted({place for place in (*labels, *voices) if place > 0})[:MOST_PLACES]:
-        if place not in labelled and _in_a_fence(text, place):
+        if place not in labelled and place not in programs and _in_a_fence(text, place):
             continue
-        if place not in labelled and like.ASKS_AGAIN.search(like.SOLICITS.sub("", split_code(text[place:])[1])):
+        if place not in labelled and _asks_again(text[place:]):
             continue
         if _asks_in_all(text[:place]):
             return place
     return None
+
+
+def _role_lines(text: str) -> list[int]:
+    return [match.start() for match in like.ROLE_LINE.finditer(text)]
+
+
+def hands_over(text: str) -> bool:
+    """Whether a line in a text is a role, behind which another one speaks."""
+    return bool(_role_lines(text))
 
 
 def _sign_of(mark: str) -> str:
@@ -226,15 +280,19 @@ def _is_of_an_example(text: str, label: re.Match[str], sign_of_q: str) -> bool:
     value = text[label.end() : label.end() + LEAST_STATEMENT].split("\n", 1)[0]
     above = text[max(label.start() - LONGEST_LINE, 0) : label.start()].rstrip().rsplit("\n", 1)[-1]
     answers = above.endswith(("?", "？")) or _sign_of(label[0]) == sign_of_q
-    if label[0].strip(" \t:：*") == "A" and like.VALUE.match(value) and not answers:
+    named = {"A": not answers, "R": True}  # R is a resistance, too
+    if named.get(label[0].strip(" \t:：*")) and like.VALUE.match(value):
         return True
     return bool(like.INPUT_LINE.match(above)) and len(value.split()) <= LONGEST_VALUE
 
 
 def _in_a_fence(text: str, place: int) -> bool:
-    """Whether a place is within a fence; a first one that stands below code closes it."""
-    below_code = bool(like.CODE_LINE.match(text.split("\n")[0]))
-    return (len(re.findall(r"^[ \t]*(?:```|~~~)", text[:place], re.MULTILINE)) + below_code) % 2 == 1
+    """Whether a place is within a fence; a first one without a language that stands below code closes it."""
+    fences = [
+        (match.start(), match[1]) for match in re.finditer(r"^[ \t]*(?:```|~~~)[`~ \t]*(\S*)", text, re.MULTILINE)
+    ]
+    below_code = bool(fences and not fences[0][1] and like.CODE_LINE.match(text.split("\n")[0]))
+    return (sum(start < place for start, _ in fences) + below_code) % 2 == 1
 
 
 def _last(pattern: re.Pattern[str], text: str) -> int:
@@ -266,13 +324,35 @@ def _turns(text: str, place: int) -> bool:
 def _states_below_a_question(text: str, place: int) -> bool:
     """Whether all that follows a question states, at some length, and nobody speaks of himself in it."""
     before, rest = text[:place].rstrip(), text[place:].strip()
-    if len(rest.encode()) < LEAST_STATEMENT:
+    first, question = rest.split("\n", 1)[0], before.rsplit("\n\n", 1)[-1]
+    if like.DO_THIS.match(first):
+        return not _asks_again(rest)
+    defines = _defines(first, question)
+    if len(rest.encode()) < (LEAST_DEFINITION if defines else LEAST_STATEMENT):
         return False
-    first = rest.split("\n", 1)[0]
+    if not (defines or before.endswith(("?", "？"))):
+        return False
     if any(pattern.match(first) for pattern in (like.OPTION, like.FENCE, like.CODE_LINE, like.CONTEXT)):
         return False
-    prose = split_code(rest)[1].replace(before.rsplit("\n\n", 1)[-1], "")  # the question once more
+    prose = split_code(rest)[1].replace(question, "")  # once more
     return not (asks(prose) or like.FIRST_PERSON.search(prose) or like.HINTS.search(prose))
+
+
+def _is_asked(before: str) -> bool:
+    return before.endswith(("?", "？")) or bool(like.EXPLAINS.match(before.rsplit("\n\n", 1)[-1]))
+
+
+def _defines(statement: str, question: str) -> bool:
+    """Whether a statement is about what a question names: "What is a heap?", "A heap is …"."""
+    said = like.DEFINES.match(statement)
+    if said is None or (statement.startswith("The ") and not like.WHY.match(question)):
+        return False  # "The list is [3, 1]" is given with the question about it
+    return (said["subject"] or said["cjk"]).lower() in question.lower()
+
+
+def _asks_again(text: str) -> bool:
+    """Whether a user asks once more in a text that may be an answer."""
+    return bool(like.ASKS_AGAIN.search(like.SOLICITS.sub("", split_code(text)[1])))
 
 
 def _programs(text: str) -> list[int]:
@@ -319,9 +399,14 @@ def _is_made(code: str, order: str) -> bool:
 def _begins_an_answer(paragraph: str) -> bool:
     if like.HANDED_OVER.match(paragraph):
         return False
-    if like.REFUSES.match(paragraph):
+    if like.REFUSES.match(paragraph) or _says_what_can_be_done(paragraph):
         return True
     return bool(like.VOICE.match(paragraph)) and not like.QUESTION.search(paragraph.split("\n")[0])
+
+
+def _says_what_can_be_done(paragraph: str) -> bool:
+    said = like.CAN_BE_DONE.match(paragraph)
+    return bool(said) and not like.QUESTION.search(paragraph.split("\n")[0])
 
 
 def _says_that_a_program_is_made(paragraph: str, text: str, start: int) -> bool:

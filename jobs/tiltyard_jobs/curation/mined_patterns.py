@@ -8,7 +8,7 @@ _NUMBER = r"(?: ?#?\d{1,3})?"
 _ASKED = r"question|instruction|prompt|user|human|问题|提问|題目|题目|質問|질문|вопрос|frage|pregunta|pergunta|domanda"
 ROLE_MARK = re.compile(
     r"\s*(?:#{1,4} *|\*\*)?\(?(?:(?:new |next |created )?(?:q(?:uestion)?|user|human|student|client|customer|prompt"
-    r"|query|instruction|problem|问题?|用户|提问|题目|問題?|学生|質問|質問文|ユーザー|질문|사용자|вопрос|пользователь|frage|nutzer"
+    r"|query|instruction|problem|问题?|用户|提问|题目|問題?|学生|質問|質問文|ユーザー|질문|사용자|вопрос|пользователь|frage|(?:be)?nutzer"
     rf"|pregunta|usuario|pergunta|usuário|utilisateur|domanda|utente){_NUMBER})"
     r"(?:\*\*)? ?[:：)）](?:\*\*)?\s*(?=\S)|\s*(?:user|human)[ \t]*\n+(?=\S)|\s*Q\d{0,2}\. +(?=[A-Z])"
     rf"|\s*(?:#{{1,6}} *|\*\*)(?:{_ASKED}){_NUMBER}(?:\*\*)?[ \t]*\n+(?=\S)",
@@ -18,7 +18,12 @@ _MODELS = r"(?:qwen|tongyi|chatgpt|gpt|claude|llama|gemma|gemini|deepseek|mistra
 MODEL_MARK = re.compile(rf"\s*(?:\*\*)?{_MODELS}(?:\*\*)? ?[:：](?:\*\*)?\s*(?=\S)", re.IGNORECASE)
 """A speaker who is a model; it asks where what it says is a question."""
 
-SOFT_SWITCH = re.compile(r"(?<!\S)/(?:no_?)?think(?!\S)", re.IGNORECASE)
+LETTER_MARK = re.compile(
+    r"\s*(?:[PQD](?= ?:[\s\S]*\n[ \t]*R ?:)|F(?= ?:[\s\S]*\n[ \t]*A ?:)|В(?= ?:[\s\S]*\n[ \t]*О ?:)) ?:\s*(?=[^\n]*\?)"
+)
+"""A question's letter, where the answer's stands below it: P and R in Spanish, F and A in German."""
+
+SOFT_SWITCH = re.compile(r"(?:(?<!\S)|(?<=[.?!。？！]))/(?:no_?)?think(?!\S)", re.IGNORECASE)
 
 ANSWER_LABEL = re.compile(
     r"^[ \t]*(?:[#>*\-]+ *)?(?:\*\*)?(?:(?:created |sample |expected |correct |model )?answer|a|response|(?:possible "
@@ -31,7 +36,7 @@ ANSWER_LABEL = re.compile(
     rf"{_NUMBER}(?:\*\*)?[ \t]*[:：]?(?:\*\*)?[ \t]*$"
     r"|^[ \t]*(?:answer|antwort|respuesta|réponse|resposta|risposta|ответ) ?#?\d{1,3}[)）]"
     r"|(?<=\n\n)(?:\*\*)?(?:explanation|approach|step(?:-by-step)? ?1?|解释|说明|思路|解析|解题思路)(?:\*\*)? ?[:：]"
-    r"|^[ \t]*assistant[ \t]*(?:-[^\n]*)?$|(?<=[a-z.?!。？])assistant(?=[\s,])",
+    r"|(?<!user\n)(?<!system\n)^[ \t]*assistant[ \t]*(?:-[^\n]*)?$|(?<=[a-z.?!。？])assistant(?=[\s,])",
     re.IGNORECASE | re.MULTILINE,
 )
 ANSWER_LABEL_GLUED = re.compile(
@@ -40,10 +45,19 @@ ANSWER_LABEL_GLUED = re.compile(
     rf"|(?<=[?？] )(?:(?:Answer|Ответ|Antwort|Respuesta|Réponse|Resposta|Risposta){_NUMBER} ?: (?![_<\[.])|A: )",
     re.MULTILINE,
 )
+ROLE_LINE = re.compile(
+    r"(?<=[.?!。？！:)`}\]])[ \t]*\n\s*(?:user|system|model|human|assistant)[ \t]*"
+    r"(?:\Z|\n\s*(?=\S+[ \t]+\S|\S*[.?!。？！]|[^\x00-\x7f]{2}))"
+    r"|(?<=[.?!。？！])[ \t]?(?:assistant|user|system|model)(?=$|assistant|user|[A-Z][a-z])",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""A template's role below the end of a sentence, with its special tokens decoded away: another turn begins."""
+
 # Behind a text that a mark of its own begins, with the same sign: `Q) … A) …`.
 ANSWER_TO_MARK = re.compile(
-    r"(?:^|(?<=[.?!。？！)]\s))[ \t]*\(?(?:A(?:nswer|ns)?|Antwort|Respuesta|Resposta|Risposta|Réponse|Ответ|答案?"
-    rf"|回答|答え|답변?){_NUMBER} ?([:)：）])\s*(?=\S)",
+    r"(?:^|(?<=[.?!。？！)]\s))[ \t]*\(?(?:A(?:nswer|ns)?|R|О|Antwort|Respuesta|Resposta|Risposta|Réponse|Ответ|答案?"
+    r"|回答|答え|답변?|Completion|Reply|Bot|Chatbot|Teacher|Tutor|Agent|Expert|Support|Model|Asistente|Assistente|Assistent"
+    rf"|Ассистент|Помощник|助理|アシスタント|어시스턴트){_NUMBER} ?([:.)：）])\s*(?=\S)",
     re.MULTILINE,
 )
 # What is called A, or is wanted for the input above it, belongs to the task.
@@ -93,12 +107,29 @@ GIVEN_TEXT = re.compile(
 ANSWER_SAID = re.compile(
     r"(?<=\n)(?:(?:so|therefore|thus|hence),? )?(?:the )?(?:correct |right |expected )?answer (?:is|to (?:this|the"
     r"|your))\b"
+    r"|(?<=\n)the (?:sorted|resulting|reversed|converted|translated|rewritten) (?:\w+ ){1,2}(?:is|are)\b"
     r"|(?<=\n)[^\n]{0,8}(?:正确)?答案是",
     re.IGNORECASE,
 )
 
 OPTION = re.compile(r"[ \t]*(?:\*\*)?([A-E])[).:](?!\S)")
 
+# How something is done, in other languages than English: "Para ordenar una lista, puedes usar sorted."
+_CAN_BE_DONE = (
+    r"(?:(?:para|pour|um|чтобы|для|per|要|为了|在)[^.?!。？！\n]{1,120}?[,，]? ?)?(?:(?:(?:se )?puedes?|podemos"
+    r"|vous pouvez"
+    r"|tu peux"
+    r"|on peut|nous pouvons|(?:können|kannst|kann) (?:sie|du|man|wir)|du kannst|sie können|man kann|puoi|si può"
+    r"|possiamo"
+    r"|você pode|pode-se|podemos|(?:вы )?можете|можно|мы можем) (?:\S+ ){0,4}?(?:usar|utilizar|hacer(?:lo)?|seguir"
+    r"|emplear"
+    r"|utiliser|faire|suivre|employer|verwenden|benutzen|nutzen|usare|utilizzare|fare|fazer|использовать"
+    r"|воспользоваться"
+    r"|применить|сделать)\b|(?:(?:你|您|我们)?可以(?:直接)?(?:使用|用|通过|利用|采用)))"
+    r"|[^。？！\n]{1,60}(?:には|場合は|ときは)、?[^。？！\n]{1,60}(?:使います|使用します|使うことができます|使用できます|使えます|利用できます)。"
+    r"|[^.?!\n]{1,60}(?:려면|위해서?는?|때는) [^.?!\n]{1,60}(?:사용(?:할 수 있|하면 됩|합)|이용할 수 있|쓸 수 있)"
+)
+CAN_BE_DONE = re.compile(_CAN_BE_DONE, re.IGNORECASE)
 OPENING = (
     r"(?:certainly|sure(?: thing)?|of course|absolutely|great question|good question|no problem|got it|i'?d be happy to"
     r"|i(?:'m| am) (?:happy|glad) to help|i can (?:certainly )?help(?: you)?|thank you for (?:your|the) question)\b"
@@ -113,6 +144,7 @@ VOICE = re.compile(
     r"|your)\b(?! (?:\w+ ){0,4}(?:original|existing|current|starting|inputs?|outputs?|tables?|lists?|arrays?|texts?"
     r"|paragraph|sentences?|passage|article|logs?|data|dataset|problem|question|error|message|task|code (?:i|we)"
     r"|constraints))"
+    r"|to [^.?!,\n]{1,80}, (?:run|use|type|execute|call)\b"
     r"|to (?:tackle|solve|address|approach|answer|complete|accomplish) (?:this|the)\b[^.?!\n]{0,60}, i\b"
     r"|(?:yes|no|ja|nein|oui|non|sí|да|нет|是的|不是)[,，.] |(?:solution|answer)s? (?:to|for)\b"
     r"|(?:以下|下面)(?:是|为)|以下は(?!私)"
@@ -206,6 +238,32 @@ _OWN_WORDS = (
 )
 OWN = re.compile(rf"\s*(?:{_SORRY} (?:{_I_LACK}|{_FOR_ASKING})|{_GIVES_OWN}|{_OWN_WORDS})", re.IGNORECASE)
 
+# What a user gives who was asked for it, and asks about below: "Sure, here is the code: … Why does it fail?"
+GIVES = re.compile(
+    r"\s*(?:(?:sure(?: thing)?|certainly|of course|absolutely|definitely|okay|ok|yes|yeah|alright)[,.!]* )"
+    r"(?:here(?:'s| is| are)|this is|these are|below (?:is|are)) (?:(?:the|an?|some|that|this) )?(?:[\w.+#-]+ ){0,3}?"
+    r"(?:code|functions?|script|program|snippet|quer(?:y|ies)|errors?|exception|traceback|stack|logs?|output|data"
+    r"|dataset"
+    r"|schema|text|table|file|class|method|component|config(?:uration)?|message|sentence|paragraph|list|json|sql"
+    r"|formula"
+    r"|html|css|dockerfile|yaml)\b",
+    re.IGNORECASE,
+)
+ABOUT_IT = re.compile(r"\b(?:it|this|that|these|them|i|my|me|the|wrong|here)\b", re.IGNORECASE)
+
+ORDERS_A_THING = re.compile(
+    r"\b(?:can|could|would) you (?:please |kindly )?(?:write|implement|create|design|build)(?: me)? (?:an?|the|some)\b"
+    r"|\b(?:can|could|would) you (?:please )?provide me with an? (?:[\w-]+ ){0,3}(?:guide|example|function|script"
+    r"|program)\b",
+    re.IGNORECASE,
+)
+MAKE_THIS = re.compile(
+    r"(?:implement|write|create|develop|build) (?:this|the|an?) (?:[\w-]+ ){0,3}(?:program|function|script|code|class"
+    r"|method|query"
+    r"|algorithm|solution)\b",
+    re.IGNORECASE,
+)
+
 # A refusal in other languages than English (`lint` has those). Who cannot answer his own mail asks for help.
 _NOT_OF_MINE = (
     r"(?![^.?!。？！\n]*(?:\b(?:mis?|mon|ma|mes|mein(?:e[mnrs]?)?|meus?|minhas?|mi[oae]i?|мо[йяеёюи]\w{0,2}|nuestr\w+"
@@ -287,7 +345,11 @@ ASKS_TO_HELP = re.compile(
     r"|才能)?(?:帮助?|为)(?:您|你)|(?:何か|何を|どのように|どのような|どんな|どう)[^。？\n]{0,20}?(?:お手伝い"
     r"|お役に立て|お助け|サポート)(?:いた?し|でき|し|る)|(?:本日は、?)?(?:どのような)?ご(?:用件|質問)は?(?:何"
     r"|どのような)?(?:でしょうか|ですか)|(?:무엇을|어떻게|뭘|어떤 것을|무슨 일을)[^.?\n]{0,10}(?:도와 ?드릴|도와줄"
-    r"|도울)|(?:estoy aquí para ayudar|je suis (?:là|ici) pour (?:vous|t')|ich bin (?:hier|da),? um (?:ihnen|dir)"
+    r"|도울)|(?:i(?:'m| am) here to (?:help|assist)\b|let me (?:help|assist) you\b|(?:te )?puedo ayudar(?:te|le"
+    r"|los)? con\b"
+    r"|je peux (?:vous |t')aider (?:avec|à)\b|ich helfe (?:ihnen|dir) (?:gerne?|dabei)|posso aiutar(?:ti|la) con\b"
+    r"|posso ajud(?:ar|á-lo) (?:você )?com\b|я (?:могу|помогу) (?:вам|тебе) (?:помочь )?с\b|我可以帮助?(?:你|您)"
+    r"|estoy aquí para ayudar|je suis (?:là|ici) pour (?:vous|t')|ich bin (?:hier|da),? um (?:ihnen|dir)"
     r"|sono qui per aiutar|estou aqui para (?:te |lhe )?ajud|я здесь, чтобы (?:вам )?помо)\w*|我(?:在这里|会尽力|很乐意"
     r"|很高兴|很高兴能)(?:帮助?|为|协助)(?:您|你)"
     r"|(?:wie|womit|wobei) kann ich helfen\s*\?|(?:请问)?(?:您|你)需要(?:什么|哪些|我的?)帮[助忙]"
@@ -373,7 +435,8 @@ ORDERS = re.compile(
     r"\b(?!\s*[=(.;])"
     r"|(?:^|[.!?:;\n]\s{0,4})[^.!?:;,\n]{2,80}, (?:please |then )?(?:write|create|implement|explain|find|design|list"
     r"|describe|generate|build|develop|compare|suggest|translate|summari[sz]e|solve|calculate|determine)\b"
-    r"|^\s*(?:#+ *)?(?:a |an |the )?(?:[\w+#]+ ){0,3}(?:program|script|function|code|quer(?:y|ies)|class|method|regex"
+    r"|^\s*(?:#+ *)?(?:a |an |the )?(?:(?!is\b|are\b|was\b)[\w+#]+ ){0,3}(?:program|script|function|code|quer(?:y|ies)"
+    r"|class|method|regex"
     r"|command|app|application|tool|test|controller|component|file)s? (?:snippet )?(?:to|that|which|for) \w"
     r"|\bi(?:'m| am)? ?(?:need|want|trying|try|wonder|wondering|looking|getting|stuck|struggling|having|have|get|cannot"
     r"|can't|don't|tried|wrote|keep)\b"
@@ -428,6 +491,8 @@ CODE_LINE = re.compile(
     r"|\s*[\w.$:>-]+\(.*\)?[;,{]?\s*|.*[;{}]\s*"
     r"|\s*[)\]}>]+[,;)]*\s*|.*=>\s*[{(]?"
     r"|\s*</?[\w!-][^>]*>(?:.*>|[^.?!]*)\s*|\s*@\w+.*|\s*(?://|/\*|\*/|--|%%).*|\s*\*\s.*|\s*\"\"\".*|\s*'''.*"
+    r"|\s*(?:for|while|until|if)\b.*; (?:do|then)\s*"
+    r"|(?:FROM|RUN|COPY|CMD|ENTRYPOINT|WORKDIR|ENV|EXPOSE|ARG) \S.*"
     r"|\s*\$ .*|\s*[\"'\w.-]+\s*:\s*[\[{\"'\d].*)$"
 )
 # A leading comment that asks for the program below it; a note on what the next line does is none.
@@ -438,6 +503,8 @@ TASK = re.compile(
     r"|用\S{1,12}[写实])(?:\W*\w){8,}",
     re.IGNORECASE,
 )
+SAID = re.compile(r"\S.*[.:)}\]] [A-Z][a-z]+(?: [\w'`,-]+)+[.?]$|(?:[\w'`]+[:,]? ){3,}[\w'`*-]+\?$")
+"""A line that looks like code and is said all the same, as its end shows: "y = mx + b. Explain each symbol."."""
 COMMENT = re.compile(
     r"^\s*(?://+|/\*+|#+(?!!|\s*(?:include|define|ifn?def|endif|pragma)\b)|--|\*|<!--|\"\"\"|''')\s*|\s*(?:\*/|-->"
     r"|\"\"\"|''')\s*$"
@@ -450,8 +517,18 @@ MIDDLE = re.compile(
     r"|(?:```|~~~)\s*(?:\n\s*)?[A-Z][a-z]+ )",
     re.IGNORECASE,
 )
-GOES_ON = re.compile(r"\s*(?:and|but|or|because|whose) [\s\S]*[.。]\s*$")
-"""A sentence without its beginning; one that asks for something is none."""
+GOES_ON = re.compile(
+    r"\s*(?:(?:\.{2,}|…|[-–—] |\d[.)] (?=Then|And|But)|\* )\s*)?(?:(?:and|but|or|because|whose|of|is|are|was|were|has"
+    r"|to the|as well"
+    r"|which|that|from|the|however,?|then|it|its|ing|ed|s|es|ly|tion|y|que|pero|sino|del|et|qui|mais|car|dont|und|aber"
+    r"|sowie"
+    r"|weil|(?:die|der|das|den) (?:dann|anschließend|danach)|e|ma|perché|che|mas|porque|и|но|а|который|которая|которое"
+    r"|которые"
+    r"|чтобы) |(?:Finally|Afterwards|Subsequently|Then),? (?:the|it|this|we)\b|It (?:then|also|finally) |Then the )"
+    r"[\s\S]*[.。]\s*$|\s*(?:的(?!士|确)|并且?|然后|而且|从而|以及|を|が、?|に(?=[^ほ])|そして|しかし"
+    r"|그리고|그러나|를 |을 )[\s\S]*[.。]\s*$"
+)
+"""A sentence without its beginning, or the last of several; one that asks for something is none."""
 _A_GOOD = (
     r"(?:útil|amable|inteligente|virtual|de (?:programación|código|ia|inteligencia artificial|programação"
     r"|programmazione|programmation|code|codage)|utile|serviable|intelligent|virtuel|gentile|virtuale|prestativo"
@@ -476,9 +553,22 @@ ECHO = re.compile(
     r"|도우미|비서|조수)(?:입니다|이다|야))",
     re.IGNORECASE,
 )
+# A whole text that tells a model what it is and how it is to speak, and asks for nothing.
+ROLE_TOLD = re.compile(
+    r"\s*(?:system(?: prompt)?:? )?(?:you(?:'re| are)|you will (?:act as|be)|act as|tu es|vous êtes|eres|usted es"
+    r"|du bist|sie sind"
+    r"|você é|tu és|sei|ты|вы)(?: ?[—–-])? (?:an? |un[ae]? |eine? |uma? )?[^.!?\n]{0,60}\b(?:assistante?|asistente"
+    r"|assistente"
+    r"|assistent|ассистент|помощник|language model|chatbot)\b[^.!?\n]*[.!]?(?:\s+(?:your? |answer|respond|reply|be "
+    r"|always"
+    r"|never|help|follow|do not|don't|provide|think)\b[^.!?\n]*[.!]?)*\s*"
+    r"|(?:あなたは|당신은 ?)(?:qwen|chatgpt|llama|gemma|deepseek|mistral)[^\n?？]*",
+    re.IGNORECASE,
+)
 # How a model introduces itself in other languages. People have a model's name, follow one (je suis), research them or
 # work as a virtual assistant: so the sentence ends behind the name, or goes on with who made it.
 _KNOWN = r"(?:qwen|chatgpt|gpt|gemini|deepseek|mistral|llama)[\d.-]*"
+_GREETS = r"(?:(?:¡?hola|bonjour|salut|hallo|guten tag|ciao|olá|oi|привет|здравствуйте)[ !,.]*)?"
 _ENDS = r"(?=\s*(?:[,.!\n]|$)| (?:und|et|y|e|и|von)\b)"
 _MADE = (
     r"(?:conçu|cré[ée]|développé|entraîné|cread|desarrollad|entrenad|diseñad|criad|desenvolvid|treinad|projetad|creat"
@@ -488,19 +578,27 @@ _A_MODEL = (
     rf"(?:(?:ein|eine|une?|una|uno|uma?) )?(?:(?:ki|ia|(?<!sono )ai)(?=\s*(?:[,.!\n]|$)| {_MADE})"
     r"|(?:(?:grand|großes|gran|grande) )?(?:modèle de langage|ki-\w*modell|sprachmodell|modelo de lenguaje"
     r"|modelo de linguagem|modello linguistico)\b(?!-)"
-    rf"|(?:assistente virtuale?|virtueller assistent|asistente virtual|assistant virtuel)(?:,? {_MADE}"
+    rf"|(?:assistente virtuale?|virtueller assistent|asistente virtual|assistant virtuel|ki-assistent|assistant ia"
+    rf"|(?:asistente|assistente) (?:de|di) (?:ia|inteligencia artificial|inteligência artificial))(?:,? {_MADE}|[.!]"
     r"|[,.!] ?(?:¿?en qué|como posso|come posso|comment puis-je|wie kann ich)))"
     r"|(?:eine|une|una|uma) (?:ki|ia) (?:und|et|y|e)\b"
 )
 INTRODUCTION = re.compile(
     rf"(?:^|[.!:\n]\s{{0,4}})(?:(?:hi|hello|hey)[!,.]* )?(?:i(?:'m| am)|my name is|this is) (?:{_MODELS}"
     r"|an? (?:ai|large language|language|virtual|helpful|code|coding) (?:\w+ )?(?:model|assistant|ai))\b"
-    rf"|(?:^|[.!\n]\s{{0,4}})(?:(?:je suis|ich bin|(?:yo )?soy|(?:eu )?sou|(?:io )?sono) (?:{_KNOWN}{_ENDS}|{_A_MODEL})"
-    rf"|я(?: ?[—–-])? (?:{_KNOWN}{_ENDS}|(?:большая )?языковая модель\b(?!-)|искусственный интеллект{_ENDS}))"
-    rf"|私は(?:(?:{_KNOWN}|(?:大規模)?言語モデル|人工知能|ai(?:アシスタント(?:の{_KNOWN})?)?)"
+    rf"|(?:^|[.!\n]\s{{0,4}}){_GREETS}(?:(?:je suis|ich bin|(?:yo )?soy|(?:eu )?sou|(?:io )?sono)"
+    rf" (?:(?:[oaei]l? )?{_KNOWN}{_ENDS}|{_A_MODEL})"
+    rf"|(?:me llamo|mi nombre es|je m'appelle|mein name ist|ich heiße|mi chiamo|(?:o )?meu nome é"
+    rf"|меня зовут) (?:{_KNOWN}{_ENDS}"
+    r"|(?:gemma|claude)\b[^.\n]{0,20}\b(?:créé|cread|entwickelt|creat|criad|создан|entrenad|entraîné|trainiert))"
+    rf"|я(?: ?[—–-])? (?:{_KNOWN}{_ENDS}|(?:большая )?языковая модель\b(?!-)|(?:искусственный интеллект"
+    rf"|ии-\w+){_ENDS}))"
+    rf"|私は(?:[^。\n、]{{1,20}}(?:開発|作成|訓練)(?:した|された))?(?:(?:{_KNOWN}|(?:大規模)?言語モデル|人工知能|ai(?:アシスタント(?:の{_KNOWN})?)?)"
     rf"|{_KNOWN}(?:、|という)[^。\n]{{0,40}}(?:モデル|ai|アシスタント))(?:です|だ(?!け)|であ[りる]|なので)"
-    rf"|저는 ?(?:(?:대규모 |인공지능 |ai )*(?:{_KNOWN}|언어 ?모델|인공지능|ai|어시스턴트)"
+    rf"|저는 ?(?:[^.\n]{{1,20}}(?:개발한|만든|훈련한|훈련된|개발된) )?(?:(?:대규모 |인공지능 |ai )*(?:{_KNOWN}"
+    rf"|언어 ?모델|인공지능|ai|어시스턴트)"
     rf"|{_KNOWN}(?:이?라는|,)[^.\n]{{0,40}}(?:모델|ai|인공지능|어시스턴트))(?:입니다|이에요|예요|이[며고기지])"
+    r"|(?:^|[.!\n]\s{0,4})i(?:'m| am) your (?:[\w-]+ ){0,3}assistant\b"
     r"|我(?:是|叫)(?:通义|千问|qwen|阿里|一个(?:人工智能|ai|大型语言模型|语言模型))|由阿里(?:巴巴|云)"
     rf"|^\s*{_MODELS} (?:is|was) (?:an?|the) (?:[\w-]+ ){{0,4}}(?:model|assistant|chatbot|ai)\b"
     rf"|^\s*(?:{_MODELS}|assistant|ai)\s*[:：]",
@@ -521,6 +619,11 @@ SOLICITS = re.compile(
     r"|(?:please )?(?:let me know|feel free)\b[^\n]*|(?:if you have|do you have) (?:any )?(?:other |more |further )?"
     r"(?:specific )?questions?(?= *(?:[?.,!]|or\b|about\b|for me\b|regarding\b|$))[^\n]*|would you like (?:me|to know"
     r"|help|another)\b[^\n]*"
+    r"|(?:can|could|would) you (?:please )?(?:provide|share|give)(?: me)?(?: with)? (?:(?:some|a bit|any"
+    r"|a few) )?(?:more"
+    r"|additional|further) (?:details?|information|context)\b[^\n]*|please (?:provide|share|give) (?:me )?(?:(?:some"
+    r"|any) )?"
+    r"(?:more|additional|further) (?:details?|information|context)\b[^\n]*"
     r"|how (?:can|may) i (?:help|assist)\b[^\n]*|what (?:can i|would you like|do you need)\b[^.?!\n]*\b(?:help"
     r"|assist)[^\n]*"
     r"|(?:如果)?(?:你|您)有(?:任何|其他|什么)?(?:问题|疑问)[^\n]*|请(?:随时)?告诉我[^\n]*",
@@ -583,7 +686,7 @@ _MAKES = r"(?:write|create|implement|develop|generate|build|design|craft|make)"
 WRITES = re.compile(
     rf"\b{_MAKES}\b(?: me)? (?:[\w+#.-]+ ){{0,5}}?(?:function|program|script|class|method|code|quer(?:y|ies)|app"
     rf"|application"
-    r"|component|module|api|regex|command|algorithm|solution|snippet)s?\b(?! coverage)"
+    r"|component|module|api|regex|command|algorithm|solution|snippet|loop|sql|html|css|statement)s?\b(?! coverage)"
     rf"|\bhow (?:to|do i|can i|can we) {_MAKES}\b|^\W*(?:\w+ )?(?:program|script|function|code) (?:to|that|which)\b"
     r"|(?:写|实现|生成|创建|定义)[^。\n]{0,30}(?:函数|程序|类|脚本|代码|方法|示例)|(?:関数|プログラム)[^。\n]{0,20}(?:書|作成)|함수[^.\n]{0,20}작성"
     r"|\b(?:escrib|cre[ae]|écri|crée|schreib|erstell|scriv|напиш|созда)\w*[^.\n]{0,30}\b(?:func|fonction|funktion"
@@ -629,11 +732,57 @@ OFFERS = re.compile(
     rf"|(?<=\w)assistant\s*(?:{OPENING})",
     re.IGNORECASE,
 )
+# What is said of the user's text or to him, or to oneself about his task: it asks for nothing, unless it does below.
+REPLIES = re.compile(
+    r"\s*(?:i can (?:certainly |definitely |surely )?help (?:you )?with (?:that|this)\b|(?:the"
+    r"|your) [\w ]{1,30}?(?:(?:that )?you"
+    r" (?:provided|posted|shared|gave|wrote|have provided)|looks (?:good|correct|fine))\b|(?:in (?:summary|conclusion)"
+    r"|to summarize|overall),|i(?:'m| am) glad you asked|it (?:seems|looks|appears) (?:like |that )+you(?:r|'re|'ve)?\b"
+    r"|you(?:'re| are) (?:very )?welcome\b|thank you[!.] have a|¡?de nada[!.]|je vous en prie[.!]|gern geschehen"
+    r"|prego[.!]"
+    r"|不客气|どういたしまして|천만에요|(?:さらに|他に|ほかに)[^。\n]{0,20}お気軽に"
+    r"|(?:i|we) hope (?:this|that|it) (?:helps|answers|clarifies)|unfortunately,? i (?:can't|cannot|don't have|am)\b"
+    r"|espero que (?:esto|isso|te|le) |j'espère que (?:cela|ça)|n'hésitez pas à|ich hoffe,? (?:das|dies|es)"
+    r"|zögern sie nicht"
+    r"|spero che (?:questo|ti|sia)|надеюсь,? (?:это|что)|希望(?:这|以上|对)|この(?:回答|情報)が|お役に立て|도움이 되"
+    r"|(?:okay|ok|alright|hmm+|got it|wait|now)[,.!…]+ (?:so )?(?:(?:i|we) (?:need|have|understand|will|should|must)\b"
+    r"|i'll\b"
+    r"|the (?:problem|question|task|function|input)\b|the user\b|let me\b|let's\b)"
+    r"|so the (?:question|problem|task) is\b|thinking about the\b|user (?:asks|wants|says|is asking)\b"
+    r"|(?:i|we) (?:need|have) to [^.\n]{3,120}\. the user\b"
+    rf"|{_CAN_BE_DONE})",
+    re.IGNORECASE,
+)
 ORDERS_ELSEWHERE = re.compile(
     rf"[.!?:;\n]\s{{0,4}}{IMPERATIVE}|请(?!求)|(?:bitte|por favor|s'il (?:te|vous) plaît|per favore)\b", re.IGNORECASE
 )
 """In other languages than English, an order behind a first sentence."""
 
+# Below a question that names its subject, or an order to explain it.
+DEFINES = re.compile(
+    r"(?P<det>(?:an?|un[ae]?|eine?|um|uma|uno)\s+)?(?P<subject>(?:(?:the|el|la|le|les|der|die|das|il|lo"
+    r"|o)\s+)?[^\s,.:;?!]+(?:\s+"
+    r"[^\s,.:;?!]+){0,2}?)\s+(?:is|are|was|were|looks?|means?|refers? to|stands for|es|son|significa|est|sont|signifie"
+    r"|désigne|ist|sind"
+    r"|bedeutet|è|sono|é|são|это|[—–-] ?это|является)\s|(?P<cjk>[^\s，。、？]{1,16}?)(?:是指?|とは|は|이란|[은는] )",
+    re.IGNORECASE,
+)
+WHY = re.compile(r"\W*why\b", re.IGNORECASE)
+EXPLAINS = re.compile(
+    r"(?:please )?(?:explain|define|describe|summari[sz]e|explica|describe|explique[zr]?|erkläre?|spiega|explique"
+    r"|объясни(?:те)?)\b"
+    r"(?!.*(?:\b(?:following|below|this|these)\b|:\s*$))",
+    re.IGNORECASE,
+)
+DO_THIS = re.compile(r"(?:use|run|type|call|execute|install|try)\b[^.?!\n]{0,80}[:：]\s*$", re.IGNORECASE)
+MAIL = re.compile(r"(?:subject|betreff|asunto|objet|oggetto|assunto|тема|主题|件名|제목) ?[:：]", re.IGNORECASE)
+ASKS_FOR_MAIL = re.compile(
+    r"\b(?:write|draft|compose|create|generate|schreibe?|escribe|redacta|écri[st]|rédige[zr]?|scrivi|escreva|напиши)\b"
+    r"(?![^.\n]{0,80}\b(?:following|below|this|reply to)\b)[^.\n]{0,80}\b(?:e-?mails?|letter|mail|correo|lettre|brief"
+    r"|lettera|письмо)\b"
+    r"|写[^。\n]{0,20}(?:邮件|信)|メール[^。\n]{0,10}書|이메일[^.\n]{0,10}작성",
+    re.IGNORECASE,
+)
 # Said below what is given: it asks even where the text began like an answer ("Here is my function: …").
 LAST_ORDER = re.compile(
     r"(?:now |then |so |first |also )?(?:find|fix|explain|correct|rewrite|refactor|improve|optimi[sz]e|debug|write"
@@ -642,3 +791,4 @@ LAST_ORDER = re.compile(
     r"|answer)\b",
     re.IGNORECASE,
 )
+SENTENCE_END = re.compile(r"(?:[.!:;)\]}\"'`]|\n)\s+(?=\S)")

@@ -30,6 +30,7 @@ from tiltyard_jobs.llm.reply import (
     chat_parts_of,
     chat_reply_of,
     completion_of,
+    completion_parts_of,
     document_of,
     echo_of,
     embeddings_of,
@@ -193,6 +194,7 @@ class ModelClient:
         sampling: Sampling,
         seed: int,
         stop: Sequence[str] = (),
+        turn_ends: Sequence[str] = (),
         stop_token_ids: Sequence[int] = (),
         preserved_tokens: Sequence[str] = (),
     ) -> Completion:
@@ -202,9 +204,15 @@ class ModelClient:
             prompt: sent as it is: no template, no beginning-of-sequence token of ours.
             sampling: how to draw.
             seed: 0 to 2**63 - 1, from the record's id.
-            stop: texts that end the completion and are not part of it; four at most by OpenAI's API.
+            stop: ends the answer where it occurs. A reply that was stopped within its thought is asked for once more
+                without it.
+            turn_ends: texts that end the completion, a thought too, and are not part of it. With `stop` four at most
+                by OpenAI's API.
             stop_token_ids: tokens that do (vLLM's extension; only sent where given).
             preserved_tokens: special tokens that are not left out of the text (llama.cpp's extension; likewise).
+
+        Returns:
+            The completion; what one that was stopped within its thought cost is in the client's usage alone.
 
         Raises:
             RecordVoidError: this record has no completion.
@@ -212,15 +220,21 @@ class ModelClient:
             TransientError: the endpoint is down.
         """
         document: dict[str, Any] = {"model": self.model, "prompt": prompt}
-        if stop:
-            document["stop"] = stop
+        if stop or turn_ends:
+            document["stop"] = [*stop, *turn_ends]
         if stop_token_ids:
             document["stop_token_ids"] = stop_token_ids
             document["skip_special_tokens"] = False  # so that `stop` is found where it is a special token
         if preserved_tokens:
             document["preserved_tokens"] = preserved_tokens
-        reply, usage = await self._forms[self._completions].ask(_drawn(document, sampling, seed))
-        return completion_of(reply, usage, limit=sampling.max_tokens, pairs=self._pairs)
+        form = self._forms[self._completions]
+        reply, usage = await form.ask(_drawn(document, sampling, seed))
+        if stop and _is_ended_thought(*completion_parts_of(reply, pairs=self._pairs)):
+            del document["stop"]
+            if turn_ends:
+                document["stop"] = [*turn_ends]
+            reply, usage = await form.ask(document)
+        return completion_of(reply, usage, limit=sampling.max_tokens, stop=stop, pairs=self._pairs)
 
     async def chat(
         self,
@@ -315,9 +329,7 @@ class ModelClient:
 
     def _was_stopped_within_thought(self, document: dict[str, Any], reply: dict[str, Any]) -> bool:
         """Whether a stop that was sent may be why a reply is all thought: that of a model that seldom thinks."""
-        parts, finish_reason = self._parts(reply)
-        all_thought = parts.state is not State.NONE and not parts.answer.strip()
-        return "stop" in document and all_thought and finish_reason != "length"
+        return "stop" in document and _is_ended_thought(*self._parts(reply))
 
     async def _lacks_room(self, reply: dict[str, Any], limit: int) -> bool:
         """Whether a reply was cut while the model thought."""
@@ -383,6 +395,11 @@ class ModelClient:
 
     async def _ask_one_token(self, messages: Messages) -> None:
         await self._forms[self._chat].ask({"model": self.model, "messages": messages, "max_tokens": 1})
+
+
+def _is_ended_thought(parts: Parts, finish_reason: str) -> bool:
+    """Whether a reply is all thought, and no token limit has ended it."""
+    return parts.state is not State.NONE and not parts.answer.strip() and finish_reason != "length"
 
 
 def _drawn(document: dict[str, Any], sampling: Sampling, seed: int) -> dict[str, Any]:

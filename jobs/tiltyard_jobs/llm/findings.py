@@ -20,11 +20,9 @@ class Findings(Contract):
         system_role: whether system messages reach the model; None: not known.
         manner: how its thoughts come, where a short reply shows it; None: not known.
         warnings: sentences for the user about what cannot be had.
-        probed: keys of the recipes of which a Job has found last that the model can do what they ask.
     """
 
     forms: dict[str, dict[str, int]] = Field(default_factory=dict)
     system_role: bool | None = None
     manner: Manner | None = None
     warnings: tuple[str, ...] = ()
-    probed: tuple[str, ...] = Field(default=(), exclude_if=lambda keys: not keys)

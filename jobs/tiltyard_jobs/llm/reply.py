@@ -94,8 +94,26 @@ def document_of(body: bytes) -> dict[str, Any]:
     return document
 
 
+def completion_parts_of(document: dict[str, Any], *, pairs: tuple[Pair, ...] = PAIRS) -> tuple[Parts, str]:
+    """The thought and the answer in a reply of `/v1/completions`, and its finish reason.
+
+    Raises:
+        RecordVoidError: Malformed or RefusedByServer.
+    """
+    choice = _first_choice(document)
+    text, finish_reason = choice.get("text"), _finish_reason(choice)
+    if not isinstance(text, str):
+        raise _malformed("the reply holds no text")
+    return split_thought(text, pairs=pairs, unopened=False), finish_reason
+
+
 def completion_of(
-    document: dict[str, Any], usage: Usage, *, limit: int | None = None, pairs: tuple[Pair, ...] = PAIRS
+    document: dict[str, Any],
+    usage: Usage,
+    *,
+    limit: int | None = None,
+    stop: Sequence[str] = (),
+    pairs: tuple[Pair, ...] = PAIRS,
 ) -> Completion:
     """Read a reply of `/v1/completions`.
 
@@ -103,16 +121,13 @@ def completion_of(
         document: the reply.
         usage: what the call cost.
         limit: the most tokens that it was allowed, for messages.
+        stop: texts at which the answer ends, whether or not the server stopped at them.
         pairs: the marks of a thought.
 
     Raises:
         RecordVoidError: Malformed, Empty, RefusedByServer, or as `require_answer`.
     """
-    choice = _first_choice(document)
-    text, finish_reason = choice.get("text"), _finish_reason(choice)
-    if not isinstance(text, str):
-        raise _malformed("the reply holds no text")
-    parts = split_thought(text, pairs=pairs, unopened=False)
+    parts, finish_reason = _stopped(*completion_parts_of(document, pairs=pairs), stop)
     require_answer(parts, finish_reason, limit)
     return Completion(parts.answer, finish_reason, usage, parts.thought)
 
@@ -172,8 +187,8 @@ def chat_reply_of(
         json_schema: the schema asked for: the answer must be a JSON object with its `required` members.
         logprobs: whether log-probabilities were asked for: they must be there.
         limit: as in `completion_of`.
-        stop: texts at which the answer ends, whether or not the server stopped at them.
-        pairs: as in `completion_of`.
+        stop: likewise.
+        pairs: likewise.
 
     Raises:
         RecordVoidError: Malformed, Truncated (a structure or a thought cut by the token limit), Empty, RefusedByServer,
@@ -181,9 +196,7 @@ def chat_reply_of(
     """
     parts, finish_reason = chat_parts_of(document, pairs=pairs)
     first = _first_token_logprobs(_first_choice(document).get("logprobs"), parts, pairs) if logprobs else None
-    places = [place for text in stop if (place := parts.answer.find(text)) >= 0]
-    if places:
-        parts, finish_reason = parts._replace(answer=parts.answer[: min(places)]), "stop"
+    parts, finish_reason = _stopped(parts, finish_reason, stop)
     if first is None or parts.state is not State.NONE:
         require_answer(parts, finish_reason, limit)
     structure = _structure(parts.answer, json_schema, finish_reason) if json_schema is not None else None
@@ -268,6 +281,12 @@ def _finish_reason(choice: dict[str, Any]) -> str:
     if reason == "content_filter":
         raise RecordVoidError(VoidReason.REFUSED_BY_SERVER, "content_filter")
     return reason if isinstance(reason, str) and _CODE.fullmatch(reason) else ""
+
+
+def _stopped(parts: Parts, finish_reason: str, stop: Sequence[str]) -> tuple[Parts, str]:
+    """A reply whose answer ends at the first of these texts, and its finish reason."""
+    places = [place for text in stop if (place := parts.answer.find(text)) >= 0]
+    return (parts._replace(answer=parts.answer[: min(places)]), "stop") if places else (parts, finish_reason)
 
 
 def _first_token_logprobs(logprobs: object, parts: Parts, pairs: tuple[Pair, ...]) -> dict[str, float] | None:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Recipe
 from tiltyard_jobs.contracts.recipes import MineRecipe, ProbeRecipe
 from tiltyard_jobs.errors import (
@@ -21,14 +22,13 @@ from tiltyard_jobs.errors import (
     VoidReason,
 )
 from tiltyard_jobs.llm.client import ModelClient
-from tiltyard_jobs.llm.findings import Findings
 from tiltyard_jobs.shard.artifacts import Artifacts
 from tiltyard_jobs.shard.context import Outcome, ShardContext
 from tiltyard_jobs.shard.finish import finish_parts
 from tiltyard_jobs.shard.loop import WorkItem, run_records
 from tiltyard_jobs.shard.stopping import DRAIN_SECONDS, Stopped, unless_stopped
 from tiltyard_jobs.stages.chats import LENGTH_FIELDS
-from tiltyard_jobs.stages.findings import keep_findings, known_findings
+from tiltyard_jobs.stages.findings import is_probed, keep_findings, keep_probed, known_findings
 from tiltyard_jobs.stages.probing import NO_FINDING, probe
 from tiltyard_jobs.stages.reuse import Reuse, Texts
 
@@ -68,33 +68,32 @@ async def model_of(context: ShardContext[Recipe]) -> AsyncIterator[ModelClient]:
         async with context.connect() as client:
             before = await known_findings(context.store, recipes)
             client.recall(before)
-            probed = before.probed
             try:
-                if _is_to_probe(context, before):
+                if await _is_to_probe(context):
                     if await unless_stopped(_probe(context, client), context.stop, patience=DRAIN_SECONDS):
-                        probed = _keys_of_probes(context)
+                        await keep_probed(context.store, _asked(context).id, context.task.probes)
                     context.folders[0].journal.touch()
-                    found = client.findings.model_copy(update={"probed": probed})
+                    found = client.findings
                     await keep_findings(context.store, recipes, found, before)
                     before = found
                     if context.stop.is_set():
                         raise Stopped
                 yield client
             finally:
-                found = client.findings.model_copy(update={"probed": probed})
-                await keep_findings(context.store, recipes, found, before)
+                await keep_findings(context.store, recipes, client.findings, before)
     except ConfigurationError as error:
         raise error.under(context.field) from error
 
 
-def _is_to_probe(context: ShardContext[Recipe], before: Findings) -> bool:
-    if not context.task.probes or any(folder.journal.exists() for folder in context.folders):
+async def _is_to_probe(context: ShardContext[Recipe]) -> bool:
+    probes = context.task.probes
+    if not probes or any(folder.journal.exists() for folder in context.folders):
         return False
-    return context.index == 0 or before.probed != _keys_of_probes(context)
+    return context.index == 0 or not await is_probed(context.store, _asked(context).id, probes)
 
 
-def _keys_of_probes(context: ShardContext[Recipe]) -> tuple[str, ...]:
-    return tuple(recipe.ref.key for recipe in context.task.probes)
+def _asked(context: ShardContext[Recipe]) -> ModelIdentity:
+    return next(model for recipe in context.task.recipes if (model := recipe.asked) is not None)
 
 
 async def _probe(context: ShardContext[Recipe], client: ModelClient) -> bool:
@@ -102,7 +101,14 @@ async def _probe(context: ShardContext[Recipe], client: ModelClient) -> bool:
     first, shard = context.parts[0]
     task, asker = context.task, f"{first.ref.key}/{shard}"
     try:
-        findings = await probe(client, task.probes, field=context.field, asker=asker, answer_tokens=task.answer_tokens)
+        findings = await probe(
+            client,
+            task.probes,
+            field=context.field,
+            asker=asker,
+            answer_tokens=task.answer_tokens,
+            longest_given=task.longest_given,
+        )
     except RecordVoidError as error:
         if isinstance(first, ProbeRecipe):  # it passes only what has given verdicts
             raise TransientError(f"{context.field}: {error}{error.quoted}") from error

@@ -127,7 +127,7 @@ async def ask_instruction(client: ModelClient, prefix: PromptPrefix, setting: Sa
         prefix.text if prefix.token_ids is None else list(prefix.token_ids),
         sampling=Sampling(float(setting.temperature), float(setting.top_p), setting.max_tokens),
         seed=seed,
-        stop=prefix.stop,
+        turn_ends=prefix.stop,
         stop_token_ids=prefix.stop_token_ids,
         preserved_tokens=prefix.preserved_tokens,
     )

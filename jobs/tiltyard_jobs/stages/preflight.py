@@ -7,6 +7,7 @@ needs none. All problems are told at once.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -16,7 +17,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tiltyard_jobs.contracts.conversation import whole_text
 from tiltyard_jobs.contracts.recipes import FILE_COLUMN, ProbeRecipe, TokenizerRecipe, TrainRecipe
 from tiltyard_jobs.contracts.solo_tasks import ModelFolder, PreflightTask, ReadableAnswers, ReadableFile
 from tiltyard_jobs.contracts.summary import Summary, pack_bits
@@ -48,6 +48,22 @@ from tiltyard_jobs.weights.hub import HubModel
 
 HUB_SECONDS = 10.0  # for what is only good to know
 
+Check = tuple[str, Callable[[], object]]
+"""The manifest's field, and what raises where it is wrong."""
+
+
+@dataclasses.dataclass(slots=True)
+class Seen:
+    """What preflight tells of the user's files.
+
+    Attributes:
+        lines: about the given instructions, each file of answers, and labelled pairs.
+        longest_given: as in `Summary`.
+    """
+
+    lines: list[str] = dataclasses.field(default_factory=list)
+    longest_given: int = 0
+
 
 async def preflight(context: PreflightContext) -> Summary:
     """Check the world.
@@ -55,8 +71,7 @@ async def preflight(context: PreflightContext) -> Summary:
     Raises:
         ConfigurationError: with a line for each thing that is wrong.
     """
-    task = context.task
-    seen: list[str] = []
+    task, seen = context.task, Seen()
     problems, (sizes, refused) = await asyncio.gather(
         find_problems(context, seen), asyncio.to_thread(sizes_of, task.weights)
     )
@@ -68,7 +83,13 @@ async def preflight(context: PreflightContext) -> Summary:
     context.warnings.extend(lost)
     bits = [part in done[ref.key] for ref in task.artifacts for part in range(ref.shards)]
     context.log.info("preflight passed", parts=len(bits), exist=sum(bits))
-    result = Summary(exit_code=0, done=pack_bits(bits), instructions="; ".join(seen), weights=sizes)
+    result = Summary(
+        exit_code=0,
+        done=pack_bits(bits),
+        instructions="; ".join(seen.lines),
+        longest_given=seen.longest_given,
+        weights=sizes,
+    )
     # A judge is not tried where all that waits for that existed already.
     is_complete = all(len(done[ref.key]) == ref.shards for ref in task.artifacts if ref.stage != ProbeRecipe.STAGE)
     finished = await asyncio.to_thread(finished_run, context.store, task.run) if is_complete else None
@@ -102,35 +123,40 @@ def sizes_of(weights: Collection[NamedWeights]) -> tuple[dict[str, int], list[st
     return sizes, [words for words in found.values() if isinstance(words, str)]
 
 
-async def find_problems(context: PreflightContext, seen: list[str]) -> list[str]:
-    """A sentence for each thing that is wrong, the cheapest checks first.
+async def find_problems(context: PreflightContext, seen: Seen) -> list[str]:
+    """A sentence for each thing that is wrong; the given instructions first, the longest of which a judge must hold.
 
     Args:
         context: of the preflight.
-        seen: gets a line about the given instructions, each file of answers, and labelled pairs.
+        seen: gets what there is to tell of the user's files.
     """
     task = context.task
+    given = [(file.field, partial(check_file, file, task.store, seen)) for file in task.files if file.instructions]
     checks = list(local_checks(task, seen))
     # An endpoint or a bucket whose secret is missing is told of once, by the check of the secret.
     missing = {variable for variable in task.secrets.values() if not os.environ.get(variable)}
     if task.check_store and not any(field.startswith("spec.output.") for field in _fields_of(task, missing)):
         checks.insert(0, ("spec.output", context.store.check))
     able = [named for named in task.endpoints if not named.endpoint.variables & missing]
-    judges = any(named.answer_tokens is not None for named in able)
-    longest = await asyncio.to_thread(longest_given, task) if judges else 0
+    problems = await _problems_of(context, given)
     async with asyncio.TaskGroup() as group:
-        asking = [group.create_task(check_endpoint(context, named, longest)) for named in able]
-        problems = []
-        for field, check in checks:
-            context.progress.step("Store" if check == context.store.check else "Files")
-            if (error := await asyncio.to_thread(_error_of, check)) is not None:
-                problems.append(str(error.under(field)))
+        asking = [group.create_task(check_endpoint(context, named, seen.longest_given)) for named in able]
+        problems += await _problems_of(context, checks)
         if able:
             context.progress.step("Endpoints")
     problems += [sentence for one in asking if (sentence := one.result())]
     if task.lm_eval:
         context.progress.step("Benchmarks")
     return problems + await lm_eval_problems(task)
+
+
+async def _problems_of(context: PreflightContext, checks: Iterable[Check]) -> list[str]:
+    problems = []
+    for field, check in checks:
+        context.progress.step("Store" if check == context.store.check else "Files")
+        if (error := await asyncio.to_thread(_error_of, check)) is not None:
+            problems.append(str(error.under(field)))
+    return problems
 
 
 def _fields_of(task: PreflightTask, variables: Collection[str]) -> list[str]:
@@ -145,8 +171,8 @@ def _error_of(check: Callable[[], object]) -> JobError | None:
     return None
 
 
-def local_checks(task: PreflightTask, seen: list[str]) -> Iterator[tuple[str, Callable[[], object]]]:
-    """What can be seen without asking a model, as (field, check)."""
+def local_checks(task: PreflightTask, seen: Seen) -> Iterator[Check]:
+    """What can be seen without asking a model, but for the given instructions; the cheapest checks first."""
     for field, variable in task.secrets.items():
         yield field, partial(check_secret, variable, task.secret_places.get(variable))
     for folder in task.folders:
@@ -156,7 +182,8 @@ def local_checks(task: PreflightTask, seen: list[str]) -> Iterator[tuple[str, Ca
     for model in task.simulated:
         yield model.field, partial(parse_sim_uri, model.uri)
     for file in task.files:
-        yield file.field, partial(check_file, file, task.store, seen)
+        if not file.instructions:
+            yield file.field, partial(check_file, file, task.store, seen)
     for answers in task.answers:
         yield answers.field, partial(check_existing, answers, task, seen)
     if task.needs_embeddings:
@@ -180,10 +207,10 @@ async def lm_eval_problems(task: PreflightTask) -> list[str]:
             return [str(error.under(FIELD))]
 
 
-def check_file(file: ReadableFile, store: StoreRef, seen: list[str]) -> None:
+def check_file(file: ReadableFile, store: StoreRef, seen: Seen) -> None:
     """A file can be read; what is in it is told where it holds the instructions, or labelled pairs."""
     if file.pairs is not None:
-        seen.append(f"calibration: {read_pairs(file.pairs, store)}")
+        seen.lines.append(f"calibration: {read_pairs(file.pairs, store)}")
         return
     found = check_texts(file.uri, file.column, store, names=file.names, **_read_as(file))
     taken = {name for schema in DATASET_TABLES.values() for name in schema.names}
@@ -198,7 +225,8 @@ def check_file(file: ReadableFile, store: StoreRef, seen: list[str]) -> None:
         bad = f"bad ({found.bad_places})"
         passed = reasons({bad: found.bad, "blank": found.blank, f"without {source!r}": found.missing})
         line = f"{found.texts} given" + (f": {repeats}" if repeats else "")
-        seen.append("; ".join([line, *([f"skipped: {passed}"] if passed else []), *found.notes]))
+        seen.longest_given = found.longest
+        seen.lines.append("; ".join([line, *([f"skipped: {passed}"] if passed else []), *found.notes]))
 
 
 def check_embedder() -> None:
@@ -223,7 +251,7 @@ def _read_as(file: ReadableFile) -> dict[str, Any]:
     }
 
 
-def check_existing(answers: ReadableAnswers, task: PreflightTask, seen: list[str]) -> None:
+def check_existing(answers: ReadableAnswers, task: PreflightTask, seen: Seen) -> None:
     """A competitor's answers are there, to as many of the instructions as must be."""
     file = next(one for one in task.files if one.instructions)
     try:
@@ -233,19 +261,7 @@ def check_existing(answers: ReadableAnswers, task: PreflightTask, seen: list[str
         return  # the check of that file tells
     if found:
         asked = lambda: (Asked(given.id, given.text) for given in texts.given())  # noqa: E731
-        seen.append(check_answers(answers.name, answers.model, asked, task.store, task.limits))
-
-
-def longest_given(task: PreflightTask) -> int:
-    """Characters of the longest given instruction with the turns before it; 0 where none is given, or can be read."""
-    file = next((one for one in task.files if one.instructions), None)
-    if file is None:
-        return 0
-    try:
-        texts = read_texts(file.uri, file.column, task.store, **_read_as(file))
-        return max((len(whole_text(given.text, given.history)) for given in texts.given()), default=0)
-    except (ConfigurationError, TransientError):
-        return 0  # the check of that file tells
+        seen.lines.append(check_answers(answers.name, answers.model, asked, task.store, task.limits))
 
 
 def check_sandbox() -> None:

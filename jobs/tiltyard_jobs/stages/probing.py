@@ -45,7 +45,7 @@ from tiltyard_jobs.stages.chats import LENGTH_FIELDS, ask_answer, ask_grade, ask
 TRIES = 4  # of a grader or player: of one that fails at three in ten records one run in a hundred would end by chance
 NO_FINDING = frozenset({VoidReason.UNAVAILABLE, VoidReason.KILLED_SERVER})
 """They tell nothing of what a model can do."""
-CHARACTERS_PER_TOKEN = 3  # of a given text, whose tokens nobody has counted: few, so that it is not taken for shorter
+BYTES_PER_TOKEN = 3  # of a given text, whose tokens nobody has counted: few, so that it is not taken for shorter
 LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
 """Members of a request that say how long the reply may be."""
 
@@ -161,7 +161,7 @@ async def probe(
         field: the manifest's field of the model.
         asker: who asks, a shard or preflight, whose seeds these are: no two of them ask the very same.
         answer_tokens: the most that an answer may have; None: it judges none, or nobody knows.
-        longest_given: characters of the longest given instruction; 0: none is given, or nobody knows.
+        longest_given: bytes of the longest given instruction; 0: none is given, or nobody knows.
 
     Raises:
         ConfigurationError: one sentence with the model, what it cannot do, and what to do; or as any request.
@@ -267,9 +267,9 @@ async def _probe_judge(
     found = _opinions(client, shown, given)
     if answer_tokens is not None and (room := await context_of(client)) is not None:
         needed = longest + 2 * answer_tokens + min(recipe.max_tokens, VERDICT_METHODS[recipe.method].enough)
-        needed += longest_given // CHARACTERS_PER_TOKEN
+        needed += longest_given // BYTES_PER_TOKEN
         if needed > room:
-            about = f" to the longest given instruction ({longest_given} characters)" if longest_given else ""
+            about = f" to the longest given instruction ({longest_given} bytes)" if longest_given else ""
             verdict = f"a verdict on two answers of {answer_tokens}{about}"
             what = f"it holds {room} tokens, and {verdict} takes up to {needed}"
             advice = "serve it with a longer context, or lower spec.battles.answer.maxTokens"

@@ -300,7 +300,16 @@ class Executor:
         model = observed.models.get(bundle.model or "")
         url = None if model is None else model.url
         spending = spending_seen(tournament, snapshot.graph, observed, bundle)
-        objects = job_objects(tournament, snapshot.graph, order, self.settings, observed.ledger, url, spending)
+        objects = job_objects(
+            tournament,
+            snapshot.graph,
+            order,
+            self.settings,
+            observed.ledger,
+            url,
+            spending,
+            observed.longest_given,
+        )
         await self._create(kind, *objects)
         metrics.JOBS_STARTED.labels(bundle.stage).inc()
         log.info("job started", job=name, bundle=bundle.name, stage=bundle.stage, shards=len(order.indices))

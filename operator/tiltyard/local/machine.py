@@ -101,6 +101,7 @@ class Machine:
         self._again = asyncio.Event()
         self._preflight = PreflightPhase.PENDING
         self._preflight_message = ""
+        self._longest_given = 0
         self._done: dict[str, frozenset[int]] = {}
         self._reused: dict[str, frozenset[int]] = {}
         self._jobs: dict[str, LocalJob] = {}
@@ -198,6 +199,7 @@ class Machine:
             notes=ledger.told(),
             outputs=ledger.outputs,
             instructions=ledger.instructions,
+            longest_given=self._longest_given,
             elapsed=ledger.seconds,
         )
 
@@ -226,6 +228,7 @@ class Machine:
                 server.url if server else None,
                 self._ledger.table(),
                 spending=spending_seen(self._tournament, self._graph, observed, order.bundle),
+                longest_given=observed.longest_given,
             )
             job = self._jobs[order.bundle.name] = LocalJob(self._workshop, order, self._equipped(task))
             job.start()
@@ -274,6 +277,7 @@ class Machine:
             ledger.leaderboard = summary.leaderboard or ledger.leaderboard
             ledger.instructions = summary.instructions or ledger.instructions
             ledger.notes = summary.notes or ledger.notes
+            self._longest_given = summary.longest_given
             ledger.warn(summary.warnings)
             self._save_ledger()
             self._preflight = PreflightPhase.PASSED

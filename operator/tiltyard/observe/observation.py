@@ -104,6 +104,7 @@ def observe(snapshot: Snapshot, settings: ClusterSettings, now: float) -> Observ
         notes=costs.told(),
         outputs=costs.outputs,
         instructions=costs.instructions,
+        longest_given=first.longest_given,
         failure=_final_failure(snapshot),
         elapsed=_elapsed(snapshot, now),
         gives_way=snapshot.gives_way,

@@ -155,6 +155,7 @@ class Observed:
         notes: what a reader of the results should know, once they are there.
         outputs: URIs by name, once they are there.
         instructions: one line about them: how many there are, how many are used, and why the others are not.
+        longest_given: bytes of the longest given instruction, as preflight has found it.
         failure: why this run failed, once it has: that is final, until the manifest's next run.
         elapsed: seconds that this run has been at work, times of rest left out; None: it has not begun.
         gives_way: why it gives way to another tournament; None: it does not.
@@ -179,6 +180,7 @@ class Observed:
     notes: tuple[str, ...] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)
     instructions: str = ""
+    longest_given: int = 0
     failure: str | None = None
     elapsed: float | None = None
     gives_way: Wait | None = None

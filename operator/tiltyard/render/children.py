@@ -101,6 +101,7 @@ def job_objects(
     ledger: tuple[LedgerRow, ...] = (),
     url: str | None = None,
     spending: Spending | None = None,
+    longest_given: int = 0,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The ConfigMap of a bundle, and the Job or TrainJob that makes it.
 
@@ -112,6 +113,7 @@ def job_objects(
         ledger: what the run has cost so far, for the report.
         url: where its model is served, once it is.
         spending: what was planned and has happened, for the report.
+        longest_given: as preflight has found it.
     """
     bundle = order.bundle
     offered_as = None
@@ -119,7 +121,7 @@ def job_objects(
         # KServe's runtimes serve a model by the name of its InferenceService.
         url = url or service_url(tournament, bundle.model, settings)
         offered_as = served_as(tournament, bundle.model)
-    task = bundle_task(tournament, order, store_ref(tournament), url, ledger, offered_as, spending)
+    task = bundle_task(tournament, order, store_ref(tournament), url, ledger, offered_as, spending, longest_given)
     if bundle.engine == "Trl":
         task = task.model_copy(update={"trainer": trainer_ref(tournament, settings.trainer_python)})
     if runtime_of(tournament, bundle) is None:

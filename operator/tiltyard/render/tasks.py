@@ -108,6 +108,7 @@ def bundle_task(
     ledger: tuple[LedgerRow, ...] = (),
     served_as: str | None = None,
     spending: Spending | None = None,
+    longest_given: int = 0,
 ) -> BundleTask:
     """The task of a bundle's Job.
 
@@ -119,9 +120,11 @@ def bundle_task(
         ledger: what the run has cost, for the report.
         served_as: the name by which the server knows the model, where that is not its own.
         spending: what was planned and has happened, for the report.
+        longest_given: as preflight has found it.
     """
     bundle = order.bundle
     endpoint = endpoint_of(tournament, bundle.model, url, served_as) if bundle.model else None
+    most = answer_tokens(tournament, bundle.probes) if url is not None else None
     return BundleTask(
         stage=bundle.stage,
         tournament=tournament.metadata.name,
@@ -131,7 +134,8 @@ def bundle_task(
         indices=order.indices,
         others=bundle.after if bundle.model is None else (),
         probes=bundle.probes if url is not None else (),
-        answer_tokens=answer_tokens(tournament, bundle.probes) if url is not None else None,
+        answer_tokens=most,
+        longest_given=longest_given if most is not None else 0,
         endpoint=endpoint,
         embedder=next(
             (

@@ -179,7 +179,7 @@ async def test_the_prefix_and_its_ends_are_as_the_server_renders_them(source: st
             list(prefix.token_ids) if prefix.token_ids else prefix.text,
             sampling=SAMPLING,
             seed=1,
-            stop=prefix.stop,
+            turn_ends=prefix.stop,
             stop_token_ids=prefix.stop_token_ids,
             preserved_tokens=prefix.preserved_tokens,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -45,6 +46,26 @@ def test_a_judge_that_cannot_vote_costs_four_verdicts(
     assert not made & {"grade", "answer", "judge"}, "nobody was asked for anything that is paid"
     told = run.status()
     assert [one["state"] for one in told["stages"] if one["name"] == "Probing"] == ["Failed"]
+
+
+def test_a_served_judge_that_cannot_hold_the_longest_given_instruction_is_told_of_before_anybody_answers(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    document = judged_by("sim://j?max_model_len=4000&judge.abstain=0&judge.noise=0", tmp_path / "requests.jsonl")
+    document["spec"] |= {"instructions": {"from": {"uri": "file://./prompts.jsonl"}}, "curation": {"decontaminate": []}}
+    document["spec"]["battles"] = {"answer": {"maxTokens": 256}}
+    run = make_run("run", document)
+    told = []
+    for size in (60, 9000):
+        lines = [json.dumps({"prompt": f"Sort list {number}. ".ljust(size, "x")}) for number in range(4)]
+        (run.folder / "prompts.jsonl").write_text("\n".join(lines))
+        told.append(run.complete().out)
+        shutil.rmtree(run.out or tmp_path)
+    short, long = told
+    assert "it holds 4000 tokens" not in short
+    (line,) = [line for line in long.splitlines() if "it holds 4000 tokens" in line]
+    assert "spec.judges[0]: " in line
+    assert "a verdict on two answers of 256 to the longest given instruction (9000 bytes) takes up to" in line
 
 
 def test_where_only_verdicts_are_lacking_the_judge_is_loaded_once_and_tried_by_its_own_jobs(

@@ -154,4 +154,4 @@ def test_the_longest_given_instruction_counts_in_what_a_judge_must_hold(world: S
         sim.close()
     short, (long,) = told
     assert short == []
-    assert "on two answers of 256 to the longest given instruction (9000 characters) takes up to" in long
+    assert "on two answers of 256 to the longest given instruction (9000 bytes) takes up to" in long

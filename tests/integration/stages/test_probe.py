@@ -220,6 +220,10 @@ def test_no_index_asks_for_a_record_before_the_model_is_known_to_be_able(world: 
     assert (code, len(asked)) == (0, 1 + 2)
     code, asked = run(1, other)
     assert (code, len(asked)) == (2, 4), "that it can answer says nothing of grades"
+    beside = recipe.model_copy(update={"seed": 1})
+    with stub(lambda asked: "fine") as server:
+        assert world.run(beside, endpoint=server.endpoint, probes=(beside,)).code == 0
+    assert len(server.asked) == 1 + 2, "another Job of the same model"
     code, asked = run(1)
     assert (code, len(asked)) == (0, 2), "what the first index has found is known"
 

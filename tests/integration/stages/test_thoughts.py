@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -292,12 +293,12 @@ STOPS = (".", "\n\n")  # in each answer of a simulated expert, and in its though
 FORMS = ("inline", "unopened", "reasoning", "reasoning_content", "channels")
 
 
-def questions(world: StageWorld, stops: tuple[str, ...]) -> SolveRecipe:
-    """A benchmark as lm-evaluation-harness words it, whose replies end at these texts."""
+def questions(world: StageWorld, stops: tuple[str, ...], *, raw: bool = False) -> SolveRecipe:
+    """A benchmark as lm-evaluation-harness words it, whose replies end at these texts; raw: with prompts, not chats."""
     rows = [
         {
             "request_id": f"task/{place}",
-            "messages": json.dumps([{"role": "user", "content": text}]),
+            **({"prompt": text} if raw else {"messages": json.dumps([{"role": "user", "content": text}])}),
             "until": list(stops),
             "temperature": 0.0,
             "top_p": 1.0,
@@ -306,7 +307,8 @@ def questions(world: StageWorld, stops: tuple[str, ...]) -> SolveRecipe:
         for place, text in enumerate(TEXTS)
     ]
     asked = QuestionSet(name="task", questions=world.seal("questions", repr(stops), QUESTIONS, rows), limit=None)
-    return SolveRecipe(model=model("p"), tasks=asked, style="Chat", max_tokens=900, shard_size=100)
+    style = "Completion" if raw else "Chat"
+    return SolveRecipe(model=model("p"), tasks=asked, style=style, max_tokens=900, shard_size=100)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -377,6 +379,29 @@ def test_a_model_that_seldom_thinks_is_asked_again_without_the_stop_that_ended_i
         assert world.run(recipe, endpoint=server.endpoint).code == 0
     assert world.column(recipe.ref, "reply") == ["Sort it"] * 3
     assert len(server.asked) == 1 + 2 * len(TEXTS)
+
+
+def test_a_raw_prompt_is_asked_again_without_the_stop_that_ended_its_thought(world: StageWorld) -> None:
+    def reply(asked: Asked) -> Given:
+        if asked.document.get("stop"):
+            return "Add them" if asked.prompt == TEXTS[1] else "<think>Hm"
+        return "<think>Hm. So.</think>\n\nSort it. Then go."
+
+    recipe = questions(world, (".",), raw=True)
+    with stub(reply) as server:
+        assert world.run(recipe, endpoint=server.endpoint).code == 0
+    assert world.column(recipe.ref, "reply") == ["Sort it", "Add them", "Sort it"]
+    sent = Counter((asked.prompt, "stop" in asked.document) for asked in server.asked)
+    assert sent == Counter([*((text, True) for text in TEXTS), (TEXTS[0], False), (TEXTS[2], False)])
+
+
+def test_the_end_of_a_turn_ends_a_thought_in_the_place_of_an_instruction(world: StageWorld) -> None:
+    recipe = mine_recipe(rows=4, stops=("<|im_end|>",))
+    replies = iter(["Sort a list.", "<think>Hm", "Add two numbers.", "Explain a heap."])
+    with stub(lambda asked: next(replies)) as server:
+        ran = world.run(recipe, endpoint=server.endpoint, max_void_fraction="1")
+    assert (ran.code, ran.summary["voids"]) == (0, {"ThoughtUnfinished": 1})
+    assert [asked.document["stop"] for asked in server.asked] == [["<|im_end|>"]] * 4
 
 
 @pytest.mark.parametrize("thinks_at", ["once", "seldom"])

@@ -375,6 +375,179 @@ REFUSED = [
     ("这段代码定义了一个函数。\n\n```python\ndef f(): pass\n```", LintIssue.NO_REQUEST),
 ]
 
+CUT_IN_MANY_LANGUAGES = [
+    (
+        "How do I install numpy?\n\nTo install numpy, run the following command:\n\npip install numpy",
+        "How do I install numpy?",
+    ),
+    (
+        "Why is the sky blue?\n\nThe sky looks blue because air scatters blue light more than red light.",
+        "Why is the sky blue?",
+    ),
+    (
+        "¿Cómo abro un archivo en Python?\n\nPuedes usar la función open de esta manera:\n\nopen('a.txt')",
+        "¿Cómo abro un archivo en Python?",
+    ),
+    (
+        "Comment lire un fichier en Python ?\n\nVous pouvez utiliser la fonction open :\n\nopen('a.txt')",
+        "Comment lire un fichier en Python ?",
+    ),
+    (
+        "Wie lese ich eine Datei in Python?\n\nDu kannst dafür die Funktion open verwenden:\n\nopen('a.txt')",
+        "Wie lese ich eine Datei in Python?",
+    ),
+    (
+        "Come si apre un file in Python?\n\nPuoi usare la funzione open:\n\nopen('a.txt')",
+        "Come si apre un file in Python?",
+    ),
+    (
+        "Como abrir um arquivo em Python?\n\nVocê pode usar a função open:\n\nopen('a.txt')",
+        "Como abrir um arquivo em Python?",
+    ),
+    (
+        "Как открыть файл в Python?\n\nВы можете использовать функцию open:\n\nopen('a.txt')",
+        "Как открыть файл в Python?",
+    ),
+    ("如何在 Python 中打开文件？\n\n可以使用 open 函数：\n\nopen('a.txt')", "如何在 Python 中打开文件？"),
+    ("Sort this list: 3, 1, 2\n\nThe sorted list is: 1, 2, 3", "Sort this list: 3, 1, 2"),
+    (
+        "How do I center a div?\n\nUse flexbox:\n\n```css\n.parent { display: flex; justify-content: center; }\n```",
+        "How do I center a div?",
+    ),
+    ("Q. How do I exit vim?\nA. Type :q!", "How do I exit vim?"),
+    ("Student: Why is ice lighter than water?\nTeacher: Because it expands.", "Why is ice lighter than water?"),
+    ("Customer: Where is my parcel?\nAgent: It will arrive tomorrow.", "Where is my parcel?"),
+    ("Prompt: Write a haiku about tea.\nCompletion: Steam curls from the cup", "Write a haiku about tea."),
+    ("P: ¿Cuál es la capital de Perú?\nR: Lima.", "¿Cuál es la capital de Perú?"),
+    ("Usuario: ¿Cuál es la capital de Perú?\nAsistente: Lima.", "¿Cuál es la capital de Perú?"),
+    ("Q : Quelle est la capitale du Pérou ?\nR : Lima.", "Quelle est la capitale du Pérou ?"),
+    ("F: Was ist die Hauptstadt von Peru?\nA: Lima.", "Was ist die Hauptstadt von Peru?"),
+    ("Benutzer: Was ist die Hauptstadt von Peru?\nAssistent: Lima.", "Was ist die Hauptstadt von Peru?"),
+    ("Nutzer: Was ist die Hauptstadt von Peru?\nAssistent: Lima.", "Was ist die Hauptstadt von Peru?"),
+    ("Utente: Qual è la capitale del Perù?\nAssistente: Lima.", "Qual è la capitale del Perù?"),
+    ("Пользователь: Какая столица Перу?\nАссистент: Лима.", "Какая столица Перу?"),
+    ("ユーザー：ペルーの首都はどこですか？\nアシスタント：リマです。", "ペルーの首都はどこですか？"),
+    ("사용자: 페루의 수도는 어디인가요?\n어시스턴트: 리마입니다.", "페루의 수도는 어디인가요?"),
+    ("How do I sort a list?\nuser\nAnd a dictionary?", "How do I sort a list?"),
+    ("How do I sort a list?\nsystem\nYou are a helpful assistant.", "How do I sort a list?"),
+    (
+        "Write a function that adds two numbers.\n\nuser\n\nWrite a function that subtracts them.",
+        "Write a function that adds two numbers.",
+    ),
+    ("Write a function that adds two numbers.\nmodel\nSure.", "Write a function that adds two numbers."),
+    ("Sort the list in place.assistant", "Sort the list in place."),
+    ("Sort the list in place. assistant\nSure", "Sort the list in place."),
+    ("Sort the list in place.assistantuser", "Sort the list in place."),
+    ("列表怎么排序？/no_think", "列表怎么排序？"),
+    ("Wie sortiere ich eine Liste?/no_think", "Wie sortiere ich eine Liste?"),
+]
+REFUSED_IN_MANY_LANGUAGES = [
+    ("Qwen: I am here to help. What do you need?", LintIssue.ASSISTANT_VOICE),
+    ("Welcome! I am your programming assistant. Ask me anything about code.", LintIssue.ASSISTANT_VOICE),
+    ("¡Hola! Soy un asistente de IA. Estoy aquí para ayudarte.", LintIssue.ASSISTANT_VOICE),
+    ("Hola, soy ChatGPT, un modelo entrenado por OpenAI.", LintIssue.ASSISTANT_VOICE),
+    ("Me llamo Qwen y fui creado por Alibaba Cloud.", LintIssue.ASSISTANT_VOICE),
+    ("Je m'appelle Gemma et j'ai été créée par Google.", LintIssue.ASSISTANT_VOICE),
+    ("Mein Name ist Qwen, ich wurde von Alibaba Cloud entwickelt.", LintIssue.ASSISTANT_VOICE),
+    ("Mi chiamo Qwen e sono stato creato da Alibaba Cloud.", LintIssue.ASSISTANT_VOICE),
+    ("Olá! Eu sou o Qwen, um assistente de IA criado pela Alibaba Cloud.", LintIssue.ASSISTANT_VOICE),
+    ("Меня зовут Qwen, я создан компанией Alibaba Cloud.", LintIssue.ASSISTANT_VOICE),
+    ("Я — ИИ-ассистент, созданный компанией OpenAI.", LintIssue.ASSISTANT_VOICE),
+    ("私はGoogleが開発した大規模言語モデルです。", LintIssue.ASSISTANT_VOICE),
+    ("저는 구글에서 훈련한 대규모 언어 모델입니다.", LintIssue.ASSISTANT_VOICE),
+    ("You are a highly skilled programming assistant. Answer all questions truthfully.", LintIssue.ASSISTANT_VOICE),
+    ("You're a helpful assistant designed to output JSON.", LintIssue.ASSISTANT_VOICE),
+    ("You will act as a helpful assistant. Answer the user's questions.", LintIssue.ASSISTANT_VOICE),
+    ("Eres un asistente servicial y honesto.", LintIssue.ASSISTANT_VOICE),
+    ("あなたはQwenです。役に立つアシスタントです。", LintIssue.ASSISTANT_VOICE),
+    ("당신은 Qwen입니다. 알리바바 클라우드가 만든 유용한 어시스턴트입니다.", LintIssue.ASSISTANT_VOICE),
+    ("You are a large language model. Your goal is to be helpful.", LintIssue.ASSISTANT_VOICE),
+    (
+        "Okay, so I need to figure out how to sort a list in Python. Let me think about the options.",
+        LintIssue.ASSISTANT_VOICE,
+    ),
+    ("We need to produce a function that returns the sum. The user gave no constraints.", LintIssue.ASSISTANT_VOICE),
+    ("I need to write a response that explains closures. The user is probably a beginner.", LintIssue.ASSISTANT_VOICE),
+    ("Wait, the user said Python 2, so print is a statement.", LintIssue.ASSISTANT_VOICE),
+    (
+        "So the question is about hash tables. I recall that they have O(1) lookup on average.",
+        LintIssue.ASSISTANT_VOICE,
+    ),
+    ("User asks for a sorting function. We'll answer with sorted().", LintIssue.ASSISTANT_VOICE),
+    (
+        "Okay, so the problem says we have an array. I think a two-pointer approach works here.",
+        LintIssue.ASSISTANT_VOICE,
+    ),
+    ("Thinking about the problem: the input is a string and the output is an integer.", LintIssue.ASSISTANT_VOICE),
+    ("Okay, I understand the task. I will write a Python function that counts words.", LintIssue.ASSISTANT_VOICE),
+    ("I can help you with that! Let's start with the basics.", LintIssue.ASSISTANT_VOICE),
+    ("The code you provided has a syntax error on line 3. You should add a colon.", LintIssue.ASSISTANT_VOICE),
+    ("Your code looks good, but you could improve it by using a list comprehension.", LintIssue.ASSISTANT_VOICE),
+    ("In summary, a linked list is a linear data structure.", LintIssue.ASSISTANT_VOICE),
+    ("I'm glad you asked! Python is an interpreted language.", LintIssue.ASSISTANT_VOICE),
+    ("Unfortunately, I can't run code, but I can explain what it does.", LintIssue.ASSISTANT_VOICE),
+    ("It seems like you want to sort a list. Could you provide more details?", LintIssue.ASSISTANT_VOICE),
+    ("It looks like your message is incomplete. Please provide more information.", LintIssue.ASSISTANT_VOICE),
+    ("Para invertir una cadena en Python, puedes usar el corte s[::-1].", LintIssue.ASSISTANT_VOICE),
+    ("Espero que esto te ayude. Si tienes más preguntas, dímelo.", LintIssue.ASSISTANT_VOICE),
+    ("Pour inverser une chaîne en Python, vous pouvez utiliser s[::-1].", LintIssue.ASSISTANT_VOICE),
+    ("N'hésitez pas à me poser d'autres questions.", LintIssue.ASSISTANT_VOICE),
+    ("Um eine Zeichenkette in Python umzukehren, können Sie s[::-1] verwenden.", LintIssue.ASSISTANT_VOICE),
+    ("Ich hoffe, das hilft Ihnen weiter.", LintIssue.ASSISTANT_VOICE),
+    ("Чтобы перевернуть строку в Python, можно использовать s[::-1].", LintIssue.ASSISTANT_VOICE),
+    ("要在Python中反转字符串，可以使用切片s[::-1]。", LintIssue.ASSISTANT_VOICE),
+    ("文字列を逆にするには、スライスを使うことができます。", LintIssue.ASSISTANT_VOICE),
+    ("문자열을 뒤집으려면 슬라이싱을 사용할 수 있습니다.", LintIssue.ASSISTANT_VOICE),
+    ("<extra_id_0> How do I sort a list?", LintIssue.TEMPLATE_LEAK),
+    ("◁think▷How do I sort a list?", LintIssue.TEMPLATE_LEAK),
+    ("[THINK]How do I sort a list?[/THINK]", LintIssue.TEMPLATE_LEAK),
+    ("<seed:think>How do I sort a list?", LintIssue.TEMPLATE_LEAK),
+    ("#!/bin/bash\nfor f in *.txt; do\n  echo $f\ndone", LintIssue.NO_REQUEST),
+    (
+        'FROM python:3.12\nCOPY . /app\nRUN pip install -r requirements.txt\nCMD ["python", "app.py"]',
+        LintIssue.NO_REQUEST,
+    ),
+    ("of the list and prints it to the console.", LintIssue.FRAGMENT),
+    ("is a function that takes two arguments.", LintIssue.FRAGMENT),
+    ("ing the list in place, which is faster.", LintIssue.FRAGMENT),
+    ("to the end of the list, and the function returns it.", LintIssue.FRAGMENT),
+    ("however, this approach is slow for large lists.", LintIssue.FRAGMENT),
+    ("as well as the number of elements in the list.", LintIssue.FRAGMENT),
+    ("It then returns the sorted list to the caller.", LintIssue.FRAGMENT),
+    ("Finally, the function returns the result.", LintIssue.FRAGMENT),
+    ("In conclusion, closures are useful.", LintIssue.ASSISTANT_VOICE),
+    ("...and that is why the loop never ends.", LintIssue.FRAGMENT),
+    ("… and that is why the loop never ends.", LintIssue.FRAGMENT),
+    ("- and the second one is larger.", LintIssue.FRAGMENT),
+    ("2. Then the list is reversed in place.", LintIssue.FRAGMENT),
+    ("y después devuelve el resultado.", LintIssue.FRAGMENT),
+    ("que devuelve la lista ordenada.", LintIssue.FRAGMENT),
+    ("et renvoie ensuite le résultat.", LintIssue.FRAGMENT),
+    ("qui renvoie la liste triée.", LintIssue.FRAGMENT),
+    ("und gibt dann das Ergebnis zurück.", LintIssue.FRAGMENT),
+    ("die dann die sortierte Liste zurückgibt.", LintIssue.FRAGMENT),
+    ("e poi restituisce il risultato.", LintIssue.FRAGMENT),
+    ("e depois retorna o resultado.", LintIssue.FRAGMENT),
+    ("и затем возвращает результат.", LintIssue.FRAGMENT),
+    ("который возвращает отсортированный список.", LintIssue.FRAGMENT),
+    ("的列表，并返回最大值。", LintIssue.FRAGMENT),
+    ("并且返回排序后的列表。", LintIssue.FRAGMENT),
+    ("そして結果を返します。", LintIssue.FRAGMENT),
+    ("を返す関数です。", LintIssue.FRAGMENT),
+    ("그리고 결과를 반환합니다.", LintIssue.FRAGMENT),
+    ("를 반환하는 함수입니다.", LintIssue.FRAGMENT),
+    ("s the list and returns it.", LintIssue.FRAGMENT),
+    ("Bien sûr, je peux vous aider avec ça. De quoi avez-vous besoin ?", LintIssue.ASSISTANT_VOICE),
+    ("A closure is a function that remembers its environment.", LintIssue.NO_REQUEST),
+    ("You're welcome! If you need anything else, just ask.", LintIssue.ASSISTANT_VOICE),
+    ("Thank you! Have a nice day.", LintIssue.ASSISTANT_VOICE),
+    ("I'm here to help. What do you need?", LintIssue.ASSISTANT_VOICE),
+    ("I am here to assist you with any coding questions.", LintIssue.ASSISTANT_VOICE),
+    ("¡De nada! Si necesitas algo más, avísame.", LintIssue.ASSISTANT_VOICE),
+    ("さらに質問があれば、お気軽にどうぞ。", LintIssue.ASSISTANT_VOICE),
+]
+"""Introductions, system prompts, thoughts, answers and pieces of texts."""
+
 
 @pytest.mark.parametrize("text", HONEST)
 def test_honest_requests_stay_as_they_are(text: str) -> None:
@@ -382,14 +555,14 @@ def test_honest_requests_stay_as_they_are(text: str) -> None:
     assert lint(text) is None
 
 
-@pytest.mark.parametrize(("text", "request_alone"), [*CUT, *BELOW_AN_EXAMPLE, *PAIRED])
+@pytest.mark.parametrize(("text", "request_alone"), [*CUT, *BELOW_AN_EXAMPLE, *PAIRED, *CUT_IN_MANY_LANGUAGES])
 def test_what_is_no_part_of_the_request_is_taken_off(text: str, request_alone: str) -> None:
     assert clean(text).text == request_alone
     assert clean(request_alone).text == request_alone
     assert lint(request_alone) is None
 
 
-@pytest.mark.parametrize(("text", "issue"), REFUSED)
+@pytest.mark.parametrize(("text", "issue"), [*REFUSED, *REFUSED_IN_MANY_LANGUAGES])
 def test_what_asks_for_nothing_is_dropped(text: str, issue: LintIssue) -> None:
     assert lint(clean(text).text) is issue
 

@@ -68,6 +68,8 @@ def test_an_answer_ends_at_the_first_stop_in_it() -> None:
         return chat_reply_of({"choices": [choice]}, Usage(), stop=("\nQ:", "\nUser:"))
 
     assert read("Use sorted().\nUser: And?\nQ: More")[:2] == ("Use sorted().", "stop")
+    thinking = {"choices": [{"text": "<think>\nQ: Hm</think>Sort it.\nQ: More", "finish_reason": "length"}]}
+    assert completion_of(thinking, Usage(), stop=("\nQ:",)) == ("Sort it.", "stop", Usage(), "Q: Hm")
     assert read("Use sorted()")[:2] == ("Use sorted()", "length")
     assert read("<think>Hm.\nQ: Is it?</think>Use sorted()")[:2] == ("Use sorted()", "length")  # none in a thought
     with pytest.raises(RecordVoidError, match="Empty"):

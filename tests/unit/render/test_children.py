@@ -157,6 +157,15 @@ def test_a_served_model_is_asked_by_the_name_of_its_service() -> None:
     assert endpoint["url"] == f"http://{name}-predictor.arena.svc.cluster.local/v1"
 
 
+def test_the_job_that_tries_a_judge_knows_the_longest_given_instruction() -> None:
+    given = {"from": {"uri": "s3://bucket/prompts.jsonl", "field": "prompt"}}
+    prepared = prepare(cluster_tournament(3, instructions=given), SETTINGS, "")
+    judging = next(one.name for one in prepared.graph.bundles if "judge" in [probe.stage for probe in one.probes])
+    assert task_of(prepared, judging, longest_given=9000)["longestGiven"] == 9000
+    assert "longestGiven" not in task_of(prepared, "rate", longest_given=9000)
+    assert "longestGiven" not in task_of(prepared, judging)
+
+
 def test_a_server_of_the_cluster_is_asked_at_its_url_and_stays_the_same_model() -> None:
     players = [{"name": n, "endpoint": {"url": f"kserve://{n}", "model": n}} for n in ("a", "b", "c")]
     given = {"from": {"uri": "s3://bucket/prompts.jsonl", "field": "prompt"}}

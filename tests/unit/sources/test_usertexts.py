@@ -32,7 +32,7 @@ def test_every_kind_gives_the_same_texts(tmp_path: Path, kind: str) -> None:
     assert list(read_texts(uri, "text", STORE)) == [("Sort a list.", None), ('Say "naïve, 日本"\nand stop.', None)]
     assert [name for _, name in read_texts(uri, "text", STORE, also="who")] == ["ada", "bob"]
     found = check_texts(uri, "text", STORE, also="who", names=("ada", "bob"))
-    assert found == TextsFound(2, blank=1)
+    assert found == TextsFound(2, blank=1, longest=30)
 
 
 def test_what_spreadsheets_and_editors_leave_in_a_file(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_a_template_leaves_out_what_is_empty(tmp_path: Path) -> None:
 def test_a_missing_key_is_null_and_counted(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"other": 1}\n{"text": "a"}\n{"text": " "}\n{"text": "a "}\n{}\n{"text": null}')
-    assert check_texts(path.as_uri(), "text", STORE) == TextsFound(2, repeats=1, blank=2, missing=2)
+    assert check_texts(path.as_uri(), "text", STORE) == TextsFound(2, repeats=1, blank=2, missing=2, longest=2)
 
 
 def test_ids_and_columns_that_are_kept(tmp_path: Path) -> None:

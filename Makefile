@@ -93,7 +93,8 @@ lock: ## Compile the lock files (needs uv)
 	$(LOCK) pyproject.toml --extra operator -c requirements/dev.txt -o requirements/operator.txt
 	$(LOCK) pyproject.toml --extra jobs -c requirements/dev.txt -o requirements/worker.txt
 	$(LOCK) pyproject.toml --extra jobs requirements/worker-full.in -c requirements/worker.txt -o requirements/worker-full.txt
-	for name in vllm interop train lm-eval bench docs llama-cpp; do \
+	$(LOCK) pyproject.toml --extra local requirements/bench.in -c requirements/dev.txt -o requirements/bench.txt
+	for name in vllm interop train lm-eval docs llama-cpp; do \
 	  $(LOCK) requirements/$$name.in --override requirements/vllm-overrides.txt -o requirements/$$name.txt; done
 	$(LOCK) --no-deps requirements/readers.in >> requirements/interop.txt
 	$(LOCK) requirements/train.in -c requirements/train.txt -o requirements/trainer.txt

@@ -2,11 +2,11 @@
 
     python bench/reader/read.py [--instructions 70000] [--battles 50] [--browser PROGRAM] [--keep DIR]
 
-Needs the `local` extra, and duckdb for the peer; `PYTHONPATH=operator:jobs` where tiltyard is not installed. Makes a
-run of five players first, three judges for each battle in both orders: 70,000 instructions are 280,000 battles,
-1,680,000 verdicts and 350,000 answers of some 1,200 characters, one in eight of them with a text that attacks (a
-minute; 300 MB in a temporary folder, or in DIR, which is read again where it is there). Times are wall-clock seconds in
-one process.
+Needs the `local` extra, and duckdb for the peer; `PYTHONPATH=operator:jobs $(python hack/envs.py bench)` is an
+interpreter with both. Makes a run of five players first, three judges for each battle in both orders: 70,000
+instructions are 280,000 battles, 1,680,000 verdicts and 350,000 answers of some 1,200 characters, one in eight of them
+with a text that attacks (a minute; 300 MB in a temporary folder, or in DIR, which is read again where it is there).
+Times are wall-clock seconds in one process.
 
 With `--browser`, a Chromium, the same pages of `tiltyard view` are opened in it. Their times are the browser's own,
 `duration` of its navigation timing: from the request to the end of the page's load event, with style sheet and script.

@@ -158,9 +158,13 @@ def _is_secret(name: str) -> bool:
 
 
 def _last_words(log: Path) -> str:
+    """The program's last line, without the tokens that it was given: it goes into a message."""
     with log.open("rb") as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - 8192))
-        lines = file.read().decode(errors="replace").splitlines()
+        text = file.read().decode(errors="replace")
+    for token in filter(None, map(os.environ.get, _KEPT)):
+        text = text.replace(token, "(not shown)")
+    lines = text.splitlines()
     marked = [line for line in lines if line.startswith(_MARK)]
     said = [line.strip() for line in lines if line.strip()]
     return (marked or said or [""])[-1][:400]

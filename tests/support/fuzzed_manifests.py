@@ -78,6 +78,15 @@ def without_nulls(value: Any) -> Any:
     return [without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
+def without_points(value: Any) -> Any:
+    """With 1 for 1.0, as kubectl sends it: a rule of the CRD that reads an integer does not take the other."""
+    if isinstance(value, dict):
+        return {key: without_points(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_points(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 @cache
 def _samples() -> list[dict[str, Any]]:
     samples = [yaml.safe_load(file.read_text()) for file in sorted(SAMPLES.glob("*.yaml"))]

@@ -22,6 +22,7 @@ from cluster.processes import free_port
 from support.documents import ROOT
 from tiltyard.cluster.client import ApiError, Client
 from tiltyard.observe.kinds import CONFIG_MAPS, Kind
+from tiltyard.render.tasks import CA_FOLDERS
 
 SECRETS = Kind("v1", "Secret", "secrets")
 SERVICE = re.compile(r"http://([a-z0-9-]+)\.([a-z0-9-]+)\.svc\.cluster\.local(:80(80|00)?)?")
@@ -76,14 +77,19 @@ class PodFolders:
         place = self.of(pod)
         places = {"/dev/termination-log": str(place / "termination-log")}
         volumes = {volume["name"]: volume for volume in pod["spec"].get("volumes", ())}
+        mounted = []
         for mount in container.get("volumeMounts", ()):
             volume = volumes[mount["name"]]
             folder = place / "volumes" / mount["name"]
             if claim := volume.get("persistentVolumeClaim"):  # it stays when the pod goes
                 folder = self.folder / "claims" / claim["claimName"]
             folder.mkdir(parents=True, exist_ok=True)
-            await self._fill(volume, folder)
             places[mount["mountPath"]] = str(folder)
+            mounted.append((volume, folder))
+        # Tasks name the files with certificates.
+        certificates = {path: there for path, there in places.items() if path.startswith(f"{CA_FOLDERS}/")}
+        for volume, folder in mounted:
+            await self._fill(volume, folder, certificates)
 
         def here(text: str) -> str:
             for path in sorted(places, key=len, reverse=True):
@@ -124,11 +130,18 @@ class PodFolders:
                 return base64.b64decode(value).decode() if kind is SECRETS else value
         return None
 
-    async def _fill(self, volume: Mapping[str, Any], folder: Path) -> None:
+    async def _fill(self, volume: Mapping[str, Any], folder: Path, certificates: Mapping[str, str]) -> None:
         if reference := volume.get("configMap"):
             config_map = await self.kube.get(CONFIG_MAPS, self.namespace, reference["name"])
             for key, text in config_map.get("data", {}).items():
-                (folder / key).write_text(SERVICE.sub(lambda m: f"http://127.0.0.1:{self.port_of(m[1])}", text))
+                here = SERVICE.sub(lambda m: f"http://127.0.0.1:{self.port_of(m[1])}", text)
+                for path, there in certificates.items():
+                    here = here.replace(f"{path}/", f"{there}/")
+                (folder / key).write_text(here)
+        if reference := volume.get("secret"):
+            secret = await self.kube.get(SECRETS, self.namespace, reference["secretName"])
+            for item in reference["items"]:
+                (folder / item["path"]).write_bytes(base64.b64decode(secret["data"][item["key"]]))
 
 
 def service_of(pod: Pod) -> str:

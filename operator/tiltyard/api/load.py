@@ -89,7 +89,8 @@ def _tournament(document: Any, source: str, strict: bool) -> Tournament:
             )
         except ValidationError as error:
             details = _primary(error.errors(include_url=False))
-            found.update(dict.fromkeys(to_problem(Tournament, detail) for detail in details))
+            wrong = (detail for detail in details if not _is_overwritten(detail))
+            found.update(dict.fromkeys(to_problem(Tournament, detail) for detail in wrong))
             parts = [_part_to_remove(detail) for detail in details]
             removed = [part for part in parts if part is not None and _remove(document, part)]
             if None in parts or not removed:
@@ -116,7 +117,14 @@ def _primary(errors: list[ErrorDetails]) -> list[ErrorDetails]:
     return [error for error in errors if error["type"] != "too_short" or error["loc"] not in wrong]
 
 
+def _is_overwritten(error: ErrorDetails) -> bool:
+    """Whether a value is wrong that a cluster does not read in a manifest: it leaves out `status`, apart from names."""
+    return error["loc"][:1] == ("status",) and error["type"] != "extra_forbidden"
+
+
 def _part_to_remove(error: ErrorDetails) -> Path | None:
+    if _is_overwritten(error):
+        return ("status",)
     return error["loc"] if error["type"] == "extra_forbidden" else optional_part(Tournament, error["loc"])
 
 

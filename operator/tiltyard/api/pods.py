@@ -64,7 +64,9 @@ def is_gpu(name: str) -> bool:
     return _GPU.fullmatch(name) is not None
 
 
-_RESOURCE = "(cpu|memory|ephemeral-storage|hugepages-[^/]+|[^/]+/[^/]+)"
+_RESOURCE = r"(cpu|memory|ephemeral-storage|hugepages-[^/\s]+|[^/\s]+/[^/\s]+)"
+_MISSPELT = r"((nvidia|amd|intel)/.*|(nvidia|amd|intel)[.]com/(gpus|GPUs?))"
+"""Names that Kubernetes takes and no device plugin gives: a pod that asks for one waits for good."""
 RESOURCES_BY_NAME = (
     "must be the name of a resource in Kubernetes: cpu, memory, ephemeral-storage, hugepages-SIZE or DOMAIN/NAME, such"
     " as nvidia.com/gpu"
@@ -72,15 +74,16 @@ RESOURCES_BY_NAME = (
 
 
 def unknown_resources(field: str, names: Iterable[str]) -> Iterator[Violation]:
-    """The names that Kubernetes gives to no resource of a container."""
+    """The names that Kubernetes gives to no resource of a container, or nobody to a GPU."""
     for name in names:
-        if re.fullmatch(_RESOURCE, name) is None:
+        if re.fullmatch(_RESOURCE, name, re.ASCII) is None or re.fullmatch(_MISSPELT, name) is not None:
             yield Violation((field, name), f'"{name}"')
 
 
 def resources_by_name(field: str) -> str:
     """The same for a mapping in CEL."""
-    return f"!has(self.{field}) || self.{field}.all(name, name.matches('^{_RESOURCE}$'))"
+    known, misspelt = (f"name.matches('^{pattern}$')".replace("\\", "\\\\") for pattern in (_RESOURCE, _MISSPELT))
+    return f"!has(self.{field}) || self.{field}.all(name, {known} && !{misspelt})"
 
 
 def _known_limits(resources: Resources) -> Iterator[Violation]:

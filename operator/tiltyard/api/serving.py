@@ -50,8 +50,9 @@ TAKEN_ARGUMENTS: Rule[ModelServing] = Rule(
 )
 
 
-# An option with its value behind a blank, or two options in one item: a server takes such a text for one word.
-_JOINED = r"^--?[A-Za-z][^\s=]*(\s|=\S*\s+--?[A-Za-z])"
+# An option with its value behind a blank, or two options in one item: a server takes such a text for one word. So it
+# does with an option behind a blank, or behind the dash that an editor has made of two hyphens.
+_JOINED = r"^(\s+-|[–—]|--?[A-Za-z][^\s=]*(\s|=\S*\s+--?[A-Za-z]))"
 
 
 def _joined(serving: ModelServing) -> Iterator[Violation]:

@@ -58,13 +58,15 @@ TOKEN_OF_HUB: Rule[Weights] = Rule(
 
 
 _HUB_PAGE = "^https://(www[.])?(huggingface[.]co|hf[.]co)(/|$)"
+_OTHERS_ON_HUB = ("datasets", "spaces", "collections", "papers", "docs")
 
 
 def _page_of_hub(weights: Weights) -> Iterator[Violation]:
     for name, value in (("uri", weights.uri), ("servedFrom", weights.served_from or "")):
         if found := re.search(_HUB_PAGE, value):
-            steps = value[found.end() :].split("/")
-            meant = f', did you mean "hf://{steps[0]}/{steps[1]}"' if len(steps) > 1 and all(steps[:2]) else ""
+            steps = re.split("[?#]", value[found.end() :])[0].split("/")
+            is_model = len(steps) > 1 and all(steps[:2]) and steps[0] not in _OTHERS_ON_HUB
+            meant = f', did you mean "hf://{steps[0]}/{steps[1]}"' if is_model else ""
             yield Violation((name,), f'"{value}"{meant}')
 
 

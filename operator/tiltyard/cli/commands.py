@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tiltyard.api import ManifestError, Outputs, Problem, Tournament, TournamentStatus
 from tiltyard.cli import show
-from tiltyard.cli.exits import Exit, exit_of
+from tiltyard.cli.exits import Exit, exit_of, exit_of_failure
 from tiltyard.cli.following import after_failure, after_run, after_status
 from tiltyard.cli.printing import Printer
 from tiltyard.cli.progress import progress
@@ -31,6 +31,7 @@ from tiltyard.sdk.machine import (
     StatePlace,
     ask,
     complete_run,
+    failed_for_input,
     planned,
     read_status,
     spending_here,
@@ -154,7 +155,7 @@ def run(options: argparse.Namespace) -> int:
     if printer.for_people and last.state is not TournamentState.SUSPENDED and str(options.manifest) != "-":
         printer.note(after_failure(options, options.out, status) if failed else after_run(options, options.out))
     if status is None:  # somebody has deleted or damaged it
-        return Exit.FAILED if failed else Exit.DONE
+        return exit_of_failure(failed_for_input(prepared.place)) if failed else Exit.DONE
     return exit_of(status)
 
 

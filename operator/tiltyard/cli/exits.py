@@ -23,5 +23,10 @@ class Exit(IntEnum):
 def exit_of(status: Status) -> Exit:
     """What `run` and `status` end with for a run as it is."""
     if any(each.type == "Failed" and each.status == "True" for each in status.conditions):
-        return Exit.WRONG_INPUT if status.wrong_input else Exit.FAILED
+        return exit_of_failure(status.wrong_input)
     return Exit.NOT_COMPLETE if status.activity == "Interrupted" else Exit.DONE
+
+
+def exit_of_failure(wrong_input: bool) -> Exit:
+    """What a command ends with for a run that has failed, for what it was given or not."""
+    return Exit.WRONG_INPUT if wrong_input else Exit.FAILED

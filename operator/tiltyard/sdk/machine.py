@@ -258,9 +258,14 @@ def read_status(place: StatePlace, *, at_work: bool = False) -> Status | None:
         status, written = TournamentStatus.model_validate_json(file.read_bytes()), file.stat().st_mtime
     except (OSError, ValueError):
         return None
-    ledger = read_ledger(place.state, place.run)
-    wrong_input = ledger is not None and ledger.wrong_input
+    wrong_input = failed_for_input(place)
     return status_document(status, place.name, at_work=at_work, written=written, wrong_input=wrong_input)
+
+
+def failed_for_input(place: StatePlace) -> bool:
+    """Whether the last attempt at a run failed for what the user gave, by its ledger."""
+    ledger = read_ledger(place.state, place.run)
+    return ledger is not None and ledger.wrong_input
 
 
 def _no_run(state: Path, name: str, run: str) -> str:

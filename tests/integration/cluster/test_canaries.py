@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import json
+import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -14,6 +16,7 @@ from aiohttp import web
 
 from cluster.controlplane import ControlPlane
 from support.arena import SMALL, Arena
+from support.certificates import self_signed, tls_of
 from support.s3server import S3Server
 from support.stub_llm import serving
 from tiltyard.observe.kinds import CLAIMS, CONFIG_MAPS, EVENTS, JOBS, PODS, SERVICES, Object
@@ -24,6 +27,7 @@ pytestmark = [pytest.mark.xdist_group("cluster-3"), pytest.mark.timeout(400)]
 
 KEY, HEADER, VARIABLE = "canary-api-key-7f3a91", "canary-header-c04e55", "canary-variable-e81d"
 TOKEN, MODEL = "hf_canaryToken31c6", "canary-model-b210"
+EMBEDDER, AUTHORITY = "canary-embedder-key-96ab", "canary-authority-0d83"
 SECRET = "canaries"
 PROMPT, ANSWER = "canary prompt 52b8", "canary answer 9d17"
 ROWS = 6
@@ -56,6 +60,27 @@ def careless(failed: list[str]) -> Callable[[web.Request], Awaitable[web.Respons
     return chat
 
 
+def careless_embedder(failed: list[str]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Embeds each prompt apart from the others, or fails once and says back all that it was told.
+
+    Args:
+        failed: gets the texts that it fails at, with 500.
+    """
+
+    async def embed(request: web.Request) -> web.Response:
+        texts = (await request.json())["input"]
+        asked = " ".join(texts)
+        if PROMPT in asked and not failed:
+            failed.append(asked)
+            told = f"internal error: {request.headers['Authorization']} {request.headers['X-Team']} asked: {asked}"
+            return web.json_response({"error": {"message": told}}, status=500)
+        vectors = [[*(float(f"{PROMPT} {place}:" in text) for place in range(ROWS)), 0.1] for text in texts]
+        data = [{"index": place, "embedding": vector} for place, vector in enumerate(vectors)]
+        return web.json_response({"data": data, "usage": {"prompt_tokens": 9, "total_tokens": 9}})
+
+    return embed
+
+
 def texts_of(store: Store) -> dict[str, str]:
     """Each object of a store as text; a parquet's cells."""
     found = {}
@@ -66,9 +91,9 @@ def texts_of(store: Store) -> dict[str, str]:
     return found
 
 
-def variable(key: str) -> dict[str, object]:
+def variable(key: str, name: str = "TEAM_TOKEN") -> dict[str, object]:
     """An environment variable of a pod that has a planted text."""
-    return {"name": "TEAM_TOKEN", "valueFrom": {"secretKeyRef": {"name": SECRET, "key": key}}}
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": SECRET, "key": key}}}
 
 
 def plant(plane: ControlPlane, arena: Arena, **texts: str) -> None:
@@ -88,28 +113,44 @@ async def said_in(arena: Arena, told: Object) -> dict[str, str]:
     }
     for kind in (PODS, JOBS, CONFIG_MAPS, SERVICES, CLAIMS):
         said[kind.plural] = json.dumps(await arena.children(kind))
-    logs = [file for file in arena.player.folder.rglob("log") if file.is_file()]
-    assert logs
-    said |= {f"log of {file.parent.name}": file.read_text(errors="replace") for file in logs}
+    containers = [file for pattern in ("log", "*.log") for file in arena.player.folder.glob(f"*/{pattern}")]
+    assert containers
+    said |= {f"{file.name} of {file.parent.name}": file.read_text(errors="replace") for file in containers}
     return said
 
 
-async def test_nothing_that_was_planted_is_found(arena: Arena, plane: ControlPlane, credentials: S3Server) -> None:
-    plant(plane, arena, key=KEY, header=HEADER, variable=VARIABLE, model=MODEL)
+async def test_nothing_that_was_planted_is_found(
+    arena: Arena, plane: ControlPlane, credentials: S3Server, tmp_path: Path
+) -> None:
+    certificate = self_signed(tmp_path)
+    authority = f"{AUTHORITY}\n{certificate[0].read_text()}"
+    texts = {"key": KEY, "header": HEADER, "variable": VARIABLE, "model": MODEL, "embedder": EMBEDDER}
+    plant(plane, arena, **texts, authority=authority)
     store = open_store(StoreRef(uri=arena.s3_uri, endpoint=arena.server.endpoint))
     prompts = [{"prompt": f"{PROMPT} {number}: sort a list"} for number in range(ROWS)]
     store.put("p.jsonl", "".join(json.dumps(row) + "\n" for row in prompts).encode())
     instructions = {"from": {"uri": f"{arena.s3_uri}/p.jsonl", "perCompetitor": ROWS}}
-    document = arena.manifest(2, **{**SMALL, "instructions": instructions})
+    curation = {"decontaminate": [], "dedup": {"method": "Semantic"}, "diversity": {"perCompetitor": ROWS}}
+    document = arena.manifest(2, **{**SMALL, "instructions": instructions, "curation": curation})
     spec = document["spec"]
     spec["jobs"] = {**spec["jobs"], "maxVoidFraction": "1", "pod": {"env": [variable("variable")]}}
     spec["competitors"][0]["serving"] = {"pod": {"env": [variable("model")]}}
-    failed = list[str]()
-    async with serving({"/v1/chat/completions": careless(failed)}) as url:
+    failed, not_embedded = list[str](), list[str]()
+    headers = [{"name": "X-Team", "valueSecretRef": {"name": SECRET, "key": "header"}}]
+    async with (
+        serving({"/v1/chat/completions": careless(failed)}) as url,
+        serving({"/v1/embeddings": careless_embedder(not_embedded)}, tls=tls_of(certificate)) as embeddings,
+    ):
         spec["competitors"][1] = {
             "name": "m1",
             "endpoint": {"url": f"{url}/v1", "model": "m", "apiKeySecretRef": {"name": SECRET, "key": "key"}},
-            "request": {"headers": [{"name": "X-Team", "valueSecretRef": {"name": SECRET, "key": "header"}}]},
+            "request": {"headers": headers},
+        }
+        key = {"name": SECRET, "key": "embedder"}
+        spec["curation"]["diversity"]["embedder"] = {
+            "method": "Endpoint",
+            "endpoint": {"url": f"{embeddings}/v1", "model": "e", "apiKeySecretRef": key},
+            "request": {"headers": headers, "caBundle": {"secretRef": {"name": SECRET, "key": "authority"}}},
         }
         await arena.apply(document)
         told = await arena.wait_for_phase("Complete", "Failed", limit=240)
@@ -121,9 +162,10 @@ async def test_nothing_that_was_planted_is_found(arena: Arena, plane: ControlPla
     assert ANSWER in answers
     assert "RefusedByServer" in answers
     assert failed
+    assert not_embedded
     said = await said_in(arena, told)
     account = [credentials.env["AWS_ACCESS_KEY_ID"], credentials.env["AWS_SECRET_ACCESS_KEY"]]
-    secrets = [KEY, HEADER, VARIABLE, MODEL, *account]
+    secrets = [*texts.values(), AUTHORITY, *account]
     for place, text in {**said, **artifacts}.items():
         assert [canary for canary in secrets if canary in text] == [], place
     for place, text in said.items():
@@ -152,4 +194,28 @@ async def test_a_hub_that_says_back_the_token_is_not_quoted(arena: Arena, plane:
         told = await arena.wait(lambda one: "the hub answers 403" in json.dumps(one.get("status", {})), limit=120)
     assert f"Bearer {TOKEN}" in asked
     for place, text in (await said_in(arena, told)).items():
+        assert [canary for canary in (TOKEN, VARIABLE) if canary in text] == [], place
+
+
+async def test_a_harness_that_says_back_the_token_is_quoted_without_it(
+    arena: Arena, plane: ControlPlane, tmp_path: Path
+) -> None:
+    plant(plane, arena, token=TOKEN, variable=VARIABLE)
+    harness = tmp_path / "harness"
+    words = "f\"no access with {os.environ['HF_TOKEN']}, {os.environ.get('TEAM_TOKEN')}\""
+    harness.write_text(f"#!{sys.executable}\nimport os, sys\nsys.exit({words})\n")
+    harness.chmod(0o755)
+    arena.operator.arguments = (f"--lm-eval-python={harness}",)
+    await arena.operator.stop()
+    await arena.operator.start()
+    document = arena.manifest(2, **SMALL)
+    spec = document["spec"]
+    spec["jobs"] = {**spec["jobs"], "pod": {"env": [variable("variable"), variable("token", "HF_TOKEN")]}}
+    spec["evaluation"] = {"benchmarks": [], "lmEval": [{"name": "gsm8k"}], "competitors": True}
+    await arena.apply(document)
+    quoted = "its last output is 'no access with (not shown), None'"
+    told = await arena.wait(lambda one: quoted in json.dumps(one.get("status", {})), limit=120)
+    said = await said_in(arena, told)
+    assert any(place.startswith("lm-eval.log of ") for place in said)
+    for place, text in said.items():
         assert [canary for canary in (TOKEN, VARIABLE) if canary in text] == [], place

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import io
 import json
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from support.local_runs import LocalRun
 from support.manifests import manifest
 from support.s3server import S3Server
 from support.stub_llm import serving
+from tiltyard.cli import main
 
 FAILED, WRONG_INPUT = 1, 2
 NEXT = "\nNext:\n"
@@ -41,6 +43,33 @@ def with_first(**participant: Any) -> dict[str, Any]:
     document = manifest(3)
     document["spec"]["competitors"][0] = {"name": "first", **participant}
     return document
+
+
+class DeletingStatus(io.StringIO):
+    """Standard error that deletes the status of a run whenever a line about it is shown."""
+
+    def __init__(self, state: Path) -> None:
+        super().__init__()
+        self._state, self.deleted = state, 0
+
+    def write(self, text: str) -> int:
+        for file in self._state.glob("runs/*/status.json"):
+            file.unlink()
+            self.deleted += 1
+        return super().write(text)
+
+
+def test_a_run_ends_with_the_same_code_where_its_status_is_deleted(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run("run", given(tmp_path / "nowhere.jsonl"))
+    shown = DeletingStatus(run.state)
+    monkeypatch.setattr(sys, "stderr", shown)
+    code = main(["run", str(run.file), "--out", str(run.out), "--state", str(run.state), "--progress", "lines"])
+    assert "nowhere.jsonl" in shown.getvalue()
+    assert shown.deleted
+    assert not [*run.state.glob("runs/*/status.json")]
+    assert code == WRONG_INPUT
 
 
 def given(path: Path, **source: Any) -> dict[str, Any]:

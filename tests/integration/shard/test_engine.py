@@ -12,7 +12,7 @@ import pytest
 
 from tiltyard_jobs.contracts.stores import STORES
 from tiltyard_jobs.engine import Engine, run_engine
-from tiltyard_jobs.errors import ConfigurationError
+from tiltyard_jobs.errors import ConfigurationError, TransientError
 
 ENGINE = Engine("the program", "run", "nothing", "--python", "trainer", "use less")
 WRITE_NAMES = "import json, os, sys\nwith open(sys.argv[1], 'w') as out:\n    json.dump(sorted(os.environ), out)\n"
@@ -29,6 +29,14 @@ async def test_it_sees_no_credentials_of_a_store(monkeypatch: pytest.MonkeyPatch
     names = set(json.loads(out.read_text()))
     assert names.isdisjoint({*credentials, "TILTYARD_SECRET_A_KEY"})
     assert {"HARMLESS", "HF_TOKEN"} <= names
+
+
+async def test_a_message_does_not_repeat_a_token_that_it_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_planted")
+    fails = "import os, sys; sys.exit(f'no access with {os.environ[\"HF_TOKEN\"]}')"
+    with pytest.raises(TransientError) as caught:
+        await run_engine(ENGINE, sys.executable, ["-c", fails], tmp_path / "log")
+    assert "its last output is 'no access with (not shown)'" in str(caught.value)
 
 
 async def test_its_output_is_echoed_once_while_it_runs(tmp_path: Path) -> None:

@@ -317,3 +317,14 @@ def test_whatever_stands_in_a_manifest_is_taken_or_refused_in_sentences(changes:
     if not problems_on_cluster(tournament):  # then a cluster takes it too: the CRD is never stronger than the models
         assert ADMISSION.refusals(document) == []
     assert tournament_from_object(tournament.model_dump(mode="json", exclude_none=True)) == tournament
+
+
+def test_a_status_is_left_out_as_a_cluster_does_apart_from_names_that_it_has_not() -> None:
+    document = yaml.safe_load(MINIMAL)
+    document["status"] = {"phase": 7, "stages": [{"name": False}]}
+    assert load_tournament(json.dumps(document)).status is None
+    document["status"]["fase"] = "Mining"
+    document["spec"]["suspend"] = 1
+    assert [problem.partition(": ")[0] for problem in problems_of(json.dumps(document))] == [
+        "spec.suspend", "status.fase",
+    ]  # fmt: skip

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import math
 
+from tiltyard_jobs.llm.transport import LONGEST_RETRY_AFTER
+
+ADVICE = "check that the model is running"
+"""What to do about a server that does not answer."""
+
 
 class Unanswered(Exception):
     """One try came to nothing and may be repeated.
@@ -29,3 +34,19 @@ class Unanswered(Exception):
         self.retry_after = retry_after
         self.broken_at = broken_at
         self.words = words
+
+    @property
+    def advice(self) -> str:
+        """What to do where nothing else came."""
+        return "wait, or raise its limit of requests" if str(self) == "HTTP 429" else ADVICE
+
+
+def silence(url: str, seconds: float, last: Unanswered | None) -> str:
+    """That an endpoint has not answered in so many seconds, and how the last try came to nothing."""
+    if last is None:
+        return f"{url} did not answer within {seconds:.0f} s"
+    if not last.retry_after:
+        return f"{url} told nothing within {seconds:.0f} s (last: {last})"
+    longer = " or more" if last.retry_after >= LONGEST_RETRY_AFTER else ""
+    wait = f"it asks to wait for {last.retry_after:.0f} s{longer}"
+    return f"{url} told nothing within {seconds:.0f} s (last: {last}; {wait})"

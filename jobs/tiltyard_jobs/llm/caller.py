@@ -39,7 +39,7 @@ from tiltyard_jobs.llm.isolation import Isolation
 from tiltyard_jobs.llm.limiter import Limiter, RequestOutcome
 from tiltyard_jobs.llm.reply import document_of, thought_cut
 from tiltyard_jobs.llm.retry import RetryBudget, RetryPolicy, jittered_delay
-from tiltyard_jobs.llm.server_error import broken_off, server_error_of, status_of
+from tiltyard_jobs.llm.server_error import ServerError, broken_off, server_error_of, status_of
 from tiltyard_jobs.llm.transport import (
     ConnectionCut,
     NobodyListens,
@@ -256,7 +256,7 @@ class Caller:
             try:
                 await self._transport.get(self._models_path)
             except TransportError as error:
-                self._raise_if_down(self._unheard(str(error)))
+                self._raise_if_down(self._unheard(str(error), advice=error.advice))
             else:
                 return
 
@@ -292,7 +292,8 @@ class Caller:
                 outcome = RequestOutcome.REFUSED
             elif isinstance(error, NobodyListens):
                 self._refused_at = clock()
-            raise self._unheard(str(error), broke=isinstance(error, ConnectionCut)) from error
+            broke = isinstance(error, ConnectionCut)
+            raise self._unheard(str(error), broke=broke, advice=error.advice) from error
         finally:
             limiter.release(outcome, clock() - began, retry_after)
         if cut_short:
@@ -314,13 +315,19 @@ class Caller:
         retry_after: float | None = None,
         broke: bool = False,
         words: str = "",
+        advice: str = "",
     ) -> Unanswered:
         now = self._clock()
         if self._silent_since is None:
             self._silent_since = now
         broken_at = now if broke else math.inf
         self._last_failure = Unanswered(
-            what, told_to_wait=told_to_wait, retry_after=retry_after, broken_at=broken_at, words=words
+            what,
+            told_to_wait=told_to_wait,
+            retry_after=retry_after,
+            broken_at=broken_at,
+            words=words,
+            advice=advice,
         )
         return self._last_failure
 
@@ -336,8 +343,7 @@ class Caller:
                 f"the day's limit is reached at {asked}: run the same again when it is renewed, or raise it there"
             )
         if status in _TOLD_TO_WAIT:
-            what = f"HTTP {status}: the model is being loaded" if error.is_loading else f"HTTP {status}"
-            return self._unheard(what, told_to_wait=True, retry_after=reply.retry_after, words=error.words)
+            return self._busy(status, reply.retry_after, error)
         if status in _RETRIED or (status >= 500 and status not in _NOT_SERVED):
             broke = status >= 500
             return self._unheard(f"HTTP {status}", retry_after=reply.retry_after, broke=broke, words=error.words)
@@ -364,6 +370,15 @@ class Caller:
         if error.is_about_room:
             return thought_cut(None)
         return RecordVoidError(VoidReason.REFUSED_BY_SERVER, error.detail(status), error.words, error.members)
+
+    def _busy(self, status: int, retry_after: float | None, error: ServerError) -> Unanswered:
+        """A 429 or 503."""
+        what, advice = f"HTTP {status}", ""
+        if error.is_loading:
+            what, advice = f"{what}: the model is being loaded", "wait until it is ready, then run the same again"
+        elif status == _TOO_MANY:
+            advice = "wait, or raise its limit of requests"
+        return self._unheard(what, told_to_wait=True, retry_after=retry_after, words=error.words, advice=advice)
 
     def _hint(self, path: str) -> str:
         """What the URL may lack where `/v1` was added to it."""

@@ -16,6 +16,7 @@ class Unanswered(Exception):
     Attributes:
         told_to_wait: it is no failure of the request.
         retry_after: seconds that the server asks to wait.
+        advice: what to do where nothing else came.
         broken_at: when a server that had taken the request broke off or reported an error of its own; else infinity.
         words: the server's own, cut and escaped.
     """
@@ -28,17 +29,14 @@ class Unanswered(Exception):
         retry_after: float | None = None,
         broken_at: float = math.inf,
         words: str = "",
+        advice: str = "",
     ) -> None:
         super().__init__(what)
         self.told_to_wait = told_to_wait
         self.retry_after = retry_after
         self.broken_at = broken_at
         self.words = words
-
-    @property
-    def advice(self) -> str:
-        """What to do where nothing else came."""
-        return "wait, or raise its limit of requests" if str(self) == "HTTP 429" else ADVICE
+        self.advice = advice or ADVICE
 
 
 def silence(url: str, seconds: float, last: Unanswered | None) -> str:

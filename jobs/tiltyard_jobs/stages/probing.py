@@ -363,8 +363,13 @@ def _unable(client: ModelClient, recipe: Probed, failures: Sequence[RecordVoidEr
     limit, wanted, field = _limit_of(recipe), _WANTED[recipe.stage], LENGTH_FIELDS[recipe.stage]
     remedies = [f"use another {_ROLES[recipe.stage]}"]
     if isinstance(recipe, JudgeRecipe):
-        others = " or ".join(name for name in VERDICT_METHODS if name != recipe.method)
-        remedies.insert(0, f"take spec.battles.verdict.method {others}")
+        takes_no_schema = error.reason is VoidReason.REFUSED_BY_SERVER and "response_format" in error.members
+        others = [
+            name
+            for name, method in VERDICT_METHODS.items()
+            if name != recipe.method and not (takes_no_schema and method.schema is not None)
+        ]
+        remedies.insert(0, f"take spec.battles.verdict.method {' or '.join(others)}")
     other = _either(remedies)
     if _wants_json(recipe):
         remedies.insert(0, "serve it where response_format json_schema is enforced")

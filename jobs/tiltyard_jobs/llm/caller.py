@@ -337,11 +337,11 @@ class Caller:
         error = server_error_of(reply.body)
         asked = f"{self._url} for model {self._model!r} (HTTP {status})"
         if status == _NO_CREDIT or (status == _TOO_MANY and error.is_about_credit):
-            return ConfigurationError(f"no credit is left at {asked}: add credit there, then run the same again")
+            what = f"no credit is left at {asked}: add credit there, then run the same again"
+            return ConfigurationError(what, error.words)
         if status == _TOO_MANY and error.is_about_the_day:
-            return ConfigurationError(
-                f"the day's limit is reached at {asked}: run the same again when it is renewed, or raise it there"
-            )
+            what = f"the day's limit is reached at {asked}: run the same again when it is renewed, or raise it there"
+            return ConfigurationError(what, error.words)
         if status in _TOLD_TO_WAIT:
             return self._busy(status, reply.retry_after, error)
         if status in _RETRIED or (status >= 500 and status not in _NOT_SERVED):
@@ -350,16 +350,18 @@ class Caller:
         if status in _FORBIDDEN:
             return AccessRefusedError(
                 f"{self._url} refuses access to model {self._model!r} (HTTP {status}): check the endpoint's API key and"
-                " request.headers"
+                " request.headers",
+                error.words,
             )
         if status in _NOT_SERVED:
             if error.names_the_model:
                 return NotServedError(
                     f"{self._url} does not serve model {self._model!r} (HTTP {status}): "
-                    "name one that it lists under /models"
+                    "name one that it lists under /models",
+                    error.words,
                 )
             what = f"{self._url} does not serve {path} (HTTP {status}), asked for model {self._model!r}"
-            return NotServedError(f"{what}: check the URL{self._hint(path)}")
+            return NotServedError(f"{what}: check the URL{self._hint(path)}", error.words)
         if 300 <= status < 400:
             return ConfigurationError(
                 f"{self._url} redirects {path} for model {self._model!r} (HTTP {status}): give the address it leads to"

@@ -249,7 +249,7 @@ class HttpTransport:
                 return ConnectFailed(f"no connection to {place}{through} in time")
             case TimeoutError():
                 return TimedOut(f"{self._root.host}{through} did not answer in time")
-        return ConnectionCut(f"{self._root.host}{through} broke off ({type(error).__name__})")
+        return _cut(f"{self._root.host}{through}", error)
 
     def _expects_tls(self) -> ConfigurationError:
         return ConfigurationError(
@@ -272,6 +272,17 @@ class HttpTransport:
             if size > self._max_reply_bytes:
                 raise ReplyTooLarge(f"the reply is larger than {self._max_reply_bytes} bytes")
         return b"".join(parts)
+
+
+def _cut(host: str, error: Exception) -> ConnectionCut:
+    match error:
+        case aiohttp.ServerDisconnectedError():
+            return ConnectionCut(f"{host} broke off without a reply")
+        case aiohttp.ClientPayloadError():
+            return ConnectionCut(f"{host} broke off in the middle of a reply")
+        case aiohttp.ClientResponseError():
+            return ConnectionCut(f"what {host} replies is no HTTP", "give the URL of an API like OpenAI's")
+    return ConnectionCut(f"{host} broke off ({type(error).__name__})")
 
 
 def _parse_root(root: str) -> URL:

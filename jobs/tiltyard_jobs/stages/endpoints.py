@@ -58,9 +58,7 @@ async def check_endpoint(context: PreflightContext, named: NamedEndpoint, longes
             if context.task.check_store:  # this is a run, and no plan of one
                 before = await known_findings(context.store, named.probes)
                 await keep_findings(context.store, named.probes, client.findings, before)
-    except ConfigurationError as error:
-        return str(error.under(ref.field))
-    except TransientError as error:
+    except (ConfigurationError, TransientError) as error:
         return f"{error.under(ref.field)}{quoted(error.words)}"
     except RecordVoidError as error:
         what = f"{ref.url} does not answer as model {ref.model!r} should: {error}{error.quoted}"

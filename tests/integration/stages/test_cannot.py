@@ -169,6 +169,15 @@ def gateway(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, st
         return run(world, EndpointRef(url=f"http://127.0.0.1:{port}/v1", model="m", field=FIELD))
 
 
+def another_service(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    def greet(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(b"-ERR unknown command 'POST'\r\n")
+
+    with listening(greet) as port:
+        return run(world, EndpointRef(url=f"http://127.0.0.1:{port}/v1", model="m", field=FIELD))
+
+
 def unknown_authority(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
     context = tls_of(self_signed(world.root))
 
@@ -305,6 +314,7 @@ CASES: Mapping[str, Case] = {
     "pass the proxy": strict_proxy,
     "speak TLS": plain,
     "do without TLS": gateway,
+    "speak HTTP": another_service,
     "show a certificate that is trusted": unknown_authority,
     "show a certificate of its own": another_host,
     "answer in time": slow,
@@ -408,6 +418,10 @@ def test_the_words_of_a_server_that_fails_are_shown(world: StageWorld, monkeypat
         ("answer yet", "Loading model"),
         ("answer what is asked", "the grammar cannot be compiled"),
         ("answer requests for verdicts", "the grammar cannot be compiled"),
+        ("accept the key", "Incorrect API key provided"),
+        ("be paid", "Insufficient credits"),
+        ("be asked more today", "Rate limit reached on tokens per day (TPD)"),
+        ("know this model", "model 'm' not found"),
     ):
         _, said = CASES[what](world, monkeypatch)
         assert f'; the server says "{words}"' in said

@@ -20,9 +20,18 @@ from tiltyard_jobs.contracts.exit_codes import ExitCode
 
 
 class JobError(Exception):
-    """An error that ends a shard; its message is one sentence for the user."""
+    """An error that ends a shard.
+
+    Args:
+        message: one sentence for the user.
+        words: a server's own, as in `RecordVoidError`.
+    """
 
     exit_code = ExitCode.TRANSIENT
+
+    def __init__(self, message: str, words: str = "") -> None:
+        super().__init__(message)
+        self.words = words
 
     def under(self, field: str) -> Self:
         """The same error, said under a field of the manifest, unless it names one itself."""
@@ -31,16 +40,7 @@ class JobError(Exception):
 
 
 class TransientError(JobError):
-    """The world failed (a server away, a store that answers 500): the same call may succeed later.
-
-    Args:
-        message: one sentence for the user.
-        words: a server's own, as in `RecordVoidError`.
-    """
-
-    def __init__(self, message: str, words: str = "") -> None:
-        super().__init__(message)
-        self.words = words
+    """The world failed (a server away, a store that answers 500): the same call may succeed later."""
 
 
 class PermanentError(JobError):

@@ -296,7 +296,7 @@ class Stub:
 def stub(
     reply: Reply,
     *,
-    models: Sequence[str] | None = ("m",),
+    models: Sequence[str] | Callable[[], web.Response] | None = ("m",),
     tells_tokens: bool = False,
     paths: Sequence[str] = (),
     tls: ssl.SSLContext | None = None,
@@ -305,7 +305,7 @@ def stub(
 
     Args:
         reply: of completions, chats, embeddings, and where it `tells_tokens` of `/tokenize` and `/detokenize`.
-        models: what `/v1/models` lists; None: there is no such path.
+        models: what `/v1/models` lists, or its whole response; None: there is no such path.
         tells_tokens: there are `/tokenize` and `/detokenize`.
         paths: that there are besides.
         tls: what it is served with.
@@ -318,6 +318,8 @@ def stub(
         return response_of(asked.path, reply(asked))
 
     async def names(request: web.Request) -> web.StreamResponse:
+        if callable(models):
+            return models()
         return not_found() if models is None else web.json_response({"data": [{"id": name} for name in models]})
 
     known = ["/v1/completions", "/v1/chat/completions", "/v1/embeddings", *paths]

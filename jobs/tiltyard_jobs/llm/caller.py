@@ -7,7 +7,7 @@ What a record may meet, and what follows:
 | a reply that is refused for itself (400, 413, 422), or is not as asked | void, at once |
 | 401, 402, 403, 404, 405, 501, a redirect | ConfigurationError |
 | 429 that says that credit or the day's limit is used up | ConfigurationError |
-| other 429, 5xx, reset, time-out | retried; void Unavailable when spent while the endpoint answers others |
+| other 429, 5xx, reset, time-out, a reply broken off | retried; void Unavailable when spent while others are answered |
 | nothing answered at all | retried until `endpoint_deadline`, then TransientError |
 | the server dies twice while it is asked, the second time alone | void KilledServer |
 
@@ -39,7 +39,7 @@ from tiltyard_jobs.llm.isolation import Isolation
 from tiltyard_jobs.llm.limiter import Limiter, RequestOutcome
 from tiltyard_jobs.llm.reply import document_of, thought_cut
 from tiltyard_jobs.llm.retry import RetryBudget, RetryPolicy, jittered_delay
-from tiltyard_jobs.llm.server_error import server_error_of, status_of
+from tiltyard_jobs.llm.server_error import ServerError, broken_off, server_error_of, status_of
 from tiltyard_jobs.llm.transport import (
     ConnectionCut,
     NobodyListens,
@@ -72,6 +72,10 @@ _KILLED = "the server died both times that it was asked, the second time with no
 
 class NotServedError(ConfigurationError):
     """The endpoint does not serve this path (404, 405, 501), or not this model."""
+
+
+class AccessRefusedError(ConfigurationError):
+    """The endpoint refuses access to this path (401, 403)."""
 
 
 class Sleep(Protocol):
@@ -252,7 +256,7 @@ class Caller:
             try:
                 await self._transport.get(self._models_path)
             except TransportError as error:
-                self._raise_if_down(self._unheard(str(error)))
+                self._raise_if_down(self._unheard(str(error), advice=error.advice))
             else:
                 return
 
@@ -274,7 +278,8 @@ class Caller:
             self._usage += Usage(requests=1)
             reply = await (transport.get(path) if body is None else transport.post(path, body))
             reply = reply._replace(status=status_of(reply.status, reply.body))
-            if reply.status == 200:
+            cut_short = broken_off(reply.body) if reply.status == 200 else ""
+            if reply.status == 200 and not cut_short:
                 outcome = RequestOutcome.ANSWERED
             elif reply.status in _TOLD_TO_WAIT:
                 outcome, retry_after = RequestOutcome.REFUSED, reply.retry_after
@@ -287,9 +292,12 @@ class Caller:
                 outcome = RequestOutcome.REFUSED
             elif isinstance(error, NobodyListens):
                 self._refused_at = clock()
-            raise self._unheard(str(error), broke=isinstance(error, ConnectionCut)) from error
+            broke = isinstance(error, ConnectionCut)
+            raise self._unheard(str(error), broke=broke, advice=error.advice) from error
         finally:
             limiter.release(outcome, clock() - began, retry_after)
+        if cut_short:
+            raise self._unheard(f"the server broke off its reply (finish_reason {cut_short})")
         if reply.status == 200:
             self._heard()
             return reply.body
@@ -307,13 +315,19 @@ class Caller:
         retry_after: float | None = None,
         broke: bool = False,
         words: str = "",
+        advice: str = "",
     ) -> Unanswered:
         now = self._clock()
         if self._silent_since is None:
             self._silent_since = now
         broken_at = now if broke else math.inf
         self._last_failure = Unanswered(
-            what, told_to_wait=told_to_wait, retry_after=retry_after, broken_at=broken_at, words=words
+            what,
+            told_to_wait=told_to_wait,
+            retry_after=retry_after,
+            broken_at=broken_at,
+            words=words,
+            advice=advice,
         )
         return self._last_failure
 
@@ -323,31 +337,31 @@ class Caller:
         error = server_error_of(reply.body)
         asked = f"{self._url} for model {self._model!r} (HTTP {status})"
         if status == _NO_CREDIT or (status == _TOO_MANY and error.is_about_credit):
-            return ConfigurationError(f"no credit is left at {asked}: add credit there, then run the same again")
+            what = f"no credit is left at {asked}: add credit there, then run the same again"
+            return ConfigurationError(what, error.words)
         if status == _TOO_MANY and error.is_about_the_day:
-            return ConfigurationError(
-                f"the day's limit is reached at {asked}: run the same again when it is renewed, or raise it there"
-            )
+            what = f"the day's limit is reached at {asked}: run the same again when it is renewed, or raise it there"
+            return ConfigurationError(what, error.words)
         if status in _TOLD_TO_WAIT:
-            what = f"HTTP {status}: the model is being loaded" if error.is_loading else f"HTTP {status}"
-            return self._unheard(what, told_to_wait=True, retry_after=reply.retry_after, words=error.words)
+            return self._busy(status, reply.retry_after, error)
         if status in _RETRIED or (status >= 500 and status not in _NOT_SERVED):
             broke = status >= 500
             return self._unheard(f"HTTP {status}", retry_after=reply.retry_after, broke=broke, words=error.words)
         if status in _FORBIDDEN:
-            return ConfigurationError(
+            return AccessRefusedError(
                 f"{self._url} refuses access to model {self._model!r} (HTTP {status}): check the endpoint's API key and"
-                " request.headers"
+                " request.headers",
+                error.words,
             )
         if status in _NOT_SERVED:
             if error.names_the_model:
                 return NotServedError(
                     f"{self._url} does not serve model {self._model!r} (HTTP {status}): "
-                    "name one that it lists under /models"
+                    "name one that it lists under /models",
+                    error.words,
                 )
-            return NotServedError(
-                f"{self._url} does not serve {path} (HTTP {status}), asked for model {self._model!r}: check the URL"
-            )
+            what = f"{self._url} does not serve {path} (HTTP {status}), asked for model {self._model!r}"
+            return NotServedError(f"{what}: check the URL{self._hint(path)}", error.words)
         if 300 <= status < 400:
             return ConfigurationError(
                 f"{self._url} redirects {path} for model {self._model!r} (HTTP {status}): give the address it leads to"
@@ -358,6 +372,22 @@ class Caller:
         if error.is_about_room:
             return thought_cut(None)
         return RecordVoidError(VoidReason.REFUSED_BY_SERVER, error.detail(status), error.words, error.members)
+
+    def _busy(self, status: int, retry_after: float | None, error: ServerError) -> Unanswered:
+        """A 429 or 503."""
+        what, advice = f"HTTP {status}", ""
+        if error.is_loading:
+            what, advice = f"{what}: the model is being loaded", "wait until it is ready, then run the same again"
+        elif status == _TOO_MANY:
+            advice = "wait, or raise its limit of requests"
+        return self._unheard(what, told_to_wait=True, retry_after=retry_after, words=error.words, advice=advice)
+
+    def _hint(self, path: str) -> str:
+        """What the URL may lack where `/v1` was added to it."""
+        end = path.removeprefix("/v1")
+        if end == path or self._url.rstrip("/").endswith(("/v1", end)):
+            return ""
+        return f"; if the API has no /v1, let the URL end in {end}"
 
     async def _answers_others(self, path: str, *, since: float) -> bool:
         """Whether the endpoint has answered anybody since then; asks for one token itself where nobody else did."""
@@ -381,7 +411,5 @@ class Caller:
             return
         silence = self._clock() - self._silent_since
         if silence >= self._policy.endpoint_deadline:
-            limited = str(failure) == f"HTTP {_TOO_MANY}"
-            advice = "wait, or raise its limit of requests" if limited else "check that the model is running"
             what = f"has answered nothing for {silence:.0f} s (model {self._model!r}, last: {failure})"
-            raise TransientError(f"{self._url} {what}: {advice}", failure.words)
+            raise TransientError(f"{self._url} {what}: {failure.advice}", failure.words)

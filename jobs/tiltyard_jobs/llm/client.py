@@ -31,7 +31,6 @@ from tiltyard_jobs.llm.reply import (
     chat_reply_of,
     completion_of,
     completion_parts_of,
-    document_of,
     echo_of,
     embeddings_of,
     models_of,
@@ -74,7 +73,7 @@ class ModelClient:
         max_concurrency: the most requests under way at once.
         rng: the source of jitter; draws nothing that shows in a result.
         policy: when to retry and when to give up.
-        version: the path segment of the OpenAI API below the server's root.
+        version: the path segment of the OpenAI API below the server's root; empty where it has none.
         extra_body: members that are added to each request for text.
         stop: texts at which each reply of a chat ends, beside those that are asked for.
         pairs: the marks of its thoughts.
@@ -100,10 +99,11 @@ class ModelClient:
     ) -> None:
         self.url = url
         self.model = model
-        self._completions = f"/{version}/completions"
-        self._chat = f"/{version}/chat/completions"
-        self._embeddings = f"/{version}/embeddings"
-        self._models = f"/{version}/models"
+        base = f"/{version}" if version else ""
+        self._completions = f"{base}/completions"
+        self._chat = f"{base}/chat/completions"
+        self._embeddings = f"{base}/embeddings"
+        self._models = f"{base}/models"
         one_word = [{"role": "user", "content": "1"}]
         canaries = {
             self._completions: {"model": model, "prompt": "1", "max_tokens": 1},
@@ -378,7 +378,7 @@ class ModelClient:
     async def models(self) -> dict[str, int | None]:
         """The names that the endpoint serves, in its order, and how many tokens each model holds where it says so."""
         body, _ = await self._caller.call(self._models, None)
-        return models_of(document_of(body))
+        return models_of(body)
 
     async def echo(self, tokens: Sequence[int], *, seed: int) -> Echo:
         """How likely each token of a given text is, after those before it (`echo` of OpenAI's older API).

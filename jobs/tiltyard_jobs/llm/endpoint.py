@@ -20,6 +20,7 @@ from tiltyard_jobs.llm.thoughts import with_own_pair
 from tiltyard_jobs.llm.transport import HttpTransport, TimeOuts
 
 _VERSION = re.compile(r"(?P<root>.*)/(?P<version>v\d+[a-z0-9]*)")
+_FULL = re.compile(r"(?P<base>.*)/(?:chat/completions|embeddings)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,8 @@ class ModelEndpoint:
 
     Attributes:
         url: with the API's version (`https://models.example/v1`), as OpenAI's clients want it, or without, as KServe
-            reports it; without means `/v1`.
+            reports it; without means `/v1`. With `/chat/completions` or `/embeddings` at its end it is what is asked,
+            version or not.
         model: the name that requests carry.
         api_key_env: the environment variable that holds the bearer token; None where none is needed.
         ca_bundle: a PEM file of the authorities to trust; None trusts the system's.
@@ -74,13 +76,15 @@ class ModelEndpoint:
 
     @property
     def version(self) -> str:
-        """The API's version, a path segment such as `v1`."""
+        """The API's version, a path segment such as `v1`; empty where it has none."""
         return self._split()[1]
 
     def _split(self) -> tuple[str, str]:
         url = self.url.rstrip("/")
-        match = _VERSION.fullmatch(url)
-        return (match["root"], match["version"]) if match else (url, "v1")
+        full = _FULL.fullmatch(url)
+        base = full["base"] if full else url
+        match = _VERSION.fullmatch(base)
+        return (match["root"], match["version"]) if match else (base, "" if full else "v1")
 
 
 @asynccontextmanager

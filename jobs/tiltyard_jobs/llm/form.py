@@ -2,6 +2,7 @@
 
 | what it refuses | how it is asked instead |
 |---|---|
+| so few tokens | with 16 of them at least, else with 4,096, as a budget of thoughts may want |
 | `max_tokens` | with `max_completion_tokens` |
 | a seed | with 31 bits of it, since some take no more; else without |
 | `stop_token_ids`, `skip_special_tokens` | without: the texts of the stops remain |
@@ -15,6 +16,7 @@ may be shown word for word.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -47,16 +49,25 @@ def _seed_shortened(document: Document) -> None:
     document["seed"] %= _SHORT_SEED
 
 
+def _lengthened(fewest: int, document: Document) -> None:
+    document["max_tokens"] = max(document["max_tokens"], fewest)
+
+
+_FEW_TOKENS = "few_tokens"
+_LIMITS = frozenset({"max_tokens", "max_completion_tokens", "max_output_tokens"})
+_TOO_FEW = re.compile(r"minimum|at least|greater than|larger than|below|>=", re.IGNORECASE)
+
 _STEPS: Mapping[str, tuple[Callable[[Document], None], ...]] = {
     # The first is changed first: servers that refuse a temperature beside `top_p` name both.
     "top_p": (partial(_without, "top_p"),),
     "temperature": (partial(_without, "temperature"),),
     "seed": (_seed_shortened, partial(_without, "seed")),
+    _FEW_TOKENS: (partial(_lengthened, 16), partial(_lengthened, 4096)),
     "max_tokens": (_limit_renamed,),
     "stop_token_ids": (partial(_without, "stop_token_ids"),),
     "skip_special_tokens": (partial(_without, "skip_special_tokens"),),
 }
-"""By member of a request: what is tried, one after the other."""
+"""By member of a request, or what is wrong with one: what is tried, one after the other."""
 
 _BY_VALUE = frozenset({"top_p", "temperature"})
 """Members of which one value may be taken and another not."""
@@ -162,7 +173,7 @@ class RequestForm:
 
     def _tell(self, document: Document) -> None:
         """Tell what this document had to do without."""
-        for member in [_member(name, document) for name in _STEPS if name in document]:
+        for member in [_member(name, document) for name in _STEPS if _is_in(name, document)]:
             error = self._refusals.pop(member, None)
             if error is None:
                 continue
@@ -179,7 +190,7 @@ class RequestForm:
 def _fitted(document: Document, taken: Mapping[_Member, int]) -> Document:
     fitted = dict(document)
     for name, steps in _STEPS.items():
-        if name in document:
+        if _is_in(name, document):
             for step in steps[: taken.get(_member(name, document), 0)]:
                 step(fitted)
     return fitted
@@ -189,6 +200,17 @@ def _refused(error: RecordVoidError, document: Document, taken: Mapping[_Member,
     """The member of a document that a refusal names, and that can still be changed."""
     if error.reason is not VoidReason.REFUSED_BY_SERVER:
         return None
-    named = [name for name in _STEPS if name in error.members and name in document]
+    named = [name for name in _STEPS if _names(error, name) and _is_in(name, document)]
     members = (_member(name, document) for name in named)
     return next((one for one in members if taken.get(one, 0) < len(_STEPS[one.name])), None)
+
+
+def _is_in(name: str, document: Document) -> bool:
+    return ("max_tokens" if name == _FEW_TOKENS else name) in document
+
+
+def _names(error: RecordVoidError, name: str) -> bool:
+    """Whether a refusal names a member, or says what is wrong with one."""
+    if name == _FEW_TOKENS:
+        return not error.members.isdisjoint(_LIMITS) and _TOO_FEW.search(error.words) is not None
+    return name in error.members

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, VoidReason
-from tiltyard_jobs.llm.caller import NotServedError
+from tiltyard_jobs.llm.caller import AccessRefusedError, NotServedError
 from tiltyard_jobs.llm.client import ModelClient, Sampling
 
 SERVED = frozenset({VoidReason.EMPTY, VoidReason.TRUNCATED, VoidReason.THOUGHT_UNFINISHED, VoidReason.NO_ANSWER})
@@ -50,7 +50,7 @@ async def context_of(client: ModelClient) -> int | None:
     Raises:
         TransientError: the endpoint is down.
     """
-    with suppress(NotServedError, RecordVoidError):
+    with suppress(NotServedError, AccessRefusedError, RecordVoidError):
         return (await client.models()).get(client.model)
     return None
 

@@ -25,8 +25,11 @@ class Proxy(NamedTuple):
 
     def refusal(self, host: str | None, status: int) -> ConfigurationError:
         """It wants credentials, or does not let through."""
-        advice = f"correct {self.variable}, or add {host} to NO_PROXY if no proxy is needed"
-        return ConfigurationError(f"{self} refuses connections to {host} (HTTP {status}): {advice}")
+        return ConfigurationError(f"{self} refuses connections to {host} (HTTP {status}): {self.advice(host)}")
+
+    def advice(self, host: str | None) -> str:
+        """What to do where a server cannot be reached through it."""
+        return f"correct {self.variable}, or add {host} to NO_PROXY if no proxy is needed"
 
 
 def proxy_for(url: URL) -> Proxy | None:

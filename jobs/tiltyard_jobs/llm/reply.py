@@ -25,6 +25,9 @@ from tiltyard_jobs.prompts.whole import unwrapped
 
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _NO_JSON = {b"<": " but a web page", b"data:": " but a stream of events", b"event:": " but a stream of events"}
+_FILTERED = frozenset({"content_filter", "sensitive", "safety", "recitation", "prohibited_content", "blocklist"})
+_CUT = frozenset({"length", "model_length", "max_tokens", "max_output_tokens"})
+"""What servers say where the token limit ended a reply: OpenAI's, Mistral's, Anthropic's and Gemini's."""
 # Members of what /v1/models tells of a model that say how many tokens it holds: vLLM's and SGLang's, OpenRouter's,
 # Groq's, LM Studio's.
 _CONTEXT = ("max_model_len", "context_length", "context_window", "max_context_length")
@@ -83,15 +86,19 @@ class Echo(NamedTuple):
 
 def document_of(body: bytes) -> dict[str, Any]:
     """A reply's JSON object; void Malformed where it is none (cut short, not UTF-8, another type)."""
+    document = _json_of(body)
+    if not isinstance(document, dict):
+        raise _malformed("the reply is no JSON object")
+    return document
+
+
+def _json_of(body: bytes) -> object:
     try:
-        document = orjson.loads(body)
+        return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         beginning = body[:200].lstrip().lower()
         kind = next((kind for mark, kind in _NO_JSON.items() if beginning.startswith(mark)), "")
         raise _malformed(f"the reply is no JSON{kind}" if body else "the reply is empty") from error
-    if not isinstance(document, dict):
-        raise _malformed("the reply is no JSON object")
-    return document
 
 
 def completion_parts_of(document: dict[str, Any], *, pairs: tuple[Pair, ...] = PAIRS) -> tuple[Parts, str]:
@@ -252,9 +259,16 @@ def embeddings_of(document: dict[str, Any], *, count: int) -> npt.NDArray[np.flo
     return matrix
 
 
-def models_of(document: dict[str, Any]) -> dict[str, int | None]:
-    """Read a reply of `/v1/models`: by name, how many tokens a model holds; entries without a name are left out."""
-    entries = document.get("data")
+def models_of(body: bytes) -> dict[str, int | None]:
+    """Read a reply of `/v1/models`: by name, how many tokens a model holds; entries without a name are left out.
+
+    Together and GitHub Models send the list alone.
+
+    Raises:
+        RecordVoidError: Malformed.
+    """
+    document = _json_of(body)
+    entries = document.get("data") if isinstance(document, dict) else document
     if not isinstance(entries, list):
         raise _malformed("the reply lists no models")
     found: dict[str, int | None] = {}
@@ -278,9 +292,11 @@ def _first_choice(document: dict[str, Any]) -> dict[str, Any]:
 
 def _finish_reason(choice: dict[str, Any]) -> str:
     reason = choice.get("finish_reason")
-    if reason == "content_filter":
-        raise RecordVoidError(VoidReason.REFUSED_BY_SERVER, "content_filter")
-    return reason if isinstance(reason, str) and _CODE.fullmatch(reason) else ""
+    if not isinstance(reason, str) or _CODE.fullmatch(reason) is None:
+        return ""
+    if reason.lower() in _FILTERED:
+        raise RecordVoidError(VoidReason.REFUSED_BY_SERVER, reason)
+    return "length" if reason.lower() in _CUT else reason
 
 
 def _stopped(parts: Parts, finish_reason: str, stop: Sequence[str]) -> tuple[Parts, str]:
@@ -302,6 +318,8 @@ def _first_token_logprobs(logprobs: object, parts: Parts, pairs: tuple[Pair, ...
             return None
         for entry in entries[place or 0]["top_logprobs"]:
             token, value = entry["token"], entry["logprob"]
+            if value is None:  # JSON has no minus infinity
+                continue
             if not isinstance(token, str) or not isinstance(value, (float, int)) or not -math.inf < value < math.inf:
                 raise _malformed("a log-probability is no number by token")
             if value > found.get(token, -math.inf):

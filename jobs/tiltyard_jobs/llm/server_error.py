@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ _PARAMETER = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
 _NAME = re.compile(r"\b[a-z]+(?:_[a-z]+)*\b")
 TOO_LONG = "the prompt is too long for the model"
 _SHOWN = 200  # characters of a server's own words
+_READ = 4096  # bytes of a body that is no JSON
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 # What servers say of one request, by their words (vLLM, llama.cpp, Ollama, OpenAI), and ours for it.
 _MEANINGS = (
     (
@@ -99,6 +102,15 @@ class ServerError(NamedTuple):
         return f"{what} (parameter {self.param})" if self.param else what
 
 
+_BROKEN_OFF = re.compile(rb'"finish_reason"\s*:\s*"(error|abort|network_error|insufficient_system_resource)"')
+
+
+def broken_off(body: bytes) -> str:
+    """The finish reason of a reply that its server did not end (OpenRouter, vLLM, DeepSeek, Zhipu); else empty."""
+    found = _BROKEN_OFF.search(body)
+    return found[1].decode() if found is not None else ""
+
+
 _STATUSES = frozenset({401, 402, 403, 408, 429, *range(500, 600)})
 
 
@@ -121,12 +133,15 @@ def server_error_of(body: bytes) -> ServerError:
     """Read an error's body.
 
     `{"error": {"message", "type", "code", "param"}}` is OpenAI's, vLLM's, llama.cpp's and Ollama's form; earlier vLLM
-    has the members at the top, Ollama's own API a text as `error`, FastAPI `detail`, Gemini a list around it.
+    has the members at the top, Ollama's own API a text as `error`, FastAPI `detail`, Gemini a list around it. What is
+    no JSON is a text, or a page of a gateway, of which the title tells most.
     """
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return ServerError()
+        text = body[:_READ].decode(errors="replace").strip()
+        title = _TITLE.search(text)
+        return ServerError(html.unescape(title[1]) if title else "" if text.startswith("<") else text)
     if isinstance(document, list) and document:
         document = document[0]
     if not isinstance(document, dict):

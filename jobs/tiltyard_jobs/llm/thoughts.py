@@ -1,9 +1,10 @@
 """A reply is a thought and an answer. Where the one ends and the other begins, whoever serves the model.
 
 Servers that know their model's marks send the thought in a field of the message's own: `reasoning` (vLLM since 0.11,
-Ollama, OpenRouter, Groq), `reasoning_content` (DeepSeek, llama.cpp, SGLang, vLLM before) or `thinking`; Mistral's API
-sends parts of type `thinking` within `content`. Others leave it in the text, between the marks of `PAIRS`, or with its
-closing mark alone where the chat template wrote the opening one; harmony (gpt-oss) has channels for it.
+Ollama, OpenRouter, Groq), `reasoning_content` (DeepSeek, llama.cpp, SGLang, vLLM before), `thinking`, or as parts in
+`reasoning_details` (OpenRouter); Mistral's API sends parts of type `thinking` within `content`. Others leave it in the
+text, between the marks of `PAIRS`, or with its closing mark alone where the chat template wrote the opening one;
+harmony (gpt-oss) has channels for it.
 
 A mark begins a thought only where nothing stands before it. A `<think>` in the middle of an answer, or in code, is the
 answer's own: a text without a thought comes back byte for byte.
@@ -47,6 +48,10 @@ PAIRS = (
     Pair("<reasoning>", "</reasoning>"),
     Pair("<seed:think>", "</seed:think>"),  # Seed-OSS
     Pair("<mm:think>", "</mm:think>"),  # MiniMax
+    Pair("<longcat_think>", "</longcat_think>"),
+    Pair("<|think:start|>", "<|think:end|>"),  # Solar Open 2
+    Pair("[unused16]", "[unused17]"),  # openPangu
+    Pair("<unused94>thought", "<unused95>"),  # MedGemma
     Pair("◁think▷", "◁/think▷"),  # Kimi
     Pair("[THINK]", "[/THINK]"),  # Magistral
     Pair("<|channel>thought", "<channel|>"),  # Gemma 4
@@ -78,13 +83,16 @@ _WORDS = re.compile(r"[\w\s.,:;!?'’*#_-]+")
 
 WRAPPERS = (
     ("<answer>", "</answer>"),
+    ("<response>", "</response>"),  # Granite, ERNIE
+    ("<output>", "</output>"),
+    ("<Output>", "</Output>"),  # Marco-o1
     ("<|begin_of_solution|>", "<|end_of_solution|>"),
     ("<|START_RESPONSE|>", "<|END_RESPONSE|>"),
 )
 """What may stand around the whole answer behind a thought; it is no part of the answer."""
 
-FIELDS = ("reasoning", "reasoning_content", "thinking")
-"""Fields of a message that hold its thought; the first that is not blank counts."""
+FIELDS = ("reasoning", "reasoning_content", "thinking", "reasoning_details")
+"""Fields of a message that hold its thought, a text or parts of one; the first that is not blank counts."""
 
 
 class State(StrEnum):
@@ -145,14 +153,16 @@ def split_thought(text: str, *, pairs: tuple[Pair, ...] = PAIRS, unopened: bool 
 def parts_of_message(message: Mapping[str, Any], *, pairs: tuple[Pair, ...] = PAIRS) -> Parts:
     """Take a message of `/chat/completions` apart: its fields, and what its text holds beside them.
 
+    A refusal that has a field of its own (OpenAI's structured replies) is the answer where there is no other.
+
     Raises:
         TypeError, KeyError: its content is no text.
     """
-    thought, text = _content(message.get("content"))
+    content = message.get("content")
+    thought, text = _content(message.get("refusal") if content is None else content)
     for field in FIELDS:
-        value = message.get(field)
-        if thought is None and isinstance(value, str) and not value.isspace():
-            thought = value.strip() or None
+        if thought is None:
+            thought = _field_text(message.get(field)).strip() or None
     parts = split_thought(text, pairs=pairs)
     if thought is None:
         return parts
@@ -193,6 +203,12 @@ def answer_token(tokens: Sequence[str], parts: Parts, *, pairs: tuple[Pair, ...]
     return None
 
 
+def unknown_mark(answer: str) -> str | None:
+    """What an answer begins with that looks like the opening mark of a thought, as no known one does; mostly None."""
+    found = _LIKE_A_MARK.match(answer)
+    return found[1] if found is not None else None
+
+
 class _Marks(NamedTuple):
     opening: re.Pattern[str]
     closing: re.Pattern[str]
@@ -203,10 +219,14 @@ class _Marks(NamedTuple):
 # A text of a megabyte may be made of marks: no more thoughts in a row, nor closing marks of a kind, are looked at.
 _MOST_THOUGHTS, _MOST_QUOTED = 32, 32
 
+_LIKE_A_MARK = re.compile(
+    r"\s*([<\[{|◁]{1,3}[\w:-]{0,24}(?:think|thought|reason|reflect|scratchpad|monologue)[\w:-]{0,24}[>\]}|▷]{1,3})",
+    re.IGNORECASE,
+)
 _LEAD = re.compile(r"[\s\ufeff]*")
 _BLANK_LINES = re.compile(r"(?:[^\S\n]*\n)+")
 _BLANKS = re.compile(r"[^\S\n]*")
-_TAG = re.compile(r"</?([\w:-]+)>")
+_TAG = re.compile(r"</?[\w:-]+>")
 _END_OF_REPLY = re.compile(r"\s*(?:<[^<>\s]{1,40}>|\[/?[A-Z_]{1,20}\])?\s*")
 
 # Harmony (cookbook.openai.com/articles/openai-harmony): `<|start|>ROLE<|channel|>NAME<|message|>…<|end|>`, and the role
@@ -225,13 +245,15 @@ def _compiled(pairs: tuple[Pair, ...]) -> tuple[_Marks, ...]:
 
 
 def _opening(mark: str) -> re.Pattern[str]:
-    tag = _TAG.fullmatch(mark)
-    return re.compile(rf"<{re.escape(tag[1])}(?:\s[^<>]*)?>", re.IGNORECASE) if tag else re.compile(re.escape(mark))
+    return re.compile(rf"{mark[:-1]}(?:\s[^<>]*)?>" if _TAG.fullmatch(mark) else re.escape(mark), _case_of(mark))
 
 
 def _closing(mark: str) -> re.Pattern[str]:
-    tag = _TAG.fullmatch(mark)
-    return re.compile(rf"</{re.escape(tag[1])}\s*>", re.IGNORECASE) if tag else re.compile(re.escape(mark))
+    return re.compile(rf"{mark[:-1]}\s*>" if _TAG.fullmatch(mark) else re.escape(mark), _case_of(mark))
+
+
+def _case_of(mark: str) -> re.RegexFlag:
+    return re.IGNORECASE if _TAG.fullmatch(mark) else re.NOFLAG
 
 
 def _next_thought(text: str, at: int, marks: tuple[_Marks, ...], *, unopened: bool) -> tuple[str, int, bool] | None:
@@ -345,8 +367,20 @@ def _content(content: object) -> tuple[str | None, str]:
         kind = part.get("type") if isinstance(part, dict) else None
         if kind not in ("text", "thinking", "reasoning"):
             raise TypeError("the content has a part that is no text")
-        (texts if kind == "text" else thoughts).append(_text_of_part(part[kind]))
+        (texts if kind == "text" else thoughts).append(_text_of_part(part[kind if kind in part else "text"]))
     return "".join(thoughts).strip() or None, "".join(texts)
+
+
+def _field_text(value: object) -> str:
+    """The text of a field that holds a thought; empty where none can be read, such as an encrypted one."""
+    parts = value if isinstance(value, list) else [value]
+    return "".join(part if isinstance(part, str) else _member_text(part) for part in parts)
+
+
+def _member_text(part: object) -> str:
+    if not isinstance(part, dict):
+        return ""
+    return next((part[name] for name in ("text", "thinking", "summary") if isinstance(part.get(name), str)), "")
 
 
 def _text_of_part(value: object) -> str:

@@ -58,7 +58,15 @@ class Reply(NamedTuple):
 
 
 class TransportError(Exception):
-    """No whole reply came back. The message holds neither the body nor a credential."""
+    """No whole reply came back. The message holds neither the body nor a credential.
+
+    Attributes:
+        advice: what to do about it; empty where it says nothing of its own.
+    """
+
+    def __init__(self, message: str, advice: str = "") -> None:
+        super().__init__(message)
+        self.advice = advice
 
 
 class ConnectFailed(TransportError):
@@ -211,7 +219,7 @@ class HttpTransport:
 
     def _fault(self, error: Exception) -> TransportError | ConfigurationError:
         """What went wrong between here and there, in words that tell where to look."""
-        place = f"{self._root.host}:{self._root.port}"
+        place = f"{self._root.host_subcomponent}:{self._root.port}"
         through = f" through {self._proxy}" if self._proxy is not None else ""
         match error:
             case aiohttp.ClientConnectorCertificateError():
@@ -223,13 +231,17 @@ class HttpTransport:
             case aiohttp.ClientHttpProxyError() if self._proxy is not None:
                 if error.status in (WANTS_CREDENTIALS, 403):
                     return self._proxy.refusal(self._root.host, error.status)
-                return ConnectFailed(f"no connection to {place}{through}, which answers HTTP {error.status}")
+                what = f"no connection to {place}{through}, which answers HTTP {error.status}"
+                return ConnectFailed(what, self._proxy.advice(self._root.host))
             case aiohttp.ClientConnectorDNSError():
-                name = self._root.host if self._proxy is None else self._proxy.url.host
-                whose = "" if self._proxy is None else f", of {self._proxy},"
-                return ConnectFailed(f"the host name {name}{whose} is unknown")
-            case aiohttp.ClientProxyConnectionError():
-                return ConnectFailed(f"no connection to {self._proxy} ({_reason(error)})")
+                if self._proxy is None:
+                    advice = "correct the URL, or the DNS of this machine"
+                    return ConnectFailed(f"the host name {self._root.host} is unknown", advice)
+                what = f"the host name {self._proxy.url.host}, of {self._proxy}, is unknown"
+                return ConnectFailed(what, self._proxy.advice(self._root.host))
+            case aiohttp.ClientProxyConnectionError() if self._proxy is not None:
+                what = f"no connection to {self._proxy} ({_reason(error)})"
+                return ConnectFailed(what, self._proxy.advice(self._root.host))
             case aiohttp.ClientConnectorError():
                 kind = NobodyListens if isinstance(error.os_error, ConnectionRefusedError) else ConnectFailed
                 return kind(f"no connection to {place} ({_reason(error)})")
@@ -237,11 +249,11 @@ class HttpTransport:
                 return ConnectFailed(f"no connection to {place}{through} in time")
             case TimeoutError():
                 return TimedOut(f"{self._root.host}{through} did not answer in time")
-        return ConnectionCut(f"{self._root.host}{through} broke off ({type(error).__name__})")
+        return _cut(f"{self._root.host}{through}", error)
 
     def _expects_tls(self) -> ConfigurationError:
         return ConfigurationError(
-            f"{self._root.host}:{self._root.port} expects TLS: write https:// in place of http://"
+            f"{self._root.host_subcomponent}:{self._root.port} expects TLS: write https:// in place of http://"
         )
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
@@ -262,6 +274,17 @@ class HttpTransport:
         return b"".join(parts)
 
 
+def _cut(host: str, error: Exception) -> ConnectionCut:
+    match error:
+        case aiohttp.ServerDisconnectedError():
+            return ConnectionCut(f"{host} broke off without a reply")
+        case aiohttp.ClientPayloadError():
+            return ConnectionCut(f"{host} broke off in the middle of a reply")
+        case aiohttp.ClientResponseError():
+            return ConnectionCut(f"what {host} replies is not HTTP", "give the URL of an API like OpenAI's")
+    return ConnectionCut(f"{host} broke off ({type(error).__name__})")
+
+
 def _parse_root(root: str) -> URL:
     try:
         url = URL(root)
@@ -279,7 +302,8 @@ def _secret(variable: str, what: str) -> str:
     if not value:
         raise ConfigurationError(f"the environment variable {variable} for the endpoint's {what} is empty or not set")
     if not value.isascii() or not value.isprintable():
-        raise ConfigurationError(f"the environment variable {variable} holds characters that no {what} can have")
+        what = f"the environment variable {variable} holds characters that no {what} can have"
+        raise ConfigurationError(f"{what}: set it to the value alone, on one line")
     return value
 
 

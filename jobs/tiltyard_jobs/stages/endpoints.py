@@ -9,11 +9,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from tiltyard_jobs.contracts.solo_tasks import NamedEndpoint
 from tiltyard_jobs.contracts.tasks import EndpointRef
 from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, TransientError, VoidReason, quoted
-from tiltyard_jobs.llm.caller import NotServedError
+from tiltyard_jobs.llm.caller import AccessRefusedError, NotServedError
 from tiltyard_jobs.llm.client import ModelClient, Sampling
 from tiltyard_jobs.llm.endpoint import ModelEndpoint, connect
 from tiltyard_jobs.llm.probe import SERVED, require_logprobs, require_raw_completions
 from tiltyard_jobs.llm.retry import RetryPolicy
+from tiltyard_jobs.llm.unanswered import ADVICE, silence
 from tiltyard_jobs.prompts.verdicts import TOP_LOGPROBS
 from tiltyard_jobs.shard.context import PreflightContext
 from tiltyard_jobs.stages.findings import keep_findings, known_findings
@@ -36,23 +37,20 @@ async def check_endpoint(context: PreflightContext, named: NamedEndpoint, longes
     """
     ref = named.endpoint
     server = ModelEndpoint.of(ref)
-    policy, patience = RetryPolicy(endpoint_deadline=ENDPOINT_SECONDS, max_delay=RETRY_SECONDS), ANSWER_SECONDS
+    policy = RetryPolicy(endpoint_deadline=ENDPOINT_SECONDS, max_delay=RETRY_SECONDS)
     try:
-        async with (
-            asyncio.timeout(patience) as time,
-            _metered(context, connect(server, rng=context.rng, policy=policy, clock=context.clock)) as client,
-        ):
-            await _ask_one_of_each_kind(client, named)
-            time.reschedule(asyncio.get_running_loop().time() + PROBE_SECONDS)
-            patience = PROBE_SECONDS
-            findings = await probe(
-                client,
-                named.probes,
-                field=ref.field,
-                asker="preflight",
-                answer_tokens=named.answer_tokens,
-                longest_given=longest_given,
-            )
+        async with _metered(context, connect(server, rng=context.rng, policy=policy, clock=context.clock)) as client:
+            async with _patience(client, ANSWER_SECONDS):
+                await _ask_one_of_each_kind(client, named)
+            async with _patience(client, PROBE_SECONDS):
+                findings = await probe(
+                    client,
+                    named.probes,
+                    field=ref.field,
+                    asker="preflight",
+                    answer_tokens=named.answer_tokens,
+                    longest_given=longest_given,
+                )
             for finding in findings:
                 context.warnings.append(f"{ref.field}: {finding.sentence}")
                 context.log.warning(context.warnings[-1], finding=str(finding.kind))
@@ -60,12 +58,8 @@ async def check_endpoint(context: PreflightContext, named: NamedEndpoint, longes
             if context.task.check_store:  # this is a run, and no plan of one
                 before = await known_findings(context.store, named.probes)
                 await keep_findings(context.store, named.probes, client.findings, before)
-    except ConfigurationError as error:
-        return str(error.under(ref.field))
-    except TransientError as error:
+    except (ConfigurationError, TransientError) as error:
         return f"{error.under(ref.field)}{quoted(error.words)}"
-    except TimeoutError:
-        return f"{ref.field}: {ref.url} did not answer within {patience:.0f} s: check that the model is running"
     except RecordVoidError as error:
         what = f"{ref.url} does not answer as model {ref.model!r} should: {error}{error.quoted}"
         return f"{ref.field}: {what}: {_remedy_of(error, ref)}"
@@ -78,9 +72,23 @@ def _remedy_of(error: RecordVoidError, ref: EndpointRef) -> str:
         return "give the URL of an API like OpenAI's"
     if error.reason is VoidReason.REFUSED_BY_SERVER and (mine := sorted(error.members & ref.extra_body.keys())):
         return f"remove {mine[0]} from request.extraBody, or use another server"
+    if error.reason is VoidReason.REFUSED_BY_SERVER and ref.stop and "stop" in error.members:
+        return "remove request.stop, or use another server"
     if error.reason is VoidReason.REFUSED_BY_SERVER:
         return "use another model or server"
     return "see the server's log"
+
+
+@asynccontextmanager
+async def _patience(client: ModelClient, seconds: float) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        last = client.last_failure
+        advice = last.advice if last is not None else ADVICE
+        words = last.words if last is not None else ""
+        raise TransientError(f"{silence(client.url, seconds, last)}: {advice}", words) from None
 
 
 @asynccontextmanager
@@ -96,7 +104,8 @@ async def _metered(
 
 
 async def _ask_one_of_each_kind(client: ModelClient, named: NamedEndpoint) -> None:
-    with suppress(NotServedError):  # not every server lists its models
+    # Not every server lists its models, or lets every key list them, or lists them as OpenAI does.
+    with suppress(NotServedError, AccessRefusedError, RecordVoidError):
         served = await client.models()
         if served and not _is_among(client.model, served):
             names = ", ".join(list(served)[:10])
@@ -116,5 +125,11 @@ async def _ask_one_of_each_kind(client: ModelClient, named: NamedEndpoint) -> No
 
 
 def _is_among(model: str, served: Iterable[str]) -> bool:
-    """Whether a server that lists these names knows a model: Ollama knows `a:latest` as `a`, Gemini `models/a`."""
-    return any(model in (name, name.removesuffix(":latest"), name.removeprefix("models/")) for name in served)
+    """Whether a server that lists these names knows a model.
+
+    Ollama knows `a:latest` as `a`, Gemini `models/a`; OpenRouter knows `a` as `a:nitro` too.
+    """
+    plain = model.rpartition(":")[0]
+    return any(
+        model in (name, name.removesuffix(":latest"), name.removeprefix("models/")) or plain == name for name in served
+    )

@@ -34,8 +34,9 @@ from tiltyard_jobs.contracts.recipes import AnswerRecipe, GradeRecipe, JudgeReci
 from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, TransientError, VoidReason
 from tiltyard_jobs.llm.client import ModelClient
 from tiltyard_jobs.llm.probe import context_of, require_logprobs
-from tiltyard_jobs.llm.reply import thought_cut
+from tiltyard_jobs.llm.reply import ChatReply, thought_cut
 from tiltyard_jobs.llm.server_error import TOO_LONG
+from tiltyard_jobs.llm.thoughts import unknown_mark
 from tiltyard_jobs.prompts.judge import JudgePrompt
 from tiltyard_jobs.prompts.verdicts import TOP_LOGPROBS, VERDICT_METHODS, Verdict
 from tiltyard_jobs.records import seed_of
@@ -64,11 +65,14 @@ class Kind(StrEnum):
     UNDECIDED = "Undecided"
     PARTLY_UNUSABLE = "PartlyUnusable"
     GOES_BY_PLACE = "GoesByPlace"
+    UNKNOWN_MARK = "UnknownMark"
     SEES_NO_DIFFERENCE = "SeesNoDifference"
     SHORT_OF_ROOM = "ShortOfRoom"
 
 
-WARNINGS = frozenset({Kind.PARTLY_UNUSABLE, Kind.GOES_BY_PLACE, Kind.SEES_NO_DIFFERENCE, Kind.SHORT_OF_ROOM})
+WARNINGS = frozenset(
+    {Kind.PARTLY_UNUSABLE, Kind.GOES_BY_PLACE, Kind.UNKNOWN_MARK, Kind.SEES_NO_DIFFERENCE, Kind.SHORT_OF_ROOM}
+)
 """Kinds that do not end the run."""
 
 
@@ -87,6 +91,7 @@ class Example(NamedTuple):
     wrong: str
 
 
+# Of the first the right answer is the longer one, of the second the wrong one: a judge of length is found by that.
 EXAMPLES = (
     Example(
         "Write a Python function `add(a, b)` that returns the sum of two numbers.",
@@ -134,12 +139,17 @@ assert largest([]) is None
 - An empty list gives None, as was asked.
 - A list of negative numbers works too.""",
         """\
-I am not sure. Probably this, but it is not tested:
+I am not sure. A list has numbers in it, and one of them is larger than the others, or perhaps it is not, which depends
+on the list. One could sort it, or go through it in a loop, or ask somebody who knows more about lists than I do.
+Probably the largest number stands at the beginning, since people like to write what is most important first, but that
+is a guess of mine, and it is not tested:
 
 ```python
 def largest(numbers):
     return numbers[0]  # FIXME: only the first number
-```""",
+```
+
+I hope that this is of some help to you, although it does not do what you have asked for.""",
     ),
 )
 
@@ -200,14 +210,22 @@ async def _probe_replies(
     for number in range(TRIES):
         example = EXAMPLES[number % len(EXAMPLES)]
         try:
-            await ask(example.instruction, seed_of("probe", asker, recipe.ref.key, number))
+            reply = await ask(example.instruction, seed_of("probe", asker, recipe.ref.key, number))
         except RecordVoidError as error:
             if error.reason in NO_FINDING:
                 raise
             failures.append(error)
         else:
-            return []
+            return _marks(client, reply) if isinstance(reply, ChatReply) else []
     return [_unable(client, recipe, failures)]
+
+
+def _marks(client: ModelClient, reply: ChatReply) -> list[Finding]:
+    mark = unknown_mark(reply.answer) if reply.thought is None else None
+    if mark is None:
+        return []
+    what = f'its answer begins with "{mark}": if that begins a thought, name its marks in thoughtMarks, or it is judged'
+    return [Finding(Kind.UNKNOWN_MARK, f"{client.url}: model {client.model!r}: {what}")]
 
 
 async def _probe_author(client: ModelClient, recipe: MineRecipe, asker: str, field: str) -> list[Finding]:
@@ -345,8 +363,13 @@ def _unable(client: ModelClient, recipe: Probed, failures: Sequence[RecordVoidEr
     limit, wanted, field = _limit_of(recipe), _WANTED[recipe.stage], LENGTH_FIELDS[recipe.stage]
     remedies = [f"use another {_ROLES[recipe.stage]}"]
     if isinstance(recipe, JudgeRecipe):
-        others = " or ".join(name for name in VERDICT_METHODS if name != recipe.method)
-        remedies.insert(0, f"take spec.battles.verdict.method {others}")
+        takes_no_schema = error.reason is VoidReason.REFUSED_BY_SERVER and "response_format" in error.members
+        others = [
+            name
+            for name, method in VERDICT_METHODS.items()
+            if name != recipe.method and not (takes_no_schema and method.schema is not None)
+        ]
+        remedies.insert(0, f"take spec.battles.verdict.method {' or '.join(others)}")
     other = _either(remedies)
     if _wants_json(recipe):
         remedies.insert(0, "serve it where response_format json_schema is enforced")

@@ -42,6 +42,7 @@ from tiltyard_jobs.llm.endpoint import ModelEndpoint, connect
 from tiltyard_jobs.llm.rendering import TEMPLATE_SETTINGS, Messages
 from tiltyard_jobs.llm.retry import RetryPolicy
 from tiltyard_jobs.llm.template import prefix_from_template
+from tiltyard_jobs.llm.unanswered import silence
 from tiltyard_jobs.prompts.answer import answer_messages
 from tiltyard_jobs.prompts.grade import grade_messages
 from tiltyard_jobs.prompts.judge import JudgePrompt
@@ -257,11 +258,8 @@ async def _client(context: ShowPromptsContext, ref: EndpointRef) -> AsyncIterato
             async with asyncio.timeout(ASK_SECONDS):
                 yield client
         except TimeoutError:
-            if (last := client.last_failure) is None:
-                raise TransientError(f"{ref.url} did not answer within {ASK_SECONDS:.0f} s") from None
-            wait = f"; it asks to wait for {last.retry_after:.0f} s" if last.retry_after else ""
-            told = f"{ref.url} gave no answer within {ASK_SECONDS:.0f} s (last: {last}{wait})"
-            raise TransientError(told, last.words) from None
+            last = client.last_failure
+            raise TransientError(silence(ref.url, ASK_SECONDS, last), last.words if last else "") from None
 
 
 def _untold(error: Untold, ref: EndpointRef | None = None) -> str:

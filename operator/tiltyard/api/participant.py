@@ -82,7 +82,8 @@ class Endpoint(ApiModel):
     """An OpenAI-compatible server that is already running. Tiltyard neither starts nor stops it."""
 
     url: EndpointUrl
-    """The base URL of the API, including /v1; or kserve://[NAMESPACE/]NAME for an InferenceService of the cluster,
+    """The base URL of the API, including /v1; where it has another ending, such as /v1beta/openai, with
+    /chat/completions behind it; or kserve://[NAMESPACE/]NAME for an InferenceService of the cluster,
     with ?path=/openai/v1 if that is where it serves."""
     model: Line
     """The name under which the server offers the model."""

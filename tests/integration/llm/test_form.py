@@ -127,6 +127,30 @@ async def test_what_is_refused_in_words_is_left_out(
     assert len(client.warnings) == told
 
 
+@pytest.mark.parametrize(
+    ("fewest", "member", "words", "sent"),
+    [
+        (16, "max_tokens", "Invalid 'max_output_tokens': integer below minimum value. Expected a value >= 16.", 16),
+        (2049, "max_tokens", "`max_tokens` must be greater than `thinking.budget_tokens`.", 4096),
+        (16, "max_completion_tokens", "max_completion_tokens must be at least 16", 16),
+    ],
+)
+async def test_a_server_that_takes_no_few_tokens(fewest: int, member: str, words: str, sent: int) -> None:
+    def refusal(document: Document) -> Document | None:
+        if member not in document:
+            return says("Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.")
+        return says(words) if document[member] < fewest else None
+
+    server = Server(refusal)
+    async with client_of(server) as client:
+        await client.chat(USER, sampling=Sampling(0.0, 1.0, 1), seed=5)
+        asked = len(server.asked)
+        await client.chat(USER, sampling=Sampling(0.0, 1.0, 4), seed=5)
+        await client.chat(USER, sampling=Sampling(0.0, 1.0, 8000), seed=5)
+    assert [document[member] for document in server.asked[asked:]] == [sent, 8000]
+    assert client.warnings == []
+
+
 async def test_a_value_that_is_taken_is_still_sent() -> None:
     server = Server(cold_refused)
     async with client_of(server) as client:

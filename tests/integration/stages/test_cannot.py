@@ -38,6 +38,7 @@ WARNINGS = (
     "be given this temperature",
     "decide each time",
     "look at more than the place",
+    "mark its thoughts as others do",
     "tell right from wrong",
     "hold the longest prompt of a judge",
 )
@@ -168,6 +169,15 @@ def gateway(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, st
         return run(world, EndpointRef(url=f"http://127.0.0.1:{port}/v1", model="m", field=FIELD))
 
 
+def another_service(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    def greet(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(b"-ERR unknown command 'POST'\r\n")
+
+    with listening(greet) as port:
+        return run(world, EndpointRef(url=f"http://127.0.0.1:{port}/v1", model="m", field=FIELD))
+
+
 def unknown_authority(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
     context = tls_of(self_signed(world.root))
 
@@ -277,6 +287,18 @@ def failing(at: Callable[[Asked], bool], *probes: AnyRecipe) -> Case:
     return case
 
 
+def told_to_wait(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    monkeypatch.setattr(endpoints, "ANSWER_SECONDS", 0.2)
+    return refusing(429, message="slow down", headers={"Retry-After": "3600"})(world, monkeypatch)
+
+
+def broken_off(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    """A gateway whose model fails in the middle of a reply."""
+    monkeypatch.setattr(endpoints, "ENDPOINT_SECONDS", 60.0)
+    half = {"message": {"content": "Here"}, "finish_reason": "error"}
+    return saying(half, PLAYER)(world, monkeypatch)
+
+
 def own_member(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
     error = {"message": "Extra inputs are not permitted", "param": "top_k"}
     with stub(lambda asked: web.json_response({"error": error}, status=400)) as server:
@@ -292,6 +314,7 @@ CASES: Mapping[str, Case] = {
     "pass the proxy": strict_proxy,
     "speak TLS": plain,
     "do without TLS": gateway,
+    "speak HTTP": another_service,
     "show a certificate that is trusted": unknown_authority,
     "show a certificate of its own": another_host,
     "answer in time": slow,
@@ -300,6 +323,7 @@ CASES: Mapping[str, Case] = {
     "answer requests for verdicts": failing(
         lambda asked: "response_format" in asked.document, judging(method="Choice")
     ),
+    "end its replies": broken_off,
     "answer yet": refusing(503, message="Loading model"),
     "answer from this address": replying(
         lambda asked: web.Response(status=307, headers={"Location": "https://other.test"}), models=("m",)
@@ -307,6 +331,7 @@ CASES: Mapping[str, Case] = {
     "accept the key": refusing(401, message="Incorrect API key provided"),
     "be paid": refusing(402, message="Insufficient credits"),
     "be asked so often": refusing(429, message="Rate limit reached, slow down"),
+    "be asked now": told_to_wait,
     "be asked more today": refusing(429, message="Rate limit reached on tokens per day (TPD)"),
     "serve this model": replying(lambda asked: "fine", models=("a", "b")),
     "know this model": refusing(404, models=None, message="model 'm' not found"),
@@ -360,6 +385,7 @@ CASES: Mapping[str, Case] = {
     "look at more than the place": replying(
         judge(lambda right_first: "1", distribution), probes=(judging(method="Logprobs"),)
     ),
+    "mark its thoughts as others do": saying("<start_of_thought>Hm.<end_of_thought>42", PLAYER),
     "tell right from wrong": replying(
         judge(lambda right_first: "2" if sure(right_first) == "1" else "1"), probes=(judging(method="Choice"),)
     ),
@@ -392,9 +418,29 @@ def test_the_words_of_a_server_that_fails_are_shown(world: StageWorld, monkeypat
         ("answer yet", "Loading model"),
         ("answer what is asked", "the grammar cannot be compiled"),
         ("answer requests for verdicts", "the grammar cannot be compiled"),
+        ("accept the key", "Incorrect API key provided"),
+        ("be paid", "Insufficient credits"),
+        ("be asked more today", "Rate limit reached on tokens per day (TPD)"),
+        ("know this model", "model 'm' not found"),
     ):
         _, said = CASES[what](world, monkeypatch)
         assert f'; the server says "{words}"' in said
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("Failed to deserialize: unknown field `n`", '; the server says "Failed to deserialize: unknown field `n`"'),
+        ("<html><head><title>Request\n Rejected</title></head>", '; the server says "Request Rejected"'),
+        ("<html><body>a long page", ""),
+        ("", ""),
+    ],
+)
+def test_an_error_that_is_no_json_is_told_too(
+    body: str, words: str, world: StageWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, said = replying(lambda asked: web.Response(text=body, status=400))(world, monkeypatch)
+    assert f"RefusedByServer: HTTP 400{words}: use another model or server" in said
 
 
 def test_the_words_of_a_server_are_cut_and_escaped(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> None:

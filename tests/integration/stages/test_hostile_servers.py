@@ -154,6 +154,23 @@ def test_a_record_that_the_server_refuses(
     assert TEXTS[2] not in void["detail"]  # a server's words may repeat the prompt
 
 
+@pytest.mark.parametrize("reason", ["error", "abort"])
+def test_a_reply_that_the_server_broke_off_is_asked_for_again(world: StageWorld, reason: str) -> None:
+    seen: list[dict[str, Any]] = []
+
+    def reply(asked: Asked) -> Given:
+        if asked.document in seen:
+            return GOOD["answer"]
+        seen.append(asked.document)
+        return {"message": {"content": "Here"}, "finish_reason": reason}
+
+    recipe = recipe_of(world, "answer")
+    with stub(reply) as server:
+        ran = world.run(recipe, endpoint=server.endpoint, max_void_fraction="0")
+    assert (ran.code, ran.summary.get("voids", {})) == (0, {})
+    assert set(world.column(recipe.ref, "answer")) == {GOOD["answer"]}
+
+
 @pytest.mark.parametrize("stage", PAYLOAD)
 def test_too_many_failures_fail_the_shard(world: StageWorld, stage: str) -> None:
     recipe = recipe_of(world, stage)

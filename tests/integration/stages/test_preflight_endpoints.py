@@ -11,7 +11,7 @@ from aiohttp import web
 
 from integration.stages.test_cannot import without_system_message
 from integration.stages.test_preflight import mining, problems, task
-from integration.stages.test_probe import judging
+from integration.stages.test_probe import judge, judging, sure
 from support.stage_world import Asked, Given, Sim, StageWorld, not_found, stub
 from tiltyard_jobs.contracts.solo_tasks import NamedEndpoint, ReadableFile
 from tiltyard_jobs.contracts.tasks import EndpointRef
@@ -77,6 +77,56 @@ def test_a_name_under_which_a_server_knows_the_model(world: StageWorld, listed: 
     with stub(lambda asked: "fine", models=(listed,)) as server:
         endpoint = NamedEndpoint(name="x", endpoint=server.endpoint)
         assert world.run_task(task(world, endpoints=(endpoint,))).code == code
+
+
+def test_a_variant_of_a_model_that_a_gateway_lists_without_it(world: StageWorld) -> None:
+    with stub(lambda asked: "fine", models=("org/m", "m:8b")) as server:
+        for asked, code in (("org/m:nitro", 0), ("m:nitro", 2)):
+            endpoint = server.endpoint.model_copy(update={"model": asked})
+            assert world.run_task(task(world, endpoints=(NamedEndpoint(name="x", endpoint=endpoint),))).code == code
+
+
+@pytest.mark.parametrize(
+    ("listing", "code"),
+    [
+        (lambda: web.json_response([{"id": "m"}]), 0),  # a list alone, as some servers send it
+        (lambda: web.json_response([{"id": "a"}]), 2),
+        (lambda: web.json_response({"error": {"message": "Missing scopes: api.model.read"}}, status=403), 0),
+        (lambda: web.json_response({"error": {"message": "no"}}, status=400), 0),
+        (lambda: web.Response(text="<html>"), 0),
+    ],
+)
+def test_a_list_of_models_that_cannot_be_read_says_nothing_of_the_model(
+    world: StageWorld, listing: Callable[[], web.Response], code: int
+) -> None:
+    with stub(judge(sure), models=listing) as server:
+        endpoint = NamedEndpoint(name="x", endpoint=server.endpoint, probes=(judging(),), answer_tokens=256)
+        assert world.run_task(task(world, endpoints=(endpoint,))).code == code
+
+
+@pytest.mark.parametrize(
+    ("end", "path", "sentence"),
+    [
+        ("/v1beta/openai/chat/completions", "/v1beta/openai/chat/completions", None),
+        ("/v1/chat/completions", "/v1/chat/completions", None),
+        ("", "/v1/chat/completions", None),
+        ("/v1beta/openai", "/v1beta/openai/chat/completions", "; if the API has no /v1, let the URL end in /chat/comp"),
+        (
+            "/v2",
+            "/v1/chat/completions",
+            "does not serve /v2/chat/completions (HTTP 404), asked for model 'm': check the URL",
+        ),
+    ],
+)
+def test_an_address_that_does_not_end_in_v1(world: StageWorld, end: str, path: str, sentence: str | None) -> None:
+    with stub(lambda asked: "fine" if asked.path == path else not_found(), models=None, paths=(path,)) as server:
+        url = server.url.removesuffix("/v1") + end
+        endpoint = NamedEndpoint(name="x", endpoint=server.endpoint.model_copy(update={"url": url}))
+        if sentence is None:
+            assert world.run_task(task(world, endpoints=(endpoint,))).code == 0
+            return
+        (found,) = problems(world, endpoints=(endpoint,))
+    assert sentence in found
 
 
 def test_an_endpoint_whose_template_drops_the_system_message_of_mining(world: StageWorld) -> None:

@@ -114,6 +114,20 @@ def test_what_a_judge_makes_of_right_and_wrong_is_a_warning(world: StageWorld, v
     assert words in warning
 
 
+def test_a_judge_that_prefers_the_longer_answer_cannot_tell_right_from_wrong(world: StageWorld) -> None:
+    def longer(asked: Asked) -> Given:
+        parts = fenced_parts(asked.prompt)
+        if "ANSWER 1" not in parts:
+            return "fine"
+        return json.dumps({"winner": sure(len(parts["ANSWER 1"]) > len(parts["ANSWER 2"]))})
+
+    with stub(longer) as server:
+        ran = preflight(world, server, judging(method="Choice"))
+    assert ran.code == 0
+    (warning,) = ran.summary["warnings"]
+    assert "cannot tell right from wrong: 0.50 of its votes" in warning
+
+
 def test_one_vote_for_the_other_place_is_no_preference_of_a_place() -> None:
     assert preferred_place([1.0, 0.9, 0.51, 1.0]) == "first"
     assert preferred_place([0.0, 0.4, 0.1, 0.0]) == "second"

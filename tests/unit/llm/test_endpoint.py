@@ -20,6 +20,10 @@ from tiltyard_jobs.llm.transport import HttpTransport
         ("https://a.example/openai/v1", "https://a.example/openai", "v1"),
         ("https://a.example/models/v1beta", "https://a.example/models", "v1beta"),
         ("https://a.example/v1/models", "https://a.example/v1/models", "v1"),
+        ("https://a.example/v1/chat/completions", "https://a.example", "v1"),
+        ("https://a.example/v1/embeddings/", "https://a.example", "v1"),
+        ("https://a.example/v1beta/openai/chat/completions", "https://a.example/v1beta/openai", ""),
+        ("https://a.example/chat/completions", "https://a.example", ""),
     ],
 )
 def test_root_and_version(url: str, root: str, version: str) -> None:

@@ -87,6 +87,24 @@ def test_a_filtered_reply_is_refused() -> None:
     assert reason_of(chat_document("half", finish_reason="content_filter")) is VoidReason.REFUSED_BY_SERVER
 
 
+@pytest.mark.parametrize("reason", ["sensitive", "SAFETY"])
+def test_a_filter_has_other_names(reason: str) -> None:
+    assert reason_of(chat_document("half", finish_reason=reason)) is VoidReason.REFUSED_BY_SERVER
+
+
+@pytest.mark.parametrize("reason", ["length", "model_length", "MAX_TOKENS"])
+def test_a_cut_has_other_names(reason: str) -> None:
+    assert chat_reply_of(chat_document("half", finish_reason=reason), Usage()).finish_reason == "length"
+    assert reason_of(chat_document("<think>Hm", finish_reason=reason)) is VoidReason.TRUNCATED
+
+
+def test_a_token_that_is_impossible_has_no_log_probability() -> None:
+    top = [*TOKENS, {"token": "C", "logprob": None}]
+    reply = chat_reply_of(chat_document("A", top=top), Usage(), logprobs=True)
+    assert reply.first_token_logprobs == {"A": -0.1, "B": -2.0}
+    assert reason_of(chat_document("A", top=top[-1:]), logprobs=True) is VoidReason.MALFORMED
+
+
 def test_logprobs_are_of_the_first_token_and_the_likeliest_of_a_text() -> None:
     reply = chat_reply_of(chat_document("A", top=TOKENS), Usage(), logprobs=True)
     assert reply.first_token_logprobs == {"A": -0.1, "B": -2.0}
@@ -157,7 +175,8 @@ def test_embeddings_that_are_no_matrix_are_malformed(rows: object) -> None:
 
 def test_model_names_without_a_name_are_left_out() -> None:
     listed = [{"id": "a"}, {}, 3, {"id": 4}, {"id": "b", "max_model_len": 512}, {"id": "c", "context_length": "512"}]
-    assert models_of({"data": listed}) == {"a": None, "b": 512, "c": None}
+    found = {"a": None, "b": 512, "c": None}
+    assert models_of(orjson.dumps({"data": listed})) == models_of(orjson.dumps(listed)) == found
 
 
 def test_usage_is_summed_and_what_is_no_count_is_zero() -> None:
@@ -201,7 +220,7 @@ def test_any_reply_is_a_reply_or_a_void(document: dict[str, Any]) -> None:
         lambda: chat_reply_of(document, Usage()),
         lambda: chat_reply_of(document, Usage(), json_schema=SCHEMA, logprobs=True),
         lambda: embeddings_of(document, count=1),
-        lambda: models_of(document),
+        lambda: models_of(orjson.dumps(document)),
     ):
         try:
             read()

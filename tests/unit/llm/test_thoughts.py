@@ -16,6 +16,7 @@ from tiltyard_jobs.llm.thoughts import (
     answer_token,
     parts_of_message,
     split_thought,
+    unknown_mark,
     with_own_pair,
 )
 
@@ -34,6 +35,10 @@ ENDED: dict[str, tuple[str | None, str]] = {
     "<reasoning>\nHm.\n</reasoning>\n4": ("Hm.", "4"),
     "<seed:think>Hm.</seed:think>4": ("Hm.", "4"),
     "<mm:think>Hm.</mm:think>4": ("Hm.", "4"),
+    "<longcat_think>Hm.</longcat_think>4": ("Hm.", "4"),
+    "Hm.<|think:end|>4": ("Hm.", "4"),
+    "[unused16]Hm.[unused17]4": ("Hm.", "4"),
+    "<unused94>thought\nHm.<unused95>4": ("Hm.", "4"),
     "◁think▷Hm.◁/think▷4": ("Hm.", "4"),
     "[THINK]Hm.[/THINK]4": ("Hm.", "4"),
     "<|channel>thought\nHm.<channel|>4": ("Hm.", "4"),
@@ -44,6 +49,8 @@ ENDED: dict[str, tuple[str | None, str]] = {
     "Here's my thought process:\nHm.\nHere's my response:\n4": ("Hm.", "4"),
     "<think>Hm.</think><answer>\n4\n</answer>": ("Hm.", "4"),
     "<think>Hm.</think><answer>\n4, and it was cut": ("Hm.", "4, and it was cut"),
+    "Hm.\n</think>\n\n<response>\n4\n</response>\n": ("Hm.", "4"),
+    "<Thought>\nHm.\n</Thought>\n<Output>\n4\n</Output>": ("Hm.", "4"),
     f"{CHANNELS}4<|return|>": ("Hm.", "4"),
     f"{CHANNELS}4": ("Hm.", "4"),
     f"<|start|>assistant{CHANNELS}4": ("Hm.", "4"),
@@ -161,6 +168,19 @@ MESSAGES: dict[str, tuple[dict[str, Any], tuple[str | None, str, State]]] = {
         {"content": "4", "reasoning": "Hm.", "reasoning_details": [{"type": "reasoning.text", "text": "Hm."}]},
         ("Hm.", "4", State.ENDED),
     ),
+    "parts of a thought": (
+        {"content": "4", "reasoning_details": [{"type": "reasoning.text", "text": "H"}, {"summary": "m."}]},
+        ("Hm.", "4", State.ENDED),
+    ),
+    "a thought that is encrypted": (
+        {"content": "4", "reasoning_details": [{"type": "reasoning.encrypted", "data": "aGk="}]},
+        (None, "4", State.NONE),
+    ),
+    "a part with a text alone": (
+        {"content": [{"type": "reasoning", "text": "Hm."}, {"type": "text", "text": "4"}]},
+        ("Hm.", "4", State.ENDED),
+    ),
+    "a refusal of its own": ({"content": None, "refusal": "I cannot."}, (None, "I cannot.", State.NONE)),
     "Mistral": (
         {
             "content": [
@@ -233,6 +253,7 @@ PLAIN = st.text(st.characters(exclude_characters="<>[]◁▷|`~", exclude_catego
 )
 
 
+STARTS = ("<start_of_thought>", "<end_of_thought>")
 WORDS, TAGS, SIGNS = ("Thinking:", "Answer:"), ("<scratchpad>", "</scratchpad>"), ("(think)", "(/think)")
 
 
@@ -244,6 +265,9 @@ WORDS, TAGS, SIGNS = ("Thinking:", "Answer:"), ("<scratchpad>", "</scratchpad>")
         (TAGS, "<scratchpad>Hm", ("Hm", "", State.UNFINISHED)),
         (TAGS, "<think>Hm.</think>4", ("Hm.", "4", State.ENDED)),  # the usual ones stay
         (TAGS, "4, and no <scratchpad>", (None, "4, and no <scratchpad>", State.NONE)),
+        (STARTS, "<start_of_thought>Hm.<end_of_thought>4", ("Hm.", "4", State.ENDED)),
+        (STARTS, "Hm.<end_of_thought>4", ("Hm.", "4", State.ENDED)),
+        (STARTS, "<start_of_thought>Hm.</end_of_thought>4", ("Hm.</end_of_thought>4", "", State.UNFINISHED)),
         (SIGNS, "(think) Hm. (/think) 4", ("Hm.", "4", State.ENDED)),
         (SIGNS, "Hm.(/think)4", ("Hm.", "4", State.ENDED)),
         (WORDS, "Thinking: Hm.\nAnswer: 4", ("Hm.", "4", State.ENDED)),
@@ -256,6 +280,23 @@ def test_a_pair_of_the_users_own(marks: tuple[str, ...], text: str, parts: tuple
     pairs = with_own_pair(marks)
     assert split_thought(text, pairs=pairs)[:3] == parts
     assert parts_of_message({"content": text}, pairs=pairs)[:3] == parts
+
+
+@pytest.mark.parametrize(
+    ("text", "mark"),
+    [
+        ("<start_of_thought>Hm.<end_of_thought>4", "<start_of_thought>"),
+        ("\n[Reflection]\nHm.", "[Reflection]"),
+        ("<|im_thinking|>Hm.", "<|im_thinking|>"),
+        ("<p>I think</p>", None),
+        ("I think [so].", None),
+        ("(I thought about it.)", None),
+        ("<b>", None),
+        ("", None),
+    ],
+)
+def test_what_looks_like_a_mark_that_nobody_knows(text: str, mark: str | None) -> None:
+    assert unknown_mark(text) == mark
 
 
 @settings(deadline=None)

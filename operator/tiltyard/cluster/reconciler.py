@@ -13,11 +13,11 @@ from typing import NamedTuple
 import structlog
 
 from tiltyard.api import ManifestError, TournamentStatus
-from tiltyard.cluster.autoscaling import Autoscaling
 from tiltyard.cluster.cache import Cache, Caches
 from tiltyard.cluster.client import ApiError, Client
 from tiltyard.cluster.executor import Executor
 from tiltyard.cluster.giving_way import GivingWay
+from tiltyard.cluster.pod_events import PodEvents
 from tiltyard.cluster.pod_refusals import PodRefusals
 from tiltyard.cluster.progress import ProgressReader
 from tiltyard.cluster.queue_answers import QueueAnswers
@@ -26,9 +26,9 @@ from tiltyard.cluster.recorder import Recorder
 from tiltyard.cluster.refusals import Refusals
 from tiltyard.cluster.resolver import Resolved, Resolver, RuntimeMissing
 from tiltyard.cluster.workqueue import WorkQueue
-from tiltyard.observe.autoscaling import without_room
 from tiltyard.observe.kinds import LLM_SERVICES, SERVICES
 from tiltyard.observe.observation import observe, outdated_jobs, requeue_after
+from tiltyard.observe.pod_events import waiting_pods
 from tiltyard.observe.queues import next_look
 from tiltyard.observe.records import JobRecord, ServiceRecord, TournamentRecord
 from tiltyard.observe.snapshot import (
@@ -108,7 +108,7 @@ class Reconciler:
         self._recorder = Recorder(self.client, self.clock)
         self._pod_refusals = PodRefusals(self.client, self.clock)
         self._giving_way = GivingWay(self.caches)
-        self._autoscaling = Autoscaling(self.client, self.clock)
+        self._pod_events = PodEvents(self.client, self.clock)
         self._queue_answers = QueueAnswers(self.client, self.clock)
 
     async def reconcile(self, key: str) -> float | None:
@@ -181,7 +181,7 @@ class Reconciler:
             self._reported.pop(key, None)
             self._refusals.pop(key, None)
             self._giving_way.forget(key)
-            for answers in (self._pod_refusals, self._queue_answers, self._autoscaling):
+            for answers in (self._pod_refusals, self._queue_answers, self._pod_events):
                 answers.forget(key)
             return None
         return Request(key, cache, record, status_of(record.document), self.clock())
@@ -244,7 +244,7 @@ class Reconciler:
             snapshot,
             refusals=await self._pod_refusals.of(key, without),
             queues=await self._queue_answers.of(key, held),
-            autoscaling=await self._autoscaling.of(key, without_room(snapshot, request.now)),
+            pod_events=await self._pod_events.of(key, waiting_pods(snapshot, request.now)),
             gives_way=self._giving_way.wait_of(key, snapshot, request.now),
         )
 

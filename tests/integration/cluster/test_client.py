@@ -17,10 +17,10 @@ from support.api_server import Answer, page, refusal
 from support.cluster_objects import made_by_job, made_by_replica_set
 from tiltyard.cluster import answers
 from tiltyard.cluster.answers import MOST_ASKED
-from tiltyard.cluster.autoscaling import Autoscaling
 from tiltyard.cluster.client import FORBIDDEN, ApiError
 from tiltyard.cluster.informer import Informer
 from tiltyard.cluster.node_lister import KEPT_SECONDS, NodeLister
+from tiltyard.cluster.pod_events import PodEvents
 from tiltyard.cluster.pod_refusals import PodRefusals
 from tiltyard.cluster.queue_answers import QueueAnswers
 from tiltyard.observe.kinds import JOBS, NODES, PODS
@@ -126,8 +126,8 @@ async def test_what_autoscalers_say_is_asked_for_all_pods_at_once_and_kept_for_a
         return page([said_by("karpenter", fields)] if "m00" in fields else [])
 
     async with connected(answer) as client:
-        autoscaling = Autoscaling(client, lambda: now)
-        words = {("", "m00"): "karpenter says: regarding.kind=Pod,regarding.name=m00-pod"}
+        autoscaling = PodEvents(client, lambda: now)
+        words = {("", "m00", False): "karpenter says: regarding.kind=Pod,regarding.name=m00-pod"}
         assert await autoscaling.of("ns/t", pods) == words
         assert sorted(asked) == [pod.name for pod in pods[:MOST_ASKED]]  # the oldest of them
         now += answers.KEPT_SECONDS - 1
@@ -160,7 +160,7 @@ async def test_words_for_people_stop_nothing_while_they_cannot_be_read(connected
         return page([said_by("karpenter", "no node")])
 
     async with connected(answer) as client:
-        autoscaling, queues = Autoscaling(client, lambda: now), QueueAnswers(client, lambda: now)
+        autoscaling, queues = PodEvents(client, lambda: now), QueueAnswers(client, lambda: now)
         refusals = PodRefusals(client, lambda: now)
 
         async def told() -> list[str]:

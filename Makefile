@@ -42,7 +42,7 @@ test-e2e: e2e-needs ## Real vLLM processes; a real node with KServe (root)
 
 e2e-needs: .venv/.dev
 	@PYTHONPATH=hack $(BIN)/python -m cluster.up prepare --vllm
-	@for name in train lm-eval; do $(BIN)/python hack/envs.py $$name > /dev/null || exit 1; done
+	@for name in train lm-eval worker-full; do $(BIN)/python hack/envs.py $$name > /dev/null || exit 1; done
 
 VARIANTS ?=
 

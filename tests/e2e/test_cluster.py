@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import yaml
 
 from cluster import kserve
 from e2e.conftest import LM_EVAL, ROOT, TRAINER, Arena, bucket_block, environment_in_pod, kill_s3, kubectl, wait_for_s3
+from support.arena import condition
 from support.benchmarks import small_benchmark, snippet_benchmark
 from support.injected import CONTAINER, is_in_force, staying_container
 from support.local_runs import LocalRun, contents
@@ -102,36 +104,74 @@ async def test_records_are_counted_while_their_shard_is_at_work(arena: Arena) ->
     kubectl("-n", arena.namespace, "delete", "tournament", "test")
 
 
-async def test_a_container_that_outlives_the_worker_is_told_within_30_seconds(arena: Arena) -> None:
+@pytest.fixture
+async def injected(arena: Arena, request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    """Workers' pods get a container that stays; by the parameter a native sidecar."""
     served = kubectl("api-resources", "--api-group=admissionregistration.k8s.io", "--output=name")
     if "mutatingadmissionpolicies" not in served:
         pytest.skip("mutating admission policies are served by Kubernetes 1.36 and later")
-    injecting = [body for _, body in staying_container(arena.namespace, arena.cluster.images["worker"])]
-    try:
-        for body in injecting:
-            kubectl("apply", "-f", "-", stdin=json.dumps(body))
-        kubectl("-n", arena.namespace, "wait", "--for=create", "serviceaccount/default", "--timeout=60s")
-        create = ("create", "--dry-run=server", "--output=json", "-f", "-")
-        await until(
-            lambda: is_in_force(arena.namespace, lambda pod: json.loads(kubectl(*create, stdin=json.dumps(pod))))
-        )
-        await arena.apply(manifest(2, **SMALL))
+    image = arena.cluster.images["worker"]
+    bodies = [body for _, body in staying_container(arena.namespace, image, native=request.param)]
+    for body in bodies:
+        kubectl("apply", "-f", "-", stdin=json.dumps(body))
+    kubectl("-n", arena.namespace, "wait", "--for=create", "serviceaccount/default", "--timeout=60s")
+    create = ("create", "--dry-run=server", "--output=json", "-f", "-")
+    await until(lambda: is_in_force(arena.namespace, lambda pod: json.loads(kubectl(*create, stdin=json.dumps(pod)))))
+    yield
+    for body in bodies:
+        kubectl("delete", body["kind"], body["metadata"]["name"])
 
-        def told(tournament: Any) -> Any:
-            conditions = tournament.get("status", {}).get("conditions", ())
-            return next((one for one in conditions if one["type"] == "Waiting" and one["reason"] == "NotEnding"), None)
 
-        seen = told(await arena.wait("test", lambda one: told(one) is not None, 120))
-        now = datetime.now(UTC)
-        assert f"container {CONTAINER} is still running, so the Job cannot end" in seen["message"]
-        workers = "--selector=app.kubernetes.io/component=worker"
-        (pod,) = json.loads(kubectl("-n", arena.namespace, "get", "pods", workers, "--output=json"))["items"]
-        (worker,) = (one for one in pod["status"]["containerStatuses"] if one["name"] == "worker")
-        ended = datetime.fromisoformat(worker["state"]["terminated"]["finishedAt"])
-        assert (now - ended).total_seconds() <= 30  # the condition may be older than what it says
-    finally:
-        for body in injecting:
-            kubectl("delete", body["kind"], body["metadata"]["name"])
+def workers(arena: Arena) -> list[Any]:
+    """Pods of workers."""
+    selector = "--selector=app.kubernetes.io/component=worker"
+    pods: list[Any] = json.loads(kubectl("-n", arena.namespace, "get", "pods", selector, "--output=json"))["items"]
+    return pods
+
+
+@pytest.mark.parametrize("injected", [False], indirect=True)
+async def test_a_container_that_outlives_the_worker_is_told_within_30_seconds(arena: Arena, injected: None) -> None:
+    await arena.apply(manifest(2, **SMALL))
+    seen = await arena.wait("test", lambda one: condition(one, "Waiting").get("reason") == "NotEnding", 120)
+    now = datetime.now(UTC)
+    message = condition(seen, "Waiting")["message"]
+    assert f"container {CONTAINER} is still running, so the Job cannot end" in message
+    (pod,) = workers(arena)
+    (worker,) = (one for one in pod["status"]["containerStatuses"] if one["name"] == "worker")
+    ended = datetime.fromisoformat(worker["state"]["terminated"]["finishedAt"])
+    assert (now - ended).total_seconds() <= 30  # the condition may be older than what it says
+    kubectl("-n", arena.namespace, "delete", "tournament", "test")
+
+
+@pytest.mark.parametrize("injected", [True], indirect=True)
+async def test_a_native_sidecar_of_a_mesh_keeps_no_job_from_its_end(arena: Arena, injected: None) -> None:
+    await arena.apply(manifest(2, **SMALL))
+    seen = await arena.wait("test", lambda one: condition(one, "Preflighted").get("status") == "True", 120)
+    assert condition(seen, "Waiting")["reason"] == "NothingWaits"
+    (pod,) = (one for one in workers(arena) if "-preflight-" in one["metadata"]["name"])
+    assert [one["name"] for one in pod["spec"]["containers"]] == ["worker"]
+    (sidecar,) = (one for one in pod["status"]["initContainerStatuses"] if one["name"] == CONTAINER)
+    (worker,) = pod["status"]["containerStatuses"]
+    assert pod["status"]["phase"] == "Succeeded"
+    ended = [one["state"]["terminated"]["finishedAt"] for one in (worker, sidecar)]
+    assert ended == sorted(ended)
+    kubectl("-n", arena.namespace, "delete", "tournament", "test")
+
+
+async def test_a_volume_that_its_node_cannot_mount_is_told_within_30_seconds(arena: Arena) -> None:
+    volume, mount = {"name": "mine", "configMap": {"name": "nowhere"}}, {"name": "mine", "mountPath": "/mine"}
+    pod = {"volumes": [volume], "volumeMounts": [mount]}
+    await arena.apply(manifest(2, **{**SMALL, "jobs": {**SMALL["jobs"], "pod": pod}}))
+
+    seen = await arena.wait("test", lambda one: "nowhere" in condition(one, "Waiting").get("message", ""), 120)
+    now = datetime.now(UTC)
+    waiting = condition(seen, "Waiting")
+    assert waiting["reason"] == "NotStarting"
+    assert 'configmap "nowhere" not found; create what it names' in waiting["message"]
+    events = json.loads(kubectl("-n", arena.namespace, "get", "events", "--output=json"))["items"]
+    failed = [one for one in events if one["reason"] == "FailedMount"]
+    first = min(datetime.fromisoformat(one["metadata"]["creationTimestamp"]) for one in failed)
+    assert (now - first).total_seconds() <= 30
     kubectl("-n", arena.namespace, "delete", "tournament", "test")
 
 

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ KEY = "bucket-key"
 """The Secret with the bucket's credentials."""
 Configure = Callable[[str, Mapping[str, Any]], None]
 """Changes a part of KServe's configuration."""
+TOLD_SECONDS = 30
+"""Within these a Tournament says what another object of the cluster says."""
 SMALL: dict[str, Any] = {
     "per_competitor": 12,
     "judges": 1,
@@ -145,6 +147,29 @@ class Arena:
                 pods = "\n".join(map(pod_line, (await self.kube.list(PODS, None, ""))[0]))  # who else holds the node
                 raise AssertionError(f"after {limit} s:\n{yaml.safe_dump(found.get('status'))}\n{log}\n{pods}")
             await asyncio.sleep(0.1)
+
+    async def told(
+        self, said: Callable[[], Awaitable[object]], holds: Callable[[Object], bool], *events: str, name: str = "test"
+    ) -> Object:
+        """Wait until another object says something; the Tournament must say it within `TOLD_SECONDS` from then.
+
+        Args:
+            said: whether the other object says it; it is asked again and again.
+            holds: whether the Tournament does.
+            events: reasons of which it must have events by then too.
+            name: the Tournament's.
+        """
+        await until(said, 120)
+        clock = asyncio.get_running_loop().time
+        end = clock() + TOLD_SECONDS
+        found = await self.wait(holds, name, TOLD_SECONDS)
+        for reason in events:
+            await self.notes(reason, end - clock())
+        return found
+
+    async def unschedulable(self) -> list[Object]:
+        """Pods of which it is said that no node takes them."""
+        return [pod for pod in await self.children(PODS) if condition(pod, "PodScheduled").get("status") == "False"]
 
     async def wait_for_phase(self, *phases: str, name: str = "test", limit: float = 90) -> Object:
         return await self.wait(lambda one: one.get("status", {}).get("phase") in phases, name, limit)

@@ -1,4 +1,4 @@
-"""A container beside the worker that never ends, as a mesh without native sidecars puts it into pods."""
+"""A container beside the worker, as a mesh puts it into pods: one that never ends, or a native sidecar."""
 
 from __future__ import annotations
 
@@ -9,22 +9,16 @@ API = "admissionregistration.k8s.io/v1"
 CONTAINER = "stays"
 
 
-def staying_container(namespace: str, image: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def staying_container(namespace: str, image: str, *, native: bool = False) -> Iterator[tuple[str, dict[str, Any]]]:
     """What injects it into workers' pods of a namespace: paths at the API server, and bodies.
 
     Args:
         namespace: the policy is of the whole cluster, and its binding this namespace's.
         image: one that has Python.
+        native: as an init container that is restarted always: the kubelet ends it once the worker has ended.
     """
     rule = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}
-    pod = "Object.spec.containers"
-    container = (
-        f'{pod}{{name: "{CONTAINER}", image: "{image}", command: ["python", "-c", "import time; time.sleep(3600)"],'
-        f" securityContext: {pod}.securityContext{{allowPrivilegeEscalation: false,"
-        f' capabilities: {pod}.securityContext.capabilities{{drop: ["ALL"]}}}}}}'
-    )
-    patch = f'[JSONPatch{{op: "add", path: "/spec/containers/-", value: {container}}}]'
-    change = {"patchType": "JSONPatch", "jsonPatch": {"expression": patch}}
+    change = {"patchType": "JSONPatch", "jsonPatch": {"expression": _patch(image, native)}}
     its_label = "object.metadata.?labels['app.kubernetes.io/component'].orValue('')"
     policy = {
         "matchConstraints": {"resourceRules": [rule]},
@@ -39,6 +33,24 @@ def staying_container(namespace: str, image: str) -> Iterator[tuple[str, dict[st
         plural = "mutatingadmissionpolicies" if spec is policy else "mutatingadmissionpolicybindings"
         body = {"apiVersion": API, "kind": kind, "metadata": {"name": namespace}, "spec": spec}
         yield f"/apis/{API}/{plural}/{namespace}", body
+
+
+def _patch(image: str, native: bool) -> str:
+    """The change of a pod, in CEL."""
+    field, restart = ("initContainers", ' restartPolicy: "Always",') if native else ("containers", "")
+    of = f"Object.spec.{field}"
+    # The first process of a container gets no signal that it has not asked for.
+    script = "import signal; signal.signal(signal.SIGTERM, lambda *_: exit(0)); signal.pause()"
+    container = (
+        f'{of}{{name: "{CONTAINER}", image: "{image}", command: ["python", "-c", "{script}"],{restart}'
+        f" securityContext: {of}.securityContext{{allowPrivilegeEscalation: false,"
+        f' capabilities: {of}.securityContext.capabilities{{drop: ["ALL"]}}}}}}'
+    )
+    added = f'[JSONPatch{{op: "add", path: "/spec/{field}/-", value: {container}}}]'
+    if not native:
+        return added
+    first = f'[JSONPatch{{op: "add", path: "/spec/{field}", value: [{container}]}}]'
+    return f"has(object.spec.{field}) ? {added} : {first}"
 
 
 def is_in_force(namespace: str, dry_run: Callable[[dict[str, Any]], Any]) -> bool:
@@ -59,4 +71,7 @@ def is_in_force(namespace: str, dry_run: Callable[[dict[str, Any]], Any]) -> boo
         "spec": {"securityContext": pod_wide, "containers": [worker]},
     }
     made = dry_run(pod)
-    return made is not None and [one["name"] for one in made["spec"]["containers"]] == ["worker", CONTAINER]
+    if made is None:
+        return False
+    spec = made["spec"]
+    return CONTAINER in [one["name"] for one in (*spec["containers"], *spec.get("initContainers", ()))]

@@ -30,23 +30,31 @@ class Cache:
     llm_services: Informer[ServiceRecord]
 
     @classmethod
-    def of(cls, client: Client, namespace: str | None, changed: Callable[[str], None], rng: Random) -> Cache:
+    def of(
+        cls,
+        client: Client,
+        namespace: str | None,
+        changed: Callable[[str], None],
+        appeared: Callable[[], None],
+        rng: Random,
+    ) -> Cache:
         """Informers that `run` has to be called on.
 
         Args:
             client: the connection.
             namespace: where; None: everywhere.
             changed: called with the key of each tournament that changed itself, or a child of it.
+            appeared: called when the API of KServe or of Trainer is served that was not.
             rng: spreads retries.
         """
         where = (client, namespace, changed, rng)
         return cls(
             tournaments=Informer(TOURNAMENTS, "", TournamentRecord.of, *where),
             jobs=Informer(JOBS, CHILDREN, JobRecord.of, *where),
-            train_jobs=Informer(TRAIN_JOBS, CHILDREN, JobRecord.of_train_job, *where, optional=True),
+            train_jobs=Informer(TRAIN_JOBS, CHILDREN, JobRecord.of_train_job, *where, appeared=appeared),
             pods=Informer(PODS, CHILDREN, PodRecord.of, *where),
-            services=Informer(SERVICES, CHILDREN, ServiceRecord.of, *where, optional=True),
-            llm_services=Informer(LLM_SERVICES, CHILDREN, ServiceRecord.of_llm, *where, optional=True),
+            services=Informer(SERVICES, CHILDREN, ServiceRecord.of, *where, appeared=appeared),
+            llm_services=Informer(LLM_SERVICES, CHILDREN, ServiceRecord.of_llm, *where, appeared=appeared),
         )
 
     @property
@@ -71,12 +79,20 @@ class Caches:
         client: the connection.
         namespaces: those to watch; none: all.
         changed: called with the key of each tournament that changed itself, or a child of it.
+        appeared: called when the API of KServe or of Trainer is served that was not.
         rng: spreads retries.
     """
 
-    def __init__(self, client: Client, namespaces: Iterable[str], changed: Callable[[str], None], rng: Random) -> None:
+    def __init__(
+        self,
+        client: Client,
+        namespaces: Iterable[str],
+        changed: Callable[[str], None],
+        appeared: Callable[[], None],
+        rng: Random,
+    ) -> None:
         watched = tuple(namespaces) or (None,)
-        self._by_namespace = {namespace: Cache.of(client, namespace, changed, rng) for namespace in watched}
+        self._by_namespace = {namespace: Cache.of(client, namespace, changed, appeared, rng) for namespace in watched}
 
     def of(self, key: str) -> Cache:
         """The cache that holds a tournament and its children."""

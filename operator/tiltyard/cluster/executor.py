@@ -7,11 +7,11 @@ informer at once, so that the next reconciliation does not wait for the watch.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from itertools import chain
 from typing import TypeVar
 
 import structlog
@@ -82,7 +82,7 @@ class Executor:
         services: of InferenceServices, and of LLMInferenceServices, by kind.
         settings: how children are rendered.
         limiter: of how fast Jobs are created.
-        refusals: of what could not be started, by what it is: `starts_of`.
+        refusals: of what could not be done, by what it is: `changes_of`.
         retry: try again what was refused; otherwise it is left out.
     """
 
@@ -114,11 +114,11 @@ class Executor:
         """
         by_bundle = {job.bundle: job for job in snapshot.jobs.values() if self._is_current(snapshot, job)}
         for bundle in plan.stop_jobs:
-            await self._stop_job(by_bundle[bundle], plan.state)
+            await self._change(f"stop of {bundle}", self._stop_job(by_bundle[bundle], plan.state))
         by_model = {service.model: service for service in snapshot.services.values()}
         for model in plan.stop_models:
             rest = observed.models[model].in_vain if plan.state is TournamentState.RUNNING else None
-            await self.stop_model(by_model[model], now + rest if rest else None)
+            await self._change(f"stop of model {model}", self.stop_model(by_model[model], now + rest if rest else None))
         started = [
             await self._start(f"model {name}", partial(self._start_model, snapshot, name, by_model.get(name), now))
             for name in plan.start_models
@@ -128,9 +128,7 @@ class Executor:
             started.append(await self._start(PREFLIGHT, partial(self._start_preflight, snapshot, task, before)))
         orders = {order.bundle.name: partial(self._start_job, snapshot, order, observed) for order in plan.start_jobs}
         started += await _all(self._start(name, call) for name, call in orders.items())
-        jobs = by_bundle.values()
-        changes = (self._set_parallelism(snapshot, job) for job in jobs)
-        await _all(chain(changes, (self._save_result(snapshot, job) for job in jobs)))
+        await _all(self._change(f"change of {job.bundle}", self._update(snapshot, job)) for job in by_bundle.values())
         errors = [error for error in started if error is not None]
         refusal = next((error for error in errors if not isinstance(error, NotYet)), None)
         if refusal is not None:
@@ -156,6 +154,21 @@ class Executor:
         self.refusals.drop(what)
         return None
 
+    async def _change(self, what: str, change: Coroutine[None, None, None]) -> None:
+        """Stop or change something; what follows upon it has to wait where it is refused."""
+        try:
+            await change
+        except ApiError as error:
+            if error.status not in (0, NOT_FOUND):
+                metrics.REFUSALS.labels(str(error.status)).inc()
+                self.refusals.add(what, error.status, str(error))
+            raise
+        self.refusals.drop(what)
+
+    async def _update(self, snapshot: Snapshot, job: JobRecord) -> None:
+        await self._set_parallelism(snapshot, job)
+        await self._save_result(snapshot, job)
+
     async def suspend(self, jobs: Iterable[JobRecord], services: Iterable[ServiceRecord]) -> list[ApiError]:
         """End the pods of a tournament that cannot be planned: its models', which hold the most, and its Jobs'.
 
@@ -166,24 +179,24 @@ class Executor:
         Returns:
             What could not be stopped, and why; everything else is.
         """
-        calls: list[tuple[ServiceRecord | JobRecord, Callable[[], Awaitable[None]]]] = [
-            *((service, partial(self.stop_model, service)) for service in services),
-            *((job, partial(self._interrupt_job, job)) for job in jobs if not (job.terminal or job.deleting)),
+        calls: list[Callable[[], Awaitable[None]]] = [
+            *(partial(self.stop_model, service) for service in services),
+            *(partial(self._interrupt_job, job) for job in jobs if not (job.terminal or job.deleting)),
         ]
         errors = []
-        for record, call in calls:
+        for call in calls:
             try:
                 await call()
             except ApiError as error:
-                sentence = refused(record.kind.kind, record.name, error.status, error.words) if error.status else error
-                errors.append(ApiError(error.status, str(sentence)))
+                errors.append(error)
         return errors
 
     async def delete_job(self, job: JobRecord) -> None:
         """Delete a Job, its pods, and first the ConfigMap of the same name: nothing else would lead to that one."""
         namespace = namespace_of(job.owner)
-        await self.client.delete(CONFIG_MAPS, namespace, job.name)
-        await self.client.delete(job.kind, namespace, job.name)
+        async with _told(job):
+            await self.client.delete(CONFIG_MAPS, namespace, job.name)
+            await self.client.delete(job.kind, namespace, job.name)
         self._informer(job.kind).delete(namespace, job.name)
         log.info("job deleted", job=job.name, bundle=job.bundle)
 
@@ -376,12 +389,27 @@ class Executor:
         await self._merge_job(job, body)
 
     async def _merge_job(self, job: JobRecord, body: Object) -> None:
-        self._informer(job.kind).update(await self.client.merge(job.kind, namespace_of(job.owner), job.name, body))
+        async with _told(job):
+            changed = await self.client.merge(job.kind, namespace_of(job.owner), job.name, body)
+        self._informer(job.kind).update(changed)
 
     async def _annotate_service(self, service: ServiceRecord, notes: Mapping[str, str]) -> None:
         body = {"metadata": {"annotations": dict(notes)}}
-        changed = await self.client.merge(service.kind, namespace_of(service.owner), service.name, body)
+        async with _told(service):
+            changed = await self.client.merge(service.kind, namespace_of(service.owner), service.name, body)
         self.services[service.kind].update(changed)
+
+
+@asynccontextmanager
+async def _told(record: JobRecord | ServiceRecord) -> AsyncIterator[None]:
+    """A refusal of a change is told in a sentence that names the object and the next action."""
+    try:
+        yield
+    except ApiError as error:
+        if error.status == 0:
+            raise
+        sentence = refused(record.kind.kind, record.name, error.status, error.words)
+        raise ApiError(error.status, sentence, error.words) from error
 
 
 async def _all(calls: Iterable[Coroutine[None, None, T]]) -> list[T]:

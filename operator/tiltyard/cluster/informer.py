@@ -52,7 +52,8 @@ class Informer(Generic[T]):
         namespace: where; None: everywhere.
         changed: called with the owner of each object that was added, changed or deleted.
         rng: spreads retries.
-        optional: a cluster may lack the API; there are no objects then, until it is served.
+        appeared: the API is one that a cluster may lack, and there are no objects until it is served; called when it
+            is served that was not. None: the cluster has it, and a lack is an error.
     """
 
     def __init__(
@@ -65,10 +66,11 @@ class Informer(Generic[T]):
         changed: Callable[[str], None],
         rng: Random,
         *,
-        optional: bool = False,
+        appeared: Callable[[], None] | None = None,
     ) -> None:
         self._client, self._kind, self._namespace, self._selector = client, kind, namespace, selector
-        self._transform, self._changed, self._rng, self._optional = transform, changed, rng, optional
+        self._transform, self._changed, self._rng, self._appeared = transform, changed, rng, appeared
+        self._lacking = False  # the cluster lacks the API
         self._versions: dict[str, int] = {}  # resource versions by `namespace/name`
         self._records: dict[str, T] = {}  # likewise
         self._by_owner: dict[str, dict[str, T]] = {}
@@ -107,14 +109,17 @@ class Informer(Generic[T]):
                     version = await self._list()
                     self.synced.set()
                     self.answered.set()
+                    if self._lacking and self._appeared is not None:
+                        self._appeared()
+                    self._lacking = False
                 version = await self._watch(version)
                 failures = 0
             except ApiError as error:
                 if error.status == GONE:
                     version = ""
                     continue
-                if error.status == NOT_FOUND and self._optional:
-                    version = ""
+                if error.status == NOT_FOUND and self._appeared is not None:
+                    version, self._lacking = "", True
                     self._keep(set())
                     self.synced.set()
                     self.answered.set()

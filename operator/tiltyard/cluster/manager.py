@@ -46,7 +46,7 @@ class Manager:
 
     def __post_init__(self) -> None:
         self._queue = WorkQueue(self._reconcile, self._exists, self.rng)
-        self._caches = Caches(self.client, self.namespaces, self._changed, self.rng)
+        self._caches = Caches(self.client, self.namespaces, self._changed, self._appeared, self.rng)
         self._begun: set[Cache] = set()
         self._kserve = KServe(self.client, self.clock)
         self._resolver = Resolver(self.client, self.settings, self.clock, not self.namespaces, self._kserve)
@@ -92,6 +92,12 @@ class Manager:
         """A tournament or a child of it has changed. Nothing is reconciled on half of a namespace's objects."""
         if self._caches.of(key) in self._begun:
             self._queue.add(key)
+
+    def _appeared(self) -> None:
+        """An API is served that was not: those that wait for it do not wait out their pauses."""
+        for cache in self._begun:
+            for record in cache.tournaments.all():
+                self._queue.retry(record.owner)
 
     async def _begin(self, cache: Cache) -> None:
         """Reconcile a namespace's tournaments once all of its objects are known; others do not wait for it."""

@@ -13,11 +13,11 @@ from typing import NamedTuple
 import structlog
 
 from tiltyard.api import ManifestError, TournamentStatus
-from tiltyard.cluster.autoscaling import Autoscaling
 from tiltyard.cluster.cache import Cache, Caches
 from tiltyard.cluster.client import ApiError, Client
 from tiltyard.cluster.executor import Executor
 from tiltyard.cluster.giving_way import GivingWay
+from tiltyard.cluster.pod_events import PodEvents
 from tiltyard.cluster.pod_refusals import PodRefusals
 from tiltyard.cluster.progress import ProgressReader
 from tiltyard.cluster.queue_answers import QueueAnswers
@@ -26,9 +26,9 @@ from tiltyard.cluster.recorder import Recorder
 from tiltyard.cluster.refusals import Refusals
 from tiltyard.cluster.resolver import Resolved, Resolver, RuntimeMissing
 from tiltyard.cluster.workqueue import WorkQueue
-from tiltyard.observe.autoscaling import without_room
 from tiltyard.observe.kinds import LLM_SERVICES, SERVICES
 from tiltyard.observe.observation import observe, outdated_jobs, requeue_after
+from tiltyard.observe.pod_events import waiting_pods
 from tiltyard.observe.queues import next_look
 from tiltyard.observe.records import JobRecord, ServiceRecord, TournamentRecord
 from tiltyard.observe.snapshot import (
@@ -55,7 +55,7 @@ from tiltyard.status.build import (
     was_complete,
 )
 from tiltyard.status.conditions import COMPLETE, FAILED, Halt, find_true
-from tiltyard.status.events import Event, events_of, events_of_invalid
+from tiltyard.status.events import events_of, events_of_invalid
 from tiltyard.status.objects import status_of
 
 RUNTIME_SECONDS = 30.0  # between two checks for a training runtime that is missing
@@ -108,7 +108,7 @@ class Reconciler:
         self._recorder = Recorder(self.client, self.clock)
         self._pod_refusals = PodRefusals(self.client, self.clock)
         self._giving_way = GivingWay(self.caches)
-        self._autoscaling = Autoscaling(self.client, self.clock)
+        self._pod_events = PodEvents(self.client, self.clock)
         self._queue_answers = QueueAnswers(self.client, self.clock)
 
     async def reconcile(self, key: str) -> float | None:
@@ -144,20 +144,23 @@ class Reconciler:
         decided = _plan(snapshot, observed)
         if decided.state is not TournamentState.RUNNING:  # it wants nothing
             observed = replace(observed, gives_way=None)
-        executor.refusals.keep(decided)
+        executor.refusals.keep(decided, snapshot.jobs.values())
         execute = partial(executor.execute, snapshot, resolved.task, observed, decided, request.now)
         # 7. One status for what has ended and for what follows upon it.
         if _starts_something(decided) and not executing and self.queue.defer_status(key):
             self.queue.execute(key, execute)
             return None
-        # 8. Status and events.
-        status, events = self._describe(request, resolved, observed, decided)
-        # 9. An end is reported after it was executed: nothing stops what a complete tournament has left running.
+        # 8. An end is reported after it was executed: nothing stops what a complete tournament has left running.
         if decided.state is not TournamentState.RUNNING:
             if executing:
                 return None
-            await execute()
-        await self._recorder.write(request.cache.tournaments, request.record, request.status, status, events)
+            try:
+                await execute()
+            except ApiError:
+                await self._write(request, resolved, observed, _unended(decided, request.status))
+                raise
+        # 9. Status and events.
+        status = await self._write(request, resolved, observed, decided)
         # 10. What the plan asks for, beside the queue.
         if decided.state is TournamentState.RUNNING:
             self.queue.execute(key, execute)
@@ -181,7 +184,7 @@ class Reconciler:
             self._reported.pop(key, None)
             self._refusals.pop(key, None)
             self._giving_way.forget(key)
-            for answers in (self._pod_refusals, self._queue_answers, self._autoscaling):
+            for answers in (self._pod_refusals, self._queue_answers, self._pod_events):
                 answers.forget(key)
             return None
         return Request(key, cache, record, status_of(record.document), self.clock())
@@ -244,7 +247,7 @@ class Reconciler:
             snapshot,
             refusals=await self._pod_refusals.of(key, without),
             queues=await self._queue_answers.of(key, held),
-            autoscaling=await self._autoscaling.of(key, without_room(snapshot, request.now)),
+            pod_events=await self._pod_events.of(key, waiting_pods(snapshot, request.now)),
             gives_way=self._giving_way.wait_of(key, snapshot, request.now),
         )
 
@@ -286,10 +289,8 @@ class Reconciler:
             retry=not self.queue.is_backing_off(request.key),
         )
 
-    def _describe(
-        self, request: Request, resolved: Resolved, observed: Observed, decided: Plan
-    ) -> tuple[TournamentStatus, list[Event]]:
-        """Step 8: the status, and events of what it says that the one before did not say."""
+    async def _write(self, request: Request, resolved: Resolved, observed: Observed, decided: Plan) -> TournamentStatus:
+        """Step 9: the status, and events of what it says that the one before did not say."""
         waits = waits_of(observed) | self._refusals[request.key].waits()
         reported, self._reported[request.key] = self._reported.get(request.key, {}), waits
         status = build_status(
@@ -310,7 +311,9 @@ class Reconciler:
             for what, wait in waits.items()
             if what not in reported or reported[what].reason is not wait.reason
         }
-        return status, list(events_of(request.status, status, observed, warnings=resolved.warnings, waiting=waiting))
+        events = list(events_of(request.status, status, observed, warnings=resolved.warnings, waiting=waiting))
+        await self._recorder.write(request.cache.tournaments, request.record, request.status, status, events)
+        return status
 
     async def _expire(
         self, executor: Executor, snapshot: Snapshot, status: TournamentStatus, now: float
@@ -351,6 +354,12 @@ def _plan(snapshot: Snapshot, observed: Observed) -> Plan:
     decided = plan(snapshot.graph, policy_of(snapshot.tournament), observed)
     structlog.contextvars.bind_contextvars(stage=decided.phase)
     return decided
+
+
+def _unended(decided: Plan, before: TournamentStatus) -> Plan:
+    """The plan of an end, as it is reported while not everything could be stopped."""
+    words = f"{decided.message}; not everything could be stopped yet"
+    return replace(decided, state=TournamentState.RUNNING, phase=before.phase or decided.phase, message=words)
 
 
 def _starts_something(decided: Plan) -> bool:

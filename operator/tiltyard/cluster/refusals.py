@@ -1,10 +1,11 @@
-"""What could not be started for a Tournament, from the first attempt until one succeeds."""
+"""What could not be done for a Tournament, from the first attempt until one succeeds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from tiltyard.observe.records import JobRecord
 from tiltyard.observe.refusal import FINAL
 from tiltyard.plan.observed import Wait, WaitReason
 from tiltyard.plan.planner import Plan
@@ -14,17 +15,25 @@ MOMENTARY = 2
 """Attempts in a row at which an API server that is busy is not worth a word."""
 
 
-def starts_of(plan: Plan) -> Iterator[str]:
-    """What a plan starts, in the words of a status: models, preflight, bundles."""
+def changes_of(plan: Plan, jobs: Iterable[JobRecord]) -> Iterator[str]:
+    """What a plan starts and stops, and what may be changed with it, in the words of a status.
+
+    Args:
+        plan: what to do.
+        jobs: those that are there.
+    """
     yield from (f"model {name}" for name in plan.start_models)
     if plan.preflight:
         yield PREFLIGHT
     yield from (order.bundle.name for order in plan.start_jobs)
+    yield from (f"stop of model {name}" for name in plan.stop_models)
+    yield from (f"stop of {bundle}" for bundle in plan.stop_jobs)
+    yield from (f"change of {job.bundle}" for job in jobs)
 
 
 @dataclass
 class Refusals:
-    """What could not be started at the last attempt, by what it is: refused, or waiting for something else.
+    """What could not be done at the last attempt, by what it is: refused, or waiting for something else.
 
     Args:
         generation: of the spec; an edit of it is tried at once.
@@ -51,9 +60,9 @@ class Refusals:
         self._waits.pop(what, None)
         self._attempts.pop(what, None)
 
-    def keep(self, plan: Plan) -> None:
-        """Forget what is not to be started any more."""
-        for what in set(self._waits).difference(starts_of(plan)):
+    def keep(self, plan: Plan, jobs: Iterable[JobRecord]) -> None:
+        """Forget what is not to be done any more: it is not among `changes_of` these."""
+        for what in set(self._waits).difference(changes_of(plan, jobs)):
             self.drop(what)
 
     def waits(self) -> dict[str, Wait]:

@@ -34,7 +34,8 @@ something may leave the status to the next (defer_status), so that one write rep
 
 A tournament has one timer. A plan that failed is tried again after longer and longer pauses, however often the
 tournament is reconciled meanwhile (backing_off): where only some objects were refused (`Refused`), all others of later
-plans are made, and those are left out; after any other failure nothing is executed until then.
+plans are made, and those are left out; after any other failure nothing is executed until then. Where what was
+lacking may be there by now (`retry`), the pauses end.
 """
 
 from __future__ import annotations
@@ -119,6 +120,10 @@ class QueueEntry:
             self.timer.cancel()
         self.timer = asyncio.get_running_loop().call_at(moment, add)
 
+    def end_pauses(self) -> None:
+        """Nothing waits for its next attempt any more; the next failure is followed by the shortest pause."""
+        self.execution_failures, self.retry_at, self.blocked = 0, None, False
+
 
 @dataclass
 class WorkQueue:
@@ -146,6 +151,12 @@ class WorkQueue:
             entry.dirty_since = _now()
             if not entry.processing:
                 self._add_settled(key, entry)
+
+    def retry(self, key: str) -> None:
+        """What was refused may be accepted by now: reconcile it soon, and try that again at once."""
+        if (entry := self._entries.get(key)) is not None:
+            entry.end_pauses()
+        self.add(key)
 
     def is_executing(self, key: str) -> bool:
         """Whether a plan was executed when the reconciliation under way began; the plan's end brings the next."""
@@ -237,7 +248,7 @@ class WorkQueue:
         if error is not None and not _is_gone(error):
             self._retry(key, entry, error, more=tries_all)
         elif tries_all:
-            entry.execution_failures, entry.retry_at, entry.blocked = 0, None, False
+            entry.end_pauses()
         # A reconciliation ends the timer, and sets none while a plan is executed.
         if entry.retry_at is not None and not (entry.queued or entry.processing):
             entry.set_timer(entry.retry_at, partial(self.add, key))

@@ -13,23 +13,38 @@ from tiltyard.render.train_job import NODE
 QUEUED = "Queued"  # Kueue has not admitted it
 UNSCHEDULABLE = "Unschedulable"  # no node takes it
 IMAGE_PULL = "ImagePull"  # its image cannot be pulled
+NOT_STARTED = "NotStarted"  # its node starts no container of it: a volume, a network
 POD_CONFIGURATION = "PodConfiguration"  # a container cannot be created: a ConfigMap, a Secret, a mount
 CRASH_LOOP = "CrashLoop"  # a container has ended, and is not back
 NOT_ENDING = "NotEnding"  # its worker has ended, and another container stays
 PODS_REFUSED = "PodsRefused"  # there is none: it cannot be created
 
 # The kubelet's words for two of them.
-IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
-CONFIG_REASONS = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
+IMAGE_REASONS = (
+    "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable",
+    "ImageInspectError", "SignatureValidationFailed",
+)  # fmt: skip
+CONFIG_REASONS = (
+    "CreateContainerConfigError", "CreateContainerError", "RunContainerError", "PreCreateHookError",
+    "PreStartHookError", "PostStartHookError",
+)  # fmt: skip
 KUEUE = "kueue.x-k8s.io/"  # begins the names of its scheduling gates
 MAX_LENGTH = 500
 
 # What to do about each thing that a scheduler says of a pod that fits no node.
 ROOM = (
     (r"Insufficient|Too many pods", "add nodes, or lower {part}.resources"),
-    (r"untolerated taint", "tolerate the taint by {part}.pod.tolerations"),
-    (r"node affinity|selector|topology spread", "label nodes as {part}.pod requires, or change it"),
+    (r"node\.kubernetes\.io/|were unschedulable", "see why nodes are not ready, or uncordon them"),
+    (r"untolerated taint(?! \{node\.kubernetes\.io/)", "tolerate the taint by {part}.pod.tolerations"),
+    (r"(?<!volume )node affinity|selector|topology spread", "label nodes as {part}.pod requires, or change it"),
     (r"(?i)persistent ?volume|volume node", "check the volume claim that it mounts"),
+    (r"(?i)resource ?claim|allocate all claims", "check the resource claims of {part}.pod.resourceClaims"),
+)
+
+# What to do about each thing for which a node does not start a pod.
+ON_NODE = (
+    (r"Multi-Attach|already used by", "the volume is free once the pods on the other node are gone"),
+    (r"not found|not exist", "create what it names, or change the manifest's field that names it"),
 )
 
 # What a server's last words mean, by the first pattern that is found in them.
@@ -80,6 +95,9 @@ def diagnose(pod: Mapping[str, Any]) -> Diagnosis | None:
         if condition.get("reason") == "SchedulingGated" and not gates:
             continue  # its gates have just gone
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            if gates:
+                words = f"pod {name} waits until its scheduling gates are removed: {', '.join(gates)}; ask who set them"
+                return Diagnosis(UNSCHEDULABLE, words)
             # What the scheduler adds about preemption says nothing that one could do.
             words = shorten(condition.get("message", "no node takes it").partition(" preemption:")[0])
             return Diagnosis(UNSCHEDULABLE, f"pod {name} fits no node: {words.rstrip('.')}; {_room(pod, words)}")
@@ -94,6 +112,17 @@ def diagnose(pod: Mapping[str, Any]) -> Diagnosis | None:
         scheduler = spec["schedulerName"]
         return Diagnosis(UNSCHEDULABLE, f"pod {name} waits for the scheduler {scheduler}: check that it is running")
     return None
+
+
+def not_started(name: str, words: str) -> Diagnosis:
+    """What keeps a pod from its work that its node does not start.
+
+    Args:
+        name: the pod's.
+        words: of the node.
+    """
+    advice = next((advice for pattern, advice in ON_NODE if re.search(pattern, words)), "ask who manages the node")
+    return Diagnosis(NOT_STARTED, f"pod {name} is not started by its node: {words.rstrip('.')}; {advice}")
 
 
 def _room(pod: Mapping[str, Any], words: str) -> str:

@@ -122,6 +122,16 @@ def scheduled_of(pod: Object) -> float | None:
     return seconds(pod["metadata"]["creationTimestamp"]) if started else None
 
 
+def is_unstarted(pod: Object) -> bool:
+    """Whether a node has a pod and has started none of its containers."""
+    status = pod.get("status", {})
+    if status.get("phase", "Pending") != "Pending" or scheduled_of(pod) is None:
+        return False
+    statuses = (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ()))
+    waiting = [one.get("state", {}).get("waiting", {}).get("reason") for one in statuses if not one.get("restartCount")]
+    return len(waiting) == len(statuses) and set(waiting) <= {"ContainerCreating", "PodInitializing"}
+
+
 def refused_of(status: Mapping[str, Any], ready: Object) -> str:
     """KServe's words of an InferenceService that it makes no pods of, or whose pods are refused."""
     if ready.get("reason") == "FailedCreate":

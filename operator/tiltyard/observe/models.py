@@ -10,7 +10,7 @@ from tiltyard.api import LLM
 from tiltyard.observe.diagnose import POD_CONFIGURATION, PODS_REFUSED, Diagnosis
 from tiltyard.observe.documents import namespace_of
 from tiltyard.observe.kinds import LLM_SERVICES
-from tiltyard.observe.queues import rest_seconds, resting
+from tiltyard.observe.queues import rest_seconds, resting, with_answer
 from tiltyard.observe.records import PodRecord, ServiceRecord
 from tiltyard.observe.refusal import llm_refused, pods_refused
 from tiltyard.observe.snapshot import PATIENCE_SECONDS, Snapshot, stale_services
@@ -130,8 +130,8 @@ def _without_pods(service: ServiceRecord, pods: list[PodRecord], now: float) -> 
 
 def _why_late(snapshot: Snapshot, service: ServiceRecord, pods: list[PodRecord]) -> str:
     for pod in pods:
-        if pod.diagnosis is not None:
-            return pod.diagnosis.message
+        if (diagnosis := with_answer(snapshot, pod)) is not None:
+            return diagnosis.message
     if (refusal := _refusal(snapshot, service)) is not None:
         return refusal.message
     for pod in pods:

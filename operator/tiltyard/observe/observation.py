@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tiltyard.observe.autoscaling import without_room
 from tiltyard.observe.diagnose import IMAGE_PULL, POD_CONFIGURATION, Diagnosis
 from tiltyard.observe.documents import namespace_of, seconds
 from tiltyard.observe.kinds import LLM_SERVICES, TRAIN_JOBS
 from tiltyard.observe.models import models_seen, startup_began
+from tiltyard.observe.pod_events import waiting_pods
 from tiltyard.observe.progress import shards_of, step_of
 from tiltyard.observe.queues import time_is_up, told
 from tiltyard.observe.records import JobRecord, PodRecord
@@ -216,6 +216,7 @@ def requeue_after(snapshot: Snapshot, observed: Observed, now: float) -> float |
         and (began := startup_began(snapshot, service, snapshot.pods_of_model(service))) is not None
     ]
     due += [pod.created + PATIENCE_SECONDS for pod in snapshot.pods.values() if pod.diagnosis is not None]
+    due += [(pod.scheduled or pod.created) + PATIENCE_SECONDS for pod in snapshot.pods.values() if pod.unstarted]
     due += [one.started + PATIENCE_SECONDS for one in snapshot.services.values() if one.kind is LLM_SERVICES]
     due += [seconds(pod.ended) + PATIENCE_SECONDS for pod in snapshot.pods.values() if pod.diagnosis and pod.ended]
     for job in snapshot.jobs.values():
@@ -227,7 +228,7 @@ def requeue_after(snapshot: Snapshot, observed: Observed, now: float) -> float |
             due.append(job.created + PATIENCE_SECONDS)
     if (standstill := standstill_of(snapshot)) is not None:
         due.append(max(standstill.since + STANDSTILL_SECONDS, now + AGAIN_SECONDS))
-    looked_for = (without_pods, models_without_pods, without_room, held_by_queues)
+    looked_for = (without_pods, models_without_pods, waiting_pods, held_by_queues)
     if observed.gives_way or any(look(snapshot, now) for look in looked_for):
         due.append(now + AGAIN_SECONDS)
     limit = snapshot.tournament.spec.active_deadline_seconds

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from tiltyard.observe.diagnose import QUEUED, Diagnosis, shorten
+from tiltyard.observe.diagnose import QUEUED, Diagnosis, not_started, shorten
 from tiltyard.observe.documents import namespace_of, seconds
 from tiltyard.observe.records import JobRecord, PodRecord, ServiceRecord
 from tiltyard.observe.snapshot import QueueAnswer, Snapshot
@@ -105,8 +105,11 @@ def told(what: str, answer: QueueAnswer | None, namespace: str) -> str:
 
 
 def with_answer(snapshot: Snapshot, pod: PodRecord) -> Diagnosis | None:
-    """What keeps a pod from its work, with what is said of it by Kueue, or by an autoscaler."""
-    if pod.diagnosis is not None and pod.fits_no_node and (says := snapshot.autoscaling.get(pod.group)):
+    """What keeps a pod from its work, with what is said of it by Kueue, by an autoscaler or by its node."""
+    says = snapshot.pod_events.get(pod.asked_as)
+    if says and pod.unstarted and pod.diagnosis is None:
+        return not_started(pod.name, says)
+    if says and pod.diagnosis is not None and pod.fits_no_node:
         return pod.diagnosis._replace(message=f"{pod.diagnosis.message}; {says}")
     if pod.diagnosis is None or pod.diagnosis.reason != QUEUED:
         return pod.diagnosis

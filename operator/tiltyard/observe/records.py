@@ -14,6 +14,7 @@ from tiltyard.observe.documents import (
     controller_of,
     devices_of,
     filled_of,
+    is_unstarted,
     owner_of,
     parse_indexes,
     refused_of,
@@ -202,6 +203,7 @@ class PodRecord:
         queued: a queue decides when it may go to a node.
         ip: its address, once it has one.
         job_uid: of the Job that controls it; empty for a model's pod.
+        unstarted: a node has it, and has started none of its containers.
     """
 
     owner: str
@@ -223,6 +225,7 @@ class PodRecord:
     queued: bool = False
     ip: str = ""
     job_uid: str = ""
+    unstarted: bool = False
 
     @classmethod
     def of(cls, document: Object) -> PodRecord | None:
@@ -258,12 +261,18 @@ class PodRecord:
             queued=QUEUE in its_labels,
             ip=status.get("podIP", ""),
             job_uid=controller.uid if job else "",
+            unstarted=is_unstarted(document),
         )
 
     @property
     def group(self) -> tuple[str, str]:
         """Alike for all pods of a Job, and for all of a model."""
         return self.job, "" if self.job else self.model
+
+    @property
+    def asked_as(self) -> tuple[str, str, bool]:
+        """Alike for the pods of a group that wait for a node, and for those that wait for theirs to start them."""
+        return *self.group, self.unstarted
 
     @property
     def unfinished(self) -> bool:

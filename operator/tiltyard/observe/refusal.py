@@ -23,18 +23,29 @@ ADVICE = (
     (r"exceeded quota: .{1,200} requested: (?:count/|pods=)",
      "raise the namespace's ResourceQuota, or delete what uses it up"),
     (r"exceeded quota", "raise the namespace's ResourceQuota, or lower {field}"),
+    (r"insufficient quota to match", "create a ResourceQuota with this scope, or change what the scope names"),
     (r"violates PodSecurity", "allow it with the namespace's label pod-security.kubernetes.io/enforce"),
-    (r"(?:maximum|minimum) .{1,60} per (?:Container|Pod)|must be less than or equal to \S+ limit",
+    (r"(?:maximum|minimum|ratio) .{0,60}per (?:Container|Pod|PersistentVolumeClaim)"
+     r"|must be less than or equal to \S+ limit",
      "change the namespace's LimitRange, or {field}"),
+    (r"against any security context constraint",
+     "allow the pod's ServiceAccount a SecurityContextConstraints that admits it, or change pod.securityContext"),
     (r"ValidatingAdmissionPolicy", "ask who manages the policy, or change what it names"),
     (r"admission webhook .{1,200} denied the request", "ask who manages the webhook, or change what it names"),
     (r"failed calling webhook", "the webhook does not answer: repair its Service, or delete its configuration"),
     (r"(?i)service ?account .{1,200} not found", "create the ServiceAccount"),
     (r"PriorityClass with name", "create the PriorityClass, or change pod.priorityClassName"),
+    (r"RuntimeClass .{1,200} not found", "create the RuntimeClass, or change pod.runtimeClassName"),
+    (r"node label selector conflicts",
+     "change pod.nodeSelector, or the namespace's annotation scheduler.alpha.kubernetes.io/node-selector"),
     (r"User .{1,200} cannot (?:create|patch)", "the operator's role lacks this right: install the chart's RBAC"),
     (r"no matches for kind|could not find the requested resource|404 page not found",
      "install what it names, the CRDs and their controller"),
-    (r"^(?:RuntimeNotRecognized|NoSupportingRuntime)",
+    (r"^RuntimeDisabled", "set the runtime's spec.disabled to false, or name another one by serving.runtime"),
+    (r"^NoSupportingRuntime", "add the model format vLLM to the runtime's supportedModelFormats, or name another one by"
+     " serving.runtime"),
+    (r"^InvalidPredictorSpec", "correct the runtime, or name another one by serving.runtime"),
+    (r"^RuntimeNotRecognized",
      "install the ServingRuntime or ClusterServingRuntime that serving.runtime names, or name another one"),
     (r"^ConfigNotFound", "install that LLMInferenceServiceConfig: those named kserve-config-llm-… come with KServe, and"
      " none for a pipeline over nodes; or change serving.baseRefs or serving.parallelism"),
@@ -51,8 +62,9 @@ FIELDS = {
     "TrainJob": "spec.training.resources",
     "InferenceService": "serving.resources",
     LLM: "serving.resources",
+    "PersistentVolumeClaim": "serving.weights.claim.size",
 }
-"""The manifest's field that says what the pods of an object ask for."""
+"""The manifest's field that says what an object, or its pods, ask for."""
 
 NAMELESS = re.compile(
     r'^(?:Error creating: |\(combined from similar events\): )+|\b[Pp]ods? "[^"]*" is (?:forbidden|invalid): '

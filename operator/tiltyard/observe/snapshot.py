@@ -64,7 +64,7 @@ class Snapshot:
         refusals: why no pod of a Job, or of an LLMInferenceService, can be created, by its name.
         gives_way: why it gives way to another tournament; None: it does not.
         queues: what Kueue says of Jobs and pods that its queues hold, by uid.
-        autoscaling: what an autoscaler says of pods that fit no node, by `PodRecord.group`.
+        pod_events: what is said of pods that no node takes, or that their nodes do not start, by `PodRecord.asked_as`.
         told: what workers have told of their progress, by their pods' names; of pods that are gone too.
     """
 
@@ -78,7 +78,7 @@ class Snapshot:
     refusals: Mapping[str, str] = field(default_factory=dict)
     gives_way: Wait | None = None
     queues: Mapping[str, QueueAnswer] = field(default_factory=dict)
-    autoscaling: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    pod_events: Mapping[tuple[str, str, bool], str] = field(default_factory=dict)
     told: Mapping[str, PodTold] = field(default_factory=dict)
 
     def pods_of(self, job: JobRecord) -> list[PodRecord]:

@@ -15,12 +15,13 @@ from aiohttp import web
 
 from support.api_server import Answer, page, refusal
 from support.cluster_objects import made_by_job, made_by_replica_set
+from support.waiting import until
 from tiltyard.cluster import answers
 from tiltyard.cluster.answers import MOST_ASKED
-from tiltyard.cluster.autoscaling import Autoscaling
 from tiltyard.cluster.client import FORBIDDEN, ApiError
 from tiltyard.cluster.informer import Informer
 from tiltyard.cluster.node_lister import KEPT_SECONDS, NodeLister
+from tiltyard.cluster.pod_events import PodEvents
 from tiltyard.cluster.pod_refusals import PodRefusals
 from tiltyard.cluster.queue_answers import QueueAnswers
 from tiltyard.observe.kinds import JOBS, NODES, PODS
@@ -126,8 +127,8 @@ async def test_what_autoscalers_say_is_asked_for_all_pods_at_once_and_kept_for_a
         return page([said_by("karpenter", fields)] if "m00" in fields else [])
 
     async with connected(answer) as client:
-        autoscaling = Autoscaling(client, lambda: now)
-        words = {("", "m00"): "karpenter says: regarding.kind=Pod,regarding.name=m00-pod"}
+        autoscaling = PodEvents(client, lambda: now)
+        words = {("", "m00", False): "karpenter says: regarding.kind=Pod,regarding.name=m00-pod"}
         assert await autoscaling.of("ns/t", pods) == words
         assert sorted(asked) == [pod.name for pod in pods[:MOST_ASKED]]  # the oldest of them
         now += answers.KEPT_SECONDS - 1
@@ -160,7 +161,7 @@ async def test_words_for_people_stop_nothing_while_they_cannot_be_read(connected
         return page([said_by("karpenter", "no node")])
 
     async with connected(answer) as client:
-        autoscaling, queues = Autoscaling(client, lambda: now), QueueAnswers(client, lambda: now)
+        autoscaling, queues = PodEvents(client, lambda: now), QueueAnswers(client, lambda: now)
         refusals = PodRefusals(client, lambda: now)
 
         async def told() -> list[str]:
@@ -231,6 +232,35 @@ async def test_an_object_that_cannot_be_read_is_nobodys_and_stops_no_watch(
         "ns/bad", "ns/last", "ns/spoilt"]  # fmt: skip
     assert "secret" not in "".join(warnings)
     assert all("or delete it with kubectl" in line for line in warnings), "what to do"
+
+
+async def test_an_api_that_appears_is_said_once_each_time(
+    connected: Callable[[Answer], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tiltyard.cluster.informer.MAX_BACKOFF_SECONDS", 0.01)
+    served, lists, appeared = iter((True, False, False, True, True)), 0, list[int]()
+
+    def answer(request: web.Request) -> web.Response:
+        nonlocal lists
+        if "watch" in request.query:
+            return refusal(410, "too old")
+        lists += 1
+        return page([]) if next(served, True) else refusal(404, "404 page not found")
+
+    async with connected(answer) as client:
+        watching = Informer(
+            PODS, "", PodRecord.of, client, "ns", no_change, Random(0), appeared=lambda: appeared.append(lists)
+        )
+        running = asyncio.create_task(watching.run())
+        await until(lambda: lists > 6)
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+    assert appeared == [4]
+
+
+def no_change(owner: str) -> None:
+    raise AssertionError(owner)
 
 
 async def test_an_object_whose_owner_changes_leaves_the_one_it_had(connected: Callable[[Answer], Any]) -> None:

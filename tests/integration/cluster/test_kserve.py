@@ -65,18 +65,36 @@ async def test_models_are_not_published(arena: Arena, configure: Configure) -> N
     assert (await arena.kube.list(INGRESSES, arena.namespace, ""))[0] == []
 
 
-async def test_a_runtime_that_is_missing_is_told_in_kserves_words(arena: Arena) -> None:
+@pytest.mark.parametrize(
+    ("runtime", "reason", "advice"),
+    [
+        (None, "RuntimeNotRecognized", "; install the ServingRuntime"),
+        ({"disabled": True}, "RuntimeDisabled", "; set the runtime's spec.disabled to false, or name another one"),
+        ({"supportedModelFormats": [{"name": "other"}]}, "NoSupportingRuntime", "; add the model format vLLM to"),
+    ],
+)
+async def test_a_runtime_that_serves_no_model_is_told_in_kserves_words(
+    arena: Arena, runtime: dict[str, Any] | None, reason: str, advice: str
+) -> None:
+    if runtime is not None:
+        kind = Kind("serving.kserve.io/v1alpha1", "ServingRuntime", "servingruntimes")
+        meta = {"name": "own", "namespace": arena.namespace}
+        spec = {"containers": [{"name": "kserve-container", "image": "any"}], **runtime}
+        await arena.kube.apply(kind, {"apiVersion": kind.api, "kind": kind.kind, "metadata": meta, "spec": spec})
     document = arena.manifest(2, **SMALL)
-    document["spec"]["competitors"][0] |= {"model": {"uri": "pvc://models/a"}, "serving": {"runtime": "nope"}}
+    document["spec"]["competitors"][0] |= {"model": {"uri": "pvc://models/a"}, "serving": {"runtime": "own"}}
     await arena.apply(document)
-    told = await arena.wait(
-        lambda one: "RuntimeNotRecognized" in condition(one, "Waiting").get("message", ""), limit=90
-    )
+
+    async def says_so() -> bool:
+        states = [one.get("status", {}).get("modelStatus", {}) for one in await arena.children(SERVICES)]
+        return any(one.get("lastFailureInfo", {}).get("reason") == reason for one in states)
+
+    told = await arena.told(says_so, lambda one: reason in condition(one, "Waiting").get("message", ""), "Refused")
     waiting = condition(told, "Waiting")
     assert (waiting["status"], waiting["reason"]) == ("True", "Refused")
     name = service_name("test", document["spec"]["competitors"][0]["name"])
-    assert f"no pod of InferenceService {name} can be created: RuntimeNotRecognized: " in waiting["message"]
-    assert "; install the ServingRuntime" in waiting["message"]
+    assert f"no pod of InferenceService {name} can be created: {reason}: " in waiting["message"]
+    assert advice in waiting["message"]
     assert condition(told, "Failed")["status"] == "False"
     assert len(await arena.notes("Refused")) == 1
 

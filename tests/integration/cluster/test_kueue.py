@@ -271,8 +271,13 @@ async def test_a_job_whose_time_is_up_fails_the_tournament(queues: Arena, plane:
 
 async def test_a_queue_that_does_not_exist_is_reported(queues: Arena) -> None:
     await queues.apply(of_queue(queues, "nobody"))
-    told = await queues.wait(lambda one: condition(one, "Waiting").get("reason") == "Queued", limit=60)
-    assert "LocalQueue nobody doesn't exist" in condition(told, "Waiting")["message"]
+    words = "LocalQueue nobody doesn't exist"
+
+    async def says_so() -> bool:
+        return any(words in condition(one, "QuotaReserved").get("message", "") for one in await workloads(queues))
+
+    told = await queues.told(says_so, lambda one: words in condition(one, "Waiting").get("message", ""), "Queued")
+    assert condition(told, "Waiting")["reason"] == "Queued"
 
 
 async def test_a_queue_named_default_takes_what_has_no_label(queues: Arena, plane: ControlPlane) -> None:

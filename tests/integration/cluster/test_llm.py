@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from support.arena import SMALL, Arena, condition
 from support.waiting import until
 from tiltyard.cluster.client import Client
 from tiltyard.cluster.kserve import KServe
-from tiltyard.observe.kinds import LLM_SERVICES, SERVICES, Kind, Object
+from tiltyard.observe.kinds import EVENTS, LLM_SERVICES, SERVICES, Kind, Object
 
 pytestmark = [pytest.mark.xdist_group("cluster-3"), pytest.mark.timeout(600), pytest.mark.usefixtures("llms")]
 
@@ -73,7 +74,9 @@ async def test_one_that_is_larger_than_a_node_is_made_as_far_as_there_are_no_gpu
         assert container["resources"]["limits"] == GPUS["limits"]
         assert "--enable-expert-parallel" in container["command"][2]
         assert pod["metadata"]["labels"]["tiltyard.dev/model"] == "m0"
-    told = await arena.wait(lambda one: "has no pods yet" in wait_of(one), limit=30)
+    told = await arena.told(
+        partial(child, arena, LEADER_WORKER_SETS), lambda one: "has no pods yet" in wait_of(one), "Waiting"
+    )
     assert "LeaderWorkerSets are running" in wait_of(told)
     # Another kind in the manifest: the object of the first goes.
     await arena.patch(competitors=arena.manifest(2)["spec"]["competitors"])
@@ -94,7 +97,7 @@ async def test_pods_that_fit_no_node_are_waited_for(arena: Arena) -> None:
     await arena.apply(large(arena, {"resources": GPUS}))
     (container,) = (await child(arena, DEPLOYMENTS))["spec"]["template"]["spec"]["containers"]
     assert "llm-d-cuda" in container["image"]
-    told = await arena.wait(lambda one: "fits no node" in wait_of(one), limit=40)
+    told = await arena.told(arena.unschedulable, lambda one: "fits no node" in wait_of(one), "Waiting")
     assert "Insufficient nvidia.com/gpu" in wait_of(told)
 
 
@@ -109,7 +112,12 @@ async def test_pods_that_fit_no_node_are_waited_for(arena: Arena) -> None:
 async def test_what_kserve_cannot_make_is_told(arena: Arena, serving: dict[str, Any], words: str) -> None:
     arena.player.never_starts(lambda pod: "kserve.io/component" in pod["metadata"]["labels"], {"phase": "Pending"})
     await arena.apply(large(arena, serving))
-    told = await arena.wait(lambda one: words in wait_of(one), limit=40)
+
+    async def says_so() -> bool:
+        services = await arena.children(LLM_SERVICES)
+        return any(words in yaml.safe_dump(one.get("status", {}), width=9999) for one in services)
+
+    told = await arena.told(says_so, lambda one: words in wait_of(one), "Refused")
     assert "KServe cannot make LLMInferenceService" in wait_of(told)
 
 
@@ -120,7 +128,12 @@ async def test_a_quota_that_refuses_its_pods_is_told_and_passes(arena: Arena) ->
     await arena.kube.apply(quotas, body)
     arena.player.never_starts(lambda pod: "kserve.io/component" in pod["metadata"]["labels"], {"phase": "Pending"})
     await arena.apply(large(arena, {"resources": GPUS}))
-    told = await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Refused", limit=60)
+
+    async def are_refused() -> bool:
+        events, _ = await arena.kube.list(EVENTS, arena.namespace, "")
+        return any(event["reason"] == "FailedCreate" for event in events)
+
+    told = await arena.told(are_refused, lambda one: condition(one, "Waiting").get("reason") == "Refused", "Refused")
     sentence = (
         r"model m0: no pod of LLMInferenceService test-m0-llm-[\w-]+ can be created: exceeded quota: team,"
         r" requested: requests.nvidia.com/gpu=8, used: requests.nvidia.com/gpu=0, limited: requests.nvidia.com/gpu=4;"

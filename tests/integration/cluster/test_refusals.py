@@ -9,7 +9,6 @@ import re
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
@@ -17,14 +16,13 @@ import pytest
 
 from cluster import managers
 from cluster.controlplane import ControlPlane
-from support.arena import SMALL, Arena, answering_late, begun, condition, pods_ended
+from support.arena import SMALL, TOLD_SECONDS, Arena, answering_late, begun, condition, pods_ended
 from support.waiting import until
 from tiltyard.observe.kinds import EVENTS, JOBS, PODS, SERVICES, Kind
 from tiltyard.render.names import STOP
 
 pytestmark = [pytest.mark.xdist_group("cluster-2"), pytest.mark.timeout(240)]
 
-TOLD_SECONDS = 30
 POLICIES = "/apis/admissionregistration.k8s.io/v1"
 
 
@@ -93,6 +91,14 @@ def suspensions(namespace: str) -> list[Refuser]:
     """A policy that refuses to suspend Jobs."""
     first, binding = policy(namespace, "batch", "jobs", "UPDATE")
     first.body["spec"]["validations"][0]["expression"] = "!has(object.spec.suspend) || !object.spec.suspend"
+    return [first, binding]
+
+
+def stops(namespace: str) -> list[Refuser]:
+    """A policy that refuses to stop models."""
+    first, binding = policy(namespace, "serving.kserve.io", "inferenceservices", "UPDATE")
+    expression = f"object.metadata.?annotations['{STOP}'].orValue('') != 'true'"
+    first.body["spec"]["validations"][0]["expression"] = expression
     return [first, binding]
 
 
@@ -218,12 +224,10 @@ async def test_a_refusal_is_told_once_and_passes(
     def says_it(one: Any) -> bool:  # of several models one may be told first
         return re.fullmatch(f"(.*; )?{sentence}(; .*)?", condition(one, "Waiting").get("message", "")) is not None
 
-    began, refused = await first_refusal(arena), datetime.now(UTC)
-    told = await arena.wait(says_it, limit=2 * TOLD_SECONDS)
+    began = await first_refusal(arena)
+    told = await arena.wait(says_it, limit=TOLD_SECONDS)
     assert condition(told, "Waiting")["reason"] == "Refused"
     assert condition(told, "Waiting")["message"] in condition(told, "Ready")["message"]
-    since = datetime.fromisoformat(condition(told, "Waiting")["lastTransitionTime"])
-    assert (since - refused).total_seconds() <= TOLD_SECONDS
 
     async def of_it() -> list[str]:
         return [note for note in await arena.notes("Refused") if re.fullmatch(sentence, note)]
@@ -304,7 +308,7 @@ async def test_a_server_that_has_too_many_requests_is_asked_more_and_more_rarely
     await in_force(arena, "")
     await arena.apply(arena.manifest(2, **SMALL))
     began = await first_refusal(arena)
-    told = await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Refused", limit=2 * TOLD_SECONDS)
+    told = await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Refused", limit=TOLD_SECONDS)
     pattern = (
         r"preflight: Job test-preflight-[\w-]+ is refused by the API server \(429, in a dry run\): .*come back later.*"
     )
@@ -323,7 +327,7 @@ async def test_a_refused_object_is_not_tried_again_and_again(
     await in_force(arena, "")
     await arena.apply(arena.manifest(2, **SMALL))
     began = await first_refusal(arena)
-    await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Refused", limit=2 * TOLD_SECONDS)
+    await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Refused", limit=TOLD_SECONDS)
     await asyncio.sleep(15)
     await check_pauses(arena, began)
     # An edit is tried at once.
@@ -363,6 +367,38 @@ async def test_a_model_that_is_refused_later_delays_no_other(
     await arena.wait(lambda one: any(model["name"] == "m1" for model in one["status"].get("models", ())), limit=30)
     remove(plane, refusers)
     await arena.wait(lambda one: any(model["name"] == "m0" for model in one["status"]["models"]), limit=60)
+
+
+async def test_a_model_that_cannot_be_stopped_is_told_also_where_the_tournament_is_to_end(
+    arena: Arena, plane: ControlPlane, refusers: list[Refuser]
+) -> None:
+    stand(plane, refusers, stops(arena.namespace))
+    await in_force(arena, refusers[0].path)
+    await arena.apply(arena.manifest(2, serving={"maxActive": 1}, **SMALL))
+
+    async def is_refused() -> bool:
+        return await refused_calls(arena) > 0
+
+    sentence = (
+        r"stop of model \w+: InferenceService test-[\w-]+ is refused by the API server \(422\): .*"
+        r" cost-center is missing; ask who keeps the policy, or change what it names; it is tried again by itself"
+    )
+
+    def says_it(one: Any) -> bool:
+        return re.fullmatch(sentence, condition(one, "Waiting").get("message", "")) is not None
+
+    told = await arena.told(is_refused, says_it, "Refused")
+    assert condition(told, "Waiting")["reason"] == "Refused"
+    assert len(await arena.notes("Refused")) == 1
+    await arena.patch(suspend=True)
+    words = "not everything could be stopped yet"
+    told = await arena.wait(lambda one: words in condition(one, "Reconciling").get("message", ""), limit=TOLD_SECONDS)
+    assert says_it(told)
+    assert condition(told, "Suspended")["status"] == "False"
+    remove(plane, refusers)
+    told = await arena.wait(lambda one: condition(one, "Suspended").get("status") == "True", limit=60)
+    assert condition(told, "Waiting")["reason"] == "NothingWaits"
+    await pods_ended(arena)
 
 
 INVALID: dict[str, Any] = {"battles": {"schedule": {"type": "Pruned"}}}  # which two competitors do not take

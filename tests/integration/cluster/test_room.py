@@ -28,7 +28,9 @@ async def test_three_models_with_a_gpu_for_one_come_by_turns(arena: Arena, sched
     for one in (*document["spec"]["competitors"], *document["spec"]["judges"]):
         one["serving"] = {"resources": {"limits": {GPU: "1", "memory": "1Gi"}}}
     await arena.apply(document)
-    told = await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Unschedulable", limit=120)
+    told = await arena.told(
+        arena.unschedulable, lambda one: condition(one, "Waiting").get("reason") == "Unschedulable", "Waiting"
+    )
     assert f"Insufficient {GPU}" in condition(told, "Waiting")["message"]
     most = 0
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from support.arena import KEY, SMALL, Arena, bundles, condition
+from support.arena import KEY, SMALL, TOLD_SECONDS, Arena, bundles, condition
+from support.waiting import until
 from tiltyard.observe.kinds import JOBS, PODS, SERVICES, Kind
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
@@ -66,9 +67,12 @@ async def test_a_model_that_fits_no_node_waits(arena: Arena) -> None:
         {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": words}]},
     )
     await arena.apply(arena.manifest(2, serving={"startupDeadlineSeconds": 14}, **SMALL))
-    told = await arena.wait(lambda one: words in condition(one, "Reconciling").get("message", ""))
+    told = await arena.told(
+        arena.unschedulable, lambda one: words in condition(one, "Waiting").get("message", ""), "Waiting"
+    )
     assert condition(told, "Waiting")["reason"] == "Unschedulable"
     assert "once a node takes it: add nodes, or lower serving.resources" in condition(told, "Waiting")["message"]
+    assert words in condition(told, "Reconciling")["message"]
     await asyncio.sleep(16)
     waiting = await arena.get()
     assert condition(waiting, "Failed")["status"] == "False"
@@ -78,8 +82,35 @@ async def test_a_model_that_fits_no_node_waits(arena: Arena) -> None:
         Kind("v1", "Event", "events"), said_of(pod, "pod didn't trigger scale-up: max size reached")
     )
     says = "; cluster-autoscaler says: pod didn't trigger scale-up: max size reached"
-    await arena.wait(lambda one: condition(one, "Waiting")["message"].endswith(says), limit=60)
+    await arena.wait(lambda one: condition(one, "Waiting")["message"].endswith(says), limit=TOLD_SECONDS)
     assert len(await arena.notes("Waiting")) == 1
+
+
+async def test_a_pod_that_its_node_does_not_start_is_told(arena: Arena) -> None:
+    creating = {"name": "worker", "image": "any", "imageID": "", "ready": False, "restartCount": 0}
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    arena.player.never_starts(
+        lambda pod: "-preflight-" in pod["metadata"]["name"],
+        {
+            "phase": "Pending",
+            "conditions": [{"type": "PodScheduled", "status": "True", "lastTransitionTime": now}],
+            "containerStatuses": [{**creating, "state": {"waiting": {"reason": "ContainerCreating"}}}],
+        },
+    )
+    await arena.apply(arena.manifest(2, **SMALL))
+    (pod,) = await until(lambda: arena.children(PODS))
+    words = 'MountVolume.SetUp failed for volume "mine" : configmap "mine" not found'
+    said = {**said_of(pod, words), "reason": "FailedMount", "type": "Warning", "source": {"component": "kubelet"}}
+    await arena.kube.create(Kind("v1", "Event", "events"), said)
+    told = await arena.wait(lambda one: words in condition(one, "Waiting").get("message", ""), limit=TOLD_SECONDS)
+    assert condition(told, "Waiting")["reason"] == "NotStarting"
+    advice = "; create what it names, or change the manifest's field that names it"
+    assert condition(told, "Waiting")["message"].endswith(f"{words}{advice}")
+    assert len(await arena.notes("Waiting")) == 1
+    # It is there now, and the tournament goes on.
+    arena.player.rules.clear()
+    await arena.kube.delete(PODS, arena.namespace, pod["metadata"]["name"])
+    await arena.wait(lambda one: condition(one, "Preflighted").get("status") == "True", limit=60)
 
 
 async def test_a_model_that_crashes_says_why(arena: Arena) -> None:

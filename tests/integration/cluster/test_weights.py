@@ -20,7 +20,7 @@ from support.arena import SMALL, Arena, Configure, condition, pods_ended
 from support.hub_server import LARGE, HubServer
 from support.podfolders import MODEL_LABEL
 from support.waiting import until
-from tiltyard.observe.kinds import CACHES, CLAIMS, CLUSTER_CACHES, SERVICES, TOURNAMENTS, Kind
+from tiltyard.observe.kinds import CACHES, CLAIMS, CLUSTER_CACHES, PODS, SERVICES, TOURNAMENTS, Kind
 from tiltyard.render.names import service_name
 
 pytestmark = [pytest.mark.xdist_group("cluster-3"), pytest.mark.timeout(240)]
@@ -172,7 +172,15 @@ async def test_a_model_that_the_hub_refuses_is_told_with_what_to_do(arena: Arena
     document = arena.manifest(2, **SMALL)
     document["spec"] |= {"competitors": competitors(hub), "serving": {"weights": {"claim": {"size": "1Gi"}}}}
     await arena.apply(document)
-    told = await arena.wait(lambda one: "tokenSecretRef" in condition(one, "Waiting").get("message", ""), limit=60)
+
+    async def has_failed() -> bool:
+        pods = await arena.children(PODS)
+        inits = [one for pod in pods for one in pod.get("status", {}).get("initContainerStatuses", ())]
+        return any(one["state"].get("terminated", {}).get("exitCode") for one in inits)
+
+    told = await arena.told(
+        has_failed, lambda one: "tokenSecretRef" in condition(one, "Waiting").get("message", ""), "Waiting"
+    )
     assert "the model's source refused access: check the token" in condition(told, "Waiting")["message"]
     assert hub.sent.total() == 0
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tiltyard.cluster.refusals import MOMENTARY, Refusals, starts_of
+from dataclasses import replace
+
+from support.cluster_objects import Cluster, cluster_tournament
+from tiltyard.cluster.refusals import MOMENTARY, Refusals, changes_of
 from tiltyard.plan.observed import Wait, WaitReason
 from tiltyard.plan.planner import Plan, TournamentState
 
@@ -39,9 +42,14 @@ def test_it_ends_with_an_attempt_that_succeeds_or_with_a_plan_that_does_not_want
     refusals.drop("model a")
     refusals.drop("model a")
     assert list(refusals.waits()) == ["model b", "model c"]
-    refusals.keep(plan_of("c", "d", preflight=True))
+    refusals.keep(plan_of("c", "d", preflight=True), ())
     assert list(refusals.waits()) == ["model c"]
 
 
-def test_a_plan_starts_models_and_preflight_by_the_names_of_a_status() -> None:
-    assert list(starts_of(plan_of("a", "b", preflight=True))) == ["model a", "model b", "preflight"]
+def test_a_plan_changes_models_and_jobs_by_the_names_of_a_status() -> None:
+    cluster = Cluster(cluster_tournament(3))
+    cluster.job("mine/m0")
+    plan = replace(plan_of("a", preflight=True), stop_models=("b",), stop_jobs=("mine/m1",))
+    jobs = cluster.snapshot().jobs.values()
+    assert list(changes_of(plan, jobs)) == [
+        "model a", "preflight", "stop of model b", "stop of mine/m1", "change of mine/m0"]  # fmt: skip

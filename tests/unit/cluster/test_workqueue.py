@@ -251,6 +251,33 @@ def test_a_plan_that_succeeds_ends_the_pauses() -> None:
     virtual_time.run(main())
 
 
+def test_what_was_refused_is_tried_at_once_where_it_may_be_accepted_by_now() -> None:
+    tries = list[float]()
+
+    async def reconcile(key: str) -> None:
+        async def execute() -> None:
+            tries.append(asyncio.get_running_loop().time())
+            raise NotYet(501, "no")
+
+        queue.execute(key, execute)
+
+    queue = WorkQueue(reconcile, lambda key: True, Random(0))
+
+    async def main() -> None:
+        worker = asyncio.create_task(queue.work())
+        queue.retry("ns/t")  # the first of it
+        await asyncio.sleep(300)
+        began, passed = asyncio.get_running_loop().time(), len(tries)
+        assert began - tries[-1] > 2  # within a long pause
+        queue.retry("ns/t")
+        await asyncio.sleep(2)
+        assert len(tries) >= passed + 3  # at once, and from the shortest pause on
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+
+    virtual_time.run(main())
+
+
 def failures() -> float:
     return REGISTRY.get_sample_value("tiltyard_reconcile_errors_total") or 0.0
 

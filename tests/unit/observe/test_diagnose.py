@@ -18,6 +18,14 @@ def container(**fields: Any) -> dict[str, Any]:
     return pod(containerStatuses=[{"name": "kserve-container", "image": "img:1", **fields}])
 
 
+GATED = {
+    "type": "PodScheduled",
+    "status": "False",
+    "reason": "SchedulingGated",
+    "message": "Scheduling is blocked due to non-empty scheduling gates",
+}
+
+
 def no_node(words: str, label: str, value: str) -> dict[str, Any]:
     unschedulable = pod(conditions=[{"type": "PodScheduled", "status": "False", "message": words}])
     unschedulable["metadata"]["labels"] = {label: value}
@@ -66,7 +74,42 @@ def test_a_container_that_came_back_is_no_trouble() -> None:
             "Unschedulable",
             "node: check the volume claim that it mounts",
         ),
+        (
+            no_node("0/1 nodes are available: 1 node(s) had volume node affinity conflict.", MODEL, "m"),
+            "Unschedulable",
+            "node: check the volume claim that it mounts",
+        ),
+        (
+            no_node(
+                "0/3 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/not-ready: }, 2 node(s)"
+                " were unschedulable.",
+                STAGE,
+                "mine",
+            ),
+            "Unschedulable",
+            "node: see why nodes are not ready, or uncordon them",
+        ),
+        (
+            no_node(
+                "0/3 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/disk-pressure: }, 2"
+                " node(s) had untolerated taint {gpu: }.",
+                STAGE,
+                "mine",
+            ),
+            "Unschedulable",
+            "node: see why nodes are not ready, or uncordon them, and tolerate the taint by jobs.pod.tolerations",
+        ),
+        (
+            no_node("0/2 nodes are available: 2 cannot allocate all claims.", MODEL, "m"),
+            "Unschedulable",
+            "node: check the resource claims of serving.pod.resourceClaims",
+        ),
         (no_node("0/0 nodes are available", MODEL, "m"), "Unschedulable", "node: add such a node"),
+        (
+            {**pod(conditions=[GATED]), "spec": {"schedulingGates": [{"name": "example.com/budget"}]}},
+            "Unschedulable",
+            "pod p waits until its scheduling gates are removed: example.com/budget; ask who set them",
+        ),
         (
             container(state={"waiting": {"reason": "ErrImagePull", "message": "manifest unknown"}}),
             "ImagePull",

@@ -45,6 +45,22 @@ from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Obs
          "create the ServiceAccount"),
         ('pods "j-0-x2x9c" is forbidden: no PriorityClass with name high was found',
          "no PriorityClass with name high was found", "create the PriorityClass, or change pod.priorityClassName"),
+        ('pods "j-0-x2x9c" is forbidden: cpu max limit to request ratio per Container is 2, but provided ratio is 4',
+         "cpu max limit to request ratio per Container is 2, but provided ratio is 4",
+         "change the namespace's LimitRange, or spec.jobs.resources"),
+        ('pods "j-0-x2x9c" is forbidden: insufficient quota to match these scopes: [{PriorityClass In [high]}]',
+         "insufficient quota to match these scopes: [{PriorityClass In [high]}]",
+         "create a ResourceQuota with this scope, or change what the scope names"),
+        ('pods "j-0-x2x9c" is forbidden: pod rejected: RuntimeClass "gvisor" not found',
+         'pod rejected: RuntimeClass "gvisor" not found', "create the RuntimeClass, or change pod.runtimeClassName"),
+        ('pods "j-0-x2x9c" is forbidden: pod node label selector conflicts with its namespace node label selector',
+         "pod node label selector conflicts with its namespace node label selector",
+         "change pod.nodeSelector, or the namespace's annotation scheduler.alpha.kubernetes.io/node-selector"),
+        ('pods "j-0-x2x9c" is forbidden: unable to validate against any security context constraint: [provider'
+         ' "anyuid": Forbidden: not usable by user or serviceaccount]',
+         'unable to validate against any security context constraint: [provider "anyuid": Forbidden: not usable by user'
+         " or serviceaccount]",
+         "allow the pod's ServiceAccount a SecurityContextConstraints that admits it, or change pod.securityContext"),
         ("something else", "something else", "change what it names; the operator's log has the full response"),
     ],
 )  # fmt: skip
@@ -78,6 +94,11 @@ def test_objects_that_the_api_server_refuses(status: int, words: str, advice: st
     assert advice in sentence
     tried = refused("Job", "j", status, words, dry_run=True)
     assert tried == sentence.replace(f"({status})", f"({status}, in a dry run)")
+
+
+def test_a_claim_that_is_larger_than_a_namespace_allows_names_the_field_of_its_size() -> None:
+    words = "maximum storage usage per PersistentVolumeClaim is 5Gi, but request is 10Gi"
+    assert "or serving.weights.claim.size; " in refused("PersistentVolumeClaim", "c", 403, words)
 
 
 def event(note: str, **times: Any) -> dict[str, Any]:

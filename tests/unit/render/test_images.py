@@ -47,6 +47,10 @@ def test_the_full_worker_has_the_workers_packages_and_the_trainers_torch() -> No
     assert full["torch"] == locked("trainer")["torch"]
 
 
+def test_the_trainer_has_the_packages_with_which_the_tests_train() -> None:
+    assert locked("train").items() <= locked("trainer").items()
+
+
 def test_each_worker_knows_its_image() -> None:
     bodies = [child.body for child in in_order(prepare(cluster_tournament(3), SETTINGS, ""), SETTINGS)]
     jobs = [body for body in bodies if body["kind"] == "Job"]

@@ -84,6 +84,7 @@ verify: .venv/.dev ## Check that generated files are up to date
 	$(BIN)/python -m tiltyard.api.crd --check
 	$(BIN)/python hack/generate_manifest_docs.py --check
 	$(BIN)/python hack/generate_cli_docs.py --check
+	$(BIN)/python hack/generate_tables.py --check
 	$(BIN)/python hack/version.py --check
 
 lock: ## Compile the lock files (needs uv)

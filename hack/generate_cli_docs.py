@@ -102,4 +102,4 @@ def filled(text: str, indent: str = "") -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(generated.run(__doc__, PAGE, page, "the grammar", COMMAND))
+    sys.exit(generated.run(__doc__, {PAGE: page}, "the grammar", COMMAND))

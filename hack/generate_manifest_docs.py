@@ -157,6 +157,6 @@ def rules_of(rules: Sequence[Rule[Any]], title: str) -> Iterator[str]:
 if __name__ == "__main__":
     sys.exit(
         generated.run(
-            "The reference of all fields of a Tournament, made from the models.", PAGE, page, "the API", COMMAND
+            "The reference of all fields of a Tournament, made from the models.", {PAGE: page}, "the API", COMMAND
         )
     )

@@ -13,9 +13,9 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Self
 
+from tiltyard_jobs.contracts.described import Described
 from tiltyard_jobs.contracts.exit_codes import ExitCode
 
 
@@ -86,21 +86,44 @@ class ConfigurationError(JobError):
     exit_code = ExitCode.CONFIGURATION
 
 
-class VoidReason(StrEnum):
+class VoidReason(Described):
     """Why a record is void. A void is a row with its reason: counted, never dropped, never scored."""
 
-    EMPTY = "Empty"  # the model said nothing
-    TRUNCATED = "Truncated"  # stopped by the token limit where a whole answer is needed
-    THOUGHT_UNFINISHED = "ThoughtUnfinished"  # the model thinks and ends its turn without an end of the thought
-    NO_ANSWER = "NoAnswer"  # a thought, and nothing after it
-    NOT_IN_FILE = "NotInFile"  # of existing answers: none to this instruction
-    REFUSED_BY_SERVER = "RefusedByServer"  # a 4xx for this request alone (prompt too long, content filter)
-    UNAVAILABLE = "Unavailable"  # retries and deadline spent on 429, 5xx, resets or time-outs
-    KILLED_SERVER = "KilledServer"  # the server died twice while it was asked
-    MALFORMED = "Malformed"  # a reply that is no JSON, no completion, or not the structure asked for
-    UNDECIDED = "Undecided"  # a verdict that names no side, or more than one
-    INPUT_VOID = "InputVoid"  # made from a record that is void itself
-    UNSOLVABLE = "Unsolvable"  # a task whose authors' own solution fails where programs run
+    EMPTY = "Empty", "the model said nothing"
+    TRUNCATED = (
+        "Truncated",
+        "the reply was cut by the token limit where a complete structure was requested, or while the model was still"
+        " thinking",
+    )
+    THOUGHT_UNFINISHED = (
+        "ThoughtUnfinished",
+        "the model began a thought and ended its turn without ending the thought (`Truncated`, if the token limit ended"
+        " it)",
+    )
+    NO_ANSWER = "NoAnswer", "the reply is a thought without an answer"
+    NOT_IN_FILE = "NotInFile", "the file of existing `answers` has none to this instruction"
+    REFUSED_BY_SERVER = (
+        "RefusedByServer",
+        "the server answered this request with a 4xx: the prompt is too long, or a content filter",
+    )
+    UNAVAILABLE = (
+        "Unavailable",
+        "the server answered with 429, 5xx, resets or time-outs until the record's deadline, while it answered others."
+        " A later attempt retries it",
+    )
+    KILLED_SERVER = (
+        "KilledServer",
+        "the server died twice while it was asked, the second time with nothing else asked by this shard. It is not"
+        " asked again",
+    )
+    MALFORMED = "Malformed", "the reply is not JSON, has no completion, or not the structure that was requested"
+    UNDECIDED = "Undecided", "the verdict names no side, or more than one"
+    INPUT_VOID = "InputVoid", "the record's input is void itself, or its text cannot be sent"
+    UNSOLVABLE = (
+        "Unsolvable",
+        "the benchmark authors' own solution of this task fails where the programs run, for example because a library"
+        " is missing",
+    )
 
 
 def told(reason: str, detail: str) -> str:

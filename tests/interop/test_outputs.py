@@ -1,4 +1,4 @@
-"""What others' tools make of our data: datasets, TRL, DuckDB and arena-rank read it as it lies.
+"""What others' tools make of our data: datasets, TRL, DuckDB, polars and arena-rank read it as it lies.
 
 Self-contained, for the interpreter with those tools (`python hack/envs.py interop` prints it):
 
@@ -18,6 +18,8 @@ pytest.importorskip("trl", reason="needs the interpreter with other people's too
 import duckdb
 import numpy as np
 import pandas as pd
+import polars
+import pyarrow.parquet as pq
 from arena_rank.models.bradley_terry import BradleyTerry
 from arena_rank.utils.data_utils import ContextualPairDataset, PairDataset
 from datasets import get_dataset_config_names, load_dataset
@@ -153,6 +155,16 @@ def test_duckdb_finds_the_authors(outcome: Results) -> None:
             ).fetchall()
         )
     assert authors == outcome.summary["goldByPlayer"]
+
+
+def test_polars_reads_every_table(outcome: Results) -> None:
+    paths = sorted(outcome.folder.rglob("*.parquet"))
+    assert len(paths) == len(CONFIGURATIONS)
+    for path in paths:
+        table = pq.read_table(path)  # what `tiltyard.Results.table` gives
+        frame = polars.from_arrow(table)
+        assert isinstance(frame, polars.DataFrame)
+        assert frame.to_dicts() == table.to_pylist(), path.name
 
 
 def ratings(data: Any) -> dict[str, float]:

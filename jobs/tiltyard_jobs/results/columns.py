@@ -1,7 +1,7 @@
 """Columns of tables: their kinds, each with what it means, and their numbers as they are written.
 
-A column's meaning is metadata of its field in a schema; files are written without it (`shard.tables`). docs/outputs.md
-says it for users, and a test holds the names and kinds there to the schemas.
+A column's meaning is metadata of its field in a schema; files are written without it (`shard.tables`). Users read it in
+docs/outputs.md, whose tables are made from the schemas, and in a run's croissant.json; so it is Markdown.
 
 The last bits of a float hang on the order in which a machine adds; a fixed number of digits makes the bytes of a table
 the same wherever it is made. What is written is what everything that follows reads, so that nothing contradicts it.
@@ -81,12 +81,13 @@ HISTORY = "turns before the instruction: a system message and earlier turns; nul
 ORIGIN: Columns = {
     "source_row": integer("the record's number in the user's file, from 0; null where mined"),
     "source_id": text("its id there; null without `idField`"),
-    "kept": text("columns of the record to be kept, as JSON; null without `keep`"),
+    "kept": text("the record's columns in `keep`, as JSON; null without them"),
 }
-INSTRUCTION: Columns = {"instruction_id": text("20 hex digits")}
+INSTRUCTION: Columns = {"instruction_id": text("20 hex digits, the same in all tables")}
 
 _TURN = [pa.field("role", pa.string()), pa.field("content", pa.string())]
 _CONVERSATION = pa.list_(pa.struct(_TURN))
+_THOUGHT = "`reasoning_content`, the thought before an answer, is there only with `battles.answer.thoughts: Keep`"
 _CONVERSATION_WITH_THOUGHTS = pa.list_(pa.struct([*_TURN, pa.field("reasoning_content", pa.string())]))
 
 
@@ -102,10 +103,14 @@ def with_thoughts(schema: pa.Schema) -> pa.Schema:
     """
     thinks = {kind.name for kind in schema if kind.type == _CONVERSATION} - {"history"}
     columns = {
-        kind.name: kind.with_type(_CONVERSATION_WITH_THOUGHTS) if kind.name in thinks else kind for kind in schema
+        kind.name: column(_CONVERSATION_WITH_THOUGHTS, f"{meaning(kind)}; {_THOUGHT}") if kind.name in thinks else kind
+        for kind in schema
     }
     if "answer" in columns:
-        columns["thought"] = text("what the model thought before its answer; null where nothing")
+        columns["thought"] = text(
+            "what the model thought before its answer; null where nothing; a column only with "
+            "`battles.answer.thoughts: Keep`"
+        )
     return table(columns)
 
 

@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from tiltyard_jobs.contracts.identity import public
 from tiltyard_jobs.contracts.recipes import DatasetRecipe, SourceRecipe
-from tiltyard_jobs.results.columns import Row, integer, table, text
+from tiltyard_jobs.results.columns import Row, table, text
+from tiltyard_jobs.results.run_tables import SOURCE
 from tiltyard_jobs.shard.artifacts import Artifacts
 
 COLUMNS = ("source_row", "source_id", "kept")
@@ -24,14 +25,7 @@ def with_origin(schema: pa.Schema, keep: Sequence[str]) -> pa.Schema:
         schema: of the table.
         keep: the user's own columns.
     """
-    own = {
-        "source_row": integer("the record's number in the file of instructions, from 0"),
-        "source_id": text("its id there; null without `idField`"),
-        "source_uri": text("the file: its name, where it was on the machine that made this, or else its address"),
-        "source_sha256": text("the file's digest; null where it was not known before the run"),
-        "source_license": text("the licence of the instructions, as the manifest states it"),
-    }
-    return table({kind.name: kind for kind in schema} | own | {name: text("the user's own column") for name in keep})
+    return table({kind.name: kind for kind in schema} | SOURCE | {name: text("the user's own column") for name in keep})
 
 
 def origin_of(row: Mapping[str, Any], recipe: DatasetRecipe) -> Row:

@@ -12,10 +12,8 @@ import pyarrow as pa
 
 from tiltyard_jobs.contracts.recipes import PlayerRecipe
 from tiltyard_jobs.results.columns import (
-    FINISH,
     HISTORY,
     INSTRUCTION,
-    ORIGIN,
     TOKENS,
     VOID,
     Columns,
@@ -27,46 +25,58 @@ from tiltyard_jobs.results.columns import (
     text,
     texts,
     truth,
+    with_thoughts,
 )
 
 RATINGS = table(
     {
         "player": text("the competitor's name"),
-        "model_id": text("12 hex digits of its identity"),
+        "model_id": text(
+            "12 hex digits of its identity: uri, revision, the options that can change replies, and what is added to "
+            "its requests"
+        ),
         "rank": integer("1 is first; equal ratings share a rank", 32),
-        "rating": real("Bradley–Terry with ties, Elo points; null: no battle was decided"),
-        "low": real("lower end of the rating's 95 % interval; null: open"),
-        "high": real("upper end of that interval; null: open"),
-        "best_rank": integer("the best rank that the votes leave possible", 32),
+        "rating": real("Bradley–Terry with ties, in Elo points, centred on 1000; null: no battle was decided"),
+        "low": real("lower end of the rating's 95 % interval; null: it is open, and `high` reads 'at most'"),
+        "high": real("upper end of that interval; null: it is open, and `low` reads 'at least'"),
+        "best_rank": integer("the best rank that the votes leave possible; 1: the player may be first", 32),
         "worst_rank": integer("the worst rank that the votes leave possible", 32),
-        "gap": real("rating less that of the next player; null: the last, or never compared"),
+        "gap": real("the rating less that of the next player; null: the last, or never compared"),
         "gap_low": real("lower end of the gap's 95 % interval; null: open"),
         "gap_high": real("upper end of that interval; null: open"),
         "elo": real("the paper's Elo, averaged over seeded orders"),
         "length_controlled": real("the rating at equal length of answers"),
         "win_rate": real("mean share of the votes over its battles"),
-        "matches": integer("battles of its in which a judge voted"),
-        "gold": integer("instructions of which it wrote the gold answer"),
-        "answered": real("share of the instructions that it answered"),
-        "plain": real("the rating by plain votes; null: no judge's votes can be calibrated"),
-        "calibrated": real("the rating by calibrated votes; null likewise"),
-        "component": integer("ratings compare only players with the same number here", 32),
-        "group": integer("between two groups of a component the votes say 'far above', but not how far", 32),
+        "matches": integer(
+            "number of its battles in which a judge voted, or that count as a loss (`rating.unanswered`)"
+        ),
+        "gold": integer("number of instructions of which it wrote the gold answer"),
+        "answered": real("share of the instructions that it answered; one that answered nothing is last"),
+        "plain": real("the rating by plain votes (`rating.votes`); null: no judge's votes can be calibrated"),
+        "calibrated": real("the rating by calibrated votes; null as `plain` is"),
+        "component": integer("only ratings with the same number here can be compared", 32),
+        "group": integer("between two groups of one component the votes say 'far above', but not how far", 32),
     }
 )
 
 BREAKDOWNS = table(
     {
-        "by": text("what parts the instructions: attacker, task_type, difficulty, or kept. and a column's name"),
+        "by": text(
+            "what parts the instructions: `attacker`, `task_type`, `difficulty` (the grade), or `kept.` and the name "
+            "of the user's column"
+        ),
         "value": text("the value that these instructions have"),
         "instructions": integer("how many they are"),
         "player": text("the competitor's name"),
         "rank": integer("over these instructions; equal ratings share a rank", 32),
-        "rating": real("Bradley–Terry with ties over these instructions, centred on 1000; null: no battle was decided"),
+        "rating": real(
+            "as in `ratings`, over these instructions alone, and centred on 1000 in each part; null: no battle was "
+            "decided"
+        ),
         "low": real("lower end of the rating's 95 % interval; null: open"),
         "high": real("upper end of that interval; null: open"),
         "win_rate": real("mean share of the votes over its battles"),
-        "matches": integer("decided battles of its"),
+        "matches": integer("number of its decided battles"),
         "gold": integer("of these instructions, those of which it wrote the gold answer"),
     }
 )
@@ -74,15 +84,15 @@ BREAKDOWNS = table(
 SCORES = table(
     INSTRUCTION
     | {
-        "attacker_id": text("who wrote the instruction"),
-        "model_id": text("who answered: every player, in the manifest's order, for each instruction"),
+        "attacker_id": text("who wrote the instruction; an id as in `ratings`"),
+        "model_id": text("who answered: every competitor, in the manifest's order, for each instruction"),
         "score": real(
-            "alpha*X + (1 - alpha)*x: by the rule Pairwise against the attacker, whose own is 0.5; by Mean or Sum that "
-            "of all opponents; null: the answer is void, or met nobody"
+            "alpha·X + (1 − alpha)·x: by the rule Pairwise against the attacker, whose own is 0.5; by Mean or Sum that "
+            "of all opponents; null: the answer is void, or it met nobody"
         ),
         "votes": real("votes won in its battles on this instruction"),
         "verdicts": integer("votes cast in these battles", 32),
-        "opponents": integer("opponents in decided battles", 32),
+        "opponents": integer("number of opponents in decided battles", 32),
         "gold": truth("whether this is the gold answer"),
         "margin": real("the gold answer's lead over the second; null on other rows"),
         "quorum": truth("whether each of its battles had at least two votes, or fewer than three judges were asked"),
@@ -95,7 +105,7 @@ def provenance_columns(role: str, who: str) -> Columns:
     return {
         role: text(who),
         f"{role}_uri": text("where that model's weights are; of answers that existed already, their file"),
-        f"{role}_revision": text("the weights' revision; of such a file `sha256:` and its digest"),
+        f"{role}_revision": text("the weights' revision; of such a file its digest, as `sha256:…`"),
         f"{role}_license": text("the model's licence, as the manifest states it"),
     }
 
@@ -115,18 +125,18 @@ def provenance(role: str, author: PlayerRecipe, *, wrote: bool = True) -> dict[s
 
 _GRADED: Columns = {
     "difficulty": integer("1 to 10; null where nothing was graded", 8),
-    "grade": text("Excellent, Good, Average or Poor; null where nothing was graded"),
+    "grade": text("`Excellent`, `Good`, `Average` or `Poor`; null where nothing was graded"),
     "task_type": text("one of seven, by rules"),
 }
 _MATCH: Columns = {
     "attacker": text("the player that wrote the instruction"),
-    "model_a": text("player A: the attacker, where pairing is AttackerDefender"),
+    "model_a": text("player A; with `AttackerDefender` the attacker"),
     "model_b": text("player B"),
 }
 
 RUN_INSTRUCTIONS = table(
     INSTRUCTION
-    | provenance_columns("attacker", "the player that wrote it; a given one has no author, only the player whose it is")
+    | provenance_columns("attacker", "the player that wrote it; of a given one the player to which it was given")
     | {"instruction": text("what is asked"), "history": messages(HISTORY)}
     | _GRADED
     | {
@@ -136,8 +146,13 @@ RUN_INSTRUCTIONS = table(
         "gold": text("who wrote the gold answer; null: no answer was judged"),
         "margin": real("the gold answer's score less the second's"),
         "contaminated": text("the first benchmark whose text it repeats"),
-        "flags": texts("what was found in it: Secret, PersonalData; empty: neither"),
-        "cut": text("why there is no training row; null where there is one"),
+        "flags": texts("what was found in it: `Secret`, `PersonalData`; empty: neither"),
+        "cut": text(
+            "why there is no training row: `NoGold`, `Contaminated:BENCHMARK`, `Truncated` (the gold answer was cut by "
+            "the token limit), `Margin` (below `dataset.minMargin`), `Tied` (it leads no other), `License:LICENCE` "
+            "(not in `dataset.licenses.allow`), `Flagged:FLAG` (the gold answer has what `curation.flags` drops); null "
+            "where there is one"
+        ),
     }
 )
 
@@ -147,17 +162,17 @@ RUN_ANSWERS = table(
         "attacker": text("the player that wrote the instruction"),
         "model": text("the player that answered"),
         "answer": text("null where void, and where it is flagged for what `curation.flags` drops"),
+        "finish_reason": text("the server's; `length`: cut by `battles.answer.maxTokens`, and judged all the same"),
     }
-    | FINISH
     | TOKENS
     | {
-        "score": real("0 to 1; null where void or in no decided battle"),
+        "score": real("its final score, as in `scores`; null where void or in no decided battle"),
         "votes": real("votes won in its battles on this instruction"),
         "verdicts": integer("votes cast in these battles", 32),
-        "opponents": integer("opponents in decided battles", 32),
+        "opponents": integer("number of opponents in decided battles", 32),
         "quorum": truth("whether each of its battles had at least two votes, or fewer than three judges were asked"),
         "gold": truth("whether this is the gold answer"),
-        "flags": texts("what was found in it: Secret, PersonalData; empty: neither"),
+        "flags": texts("what was found in it: `Secret`, `PersonalData`; empty: neither"),
     }
     | VOID
 )
@@ -167,12 +182,13 @@ RUN_VERDICTS = table(
     | _MATCH
     | {
         "judge": text("who judged"),
-        "order": text("AB: A's answer was shown first; BA: B's"),
-        "vote": real("for A, in [0, 1]; null where void"),
+        "order": text("`AB`: A's answer was shown first; `BA`: B's"),
+        "vote": real("for A, in [0, 1]; 0.5 is a tie; null where void"),
         "reason": text(
-            "the judge's words, where it was asked for them; null where they or what they judge are dropped"
+            "the judge's words, with `verdict.method: Reasoned`; null, as `detail` is, where they or an answer that "
+            "they judge are flagged for what `curation.flags` drops"
         ),
-        "flags": texts("what was found in the judge's words: Secret, PersonalData; empty: neither"),
+        "flags": texts("what was found in the judge's words: `Secret`, `PersonalData`; empty: neither"),
     }
     | TOKENS
     | VOID
@@ -182,7 +198,7 @@ BATTLES = table(
     INSTRUCTION
     | _MATCH
     | {
-        "winner": text("model_a, model_b or tie: who has more votes"),
+        "winner": text("`model_a`, `model_b` or `tie`: who has more votes"),
         "score": real("A's share of the votes, in [0, 1]"),
         "votes_a": real("A's votes"),
         "votes_b": real("B's votes"),
@@ -191,30 +207,55 @@ BATTLES = table(
         "quorum": truth("whether at least two judges voted, or fewer than three were asked"),
         "length_a": integer("characters of A's answer"),
         "length_b": integer("characters of B's answer"),
-        "length_difference": real("(a - b) / (a + b): a feature for arena-rank's contextual model"),
+        "length_difference": real("(a − b) / (a + b): a feature for arena-rank's contextual model"),
     }
 )
 
 RUN_DROPPED = table(
     INSTRUCTION
     | {
-        "attacker": text("the player to which it was given"),
-        "instruction": text("the text, as it was given; null where it was dropped for a flag"),
-        "stage": text("where it was dropped: filter (lint and deduplication) or curate (difficulty and diversity)"),
-        "reason": text("an issue that lint found, a flag, Repeat, Duplicate, Difficulty, Diversity or Ungraded"),
+        "attacker": text("the competitor to which it was given"),
+        "instruction": text(
+            "the text, as it was given; null, as the columns of `keep` are, where it is flagged for what "
+            "`curation.flags` drops"
+        ),
+        "stage": text("where it was dropped: `filter` (lint and deduplication) or `curate` (difficulty and diversity)"),
+        "reason": text(
+            "an issue that lint found, `Secret`, `PersonalData`, `Repeat`, `Duplicate`, `Difficulty`, `Diversity` or "
+            "`Ungraded`"
+        ),
         "twin_id": text("for a repeat or a duplicate: the instruction that was kept"),
         "twin": text("that instruction's text"),
     }
 )
 
+SOURCE: Columns = {
+    "source_row": integer("the record's number in its file, from 0, blank and bad rows counted"),
+    "source_id": text("the record's id: what `idField` names; null without it"),
+    "source_uri": text(
+        "the file: its name, where it was on the machine that made this, or else its address; null where there are "
+        "several"
+    ),
+    "source_sha256": text("the file's digest; null where it was not known before the run"),
+    "source_license": text("the licence of the instructions (`instructions.from.license`)"),
+}
+"""Where an instruction stands in the user's file: columns of the tables that have instructions, where these are given.
+
+The columns that the user keeps follow them."""
+
 _TRAINING: Columns = (
     INSTRUCTION
-    | {"tournament": text("the manifest's metadata.name")}
-    | provenance_columns("attacker", "the player that wrote the instruction; of a given one its name alone")
+    | {"tournament": text("the manifest's `metadata.name`")}
+    | provenance_columns(
+        "attacker", "the player that wrote the instruction; of a given one the player to which it was given"
+    )
     | _GRADED
     | {
-        "row_license": text("the licences of the instruction and of all answers in the row, joined by AND"),
-        "flags": texts("what was found in the instruction or an answer of the row: Secret, PersonalData"),
+        "row_license": text(
+            "the licences of the instruction and of all answers in the row, joined by AND: "
+            "`apache-2.0 AND cc-by-nc-4.0`"
+        ),
+        "flags": texts("what was found in the instruction or an answer of the row: `Secret`, `PersonalData`"),
     }
 )
 
@@ -266,13 +307,16 @@ RATING_TABLES: dict[str, pa.Schema] = {"ratings": RATINGS, "breakdowns": BREAKDO
 
 
 def meanings_of(name: str) -> dict[str, str]:
-    """What the columns of a table mean, those of given instructions among them; columns that the user kept have none.
+    """What the columns of a table mean, those of given instructions and thoughts among them.
+
+    Columns that the user kept have none.
 
     Args:
         name: of the configuration.
     """
     kinds = (DATASET_TABLES | GIVEN_TABLES | RATING_TABLES)[name]
-    return {kind: meaning(column) for kind, column in ORIGIN.items()} | {kind.name: meaning(kind) for kind in kinds}
+    schemas = (table(SOURCE), with_thoughts(kinds), kinds)
+    return {kind.name: meaning(kind) for schema in schemas for kind in schema}
 
 
 DATASET_PATHS = {

@@ -25,7 +25,7 @@ from tiltyard_jobs.results.columns import (
 INSTRUCTIONS = table(
     INSTRUCTION
     | {
-        "attacker_id": text("model_id of the attacker"),
+        "attacker_id": text("`model_id` of the attacker"),
         "instruction": text("what is asked; null where void"),
         "history": messages(HISTORY),
         "temperature": real("how it was sampled; null where it was read from a file"),
@@ -41,14 +41,17 @@ INSTRUCTIONS = table(
 DROPPED = table(
     INSTRUCTION
     | {
-        "reason": text("an issue that lint found, a flag, Repeat, Duplicate, Difficulty, Diversity, or a void's"),
+        "reason": text(
+            "an issue that lint found, a flag, `Repeat` (equal to another one), `Duplicate` (near to another one), "
+            "`Difficulty`, `Diversity`, or a void's reason"
+        ),
         "twin_id": text("for a repeat or a duplicate: the instruction that was kept"),
     }
 )
 
 GRADES = table(
     INSTRUCTION
-    | {"grader_id": text("model_id of the grader"), "score": integer("difficulty, 1 to 10; null where void", 8)}
+    | {"grader_id": text("`model_id` of the grader"), "score": integer("difficulty, 1 to 10; null where void", 8)}
     | TOKENS
     | VOID
 )
@@ -56,11 +59,11 @@ GRADES = table(
 CURATED = table(
     INSTRUCTION
     | {
-        "attacker_id": text("model_id of the attacker"),
+        "attacker_id": text("`model_id` of the attacker"),
         "instruction": text("what battles are fought over"),
         "history": messages(HISTORY),
-        "score": integer("difficulty, 1 to 10; null where nothing was graded", 8),
-        "grade": text("Excellent, Good, Average or Poor; null where nothing was graded"),
+        "score": integer("difficulty, 1 to 10: the graders' lower median; null where nothing was graded", 8),
+        "grade": text("`Excellent`, `Good`, `Average` or `Poor`; null where nothing was graded"),
         "task_type": text("one of seven, by rules"),
     }
     | ORIGIN
@@ -77,7 +80,7 @@ PAIRS = table(
         "history": messages(HISTORY),
         "answer_a": text("one answer"),
         "answer_b": text("the other"),
-        "better": text("answer_a or answer_b, as the file has it"),
+        "better": text("`answer_a` or `answer_b`, as the file has it"),
         "source_row": integer("the record's number in the user's file, from 0"),
     }
 )
@@ -85,12 +88,12 @@ PAIRS = table(
 VERDICTS = table(
     INSTRUCTION
     | {
-        "model_a_id": text("player A: the attacker, where pairing is AttackerDefender"),
+        "model_a_id": text("player A; with `AttackerDefender` the attacker"),
         "model_b_id": text("player B"),
         "judge_id": text("who judged"),
-        "order": text("AB: A's answer was shown first; BA: B's"),
-        "vote": real("for A, in [0, 1]; null where void"),
-        "reason": text("the judge's words, where it was asked for them"),
+        "order": text("`AB`: A's answer was shown first; `BA`: B's"),
+        "vote": real("for A, in [0, 1]; 0.5 is a tie; null where void"),
+        "reason": text("the judge's words, with `verdict.method: Reasoned`"),
     }
     | TOKENS
     | VOID
@@ -99,8 +102,8 @@ VERDICTS = table(
 REFERENCES = table(
     {
         "task_id": text("the benchmark's own name of the task"),
-        "outcome": text("of the authors' own solution: Passed, Failed, TimedOut, Crashed"),
-        "detail": text("more about a failure; what the program printed, so hostile"),
+        "outcome": text("of the authors' own solution: `Passed`, `Failed`, `TimedOut` or `Crashed`"),
+        "detail": text("more about a failure; it may contain what the program printed"),
     }
 )
 
@@ -136,7 +139,7 @@ HARNESS_REPLIES = table(
         "request_id": text("the question"),
         "model_id": text("who replied"),
         "reply": text("null where void, and where a likelihood was measured"),
-        "logprob": real("natural, of the continuation; null where a reply was requested"),
+        "logprob": real("natural logarithm of the continuation's likelihood; null where a reply was requested"),
         "greedy": truth("whether the model would have written the continuation itself"),
     }
     | FINISH
@@ -148,9 +151,9 @@ TASK_SCORES = table(
     {
         "task_id": text("the benchmark's own name of the task"),
         "model_id": text("who replied"),
-        "value": real("0 to 1, of a program 0 or 1; null where void"),
-        "outcome": text("of a program: Passed, Failed, TimedOut, Crashed; else the metric"),
-        "detail": text("more about a failure; what the program printed, so hostile"),
-        "void": text("why it is not scored: the reply was never written, or the task is unsolvable here"),
+        "value": real("0 to 1; of a program 0 or 1; null where void"),
+        "outcome": text("of a program: `Passed`, `Failed`, `TimedOut` or `Crashed`; otherwise the metric's name"),
+        "detail": text("more about a failure; it may contain what the program printed"),
+        "void": text("why the task is not scored: there is no reply, or `Unsolvable`"),
     }
 )

@@ -10,10 +10,11 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
-from tiltyard.api import ManifestError, Outputs, Problem, Tournament, TournamentStatus
+from tiltyard.api import ManifestError, Outputs, Problem, Tournament
 from tiltyard.cli import show
 from tiltyard.cli.exits import Exit, exit_of, exit_of_failure
 from tiltyard.cli.following import after_failure, after_run, after_status
@@ -40,7 +41,7 @@ from tiltyard.sdk.machine import (
 from tiltyard.sdk.machine import prepare as prepare_here
 from tiltyard.sdk.machine import run as run_here
 from tiltyard.sdk.manifest import called, load_manifest, with_prices
-from tiltyard.sdk.status_document import Status, status_document
+from tiltyard.sdk.status_document import Status, cluster_status_document
 from tiltyard.status.build import leaderboard_row
 from tiltyard_jobs.contracts.layout import battles_key
 from tiltyard_jobs.contracts.located import readable
@@ -204,7 +205,7 @@ def _status_reader(options: argparse.Namespace) -> tuple[Callable[[], Status], T
                 f"--prices {options.prices}: must not be given with -n: on a cluster the cost is computed from"
                 " spec.prices; set prices in the manifest and apply it"
             )
-        return lambda: status_document(_cluster_status(namespace, name), name, at_work=True), None
+        return lambda: cluster_status_document(_on_cluster(namespace, name)), None
     tournament = with_prices(load_manifest(options.manifest), options.prices)
     place = StatePlace.of(tournament, options.state)
     return lambda: status_here(place), tournament
@@ -272,13 +273,14 @@ def prepare(options: argparse.Namespace, printer: Printer) -> Prepared:
     return prepared
 
 
-def _cluster_status(namespace: str, name: str) -> TournamentStatus:
+def _on_cluster(namespace: str, name: str) -> Mapping[str, Any]:
+    """A Tournament of a cluster, with its status."""
     try:
-        from tiltyard.cluster.status_reader import read_status
+        from tiltyard.cluster.status_reader import read_with_status
     except ImportError as error:
         raise UserError(f"a cluster needs more packages ({error.name}): pip install 'tiltyard[operator]'") from None
     try:
-        return asyncio.run(read_status(namespace, name))
+        return asyncio.run(read_with_status(namespace, name))
     except LookupError as error:
         raise UserError(str(error)) from None
 

@@ -55,6 +55,17 @@ def print_status(status: Status, existing: Sequence[str] = ()) -> None:
         console.print(", ".join(pace), highlight=False)
     if status.activity == "Interrupted":
         console.print("interrupted: `tiltyard run` continues from here", style="yellow", highlight=False)
+    if status.written is not None and status.activity == "Running":
+        console.print(f"written by the operator at {status.written:%Y-%m-%d %H:%M:%S} UTC", highlight=False)
+    seen = status.observed_generation
+    if status.generation is not None and seen is not None and seen < status.generation:
+        console.print(
+            f"the operator has not acted on the last edit (generation {status.generation}; this is the status of"
+            f" {seen}): if this stays so, see whether it runs (kubectl -n tiltyard get pods)",
+            style="yellow",
+            highlight=False,
+            soft_wrap=True,
+        )
     table = Table("STAGE", "STATE", "SHARDS", "REUSED", "ACTIVE", "RECORDS", "RATE", "VOID", box=None)
     for stage in status.stages:
         shards = stage.shards

@@ -16,51 +16,83 @@ from tiltyard.release import release
 from tiltyard.status.conditions import COMPLETE, CONDITIONS, FAILED, find_true
 from tiltyard_jobs.contracts.recipe import Phase
 
-# How things stand: counted from the operator's memory at each scrape.
-BUILD_INFO = Gauge("tiltyard_build_info", "1, with the operator's release and its Python.", ["version", "python"])
-TOURNAMENTS = Gauge("tiltyard_tournaments", "Tournaments by phase.", ["phase"])
-TOURNAMENT_CONDITIONS = Gauge(
-    "tiltyard_tournament_conditions", "Conditions of tournaments, by type and status.", ["type", "status"]
-)
-WAITS = Gauge("tiltyard_waits", "Models, Jobs and preflights that cannot start or end, by reason.", ["reason"])
-MODELS = Gauge("tiltyard_models", "Models served for tournaments, by state.", ["state"])
-JOBS_ACTIVE = Gauge("tiltyard_jobs_active", "Jobs of tournaments with a running pod.")
-PODS = Gauge("tiltyard_pods", "Pods of tournaments, by what they run and by phase.", ["runs", "phase"])
-WATCHED = Gauge("tiltyard_watched_objects", "Objects in memory, by resource.", ["resource"])
-LEADER = Gauge("tiltyard_leader", "1 where this operator works, 0 where it stands by.")
-QUEUE = Gauge("tiltyard_queue", "Tournaments that wait to be reconciled.")
+# The texts below are Prometheus' HELP, and the table in docs/cluster.md, which `hack/generate_tables.py` makes of them.
+BUILD_INFO = Gauge("tiltyard_build_info", "1; the operator's release and its Python.", ["version", "python"])
 
-# What the operator has done.
-MODEL_LOADS = Counter("tiltyard_model_loads", "Times that a model was started.")
-JOBS_STARTED = Counter("tiltyard_jobs_started", "Jobs that were started, by stage.", ["stage"])
-FINISHED = Counter("tiltyard_tournaments_finished", "Tournaments that have ended, by outcome.", ["outcome"])
-REFUSALS = Counter(
-    "tiltyard_refusals", "Attempts to start a model or a Job that the API server has refused, by status.", ["code"]
+# Tournaments.
+TOURNAMENTS = Gauge("tiltyard_tournaments", "Tournaments by `status.phase`; `Pending` before there is one.", ["phase"])
+TOURNAMENT_CONDITIONS = Gauge(
+    "tiltyard_tournament_conditions", "Tournaments by the status of each of their conditions.", ["type", "status"]
 )
-PROMPT_TOKENS = Counter("tiltyard_prompt_tokens", "Prompt tokens of the requests to models.")
+FINISHED = Counter(
+    "tiltyard_tournaments_finished",
+    "Tournaments that have ended since the operator's start: `Complete` or `Failed`.",
+    ["outcome"],
+)
+WAITS = Gauge("tiltyard_waits", "Models, Jobs and preflights that wait, by the reasons of `Waiting`.", ["reason"])
+REFUSALS = Counter(
+    "tiltyard_refusals",
+    "Attempts to start something that the API server has refused, by HTTP status.",
+    ["code"],
+)
+
+# Models, Jobs and pods.
+MODELS = Gauge(
+    "tiltyard_models",
+    "Models of all Tournaments: `Starting`, `Ready`, `Stopping`, `Stopped`; all but the last use resources of nodes.",
+    ["state"],
+)
+MODEL_SECONDS = Counter(
+    "tiltyard_model_seconds",
+    "Time that models have held resources: `Starting`, `Busy` (a running worker asks it), `Idle` (ready, and no worker"
+    " asks it) or `Stopping`; of a model with replicas that of one.",
+    ["activity"],
+)
+MODEL_LOADS = Counter("tiltyard_model_loads", "Starts of models; each costs minutes of GPU time.")
+PODS = Gauge("tiltyard_pods", "Pods of a `Model` or of a `Worker`, by their phase.", ["runs", "phase"])
+JOBS_ACTIVE = Gauge("tiltyard_jobs_active", "Jobs with a running pod.")
+JOBS_STARTED = Counter("tiltyard_jobs_started", "Jobs that were started.", ["stage"])
+
+# What models were asked.
+PROMPT_TOKENS = Counter("tiltyard_prompt_tokens", "Prompt tokens, as `status.usage` counts them.")
 CACHED_TOKENS = Counter("tiltyard_cached_prompt_tokens", "Prompt tokens that a prefix cache had.")
 COMPLETION_TOKENS = Counter("tiltyard_completion_tokens", "Tokens that models have generated.")
-VOIDS = Counter("tiltyard_voids", "Records that could not be made, by phase.", ["phase"])
-MODEL_SECONDS = Counter("tiltyard_model_seconds", "Time that served models have run, by what they did.", ["activity"])
-RECONCILE_SECONDS = Histogram(
-    "tiltyard_reconcile_seconds",
-    "Duration of one reconciliation of a tournament, including its requests.",
-    buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10),
-)
-RECONCILE_ERRORS = Counter("tiltyard_reconcile_errors", "Reconciliations and plans that failed and are retried.")
+VOIDS = Counter("tiltyard_voids", "Records that could not be made, as `status.stages` counts them.", ["phase"])
+
+# The operator itself.
 STATUS_DELAY_SECONDS = Histogram(
     "tiltyard_status_delay_seconds",
-    "From the arrival of a change to the status that shows it.",
+    "Time from the arrival of a change to the status that shows it.",
     buckets=(0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10),
 )
+LEADER = Gauge("tiltyard_leader", "1 on the active replica, 0 on one that stands by.")
+QUEUE = Gauge("tiltyard_queue", "Tournaments that wait to be reconciled; it should return to 0.")
+RECONCILE_SECONDS = Histogram(
+    "tiltyard_reconcile_seconds",
+    "Duration of one reconciliation, including its requests.",
+    buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10),
+)
+RECONCILE_ERRORS = Counter(
+    "tiltyard_reconcile_errors", "Reconciliations and plans that failed and are retried; the log has the reason."
+)
 PROGRESS_REQUESTS = Counter(
-    "tiltyard_progress_requests", "Requests to workers for their progress, by outcome.", ["outcome"]
+    "tiltyard_progress_requests",
+    "Requests to workers for their progress: `Answered`, `Unanswered`, or `Invalid` where the answer could not be read"
+    " as a progress report.",
+    ["outcome"],
 )
 API_REQUESTS = Counter(
-    "tiltyard_api_requests", "Requests to the API server by verb, resource and status.", ["verb", "resource", "code"]
+    "tiltyard_api_requests",
+    'Requests to the API server; `code="403"` means that a right is missing.',
+    ["verb", "resource", "code"],
 )
+WATCHED = Gauge("tiltyard_watched_objects", "Objects in the operator's memory.", ["resource"])
 RELISTS = Counter("tiltyard_relists", "Times that all objects of a resource were listed again.", ["resource"])
-WATCH_FAILURES = Counter("tiltyard_watch_failures", "Times that a watch failed and was tried again.", ["resource"])
+WATCH_FAILURES = Counter(
+    "tiltyard_watch_failures",
+    "Times that a watch failed and was tried again; the log has the reason and the namespace.",
+    ["resource"],
+)
 
 BUSY, IDLE = "Busy", "Idle"
 ACTIVITIES = (ModelPhase.STARTING.value, BUSY, IDLE, ModelPhase.STOPPING.value)

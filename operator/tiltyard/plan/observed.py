@@ -7,21 +7,35 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from tiltyard_jobs.contracts.described import Described
 from tiltyard_jobs.contracts.progress import Step, WorkerProgress
 from tiltyard_jobs.contracts.summary import Standing
 from tiltyard_jobs.contracts.tasks import LedgerRow
 
 
-class WaitReason(StrEnum):
-    """Why something waits; those that somebody has to act upon first."""
+class WaitReason(Described):
+    """Why something waits; those that somebody has to act upon first. A meaning says what waits."""
 
-    REFUSED = "Refused"  # the API server, a quota, a policy or a webhook refuses the object, or each of its pods
-    NOT_STARTING = "NotStarting"  # its pod's containers do not start
-    NOT_ENDING = "NotEnding"  # its worker has ended, and another container of its pod stays
-    UNSCHEDULABLE = "Unschedulable"  # its pod fits no node
-    DOWNLOADING = "Downloading"  # nodes do not have its weights yet
-    QUEUED = "Queued"  # a queue has not admitted it
-    GIVES_WAY = "GivesWay"  # to another tournament, which needs the room that it holds, or writes where it would
+    REFUSED = (
+        "Refused",
+        "an object, or each of its pods, is refused: by a quota, a LimitRange, Pod Security, a policy or a webhook",
+    )
+    NOT_STARTING = "NotStarting", "a pod whose containers do not start"
+    NOT_ENDING = "NotEnding", "a pod that stays after its worker has ended"
+    UNSCHEDULABLE = (
+        "Unschedulable",
+        "a pod that fits no node; what the cluster autoscaler or Karpenter says of it is shown, too",
+    )
+    DOWNLOADING = (
+        "Downloading",
+        "a model of which KServe's cache does not have the weights on all nodes of the group yet",
+    )
+    QUEUED = "Queued", "a Job that its queue has not admitted"
+    GIVES_WAY = (
+        "GivesWay",
+        "the tournament: for a minute it held resources without being able to work, and it has released them for an"
+        " older one, see below; or `output.s3.singleWriter` is set and another one writes below the same URI",
+    )
 
 
 class Wait(NamedTuple):

@@ -9,12 +9,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tiltyard.api import LeaderboardRow, TournamentStatus
+from tiltyard.api import LeaderboardRow
 from tiltyard.api.status import UNSEEN
 from tiltyard.observe.kinds import TOURNAMENTS
 from tiltyard.sdk.errors import StoppedError, TournamentFailedError, UserError
-from tiltyard.sdk.status_document import Status, status_document
-from tiltyard.status.objects import status_of
+from tiltyard.sdk.status_document import Status, cluster_status_document
 
 if TYPE_CHECKING:
     from kubernetes.client import CustomObjectsApi
@@ -66,7 +65,7 @@ class Cluster:
         Raises:
             UserError: there is no such Tournament.
         """
-        return _document(self._get(name))
+        return cluster_status_document(self._get(name))
 
     def leaderboard(self, name: str) -> tuple[LeaderboardRow, ...]:
         """The top rows of the leaderboard; none before the ratings are known.
@@ -96,7 +95,7 @@ class Cluster:
             for found in self._changes(name, end):
                 if _is_old(found):
                     continue
-                status = _document(found)
+                status = cluster_status_document(found)
                 if status != last:
                     yield status
                     last = status
@@ -233,8 +232,3 @@ def _words(error: Any) -> str:
 def _is_old(found: Mapping[str, Any]) -> bool:
     written_for = (found.get("status") or {}).get("observedGeneration", UNSEEN)
     return written_for not in (UNSEEN, found["metadata"].get("generation"))
-
-
-def _document(found: Mapping[str, Any]) -> Status:
-    status: TournamentStatus = status_of(found)
-    return status_document(status, found["metadata"]["name"], at_work=True)

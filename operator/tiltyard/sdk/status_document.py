@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import AwareDatetime
 
 from tiltyard.api import TournamentStatus
+from tiltyard.render.names import MANAGER
 from tiltyard.sdk.documents import API_VERSION, Spending
 from tiltyard.status.held import seconds_up
+from tiltyard.status.objects import status_of
 
 _ENDS = {"Complete", "Failed", "Suspended"}
 
@@ -28,6 +34,11 @@ class Status(TournamentStatus):
     wrong_input: bool = False
     """Whether the run failed because of what it was given (the manifest, a file, an endpoint): it fails again until
     that changes. Always false on a cluster."""
+    generation: int | None = None
+    """The generation of the Tournament's spec: above `observedGeneration`, the operator has not acted on the last edit.
+    Absent on one machine."""
+    written: AwareDatetime | None = None
+    """When the operator last changed the status. Absent on one machine."""
     spending: Spending | None = None
     """What the run took, beside what was planned, by the prices that `tiltyard status` was given. Absent on a cluster,
     of `tiltyard run`, and of each change but the last that `--watch` prints."""
@@ -51,6 +62,23 @@ def status_document(
         status = _at_rest(status, written)
     fields = {field: getattr(status, field) for field in TournamentStatus.model_fields}
     return Status(tournament=name, activity=activity, wrong_input=wrong_input and "Failed" in ends, **fields)
+
+
+def cluster_status_document(tournament: Mapping[str, Any]) -> Status:
+    """The document of a Tournament of a cluster, of which nothing but the object itself is known.
+
+    Args:
+        tournament: the object, as the API server gives it.
+    """
+    meta = tournament["metadata"]
+    writes = (
+        entry["time"]
+        for entry in meta.get("managedFields", ())
+        if entry["manager"] == MANAGER and entry.get("subresource") == "status" and "time" in entry
+    )
+    written = max(map(datetime.fromisoformat, writes), default=None)
+    document = status_document(status_of(tournament), meta["name"], at_work=True)
+    return document.model_copy(update={"generation": meta.get("generation"), "written": written})
 
 
 def _at_rest(status: TournamentStatus, written: float) -> TournamentStatus:

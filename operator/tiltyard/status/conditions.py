@@ -1,7 +1,7 @@
 """Every condition of a Tournament: types, reasons, messages, and when each is set. No other module makes one.
 
 To add a condition: a type, its reason and message where no other fits, a function from a `Situation` to its
-`Statement`, and a row of `CONDITIONS`.
+`Statement`, and a row of `CONDITIONS`, whose meaning users read in docs/cluster.md (`hack/generate_tables.py`).
 """
 
 from __future__ import annotations
@@ -20,24 +20,21 @@ from tiltyard.plan.weights import bytes_text
 from tiltyard_jobs.contracts.recipe import Milestone
 from tiltyard_jobs.contracts.recipes import RECIPES
 
-# Types. Milestones: they become True once, and are never negative.
-ACCEPTED: Final = "Accepted"  # True: the spec is valid and this release can run it here
-PREFLIGHTED: Final = "Preflighted"  # True: store, Secrets, files and endpoints of this spec were checked
-DATASET_READY: Final = "DatasetReady"  # True: the training data is in the bucket
-# Trained, Evaluated: `MILESTONE` of a stage's recipe, only where the manifest asks for the stage. True: all of its
-# artifacts are in the bucket
+# Types; `CONDITIONS` says what they mean. Milestones: they become True once, and are never negative.
+ACCEPTED: Final = "Accepted"
+PREFLIGHTED: Final = "Preflighted"
+DATASET_READY: Final = "DatasetReady"
+# Trained, Evaluated: `MILESTONE` of a stage's recipe.
 # Ends, as a Job has them.
-COMPLETE: Final = "Complete"  # True: every artifact is there; final for this run
-FAILED: Final = "Failed"  # True: nothing continues until the spec is edited, or suspended and resumed
-SUSPENDED: Final = "Suspended"  # True: spec.suspend has stopped the Jobs and models
+COMPLETE: Final = "Complete"
+FAILED: Final = "Failed"
+SUSPENDED: Final = "Suspended"
 # What holds it up.
-WAITING: Final = (
-    "Waiting"  # True: something that is to start cannot, and nothing has failed for it; its message says what
-)
+WAITING: Final = "Waiting"
 # What kstatus, Flux and Argo CD read.
-READY: Final = "Ready"  # True: as Complete
-RECONCILING: Final = "Reconciling"  # True: work is under way; its last transition is when the work began
-STALLED: Final = "Stalled"  # True: as Failed, or the spec is invalid
+READY: Final = "Ready"
+RECONCILING: Final = "Reconciling"
+STALLED: Final = "Stalled"
 
 # Reasons. The ends, Ready, Reconciling, Stalled and DatasetReady have `Plan.phase` as theirs, which is also
 # status.phase: Preflight, Mining, Judging …, Complete, Failed or Suspended.
@@ -161,7 +158,9 @@ def conditions_of(
         now: seconds since the epoch.
         before: the conditions until now: one whose status stays keeps the time of its last transition.
     """
-    statements = {kind: statement for kind, rule in CONDITIONS.items() if (statement := rule(situation)) is not None}
+    statements = {
+        kind: statement for kind, rule in CONDITIONS.items() if (statement := rule.states(situation)) is not None
+    }
     return _dated(statements, generation, now, before)
 
 
@@ -263,24 +262,45 @@ def _stalled(situation: Situation) -> Statement:
     return statement._replace(message=RETRY_MESSAGE.format(message=why))
 
 
-CONDITIONS: Final[Mapping[str, Callable[[Situation], Statement | None]]] = {
-    ACCEPTED: _accepted,
-    PREFLIGHTED: _preflighted,
-    DATASET_READY: _dataset_ready,
+class Rule(NamedTuple):
+    """When a condition is set.
+
+    Attributes:
+        meaning: of `True`.
+        states: what the condition says of a situation; None leaves it out.
+    """
+
+    meaning: str
+    states: Callable[[Situation], Statement | None]
+
+
+CONDITIONS: Final[Mapping[str, Rule]] = {
+    ACCEPTED: Rule("the spec is valid, and this release can run it here", _accepted),
+    PREFLIGHTED: Rule("the store, Secrets, files and endpoints of this spec were checked", _preflighted),
+    DATASET_READY: Rule("the training data is in the bucket", _dataset_ready),
     **{
-        recipe.MILESTONE.condition: partial(_milestone, stage, recipe.MILESTONE)
+        recipe.MILESTONE.condition: Rule(
+            f"{recipe.MILESTONE.message}; a condition only where the manifest asks for it",
+            partial(_milestone, stage, recipe.MILESTONE),
+        )
         for stage, recipe in RECIPES.items()
         if recipe.MILESTONE is not None
     },
-    COMPLETE: partial(_stands_at, TournamentState.COMPLETE),
-    FAILED: partial(_stands_at, TournamentState.FAILED),
-    SUSPENDED: partial(_stands_at, TournamentState.SUSPENDED),
-    WAITING: _waiting,
-    READY: partial(_stands_or_waits, TournamentState.COMPLETE),
-    RECONCILING: partial(_stands_or_waits, TournamentState.RUNNING),
-    STALLED: _stalled,
+    COMPLETE: Rule("every artifact is there; final for this run", partial(_stands_at, TournamentState.COMPLETE)),
+    FAILED: Rule(
+        "nothing continues until the spec is edited, or suspended and resumed",
+        partial(_stands_at, TournamentState.FAILED),
+    ),
+    SUSPENDED: Rule("`spec.suspend` has stopped the Jobs and models", partial(_stands_at, TournamentState.SUSPENDED)),
+    WAITING: Rule("something that is to start cannot, and nothing has failed; its message says what and why", _waiting),
+    READY: Rule("as `Complete`", partial(_stands_or_waits, TournamentState.COMPLETE)),
+    RECONCILING: Rule(
+        "work is under way; its last transition is when the work began",
+        partial(_stands_or_waits, TournamentState.RUNNING),
+    ),
+    STALLED: Rule("as `Failed`, or the spec is invalid", _stalled),
 }
-"""Each condition by its type, in the order of `status.conditions`; a rule that gives None leaves its condition out."""
+"""Each condition by its type, in the order of `status.conditions`."""
 
 
 def _dated(

@@ -10,33 +10,70 @@ from tiltyard.plan.observed import Observed, Wait, WaitReason
 from tiltyard.plan.planner import TournamentState
 from tiltyard.status import conditions
 
-# Reasons of events about the tournament.
-PREFLIGHT_PASSED: Final = "PreflightPassed"  # the condition Preflighted has become True
-DATASET_READY: Final = "DatasetReady"  # likewise, of the same name
-COMPLETE: Final = "Complete"  # likewise
-FAILED: Final = "Failed"  # likewise
-SUSPENDED: Final = "Suspended"  # likewise
-PHASE_CHANGED: Final = "PhaseChanged"  # another stage is at work; an end has its own condition's event
-TOO_LARGE: Final = "TooLarge"  # a spec was accepted though one of its pods asks for more than any node has
-NO_MEMORY: Final = "NoMemory"  # likewise, though one of its pods asks for GPUs and no memory
-NO_GPU: Final = "NoGpu"  # likewise, though a model is trained on the CPU, or served on it by a pod that holds GPUs
-KSERVE_UNSUPPORTED: Final = "KServeUnsupported"  # likewise, though the installed KServe is too old
-WAITING: Final = "Waiting"  # a Job or a model cannot go on: its pod fits no node, does not start, or stays
-REFUSED: Final = "Refused"  # a Job or a model cannot be made, or its pods: a quota, a policy, a webhook
-DOWNLOADING: Final = "Downloading"  # nodes do not have a model's weights yet
-QUEUED: Final = "Queued"  # a queue has not admitted a Job
-GIVES_WAY: Final = "GivesWay"  # to another tournament, which needs its room, or writes where only one may
+# Reasons of events about the tournament; `EVENTS` says what they mean.
+PREFLIGHT_PASSED: Final = "PreflightPassed"
+DATASET_READY: Final = "DatasetReady"
+COMPLETE: Final = "Complete"
+FAILED: Final = "Failed"
+SUSPENDED: Final = "Suspended"
+PHASE_CHANGED: Final = "PhaseChanged"
+TOO_LARGE: Final = "TooLarge"
+NO_MEMORY: Final = "NoMemory"
+NO_GPU: Final = "NoGpu"
+KSERVE_UNSUPPORTED: Final = "KServeUnsupported"
+WAITING: Final = "Waiting"
+REFUSED: Final = "Refused"
+DOWNLOADING: Final = "Downloading"
+QUEUED: Final = "Queued"
+GIVES_WAY: Final = "GivesWay"
 # Reasons of events about one model.
-MODEL_STARTING: Final = "ModelStarting"  # its InferenceService was started
-MODEL_READY: Final = "ModelReady"  # it answers
-MODEL_LOST: Final = "ModelLost"  # it answered and does not any more
-MODEL_STOPPED: Final = "ModelStopped"  # its pods are gone
-MODEL_FAILED: Final = "ModelFailed"  # it was not ready in time
+MODEL_STARTING: Final = "ModelStarting"
+MODEL_READY: Final = "ModelReady"
+MODEL_LOST: Final = "ModelLost"
+MODEL_STOPPED: Final = "ModelStopped"
+MODEL_FAILED: Final = "ModelFailed"
 
-WARNINGS: Final = frozenset(
-    {FAILED, TOO_LARGE, NO_MEMORY, NO_GPU, KSERVE_UNSUPPORTED, WAITING, REFUSED, MODEL_LOST, MODEL_FAILED}
-)
-"""Events of type Warning: somebody should act. All others are Normal."""
+
+class Kind(NamedTuple):
+    """Events of one reason.
+
+    Attributes:
+        meaning: what has happened.
+        warning: they are of type Warning: somebody should act. All others are Normal.
+    """
+
+    meaning: str
+    warning: bool = False
+
+
+_SAME_NAME: Final = "the condition of the same name has become `True`"
+
+EVENTS: Final[Mapping[str, Kind]] = {
+    PREFLIGHT_PASSED: Kind("the condition `Preflighted` has become `True`"),
+    DATASET_READY: Kind(_SAME_NAME),
+    COMPLETE: Kind(_SAME_NAME),
+    FAILED: Kind(_SAME_NAME, warning=True),
+    SUSPENDED: Kind(_SAME_NAME),
+    PHASE_CHANGED: Kind("another stage is at work"),
+    TOO_LARGE: Kind("a spec was accepted though one of its pods asks for more than any node has", warning=True),
+    NO_MEMORY: Kind("a spec was accepted though one of its pods asks for GPUs and no memory", warning=True),
+    NO_GPU: Kind(
+        "a spec was accepted though a model is trained on the CPU, or served on it by a pod that holds GPUs",
+        warning=True,
+    ),
+    KSERVE_UNSUPPORTED: Kind("a spec was accepted though the installed KServe is too old", warning=True),
+    WAITING: Kind("a Job or a model cannot go on: its pod fits no node, does not start, or stays", warning=True),
+    REFUSED: Kind("a Job or a model cannot be made, or its pods: a quota, a policy, a webhook", warning=True),
+    DOWNLOADING: Kind("nodes do not have a model's weights yet"),
+    QUEUED: Kind("a queue has not admitted a Job"),
+    GIVES_WAY: Kind("the tournament gives way to another one, which needs its room, or writes where only one may"),
+    MODEL_STARTING: Kind("a model was started"),
+    MODEL_READY: Kind("a model answers"),
+    MODEL_LOST: Kind("a model answered and does not any more", warning=True),
+    MODEL_STOPPED: Kind("a model's pods are gone"),
+    MODEL_FAILED: Kind("a model was not ready in time", warning=True),
+}
+"""Every event by its reason; users read it in docs/cluster.md (`hack/generate_tables.py`)."""
 
 ON_CONDITION: Final[Mapping[str, str]] = {
     conditions.PREFLIGHTED: PREFLIGHT_PASSED,
@@ -84,7 +121,7 @@ class Event(NamedTuple):
     @property
     def warning(self) -> bool:
         """Whether it is of type Warning."""
-        return self.reason in WARNINGS
+        return EVENTS[self.reason].warning
 
 
 def events_of(

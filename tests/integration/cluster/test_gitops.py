@@ -9,7 +9,7 @@ import pytest
 
 from support.arena import SMALL, Arena
 from support.gitops import EXPECTED, RUNNING, judged
-from tiltyard.cluster.status_reader import read_status
+from tiltyard.cluster.status_reader import read_with_status
 from tiltyard.observe.kinds import Object
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(500)]
@@ -54,7 +54,7 @@ async def test_no_drift_in_any_phase_and_each_is_judged_rightly(engines: None, a
     unseen = await sync(arena, document)
     assert unseen["status"] == {"observedGeneration": -1}
     with pytest.raises(LookupError, match="has no status yet"):
-        await read_status(arena.namespace, "test")
+        await read_with_status(arena.namespace, "test")
 
     await arena.operator.start()
     seen = await sync_until(arena, document, "Suspended")

@@ -40,6 +40,8 @@ async def test_a_program_applies_waits_and_reads(arena: Arena) -> None:
     printed = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60, check=True)
     *_, last = map(json.loads, printed.stdout.splitlines())
     assert (last["tournament"], last["activity"], last["phase"]) == ("test", "Ended", "Complete")
+    assert last["generation"] == last["observedGeneration"]
+    assert last["written"] >= last["conditions"][-1]["lastTransitionTime"]
 
     await asyncio.to_thread(cluster.delete, "test")
 

@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 import yaml
 from aiohttp import web
@@ -20,16 +19,6 @@ import tiltyard
 from support.manifests import manifest
 from support.s3server import S3Server
 from support.stub_llm import serving
-
-
-class Exporting:
-    """A table of which nothing is known but Arrow's PyCapsule protocol, by which data frames of any kind are made."""
-
-    def __init__(self, table: Any) -> None:
-        self._table = table
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        return self._table.__arrow_c_stream__(requested_schema)
 
 
 def small(**spec: Any) -> dict[str, Any]:
@@ -71,7 +60,6 @@ def test_a_tournament_is_planned_run_and_read_in_a_notebook(place: Path) -> None
 
     # A copy, and the store's own folder, are read alike.
     copy = shutil.copytree(results.folder, place / "copy")
-    assert pa.table(Exporting(battles)).equals(battles), "what polars.from_arrow and others read"
     assert tiltyard.Results.open(copy).table("battles").equals(battles)
     assert tournament.results("out").leaderboard == results.leaderboard
 

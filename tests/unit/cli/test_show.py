@@ -29,7 +29,7 @@ from tiltyard.cli.progress import progress
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.estimate import Cost
 from tiltyard.plan.weights import Loading
-from tiltyard.sdk.status_document import status_document
+from tiltyard.sdk.status_document import cluster_status_document, status_document
 from tiltyard_jobs.contracts.durations import duration_text
 from tiltyard_jobs.contracts.summary import Standing
 
@@ -136,6 +136,46 @@ def test_a_dead_run_is_at_rest() -> None:
     assert stage.records == RecordCounts(total=4000, done=812)  # what is done stays done
     alive = status_document(at_work(), "test", at_work=True)
     assert (alive.activity, alive.models[0].activity) == ("Running", "Busy")
+
+
+def of_a_cluster(generation: int) -> dict[str, Any]:
+    """A Tournament at work whose status is of generation 2, as the API server gives it."""
+    entries = [
+        ("kubectl", "", "2026-11-30T21:00:00Z"),
+        ("tiltyard", "", "2026-11-30T20:58:00Z"),
+        ("tiltyard", "status", "2026-11-30T20:59:00Z"),
+    ]
+    managed = [
+        {"manager": manager, "time": time, **({"subresource": part} if part else {})} for manager, part, time in entries
+    ]
+    shown = at_work().model_copy(update={"observed_generation": 2})
+    return {
+        "metadata": {"name": "test", "generation": generation, "managedFields": managed},
+        "status": shown.model_dump(mode="json", by_alias=True, exclude_none=True),
+    }
+
+
+def test_a_status_of_a_cluster_says_when_it_was_written(capsys: pytest.CaptureFixture[str]) -> None:
+    found = cluster_status_document(of_a_cluster(2))
+    assert found.written == datetime(2026, 11, 30, 20, 59, tzinfo=UTC)
+    show.print_status(found)
+    text = capsys.readouterr().out
+    assert "written by the operator at 2026-11-30 20:59:00 UTC" in text
+    assert "last edit" not in text
+
+
+def test_an_edit_that_the_operator_has_not_acted_on_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    show.print_status(cluster_status_document(of_a_cluster(3)))
+    assert (
+        "the operator has not acted on the last edit (generation 3; this is the status of 2): if this stays so, see"
+        " whether it runs (kubectl -n tiltyard get pods)"
+    ) in capsys.readouterr().out
+
+
+def test_who_has_written_nothing_has_no_time() -> None:
+    bare = of_a_cluster(2)
+    del bare["metadata"]["managedFields"]
+    assert cluster_status_document(bare).written is None
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,7 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
     ),
     "Each metric of": (
         f"{CLUSTER}/test_metrics.py::test_each_metric_is_set_by_what_happens",
-        "unit/docs/test_metrics.py::test_the_table_has_the_metrics_that_are_declared",
+        "unit/docs/test_generated.py::test_the_tables_of_a_page_are_up_to_date",
     ),
     "`metrics.serviceMonitor.enabled`,": (
         f"{RENDERED}::test_prometheus_finds_the_metrics",

@@ -112,12 +112,12 @@ def test_reasons_are_camel_case_words_and_differ() -> None:
     reasons = [reason for reason in reasons if " " not in reason and "{" not in reason]
     assert len(reasons) == len(set(reasons))
     assert all(re.fullmatch("([A-Z][a-z]+|KServe)+", reason) for reason in reasons)
-    assert set(events.WARNINGS) | set(events.ON_CONDITION.values()) < set(reasons)
+    assert set(events.ON_CONDITION.values()) | set(events.ON_WAIT.values()) < set(reasons) == set(events.EVENTS)
 
 
 def test_a_long_note_is_cut() -> None:
     tournament = {"apiVersion": "a/v1", "kind": "K", "metadata": {"name": "n" * 63, "namespace": "s", "uid": "u"}}
-    body = event_object(tournament, Event("R", "x" * 5000), NOW)
+    body = event_object(tournament, Event("Queued", "x" * 5000), NOW)
     assert len(body["note"]) <= 1024
     assert body["eventTime"] == "2026-01-01T00:00:00.000000Z"
     assert body["type"] == "Normal"

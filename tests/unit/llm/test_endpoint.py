@@ -33,7 +33,7 @@ def test_root_and_version(url: str, root: str, version: str) -> None:
 
 @pytest.mark.parametrize("url", ["", "a.example", "ftp://a.example", "https://", "http://[::1"])
 async def test_what_is_no_address_is_refused(url: str) -> None:
-    with pytest.raises(ConfigurationError, match="no address"):
+    with pytest.raises(ConfigurationError, match="not an address"):
         HttpTransport(url, max_connections=1)
 
 

@@ -78,7 +78,7 @@ def test_a_token_that_the_server_adds_is_not_sent_twice() -> None:
         ("{{ messages[0].content.missing.thing }}", "fails on a user message"),
         ("{{ 1 / 0 }}", "fails on a user message"),
         ("{{ ''.__class__.__mro__[1].__subclasses__() }}", "fails on a user message"),
-        ("{% for %}", "no valid jinja"),
+        ("{% for %}", "not valid jinja"),
     ],
 )
 def test_a_template_that_gives_no_prefix_is_one_sentence(source: str, words: str) -> None:

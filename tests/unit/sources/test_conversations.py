@@ -34,7 +34,7 @@ def test_conversations(tmp_path: Path, kind: str) -> None:
     assert (texts.blank, texts.missing, texts.left_out) == (3, 0, 1)
     # Two that end alike are no repeats.
     found = check_texts(uri, "prompt", STORE, messages="m")
-    assert found == TextsFound(2, blank=3, notes=("messages after the user's last one left out: 1",))
+    assert found == TextsFound(2, blank=3, notes=("messages after the user's last one left out: 1",), longest=57)
 
 
 def test_conversations_as_others_write_them(tmp_path: Path) -> None:

@@ -67,12 +67,12 @@ class Cluster:
             services={service.name: service for service in services if service},
         )
 
-    def preflight(self, done: bool = False) -> dict[str, Any]:
-        """Its Job, which has passed; nothing exists, or all."""
+    def preflight(self, done: bool = False, **found: Any) -> dict[str, Any]:
+        """Its Job, which has passed; nothing exists, or all. `found`: what else its summary tells."""
         _, job = preflight_objects(self.tournament, self.task, SETTINGS)
         bits = [done for ref in self.graph.artifacts for _ in range(ref.shards)]
         self.add_job(job)
-        self.end_pod(job, 0, Summary(exit_code=0, done=pack_bits(bits)))
+        self.end_pod(job, 0, Summary(exit_code=0, done=pack_bits(bits), **found))
         finish(job, "Complete")
         return job
 

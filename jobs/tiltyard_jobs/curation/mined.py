@@ -20,7 +20,7 @@ LONGEST = 16_384  # characters of a text that is looked through; a longer one is
 MOST_PLACES = 8  # where an answer may begin, and marks of speakers; a hostile text has thousands
 LEAST_STATEMENT = 120  # characters: what stands below a question and is shorter may belong to it
 LEAST_DEFINITION = 30  # characters: as short, where it names what the question names
-LEAST_PROGRAM = 3  # lines
+LEAST_PROGRAM = 1  # lines
 LONGEST_LINE = 1000  # characters that are looked at above a label
 MOST_OF_A_TITLE = 5  # words of a line that asks for nothing
 LONGEST_VALUE = 6  # words that an example's input is to give
@@ -334,7 +334,7 @@ def _states_below_a_question(text: str, place: int) -> bool:
         return False
     if any(pattern.match(first) for pattern in (like.OPTION, like.FENCE, like.CODE_LINE, like.CONTEXT)):
         return False
-    prose = split_code(rest)[1].replace(question, "")  # once more
+    prose = split_code(rest[len(defines) :])[1].replace(question, "")  # once more
     return not (asks(prose) or like.FIRST_PERSON.search(prose) or like.HINTS.search(prose))
 
 
@@ -342,12 +342,12 @@ def _is_asked(before: str) -> bool:
     return before.endswith(("?", "？")) or bool(like.EXPLAINS.match(before.rsplit("\n\n", 1)[-1]))
 
 
-def _defines(statement: str, question: str) -> bool:
-    """Whether a statement is about what a question names: "What is a heap?", "A heap is …"."""
+def _defines(statement: str, question: str) -> str:
+    """How a statement begins that is about what a question names ("What is a heap?", "A heap is …"); else empty."""
     said = like.DEFINES.match(statement)
     if said is None or (statement.startswith("The ") and not like.WHY.match(question)):
-        return False  # "The list is [3, 1]" is given with the question about it
-    return (said["subject"] or said["cjk"]).lower() in question.lower()
+        return ""  # "The list is [3, 1]" is given with the question about it
+    return said[0] if (said["subject"] or said["cjk"]).lower() in question.lower() else ""
 
 
 def _asks_again(text: str) -> bool:

@@ -144,9 +144,11 @@ VOICE = re.compile(
     r"|your)\b(?! (?:\w+ ){0,4}(?:original|existing|current|starting|inputs?|outputs?|tables?|lists?|arrays?|texts?"
     r"|paragraph|sentences?|passage|article|logs?|data|dataset|problem|question|error|message|task|code (?:i|we)"
     r"|constraints))"
+    r"|(?:okay|ok|alright|yes)[,!.]* here(?:'s| is) (?:an?|the|your) (?:[\w-]+ ){0,3}(?:explanation|example|solution"
+    r"|implementation|version|script|answer|breakdown|summary|guide)\b"
     r"|to [^.?!,\n]{1,80}, (?:run|use|type|execute|call)\b"
     r"|to (?:tackle|solve|address|approach|answer|complete|accomplish) (?:this|the)\b[^.?!\n]{0,60}, i\b"
-    r"|(?:yes|no|ja|nein|oui|non|sí|да|нет|是的|不是)[,，.] |(?:solution|answer)s? (?:to|for)\b"
+    r"|(?:yes|no|ja|nein|oui|non|sí|да|нет|是的|不是)(?:[,，.] |，)|(?:solution|answer)s? (?:to|for)\b"
     r"|(?:以下|下面)(?:是|为)|以下は(?!私)"
     r"|다음은(?! ?(?:제|내|저희|우리) )|示例代码|代码示例|这(?:是|里是)一个(?:简单的)?(?:示例|例子|实现)"
     r"|(?:aquí|aqui) (?:tienes|está|hay|vai)|voici|hier ist|hier sind|ecco|вот\b"
@@ -328,7 +330,9 @@ REFUSES = re.compile(
 )
 # An assistant that greets and asks what it is to do, in other languages than English.
 ASKS_TO_HELP = re.compile(
-    r"\s*(?:(?:¡?hola|buenos días|buenas(?: tardes)?|bonjour|salut|bonsoir|hallo|guten (?:tag|morgen|abend)|hi|hello"
+    r"\s*(?:(?:¡?hola|buenos días|buenas(?: tardes)?|bonjour|salut|bonsoir|hallo|guten (?:tag|morgen|abend)|h(?:i"
+    r"|ello) there"
+    r"|hi|hello"
     r"|hey|ciao|salve|buongiorno|olá|oi|bom dia|boa tarde|здравствуй(?:те)?|привет|добрый день|您好|你好|嗨|こんにちは"
     r"|はじめまして|안녕하세요|안녕)[ ,.!，。！、~]*)?(?:(?:claro|por supuesto|bien sûr|natürlich|gerne|certo|конечно"
     r"|当然|好的|もちろんです|물론입니다)[ ,.!，。！、]*)?(?:¿?(?:en|con) qué (?:te |le |os )?puedo (?:ayudar|asistir"
@@ -345,7 +349,12 @@ ASKS_TO_HELP = re.compile(
     r"|才能)?(?:帮助?|为)(?:您|你)|(?:何か|何を|どのように|どのような|どんな|どう)[^。？\n]{0,20}?(?:お手伝い"
     r"|お役に立て|お助け|サポート)(?:いた?し|でき|し|る)|(?:本日は、?)?(?:どのような)?ご(?:用件|質問)は?(?:何"
     r"|どのような)?(?:でしょうか|ですか)|(?:무엇을|어떻게|뭘|어떤 것을|무슨 일을)[^.?\n]{0,10}(?:도와 ?드릴|도와줄"
-    r"|도울)|(?:i(?:'m| am) here to (?:help|assist)\b|let me (?:help|assist) you\b|(?:te )?puedo ayudar(?:te|le"
+    r"|도울)|(?:i(?:'m| am) here to (?:help|assist)\b|let me (?:help|assist) you\b(?! understand my)"
+    r"|(?:(?:yes|sure|of course|absolutely|thanks for reaching out)[,.!]* )?i can (?:certainly |definitely "
+    r"|gladly )?help you"
+    r" (?:with|write|find|create|solve|understand|fix|build)\b(?![^.?!\n]* if you)|what can i do for you\b|(?:sure|yes"
+    r"|of course)[,.!]* please go ahead"
+    r"|(?:te )?puedo ayudar(?:te|le"
     r"|los)? con\b"
     r"|je peux (?:vous |t')aider (?:avec|à)\b|ich helfe (?:ihnen|dir) (?:gerne?|dabei)|posso aiutar(?:ti|la) con\b"
     r"|posso ajud(?:ar|á-lo) (?:você )?com\b|я (?:могу|помогу) (?:вам|тебе) (?:помочь )?с\b|我可以帮助?(?:你|您)"
@@ -524,8 +533,9 @@ GOES_ON = re.compile(
     r"|sowie"
     r"|weil|(?:die|der|das|den) (?:dann|anschließend|danach)|e|ma|perché|che|mas|porque|и|но|а|который|которая|которое"
     r"|которые"
-    r"|чтобы) |(?:Finally|Afterwards|Subsequently|Then),? (?:the|it|this|we)\b|It (?:then|also|finally) |Then the )"
-    r"[\s\S]*[.。]\s*$|\s*(?:的(?!士|确)|并且?|然后|而且|从而|以及|を|が、?|に(?=[^ほ])|そして|しかし"
+    r"|чтобы|dass|sodass|por lo|lo que|ce qui|così che|o que|что) |(?:Finally|Afterwards|Subsequently|Then),? (?:the|it"
+    r"|this|we)\b|It (?:then|also|finally) |Then the )"
+    r"[\s\S]*[.。]\s*$|\s*(?:的(?!士|确)|并且?|然后|而且|从而|以及|を|が、?|という|に(?=[^ほ])|そして|しかし"
     r"|그리고|그러나|를 |을 )[\s\S]*[.。]\s*$"
 )
 """A sentence without its beginning, or the last of several; one that asks for something is none."""
@@ -535,7 +545,9 @@ _A_GOOD = (
     r"|amigável)"
 )
 ECHO = re.compile(
-    r"\s*(?:(?:system|système|sistema|система|系统|システム|시스템)(?: ?(?:prompt|message|提示))?\s*[:：]?\s+|(?:系统"
+    r"\s*(?:below is an instruction that describes a task|a chat between a curious (?:user|human))\b|\s*(?:(?:system"
+    r"|système"
+    r"|sistema|система|系统|システム|시스템)(?: ?(?:prompt|message|提示))?\s*[:：]?\s+|(?:系统"
     r"|システム|시스템)(?:提示词?)?[:：]\s*)?(?:you are (?:qwen|chatgpt|claude|llama|gemma|deepseek|mistral"
     r"|(?:an? )?(?:helpful|useful|friendly|ai|programming|coding|code|intelligent)\b[^.\n]{0,40}\b(?:assistant|model"
     r"|ai))\b|(?:tu es|vous êtes|eres|usted es|du bist|sie sind|você é|tu és|sei|(?:ты|вы)(?: ?[—–-])?) (?:qwen|chatgpt"
@@ -582,10 +594,15 @@ _A_MODEL = (
     rf"|(?:asistente|assistente) (?:de|di) (?:ia|inteligencia artificial|inteligência artificial))(?:,? {_MADE}|[.!]"
     r"|[,.!] ?(?:¿?en qué|como posso|come posso|comment puis-je|wie kann ich)))"
     r"|(?:eine|une|una|uma) (?:ki|ia) (?:und|et|y|e)\b"
+    r"|(?:ein|une?|um|una|uma|un'|eine) ?(?:chatbot|inteligencia artificial|intelligence artificielle"
+    r"|künstliche intelligenz"
+    rf"|intelligenza artificiale|inteligência artificial)(?:{_ENDS}|(?=,? {_MADE}))"
 )
 INTRODUCTION = re.compile(
     rf"(?:^|[.!:\n]\s{{0,4}})(?:(?:hi|hello|hey)[!,.]* )?(?:i(?:'m| am)|my name is|this is) (?:{_MODELS}"
-    r"|an? (?:ai|large language|language|virtual|helpful|code|coding) (?:\w+ )?(?:model|assistant|ai))\b"
+    r"|an? (?:ai|large language|language|virtual|helpful|code|coding) (?:\w+ )?(?:model|assistant|ai)"
+    r"|an? (?:ai )?chatbot)\b"
+    r"|^\s*my (?:training data|knowledge cutoff)\b"
     rf"|(?:^|[.!\n]\s{{0,4}}){_GREETS}(?:(?:je suis|ich bin|(?:yo )?soy|(?:eu )?sou|(?:io )?sono)"
     rf" (?:(?:[oaei]l? )?{_KNOWN}{_ENDS}|{_A_MODEL})"
     rf"|(?:me llamo|mi nombre es|je m'appelle|mein name ist|ich heiße|mi chiamo|(?:o )?meu nome é"
@@ -593,13 +610,14 @@ INTRODUCTION = re.compile(
     r"|(?:gemma|claude)\b[^.\n]{0,20}\b(?:créé|cread|entwickelt|creat|criad|создан|entrenad|entraîné|trainiert))"
     rf"|я(?: ?[—–-])? (?:{_KNOWN}{_ENDS}|(?:большая )?языковая модель\b(?!-)|(?:искусственный интеллект"
     rf"|ии-\w+){_ENDS}))"
-    rf"|私は(?:[^。\n、]{{1,20}}(?:開発|作成|訓練)(?:した|された))?(?:(?:{_KNOWN}|(?:大規模)?言語モデル|人工知能|ai(?:アシスタント(?:の{_KNOWN})?)?)"
+    rf"|私は(?:[^。\n、]{{1,20}}(?:開発|作成|訓練)(?:した|された))?(?:(?:{_KNOWN}|(?:大規模)?言語モデル|人工知能|チャットボット"
+    rf"|ai(?:アシスタント(?:の{_KNOWN})?)?)"
     rf"|{_KNOWN}(?:、|という)[^。\n]{{0,40}}(?:モデル|ai|アシスタント))(?:です|だ(?!け)|であ[りる]|なので)"
     rf"|저는 ?(?:[^.\n]{{1,20}}(?:개발한|만든|훈련한|훈련된|개발된) )?(?:(?:대규모 |인공지능 |ai )*(?:{_KNOWN}"
-    rf"|언어 ?모델|인공지능|ai|어시스턴트)"
+    rf"|언어 ?모델|인공지능|챗봇|ai|어시스턴트)"
     rf"|{_KNOWN}(?:이?라는|,)[^.\n]{{0,40}}(?:모델|ai|인공지능|어시스턴트))(?:입니다|이에요|예요|이[며고기지])"
     r"|(?:^|[.!\n]\s{0,4})i(?:'m| am) your (?:[\w-]+ ){0,3}assistant\b"
-    r"|我(?:是|叫)(?:通义|千问|qwen|阿里|一个(?:人工智能|ai|大型语言模型|语言模型))|由阿里(?:巴巴|云)"
+    r"|我(?:是|叫)(?:通义|千问|qwen|阿里|一个(?:人工智能|聊天机器人|ai|大型语言模型|语言模型))|由阿里(?:巴巴|云)"
     rf"|^\s*{_MODELS} (?:is|was) (?:an?|the) (?:[\w-]+ ){{0,4}}(?:model|assistant|chatbot|ai)\b"
     rf"|^\s*(?:{_MODELS}|assistant|ai)\s*[:：]",
     re.IGNORECASE,
@@ -652,7 +670,8 @@ THOUGHT = re.compile(
     rf"|\s*{_WELL}*(?:(?:i|we|let me|let's|il faut|je|debo|tengo|necesito|voy|ich|devo|ho|preciso|tenho|vou|мне|нужно"
     rf"|я)\b|muss ich\b|我|让我)"
     r"[^.?!。？！\n]{0,60}(?:understand|figure out|determine|identify|clarify|consider|entender|comprender|comprendre"
-    r"|verstehen|herausfinden|capire|comprendere|compreender|понять|理解|明白|弄清|搞清|确定"
+    r"|verstehen|herausfinden|capire|comprendere|compreender|понять|analizar|analyser"
+    r"|analysieren|analizzare|analisar|проанализировать|理解|明白|弄清|搞清|确定"
     r"|分析)[^.?!。？！\n]{0,40}(?:\bthe user\b|usuario|utilisateur|(?:be)?nutzer|utente|usuário|пользовател|用户)"
     rf"|\s*{_WELL}+(?:{_THE_USER})|\s*(?P<tells>{_THE_USER})|\s*{_WELL}*(?:ユーザー"
     rf"|使用者)[はがの][^。\n]{{0,60}}(?:求め|尋ね|聞いて|知りた|望んで|質問し|たがって|意図|依頼し)(?:[^。\n]*。"
@@ -741,6 +760,22 @@ REPLIES = re.compile(
     r"|you(?:'re| are) (?:very )?welcome\b|thank you[!.] have a|¡?de nada[!.]|je vous en prie[.!]|gern geschehen"
     r"|prego[.!]"
     r"|不客气|どういたしまして|천만에요|(?:さらに|他に|ほかに)[^。\n]{0,20}お気軽に"
+    r"|thank(?:s| you) for (?:reaching out|asking|your (?:question|message|interest))\b|gracias por (?:tu"
+    r"|su) (?:pregunta|consulta)"
+    r"|merci (?:pour|de) (?:votre|ta) (?:question|message)|danke für (?:deine|ihre) (?:frage|nachricht)"
+    r"|grazie per la (?:tua|sua)"
+    r"|obrigad[oa] pela (?:sua )?pergunta|спасибо за (?:ваш )?вопрос|感谢(?:您|你)的|ご質問ありがとう|질문해 주셔서"
+    r"|i (?:understand your (?:concern|question|problem)|see what you mean)|it depends on (?:your|the)\b|good (?:catch"
+    r"|point)[!.]"
+    r"|(?:please )?note that (?:this|the)\b|make sure to replace\b|i(?:'ve| have) (?:corrected|fixed|written|created"
+    r"|updated|added"
+    r"|modified) [^.?!\n]{1,40} for you\b|(?:once|after) (?:it is |that is )?\w+ed, you can\b|by (?:using|doing"
+    r"|following) [^.?!\n]{1,60},"
+    r" (?:you|we|it)\b|as an (?:expert|experienced) [^.?!\n]{1,40}, i (?:recommend|suggest|would)|i should (?:first"
+    r"|start)\b"
+    r"|(?:the|a) (?:correct |right |final )?(?:answer|result) is\b|la (?:réponse|respuesta|risposta) (?:est|es|è)\b"
+    r"|a resposta é"
+    r"|die antwort (?:ist|lautet)\b|ответ ?[:—]|(?:正确)?答案是|答えは|정답은"
     r"|(?:i|we) hope (?:this|that|it) (?:helps|answers|clarifies)|unfortunately,? i (?:can't|cannot|don't have|am)\b"
     r"|espero que (?:esto|isso|te|le) |j'espère que (?:cela|ça)|n'hésitez pas à|ich hoffe,? (?:das|dies|es)"
     r"|zögern sie nicht"
@@ -764,7 +799,8 @@ DEFINES = re.compile(
     r"|o)\s+)?[^\s,.:;?!]+(?:\s+"
     r"[^\s,.:;?!]+){0,2}?)\s+(?:is|are|was|were|looks?|means?|refers? to|stands for|es|son|significa|est|sont|signifie"
     r"|désigne|ist|sind"
-    r"|bedeutet|è|sono|é|são|это|[—–-] ?это|является)\s|(?P<cjk>[^\s，。、？]{1,16}?)(?:是指?|とは|は|이란|[은는] )",
+    r"|bedeutet|è|sono|é|são|это|[—–-] ?это|является)\s(?!(?:expected|supposed|required|allowed|given|to)\b)"
+    r"|(?P<cjk>[^\s，。、？]{1,16}?)(?:是指?|とは|は|이란|[은는] )",
     re.IGNORECASE,
 )
 WHY = re.compile(r"\W*why\b", re.IGNORECASE)
@@ -775,7 +811,11 @@ EXPLAINS = re.compile(
     re.IGNORECASE,
 )
 DO_THIS = re.compile(r"(?:use|run|type|call|execute|install|try)\b[^.?!\n]{0,80}[:：]\s*$", re.IGNORECASE)
-MAIL = re.compile(r"(?:subject|betreff|asunto|objet|oggetto|assunto|тема|主题|件名|제목) ?[:：]", re.IGNORECASE)
+MAIL = re.compile(
+    r"dear |sehr geehrte|estimad[oa]|chère? |gentile |уважаем|尊敬的"
+    r"|(?:subject|betreff|asunto|objet|oggetto|assunto|тема|主题|件名|제목) ?[:：]",
+    re.IGNORECASE,
+)
 ASKS_FOR_MAIL = re.compile(
     r"\b(?:write|draft|compose|create|generate|schreibe?|escribe|redacta|écri[st]|rédige[zr]?|scrivi|escreva|напиши)\b"
     r"(?![^.\n]{0,80}\b(?:following|below|this|reply to)\b)[^.\n]{0,80}\b(?:e-?mails?|letter|mail|correo|lettre|brief"

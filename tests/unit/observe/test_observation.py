@@ -30,9 +30,9 @@ def test_nothing_is_there(cluster: Cluster) -> None:
 
 
 def test_preflight_that_passed_tells_what_exists(cluster: Cluster) -> None:
-    cluster.preflight(done=True)
+    cluster.preflight(done=True, longest_given=9000)
     observed = seen(cluster)
-    assert observed.preflight is PreflightPhase.PASSED
+    assert (observed.preflight, observed.longest_given) == (PreflightPhase.PASSED, 9000)
     assert all(bundle.complete(observed.done) for bundle in cluster.graph.bundles)
     assert observed.reused == observed.done
 

@@ -106,7 +106,11 @@ async def test_each_metric_is_set_by_what_happens(
     words = {text for _, labels in samples for _, text in labels}
     assert not {text for text in words if arena.namespace in text or text in {"test", "m0", "m1", "j0"}}
 
-    # What the workers have logged joins what the operator has logged.
+    # What the workers have logged joins what the operator has logged. Each line is JSON.
+    containers = [file for pod in arena.player.started if "predictor" not in pod
+                  if (file := arena.player.folder / pod / "log").is_file()]  # fmt: skip
+    for file in (arena.operator.log, *containers):
+        assert [line for line in file.read_text().splitlines() if not line.startswith("{")] == [], file
     started = {line["bundle"] for line in logged(arena.operator.log) if line["event"] == "job started"}
     workers = [line for file in arena.player.folder.rglob("*log*") for line in logged(file) if "bundle" in line]
     assert {line["bundle"] for line in workers} == started

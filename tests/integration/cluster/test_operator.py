@@ -187,6 +187,8 @@ async def test_the_operator_is_killed_and_nothing_is_made_twice(arena: Arena) ->
         await begun(arena, stage)
         await arena.operator.kill()
         await pods_ended(arena, models=False)  # unseen
+        pods = {pod["metadata"]["name"]: pod["status"]["phase"] for pod in await arena.children(PODS)}
+        assert "Running" in {phase for name, phase in pods.items() if "-predictor-" in name}, "models stay up"
         await arena.operator.start()
     done = await arena.wait_for_phase("Complete", "Failed")
     assert done["status"]["phase"] == "Complete", done["status"]

@@ -25,6 +25,7 @@ from tiltyard_jobs.prompts.whole import unwrapped
 
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _NO_JSON = {b"<": " but a web page", b"data:": " but a stream of events", b"event:": " but a stream of events"}
+_ROUNDING = 0.01  # by which a server's log-probability of a sure token may be above 0
 _FILTERED = frozenset({"content_filter", "sensitive", "safety", "recitation", "prohibited_content", "blocklist"})
 _CUT = frozenset({"length", "model_length", "max_tokens", "max_output_tokens"})
 """What servers say where the token limit ended a reply: OpenAI's, Mistral's, Anthropic's and Gemini's."""
@@ -98,6 +99,8 @@ def _json_of(body: bytes) -> object:
     except orjson.JSONDecodeError as error:
         beginning = body[:200].lstrip().lower()
         kind = next((kind for mark, kind in _NO_JSON.items() if beginning.startswith(mark)), "")
+        if "surrogate" in str(error):
+            kind = ": it has half of a character"
         raise _malformed(f"the reply is no JSON{kind}" if body else "the reply is empty") from error
 
 
@@ -156,12 +159,12 @@ def chat_parts_of(document: dict[str, Any], *, pairs: tuple[Pair, ...] = PAIRS) 
 
 
 def require_answer(parts: Parts, finish_reason: str, limit: int | None) -> None:
-    """There is an answer.
+    """There is an answer; a code fence with nothing in it is none.
 
     Raises:
         RecordVoidError: Truncated, where the token limit left no room for one; ThoughtUnfinished, NoAnswer, Empty.
     """
-    if parts.answer and not parts.answer.isspace():
+    if unwrapped(parts.answer):
         return
     if parts.state is State.NONE:
         raise RecordVoidError(VoidReason.EMPTY)
@@ -322,6 +325,8 @@ def _first_token_logprobs(logprobs: object, parts: Parts, pairs: tuple[Pair, ...
                 continue
             if not isinstance(token, str) or not isinstance(value, (float, int)) or not -math.inf < value < math.inf:
                 raise _malformed("a log-probability is no number by token")
+            if value > _ROUNDING:  # probabilities, as some servers send them
+                raise _malformed("a log-probability is above 0")
             if value > found.get(token, -math.inf):
                 found[token] = float(value)
     except (KeyError, IndexError, TypeError) as error:

@@ -108,7 +108,7 @@ def parse_choice(answer: str) -> Verdict:
     winner = document.get("winner")
     label = _label(str(winner)) if type(winner) in (str, int) else None
     if label is None:
-        raise RecordVoidError(VoidReason.UNDECIDED, "the verdict names no side")
+        raise RecordVoidError(VoidReason.UNDECIDED, "its winner is none of 1, 2 and T")
     reason = document.get("reason")
     return Verdict(_VOTES[label], reason if isinstance(reason, str) else None)
 

@@ -189,7 +189,8 @@ def test_an_honest_judge_may_leave_a_tenth_undecided_and_no_more(world: StageWor
         assert ran.summary["voids"] == {"Undecided": 20 - sure}
     else:
         assert (
-            "often for this reason: Undecided: the verdict names no side; spec.jobs.maxVoid" in ran.summary["message"]
+            "often for this reason: Undecided: its winner is none of 1, 2 and T; spec.jobs.maxVoid"
+            in ran.summary["message"]
         )
         assert "allows 3 (and 2 Undecided): look at its replies, and use another model" in ran.summary["message"]
 

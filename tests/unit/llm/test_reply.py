@@ -53,7 +53,12 @@ def test_a_completion_is_read() -> None:
     assert completion_of(document, Usage(1)) == (" hi", "length", Usage(1), None)
 
 
-@pytest.mark.parametrize("text", ["", " \n\t"])
+def test_half_of_a_character_is_named() -> None:
+    with pytest.raises(RecordVoidError, match="the reply is no JSON: it has half of a character"):
+        document_of(b'{"choices": [{"text": "half \\ud83d of it"}]}')
+
+
+@pytest.mark.parametrize("text", ["", " \n\t", "```\n```", "\n```python\n\n```\n"])
 def test_blank_text_is_void_empty(text: str) -> None:
     with pytest.raises(RecordVoidError) as caught:
         completion_of({"choices": [{"text": text}]}, Usage())
@@ -118,6 +123,7 @@ def test_logprobs_are_of_the_first_token_and_the_likeliest_of_a_text() -> None:
         [{"token": "A"}],
         [{"token": 1, "logprob": 0}],
         [{"token": "A", "logprob": "x"}],
+        [{"token": "A", "logprob": 0.9}, {"token": "B", "logprob": 0.1}],
         "AB",
         [None],
         {"A": 1},

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tiltyard.cluster.answers import Answers
-from tiltyard.observe.kinds import JOBS, TRAIN_JOBS
+from tiltyard.observe.kinds import JOBS, SERVICES, TRAIN_JOBS
 from tiltyard.observe.records import JobRecord, ServiceRecord
-from tiltyard.observe.refusal import latest_failure, of_llm
+from tiltyard.observe.refusal import latest_failure, of_llm, of_service
 from tiltyard.render.train_job import NODE
 
 
 class PodRefusals(Answers[str]):
-    """What is said of Jobs and LLMInferenceServices without pods."""
+    """What is said of Jobs and models without pods."""
 
     async def of(self, owner: str, records: Iterable[tuple[JobRecord | ServiceRecord, float]]) -> dict[str, str]:
         """Why no pod of each can be created, by its name; those of which nothing is said are left out.
@@ -30,6 +30,9 @@ class PodRefusals(Answers[str]):
         return await self._of(owner, without, ask)
 
     async def _latest(self, record: JobRecord | ServiceRecord, since: float) -> str | None:
+        if isinstance(record, ServiceRecord) and record.kind is SERVICES:
+            fields = f"reason=InternalError,regarding.kind={SERVICES.kind},regarding.name={record.name}"
+            return latest_failure(filter(of_service, await self._events(record.owner, fields)), since)
         fields = "reason=FailedCreate"
         if isinstance(record, JobRecord):
             # A JobSet names its Jobs so.

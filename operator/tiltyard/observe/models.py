@@ -109,10 +109,9 @@ def startup_began(snapshot: Snapshot, service: ServiceRecord, pods: Iterable[Pod
 
 def _refusal(snapshot: Snapshot, service: ServiceRecord) -> Diagnosis | None:
     """Why KServe can create no pod of a model, or not all of an LLMInferenceService."""
-    is_llm = service.kind is LLM_SERVICES
-    if is_llm and service.refused:
+    if service.kind is LLM_SERVICES and service.refused:
         return Diagnosis(PODS_REFUSED, llm_refused(service.name, service.refused))
-    words = snapshot.refusals.get(service.name) if is_llm else service.refused
+    words = service.refused or snapshot.refusals.get(service.name)
     return Diagnosis(PODS_REFUSED, pods_refused(service.kind.kind, service.name, words)) if words else None
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tiltyard.observe.diagnose import IMAGE_PULL, POD_CONFIGURATION, Diagnosis
 from tiltyard.observe.documents import namespace_of, seconds
-from tiltyard.observe.kinds import LLM_SERVICES, TRAIN_JOBS
+from tiltyard.observe.kinds import TRAIN_JOBS
 from tiltyard.observe.models import models_seen, startup_began
 from tiltyard.observe.pod_events import waiting_pods
 from tiltyard.observe.progress import shards_of, step_of
@@ -217,7 +217,7 @@ def requeue_after(snapshot: Snapshot, observed: Observed, now: float) -> float |
     ]
     due += [pod.created + PATIENCE_SECONDS for pod in snapshot.pods.values() if pod.diagnosis is not None]
     due += [(pod.scheduled or pod.created) + PATIENCE_SECONDS for pod in snapshot.pods.values() if pod.unstarted]
-    due += [one.started + PATIENCE_SECONDS for one in snapshot.services.values() if one.kind is LLM_SERVICES]
+    due += [service.started + PATIENCE_SECONDS for service in snapshot.services.values()]
     due += [seconds(pod.ended) + PATIENCE_SECONDS for pod in snapshot.pods.values() if pod.diagnosis and pod.ended]
     for job in snapshot.jobs.values():
         if job.terminal == "Complete" and job.finished is not None and not is_fully_reported(snapshot, job):

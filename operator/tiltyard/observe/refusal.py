@@ -38,6 +38,7 @@ ADVICE = (
     (r"RuntimeClass .{1,200} not found", "create the RuntimeClass, or change pod.runtimeClassName"),
     (r"node label selector conflicts",
      "change pod.nodeSelector, or the namespace's annotation scheduler.alpha.kubernetes.io/node-selector"),
+    (r"is invalid: spec\.template\.", "change what it names in the manifest's pod"),
     (r"User .{1,200} cannot (?:create|patch)", "the operator's role lacks this right: install the chart's RBAC"),
     (r"no matches for kind|could not find the requested resource|404 page not found",
      "install what it names, the CRDs and their controller"),
@@ -122,6 +123,11 @@ def of_llm(event: Object, name: str) -> bool:
     """
     regarding = event.get("regarding", {})
     return regarding.get("kind") in ("ReplicaSet", "StatefulSet") and regarding["name"].startswith(f"{name}-kserve")
+
+
+def of_service(event: Object) -> bool:
+    """Whether an event says that what KServe makes of an InferenceService is refused. Its other errors pass."""
+    return re.search(r"is invalid: |is forbidden: |denied ", event.get("note", "")) is not None
 
 
 def knows_no_dry_run(words: str) -> bool:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tiltyard.api import Tournament, TournamentStatus
 from tiltyard.observe.diagnose import QUEUED
-from tiltyard.observe.kinds import LLM_SERVICES, TRAIN_JOBS
+from tiltyard.observe.kinds import TRAIN_JOBS
 from tiltyard.observe.records import JobRecord, PodRecord, ServiceRecord
 from tiltyard.plan.graph import Graph
 from tiltyard.plan.observed import Wait
@@ -61,7 +61,7 @@ class Snapshot:
         jobs: by name.
         pods: by name.
         services: by name.
-        refusals: why no pod of a Job, or of an LLMInferenceService, can be created, by its name.
+        refusals: why no pod of a Job, or of a model, can be created, by its name.
         gives_way: why it gives way to another tournament; None: it does not.
         queues: what Kueue says of Jobs and pods that its queues hold, by uid.
         pod_events: what is said of pods that no node takes, or that their nodes do not start, by `PodRecord.asked_as`.
@@ -124,13 +124,12 @@ def pods_missing_since(snapshot: Snapshot, job: JobRecord) -> float:
 
 
 def models_without_pods(snapshot: Snapshot, now: float) -> list[ServiceRecord]:
-    """LLMInferenceServices that should have pods by now and have none. Of an InferenceService KServe says it itself."""
+    """Models that should have pods by now and have none: what makes them for KServe, or KServe, may be refused."""
     with_pods = {pod.model for pod in snapshot.pods.values() if not pod.deleting}
     return [
         service
         for service in snapshot.services.values()
-        if service.kind is LLM_SERVICES
-        and not (service.stopped or service.ready or service.deleting or service.model in with_pods)
+        if not (service.stopped or service.ready or service.deleting or service.model in with_pods)
         and now - service.started >= PATIENCE_SECONDS
     ]
 

@@ -20,7 +20,7 @@ from support.waiting import until
 from tiltyard.api import tournament_from_object
 from tiltyard.cluster.client import Client
 from tiltyard.cluster.kserve import KServe
-from tiltyard.observe.kinds import CONFIG_MAPS, SERVICES, Kind, Object
+from tiltyard.observe.kinds import CONFIG_MAPS, EVENTS, SERVICES, Kind, Object
 from tiltyard.observe.kserve import TOO_OLD
 from tiltyard.plan.build import build_graph
 from tiltyard.render.children import NO_TIME
@@ -96,6 +96,26 @@ async def test_a_runtime_that_serves_no_model_is_told_in_kserves_words(
     assert f"no pod of InferenceService {name} can be created: {reason}: " in waiting["message"]
     assert advice in waiting["message"]
     assert condition(told, "Failed")["status"] == "False"
+    assert len(await arena.notes("Refused")) == 1
+
+
+async def test_a_deployment_that_kserve_cannot_make_is_told_with_what_is_wrong(arena: Arena) -> None:
+    document = arena.manifest(2, **SMALL)
+    mount = {"name": "nowhere", "mountPath": "/data"}
+    document["spec"]["competitors"][0]["serving"] = {"pod": {"volumeMounts": [mount]}}
+    await arena.apply(document)
+
+    async def says_so() -> bool:
+        events, _ = await arena.kube.list(EVENTS, arena.namespace, "")
+        return any('Not found: "nowhere"' in event["note"] for event in events)
+
+    told = await arena.told(
+        says_so, lambda one: 'Not found: "nowhere"' in condition(one, "Waiting").get("message", ""), "Refused"
+    )
+    message = condition(told, "Waiting")["message"]
+    name = service_name("test", document["spec"]["competitors"][0]["name"])
+    assert message.startswith(f"model m0: no pod of InferenceService {name} can be created: ")
+    assert message.endswith("; change what it names in the manifest's pod; it is tried again by itself")
     assert len(await arena.notes("Refused")) == 1
 
 

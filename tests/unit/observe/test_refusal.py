@@ -9,8 +9,8 @@ import pytest
 
 from support.cluster_objects import SETTINGS, T0, Cluster, cluster_tournament
 from tiltyard.observe.observation import observe, requeue_after
-from tiltyard.observe.refusal import latest_failure, pods_refused, refused
-from tiltyard.observe.snapshot import without_pods
+from tiltyard.observe.refusal import latest_failure, of_service, pods_refused, refused
+from tiltyard.observe.snapshot import models_without_pods, without_pods
 from tiltyard.plan.observed import JobPhase, JobSeen, ModelPhase, ModelSeen, Observed, WaitReason
 
 
@@ -161,6 +161,30 @@ def test_a_model_that_kserve_makes_no_pods_of_says_why(cluster: Cluster) -> None
     assert "RuntimeNotRecognized: No ServingRuntimes with the name: nope; install the ServingRuntime or " in told
     service["status"]["modelStatus"]["lastFailureInfo"]["reason"] = "ModelLoadFailed"
     assert seen(cluster).models["m1"].wait is None  # its pod says more
+
+
+def test_a_model_of_which_kserve_may_not_make_the_objects_says_why(cluster: Cluster) -> None:
+    name = cluster.service("m1")["metadata"]["name"]
+    snapshot = cluster.snapshot()
+    assert models_without_pods(snapshot, T0 + 9) == []
+    assert [one.name for one in models_without_pods(snapshot, T0 + 10)] == [name]
+    assert requeue_after(snapshot, observe(snapshot, SETTINGS, T0 + 1), T0 + 1) == 9
+    words = 'deployments.apps "d" is forbidden: exceeded quota: team, requested: count/deployments.apps=1'
+    refused = observe(replace(snapshot, refusals={name: words}), SETTINGS, T0 + 86400)
+    assert f"{words}; raise the namespace's ResourceQuota" in refusal_of(refused.models["m1"])
+
+
+@pytest.mark.parametrize(
+    ("note", "counts"),
+    [
+        ('fails to reconcile predictor: deployments.apps "d" is forbidden: exceeded quota: team', True),
+        ('fails to reconcile predictor: Deployment.apps "d" is invalid: spec.template.spec.volumes[0]: Required', True),
+        ('admission webhook "v" denied the request: no', True),
+        ('Operation cannot be fulfilled on deployments.apps "d": the object has been modified', False),
+    ],
+)
+def test_errors_of_kserve_that_pass_by_themselves_are_not_reported(note: str, counts: bool) -> None:
+    assert of_service(event(note)) is counts
 
 
 def test_a_job_whose_pods_are_refused_waits_and_says_why(cluster: Cluster) -> None:

@@ -184,14 +184,14 @@ def test_all_bad_rows_are_counted_and_may_be_passed_over(tmp_path: Path) -> None
         " answers)"
     )
     found = check_texts(path.as_uri(), "text", STORE, on_bad_row="Skip")
-    assert found == TextsFound(2, bad=6, bad_places="line 2, line 3, line 4, line 5, line 7, …")
+    assert found == TextsFound(2, bad=6, bad_places="line 2, line 3, line 4, line 5, line 7, …", longest=1)
     path.write_bytes(b"7\n")
     with pytest.raises(ConfigurationError, match=r"a\.jsonl: line 1 is not a JSON object$"):
         check_texts(path.as_uri(), "text", STORE, on_bad_row="Skip")
     path.write_bytes(b"text,id\na,1\nb,c,2\nd,3\n")
     (tmp_path / "a.csv").write_bytes(path.read_bytes())
     found = check_texts((tmp_path / "a.csv").as_uri(), "text", STORE, on_bad_row="Skip")
-    assert found == TextsFound(2, bad=1, bad_places="line 3")
+    assert found == TextsFound(2, bad=1, bad_places="line 3", longest=1)
 
 
 def test_a_second_column_must_be_there_and_name_somebody(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from support.text_files import STORE, refusal, written
+from tiltyard_jobs.contracts.conversation import whole_text
 from tiltyard_jobs.errors import ConfigurationError
 from tiltyard_jobs.usertexts import TextsFound, check_texts, read_texts
 
@@ -34,7 +35,9 @@ def test_conversations(tmp_path: Path, kind: str) -> None:
     assert (texts.blank, texts.missing, texts.left_out) == (3, 0, 1)
     # Two that end alike are no repeats.
     found = check_texts(uri, "prompt", STORE, messages="m")
-    assert found == TextsFound(2, blank=3, notes=("messages after the user's last one left out: 1",), longest=57)
+    longest = len(whole_text("By size.", [SYSTEM, *TURNS]))
+    left_out = ("messages after the user's last one left out: 1",)
+    assert found == TextsFound(2, blank=3, notes=left_out, longest=longest)
 
 
 def test_conversations_as_others_write_them(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -257,6 +258,46 @@ async def test_a_model_beside_queued_jobs_is_given_back(queues: Arena, plane: Co
     put_queue(plane, queues, "team", gpus="3")
     done = await queues.wait_for_phase("Complete", "Failed", limit=450)
     assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])
+
+
+@pytest.mark.parametrize("scheduler", [{GPU: "2"}], indirect=True)
+async def test_two_tournaments_that_hold_what_the_other_needs_next_both_finish(
+    queues: Arena, plane: ControlPlane, scheduler: None
+) -> None:
+    queues.player.binds = False
+    names = ("first", "second")
+    # Room for both preflights, or for one model without a Job.
+    put_queue(plane, queues, "team", gpus="1", cpus="1")
+    for name in names:
+        document = of_queue(queues, "team", name=name, cpu="1", serving={"maxActive": 1})
+        document["spec"]["output"]["s3"]["uri"] += f"/{name}"
+        await queues.apply(document)
+
+    async def one_waits(words: str) -> bool:
+        told = [condition(await queues.get(name), "Waiting").get("message", "") for name in names]
+        return any(re.search(words, message) for message in told)
+
+    await until(lambda: one_waits(r"(probe|mine)/\w+: Job "), 120)
+    # The other's model takes the rest: neither has a CPU for its Job, and each holds what the other's needs.
+    put_queue(plane, queues, "team", gpus="2", cpus="2")
+
+    async def holding() -> list[bool]:
+        return [asks_for_gpu(one) for one in await workloads(queues) if is_admitted(one)]
+
+    async def both_hold() -> bool:
+        return await holding() == [True, True]
+
+    await until(both_hold, 60)
+    await until(lambda: one_waits("was given back"), GIVE_BACK + 60)
+
+    async def a_job_has_its_model() -> bool:
+        return {True, False} <= {*await holding()}
+
+    await until(a_job_has_its_model, 120)
+    put_queue(plane, queues, "team", gpus="2")
+    for name in names:
+        done = await queues.wait_for_phase("Complete", "Failed", name=name, limit=300)
+        assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])
 
 
 async def test_a_job_whose_time_is_up_fails_the_tournament(queues: Arena, plane: ControlPlane) -> None:

@@ -217,6 +217,9 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
     "A team that is alone": (f"{KUEUE}::test_three_teams_share_a_quota_and_all_finish",),
     "`kueue.x-k8s.io/priority-class` is copied": (f"{OBJECTS}::test_a_queue_gets_the_labels_that_it_goes_by",),
     "A model whose Jobs": (f"{KUEUE}::test_a_model_beside_queued_jobs_is_given_back",),
+    "Of two tournaments": (
+        f"{KUEUE}::test_two_tournaments_that_hold_what_the_other_needs_next_both_finish",
+    ),
     "Jobs with several pods": (f"{KUEUE}::test_a_model_beside_queued_jobs_is_given_back",),
     "What is waiting for a queue": (f"{KUEUE}::test_three_teams_share_a_quota_and_all_finish",),
     "Without Kueue": (f"{CLUSTER}/test_room.py::test_two_tournaments_that_hold_each_others_room_get_free_of_it",),

@@ -27,7 +27,7 @@ class Browser:
 
     Attributes:
         requests: addresses of all that was asked for.
-        faults: what the page complained of: exceptions, dialogs, violations of its policy.
+        faults: what the page complained of: exceptions, dialogs, errors on the console, violations of its policy.
     """
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
@@ -54,6 +54,8 @@ class Browser:
                 self.faults.append(given["message"])
             elif data["method"] == "Runtime.exceptionThrown":
                 self.faults.append(given["exceptionDetails"]["text"])
+            elif data["method"] == "Runtime.consoleAPICalled" and given["type"] == "error":
+                self.faults.append(" ".join(str(one.get("value", one.get("description"))) for one in given["args"]))
             elif data["method"] == "Log.entryAdded" and given["entry"]["level"] == "error":
                 self.faults.append(given["entry"]["text"])
 
@@ -77,9 +79,9 @@ class Browser:
         await self.until("!location.search.includes('token=') && document.readyState === 'complete'")
 
     async def value(self, expression: str) -> Any:
-        """What an expression is on the page."""
+        """What an expression is on the page; None while another page takes its place."""
         answer = await self.call("Runtime.evaluate", expression=expression, returnByValue=True)
-        return answer["result"].get("value")
+        return answer.get("result", {}).get("value")
 
     async def until(self, expression: str) -> None:
         """Wait until an expression is true."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.browser import VARIABLE, Browser, browser
+from support.large_runs import make_large_run
 from support.read_runs import Run, make_run, noting_browser, served
 from support.waiting import wait_until
 from tiltyard_jobs.stages.pages import write_pages
@@ -67,6 +68,13 @@ async def use_the_keys(tab: Browser, start: str) -> None:
     before = await tab.value("location.pathname")
     await tab.press("j")
     await tab.until(f"location.pathname !== {before!r} && document.querySelector('#votes') !== null")
+    await tab.press("?")
+    assert await tab.value("document.activeElement.parentElement.matches('#keys[open]')")
+    await tab.until(
+        "document.querySelector('#keys').getBoundingClientRect().bottom < innerHeight + 1"
+    )  # scrolled there
+    await tab.press("?")
+    assert not await tab.value("document.querySelector('#keys').open")
     await tab.press("u")
     await tab.until("document.querySelector('.battles') !== null")
 
@@ -171,3 +179,34 @@ async def test_pages_from_a_folder(made: Run) -> None:
         await tab.call("Input.insertText", text="no such text")
         assert await tab.value("document.querySelectorAll('.battles > li:not([hidden])').length") == 0
         assert tab.faults == []
+
+
+async def test_a_run_of_a_hundred_thousand_battles(tmp_path: Path) -> None:
+    """Each list opens, its last page too, and so does a battle far down; nothing but the reader is asked."""
+    make_large_run(tmp_path / "run", 25_000)
+    rows = "document.querySelectorAll('.battles > li').length"
+    with served(str(tmp_path / "run"), folder=tmp_path) as reader:
+        origin = f"http://127.0.0.1:{reader.port}/"
+        async with browser() as tab:
+            await tab.enter(reader.address)
+            lists = await tab.value("[...document.querySelectorAll('header nav a')].map((one) => one.pathname)")
+            assert "/all" in lists
+            for address in lists:
+                await tab.open(f"{origin[:-1]}{address}")
+                assert await tab.value("document.querySelector('header nav a[aria-current=page]').pathname") == address
+            await tab.open(f"{origin}all")
+            count = "document.querySelector('header nav a[aria-current] + small').textContent"
+            assert await tab.value(count) == "100,000"
+            assert await tab.value(rows) == 50
+            first = "document.querySelector('.battles > li > a')?.href"
+            before = await tab.value(first)
+            await tab.value("document.querySelector('a[rel=next]').click()")
+            await tab.until(f"location.search.includes('page=2') && {rows} === 50 && {first} !== {before!r}")
+            await tab.open(f"{origin}all?page=2000")
+            assert await tab.value(rows) == 50
+            assert await tab.value("document.querySelector('a[rel=next]')") is None
+            await tab.value("document.querySelector('.battles > li:last-child > a').click()")
+            await tab.until("document.querySelector('#votes') !== null")
+            assert await tab.value("document.querySelectorAll('#votes tbody tr').length") > 0
+            assert tab.faults == []
+            assert [one for one in tab.requests if not one.startswith((origin, "data:"))] == []

@@ -142,7 +142,7 @@ def of_a_cluster(generation: int) -> dict[str, Any]:
     """A Tournament at work whose status is of generation 2, as the API server gives it."""
     entries = [
         ("kubectl", "", "2026-11-30T21:00:00Z"),
-        ("tiltyard", "", "2026-11-30T20:58:00Z"),
+        ("tiltyard", "", "2026-11-30T20:59:30Z"),
         ("tiltyard", "status", "2026-11-30T20:59:00Z"),
     ]
     managed = [

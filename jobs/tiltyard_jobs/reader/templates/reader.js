@@ -19,6 +19,13 @@ function fold(selector) {
   for (const one of all) one.open = open;
 }
 
+function showKeys() {
+  fold("#keys");
+  const shown = document.querySelector("#keys[open]");  // at the end of the page
+  shown?.querySelector("summary").focus();
+  shown?.scrollIntoView({block: "nearest"});
+}
+
 const keys = {
   j: () => move(1),
   k: () => move(-1),
@@ -29,7 +36,7 @@ const keys = {
   d: () => document.querySelector("#difference") ? fold("#difference") : document.querySelector("#difference-link")?.click(),
   l: () => document.querySelector("header nav a[href='/live']")?.click(),
   p: () => { paused = !paused; look(); },
-  "?": () => fold("#keys"),
+  "?": showKeys,
 };
 
 // A run in progress is looked at again: what has changed replaces what was there, so that nothing else moves.

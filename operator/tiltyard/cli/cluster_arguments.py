@@ -59,7 +59,7 @@ def add_operator(command: argparse.ArgumentParser) -> None:
         type=positive,
         default=int(GIVE_BACK_SECONDS),
         metavar="SECONDS",
-        help="how long a model of a queue may hold its nodes while none of its Jobs runs"
+        help="how long a model of a queue may hold its nodes at most while none of its Jobs runs"
         f" (default: {GIVE_BACK_SECONDS:.0f})",
     )
     command.add_argument(

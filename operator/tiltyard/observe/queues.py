@@ -68,21 +68,34 @@ def rest_seconds(
         snapshot: the objects.
         service: the model's.
         pods: its pods.
-        limit: seconds for which it may hold nodes in vain.
+        limit: seconds for which it may hold nodes in vain, at most.
         now: seconds since the epoch.
         wanted: there is work for it that only waits for it, or for the queue.
     """
     there = list(pods)
     since = in_vain_since(snapshot, service, there)
-    if since is None or now - since < limit:
+    if since is None or now - since < _patience(service, limit):
         return None
     if service.ready and not wanted:
         return 0.0
     loaded = (service.ready_since or since) if service.ready else since
     load = max(0.0, loaded - min(pod.scheduled for pod in there if pod.scheduled is not None))
     held = load + now - since
-    share = int(digest(f"{service.owner_uid}/{service.name}".encode())[:4], 16) / 0xFFFF
-    return max(limit, held) * (1 + share / 2)
+    return max(limit, held) * (1 + _share(service) / 2)
+
+
+def _patience(service: ServiceRecord, limit: float) -> float:
+    """For how long a model may hold nodes in vain: from half of the limit to all of it, by its name.
+
+    Two that were started together and wait for each other are not given back together: then either would start another
+    model, in which the other's room is taken again.
+    """
+    return limit * (1 - _share(service) / 2)
+
+
+def _share(service: ServiceRecord) -> float:
+    """From 0 to 1, by a model's name."""
+    return int(digest(f"{service.owner_uid}/{service.name}".encode())[:4], 16) / 0xFFFF
 
 
 def resting(service: ServiceRecord, now: float) -> Wait | None:
@@ -128,7 +141,7 @@ def next_look(snapshot: Snapshot, limit: float, now: float) -> float | None:
 
     Args:
         snapshot: the objects.
-        limit: seconds for which a model may hold nodes in vain.
+        limit: seconds for which a model may hold nodes in vain, at most.
         now: seconds since the epoch.
     """
     due = list[float]()
@@ -136,7 +149,7 @@ def next_look(snapshot: Snapshot, limit: float, now: float) -> float | None:
         if service.stopped:
             due.append(service.rests_until or now)
         elif (since := in_vain_since(snapshot, service, snapshot.pods_of_model(service))) is not None:
-            due.append(since + limit)
+            due.append(since + _patience(service, limit))
     return min((moment - now for moment in due if moment > now), default=None)
 
 

@@ -50,7 +50,7 @@ def gate(pod: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_model_beside_queued_jobs_is_given_back_after_the_stated_time(cluster: Cluster) -> None:
-    assert model(cluster, LATE - 1).in_vain is None
+    assert model(cluster, T0 + LIMIT / 2 - 1).in_vain is None
     seen = model(cluster, LATE)
     assert seen.phase is ModelPhase.READY
     assert seen.in_vain is not None
@@ -59,7 +59,11 @@ def test_a_model_beside_queued_jobs_is_given_back_after_the_stated_time(cluster:
     held = model(cluster, T0 + 10 * LIMIT).in_vain
     assert held is not None
     assert 10 * LIMIT <= held <= 15 * LIMIT
-    assert next_look(cluster.snapshot(), LIMIT, T0 + 1) == LIMIT - 1
+    look = next_look(cluster.snapshot(), LIMIT, T0 + 1)
+    assert look is not None
+    assert LIMIT / 2 <= look + 1 <= LIMIT
+    assert model(cluster, T0 + look).in_vain is None
+    assert model(cluster, T0 + 1 + look).in_vain is not None
     decided = plan(cluster.graph, Policy(), observe(cluster.snapshot(), SETTINGS, LATE))
     assert decided.stop_models == ("m1",)
 
@@ -91,11 +95,11 @@ def test_the_time_begins_when_its_last_shard_ended_or_its_job_was_suspended(clus
     (job,) = (one for one in cluster.jobs.values() if "mine" in one["metadata"]["name"])
     suspended = {"type": "Suspended", "status": "True", "lastTransitionTime": "2026-01-01T01:00:00Z"}
     job["status"] = {"conditions": [suspended]}
-    assert model(cluster, T0 + 3600 + LIMIT - 1).in_vain is None
+    assert model(cluster, T0 + 3600 + LIMIT / 2 - 1).in_vain is None
     assert model(cluster, T0 + 3600 + LIMIT).in_vain is not None
     terminated = {"exitCode": 143, "message": "", "finishedAt": "2026-01-01T02:00:00Z"}
     cluster.worker_pod(job, phase="Failed", containerStatuses=[{"name": "worker", "state": {"terminated": terminated}}])
-    assert model(cluster, T0 + 7200 + LIMIT - 1).in_vain is None
+    assert model(cluster, T0 + 7200 + LIMIT / 2 - 1).in_vain is None
     assert model(cluster, T0 + 7200 + LIMIT).in_vain is not None
 
 
@@ -132,8 +136,20 @@ def test_a_model_of_which_the_queue_admits_a_part_is_given_back() -> None:
     assert model(cluster, 10 * LATE).in_vain is None  # it holds nothing
     other["metadata"]["name"] = "m1-other"
     cluster.pods["m1-other"] = other
-    assert model(cluster, LATE - 1).in_vain is None
+    assert model(cluster, T0 + LIMIT / 2 - 1).in_vain is None
     assert model(cluster, LATE).in_vain is not None
+
+
+def test_models_of_two_tournaments_are_not_given_back_together(cluster: Cluster) -> None:
+    def time_of(uid: str) -> float:
+        cluster.service("m1", ready=True)["metadata"]["ownerReferences"][0]["uid"] = uid
+        look = next_look(cluster.snapshot(), LIMIT, T0 + 1)
+        assert look is not None
+        return look
+
+    times = [time_of(f"u-{number}") for number in range(20)]
+    assert len({round(time) for time in times}) > 15
+    assert max(times) - min(times) > LIMIT / 4
 
 
 def test_another_label_restarts_nothing() -> None:

@@ -140,7 +140,8 @@ class PodFolders:
                 (folder / key).write_text(here)
         if reference := volume.get("secret"):
             secret = await self.kube.get(SECRETS, self.namespace, reference["secretName"])
-            for item in reference["items"]:
+            every = [{"key": key, "path": key} for key in secret.get("data", {})]
+            for item in reference.get("items", every):
                 (folder / item["path"]).write_bytes(base64.b64decode(secret["data"][item["key"]]))
 
 

@@ -115,7 +115,7 @@ async def test_a_deployment_that_kserve_cannot_make_is_told_with_what_is_wrong(a
     message = condition(told, "Waiting")["message"]
     name = service_name("test", document["spec"]["competitors"][0]["name"])
     assert message.startswith(f"model m0: no pod of InferenceService {name} can be created: ")
-    assert message.endswith("; change what it names in the manifest's pod; it is tried again by itself")
+    assert message.endswith("; change what it names in the manifest's pod; it is retried automatically")
     assert len(await arena.notes("Refused")) == 1
 
 

@@ -118,7 +118,7 @@ async def test_what_kserve_cannot_make_is_told(arena: Arena, serving: dict[str, 
         return any(words in yaml.safe_dump(one.get("status", {}), width=9999) for one in services)
 
     told = await arena.told(says_so, lambda one: words in wait_of(one), "Refused")
-    assert "KServe cannot make LLMInferenceService" in wait_of(told)
+    assert "KServe cannot set up LLMInferenceService" in wait_of(told)
 
 
 async def test_a_quota_that_refuses_its_pods_is_told_and_passes(arena: Arena) -> None:

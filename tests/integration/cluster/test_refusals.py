@@ -150,7 +150,7 @@ CASES: dict[str, tuple[Callable[[str], list[Refuser]], str]] = {
     "pods of models by quota of Deployments": (
         lambda namespace: quota(namespace, **{"count/deployments.apps": "0"}),
         r"model m0: no pod of InferenceService test-m0-[\w-]+ can be created: .* exceeded quota: team, requested:"
-        r" count/deployments.apps=1, .*; raise the namespace's ResourceQuota, or delete what takes it up; .*",
+        r" count/deployments.apps=1, .*; raise the namespace's ResourceQuota, or delete what uses it up; .*",
     ),
     "pods of models by policy": (
         model_pods,
@@ -388,7 +388,7 @@ async def test_a_model_that_cannot_be_stopped_is_told_also_where_the_tournament_
 
     sentence = (
         r"stop of model \w+: InferenceService test-[\w-]+ is refused by the API server \(422\): .*"
-        r" cost-center is missing; ask who keeps the policy, or change what it names; it is tried again by itself"
+        r" cost-center is missing; ask who manages the policy, or change what it names; it is retried automatically"
     )
 
     def says_it(one: Any) -> bool:

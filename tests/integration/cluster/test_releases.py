@@ -184,5 +184,6 @@ async def test_what_it_has_begun_goes_on_and_nothing_is_paid_twice(
     if not changed:
         assert begun.items() <= (await uids(arena)).items()
         assert [one["metadata"]["annotations"][LOADS] for one in await arena.children(SERVICES)] == ["1"] * 3
-        assert done["status"]["usage"]["promptTokens"] == release.object["status"]["usage"]["promptTokens"]
+        tokens, all_at_once = (one["status"]["usage"]["promptTokens"] for one in (done, release.object))
+        assert abs(tokens - all_at_once) < 0.05 * all_at_once  # indices that begin side by side each probe their model
         assert after == contents(open_store(StoreRef(uri=(release.folder / "store").as_uri())))

@@ -323,8 +323,8 @@ def test_a_status_is_left_out_as_a_cluster_does_apart_from_names_that_it_has_not
     document = yaml.safe_load(MINIMAL)
     document["status"] = {"phase": 7, "stages": [{"name": False}]}
     assert load_tournament(json.dumps(document)).status is None
-    document["status"]["fase"] = "Mining"
+    document["status"]["phases"] = "Mining"
     document["spec"]["suspend"] = 1
     assert [problem.partition(": ")[0] for problem in problems_of(json.dumps(document))] == [
-        "spec.suspend", "status.fase",
+        "spec.suspend", "status.phases",
     ]  # fmt: skip

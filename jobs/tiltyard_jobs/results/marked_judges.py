@@ -49,7 +49,7 @@ def _change(standings: Standings, without: WithoutJudges) -> str:
     if best != leader:
         lead = f"{best} would lead instead of {leader}"
     elif sorted(after, key=after.__getitem__, reverse=True) == [name for name in before if name in after]:
-        lead = f"{leader} still leads and nobody changes places"
+        lead = f"{leader} still leads and no model changes place"
     else:
         lead = f"{leader} still leads, others change places"
     lead += _overlap(standings, without)

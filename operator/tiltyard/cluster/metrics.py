@@ -45,7 +45,7 @@ MODELS = Gauge(
 MODEL_SECONDS = Counter(
     "tiltyard_model_seconds",
     "Time that models have held resources: `Starting`, `Busy` (a running worker asks it), `Idle` (ready, and no worker"
-    " asks it) or `Stopping`; of a model with replicas that of one.",
+    " asks it) or `Stopping`; for a model with replicas, the time of one.",
     ["activity"],
 )
 MODEL_LOADS = Counter("tiltyard_model_loads", "Starts of models; each costs minutes of GPU time.")
@@ -55,7 +55,7 @@ JOBS_STARTED = Counter("tiltyard_jobs_started", "Jobs that were started.", ["sta
 
 # What models were asked.
 PROMPT_TOKENS = Counter("tiltyard_prompt_tokens", "Prompt tokens, as `status.usage` counts them.")
-CACHED_TOKENS = Counter("tiltyard_cached_prompt_tokens", "Prompt tokens that a prefix cache had.")
+CACHED_TOKENS = Counter("tiltyard_cached_prompt_tokens", "Prompt tokens found in a prefix cache.")
 COMPLETION_TOKENS = Counter("tiltyard_completion_tokens", "Tokens that models have generated.")
 VOIDS = Counter("tiltyard_voids", "Records that could not be made, as `status.stages` counts them.", ["phase"])
 
@@ -90,7 +90,7 @@ WATCHED = Gauge("tiltyard_watched_objects", "Objects in the operator's memory.",
 RELISTS = Counter("tiltyard_relists", "Times that all objects of a resource were listed again.", ["resource"])
 WATCH_FAILURES = Counter(
     "tiltyard_watch_failures",
-    "Times that a watch failed and was tried again; the log has the reason and the namespace.",
+    "Times that a watch failed and was retried; the log has the reason and the namespace.",
     ["resource"],
 )
 

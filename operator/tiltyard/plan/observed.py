@@ -30,7 +30,7 @@ class WaitReason(Described):
         "Downloading",
         "a model of which KServe's cache does not have the weights on all nodes of the group yet",
     )
-    QUEUED = "Queued", "a Job that its queue has not admitted"
+    QUEUED = "Queued", "a Job, or a pod of a model, that its queue has not admitted"
     GIVES_WAY = (
         "GivesWay",
         "the tournament: for a minute it held resources without being able to work, and it has released them for an"

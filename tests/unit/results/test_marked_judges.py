@@ -63,7 +63,7 @@ def test_what_is_marked_and_what_becomes_of_the_ratings() -> None:
         " without it bob would lead instead of ada; the largest change is ada's, from 1100 to 990 points",
         "judge hal favours longer answers (by 7 points of its vote at three times the length) and favours its own"
         " family (by 8 points of its vote); without it no vote is left to rate anybody",
-        "without the 4 marked judges ada still leads and nobody changes places; the largest change is cyd's,"
+        "without the 4 marked judges ada still leads and no model changes place; the largest change is cyd's,"
         " from 900 to 865 points",
     )
 
@@ -88,9 +88,9 @@ WIDE: dict[str, Ends] = {"ada": (950.0, 1300.0), "bob": (None, 1100.0), "cyd": (
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        (WIDE, WIDE, "nobody changes places by rating, but the intervals of all overlap before and after; the largest"),
+        (WIDE, WIDE, "no model changes place by rating, but the intervals of all overlap before and after; the largest"),
         (WIDE | {"cyd": (800.0, 940.0)}, WIDE, "places by rating, but the intervals of all overlap then; the largest"),
-        (WIDE, WIDE | {"cyd": (800.0, 940.0)}, "nobody changes places; the largest"),
+        (WIDE, WIDE | {"cyd": (800.0, 940.0)}, "no model changes place; the largest"),
     ],
 )  # fmt: skip
 def test_a_leader_whose_interval_overlaps_all_others_is_no_news(

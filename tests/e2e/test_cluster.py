@@ -112,14 +112,18 @@ async def injected(arena: Arena, request: pytest.FixtureRequest) -> AsyncIterato
         pytest.skip("mutating admission policies are served by Kubernetes 1.36 and later")
     image = arena.cluster.images["worker"]
     bodies = [body for _, body in staying_container(arena.namespace, image, native=request.param)]
-    for body in bodies:
-        kubectl("apply", "-f", "-", stdin=json.dumps(body))
-    kubectl("-n", arena.namespace, "wait", "--for=create", "serviceaccount/default", "--timeout=60s")
-    create = ("create", "--dry-run=server", "--output=json", "-f", "-")
-    await until(lambda: is_in_force(arena.namespace, lambda pod: json.loads(kubectl(*create, stdin=json.dumps(pod)))))
-    yield
-    for body in bodies:
-        kubectl("delete", body["kind"], body["metadata"]["name"])
+    try:
+        for body in bodies:
+            kubectl("apply", "-f", "-", stdin=json.dumps(body))
+        kubectl("-n", arena.namespace, "wait", "--for=create", "serviceaccount/default", "--timeout=60s")
+        create = ("create", "--dry-run=server", "--output=json", "-f", "-")
+        await until(
+            lambda: is_in_force(arena.namespace, lambda pod: json.loads(kubectl(*create, stdin=json.dumps(pod))))
+        )
+        yield
+    finally:
+        for body in bodies:
+            kubectl("delete", "--ignore-not-found", body["kind"], body["metadata"]["name"])
 
 
 def workers(arena: Arena) -> list[Any]:

@@ -108,17 +108,17 @@ class Executor:
             now: seconds since the epoch.
 
         Raises:
-            Refused: some objects could not be started; `refusals` has them, and all others are.
+            Refused: some objects could not be started or changed; `refusals` has them, and all others are.
             NotYet: likewise, and none was refused.
             ApiError: anything else could not be done, and nothing of the plan that follows upon it.
         """
         by_bundle = {job.bundle: job for job in snapshot.jobs.values() if self._is_current(snapshot, job)}
         for bundle in plan.stop_jobs:
-            await self._change(f"stop of {bundle}", self._stop_job(by_bundle[bundle], plan.state))
+            await self._stop(f"stop of {bundle}", self._stop_job(by_bundle[bundle], plan.state))
         by_model = {service.model: service for service in snapshot.services.values()}
         for model in plan.stop_models:
             rest = observed.models[model].in_vain if plan.state is TournamentState.RUNNING else None
-            await self._change(f"stop of model {model}", self.stop_model(by_model[model], now + rest if rest else None))
+            await self._stop(f"stop of model {model}", self.stop_model(by_model[model], now + rest if rest else None))
         started = [
             await self._start(f"model {name}", partial(self._start_model, snapshot, name, by_model.get(name), now))
             for name in plan.start_models
@@ -128,7 +128,8 @@ class Executor:
             started.append(await self._start(PREFLIGHT, partial(self._start_preflight, snapshot, task, before)))
         orders = {order.bundle.name: partial(self._start_job, snapshot, order, observed) for order in plan.start_jobs}
         started += await _all(self._start(name, call) for name, call in orders.items())
-        await _all(self._change(f"change of {job.bundle}", self._update(snapshot, job)) for job in by_bundle.values())
+        updates = {f"change of {bundle}": partial(self._update, snapshot, job) for bundle, job in by_bundle.items()}
+        started += await _all(self._start(what, call) for what, call in updates.items())
         errors = [error for error in started if error is not None]
         refusal = next((error for error in errors if not isinstance(error, NotYet)), None)
         if refusal is not None:
@@ -137,7 +138,11 @@ class Executor:
             raise errors[0]
 
     async def _start(self, what: str, call: Callable[[], Awaitable[None]]) -> ApiError | None:
-        """Start something, unless it was refused and is not to be tried again yet; the error, where it is refused."""
+        """Start or change something, unless it was refused and is not to be tried again yet.
+
+        Returns:
+            The error, where it is refused.
+        """
         if what in self.refusals and not self.retry:
             return None
         try:
@@ -154,10 +159,10 @@ class Executor:
         self.refusals.drop(what)
         return None
 
-    async def _change(self, what: str, change: Coroutine[None, None, None]) -> None:
-        """Stop or change something; what follows upon it has to wait where it is refused."""
+    async def _stop(self, what: str, call: Coroutine[None, None, None]) -> None:
+        """Stop something; what follows upon it has to wait where it is refused."""
         try:
-            await change
+            await call
         except ApiError as error:
             if error.status not in (0, NOT_FOUND):
                 metrics.REFUSALS.labels(str(error.status)).inc()
@@ -188,14 +193,15 @@ class Executor:
             try:
                 await call()
             except ApiError as error:
-                errors.append(error)
+                if error.status != NOT_FOUND:
+                    errors.append(error)
         return errors
 
     async def delete_job(self, job: JobRecord) -> None:
         """Delete a Job, its pods, and first the ConfigMap of the same name: nothing else would lead to that one."""
         namespace = namespace_of(job.owner)
+        await self.client.delete(CONFIG_MAPS, namespace, job.name)
         async with _told(job):
-            await self.client.delete(CONFIG_MAPS, namespace, job.name)
             await self.client.delete(job.kind, namespace, job.name)
         self._informer(job.kind).delete(namespace, job.name)
         log.info("job deleted", job=job.name, bundle=job.bundle)
@@ -211,7 +217,8 @@ class Executor:
     async def delete_model(self, service: ServiceRecord) -> None:
         """Delete a model's InferenceService or LLMInferenceService, and the claim that was made for its weights."""
         namespace = namespace_of(service.owner)
-        await self.client.delete(service.kind, namespace, service.name)
+        async with _told(service):
+            await self.client.delete(service.kind, namespace, service.name)
         if service.claim == held_name(name_of(service.owner), service.model):
             await self.client.delete(CLAIMS, namespace, service.claim)
         log.info("model deleted", model=service.model)
@@ -406,7 +413,7 @@ async def _told(record: JobRecord | ServiceRecord) -> AsyncIterator[None]:
     try:
         yield
     except ApiError as error:
-        if error.status == 0:
+        if error.status in (0, NOT_FOUND):  # there was no answer; or it is gone
             raise
         sentence = refused(record.kind.kind, record.name, error.status, error.words)
         raise ApiError(error.status, sentence, error.words) from error

@@ -32,7 +32,7 @@ FINISHED = Counter(
 WAITS = Gauge("tiltyard_waits", "Models, Jobs and preflights that wait, by the reasons of `Waiting`.", ["reason"])
 REFUSALS = Counter(
     "tiltyard_refusals",
-    "Attempts to start something that the API server has refused, by HTTP status.",
+    "Attempts to start, change or stop something that the API server has refused, by HTTP status.",
     ["code"],
 )
 

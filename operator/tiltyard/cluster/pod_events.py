@@ -13,7 +13,7 @@ from tiltyard.observe.records import PodRecord
 class PodEvents(Answers[str]):
     """What is said of pods that no node takes, or that their nodes do not start."""
 
-    async def of(self, owner: str, pods: Sequence[PodRecord]) -> dict[tuple[str, str, bool], str]:
+    async def of(self, owner: str, pods: Sequence[PodRecord]) -> dict[tuple[str, str, str], str]:
         """What is said, by `PodRecord.asked_as`; those of which nothing is said are left out.
 
         Args:

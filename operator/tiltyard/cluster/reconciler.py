@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import structlog
 
 from tiltyard.api import ManifestError, TournamentStatus
 from tiltyard.cluster.cache import Cache, Caches
-from tiltyard.cluster.client import ApiError, Client
+from tiltyard.cluster.client import NOT_FOUND, ApiError, Client
 from tiltyard.cluster.executor import Executor
 from tiltyard.cluster.giving_way import GivingWay
 from tiltyard.cluster.pod_events import PodEvents
@@ -57,6 +57,7 @@ from tiltyard.status.build import (
 from tiltyard.status.conditions import COMPLETE, FAILED, Halt, find_true
 from tiltyard.status.events import events_of, events_of_invalid
 from tiltyard.status.objects import status_of
+from tiltyard_jobs.contracts.recipe import Phase
 
 RUNTIME_SECONDS = 30.0  # between two checks for a training runtime that is missing
 
@@ -154,11 +155,7 @@ class Reconciler:
         if decided.state is not TournamentState.RUNNING:
             if executing:
                 return None
-            try:
-                await execute()
-            except ApiError:
-                await self._write(request, resolved, observed, _unended(decided, request.status))
-                raise
+            await self._execute_end(execute, request, resolved, observed, decided)
         # 9. Status and events.
         status = await self._write(request, resolved, observed, decided)
         # 10. What the plan asks for, beside the queue.
@@ -170,6 +167,22 @@ class Reconciler:
         queues = next_look(snapshot, self.settings.give_back_seconds, request.now)
         pauses = (requeue_after(snapshot, observed, request.now), queues, ttl)
         return min((pause for pause in pauses if pause is not None), default=None)
+
+    async def _execute_end(
+        self,
+        execute: Callable[[], Awaitable[None]],
+        request: Request,
+        resolved: Resolved,
+        observed: Observed,
+        decided: Plan,
+    ) -> None:
+        """Step 8; where something is refused, the status says so."""
+        try:
+            await execute()
+        except ApiError as error:
+            if error.status not in (0, NOT_FOUND):  # there was no answer; or what is to be stopped is gone
+                await self._write(request, resolved, observed, _unended(decided, request.status))
+            raise
 
     def waits(self) -> Iterator[Wait]:
         """What waits, of all tournaments."""
@@ -357,9 +370,16 @@ def _plan(snapshot: Snapshot, observed: Observed) -> Plan:
 
 
 def _unended(decided: Plan, before: TournamentStatus) -> Plan:
-    """The plan of an end, as it is reported while not everything could be stopped."""
+    """The plan of an end, as it is reported while not everything could be stopped or changed.
+
+    A failure is reported at once, since what is stopped first may be all that shows it; an end that has been reported
+    stays.
+    """
+    if decided.state is TournamentState.FAILED or find_true(before.conditions, decided.state) is not None:
+        return decided
+    phase = next((phase for phase in get_args(Phase) if phase == before.phase), "Preflight")
     words = f"{decided.message}; not everything could be stopped yet"
-    return replace(decided, state=TournamentState.RUNNING, phase=before.phase or decided.phase, message=words)
+    return replace(decided, state=TournamentState.RUNNING, phase=phase, message=words)
 
 
 def _starts_something(decided: Plan) -> bool:

@@ -16,15 +16,17 @@ FAILURES = (
     "FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox", "FailedPrepareDynamicResources",
 )  # fmt: skip
 """Reasons of the events by which a node says why it starts no container of a pod."""
+PASSED = ("Pulling", "Pulled", "Created", "Started")
+"""Reasons of those by which it says that the pod's volumes and network are there."""
 
 
 def waiting_pods(snapshot: Snapshot, now: float) -> list[PodRecord]:
     """Of each Job and of each model the pod that no node has taken, or that its node has not started, for longest."""
-    found: dict[tuple[str, str, bool], PodRecord] = {}
+    found: dict[tuple[tuple[str, str], bool], PodRecord] = {}
     for pod in sorted(snapshot.pods.values(), key=lambda pod: (pod.created, pod.name)):
         since = pod.created if pod.scheduled is None else pod.scheduled
         if (pod.fits_no_node or pod.unstarted) and not pod.deleting and now - since >= PATIENCE_SECONDS:
-            found.setdefault(pod.asked_as, pod)
+            found.setdefault((pod.group, pod.unstarted), pod)
     return list(found.values())
 
 
@@ -35,10 +37,13 @@ def words_of(pod: PodRecord, events: Iterable[Object]) -> str | None:
         pod: one of `waiting_pods`.
         events: of it, as `events.k8s.io/v1` has them.
     """
-    said = [event for event in events if (event.get("reason") in FAILURES if pod.unstarted else _author(event))]
+    reasons = (*FAILURES, *PASSED)
+    said = [event for event in events if (event.get("reason") in reasons if pod.unstarted else _author(event))]
     if not said:
         return None
-    last = max(said, key=last_seen)
+    last = max(said, key=lambda event: (last_seen(event), event.get("reason") in PASSED))
+    if pod.unstarted and last["reason"] in PASSED:
+        return None
     words = shorten(last.get("note", ""))
     return words if pod.unstarted else f"{_author(last)} says: {words}"
 

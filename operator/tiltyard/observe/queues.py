@@ -61,8 +61,8 @@ def rest_seconds(
     """How long a model is to stay down that has held nodes in vain for too long; None: it has not.
 
     As long as it has held them in vain and as its load took, so that it does half of the time at most; and a bit
-    longer, by its name, so that two that wait for each other do not come back together. One that nothing asks yet comes
-    back once something does.
+    longer, by its name, so that two that wait for each other do not come back together: the one that was given back
+    first comes back first. One that nothing asks yet comes back once something does.
 
     Args:
         snapshot: the objects.
@@ -81,7 +81,7 @@ def rest_seconds(
     loaded = (service.ready_since or since) if service.ready else since
     load = max(0.0, loaded - min(pod.scheduled for pod in there if pod.scheduled is not None))
     held = load + now - since
-    return max(limit, held) * (1 + _share(service) / 2)
+    return max(limit, held) * (1.5 - _share(service) / 2)
 
 
 def _patience(service: ServiceRecord, limit: float) -> float:
@@ -94,8 +94,8 @@ def _patience(service: ServiceRecord, limit: float) -> float:
 
 
 def _share(service: ServiceRecord) -> float:
-    """From 0 to 1, by a model's name."""
-    return int(digest(f"{service.owner_uid}/{service.name}".encode())[:4], 16) / 0xFFFF
+    """From 0 to 1, by a model's name and load: another one each time."""
+    return int(digest(f"{service.owner_uid}/{service.name}/{service.loads}".encode())[:4], 16) / 0xFFFF
 
 
 def resting(service: ServiceRecord, now: float) -> Wait | None:

@@ -270,9 +270,9 @@ class PodRecord:
         return self.job, "" if self.job else self.model
 
     @property
-    def asked_as(self) -> tuple[str, str, bool]:
-        """Alike for the pods of a group that wait for a node, and for those that wait for theirs to start them."""
-        return *self.group, self.unstarted
+    def asked_as(self) -> tuple[str, str, str]:
+        """Alike for the pods of a group that wait for a node; its own for a pod that waits for its node to start it."""
+        return *self.group, self.name if self.unstarted else ""
 
     @property
     def unfinished(self) -> bool:

@@ -78,7 +78,7 @@ class Snapshot:
     refusals: Mapping[str, str] = field(default_factory=dict)
     gives_way: Wait | None = None
     queues: Mapping[str, QueueAnswer] = field(default_factory=dict)
-    pod_events: Mapping[tuple[str, str, bool], str] = field(default_factory=dict)
+    pod_events: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
     told: Mapping[str, PodTold] = field(default_factory=dict)
 
     def pods_of(self, job: JobRecord) -> list[PodRecord]:

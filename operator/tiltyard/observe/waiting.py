@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from tiltyard.observe.diagnose import NOT_ENDING, PODS_REFUSED, QUEUED, UNSCHEDULABLE, Diagnosis, shorten
+from tiltyard.observe.diagnose import NOT_ENDING, NOT_STARTED, PODS_REFUSED, QUEUED, UNSCHEDULABLE, Diagnosis, shorten
 from tiltyard.observe.documents import seconds
 from tiltyard.observe.kinds import Object
 from tiltyard.observe.queues import with_answer
@@ -49,9 +49,13 @@ def download_wait(cache: Object) -> Wait | None:
 
 
 def pods_diagnosis(snapshot: Snapshot, pods: Iterable[PodRecord], now: float) -> Diagnosis | None:
-    """The first diagnosis of pods that should be at work; what lasts for a moment only is none."""
+    """The first diagnosis of pods that should be at work; what lasts for a moment only is none.
+
+    One of a pod that its node does not start comes last: what lacks room can be given some.
+    """
     lasting = (pod for pod in pods if now - pod.created >= PATIENCE_SECONDS)
-    return next((found for pod in lasting if (found := with_answer(snapshot, pod)) is not None), None)
+    found = [diagnosis for pod in lasting if (diagnosis := with_answer(snapshot, pod)) is not None]
+    return min(found, key=lambda diagnosis: diagnosis.reason == NOT_STARTED, default=None)
 
 
 def workers_diagnosis(snapshot: Snapshot, job: JobRecord, now: float) -> Diagnosis | None:

@@ -128,7 +128,7 @@ async def test_what_autoscalers_say_is_asked_for_all_pods_at_once_and_kept_for_a
 
     async with connected(answer) as client:
         autoscaling = PodEvents(client, lambda: now)
-        words = {("", "m00", False): "karpenter says: regarding.kind=Pod,regarding.name=m00-pod"}
+        words = {("", "m00", ""): "karpenter says: regarding.kind=Pod,regarding.name=m00-pod"}
         assert await autoscaling.of("ns/t", pods) == words
         assert sorted(asked) == [pod.name for pod in pods[:MOST_ASKED]]  # the oldest of them
         now += answers.KEPT_SECONDS - 1

@@ -288,7 +288,7 @@ async def test_two_tournaments_that_hold_what_the_other_needs_next_both_finish(
         return await holding() == [True, True]
 
     await until(both_hold, 60)
-    await until(lambda: one_waits("was given back"), GIVE_BACK + 60)
+    await until(lambda: one_waits("and was stopped, so that others"), GIVE_BACK + 60)
 
     async def a_job_has_its_model() -> bool:
         return {True, False} <= {*await holding()}

@@ -408,6 +408,21 @@ async def test_a_model_that_cannot_be_stopped_is_told_also_where_the_tournament_
     await pods_ended(arena)
 
 
+async def test_a_failure_is_reported_although_its_models_cannot_be_stopped(
+    arena: Arena, plane: ControlPlane, refusers: list[Refuser]
+) -> None:
+    stand(plane, refusers, stops(arena.namespace))
+    await in_force(arena, refusers[0].path)
+    await arena.apply(answering_late(arena.manifest(2, activeDeadlineSeconds=20, **SMALL)))
+    failed = await arena.wait_for_phase("Failed", limit=20 + TOLD_SECONDS)
+    assert "spec.activeDeadlineSeconds" in condition(failed, "Failed")["message"]
+    told = await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Refused", limit=TOLD_SECONDS)
+    assert "stop of model" in condition(told, "Waiting")["message"]
+    assert condition(told, "Failed")["status"] == "True"
+    remove(plane, refusers)
+    await pods_ended(arena)
+
+
 INVALID: dict[str, Any] = {"battles": {"schedule": {"type": "Pruned"}}}  # which two competitors do not take
 
 

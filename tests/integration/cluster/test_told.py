@@ -71,7 +71,7 @@ async def test_a_model_that_fits_no_node_waits(arena: Arena) -> None:
         arena.unschedulable, lambda one: words in condition(one, "Waiting").get("message", ""), "Waiting"
     )
     assert condition(told, "Waiting")["reason"] == "Unschedulable"
-    assert "once a node takes it: add nodes, or lower serving.resources" in condition(told, "Waiting")["message"]
+    assert "once it fits a node: add nodes, or lower serving.resources" in condition(told, "Waiting")["message"]
     assert words in condition(told, "Reconciling")["message"]
     await asyncio.sleep(16)
     waiting = await arena.get()

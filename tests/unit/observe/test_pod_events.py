@@ -66,7 +66,7 @@ def test_one_pod_of_each_model_and_job_is_asked_for_and_the_words_are_in_its_sen
     assert waiting_pods(snapshot, T0 + 9) == []
     asked = [pod.name for pod in waiting_pods(snapshot, T0 + 11)]
     assert sorted(asked) == sorted([first["metadata"]["name"], "m1-pod"])
-    said = replace(snapshot, pod_events={("", "m1", False): "karpenter says: no"})
+    said = replace(snapshot, pod_events={("", "m1", ""): "karpenter says: no"})
     seen = observe(said, SETTINGS, T0 + 11)
     wait, other = seen.models["m1"].wait, seen.jobs["mine/m0"].wait
     assert wait is not None
@@ -94,6 +94,7 @@ def test_a_pod_that_its_node_does_not_start_waits_with_the_words_of_the_node(
         event("cannot scale", "2026-01-01T00:00:03Z", reportingController="karpenter"),
     ]
     words = words_of(asked[name], events)
+    assert words_of(asked[name], [*events, event("Pulling image", "2026-01-01T00:01:00Z", reason="Pulling")]) is None
     assert words == 'MountVolume.SetUp failed for volume "ca" : configmap "ca" not found'
     said = replace(snapshot, pod_events={pod.asked_as: words for pod in asked.values()})
     seen = observe(said, SETTINGS, T0 + 10)
@@ -120,7 +121,7 @@ def test_a_pod_that_its_node_does_not_start_waits_with_the_words_of_the_node(
 def test_what_to_do_about_a_pod_that_is_not_started(cluster: Cluster, words: str, advice: str) -> None:
     cluster.service("m1")
     cluster.model_pod("m1", **TAKEN)
-    snapshot = replace(cluster.snapshot(), pod_events={("", "m1", True): words})
+    snapshot = replace(cluster.snapshot(), pod_events={("", "m1", "m1-pod"): words})
     wait = observe(snapshot, SETTINGS, T0 + 10).models["m1"].wait
     assert wait is not None
     assert wait.message == f"pod m1-pod is not started by its node: {words}; {advice}"

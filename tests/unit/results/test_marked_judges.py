@@ -54,8 +54,8 @@ def test_what_is_marked_and_what_becomes_of_the_ratings() -> None:
         )
     )
     assert told == (
-        "judge eve gives 64 % of its votes to the answer shown first; without it ada still leads and nobody changes"
-        " places, and no rating changes by a point",
+        "judge eve gives 64 % of its votes to the answer shown first; without it ada still leads and no model changes"
+        " place, and no rating changes by a point",
         "judge fay gives 70 % of its votes to the answer shown second and favours shorter answers (by 10 points of its"
         " vote at three times the length); without it ada still leads, others change places; the largest change is"
         " bob's, from 1000 to 930 points",
@@ -88,8 +88,8 @@ WIDE: dict[str, Ends] = {"ada": (950.0, 1300.0), "bob": (None, 1100.0), "cyd": (
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        (WIDE, WIDE, "no model changes place by rating, but the intervals of all overlap before and after; the largest"),
-        (WIDE | {"cyd": (800.0, 940.0)}, WIDE, "places by rating, but the intervals of all overlap then; the largest"),
+        (WIDE, WIDE, "no model changes place by rating, but the intervals of all overlap before and after; the"),
+        (WIDE | {"cyd": (800.0, 940.0)}, WIDE, "place by rating, but the intervals of all overlap then; the largest"),
         (WIDE, WIDE | {"cyd": (800.0, 940.0)}, "no model changes place; the largest"),
     ],
 )  # fmt: skip

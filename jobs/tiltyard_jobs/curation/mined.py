@@ -20,7 +20,8 @@ LONGEST = 16_384  # characters of a text that is looked through; a longer one is
 MOST_PLACES = 8  # where an answer may begin, and marks of speakers; a hostile text has thousands
 LEAST_STATEMENT = 120  # characters: what stands below a question and is shorter may belong to it
 LEAST_DEFINITION = 30  # characters: as short, where it names what the question names
-LEAST_PROGRAM = 1  # lines
+LEAST_PROGRAM = 2  # lines, of what is not in a fence
+LEAST_OF_ANY = 4  # lines: what is shorter is a program only in a fence, or where it defines or imports something
 LONGEST_LINE = 1000  # characters that are looked at above a label
 MOST_OF_A_TITLE = 5  # words of a line that asks for nothing
 LONGEST_VALUE = 6  # words that an example's input is to give
@@ -116,7 +117,8 @@ def _orders_at_its_end(paragraph: str) -> bool:
     if not others:
         return False
     asks_at_last = like.QUESTION.search(others[-1]) and like.ASKS_AGAIN.search(others[-1])
-    return bool(asks_at_last) or any(like.MAKE_THIS.match(sentence) for sentence in others)
+    orders = like.MAKE_THIS, like.ORDERS_BELOW
+    return bool(asks_at_last) or any(order.match(sentence) for order in orders for sentence in others)
 
 
 def _only_solicits(paragraph: str, rest: str) -> bool:
@@ -152,7 +154,9 @@ def asks(prose: str) -> bool:
 
 def begins_in_the_middle(text: str) -> bool:
     """Whether a text goes on with something that it does not hold."""
-    return bool(like.MIDDLE.match(text)) or bool(like.GOES_ON.match(text) and not asks(text))
+    return bool(like.MIDDLE.match(text)) or bool(
+        like.GOES_ON.match(text) and not (asks(text) or like.OF_ONESELF.search(text))
+    )
 
 
 def speaks_as_a_model(text: str) -> bool:
@@ -231,12 +235,13 @@ def _answer_at(text: str, asked_by: str) -> int | None:
     labels += [match.start() for match in like.ANSWER_SAID.finditer(text)]
     labels += _role_lines(text)
     labels += _options_again(text)
+    mail = like.ASKS_FOR_MAIL.search(text)
     voices = [
         start
         for start, paragraph in _later_paragraphs(text)
         if _begins_an_answer(paragraph)
         or _says_that_a_program_is_made(paragraph, text, start)
-        or (like.MAIL.match(paragraph) and like.ASKS_FOR_MAIL.search(text, 0, start))
+        or (mail and mail.end() <= start and like.MAIL.match(paragraph))
     ]
     voices += [match.start() for match in re.finditer(r"\n(?!\n)", text) if _turns(text, match.start())]
     below = (start for start, _ in _later_paragraphs(text) if _is_asked(text[:start].rstrip()))
@@ -345,7 +350,8 @@ def _is_asked(before: str) -> bool:
 def _defines(statement: str, question: str) -> str:
     """How a statement begins that is about what a question names ("What is a heap?", "A heap is …"); else empty."""
     said = like.DEFINES.match(statement)
-    if said is None or (statement.startswith("The ") and not like.WHY.match(question)):
+    explains = like.WHY.match(question) and like.BECAUSE.search(statement)
+    if said is None or (statement.startswith("The ") and not explains):
         return ""  # "The list is [3, 1]" is given with the question about it
     return said[0] if (said["subject"] or said["cjk"]).lower() in question.lower() else ""
 
@@ -385,7 +391,8 @@ def _without_examples(lines: list[str]) -> str:
 
 def _is_made(code: str, order: str) -> bool:
     """Whether a program is what was ordered above it, rather than given with the order."""
-    block = code.split("```")[1] if code.lstrip().startswith("```") else code.split("\n\n\n")[0]
+    fenced = code.lstrip().startswith("```")
+    block = code.split("```")[1].partition("\n")[2] if fenced else code.split("\n\n\n")[0]
     lines = [line for line in block.split("\n") if line.strip()]
     named = [
         name for name in like.NAMED.finditer(order) if re.search(rf"\b(?:def|class|func\w*|fn)\s+{name[1]}\b", block)
@@ -393,7 +400,12 @@ def _is_made(code: str, order: str) -> bool:
     if any(not like.MADE_BY_NAME.search(order[: name.start()]) for name in named):
         return False
     wants = like.WRITES.search(order) and asks(order) and not like.GIVEN.search(order)
-    return bool(wants) and len(lines) > LEAST_PROGRAM and not (like.STUB.search(block) or like.OPTION.match(code))
+    if not wants or like.STUB.search(block) or like.OPTION.match(code):
+        return False
+    if like.TABLE.match(block) and not like.ORDERS_A_TABLE.search(order):
+        return False
+    is_short = len(lines) < LEAST_OF_ANY
+    return fenced or (len(lines) >= LEAST_PROGRAM and (not is_short or bool(like.DEFINITION.search(block))))
 
 
 def _begins_an_answer(paragraph: str) -> bool:

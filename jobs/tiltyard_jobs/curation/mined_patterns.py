@@ -19,11 +19,12 @@ MODEL_MARK = re.compile(rf"\s*(?:\*\*)?{_MODELS}(?:\*\*)? ?[:：](?:\*\*)?\s*(?=
 """A speaker who is a model; it asks where what it says is a question."""
 
 LETTER_MARK = re.compile(
-    r"\s*(?:[PQD](?= ?:[\s\S]*\n[ \t]*R ?:)|F(?= ?:[\s\S]*\n[ \t]*A ?:)|В(?= ?:[\s\S]*\n[ \t]*О ?:)) ?:\s*(?=[^\n]*\?)"
+    r"\s*(?:[PQ](?= ?:[\s\S]*\n[ \t]*R ?:\s*(?!\d))|F(?= ?:[\s\S]*\n[ \t]*A ?:)"
+    r"|В(?= ?:[\s\S]*\n[ \t]*О ?:)) ?:\s*(?=[^\n]*\?)"
 )
 """A question's letter, where the answer's stands below it: P and R in Spanish, F and A in German."""
 
-SOFT_SWITCH = re.compile(r"(?:(?<!\S)|(?<=[.?!。？！]))/(?:no_?)?think(?!\S)", re.IGNORECASE)
+SOFT_SWITCH = re.compile(r"(?:(?<!\S)|(?<=[\w)`\"'][.?!])|(?<=[。？！]))/(?:no_?)?think(?!\S)", re.IGNORECASE)
 
 ANSWER_LABEL = re.compile(
     r"^[ \t]*(?:[#>*\-]+ *)?(?:\*\*)?(?:(?:created |sample |expected |correct |model )?answer|a|response|(?:possible "
@@ -46,9 +47,10 @@ ANSWER_LABEL_GLUED = re.compile(
     re.MULTILINE,
 )
 ROLE_LINE = re.compile(
-    r"(?<=[.?!。？！:)`}\]])[ \t]*\n\s*(?:user|system|model|human|assistant)[ \t]*"
+    r"(?<=[.?!。？！])[ \t]*\n\s*(?:user|system|model|human|assistant)[ \t]*"
     r"(?:\Z|\n\s*(?=\S+[ \t]+\S|\S*[.?!。？！]|[^\x00-\x7f]{2}))"
-    r"|(?<=[.?!。？！])[ \t]?(?:assistant|user|system|model)(?=$|assistant|user|[A-Z][a-z])",
+    r"|(?<=[.?!。？！])[ \t]?assistant(?=$|assistant|user|(?-i:[A-Z][a-z]))"
+    r"|(?<=[?!。？！])(?:user|system|model)(?=$|assistant|user|(?-i:[A-Z][a-z]))",
     re.IGNORECASE | re.MULTILINE,
 )
 """A template's role below the end of a sentence, with its special tokens decoded away: another turn begins."""
@@ -146,7 +148,7 @@ VOICE = re.compile(
     r"|constraints))"
     r"|(?:okay|ok|alright|yes)[,!.]* here(?:'s| is) (?:an?|the|your) (?:[\w-]+ ){0,3}(?:explanation|example|solution"
     r"|implementation|version|script|answer|breakdown|summary|guide)\b"
-    r"|to [^.?!,\n]{1,80}, (?:run|use|type|execute|call)\b"
+    r"|to [^.?!,\n]{1,80}, (?:run|use|type|execute|call)\b[^.?!\n]*[:：`]"
     r"|to (?:tackle|solve|address|approach|answer|complete|accomplish) (?:this|the)\b[^.?!\n]{0,60}, i\b"
     r"|(?:yes|no|ja|nein|oui|non|sí|да|нет|是的|不是)(?:[,，.] |，)|(?:solution|answer)s? (?:to|for)\b"
     r"|(?:以下|下面)(?:是|为)|以下は(?!私)"
@@ -527,9 +529,10 @@ MIDDLE = re.compile(
     re.IGNORECASE,
 )
 GOES_ON = re.compile(
-    r"\s*(?:(?:\.{2,}|…|[-–—] |\d[.)] (?=Then|And|But)|\* )\s*)?(?:(?:and|but|or|because|whose|of|is|are|was|were|has"
+    r"\s*(?:(?:\.{2,}|…|[-–—] |\d[.)] (?=Then|And|But)|\* )\s*)?(?:(?:and|but|or|because|whose|of the|(?:is|are|was"
+    r"|were) (?:an?|the|called|used)"
     r"|to the|as well"
-    r"|which|that|from|the|however,?|then|it|its|ing|ed|s|es|ly|tion|y|que|pero|sino|del|et|qui|mais|car|dont|und|aber"
+    r"|however,?|ing|ed|s|ly|tion|y|que (?!es\b|hace|son\b)\S+|pero|sino|del|et|qui|mais|car|dont|und|aber"
     r"|sowie"
     r"|weil|(?:die|der|das|den) (?:dann|anschließend|danach)|e|ma|perché|che|mas|porque|и|но|а|который|которая|которое"
     r"|которые"
@@ -571,9 +574,10 @@ ROLE_TOLD = re.compile(
     r"|du bist|sie sind"
     r"|você é|tu és|sei|ты|вы)(?: ?[—–-])? (?:an? |un[ae]? |eine? |uma? )?[^.!?\n]{0,60}\b(?:assistante?|asistente"
     r"|assistente"
-    r"|assistent|ассистент|помощник|language model|chatbot)\b[^.!?\n]*[.!]?(?:\s+(?:your? |answer|respond|reply|be "
-    r"|always"
-    r"|never|help|follow|do not|don't|provide|think)\b[^.!?\n]*[.!]?)*\s*"
+    r"|assistent|ассистент|помощник|language model|chatbot)\b[^.!?\n]*+[.!]?+(?:\s+(?:your? |answer (?:all|any|every"
+    r"|the user"
+    r"|questions|truthfully|concisely|briefly|only|with|in|as)|respond|reply|be |always"
+    r"|never|help|follow|do not|don't|think)\b[^.!?\n]*+[.!]?+)*+\s*"
     r"|(?:あなたは|당신은 ?)(?:qwen|chatgpt|llama|gemma|deepseek|mistral)[^\n?？]*",
     re.IGNORECASE,
 )
@@ -602,12 +606,13 @@ INTRODUCTION = re.compile(
     rf"(?:^|[.!:\n]\s{{0,4}})(?:(?:hi|hello|hey)[!,.]* )?(?:i(?:'m| am)|my name is|this is) (?:{_MODELS}"
     r"|an? (?:ai|large language|language|virtual|helpful|code|coding) (?:\w+ )?(?:model|assistant|ai)"
     r"|an? (?:ai )?chatbot)\b"
-    r"|^\s*my (?:training data|knowledge cutoff)\b"
+    r"|^\s*my (?:training data (?:goes|ends|only|includes|cuts|stops|does)|knowledge cutoff)\b"
     rf"|(?:^|[.!\n]\s{{0,4}}){_GREETS}(?:(?:je suis|ich bin|(?:yo )?soy|(?:eu )?sou|(?:io )?sono)"
     rf" (?:(?:[oaei]l? )?{_KNOWN}{_ENDS}|{_A_MODEL})"
     rf"|(?:me llamo|mi nombre es|je m'appelle|mein name ist|ich heiße|mi chiamo|(?:o )?meu nome é"
     rf"|меня зовут) (?:{_KNOWN}{_ENDS}"
-    r"|(?:gemma|claude)\b[^.\n]{0,20}\b(?:créé|cread|entwickelt|creat|criad|создан|entrenad|entraîné|trainiert))"
+    r"|(?:gemma|claude)\b[^.\n]{0,20}\b(?:créée? par|cread[oa] por|entwickelt|creat[oa] da|criad[oa] pel|создан"
+    r"|entrenad[oa] por|entraînée? par|trainiert))"
     rf"|я(?: ?[—–-])? (?:{_KNOWN}{_ENDS}|(?:большая )?языковая модель\b(?!-)|(?:искусственный интеллект"
     rf"|ии-\w+){_ENDS}))"
     rf"|私は(?:[^。\n、]{{1,20}}(?:開発|作成|訓練)(?:した|された))?(?:(?:{_KNOWN}|(?:大規模)?言語モデル|人工知能|チャットボット"
@@ -723,12 +728,23 @@ GIVEN = re.compile(
     r"|like this|signature|template|skeleton|start(?:s|er|ing)?|complete|finish|fix|debug|correct|refactor|rewrite"
     r"|modify"
     r"|my|i have|i wrote|i've|tried|this (?:code|function|program|class|script))\b|\b(?:examples?|inputs?"
-    r"|outputs?)\s*[:：]|[:：]\s*$|以下|下面|下列|给定|如下|这段|修改|修复",
+    r"|outputs?)\s*[:：]|[:：]\s*$|\b(?:this|these|those)(?: \w+){0,2}[.:]?\s*$"
+    r"|以下|下面|下列|给定|如下|这段|修改|修复",
     re.IGNORECASE,
 )
+# What a program has that is made, however short it is.
+DEFINITION = re.compile(
+    r"^\s*(?:(?:async\s+|pub\s+|export\s+)*(?:def|class|func|fn|function|import|from|using|package|const|let|var)\b"
+    r"|#include|(?:public|private|static|void)\b|(?:select|with|insert|update|delete)\b|(?:for|while)\b|<!doctype"
+    r"|<html)"
+    r"|=>|\bprint|console\.|\becho\b|^\s*[\w ]+\s*=\s*\S",
+    re.IGNORECASE | re.MULTILINE,
+)
+TABLE = re.compile(r"\s*create table\b", re.IGNORECASE)
+ORDERS_A_TABLE = re.compile(r"\b(?:tables?|schema|ddl)\b", re.IGNORECASE)
 STUB = re.compile(
     r"^\s*(?:pass|\.\.\.|raise NotImplementedError.*|todo!\(\).*)\s*(?:#.*)?$|your (?:code|implementation|solution)"
-    r"|todo|fixme|^>>> |(?:你的|您的)代码|在这里",
+    r"|todo|fixme|^>>> |^assert\b|^\w+\([^\n]*\) *(?:==|->|=>|# *=|;?\s*\n?//)|(?:你的|您的)代码|在这里",
     re.IGNORECASE | re.MULTILINE,
 )
 # What goes on with the request below a question.
@@ -767,24 +783,31 @@ REPLIES = re.compile(
     r"|obrigad[oa] pela (?:sua )?pergunta|спасибо за (?:ваш )?вопрос|感谢(?:您|你)的|ご質問ありがとう|질문해 주셔서"
     r"|i (?:understand your (?:concern|question|problem)|see what you mean)|it depends on (?:your|the)\b|good (?:catch"
     r"|point)[!.]"
-    r"|(?:please )?note that (?:this|the)\b|make sure to replace\b|i(?:'ve| have) (?:corrected|fixed|written|created"
+    r"|(?:please )?note that (?:this|the)\b|make sure to replace `|i(?:'ve| have) (?:corrected|fixed|written|created"
     r"|updated|added"
     r"|modified) [^.?!\n]{1,40} for you\b|(?:once|after) (?:it is |that is )?\w+ed, you can\b|by (?:using|doing"
     r"|following) [^.?!\n]{1,60},"
-    r" (?:you|we|it)\b|as an (?:expert|experienced) [^.?!\n]{1,40}, i (?:recommend|suggest|would)|i should (?:first"
+    r" (?:you|we|it)\b|as an (?:expert|experienced) [^.?!\n]{1,40}, i (?:recommend|suggest|would (?!like|love"
+    r"|appreciate))|i should (?:first"
     r"|start)\b"
     r"|(?:the|a) (?:correct |right |final )?(?:answer|result) is\b|la (?:réponse|respuesta|risposta) (?:est|es|è)\b"
     r"|a resposta é"
     r"|die antwort (?:ist|lautet)\b|ответ ?[:—]|(?:正确)?答案是|答えは|정답은"
-    r"|(?:i|we) hope (?:this|that|it) (?:helps|answers|clarifies)|unfortunately,? i (?:can't|cannot|don't have|am)\b"
+    r"|(?:i|we) hope (?:this|that|it) (?:helps|answers|clarifies)|unfortunately,? i (?:(?:can't|cannot|am (?:unable"
+    r"|not able) to) (?:help|assist|provide|answer|run|execute|access|see|open|browse)|don't have (?:access|enough"
+    r"|the ability)|am (?:an?|just|only) (?:ai|language))\b"
     r"|espero que (?:esto|isso|te|le) |j'espère que (?:cela|ça)|n'hésitez pas à|ich hoffe,? (?:das|dies|es)"
     r"|zögern sie nicht"
     r"|spero che (?:questo|ti|sia)|надеюсь,? (?:это|что)|希望(?:这|以上|对)|この(?:回答|情報)が|お役に立て|도움이 되"
-    r"|(?:okay|ok|alright|hmm+|got it|wait|now)[,.!…]+ (?:so )?(?:(?:i|we) (?:need|have|understand|will|should|must)\b"
+    r"|(?:okay|ok|alright|hmm+|got it|wait|now)[,.!…]+ (?:so )?(?:(?:i|we) (?:(?:need|have) to|understand|should"
+    r"|must|will (?!give|send|describe|show|paste|tell|ask|provide|now|write the|share))\b"
     r"|i'll\b"
-    r"|the (?:problem|question|task|function|input)\b|the user\b|let me\b|let's\b)"
-    r"|so the (?:question|problem|task) is\b|thinking about the\b|user (?:asks|wants|says|is asking)\b"
-    r"|(?:i|we) (?:need|have) to [^.\n]{3,120}\. the user\b"
+    r"|the (?:problem|question|task|function|input)\b|the user\b|let me (?:think|see|start|analy[sz]e|break|consider"
+    r"|check)\b|let's (?:think|see|start|analy[sz]e|break|consider|check)\b)"
+    r"|so the (?:question|problem|task) is\b|thinking about the\b|user (?:asks for an?|wants me|wants us|says"
+    r"|is asking)\b"
+    r"|(?:i|we) (?:need|have) to [^.\n]{3,120}\. the user (?:wants|asks|asked|is (?:asking|probably)|gave|said|says"
+    r"|provided|seems)\b"
     rf"|{_CAN_BE_DONE})",
     re.IGNORECASE,
 )
@@ -804,15 +827,19 @@ DEFINES = re.compile(
     re.IGNORECASE,
 )
 WHY = re.compile(r"\W*why\b", re.IGNORECASE)
+BECAUSE = re.compile(r"\b(?:because|due to|since)\b", re.IGNORECASE)
 EXPLAINS = re.compile(
     r"(?:please )?(?:explain|define|describe|summari[sz]e|explica|describe|explique[zr]?|erkläre?|spiega|explique"
     r"|объясни(?:те)?)\b"
     r"(?!.*(?:\b(?:following|below|this|these)\b|:\s*$))",
     re.IGNORECASE,
 )
-DO_THIS = re.compile(r"(?:use|run|type|call|execute|install|try)\b[^.?!\n]{0,80}[:：]\s*$", re.IGNORECASE)
+DO_THIS = re.compile(
+    r"(?![^\n]*\b(?:fails?|errors?|first|gives)\b)(?:use|run|type|call|execute|install|try)\b[^.?!\n]{0,80}[:：]\s*$",
+    re.IGNORECASE,
+)
 MAIL = re.compile(
-    r"dear |sehr geehrte|estimad[oa]|chère? |gentile |уважаем|尊敬的"
+    r"(?:dear |sehr geehrte|estimad[oa]|chère? |gentile |уважаем|尊敬的)[^.\n]{0,60}(?:[,!:，！：]\s*(?:\n|$)|\n|$)"
     r"|(?:subject|betreff|asunto|objet|oggetto|assunto|тема|主题|件名|제목) ?[:：]",
     re.IGNORECASE,
 )
@@ -831,4 +858,9 @@ LAST_ORDER = re.compile(
     r"|answer)\b",
     re.IGNORECASE,
 )
-SENTENCE_END = re.compile(r"(?:[.!:;)\]}\"'`]|\n)\s+(?=\S)")
+SENTENCE_END = re.compile(r"(?:(?:[.!:;)\]}\"'`]|\n)\s+|[。！；]\s*)(?=\S)")
+
+ORDERS_BELOW = re.compile(
+    rf"(?:{IMPERATIVE}|(?:explica|explique|erkläre?|spiega|schreib(?:e|en sie)?|объясни)\b)", re.IGNORECASE
+)
+OF_ONESELF = re.compile(r"\b(?:i|my|me)\b", re.IGNORECASE)

@@ -297,7 +297,9 @@ class Caller:
         finally:
             limiter.release(outcome, clock() - began, retry_after)
         if cut_short:
-            raise self._unheard(f"the server broke off its reply (finish_reason {cut_short})")
+            words = server_error_of(reply.body).words
+            what = f"the server broke off its reply (finish_reason {cut_short})"
+            raise self._unheard(what, words=words, advice="see the server's log")
         if reply.status == 200:
             self._heard()
             return reply.body
@@ -385,9 +387,9 @@ class Caller:
     def _hint(self, path: str) -> str:
         """What the URL may lack where `/v1` was added to it."""
         end = path.removeprefix("/v1")
-        if end == path or self._url.rstrip("/").endswith(("/v1", end)):
+        if end not in ("/chat/completions", "/embeddings") or self._url.rstrip("/").endswith(("/v1", end)):
             return ""
-        return f"; if the API has no /v1, let the URL end in {end}"
+        return f"; if the API has no /v1, give the URL with {end} at its end"
 
     async def _answers_others(self, path: str, *, since: float) -> bool:
         """Whether the endpoint has answered anybody since then; asks for one token itself where nobody else did."""

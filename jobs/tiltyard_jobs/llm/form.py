@@ -54,6 +54,7 @@ def _lengthened(fewest: int, document: Document) -> None:
 
 
 _FEW_TOKENS = "few_tokens"
+FEW, MANY = 16, 4096
 _LIMITS = frozenset({"max_tokens", "max_completion_tokens", "max_output_tokens"})
 _TOO_FEW = re.compile(r"minimum|at least|greater than|larger than|below|>=", re.IGNORECASE)
 
@@ -62,7 +63,7 @@ _STEPS: Mapping[str, tuple[Callable[[Document], None], ...]] = {
     "top_p": (partial(_without, "top_p"),),
     "temperature": (partial(_without, "temperature"),),
     "seed": (_seed_shortened, partial(_without, "seed")),
-    _FEW_TOKENS: (partial(_lengthened, 16), partial(_lengthened, 4096)),
+    _FEW_TOKENS: (partial(_lengthened, FEW), partial(_lengthened, MANY)),
     "max_tokens": (_limit_renamed,),
     "stop_token_ids": (partial(_without, "stop_token_ids"),),
     "skip_special_tokens": (partial(_without, "skip_special_tokens"),),
@@ -180,6 +181,11 @@ class RequestForm:
             reason = f"({error.detail}{error.quoted})"
             if member.name == "seed" and self._taken[member] == len(_STEPS["seed"]):
                 self._warn(f"{self._where} refuses a seed {reason}: its replies cannot be reproduced")
+            elif member.name == _FEW_TOKENS:
+                limit = _fitted(document, self._taken)["max_tokens"]
+                if FEW < document["max_tokens"] < limit:
+                    what = f"max_tokens {document['max_tokens']}"
+                    self._warn(f"{self._where} refuses {what} {reason}: {limit} are requested instead")
             elif member.value is not None and member.value != _DEFAULT:
                 what = f"{member.name} {member.value:g}"
                 self._warn(f"{self._where} refuses {what} {reason}: its own default is used instead")

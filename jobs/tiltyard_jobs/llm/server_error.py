@@ -43,11 +43,13 @@ class ServerError(NamedTuple):
         message: the server's words, which may quote the prompt.
         code: a short code, else the error's type.
         param: the member of the request that is at fault.
+        is_page: the message is the title of a web page, of a gateway perhaps: it is shown, and nothing follows from it.
     """
 
     message: str = ""
     code: str = ""
     param: str = ""
+    is_page: bool = False
 
     @property
     def names_the_model(self) -> bool:
@@ -55,7 +57,7 @@ class ServerError(NamedTuple):
         return (
             self.param == "model"
             or self.code in ("model_not_found", "DeploymentNotFound")
-            or "model" in self.message.lower()
+            or ("model" in self.message.lower() and not self.is_page)
         )
 
     @property
@@ -72,7 +74,7 @@ class ServerError(NamedTuple):
     @property
     def is_loading(self) -> bool:
         """Whether the model will be there soon (llama.cpp, the Hugging Face hub)."""
-        return _LOADING.search(self.message) is not None
+        return _LOADING.search(self.message) is not None and not self.is_page
 
     @property
     def is_about_room(self) -> bool:
@@ -141,7 +143,9 @@ def server_error_of(body: bytes) -> ServerError:
     except orjson.JSONDecodeError:
         text = body[:_READ].decode(errors="replace").strip()
         title = _TITLE.search(text)
-        return ServerError(html.unescape(title[1]) if title else "" if text.startswith("<") else text)
+        if title is not None:
+            return ServerError(html.unescape(title[1]), is_page=True)
+        return ServerError("" if text.startswith("<") else text)
     if isinstance(document, list) and document:
         document = document[0]
     if not isinstance(document, dict):

@@ -90,6 +90,8 @@ WRAPPERS = (
     ("<|START_RESPONSE|>", "<|END_RESPONSE|>"),
 )
 """What may stand around the whole answer behind a thought; it is no part of the answer."""
+PLAIN_WRAPPERS = frozenset({"<response>", "<output>", "<Output>"})
+"""Those of them that an answer may be about: they count only around the whole of it, with no markup inside."""
 
 FIELDS = ("reasoning", "reasoning_content", "thinking", "reasoning_details")
 """Fields of a message that hold its thought, a text or parts of one; the first that is not blank counts."""
@@ -158,8 +160,8 @@ def parts_of_message(message: Mapping[str, Any], *, pairs: tuple[Pair, ...] = PA
     Raises:
         TypeError, KeyError: its content is no text.
     """
-    content = message.get("content")
-    thought, text = _content(message.get("refusal") if content is None else content)
+    content, refusal = message.get("content"), message.get("refusal")
+    thought, text = _content(refusal if content is None and isinstance(refusal, str) else content)
     for field in FIELDS:
         if thought is None:
             thought = _field_text(message.get(field)).strip() or None
@@ -342,15 +344,18 @@ def _after_blank_lines(text: str, at: int) -> int:
 
 
 def _answer_span(text: str, at: int) -> tuple[int, int]:
-    begins = _after_blank_lines(text, at)
+    start = _after_blank_lines(text, at)
     for opening, closing in WRAPPERS:
-        if text.startswith(opening, begins):
-            begins = _after_blank_lines(text, begins + len(opening))
+        if text.startswith(opening, start):
+            begins = _after_blank_lines(text, start + len(opening))
             stop = text.rfind(closing, begins)
-            if stop < 0 or text[stop + len(closing) :].strip():
+            is_whole = stop >= 0 and not text[stop + len(closing) :].strip()
+            if opening in PLAIN_WRAPPERS and (not is_whole or text[begins:stop].lstrip().startswith("<")):
+                break
+            if not is_whole:
                 return begins, len(text)
             return begins, len(text[:stop].rstrip()) if text[begins:stop].strip() else begins
-    return begins, len(text)
+    return start, len(text)
 
 
 def _content(content: object) -> tuple[str | None, str]:
@@ -367,7 +372,10 @@ def _content(content: object) -> tuple[str | None, str]:
         kind = part.get("type") if isinstance(part, dict) else None
         if kind not in ("text", "thinking", "reasoning"):
             raise TypeError("the content has a part that is no text")
-        (texts if kind == "text" else thoughts).append(_text_of_part(part[kind if kind in part else "text"]))
+        if kind == "text":
+            texts.append(_text_of_part(part[kind]))
+        else:
+            thoughts.append(_text_of_part(part[kind]) if kind in part else _member_text(part))
     return "".join(thoughts).strip() or None, "".join(texts)
 
 

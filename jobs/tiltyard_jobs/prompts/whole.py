@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_FENCE = re.compile(r"(`{3,}|~{3,})[^\n`]*\n(.*?)\n?\1\s*", re.DOTALL)
+_FENCE = re.compile(r"(`{3,32}|~{3,32})(?![`~])[^\n`]*\n(.*?)\n?\1\s*", re.DOTALL)
 
 
 def unwrapped(text: str) -> str:

@@ -118,5 +118,5 @@ def test_the_same_run_gives_the_same_pages(made: Run) -> None:
 
 
 def test_a_run_that_is_not_complete_is_refused(made: Run) -> None:
-    with pytest.raises(ConfigurationError, match="is no folder of a run"):
+    with pytest.raises(ConfigurationError, match="is not a run's folder"):
         write_pages(made.world.store, "ffffffffffff", 10)

@@ -27,7 +27,14 @@ PAGES = len([*(ROOT / "docs").glob("*.md")])
 
 
 class Quiet(SimpleHTTPRequestHandler):
-    """Files of a folder, without a line for each request."""
+    """Files of a folder, without a line for each request; no icon, which some browsers ask for."""
+
+    def do_GET(self) -> None:
+        if self.path == "/favicon.ico":
+            self.send_response(204)
+            self.end_headers()
+        else:
+            super().do_GET()
 
     def log_message(self, *_: object) -> None:
         pass

@@ -110,7 +110,7 @@ def test_a_list_of_models_that_cannot_be_read_says_nothing_of_the_model(
         ("/v1beta/openai/chat/completions", "/v1beta/openai/chat/completions", None),
         ("/v1/chat/completions", "/v1/chat/completions", None),
         ("", "/v1/chat/completions", None),
-        ("/v1beta/openai", "/v1beta/openai/chat/completions", "; if the API has no /v1, let the URL end in /chat/comp"),
+        ("/v1beta/openai", "/v1beta/openai/chat/completions", "; if the API has no /v1, give the URL with /chat/comp"),
         (
             "/v2",
             "/v1/chat/completions",

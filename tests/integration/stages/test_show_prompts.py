@@ -83,8 +83,9 @@ def test_a_given_prefix_is_shown_and_one_that_a_server_alone_tells_is_described(
     derived = shown(world, mine_recipe(prefix=None, model=weights))
     assert (derived["text"], derived["messages"]) == (None, [])
     assert derived["note"] == (
-        f"The chat template of {weights.uri} up to where the user's words would begin, as its server tells it once it"
-        " is up. To see it here, name the model's repository or folder in tokenizer.uri: of that, no weights are read."
+        f"The chat template of {weights.uri} up to where the user's words would begin, as its server provides "
+        "it once it is up. To see it here, name the model's repository or folder in tokenizer.uri: of that, "
+        "no weights are read."
     )
     told = all_shown(world, mine_recipe(prefix=None, model=weights, system_prompts=("Write Rust.", "Write Go.")))
     assert [one["messages"] for one in told] == [
@@ -112,7 +113,7 @@ def test_a_server_that_runs_is_asked_for_the_prefix_and_for_no_token(world: Stag
     finally:
         sim.close()
     assert [one["text"] for one in told] == RENDERED
-    assert {one["note"] for one in told} == {f"As {sim.endpoint.url} tells it (/tokenize)."}
+    assert {one["note"] for one in told} == {f"As {sim.endpoint.url} provides it (/tokenize)."}
     assert kinds == {RequestKind.TOKENIZE}
     with stub(chatml, paths=("/apply-template",)) as server:
         told = all_shown(world, mine_recipe(prefix=None, system_prompts=SYSTEMS), endpoint=server.endpoint)

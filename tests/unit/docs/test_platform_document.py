@@ -41,7 +41,7 @@ PODS, OBJECTS = "unit/render/test_pods.py", "unit/render/test_objects.py"
 
 SHOWN: Mapping[str, tuple[str, ...]] = {
     # What may it do in my cluster?
-    "These are all rights of the operator": (
+    "These are all the rights that the operator has": (
         f"{RIGHTS}::test_the_operator_has_the_rights_that_it_uses_and_no_other",
         f"{RIGHTS}::test_the_lease_is_the_operators_alone",
         f"{OPERATOR}::test_ended_children_go_after_their_time_and_do_not_come_back",

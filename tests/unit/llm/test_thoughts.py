@@ -50,6 +50,12 @@ ENDED: dict[str, tuple[str | None, str]] = {
     "<think>Hm.</think><answer>\n4\n</answer>": ("Hm.", "4"),
     "<think>Hm.</think><answer>\n4, and it was cut": ("Hm.", "4, and it was cut"),
     "Hm.\n</think>\n\n<response>\n4\n</response>\n": ("Hm.", "4"),
+    # Documents that were asked for.
+    "Hm.\n</think>\n<response>\n  <status>ok</status>\n</response>": (
+        "Hm.",
+        "<response>\n  <status>ok</status>\n</response>",
+    ),
+    "Hm.\n</think>\n<output>5</output> is the tag.": ("Hm.", "<output>5</output> is the tag."),
     "<Thought>\nHm.\n</Thought>\n<Output>\n4\n</Output>": ("Hm.", "4"),
     f"{CHANNELS}4<|return|>": ("Hm.", "4"),
     f"{CHANNELS}4": ("Hm.", "4"),
@@ -179,6 +185,14 @@ MESSAGES: dict[str, tuple[dict[str, Any], tuple[str | None, str, State]]] = {
     "a part with a text alone": (
         {"content": [{"type": "reasoning", "text": "Hm."}, {"type": "text", "text": "4"}]},
         ("Hm.", "4", State.ENDED),
+    ),
+    "a refusal that is none": (
+        {"content": None, "refusal": False, "reasoning": "Hm."},
+        ("Hm.", "", State.ENDED),
+    ),
+    "a thought of which nothing can be read": (
+        {"content": [{"type": "reasoning", "summary": []}, {"type": "text", "text": "4"}]},
+        (None, "4", State.NONE),
     ),
     "a refusal of its own": ({"content": None, "refusal": "I cannot."}, (None, "I cannot.", State.NONE)),
     "Mistral": (

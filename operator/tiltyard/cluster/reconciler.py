@@ -60,6 +60,7 @@ from tiltyard.status.objects import status_of
 from tiltyard_jobs.contracts.recipe import Phase
 
 RUNTIME_SECONDS = 30.0  # between two checks for a training runtime that is missing
+LEFTOVERS = "deletion of what is out of date"
 
 
 class Request(NamedTuple):
@@ -138,7 +139,7 @@ class Reconciler:
         # 5. What an older manifest has left goes first.
         executing = self.queue.is_executing(key)
         executor = self._executor(request)
-        if not executing and await _delete_leftovers(executor, snapshot, request.now):
+        if not executing and await self._delete_leftovers(executor, request, resolved, snapshot):
             return None
         # 6. What was observed, and what to do next.
         observed = observe(snapshot, self.settings, request.now)
@@ -167,6 +168,24 @@ class Reconciler:
         queues = next_look(snapshot, self.settings.give_back_seconds, request.now)
         pauses = (requeue_after(snapshot, observed, request.now), queues, ttl)
         return min((pause for pause in pauses if pause is not None), default=None)
+
+    async def _delete_leftovers(
+        self, executor: Executor, request: Request, resolved: Resolved, snapshot: Snapshot
+    ) -> bool:
+        """Step 5; True: reconcile again before anything else, once the deletions were seen.
+
+        Raises:
+            ApiError: something could not be deleted; where it was refused, the status says so.
+        """
+        try:
+            return await _delete_leftovers(executor, snapshot, request.now)
+        except ApiError as error:
+            if error.status not in (0, NOT_FOUND):
+                executor.refusals.add(LEFTOVERS, error.status, str(error))
+                observed = observe(snapshot, self.settings, request.now)
+                decided = _not_ended(_plan(snapshot, observed), "what is out of date cannot be deleted", request.status)
+                await self._write(request, resolved, observed, decided)
+            raise
 
     async def _execute_end(
         self,
@@ -347,7 +366,7 @@ class Reconciler:
 
 
 async def _delete_leftovers(executor: Executor, snapshot: Snapshot, now: float) -> bool:
-    """Step 5; True: reconcile again before anything else, once the deletions were seen."""
+    """Whether there was something that the plan must not see."""
     for job in (*stale_jobs(snapshot), *outdated_jobs(snapshot, now)):
         await executor.delete_job(job)
     for service in stale_services(snapshot):
@@ -377,9 +396,13 @@ def _unended(decided: Plan, before: TournamentStatus) -> Plan:
     """
     if decided.state is TournamentState.FAILED or find_true(before.conditions, decided.state) is not None:
         return decided
+    return _not_ended(decided, f"{decided.message}; not everything could be stopped yet", before)
+
+
+def _not_ended(decided: Plan, message: str, before: TournamentStatus) -> Plan:
+    """A plan as it is reported while it cannot be executed."""
     phase = next((phase for phase in get_args(Phase) if phase == before.phase), "Preflight")
-    words = f"{decided.message}; not everything could be stopped yet"
-    return replace(decided, state=TournamentState.RUNNING, phase=phase, message=words)
+    return replace(decided, state=TournamentState.RUNNING, phase=phase, message=message)
 
 
 def _starts_something(decided: Plan) -> bool:

@@ -408,6 +408,28 @@ async def test_a_model_that_cannot_be_stopped_is_told_also_where_the_tournament_
     await pods_ended(arena)
 
 
+async def test_what_is_out_of_date_and_cannot_be_deleted_is_told(
+    arena: Arena, plane: ControlPlane, refusers: list[Refuser]
+) -> None:
+    await arena.apply(answering_late(arena.manifest(2, **SMALL)))
+    await begun(arena, "mine")
+    stand(plane, refusers, policy(arena.namespace, "batch", "jobs", "DELETE"))
+    await in_force(arena, refusers[0].path)
+    await arena.patch(seed=7)
+    sentence = (
+        r"deletion of what is out of date: Job test-[\w-]+ is refused by the API server \(422\): .* cost-center .*"
+    )
+
+    def says_it(one: Any) -> bool:
+        return re.fullmatch(sentence, condition(one, "Waiting").get("message", "")) is not None
+
+    told = await arena.wait(says_it, limit=TOLD_SECONDS)
+    assert told["status"]["observedGeneration"] == 2
+    assert condition(told, "Waiting")["reason"] == "Refused"
+    remove(plane, refusers)
+    await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "NothingWaits", limit=90)
+
+
 async def test_a_failure_is_reported_although_its_models_cannot_be_stopped(
     arena: Arena, plane: ControlPlane, refusers: list[Refuser]
 ) -> None:

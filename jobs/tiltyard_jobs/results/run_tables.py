@@ -62,11 +62,11 @@ RATINGS = table(
 BREAKDOWNS = table(
     {
         "by": text(
-            "what parts the instructions: `attacker`, `task_type`, `difficulty` (the grade), or `kept.` and the name "
-            "of the user's column"
+            "how the instructions are grouped: `attacker`, `task_type`, `difficulty` (the grade), or `kept.` and the"
+            " name of the user's column"
         ),
         "value": text("the value that these instructions have"),
-        "instructions": integer("how many they are"),
+        "instructions": integer("the number of these instructions"),
         "player": text("the competitor's name"),
         "rank": integer("over these instructions; equal ratings share a rank", 32),
         "rating": real(
@@ -88,7 +88,7 @@ SCORES = table(
         "model_id": text("who answered: every competitor, in the manifest's order, for each instruction"),
         "score": real(
             "alpha·X + (1 − alpha)·x: by the rule Pairwise against the attacker, whose own is 0.5; by Mean or Sum that "
-            "of all opponents; null: the answer is void, or it met nobody"
+            "of all opponents; null: the answer is void, or it has no decided battle"
         ),
         "votes": real("votes won in its battles on this instruction"),
         "verdicts": integer("votes cast in these battles", 32),
@@ -285,7 +285,7 @@ PREFERENCE = table(
         "chosen_score": real("the gold answer's score, 0 to 1"),
         "rejected_score": real("the lowest score, 0 to 1"),
         "margin": real("the gold answer's lead over the second, not over the rejected one"),
-        "quorum": truth("whether both answers have it"),
+        "quorum": truth("whether both answers have a quorum"),
     }
 )
 

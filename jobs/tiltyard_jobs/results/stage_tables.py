@@ -60,7 +60,7 @@ CURATED = table(
     INSTRUCTION
     | {
         "attacker_id": text("`model_id` of the attacker"),
-        "instruction": text("what battles are fought over"),
+        "instruction": text("what is asked"),
         "history": messages(HISTORY),
         "score": integer("difficulty, 1 to 10: the graders' lower median; null where nothing was graded", 8),
         "grade": text("`Excellent`, `Good`, `Average` or `Poor`; null where nothing was graded"),

@@ -66,7 +66,9 @@ EVENTS: Final[Mapping[str, Kind]] = {
     REFUSED: Kind("a Job or a model cannot be made, or its pods: a quota, a policy, a webhook", warning=True),
     DOWNLOADING: Kind("nodes do not have a model's weights yet"),
     QUEUED: Kind("a queue has not admitted a Job"),
-    GIVES_WAY: Kind("the tournament gives way to another one, which needs its room, or writes where only one may"),
+    GIVES_WAY: Kind(
+        "the tournament gives way to another one, which needs the resources that it holds, or writes where only one may"
+    ),
     MODEL_STARTING: Kind("a model was started"),
     MODEL_READY: Kind("a model answers"),
     MODEL_LOST: Kind("a model answered and does not any more", warning=True),

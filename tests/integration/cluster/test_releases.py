@@ -186,4 +186,9 @@ async def test_what_it_has_begun_goes_on_and_nothing_is_paid_twice(
         assert [one["metadata"]["annotations"][LOADS] for one in await arena.children(SERVICES)] == ["1"] * 3
         tokens, all_at_once = (one["status"]["usage"]["promptTokens"] for one in (done, release.object))
         assert abs(tokens - all_at_once) < 0.05 * all_at_once  # indices that begin side by side each probe their model
-        assert after == contents(open_store(StoreRef(uri=(release.folder / "store").as_uri())))
+        left = contents(open_store(StoreRef(uri=(release.folder / "store").as_uri())))
+        # What a model has passed is no result: it is written by the Jobs that ask it, of which some ran before.
+        results, made = (
+            {key: body for key, body in found.items() if not key.startswith("models/")} for found in (left, after)
+        )
+        assert made == results

@@ -70,7 +70,7 @@ async def test_two_tournaments_that_hold_each_others_room_get_free_of_it(
     room = {**there["status"]["allocatable"], "cpu": "2"}
     plane.request("PUT", f"{path}/status", {**there, "status": {**there["status"], "allocatable": room}})
     told = await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "GivesWay", "second", limit=240)
-    assert f"tournament {arena.namespace}/first" in condition(told, "Waiting")["message"]
+    assert f"and {arena.namespace}/first" in condition(told, "Waiting")["message"]
     for name in ("first", "second"):
         done = await arena.wait_for_phase("Complete", "Failed", name=name, limit=450)
         assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])

@@ -182,10 +182,12 @@ class RequestForm:
             if member.name == "seed" and self._taken[member] == len(_STEPS["seed"]):
                 self._warn(f"{self._where} refuses a seed {reason}: its replies cannot be reproduced")
             elif member.name == _FEW_TOKENS:
-                limit = _fitted(document, self._taken)["max_tokens"]
+                limit = (FEW, MANY)[self._taken[member] - 1]
                 if FEW < document["max_tokens"] < limit:
                     what = f"max_tokens {document['max_tokens']}"
                     self._warn(f"{self._where} refuses {what} {reason}: {limit} are requested instead")
+                else:
+                    self._refusals[member] = error  # another document may lose its limit
             elif member.value is not None and member.value != _DEFAULT:
                 what = f"{member.name} {member.value:g}"
                 self._warn(f"{self._where} refuses {what} {reason}: its own default is used instead")

@@ -151,6 +151,22 @@ async def test_a_server_that_takes_no_few_tokens(fewest: int, member: str, words
     assert client.warnings == []
 
 
+async def test_a_limit_that_has_to_be_raised_is_told_of() -> None:
+    def refusal(document: Document) -> Document | None:
+        return says("max_tokens must be greater than thinking.budget_tokens") if document["max_tokens"] < 2000 else None
+
+    server = Server(refusal)
+    async with client_of(server) as client:
+        await client.chat(USER, sampling=Sampling(0.0, 1.0, 4), seed=5)
+        assert client.warnings == []
+        for _ in range(2):
+            await client.chat(USER, sampling=Sampling(0.0, 1.0, 512), seed=5)
+    assert server.asked[-1]["max_tokens"] == 4096
+    (warning,) = client.warnings
+    assert "refuses max_tokens 512 (" in warning
+    assert warning.endswith("4096 are requested instead")
+
+
 async def test_a_value_that_is_taken_is_still_sent() -> None:
     server = Server(cold_refused)
     async with client_of(server) as client:

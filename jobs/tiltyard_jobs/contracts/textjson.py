@@ -196,5 +196,5 @@ class _Window:
     def error(self, what: str) -> BadTextFileError:
         """What is wrong here."""
         line = self._line + self._text.count("\n", 0, self.place)
-        torn = "" if self._text[self.place :].strip() else " (the file is truncated there)"
-        return BadTextFileError(f": line {line} is not JSON: {what}{torn}")
+        ending = "" if self._text[self.place :].strip() else " (the file is truncated there)"
+        return BadTextFileError(f": line {line} is not JSON: {what}{ending}")

@@ -43,13 +43,13 @@ class ServerError(NamedTuple):
         message: the server's words, which may quote the prompt.
         code: a short code, else the error's type.
         param: the member of the request that is at fault.
-        is_page: the message is the title of a web page, of a gateway perhaps: it is shown, and nothing follows from it.
+        title: of a web page, of a gateway perhaps: it is shown, and nothing follows from it.
     """
 
     message: str = ""
     code: str = ""
     param: str = ""
-    is_page: bool = False
+    title: str = ""
 
     @property
     def names_the_model(self) -> bool:
@@ -57,7 +57,7 @@ class ServerError(NamedTuple):
         return (
             self.param == "model"
             or self.code in ("model_not_found", "DeploymentNotFound")
-            or ("model" in self.message.lower() and not self.is_page)
+            or "model" in self.message.lower()
         )
 
     @property
@@ -74,7 +74,7 @@ class ServerError(NamedTuple):
     @property
     def is_loading(self) -> bool:
         """Whether the model will be there soon (llama.cpp, the Hugging Face hub)."""
-        return _LOADING.search(self.message) is not None and not self.is_page
+        return _LOADING.search(self.message) is not None
 
     @property
     def is_about_room(self) -> bool:
@@ -88,8 +88,8 @@ class ServerError(NamedTuple):
 
     @property
     def words(self) -> str:
-        """The beginning of the message in one line, to be shown where the prompt is ours."""
-        line = " ".join(self.message.split())
+        """The beginning of the message or title in one line, to be shown where the prompt is ours."""
+        line = " ".join((self.message or self.title).split())
         shown = line if len(line) <= _SHOWN else f"{line[:_SHOWN].rstrip()}…"
         return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in shown)
 
@@ -144,7 +144,7 @@ def server_error_of(body: bytes) -> ServerError:
         text = body[:_READ].decode(errors="replace").strip()
         title = _TITLE.search(text)
         if title is not None:
-            return ServerError(html.unescape(title[1]), is_page=True)
+            return ServerError(title=html.unescape(title[1]))
         return ServerError("" if text.startswith("<") else text)
     if isinstance(document, list) and document:
         document = document[0]

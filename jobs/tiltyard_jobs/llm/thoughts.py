@@ -81,17 +81,29 @@ def with_own_pair(marks: Sequence[str]) -> tuple[Pair, ...]:
 
 _WORDS = re.compile(r"[\w\s.,:;!?'’*#_-]+")
 
+
+class Wrapper(NamedTuple):
+    """What may stand around the whole answer behind a thought; it is no part of the answer.
+
+    Attributes:
+        opening: its first mark.
+        closing: its last.
+        is_plain: an answer may be about it: it counts only around the whole answer, with no markup inside.
+    """
+
+    opening: str
+    closing: str
+    is_plain: bool = False
+
+
 WRAPPERS = (
-    ("<answer>", "</answer>"),
-    ("<response>", "</response>"),  # Granite, ERNIE
-    ("<output>", "</output>"),
-    ("<Output>", "</Output>"),  # Marco-o1
-    ("<|begin_of_solution|>", "<|end_of_solution|>"),
-    ("<|START_RESPONSE|>", "<|END_RESPONSE|>"),
+    Wrapper("<answer>", "</answer>"),
+    Wrapper("<response>", "</response>", is_plain=True),  # Granite, ERNIE
+    Wrapper("<output>", "</output>", is_plain=True),
+    Wrapper("<Output>", "</Output>", is_plain=True),  # Marco-o1
+    Wrapper("<|begin_of_solution|>", "<|end_of_solution|>"),
+    Wrapper("<|START_RESPONSE|>", "<|END_RESPONSE|>"),
 )
-"""What may stand around the whole answer behind a thought; it is no part of the answer."""
-PLAIN_WRAPPERS = frozenset({"<response>", "<output>", "<Output>"})
-"""Those of them that an answer may be about: they count only around the whole of it, with no markup inside."""
 
 FIELDS = ("reasoning", "reasoning_content", "thinking", "reasoning_details")
 """Fields of a message that hold its thought, a text or parts of one; the first that is not blank counts."""
@@ -345,12 +357,12 @@ def _after_blank_lines(text: str, at: int) -> int:
 
 def _answer_span(text: str, at: int) -> tuple[int, int]:
     start = _after_blank_lines(text, at)
-    for opening, closing in WRAPPERS:
+    for opening, closing, is_plain in WRAPPERS:
         if text.startswith(opening, start):
             begins = _after_blank_lines(text, start + len(opening))
             stop = text.rfind(closing, begins)
             is_whole = stop >= 0 and not text[stop + len(closing) :].strip()
-            if opening in PLAIN_WRAPPERS and (not is_whole or text[begins:stop].lstrip().startswith("<")):
+            if is_plain and (not is_whole or text[begins:stop].lstrip().startswith("<")):
                 break
             if not is_whole:
                 return begins, len(text)

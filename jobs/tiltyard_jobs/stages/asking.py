@@ -117,7 +117,7 @@ async def _probe(context: ShardContext[Recipe], client: ModelClient) -> bool:
         return False
     for finding in findings:
         warning = f"{context.field}: {finding.sentence}"
-        context.log.warning(warning, finding=str(finding.kind))
+        context.log.warning("the model has passed its probe with a warning", finding=str(finding.kind))
         context.warnings.append(warning)
     return True
 

@@ -14,14 +14,9 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
 from tiltyard_jobs.contracts.vocabulary import LintRules
-from tiltyard_jobs.curation.mined import (
-    LONGEST,
-    begins_in_the_middle,
-    hands_over,
-    has_request,
-    speaks_as_a_model,
-    speaks_as_a_user,
-)
+from tiltyard_jobs.curation.mined import LONGEST, hands_over
+from tiltyard_jobs.curation.model_voice import speaks_as_a_model
+from tiltyard_jobs.curation.request import begins_in_the_middle, has_request, speaks_as_a_user
 from tiltyard_jobs.curation.text import words
 
 MIN_WORDS = 3

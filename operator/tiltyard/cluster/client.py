@@ -39,6 +39,11 @@ class ApiError(Exception):
         self.status, self.words = status, words or message
 
     @property
+    def is_refusal(self) -> bool:
+        """Whether the API server refuses: it has answered, and what the call is about is not gone."""
+        return self.status not in (0, NOT_FOUND)
+
+    @property
     def unserved(self) -> bool:
         """Whether the cluster does not serve the API at all: there is no object then that speaks of another one."""
         return self.status == NOT_FOUND and self.words.endswith("page not found")

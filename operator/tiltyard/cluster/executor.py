@@ -7,8 +7,7 @@ informer at once, so that the next reconciliation does not wait for the watch.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -17,15 +16,16 @@ from typing import TypeVar
 import structlog
 
 from tiltyard.cluster import metrics
-from tiltyard.cluster.client import FORBIDDEN, NOT_FOUND, ApiError, Client, NotYet, Refused
+from tiltyard.cluster.client import NOT_FOUND, ApiError, Client, NotYet, Refused
 from tiltyard.cluster.informer import Informer
 from tiltyard.cluster.rate_limiter import RateLimiter
 from tiltyard.cluster.refusals import Refusals
+from tiltyard.cluster.refused_calls import apply, told
+from tiltyard.cluster.weights import NotDownloaded, hold
 from tiltyard.observe.documents import name_of, namespace_of
 from tiltyard.observe.kinds import (
     CACHES,
     CLAIMS,
-    CLUSTER_CACHES,
     CONFIG_MAPS,
     JOBS,
     LLM_SERVICES,
@@ -34,12 +34,12 @@ from tiltyard.observe.kinds import (
     Kind,
     Object,
 )
+from tiltyard.observe.observation import outdated_jobs
 from tiltyard.observe.records import JobRecord, ServiceRecord
 from tiltyard.observe.refusal import knows_no_dry_run, refused
 from tiltyard.observe.results import costs_of, is_fully_reported, preflight_result
-from tiltyard.observe.snapshot import Snapshot
-from tiltyard.observe.waiting import download_wait
-from tiltyard.plan.observed import Observed, Wait
+from tiltyard.observe.snapshot import Snapshot, failed_before, failed_children, stale_jobs, stale_services
+from tiltyard.plan.observed import Observed
 from tiltyard.plan.planner import JobOrder, Plan, TournamentState
 from tiltyard.plan.spending import spending_seen
 from tiltyard.render.children import job_objects, model_objects, one_of_each_kind
@@ -51,21 +51,8 @@ from tiltyard.render.weights import held_name
 from tiltyard_jobs.contracts.solo_tasks import PreflightTask
 
 CALLS = 8  # at once, for one tournament
-NOT_SERVED = 501  # stands for the 404 of an API that the cluster has not, or not any more: it may come
 
 T = TypeVar("T")
-
-
-class NotDownloaded(NotYet):
-    """A model's weights are not where its pods will look for them.
-
-    Attributes:
-        wait: why it waits.
-    """
-
-    def __init__(self, wait: Wait) -> None:
-        super().__init__(NOT_SERVED, wait.message)
-        self.wait = wait
 
 
 log = structlog.get_logger(__name__)
@@ -148,13 +135,12 @@ class Executor:
         try:
             await call()
         except ApiError as error:
-            if error.status in (0, NOT_FOUND):  # there was no answer; or the tournament or its namespace is gone
+            if not error.is_refusal:
                 raise
             if isinstance(error, NotDownloaded):
                 self.refusals.wait(what, error.wait)
             else:
-                metrics.REFUSALS.labels(str(error.status)).inc()
-                self.refusals.add(what, error.status, str(error))
+                self._add_refusal(what, error)
             return error
         self.refusals.drop(what)
         return None
@@ -164,11 +150,14 @@ class Executor:
         try:
             await call
         except ApiError as error:
-            if error.status not in (0, NOT_FOUND):
-                metrics.REFUSALS.labels(str(error.status)).inc()
-                self.refusals.add(what, error.status, str(error))
+            if error.is_refusal:
+                self._add_refusal(what, error)
             raise
         self.refusals.drop(what)
+
+    def _add_refusal(self, what: str, error: ApiError) -> None:
+        metrics.REFUSALS.labels(str(error.status)).inc()
+        self.refusals.add(what, error.status, str(error))
 
     async def _update(self, snapshot: Snapshot, job: JobRecord) -> None:
         await self._set_parallelism(snapshot, job)
@@ -197,11 +186,30 @@ class Executor:
                     errors.append(error)
         return errors
 
+    async def delete_leftovers(self, snapshot: Snapshot, now: float) -> bool:
+        """Delete what the plan must not see: what is out of date, and what an earlier attempt has failed with.
+
+        Returns:
+            Whether there was something of which a new attempt must see nothing.
+        """
+        for job in (*stale_jobs(snapshot), *outdated_jobs(snapshot, now)):
+            await self.delete_job(job)
+        for service in stale_services(snapshot):
+            await self.delete_model(service)
+        if not failed_before(snapshot):
+            return False
+        jobs, services = failed_children(snapshot)
+        for job in jobs:
+            await self.delete_job(job)
+        for service in services:
+            await self.stop_model(service)
+        return bool(jobs or services)
+
     async def delete_job(self, job: JobRecord) -> None:
         """Delete a Job, its pods, and first the ConfigMap of the same name: nothing else would lead to that one."""
         namespace = namespace_of(job.owner)
         await self.client.delete(CONFIG_MAPS, namespace, job.name)
-        async with _told(job):
+        async with told(job):
             await self.client.delete(job.kind, namespace, job.name)
         self._informer(job.kind).delete(namespace, job.name)
         log.info("job deleted", job=job.name, bundle=job.bundle)
@@ -217,7 +225,7 @@ class Executor:
     async def delete_model(self, service: ServiceRecord) -> None:
         """Delete a model's InferenceService or LLMInferenceService, and the claim that was made for its weights."""
         namespace = namespace_of(service.owner)
-        async with _told(service):
+        async with told(service):
             await self.client.delete(service.kind, namespace, service.name)
         if service.claim == held_name(name_of(service.owner), service.model):
             await self.client.delete(CLAIMS, namespace, service.claim)
@@ -254,50 +262,11 @@ class Executor:
         model = snapshot.graph.model[name]
         *held, body = model_objects(snapshot.tournament, model, self.settings, loads=loads, started=started)
         for one in held:
-            await self._hold(one)
+            await hold(self.client, one)
         kind = LLM_SERVICES if body["kind"] == LLM_SERVICES.kind else SERVICES
-        self.services[kind].update(await self._apply(kind, body))
+        self.services[kind].update(await apply(self.client, kind, body))
         metrics.MODEL_LOADS.inc()
         log.info("model started", model=name, loads=loads)
-
-    async def _hold(self, body: Object) -> None:
-        """Make what holds a model's weights, unless it is there.
-
-        Raises:
-            NotDownloaded: a cache does not hold them yet.
-        """
-        if body["kind"] != CACHES.kind:
-            await self._apply(CLAIMS, body)
-            return
-        cache = await self._others_cache(body) or await self._make_cache(body)
-        if (wait := download_wait(cache)) is not None:
-            raise NotDownloaded(wait)
-
-    async def _make_cache(self, body: Object) -> Object:
-        try:
-            return await self._apply(CACHES, body)
-        except ApiError as error:
-            if error.status not in (NOT_FOUND, NOT_SERVED):
-                raise
-            words = f"the cluster has no {CACHES.kind}: install KServe's local model cache (0.20 or later), or set"
-            raise ApiError(NOT_SERVED, f"{words} spec.serving.weights.claim") from error
-
-    async def _others_cache(self, cache: Object) -> Object | None:
-        """Somebody else's cache that holds the same weights on the same nodes: KServe takes that one."""
-        spec, meta = cache["spec"], cache["metadata"]
-        for kind, namespace in ((CACHES, meta["namespace"]), (CLUSTER_CACHES, None)):
-            try:
-                others, _ = await self.client.list(kind, namespace, "")
-            except ApiError as error:
-                if error.status in (FORBIDDEN, NOT_FOUND):  # an older KServe; the rights of one namespace
-                    continue
-                raise
-            for other in others:
-                same_nodes = set(spec["nodeGroups"]) <= set(other["spec"]["nodeGroups"])
-                is_own = kind is CACHES and other["metadata"]["name"] == meta["name"]
-                if same_nodes and not is_own and other["spec"]["sourceModelUri"] == spec["sourceModelUri"]:
-                    return {"kind": kind.kind, **other}  # those of a list do not say their kind
-        return None
 
     async def _start_preflight(self, snapshot: Snapshot, task: PreflightTask, before: JobRecord | None) -> None:
         await self._try(one_of_each_kind(snapshot.tournament, snapshot.graph, task, self.settings))
@@ -336,8 +305,8 @@ class Executor:
 
     async def _create(self, kind: Kind, config_map: Object, job: Object) -> None:
         async with self.limiter.slot():
-            await self._apply(CONFIG_MAPS, config_map)
-            self._informer(kind).update(await self._apply(kind, job))
+            await apply(self.client, CONFIG_MAPS, config_map)
+            self._informer(kind).update(await apply(self.client, kind, job))
 
     async def _try(self, objects: Iterable[Object]) -> None:
         """Send objects as dry runs, before anything starts that would be in vain."""
@@ -355,15 +324,6 @@ class Executor:
                     errors.append(ApiError(status, refused(body["kind"], name, status, error.words, dry_run=True)))
         if errors:
             raise ApiError(min(error.status for error in errors), "; ".join(map(str, errors)))
-
-    async def _apply(self, kind: Kind, body: Object) -> Object:
-        try:
-            return await self.client.apply(kind, body)
-        except ApiError as error:
-            if error.status == 0 or (error.status == NOT_FOUND and not error.unserved):
-                raise
-            status = NOT_SERVED if error.unserved else error.status
-            raise ApiError(status, refused(kind.kind, body["metadata"]["name"], status, error.words)) from error
 
     def _informer(self, kind: Kind) -> Informer[JobRecord]:
         return self.train_jobs if kind is TRAIN_JOBS else self.jobs
@@ -396,27 +356,15 @@ class Executor:
         await self._merge_job(job, body)
 
     async def _merge_job(self, job: JobRecord, body: Object) -> None:
-        async with _told(job):
+        async with told(job):
             changed = await self.client.merge(job.kind, namespace_of(job.owner), job.name, body)
         self._informer(job.kind).update(changed)
 
     async def _annotate_service(self, service: ServiceRecord, notes: Mapping[str, str]) -> None:
         body = {"metadata": {"annotations": dict(notes)}}
-        async with _told(service):
+        async with told(service):
             changed = await self.client.merge(service.kind, namespace_of(service.owner), service.name, body)
         self.services[service.kind].update(changed)
-
-
-@asynccontextmanager
-async def _told(record: JobRecord | ServiceRecord) -> AsyncIterator[None]:
-    """A refusal of a change is told in a sentence that names the object and the next action."""
-    try:
-        yield
-    except ApiError as error:
-        if error.status in (0, NOT_FOUND):  # there was no answer; or it is gone
-            raise
-        sentence = refused(record.kind.kind, record.name, error.status, error.words)
-        raise ApiError(error.status, sentence, error.words) from error
 
 
 async def _all(calls: Iterable[Coroutine[None, None, T]]) -> list[T]:

@@ -14,7 +14,7 @@ import structlog
 
 from tiltyard.api import ManifestError, TournamentStatus
 from tiltyard.cluster.cache import Cache, Caches
-from tiltyard.cluster.client import NOT_FOUND, ApiError, Client
+from tiltyard.cluster.client import ApiError, Client
 from tiltyard.cluster.executor import Executor
 from tiltyard.cluster.giving_way import GivingWay
 from tiltyard.cluster.pod_events import PodEvents
@@ -27,19 +27,15 @@ from tiltyard.cluster.refusals import Refusals
 from tiltyard.cluster.resolver import Resolved, Resolver, RuntimeMissing
 from tiltyard.cluster.workqueue import WorkQueue
 from tiltyard.observe.kinds import LLM_SERVICES, SERVICES
-from tiltyard.observe.observation import observe, outdated_jobs, requeue_after
+from tiltyard.observe.observation import observe, requeue_after
 from tiltyard.observe.pod_events import waiting_pods
 from tiltyard.observe.queues import next_look
 from tiltyard.observe.records import JobRecord, ServiceRecord, TournamentRecord
 from tiltyard.observe.snapshot import (
     Snapshot,
-    failed_before,
-    failed_children,
     held_by_queues,
     models_without_pods,
     pods_missing_since,
-    stale_jobs,
-    stale_services,
     without_pods,
 )
 from tiltyard.plan.observed import ModelPhase, Observed, Wait
@@ -178,9 +174,9 @@ class Reconciler:
             ApiError: something could not be deleted; where it was refused, the status says so.
         """
         try:
-            return await _delete_leftovers(executor, snapshot, request.now)
+            return await executor.delete_leftovers(snapshot, request.now)
         except ApiError as error:
-            if error.status not in (0, NOT_FOUND):
+            if error.is_refusal:
                 executor.refusals.add(LEFTOVERS, error.status, str(error))
                 observed = observe(snapshot, self.settings, request.now)
                 decided = _not_ended(_plan(snapshot, observed), "what is out of date cannot be deleted", request.status)
@@ -199,7 +195,7 @@ class Reconciler:
         try:
             await execute()
         except ApiError as error:
-            if error.status not in (0, NOT_FOUND):  # there was no answer; or what is to be stopped is gone
+            if error.is_refusal:
                 await self._write(request, resolved, observed, _unended(decided, request.status))
             raise
 
@@ -363,22 +359,6 @@ class Reconciler:
         for service in snapshot.services.values():
             await executor.delete_model(service)
         return None
-
-
-async def _delete_leftovers(executor: Executor, snapshot: Snapshot, now: float) -> bool:
-    """Whether there was something that the plan must not see."""
-    for job in (*stale_jobs(snapshot), *outdated_jobs(snapshot, now)):
-        await executor.delete_job(job)
-    for service in stale_services(snapshot):
-        await executor.delete_model(service)
-    if not failed_before(snapshot):
-        return False
-    jobs, services = failed_children(snapshot)
-    for job in jobs:
-        await executor.delete_job(job)
-    for service in services:
-        await executor.stop_model(service)
-    return bool(jobs or services)
 
 
 def _plan(snapshot: Snapshot, observed: Observed) -> Plan:

@@ -1,0 +1,41 @@
+"""Calls that change objects; a refusal is a sentence that names the object and the next action."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from tiltyard.cluster.client import ApiError, Client
+from tiltyard.observe.kinds import Kind, Object
+from tiltyard.observe.records import JobRecord, ServiceRecord
+from tiltyard.observe.refusal import refused
+
+NOT_SERVED = 501
+"""Stands for the 404 of an API that the cluster has not, or not any more: it may come."""
+
+
+async def apply(client: Client, kind: Kind, body: Object) -> Object:
+    """Apply an object; returns it as the API server has it.
+
+    Raises:
+        ApiError: it was refused, or there was no answer.
+    """
+    try:
+        return await client.apply(kind, body)
+    except ApiError as error:
+        if not (error.is_refusal or error.unserved):
+            raise
+        status = NOT_SERVED if error.unserved else error.status
+        raise ApiError(status, refused(kind.kind, body["metadata"]["name"], status, error.words)) from error
+
+
+@asynccontextmanager
+async def told(record: JobRecord | ServiceRecord) -> AsyncIterator[None]:
+    """Within it an object is changed or deleted."""
+    try:
+        yield
+    except ApiError as error:
+        if not error.is_refusal:
+            raise
+        sentence = refused(record.kind.kind, record.name, error.status, error.words)
+        raise ApiError(error.status, sentence, error.words) from error

@@ -31,6 +31,7 @@ from support.api_server import connected as connected
 from support.arena import KEY, Arena, Configure, Operator, pod_line
 from support.documents import ROOT
 from support.podplayer import NODE, PodPlayer
+from support.refusers import Refuser, remove
 from support.s3server import S3Server
 from tiltyard.cluster.client import Client
 from tiltyard.observe.kinds import NODES, PODS
@@ -238,3 +239,11 @@ async def operator(rights: Path, namespace: str, tmp_path: Path) -> AsyncIterato
 def arena(kube: Client, namespace: str, s3_uri: str, server: S3Server, player: PodPlayer, operator: Operator) -> Arena:
     """All of the above."""
     return Arena(kube, namespace, s3_uri, server, player, operator)
+
+
+@pytest.fixture
+def refusers(plane: ControlPlane) -> Iterator[list[Refuser]]:
+    """Those that stand; what a test leaves is deleted."""
+    standing: list[Refuser] = []
+    yield standing
+    remove(plane, standing)

@@ -13,15 +13,13 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from cluster.controlplane import ControlPlane
-from integration.cluster.test_refusals import Refuser, in_force, quota, refusers, remove, stand
 from support.arena import SMALL, Arena, Operator, condition
 from support.metrics import series
+from support.refusers import Refuser, in_force, quota, remove, stand
 from support.waiting import until
 from tiltyard.cluster import metrics
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(420)]
-
-__all__ = ["refusers"]
 
 Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
 

@@ -10,97 +10,18 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from cluster import managers
 from cluster.controlplane import ControlPlane
-from support.arena import SMALL, TOLD_SECONDS, Arena, answering_late, begun, condition, pods_ended
+from support.arena import SMALL, TOLD_SECONDS, Arena, condition
+from support.refusers import Refuser, in_force, limits, model_pods, policy, quota, refused_calls, remove, stand, webhook
 from support.waiting import until
-from tiltyard.observe.kinds import EVENTS, JOBS, PODS, SERVICES, Kind
-from tiltyard.render.names import STOP
+from tiltyard.observe.kinds import EVENTS, JOBS, PODS, SERVICES
 
 pytestmark = [pytest.mark.xdist_group("cluster-2"), pytest.mark.timeout(240)]
-
-POLICIES = "/apis/admissionregistration.k8s.io/v1"
-
-
-class Refuser(NamedTuple):
-    """An object that refuses others, by its path and its body's spec."""
-
-    path: str
-    body: dict[str, Any]
-
-
-def quota(namespace: str, **hard: str) -> list[Refuser]:
-    body = {"apiVersion": "v1", "kind": "ResourceQuota", "spec": {"hard": hard}}
-    return [Refuser(f"/api/v1/namespaces/{namespace}/resourcequotas/team", body)]
-
-
-def limits(namespace: str, **bound: dict[str, str]) -> list[Refuser]:
-    body: dict[str, Any] = {"apiVersion": "v1", "kind": "LimitRange"}
-    body |= {"spec": {"limits": [{"type": "Container", **bound}]}}
-    return [Refuser(f"/api/v1/namespaces/{namespace}/limitranges/team", body)]
-
-
-def rule(group: str, resource: str, operation: str = "CREATE") -> dict[str, Any]:
-    return {"apiGroups": [group], "apiVersions": ["*"], "resources": [resource], "operations": [operation]}
-
-
-def selector(namespace: str) -> dict[str, Any]:
-    return {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
-
-
-def policy(namespace: str, group: str, resource: str, operation: str = "CREATE") -> list[Refuser]:
-    """Policies are of the whole cluster; the binding makes it this namespace's."""
-    name, api = f"{namespace}-{resource}", "admissionregistration.k8s.io/v1"
-    spec = {
-        "matchConstraints": {"resourceRules": [rule(group, resource, operation)]},
-        "validations": [{"expression": "false", "message": "cost-center is missing"}],
-    }
-    binding: dict[str, Any] = {"policyName": name, "validationActions": ["Deny"]}
-    binding |= {"matchResources": {"namespaceSelector": selector(namespace)}}
-    return [
-        Refuser(f"{POLICIES}/validatingadmissionpolicies/{name}",
-                {"apiVersion": api, "kind": "ValidatingAdmissionPolicy", "spec": spec}),
-        Refuser(f"{POLICIES}/validatingadmissionpolicybindings/{name}",
-                {"apiVersion": api, "kind": "ValidatingAdmissionPolicyBinding", "spec": binding}),
-    ]  # fmt: skip
-
-
-def webhook(namespace: str) -> list[Refuser]:
-    """One whose server is away."""
-    hook = {
-        "name": "jobs.example.org", "clientConfig": {"url": "https://127.0.0.1:1/"}, "rules": [rule("batch", "jobs")],
-        "sideEffects": "None", "admissionReviewVersions": ["v1"], "namespaceSelector": selector(namespace),
-    }  # fmt: skip
-    body = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration"}
-    return [Refuser(f"{POLICIES}/validatingwebhookconfigurations/{namespace}", body | {"webhooks": [hook]})]
-
-
-def model_pods(namespace: str) -> list[Refuser]:
-    """A policy that refuses the pods of models alone."""
-    first, binding = policy(namespace, "", "pods")
-    expression = "!object.metadata.name.contains('predictor') && !object.metadata.generateName.contains('predictor')"
-    first.body["spec"]["validations"][0]["expression"] = expression
-    return [first, binding]
-
-
-def suspensions(namespace: str) -> list[Refuser]:
-    """A policy that refuses to suspend Jobs."""
-    first, binding = policy(namespace, "batch", "jobs", "UPDATE")
-    first.body["spec"]["validations"][0]["expression"] = "!has(object.spec.suspend) || !object.spec.suspend"
-    return [first, binding]
-
-
-def stops(namespace: str) -> list[Refuser]:
-    """A policy that refuses to stop models."""
-    first, binding = policy(namespace, "serving.kserve.io", "inferenceservices", "UPDATE")
-    expression = f"object.metadata.?annotations['{STOP}'].orValue('') != 'true'"
-    first.body["spec"]["validations"][0]["expression"] = expression
-    return [first, binding]
-
 
 CASES: dict[str, tuple[Callable[[str], list[Refuser]], str]] = {
     "Jobs by quota": (
@@ -157,43 +78,6 @@ CASES: dict[str, tuple[Callable[[str], list[Refuser]], str]] = {
         r"model m0: no pod of InferenceService test-m0-[\w-]+ can be created: .* cost-center is missing; .*",
     ),
 }  # fmt: skip
-
-
-@pytest.fixture
-def refusers(plane: ControlPlane) -> Iterator[list[Refuser]]:
-    """Those that stand; what a test leaves is deleted."""
-    standing: list[Refuser] = []
-    yield standing
-    remove(plane, standing)
-
-
-def remove(plane: ControlPlane, standing: list[Refuser]) -> None:
-    while standing:
-        plane.request("DELETE", standing.pop().path)
-
-
-def stand(plane: ControlPlane, standing: list[Refuser], wanted: list[Refuser]) -> None:
-    for one in wanted:
-        plane.apply(one.path, {**one.body, "metadata": {"name": one.path.rpartition("/")[2]}})
-        standing.append(one)
-
-
-async def in_force(arena: Arena, path: str) -> None:
-    """A quota holds once its controller has counted, a policy once its webhook's informer has it: about a second."""
-    if "resourcequotas" in path:
-        kind = Kind("v1", "ResourceQuota", "resourcequotas")
-
-        async def is_counted() -> bool:
-            return "hard" in (await arena.kube.get(kind, arena.namespace, "team")).get("status", {})
-
-        await until(is_counted)
-    await asyncio.sleep(2)
-
-
-async def refused_calls(arena: Arena) -> int:
-    """Calls that the API server has refused, by the operator's metrics."""
-    pattern = r'^tiltyard_api_requests_total\{code="(?:403|422|429|500)",resource="\w+",verb="patch"\} (\S+)'
-    return sum(int(float(count)) for count in re.findall(pattern, await arena.operator.metrics(), re.MULTILINE))
 
 
 async def first_refusal(arena: Arena) -> float:
@@ -374,111 +258,3 @@ async def test_a_model_that_is_refused_later_delays_no_other(
     await arena.wait(lambda one: any(model["name"] == "m1" for model in one["status"].get("models", ())), limit=30)
     remove(plane, refusers)
     await arena.wait(lambda one: any(model["name"] == "m0" for model in one["status"]["models"]), limit=60)
-
-
-async def test_a_model_that_cannot_be_stopped_is_told_also_where_the_tournament_is_to_end(
-    arena: Arena, plane: ControlPlane, refusers: list[Refuser]
-) -> None:
-    stand(plane, refusers, stops(arena.namespace))
-    await in_force(arena, refusers[0].path)
-    await arena.apply(arena.manifest(2, serving={"maxActive": 1}, **SMALL))
-
-    async def is_refused() -> bool:
-        return await refused_calls(arena) > 0
-
-    sentence = (
-        r"stop of model \w+: InferenceService test-[\w-]+ is refused by the API server \(422\): .*"
-        r" cost-center is missing; ask who manages the policy, or change what it names; it is retried automatically"
-    )
-
-    def says_it(one: Any) -> bool:
-        return re.fullmatch(sentence, condition(one, "Waiting").get("message", "")) is not None
-
-    told = await arena.told(is_refused, says_it, "Refused")
-    assert condition(told, "Waiting")["reason"] == "Refused"
-    assert len(await arena.notes("Refused")) == 1
-    await arena.patch(suspend=True)
-    words = "not everything could be stopped yet"
-    told = await arena.wait(lambda one: words in condition(one, "Reconciling").get("message", ""), limit=TOLD_SECONDS)
-    assert says_it(told)
-    assert condition(told, "Suspended")["status"] == "False"
-    remove(plane, refusers)
-    told = await arena.wait(lambda one: condition(one, "Suspended").get("status") == "True", limit=60)
-    assert condition(told, "Waiting")["reason"] == "NothingWaits"
-    await pods_ended(arena)
-
-
-async def test_what_is_out_of_date_and_cannot_be_deleted_is_told(
-    arena: Arena, plane: ControlPlane, refusers: list[Refuser]
-) -> None:
-    await arena.apply(answering_late(arena.manifest(2, **SMALL)))
-    await begun(arena, "mine")
-    stand(plane, refusers, policy(arena.namespace, "batch", "jobs", "DELETE"))
-    await in_force(arena, refusers[0].path)
-    await arena.patch(seed=7)
-    sentence = (
-        r"deletion of what is out of date: Job test-[\w-]+ is refused by the API server \(422\): .* cost-center .*"
-    )
-
-    def says_it(one: Any) -> bool:
-        return re.fullmatch(sentence, condition(one, "Waiting").get("message", "")) is not None
-
-    told = await arena.wait(says_it, limit=TOLD_SECONDS)
-    assert told["status"]["observedGeneration"] == 2
-    assert condition(told, "Waiting")["reason"] == "Refused"
-    remove(plane, refusers)
-    await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "NothingWaits", limit=90)
-
-
-async def test_a_failure_is_reported_although_its_models_cannot_be_stopped(
-    arena: Arena, plane: ControlPlane, refusers: list[Refuser]
-) -> None:
-    stand(plane, refusers, stops(arena.namespace))
-    await in_force(arena, refusers[0].path)
-    await arena.apply(answering_late(arena.manifest(2, activeDeadlineSeconds=20, **SMALL)))
-    failed = await arena.wait_for_phase("Failed", limit=20 + TOLD_SECONDS)
-    assert "spec.activeDeadlineSeconds" in condition(failed, "Failed")["message"]
-    told = await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Refused", limit=TOLD_SECONDS)
-    assert "stop of model" in condition(told, "Waiting")["message"]
-    assert condition(told, "Failed")["status"] == "True"
-    remove(plane, refusers)
-    await pods_ended(arena)
-
-
-INVALID: dict[str, Any] = {"battles": {"schedule": {"type": "Pruned"}}}  # which two competitors do not take
-
-
-async def test_a_job_that_cannot_be_stopped_keeps_no_model_of_an_invalid_tournament(
-    arena: Arena, plane: ControlPlane, refusers: list[Refuser]
-) -> None:
-    stand(plane, refusers, suspensions(arena.namespace))
-    await in_force(arena, refusers[0].path)
-    await arena.apply(answering_late(arena.manifest(2, **SMALL)))
-    await begun(arena, "mine")
-    await arena.patch(**INVALID, suspend=True)
-    refusal = r".*spec\.suspend is true, and not everything could be stopped: Job test-[\w-]+ is refused .*"
-    told = await arena.wait(lambda one: re.match(refusal, condition(one, "Suspended").get("message", "")) is not None)
-    assert condition(told, "Suspended")["status"] == "False"
-    assert {one["metadata"]["annotations"][STOP] for one in await arena.children(SERVICES)} == {"true"}
-    remove(plane, refusers)
-    await arena.wait(lambda one: condition(one, "Suspended").get("status") == "True")
-    await pods_ended(arena)
-
-
-async def test_an_invalid_tournament_that_is_suspended_has_no_preflight_and_waits_for_nothing(
-    arena: Arena, plane: ControlPlane, refusers: list[Refuser]
-) -> None:
-    stand(plane, refusers, quota(arena.namespace, pods="0"))
-    await in_force(arena, refusers[0].path)
-    await arena.apply(arena.manifest(2, **SMALL))
-    await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Refused")
-    assert await arena.children(JOBS)
-    await arena.patch(**INVALID, suspend=True)
-    told = await arena.wait(lambda one: condition(one, "Suspended").get("status") == "True")
-    assert condition(told, "Waiting")["reason"] == "NothingWaits"
-    await arena.gone(JOBS)
-    (note,) = await arena.notes("Suspended")
-    assert note.endswith("spec.suspend is true: its Jobs and models are stopped")
-    remove(plane, refusers)
-    await arena.patch(battles=None, suspend=False)
-    await arena.wait(lambda one: condition(one, "Preflighted").get("status") == "True")

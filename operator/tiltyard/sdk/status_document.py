@@ -52,7 +52,7 @@ def status_document(
     Args:
         status: as it was written last.
         name: of the tournament.
-        at_work: whether a process is at work on it now.
+        at_work: whether a process is working on it now.
         written: where none is: when it was written, in seconds since the epoch.
         wrong_input: whether a failure is of what the run was given.
     """

@@ -41,7 +41,7 @@ class Status(TournamentStatus):
     """When the operator last changed the status. Absent on one machine."""
     spending: Spending | None = None
     """What the run took, beside what was planned, by the prices that `tiltyard status` was given. Absent on a cluster,
-    of `tiltyard run`, and of each change but the last that `--watch` prints."""
+    whose `usage` has both, of `tiltyard run`, and of each change but the last that `--watch` prints."""
 
 
 def status_document(

@@ -27,9 +27,10 @@ INTRODUCTION = f"""\
 
 # The command line
 
-`tiltyard --help` lists the commands, `tiltyard COMMAND --help` a command's arguments, with examples. Options cannot be
-abbreviated. Where a manifest is expected, `-` is standard input, and relative paths in it start at the working
-directory. The [exit codes](running-on-one-machine.md#exit-codes) are the same for all commands.
+This page lists every command and option. `tiltyard --help` lists the commands, and `tiltyard COMMAND --help` a
+command's arguments with examples. Options cannot be abbreviated. Where a manifest is expected, `-` is standard input,
+and relative paths in it start at the working directory. The [exit codes](running-on-one-machine.md#exit-codes) are the
+same for all commands.
 
 ## Results for programs
 

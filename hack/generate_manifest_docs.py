@@ -53,7 +53,7 @@ spec:
 (`"0.7"`), since Kubernetes APIs avoid floats. A null is the same as an absent field. An unknown field is refused.
 
 The CRD has the same schema. Some fields matter only on a cluster; see
-[running-on-one-machine.md](running-on-one-machine.md#fields-that-count-on-one-machine).
+[running-on-one-machine.md](running-on-one-machine.md#fields-used-on-one-machine).
 
 A field that is not required and has no default is absent unless you give it. Words are explained in the
 [glossary](glossary.md).

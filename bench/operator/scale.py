@@ -7,8 +7,8 @@ A real kube-apiserver, etcd, controller-manager and scheduler; pods are played b
 measured. Every tournament has four endpoints and twenty Jobs (preflight and nineteen bundles), whose shards take a
 minute; all are created at once, or evenly over the seconds of `--spread`. The named limits: 300 MiB, one core, and one
 second (p99) from a Job's end to the status that shows it, both as a watch sees them. The part of that time that is the
-operator's own is told too: on a machine that also carries the API server, the rest is that one's. Shards of two seconds
-bring that one to its limit: then the rest is most of it.
+operator's own is printed too: on a machine that also carries the API server, the rest is that one's. Shards of two
+seconds bring that one to its limit: then the rest is most of it.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ the difference of two qualities, in both orders. All pairs meet; each rule sees 
 is how often it picks the answer that all pairs pick (the mean over N - 1 opponents each), and the best answer in truth.
 
 `--verdicts`: recorded verdicts on all pairs instead, of players that have no instructions of their own: attackers are
-dealt out at random, anew for each tournament. Columns instruction_id, model_a, model_b, judge, winner (model_a, model_b
+assigned at random, again for each tournament. Columns instruction_id, model_a, model_b, judge, winner (model_a, model_b
 or tie); a player's verdicts on its own battles are left out. bench/judging/prd.py makes such a file from PRD's recorded
 tournament of five models, the last line of the table in docs/method.md.
 """

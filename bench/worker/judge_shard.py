@@ -54,7 +54,7 @@ class ShardRun(NamedTuple):
 
 
 class JudgeShard:
-    """A store with inputs for `n` verdicts (rounded up to whole instructions), which are made anew by each run.
+    """A store with inputs for `n` verdicts (rounded up to whole instructions), which each run makes again.
 
     Args:
         folder: is made; holds the store.

@@ -88,7 +88,7 @@ def start(
         name: the tool.
         arguments: its own.
         scratch: its `TMPDIR`.
-        namespace: where it is told to live.
+        namespace: where it is to live.
         probes: the port of its probes.
         within: a command that runs it.
     """

@@ -59,7 +59,7 @@ def _good_rows(file: LocalFile, records: Iterator[Record]) -> Iterator[dict[str,
 
 
 def records_of(file: LocalFile, wanted: list[str], advice: Advice = field_advice) -> Records:
-    """The records of a file; what is wrong with it is told under its name.
+    """The records of a file; what is wrong with it is reported under its name.
 
     Args:
         file: the file.

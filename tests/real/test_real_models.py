@@ -1,7 +1,7 @@
 """The whole loop with three real models on the CPU: `make test-real`. It takes about an hour on two cores.
 
 Models of this size judge badly and mine poorly, so nothing here asserts that they do well. The loop must work to its
-end, and what comes out must be believable or be told on the command line. Figures are printed, and written to
+end, and what comes out must be believable or be explained on the command line. Figures are printed, and written to
 `.tiltyard/real/figures.json`.
 """
 

@@ -1,4 +1,4 @@
-"""Pods at work that are asked how far they are: each is a server at an address of its own."""
+"""Running pods that are asked how far they are: each is a server at an address of its own."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Pods:
         return name
 
     def add_tournament(self, name: str) -> None:
-        """Another tournament with a pod at work, at an address where nobody listens."""
+        """Another tournament with a running pod, at an address where nobody listens."""
         cluster = Cluster(cluster_tournament(3, name=name))
         job = cluster.job("mine/m0")
         self.cache.jobs.update(job)

@@ -1,4 +1,4 @@
-"""A namespace of a real control plane with an operator at work: what a user does there, and what a test waits for."""
+"""A namespace of a real control plane with a running operator: what a user does there, and what a test waits for."""
 
 from __future__ import annotations
 
@@ -211,14 +211,14 @@ def pod_line(pod: Object) -> str:
 
 
 def answering_late(document: dict[str, Any], milliseconds: int = 2000) -> dict[str, Any]:
-    """The manifest, its models as slow as told: a shard that has begun is still at work when a test acts on it."""
+    """The manifest, its models as slow as told: a shard that has begun is still running when a test acts on it."""
     for one in (*document["spec"]["competitors"], *document["spec"].get("judges", ())):
         one["serving"] = {"args": [f"--latency-ms={milliseconds}"]}
     return document
 
 
 async def begun(arena: Arena, stage: str, name: str = "test") -> None:
-    """Wait until a shard of a stage is at work."""
+    """Wait until a shard of a stage is running."""
 
     def at_work(tournament: Any) -> bool:
         return any(f"{name}-{stage}" in pod for pod in arena.player.started)
@@ -227,7 +227,7 @@ async def begun(arena: Arena, stage: str, name: str = "test") -> None:
 
 
 async def pods_ended(arena: Arena, *, models: bool = True) -> None:
-    """Wait until no pod is at work, or none of a shard."""
+    """Wait until no pod is running, or none of a shard."""
 
     async def have_ended() -> bool:
         phases = {pod["metadata"]["name"]: pod["status"]["phase"] for pod in await arena.children(PODS)}

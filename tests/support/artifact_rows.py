@@ -26,7 +26,7 @@ class Asked(NamedTuple):
 
 
 def plain_answer(player: str, attacker: str, row: int) -> str | None:
-    """An answer that is told from all others; None would be a void."""
+    """An answer that differs from all others; None would be a void."""
     return f"{player} on {attacker}'s instruction {row}"
 
 

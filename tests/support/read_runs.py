@@ -1,4 +1,4 @@
-"""Runs for the battle reader: complete ones and ones at work, with texts that attack."""
+"""Runs for the battle reader: complete ones and running ones, with texts that attack."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Questions to a vLLM server with a reasoning parser, and its recorded replies.
 
 `tests/e2e/test_reasoning_parser.py` asks them of a real server and holds the record to what it says; with
-TILTYARD_RECORD=1 it writes the record anew. The model is the tiny one, whose words are noise: a regular expression
+TILTYARD_RECORD=1 it writes the record again. The model is the tiny one, whose words are noise: a regular expression
 makes it write a thought and an answer, so that what is recorded is how the server sends them.
 """
 

@@ -1,4 +1,4 @@
-"""What a fork server is told and what it tells, a line of JSON each (`shard.forkserver`)."""
+"""What a fork server is sent and what it replies, a line of JSON each (`shard.forkserver`)."""
 
 from __future__ import annotations
 

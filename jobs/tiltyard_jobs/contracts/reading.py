@@ -19,7 +19,7 @@ class ReadTask(Contract):
         action: what is done.
         store: where the run's artifacts are; or the run's folder itself, where `run` is None.
         run: 12 hex digits; empty: the only one in the store.
-        recipe: of the run's dataset, which names all artifacts: it lets a run be read while it is at work.
+        recipe: of the run's dataset, which names all artifacts: it lets a run be read while it is running.
         battles: ids: `INSTRUCTION`, its first digits, or `INSTRUCTION/A/B`.
         file: a JSON `ShownBattles` is written there, and nothing is printed; None: battles are printed.
         port: on 127.0.0.1; 0: any that is free; None: the usual one, or any that is free.

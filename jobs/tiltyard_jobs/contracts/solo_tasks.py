@@ -1,4 +1,4 @@
-"""What a worker process is told that makes no artifact: preflight, copying, comparing and showing what there is."""
+"""The tasks of a worker process that makes no artifact: preflight, copying, comparing and showing what there is."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def kind_of(name: str) -> str:
 
 
 class _Unpacked(io.RawIOBase):
-    """What is in a packed file; where it is torn, this is told as what it is."""
+    """What is in a packed file; where it is torn, this is reported as such."""
 
     def __init__(self, name: str, unpack: Callable[[BinaryIO], Any], file: BinaryIO) -> None:
         super().__init__()

@@ -16,7 +16,7 @@ LONGEST = 16 << 20
 TOO_LONG = f"is longer than {LONGEST >> 20} Mi characters: shorten it, or write each record in a line of its own"
 
 Open = Callable[[], BinaryIO]
-"""Opens a file anew, at its start."""
+"""Opens a file again, at its start."""
 
 
 class BadTextFileError(ValueError):

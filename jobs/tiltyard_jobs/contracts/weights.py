@@ -1,4 +1,4 @@
-"""Weights on the Hugging Face hub: what is asked of them, and what is told by the pod that brought them."""
+"""Weights on the Hugging Face hub: what is asked of them, and what the pod that brought them reports."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ class Harness(NamedTuple):
         return [Measured(**json.loads(line)) for line in lines.splitlines()]
 
     async def _task(self, recipe: LmEvalRecipe, metric: str | None, number: int = 0) -> dict[str, Any]:
-        """A task as the harness is told of it, with its data on this machine."""
+        """A task as the harness gets it, with its data on this machine."""
         files = {}
         for file in recipe.files:
             path = self.folder / f"{number}-{file.split}.jsonl"

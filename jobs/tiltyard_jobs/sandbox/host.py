@@ -21,7 +21,7 @@ from tiltyard_jobs.sandbox.guest import CONFINED, DETAIL_LENGTH
 ProgramResult = Literal["Passed", "Failed", "TimedOut", "Crashed"]
 STARTS = 3  # of one program, where its process is killed before it begins
 
-# All that a program's process is told of its surroundings. One thread for each numeric library: nothing to win by more.
+# The whole environment of a program's process. One thread for each numeric library: nothing to win by more.
 ENVIRONMENT = {
     "LANG": "C.UTF-8", "PATH": "/nonexistent", "HOME": "/nonexistent", "PYTHONHASHSEED": "0",
     "PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",

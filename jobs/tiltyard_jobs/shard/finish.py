@@ -37,7 +37,7 @@ async def finish_parts(
         documents: JSON files that each part gets beside its table, by short name.
 
     Raises:
-        Stopped: the shard was told to stop; the journal is exported, and parts that were sealed stay so.
+        Stopped: the shard was asked to stop; the journal is exported, and parts that were sealed stay so.
     """
     seals = []
     for part, count in enumerate(rows):

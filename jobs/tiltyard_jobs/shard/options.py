@@ -27,7 +27,7 @@ class Options:
         work_dir: where unfinished work is kept between attempts; None: a temporary folder.
         checkpoints: keep unfinished work in the store too.
         progress: the file that `Progress` writes, if any.
-        address: where progress is told to whoever asks, if anywhere.
+        address: where progress is reported to whoever asks, if anywhere.
         summary: the file that takes the summary, if any.
     """
 

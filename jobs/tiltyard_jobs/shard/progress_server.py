@@ -18,7 +18,7 @@ async def progress_served(progress: Progress, address: str | None) -> AsyncItera
     """Answer `GET /progress` while the block runs. It is a courtesy: where it cannot listen, the work goes on.
 
     Args:
-        progress: what is told.
+        progress: what is reported.
         address: the pod's own; None: nothing listens.
     """
     if address is None:

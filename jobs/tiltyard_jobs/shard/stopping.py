@@ -19,7 +19,7 @@ DRAIN_SECONDS = 5.0  # for replies under way: they are paid for
 
 
 class Stopped(JobError):
-    """The shard was told to stop and kept what it has: no failure, the next attempt goes on."""
+    """The shard was asked to stop and kept what it has: no failure, the next attempt goes on."""
 
     exit_code = ExitCode.STOPPED
 

@@ -1,4 +1,4 @@
-"""What the trainer is told, from a recipe: one JSON file."""
+"""What the trainer is to do, from a recipe: one JSON file."""
 
 from __future__ import annotations
 

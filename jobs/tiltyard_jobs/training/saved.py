@@ -20,8 +20,8 @@ STATE = "trainer_state.json"  # the last file of a checkpoint that the trainer w
 class SavedTraining:
     """One archive below a part's checkpoint prefix, and a document that names it: written last.
 
-    An archive holds the stages that are done, and the newest whole checkpoint of the one at work. It spares work and
-    decides nothing: one that is damaged is passed over, and training begins anew.
+    An archive holds the stages that are done, and the newest whole checkpoint of the running one. It spares work and
+    decides nothing: one that is damaged is passed over, and training starts again.
 
     Args:
         store: where artifacts live.

@@ -207,7 +207,7 @@ def _append(download: _Download, file: HubFile, path: Path) -> str:
             for at, piece in download.model.pieces(download.listing.commit, file, place, PIECE):
                 if download.stopped.is_set():
                     raise TransientError("another file has failed")
-                if at != place:  # the server begins anew
+                if at != place:  # the server starts again
                     output.truncate(0)
                     output.seek(0)
                     hasher, place = file.hasher(), 0

@@ -126,7 +126,7 @@ class HubModel(NamedTuple):
         raise AssertionError("the last try raises")
 
     def pieces(self, commit: str, file: HubFile, start: int, size: int) -> Iterator[tuple[int, bytes]]:
-        """A file's bytes from a place on, each piece with its place: 0 where the server begins anew.
+        """A file's bytes from a place on, each piece with its place: 0 where the server starts again.
 
         Raises:
             ConfigurationError: it is not there, or may not be read.

@@ -132,6 +132,17 @@ class LeaderboardRow(ApiModel):
     """The share of the instructions that the competitor answered."""
 
 
+class PlannedUsage(ApiModel):
+    """What the run was expected to take, without what existed before it: an upper bound."""
+
+    prompt_tokens: Count = 0
+    """The number of prompt tokens."""
+    completion_tokens: Count = 0
+    """The number of completion tokens."""
+    cost: DecimalText | None = None
+    """The cost of these tokens by `spec.prices.endpoints`. Absent: there is no price for any of them."""
+
+
 class UsageStatus(ApiModel):
     """What the tournament has cost so far."""
 
@@ -153,7 +164,10 @@ class UsageStatus(ApiModel):
     """The cost of tokens and GPU-hours by `spec.prices`; what has no price there is left out. Absent: there is no price
     for anything that was used."""
     currency: Word | None = None
-    """The currency of the cost."""
+    """The currency of the cost, planned and actual."""
+    planned: PlannedUsage | None = None
+    """What the run was expected to take. Absent on one machine, and until preflight has passed. GPU-hours are not
+    planned on a cluster."""
 
 
 class Outputs(ApiModel):

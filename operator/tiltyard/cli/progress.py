@@ -1,4 +1,4 @@
-"""What a run at work shows: bars on a terminal, one line for each change where there is none."""
+"""What a running tournament shows: bars on a terminal, one line for each change where there is none."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from tiltyard.api import Tournament, TournamentStatus, UsageStatus
 from tiltyard.cli.names import shortened
 from tiltyard.cli.progress import done_text, pace_of, phase_text, rate_text
-from tiltyard.cli.spending import note_lines, planned_table, spent_lines, usage_text
+from tiltyard.cli.spending import note_lines, planned_table, spent_lines, usage_lines
 from tiltyard.plan.estimate import Cost
 from tiltyard.plan.graph import Bundle, Graph
 from tiltyard.plan.weights import Loading, bytes_text
@@ -299,9 +299,8 @@ def print_spending(spending: Spending | None) -> None:
 
 
 def print_usage(usage: UsageStatus | None) -> None:
-    """What the status of a cluster's Tournament says of GPU-hours and money."""
-    text = usage_text(usage.gpu_seconds, usage.cost, usage.currency) if usage is not None else ""
-    _print_plain([f"Cost: {text}"] if text else [])
+    """What a Tournament on a cluster has cost, beside what was planned."""
+    _print_plain(usage_lines(usage) if usage is not None else [])
 
 
 def _print_plain(lines: Iterable[str]) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 from rich.table import Table
 
+from tiltyard.api import PlannedUsage, UsageStatus
 from tiltyard_jobs.contracts.spending import Amounts, Spending, hours_text, money_text
 
 UNKNOWN = "–"
@@ -36,20 +38,41 @@ def note_lines(spending: Spending) -> list[str]:
     return [f"Cost: {note}" for note in spending.notes]
 
 
-def usage_text(gpu_seconds: int | None, cost: str | None, currency: str | None) -> str:
-    """GPU-hours and money of a status; empty where it knows neither."""
-    hours = None if gpu_seconds is None else f"{hours_text(gpu_seconds)} GPU-hours"
-    return ", ".join(filter(None, [hours, None if cost is None else f"{cost} {currency}"]))
+def usage_lines(usage: UsageStatus) -> list[str]:
+    """The same of a Tournament on a cluster; a status that an earlier release wrote has no planned amounts."""
+    planned = usage.planned or PlannedUsage()
+    spending = Spending(
+        currency=usage.currency,
+        planned=Amounts(
+            prompt_tokens=planned.prompt_tokens,
+            completion_tokens=planned.completion_tokens,
+            cost=None if planned.cost is None else Decimal(planned.cost),
+        ),
+        happened=Amounts(
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            gpu_seconds=usage.gpu_seconds,
+            cost=None if usage.cost is None else Decimal(usage.cost),
+        ),
+    )
+    if usage.planned is not None or spending.happened == Amounts():
+        return spent_lines(spending)
+    return [f"Cost: {', '.join(happened for happened, _ in _pairs(spending))}"]
 
 
 def _compared(spending: Spending) -> Iterator[str]:
+    return (f"{happened} ({planned})" for happened, planned in _pairs(spending))
+
+
+def _pairs(spending: Spending) -> Iterator[tuple[str, str]]:
+    """Each amount, and what was planned of it."""
     planned, happened = spending.planned, spending.happened
-    yield f"{happened.prompt_tokens:,} tokens read (planned {planned.prompt_tokens:,})"
-    yield f"{happened.completion_tokens:,} written (planned {planned.completion_tokens:,})"
+    yield f"{happened.prompt_tokens:,} tokens read", f"planned {planned.prompt_tokens:,}"
+    yield f"{happened.completion_tokens:,} written", f"planned {planned.completion_tokens:,}"
     if happened.gpu_seconds is not None or planned.gpu_seconds is not None:
-        yield f"{_hours(happened)} GPU-hours ({_plan(_hours(planned))})"
+        yield f"{_hours(happened)} GPU-hours", _plan(_hours(planned))
     if spending.currency is not None and (happened.cost is not None or planned.cost is not None):
-        yield f"{_money(happened)} {spending.currency} ({_plan(_money(planned))})"
+        yield f"{_money(happened)} {spending.currency}", _plan(_money(planned))
 
 
 def _plan(text: str) -> str:

@@ -136,7 +136,7 @@ class _Values(ApiModel):
 
 
 def settings_of(files: Sequence[Path]) -> ClusterSettings:
-    """What the operator is told by a chart that is installed with these values.
+    """The settings that the operator gets from a chart that is installed with these values.
 
     Args:
         files: of values, a later one before an earlier one, as `helm --values` takes them; `-` is standard input.

@@ -83,7 +83,7 @@ class Diagnosis(NamedTuple):
 
 
 def diagnose(pod: Mapping[str, Any]) -> Diagnosis | None:
-    """What is wrong with a pod that is not at work; None where nothing is, or not yet."""
+    """What is wrong with a pod that is not running; None where nothing is, or not yet."""
     name, status = pod["metadata"]["name"], pod.get("status", {})
     if pod["metadata"].get("deletionTimestamp") or status.get("phase") == "Succeeded":
         return None

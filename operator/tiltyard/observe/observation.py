@@ -118,7 +118,7 @@ def _final_failure(snapshot: Snapshot) -> str | None:
 
 
 def _elapsed(snapshot: Snapshot, now: float) -> float | None:
-    """Seconds at work, as a Job counts them: from its start, or from when it was last resumed."""
+    """Seconds of running, as a Job counts them: from its start, or from when it was last resumed."""
     reconciling = find_true(snapshot.status.conditions, RECONCILING)
     return None if reconciling is None else max(0.0, now - reconciling.last_transition_time.timestamp())
 
@@ -188,7 +188,7 @@ def _jobs_wait(snapshot: Snapshot, job: JobRecord, diagnosis: Diagnosis | None, 
 def outdated_jobs(snapshot: Snapshot, now: float) -> list[JobRecord]:
     """Jobs whose pods cannot start, as an older generation of the manifest wants them: an edit may have mended that.
 
-    Nothing is lost with such a Job: none of its pods is at work, and none has made anything.
+    Nothing is lost with such a Job: none of its pods is running, and none has made anything.
     """
     generation = snapshot.tournament.metadata.generation
     return [

@@ -36,7 +36,7 @@ class Standstill:
 
 
 def standstill_of(snapshot: Snapshot) -> Standstill | None:
-    """That of a tournament; None: something of it is at work, or it holds nothing, or waits for nothing."""
+    """That of a tournament; None: something of it is running, or it holds nothing, or waits for nothing."""
     pods = [pod for pod in snapshot.pods.values() if pod.is_there]
     holding = [pod for pod in pods if pod.scheduled is not None]
     if not holding or not any(pod.fits_no_node for pod in pods):

@@ -49,7 +49,7 @@ def download_wait(cache: Object) -> Wait | None:
 
 
 def pods_diagnosis(snapshot: Snapshot, pods: Iterable[PodRecord], now: float) -> Diagnosis | None:
-    """The first diagnosis of pods that should be at work; what lasts for a moment only is none.
+    """The first diagnosis of pods that should be running; what lasts for a moment only is none.
 
     One of a pod that its node does not start comes last: what lacks room can be given some.
     """

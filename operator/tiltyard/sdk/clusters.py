@@ -182,7 +182,7 @@ class Cluster:
                     raise UserError(f"Tournament {name} in namespace {self.namespace} was deleted")
                 yield change["object"]
         except ApiException as error:
-            if error.status != _GONE:  # else the version is too old, and the next look begins anew
+            if error.status != _GONE:  # else the version is too old, and the next look starts again
                 raise UserError(_words(error)) from None
 
 

@@ -251,7 +251,7 @@ def read_status(place: StatePlace, *, at_work: bool = False) -> Status | None:
 
     Args:
         place: the run's.
-        at_work: whether a process is at work on it now.
+        at_work: whether a process is working on it now.
     """
     file = run_folder(place.state, place.run) / "status.json"
     try:
@@ -288,7 +288,7 @@ def run(
     note: Callable[[str], None],
     begun: Callable[[Machine], None],
 ) -> PlanStep | None:
-    """Run a tournament to its end, or until its machine is told to stop.
+    """Run a tournament to its end, or until its machine is asked to stop.
 
     Args:
         prepared: the tournament.
@@ -297,10 +297,10 @@ def run(
         begun: told of the machine once its event loop runs.
 
     Returns:
-        The last plan, whose state is terminal or Suspended; None where the run was told to stop.
+        The last plan, whose state is terminal or Suspended; None where the run was asked to stop.
 
     Raises:
-        UserError: the state folder cannot be used, or another run is at work in it.
+        UserError: the state folder cannot be used, or another run is using it.
     """
     settings = prepared.settings
 

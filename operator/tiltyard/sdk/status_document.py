@@ -41,7 +41,7 @@ class Status(TournamentStatus):
     """When the operator last changed the status. Absent on one machine."""
     spending: Spending | None = None
     """What the run took, beside what was planned, by the prices that `tiltyard status` was given. Absent on a cluster,
-    of `tiltyard run`, and of each change but the last that `--watch` prints."""
+    whose `usage` has both, of `tiltyard run`, and of each change but the last that `--watch` prints."""
 
 
 def status_document(
@@ -52,7 +52,7 @@ def status_document(
     Args:
         status: as it was written last.
         name: of the tournament.
-        at_work: whether a process is at work on it now.
+        at_work: whether a process is working on it now.
         written: where none is: when it was written, in seconds since the epoch.
         wrong_input: whether a failure is of what the run was given.
     """

@@ -114,7 +114,7 @@ class Tournament:
 
         Raises:
             ManifestError: what this machine cannot do.
-            UserError: another run is at work in the state folder, or it cannot be used.
+            UserError: another run is using the state folder, or it cannot be used.
             TournamentFailedError: it failed; the message says why.
             StoppedError: the manifest says `suspend: true`.
         """

@@ -52,7 +52,7 @@ from tiltyard.status.records import (
     voids_of,
     whole,
 )
-from tiltyard.status.spending import nearly_same, priced
+from tiltyard.status.spending import nearly_same, planned_usage, priced
 from tiltyard_jobs.contracts.summary import Standing
 
 LEADERBOARD_ROWS = 10
@@ -129,7 +129,11 @@ def build_status(
         leaderboard=tuple(map(leaderboard_row, observed.leaderboard[:LEADERBOARD_ROWS])),
         instructions=observed.instructions or None,
         notes=observed.notes[:NOTES],
-        usage=priced(_usage(observed, told, rates), spent(tournament, graph, observed)),
+        usage=priced(
+            _usage(observed, told, rates),
+            spent(tournament, graph, observed),
+            planned_usage(tournament, graph, observed, before),
+        ),
         outputs=Outputs(
             manifest=observed.outputs.get("manifest"),
             dataset=observed.outputs.get("dataset"),
@@ -298,7 +302,7 @@ def _eta(
 ) -> datetime | None:
     """When all is done, at the pace of this run so far; what it found complete took no time. None: nobody can say.
 
-    The stages at work take at least as long as the slowest of them does at its own rate; the others follow.
+    The running stages take at least as long as the slowest of them does at its own rate; the others follow.
     """
     if plan.state is not TournamentState.RUNNING or not observed.elapsed:
         return None
@@ -314,7 +318,7 @@ def _eta(
 
 
 def _slowest(stages: Sequence[StageStatus]) -> float:
-    """How many seconds the slowest of the stages at work still takes at its rate, as it is shown."""
+    """How many seconds the slowest of the running stages still takes at its rate, as it is shown."""
     return max((stage_seconds_left(one) or 0.0 for one in stages), default=0.0)
 
 

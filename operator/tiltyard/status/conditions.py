@@ -119,8 +119,8 @@ class Halt:
     """What has come of it that a Tournament was suspended whose spec cannot run.
 
     Attributes:
-        models: those that are told to stop: Stopping, or Stopped once their pods are gone.
-        ended: no pod is left at work.
+        models: those that were asked to stop: Stopping, or Stopped once their pods are gone.
+        ended: no pod is left running.
         refused: what could not be stopped, and why.
     """
 

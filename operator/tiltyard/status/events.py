@@ -54,7 +54,7 @@ EVENTS: Final[Mapping[str, Kind]] = {
     COMPLETE: Kind(_SAME_NAME),
     FAILED: Kind(_SAME_NAME, warning=True),
     SUSPENDED: Kind(_SAME_NAME),
-    PHASE_CHANGED: Kind("another stage is at work"),
+    PHASE_CHANGED: Kind("another stage is running"),
     TOO_LARGE: Kind("a spec was accepted though one of its pods asks for more than any node has", warning=True),
     NO_MEMORY: Kind("a spec was accepted though one of its pods asks for GPUs and no memory", warning=True),
     NO_GPU: Kind(

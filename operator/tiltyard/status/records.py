@@ -1,6 +1,6 @@
 """How many records a run has done, and how many it has.
 
-These are the records that complete shards have reported, those that shards at work have told of, and the most that the
+These are the records that complete shards have reported, those that running shards have reported, and the most that the
 others can have.
 """
 
@@ -39,7 +39,7 @@ def records_count(phase: str) -> str:
 
 @dataclass(frozen=True)
 class AtWork:
-    """What shards at work have told, of some bundles.
+    """What running shards have reported, of some bundles.
 
     Attributes:
         worth: shards' worth of work that they have done.
@@ -126,7 +126,7 @@ def voids_of(stages: Iterable[str], observed: Observed, told: AtWork) -> tuple[V
 
 
 def counts_of(graph: Graph, observed: Observed) -> dict[str, float]:
-    """What rates are made of: counts that only grow while a run is at work. Records are by phase, tokens by model."""
+    """What rates are made of: counts that only grow while a run is running. Records are by phase, tokens by model."""
     told = at_work(graph.bundles, observed)
     made = sum(len(observed.done.get(ref.key, ())) for ref in graph.artifacts)
     counts: dict[str, float] = {

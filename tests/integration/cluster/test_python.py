@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,9 +15,19 @@ import tiltyard
 from support.arena import SMALL, Arena
 from support.manifests import manifest
 from support.waiting import until
+from tiltyard.api import load_tournament
 from tiltyard.observe.kinds import TOURNAMENTS
+from tiltyard.plan.build import build_graph
+from tiltyard.plan.spending import spending_of
+from tiltyard_jobs.contracts.spending import Amounts
 
 pytestmark = [pytest.mark.xdist_group("cluster-3"), pytest.mark.timeout(240)]
+
+
+def planned_of(document: dict[str, Any]) -> Amounts:
+    """What a tournament is planned to take where nothing exists yet."""
+    tournament = load_tournament(json.dumps(document))
+    return spending_of(tournament, build_graph(tournament), {}).planned
 
 
 async def test_a_program_applies_waits_and_reads(arena: Arena) -> None:
@@ -42,6 +53,15 @@ async def test_a_program_applies_waits_and_reads(arena: Arena) -> None:
     assert (last["tournament"], last["activity"], last["phase"]) == ("test", "Ended", "Complete")
     assert last["generation"] == last["observedGeneration"]
     assert last["written"] >= last["conditions"][-1]["lastTransitionTime"]
+    expected = planned_of(document)
+    assert last["usage"]["planned"] == {
+        "promptTokens": expected.prompt_tokens,
+        "completionTokens": expected.completion_tokens,
+    }
+    table = command[:7]
+    printed = await asyncio.to_thread(subprocess.run, table, capture_output=True, text=True, timeout=60, check=True)
+    read = f"{last['usage']['promptTokens']:,} tokens read (planned {expected.prompt_tokens:,})"
+    assert f"Cost: {read}" in printed.stdout
 
     await asyncio.to_thread(cluster.delete, "test")
 

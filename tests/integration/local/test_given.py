@@ -1,4 +1,4 @@
-"""Instructions from a file stay as they are, and what is not used is told."""
+"""Instructions from a file stay as they are, and what is not used is reported."""
 
 from __future__ import annotations
 

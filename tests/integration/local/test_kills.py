@@ -198,7 +198,7 @@ def test_without_another_run_the_processes_of_a_killed_one_end_all_the_same(make
 
 
 def one_stopped(run: LocalRun) -> int:
-    """A shard that is at work and does not react to anything until it is continued."""
+    """A shard that is running and does not react to anything until it is continued."""
     wait_until(lambda: any(map(is_shard_of("mine"), run.pids())))
     shard = next(filter(is_shard_of("mine"), run.pids()))
     os.kill(shard, signal.SIGSTOP)

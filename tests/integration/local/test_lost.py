@@ -23,7 +23,7 @@ PROMPTS = [f"Explain case {number} to a colleague, please." for number in range(
 
 
 class NeverTheSame:
-    """Models that word each answer anew; `refuse` lets them refuse to judge."""
+    """Models that word each answer differently each time; `refuse` lets them refuse to judge."""
 
     def __init__(self) -> None:
         self._count = itertools.count()

@@ -107,7 +107,7 @@ def test_a_failed_tournament_says_why(place: Path) -> None:
     assert str(caught.value).startswith("spec.competitors[0].endpoint: http://127.0.0.1:9/v1")
 
 
-@pytest.mark.parametrize("mined", [False, True], ids=["in preflight", "at work"])
+@pytest.mark.parametrize("mined", [False, True], ids=["in preflight", "in a stage"])
 async def test_the_first_status_of_a_failure_says_that_the_input_is_wrong(place: Path, mined: bool) -> None:
     async def chat(request: web.Request) -> web.Response:
         if mined and "sort a list" not in (await request.json())["messages"][-1]["content"]:

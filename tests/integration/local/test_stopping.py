@@ -64,7 +64,7 @@ def test_who_watches_a_run_sees_that_it_was_stopped(tmp_path: Path, make_run: Ma
     wait_until(lambda: run.at_work("mine"))
     watcher = run.start("status", "--watch", "--output", "json")
     assert watcher.stderr is not None
-    assert "%" in watcher.stderr.readline()  # it has seen the run at work
+    assert "%" in watcher.stderr.readline()  # it has seen the running tournament
     stop(run, process, send(signal.SIGINT))
     watched = run.finish(watcher)
     *before, last = (json.loads(line) for line in watched.out.splitlines())

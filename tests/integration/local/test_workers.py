@@ -16,7 +16,7 @@ from tiltyard.local.occupancy import occupied
 from tiltyard.local.processes import end
 from tiltyard.local.workers import Workers
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere each worker is started anew")
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="each worker is a new process elsewhere")
 
 WRONG = ["answer", "--task", "/nowhere/task.json"]  # refused at once, with exit code 2
 WAITING = ["answer", "--task"]  # followed by a pipe that nobody writes: it waits for its task

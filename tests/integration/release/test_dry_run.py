@@ -2,7 +2,7 @@
 
 What cannot be tried so: the images (docker/build-push-action makes them, for two architectures, with provenance and
 SBOM), signatures (cosign asks Sigstore), PyPI and the release itself. `cosign` and `gh` stand here for commands that
-need the service: they note what they are told. `tests/unit/laws/test_public_face.py` holds the steps to their options.
+need the service: they note how they are called. `tests/unit/laws/test_public_face.py` holds the steps to their options.
 """
 
 from __future__ import annotations

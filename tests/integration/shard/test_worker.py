@@ -184,7 +184,7 @@ def test_kills_cost_what_was_under_way_and_change_no_byte(tmp_path: Path, seed: 
     kills = 0
     while kills < 7:
         with world.worker("--no-checkpoints", FAKE_DELAY="0.01") as process:
-            # Some while it reads what it has, most at work; once all is asked, while it seals.
+            # Some while it reads what it has, most while it asks; once all is asked, while it seals.
             world.wait_until_asked(min(world.asked.total() + rng.randrange(1, 45), 200))
             time.sleep(rng.random() * 0.02)
             if process.poll() == 0:

@@ -62,7 +62,7 @@ def compare(one: LocalRun, other: LocalRun) -> Finished:
 
 
 def moved_between(one: LocalRun, other: LocalRun) -> Any:
-    """What moved, as a program is told."""
+    """What moved, as a program reads it."""
     ended = one.finish(one.start("compare", str(other.file), "--battles", "3", "-o", "json"))
     found = json.loads(ended.out)
     jsonschema.Draft202012Validator(schema_of("Comparison")).validate(found)

@@ -101,7 +101,7 @@ def test_no_request_keeps_identities_and_keys_as_they_were() -> None:
     changed = build_graph(loaded(document))
     answers = {ref.key for ref in plain.artifacts if ref.stage == "answer"}
     assert answers - {ref.key for ref in changed.artifacts}
-    assert changed.models == plain.models  # it need not be served anew
+    assert changed.models == plain.models  # it need not be started again
 
 
 def test_however_it_is_asked_no_model_judges_its_own_battles(admission: Admission) -> None:

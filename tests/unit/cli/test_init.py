@@ -23,7 +23,7 @@ def test_each_template_is_a_valid_manifest_under_any_name(
     modeline = file.read_text().splitlines()[0]
     schema = file.parent / modeline.removeprefix("# yaml-language-server: $schema=")
     assert f"schema > {schema}" in printed, (
-        "the file that the first line names is the one that the user is told to make"
+        "the file that the first line names is the one that the user is asked to make"
     )
     assert load_tournament(file).metadata.name == "1e3"
     assert main(["validate", str(file)]) == 0

@@ -16,6 +16,7 @@ from tiltyard.api import (
     Condition,
     LeaderboardRow,
     ModelStatus,
+    PlannedUsage,
     RecordCounts,
     ShardCounts,
     StageStatus,
@@ -139,7 +140,7 @@ def test_a_dead_run_is_at_rest() -> None:
 
 
 def of_a_cluster(generation: int) -> dict[str, Any]:
-    """A Tournament at work whose status is of generation 2, as the API server gives it."""
+    """A running Tournament whose status is of generation 2, as the API server gives it."""
     entries = [
         ("kubectl", "", "2026-11-30T21:00:00Z"),
         ("tiltyard", "", "2026-11-30T20:59:30Z"),
@@ -162,6 +163,35 @@ def test_a_status_of_a_cluster_says_when_it_was_written(capsys: pytest.CaptureFi
     text = capsys.readouterr().out
     assert "written by the operator at 2026-11-30 20:59:00 UTC" in text
     assert "last edit" not in text
+
+
+@pytest.mark.parametrize(
+    ("usage", "said"),
+    [
+        (
+            {"gpu_seconds": 5400, "cost": "3.50", "currency": "EUR", "planned": PlannedUsage(prompt_tokens=2000)},
+            "Cost: 1,234 tokens read (planned 2,000), 56 written (planned 0), 1.50 GPU-hours (not planned),"
+            " 3.50 EUR (not planned)\n",
+        ),
+        (
+            {"currency": "EUR", "planned": PlannedUsage(prompt_tokens=2000, completion_tokens=99, cost="4.00")},
+            "Cost: 1,234 tokens read (planned 2,000), 56 written (planned 99), – EUR (planned 4.00)\n",
+        ),
+        ({"cost": "3.50", "currency": "EUR"}, "Cost: 1,234 tokens read, 56 written, 3.50 EUR\n"),
+    ],
+    ids=["hours", "money", "of an earlier release"],
+)
+def test_the_cost_of_a_tournament_on_a_cluster(
+    usage: dict[str, Any], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show.print_usage(UsageStatus(prompt_tokens=1234, completion_tokens=56, **usage))
+    assert capsys.readouterr().out == said
+
+
+def test_what_has_cost_nothing_has_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    show.print_usage(UsageStatus(planned=PlannedUsage(prompt_tokens=2000)))
+    show.print_usage(None)
+    assert capsys.readouterr().out == ""
 
 
 def test_an_edit_that_the_operator_has_not_acted_on_is_told(capsys: pytest.CaptureFixture[str]) -> None:

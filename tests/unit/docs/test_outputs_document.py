@@ -9,6 +9,7 @@ import pytest
 
 from generate_tables import SCHEMAS, columns
 from support.documents import ROOT, tables
+from tiltyard_jobs.curation.lint import MAX_CHARACTERS, LintIssue
 from tiltyard_jobs.results import stage_tables
 from tiltyard_jobs.results.columns import meaning, with_thoughts
 from tiltyard_jobs.results.run_tables import DATASET_PATHS, DATASET_TABLES, GIVEN_TABLES, RATING_PATHS, RATING_TABLES
@@ -54,6 +55,14 @@ def test_a_table_has_all_columns_in_order(name: str) -> None:
     assert header == ["column", "type", "meaning"]
     assert [column for row in rows for column in re.findall("`([^`]+)`", row[0])] == with_thoughts(SCHEMAS[name]).names
     assert all(all(row) for row in rows)
+
+
+def test_the_linters_reasons_are_all_there() -> None:
+    section = DOCUMENT.partition("\n#### Lint\n")[2].partition("\n### ")[0]
+    ((header, rows),) = tables(section)
+    assert header == ["`reason`", "the text"]
+    assert [reason.strip("`") for reason, _ in rows] == [issue.value for issue in LintIssue]
+    assert f"more than {MAX_CHARACTERS:,} characters" in section
 
 
 def test_types_are_written_in_words() -> None:

@@ -143,7 +143,7 @@ def test_what_keeps_a_manifest_from_a_cluster_is_told_at_once() -> None:
 
 
 def task_of(prepared: Prepared, bundle: str, **more: Any) -> dict[str, Any]:
-    """What the pods of a bundle's Job are told."""
+    """The task of the pods of a bundle's Job."""
     made = prepared.graph.by_name[bundle]
     config_map, _ = job_objects(prepared.tournament, prepared.graph, JobOrder(made, made.missing({})), SETTINGS, **more)
     task: dict[str, Any] = json.loads(config_map["data"]["task.json"])

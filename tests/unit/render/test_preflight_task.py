@@ -1,4 +1,4 @@
-"""What preflight is told to look at."""
+"""What preflight checks."""
 
 from __future__ import annotations
 

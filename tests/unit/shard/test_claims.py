@@ -27,7 +27,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def put(store: Store, folder: Path, text: str) -> None:
-    """Make the source anew."""
+    """Make the source again."""
     (folder / "rows.txt").write_text(text)
     artifacts = Artifacts(store, folder)
     artifacts.unseal(SOURCE, 0)

@@ -1,4 +1,4 @@
-"""Records in a status: of complete shards, of those at work, and the most that others can have."""
+"""Records in a status: of complete shards, of running ones, and the most that others can have."""
 
 from __future__ import annotations
 

@@ -377,13 +377,13 @@ def _content(content: object) -> tuple[str | None, str]:
     if isinstance(content, str):
         return None, content
     if not isinstance(content, list):
-        raise TypeError("the content is no text")
+        raise TypeError("the content is not text")
     thoughts: list[str] = []
     texts: list[str] = []
     for part in content:
         kind = part.get("type") if isinstance(part, dict) else None
         if kind not in ("text", "thinking", "reasoning"):
-            raise TypeError("the content has a part that is no text")
+            raise TypeError("a part of the content is not text")
         if kind == "text":
             texts.append(_text_of_part(part[kind]))
         else:
@@ -407,5 +407,5 @@ def _text_of_part(value: object) -> str:
     if isinstance(value, list) and all(isinstance(item, dict) for item in value):
         value = "".join(item["text"] for item in value)
     if not isinstance(value, str):
-        raise TypeError("the content has a part that is no text")
+        raise TypeError("a part of the content is not text")
     return value

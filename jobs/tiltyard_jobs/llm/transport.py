@@ -36,6 +36,7 @@ SPARE_CONNECTIONS = 2
 # A gateway's mistake must not put a worker to sleep for a day.
 LONGEST_RETRY_AFTER = 120.0
 _GREETING_SECONDS = 5.0
+_LONGEST_LOCATION = 300  # characters
 _HIDDEN, _LEAST_HIDDEN = b"(not shown)", 6  # characters: shorter ones are words that stand in any text
 # X509_V_ERR_CERT_NOT_YET_VALID, _CERT_HAS_EXPIRED, _HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH
 _NO_MATTER_OF_AUTHORITY = frozenset({9, 10, 62, 64})
@@ -50,11 +51,13 @@ class Reply(NamedTuple):
         status: the HTTP status.
         body: the bytes as sent, at most the transport's cap.
         retry_after: seconds that the server asks to wait (`Retry-After`), in [0, 120]; None where it asks nothing.
+        location: where a redirect leads: scheme, host and path alone, in ASCII; empty where it leads nowhere.
     """
 
     status: int
     body: bytes
     retry_after: float | None = None
+    location: str = ""
 
 
 class TransportError(Exception):
@@ -215,7 +218,7 @@ class HttpTransport:
         if response.status >= 400:
             for value in self._hidden:
                 data = data.replace(value, _HIDDEN)
-        return Reply(response.status, data, retry_after)
+        return Reply(response.status, data, retry_after, _location(response) if 300 <= response.status < 400 else "")
 
     def _fault(self, error: Exception) -> TransportError | ConfigurationError:
         """What went wrong between here and there, in words that tell where to look."""
@@ -362,6 +365,16 @@ def _retry_after(headers: CIMultiDictProxy[str]) -> float | None:
             return None
         seconds = (until - now).total_seconds()
     return min(max(seconds, 0.0), LONGEST_RETRY_AFTER) if math.isfinite(seconds) else None
+
+
+def _location(response: aiohttp.ClientResponse) -> str:
+    """Where a redirect leads, without what may be secret: a user, a password, a query."""
+    try:
+        target = response.url.join(URL(response.headers.get("Location", "")))
+        target = target.with_user(None).with_query(None).with_fragment(None)
+    except ValueError:
+        return ""
+    return str(target)[:_LONGEST_LOCATION] if target != response.url else ""
 
 
 def _http_date(value: str) -> datetime | None:

@@ -326,7 +326,7 @@ CASES: Mapping[str, Case] = {
     "end its replies": broken_off,
     "answer yet": refusing(503, message="Loading model"),
     "answer from this address": replying(
-        lambda asked: web.Response(status=307, headers={"Location": "https://other.test"}), models=("m",)
+        lambda asked: web.Response(status=307, headers={"Location": f"https://other.test{asked.path}"}), models=("m",)
     ),
     "accept the key": refusing(401, message="Incorrect API key provided"),
     "be paid": refusing(402, message="Insufficient credits"),

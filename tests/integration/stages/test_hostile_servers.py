@@ -162,13 +162,19 @@ def test_a_reply_that_the_server_broke_off_is_asked_for_again(world: StageWorld,
         if asked.document in seen:
             return GOOD["answer"]
         seen.append(asked.document)
-        return {"message": {"content": "Here"}, "finish_reason": reason}
+        half = {"message": {"content": "Here"}, "finish_reason": reason}
+        return json.dumps({"choices": [half], "usage": {"prompt_tokens": 100, "completion_tokens": 1000}}).encode()
 
     recipe = recipe_of(world, "answer")
     with stub(reply) as server:
         ran = world.run(recipe, endpoint=server.endpoint, max_void_fraction="0")
     assert (ran.code, ran.summary.get("voids", {})) == (0, {})
     assert set(world.column(recipe.ref, "answer")) == {GOOD["answer"]}
+    # What was broken off is paid for too, and is no part of a record's own cost.
+    assert 600 < ran.summary["promptTokens"] < 1200
+    assert 6000 < ran.summary["completionTokens"] < 12000
+    assert max(world.column(recipe.ref, "completion_tokens")) < 1000
+    assert (ran.summary["requests"], ran.summary["retries"]) == (12, 6)
 
 
 @pytest.mark.parametrize("stage", PAYLOAD)
@@ -180,7 +186,7 @@ def test_too_many_failures_fail_the_shard(world: StageWorld, stage: str) -> None
     assert ran.code == 3
     assert ran.summary["message"] == (
         f"{records // 2 + 1} of {records} records could not be made (Malformed {records // 2 + 1}), most often"
-        f" for this reason: Malformed: the reply is no JSON but a web page; spec.jobs.maxVoidFraction allows"
+        f" for this reason: Malformed: the reply is not JSON but a web page; spec.jobs.maxVoidFraction allows"
         f" {records // 2}: fix the cause, or raise the fraction; the next attempt retries these records."
     )
     assert len(server.asked) == records // 2 + 1

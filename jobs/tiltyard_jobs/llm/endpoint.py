@@ -29,8 +29,8 @@ class ModelEndpoint:
 
     Attributes:
         url: with the API's version (`https://models.example/v1`), as OpenAI's clients want it, or without, as KServe
-            reports it; without means `/v1`. With `/chat/completions`, `/completions` or `/embeddings` at its end it is what is asked,
-            version or not.
+            reports it; without means `/v1`. With `/chat/completions`, `/completions` or `/embeddings` at its
+            end it is what is asked, version or not.
         model: the name that requests carry.
         api_key_env: the environment variable that holds the bearer token; None where none is needed.
         ca_bundle: a PEM file of the authorities to trust; None trusts the system's.

@@ -262,8 +262,8 @@ def uneven(asked: Asked) -> Given:
 
 
 def few_logprobs(asked: Asked) -> Given:
-    error = {"message": "top_logprobs must be at most 5", "param": "top_logprobs"}
-    return web.json_response({"error": error}, status=400) if asked.document.get("top_logprobs", 0) > 5 else "fine"
+    error = {"message": "top_logprobs must be at most 2", "param": "top_logprobs"}
+    return web.json_response({"error": error}, status=400) if asked.document.get("top_logprobs", 0) > 2 else "fine"
 
 
 def refusing_replies(**error: Any) -> Case:

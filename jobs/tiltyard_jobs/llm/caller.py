@@ -62,7 +62,7 @@ LOOKS, LOOK_PAUSE = 10, 0.05
 # So many retries count against a record without asking whether the endpoint answers others.
 UNASKED_RETRIES = 3
 
-_TOLD_TO_WAIT = frozenset({429, 503})
+_TOLD_TO_WAIT = frozenset({429, 498, 503})  # 498: Groq's, where it has no capacity now
 _RETRIED = frozenset({408, 409, 425})
 _TOO_MANY, _NO_CREDIT = 429, 402
 _FORBIDDEN = frozenset({401, 403})

@@ -9,6 +9,7 @@ stays. Whoever wants another implements `Transport`, which is all that the clien
 from __future__ import annotations
 
 import asyncio
+import codecs
 import math
 import os
 import re
@@ -37,6 +38,7 @@ SPARE_CONNECTIONS = 2
 LONGEST_RETRY_AFTER = 120.0
 _GREETING_SECONDS = 5.0
 _LONGEST_LOCATION = 300  # characters
+_LONGEST_HEADER = 64 * 1024  # bytes; gateways send policies of more than aiohttp's 8 KiB
 _HIDDEN, _LEAST_HIDDEN = b"(not shown)", 6  # characters: shorter ones are words that stand in any text
 # X509_V_ERR_CERT_NOT_YET_VALID, _CERT_HAS_EXPIRED, _HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH
 _NO_MATTER_OF_AUTHORITY = frozenset({9, 10, 62, 64})
@@ -49,7 +51,7 @@ class Reply(NamedTuple):
 
     Attributes:
         status: the HTTP status.
-        body: the bytes as sent, at most the transport's cap.
+        body: the bytes as sent, without a byte order mark, at most the transport's cap.
         retry_after: seconds that the server asks to wait (`Retry-After`), in [0, 120]; None where it asks nothing.
         location: where a redirect leads: scheme, host and path alone, in ASCII; empty where it leads nowhere.
     """
@@ -175,6 +177,7 @@ class HttpTransport:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=sent,
             skip_auto_headers=("Accept",),
+            max_field_size=_LONGEST_HEADER,
             timeout=aiohttp.ClientTimeout(total=time_outs.total, sock_connect=time_outs.connect),
         )
 
@@ -209,6 +212,7 @@ class HttpTransport:
                     raise self._expects_tls() from error
             raise self._fault(error) from error
         self._tls_in_question = False
+        data = data.removeprefix(codecs.BOM_UTF8)
         if self._proxy is not None and response.status == WANTS_CREDENTIALS:
             raise self._proxy.refusal(self._root.host, response.status)
         if response.status == 400 and self._root.scheme == "http" and _PLAIN_TO_TLS.search(data):
@@ -283,6 +287,9 @@ def _cut(host: str, error: Exception) -> ConnectionCut:
             return ConnectionCut(f"{host} broke off without a reply")
         case aiohttp.ClientPayloadError():
             return ConnectionCut(f"{host} broke off in the middle of a reply")
+        case aiohttp.ClientResponseError() if "content-encoding" in error.message:
+            what = f"{host} compresses its replies in a form that was not asked for"
+            return ConnectionCut(what, "turn compression off there")
         case aiohttp.ClientResponseError():
             return ConnectionCut(f"what {host} replies is not HTTP", "give the URL of an API like OpenAI's")
     return ConnectionCut(f"{host} broke off ({type(error).__name__})")

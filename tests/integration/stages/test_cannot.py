@@ -315,6 +315,9 @@ CASES: Mapping[str, Case] = {
     "speak TLS": plain,
     "do without TLS": gateway,
     "speak HTTP": another_service,
+    "reply without compression": replying(
+        lambda asked: web.Response(body=b"\x0b\x02\x80", headers={"Content-Encoding": "br"})
+    ),
     "show a certificate that is trusted": unknown_authority,
     "show a certificate of its own": another_host,
     "answer in time": slow,

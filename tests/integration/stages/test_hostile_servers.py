@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -114,6 +116,31 @@ def test_an_absurd_count_of_tokens_spoils_no_record(world: StageWorld, stage: st
     spent = ran.summary.get("promptTokens", 0)
     assert spent >= len(world.rows(recipe.ref)) * counted if counted else spent == 0
     assert sum(seal.prompt_tokens for seal in world.seals(recipe.ref)) == len(world.rows(recipe.ref)) * counted
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        lambda body: web.Response(body=b"\xef\xbb\xbf" + body),
+        lambda body: web.Response(body=b"\n \n" + body + b"\n"),
+        lambda body: web.Response(body=body, status=201),
+        lambda body: web.Response(body=body, status=203, headers={"Set-Cookie": "a=b"}),
+        lambda body: web.Response(body=body, headers={"Content-Security-Policy": "a" * 20_000}),
+        lambda body: web.Response(body=gzip.compress(body), headers={"Content-Encoding": "gzip"}),
+        lambda body: web.Response(body=zlib.compress(body), headers={"Content-Encoding": "deflate"}),
+    ],
+)
+@pytest.mark.parametrize("stage", PAYLOAD)
+def test_what_a_gateway_puts_around_a_reply_spoils_no_record(
+    world: StageWorld, stage: str, response: Callable[[bytes], web.Response]
+) -> None:
+    choice = {"text": GOOD[stage], "message": {"content": GOOD[stage]}, "finish_reason": "stop"}
+    body = json.dumps({"choices": [choice], "usage": {"prompt_tokens": 3.0, "completion_tokens": 2.0}}).encode()
+    recipe = recipe_of(world, stage)
+    with stub(lambda _: response(body)) as server:
+        ran = world.run(recipe, endpoint=server.endpoint)
+    assert (ran.code, ran.summary.get("voids", {})) == (0, {})
+    assert set(world.column(recipe.ref, "completion_tokens")) == {2}
 
 
 @pytest.mark.parametrize("stage", PAYLOAD)

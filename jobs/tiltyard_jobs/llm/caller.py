@@ -27,9 +27,10 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any, Protocol
 
 import orjson
@@ -61,11 +62,15 @@ LOOKS, LOOK_PAUSE = 10, 0.05
 # So many retries count against a record without asking whether the endpoint answers others.
 UNASKED_RETRIES = 3
 
-_TOLD_TO_WAIT = frozenset({429, 503})
+_TOLD_TO_WAIT = frozenset({429, 498, 503})  # 498: Groq's, where it has no capacity now
 _RETRIED = frozenset({408, 409, 425})
 _TOO_MANY, _NO_CREDIT = 429, 402
 _FORBIDDEN = frozenset({401, 403})
 _NOT_SERVED = frozenset({404, 405, 501})
+
+# With one of these at its end a URL is asked as it is, see `endpoint`.
+_ENDS = ("/chat/completions", "/embeddings")
+_VERSION = re.compile(r"\A/v\d+[a-z0-9]*(?=/)")
 
 _KILLED = "the server died both times that it was asked, the second time with nothing else asked by this shard"
 
@@ -297,6 +302,8 @@ class Caller:
         finally:
             limiter.release(outcome, clock() - began, retry_after)
         if cut_short:
+            with suppress(RecordVoidError):  # what it wrote until then is paid for, where it says how much
+                self._usage += usage_of(document_of(reply.body).get("usage"), retries=0)._replace(requests=0)
             words = server_error_of(reply.body).words
             what = f"the server broke off its reply (finish_reason {cut_short})"
             raise self._unheard(what, words=words, advice="see the server's log")
@@ -365,9 +372,8 @@ class Caller:
             what = f"{self._url} does not serve {path} (HTTP {status}), asked for model {self._model!r}"
             return NotServedError(f"{what}: check the URL{self._hint(path)}", error.words)
         if 300 <= status < 400:
-            return ConfigurationError(
-                f"{self._url} redirects {path} for model {self._model!r} (HTTP {status}): give the address it leads to"
-            )
+            what = f"{self._url} redirects {path} for model {self._model!r} (HTTP {status})"
+            return ConfigurationError(f"{what}{self._led(path, reply.location)}")
         self._heard()
         if status < 300:
             return RecordVoidError(VoidReason.MALFORMED, f"HTTP {status}")
@@ -384,10 +390,21 @@ class Caller:
             advice = "wait, or raise its limit of requests"
         return self._unheard(what, told_to_wait=True, retry_after=retry_after, words=error.words, advice=advice)
 
+    def _led(self, path: str, target: str) -> str:
+        """Where a redirect of `path` leads, and what to do about it."""
+        advice = "give the address it leads to"
+        if not target:
+            return f": {advice}"
+        end = _VERSION.sub("", path)
+        if not target.endswith(end):  # a page to sign in, perhaps
+            return f" to {target}: give the address of the API itself"
+        own = next((one for one in _ENDS if self._url.rstrip("/").endswith(one)), "")
+        return f" to {target}: {advice}, {target.removesuffix(end)}{own}"
+
     def _hint(self, path: str) -> str:
         """What the URL may lack where `/v1` was added to it."""
         end = path.removeprefix("/v1")
-        if end not in ("/chat/completions", "/embeddings") or self._url.rstrip("/").endswith(("/v1", end)):
+        if end not in _ENDS or self._url.rstrip("/").endswith(("/v1", end)):
             return ""
         return f"; if the API has no /v1, give the URL with {end} at its end"
 

@@ -19,8 +19,8 @@ from tiltyard_jobs.llm.retry import RetryPolicy
 from tiltyard_jobs.llm.thoughts import with_own_pair
 from tiltyard_jobs.llm.transport import HttpTransport, TimeOuts
 
-_VERSION = re.compile(r"(?P<root>.*)/(?P<version>v\d+[a-z0-9]*)")
-_FULL = re.compile(r"(?P<base>.*)/(?:chat/completions|embeddings)")
+_VERSION = re.compile(r"(?P<root>.*[^/])/(?P<version>v\d+[a-z0-9]*)")  # the host's name is none
+_FULL = re.compile(r"(?P<base>.*?[^/:])/(?:(?:chat/)?completions|embeddings)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class ModelEndpoint:
 
     Attributes:
         url: with the API's version (`https://models.example/v1`), as OpenAI's clients want it, or without, as KServe
-            reports it; without means `/v1`. With `/chat/completions` or `/embeddings` at its end it is what is asked,
-            version or not.
+            reports it; without means `/v1`. With `/chat/completions`, `/completions` or `/embeddings` at its
+            end it is what is asked, version or not.
         model: the name that requests carry.
         api_key_env: the environment variable that holds the bearer token; None where none is needed.
         ca_bundle: a PEM file of the authorities to trust; None trusts the system's.

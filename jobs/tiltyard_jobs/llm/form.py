@@ -7,6 +7,7 @@
 | a seed | with 31 bits of it, since some take no more; else without |
 | `stop_token_ids`, `skip_special_tokens` | without: the texts of the stops remain |
 | a temperature, a `top_p` | without this one: the server's own default holds |
+| so many `top_logprobs` | with 10 of them, 8, 5, or 3, which three labels need at least |
 
 Which member of a request is refused is told by the server, in the error's `param` or by its words. A record may be
 refused for itself, so nothing follows from that alone: the same is asked about a prompt of our own first, whose refusal
@@ -53,9 +54,15 @@ def _lengthened(fewest: int, document: Document) -> None:
     document["max_tokens"] = max(document["max_tokens"], fewest)
 
 
+def _at_most(most: int, document: Document) -> None:
+    document["top_logprobs"] = min(document["top_logprobs"], most)
+
+
+FEWEST_LOGPROBS = 3  # as a distribution over 1, 2 and T needs
 _FEW_TOKENS = "few_tokens"
 FEW, MANY = 16, 4096
 _LIMITS = frozenset({"max_tokens", "max_completion_tokens", "max_output_tokens"})
+_TOO_MANY = re.compile(r"max|at most|less than|up to|exceed|<=", re.IGNORECASE)
 _TOO_FEW = re.compile(r"minimum|at least|greater than|larger than|below|>=", re.IGNORECASE)
 
 _STEPS: Mapping[str, tuple[Callable[[Document], None], ...]] = {
@@ -67,6 +74,7 @@ _STEPS: Mapping[str, tuple[Callable[[Document], None], ...]] = {
     "max_tokens": (_limit_renamed,),
     "stop_token_ids": (partial(_without, "stop_token_ids"),),
     "skip_special_tokens": (partial(_without, "skip_special_tokens"),),
+    "top_logprobs": tuple(partial(_at_most, most) for most in (10, 8, 5, FEWEST_LOGPROBS)),
 }
 """By member of a request, or what is wrong with one: what is tried, one after the other."""
 
@@ -155,6 +163,8 @@ class RequestForm:
 
     async def _find(self, document: Document) -> None:
         ours = {name: document[name] for name in _STEPS if name in document}
+        if "top_logprobs" in document:
+            ours["logprobs"] = document["logprobs"]
         question = {**self._question, **ours, "max_tokens": 1}
         taken, refusals = dict(self._taken), dict[_Member, RecordVoidError]()
         while True:
@@ -221,4 +231,6 @@ def _names(error: RecordVoidError, name: str) -> bool:
     """Whether a refusal names a member, or says what is wrong with one."""
     if name == _FEW_TOKENS:
         return not error.members.isdisjoint(_LIMITS) and _TOO_FEW.search(error.words) is not None
+    if name == "top_logprobs" and "logprobs" in error.members and _TOO_MANY.search(error.words):
+        return True
     return name in error.members

@@ -7,6 +7,7 @@ from contextlib import suppress
 from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, VoidReason
 from tiltyard_jobs.llm.caller import AccessRefusedError, NotServedError
 from tiltyard_jobs.llm.client import ModelClient, Sampling
+from tiltyard_jobs.llm.form import FEWEST_LOGPROBS
 
 SERVED = frozenset({VoidReason.EMPTY, VoidReason.TRUNCATED, VoidReason.THOUGHT_UNFINISHED, VoidReason.NO_ANSWER})
 """Voids of a request for one token that was served: the model had nothing to say, or began to think."""
@@ -77,5 +78,5 @@ async def require_logprobs(client: ModelClient, top: int) -> None:
         raise ConfigurationError(
             f"{client.url} gives no log-probabilities with model {client.model!r} ({error.detail}{error.quoted}), which"
             " spec.battles.verdict.method Logprobs needs: take method Choice, or serve the model where logprobs and"
-            f" top_logprobs {top} are offered"
+            f" at least {FEWEST_LOGPROBS} top_logprobs are offered"
         ) from error

@@ -89,7 +89,7 @@ def document_of(body: bytes) -> dict[str, Any]:
     """A reply's JSON object; void Malformed where it is none (cut short, not UTF-8, another type)."""
     document = _json_of(body)
     if not isinstance(document, dict):
-        raise _malformed("the reply is no JSON object")
+        raise _malformed("the reply is not a JSON object")
     return document
 
 
@@ -101,7 +101,7 @@ def _json_of(body: bytes) -> object:
         kind = next((kind for mark, kind in _NO_JSON.items() if beginning.startswith(mark)), "")
         if "surrogate" in str(error):
             kind = ": it has half of a character"
-        raise _malformed(f"the reply is no JSON{kind}" if body else "the reply is empty") from error
+        raise _malformed(f"the reply is not JSON{kind}" if body else "the reply is empty") from error
 
 
 def completion_parts_of(document: dict[str, Any], *, pairs: tuple[Pair, ...] = PAIRS) -> tuple[Parts, str]:
@@ -113,7 +113,7 @@ def completion_parts_of(document: dict[str, Any], *, pairs: tuple[Pair, ...] = P
     choice = _first_choice(document)
     text, finish_reason = choice.get("text"), _finish_reason(choice)
     if not isinstance(text, str):
-        raise _malformed("the reply holds no text")
+        raise _malformed("the reply has no text")
     return split_thought(text, pairs=pairs, unopened=False), finish_reason
 
 
@@ -151,11 +151,11 @@ def chat_parts_of(document: dict[str, Any], *, pairs: tuple[Pair, ...] = PAIRS) 
     choice = _first_choice(document)
     message, finish_reason = choice.get("message"), _finish_reason(choice)
     if not isinstance(message, dict):
-        raise _malformed("the reply holds no message")
+        raise _malformed("the reply has no message")
     try:
         return parts_of_message(message, pairs=pairs), finish_reason
     except (TypeError, KeyError) as error:
-        raise _malformed("the message's content is no text") from error
+        raise _malformed("the content of the message is not text") from error
 
 
 def require_answer(parts: Parts, finish_reason: str, limit: int | None) -> None:
@@ -226,7 +226,7 @@ def echo_of(document: dict[str, Any], usage: Usage, *, count: int) -> Echo:
         if len(given) != count - 1 or len(tops) != count - 1 or not all(map(math.isfinite, (*given, *tops))):
             raise _malformed("the reply does not hold a log-probability for each token of the prompt")
     except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
-        raise _malformed("the reply holds no log-probabilities of the prompt") from error
+        raise _malformed("the reply has no log-probabilities of the prompt") from error
     best = (True, *(value >= top for value, top in zip(given, tops, strict=True)))
     return Echo((0.0, *map(float, given)), best, usage)
 
@@ -256,9 +256,9 @@ def embeddings_of(document: dict[str, Any], *, count: int) -> npt.NDArray[np.flo
             )
         matrix = np.stack([vector for vector in vectors if vector is not None]).astype(np.float32, copy=False)
     except (AttributeError, KeyError, IndexError, TypeError, ValueError, OverflowError, binascii.Error) as error:
-        raise _malformed("the reply's embeddings are no vectors of one length") from error
+        raise _malformed("the reply's embeddings are not vectors of one length") from error
     if matrix.ndim != 2 or matrix.shape[1] == 0 or not np.isfinite(matrix).all():
-        raise _malformed("the reply's embeddings are no finite vectors")
+        raise _malformed("the reply's embeddings are not finite numbers")
     return matrix
 
 
@@ -289,7 +289,7 @@ def _malformed(detail: str) -> RecordVoidError:
 def _first_choice(document: dict[str, Any]) -> dict[str, Any]:
     choices = document.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        raise _malformed("the reply holds no choice")
+        raise _malformed("the reply has no choice")
     return choices[0]
 
 
@@ -324,15 +324,15 @@ def _first_token_logprobs(logprobs: object, parts: Parts, pairs: tuple[Pair, ...
             if value is None:  # JSON has no minus infinity
                 continue
             if not isinstance(token, str) or not isinstance(value, (float, int)) or not -math.inf < value < math.inf:
-                raise _malformed("a log-probability is no number by token")
+                raise _malformed("a log-probability is not a number, or its token not text")
             if value > _ROUNDING:  # probabilities, as some servers send them
                 raise _malformed("a log-probability is above 0")
             if value > found.get(token, -math.inf):
                 found[token] = float(value)
     except (KeyError, IndexError, TypeError) as error:
-        raise _malformed("the reply holds no log-probabilities") from error
+        raise _malformed("the reply has no log-probabilities") from error
     if not found:
-        raise _malformed("the reply holds no log-probabilities")
+        raise _malformed("the reply has no log-probabilities")
     return found
 
 
@@ -342,9 +342,9 @@ def _structure(answer: str, json_schema: Mapping[str, Any], finish_reason: str) 
     except orjson.JSONDecodeError as error:
         if finish_reason == "length":
             raise RecordVoidError(VoidReason.TRUNCATED, "the structure is cut by the token limit") from error
-        raise _malformed("the answer is no JSON") from error
+        raise _malformed("the answer is not JSON") from error
     if not isinstance(structure, dict):
-        raise _malformed("the answer is no JSON object")
+        raise _malformed("the answer is not a JSON object")
     for name in json_schema.get("required", ()):
         if name not in structure:
             raise _malformed(f"the structure lacks {name!r}")

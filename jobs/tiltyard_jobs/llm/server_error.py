@@ -113,11 +113,13 @@ def broken_off(body: bytes) -> str:
     return found[1].decode() if found is not None else ""
 
 
+_ANSWERED = frozenset({201, 203})  # what some gateways make of 200
 _STATUSES = frozenset({401, 402, 403, 408, 429, *range(500, 600)})
 
 
 def status_of(status: int, body: bytes) -> int:
     """The status of a reply; some gateways send an error with status 200, and its own as a code."""
+    status = 200 if status in _ANSWERED else status
     if status != 200 or b'"error"' not in body[:1000]:
         return status
     try:

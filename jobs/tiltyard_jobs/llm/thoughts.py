@@ -370,6 +370,11 @@ def _answer_span(text: str, at: int) -> tuple[int, int]:
     return start, len(text)
 
 
+# By type of a part the member that holds its text. Redacted thoughts have none.
+_TEXT_PARTS = {"text": "text", "output_text": "text", "refusal": "refusal"}
+_THOUGHT_PARTS = frozenset({"thinking", "reasoning", "redacted_thinking"})
+
+
 def _content(content: object) -> tuple[str | None, str]:
     """The thought and the text of a message's content: a text, none, or a list of parts."""
     if content is None:  # what a server sends when the model ended its turn at once, or all that came is a thought
@@ -377,35 +382,40 @@ def _content(content: object) -> tuple[str | None, str]:
     if isinstance(content, str):
         return None, content
     if not isinstance(content, list):
-        raise TypeError("the content is no text")
+        raise TypeError("the content is not text")
     thoughts: list[str] = []
     texts: list[str] = []
     for part in content:
         kind = part.get("type") if isinstance(part, dict) else None
-        if kind not in ("text", "thinking", "reasoning"):
-            raise TypeError("the content has a part that is no text")
-        if kind == "text":
-            texts.append(_text_of_part(part[kind]))
+        if kind in _TEXT_PARTS:
+            texts.append(_text_of_part(part[_TEXT_PARTS[kind]]))
+        elif kind in _THOUGHT_PARTS:
+            thoughts.append(_text_of_part(part[kind]) if kind in part else _field_text(part))
         else:
-            thoughts.append(_text_of_part(part[kind]) if kind in part else _member_text(part))
+            raise TypeError("a part of the content is not text")
     return "".join(thoughts).strip() or None, "".join(texts)
 
 
-def _field_text(value: object) -> str:
+_DEEPEST = 4
+
+
+def _field_text(value: object, depth: int = 0) -> str:
     """The text of a field that holds a thought; empty where none can be read, such as an encrypted one."""
-    parts = value if isinstance(value, list) else [value]
-    return "".join(part if isinstance(part, str) else _member_text(part) for part in parts)
-
-
-def _member_text(part: object) -> str:
-    if not isinstance(part, dict):
+    if isinstance(value, str):
+        return value
+    if depth == _DEEPEST:
         return ""
-    return next((part[name] for name in ("text", "thinking", "summary") if isinstance(part.get(name), str)), "")
+    if isinstance(value, list):
+        return "".join(_field_text(part, depth + 1) for part in value)
+    if not isinstance(value, dict):
+        return ""
+    texts = (_field_text(value.get(name), depth + 1) for name in ("text", "thinking", "summary", "content"))
+    return next(filter(None, texts), "")
 
 
 def _text_of_part(value: object) -> str:
     if isinstance(value, list) and all(isinstance(item, dict) for item in value):
         value = "".join(item["text"] for item in value)
     if not isinstance(value, str):
-        raise TypeError("the content has a part that is no text")
+        raise TypeError("a part of the content is not text")
     return value

@@ -9,6 +9,7 @@ stays. Whoever wants another implements `Transport`, which is all that the clien
 from __future__ import annotations
 
 import asyncio
+import codecs
 import math
 import os
 import re
@@ -36,6 +37,8 @@ SPARE_CONNECTIONS = 2
 # A gateway's mistake must not put a worker to sleep for a day.
 LONGEST_RETRY_AFTER = 120.0
 _GREETING_SECONDS = 5.0
+_LONGEST_LOCATION = 300  # characters
+_LONGEST_HEADER = 64 * 1024  # bytes; gateways send policies of more than aiohttp's 8 KiB
 _HIDDEN, _LEAST_HIDDEN = b"(not shown)", 6  # characters: shorter ones are words that stand in any text
 # X509_V_ERR_CERT_NOT_YET_VALID, _CERT_HAS_EXPIRED, _HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH
 _NO_MATTER_OF_AUTHORITY = frozenset({9, 10, 62, 64})
@@ -48,13 +51,15 @@ class Reply(NamedTuple):
 
     Attributes:
         status: the HTTP status.
-        body: the bytes as sent, at most the transport's cap.
+        body: the bytes as sent, without a byte order mark, at most the transport's cap.
         retry_after: seconds that the server asks to wait (`Retry-After`), in [0, 120]; None where it asks nothing.
+        location: where a redirect leads: scheme, host and path alone, in ASCII; empty where it leads nowhere.
     """
 
     status: int
     body: bytes
     retry_after: float | None = None
+    location: str = ""
 
 
 class TransportError(Exception):
@@ -172,6 +177,7 @@ class HttpTransport:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=sent,
             skip_auto_headers=("Accept",),
+            max_field_size=_LONGEST_HEADER,
             timeout=aiohttp.ClientTimeout(total=time_outs.total, sock_connect=time_outs.connect),
         )
 
@@ -206,6 +212,7 @@ class HttpTransport:
                     raise self._expects_tls() from error
             raise self._fault(error) from error
         self._tls_in_question = False
+        data = data.removeprefix(codecs.BOM_UTF8)
         if self._proxy is not None and response.status == WANTS_CREDENTIALS:
             raise self._proxy.refusal(self._root.host, response.status)
         if response.status == 400 and self._root.scheme == "http" and _PLAIN_TO_TLS.search(data):
@@ -215,7 +222,7 @@ class HttpTransport:
         if response.status >= 400:
             for value in self._hidden:
                 data = data.replace(value, _HIDDEN)
-        return Reply(response.status, data, retry_after)
+        return Reply(response.status, data, retry_after, _location(response) if 300 <= response.status < 400 else "")
 
     def _fault(self, error: Exception) -> TransportError | ConfigurationError:
         """What went wrong between here and there, in words that tell where to look."""
@@ -280,6 +287,9 @@ def _cut(host: str, error: Exception) -> ConnectionCut:
             return ConnectionCut(f"{host} broke off without a reply")
         case aiohttp.ClientPayloadError():
             return ConnectionCut(f"{host} broke off in the middle of a reply")
+        case aiohttp.ClientResponseError() if "content-encoding" in error.message:
+            what = f"{host} compresses its replies in a form that was not asked for"
+            return ConnectionCut(what, "turn compression off there")
         case aiohttp.ClientResponseError():
             return ConnectionCut(f"what {host} replies is not HTTP", "give the URL of an API like OpenAI's")
     return ConnectionCut(f"{host} broke off ({type(error).__name__})")
@@ -362,6 +372,16 @@ def _retry_after(headers: CIMultiDictProxy[str]) -> float | None:
             return None
         seconds = (until - now).total_seconds()
     return min(max(seconds, 0.0), LONGEST_RETRY_AFTER) if math.isfinite(seconds) else None
+
+
+def _location(response: aiohttp.ClientResponse) -> str:
+    """Where a redirect leads, without what may be secret: a user, a password, a query."""
+    try:
+        target = response.url.join(URL(response.headers.get("Location", "")))
+        target = target.with_user(None).with_query(None).with_fragment(None)
+    except ValueError:
+        return ""
+    return str(target)[:_LONGEST_LOCATION] if target != response.url else ""
 
 
 def _http_date(value: str) -> datetime | None:

@@ -50,4 +50,6 @@ def usage_of(reported: object, *, retries: int) -> Usage:
 
 
 def _count(value: object) -> int:
+    if isinstance(value, float) and value.is_integer():  # as gateways send it whose numbers are all floats
+        value = int(value)
     return value if type(value) is int and 0 <= value <= MOST_OF_A_REPLY else 0

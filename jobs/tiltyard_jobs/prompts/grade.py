@@ -65,5 +65,5 @@ def parse_grade(answer: str) -> int:
     except (orjson.JSONDecodeError, TypeError, KeyError):
         raise RecordVoidError(VoidReason.MALFORMED, "no JSON object with a grade") from None
     if type(grade) is not int or not 1 <= grade <= 10:
-        raise RecordVoidError(VoidReason.MALFORMED, "the grade is no whole number from 1 to 10")
+        raise RecordVoidError(VoidReason.MALFORMED, "the grade is not a whole number from 1 to 10")
     return grade

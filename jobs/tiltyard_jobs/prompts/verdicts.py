@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import orjson
@@ -18,6 +19,7 @@ from tiltyard_jobs.prompts.whole import unwrapped
 TOP_LOGPROBS = 20
 MIN_MASS = 0.5  # of the first token's probability that must lie on 1, 2 and T: less is no verdict
 _VOTES = {"1": 1.0, "2": 0.0, "T": 0.5}
+_WORDS = {"TIE": "T"}  # what the instructions for JSON call a label, which some models write in its place
 _BLANKS = " \t\r\n\ufeff▁Ġ"
 
 
@@ -76,7 +78,7 @@ def parse_logprobs(first_token: Mapping[str, float] | None, answer: str) -> Verd
     written = _label(answer)
     if first_token is None:
         if written is None:
-            raise RecordVoidError(VoidReason.UNDECIDED, "the answer is no label")
+            raise RecordVoidError(VoidReason.UNDECIDED, "the answer is not a label")
         return Verdict(_VOTES[written])
     mass = dict.fromkeys(_VOTES, 0.0)
     for token, value in first_token.items():
@@ -94,7 +96,8 @@ def parse_logprobs(first_token: Mapping[str, float] | None, answer: str) -> Verd
 def parse_choice(answer: str) -> Verdict:
     """The vote in a JSON answer. Only the answer's own whole JSON counts; nothing is searched for in prose.
 
-    Accepted beside the exact form are what `unwrapped` takes off, numbers for the labels 1 and 2, and the case of T.
+    Accepted beside the exact form are what `unwrapped` takes off, numbers for the labels 1 and 2, the case of T and the
+    blanks around a label, and `tie` for T.
 
     Raises:
         RecordVoidError: Malformed where the answer is no JSON object, Undecided where it names no side.
@@ -102,21 +105,22 @@ def parse_choice(answer: str) -> Verdict:
     try:
         document = orjson.loads(unwrapped(answer))
     except orjson.JSONDecodeError:
-        raise RecordVoidError(VoidReason.MALFORMED, "the verdict is no JSON") from None
+        raise RecordVoidError(VoidReason.MALFORMED, "the verdict is not JSON") from None
     if not isinstance(document, dict):
-        raise RecordVoidError(VoidReason.MALFORMED, "the verdict is no JSON object")
+        raise RecordVoidError(VoidReason.MALFORMED, "the verdict is not a JSON object")
     winner = document.get("winner")
-    label = _label(str(winner)) if type(winner) in (str, int) else None
+    label = _label(str(winner), _WORDS) if type(winner) in (str, int) else None
     if label is None:
         raise RecordVoidError(VoidReason.UNDECIDED, "its winner is none of 1, 2 and T")
     reason = document.get("reason")
     return Verdict(_VOTES[label], reason if isinstance(reason, str) else None)
 
 
-def _label(text: str) -> str | None:
+def _label(text: str, words: Mapping[str, str] = MappingProxyType({})) -> str | None:
     """The label that a text is, whatever its case and the blanks around it: also those of raw vocabularies."""
     word = text.strip(_BLANKS).upper()
-    return word if word in _VOTES else None
+    label = words.get(word, word)
+    return label if label in _VOTES else None
 
 
 def _object(**members: dict[str, Any]) -> dict[str, Any]:

@@ -167,6 +167,60 @@ async def test_a_limit_that_has_to_be_raised_is_told_of() -> None:
     assert warning.endswith("4096 are requested instead")
 
 
+class Labels(Server):
+    """A judge that reports no more than so many log-probabilities."""
+
+    def __init__(self, most: int, words: str) -> None:
+        super().__init__(lambda document: says(words) if document.get("top_logprobs", 0) > most else None)
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        refused = await super().chat(request)
+        if refused.status != 200:
+            return refused
+        top = [{"token": label, "logprob": -1.1} for label in "12T"]
+        choice = {"message": {"content": "1"}, "logprobs": {"content": [{"token": "1", "top_logprobs": top}]}}
+        return web.json_response({"choices": [choice]})
+
+
+@pytest.mark.parametrize(
+    ("most", "words", "sent"),
+    [
+        (10, "top_logprobs must be between 0 and 10", 10),
+        (8, "Invalid value for 'top_logprobs': must be less than or equal to 8.", 8),
+        (5, "Requested sample logprobs of 20, which is greater than max allowed: 5", 5),
+        (4, "top_logprobs: Input should be less than or equal to 4", 3),
+    ],
+)
+async def test_fewer_log_probabilities_are_asked_for_where_a_server_grants_no_more(
+    most: int, words: str, sent: int
+) -> None:
+    server = Labels(most, words)
+    async with client_of(server) as client:
+        replies = [await client.chat(USER, sampling=Sampling(0.0, 1.0, 4), seed=5, top_logprobs=20)]
+        found, asked = client.findings, len(server.asked)
+        assert [document["logprobs"] for document in server.asked] == [True] * asked
+        replies.append(await client.chat(USER, sampling=Sampling(0.0, 1.0, 4), seed=5, top_logprobs=20))
+    async with client_of(server) as client:  # a later shard
+        client.recall(found)
+        replies.append(await client.chat(USER, sampling=Sampling(0.0, 1.0, 4), seed=5, top_logprobs=20))
+    assert [document["top_logprobs"] for document in server.asked[asked - 1 :]] == [sent] * 3
+    assert all(len(reply.first_token_logprobs or ()) == 3 for reply in replies)
+
+
+@pytest.mark.parametrize(
+    "words", ["top_logprobs must be at most 2", "logprobs is not supported with this model", "max allowed logprobs: 0"]
+)
+async def test_fewer_log_probabilities_than_labels_are_not_asked_for(words: str) -> None:
+    server = Labels(2, words)
+    async with client_of(server) as client:
+        for _ in range(2):
+            with pytest.raises(RecordVoidError) as caught:
+                await client.chat(USER, sampling=Sampling(0.0, 1.0, 4), seed=5, top_logprobs=20)
+            assert caught.value.words == words
+    assert min(document["top_logprobs"] for document in server.asked) >= 3
+    assert len(server.asked) <= 8
+
+
 async def test_a_value_that_is_taken_is_still_sent() -> None:
     server = Server(cold_refused)
     async with client_of(server) as client:

@@ -262,8 +262,8 @@ def uneven(asked: Asked) -> Given:
 
 
 def few_logprobs(asked: Asked) -> Given:
-    error = {"message": "top_logprobs must be at most 5", "param": "top_logprobs"}
-    return web.json_response({"error": error}, status=400) if asked.document.get("top_logprobs", 0) > 5 else "fine"
+    error = {"message": "top_logprobs must be at most 2", "param": "top_logprobs"}
+    return web.json_response({"error": error}, status=400) if asked.document.get("top_logprobs", 0) > 2 else "fine"
 
 
 def refusing_replies(**error: Any) -> Case:
@@ -315,6 +315,9 @@ CASES: Mapping[str, Case] = {
     "speak TLS": plain,
     "do without TLS": gateway,
     "speak HTTP": another_service,
+    "reply without compression": replying(
+        lambda asked: web.Response(body=b"\x0b\x02\x80", headers={"Content-Encoding": "br"})
+    ),
     "show a certificate that is trusted": unknown_authority,
     "show a certificate of its own": another_host,
     "answer in time": slow,
@@ -326,7 +329,7 @@ CASES: Mapping[str, Case] = {
     "end its replies": broken_off,
     "answer yet": refusing(503, message="Loading model"),
     "answer from this address": replying(
-        lambda asked: web.Response(status=307, headers={"Location": "https://other.test"}), models=("m",)
+        lambda asked: web.Response(status=307, headers={"Location": f"https://other.test{asked.path}"}), models=("m",)
     ),
     "accept the key": refusing(401, message="Incorrect API key provided"),
     "be paid": refusing(402, message="Insufficient credits"),

@@ -202,7 +202,7 @@ def uneven(text: str) -> list[float]:
 @pytest.mark.parametrize(
     ("reply", "code", "sentence"),
     [
-        (lambda asked: b"<html>", 3, "does not embed all instructions: Malformed: the reply is no JSON"),
+        (lambda asked: b"<html>", 3, "does not embed all instructions: Malformed: the reply is not JSON"),
         (lambda asked: b'{"data": []}', 3, "does not embed all instructions: Malformed"),
         (embeddings(lambda text: [float("1e999")]), 3, "does not embed all instructions: Malformed"),
         (embeddings(uneven), 3, "gives vectors of different lengths (2 and 3)"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -116,6 +118,31 @@ def test_an_absurd_count_of_tokens_spoils_no_record(world: StageWorld, stage: st
     assert sum(seal.prompt_tokens for seal in world.seals(recipe.ref)) == len(world.rows(recipe.ref)) * counted
 
 
+@pytest.mark.parametrize(
+    "response",
+    [
+        lambda body: web.Response(body=b"\xef\xbb\xbf" + body),
+        lambda body: web.Response(body=b"\n \n" + body + b"\n"),
+        lambda body: web.Response(body=body, status=201),
+        lambda body: web.Response(body=body, status=203, headers={"Set-Cookie": "a=b"}),
+        lambda body: web.Response(body=body, headers={"Content-Security-Policy": "a" * 20_000}),
+        lambda body: web.Response(body=gzip.compress(body), headers={"Content-Encoding": "gzip"}),
+        lambda body: web.Response(body=zlib.compress(body), headers={"Content-Encoding": "deflate"}),
+    ],
+)
+@pytest.mark.parametrize("stage", PAYLOAD)
+def test_what_a_gateway_puts_around_a_reply_spoils_no_record(
+    world: StageWorld, stage: str, response: Callable[[bytes], web.Response]
+) -> None:
+    choice = {"text": GOOD[stage], "message": {"content": GOOD[stage]}, "finish_reason": "stop"}
+    body = json.dumps({"choices": [choice], "usage": {"prompt_tokens": 3.0, "completion_tokens": 2.0}}).encode()
+    recipe = recipe_of(world, stage)
+    with stub(lambda _: response(body)) as server:
+        ran = world.run(recipe, endpoint=server.endpoint)
+    assert (ran.code, ran.summary.get("voids", {})) == (0, {})
+    assert set(world.column(recipe.ref, "completion_tokens")) == {2}
+
+
 @pytest.mark.parametrize("stage", PAYLOAD)
 def test_two_megabytes_of_text(world: StageWorld, stage: str) -> None:
     """They are an instruction for the linter to drop, an answer, and neither a grade nor a vote."""
@@ -162,13 +189,19 @@ def test_a_reply_that_the_server_broke_off_is_asked_for_again(world: StageWorld,
         if asked.document in seen:
             return GOOD["answer"]
         seen.append(asked.document)
-        return {"message": {"content": "Here"}, "finish_reason": reason}
+        half = {"message": {"content": "Here"}, "finish_reason": reason}
+        return json.dumps({"choices": [half], "usage": {"prompt_tokens": 100, "completion_tokens": 1000}}).encode()
 
     recipe = recipe_of(world, "answer")
     with stub(reply) as server:
         ran = world.run(recipe, endpoint=server.endpoint, max_void_fraction="0")
     assert (ran.code, ran.summary.get("voids", {})) == (0, {})
     assert set(world.column(recipe.ref, "answer")) == {GOOD["answer"]}
+    # What was broken off is paid for too, and is no part of a record's own cost.
+    assert 600 < ran.summary["promptTokens"] < 1200
+    assert 6000 < ran.summary["completionTokens"] < 12000
+    assert max(world.column(recipe.ref, "completion_tokens")) < 1000
+    assert (ran.summary["requests"], ran.summary["retries"]) == (12, 6)
 
 
 @pytest.mark.parametrize("stage", PAYLOAD)
@@ -180,7 +213,7 @@ def test_too_many_failures_fail_the_shard(world: StageWorld, stage: str) -> None
     assert ran.code == 3
     assert ran.summary["message"] == (
         f"{records // 2 + 1} of {records} records could not be made (Malformed {records // 2 + 1}), most often"
-        f" for this reason: Malformed: the reply is no JSON but a web page; spec.jobs.maxVoidFraction allows"
+        f" for this reason: Malformed: the reply is not JSON but a web page; spec.jobs.maxVoidFraction allows"
         f" {records // 2}: fix the cause, or raise the fraction; the next attempt retries these records."
     )
     assert len(server.asked) == records // 2 + 1

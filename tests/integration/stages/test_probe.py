@@ -169,7 +169,7 @@ def test_a_served_judge_that_cannot_vote_ends_the_run_before_the_first_record(wo
     assert len(server.asked) == 4
     assert ran.summary["message"] == (
         f"spec.competitors[1].endpoint: {server.url}: model 'm' does not reply with a verdict as it is asked to (the"
-        " answer is no JSON): serve it where response_format json_schema is enforced, take spec.battles.verdict.method"
+        " answer is not JSON): serve it where response_format json_schema is enforced, take spec.battles.verdict.method"
         " Logprobs or Reasoned, or use another judge"
     )
 

@@ -89,6 +89,7 @@ def test_an_endpoint_that_is_configured_wrong_ends_the_shard(reply: Reply, words
     "failure",
     [
         Reply(429, b""),
+        Reply(498, b""),
         Reply(500, b""),
         Reply(502, b""),
         Reply(408, b""),

@@ -24,6 +24,15 @@ from tiltyard_jobs.llm.transport import HttpTransport
         ("https://a.example/v1/embeddings/", "https://a.example", "v1"),
         ("https://a.example/v1beta/openai/chat/completions", "https://a.example/v1beta/openai", ""),
         ("https://a.example/chat/completions", "https://a.example", ""),
+        ("https://a.example/v1/completions", "https://a.example", "v1"),
+        ("https://a.example/embeddings/v1", "https://a.example/embeddings", "v1"),
+        ("https://a.example/chat/completions/v1/", "https://a.example/chat/completions", "v1"),
+        ("https://a.example/embeddings/v1/embeddings", "https://a.example/embeddings", "v1"),
+        ("https://a.example/chat/completions/v1/chat/completions", "https://a.example/chat/completions", "v1"),
+        ("http://[::1]:8000/v1", "http://[::1]:8000", "v1"),
+        ("http://v1", "http://v1", "v1"),
+        ("http://v2/v1", "http://v2", "v1"),
+        ("http://embeddings", "http://embeddings", "v1"),
     ],
 )
 def test_root_and_version(url: str, root: str, version: str) -> None:

@@ -54,7 +54,7 @@ def test_a_completion_is_read() -> None:
 
 
 def test_half_of_a_character_is_named() -> None:
-    with pytest.raises(RecordVoidError, match="the reply is no JSON: it has half of a character"):
+    with pytest.raises(RecordVoidError, match="the reply is not JSON: it has half of a character"):
         document_of(b'{"choices": [{"text": "half \\ud83d of it"}]}')
 
 

@@ -208,6 +208,19 @@ MESSAGES: dict[str, tuple[dict[str, Any], tuple[str | None, str, State]]] = {
         {"content": [{"type": "text", "text": "4"}, {"type": "text", "text": "2"}]},
         (None, "42", State.NONE),
     ),
+    "parts of OpenAI's newer API": (
+        {"content": [{"type": "output_text", "text": "4"}, {"type": "refusal", "refusal": " No."}]},
+        (None, "4 No.", State.NONE),
+    ),
+    "a thought that is not shown": (
+        {"content": [{"type": "redacted_thinking", "data": "=="}, {"type": "text", "text": "4"}]},
+        (None, "4", State.NONE),
+    ),
+    "a summary in parts": (
+        {"content": "4", "reasoning": {"summary": [{"type": "summary_text", "text": "Hm."}]}},
+        ("Hm.", "4", State.ENDED),
+    ),
+    "parts of a field": ({"content": "4", "reasoning_content": {"content": ["H", "m."]}}, ("Hm.", "4", State.ENDED)),
     "a field and marks": ({"content": "<think>B.</think>4", "reasoning": "A."}, ("A.\n\nB.", "4", State.ENDED)),
     "a parser that leaves the mark": ({"content": "</think>4", "reasoning": "A."}, ("A.", "4", State.ENDED)),
     "a field that is no text": ({"content": "4", "reasoning": {"effort": "high"}}, (None, "4", State.NONE)),

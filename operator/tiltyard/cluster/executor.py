@@ -20,7 +20,7 @@ from tiltyard.cluster.client import NOT_FOUND, ApiError, Client, NotYet, Refused
 from tiltyard.cluster.informer import Informer
 from tiltyard.cluster.rate_limiter import RateLimiter
 from tiltyard.cluster.refusals import Refusals
-from tiltyard.cluster.refused_calls import apply, told
+from tiltyard.cluster.refused_calls import NotServed, apply, told
 from tiltyard.cluster.weights import NotDownloaded, hold
 from tiltyard.observe.documents import name_of, namespace_of
 from tiltyard.observe.kinds import (
@@ -157,7 +157,7 @@ class Executor:
 
     def _add_refusal(self, what: str, error: ApiError) -> None:
         metrics.REFUSALS.labels(str(error.status)).inc()
-        self.refusals.add(what, error.status, str(error))
+        self.refusals.add(what, error.status, str(error), error.kind if isinstance(error, NotServed) else None)
 
     async def _update(self, snapshot: Snapshot, job: JobRecord) -> None:
         await self._set_parallelism(snapshot, job)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from tiltyard.observe.kinds import Kind
 from tiltyard.observe.records import JobRecord
 from tiltyard.observe.refusal import FINAL
 from tiltyard.plan.observed import Wait, WaitReason
@@ -42,12 +43,16 @@ class Refusals:
     generation: int
     _waits: dict[str, Wait] = field(default_factory=dict)
     _attempts: dict[str, int] = field(default_factory=dict)
+    _lacking: dict[str, Kind] = field(default_factory=dict)
 
     def __contains__(self, what: str) -> bool:
         return what in self._waits
 
-    def add(self, what: str, status: int, message: str) -> None:
-        """An attempt was refused."""
+    def add(self, what: str, status: int, message: str, lacking: Kind | None = None) -> None:
+        """An attempt was refused; the kind of objects is lacking where the cluster does not serve it."""
+        self._lacking.pop(what, None)
+        if lacking is not None:
+            self._lacking[what] = lacking
         self._attempts[what] = self._attempts.get(what, 0) + (1 + MOMENTARY if status in FINAL else 1)
         self._waits[what] = Wait(WaitReason.REFUSED, message)
 
@@ -59,11 +64,16 @@ class Refusals:
         """An attempt succeeded."""
         self._waits.pop(what, None)
         self._attempts.pop(what, None)
+        self._lacking.pop(what, None)
 
     def keep(self, plan: Plan, jobs: Iterable[JobRecord]) -> None:
         """Forget what is not to be done any more: it is not among `changes_of` these."""
         for what in set(self._waits).difference(changes_of(plan, jobs)):
             self.drop(what)
+
+    def lacks(self, kind: Kind) -> bool:
+        """Whether something was refused since the cluster does not serve a kind of objects."""
+        return kind in self._lacking.values()
 
     def waits(self) -> dict[str, Wait]:
         """Those worth a word."""

@@ -25,6 +25,7 @@ from tiltyard.cluster.node_lister import KEPT_SECONDS, NodeLister
 from tiltyard.cluster.pod_events import PASSED_SECONDS, PodEvents
 from tiltyard.cluster.pod_refusals import PodRefusals
 from tiltyard.cluster.queue_answers import QueueAnswers
+from tiltyard.cluster.refused_calls import NotServed, apply
 from tiltyard.observe.kinds import JOBS, NODES, PODS, Kind
 from tiltyard.observe.observation import AGAIN_SECONDS
 from tiltyard.observe.queues import JOB_UID
@@ -72,6 +73,9 @@ async def test_an_api_that_is_not_served_is_told_from_an_object_that_is_not_ther
             with pytest.raises(ApiError) as refused:
                 await client.get(kind, namespace, "n")
             assert refused.value.unserved is unserved
+        with pytest.raises(NotServed, match="Job j is refused by the API server") as missing:
+            await apply(client, JOBS, {"metadata": {"namespace": "ns", "name": "j"}})
+        assert missing.value.kind is JOBS
 
 
 async def test_nodes_are_listed_once_a_minute(connected: Callable[[Answer], Any]) -> None:

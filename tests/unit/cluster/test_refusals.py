@@ -7,6 +7,7 @@ from dataclasses import replace
 from support.cluster_objects import Cluster, cluster_tournament
 from tiltyard.cluster.refusals import MOMENTARY, Refusals, changes_of
 from tiltyard.observe.kinds import SERVICES, TRAIN_JOBS
+from tiltyard.observe.snapshot import PATIENCE_SECONDS
 from tiltyard.plan.observed import Wait, WaitReason
 from tiltyard.plan.planner import Plan, TournamentState
 
@@ -27,6 +28,13 @@ def test_a_final_refusal_is_told_at_once_and_a_busy_api_server_only_where_it_las
             assert refusals.waits() == {}
         refusals.add("model a", status, "busy")
         assert list(refusals.waits()) == ["model a"]
+
+
+def test_what_is_refused_after_a_while_is_told_at_once() -> None:
+    for seconds, words in ((PATIENCE_SECONDS - 1, []), (PATIENCE_SECONDS, ["model a"])):
+        refusals = Refusals(generation=1)
+        refusals.add("model a", 500, "a webhook does not answer", after_seconds=seconds)
+        assert list(refusals.waits()) == words
 
 
 def test_what_waits_for_something_else_is_told_at_once() -> None:

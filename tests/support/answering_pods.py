@@ -41,7 +41,7 @@ class Pods:
         self.now = 1000.0
         self.cluster = Cluster(cluster_tournament(3))
         self.job = self.cluster.job("mine/m0")
-        self.caches = Caches(Client(ApiClient()), (), self.changed.append, lambda: None, Random(0))
+        self.caches = Caches(Client(ApiClient()), (), self.changed.append, lambda kind: None, Random(0))
         self.cache = self.caches.of("arena/test")
         record = {"metadata": {"namespace": "arena", "name": "test", "resourceVersion": "1", "generation": 1}}
         self.cache.tournaments.update({**record, "spec": {}})

@@ -10,7 +10,7 @@ from typing import Any
 from tiltyard.cluster.client import Client
 from tiltyard.cluster.informer import Informer
 from tiltyard.observe.documents import name_of, namespace_of
-from tiltyard.observe.kinds import JOBS, LLM_SERVICES, PODS, SERVICES, TOURNAMENTS, TRAIN_JOBS
+from tiltyard.observe.kinds import JOBS, LLM_SERVICES, PODS, SERVICES, TOURNAMENTS, TRAIN_JOBS, Kind
 from tiltyard.observe.records import JobRecord, PodRecord, ServiceRecord, TournamentRecord
 from tiltyard.render.names import MANAGED_BY, MANAGER
 
@@ -35,7 +35,7 @@ class Cache:
         client: Client,
         namespace: str | None,
         changed: Callable[[str], None],
-        appeared: Callable[[], None],
+        appeared: Callable[[Kind], None],
         rng: Random,
     ) -> Cache:
         """Informers that `run` has to be called on.
@@ -44,7 +44,7 @@ class Cache:
             client: the connection.
             namespace: where; None: everywhere.
             changed: called with the key of each tournament that changed itself, or a child of it.
-            appeared: called when the API of KServe or of Trainer is served that was not.
+            appeared: called with a kind of KServe or of Trainer that is served and was not.
             rng: spreads retries.
         """
         where = (client, namespace, changed, rng)
@@ -79,7 +79,7 @@ class Caches:
         client: the connection.
         namespaces: those to watch; none: all.
         changed: called with the key of each tournament that changed itself, or a child of it.
-        appeared: called when the API of KServe or of Trainer is served that was not.
+        appeared: called with a kind of KServe or of Trainer that is served and was not.
         rng: spreads retries.
     """
 
@@ -88,7 +88,7 @@ class Caches:
         client: Client,
         namespaces: Iterable[str],
         changed: Callable[[str], None],
-        appeared: Callable[[], None],
+        appeared: Callable[[Kind], None],
         rng: Random,
     ) -> None:
         watched = tuple(namespaces) or (None,)

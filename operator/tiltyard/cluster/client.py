@@ -20,7 +20,7 @@ from tiltyard.cluster import metrics
 from tiltyard.observe.kinds import SCHEMAS, Kind, Object
 from tiltyard.render.names import MANAGER
 
-CALL_SECONDS = 30.0
+CALL_SECONDS = 45.0  # an API server waits up to 30 seconds for a webhook, and then says which one did not answer
 WATCH_SECONDS = 290  # the server ends a watch after this time; a connection that died is noticed by then
 PAGE = 500
 FORBIDDEN, NOT_FOUND, GONE = 403, 404, 410

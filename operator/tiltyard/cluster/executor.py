@@ -20,7 +20,7 @@ from tiltyard.cluster.client import NOT_FOUND, ApiError, Client, NotYet, Refused
 from tiltyard.cluster.informer import Informer
 from tiltyard.cluster.rate_limiter import RateLimiter
 from tiltyard.cluster.refusals import Refusals
-from tiltyard.cluster.refused_calls import apply, told
+from tiltyard.cluster.refused_calls import NotServed, apply, told
 from tiltyard.cluster.weights import NotDownloaded, hold
 from tiltyard.observe.documents import name_of, namespace_of
 from tiltyard.observe.kinds import (
@@ -132,6 +132,8 @@ class Executor:
         """
         if what in self.refusals and not self.retry:
             return None
+        clock = asyncio.get_running_loop().time
+        began = clock()
         try:
             await call()
         except ApiError as error:
@@ -140,7 +142,7 @@ class Executor:
             if isinstance(error, NotDownloaded):
                 self.refusals.wait(what, error.wait)
             else:
-                self._add_refusal(what, error)
+                self._add_refusal(what, error, clock() - began)
             return error
         self.refusals.drop(what)
         return None
@@ -155,9 +157,10 @@ class Executor:
             raise
         self.refusals.drop(what)
 
-    def _add_refusal(self, what: str, error: ApiError) -> None:
+    def _add_refusal(self, what: str, error: ApiError, seconds: float = 0.0) -> None:
         metrics.REFUSALS.labels(str(error.status)).inc()
-        self.refusals.add(what, error.status, str(error))
+        lacking = error.kind if isinstance(error, NotServed) else None
+        self.refusals.add(what, error.status, str(error), lacking, after_seconds=seconds)
 
     async def _update(self, snapshot: Snapshot, job: JobRecord) -> None:
         await self._set_parallelism(snapshot, job)
@@ -309,11 +312,14 @@ class Executor:
             self._informer(kind).update(await apply(self.client, kind, job))
 
     async def _try(self, objects: Iterable[Object]) -> None:
-        """Send objects as dry runs, before anything starts that would be in vain."""
+        """Send objects as dry runs, before anything starts that would be in vain.
+
+        At once: a webhook that does not answer holds up each of them.
+        """
         named = (CONFIG_MAPS, JOBS, SERVICES, LLM_SERVICES, TRAIN_JOBS, CLAIMS, CACHES)
         kinds = {kind.kind: kind for kind in named}
-        errors = []
-        for body in objects:
+
+        async def one(body: Object) -> ApiError | None:
             try:
                 await self.client.apply(kinds[body["kind"]], body, dry_run=True)
             except ApiError as error:
@@ -321,7 +327,10 @@ class Executor:
                     raise
                 if error.status != NOT_FOUND and not knows_no_dry_run(error.words):
                     name, status = body["metadata"]["name"], error.status
-                    errors.append(ApiError(status, refused(body["kind"], name, status, error.words, dry_run=True)))
+                    return ApiError(status, refused(body["kind"], name, status, error.words, dry_run=True))
+            return None
+
+        errors = [error for error in await _all(map(one, objects)) if error is not None]
         if errors:
             raise ApiError(min(error.status for error in errors), "; ".join(map(str, errors)))
 

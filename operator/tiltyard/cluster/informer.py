@@ -52,8 +52,8 @@ class Informer(Generic[T]):
         namespace: where; None: everywhere.
         changed: called with the owner of each object that was added, changed or deleted.
         rng: spreads retries.
-        appeared: the API is one that a cluster may lack, and there are no objects until it is served; called when it
-            is served that was not. None: the cluster has it, and a lack is an error.
+        appeared: the API is one that a cluster may lack, and there are no objects until it is served; called with the
+            kind when it is served that was not. None: the cluster has it, and a lack is an error.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Informer(Generic[T]):
         changed: Callable[[str], None],
         rng: Random,
         *,
-        appeared: Callable[[], None] | None = None,
+        appeared: Callable[[Kind], None] | None = None,
     ) -> None:
         self._client, self._kind, self._namespace, self._selector = client, kind, namespace, selector
         self._transform, self._changed, self._rng, self._appeared = transform, changed, rng, appeared
@@ -110,7 +110,7 @@ class Informer(Generic[T]):
                     self.synced.set()
                     self.answered.set()
                     if self._lacking and self._appeared is not None:
-                        self._appeared()
+                        self._appeared(self._kind)
                     self._lacking = False
                 version = await self._watch(version)
                 failures = 0

@@ -18,6 +18,7 @@ from tiltyard.cluster.progress import ProgressReader
 from tiltyard.cluster.reconciler import Reconciler
 from tiltyard.cluster.resolver import Resolver
 from tiltyard.cluster.workqueue import WORKERS, WorkQueue
+from tiltyard.observe.kinds import Kind
 from tiltyard.observe.records import PodRecord
 from tiltyard.render.cluster import ClusterSettings
 
@@ -93,11 +94,13 @@ class Manager:
         if self._caches.of(key) in self._begun:
             self._queue.add(key)
 
-    def _appeared(self) -> None:
+    def _appeared(self, kind: Kind) -> None:
         """An API is served that was not: those that wait for it do not wait out their pauses."""
-        for cache in self._begun:
-            for record in cache.tournaments.all():
-                self._queue.retry(record.owner)
+        records = (record for cache in self._begun for record in cache.tournaments.all())
+        waiting = sorted(record.owner for record in records if self._reconciler.lacks(record.owner, kind))
+        log.info("an API is served that was not", kind=kind.kind, retried=waiting)
+        for owner in waiting:
+            self._queue.retry(owner)
 
     async def _begin(self, cache: Cache) -> None:
         """Reconcile a namespace's tournaments once all of its objects are known; others do not wait for it."""

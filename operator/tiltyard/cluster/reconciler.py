@@ -26,7 +26,7 @@ from tiltyard.cluster.recorder import Recorder
 from tiltyard.cluster.refusals import Refusals
 from tiltyard.cluster.resolver import Resolved, Resolver, RuntimeMissing
 from tiltyard.cluster.workqueue import WorkQueue
-from tiltyard.observe.kinds import LLM_SERVICES, SERVICES
+from tiltyard.observe.kinds import LLM_SERVICES, SERVICES, Kind
 from tiltyard.observe.observation import observe, requeue_after
 from tiltyard.observe.pod_events import waiting_pods
 from tiltyard.observe.queues import next_look
@@ -202,6 +202,11 @@ class Reconciler:
     def waits(self) -> Iterator[Wait]:
         """What waits, of all tournaments."""
         return (wait for waits in self._reported.values() for wait in waits.values())
+
+    def lacks(self, key: str, kind: Kind) -> bool:
+        """Whether a tournament waits until the cluster serves a kind of objects."""
+        refusals = self._refusals.get(key)
+        return self.resolver.lacks(key, kind) or (refusals is not None and refusals.lacks(kind))
 
     def _read(self, key: str) -> Request | None:
         """Step 1; None: it is gone, or going: its children go with it, since it owns them."""

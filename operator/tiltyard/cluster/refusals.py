@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from tiltyard.observe.kinds import Kind
 from tiltyard.observe.records import JobRecord
 from tiltyard.observe.refusal import FINAL
+from tiltyard.observe.snapshot import PATIENCE_SECONDS
 from tiltyard.plan.observed import Wait, WaitReason
 from tiltyard.plan.planner import Plan
 from tiltyard.render.jobs import PREFLIGHT
@@ -42,13 +44,23 @@ class Refusals:
     generation: int
     _waits: dict[str, Wait] = field(default_factory=dict)
     _attempts: dict[str, int] = field(default_factory=dict)
+    _lacking: dict[str, Kind] = field(default_factory=dict)
 
     def __contains__(self, what: str) -> bool:
         return what in self._waits
 
-    def add(self, what: str, status: int, message: str) -> None:
-        """An attempt was refused."""
-        self._attempts[what] = self._attempts.get(what, 0) + (1 + MOMENTARY if status in FINAL else 1)
+    def add(
+        self, what: str, status: int, message: str, lacking: Kind | None = None, *, after_seconds: float = 0.0
+    ) -> None:
+        """An attempt was refused; the kind of objects is lacking where the cluster does not serve it.
+
+        One that was refused only after a while is worth a word at once: a webhook does not answer.
+        """
+        self._lacking.pop(what, None)
+        if lacking is not None:
+            self._lacking[what] = lacking
+        lasts = status in FINAL or after_seconds >= PATIENCE_SECONDS
+        self._attempts[what] = self._attempts.get(what, 0) + (1 + MOMENTARY if lasts else 1)
         self._waits[what] = Wait(WaitReason.REFUSED, message)
 
     def wait(self, what: str, why: Wait) -> None:
@@ -59,11 +71,16 @@ class Refusals:
         """An attempt succeeded."""
         self._waits.pop(what, None)
         self._attempts.pop(what, None)
+        self._lacking.pop(what, None)
 
     def keep(self, plan: Plan, jobs: Iterable[JobRecord]) -> None:
         """Forget what is not to be done any more: it is not among `changes_of` these."""
         for what in set(self._waits).difference(changes_of(plan, jobs)):
             self.drop(what)
+
+    def lacks(self, kind: Kind) -> bool:
+        """Whether something was refused since the cluster does not serve a kind of objects."""
+        return kind in self._lacking.values()
 
     def waits(self) -> dict[str, Wait]:
         """Those worth a word."""

@@ -14,6 +14,18 @@ NOT_SERVED = 501
 """Stands for the 404 of an API that the cluster has not, or not any more: it may come."""
 
 
+class NotServed(ApiError):
+    """The cluster does not serve a kind of objects.
+
+    Attributes:
+        kind: which one.
+    """
+
+    def __init__(self, kind: Kind, message: str) -> None:
+        super().__init__(NOT_SERVED, message)
+        self.kind = kind
+
+
 async def apply(client: Client, kind: Kind, body: Object) -> Object:
     """Apply an object; returns it as the API server has it.
 
@@ -23,10 +35,12 @@ async def apply(client: Client, kind: Kind, body: Object) -> Object:
     try:
         return await client.apply(kind, body)
     except ApiError as error:
-        if not (error.is_refusal or error.unserved):
+        name = body["metadata"]["name"]
+        if error.unserved:
+            raise NotServed(kind, refused(kind.kind, name, NOT_SERVED, error.words)) from error
+        if not error.is_refusal:
             raise
-        status = NOT_SERVED if error.unserved else error.status
-        raise ApiError(status, refused(kind.kind, body["metadata"]["name"], status, error.words)) from error
+        raise ApiError(error.status, refused(kind.kind, name, error.status, error.words)) from error
 
 
 @asynccontextmanager

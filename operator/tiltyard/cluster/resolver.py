@@ -11,7 +11,7 @@ from tiltyard.cluster.kserve import KServe
 from tiltyard.cluster.node_lister import NodeLister
 from tiltyard.observe.capacity import too_large
 from tiltyard.observe.gpus import without_gpu, without_memory
-from tiltyard.observe.kinds import LLM_SERVICES, RUNTIMES, SERVICES, TRAIN_JOBS
+from tiltyard.observe.kinds import LLM_SERVICES, RUNTIMES, SERVICES, TRAIN_JOBS, Kind
 from tiltyard.observe.kserve import LLM_OLDEST, OLDEST
 from tiltyard.observe.records import TournamentRecord
 from tiltyard.plan.graph import Graph
@@ -67,6 +67,7 @@ class Resolver:
     nodes_visible: bool
     kserve: KServe
     _resolved: dict[str, Resolved] = field(default_factory=dict)
+    _lacking: dict[str, frozenset[Kind]] = field(default_factory=dict)  # by key: kinds that the cluster does not serve
 
     def __post_init__(self) -> None:
         self._nodes = NodeLister(self.client, self.clock)
@@ -83,6 +84,7 @@ class Resolver:
         tournament_meta = _identity(meta)
         if known is not None and known.meta == tournament_meta:
             return known
+        self._lacking.pop(key, None)
         tournament = tournament_from_object({k: v for k, v in record.document.items() if k != "status"})
         addresses = await self.kserve.addresses(named_services(tournament))
         prepared = prepare(tournament, self.settings, key, addresses)
@@ -101,8 +103,13 @@ class Resolver:
         made = known.graph.by_name.get(bundle) if known is not None else None
         return (made.model if made is not None else None) or ""
 
+    def lacks(self, key: str, kind: Kind) -> bool:
+        """Whether a tournament could not be resolved since the cluster does not serve a kind of objects."""
+        return kind in self._lacking.get(key, ())
+
     def forget(self, key: str) -> None:
         """A tournament was deleted."""
+        self._lacking.pop(key, None)
         self._resolved.pop(key, None)
 
     async def _warnings(self, tournament: Tournament) -> AsyncIterator[Event]:
@@ -124,7 +131,7 @@ class Resolver:
         Raises:
             RuntimeMissing: it has none.
         """
-        namespace, problems = str(tournament.metadata.namespace), []
+        namespace, problems, lacking = str(tournament.metadata.namespace), [], set[Kind]()
         by_llm, others = _served(tournament, LLM), _served(tournament, SERVICES.kind)
         if by_llm and not await self.kserve.serves(LLM_SERVICES, namespace):
             words = (
@@ -132,13 +139,16 @@ class Resolver:
                 f" with its CRDs ({LLM_OLDEST} or later), or set InferenceService"
             )
             problems += [Problem(f"{field}.serving.kind", words) for field in by_llm]
+            lacking.add(LLM_SERVICES)
         if others and not await self.kserve.serves(SERVICES, namespace):
             words = (
                 f"the cluster does not serve {SERVICES.api} {SERVICES.kind}: install KServe with its CRDs ({OLDEST} or"
                 " later), or give the model's endpoint"
             )
             problems += [Problem(f"{field}.model", words) for field in others]
+            lacking.add(SERVICES)
         if problems:
+            self._lacking[key] = frozenset(lacking)
             raise RuntimeMissing(key, problems)
 
     async def _check_runtime(self, key: str, tournament: Tournament) -> None:
@@ -170,6 +180,7 @@ class Resolver:
                     f"the cluster does not serve {TRAIN_JOBS.api} {TRAIN_JOBS.kind}: install Kubeflow Trainer (v2) with"
                     " its CRDs and JobSet, or set Job, which trains on one node"
                 )
+                self._lacking[key] = frozenset({TRAIN_JOBS})
             raise RuntimeMissing(key, [Problem(place, words)]) from None
 
 

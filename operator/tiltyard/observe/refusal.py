@@ -20,7 +20,7 @@ FINAL = frozenset({400, 403, 422})
 
 ADVICE = (
     (r"must specify (?:limits|requests)", "set these in {field}: the namespace's ResourceQuota requires them"),
-    (r"exceeded quota: .{1,200} requested: (?:count/|pods=)",
+    (r"exceeded quota: .{1,200} requested: (?:count/|(?:pods|services|configmaps|secrets|persistentvolumeclaims)[=.])",
      "raise the namespace's ResourceQuota, or delete what uses it up"),
     (r"exceeded quota", "raise the namespace's ResourceQuota, or lower {field}"),
     (r"insufficient quota to match", "create a ResourceQuota with this scope, or change what the scope names"),

@@ -8,10 +8,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tiltyard.api import PodPatch, Resources
+from tiltyard.api import PodPatch
 from tiltyard.api.base import ApiModel
 from tiltyard.api.scalars import Line
-from tiltyard.api.serving import KSERVE_RUNTIME
+from tiltyard.api.serving import KSERVE_RUNTIME, ModelServing
 from tiltyard.render.tenants import TenantSettings
 
 GIVE_BACK_SECONDS = 300.0
@@ -65,8 +65,8 @@ class ClusterSettings:
         lm_eval_python: the interpreter in it that has the harness; None: the worker's own.
         children: what all children have.
         tenants: what a Tournament may ask for.
-        runtime: the serving runtime of models that name none and request GPUs.
-        cpu_runtime: likewise, and request no GPU; empty: the same.
+        runtime: the serving runtime of models that name none and request a device.
+        cpu_runtime: likewise, and request none; empty: the same.
         give_back_seconds: how long a queued model may hold its nodes while none of its Jobs runs.
         reads_queues: Kueue may be asked why it admits nothing.
     """
@@ -86,6 +86,11 @@ class ClusterSettings:
     give_back_seconds: float = GIVE_BACK_SECONDS
     reads_queues: bool = False
 
-    def runtime_for(self, resources: Resources) -> str:
-        """The serving runtime of a model that names none."""
-        return self.runtime if resources.gpus else self.cpu_runtime or self.runtime
+    def runtime_for(self, serving: ModelServing) -> str:
+        """The serving runtime of a model that names none: one for CPUs only where its pods hold no device of any kind.
+
+        Names of devices have a domain; a server for GPUs that finds none of its own says so and ends, whereas one for
+        CPUs would hold it in silence.
+        """
+        devices = (name for name, amount in serving.resources.demand().items() if "/" in name and amount)
+        return self.runtime if any(devices) or serving.pod.resource_claims else self.cpu_runtime or self.runtime

@@ -194,7 +194,7 @@ def _predictor(
         **common,
         "model": {
             "modelFormat": {"name": "vLLM"},
-            "runtime": serving.runtime or settings.runtime_for(serving.resources),
+            "runtime": serving.runtime or settings.runtime_for(serving),
             "storageUri": storage_uri(participant.model),
             "args": _server_args(participant),
             "terminationMessagePolicy": "FallbackToLogsOnError",  # the last words of one that crashes

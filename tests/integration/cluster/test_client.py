@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
@@ -21,10 +22,12 @@ from tiltyard.cluster.answers import MOST_ASKED
 from tiltyard.cluster.client import FORBIDDEN, ApiError
 from tiltyard.cluster.informer import Informer
 from tiltyard.cluster.node_lister import KEPT_SECONDS, NodeLister
-from tiltyard.cluster.pod_events import PodEvents
+from tiltyard.cluster.pod_events import PASSED_SECONDS, PodEvents
 from tiltyard.cluster.pod_refusals import PodRefusals
 from tiltyard.cluster.queue_answers import QueueAnswers
-from tiltyard.observe.kinds import JOBS, NODES, PODS
+from tiltyard.cluster.refused_calls import NotServed, apply
+from tiltyard.observe.kinds import JOBS, NODES, PODS, Kind
+from tiltyard.observe.observation import AGAIN_SECONDS
 from tiltyard.observe.queues import JOB_UID
 from tiltyard.observe.records import JobRecord, PodRecord
 from tiltyard.render.names import service_name
@@ -70,6 +73,9 @@ async def test_an_api_that_is_not_served_is_told_from_an_object_that_is_not_ther
             with pytest.raises(ApiError) as refused:
                 await client.get(kind, namespace, "n")
             assert refused.value.unserved is unserved
+        with pytest.raises(NotServed, match="Job j is refused by the API server") as missing:
+            await apply(client, JOBS, {"metadata": {"namespace": "ns", "name": "j"}})
+        assert missing.value.kind is JOBS
 
 
 async def test_nodes_are_listed_once_a_minute(connected: Callable[[Answer], Any]) -> None:
@@ -98,11 +104,11 @@ async def test_nodes_are_listed_once_a_minute(connected: Callable[[Answer], Any]
             await nodes.largest_allocatable()
 
 
-def pending(model: str) -> PodRecord:
+def pending(model: str, status: dict[str, Any] | None = None) -> PodRecord:
     labels = {"tiltyard.dev/tournament": "t", "tiltyard.dev/model": model}
     meta: dict[str, Any] = {"namespace": "ns", "name": f"{model}-pod", "labels": labels, "creationTimestamp": CREATED}
     meta["ownerReferences"] = made_by_replica_set(service_name("t", model))
-    record = PodRecord.of({"metadata": meta, "spec": {}})
+    record = PodRecord.of({"metadata": meta, "spec": {}, "status": status or {}})
     assert record is not None
     return record
 
@@ -141,6 +147,38 @@ async def test_what_autoscalers_say_is_asked_for_all_pods_at_once_and_kept_for_a
         assert await autoscaling.of("ns/t", pods[:1]) == words
         assert asked[-1] == "m00-pod"
         assert len(asked) == MOST_ASKED + 3
+
+
+async def test_pods_whose_images_are_being_pulled_are_asked_about_every_two_minutes(
+    connected: Callable[[Answer], Any],
+) -> None:
+    creating = [{"name": "worker", "state": {"waiting": {"reason": "ContainerCreating"}}}]
+    taken = [{"type": "PodScheduled", "status": "True", "lastTransitionTime": CREATED}]
+    status = {"phase": "Pending", "conditions": taken, "containerStatuses": creating}
+    pods = [pending(f"m{number:02}", status) for number in range(MOST_ASKED + 1)]
+    asked, reason, begin = list[str](), "Pulling", 1000.0
+    now, event = begin, said_by("", "failed to create a sandbox")
+
+    def answer(request: web.Request) -> web.Response:
+        asked.append(request.query["fieldSelector"].rpartition("=")[2])
+        return page([{**event, "reason": reason}])
+
+    async with connected(answer) as client:
+        said = PodEvents(client, lambda: now)
+        for look in range(int(10 * 60 / AGAIN_SECONDS)):
+            now = begin + look * AGAIN_SECONDS
+            assert await said.of("ns/t", pods) == {}
+        assert set(Counter(asked).values()) == {5}  # of 40 looks in ten minutes
+        assert set(asked) == {pod.name for pod in pods}  # those that are not asked about make room for others
+        assert len(said._passed["ns/t"]) == len(pods)
+        reason, now = "FailedCreatePodSandBox", now + PASSED_SECONDS
+        assert len(await said.of("ns/t", pods)) == MOST_ASKED
+        now += AGAIN_SECONDS
+        before = len(asked)
+        assert await said.of("ns/t", pods[:1]) == {pods[0].asked_as: "failed to create a sandbox"}
+        assert len(asked) == before + 1, "what does not go on is asked about at each look"
+        assert await said.of("ns/t", []) == {}
+        assert said._passed["ns/t"] == {}
 
 
 async def test_words_for_people_stop_nothing_while_they_cannot_be_read(connected: Callable[[Answer], Any]) -> None:
@@ -238,7 +276,7 @@ async def test_an_api_that_appears_is_said_once_each_time(
     connected: Callable[[Answer], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tiltyard.cluster.informer.MAX_BACKOFF_SECONDS", 0.01)
-    served, lists, appeared = iter((True, False, False, True, True)), 0, list[int]()
+    served, lists, appeared = iter((True, False, False, True, True)), 0, list[tuple[Kind, int]]()
 
     def answer(request: web.Request) -> web.Response:
         nonlocal lists
@@ -248,15 +286,14 @@ async def test_an_api_that_appears_is_said_once_each_time(
         return page([]) if next(served, True) else refusal(404, "404 page not found")
 
     async with connected(answer) as client:
-        watching = Informer(
-            PODS, "", PodRecord.of, client, "ns", no_change, Random(0), appeared=lambda: appeared.append(lists)
-        )
+        where = (client, "ns", no_change, Random(0))
+        watching = Informer(PODS, "", PodRecord.of, *where, appeared=lambda kind: appeared.append((kind, lists)))
         running = asyncio.create_task(watching.run())
         await until(lambda: lists > 6)
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
-    assert appeared == [4]
+    assert appeared == [(PODS, 4)]
 
 
 def no_change(owner: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -62,6 +63,13 @@ async def delete_namespace(plane: ControlPlane, kube: Client, name: str) -> None
 def is_ready(operator: Operator) -> bool:
     with urllib.request.urlopen(f"http://127.0.0.1:{operator.port}/readyz") as page:
         return bool(page.status == 200)
+
+
+def retried(arena: Arena, kind: Kind) -> list[list[str]]:
+    """The tournaments that were retried each time that a kind was served which was not."""
+    lines = (json.loads(line) for line in arena.operator.log.read_text().splitlines() if line.startswith("{"))
+    appeared = (line for line in lines if line.get("event") == "an API is served that was not")
+    return [line["retried"] for line in appeared if line["kind"] == kind.kind]
 
 
 @pytest.fixture
@@ -139,6 +147,7 @@ async def test_without_trainer_those_that_train_wait_for_it_and_no_others(
 
     kubeflow.install(plane)
     await arena.wait(lambda one: one["status"]["phase"] != "Invalid", "trains", limit=60)
+    assert retried(arena, TRAIN_JOBS) == [[f"{arena.namespace}/trains"]]
     await arena.wait_for_phase("Training", name="trains", limit=150)
     (job,) = await until(lambda: arena.children(TRAIN_JOBS))
     assert job["metadata"]["labels"]["tiltyard.dev/stage"] == "train"
@@ -161,6 +170,7 @@ async def test_without_kserve_endpoints_play_and_models_wait_for_it_also_in_the_
 
     kserve.install(plane)
     await begun(arena, "mine", "served")
+    assert retried(arena, SERVICES) == [[f"{arena.namespace}/served"]]
 
     # It goes again in the middle of the run.
     plane.request("DELETE", KSERVE_CRD)
@@ -184,4 +194,6 @@ async def test_without_kserve_endpoints_play_and_models_wait_for_it_also_in_the_
     kserve.install_crds(plane)
     done = await arena.wait_for_phase("Complete", "Failed", name="served", limit=200)
     assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])
+    # The second time its own next attempt may have come first.
+    assert retried(arena, SERVICES)[1] in ([f"{arena.namespace}/served"], [])
     assert len(await arena.children(SERVICES)) == 3

@@ -9,6 +9,7 @@ import re
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -46,6 +47,16 @@ CASES: dict[str, tuple[Callable[[str], list[Refuser]], str]] = {
         r"preflight: Job test-preflight-[\w-]+ is refused by the API server \(500, in a dry run\): "
         r".* failed calling webhook"
         r" \"jobs.example.org\": .*; the webhook does not answer: repair its Service, or delete its configuration; .*",
+    ),
+    "pods of models by quota of Services": (
+        lambda namespace: quota(namespace, services="0"),
+        r"model m0: no pod of InferenceService test-m0-[\w-]+ can be created: .* exceeded quota: team, requested:"
+        r" services=1, .*; raise the namespace's ResourceQuota, or delete what uses it up; .*",
+    ),
+    "pods by a LimitRange's ratio": (
+        lambda namespace: limits(namespace, maxLimitRequestRatio={"cpu": "1"}),
+        r"preflight: no pod of Job test-preflight-[\w-]+ can be created: .*cpu max limit to request ratio per Container"
+        r" is 1, but provided ratio is 8.0.*; change the namespace's LimitRange, or spec.jobs.resources; .*",
     ),
     "models by policy": (
         lambda namespace: policy(namespace, "serving.kserve.io", "inferenceservices"),
@@ -135,6 +146,29 @@ async def test_a_refusal_is_told_once_and_passes(
     assert condition(passed, "Failed")["status"] == "False"
 
 
+NAMED: dict[str, tuple[dict[str, Any], str]] = {
+    "PriorityClass": ({"priorityClassName": "nope"},
+                      r"no PriorityClass with name nope was found; create the PriorityClass, or change"
+                      r" pod.priorityClassName"),
+    "RuntimeClass": ({"runtimeClassName": "nope"},
+                     r"pod rejected: RuntimeClass \"nope\" not found; create the RuntimeClass, or change"
+                     r" pod.runtimeClassName"),
+    "ServiceAccount": ({"serviceAccountName": "nope"},
+                       r".*service ?account .*nope.* not found; create the ServiceAccount"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", NAMED)
+async def test_what_a_pod_names_and_is_not_there_is_told(arena: Arena, kind: str) -> None:
+    pod, words = NAMED[kind]
+    await arena.apply(arena.manifest(2, **{**SMALL, "jobs": {**SMALL["jobs"], "pod": pod}}))
+    await first_refusal(arena)
+    told = await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Refused", limit=TOLD_SECONDS)
+    sentence = rf"preflight: no pod of Job test-preflight-[\w-]+ can be created: {words}; it is retried automatically"
+    assert re.fullmatch(sentence, condition(told, "Waiting")["message"]), condition(told, "Waiting")["message"]
+    assert condition(told, "Failed")["status"] == "False"
+
+
 async def test_pods_that_pod_security_refuses_are_told(arena: Arena, plane: ControlPlane) -> None:
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     path, content = f"/api/v1/namespaces/{arena.namespace}", "application/merge-patch+json"
@@ -172,25 +206,62 @@ class TooMany(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def too_many(plane: ControlPlane, namespace: str, refusers: list[Refuser]) -> Iterator[None]:
-    """It stands, for the Jobs of the test's namespace."""
+class Silent(BaseHTTPRequestHandler):
+    """A webhook that answers nothing, for as long as it is waited for."""
+
+    def do_POST(self) -> None:
+        self.rfile.read()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def hooked(
+    plane: ControlPlane, namespace: str, refusers: list[Refuser], handler: type[BaseHTTPRequestHandler]
+) -> Iterator[None]:
+    """A webhook for the Jobs of a namespace, for which the API server waits as long as it may."""
     scratch, certificate = managers.certify(plane, f"webhook-{namespace}", "127.0.0.1")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(scratch / managers.SERVED / "tls.crt", scratch / managers.SERVED / "tls.key")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), TooMany)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     (hook,) = webhook(namespace)
     bundle = base64.b64encode(certificate.encode()).decode()
     client = {"url": f"https://127.0.0.1:{server.server_port}/", "caBundle": bundle}
-    hook.body["webhooks"][0]["clientConfig"] = client
+    hook.body["webhooks"][0] |= {"clientConfig": client, "timeoutSeconds": 30}
     stand(plane, refusers, [hook])
     yield
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def too_many(plane: ControlPlane, namespace: str, refusers: list[Refuser]) -> Iterator[None]:
+    """It stands, for the Jobs of the test's namespace."""
+    with hooked(plane, namespace, refusers, TooMany):
+        yield
+
+
+@pytest.fixture
+def silent(plane: ControlPlane, namespace: str, refusers: list[Refuser]) -> Iterator[None]:
+    """Likewise."""
+    with hooked(plane, namespace, refusers, Silent):
+        yield
+
+
+async def test_a_webhook_that_does_not_answer_is_told_once_the_api_server_gives_up(arena: Arena, silent: None) -> None:
+    await in_force(arena, "")
+    await arena.apply(arena.manifest(2, **SMALL))
+    # The API server waits for it as long as it may, and for all Jobs at once.
+    told = await arena.wait(lambda one: condition(one, "Waiting").get("reason") == "Refused", limit=30 + TOLD_SECONDS)
+    message = condition(told, "Waiting")["message"]
+    words = r"preflight: Job test-preflight-[\w-]+ is refused by the API server \(500, in a dry run\): .*"
+    assert re.match(rf"{words}failed calling webhook", message), message
+    assert "repair its Service, or delete its configuration" in message
 
 
 async def test_a_server_that_has_too_many_requests_is_asked_more_and_more_rarely(

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
 import yaml
 
 from cluster.controlplane import ControlPlane
-from support.arena import SMALL, Arena, condition
+from support.arena import SMALL, TOLD_SECONDS, Arena, condition
 from support.podplayer import NODE
 from support.waiting import until
-from tiltyard.observe.kinds import NODES, PODS
+from tiltyard.observe.kinds import CLAIMS, NODES, PODS
 from tiltyard.render.names import MODEL, TOURNAMENT
 
 pytestmark = [pytest.mark.xdist_group("cluster-2"), pytest.mark.timeout(900)]
@@ -75,6 +76,45 @@ async def test_two_tournaments_that_hold_each_others_room_get_free_of_it(
         done = await arena.wait_for_phase("Complete", "Failed", name=name, limit=450)
         assert done["status"]["phase"] == "Complete", yaml.safe_dump(done["status"])
     assert all(f"{arena.namespace}/first" in note for note in await arena.notes("GivesWay"))
+
+
+NO_NODE: dict[str, tuple[dict[str, Any], str]] = {
+    "selector": ({"nodeSelector": {"disk": "fast"}}, "label nodes as jobs.pod requires, or change it"),
+    "claim": (
+        {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "nowhere"}}]},
+        'persistentvolumeclaim "nowhere" not found',
+    ),
+    "unbound": (
+        {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "unbound"}}]},
+        "check the volume claim that it mounts",
+    ),
+}
+
+
+@pytest.mark.parametrize("scheduler", [{}], indirect=True)
+async def test_what_keeps_a_pod_from_every_node_is_told(arena: Arena, scheduler: None) -> None:
+    arena.player.binds = False
+    claim = {"accessModes": ["ReadWriteOnce"], "storageClassName": "nowhere",
+             "resources": {"requests": {"storage": "1Gi"}}}  # fmt: skip
+    meta = {"name": "unbound", "namespace": arena.namespace}
+    await arena.kube.create(CLAIMS, {"apiVersion": "v1", "kind": CLAIMS.kind, "metadata": meta, "spec": claim})
+    for name, (pod, _) in NO_NODE.items():
+        document = arena.manifest(2, **{**SMALL, "jobs": {**SMALL["jobs"], "pod": pod}}, name=name)
+        document["spec"]["output"]["s3"]["uri"] += f"/{name}"
+        await arena.apply(document)
+
+    async def are_made() -> bool:
+        return {pod["metadata"]["labels"][TOURNAMENT] for pod in await arena.children(PODS)} == {*NO_NODE}
+
+    await until(are_made, 60)
+    for name, (_, words) in NO_NODE.items():
+        told = await arena.wait(partial(waits_with, words), name, TOLD_SECONDS)
+        assert condition(told, "Waiting")["reason"] == "Unschedulable"
+        assert condition(told, "Waiting")["message"].startswith(f"preflight: pod {name}-preflight-")
+
+
+def waits_with(words: str, tournament: Any) -> bool:
+    return words in condition(tournament, "Waiting").get("message", "")
 
 
 async def placed_models(arena: Arena) -> set[str]:

@@ -190,6 +190,28 @@ def test_a_model_of_weights_is_served_by_its_runtime() -> None:
 
 
 @pytest.mark.parametrize(
+    ("serving", "runtime"),
+    [
+        ({}, "vllm-cpu"),
+        ({"resources": {"limits": {"cpu": "8", "hugepages-2Mi": "1Gi"}}}, "vllm-cpu"),
+        ({"resources": {"limits": {"google.com/tpu": "0"}}}, "vllm-cpu"),
+        *(({"resources": {"limits": {name: "1"}}}, "vllm") for name in ("nvidia.com/gpu", "amd.com/gpu",
+          "nvidia.com/mig-3g.40gb", "habana.ai/gaudi", "gpu.intel.com/i915", "google.com/tpu", "aws.amazon.com/neuron",
+          "aws.amazon.com/neuroncore", "huawei.com/Ascend910", "example.com/npu")),
+        ({"pod": {"resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "one"}]}}, "vllm"),
+    ],
+)  # fmt: skip
+def test_a_model_with_a_device_of_any_kind_is_not_served_by_the_runtime_for_cpus(
+    serving: dict[str, Any], runtime: str
+) -> None:
+    players = [{"name": name, "model": {"uri": f"hf://org/{name}"}, "serving": serving} for name in "abc"]
+    cluster = Cluster(cluster_tournament(3, players=players))
+    settings = replace(SETTINGS, runtime="vllm", cpu_runtime="vllm-cpu")
+    service = inference_service(cluster.tournament, cluster.graph.model["a"], settings, loads=1, started="x")
+    assert service["spec"]["predictor"]["model"]["runtime"] == runtime
+
+
+@pytest.mark.parametrize(
     ("given", "url"),
     [
         ("kserve://m1", "http://m1-predictor.arena.svc.cluster.local/v1"),

@@ -21,12 +21,15 @@ PASSED = ("Pulling", "Pulled", "Created", "Started")
 
 
 def waiting_pods(snapshot: Snapshot, now: float) -> list[PodRecord]:
-    """Of each Job and of each model the pod that no node has taken, or that its node has not started, for longest."""
-    found: dict[tuple[tuple[str, str], bool], PodRecord] = {}
+    """Pods that do not start, those that wait for longest first: of those that no node takes one of each Job and model.
+
+    A scheduler says the same of all of them, whereas each node has its own reason not to start a pod.
+    """
+    found: dict[tuple[str, str, str], PodRecord] = {}
     for pod in sorted(snapshot.pods.values(), key=lambda pod: (pod.created, pod.name)):
         since = pod.created if pod.scheduled is None else pod.scheduled
         if (pod.fits_no_node or pod.unstarted) and not pod.deleting and now - since >= PATIENCE_SECONDS:
-            found.setdefault((pod.group, pod.unstarted), pod)
+            found.setdefault(pod.asked_as, pod)
     return list(found.values())
 
 

@@ -110,6 +110,21 @@ def test_a_pod_that_its_node_does_not_start_waits_with_the_words_of_the_node(
     assert words in late.models["m1"].message
 
 
+def test_of_several_pods_that_are_not_started_the_one_with_a_reason_is_told(cluster: Cluster) -> None:
+    cluster.service("m1")
+    cluster.model_pod("m1", **TAKEN)
+    stuck = cluster.model_pod("m1", **TAKEN)
+    stuck["metadata"] = {**stuck["metadata"], "name": "m1-stuck", "creationTimestamp": "2026-01-01T00:00:01Z"}
+    cluster.pods["m1-stuck"] = stuck
+    cluster.model_pod("m1", **TAKEN)  # its image is being pulled
+    snapshot = cluster.snapshot()
+    assert [pod.name for pod in waiting_pods(snapshot, T0 + 11)] == ["m1-pod", "m1-stuck"]
+    said = replace(snapshot, pod_events={("", "m1", "m1-stuck"): "no such volume"})
+    wait = observe(said, SETTINGS, T0 + 11).models["m1"].wait
+    assert wait is not None
+    assert wait.message.startswith("pod m1-stuck is not started by its node: no such volume; ")
+
+
 @pytest.mark.parametrize(
     ("words", "advice"),
     [

@@ -146,7 +146,7 @@ def _preflight(
     if (over := time_is_up(snapshot, job)) is not None:
         return PreflightPhase.FAILED, over, None, {}, nothing
     diagnosis = workers_diagnosis(snapshot, job, now)
-    if diagnosis is not None and _is_final(snapshot, diagnosis, job.created, now):
+    if diagnosis is not None and _is_final(snapshot, job, diagnosis, now):
         return PreflightPhase.FAILED, diagnosis.message, None, {}, nothing
     return PreflightPhase.ACTIVE, "", _jobs_wait(snapshot, job, diagnosis, now), {}, nothing
 
@@ -167,7 +167,7 @@ def _job(snapshot: Snapshot, job: JobRecord, now: float) -> JobSeen:
     if (over := time_is_up(snapshot, job)) is not None:
         return JobSeen(JobPhase.FAILED, job.version, job.active, 1, over)
     diagnosis = workers_diagnosis(snapshot, job, now)
-    if diagnosis is not None and _is_final(snapshot, diagnosis, job.created, now):
+    if diagnosis is not None and _is_final(snapshot, job, diagnosis, now):
         return JobSeen(JobPhase.FAILED, job.version, job.active, 1, diagnosis.message)
     return JobSeen(JobPhase.ACTIVE, job.version, job.active, wait=_jobs_wait(snapshot, job, diagnosis, now))
 
@@ -201,9 +201,23 @@ def outdated_jobs(snapshot: Snapshot, now: float) -> list[JobRecord]:
     ]
 
 
-def _is_final(snapshot: Snapshot, diagnosis: Diagnosis, since: float, now: float) -> bool:
-    """Whether a pod that does not start has had its time."""
-    return diagnosis.reason in LASTING and now - since > snapshot.tournament.spec.serving.startup_deadline_seconds
+def _is_final(snapshot: Snapshot, job: JobRecord, diagnosis: Diagnosis, now: float) -> bool:
+    """Whether a Job's pod that does not start has had its time."""
+    passed = now - _start_began(snapshot, job)
+    return diagnosis.reason in LASTING and passed > snapshot.tournament.spec.serving.startup_deadline_seconds
+
+
+def _start_began(snapshot: Snapshot, job: JobRecord) -> float:
+    """When the time to start began that a Job's pods have: once a node had taken the first that does not start.
+
+    The time for which a queue has suspended the Job, or its pods have fitted no node, does not count.
+    """
+    moments = (
+        pod.created if pod.scheduled is None else pod.scheduled
+        for pod in snapshot.pods_of(job)
+        if pod.phase == "Pending" and pod.diagnosis is not None and pod.diagnosis.reason in LASTING
+    )
+    return min(moments, default=job.created)
 
 
 def requeue_after(snapshot: Snapshot, observed: Observed, now: float) -> float | None:
@@ -223,7 +237,7 @@ def requeue_after(snapshot: Snapshot, observed: Observed, now: float) -> float |
         if job.terminal == "Complete" and job.finished is not None and not is_fully_reported(snapshot, job):
             due.append(job.finished + LAST_WORDS_SECONDS)
         elif not job.terminal and workers_diagnosis(snapshot, job, now) is not None:
-            due.append(job.created + deadline)
+            due.append(_start_began(snapshot, job) + deadline)
         if not job.terminal and not any(pod.phase == "Running" for pod in snapshot.pods_of(job)):
             due.append(job.created + PATIENCE_SECONDS)
     if (standstill := standstill_of(snapshot)) is not None:

@@ -145,6 +145,20 @@ def test_a_worker_whose_image_is_missing_fails_after_its_time(cluster: Cluster) 
     assert seen(cluster, T0 + 1801).jobs["mine/m1"].phase is JobPhase.FAILED
 
 
+def test_the_time_for_which_a_job_waits_does_not_count_as_its_pods_time_to_start(cluster: Cluster) -> None:
+    cluster.preflight()
+    pod = cluster.worker_pod(cluster.job("mine/m1"), **pull_error())
+    # A queue has suspended it for an hour; then its pod has fitted no node for another.
+    pod["metadata"]["creationTimestamp"] = "2026-01-01T01:00:00Z"
+    taken = {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-01-01T02:00:00Z"}
+    pod["status"]["conditions"] = [taken]
+    waits = seen(cluster, T0 + 7211).jobs["mine/m1"]
+    assert (waits.phase, waits.wait and waits.wait.reason) == (JobPhase.ACTIVE, WaitReason.NOT_STARTING)
+    assert requeue_after(cluster.snapshot(), Observed(), T0 + 7211) == 1789
+    assert seen(cluster, T0 + 7200 + 1800).jobs["mine/m1"].phase is JobPhase.ACTIVE
+    assert seen(cluster, T0 + 7200 + 1801).jobs["mine/m1"].phase is JobPhase.FAILED
+
+
 def test_a_shard_that_waits_for_other_shards_is_in_no_trouble(cluster: Cluster) -> None:
     cluster.preflight()
     job = cluster.job("mine/m1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tiltyard.api import LLM, Resources, Tournament
+from tiltyard.api.pods import GPU_NAMES, is_gpu
 from tiltyard.api.serving import KSERVE_RUNTIME
 from tiltyard.observe.capacity import pods_of
 from tiltyard.plan.participants import TARGETS, participations
@@ -40,8 +41,10 @@ def without_gpu(tournament: Tournament, runtime: str = KSERVE_RUNTIME) -> Iterat
     """
     training = tournament.spec.training
     if training is not None and not training.gpus:
+        others = _other_devices(training.resources)
+        requested = f"requests {others}, but no GPU" if others else "requests no GPU"
         yield (
-            "spec.training.resources requests no GPU: the target model is trained on the CPU, which is slow; request"
+            f"spec.training.resources {requested}: the target model is trained on the CPU, which is slow; request"
             " one, for example limits of nvidia.com/gpu, or do nothing if that is intended"
         )
     served = {
@@ -52,6 +55,12 @@ def without_gpu(tournament: Tournament, runtime: str = KSERVE_RUNTIME) -> Iterat
         if serving is None or serving.kind == LLM:
             continue
         its, gpus = serving.runtime or runtime, serving.resources.gpus
+        others = _other_devices(serving.resources)
+        if others and not gpus and its in (KSERVE_RUNTIME, runtime) and not serving.pod.resource_claims:
+            yield (
+                f"{place}.serving.resources requests {others}, but {its} is for GPUs ({GPU_NAMES}): its server may"
+                f" run on the CPU, or end; name a runtime for these devices in {place}.serving.runtime"
+            )
         if its in (KSERVE_RUNTIME, runtime) and gpus and not any(name.startswith(NVIDIA) for name in gpus):
             takes = ": for others KServe uses its image for CPUs" if its == KSERVE_RUNTIME else ""
             yield (
@@ -62,3 +71,9 @@ def without_gpu(tournament: Tournament, runtime: str = KSERVE_RUNTIME) -> Iterat
 
 def _named(resources: Resources) -> str:
     return " and ".join(f"{count} {name}" for name, count in resources.gpus.items())
+
+
+def _other_devices(resources: Resources) -> str:
+    """The devices that are no GPU as far as is known: their names have a domain, Kubernetes' own have none."""
+    demand = sorted(resources.demand().items())
+    return " and ".join(f"{amount:f} {name}" for name, amount in demand if "/" in name and amount and not is_gpu(name))

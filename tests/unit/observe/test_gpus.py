@@ -43,6 +43,19 @@ def test_training_on_the_cpu_is_told() -> None:
     assert told.startswith("spec.training.resources requests no GPU: the target model is trained on the CPU")
 
 
+@pytest.mark.parametrize("name", ["google.com/tpu", "aws.amazon.com/neuron", "huawei.com/Ascend910", "example.com/npu"])
+def test_a_device_that_is_no_gpu_is_not_passed_over_in_silence(name: str) -> None:
+    (told,) = without_gpu(training(limits={name: "8"}))
+    assert told.startswith(f"spec.training.resources requests 8 {name}, but no GPU: the target model is trained on the")
+    (told,) = without_gpu(served(**{name: "8"}))
+    assert told.startswith(
+        f"spec.competitors[0].serving.resources requests 8 {name}, but kserve-vllmserver is for GPUs"
+    )
+    assert told.endswith("; name a runtime for these devices in spec.competitors[0].serving.runtime")
+    assert list(without_gpu(served("vllm-of-mine", **{name: "8"}))) == []
+    assert list(without_gpu(served(**{name: "8", "nvidia.com/gpu": "8"}))) == []  # such as a network's beside GPUs
+
+
 def test_gpus_without_memory_are_told_with_a_number() -> None:
     (told,) = without_memory(training(limits={"amd.com/gpu": "8"}))
     assert told.startswith("spec.training.resources requests 8 amd.com/gpu and no memory: ")

@@ -110,7 +110,11 @@ def diagnose(pod: Mapping[str, Any]) -> Diagnosis | None:
     unseen = not any(condition["type"] == "PodScheduled" for condition in status.get("conditions", ()))
     if unseen and "schedulerName" in spec and "nodeName" not in spec and status.get("phase") == "Pending":
         scheduler = spec["schedulerName"]
-        return Diagnosis(UNSCHEDULABLE, f"pod {name} waits for the scheduler {scheduler}: check that it is running")
+        check = "check that it is running"
+        if claims := ", ".join(claim["name"] for claim in spec.get("resourceClaims", ())):
+            # A scheduler says nothing of a pod whose claims are not there yet.
+            check += f", and that what {_part(pod)}.pod.resourceClaims names is there ({claims})"
+        return Diagnosis(UNSCHEDULABLE, f"pod {name} waits for the scheduler {scheduler}: {check}")
     return None
 
 
@@ -127,10 +131,15 @@ def not_started(name: str, words: str) -> Diagnosis:
 
 def _room(pod: Mapping[str, Any], words: str) -> str:
     """What to do about a pod that fits no node."""
-    its_labels = pod["metadata"].get("labels", {})
-    part = "serving" if MODEL in its_labels else "training" if its_labels.get(STAGE) == "train" else "jobs"
+    part = _part(pod)
     actions = [action for pattern, action in ROOM if re.search(pattern, words)] or ["add such a node"]
     return f"it starts automatically once it fits a node: {', and '.join(actions).format(part=part)}"
+
+
+def _part(pod: Mapping[str, Any]) -> str:
+    """The part of the manifest that says what a pod is like."""
+    its_labels = pod["metadata"].get("labels", {})
+    return "serving" if MODEL in its_labels else "training" if its_labels.get(STAGE) == "train" else "jobs"
 
 
 def _staying(status: Mapping[str, Any]) -> str | None:

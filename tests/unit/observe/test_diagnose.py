@@ -179,5 +179,8 @@ def test_a_server_that_ends_well_again_and_again_has_a_diagnosis(restarts: int, 
 def test_a_pod_that_no_scheduler_has_looked_at_waits_for_it() -> None:
     document = {**pod(), "spec": {"schedulerName": "gang"}}
     assert diagnose(document) == (UNSCHEDULABLE, "pod p waits for the scheduler gang: check that it is running")
+    document["spec"]["resourceClaims"] = [{"name": "gpu", "resourceClaimTemplateName": "nowhere"}]
+    words = "check that it is running, and that what jobs.pod.resourceClaims names is there (gpu)"
+    assert diagnose(document) == (UNSCHEDULABLE, f"pod p waits for the scheduler gang: {words}")
     document["spec"]["nodeName"] = "n"
     assert diagnose(document) is None

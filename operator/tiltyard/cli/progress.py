@@ -115,17 +115,17 @@ class _Silence:
 
 
 class _Lines:
-    """One line when a phase or a step of it begins, ten more percent are done, or a minute has passed."""
+    """One line when a phase or a step of it begins, ten more percent are done, no reply comes, or a minute has passed."""
 
     def __init__(self, silence: _Silence, clock: Callable[[], float]) -> None:
         self._silence = silence
         self._clock = clock
-        self._last = ("", -1)
+        self._last = ("", -1, False)
         self._due = 0.0
 
     def __call__(self, status: TournamentStatus) -> None:
         share, silence = int((status.progress or "0%").rstrip("%")), self._silence.words(status)
-        now = (phase_text(status), share // 10)
+        now = (phase_text(status), share // 10, bool(silence))
         moment = self._clock()
         if now == self._last and moment < self._due:
             return

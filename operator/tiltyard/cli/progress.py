@@ -104,18 +104,19 @@ class _Silence:
         self._since = clock()
 
     def words(self, status: TournamentStatus) -> list[str]:
-        """`no reply from ada for 2 min`; nothing before a minute has passed."""
-        asked = [model.name for model in status.models if model.asking]
+        """`no reply from ada for 2 min`, without a name for endpoints; nothing before a minute has passed."""
+        waits = any(stage.records is not None and stage.shards.active for stage in status.stages)
+        asked = ", ".join(model.name for model in status.models if model.asking)
         usage = status.usage
         told = (status.phase, status.records, usage and (usage.prompt_tokens, usage.completion_tokens))
-        if not asked or told != self._told:
+        if not waits or told != self._told:
             self._told, self._since = told, self._clock()
         silence = self._clock() - self._since
-        return [f"no reply from {', '.join(asked)} for {duration_text(silence)}"] if silence >= LINE_SECONDS else []
+        return [f"no reply{asked and f' from {asked}'} for {duration_text(silence)}"] if silence >= LINE_SECONDS else []
 
 
 class _Lines:
-    """One line when a phase or a step of it begins, ten more percent are done, no reply comes, or a minute has passed."""
+    """One line when a phase or a step of it begins, ten percent more are done, replies stop, or a minute has passed."""
 
     def __init__(self, silence: _Silence, clock: Callable[[], float]) -> None:
         self._silence = silence

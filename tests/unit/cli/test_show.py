@@ -102,7 +102,10 @@ def replied(tokens: int) -> TournamentStatus:
 
 
 @pytest.mark.parametrize("kind", ["lines", "bars"])
-def test_models_that_do_not_reply_are_named(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("served", "words"), [(True, "no reply from ada for 2 min"), (False, "no reply for 2 min")])
+def test_replies_that_do_not_come_are_told(
+    kind: str, served: bool, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now, shown = 0.0, io.StringIO()
     monkeypatch.setattr(sys, "stderr", shown)
     monkeypatch.setenv("COLUMNS", "200")
@@ -114,8 +117,8 @@ def test_models_that_do_not_reply_are_named(kind: str, monkeypatch: pytest.Monke
         assert "no reply" not in shown.getvalue()
         now = 180.0
         silent = replied(2)
-        display(silent.model_copy(update={"models": (*silent.models, idle)}))
-    assert "no reply from ada for 2 min" in shown.getvalue()
+        display(silent.model_copy(update={"models": (*silent.models, idle) if served else ()}))
+    assert words in shown.getvalue()
     shown.truncate(0)
     now = 300.0
     with progress(kind, lambda: now) as display:
@@ -123,7 +126,7 @@ def test_models_that_do_not_reply_are_named(kind: str, monkeypatch: pytest.Monke
         now = 400.0
         display(replied(3))
         now = 500.0
-        display(replied(3).model_copy(update={"models": (idle,)}))
+        display(status("Loading", "61%"))
     assert "no reply" not in shown.getvalue()
 
 

@@ -19,7 +19,6 @@ from tiltyard_jobs import downloads
 from tiltyard_jobs.contracts import textfile
 from tiltyard_jobs.contracts.located import LocatedFile, is_many, readable
 from tiltyard_jobs.contracts.tasks import StoreRef
-from tiltyard_jobs.contracts.textstream import BadTextFileError
 from tiltyard_jobs.download import PATIENCE, Patience, download, hub_files
 from tiltyard_jobs.errors import ConfigurationError, PermanentError
 from tiltyard_jobs.store import Store, open_store
@@ -161,11 +160,7 @@ def _first_mark(pattern: str) -> int:
 
 
 def _is_known(name: str) -> bool:
-    try:
-        textfile.kind_of(name)
-    except BadTextFileError:
-        return False
-    return not _is_hidden(name)
+    return textfile.is_of_folder(name.rpartition("/")[2]) and not _is_hidden(name)
 
 
 def _is_hidden(name: str) -> bool:

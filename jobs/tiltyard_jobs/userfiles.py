@@ -148,19 +148,39 @@ def _table_rows(file: LocalFile, kind: str, packed: Open | None, wanted: list[st
             for name in columns:
                 if name not in table.names:
                     # The first record, whole, shows a shape that is known.
-                    first = next((row for batch in table.batches(None) for row in batch.slice(0, 1).to_pylist()), {})
+                    first = next((row for batch in table.batches(None) for row in _rows(batch.slice(0, 1))), {})
                     names = listed(table.names)
                     raise ConfigurationError(
                         f"{file.place} has no column {name!r}; it has {names}{advice(first, name)}"
                     )
+                if table.names.count(name) > 1:
+                    raise BadTextFileError(f" names two columns {name!r}: give each a name of its own")
             for batch in table.batches(columns or None):
-                for row in batch.to_pylist():
+                for row in _rows(batch):
                     number += 1
                     yield Record(f"row {number}", row)
         except BadTextFileError as error:
             raise ConfigurationError(f"{file.place}{error}") from None
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{file.place}{_no_table(kind, file.path, error)}") from None
+
+
+def _rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+    try:
+        return batch.to_pylist()
+    except UnicodeDecodeError:
+        raise
+    except (ValueError, OverflowError):  # a time that Python's own cannot hold: finer than microseconds, or far away
+        columns = [column.cast(_times_as_text(column.type)) for column in batch.columns]
+        return pa.RecordBatch.from_arrays(columns, names=batch.schema.names).to_pylist()
+
+
+def _times_as_text(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_times_as_text(field.type)) for field in kind.fields])
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(_times_as_text(kind.value_type)))
+    return pa.string() if pa.types.is_temporal(kind) else kind
 
 
 def _unpacked(packed: Open, files: ExitStack) -> Path:

@@ -22,6 +22,7 @@ _ROLES = {
 }
 
 
+_TEXT_PARTS = ("text", "input_text", "output_text")
 _TEXT_ONLY = "only text is read: leave such records out"
 _OTHERS = ("tool", "tool_call", "function", "function_call", "observation")  # roles around tools
 
@@ -67,6 +68,9 @@ def turns_of(value: object) -> list[dict[str, str]]:
     """
     if value is None or value == []:
         return []
+    value = listed_turns(value)
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        raise BadConversationError("is a text and not a list of messages: write the list itself, in JSON Lines")
     if not isinstance(value, list):
         raise BadConversationError("is not a list of messages")
     turns = [_turn(turn, number) for number, turn in enumerate(value, start=1)]
@@ -75,16 +79,27 @@ def turns_of(value: object) -> list[dict[str, str]]:
     return turns
 
 
+def listed_turns(value: object) -> object:
+    """Messages in columns, as `datasets` writes a Sequence of them, as a list of messages; anything else as it is."""
+    if not isinstance(value, dict) or not all(isinstance(column, list) for column in value.values()):
+        return value
+    if len({len(column) for column in value.values()}) != 1:
+        return value
+    return [dict(zip(value, turn, strict=True)) for turn in zip(*value.values(), strict=True)]
+
+
 def _turn(turn: object, number: int) -> dict[str, str]:
     if not isinstance(turn, dict):
         raise BadConversationError("is not a list of messages with role and content")
     said = turn.get("role") or turn.get("from")
-    role = _ROLES.get(said) if isinstance(said, str) else None
+    role = _ROLES.get(said.casefold()) if isinstance(said, str) else None
     if role is None:
         advice = _TEXT_ONLY if said in _OTHERS else f"known are {', '.join(_ROLES)}"
         raise BadConversationError(f"has the role {said!r} in message {number}; {advice}")
     content: Any = turn["content"] if turn.get("content") is not None else turn.get("value")
-    if isinstance(content, list) and all(isinstance(part, dict) and part.get("type") == "text" for part in content):
+    if isinstance(content, list) and all(
+        isinstance(part, dict) and part.get("type") in _TEXT_PARTS for part in content
+    ):
         content = "".join(str(part.get("text") or "") for part in content)
     if not isinstance(content, str):
         raise BadConversationError(f"has {_other_than_text(turn, content)} in message {number}; {_TEXT_ONLY}")
@@ -96,7 +111,7 @@ def _other_than_text(turn: Mapping[str, Any], content: object) -> str:
     if turn.get("tool_calls") or turn.get("function_call"):
         return "a tool call without a text"
     parts = content if isinstance(content, list) else []
-    kinds = {str(part.get("type")) for part in parts if isinstance(part, dict)} - {"text"}
+    kinds = {str(part.get("type")) for part in parts if isinstance(part, dict)}.difference(_TEXT_PARTS)
     return f"a part of type {min(kinds)!r}" if kinds else "something else than text"
 
 

@@ -91,6 +91,11 @@ def file_key(artifact: ArtifactRef, shard: int, sha256: str, name: str) -> str:
     return f"{artifact.stage}/{artifact.key}/{shard:05d}.{sha256[:16]}.{name}"
 
 
+def seal_key_of_file(path: str) -> str:
+    """The seal of the part that a file of `file_key` belongs to."""
+    return f"{path.partition('.')[0]}.json"
+
+
 def digest_of_reads(reads: Mapping[str, str]) -> str:
     """Twelve hex digits that stand for what a part is made from; empty where it is made from nothing."""
     return digest(repr(sorted(reads.items())).encode())[:12] if reads else ""

@@ -10,7 +10,9 @@ from typing import NamedTuple
 from tiltyard_jobs.contracts.textstream import LONGEST, TOO_LONG, BadTextFileError, Record, TextStream
 
 DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
-_SEPARATOR_LINE = re.compile(r"sep=([,;\t|])\r?\n")  # Excel's own
+_SEPARATOR_LINE = re.compile(r"sep=([,;\t|])\r?\n", re.IGNORECASE)  # Excel's own
+_BLANK_LINES = re.compile(r"([ \t]*[\r\n])*")
+_LINE_END = re.compile(r"[\r\n]")
 
 
 class Layout(NamedTuple):
@@ -30,7 +32,7 @@ def layout_of(start: str) -> Layout:
     said = _SEPARATOR_LINE.match(start)
     if said is not None:
         return Layout(said[1], told=True)
-    header = re.sub(r'"[^"]*"', "", start.partition("\n")[0])
+    header = _LINE_END.split(re.sub(r'"[^"]*"', "", _BLANK_LINES.sub("", start, count=1)), maxsplit=1)[0]
     return Layout(max(DELIMITERS, key=header.count))  # the first of equals: a comma
 
 
@@ -42,7 +44,9 @@ def header_advice(kind: str, names: list[str]) -> str:
 
 
 def rows(stream: TextStream, layout: Layout) -> Iterator[Record]:
-    """The records below the header.
+    """The records below the header, the first line that is not blank.
+
+    A spreadsheet writes empty cells after the last name and below it. A text there is the rest of one that was cut.
 
     Raises:
         BadTextFileError: the header names a column twice, or quotes are open.
@@ -54,18 +58,19 @@ def rows(stream: TextStream, layout: Layout) -> Iterator[Record]:
     if layout.told:
         next(lines)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    header: list[str] | None = None
+    header: list[str] = []
+    widest = 0  # cells of a row with those that no name of the header is over
     line = before = 1 + layout.told
     try:
         for row in reader:
             place, line = f"line {line}", reader.line_num + before
-            if header is None:
-                header = row
-                if twice := [name for number, name in enumerate(row) if name in row[:number]]:
+            if not header:
+                header, widest = row[: _filled(row)], len(row)
+                if twice := [name for number, name in enumerate(header) if name.strip() and name in header[:number]]:
                     raise BadTextFileError(f": {place} names two columns {twice[0]!r}: give each a name of its own")
                 continue
-            if len(row) == len(header):
-                yield Record(place, dict(zip(header, row, strict=True)))
+            if len(header) <= len(row) <= widest and _filled(row) <= len(header):
+                yield Record(place, dict(zip(header, row, strict=False)))
             elif "".join(row).strip() or len(row) > 1:  # else an empty line
                 yield Record(place, {}, _other_cells(row, header, delimiter))
     except csv.Error as error:
@@ -75,6 +80,11 @@ def rows(stream: TextStream, layout: Layout) -> Iterator[Record]:
         raise BadTextFileError(
             f": line {line} is not CSV: {error}; put a text with quotes or line breaks into quotes"
         ) from None
+
+
+def _filled(row: list[str]) -> int:
+    """How many cells there are up to the last one with a text."""
+    return max((number for number, cell in enumerate(row, start=1) if cell.strip()), default=0)
 
 
 def _lines(stream: TextStream) -> Iterator[str]:

@@ -12,11 +12,23 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeGuard
 from unicodedata import normalize
 
+from tiltyard_jobs.contracts.conversation import listed_turns
+
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(?:(-?\d+)|([^.\[\]=]+)=([^\[\]]+))\]")
 _PIECE = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|([{}])")
 
-# Names that instructions have; that what an instruction is about has; that system messages have.
+# Names that instructions have; conversations; what an instruction is about; system messages.
 _COMMON = ("prompt", "instruction", "question", "query", "problem", "text", "input", "inputs")
+_CONVERSATIONS = (
+    "messages",
+    "body.messages",
+    "body.input",
+    "params.messages",
+    "prompt",
+    "conversations",
+    "conversation",
+)
+_BATCHES = ("body.input", "body.prompt")  # of OpenAI's batch files
 _BESIDE = ("input", "context")
 _SYSTEM = ("system", "system_prompt")
 
@@ -139,8 +151,9 @@ def _folded(name: str) -> str:
 
 
 def _text_advice(row: Mapping[str, Any]) -> str:
-    for name in ("messages", "body.messages", "prompt", "conversations", "conversation", *row):
-        turns = value_at(row, name)
+    for name in (*_CONVERSATIONS, *row):
+        written = value_at(row, name)
+        turns = listed_turns(written)
         if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
             continue
         for role, user, text in (("from", "human", "value"), ("role", "user", "content")):
@@ -149,10 +162,13 @@ def _text_advice(row: Mapping[str, Any]) -> str:
                 place = asked[0] if role == "from" else asked[-1] - len(turns)
                 part = "[0].text" if isinstance(turns[place].get(text), list) else ""
                 more = f'or messagesField: "{name}" for whole conversations'
-                return f'; write field: "{name}[{place}].{text}{part}", {more}'
+                path = f"{name}[{place}].{text}{part}" if turns is written else f"{name}.{text}[{place}]{part}"
+                return f'; write field: "{path}", {more}'
     turns = row.get("turns")
     if isinstance(turns, list):
         return f'; write field: "turns[0]{".content" if _is_records(turns) and "content" in turns[0] else ""}"'
+    if inside := next((path for path in _BATCHES if isinstance(value_at(row, path), str)), None):
+        return f'; write field: "{inside}"'
     known = next((name for common in _COMMON for name in row if name.casefold() == common and row[name]), None)
     if known is not None and isinstance(row[known], str):
         beside = next((name for name in _BESIDE if known == "instruction" and isinstance(row.get(name), str)), None)

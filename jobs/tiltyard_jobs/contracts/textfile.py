@@ -53,6 +53,10 @@ _OTHERS = {
     b"SQLite format 3": "an SQLite database by its first bytes: write its table as CSV",
     b"%PDF": "a PDF by its first bytes: save its texts as JSON Lines or CSV",
 }
+_BESIDE_RECORDS = re.compile(
+    r"(dataset_infos?|dataset_dict|state|croissant)\.json"  # of `datasets` and of the hub
+    r"|(licen[cs]e|readme|notice|requirements)([-_.].*)?\.txt"
+)
 _TAR = slice(257, 262)  # where a tar archive says what it is
 _ARRAY = re.compile(r'\[\s*\{\s*"[^"\n]*"\s*:')
 _WEB_PAGE = re.compile(r"\s*<(!doctype\s+html|html)\b", re.IGNORECASE)
@@ -82,6 +86,15 @@ def kind_of(name: str) -> str:
         known = ", ".join(f".{one}" for one in KINDS)
         raise BadTextFileError(f" must end in {known}, or in one of them and .gz, .bz2, .xz or .zst")
     return kind
+
+
+def is_of_folder(name: str) -> bool:
+    """Whether a file is read where only its folder is named: by its name it holds records, and not notes about them."""
+    try:
+        kind_of(name)
+    except BadTextFileError:
+        return False
+    return _BESIDE_RECORDS.fullmatch(name.lower()) is None
 
 
 class _Unpacked(io.RawIOBase):

@@ -56,6 +56,7 @@ def lines(stream: TextStream, kind: str) -> Iterator[Record]:
         if line is None:
             yield Record(place, {}, TOO_LONG)
             continue
+        line = line.removeprefix("\ufeff")  # files with a byte order mark were joined
         if not line.strip():
             continue
         try:
@@ -75,14 +76,16 @@ def lines(stream: TextStream, kind: str) -> Iterator[Record]:
 def _refuse_kind(line: str, kind: str, error: json.JSONDecodeError) -> None:
     """Refuse a file whose first line shows that it is of another kind."""
     if line.strip() == "{":
-        advice = "write one record in each line, or put the records into one array: [{…}, {…}]"
+        advice = "write one record in each line (`jq -c . FILE > list.jsonl` does), or put the records into one array"
         raise BadTextFileError(
-            f" is one JSON object over several lines: {advice} ({AS_ARRAY} does where they have names)"
+            f" has a JSON object over several lines: {advice} ({AS_ARRAY} does where they have names)"
         )
-    if kind != "json" and not line.lstrip().startswith("{"):
+    if kind != "json" and not line.lstrip().startswith(("{", *_COMMENTS)):
         raise BadTextFileError(f": line 1 is not JSON: {error.msg}; a CSV file must end in .csv")
 
 
+_COMMENTS = ("#", "//", "/*")
+_NO_COMMENTS = "is a comment, which JSON does not have: leave it out"
 _WORDS_CUT = {word[:end] for word in ("true", "false", "null", "-") for end in range(len(word))} | {"-"}
 
 
@@ -97,11 +100,20 @@ def _no_json(line: str, error: json.JSONDecodeError) -> str:
     what = error.msg.removesuffix(" at")
     if not line.endswith("\n") and (open_text or rest in _WORDS_CUT):  # of the last line
         return f"is not JSON: {what} at character {error.colno} (the file is truncated there)"
+    if line.lstrip().startswith(_COMMENTS):
+        return _NO_COMMENTS
+    if _is_comma_before(line, error.pos):
+        return f"has a comma before {line[error.pos]} at character {error.colno}: leave it out"
     if not line.lstrip().startswith(("{", "[", '"')):
         return "is not JSON: a record begins with {, and this may be the rest of one: write each record in one line"
     if error.msg.startswith("Invalid control character"):
         return f"has a line break or another control character in a text, at character {error.colno}: write \\n for it"
     return f"is not JSON: {what} at character {error.colno}"
+
+
+def _is_comma_before(text: str, end: int) -> bool:
+    """Whether a list or an object goes on with a comma and ends."""
+    return text[end : end + 1] in ("}", "]") and text[:end].rstrip().endswith(",")
 
 
 def _record(place: str, row: object, *, suspect: bool) -> Record:
@@ -196,5 +208,9 @@ class _Window:
     def error(self, what: str) -> BadTextFileError:
         """What is wrong here."""
         line = self._line + self._text.count("\n", 0, self.place)
+        if _is_comma_before(self._text, self.place):
+            return BadTextFileError(f": line {line} has a comma before {self._text[self.place]}: leave it out")
+        if self._text.startswith(_COMMENTS, self.place):
+            return BadTextFileError(f": line {line} {_NO_COMMENTS}")
         ending = "" if self._text[self.place :].strip() else " (the file is truncated there)"
         return BadTextFileError(f": line {line} is not JSON: {what}{ending}")

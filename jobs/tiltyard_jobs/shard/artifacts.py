@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tiltyard_jobs.contracts.layout import Seal, SealedFile, file_key, seal_key
+from tiltyard_jobs.contracts.layout import Seal, SealedFile, file_key, seal_key, seal_key_of_file
 from tiltyard_jobs.contracts.recipe import ArtifactRef, Recipe
 from tiltyard_jobs.errors import PermanentError, TransientError
 from tiltyard_jobs.shard.tables import count_rows, iter_rows
@@ -131,7 +131,11 @@ class Artifacts:
         path = self.cache / f"{sealed.sha256}{Path(sealed.path).suffix}"
         if not path.exists():
             self.cache.mkdir(parents=True, exist_ok=True)
-            self._store.get_file(sealed.path, path, sha256=sealed.sha256)
+            try:
+                self._store.get_file(sealed.path, path, sha256=sealed.sha256)
+            except PermanentError as error:
+                advice = f"delete {seal_key_of_file(sealed.path)} too, so that the next run recomputes this part"
+                raise PermanentError(f"{str(error).rstrip('.')}; {advice}") from None
         return path
 
     def rows(

@@ -77,7 +77,7 @@ def labels_of(
     fought = {*battles, *((where, b, a) for where, a, b in battles)}
     found: dict[tuple[int, int, int], list[float]] = defaultdict(list)
     unknown = 0
-    for number, row in enumerate(records):
+    for number, row in enumerate(records, start=1):
         if missing := [name for name in COLUMNS if row.get(name) is None]:
             raise ConfigurationError(
                 f"{file}: record {number} has no {missing[0]!r}; it must have {', '.join(COLUMNS)}"

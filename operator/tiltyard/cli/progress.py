@@ -36,7 +36,7 @@ def progress(kind: str, clock: Callable[[], float] = time.monotonic) -> Iterator
     if kind == "none":
         yield lambda status: None
     elif kind == "lines":
-        yield _Lines(clock)
+        yield _Lines(_Silence(clock), clock)
     else:
         with Progress(
             TextColumn("{task.description:<10}"),
@@ -47,7 +47,7 @@ def progress(kind: str, clock: Callable[[], float] = time.monotonic) -> Iterator
             TextColumn("{task.fields[note]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
             console=Console(stderr=True),
         ) as bars:
-            yield _Bars(bars)
+            yield _Bars(bars, _Silence(clock))
 
 
 def phase_text(status: TournamentStatus) -> str:
@@ -95,31 +95,53 @@ def pace_of_stage(stage: StageStatus) -> list[str]:
     return [rate_text(stage.records_per_second), *([f"about {duration_text(left)} left"] if left is not None else [])]
 
 
-class _Lines:
-    """One line when a phase or a step of it begins, ten more percent are done, or a minute has passed."""
+class _Silence:
+    """For how long no reply has come, although models are asked: a server may be down, or slow."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._last = ("", -1)
+        self._told: tuple[object, ...] = ()
+        self._since = clock()
+
+    def words(self, status: TournamentStatus) -> list[str]:
+        """`no reply from ada for 2 min`, without a name for endpoints; nothing before a minute has passed."""
+        waits = any(stage.records is not None and stage.shards.active for stage in status.stages)
+        asked = ", ".join(model.name for model in status.models if model.asking)
+        usage = status.usage
+        told = (status.phase, status.records, usage and (usage.prompt_tokens, usage.completion_tokens))
+        if not waits or told != self._told:
+            self._told, self._since = told, self._clock()
+        silence = self._clock() - self._since
+        return [f"no reply{asked and f' from {asked}'} for {duration_text(silence)}"] if silence >= LINE_SECONDS else []
+
+
+class _Lines:
+    """One line when a phase or a step of it begins, ten percent more are done, replies stop, or a minute has passed."""
+
+    def __init__(self, silence: _Silence, clock: Callable[[], float]) -> None:
+        self._silence = silence
+        self._clock = clock
+        self._last = ("", -1, False)
         self._due = 0.0
 
     def __call__(self, status: TournamentStatus) -> None:
-        share = int((status.progress or "0%").rstrip("%"))
-        now = (phase_text(status), share // 10)
+        share, silence = int((status.progress or "0%").rstrip("%")), self._silence.words(status)
+        now = (phase_text(status), share // 10, bool(silence))
         moment = self._clock()
         if now == self._last and moment < self._due:
             return
         self._last, self._due = now, moment + LINE_SECONDS
         own = [words for stage in status.stages if stage.name == status.phase for words in pace_of_stage(stage)[:1]]
-        words = [f"{phase_text(status)} {status.progress}", *own, *pace_of(status)]
+        words = [f"{phase_text(status)} {status.progress}", *own, *pace_of(status), *silence]
         print(", ".join(words), file=sys.stderr, flush=True)
 
 
 class _Bars:
     """A bar for each stage and for all, by records where a stage has them; the models that are up."""
 
-    def __init__(self, bars: Progress) -> None:
+    def __init__(self, bars: Progress, silence: _Silence) -> None:
         self._bars = bars
+        self._silence = silence
         self._tasks: dict[str, TaskID] = {}
 
     def __call__(self, status: TournamentStatus) -> None:
@@ -149,7 +171,7 @@ class _Bars:
             task = self._task(_ALL)
             self._bars.start_task(task)
             share = int((status.progress or "0%").rstrip("%"))
-            note = "  ".join(_speed_of(status))
+            note = "  ".join([*self._silence.words(status), *_speed_of(status)])
             self._bars.update(task, total=100, completed=share, done=records_text(status), note=note)
 
     def _task(self, name: str) -> TaskID:

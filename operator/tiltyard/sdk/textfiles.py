@@ -54,7 +54,7 @@ class NoFilesError(ValueError):
 def files_of(folder: Path, uri: str) -> list[Path] | None:
     """The files of this machine that a folder or a pattern stands for, in the order of their names.
 
-    Hidden files are never among them, nor those of a folder whose names do not say that they can be read.
+    Hidden files are never among them, and of a folder only those that `textfile.is_of_folder` names.
 
     Args:
         folder: the manifest's, where a relative path begins.
@@ -71,7 +71,7 @@ def files_of(folder: Path, uri: str) -> list[Path] | None:
     written = os.path.expanduser(unquote(uri.removeprefix("file://")) if "://" in uri else uri)
     path = folder / written
     if path.is_dir():
-        found = sorted(inside for inside in _below(path) if _is_known(inside))
+        found = sorted(inside for inside in _below(path) if textfile.is_of_folder(inside.name))
         if not found:
             kinds = ", ".join(f".{kind}" for kind in textfile.KINDS)
             raise NoFilesError(f"the folder {path.resolve()} has no file that ends in {kinds}")
@@ -88,14 +88,6 @@ def _below(folder: Path) -> Iterator[Path]:
     for inside, folders, names in os.walk(folder.resolve()):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (Path(inside, name) for name in names if not name.startswith("."))
-
-
-def _is_known(path: Path) -> bool:
-    try:
-        textfile.kind_of(path.name)
-    except BadTextFileError:
-        return False
-    return True
 
 
 def _rows_at_most(path: Path) -> int | None:

@@ -101,8 +101,8 @@ def test_few_labels_condemn_nobody(world: ArtifactWorld) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"winner": "ada"}, "'winner' is 'ada' in record 0, but must be model_a, model_b or tie"),
-        ({"winner": None}, "record 0 has no 'winner'; it must have instruction_id, model_a, model_b, winner"),
+        ({"winner": "ada"}, "'winner' is 'ada' in record 1, but must be model_a, model_b or tie"),
+        ({"winner": None}, "record 1 has no 'winner'; it must have instruction_id, model_a, model_b, winner"),
         ({"instruction_id": "x"}, "none of 1 labels names the better answer of a battle of this run (ties: 0, other"),
     ],
 )

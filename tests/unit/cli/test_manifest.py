@@ -179,6 +179,20 @@ def test_no_more_is_planned_than_is_taken(source: dict[str, int], most: int, tmp
     assert given.per_competitor == most
 
 
+def test_notes_beside_the_records_of_a_folder_are_not_read(tmp_path: Path) -> None:
+    prompts_in(tmp_path, set__data="AB")
+    for name in ("dataset_info.json", "dataset_dict.json", "state.json", "LICENSE.txt", "README.txt", "notice-2.txt"):
+        (tmp_path / "set" / name).write_text('{\n"description": ""\n}')
+    given = load(tmp_path, uri="set").spec.instructions.given
+    assert given is not None
+    assert [Path(file.uri).name for file in given.files] == ["data.jsonl"]
+    for name in ("licensed.txt", "states.json"):
+        (tmp_path / "set" / name).write_text("Sort.\n")
+    more = load(tmp_path, uri="set").spec.instructions.given
+    assert more is not None
+    assert [Path(file.uri).name for file in more.files] == ["data.jsonl", "licensed.txt", "states.json"]
+
+
 @pytest.mark.parametrize(("uri", "sentence"), [("empty", "the folder {} has no file that ends"), ("*.x", "no file ")])
 def test_what_stands_for_nothing_is_refused(uri: str, sentence: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()

@@ -85,7 +85,7 @@ def test_a_line_says_records_rates_and_when_all_is_done(capsys: pytest.CaptureFi
         now = 59.0
         display(at_work())
         now = 61.0
-        display(at_work())
+        display(replied(tokens=7))
         display(status("Preflight", "0%").model_copy(update={"step": "Files"}))
     first, second, third = capsys.readouterr().err.splitlines()
     assert first == second  # a minute later, too
@@ -93,6 +93,42 @@ def test_a_line_says_records_rates_and_when_all_is_done(capsys: pytest.CaptureFi
         "Judging 61%, 35.2/s, 812/4,000 records, 1,210 tokens/s written, complete at about 2026-01-01 "
     )
     assert third == "Preflight (files) 0%"
+
+
+def replied(tokens: int) -> TournamentStatus:
+    """The same, when models have written so many tokens."""
+    return at_work().model_copy(
+        update={"usage": UsageStatus(completion_tokens=tokens, completion_tokens_per_second="1210")}
+    )
+
+
+@pytest.mark.parametrize("kind", ["lines", "bars"])
+@pytest.mark.parametrize(("served", "words"), [(True, "no reply from ada for 2 min"), (False, "no reply for 2 min")])
+def test_replies_that_do_not_come_are_told(
+    kind: str, served: bool, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, shown = 0.0, io.StringIO()
+    monkeypatch.setattr(sys, "stderr", shown)
+    monkeypatch.setenv("COLUMNS", "200")
+    idle = ModelStatus(name="bob", state="Ready", activity="Idle", asking=0)
+    with progress(kind, lambda: now) as display:
+        for moment, tokens in ((0.0, 1), (50.0, 2), (109.0, 2)):
+            now = moment
+            display(replied(tokens))
+        assert "no reply" not in shown.getvalue()
+        now = 180.0
+        silent = replied(2)
+        display(silent.model_copy(update={"models": (*silent.models, idle) if served else ()}))
+    assert words in shown.getvalue()
+    shown.truncate(0)
+    now = 300.0
+    with progress(kind, lambda: now) as display:
+        display(replied(2))
+        now = 400.0
+        display(replied(3))
+        now = 500.0
+        display(status("Loading", "61%"))
+    assert "no reply" not in shown.getvalue()
 
 
 def drawn(monkeypatch: pytest.MonkeyPatch, *statuses: TournamentStatus) -> str:

@@ -112,6 +112,26 @@ def test_a_file_that_was_cut_short_is_not_read(artifacts: Artifacts, store: Fold
     assert not list((tmp_path / "cache").iterdir())
 
 
+@pytest.mark.parametrize(("left", "sentence"), [(b"PAR1", "is damaged or cut short"), (None, "There is no object")])
+def test_what_to_delete_is_said_where_a_file_is_damaged_or_gone(
+    artifacts: Artifacts, store: FolderStore, tmp_path: Path, left: bytes | None, sentence: str
+) -> None:
+    (first, *_) = publish_all(artifacts, tmp_path)
+    file = tmp_path / "store" / first.files["rows"].path
+    if left is None:
+        file.unlink()
+    else:
+        file.write_bytes(left)
+    other = Artifacts(store, tmp_path / "elsewhere")
+    with pytest.raises(
+        PermanentError, match=f"{sentence}.*; delete {seal_key(REF, 0)} too, so that the next run"
+    ) as told:
+        list(other.rows(REF))
+    assert ".;" not in str(told.value)
+    (tmp_path / "store" / seal_key(REF, 0)).unlink()
+    assert Artifacts(store, tmp_path / "later").seal(REF, 0) is None
+
+
 def test_an_unknown_table_is_named(artifacts: Artifacts, tmp_path: Path) -> None:
     publish_all(artifacts, tmp_path)
     with pytest.raises(PermanentError, match="names no table 'grades'"):

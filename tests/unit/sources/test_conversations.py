@@ -51,6 +51,20 @@ def test_conversations_as_others_write_them(tmp_path: Path) -> None:
     assert [(one.text, list(one.history)) for one in texts.given()] == [("Sort.", TURNS), ("Sort.", [SYSTEM])]
 
 
+def test_messages_in_columns(tmp_path: Path) -> None:
+    """As `datasets` writes a Sequence of messages."""
+    columns = {"from": ["Human", "GPT", "human"], "value": ["Sort.", "How?", "By size."]}
+    uri = written(tmp_path / "a.parquet", [{"conversations": columns}])
+    (one,) = read_texts(uri, "prompt", STORE, messages="conversations").given()
+    assert (one.text, list(one.history)) == ("By size.", TURNS)
+
+
+@pytest.mark.parametrize("part", ["text", "input_text", "output_text"])
+def test_parts_of_both_of_openais_interfaces(tmp_path: Path, part: str) -> None:
+    uri = written(tmp_path / "a.jsonl", [{"m": [{"role": "user", "content": [{"type": part, "text": "Sort."}]}]}])
+    assert [one.text for one in read_texts(uri, "prompt", STORE, messages="m").given()] == ["Sort."]
+
+
 def test_a_system_message_for_each_row(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [
         {"q": "Sort.", "s": "Be terse."},
@@ -81,6 +95,8 @@ def test_what_sharegpt_calls_the_assistant(tmp_path: Path) -> None:
     ("value", "sentence"),
     [
         ("Sort.", "is not a list of messages"),
+        ('[{"role": "user"}]', "is a text and not a list of messages: write the list itself, in JSON Lines"),
+        ({"from": ["human"], "value": []}, "is not a list of messages"),
         (["Sort.", "Why?"], "is not a list of messages with role and content"),
         ([{"role": "assistant", "content": "ok"}], "has no message of the user"),
         ([TURNS[0], SYSTEM], "has a system message after other messages; keep it as the first one"),

@@ -60,8 +60,9 @@ from tiltyard_jobs.usertexts import TextsFound, check_texts, read_texts
         (
             "a.json",
             b'{\n"1": {"text": "a"}\n}',
-            "is one JSON object over several lines: write one record in each line, or put the records into one array:"
-            " [{…}, {…}] (`jq '[to_entries[] | {id: .key} + .value]' FILE > list.json` does where they have names)",
+            "has a JSON object over several lines: write one record in each line (`jq -c . FILE > list.jsonl` does), or"
+            " put the records into one array (`jq '[to_entries[] | {id: .key} + .value]' FILE > list.json` does where"
+            " they have names)",
         ),
         (
             "a.jsonl",
@@ -78,7 +79,7 @@ from tiltyard_jobs.usertexts import TextsFound, check_texts, read_texts
             "line 1 is not JSON: Expecting value; a CSV file must end in .csv",
         ),
         ("a.jsonl", b"7", "line 1 is not a JSON object"),
-        ("a.json", b'{\n"data": []\n}', "is one JSON object over several lines: write one record in each line, or put"),
+        ("a.json", b'{\n"data": []\n}', "has a JSON object over several lines: write one record in each line (`jq"),
         ("a.json", b"[7]", "record 1 is not a JSON object"),
         (
             "a.json",
@@ -97,6 +98,18 @@ from tiltyard_jobs.usertexts import TextsFound, check_texts, read_texts
             b"id, Text\n1,a\n",
             "has no 'text'; the columns, by its first line, are  Text, id; write field: \" Text\"",
         ),
+        (
+            "a.csv",
+            b"id,text,,\n1,Sort a list, then print it,\n",
+            "line 2 has 4 cells, but the header has 2 (id, text): put a text with a comma in it into double quotes",
+        ),
+        ("a.csv", b"id,text,\n1\n", "line 2 has 1 cell, but the header has 2 (id, text): write an empty cell for"),
+        ("a.csv", b"id,text,text,\n1,a,b,\n", "line 1 names two columns 'text': give each a name of its own"),
+        ("a.jsonl", b'# made by hand\n{"text": "a"}\n', "line 1 is a comment, which JSON does not have: leave it out"),
+        ("a.jsonl", b'{"text": "a"}\n// no\n', "line 2 is a comment, which JSON does not have: leave it out"),
+        ("a.json", b'[\n{"text": "a"},\n// no\n{"text": "b"}]', "line 3 is a comment, which JSON does not have: leave"),
+        ("a.jsonl", b'{"text": "a",}\n', "line 1 has a comma before } at character 14: leave it out"),
+        ("a.json", b'[{"text": "a"},\n]', "line 2 has a comma before ]: leave it out"),
         ("a.csv", b"id,text\n1,a,\n", "line 2 has 3 cells, but the header has 2 (id, text): take a comma off its end"),
         ("a.jsonl", b'{"text": "a"},\n{"text": "b"}', "line 1 ends in a comma: leave it out"),
         ("a.jsonl", b'{"text": "a"}{"text": "b"}', "line 1 holds more than one record: write each in its own line"),

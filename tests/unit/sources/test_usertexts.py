@@ -47,6 +47,31 @@ def test_what_spreadsheets_and_editors_leave_in_a_file(tmp_path: Path) -> None:
     assert [text for text, _ in read_texts(path.as_uri(), "text", STORE)] == ["one", "two"]
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"id,text\n1,one\n2,two\n",
+        b"\r\n  \r\nid,text\r\n1,one\r\n2,two\r\n",  # lines left free above the header
+        b";;\n;text;\n1;one;\n2;two;\n",
+        b"id,text,,\n1,one,,\n2,two\n",  # cells without a name to the right
+        b",,text\n1,,one\n2,,two\n",  # and to the left
+        b"id,text\rv;w;x;y;z,one\r2,two\r",  # ends of lines as of old
+        b'"id;\nof a row",text\n1,one\n2,two\n',
+        b"SEP=|\nid|text\n1|one\n2|two\n",
+    ],
+)
+def test_how_spreadsheets_leave_a_table(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(data)
+    assert [text for text, _ in read_texts(path.as_uri(), "text", STORE)] == ["one", "two"]
+
+
+def test_joined_files_with_byte_order_marks(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"text": "one"}\n\xef\xbb\xbf{"text": "two"}\n\xef\xbb\xbf')
+    assert [text for text, _ in read_texts(path.as_uri(), "text", STORE)] == ["one", "two"]
+
+
 TEXTS = pa.table({"text": ["näher\u2028an", "😀"]})
 
 
@@ -127,6 +152,11 @@ ALPACA = {"instruction": "Sort.", "input": "[2, 1]", "output": "[1, 2]"}
         (OPENAI, "messages[-2].content", "Sort."),
         (PARTS, "messages[-1].content[0].text", "Sort."),
         ({"custom_id": "1", "body": OPENAI}, "body.messages[-2].content", "Sort."),
+        ({"custom_id": "1", "body": {"input": OPENAI["messages"]}}, "body.input[-2].content", "Sort."),  # Responses
+        ({"custom_id": "1", "body": {"model": "m", "input": "Sort."}}, "body.input", "Sort."),
+        ({"custom_id": "1", "body": {"model": "m", "prompt": "Sort."}}, "body.prompt", "Sort."),  # completions
+        ({"custom_id": "1", "params": OPENAI}, "params.messages[-2].content", "Sort."),  # Anthropic's batches
+        ({"conversations": {"from": ["human", "gpt"], "value": ["Sort.", "ok"]}}, "conversations.value[0]", "Sort."),
         (SHAREGPT, "conversations[0].value", "Sort."),
         ({"prompt": [{"role": "user", "content": "Sort."}], "chosen": []}, "prompt[-1].content", "Sort."),
         ({"question_id": 81, "category": "math", "turns": ["Sort.", "Why?"]}, "turns[0]", "Sort."),
@@ -229,6 +259,41 @@ def test_parquet_columns(tmp_path: Path) -> None:
         refusal(path, path.read_bytes())
         == "is not a complete parquet file (UnicodeDecodeError): fetch or write it again"
     )
+
+
+@pytest.mark.parametrize(
+    ("times", "text"),
+    [
+        (pa.array([1], pa.timestamp("ns")), "1970-01-01 00:00:00.000000001"),
+        (pa.array([1], pa.time64("ns")), "00:00:00.000000001"),
+        (pa.array([10**12], pa.timestamp("s")), "<value out of range: 1000000000000000>"),
+        (pa.array([[1]], pa.list_(pa.timestamp("ns"))), '["1970-01-01 00:00:00.000000001"]'),
+        (
+            pa.array([{"at": 1}], pa.struct([("at", pa.timestamp("ns", "UTC"))])),
+            '{"at": "1970-01-01 00:00:00.000000001Z"}',
+        ),
+        (pa.array([1], pa.duration("ns")), "1"),
+    ],
+)
+def test_times_that_python_cannot_hold(tmp_path: Path, times: pa.Array[Any], text: str) -> None:
+    pq.write_table(pa.table({"text": ["Sort."], "when": times}), tmp_path / "a.parquet")
+    (given,) = read_texts((tmp_path / "a.parquet").as_uri(), "text", STORE, keep=("when",)).given()
+    assert given.kept == {"when": text}
+    with pytest.raises(ConfigurationError, match='write field: "text"'):
+        check_texts((tmp_path / "a.parquet").as_uri(), "prompt", STORE)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow"])
+def test_two_columns_of_one_name(tmp_path: Path, kind: str) -> None:
+    table = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["text", "text"])
+    data = io.BytesIO()
+    if kind == "arrow":
+        with pa.ipc.new_stream(data, table.schema) as writer:
+            writer.write_table(table)
+    else:
+        pq.write_table(table, data)
+    said = refusal(tmp_path / f"a.{kind}", data.getvalue())
+    assert said == "names two columns 'text': give each a name of its own"
 
 
 @pytest.mark.parametrize("id_", [b"\x01", "", "  ", 1.5])

@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from typing import Annotated, Literal, Protocol, TypeVar
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from tiltyard.api.base import MAP_BY_MOUNT_PATH, MAP_BY_NAME, ApiModel
 from tiltyard.api.rules import Rule, Violation, repeated
 from tiltyard.api.scalars import (
+    LABEL_KEY,
     EntryKey,
+    LabelKey,
+    LabelValue,
     Line,
     LooseLine,
     Message,
@@ -234,16 +237,24 @@ ONE_MOUNT: Rule[PodPatch] = Rule("must be the path of one mount: give each a pat
 ONE_VOLUME: Rule[PodPatch] = Rule("must be the name of one volume: give each a name of its own", _volumes)
 
 
+# A schema has no words for keys: the rule says in the CRD what their type says here.
+_KEYS: JsonValue = {
+    "rule": f"self.all(key, key.matches('^{LABEL_KEY.pattern}$'))",
+    "message": f"must be {LABEL_KEY.allowed}",
+}
+_BY_KEY = Field(max_length=32, json_schema_extra={"x-kubernetes-validations": [_KEYS]})
+
+
 class PodPatch(ApiModel):
     """Additions to pods. The operator sets everything else in them."""
 
     RULES = (ONE_VARIABLE, ONE_MOUNT, ONE_VOLUME)
 
-    labels: Annotated[dict[Line, LooseLine], Field(max_length=32)] = Field(default_factory=dict)
+    labels: Annotated[dict[LabelKey, LabelValue], _BY_KEY] = Field(default_factory=dict)
     """Additional labels. Tiltyard's own take precedence."""
-    annotations: Annotated[dict[Line, Message], Field(max_length=32)] = Field(default_factory=dict)
+    annotations: Annotated[dict[LabelKey, Message], _BY_KEY] = Field(default_factory=dict)
     """Additional annotations. Tiltyard's own take precedence."""
-    node_selector: Annotated[dict[Line, LooseLine], Field(max_length=32)] = Field(default_factory=dict)
+    node_selector: Annotated[dict[LabelKey, LabelValue], _BY_KEY] = Field(default_factory=dict)
     """The labels that a node must have."""
     tolerations: Annotated[tuple[Toleration, ...], Field(max_length=32)] = ()
     """The taints that the pods tolerate."""

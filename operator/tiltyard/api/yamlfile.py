@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,6 +14,7 @@ from tiltyard.api.problems import ManifestError, Problem, given_text, path_text
 MAX_BYTES = 1_500_000  # what an API server takes, roughly
 _MAX_NODES = 200_000
 _MAX_DEPTH = 100
+_LARGEST = sys.float_info.max  # an API server reads no larger number
 _SHOWN = 4  # steps of a path that is too deep
 
 
@@ -132,8 +133,8 @@ class _Plain:
             return [self.convert(item, (*path, position)) for position, item in enumerate(value)]
         if isinstance(value, str):
             return self._text(value, path)
-        if isinstance(value, float) and not math.isfinite(value):
-            self._refuse(path, f"must be a number that JSON knows, given {value}")
+        if isinstance(value, int | float) and not -_LARGEST <= value <= _LARGEST:
+            self._refuse(path, f"must be a number that JSON knows, given {given_text(value)}")
         if value is None or isinstance(value, bool | int | float):
             return value
         self._refuse(path, f"has a type that JSON does not know, given {type(value).__name__}")

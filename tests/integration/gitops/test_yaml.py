@@ -37,7 +37,11 @@ LINES = """
 HEAD = "apiVersion: tiltyard.dev/v1alpha1\nkind: Tournament\nmetadata: {name: words}\n"
 
 
-@pytest.mark.parametrize("spec", [f"spec: [{WORDS}]\n", f"spec:{LINES}", f"spec:{LINES}".replace("\n", "\r\n")])
+@pytest.mark.parametrize(
+    "spec",
+    [f"spec: [{WORDS}]\n", f"spec:{LINES}", f"spec:{LINES}".replace("\n", "\r\n")],
+    ids=["words", "lines", "carriage-returns"],
+)
 def test_what_stands_without_quotes_is_what_kubectl_takes_it_for(spec: str, tmp_path: Path) -> None:
     read = read_by_kubectl(HEAD + spec, tmp_path)["spec"]
     if isinstance(read, dict):

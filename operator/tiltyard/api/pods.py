@@ -23,6 +23,7 @@ from tiltyard.api.scalars import (
     OpaqueObject,
     QuantityText,
     Seconds,
+    VariableName,
     parse_quantity,
 )
 
@@ -194,10 +195,25 @@ class Toleration(ApiModel):
     """How long a NoExecute taint is tolerated. Absent: forever."""
 
 
+def _two_values(variable: EnvironmentVariable) -> Iterator[Violation]:
+    if variable.value and variable.value_from is not None:
+        yield Violation(("value",), "both")
+
+
+ONE_VALUE: Rule[EnvironmentVariable] = Rule(
+    "must not be set beside valueFrom: remove one of the two",
+    _two_values,
+    cel="!has(self.valueFrom) || !has(self.value) || self.value == ''",
+    field_path=".value",
+)
+
+
 class EnvironmentVariable(ApiModel):
     """An environment variable of the pod's main container."""
 
-    name: Line
+    RULES = (ONE_VALUE,)
+
+    name: VariableName
     """The variable's name."""
     value: Message | None = None
     """The variable's value. Use `valueFrom` for a secret."""

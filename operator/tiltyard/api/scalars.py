@@ -94,6 +94,9 @@ LabelValue = Annotated[
     Text("the value of a label, at most 63 letters, digits, '-', '_' and '.', or empty", rf"({_QUALIFIED})?", 63, 0),
 ]
 
+VariableName = Annotated[
+    str, Text("the name of an environment variable, at most 253 characters on one line without '='", r"[^=\n\r]+", 253)
+]
 Word = Annotated[str, Text("one word of at most 128 characters", r"[^\s]+", 128)]
 Line = Annotated[str, Text("one line of at most 253 characters", r"[^\n\r]+", 253)]
 LooseLine = Annotated[str, Text("one line of at most 253 characters, or empty", r"[^\n\r]*", 253, min_length=0)]

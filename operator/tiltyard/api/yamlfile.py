@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,7 +13,7 @@ from tiltyard.api.problems import ManifestError, Problem, given_text, path_text
 MAX_BYTES = 1_500_000  # what an API server takes, roughly
 _MAX_NODES = 200_000
 _MAX_DEPTH = 100
-_LARGEST = sys.float_info.max  # an API server reads no larger number
+_LARGEST = 1.7976931348623157e308  # an API server reads no larger number
 _SHOWN = 4  # steps of a path that is too deep
 
 

@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-unit test-integration test-operator test-interop test-e2e e2e-needs check format verify lock bench tools clean image \
-        cluster-up cluster-down mutate fuzz real-models test-clusters test-real site
+        cluster-up cluster-down mutate fuzz real-models test-clusters test-real test-release site
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -53,6 +53,10 @@ test-real: .venv/.dev ## Three real models play, learn and are scored on the CPU
 	@$(BIN)/python hack/real_models.py > /dev/null
 	@for name in vllm train; do $(BIN)/python hack/envs.py $$name > /dev/null || exit 1; done
 	rm -rf .tiltyard/real && $(PYTEST) tests/real -q -s
+
+test-release: .venv/.dev ## A release without GitHub, signed and verified by cosign (builds it, 15 minutes; not in CI)
+	@$(BIN)/python hack/tools.py cosign > /dev/null
+	$(PYTEST) tests/integration/release -q
 
 image: .venv/.dev ## The operator's and the worker's image, as archives
 	@PYTHONPATH=hack $(BIN)/python -m cluster.images

@@ -59,6 +59,7 @@ TOOLS = {
     "actionlint": Tool("actionlint", "github.com/rhysd/actionlint/cmd/actionlint"),
     "argo-workflow-controller": Tool("argo-workflows", "github.com/argoproj/argo-workflows/v3/cmd/workflow-controller"),
     "coredns": Tool("coredns", "."),
+    "cosign": Tool("cosign", "github.com/sigstore/cosign/v3/cmd/cosign"),
     "etcd": Tool("etcd", "go.etcd.io/etcd/server/v3"),
     "gitops-health": Tool("gitops-health", "."),
     "helm": Tool("helm", "helm.sh/helm/v3/cmd/helm", HELM),

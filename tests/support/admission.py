@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import cel
 from jsonschema import Draft202012Validator
 
+from tiltyard.api import parse_quantity
+
 Schema = dict[str, Any]
+
+# Kubernetes' own functions: a quantity stays text here, since CEL's numbers are too small for some.
+_QUANTITIES: dict[str, Callable[..., Any]] = {
+    "quantity": str,
+    "compareTo": lambda one, other: int(parse_quantity(one).compare(parse_quantity(other))),
+}
 
 
 class Admission:
@@ -54,7 +62,8 @@ class Admission:
     def _holds(self, rule: str, value: Any) -> bool:
         if rule not in self._programs:
             self._programs[rule] = cel.compile(rule)
-        return self._programs[rule].execute({"self": value}) is True
+        context = cel.Context({"self": value}, _QUANTITIES)
+        return self._programs[rule].execute(context) is True
 
 
 def _children(value: Any, schema: Schema) -> Iterator[tuple[Any, Schema]]:

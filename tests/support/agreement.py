@@ -19,6 +19,9 @@ PYTHON_ALONE = (
     "must fit into spec.serving.budget",
     "must differ from every other",  # in what extraBody holds, and in arguments that change replies
     "must not be here, since Tiltyard sets it",  # in extraBody, which the CRD leaves open
+    "must be the name of one of pod.volumes",  # volumes are open in the CRD
+    "must be the name of one volume",
+    "these are Tiltyard's own; use another name",
     "has half of a surrogate pair",  # the API server stores another character instead
 )
 """Words of what only `validate` refuses: CEL cannot say it."""
@@ -112,7 +115,7 @@ def judged(seed: int, ask: Callable[[str], Answer]) -> Verdict:
     """The manifest of a seed, as both see it."""
     manifest = fuzzed(seed)
     try:
-        problems: Sequence[Problem] = problems_on_cluster(load_tournament(manifest.text))
+        problems: Sequence[Problem] = problems_on_cluster(load_tournament(manifest.written))
     except ManifestError as error:
         problems = error.problems
     except Exception as error:  # whatever it is, it is what is looked for

@@ -21,13 +21,39 @@ from tiltyard.api.crd import custom_resource_definition
 
 SAMPLES = Path(__file__).parents[1] / "unit" / "api" / "samples" / "valid"
 NAMED: dict[str, tuple[Any, ...]] = {
-    "args": (["--max-model-len 4096"], [4096], ["--port=1"], ["--seed=1", "-tp 2"], ["--x={\"a\": 1}"]),
-    "limits": ({"gpu": 1}, {"cpu": "1"}, {"nvidia.com/gpu": 2}, {"": 1}, {"cpu": -1}),
-    "requests": ({"mem": "1Gi"}, {"memory": "1Gi"}),
-    "uri": ("https://huggingface.co/o/m", "hf://o/m", "sim://a?skil=1", "sim://a?skill=2", "sim://a?skill=0.5", "o/m"),
-    "name": (2024, False, "no", "a", "A", "a" * 64, "base"),
-    "env": ([{"name": "A"}, {"name": "A"}], [{"name": "TILTYARD_IMAGE"}], [{"name": "A", "value": 1}]),
-    "volumeMounts": ([{"name": "x", "mountPath": "/work"}], [{"name": "x", "mountPath": "/x"}] * 2),
+    "args": (["--max-model-len 4096"], [4096], ["--port=1"], ["--seed=1", "-tp 2"], ["--x={\"a\": 1}"],
+             ["--max-model-len", ["4096"]], [True], ["-tp=2 -pp=2"], ["--a\t1"], ["\u2014seed=1"], [" --seed=1"]),
+    "limits": ({"gpu": 1}, {"cpu": "1"}, {"nvidia.com/gpu": 2}, {"": 1}, {"cpu": -1}, {"nvidia.com/gpu": "0.5"},
+               {"nvidia.com/gpu": "1000m"}, {"cpu": "1e3"}, {"memory": "1 Gi"}, {"cpu": "0.1m"}, {"cpu": "1e99"},
+               {"hugepages-2Mi": "4Mi"}, {"CPU": 1}, {"nvidia.com/gpu": "2", "cpu": "900m", "memory": "1Gi"}),
+    "requests": ({"mem": "1Gi"}, {"memory": "1Gi"}, {"cpu": 4}, {"cpu": "1e-9", "memory": "1073741825"},
+                 {"nvidia.com/gpu": 1}, {"nvidia.com/gpu": "2."}, {"hugepages-2Mi": "2Mi"}, {"cpu": "1000m"}),
+    "resources": tuple({"limits": {name: limit}, "requests": {name: request}} for name, limit, request in (
+        ("cpu", 2, 4), ("cpu", "1", "1000m"), ("cpu", "1", "1001m"), ("memory", "1Gi", "1025Mi"), ("cpu", "1n", "1u"),
+        ("nvidia.com/gpu", 2, 1), ("nvidia.com/gpu", 1, "1"), ("amd.com/gpu", "0.5", "0.5"), ("hugepages-1Gi", 2, 1),
+        ("memory", "1e18", "1E"), ("memory", "8Ei", "9E"), ("cpu", "999999999999999999E", "999999999999999998E"))),
+    "uri": ("https://huggingface.co/o/m", "hf://o/m", "sim://a?skil=1", "sim://a?skill=2", "sim://a?skill=0.5", "o/m",
+            "https://huggingface.co/o/m/tree/main", "hf.co/o/m", "https://hf.co/o/m", "https://modelscope.cn/models/o/m",
+            "HF://o/m", "hf://o/m@main", "hf://o/m ", "sim://a?skill=0.5&skill=0.6", "sim://a?skill=", "sim://a?skill",
+            "sim://a?sk%69ll=0.5", "sim://a?skill=0%2E5", "sim://a?skill=nan", "sim://a?Skill=0.5", "sim://a?&skill=0.5",
+            "sim://a?seed=1.5", "sim://a?skill=1e-1", "sim://a?%zz=1", "sim://a#b", "s3://b/m?a=1", "pvc://c", "oci://r/m:t"),
+    "url": ("http://u:p@h/v1", "http://h /v1", "HTTP://h/v1", "http://h/v1?key=a", "http://h/v1#a", "h:8000/v1",
+            "http://h:0/v1", "http://[::1]:8000/v1", "kserve://a", "kserve://A/b", "kserve://a/b?path=/v1"),
+    "name": (2024, False, "no", "a", "A", "a" * 64, "base", "y", "08", "1e3", "é", "e\u0301", "ａ", "a" * 32),
+    "env": ([{"name": "A"}, {"name": "A"}], [{"name": "TILTYARD_IMAGE"}], [{"name": "A", "value": 1}],
+            [{"name": "A", "value": True}], [{"name": "a=b"}], [{"name": "A", "valueFrom": {"x": 1}}],
+            [{"name": "A", "value": "a", "valueFrom": {}}]),
+    "volumes": ([{"name": "x", "emptyDir": {}}], [{"name": "x"}] * 2, [{}], [{"name": 1}], [{"name": "tmp"}]),
+    "volumeMounts": ([{"name": "x", "mountPath": "/work"}], [{"name": "x", "mountPath": "/x"}] * 2,
+                     [{"name": "x", "mountPath": "/x"}], [{"name": "nowhere", "mountPath": "/x"}],
+                     [{"name": "x", "mountPath": "/tmp//"}], [{"name": "x", "mountPath": "../x"}], [{"name": "x"}]),
+    "pod": ({"volumeMounts": [{"name": "x", "mountPath": "/x"}]}, {"securityContext": {"runAsUsr": 1}},
+            {"volumes": [{"name": "x", "emptyDir": {}}], "volumeMounts": [{"name": "x", "mountPath": "/x"}]},
+            {"topologySpreadConstraints": [{"maxSkw": 1}]}, {"labels": {"a b": "c d", "app": "x" * 64}},
+            {"annotations": {"": "a"}}, {"annotations": {"a": "b" * 40_000}}, {"nodeSelector": {"pool": True}},
+            {"affinity": {"a": 1}}, {"tolerations": [{"operator": "exists"}]}, {"priorityClassName": "A"}),
+    "activeDeadlineSeconds": ("1h", 3600.0, 0, "3600"),
+    "startupDeadlineSeconds": ("30m", "PT30M", 86401),
     "judges": ([], [{"name": "z", "model": {"uri": "sim://z"}}]),
 }  # fmt: skip
 """Values of fields of these names that are right, or nearly."""
@@ -53,12 +79,14 @@ class Fuzzed:
 
     Attributes:
         document: the manifest.
-        text: the same as JSON, which is YAML too; a key may be there twice.
+        text: the same as JSON; a key may be there twice.
+        written: the same as somebody might write it in YAML.
         changes: what was changed, as `path = value`.
     """
 
     document: dict[str, Any]
     text: str
+    written: str
     changes: tuple[str, ...]
 
 
@@ -68,7 +96,17 @@ def fuzzed(seed: int) -> Fuzzed:
     document: dict[str, Any] = copy.deepcopy(dice.choice(_samples()))
     changes = [_change(document, dice) for _ in range(dice.choice((0, 1, 1, 1, 2, 3, 8)))]
     text = json.dumps(document).replace(json.dumps(TWICE)[1:-1], "")
-    return Fuzzed(document, text, tuple(change for change in changes if change))
+    return Fuzzed(document, text, _written(document, text, dice), tuple(change for change in changes if change))
+
+
+def _written(document: dict[str, Any], text: str, dice: random.Random) -> str:
+    """A manifest with other line ends, comments, anchors and tags; one with a key that is there twice is JSON."""
+    if dice.random() < 0.7 or text != json.dumps(document):
+        return text
+    text = yaml.safe_dump(document, default_style='"', default_flow_style=dice.choice((True, False)), width=100)
+    begin = dice.choice(("", "", "---\n", "# a comment\n", "\n\n", "---\n# a comment\n"))
+    text = begin + text + dice.choice(("", "", "...\n", "# the end", "\n---\n", "\n \n"))
+    return text.replace("\n", "\r\n") if dice.random() < 0.3 else text
 
 
 def without_nulls(value: Any) -> Any:
@@ -171,7 +209,8 @@ def _change_by_schema(spec: dict[str, Any], dice: random.Random) -> str:
             holder, schema = holder[name], inner
         else:
             break
-    holder[key] = _near(inner, holder.get(key), dice)
+    known = NAMED.get(key, ()) if dice.random() < 0.3 else ()
+    holder[key] = copy.deepcopy(dice.choice(known)) if known else _near(inner, holder.get(key), dice)
     return f"{path} = {json.dumps(holder[key])[:200]}"
 
 

@@ -166,7 +166,8 @@ CODE_EXECUTION: Rule[Evaluation] = Rule(
 ONE_FILE: Rule[Evaluation] = Rule(
     sentence="must be one of evaluation.benchmarks for which no other file is given",
     check=_one_file,
-    cel="!has(self.files) || self.files.all(f, f.benchmark in self.benchmarks)",
+    cel="!has(self.files) || self.files.all(f, f.benchmark in self.benchmarks"
+    " && self.files.exists_one(g, g.benchmark == f.benchmark))",
     field_path=".files",
 )
 ONE_ENVIRONMENT: Rule[Evaluation] = Rule(

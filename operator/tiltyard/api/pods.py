@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal, Protocol, TypeVar
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from tiltyard.api.base import MAP_BY_MOUNT_PATH, MAP_BY_NAME, ApiModel
 from tiltyard.api.rules import Rule, Violation, repeated
 from tiltyard.api.scalars import (
+    LABEL_KEY,
     EntryKey,
+    LabelKey,
+    LabelValue,
     Line,
     LooseLine,
     Message,
@@ -20,6 +23,7 @@ from tiltyard.api.scalars import (
     OpaqueObject,
     QuantityText,
     Seconds,
+    VariableName,
     parse_quantity,
 )
 
@@ -94,6 +98,64 @@ def _known_requests(resources: Resources) -> Iterator[Violation]:
     return unknown_resources("requests", resources.requests)
 
 
+# Kubernetes gives these to a container whole, and never to two containers at once.
+_DEVICE = r"[^/]+/.+"
+_UNDIVIDED = rf"{_DEVICE}|hugepages-.+"
+_WHOLE = r"\+?[0-9]+\.?([KMGTPE]i|[kMGTPE]|[eE]\+?[0-9]+)?"
+_BOTH_GIVEN = "!has(self.requests) || !has(self.limits) || self.requests.all(name, !(name in self.limits) || {})"
+_COMPARED = "quantity(string(self.requests[name])).compareTo(quantity(string(self.limits[name])))"
+
+
+def _both_given(resources: Resources) -> Iterator[tuple[str, str, str]]:
+    """The name, request and limit of each resource that has both."""
+    for name, request in resources.requests.items():
+        if name in resources.limits:
+            yield name, request, resources.limits[name]
+
+
+def _within_limits(resources: Resources) -> Iterator[Violation]:
+    for name, request, limit in _both_given(resources):
+        if parse_quantity(request) > parse_quantity(limit):
+            yield Violation(("requests", name), f'"{request}" with a limit of "{limit}"')
+
+
+def _undivided(resources: Resources) -> Iterator[Violation]:
+    for name, request, limit in _both_given(resources):
+        if re.fullmatch(_UNDIVIDED, name) and parse_quantity(request) < parse_quantity(limit):
+            yield Violation(("requests", name), f'"{request}" with a limit of "{limit}"')
+
+
+def _whole(resources: Resources) -> Iterator[Violation]:
+    for field, amounts in (("limits", resources.limits), ("requests", resources.requests)):
+        for name, amount in amounts.items():
+            if re.fullmatch(_DEVICE, name) and not re.fullmatch(_WHOLE, amount, re.ASCII):
+                yield Violation((field, name), f'"{amount}"')
+
+
+def _whole_in(field: str) -> str:
+    whole = f"string(self.{field}[name]).matches('^{_WHOLE}$')".replace("\\", "\\\\")
+    return f"(!has(self.{field}) || self.{field}.all(name, !name.matches('^{_DEVICE}$') || {whole}))"
+
+
+WITHIN_LIMITS: Rule[Resources] = Rule(
+    "must be at most the limit of the same resource: request less, or raise limits",
+    _within_limits,
+    cel=_BOTH_GIVEN.format(f"{_COMPARED} <= 0"),
+    field_path=".requests",
+)
+UNDIVIDED: Rule[Resources] = Rule(
+    "must equal the limit of the same resource, since it is a DOMAIN/NAME resource such as a GPU, or hugepages: leave"
+    " out the request",
+    _undivided,
+    cel=_BOTH_GIVEN.format(f"!name.matches('^({_UNDIVIDED})$') || {_COMPARED} >= 0"),
+    field_path=".requests",
+)
+WHOLE_DEVICES: Rule[Resources] = Rule(
+    "must be a whole number, such as 1, of a DOMAIN/NAME resource such as a GPU",
+    _whole,
+    cel=f"{_whole_in('limits')} && {_whole_in('requests')}",
+)
+
 KNOWN_LIMITS: Rule[Resources] = Rule(RESOURCES_BY_NAME, _known_limits, resources_by_name("limits"), ".limits")
 KNOWN_REQUESTS: Rule[Resources] = Rule(RESOURCES_BY_NAME, _known_requests, resources_by_name("requests"), ".requests")
 
@@ -101,12 +163,12 @@ KNOWN_REQUESTS: Rule[Resources] = Rule(RESOURCES_BY_NAME, _known_requests, resou
 class Resources(ApiModel):
     """The resources of one container, as in Kubernetes."""
 
-    RULES = (KNOWN_LIMITS, KNOWN_REQUESTS)
+    RULES = (KNOWN_LIMITS, KNOWN_REQUESTS, WITHIN_LIMITS, UNDIVIDED, WHOLE_DEVICES)
 
     limits: Quantities = Field(default_factory=dict)
     """The limit of each resource, for example `nvidia.com/gpu: "4"`. Absent: on a cluster, the request."""
     requests: Quantities = Field(default_factory=dict)
-    """The request of each resource. Absent: the limit."""
+    """The request of each resource, at most its limit. Absent: the limit."""
 
     @property
     def gpus(self) -> dict[str, int]:
@@ -133,10 +195,25 @@ class Toleration(ApiModel):
     """How long a NoExecute taint is tolerated. Absent: forever."""
 
 
+def _two_values(variable: EnvironmentVariable) -> Iterator[Violation]:
+    if variable.value and variable.value_from is not None:
+        yield Violation(("value",), "both")
+
+
+ONE_VALUE: Rule[EnvironmentVariable] = Rule(
+    "must not be set beside valueFrom: remove one of the two",
+    _two_values,
+    cel="!has(self.valueFrom) || !has(self.value) || self.value == ''",
+    field_path=".value",
+)
+
+
 class EnvironmentVariable(ApiModel):
     """An environment variable of the pod's main container."""
 
-    name: Line
+    RULES = (ONE_VALUE,)
+
+    name: VariableName
     """The variable's name."""
     value: Message | None = None
     """The variable's value. Use `valueFrom` for a secret."""
@@ -148,7 +225,7 @@ class VolumeMount(ApiModel):
     """A mount of a volume in the pod's main container."""
 
     name: ObjectName
-    """The volume's name."""
+    """The volume's name: of one of `volumes`, of Tiltyard's own, or of one that the named runtime or base brings."""
     mount_path: Line
     """The path in the container."""
     sub_path: LooseLine | None = None
@@ -176,16 +253,24 @@ ONE_MOUNT: Rule[PodPatch] = Rule("must be the path of one mount: give each a pat
 ONE_VOLUME: Rule[PodPatch] = Rule("must be the name of one volume: give each a name of its own", _volumes)
 
 
+# A schema has no words for keys: the rule says in the CRD what their type says here.
+_KEYS: JsonValue = {
+    "rule": f"self.all(key, key.matches('^{LABEL_KEY.pattern}$'))",
+    "message": f"must be {LABEL_KEY.allowed}",
+}
+_BY_KEY = Field(max_length=32, json_schema_extra={"x-kubernetes-validations": [_KEYS]})
+
+
 class PodPatch(ApiModel):
     """Additions to pods. The operator sets everything else in them."""
 
     RULES = (ONE_VARIABLE, ONE_MOUNT, ONE_VOLUME)
 
-    labels: Annotated[dict[Line, LooseLine], Field(max_length=32)] = Field(default_factory=dict)
+    labels: Annotated[dict[LabelKey, LabelValue], _BY_KEY] = Field(default_factory=dict)
     """Additional labels. Tiltyard's own take precedence."""
-    annotations: Annotated[dict[Line, Message], Field(max_length=32)] = Field(default_factory=dict)
+    annotations: Annotated[dict[LabelKey, Message], _BY_KEY] = Field(default_factory=dict)
     """Additional annotations. Tiltyard's own take precedence."""
-    node_selector: Annotated[dict[Line, LooseLine], Field(max_length=32)] = Field(default_factory=dict)
+    node_selector: Annotated[dict[LabelKey, LabelValue], _BY_KEY] = Field(default_factory=dict)
     """The labels that a node must have."""
     tolerations: Annotated[tuple[Toleration, ...], Field(max_length=32)] = ()
     """The taints that the pods tolerate."""
@@ -225,6 +310,9 @@ class HasPod(Protocol):
         ...
 
 
+OwnerT = TypeVar("OwnerT", bound=HasPod)
+
+
 WORKER_PATHS = ("/etc/tiltyard", "/work", "/tmp")  # noqa: S108
 WORKER_VOLUMES = ("task", "work", "tmp")
 TRAINING_PATHS, TRAINING_VOLUMES = (*WORKER_PATHS, "/dev/shm"), (*WORKER_VOLUMES, "shm")  # noqa: S108
@@ -259,6 +347,25 @@ def own_volumes(names: tuple[str, ...]) -> Rule[HasPod]:
                 yield Violation(("pod", "volumes", position, "name"), f'"{volume["name"]}"')
 
     return Rule(f"must not be {', '.join(names)}: these are Tiltyard's own; use another name", check)
+
+
+def known_volumes(own: tuple[str, ...], elsewhere: Callable[[OwnerT], bool] | None = None) -> Rule[OwnerT]:
+    """A mount is one of a volume that such a pod has.
+
+    Args:
+        own: the volumes that it has already.
+        elsewhere: whether a pod may have volumes that the manifest does not name. Absent: it never has.
+    """
+
+    def check(owner: OwnerT) -> Iterator[Violation]:
+        if elsewhere is not None and elsewhere(owner):
+            return
+        known = [*own, *(volume.get("name") for volume in owner.pod.volumes)]
+        for position, mount in enumerate(owner.pod.volume_mounts):
+            if mount.name not in known:
+                yield Violation(("pod", "volumeMounts", position, "name"), f'"{mount.name}"')
+
+    return Rule("must be the name of one of pod.volumes: add the volume there, or correct the name", check)
 
 
 def _own_variables(owner: HasPod) -> Iterator[Violation]:

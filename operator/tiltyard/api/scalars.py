@@ -82,6 +82,21 @@ EndpointUrl = Annotated[
     ),
 ]
 
+_QUALIFIED = r"[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?"
+LABEL_KEY = Text(
+    "the key of a label or annotation, [DOMAIN/]NAME (letters, digits, '-', '_' and '.'; NAME at most 63 of them)",
+    rf"([a-z0-9][-.a-z0-9]*/)?{_QUALIFIED}",
+    317,
+)
+LabelKey = Annotated[str, LABEL_KEY]
+LabelValue = Annotated[
+    str,
+    Text("the value of a label, at most 63 letters, digits, '-', '_' and '.', or empty", rf"({_QUALIFIED})?", 63, 0),
+]
+
+VariableName = Annotated[
+    str, Text("the name of an environment variable, at most 253 characters on one line without '='", r"[^=\n\r]+", 253)
+]
 Word = Annotated[str, Text("one word of at most 128 characters", r"[^\s]+", 128)]
 Line = Annotated[str, Text("one line of at most 253 characters", r"[^\n\r]+", 253)]
 LooseLine = Annotated[str, Text("one line of at most 253 characters, or empty", r"[^\n\r]*", 253, min_length=0)]

@@ -58,7 +58,7 @@ def _as_yaml_reads(value: object) -> str:
     """Which words YAML has read as a boolean; nothing of any other value."""
     if not isinstance(value, bool):
         return ""
-    return f", as YAML reads {'yes, on and true' if value else 'no, off and false'}"
+    return f", as YAML reads {'y, yes, on and true' if value else 'n, no, off and false'}"
 
 
 def _in_quotes(value: object) -> str:

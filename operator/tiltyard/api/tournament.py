@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field, JsonValue
 
 from tiltyard.api.base import ApiModel
 from tiltyard.api.rules import Rule, Violation
-from tiltyard.api.scalars import TOURNAMENT_NAME, Count, Line, LooseLine, Message, ObjectName
+from tiltyard.api.scalars import TOURNAMENT_NAME, Count, LabelKey, LabelValue, Line, Message, ObjectName
 from tiltyard.api.spec import TournamentSpec
 from tiltyard.api.status import TournamentStatus
 
@@ -27,11 +27,11 @@ class ObjectMeta(ApiModel):
     """The tournament's name, a DNS label. The names of its Jobs and models begin with it."""
     namespace: ObjectName | None = None
     """The tournament's namespace."""
-    labels: dict[Line, LooseLine] = Field(default_factory=dict)
+    labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
     """The tournament's labels. With `kueue.x-k8s.io/queue-name` Kueue admits the Jobs and the pods of models; it is
     copied to them, as `kueue.x-k8s.io/priority-class` is, and to Jobs `kueue.x-k8s.io/max-exec-time-seconds`. Those of
     the chart's `children.copiedLabels` are copied to every child."""
-    annotations: dict[Line, Message] = Field(default_factory=dict)
+    annotations: dict[LabelKey, Message] = Field(default_factory=dict)
     """The tournament's annotations."""
     uid: Line | None = None
     """Set by the API server."""

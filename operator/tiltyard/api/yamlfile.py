@@ -13,11 +13,12 @@ from tiltyard.api.problems import ManifestError, Problem, given_text, path_text
 MAX_BYTES = 1_500_000  # what an API server takes, roughly
 _MAX_NODES = 200_000
 _MAX_DEPTH = 100
+_LARGEST = 1.7976931348623157e308  # an API server reads no larger number
 _SHOWN = 4  # steps of a path that is too deep
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML with JSON's types alone: a date stays text, `1e-5` is a number, and a key must not come twice."""
+    """YAML with JSON's types alone, read as `kubectl` reads it; a key must not come twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -30,16 +31,29 @@ class _Loader(yaml.SafeLoader):
                 seen.add(key.value)
         return super().construct_mapping(node, deep=deep)
 
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        text = re.sub(r"^([-+]?)0(?=[0-7])", r"\g<1>0o", node.value.replace("_", ""))
+        return int(text, 0)
 
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(  # Kubernetes' reader takes an exponent without a dot for a number, PyYAML does not
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9]+[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
+
+# What is no text without quotes to the reader of kubectl and Helm, go-yaml 2: y, 08 and 1e3 are none, 12:30 is one.
+_DIGITS = "-+0123456789"
+_MERGE, _NULL, _BOOL, _INT, _FLOAT = (f"tag:yaml.org,2002:{name}" for name in ("merge", "null", "bool", "int", "float"))
+_NO_TEXTS = (
+    (_MERGE, "<<", ["<"]),
+    (_NULL, "~|null|Null|NULL|", ["", *"~nN"]),
+    (_BOOL, "y|Y|yes|Yes|YES|true|True|TRUE|on|On|ON", [*"yYtToO"]),
+    (_BOOL, "n|N|no|No|NO|false|False|FALSE|off|Off|OFF", [*"nNfFoO"]),
+    (_INT, "[-+]?(0_*|[1-9][0-9_]*|0[oO]?_*[0-7][0-7_]*)", [*_DIGITS]),
+    (_INT, "[-+]?0([xX]_*[0-9a-fA-F][0-9a-fA-F_]*|[bB]_*[01][01_]*)", [*_DIGITS]),
+    (_FLOAT, "[-+]?([.][0-9]+|[0-9][0-9_]*([.][0-9_]*)?)([eE][-+]?[0-9]+)?", [*_DIGITS, "."]),
+    (_FLOAT, "[-+]?[.](inf|Inf|INF)|[.](nan|NaN|NAN)", [*_DIGITS, "."]),
 )
+_Loader.yaml_implicit_resolvers = {}
+for _tag, _words, _first in _NO_TEXTS:
+    _Loader.add_implicit_resolver(_tag, re.compile(f"^(?:{_words})$"), _first)
+_Loader.add_constructor(_INT, _Loader.construct_yaml_int)
+_Loader.bool_values = {**yaml.SafeLoader.bool_values, "y": True, "n": False}
 
 
 def read_text(path: Path) -> str:
@@ -118,6 +132,8 @@ class _Plain:
             return [self.convert(item, (*path, position)) for position, item in enumerate(value)]
         if isinstance(value, str):
             return self._text(value, path)
+        if isinstance(value, int | float) and not -_LARGEST <= value <= _LARGEST:
+            self._refuse(path, f"must be a number that JSON knows, given {given_text(value)}")
         if value is None or isinstance(value, bool | int | float):
             return value
         self._refuse(path, f"has a type that JSON does not know, given {type(value).__name__}")

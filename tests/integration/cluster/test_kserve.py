@@ -18,6 +18,7 @@ from support.cluster_objects import cluster_tournament
 from support.documents import ROOT
 from support.waiting import until
 from tiltyard.api import tournament_from_object
+from tiltyard.api.serving import KSERVE_RUNTIME
 from tiltyard.cluster.client import Client
 from tiltyard.cluster.kserve import KServe
 from tiltyard.observe.kinds import CONFIG_MAPS, EVENTS, SERVICES, Kind, Object
@@ -102,7 +103,8 @@ async def test_a_runtime_that_serves_no_model_is_told_in_kserves_words(
 async def test_a_deployment_that_kserve_cannot_make_is_told_with_what_is_wrong(arena: Arena) -> None:
     document = arena.manifest(2, **SMALL)
     mount = {"name": "nowhere", "mountPath": "/data"}
-    document["spec"]["competitors"][0]["serving"] = {"pod": {"volumeMounts": [mount]}}
+    pod = {"volumeMounts": [mount]}  # which the named runtime might bring
+    document["spec"]["competitors"][0]["serving"] = {"runtime": KSERVE_RUNTIME, "pod": pod}
     await arena.apply(document)
 
     async def says_so() -> bool:

@@ -1,12 +1,14 @@
 """A release without GitHub: the scripts of its workflow, word for word, and a registry on this machine.
 
 What cannot be tried so: the images (docker/build-push-action makes them, for two architectures, with provenance and
-SBOM), signatures (cosign asks Sigstore), PyPI and the release itself. `cosign` and `gh` stand here for commands that
-need the service: they note how they are called. `tests/unit/laws/test_public_face.py` holds the steps to their options.
+SBOM), the identity in a signature (Sigstore gives it), PyPI and the release itself. `cosign` and `gh` stand here for
+commands that need the service: they note how they are called. One test signs with cosign itself and a key of its own,
+where it is built (`make test-release`). `tests/unit/laws/test_public_face.py` holds the steps to their options.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -30,6 +32,11 @@ VERSION = version_script.version()
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
 ELSEWHERE = {"make test-unit", "make check"}  # what CI does too
 STAND_IN = '#!/bin/sh\necho "$(basename "$0") $*" >> "$TOLD"\n'
+# What the workflow has from Sigstore: a key, and here nothing that logs its use.
+WITH_A_KEY = """#!/bin/sh
+case "$1" in sign) set -- "$@" --key "$HOME/cosign.key" --signing-config "$HOME/signing.json" ;; esac
+exec "$COSIGN" "$@"
+"""
 
 
 def scripts(job: str) -> list[str]:
@@ -145,6 +152,40 @@ def test_the_chart_that_is_pushed_is_the_one_that_is_signed_and_installed(tree: 
     by_version = tree.run(f"helm template arena oci://{place} --version {VERSION}", **registry)
     manifests = [re.sub(r"^(?:Pulled|Digest): .*\n", "", text, flags=re.M) for text in (from_registry, by_version)]
     assert manifests == [tree.run("helm template arena charts/tiltyard")] * 2
+
+
+@pytest.fixture
+def cosign(tree: Tree) -> Path:
+    """cosign itself in the place of its stand-in, with a key in the home of the scripts; its public half."""
+    if not tools.binary("cosign").exists():
+        pytest.skip("cosign is not built: make test-release builds it, in about 15 minutes")
+    home = Path(tree.environment["HOME"])
+    tree.environment.update(COSIGN=str(tools.binary("cosign")), COSIGN_PASSWORD="")
+    (home / "bin/cosign").write_text(WITH_A_KEY)
+    tree.run("cosign signing-config create --out ~/signing.json && cd ~ && cosign generate-key-pair")
+    return home / "cosign.pub"
+
+
+def test_what_cosign_signs_is_verified_and_nothing_else(tree: Tree, registry: dict[str, str], cosign: Path) -> None:
+    verify = "cosign verify --insecure-ignore-tlog=true --key"
+    tree.run(scripts("build")[2])
+    with tree.path.joinpath("chart/Chart.yaml").open("w") as other:
+        other.write("apiVersion: v2\nname: other\nversion: 1.0.0\n")
+    place = f"{registry['REGISTRY']}/tiltyard"
+    pushed = tree.run(f"helm package chart && helm push other-1.0.0.tgz oci://{place}", **registry)
+    unsigned = f"{place}/other@{re.findall('Digest: (.*)', pushed)[0]}"
+    tree.run(scripts("chart")[0], OWNER="tiltyard", USER="somebody", TOKEN="t", **registry)
+    chart = f"{place}/charts/tiltyard:{VERSION}"
+    (statement,) = json.loads(tree.run(f"{verify} {cosign} {chart} 2> /dev/null", **registry))
+    pulled = tree.run(f"helm pull oci://{place}/charts/tiltyard --version {VERSION}", **registry)
+    assert f"Digest: {statement['critical']['image']['docker-manifest-digest']}\n" in pulled
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        tree.run(f"{verify} {cosign} {unsigned}", **registry)
+    assert "no signatures found" in refused.value.output
+    tree.run("cd ~ && cosign generate-key-pair --output-key-prefix another")
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        tree.run(f"{verify} ~/another.pub {chart}", **registry)
+    assert "failed to verify signature" in refused.value.output
 
 
 def test_a_chart_that_cannot_be_pushed_fails_and_is_not_signed(tree: Tree, registry: dict[str, str]) -> None:

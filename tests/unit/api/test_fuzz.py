@@ -29,14 +29,14 @@ def test_a_changed_manifest_is_taken_or_refused_with_paths(part: int, admission:
     taken = refused = 0
     for seed in range(part, EXAMPLES, PARTS):
         manifest = fuzzed(seed)
-        if problems := problems_of(manifest.text):
+        if problems := problems_of(manifest.written):
             refused += 1
             for problem in problems:
                 assert problem.path or any(words in problem.message for words in WHOLE), (seed, problem)
                 assert str(problem).isprintable(), (seed, problem)
             continue
         taken += 1
-        tournament = load_tournament(manifest.text)
+        tournament = load_tournament(manifest.written)
         on_cluster = problems_on_cluster(tournament)
         others = [*unsupported(tournament), *problems_on_machine(tournament, folder_given=True)]
         assert all(problem.path for problem in (*on_cluster, *others)), seed

@@ -50,7 +50,7 @@ PLACES = {
 """Where the command that begins so, or the same with a test's own folders, is run, and the words that run it."""
 REASONS = {
     "aws s3api put-bucket-lifecycle-configuration": "a setting of the user's bucket",
-    "cosign verify": "asks Sigstore about a published image; tests/integration/release signs with a stand-in",
+    "cosign verify": "asks Sigstore about a published image; tests/integration/release verifies with a key of its own",
     "export HF_TOKEN=": "a secret of the reader's",
     "export TILTYARD_SECRET_ATHENE_TOKEN=": "a secret of the reader's",
     "cd tiltyard": "a change of folder",

@@ -94,8 +94,9 @@ def test_what_workers_are_given_does_not_bring_the_harness_a_key() -> None:
     tournament = cluster_tournament(
         3,
         evaluation={"competitors": True, "benchmarks": [], "lmEval": [{"name": "gsm8k", "metric": "exact_match"}]},
-        jobs={"pod": {"env": keys, "volumeMounts": [{"name": "cache", "mountPath": "/cache"}]}},
-    )
+        jobs={"pod": {"env": keys, "volumes": [{"name": "cache", "emptyDir": {}}],
+                      "volumeMounts": [{"name": "cache", "mountPath": "/cache"}]}},
+    )  # fmt: skip
     pods = [child.body["spec"]["template"]["spec"] for child in in_order(prepare(tournament, IMAGES, ""), IMAGES)
             if child.body["kind"] == "Job"]  # fmt: skip
     beside = [one for pod in pods for one in pod.get("initContainers", ()) if one["name"] == "lm-eval"]

@@ -1,6 +1,7 @@
 """Licences: the identifiers that SPDX and the Hugging Face hub share, and what each asks of who uses the data.
 
-A licence is stated as free text. What is no identifier here, whatever its case, is `other`, with its name.
+A licence is stated as free text. What is neither an identifier here, whatever its case, nor the full name of one of
+these licences is `other`, with its name.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Literal, get_args
 OTHER, UNKNOWN = "other", "unknown"
 
 _Free = Literal["cc0-1.0", "pddl", "unlicense", "wtfpl"]
-_Naming = Literal[
+_Attribution = Literal[
     "afl-3.0", "apache-2.0", "artistic-2.0", "bsd", "bsd-2-clause", "bsd-3-clause", "bsd-3-clause-clear", "bsl-1.0",
     "c-uda", "cc-by-2.0", "cc-by-2.5", "cc-by-3.0", "cc-by-4.0", "cdla-permissive-1.0", "cdla-permissive-2.0",
     "ecl-2.0", "etalab-2.0", "isc", "mit", "ms-pl", "ncsa", "odc-by", "postgresql", "zlib",
@@ -34,7 +35,7 @@ _Nobody = Literal["other", "unknown"]
 
 LicenseId = Literal[
     _Free,
-    _Naming,
+    _Attribution,
     _ShareAlike,
     _NonCommercial,
     _NonCommercialShareAlike,
@@ -47,13 +48,13 @@ LicenseId = Literal[
 
 _ASKS: tuple[tuple[object, tuple[str, ...]], ...] = (
     (_Free, ()),
-    (_Naming, ("naming",)),
-    (_ShareAlike, ("naming", "share alike")),
-    (_NonCommercial, ("naming", "non-commercial")),
-    (_NonCommercialShareAlike, ("naming", "non-commercial", "share alike")),
-    (_NoDerivatives, ("naming", "no derivatives")),
-    (_NonCommercialNoDerivatives, ("naming", "non-commercial", "no derivatives")),
-    (_Limits, ("naming", "limits of use")),
+    (_Attribution, ("attribution",)),
+    (_ShareAlike, ("attribution", "share alike")),
+    (_NonCommercial, ("attribution", "non-commercial")),
+    (_NonCommercialShareAlike, ("attribution", "non-commercial", "share alike")),
+    (_NoDerivatives, ("attribution", "no derivatives")),
+    (_NonCommercialNoDerivatives, ("attribution", "non-commercial", "no derivatives")),
+    (_Limits, ("attribution", "limits of use")),
 )
 
 ASKS: Mapping[str, tuple[str, ...]] = {name: asks for kind, asks in _ASKS for name in get_args(kind)}
@@ -61,13 +62,48 @@ ASKS: Mapping[str, tuple[str, ...]] = {name: asks for kind, asks in _ASKS for na
 
 _SPDX_ENDS = re.compile(r"-(only|or-later)$")
 
+# Words of a licence's full name, which an identifier has in short or not at all.
+_FULL_NAMES = (
+    (r"gnu affero general public", "agpl"),
+    (r"gnu (lesser|library) general public", "lgpl"),
+    (r"gnu general public", "gpl"),
+    (r"mozilla public", "mpl"),
+    (r"european union public", "eupl"),
+    (r"open data commons attribution", "odc by"),
+    (r"open database", "odbl"),
+    (r"open software", "osl"),
+    (r"creative commons zero|cc0 1\.0 universal|cc0(?! ?1)", "cc0 1.0"),
+    (r"creative commons", "cc"),
+    (r"attribution", "by"),
+    (r"non ?commercial", "nc"),
+    (r"share ?alike", "sa"),
+    (r"no ?deriv(ative)?s", "nd"),
+    (r"\b(the|licen[cs]e|agreement|version|community|international|unported|generic|terms of use)\b", ""),
+    (r"(?<![a-z])v ?(?=\d)|(?<=gpl)v ?(?=\d)", ""),
+    (r"\b(odc by|odbl|pddl) 1\.0", r"\1"),
+    (r"\b(\w+) +\1\b", r"\1"),
+)
+
 
 def identifier(stated: str | None) -> str:
-    """The identifier of a licence as somebody stated it."""
+    """The identifier of a licence as somebody stated it: by its identifier, or by its full name."""
     if stated is None or not stated.strip():
         return UNKNOWN
     name = _SPDX_ENDS.sub("", "-".join(stated.strip().lower().split()))
-    return name if name in ASKS or name == UNKNOWN else OTHER
+    if name in ASKS or name == UNKNOWN:
+        return name
+    words = " ".join(re.split(r"[\s,()_-]+", name))
+    for pattern, short in _FULL_NAMES:
+        words = re.sub(pattern, short, words)
+    joined = _joined(words)
+    return _BY_LETTERS.get(joined) or _BY_LETTERS.get(f"{joined}.0") or OTHER
+
+
+def _joined(words: str) -> str:
+    return re.sub(r"[\s-]+", "", words)
+
+
+_BY_LETTERS: Mapping[str, str] = {_joined(name): name for name in ASKS}
 
 
 def named(stated: str | None) -> str:

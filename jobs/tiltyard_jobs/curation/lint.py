@@ -129,7 +129,8 @@ def issues(text: str) -> Iterator[LintIssue]:
     if _SPECIAL_TOKEN.search(text) or _ROLE_LINE.search(text) or hands_over(text):
         yield LintIssue.TEMPLATE_LEAK
     spoken = words(text)
-    if len(spoken) + sum(bool(_HANGUL.match(word)) for word in spoken) < MIN_WORDS:
+    hangul = sum(bool(_HANGUL.match(word)) for word in spoken)
+    if len(spoken) + hangul < MIN_WORDS or (text.isascii() and len(text.split()) < 2):
         yield LintIssue.TOO_SHORT
     if _loops(text, spoken):
         yield LintIssue.REPETITION

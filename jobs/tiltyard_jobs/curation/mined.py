@@ -131,8 +131,8 @@ def _is_of_an_example(text: str, label: re.Match[str], sign_of_q: str) -> bool:
     """
     value = text[label.end() : label.end() + LEAST_STATEMENT].split("\n", 1)[0]
     above = text[max(label.start() - LONGEST_LINE, 0) : label.start()].rstrip().rsplit("\n", 1)[-1]
-    answers = above.endswith(("?", "？")) or _sign_of(label[0]) == sign_of_q
-    named = {"A": not answers, "R": True}  # R is a resistance, too
+    asked = above.endswith(("?", "？"))
+    named = {"A": not (asked or _sign_of(label[0]) == sign_of_q), "R": not asked}  # R is a resistance, too
     if named.get(label[0].strip(" \t:：*")) and like.VALUE.match(value):
         return True
     return bool(like.INPUT_LINE.match(above)) and len(value.split()) <= LONGEST_VALUE
@@ -167,9 +167,10 @@ def _options_again(text: str) -> list[int]:
 
 
 def _turns(text: str, place: int) -> bool:
-    """Whether a line goes on to the answer, below a question or its last option."""
-    before = text[:place].rsplit("\n", 1)[-1].rstrip()
-    ends = bool(before) and (before[-1] in "?？。.！" or like.OPTION.match(before) or before.startswith("#"))
+    """Whether a line goes on to the answer, below a question or its last option; within a paragraph, a sentence."""
+    above = text[:place].rstrip()
+    before, signs = above.rsplit("\n", 1)[-1], "?？" if len(above) < place else "?？。.！"
+    ends = bool(before) and (before[-1] in signs or like.OPTION.match(before) or before.startswith("#"))
     return ends and bool(like.TURNS.match(text, place + 1))
 
 

@@ -21,14 +21,15 @@ def has_request(text: str) -> bool:
     if asked is not None:
         return asked
     code, prose = split_code(text)
-    if len(words(text)) <= MOST_OF_A_TITLE and like.TITLE.fullmatch(text.strip()):
+    is_short = len(words(text)) <= MOST_OF_A_TITLE or like.CAPITALISED.fullmatch(text.strip())
+    if (is_short and like.TITLE.fullmatch(text.strip())) or like.GREETS.match(text):
         return False
-    return not code and "\n\n" not in prose.strip() and not like.STATEMENT.match(prose)
+    return not code and "\n\n" not in prose.strip() and not _states(prose)
 
 
 def asks_in_all(text: str) -> bool | None:
     """Whether a text asks, or has the form of an answer; None: neither."""
-    if speaks_as_a_user(text):
+    if speaks_as_a_user(text) or like.CHOICE.search(text):
         return True
     code, prose = split_code(text)
     begins_with_code = bool(code) and text.lstrip().startswith(code.split("\n")[0].strip())
@@ -52,10 +53,16 @@ def asks_in_all(text: str) -> bool | None:
         elif not answering:
             if like.ORDERS.search(part):
                 return True
-            hinted = hinted or bool(like.HINTS.search(part) or like.FIRST_PERSON.search(part))
+            of_oneself = like.FIRST_PERSON.search(part) and not _states(part)
+            hinted = hinted or bool(like.HINTS.search(part) or of_oneself)
     if answering or like.HEADING.search(prose):
         return False
-    return True if hinted and not begins_with_code else None
+    return True if hinted and not begins_with_code and not like.ABOUT_A_MODEL.match(text) else None
+
+
+def _states(prose: str) -> bool:
+    """Whether sentences state something that needs no help."""
+    return bool(like.STATEMENT.match(prose)) and not like.UNSETTLED.search(prose)
 
 
 def _orders_at_its_end(paragraph: str) -> bool:

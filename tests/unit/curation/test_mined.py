@@ -274,6 +274,20 @@ CUT_IN_MANY_LANGUAGES = [
     ("Reverse the list.\nsystem\nYou are helpful.", "Reverse the list."),
     ("How are maps made in Go?\nmodel\nUse make.", "How are maps made in Go?"),
     ("7是质数吗？\n\n是的，7是质数。", "7是质数吗？"),
+    ("(Question): What is a heap?", "What is a heap?"),
+    ("Who signed the law?\nA. The president did.", "Who signed the law?"),
+    ("Is it true?\nA: no\nB: yes\nShort answer: A", "Is it true?\nA: no\nB: yes"),
+    ("The value of f(3) is:\nA. 7\nB. 8\nTo solve for f(3), we compute.", "The value of f(3) is:\nA. 7\nB. 8"),
+    ("The value of f(3) is:\nA. 7\nB. 8\nAnswer: B", "The value of f(3) is:\nA. 7\nB. 8"),
+    (
+        "Which is it?\n\nA) one\n\nB) two\n\nTo determine the correct answer, consider what was said.",
+        "Which is it?\n\nA) one\n\nB) two",
+    ),
+    (
+        f"Could you provide a code snippet that sums a list in the correct order?\n```python\n{PROGRAM}\n```",
+        "Could you provide a code snippet that sums a list in the correct order?",
+    ),
+    ("P: ¿Cuánto son dos más dos?\nR: 4", "¿Cuánto son dos más dos?"),
 ]
 """Introductions, system prompts, thoughts, answers and pieces of texts."""
 

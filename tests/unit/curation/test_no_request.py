@@ -368,6 +368,13 @@ REFUSED_IN_MANY_LANGUAGES = [
     ("por lo que la función devuelve None.", LintIssue.FRAGMENT),
     ("ce qui renvoie la liste.", LintIssue.FRAGMENT),
     ("という関数です。", LintIssue.FRAGMENT),
+    ("Qwen evolves with what it reads. It should strive for accuracy.", LintIssue.NO_REQUEST),
+    ("He is a very honest person.", LintIssue.NO_REQUEST),
+    ("Cities grew along the coast, and trade was their main source of wealth.", LintIssue.NO_REQUEST),
+    ("Qt真的很强大。", LintIssue.NO_REQUEST),
+    ("清洗数据通常涉及以下步骤：\n\n1. 检查数据类型。\n2. 删除重复值。", LintIssue.NO_REQUEST),
+    ("In conclusion, use a list where order matters.", LintIssue.ASSISTANT_VOICE),
+    ("The answer is 42. It is the sum of both.", LintIssue.ASSISTANT_VOICE),
 ]
 
 

@@ -13,11 +13,14 @@ from typing import NamedTuple
 
 from tiltyard_jobs.curation import mined_patterns as like
 from tiltyard_jobs.curation.request import asks, asks_in_all, begins_an_answer, code_lines, split_code
+from tiltyard_jobs.curation.text import words
 
 LONGEST = 16_384  # characters of a text that is looked through; a longer one is no instruction (`lint`)
 MOST_PLACES = 8  # where an answer may begin, and marks of speakers; a hostile text has thousands
 LEAST_STATEMENT = 120  # characters: what stands below a question and is shorter may belong to it
 LEAST_DEFINITION = 30  # characters: as short, where it names what the question names
+LEAST_ECHO = 0.6  # of a question's words in a sentence that says them again
+LEAST_ECHOED = 5  # words of a question
 LEAST_PROGRAM = 2  # lines, of what is not in a fence
 LEAST_OF_ANY = 4  # lines: what is shorter is a program only in a fence, or where it defines or imports something
 LONGEST_LINE = 1000  # characters that are looked at above a label
@@ -91,13 +94,14 @@ def _answer_at(text: str, asked_by: str) -> int | None:
         or (mail and mail.end() <= start and like.MAIL.match(paragraph))
     ]
     voices += [match.start() for match in re.finditer(r"\n(?!\n)", text) if _turns(text, match.start())]
-    below = (start for start, _ in _later_paragraphs(text) if _is_asked(text[:start].rstrip()))
+    lines = (match.start() for match in re.finditer(r"(?<!\n)\n", text))
+    below = (start for start in lines if _is_asked(text[:start]))
     voices += [start for start in islice(below, MOST_PLACES) if _states_below_a_question(text, start)]
     programs = _programs(text)
     voices += programs
     if text.startswith("#"):  # an article below a title that asks
         headings = (match for match in re.finditer(r"\n\n#{1,6} +", text))
-        voices += [match.start() for match in headings if not like.PART_OF_A_TASK.match(text, match.end())]
+        voices += [match.start() for match in headings if not _is_part_of_a_task(text, match.end())]
     labelled = set(labels)
     for place in sorted({place for place in (*labels, *voices) if place > 0})[:MOST_PLACES]:
         if place not in labelled and place not in programs and _in_a_fence(text, place):
@@ -107,6 +111,12 @@ def _answer_at(text: str, asked_by: str) -> int | None:
         if asks_in_all(text[:place]):
             return place
     return None
+
+
+def _is_part_of_a_task(text: str, place: int) -> bool:
+    """Whether a heading goes on with what is asked for."""
+    heading = text[place : text.find("\n", place) + 1] or text[place:]
+    return bool(like.PART_OF_A_TASK.match(heading)) or asks(heading)
 
 
 def _role_lines(text: str) -> list[int]:
@@ -181,14 +191,23 @@ def _states_below_a_question(text: str, place: int) -> bool:
     if like.DO_THIS.match(first):
         return not _asks_again(rest)
     defines = _defines(first, question)
-    if len(rest.encode()) < (LEAST_DEFINITION if defines else LEAST_STATEMENT):
-        return False
-    if not (defines or before.endswith(("?", "？"))):
+    is_long = len(rest.encode()) >= (LEAST_DEFINITION if defines else LEAST_STATEMENT)
+    stands_alone = text.startswith("\n\n", place) and (defines or before.endswith(("?", "？")))
+    if not (is_long and stands_alone) and not _echoes(first, question):
         return False
     if any(pattern.match(first) for pattern in (like.OPTION, like.FENCE, like.CODE_LINE, like.CONTEXT)):
         return False
     prose = split_code(rest[len(defines) :])[1].replace(question, "")  # once more
     return not (asks(prose) or like.FIRST_PERSON.search(prose) or like.HINTS.search(prose))
+
+
+def _echoes(statement: str, question: str) -> bool:
+    """Whether a sentence says the words of a question again."""
+    last = question.rsplit("\n", 1)[-1]
+    if not (like.ASKS_FOR_A_FACT.match(last) and statement.endswith((".", "。"))):
+        return False
+    asked = set(words(last))
+    return len(asked & set(words(statement))) >= max(LEAST_ECHOED, LEAST_ECHO * len(asked))
 
 
 def _is_asked(before: str) -> bool:
@@ -218,7 +237,12 @@ def _programs(text: str) -> list[int]:
         if found:
             break
         starts = is_code[number] and line.strip() and not like.COMMENT.match(line)
-        if starts and number and (number == 1 or not is_code[number - 1] or like.COMMENT.match(lines[number - 1])):
+        above = lines[number - 1]
+        if (
+            starts
+            and number
+            and (number == 1 or not (is_code[number - 1] and above.strip()) or like.COMMENT.match(above))
+        ):
             before = [one for one in lines[:number] if one.strip()]
             comment = all(like.COMMENT.match(one) for one in before)
             order = _without_examples([like.COMMENT.sub("", one) if comment else one for one in before])

@@ -119,7 +119,11 @@ ANSWER_SAID = re.compile(
     r"(?<=\n)(?:(?:so|therefore|thus|hence),? )?(?:the )?(?:correct |right |expected )?answer (?:is|to (?:this|the"
     r"|your))\b"
     r"|(?<=\n)the (?:sorted|resulting|reversed|converted|translated|rewritten) (?:\w+ ){1,2}(?:is|are)\b"
-    r"|(?<=\n)[^\n]{0,8}(?:正确)?答案是",
+    r"|(?<=\n)[^\n]{0,8}(?:正确)?答案是"
+    r"|(?<=[.?!] )here(?:'s| is) (?:how (?:you|to)\b|an? (?:possible|simple|basic|complete) (?:[\w-]+ ){0,2}"
+    r"(?:implementation|solution|example|function|script|program)\b)"
+    r"|(?<=[。！？\n])(?:以下|下面)是(?:一个|一些|几个)[^。，：\n]{0,12}?(?:示例|例子|代码|脚本|实现|步骤)(?!输入"
+    r"|输出|数据)",
     re.IGNORECASE,
 )
 
@@ -154,7 +158,8 @@ VOICE = re.compile(
     rf"(?:{OPENING})[ \t]*[,!.:，！。：]"
     r"|(?:below|following|here)(?:'s| is| are) (?:an?|the|one|some|how|what|two|three|several"
     r"|your)\b(?! (?:\w+ ){0,4}(?:original|existing|current|starting|inputs?|outputs?|tables?|lists?|arrays?|texts?"
-    r"|paragraph|sentences?|passage|article|logs?|data|dataset|problem|question|error|message|task|code (?:i|we)"
+    r"|paragraph|sentences?|passage|article|logs?|data|dataset|problem|question|error|message|task|(?:code|snippet"
+    r"|function|script|query) (?:that )?(?:i|we)"
     r"|constraints))"
     r"|(?:okay|ok|alright|yes)[,!.]* here(?:'s| is) (?:an?|the|your) (?:[\w-]+ ){0,3}(?:explanation|example|solution"
     r"|implementation|version|script|answer|breakdown|summary|guide)\b"
@@ -323,7 +328,8 @@ VERBS = (
 # Three kinds of words that ask. Those that turn to somebody ask wherever they stand; those that order something ask
 # where no answer has begun; those that only sound like a task ask where nothing has the form of an answer.
 TURNS_TO = re.compile(
-    r"\bplease\b|\b(?:can|could|would|will) (?:you|someone|anyone|somebody|anybody)\b"
+    r"\bplease\b(?! (?:note|be aware|keep in mind|remember|refer|see)\b)|\b(?:can|could|would|will) (?:you|someone"
+    r"|anyone|somebody|anybody)\b"
     r"|\b(?:help|tell|show|give|teach|ask) (?:me|us)\b"
     r"|(?:^|[.!?:;\n#]\s{0,4})(?:\w+,? )?(?:how to|how do|how can|why (?:does|do|is|are))\b"
     r"|\bhow (?:do|can|could|should|would) (?:i|we|you)\b"
@@ -331,7 +337,8 @@ TURNS_TO = re.compile(
     r"|\b(?:you are (?:given|asked|tasked|required)|you're (?:given|asked|tasked)|your (?:first |next )?(?:task|job"
     r"|goal)"
     r"|(?:the|our|my) (?:task|goal|challenge|problem) is to)\b"
-    r"|请(?!确保|注意|参考|记住|查看|检查)|如何|怎[么样]|为何|吗[？?。]|能否|可否|帮[我忙](?!的)|我(?:想|要|需要"
+    r"|(?<!申)请(?!求|确保|注意|参考|记住|查看|检查)|(?<![示了明绍])如何|怎[么样]|为何|吗[？?。]|能否|可否"
+    r"|帮[我忙](?!的)|我(?:想|要|需要"
     r"|希望|正在|有一)"
     r"|してください|教えて|書いて|ください|ですか|ますか|주세요|해줘|하세요|하시오|인가요|까요|습니까|알려|설명해"
     r"|¿|\b(?:necesito|quiero|preciso|puedes|podrías|você pode|pouvez-vous|peux-tu|j'ai besoin|aidez-moi|bitte"
@@ -360,7 +367,7 @@ IMPERATIVE = (
 ORDERS = re.compile(
     rf"(?:^|[.!?:;\n]\s{{0,4}}|\d[.)]\s+|[*#>%]\s*|-\s+)(?:(?:first|then|now|next|finally|also|in \w+|using [\w ]+"
     rf"|given [^,.\n]{{1,80}}|for (?:each|every) [^,.\n]{{1,60}}?),? )?(?:please |kindly |now |then |also )?(?:{VERBS})"
-    r"\b(?!\s*[=(.;])"
+    r"\b(?!\s*[=(.;,])"
     r"|(?:^|[.!?:;\n]\s{0,4})[^.!?:;,\n]{2,80}, (?:please |then )?(?:write|create|implement|explain|find|design|list"
     r"|describe|generate|build|develop|compare|suggest|translate|summari[sz]e|solve|calculate|determine)\b"
     r"|, (?:please |then )?(?:find|calculate|compute|determine|evaluate|solve|prove|show|state|identify|write|explain)"
@@ -375,7 +382,8 @@ ORDERS = re.compile(
     rf"|erklären)\b"
     r"|什么|为什么|要求[:：]"
     r"|(?:^|[。！？；：:，,.\n]\s{0,4}|\d[.、]\s*|[#>*-] *)(?:现在|然后|再|并)?"
-    r"(?:(?:根据|按照?|基于|针对|将|把|对|为|以)[^，。！？\n]{1,30}?)?(?:[编撰改重续]?写(?:一|出|个|段|篇|下|代码"
+    r"(?:(?:根据|按照?|基于|针对|将|把|对|为|以(?![下上及便]))[^，。！？\n]{1,30}?)?(?:[编撰改重续]?写(?:一|出|个|段"
+    r"|篇|下|代码"
     r"|程序"
     r"|函数)|用\S{1,12}(?:写|实现|编写)"
     r"|实现|给(?:出|定|我|你)|创建|设计|解释|生成|打印|计算|翻译|列[出举]|描述|修改|分析|比较|判断|证明|求|定义一个"
@@ -474,6 +482,8 @@ COMMENT = re.compile(
     r"^\s*(?://+|/\*+|#+(?!!|\s*(?:include|define|ifn?def|endif|pragma)\b)|--|\*|<!--|\"\"\"|''')\s*|\s*(?:\*/|-->"
     r"|\"\"\"|''')\s*$"
 )
+DESCRIBED = re.compile(r"^\s*(?:\d+[.)]|[-*]) +(?:\*\*|`)[^\n]*$", re.MULTILINE)
+"""An item of an article's list, with its name in front."""
 HEADING_LINE = re.compile(r"^#{1,6} .*$", re.MULTILINE)
 HEADING = re.compile(r"^#{1,6} \S|^\*\*[^*\n]+\*\*:?$", re.MULTILINE)
 MIDDLE = re.compile(
@@ -537,7 +547,7 @@ TURNS = re.compile(
     r"|solve)\b"
     r"|the (?:correct|right) (?:answer|option|choice)\b|(?:在|对于)[^，。\n]{1,30}中，(?:您|你|我们)可以"
     r"|here(?:'s| is) (?:an?|the|one) (?:[\w-]+ ){0,4}(?:code|example|snippet|solution|implementation|script|program"
-    rf"|function|query|answer)\b|(?:{OPENING})[ \t]*[,!，！])",
+    rf"|function|query|answer)\b(?! (?:\w+ )?(?:that )?(?:i|we)\b)|(?:{OPENING})[ \t]*[,!，！])",
     re.IGNORECASE,
 )
 # What a program is ordered with, and what says that the code below is given rather than made.
@@ -611,6 +621,7 @@ DEFINES = re.compile(
     r"|(?P<cjk>[^\s，。、？]{1,16}?)(?:是指?|とは|は|이란|[은는] )",
     re.IGNORECASE,
 )
+ASKS_FOR_A_FACT = re.compile(r"\W*(?:what|why|who|whose|when|where|which)\b|.*(?:什么|谁|哪)", re.IGNORECASE)
 WHY = re.compile(r"\W*why\b", re.IGNORECASE)
 BECAUSE = re.compile(r"\b(?:because|due to|since)\b", re.IGNORECASE)
 EXPLAINS = re.compile(

@@ -288,6 +288,25 @@ CUT_IN_MANY_LANGUAGES = [
         "Could you provide a code snippet that sums a list in the correct order?",
     ),
     ("P: ¿Cuánto son dos más dos?\nR: 4", "¿Cuánto son dos más dos?"),
+    (
+        "# Why does the number of people in a city vary with their income?\n"
+        "The number of people in a city varies with it.",
+        "# Why does the number of people in a city vary with their income?",
+    ),
+    (
+        "Your task is to write a function that finds the largest number. Here's how you can do it:\n\nmax(numbers)",
+        "Your task is to write a function that finds the largest number.",
+    ),
+    ("创建一个脚本来读取天气。以下是一个示例脚本：\n\nprint(1)", "创建一个脚本来读取天气。"),
+    (
+        f"# 请编写一个函数，计算列表的平均值。\n\n{PROGRAM}\n```\n\n这个函数返回平均值。",
+        "# 请编写一个函数，计算列表的平均值。",
+    ),
+    (
+        "# 如何遍历文件夹中的所有文件？\n\n在 Python 中，`listdir()` 函数用于遍历文件夹中的所有文件。"
+        "以下是一个示例代码，展示了如何使用它。\n\nprint(1)",
+        "# 如何遍历文件夹中的所有文件？",
+    ),
 ]
 """Introductions, system prompts, thoughts, answers and pieces of texts."""
 

@@ -38,7 +38,7 @@ ANSWER_LABEL = re.compile(
     r"|output by the assistant"
     r"|答案?|回答|解答|答复|助手|解决方案|解决方法|答え|답변?|ответ|antwort|respuesta|réponse|resposta"
     rf"|risposta){_NUMBER}(?:\*\*)? ?[:：]"
-    r"|^[ \t]*(?:#{1,6} *|\*\*)(?:answer|response|(?:possible |sample |my )?solution|explanation|assistant"
+    r"|^[ \t]*(?:#{1,6} *|\*\*)(?:answer|response|(?:possible |sample |my |your )?solution|explanation|assistant"
     r"|答案|回答|解答|解决方案|解释|答え|답변?|ответ|antwort|lösung|respuesta|réponse|resposta|risposta)"
     rf"{_NUMBER}(?:\*\*)?[ \t]*[:：]?(?:\*\*)?[ \t]*$"
     r"|^[ \t]*(?:answer|antwort|respuesta|réponse|resposta|risposta|ответ) ?#?\d{1,3}[)）]"

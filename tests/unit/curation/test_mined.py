@@ -333,6 +333,13 @@ def test_of_the_texts_of_real_models_requests_are_kept_and_others_are_not(path: 
     assert figures.requests_kept + figures.answers_kept >= 0.9 * (figures.requests + figures.answers)
 
 
+@pytest.mark.parametrize("path", [DEVELOPED, HELD_OUT], ids=["developed on", "held out"])
+@pytest.mark.parametrize(("message", "least"), [("default", 0.95), ("system", 0.92)])
+def test_so_it_is_under_each_system_message(path: Path, message: str, least: float) -> None:
+    figures = measure(mined_under(labelled(path), message))
+    assert figures.right >= least * figures.kept
+
+
 @pytest.mark.parametrize(("path", "name"), [(DEVELOPED, "developed on"), (HELD_OUT, "held out")])
 @pytest.mark.parametrize(("message", "word"), [(None, "all"), ("default", "default"), ("system", "coding")])
 def test_the_figures_beside_the_texts_are_those_that_are_measured(
@@ -349,7 +356,7 @@ def test_the_figures_beside_the_texts_are_those_that_are_measured(
 
 
 def test_there_are_enough_of_them() -> None:
-    assert sum(measure(labelled(path)).texts for path in (DEVELOPED, HELD_OUT)) >= 600
+    assert sum(measure(labelled(path)).texts for path in (DEVELOPED, HELD_OUT)) >= 1_100
 
 
 def test_a_long_text_of_anything_is_looked_through_in_time() -> None:

@@ -20,7 +20,10 @@ from tiltyard_jobs.curation.request import begins_in_the_middle, has_request, sp
 from tiltyard_jobs.curation.text import words
 
 MIN_WORDS = 3
-"""Fewer words ask for nothing ("Hello", "Python code"). A Korean word counts twice: it holds its particle or verb."""
+"""Fewer words ask for nothing ("Hello", "Python code"). A Korean word counts twice: it holds its particle or verb.
+
+An ASCII text without a blank, such as an address, is one word.
+"""
 
 MAX_CHARACTERS = LONGEST
 """About 4,000 tokens: longer than the default 512 tokens of mining can write by far."""

@@ -20,7 +20,7 @@ MOST_PLACES = 8  # where an answer may begin, and marks of speakers; a hostile t
 LEAST_STATEMENT = 120  # characters: what stands below a question and is shorter may belong to it
 LEAST_DEFINITION = 30  # characters: as short, where it names what the question names
 LEAST_ECHO = 0.6  # of a question's words in a sentence that says them again
-LEAST_ECHOED = 5  # words of a question
+LEAST_ECHOED = 4  # words of a question
 LEAST_PROGRAM = 2  # lines, of what is not in a fence
 LEAST_OF_ANY = 4  # lines: what is shorter is a program only in a fence, or where it defines or imports something
 LONGEST_LINE = 1000  # characters that are looked at above a label
@@ -94,8 +94,8 @@ def _answer_at(text: str, asked_by: str) -> int | None:
         or (mail and mail.end() <= start and like.MAIL.match(paragraph))
     ]
     voices += [match.start() for match in re.finditer(r"\n(?!\n)", text) if _turns(text, match.start())]
-    lines = (match.start() for match in re.finditer(r"(?<!\n)\n", text))
-    below = (start for start in lines if _is_asked(text[:start]))
+    ends = (match.start() for match in re.finditer(r"(?<=[?？])(?= ?\S)|(?<!\n)(?=\n)", text))
+    below = (end for end in ends if _is_asked(text[:end]))
     voices += [start for start in islice(below, MOST_PLACES) if _states_below_a_question(text, start)]
     programs = _programs(text)
     voices += programs
@@ -181,6 +181,8 @@ def _turns(text: str, place: int) -> bool:
     above = text[:place].rstrip()
     before, signs = above.rsplit("\n", 1)[-1], "?？" if len(above) < place else "?？。.！"
     ends = bool(before) and (before[-1] in signs or like.OPTION.match(before) or before.startswith("#"))
+    if ends and before[-1] in "?？" and begins_an_answer(text[place + 1 :].split("\n", 1)[0]):
+        return True
     return ends and bool(like.TURNS.match(text, place + 1))
 
 
@@ -188,12 +190,18 @@ def _states_below_a_question(text: str, place: int) -> bool:
     """Whether all that follows a question states, at some length, and nobody speaks of himself in it."""
     before, rest = text[:place].rstrip(), text[place:].strip()
     first, question = rest.split("\n", 1)[0], before.rsplit("\n\n", 1)[-1]
+    last = like.SENTENCE_END.split(question.rsplit("\n", 1)[-1])[-1]
     if like.DO_THIS.match(first):
         return not _asks_again(rest)
+    if like.ORDERS_A_LIST.match(last) and all(like.ITEM.match(line) for line in rest.split("\n") if line.strip()):
+        return True
     defines = _defines(first, question)
     is_long = len(rest.encode()) >= (LEAST_DEFINITION if defines else LEAST_STATEMENT)
-    stands_alone = text.startswith("\n\n", place) and (defines or before.endswith(("?", "？")))
-    if not (is_long and stands_alone) and not _echoes(first, question):
+    if text.startswith("\n\n", place):
+        answers = defines or before.endswith(("?", "？"))
+    else:
+        answers = defines and like.ASKS_FOR_A_FACT.match(last)
+    if not (is_long and answers) and not _echoes(first, last):
         return False
     if any(pattern.match(first) for pattern in (like.OPTION, like.FENCE, like.CODE_LINE, like.CONTEXT)):
         return False
@@ -203,15 +211,16 @@ def _states_below_a_question(text: str, place: int) -> bool:
 
 def _echoes(statement: str, question: str) -> bool:
     """Whether a sentence says the words of a question again."""
-    last = question.rsplit("\n", 1)[-1]
-    if not (like.ASKS_FOR_A_FACT.match(last) and statement.endswith((".", "。"))):
+    if not (like.ASKS_FOR_A_FACT.match(question) and statement.endswith((".", "。"))):
         return False
-    asked = set(words(last))
+    asked = set(words(question))
     return len(asked & set(words(statement))) >= max(LEAST_ECHOED, LEAST_ECHO * len(asked))
 
 
 def _is_asked(before: str) -> bool:
-    return before.endswith(("?", "？")) or bool(like.EXPLAINS.match(before.rsplit("\n\n", 1)[-1]))
+    if before.endswith(("?", "？")) or like.EXPLAINS.match(before.rsplit("\n\n", 1)[-1]):
+        return True
+    return bool(like.ORDERS_A_LIST.match(before.rsplit("\n", 1)[-1]))
 
 
 def _defines(statement: str, question: str) -> str:

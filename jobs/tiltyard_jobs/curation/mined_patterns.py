@@ -85,7 +85,7 @@ INPUT_LINE = re.compile(
 EXAMPLE_LINE = re.compile(
     rf"\s*(?:[-*>] *)?(?:\*\*)?(?:{_GIVES}|{_WANTS}|(?-i:[A-Z])){_NUMBER}(?:\*\*)? ?[:：]", re.IGNORECASE
 )
-SECOND_OPTION = re.compile(r"^[ \t]{0,8}(?:\*\*)?\(?B ?[:.)]|(?<=[\s,;/])\(?B ?[:)]", re.MULTILINE)
+SECOND_OPTION = re.compile(r"^[ \t]{0,8}(?:\*\*)?\(?B ?[:.)]|(?<=[\s,;/])\(?B ?(?:[:)]|\.(?= \S))", re.MULTILINE)
 """The label `A:` before it is an option's."""
 # Behind the label `Answer:`, what the answer is to be like. A text to work on may stand behind the label, too.
 _OR = r"(?:,? (?:o(?:de)?r|o|ou|или) |/)"
@@ -121,9 +121,9 @@ ANSWER_SAID = re.compile(
     r"|(?<=\n)the (?:sorted|resulting|reversed|converted|translated|rewritten) (?:\w+ ){1,2}(?:is|are)\b"
     r"|(?<=\n)[^\n]{0,8}(?:正确)?答案是"
     r"|(?<=[.?!] )here(?:'s| is) (?:how (?:you|to)\b|an? (?:possible|simple|basic|complete) (?:[\w-]+ ){0,2}"
-    r"(?:implementation|solution|example|function|script|program)\b)"
+    r"(?:implementation|solution|example|function|script|program)\b)(?=[^\n]*:\s*\n)"
     r"|(?<=[。！？\n])(?:以下|下面)是(?:一个|一些|几个)[^。，：\n]{0,12}?(?:示例|例子|代码|脚本|实现|步骤)(?!输入"
-    r"|输出|数据)",
+    r"|输出|数据)(?=[^\n]*[：:。]\s*\n)",
     re.IGNORECASE,
 )
 
@@ -386,7 +386,8 @@ ORDERS = re.compile(
     r"|篇|下|代码"
     r"|程序"
     r"|函数)|用\S{1,12}(?:写|实现|编写)"
-    r"|实现|给(?:出|定|我|你)|创建|设计|解释|生成|打印|计算|翻译|列[出举]|描述|修改|分析|比较|判断|证明|求|定义一个"
+    r"|实现|给(?:出|定|我|你)|创建|设计|解释|生成|打印|计算(?!机)|翻译|列[出举]|描述|修改|分析|比较|判断|证明|求"
+    r"|定义一个"
     r"|总结|概括|介绍|推荐|优化"
     r"|检查|找出|补全|回答|简述|论述|举例|归纳|提取|识别|统计|画)(?!了|的是)"
     r"|とは|する(?:関数|プログラム|コード)|作成|작성"
@@ -430,7 +431,8 @@ STATEMENT = re.compile(
 UNSETTLED = re.compile(
     r"n't\b|\b(?:cannot|can not|does not|is not|nothing|(?:an?|the|this|with|throws?|gives?|wrong) (?:\w+ )?(?:error"
     r"|exception"
-    r"|values?|mistakes?)|errors? (?:is|out)|fails?|failed|crash\w*|stuck|wrong|bug|broken|blank|let's|too"
+    r"|values?|mistakes?)|errors? (?:is|out)|fails?|failed|crash\w*|stuck|wrong|bug|broken|blank|hangs|freezes|exits"
+    r"|times? out|let's|too"
     r"|to be found|and you|my)\b"
     r"|_{2,}|[没无我你不这此谁哪几怎吗呢]|报错|错误|失败|崩溃|异常|多少|什么|代码|函数|程序|用户|页面",
     re.IGNORECASE,
@@ -438,15 +440,13 @@ UNSETTLED = re.compile(
 
 TITLE = re.compile(r"[^\n]*[^.!。！…\n]")
 """One line that is no sentence."""
-CAPITALISED = re.compile(r"(?:\W*(?:[A-Z]|\d|(?:an?|and|by|for|from|in|of|on|or|the|to|vs|with)\b)[^\s]*){3,12}")
-"""Words in the letters of a title."""
 GREETS = re.compile(
-    r"\s*(?:thank(?:s| you)|welcome|nice to meet you|good (?:morning|evening)|bienvenue|willkommen|bienvenid[oa]s?"
-    r"|benvenut[oi]"
-    r"|bem-vind[oa]s?|gracias|merci|danke|grazie|obrigad[oa]|спасибо|добро пожаловать|谢谢|欢迎|ようこそ"
-    r"|환영)(?![a-z])",
+    r"\s*(?:thank(?:s| you)|welcome (?:to|back)|nice to meet you|good (?:morning|evening)|bienvenue|willkommen"
+    r"|bienvenid[oa]s?|benvenut[oi]|bem-vind[oa]s?|gracias|merci|danke|grazie|obrigad[oa]|спасибо|добро пожаловать"
+    r"|谢谢|欢迎|ようこそ|환영)(?![a-z])[^.!?。！？\n]*[.!。！]?\s*$",
     re.IGNORECASE,
 )
+"""A greeting, or thanks, and nothing behind it."""
 FENCE = re.compile(r"[ \t]*(?:```|~~~)")
 CODE_LINE = re.compile(
     r"^(?:\s{2,}\S.*|\t.*"
@@ -543,7 +543,9 @@ ASKS_AGAIN = re.compile(
 )
 # A line that goes on to the answer, below a question or its options.
 TURNS = re.compile(
-    r"(?:to (?:determine|solve|find|answer|calculate|compute|create|do)\b|let's (?:denote|analy[sz]e|break|start"
+    r"(?:(?:yes|no|ja|nein|oui|sí|sì|да|нет|是的|不是|はい|いいえ)(?=[.,!，。！、]|\s*$)|because\b|因为"
+    r"|explanation ?:|解析[:：]"
+    r"|to (?:determine|solve|find|answer|calculate|compute|create|do)\b|let's (?:denote|analy[sz]e|break|start"
     r"|solve)\b"
     r"|the (?:correct|right) (?:answer|option|choice)\b|(?:在|对于)[^，。\n]{1,30}中，(?:您|你|我们)可以"
     r"|here(?:'s| is) (?:an?|the|one) (?:[\w-]+ ){0,4}(?:code|example|snippet|solution|implementation|script|program"
@@ -621,7 +623,17 @@ DEFINES = re.compile(
     r"|(?P<cjk>[^\s，。、？]{1,16}?)(?:是指?|とは|は|이란|[은는] )",
     re.IGNORECASE,
 )
-ASKS_FOR_A_FACT = re.compile(r"\W*(?:what|why|who|whose|when|where|which)\b|.*(?:什么|谁|哪)", re.IGNORECASE)
+ORDERS_A_LIST = re.compile(
+    r"\W{0,8}(?:(?:please |can you |could you )?(?:list|name|give|mention|suggest|tell)(?: me| us)?"
+    r"|what are) [^.?:\n]{0,40}?"
+    r"\b(?:two|three|four|five|six|seven|eight|nine|ten|\d{1,2})\b[^.?:\n]*[.?]\s*$",
+    re.IGNORECASE,
+)
+"""An order for so many things, with nothing given."""
+ITEM = re.compile(r"\s*(?:\d{1,2}[.)]|[-*•]) *\S")
+ASKS_FOR_A_FACT = re.compile(
+    r"\W{0,8}(?:what|why|who|whose|when|where|which|how (?:many|much|long|far|old))\b|.*(?:什么|谁|哪)", re.IGNORECASE
+)
 WHY = re.compile(r"\W*why\b", re.IGNORECASE)
 BECAUSE = re.compile(r"\b(?:because|due to|since)\b", re.IGNORECASE)
 EXPLAINS = re.compile(

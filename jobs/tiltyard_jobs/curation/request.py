@@ -21,10 +21,11 @@ def has_request(text: str) -> bool:
     if asked is not None:
         return asked
     code, prose = split_code(text)
-    is_short = len(words(text)) <= MOST_OF_A_TITLE or like.CAPITALISED.fullmatch(text.strip())
-    if (is_short and like.TITLE.fullmatch(text.strip())) or like.GREETS.match(text):
+    is_title = len(words(text)) <= MOST_OF_A_TITLE and like.TITLE.fullmatch(text.strip())
+    if is_title or like.GREETS.match(text):
         return False
-    return not code and "\n\n" not in prose.strip() and not _states(prose)
+    states = like.STATEMENT.match(prose) and not like.UNSETTLED.search(prose)
+    return not code and "\n\n" not in prose.strip() and not states
 
 
 def asks_in_all(text: str) -> bool | None:
@@ -54,16 +55,10 @@ def asks_in_all(text: str) -> bool | None:
         elif not answering:
             if like.ORDERS.search(like.DESCRIBED.sub("", part) if is_article else part):
                 return True
-            of_oneself = like.FIRST_PERSON.search(part) and not _states(part)
-            hinted = hinted or bool(like.HINTS.search(part) or of_oneself)
+            hinted = hinted or bool(like.HINTS.search(part) or like.FIRST_PERSON.search(part))
     if answering or like.HEADING.search(prose):
         return False
     return True if hinted and not begins_with_code and not like.ABOUT_A_MODEL.match(text) else None
-
-
-def _states(prose: str) -> bool:
-    """Whether sentences state something that needs no help."""
-    return bool(like.STATEMENT.match(prose)) and not like.UNSETTLED.search(prose)
 
 
 def _orders_at_its_end(paragraph: str) -> bool:

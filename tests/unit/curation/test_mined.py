@@ -297,6 +297,15 @@ CUT_IN_MANY_LANGUAGES = [
         "Your task is to write a function that finds the largest number. Here's how you can do it:\n\nmax(numbers)",
         "Your task is to write a function that finds the largest number.",
     ),
+    ("Is 7 prime?\nYes", "Is 7 prime?"),
+    ("Why is the sky blue?\nBecause air scatters blue light.", "Why is the sky blue?"),
+    ("How do I reverse a list?\nYou can use the reverse() method.", "How do I reverse a list?"),
+    ("What is AI? AI is the simulation of intelligence by machines.", "What is AI?"),
+    ("什么是人工智能？人工智能是计算机科学的一个分支。", "什么是人工智能？"),
+    ("What is the capital of Peru? The capital of Peru is Lima.", "What is the capital of Peru?"),
+    ("Name three colours.\n1. Red\n2. Blue\n3. Green", "Name three colours."),
+    ("What are the three laws of motion?\n\n- inertia\n- force\n- reaction", "What are the three laws of motion?"),
+    ("What is 2 + 2?\nExplanation: both are added.", "What is 2 + 2?"),
     ("创建一个脚本来读取天气。以下是一个示例脚本：\n\nprint(1)", "创建一个脚本来读取天气。"),
     (
         f"# 请编写一个函数，计算列表的平均值。\n\n{PROGRAM}\n```\n\n这个函数返回平均值。",
@@ -362,9 +371,10 @@ def test_there_are_enough_of_them() -> None:
 def test_a_long_text_of_anything_is_looked_through_in_time() -> None:
     for piece in (
         "?\n\nx ", "A: \n", "```\n", "to a ", "# write a\n", "\n\n", "? A: B", ".Answer: a, a",
-        "Input: 1\nA: 2\n",
+        "Input: 1\nA: 2\n", "# a\n", "What a:\n", "以下是一个", "是", "____ ", "?\nA b.\n",
     ):  # fmt: skip
         clean(piece * 200_000)
+        lint((piece * LONGEST)[:LONGEST])
         clean((piece * LONGEST)[:LONGEST])
         clean((piece * LONGEST)[: LONGEST - 6] + "\nA) x?")
 

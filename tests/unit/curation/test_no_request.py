@@ -382,6 +382,11 @@ REFUSED_IN_MANY_LANGUAGES = [
         "# 随机数生成\n\n随机数很常用。以下是一些常见的随机数生成函数：\n\n1. **`random()`**: 生成一个浮点数。",
         LintIssue.NO_REQUEST,
     ),
+    ("Welcome to our tutorial on lists.", LintIssue.NO_REQUEST),
+    ("谢谢你的帮助！", LintIssue.NO_REQUEST),
+    ("B. London\nC. Berlin\nD. Madrid", LintIssue.FRAGMENT),
+    ("Answer: B. The second option is right.", LintIssue.ASSISTANT_VOICE),
+    ("Please provide the code that you want me to review.", LintIssue.NO_REQUEST),
     ("In conclusion, use a list where order matters.", LintIssue.ASSISTANT_VOICE),
     ("The answer is 42. It is the sum of both.", LintIssue.ASSISTANT_VOICE),
 ]

@@ -198,9 +198,9 @@ def _states_below_a_question(text: str, place: int) -> bool:
     defines = _defines(first, question)
     is_long = len(rest.encode()) >= (LEAST_DEFINITION if defines else LEAST_STATEMENT)
     if text.startswith("\n\n", place):
-        answers = defines or before.endswith(("?", "？"))
+        answers = bool(defines) or before.endswith(("?", "？"))
     else:
-        answers = defines and like.ASKS_FOR_A_FACT.match(last)
+        answers = bool(defines and like.ASKS_FOR_A_FACT.match(last))
     if not (is_long and answers) and not _echoes(first, last):
         return False
     if any(pattern.match(first) for pattern in (like.OPTION, like.FENCE, like.CODE_LINE, like.CONTEXT)):

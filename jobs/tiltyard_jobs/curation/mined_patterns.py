@@ -365,11 +365,15 @@ IMPERATIVE = (
     r"|создай)(?:те)?)\b"
 )
 ORDERS = re.compile(
-    rf"(?:^|[.!?:;\n]\s{{0,4}}|\d[.)]\s+|[*#>%]\s*|-\s+)(?:(?:first|then|now|next|finally|also|in \w+|using [\w ]+"
+    rf"(?:^|[.!?:;\n]\s{{0,4}}|\d[.)]\s+|[*#>%]\s*|-\s+)(?:(?:first|then|now|next|finally|also|in \w+|(?:using|with"
+    rf"|without) [\w ]+"
     rf"|given [^,.\n]{{1,80}}|for (?:each|every) [^,.\n]{{1,60}}?),? )?(?:please |kindly |now |then |also )?(?:{VERBS})"
     r"\b(?!\s*[=(.;,])"
     r"|(?:^|[.!?:;\n]\s{0,4})[^.!?:;,\n]{2,80}, (?:please |then )?(?:write|create|implement|explain|find|design|list"
     r"|describe|generate|build|develop|compare|suggest|translate|summari[sz]e|solve|calculate|determine)\b"
+    r"|(?:^|[.!?:;\n]\s{0,4})(?:on|at|once|based|from|after|before|by|inside|within|until|unless"
+    r"|under) [^.!?:;,\n]{2,80}, "
+    rf"(?:{VERBS})\b(?!\s*[=(.;,])"
     r"|, (?:please |then )?(?:find|calculate|compute|determine|evaluate|solve|prove|show|state|identify|write|explain)"
     r" (?:the|all|an?|its|their|how|what|whether|that|for|if|\\|\$)"
     r"|^\s*(?:#+ *)?(?:a |an |the )?(?:(?!is\b|are\b|was\b)[\w+#]+ ){0,3}(?:program|script|function|code|quer(?:y|ies)"
@@ -431,7 +435,8 @@ STATEMENT = re.compile(
 UNSETTLED = re.compile(
     r"n't\b|\b(?:cannot|can not|does not|is not|nothing|(?:an?|the|this|with|throws?|gives?|wrong) (?:\w+ )?(?:error"
     r"|exception"
-    r"|values?|mistakes?)|errors? (?:is|out)|fails?|failed|crash\w*|stuck|wrong|bug|broken|blank|hangs|freezes|exits"
+    r"|values?|mistakes?)|errors? (?:is|out)|fails?|failed|crash\w*|stuck|wrong|bug|broken|blank|unclear|hangs"
+    r"|freezes|exits"
     r"|times? out|let's|too"
     r"|to be found|and you|my)\b"
     r"|_{2,}|[没无我你不这此谁哪几怎吗呢]|报错|错误|失败|崩溃|异常|多少|什么|代码|函数|程序|用户|页面",

@@ -20,7 +20,10 @@ from tiltyard_jobs.curation.request import begins_in_the_middle, has_request, sp
 from tiltyard_jobs.curation.text import words
 
 MIN_WORDS = 3
-"""Fewer words ask for nothing ("Hello", "Python code"). A Korean word counts twice: it holds its particle or verb."""
+"""Fewer words ask for nothing ("Hello", "Python code"). A Korean word counts twice: it holds its particle or verb.
+
+An ASCII text without a blank, such as an address, is one word.
+"""
 
 MAX_CHARACTERS = LONGEST
 """About 4,000 tokens: longer than the default 512 tokens of mining can write by far."""
@@ -129,7 +132,8 @@ def issues(text: str) -> Iterator[LintIssue]:
     if _SPECIAL_TOKEN.search(text) or _ROLE_LINE.search(text) or hands_over(text):
         yield LintIssue.TEMPLATE_LEAK
     spoken = words(text)
-    if len(spoken) + sum(bool(_HANGUL.match(word)) for word in spoken) < MIN_WORDS:
+    hangul = sum(bool(_HANGUL.match(word)) for word in spoken)
+    if len(spoken) + hangul < MIN_WORDS or (text.isascii() and len(text.split()) < 2):
         yield LintIssue.TOO_SHORT
     if _loops(text, spoken):
         yield LintIssue.REPETITION

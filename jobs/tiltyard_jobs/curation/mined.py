@@ -13,11 +13,14 @@ from typing import NamedTuple
 
 from tiltyard_jobs.curation import mined_patterns as like
 from tiltyard_jobs.curation.request import asks, asks_in_all, begins_an_answer, code_lines, split_code
+from tiltyard_jobs.curation.text import words
 
 LONGEST = 16_384  # characters of a text that is looked through; a longer one is no instruction (`lint`)
 MOST_PLACES = 8  # where an answer may begin, and marks of speakers; a hostile text has thousands
 LEAST_STATEMENT = 120  # characters: what stands below a question and is shorter may belong to it
 LEAST_DEFINITION = 30  # characters: as short, where it names what the question names
+LEAST_ECHO = 0.6  # of a question's words in a sentence that says them again
+LEAST_ECHOED = 4  # words of a question
 LEAST_PROGRAM = 2  # lines, of what is not in a fence
 LEAST_OF_ANY = 4  # lines: what is shorter is a program only in a fence, or where it defines or imports something
 LONGEST_LINE = 1000  # characters that are looked at above a label
@@ -91,13 +94,14 @@ def _answer_at(text: str, asked_by: str) -> int | None:
         or (mail and mail.end() <= start and like.MAIL.match(paragraph))
     ]
     voices += [match.start() for match in re.finditer(r"\n(?!\n)", text) if _turns(text, match.start())]
-    below = (start for start, _ in _later_paragraphs(text) if _is_asked(text[:start].rstrip()))
+    ends = (match.start() for match in re.finditer(r"(?<=[?？])(?= ?\S)|(?<!\n)(?=\n)", text))
+    below = (end for end in ends if _is_asked(text[:end]))
     voices += [start for start in islice(below, MOST_PLACES) if _states_below_a_question(text, start)]
     programs = _programs(text)
     voices += programs
     if text.startswith("#"):  # an article below a title that asks
         headings = (match for match in re.finditer(r"\n\n#{1,6} +", text))
-        voices += [match.start() for match in headings if not like.PART_OF_A_TASK.match(text, match.end())]
+        voices += [match.start() for match in headings if not _is_part_of_a_task(text, match.end())]
     labelled = set(labels)
     for place in sorted({place for place in (*labels, *voices) if place > 0})[:MOST_PLACES]:
         if place not in labelled and place not in programs and _in_a_fence(text, place):
@@ -107,6 +111,12 @@ def _answer_at(text: str, asked_by: str) -> int | None:
         if asks_in_all(text[:place]):
             return place
     return None
+
+
+def _is_part_of_a_task(text: str, place: int) -> bool:
+    """Whether a heading goes on with what is asked for."""
+    heading = text[place : text.find("\n", place) + 1] or text[place:]
+    return bool(like.PART_OF_A_TASK.match(heading)) or asks(heading)
 
 
 def _role_lines(text: str) -> list[int]:
@@ -131,8 +141,8 @@ def _is_of_an_example(text: str, label: re.Match[str], sign_of_q: str) -> bool:
     """
     value = text[label.end() : label.end() + LEAST_STATEMENT].split("\n", 1)[0]
     above = text[max(label.start() - LONGEST_LINE, 0) : label.start()].rstrip().rsplit("\n", 1)[-1]
-    answers = above.endswith(("?", "？")) or _sign_of(label[0]) == sign_of_q
-    named = {"A": not answers, "R": True}  # R is a resistance, too
+    asked = above.endswith(("?", "？"))
+    named = {"A": not (asked or _sign_of(label[0]) == sign_of_q), "R": not asked}  # R is a resistance, too
     if named.get(label[0].strip(" \t:：*")) and like.VALUE.match(value):
         return True
     return bool(like.INPUT_LINE.match(above)) and len(value.split()) <= LONGEST_VALUE
@@ -167,9 +177,12 @@ def _options_again(text: str) -> list[int]:
 
 
 def _turns(text: str, place: int) -> bool:
-    """Whether a line goes on to the answer, below a question or its last option."""
-    before = text[:place].rsplit("\n", 1)[-1].rstrip()
-    ends = bool(before) and (before[-1] in "?？。.！" or like.OPTION.match(before) or before.startswith("#"))
+    """Whether a line goes on to the answer, below a question or its last option; within a paragraph, a sentence."""
+    above = text[:place].rstrip()
+    before, signs = above.rsplit("\n", 1)[-1], "?？" if len(above) < place else "?？。.！"
+    ends = bool(before) and (before[-1] in signs or like.OPTION.match(before) or before.startswith("#"))
+    if ends and before[-1] in "?？" and begins_an_answer(text[place + 1 :].split("\n", 1)[0]):
+        return True
     return ends and bool(like.TURNS.match(text, place + 1))
 
 
@@ -177,12 +190,18 @@ def _states_below_a_question(text: str, place: int) -> bool:
     """Whether all that follows a question states, at some length, and nobody speaks of himself in it."""
     before, rest = text[:place].rstrip(), text[place:].strip()
     first, question = rest.split("\n", 1)[0], before.rsplit("\n\n", 1)[-1]
+    last = like.SENTENCE_END.split(question.rsplit("\n", 1)[-1])[-1]
     if like.DO_THIS.match(first):
         return not _asks_again(rest)
+    if like.ORDERS_A_LIST.match(last) and all(like.ITEM.match(line) for line in rest.split("\n") if line.strip()):
+        return True
     defines = _defines(first, question)
-    if len(rest.encode()) < (LEAST_DEFINITION if defines else LEAST_STATEMENT):
-        return False
-    if not (defines or before.endswith(("?", "？"))):
+    is_long = len(rest.encode()) >= (LEAST_DEFINITION if defines else LEAST_STATEMENT)
+    if text.startswith("\n\n", place):
+        answers = bool(defines) or before.endswith(("?", "？"))
+    else:
+        answers = bool(defines and like.ASKS_FOR_A_FACT.match(last))
+    if not (is_long and answers) and not _echoes(first, last):
         return False
     if any(pattern.match(first) for pattern in (like.OPTION, like.FENCE, like.CODE_LINE, like.CONTEXT)):
         return False
@@ -190,8 +209,18 @@ def _states_below_a_question(text: str, place: int) -> bool:
     return not (asks(prose) or like.FIRST_PERSON.search(prose) or like.HINTS.search(prose))
 
 
+def _echoes(statement: str, question: str) -> bool:
+    """Whether a sentence says the words of a question again."""
+    if not (like.ASKS_FOR_A_FACT.match(question) and statement.endswith((".", "。"))):
+        return False
+    asked = set(words(question))
+    return len(asked & set(words(statement))) >= max(LEAST_ECHOED, LEAST_ECHO * len(asked))
+
+
 def _is_asked(before: str) -> bool:
-    return before.endswith(("?", "？")) or bool(like.EXPLAINS.match(before.rsplit("\n\n", 1)[-1]))
+    if before.endswith(("?", "？")) or like.EXPLAINS.match(before.rsplit("\n\n", 1)[-1]):
+        return True
+    return bool(like.ORDERS_A_LIST.match(before.rsplit("\n", 1)[-1]))
 
 
 def _defines(statement: str, question: str) -> str:
@@ -217,7 +246,12 @@ def _programs(text: str) -> list[int]:
         if found:
             break
         starts = is_code[number] and line.strip() and not like.COMMENT.match(line)
-        if starts and number and (number == 1 or not is_code[number - 1] or like.COMMENT.match(lines[number - 1])):
+        above = lines[number - 1]
+        if (
+            starts
+            and number
+            and (number == 1 or not (is_code[number - 1] and above.strip()) or like.COMMENT.match(above))
+        ):
             before = [one for one in lines[:number] if one.strip()]
             comment = all(like.COMMENT.match(one) for one in before)
             order = _without_examples([like.COMMENT.sub("", one) if comment else one for one in before])

@@ -8,9 +8,10 @@ _NUMBER = r"(?: ?#?\d{1,3})?"
 _ASKED = r"question|instruction|prompt|user|human|问题|提问|題目|题目|質問|질문|вопрос|frage|pregunta|pergunta|domanda"
 ROLE_MARK = re.compile(
     r"\s*(?:#{1,4} *|\*\*)?\(?(?:(?:new |next |created )?(?:q(?:uestion)?|user|human|student|client|customer|prompt"
-    r"|query|instruction|problem|问题?|用户|提问|题目|問題?|学生|質問|質問文|ユーザー|질문|사용자|вопрос|пользователь|frage|(?:be)?nutzer"
+    r"|query|instruction|problem|问题?|用户|提问|题目|問題?|学生|質問|質問文|ユーザー|질문|사용자|вопрос"
+    r"|пользователь|frage|(?:be)?nutzer"
     rf"|pregunta|usuario|pergunta|usuário|utilisateur|domanda|utente){_NUMBER})"
-    r"(?:\*\*)? ?[:：)）](?:\*\*)?\s*(?=\S)|\s*(?:user|human)[ \t]*\n+(?=\S)|\s*Q\d{0,2}\. +(?=[A-Z])"
+    r"(?:\*\*)? ?(?:[)）]?[:：]|[)）])(?:\*\*)?\s*(?=\S)|\s*(?:user|human)[ \t]*\n+(?=\S)|\s*Q\d{0,2}\. +(?=[A-Z])"
     rf"|\s*(?:#{{1,6}} *|\*\*)(?:{_ASKED}){_NUMBER}(?:\*\*)?[ \t]*\n+(?=\S)",
     re.IGNORECASE,
 )
@@ -18,21 +19,26 @@ MODELS = r"(?:qwen|tongyi|chatgpt|gpt|claude|llama|gemma|gemini|deepseek|mistral
 MODEL_MARK = re.compile(rf"\s*(?:\*\*)?{MODELS}(?:\*\*)? ?[:：](?:\*\*)?\s*(?=\S)", re.IGNORECASE)
 """A speaker who is a model; it asks where what it says is a question."""
 
+ABOUT_A_MODEL = re.compile(rf"\s*{MODELS} [a-z]", re.IGNORECASE)
+"""A sentence of which a model is the subject: that something should be so asks for nothing then."""
+
 LETTER_MARK = re.compile(
-    r"\s*(?:[PQ](?= ?:[\s\S]*\n[ \t]*R ?:\s*(?!\d))|F(?= ?:[\s\S]*\n[ \t]*A ?:)"
-    r"|В(?= ?:[\s\S]*\n[ \t]*О ?:)) ?:\s*(?=[^\n]*\?)"
+    r"\s*(?:[PQ](?= ?: *[^\s\d][^\n]*\?\s*\n[\s\S]*^[ \t]*R ?:)|F(?= ?: *[^\s\d][^\n]*\?\s*\n[\s\S]*^[ \t]*A ?:)"
+    r"|В(?= ?:[\s\S]*\n[ \t]*О ?:)) ?:\s*(?=[^\n]*\?)",
+    re.MULTILINE,
 )
 """A question's letter, where the answer's stands below it: P and R in Spanish, F and A in German."""
 
 SOFT_SWITCH = re.compile(r"(?:(?<!\S)|(?<=[\w)`\"'][.?!])|(?<=[。？！]))/(?:no_?)?think(?!\S)", re.IGNORECASE)
 
 ANSWER_LABEL = re.compile(
-    r"^[ \t]*(?:[#>*\-]+ *)?(?:\*\*)?(?:(?:created |sample |expected |correct |model )?answer|a|response|(?:possible "
+    r"^[ \t]*(?:[#>*\-]+ *)?(?:\*\*)?(?:(?:created |sample |expected |correct |model |short |final "
+    r"|best )?answer|a|response|(?:possible "
     r"|sample |example |correct |python |java |javascript |c\+\+ )?solution|assistant|ai|bot"
     r"|output by the assistant"
     r"|答案?|回答|解答|答复|助手|解决方案|解决方法|答え|답변?|ответ|antwort|respuesta|réponse|resposta"
     rf"|risposta){_NUMBER}(?:\*\*)? ?[:：]"
-    r"|^[ \t]*(?:#{1,6} *|\*\*)(?:answer|response|(?:possible |sample |my )?solution|explanation|assistant"
+    r"|^[ \t]*(?:#{1,6} *|\*\*)(?:answer|response|(?:possible |sample |my |your )?solution|explanation|assistant"
     r"|答案|回答|解答|解决方案|解释|答え|답변?|ответ|antwort|lösung|respuesta|réponse|resposta|risposta)"
     rf"{_NUMBER}(?:\*\*)?[ \t]*[:：]?(?:\*\*)?[ \t]*$"
     r"|^[ \t]*(?:answer|antwort|respuesta|réponse|resposta|risposta|ответ) ?#?\d{1,3}[)）]"
@@ -43,7 +49,8 @@ ANSWER_LABEL = re.compile(
 ANSWER_LABEL_GLUED = re.compile(
     r"(?<=[.?!。？\s])(?:Assistant|ASSISTANT|assistant)(?=[A-Z])|^assistant(?=[A-Z])"
     r"|(?<=[.?!。？！])(?:Assistant|Answer|Response|Solution|助手|回答|答案?|Ответ|Antwort|Respuesta|Réponse) ?[:：]"
-    rf"|(?<=[?？] )(?:(?:Answer|Ответ|Antwort|Respuesta|Réponse|Resposta|Risposta){_NUMBER} ?: (?![_<\[.])|A: )",
+    rf"|(?<=[?？] )(?:(?:Answer|Ответ|Antwort|Respuesta|Réponse|Resposta|Risposta){_NUMBER} ?: (?![_<\[.])|A: )"
+    rf"|(?<=[?？]\n)A[.)] ",
     re.MULTILINE,
 )
 ROLE_LINE = re.compile(
@@ -58,7 +65,8 @@ ROLE_LINE = re.compile(
 # Behind a text that a mark of its own begins, with the same sign: `Q) … A) …`.
 ANSWER_TO_MARK = re.compile(
     r"(?:^|(?<=[.?!。？！)]\s))[ \t]*\(?(?:A(?:nswer|ns)?|R|О|Antwort|Respuesta|Resposta|Risposta|Réponse|Ответ|答案?"
-    r"|回答|答え|답변?|Completion|Reply|Bot|Chatbot|Teacher|Tutor|Agent|Expert|Support|Model|Asistente|Assistente|Assistent"
+    r"|回答|答え|답변?|Completion|Reply|Bot|Chatbot|Teacher|Tutor|Agent|Expert|Support|Model|Asistente|Assistente"
+    r"|Assistent"
     rf"|Ассистент|Помощник|助理|アシスタント|어시스턴트){_NUMBER} ?([:.)：）])\s*(?=\S)",
     re.MULTILINE,
 )
@@ -77,7 +85,7 @@ INPUT_LINE = re.compile(
 EXAMPLE_LINE = re.compile(
     rf"\s*(?:[-*>] *)?(?:\*\*)?(?:{_GIVES}|{_WANTS}|(?-i:[A-Z])){_NUMBER}(?:\*\*)? ?[:：]", re.IGNORECASE
 )
-SECOND_OPTION = re.compile(r"^[ \t]{0,8}(?:\*\*)?\(?B ?[:.)]|(?<=[\s,;/])\(?B ?[:)]", re.MULTILINE)
+SECOND_OPTION = re.compile(r"^[ \t]{0,8}(?:\*\*)?\(?B ?[:.)]|(?<=[\s,;/])\(?B ?(?:[:)]|\.(?= \S))", re.MULTILINE)
 """The label `A:` before it is an option's."""
 # Behind the label `Answer:`, what the answer is to be like. A text to work on may stand behind the label, too.
 _OR = r"(?:,? (?:o(?:de)?r|o|ou|или) |/)"
@@ -101,7 +109,8 @@ FORMAT = re.compile(
 GIVEN_TEXT = re.compile(
     r"(?:^|[.?!;)。？！])[ \t]{0,4}(?:the |this )?(?:review|text|sentence|e-?mail|passage|article|input|context|comment"
     r"|statement|tweet|paragraph|document|story|poem|headline|dialogu?e?|conversation|message|post|premise|transcript"
-    r"|abstract|评论|文本|文章|句子|内容|段落|输入|邮件|本文|記事|テキスト|レビュー|글|문장|기사|본문|리뷰|bewertung|satz|artikel"
+    r"|abstract|评论|文本|文章|句子|内容|段落|输入|邮件|本文|記事|テキスト|レビュー|글|문장|기사|본문|리뷰|bewertung"
+    r"|satz|artikel"
     r"|reseña|texto|artículo|texte|phrase|avis|testo|recensione|текст|отзыв)(?: \d+)? ?[:：]",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -110,7 +119,11 @@ ANSWER_SAID = re.compile(
     r"(?<=\n)(?:(?:so|therefore|thus|hence),? )?(?:the )?(?:correct |right |expected )?answer (?:is|to (?:this|the"
     r"|your))\b"
     r"|(?<=\n)the (?:sorted|resulting|reversed|converted|translated|rewritten) (?:\w+ ){1,2}(?:is|are)\b"
-    r"|(?<=\n)[^\n]{0,8}(?:正确)?答案是",
+    r"|(?<=\n)[^\n]{0,8}(?:正确)?答案是"
+    r"|(?<=[.?!] )here(?:'s| is) (?:how (?:you|to)\b|an? (?:possible|simple|basic|complete) (?:[\w-]+ ){0,2}"
+    r"(?:implementation|solution|example|function|script|program)\b)(?=[^\n]*:\s*\n)"
+    r"|(?<=[。！？\n])(?:以下|下面)是(?:一个|一些|几个)[^。，：\n]{0,12}?(?:示例|例子|代码|脚本|实现|步骤)(?!输入"
+    r"|输出|数据)(?=[^\n]*[：:。]\s*\n)",
     re.IGNORECASE,
 )
 
@@ -128,7 +141,8 @@ _CAN_BE_DONE = (
     r"|utiliser|faire|suivre|employer|verwenden|benutzen|nutzen|usare|utilizzare|fare|fazer|использовать"
     r"|воспользоваться"
     r"|применить|сделать)\b|(?:(?:你|您|我们)?可以(?:直接)?(?:使用|用|通过|利用|采用)))"
-    r"|[^。？！\n]{1,60}(?:には|場合は|ときは)、?[^。？！\n]{1,60}(?:使います|使用します|使うことができます|使用できます|使えます|利用できます)。"
+    r"|[^。？！\n]{1,60}(?:には|場合は|ときは)、?[^。？！\n]{1,60}(?:使います|使用します|使うことができます"
+    r"|使用できます|使えます|利用できます)。"
     r"|[^.?!\n]{1,60}(?:려면|위해서?는?|때는) [^.?!\n]{1,60}(?:사용(?:할 수 있|하면 됩|합)|이용할 수 있|쓸 수 있)"
 )
 CAN_BE_DONE = re.compile(_CAN_BE_DONE, re.IGNORECASE)
@@ -144,7 +158,8 @@ VOICE = re.compile(
     rf"(?:{OPENING})[ \t]*[,!.:，！。：]"
     r"|(?:below|following|here)(?:'s| is| are) (?:an?|the|one|some|how|what|two|three|several"
     r"|your)\b(?! (?:\w+ ){0,4}(?:original|existing|current|starting|inputs?|outputs?|tables?|lists?|arrays?|texts?"
-    r"|paragraph|sentences?|passage|article|logs?|data|dataset|problem|question|error|message|task|code (?:i|we)"
+    r"|paragraph|sentences?|passage|article|logs?|data|dataset|problem|question|error|message|task|(?:code|snippet"
+    r"|function|script|query) (?:that )?(?:i|we)"
     r"|constraints))"
     r"|(?:okay|ok|alright|yes)[,!.]* here(?:'s| is) (?:an?|the|your) (?:[\w-]+ ){0,3}(?:explanation|example|solution"
     r"|implementation|version|script|answer|breakdown|summary|guide)\b"
@@ -175,6 +190,7 @@ VOICE = re.compile(
     r"|in this (?:code|example|script|implementation|program|function|solution|version|article|tutorial|guide|case)\b"
     r"|(?:在这个|在上述|上述|上面的|这段|这个|此|该)(?:代码|函数|示例|程序|例子|脚本|方法|类)"
     r"|(?:在[^，。\n]{1,30}中，)?(?:您|你|我们)可以(?:使用|通过|按照|尝试|在|将|用|根据|参考)|首先[，,]|步骤如下"
+    r"|[^。！？\n]{1,60}?(?:通常|一般)[^。！？\n]{0,12}(?:以下|如下)"
     r"|(?:the )?(?:step-by-step|steps?)\b[^\n]{0,60}:|let's (?:break|start|create|define|assume|go|write|see|first)\b"
     r"|let me\b|i'(?:ll|m going to) (?:provide|explain|show|help|write|create|give|use)\b"
     r"|i(?:'m| am) (?:sorry|unable|not able|an ai|a language model)|as an ai(?: language)?(?: model"
@@ -256,9 +272,10 @@ GIVES = re.compile(
 ABOUT_IT = re.compile(r"\b(?:it|this|that|these|them|i|my|me|the|wrong|here)\b", re.IGNORECASE)
 
 ORDERS_A_THING = re.compile(
-    r"\b(?:can|could|would) you (?:please |kindly )?(?:write|implement|create|design|build)(?: me)? (?:an?|the|some)\b"
+    r"\b(?:(?:can|could|would) you (?:please |kindly )?|please )(?:write|implement|create|design|build|generate|suggest"
+    r"|recommend)(?: me)? (?:an?|the|some)\b"
     r"|\b(?:can|could|would) you (?:please )?provide me with an? (?:[\w-]+ ){0,3}(?:guide|example|function|script"
-    r"|program)\b",
+    r"|program)\b|\b(?:write|draft|make|compose|translate) (?:it for )?me\b",
     re.IGNORECASE,
 )
 MAKE_THIS = re.compile(
@@ -271,10 +288,14 @@ MAKE_THIS = re.compile(
 # A text that the request is about, in Chinese, Japanese and Korean: "Below is the text". One that is made has a word
 # for that; code counts as made where the request orders a program.
 HANDED_OVER = re.compile(
-    r"(?:(?:以下|下面)(?:是|为|は)|다음은)(?![^。.：:\n]{0,30}(?:一[个段篇封份首]|例|예시|예제|サンプル|实现|実装|구현|修正|수정"
-    r"|改|개선|后的|翻译|訳|번역|总结|要約|요약))[^。.：:\n]{0,30}?(?:(?P<code>代码|函数|程序|コード|関数|プログラム|코드|함수"
-    r"|프로그램)|文章|文本|文字|内容|邮件|评论|数据|原文|段落|对话|日志|报错|本文|記事|テキスト|文書|メール|会話|レビュー|データ|ログ"
-    r"|エラー|論文|資料|手紙|議事録|글|기사|내용|본문|문장|텍스트|문서|메일|대화|리뷰|데이터|로그|오류|원문|자료|지문|회의록)"
+    r"(?:(?:以下|下面)(?:是|为|は)|다음은)(?![^。.：:\n]{0,30}(?:一[个段篇封份首]|例|예시|예제|サンプル|实现|実装"
+    r"|구현|修正|수정"
+    r"|改|개선|后的|翻译|訳|번역|总结|要約|요약))[^。.：:\n]{0,30}?(?:(?P<code>代码|函数|程序|コード|関数|プログラム"
+    r"|코드|함수"
+    r"|프로그램)|文章|文本|文字|内容|邮件|评论|数据|原文|段落|对话|日志|报错|本文|記事|テキスト|文書|メール|会話"
+    r"|レビュー|データ|ログ"
+    r"|エラー|論文|資料|手紙|議事録|글|기사|내용|본문|문장|텍스트|문서|메일|대화|리뷰|데이터|로그|오류|원문|자료"
+    r"|지문|회의록)"
 )
 MADE = re.compile(r"写|实现|生成|创建|書|作成|実装|作っ|작성|구현|만들")
 GIVEN_HERE = re.compile(
@@ -307,7 +328,8 @@ VERBS = (
 # Three kinds of words that ask. Those that turn to somebody ask wherever they stand; those that order something ask
 # where no answer has begun; those that only sound like a task ask where nothing has the form of an answer.
 TURNS_TO = re.compile(
-    r"\bplease\b|\b(?:can|could|would|will) (?:you|someone|anyone|somebody|anybody)\b"
+    r"\bplease\b(?! (?:note|be aware|keep in mind|remember|refer|see)\b)|\b(?:can|could|would|will) (?:you|someone"
+    r"|anyone|somebody|anybody)\b"
     r"|\b(?:help|tell|show|give|teach|ask) (?:me|us)\b"
     r"|(?:^|[.!?:;\n#]\s{0,4})(?:\w+,? )?(?:how to|how do|how can|why (?:does|do|is|are))\b"
     r"|\bhow (?:do|can|could|should|would) (?:i|we|you)\b"
@@ -315,7 +337,9 @@ TURNS_TO = re.compile(
     r"|\b(?:you are (?:given|asked|tasked|required)|you're (?:given|asked|tasked)|your (?:first |next )?(?:task|job"
     r"|goal)"
     r"|(?:the|our|my) (?:task|goal|challenge|problem) is to)\b"
-    r"|请(?!确保|注意|参考|记住|查看|检查)|如何|怎[么样]|为何|吗[？?。]|能否|可否|帮[我忙](?!的)|我(?:想|要|需要|希望|正在|有一)"
+    r"|(?<!申)请(?!求|确保|注意|参考|记住|查看|检查)|(?<![示了明绍])如何|怎[么样]|为何|吗[？?。]|能否|可否"
+    r"|帮[我忙](?!的)|我(?:想|要|需要"
+    r"|希望|正在|有一)"
     r"|してください|教えて|書いて|ください|ですか|ますか|주세요|해줘|하세요|하시오|인가요|까요|습니까|알려|설명해"
     r"|¿|\b(?:necesito|quiero|preciso|puedes|podrías|você pode|pouvez-vous|peux-tu|j'ai besoin|aidez-moi|bitte"
     r"|können sie|kannst du|ich (?:möchte|brauche)|puoi|potresti|vorrei|мне нужно|помоги\w*|пожалуйста|можете"
@@ -341,23 +365,35 @@ IMPERATIVE = (
     r"|создай)(?:те)?)\b"
 )
 ORDERS = re.compile(
-    rf"(?:^|[.!?:;\n]\s{{0,4}}|\d[.)]\s+|[*#>%]\s*|-\s+)(?:(?:first|then|now|next|finally|also|in \w+|using [\w ]+"
+    rf"(?:^|[.!?:;\n]\s{{0,4}}|\d[.)]\s+|[*#>%]\s*|-\s+)(?:(?:first|then|now|next|finally|also|in \w+|(?:using|with"
+    rf"|without) [\w ]+"
     rf"|given [^,.\n]{{1,80}}|for (?:each|every) [^,.\n]{{1,60}}?),? )?(?:please |kindly |now |then |also )?(?:{VERBS})"
-    r"\b(?!\s*[=(.;])"
+    r"\b(?!\s*[=(.;,])"
     r"|(?:^|[.!?:;\n]\s{0,4})[^.!?:;,\n]{2,80}, (?:please |then )?(?:write|create|implement|explain|find|design|list"
     r"|describe|generate|build|develop|compare|suggest|translate|summari[sz]e|solve|calculate|determine)\b"
+    r"|(?:^|[.!?:;\n]\s{0,4})(?:on|at|once|based|from|after|before|by|inside|within|until|unless"
+    r"|under) [^.!?:;,\n]{2,80}, "
+    rf"(?:{VERBS})\b(?!\s*[=(.;,])"
+    r"|, (?:please |then )?(?:find|calculate|compute|determine|evaluate|solve|prove|show|state|identify|write|explain)"
+    r" (?:the|all|an?|its|their|how|what|whether|that|for|if|\\|\$)"
     r"|^\s*(?:#+ *)?(?:a |an |the )?(?:(?!is\b|are\b|was\b)[\w+#]+ ){0,3}(?:program|script|function|code|quer(?:y|ies)"
     r"|class|method|regex"
     r"|command|app|application|tool|test|controller|component|file)s? (?:snippet )?(?:to|that|which|for) \w"
-    r"|\bi(?:'m| am)? ?(?:need|want|trying|try|wonder|wondering|looking|getting|stuck|struggling|having|have|get|cannot"
+    r"|\bi(?:'m| am)? ?(?:need|want|trying|try|wonder|wondering|looking|getting|stuck|struggling|having"
+    r"|have(?! no\b)|get|cannot"
     r"|can't|don't|tried|wrote|keep)\b"
     rf"|(?:^|[.!?:;\n]\s{{0,4}}){IMPERATIVE}|\b(?:berechnen|implementieren|sortieren|programmieren|übersetzen"
     rf"|erklären)\b"
     r"|什么|为什么|要求[:：]"
-    r"|(?:^|[。！？；：:，,.\n]\s{0,4}|\d[.、]\s*|[#>*-] *)(?:现在|然后)?(?:[编撰改重续]?写(?:一|出|个|段|篇|下|代码"
+    r"|(?:^|[。！？；：:，,.\n]\s{0,4}|\d[.、]\s*|[#>*-] *)(?:现在|然后|再|并)?"
+    r"(?:(?:根据|按照?|基于|针对|将|把|对|为|以(?![下上及便]))[^，。！？\n]{1,30}?)?(?:[编撰改重续]?写(?:一|出|个|段"
+    r"|篇|下|代码"
     r"|程序"
     r"|函数)|用\S{1,12}(?:写|实现|编写)"
-    r"|实现|给(?:出|定|我|你)|创建|设计|解释|生成|打印|计算|翻译|列[出举]|描述|修改|分析|比较|判断|证明|求|定义一个)(?!了|的是)"
+    r"|实现|给(?:出|定|我|你)|创建|设计|解释|生成|打印|计算(?!机)|翻译|列[出举]|描述|修改|分析|比较|判断|证明|求"
+    r"|定义一个"
+    r"|总结|概括|介绍|推荐|优化"
+    r"|检查|找出|补全|回答|简述|论述|举例|归纳|提取|识别|统计|画)(?!了|的是)"
     r"|とは|する(?:関数|プログラム|コード)|作成|작성"
     r"|\b(?:escrib[ea]|cre[ae]|cómo|qué|cuál|explica|genera|dame|escreva|crie|faça|explique|qual"
     r"|écri(?:s|vez)|crée[rz]?|comment|pourquoi|expliquez?|quel(?:le)?s?|donne[rz]?|schreibe?|erstelle?|warum"
@@ -372,19 +408,50 @@ HINTS = re.compile(
     r"|\b(?:escribir|crear|écrire|schreiben|erstellen|como|come|wie)\b|\b(?:как|что)\b",
     re.IGNORECASE,
 )
-QUESTION = re.compile(r"[？؟]|\?(?=[\s\"'”’)\]*_`]|$)|¿")
+QUESTION = re.compile(
+    r"[？؟]|\?(?=[\s\"'”’)\]*_`]|$)|¿"
+    r"|(?:^|[.!\n] {0,4})(?:what|which|how (?:many|much|do|can|would|does))(?:'s)? [^.?!:\n]{3,200}:\s*(?:\n|$)",
+    re.IGNORECASE,
+)
+CHOICE = re.compile(
+    r"(?:[:：]|(?<!_)_{2,}[.。]?|[(（] {0,8}[)）][.。]?)[ \t]*\n\s*\(?A ?[.)、:：][^\n]*\n\s*\(?B ?[.)、:：]"
+)
+"""A sentence that is left open, and the options to end it with."""
 FIRST_PERSON = re.compile(r"\b(?:I|[Mm]y|me)\b|我(?!们)")
 
-# A sentence that states: its subject comes first, and all of the text ends with a full stop.
+# Sentences in English or Chinese, or one in quotation marks, with a full stop at the end.
 STATEMENT = re.compile(
-    r"\s*(?:according to|(?:the|an?|this|these|those|it|there|secondly,?|[A-Z]\w+) (?:[\w'`\"()-]+ ){0,6}?"
-    r"(?:is|are|was|were|has|have|can|may|will|reduces?|improves?|suggests?|means|provides?|allows?|contains?)\b)"
-    r"[\s\S]*[.。]\s*$|\s*[\"“'][^\"“”\n]*[.。]\s*[\"”']\s*$",
+    r"(?!\s*(?:is|are|was|were|do|does|did|has|have|can|could|should|would|will|what|which|who|why|when|where|how|to"
+    r"|let's)\b)(?:(?=[\s\S]*\b(?:the|an?|and|that|this|with|from|for|to|it|its)\b)(?=[\s\S]*\b(?:am|is|are|was|were"
+    r"|has|had|have|can"
+    r"|may|might|will|would|should|must|(?<!that )(?<!which )(?:reduces|improves|means|provides|allows|contains"
+    r"|requires|enables|supports|helps|suggests))\b)"
+    rf"|(?=(?![\s\S]*[\u3040-\u30ff])[\s\S]*(?:是(?!否)|很|非常|能够|可以|具有|用于|提供|通常|包括|了[，。]))"
+    rf"|\s*{MODELS} [a-z])"
+    r"[\s\S]*[.。！!][\"”')）]*\s*$|\s*[\"“'][^\"“”\n]*[.。]\s*[\"”']\s*$",
+    re.IGNORECASE,
+)
+# What goes wrong, is asked in the form of a statement or given to work on: a user who says it wants something.
+UNSETTLED = re.compile(
+    r"n't\b|\b(?:cannot|can not|does not|is not|nothing|(?:an?|the|this|with|throws?|gives?|wrong) (?:\w+ )?(?:error"
+    r"|exception"
+    r"|values?|mistakes?)|errors? (?:is|out)|fails?|failed|crash\w*|stuck|wrong|bug|broken|blank|unclear|hangs"
+    r"|freezes|exits"
+    r"|times? out|let's|too"
+    r"|to be found|and you|my)\b"
+    r"|_{2,}|[没无我你不这此谁哪几怎吗呢]|报错|错误|失败|崩溃|异常|多少|什么|代码|函数|程序|用户|页面",
     re.IGNORECASE,
 )
 
 TITLE = re.compile(r"[^\n]*[^.!。！…\n]")
 """One line that is no sentence."""
+GREETS = re.compile(
+    r"\s*(?:thank(?:s| you)|welcome (?:to|back)|nice to meet you|good (?:morning|evening)|bienvenue|willkommen"
+    r"|bienvenid[oa]s?|benvenut[oi]|bem-vind[oa]s?|gracias|merci|danke|grazie|obrigad[oa]|спасибо|добро пожаловать"
+    r"|谢谢|欢迎|ようこそ|환영)(?![a-z])[^.!?。！？\n]*[.!。！]?\s*$",
+    re.IGNORECASE,
+)
+"""A greeting, or thanks, and nothing behind it."""
 FENCE = re.compile(r"[ \t]*(?:```|~~~)")
 CODE_LINE = re.compile(
     r"^(?:\s{2,}\S.*|\t.*"
@@ -414,16 +481,18 @@ TASK = re.compile(
     r"|用\S{1,12}[写实])(?:\W*\w){8,}",
     re.IGNORECASE,
 )
-SAID = re.compile(r"\S.*[.:)}\]] [A-Z][a-z]+(?: [\w'`,-]+)+[.?]$|(?:[\w'`]+[:,]? ){3,}[\w'`*-]+\?$")
+SAID = re.compile(r"\S.*[.:?)}\]] [A-Z][a-z]+(?: [\w'`,-]+)+[.?]$|(?:[\w'`]+[:,]? ){3,}[\w'`*-]+\?$")
 """A line that looks like code and is said all the same, as its end shows: "y = mx + b. Explain each symbol."."""
 COMMENT = re.compile(
     r"^\s*(?://+|/\*+|#+(?!!|\s*(?:include|define|ifn?def|endif|pragma)\b)|--|\*|<!--|\"\"\"|''')\s*|\s*(?:\*/|-->"
     r"|\"\"\"|''')\s*$"
 )
+DESCRIBED = re.compile(r"^\s*(?:\d+[.)]|[-*]) +(?:\*\*|`)[^\n]*$", re.MULTILINE)
+"""An item of an article's list, with its name in front."""
 HEADING_LINE = re.compile(r"^#{1,6} .*$", re.MULTILINE)
 HEADING = re.compile(r"^#{1,6} \S|^\*\*[^*\n]+\*\*:?$", re.MULTILINE)
 MIDDLE = re.compile(
-    r"\s*(?:[,;，。；、）】？！：](?!\d)|[.)\]}?!:](?![.\w]|\s*\d)"
+    r"\s*(?:(?:B[.)] [^\n]*\n\s*C|C[.)] [^\n]*\n\s*D)[.)] |[,;，。；、）】？！：](?!\d)|[.)\]}?!:](?![.\w]|\s*\d)"
     r"|(?:secondly|thirdly|furthermore|moreover|additionally|therefore|thus|hence|and then),? |(?:其次|此外|因此|所以)"
     r"|(?:```|~~~)\s*(?:\n\s*)?[A-Z][a-z]+ )",
     re.IGNORECASE,
@@ -449,6 +518,10 @@ SOLICITS = re.compile(
     r"|assist)"
     r"|you(?:'re| are) (?:encountering|having|facing|getting|working with)|(?:how|what) (?:i|we) can (?:help|do"
     r"|assist))\b[^.?!\n]*[.?!]?"
+    r"|please (?:enter|type|state|share|provide|describe|send) (?:(?:me )?your (?:question|request|query|message"
+    r"|code|problem|input)\b"
+    r"|[^.?!\n]{1,40}\byou (?:want|need|would like) (?:me|us) to\b)[^\n]*|what(?:'s| is) your (?:question|request"
+    r"|query|problem)\b[^\n]*"
     r"|(?:please )?(?:let me know|feel free)\b[^\n]*|(?:if you have|do you have) (?:any )?(?:other |more |further )?"
     r"(?:specific )?questions?(?= *(?:[?.,!]|or\b|about\b|for me\b|regarding\b|$))[^\n]*|would you like (?:me|to know"
     r"|help|another)\b[^\n]*"
@@ -475,11 +548,13 @@ ASKS_AGAIN = re.compile(
 )
 # A line that goes on to the answer, below a question or its options.
 TURNS = re.compile(
-    r"(?:to (?:determine|solve|find|answer|calculate|compute|create|do)\b|let's (?:denote|analy[sz]e|break|start"
+    r"(?:(?:yes|no|ja|nein|oui|sí|sì|да|нет|是的|不是|はい|いいえ)(?=[.,!，。！、]|\s*$)|because\b|因为"
+    r"|explanation ?:|解析[:：]"
+    r"|to (?:determine|solve|find|answer|calculate|compute|create|do)\b|let's (?:denote|analy[sz]e|break|start"
     r"|solve)\b"
     r"|the (?:correct|right) (?:answer|option|choice)\b|(?:在|对于)[^，。\n]{1,30}中，(?:您|你|我们)可以"
     r"|here(?:'s| is) (?:an?|the|one) (?:[\w-]+ ){0,4}(?:code|example|snippet|solution|implementation|script|program"
-    rf"|function|query|answer)\b|(?:{OPENING})[ \t]*[,!，！])",
+    rf"|function|query|answer)\b(?! (?:\w+ )?(?:that )?(?:i|we)\b)|(?:{OPENING})[ \t]*[,!，！])",
     re.IGNORECASE,
 )
 # What a program is ordered with, and what says that the code below is given rather than made.
@@ -488,8 +563,11 @@ WRITES = re.compile(
     rf"\b{_MAKES}\b(?: me)? (?:[\w+#.-]+ ){{0,5}}?(?:function|program|script|class|method|code|quer(?:y|ies)|app"
     rf"|application"
     r"|component|module|api|regex|command|algorithm|solution|snippet|loop|sql|html|css|statement)s?\b(?! coverage)"
+    r"|\b(?:provide|give|show)\b(?: me)?(?: with)? (?:an?|some|the) (?:[\w-]+ ){0,3}?(?:code|snippet|script|function"
+    r"|program)\b"
     rf"|\bhow (?:to|do i|can i|can we) {_MAKES}\b|^\W*(?:\w+ )?(?:program|script|function|code) (?:to|that|which)\b"
-    r"|(?:写|实现|生成|创建|定义)[^。\n]{0,30}(?:函数|程序|类|脚本|代码|方法|示例)|(?:関数|プログラム)[^。\n]{0,20}(?:書|作成)|함수[^.\n]{0,20}작성"
+    r"|(?:写|实现|生成|创建|定义)[^。\n]{0,30}(?:函数|程序|类|脚本|代码|方法|示例)|(?:関数"
+    r"|プログラム)[^。\n]{0,20}(?:書|作成)|함수[^.\n]{0,20}작성"
     r"|\b(?:escrib|cre[ae]|écri|crée|schreib|erstell|scriv|напиш|созда)\w*[^.\n]{0,30}\b(?:func|fonction|funktion"
     r"|funzion|função"
     r"|програм|функци|script|skript|program)\w*",
@@ -502,7 +580,8 @@ GIVEN = re.compile(
     r"\b(?:following|below|above|the given|given (?:code|function|program|class|snippet)|provided|existing|current"
     r"|here(?:'s| is| are)|sample"
     r"|e\.g|such as"
-    r"|like this|signature|template|skeleton|start(?:s|er|ing)?|complete|finish|fix|debug|correct|refactor|rewrite"
+    r"|like this|signature|template|skeleton|start(?:s|er|ing)?|complete|finish|fix|debug|correct (?:the|this|it|any"
+    r"|my)|refactor|rewrite"
     r"|modify"
     r"|my|i have|i wrote|i've|tried|this (?:code|function|program|class|script))\b|\b(?:examples?|inputs?"
     r"|outputs?)\s*[:：]|[:：]\s*$|\b(?:this|these|those)(?: \w+){0,2}[.:]?\s*$"
@@ -548,6 +627,17 @@ DEFINES = re.compile(
     r"|bedeutet|è|sono|é|são|это|[—–-] ?это|является)\s(?!(?:expected|supposed|required|allowed|given|to)\b)"
     r"|(?P<cjk>[^\s，。、？]{1,16}?)(?:是指?|とは|は|이란|[은는] )",
     re.IGNORECASE,
+)
+ORDERS_A_LIST = re.compile(
+    r"\W{0,8}(?:(?:please |can you |could you )?(?:list|name|give|mention|suggest|tell)(?: me| us)?"
+    r"|what are) [^.?:\n]{0,40}?"
+    r"\b(?:two|three|four|five|six|seven|eight|nine|ten|\d{1,2})\b[^.?:\n]*[.?]\s*$",
+    re.IGNORECASE,
+)
+"""An order for so many things, with nothing given."""
+ITEM = re.compile(r"\s*(?:\d{1,2}[.)]|[-*•]) *\S")
+ASKS_FOR_A_FACT = re.compile(
+    r"\W{0,8}(?:what|why|who|whose|when|where|which|how (?:many|much|long|far|old))\b|.*(?:什么|谁|哪)", re.IGNORECASE
 )
 WHY = re.compile(r"\W*why\b", re.IGNORECASE)
 BECAUSE = re.compile(r"\b(?:because|due to|since)\b", re.IGNORECASE)

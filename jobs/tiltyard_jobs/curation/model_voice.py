@@ -28,4 +28,7 @@ def speaks_as_a_model(text: str) -> bool:
 
 def _only_replies(text: str) -> bool:
     said = voice.REPLIES.match(text)
-    return said is not None and not asks(like.SOLICITS.sub("", text[said.end() :]))
+    if said is None:
+        return False
+    rest = like.SOLICITS.sub("", text[said.end() :])
+    return not (asks(rest) or voice.ORDERS_INSTEAD.match(rest))

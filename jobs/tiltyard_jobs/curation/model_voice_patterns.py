@@ -178,7 +178,8 @@ INTRODUCTION = re.compile(
     r"|entrenad[oa] por|entraînée? par|trainiert))"
     rf"|я(?: ?[—–-])? (?:{_KNOWN}{_ENDS}|(?:большая )?языковая модель\b(?!-)|(?:искусственный интеллект"
     rf"|ии-\w+){_ENDS}))"
-    rf"|私は(?:[^。\n、]{{1,20}}(?:開発|作成|訓練)(?:した|された))?(?:(?:{_KNOWN}|(?:大規模)?言語モデル|人工知能|チャットボット"
+    rf"|私は(?:[^。\n、]{{1,20}}(?:開発|作成|訓練)(?:した|された))?(?:(?:{_KNOWN}|(?:大規模)?言語モデル|人工知能"
+    rf"|チャットボット"
     rf"|ai(?:アシスタント(?:の{_KNOWN})?)?)"
     rf"|{_KNOWN}(?:、|という)[^。\n]{{0,40}}(?:モデル|ai|アシスタント))(?:です|だ(?!け)|であ[りる]|なので)"
     rf"|저는 ?(?:[^.\n]{{1,20}}(?:개발한|만든|훈련한|훈련된|개발된) )?(?:(?:대규모 |인공지능 |ai )*(?:{_KNOWN}"
@@ -234,9 +235,14 @@ OFFERS = re.compile(
     rf"|(?<=\w)assistant\s*(?:{OPENING})",
     re.IGNORECASE,
 )
+_WRONG = (
+    r"(?! (?:wrong|in(?:correct|exact|compl)|not |false|falsch|nicht|fau(?:x|sse)|pas |no |non |não |err|mal\b|sbagliat"
+    r"|equivocad))"
+)
 # What is said of the user's text or to him, or to oneself about his task: it asks for nothing, unless it does below.
 REPLIES = re.compile(
-    r"\s*(?:i can (?:certainly |definitely |surely )?help (?:you )?with (?:that|this)\b|(?:the"
+    r"\s*(?:(?:(?:correct |short |final )?answer|antwort|respuesta|réponse|resposta|risposta|ответ|答案|回答) ?[:：]"
+    r"|i can (?:certainly |definitely |surely )?help (?:you )?with (?:that|this)\b|(?:the"
     r"|your) [\w ]{1,30}?(?:(?:that )?you"
     r" (?:provided|posted|shared|gave|wrote|have provided)|looks (?:good|correct|fine))\b|(?:in (?:summary|conclusion)"
     r"|to summarize|overall),|i(?:'m| am) glad you asked|it (?:seems|looks|appears) (?:like |that )+you(?:r|'re|'ve)?\b"
@@ -257,9 +263,8 @@ REPLIES = re.compile(
     r" (?:you|we|it)\b|as an (?:expert|experienced) [^.?!\n]{1,40}, i (?:recommend|suggest|would (?!like|love"
     r"|appreciate))|i should (?:first"
     r"|start)\b"
-    r"|(?:the|a) (?:correct |right |final )?(?:answer|result) is\b|la (?:réponse|respuesta|risposta) (?:est|es|è)\b"
-    r"|a resposta é"
-    r"|die antwort (?:ist|lautet)\b|ответ ?[:—]|(?:正确)?答案是|答えは|정답은"
+    r"|(?:(?:the|a) (?:correct |right |final )?(?:answer|result) is\b|la (?:réponse|respuesta|risposta) (?:est|es|è)\b"
+    rf"|a resposta é\b|die antwort (?:ist|lautet)\b){_WRONG}|ответ ?[:—]|(?:正确)?答案是(?!错|不)|答えは|정답은"
     r"|(?:i|we) hope (?:this|that|it) (?:helps|answers|clarifies)|unfortunately,? i (?:(?:can't|cannot|am (?:unable"
     r"|not able) to) (?:help|assist|provide|answer|run|execute|access|see|open|browse)|don't have (?:access|enough"
     r"|the ability)|am (?:an?|just|only) (?:ai|language))\b"
@@ -278,6 +283,14 @@ REPLIES = re.compile(
     rf"|{CAN_BE_DONE.pattern})",
     re.IGNORECASE,
 )
+ORDERS_INSTEAD = re.compile(
+    r"[ ,;]*(?:(?:but|and|now|so|then)[ ,]+)*(?:please )?(?:(?:make|keep|add|remove|change|turn|split|use) (?:it"
+    r"|this|that|them)\b"
+    r"|(?:fix|explain|correct|rewrite|refactor|improve|debug|write|describe|convert|translate|implement|identify"
+    r"|simplify|summari[sz]e|compare|list)\b)",
+    re.IGNORECASE,
+)
+"""An order of a user who said something of what he got first: "Your code looks good but make it shorter."."""
 ORDERS_ELSEWHERE = re.compile(
     rf"[.!?:;\n]\s{{0,4}}{IMPERATIVE}|请(?!求)|(?:bitte|por favor|s'il (?:te|vous) plaît|per favore)\b", re.IGNORECASE
 )

@@ -21,19 +21,22 @@ def has_request(text: str) -> bool:
     if asked is not None:
         return asked
     code, prose = split_code(text)
-    if len(words(text)) <= MOST_OF_A_TITLE and like.TITLE.fullmatch(text.strip()):
+    is_title = len(words(text)) <= MOST_OF_A_TITLE and like.TITLE.fullmatch(text.strip())
+    if is_title or like.GREETS.match(text):
         return False
-    return not code and "\n\n" not in prose.strip() and not like.STATEMENT.match(prose)
+    states = like.STATEMENT.match(prose) and not like.UNSETTLED.search(prose)
+    return not code and "\n\n" not in prose.strip() and not states
 
 
 def asks_in_all(text: str) -> bool | None:
     """Whether a text asks, or has the form of an answer; None: neither."""
-    if speaks_as_a_user(text):
+    if speaks_as_a_user(text) or like.CHOICE.search(text):
         return True
     code, prose = split_code(text)
     begins_with_code = bool(code) and text.lstrip().startswith(code.split("\n")[0].strip())
     paragraphs = [part.strip() for part in prose.split("\n\n") if part.strip()]
     answering = hinted = False
+    is_article = text.startswith("#")
     for place, paragraph in enumerate(paragraphs):
         part = like.SOLICITS.sub("", paragraph)
         if _says_what_can_be_done(part):
@@ -50,12 +53,12 @@ def asks_in_all(text: str) -> bool | None:
         if voice or _only_solicits(paragraph, part):
             answering = True
         elif not answering:
-            if like.ORDERS.search(part):
+            if like.ORDERS.search(like.DESCRIBED.sub("", part) if is_article else part):
                 return True
             hinted = hinted or bool(like.HINTS.search(part) or like.FIRST_PERSON.search(part))
     if answering or like.HEADING.search(prose):
         return False
-    return True if hinted and not begins_with_code else None
+    return True if hinted and not begins_with_code and not like.ABOUT_A_MODEL.match(text) else None
 
 
 def _orders_at_its_end(paragraph: str) -> bool:
@@ -129,12 +132,12 @@ def code_lines(lines: list[str]) -> list[bool]:
         fences.insert(0, -1)  # the text begins within a fence
     for first, last in zip_longest(fences[::2], fences[1::2], fillvalue=len(lines)):
         looks[max(first, 0) : last + 1] = [True] * (min(last + 1, len(lines)) - max(first, 0))
-    for place, line in enumerate(lines):  # comments in Python look like headings
-        if not looks[place] and line.lstrip().startswith("# "):
-            following = next(
-                (other for other in range(place + 1, len(lines)) if not lines[other].lstrip().startswith("# ")), None
-            )
-            looks[place] = following is not None and looks[following] and bool(lines[following].strip())
+    below = False  # comments in Python look like headings, but code stands below them
+    for place in range(len(lines) - 1, -1, -1):
+        if lines[place].lstrip().startswith("# "):
+            looks[place] = looks[place] or below
+        else:
+            below = looks[place] and bool(lines[place].strip())
     return looks
 
 

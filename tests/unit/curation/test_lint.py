@@ -25,6 +25,7 @@ REFUSED = [
     (" \n\t ", LintIssue.EMPTY),
     ("Python code", LintIssue.TOO_SHORT),
     ("?!... --- ###", LintIssue.TOO_SHORT),
+    ("https://www.example.com/index.html", LintIssue.TOO_SHORT),
     ("sort the list " + "x" * MAX_CHARACTERS, LintIssue.TOO_LONG),
     ("\x00\x01\x02 write a function", LintIssue.NOT_TEXT),
     ("��� write the ����", LintIssue.NOT_TEXT),

@@ -274,6 +274,48 @@ CUT_IN_MANY_LANGUAGES = [
     ("Reverse the list.\nsystem\nYou are helpful.", "Reverse the list."),
     ("How are maps made in Go?\nmodel\nUse make.", "How are maps made in Go?"),
     ("7是质数吗？\n\n是的，7是质数。", "7是质数吗？"),
+    ("(Question): What is a heap?", "What is a heap?"),
+    ("Who signed the law?\nA. The president did.", "Who signed the law?"),
+    ("Is it true?\nA: no\nB: yes\nShort answer: A", "Is it true?\nA: no\nB: yes"),
+    ("The value of f(3) is:\nA. 7\nB. 8\nTo solve for f(3), we compute.", "The value of f(3) is:\nA. 7\nB. 8"),
+    ("The value of f(3) is:\nA. 7\nB. 8\nAnswer: B", "The value of f(3) is:\nA. 7\nB. 8"),
+    (
+        "Which is it?\n\nA) one\n\nB) two\n\nTo determine the correct answer, consider what was said.",
+        "Which is it?\n\nA) one\n\nB) two",
+    ),
+    (
+        f"Could you provide a code snippet that sums a list in the correct order?\n```python\n{PROGRAM}\n```",
+        "Could you provide a code snippet that sums a list in the correct order?",
+    ),
+    ("P: ¿Cuánto son dos más dos?\nR: 4", "¿Cuánto son dos más dos?"),
+    (
+        "# Why does the number of people in a city vary with their income?\n"
+        "The number of people in a city varies with it.",
+        "# Why does the number of people in a city vary with their income?",
+    ),
+    (
+        "Your task is to write a function that finds the largest number. Here's how you can do it:\n\nmax(numbers)",
+        "Your task is to write a function that finds the largest number.",
+    ),
+    ("Is 7 prime?\nYes", "Is 7 prime?"),
+    ("Why is the sky blue?\nBecause air scatters blue light.", "Why is the sky blue?"),
+    ("How do I reverse a list?\nYou can use the reverse() method.", "How do I reverse a list?"),
+    ("What is AI? AI is the simulation of intelligence by machines.", "What is AI?"),
+    ("什么是人工智能？人工智能是计算机科学的一个分支。", "什么是人工智能？"),
+    ("What is the capital of Peru? The capital of Peru is Lima.", "What is the capital of Peru?"),
+    ("Name three colours.\n1. Red\n2. Blue\n3. Green", "Name three colours."),
+    ("What are the three laws of motion?\n\n- inertia\n- force\n- reaction", "What are the three laws of motion?"),
+    ("What is 2 + 2?\nExplanation: both are added.", "What is 2 + 2?"),
+    ("创建一个脚本来读取天气。以下是一个示例脚本：\n\nprint(1)", "创建一个脚本来读取天气。"),
+    (
+        f"# 请编写一个函数，计算列表的平均值。\n\n{PROGRAM}\n```\n\n这个函数返回平均值。",
+        "# 请编写一个函数，计算列表的平均值。",
+    ),
+    (
+        "# 如何遍历文件夹中的所有文件？\n\n在 Python 中，`listdir()` 函数用于遍历文件夹中的所有文件。"
+        "以下是一个示例代码，展示了如何使用它。\n\nprint(1)",
+        "# 如何遍历文件夹中的所有文件？",
+    ),
 ]
 """Introductions, system prompts, thoughts, answers and pieces of texts."""
 
@@ -300,6 +342,13 @@ def test_of_the_texts_of_real_models_requests_are_kept_and_others_are_not(path: 
     assert figures.requests_kept + figures.answers_kept >= 0.9 * (figures.requests + figures.answers)
 
 
+@pytest.mark.parametrize("path", [DEVELOPED, HELD_OUT], ids=["developed on", "held out"])
+@pytest.mark.parametrize(("message", "least"), [("default", 0.95), ("system", 0.92)])
+def test_so_it_is_under_each_system_message(path: Path, message: str, least: float) -> None:
+    figures = measure(mined_under(labelled(path), message))
+    assert figures.right >= least * figures.kept
+
+
 @pytest.mark.parametrize(("path", "name"), [(DEVELOPED, "developed on"), (HELD_OUT, "held out")])
 @pytest.mark.parametrize(("message", "word"), [(None, "all"), ("default", "default"), ("system", "coding")])
 def test_the_figures_beside_the_texts_are_those_that_are_measured(
@@ -316,15 +365,16 @@ def test_the_figures_beside_the_texts_are_those_that_are_measured(
 
 
 def test_there_are_enough_of_them() -> None:
-    assert sum(measure(labelled(path)).texts for path in (DEVELOPED, HELD_OUT)) >= 600
+    assert sum(measure(labelled(path)).texts for path in (DEVELOPED, HELD_OUT)) >= 1_100
 
 
 def test_a_long_text_of_anything_is_looked_through_in_time() -> None:
     for piece in (
         "?\n\nx ", "A: \n", "```\n", "to a ", "# write a\n", "\n\n", "? A: B", ".Answer: a, a",
-        "Input: 1\nA: 2\n",
+        "Input: 1\nA: 2\n", "# a\n", "What a:\n", "以下是一个", "是", "____ ", "?\nA b.\n",
     ):  # fmt: skip
         clean(piece * 200_000)
+        lint((piece * LONGEST)[:LONGEST])
         clean((piece * LONGEST)[:LONGEST])
         clean((piece * LONGEST)[: LONGEST - 6] + "\nA) x?")
 

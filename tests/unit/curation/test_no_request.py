@@ -368,6 +368,27 @@ REFUSED_IN_MANY_LANGUAGES = [
     ("por lo que la función devuelve None.", LintIssue.FRAGMENT),
     ("ce qui renvoie la liste.", LintIssue.FRAGMENT),
     ("という関数です。", LintIssue.FRAGMENT),
+    ("Qwen evolves with what it reads. It should strive for accuracy.", LintIssue.NO_REQUEST),
+    ("He is a very honest person.", LintIssue.NO_REQUEST),
+    ("Cities grew along the coast, and trade was their main source of wealth.", LintIssue.NO_REQUEST),
+    ("Qt真的很强大。", LintIssue.NO_REQUEST),
+    ("清洗数据通常涉及以下步骤：\n\n1. 检查数据类型。\n2. 删除重复值。", LintIssue.NO_REQUEST),
+    (
+        "print(1)\n```\n\nPlease note that the above code is a script. It prints a number.",
+        LintIssue.NO_REQUEST,
+    ),
+    ("send(url)\n```\n\n这段代码发送一个POST请求，并打印结果。", LintIssue.NO_REQUEST),
+    (
+        "# 随机数生成\n\n随机数很常用。以下是一些常见的随机数生成函数：\n\n1. **`random()`**: 生成一个浮点数。",
+        LintIssue.NO_REQUEST,
+    ),
+    ("Welcome to our tutorial on lists.", LintIssue.NO_REQUEST),
+    ("谢谢你的帮助！", LintIssue.NO_REQUEST),
+    ("B. London\nC. Berlin\nD. Madrid", LintIssue.FRAGMENT),
+    ("Answer: B. The second option is right.", LintIssue.ASSISTANT_VOICE),
+    ("Please provide the code that you want me to review.", LintIssue.NO_REQUEST),
+    ("In conclusion, use a list where order matters.", LintIssue.ASSISTANT_VOICE),
+    ("The answer is 42. It is the sum of both.", LintIssue.ASSISTANT_VOICE),
 ]
 
 

@@ -197,7 +197,7 @@ class FilterRecipe(Recipe):
     PHASE: ClassVar[Phase] = "Curating"
 
     stage: Literal["filter"] = "filter"
-    version: int = 7
+    version: int = 8
     source: ArtifactRef
     earlier: tuple[ArtifactRef, ...]
     lint: LintRules = in_key_if_set("Strict")

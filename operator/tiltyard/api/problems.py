@@ -83,3 +83,10 @@ def _shortened(text: str) -> str:
 def printable(text: str) -> str:
     """A text without what a terminal would not show as it is."""
     return "".join(character if character.isprintable() else "�" for character in text)
+
+
+def as_yaml_reads(value: object) -> str:
+    """Which words YAML has read as a boolean; nothing of any other value."""
+    if not isinstance(value, bool):
+        return ""
+    return f", as YAML reads {'y, yes, on and true' if value else 'n, no, off and false'}"

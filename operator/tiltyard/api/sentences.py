@@ -20,7 +20,7 @@ from tiltyard.api.fields import (
     wire_fields,
     words_in,
 )
-from tiltyard.api.problems import Problem, given_text, path_text
+from tiltyard.api.problems import Problem, as_yaml_reads, given_text, path_text
 
 
 def to_problem(root: type[ApiModel], error: ErrorDetails) -> Problem:
@@ -51,20 +51,13 @@ def _message(root: type[ApiModel], path: Path, error: ErrorDetails) -> str:
             given = given_text(error["input"], path)
             return f"{context['allowed']}, given {given}{_in_quotes(error['input']) if context['text'] else ''}"
     allowed = _type_words(root, path, error)
-    return f"must be {allowed}, given {given_text(error['input'], path)}{_as_yaml_reads(error['input'])}"
-
-
-def _as_yaml_reads(value: object) -> str:
-    """Which words YAML has read as a boolean; nothing of any other value."""
-    if not isinstance(value, bool):
-        return ""
-    return f", as YAML reads {'y, yes, on and true' if value else 'n, no, off and false'}"
+    return f"must be {allowed}, given {given_text(error['input'], path)}{as_yaml_reads(error['input'])}"
 
 
 def _in_quotes(value: object) -> str:
     """What to do where YAML has read a text as something else; nothing where it has not."""
     if isinstance(value, bool):
-        return f"{_as_yaml_reads(value)}: write the text in quotes"
+        return f"{as_yaml_reads(value)}: write the text in quotes"
     return ", a number: write the text in quotes" if isinstance(value, int | float) else ""
 
 
@@ -93,7 +86,7 @@ def _unknown_word(root: type[ApiModel], path: Path, given: object) -> str:
     meant = closest(given, words) if isinstance(given, str) else None
     other = elsewhere(field) if field is not None and meant is None else None
     ending = f"; {other}" if other else did_you_mean(meant)
-    return f"must be {listed(words, 'or')}, given {given_text(given, path)}{_as_yaml_reads(given)}{ending}"
+    return f"must be {listed(words, 'or')}, given {given_text(given, path)}{as_yaml_reads(given)}{ending}"
 
 
 def _type_words(root: type[ApiModel], path: Path, error: ErrorDetails) -> str:

@@ -1,4 +1,4 @@
-"""Reading one YAML document as plain JSON values, as Kubernetes would, with its mistakes as problems."""
+"""Reading a YAML document as plain JSON values, as Kubernetes would, with its mistakes as problems; writing one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from tiltyard.api.problems import ManifestError, Problem, given_text, path_text
+from tiltyard.api.problems import ManifestError, Problem, as_yaml_reads, given_text, path_text
 
 MAX_BYTES = 1_500_000  # what an API server takes, roughly
 _MAX_NODES = 200_000
@@ -36,6 +36,10 @@ class _Loader(yaml.SafeLoader):
         return int(text, 0)
 
 
+class Dumper(yaml.SafeDumper):
+    """In quotes are the texts that kubectl or another reader takes for something else without (`1e3`, `y`, `12:30`)."""
+
+
 # What is no text without quotes to the reader of kubectl and Helm, go-yaml 2: y, 08 and 1e3 are none, 12:30 is one.
 _DIGITS = "-+0123456789"
 _MERGE, _NULL, _BOOL, _INT, _FLOAT = (f"tag:yaml.org,2002:{name}" for name in ("merge", "null", "bool", "int", "float"))
@@ -52,6 +56,7 @@ _NO_TEXTS = (
 _Loader.yaml_implicit_resolvers = {}
 for _tag, _words, _first in _NO_TEXTS:
     _Loader.add_implicit_resolver(_tag, re.compile(f"^(?:{_words})$"), _first)
+    Dumper.add_implicit_resolver(_tag, re.compile(f"^(?:{_words})$"), _first)
 _Loader.add_constructor(_INT, _Loader.construct_yaml_int)
 _Loader.bool_values = {**yaml.SafeLoader.bool_values, "y": True, "n": False}
 
@@ -122,7 +127,8 @@ class _Plain:
         if isinstance(value, dict):
             for key in value:
                 if not isinstance(key, str):
-                    self._refuse(path, f"has a key that is not a string, given {given_text(key)}; put it in quotes")
+                    given = f"{given_text(key)}{as_yaml_reads(key)}"
+                    self._refuse(path, f"has a key that is not a string, given {given}; put it in quotes")
             return {
                 self._text(key, path): self.convert(item, (*path, key))
                 for key, item in value.items()

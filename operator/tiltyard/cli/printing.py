@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from tiltyard.api.base import ApiModel
+from tiltyard.api.yamlfile import Dumper
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def as_text(document: ApiModel, form: str) -> str:
     """A document as JSON or YAML; fields without a value are left out."""
     if form == "json":
         return json.dumps(_content(document), indent=2, ensure_ascii=False) + "\n"
-    return yaml.safe_dump(_content(document), sort_keys=False, allow_unicode=True, width=1 << 30)
+    return yaml.dump(_content(document), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1 << 30)
 
 
 def _content(document: ApiModel) -> dict[str, Any]:

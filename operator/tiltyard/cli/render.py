@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import yaml
 
 from tiltyard.api import Tournament
+from tiltyard.api.yamlfile import Dumper
 from tiltyard.cli.values import settings_of
 from tiltyard.render.children import Child, in_order, prepare
 from tiltyard.sdk.errors import UserError
@@ -74,23 +74,20 @@ def _check(children: Sequence[Child], source: str) -> None:
 
 
 _WIDE = 1 << 30  # no text is broken into lines
-_AMBIGUOUS = re.compile(r"[-+]?\.?[0-9][0-9_.:]*([eE][-+]?[0-9]+)?|[-+]?0[xob][0-9a-fA-F_]*|[yYnN]")
 
 
-class _Dumper(yaml.SafeDumper):
-    """Without aliases; and in quotes is what another reader of YAML takes for a number or a boolean (`1e3`, `y`)."""
+class _Dumper(Dumper):
+    """Without aliases."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
     def _text(self, text: str) -> yaml.ScalarNode:
-        style = "'" if _AMBIGUOUS.fullmatch(text) else None
-        return self.represent_scalar("tag:yaml.org,2002:str", str(text), style=style)
+        return self.represent_str(str(text))
 
     def _integer(self, number: int) -> yaml.ScalarNode:
         return self.represent_int(int(number))
 
 
-_Dumper.add_representer(str, _Dumper._text)
 _Dumper.add_multi_representer(str, _Dumper._text)
 _Dumper.add_multi_representer(int, _Dumper._integer)

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from tiltyard import api
+from tiltyard.api.yamlfile import Dumper
 from tiltyard.plan.planner import TournamentState
 from tiltyard.sdk import machine
 from tiltyard.sdk.errors import StoppedError, TournamentFailedError
@@ -60,7 +61,7 @@ class Tournament:
         Raises:
             ManifestError: all that is wrong with it, at once.
         """
-        return cls.from_yaml(yaml.safe_dump(dict(document)))
+        return cls.from_yaml(yaml.dump(dict(document), Dumper=Dumper))
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""What kubectl reads in a manifest is what `validate` reads in it."""
+"""What kubectl reads in a manifest is what `validate` reads in it; and what is written is read as it was."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 import tools
-from tiltyard.api.yamlfile import parse_yaml
+from tiltyard.api.yamlfile import Dumper, parse_yaml
 
 WORDS = """
     y, Y, yes, Yes, YES, yEs, n, N, no, NO, on, Off, oN, true, TRUE, tRUE, false, ~, null, NULL, nuLL, =, -a, a,
@@ -47,6 +48,16 @@ def test_what_stands_without_quotes_is_what_kubectl_takes_it_for(spec: str, tmp_
     if isinstance(read, dict):
         read = {key: value for key, value in read.items() if value is not None}
     assert parse_yaml(HEAD + spec)["spec"] == read
+
+
+def test_what_is_written_is_read_as_it_was(tmp_path: Path) -> None:
+    words = WORDS.replace("'", "").replace('"', "").replace("!!str", "").replace("!!float", "").split(",")
+    texts = [word.strip() for word in words]
+    written = yaml.dump({"spec": [*texts, True, None, 5, 1e30], "texts": {text: text for text in texts}}, Dumper=Dumper)
+    read = read_by_kubectl(HEAD + written, tmp_path)
+    assert read["spec"] == [*texts, True, None, 5, 1e30]
+    assert read["texts"] == {text: text for text in texts}
+    assert yaml.safe_load(written) == {"spec": read["spec"], "texts": read["texts"]}
 
 
 def read_by_kubectl(text: str, folder: Path) -> Any:

@@ -118,7 +118,7 @@ def test_the_weights_of_workers_of_its_own_are_kserves_to_bring() -> None:
         " has a worker of its own, whose weights KServe brings, given for b"
     )
     assert by_llm("uri: hf://org/b", claim, worker) == [words]
-    assert by_llm("uri: hf://org/b", "  serving: {weights: {cache: {nodeGroup: n, size: 1Gi}}}\n") == [words]
+    assert by_llm("uri: hf://org/b", "  serving: {weights: {cache: {nodeGroup: group, size: 1Gi}}}\n") == [words]
     sentence = (
         "must not be a token or a mirror of the hub with serving.worker, whose pods KServe brings the weights: attach"
         " the Secret to their service account, or leave out serving.worker"
@@ -152,7 +152,7 @@ def test_a_claim_of_one_node_is_no_matter_of_models_that_have_none() -> None:
 
 
 def test_kserves_cache_knows_no_token_and_no_mirror() -> None:
-    cache = "{cache: {nodeGroup: n, size: 1Gi}}"
+    cache = "{cache: {nodeGroup: group, size: 1Gi}}"
     token = "tokenSecretRef: {name: hub, key: token}"
     mirror = "servedFrom: 'hf://org/b?endpoint=https://mirror.example.com'"
     assert rules(f"model: {{uri: hf://org/b, {token}}}", cache) == ["spec.competitors[1].model.tokenSecretRef"]

@@ -10,6 +10,7 @@ import yaml
 from support.admission import Admission
 from support.manifests import manifest
 from tiltyard.api import ManifestError, Tournament, load_tournament, problems_on_cluster, problems_on_machine
+from tiltyard.api.yamlfile import Dumper
 from tiltyard.plan.build import build_graph
 from tiltyard_jobs.contracts.recipes import AnswerRecipe, MineRecipe
 
@@ -32,13 +33,18 @@ def with_requests(*requests: Any, judge: Any = None) -> dict[str, Any]:
 
 
 def loaded(document: dict[str, Any]) -> Tournament:
-    return load_tournament(yaml.safe_dump(document))
+    return load_tournament(yaml.dump(document, Dumper=Dumper))
 
 
 def problems(document: dict[str, Any]) -> list[str]:
     with pytest.raises(ManifestError) as caught:
         loaded(document)
     return [str(problem) for problem in caught.value.problems]
+
+
+def test_a_name_that_yaml_reads_as_a_boolean_is_refused_with_what_to_do() -> None:
+    with pytest.raises(ManifestError, match=r"given false, as YAML reads n, no, off and false; put it in quotes"):
+        load_tournament(yaml.safe_dump(with_requests({"extraBody": {"n": 7}})))
 
 
 @pytest.mark.parametrize("name", TAKEN)
@@ -52,7 +58,7 @@ def test_what_tiltyard_sets_is_refused_with_what_to_use(name: str) -> None:
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
-        ({"x": float("inf")}, "must hold only what JSON can"),
+        ({"x": float("inf")}, "must be a number that JSON knows"),
         ({"x": "y" * 5000}, "must be at most 4096 bytes of JSON"),
         ([1], "must be a mapping"),
     ],

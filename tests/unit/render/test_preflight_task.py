@@ -25,7 +25,7 @@ def mixed() -> dict[str, Any]:
     third["model"] = {"uri": "hf://org/name"}
     del fourth["model"]
     fourth["endpoint"] = {"url": "http://there/v1", "model": "m", "apiKeySecretRef": {"name": "a-b", "key": "c"}}
-    judge = {"name": "judge", "endpoint": {"url": "http://elsewhere/v1", "model": "n"}}
+    judge = {"name": "judge", "endpoint": {"url": "http://elsewhere/v1", "model": "k"}}
     document["spec"]["judges"] = [judge]
     return document
 

@@ -45,7 +45,7 @@ def problems_of(manifest: Path | str, *, strict: bool = True) -> list[str]:
         ("a: {{ .Values.name }}", "is not valid YAML: found unhashable key (line 1, column 5)"),
         ("!!python/name:os.system", "is not valid YAML: could not determine a constructor for the tag"),
         ("1: a", "has a key that is not a string, given 1; put it in quotes"),
-        ("a: {true: b}", "a: has a key that is not a string, given true, as YAML reads y, yes, on and true; put it in quotes"),
+        ("a: {true: b}", "a: has a key that is not a string, given true, as YAML reads y, yes, on and true"),
         ("a: !!binary aGk=", "a: has a type that JSON does not know, given bytes"),
         ('a: "\\ud800"', "a: has half of a surrogate pair"),
         ('a: {"\\udfb2\\ud83c": 1}', "a: has half of a surrogate pair"),

@@ -304,7 +304,8 @@ def test_a_plan_says_which_licences_the_competitors_have(capsys: pytest.CaptureF
     show.print_licenses(load_tournament(yaml.safe_dump(document)))
     assert capsys.readouterr().out == (
         "Licences: cc-by-nc-4.0 for 1 of 4 competitors (attribution, non-commercial), mit for 1 of 4 competitors"
-        " (attribution), other: Mine for 1 of 4 competitors (not known here), unknown for 1 of 4 competitors (not known here)\n"
+        " (attribution), other: Mine for 1 of 4 competitors (not known here), unknown for 1 of 4 competitors (not known"
+        " here)\n"
     )
 
 

@@ -84,7 +84,6 @@ class Resolver:
         tournament_meta = _identity(meta)
         if known is not None and known.meta == tournament_meta:
             return known
-        self._lacking.pop(key, None)
         tournament = tournament_from_object({k: v for k, v in record.document.items() if k != "status"})
         addresses = await self.kserve.addresses(named_services(tournament))
         prepared = prepare(tournament, self.settings, key, addresses)
@@ -95,6 +94,7 @@ class Resolver:
         version = preflight_version(task)
         resolved = Resolved(tournament_meta, tournament, graph, task, version, warnings)
         self._resolved[key] = resolved
+        self._lacking.pop(key, None)
         return resolved
 
     def model_of(self, key: str, bundle: str) -> str:

@@ -27,7 +27,7 @@ class AnswerRecipe(Recipe):
     PHASE: ClassVar[Phase] = "Answering"
 
     stage: Literal["answer"] = "answer"
-    version: int = 2
+    version: int = 3
     model: ModelIdentity
     instructions: ArtifactRef
     system: str | None = in_key_if_set(None)
@@ -93,7 +93,7 @@ class JudgeRecipe(Recipe):
     PHASE: ClassVar[Phase] = "Judging"
 
     stage: Literal["judge"] = "judge"
-    version: int = 2
+    version: int = 3
     judge: ModelIdentity
     player_a: ModelIdentity
     player_b: ModelIdentity

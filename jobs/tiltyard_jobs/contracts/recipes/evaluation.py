@@ -129,7 +129,7 @@ class SolveRecipe(Recipe):
     PHASE: ClassVar[Phase] = "Evaluating"
 
     stage: Literal["solve"] = "solve"
-    version: int = 2
+    version: int = 3
     model: ModelIdentity
     tasks: TaskSetRecipe | QuestionSet
     style: Style

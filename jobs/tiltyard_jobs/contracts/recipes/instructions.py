@@ -226,7 +226,7 @@ class GradeRecipe(Recipe):
     PHASE: ClassVar[Phase] = "Curating"
 
     stage: Literal["grade"] = "grade"
-    version: int = 2
+    version: int = 3
     grader: ModelIdentity
     prompt: str
     criteria: str | None = in_key_if_set(None)

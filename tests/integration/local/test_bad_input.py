@@ -251,9 +251,9 @@ async def test_an_endpoint_that_completes_no_raw_prompt(make_run: MakeRun) -> No
         run = make_run("run", with_first(endpoint={"url": f"{url}/v1", "model": "m"}))
         said = await asyncio.to_thread(refused, run)
         assert said.startswith(f"spec.competitors[0].endpoint: {url}/v1 does not complete raw prompts with model 'm'")
-        run.write(with_first(endpoint={"url": f"{url}/v1", "model": "n"}))
+        run.write(with_first(endpoint={"url": f"{url}/v1", "model": "other"}))
         said = await asyncio.to_thread(refused, run)
-        assert said == f"spec.competitors[0].endpoint: {url}/v1 serves m, not 'n': name one of them"
+        assert said == f"spec.competitors[0].endpoint: {url}/v1 serves m, not 'other': name one of them"
 
 
 def test_mistakes_in_the_manifest_itself(make_run: MakeRun) -> None:

@@ -8,11 +8,14 @@ from decimal import Decimal
 from typing import Annotated, Literal, Protocol, TypeVar
 
 from pydantic import Field, JsonValue
+from pydantic.fields import FieldInfo
 
 from tiltyard.api.base import MAP_BY_MOUNT_PATH, MAP_BY_NAME, ApiModel
 from tiltyard.api.rules import Rule, Violation, repeated
 from tiltyard.api.scalars import (
+    ANNOTATION_KEY,
     LABEL_KEY,
+    AnnotationKey,
     EntryKey,
     LabelKey,
     LabelValue,
@@ -26,6 +29,7 @@ from tiltyard.api.scalars import (
     VariableName,
     parse_quantity,
 )
+from tiltyard.api.shapes import Text
 
 Quantities = Annotated[dict[Line, QuantityText], Field(max_length=16)]
 
@@ -254,11 +258,12 @@ ONE_VOLUME: Rule[PodPatch] = Rule("must be the name of one volume: give each a n
 
 
 # A schema has no words for keys: the rule says in the CRD what their type says here.
-_KEYS: JsonValue = {
-    "rule": f"self.all(key, key.matches('^{LABEL_KEY.pattern}$'))",
-    "message": f"must be {LABEL_KEY.allowed}",
-}
-_BY_KEY = Field(max_length=32, json_schema_extra={"x-kubernetes-validations": [_KEYS]})
+def _by(key: Text) -> FieldInfo:
+    rule: JsonValue = {"rule": f"self.all(key, key.matches('^{key.pattern}$'))", "message": f"must be {key.allowed}"}
+    return Field(max_length=32, json_schema_extra={"x-kubernetes-validations": [rule]})
+
+
+_BY_LABEL, _BY_ANNOTATION = _by(LABEL_KEY), _by(ANNOTATION_KEY)
 
 
 class PodPatch(ApiModel):
@@ -266,11 +271,11 @@ class PodPatch(ApiModel):
 
     RULES = (ONE_VARIABLE, ONE_MOUNT, ONE_VOLUME)
 
-    labels: Annotated[dict[LabelKey, LabelValue], _BY_KEY] = Field(default_factory=dict)
+    labels: Annotated[dict[LabelKey, LabelValue], _BY_LABEL] = Field(default_factory=dict)
     """Additional labels. Tiltyard's own take precedence."""
-    annotations: Annotated[dict[LabelKey, Message], _BY_KEY] = Field(default_factory=dict)
+    annotations: Annotated[dict[AnnotationKey, Message], _BY_ANNOTATION] = Field(default_factory=dict)
     """Additional annotations. Tiltyard's own take precedence."""
-    node_selector: Annotated[dict[LabelKey, LabelValue], _BY_KEY] = Field(default_factory=dict)
+    node_selector: Annotated[dict[LabelKey, LabelValue], _BY_LABEL] = Field(default_factory=dict)
     """The labels that a node must have."""
     tolerations: Annotated[tuple[Toleration, ...], Field(max_length=32)] = ()
     """The taints that the pods tolerate."""

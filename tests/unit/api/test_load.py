@@ -185,7 +185,25 @@ def test_a_mistake_elsewhere_in_the_spec_hides_no_rule() -> None:
 
 def test_a_key_that_is_no_label_is_named() -> None:
     (problem,) = problems_of(MINIMAL.replace("{name: minimal}", '{name: minimal, labels: {"": x}}'))
-    assert problem.startswith('metadata.labels[""]: must be the key of a label or annotation')
+    assert problem.startswith('metadata.labels[""]: must be the key of a label, [DOMAIN/]NAME')
+
+
+def test_what_a_cluster_has_accepted_in_metadata_is_no_mistake_of_the_manifest() -> None:
+    document = yaml.safe_load(MINIMAL)
+    document["metadata"] |= {
+        "uid": "u",
+        "labels": {"kueue.x-k8s.io/queue-name": "q"},
+        "annotations": {"Example.com/Note": "a", "kubectl.kubernetes.io/last-applied-configuration": "x" * 200_000},
+        "finalizers": ["a" * 253 + "/" + "b" * 63],
+    }
+    metadata = tournament_from_object(copy.deepcopy(document)).metadata
+    assert metadata.annotations == document["metadata"]["annotations"]
+    assert (metadata.uid, metadata.labels) == ("u", document["metadata"]["labels"])
+    document["metadata"]["annotations"]["\N{KELVIN SIGN}"] = "k"  # in lower case it is a k
+    document["spec"]["seed"] = "many"
+    with pytest.raises(ManifestError) as caught:
+        tournament_from_object(document)
+    assert [problem.path for problem in caught.value.problems] == ["spec.seed"]
 
 
 def test_as_many_problems_as_are_told_are_not_cut() -> None:

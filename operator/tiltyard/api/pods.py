@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from typing import Annotated, Literal, Protocol, TypeVar
+from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, JsonValue
 from pydantic.fields import FieldInfo
@@ -229,7 +229,8 @@ class VolumeMount(ApiModel):
     """A mount of a volume in the pod's main container."""
 
     name: ObjectName
-    """The volume's name: of one of `volumes`, of Tiltyard's own, or of one that the named runtime or base brings."""
+    """The volume's name: of one of `volumes`, of Tiltyard's own, or of one that the chart, the runtime or the base
+    brings."""
     mount_path: Line
     """The path in the container."""
     sub_path: LooseLine | None = None
@@ -315,9 +316,6 @@ class HasPod(Protocol):
         ...
 
 
-OwnerT = TypeVar("OwnerT", bound=HasPod)
-
-
 WORKER_PATHS = ("/etc/tiltyard", "/work", "/tmp")  # noqa: S108
 WORKER_VOLUMES = ("task", "work", "tmp")
 TRAINING_PATHS, TRAINING_VOLUMES = (*WORKER_PATHS, "/dev/shm"), (*WORKER_VOLUMES, "shm")  # noqa: S108
@@ -352,25 +350,6 @@ def own_volumes(names: tuple[str, ...]) -> Rule[HasPod]:
                 yield Violation(("pod", "volumes", position, "name"), f'"{volume["name"]}"')
 
     return Rule(f"must not be {', '.join(names)}: these are Tiltyard's own; use another name", check)
-
-
-def known_volumes(own: tuple[str, ...], elsewhere: Callable[[OwnerT], bool] | None = None) -> Rule[OwnerT]:
-    """A mount is one of a volume that such a pod has.
-
-    Args:
-        own: the volumes that it has already.
-        elsewhere: whether a pod may have volumes that the manifest does not name. Absent: it never has.
-    """
-
-    def check(owner: OwnerT) -> Iterator[Violation]:
-        if elsewhere is not None and elsewhere(owner):
-            return
-        known = [*own, *(volume.get("name") for volume in owner.pod.volumes)]
-        for position, mount in enumerate(owner.pod.volume_mounts):
-            if mount.name not in known:
-                yield Violation(("pod", "volumeMounts", position, "name"), f'"{mount.name}"')
-
-    return Rule("must be the name of one of pod.volumes: add the volume there, or correct the name", check)
 
 
 def _own_variables(owner: HasPod) -> Iterator[Violation]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field, JsonValue
-from pydantic.fields import FieldInfo
 
 from tiltyard.api.base import MAP_BY_MOUNT_PATH, MAP_BY_NAME, ApiModel
 from tiltyard.api.rules import Rule, Violation, repeated
@@ -264,7 +263,7 @@ ONE_VOLUME: Rule[PodPatch] = Rule("must be the name of one volume: give each a n
 
 
 # A schema has no words for keys: the rule says in the CRD what their type says here.
-def _by(key: Text) -> FieldInfo:
+def _by(key: Text) -> Any:
     rule: JsonValue = {"rule": f"self.all(key, key.matches('^{key.pattern}$'))", "message": f"must be {key.allowed}"}
     return Field(max_length=32, json_schema_extra={"x-kubernetes-validations": [rule]})
 

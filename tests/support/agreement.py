@@ -19,8 +19,7 @@ PYTHON_ALONE = (
     "must fit into spec.serving.budget",
     "must differ from every other",  # in what extraBody holds, and in arguments that change replies
     "must not be here, since Tiltyard sets it",  # in extraBody, which the CRD leaves open
-    "must be the name of one of pod.volumes",  # volumes are open in the CRD
-    "must be the name of one volume",
+    "must be the name of one volume",  # volumes are open in the CRD
     "these are Tiltyard's own; use another name",
     "has half of a surrogate pair",  # the API server stores another character instead
 )

@@ -12,7 +12,6 @@ from tiltyard.api.pods import (
     WORKER_VOLUMES,
     PodPatch,
     Resources,
-    known_volumes,
     own_paths,
     own_volumes,
 )
@@ -23,7 +22,7 @@ from tiltyard.api.shapes import Whole
 class Jobs(ApiModel):
     """How the work is divided into Jobs."""
 
-    RULES = (OWN_VARIABLES, own_paths(WORKER_PATHS), own_volumes(WORKER_VOLUMES), known_volumes(WORKER_VOLUMES))
+    RULES = (OWN_VARIABLES, own_paths(WORKER_PATHS), own_volumes(WORKER_VOLUMES))
 
     shard_size: Annotated[int, Whole(1, 1_000_000)] = 512
     """The number of records in one shard. It decides how files are divided, so changing it recomputes everything.

@@ -42,10 +42,12 @@ def load_tournament(manifest: FilePath | str | bytes, *, strict: bool = True, so
 def tournament_from_object(document: Mapping[str, Any]) -> Tournament:
     """A Tournament as read from a cluster: fields that this version does not know are left out.
 
+    What the API server has accepted in its metadata, whoever has put it there, is no mistake of the manifest.
+
     Raises:
         ManifestError: all that is wrong with it (an object can be older than the CRD's rules).
     """
-    return _tournament(_without_nulls(document), "", strict=False)
+    return _tournament(_without_nulls(document), "", strict=False, overlooked=("metadata", "status"))
 
 
 def load_prices(tournament: Tournament, document: Any) -> tuple[Prices | None, list[Problem]]:
@@ -67,11 +69,12 @@ def _without_nulls(value: Any) -> Any:
     return [_without_nulls(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _tournament(document: Any, source: str, strict: bool) -> Tournament:
+def _tournament(document: Any, source: str, strict: bool, overlooked: Collection[str] = ("status",)) -> Tournament:
     """The tournament in a document of plain JSON values, which is used up.
 
     Fields with a mistake fall back to their defaults once the mistake is noted, so that the rules across fields are
-    judged in the same run; a rule that such a field touches waits for the next.
+    judged in the same run; a rule that such a field touches waits for the next. In the sections that are `overlooked`
+    wrong values are left out and not noted: a cluster does not read `status` in a manifest, apart from names.
     """
     if problems := list(_wrong_kind(document)):
         raise ManifestError(source, problems)
@@ -89,7 +92,7 @@ def _tournament(document: Any, source: str, strict: bool) -> Tournament:
             )
         except ValidationError as error:
             details = _primary(error.errors(include_url=False))
-            wrong = (detail for detail in details if not _is_overwritten(detail))
+            wrong = (detail for detail in details if not _is_value_in(overlooked, detail))
             found.update(dict.fromkeys(to_problem(Tournament, detail) for detail in wrong))
             parts = [_part_to_remove(detail) for detail in details]
             removed = [part for part in parts if part is not None and _remove(document, part)]
@@ -117,13 +120,12 @@ def _primary(errors: list[ErrorDetails]) -> list[ErrorDetails]:
     return [error for error in errors if error["type"] != "too_short" or error["loc"] not in wrong]
 
 
-def _is_overwritten(error: ErrorDetails) -> bool:
-    """Whether a value is wrong that a cluster does not read in a manifest: it leaves out `status`, apart from names."""
-    return error["loc"][:1] == ("status",) and error["type"] != "extra_forbidden"
+def _is_value_in(sections: Collection[str], error: ErrorDetails) -> bool:
+    return error["type"] != "extra_forbidden" and any(error["loc"][:1] == (section,) for section in sections)
 
 
 def _part_to_remove(error: ErrorDetails) -> Path | None:
-    if _is_overwritten(error):
+    if _is_value_in(("status",), error):
         return ("status",)
     return error["loc"] if error["type"] == "extra_forbidden" else optional_part(Tournament, error["loc"])
 

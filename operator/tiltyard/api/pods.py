@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from typing import Annotated, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field, JsonValue
 
 from tiltyard.api.base import MAP_BY_MOUNT_PATH, MAP_BY_NAME, ApiModel
 from tiltyard.api.rules import Rule, Violation, repeated
 from tiltyard.api.scalars import (
+    ANNOTATION_KEY,
     LABEL_KEY,
+    AnnotationKey,
     EntryKey,
     LabelKey,
     LabelValue,
@@ -26,6 +28,7 @@ from tiltyard.api.scalars import (
     VariableName,
     parse_quantity,
 )
+from tiltyard.api.shapes import Text
 
 Quantities = Annotated[dict[Line, QuantityText], Field(max_length=16)]
 
@@ -101,7 +104,11 @@ def _known_requests(resources: Resources) -> Iterator[Violation]:
 # Kubernetes gives these to a container whole, and never to two containers at once.
 _DEVICE = r"[^/]+/.+"
 _UNDIVIDED = rf"{_DEVICE}|hugepages-.+"
-_WHOLE = r"\+?[0-9]+\.?([KMGTPE]i|[kMGTPE]|[eE]\+?[0-9]+)?"
+# For CEL, where arithmetic costs too much here: any number with a larger unit or an exponent is taken.
+_WHOLE = ".*[kKMGTPEe].*|" + "|".join(
+    rf"[+]?({digits})([.]0*)?{unit}"
+    for digits, unit in (("[0-9]*", ""), ("[0-9]*0{3}|0*", "m"), ("[0-9]*0{6}|0*", "u"), ("[0-9]*0{9}|0*", "n"))
+)
 _BOTH_GIVEN = "!has(self.requests) || !has(self.limits) || self.requests.all(name, !(name in self.limits) || {})"
 _COMPARED = "quantity(string(self.requests[name])).compareTo(quantity(string(self.limits[name])))"
 
@@ -128,12 +135,13 @@ def _undivided(resources: Resources) -> Iterator[Violation]:
 def _whole(resources: Resources) -> Iterator[Violation]:
     for field, amounts in (("limits", resources.limits), ("requests", resources.requests)):
         for name, amount in amounts.items():
-            if re.fullmatch(_DEVICE, name) and not re.fullmatch(_WHOLE, amount, re.ASCII):
+            number = parse_quantity(amount)
+            if re.fullmatch(_DEVICE, name) and number != number.to_integral_value():
                 yield Violation((field, name), f'"{amount}"')
 
 
 def _whole_in(field: str) -> str:
-    whole = f"string(self.{field}[name]).matches('^{_WHOLE}$')".replace("\\", "\\\\")
+    whole = f"string(self.{field}[name]).matches('^({_WHOLE})$')"
     return f"(!has(self.{field}) || self.{field}.all(name, !name.matches('^{_DEVICE}$') || {whole}))"
 
 
@@ -225,7 +233,8 @@ class VolumeMount(ApiModel):
     """A mount of a volume in the pod's main container."""
 
     name: ObjectName
-    """The volume's name: of one of `volumes`, of Tiltyard's own, or of one that the named runtime or base brings."""
+    """The volume's name: of one of `volumes`, of Tiltyard's own, or of one that the chart, the runtime or the base
+    brings."""
     mount_path: Line
     """The path in the container."""
     sub_path: LooseLine | None = None
@@ -254,11 +263,12 @@ ONE_VOLUME: Rule[PodPatch] = Rule("must be the name of one volume: give each a n
 
 
 # A schema has no words for keys: the rule says in the CRD what their type says here.
-_KEYS: JsonValue = {
-    "rule": f"self.all(key, key.matches('^{LABEL_KEY.pattern}$'))",
-    "message": f"must be {LABEL_KEY.allowed}",
-}
-_BY_KEY = Field(max_length=32, json_schema_extra={"x-kubernetes-validations": [_KEYS]})
+def _by(key: Text) -> Any:
+    rule: JsonValue = {"rule": f"self.all(key, key.matches('^{key.pattern}$'))", "message": f"must be {key.allowed}"}
+    return Field(max_length=32, json_schema_extra={"x-kubernetes-validations": [rule]})
+
+
+_BY_LABEL, _BY_ANNOTATION = _by(LABEL_KEY), _by(ANNOTATION_KEY)
 
 
 class PodPatch(ApiModel):
@@ -266,11 +276,11 @@ class PodPatch(ApiModel):
 
     RULES = (ONE_VARIABLE, ONE_MOUNT, ONE_VOLUME)
 
-    labels: Annotated[dict[LabelKey, LabelValue], _BY_KEY] = Field(default_factory=dict)
+    labels: Annotated[dict[LabelKey, LabelValue], _BY_LABEL] = Field(default_factory=dict)
     """Additional labels. Tiltyard's own take precedence."""
-    annotations: Annotated[dict[LabelKey, Message], _BY_KEY] = Field(default_factory=dict)
+    annotations: Annotated[dict[AnnotationKey, Message], _BY_ANNOTATION] = Field(default_factory=dict)
     """Additional annotations. Tiltyard's own take precedence."""
-    node_selector: Annotated[dict[LabelKey, LabelValue], _BY_KEY] = Field(default_factory=dict)
+    node_selector: Annotated[dict[LabelKey, LabelValue], _BY_LABEL] = Field(default_factory=dict)
     """The labels that a node must have."""
     tolerations: Annotated[tuple[Toleration, ...], Field(max_length=32)] = ()
     """The taints that the pods tolerate."""
@@ -310,9 +320,6 @@ class HasPod(Protocol):
         ...
 
 
-OwnerT = TypeVar("OwnerT", bound=HasPod)
-
-
 WORKER_PATHS = ("/etc/tiltyard", "/work", "/tmp")  # noqa: S108
 WORKER_VOLUMES = ("task", "work", "tmp")
 TRAINING_PATHS, TRAINING_VOLUMES = (*WORKER_PATHS, "/dev/shm"), (*WORKER_VOLUMES, "shm")  # noqa: S108
@@ -347,25 +354,6 @@ def own_volumes(names: tuple[str, ...]) -> Rule[HasPod]:
                 yield Violation(("pod", "volumes", position, "name"), f'"{volume["name"]}"')
 
     return Rule(f"must not be {', '.join(names)}: these are Tiltyard's own; use another name", check)
-
-
-def known_volumes(own: tuple[str, ...], elsewhere: Callable[[OwnerT], bool] | None = None) -> Rule[OwnerT]:
-    """A mount is one of a volume that such a pod has.
-
-    Args:
-        own: the volumes that it has already.
-        elsewhere: whether a pod may have volumes that the manifest does not name. Absent: it never has.
-    """
-
-    def check(owner: OwnerT) -> Iterator[Violation]:
-        if elsewhere is not None and elsewhere(owner):
-            return
-        known = [*own, *(volume.get("name") for volume in owner.pod.volumes)]
-        for position, mount in enumerate(owner.pod.volume_mounts):
-            if mount.name not in known:
-                yield Violation(("pod", "volumeMounts", position, "name"), f'"{mount.name}"')
-
-    return Rule("must be the name of one of pod.volumes: add the volume there, or correct the name", check)
 
 
 def _own_variables(owner: HasPod) -> Iterator[Violation]:

@@ -68,7 +68,16 @@ def given_text(value: Any, path: Iterable[str | int] = ()) -> str:
         return "a value (not shown)"
     if isinstance(value, str):
         return _quoted(re.sub(r"//[^/\s]*@", "//…@", value))
-    return _shortened(json.dumps(value))
+    return _shortened(_json(value))
+
+
+def _json(value: Any) -> str:
+    try:
+        return json.dumps(value)
+    except ValueError:  # an integer of more digits than Python writes
+        return hex(value)
+    except TypeError:  # none of JSON's types: YAML has bytes and dates
+        return type(value).__name__
 
 
 def _quoted(text: str) -> str:

@@ -84,11 +84,18 @@ EndpointUrl = Annotated[
 
 _QUALIFIED = r"[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?"
 LABEL_KEY = Text(
-    "the key of a label or annotation, [DOMAIN/]NAME (letters, digits, '-', '_' and '.'; NAME at most 63 of them)",
+    "the key of a label, [DOMAIN/]NAME (letters, digits, '-', '_' and '.'; no capitals in DOMAIN, NAME at most 63 of"
+    " them)",
     rf"([a-z0-9][-.a-z0-9]*/)?{_QUALIFIED}",
     317,
 )
 LabelKey = Annotated[str, LABEL_KEY]
+ANNOTATION_KEY = Text(  # Kubernetes puts it into lower case before it looks
+    "the key of an annotation, [DOMAIN/]NAME (letters, digits, '-', '_' and '.'; NAME at most 63 of them)",
+    rf"([A-Za-z0-9][-.A-Za-z0-9]*/)?{_QUALIFIED}",
+    317,
+)
+AnnotationKey = Annotated[str, ANNOTATION_KEY]
 LabelValue = Annotated[
     str,
     Text("the value of a label, at most 63 letters, digits, '-', '_' and '.', or empty", rf"({_QUALIFIED})?", 63, 0),

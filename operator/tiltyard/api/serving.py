@@ -19,7 +19,6 @@ from tiltyard.api.pods import (
     PodPatch,
     Quantities,
     Resources,
-    known_volumes,
     own_paths,
     own_volumes,
     resources_by_name,
@@ -97,11 +96,6 @@ NO_RUNTIME: Rule[ModelServing] = Rule(
 )
 
 
-def _volumes_elsewhere(serving: ModelServing) -> bool:
-    """Whether the user names an object of KServe's, which may have volumes of its own."""
-    return serving.runtime is not None or bool(serving.base_refs)
-
-
 KSERVE_RUNTIME = "kserve-vllmserver"
 """KServe's own serving runtime for vLLM, from its release 0.20 on; KServe takes its image for CPUs without a GPU."""
 
@@ -120,7 +114,6 @@ class ModelServing(ApiModel):
         NO_RUNTIME,
         own_paths(MODEL_PATHS),
         own_volumes(MODEL_VOLUMES),
-        known_volumes(MODEL_VOLUMES, _volumes_elsewhere),
     )
 
     kind: Literal["InferenceService", "LLMInferenceService"] = "InferenceService"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, Field, JsonValue
 
 from tiltyard.api.base import ApiModel
 from tiltyard.api.rules import Rule, Violation
-from tiltyard.api.scalars import TOURNAMENT_NAME, Count, LabelKey, LabelValue, Line, Message, ObjectName
+from tiltyard.api.scalars import TOURNAMENT_NAME, AnnotationKey, Count, LabelKey, LabelValue, Line, ObjectName
+from tiltyard.api.shapes import Text
 from tiltyard.api.spec import TournamentSpec
 from tiltyard.api.status import TournamentStatus
 
@@ -18,6 +19,9 @@ GROUP = "tiltyard.dev"
 VERSION = "v1alpha1"
 KIND: Final = "Tournament"
 API_VERSION: Final = "tiltyard.dev/v1alpha1"
+
+# kubectl keeps the whole manifest in one; 256 KiB is what Kubernetes takes of all together.
+_AnnotationText = Annotated[str, Text("a text of at most 262144 characters", None, 262144, min_length=0)]
 
 
 class ObjectMeta(ApiModel):
@@ -31,7 +35,7 @@ class ObjectMeta(ApiModel):
     """The tournament's labels. With `kueue.x-k8s.io/queue-name` Kueue admits the Jobs and the pods of models; it is
     copied to them, as `kueue.x-k8s.io/priority-class` is, and to Jobs `kueue.x-k8s.io/max-exec-time-seconds`. Those of
     the chart's `children.copiedLabels` are copied to every child."""
-    annotations: dict[LabelKey, Message] = Field(default_factory=dict)
+    annotations: dict[AnnotationKey, _AnnotationText] = Field(default_factory=dict)
     """The tournament's annotations."""
     uid: Line | None = None
     """Set by the API server."""

@@ -13,7 +13,6 @@ from tiltyard.api.pods import (
     TRAINING_VOLUMES,
     PodPatch,
     Resources,
-    known_volumes,
     own_paths,
     own_volumes,
 )
@@ -157,10 +156,6 @@ FIELDS_OF_RUNTIME: Rule[Training] = Rule(
 )
 
 
-def _volumes_of_runtime(training: Training) -> bool:
-    return training.trainer.kind == "TrainJob"
-
-
 class Training(ApiModel):
     """Fine-tuning of a target model on the training data."""
 
@@ -170,7 +165,6 @@ class Training(ApiModel):
         OWN_VARIABLES,
         own_paths(TRAINING_PATHS),
         own_volumes(TRAINING_VOLUMES),
-        known_volumes(TRAINING_VOLUMES, _volumes_of_runtime),
     )
 
     base_model: Weights

@@ -20,9 +20,19 @@ _SHOWN = 4  # steps of a path that is too deep
 class _Loader(yaml.SafeLoader):
     """YAML with JSON's types alone, read as `kubectl` reads it; a key must not come twice."""
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, LookupError, AttributeError) as error:  # PyYAML's own of `!!bool maybe`, `!!timestamp x`, …
+            kind = node.tag.rpartition(":")[2]
+            given = given_text(node.value)
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{given} cannot be read as {kind}", node.start_mark
+            ) from error
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
-        for key, _ in node.value:
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():  # `!!map [a]` is refused below
             if key.tag != "tag:yaml.org,2002:merge" and isinstance(key, yaml.ScalarNode):
                 if key.value in seen:
                     raise yaml.constructor.ConstructorError(
@@ -32,7 +42,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
-        text = re.sub(r"^([-+]?)0(?=[0-7])", r"\g<1>0o", node.value.replace("_", ""))
+        text = re.sub(r"^([-+]?)0(?=[0-7])", r"\g<1>0o", str(self.construct_scalar(node)).replace("_", ""))
         return int(text, 0)
 
 

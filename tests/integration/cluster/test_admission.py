@@ -13,6 +13,7 @@ import yaml
 
 from cluster.controlplane import ControlPlane
 from support.agreement import PATH, DryRuns, judged
+from tiltyard.api import tournament_from_object
 
 pytestmark = pytest.mark.xdist_group("cluster")
 
@@ -76,3 +77,15 @@ def test_the_api_server_and_validate_agree_on_changed_manifests(plane: ControlPl
         verdicts = [judged(seed, dry_runs.ask) for seed in range(MANIFESTS)]
     assert [str(verdict) for verdict in verdicts if verdict.disagreement] == []
     assert sum(verdict.taken for verdict in verdicts) > MANIFESTS / 10
+
+
+def test_metadata_that_the_api_server_accepts_makes_no_tournament_invalid(plane: ControlPlane) -> None:
+    document = yaml.safe_load((SAMPLES / "valid" / "minimal.yaml").read_text())
+    document["metadata"] = {
+        "name": "annotated",
+        "annotations": {"Example.com/Note": "a", "\N{KELVIN SIGN}": "k", "last-applied": "x" * 200_000},
+        "finalizers": ["a" * 240 + ".example.com/" + "b" * 63],
+    }
+    stored = plane.request("POST", PATH, document)
+    assert stored["metadata"]["annotations"] == document["metadata"]["annotations"]
+    assert tournament_from_object(stored).metadata.uid == stored["metadata"]["uid"]

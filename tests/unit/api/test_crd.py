@@ -141,7 +141,6 @@ def test_every_rule_that_cel_can_say_is_there_in_its_own_words(crd: dict[str, An
         "must be unique: header names are case-insensitive",
         "must be set once: remove the other variable of this name",  # the type of the list says it in the CRD
         "must be the path of one mount: give each a path of its own",  # likewise
-        "must be the name of one of pod.volumes: add the volume there, or correct the name",
         "must be the name of one volume: give each a name of its own",
         "must not be task, work, tmp: these are Tiltyard's own; use another name",
         "must not be task, work, tmp, shm: these are Tiltyard's own; use another name",

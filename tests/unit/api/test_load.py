@@ -46,6 +46,15 @@ def problems_of(manifest: Path | str, *, strict: bool = True) -> list[str]:
         ("!!python/name:os.system", "is not valid YAML: could not determine a constructor for the tag"),
         ("1: a", "has a key that is not a string, given 1; put it in quotes"),
         ("a: {true: b}", "a: has a key that is not a string, given true, as YAML reads y, yes, on and true"),
+        ("? 0x" + "F" * 4000 + "\n: b", "has a key that is not a string, given 0xffff"),
+        ("? !!binary aGk=\n: b", "has a key that is not a string, given bytes; put it in quotes"),
+        ("? !!timestamp 2024-01-01\n: b", "has a key that is not a string, given date; put it in quotes"),
+        ("a: !!bool maybe", 'is not valid YAML: "maybe" cannot be read as bool (line 1, column 4)'),
+        ("a: !!int x", 'is not valid YAML: "x" cannot be read as int (line 1, column 4)'),
+        ("a: !!int [1]", "is not valid YAML: expected a scalar node, but found sequence (line 1, column 4)"),
+        ("a: !!float _", 'is not valid YAML: "_" cannot be read as float (line 1, column 4)'),
+        ("a: !!timestamp x", 'is not valid YAML: "x" cannot be read as timestamp (line 1, column 4)'),
+        ("a: !!map [b]", "is not valid YAML: expected a mapping node, but found sequence (line 1, column 4)"),
         ("a: !!binary aGk=", "a: has a type that JSON does not know, given bytes"),
         ('a: "\\ud800"', "a: has half of a surrogate pair"),
         ('a: {"\\udfb2\\ud83c": 1}', "a: has half of a surrogate pair"),
@@ -61,7 +70,7 @@ def problems_of(manifest: Path | str, *, strict: bool = True) -> list[str]:
             "f[0][6][8]: is too large or too deep for a manifest, given more than 200000 values or 100 levels",
         ),
         ("#" * (MAX_BYTES + 1), "is too large for a manifest, given more than 1500000 bytes"),
-        ("a: " + "9" * 5000, "is not valid YAML: Exceeds the limit"),
+        ("a: " + "9" * 5000, 'is not valid YAML: "9999'),
         ("[" * 700, "is not valid YAML: "),
     ],
     ids=lambda value: value[:24].replace("\n", " ").replace("\0", "NUL") if isinstance(value, str) else None,
@@ -176,7 +185,25 @@ def test_a_mistake_elsewhere_in_the_spec_hides_no_rule() -> None:
 
 def test_a_key_that_is_no_label_is_named() -> None:
     (problem,) = problems_of(MINIMAL.replace("{name: minimal}", '{name: minimal, labels: {"": x}}'))
-    assert problem.startswith('metadata.labels[""]: must be the key of a label or annotation')
+    assert problem.startswith('metadata.labels[""]: must be the key of a label, [DOMAIN/]NAME')
+
+
+def test_what_a_cluster_has_accepted_in_metadata_is_no_mistake_of_the_manifest() -> None:
+    document = yaml.safe_load(MINIMAL)
+    document["metadata"] |= {
+        "uid": "u",
+        "labels": {"kueue.x-k8s.io/queue-name": "q"},
+        "annotations": {"Example.com/Note": "a", "kubectl.kubernetes.io/last-applied-configuration": "x" * 200_000},
+        "finalizers": ["a" * 253 + "/" + "b" * 63],
+    }
+    metadata = tournament_from_object(copy.deepcopy(document)).metadata
+    assert metadata.annotations == document["metadata"]["annotations"]
+    assert (metadata.uid, metadata.labels) == ("u", document["metadata"]["labels"])
+    document["metadata"]["annotations"]["\N{KELVIN SIGN}"] = "k"  # in lower case it is a k
+    document["spec"]["seed"] = "many"
+    with pytest.raises(ManifestError) as caught:
+        tournament_from_object(document)
+    assert [problem.path for problem in caught.value.problems] == ["spec.seed"]
 
 
 def test_as_many_problems_as_are_told_are_not_cut() -> None:
@@ -337,7 +364,9 @@ def test_a_time_is_a_text_as_it_is_to_kubectl(word: str) -> None:
     assert problem.endswith(f'given "{word}"')
 
 
-@pytest.mark.parametrize("word", [".inf", "-.inf", ".nan", "1e400", "1" + "0" * 400])
+@pytest.mark.parametrize(
+    "word", [".inf", "-.inf", ".nan", "1e400", "1" + "0" * 400, "0x" + "F" * 4000], ids=lambda word: word[:8]
+)
 def test_a_number_that_json_does_not_know_is_refused(word: str) -> None:
     (problem,) = problems_of(MINIMAL + f"  prices: {{gpus: [{word}]}}\n")
     assert problem.startswith("spec.prices.gpus[0]: must be a number that JSON knows, given ")

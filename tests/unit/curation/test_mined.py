@@ -298,6 +298,11 @@ CUT_IN_MANY_LANGUAGES = [
         "Your task is to write a function that finds the largest number.",
     ),
     ("Is 7 prime?\nYes", "Is 7 prime?"),
+    ("How do I sort my list?\n\nYou can use the sorted function:\n\nsorted(x)", "How do I sort my list?"),
+    (
+        "def f(x):\n    return x\n\nWhat does this code do?\n\nThis code returns x.",
+        "def f(x):\n    return x\n\nWhat does this code do?",
+    ),
     ("Why is the sky blue?\nBecause air scatters blue light.", "Why is the sky blue?"),
     ("How do I reverse a list?\nYou can use the reverse() method.", "How do I reverse a list?"),
     ("What is AI? AI is the simulation of intelligence by machines.", "What is AI?"),

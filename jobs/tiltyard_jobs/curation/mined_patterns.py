@@ -487,8 +487,11 @@ COMMENT = re.compile(
     r"^\s*(?://+|/\*+|#+(?!!|\s*(?:include|define|ifn?def|endif|pragma)\b)|--|\*|<!--|\"\"\"|''')\s*|\s*(?:\*/|-->"
     r"|\"\"\"|''')\s*$"
 )
-DESCRIBED = re.compile(r"^\s*(?:\d+[.)]|[-*]) +(?:\*\*|`)[^\n]*$", re.MULTILINE)
-"""An item of an article's list, with its name in front."""
+DESCRIBED = re.compile(
+    rf"^\s*(?:\d+[.)]|[-*]) +(?:\*\*|`)(?!(?:{VERBS}|{IMPERATIVE})\b(?!-|:|\*\* ?:))[^\n]*$",
+    re.MULTILINE | re.IGNORECASE,
+)
+"""An item of an article's list, with its name in front: "**Lists** keep …", "**Add**: …", and not "**Add** a list"."""
 HEADING_LINE = re.compile(r"^#{1,6} .*$", re.MULTILINE)
 HEADING = re.compile(r"^#{1,6} \S|^\*\*[^*\n]+\*\*:?$", re.MULTILINE)
 MIDDLE = re.compile(

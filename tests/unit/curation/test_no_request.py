@@ -382,6 +382,10 @@ REFUSED_IN_MANY_LANGUAGES = [
         "# 随机数生成\n\n随机数很常用。以下是一些常见的随机数生成函数：\n\n1. **`random()`**: 生成一个浮点数。",
         LintIssue.NO_REQUEST,
     ),
+    (
+        "# Rows\n\n1. **Add**: Use it for a new row.\n2. **Test-driven rows**: Write them first.",
+        LintIssue.NO_REQUEST,
+    ),
     ("Welcome to our tutorial on lists.", LintIssue.NO_REQUEST),
     ("谢谢你的帮助！", LintIssue.NO_REQUEST),
     ("B. London\nC. Berlin\nD. Madrid", LintIssue.FRAGMENT),

@@ -96,9 +96,7 @@ def _answer_at(text: str, asked_by: str) -> int | None:
         or (mail and mail.end() <= start and like.MAIL.match(paragraph))
     ]
     voices += [match.start() for match in re.finditer(r"\n(?!\n)", text) if _turns(text, match.start())]
-    ends = (match.start() for match in re.finditer(r"(?<=[?？])(?= ?\S)|(?<!\n)(?=\n)", text))
-    below = (end for end in ends if _is_asked(text[:end]))
-    voices += [start for start in islice(below, MOST_PLACES) if _states_below_a_question(text, start)]
+    voices += [end for end in islice(_ends_of_questions(text), MOST_PLACES) if _states_below_a_question(text, end)]
     programs = _programs(text)
     voices += programs
     if text.startswith("#"):  # an article below a title that asks
@@ -252,10 +250,17 @@ def _lists_as_many(text: str, order: str) -> bool:
     return len(items) == (int(number) if number.isdecimal() else like.NUMBERS.index(number) + 2)
 
 
-def _is_asked(before: str) -> bool:
-    if before.endswith(("?", "？")) or like.EXPLAINS.match(before.rsplit("\n\n", 1)[-1]):
-        return True
-    return bool(like.ORDERS_A_LIST.match(before.rsplit("\n", 1)[-1]))
+def _ends_of_questions(text: str) -> Iterator[int]:
+    """Where a question ends, or a line below which what it orders may be explained or listed."""
+    explains = {match.start() for match in like.EXPLAINS.finditer(text)}  # paragraphs that order to explain
+    for match in re.finditer(r"(?<=[?？])(?= ?\S)|(?<!\n)(?=\n)", text):
+        end = match.start()
+        line = text[max(text.rfind("\n", 0, end) + 1, end - LONGEST_LINE) : end]
+        paragraph = text.rfind("\n\n", 0, end)
+        if line.endswith(("?", "？")) or (paragraph + 2 if paragraph >= 0 else 0) in explains:
+            yield end
+        elif like.ORDERS_A_LIST.match(line):
+            yield end
 
 
 def _defines(statement: str, question: str) -> str:

@@ -670,11 +670,13 @@ ASKS_FOR_A_FACT = re.compile(
 WHY = re.compile(r"\W*why\b", re.IGNORECASE)
 BECAUSE = re.compile(r"\b(?:because|due to|since)\b", re.IGNORECASE)
 EXPLAINS = re.compile(
+    r"(?:\A|(?<=\n\n))"
     r"(?:please )?(?:explain|define|describe|summari[sz]e|explica|describe|explique[zr]?|erkläre?|spiega|explique"
     r"|объясни(?:те)?)\b"
-    r"(?!.*(?:\b(?:following|below|this|these)\b|:\s*$))",
-    re.IGNORECASE,
+    r"(?!.*(?:\b(?:following|below|this|these)\b|:[ \t]*$))",
+    re.IGNORECASE | re.MULTILINE,
 )
+"""A paragraph that orders to explain something, of which it does not give more below."""
 DO_THIS = re.compile(
     r"(?![^\n]*\b(?:fails?|errors?|first|gives)\b)(?:use|run|type|call|execute|install|try)\b[^.?!\n]{0,80}[:：]\s*$",
     re.IGNORECASE,

@@ -377,11 +377,14 @@ def test_a_long_text_of_anything_is_looked_through_in_time() -> None:
     for piece in (
         "?\n\nx ", "A: \n", "```\n", "to a ", "# write a\n", "\n\n", "? A: B", ".Answer: a, a",
         "Input: 1\nA: 2\n", "# a\n", "What a:\n", "以下是一个", "是", "____ ", "?\nA b.\n",
+        "the function?\nThis function\nimport a\n\n", "List 3 a.\n- a\n",
     ):  # fmt: skip
         clean(piece * 200_000)
         lint((piece * LONGEST)[:LONGEST])
         clean((piece * LONGEST)[:LONGEST])
         clean((piece * LONGEST)[: LONGEST - 6] + "\nA) x?")
+    for first in ("explain this ", "explain a ", "List 3 ", "What is the function ", "# 1. **Add** "):
+        clean((first + "a " * 4_000 + "\na" * LONGEST)[:LONGEST])
 
 
 def test_of_many_marks_some_are_taken_off() -> None:

@@ -257,9 +257,8 @@ def _ends_of_questions(text: str) -> Iterator[int]:
         end = match.start()
         line = text[max(text.rfind("\n", 0, end) + 1, end - LONGEST_LINE) : end]
         paragraph = text.rfind("\n\n", 0, end)
-        if line.endswith(("?", "？")) or (paragraph + 2 if paragraph >= 0 else 0) in explains:
-            yield end
-        elif like.ORDERS_A_LIST.match(line):
+        explained = (paragraph + 2 if paragraph >= 0 else 0) in explains
+        if explained or line.endswith(("?", "？")) or like.ORDERS_A_LIST.match(line):
             yield end
 
 

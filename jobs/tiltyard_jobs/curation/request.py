@@ -38,7 +38,7 @@ def asks_in_all(text: str) -> bool | None:
     answering = hinted = False
     is_article = text.startswith("#")
     for place, paragraph in enumerate(paragraphs):
-        part = like.SOLICITS.sub("", paragraph)
+        part = like.SOLICITS.sub("", paragraph).strip()
         if _says_what_can_be_done(part):
             part = like.CAN_BE_DONE.sub("", part, count=1)
         if place:

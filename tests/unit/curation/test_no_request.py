@@ -386,6 +386,8 @@ REFUSED_IN_MANY_LANGUAGES = [
         "# Rows\n\n1. **Add**: Use it for a new row.\n2. **Test-driven rows**: Write them first.",
         LintIssue.NO_REQUEST,
     ),
+    ("What is your question?", LintIssue.NO_REQUEST),
+    ("Please enter your question or request below.", LintIssue.NO_REQUEST),
     ("Welcome to our tutorial on lists.", LintIssue.NO_REQUEST),
     ("谢谢你的帮助！", LintIssue.NO_REQUEST),
     ("B. London\nC. Berlin\nD. Madrid", LintIssue.FRAGMENT),

@@ -413,6 +413,14 @@ QUESTION = re.compile(
     r"|(?:^|[.!\n] {0,4})(?:what|which|how (?:many|much|do|can|would|does))(?:'s)? [^.?!:\n]{3,200}:\s*(?:\n|$)",
     re.IGNORECASE,
 )
+UNMARKED_QUESTION = re.compile(
+    r"(?:^|[:：])\s*(?:(?:what|who|where|when|which|why|how)(?:'s| (?:is|are|was|were|do|does|did|can|could"
+    r"|should|would|will|to|many|much|long|far|old)\b)|(?:was|wer|wo|wann|wie|warum) (?:ist|sind|war|kann|heißt)\b|(?:qué|quién|cuál"
+    r"|cómo|dónde) (?:es|son|significa|se)\b|(?:qu'est-ce|quel(?:le)?s? (?:est|sont)|comment|pourquoi)\b"
+    r"|(?:cos'è|che cos|qual è|chi è)|(?:o que|qual|quem) (?:é|são)\b|(?:что|кто) такое\b|什么是|为什么)",
+    re.IGNORECASE,
+)
+"""A question whose mark may be left out."""
 CHOICE = re.compile(
     r"(?:[:：]|(?<!_)_{2,}[.。]?|[(（] {0,8}[)）][.。]?)[ \t]*\n\s*\(?A ?[.)、:：][^\n]*\n\s*\(?B ?[.)、:：]"
 )

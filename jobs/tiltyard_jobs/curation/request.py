@@ -22,6 +22,8 @@ def has_request(text: str) -> bool:
         return asked
     code, prose = split_code(text)
     is_title = len(words(text)) <= MOST_OF_A_TITLE and like.TITLE.fullmatch(text.strip())
+    if is_title and like.UNMARKED_QUESTION.search(text):
+        return True
     if is_title or like.GREETS.match(text):
         return False
     states = like.STATEMENT.match(prose) and not like.UNSETTLED.search(prose)

@@ -392,6 +392,8 @@ REFUSED_IN_MANY_LANGUAGES = [
     ("谢谢你的帮助！", LintIssue.NO_REQUEST),
     ("B. London\nC. Berlin\nD. Madrid", LintIssue.FRAGMENT),
     ("Answer: B. The second option is right.", LintIssue.ASSISTANT_VOICE),
+    ("Answer: What matters is the order of the items.", LintIssue.ASSISTANT_VOICE),
+    ("Short answer: Yes, it is possible.", LintIssue.ASSISTANT_VOICE),
     ("Please provide the code that you want me to review.", LintIssue.NO_REQUEST),
     ("In conclusion, use a list where order matters.", LintIssue.ASSISTANT_VOICE),
     ("The answer is 42. It is the sum of both.", LintIssue.ASSISTANT_VOICE),

@@ -416,7 +416,8 @@ QUESTION = re.compile(
 UNMARKED_QUESTION = re.compile(
     r"(?:^|[:：])\s*(?:(?:what|who|where|when|which|why|how)(?:'s| (?:is|are|was|were|do|does|did|can|could"
     r"|should|would|will|to|many|much|long|far|old)\b)|(?:was|wer|wo|wann|wie|warum) (?:ist|sind|war|kann"
-    r"|heißt)\b|(?:qué|quién|cuál|cómo|dónde) (?:es|son|significa|se)\b|(?:qu'est-ce|quel(?:le)?s? (?:est|sont)|comment|pourquoi)\b"
+    r"|heißt)\b|(?:qué|quién|cuál|cómo|dónde) (?:es|son|significa|se)\b|(?:qu'est-ce|quel(?:le)?s? (?:est"
+    r"|sont)|comment|pourquoi)\b"
     r"|(?:cos'è|che cos|qual è|chi è)|(?:o que|qual|quem) (?:é|são)\b|(?:что|кто) такое\b|什么是|为什么)",
     re.IGNORECASE,
 )

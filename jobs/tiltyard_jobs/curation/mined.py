@@ -23,7 +23,7 @@ LEAST_ECHO = 0.6  # of a question's words in a sentence that says them again
 LEAST_ECHOED = 4  # words of a question
 LEAST_PROGRAM = 2  # lines, of what is not in a fence
 LEAST_OF_ANY = 4  # lines: what is shorter is a program only in a fence, or where it defines or imports something
-LONGEST_LINE = 1000  # characters that are looked at above a label
+LONGEST_LINE = 1000  # characters that are looked at around a label or a question
 LONGEST_VALUE = 6  # words that an example's input is to give
 
 
@@ -82,6 +82,8 @@ def _answer_at(text: str, asked_by: str) -> int | None:
         of_the_task = given >= match.end() or is_left_open or like.FORMAT.match(text, match.end())
         if not (is_option or of_the_task or _is_of_an_example(text, match, sign_of_q)):
             labels.append(match.start())
+    letters = (match.start() for match in like.ANSWER_LETTER.finditer(text) if option < match.end())
+    labels += [start for start in letters if not _is_about_what_stands_below(text, start)]
     labels += [match.start() for match in like.ANSWER_SAID.finditer(text)]
     labels += _role_lines(text)
     labels += _options_again(text)
@@ -89,14 +91,12 @@ def _answer_at(text: str, asked_by: str) -> int | None:
     voices = [
         start
         for start, paragraph in _later_paragraphs(text)
-        if begins_an_answer(paragraph)
+        if (begins_an_answer(paragraph) and not (like.DESCRIBES.match(paragraph) and _is_about_code(text, start)))
         or _says_that_a_program_is_made(paragraph, text, start)
         or (mail and mail.end() <= start and like.MAIL.match(paragraph))
     ]
     voices += [match.start() for match in re.finditer(r"\n(?!\n)", text) if _turns(text, match.start())]
-    ends = (match.start() for match in re.finditer(r"(?<=[?？])(?= ?\S)|(?<!\n)(?=\n)", text))
-    below = (end for end in ends if _is_asked(text[:end]))
-    voices += [start for start in islice(below, MOST_PLACES) if _states_below_a_question(text, start)]
+    voices += [end for end in islice(_ends_of_questions(text), MOST_PLACES) if _states_below_a_question(text, end)]
     programs = _programs(text)
     voices += programs
     if text.startswith("#"):  # an article below a title that asks
@@ -180,10 +180,30 @@ def _turns(text: str, place: int) -> bool:
     """Whether a line goes on to the answer, below a question or its last option; within a paragraph, a sentence."""
     above = text[:place].rstrip()
     before, signs = above.rsplit("\n", 1)[-1], "?？" if len(above) < place else "?？。.！"
-    ends = bool(before) and (before[-1] in signs or like.OPTION.match(before) or before.startswith("#"))
-    if ends and before[-1] in "?？" and begins_an_answer(text[place + 1 :].split("\n", 1)[0]):
-        return True
-    return ends and bool(like.TURNS.match(text, place + 1))
+    ends = bool(before) and bool(before[-1] in signs or like.OPTION.match(before) or before.startswith("#"))
+    if not ends or like.TURNS.match(text, place + 1):
+        return ends
+    line = text[place + 1 :].split("\n", 1)[0]
+    replies = like.SAYS_YES.match(line) or (before[-1] in "?？" and begins_an_answer(line))
+    return bool(replies) and not _is_about_what_stands_below(text, place)
+
+
+def _is_about_what_stands_below(text: str, place: int) -> bool:
+    """Whether the question that ends above a place is about something given, which then stands below it."""
+    return bool(like.POINTS.search(_question_above(text, place))) or _is_about_code(text, place)
+
+
+def _is_about_code(text: str, place: int) -> bool:
+    """Whether the question that ends above a place is about the code that stands below it."""
+    question = _question_above(text, place)
+    about = like.POINTS.search(question) or like.THE_PROGRAM.search(question)
+    return bool(about and split_code(text[place : place + LONGEST_LINE])[0])
+
+
+def _question_above(text: str, place: int) -> str:
+    """The question that ends the line above a place; else empty."""
+    line = text[max(place - LONGEST_LINE, 0) : place].rstrip().rsplit("\n", 1)[-1]
+    return like.SENTENCE_END.split(line)[-1] if line.endswith(("?", "？")) else ""
 
 
 def _states_below_a_question(text: str, place: int) -> bool:
@@ -193,17 +213,17 @@ def _states_below_a_question(text: str, place: int) -> bool:
     last = like.SENTENCE_END.split(question.rsplit("\n", 1)[-1])[-1]
     if like.DO_THIS.match(first):
         return not _asks_again(rest)
-    if like.ORDERS_A_LIST.match(last) and all(like.ITEM.match(line) for line in rest.split("\n") if line.strip()):
-        return True
     defines = _defines(first, question)
     is_long = len(rest.encode()) >= (LEAST_DEFINITION if defines else LEAST_STATEMENT)
     if text.startswith("\n\n", place):
         answers = bool(defines) or before.endswith(("?", "？"))
     else:
         answers = bool(defines and like.ASKS_FOR_A_FACT.match(last))
-    if not (is_long and answers) and not _echoes(first, last):
+    if not (is_long and answers) and not _echoes(first, last) and not _lists_as_many(rest, last):
         return False
     if any(pattern.match(first) for pattern in (like.OPTION, like.FENCE, like.CODE_LINE, like.CONTEXT)):
+        return False
+    if _is_about_code(text, place):
         return False
     prose = split_code(rest[len(defines) :])[1].replace(question, "")  # once more
     return not (asks(prose) or like.FIRST_PERSON.search(prose) or like.HINTS.search(prose))
@@ -217,10 +237,29 @@ def _echoes(statement: str, question: str) -> bool:
     return len(asked & set(words(statement))) >= max(LEAST_ECHOED, LEAST_ECHO * len(asked))
 
 
-def _is_asked(before: str) -> bool:
-    if before.endswith(("?", "？")) or like.EXPLAINS.match(before.rsplit("\n\n", 1)[-1]):
-        return True
-    return bool(like.ORDERS_A_LIST.match(before.rsplit("\n", 1)[-1]))
+def _lists_as_many(text: str, order: str) -> bool:
+    """Whether a text is a list of as many items as were ordered, and none says what they are to be like."""
+    ordered = like.ORDERS_A_LIST.match(order)
+    if ordered is None or like.POINTS.search(order):
+        return False
+    lines = [line for line in text.split("\n") if line.strip()]
+    items = [item for item in map(like.ITEM.match, lines) if item]
+    if len(items) < len(lines) or any(like.LIMIT.match(item["words"]) for item in items):
+        return False
+    number = ordered["number"].lower()
+    return len(items) == (int(number) if number.isdecimal() else like.NUMBERS.index(number) + 2)
+
+
+def _ends_of_questions(text: str) -> Iterator[int]:
+    """Where a question ends, or a line below which what it orders may be explained or listed."""
+    explains = {match.start() for match in like.EXPLAINS.finditer(text)}  # paragraphs that order to explain
+    for match in re.finditer(r"(?<=[?？])(?= ?\S)|(?<!\n)(?=\n)", text):
+        end = match.start()
+        line = text[max(text.rfind("\n", 0, end) + 1, end - LONGEST_LINE) : end]
+        paragraph = text.rfind("\n\n", 0, end)
+        explained = (paragraph + 2 if paragraph >= 0 else 0) in explains
+        if explained or line.endswith(("?", "？")) or like.ORDERS_A_LIST.match(line):
+            yield end
 
 
 def _defines(statement: str, question: str) -> str:

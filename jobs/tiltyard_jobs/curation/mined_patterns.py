@@ -49,10 +49,10 @@ ANSWER_LABEL = re.compile(
 ANSWER_LABEL_GLUED = re.compile(
     r"(?<=[.?!。？\s])(?:Assistant|ASSISTANT|assistant)(?=[A-Z])|^assistant(?=[A-Z])"
     r"|(?<=[.?!。？！])(?:Assistant|Answer|Response|Solution|助手|回答|答案?|Ответ|Antwort|Respuesta|Réponse) ?[:：]"
-    rf"|(?<=[?？] )(?:(?:Answer|Ответ|Antwort|Respuesta|Réponse|Resposta|Risposta){_NUMBER} ?: (?![_<\[.])|A: )"
-    rf"|(?<=[?？]\n)A[.)] ",
+    rf"|(?<=[?？] )(?:(?:Answer|Ответ|Antwort|Respuesta|Réponse|Resposta|Risposta){_NUMBER} ?: (?![_<\[.])|A: )",
     re.MULTILINE,
 )
+ANSWER_LETTER = re.compile(r"(?<=[?？]\n)A[.)] ")
 ROLE_LINE = re.compile(
     r"(?<=[.?!。？！])[ \t]*\n\s*(?:user|system|model|human|assistant)[ \t]*"
     r"(?:\Z|\n\s*(?=\S+[ \t]+\S|\S*[.?!。？！]|[^\x00-\x7f]{2}))"
@@ -413,6 +413,15 @@ QUESTION = re.compile(
     r"|(?:^|[.!\n] {0,4})(?:what|which|how (?:many|much|do|can|would|does))(?:'s)? [^.?!:\n]{3,200}:\s*(?:\n|$)",
     re.IGNORECASE,
 )
+UNMARKED_QUESTION = re.compile(
+    r"(?:^|[:：])\s*(?:(?:what|who|where|when|which|why|how)(?:'s| (?:is|are|was|were|do|does|did|can|could"
+    r"|should|would|will|to|many|much|long|far|old)\b)|(?:was|wer|wo|wann|wie|warum) (?:ist|sind|war|kann"
+    r"|heißt)\b|(?:qué|quién|cuál|cómo|dónde) (?:es|son|significa|se)\b|(?:qu'est-ce|quel(?:le)?s? (?:est"
+    r"|sont)|comment|pourquoi)\b"
+    r"|(?:cos'è|che cos|qual è|chi è)|(?:o que|qual|quem) (?:é|são)\b|(?:что|кто) такое\b|什么是|为什么)",
+    re.IGNORECASE,
+)
+"""A question whose mark may be left out."""
 CHOICE = re.compile(
     r"(?:[:：]|(?<!_)_{2,}[.。]?|[(（] {0,8}[)）][.。]?)[ \t]*\n\s*\(?A ?[.)、:：][^\n]*\n\s*\(?B ?[.)、:：]"
 )
@@ -487,8 +496,11 @@ COMMENT = re.compile(
     r"^\s*(?://+|/\*+|#+(?!!|\s*(?:include|define|ifn?def|endif|pragma)\b)|--|\*|<!--|\"\"\"|''')\s*|\s*(?:\*/|-->"
     r"|\"\"\"|''')\s*$"
 )
-DESCRIBED = re.compile(r"^\s*(?:\d+[.)]|[-*]) +(?:\*\*|`)[^\n]*$", re.MULTILINE)
-"""An item of an article's list, with its name in front."""
+DESCRIBED = re.compile(
+    rf"^\s*(?:\d+[.)]|[-*]) +(?:\*\*|`)(?!(?:{VERBS}|{IMPERATIVE})\b(?!-|:|\*\* ?:))[^\n]*$",
+    re.MULTILINE | re.IGNORECASE,
+)
+"""An item of an article's list, with its name in front: "**Lists** keep …", "**Add**: …", and not "**Add** a list"."""
 HEADING_LINE = re.compile(r"^#{1,6} .*$", re.MULTILINE)
 HEADING = re.compile(r"^#{1,6} \S|^\*\*[^*\n]+\*\*:?$", re.MULTILINE)
 MIDDLE = re.compile(
@@ -518,10 +530,10 @@ SOLICITS = re.compile(
     r"|assist)"
     r"|you(?:'re| are) (?:encountering|having|facing|getting|working with)|(?:how|what) (?:i|we) can (?:help|do"
     r"|assist))\b[^.?!\n]*[.?!]?"
-    r"|please (?:enter|type|state|share|provide|describe|send) (?:(?:me )?your (?:question|request|query|message"
-    r"|code|problem|input)\b"
-    r"|[^.?!\n]{1,40}\byou (?:want|need|would like) (?:me|us) to\b)[^\n]*|what(?:'s| is) your (?:question|request"
-    r"|query|problem)\b[^\n]*"
+    r"|(?:please (?:enter|type|state|share|provide|describe|send) (?:me )?your|what(?:'s| is) your) (?:question|request"
+    r"|query|message)s?(?= *(?:[.?!,;]|$)| (?:or|and|so|below|here|now|today|first|for me)\b)[^.?!\n]*[.?!]?"
+    r"|please (?:enter|type|state|share|provide|describe|send) [^.?!\n]{1,40}\byou (?:want|need|would like) (?:me"
+    r"|us) to\b[^.?!\n]*[.?!]?"
     r"|(?:please )?(?:let me know|feel free)\b[^\n]*|(?:if you have|do you have) (?:any )?(?:other |more |further )?"
     r"(?:specific )?questions?(?= *(?:[?.,!]|or\b|about\b|for me\b|regarding\b|$))[^\n]*|would you like (?:me|to know"
     r"|help|another)\b[^\n]*"
@@ -548,8 +560,7 @@ ASKS_AGAIN = re.compile(
 )
 # A line that goes on to the answer, below a question or its options.
 TURNS = re.compile(
-    r"(?:(?:yes|no|ja|nein|oui|sí|sì|да|нет|是的|不是|はい|いいえ)(?=[.,!，。！、]|\s*$)|because\b|因为"
-    r"|explanation ?:|解析[:：]"
+    r"(?:explanation ?:|解析[:：]"
     r"|to (?:determine|solve|find|answer|calculate|compute|create|do)\b|let's (?:denote|analy[sz]e|break|start"
     r"|solve)\b"
     r"|the (?:correct|right) (?:answer|option|choice)\b|(?:在|对于)[^，。\n]{1,30}中，(?:您|你|我们)可以"
@@ -557,6 +568,10 @@ TURNS = re.compile(
     rf"|function|query|answer)\b(?! (?:\w+ )?(?:that )?(?:i|we)\b)|(?:{OPENING})[ \t]*[,!，！])",
     re.IGNORECASE,
 )
+SAYS_YES = re.compile(
+    r"(?:yes|no|ja|nein|oui|sí|sì|да|нет|是的|不是|はい|いいえ)(?=[.,!，。！、]|\s*$)|because\b|因为", re.IGNORECASE
+)
+"""So a line goes on, too, and so does a text that the question is about."""
 # What a program is ordered with, and what says that the code below is given rather than made.
 _MAKES = r"(?:write|create|implement|develop|generate|build|design|craft|make)"
 WRITES = re.compile(
@@ -588,6 +603,21 @@ GIVEN = re.compile(
     r"|以下|下面|下列|给定|如下|这段|修改|修复",
     re.IGNORECASE,
 )
+# A question or an order about a text or a program that its user gives.
+POINTS = re.compile(
+    r"\b(?:this|these|those|my|our|here|following|below|above|the (?:given|provided))\b"
+    r"|\bthe (?:story|dialogu?e|text|sentences?|poem|passage|paragraph|conversation|letter|e-?mail)\b"
+    r"|\b(?:can|could|would|will) (?:you|someone|anyone) (?:please |kindly |help (?:me )?)?(?:fix|correct|debug"
+    r"|refactor|optimi[sz]e|improve|translate|rewrite|rephrase|paraphrase|summari[sz]e|shorten|proofread|continue"
+    r"|complete|finish)\b"
+    r"|以下|下面|下列|给定|如下|[这這]|次の|この|다음|이 ",
+    re.IGNORECASE,
+)
+THE_PROGRAM = re.compile(
+    r"\bthe (?:\w+ )?(?:code|function|program|script|snippet|class|method|query|command|loop)\b", re.IGNORECASE
+)
+DESCRIBES = re.compile(r"(?:this|these|the|it|my)\b|这|该|此", re.IGNORECASE)
+"""What a user says of the program that he gives below."""
 # What a program has that is made, however short it is.
 DEFINITION = re.compile(
     r"^\s*(?:(?:async\s+|pub\s+|export\s+)*(?:def|class|func|fn|function|import|from|using|package|const|let|var)\b"
@@ -628,25 +658,34 @@ DEFINES = re.compile(
     r"|(?P<cjk>[^\s，。、？]{1,16}?)(?:是指?|とは|は|이란|[은는] )",
     re.IGNORECASE,
 )
+NUMBERS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 ORDERS_A_LIST = re.compile(
     r"\W{0,8}(?:(?:please |can you |could you )?(?:list|name|give|mention|suggest|tell)(?: me| us)?"
     r"|what are) [^.?:\n]{0,40}?"
-    r"\b(?:two|three|four|five|six|seven|eight|nine|ten|\d{1,2})\b[^.?:\n]*[.?]\s*$",
+    rf"\b(?P<number>{'|'.join(NUMBERS)}|\d{{1,2}})\b[^.?:\n]*[.?]\s*$",
     re.IGNORECASE,
 )
-"""An order for so many things, with nothing given."""
-ITEM = re.compile(r"\s*(?:\d{1,2}[.)]|[-*•]) *\S")
+"""An order for so many things."""
+ITEM = re.compile(r"\s*(?:\d{1,2}[.)]|[-*•])[ *]*(?P<words>\S[^\n]*)")
+LIMIT = re.compile(
+    r"(?:no|not|never|without|only|all|each|every|they|it|at (?:least|most)|max(?:imum)?|min(?:imum)?|up to|under"
+    r"|within|fewer|less|more)\b",
+    re.IGNORECASE,
+)
+"""What the items of a list are to be like."""
 ASKS_FOR_A_FACT = re.compile(
     r"\W{0,8}(?:what|why|who|whose|when|where|which|how (?:many|much|long|far|old))\b|.*(?:什么|谁|哪)", re.IGNORECASE
 )
 WHY = re.compile(r"\W*why\b", re.IGNORECASE)
 BECAUSE = re.compile(r"\b(?:because|due to|since)\b", re.IGNORECASE)
 EXPLAINS = re.compile(
+    r"(?:\A|(?<=\n\n))"
     r"(?:please )?(?:explain|define|describe|summari[sz]e|explica|describe|explique[zr]?|erkläre?|spiega|explique"
     r"|объясни(?:те)?)\b"
-    r"(?!.*(?:\b(?:following|below|this|these)\b|:\s*$))",
-    re.IGNORECASE,
+    r"(?!.*(?:\b(?:following|below|this|these)\b|:[ \t]*$))",
+    re.IGNORECASE | re.MULTILINE,
 )
+"""A paragraph that orders to explain something, of which it does not give more below."""
 DO_THIS = re.compile(
     r"(?![^\n]*\b(?:fails?|errors?|first|gives)\b)(?:use|run|type|call|execute|install|try)\b[^.?!\n]{0,80}[:：]\s*$",
     re.IGNORECASE,

@@ -30,5 +30,13 @@ def _only_replies(text: str) -> bool:
     said = voice.REPLIES.match(text)
     if said is None:
         return False
+    if said[0].endswith((":", "：")) and _is_to_be_given(text[said.end() :]):
+        return False
     rest = like.SOLICITS.sub("", text[said.end() :])
     return not (asks(rest) or voice.ORDERS_INSTEAD.match(rest))
+
+
+def _is_to_be_given(below_label: str) -> bool:
+    """Whether what follows the label of an answer asks for it: "Answer: true or false", "Short answer: what is DNA"."""
+    line = below_label.strip().split("\n", 1)[0]
+    return bool(like.FORMAT.match(line) or like.UNMARKED_QUESTION.match(line))

@@ -22,6 +22,8 @@ def has_request(text: str) -> bool:
         return asked
     code, prose = split_code(text)
     is_title = len(words(text)) <= MOST_OF_A_TITLE and like.TITLE.fullmatch(text.strip())
+    if is_title and like.UNMARKED_QUESTION.search(text):
+        return True
     if is_title or like.GREETS.match(text):
         return False
     states = like.STATEMENT.match(prose) and not like.UNSETTLED.search(prose)
@@ -38,7 +40,7 @@ def asks_in_all(text: str) -> bool | None:
     answering = hinted = False
     is_article = text.startswith("#")
     for place, paragraph in enumerate(paragraphs):
-        part = like.SOLICITS.sub("", paragraph)
+        part = like.SOLICITS.sub("", paragraph).strip()
         if _says_what_can_be_done(part):
             part = like.CAN_BE_DONE.sub("", part, count=1)
         if place:

@@ -298,6 +298,11 @@ CUT_IN_MANY_LANGUAGES = [
         "Your task is to write a function that finds the largest number.",
     ),
     ("Is 7 prime?\nYes", "Is 7 prime?"),
+    ("How do I sort my list?\n\nYou can use the sorted function:\n\nsorted(x)", "How do I sort my list?"),
+    (
+        "def f(x):\n    return x\n\nWhat does this code do?\n\nThis code returns x.",
+        "def f(x):\n    return x\n\nWhat does this code do?",
+    ),
     ("Why is the sky blue?\nBecause air scatters blue light.", "Why is the sky blue?"),
     ("How do I reverse a list?\nYou can use the reverse() method.", "How do I reverse a list?"),
     ("What is AI? AI is the simulation of intelligence by machines.", "What is AI?"),
@@ -372,11 +377,14 @@ def test_a_long_text_of_anything_is_looked_through_in_time() -> None:
     for piece in (
         "?\n\nx ", "A: \n", "```\n", "to a ", "# write a\n", "\n\n", "? A: B", ".Answer: a, a",
         "Input: 1\nA: 2\n", "# a\n", "What a:\n", "以下是一个", "是", "____ ", "?\nA b.\n",
+        "the function?\nThis function\nimport a\n\n", "List 3 a.\n- a\n",
     ):  # fmt: skip
         clean(piece * 200_000)
         lint((piece * LONGEST)[:LONGEST])
         clean((piece * LONGEST)[:LONGEST])
         clean((piece * LONGEST)[: LONGEST - 6] + "\nA) x?")
+    for first in ("explain this ", "explain a ", "List 3 ", "What is the function ", "# 1. **Add** "):
+        clean((first + "a " * 4_000 + "\na" * LONGEST)[:LONGEST])
 
 
 def test_of_many_marks_some_are_taken_off() -> None:

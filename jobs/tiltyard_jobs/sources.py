@@ -10,9 +10,10 @@ import hashlib
 import os
 import tempfile
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from tiltyard_jobs import downloads
@@ -94,22 +95,38 @@ def _checked(file: LocalFile, source: LocatedFile) -> LocalFile:
     return file
 
 
-def expanded(sources: Sequence[LocatedFile], store: StoreRef) -> Iterator[LocatedFile]:
+class Expanded(NamedTuple):
+    """Files, with those that patterns and prefixes stand for.
+
+    Attributes:
+        files: all of them, in order.
+        notes: what to say of files that were skipped.
+    """
+
+    files: list[LocatedFile]
+    notes: list[str]
+
+
+def expanded(sources: Sequence[LocatedFile], store: StoreRef) -> Expanded:
     """The same with what a pattern or a prefix of a bucket stands for in its place, in the order of the names.
 
     Raises:
         ConfigurationError: it stands for nothing, or a digest is given for several files.
     """
+    found = Expanded([], [])
     for source in sources:
         if not is_many(source.uri):
-            yield source
+            found.files.append(source)
             continue
         if source.sha256 is not None:
             raise ConfigurationError(f"{source.uri} stands for several files, and sha256 is the digest of one")
-        yield from _on_hub(source.uri) if source.uri.startswith("hf://") else _in_bucket(source.uri, store)
+        there = _on_hub(source.uri) if source.uri.startswith("hf://") else _in_bucket(source.uri, store)
+        found.files.extend(there.files)
+        found.notes.extend(there.notes)
+    return found
 
 
-def _in_bucket(uri: str, store: StoreRef) -> Iterator[LocatedFile]:
+def _in_bucket(uri: str, store: StoreRef) -> Expanded:
     parts = urlsplit(uri)
     pattern = parts.path.lstrip("/")
     root = _root(pattern)
@@ -118,33 +135,38 @@ def _in_bucket(uri: str, store: StoreRef) -> Iterator[LocatedFile]:
         keys = [info.key for info in bucket.list(root)]
     finally:
         bucket.close()
-    for key in _chosen(uri, pattern, keys):
-        yield LocatedFile(uri=f"{parts.scheme}://{parts.netloc}/{key}", name=key.removeprefix(root))
+    keys, notes = _chosen(uri, pattern, keys)
+    place = f"{parts.scheme}://{parts.netloc}"
+    return Expanded([LocatedFile(uri=f"{place}/{key}", name=key.removeprefix(root)) for key in keys], notes)
 
 
-def _on_hub(uri: str) -> Iterator[LocatedFile]:
+def _on_hub(uri: str) -> Expanded:
     """All at the commit that the revision stands for now, so that they belong together."""
     repository, _, rest = uri.partition("@")
     path = unquote(rest.partition("/")[2])
     pattern = path if _has_mark(path) or path.endswith("/") else f"{path}/"
-    commit, paths = hub_files(uri)
-    for found in _chosen(uri, pattern, paths):
-        yield LocatedFile(uri=f"{repository}@{commit}/{quote(found)}", name=found.removeprefix(_root(pattern)))
+    commit, names = hub_files(uri)
+    root, place = _root(pattern), f"{repository}@{commit}"
+    paths, notes = _chosen(uri, pattern, names)
+    return Expanded([LocatedFile(uri=f"{place}/{quote(path)}", name=path.removeprefix(root)) for path in paths], notes)
 
 
-def _chosen(uri: str, pattern: str, names: Sequence[str]) -> list[str]:
-    """Those that a pattern stands for, or all below a prefix whose names say that they can be read, in order.
+def _chosen(uri: str, pattern: str, names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Those that a pattern stands for, or all below a prefix that are files of records, in order; and notes.
 
     Raises:
         ConfigurationError: there is none.
     """
-    if pattern.endswith("/"):
-        found = [name for name in names if name.startswith(pattern) and _is_known(name)]
+    shown = [name for name in names if not name.rpartition("/")[2].startswith(".")]
+    if not pattern.endswith("/"):
+        found, note = sorted(name for name in shown if fnmatchcase(name, pattern)), ""
     else:
-        found = [name for name in names if fnmatchcase(name, pattern) and not _is_hidden(name)]
+        inside = textfile.of_folder(name.removeprefix(pattern) for name in shown if name.startswith(pattern))
+        found, note = [pattern + name for name in inside.read], inside.note
     if not found:
-        raise ConfigurationError(f"{uri} stands for no file that can be read: check the prefix")
-    return sorted(found)
+        advice = f"{note}; give the path of one to read it" if note else "check the prefix"
+        raise ConfigurationError(f"{uri} stands for no file that can be read: {advice}")
+    return found, [note] if note else []
 
 
 def _root(pattern: str) -> str:
@@ -157,14 +179,6 @@ def _has_mark(pattern: str) -> bool:
 
 def _first_mark(pattern: str) -> int:
     return next((place for place, mark in enumerate(pattern) if mark in "*["), len(pattern))
-
-
-def _is_known(name: str) -> bool:
-    return textfile.is_of_folder(name.rpartition("/")[2]) and not _is_hidden(name)
-
-
-def _is_hidden(name: str) -> bool:
-    return name.rpartition("/")[2].startswith(".")
 
 
 def _bucket(uri: str, store: StoreRef) -> Store:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -30,6 +30,7 @@ Advice = Callable[[Mapping[str, Any], str], str]
 """From a record and the name that it lacks to what to write instead."""
 
 _BATCH_ROWS = 1024
+_OUT_OF_RANGE = "<value out of range: "  # what Arrow writes for a time of no calendar
 _PAGES = 1 << 20  # bytes of a column that are read at once
 
 
@@ -147,11 +148,9 @@ def _table_rows(file: LocalFile, kind: str, packed: Open | None, wanted: list[st
             columns = list(dict.fromkeys(column_of(name, table.names) for name in wanted))
             for name in columns:
                 if name not in table.names:
-                    # The first record, whole, shows a shape that is known.
-                    first = next((row for batch in table.batches(None) for row in _rows(batch.slice(0, 1))), {})
                     names = listed(table.names)
                     raise ConfigurationError(
-                        f"{file.place} has no column {name!r}; it has {names}{advice(first, name)}"
+                        f"{file.place} has no column {name!r}; it has {names}{advice(_first(table), name)}"
                     )
                 if table.names.count(name) > 1:
                     raise BadTextFileError(f" names two columns {name!r}: give each a name of its own")
@@ -171,16 +170,63 @@ def _rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
     except UnicodeDecodeError:
         raise
     except (ValueError, OverflowError):  # a time that Python's own cannot hold: finer than microseconds, or far away
-        columns = [column.cast(_times_as_text(column.type)) for column in batch.columns]
-        return pa.RecordBatch.from_arrays(columns, names=batch.schema.names).to_pylist()
+        names = batch.schema.names
+        columns = [_values(name, column) for name, column in zip(names, batch.columns, strict=True)]
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def _times_as_text(kind: pa.DataType) -> pa.DataType:
+def _first(table: _Table) -> dict[str, Any]:
+    """The first record, as far as it can be read: it shows a shape that is known."""
+    row = dict[str, Any]()
+    batch = next((batch for batch in table.batches(None) if batch.num_rows), None)
+    for name, column in zip(batch.schema.names, batch.columns, strict=True) if batch is not None else ():
+        with suppress(BadTextFileError):
+            (row[name],) = _values(name, column.slice(0, 1))
+    return row
+
+
+def _values(name: str, column: Any) -> list[Any]:
+    """The values of a column, with times as text where one of them is none of Python's.
+
+    Raises:
+        BadTextFileError: they cannot be read.
+    """
+    try:
+        return list(column.to_pylist())
+    except UnicodeDecodeError:
+        raise
+    except (ValueError, OverflowError):
+        pass
+    try:
+        values = list(column.cast(_times_as_text(column.type)).to_pylist())
+    except UnicodeDecodeError:
+        raise
+    except (ValueError, OverflowError, pa.ArrowException) as error:
+        reason = type(error).__name__
+        raise BadTextFileError(f" has a column {name!r} that cannot be read ({reason}): write it as text") from None
+    if _OUT_OF_RANGE in str(values):
+        raise BadTextFileError(f" has a time out of range in column {name!r}: correct it, or write it as text")
+    return values
+
+
+def _times_as_text(kind: Any) -> Any:
     if pa.types.is_struct(kind):
-        return pa.struct([field.with_type(_times_as_text(field.type)) for field in kind.fields])
+        return pa.struct([_with_text(field) for field in kind.fields])
     if pa.types.is_list(kind):
-        return pa.list_(kind.value_field.with_type(_times_as_text(kind.value_type)))
+        return pa.list_(_with_text(kind.value_field))
+    if pa.types.is_large_list(kind):
+        return pa.large_list(_with_text(kind.value_field))
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(_with_text(kind.value_field), kind.list_size)
+    if pa.types.is_map(kind):
+        return pa.map_(_times_as_text(kind.key_type), _times_as_text(kind.item_type))
+    if pa.types.is_dictionary(kind):
+        return _times_as_text(kind.value_type)
     return pa.string() if pa.types.is_temporal(kind) else kind
+
+
+def _with_text(field: pa.Field[Any]) -> pa.Field[Any]:
+    return field.with_type(_times_as_text(field.type))
 
 
 def _unpacked(packed: Open, files: ExitStack) -> Path:

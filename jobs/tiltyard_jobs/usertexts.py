@@ -57,13 +57,21 @@ class Texts:
         bad: rows so far that are not what they should be.
     """
 
-    def __init__(self, files: Sequence[LocalFile], columns: Columns, on_bad_row: BadRowRule, pick: Pick) -> None:
+    def __init__(
+        self,
+        files: Sequence[LocalFile],
+        columns: Columns,
+        on_bad_row: BadRowRule,
+        pick: Pick,
+        notes: Sequence[str] = (),
+    ) -> None:
         self._files, self._columns, self._pick = files, columns, pick
         self._advice = answer_advice if columns.answers else field_advice
         self._template = None if columns.template is None else Template(columns.template)
         self._paths = columns.texts
         self._on_bad_row = on_bad_row
         self._notes: dict[str, None] = {} if len(files) == 1 else {f"{len(files)} files": None}
+        self._notes |= dict.fromkeys(notes)
         if kept := [file.path for file in files if file.kept]:
             size = sum(path.stat().st_size for path in kept) / 1e6
             self._notes[f"kept in {kept[0].parent}, {max(size, 0.1):,.1f} MB"] = None
@@ -252,8 +260,9 @@ def read_texts(
         TransientError: a file cannot be fetched now.
     """
     sources = files or (LocatedFile(uri=uri, sha256=sha256),)
-    local = [fetched(source, store) for source in expanded(sources, store)]
-    return Texts(local, Columns(column, **columns), on_bad_row, pick)
+    found = expanded(sources, store)
+    local = [fetched(source, store) for source in found.files]
+    return Texts(local, Columns(column, **columns), on_bad_row, pick, found.notes)
 
 
 class TextsFound(NamedTuple):

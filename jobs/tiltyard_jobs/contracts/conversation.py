@@ -92,9 +92,10 @@ def _turn(turn: object, number: int) -> dict[str, str]:
     if not isinstance(turn, dict):
         raise BadConversationError("is not a list of messages with role and content")
     said = turn.get("role") or turn.get("from")
-    role = _ROLES.get(said.casefold()) if isinstance(said, str) else None
+    folded = said.casefold() if isinstance(said, str) else ""
+    role = _ROLES.get(folded)
     if role is None:
-        advice = _TEXT_ONLY if said in _OTHERS else f"known are {', '.join(_ROLES)}"
+        advice = _TEXT_ONLY if folded in _OTHERS else f"known are {', '.join(_ROLES)}"
         raise BadConversationError(f"has the role {said!r} in message {number}; {advice}")
     content: Any = turn["content"] if turn.get("content") is not None else turn.get("value")
     if isinstance(content, list) and all(

@@ -61,27 +61,49 @@ ASKS: Mapping[str, tuple[str, ...]] = {name: asks for kind, asks in _ASKS for na
 """What each asks, by identifier; of another licence nobody here knows."""
 
 _SPDX_ENDS = re.compile(r"-(only|or-later)$")
+_BETWEEN_WORDS = re.compile(r"""[\s,()_/&"'“”-]+""")
 
-# Words of a licence's full name, which an identifier has in short or not at all.
+# Words of a licence's full name, which an identifier has in short or not at all; each step sees single blanks.
 _FULL_NAMES = (
     (r"gnu affero general public", "agpl"),
-    (r"gnu (lesser|library) general public", "lgpl"),
+    (r"(gnu )?(lesser|library) general public", "lgpl"),
     (r"gnu general public", "gpl"),
+    (r"gnu (free documentation|fdl)", "gfdl"),
+    (r"gnu (?=[al]?gpl|gfdl)", ""),
+    (r"licen[cs]e for linguistic resources", "lr"),
     (r"mozilla public", "mpl"),
+    (r"eclipse public", "epl"),
+    (r"microsoft public", "ms pl"),
     (r"european union public", "eupl"),
-    (r"open data commons attribution", "odc by"),
-    (r"open database", "odbl"),
+    (r"do what the f.ck you want to public", "wtfpl"),
+    (r"(open data commons|odc) attribution", "odc by"),
+    (r"(open data commons )?open database", "odbl"),
+    (r"open data commons public domain dedication( and)?", "pddl"),
+    (r"community data licen[cs]e agreement", "cdla"),
+    (r"computational use of data", "c uda"),
+    (r"(sil )?(open font|ofl)\b", "ofl"),
     (r"open software", "osl"),
-    (r"creative commons zero|cc0 1\.0 universal|cc0(?! ?1)", "cc0 1.0"),
+    (r"boost software", "bsl"),
+    (r"apache software", "apache"),
+    (r"academic free", "afl"),
+    (r"educational community", "ecl"),
+    (r"etalab open", "etalab"),
+    (r"university of illinois ncsa open source", "ncsa"),
+    (r"\b([23]) clause bsd", r"bsd \1 clause"),
+    (r"(bsd 2 clause) simplified|(bsd 3 clause) new or revised", r"\1\2"),
+    (r"creative commons (zero|cc0)", "cc0"),
     (r"creative commons", "cc"),
     (r"attribution", "by"),
     (r"non ?commercial", "nc"),
     (r"share ?alike", "sa"),
     (r"no ?deriv(ative)?s", "nd"),
-    (r"\b(the|licen[cs]e|agreement|version|community|international|unported|generic|terms of use)\b", ""),
+    (r"\b(international|unported|generic)( public)?\b", ""),
+    (r"\b(the|licen[cs]e|agreement|version|community|terms of use)\b", ""),
     (r"(?<![a-z])v ?(?=\d)|(?<=gpl)v ?(?=\d)", ""),
-    (r"\b(odc by|odbl|pddl) 1\.0", r"\1"),
-    (r"\b(\w+) +\1\b", r"\1"),
+    (r"\bcc0( 1(\.0)?)?( universal)?\b(?! ?\d)", "cc0 1.0"),
+    (r"(?<!\S)(\S+( \S+){0,5}) \1(?!\S)", r"\1"),  # a name, and its short form in brackets
+    (r"^cc0 1\.0 public domain dedication$", "cc0 1.0"),
+    (r"^(odc by|odbl|pddl|c uda) 1(\.0)?$|^(gfdl) 1\.[123]$", r"\1\3"),
 )
 
 
@@ -92,9 +114,9 @@ def identifier(stated: str | None) -> str:
     name = _SPDX_ENDS.sub("", "-".join(stated.strip().lower().split()))
     if name in ASKS or name == UNKNOWN:
         return name
-    words = " ".join(re.split(r"[\s,()_-]+", name))
+    words = " ".join(_BETWEEN_WORDS.split(name))
     for pattern, short in _FULL_NAMES:
-        words = re.sub(pattern, short, words)
+        words = " ".join(re.sub(pattern, short, words).split())
     joined = _joined(words)
     return _BY_LETTERS.get(joined) or _BY_LETTERS.get(f"{joined}.0") or OTHER
 

@@ -14,7 +14,7 @@ import json
 import lzma
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO, NamedTuple
 
 from tiltyard_jobs.contracts import textcsv, textjson
@@ -54,9 +54,11 @@ _OTHERS = {
     b"%PDF": "a PDF by its first bytes: save its texts as JSON Lines or CSV",
 }
 _BESIDE_RECORDS = re.compile(
-    r"(dataset_infos?|dataset_dict|state|croissant)\.json"  # of `datasets` and of the hub
-    r"|(licen[cs]e|readme|notice|requirements)([-_.].*)?\.txt"
+    r"(dataset_infos?|dataset_dict|croissant)\.json"  # of `datasets` and of the hub
+    r"|(licen[cs]e|readme|notice|requirements)\.txt"
 )
+_SAVED, _STATE = "dataset_info.json", "state.json"  # `datasets` saves the second beside the first
+_SHOWN = 8  # of the names of skipped files
 _TAR = slice(257, 262)  # where a tar archive says what it is
 _ARRAY = re.compile(r'\[\s*\{\s*"[^"\n]*"\s*:')
 _WEB_PAGE = re.compile(r"\s*<(!doctype\s+html|html)\b", re.IGNORECASE)
@@ -88,13 +90,48 @@ def kind_of(name: str) -> str:
     return kind
 
 
-def is_of_folder(name: str) -> bool:
-    """Whether a file is read where only its folder is named: by its name it holds records, and not notes about them."""
+class OfFolder(NamedTuple):
+    """What is in a folder, by the names of its files.
+
+    Attributes:
+        read: the files of records, in order.
+        skipped: files that end as files of records do, and by their whole names are notes about them; in order.
+    """
+
+    read: list[str]
+    skipped: list[str]
+
+    @property
+    def note(self) -> str:
+        """What to say of the files that are skipped; empty where there are none."""
+        if not self.skipped:
+            return ""
+        shown = ", ".join(self.skipped[:_SHOWN]) + (", …" if len(self.skipped) > _SHOWN else "")
+        return f"files skipped by their names: {shown}"
+
+
+def of_folder(names: Iterable[str]) -> OfFolder:
+    """Which files are read where only their folder is named.
+
+    Args:
+        names: of all that is in it, with / between folders.
+    """
+    known = sorted(name for name in names if _is_known(name))
+    saved = {name.removesuffix(_SAVED) for name in known if name.rpartition("/")[2] == _SAVED}
+    found = OfFolder([], [])
+    for name in known:
+        last = name.rpartition("/")[2]
+        beside = _BESIDE_RECORDS.fullmatch(last.lower()) or (last == _STATE and name.removesuffix(_STATE) in saved)
+        (found.skipped if beside else found.read).append(name)
+    return found
+
+
+def _is_known(name: str) -> bool:
     try:
         kind_of(name)
     except BadTextFileError:
         return False
-    return _BESIDE_RECORDS.fullmatch(name.lower()) is None
+    return True
 
 
 class _Unpacked(io.RawIOBase):

@@ -69,7 +69,8 @@ _FORBIDDEN = frozenset({401, 403})
 _NOT_SERVED = frozenset({404, 405, 501})
 
 # With one of these at its end a URL is asked as it is, see `endpoint`.
-_ENDS = ("/chat/completions", "/embeddings")
+_HINTED = ("/chat/completions", "/embeddings")
+_ENDS = (*_HINTED, "/completions")
 _VERSION = re.compile(r"\A/v\d+[a-z0-9]*(?=/)")
 
 _KILLED = "the server died both times that it was asked, the second time with nothing else asked by this shard"
@@ -395,16 +396,19 @@ class Caller:
         advice = "give the address it leads to"
         if not target:
             return f": {advice}"
-        end = _VERSION.sub("", path)
-        if not target.endswith(end):  # a page to sign in, perhaps
+        end, url = _VERSION.sub("", path), self._url.rstrip("/")
+        if not target.rstrip("/").endswith(end):  # a page to sign in, perhaps
             return f" to {target}: give the address of the API itself"
-        own = next((one for one in _ENDS if self._url.rstrip("/").endswith(one)), "")
-        return f" to {target}: {advice}, {target.removesuffix(end)}{own}"
+        own = next((one for one in _ENDS if url.endswith(one)), "")
+        address = target.rstrip("/").removesuffix(end) + own
+        if address in (url, url + path.removesuffix(end)):
+            return f" to {target}: configure the server to answer this path without a / at its end"
+        return f" to {target}: {advice}, {address}"
 
     def _hint(self, path: str) -> str:
         """What the URL may lack where `/v1` was added to it."""
         end = path.removeprefix("/v1")
-        if end not in _ENDS or self._url.rstrip("/").endswith(("/v1", end)):
+        if end not in _HINTED or self._url.rstrip("/").endswith(("/v1", end)):
             return ""
         return f"; if the API has no /v1, give the URL with {end} at its end"
 

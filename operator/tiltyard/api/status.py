@@ -67,6 +67,8 @@ class StageStatus(ApiModel):
     """The stage's records. Absent: the stage asks no model."""
     records_per_second: DecimalText | None = None
     """The records that were done per second in the last minute. Absent: none were."""
+    asking: Count | None = None
+    """The number of records on which models work now. Absent: none, or no worker has reported it."""
     void: Count = 0
     """The number of void records: those that could not be made."""
     voids: Annotated[tuple[VoidCount, ...], Field(max_length=32, json_schema_extra=ATOMIC)] = ()

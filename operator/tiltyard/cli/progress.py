@@ -105,7 +105,7 @@ class _Silence:
 
     def words(self, status: TournamentStatus) -> list[str]:
         """`no reply from ada for 2 min`, without a name for endpoints; nothing before a minute has passed."""
-        waits = any(stage.records is not None and stage.shards.active for stage in status.stages)
+        waits = any(stage.asking for stage in status.stages)
         asked = ", ".join(model.name for model in status.models if model.asking)
         usage = status.usage
         told = (status.phase, status.records, usage and (usage.prompt_tokens, usage.completion_tokens))

@@ -5,6 +5,7 @@ Objects are plain JSON here: generated models would be made and thrown away for 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Mapping
@@ -32,11 +33,12 @@ class ApiError(Exception):
     Attributes:
         status: the HTTP status; 0 where there was no answer.
         words: of the API server alone; the message where there are none.
+        seconds: that the API server took to answer.
     """
 
-    def __init__(self, status: int, message: str, words: str = "") -> None:
+    def __init__(self, status: int, message: str, words: str = "", *, seconds: float = 0.0) -> None:
         super().__init__(message)
-        self.status, self.words = status, words or message
+        self.status, self.words, self.seconds = status, words or message, seconds
 
     @property
     def is_refusal(self) -> bool:
@@ -229,6 +231,8 @@ class Client:
             method, f"{path}?{urlencode(query)}", header_params=headers, auth_settings=["BearerToken"]
         )
         method, url, headers = request[0], request[1], request[2]
+        clock = asyncio.get_running_loop().time
+        began = clock()
         try:
             answer = await self._client.call_api(method, url, headers, body, _request_timeout=patience)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -241,7 +245,7 @@ class Client:
         metrics.API_REQUESTS.labels(verb, kind.plural, str(response.status)).inc()
         if response.status >= 400:
             words = await _reason(response)
-            raise ApiError(response.status, f"{method} {path}: {words}", words)
+            raise ApiError(response.status, f"{method} {path}: {words}", words, seconds=clock() - began)
         return response
 
 

@@ -132,8 +132,6 @@ class Executor:
         """
         if what in self.refusals and not self.retry:
             return None
-        clock = asyncio.get_running_loop().time
-        began = clock()
         try:
             await call()
         except ApiError as error:
@@ -142,7 +140,7 @@ class Executor:
             if isinstance(error, NotDownloaded):
                 self.refusals.wait(what, error.wait)
             else:
-                self._add_refusal(what, error, clock() - began)
+                self._add_refusal(what, error)
             return error
         self.refusals.drop(what)
         return None
@@ -157,10 +155,10 @@ class Executor:
             raise
         self.refusals.drop(what)
 
-    def _add_refusal(self, what: str, error: ApiError, seconds: float = 0.0) -> None:
+    def _add_refusal(self, what: str, error: ApiError) -> None:
         metrics.REFUSALS.labels(str(error.status)).inc()
         lacking = error.kind if isinstance(error, NotServed) else None
-        self.refusals.add(what, error.status, str(error), lacking, after_seconds=seconds)
+        self.refusals.add(what, error.status, str(error), lacking, after_seconds=error.seconds)
 
     async def _update(self, snapshot: Snapshot, job: JobRecord) -> None:
         await self._set_parallelism(snapshot, job)
@@ -327,12 +325,14 @@ class Executor:
                     raise
                 if error.status != NOT_FOUND and not knows_no_dry_run(error.words):
                     name, status = body["metadata"]["name"], error.status
-                    return ApiError(status, refused(body["kind"], name, status, error.words, dry_run=True))
+                    words = refused(body["kind"], name, status, error.words, dry_run=True)
+                    return ApiError(status, words, seconds=error.seconds)
             return None
 
         errors = [error for error in await _all(map(one, objects)) if error is not None]
         if errors:
-            raise ApiError(min(error.status for error in errors), "; ".join(map(str, errors)))
+            status, seconds = min(error.status for error in errors), max(error.seconds for error in errors)
+            raise ApiError(status, "; ".join(map(str, errors)), seconds=seconds)
 
     def _informer(self, kind: Kind) -> Informer[JobRecord]:
         return self.train_jobs if kind is TRAIN_JOBS else self.jobs

@@ -40,7 +40,8 @@ async def apply(client: Client, kind: Kind, body: Object) -> Object:
             raise NotServed(kind, refused(kind.kind, name, NOT_SERVED, error.words)) from error
         if not error.is_refusal:
             raise
-        raise ApiError(error.status, refused(kind.kind, name, error.status, error.words)) from error
+        words = refused(kind.kind, name, error.status, error.words)
+        raise ApiError(error.status, words, seconds=error.seconds) from error
 
 
 @asynccontextmanager
@@ -52,4 +53,4 @@ async def told(record: JobRecord | ServiceRecord) -> AsyncIterator[None]:
         if not error.is_refusal:
             raise
         sentence = refused(record.kind.kind, record.name, error.status, error.words)
-        raise ApiError(error.status, sentence, error.words) from error
+        raise ApiError(error.status, sentence, error.words, seconds=error.seconds) from error

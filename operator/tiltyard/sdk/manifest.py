@@ -29,7 +29,7 @@ from tiltyard.api.load import load_prices
 from tiltyard.api.request import EndpointRequest
 from tiltyard.api.yamlfile import MAX_BYTES, parse_yaml, read_text
 from tiltyard.sdk.modelfolders import digest_of_model
-from tiltyard.sdk.textfiles import FoundFile, NoFilesError, files_of, look_at
+from tiltyard.sdk.textfiles import FoundFile, NoFilesError, files_of, look_at, skipped_in
 from tiltyard_jobs.contracts.recipes import TOKENIZER_FILES
 
 WeightsT = TypeVar("WeightsT", bound=Weights)
@@ -61,9 +61,23 @@ def as_on_this_machine(tournament: Tournament, source: Path, folder: Path) -> To
     if tournament.spec.rating.bootstrap is not None:
         print(f"warning: {source}: spec.rating.bootstrap has no effect: delete it", file=sys.stderr)
     try:
-        return with_files_of(tournament, folder)
+        here = with_files_of(tournament, folder)
     except NoFilesError as error:
         raise ManifestError(called(source), [Problem(error.field, str(error))]) from None
+    for field, uri in _uris_of_folders(tournament):
+        if skipped := skipped_in(folder, uri):
+            print(f"note: {called(source)}: {field}: {skipped}", file=sys.stderr)
+    return here
+
+
+def _uris_of_folders(tournament: Tournament) -> Iterator[tuple[str, str]]:
+    """The fields that may name a folder of records, with what they name."""
+    given = tournament.spec.instructions.given
+    if given is not None and given.uri is not None:
+        yield NoFilesError.field, given.uri
+    for place, competitor in enumerate(tournament.spec.competitors):
+        if competitor.answers is not None and competitor.answers.uri is not None:
+            yield answers_uri(place), competitor.answers.uri
 
 
 def with_prices(tournament: Tournament, file: Path | None) -> Tournament:
@@ -195,6 +209,11 @@ def participant_here(participant: Participant, folder: Path) -> Participant:
     return participant.model_copy(update=update)
 
 
+def answers_uri(place: int) -> str:
+    """The field that names where a competitor's answers are."""
+    return f"spec.competitors[{place}].answers.uri"
+
+
 def competitors_here(competitors: Iterable[Participant], folder: Path) -> Iterator[Participant]:
     """The competitors with what this machine's files tell.
 
@@ -205,7 +224,7 @@ def competitors_here(competitors: Iterable[Participant], folder: Path) -> Iterat
         try:
             yield participant_here(competitor, folder)
         except NoFilesError as error:
-            error.field = f"spec.competitors[{place}].answers.uri"
+            error.field = answers_uri(place)
             raise
 
 

@@ -103,6 +103,7 @@ def _at_rest(status: TournamentStatus, written: float) -> TournamentStatus:
                 "state": "Pending" if one.state == "Running" else one.state,
                 "shards": one.shards.model_copy(update={"active": 0}),
                 "records_per_second": None,
+                "asking": None,
             }
         )
         for one in status.stages

@@ -54,7 +54,7 @@ class NoFilesError(ValueError):
 def files_of(folder: Path, uri: str) -> list[Path] | None:
     """The files of this machine that a folder or a pattern stands for, in the order of their names.
 
-    Hidden files are never among them, and of a folder only those that `textfile.is_of_folder` names.
+    Hidden files are never among them, and of a folder only those that `textfile.of_folder` reads.
 
     Args:
         folder: the manifest's, where a relative path begins.
@@ -66,22 +66,48 @@ def files_of(folder: Path, uri: str) -> list[Path] | None:
     Raises:
         NoFilesError: there is none.
     """
-    if "://" in uri and not uri.startswith("file://"):
+    written = _written(uri)
+    if written is None:
         return None
-    written = os.path.expanduser(unquote(uri.removeprefix("file://")) if "://" in uri else uri)
     path = folder / written
     if path.is_dir():
-        found = sorted(inside for inside in _below(path) if textfile.is_of_folder(inside.name))
-        if not found:
+        inside, top = _inside(path), path.resolve()
+        if inside.skipped and not inside.read:
+            raise NoFilesError(
+                f"the folder {top} has no file of records; {inside.note}; give the path of one to read it"
+            )
+        if not inside.read:
             kinds = ", ".join(f".{kind}" for kind in textfile.KINDS)
-            raise NoFilesError(f"the folder {path.resolve()} has no file that ends in {kinds}")
-        return found
+            raise NoFilesError(f"the folder {top} has no file that ends in {kinds}")
+        return sorted(top / name for name in inside.read)
     if path.exists() or not glob.has_magic(written):
         return None
     matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
     if not (found := [match.resolve() for match in matches if match.is_file()]):
         raise NoFilesError(f"no file matches {path}")
     return found
+
+
+def skipped_in(folder: Path, uri: str) -> str:
+    """What to say of the files that `files_of` skips in a folder; empty where it skips none, and for anything else.
+
+    Args:
+        folder: as in `files_of`.
+        uri: likewise.
+    """
+    written = _written(uri)
+    return _inside(folder / written).note if written is not None and (folder / written).is_dir() else ""
+
+
+def _written(uri: str) -> str | None:
+    """The path of this machine that a URI gives, perhaps a relative one."""
+    if "://" in uri and not uri.startswith("file://"):
+        return None
+    return os.path.expanduser(unquote(uri.removeprefix("file://")) if "://" in uri else uri)
+
+
+def _inside(folder: Path) -> textfile.OfFolder:
+    return textfile.of_folder(path.relative_to(folder.resolve()).as_posix() for path in _below(folder))
 
 
 def _below(folder: Path) -> Iterator[Path]:

@@ -350,6 +350,7 @@ def _stage(name: str, bundles: list[Bundle], observed: Observed, rates: Rates) -
         shards=counts,
         records=records_of(bundles, observed, told),
         records_per_second=_rate(rates.of(records_count(name))) if state == "Running" else None,
+        asking=whole(told.asking) or None,
         void=whole(sum(observed.voids.get(stage, 0) for stage in stages) + sum(told.voids.values())),
         voids=voids_of(stages, observed, told),
     )

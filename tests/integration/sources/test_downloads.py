@@ -292,7 +292,9 @@ def test_a_folder_and_a_pattern_of_the_hub(hub: FileServer, tmp_path: Path, path
     there = [
         "README.md",
         "train/README.md",
+        "train/README.txt",
         "train/a.jsonl",
+        "notes/LICENSE.txt",
         "train/more/ä b.jsonl",
         "train/.h.jsonl",
         "trains/c.jsonl",
@@ -305,6 +307,10 @@ def test_a_folder_and_a_pattern_of_the_hub(hub: FileServer, tmp_path: Path, path
     assert found == names
     notes = check_texts(on_hub(path, "main"), "prompt", STORE).notes
     assert notes[-1] == f"kept in {tmp_path / 'cache'}, 0.1 MB"
+    assert ("files skipped by their names: README.txt" in notes) == ("*" not in path and "[" not in path)
+    told = r"/notes stands for no file that can be read: files skipped by their names: LICENSE.txt; give the path of"
+    with pytest.raises(ConfigurationError, match=told):
+        texts(on_hub("notes", "main"))
     with pytest.raises(ConfigurationError, match=r"@main/gone stands for no file that can be read: check the prefix$"):
         texts(on_hub("gone", "main"))
     hub.replies["/api/datasets/org/prompts/revision/main"] = b"<html>"

@@ -71,7 +71,7 @@ def test_an_endpoint_that_cannot_be_used(
     assert found.startswith(f"spec.competitors[1].endpoint: {server.url} {sentence}")
 
 
-@pytest.mark.parametrize("end", ["/v1", "", "/v1/chat/completions"])
+@pytest.mark.parametrize("end", ["/v1", "", "/v1/", "/v1/chat/completions", "/v1/completions", "/v1/embeddings"])
 @pytest.mark.parametrize(
     ("location", "advice"),
     [
@@ -80,6 +80,8 @@ def test_an_endpoint_that_cannot_be_used(
             " to https://other.test:8443/api{path}: give the address it leads to, https://other.test:8443/api/v1{own}",
         ),
         ("/api{path}", " to {root}/api{path}: give the address it leads to, {root}/api/v1{own}"),
+        ("/api{path}/", " to {root}/api{path}/: give the address it leads to, {root}/api/v1{own}"),
+        ("{path}/", " to {root}{path}/: configure the server to answer this path without a / at its end"),
         ("https://a.test/sign-in?next={path}", " to https://a.test/sign-in: give the address of the API itself"),
         ("", ": give the address it leads to"),
         ("http://[", ": give the address it leads to"),
@@ -95,7 +97,7 @@ def test_where_a_redirect_leads_is_told_without_what_may_be_secret(
         root = server.url.removesuffix("/v1")
         endpoint = server.endpoint.model_copy(update={"url": root + end})
         (found,) = problems(world, endpoints=(NamedEndpoint(name="x", endpoint=endpoint),))
-    led = advice.format(path="/v1/models", root=root, own=end.removeprefix("/v1"))
+    led = advice.format(path="/v1/models", root=root, own=end.removeprefix("/v1").rstrip("/"))
     assert found == f"{endpoint.field}: {endpoint.url} redirects /v1/models for model 'm' (HTTP 307){led}"
 
 

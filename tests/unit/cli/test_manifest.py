@@ -179,18 +179,40 @@ def test_no_more_is_planned_than_is_taken(source: dict[str, int], most: int, tmp
     assert given.per_competitor == most
 
 
-def test_notes_beside_the_records_of_a_folder_are_not_read(tmp_path: Path) -> None:
-    prompts_in(tmp_path, set__data="AB")
-    for name in ("dataset_info.json", "dataset_dict.json", "state.json", "LICENSE.txt", "README.txt", "notice-2.txt"):
-        (tmp_path / "set" / name).write_text('{\n"description": ""\n}')
+NOTES = ["LICENSE.txt", "README.txt", "croissant.json", "dataset_dict.json", "train/dataset_info.json"]
+RECORDS = [
+    "LICENSE-questions.txt", "notice.board.txt", "requirements-prompts.txt", "requirements_engineering.txt",
+    "state.json", "states.json", "train/data.jsonl",
+]  # fmt: skip
+
+
+def test_notes_beside_the_records_of_a_folder_are_skipped_and_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in (*NOTES, "train/state.json", *RECORDS, "script.py", ".hidden/README.txt"):
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / name).write_text('{"prompt": "Sort."}\n')
     given = load(tmp_path, uri="set").spec.instructions.given
     assert given is not None
-    assert [Path(file.uri).name for file in given.files] == ["data.jsonl"]
-    for name in ("licensed.txt", "states.json"):
-        (tmp_path / "set" / name).write_text("Sort.\n")
-    more = load(tmp_path, uri="set").spec.instructions.given
-    assert more is not None
-    assert [Path(file.uri).name for file in more.files] == ["data.jsonl", "licensed.txt", "states.json"]
+    assert [file.uri for file in given.files] == [(tmp_path / "set" / name).as_uri() for name in RECORDS]
+    skipped = ", ".join([*NOTES, "train/state.json"])
+    assert capsys.readouterr().err == (
+        f"note: {tmp_path / 'tournament.yaml'}: spec.instructions.from.uri: files skipped by their names: {skipped}\n"
+    )
+
+
+def test_a_folder_of_notes_alone_is_refused_with_their_names(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    for place in range(9):
+        (tmp_path / "set" / str(place)).mkdir()
+        (tmp_path / "set" / str(place) / "README.txt").write_text("Sort.\n")
+    with pytest.raises(ManifestError) as caught:
+        load(tmp_path, uri="set")
+    names = ", ".join(f"{place}/README.txt" for place in range(8))
+    assert str(caught.value.problems[0]) == (
+        f"spec.instructions.from.uri: the folder {tmp_path / 'set'} has no file of records; files skipped by their"
+        f" names: {names}, …; give the path of one to read it"
+    )
 
 
 @pytest.mark.parametrize(("uri", "sentence"), [("empty", "the folder {} has no file that ends"), ("*.x", "no file ")])

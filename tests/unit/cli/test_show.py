@@ -67,6 +67,7 @@ def at_work() -> TournamentStatus:
             shards=ShardCounts(total=8, succeeded=1, active=2),
             records=RecordCounts(total=4000, done=812),
             records_per_second="35.2",
+            asking=32,
             void=3,
             voids=(VoidCount(reason="Truncated", records=3),),
         ),
@@ -131,6 +132,33 @@ def test_replies_that_do_not_come_are_told(
     assert "no reply" not in shown.getvalue()
 
 
+@pytest.mark.parametrize("kind", ["lines", "bars"])
+def test_no_reply_is_missed_while_a_stage_asks_nothing(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, shown = 0.0, io.StringIO()
+    monkeypatch.setattr(sys, "stderr", shown)
+    monkeypatch.setenv("COLUMNS", "200")
+    filtering = StageStatus(
+        name="Curating",
+        state="Running",
+        shards=ShardCounts(total=8, active=1),
+        records=RecordCounts(total=100, done=0),
+    )
+    idle = status("Curating", "21%").model_copy(update={"stages": (filtering,), "records": "0/100"})
+    with progress(kind, lambda: now) as display:
+        display(idle)
+        now = 130.0
+        display(idle)
+    assert "Curating" in shown.getvalue()
+    assert "no reply" not in shown.getvalue()
+    with progress(kind, lambda: now) as display:
+        display(idle)
+        asked = idle.model_copy(update={"stages": (filtering.model_copy(update={"asking": 4}),)})
+        display(asked)
+        now = 260.0
+        display(asked)
+    assert "no reply for 2 min" in shown.getvalue()
+
+
 def drawn(monkeypatch: pytest.MonkeyPatch, *statuses: TournamentStatus) -> str:
     """The bars as they are after the last of these."""
     shown = io.StringIO()
@@ -166,7 +194,8 @@ def test_a_dead_run_is_at_rest() -> None:
     dead = status_document(at_work(), "test", at_work=False)
     (stage,), (model,) = dead.stages, dead.models
     assert (dead.activity, dead.eta, stage.state, stage.shards.active) == ("Interrupted", None, "Pending", 0)
-    assert (stage.records_per_second, model.state, model.activity, model.asking) == (None, "Stopped", None, None)
+    assert (stage.records_per_second, stage.asking) == (None, None)
+    assert (model.state, model.activity, model.asking) == ("Stopped", None, None)
     assert model.url is None
     assert dead.usage is not None
     assert dead.usage.completion_tokens_per_second is None

@@ -101,8 +101,8 @@ def test_what_sharegpt_calls_the_assistant(tmp_path: Path) -> None:
         ([{"role": "assistant", "content": "ok"}], "has no message of the user"),
         ([TURNS[0], SYSTEM], "has a system message after other messages; keep it as the first one"),
         (
-            [{"role": "tool", "content": "ok"}],
-            "has the role 'tool' in message 1; only text is read: leave such records",
+            [{"role": "Tool", "content": "ok"}],
+            "has the role 'Tool' in message 1; only text is read: leave such records",
         ),
         (
             [{"from": "human", "value": "See"}, {"from": "function_call", "value": "{}"}],

@@ -266,8 +266,19 @@ def test_parquet_columns(tmp_path: Path) -> None:
     [
         (pa.array([1], pa.timestamp("ns")), "1970-01-01 00:00:00.000000001"),
         (pa.array([1], pa.time64("ns")), "00:00:00.000000001"),
-        (pa.array([10**12], pa.timestamp("s")), "<value out of range: 1000000000000000>"),
+        (pa.array([4 * 10**11], pa.timestamp("s")), "14645-06-30 15:06:40.000"),
+        (pa.array([10**7], pa.date32()), "29349-01-26"),
         (pa.array([[1]], pa.list_(pa.timestamp("ns"))), '["1970-01-01 00:00:00.000000001"]'),
+        (pa.array([[1]], pa.large_list(pa.timestamp("ns"))), '["1970-01-01 00:00:00.000000001"]'),
+        (pa.array([[1]], pa.list_(pa.timestamp("ns"), 1)), '["1970-01-01 00:00:00.000000001"]'),
+        (
+            pa.array([[("at", 1)]], pa.map_(pa.string(), pa.timestamp("ns"))),
+            '[["at", "1970-01-01 00:00:00.000000001"]]',
+        ),
+        (
+            pa.array([[{"at": [(1, "b")]}]], pa.list_(pa.struct([("at", pa.map_(pa.time64("ns"), pa.string()))]))),
+            '[{"at": [["00:00:00.000000001", "b"]]}]',
+        ),
         (
             pa.array([{"at": 1}], pa.struct([("at", pa.timestamp("ns", "UTC"))])),
             '{"at": "1970-01-01 00:00:00.000000001Z"}',
@@ -281,6 +292,28 @@ def test_times_that_python_cannot_hold(tmp_path: Path, times: pa.Array[Any], tex
     assert given.kept == {"when": text}
     with pytest.raises(ConfigurationError, match='write field: "text"'):
         check_texts((tmp_path / "a.parquet").as_uri(), "prompt", STORE)
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [
+        (pa.array([10**12], pa.timestamp("s")), "has a time out of range in column 'when'"),
+        (pa.array([2**31 - 1], pa.date32()), "has a time out of range in column 'when'"),
+        (pa.array([[10**12]], pa.large_list(pa.timestamp("s"))), "has a time out of range in column 'when'"),
+        (pa.array([[1]], pa.list_view(pa.timestamp("ns"))), "has a column 'when' that cannot be read"),
+        (pa.array([1], pa.timestamp("ns", "Nowhere/X")), "has a column 'when' that cannot be read"),
+    ],
+)
+def test_times_that_cannot_be_read(tmp_path: Path, times: pa.Array[Any], said: str) -> None:
+    path = tmp_path / "a.arrow"
+    table = pa.table({"text": ["Sort."], "when": times})
+    with pa.ipc.new_file(str(path), table.schema) as writer:
+        writer.write_table(table)
+    assert [one.text for one in read_texts(path.as_uri(), "text", STORE).given()] == ["Sort."]
+    with pytest.raises(ConfigurationError, match=re.escape(f"{path} {said}")):
+        list(read_texts(path.as_uri(), "text", STORE, keep=("when",)).given())
+    with pytest.raises(ConfigurationError, match='write field: "text"'):
+        check_texts(path.as_uri(), "prompt", STORE)
 
 
 @pytest.mark.parametrize("kind", ["parquet", "arrow"])

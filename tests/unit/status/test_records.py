@@ -78,6 +78,12 @@ def test_a_shard_at_work_counts_with_its_own_total() -> None:
     assert [(one.reason, one.records) for one in stage(status).voids] == [("Truncated", 3), ("Empty", 2)]
 
 
+@pytest.mark.parametrize(("told", "asking"), [({"asking": 8}, 8), ({"asking": 8, "records": False}, None), ({}, None)])
+def test_a_stage_says_how_many_records_models_work_on(told: dict[str, Any], asking: int | None) -> None:
+    status = status_of(passed(jobs=at_work(done=30, **told)))
+    assert [stage(status).asking, stage(status, "Curating").asking] == [asking, None]
+
+
 def test_a_complete_shard_counts_what_it_has_reported() -> None:
     done = {FIRST.makes[0].key: frozenset(range(FIRST.makes[0].shards))}
     status = status_of(passed(done=done, records={"mine": 80}, reasons={"mine/Empty": 4}, voids={"mine": 4}))

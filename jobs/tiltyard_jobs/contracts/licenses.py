@@ -96,7 +96,7 @@ _FULL_NAMES = (
     (r"attribution", "by"),
     (r"non ?commercial", "nc"),
     (r"share ?alike", "sa"),
-    (r"no ?deriv(ative)?s", "nd"),
+    (r"no ?(derivs|derivatives)", "nd"),
     (r"\b(international|unported|generic)( public)?\b", ""),
     (r"\b(the|licen[cs]e|agreement|version|community|terms of use)\b", ""),
     (r"(?<![a-z])v ?(?=\d)|(?<=gpl)v ?(?=\d)", ""),

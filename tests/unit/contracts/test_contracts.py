@@ -46,7 +46,7 @@ def test_a_key_hangs_on_all_that_makes_the_artifact() -> None:
         {"rows": 11},
         {"seed": 1},
         {"shard_size": 5},
-        {"version": 3},
+        {"version": 4},
         {"thoughts": "Keep"},
     ]
     assert len({answer().ref.key, *(answer(**change).ref.key for change in changes)}) == len(changes) + 1
@@ -57,9 +57,9 @@ def test_a_key_is_the_same_in_every_release() -> None:
     assert answer().canonical() == (
         b'{"instructions":{"key":"00000000000000000000000000000000","shards":1,"stage":"curate"},'
         b'"model":{"options":[],"revision":null,"uri":"sim://one"},"rows":10,'
-        b'"sampling":{"maxTokens":64,"temperature":"0.7","topP":"0.95"},"seed":0,"shardSize":4,"stage":"answer","version":2}'
+        b'"sampling":{"maxTokens":64,"temperature":"0.7","topP":"0.95"},"seed":0,"shardSize":4,"stage":"answer","version":3}'
     )
-    assert answer().ref.key == "b130145100c5c2db99e8e91a4bbc7192"
+    assert answer().ref.key == "f354e2755791ff9defadfe37ce67b8fb"
 
 
 def test_unknown_fields_are_refused() -> None:

@@ -27,7 +27,6 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack, suppress
@@ -36,6 +35,7 @@ from typing import Any, Protocol
 import orjson
 
 from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, TransientError, VoidReason
+from tiltyard_jobs.llm.address import redirect_advice, version_hint
 from tiltyard_jobs.llm.isolation import Isolation
 from tiltyard_jobs.llm.limiter import Limiter, RequestOutcome
 from tiltyard_jobs.llm.reply import document_of, thought_cut
@@ -67,11 +67,6 @@ _RETRIED = frozenset({408, 409, 425})
 _TOO_MANY, _NO_CREDIT = 429, 402
 _FORBIDDEN = frozenset({401, 403})
 _NOT_SERVED = frozenset({404, 405, 501})
-
-# With one of these at its end a URL is asked as it is, see `endpoint`.
-_HINTED = ("/chat/completions", "/embeddings")
-_ENDS = (*_HINTED, "/completions")
-_VERSION = re.compile(r"\A/v\d+[a-z0-9]*(?=/)")
 
 _KILLED = "the server died both times that it was asked, the second time with nothing else asked by this shard"
 
@@ -371,10 +366,10 @@ class Caller:
                     error.words,
                 )
             what = f"{self._url} does not serve {path} (HTTP {status}), asked for model {self._model!r}"
-            return NotServedError(f"{what}: check the URL{self._hint(path)}", error.words)
+            return NotServedError(f"{what}: check the URL{version_hint(self._url, path)}", error.words)
         if 300 <= status < 400:
             what = f"{self._url} redirects {path} for model {self._model!r} (HTTP {status})"
-            return ConfigurationError(f"{what}{self._led(path, reply.location)}")
+            return ConfigurationError(f"{what}{redirect_advice(self._url, path, reply.location)}")
         self._heard()
         if status < 300:
             return RecordVoidError(VoidReason.MALFORMED, f"HTTP {status}")
@@ -390,27 +385,6 @@ class Caller:
         elif status == _TOO_MANY:
             advice = "wait, or raise its limit of requests"
         return self._unheard(what, told_to_wait=True, retry_after=retry_after, words=error.words, advice=advice)
-
-    def _led(self, path: str, target: str) -> str:
-        """Where a redirect of `path` leads, and what to do about it."""
-        advice = "give the address it leads to"
-        if not target:
-            return f": {advice}"
-        end, url = _VERSION.sub("", path), self._url.rstrip("/")
-        if not target.rstrip("/").endswith(end):  # a page to sign in, perhaps
-            return f" to {target}: give the address of the API itself"
-        own = next((one for one in _ENDS if url.endswith(one)), "")
-        address = target.rstrip("/").removesuffix(end) + own
-        if address in (url, url + path.removesuffix(end)):
-            return f" to {target}: configure the server to answer this path without a / at its end"
-        return f" to {target}: {advice}, {address}"
-
-    def _hint(self, path: str) -> str:
-        """What the URL may lack where `/v1` was added to it."""
-        end = path.removeprefix("/v1")
-        if end not in _HINTED or self._url.rstrip("/").endswith(("/v1", end)):
-            return ""
-        return f"; if the API has no /v1, give the URL with {end} at its end"
 
     async def _answers_others(self, path: str, *, since: float) -> bool:
         """Whether the endpoint has answered anybody since then; asks for one token itself where nobody else did."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -13,14 +12,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from tiltyard_jobs.contracts.tasks import EndpointRef
+from tiltyard_jobs.llm.address import root_and_version
 from tiltyard_jobs.llm.caller import Sleep
 from tiltyard_jobs.llm.client import ModelClient
 from tiltyard_jobs.llm.retry import RetryPolicy
 from tiltyard_jobs.llm.thoughts import with_own_pair
 from tiltyard_jobs.llm.transport import HttpTransport, TimeOuts
-
-_VERSION = re.compile(r"(?P<root>.*[^/])/(?P<version>v\d+[a-z0-9]*)")  # the host's name is none
-_FULL = re.compile(r"(?P<base>.*?[^/:])/(?:(?:chat/)?completions|embeddings)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +69,12 @@ class ModelEndpoint:
     @property
     def root(self) -> str:
         """The server's root, above the API's version; vLLM's `/tokenize` lies there."""
-        return self._split()[0]
+        return root_and_version(self.url)[0]
 
     @property
     def version(self) -> str:
         """The API's version, a path segment such as `v1`; empty where it has none."""
-        return self._split()[1]
-
-    def _split(self) -> tuple[str, str]:
-        url = self.url.rstrip("/")
-        full = _FULL.fullmatch(url)
-        base = full["base"] if full else url
-        match = _VERSION.fullmatch(base)
-        return (match["root"], match["version"]) if match else (base, "" if full else "v1")
+        return root_and_version(self.url)[1]
 
 
 @asynccontextmanager

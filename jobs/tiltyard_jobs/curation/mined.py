@@ -12,6 +12,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from tiltyard_jobs.curation import mined_patterns as like
+from tiltyard_jobs.curation import request_patterns as of_request
 from tiltyard_jobs.curation.request import asks, asks_in_all, begins_an_answer, code_lines, split_code
 from tiltyard_jobs.curation.text import words
 
@@ -79,7 +80,7 @@ def _answer_at(text: str, asked_by: str) -> int | None:
     for match in found:
         is_option = match[0].strip(" \n\t.:：*()（）") == "A" and option >= match.end()
         is_left_open = given >= 0 and not text[match.end() :].strip()
-        of_the_task = given >= match.end() or is_left_open or like.FORMAT.match(text, match.end())
+        of_the_task = given >= match.end() or is_left_open or of_request.FORMAT.match(text, match.end())
         if not (is_option or of_the_task or _is_of_an_example(text, match, sign_of_q)):
             labels.append(match.start())
     letters = (match.start() for match in like.ANSWER_LETTER.finditer(text) if option < match.end())
@@ -153,7 +154,7 @@ def _in_a_fence(text: str, place: int) -> bool:
     fences = [
         (match.start(), match[1]) for match in re.finditer(r"^[ \t]*(?:```|~~~)[`~ \t]*(\S*)", text, re.MULTILINE)
     ]
-    below_code = bool(fences and not fences[0][1] and like.CODE_LINE.match(text.split("\n")[0]))
+    below_code = bool(fences and not fences[0][1] and of_request.CODE_LINE.match(text.split("\n")[0]))
     return (sum(start < place for start, _ in fences) + below_code) % 2 == 1
 
 
@@ -203,14 +204,14 @@ def _is_about_code(text: str, place: int) -> bool:
 def _question_above(text: str, place: int) -> str:
     """The question that ends the line above a place; else empty."""
     line = text[max(place - LONGEST_LINE, 0) : place].rstrip().rsplit("\n", 1)[-1]
-    return like.SENTENCE_END.split(line)[-1] if line.endswith(("?", "？")) else ""
+    return of_request.SENTENCE_END.split(line)[-1] if line.endswith(("?", "？")) else ""
 
 
 def _states_below_a_question(text: str, place: int) -> bool:
     """Whether all that follows a question states, at some length, and nobody speaks of himself in it."""
     before, rest = text[:place].rstrip(), text[place:].strip()
     first, question = rest.split("\n", 1)[0], before.rsplit("\n\n", 1)[-1]
-    last = like.SENTENCE_END.split(question.rsplit("\n", 1)[-1])[-1]
+    last = of_request.SENTENCE_END.split(question.rsplit("\n", 1)[-1])[-1]
     if like.DO_THIS.match(first):
         return not _asks_again(rest)
     defines = _defines(first, question)
@@ -221,12 +222,12 @@ def _states_below_a_question(text: str, place: int) -> bool:
         answers = bool(defines and like.ASKS_FOR_A_FACT.match(last))
     if not (is_long and answers) and not _echoes(first, last) and not _lists_as_many(rest, last):
         return False
-    if any(pattern.match(first) for pattern in (like.OPTION, like.FENCE, like.CODE_LINE, like.CONTEXT)):
+    if any(pattern.match(first) for pattern in (like.OPTION, of_request.FENCE, of_request.CODE_LINE, like.CONTEXT)):
         return False
     if _is_about_code(text, place):
         return False
     prose = split_code(rest[len(defines) :])[1].replace(question, "")  # once more
-    return not (asks(prose) or like.FIRST_PERSON.search(prose) or like.HINTS.search(prose))
+    return not (asks(prose) or of_request.FIRST_PERSON.search(prose) or of_request.HINTS.search(prose))
 
 
 def _echoes(statement: str, question: str) -> bool:
@@ -273,7 +274,7 @@ def _defines(statement: str, question: str) -> str:
 
 def _asks_again(text: str) -> bool:
     """Whether a user asks once more in a text that may be an answer."""
-    return bool(like.ASKS_AGAIN.search(like.SOLICITS.sub("", split_code(text)[1])))
+    return bool(of_request.ASKS_AGAIN.search(of_request.SOLICITS.sub("", split_code(text)[1])))
 
 
 def _programs(text: str) -> list[int]:
@@ -284,16 +285,16 @@ def _programs(text: str) -> list[int]:
     for number, line in enumerate(lines):
         if found:
             break
-        starts = is_code[number] and line.strip() and not like.COMMENT.match(line)
+        starts = is_code[number] and line.strip() and not of_request.COMMENT.match(line)
         above = lines[number - 1]
         if (
             starts
             and number
-            and (number == 1 or not (is_code[number - 1] and above.strip()) or like.COMMENT.match(above))
+            and (number == 1 or not (is_code[number - 1] and above.strip()) or of_request.COMMENT.match(above))
         ):
             before = [one for one in lines[:number] if one.strip()]
-            comment = all(like.COMMENT.match(one) for one in before)
-            order = _without_examples([like.COMMENT.sub("", one) if comment else one for one in before])
+            comment = all(of_request.COMMENT.match(one) for one in before)
+            order = _without_examples([of_request.COMMENT.sub("", one) if comment else one for one in before])
             if (comment or not any(is_code[:number])) and _is_made("\n".join(lines[number:]), order):
                 found.append(place)
             elif not comment:
@@ -330,7 +331,7 @@ def _is_made(code: str, order: str) -> bool:
 
 def _says_that_a_program_is_made(paragraph: str, text: str, start: int) -> bool:
     """Whether a paragraph announces a program, and what is before it orders one rather than giving it."""
-    below = like.HANDED_OVER.match(paragraph)
+    below = of_request.HANDED_OVER.match(paragraph)
     if below is None or below["code"] is None or like.GIVEN_HERE.search(text, 0, start):
         return False
     return bool(like.MADE.search(text, 0, start))

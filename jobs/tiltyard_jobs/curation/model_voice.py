@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tiltyard_jobs.curation import mined_patterns as like
 from tiltyard_jobs.curation import model_voice_patterns as voice
+from tiltyard_jobs.curation import request_patterns as like
 from tiltyard_jobs.curation.request import asks
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tiltyard_jobs.curation.mined_patterns import CAN_BE_DONE, IMPERATIVE, MODELS, OPENING
+from tiltyard_jobs.curation.request_patterns import CAN_BE_DONE, IMPERATIVE, MODELS, OPENING
 
 # A refusal in other languages than English (`lint` has those). Who cannot answer his own mail asks for help.
 _NOT_OF_MINE = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from itertools import zip_longest
 
-from tiltyard_jobs.curation import mined_patterns as like
+from tiltyard_jobs.curation import request_patterns as like
 from tiltyard_jobs.curation.model_voice_patterns import REFUSES
 from tiltyard_jobs.curation.text import words
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import re
-import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,175 +9,22 @@ import pytest
 import yaml
 
 from support.manifests import manifest
+from support.shown_statuses import at_work, status
 from tiltyard.api import (
-    Condition,
     LeaderboardRow,
-    ModelStatus,
     PlannedUsage,
     RecordCounts,
-    ShardCounts,
-    StageStatus,
     TournamentStatus,
     UsageStatus,
-    VoidCount,
     load_tournament,
 )
 from tiltyard.cli import show
-from tiltyard.cli.progress import progress
 from tiltyard.plan.build import build_graph
 from tiltyard.plan.estimate import Cost
 from tiltyard.plan.weights import Loading
 from tiltyard.sdk.status_document import cluster_status_document, status_document
 from tiltyard_jobs.contracts.durations import duration_text
 from tiltyard_jobs.contracts.summary import Standing
-
-
-def status(phase: str, progress: str, *, ended: str | None = None, message: str = "") -> TournamentStatus:
-    conditions = [
-        Condition(
-            type=kind,
-            status="True" if kind == ended else "False",
-            reason=phase,
-            message=message,
-            last_transition_time=datetime(2026, 1, 1, tzinfo=UTC),
-        )
-        for kind in ("Complete", "Failed", "Suspended")
-    ]
-    stage = StageStatus(name="Mining", state="Running", shards=ShardCounts(total=4, succeeded=1), void=0)
-    return TournamentStatus(
-        phase=phase, progress=progress, run="0123456789ab", stages=(stage,), conditions=tuple(conditions)
-    )
-
-
-def test_a_line_for_each_phase_and_each_tenth(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress("lines", lambda: 0.0) as display:
-        for phase, share in (("Mining", "1%"), ("Mining", "9%"), ("Mining", "11%"), ("Judging", "12%")):
-            display(status(phase, share))
-    assert capsys.readouterr().err.splitlines() == ["Mining 1%", "Mining 11%", "Judging 12%"]
-
-
-def at_work() -> TournamentStatus:
-    stages = (
-        StageStatus(
-            name="Judging",
-            state="Running",
-            shards=ShardCounts(total=8, succeeded=1, active=2),
-            records=RecordCounts(total=4000, done=812),
-            records_per_second="35.2",
-            asking=32,
-            void=3,
-            voids=(VoidCount(reason="Truncated", records=3),),
-        ),
-    )
-    models = (ModelStatus(name="ada", state="Ready", activity="Busy", asking=32, queued=3156, url="http://a", loads=1),)
-    usage = UsageStatus(completion_tokens_per_second="1210")
-    eta = datetime(2026, 1, 1, 10, tzinfo=UTC)
-    more = {"stages": stages, "models": models, "usage": usage, "records": "812/4000", "eta": eta}
-    return status("Judging", "61%").model_copy(update=more)
-
-
-def test_a_line_says_records_rates_and_when_all_is_done(capsys: pytest.CaptureFixture[str]) -> None:
-    now = 0.0
-    with progress("lines", lambda: now) as display:
-        display(at_work())
-        now = 59.0
-        display(at_work())
-        now = 61.0
-        display(replied(tokens=7))
-        display(status("Preflight", "0%").model_copy(update={"step": "Files"}))
-    first, second, third = capsys.readouterr().err.splitlines()
-    assert first == second  # a minute later, too
-    assert first.startswith(
-        "Judging 61%, 35.2/s, 812/4,000 records, 1,210 tokens/s written, complete at about 2026-01-01 "
-    )
-    assert third == "Preflight (files) 0%"
-
-
-def replied(tokens: int) -> TournamentStatus:
-    """The same, when models have written so many tokens."""
-    return at_work().model_copy(
-        update={"usage": UsageStatus(completion_tokens=tokens, completion_tokens_per_second="1210")}
-    )
-
-
-@pytest.mark.parametrize("kind", ["lines", "bars"])
-@pytest.mark.parametrize(("served", "words"), [(True, "no reply from ada for 2 min"), (False, "no reply for 2 min")])
-def test_replies_that_do_not_come_are_told(
-    kind: str, served: bool, words: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now, shown = 0.0, io.StringIO()
-    monkeypatch.setattr(sys, "stderr", shown)
-    monkeypatch.setenv("COLUMNS", "200")
-    idle = ModelStatus(name="bob", state="Ready", activity="Idle", asking=0)
-    with progress(kind, lambda: now) as display:
-        for moment, tokens in ((0.0, 1), (50.0, 2), (109.0, 2)):
-            now = moment
-            display(replied(tokens))
-        assert "no reply" not in shown.getvalue()
-        now = 180.0
-        silent = replied(2)
-        display(silent.model_copy(update={"models": (*silent.models, idle) if served else ()}))
-    assert words in shown.getvalue()
-    shown.truncate(0)
-    now = 300.0
-    with progress(kind, lambda: now) as display:
-        display(replied(2))
-        now = 400.0
-        display(replied(3))
-        now = 500.0
-        display(status("Loading", "61%"))
-    assert "no reply" not in shown.getvalue()
-
-
-@pytest.mark.parametrize("kind", ["lines", "bars"])
-def test_no_reply_is_missed_while_a_stage_asks_nothing(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    now, shown = 0.0, io.StringIO()
-    monkeypatch.setattr(sys, "stderr", shown)
-    monkeypatch.setenv("COLUMNS", "200")
-    filtering = StageStatus(
-        name="Curating",
-        state="Running",
-        shards=ShardCounts(total=8, active=1),
-        records=RecordCounts(total=100, done=0),
-    )
-    idle = status("Curating", "21%").model_copy(update={"stages": (filtering,), "records": "0/100"})
-    with progress(kind, lambda: now) as display:
-        display(idle)
-        now = 130.0
-        display(idle)
-    assert "Curating" in shown.getvalue()
-    assert "no reply" not in shown.getvalue()
-    with progress(kind, lambda: now) as display:
-        display(idle)
-        asked = idle.model_copy(update={"stages": (filtering.model_copy(update={"asking": 4}),)})
-        display(asked)
-        now = 260.0
-        display(asked)
-    assert "no reply for 2 min" in shown.getvalue()
-
-
-def drawn(monkeypatch: pytest.MonkeyPatch, *statuses: TournamentStatus) -> str:
-    """The bars as they are after the last of these."""
-    shown = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", shown)
-    monkeypatch.setenv("COLUMNS", "200")
-    with progress("bars") as display:
-        for one in statuses:
-            display(one)
-    return shown.getvalue()
-
-
-def test_bars_count_records_and_preflight_says_what_it_checks(monkeypatch: pytest.MonkeyPatch) -> None:
-    preflight = status("Preflight", "0%").model_copy(update={"step": "Files"})
-    assert re.search(r"Preflight .*checks: files", drawn(monkeypatch, preflight))
-    text = drawn(monkeypatch, preflight, at_work())
-    assert "Preflight" not in text
-    assert "Judging" in text
-    assert "812/4,000" in text
-    for words in ("35.2/s", "about 2 min left", "3 void", "ada busy", "1,210 tokens/s written"):
-        assert words in text
-    assert "20%" in text  # of the stage's records
-    assert "61%" in text  # of all
 
 
 def test_a_status_shows_records_rates_voids_and_queues(capsys: pytest.CaptureFixture[str]) -> None:

@@ -263,12 +263,12 @@ ONE_VOLUME: Rule[PodPatch] = Rule("must be the name of one volume: give each a n
 
 
 # A schema has no words for keys: the rule says in the CRD what their type says here.
-def _by(key: Text) -> Any:
+def _keyed_by(key: Text) -> Any:
     rule: JsonValue = {"rule": f"self.all(key, key.matches('^{key.pattern}$'))", "message": f"must be {key.allowed}"}
     return Field(max_length=32, json_schema_extra={"x-kubernetes-validations": [rule]})
 
 
-_BY_LABEL, _BY_ANNOTATION = _by(LABEL_KEY), _by(ANNOTATION_KEY)
+_BY_LABEL, _BY_ANNOTATION = _keyed_by(LABEL_KEY), _keyed_by(ANNOTATION_KEY)
 
 
 class PodPatch(ApiModel):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tiltyard.observe.kinds import Kind
 from tiltyard.observe.records import JobRecord
@@ -33,6 +34,14 @@ def changes_of(plan: Plan, jobs: Iterable[JobRecord]) -> Iterator[str]:
     yield from (f"change of {job.bundle}" for job in jobs)
 
 
+class _Refused(NamedTuple):
+    """What could not be done, after how many attempts, and for lack of which kind of objects."""
+
+    wait: Wait
+    attempts: int
+    lacking: Kind | None = None
+
+
 @dataclass
 class Refusals:
     """What could not be done at the last attempt, by what it is: refused, or waiting for something else.
@@ -42,12 +51,10 @@ class Refusals:
     """
 
     generation: int
-    _waits: dict[str, Wait] = field(default_factory=dict)
-    _attempts: dict[str, int] = field(default_factory=dict)
-    _lacking: dict[str, Kind] = field(default_factory=dict)
+    _refused: dict[str, _Refused] = field(default_factory=dict)
 
     def __contains__(self, what: str) -> bool:
-        return what in self._waits
+        return what in self._refused
 
     def add(
         self, what: str, status: int, message: str, lacking: Kind | None = None, *, after_seconds: float = 0.0
@@ -56,32 +63,28 @@ class Refusals:
 
         One that was refused only after a while is worth a word at once: a webhook does not answer.
         """
-        self._lacking.pop(what, None)
-        if lacking is not None:
-            self._lacking[what] = lacking
+        before = self._refused.get(what)
         lasts = status in FINAL or after_seconds >= PATIENCE_SECONDS
-        self._attempts[what] = self._attempts.get(what, 0) + (1 + MOMENTARY if lasts else 1)
-        self._waits[what] = Wait(WaitReason.REFUSED, message)
+        attempts = (before.attempts if before is not None else 0) + (1 + MOMENTARY if lasts else 1)
+        self._refused[what] = _Refused(Wait(WaitReason.REFUSED, message), attempts, lacking)
 
     def wait(self, what: str, why: Wait) -> None:
         """Something else has to be there first. It is worth a word at once."""
-        self._attempts[what], self._waits[what] = 1 + MOMENTARY, why
+        self._refused[what] = _Refused(why, 1 + MOMENTARY)
 
     def drop(self, what: str) -> None:
         """An attempt succeeded."""
-        self._waits.pop(what, None)
-        self._attempts.pop(what, None)
-        self._lacking.pop(what, None)
+        self._refused.pop(what, None)
 
     def keep(self, plan: Plan, jobs: Iterable[JobRecord]) -> None:
         """Forget what is not to be done any more: it is not among `changes_of` these."""
-        for what in set(self._waits).difference(changes_of(plan, jobs)):
+        for what in set(self._refused).difference(changes_of(plan, jobs)):
             self.drop(what)
 
     def lacks(self, kind: Kind) -> bool:
         """Whether something was refused since the cluster does not serve a kind of objects."""
-        return kind in self._lacking.values()
+        return any(one.lacking == kind for one in self._refused.values())
 
     def waits(self) -> dict[str, Wait]:
         """Those worth a word."""
-        return {what: wait for what, wait in self._waits.items() if self._attempts[what] > MOMENTARY}
+        return {what: one.wait for what, one in self._refused.items() if one.attempts > MOMENTARY}

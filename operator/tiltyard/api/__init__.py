@@ -16,11 +16,12 @@ from tiltyard.api.load import load_tournament, tournament_from_object
 from tiltyard.api.output import Bucket, Output
 from tiltyard.api.participant import Endpoint, ModelSource, Participant
 from tiltyard.api.places import problems_on_cluster, problems_on_machine, unsupported, unsupported_on_cluster
-from tiltyard.api.pods import KeyReference, ObjectReference, PodPatch, Resources, secret_variable
+from tiltyard.api.pods import KeyReference, ObjectReference, PodPatch, secret_variable
 from tiltyard.api.prices import Prices
 from tiltyard.api.problems import ManifestError, Problem
 from tiltyard.api.rating import Rating
 from tiltyard.api.request import CaBundle, EndpointRequest, Header, ParticipantRequest
+from tiltyard.api.resources import Resources
 from tiltyard.api.scalars import INFERENCE_SERVICE_SCHEME, local_path, parse_quantity
 from tiltyard.api.serving import LLM, ModelServing, ServedWeights, Serving, WeightsClaim
 from tiltyard.api.spec import TournamentSpec

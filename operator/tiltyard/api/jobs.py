@@ -6,15 +6,8 @@ from decimal import Decimal
 from typing import Annotated
 
 from tiltyard.api.base import ApiModel
-from tiltyard.api.pods import (
-    OWN_VARIABLES,
-    WORKER_PATHS,
-    WORKER_VOLUMES,
-    PodPatch,
-    Resources,
-    own_paths,
-    own_volumes,
-)
+from tiltyard.api.pods import OWN_VARIABLES, WORKER_PATHS, WORKER_VOLUMES, PodPatch, own_paths, own_volumes
+from tiltyard.api.resources import Resources
 from tiltyard.api.scalars import Share
 from tiltyard.api.shapes import Whole
 

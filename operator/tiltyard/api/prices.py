@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from tiltyard.api.base import MAP_BY_NAME, ApiModel
-from tiltyard.api.pods import GPU_NAMES, is_gpu
+from tiltyard.api.resources import GPU_NAMES, is_gpu
 from tiltyard.api.rules import Rule, Violation, repeated
 from tiltyard.api.scalars import ParticipantName
 from tiltyard.api.shapes import Fraction, Text

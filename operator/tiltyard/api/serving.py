@@ -11,19 +11,8 @@ from pydantic import Field
 
 from tiltyard.api.base import ApiModel
 from tiltyard.api.llm import Parallelism, Router
-from tiltyard.api.pods import (
-    MODEL_PATHS,
-    MODEL_VOLUMES,
-    RESOURCES_BY_NAME,
-    ObjectReference,
-    PodPatch,
-    Quantities,
-    Resources,
-    own_paths,
-    own_volumes,
-    resources_by_name,
-    unknown_resources,
-)
+from tiltyard.api.pods import MODEL_PATHS, MODEL_VOLUMES, ObjectReference, PodPatch, own_paths, own_volumes
+from tiltyard.api.resources import RESOURCES_BY_NAME, Quantities, Resources, resources_by_name, unknown_resources
 from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import Argument, ObjectName, OpaqueObject, QuantityText
 from tiltyard.api.shapes import Whole

@@ -7,15 +7,8 @@ from decimal import Decimal
 from typing import Annotated, Literal
 
 from tiltyard.api.base import ApiModel
-from tiltyard.api.pods import (
-    OWN_VARIABLES,
-    TRAINING_PATHS,
-    TRAINING_VOLUMES,
-    PodPatch,
-    Resources,
-    own_paths,
-    own_volumes,
-)
+from tiltyard.api.pods import OWN_VARIABLES, TRAINING_PATHS, TRAINING_VOLUMES, PodPatch, own_paths, own_volumes
+from tiltyard.api.resources import Resources
 from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import ObjectName, PositiveShare, Prefix, Share, TokenLimit
 from tiltyard.api.shapes import Whole

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tiltyard.api import LLM, Resources, Tournament
-from tiltyard.api.pods import GPU_NAMES, is_gpu
+from tiltyard.api.resources import GPU_NAMES, is_gpu
 from tiltyard.api.serving import KSERVE_RUNTIME
 from tiltyard.observe.capacity import pods_of
 from tiltyard.plan.participants import TARGETS, participations

@@ -12,7 +12,7 @@ from decimal import Context, Decimal, localcontext
 
 from tiltyard.api import Prices, Tournament
 from tiltyard.api.fields import listed
-from tiltyard.api.pods import is_gpu
+from tiltyard.api.resources import is_gpu
 from tiltyard.plan.estimate import Cost, estimate
 from tiltyard.plan.graph import Bundle, Graph, ModelNode
 from tiltyard.plan.observed import Observed

@@ -165,14 +165,9 @@ def _table_rows(file: LocalFile, kind: str, packed: Open | None, wanted: list[st
 
 
 def _rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
-    try:
-        return batch.to_pylist()
-    except UnicodeDecodeError:
-        raise
-    except (ValueError, OverflowError):  # a time that Python's own cannot hold: finer than microseconds, or far away
-        names = batch.schema.names
-        columns = [_values(name, column) for name, column in zip(names, batch.columns, strict=True)]
-        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    names = batch.schema.names
+    columns = [_values(name, column) for name, column in zip(names, batch.columns, strict=True)]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _first(table: _Table) -> dict[str, Any]:
@@ -186,7 +181,7 @@ def _first(table: _Table) -> dict[str, Any]:
 
 
 def _values(name: str, column: Any) -> list[Any]:
-    """The values of a column, with times as text where one of them is none of Python's.
+    """The values of a column, with times as text where Python's cannot hold one: finer than microseconds, or far away.
 
     Raises:
         BadTextFileError: they cannot be read.

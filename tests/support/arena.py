@@ -31,6 +31,8 @@ Configure = Callable[[str, Mapping[str, Any]], None]
 """Changes a part of KServe's configuration."""
 TOLD_SECONDS = 30
 """Within these a Tournament says what another object of the cluster says."""
+GRACE_SECONDS = 25
+"""A pod has 30 to end: an operator that takes more is killed."""
 SMALL: dict[str, Any] = {
     "per_competitor": 12,
     "judges": 1,
@@ -94,7 +96,11 @@ class Operator:
         assert self.process is not None
         if self.process.returncode is None:
             self.process.terminate()
-        return await asyncio.wait_for(self.process.wait(), 15)
+        try:
+            return await asyncio.wait_for(self.process.wait(), GRACE_SECONDS)
+        except TimeoutError:
+            await self.kill()
+            raise
 
     async def kill(self) -> None:
         assert self.process is not None

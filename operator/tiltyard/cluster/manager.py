@@ -63,7 +63,7 @@ class Manager:
         return answered and any(cache.synced for cache in self._caches.all())
 
     async def run(self) -> None:
-        """Watch and reconcile until cancelled. What is under way is brought to its end."""
+        """Watch and reconcile until cancelled. What is under way then has `workqueue.STOP_SECONDS` to end."""
         try:
             async with self._progress, asyncio.TaskGroup() as group:
                 for informer in self._caches.informers:

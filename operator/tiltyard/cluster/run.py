@@ -31,7 +31,7 @@ LOST_LEASE, WRONG_INPUT, NO_CLUSTER = 1, 2, 2
 
 
 def operate(options: argparse.Namespace) -> int:
-    """Run the operator until SIGTERM; what is under way is brought to its end."""
+    """Run the operator until SIGTERM; what is under way then has `workqueue.STOP_SECONDS` to end."""
     configure_logging("tiltyard", options.log_level, {})
     children = _parsed(ChildrenSettings, "--children", options.children)
     tenants = _parsed(TenantSettings, "--tenants", options.tenants)

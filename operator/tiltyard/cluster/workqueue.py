@@ -45,6 +45,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
+from typing import Any
 
 import structlog
 
@@ -57,6 +58,7 @@ WORKERS = 16  # reconciliations at once: each is one call, or none
 EXECUTIONS = 8  # plans that are executed at once, each in as many calls as `executor.CALLS`
 SETTLE_SECONDS = 0.2  # a Job's end is three changes of it and some of its pods: one status reports them all
 MAX_BACKOFF_SECONDS = 60.0
+STOP_SECONDS = 10.0  # less than the 30 of a pod's grace; a call that waits for a webhook may take those alone
 
 
 @dataclass
@@ -143,6 +145,7 @@ class WorkQueue:
     _entries: dict[str, QueueEntry] = field(default_factory=dict)
     _queue: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     _executions: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(EXECUTIONS))
+    _reconciliations: set[asyncio.Task[float | None]] = field(default_factory=set)
 
     def add(self, key: str) -> None:
         """A tournament or a child of it has changed: reconcile it soon."""
@@ -181,7 +184,7 @@ class WorkQueue:
         return True
 
     async def work(self) -> None:
-        """Be one worker, until cancelled. A reconciliation that is under way is brought to its end."""
+        """Be one worker, until cancelled. A reconciliation that is under way goes on: `shut_down` waits for it."""
         while True:
             key = await self._queue.get()
             metrics.QUEUE.set(self._queue.qsize())
@@ -190,11 +193,9 @@ class WorkQueue:
                 continue
             entry.begin()
             reconciliation = asyncio.create_task(self._reconcile(key, entry))
-            try:
-                pause = await asyncio.shield(reconciliation)
-            except asyncio.CancelledError:
-                await reconciliation
-                raise
+            self._reconciliations.add(reconciliation)
+            reconciliation.add_done_callback(self._reconciliations.discard)
+            pause = await asyncio.shield(reconciliation)
             if entry.taken_since is not None and entry.status_deferred_since is None:
                 metrics.STATUS_DELAY_SECONDS.observe(_now() - entry.taken_since)
             if entry.end():
@@ -208,9 +209,22 @@ class WorkQueue:
                     entry.set_timer(entry.retry_at, partial(self.add, key))
 
     async def shut_down(self) -> None:
-        """Wait for the plans that are being executed."""
+        """Wait for the reconciliations and plans that are under way, once no worker works any more.
+
+        What has not ended after `STOP_SECONDS` is cancelled, as if the process were killed: who comes next goes on.
+        """
+        end = _now() + STOP_SECONDS
+        while tasks := self._under_way():
+            ended, _ = await asyncio.wait(tasks, timeout=end - _now(), return_when=asyncio.FIRST_COMPLETED)
+            if not ended:
+                log.warning("stopped in the middle: calls of the API server have not ended", plans=len(tasks))
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _under_way(self) -> list[asyncio.Task[Any]]:
         executions = [entry.execution for entry in self._entries.values() if entry.execution is not None]
-        await asyncio.gather(*executions, return_exceptions=True)
+        return [*self._reconciliations, *executions]
 
     def _add_settled(self, key: str, entry: QueueEntry) -> None:
         if not entry.queued:

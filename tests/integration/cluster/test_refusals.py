@@ -264,6 +264,17 @@ async def test_a_webhook_that_does_not_answer_is_told_once_the_api_server_gives_
     assert "repair its Service, or delete its configuration" in message
 
 
+async def test_an_operator_that_waits_for_such_a_webhook_ends_within_the_grace_of_its_pod(
+    arena: Arena, silent: None
+) -> None:
+    await in_force(arena, "")
+    await arena.apply(arena.manifest(2, **SMALL))
+    await arena.wait_for_phase("Preflight")
+    await asyncio.sleep(2)  # by then it waits
+    assert await arena.operator.stop() == 0
+    assert "stopped in the middle" in arena.operator.log.read_text()
+
+
 async def test_a_server_that_has_too_many_requests_is_asked_more_and_more_rarely(
     arena: Arena, plane: ControlPlane, too_many: None, refusers: list[Refuser]
 ) -> None:

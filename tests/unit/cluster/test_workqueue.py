@@ -395,3 +395,34 @@ async def test_a_tournament_that_is_gone_is_forgotten_once_its_plan_has_ended() 
     assert not queue._entries
     worker.cancel()
     await asyncio.gather(worker, return_exceptions=True)
+
+
+@pytest.mark.parametrize("seconds", [4, 40])
+@pytest.mark.parametrize("where", ["reconciliation", "plan"])
+def test_what_is_under_way_at_a_stop_has_ten_seconds(where: str, seconds: float) -> None:
+    ended = list[float]()
+
+    async def act() -> None:
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            ended.append(virtual_time.now())
+
+    async def reconcile(key: str) -> None:
+        if where == "plan":
+            queue.execute(key, act)
+        else:
+            await act()
+
+    queue = WorkQueue(reconcile, lambda key: True, Random(0), settle=0.0)
+
+    async def main() -> None:
+        worker = asyncio.create_task(queue.work())
+        queue.add("ns/t")
+        await asyncio.sleep(1)
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+        await queue.shut_down()
+        assert ended == [min(seconds, 11)] == [virtual_time.now()]
+
+    virtual_time.run(main())

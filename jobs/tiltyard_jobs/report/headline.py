@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tiltyard_jobs.report.formats import count, decimal, percent, points, visible, within
 from tiltyard_jobs.results.documents import PlayerStanding, Standings
-from tiltyard_jobs.results.level import level
+from tiltyard_jobs.results.level import all_equal
 from tiltyard_jobs.results.zero_verdict import zero_verdict
 
 _NAMED = 4  # names in one list; the rest are counted
@@ -45,7 +45,7 @@ def _lead(standings: Standings) -> Iterator[str]:
     if not rated:
         yield "No battle was decided, so there is no ranking."
         return
-    if level(standings):
+    if all_equal(standings):
         yield "The votes separate no two players: all have the same rating, which says nothing about the models."
         return
     leader, *others = rated

@@ -63,6 +63,7 @@ class ModelClient:
     """Calls to one model. For one event loop; any number of tasks.
 
     Attributes:
+        extra_body: members that are added to each request for text.
         warnings: sentences for the user about what the server does not take, as they are found.
         extensions: what else its server may offer.
 
@@ -122,7 +123,7 @@ class ModelClient:
             clock=clock,
             sleep=sleep,
         )
-        self._extra_body = extra_body
+        self.extra_body = extra_body
         self._stop = tuple(stop)
         self._pairs = pairs
         self.extensions = Extensions(self._caller, url=url, model=model, extra_body=extra_body)
@@ -315,7 +316,7 @@ class ModelClient:
         return chat_parts_of(reply, pairs=self._pairs)
 
     async def _generate(self, path: str, document: dict[str, Any]) -> tuple[dict[str, Any], Usage]:
-        return await self._caller.ask(path, {**self._extra_body, **document})
+        return await self._caller.ask(path, {**self.extra_body, **document})
 
     async def _ask_chat(self, document: dict[str, Any], messages: Messages) -> tuple[dict[str, Any], Usage]:
         """Ask; where the model turns out to have no system role, change the document so and ask again."""

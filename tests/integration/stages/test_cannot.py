@@ -430,6 +430,45 @@ def test_the_words_of_a_server_that_fails_are_shown(world: StageWorld, monkeypat
         assert f'; the server says "{words}"' in said
 
 
+@pytest.mark.parametrize("probe", [AUTHOR, PLAYER, GRADER, judging(method="Choice")], ids=lambda one: one.stage)
+@pytest.mark.parametrize("body", [{"object": "error", "message": "no GPU"}, {"detail": "no GPU"}, {"msg": "no GPU"}])
+def test_the_words_of_an_error_that_is_sent_as_a_reply_are_shown(
+    body: Mapping[str, Any], probe: AnyRecipe, world: StageWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = json.dumps(body).encode()
+    for case in (replying(lambda asked: error), saying(error, probe.model_copy(update={"prefix": "User: "}))):
+        code, said = case(world, monkeypatch)
+        assert code == 2
+        assert 'the server says "no GPU"' in said
+
+
+@pytest.mark.parametrize(
+    ("member", "error"),
+    [
+        ("thinking_token_budget", {"message": "thinking_token_budget is set but reasoning_config is not"}),
+        ("chat_template_kwargs", {"message": 'Unknown name "chat_template_kwargs": Cannot find field.'}),
+        ("reasoning_effort", {"message": "Unsupported value", "param": "reasoning_effort"}),
+        ("thinking", {"message": "Input should be greater than 1024", "param": "thinking.budget_tokens"}),
+        ("enableThinking", {"message": "Unrecognized request argument supplied: enableThinking"}),
+    ],
+)
+def test_a_member_of_the_users_own_that_is_refused_is_named(
+    member: str, error: Mapping[str, str], world: StageWorld
+) -> None:
+    for always in (True, False):  # or for long prompts alone, as of a server that looks at it only there
+
+        def reply(asked: Asked, always: bool = always) -> Given:
+            refuses = member in asked.document and (always or asked.prompt != "1")
+            return web.json_response({"error": error}, status=400) if refuses else "fine"
+
+        with stub(reply) as server:
+            endpoint = server.endpoint.model_copy(update={"extra_body": {member: 512, "top_k": 20}})
+            code, said = run(world, endpoint, probes=(PLAYER,))
+        assert code == 2
+        assert f"remove {member} from request.extraBody, or use another" in said
+        assert f'the server says "{error["message"]}' in said
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
@@ -299,6 +300,8 @@ def _cut(host: str, error: Exception) -> ConnectionCut:
 def _parse_root(root: str) -> URL:
     try:
         url = URL(root)
+        if ":" in (url.host or ""):
+            ip_address(url.host or "")  # URL takes whatever stands between brackets
     except ValueError:
         url = URL()
     if url.scheme not in {"http", "https"} or not url.host:

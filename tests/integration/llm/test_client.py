@@ -39,6 +39,18 @@ async def asking(path: str, document: object, status: int = 200) -> AsyncIterato
         yield client, bodies
 
 
+@pytest.mark.parametrize("end", ["/v1", "/v1/", "", "/", "/v1/chat/completions"])
+async def test_an_address_of_ipv6(end: str) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"choices": [{"message": {"content": "fine"}}]})
+
+    async with serving({"/v1/chat/completions": answer}, host="::1") as root:
+        assert root.startswith("http://[::1]:")
+        async with connect(ModelEndpoint(root + end, "m"), rng=random.Random(0)) as client:
+            reply = await client.chat([{"role": "user", "content": "1"}], sampling=SAMPLING, seed=0)
+    assert reply.answer == "fine"
+
+
 async def test_complete() -> None:
     reply = {"choices": [{"text": "Sort a list.", "finish_reason": "stop"}], "usage": {"completion_tokens": 4}}
     async with asking("/v1/completions", reply) as (client, bodies):

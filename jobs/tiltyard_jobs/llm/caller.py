@@ -354,7 +354,8 @@ class Caller:
         broke = status == _FAILED_BEHIND or (status >= 500 and status not in _NOT_SERVED)
         if (broke or status in _RETRIED) and not error.is_about_the_template:
             return self._unheard(f"HTTP {status}", retry_after=reply.retry_after, broke=broke, words=error.words)
-        if status in _FORBIDDEN:
+        # OpenAI sends 403 for `logprobs` to a model that has none: a member of the request is no matter of access.
+        if status in _FORBIDDEN and error.param in ("", "model"):
             return AccessRefusedError(
                 f"{self._url} refuses access to model {self._model!r} (HTTP {status}): check the endpoint's API key and"
                 " request.headers",

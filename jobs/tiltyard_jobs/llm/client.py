@@ -125,6 +125,7 @@ class ModelClient:
         )
         self.extra_body = extra_body
         self._stop = tuple(stop)
+        self._takes_base64 = True
         self._pairs = pairs
         self.extensions = Extensions(self._caller, url=url, model=model, extra_body=extra_body)
         self._manner = MannerOf(self._ask_manner)
@@ -371,8 +372,16 @@ class ModelClient:
         """
         if not texts:
             return np.empty((0, 0), dtype=np.float32)
-        # A quarter of the bytes of decimal numbers; a server that does not know the format sends numbers.
-        document = {"model": self.model, "input": texts, "encoding_format": "base64"}
+        document: dict[str, Any] = {"model": self.model, "input": texts}
+        if self._takes_base64:
+            try:
+                # A quarter of the bytes of decimal numbers; a server that does not know the format sends numbers.
+                reply, _ = await self._caller.ask(self._embeddings, {**document, "encoding_format": "base64"})
+                return embeddings_of(reply, count=len(texts))
+            except RecordVoidError as error:
+                if "encoding_format" not in error.members:
+                    raise
+                self._takes_base64 = False
         reply, _ = await self._caller.ask(self._embeddings, document)
         return embeddings_of(reply, count=len(texts))
 

@@ -115,6 +115,28 @@ async def test_embed() -> None:
     assert len(bodies) == 1
 
 
+async def test_vectors_of_a_server_that_refuses_their_encoding() -> None:
+    asked = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        document = await request.json()
+        asked.append(document.get("encoding_format"))
+        if "encoding_format" in document or "refused" in document["input"]:
+            param = "encoding_format" if "encoding_format" in document else "input"
+            return web.json_response({"error": {"message": "no", "param": param}}, status=400)
+        return web.json_response({"data": [{"index": 0, "embedding": [0.5, 0.25]}]})
+
+    async with (
+        serving({"/v1/embeddings": answer}) as root,
+        connect(ModelEndpoint(root, "m"), rng=random.Random(0)) as client,
+    ):
+        assert (await client.embed(["a"])).tolist() == [[0.5, 0.25]]
+        assert (await client.embed(["b"])).tolist() == [[0.5, 0.25]]
+        with pytest.raises(RecordVoidError, match="parameter input"):
+            await client.embed(["refused"])
+    assert asked == ["base64", None, None, None], "the encoding is refused once"
+
+
 async def test_models_under_a_prefix_and_another_version() -> None:
     async with asking("/openai/v2/models", {"data": [{"id": "tiny"}]}) as (client, _):
         root = client.url

@@ -442,6 +442,26 @@ def test_the_words_of_an_error_that_is_sent_as_a_reply_are_shown(
         assert 'the server says "no GPU"' in said
 
 
+def test_why_raw_prompts_are_not_completed_is_told(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    for status, error in ((400, {"error": {"message": "use chat"}}), (200, {"detail": "use chat"})):
+
+        def reply(asked: Asked, status: int = status, error: Mapping[str, Any] = error) -> Given:
+            return "fine" if "messages" in asked.document else web.json_response(error, status=status)
+
+        code, said = replying(reply, needs_completions=True)(world, monkeypatch)
+        assert code == 2
+        assert "which mining needs: take instructions from a file (instructions.from), or serve" in said
+        assert said.rstrip().endswith('; the server says "use chat"')
+
+
+def test_a_call_of_a_tool_in_place_of_an_answer_is_told(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    message = {"content": None, "tool_calls": [call]}
+    code, said = saying({"message": message, "finish_reason": "tool_calls"}, PLAYER)(world, monkeypatch)
+    assert code == 2
+    assert "says nothing, asked for an answer (the reply is a call of a tool): use another model" in said
+
+
 @pytest.mark.parametrize(
     ("member", "error"),
     [

@@ -108,8 +108,8 @@ class VoidReason(Described):
     )
     UNAVAILABLE = (
         "Unavailable",
-        "the server answered with 429, 5xx, resets or time-outs until the record's deadline, while it answered others."
-        " A later attempt retries it",
+        "the server answered with 424, 429, 5xx, resets or time-outs until the record's deadline, while it answered"
+        " others. A later attempt retries it",
     )
     KILLED_SERVER = (
         "KilledServer",

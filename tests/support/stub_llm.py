@@ -1,4 +1,4 @@
-"""A small OpenAI-compatible server on 127.0.0.1 whose replies and faults a test chooses."""
+"""A small OpenAI-compatible server on a loopback address whose replies and faults a test chooses."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from aiohttp import web
+from yarl import URL
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -65,7 +66,9 @@ class FaultyModel:
 
 
 @asynccontextmanager
-async def serving(handlers: dict[str, Handler], *, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+async def serving(
+    handlers: dict[str, Handler], *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[str]:
     """Serve handlers by path; gives the root URL."""
     app = web.Application()
     for path, handler in handlers.items():
@@ -73,9 +76,9 @@ async def serving(handlers: dict[str, Handler], *, tls: ssl.SSLContext | None = 
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
+        site = web.TCPSite(runner, host, 0, ssl_context=tls)
         await site.start()
         port = runner.addresses[0][1]
-        yield f"{'https' if tls else 'http'}://127.0.0.1:{port}"
+        yield str(URL.build(scheme="https" if tls else "http", host=host, port=port)).rstrip("/")
     finally:
         await runner.cleanup()

@@ -4,10 +4,10 @@ What a record may meet, and what follows:
 
 | met | follows |
 |---|---|
-| a reply that is refused for itself (400, 413, 422), or is not as asked | void, at once |
+| a reply that is refused for itself (400, 413, 422, by the chat template 500), or is not as asked | void, at once |
 | 401, 402, 403, 404, 405, 501, a redirect | ConfigurationError |
-| 429 that says that credit or the day's limit is used up | ConfigurationError |
-| other 429, 5xx, reset, time-out, a reply broken off | retried; void Unavailable when spent while others are answered |
+| 400, 429 that says that credit is used up; 429 that says it of the day's limit | ConfigurationError |
+| 424, other 429 and 5xx, reset, time-out, a reply broken off | retried; void Unavailable if others are answered |
 | nothing answered at all | retried until `endpoint_deadline`, then TransientError |
 | the server dies twice while it is asked, the second time alone | void KilledServer |
 
@@ -64,6 +64,7 @@ UNASKED_RETRIES = 3
 
 _TOLD_TO_WAIT = frozenset({429, 498, 503})  # 498: Groq's, where it has no capacity now
 _RETRIED = frozenset({408, 409, 425})
+_FAILED_BEHIND = 424  # TGI's and SageMaker's, where what runs the model has failed
 _TOO_MANY, _NO_CREDIT = 429, 402
 _FORBIDDEN = frozenset({401, 403})
 _NOT_SERVED = frozenset({404, 405, 501})
@@ -341,7 +342,8 @@ class Caller:
         status = reply.status
         error = server_error_of(reply.body)
         asked = f"{self._url} for model {self._model!r} (HTTP {status})"
-        if status == _NO_CREDIT or (status == _TOO_MANY and error.is_about_credit):
+        no_credit = error.is_about_credit if status in (_TOO_MANY, 403) else error.says_that_credit_is_low
+        if status == _NO_CREDIT or no_credit:
             what = f"no credit is left at {asked}: add credit there, then run the same again"
             return ConfigurationError(what, error.words)
         if status == _TOO_MANY and error.is_about_the_day:
@@ -349,10 +351,11 @@ class Caller:
             return ConfigurationError(what, error.words)
         if status in _TOLD_TO_WAIT:
             return self._busy(status, reply.retry_after, error)
-        if status in _RETRIED or (status >= 500 and status not in _NOT_SERVED):
-            broke = status >= 500
+        broke = status == _FAILED_BEHIND or (status >= 500 and status not in _NOT_SERVED)
+        if (broke or status in _RETRIED) and not error.is_about_the_template:
             return self._unheard(f"HTTP {status}", retry_after=reply.retry_after, broke=broke, words=error.words)
-        if status in _FORBIDDEN:
+        # OpenAI sends 403 for `logprobs` to a model that has none: a member of the request is no matter of access.
+        if status in _FORBIDDEN and error.param in ("", "model"):
             return AccessRefusedError(
                 f"{self._url} refuses access to model {self._model!r} (HTTP {status}): check the endpoint's API key and"
                 " request.headers",

@@ -65,7 +65,7 @@ class ChatTemplate:
         self.bos = bos
         self.ids = ids
 
-    def render(self, messages: Sequence[Mapping[str, str]], settings: Mapping[str, Any] = MappingProxyType({})) -> str:
+    def render(self, messages: Sequence[Mapping[str, Any]], settings: Mapping[str, Any] = MappingProxyType({})) -> str:
         """The text of a conversation up to where the model's reply would begin.
 
         Args:

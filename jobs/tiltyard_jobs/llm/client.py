@@ -63,6 +63,7 @@ class ModelClient:
     """Calls to one model. For one event loop; any number of tasks.
 
     Attributes:
+        extra_body: members that are added to each request for text.
         warnings: sentences for the user about what the server does not take, as they are found.
         extensions: what else its server may offer.
 
@@ -122,8 +123,9 @@ class ModelClient:
             clock=clock,
             sleep=sleep,
         )
-        self._extra_body = extra_body
+        self.extra_body = extra_body
         self._stop = tuple(stop)
+        self._takes_base64 = True
         self._pairs = pairs
         self.extensions = Extensions(self._caller, url=url, model=model, extra_body=extra_body)
         self._manner = MannerOf(self._ask_manner)
@@ -315,7 +317,7 @@ class ModelClient:
         return chat_parts_of(reply, pairs=self._pairs)
 
     async def _generate(self, path: str, document: dict[str, Any]) -> tuple[dict[str, Any], Usage]:
-        return await self._caller.ask(path, {**self._extra_body, **document})
+        return await self._caller.ask(path, {**self.extra_body, **document})
 
     async def _ask_chat(self, document: dict[str, Any], messages: Messages) -> tuple[dict[str, Any], Usage]:
         """Ask; where the model turns out to have no system role, change the document so and ask again."""
@@ -370,8 +372,16 @@ class ModelClient:
         """
         if not texts:
             return np.empty((0, 0), dtype=np.float32)
-        # A quarter of the bytes of decimal numbers; a server that does not know the format sends numbers.
-        document = {"model": self.model, "input": texts, "encoding_format": "base64"}
+        document: dict[str, Any] = {"model": self.model, "input": texts}
+        if self._takes_base64:
+            try:
+                # A quarter of the bytes of decimal numbers; a server that does not know the format sends numbers.
+                reply, _ = await self._caller.ask(self._embeddings, {**document, "encoding_format": "base64"})
+                return embeddings_of(reply, count=len(texts))
+            except RecordVoidError as error:
+                if "encoding_format" not in error.members:
+                    raise
+                self._takes_base64 = False
         reply, _ = await self._caller.ask(self._embeddings, document)
         return embeddings_of(reply, count=len(texts))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
 from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, VoidReason
 from tiltyard_jobs.llm.caller import AccessRefusedError, NotServedError
@@ -15,6 +17,13 @@ SERVED = frozenset({VoidReason.EMPTY, VoidReason.TRUNCATED, VoidReason.THOUGHT_U
 _ONE_TOKEN = Sampling(temperature=1.0, top_p=1.0, max_tokens=1)
 
 
+def refused_member(error: RecordVoidError, extra_body: Mapping[str, Any]) -> str | None:
+    """The member of the user's own that a refusal names, if any."""
+    if error.reason is not VoidReason.REFUSED_BY_SERVER:
+        return None
+    return next(iter(sorted(error.members & extra_body.keys())), None)
+
+
 async def can_complete_raw(client: ModelClient) -> bool:
     """Whether the endpoint continues a raw prompt, which mining needs.
 
@@ -22,13 +31,7 @@ async def can_complete_raw(client: ModelClient) -> bool:
         ConfigurationError: the key is refused, or the URL redirects.
         TransientError: the endpoint is down.
     """
-    try:
-        await client.complete("The", sampling=_ONE_TOKEN, seed=0)
-    except NotServedError:
-        return False
-    except RecordVoidError as error:
-        return error.reason in SERVED
-    return True
+    return await _refusal_of_raw(client) is None
 
 
 async def require_raw_completions(client: ModelClient) -> None:
@@ -38,11 +41,23 @@ async def require_raw_completions(client: ModelClient) -> None:
         ConfigurationError: one sentence with the endpoint, the model and what to do; or as `can_complete_raw`.
         TransientError: the endpoint is down.
     """
-    if not await can_complete_raw(client):
+    refusal = await _refusal_of_raw(client)
+    if refusal is not None:
         raise ConfigurationError(
             f"{client.url} does not complete raw prompts with model {client.model!r}, which mining needs: "
-            "take instructions from a file (instructions.from), or serve the model where /completions is offered"
+            "take instructions from a file (instructions.from), or serve the model where /completions is offered",
+            refusal.words,
         )
+
+
+async def _refusal_of_raw(client: ModelClient) -> NotServedError | RecordVoidError | None:
+    try:
+        await client.complete("The", sampling=_ONE_TOKEN, seed=0)
+    except NotServedError as error:
+        return error
+    except RecordVoidError as error:
+        return None if error.reason in SERVED else error
+    return None
 
 
 async def context_of(client: ModelClient) -> int | None:

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, VoidReason
@@ -79,10 +80,36 @@ def _by_props(
         return None
     special = {name: text for name, text in (("bos_token", bos), ("eos_token", eos)) if isinstance(text, str)}
     try:
-        text = ChatTemplate(source, special_tokens=special, origin=origin).render(messages, settings)
+        template = ChatTemplate(source, special_tokens=special, origin=origin)
     except ConfigurationError as error:
         raise RecordVoidError(VoidReason.REFUSED_BY_SERVER, str(error)) from error
-    return Rendered(text.removeprefix(special.get("bos_token", "")), PROPS[1:], hides_special=True)
+    found = rendered_by(template, messages, settings, PROPS[1:])
+    return found._replace(text=found.text.removeprefix(special.get("bos_token", "")), hides_special=True)
+
+
+def rendered_by(template: ChatTemplate, messages: Messages, settings: Mapping[str, Any], source: str) -> Rendered:
+    """Render a conversation here.
+
+    Args:
+        template: of the model.
+        messages: the conversation.
+        settings: variables of the template.
+        source: as in `Rendered`.
+
+    Raises:
+        RecordVoidError: the template refuses these messages.
+    """
+    last = messages[-1]["content"]
+    try:
+        text = template.render(messages, settings)
+    except ConfigurationError as error:
+        raise RecordVoidError(VoidReason.REFUSED_BY_SERVER, str(error)) from error
+    if last not in text:  # perhaps of a model that sees: its template takes lists of parts, and vLLM then sends them
+        parts = [{**one, "content": [{"type": "text", "text": one["content"]}]} for one in messages]
+        with suppress(ConfigurationError):
+            of_parts = template.render(parts, settings)
+            text = of_parts if last in of_parts else text
+    return Rendered(text, source)
 
 
 def _beginning(templated: object, alone: object) -> str:

@@ -2,7 +2,8 @@
 
 A reply is a thought and an answer (`thoughts`); what is read of it, judged, graded, run and learnt is the answer alone.
 
-Details say what is wrong in our own words or by a short code of the server's, whose messages may repeat the prompt.
+Details say what is wrong in our own words or by a short code of the server's, whose messages may repeat the prompt:
+those of an error that came in place of a reply are beside the detail (`RecordVoidError.words`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy.typing as npt
 import orjson
 
 from tiltyard_jobs.errors import RecordVoidError, VoidReason
+from tiltyard_jobs.llm.server_error import ServerError, server_error_in, server_error_of
 from tiltyard_jobs.llm.thoughts import PAIRS, Pair, Parts, State, answer_token, parts_of_message, split_thought
 from tiltyard_jobs.llm.usage import Usage
 from tiltyard_jobs.prompts.whole import unwrapped
@@ -29,6 +31,8 @@ _ROUNDING = 0.01  # by which a server's log-probability of a sure token may be a
 _FILTERED = frozenset({"content_filter", "sensitive", "safety", "recitation", "prohibited_content", "blocklist"})
 _CUT = frozenset({"length", "model_length", "max_tokens", "max_output_tokens"})
 """What servers say where the token limit ended a reply: OpenAI's, Mistral's, Anthropic's and Gemini's."""
+_TOOL_CALLS = frozenset({"tool_calls", "function_call", "tool_use"})
+_TOOL_CALL = "the reply is a call of a tool"
 # Members of what /v1/models tells of a model that say how many tokens it holds: vLLM's and SGLang's, OpenRouter's,
 # Groq's, LM Studio's.
 _CONTEXT = ("max_model_len", "context_length", "context_window", "max_context_length")
@@ -89,7 +93,7 @@ def document_of(body: bytes) -> dict[str, Any]:
     """A reply's JSON object; void Malformed where it is none (cut short, not UTF-8, another type)."""
     document = _json_of(body)
     if not isinstance(document, dict):
-        raise _malformed("the reply is not a JSON object")
+        raise _malformed("the reply is not a JSON object", server_error_in(document))
     return document
 
 
@@ -101,7 +105,8 @@ def _json_of(body: bytes) -> object:
         kind = next((kind for mark, kind in _NO_JSON.items() if beginning.startswith(mark)), "")
         if "surrogate" in str(error):
             kind = ": it has half of a character"
-        raise _malformed(f"the reply is not JSON{kind}" if body else "the reply is empty") from error
+        what = f"the reply is not JSON{kind}" if body else "the reply is empty"
+        raise _malformed(what, server_error_of(body)) from error
 
 
 def completion_parts_of(document: dict[str, Any], *, pairs: tuple[Pair, ...] = PAIRS) -> tuple[Parts, str]:
@@ -167,7 +172,7 @@ def require_answer(parts: Parts, finish_reason: str, limit: int | None) -> None:
     if unwrapped(parts.answer):
         return
     if parts.state is State.NONE:
-        raise RecordVoidError(VoidReason.EMPTY)
+        raise RecordVoidError(VoidReason.EMPTY, _TOOL_CALL if finish_reason in _TOOL_CALLS else "")
     if finish_reason == "length":
         raise thought_cut(limit)
     raise RecordVoidError(VoidReason.THOUGHT_UNFINISHED if parts.state is State.UNFINISHED else VoidReason.NO_ANSWER)
@@ -242,7 +247,7 @@ def embeddings_of(document: dict[str, Any], *, count: int) -> npt.NDArray[np.flo
     """
     rows = document.get("data")
     if not isinstance(rows, list) or len(rows) != count:
-        raise _malformed(f"the reply does not hold {count} embeddings")
+        raise _malformed(f"the reply does not hold {count} embeddings", server_error_in(document))
     vectors: list[npt.NDArray[np.float32] | None] = [None] * count
     try:
         for position, row in enumerate(rows):
@@ -282,14 +287,14 @@ def models_of(body: bytes) -> dict[str, int | None]:
     return found
 
 
-def _malformed(detail: str) -> RecordVoidError:
-    return RecordVoidError(VoidReason.MALFORMED, detail)
+def _malformed(detail: str, error: ServerError | None = None) -> RecordVoidError:
+    return RecordVoidError(VoidReason.MALFORMED, detail, error.words if error is not None else "")
 
 
 def _first_choice(document: dict[str, Any]) -> dict[str, Any]:
     choices = document.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        raise _malformed("the reply has no choice")
+        raise _malformed("the reply has no choice", server_error_in(document))
     return choices[0]
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import html
 import re
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import orjson
 
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _PARAMETER = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
-_NAME = re.compile(r"\b[a-z]+(?:_[a-z]+)*\b")
+_NAME = re.compile(r"\b[A-Za-z]\w*\b", re.ASCII)
 TOO_LONG = "the prompt is too long for the model"
 _SHOWN = 200  # characters of a server's own words
 _READ = 4096  # bytes of a body that is no JSON
@@ -28,9 +29,14 @@ _MEANINGS = (
     (re.compile(r"does not support (?:chat|generate|completion)", re.IGNORECASE), "the model does not offer this"),
     (re.compile(r"max(?:imum)? (?:allowed|logprobs)", re.IGNORECASE), "a value is above the server's maximum"),
 )
-_NO_CREDIT = re.compile(r"insufficient[ _](?:quota|funds|credits?|balance)", re.IGNORECASE)
-_DAILY = re.compile(r"per[ _-]?day|daily|\b[TR]PD\b", re.IGNORECASE)
-_SOON = re.compile(r"per[ _-]?(?:minute|second|hour)|\b[TR]P[MSH]\b", re.IGNORECASE)
+_NO_CREDIT = re.compile(
+    r"insufficient[ _](?:quota|funds|credits?|balance)|(?:out of|have any|no) credits?", re.IGNORECASE
+)
+_TOO_LITTLE_CREDIT = re.compile(r"credit balance is too low", re.IGNORECASE)  # Anthropic's, with HTTP 400
+_DAILY = re.compile(r"per[ _-]?day|daily|\b[TR]PD\b|今日|每日|每天", re.IGNORECASE)
+_SOON = re.compile(r"per[ _-]?(?:minute|second|hour)|\b[TR]P[MSH]\b|每分钟|每秒", re.IGNORECASE)
+# What llama.cpp and LM Studio say with HTTP 500 of messages that a chat template refuses.
+_TEMPLATE_REFUSES = re.compile(r"system role (?:is )?not supported|roles must alternate", re.IGNORECASE)
 # OpenAI's, of a model that thinks: a reply without an answer is an error there.
 _NO_ROOM = re.compile(r"could not finish the message because max_tokens", re.IGNORECASE)
 _LOADING = re.compile(r"\bloading|being loaded", re.IGNORECASE)
@@ -66,6 +72,16 @@ class ServerError(NamedTuple):
         return _NO_CREDIT.search(f"{self.code} {self.message}") is not None
 
     @property
+    def says_that_credit_is_low(self) -> bool:
+        """Whether a refused request is no matter of the request: these words can be nothing else."""
+        return _TOO_LITTLE_CREDIT.search(self.message) is not None
+
+    @property
+    def is_about_the_template(self) -> bool:
+        """Whether the chat template refuses the messages, whatever the status."""
+        return _TEMPLATE_REFUSES.search(self.message) is not None
+
+    @property
     def is_about_the_day(self) -> bool:
         """Whether it is the day's limit that is reached, and no other one's words stand beside it."""
         text = f"{self.code} {self.message}"
@@ -83,8 +99,8 @@ class ServerError(NamedTuple):
 
     @property
     def members(self) -> frozenset[str]:
-        """Members of a request that may be at fault: `param`, and whatever name stands in the message."""
-        return frozenset({self.param, *_NAME.findall(self.message)}) - {""}
+        """Members of a request that may be at fault: `param`, and whatever names stand in it and in the message."""
+        return frozenset({self.param, *_NAME.findall(self.param), *_NAME.findall(self.message)}) - {""}
 
     @property
     def words(self) -> str:
@@ -114,32 +130,51 @@ def broken_off(body: bytes) -> str:
 
 
 _ANSWERED = frozenset({201, 203})  # what some gateways make of 200
-_STATUSES = frozenset({401, 402, 403, 408, 429, *range(500, 600)})
+_STATUSES = frozenset({401, 402, 403, 408, 424, 429, *range(500, 600)})
+_IS_REPLY = re.compile(rb'"(?:choices|data)"\s*:\s*\[\s*\{')
+# Members of an error that hold its words, or lead to them; of the first that has any they are taken.
+_LEADS = (
+    "error",
+    "detail",
+    "message",
+    "Message",
+    "msg",
+    "errors",
+    "status_msg",
+    "base_resp",
+    "error_msg",
+    "fault",
+    "faultstring",
+)
+_DEEPEST = 4
+_NO_WORDS = ("<", "{", "[", "data:", "event:")  # a page, and what is a reply that was cut or streamed
+_NO_PATH = "Not Found"  # FastAPI's word for a path that it does not have
 
 
 def status_of(status: int, body: bytes) -> int:
     """The status of a reply; some gateways send an error with status 200, and its own as a code."""
     status = 200 if status in _ANSWERED else status
-    if status != 200 or b'"error"' not in body[:1000]:
+    if status != 200 or _IS_REPLY.search(body, 0, 1000):
         return status
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
         return status
-    if not isinstance(document, dict) or not document.get("error") or document.get("choices"):
+    if not isinstance(document, dict) or document.get("choices") or not _is_error(document):
         return status
-    error = document["error"]
-    code = error.get("code") if isinstance(error, dict) else None
-    return code if isinstance(code, int) and code in _STATUSES else 400
+    if document.get("detail") == _NO_PATH:
+        return 404
+    error = document.get("error")
+    code = error.get("code") if isinstance(error, dict) else document.get("code")
+    return next((one for one in _STATUSES if str(one) == str(code)), 400)
+
+
+def _is_error(document: Mapping[str, Any]) -> bool:
+    return document.get("object") == "error" or any(document.get(name) for name in ("error", "detail", "errors"))
 
 
 def server_error_of(body: bytes) -> ServerError:
-    """Read an error's body.
-
-    `{"error": {"message", "type", "code", "param"}}` is OpenAI's, vLLM's, llama.cpp's and Ollama's form; earlier vLLM
-    has the members at the top, Ollama's own API a text as `error`, FastAPI `detail`, Gemini a list around it. What is
-    no JSON is a text, or a page of a gateway, of which the title tells most.
-    """
+    """Read an error's body; what is no JSON is a text, or a page of a gateway, of which the title tells most."""
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -147,26 +182,57 @@ def server_error_of(body: bytes) -> ServerError:
         title = _TITLE.search(text)
         if title is not None:
             return ServerError(title=html.unescape(title[1]))
-        return ServerError("" if text.startswith("<") else text)
+        is_text = "\0" not in text and not text.startswith(_NO_WORDS)
+        return ServerError(text if is_text else "")
+    return server_error_in(document)
+
+
+def server_error_in(document: object) -> ServerError:
+    """Read an error.
+
+    `{"error": {"message", "type", "code", "param"}}` is OpenAI's, vLLM's, llama.cpp's and Ollama's form; earlier vLLM
+    has the members at the top, Ollama's own API a text as `error`, FastAPI `detail`, Mistral that within `message`,
+    Cloudflare `errors`, Gemini a list around it. OpenRouter has the words of the server behind it in `metadata`.
+    """
     if isinstance(document, list) and document:
         document = document[0]
     if not isinstance(document, dict):
         return ServerError()
-    error = document.get("error", document)
-    if isinstance(error, str):
-        return ServerError(error)
-    if not isinstance(error, dict):
-        return ServerError()
-    message, param = error.get("message"), error.get("param")
+    error = document.get("error")
+    error = error if isinstance(error, dict) else document
+    message, param = _words_of(document), error.get("param")
     detail = error.get("detail")
-    if isinstance(detail, str):
-        message = detail
-    elif isinstance(detail, list) and detail and isinstance(detail[0], dict):
+    if detail is None and isinstance(error.get("message"), dict):
+        detail = error["message"].get("detail")
+    if isinstance(detail, list) and detail and isinstance(detail[0], dict):
         place = detail[0].get("loc")
-        message, param = detail[0].get("msg"), place[-1] if isinstance(place, list) and place else None
+        param = place[-1] if isinstance(place, list) and place else None
+    metadata = error.get("metadata")
+    if isinstance(metadata, dict) and isinstance(metadata.get("raw"), str):
+        message = f"{message}: {metadata['raw']}"
+    if quotas := " ".join(_quotas_of(error.get("details"))):
+        message = f"{message} ({quotas})"
     codes = (code for code in (error.get("code"), error.get("type")) if isinstance(code, str) and _CODE.fullmatch(code))
     return ServerError(
-        message if isinstance(message, str) else "",
-        next(codes, ""),
-        param if isinstance(param, str) and _PARAMETER.fullmatch(param) else "",
+        message, next(codes, ""), param if isinstance(param, str) and _PARAMETER.fullmatch(param) else ""
     )
+
+
+def _quotas_of(details: object) -> Iterator[str]:
+    """The quotas that are used up, which Gemini names beside its words."""
+    for detail in details if isinstance(details, list) else ():
+        violations = detail.get("violations") if isinstance(detail, dict) else None
+        for violation in violations if isinstance(violations, list) else ():
+            if isinstance(violation, dict) and isinstance(violation.get("quotaId"), str):
+                yield violation["quotaId"]
+
+
+def _words_of(value: object, depth: int = 0) -> str:
+    """The words of an error, wherever in it they stand."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and value:
+        value = value[0]
+    if not isinstance(value, dict) or depth == _DEEPEST:
+        return ""
+    return next(filter(None, (_words_of(value.get(name), depth + 1) for name in _LEADS)), "")

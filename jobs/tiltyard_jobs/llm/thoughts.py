@@ -233,8 +233,10 @@ class _Marks(NamedTuple):
 # A text of a megabyte may be made of marks: no more thoughts in a row, nor closing marks of a kind, are looked at.
 _MOST_THOUGHTS, _MOST_QUOTED = 32, 32
 
+# A tag, or a line of its own.
 _LIKE_A_MARK = re.compile(
-    r"\s*([<\[{|◁]{1,3}[\w:-]{0,24}(?:think|thought|reason|reflect|scratchpad|monologue)[\w:-]{0,24}[>\]}|▷]{1,3})",
+    r"\s*((?:[<\[{|◁]{1,3}|&lt;)[\w:-]{0,24}(?:think|thought|reason|reflect|scratchpad|monologue|analysis|ponder|cot\b)[\w:-]{0,24}(?:[>\]}|▷]{1,3}|&gt;)"
+    r"|(?:[#*_>]{1,4} ?|```)?think(?:ing)?(?: process)?[.:…*_]{0,5}(?=[ \t]*\n))",
     re.IGNORECASE,
 )
 _LEAD = re.compile(r"[\s\ufeff]*")

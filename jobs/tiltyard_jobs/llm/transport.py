@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
@@ -36,6 +37,7 @@ KEEP_ALIVE_SECONDS = 4.0
 SPARE_CONNECTIONS = 2
 # A gateway's mistake must not put a worker to sleep for a day.
 LONGEST_RETRY_AFTER = 120.0
+_IN_MILLISECONDS = ("retry-after-ms", "x-ms-retry-after-ms")
 _GREETING_SECONDS = 5.0
 _LONGEST_LOCATION = 300  # characters
 _LONGEST_HEADER = 64 * 1024  # bytes; gateways send policies of more than aiohttp's 8 KiB
@@ -52,7 +54,7 @@ class Reply(NamedTuple):
     Attributes:
         status: the HTTP status.
         body: the bytes as sent, without a byte order mark, at most the transport's cap.
-        retry_after: seconds that the server asks to wait (`Retry-After`), in [0, 120]; None where it asks nothing.
+        retry_after: seconds that the server asks to wait, in [0, 120]; None where it asks nothing.
         location: where a redirect leads: scheme, host and path alone, in ASCII; empty where it leads nowhere.
     """
 
@@ -218,7 +220,7 @@ class HttpTransport:
         if response.status == 400 and self._root.scheme == "http" and _PLAIN_TO_TLS.search(data):
             raise self._expects_tls()
         headers = response.headers
-        retry_after = _retry_after(headers) if response.status >= 400 and "Retry-After" in headers else None
+        retry_after = _retry_after(headers) if response.status >= 400 else None
         if response.status >= 400:
             for value in self._hidden:
                 data = data.replace(value, _HIDDEN)
@@ -298,6 +300,8 @@ def _cut(host: str, error: Exception) -> ConnectionCut:
 def _parse_root(root: str) -> URL:
     try:
         url = URL(root)
+        if ":" in (url.host or ""):
+            ip_address(url.host or "")  # URL takes whatever stands between brackets
     except ValueError:
         url = URL()
     if url.scheme not in {"http", "https"} or not url.host:
@@ -362,16 +366,27 @@ def _reason(error: aiohttp.ClientConnectorError) -> str:
 
 
 def _retry_after(headers: CIMultiDictProxy[str]) -> float | None:
-    """Seconds from `Retry-After` (RFC 9110, 10.2.3); a date counts from the reply's own `Date`, so no clock is read."""
-    value = headers["Retry-After"].strip()
-    try:
-        seconds = float(value)
-    except ValueError:
-        until, now = _http_date(value), _http_date(headers.get("Date", ""))
-        if until is None or now is None:
-            return None
-        seconds = (until - now).total_seconds()
+    """Seconds that the server asks to wait, in [0, 120].
+
+    By a header in milliseconds (OpenAI's and Azure's), which is finer, else by `Retry-After` (RFC 9110, 10.2.3).
+    """
+    waits = (_seconds(headers.get(name, "")) / 1000 for name in _IN_MILLISECONDS)
+    seconds = next(filter(math.isfinite, waits), None)
+    if seconds is None:
+        value = headers.get("Retry-After", "").strip()
+        seconds = _seconds(value)
+        if math.isnan(seconds):
+            # A date counts from the reply's own `Date`, so no clock is read.
+            until, now = _http_date(value), _http_date(headers.get("Date", ""))
+            seconds = math.nan if until is None or now is None else (until - now).total_seconds()
     return min(max(seconds, 0.0), LONGEST_RETRY_AFTER) if math.isfinite(seconds) else None
+
+
+def _seconds(value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        return math.nan
 
 
 def _location(response: aiohttp.ClientResponse) -> str:

@@ -33,6 +33,7 @@ SCHEMA: dict[str, Any] = {
     "required": ["grade"],
     "additionalProperties": False,
 }
+_AS_TEXT = frozenset(map(str, range(1, 11)))
 ENOUGH_TOKENS = 24  # of a grade without a thought
 
 
@@ -55,7 +56,7 @@ def grade_messages(
 
 
 def parse_grade(answer: str) -> int:
-    """The grade in an answer; what `unwrapped` takes off may stand around it.
+    """The grade in an answer; what `unwrapped` takes off may stand around it, and `"8"` or `8.0` for 8.
 
     Raises:
         RecordVoidError: Malformed, where the answer is no JSON object with a whole number from 1 to 10.
@@ -64,6 +65,10 @@ def parse_grade(answer: str) -> int:
         grade = orjson.loads(unwrapped(answer))["grade"]
     except (orjson.JSONDecodeError, TypeError, KeyError):
         raise RecordVoidError(VoidReason.MALFORMED, "no JSON object with a grade") from None
+    if type(grade) is float and grade.is_integer():
+        grade = int(grade)
+    if isinstance(grade, str) and grade.strip() in _AS_TEXT:
+        grade = int(grade)
     if type(grade) is not int or not 1 <= grade <= 10:
         raise RecordVoidError(VoidReason.MALFORMED, "the grade is not a whole number from 1 to 10")
     return grade

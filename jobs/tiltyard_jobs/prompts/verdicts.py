@@ -109,6 +109,8 @@ def parse_choice(answer: str) -> Verdict:
     if not isinstance(document, dict):
         raise RecordVoidError(VoidReason.MALFORMED, "the verdict is not a JSON object")
     winner = document.get("winner")
+    if type(winner) is float and winner.is_integer():
+        winner = int(winner)
     label = _label(str(winner), _WORDS) if type(winner) in (str, int) else None
     if label is None:
         raise RecordVoidError(VoidReason.UNDECIDED, "its winner is none of 1, 2 and T")

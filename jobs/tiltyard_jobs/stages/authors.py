@@ -112,7 +112,7 @@ async def prefix_of(
         )
     except RecordVoidError as error:
         raise ConfigurationError(
-            f"{client.url} does not provide the chat template of model {client.model!r} ({error}):"
+            f"{client.url} does not provide the chat template of model {client.model!r} ({error}{error.quoted}):"
             " name the model's tokenizer, or give chatTemplatePrefix"
         ) from error
 

@@ -12,7 +12,7 @@ from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, TransientE
 from tiltyard_jobs.llm.caller import AccessRefusedError, NotServedError
 from tiltyard_jobs.llm.client import ModelClient, Sampling
 from tiltyard_jobs.llm.endpoint import ModelEndpoint, connect
-from tiltyard_jobs.llm.probe import SERVED, require_logprobs, require_raw_completions
+from tiltyard_jobs.llm.probe import SERVED, refused_member, require_logprobs, require_raw_completions
 from tiltyard_jobs.llm.retry import RetryPolicy
 from tiltyard_jobs.llm.unanswered import ADVICE, silence
 from tiltyard_jobs.prompts.verdicts import TOP_LOGPROBS
@@ -70,8 +70,8 @@ def _remedy_of(error: RecordVoidError, ref: EndpointRef) -> str:
     """What to do about an endpoint that answers, and not as it should."""
     if error.reason is VoidReason.MALFORMED:
         return "give the URL of an API like OpenAI's"
-    if error.reason is VoidReason.REFUSED_BY_SERVER and (mine := sorted(error.members & ref.extra_body.keys())):
-        return f"remove {mine[0]} from request.extraBody, or use another server"
+    if mine := refused_member(error, ref.extra_body):
+        return f"remove {mine} from request.extraBody, or use another server"
     if error.reason is VoidReason.REFUSED_BY_SERVER and ref.stop and "stop" in error.members:
         return "remove request.stop, or use another server"
     if error.reason is VoidReason.REFUSED_BY_SERVER:

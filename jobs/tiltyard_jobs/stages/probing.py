@@ -33,7 +33,7 @@ from tiltyard_jobs.contracts.recipe import Recipe
 from tiltyard_jobs.contracts.recipes import AnswerRecipe, GradeRecipe, JudgeRecipe, MineRecipe
 from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, TransientError, VoidReason
 from tiltyard_jobs.llm.client import ModelClient
-from tiltyard_jobs.llm.probe import context_of, require_logprobs
+from tiltyard_jobs.llm.probe import context_of, refused_member, require_logprobs
 from tiltyard_jobs.llm.reply import ChatReply, thought_cut
 from tiltyard_jobs.llm.server_error import TOO_LONG
 from tiltyard_jobs.llm.thoughts import unknown_mark
@@ -373,7 +373,8 @@ def _unable(client: ModelClient, recipe: Probed, failures: Sequence[RecordVoidEr
     other = _either(remedies)
     if _wants_json(recipe):
         remedies.insert(0, "serve it where response_format json_schema is enforced")
-    kind, what, advice = Kind.SILENT, f"says nothing, asked for {wanted}", other
+    detail = f" ({error.detail})" if error.detail else ""
+    kind, what, advice = Kind.SILENT, f"says nothing, asked for {wanted}{detail}", other
     match error.reason:
         case VoidReason.TRUNCATED if error.detail == thought_cut(limit).detail:
             kind, what = Kind.THOUGHT_NEVER_ENDS, f"begins with a thought and never ends it within {limit} tokens"
@@ -387,12 +388,17 @@ def _unable(client: ModelClient, recipe: Probed, failures: Sequence[RecordVoidEr
             advice = f"raise {field}, or {other}"
         case VoidReason.REFUSED_BY_SERVER:
             kind, what = Kind.REFUSED, f"refuses to be asked for {wanted} ({error.detail}{error.quoted})"
-            if TOO_LONG in error.detail or not error.members.isdisjoint(LIMITS):
+            if mine := refused_member(error, client.extra_body):
+                remedies = [f"remove {mine} from request.extraBody", remedies[-1]]
+            elif TOO_LONG in error.detail or not error.members.isdisjoint(LIMITS):
                 remedies = [f"lower {field}", "serve it with a longer context", remedies[-1]]
             advice = _either(remedies)
         case VoidReason.UNDECIDED:
             kind, what = Kind.UNDECIDED, f"names no side in any of {len(failures)} verdicts ({error.detail})"
         case VoidReason.MALFORMED:
-            kind, what = Kind.NOT_AS_ASKED, f"does not reply with {wanted} as it is asked to ({error.detail})"
+            kind, what = (
+                Kind.NOT_AS_ASKED,
+                f"does not reply with {wanted} as it is asked to ({error.detail}{error.quoted})",
+            )
             advice = _either(remedies)
     return Finding(kind, f"{client.url}: model {client.model!r} {what}: {advice}")

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from tiltyard_jobs.contracts.conversation import Turns
+from tiltyard_jobs.contracts.identity import ModelIdentity
 from tiltyard_jobs.contracts.recipes import (
     AnswerRecipe,
     GradeRecipe,
@@ -28,7 +29,7 @@ from tiltyard_jobs.contracts.recipes import (
     SolveRecipe,
     TokenizerRecipe,
 )
-from tiltyard_jobs.contracts.solo_tasks import AskedModel, ReadableFile, ShownPrompt
+from tiltyard_jobs.contracts.solo_tasks import AskedModel, ModelFolder, ReadableFile, ShownPrompt
 from tiltyard_jobs.contracts.stores import scheme_of
 from tiltyard_jobs.contracts.summary import Summary
 from tiltyard_jobs.contracts.tasks import EndpointRef, StoreRef
@@ -39,8 +40,9 @@ from tiltyard_jobs.evaluation.tasks import load_tasks
 from tiltyard_jobs.llm.chat_template import ChatTemplate, is_in_code, load_chat_template
 from tiltyard_jobs.llm.client import ModelClient
 from tiltyard_jobs.llm.endpoint import ModelEndpoint, connect
-from tiltyard_jobs.llm.rendering import TEMPLATE_SETTINGS, Messages
+from tiltyard_jobs.llm.rendering import TEMPLATE_SETTINGS, Messages, Rendered, rendered_by
 from tiltyard_jobs.llm.retry import RetryPolicy
+from tiltyard_jobs.llm.roles import SystemRole
 from tiltyard_jobs.llm.template import prefix_from_template
 from tiltyard_jobs.llm.unanswered import silence
 from tiltyard_jobs.prompts.answer import answer_messages
@@ -132,16 +134,16 @@ async def _mine(context: ShowPromptsContext, asked: AskedModel, recipe: MineReci
 async def _prefixes(context: ShowPromptsContext, asked: AskedModel, recipe: MineRecipe) -> list[Prompt]:
     systems, uri = recipe.systems, recipe.model.uri
     if recipe.tokenizer is not None:
-        settings, note = _settings_of(recipe), f"From the chat template of the tokenizer {recipe.tokenizer.uri}."
+        settings, note = _settings_of(recipe.model), f"From the chat template of the tokenizer {recipe.tokenizer.uri}."
         template = await asyncio.to_thread(_template_of, recipe.tokenizer)
         return _rendered(template, systems, settings, note)
     if asked.folder is not None:
-        folder, given = Path(asked.folder.path), asked.folder.chat_template
-        if is_in_code(folder, given):
+        folder, own = asked.folder.path, await asyncio.to_thread(_template_in, asked.folder)
+        if own is None:
             note = f"The tokenizer in {folder} has its chat template in code: the server provides it once it is up."
             return [{"messages": _system_message(system), "note": note} for system in systems]
-        settings, note = {**TEMPLATE_SETTINGS, **_settings_of(recipe)}, f"From the chat template of {folder}."
-        return _rendered(await asyncio.to_thread(load_chat_template, folder, given), systems, settings, note)
+        settings, note = {**TEMPLATE_SETTINGS, **_settings_of(recipe.model)}, f"From the chat template of {folder}."
+        return _rendered(own, systems, settings, note)
     if asked.endpoint is not None:
         async with _client(context, asked.endpoint) as client:
             today = datetime.now(UTC).date()  # as the first shard does it
@@ -155,10 +157,10 @@ async def _prefixes(context: ShowPromptsContext, asked: AskedModel, recipe: Mine
 async def _prefixes_of_weights(recipe: MineRecipe) -> list[Prompt]:
     """Of a model whose server is not up: by the repository of its weights, as that server reads it."""
     uri, unread = recipe.model.uri, ""
-    if uri.startswith("hf://") and not any(option.startswith(OWN_TEMPLATE) for option in recipe.model.options):
+    if (tokenizer := _tokenizer_of(recipe.model)) is not None:
         try:
-            template = await asyncio.to_thread(_template_of, TokenizerRecipe(uri=uri, revision=recipe.model.revision))
-            settings = {**TEMPLATE_SETTINGS, **_settings_of(recipe)}
+            template = await asyncio.to_thread(_template_of, tokenizer)
+            settings = {**TEMPLATE_SETTINGS, **_settings_of(recipe.model)}
             return _rendered(template, recipe.systems, settings, f"From the chat template of {uri}.")
         except UNTOLD as error:
             unread = f" It could not be read: {_reason(error, None)}."
@@ -168,6 +170,19 @@ async def _prefixes_of_weights(recipe: MineRecipe) -> list[Prompt]:
         " read."
     )
     return [{"messages": _system_message(system), "note": note} for system in recipe.systems]
+
+
+def _template_in(model: ModelFolder) -> ChatTemplate | None:
+    """The template of weights on this machine; None: it is in the tokenizer's code."""
+    folder = Path(model.path)
+    return None if is_in_code(folder, model.chat_template) else load_chat_template(folder, model.chat_template)
+
+
+def _tokenizer_of(model: ModelIdentity) -> TokenizerRecipe | None:
+    """The tokenizer beside weights on the hub, unless their server renders otherwise."""
+    if not model.uri.startswith("hf://") or any(option.startswith(OWN_TEMPLATE) for option in model.options):
+        return None
+    return TokenizerRecipe(uri=model.uri, revision=model.revision)
 
 
 def _template_of(tokenizer: TokenizerRecipe) -> ChatTemplate:
@@ -182,9 +197,9 @@ def _rendered(
     return [{"text": prefix.text, "note": note} for prefix in prefixes]
 
 
-def _settings_of(recipe: MineRecipe) -> Mapping[str, Any]:
+def _settings_of(model: ModelIdentity) -> Mapping[str, Any]:
     """The variables of the chat template that the manifest sets."""
-    settings = json.loads(recipe.model.extra_body or "{}").get("chat_template_kwargs")
+    settings = json.loads(model.extra_body or "{}").get("chat_template_kwargs")
     return settings if isinstance(settings, dict) else {}
 
 
@@ -235,8 +250,11 @@ async def _solve(context: ShowPromptsContext, asked: AskedModel, recipe: SolveRe
 
 async def _chat(context: ShowPromptsContext, asked: AskedModel, messages: Messages) -> list[Prompt]:
     """Messages as the model takes them: a server that renders tells whether its template has a system role."""
-    if asked.endpoint is None or messages[0]["role"] != "system":
+    identity = asked.recipe.asked
+    if messages[0]["role"] != "system" or identity is None:
         return [{"messages": messages}]
+    if asked.endpoint is None:
+        return await _chat_of_weights(asked, identity, messages)
     try:
         async with _client(context, asked.endpoint) as client:
             fitted, found = await client.fitted(messages), client.findings
@@ -245,8 +263,39 @@ async def _chat(context: ShowPromptsContext, asked: AskedModel, messages: Messag
         reason = f"{asked.endpoint.field}: {asked.endpoint.url} does not provide its chat template"
     except UNTOLD as error:
         reason = _reason(error, asked.endpoint)
-    unknown = f"It is not known whether the model takes a system message: {reason}."
-    return [{"messages": messages, "note": f"{unknown} If it does not, the words are put before the user's."}]
+    return [{"messages": messages, "note": _unknown_role(reason)}]
+
+
+async def _chat_of_weights(asked: AskedModel, identity: ModelIdentity, messages: Messages) -> list[Prompt]:
+    """Messages as the template of weights takes them, whose server is not up: it is found there by rendering too."""
+    template: ChatTemplate | None = None
+    try:
+        if asked.folder is not None:
+            template = await asyncio.to_thread(_template_in, asked.folder)
+        elif (tokenizer := _tokenizer_of(identity)) is not None:
+            template = await asyncio.to_thread(_template_of, tokenizer)
+    except UNTOLD as error:
+        return [{"messages": messages, "note": _unknown_role(_reason(error, None))}]
+    if template is None:
+        return [{"messages": messages}]
+    settings, warnings = {**TEMPLATE_SETTINGS, **_settings_of(identity)}, list[str]()
+
+    async def render(shown: Messages) -> Rendered:
+        return rendered_by(template, shown, settings, "")
+
+    # No server is up that could be asked: rendering alone tells.
+    role = SystemRole(f"model {asked.model!r}", render=render, ask=render, warn=warnings.append)
+    fitted = await role.fitted(messages)
+    if role.found is None:
+        return [{"messages": messages, "note": _unknown_role("its chat template refuses any message")}]
+    return [{"messages": fitted, "note": " ".join(f"{sentence}." for sentence in warnings) or None}]
+
+
+def _unknown_role(reason: str) -> str:
+    return (
+        f"It is not known whether the model takes a system message: {reason}. If it does not, the words are put before"
+        " the user's."
+    )
 
 
 @asynccontextmanager

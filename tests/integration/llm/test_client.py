@@ -39,6 +39,18 @@ async def asking(path: str, document: object, status: int = 200) -> AsyncIterato
         yield client, bodies
 
 
+@pytest.mark.parametrize("end", ["/v1", "/v1/", "", "/", "/v1/chat/completions"])
+async def test_an_address_of_ipv6(end: str) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"choices": [{"message": {"content": "fine"}}]})
+
+    async with serving({"/v1/chat/completions": answer}, host="::1") as root:
+        assert root.startswith("http://[::1]:")
+        async with connect(ModelEndpoint(root + end, "m"), rng=random.Random(0)) as client:
+            reply = await client.chat([{"role": "user", "content": "1"}], sampling=SAMPLING, seed=0)
+    assert reply.answer == "fine"
+
+
 async def test_complete() -> None:
     reply = {"choices": [{"text": "Sort a list.", "finish_reason": "stop"}], "usage": {"completion_tokens": 4}}
     async with asking("/v1/completions", reply) as (client, bodies):
@@ -101,6 +113,28 @@ async def test_embed() -> None:
         assert (await client.embed(["a", "b"])).tolist() == [[1, 0], [0, 1]]
         assert (await client.embed([])).dtype == np.float32
     assert len(bodies) == 1
+
+
+async def test_vectors_of_a_server_that_refuses_their_encoding() -> None:
+    asked = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        document = await request.json()
+        asked.append(document.get("encoding_format"))
+        if "encoding_format" in document or "refused" in document["input"]:
+            param = "encoding_format" if "encoding_format" in document else "input"
+            return web.json_response({"error": {"message": "no", "param": param}}, status=400)
+        return web.json_response({"data": [{"index": 0, "embedding": [0.5, 0.25]}]})
+
+    async with (
+        serving({"/v1/embeddings": answer}) as root,
+        connect(ModelEndpoint(root, "m"), rng=random.Random(0)) as client,
+    ):
+        assert (await client.embed(["a"])).tolist() == [[0.5, 0.25]]
+        assert (await client.embed(["b"])).tolist() == [[0.5, 0.25]]
+        with pytest.raises(RecordVoidError, match="parameter input"):
+            await client.embed(["refused"])
+    assert asked == ["base64", None, None, None], "the encoding is refused once"
 
 
 async def test_models_under_a_prefix_and_another_version() -> None:

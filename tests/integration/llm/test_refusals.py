@@ -10,7 +10,7 @@ from aiohttp import web
 
 from support.simulated_llm import SAMPLING
 from support.stub_llm import serving
-from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, TransientError
+from tiltyard_jobs.errors import ConfigurationError, RecordVoidError, TransientError, VoidReason
 from tiltyard_jobs.llm.endpoint import ModelEndpoint, connect
 from tiltyard_jobs.llm.retry import RetryPolicy
 from tiltyard_jobs.llm.server_error import status_of
@@ -95,12 +95,19 @@ async def test_a_refusal_names_what_is_wrong_and_never_quotes_the_prompt(body: A
         (429, error("You exceeded your current quota", code="insufficient_quota"), "no credit is left at"),
         (429, error(DAY, code="rate_limit_exceeded"), "the day's limit is reached at"),
         (429, error("Rate limit exceeded: free-models-per-day", code=429), "the day's limit is reached at"),
+        (403, error("no", param="model"), "refuses access to model 'm' (HTTP 403): check the endpoint's API key"),
         (403, error("no"), "refuses access to model 'm' (HTTP 403): check the endpoint's API key"),
         (404, {"error": "model 'm' not found"}, "does not serve model 'm' (HTTP 404): name one that it lists"),
         (404, {"detail": "Not Found"}, "does not serve /v1/chat/completions (HTTP 404)"),
         (404, error("The API deployment does not exist.", code="DeploymentNotFound"), "does not serve model 'm' (HTTP"),
         (200, error("Insufficient credits", code=402), "no credit is left at"),
         (200, error("No auth credentials found", code=401), "refuses access to model 'm' (HTTP 401)"),
+        (200, {"object": "error", "message": "no", "type": "x", "code": 401}, "refuses access to model 'm' (HTTP 401)"),
+        (200, {"detail": "Not Found"}, "does not serve /v1/chat/completions (HTTP 404)"),
+        (400, error("Your credit balance is too low to access the API."), "no credit is left at"),
+        (403, error("Your team doesn't have any credits yet."), "no credit is left at"),
+        (429, [error("quota", details=[{"violations": [{"quotaId": "RequestsPerDayPerModel"}]}])], "the day's limit"),
+        (429, error("您今日的请求次数已达上限"), "the day's limit is reached at"),
     ],
 )
 async def test_what_no_retry_helps_ends_at_once(status: int, body: Any, words: str) -> None:
@@ -116,6 +123,10 @@ async def test_what_no_retry_helps_ends_at_once(status: int, body: Any, words: s
         (503, {"error": "Model m is currently loading", "estimated_time": 20.0}, "the model is being loaded)"),
         (503, "no", "last: HTTP 503)"),
         (200, error("Provider returned error", code=502), "last: HTTP 502): check that the model is running"),
+        # TGI's and SageMaker's, where what runs the model has failed
+        (424, {"error": "Request failed during generation", "error_type": "generation"}, "last: HTTP 424): check that"),
+        (200, error("Provider returned error", code="424"), "last: HTTP 424)"),
+        (429, error("您每分钟的请求次数已达今日上限"), "last: HTTP 429)"),
         (429, error("slow down"), "last: HTTP 429): wait, or raise its limit of requests"),
         (429, error("Rate limit: 10 per minute, 1000 per day", code="rate_limit_exceeded"), "last: HTTP 429)"),
         (429, error("You exceeded your current quota, please check your plan and billing details"), "last: HTTP 429)"),
@@ -125,6 +136,40 @@ async def test_what_passes_is_waited_for(status: int, body: Any, words: str) -> 
     caught = await refusal(status, body)
     assert isinstance(caught, TransientError)
     assert words in str(caught)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason", "words"),
+    [
+        (200, {"object": "error", "message": "no", "type": "x", "code": 40303}, VoidReason.REFUSED_BY_SERVER, "no"),
+        (200, {"detail": [{"loc": ["body"], "msg": "no"}]}, VoidReason.REFUSED_BY_SERVER, "no"),
+        (200, {"success": False, "errors": [{"code": 7009, "message": "no"}]}, VoidReason.REFUSED_BY_SERVER, "no"),
+        (200, {"choices": None, "base_resp": {"status_code": 1004, "status_msg": "no"}}, VoidReason.MALFORMED, "no"),
+        (200, {"code": 40001, "msg": "no", "data": None}, VoidReason.MALFORMED, "no"),
+        (200, {"fault": {"faultstring": "no"}}, VoidReason.MALFORMED, "no"),
+        (200, ["no"], VoidReason.MALFORMED, ""),
+        (200, {"id": "1"}, VoidReason.MALFORMED, ""),
+        (
+            422,
+            {"object": "error", "message": {"detail": [{"loc": ["n"], "msg": "no"}]}},
+            VoidReason.REFUSED_BY_SERVER,
+            "no",
+        ),
+        (400, error("Failed", metadata={"raw": "no"}), VoidReason.REFUSED_BY_SERVER, "Failed: no"),
+        # OpenAI's, of a model that thinks
+        (403, error("You are not allowed to request it", param="logprobs"), VoidReason.REFUSED_BY_SERVER, "You are"),
+        # llama.cpp's, of messages that the chat template refuses
+        (500, error("System role not supported at row 1", code=500), VoidReason.REFUSED_BY_SERVER, "System role not"),
+    ],
+)
+async def test_the_words_of_a_server_are_found_wherever_they_stand(
+    status: int, body: Any, reason: VoidReason, words: str
+) -> None:
+    caught = await refusal(status, body)
+    assert isinstance(caught, RecordVoidError)
+    assert caught.reason is reason
+    assert caught.words.startswith(words)
+    assert bool(caught.words) == bool(words)
 
 
 def test_what_is_no_error_stays_an_answer() -> None:

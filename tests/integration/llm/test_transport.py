@@ -299,6 +299,25 @@ async def test_retry_after_in_both_its_forms(value: str, seconds: float | None) 
     assert (await post(refuse)).retry_after == seconds
 
 
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after-ms": "250"}, 0.25),
+        ({"Retry-After": "1", "retry-after-ms": "250"}, 0.25),  # OpenAI sends both, the other one rounded
+        ({"x-ms-retry-after-ms": "1500"}, 1.5),
+        ({"retry-after-ms": "soon", "Retry-After": "3"}, 3.0),
+        ({"retry-after-ms": "86400000"}, 120.0),
+        ({"retry-after-ms": "nan"}, None),
+        ({}, None),
+    ],
+)
+async def test_a_wait_in_milliseconds(headers: dict[str, str], seconds: float | None) -> None:
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=429, headers=headers)
+
+    assert (await post(refuse)).retry_after == seconds
+
+
 async def test_connections_are_kept_and_bounded() -> None:
     peers: set[object] = set()
 

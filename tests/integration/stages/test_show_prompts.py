@@ -243,6 +243,63 @@ def test_the_prompt_of_a_server_without_a_system_role_is_shown_as_it_is_sent(wor
     assert "refuses system messages: their words are put before the user's." in prompt["note"]
 
 
+TURN = "{% for m in messages %}{% if m['role'] == 'user' %}<|user|>{{ m['content'] }}<|end|>{% endif %}{% endfor %}"
+KINDS = {
+    "none, as of the first Phi-3": (TURN, "leaves out"),
+    "a human's alone, as of Orion": (
+        "{% for m in messages %}{% if loop.first %}{{ bos_token }}{% endif %}{% if m['role'] == 'user' %}Human: "
+        "{{ m['content'] }}{% elif m['role'] == 'assistant' %}{{ m['content'] + eos_token }}{% endif %}{% endfor %}",
+        "leaves out",
+    ),
+    "names for two roles, as of YandexGPT": (
+        "{% set names = {'user': ' Пользователь:', 'assistant': ' Ассистент:'} %}<s>{% for m in messages %}"
+        "{% if m['role'] in names %}{{ names[m['role']] + ' ' + m['content'] + '\n\n' }}{% endif %}{% endfor %}",
+        "leaves out",
+    ),
+    "one that it writes itself": ("Be helpful.{{ messages[-1]['content'] }}", "leaves out"),
+    "an error": (
+        "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}" + TURN,
+        "refuses",
+    ),
+    "its own": ("{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}", None),
+    "parts, as of Idefics3": (
+        "{% for m in messages %}{{ m['role'] | capitalize }}: {% for part in m['content'] %}"
+        "{% if part['type'] == 'text' %}{{ part['text'] }}{% endif %}{% endfor %}<end_of_utterance>{% endfor %}",
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_prompt_of_weights_is_shown_as_their_template_takes_it(world: StageWorld, kind: str) -> None:
+    template, how = KINDS[kind]
+    weights = world.root / "weights"
+    weights.mkdir()
+    (weights / "chat_template.jinja").write_text(template)
+    folder = ModelFolder(field="spec.judges[0].model.uri", path=str(weights))
+    for recipe in (
+        grade_recipe(world.instructions([INSTRUCTION]), rows=1),
+        answer_recipe(world.instructions([INSTRUCTION]), rows=1, system="Write Rust."),
+    ):
+        (system, user), prompt = shown(world, recipe)["messages"], shown(world, recipe, folder=folder)
+        if how is None:
+            assert (prompt["messages"], prompt["note"]) == ([system, user], None)
+            continue
+        assert prompt["messages"] == [{**user, "content": f"{system['content']}\n\n{user['content']}"}]
+        assert prompt["note"] == f"model 'm' {how} system messages: their words are put before the user's."
+
+
+def test_of_a_template_that_refuses_all_the_system_role_is_not_known(world: StageWorld) -> None:
+    weights = world.root / "weights"
+    weights.mkdir()
+    (weights / "chat_template.jinja").write_text("{{ raise_exception('no') }}")
+    folder = ModelFolder(field="spec.judges[0].model.uri", path=str(weights))
+    recipe = grade_recipe(world.instructions([INSTRUCTION]), rows=1)
+    assert "its chat template refuses any message" in shown(world, recipe, folder=folder)["note"]
+    (weights / "chat_template.jinja").unlink()
+    assert "has no chat template" in shown(world, recipe, folder=folder)["note"]
+
+
 def test_the_prefix_of_weights_on_this_machine_is_that_of_their_folder(world: StageWorld) -> None:
     weights = world.root / "weights"
     weights.mkdir()

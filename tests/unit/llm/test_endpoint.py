@@ -40,7 +40,9 @@ def test_root_and_version(url: str, root: str, version: str) -> None:
     assert (endpoint.root, endpoint.version) == (root, version)
 
 
-@pytest.mark.parametrize("url", ["", "a.example", "ftp://a.example", "https://", "http://[::1"])
+@pytest.mark.parametrize(
+    "url", ["", "a.example", "ftp://a.example", "https://", "http://[::1", "http://[:::]", "http://a:99999"]
+)
 async def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="not an address"):
         HttpTransport(url, max_connections=1)

@@ -130,6 +130,7 @@ CHOICES = [
     ('{"winner":"T"}', 0.5),
     # Beside the exact form.
     ('{"winner": 1}', 1.0),
+    ('{"winner": 2.0}', 0.0),
     ('{"winner": 2}', 0.0),
     ('{"winner": " 2 "}', 0.0),
     ('{"winner": "t"}', 0.5),
@@ -141,7 +142,7 @@ CHOICES = [
     ('\n```\n{"winner": "2"}```\n', 0.0),
     ('~~~~ json\n\n{"reason": "```", "winner": "1"}\n~~~~', 1.0),
 ]
-NO_GRADES = ["", "7", '{"grade": 0}', '{"grade": 11}', '{"grade": 7.0}', '{"grade": true}', "null"]
+NO_GRADES = ["", "7", '{"grade": 0}', '{"grade": 11}', '{"grade": 7.5}', '{"grade": "7/10"}', '{"grade": true}', "null"]
 
 
 @pytest.mark.parametrize(("text", "vote"), CHOICES)
@@ -159,7 +160,7 @@ def test_a_choice_is_a_vote(text: str, vote: float) -> None:
         ('{"winner": "A"}', VoidReason.UNDECIDED),
         ('{"winner": ["1"]}', VoidReason.UNDECIDED),
         ('{"winner": true}', VoidReason.UNDECIDED),
-        ('{"winner": 1.0}', VoidReason.UNDECIDED),
+        ('{"winner": 1.5}', VoidReason.UNDECIDED),
         ('{"winner": 3}', VoidReason.UNDECIDED),
         ('{"winner": "1 or 2"}', VoidReason.UNDECIDED),
         ('{"winner": "1."}', VoidReason.UNDECIDED),
@@ -192,7 +193,8 @@ def test_what_is_no_grade_is_void(text: str) -> None:
 
 
 def test_a_grade_is_read() -> None:
-    assert parse_grade('{"grade": 7}') == parse_grade('\ufeff```json\n{"grade": 7}\n```') == 7
+    for text in ('{"grade": 7}', '\ufeff```json\n{"grade": 7}\n```', '{"grade": 7.0}', '{"grade": " 7"}'):
+        assert parse_grade(text) == 7
     assert grade_messages("Sort.", "s")[0]["content"].startswith("TASK: grade\n")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlsplit
@@ -13,6 +14,8 @@ WAITING: Final = frozenset(
     {"MinimumReplicasUnavailable", "Progressing", "ProgressDeadlineExceeded", "GroupsProgressing", "Stopped", "Unknown"}
 )
 """Reasons of conditions that pods tell better, or that nobody has to act upon."""
+CONFLICT: Final = "the object has been modified; please apply your changes"
+"""KServe says so between two attempts of its own, as it does that an object that it has just made is not found."""
 OF_ROUTER: Final = ("GatewaysReady", "HTTPRoutesReady", "InferencePoolReady", "SchedulerWorkloadReady")
 
 
@@ -40,7 +43,8 @@ def llm_refusal(service: Object) -> str:
     conditions = {one["type"]: one for one in service.get("status", {}).get("conditions", ())}
     if conditions.get("Ready", {}).get("status") == "True":
         return ""
-    return next(_words(conditions), "")
+    passing = re.compile(rf'"{re.escape(service["metadata"]["name"])}-kserve[\w-]*" not found|{CONFLICT}')
+    return next((words for words in _words(conditions) if not passing.search(words)), "")
 
 
 def _words(conditions: Object) -> Iterator[str]:

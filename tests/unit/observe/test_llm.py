@@ -58,6 +58,11 @@ def test_the_address(urls: list[str], spec: dict[str, Any], address: str | None)
          f"ReconcileMultiNodeWorkloadError: {MISSING}"),
         ([condition("PresetsCombined", "ConfigNotFound", "no config own")], "ConfigNotFound: no config own"),
         ([condition("GatewaysReady", "RefsInvalid", "no gateway g")], "RefsInvalid: no gateway g"),
+        ([condition("WorkloadsReady", "ReconcileSingleNodeWorkloadError",
+                    'failed to get current deployment: deployments.apps "m-kserve" not found')], ""),
+        ([condition("WorkloadsReady", "ReconcileSingleNodeWorkloadError",
+                    'Operation cannot be fulfilled on deployments.apps "m-kserve": the object has been modified; please'
+                    " apply your changes to the latest version and try again")], ""),
         ([condition("PresetsCombined", "Old", "once"), condition("Ready", "", status="True")], ""),
     ],
 )  # fmt: skip

@@ -77,7 +77,7 @@ def test_a_simulated_expert_grades(world: StageWorld, sim: Sim) -> None:
 
 @pytest.mark.parametrize(
     "reply",
-    ["", "7", "grade 7", '{"grade": "7"}', '{"grade": 7.5}', '{"grade": 11}', '{"grade": true}', "[7]", '{"score": 7}'],
+    ["", "7", "grade 7", '{"grade": "x"}', '{"grade": 7.5}', '{"grade": 11}', '{"grade": true}', "[7]", '{"score": 7}'],
 )
 def test_what_is_no_grade_is_a_void(world: StageWorld, reply: str) -> None:
     recipe = grade_recipe(world.instructions(TEXTS), rows=8)

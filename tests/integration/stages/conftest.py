@@ -8,12 +8,20 @@ from pathlib import Path
 import pytest
 
 from support.stage_world import Sim, StageWorld
+from tiltyard_jobs.stages import endpoints
 
 
 @pytest.fixture(autouse=True)
 def _no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
     """A world is many small objects, and none of these tests pulls the plug."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Preflight gives an endpoint that is silent a moment."""
+    monkeypatch.setattr(endpoints, "ENDPOINT_SECONDS", 0.3)
+    monkeypatch.setattr(endpoints, "RETRY_SECONDS", 0.05)
 
 
 @pytest.fixture

@@ -14,14 +14,16 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from integration.stages.test_probe import SOURCE, distribution, judge, judging, sure
+from integration.stages.test_probe import distribution, judge, judging, sure
 from support.certificates import self_signed, tls_of
 from support.documents import ROOT, code_spans, tables
-from support.stage_world import Asked, Given, Sim, StageWorld, answer_recipe, grade_recipe, mine_recipe, not_found, stub
+from support.preflights import AUTHOR, FIELD, GRADER, PLAYER, Case, at, refusing, replying, run, saying
+from support.stage_world import Asked, Given, Sim, StageWorld, mine_recipe, not_found, stub
 from tiltyard_jobs.contracts.recipes import AnyRecipe, TokenizerRecipe
-from tiltyard_jobs.contracts.solo_tasks import NamedEndpoint, PreflightTask
 from tiltyard_jobs.contracts.tasks import EndpointRef
 from tiltyard_jobs.stages import endpoints
+
+pytestmark = pytest.mark.usefixtures("impatient")
 
 TABLE = [
     row
@@ -31,7 +33,6 @@ TABLE = [
 ]
 ROWS = {row[0]: code_spans(row[1])[0] for row in TABLE}
 WARNED = tuple(row[0] for row in TABLE if row[2].startswith("a warning"))
-FIELD = "spec.competitors[1].endpoint"
 TASK = "Write a function that reverses a linked list in place."
 WARNINGS = (
     "be given a seed",
@@ -42,44 +43,6 @@ WARNINGS = (
     "tell right from wrong",
     "hold the longest prompt of a judge",
 )
-
-Case = Callable[[StageWorld, pytest.MonkeyPatch], tuple[int, str]]
-"""The exit code of a preflight, and what it says."""
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoints, "ENDPOINT_SECONDS", 0.3)
-    monkeypatch.setattr(endpoints, "RETRY_SECONDS", 0.05)
-
-
-def run(world: StageWorld, endpoint: EndpointRef, **members: Any) -> tuple[int, str]:
-    named = NamedEndpoint(name="x", endpoint=endpoint, **members)
-    task = PreflightTask(tournament="test", store=world.store_ref, run="0" * 12, artifacts=(), endpoints=(named,))
-    ran = world.run_task(task)
-    return ran.code, "\n".join([ran.summary.get("message", ""), *ran.summary.get("warnings", [])])
-
-
-def at(url: str) -> Case:
-    return lambda world, monkeypatch: run(world, EndpointRef(url=url, model="m", field=FIELD))
-
-
-def replying(
-    reply: Callable[[Asked], Given],
-    *,
-    models: tuple[str, ...] | None = ("m",),
-    tells_tokens: bool = False,
-    **members: Any,
-) -> Case:
-    def case(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
-        with stub(reply, models=models, tells_tokens=tells_tokens) as server:
-            return run(world, server.endpoint, **members)
-
-    return case
-
-
-def refusing(status: int, *, models: tuple[str, ...] | None = ("m",), headers: Any = None, **error: Any) -> Case:
-    return replying(lambda asked: web.json_response({"error": error}, status=status, headers=headers), models=models)
 
 
 def refusing_verdicts(**error: Any) -> Case:
@@ -97,11 +60,6 @@ def refusing_member(name: str, *probes: AnyRecipe) -> Case:
         return web.json_response({"error": error}, status=400)
 
     return replying(reply, probes=probes)
-
-
-def saying(given: Given, *probes: AnyRecipe) -> Case:
-    """A model that says the same to all but preflight's one word."""
-    return replying(lambda asked: "fine" if asked.prompt == "1" else given, probes=probes)
 
 
 @contextmanager
@@ -305,8 +263,6 @@ def own_member(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[int,
         return run(world, server.endpoint.model_copy(update={"extra_body": {"top_k": 20}}))
 
 
-AUTHOR = mine_recipe(prefix=None)
-PLAYER, GRADER = answer_recipe(SOURCE, rows=3), grade_recipe(SOURCE, rows=3, max_tokens=40)
 CASES: Mapping[str, Case] = {
     "be found by its name": at("http://no-such-host.invalid/v1"),
     "be connected to": nobody,
@@ -428,86 +384,3 @@ def test_the_words_of_a_server_that_fails_are_shown(world: StageWorld, monkeypat
     ):
         _, said = CASES[what](world, monkeypatch)
         assert f'; the server says "{words}"' in said
-
-
-@pytest.mark.parametrize("probe", [AUTHOR, PLAYER, GRADER, judging(method="Choice")], ids=lambda one: one.stage)
-@pytest.mark.parametrize("body", [{"object": "error", "message": "no GPU"}, {"detail": "no GPU"}, {"msg": "no GPU"}])
-def test_the_words_of_an_error_that_is_sent_as_a_reply_are_shown(
-    body: Mapping[str, Any], probe: AnyRecipe, world: StageWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    error = json.dumps(body).encode()
-    for case in (replying(lambda asked: error), saying(error, probe.model_copy(update={"prefix": "User: "}))):
-        code, said = case(world, monkeypatch)
-        assert code == 2
-        assert 'the server says "no GPU"' in said
-
-
-def test_why_raw_prompts_are_not_completed_is_told(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    for status, error in ((400, {"error": {"message": "use chat"}}), (200, {"detail": "use chat"})):
-
-        def reply(asked: Asked, status: int = status, error: Mapping[str, Any] = error) -> Given:
-            return "fine" if "messages" in asked.document else web.json_response(error, status=status)
-
-        code, said = replying(reply, needs_completions=True)(world, monkeypatch)
-        assert code == 2
-        assert "which mining needs: take instructions from a file (instructions.from), or serve" in said
-        assert said.rstrip().endswith('; the server says "use chat"')
-
-
-def test_a_call_of_a_tool_in_place_of_an_answer_is_told(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    message = {"content": None, "tool_calls": [call]}
-    code, said = saying({"message": message, "finish_reason": "tool_calls"}, PLAYER)(world, monkeypatch)
-    assert code == 2
-    assert "says nothing, asked for an answer (the reply is a call of a tool): use another model" in said
-
-
-@pytest.mark.parametrize(
-    ("member", "error"),
-    [
-        ("thinking_token_budget", {"message": "thinking_token_budget is set but reasoning_config is not"}),
-        ("chat_template_kwargs", {"message": 'Unknown name "chat_template_kwargs": Cannot find field.'}),
-        ("reasoning_effort", {"message": "Unsupported value", "param": "reasoning_effort"}),
-        ("thinking", {"message": "Input should be greater than 1024", "param": "thinking.budget_tokens"}),
-        ("enableThinking", {"message": "Unrecognized request argument supplied: enableThinking"}),
-    ],
-)
-def test_a_member_of_the_users_own_that_is_refused_is_named(
-    member: str, error: Mapping[str, str], world: StageWorld
-) -> None:
-    for always in (True, False):  # or for long prompts alone, as of a server that looks at it only there
-
-        def reply(asked: Asked, always: bool = always) -> Given:
-            refuses = member in asked.document and (always or asked.prompt != "1")
-            return web.json_response({"error": error}, status=400) if refuses else "fine"
-
-        with stub(reply) as server:
-            endpoint = server.endpoint.model_copy(update={"extra_body": {member: 512, "top_k": 20}})
-            code, said = run(world, endpoint, probes=(PLAYER,))
-        assert code == 2
-        assert f"remove {member} from request.extraBody, or use another" in said
-        assert f'the server says "{error["message"]}' in said
-
-
-@pytest.mark.parametrize(
-    ("body", "words"),
-    [
-        ("Failed to deserialize: unknown field `n`", '; the server says "Failed to deserialize: unknown field `n`"'),
-        ("<html><head><title>Request\n Rejected</title></head>", '; the server says "Request Rejected"'),
-        ("<html><body>a long page", ""),
-        ("", ""),
-    ],
-)
-def test_an_error_that_is_no_json_is_told_too(
-    body: str, words: str, world: StageWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _, said = replying(lambda asked: web.Response(text=body, status=400))(world, monkeypatch)
-    assert f"RefusedByServer: HTTP 400{words}: use another model or server" in said
-
-
-def test_the_words_of_a_server_are_cut_and_escaped(world: StageWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    message = "no \x1b[31m\n\u202ered " + "x" * 500
-    _, said = refusing(400, message=message)(world, monkeypatch)
-    assert r'; the server says "no \x1b[31m \u202ered xxx' in said
-    assert said.rstrip().endswith('x…": use another model or server')
-    assert len(said) < 500

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from support.artifact_rows import key_of
 from support.artifact_world import Ran
+from support.preflights import SOURCE
 from support.stage_world import (
     Asked,
     Given,
@@ -32,7 +32,6 @@ from tiltyard_jobs.contracts.tasks import Limits, Part
 from tiltyard_jobs.sim.fences import fenced_parts
 from tiltyard_jobs.stages.probing import EXAMPLES, preferred_place
 
-SOURCE = ArtifactRef(stage="curate", key=key_of("curated"), shards=1)
 RIGHT = frozenset(example.right for example in EXAMPLES)
 Verdict = Callable[[bool], str]
 """From whether the answer shown first is the right one to a label."""

@@ -6,7 +6,7 @@ What a record may meet, and what follows:
 |---|---|
 | a reply that is refused for itself (400, 413, 422, by the chat template 500), or is not as asked | void, at once |
 | 401, 402, 403, 404, 405, 501, a redirect | ConfigurationError |
-| 400, 429 that says that credit is used up; 429 that says it of the day's limit | ConfigurationError |
+| 400, 403, 429 that say that credit is used up; 429 that says it of the day's limit | ConfigurationError |
 | 424, other 429 and 5xx, reset, time-out, a reply broken off | retried; void Unavailable if others are answered |
 | nothing answered at all | retried until `endpoint_deadline`, then TransientError |
 | the server dies twice while it is asked, the second time alone | void KilledServer |
@@ -66,7 +66,7 @@ _TOLD_TO_WAIT = frozenset({429, 498, 503})  # 498: Groq's, where it has no capac
 _RETRIED = frozenset({408, 409, 425})
 _FAILED_BEHIND = 424  # TGI's and SageMaker's, where what runs the model has failed
 _TOO_MANY, _NO_CREDIT = 429, 402
-_FORBIDDEN = frozenset({401, 403})
+_BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN = 400, 401, 403
 _NOT_SERVED = frozenset({404, 405, 501})
 
 _KILLED = "the server died both times that it was asked, the second time with nothing else asked by this shard"
@@ -342,8 +342,11 @@ class Caller:
         status = reply.status
         error = server_error_of(reply.body)
         asked = f"{self._url} for model {self._model!r} (HTTP {status})"
-        no_credit = error.is_about_credit if status in (_TOO_MANY, 403) else error.says_that_credit_is_low
-        if status == _NO_CREDIT or no_credit:
+        if (
+            status == _NO_CREDIT
+            or (status in (_TOO_MANY, _FORBIDDEN) and error.is_about_credit)
+            or (status == _BAD_REQUEST and error.says_that_credit_is_low)
+        ):
             what = f"no credit is left at {asked}: add credit there, then run the same again"
             return ConfigurationError(what, error.words)
         if status == _TOO_MANY and error.is_about_the_day:
@@ -355,7 +358,7 @@ class Caller:
         if (broke or status in _RETRIED) and not error.is_about_the_template:
             return self._unheard(f"HTTP {status}", retry_after=reply.retry_after, broke=broke, words=error.words)
         # OpenAI sends 403 for `logprobs` to a model that has none: a member of the request is no matter of access.
-        if status in _FORBIDDEN and error.param in ("", "model"):
+        if status == _UNAUTHORIZED or (status == _FORBIDDEN and error.param in ("", "model")):
             return AccessRefusedError(
                 f"{self._url} refuses access to model {self._model!r} (HTTP {status}): check the endpoint's API key and"
                 " request.headers",

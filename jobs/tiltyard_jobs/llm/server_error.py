@@ -32,7 +32,8 @@ _MEANINGS = (
 _NO_CREDIT = re.compile(
     r"insufficient[ _](?:quota|funds|credits?|balance)|(?:out of|have any|no) credits?", re.IGNORECASE
 )
-_TOO_LITTLE_CREDIT = re.compile(r"credit balance is too low", re.IGNORECASE)  # Anthropic's, with HTTP 400
+# Anthropic's, with HTTP 400. At the beginning alone: such a message may quote a prompt.
+_TOO_LITTLE_CREDIT = re.compile(r"your credit balance is too low", re.IGNORECASE)
 _DAILY = re.compile(r"per[ _-]?day|daily|\b[TR]PD\b|今日|每日|每天", re.IGNORECASE)
 _SOON = re.compile(r"per[ _-]?(?:minute|second|hour)|\b[TR]P[MSH]\b|每分钟|每秒", re.IGNORECASE)
 # What llama.cpp and LM Studio say with HTTP 500 of messages that a chat template refuses.
@@ -74,7 +75,7 @@ class ServerError(NamedTuple):
     @property
     def says_that_credit_is_low(self) -> bool:
         """Whether a refused request is no matter of the request: these words can be nothing else."""
-        return _TOO_LITTLE_CREDIT.search(self.message) is not None
+        return _TOO_LITTLE_CREDIT.match(self.message) is not None
 
     @property
     def is_about_the_template(self) -> bool:

@@ -235,7 +235,9 @@ _MOST_THOUGHTS, _MOST_QUOTED = 32, 32
 
 # A tag, or a line of its own.
 _LIKE_A_MARK = re.compile(
-    r"\s*((?:[<\[{|◁]{1,3}|&lt;)[\w:-]{0,24}(?:think|thought|reason|reflect|scratchpad|monologue|analysis|ponder|cot\b)[\w:-]{0,24}(?:[>\]}|▷]{1,3}|&gt;)"
+    r"\s*((?:[<\[{|◁]{1,3}|&lt;)"
+    r"[\w:-]{0,24}(?:think|thought|reason|reflect|scratchpad|monologue|analysis|ponder|cot\b)[\w:-]{0,24}"
+    r"(?:[>\]}|▷]{1,3}|&gt;)"
     r"|(?:[#*_>]{1,4} ?|```)?think(?:ing)?(?: process)?[.:…*_]{0,5}(?=[ \t]*\n))",
     re.IGNORECASE,
 )

@@ -95,6 +95,11 @@ async def test_a_refusal_names_what_is_wrong_and_never_quotes_the_prompt(body: A
         (429, error("You exceeded your current quota", code="insufficient_quota"), "no credit is left at"),
         (429, error(DAY, code="rate_limit_exceeded"), "the day's limit is reached at"),
         (429, error("Rate limit exceeded: free-models-per-day", code=429), "the day's limit is reached at"),
+        (
+            401,
+            error("no", param="Authorization"),
+            "refuses access to model 'm' (HTTP 401): check the endpoint's API key",
+        ),
         (403, error("no", param="model"), "refuses access to model 'm' (HTTP 403): check the endpoint's API key"),
         (403, error("no"), "refuses access to model 'm' (HTTP 403): check the endpoint's API key"),
         (404, {"error": "model 'm' not found"}, "does not serve model 'm' (HTTP 404): name one that it lists"),
@@ -158,6 +163,7 @@ async def test_what_passes_is_waited_for(status: int, body: Any, words: str) -> 
         (400, error("Failed", metadata={"raw": "no"}), VoidReason.REFUSED_BY_SERVER, "Failed: no"),
         # OpenAI's, of a model that thinks
         (403, error("You are not allowed to request it", param="logprobs"), VoidReason.REFUSED_BY_SERVER, "You are"),
+        (400, error("bad: 'your credit balance is too low'"), VoidReason.REFUSED_BY_SERVER, "bad: 'your credit"),
         # llama.cpp's, of messages that the chat template refuses
         (500, error("System role not supported at row 1", code=500), VoidReason.REFUSED_BY_SERVER, "System role not"),
     ],

@@ -217,7 +217,7 @@ class WorkQueue:
         while tasks := self._under_way():
             ended, _ = await asyncio.wait(tasks, timeout=end - _now(), return_when=asyncio.FIRST_COMPLETED)
             if not ended:
-                log.warning("stopped in the middle: calls of the API server have not ended", plans=len(tasks))
+                log.warning("stopped in the middle: calls of the API server have not ended", tasks=len(tasks))
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)

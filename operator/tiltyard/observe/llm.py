@@ -14,8 +14,6 @@ WAITING: Final = frozenset(
     {"MinimumReplicasUnavailable", "Progressing", "ProgressDeadlineExceeded", "GroupsProgressing", "Stopped", "Unknown"}
 )
 """Reasons of conditions that pods tell better, or that nobody has to act upon."""
-CONFLICT: Final = "the object has been modified; please apply your changes"
-"""KServe says so between two attempts of its own, as it does that an object that it has just made is not found."""
 OF_ROUTER: Final = ("GatewaysReady", "HTTPRoutesReady", "InferencePoolReady", "SchedulerWorkloadReady")
 
 
@@ -43,8 +41,8 @@ def llm_refusal(service: Object) -> str:
     conditions = {one["type"]: one for one in service.get("status", {}).get("conditions", ())}
     if conditions.get("Ready", {}).get("status") == "True":
         return ""
-    passing = re.compile(rf'"{re.escape(service["metadata"]["name"])}-kserve[\w-]*" not found|{CONFLICT}')
-    return next((words for words in _words(conditions) if not passing.search(words)), "")
+    name = service["metadata"]["name"]
+    return next((words for words in _words(conditions) if not _is_passing(words, name)), "")
 
 
 def _words(conditions: Object) -> Iterator[str]:
@@ -53,6 +51,14 @@ def _words(conditions: Object) -> Iterator[str]:
         reason = condition.get("reason", "")
         if condition.get("status") == "False" and reason not in WAITING:
             yield f"{reason}: {condition.get('message', '')}" if reason else str(condition.get("message", ""))
+
+
+def _is_passing(words: str, name: str) -> bool:
+    """Whether KServe's next attempt may succeed: it read what it has just made, or changed, before its cache had it."""
+    return (
+        "the object has been modified; please apply your changes" in words
+        or re.search(rf'"{re.escape(name)}-kserve[\w-]*" not found', words) is not None
+    )
 
 
 def _in_cluster(url: str) -> bool:

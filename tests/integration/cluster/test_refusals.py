@@ -209,7 +209,10 @@ class TooMany(BaseHTTPRequestHandler):
 class Silent(BaseHTTPRequestHandler):
     """A webhook that answers nothing, for as long as it is waited for."""
 
+    asked = threading.Event()
+
     def do_POST(self) -> None:
+        self.asked.set()
         self.rfile.read()
 
     def log_message(self, *_: object) -> None:
@@ -249,6 +252,7 @@ def too_many(plane: ControlPlane, namespace: str, refusers: list[Refuser]) -> It
 @pytest.fixture
 def silent(plane: ControlPlane, namespace: str, refusers: list[Refuser]) -> Iterator[None]:
     """Likewise."""
+    Silent.asked.clear()
     with hooked(plane, namespace, refusers, Silent):
         yield
 
@@ -269,8 +273,7 @@ async def test_an_operator_that_waits_for_such_a_webhook_ends_within_the_grace_o
 ) -> None:
     await in_force(arena, "")
     await arena.apply(arena.manifest(2, **SMALL))
-    await arena.wait_for_phase("Preflight")
-    await asyncio.sleep(2)  # by then it waits
+    await until(Silent.asked.is_set)
     assert await arena.operator.stop() == 0
     assert "stopped in the middle" in arena.operator.log.read_text()
 

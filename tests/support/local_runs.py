@@ -10,9 +10,11 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow.parquet as pq
 import yaml
 
 from tiltyard_jobs.sim.request_log import LoggedRequest, read_log
@@ -20,6 +22,8 @@ from tiltyard_jobs.store import Store
 
 INTERRUPTED = 130
 TIME_OUT = 200.0
+_CONTEXT = 60
+"""How many bytes before the first that differs are shown; three times as many after it."""
 _COST = re.compile(rb'<section id="cost".*?</section>', re.DOTALL)
 
 
@@ -190,6 +194,35 @@ def contents(store: Store) -> dict[str, bytes]:
         else:
             result[key] = data
     return result
+
+
+def differences(expected: Mapping[str, bytes], found: Mapping[str, bytes]) -> list[str]:
+    """A line for each key whose bytes differ, or that one of the two lacks.
+
+    Tests compare what it returns with no lines: an assertion of the bytes themselves would print all of them.
+    """
+    lines = []
+    for key in sorted({*expected, *found}):
+        if key not in found:
+            lines.append(f"{key}: missing")
+        elif key not in expected:
+            lines.append(f"{key}: not expected: {_shown(found[key], 0)}")
+        elif expected[key] != found[key]:
+            first, second = _readable(key, expected[key]), _readable(key, found[key])
+            same = next((at for at, two in enumerate(zip(first, second, strict=False)) if two[0] != two[1]), 0)
+            start = max(same - _CONTEXT, 0)
+            lines.append(f"{key}: expected {_shown(first, start)}, found {_shown(second, start)}")
+    return lines
+
+
+def _readable(key: str, data: bytes) -> bytes:
+    if not key.endswith(".parquet"):
+        return data
+    return "\n".join(str(row) for row in pq.read_table(BytesIO(data)).to_pylist()).encode()
+
+
+def _shown(data: bytes, start: int) -> str:
+    return repr(data[start : start + 4 * _CONTEXT])
 
 
 def _without_report(data: bytes, path: tuple[str, ...]) -> bytes:

@@ -135,7 +135,7 @@ def _is_known(name: str) -> bool:
 
 
 class _Unpacked(io.RawIOBase):
-    """What is in a packed file; where it is torn, this is reported as such."""
+    """What is in a packed file; where it is truncated or damaged, this is reported as such."""
 
     def __init__(self, name: str, unpack: Callable[[BinaryIO], Any], file: BinaryIO) -> None:
         super().__init__()
@@ -148,7 +148,9 @@ class _Unpacked(io.RawIOBase):
         try:
             data = self._inner.read(len(buffer))
         except (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError) as error:
-            raise BadTextFileError(f" is a truncated {self._name} file ({error}): fetch or compress it again") from None
+            ends = isinstance(error, EOFError) or "truncated" in str(error).lower()  # Arrow's words for Zstandard
+            kind = "truncated" if ends else "damaged"
+            raise BadTextFileError(f" is a {kind} {self._name} file ({error}): fetch or compress it again") from None
         buffer[: len(data)] = data
         return len(data)
 

@@ -62,7 +62,8 @@ def _ending(error: BaseException) -> Ending:
         return Ending(ExitCode.STOPPED, "Stopped.", error)
     if isinstance(error, OSError) and error.errno in _WORLD:
         where = f" ({error.filename})" if error.filename else ""
-        return Ending(TransientError.exit_code, f"This machine has a problem: {error.strerror}{where}.", error)
+        helps = "; free some space there" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        return Ending(TransientError.exit_code, f"This machine has a problem: {error.strerror}{where}{helps}.", error)
     if isinstance(error, MemoryError):
         return Ending(TransientError.exit_code, "This machine has a problem: out of memory.", error)
     kind = type(error)

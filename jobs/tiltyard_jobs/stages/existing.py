@@ -46,7 +46,10 @@ def existing_parts(store: Store, refs: tuple[ArtifactRef, ...]) -> tuple[dict[st
     if not doubtful:
         return done, []
     counts = ", ".join(f"{stage} {count}" for stage, count in doubtful.items())
+    total = doubtful.total()
+    there = "1 part is there" if total == 1 else f"{total} parts are there"
+    was, it = ("was", "it is") if total == 1 else ("were", "they are")
     return done, [
-        f"{doubtful.total()} parts are there ({counts}) that were made from parts that are gone or changed: these are"
-        " recomputed first, and what was made from them is kept only where they come out the same"
+        f"{there} ({counts}) that {was} made from parts that are gone or changed: those are recomputed first, and {it}"
+        " kept only where those come out the same"
     ]

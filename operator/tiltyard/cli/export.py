@@ -18,7 +18,8 @@ def add_export(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "run",
         metavar="RUN|FILE",
-        help="a run's folder or a copy of it, s3://BUCKET/PREFIX/runs/RUN, or the Tournament's YAML file",
+        help="a run's folder or a copy of it, a folder of results with one run, s3://BUCKET/PREFIX/runs/RUN,"
+        " or the Tournament's YAML file",
     )
     form = command.add_mutually_exclusive_group(required=True)
     form.add_argument("--to", choices=get_args(ExportForm), help="the format of the files")
@@ -90,6 +91,7 @@ def place_of(options: argparse.Namespace) -> tuple[str, StoreRef]:
     """A run's name and its store; without a name the store is the run's folder."""
     from tiltyard.cli import commands
     from tiltyard.cli.printing import Printer
+    from tiltyard.cli.runfolders import only_run
     from tiltyard.sdk.errors import UserError
     from tiltyard.sdk.manifest import load_manifest
     from tiltyard_jobs.contracts.tasks import StoreRef
@@ -111,4 +113,6 @@ def place_of(options: argparse.Namespace) -> tuple[str, StoreRef]:
         raise UserError(f"--from: {given} is a run's folder already; omit --from, or name the manifest")
     if "://" in given:
         return "", StoreRef(uri=given.rstrip("/"))
-    return "", StoreRef(uri=(path.parent if path.name == "manifest.json" else path).absolute().as_uri())
+    folder = path.parent if path.name == "manifest.json" else path
+    run = only_run(folder, "give a run's folder, s3://BUCKET/PREFIX/runs/RUN or the tournament's FILE")
+    return "", StoreRef(uri=run.absolute().as_uri())

@@ -11,6 +11,14 @@ import sys
 PLAIN = {"…": "...", "≥": ">=", "≤": "<=", "–": "-", "—": "-", "→": "->", "×": "x", "━": "=", "╸": "=", "╺": "="}
 """How an encoding without these characters shows them; any other one is escaped."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_NEXT = {
+    errno.ENOSPC: "free some space and run the command again",
+    errno.EDQUOT: "free some space or have the quota raised, and run the command again",
+    errno.EACCES: "allow this user to use it, or name another place",
+    errno.EROFS: "name a place that can be written",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+}
+"""What helps against an error of the system."""
 _HANDLER = "tiltyard.plain"
 
 
@@ -43,10 +51,11 @@ def give_up() -> None:
 
 def sentence_of(error: OSError) -> str | None:
     """What to tell the user of an error of the system; None: it is a bug."""
+    helps = f"; {_NEXT[error.errno]}" if error.errno in _NEXT else ""
     if error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+        return f"{error.filename}: {error.strerror}{helps}"
     if error.errno in _NO_ROOM:
-        return f"standard output, or a file: cannot be written: {error.strerror}"
+        return f"standard output, or a file: cannot be written: {error.strerror}{helps}"
     return None
 
 

@@ -13,11 +13,11 @@ from typing import Any
 
 from tiltyard.cli.arguments import add_output, add_place, namespace
 from tiltyard.cli.printing import Printer
+from tiltyard.cli.runfolders import newest_run, runs_below
 from tiltyard.sdk.documents import Battles
 from tiltyard.sdk.errors import UserError
 from tiltyard.sdk.manifest import load_manifest
 from tiltyard_jobs.contracts.battles import ShownBattles
-from tiltyard_jobs.contracts.layout import run_prefix
 from tiltyard_jobs.contracts.reading import Action, ReadTask
 from tiltyard_jobs.contracts.recipes import DatasetRecipe
 from tiltyard_jobs.contracts.tasks import StoreRef
@@ -142,7 +142,7 @@ def _which(options: argparse.Namespace) -> dict[str, Any]:
     """The store and the run of RUN, FILE or s3://…; without it those of this folder."""
     given: str | None = options.run
     if given is None:
-        return _of_folder(_newest(Path("."), "give a run's folder, a bucket or the tournament's FILE"))
+        return _of_folder(newest_run(Path("."), "give a run's folder, a bucket or the tournament's FILE"))
     if given == "-":
         raise UserError(
             "-: standard input is not read here; give a run's folder, s3://BUCKET/PREFIX or the tournament's FILE"
@@ -153,14 +153,14 @@ def _which(options: argparse.Namespace) -> dict[str, Any]:
         return {"store": StoreRef(uri=uri), "run": run}
     path = Path(given)
     if path.is_dir():
-        return _of_folder(path if _is_run(path) else _newest(path, "give a run's folder or the tournament's FILE"))
+        return _of_folder(newest_run(path, "give a run's folder or the tournament's FILE"))
     if path.is_file():
         return _of_manifest(options)
     if _RUN.fullmatch(given):
         if options.out is not None:
             uri = options.out if isinstance(options.out, str) else options.out.absolute().as_uri()
             return {"store": StoreRef(uri=uri), "run": given}
-        found = [place for place in _runs_below(Path(".")) if place.name == given]
+        found = [place for place in runs_below(Path(".")) if place.name == given]
         if found:
             return _of_folder(found[0])
         raise UserError(f"{given}: no such run here, nor in a folder of this one; add --out DIR")
@@ -184,21 +184,3 @@ def _of_manifest(options: argparse.Namespace) -> dict[str, Any]:
     prepared = prepare(options, Printer())
     (recipe,) = prepared.graph.recipes(DatasetRecipe)
     return {"store": prepared.settings.store, "run": prepared.graph.run, "recipe": recipe}
-
-
-def _newest(folder: Path, otherwise: str) -> Path:
-    """The run below a folder that was completed last."""
-    runs = _runs_below(folder)
-    if not runs:
-        raise UserError(f"{folder.absolute()} has no complete run: {otherwise}")
-    return max(runs, key=lambda run: ((run / "manifest.json").stat().st_mtime, run.name))
-
-
-def _runs_below(folder: Path) -> list[Path]:
-    """The complete runs of stores at a folder, and in its own folders."""
-    pattern = f"{run_prefix('*')}manifest.json"
-    return [file.parent for deep in ("", "*/") for file in folder.glob(deep + pattern)]
-
-
-def _is_run(folder: Path) -> bool:
-    return (folder / "manifest.json").is_file() and (folder / "tables").is_dir()

@@ -175,6 +175,7 @@ GOOD = b'{"prompt": "Sort."}\n'
     [
         ("a.jsonl", GOOD + b'{"prompt": "So', ": line 2 is not JSON: "),
         ("a.jsonl.gz", gzip.compress(GOOD * 999, mtime=0)[:-9], " is a truncated gzip file ("),
+        ("a.jsonl.gz", gzip.compress(GOOD, mtime=0)[:-8] + bytes(8), " is a damaged gzip file (CRC check failed "),
         ("a.jsonl", b"", " is empty"),
         ("a.jsonl", b"PAR1" + bytes(99), " is a parquet file by its first bytes: rename it to end in .parquet"),
         ("a.parquet", GOOD, " is not a parquet file by its first bytes: correct the end of its name"),

@@ -67,7 +67,8 @@ def test_a_full_disk_is_one_sentence(arguments: tuple[str, ...]) -> None:
         os.close(full)
     assert (ended.returncode, ended.stderr) == (
         1,
-        "standard output, or a file: cannot be written: No space left on device\n",
+        "standard output, or a file: cannot be written: No space left on device; free some space and run the"
+        " command again\n",
     )
 
 
@@ -76,7 +77,8 @@ def test_a_file_for_which_a_disk_has_no_room_is_named(tmp_path: Path) -> None:
     (tmp_path / ".status.json.next").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left on device") as refused:
         write_atomically(tmp_path / "status.json", "{}")
-    assert sentence_of(refused.value) == f"{tmp_path / 'status.json'}: No space left on device"
+    sentence = "No space left on device; free some space and run the command again"
+    assert sentence_of(refused.value) == f"{tmp_path / 'status.json'}: {sentence}"
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])

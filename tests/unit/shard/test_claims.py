@@ -59,7 +59,7 @@ def test_what_is_about_another_text_is_made_again(store: Store, tmp_path: Path) 
     done, told = existing_parts(store, (SOURCE, MADE.ref))
     assert done == {SOURCE.key: set(), MADE.ref.key: set()}
     (sentence,) = told
-    assert sentence.startswith("1 parts are there (answer")
+    assert sentence.startswith("1 part is there (answer 1) that was made from")
 
 
 def test_work_on_another_text_is_not_continued(store: Store, tmp_path: Path) -> None:

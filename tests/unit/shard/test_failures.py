@@ -23,7 +23,7 @@ from tiltyard_jobs.shard.stopping import Stopped
         (
             OSError(errno.ENOSPC, "No space left on device", "/w/records"),
             75,
-            "This machine has a problem: No space left on device (/w/records).",
+            "This machine has a problem: No space left on device (/w/records); free some space there.",
         ),
         (MemoryError(), 75, "This machine has a problem: out of memory."),
         (

@@ -23,7 +23,7 @@ class ReportRecipe(Recipe):
     SHOWS_COSTS: ClassVar[bool] = True
 
     stage: Literal["report"] = "report"
-    version: int = 4
+    version: int = 5
     tournament: str
     lineup: Lineup
     ratings: ArtifactRef

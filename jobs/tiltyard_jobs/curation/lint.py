@@ -96,6 +96,7 @@ _ASSISTANT_VOICE = re.compile(
     r"|i will|i appreciate)\b"
     r"(?!(?:'s| is| are) (?:my|our|the (?:code|text|function|program|file|error) (?:i|we|that i))\b)"
     r"|(?:(?:hello|hi)[!,.]* )?how (?:can|may) i (?:help|assist) you\b"
+    r"|<(?P<tag>answer|response|reply|assistant|solution)>[\s\S]*</(?P=tag)>\s*\Z"
     r")",
     re.IGNORECASE,
 )

@@ -181,7 +181,9 @@ def _turns(text: str, place: int) -> bool:
     """Whether a line goes on to the answer, below a question or its last option; within a paragraph, a sentence."""
     above = text[:place].rstrip()
     before, signs = above.rsplit("\n", 1)[-1], "?？" if len(above) < place else "?？。.！"
-    ends = bool(before) and bool(before[-1] in signs or like.OPTION.match(before) or before.startswith("#"))
+    ends = bool(before) and bool(
+        before[-1] in signs or like.OPTION.match(before) or before.startswith("#") or like.TABLE_ROW.fullmatch(before)
+    )
     if not ends or like.TURNS.match(text, place + 1):
         return ends
     line = text[place + 1 :].split("\n", 1)[0]

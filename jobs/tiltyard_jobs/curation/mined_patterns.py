@@ -94,7 +94,8 @@ ANSWER_SAID = re.compile(
     r"|your))\b"
     r"|(?<=\n)the (?:sorted|resulting|reversed|converted|translated|rewritten) (?:\w+ ){1,2}(?:is|are)\b"
     r"|(?<=\n)[^\n]{0,8}(?:正确)?答案是"
-    r"|(?<=[.?!] )here(?:'s| is) (?:how (?:you|to)\b|an? (?:possible|simple|basic|complete) (?:[\w-]+ ){0,2}"
+    r"|(?<=[.?!] )here(?:'s| is) (?:how (?:you|to)\b|(?:an?|one) (?:possible|simple|basic|complete|sample"
+    r"|working|straightforward|python|java|javascript) (?:[\w-]+ ){0,2}"
     r"(?:implementation|solution|example|function|script|program)\b)(?=[^\n]*:\s*\n)"
     r"|(?<=[。！？\n])(?:以下|下面)是(?:一个|一些|几个)[^。，：\n]{0,12}?(?:示例|例子|代码|脚本|实现|步骤)(?!输入"
     r"|输出|数据)(?=[^\n]*[：:。]\s*\n)",
@@ -173,6 +174,7 @@ DEFINITION = re.compile(
     r"|=>|\bprint|console\.|\becho\b|^\s*[\w ]+\s*=\s*\S",
     re.IGNORECASE | re.MULTILINE,
 )
+TABLE_ROW = re.compile(r"[ \t]*\|[^\n]*\|[ \t]*")
 TABLE = re.compile(r"\s*create table\b", re.IGNORECASE)
 ORDERS_A_TABLE = re.compile(r"\b(?:tables?|schema|ddl)\b", re.IGNORECASE)
 STUB = re.compile(

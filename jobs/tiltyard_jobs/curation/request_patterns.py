@@ -63,6 +63,8 @@ VOICE = re.compile(
     r"|to [^.?!,\n]{1,80}, (?:run|use|type|execute|call)\b[^.?!\n]*[:：`]"
     r"|to (?:tackle|solve|address|approach|answer|complete|accomplish) (?:this|the)\b[^.?!\n]{0,60}, i\b"
     r"|(?:yes|no|ja|nein|oui|non|sí|да|нет|是的|不是)(?:[,，.] |，)|(?:solution|answer)s? (?:to|for)\b"
+    r"|one (?:\w+ )?(?:way|approach|option|method|solution|possibility)\b[^.?!\n]{0,80}?"
+    r" (?:is|would be|could be) (?:to|by)\b"
     r"|(?:以下|下面)(?:是|为)|以下は(?!私)"
     r"|다음은(?! ?(?:제|내|저희|우리) )|示例代码|代码示例|这(?:是|里是)一个(?:简单的)?(?:示例|例子|实现)"
     r"|(?:aquí|aqui) (?:tienes|está|hay|vai)|voici|hier ist|hier sind|ecco|вот\b"

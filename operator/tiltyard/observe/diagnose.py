@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tiltyard.render.names import MODEL, QUEUE, STAGE
@@ -16,6 +16,7 @@ IMAGE_PULL = "ImagePull"  # its image cannot be pulled
 NOT_STARTED = "NotStarted"  # its node starts no container of it: a volume, a network
 POD_CONFIGURATION = "PodConfiguration"  # a container cannot be created: a ConfigMap, a Secret, a mount
 CRASH_LOOP = "CrashLoop"  # a container has ended, and is not back
+ENDED_BY_NODE = "EndedByNode"  # its node has evicted it, or would not have it
 NOT_ENDING = "NotEnding"  # its worker has ended, and another container stays
 PODS_REFUSED = "PodsRefused"  # there is none: it cannot be created
 
@@ -46,6 +47,27 @@ ON_NODE = (
     (r"Multi-Attach|already used by", "the volume is free once the pods on the other node are gone"),
     (r"not found|not exist", "create what it names, or change the manifest's field that names it"),
 )
+
+# What to do about each thing for which a node ends a pod, or does not admit one that it was given.
+BY_NODE = (
+    (r"ephemeral|emptyDir|disk|inode", "raise ephemeral-storage in {part}.resources, or give the node more of it"),
+    (r"memory", "request as much memory as it uses in {part}.resources"),
+    (r"OutOf|UnexpectedAdmission|Allocate failed", "see what `kubectl describe node` says of what it can give"),
+)
+
+# What to do about each reason for which a container is not created.
+ON_CONTAINER = (
+    (r"couldn't find key|references non-existent .*key", "add the key, or change the manifest's field that names it"),
+    (r"not found", "create what it names, or change the manifest's field that names it"),
+    (r"runAsNonRoot|non-root|non-numeric user", "set {part}.pod.securityContext.runAsUser, or another image"),
+)
+
+# What the end of a container means that has not begun, whatever it was to do.
+NOT_RUN = (
+    (r"exec format error|no match for platform", "its image is for another CPU: use one for the node's, or choose such"
+     " nodes by pod.nodeSelector"),
+    (r"executable file not found|no such file or directory: unknown", "its image has no such command: check the image"),
+)  # fmt: skip
 
 # What a server's last words mean, by the first pattern that is found in them.
 CLASSES = (
@@ -87,24 +109,14 @@ def diagnose(pod: Mapping[str, Any]) -> Diagnosis | None:
     name, status = pod["metadata"]["name"], pod.get("status", {})
     if pod["metadata"].get("deletionTimestamp") or status.get("phase") == "Succeeded":
         return None
-    gates = [gate["name"] for gate in pod.get("spec", {}).get("schedulingGates", ())]
-    if any(gate.startswith(KUEUE) for gate in gates):
-        queue = pod["metadata"].get("labels", {}).get(QUEUE, "of its namespace")
-        return Diagnosis(QUEUED, f"pod {name} waits until the queue {queue} admits it")
-    for condition in status.get("conditions", ()):
-        if condition.get("reason") == "SchedulingGated" and not gates:
-            continue  # its gates have just gone
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            if gates:
-                words = f"pod {name} waits until its scheduling gates are removed: {', '.join(gates)}; ask who set them"
-                return Diagnosis(UNSCHEDULABLE, words)
-            # What the scheduler adds about preemption says nothing that one could do.
-            words = shorten(condition.get("message", "no node takes it").partition(" preemption:")[0])
-            return Diagnosis(UNSCHEDULABLE, f"pod {name} fits no node: {words.rstrip('.')}; {_room(pod, words)}")
+    if status.get("phase") == "Failed" and (why := status.get("reason")):
+        return Diagnosis(ENDED_BY_NODE, f"pod {name} was ended by its node: {_by_node(pod, why)}")
+    if (unplaced := _unplaced(pod)) is not None:
+        return unplaced
     if (staying := _staying(status)) is not None:
         return Diagnosis(NOT_ENDING, NOT_ENDING_MESSAGE.format(pod=name, container=staying))
     for container in _containers(status):
-        if found := _diagnose_container(name, container):
+        if found := _diagnose_container(pod, container):
             return found
     spec = pod.get("spec", {})
     unseen = not any(condition["type"] == "PodScheduled" for condition in status.get("conditions", ()))
@@ -115,6 +127,26 @@ def diagnose(pod: Mapping[str, Any]) -> Diagnosis | None:
             # A scheduler says nothing of a pod whose claims are not there yet.
             check += f", and that what {_part(pod)}.pod.resourceClaims names is there ({claims})"
         return Diagnosis(UNSCHEDULABLE, f"pod {name} waits for the scheduler {scheduler}: {check}")
+    return None
+
+
+def _unplaced(pod: Mapping[str, Any]) -> Diagnosis | None:
+    """Why a pod has no node, as its queue, its gates or its scheduler say; None: nothing is said."""
+    name = pod["metadata"]["name"]
+    gates = [gate["name"] for gate in pod.get("spec", {}).get("schedulingGates", ())]
+    if any(gate.startswith(KUEUE) for gate in gates):
+        queue = pod["metadata"].get("labels", {}).get(QUEUE, "of its namespace")
+        return Diagnosis(QUEUED, f"pod {name} waits until the queue {queue} admits it")
+    for condition in pod.get("status", {}).get("conditions", ()):
+        if condition.get("reason") == "SchedulingGated" and not gates:
+            continue  # its gates have just gone
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            if gates:
+                words = f"pod {name} waits until its scheduling gates are removed: {', '.join(gates)}; ask who set them"
+                return Diagnosis(UNSCHEDULABLE, words)
+            # What the scheduler adds about preemption says nothing that one could do.
+            words = shorten(condition.get("message", "no node takes it").partition(" preemption:")[0])
+            return Diagnosis(UNSCHEDULABLE, f"pod {name} fits no node: {words.rstrip('.')}; {_room(pod, words)}")
     return None
 
 
@@ -136,6 +168,19 @@ def _room(pod: Mapping[str, Any], words: str) -> str:
     return f"it starts automatically once it fits a node: {', and '.join(actions).format(part=part)}"
 
 
+def _by_node(pod: Mapping[str, Any], why: str) -> str:
+    """What a node has said of a pod that it has ended, and what to do."""
+    words = shorten(pod["status"].get("message", "")).rstrip(".")
+    said = f"{why}: {words}" if words else why
+    return f"{said}; {_advice(BY_NODE, said, pod) or 'another one takes its place'}"
+
+
+def _advice(of: Iterable[tuple[str, str]], words: str, pod: Mapping[str, Any]) -> str:
+    """What to do about some words, by the first pattern that is found in them; empty: none is."""
+    found = (advice for pattern, advice in of if re.search(pattern, words))
+    return next(found, "").format(part=_part(pod))
+
+
 def _part(pod: Mapping[str, Any]) -> str:
     """The part of the manifest that says what a pod is like."""
     its_labels = pod["metadata"].get("labels", {})
@@ -155,29 +200,29 @@ def _containers(status: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield from status.get("containerStatuses", ())
 
 
-def _diagnose_container(pod: str, container: Mapping[str, Any]) -> Diagnosis | None:
+def _diagnose_container(document: Mapping[str, Any], container: Mapping[str, Any]) -> Diagnosis | None:
+    pod = document["metadata"]["name"]
     waiting = container.get("state", {}).get("waiting", {})
     reason, words = waiting.get("reason", ""), shorten(waiting.get("message", ""))
     if reason in IMAGE_REASONS:
         image = container.get("image", "its image")
-        return Diagnosis(
-            IMAGE_PULL, f"pod {pod} cannot pull {image}: {words or reason}; check its name and pull secrets"
-        )
+        advice = _advice(NOT_RUN, words, document) or "check its name and pull secrets"
+        return Diagnosis(IMAGE_PULL, f"pod {pod} cannot pull {image}: {words or reason}; {advice}")
     if reason in CONFIG_REASONS:
-        return Diagnosis(POD_CONFIGURATION, f"pod {pod} cannot start a container: {words or reason}")
+        advice = _advice((*NOT_RUN, *ON_CONTAINER), words, document) or "`kubectl describe pod` says more"
+        told = f"pod {pod} cannot start container {container['name']}: {words or reason}; {advice}"
+        return Diagnosis(POD_CONFIGURATION, told)
     last = container.get("lastState", {}).get("terminated") or container.get("state", {}).get("terminated")
     if last is None or (last.get("exitCode") == 0 and not container.get("restartCount")) or container.get("ready"):
         return None
-    return Diagnosis(CRASH_LOOP, f"pod {pod}, container {container['name']} {_how_it_ended(last)}")
+    return Diagnosis(CRASH_LOOP, f"pod {pod}, container {container['name']} {_how_it_ended(document, last)}")
 
 
-def _how_it_ended(terminated: Mapping[str, Any]) -> str:
+def _how_it_ended(pod: Mapping[str, Any], terminated: Mapping[str, Any]) -> str:
     if terminated.get("reason") == "OOMKilled":
-        return (
-            "ran out of memory and was killed: raise its memory limit (serving.resources; for a worker jobs.resources)"
-        )
+        return f"ran out of memory and was killed: raise its memory limit ({_part(pod)}.resources)"
     code, words = terminated.get("exitCode"), terminated.get("message", "")
-    meaning = next((meaning for pattern, meaning in CLASSES if re.search(pattern, words)), "see its log")
+    meaning = next((meaning for pattern, meaning in (*NOT_RUN, *CLASSES) if re.search(pattern, words)), "see its log")
     said = last_words(words)
     return f"ended with exit code {code}: {meaning}" + (f' (it said: "{said}")' if said else "")
 

@@ -141,7 +141,8 @@ def _preflight(
         phase = PreflightPhase.ACTIVE if may_still_report(job, now) else PreflightPhase.PENDING
         return phase, "", None, {}, nothing
     if job.terminal:
-        words = next((summary.message for summary in reversed(summaries) if summary.message), job.why)
+        told = (summary.message for summary in reversed(summaries) if summary.message)
+        words = next(told, None) or _why_failed(snapshot, job)
         return PreflightPhase.FAILED, words, None, {}, nothing
     if (over := time_is_up(snapshot, job)) is not None:
         return PreflightPhase.FAILED, over, None, {}, nothing
@@ -161,7 +162,7 @@ def _job(snapshot: Snapshot, job: JobRecord, now: float) -> JobSeen:
         ended.sort(key=lambda one: one[0].exit_code in FINAL)
         words = [_with_log(summary.message, pod) for summary, pod in ended if summary.exit_code and summary.message]
         failed = max(1, job.failed)
-        return JobSeen(JobPhase.FAILED, job.version, 0, failed, words[-1] if words else job.why)
+        return JobSeen(JobPhase.FAILED, job.version, 0, failed, words[-1] if words else _why_failed(snapshot, job))
     if job.suspended and not job.queued:
         return JobSeen(JobPhase.ENDED, job.version)  # suspended by us: it is started again by its order
     if (over := time_is_up(snapshot, job)) is not None:
@@ -170,6 +171,13 @@ def _job(snapshot: Snapshot, job: JobRecord, now: float) -> JobSeen:
     if diagnosis is not None and _is_final(snapshot, job, diagnosis, now):
         return JobSeen(JobPhase.FAILED, job.version, job.active, 1, diagnosis.message)
     return JobSeen(JobPhase.ACTIVE, job.version, job.active, wait=_jobs_wait(snapshot, job, diagnosis, now))
+
+
+def _why_failed(snapshot: Snapshot, job: JobRecord) -> str:
+    """Why a Job has failed whose pods could not say it: they were killed, or their nodes have ended them."""
+    pods = [pod for pod in snapshot.pods_of(job) if pod.phase == "Failed" and pod.diagnosis is not None]
+    last = max(pods, key=lambda pod: (pod.ended, pod.created, pod.name), default=None)
+    return job.why if last is None or last.diagnosis is None else last.diagnosis.message
 
 
 def _with_log(message: str, pod: PodRecord) -> str:

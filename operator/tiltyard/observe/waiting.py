@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from tiltyard.observe.diagnose import NOT_ENDING, NOT_STARTED, PODS_REFUSED, QUEUED, UNSCHEDULABLE, Diagnosis, shorten
+from tiltyard.observe.diagnose import (
+    ENDED_BY_NODE,
+    NOT_ENDING,
+    NOT_STARTED,
+    PODS_REFUSED,
+    QUEUED,
+    UNSCHEDULABLE,
+    Diagnosis,
+    shorten,
+)
 from tiltyard.observe.documents import seconds
 from tiltyard.observe.kinds import Object
 from tiltyard.observe.queues import with_answer
@@ -51,22 +60,32 @@ def download_wait(cache: Object) -> Wait | None:
 def pods_diagnosis(snapshot: Snapshot, pods: Iterable[PodRecord], now: float) -> Diagnosis | None:
     """The first diagnosis of pods that should be running; what lasts for a moment only is none.
 
-    One of a pod that its node does not start comes last: what lacks room can be given some.
+    One of a pod that its node does not start comes last: what lacks room can be given some. One of a pod that its node
+    has ended counts until another one has been on a node for a while.
     """
-    lasting = (pod for pod in pods if now - pod.created >= PATIENCE_SECONDS)
+    lasting = [pod for pod in pods if now - pod.created >= PATIENCE_SECONDS]
+    replaced = any(pod.is_there and pod.scheduled is not None for pod in lasting)
     found = [diagnosis for pod in lasting if (diagnosis := with_answer(snapshot, pod)) is not None]
-    return min(found, key=lambda diagnosis: diagnosis.reason == NOT_STARTED, default=None)
+    found = [one for one in found if not (replaced and one.reason == ENDED_BY_NODE)]
+    return min(found, key=lambda diagnosis: (NOT_STARTED, ENDED_BY_NODE).count(diagnosis.reason), default=None)
 
 
 def workers_diagnosis(snapshot: Snapshot, job: JobRecord, now: float) -> Diagnosis | None:
     """What keeps a Job from going on. A pod that waits for the room of other shards is left out."""
     if (words := snapshot.refusals.get(job.name)) is not None:
         return Diagnosis(PODS_REFUSED, pods_refused(job.kind.kind, job.name, words))
-    diagnosis = pods_diagnosis(snapshot, (pod for pod in snapshot.pods_of(job) if pod.phase == "Pending"), now)
+    pods = [pod for pod in snapshot.pods_of(job) if pod.phase == "Pending" or _is_ended_by_node(pod)]
+    if any(pod.phase == "Running" for pod in snapshot.pods_of(job)):
+        pods = [pod for pod in pods if not _is_ended_by_node(pod)]
+    diagnosis = pods_diagnosis(snapshot, pods, now)
     if diagnosis is not None and diagnosis.reason == UNSCHEDULABLE:
         busy = any(pod.job and pod.phase == "Running" for pod in snapshot.pods.values())
         return None if busy else diagnosis
     return diagnosis or next(_stayings(snapshot.pods_of(job), now), None)
+
+
+def _is_ended_by_node(pod: PodRecord) -> bool:
+    return pod.diagnosis is not None and pod.diagnosis.reason == ENDED_BY_NODE
 
 
 def _stayings(pods: Iterable[PodRecord], now: float) -> Iterator[Diagnosis]:

@@ -118,7 +118,72 @@ def test_a_container_that_came_back_is_no_trouble() -> None:
         (
             container(state={"waiting": {"reason": "CreateContainerConfigError", "message": 'secret "x" not found'}}),
             "PodConfiguration",
-            'pod p cannot start a container: secret "x" not found',
+            'pod p cannot start container kserve-container: secret "x" not found; create what it names, or change the',
+        ),
+        (
+            container(
+                state={
+                    "waiting": {
+                        "reason": "CreateContainerConfigError",
+                        "message": "couldn't find key token in Secret team/hub",
+                    }
+                }
+            ),
+            "PodConfiguration",
+            "couldn't find key token in Secret team/hub; add the key, or change the manifest's field that names it",
+        ),
+        (
+            container(
+                state={
+                    "waiting": {
+                        "reason": "CreateContainerConfigError",
+                        "message": "container has runAsNonRoot and image will run as root (pod: p, container: c)",
+                    }
+                }
+            ),
+            "PodConfiguration",
+            "; set jobs.pod.securityContext.runAsUser, or another image",
+        ),
+        (
+            container(
+                state={
+                    "waiting": {
+                        "reason": "ErrImagePull",
+                        "message": "no match for platform in manifest: not found",
+                    }
+                }
+            ),
+            "ImagePull",
+            "; its image is for another CPU: use one for the node's, or choose such nodes by pod.nodeSelector",
+        ),
+        (
+            crashed('failed to create containerd task: exec: "serve": executable file not found in $PATH', code=128),
+            "CrashLoop",
+            "ended with exit code 128: its image has no such command: check the image",
+        ),
+        (crashed("exec /usr/bin/python3: exec format error", code=255), "CrashLoop", "its image is for another CPU"),
+        (
+            pod("Failed", reason="Evicted", message="The node was low on resource: memory. Threshold quantity: 100Mi."),
+            "EndedByNode",
+            "pod p was ended by its node: Evicted: The node was low on resource: memory. Threshold quantity: 100Mi;"
+            " request as much memory as it uses in jobs.resources",
+        ),
+        (
+            pod(
+                "Failed", reason="Evicted", message="Pod ephemeral local storage usage exceeds the total limit of 1Gi."
+            ),
+            "EndedByNode",
+            "; raise ephemeral-storage in jobs.resources, or give the node more of it",
+        ),
+        (
+            pod("Failed", reason="UnexpectedAdmissionError", message="Allocate failed due to no healthy devices"),
+            "EndedByNode",
+            "; see what `kubectl describe node` says of what it can give",
+        ),
+        (
+            pod("Failed", reason="Terminated", message="Pod was terminated in response to imminent node shutdown."),
+            "EndedByNode",
+            "imminent node shutdown; another one takes its place",
         ),
         (crashed(code=137, reason="OOMKilled"), "CrashLoop", "raise its memory limit"),
         (crashed("torch.OutOfMemoryError: CUDA out of memory"), "CrashLoop", "GPU memory"),

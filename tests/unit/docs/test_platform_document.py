@@ -41,7 +41,7 @@ PODS, OBJECTS = "unit/render/test_pods.py", "unit/render/test_objects.py"
 
 SHOWN: Mapping[str, tuple[str, ...]] = {
     # What may it do in my cluster?
-    "These are all the rights that the operator has": (
+    "These are all the permissions that the operator has": (
         f"{RIGHTS}::test_the_operator_has_the_rights_that_it_uses_and_no_other",
         f"{RIGHTS}::test_the_lease_is_the_operators_alone",
         f"{OPERATOR}::test_ended_children_go_after_their_time_and_do_not_come_back",
@@ -51,7 +51,9 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
     "With `watchNamespaces` they are": (
         f"{RENDERED}::test_chosen_namespaces_get_a_role_each_and_no_right_is_the_clusters",
     ),
-    "Whoever may `edit` or `admin`": (f"{RIGHTS}::test_people_who_may_view_or_edit_may_do_so_with_tournaments",),
+    "Whoever has the role `edit` or `admin`": (
+        f"{RIGHTS}::test_people_who_may_view_or_edit_may_do_so_with_tournaments",
+    ),
     "`rbac.create: false` and": (f"{RENDERED}::test_what_can_be_left_out",),
     "Whoever may create Tournaments": (
         f"{PODS}::test_a_pod_has_what_its_part_of_the_manifest_says",
@@ -79,7 +81,7 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
         "unit/render/test_secrets.py::test_secrets_go_by_reference",
         "unit/render/test_secrets.py::test_a_pod_gets_the_secrets_that_it_needs_and_no_other",
     ),
-    "The bucket's keys are given": (
+    "The bucket's credentials are given": (
         "unit/render/test_roles.py::test_the_bucket_is_the_workers_alone",
         f"{OBJECTS}::test_the_trained_model_is_brought_by_an_init_container_that_alone_has_the_keys",
     ),
@@ -111,14 +113,14 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
     ),
     "What exists in the bucket": ("unit/plan/test_planner.py::test_what_is_there_already_is_not_made_again",),
     "`spec.activeDeadlineSeconds` ends": (f"{OPERATOR}::test_a_deadline",),
-    "`tiltyard plan FILE` says": (
+    "`tiltyard plan FILE` estimates": (
         "unit/plan/test_spending.py::test_tokens_are_planned_as_they_are_estimated_and_work_that_exists_is_not",
     ),
     "`status.usage` has": (
         "unit/status/test_status_conditions.py::test_usage_is_the_sum_of_the_ledger",
         "unit/status/test_status_spending.py::test_money_in_a_status_is_a_decimal_with_its_currency",
     ),
-    "`tiltyard_model_seconds_total` says": (
+    "`tiltyard_model_seconds_total` counts": (
         "unit/cluster/test_metrics.py::test_time_of_models_is_counted_by_what_they_do",
         f"{CLUSTER}/test_metrics.py::test_each_metric_is_set_by_what_happens",
     ),
@@ -130,7 +132,9 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
     ),
     "`kubectl delete tournament NAME` deletes": (f"{OPERATOR}::test_deleted_while_it_runs_and_with_the_operator_down",),
     "The operator has no credentials": (f"{RENDERED}::test_the_pod_is_restricted",),
-    "`kubectl scale deployment tiltyard": (f"{OPERATOR}::test_the_operator_is_killed_and_nothing_is_made_twice",),
+    "`kubectl -n tiltyard scale deployment tiltyard": (
+        f"{OPERATOR}::test_the_operator_is_killed_and_nothing_is_made_twice",
+    ),
     "An operator that is started again": (f"{OPERATOR}::test_the_operator_is_killed_and_nothing_is_made_twice",),
     "`spec.ttlSecondsAfterFinished` deletes": (
         f"{OPERATOR}::test_ended_children_go_after_their_time_and_do_not_come_back",
@@ -140,7 +144,9 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
     "Conditions follow kstatus": (
         "integration/gitops/test_health.py::test_every_phase_and_condition_is_judged_rightly",
     ),
-    "A sync finds no drift": (f"{CLUSTER}/test_gitops.py::test_no_drift_in_any_phase_and_each_is_judged_rightly",),
+    "A GitOps sync finds no drift": (
+        f"{CLUSTER}/test_gitops.py::test_no_drift_in_any_phase_and_each_is_judged_rightly",
+    ),
     "`Waiting` says": (
         f"{REFUSALS}::test_a_refusal_is_told_once_and_passes",
         "unit/status/test_conditions.py::test_what_waits_stands_beside_what_is_done",
@@ -172,7 +178,7 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
         f"{CLUSTER}/test_election.py::test_one_that_ends_hands_over",
         f"{HERE}::test_numbers_are_those_of_the_chart_and_the_code",
     ),
-    "The two prefer different nodes": (f"{RENDERED}::test_several_replicas_prefer_different_nodes",),
+    "The two replicas prefer different nodes": (f"{RENDERED}::test_several_replicas_prefer_different_nodes",),
     "A watched namespace that is gone": (
         f"{CLUSTER}/test_missing.py::test_a_watched_namespace_that_is_deleted_stops_no_other",
         f"{CLUSTER}/test_missing.py::test_without_trainer_those_that_train_wait_for_it_and_no_others",
@@ -182,7 +188,7 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
     "`helm upgrade tiltyard charts/tiltyard` upgrades": (
         f"{RENDERED}::test_the_crd_is_the_generated_one_and_outlives_the_chart",
     ),
-    "An unknown value is refused": (
+    "An unknown chart value is refused": (
         f"{RENDERED}::test_a_wrong_value_is_refused_by_name",
         f"{RENDERED}::test_an_older_kubernetes_is_refused",
     ),
@@ -320,7 +326,7 @@ def test_numbers_are_those_of_the_chart_and_the_code() -> None:
     for words in (
         said,
         limits,
-        f"within {TAKES_OVER_SECONDS} seconds if it is lost: its lease runs out after {LEASE_SECONDS} seconds",
+        f"within {TAKES_OVER_SECONDS} seconds if it is lost: its lease expires after {LEASE_SECONDS} seconds",
         f"`queues.giveBackAfterSeconds` ({VALUES['queues']['giveBackAfterSeconds']})",
     ):
         assert words in " ".join(PAGE.split())
